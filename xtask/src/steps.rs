@@ -1,0 +1,163 @@
+//! The checks themselves. `test` and `check` choose from them and give the order.
+//!
+//! All of them use one target directory and the dev profile, so that dependencies are checked once (clippy, features,
+//! docs) and built once (tests, doc tests). Only the loom models have a directory of their own: their `--cfg` would
+//! rebuild everything twice.
+
+use crate::metadata;
+use crate::prerequisites::{self, Tool};
+use crate::process::{Cmd, Failure};
+use crate::runner::Step;
+
+pub(crate) const PREREQUISITES: Step = Step {
+    name: "prerequisites",
+    about: "what the other steps need is installed",
+    needs: &[],
+    run: |context| {
+        prerequisites::ensure(&context.tools)?;
+        Ok(None)
+    },
+};
+
+pub(crate) const FMT: Step = Step {
+    name: "fmt",
+    about: "formatting",
+    needs: &[Tool::Rustfmt],
+    run: |_| {
+        let failed = |failure: Failure| failure.hint("`cargo fmt --all` formats");
+        Cmd::cargo(["fmt", "--all", "--check"])
+            .run()
+            .map_err(failed)?;
+        Ok(None)
+    },
+};
+
+pub(crate) const CLIPPY: Step = Step {
+    name: "clippy",
+    about: "lints on every target with all features, warnings are errors",
+    needs: &[Tool::Clippy, Tool::CCompiler],
+    run: |_| {
+        let command = [
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--all-features",
+            "--",
+            "-D",
+            "warnings",
+        ];
+        Cmd::cargo(command).run()?;
+        Ok(None)
+    },
+};
+
+pub(crate) const FEATURES: Step = Step {
+    name: "features",
+    about: "each plugin library with no feature, each alone, and all; warnings are errors",
+    needs: &[Tool::CCompiler],
+    run: |_| {
+        for member in metadata::load()?
+            .iter()
+            .filter(|member| member.is_plugin_library())
+        {
+            for set in member.feature_sets() {
+                // `rustc --profile check` is `check` that hands flags to this crate alone: RUSTFLAGS would check
+                // every dependency anew.
+                Cmd::cargo([
+                    "rustc",
+                    "--quiet",
+                    "--package",
+                    &member.name,
+                    "--lib",
+                    "--profile",
+                    "check",
+                ])
+                .args(set.flags())
+                .args(["--", "-D", "warnings"])
+                .run()?;
+            }
+        }
+        Ok(None)
+    },
+};
+
+pub(crate) const TEST: Step = Step {
+    name: "test",
+    about: "unit and integration tests",
+    needs: &[Tool::Nextest, Tool::Python, Tool::CCompiler],
+    run: |_| {
+        // nextest's closing line, which is shown again at the very end.
+        Cmd::cargo(["nextest", "run", "--workspace", "--all-features"])
+            .run_keeping(|line| line.starts_with("Summary ["))
+    },
+};
+
+pub(crate) const DOCTEST: Step = Step {
+    name: "doctest",
+    about: "the examples in the documentation",
+    needs: &[Tool::CCompiler],
+    run: |_| {
+        Cmd::cargo(["test", "--doc", "--workspace", "--all-features"]).run()?;
+        Ok(None)
+    },
+};
+
+pub(crate) const DOCS: Step = Step {
+    name: "docs",
+    about: "the documentation builds, warnings are errors",
+    needs: &[Tool::CCompiler],
+    run: |_| {
+        Cmd::cargo(["doc", "--no-deps", "--workspace", "--all-features"])
+            .env("RUSTDOCFLAGS", "-D warnings")
+            .run()?;
+        Ok(None)
+    },
+};
+
+pub(crate) const LOOM: Step = Step {
+    name: "loom",
+    about: "models of the atomic types, every interleaving",
+    needs: &[Tool::CCompiler],
+    run: |_| {
+        let members = metadata::load()?;
+        let modelled: Vec<_> = members
+            .iter()
+            .filter(|m| m.has_loom_test && m.name.starts_with("plugin-"))
+            .collect();
+        if modelled.is_empty() {
+            println!("no plugin crate has a tests/loom.rs");
+        }
+        let hint = "tokio has no `net` under cfg(loom): dev-dependencies that use it belong under \
+                    [target.'cfg(not(loom))'.dev-dependencies]";
+        for member in modelled {
+            Cmd::cargo([
+                "test",
+                "--package",
+                &member.name,
+                "--test",
+                "loom",
+                "--release",
+            ])
+            .env("RUSTFLAGS", "--cfg loom")
+            .env("CARGO_TARGET_DIR", "target/loom")
+            // The models need optimised code, not the last percent: without this each links for minutes.
+            .env("CARGO_PROFILE_RELEASE_LTO", "off")
+            .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
+            .run()
+            .map_err(|failure| failure.hint(hint))?;
+        }
+        Ok(None)
+    },
+};
+
+pub(crate) const DENY: Step = Step {
+    name: "deny",
+    about: "licences, banned crates and sources of all dependencies",
+    needs: &[Tool::Deny],
+    run: |_| {
+        // A build downloads the crates of this platform; deny reads those of every platform, and does not dial out.
+        Cmd::cargo(["fetch", "--quiet"]).run()?;
+        Cmd::cargo(["deny", "--offline", "check", "bans", "licenses", "sources"]).run()?;
+        Ok(None)
+    },
+};
