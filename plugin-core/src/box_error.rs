@@ -1,0 +1,83 @@
+//! A layer that boxes errors.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use pin_project_lite::pin_project;
+use tower_layer::Layer;
+use tower_service::Service;
+
+/// Any error that may cross threads, boxed. The same type as `tower::BoxError`.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Boxes the errors of a service whose error type is foreign, such as a hyper client or a tonic channel.
+///
+/// Put it beneath the layers of this family: `BoxError` has `From<Rejected>`, so they can refuse with
+/// [`AsError`](crate::AsError).
+#[derive(Clone, Copy, Debug, Default)]
+#[must_use = "a layer does nothing until it wraps a service"]
+pub struct BoxErrorLayer;
+
+impl<S> Layer<S> for BoxErrorLayer {
+    type Service = BoxErrors<S>;
+
+    fn layer(&self, inner: S) -> BoxErrors<S> {
+        BoxErrors { inner }
+    }
+}
+
+/// The service that [`BoxErrorLayer`] makes.
+#[derive(Clone, Debug)]
+pub struct BoxErrors<S> {
+    inner: S,
+}
+
+impl<S, Req> Service<Req> for BoxErrors<S>
+where
+    S: Service<Req>,
+    S::Error: Into<BoxError>,
+{
+    type Response = S::Response;
+    type Error = BoxError;
+    type Future = BoxErrorFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.inner.poll_ready(cx).map_err(Into::into)
+    }
+
+    fn call(&mut self, request: Req) -> Self::Future {
+        BoxErrorFuture {
+            inner: self.inner.call(request),
+        }
+    }
+}
+
+pin_project! {
+    /// The future of [`BoxErrors`].
+    pub struct BoxErrorFuture<F> {
+        #[pin]
+        inner: F,
+    }
+}
+
+impl<F, T, E> Future for BoxErrorFuture<F>
+where
+    F: Future<Output = Result<T, E>>,
+    E: Into<BoxError>,
+{
+    type Output = Result<T, BoxError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.project().inner.poll(cx).map_err(Into::into)
+    }
+}
+
+impl<F> fmt::Debug for BoxErrorFuture<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BoxErrorFuture").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,163 @@
+//! The envelope of a request and of its answer.
+
+use std::{collections::BTreeMap, fmt, time::Duration};
+
+use crate::{Attributed, CallContext, InstanceId};
+
+/// A request to a plugin: a [`CallContext`] and a payload.
+#[derive(Clone)]
+pub struct Call<T> {
+    context: CallContext,
+    payload: T,
+}
+
+impl<T> Call<T> {
+    /// A call that was received now.
+    #[must_use]
+    pub fn new(payload: T) -> Self {
+        Self {
+            context: CallContext::new(),
+            payload,
+        }
+    }
+
+    /// A call with this context.
+    #[must_use]
+    pub fn with_context(context: CallContext, payload: T) -> Self {
+        Self { context, payload }
+    }
+
+    /// Limits the time for the whole call, all attempts included, counted from when it was received.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.context = self.context.with_timeout(timeout);
+        self
+    }
+
+    /// What travels with the payload.
+    #[must_use]
+    pub fn context(&self) -> &CallContext {
+        &self.context
+    }
+
+    /// What travels with the payload, to write to.
+    pub fn context_mut(&mut self) -> &mut CallContext {
+        &mut self.context
+    }
+
+    /// The payload.
+    #[must_use]
+    pub fn payload(&self) -> &T {
+        &self.payload
+    }
+
+    /// The payload, to write to.
+    pub fn payload_mut(&mut self) -> &mut T {
+        &mut self.payload
+    }
+
+    /// Only the payload.
+    #[must_use]
+    pub fn into_payload(self) -> T {
+        self.payload
+    }
+
+    /// Both parts.
+    #[must_use]
+    pub fn into_parts(self) -> (CallContext, T) {
+        (self.context, self.payload)
+    }
+
+    /// The same call with another payload.
+    #[must_use]
+    pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Call<U> {
+        Call {
+            context: self.context,
+            payload: f(self.payload),
+        }
+    }
+}
+
+/// A payload may be a secret, and large: only its type is shown.
+impl<T> fmt::Debug for Call<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call")
+            .field("context", &self.context)
+            .field("payload", &format_args!("{}", std::any::type_name::<T>()))
+            .finish()
+    }
+}
+
+/// A plugin's answer: a payload, and where it came from.
+#[derive(Clone)]
+pub struct Reply<T> {
+    payload: T,
+    instance: Option<InstanceId>,
+    metadata: BTreeMap<String, String>,
+}
+
+impl<T> Reply<T> {
+    /// An answer.
+    #[must_use]
+    pub fn new(payload: T) -> Self {
+        Self {
+            payload,
+            instance: None,
+            metadata: BTreeMap::new(),
+        }
+    }
+
+    /// Adds metadata.
+    #[must_use]
+    pub fn with_metadata(mut self, metadata: BTreeMap<String, String>) -> Self {
+        self.metadata = metadata;
+        self
+    }
+
+    /// The payload.
+    #[must_use]
+    pub fn payload(&self) -> &T {
+        &self.payload
+    }
+
+    /// Only the payload.
+    #[must_use]
+    pub fn into_payload(self) -> T {
+        self.payload
+    }
+
+    /// The metadata that the plugin sent back; empty when it sent none.
+    #[must_use]
+    pub fn metadata(&self) -> &BTreeMap<String, String> {
+        &self.metadata
+    }
+
+    /// The same answer with another payload.
+    #[must_use]
+    pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Reply<U> {
+        Reply {
+            payload: f(self.payload),
+            instance: self.instance,
+            metadata: self.metadata,
+        }
+    }
+}
+
+impl<T> Attributed for Reply<T> {
+    fn instance(&self) -> Option<InstanceId> {
+        self.instance
+    }
+
+    fn attribute(&mut self, instance: InstanceId) {
+        self.instance = Some(instance);
+    }
+}
+
+impl<T> fmt::Debug for Reply<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reply")
+            .field("payload", &format_args!("{}", std::any::type_name::<T>()))
+            .field("instance", &self.instance)
+            .finish_non_exhaustive()
+    }
+}

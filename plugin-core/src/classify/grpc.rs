@@ -1,0 +1,143 @@
+//! Judging by the gRPC status, in the head or in the trailers.
+
+use std::time::Duration;
+
+use http::{HeaderMap, Response};
+
+use super::{
+    AnyError, Classify, Verdict,
+    retry_after::{self, Pushback},
+};
+use crate::End;
+
+/// Judges `grpc-status`, which comes in the head of a response without a body, or in the trailers.
+///
+/// Failures are the statuses that say the service is in trouble: `UNKNOWN` (2), `DEADLINE_EXCEEDED` (4),
+/// `RESOURCE_EXHAUSTED` (8), `INTERNAL` (13), `UNAVAILABLE` (14) and `DATA_LOSS` (15). `CANCELLED` (1) is ignored. The
+/// rest answer the caller, as 4xx do in HTTP, and are successes. A stream that ends without a status is a failure.
+///
+/// The layer needs `.follow(AtEnd)`; without it, a response whose status is still to come counts as a success.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ByGrpcStatus;
+
+fn judge(headers: &HeaderMap) -> Option<Verdict> {
+    let status = headers.get("grpc-status")?;
+    Some(
+        match status
+            .to_str()
+            .ok()
+            .and_then(|text| text.parse::<u8>().ok())
+        {
+            Some(0 | 3 | 5 | 6 | 7 | 9 | 10 | 11 | 12 | 16) => Verdict::Success,
+            Some(1) => Verdict::Ignored,
+            _ => Verdict::Failure,
+        },
+    )
+}
+
+impl<B, Err: 'static> Classify<Response<B>, Err> for ByGrpcStatus {
+    fn classify(&self, result: Result<&Response<B>, &Err>) -> Verdict {
+        match result {
+            Ok(response) => match judge(response.headers()) {
+                Some(verdict) => verdict,
+                // A proxy's error page, or a server that does not speak gRPC.
+                None if !response.status().is_success() => Verdict::Failure,
+                None => Verdict::AtEnd,
+            },
+            Err(error) => AnyError.classify(Err::<&Response<B>, _>(error)),
+        }
+    }
+
+    fn classify_end(&self, end: End<'_>) -> Verdict {
+        match end {
+            End::Complete { trailers } => trailers.and_then(judge).unwrap_or(Verdict::Failure),
+            End::Error(error) => judge_error(error),
+        }
+    }
+
+    fn retry_after(&self, result: Result<&Response<B>, &Err>) -> Option<Duration> {
+        match result {
+            Ok(response) => match retry_after::from_grpc(response.headers())? {
+                Pushback::After(after) => Some(after),
+                Pushback::Never => None,
+            },
+            Err(error) => AnyError.retry_after(Err::<&Response<B>, _>(error)),
+        }
+    }
+}
+
+/// A client that resets the stream shows up as a body error; tonic carries it as a status, whose number decides.
+fn judge_error(error: &(dyn std::error::Error + 'static)) -> Verdict {
+    #[cfg(feature = "tonic")]
+    if let Some(status) = error.downcast_ref::<tonic::Status>() {
+        return if status.code() == tonic::Code::Cancelled {
+            Verdict::Ignored
+        } else {
+            Verdict::Failure
+        };
+    }
+    let _ = error;
+    Verdict::Failure
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use super::*;
+
+    type Head = Response<()>;
+
+    #[test]
+    fn a_status_in_the_head_decides_at_once() {
+        for (status, verdict) in [
+            ("0", Verdict::Success),
+            ("1", Verdict::Ignored),
+            ("5", Verdict::Success),
+            ("14", Verdict::Failure),
+            ("99", Verdict::Failure),
+            ("x", Verdict::Failure),
+        ] {
+            let head: Head = Response::builder()
+                .header("grpc-status", status)
+                .body(())
+                .expect("a response");
+            assert_eq!(
+                ByGrpcStatus.classify(Ok::<_, &Infallible>(&head)),
+                verdict,
+                "{status}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_head_without_status_waits_for_the_end() {
+        let head = Head::new(());
+        assert_eq!(
+            ByGrpcStatus.classify(Ok::<_, &Infallible>(&head)),
+            Verdict::AtEnd
+        );
+        let end = |trailers: Option<&HeaderMap>| {
+            Classify::<Head, Infallible>::classify_end(&ByGrpcStatus, End::Complete { trailers })
+        };
+        let mut trailers = HeaderMap::new();
+        assert_eq!(end(None), Verdict::Failure);
+        assert_eq!(end(Some(&trailers)), Verdict::Failure);
+        trailers.insert("grpc-status", http::HeaderValue::from_static("13"));
+        assert_eq!(end(Some(&trailers)), Verdict::Failure);
+        trailers.insert("grpc-status", http::HeaderValue::from_static("0"));
+        assert_eq!(end(Some(&trailers)), Verdict::Success);
+    }
+
+    #[test]
+    fn an_error_page_of_a_proxy_is_a_failure() {
+        let head: Head = Response::builder()
+            .status(502)
+            .body(())
+            .expect("a response");
+        assert_eq!(
+            ByGrpcStatus.classify(Ok::<_, &Infallible>(&head)),
+            Verdict::Failure
+        );
+    }
+}

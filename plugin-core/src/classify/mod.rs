@@ -1,0 +1,59 @@
+//! Judging an outcome: success, failure, or neither.
+
+mod any_error;
+mod closure;
+#[cfg(feature = "grpc")]
+mod grpc;
+#[cfg(feature = "http")]
+mod http;
+#[cfg(feature = "http")]
+pub mod retry_after;
+
+use std::time::Duration;
+
+pub use any_error::{AnyError, ErrorChain};
+pub use closure::ClassifyFn;
+#[cfg(feature = "grpc")]
+pub use grpc::ByGrpcStatus;
+#[cfg(feature = "http")]
+pub use http::ByHttpStatus;
+
+use crate::End;
+
+/// What an outcome says of the service that produced it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// The service works.
+    Success,
+    /// The service does not.
+    Failure,
+    /// It says nothing of the service, such as a refusal or the caller's own mistake.
+    Ignored,
+    /// The head does not tell: judge when the body has ended, by [`Classify::classify_end`].
+    AtEnd,
+}
+
+/// Judges the outcome of a call.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot judge a `Result<{Res}, {Err}>`",
+    note = "`ByHttpStatus` and `ByGrpcStatus` judge an `http::Response<_>`, `AnyError` any result whose error is `'static`; anything else is judged by a closure: `.classify_with(|result| ..)`"
+)]
+pub trait Classify<Res, Err> {
+    /// Judges a response's head, or an error.
+    fn classify(&self, result: Result<&Res, &Err>) -> Verdict;
+
+    /// Judges how a body ended whose head was judged [`Verdict::AtEnd`]. Unless overridden, an error is a failure and
+    /// an orderly end a success. [`Verdict::AtEnd`] is not an answer here and counts as ignored.
+    fn classify_end(&self, end: End<'_>) -> Verdict {
+        match end {
+            End::Complete { .. } => Verdict::Success,
+            End::Error(_) => Verdict::Failure,
+        }
+    }
+
+    /// When the service itself says that it can be called again. Unless overridden, never.
+    fn retry_after(&self, result: Result<&Res, &Err>) -> Option<Duration> {
+        let _ = result;
+        None
+    }
+}

@@ -1,0 +1,111 @@
+//! Reading when a server wants to be called again.
+
+use std::time::{Duration, SystemTime};
+
+use http::{HeaderMap, HeaderValue, header};
+
+/// The longest time that is believed. A header that says more is read as this.
+pub const MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Reads `Retry-After` (RFC 9110, 10.2.3): seconds, or an HTTP date. A date in the past is zero.
+///
+/// `None` when the header is missing, or is neither.
+#[must_use]
+pub fn from_http(headers: &HeaderMap, wall: SystemTime) -> Option<Duration> {
+    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        // Digits that do not fit are still a number, and a large one.
+        return Some(text.parse().map_or(MAX, Duration::from_secs).min(MAX));
+    }
+    let date = httpdate::parse_http_date(text).ok()?;
+    Some(date.duration_since(wall).unwrap_or(Duration::ZERO).min(MAX))
+}
+
+/// Reads `grpc-retry-pushback-ms` (gRFC A6). A negative or unreadable value says "do not retry": [`Pushback::Never`].
+#[must_use]
+pub fn from_grpc(headers: &HeaderMap) -> Option<Pushback> {
+    let value: &HeaderValue = headers.get("grpc-retry-pushback-ms")?;
+    let millis = value
+        .to_str()
+        .ok()
+        .and_then(|text| text.parse::<u32>().ok());
+    Some(millis.map_or(Pushback::Never, |millis| {
+        Pushback::After(Duration::from_millis(millis.into()).min(MAX))
+    }))
+}
+
+/// What a gRPC server says of a second attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pushback {
+    /// Not before this time has passed.
+    After(Duration),
+    /// Not at all.
+    Never,
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn http(value: &str) -> Option<Duration> {
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            header::RETRY_AFTER,
+            HeaderValue::try_from(value).expect("a value"),
+        );
+        from_http(
+            &headers,
+            SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777),
+        )
+    }
+
+    #[test]
+    fn seconds_and_dates_are_read_and_both_are_capped() {
+        assert_eq!(http("120"), Some(Duration::from_secs(120)));
+        assert_eq!(
+            http("Sun, 06 Nov 1994 08:49:47 GMT"),
+            Some(Duration::from_secs(10))
+        );
+        assert_eq!(http("Sun, 06 Nov 1994 08:49:27 GMT"), Some(Duration::ZERO));
+        assert_eq!(http("99999999999999999999999999"), Some(MAX));
+        assert_eq!(http("Sat, 06 Nov 2094 08:49:37 GMT"), Some(MAX));
+    }
+
+    #[test]
+    fn what_is_neither_is_no_answer() {
+        for bad in ["", "-1", "1.5", "soon", "12s"] {
+            assert_eq!(http(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_push_back_that_is_not_a_number_forbids_a_retry() {
+        let read = |value: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("grpc-retry-pushback-ms", HeaderValue::from_static(value));
+            from_grpc(&headers)
+        };
+        assert_eq!(
+            read("250"),
+            Some(Pushback::After(Duration::from_millis(250)))
+        );
+        assert_eq!(read("-1"), Some(Pushback::Never));
+        assert_eq!(read("later"), Some(Pushback::Never));
+        assert_eq!(from_grpc(&HeaderMap::new()), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_header_value_panics_or_exceeds_the_cap(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+            if let Ok(value) = HeaderValue::from_bytes(&bytes) {
+                let mut headers = HeaderMap::new();
+                headers.insert(header::RETRY_AFTER, value.clone());
+                headers.insert("grpc-retry-pushback-ms", value);
+                prop_assert!(from_http(&headers, SystemTime::UNIX_EPOCH).is_none_or(|after| after <= MAX));
+                let _ = from_grpc(&headers);
+            }
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! The clock that every crate of the family reads.
+//!
+//! In an optimised build [`now`] reads the processor's time-stamp counter (through [`quanta`]), which costs less than
+//! half of [`std::time::Instant::now`]. In a build with debug assertions, and with the feature `test-util`, it reads
+//! tokio's clock instead, so a test that pauses tokio's clock moves breakers, buckets and budgets with it.
+
+use std::{
+    fmt,
+    sync::OnceLock,
+    time::{Duration, SystemTime},
+};
+
+/// A moment, in whole nanoseconds since a fixed moment before the process first asked.
+///
+/// It is one word wide, so shared state can keep it in an atomic. All arithmetic saturates: nothing here panics or
+/// wraps at the clock's edges. Two values compare only within one process.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Instant(u64);
+
+impl Instant {
+    /// The earliest moment. [`now`] never returns it, so it can stand for "never happened".
+    pub const ZERO: Self = Self(0);
+    /// The latest moment, about 584 years after the first. It can stand for "no limit".
+    pub const MAX: Self = Self(u64::MAX);
+
+    /// The moment `nanos` nanoseconds after [`Instant::ZERO`].
+    #[must_use]
+    pub const fn from_nanos(nanos: u64) -> Self {
+        Self(nanos)
+    }
+
+    /// Nanoseconds since [`Instant::ZERO`].
+    #[must_use]
+    pub const fn as_nanos(self) -> u64 {
+        self.0
+    }
+
+    /// How long ago `earlier` was at this moment; zero when it is later than this moment.
+    #[must_use]
+    pub const fn saturating_since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+
+    /// The moment `after` later, or [`Instant::MAX`].
+    #[must_use]
+    pub fn saturating_add(self, after: Duration) -> Self {
+        Self(self.0.saturating_add(nanos(after)))
+    }
+
+    /// The moment `before` earlier, or [`Instant::ZERO`].
+    #[must_use]
+    pub fn saturating_sub(self, before: Duration) -> Self {
+        Self(self.0.saturating_sub(nanos(before)))
+    }
+
+    /// Time since this moment, by [`now`].
+    #[must_use]
+    pub fn elapsed(self) -> Duration {
+        now().saturating_since(self)
+    }
+}
+
+impl fmt::Debug for Instant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Instant({:?})", Duration::from_nanos(self.0))
+    }
+}
+
+/// A duration in nanoseconds; `u64::MAX` when it is longer than 584 years.
+#[must_use]
+pub fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// The present moment. Never goes backwards on one thread.
+#[must_use]
+#[inline]
+pub fn now() -> Instant {
+    source::now()
+}
+
+/// The wall clock: for dates in headers, logs and certificates, never for measuring.
+#[must_use]
+pub fn wall() -> SystemTime {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that reads it"
+    )]
+    SystemTime::now()
+}
+
+/// Nanoseconds that the first reading is set to, so that moments before it (a paused test clock that was started
+/// earlier, a window that reaches back) still have a value.
+const HEAD_START: u64 = 3_600_000_000_000;
+
+#[cfg(any(debug_assertions, feature = "test-util"))]
+mod source {
+    use super::{HEAD_START, Instant, OnceLock, nanos};
+
+    pub(super) fn now() -> Instant {
+        static ANCHOR: OnceLock<tokio::time::Instant> = OnceLock::new();
+        let now = tokio::time::Instant::now();
+        let anchor = *ANCHOR.get_or_init(|| now);
+        // A runtime whose clock was paused before the anchor was set reads earlier than the anchor.
+        let after = nanos(now.saturating_duration_since(anchor));
+        let before = nanos(anchor.saturating_duration_since(now));
+        Instant::from_nanos(HEAD_START.saturating_add(after).saturating_sub(before))
+    }
+}
+
+#[cfg(not(any(debug_assertions, feature = "test-util")))]
+mod source {
+    use super::{HEAD_START, Instant, OnceLock};
+
+    #[inline]
+    pub(super) fn now() -> Instant {
+        static CLOCK: OnceLock<(quanta::Clock, u64)> = OnceLock::new();
+        let (clock, anchor) = CLOCK.get_or_init(|| {
+            let clock = quanta::Clock::new();
+            let anchor = clock.raw();
+            (clock, anchor)
+        });
+        let since = clock.delta_as_nanos(*anchor, clock.raw());
+        Instant::from_nanos(HEAD_START.saturating_add(since))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arithmetic_saturates_at_both_edges() {
+        assert_eq!(Instant::MAX.saturating_add(Duration::MAX), Instant::MAX);
+        assert_eq!(Instant::ZERO.saturating_sub(Duration::MAX), Instant::ZERO);
+        assert_eq!(Instant::ZERO.saturating_since(Instant::MAX), Duration::ZERO);
+    }
+
+    #[test]
+    fn the_clock_does_not_go_backwards() {
+        let first = now();
+        assert!(first > Instant::ZERO);
+        assert!((0..1000).map(|_| now()).is_sorted());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_clock_follows_a_paused_tokio_clock() {
+        let start = now();
+        assert_eq!(now(), start, "a paused clock stands still");
+        tokio::time::advance(Duration::from_secs(90)).await;
+        assert_eq!(start.elapsed(), Duration::from_secs(90));
+    }
+}

@@ -1,0 +1,291 @@
+//! The error of a plugin call.
+
+use std::{borrow::Cow, error::Error, fmt, sync::Arc, time::Duration};
+
+use crate::{Attributed, BoxError, Code, InstanceId, Kind, Rejected};
+
+/// How much of a request had left the host when the call failed.
+///
+/// A request that is not idempotent may be sent again only after [`Sent::Nothing`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Sent {
+    /// Not a byte was sent: a second attempt cannot repeat an effect.
+    Nothing,
+    /// The plugin may have seen the request, or part of it.
+    #[default]
+    Maybe,
+}
+
+/// What went wrong with a plugin call.
+///
+/// Opaque and one word wide. [`code`](Self::code) is stable and meant for programs; the text of `Display` names the
+/// plugin, the fault and the code, and does not repeat what [`source`](Error::source) says.
+pub struct PluginError(Box<Inner>);
+
+struct Inner {
+    code: Code,
+    message: Cow<'static, str>,
+    plugin: Option<Arc<str>>,
+    detail: Option<Box<str>>,
+    source: Option<BoxError>,
+    rejected: Option<Rejected>,
+    retry_after: Option<Duration>,
+    retryable: Option<bool>,
+    sent: Sent,
+    instance: Option<InstanceId>,
+}
+
+impl PluginError {
+    /// An error with this code; `message` says what happened, in one phrase without a final stop.
+    #[must_use]
+    pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
+        Self(Box::new(Inner {
+            code,
+            message: message.into(),
+            plugin: None,
+            detail: None,
+            source: None,
+            rejected: None,
+            retry_after: None,
+            retryable: None,
+            sent: Sent::Maybe,
+            instance: None,
+        }))
+    }
+
+    /// The plugin answered, and its answer is an error (`PLUGIN_1203`).
+    #[must_use]
+    pub fn execution(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Code::ExecutionFailed, message)
+    }
+
+    /// No plugin has this name (`PLUGIN_1201`).
+    #[must_use]
+    pub fn not_found(name: &str) -> Self {
+        Self::new(Code::NotFound, "no plugin has this name")
+            .with_plugin(name)
+            .with_sent(Sent::Nothing)
+    }
+
+    /// The plugin could not be reached, or the connection was lost (`PLUGIN_1205`).
+    #[must_use]
+    pub fn connection(message: impl Into<Cow<'static, str>>, sent: Sent) -> Self {
+        Self::new(Code::ConnectionFailed, message).with_sent(sent)
+    }
+
+    /// One attempt took longer than its own limit (`PLUGIN_1204`, and worth a second attempt).
+    #[must_use]
+    pub fn attempt_timeout(limit: Duration) -> Self {
+        Self::new(
+            Code::Timeout,
+            format!("the attempt took longer than its limit of {limit:?}"),
+        )
+        .with_retryable(true)
+    }
+
+    /// Names the plugin.
+    #[must_use]
+    pub fn with_plugin(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.0.plugin = Some(name.into());
+        self
+    }
+
+    /// Adds what the plugin said, such as the body of an error response or the tail of its log. Bound its size first.
+    #[must_use]
+    pub fn with_detail(mut self, detail: impl Into<Box<str>>) -> Self {
+        self.0.detail = Some(detail.into());
+        self
+    }
+
+    /// Adds the cause.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<BoxError>) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    /// Says when to come back.
+    #[must_use]
+    pub fn with_retry_after(mut self, after: Duration) -> Self {
+        self.0.retry_after = Some(after);
+        self
+    }
+
+    /// Overrules what the code says of a second attempt.
+    #[must_use]
+    pub fn with_retryable(mut self, retryable: bool) -> Self {
+        self.0.retryable = Some(retryable);
+        self
+    }
+
+    /// Says how much of the request had left the host.
+    #[must_use]
+    pub fn with_sent(mut self, sent: Sent) -> Self {
+        self.0.sent = sent;
+        self
+    }
+
+    /// Says which instance failed.
+    #[must_use]
+    pub fn with_instance(mut self, instance: InstanceId) -> Self {
+        self.0.instance = Some(instance);
+        self
+    }
+
+    /// The stable code.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        self.0.code
+    }
+
+    /// The family of the code.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.0.code.kind()
+    }
+
+    /// What happened, without the plugin's name and the code.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// The plugin's name, where it is known.
+    #[must_use]
+    pub fn plugin(&self) -> Option<&str> {
+        self.0.plugin.as_deref()
+    }
+
+    /// What the plugin said besides.
+    #[must_use]
+    pub fn detail(&self) -> Option<&str> {
+        self.0.detail.as_deref()
+    }
+
+    /// The refusal, when a layer of this family refused the call.
+    #[must_use]
+    pub fn rejected(&self) -> Option<&Rejected> {
+        self.0.rejected.as_ref()
+    }
+
+    /// Whether a second attempt may help. The caller's own deadline never is; the limit of one attempt is.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        self.0
+            .retryable
+            .unwrap_or_else(|| self.0.code.is_retryable())
+    }
+
+    /// When a second attempt can pass, where somebody said so.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
+    /// How much of the request had left the host.
+    #[must_use]
+    pub fn sent(&self) -> Sent {
+        self.0.sent
+    }
+}
+
+impl Attributed for PluginError {
+    fn instance(&self) -> Option<InstanceId> {
+        self.0.instance
+    }
+
+    fn attribute(&mut self, instance: InstanceId) {
+        self.0.instance = Some(instance);
+    }
+}
+
+impl From<Rejected> for PluginError {
+    fn from(rejected: Rejected) -> Self {
+        let mut error = Self::new(rejected.code(), rejected.to_string()).with_sent(Sent::Nothing);
+        if rejected.code() == Code::Timeout {
+            // The deadline layer gives up on a call that is already under way.
+            error.0.sent = Sent::Maybe;
+        }
+        error.0.retry_after = rejected.retry_after();
+        error.0.rejected = Some(rejected);
+        error
+    }
+}
+
+impl fmt::Display for PluginError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(plugin) = &self.0.plugin {
+            write!(f, "plugin {plugin:?}: ")?;
+        }
+        f.write_str(&self.0.message)?;
+        if self.0.rejected.is_none() {
+            write!(f, " ({})", self.0.code)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for PluginError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inner = &*self.0;
+        f.debug_struct("PluginError")
+            .field("code", &inner.code.as_str())
+            .field("message", &inner.message)
+            .field("plugin", &inner.plugin)
+            .field("detail", &inner.detail)
+            .field("retryable", &self.is_retryable())
+            .field("sent", &inner.sent)
+            .field("source", &inner.source)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Error for PluginError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match (&self.0.source, &self.0.rejected) {
+            (Some(source), _) => Some(&**source),
+            (None, Some(rejected)) => Some(rejected),
+            (None, None) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_one_word_and_so_is_a_result_of_it() {
+        assert_eq!(size_of::<PluginError>(), size_of::<usize>());
+        assert_eq!(size_of::<Result<(), PluginError>>(), size_of::<usize>());
+    }
+
+    #[test]
+    fn an_attempt_that_timed_out_is_retryable_and_a_deadline_is_not() {
+        let attempt = PluginError::attempt_timeout(Duration::from_secs(1));
+        let deadline = PluginError::from(Rejected::deadline_exceeded(Duration::from_secs(1), None));
+        assert_eq!(
+            (attempt.code(), attempt.is_retryable()),
+            (Code::Timeout, true)
+        );
+        assert_eq!(
+            (deadline.code(), deadline.is_retryable()),
+            (Code::Timeout, false)
+        );
+    }
+
+    #[test]
+    fn display_names_plugin_fault_and_code_once() {
+        let own = PluginError::execution("no such user")
+            .with_plugin("users")
+            .to_string();
+        assert_eq!(own, "plugin \"users\": no such user (PLUGIN_1203)");
+        let refused = PluginError::from(Rejected::unhealthy())
+            .with_plugin("users")
+            .to_string();
+        assert_eq!(
+            refused,
+            "plugin \"users\": health checks found the service down (HEALTH_1601)"
+        );
+    }
+}

@@ -1,0 +1,196 @@
+//! How a plugin is, and the cell that everybody reads it from.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::atomic::{AtomicU8, Ordering},
+    time::{Duration, SystemTime},
+};
+
+use tokio::sync::watch;
+
+/// The five states of health, from nothing known to given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "lowercase")
+)]
+#[repr(u8)]
+pub enum HealthState {
+    /// No check has finished yet.
+    #[default]
+    Unknown = 0,
+    /// The last checks passed.
+    Healthy = 1,
+    /// It works, and says that something is wrong.
+    Degraded = 2,
+    /// The last check failed, and fewer in a row than the limit.
+    Unhealthy = 3,
+    /// As many checks as the limit failed in a row.
+    Offline = 4,
+}
+
+impl HealthState {
+    /// The state's name in lower case.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Healthy => "healthy",
+            Self::Degraded => "degraded",
+            Self::Unhealthy => "unhealthy",
+            Self::Offline => "offline",
+        }
+    }
+
+    /// Healthy or degraded: calls may be expected to succeed.
+    #[must_use]
+    pub const fn is_serving(self) -> bool {
+        matches!(self, Self::Healthy | Self::Degraded)
+    }
+
+    const fn from_u8(value: u8) -> Self {
+        match value {
+            1 => Self::Healthy,
+            2 => Self::Degraded,
+            3 => Self::Unhealthy,
+            4 => Self::Offline,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+impl fmt::Display for HealthState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The result of a health check.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct HealthStatus {
+    /// The state.
+    pub state: HealthState,
+    /// What is wrong, or empty.
+    pub message: String,
+    /// When the check finished.
+    pub last_check: Option<SystemTime>,
+    /// How long the check took.
+    pub response_time: Duration,
+    /// What the plugin said besides.
+    pub metadata: BTreeMap<String, String>,
+}
+
+impl HealthStatus {
+    /// A status with this state and message.
+    #[must_use]
+    pub fn new(state: HealthState, message: impl Into<String>) -> Self {
+        Self {
+            state,
+            message: message.into(),
+            ..Self::default()
+        }
+    }
+
+    /// A good status, without a message.
+    #[must_use]
+    pub fn healthy() -> Self {
+        Self::new(HealthState::Healthy, "")
+    }
+
+    /// Adds when the check finished.
+    #[must_use]
+    pub fn with_last_check(mut self, at: SystemTime) -> Self {
+        self.last_check = Some(at);
+        self
+    }
+
+    /// Adds how long the check took.
+    #[must_use]
+    pub fn with_response_time(mut self, took: Duration) -> Self {
+        self.response_time = took;
+        self
+    }
+
+    /// Adds what the plugin said besides.
+    #[must_use]
+    pub fn with_metadata(mut self, metadata: BTreeMap<String, String>) -> Self {
+        self.metadata = metadata;
+        self
+    }
+}
+
+/// The present health of one thing: written by whoever checks it, read by gates and balancers on every call.
+///
+/// Reading the state is one relaxed load. Waiting for a change goes through [`HealthCell::watch`].
+#[derive(Debug)]
+pub struct HealthCell {
+    state: AtomicU8,
+    status: watch::Sender<HealthStatus>,
+}
+
+impl HealthCell {
+    /// A cell in this state.
+    #[must_use]
+    pub fn new(status: HealthStatus) -> Self {
+        Self {
+            state: AtomicU8::new(status.state as u8),
+            status: watch::Sender::new(status),
+        }
+    }
+
+    /// The state.
+    #[must_use]
+    #[inline]
+    pub fn state(&self) -> HealthState {
+        // Relaxed: a call that reads the state of a moment ago behaves as if it had come a moment earlier.
+        HealthState::from_u8(self.state.load(Ordering::Relaxed))
+    }
+
+    /// The whole status.
+    #[must_use]
+    pub fn status(&self) -> HealthStatus {
+        self.status.borrow().clone()
+    }
+
+    /// Replaces the status and wakes who watches.
+    pub fn set(&self, status: HealthStatus) {
+        self.status.send_modify(|present| {
+            // Relaxed, under the lock of the channel: two writers leave the word and the status in agreement.
+            self.state.store(status.state as u8, Ordering::Relaxed);
+            *present = status;
+        });
+    }
+
+    /// Follows the status. A reader that is slow sees the newest status and may miss those between.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<HealthStatus> {
+        self.status.subscribe()
+    }
+}
+
+impl Default for HealthCell {
+    fn default() -> Self {
+        Self::new(HealthStatus::default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_change_is_seen_in_the_word_the_status_and_the_watch() {
+        let cell = HealthCell::default();
+        let mut watch = cell.watch();
+        cell.set(HealthStatus::new(
+            HealthState::Offline,
+            "three checks failed",
+        ));
+        assert_eq!(cell.state(), HealthState::Offline);
+        watch.changed().await.expect("the cell lives");
+        assert_eq!(watch.borrow().message, "three checks failed");
+    }
+}

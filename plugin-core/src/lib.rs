@@ -1,0 +1,59 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+pub mod backoff;
+mod box_error;
+mod call;
+mod check;
+pub mod classify;
+pub mod clock;
+mod code;
+mod config_error;
+mod context;
+mod error;
+pub mod health;
+mod instance;
+mod instance_id;
+mod key;
+pub mod outcome;
+mod plugin;
+pub mod reject;
+mod rejected;
+mod request_id;
+mod slots;
+pub mod striped;
+#[cfg(feature = "tonic")]
+mod tonic_status;
+mod trace_context;
+
+pub use backoff::{Backoff, Jitter};
+pub use box_error::{BoxError, BoxErrorFuture, BoxErrorLayer, BoxErrors};
+pub use call::{Call, Reply};
+pub use check::check;
+#[cfg(feature = "grpc")]
+pub use classify::ByGrpcStatus;
+#[cfg(feature = "http")]
+pub use classify::ByHttpStatus;
+pub use classify::{AnyError, Classify, ClassifyFn, ErrorChain, Verdict};
+pub use code::{Code, Kind};
+pub use config_error::ConfigError;
+pub use context::CallContext;
+pub use error::{PluginError, Sent};
+pub use health::{HealthCell, HealthState, HealthStatus};
+pub use instance::{PluginInfo, PluginInstance, Probe};
+pub use instance_id::{Attributed, InstanceId};
+pub use key::KeyOf;
+pub use outcome::{AtEnd, AtHead, End, Observe, Observer, Outcome};
+#[cfg(feature = "http")]
+pub use outcome::{FollowBody, FollowedBody};
+pub use plugin::{BoxFuture, BoxPlugin, Plugin};
+#[cfg(feature = "grpc")]
+pub use reject::AsGrpcStatus;
+#[cfg(feature = "http")]
+pub use reject::AsHttpResponse;
+pub use reject::{AsError, Reject};
+pub use rejected::{Quota, Rejected};
+pub use request_id::RequestId;
+pub use slots::{SlotCall, Slots};
+pub use striped::{Lease, Pad, Striped, StripedCounter};
+pub use trace_context::TraceContext;

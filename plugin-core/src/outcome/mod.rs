@@ -1,0 +1,91 @@
+//! When the outcome of a call is known: with the head of the response, or at the end of its body.
+
+#[cfg(feature = "http")]
+mod body;
+
+use std::{error::Error, fmt};
+
+use http::HeaderMap;
+
+#[cfg(feature = "http")]
+pub use body::{FollowBody, FollowedBody};
+
+/// How a body, or another stream, ended.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum End<'a> {
+    /// It came to its end, perhaps with trailers.
+    Complete {
+        /// The trailers, where the protocol has them and they came.
+        trailers: Option<&'a HeaderMap>,
+    },
+    /// It broke off with this error.
+    Error(&'a (dyn Error + 'static)),
+}
+
+/// What waits for the end of a response. Dropped before the end, the response was abandoned by its reader.
+pub trait Observe: Send + 'static {
+    /// The response has ended. Called at most once.
+    fn end(self: Box<Self>, end: End<'_>);
+}
+
+impl<F: FnOnce(End<'_>) + Send + 'static> Observe for F {
+    fn end(self: Box<Self>, end: End<'_>) {
+        (*self)(end);
+    }
+}
+
+/// One [`Observe`], told at most once.
+pub struct Observer(Option<Box<dyn Observe>>);
+
+impl Observer {
+    /// Boxes an observer. A layer makes one only for a response that it has to follow.
+    #[must_use]
+    pub fn new(observe: impl Observe) -> Self {
+        Self(Some(Box::new(observe)))
+    }
+
+    /// Tells the end; only the first call counts.
+    pub fn end(&mut self, end: End<'_>) {
+        if let Some(observe) = self.0.take() {
+            observe.end(end);
+        }
+    }
+}
+
+impl fmt::Debug for Observer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Observer")
+            .field("ended", &self.0.is_none())
+            .finish()
+    }
+}
+
+/// Follows a response to the moment when its outcome is known.
+///
+/// A layer that books a response when its head arrives takes a gRPC stream that fails in its trailers for a success.
+/// Layers have a type parameter of this kind: [`AtHead`] is the default, [`AtEnd`] wraps the body, once, and only when
+/// the classifier answers [`Verdict::AtEnd`](crate::Verdict::AtEnd).
+#[diagnostic::on_unimplemented(
+    message = "the body of `{Res}` cannot be followed to its end",
+    note = "`AtEnd` follows `http::Response<B>` for `axum::body::Body` (feature `axum`), `tonic::body::Body` (feature `tonic`) and any body that implements `plugin_core::FollowBody`"
+)]
+pub trait Outcome<Res> {
+    /// Gives back the response; the observer is told its end.
+    fn follow(response: Res, observer: Observer) -> Res;
+}
+
+/// The head decides. A response whose classifier would wait for the end is taken as complete when it arrives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AtHead;
+
+impl<Res> Outcome<Res> for AtHead {
+    fn follow(response: Res, mut observer: Observer) -> Res {
+        observer.end(End::Complete { trailers: None });
+        response
+    }
+}
+
+/// The end of the body decides, trailers included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AtEnd;

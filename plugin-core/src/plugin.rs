@@ -1,0 +1,74 @@
+//! What a plugin is, and the one place where a stack is erased.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use tower::util::BoxCloneSyncService;
+use tower_service::Service;
+
+use crate::{Call, PluginError, Reply};
+
+/// A plugin: a service that answers a [`Call<Req>`] with a [`Reply<Res>`] or a [`PluginError`].
+///
+/// Every service of that shape is one; there is nothing to implement.
+pub trait Plugin<Req, Res>:
+    Service<Call<Req>, Response = Reply<Res>, Error = PluginError, Future: Send + 'static>
+    + Clone
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl<T, Req, Res> Plugin<Req, Res> for T where
+    T: Service<Call<Req>, Response = Reply<Res>, Error = PluginError, Future: Send + 'static>
+        + Clone
+        + Send
+        + Sync
+        + 'static
+{
+}
+
+/// A boxed future that may cross threads.
+pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// A plugin whose type is erased. Each call costs one allocation, and each clone another.
+pub struct BoxPlugin<Req, Res>(BoxCloneSyncService<Call<Req>, Reply<Res>, PluginError>);
+
+impl<Req, Res> BoxPlugin<Req, Res> {
+    /// Erases the type of this plugin.
+    #[must_use]
+    pub fn new(plugin: impl Plugin<Req, Res>) -> Self {
+        Self(BoxCloneSyncService::new(plugin))
+    }
+}
+
+impl<Req, Res> Service<Call<Req>> for BoxPlugin<Req, Res> {
+    type Response = Reply<Res>;
+    type Error = PluginError;
+    type Future = BoxFuture<Result<Reply<Res>, PluginError>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), PluginError>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, call: Call<Req>) -> Self::Future {
+        self.0.call(call)
+    }
+}
+
+impl<Req, Res> Clone for BoxPlugin<Req, Res> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<Req, Res> fmt::Debug for BoxPlugin<Req, Res> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BoxPlugin").finish_non_exhaustive()
+    }
+}

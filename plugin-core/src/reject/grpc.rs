@@ -1,0 +1,160 @@
+//! Refusals as gRPC status, without tonic.
+
+use std::time::Duration;
+
+use bytes::{BufMut, BytesMut};
+use http::{HeaderValue, Response};
+
+use super::Reject;
+use crate::Rejected;
+
+/// Answers with a gRPC status in a response that has trailers alone: `UNAVAILABLE`, `RESOURCE_EXHAUSTED` or
+/// `DEADLINE_EXCEEDED`.
+///
+/// Where the layer knows when to come back, `grpc-status-details-bin` carries a `google.rpc.RetryInfo`, and
+/// `grpc-retry-pushback-ms` the same time for clients that follow gRFC A6. The HTTP status stays 200, as gRPC demands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AsGrpcStatus;
+
+#[diagnostic::do_not_recommend]
+impl<B: Default, Err> Reject<Response<B>, Err> for AsGrpcStatus {
+    fn reject(&self, rejected: Rejected) -> Result<Response<B>, Err> {
+        let mut response = Response::new(B::default());
+        let headers = response.headers_mut();
+        let status = rejected.code().grpc_status();
+        let message = rejected.to_string();
+        headers.insert(
+            http::header::CONTENT_TYPE,
+            HeaderValue::from_static("application/grpc"),
+        );
+        headers.insert("grpc-status", HeaderValue::from(u16::from(status)));
+        // The text is plain ASCII without '%', so the percent encoding of `grpc-message` leaves it as it is.
+        if let Ok(value) = HeaderValue::try_from(&message) {
+            headers.insert("grpc-message", value);
+        }
+        if let Some(after) = rejected.retry_after() {
+            let millis = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+            headers.insert("grpc-retry-pushback-ms", HeaderValue::from(millis));
+            if let Ok(value) =
+                HeaderValue::try_from(base64(&retry_info_status(status, &message, after)))
+            {
+                headers.insert("grpc-status-details-bin", value);
+            }
+        }
+        Ok(response)
+    }
+}
+
+/// `google.rpc.Status { code = 1, message = 2, details = 3: Any { type_url = 1, value = 2 } }` with a
+/// `google.rpc.RetryInfo { retry_delay = 1: Duration { seconds = 1, nanos = 2 } }` inside, as protobuf writes them.
+pub(crate) fn retry_info_status(code: u8, message: &str, after: Duration) -> Vec<u8> {
+    let mut delay = BytesMut::new();
+    varint_field(&mut delay, 1, after.as_secs());
+    varint_field(&mut delay, 2, u64::from(after.subsec_nanos()));
+    let mut info = BytesMut::new();
+    bytes_field(&mut info, 1, &delay);
+    let mut any = BytesMut::new();
+    bytes_field(&mut any, 1, b"type.googleapis.com/google.rpc.RetryInfo");
+    bytes_field(&mut any, 2, &info);
+    let mut status = BytesMut::new();
+    varint_field(&mut status, 1, u64::from(code));
+    bytes_field(&mut status, 2, message.as_bytes());
+    bytes_field(&mut status, 3, &any);
+    status.to_vec()
+}
+
+fn varint(out: &mut BytesMut, mut value: u64) {
+    while value >= 0x80 {
+        out.put_u8(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.put_u8(value as u8);
+}
+
+fn varint_field(out: &mut BytesMut, number: u8, value: u64) {
+    out.put_u8(number << 3);
+    varint(out, value);
+}
+
+fn bytes_field(out: &mut BytesMut, number: u8, value: &[u8]) {
+    out.put_u8(number << 3 | 2);
+    varint(out, value.len() as u64);
+    out.put_slice(value);
+}
+
+/// Base64 without padding, as gRPC writes binary metadata. (Fifteen lines instead of a dependency of every crate.)
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let word = chunk
+            .iter()
+            .fold(0u32, |word, byte| word << 8 | u32::from(*byte))
+            << (8 * (3 - chunk.len()));
+        for digit in 0..=chunk.len() {
+            out.push(char::from(DIGITS[(word >> (18 - 6 * digit) & 63) as usize]));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Code;
+
+    fn answer(rejected: Rejected) -> Response<()> {
+        let result: Result<_, std::convert::Infallible> = AsGrpcStatus.reject(rejected);
+        result.expect("infallible")
+    }
+
+    #[test]
+    fn base64_is_that_of_the_rfc_without_padding() {
+        for (plain, coded) in [
+            ("", ""),
+            ("f", "Zg"),
+            ("fo", "Zm8"),
+            ("foo", "Zm9v"),
+            ("foobar", "Zm9vYmFy"),
+        ] {
+            assert_eq!(base64(plain.as_bytes()), coded);
+        }
+    }
+
+    #[test]
+    fn each_kind_of_refusal_has_its_status() {
+        for (code, status) in [
+            (Code::CircuitOpen, "14"),
+            (Code::RateLimited, "8"),
+            (Code::ConcurrencyExceeded, "8"),
+            (Code::Timeout, "4"),
+            (Code::Unhealthy, "14"),
+        ] {
+            assert_eq!(answer(Rejected::new(code)).headers()["grpc-status"], status);
+        }
+    }
+
+    #[test]
+    fn every_message_is_ascii_and_needs_no_percent_encoding() {
+        for code in Code::ALL {
+            let text = Rejected::new(*code).to_string();
+            assert!(
+                text.bytes()
+                    .all(|byte| (b' '..=b'~').contains(&byte) && byte != b'%'),
+                "{text}"
+            );
+        }
+    }
+
+    #[cfg(feature = "tonic")]
+    #[test]
+    fn tonic_reads_the_status_back() {
+        let response = answer(Rejected::rate_limited(Duration::from_millis(1500)));
+        assert_eq!(response.headers()["grpc-retry-pushback-ms"], "1500");
+        let status = tonic::Status::from_header_map(response.headers()).expect("a status");
+        assert_eq!(status.code(), tonic::Code::ResourceExhausted);
+        assert!(status.message().contains("RATELIMIT_1501"), "{status:?}");
+        let expected = retry_info_status(8, status.message(), Duration::from_millis(1500));
+        assert_eq!(status.details(), expected);
+    }
+}

@@ -1,0 +1,65 @@
+//! How a refusal is answered, so that no layer forces a boxed error on the stack.
+
+#[cfg(feature = "grpc")]
+mod grpc;
+#[cfg(feature = "http")]
+mod http;
+
+#[cfg(feature = "grpc")]
+pub use grpc::AsGrpcStatus;
+#[cfg(feature = "http")]
+pub use http::AsHttpResponse;
+
+use crate::Rejected;
+
+/// Answers a refusal in the types of the service that is wrapped.
+///
+/// A layer of this family keeps the error type of its inner service. When it refuses a request it asks a `Reject` for
+/// the answer: an error ([`AsError`], the default), or a response ([`AsHttpResponse`], [`AsGrpcStatus`]), which leaves
+/// the error type alone and so fits an `axum::Router`, whose error is `Infallible`. A closure
+/// `Fn(Rejected) -> Result<Res, Err>` is a `Reject` too.
+#[diagnostic::on_unimplemented(
+    message = "a refusal cannot be answered as `Result<{Res}, {Err}>` by `{Self}`",
+    label = "the error type `{Err}` needs `From<plugin_core::Rejected>`, or the layer another `.reject_with(..)`",
+    note = "for an error type of your own write one impl, it serves every layer of the family: `impl From<plugin_core::Rejected> for {Err} {{ .. }}`",
+    note = "on an axum route or router (error `Infallible`) add `.reject_with(AsHttpResponse)` to each layer, on a tonic server or channel `.reject_with(AsGrpcStatus)`",
+    note = "over a client whose error type is foreign, put `plugin_core::BoxErrorLayer` beneath the layers: `BoxError` has `From<Rejected>`"
+)]
+pub trait Reject<Res, Err> {
+    /// The answer.
+    ///
+    /// # Errors
+    ///
+    /// When the answer is an error rather than a response.
+    fn reject(&self, rejected: Rejected) -> Result<Res, Err>;
+}
+
+/// Answers with an error made by `From<Rejected>`: the default.
+///
+/// `BoxError` has that impl from the standard library, [`PluginError`](crate::PluginError) has it, `tonic::Status` has
+/// it with the feature `tonic`, and an error type of your own needs one such impl for the whole family.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AsError;
+
+#[diagnostic::do_not_recommend]
+impl<Res, Err: From<Rejected>> Reject<Res, Err> for AsError {
+    fn reject(&self, rejected: Rejected) -> Result<Res, Err> {
+        Err(rejected.into())
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<Res, Err, F> Reject<Res, Err> for F
+where
+    F: Fn(Rejected) -> Result<Res, Err>,
+{
+    fn reject(&self, rejected: Rejected) -> Result<Res, Err> {
+        self(rejected)
+    }
+}
+
+/// The bytes of `grpc-status-details-bin`: a status with a `RetryInfo`.
+#[cfg(feature = "tonic")]
+pub(crate) fn grpc_details(status: u8, message: &str, after: std::time::Duration) -> bytes::Bytes {
+    grpc::retry_info_status(status, message, after).into()
+}

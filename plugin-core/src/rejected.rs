@@ -1,0 +1,260 @@
+//! Why a layer did not pass a request on.
+
+use std::{any::Any, error::Error, fmt, time::Duration};
+
+use crate::{BoxError, Code, Kind, PluginError};
+
+/// A refusal: a layer of this family did not pass the request on, or stopped waiting for it.
+///
+/// It is small and `Copy`. [`Reject`](crate::Reject) turns it into what the stack answers with: an error, an HTTP
+/// response or a gRPC status. An outer layer of the family never counts it as a failure of the service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rejected {
+    code: Code,
+    retry_after: Option<Duration>,
+    detail: Detail,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Detail {
+    None,
+    Deadline {
+        limit: Duration,
+        stage: Option<&'static str>,
+    },
+    Quota(Quota),
+}
+
+/// The state of a rate limit, for the `RateLimit` response headers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quota {
+    /// Requests that the limit allows in one `window`.
+    pub limit: u64,
+    /// Requests that are left now.
+    pub remaining: u64,
+    /// Time until the whole limit is available again.
+    pub reset: Duration,
+    /// The period that `limit` counts over.
+    pub window: Duration,
+}
+
+impl Rejected {
+    /// A refusal with this code and nothing else.
+    #[must_use]
+    pub const fn new(code: Code) -> Self {
+        Self {
+            code,
+            retry_after: None,
+            detail: Detail::None,
+        }
+    }
+
+    /// A circuit is open for this much longer.
+    #[must_use]
+    pub const fn circuit_open(retry_after: Option<Duration>) -> Self {
+        Self {
+            code: Code::CircuitOpen,
+            retry_after,
+            detail: Detail::None,
+        }
+    }
+
+    /// A rate limit is used up; the next request fits after this time.
+    #[must_use]
+    pub const fn rate_limited(retry_after: Duration) -> Self {
+        Self {
+            code: Code::RateLimited,
+            retry_after: Some(retry_after),
+            detail: Detail::None,
+        }
+    }
+
+    /// Health checks found the service down.
+    #[must_use]
+    pub const fn unhealthy() -> Self {
+        Self::new(Code::Unhealthy)
+    }
+
+    /// No endpoint could be picked.
+    #[must_use]
+    pub const fn no_endpoint() -> Self {
+        Self::new(Code::NoEndpoint)
+    }
+
+    /// Too many requests are in flight.
+    #[must_use]
+    pub const fn overloaded() -> Self {
+        Self::new(Code::ConcurrencyExceeded)
+    }
+
+    /// A deadline passed: `limit` is the time that was given, `stage` what the call was waiting for.
+    #[must_use]
+    pub const fn deadline_exceeded(limit: Duration, stage: Option<&'static str>) -> Self {
+        Self {
+            code: Code::Timeout,
+            retry_after: None,
+            detail: Detail::Deadline { limit, stage },
+        }
+    }
+
+    /// Says when to come back.
+    #[must_use]
+    pub const fn with_retry_after(mut self, after: Duration) -> Self {
+        self.retry_after = Some(after);
+        self
+    }
+
+    /// Adds the state of the rate limit.
+    #[must_use]
+    pub const fn with_quota(mut self, quota: Quota) -> Self {
+        self.detail = Detail::Quota(quota);
+        self
+    }
+
+    /// The stable code.
+    #[must_use]
+    pub const fn code(&self) -> Code {
+        self.code
+    }
+
+    /// The family of the code.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        self.code.kind()
+    }
+
+    /// When a new try can pass, where the layer knows.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
+    /// The state of the rate limit, when a rate limiter refused.
+    #[must_use]
+    pub const fn quota(&self) -> Option<Quota> {
+        match self.detail {
+            Detail::Quota(quota) => Some(quota),
+            _ => None,
+        }
+    }
+
+    /// The limit that passed, when a deadline did.
+    #[must_use]
+    pub const fn limit(&self) -> Option<Duration> {
+        match self.detail {
+            Detail::Deadline { limit, .. } => Some(limit),
+            _ => None,
+        }
+    }
+
+    /// What the call was waiting for when its deadline passed.
+    #[must_use]
+    pub const fn stage(&self) -> Option<&'static str> {
+        match self.detail {
+            Detail::Deadline { stage, .. } => stage,
+            _ => None,
+        }
+    }
+
+    /// Finds a refusal in an error or in its chain of sources, also inside a [`PluginError`].
+    #[must_use]
+    pub fn find<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e Rejected> {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            if let Some(rejected) = error.downcast_ref::<Rejected>() {
+                return Some(rejected);
+            }
+            next = error.source();
+        }
+        None
+    }
+
+    /// Finds a refusal in any value that may hold one: [`Rejected`], [`PluginError`], [`BoxError`] and, with the
+    /// feature `tonic`, `tonic::Status`. Other types answer `None`; [`Rejected::find`] looks into an error's sources.
+    #[must_use]
+    pub fn find_in<E: 'static>(value: &E) -> Option<&Rejected> {
+        let any = value as &dyn Any;
+        if let Some(rejected) = any.downcast_ref::<Rejected>() {
+            return Some(rejected);
+        }
+        if let Some(error) = any.downcast_ref::<PluginError>() {
+            return error.rejected();
+        }
+        if let Some(error) = any.downcast_ref::<BoxError>() {
+            return Self::find(&**error);
+        }
+        #[cfg(feature = "tonic")]
+        if let Some(status) = any.downcast_ref::<tonic::Status>() {
+            return Self::find(status);
+        }
+        None
+    }
+}
+
+impl fmt::Display for Rejected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = match self.code {
+            Code::CircuitOpen => "the circuit is open",
+            Code::CircuitProbeTimeout => "the probe outlived the half-open time",
+            Code::RateLimited => "the rate limit is used up",
+            Code::Unhealthy => "health checks found the service down",
+            Code::HealthTimeout => "the health check did not answer in time",
+            Code::NoEndpoint => "no endpoint is available",
+            Code::PickFailed => "every endpoint that was picked failed",
+            Code::Timeout => "the deadline passed",
+            Code::ConcurrencyExceeded => "too many calls are in flight",
+            Code::QueueFull => "the waiting line is full",
+            Code::Shed => "the call was shed",
+            Code::Draining => "the plugin is being drained",
+            Code::ShuttingDown => "the host is shutting down",
+            Code::NotEnabled => "the plugin is switched off",
+            _ => "the call was refused",
+        };
+        write!(f, "{text} ({})", self.code)?;
+        if let Detail::Deadline { limit, stage } = self.detail {
+            write!(f, ": {limit:?} were given")?;
+            if let Some(stage) = stage {
+                write!(f, ", the last of them spent {stage}")?;
+            }
+        }
+        if let Some(after) = self.retry_after {
+            write!(f, "; try again in {after:?}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Error for Rejected {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_found_however_it_is_wrapped() {
+        let rejected = Rejected::circuit_open(Some(Duration::from_secs(3)));
+        assert_eq!(Rejected::find_in(&rejected), Some(&rejected));
+        assert_eq!(
+            Rejected::find_in(&PluginError::from(rejected)),
+            Some(&rejected)
+        );
+        assert_eq!(
+            Rejected::find_in(&BoxError::from(rejected)),
+            Some(&rejected)
+        );
+        let twice: BoxError = PluginError::from(rejected).into();
+        assert_eq!(Rejected::find_in(&twice), Some(&rejected));
+        assert_eq!(Rejected::find_in(&std::io::Error::other("x")), None);
+    }
+
+    #[test]
+    fn the_text_names_the_code_the_limit_and_when_to_come_back() {
+        let text = Rejected::deadline_exceeded(Duration::from_millis(250), Some("on the plugin"))
+            .with_retry_after(Duration::from_secs(1))
+            .to_string();
+        assert_eq!(
+            text,
+            "the deadline passed (PLUGIN_1204): 250ms were given, the last of them spent on the plugin; try again in 1s"
+        );
+    }
+}

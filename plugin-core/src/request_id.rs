@@ -1,0 +1,94 @@
+//! The id of a call.
+
+use std::{
+    cell::Cell,
+    fmt,
+    hash::{BuildHasher, RandomState},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+/// A call's id: 128 bits, written as 32 hexadecimal digits. The upper half is random per process, the lower counts.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RequestId([u64; 2]);
+
+/// Ids that a thread takes from the shared counter at a time, so that threads rarely meet.
+const BLOCK: u64 = 1024;
+
+impl RequestId {
+    /// A new id.
+    #[must_use]
+    pub fn generate() -> Self {
+        static PROCESS: OnceLock<u64> = OnceLock::new();
+        static NEXT_BLOCK: AtomicU64 = AtomicU64::new(0);
+        thread_local!(static NEXT: Cell<u64> = const { Cell::new(0) });
+
+        let process = *PROCESS.get_or_init(|| RandomState::new().hash_one(std::process::id()));
+        let number = NEXT.with(|next| {
+            let mut number = next.get();
+            if number % BLOCK == 0 {
+                // Relaxed: blocks only have to differ.
+                number = NEXT_BLOCK.fetch_add(BLOCK, Ordering::Relaxed);
+            }
+            next.set(number + 1);
+            number
+        });
+        Self([process, number])
+    }
+
+    /// Reads 32 lower-case hexadecimal digits.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let lower = |byte: &u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(byte);
+        if text.len() != 32 || !text.as_bytes().iter().all(lower) {
+            return None;
+        }
+        let (high, low) = text.split_at(16);
+        Some(Self([
+            u64::from_str_radix(high, 16).ok()?,
+            u64::from_str_radix(low, 16).ok()?,
+        ]))
+    }
+
+    /// The number.
+    #[must_use]
+    pub const fn get(self) -> u128 {
+        (self.0[0] as u128) << 64 | self.0[1] as u128
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}{:016x}", self.0[0], self.0[1])
+    }
+}
+
+impl fmt::Debug for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RequestId({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn ids_differ_within_and_between_threads() {
+        let threads: Vec<_> = (0..4)
+            .map(|_| {
+                std::thread::spawn(|| (0..3000).map(|_| RequestId::generate()).collect::<Vec<_>>())
+            })
+            .collect();
+        let ids: Vec<_> = threads
+            .into_iter()
+            .flat_map(|thread| thread.join().expect("no panic"))
+            .collect();
+        assert_eq!(ids.iter().collect::<HashSet<_>>().len(), ids.len());
+        assert_eq!(RequestId::parse(&ids[0].to_string()), Some(ids[0]));
+    }
+}

@@ -1,0 +1,275 @@
+//! Calling a stack that many threads share, without cloning it for every call.
+
+use std::{
+    fmt,
+    future::Future,
+    ops::Deref,
+    pin::Pin,
+    sync::{Mutex, TryLockError},
+    task::{Context, Poll, ready},
+};
+
+use pin_project_lite::pin_project;
+use tower_service::Service;
+
+use crate::striped::{Pad, stripe, stripe_count};
+
+/// One ready-made clone of a stack per stripe of threads.
+///
+/// A `tower` service is called through `&mut self`, so a table that all threads read would have to clone the stack for
+/// each call. Here a thread takes the lock of its own stripe's clone, which is free unless a thread of the same stripe
+/// is in `call` at this moment; then a fresh clone serves. The lock is never held while a future is awaited.
+pub struct Slots<S> {
+    prototype: S,
+    slots: Box<[Pad<Mutex<S>>]>,
+}
+
+impl<S: Clone> Slots<S> {
+    /// Slots for this stack. The stack itself is kept unpolled, to be cloned from.
+    #[must_use]
+    pub fn new(stack: S) -> Self {
+        let slots = (0..stripe_count())
+            .map(|_| Pad(Mutex::new(stack.clone())))
+            .collect();
+        Self {
+            prototype: stack,
+            slots,
+        }
+    }
+
+    /// The stack that the slots were made from.
+    #[must_use]
+    pub fn get_ref(&self) -> &S {
+        &self.prototype
+    }
+
+    /// Calls the stack. `slots` is any owner or borrower of the slots, such as a reference, an `Arc` or a
+    /// [`Lease`](crate::Lease). Nothing happens before the first poll; dropping the future drops the call.
+    pub fn call<P, Req>(slots: P, request: Req) -> SlotCall<P, S, Req>
+    where
+        P: Deref<Target = Self>,
+        S: Service<Req>,
+    {
+        SlotCall {
+            slots,
+            state: State::Start {
+                request: Some(request),
+            },
+        }
+    }
+
+    /// Polls this stripe's clone and calls it, or hands back the service that must be waited for.
+    fn start<Req>(&self, request: Req, cx: &mut Context<'_>) -> Started<S, Req>
+    where
+        S: Service<Req>,
+    {
+        let mut slot = match self.slots[stripe()].0.try_lock() {
+            Ok(slot) => slot,
+            Err(TryLockError::Poisoned(poisoned)) => {
+                // A panic inside `poll_ready` or `call`: that clone may be in any state, so it is replaced.
+                let mut slot = poisoned.into_inner();
+                *slot = self.prototype.clone();
+                self.slots[stripe()].0.clear_poison();
+                slot
+            }
+            Err(TryLockError::WouldBlock) => return Started::Wait(self.prototype.clone(), request),
+        };
+        match slot.poll_ready(cx) {
+            Poll::Ready(Ok(())) => Started::Called(slot.call(request)),
+            Poll::Ready(Err(error)) => {
+                // A service that failed its readiness is not used again, as its contract says.
+                *slot = self.prototype.clone();
+                Started::Failed(error)
+            }
+            // A waiting clone that stayed in the slot would take the wake-ups of all who come after it.
+            Poll::Pending => Started::Wait(
+                std::mem::replace(&mut slot, self.prototype.clone()),
+                request,
+            ),
+        }
+    }
+}
+
+enum Started<S: Service<Req>, Req> {
+    Called(S::Future),
+    Failed(S::Error),
+    Wait(S, Req),
+}
+
+impl<S: fmt::Debug> fmt::Debug for Slots<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Slots")
+            .field("prototype", &self.prototype)
+            .finish_non_exhaustive()
+    }
+}
+
+pin_project! {
+    /// The future of [`Slots::call`].
+    pub struct SlotCall<P, S: Service<Req>, Req> {
+        slots: P,
+        #[pin]
+        state: State<S, Req, S::Future>,
+    }
+}
+
+pin_project! {
+    #[project = StateProject]
+    enum State<S, Req, F> {
+        Start { request: Option<Req> },
+        Waiting { service: S, request: Option<Req> },
+        Called { #[pin] future: F },
+    }
+}
+
+impl<P, S: Service<Req>, Req> fmt::Debug for SlotCall<P, S, Req> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SlotCall").finish_non_exhaustive()
+    }
+}
+
+const POLLED_AGAIN: &str = "a SlotCall was polled after it had panicked";
+
+impl<P, S, Req> Future for SlotCall<P, S, Req>
+where
+    P: Deref<Target = Slots<S>>,
+    S: Service<Req> + Clone,
+{
+    type Output = Result<S::Response, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        loop {
+            let next = match this.state.as_mut().project() {
+                StateProject::Called { future } => return future.poll(cx),
+                StateProject::Start { request } => {
+                    match this.slots.start(request.take().expect(POLLED_AGAIN), cx) {
+                        Started::Called(future) => State::Called { future },
+                        Started::Failed(error) => return Poll::Ready(Err(error)),
+                        Started::Wait(service, request) => State::Waiting {
+                            service,
+                            request: Some(request),
+                        },
+                    }
+                }
+                StateProject::Waiting { service, request } => {
+                    ready!(service.poll_ready(cx))?;
+                    State::Called {
+                        future: service.call(request.take().expect(POLLED_AGAIN)),
+                    }
+                }
+            };
+            this.state.set(next);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        convert::Infallible,
+        future::{Ready, ready},
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering},
+        },
+    };
+
+    use tokio_test::{assert_pending, assert_ready_ok, task};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_service_that_waits_does_not_block_those_behind_it() {
+        let (mock, mut handle) = tower_test::mock::pair::<&str, &str>();
+        let slots = Slots::new(mock);
+        handle.allow(0);
+        let mut first = task::spawn(Slots::call(&slots, "first"));
+        assert_pending!(first.poll());
+        let mut second = task::spawn(Slots::call(&slots, "second"));
+        assert_pending!(second.poll());
+        drop(first);
+        handle.allow(1);
+        assert!(second.is_woken(), "the one who still waits is woken");
+        assert_pending!(second.poll());
+        let (request, respond) = handle.next_request().await.expect("a request");
+        respond.send_response("answer");
+        assert_eq!(request, "second");
+        assert_eq!(assert_ready_ok!(second.poll()), "answer");
+    }
+
+    #[derive(Clone)]
+    struct Fragile {
+        clones: Arc<AtomicUsize>,
+        calls: usize,
+    }
+
+    impl Service<bool> for Fragile {
+        type Response = usize;
+        type Error = Infallible;
+        type Future = Ready<Result<usize, Infallible>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, panic: bool) -> Self::Future {
+            self.calls += 1;
+            assert!(!panic, "asked to");
+            ready(Ok(self.calls))
+        }
+    }
+
+    #[test]
+    fn a_panic_in_call_replaces_the_clone_and_wedges_nothing() {
+        let slots = Slots::new(Fragile {
+            clones: Arc::default(),
+            calls: 0,
+        });
+        let call = |panic| task::spawn(Slots::call(&slots, panic)).poll();
+        assert_eq!(assert_ready_ok!(call(false)), 1);
+        assert_eq!(
+            assert_ready_ok!(call(false)),
+            2,
+            "the same clone serves a thread"
+        );
+        let unwound = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| call(true)));
+        assert!(unwound.is_err());
+        assert_eq!(assert_ready_ok!(call(false)), 1, "a fresh clone");
+        assert_eq!(assert_ready_ok!(call(false)), 2, "which stays");
+        assert_eq!(slots.get_ref().clones.load(Ordering::Relaxed), 0);
+    }
+
+    #[derive(Clone)]
+    struct Reentrant(Arc<std::sync::OnceLock<Arc<Slots<Reentrant>>>>);
+
+    impl Service<u32> for Reentrant {
+        type Response = u32;
+        type Error = Infallible;
+        type Future = Ready<Result<u32, Infallible>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, depth: u32) -> Self::Future {
+            if depth == 0 {
+                return ready(Ok(0));
+            }
+            let own = self.0.get().expect("set below").clone();
+            let inner = assert_ready_ok!(task::spawn(Slots::call(own, depth - 1)).poll());
+            ready(Ok(inner + 1))
+        }
+    }
+
+    #[test]
+    fn a_stack_may_call_itself() {
+        let cell = Arc::new(std::sync::OnceLock::new());
+        let slots = Arc::new(Slots::new(Reentrant(Arc::clone(&cell))));
+        assert!(cell.set(Arc::clone(&slots)).is_ok());
+        assert_eq!(
+            assert_ready_ok!(task::spawn(Slots::call(slots, 5)).poll()),
+            5
+        );
+    }
+}

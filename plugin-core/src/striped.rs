@@ -1,0 +1,236 @@
+//! Sharing without meeting: one copy of a reference count, or of a counter, per stripe of threads.
+
+use std::{
+    cell::Cell,
+    fmt,
+    ops::Deref,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+};
+
+/// Keeps a value on cache lines of its own. 128 bytes, because recent x86 processors fetch lines in pairs.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(align(128))]
+pub struct Pad<T>(pub T);
+
+impl<T> Deref for Pad<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+/// How many stripes there are: the number of processors, rounded up to a power of two, at most 64.
+#[must_use]
+pub fn stripe_count() -> usize {
+    static COUNT: OnceLock<usize> = OnceLock::new();
+    *COUNT.get_or_init(|| {
+        std::thread::available_parallelism()
+            .map_or(1, usize::from)
+            .next_power_of_two()
+            .min(64)
+    })
+}
+
+/// The stripe of the current thread, less than [`stripe_count`]. Threads take stripes in turn.
+#[must_use]
+#[inline]
+pub fn stripe() -> usize {
+    const UNSET: usize = usize::MAX;
+    thread_local!(static STRIPE: Cell<usize> = const { Cell::new(UNSET) });
+
+    #[cold]
+    fn assign(cell: &Cell<usize>) -> usize {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        // Relaxed: a number is taken, nothing is published with it.
+        let stripe = NEXT.fetch_add(1, Ordering::Relaxed) & (stripe_count() - 1);
+        cell.set(stripe);
+        stripe
+    }
+
+    // A thread that is being torn down has no cell left; any stripe is correct, only slower.
+    STRIPE
+        .try_with(|cell| match cell.get() {
+            UNSET => assign(cell),
+            stripe => stripe,
+        })
+        .unwrap_or(0)
+}
+
+/// A shared value that many threads borrow at once without writing to the same cache line.
+///
+/// Cloning one [`Arc`] from two threads makes both slower than one of them alone, since each clone writes the count.
+/// Here every stripe has a count of its own. Cloning a `Striped` itself is an ordinary `Arc` clone: do it when a
+/// service is made, and take a [`Lease`] per call.
+pub struct Striped<T>(Arc<[Arc<Pad<Arc<T>>>]>);
+
+impl<T> Striped<T> {
+    /// Shares this value.
+    #[must_use]
+    pub fn new(value: T) -> Self {
+        Self::from_arc(Arc::new(value))
+    }
+
+    /// Shares a value that is shared already.
+    #[must_use]
+    pub fn from_arc(value: Arc<T>) -> Self {
+        Self(
+            (0..stripe_count())
+                .map(|_| Arc::new(Pad(Arc::clone(&value))))
+                .collect(),
+        )
+    }
+
+    /// Borrows the value, owned and `'static`, through the current thread's stripe.
+    #[must_use]
+    #[inline]
+    pub fn lease(&self) -> Lease<T> {
+        Lease(Arc::clone(&self.0[stripe()]))
+    }
+
+    /// The value's own `Arc`, for what is made once and lives long.
+    #[must_use]
+    pub fn to_arc(&self) -> Arc<T> {
+        Arc::clone(&self.0[0].0)
+    }
+
+    /// Leases that are held now. Exact when nobody takes or drops one meanwhile.
+    #[must_use]
+    pub fn leases(&self) -> usize {
+        self.0
+            .iter()
+            .map(|stripe| Arc::strong_count(stripe) - 1)
+            .sum()
+    }
+}
+
+impl<T> Deref for Striped<T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        &self.0[0].0
+    }
+}
+
+impl<T> Clone for Striped<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Striped<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Striped").field(&**self).finish()
+    }
+}
+
+/// A value borrowed from a [`Striped`]. It keeps the value alive.
+pub struct Lease<T>(Arc<Pad<Arc<T>>>);
+
+impl<T> Deref for Lease<T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        &self.0.0
+    }
+}
+
+impl<T> Clone for Lease<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Lease<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Lease").field(&**self).finish()
+    }
+}
+
+/// A counter that threads add to without meeting. Reading it walks all stripes.
+pub struct StripedCounter(Box<[Pad<AtomicU64>]>);
+
+impl StripedCounter {
+    /// A counter at zero.
+    #[must_use]
+    pub fn new() -> Self {
+        Self((0..stripe_count()).map(|_| Pad::default()).collect())
+    }
+
+    /// Adds to the current thread's stripe.
+    #[inline]
+    pub fn add(&self, n: u64) {
+        // Relaxed: a count publishes nothing; whoever needs an order has it from elsewhere.
+        self.0[stripe()].fetch_add(n, Ordering::Relaxed);
+    }
+
+    /// The sum, wrapping at 64 bits. Additions that run meanwhile may or may not be in it.
+    #[must_use]
+    pub fn sum(&self) -> u64 {
+        // Relaxed: see `add`.
+        self.0.iter().fold(0, |sum, stripe| {
+            sum.wrapping_add(stripe.load(Ordering::Relaxed))
+        })
+    }
+}
+
+impl Default for StripedCounter {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for StripedCounter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("StripedCounter").field(&self.sum()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_outlives_what_it_was_taken_from() {
+        let striped = Striped::new(String::from("state"));
+        let lease = striped.lease();
+        assert_eq!(striped.leases(), 1);
+        drop(striped);
+        assert_eq!(*lease, "state");
+    }
+
+    #[test]
+    fn every_clone_and_every_thread_sees_the_same_value() {
+        let striped = Striped::new(AtomicU64::new(0));
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                let striped = striped.clone();
+                scope.spawn(move || striped.lease().fetch_add(1, Ordering::Relaxed));
+            }
+        });
+        assert_eq!(striped.load(Ordering::Relaxed), 8);
+        assert_eq!(striped.leases(), 0);
+    }
+
+    #[test]
+    fn a_striped_counter_loses_no_addition() {
+        let counter = StripedCounter::new();
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| (0..1000).for_each(|_| counter.add(3)));
+            }
+        });
+        assert_eq!(counter.sum(), 24_000);
+    }
+
+    #[test]
+    fn stripes_lie_on_cache_lines_of_their_own() {
+        assert_eq!(align_of::<Pad<u8>>(), 128);
+        assert!(stripe() < stripe_count());
+    }
+}
