@@ -1,0 +1,146 @@
+//! `RESULTS.md`: one section per group, each replaced in place when its group is measured again.
+
+use super::group::Group;
+use super::machine::Machine;
+use super::measure::{Measured, Plan};
+use super::table::markdown;
+
+/// What a section begins with.
+const HEADING: &str = "## ";
+
+/// The results of one group, as Markdown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Section {
+    name: String,
+    text: String,
+}
+
+impl Section {
+    /// Writes down what was measured, where, and against which versions.
+    #[must_use]
+    pub fn new(
+        group: &Group,
+        measured: &[Measured],
+        plan: &Plan,
+        machine: &Machine,
+        peers: &[String],
+    ) -> Self {
+        let mut text = format!(
+            "{HEADING}{}\n\n{}\n\n{}",
+            group.name(),
+            group.about(),
+            markdown(measured)
+        );
+        group
+            .notes()
+            .iter()
+            .for_each(|note| text += &format!("\n{note}\n"));
+        let against = if peers.is_empty() {
+            String::new()
+        } else {
+            format!(" Peers: {}.", peers.join(", "))
+        };
+        text += &format!(
+            "\nCommit {}, {} rounds, {}.{against}\n",
+            machine.commit(),
+            plan.rounds(),
+            machine.hardware()
+        );
+        Self {
+            name: group.name().to_owned(),
+            text,
+        }
+    }
+
+    /// The whole section, heading included.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+}
+
+/// What stands above the sections.
+#[must_use]
+pub fn results_header(machine: &Machine) -> String {
+    format!(
+        "# Results\n\n\
+         Written by `cargo xtask bench [FILTER] --write`, which replaces the sections of the groups that it measured.\n\
+         `README.md` says how the columns are meant. Ratios hold where nanoseconds do not: compare rows, not machines.\n\n\
+         Last run: {machine}.\n"
+    )
+}
+
+/// Puts `new` sections in the place of the old ones of the same name and keeps the others. Sections stand in `order`; what
+/// is not in `order`, a group that is gone, is dropped. The old header makes way for `header`.
+#[must_use]
+pub fn merge_results(existing: &str, header: &str, new: &[Section], order: &[&str]) -> String {
+    let old = split(existing);
+    let mut merged = header.to_owned();
+    for name in order {
+        let section = new.iter().chain(&old).find(|section| section.name == *name);
+        if let Some(section) = section {
+            merged += &format!("\n{}\n", section.text.trim_end());
+        }
+    }
+    merged
+}
+
+fn split(text: &str) -> Vec<Section> {
+    let mut sections: Vec<Section> = Vec::new();
+    for line in text.lines() {
+        if let Some(name) = line.strip_prefix(HEADING) {
+            sections.push(Section {
+                name: name.trim().to_owned(),
+                text: String::new(),
+            });
+        }
+        // Lines above the first heading are the old header.
+        if let Some(section) = sections.last_mut() {
+            section.text += line;
+            section.text.push('\n');
+        }
+    }
+    sections
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn section(name: &str, body: &str) -> Section {
+        Section {
+            name: name.to_owned(),
+            text: format!("## {name}\n\n{body}\n"),
+        }
+    }
+
+    #[test]
+    fn a_section_is_replaced_in_place_and_the_others_stay() {
+        let existing = "# Old\n\n## a\n\nold a\n\n## b\n\nold b\n";
+        let merged = merge_results(existing, "# New\n", &[section("b", "new b")], &["a", "b"]);
+        assert_eq!(merged, "# New\n\n## a\n\nold a\n\n## b\n\nnew b\n");
+    }
+
+    #[test]
+    fn a_new_section_stands_where_its_group_is_listed_and_a_gone_group_is_dropped() {
+        let existing = "# Old\n\n## gone\n\nx\n\n## c\n\nold c\n";
+        let merged = merge_results(
+            existing,
+            "# New\n",
+            &[section("b", "new b")],
+            &["a", "b", "c"],
+        );
+        assert_eq!(merged, "# New\n\n## b\n\nnew b\n\n## c\n\nold c\n");
+    }
+
+    #[test]
+    fn merging_twice_changes_nothing_more() {
+        let once = merge_results(
+            "",
+            "# New\n",
+            &[section("a", "one"), section("b", "two")],
+            &["a", "b"],
+        );
+        assert_eq!(merge_results(&once, "# New\n", &[], &["a", "b"]), once);
+    }
+}
