@@ -208,7 +208,8 @@ fn without_colours(line: &str) -> String {
 /// The root of the repository: this crate lives one level below it.
 pub(crate) fn root() -> PathBuf {
     // Cargo sets the variable for `cargo run`; the compiled-in path serves a binary that is started by hand.
-    let manifest_dir = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").to_owned());
+    let manifest_dir = std::env::var("CARGO_MANIFEST_DIR")
+        .unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").to_owned());
     let mut root = PathBuf::from(manifest_dir);
     root.pop();
     root
