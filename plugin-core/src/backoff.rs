@@ -54,55 +54,30 @@ impl Backoff {
     /// # Errors
     ///
     /// When a value is outside the bounds that the table of [`Backoff`] gives.
-    pub fn new(
-        initial: Duration,
-        max: Duration,
-        multiplier: f64,
-        jitter: Jitter,
-    ) -> Result<Self, ConfigError> {
+    pub fn new(initial: Duration, max: Duration, multiplier: f64, jitter: Jitter) -> Result<Self, ConfigError> {
         if initial.is_zero() {
-            return Err(ConfigError::new(
-                "initial_interval",
-                "must be longer than zero",
-            ));
+            return Err(ConfigError::new("initial_interval", "must be longer than zero"));
         }
         if max < initial {
-            let problem =
-                format!("must be at least the initial interval of {initial:?}, and is {max:?}");
+            let problem = format!("must be at least the initial interval of {initial:?}, and is {max:?}");
             return Err(ConfigError::new("max_interval", problem));
         }
         if !(1.0..=100.0).contains(&multiplier) {
-            return Err(ConfigError::new(
-                "multiplier",
-                format!("must be from 1.0 to 100.0, and is {multiplier}"),
-            ));
+            return Err(ConfigError::new("multiplier", format!("must be from 1.0 to 100.0, and is {multiplier}")));
         }
         if let Jitter::Proportional(share) = jitter
             && !(0.0..=1.0).contains(&share)
         {
-            return Err(ConfigError::new(
-                "jitter",
-                format!("must be a share from 0.0 to 1.0, and is {share}"),
-            ));
+            return Err(ConfigError::new("jitter", format!("must be a share from 0.0 to 1.0, and is {share}")));
         }
-        Ok(Self {
-            initial,
-            max,
-            multiplier,
-            jitter,
-        })
+        Ok(Self { initial, max, multiplier, jitter })
     }
 
     /// Always the same wait, without jitter. A wait of zero becomes one nanosecond.
     #[must_use]
     pub fn constant(wait: Duration) -> Self {
         let wait = wait.max(Duration::from_nanos(1));
-        Self {
-            initial: wait,
-            max: wait,
-            multiplier: 1.0,
-            jitter: Jitter::None,
-        }
+        Self { initial: wait, max: wait, multiplier: 1.0, jitter: Jitter::None }
     }
 
     /// The first wait, before jitter.
@@ -135,11 +110,7 @@ impl Backoff {
     /// `random` a number from 0.0 up to 1.0, drawn anew for every call.
     #[must_use]
     pub fn wait(&self, retry: u32, last: Duration, random: f64) -> Duration {
-        let random = if random.is_finite() {
-            random.clamp(0.0, 1.0)
-        } else {
-            0.5
-        };
+        let random = if random.is_finite() { random.clamp(0.0, 1.0) } else { 0.5 };
         let initial = self.initial.as_secs_f64();
         let max = self.max.as_secs_f64();
         let plain = (initial * self.multiplier.powf(f64::from(retry))).min(max);
@@ -152,9 +123,7 @@ impl Backoff {
                 initial + (top - initial) * random
             }
         };
-        Duration::try_from_secs_f64(seconds)
-            .unwrap_or(self.max)
-            .min(self.max)
+        Duration::try_from_secs_f64(seconds).unwrap_or(self.max).min(self.max)
     }
 }
 
@@ -168,39 +137,19 @@ mod tests {
     fn the_documented_waits_are_100_200_400_ms_give_or_take_a_tenth() {
         let backoff = Backoff::default();
         for (retry, middle) in [100, 200, 400, 800].into_iter().enumerate() {
-            let at = |random| {
-                backoff
-                    .wait(u32::try_from(retry).expect("small"), Duration::ZERO, random)
-                    .as_millis()
-            };
-            assert_eq!(
-                (at(0.0), at(0.5), at(1.0)),
-                (middle * 9 / 10, middle, middle * 11 / 10)
-            );
+            let at = |random| backoff.wait(u32::try_from(retry).expect("small"), Duration::ZERO, random).as_millis();
+            assert_eq!((at(0.0), at(0.5), at(1.0)), (middle * 9 / 10, middle, middle * 11 / 10));
         }
     }
 
     #[test]
     fn a_setting_out_of_bounds_is_named() {
         let second = Duration::from_secs(1);
-        let field =
-            |result: Result<Backoff, ConfigError>| result.expect_err("out of bounds").field();
-        assert_eq!(
-            field(Backoff::new(Duration::ZERO, second, 2.0, Jitter::None)),
-            "initial_interval"
-        );
-        assert_eq!(
-            field(Backoff::new(second, second / 2, 2.0, Jitter::None)),
-            "max_interval"
-        );
-        assert_eq!(
-            field(Backoff::new(second, second, f64::NAN, Jitter::None)),
-            "multiplier"
-        );
-        assert_eq!(
-            field(Backoff::new(second, second, 2.0, Jitter::Proportional(1.5))),
-            "jitter"
-        );
+        let field = |result: Result<Backoff, ConfigError>| result.expect_err("out of bounds").field();
+        assert_eq!(field(Backoff::new(Duration::ZERO, second, 2.0, Jitter::None)), "initial_interval");
+        assert_eq!(field(Backoff::new(second, second / 2, 2.0, Jitter::None)), "max_interval");
+        assert_eq!(field(Backoff::new(second, second, f64::NAN, Jitter::None)), "multiplier");
+        assert_eq!(field(Backoff::new(second, second, 2.0, Jitter::Proportional(1.5))), "jitter");
     }
 
     proptest! {

@@ -50,9 +50,7 @@ where
     }
 
     fn call(&mut self, request: Req) -> Self::Future {
-        BoxErrorFuture {
-            inner: self.inner.call(request),
-        }
+        BoxErrorFuture { inner: self.inner.call(request) }
     }
 }
 

@@ -15,10 +15,7 @@ impl<T> Call<T> {
     /// A call that was received now.
     #[must_use]
     pub fn new(payload: T) -> Self {
-        Self {
-            context: CallContext::new(),
-            payload,
-        }
+        Self { context: CallContext::new(), payload }
     }
 
     /// A call with this context.
@@ -71,10 +68,7 @@ impl<T> Call<T> {
     /// The same call with another payload.
     #[must_use]
     pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Call<U> {
-        Call {
-            context: self.context,
-            payload: f(self.payload),
-        }
+        Call { context: self.context, payload: f(self.payload) }
     }
 }
 
@@ -100,11 +94,7 @@ impl<T> Reply<T> {
     /// An answer.
     #[must_use]
     pub fn new(payload: T) -> Self {
-        Self {
-            payload,
-            instance: None,
-            metadata: BTreeMap::new(),
-        }
+        Self { payload, instance: None, metadata: BTreeMap::new() }
     }
 
     /// Adds metadata.
@@ -135,11 +125,7 @@ impl<T> Reply<T> {
     /// The same answer with another payload.
     #[must_use]
     pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Reply<U> {
-        Reply {
-            payload: f(self.payload),
-            instance: self.instance,
-            metadata: self.metadata,
-        }
+        Reply { payload: f(self.payload), instance: self.instance, metadata: self.metadata }
     }
 }
 

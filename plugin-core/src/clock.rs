@@ -82,10 +82,7 @@ pub fn now() -> Instant {
 /// The wall clock: for dates in headers, logs and certificates, never for measuring.
 #[must_use]
 pub fn wall() -> SystemTime {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the one place that reads it"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads it")]
     SystemTime::now()
 }
 

@@ -223,21 +223,10 @@ mod tests {
 
     #[test]
     fn a_refusal_is_not_retryable_unless_the_table_says_so() {
-        let retryable: Vec<_> = Code::ALL
-            .iter()
-            .filter(|code| code.is_retryable())
-            .map(|c| c.as_str())
-            .collect();
+        let retryable: Vec<_> = Code::ALL.iter().filter(|code| code.is_retryable()).map(|c| c.as_str()).collect();
         assert_eq!(
             retryable,
-            [
-                "PLUGIN_1205",
-                "HEALTH_1602",
-                "LOADBALANCER_1702",
-                "OVERLOAD_2001",
-                "OVERLOAD_2002",
-                "OVERLOAD_2003"
-            ]
+            ["PLUGIN_1205", "HEALTH_1602", "LOADBALANCER_1702", "OVERLOAD_2001", "OVERLOAD_2002", "OVERLOAD_2003"]
         );
     }
 }

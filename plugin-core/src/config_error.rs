@@ -13,10 +13,7 @@ impl ConfigError {
     /// `problem` completes the sentence that begins with the field's name, such as "must be at least 1, and is 0".
     #[must_use]
     pub fn new(field: &'static str, problem: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            field,
-            problem: problem.into(),
-        }
+        Self { field, problem: problem.into() }
     }
 
     /// The field, by the name that configuration files use.

@@ -91,8 +91,7 @@ impl CallContext {
     /// Time until the deadline; `None` without a deadline, zero when it has passed.
     #[must_use]
     pub fn remaining(&self, now: Instant) -> Option<Duration> {
-        self.deadline()
-            .map(|deadline| deadline.saturating_since(now))
+        self.deadline().map(|deadline| deadline.saturating_since(now))
     }
 
     /// The id in the form it travels in: the caller's own text, or the generated number.
@@ -107,10 +106,7 @@ impl CallContext {
                 }
             }
         }
-        Either(
-            self.ext.as_ref().and_then(|ext| ext.request_id.as_deref()),
-            self.id,
-        )
+        Either(self.ext.as_ref().and_then(|ext| ext.request_id.as_deref()), self.id)
     }
 
     /// The number that this process gave the call. A caller's text may stand for it outside.
@@ -124,11 +120,7 @@ impl CallContext {
         match RequestId::parse(text) {
             Some(id) => {
                 self.id = id;
-                if self
-                    .ext
-                    .as_ref()
-                    .is_some_and(|ext| ext.request_id.is_some())
-                {
+                if self.ext.as_ref().is_some_and(|ext| ext.request_id.is_some()) {
                     self.ext_mut().request_id = None;
                 }
             }
@@ -194,10 +186,7 @@ impl CallContext {
     /// The headers, when there are any.
     #[must_use]
     pub fn headers(&self) -> Option<&HeaderMap> {
-        self.ext
-            .as_ref()
-            .map(|ext| &ext.headers)
-            .filter(|headers| !headers.is_empty())
+        self.ext.as_ref().map(|ext| &ext.headers).filter(|headers| !headers.is_empty())
     }
 
     /// The headers, to write to. The first write to a context allocates.
@@ -208,10 +197,7 @@ impl CallContext {
     /// The metadata: text that plugins pass on, sorted by key.
     #[must_use]
     pub fn metadata(&self) -> Option<&BTreeMap<String, String>> {
-        self.ext
-            .as_ref()
-            .map(|ext| &ext.metadata)
-            .filter(|metadata| !metadata.is_empty())
+        self.ext.as_ref().map(|ext| &ext.metadata).filter(|metadata| !metadata.is_empty())
     }
 
     /// The metadata, to write to. The first write to a context allocates.
@@ -262,9 +248,9 @@ impl CallContext {
 /// FNV-1a over 64 bits, which is fixed by its authors and does not vary with the machine. Its low bits are weak, so
 /// the finisher of SplitMix64 spreads them. Zero is kept for "no key".
 fn affinity_hash(key: &[u8]) -> u64 {
-    let fnv = key.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
+    let fnv = key
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3));
     let mixed = (fnv ^ (fnv >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     (mixed ^ (mixed >> 31)).max(1)
@@ -280,15 +266,11 @@ impl Default for CallContext {
 impl fmt::Debug for CallContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("CallContext");
-        debug
-            .field("request_id", &format_args!("{}", self.request_id()))
-            .field("received", &self.received);
+        debug.field("request_id", &format_args!("{}", self.request_id())).field("received", &self.received);
         if let Some(deadline) = self.deadline() {
             debug.field("deadline", &deadline);
         }
-        debug
-            .field("attempt", &self.attempt)
-            .field("priority", &self.priority);
+        debug.field("attempt", &self.attempt).field("priority", &self.priority);
         if let Some(headers) = self.headers() {
             debug.field("headers", &headers.keys().collect::<Vec<_>>());
         }
@@ -305,11 +287,7 @@ mod tests {
 
     #[test]
     fn a_context_is_at_most_96_bytes() {
-        assert!(
-            size_of::<CallContext>() <= 96,
-            "{} bytes",
-            size_of::<CallContext>()
-        );
+        assert!(size_of::<CallContext>() <= 96, "{} bytes", size_of::<CallContext>());
     }
 
     #[test]
@@ -319,10 +297,7 @@ mod tests {
         context.limit_deadline(Instant::MAX);
         assert_eq!(context.deadline(), first);
         context.limit_deadline(context.received().saturating_add(Duration::from_secs(1)));
-        assert_eq!(
-            context.remaining(context.received()),
-            Some(Duration::from_secs(1))
-        );
+        assert_eq!(context.remaining(context.received()), Some(Duration::from_secs(1)));
     }
 
     #[test]
@@ -340,13 +315,7 @@ mod tests {
         first.metadata_mut().insert("tenant".into(), "a".into());
         let second = first.clone();
         first.metadata_mut().insert("tenant".into(), "b".into());
-        assert_eq!(
-            second
-                .metadata()
-                .and_then(|m| m.get("tenant"))
-                .map(String::as_str),
-            Some("a")
-        );
+        assert_eq!(second.metadata().and_then(|m| m.get("tenant")).map(String::as_str), Some("a"));
     }
 
     #[test]
@@ -355,26 +324,17 @@ mod tests {
         context.set_request_id("order-17/β");
         assert_eq!(context.request_id().to_string(), "order-17/β");
         context.set_request_id("000000000000000000000000000000ff");
-        assert_eq!(
-            context.request_id().to_string(),
-            "000000000000000000000000000000ff"
-        );
+        assert_eq!(context.request_id().to_string(), "000000000000000000000000000000ff");
         assert_eq!(context.id().get(), 255);
     }
 
     #[test]
     fn debug_shows_no_value_of_a_header() {
         let mut context = CallContext::new();
-        context.headers_mut().insert(
-            "authorization",
-            http::HeaderValue::from_static("Bearer s3cret"),
-        );
+        context.headers_mut().insert("authorization", http::HeaderValue::from_static("Bearer s3cret"));
         context.metadata_mut().insert("card".into(), "4111".into());
         let text = format!("{context:?}");
-        assert!(
-            text.contains("authorization") && text.contains("card"),
-            "{text}"
-        );
+        assert!(text.contains("authorization") && text.contains("card"), "{text}");
         assert!(!text.contains("s3cret") && !text.contains("4111"), "{text}");
     }
 

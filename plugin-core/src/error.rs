@@ -62,9 +62,7 @@ impl PluginError {
     /// No plugin has this name (`PLUGIN_1201`).
     #[must_use]
     pub fn not_found(name: &str) -> Self {
-        Self::new(Code::NotFound, "no plugin has this name")
-            .with_plugin(name)
-            .with_sent(Sent::Nothing)
+        Self::new(Code::NotFound, "no plugin has this name").with_plugin(name).with_sent(Sent::Nothing)
     }
 
     /// The plugin could not be reached, or the connection was lost (`PLUGIN_1205`).
@@ -76,11 +74,7 @@ impl PluginError {
     /// One attempt took longer than its own limit (`PLUGIN_1204`, and worth a second attempt).
     #[must_use]
     pub fn attempt_timeout(limit: Duration) -> Self {
-        Self::new(
-            Code::Timeout,
-            format!("the attempt took longer than its limit of {limit:?}"),
-        )
-        .with_retryable(true)
+        Self::new(Code::Timeout, format!("the attempt took longer than its limit of {limit:?}")).with_retryable(true)
     }
 
     /// Names the plugin.
@@ -171,9 +165,7 @@ impl PluginError {
     /// Whether a second attempt may help. The caller's own deadline never is; the limit of one attempt is.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        self.0
-            .retryable
-            .unwrap_or_else(|| self.0.code.is_retryable())
+        self.0.retryable.unwrap_or_else(|| self.0.code.is_retryable())
     }
 
     /// When a second attempt can pass, where somebody said so.
@@ -203,8 +195,9 @@ impl From<Rejected> for PluginError {
     fn from(rejected: Rejected) -> Self {
         let mut error = Self::new(rejected.code(), rejected.to_string()).with_sent(Sent::Nothing);
         if rejected.code() == Code::Timeout {
-            // The deadline layer gives up on a call that is already under way.
+            // A call was given up that is already under way.
             error.0.sent = Sent::Maybe;
+            error.0.retryable = Some(rejected.is_attempt_timeout());
         }
         error.0.retry_after = rejected.retry_after();
         error.0.rejected = Some(rejected);
@@ -264,28 +257,15 @@ mod tests {
     fn an_attempt_that_timed_out_is_retryable_and_a_deadline_is_not() {
         let attempt = PluginError::attempt_timeout(Duration::from_secs(1));
         let deadline = PluginError::from(Rejected::deadline_exceeded(Duration::from_secs(1), None));
-        assert_eq!(
-            (attempt.code(), attempt.is_retryable()),
-            (Code::Timeout, true)
-        );
-        assert_eq!(
-            (deadline.code(), deadline.is_retryable()),
-            (Code::Timeout, false)
-        );
+        assert_eq!((attempt.code(), attempt.is_retryable()), (Code::Timeout, true));
+        assert_eq!((deadline.code(), deadline.is_retryable()), (Code::Timeout, false));
     }
 
     #[test]
     fn display_names_plugin_fault_and_code_once() {
-        let own = PluginError::execution("no such user")
-            .with_plugin("users")
-            .to_string();
+        let own = PluginError::execution("no such user").with_plugin("users").to_string();
         assert_eq!(own, "plugin \"users\": no such user (PLUGIN_1203)");
-        let refused = PluginError::from(Rejected::unhealthy())
-            .with_plugin("users")
-            .to_string();
-        assert_eq!(
-            refused,
-            "plugin \"users\": health checks found the service down (HEALTH_1601)"
-        );
+        let refused = PluginError::from(Rejected::unhealthy()).with_plugin("users").to_string();
+        assert_eq!(refused, "plugin \"users\": health checks found the service down (HEALTH_1601)");
     }
 }

@@ -11,11 +11,7 @@ use tokio::sync::watch;
 
 /// The five states of health, from nothing known to given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(rename_all = "lowercase")
-)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "lowercase"))]
 #[repr(u8)]
 pub enum HealthState {
     /// No check has finished yet.
@@ -87,11 +83,7 @@ impl HealthStatus {
     /// A status with this state and message.
     #[must_use]
     pub fn new(state: HealthState, message: impl Into<String>) -> Self {
-        Self {
-            state,
-            message: message.into(),
-            ..Self::default()
-        }
+        Self { state, message: message.into(), ..Self::default() }
     }
 
     /// A good status, without a message.
@@ -135,10 +127,7 @@ impl HealthCell {
     /// A cell in this state.
     #[must_use]
     pub fn new(status: HealthStatus) -> Self {
-        Self {
-            state: AtomicU8::new(status.state as u8),
-            status: watch::Sender::new(status),
-        }
+        Self { state: AtomicU8::new(status.state as u8), status: watch::Sender::new(status) }
     }
 
     /// The state.
@@ -185,10 +174,7 @@ mod tests {
     async fn a_change_is_seen_in_the_word_the_status_and_the_watch() {
         let cell = HealthCell::default();
         let mut watch = cell.watch();
-        cell.set(HealthStatus::new(
-            HealthState::Offline,
-            "three checks failed",
-        ));
+        cell.set(HealthStatus::new(HealthState::Offline, "three checks failed"));
         assert_eq!(cell.state(), HealthState::Offline);
         watch.changed().await.expect("the cell lives");
         assert_eq!(watch.borrow().message, "three checks failed");

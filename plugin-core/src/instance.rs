@@ -6,11 +6,7 @@ use crate::{BoxFuture, HealthStatus, PluginError};
 
 /// What a plugin says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default)
-)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
 #[non_exhaustive]
 pub struct PluginInfo {
     /// The plugin's name.
@@ -35,11 +31,7 @@ impl PluginInfo {
     /// Information with a name and a version.
     #[must_use]
     pub fn new(name: impl Into<String>, version: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            version: version.into(),
-            ..Self::default()
-        }
+        Self { name: name.into(), version: version.into(), ..Self::default() }
     }
 
     /// Sets the transport.
@@ -133,19 +125,12 @@ impl<S> PluginInstance<S> {
     /// The same instance round another service, such as this one in a stack of layers.
     #[must_use]
     pub fn map<T>(self, f: impl FnOnce(S) -> T) -> PluginInstance<T> {
-        PluginInstance {
-            service: f(self.service),
-            info: self.info,
-            probe: self.probe,
-            close: self.close,
-        }
+        PluginInstance { service: f(self.service), info: self.info, probe: self.probe, close: self.close }
     }
 }
 
 impl<S> fmt::Debug for PluginInstance<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PluginInstance")
-            .field("info", &self.info)
-            .finish_non_exhaustive()
+        f.debug_struct("PluginInstance").field("info", &self.info).finish_non_exhaustive()
     }
 }

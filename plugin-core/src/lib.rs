@@ -10,7 +10,9 @@ pub mod clock;
 mod code;
 mod config_error;
 mod context;
+pub mod deadline;
 mod error;
+pub mod go_duration;
 pub mod health;
 mod instance;
 mod instance_id;
@@ -20,6 +22,8 @@ mod plugin;
 pub mod reject;
 mod rejected;
 mod request_id;
+#[cfg(feature = "serde")]
+pub mod serde_duration;
 mod slots;
 pub mod striped;
 #[cfg(feature = "tonic")]

@@ -16,11 +16,7 @@ use crate::{Call, PluginError, Reply};
 ///
 /// Every service of that shape is one; there is nothing to implement.
 pub trait Plugin<Req, Res>:
-    Service<Call<Req>, Response = Reply<Res>, Error = PluginError, Future: Send + 'static>
-    + Clone
-    + Send
-    + Sync
-    + 'static
+    Service<Call<Req>, Response = Reply<Res>, Error = PluginError, Future: Send + 'static> + Clone + Send + Sync + 'static
 {
 }
 

@@ -7,7 +7,8 @@ use crate::{BoxError, Code, Kind, PluginError};
 /// A refusal: a layer of this family did not pass the request on, or stopped waiting for it.
 ///
 /// It is small and `Copy`. [`Reject`](crate::Reject) turns it into what the stack answers with: an error, an HTTP
-/// response or a gRPC status. An outer layer of the family never counts it as a failure of the service.
+/// response or a gRPC status. An outer layer of the family does not count it as a failure of the service, unless it
+/// [is evidence](Self::is_evidence).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rejected {
     code: Code,
@@ -18,10 +19,8 @@ pub struct Rejected {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Detail {
     None,
-    Deadline {
-        limit: Duration,
-        stage: Option<&'static str>,
-    },
+    Deadline { limit: Duration, stage: Option<&'static str>, evidence: bool },
+    Attempt { limit: Duration },
     Quota(Quota),
 }
 
@@ -42,31 +41,19 @@ impl Rejected {
     /// A refusal with this code and nothing else.
     #[must_use]
     pub const fn new(code: Code) -> Self {
-        Self {
-            code,
-            retry_after: None,
-            detail: Detail::None,
-        }
+        Self { code, retry_after: None, detail: Detail::None }
     }
 
     /// A circuit is open for this much longer.
     #[must_use]
     pub const fn circuit_open(retry_after: Option<Duration>) -> Self {
-        Self {
-            code: Code::CircuitOpen,
-            retry_after,
-            detail: Detail::None,
-        }
+        Self { code: Code::CircuitOpen, retry_after, detail: Detail::None }
     }
 
     /// A rate limit is used up; the next request fits after this time.
     #[must_use]
     pub const fn rate_limited(retry_after: Duration) -> Self {
-        Self {
-            code: Code::RateLimited,
-            retry_after: Some(retry_after),
-            detail: Detail::None,
-        }
+        Self { code: Code::RateLimited, retry_after: Some(retry_after), detail: Detail::None }
     }
 
     /// Health checks found the service down.
@@ -90,11 +77,22 @@ impl Rejected {
     /// A deadline passed: `limit` is the time that was given, `stage` what the call was waiting for.
     #[must_use]
     pub const fn deadline_exceeded(limit: Duration, stage: Option<&'static str>) -> Self {
-        Self {
-            code: Code::Timeout,
-            retry_after: None,
-            detail: Detail::Deadline { limit, stage },
+        Self { code: Code::Timeout, retry_after: None, detail: Detail::Deadline { limit, stage, evidence: false } }
+    }
+
+    /// One attempt took longer than its own limit. The service was called and did not answer, so this is evidence.
+    #[must_use]
+    pub const fn attempt_timeout(limit: Duration) -> Self {
+        Self { code: Code::Timeout, retry_after: None, detail: Detail::Attempt { limit } }
+    }
+
+    /// Says that the service had time enough when the deadline passed, so that this is evidence against it.
+    #[must_use]
+    pub const fn as_evidence(mut self) -> Self {
+        if let Detail::Deadline { limit, stage, .. } = self.detail {
+            self.detail = Detail::Deadline { limit, stage, evidence: true };
         }
+        self
     }
 
     /// Says when to come back.
@@ -138,11 +136,24 @@ impl Rejected {
         }
     }
 
-    /// The limit that passed, when a deadline did.
+    /// Whether this says something of the service: it was called, had its time, and did not answer. Every other
+    /// refusal was decided before the service was called, and an outer layer of the family ignores it.
+    #[must_use]
+    pub const fn is_evidence(&self) -> bool {
+        matches!(self.detail, Detail::Attempt { .. } | Detail::Deadline { evidence: true, .. })
+    }
+
+    /// Whether one attempt was cut by its own limit, so that another may help.
+    #[must_use]
+    pub const fn is_attempt_timeout(&self) -> bool {
+        matches!(self.detail, Detail::Attempt { .. })
+    }
+
+    /// The limit that passed, when a deadline or an attempt's limit did.
     #[must_use]
     pub const fn limit(&self) -> Option<Duration> {
         match self.detail {
-            Detail::Deadline { limit, .. } => Some(limit),
+            Detail::Deadline { limit, .. } | Detail::Attempt { limit } => Some(limit),
             _ => None,
         }
     }
@@ -201,6 +212,7 @@ impl fmt::Display for Rejected {
             Code::HealthTimeout => "the health check did not answer in time",
             Code::NoEndpoint => "no endpoint is available",
             Code::PickFailed => "every endpoint that was picked failed",
+            Code::Timeout if self.is_attempt_timeout() => "the attempt took too long",
             Code::Timeout => "the deadline passed",
             Code::ConcurrencyExceeded => "too many calls are in flight",
             Code::QueueFull => "the waiting line is full",
@@ -211,11 +223,15 @@ impl fmt::Display for Rejected {
             _ => "the call was refused",
         };
         write!(f, "{text} ({})", self.code)?;
-        if let Detail::Deadline { limit, stage } = self.detail {
-            write!(f, ": {limit:?} were given")?;
-            if let Some(stage) = stage {
-                write!(f, ", the last of them spent {stage}")?;
+        match self.detail {
+            Detail::Deadline { limit, stage, .. } => {
+                write!(f, ": {limit:?} were given")?;
+                if let Some(stage) = stage {
+                    write!(f, ", the last of them spent {stage}")?;
+                }
             }
+            Detail::Attempt { limit } => write!(f, ": one attempt may take {limit:?}")?,
+            _ => {}
         }
         if let Some(after) = self.retry_after {
             write!(f, "; try again in {after:?}")?;
@@ -234,14 +250,8 @@ mod tests {
     fn a_refusal_is_found_however_it_is_wrapped() {
         let rejected = Rejected::circuit_open(Some(Duration::from_secs(3)));
         assert_eq!(Rejected::find_in(&rejected), Some(&rejected));
-        assert_eq!(
-            Rejected::find_in(&PluginError::from(rejected)),
-            Some(&rejected)
-        );
-        assert_eq!(
-            Rejected::find_in(&BoxError::from(rejected)),
-            Some(&rejected)
-        );
+        assert_eq!(Rejected::find_in(&PluginError::from(rejected)), Some(&rejected));
+        assert_eq!(Rejected::find_in(&BoxError::from(rejected)), Some(&rejected));
         let twice: BoxError = PluginError::from(rejected).into();
         assert_eq!(Rejected::find_in(&twice), Some(&rejected));
         assert_eq!(Rejected::find_in(&std::io::Error::other("x")), None);

@@ -46,10 +46,7 @@ impl RequestId {
             return None;
         }
         let (high, low) = text.split_at(16);
-        Some(Self([
-            u64::from_str_radix(high, 16).ok()?,
-            u64::from_str_radix(low, 16).ok()?,
-        ]))
+        Some(Self([u64::from_str_radix(high, 16).ok()?, u64::from_str_radix(low, 16).ok()?]))
     }
 
     /// The number.
@@ -80,14 +77,9 @@ mod tests {
     #[test]
     fn ids_differ_within_and_between_threads() {
         let threads: Vec<_> = (0..4)
-            .map(|_| {
-                std::thread::spawn(|| (0..3000).map(|_| RequestId::generate()).collect::<Vec<_>>())
-            })
+            .map(|_| std::thread::spawn(|| (0..3000).map(|_| RequestId::generate()).collect::<Vec<_>>()))
             .collect();
-        let ids: Vec<_> = threads
-            .into_iter()
-            .flat_map(|thread| thread.join().expect("no panic"))
-            .collect();
+        let ids: Vec<_> = threads.into_iter().flat_map(|thread| thread.join().expect("no panic")).collect();
         assert_eq!(ids.iter().collect::<HashSet<_>>().len(), ids.len());
         assert_eq!(RequestId::parse(&ids[0].to_string()), Some(ids[0]));
     }

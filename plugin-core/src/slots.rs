@@ -28,13 +28,8 @@ impl<S: Clone> Slots<S> {
     /// Slots for this stack. The stack itself is kept unpolled, to be cloned from.
     #[must_use]
     pub fn new(stack: S) -> Self {
-        let slots = (0..stripe_count())
-            .map(|_| Pad(Mutex::new(stack.clone())))
-            .collect();
-        Self {
-            prototype: stack,
-            slots,
-        }
+        let slots = (0..stripe_count()).map(|_| Pad(Mutex::new(stack.clone()))).collect();
+        Self { prototype: stack, slots }
     }
 
     /// The stack that the slots were made from.
@@ -50,12 +45,7 @@ impl<S: Clone> Slots<S> {
         P: Deref<Target = Self>,
         S: Service<Req>,
     {
-        SlotCall {
-            slots,
-            state: State::Start {
-                request: Some(request),
-            },
-        }
+        SlotCall { slots, state: State::Start { request: Some(request) } }
     }
 
     /// Polls this stripe's clone and calls it, or hands back the service that must be waited for.
@@ -82,10 +72,7 @@ impl<S: Clone> Slots<S> {
                 Started::Failed(error)
             }
             // A waiting clone that stayed in the slot would take the wake-ups of all who come after it.
-            Poll::Pending => Started::Wait(
-                std::mem::replace(&mut slot, self.prototype.clone()),
-                request,
-            ),
+            Poll::Pending => Started::Wait(std::mem::replace(&mut slot, self.prototype.clone()), request),
         }
     }
 }
@@ -98,9 +85,7 @@ enum Started<S: Service<Req>, Req> {
 
 impl<S: fmt::Debug> fmt::Debug for Slots<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Slots")
-            .field("prototype", &self.prototype)
-            .finish_non_exhaustive()
+        f.debug_struct("Slots").field("prototype", &self.prototype).finish_non_exhaustive()
     }
 }
 
@@ -142,21 +127,14 @@ where
         loop {
             let next = match this.state.as_mut().project() {
                 StateProject::Called { future } => return future.poll(cx),
-                StateProject::Start { request } => {
-                    match this.slots.start(request.take().expect(POLLED_AGAIN), cx) {
-                        Started::Called(future) => State::Called { future },
-                        Started::Failed(error) => return Poll::Ready(Err(error)),
-                        Started::Wait(service, request) => State::Waiting {
-                            service,
-                            request: Some(request),
-                        },
-                    }
-                }
+                StateProject::Start { request } => match this.slots.start(request.take().expect(POLLED_AGAIN), cx) {
+                    Started::Called(future) => State::Called { future },
+                    Started::Failed(error) => return Poll::Ready(Err(error)),
+                    Started::Wait(service, request) => State::Waiting { service, request: Some(request) },
+                },
                 StateProject::Waiting { service, request } => {
                     ready!(service.poll_ready(cx))?;
-                    State::Called {
-                        future: service.call(request.take().expect(POLLED_AGAIN)),
-                    }
+                    State::Called { future: service.call(request.take().expect(POLLED_AGAIN)) }
                 }
             };
             this.state.set(next);
@@ -222,17 +200,10 @@ mod tests {
 
     #[test]
     fn a_panic_in_call_replaces_the_clone_and_wedges_nothing() {
-        let slots = Slots::new(Fragile {
-            clones: Arc::default(),
-            calls: 0,
-        });
+        let slots = Slots::new(Fragile { clones: Arc::default(), calls: 0 });
         let call = |panic| task::spawn(Slots::call(&slots, panic)).poll();
         assert_eq!(assert_ready_ok!(call(false)), 1);
-        assert_eq!(
-            assert_ready_ok!(call(false)),
-            2,
-            "the same clone serves a thread"
-        );
+        assert_eq!(assert_ready_ok!(call(false)), 2, "the same clone serves a thread");
         let unwound = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| call(true)));
         assert!(unwound.is_err());
         assert_eq!(assert_ready_ok!(call(false)), 1, "a fresh clone");
@@ -267,9 +238,6 @@ mod tests {
         let cell = Arc::new(std::sync::OnceLock::new());
         let slots = Arc::new(Slots::new(Reentrant(Arc::clone(&cell))));
         assert!(cell.set(Arc::clone(&slots)).is_ok());
-        assert_eq!(
-            assert_ready_ok!(task::spawn(Slots::call(slots, 5)).poll()),
-            5
-        );
+        assert_eq!(assert_ready_ok!(task::spawn(Slots::call(slots, 5)).poll()), 5);
     }
 }

@@ -27,12 +27,7 @@ impl<T> Deref for Pad<T> {
 #[must_use]
 pub fn stripe_count() -> usize {
     static COUNT: OnceLock<usize> = OnceLock::new();
-    *COUNT.get_or_init(|| {
-        std::thread::available_parallelism()
-            .map_or(1, usize::from)
-            .next_power_of_two()
-            .min(64)
-    })
+    *COUNT.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from).next_power_of_two().min(64))
 }
 
 /// The stripe of the current thread, less than [`stripe_count`]. Threads take stripes in turn.
@@ -77,11 +72,7 @@ impl<T> Striped<T> {
     /// Shares a value that is shared already.
     #[must_use]
     pub fn from_arc(value: Arc<T>) -> Self {
-        Self(
-            (0..stripe_count())
-                .map(|_| Arc::new(Pad(Arc::clone(&value))))
-                .collect(),
-        )
+        Self((0..stripe_count()).map(|_| Arc::new(Pad(Arc::clone(&value)))).collect())
     }
 
     /// Borrows the value, owned and `'static`, through the current thread's stripe.
@@ -100,10 +91,7 @@ impl<T> Striped<T> {
     /// Leases that are held now. Exact when nobody takes or drops one meanwhile.
     #[must_use]
     pub fn leases(&self) -> usize {
-        self.0
-            .iter()
-            .map(|stripe| Arc::strong_count(stripe) - 1)
-            .sum()
+        self.0.iter().map(|stripe| Arc::strong_count(stripe) - 1).sum()
     }
 }
 
@@ -173,9 +161,7 @@ impl StripedCounter {
     #[must_use]
     pub fn sum(&self) -> u64 {
         // Relaxed: see `add`.
-        self.0.iter().fold(0, |sum, stripe| {
-            sum.wrapping_add(stripe.load(Ordering::Relaxed))
-        })
+        self.0.iter().fold(0, |sum, stripe| sum.wrapping_add(stripe.load(Ordering::Relaxed)))
     }
 }
 

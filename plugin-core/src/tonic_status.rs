@@ -10,9 +10,8 @@ impl From<Rejected> for Status {
     fn from(rejected: Rejected) -> Self {
         let number = rejected.code().grpc_status();
         let message = rejected.to_string();
-        let details = rejected.retry_after().map_or_else(Bytes::new, |after| {
-            reject::grpc_details(number, &message, after)
-        });
+        let details =
+            rejected.retry_after().map_or_else(Bytes::new, |after| reject::grpc_details(number, &message, after));
         let mut status = Status::with_details(Code::from_i32(number.into()), message, details);
         status.set_source(std::sync::Arc::new(rejected));
         status

@@ -20,12 +20,7 @@ impl TraceContext {
     /// A trace context out of its parts. `None` when either id is zero, which the specification forbids.
     #[must_use]
     pub fn new(trace_id: u128, parent_id: u64, flags: u8) -> Option<Self> {
-        (trace_id != 0 && parent_id != 0).then_some(Self {
-            trace_id,
-            parent_id,
-            flags,
-            state: None,
-        })
+        (trace_id != 0 && parent_id != 0).then_some(Self { trace_id, parent_id, flags, state: None })
     }
 
     /// Reads a `traceparent` header. `None` when it is malformed.
@@ -34,8 +29,7 @@ impl TraceContext {
         let bytes = traceparent.as_bytes();
         // version 00: 2-32-16-2 hexadecimal digits and nothing after; later versions may add fields.
         let longer_version = bytes.len() > 55 && bytes[55] == b'-';
-        if !(bytes.len() == 55 || longer_version) || [2, 35, 52].iter().any(|at| bytes[*at] != b'-')
-        {
+        if !(bytes.len() == 55 || longer_version) || [2, 35, 52].iter().any(|at| bytes[*at] != b'-') {
             return None;
         }
         let version = hex(&bytes[..2])?;
@@ -43,11 +37,7 @@ impl TraceContext {
             return None;
         }
         let parent_id = u64::try_from(hex(&bytes[36..52])?).ok()?;
-        Self::new(
-            hex(&bytes[3..35])?,
-            parent_id,
-            u8::try_from(hex(&bytes[53..55])?).ok()?,
-        )
+        Self::new(hex(&bytes[3..35])?, parent_id, u8::try_from(hex(&bytes[53..55])?).ok()?)
     }
 
     /// Adds the `tracestate` header; one of more than 512 bytes is left out.
@@ -97,11 +87,7 @@ fn hex(digits: &[u8]) -> Option<u128> {
 /// The `traceparent` header.
 impl fmt::Display for TraceContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "00-{:032x}-{:016x}-{:02x}",
-            self.trace_id, self.parent_id, self.flags
-        )
+        write!(f, "00-{:032x}-{:016x}-{:02x}", self.trace_id, self.parent_id, self.flags)
     }
 }
 
@@ -132,11 +118,6 @@ mod tests {
         ] {
             assert_eq!(TraceContext::parse(bad), None, "{bad:?}");
         }
-        assert!(
-            TraceContext::parse(
-                "cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-what-later"
-            )
-            .is_some()
-        );
+        assert!(TraceContext::parse("cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-what-later").is_some());
     }
 }

@@ -6,7 +6,7 @@ use super::{Classify, Verdict};
 use crate::{Kind, PluginError, Rejected};
 
 /// Every response is a success and every error a failure, with two exceptions: a refusal by a layer of this family is
-/// ignored, and so is a [`PluginError`] that is the caller's own fault (a payload that cannot be read, an unknown name).
+/// ignored (unless it [is evidence](Rejected::is_evidence), such as an attempt that was cut at its limit), and so is a [`PluginError`] that is the caller's own fault (a payload that cannot be read, an unknown name).
 ///
 /// Refusals are recognised in the error types that [`Rejected::find_in`] lists. An error enum of your own that wraps
 /// them is judged by [`ErrorChain`], or by a closure.
@@ -24,9 +24,7 @@ impl<Res, Err: 'static> Classify<Res, Err> for AnyError {
 
     fn retry_after(&self, result: Result<&Res, &Err>) -> Option<Duration> {
         let error = result.err()? as &dyn Any;
-        error
-            .downcast_ref::<PluginError>()
-            .and_then(PluginError::retry_after)
+        error.downcast_ref::<PluginError>().and_then(PluginError::retry_after)
     }
 }
 
@@ -36,14 +34,20 @@ fn judge<Err: 'static>(error: &Err) -> Verdict {
         return judge_plugin_error(error);
     }
     match Rejected::find_in(error) {
-        Some(_) => Verdict::Ignored,
+        Some(rejected) => judge_refusal(rejected),
         None => Verdict::Failure,
     }
 }
 
+fn judge_refusal(rejected: &Rejected) -> Verdict {
+    if rejected.is_evidence() { Verdict::Failure } else { Verdict::Ignored }
+}
+
 fn judge_plugin_error(error: &PluginError) -> Verdict {
+    if let Some(rejected) = error.rejected() {
+        return judge_refusal(rejected);
+    }
     match error.kind() {
-        _ if error.rejected().is_some() => Verdict::Ignored,
         Kind::Execution | Kind::Timeout | Kind::Connection | Kind::Unhealthy => Verdict::Failure,
         _ => Verdict::Ignored,
     }
@@ -57,8 +61,7 @@ impl<Res, Err: Error + 'static> Classify<Res, Err> for ErrorChain {
     fn classify(&self, result: Result<&Res, &Err>) -> Verdict {
         match result {
             Ok(_) => Verdict::Success,
-            Err(error) if Rejected::find(error).is_some() => Verdict::Ignored,
-            Err(error) => judge(error),
+            Err(error) => Rejected::find(error).map_or_else(|| judge(error), judge_refusal),
         }
     }
 
@@ -80,28 +83,16 @@ mod tests {
     fn a_refusal_of_this_family_is_ignored_however_it_is_wrapped() {
         assert_eq!(of(Rejected::overloaded()), Verdict::Ignored);
         assert_eq!(of(BoxError::from(Rejected::overloaded())), Verdict::Ignored);
-        assert_eq!(
-            of(PluginError::from(Rejected::unhealthy())),
-            Verdict::Ignored
-        );
+        assert_eq!(of(PluginError::from(Rejected::unhealthy())), Verdict::Ignored);
         assert_eq!(of(std::io::Error::other("reset")), Verdict::Failure);
     }
 
     #[test]
     fn the_callers_own_mistake_is_ignored_and_the_plugins_is_a_failure() {
-        assert_eq!(
-            of(PluginError::new(Code::InvalidPayload, "not JSON")),
-            Verdict::Ignored
-        );
+        assert_eq!(of(PluginError::new(Code::InvalidPayload, "not JSON")), Verdict::Ignored);
         assert_eq!(of(PluginError::not_found("x")), Verdict::Ignored);
-        assert_eq!(
-            of(PluginError::execution("division by zero")),
-            Verdict::Failure
-        );
-        assert_eq!(
-            of(PluginError::attempt_timeout(Duration::from_secs(1))),
-            Verdict::Failure
-        );
+        assert_eq!(of(PluginError::execution("division by zero")), Verdict::Failure);
+        assert_eq!(of(PluginError::attempt_timeout(Duration::from_secs(1))), Verdict::Failure);
     }
 
     #[test]

@@ -19,10 +19,7 @@ where
     /// Judges by this closure.
     #[must_use]
     pub fn new(judge: F) -> Self {
-        Self {
-            judge,
-            reads: PhantomData,
-        }
+        Self { judge, reads: PhantomData }
     }
 }
 
@@ -37,10 +34,7 @@ where
 
 impl<F: Clone, Res, Err> Clone for ClassifyFn<F, Res, Err> {
     fn clone(&self) -> Self {
-        Self {
-            judge: self.judge.clone(),
-            reads: PhantomData,
-        }
+        Self { judge: self.judge.clone(), reads: PhantomData }
     }
 }
 

@@ -22,17 +22,11 @@ pub struct ByGrpcStatus;
 
 fn judge(headers: &HeaderMap) -> Option<Verdict> {
     let status = headers.get("grpc-status")?;
-    Some(
-        match status
-            .to_str()
-            .ok()
-            .and_then(|text| text.parse::<u8>().ok())
-        {
-            Some(0 | 3 | 5 | 6 | 7 | 9 | 10 | 11 | 12 | 16) => Verdict::Success,
-            Some(1) => Verdict::Ignored,
-            _ => Verdict::Failure,
-        },
-    )
+    Some(match status.to_str().ok().and_then(|text| text.parse::<u8>().ok()) {
+        Some(0 | 3 | 5 | 6 | 7 | 9 | 10 | 11 | 12 | 16) => Verdict::Success,
+        Some(1) => Verdict::Ignored,
+        _ => Verdict::Failure,
+    })
 }
 
 impl<B, Err: 'static> Classify<Response<B>, Err> for ByGrpcStatus {
@@ -70,11 +64,7 @@ impl<B, Err: 'static> Classify<Response<B>, Err> for ByGrpcStatus {
 fn judge_error(error: &(dyn std::error::Error + 'static)) -> Verdict {
     #[cfg(feature = "tonic")]
     if let Some(status) = error.downcast_ref::<tonic::Status>() {
-        return if status.code() == tonic::Code::Cancelled {
-            Verdict::Ignored
-        } else {
-            Verdict::Failure
-        };
+        return if status.code() == tonic::Code::Cancelled { Verdict::Ignored } else { Verdict::Failure };
     }
     let _ = error;
     Verdict::Failure
@@ -98,25 +88,15 @@ mod tests {
             ("99", Verdict::Failure),
             ("x", Verdict::Failure),
         ] {
-            let head: Head = Response::builder()
-                .header("grpc-status", status)
-                .body(())
-                .expect("a response");
-            assert_eq!(
-                ByGrpcStatus.classify(Ok::<_, &Infallible>(&head)),
-                verdict,
-                "{status}"
-            );
+            let head: Head = Response::builder().header("grpc-status", status).body(()).expect("a response");
+            assert_eq!(ByGrpcStatus.classify(Ok::<_, &Infallible>(&head)), verdict, "{status}");
         }
     }
 
     #[test]
     fn a_head_without_status_waits_for_the_end() {
         let head = Head::new(());
-        assert_eq!(
-            ByGrpcStatus.classify(Ok::<_, &Infallible>(&head)),
-            Verdict::AtEnd
-        );
+        assert_eq!(ByGrpcStatus.classify(Ok::<_, &Infallible>(&head)), Verdict::AtEnd);
         let end = |trailers: Option<&HeaderMap>| {
             Classify::<Head, Infallible>::classify_end(&ByGrpcStatus, End::Complete { trailers })
         };
@@ -131,13 +111,7 @@ mod tests {
 
     #[test]
     fn an_error_page_of_a_proxy_is_a_failure() {
-        let head: Head = Response::builder()
-            .status(502)
-            .body(())
-            .expect("a response");
-        assert_eq!(
-            ByGrpcStatus.classify(Ok::<_, &Infallible>(&head)),
-            Verdict::Failure
-        );
+        let head: Head = Response::builder().status(502).body(()).expect("a response");
+        assert_eq!(ByGrpcStatus.classify(Ok::<_, &Infallible>(&head)), Verdict::Failure);
     }
 }

@@ -22,10 +22,7 @@ impl ByHttpStatus {
     /// From 500 is a failure, and the head decides.
     #[must_use]
     pub const fn new() -> Self {
-        Self {
-            until_end: false,
-            too_many_requests: false,
-        }
+        Self { until_end: false, too_many_requests: false }
     }
 
     /// Counts a body that breaks off as a failure.
@@ -74,25 +71,13 @@ mod tests {
     #[test]
     fn only_the_servers_own_faults_are_failures() {
         let of = |by: ByHttpStatus, status: u16| {
-            let response = Response::builder()
-                .status(status)
-                .body(())
-                .expect("a response");
+            let response = Response::builder().status(status).body(()).expect("a response");
             by.classify(Ok::<_, &Infallible>(&response))
         };
         let plain = ByHttpStatus::new();
-        assert_eq!(
-            [200, 302, 404, 429].map(|status| of(plain, status)),
-            [Verdict::Success; 4]
-        );
-        assert_eq!(
-            [500, 502, 599].map(|status| of(plain, status)),
-            [Verdict::Failure; 3]
-        );
-        assert_eq!(
-            of(plain.too_many_requests_is_failure(), 429),
-            Verdict::Failure
-        );
+        assert_eq!([200, 302, 404, 429].map(|status| of(plain, status)), [Verdict::Success; 4]);
+        assert_eq!([500, 502, 599].map(|status| of(plain, status)), [Verdict::Failure; 3]);
+        assert_eq!(of(plain.too_many_requests_is_failure(), 429), Verdict::Failure);
         assert_eq!(of(plain.until_end_of_body(), 200), Verdict::AtEnd);
         assert_eq!(of(plain.until_end_of_body(), 500), Verdict::Failure);
     }

@@ -25,13 +25,8 @@ pub fn from_http(headers: &HeaderMap, wall: SystemTime) -> Option<Duration> {
 #[must_use]
 pub fn from_grpc(headers: &HeaderMap) -> Option<Pushback> {
     let value: &HeaderValue = headers.get("grpc-retry-pushback-ms")?;
-    let millis = value
-        .to_str()
-        .ok()
-        .and_then(|text| text.parse::<u32>().ok());
-    Some(millis.map_or(Pushback::Never, |millis| {
-        Pushback::After(Duration::from_millis(millis.into()).min(MAX))
-    }))
+    let millis = value.to_str().ok().and_then(|text| text.parse::<u32>().ok());
+    Some(millis.map_or(Pushback::Never, |millis| Pushback::After(Duration::from_millis(millis.into()).min(MAX))))
 }
 
 /// What a gRPC server says of a second attempt.
@@ -51,23 +46,14 @@ mod tests {
 
     fn http(value: &str) -> Option<Duration> {
         let mut headers = HeaderMap::new();
-        headers.insert(
-            header::RETRY_AFTER,
-            HeaderValue::try_from(value).expect("a value"),
-        );
-        from_http(
-            &headers,
-            SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777),
-        )
+        headers.insert(header::RETRY_AFTER, HeaderValue::try_from(value).expect("a value"));
+        from_http(&headers, SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777))
     }
 
     #[test]
     fn seconds_and_dates_are_read_and_both_are_capped() {
         assert_eq!(http("120"), Some(Duration::from_secs(120)));
-        assert_eq!(
-            http("Sun, 06 Nov 1994 08:49:47 GMT"),
-            Some(Duration::from_secs(10))
-        );
+        assert_eq!(http("Sun, 06 Nov 1994 08:49:47 GMT"), Some(Duration::from_secs(10)));
         assert_eq!(http("Sun, 06 Nov 1994 08:49:27 GMT"), Some(Duration::ZERO));
         assert_eq!(http("99999999999999999999999999"), Some(MAX));
         assert_eq!(http("Sat, 06 Nov 2094 08:49:37 GMT"), Some(MAX));
@@ -87,10 +73,7 @@ mod tests {
             headers.insert("grpc-retry-pushback-ms", HeaderValue::from_static(value));
             from_grpc(&headers)
         };
-        assert_eq!(
-            read("250"),
-            Some(Pushback::After(Duration::from_millis(250)))
-        );
+        assert_eq!(read("250"), Some(Pushback::After(Duration::from_millis(250))));
         assert_eq!(read("-1"), Some(Pushback::Never));
         assert_eq!(read("later"), Some(Pushback::Never));
         assert_eq!(from_grpc(&HeaderMap::new()), None);

@@ -52,22 +52,15 @@ where
     type Data = B::Data;
     type Error = B::Error;
 
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let mut this = self.project();
         let frame = ready!(this.inner.as_mut().poll_frame(cx));
         match &frame {
             None => this.observer.end(End::Complete { trailers: None }),
             Some(Err(error)) => this.observer.end(End::Error(error)),
             Some(Ok(frame)) => match frame.trailers_ref() {
-                Some(trailers) => this.observer.end(End::Complete {
-                    trailers: Some(trailers),
-                }),
-                None if this.inner.is_end_stream() => {
-                    this.observer.end(End::Complete { trailers: None })
-                }
+                Some(trailers) => this.observer.end(End::Complete { trailers: Some(trailers) }),
+                None if this.inner.is_end_stream() => this.observer.end(End::Complete { trailers: None }),
                 None => {}
             },
         }
@@ -85,9 +78,7 @@ where
 
 impl<B> fmt::Debug for FollowedBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FollowedBody")
-            .field("observer", &self.observer)
-            .finish_non_exhaustive()
+        f.debug_struct("FollowedBody").field("observer", &self.observer).finish_non_exhaustive()
     }
 }
 

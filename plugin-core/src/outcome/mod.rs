@@ -55,9 +55,7 @@ impl Observer {
 
 impl fmt::Debug for Observer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Observer")
-            .field("ended", &self.0.is_none())
-            .finish()
+        f.debug_struct("Observer").field("ended", &self.0.is_none()).finish()
     }
 }
 

@@ -23,10 +23,7 @@ impl<B: Default, Err> Reject<Response<B>, Err> for AsGrpcStatus {
         let headers = response.headers_mut();
         let status = rejected.code().grpc_status();
         let message = rejected.to_string();
-        headers.insert(
-            http::header::CONTENT_TYPE,
-            HeaderValue::from_static("application/grpc"),
-        );
+        headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
         headers.insert("grpc-status", HeaderValue::from(u16::from(status)));
         // The text is plain ASCII without '%', so the percent encoding of `grpc-message` leaves it as it is.
         if let Ok(value) = HeaderValue::try_from(&message) {
@@ -35,9 +32,7 @@ impl<B: Default, Err> Reject<Response<B>, Err> for AsGrpcStatus {
         if let Some(after) = rejected.retry_after() {
             let millis = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
             headers.insert("grpc-retry-pushback-ms", HeaderValue::from(millis));
-            if let Ok(value) =
-                HeaderValue::try_from(base64(&retry_info_status(status, &message, after)))
-            {
+            if let Ok(value) = HeaderValue::try_from(base64(&retry_info_status(status, &message, after))) {
                 headers.insert("grpc-status-details-bin", value);
             }
         }
@@ -87,10 +82,7 @@ fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for chunk in bytes.chunks(3) {
-        let word = chunk
-            .iter()
-            .fold(0u32, |word, byte| word << 8 | u32::from(*byte))
-            << (8 * (3 - chunk.len()));
+        let word = chunk.iter().fold(0u32, |word, byte| word << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
         for digit in 0..=chunk.len() {
             out.push(char::from(DIGITS[(word >> (18 - 6 * digit) & 63) as usize]));
         }
@@ -110,13 +102,7 @@ mod tests {
 
     #[test]
     fn base64_is_that_of_the_rfc_without_padding() {
-        for (plain, coded) in [
-            ("", ""),
-            ("f", "Zg"),
-            ("fo", "Zm8"),
-            ("foo", "Zm9v"),
-            ("foobar", "Zm9vYmFy"),
-        ] {
+        for (plain, coded) in [("", ""), ("f", "Zg"), ("fo", "Zm8"), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")] {
             assert_eq!(base64(plain.as_bytes()), coded);
         }
     }
@@ -138,11 +124,7 @@ mod tests {
     fn every_message_is_ascii_and_needs_no_percent_encoding() {
         for code in Code::ALL {
             let text = Rejected::new(*code).to_string();
-            assert!(
-                text.bytes()
-                    .all(|byte| (b' '..=b'~').contains(&byte) && byte != b'%'),
-                "{text}"
-            );
+            assert!(text.bytes().all(|byte| (b' '..=b'~').contains(&byte) && byte != b'%'), "{text}");
         }
     }
 

@@ -20,32 +20,21 @@ pub struct AsHttpResponse;
 impl<B: From<Bytes>, Err> Reject<Response<B>, Err> for AsHttpResponse {
     fn reject(&self, rejected: Rejected) -> Result<Response<B>, Err> {
         let mut response = Response::new(B::from(Bytes::from(problem(&rejected))));
-        *response.status_mut() = StatusCode::from_u16(rejected.code().http_status())
-            .unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+        *response.status_mut() =
+            StatusCode::from_u16(rejected.code().http_status()).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
         set_headers(response.headers_mut(), &rejected);
         Ok(response)
     }
 }
 
 fn set_headers(headers: &mut HeaderMap, rejected: &Rejected) {
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/problem+json"),
-    );
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     if let Some(after) = rejected.retry_after() {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds_up(after)));
     }
     if let Some(quota) = rejected.quota() {
-        let policy = format!(
-            "\"default\";q={};w={}",
-            quota.limit,
-            seconds_up(quota.window)
-        );
-        let state = format!(
-            "\"default\";r={};t={}",
-            quota.remaining,
-            seconds_up(quota.reset)
-        );
+        let policy = format!("\"default\";q={};w={}", quota.limit, seconds_up(quota.window));
+        let state = format!("\"default\";r={};t={}", quota.remaining, seconds_up(quota.reset));
         for (name, value) in [("ratelimit-policy", policy), ("ratelimit", state)] {
             if let Ok(value) = HeaderValue::try_from(value) {
                 headers.insert(name, value);
@@ -56,9 +45,7 @@ fn set_headers(headers: &mut HeaderMap, rejected: &Rejected) {
 
 /// Whole seconds, rounded up: a client that comes back on the second must not be early.
 fn seconds_up(duration: Duration) -> u64 {
-    duration
-        .as_secs()
-        .saturating_add(u64::from(duration.subsec_nanos() > 0))
+    duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0))
 }
 
 /// None of the texts has a character that JSON escapes, as the test checks for every code.
@@ -104,31 +91,19 @@ mod tests {
 
     #[test]
     fn a_rate_limit_says_what_it_allows() {
-        let quota = Quota {
-            limit: 20,
-            remaining: 0,
-            reset: Duration::from_secs(2),
-            window: Duration::from_secs(1),
-        };
+        let quota = Quota { limit: 20, remaining: 0, reset: Duration::from_secs(2), window: Duration::from_secs(1) };
         let response = answer(Rejected::rate_limited(Duration::from_millis(100)).with_quota(quota));
         assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
-        assert_eq!(
-            response.headers()["ratelimit-policy"],
-            "\"default\";q=20;w=1"
-        );
+        assert_eq!(response.headers()["ratelimit-policy"], "\"default\";q=20;w=1");
         assert_eq!(response.headers()["ratelimit"], "\"default\";r=0;t=2");
     }
 
     #[test]
     fn the_body_is_json_whatever_the_code() {
         for code in Code::ALL {
-            let body =
-                answer(Rejected::new(*code).with_retry_after(Duration::from_secs(1))).into_body();
+            let body = answer(Rejected::new(*code).with_retry_after(Duration::from_secs(1))).into_body();
             let text = std::str::from_utf8(&body).expect("text");
-            assert!(
-                !text.contains('\\') && text.matches('"').count().is_multiple_of(2),
-                "{text}"
-            );
+            assert!(!text.contains('\\') && text.matches('"').count().is_multiple_of(2), "{text}");
             assert!(text.contains(&format!(r#""code":"{code}""#)), "{text}");
         }
     }

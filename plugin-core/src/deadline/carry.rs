@@ -1,0 +1,151 @@
+//! How a request carries its deadline.
+
+use crate::{Call, clock::Instant};
+
+/// A request that carries a deadline: a [`Call`], or (feature `http`) an `http::Request`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` carries no deadline",
+    note = "`plugin_core::Call<T>` and, with the feature `http`, `http::Request<B>` do; implement `Deadlined` for a request type of your own"
+)]
+pub trait Deadlined {
+    /// The moment that a limit counts from.
+    fn started(&self) -> Instant;
+
+    /// The deadline, when the request has one. Relative limits count from `started`.
+    fn deadline(&self, started: Instant) -> Option<Instant>;
+
+    /// Sets the deadline. Called only with a deadline that is not later than the one the request has.
+    fn set_deadline(&mut self, deadline: Instant, started: Instant);
+}
+
+impl<T> Deadlined for Call<T> {
+    fn started(&self) -> Instant {
+        self.context().received()
+    }
+
+    fn deadline(&self, _: Instant) -> Option<Instant> {
+        self.context().deadline()
+    }
+
+    fn set_deadline(&mut self, deadline: Instant, _: Instant) {
+        self.context_mut().limit_deadline(deadline);
+    }
+}
+
+#[cfg(feature = "http")]
+pub use of_http::{Deadline, format_grpc_timeout, parse_grpc_timeout};
+
+#[cfg(feature = "http")]
+mod of_http {
+    use std::time::Duration;
+
+    use http::{HeaderMap, HeaderValue, Request, header::CONTENT_TYPE};
+
+    use super::{Deadlined, Instant};
+    use crate::{clock, go_duration};
+
+    /// The deadline of an `http::Request`, in its extensions.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Deadline(pub Instant);
+
+    /// The deadline is the extension [`Deadline`], or else counts from the header `grpc-timeout` or
+    /// `X-Request-Timeout`. Setting it writes the extension and, for the next hop, the header that the request's
+    /// protocol uses. A header that cannot be read is no limit.
+    impl<B> Deadlined for Request<B> {
+        fn started(&self) -> Instant {
+            clock::now()
+        }
+
+        fn deadline(&self, started: Instant) -> Option<Instant> {
+            if let Some(Deadline(deadline)) = self.extensions().get() {
+                return Some(*deadline);
+            }
+            let headers = self.headers();
+            let grpc = text(headers, "grpc-timeout").and_then(parse_grpc_timeout);
+            let limit =
+                grpc.or_else(|| text(headers, "x-request-timeout").and_then(|text| go_duration::parse(text).ok()));
+            limit.map(|limit| started.saturating_add(limit))
+        }
+
+        fn set_deadline(&mut self, deadline: Instant, started: Instant) {
+            self.extensions_mut().insert(Deadline(deadline));
+            let left = deadline.saturating_since(started);
+            let is_grpc =
+                text(self.headers(), CONTENT_TYPE.as_str()).is_some_and(|kind| kind.starts_with("application/grpc"));
+            let (name, value) = if is_grpc {
+                ("grpc-timeout", format_grpc_timeout(left))
+            } else {
+                ("x-request-timeout", go_duration::format(left))
+            };
+            if let Ok(value) = HeaderValue::try_from(value) {
+                self.headers_mut().insert(name, value);
+            }
+        }
+    }
+
+    fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+        headers.get(name)?.to_str().ok()
+    }
+
+    const GRPC_UNITS: [(char, u64); 6] = [
+        ('n', 1),
+        ('u', 1_000),
+        ('m', 1_000_000),
+        ('S', 1_000_000_000),
+        ('M', 60_000_000_000),
+        ('H', 3_600_000_000_000),
+    ];
+
+    /// Reads `grpc-timeout`: at most eight digits and a unit, as the gRPC protocol says.
+    #[must_use]
+    pub fn parse_grpc_timeout(text: &str) -> Option<Duration> {
+        let unit = text.chars().next_back()?;
+        let digits = &text[..text.len() - unit.len_utf8()];
+        if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+            return None;
+        }
+        let (_, nanos) = GRPC_UNITS.iter().find(|(name, _)| *name == unit)?;
+        Some(Duration::from_nanos(digits.parse::<u64>().ok()?.saturating_mul(*nanos)))
+    }
+
+    /// Writes `grpc-timeout` in the finest unit that fits eight digits, rounded down so that no hop waits longer.
+    #[must_use]
+    pub fn format_grpc_timeout(limit: Duration) -> String {
+        let nanos = clock::nanos(limit);
+        for (name, unit) in GRPC_UNITS {
+            if nanos / unit < 100_000_000 {
+                return format!("{}{name}", nanos / unit);
+            }
+        }
+        String::from("99999999H")
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn a_grpc_timeout_reads_back_and_never_grows() {
+            for nanos in [0, 1, 99_999_999, 100_000_000, 1_500_000_000, u64::MAX] {
+                let limit = Duration::from_nanos(nanos);
+                let back = parse_grpc_timeout(&format_grpc_timeout(limit)).expect("our own text");
+                assert!(back <= limit && limit - back <= limit / 1_000_000, "{limit:?} {back:?}");
+            }
+            for bad in ["", "S", "1", "123456789S", "-1S", "1.5S", "1h", "1é"] {
+                assert_eq!(parse_grpc_timeout(bad), None, "{bad:?}");
+            }
+        }
+
+        #[test]
+        fn a_deadline_goes_out_in_the_header_of_the_protocol() {
+            let mut request = Request::new(());
+            let started = request.started();
+            request.set_deadline(started.saturating_add(Duration::from_millis(1500)), started);
+            assert_eq!(request.headers()["x-request-timeout"], "1.5s");
+            let mut request =
+                Request::builder().header(CONTENT_TYPE, "application/grpc+proto").body(()).expect("valid");
+            request.set_deadline(started.saturating_add(Duration::from_millis(50)), started);
+            assert_eq!(request.headers()["grpc-timeout"], "50000000n");
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! The layer that sets and enforces the caller's deadline.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::{Deadlined, ResponseFuture};
+use crate::{
+    AsError, Reject,
+    clock::{Instant, nanos},
+};
+
+/// Gives every request a deadline and answers when it has passed.
+///
+/// A request without a deadline gets one, `timeout` after it was received; a request that has an earlier one keeps it,
+/// and a later one is cut: a deadline is never extended. When it passes, the inner future is dropped and the refusal
+/// (`PLUGIN_1204`) says how long it was and what the call was waiting for.
+///
+/// No timer is armed for a response that is ready when first polled, nor while an inner
+/// [`AttemptTimeoutLayer`](super::AttemptTimeoutLayer) watches the same deadline. It covers the time until the response
+/// arrives, not a body that is read afterwards.
+#[derive(Clone, Debug)]
+#[must_use = "a layer does nothing until it wraps a service"]
+pub struct DeadlineLayer<R = AsError> {
+    limit: Arc<Limit>,
+    reject: R,
+}
+
+/// Nanoseconds; `u64::MAX` is no limit.
+#[derive(Debug)]
+pub(super) struct Limit(AtomicU64);
+
+impl Limit {
+    pub(super) const fn new(nanos: u64) -> Self {
+        Self(AtomicU64::new(nanos))
+    }
+
+    pub(super) fn get(&self) -> u64 {
+        // Relaxed: a call that reads the limit of a moment ago behaves as if it had come a moment earlier.
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set(&self, limit: Option<Duration>) {
+        self.0.store(limit.map_or(u64::MAX, nanos), Ordering::Relaxed);
+    }
+
+    pub(super) fn duration(&self) -> Option<Duration> {
+        Some(self.get()).filter(|nanos| *nanos != u64::MAX).map(Duration::from_nanos)
+    }
+}
+
+impl DeadlineLayer {
+    /// Limits requests to this time.
+    pub fn new(timeout: Duration) -> Self {
+        Self { limit: Arc::new(Limit::new(nanos(timeout))), reject: AsError }
+    }
+
+    /// Sets no deadline, and enforces those that requests bring.
+    pub fn enforce_only() -> Self {
+        Self { limit: Arc::new(Limit::new(u64::MAX)), reject: AsError }
+    }
+}
+
+impl<R> DeadlineLayer<R> {
+    /// Answers refusals in another way.
+    pub fn reject_with<R2>(self, reject: R2) -> DeadlineLayer<R2> {
+        DeadlineLayer { limit: self.limit, reject }
+    }
+
+    /// Reads and changes the limit of every service that this layer makes.
+    pub fn handle(&self) -> DeadlineHandle {
+        DeadlineHandle(Arc::clone(&self.limit))
+    }
+}
+
+impl<S, R: Clone> Layer<S> for DeadlineLayer<R> {
+    type Service = WithDeadline<S, R>;
+
+    fn layer(&self, inner: S) -> WithDeadline<S, R> {
+        WithDeadline { inner, limit: Arc::clone(&self.limit), reject: self.reject.clone() }
+    }
+}
+
+/// Reads and changes the limit of a [`DeadlineLayer`].
+#[derive(Clone, Debug)]
+pub struct DeadlineHandle(Arc<Limit>);
+
+impl DeadlineHandle {
+    /// The limit; `None` when the layer only enforces what requests bring.
+    #[must_use]
+    pub fn timeout(&self) -> Option<Duration> {
+        self.0.duration()
+    }
+
+    /// Changes the limit for requests that come from now on.
+    pub fn set_timeout(&self, timeout: Option<Duration>) {
+        self.0.set(timeout);
+    }
+}
+
+/// The service that [`DeadlineLayer`] makes.
+#[derive(Clone, Debug)]
+pub struct WithDeadline<S, R = AsError> {
+    inner: S,
+    limit: Arc<Limit>,
+    reject: R,
+}
+
+impl<S, R> WithDeadline<S, R> {
+    /// The inner service.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The inner service, to write to.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// The inner service alone.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
+impl<S, R, Req> Service<Req> for WithDeadline<S, R>
+where
+    S: Service<Req>,
+    R: Reject<S::Response, S::Error> + Clone,
+    Req: Deadlined,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future, R>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Req) -> Self::Future {
+        let limit = self.limit.get();
+        let started = request.started();
+        let brought = request.deadline(started).unwrap_or(Instant::MAX);
+        let deadline = brought.min(Instant::from_nanos(started.as_nanos().saturating_add(limit)));
+        if deadline == Instant::MAX {
+            return ResponseFuture::new(self.inner.call(request), started, deadline, self.reject.clone());
+        }
+        request.set_deadline(deadline, started);
+        if deadline <= started {
+            return ResponseFuture::refused(started, deadline, self.reject.clone());
+        }
+        ResponseFuture::new(self.inner.call(request), started, deadline, self.reject.clone())
+    }
+}

@@ -1,0 +1,14 @@
+//! Time limits: the caller's deadline over all attempts, and the limit of one attempt.
+
+mod attempt;
+mod carry;
+mod future;
+mod layer;
+pub mod waiting;
+
+pub use attempt::{AttemptFuture, AttemptTimeout, AttemptTimeoutHandle, AttemptTimeoutLayer};
+pub use carry::Deadlined;
+#[cfg(feature = "http")]
+pub use carry::{Deadline, format_grpc_timeout, parse_grpc_timeout};
+pub use future::ResponseFuture;
+pub use layer::{DeadlineHandle, DeadlineLayer, WithDeadline};

@@ -1,0 +1,84 @@
+//! What a call is waiting for, told from the inner layers to the outer ones while a future is polled.
+//!
+//! A layer that returns `Pending` for a reason of its own says so with [`note`], so that an error about a deadline can
+//! tell where the time went. A layer whose timer will fire at the deadline or before says so with [`enforcing`], so that
+//! outer layers need no timer of their own. Both are heard only by a layer of this family that is polling at the moment.
+
+use std::{cell::Cell, task::Poll};
+
+use crate::clock::Instant;
+
+/// What was heard during one poll.
+#[derive(Clone, Copy, Debug)]
+pub struct Note {
+    /// What the innermost layer that spoke is waiting for; reads on from "spent ...".
+    pub stage: Option<&'static str>,
+    /// When the earliest timer fires that will wake this call.
+    pub timer: Instant,
+}
+
+impl Note {
+    const EMPTY: Self = Self { stage: None, timer: Instant::MAX };
+}
+
+thread_local!(static NOTE: Cell<Note> = const { Cell::new(Note::EMPTY) });
+
+/// Says what the call is waiting for, such as `"waiting between attempts"`. The first to speak in a poll, which is the
+/// innermost, is heard.
+pub fn note(stage: &'static str) {
+    // A thread that is being torn down has no cell left, and nobody who listens.
+    let _ = NOTE.try_with(|cell| {
+        let note = cell.get();
+        cell.set(Note { stage: note.stage.or(Some(stage)), ..note });
+    });
+}
+
+/// Says that a timer will wake this call at this moment at the latest.
+pub fn enforcing(timer: Instant) {
+    let _ = NOTE.try_with(|cell| {
+        let note = cell.get();
+        cell.set(Note { timer: note.timer.min(timer), ..note });
+    });
+}
+
+/// Polls, and gives back what was heard. What was heard is passed on to the layers further out when it is pending.
+pub fn listen<T>(poll: impl FnOnce() -> Poll<T>) -> (Poll<T>, Note) {
+    let before = NOTE.try_with(|cell| cell.replace(Note::EMPTY)).unwrap_or(Note::EMPTY);
+    let result = poll();
+    let heard = NOTE
+        .try_with(|cell| {
+            let heard = cell.get();
+            cell.set(match result {
+                Poll::Ready(_) => before,
+                Poll::Pending => Note { stage: before.stage.or(heard.stage), timer: before.timer.min(heard.timer) },
+            });
+            heard
+        })
+        .unwrap_or(Note::EMPTY);
+    (result, heard)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_innermost_is_heard_and_a_finished_call_leaves_nothing() {
+        let (_, outer) = listen(|| {
+            let (_, inner) = listen(|| {
+                note("on the plugin");
+                note("later");
+                Poll::<()>::Pending
+            });
+            assert_eq!(inner.stage, Some("on the plugin"));
+            let (_, _) = listen(|| {
+                note("a sibling that finished");
+                enforcing(Instant::from_nanos(1));
+                Poll::Ready(())
+            });
+            Poll::<()>::Pending
+        });
+        assert_eq!(outer.stage, Some("on the plugin"));
+        assert_eq!(outer.timer, Instant::MAX);
+    }
+}
