@@ -51,16 +51,9 @@ pub fn parse(args: &[String]) -> Result<Action, String> {
             "--write" => write = true,
             "--rounds" => {
                 let value = args.next().ok_or("--rounds needs a number")?;
-                rounds = value
-                    .parse()
-                    .ok()
-                    .filter(|&rounds| rounds >= Plan::FEWEST_ROUNDS)
-                    .ok_or_else(|| {
-                        format!(
-                            "--rounds {value}: use a whole number of {} or more",
-                            Plan::FEWEST_ROUNDS
-                        )
-                    })?;
+                rounds = value.parse().ok().filter(|&rounds| rounds >= Plan::FEWEST_ROUNDS).ok_or_else(|| {
+                    format!("--rounds {value}: use a whole number of {} or more", Plan::FEWEST_ROUNDS)
+                })?;
             }
             option if option.starts_with('-') => {
                 return Err(format!("there is no option `{option}`"));
@@ -71,11 +64,7 @@ pub fn parse(args: &[String]) -> Result<Action, String> {
             _ => filter = Some(arg.clone()),
         }
     }
-    Ok(Action::Measure {
-        filter,
-        rounds,
-        write,
-    })
+    Ok(Action::Measure { filter, rounds, write })
 }
 
 /// Does what was asked for, printing to standard output.
@@ -86,14 +75,8 @@ pub fn parse(args: &[String]) -> Result<Action, String> {
 pub fn run(action: &Action) -> Result<(), String> {
     match action {
         Action::Help => println!("{USAGE}"),
-        Action::List => GROUPS
-            .iter()
-            .for_each(|entry| println!("{:16} {}", entry.name, entry.about)),
-        Action::Measure {
-            filter,
-            rounds,
-            write,
-        } => measure(filter.as_deref(), *rounds, *write)?,
+        Action::List => GROUPS.iter().for_each(|entry| println!("{:16} {}", entry.name, entry.about)),
+        Action::Measure { filter, rounds, write } => measure(filter.as_deref(), *rounds, *write)?,
     }
     Ok(())
 }
@@ -107,8 +90,7 @@ fn measure(filter: Option<&str>, rounds: usize, write: bool) -> Result<(), Strin
         println!("A debug build: these figures say nothing.\n");
     }
     let lock_file = workspace_root().join("Cargo.lock");
-    let lock = std::fs::read_to_string(&lock_file)
-        .map_err(|error| format!("{}: {error}", lock_file.display()))?;
+    let lock = std::fs::read_to_string(&lock_file).map_err(|error| format!("{}: {error}", lock_file.display()))?;
     let machine = Machine::detect(&workspace_root());
     let plan = Plan::default().with_rounds(rounds);
     println!("{machine}\n");
@@ -125,35 +107,20 @@ fn measure(filter: Option<&str>, rounds: usize, write: bool) -> Result<(), Strin
 }
 
 fn matching(filter: Option<&str>) -> Result<Vec<&'static GroupEntry>, String> {
-    let entries: Vec<_> = GROUPS
-        .iter()
-        .filter(|entry| filter.is_none_or(|part| entry.name.contains(part)))
-        .collect();
+    let entries: Vec<_> = GROUPS.iter().filter(|entry| filter.is_none_or(|part| entry.name.contains(part))).collect();
     if entries.is_empty() {
         let names: Vec<_> = GROUPS.iter().map(|entry| entry.name).collect();
-        return Err(format!(
-            "no group has `{}` in its name: use {}",
-            filter.unwrap_or_default(),
-            names.join(", ")
-        ));
+        return Err(format!("no group has `{}` in its name: use {}", filter.unwrap_or_default(), names.join(", ")));
     }
     Ok(entries)
 }
 
-fn measure_group(
-    entry: &GroupEntry,
-    plan: &Plan,
-    machine: &Machine,
-    lock: &str,
-) -> Result<Section, String> {
+fn measure_group(entry: &GroupEntry, plan: &Plan, machine: &Machine, lock: &str) -> Result<Section, String> {
     let mut peers = Vec::new();
     for &peer in entry.peers {
         let versions = lock_versions(lock, peer);
         if versions.is_empty() {
-            return Err(format!(
-                "group {}: its peer {peer} is not in Cargo.lock",
-                entry.name
-            ));
+            return Err(format!("group {}: its peer {peer} is not in Cargo.lock", entry.name));
         }
         peers.push(format!("{peer} {}", versions.join(" and ")));
     }
@@ -189,55 +156,27 @@ mod tests {
     use super::*;
 
     fn parse_line(line: &str) -> Result<Action, String> {
-        parse(
-            &line
-                .split_whitespace()
-                .map(str::to_owned)
-                .collect::<Vec<_>>(),
-        )
+        parse(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
     }
 
     #[test]
     fn without_arguments_every_group_runs_for_31_rounds_and_nothing_is_kept() {
-        assert_eq!(
-            parse_line(""),
-            Ok(Action::Measure {
-                filter: None,
-                rounds: 31,
-                write: false
-            })
-        );
+        assert_eq!(parse_line(""), Ok(Action::Measure { filter: None, rounds: 31, write: false }));
     }
 
     #[test]
     fn filter_rounds_and_write_are_read_in_any_order() {
-        let expected = Action::Measure {
-            filter: Some("bare".into()),
-            rounds: 7,
-            write: true,
-        };
+        let expected = Action::Measure { filter: Some("bare".into()), rounds: 7, write: true };
         assert_eq!(parse_line("--write --rounds 7 bare"), Ok(expected));
-        let quick = Action::Measure {
-            filter: None,
-            rounds: 5,
-            write: false,
-        };
+        let quick = Action::Measure { filter: None, rounds: 5, write: false };
         assert_eq!(parse_line("--quick"), Ok(quick));
     }
 
     #[test]
     fn a_wrong_command_line_is_told_what_would_be_right() {
-        assert!(
-            parse_line("--rounds")
-                .unwrap_err()
-                .contains("needs a number")
-        );
+        assert!(parse_line("--rounds").unwrap_err().contains("needs a number"));
         assert!(parse_line("--rounds 2").unwrap_err().contains("3 or more"));
-        assert!(
-            parse_line("--rounds many")
-                .unwrap_err()
-                .contains("--rounds many")
-        );
+        assert!(parse_line("--rounds many").unwrap_err().contains("--rounds many"));
         assert!(parse_line("--fast").unwrap_err().contains("`--fast`"));
         assert!(parse_line("a b").unwrap_err().contains("`b` is a second"));
     }
@@ -245,10 +184,7 @@ mod tests {
     #[test]
     fn a_filter_that_matches_nothing_is_told_the_names() {
         let message = matching(Some("nothing-of-the-kind")).unwrap_err();
-        assert!(
-            message.contains("bare") && message.contains("floors"),
-            "{message}"
-        );
+        assert!(message.contains("bare") && message.contains("floors"), "{message}");
         assert_eq!(matching(Some("floor")).unwrap().len(), 1);
     }
 }

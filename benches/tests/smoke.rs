@@ -6,81 +6,48 @@ use benches::groups::GROUPS;
 use benches::harness::{Group, Plan, markdown};
 
 fn group(name: &str) -> Group {
-    let entry = GROUPS
-        .iter()
-        .find(|entry| entry.name == name)
-        .expect("the group is registered");
+    let entry = GROUPS.iter().find(|entry| entry.name == name).expect("the group is registered");
     let mut group = Group::new(entry.name, entry.about);
     (entry.rows)(&mut group);
     group
 }
 
 fn short() -> Plan {
-    Plan::default()
-        .with_rounds(3)
-        .with_times(Duration::from_micros(500), Duration::from_millis(5))
+    Plan::default().with_rounds(3).with_times(Duration::from_micros(500), Duration::from_millis(5))
 }
 
 #[test]
 fn the_bare_group_gives_a_well_formed_table() {
-    let measured = group("bare")
-        .measure(&short())
-        .expect("the group is put together rightly");
+    let measured = group("bare").measure(&short()).expect("the group is put together rightly").rows;
     let table = markdown(&measured);
 
     let lines: Vec<Vec<&str>> = table
         .lines()
         .map(|line| {
-            let inner = line
-                .strip_prefix('|')
-                .and_then(|line| line.strip_suffix('|'))
-                .expect("a line is a row");
+            let inner = line.strip_prefix('|').and_then(|line| line.strip_suffix('|')).expect("a line is a row");
             inner.split('|').map(str::trim).collect()
         })
         .collect();
-    assert!(
-        lines
-            .iter()
-            .all(|cells| cells.len() == 7 && cells.iter().all(|cell| !cell.is_empty())),
-        "{table}"
-    );
+    assert!(lines.iter().all(|cells| cells.len() == 7 && cells.iter().all(|cell| !cell.is_empty())), "{table}");
     assert_eq!(lines[0][0..2], ["row", "ns per call"], "{table}");
-    assert!(
-        lines[1]
-            .iter()
-            .all(|cell| cell.chars().all(|c| matches!(c, ':' | '-'))),
-        "{table}"
-    );
+    assert!(lines[1].iter().all(|cell| cell.chars().all(|c| matches!(c, ':' | '-'))), "{table}");
 
     let rows = &lines[2..];
     assert_eq!(rows.len(), measured.len(), "{table}");
     assert_eq!(rows[0][0], "bare service", "{table}");
-    assert_eq!(
-        rows[0][3], "1.00x",
-        "the first row is what the others are compared with\n{table}"
-    );
+    assert_eq!(rows[0][3], "1.00x", "the first row is what the others are compared with\n{table}");
     for row in rows {
         let nanoseconds: f64 = row[1].replace(',', "").parse().expect("a figure");
         assert!(nanoseconds > 0.0, "{table}");
-        assert_eq!(
-            row[5], "0",
-            "a service that echoes allocates nothing\n{table}"
-        );
+        assert_eq!(row[5], "0", "a service that echoes allocates nothing\n{table}");
     }
 }
 
 #[test]
 fn of_the_floors_only_the_box_allocates() {
-    let measured = group("floors")
-        .measure(&short())
-        .expect("the group is put together rightly");
+    let measured = group("floors").measure(&short()).expect("the group is put together rightly").rows;
     for row in measured {
-        assert_eq!(
-            row.allocations,
-            if row.name == "Box and drop" { 1.0 } else { 0.0 },
-            "{}",
-            row.name
-        );
+        assert_eq!(row.allocations, if row.name == "Box and drop" { 1.0 } else { 0.0 }, "{}", row.name);
         assert!(row.ns_per_call > 0.0, "{}", row.name);
     }
 }

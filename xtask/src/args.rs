@@ -51,16 +51,10 @@ pub(crate) fn parse(args: &[String]) -> Result<Parsed, String> {
     Ok(Parsed::Run(match command.as_str() {
         "test" => Command::Test(parse_step_options(rest)?),
         "check" => Command::Check(parse_step_options(rest)?),
-        "soak" => Command::Soak {
-            filter: parse_soak_filter(rest)?,
-        },
-        "bench" => Command::Bench {
-            args: rest.to_vec(),
-        },
+        "soak" => Command::Soak { filter: parse_soak_filter(rest)? },
+        "bench" => Command::Bench { args: rest.to_vec() },
         other => {
-            return Err(format!(
-                "there is no command `{other}`: use test, check, soak or bench"
-            ));
+            return Err(format!("there is no command `{other}`: use test, check, soak or bench"));
         }
     }))
 }
@@ -77,21 +71,13 @@ fn parse_step_options(args: &[String]) -> Result<StepOptions, String> {
             "--list" if inline.is_none() => options.list = true,
             "--only" | "--skip" => {
                 let Some(step) = inline.or_else(|| args.next().cloned()) else {
-                    return Err(format!(
-                        "{flag} needs the name of a step; --list shows them"
-                    ));
+                    return Err(format!("{flag} needs the name of a step; --list shows them"));
                 };
-                let names = if flag == "--only" {
-                    &mut options.only
-                } else {
-                    &mut options.skip
-                };
+                let names = if flag == "--only" { &mut options.only } else { &mut options.skip };
                 names.push(step);
             }
             _ => {
-                return Err(format!(
-                    "`{arg}` is not an option here: use --list, --only STEP or --skip STEP"
-                ));
+                return Err(format!("`{arg}` is not an option here: use --list, --only STEP or --skip STEP"));
             }
         }
     }
@@ -105,14 +91,8 @@ fn parse_soak_filter(args: &[String]) -> Result<Option<String>, String> {
         [_, extra, ..] => return Err(format!("soak takes one filter, `{extra}` is a second one")),
     };
     // The filter becomes part of a nextest expression, where brackets and quotes have a meaning.
-    if filter.is_empty()
-        || !filter
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == ':')
-    {
-        return Err(format!(
-            "`{filter}` is not a part of a test's name: use letters, digits, `_` and `::`"
-        ));
+    if filter.is_empty() || !filter.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == ':') {
+        return Err(format!("`{filter}` is not a part of a test's name: use letters, digits, `_` and `::`"));
     }
     Ok(Some(filter.clone()))
 }
@@ -122,32 +102,18 @@ mod tests {
     use super::*;
 
     fn parse_line(line: &str) -> Result<Parsed, String> {
-        parse(
-            &line
-                .split_whitespace()
-                .map(str::to_owned)
-                .collect::<Vec<_>>(),
-        )
+        parse(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
     }
 
     #[test]
     fn step_options_are_read_in_both_spellings_and_any_number() {
-        let expected = StepOptions {
-            list: false,
-            only: vec!["fmt".into(), "docs".into()],
-            skip: vec!["deny".into()],
-        };
-        assert_eq!(
-            parse_line("test --only fmt --skip=deny --only=docs"),
-            Ok(Parsed::Run(Command::Test(expected)))
-        );
+        let expected = StepOptions { list: false, only: vec!["fmt".into(), "docs".into()], skip: vec!["deny".into()] };
+        assert_eq!(parse_line("test --only fmt --skip=deny --only=docs"), Ok(Parsed::Run(Command::Test(expected))));
     }
 
     #[test]
     fn bench_passes_everything_on_even_a_request_for_help() {
-        let expected = Command::Bench {
-            args: vec!["bare".into(), "--help".into()],
-        };
+        let expected = Command::Bench { args: vec!["bare".into(), "--help".into()] };
         assert_eq!(parse_line("bench bare --help"), Ok(Parsed::Run(expected)));
     }
 
@@ -161,41 +127,16 @@ mod tests {
     fn a_wrong_command_line_is_told_what_would_be_right() {
         assert!(parse_line("").unwrap_err().contains("missing"));
         assert!(parse_line("tset").unwrap_err().contains("`tset`: use test"));
-        assert!(
-            parse_line("test --only")
-                .unwrap_err()
-                .contains("--only needs")
-        );
-        assert!(
-            parse_line("check fmt")
-                .unwrap_err()
-                .contains("`fmt` is not an option")
-        );
-        assert!(
-            parse_line("test --list=yes")
-                .unwrap_err()
-                .contains("--list=yes")
-        );
-        assert!(
-            parse_line("soak a b")
-                .unwrap_err()
-                .contains("`b` is a second")
-        );
+        assert!(parse_line("test --only").unwrap_err().contains("--only needs"));
+        assert!(parse_line("check fmt").unwrap_err().contains("`fmt` is not an option"));
+        assert!(parse_line("test --list=yes").unwrap_err().contains("--list=yes"));
+        assert!(parse_line("soak a b").unwrap_err().contains("`b` is a second"));
     }
 
     #[test]
     fn a_soak_filter_cannot_break_out_of_the_expression() {
-        assert!(
-            parse_line("soak a)|all()")
-                .unwrap_err()
-                .contains("not a part of a test's name")
-        );
-        let expected = Command::Soak {
-            filter: Some("plugin_lb::soak_1".into()),
-        };
-        assert_eq!(
-            parse_line("soak plugin_lb::soak_1"),
-            Ok(Parsed::Run(expected))
-        );
+        assert!(parse_line("soak a)|all()").unwrap_err().contains("not a part of a test's name"));
+        let expected = Command::Soak { filter: Some("plugin_lb::soak_1".into()) };
+        assert_eq!(parse_line("soak plugin_lb::soak_1"), Ok(Parsed::Run(expected)));
     }
 }

@@ -3,7 +3,5 @@
 use crate::process::{Cmd, Failure};
 
 pub(crate) fn run(args: &[String]) -> Result<(), Failure> {
-    Cmd::cargo(["run", "--release", "--package", "benches", "--"])
-        .args(args.iter().cloned())
-        .run()
+    Cmd::cargo(["run", "--release", "--package", "benches", "--"]).args(args.iter().cloned()).run()
 }

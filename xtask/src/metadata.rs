@@ -60,43 +60,24 @@ pub(crate) fn load() -> Result<Vec<Member>, Failure> {
 
 /// Reads the answer of `cargo metadata --no-deps`.
 fn parse(json: &str) -> Result<Vec<Member>, String> {
-    let root: Value =
-        serde_json::from_str(json).map_err(|error| format!("its output is not JSON: {error}"))?;
-    let packages = root["packages"]
-        .as_array()
-        .ok_or("its output has no `packages`")?;
-    let mut members = packages
-        .iter()
-        .map(parse_member)
-        .collect::<Result<Vec<_>, _>>()?;
+    let root: Value = serde_json::from_str(json).map_err(|error| format!("its output is not JSON: {error}"))?;
+    let packages = root["packages"].as_array().ok_or("its output has no `packages`")?;
+    let mut members = packages.iter().map(parse_member).collect::<Result<Vec<_>, _>>()?;
     members.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(members)
 }
 
 fn parse_member(package: &Value) -> Result<Member, String> {
-    let name = package["name"]
-        .as_str()
-        .ok_or("a package has no `name`")?
-        .to_owned();
-    let features = package["features"]
-        .as_object()
-        .ok_or_else(|| format!("{name} has no `features`"))?;
-    let targets = package["targets"]
-        .as_array()
-        .ok_or_else(|| format!("{name} has no `targets`"))?;
-    let mut features: Vec<String> = features
-        .keys()
-        .filter(|feature| *feature != "default")
-        .cloned()
-        .collect();
+    let name = package["name"].as_str().ok_or("a package has no `name`")?.to_owned();
+    let features = package["features"].as_object().ok_or_else(|| format!("{name} has no `features`"))?;
+    let targets = package["targets"].as_array().ok_or_else(|| format!("{name} has no `targets`"))?;
+    let mut features: Vec<String> = features.keys().filter(|feature| *feature != "default").cloned().collect();
     features.sort();
     Ok(Member {
         has_lib: targets.iter().any(|target| is_kind(target, "lib")),
         has_loom_test: targets.iter().any(|target| {
             is_kind(target, "test")
-                && target["src_path"]
-                    .as_str()
-                    .is_some_and(|path| path.replace('\\', "/").ends_with("/tests/loom.rs"))
+                && target["src_path"].as_str().is_some_and(|path| path.replace('\\', "/").ends_with("/tests/loom.rs"))
         }),
         name,
         features,
@@ -104,9 +85,7 @@ fn parse_member(package: &Value) -> Result<Member, String> {
 }
 
 fn is_kind(target: &Value, kind: &str) -> bool {
-    target["kind"]
-        .as_array()
-        .is_some_and(|kinds| kinds.iter().any(|found| found == kind))
+    target["kind"].as_array().is_some_and(|kinds| kinds.iter().any(|found| found == kind))
 }
 
 #[cfg(test)]
@@ -140,30 +119,18 @@ mod tests {
     }"#;
 
     fn member(name: &str) -> Member {
-        parse(METADATA)
-            .unwrap()
-            .into_iter()
-            .find(|member| member.name == name)
-            .unwrap()
+        parse(METADATA).unwrap().into_iter().find(|member| member.name == name).unwrap()
     }
 
     #[test]
     fn members_come_in_the_order_of_the_alphabet() {
-        let names: Vec<String> = parse(METADATA)
-            .unwrap()
-            .into_iter()
-            .map(|member| member.name)
-            .collect();
+        let names: Vec<String> = parse(METADATA).unwrap().into_iter().map(|member| member.name).collect();
         assert_eq!(names, ["plugin-core", "plugin-lb", "xtask"]);
     }
 
     #[test]
     fn each_feature_is_checked_alone_and_default_is_not_one() {
-        let flags: Vec<String> = member("plugin-core")
-            .feature_sets()
-            .iter()
-            .map(|set| set.flags().join(" "))
-            .collect();
+        let flags: Vec<String> = member("plugin-core").feature_sets().iter().map(|set| set.flags().join(" ")).collect();
         assert_eq!(
             flags,
             [
@@ -183,14 +150,8 @@ mod tests {
 
     #[test]
     fn with_one_feature_alone_and_all_are_the_same() {
-        let one = Member {
-            features: vec!["serde".into()],
-            ..member("plugin-lb")
-        };
-        assert_eq!(
-            one.feature_sets(),
-            [FeatureSet::None, FeatureSet::Alone("serde".into())]
-        );
+        let one = Member { features: vec!["serde".into()], ..member("plugin-lb") };
+        assert_eq!(one.feature_sets(), [FeatureSet::None, FeatureSet::Alone("serde".into())]);
     }
 
     #[test]
@@ -209,10 +170,6 @@ mod tests {
     fn an_unexpected_answer_is_an_error_that_names_the_part() {
         assert!(parse("cargo").unwrap_err().contains("not JSON"));
         assert!(parse("{}").unwrap_err().contains("packages"));
-        assert!(
-            parse(r#"{"packages":[{"name":"a","targets":[]}]}"#)
-                .unwrap_err()
-                .contains("a has no `features`")
-        );
+        assert!(parse(r#"{"packages":[{"name":"a","targets":[]}]}"#).unwrap_err().contains("a has no `features`"));
     }
 }

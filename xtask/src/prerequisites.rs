@@ -17,25 +17,13 @@ pub(crate) enum Tool {
 }
 
 impl Tool {
-    pub(crate) const ALL: [Self; 6] = [
-        Self::Python,
-        Self::CCompiler,
-        Self::Rustfmt,
-        Self::Clippy,
-        Self::Nextest,
-        Self::Deny,
-    ];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Python, Self::CCompiler, Self::Rustfmt, Self::Clippy, Self::Nextest, Self::Deny];
 
     fn remedy(self) -> Remedy {
         match self {
-            Self::Python => Remedy::System {
-                package: "python3",
-                wanted: "python3, 3.8 or later",
-            },
-            Self::CCompiler => Remedy::System {
-                package: "gcc",
-                wanted: "a C compiler (cc, gcc or clang)",
-            },
+            Self::Python => Remedy::System { package: "python3", wanted: "python3, 3.8 or later" },
+            Self::CCompiler => Remedy::System { package: "gcc", wanted: "a C compiler (cc, gcc or clang)" },
             Self::Rustfmt => Remedy::Component("rustfmt"),
             Self::Clippy => Remedy::Component("clippy"),
             Self::Nextest => Remedy::CargoInstall("cargo-nextest"),
@@ -47,25 +35,18 @@ impl Tool {
     fn find(self) -> Result<String, String> {
         let cargo = |subcommand: &str| {
             let version = Cmd::cargo([subcommand, "--version"]).answer();
-            version
-                .as_deref()
-                .and_then(first_line)
-                .ok_or_else(|| format!("`cargo {subcommand}` is missing"))
+            version.as_deref().and_then(first_line).ok_or_else(|| format!("`cargo {subcommand}` is missing"))
         };
         match self {
             Self::Python => {
-                let version = Cmd::new("python3", ["--version"])
-                    .answer()
-                    .ok_or("`python3` is missing")?;
+                let version = Cmd::new("python3", ["--version"]).answer().ok_or("`python3` is missing")?;
                 judge_python(&version)
             }
             Self::CCompiler => {
                 let chosen = std::env::var("CC").ok().filter(|cc| !cc.is_empty());
                 let candidates = chosen.as_deref().into_iter().chain(["cc", "gcc", "clang"]);
                 let mut versions = candidates.filter_map(|cc| Cmd::new(cc, ["--version"]).answer());
-                versions
-                    .find_map(|version| first_line(&version))
-                    .ok_or_else(|| "no C compiler is there".to_owned())
+                versions.find_map(|version| first_line(&version)).ok_or_else(|| "no C compiler is there".to_owned())
             }
             Self::Rustfmt => cargo("fmt"),
             Self::Clippy => cargo("clippy"),
@@ -110,37 +91,22 @@ pub(crate) fn ensure(tools: &[Tool]) -> Result<(), Failure> {
     }
     if !packages.is_empty() && can_apt_install() {
         Cmd::new("apt-get", ["update"]).run()?;
-        Cmd::new("apt-get", ["install", "-y"])
-            .args(packages)
-            .env("DEBIAN_FRONTEND", "noninteractive")
-            .run()?;
+        Cmd::new("apt-get", ["install", "-y"]).args(packages).env("DEBIAN_FRONTEND", "noninteractive").run()?;
     }
     for &tool in &missing {
         if let Remedy::CargoInstall(name) = tool.remedy() {
             Cmd::cargo(["install", name, "--locked"]).run()?;
         }
     }
-    let left: Vec<String> = missing
-        .iter()
-        .filter_map(|tool| {
-            tool.find()
-                .err()
-                .map(|fault| advice(&fault, &tool.remedy()))
-        })
-        .collect();
-    if left.is_empty() {
-        Ok(())
-    } else {
-        Err(Failure::new(left.join("\n")))
-    }
+    let left: Vec<String> =
+        missing.iter().filter_map(|tool| tool.find().err().map(|fault| advice(&fault, &tool.remedy()))).collect();
+    if left.is_empty() { Ok(()) } else { Err(Failure::new(left.join("\n"))) }
 }
 
 fn advice(fault: &str, remedy: &Remedy) -> String {
     match remedy {
         Remedy::System { package, wanted } => {
-            format!(
-                "{fault}: install {wanted} (on Debian and Ubuntu: sudo apt-get install {package})"
-            )
+            format!("{fault}: install {wanted} (on Debian and Ubuntu: sudo apt-get install {package})")
         }
         Remedy::Component(name) => format!("{fault}: run `rustup component add {name}`"),
         Remedy::CargoInstall(name) => format!("{fault}: run `cargo install {name} --locked`"),
@@ -148,26 +114,17 @@ fn advice(fault: &str, remedy: &Remedy) -> String {
 }
 
 fn can_apt_install() -> bool {
-    let is_root = Cmd::new("id", ["-u"])
-        .answer()
-        .is_some_and(|uid| uid == "0");
+    let is_root = Cmd::new("id", ["-u"]).answer().is_some_and(|uid| uid == "0");
     is_root && Cmd::new("apt-get", ["--version"]).answer().is_some()
 }
 
 /// Takes the answer of `python3 --version`, such as `Python 3.11.2`.
 fn judge_python(answer: &str) -> Result<String, String> {
-    let mut numbers = answer
-        .trim_start_matches("Python ")
-        .split('.')
-        .map(str::parse::<u32>);
+    let mut numbers = answer.trim_start_matches("Python ").split('.').map(str::parse::<u32>);
     match (numbers.next(), numbers.next()) {
-        (Some(Ok(major)), Some(Ok(minor))) if (major, minor) >= OLDEST_PYTHON => {
-            Ok(answer.to_owned())
-        }
+        (Some(Ok(major)), Some(Ok(minor))) if (major, minor) >= OLDEST_PYTHON => Ok(answer.to_owned()),
         (Some(Ok(_)), Some(Ok(_))) => Err(format!("`python3` is too old ({answer})")),
-        _ => Err(format!(
-            "`python3 --version` answers `{answer}`, which is no version"
-        )),
+        _ => Err(format!("`python3 --version` answers `{answer}`, which is no version")),
     }
 }
 
@@ -184,34 +141,16 @@ mod tests {
         assert!(judge_python("Python 3.11.2").is_ok());
         assert!(judge_python("Python 3.8.0").is_ok());
         assert!(judge_python("Python 4.0.0").is_ok());
-        assert!(
-            judge_python("Python 3.7.17")
-                .unwrap_err()
-                .contains("too old (Python 3.7.17)")
-        );
-        assert!(
-            judge_python("Python 2.7.18")
-                .unwrap_err()
-                .contains("too old")
-        );
-        assert!(
-            judge_python("python, of a kind")
-                .unwrap_err()
-                .contains("no version")
-        );
+        assert!(judge_python("Python 3.7.17").unwrap_err().contains("too old (Python 3.7.17)"));
+        assert!(judge_python("Python 2.7.18").unwrap_err().contains("too old"));
+        assert!(judge_python("python, of a kind").unwrap_err().contains("no version"));
     }
 
     #[test]
     fn what_cannot_be_installed_is_named_with_its_command() {
         let advice_for = |tool: Tool| advice("`x` is missing", &tool.remedy());
-        assert_eq!(
-            advice_for(Tool::Clippy),
-            "`x` is missing: run `rustup component add clippy`"
-        );
-        assert!(
-            advice_for(Tool::Python)
-                .ends_with("(on Debian and Ubuntu: sudo apt-get install python3)")
-        );
+        assert_eq!(advice_for(Tool::Clippy), "`x` is missing: run `rustup component add clippy`");
+        assert!(advice_for(Tool::Python).ends_with("(on Debian and Ubuntu: sudo apt-get install python3)"));
         assert!(advice_for(Tool::Nextest).contains("cargo install cargo-nextest --locked"));
     }
 

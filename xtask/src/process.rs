@@ -15,19 +15,13 @@ pub(crate) struct Failure {
 impl Failure {
     /// Something that no single command repeats.
     pub(crate) fn new(what: impl Into<String>) -> Self {
-        Self {
-            what: what.into(),
-            rerun: None,
-        }
+        Self { what: what.into(), rerun: None }
     }
 
     /// `command` was run, and `what` is wrong with it.
     pub(crate) fn of(command: &Cmd, what: impl fmt::Display) -> Self {
         let shown = command.to_string();
-        Self {
-            what: format!("`{shown}`: {what}"),
-            rerun: Some(shown),
-        }
+        Self { what: format!("`{shown}`: {what}"), rerun: Some(shown) }
     }
 
     /// Adds a sentence on what to look at.
@@ -57,11 +51,7 @@ pub(crate) struct Cmd {
 
 impl Cmd {
     pub(crate) fn new<S: Into<String>>(program: &str, args: impl IntoIterator<Item = S>) -> Self {
-        Self {
-            program: program.to_owned(),
-            args: args.into_iter().map(Into::into).collect(),
-            env: Vec::new(),
-        }
+        Self { program: program.to_owned(), args: args.into_iter().map(Into::into).collect(), env: Vec::new() }
     }
 
     pub(crate) fn cargo<S: Into<String>>(args: impl IntoIterator<Item = S>) -> Self {
@@ -81,29 +71,20 @@ impl Cmd {
     /// Runs it with its output passed through.
     pub(crate) fn run(&self) -> Result<(), Failure> {
         self.announce();
-        let status = self
-            .command()
-            .status()
-            .map_err(|error| self.did_not_start(&error))?;
+        let status = self.command().status().map_err(|error| self.did_not_start(&error))?;
         self.judge(status)
     }
 
     /// Runs it with its output passed through, and returns the last line of standard error for which `keep` is true,
     /// without its colours.
-    pub(crate) fn run_keeping(
-        &self,
-        keep: impl Fn(&str) -> bool,
-    ) -> Result<Option<String>, Failure> {
+    pub(crate) fn run_keeping(&self, keep: impl Fn(&str) -> bool) -> Result<Option<String>, Failure> {
         self.announce();
         let mut command = self.command();
         // Behind a pipe the child would drop its colours, though a person is watching.
         if io::stderr().is_terminal() {
             command.env("CARGO_TERM_COLOR", "always");
         }
-        let mut child = command
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(|error| self.did_not_start(&error))?;
+        let mut child = command.stderr(Stdio::piped()).spawn().map_err(|error| self.did_not_start(&error))?;
         let mut kept = None;
         if let Some(stderr) = child.stderr.take() {
             let mut stderr = BufReader::new(stderr);
@@ -126,11 +107,7 @@ impl Cmd {
 
     /// Runs it silently and returns its standard output; standard error is passed through.
     pub(crate) fn output(&self) -> Result<String, Failure> {
-        let output = self
-            .command()
-            .stderr(Stdio::inherit())
-            .output()
-            .map_err(|error| self.did_not_start(&error))?;
+        let output = self.command().stderr(Stdio::inherit()).output().map_err(|error| self.did_not_start(&error))?;
         self.judge(output.status)?;
         String::from_utf8(output.stdout).map_err(|_| Failure::of(self, "its output is not UTF-8"))
     }
@@ -138,10 +115,7 @@ impl Cmd {
     /// What it prints to standard output, or `None` when it cannot be run or fails. For questions, so nothing is shown.
     pub(crate) fn answer(&self) -> Option<String> {
         let output = self.command().stdin(Stdio::null()).output().ok()?;
-        output
-            .status
-            .success()
-            .then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
 
     fn command(&self) -> Command {
@@ -175,9 +149,7 @@ impl fmt::Display for Cmd {
             write!(f, "{name}={} ", quoted(value))?;
         }
         f.write_str(&self.program)?;
-        self.args
-            .iter()
-            .try_for_each(|arg| write!(f, " {}", quoted(arg)))
+        self.args.iter().try_for_each(|arg| write!(f, " {}", quoted(arg)))
     }
 }
 
@@ -208,8 +180,7 @@ fn without_colours(line: &str) -> String {
 /// The root of the repository: this crate lives one level below it.
 pub(crate) fn root() -> PathBuf {
     // Cargo sets the variable for `cargo run`; the compiled-in path serves a binary that is started by hand.
-    let manifest_dir = std::env::var("CARGO_MANIFEST_DIR")
-        .unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").to_owned());
+    let manifest_dir = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").to_owned());
     let mut root = PathBuf::from(manifest_dir);
     root.pop();
     root
@@ -222,51 +193,33 @@ mod tests {
     #[test]
     fn a_command_is_shown_as_it_would_be_typed() {
         let command = Cmd::cargo(["test", "-E", "test(soak)"]).env("RUSTFLAGS", "--cfg loom");
-        assert_eq!(
-            command.to_string(),
-            "RUSTFLAGS='--cfg loom' cargo test -E 'test(soak)'"
-        );
+        assert_eq!(command.to_string(), "RUSTFLAGS='--cfg loom' cargo test -E 'test(soak)'");
         assert_eq!(quoted("it's"), r"'it'\''s'");
     }
 
     #[test]
     fn a_failure_names_the_command_the_code_and_how_to_repeat_it() {
         let failure = Cmd::cargo(["no-such-subcommand"]).run().unwrap_err();
-        assert_eq!(
-            failure.to_string(),
-            "`cargo no-such-subcommand`: exit code 101\nrerun: cargo no-such-subcommand"
-        );
+        assert_eq!(failure.to_string(), "`cargo no-such-subcommand`: exit code 101\nrerun: cargo no-such-subcommand");
     }
 
     #[test]
     fn a_program_that_is_not_there_is_named() {
         let failure = Cmd::new("no-such-program", ["x"]).run().unwrap_err();
-        assert!(
-            failure
-                .to_string()
-                .contains("cannot start `no-such-program`"),
-            "{failure}"
-        );
+        assert!(failure.to_string().contains("cannot start `no-such-program`"), "{failure}");
     }
 
     #[test]
     fn the_last_kept_line_is_returned_without_colours() {
         let script = r"printf 'one\n\033[32;1mSummary\033[0m first\n  Summary second\nthree\n' >&2";
-        let kept = Cmd::new("sh", ["-c", script])
-            .run_keeping(|line| line.starts_with("Summary"))
-            .unwrap();
+        let kept = Cmd::new("sh", ["-c", script]).run_keeping(|line| line.starts_with("Summary")).unwrap();
         assert_eq!(kept.as_deref(), Some("Summary second"));
-        assert_eq!(
-            without_colours("\u{1b}[32;1mSummary\u{1b}[0m first"),
-            "Summary first"
-        );
+        assert_eq!(without_colours("\u{1b}[32;1mSummary\u{1b}[0m first"), "Summary first");
     }
 
     #[test]
     fn a_failing_command_fails_though_its_line_was_kept() {
-        let failure = Cmd::new("sh", ["-c", "echo Summary >&2; exit 3"])
-            .run_keeping(|_| true)
-            .unwrap_err();
+        let failure = Cmd::new("sh", ["-c", "echo Summary >&2; exit 3"]).run_keeping(|_| true).unwrap_err();
         assert!(failure.to_string().contains("exit code 3"), "{failure}");
     }
 }

@@ -33,23 +33,13 @@ pub(crate) struct Context {
 /// A name that is no step, or options that leave nothing.
 pub(crate) fn select(steps: &[Step], options: &StepOptions) -> Result<Vec<Step>, String> {
     let names: Vec<&str> = steps.iter().map(|step| step.name).collect();
-    if let Some(unknown) = options
-        .only
-        .iter()
-        .chain(&options.skip)
-        .find(|name| !names.contains(&name.as_str()))
-    {
-        return Err(format!(
-            "there is no step `{unknown}`: use {}",
-            names.join(", ")
-        ));
+    if let Some(unknown) = options.only.iter().chain(&options.skip).find(|name| !names.contains(&name.as_str())) {
+        return Err(format!("there is no step `{unknown}`: use {}", names.join(", ")));
     }
     let has = |list: &[String], step: &Step| list.iter().any(|name| name == step.name);
     let selected: Vec<Step> = steps
         .iter()
-        .filter(|step| {
-            (options.only.is_empty() || has(&options.only, step)) && !has(&options.skip, step)
-        })
+        .filter(|step| (options.only.is_empty() || has(&options.only, step)) && !has(&options.skip, step))
         .copied()
         .collect();
     if selected.is_empty() {
@@ -61,34 +51,17 @@ pub(crate) fn select(steps: &[Step], options: &StepOptions) -> Result<Vec<Step>,
 /// What `--list` prints.
 pub(crate) fn list(steps: &[Step]) -> String {
     let width = steps.iter().map(|step| step.name.len()).max().unwrap_or(0);
-    steps
-        .iter()
-        .map(|step| format!("{:width$}  {}\n", step.name, step.about))
-        .collect()
+    steps.iter().map(|step| format!("{:width$}  {}\n", step.name, step.about)).collect()
 }
 
 /// Runs the steps, prints the summary, and says with the exit code whether all passed.
 pub(crate) fn run(steps: &[Step]) -> ExitCode {
-    let context = Context {
-        tools: tools_of(steps),
-    };
+    let context = Context { tools: tools_of(steps) };
     let begun = now();
-    let mut lines: Vec<Line> = steps
-        .iter()
-        .map(|step| Line {
-            name: step.name,
-            outcome: Outcome::NotRun,
-        })
-        .collect();
+    let mut lines: Vec<Line> = steps.iter().map(|step| Line { name: step.name, outcome: Outcome::NotRun }).collect();
     let mut closing_lines = Vec::new();
     for (index, step) in steps.iter().enumerate() {
-        println!(
-            "\n==> [{}/{}] {}: {}",
-            index + 1,
-            steps.len(),
-            step.name,
-            step.about
-        );
+        println!("\n==> [{}/{}] {}: {}", index + 1, steps.len(), step.name, step.about);
         let step_begun = now();
         let result = (step.run)(&context);
         let took = step_begun.elapsed();
@@ -101,11 +74,7 @@ pub(crate) fn run(steps: &[Step]) -> ExitCode {
             Err(failure) => {
                 lines[index].outcome = Outcome::Failed(took);
                 println!("\n{}", summary::table(&lines));
-                println!(
-                    "xtask: step `{}` failed after {}",
-                    step.name,
-                    summary::duration(took)
-                );
+                println!("xtask: step `{}` failed after {}", step.name, summary::duration(took));
                 println!("{failure}");
                 return ExitCode::from(1);
             }
@@ -119,21 +88,12 @@ pub(crate) fn run(steps: &[Step]) -> ExitCode {
 
 /// What the steps need, each once. A run that has no needs of its own checks on everything (`--only prerequisites`).
 fn tools_of(steps: &[Step]) -> Vec<Tool> {
-    let needed: Vec<Tool> = Tool::ALL
-        .into_iter()
-        .filter(|tool| steps.iter().any(|step| step.needs.contains(tool)))
-        .collect();
-    if needed.is_empty() {
-        Tool::ALL.to_vec()
-    } else {
-        needed
-    }
+    let needed: Vec<Tool> =
+        Tool::ALL.into_iter().filter(|tool| steps.iter().any(|step| step.needs.contains(tool))).collect();
+    if needed.is_empty() { Tool::ALL.to_vec() } else { needed }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "xtask times real work and depends on no member"
-)]
+#[expect(clippy::disallowed_methods, reason = "xtask times real work and depends on no member")]
 fn now() -> Instant {
     Instant::now()
 }
@@ -143,61 +103,36 @@ mod tests {
     use super::*;
 
     fn step(name: &'static str, needs: &'static [Tool]) -> Step {
-        Step {
-            name,
-            about: "about",
-            needs,
-            run: |_| Ok(None),
-        }
+        Step { name, about: "about", needs, run: |_| Ok(None) }
     }
 
     fn steps() -> Vec<Step> {
-        vec![
-            step("fmt", &[Tool::Rustfmt]),
-            step("clippy", &[Tool::Clippy, Tool::CCompiler]),
-            step("docs", &[]),
-        ]
+        vec![step("fmt", &[Tool::Rustfmt]), step("clippy", &[Tool::Clippy, Tool::CCompiler]), step("docs", &[])]
     }
 
     fn names(options: &StepOptions) -> Result<Vec<&'static str>, String> {
-        Ok(select(&steps(), options)?
-            .iter()
-            .map(|step| step.name)
-            .collect())
+        Ok(select(&steps(), options)?.iter().map(|step| step.name).collect())
     }
 
     fn options(only: &[&str], skip: &[&str]) -> StepOptions {
         let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
-        StepOptions {
-            list: false,
-            only: owned(only),
-            skip: owned(skip),
-        }
+        StepOptions { list: false, only: owned(only), skip: owned(skip) }
     }
 
     #[test]
     fn without_options_every_step_is_selected() {
-        assert_eq!(
-            names(&options(&[], &[])).unwrap(),
-            ["fmt", "clippy", "docs"]
-        );
+        assert_eq!(names(&options(&[], &[])).unwrap(), ["fmt", "clippy", "docs"]);
     }
 
     #[test]
     fn only_keeps_the_order_of_the_steps() {
-        assert_eq!(
-            names(&options(&["docs", "fmt"], &[])).unwrap(),
-            ["fmt", "docs"]
-        );
+        assert_eq!(names(&options(&["docs", "fmt"], &[])).unwrap(), ["fmt", "docs"]);
     }
 
     #[test]
     fn skip_takes_away_from_what_only_left() {
         assert_eq!(names(&options(&[], &["clippy"])).unwrap(), ["fmt", "docs"]);
-        assert_eq!(
-            names(&options(&["docs", "fmt"], &["docs"])).unwrap(),
-            ["fmt"]
-        );
+        assert_eq!(names(&options(&["docs", "fmt"], &["docs"])).unwrap(), ["fmt"]);
     }
 
     #[test]
@@ -208,27 +143,17 @@ mod tests {
 
     #[test]
     fn a_selection_that_leaves_nothing_is_an_error() {
-        assert!(
-            names(&options(&["fmt"], &["fmt"]))
-                .unwrap_err()
-                .contains("leave no step")
-        );
+        assert!(names(&options(&["fmt"], &["fmt"])).unwrap_err().contains("leave no step"));
     }
 
     #[test]
     fn each_tool_is_asked_for_once_and_only_where_it_is_needed() {
-        assert_eq!(
-            tools_of(&steps()),
-            [Tool::CCompiler, Tool::Rustfmt, Tool::Clippy]
-        );
+        assert_eq!(tools_of(&steps()), [Tool::CCompiler, Tool::Rustfmt, Tool::Clippy]);
         assert_eq!(tools_of(&[step("prerequisites", &[])]), Tool::ALL);
     }
 
     #[test]
     fn the_list_is_aligned() {
-        assert_eq!(
-            list(&steps()),
-            "fmt     about\nclippy  about\ndocs    about\n"
-        );
+        assert_eq!(list(&steps()), "fmt     about\nclippy  about\ndocs    about\n");
     }
 }

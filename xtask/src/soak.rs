@@ -5,18 +5,9 @@ use crate::process::{Cmd, Failure};
 
 pub(crate) fn run(filter: Option<&str>) -> Result<(), Failure> {
     prerequisites::ensure(&[Tool::Nextest, Tool::Python, Tool::CCompiler])?;
-    Cmd::cargo([
-        "nextest",
-        "run",
-        "--workspace",
-        "--all-features",
-        "--profile",
-        "soak",
-        "--run-ignored",
-        "only",
-    ])
-    .args(["-E", &expression(filter)])
-    .run()
+    Cmd::cargo(["nextest", "run", "--workspace", "--all-features", "--profile", "soak", "--run-ignored", "only"])
+        .args(["-E", &expression(filter)])
+        .run()
 }
 
 fn expression(filter: Option<&str>) -> String {
@@ -33,9 +24,6 @@ mod tests {
     #[test]
     fn a_filter_narrows_the_soaks_and_never_reaches_beyond_them() {
         assert_eq!(expression(None), "test(~soak)");
-        assert_eq!(
-            expression(Some("breaker")),
-            "test(~soak) and test(~breaker)"
-        );
+        assert_eq!(expression(Some("breaker")), "test(~soak) and test(~breaker)");
     }
 }

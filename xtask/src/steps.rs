@@ -25,9 +25,7 @@ pub(crate) const FMT: Step = Step {
     needs: &[Tool::Rustfmt],
     run: |_| {
         let failed = |failure: Failure| failure.hint("`cargo fmt --all` formats");
-        Cmd::cargo(["fmt", "--all", "--check"])
-            .run()
-            .map_err(failed)?;
+        Cmd::cargo(["fmt", "--all", "--check"]).run().map_err(failed)?;
         Ok(None)
     },
 };
@@ -37,15 +35,7 @@ pub(crate) const CLIPPY: Step = Step {
     about: "lints on every target with all features, warnings are errors",
     needs: &[Tool::Clippy, Tool::CCompiler],
     run: |_| {
-        let command = [
-            "clippy",
-            "--workspace",
-            "--all-targets",
-            "--all-features",
-            "--",
-            "-D",
-            "warnings",
-        ];
+        let command = ["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"];
         Cmd::cargo(command).run()?;
         Ok(None)
     },
@@ -56,25 +46,14 @@ pub(crate) const FEATURES: Step = Step {
     about: "each plugin library with no feature, each alone, and all; warnings are errors",
     needs: &[Tool::CCompiler],
     run: |_| {
-        for member in metadata::load()?
-            .iter()
-            .filter(|member| member.is_plugin_library())
-        {
+        for member in metadata::load()?.iter().filter(|member| member.is_plugin_library()) {
             for set in member.feature_sets() {
                 // `rustc --profile check` is `check` that hands flags to this crate alone: RUSTFLAGS would check
                 // every dependency anew.
-                Cmd::cargo([
-                    "rustc",
-                    "--quiet",
-                    "--package",
-                    &member.name,
-                    "--lib",
-                    "--profile",
-                    "check",
-                ])
-                .args(set.flags())
-                .args(["--", "-D", "warnings"])
-                .run()?;
+                Cmd::cargo(["rustc", "--quiet", "--package", &member.name, "--lib", "--profile", "check"])
+                    .args(set.flags())
+                    .args(["--", "-D", "warnings"])
+                    .run()?;
             }
         }
         Ok(None)
@@ -107,9 +86,7 @@ pub(crate) const DOCS: Step = Step {
     about: "the documentation builds, warnings are errors",
     needs: &[Tool::CCompiler],
     run: |_| {
-        Cmd::cargo(["doc", "--no-deps", "--workspace", "--all-features"])
-            .env("RUSTDOCFLAGS", "-D warnings")
-            .run()?;
+        Cmd::cargo(["doc", "--no-deps", "--workspace", "--all-features"]).env("RUSTDOCFLAGS", "-D warnings").run()?;
         Ok(None)
     },
 };
@@ -120,31 +97,21 @@ pub(crate) const LOOM: Step = Step {
     needs: &[Tool::CCompiler],
     run: |_| {
         let members = metadata::load()?;
-        let modelled: Vec<_> = members
-            .iter()
-            .filter(|m| m.has_loom_test && m.name.starts_with("plugin-"))
-            .collect();
+        let modelled: Vec<_> = members.iter().filter(|m| m.has_loom_test && m.name.starts_with("plugin-")).collect();
         if modelled.is_empty() {
             println!("no plugin crate has a tests/loom.rs");
         }
         let hint = "tokio has no `net` under cfg(loom): dev-dependencies that use it belong under \
                     [target.'cfg(not(loom))'.dev-dependencies]";
         for member in modelled {
-            Cmd::cargo([
-                "test",
-                "--package",
-                &member.name,
-                "--test",
-                "loom",
-                "--release",
-            ])
-            .env("RUSTFLAGS", "--cfg loom")
-            .env("CARGO_TARGET_DIR", "target/loom")
-            // The models need optimised code, not the last percent: without this each links for minutes.
-            .env("CARGO_PROFILE_RELEASE_LTO", "off")
-            .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
-            .run()
-            .map_err(|failure| failure.hint(hint))?;
+            Cmd::cargo(["test", "--package", &member.name, "--test", "loom", "--release"])
+                .env("RUSTFLAGS", "--cfg loom")
+                .env("CARGO_TARGET_DIR", "target/loom")
+                // The models need optimised code, not the last percent: without this each links for minutes.
+                .env("CARGO_PROFILE_RELEASE_LTO", "off")
+                .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
+                .run()
+                .map_err(|failure| failure.hint(hint))?;
         }
         Ok(None)
     },

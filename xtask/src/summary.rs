@@ -19,12 +19,7 @@ pub(crate) enum Outcome {
 
 /// One line per step under a heading, columns aligned.
 pub(crate) fn table(lines: &[Line]) -> String {
-    let width = lines
-        .iter()
-        .map(|line| line.name.len())
-        .chain(["step".len()])
-        .max()
-        .unwrap_or(0);
+    let width = lines.iter().map(|line| line.name.len()).chain(["step".len()]).max().unwrap_or(0);
     let mut table = format!("{:width$}  {:7}  {:>9}\n", "step", "result", "time");
     for line in lines {
         let (result, took) = match line.outcome {
@@ -41,10 +36,7 @@ pub(crate) fn table(lines: &[Line]) -> String {
 /// The last line of a run in which nothing failed.
 pub(crate) fn all_passed(steps: usize, took: Duration) -> String {
     let noun = if steps == 1 { "step" } else { "steps" };
-    format!(
-        "xtask: all {steps} {noun} passed in {:.1} min",
-        took.as_secs_f64() / 60.0
-    )
+    format!("xtask: all {steps} {noun} passed in {:.1} min", took.as_secs_f64() / 60.0)
 }
 
 /// `4.2 s`, and from two minutes on `12.5 min`.
@@ -63,18 +55,9 @@ mod tests {
     #[test]
     fn the_table_shows_what_passed_what_failed_and_what_was_not_reached() {
         let lines = [
-            Line {
-                name: "prerequisites",
-                outcome: Outcome::Passed(Duration::from_millis(340)),
-            },
-            Line {
-                name: "clippy",
-                outcome: Outcome::Failed(Duration::from_secs(150)),
-            },
-            Line {
-                name: "test",
-                outcome: Outcome::NotRun,
-            },
+            Line { name: "prerequisites", outcome: Outcome::Passed(Duration::from_millis(340)) },
+            Line { name: "clippy", outcome: Outcome::Failed(Duration::from_secs(150)) },
+            Line { name: "test", outcome: Outcome::NotRun },
         ];
         assert_eq!(
             table(&lines),
@@ -87,14 +70,8 @@ mod tests {
 
     #[test]
     fn the_last_line_counts_steps_and_minutes() {
-        assert_eq!(
-            all_passed(9, Duration::from_secs(750)),
-            "xtask: all 9 steps passed in 12.5 min"
-        );
-        assert_eq!(
-            all_passed(1, Duration::from_secs(3)),
-            "xtask: all 1 step passed in 0.1 min"
-        );
+        assert_eq!(all_passed(9, Duration::from_secs(750)), "xtask: all 9 steps passed in 12.5 min");
+        assert_eq!(all_passed(1, Duration::from_secs(3)), "xtask: all 1 step passed in 0.1 min");
     }
 
     #[test]

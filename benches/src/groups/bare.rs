@@ -20,9 +20,7 @@ fn rows(group: &mut Group) {
     group.service("bare service", echo::<Infallible>(), || ());
     group.service(
         "ServiceBuilder with an identity layer",
-        ServiceBuilder::new()
-            .layer(Identity::new())
-            .service(echo::<Infallible>()),
+        ServiceBuilder::new().layer(Identity::new()).service(echo::<Infallible>()),
         || (),
     );
 }

@@ -19,12 +19,8 @@ pub(super) const GROUP: GroupEntry = GroupEntry {
 
 fn rows(group: &mut Group) {
     group.shared("relaxed load", AtomicU64::new(7), |word| word.load(Relaxed));
-    group.shared("fetch_add", AtomicU64::new(0), |word| {
-        word.fetch_add(1, Relaxed)
-    });
-    group.shared("compare_exchange", AtomicU64::new(0), |word| {
-        word.fetch_update(Relaxed, Relaxed, |n| Some(n + 1))
-    });
+    group.shared("fetch_add", AtomicU64::new(0), |word| word.fetch_add(1, Relaxed));
+    group.shared("compare_exchange", AtomicU64::new(0), |word| word.fetch_update(Relaxed, Relaxed, |n| Some(n + 1)));
     group.case("Instant::now", || std_now);
     group.shared("quanta now", quanta::Clock::new(), quanta::Clock::now);
     group.shared("std Mutex", Mutex::new(0_u64), |count| {

@@ -28,13 +28,7 @@ mod tests {
     #[test]
     fn every_group_has_a_name_of_its_own() {
         for (index, entry) in GROUPS.iter().enumerate() {
-            assert!(
-                GROUPS[..index]
-                    .iter()
-                    .all(|earlier| earlier.name != entry.name),
-                "{}",
-                entry.name
-            );
+            assert!(GROUPS[..index].iter().all(|earlier| earlier.name != entry.name), "{}", entry.name);
         }
     }
 }

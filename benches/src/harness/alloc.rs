@@ -4,10 +4,7 @@
 //! down exactly the rows that allocate on two threads. `allocation-counter` counts per thread, but costs 1.4 ns per
 //! allocation even where it is told not to count, and replaces `realloc` by a copy (20 % on a growing `Vec`): peers that
 //! allocate would look slower than they are. The counter below cannot be told from the bare allocator by measuring.
-#![allow(
-    unsafe_code,
-    reason = "a global allocator can only be implemented with unsafe"
-)]
+#![allow(unsafe_code, reason = "a global allocator can only be implemented with unsafe")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;

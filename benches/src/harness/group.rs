@@ -32,12 +32,7 @@ impl Group {
     /// A group without rows.
     #[must_use]
     pub fn new(name: &'static str, about: &'static str) -> Self {
-        Self {
-            name,
-            about,
-            cases: Vec::new(),
-            notes: Vec::new(),
-        }
+        Self { name, about, cases: Vec::new(), notes: Vec::new() }
     }
 
     /// Adds a row for a service. Each call asks for readiness, makes a request, calls, and drops the response.
@@ -46,12 +41,7 @@ impl Group {
     ///
     /// The row panics when the service is not ready at once or answers with an error: a layer that only refuses is fast
     /// for the wrong reason.
-    pub fn service<S, Req, R>(
-        &mut self,
-        name: impl Into<String>,
-        service: S,
-        request: R,
-    ) -> &mut Case
+    pub fn service<S, Req, R>(&mut self, name: impl Into<String>, service: S, request: R) -> &mut Case
     where
         S: Service<Req, Error: fmt::Debug> + Clone + Send + 'static,
         R: Fn() -> Req + Clone + Send + 'static,
@@ -69,12 +59,7 @@ impl Group {
     }
 
     /// Adds a row for a service that refuses: like [`service`](Self::service), but every answer must be an error.
-    pub fn refusal<S, Req, R>(
-        &mut self,
-        name: impl Into<String>,
-        service: S,
-        request: R,
-    ) -> &mut Case
+    pub fn refusal<S, Req, R>(&mut self, name: impl Into<String>, service: S, request: R) -> &mut Case
     where
         S: Service<Req> + Clone + Send + 'static,
         R: Fn() -> Req + Clone + Send + 'static,
@@ -110,11 +95,7 @@ impl Group {
 
     /// Adds a row for any code. `factory` is called once for the single-thread run and once for each of the two threads;
     /// what the calls shall share it holds in an `Arc`. What the code returns is kept from the optimiser and dropped.
-    pub fn case<F, T>(
-        &mut self,
-        name: impl Into<String>,
-        factory: impl Fn() -> F + 'static,
-    ) -> &mut Case
+    pub fn case<F, T>(&mut self, name: impl Into<String>, factory: impl Fn() -> F + 'static) -> &mut Case
     where
         F: FnMut() -> T + Send + 'static,
     {
@@ -126,12 +107,7 @@ impl Group {
                 }
             })
         };
-        self.cases.push(Case {
-            name: name.into(),
-            against: None,
-            two_threads: true,
-            factory: Box::new(batch),
-        });
+        self.cases.push(Case { name: name.into(), against: None, two_threads: true, factory: Box::new(batch) });
         self.cases.last_mut().expect("a row was just added")
     }
 
@@ -162,22 +138,13 @@ impl Group {
             return Err(format!("group {} has no rows", self.name));
         }
         for (index, case) in self.cases.iter().enumerate() {
-            if self.cases[..index]
-                .iter()
-                .any(|earlier| earlier.name == case.name)
-            {
-                return Err(format!(
-                    "group {}: two rows are named `{}`",
-                    self.name, case.name
-                ));
+            if self.cases[..index].iter().any(|earlier| earlier.name == case.name) {
+                return Err(format!("group {}: two rows are named `{}`", self.name, case.name));
             }
             if let Some(peer) = &case.against
                 && !self.cases.iter().any(|other| other.name == *peer)
             {
-                return Err(format!(
-                    "group {}: `{}` is compared with `{peer}`, which is no row",
-                    self.name, case.name
-                ));
+                return Err(format!("group {}: `{}` is compared with `{peer}`, which is no row", self.name, case.name));
             }
         }
         Ok(())
@@ -185,6 +152,12 @@ impl Group {
 }
 
 impl Case {
+    /// A row in which threads meet nowhere.
+    pub(super) fn unshared() -> Self {
+        let factory = || -> Batch { Box::new(|calls| (0..calls).for_each(|call| _ = black_box(call))) };
+        Self { name: "shares nothing".to_owned(), against: None, two_threads: true, factory: Box::new(factory) }
+    }
+
     /// Compares this row with another of its group by name, besides the first one.
     pub fn against(&mut self, row: impl Into<String>) -> &mut Self {
         self.against = Some(row.into());
@@ -241,9 +214,7 @@ mod tests {
     fn a_batch_makes_exactly_the_calls_it_is_told() {
         let made = Arc::new(AtomicU64::new(0));
         let mut group = Group::new("g", "");
-        group.shared("count", Arc::clone(&made), |made| {
-            made.fetch_add(1, Relaxed)
-        });
+        group.shared("count", Arc::clone(&made), |made| made.fetch_add(1, Relaxed));
         group.cases()[0].build()(17);
         group.cases()[0].build()(3);
         assert_eq!(made.load(Relaxed), 20);
@@ -271,20 +242,10 @@ mod tests {
         let mut group = Group::new("g", "");
         assert!(group.validate().unwrap_err().contains("no rows"));
         group.case("a", || || ()).against("b");
-        assert!(
-            group
-                .validate()
-                .unwrap_err()
-                .contains("`a` is compared with `b`")
-        );
+        assert!(group.validate().unwrap_err().contains("`a` is compared with `b`"));
         group.case("b", || || ());
         assert_eq!(group.validate(), Ok(()));
         group.case("b", || || ());
-        assert!(
-            group
-                .validate()
-                .unwrap_err()
-                .contains("two rows are named `b`")
-        );
+        assert!(group.validate().unwrap_err().contains("two rows are named `b`"));
     }
 }

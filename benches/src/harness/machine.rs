@@ -34,24 +34,13 @@ impl Machine {
     }
 
     pub(super) fn hardware(&self) -> String {
-        format!(
-            "{}, {} {}",
-            self.cpu,
-            self.cores,
-            if self.cores == 1 { "core" } else { "cores" }
-        )
+        format!("{}, {} {}", self.cpu, self.cores, if self.cores == 1 { "core" } else { "cores" })
     }
 }
 
 impl fmt::Display for Machine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}, rustc {}, commit {}",
-            self.hardware(),
-            self.rustc,
-            self.commit
-        )
+        write!(f, "{}, rustc {}, commit {}", self.hardware(), self.rustc, self.commit)
     }
 }
 
@@ -59,34 +48,19 @@ fn commit(root: &Path) -> String {
     let Some(commit) = answer("git", &["rev-parse", "--short=12", "HEAD"], root) else {
         return "unknown".to_owned();
     };
-    match answer(
-        "git",
-        &["status", "--porcelain", "--untracked-files=no"],
-        root,
-    )
-    .as_deref()
-    {
+    match answer("git", &["status", "--porcelain", "--untracked-files=no"], root).as_deref() {
         Some("") => commit,
         _ => format!("{commit} with changes"),
     }
 }
 
 fn answer(program: &str, args: &[&str], root: &Path) -> Option<String> {
-    let output = Command::new(program)
-        .args(args)
-        .current_dir(root)
-        .output()
-        .ok()?;
-    output
-        .status
-        .success()
-        .then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    let output = Command::new(program).args(args).current_dir(root).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 fn cpu_model(cpuinfo: &str) -> Option<&str> {
-    let line = cpuinfo
-        .lines()
-        .find(|line| line.starts_with("model name"))?;
+    let line = cpuinfo.lines().find(|line| line.starts_with("model name"))?;
     line.split_once(':').map(|(_, model)| model.trim())
 }
 
@@ -97,10 +71,7 @@ pub fn lock_versions(lock: &str, name: &str) -> Vec<String> {
     let mut lines = lock.lines();
     let mut versions = Vec::new();
     while lines.any(|line| line == wanted) {
-        let version = lines
-            .next()
-            .and_then(|line| line.strip_prefix("version = \""))
-            .map(|v| v.trim_end_matches('"'));
+        let version = lines.next().and_then(|line| line.strip_prefix("version = \"")).map(|v| v.trim_end_matches('"'));
         versions.extend(version.map(str::to_owned));
     }
     versions
@@ -112,10 +83,7 @@ mod tests {
 
     #[test]
     fn the_model_is_read_from_cpuinfo() {
-        assert_eq!(
-            cpu_model("processor\t: 0\nmodel name\t: AMD EPYC 7B13\ncpu MHz: 1\n"),
-            Some("AMD EPYC 7B13")
-        );
+        assert_eq!(cpu_model("processor\t: 0\nmodel name\t: AMD EPYC 7B13\ncpu MHz: 1\n"), Some("AMD EPYC 7B13"));
         assert_eq!(cpu_model("processor\t: 0\n"), None);
     }
 

@@ -49,12 +49,18 @@ impl Plan {
 
 impl Default for Plan {
     fn default() -> Self {
-        Self {
-            rounds: 31,
-            round_time: Duration::from_millis(3),
-            pair_time: Duration::from_millis(20),
-        }
+        Self { rounds: 31, round_time: Duration::from_millis(3), pair_time: Duration::from_millis(20) }
     }
+}
+
+/// What was found out about a group.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Measurement {
+    /// In the order of the group.
+    pub rows: Vec<Measured>,
+    /// The throughput of two threads relative to one where they share nothing: what the machine had to give while the rows
+    /// were timed. Well below 2 it was busy with something else. `None` on a single core.
+    pub unshared_scaling: Option<f64>,
 }
 
 /// What was found out about one row.
@@ -95,24 +101,21 @@ impl Group {
     /// # Panics
     ///
     /// When a row does, see [`Group::service`].
-    pub fn measure(&self, plan: &Plan) -> Result<Vec<Measured>, String> {
+    pub fn measure(&self, plan: &Plan) -> Result<Measurement, String> {
         self.validate()?;
         let two_cores = std::thread::available_parallelism().is_ok_and(|cores| cores.get() >= 2);
-        let mut runners: Vec<Runner> = self
-            .cases()
-            .iter()
-            .map(|case| Runner::new(case, plan, two_cores))
-            .collect();
+        let control = Case::unshared();
+        let cases = self.cases().iter().chain([&control]);
+        let mut runners: Vec<Runner> = cases.map(|case| Runner::new(case, plan, two_cores)).collect();
         let count = runners.len();
         for round in 0..plan.rounds {
             // All single-thread runs stand together, so that the rows that are compared lie close in time.
             (0..count).for_each(|place| runners[(round + place) % count].run_single());
             (0..count).for_each(|place| runners[(round + place) % count].run_pair(plan));
         }
-        Ok(runners
-            .iter()
-            .map(|runner| runner.conclude(&runners))
-            .collect())
+        let mut rows: Vec<Measured> = runners.iter().map(|runner| runner.conclude(&runners)).collect();
+        let control = rows.pop().and_then(|control| control.two_threads);
+        Ok(Measurement { rows, unshared_scaling: control.map(|run| run.scaling) })
     }
 }
 
@@ -153,33 +156,19 @@ impl<'a> Runner<'a> {
 
     fn run_single(&mut self) {
         let took = time(&mut self.single, self.calls);
-        self.ns_per_call
-            .push(took.as_nanos() as f64 / self.calls as f64);
+        self.ns_per_call.push(took.as_nanos() as f64 / self.calls as f64);
     }
 
     fn run_pair(&mut self, plan: &Plan) {
         if let Some(pair) = &mut self.pair {
-            self.throughput
-                .push(pair::throughput(pair, self.calls_per_look, plan.pair_time));
+            self.throughput.push(pair::throughput(pair, self.calls_per_look, plan.pair_time));
         }
     }
 
     fn conclude(&self, all: &[Runner<'_>]) -> Measured {
-        let peer = self
-            .case
-            .compared_with()
-            .and_then(|name| all.iter().find(|other| other.case.name() == name));
-        let per_thread: Vec<f64> = self
-            .throughput
-            .iter()
-            .map(|throughput| 2.0 / throughput)
-            .collect();
-        let scaling: Vec<f64> = self
-            .throughput
-            .iter()
-            .zip(&self.ns_per_call)
-            .map(|(calls, ns)| calls * ns)
-            .collect();
+        let peer = self.case.compared_with().and_then(|name| all.iter().find(|other| other.case.name() == name));
+        let per_thread: Vec<f64> = self.throughput.iter().map(|throughput| 2.0 / throughput).collect();
+        let scaling: Vec<f64> = self.throughput.iter().zip(&self.ns_per_call).map(|(calls, ns)| calls * ns).collect();
         let two_threads = median(&scaling).zip(median(&per_thread));
         Measured {
             name: self.case.name().to_owned(),
@@ -188,21 +177,13 @@ impl<'a> Runner<'a> {
             to_first: self.relative_to(&all[0]),
             to_peer: peer.map(|peer| (peer.case.name().to_owned(), self.relative_to(peer))),
             allocations: self.allocations,
-            two_threads: two_threads.map(|(scaling, ns_per_call)| TwoThreads {
-                scaling,
-                ns_per_call,
-            }),
+            two_threads: two_threads.map(|(scaling, ns_per_call)| TwoThreads { scaling, ns_per_call }),
         }
     }
 
     /// The median of the ratios within each round: what slows a whole round cancels out.
     fn relative_to(&self, other: &Runner<'_>) -> f64 {
-        let ratios: Vec<f64> = self
-            .ns_per_call
-            .iter()
-            .zip(&other.ns_per_call)
-            .map(|(own, its)| own / its)
-            .collect();
+        let ratios: Vec<f64> = self.ns_per_call.iter().zip(&other.ns_per_call).map(|(own, its)| own / its).collect();
         median(&ratios).unwrap_or(f64::NAN)
     }
 }
@@ -226,10 +207,7 @@ fn time(batch: &mut Batch, calls: u64) -> Duration {
     begun.elapsed()
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the harness measures real time, also of code on a paused clock"
-)]
+#[expect(clippy::disallowed_methods, reason = "the harness measures real time, also of code on a paused clock")]
 pub(super) fn now() -> Instant {
     Instant::now()
 }
@@ -239,9 +217,7 @@ mod tests {
     use super::*;
 
     fn short() -> Plan {
-        Plan::default()
-            .with_rounds(3)
-            .with_times(Duration::from_micros(300), Duration::from_millis(2))
+        Plan::default().with_rounds(3).with_times(Duration::from_micros(300), Duration::from_millis(2))
     }
 
     /// Takes about this long, however fast the machine is.
@@ -266,22 +242,13 @@ mod tests {
     #[test]
     fn a_row_is_timed_counted_and_left_out_of_two_threads_where_it_asks() {
         let mut group = Group::new("g", "");
-        group
-            .case("waits", || busy(Duration::from_micros(50)))
-            .one_thread();
-        group
-            .case("boxes", || || (Box::new(1_u64), Box::new(2_u64)))
-            .against("waits");
-        let measured = group.measure(&short()).unwrap();
-        let [waits, boxes] = &measured[..] else {
-            panic!("{measured:?}")
-        };
+        group.case("waits", || busy(Duration::from_micros(50))).one_thread();
+        group.case("boxes", || || (Box::new(1_u64), Box::new(2_u64))).against("waits");
+        let measured = group.measure(&short()).unwrap().rows;
+        let [waits, boxes] = &measured[..] else { panic!("{measured:?}") };
         // Only bounds that hold however busy the machine is.
         assert!(waits.ns_per_call >= 50_000.0, "{waits:?}");
-        assert_eq!(
-            (waits.to_first, waits.allocations, waits.two_threads),
-            (1.0, 0.0, None)
-        );
+        assert_eq!((waits.to_first, waits.allocations, waits.two_threads), (1.0, 0.0, None));
         assert_eq!(boxes.allocations, 2.0);
         assert_eq!(boxes.to_peer, Some(("waits".to_owned(), boxes.to_first)));
     }
@@ -296,21 +263,13 @@ mod tests {
             throughput: throughput.to_vec(),
             ..Runner::new(&group.cases()[index], &short(), false)
         };
-        let all = [
-            runner(0, [10.0, 100.0, 10.0], [0.2, 0.02, 0.2]),
-            runner(1, [20.0, 200.0, 40.0], [0.05, 0.005, 0.025]),
-        ];
+        let all =
+            [runner(0, [10.0, 100.0, 10.0], [0.2, 0.02, 0.2]), runner(1, [20.0, 200.0, 40.0], [0.05, 0.005, 0.025])];
         let layer = all[1].conclude(&all);
         assert_eq!((layer.ns_per_call, layer.to_first), (40.0, 2.0));
         assert_eq!(layer.to_peer, Some(("bare".to_owned(), 2.0)));
         // 0.05 calls per ns by two threads against 1 per 20 ns by one; each of the two needs 80 ns in the middle round.
-        assert_eq!(
-            layer.two_threads,
-            Some(TwoThreads {
-                scaling: 1.0,
-                ns_per_call: 80.0
-            })
-        );
+        assert_eq!(layer.two_threads, Some(TwoThreads { scaling: 1.0, ns_per_call: 80.0 }));
     }
 
     #[test]

@@ -25,10 +25,7 @@ pub(super) fn throughput(pair: &mut [Batch; 2], calls_per_look: u64, at_least: D
                 run_for(batch, calls_per_look, at_least)
             })
         });
-        threads
-            .map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)))
-            .iter()
-            .sum()
+        threads.map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic))).iter().sum()
     })
 }
 
@@ -93,10 +90,7 @@ mod tests {
         let throughput = throughput(&mut pair, 10, at_least);
         // Each thread ran for the time or longer, so the calls per nanosecond cannot be more than this.
         let most = made.load(Ordering::Relaxed) as f64 / at_least.as_nanos() as f64;
-        assert!(
-            throughput > 0.0 && throughput <= most,
-            "{throughput} {most}"
-        );
+        assert!(throughput > 0.0 && throughput <= most, "{throughput} {most}");
     }
 
     #[test]
@@ -109,10 +103,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "row broke")]
     fn a_panic_on_a_thread_reaches_the_caller() {
-        let mut pair: [Batch; 2] = [
-            Box::new(|calls| assert!(calls == 1, "row broke")),
-            Box::new(|_| ()),
-        ];
+        let mut pair: [Batch; 2] = [Box::new(|calls| assert!(calls == 1, "row broke")), Box::new(|_| ())];
         throughput(&mut pair, 10, Duration::from_millis(1));
     }
 }

@@ -2,11 +2,14 @@
 
 use super::group::Group;
 use super::machine::Machine;
-use super::measure::{Measured, Plan};
+use super::measure::{Measurement, Plan};
 use super::table::markdown;
 
 /// What a section begins with.
 const HEADING: &str = "## ";
+
+/// Two threads that share nothing reach this where nothing else runs.
+const IDLE_SCALING: f64 = 1.8;
 
 /// The results of one group, as Markdown.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,44 +21,30 @@ pub struct Section {
 impl Section {
     /// Writes down what was measured, where, and against which versions.
     #[must_use]
-    pub fn new(
-        group: &Group,
-        measured: &[Measured],
-        plan: &Plan,
-        machine: &Machine,
-        peers: &[String],
-    ) -> Self {
-        let mut text = format!(
-            "{HEADING}{}\n\n{}\n\n{}",
-            group.name(),
-            group.about(),
-            markdown(measured)
-        );
-        group
-            .notes()
-            .iter()
-            .for_each(|note| text += &format!("\n{note}\n"));
-        let against = if peers.is_empty() {
-            String::new()
-        } else {
-            format!(" Peers: {}.", peers.join(", "))
-        };
-        text += &format!(
-            "\nCommit {}, {} rounds, {}.{against}\n",
-            machine.commit(),
-            plan.rounds(),
-            machine.hardware()
-        );
-        Self {
-            name: group.name().to_owned(),
-            text,
-        }
+    pub fn new(group: &Group, measured: &Measurement, plan: &Plan, machine: &Machine, peers: &[String]) -> Self {
+        let mut text = format!("{HEADING}{}\n\n{}\n\n{}", group.name(), group.about(), markdown(&measured.rows));
+        group.notes().iter().for_each(|note| text += &format!("\n{note}\n"));
+        let against = if peers.is_empty() { String::new() } else { format!(" Peers: {}.", peers.join(", ")) };
+        text += &format!("\nCommit {}, {} rounds, {}.{against}\n", machine.commit(), plan.rounds(), machine.hardware());
+        text += &control_line(measured.unshared_scaling);
+        Self { name: group.name().to_owned(), text }
     }
 
     /// The whole section, heading included.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
+    }
+}
+
+/// Says how much of the machine the two-thread runs had to themselves.
+fn control_line(unshared_scaling: Option<f64>) -> String {
+    match unshared_scaling {
+        None => "One core: nothing was run on two threads.\n".to_owned(),
+        Some(scaling) if scaling < IDLE_SCALING => format!(
+            "**The machine was busy**: two threads that share nothing reached {scaling:.2}x, so no row can show more.\n"
+        ),
+        Some(scaling) => format!("Two threads that share nothing reached {scaling:.2}x.\n"),
     }
 }
 
@@ -89,10 +78,7 @@ fn split(text: &str) -> Vec<Section> {
     let mut sections: Vec<Section> = Vec::new();
     for line in text.lines() {
         if let Some(name) = line.strip_prefix(HEADING) {
-            sections.push(Section {
-                name: name.trim().to_owned(),
-                text: String::new(),
-            });
+            sections.push(Section { name: name.trim().to_owned(), text: String::new() });
         }
         // Lines above the first heading are the old header.
         if let Some(section) = sections.last_mut() {
@@ -108,10 +94,7 @@ mod tests {
     use super::*;
 
     fn section(name: &str, body: &str) -> Section {
-        Section {
-            name: name.to_owned(),
-            text: format!("## {name}\n\n{body}\n"),
-        }
+        Section { name: name.to_owned(), text: format!("## {name}\n\n{body}\n") }
     }
 
     #[test]
@@ -124,23 +107,20 @@ mod tests {
     #[test]
     fn a_new_section_stands_where_its_group_is_listed_and_a_gone_group_is_dropped() {
         let existing = "# Old\n\n## gone\n\nx\n\n## c\n\nold c\n";
-        let merged = merge_results(
-            existing,
-            "# New\n",
-            &[section("b", "new b")],
-            &["a", "b", "c"],
-        );
+        let merged = merge_results(existing, "# New\n", &[section("b", "new b")], &["a", "b", "c"]);
         assert_eq!(merged, "# New\n\n## b\n\nnew b\n\n## c\n\nold c\n");
     }
 
     #[test]
+    fn a_busy_machine_is_named_beneath_the_table() {
+        assert_eq!(control_line(Some(1.98)), "Two threads that share nothing reached 1.98x.\n");
+        assert!(control_line(Some(1.17)).contains("was busy**: two threads that share nothing reached 1.17x"));
+        assert!(control_line(None).contains("One core"));
+    }
+
+    #[test]
     fn merging_twice_changes_nothing_more() {
-        let once = merge_results(
-            "",
-            "# New\n",
-            &[section("a", "one"), section("b", "two")],
-            &["a", "b"],
-        );
+        let once = merge_results("", "# New\n", &[section("a", "one"), section("b", "two")], &["a", "b"]);
         assert_eq!(merge_results(&once, "# New\n", &[], &["a", "b"]), once);
     }
 }

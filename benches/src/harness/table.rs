@@ -15,28 +15,15 @@ pub fn markdown(rows: &[Measured]) -> String {
         "allocations".to_owned(),
         "two threads".to_owned(),
     ]];
-    lines.extend(
-        rows.iter()
-            .enumerate()
-            .map(|(index, row)| cells(row, (index > 0).then(|| &rows[0]))),
-    );
-    let widths: [usize; 7] = std::array::from_fn(|column| {
-        lines
-            .iter()
-            .map(|line| line[column].chars().count())
-            .max()
-            .unwrap_or(0)
-    });
+    lines.extend(rows.iter().enumerate().map(|(index, row)| cells(row, (index > 0).then(|| &rows[0]))));
+    let widths: [usize; 7] =
+        std::array::from_fn(|column| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0));
     let mut table = line_of(&lines[0], widths);
     // Names to the left, figures to the right.
     table += &format!("|:{}|", "-".repeat(widths[0] + 1));
-    widths[1..]
-        .iter()
-        .for_each(|width| table += &format!("{}:|", "-".repeat(width + 1)));
+    widths[1..].iter().for_each(|width| table += &format!("{}:|", "-".repeat(width + 1)));
     table.push('\n');
-    lines[1..]
-        .iter()
-        .for_each(|line| table += &line_of(line, widths));
+    lines[1..].iter().for_each(|line| table += &line_of(line, widths));
     table
 }
 
@@ -45,28 +32,16 @@ fn cells(row: &Measured, first: Option<&Measured>) -> [String; 7] {
     let none = || "-".to_owned();
     let added = first.map(|first| {
         let nanos = row.ns_per_call - first.ns_per_call;
-        format!(
-            ", {}{} ns",
-            if nanos < 0.0 { '-' } else { '+' },
-            nanoseconds(nanos.abs())
-        )
+        format!(", {}{} ns", if nanos <= -0.005 { '-' } else { '+' }, nanoseconds(nanos.abs()))
     });
     [
         escaped(&row.name),
         nanoseconds(row.ns_per_call),
         nanoseconds(row.spread),
         ratio(row.to_first) + &added.unwrap_or_default(),
-        row.to_peer.as_ref().map_or_else(none, |(peer, to)| {
-            format!("{} of {}", ratio(*to), escaped(peer))
-        }),
+        row.to_peer.as_ref().map_or_else(none, |(peer, to)| format!("{} of {}", ratio(*to), escaped(peer))),
         allocations(row.allocations),
-        row.two_threads.map_or_else(none, |run| {
-            format!(
-                "{}, {} ns",
-                ratio(run.scaling),
-                nanoseconds(run.ns_per_call)
-            )
-        }),
+        row.two_threads.map_or_else(none, |run| format!("{}, {} ns", ratio(run.scaling), nanoseconds(run.ns_per_call))),
     ]
 }
 
@@ -95,20 +70,12 @@ fn nanoseconds(value: f64) -> String {
 }
 
 fn ratio(value: f64) -> String {
-    if value < 100.0 {
-        format!("{value:.2}x")
-    } else {
-        format!("{}x", with_commas(value.round() as u64))
-    }
+    if value < 100.0 { format!("{value:.2}x") } else { format!("{}x", with_commas(value.round() as u64)) }
 }
 
 /// A whole number where it is one; otherwise (a buffer that grows now and then) two decimals.
 fn allocations(value: f64) -> String {
-    if value.fract() == 0.0 {
-        format!("{value:.0}")
-    } else {
-        format!("{value:.2}")
-    }
+    if value.fract() == 0.0 { format!("{value:.0}") } else { format!("{value:.2}") }
 }
 
 fn with_commas(value: u64) -> String {
@@ -147,10 +114,7 @@ mod tests {
             to_first: 3680.6,
             to_peer: Some(("peer|x".to_owned(), 0.0951)),
             allocations: 1.25,
-            two_threads: Some(TwoThreads {
-                scaling: 1.962,
-                ns_per_call: 14.9,
-            }),
+            two_threads: Some(TwoThreads { scaling: 1.962, ns_per_call: 14.9 }),
             ..row("ours")
         };
         assert_eq!(
