@@ -26,6 +26,7 @@ mod request_id;
 pub mod serde_duration;
 mod slots;
 pub mod striped;
+pub mod telemetry;
 #[cfg(feature = "tonic")]
 mod tonic_status;
 mod trace_context;

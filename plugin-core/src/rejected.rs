@@ -22,6 +22,7 @@ enum Detail {
     Deadline { limit: Duration, stage: Option<&'static str>, evidence: bool },
     Attempt { limit: Duration },
     Quota(Quota),
+    Cost { cost: u64, burst: u64 },
 }
 
 /// The state of a rate limit, for the `RateLimit` response headers.
@@ -54,6 +55,12 @@ impl Rejected {
     #[must_use]
     pub const fn rate_limited(retry_after: Duration) -> Self {
         Self { code: Code::RateLimited, retry_after: Some(retry_after), detail: Detail::None }
+    }
+
+    /// A request costs more tokens than a rate limit ever holds: no wait would help, so there is no `retry_after`.
+    #[must_use]
+    pub const fn too_costly(cost: u64, burst: u64) -> Self {
+        Self { code: Code::RateLimited, retry_after: None, detail: Detail::Cost { cost, burst } }
     }
 
     /// Health checks found the service down.

@@ -1,0 +1,243 @@
+//! The counts of one service, and what is read from them.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use super::histogram::{BUCKETS, Bucket, Histogram, bucket_bounds};
+use crate::{
+    Code,
+    striped::{Pad, stripe, stripe_count},
+};
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Status {
+    /// The classifier called it a success, or ignored it.
+    Success,
+    /// The classifier called it a failure, or it panicked.
+    Failure,
+    /// A layer of this family refused it.
+    Refused,
+    /// The caller went away.
+    Cancelled,
+}
+
+impl Status {
+    /// Every status.
+    pub const ALL: [Self; 4] = [Self::Success, Self::Failure, Self::Refused, Self::Cancelled];
+
+    /// The status in lower case, as a metric's label.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Failure => "failure",
+            Self::Refused => "refused",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// All counts of one layer.
+pub(super) struct Cells {
+    stripes: Box<[Pad<Stripe>]>,
+    /// Only errors write here, so these are not striped.
+    codes: Box<[AtomicU64]>,
+}
+
+struct Stripe {
+    started: AtomicU64,
+    ended: [AtomicU64; Status::ALL.len()],
+    durations: Histogram,
+}
+
+impl Cells {
+    pub(super) fn new() -> Self {
+        let stripe = || Stripe { started: AtomicU64::new(0), ended: Default::default(), durations: Histogram::new() };
+        Self {
+            stripes: (0..stripe_count()).map(|_| Pad(stripe())).collect(),
+            codes: Code::ALL.iter().map(|_| AtomicU64::new(0)).collect(),
+        }
+    }
+
+    pub(super) fn start(&self) {
+        // Relaxed: a reader that must not see an end without its start reads the ends first, with acquire.
+        self.stripes[stripe()].started.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn end(&self, status: Status, code: Option<Code>, took: u64) {
+        let stripe = &self.stripes[stripe()];
+        stripe.durations.record(took);
+        if let Some(code) = code {
+            // Relaxed: an independent count.
+            self.codes[code.index()].fetch_add(1, Ordering::Relaxed);
+        }
+        // Release: pairs with the acquire in `snapshot`, which then also sees the start of this call.
+        stripe.ended[status as usize].fetch_add(1, Ordering::Release);
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        let mut snapshot = Snapshot {
+            ended: [0; Status::ALL.len()],
+            started: 0,
+            buckets: vec![Bucket::default(); BUCKETS],
+            min: Duration::ZERO,
+            max: Duration::ZERO,
+            codes: Vec::new(),
+        };
+        // All ends before all starts: a call that ends meanwhile is active in between, never less than nothing.
+        for stripe in &self.stripes {
+            for (sum, cell) in snapshot.ended.iter_mut().zip(&stripe.ended) {
+                *sum += cell.load(Ordering::Acquire);
+            }
+        }
+        let (mut min, mut max) = (u64::MAX, 0);
+        for stripe in &self.stripes {
+            snapshot.started += stripe.started.load(Ordering::Relaxed);
+            stripe.durations.add_to(&mut snapshot.buckets, &mut min, &mut max);
+        }
+        if min <= max {
+            (snapshot.min, snapshot.max) = (Duration::from_nanos(min), Duration::from_nanos(max));
+        }
+        snapshot.codes = Code::ALL
+            .iter()
+            .map(|code| (*code, self.codes[code.index()].load(Ordering::Relaxed)))
+            .filter(|(_, count)| *count > 0)
+            .collect();
+        snapshot
+    }
+}
+
+/// Reads the counts of a [`TelemetryLayer`](super::TelemetryLayer), and of every service that it made.
+#[derive(Clone)]
+pub struct TelemetryHandle(pub(super) Arc<Cells>);
+
+impl TelemetryHandle {
+    /// The counts since the layer was made. Calls that end meanwhile may or may not be in them.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        self.0.snapshot()
+    }
+}
+
+impl fmt::Debug for TelemetryHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("TelemetryHandle").field(&self.snapshot()).finish()
+    }
+}
+
+/// The counts at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    started: u64,
+    ended: [u64; Status::ALL.len()],
+    buckets: Vec<Bucket>,
+    min: Duration,
+    max: Duration,
+    codes: Vec<(Code, u64)>,
+}
+
+impl Snapshot {
+    /// Calls that ended in this way.
+    #[must_use]
+    pub fn ended(&self, status: Status) -> u64 {
+        self.ended[status as usize]
+    }
+
+    /// Calls that ended in any way.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.ended.iter().sum()
+    }
+
+    /// Calls that are running.
+    #[must_use]
+    pub fn active(&self) -> u64 {
+        self.started.saturating_sub(self.total())
+    }
+
+    /// Errors by their code, without those that never happened.
+    #[must_use]
+    pub fn codes(&self) -> &[(Code, u64)] {
+        &self.codes
+    }
+
+    /// The buckets that [`bucket_bounds`] bounds, and one more.
+    #[must_use]
+    pub fn buckets(&self) -> &[Bucket] {
+        &self.buckets
+    }
+
+    /// The shortest call; zero before the first.
+    #[must_use]
+    pub fn min(&self) -> Duration {
+        self.min
+    }
+
+    /// The longest call; zero before the first.
+    #[must_use]
+    pub fn max(&self) -> Duration {
+        self.max
+    }
+
+    /// The mean duration; zero before the first call.
+    #[must_use]
+    pub fn mean(&self) -> Duration {
+        let calls: u64 = self.buckets.iter().map(|bucket| bucket.count).sum();
+        let sum: Duration = self.buckets.iter().map(|bucket| bucket.sum).sum();
+        u32::try_from(calls).ok().filter(|calls| *calls > 0).map_or_else(
+            || Duration::from_nanos(u64::try_from(sum.as_nanos() / u128::from(calls.max(1))).unwrap_or(u64::MAX)),
+            |calls| sum / calls,
+        )
+    }
+
+    /// The duration that this share of the calls did not exceed, by the upper bound of its bucket, so at most a quarter
+    /// too high; zero before the first call.
+    #[must_use]
+    pub fn percentile(&self, share: f64) -> Duration {
+        let calls: u64 = self.buckets.iter().map(|bucket| bucket.count).sum();
+        let rank = (calls as f64 * share.clamp(0.0, 1.0)).ceil().max(1.0) as u64;
+        let mut seen = 0;
+        for (bucket, bound) in self.buckets.iter().zip(bucket_bounds()) {
+            seen += bucket.count;
+            if calls > 0 && seen >= rank {
+                return bound.min(self.max);
+            }
+        }
+        self.max
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use super::*;
+
+    #[test]
+    fn a_reader_never_sees_more_calls_ended_than_started() {
+        let cells = Cells::new();
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for _ in 0..20_000 {
+                    cells.start();
+                    cells.end(Status::Success, None, 1);
+                }
+                done.store(true, Ordering::SeqCst);
+            });
+            while !done.load(Ordering::SeqCst) {
+                let snapshot = cells.snapshot();
+                assert!(snapshot.started >= snapshot.total(), "{snapshot:?}");
+            }
+        });
+        assert_eq!(cells.snapshot().ended(Status::Success), 20_000);
+    }
+}

@@ -1,0 +1,156 @@
+//! A call that is counted until it ends, however it ends.
+
+use std::{
+    any::Any,
+    fmt,
+    future::Future,
+    marker::PhantomData,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use pin_project_lite::pin_project;
+use tracing::Span;
+
+use super::{Status, cells::Cells};
+use crate::{
+    Classify, Code, End, Lease, Observe, Observer, Outcome, PluginError, Rejected, Verdict,
+    clock::{Instant, nanos},
+};
+
+/// A call that has begun. Dropped, it ends as cancelled, or as a failure when its future panicked.
+pub(super) struct Active {
+    cells: Lease<Cells>,
+    started: Instant,
+    span: Span,
+    polling: bool,
+    ended: bool,
+}
+
+impl Active {
+    pub(super) fn new(cells: Lease<Cells>, started: Instant, span: Span) -> Self {
+        cells.start();
+        Self { cells, started, span, polling: false, ended: false }
+    }
+
+    pub(super) fn in_span<T>(&self, f: impl FnOnce() -> T) -> T {
+        // A disabled span is not entered: that is the usual case, and saves a visit to the subscriber.
+        if self.span.is_disabled() { f() } else { self.span.in_scope(f) }
+    }
+
+    fn end(&mut self, status: Status, code: Option<Code>) {
+        if std::mem::replace(&mut self.ended, true) {
+            return;
+        }
+        self.cells.end(status, code, nanos(self.started.elapsed()));
+        if !self.span.is_disabled() {
+            self.span.record("status", status.as_str());
+            if let Some(code) = code {
+                self.span.record("code", code.as_str());
+            }
+        }
+    }
+
+    fn end_with(&mut self, verdict: Verdict) {
+        self.end(if verdict == Verdict::Failure { Status::Failure } else { Status::Success }, None);
+    }
+}
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        self.end(if self.polling { Status::Failure } else { Status::Cancelled }, None);
+    }
+}
+
+/// The status and code of an error: the code where it is known, by looking into the types of this family. An error that
+/// a classifier ignores is still a failure to whoever made the call.
+fn status_of<E: 'static>(error: &E) -> (Status, Option<Code>) {
+    let plugin_error = (error as &dyn Any).downcast_ref::<PluginError>();
+    let rejected = Rejected::find_in(error);
+    let code = plugin_error.map(PluginError::code).or_else(|| rejected.map(Rejected::code));
+    let refused = rejected.is_some_and(|rejected| !rejected.is_evidence());
+    (if refused { Status::Refused } else { Status::Failure }, code)
+}
+
+pin_project! {
+    /// The future of [`Telemetry`](super::Telemetry). Dropping it drops the call and counts it as cancelled.
+    pub struct ResponseFuture<F, C, O> {
+        #[pin]
+        inner: F,
+        // After the future: a call is active for as long as its work lives.
+        active: Option<Active>,
+        classify: C,
+        outcome: PhantomData<fn() -> O>,
+    }
+}
+
+impl<F, C, O> ResponseFuture<F, C, O> {
+    pub(super) fn new(inner: F, active: Active, classify: C) -> Self {
+        Self { inner, active: Some(active), classify, outcome: PhantomData }
+    }
+}
+
+impl<F, C, O, Res, Err> Future for ResponseFuture<F, C, O>
+where
+    F: Future<Output = Result<Res, Err>>,
+    Res: 'static,
+    Err: 'static,
+    C: Classify<Res, Err> + Clone + Send + 'static,
+    O: Outcome<Res>,
+{
+    type Output = Result<Res, Err>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let Some(active) = this.active.as_mut() else { return this.inner.poll(cx) };
+        active.polling = true;
+        let span = active.span.clone();
+        let result = if span.is_disabled() { this.inner.poll(cx) } else { span.in_scope(|| this.inner.poll(cx)) };
+        active.polling = false;
+        let result = ready!(result);
+        let Some(mut active) = this.active.take() else { return Poll::Ready(result) };
+        let response = match result {
+            Ok(response) => response,
+            Err(error) => {
+                let (status, code) = status_of(&error);
+                active.end(status, code);
+                return Poll::Ready(Err(error));
+            }
+        };
+        Poll::Ready(match this.classify.classify(Ok(&response)) {
+            Verdict::AtEnd => {
+                let classify = this.classify.clone();
+                Ok(O::follow(response, Observer::new(AtTheEnd { active, classify, of: PhantomData::<fn(&Res, &Err)> })))
+            }
+            verdict => {
+                active.end_with(verdict);
+                Ok(response)
+            }
+        })
+    }
+}
+
+/// A call whose response has come and whose body is still read.
+struct AtTheEnd<C, T> {
+    active: Active,
+    classify: C,
+    of: PhantomData<T>,
+}
+
+impl<C, Res, Err> Observe for AtTheEnd<C, fn(&Res, &Err)>
+where
+    C: Classify<Res, Err> + Send + 'static,
+    Res: 'static,
+    Err: 'static,
+{
+    fn end(mut self: Box<Self>, end: End<'_>) {
+        let verdict = self.classify.classify_end(end);
+        self.active.end_with(verdict);
+    }
+}
+
+impl<F, C, O> fmt::Debug for ResponseFuture<F, C, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}

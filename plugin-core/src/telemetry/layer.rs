@@ -1,0 +1,178 @@
+//! The layer and its service.
+
+use std::{
+    fmt,
+    marker::PhantomData,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::{AnyRequest, ByCall, Describe, ResponseFuture, TelemetryHandle, cells::Cells, future::Active};
+use crate::{AnyError, AtHead, Classify, Outcome, Striped};
+
+/// Counts every call, its duration and how it ended, and opens one span (level DEBUG) round it.
+///
+/// Put it outermost, so that refused calls are counted too. Counts are kept in stripes, so that two threads do not
+/// meet; [`TelemetryHandle::snapshot`] adds them up. A future that is dropped counts as cancelled, one that panics as a
+/// failure; in either case the call is no longer active. With `follow(AtEnd)` a call lasts until the end of its body.
+#[must_use = "a layer does nothing until it wraps a service"]
+pub struct TelemetryLayer<D = AnyRequest, C = AnyError, O = AtHead> {
+    name: Arc<str>,
+    cells: Striped<Cells>,
+    describe: D,
+    classify: C,
+    outcome: PhantomData<fn() -> O>,
+}
+
+impl TelemetryLayer {
+    /// Counts calls of a service with this name.
+    pub fn new(name: impl Into<Arc<str>>) -> Self {
+        Self::with(name.into(), AnyRequest)
+    }
+}
+
+impl TelemetryLayer<ByCall> {
+    /// Counts calls of a plugin with this name.
+    pub fn for_plugin(name: impl Into<Arc<str>>) -> Self {
+        Self::with(name.into(), ByCall)
+    }
+}
+
+impl<D> TelemetryLayer<D> {
+    fn with(name: Arc<str>, describe: D) -> Self {
+        Self { name, cells: Striped::new(Cells::new()), describe, classify: AnyError, outcome: PhantomData }
+    }
+}
+
+impl<D, C, O> TelemetryLayer<D, C, O> {
+    /// Describes requests in another way.
+    pub fn describe<D2>(self, describe: D2) -> TelemetryLayer<D2, C, O> {
+        let Self { name, cells, classify, outcome, .. } = self;
+        TelemetryLayer { name, cells, describe, classify, outcome }
+    }
+
+    /// Judges outcomes in another way.
+    pub fn classify<C2>(self, classify: C2) -> TelemetryLayer<D, C2, O> {
+        let Self { name, cells, describe, outcome, .. } = self;
+        TelemetryLayer { name, cells, describe, classify, outcome }
+    }
+
+    /// Follows a response to this point: [`AtHead`], or [`AtEnd`](crate::AtEnd) of its body.
+    pub fn follow<O2>(self, _: O2) -> TelemetryLayer<D, C, O2> {
+        let Self { name, cells, describe, classify, .. } = self;
+        TelemetryLayer { name, cells, describe, classify, outcome: PhantomData }
+    }
+
+    /// Reads the counts.
+    #[must_use]
+    pub fn handle(&self) -> TelemetryHandle {
+        TelemetryHandle(self.cells.to_arc())
+    }
+}
+
+impl<S, D: Clone, C: Clone, O> Layer<S> for TelemetryLayer<D, C, O> {
+    type Service = Telemetry<S, D, C, O>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Telemetry {
+            inner,
+            name: Arc::clone(&self.name),
+            cells: self.cells.clone(),
+            describe: self.describe.clone(),
+            classify: self.classify.clone(),
+            outcome: PhantomData,
+        }
+    }
+}
+
+impl<D: Clone, C: Clone, O> Clone for TelemetryLayer<D, C, O> {
+    fn clone(&self) -> Self {
+        Self {
+            name: Arc::clone(&self.name),
+            cells: self.cells.clone(),
+            describe: self.describe.clone(),
+            classify: self.classify.clone(),
+            outcome: PhantomData,
+        }
+    }
+}
+
+impl<D, C, O> fmt::Debug for TelemetryLayer<D, C, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TelemetryLayer").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// The service that [`TelemetryLayer`] makes.
+pub struct Telemetry<S, D = AnyRequest, C = AnyError, O = AtHead> {
+    inner: S,
+    name: Arc<str>,
+    cells: Striped<Cells>,
+    describe: D,
+    classify: C,
+    outcome: PhantomData<fn() -> O>,
+}
+
+impl<S, D, C, O> Telemetry<S, D, C, O> {
+    /// The inner service.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The inner service, to write to.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// The inner service alone.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
+impl<S, D, C, O, Req> Service<Req> for Telemetry<S, D, C, O>
+where
+    S: Service<Req>,
+    S::Response: 'static,
+    S::Error: 'static,
+    D: Describe<Req>,
+    C: Classify<S::Response, S::Error> + Clone + Send + 'static,
+    O: Outcome<S::Response>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future, C, O>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Req) -> Self::Future {
+        let span = self.describe.span(&self.name, &request);
+        let active = Active::new(self.cells.lease(), self.describe.started(&request), span);
+        let inner = active.in_span(|| self.inner.call(request));
+        ResponseFuture::new(inner, active, self.classify.clone())
+    }
+}
+
+impl<S: Clone, D: Clone, C: Clone, O> Clone for Telemetry<S, D, C, O> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: self.inner.clone(),
+            name: Arc::clone(&self.name),
+            cells: self.cells.clone(),
+            describe: self.describe.clone(),
+            classify: self.classify.clone(),
+            outcome: PhantomData,
+        }
+    }
+}
+
+impl<S: fmt::Debug, D, C, O> fmt::Debug for Telemetry<S, D, C, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Telemetry").field("name", &self.name).field("inner", &self.inner).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,13 @@
+//! One span and exact counts for every call.
+
+mod cells;
+mod describe;
+mod future;
+mod histogram;
+mod layer;
+
+pub use cells::{Snapshot, Status, TelemetryHandle};
+pub use describe::{AnyRequest, ByCall, Describe};
+pub use future::ResponseFuture;
+pub use histogram::{Bucket, bucket_bounds};
+pub use layer::{Telemetry, TelemetryLayer};

@@ -1,0 +1,65 @@
+//! What is counted, on a paused clock.
+
+use std::{panic::AssertUnwindSafe, time::Duration};
+
+use futures_util::FutureExt;
+use plugin_core::{
+    Call, Code, PluginError, Reply,
+    deadline::DeadlineLayer,
+    telemetry::{Status, TelemetryLayer},
+};
+use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
+
+async fn plugin(call: Call<&'static str>) -> Result<Reply<()>, PluginError> {
+    match call.into_payload() {
+        "fail" => Err(PluginError::execution("as asked")),
+        "panic" => panic!("as asked"),
+        "wait" => {
+            tokio::time::sleep(Duration::from_millis(30)).await;
+            Ok(Reply::new(()))
+        }
+        "hang" => std::future::pending().await,
+        _ => Ok(Reply::new(())),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_way_to_end_is_counted_once_and_nothing_stays_active() {
+    let layer = TelemetryLayer::for_plugin("demo");
+    let handle = layer.handle();
+    let mut stack = ServiceBuilder::new()
+        .layer(layer)
+        .layer(DeadlineLayer::new(Duration::from_secs(1)))
+        .service(service_fn(plugin));
+
+    stack.ready().await.expect("ready").call(Call::new("wait")).await.expect("a reply");
+    stack.ready().await.expect("ready").call(Call::new("fail")).await.expect_err("as asked");
+    stack.ready().await.expect("ready").call(Call::new("hang")).await.expect_err("the deadline");
+    let panicking = AssertUnwindSafe(stack.ready().await.expect("ready").call(Call::new("panic"))).catch_unwind();
+    assert!(panicking.await.is_err());
+    let mut dropped = Box::pin(stack.ready().await.expect("ready").call(Call::new("hang")));
+    assert!(futures_util::poll!(&mut dropped).is_pending());
+    assert_eq!(handle.snapshot().active(), 1);
+    drop(dropped);
+    drop(stack.ready().await.expect("ready").call(Call::new("never polled")));
+
+    let snapshot = handle.snapshot();
+    assert_eq!(snapshot.active(), 0);
+    assert_eq!(Status::ALL.map(|status| snapshot.ended(status)), [1, 2, 1, 2]);
+    assert_eq!(snapshot.codes(), [(Code::ExecutionFailed, 1), (Code::Timeout, 1)]);
+    assert_eq!(snapshot.max(), Duration::from_secs(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn durations_are_exact_in_their_sum_and_near_in_their_percentiles() {
+    let layer = TelemetryLayer::for_plugin("demo");
+    let handle = layer.handle();
+    let stack = ServiceBuilder::new().layer(layer).service(service_fn(plugin));
+    for _ in 0..10 {
+        stack.clone().oneshot(Call::new("wait")).await.expect("a reply");
+    }
+    let snapshot = handle.snapshot();
+    assert_eq!((snapshot.min(), snapshot.mean()), (Duration::from_millis(30), Duration::from_millis(30)));
+    assert_eq!(snapshot.percentile(0.99), Duration::from_millis(30), "no higher than the longest");
+    assert_eq!(snapshot.buckets().iter().map(|bucket| bucket.sum).sum::<Duration>(), Duration::from_millis(300));
+}
