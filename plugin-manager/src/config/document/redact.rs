@@ -1,0 +1,112 @@
+//! Keeping secrets out of what is printed.
+
+use super::node::{Node, Value};
+
+/// What stands in the place of a secret.
+pub const SECRET: &str = "***";
+
+/// Words that make a key the key of a secret.
+const SECRET_WORDS: [&str; 8] =
+    ["token", "password", "passwd", "secret", "credential", "credentials", "authorization", "cookie"];
+
+/// The same, in two words.
+const SECRET_PAIRS: [(&str, &str); 4] = [("api", "key"), ("access", "key"), ("private", "key"), ("signing", "key")];
+
+/// Maps whose values may all be secret: headers that are sent, and variables of a process.
+const SECRET_MAPS: [&str; 2] = ["headers", "env"];
+
+/// Whether the key names a secret: `token`, `db_password`, `API-Key`, `clientSecret`. One that ends in `_file` names a
+/// file, which is none.
+#[must_use]
+pub fn is_secret_key(key: &str) -> bool {
+    let words = words(key);
+    if words.last().is_some_and(|last| last == "file" || last == "path") {
+        return false;
+    }
+    let one = |word: &String| SECRET_WORDS.contains(&word.as_str()) || word == "apikey";
+    let two = |pair: &[String]| SECRET_PAIRS.iter().any(|(a, b)| pair[0] == *a && pair[1] == *b);
+    words.iter().any(one) || words.windows(2).any(two)
+}
+
+/// The tree with `***` for every secret.
+///
+/// A secret is what the environment had a part in, a string or number under a key that [`is_secret_key`] or
+/// `secret_keys` names, at any depth below it, a header or process variable, and the password in a URL. `file:PATH` stays
+/// as it is: it says where the secret is.
+#[must_use]
+pub fn redact(node: &Node, secret_keys: &[&str]) -> Node {
+    hide(node, false, secret_keys)
+}
+
+fn hide(node: &Node, secret: bool, secret_keys: &[&str]) -> Node {
+    let value = match &node.value {
+        Value::List(items) => Value::List(items.iter().map(|item| hide(item, secret, secret_keys)).collect()),
+        Value::Map(entries) => {
+            let mut entries = entries.clone();
+            for entry in &mut entries {
+                let key = entry.key.as_str();
+                let named = is_secret_key(key) || SECRET_MAPS.contains(&key) || secret_keys.contains(&key);
+                entry.value = hide(&entry.value, secret || named, secret_keys);
+            }
+            Value::Map(entries)
+        }
+        Value::Null => Value::Null,
+        Value::Str(text) if !node.tainted && text.starts_with("file:") => Value::Str(text.clone()),
+        Value::Str(text) if secret && !node.tainted => Value::Str(after_name(text)),
+        _ if secret || node.tainted => Value::Str(SECRET.to_owned()),
+        Value::Str(text) => Value::Str(without_password(text)),
+        other => other.clone(),
+    };
+    Node { value, ..node.clone() }
+}
+
+/// Hides the value of `NAME=value`, and the whole of anything else.
+fn after_name(text: &str) -> String {
+    let is_name = |name: &str| {
+        !name.is_empty() && name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+    };
+    match text.split_once('=') {
+        Some((name, _)) if is_name(name) => format!("{name}={SECRET}"),
+        _ => SECRET.to_owned(),
+    }
+}
+
+/// `redis://user:password@host` without the password.
+fn without_password(text: &str) -> String {
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return text.to_owned();
+    };
+    let authority = rest.find(['/', '?', '#']).map_or(rest, |end| &rest[..end]);
+    match authority.rsplit_once('@').and_then(|(user, _)| user.split_once(':')) {
+        Some((user, password)) => {
+            let after = &rest[user.len() + 1 + password.len()..];
+            format!("{scheme}://{user}:{SECRET}{after}")
+        }
+        None => text.to_owned(),
+    }
+}
+
+/// Whether a line of a file has a word in it that names a secret, or a password in a URL.
+pub(super) fn mentions_secret(line: &str) -> bool {
+    let named = line.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '-')).any(is_secret_key);
+    named || without_password(line) != line
+}
+
+/// The words of a key, in lower case: `clientSecret`, `client_secret` and `client-secret` are two each.
+fn words(key: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut after_lower = false;
+    for c in key.chars() {
+        if !c.is_alphanumeric() || (c.is_uppercase() && after_lower) {
+            words.push(String::new());
+        }
+        after_lower = c.is_lowercase() || c.is_ascii_digit();
+        if c.is_alphanumeric()
+            && let Some(word) = words.last_mut()
+        {
+            word.extend(c.to_lowercase());
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}

@@ -1,0 +1,3 @@
+//! Plugins from a config file: registry, reload, gateway and command line
+
+pub mod config;
