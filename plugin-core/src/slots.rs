@@ -48,8 +48,9 @@ impl<S: Clone> Slots<S> {
         SlotCall { slots, state: State::Start { request: Some(request) } }
     }
 
-    /// Polls this stripe's clone and calls it, or hands back the service that must be waited for.
-    fn start<Req>(&self, request: Req, cx: &mut Context<'_>) -> Started<S, Req>
+    /// Polls this stripe's clone and calls it, or hands back the service that must be waited for. It is what
+    /// [`call`](Self::call) does first, for a caller that wants the request back when the stack is not ready.
+    pub fn start<Req>(&self, request: Req, cx: &mut Context<'_>) -> Started<S, Req>
     where
         S: Service<Req>,
     {
@@ -69,7 +70,7 @@ impl<S: Clone> Slots<S> {
             Poll::Ready(Err(error)) => {
                 // A service that failed its readiness is not used again, as its contract says.
                 *slot = self.prototype.clone();
-                Started::Failed(error)
+                Started::Failed(error, request)
             }
             // A waiting clone that stayed in the slot would take the wake-ups of all who come after it.
             Poll::Pending => Started::Wait(std::mem::replace(&mut slot, self.prototype.clone()), request),
@@ -77,10 +78,24 @@ impl<S: Clone> Slots<S> {
     }
 }
 
-enum Started<S: Service<Req>, Req> {
+/// How far [`Slots::start`] came.
+pub enum Started<S: Service<Req>, Req> {
+    /// The stack was ready and has been called.
     Called(S::Future),
-    Failed(S::Error),
+    /// The stack failed its readiness. The request was not sent.
+    Failed(S::Error, Req),
+    /// Poll this service until it is ready, then call it with the request. It may have the caller's waker already.
     Wait(S, Req),
+}
+
+impl<S: Service<Req>, Req> fmt::Debug for Started<S, Req> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Called(_) => "Called(..)",
+            Self::Failed(..) => "Failed(..)",
+            Self::Wait(..) => "Wait(..)",
+        })
+    }
 }
 
 impl<S: fmt::Debug> fmt::Debug for Slots<S> {
@@ -107,6 +122,14 @@ pin_project! {
     }
 }
 
+impl<P, S: Service<Req>, Req> SlotCall<P, S, Req> {
+    /// What was given as the owner of the slots.
+    #[must_use]
+    pub fn owner(&self) -> &P {
+        &self.slots
+    }
+}
+
 impl<P, S: Service<Req>, Req> fmt::Debug for SlotCall<P, S, Req> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SlotCall").finish_non_exhaustive()
@@ -129,7 +152,7 @@ where
                 StateProject::Called { future } => return future.poll(cx),
                 StateProject::Start { request } => match this.slots.start(request.take().expect(POLLED_AGAIN), cx) {
                     Started::Called(future) => State::Called { future },
-                    Started::Failed(error) => return Poll::Ready(Err(error)),
+                    Started::Failed(error, _) => return Poll::Ready(Err(error)),
                     Started::Wait(service, request) => State::Waiting { service, request: Some(request) },
                 },
                 StateProject::Waiting { service, request } => {

@@ -1,0 +1,302 @@
+//! The manager: names, the stacks behind them, and what is done with them while calls flow.
+
+mod controls;
+mod drain;
+mod execute;
+mod name;
+mod registration;
+mod table;
+mod view;
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use futures_util::future::join_all;
+use plugin_core::{BoxFuture, Call, Code, HealthStatus, Plugin, PluginError, Reply, clock};
+
+pub use controls::Controls;
+pub use drain::DrainReport;
+pub use name::{MAX_NAME, check_name};
+pub use registration::Registration;
+pub use view::{OverallHealth, PluginView, ServingState};
+
+use table::{Place, PlaceState, Row, Table};
+
+/// Plugins by name. Cheap to clone; every clone is the same manager.
+///
+/// A call is one load of the table and one call through the stack's slots: one allocation, for the future that
+/// [`execute`](Self::execute) returns. Every change builds a new table beside the old one and swaps it, so calls never
+/// wait for a change. Dropping a call's future drops the call.
+pub struct Manager<Req, Res> {
+    shared: Arc<Shared<Req, Res>>,
+}
+
+struct Shared<Req, Res> {
+    table: ArcSwap<Table<Req, Res>>,
+    /// Held while a new table is built from the present one, never across an await.
+    changing: Mutex<()>,
+}
+
+impl<Req, Res> Default for Manager<Req, Res>
+where
+    Req: Send + 'static,
+    Res: Send + 'static,
+{
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<Req, Res> Manager<Req, Res>
+where
+    Req: Send + 'static,
+    Res: Send + 'static,
+{
+    /// A manager without plugins.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { shared: Arc::new(Shared { table: ArcSwap::from_pointee(Table::new()), changing: Mutex::new(()) }) }
+    }
+
+    /// Registers a stack under a name.
+    ///
+    /// # Errors
+    ///
+    /// `PLUGIN_1001` for a name that is not allowed, `PLUGIN_1010` for one that is taken, `LIFECYCLE_2102` when the
+    /// manager is shutting down.
+    pub fn register(&self, name: &str, stack: impl Plugin<Req, Res>) -> Result<(), PluginError> {
+        self.register_with(name, Registration::new(stack))
+    }
+
+    /// Registers a stack together with its handles.
+    ///
+    /// # Errors
+    ///
+    /// As [`register`](Self::register).
+    pub fn register_with(&self, name: &str, registration: Registration<Req, Res>) -> Result<(), PluginError> {
+        check_name(name)?;
+        let shared_name: Arc<str> = name.into();
+        let (execute, mut parts) = registration.build(Arc::clone(&shared_name));
+        if parts.info.name.is_empty() {
+            parts.info.name = name.to_owned();
+        }
+        let state = if parts.enabled { PlaceState::Serving } else { PlaceState::Disabled };
+        let row = Arc::new(Row { name: shared_name, execute, parts });
+        self.change(|table| {
+            if table.shutting_down {
+                return Err(PluginError::from(plugin_core::Rejected::new(Code::ShuttingDown)).with_plugin(name));
+            }
+            if table.get(name).is_some() {
+                let problem = "a plugin with this name is registered already";
+                return Err(PluginError::new(Code::DuplicateName, problem).with_plugin(name));
+            }
+            Ok(table.with(Place { row, state }))
+        })?;
+        Ok(())
+    }
+
+    /// Calls a plugin.
+    ///
+    /// # Errors
+    ///
+    /// The future answers `PLUGIN_1201` for an unknown name, `PLUGIN_1202` for a plugin that is switched off, a
+    /// `LIFECYCLE` code while it drains or the manager shuts down, and whatever the stack answers.
+    pub fn execute(&self, name: &str, payload: Req) -> BoxFuture<Result<Reply<Res>, PluginError>> {
+        self.execute_with(name, Call::new(payload))
+    }
+
+    /// Calls a plugin with a context: deadline, headers, affinity and so on.
+    ///
+    /// # Errors
+    ///
+    /// As [`execute`](Self::execute).
+    pub fn execute_with(&self, name: &str, call: Call<Req>) -> BoxFuture<Result<Reply<Res>, PluginError>> {
+        match self.shared.table.load().serving(name) {
+            Ok(row) => row.call(call),
+            Err(error) => Box::pin(std::future::ready(Err(error))),
+        }
+    }
+
+    /// Whether a plugin of this name is registered, whatever its state.
+    #[must_use]
+    pub fn contains(&self, name: &str) -> bool {
+        self.shared.table.load().get(name).is_some()
+    }
+
+    /// Every plugin, sorted by name.
+    #[must_use]
+    pub fn list(&self) -> Vec<PluginView> {
+        self.shared.table.load().places().into_iter().map(PluginView::of).collect()
+    }
+
+    /// One plugin.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<PluginView> {
+        self.shared.table.load().get(name).map(PluginView::of)
+    }
+
+    /// The health of every plugin, and of all together. What nobody checks regularly is asked now, at most `limit` long.
+    pub async fn health(&self, limit: Duration) -> OverallHealth {
+        let rows: Vec<_> = self.shared.table.load().places().into_iter().cloned().collect();
+        let checks = rows
+            .iter()
+            .filter(|place| place.state != PlaceState::Disabled)
+            .map(|place| async { (place.row.name.to_string(), health_of(&place.row, limit).await) });
+        OverallHealth::of(join_all(checks).await)
+    }
+
+    /// Switches a plugin on or off. Calls that run are not touched.
+    ///
+    /// # Errors
+    ///
+    /// `PLUGIN_1201` for an unknown name, `LIFECYCLE_2101` for a plugin that drains.
+    pub fn set_enabled(&self, name: &str, enabled: bool) -> Result<(), PluginError> {
+        self.change(|table| {
+            let place = table.get(name).ok_or_else(|| PluginError::not_found(name))?;
+            if place.state == PlaceState::Draining {
+                return Err(PluginError::from(plugin_core::Rejected::new(Code::Draining)).with_plugin(name));
+            }
+            let state = if enabled { PlaceState::Serving } else { PlaceState::Disabled };
+            Ok(table.with(Place { row: Arc::clone(&place.row), state }))
+        })?;
+        Ok(())
+    }
+
+    /// Takes a plugin out at once. Calls that run keep their stack until they end; the transport is closed with this
+    /// grace period, which may cut them off.
+    ///
+    /// # Errors
+    ///
+    /// `PLUGIN_1201` for an unknown name.
+    pub async fn unregister(&self, name: &str, grace: Duration) -> Result<DrainReport, PluginError> {
+        let start = clock::now();
+        let place = self.take(name)?;
+        let close_error = drain::close(&place.row, grace).await;
+        Ok(DrainReport {
+            name: name.to_owned(),
+            took: start.elapsed(),
+            unfinished: place.row.execute.in_flight(),
+            close_error,
+        })
+    }
+
+    /// Drains a plugin and takes it out: new calls are refused with `LIFECYCLE_2101`, calls that run may end within
+    /// `limit`, then the transport is closed with what is left of that time, and at least a second.
+    ///
+    /// No other plugin notices. A caller that drops this future leaves the plugin draining; call it again to go on.
+    ///
+    /// # Errors
+    ///
+    /// `PLUGIN_1201` for an unknown name.
+    pub async fn unregister_gracefully(&self, name: &str, limit: Duration) -> Result<DrainReport, PluginError> {
+        let start = clock::now();
+        let mut found = None;
+        let old = self.change(|table| {
+            let place = table.get(name).ok_or_else(|| PluginError::not_found(name))?;
+            found = Some(Arc::clone(&place.row));
+            Ok(table.with(Place { row: Arc::clone(&place.row), state: PlaceState::Draining }))
+        })?;
+        let Some(row) = found else { return Err(PluginError::not_found(name)) };
+        drain::readers_gone(old).await;
+        let unfinished = drain::calls_gone(&row, limit).await;
+        let close_error = drain::close(&row, closing_time(limit, start.elapsed())).await;
+        self.remove_row(&row);
+        Ok(DrainReport { name: name.to_owned(), took: start.elapsed(), unfinished, close_error })
+    }
+
+    /// Refuses new calls, lets those that run end within `limit`, closes every transport, and reports.
+    ///
+    /// Plugins are drained side by side. The manager stays usable for reading; a second call drains what is left.
+    pub async fn shutdown(&self, limit: Duration) -> Vec<DrainReport> {
+        let start = clock::now();
+        let mut rows = Vec::new();
+        let old = self.change(|table| {
+            rows = table.places().into_iter().map(|place| Arc::clone(&place.row)).collect();
+            Ok(table.shutting_down())
+        });
+        if let Ok(old) = old {
+            drain::readers_gone(old).await;
+        }
+        let drains = rows.iter().map(|row| async move {
+            let unfinished = drain::calls_gone(row, limit.saturating_sub(start.elapsed())).await;
+            let close_error = drain::close(row, closing_time(limit, start.elapsed())).await;
+            DrainReport { name: row.name.to_string(), took: start.elapsed(), unfinished, close_error }
+        });
+        let reports = join_all(drains).await;
+        rows.iter().for_each(|row| self.remove_row(row));
+        reports
+    }
+
+    /// Whether [`shutdown`](Self::shutdown) has begun.
+    #[must_use]
+    pub fn is_shutting_down(&self) -> bool {
+        self.shared.table.load().shutting_down
+    }
+
+    /// Builds a new table from the present one and swaps it. Gives back the old one.
+    fn change(
+        &self,
+        build: impl FnOnce(&Table<Req, Res>) -> Result<Table<Req, Res>, PluginError>,
+    ) -> Result<Arc<Table<Req, Res>>, PluginError> {
+        // A panic in `build` leaves the present table as it is, so a poisoned lock is no reason to stop.
+        let _changing = self.shared.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = build(&self.shared.table.load())?;
+        Ok(self.shared.table.swap(Arc::new(new)))
+    }
+
+    fn take(&self, name: &str) -> Result<Place<Req, Res>, PluginError> {
+        let mut taken = None;
+        self.change(|table| {
+            taken = Some(table.get(name).cloned().ok_or_else(|| PluginError::not_found(name))?);
+            Ok(table.without(name))
+        })?;
+        taken.ok_or_else(|| PluginError::not_found(name))
+    }
+
+    /// Removes a name, unless another stack has been registered under it meanwhile.
+    fn remove_row(&self, row: &Arc<Row<Req, Res>>) {
+        let removed = self.change(|table| match table.get(&row.name) {
+            Some(place) if Arc::ptr_eq(&place.row, row) => Ok(table.without(&row.name)),
+            _ => Err(PluginError::not_found(&row.name)),
+        });
+        drop(removed);
+    }
+}
+
+fn closing_time(limit: Duration, spent: Duration) -> Duration {
+    limit.saturating_sub(spent).max(Duration::from_secs(1))
+}
+
+async fn health_of<Req, Res>(row: &Row<Req, Res>, limit: Duration) -> HealthStatus {
+    if let Some(cell) = &row.parts.health {
+        return cell.status();
+    }
+    let Some(probe) = &row.parts.probe else { return HealthStatus::default() };
+    let start = clock::now();
+    let status = match tokio::time::timeout(limit, probe()).await {
+        Ok(status) => status,
+        Err(_) => HealthStatus::new(
+            plugin_core::HealthState::Unhealthy,
+            format!("the check did not answer within {limit:?} ({})", Code::HealthTimeout),
+        ),
+    };
+    status.with_response_time(start.elapsed()).with_last_check(clock::wall())
+}
+
+impl<Req, Res> Clone for Manager<Req, Res> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl<Req, Res> fmt::Debug for Manager<Req, Res> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let table = self.shared.table.load();
+        let names: Vec<_> = table.places().into_iter().map(|place| Arc::clone(&place.row.name)).collect();
+        f.debug_struct("Manager").field("plugins", &names).finish()
+    }
+}

@@ -1,0 +1,133 @@
+//! What is registered under a name.
+
+use std::{fmt, future::Future, sync::Arc, time::Duration};
+
+use plugin_core::{
+    BoxFuture, HealthCell, HealthStatus, Plugin, PluginError, PluginInfo, PluginInstance, Striped,
+    telemetry::TelemetryHandle,
+};
+
+use super::{
+    controls::Controls,
+    execute::{Execute, Shelf},
+};
+
+type CloseFn = Arc<dyn Fn(Duration) -> BoxFuture<Result<(), PluginError>> + Send + Sync>;
+type ProbeFn = Arc<dyn Fn() -> BoxFuture<HealthStatus> + Send + Sync>;
+
+/// A stack, and what the manager can do with it besides calling it.
+///
+/// Any stack that is a [`Plugin`] will do, such as one that `ServiceBuilder` made. What it does not bring is absent from
+/// reports; calls, drain and shutdown work on every stack.
+#[must_use = "a registration does nothing until a manager takes it"]
+pub struct Registration<Req, Res> {
+    make: Box<dyn FnOnce(Arc<str>) -> Box<dyn Execute<Req, Res>> + Send>,
+    pub(super) parts: Parts,
+}
+
+/// What does not depend on the payloads.
+pub(super) struct Parts {
+    pub(super) info: PluginInfo,
+    pub(super) health: Option<Arc<HealthCell>>,
+    pub(super) telemetry: Option<TelemetryHandle>,
+    pub(super) controls: Controls,
+    pub(super) probe: Option<ProbeFn>,
+    pub(super) close: Vec<CloseFn>,
+    pub(super) enabled: bool,
+}
+
+impl<Req, Res> Registration<Req, Res>
+where
+    Req: Send + 'static,
+    Res: Send + 'static,
+{
+    /// Registers this stack.
+    pub fn new(stack: impl Plugin<Req, Res>) -> Self {
+        Self {
+            make: Box::new(|name| {
+                let shelf: Striped<Shelf<_>> = Shelf::new(name, stack);
+                Box::new(shelf)
+            }),
+            parts: Parts {
+                info: PluginInfo::default(),
+                health: None,
+                telemetry: None,
+                controls: Controls::default(),
+                probe: None,
+                close: Vec::new(),
+                enabled: true,
+            },
+        }
+    }
+
+    /// Registers what a connector returned: its information, its probe, and how to close it come along.
+    pub fn from_instance<S: Plugin<Req, Res>>(instance: &PluginInstance<S>) -> Self {
+        let closing = instance.clone();
+        let probing = instance.probe();
+        Self::new(instance.service().clone())
+            .with_info(instance.info().clone())
+            .with_probe(move || probing())
+            .on_close(move |grace| closing.close(grace))
+    }
+
+    /// What the plugin says of itself.
+    pub fn with_info(mut self, info: PluginInfo) -> Self {
+        self.parts.info = info;
+        self
+    }
+
+    /// Where the plugin's health is written by whoever checks it.
+    pub fn with_health(mut self, cell: Arc<HealthCell>) -> Self {
+        self.parts.health = Some(cell);
+        self
+    }
+
+    /// How to ask the plugin how it is, when nobody checks it regularly.
+    pub fn with_probe<F, Fut>(mut self, probe: F) -> Self
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = HealthStatus> + Send + 'static,
+    {
+        self.parts.probe = Some(Arc::new(move || Box::pin(probe())));
+        self
+    }
+
+    /// The counts of the stack's telemetry layer.
+    pub fn with_telemetry(mut self, telemetry: TelemetryHandle) -> Self {
+        self.parts.telemetry = Some(telemetry);
+        self
+    }
+
+    /// The handles of the stack's layers, for reports and for the admin plane.
+    pub fn with_controls(mut self, controls: Controls) -> Self {
+        self.parts.controls = controls;
+        self
+    }
+
+    /// Adds what is to be closed when the plugin is unregistered, after its calls have ended. The argument is the grace
+    /// period. What was added last is closed first.
+    pub fn on_close<F, Fut>(mut self, close: F) -> Self
+    where
+        F: Fn(Duration) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), PluginError>> + Send + 'static,
+    {
+        self.parts.close.push(Arc::new(move |grace| Box::pin(close(grace))));
+        self
+    }
+
+    /// Whether the plugin takes calls. Default: it does.
+    pub fn enabled(mut self, enabled: bool) -> Self {
+        self.parts.enabled = enabled;
+        self
+    }
+
+    pub(super) fn build(self, name: Arc<str>) -> (Box<dyn Execute<Req, Res>>, Parts) {
+        ((self.make)(name), self.parts)
+    }
+}
+
+impl<Req, Res> fmt::Debug for Registration<Req, Res> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registration").field("info", &self.parts.info).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,100 @@
+//! The table of plugins: read by every call, replaced as a whole by whoever changes it.
+
+use std::{collections::HashMap, sync::Arc};
+
+use plugin_core::{Call, Code, PluginError, Rejected, Sent};
+
+use super::{execute::Execute, registration::Parts};
+
+/// One name in the table.
+pub(super) struct Row<Req, Res> {
+    pub(super) name: Arc<str>,
+    pub(super) execute: Box<dyn Execute<Req, Res>>,
+    pub(super) parts: Parts,
+}
+
+/// A row, and whether it takes calls. The state is part of the table, so a change of it is a new table.
+pub(super) struct Place<Req, Res> {
+    pub(super) row: Arc<Row<Req, Res>>,
+    pub(super) state: PlaceState,
+}
+
+impl<Req, Res> Clone for Place<Req, Res> {
+    fn clone(&self) -> Self {
+        Self { row: Arc::clone(&self.row), state: self.state }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PlaceState {
+    Serving,
+    Disabled,
+    Draining,
+}
+
+pub(super) struct Table<Req, Res> {
+    places: HashMap<Arc<str>, Place<Req, Res>, foldhash::fast::RandomState>,
+    pub(super) shutting_down: bool,
+}
+
+impl<Req, Res> Table<Req, Res> {
+    pub(super) fn new() -> Self {
+        Self { places: HashMap::default(), shutting_down: false }
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<&Place<Req, Res>> {
+        self.places.get(name)
+    }
+
+    /// The place that a call goes to.
+    pub(super) fn serving(&self, name: &str) -> Result<&Row<Req, Res>, PluginError> {
+        match self.places.get(name) {
+            Some(Place { row, state: PlaceState::Serving }) if !self.shutting_down => Ok(row),
+            place => Err(self.why_not(name, place)),
+        }
+    }
+
+    #[cold]
+    fn why_not(&self, name: &str, place: Option<&Place<Req, Res>>) -> PluginError {
+        let refused = |code| PluginError::from(Rejected::new(code)).with_sent(Sent::Nothing).with_plugin(name);
+        match place {
+            _ if self.shutting_down => refused(Code::ShuttingDown),
+            None => {
+                // A caller's text: shown, and bounded.
+                let shown: String = name.chars().take(super::name::MAX_NAME).collect();
+                PluginError::not_found(&shown)
+            }
+            Some(Place { state: PlaceState::Disabled, .. }) => refused(Code::NotEnabled),
+            Some(_) => refused(Code::Draining),
+        }
+    }
+
+    /// The places, sorted by name.
+    pub(super) fn places(&self) -> Vec<&Place<Req, Res>> {
+        let mut places: Vec<_> = self.places.values().collect();
+        places.sort_by(|a, b| a.row.name.cmp(&b.row.name));
+        places
+    }
+
+    pub(super) fn with(&self, place: Place<Req, Res>) -> Self {
+        let mut places = self.places.clone();
+        places.insert(Arc::clone(&place.row.name), place);
+        Self { places, shutting_down: self.shutting_down }
+    }
+
+    pub(super) fn without(&self, name: &str) -> Self {
+        let mut places = self.places.clone();
+        places.remove(name);
+        Self { places, shutting_down: self.shutting_down }
+    }
+
+    pub(super) fn shutting_down(&self) -> Self {
+        Self { places: self.places.clone(), shutting_down: true }
+    }
+}
+
+impl<Req, Res> Row<Req, Res> {
+    pub(super) fn call(&self, call: Call<Req>) -> plugin_core::BoxFuture<Result<plugin_core::Reply<Res>, PluginError>> {
+        self.execute.execute(call)
+    }
+}

@@ -1,0 +1,107 @@
+//! What is told of the plugins.
+
+use plugin_core::{HealthState, HealthStatus, PluginInfo, telemetry::TelemetryHandle};
+
+use super::{
+    controls::Controls,
+    table::{Place, PlaceState},
+};
+
+/// Whether a plugin takes calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ServingState {
+    /// It does.
+    Serving,
+    /// It is switched off.
+    Disabled,
+    /// It finishes what it has.
+    Draining,
+}
+
+impl ServingState {
+    /// The state in lower case.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Serving => "serving",
+            Self::Disabled => "disabled",
+            Self::Draining => "draining",
+        }
+    }
+}
+
+/// A plugin as the manager knows it at one moment. The handles in it are live.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct PluginView {
+    /// The name that it is called by.
+    pub name: String,
+    /// Whether it takes calls.
+    pub state: ServingState,
+    /// What it says of itself.
+    pub info: PluginInfo,
+    /// Calls that are running.
+    pub in_flight: usize,
+    /// The last regular check's result, where there is a regular check.
+    pub health: Option<HealthStatus>,
+    /// The counts of its telemetry layer, where it has one.
+    pub telemetry: Option<TelemetryHandle>,
+    /// The handles of its layers, where it has them.
+    pub controls: Controls,
+}
+
+impl PluginView {
+    pub(super) fn of<Req, Res>(place: &Place<Req, Res>) -> Self {
+        let parts = &place.row.parts;
+        Self {
+            name: place.row.name.to_string(),
+            state: match place.state {
+                PlaceState::Serving => ServingState::Serving,
+                PlaceState::Disabled => ServingState::Disabled,
+                PlaceState::Draining => ServingState::Draining,
+            },
+            info: parts.info.clone(),
+            in_flight: place.row.execute.in_flight(),
+            health: parts.health.as_ref().map(|cell| cell.status()),
+            telemetry: parts.telemetry.clone(),
+            controls: parts.controls.clone(),
+        }
+    }
+}
+
+/// The health of all plugins together.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct OverallHealth {
+    /// Unhealthy when any plugin is offline or unhealthy, else degraded when any is, else healthy.
+    pub state: HealthState,
+    /// Names those that are not well.
+    pub message: String,
+    /// Every plugin that is switched on, sorted by name.
+    pub plugins: Vec<(String, HealthStatus)>,
+}
+
+impl OverallHealth {
+    /// The rule of H1: any plugin that is down makes the whole unhealthy, and the message names it.
+    pub(super) fn of(plugins: Vec<(String, HealthStatus)>) -> Self {
+        let named = |wanted: &[HealthState]| {
+            let names: Vec<_> = plugins
+                .iter()
+                .filter(|(_, status)| wanted.contains(&status.state))
+                .map(|(name, status)| format!("{name} is {}", status.state))
+                .collect();
+            names.join(", ")
+        };
+        let down = named(&[HealthState::Unhealthy, HealthState::Offline]);
+        let degraded = named(&[HealthState::Degraded]);
+        let (state, message) = if !down.is_empty() {
+            (HealthState::Unhealthy, down)
+        } else if !degraded.is_empty() {
+            (HealthState::Degraded, degraded)
+        } else {
+            (HealthState::Healthy, String::new())
+        };
+        Self { state, message, plugins }
+    }
+}
