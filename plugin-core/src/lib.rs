@@ -59,6 +59,6 @@ pub use reject::AsHttpResponse;
 pub use reject::{AsError, Reject};
 pub use rejected::{Quota, Rejected};
 pub use request_id::RequestId;
-pub use slots::{SlotCall, Slots};
+pub use slots::{SlotCall, Slots, Started};
 pub use striped::{Lease, Pad, Striped, StripedCounter};
 pub use trace_context::TraceContext;
