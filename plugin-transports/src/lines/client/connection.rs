@@ -1,0 +1,208 @@
+//! The shared half of a connection: the table of calls and the writing end.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker, ready},
+};
+
+use plugin_core::clock::Instant;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::{
+    super::codec::Frame,
+    Counts, Driver, Exchange, Failure, Limits,
+    table::{Outcome, Table},
+};
+
+/// Bytes that are written at once. Requests beyond it stay in the table, where they can still be withdrawn.
+const BATCH: usize = 64 * 1024;
+
+/// What the callers and the [`Driver`] share.
+#[derive(Debug)]
+pub(crate) struct Connection<W> {
+    state: Mutex<State>,
+    /// Taken before `state` where both are held, and never across an await.
+    writer: Mutex<Writer<W>>,
+}
+
+#[derive(Debug)]
+struct State {
+    table: Table,
+    /// Wakes the driver. `None` until it was polled, when it looks at everything by itself.
+    driver: Option<Waker>,
+    /// The moment for which the driver's timer is set.
+    armed: Instant,
+}
+
+#[derive(Debug)]
+struct Writer<W> {
+    /// `None` once the plugin's stdin was closed.
+    io: Option<W>,
+    batch: Vec<u8>,
+    written: usize,
+    /// Close the stdin when everything is written.
+    finish: bool,
+}
+
+/// Joins the two ends of a plugin's pipes to a connection. Nothing moves unless the driver is polled.
+pub(crate) fn connect<R, W>(reader: R, writer: W, limits: Limits) -> (Arc<Connection<W>>, Driver<R, W>)
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    let connection = Arc::new(Connection {
+        state: Mutex::new(State { table: Table::new(limits), driver: None, armed: Instant::MAX }),
+        writer: Mutex::new(Writer { io: Some(writer), batch: Vec::new(), written: 0, finish: false }),
+    });
+    (connection.clone(), Driver::new(connection, reader, limits))
+}
+
+impl<W> Connection<W> {
+    /// A request and its answer. Nothing is sent before the first poll; dropping it withdraws the request, or, when
+    /// it was sent, lets the reply be dropped on arrival.
+    pub(crate) fn exchange(self: &Arc<Self>, frame: Frame, deadline: Instant) -> Exchange<W> {
+        Exchange::new(self.clone(), frame, deadline, false)
+    }
+
+    /// Like [`exchange`](Self::exchange), also when new calls are refused.
+    pub(crate) fn exchange_internal(self: &Arc<Self>, frame: Frame, deadline: Instant) -> Exchange<W> {
+        Exchange::new(self.clone(), frame, deadline, true)
+    }
+
+    /// Refuses new calls; those in flight go on.
+    pub(crate) fn refuse_new(&self) {
+        self.state().table.refuse_new();
+    }
+
+    /// Fails every call in flight, and every call to come.
+    pub(crate) fn close(&self, why: &str) {
+        let mut wake = Vec::new();
+        self.state().table.close(&why.into(), &mut wake);
+        // Outside the lock: a waker is somebody else's code.
+        wake.into_iter().for_each(Waker::wake);
+    }
+
+    /// Closes the plugin's stdin as soon as everything that is queued has been written.
+    pub(crate) fn finish(&self) {
+        self.writer().finish = true;
+        self.wake_driver();
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        self.state().table.counts()
+    }
+
+    pub(super) fn fetch(&self, id: u64, waker: &Waker) -> Option<Outcome> {
+        self.state().table.fetch(id, waker)
+    }
+
+    pub(super) fn forget(&self, id: u64) {
+        self.state().table.forget(id);
+    }
+
+    /// Delivers a reply. `false`: nobody ever asked for it.
+    pub(super) fn complete(&self, id: u64, outcome: Outcome) -> bool {
+        let known = self.state().table.complete(id, outcome);
+        known.map(|waker| waker.into_iter().for_each(Waker::wake)).is_ok()
+    }
+
+    pub(super) fn count_garbage(&self) {
+        self.state().table.count_garbage();
+    }
+
+    /// Ends what is due, and answers for when the driver must set its timer.
+    pub(super) fn expire(&self, now: Instant) -> Instant {
+        let mut wake = Vec::new();
+        let mut state = self.state();
+        state.table.expire(now, &mut wake);
+        let next = state.table.earliest();
+        state.armed = next;
+        drop(state);
+        wake.into_iter().for_each(Waker::wake);
+        next
+    }
+
+    /// The driver says how it is woken. Called before it looks at anything, so that no request is missed.
+    pub(super) fn set_driver(&self, waker: &Waker) {
+        let mut state = self.state();
+        match &mut state.driver {
+            Some(known) => known.clone_from(waker),
+            none => *none = Some(waker.clone()),
+        }
+    }
+
+    fn wake_driver(&self) {
+        let driver = self.state().driver.clone();
+        if let Some(driver) = driver {
+            driver.wake();
+        }
+    }
+
+    // Nothing that runs under either lock can panic half way through a change, so a poisoned lock is still sound.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn writer(&self) -> MutexGuard<'_, Writer<W>> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<W: AsyncWrite + Unpin> Connection<W> {
+    /// Queues a request and sees to it that it is written.
+    pub(super) fn submit(
+        &self,
+        frame: Frame,
+        deadline: Instant,
+        waker: &Waker,
+        internal: bool,
+    ) -> Result<u64, Failure> {
+        let mut state = self.state();
+        let id = state.table.insert(frame, deadline, waker.clone(), internal)?;
+        let alone = state.table.in_flight() == 1;
+        let rearm = deadline < state.armed;
+        let driver = state.driver.clone();
+        drop(state);
+        let Some(driver) = driver else { return Ok(id) };
+        // A single call is written here and now, which saves a task switch. Several leave it to the driver, which
+        // runs after all of them and writes them at once.
+        let written = alone
+            && self.writer.try_lock().is_ok_and(|mut writer| {
+                // With the driver's waker: it goes on when the pipe has room again, and it meets the error, if any.
+                matches!(self.flush_locked(&mut writer, &mut Context::from_waker(&driver)), Poll::Ready(Ok(())))
+            });
+        if !written || rearm {
+            driver.wake();
+        }
+        Ok(id)
+    }
+
+    /// Writes what is queued, as far as the pipe takes it.
+    pub(super) fn flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.flush_locked(&mut self.writer(), cx)
+    }
+
+    fn flush_locked(&self, writer: &mut Writer<W>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Writer { io, batch, written, finish } = writer;
+        loop {
+            let Some(pipe) = io else { return Poll::Ready(Ok(())) };
+            while *written < batch.len() {
+                match ready!(Pin::new(&mut *pipe).poll_write(cx, &batch[*written..]))? {
+                    0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                    count => *written += count,
+                }
+            }
+            batch.clear();
+            *written = 0;
+            self.state().table.take_queued(batch, BATCH);
+            if batch.is_empty() {
+                if *finish {
+                    *io = None;
+                }
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! The host's end of the line protocol: many calls in flight over one pair of pipes.
+
+mod connection;
+mod driver;
+mod exchange;
+mod table;
+
+use std::sync::Arc;
+
+use plugin_core::Sent;
+
+pub(crate) use self::{
+    connection::{Connection, connect},
+    driver::Driver,
+    exchange::Exchange,
+    table::MAX_IN_FLIGHT,
+};
+
+/// What bounds a connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Calls that may be in flight at once.
+    pub(crate) in_flight: usize,
+    /// Bytes of requests that may wait for the plugin to read.
+    pub(crate) queued_bytes: usize,
+    /// Bytes of one reply.
+    pub(crate) line: usize,
+    /// Lines in a row that are not replies, after which the plugin is broken.
+    pub(crate) garbage: u32,
+}
+
+/// Why a call has no answer. It knows neither the plugin's name nor what the call was allowed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// The moment given for the answer passed.
+    Late(Sent),
+    /// The connection ended, or had ended before.
+    Lost(Arc<str>, Sent),
+    /// The connection takes no new call.
+    Closing,
+    /// The reply is longer than a line may be.
+    ReplyTooLarge(usize),
+    /// The plugin does not read, and what waits for it is at its bound.
+    QueueFull(usize),
+    /// Too many calls are in flight.
+    TooMany(usize),
+}
+
+/// What a connection has seen, since it was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    /// Replies that nobody waited for any more.
+    pub(crate) late: u64,
+    /// Lines that are not replies.
+    pub(crate) garbage: u64,
+    /// Calls that were in flight, or waiting to be sent, now.
+    pub(crate) in_flight: usize,
+}
+
+#[cfg(test)]
+mod tests;

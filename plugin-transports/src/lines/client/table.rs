@@ -1,0 +1,257 @@
+//! The calls in flight, and the requests that wait to be written. No I/O, no clock, no lock.
+
+use std::{collections::VecDeque, sync::Arc, task::Waker};
+
+use plugin_core::{Sent, clock::Instant};
+
+use super::{
+    super::codec::{Answer, Frame},
+    Counts, Failure, Limits,
+};
+
+/// The low bits of an id are the slot, the rest counts calls. So an id is found without hashing, and the id of a call
+/// that is over never equals the id of the call that has its slot now.
+const SLOT_BITS: u32 = 16;
+
+/// The most calls that can be in flight.
+pub(crate) const MAX_IN_FLIGHT: usize = 1 << SLOT_BITS;
+
+pub(super) type Outcome = Result<Answer, Failure>;
+
+#[derive(Debug)]
+pub(super) struct Table {
+    slots: Vec<Slot>,
+    free: Vec<usize>,
+    calls: u64,
+    /// Ids in the order in which they were queued. An id whose slot has moved on is skipped.
+    queue: VecDeque<u64>,
+    queued_bytes: usize,
+    /// No deadline of a waiting call is earlier than this.
+    earliest: Instant,
+    closed: Option<Failure>,
+    limits: Limits,
+    counts: Counts,
+}
+
+#[derive(Debug)]
+struct Slot {
+    /// 0 for a free slot: no call has it.
+    id: u64,
+    deadline: Instant,
+    waker: Option<Waker>,
+    stage: Stage,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// Written to nobody yet; can be withdrawn without a trace.
+    Queued(Frame),
+    /// The plugin may have seen it.
+    Sent,
+    /// The outcome waits for the caller to fetch it.
+    Done(Outcome),
+    Free,
+}
+
+impl Table {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self {
+            slots: Vec::new(),
+            free: Vec::new(),
+            calls: 0,
+            queue: VecDeque::new(),
+            queued_bytes: 0,
+            earliest: Instant::MAX,
+            closed: None,
+            limits: Limits { in_flight: limits.in_flight.clamp(1, MAX_IN_FLIGHT), ..limits },
+            counts: Counts::default(),
+        }
+    }
+
+    /// Queues a request. A request of the host's own (`internal`) passes while new calls are refused.
+    pub(super) fn insert(
+        &mut self,
+        mut frame: Frame,
+        deadline: Instant,
+        waker: Waker,
+        internal: bool,
+    ) -> Result<u64, Failure> {
+        match &self.closed {
+            Some(Failure::Closing) if internal => {}
+            Some(failure) => return Err(failure.clone()),
+            None => {}
+        }
+        // A single request larger than the bound may still pass when nothing else waits.
+        if self.queued_bytes > 0 && self.queued_bytes + frame.len() > self.limits.queued_bytes {
+            return Err(Failure::QueueFull(self.limits.queued_bytes));
+        }
+        let index = match self.free.pop() {
+            Some(index) => index,
+            None if self.slots.len() < self.limits.in_flight => {
+                self.slots.push(Slot { id: 0, deadline: Instant::MAX, waker: None, stage: Stage::Free });
+                self.slots.len() - 1
+            }
+            None => return Err(Failure::TooMany(self.limits.in_flight)),
+        };
+        self.calls += 1;
+        let id = self.calls << SLOT_BITS | index as u64;
+        frame.set_id(id);
+        self.queued_bytes += frame.len();
+        self.queue.push_back(id);
+        self.earliest = self.earliest.min(deadline);
+        self.slots[index] = Slot { id, deadline, waker: Some(waker), stage: Stage::Queued(frame) };
+        Ok(id)
+    }
+
+    /// Fetches the outcome, or leaves this waker.
+    pub(super) fn fetch(&mut self, id: u64, waker: &Waker) -> Option<Outcome> {
+        let slot = self.slot(id)?;
+        if !matches!(slot.stage, Stage::Done(_)) {
+            match &mut slot.waker {
+                Some(known) => known.clone_from(waker),
+                none => *none = Some(waker.clone()),
+            }
+            return None;
+        }
+        match self.release(id) {
+            Some(Stage::Done(outcome)) => Some(outcome),
+            _ => None,
+        }
+    }
+
+    /// Forgets a call that nobody waits for. A reply that comes later is counted and dropped.
+    pub(super) fn forget(&mut self, id: u64) {
+        self.release(id);
+        // Ids of withdrawn requests stay in the queue until they outnumber what can be live.
+        if self.queue.len() > 2 * self.limits.in_flight {
+            let slots = &self.slots;
+            self.queue.retain(|id| slots.get(index(*id)).is_some_and(|slot| slot.id == *id));
+        }
+    }
+
+    /// Moves queued requests into `out`, in order, until it holds `enough` bytes. From here on they count as sent.
+    pub(super) fn take_queued(&mut self, out: &mut Vec<u8>, enough: usize) {
+        while out.len() < enough {
+            let Some(id) = self.queue.pop_front() else { return };
+            let Some(slot) = self.slot(id) else { continue };
+            if !matches!(slot.stage, Stage::Queued(_)) {
+                continue;
+            }
+            let Stage::Queued(frame) = std::mem::replace(&mut slot.stage, Stage::Sent) else { continue };
+            self.queued_bytes -= frame.len();
+            if out.is_empty() {
+                *out = frame.into_bytes();
+            } else {
+                out.extend_from_slice(&frame.into_bytes());
+            }
+        }
+    }
+
+    /// Delivers a reply to its call. `Err`: no call ever had this id.
+    pub(super) fn complete(&mut self, id: u64, outcome: Outcome) -> Result<Option<Waker>, ()> {
+        let calls = self.calls;
+        match self.slot(id) {
+            Some(slot) if matches!(slot.stage, Stage::Sent) => {
+                slot.stage = Stage::Done(outcome);
+                Ok(slot.waker.take())
+            }
+            // A reply to a request that was not sent yet can only be a guess.
+            Some(slot) if matches!(slot.stage, Stage::Queued(_)) => Err(()),
+            _ if !(1..=calls).contains(&(id >> SLOT_BITS)) => Err(()),
+            _ => {
+                self.counts.late += 1;
+                Ok(None)
+            }
+        }
+    }
+
+    pub(super) fn count_garbage(&mut self) {
+        self.counts.garbage += 1;
+    }
+
+    /// Ends the waiting of each call whose deadline has come.
+    pub(super) fn expire(&mut self, now: Instant, wake: &mut Vec<Waker>) {
+        if self.earliest > now {
+            return;
+        }
+        let mut earliest = Instant::MAX;
+        for slot in &mut self.slots {
+            let sent = match &slot.stage {
+                Stage::Queued(_) => Sent::Nothing,
+                Stage::Sent => Sent::Maybe,
+                Stage::Done(_) | Stage::Free => continue,
+            };
+            if slot.deadline > now {
+                earliest = earliest.min(slot.deadline);
+                continue;
+            }
+            if let Stage::Queued(frame) = &slot.stage {
+                self.queued_bytes -= frame.len();
+            }
+            slot.stage = Stage::Done(Err(Failure::Late(sent)));
+            wake.extend(slot.waker.take());
+        }
+        self.earliest = earliest;
+    }
+
+    /// When [`expire`](Self::expire) is due.
+    pub(super) fn earliest(&self) -> Instant {
+        self.earliest
+    }
+
+    /// Refuses new calls; those in flight go on.
+    pub(super) fn refuse_new(&mut self) {
+        self.closed.get_or_insert(Failure::Closing);
+    }
+
+    /// Fails every call in flight, and every call to come. Only the first reason counts.
+    pub(super) fn close(&mut self, why: &Arc<str>, wake: &mut Vec<Waker>) {
+        if matches!(self.closed, None | Some(Failure::Closing)) {
+            self.closed = Some(Failure::Lost(why.clone(), Sent::Nothing));
+        }
+        for slot in &mut self.slots {
+            let sent = match slot.stage {
+                Stage::Queued(_) => Sent::Nothing,
+                Stage::Sent => Sent::Maybe,
+                Stage::Done(_) | Stage::Free => continue,
+            };
+            slot.stage = Stage::Done(Err(Failure::Lost(why.clone(), sent)));
+            wake.extend(slot.waker.take());
+        }
+        self.queue.clear();
+        self.queued_bytes = 0;
+    }
+
+    /// Calls that are not over for their callers.
+    pub(super) fn in_flight(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        Counts { in_flight: self.in_flight(), ..self.counts }
+    }
+
+    fn slot(&mut self, id: u64) -> Option<&mut Slot> {
+        self.slots.get_mut(index(id)).filter(|slot| slot.id == id && id != 0)
+    }
+
+    fn release(&mut self, id: u64) -> Option<Stage> {
+        let slot = self.slot(id)?;
+        slot.id = 0;
+        slot.waker = None;
+        let stage = std::mem::replace(&mut slot.stage, Stage::Free);
+        self.free.push(index(id));
+        if let Stage::Queued(frame) = &stage {
+            self.queued_bytes -= frame.len();
+        }
+        Some(stage)
+    }
+}
+
+fn index(id: u64) -> usize {
+    (id & ((1 << SLOT_BITS) - 1)) as usize
+}
+
+#[cfg(test)]
+#[path = "table_tests.rs"]
+mod tests;

@@ -1,0 +1,211 @@
+//! What the host writes and reads: one request per line, one reply per line.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use plugin_core::CallContext;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{
+    id,
+    json::{push_display, push_str, push_texts},
+};
+
+/// Every request begins with this, and the id follows as 16 hexadecimal digits.
+const HEAD: &[u8] = b"{\"id\":\"";
+
+/// Replies of at most this size are copied out of the read buffer, so that a small reply that is kept does not keep
+/// a large buffer alive.
+const COPY_UP_TO: usize = 16 * 1024;
+
+/// A request, complete but for its id.
+#[derive(Debug)]
+pub(crate) struct Frame(Vec<u8>);
+
+impl Frame {
+    /// A request for `method`. `payload` is JSON on one line; `timeout` is in nanoseconds, 0 for none.
+    pub(crate) fn new(method: &str, payload: &[u8], context: &CallContext, timeout: u64) -> Self {
+        let mut out = Vec::with_capacity(payload.len() + 192);
+        out.extend_from_slice(HEAD);
+        out.extend_from_slice(&[b'0'; id::DIGITS]);
+        out.extend_from_slice(b"\",\"method\":");
+        push_str(&mut out, method);
+        out.extend_from_slice(b",\"payload\":");
+        out.extend_from_slice(payload);
+        out.extend_from_slice(b",\"context\":{\"request_id\":");
+        push_display(&mut out, context.request_id());
+        out.extend_from_slice(b",\"timeout\":");
+        push_number(&mut out, timeout);
+        // Retries are the host's: a plugin that made its own would multiply them.
+        out.extend_from_slice(b",\"max_retries\":0");
+        push_headers(&mut out, context);
+        if let Some(metadata) = context.metadata() {
+            out.extend_from_slice(b",\"metadata\":");
+            push_texts(&mut out, metadata.iter().map(|(key, value)| (key.as_str(), Cow::Borrowed(value.as_str()))));
+        }
+        out.extend_from_slice(b"}}\n");
+        Self(out)
+    }
+
+    pub(crate) fn set_id(&mut self, id: u64) {
+        id::write(&mut self.0[HEAD.len()..HEAD.len() + id::DIGITS], id);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+}
+
+fn push_number(out: &mut Vec<u8>, number: u64) {
+    use std::io::Write;
+    let _ = write!(out, "{number}");
+}
+
+/// The call's headers, and its trace as the header that carries one.
+fn push_headers(out: &mut Vec<u8>, context: &CallContext) {
+    if context.headers().is_none() && context.trace().is_none() {
+        return;
+    }
+    let headers = context.headers().into_iter().flat_map(|headers| {
+        headers.keys().map(move |name| {
+            let mut values = headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
+            let first = values.next().unwrap_or_default();
+            // Several values of one name are one list, RFC 9110 section 5.3.
+            (name.as_str(), values.fold(first, |all, next| all + ", " + next))
+        })
+    });
+    let trace = context.trace().into_iter().flat_map(|trace| {
+        let state = trace.state().map(|state| ("tracestate", Cow::Borrowed(state)));
+        std::iter::once(("traceparent", Cow::Owned(trace.to_string()))).chain(state)
+    });
+    // The trace that the call carries wins over headers that were copied from its caller.
+    let own = |name: &str| context.trace().is_some() && matches!(name, "traceparent" | "tracestate");
+    out.extend_from_slice(b",\"headers\":");
+    push_texts(out, headers.filter(|(name, _)| !own(name)).chain(trace));
+}
+
+/// A reply to one request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) id: u64,
+    /// What the plugin says: its result as JSON (`null` when it sent none), or the text of its error.
+    pub(crate) result: Result<Bytes, String>,
+    pub(crate) metadata: std::collections::BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+struct RawAnswer<'a> {
+    #[serde(borrow)]
+    id: Cow<'a, str>,
+    #[serde(borrow, default)]
+    result: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
+    #[serde(default)]
+    metadata: Option<std::collections::BTreeMap<String, String>>,
+}
+
+/// Reads a reply. `None`: the line is not a reply to anything that this host ever asked.
+pub(crate) fn decode(line: &Bytes) -> Option<Answer> {
+    let raw: RawAnswer<'_> = serde_json::from_slice(line).ok()?;
+    let id = id::parse(raw.id.as_bytes())?;
+    let result = match raw.error.map(error_text) {
+        Some(text) if !text.is_empty() => Err(text),
+        _ => Ok(match raw.result.map(RawValue::get) {
+            None => Bytes::from_static(b"null"),
+            Some(result) if result.len() <= COPY_UP_TO => Bytes::copy_from_slice(result.as_bytes()),
+            Some(result) => line.slice_ref(result.as_bytes()),
+        }),
+    };
+    Some(Answer { id, result, metadata: raw.metadata.unwrap_or_default() })
+}
+
+/// An error is text; a plugin that sends an object instead is shown as it wrote it.
+fn error_text(raw: &RawValue) -> String {
+    serde_json::from_str::<String>(raw.get()).unwrap_or_else(|_| raw.get().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn written(frame: Frame) -> Value {
+        let bytes = frame.into_bytes();
+        assert_eq!(memchr::memchr_iter(b'\n', &bytes).count(), 1, "one line each");
+        serde_json::from_slice(&bytes).expect("valid JSON")
+    }
+
+    #[test]
+    fn a_request_has_the_fields_of_the_protocol() {
+        let mut context = CallContext::new();
+        context.set_request_id("r-\"1\"");
+        context.headers_mut().append("x-tenant", "a".parse().expect("a value"));
+        context.headers_mut().append("x-tenant", "b".parse().expect("a value"));
+        context.metadata_mut().insert("k".into(), "v".into());
+        let mut frame = Frame::new("execute", br#"{"a":1}"#, &context, 1_500_000_000);
+        frame.set_id(0xabc);
+        assert_eq!(
+            written(frame),
+            json!({"id": "0000000000000abc", "method": "execute", "payload": {"a": 1}, "context": {
+                "request_id": "r-\"1\"", "timeout": 1_500_000_000_u64, "max_retries": 0,
+                "headers": {"x-tenant": "a, b"}, "metadata": {"k": "v"}}})
+        );
+    }
+
+    #[test]
+    fn the_trace_travels_as_its_header_and_wins_over_a_copied_one() {
+        let mut context = CallContext::new();
+        context.headers_mut().insert("traceparent", "stale".parse().expect("a value"));
+        let trace = plugin_core::TraceContext::new(1, 2, 1).expect("ids are not zero").with_state("a=b");
+        context.set_trace(trace.clone());
+        assert_eq!(
+            written(Frame::new("execute", b"null", &context, 0))["context"]["headers"],
+            json!({"traceparent": trace.to_string(), "tracestate": "a=b"})
+        );
+    }
+
+    #[test]
+    fn a_reply_is_a_result_or_an_error() {
+        let read =
+            |text: &str| decode(&Bytes::copy_from_slice(text.as_bytes())).map(|answer| (answer.id, answer.result));
+        let id = "00000000000000ff";
+        let ok = |text: &'static str| Some((255, Ok(Bytes::from_static(text.as_bytes()))));
+        let failed = |text: &str| Some((255, Err(text.to_owned())));
+        assert_eq!(read(&format!(r#"{{"id": "{id}", "result": {{"a": [1, 2]}}}}"#)), ok(r#"{"a": [1, 2]}"#));
+        assert_eq!(read(&format!(r#"{{"id":"{id}"}}"#)), ok("null"));
+        assert_eq!(read(&format!(r#"{{"id":"{id}","result":null,"error":""}}"#)), ok("null"));
+        assert_eq!(read(&format!(r#"{{"result":7,"error":null,"x":1,"id":"{id}"}}"#)), ok("7"));
+        assert_eq!(read(&format!(r#"{{"id":"{id}","error":"no\nuser"}}"#)), failed("no\nuser"));
+        assert_eq!(read(&format!(r#"{{"id":"{id}","error":{{"c":1}}}}"#)), failed(r#"{"c":1}"#));
+        for bad in ["", "hello", "{}", r#"{"id":"7"}"#, r#"{"id":7}"#, r#"{"id":"00000000000000FF"}"#, "[1]"] {
+            assert_eq!(read(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_large_result_shares_the_buffer_and_a_small_one_does_not() {
+        let line = |size: usize| Bytes::from(format!(r#"{{"id":"{:016x}","result":"{}"}}"#, 1, "x".repeat(size)));
+        let within = |line: &Bytes, part: &Bytes| line.as_ptr_range().contains(&part.as_ptr());
+        for (size, shared) in [(10, false), (COPY_UP_TO, true)] {
+            let line = line(size);
+            let result = decode(&line).expect("a reply").result.expect("a result");
+            assert_eq!(within(&line, &result), shared);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            let line = Bytes::from(bytes);
+            let _ = (decode(&line), id::of_head(&line));
+        }
+    }
+}

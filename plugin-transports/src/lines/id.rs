@@ -1,0 +1,59 @@
+//! Ids as this host writes them: 16 lower-case hexadecimal digits.
+
+pub(crate) const DIGITS: usize = 16;
+
+/// Writes an id over the digits of another.
+#[cfg_attr(not(feature = "process"), expect(dead_code, reason = "only the host gives out ids"))]
+pub(crate) fn write(digits: &mut [u8], id: u64) {
+    let mut left = id;
+    for digit in digits.iter_mut().rev() {
+        *digit = b"0123456789abcdef"[(left & 15) as usize];
+        left >>= 4;
+    }
+}
+
+pub(crate) fn parse(digits: &[u8]) -> Option<u64> {
+    if digits.len() != DIGITS {
+        return None;
+    }
+    digits.iter().try_fold(0_u64, |id, digit| {
+        let nibble = match digit {
+            b'0'..=b'9' => digit - b'0',
+            b'a'..=b'f' => digit - b'a' + 10,
+            _ => return None,
+        };
+        Some(id << 4 | u64::from(nibble))
+    })
+}
+
+/// The id in the beginning of a line that was cut off, when the line begins with it, as both our sides write it.
+pub(crate) fn of_head(head: &[u8]) -> Option<u64> {
+    // The space after the colon is what Python's json writes.
+    let rest = head.strip_prefix(b"{\"id\":")?.trim_ascii_start().strip_prefix(b"\"")?;
+    (rest.get(DIGITS) == Some(&b'"')).then(|| parse(&rest[..DIGITS]))?
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_id_of_a_cut_line_is_found_when_it_comes_first() {
+        assert_eq!(of_head(br#"{"id":"00000000000000ff","res"#), Some(255));
+        assert_eq!(of_head(br#"{"id": "00000000000000ff", "#), Some(255));
+        assert_eq!(of_head(br#"{"id":"00000000000000f"#), None);
+        assert_eq!(of_head(br#"{"result":"#), None);
+        assert_eq!(parse(b"00000000000000FF"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn an_id_reads_back_as_it_was_written(id in any::<u64>()) {
+            let mut digits = [0; DIGITS];
+            write(&mut digits, id);
+            prop_assert_eq!(parse(&digits), Some(id));
+        }
+    }
+}

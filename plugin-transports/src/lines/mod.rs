@@ -1,0 +1,30 @@
+//! The line protocol: JSON on the standard streams of a process, one request and one reply per line.
+//!
+//! ```text
+//! stdin  -> {"id":"7","method":"execute","payload":<JSON>,"context":{"request_id":"..","timeout":<ns>,"max_retries":0,
+//!            "headers":{..}?,"metadata":{..}?}}
+//! stdout <- {"id":"7","result":<JSON>}  or  {"id":"7","error":"text"}; ours also "metadata":{..}?
+//! stderr    the plugin's log
+//! ```
+//!
+//! Requests may be answered in any order. Besides `execute` a plugin may have `info`, `health`, `init` (its options, once
+//! and before the first call) and `shutdown`; the host calls `info` first, and the others only when they are in the list
+//! `methods` of its result. A plugin that knows only `execute` answers any other method with an error.
+//!
+//! The host sets the variables `AGILIRA_PLUGIN_MAGIC_COOKIE`, `PLUGIN_PROTOCOL_VERSION`, `PLUGIN_TYPE`, `PLUGIN_NAME` and
+//! `PLUGIN_VERSION`, and `PLUGIN_OPTIONS` when there are options.
+//!
+//! Here is the plugin's side: [`serve_json`] for an async function, [`serve`] for any service, [`Server`] for more. The
+//! host's side is the module `process`.
+
+#[cfg(all(feature = "process", target_os = "linux"))]
+pub(crate) mod client;
+#[cfg(all(feature = "process", target_os = "linux"))]
+pub(crate) mod codec;
+pub(crate) mod env;
+pub(crate) mod id;
+pub(crate) mod json;
+mod serve;
+pub(crate) mod split;
+
+pub use self::serve::{ServeError, Server, serve, serve_json};

@@ -1,0 +1,206 @@
+//! What a plugin reads and writes: the other direction of the codec.
+
+use std::{borrow::Cow, collections::BTreeMap, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use plugin_core::{Call, CallContext, TraceContext};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::lines::json::{push_str, push_texts};
+
+/// One request of the host.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) id: Id,
+    pub(super) method: String,
+    pub(super) call: Call<Bytes>,
+}
+
+/// The id as the host wrote it, JSON and all, to be given back unread.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Id(String);
+
+impl Id {
+    /// For a line whose id cannot be told.
+    pub(super) fn unknown() -> Self {
+        Self("\"\"".to_owned())
+    }
+
+    pub(super) fn of_host(id: u64) -> Self {
+        Self(format!("\"{id:016x}\""))
+    }
+}
+
+#[derive(Deserialize)]
+struct RawRequest<'a> {
+    #[serde(borrow)]
+    id: &'a RawValue,
+    #[serde(borrow)]
+    method: Cow<'a, str>,
+    #[serde(borrow, default)]
+    payload: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    context: Option<RawContext<'a>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct RawContext<'a> {
+    #[serde(borrow)]
+    request_id: Cow<'a, str>,
+    /// Go's durations are signed, and a negative one is one that has passed.
+    timeout: i64,
+    max_retries: i64,
+    headers: Option<BTreeMap<String, String>>,
+    metadata: Option<BTreeMap<String, String>>,
+}
+
+pub(super) fn decode(line: &Bytes) -> Result<Request, serde_json::Error> {
+    let raw: RawRequest<'_> = serde_json::from_slice(line)?;
+    let payload = match raw.payload {
+        Some(payload) => line.slice_ref(payload.get().as_bytes()),
+        None => Bytes::from_static(b"null"),
+    };
+    let context = raw.context.unwrap_or_default().read();
+    Ok(Request {
+        id: Id(raw.id.get().to_owned()),
+        method: raw.method.into_owned(),
+        call: Call::with_context(context, payload),
+    })
+}
+
+impl RawContext<'_> {
+    fn read(self) -> CallContext {
+        let mut context = CallContext::new();
+        if !self.request_id.is_empty() {
+            context.set_request_id(&self.request_id);
+        }
+        // Zero is how Go says that there is none.
+        if self.timeout != 0 {
+            context = context.with_timeout(Duration::from_nanos(u64::try_from(self.timeout).unwrap_or(0)));
+        }
+        context.limit_retries(u16::try_from(self.max_retries.max(0)).unwrap_or(u16::MAX));
+        if let Some(headers) = self.headers {
+            read_headers(&mut context, &headers);
+        }
+        if let Some(metadata) = self.metadata.filter(|metadata| !metadata.is_empty()) {
+            *context.metadata_mut() = metadata;
+        }
+        context
+    }
+}
+
+/// What is no header by the rules of HTTP is left out.
+fn read_headers(context: &mut CallContext, headers: &BTreeMap<String, String>) {
+    let valid = headers.iter().filter_map(|(name, value)| {
+        Some((HeaderName::try_from(name.as_str()).ok()?, HeaderValue::try_from(value.as_str()).ok()?))
+    });
+    let headers: HeaderMap = valid.collect();
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    if let Some(trace) = text("traceparent").and_then(TraceContext::parse) {
+        let trace = match text("tracestate") {
+            Some(state) => trace.with_state(state),
+            None => trace,
+        };
+        context.set_trace(trace);
+    }
+    if !headers.is_empty() {
+        *context.headers_mut() = headers;
+    }
+}
+
+/// A reply that carries a result: JSON on one line.
+pub(super) fn result(id: &Id, json: &[u8], metadata: &BTreeMap<String, String>) -> Vec<u8> {
+    let mut line = begin(id, json.len());
+    line.extend_from_slice(b"\"result\":");
+    line.extend_from_slice(json);
+    if !metadata.is_empty() {
+        line.extend_from_slice(b",\"metadata\":");
+        push_texts(&mut line, metadata.iter().map(|(key, value)| (key.as_str(), Cow::Borrowed(value.as_str()))));
+    }
+    line.extend_from_slice(b"}\n");
+    line
+}
+
+/// A reply that carries an error. An empty text would mean success, so it never is.
+pub(super) fn error(id: &Id, text: &str) -> Vec<u8> {
+    let text = if text.is_empty() { "the plugin failed, and did not say why" } else { text };
+    let mut line = begin(id, text.len());
+    line.extend_from_slice(b"\"error\":");
+    push_str(&mut line, text);
+    line.extend_from_slice(b"}\n");
+    line
+}
+
+/// The id comes first: a host can then tell whose reply is too long for it.
+fn begin(id: &Id, length: usize) -> Vec<u8> {
+    let mut line = Vec::with_capacity(length + id.0.len() + 32);
+    line.extend_from_slice(b"{\"id\":");
+    line.extend_from_slice(id.0.as_bytes());
+    line.push(b',');
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn read(text: &str) -> Request {
+        decode(&Bytes::copy_from_slice(text.as_bytes())).expect("a request")
+    }
+
+    #[test]
+    fn a_request_is_read_with_all_that_travels() {
+        let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let request = read(&format!(
+            r#"{{"id":"7","method":"execute","payload":{{"a": 1}},"context":{{"request_id":"r1","timeout":2000000000,
+            "max_retries":0,"headers":{{"traceparent":"{trace}","bad name":"x"}},"metadata":{{"k":"v"}}}}}}"#
+        ));
+        let context = request.call.context();
+        assert_eq!((request.id, request.method.as_str()), (Id("\"7\"".into()), "execute"));
+        assert_eq!(request.call.payload().as_ref(), br#"{"a": 1}"#);
+        assert_eq!(context.request_id().to_string(), "r1");
+        assert_eq!(context.remaining(context.received()), Some(Duration::from_secs(2)));
+        assert_eq!((context.max_retries(), context.headers().map(HeaderMap::len)), (Some(0), Some(1)));
+        assert_eq!(context.trace().map(ToString::to_string).as_deref(), Some(trace));
+        assert_eq!(context.metadata().and_then(|all| all.get("k")).map(String::as_str), Some("v"));
+    }
+
+    #[test]
+    fn a_bare_request_has_no_limits_and_a_null_payload() {
+        let request = read(r#"{"id":7,"method":"info"}"#);
+        assert_eq!(request.id, Id("7".into()));
+        assert_eq!(request.call.payload().as_ref(), b"null");
+        assert_eq!(request.call.context().deadline(), None);
+    }
+
+    #[test]
+    fn a_negative_timeout_is_a_deadline_that_has_passed() {
+        let request = read(r#"{"id":"7","method":"execute","context":{"timeout":-1}}"#);
+        let context = request.call.context();
+        assert_eq!(context.remaining(context.received()), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn replies_are_one_line_each_and_an_error_is_never_empty() {
+        let id = Id("\"7\"".into());
+        let metadata = BTreeMap::from([("k".to_owned(), "v".to_owned())]);
+        let parse = |line: &[u8]| serde_json::from_slice::<Value>(line).expect("valid JSON");
+        assert_eq!(parse(&result(&id, b"[1]", &BTreeMap::new())), json!({"id": "7", "result": [1]}));
+        assert_eq!(parse(&result(&id, b"1", &metadata)), json!({"id": "7", "result": 1, "metadata": {"k": "v"}}));
+        assert_eq!(parse(&error(&id, "two\nlines")), json!({"id": "7", "error": "two\nlines"}));
+        assert_ne!(parse(&error(&Id::unknown(), "")), json!({"id": "", "error": ""}));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            let _ = decode(&Bytes::from(bytes));
+        }
+    }
+}

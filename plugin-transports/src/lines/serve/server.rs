@@ -1,0 +1,188 @@
+//! The settings of a plugin's server, and what it says of the plugin.
+
+use std::{env, fmt, future::Future, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use plugin_core::{BoxFuture, Call, ConfigError, HealthStatus, PluginInfo, Reply};
+use serde_json::{Map, Value};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    signal::unix::{SignalKind, signal},
+};
+use tower_service::Service;
+
+use super::{ServeError, session::Session, stdio};
+use crate::lines::env as names;
+
+type Health = Arc<dyn Fn() -> BoxFuture<HealthStatus> + Send + Sync>;
+pub(super) type Init = Arc<dyn Fn(Map<String, Value>) -> BoxFuture<Result<(), String>> + Send + Sync>;
+
+/// Serves a plugin over the line protocol.
+///
+/// | setting | default | |
+/// |---|---|---|
+/// | `info` | name and version as the host told them | |
+/// | `concurrency` | 64 | requests worked on at once; further ones wait unread. At least 1 |
+/// | `max_line` | 4 MiB | longest request. At least 1 KiB |
+/// | `drain_timeout` | 10 s | after which requests that were still worked on are dropped |
+/// | `health` | always healthy | |
+/// | `init` | none | |
+#[derive(Clone)]
+#[must_use = "a server does nothing until `serve` is called"]
+pub struct Server {
+    pub(super) info: PluginInfo,
+    pub(super) concurrency: usize,
+    pub(super) max_line: usize,
+    pub(super) drain_timeout: Duration,
+    pub(super) health: Option<Health>,
+    pub(super) init: Option<Init>,
+}
+
+impl Server {
+    /// A server with the default settings.
+    pub fn new() -> Self {
+        let told = |name| env::var(name).unwrap_or_default();
+        Self {
+            info: PluginInfo::new(told(names::NAME), told(names::VERSION)),
+            concurrency: 64,
+            max_line: 4 << 20,
+            drain_timeout: Duration::from_secs(10),
+            health: None,
+            init: None,
+        }
+    }
+
+    /// Sets what the plugin says of itself.
+    pub fn with_info(mut self, info: PluginInfo) -> Self {
+        self.info = info;
+        self
+    }
+
+    /// Limits the requests that are worked on at once.
+    pub fn with_concurrency(mut self, requests: usize) -> Self {
+        self.concurrency = requests;
+        self
+    }
+
+    /// Limits the length of a request.
+    pub fn with_max_line(mut self, bytes: usize) -> Self {
+        self.max_line = bytes;
+        self
+    }
+
+    /// Limits how long requests in work may take once the plugin is told to stop.
+    pub fn with_drain_timeout(mut self, timeout: Duration) -> Self {
+        self.drain_timeout = timeout;
+        self
+    }
+
+    /// Answers health checks.
+    pub fn with_health<F, Fut>(mut self, health: F) -> Self
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = HealthStatus> + Send + 'static,
+    {
+        self.health = Some(Arc::new(move || Box::pin(health())));
+        self
+    }
+
+    /// Takes the plugin's options, once and before the first request: from the host's `init`, or, when the host has
+    /// no such method, from the variable `PLUGIN_OPTIONS`. When it fails the plugin does not become ready.
+    pub fn with_init<F, Fut, E>(mut self, init: F) -> Self
+    where
+        F: Fn(Map<String, Value>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), E>> + Send + 'static,
+        E: fmt::Display,
+    {
+        self.init = Some(Arc::new(move |options| {
+            let ready = init(options);
+            Box::pin(async move { ready.await.map_err(|error| error.to_string()) })
+        }));
+        self
+    }
+
+    /// Serves on stdin and stdout until the host closes stdin, asks for `shutdown`, or sends SIGTERM; requests in work
+    /// are finished first. What the plugin itself prints to stdout goes to stderr from here on.
+    ///
+    /// # Errors
+    ///
+    /// When the program was not started by a host (shown as an explanation for the person who started it), when a
+    /// setting is out of its bounds, when a standard stream breaks, or when requests were dropped at the end of the
+    /// drain timeout.
+    pub async fn serve<S>(self, service: S) -> Result<(), ServeError>
+    where
+        S: Service<Call<Bytes>, Response = Reply<Bytes>, Error: fmt::Display, Future: Send> + Clone + Send + 'static,
+    {
+        if env::var(names::COOKIE).as_deref() != Ok(names::COOKIE_VALUE) {
+            return Err(ServeError::by_hand());
+        }
+        let mut term = signal(SignalKind::terminate()).map_err(ServeError::io)?;
+        let (input, output) = stdio::take().map_err(ServeError::io)?;
+        let stop = async move {
+            term.recv().await;
+        };
+        self.serve_on(service, input, output, stop).await
+    }
+
+    /// Serves on any pair of streams until the input ends, `shutdown` is asked for, or `stop` resolves.
+    ///
+    /// # Errors
+    ///
+    /// As [`serve`](Self::serve), but for how the program was started.
+    pub async fn serve_on<S, R, W>(
+        self,
+        service: S,
+        input: R,
+        output: W,
+        stop: impl Future<Output = ()>,
+    ) -> Result<(), ServeError>
+    where
+        S: Service<Call<Bytes>, Response = Reply<Bytes>, Error: fmt::Display, Future: Send> + Clone + Send + 'static,
+        R: AsyncRead + Unpin,
+        W: AsyncWrite + Unpin,
+    {
+        if self.concurrency == 0 {
+            return Err(ConfigError::new("concurrency", "must be at least 1").into());
+        }
+        if self.max_line < 1024 {
+            let problem = format!("must be at least 1 KiB, and is {} bytes", self.max_line);
+            return Err(ConfigError::new("max_line", problem).into());
+        }
+        Session::new(self, service, input, output).run(stop).await
+    }
+
+    /// The answer to `info`.
+    pub(super) fn info_json(&self) -> Vec<u8> {
+        let mut methods = vec!["execute", "info", "health", "shutdown"];
+        methods.extend(self.init.is_some().then_some("init"));
+        let info = &self.info;
+        let json = serde_json::json!({
+            "name": info.name,
+            "version": info.version,
+            "description": info.description,
+            "author": info.author,
+            "capabilities": info.capabilities,
+            "build_id": info.build_id,
+            "metadata": info.metadata,
+            "methods": methods,
+        });
+        json.to_string().into_bytes()
+    }
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("info", &self.info)
+            .field("concurrency", &self.concurrency)
+            .field("max_line", &self.max_line)
+            .field("drain_timeout", &self.drain_timeout)
+            .finish_non_exhaustive()
+    }
+}

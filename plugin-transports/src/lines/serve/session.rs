@@ -1,0 +1,296 @@
+//! One host's session with a plugin: reads requests, works on several at once, writes replies as they come.
+
+use std::{any::Any, collections::BTreeMap, fmt, future::Future, panic::AssertUnwindSafe, sync::Arc};
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use plugin_core::{Call, Code, HealthStatus, Reply, clock};
+use serde_json::{Map, Value};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
+    sync::OnceCell,
+    task::JoinSet,
+    time::timeout,
+};
+use tokio_util::io::poll_read_buf;
+use tower_service::Service;
+
+use super::{
+    ServeError, Server,
+    request::{self, Id, Request},
+    server::Init,
+};
+use crate::lines::{
+    env,
+    id::of_head,
+    json::single_line,
+    split::{Line, Lines},
+};
+
+/// Replies that the host has not read, beyond which no further request is read.
+const UNREAD: usize = 1 << 20;
+
+pub(super) struct Session<S, R, W> {
+    server: Arc<Server>,
+    service: S,
+    input: R,
+    output: W,
+    lines: Lines,
+    work: JoinSet<Vec<u8>>,
+    /// Replies that are to be written, the first `written` bytes of which are.
+    replies: Vec<u8>,
+    written: usize,
+    /// Set once the plugin was initialised, well or not.
+    ready: Arc<OnceCell<Result<(), String>>>,
+    /// No more requests are read.
+    draining: bool,
+}
+
+enum Event {
+    Read(std::io::Result<usize>),
+    Wrote(std::io::Result<usize>),
+    Done(Vec<u8>),
+    Stop,
+}
+
+impl<S, R, W> Session<S, R, W>
+where
+    S: Service<Call<Bytes>, Response = Reply<Bytes>, Error: fmt::Display, Future: Send> + Clone + Send + 'static,
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    pub(super) fn new(server: Server, service: S, input: R, output: W) -> Self {
+        let lines = Lines::new(server.max_line);
+        Self {
+            server: Arc::new(server),
+            service,
+            input,
+            output,
+            lines,
+            work: JoinSet::new(),
+            replies: Vec::new(),
+            written: 0,
+            ready: Arc::default(),
+            draining: false,
+        }
+    }
+
+    pub(super) async fn run(mut self, stop: impl Future<Output = ()>) -> Result<(), ServeError> {
+        let mut stop = std::pin::pin!(stop);
+        while !self.draining {
+            match self.next(stop.as_mut()).await {
+                Event::Read(Ok(0)) | Event::Stop => self.draining = true,
+                Event::Read(Ok(_)) => {}
+                Event::Read(Err(error)) | Event::Wrote(Err(error)) => return Err(ServeError::io(error)),
+                event => self.settle(event),
+            }
+        }
+        let limit = self.server.drain_timeout;
+        match timeout(limit, self.drain()).await {
+            Ok(result) => result.map_err(ServeError::io),
+            Err(_) => Err(ServeError::drain(limit, self.work.len())),
+        }
+    }
+
+    /// Finishes what is in work and writes every reply.
+    async fn drain(&mut self) -> std::io::Result<()> {
+        while !self.work.is_empty() || !self.replies.is_empty() {
+            match self.next(std::pin::pin!(std::future::pending())).await {
+                Event::Wrote(Err(error)) => return Err(error),
+                event => self.settle(event),
+            }
+        }
+        self.output.flush().await
+    }
+
+    /// Takes up what can be taken up, then waits for the next thing to happen.
+    async fn next(&mut self, stop: std::pin::Pin<&mut impl Future<Output = ()>>) -> Event {
+        while self.takes_more() {
+            let Some(line) = self.lines.next_line() else { break };
+            self.accept(line);
+        }
+        let reads = self.takes_more();
+        let Self { input, output, lines, work, replies, written, .. } = self;
+        tokio::select! {
+            biased;
+            Some(done) = work.join_next() => Event::Done(done.unwrap_or_default()),
+            // Dropping the write when another arm is ready loses nothing: it has then written nothing.
+            wrote = output.write(&replies[*written..]), if !replies.is_empty() => Event::Wrote(wrote),
+            () = stop => Event::Stop,
+            read = std::future::poll_fn(|cx| poll_read_buf(std::pin::Pin::new(&mut *input), cx, lines.room())), if reads => {
+                Event::Read(read)
+            }
+        }
+    }
+
+    fn takes_more(&self) -> bool {
+        !self.draining && self.work.len() < self.server.concurrency && self.replies.len() < UNREAD
+    }
+
+    fn settle(&mut self, event: Event) {
+        match event {
+            Event::Done(reply) => {
+                self.replies.extend_from_slice(&reply);
+                // Everything that is done by now goes out in one write.
+                while let Some(done) = self.work.try_join_next() {
+                    self.replies.extend_from_slice(&done.unwrap_or_default());
+                }
+            }
+            Event::Wrote(Ok(count)) => {
+                self.written += count;
+                if self.written == self.replies.len() {
+                    self.replies.clear();
+                    self.written = 0;
+                }
+            }
+            Event::Wrote(Err(_)) | Event::Read(_) | Event::Stop => {}
+        }
+    }
+
+    fn accept(&mut self, line: Line) {
+        let request = match line {
+            Line::Whole(line) if line.trim_ascii().is_empty() => return,
+            Line::Whole(line) => {
+                request::decode(&line).map_err(|error| (Id::unknown(), format!("not a request: {error}")))
+            }
+            Line::TooLong(head) => {
+                let id = of_head(&head).map_or_else(Id::unknown, Id::of_host);
+                Err((id, format!("the request is longer than {} bytes", self.server.max_line)))
+            }
+        };
+        match request {
+            Ok(request) => self.dispatch(request),
+            Err((id, problem)) => {
+                tracing::warn!(problem, "a line on stdin could not be taken");
+                self.replies.extend_from_slice(&request::error(&id, &problem));
+            }
+        }
+    }
+
+    fn dispatch(&mut self, Request { id, method, call }: Request) {
+        match method.as_str() {
+            "execute" => {
+                let initialised = initialise(self.server.init.clone(), self.ready.clone(), None);
+                let answer = execute(self.service.clone(), id.clone(), call);
+                self.spawn(id.clone(), async move {
+                    match initialised.await {
+                        Ok(()) => answer.await,
+                        Err(text) => request::error(&id, &format!("the plugin is not initialised: {text}")),
+                    }
+                });
+            }
+            "init" => {
+                let options = serde_json::from_slice(call.payload()).map_err(|error| format!("not an object: {error}"));
+                match options {
+                    Ok(options) => {
+                        let initialised = initialise(self.server.init.clone(), self.ready.clone(), Some(options));
+                        self.spawn(id.clone(), async move {
+                            match initialised.await {
+                                Ok(()) => request::result(&id, b"null", &BTreeMap::new()),
+                                Err(text) => request::error(&id, &text),
+                            }
+                        });
+                    }
+                    Err(text) => self.replies.extend_from_slice(&request::error(&id, &text)),
+                }
+            }
+            "health" => {
+                let health = self.server.health.clone();
+                self.spawn(id.clone(), async move {
+                    let status = match health {
+                        Some(health) => health().await,
+                        None => HealthStatus::healthy(),
+                    };
+                    request::result(&id, &health_json(&status), &BTreeMap::new())
+                });
+            }
+            "info" => self.replies.extend_from_slice(&request::result(&id, &self.server.info_json(), &BTreeMap::new())),
+            "shutdown" => {
+                self.replies.extend_from_slice(&request::result(&id, b"null", &BTreeMap::new()));
+                self.draining = true;
+            }
+            other => {
+                let text =
+                    format!("unknown method {other:?}; this plugin has execute, info, health, init and shutdown");
+                self.replies.extend_from_slice(&request::error(&id, &text));
+            }
+        }
+    }
+
+    /// Works on a request beside the others. A panic is its answer, not the plugin's end.
+    fn spawn(&mut self, id: Id, work: impl Future<Output = Vec<u8>> + Send + 'static) {
+        self.work.spawn(async move {
+            AssertUnwindSafe(work)
+                .catch_unwind()
+                .await
+                .unwrap_or_else(|panic| request::error(&id, &format!("the plugin panicked: {}", panic_text(&*panic))))
+        });
+    }
+}
+
+/// Initialises the plugin once, with the host's options or else with those of the environment.
+async fn initialise(
+    init: Option<Init>,
+    ready: Arc<OnceCell<Result<(), String>>>,
+    options: Option<Map<String, Value>>,
+) -> Result<(), String> {
+    let Some(init) = init else { return Ok(()) };
+    let first = || async {
+        let options = match options {
+            Some(options) => options,
+            None => options_of_env()?,
+        };
+        init(options).await
+    };
+    ready.get_or_init(first).await.clone()
+}
+
+async fn execute<S>(mut service: S, id: Id, call: Call<Bytes>) -> Vec<u8>
+where
+    S: Service<Call<Bytes>, Response = Reply<Bytes>, Error: fmt::Display>,
+{
+    let left = call.context().remaining(clock::now());
+    let work = async {
+        std::future::poll_fn(|cx| service.poll_ready(cx)).await?;
+        service.call(call).await
+    };
+    let outcome = match left {
+        // Nobody waits for an answer any more, so there is none. An error from here could overtake the host's own
+        // clock, and would be taken for the plugin's failure.
+        Some(left) => match timeout(left, work).await {
+            Ok(outcome) => outcome,
+            Err(_) => return Vec::new(),
+        },
+        None => work.await,
+    };
+    match outcome {
+        Err(error) => request::error(&id, &error.to_string()),
+        Ok(reply) => match single_line(reply.payload()) {
+            Ok(json) => request::result(&id, &json, reply.metadata()),
+            Err(error) => {
+                request::error(&id, &format!("the plugin's result is not JSON: {error} ({})", Code::InvalidPayload))
+            }
+        },
+    }
+}
+
+fn options_of_env() -> Result<Map<String, Value>, String> {
+    match std::env::var(env::OPTIONS) {
+        Ok(text) => serde_json::from_str(&text).map_err(|error| format!("{} is not an object: {error}", env::OPTIONS)),
+        Err(_) => Ok(Map::new()),
+    }
+}
+
+fn health_json(status: &HealthStatus) -> Vec<u8> {
+    let json = serde_json::json!({
+        "status": status.state.as_str(),
+        "message": status.message,
+        "metadata": status.metadata,
+    });
+    json.to_string().into_bytes()
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a message")
+}

@@ -1,0 +1,304 @@
+//! How a plugin's process is started and what bounds it.
+
+use std::{
+    collections::BTreeMap,
+    ffi::{OsStr, OsString},
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use plugin_core::ConfigError;
+use serde_json::{Map, Value};
+
+use super::{ResourceLimits, RestartConfig};
+use crate::lines::client::{Limits, MAX_IN_FLIGHT};
+
+/// Settings of a plugin that runs as a process of its own. Made by [`ProcessConfig::builder`].
+#[derive(Clone, Debug)]
+pub struct ProcessConfig {
+    pub(super) name: String,
+    pub(super) executable: PathBuf,
+    pub(super) args: Vec<OsString>,
+    pub(super) env: BTreeMap<OsString, OsString>,
+    pub(super) env_allow: Vec<OsString>,
+    pub(super) work_dir: Option<PathBuf>,
+    pub(super) kind: String,
+    pub(super) version: String,
+    pub(super) options: Map<String, Value>,
+    pub(super) resources: ResourceLimits,
+    pub(super) no_new_privs: bool,
+    pub(super) restart: RestartConfig,
+    pub(super) start_timeout: Duration,
+    pub(super) request_timeout: Duration,
+    pub(super) shutdown_grace: Duration,
+    pub(super) limits: Limits,
+}
+
+impl ProcessConfig {
+    /// Settings for the plugin `name`, which runs `executable`: a path, relative to the host's working directory, or
+    /// the bare name of a program in the host's `PATH`.
+    pub fn builder(name: impl Into<String>, executable: impl Into<PathBuf>) -> ProcessConfigBuilder {
+        ProcessConfigBuilder(Self {
+            name: name.into(),
+            executable: executable.into(),
+            args: Vec::new(),
+            env: BTreeMap::new(),
+            env_allow: Vec::new(),
+            work_dir: None,
+            kind: String::new(),
+            version: String::new(),
+            options: Map::new(),
+            resources: ResourceLimits::default(),
+            no_new_privs: true,
+            restart: RestartConfig::default(),
+            start_timeout: Duration::from_secs(10),
+            request_timeout: Duration::from_secs(30),
+            shutdown_grace: Duration::from_secs(5),
+            limits: Limits { in_flight: 1024, queued_bytes: 16 << 20, line: 4 << 20, garbage: 16 },
+        })
+    }
+
+    /// The plugin's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The executable as it was given.
+    #[must_use]
+    pub fn executable(&self) -> &Path {
+        &self.executable
+    }
+}
+
+/// Collects the settings of a [`ProcessConfig`].
+///
+/// | setting | default | |
+/// |---|---|---|
+/// | `args` | none | |
+/// | `env` | none | given to the process; may not be one of the protocol's own names |
+/// | `env_allow` | none | names taken over from the host's environment, where they are set. Nothing else of it is passed on |
+/// | `work_dir` | the host's | |
+/// | `kind`, `version` | empty | told to the process as `PLUGIN_TYPE` and `PLUGIN_VERSION` |
+/// | `options` | `{}` | delivered once, before the first call |
+/// | `resources` | no limits | `RLIMIT_DATA`, `RLIMIT_NOFILE` |
+/// | `no_new_privs` | true | |
+/// | `restart` | [`RestartConfig::default`] | |
+/// | `start_timeout` | 10 s | from the start of the process to its readiness, `init` included |
+/// | `request_timeout` | 30 s | for one call; the call's own deadline is kept where it is earlier |
+/// | `shutdown_grace` | 5 s | when every handle on the plugin is dropped without `close` |
+/// | `max_in_flight` | 1024 | 1 to 65536; more are refused with `OVERLOAD_2001` |
+/// | `max_queued_bytes` | 16 MiB | of requests that the plugin has not read; more are refused with `OVERLOAD_2002` |
+/// | `max_line` | 4 MiB | 1 KiB to 1 GiB; of one request, and of one reply |
+/// | `max_garbage_lines` | 16 | at least 1; lines in a row on stdout that are not replies, then the process is restarted |
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct ProcessConfigBuilder(ProcessConfig);
+
+/// Names that the protocol sets itself.
+const RESERVED: [&str; 6] = [
+    super::env::COOKIE,
+    super::env::PROTOCOL,
+    super::env::TYPE,
+    super::env::NAME,
+    super::env::VERSION,
+    super::env::OPTIONS,
+];
+
+impl ProcessConfigBuilder {
+    /// Adds an argument.
+    pub fn with_arg(mut self, arg: impl Into<OsString>) -> Self {
+        self.0.args.push(arg.into());
+        self
+    }
+
+    /// Adds arguments.
+    pub fn with_args<A: Into<OsString>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
+        self.0.args.extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    /// Sets a variable of the process's environment. Stronger than `env_allow`.
+    pub fn with_env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.0.env.insert(name.into(), value.into());
+        self
+    }
+
+    /// Takes a variable over from the host's environment, when it is set there at the start of the process.
+    pub fn with_env_allow(mut self, name: impl Into<OsString>) -> Self {
+        self.0.env_allow.push(name.into());
+        self
+    }
+
+    /// Sets the directory that the process works in.
+    pub fn with_work_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.0.work_dir = Some(dir.into());
+        self
+    }
+
+    /// Tells the process its type.
+    pub fn with_kind(mut self, kind: impl Into<String>) -> Self {
+        self.0.kind = kind.into();
+        self
+    }
+
+    /// Tells the process the version that is configured for it.
+    pub fn with_version(mut self, version: impl Into<String>) -> Self {
+        self.0.version = version.into();
+        self
+    }
+
+    /// Sets what the plugin is told once, before its first call: as the payload of `init` when the plugin has that
+    /// method, and in the variable `PLUGIN_OPTIONS` (up to 96 KiB) for those that have not.
+    pub fn with_options(mut self, options: Map<String, Value>) -> Self {
+        self.0.options = options;
+        self
+    }
+
+    /// Limits what the process may use.
+    pub fn with_resources(mut self, resources: ResourceLimits) -> Self {
+        self.0.resources = resources;
+        self
+    }
+
+    /// Lets the process gain privileges by executing set-user-ID files (`false`), or not (`true`).
+    pub fn with_no_new_privs(mut self, on: bool) -> Self {
+        self.0.no_new_privs = on;
+        self
+    }
+
+    /// Sets when a process that died is started again.
+    pub fn with_restart(mut self, restart: RestartConfig) -> Self {
+        self.0.restart = restart;
+        self
+    }
+
+    /// Limits the time from start to readiness.
+    pub fn with_start_timeout(mut self, timeout: Duration) -> Self {
+        self.0.start_timeout = timeout;
+        self
+    }
+
+    /// Limits the time of one call.
+    pub fn with_request_timeout(mut self, timeout: Duration) -> Self {
+        self.0.request_timeout = timeout;
+        self
+    }
+
+    /// Sets how long a process may take to stop when nobody closed it explicitly.
+    pub fn with_shutdown_grace(mut self, grace: Duration) -> Self {
+        self.0.shutdown_grace = grace;
+        self
+    }
+
+    /// Limits the calls in flight.
+    pub fn with_max_in_flight(mut self, calls: usize) -> Self {
+        self.0.limits.in_flight = calls;
+        self
+    }
+
+    /// Limits the bytes of requests that wait for the plugin to read them.
+    pub fn with_max_queued_bytes(mut self, bytes: usize) -> Self {
+        self.0.limits.queued_bytes = bytes;
+        self
+    }
+
+    /// Limits the length of a request and of a reply.
+    pub fn with_max_line(mut self, bytes: usize) -> Self {
+        self.0.limits.line = bytes;
+        self
+    }
+
+    /// Limits the lines in a row that are not replies.
+    pub fn with_max_garbage_lines(mut self, lines: u32) -> Self {
+        self.0.limits.garbage = lines;
+        self
+    }
+
+    /// Checks the settings. Whether the executable is there is found out when it is started.
+    ///
+    /// # Errors
+    ///
+    /// Names the first setting that is out of its bounds, and what would be right.
+    pub fn build(self) -> Result<ProcessConfig, ConfigError> {
+        let config = self.0;
+        let error = |field, problem: String| Err(ConfigError::new(field, problem));
+        if config.name.is_empty() || has_nul(&config.name) {
+            return error("name", "must not be empty, and must not hold a NUL".into());
+        }
+        if config.executable.as_os_str().is_empty() || has_nul(&config.executable) {
+            return error("executable", "must be a path or the name of a program, without a NUL".into());
+        }
+        if let Some(arg) = config.args.iter().find(|arg| has_nul(arg)) {
+            return error("args", format!("must not hold a NUL, as {arg:?} does"));
+        }
+        for name in config.env.keys().chain(&config.env_allow) {
+            if name.is_empty() || name.as_bytes().contains(&b'=') || has_nul(name) {
+                return error(
+                    "env",
+                    format!("has the name {name:?}; a name is not empty and holds neither `=` nor a NUL"),
+                );
+            }
+            if RESERVED.iter().any(|reserved| name == reserved) {
+                return error("env", format!("must not set {name:?}, which the protocol sets itself"));
+            }
+        }
+        if let Some((name, _)) = config.env.iter().find(|(_, value)| has_nul(value)) {
+            return error("env", format!("must not hold a NUL, as the value of {name:?} does"));
+        }
+        if [&config.kind, &config.version].into_iter().any(has_nul) {
+            return error("version", "and the type must not hold a NUL".into());
+        }
+        let durations = [
+            ("start_timeout", config.start_timeout),
+            ("request_timeout", config.request_timeout),
+            ("shutdown_grace", config.shutdown_grace),
+        ];
+        if let Some((field, _)) = durations.into_iter().find(|(_, value)| value.is_zero()) {
+            return error(field, "must be longer than zero".into());
+        }
+        let Limits { in_flight, line, garbage, .. } = config.limits;
+        if !(1..=MAX_IN_FLIGHT).contains(&in_flight) {
+            return error("max_in_flight", format!("must be from 1 to {MAX_IN_FLIGHT}, and is {in_flight}"));
+        }
+        if !(1 << 10..=1 << 30).contains(&line) {
+            return error("max_line", format!("must be from 1 KiB to 1 GiB, and is {line} bytes"));
+        }
+        if garbage == 0 {
+            return error("max_garbage_lines", "must be at least 1".into());
+        }
+        Ok(config)
+    }
+}
+
+fn has_nul(text: impl AsRef<OsStr>) -> bool {
+    text.as_ref().as_bytes().contains(&0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn field(build: impl FnOnce(ProcessConfigBuilder) -> ProcessConfigBuilder) -> &'static str {
+        build(ProcessConfig::builder("echo", "./echo")).build().expect_err("out of bounds").field()
+    }
+
+    #[test]
+    fn a_setting_out_of_bounds_is_named() {
+        assert!(ProcessConfig::builder("echo", "./echo").build().is_ok());
+        assert_eq!(ProcessConfig::builder("", "./echo").build().expect_err("no name").field(), "name");
+        assert_eq!(ProcessConfig::builder("echo", "").build().expect_err("no file").field(), "executable");
+        assert_eq!(field(|b| b.with_arg("a\0b")), "args");
+        assert_eq!(field(|b| b.with_env("A=B", "c")), "env");
+        assert_eq!(field(|b| b.with_env_allow("")), "env");
+        assert_eq!(field(|b| b.with_env("PLUGIN_NAME", "other")), "env");
+        assert_eq!(field(|b| b.with_env("A", "b\0c")), "env");
+        assert_eq!(field(|b| b.with_start_timeout(Duration::ZERO)), "start_timeout");
+        assert_eq!(field(|b| b.with_request_timeout(Duration::ZERO)), "request_timeout");
+        assert_eq!(field(|b| b.with_max_in_flight(0)), "max_in_flight");
+        assert_eq!(field(|b| b.with_max_in_flight(65_537)), "max_in_flight");
+        assert_eq!(field(|b| b.with_max_line(1023)), "max_line");
+        assert_eq!(field(|b| b.with_max_garbage_lines(0)), "max_garbage_lines");
+    }
+}

@@ -1,0 +1,66 @@
+//! From what went wrong on a connection to the error that a caller gets.
+
+use std::{sync::Arc, time::Duration};
+
+use plugin_core::{Code, PluginError, Rejected, Sent};
+
+use crate::lines::client::Failure;
+
+/// How long a call was given, and by whom.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Given {
+    pub(super) limit: Duration,
+    /// The caller's deadline came before the transport's own limit.
+    pub(super) by_caller: bool,
+}
+
+pub(super) fn failed(failure: Failure, plugin: &Arc<str>, given: Given, restart_after: Duration) -> PluginError {
+    let error = match failure {
+        Failure::Late(sent) => late(given, sent),
+        Failure::Lost(why, Sent::Nothing) => {
+            let text = format!("the plugin's process is gone: it {why}");
+            PluginError::connection(text, Sent::Nothing).with_retry_after(restart_after)
+        }
+        Failure::Lost(why, Sent::Maybe) => {
+            PluginError::new(Code::ExecTransport, format!("the plugin's process was lost during the call: it {why}"))
+                .with_retryable(true)
+                .with_retry_after(restart_after)
+        }
+        Failure::Closing => Rejected::new(Code::ShuttingDown).into(),
+        Failure::ReplyTooLarge(limit) => {
+            PluginError::new(Code::PayloadTooLarge, format!("the reply is longer than a line may be, {limit} bytes"))
+        }
+        Failure::QueueFull(_) => Rejected::new(Code::QueueFull).into(),
+        Failure::TooMany(_) => Rejected::new(Code::ConcurrencyExceeded).into(),
+    };
+    error.with_plugin(plugin.clone())
+}
+
+/// The moment given for a call passed.
+pub(super) fn late(given: Given, sent: Sent) -> PluginError {
+    if !given.by_caller {
+        return PluginError::attempt_timeout(given.limit).with_sent(sent);
+    }
+    let stage = match sent {
+        Sent::Nothing => "waiting until the plugin reads",
+        Sent::Maybe => "on the plugin",
+    };
+    PluginError::from(Rejected::deadline_exceeded(given.limit, Some(stage))).with_sent(sent)
+}
+
+/// The plugin answered, with an error.
+pub(super) fn answered(text: String, plugin: &Arc<str>) -> PluginError {
+    PluginError::execution(text).with_plugin(plugin.clone())
+}
+
+pub(super) fn not_json(error: serde_json::Error, plugin: &Arc<str>) -> PluginError {
+    PluginError::new(Code::InvalidPayload, format!("the payload is not JSON: {error}"))
+        .with_plugin(plugin.clone())
+        .with_sent(Sent::Nothing)
+}
+
+pub(super) fn too_large(size: usize, limit: usize, plugin: &Arc<str>) -> PluginError {
+    PluginError::new(Code::PayloadTooLarge, format!("the payload has {size} bytes, and a line may have {limit}"))
+        .with_plugin(plugin.clone())
+        .with_sent(Sent::Nothing)
+}

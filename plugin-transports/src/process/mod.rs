@@ -1,0 +1,116 @@
+//! Plugins that run as processes of their own: started, watched, restarted and stopped. Linux only.
+//!
+//! ```no_run
+//! use plugin_core::{Call, PluginError};
+//! use plugin_transports::process::{ProcessConfig, connect};
+//! use tower::ServiceExt;
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let config = ProcessConfig::builder("greeter", "python3").with_arg("greeter.py").build()?;
+//! let greeter = connect(config).await?;
+//! let reply = greeter.service().clone().oneshot(Call::new("\"world\"".into())).await?;
+//! println!("{}", String::from_utf8_lossy(reply.payload()));
+//! greeter.close(std::time::Duration::from_secs(5)).await?;
+//! # Ok(()) }
+//! ```
+//!
+//! The process speaks the [line protocol](crate::lines). Many calls are in flight on it at once; a reply finds its call
+//! by its id, so a call that timed out or was dropped delays no other, and its late reply reaches nobody.
+//!
+//! # Life
+//!
+//! A task of the runtime in which [`connect`] was called owns the process; no call and no caller does. When the process
+//! dies, each call in flight fails at once (`TRANSPORT_1304`, or `PLUGIN_1205` when it was not sent yet), it is reaped,
+//! and started again by the rules of [`RestartConfig`]. Calls in the meantime are refused at once with `PLUGIN_1205`, are
+//! worth a second attempt, and say after which time.
+//!
+//! A process is taken for broken, killed and started again when it closes its stdout, when it writes more than
+//! `max_garbage_lines` lines in a row to stdout that are not replies, or one line of sixteen times `max_line`. Fewer such
+//! lines are logged and counted. A reply longer than `max_line` fails its own call with `PLUGIN_1207`.
+//!
+//! Each line on stderr becomes an event of `tracing` with the target `plugin::stderr` and the field `plugin`.
+//!
+//! To stop a process, the host asks for `shutdown` where the plugin has that method, closes its stdin, and sends SIGTERM,
+//! with a quarter of the grace period after each of the first two; at the end of the period the whole process group is
+//! killed.
+//!
+//! # What holds the process in
+//!
+//! Nothing of the host's environment is passed on unless it is allowed by name. The process leads a group of its own,
+//! which is killed with it, so that what it started does not live on; a grandchild that moves to another group or session
+//! escapes. It cannot gain privileges, and has the [`ResourceLimits`] that it was given.
+//!
+//! When the host dies, however it does, the kernel kills the process (`PR_SET_PDEATHSIG`). That covers the process
+//! itself and not what it started; a grandchild notices, if it reads, that its pipes were closed.
+
+mod child;
+mod command;
+mod config;
+mod env;
+mod error;
+mod handle;
+mod hello;
+mod limits;
+mod pre_exec;
+mod restart;
+mod running;
+mod service;
+mod spawner;
+mod stderr;
+mod supervisor;
+
+use std::sync::Arc;
+
+use plugin_core::{PluginError, PluginInstance};
+use tokio::sync::mpsc;
+
+pub use self::{
+    config::{ProcessConfig, ProcessConfigBuilder},
+    handle::{ProcessEvent, ProcessHandle, ProcessState, ProcessStats},
+    limits::ResourceLimits,
+    restart::RestartConfig,
+    service::{ProcessService, ResponseFuture},
+};
+use self::{
+    handle::{Owner, Shared},
+    running::launch,
+    supervisor::Supervisor,
+};
+
+/// Commands that can wait for the supervisor.
+const COMMANDS: usize = 16;
+
+/// Starts the plugin's process, and resolves when it is ready: it has answered, and taken its options.
+///
+/// Must run within a tokio runtime with I/O and time enabled; the process belongs to a task of that runtime and is
+/// killed with it. Dropping the future kills what was started. After the first start the process is kept up by the
+/// rules of [`RestartConfig`], until [`PluginInstance::close`] or until nobody holds the instance or its service.
+///
+/// # Errors
+///
+/// - `PLUGIN_1007`: the executable is missing, or is nothing that can be executed; the text says which and why.
+/// - `CONFIG_1802`: the `work_dir` is not there, or the options cannot be delivered.
+/// - `PLUGIN_1205`: the process ended, or did not answer, before it was ready. Its last words on stderr are the
+///   error's [`detail`](PluginError::detail).
+/// - `PLUGIN_1203`: the plugin refused its options.
+/// - `TRANSPORT_1304`: the kernel would not start the process.
+pub async fn connect(config: ProcessConfig) -> Result<PluginInstance<ProcessService>, PluginError> {
+    let config = Arc::new(config);
+    let shared = Arc::new(Shared::new(config.clone()));
+    let first = launch(&config, &shared.name, |pid| shared.tell(ProcessEvent::Started { pid })).await?;
+    let info = first.info().clone();
+    let (commands, inbox) = mpsc::channel(COMMANDS);
+    shared.up(&first);
+    tokio::spawn(Supervisor::new(shared.clone(), inbox).run(first));
+    let service = ProcessService::new(Arc::new(Owner { shared, commands }));
+    let (probed, closed) = (service.clone(), service.owner().clone());
+    Ok(PluginInstance::new(service, info)
+        .with_probe(move || {
+            let probed = probed.clone();
+            async move { probed.check().await }
+        })
+        .with_close(move |grace| {
+            let owner = closed.clone();
+            async move { owner.close(grace).await }
+        }))
+}

@@ -1,0 +1,172 @@
+//! When a process that died is started again. Pure: takes `now`, touches no clock.
+
+use std::{collections::VecDeque, time::Duration};
+
+use plugin_core::{Backoff, ConfigError, Jitter, clock::Instant};
+
+/// When a plugin's process that died is started again, and when it is given up.
+///
+/// | setting | default | bounds |
+/// |---|---|---|
+/// | `initial`: wait before the first restart | 100 ms | more than zero |
+/// | `max`: longest wait; each is twice the one before | 30 s | at least `initial` |
+/// | `window` | 60 s | more than zero |
+/// | `max_in_window`: deaths within `window` that are followed by a restart | 5 | 0 to 1000; 0 never restarts |
+///
+/// One death more within the window is a crash loop: the process stays down, calls get `LIFECYCLE_2103`, and only
+/// [`ProcessHandle::restart`](super::ProcessHandle::restart) brings it back (as systemd does past its start limit). A
+/// process that was up for a whole window starts anew with the shortest wait.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RestartConfig {
+    backoff: Backoff,
+    window: Duration,
+    max_in_window: u32,
+}
+
+const MOST_IN_WINDOW: u32 = 1000;
+
+impl RestartConfig {
+    /// Restarts by these rules.
+    ///
+    /// # Errors
+    ///
+    /// When a value is outside the bounds of the table.
+    pub fn new(initial: Duration, max: Duration, window: Duration, max_in_window: u32) -> Result<Self, ConfigError> {
+        if initial.is_zero() {
+            return Err(ConfigError::new("restart.initial", "must be longer than zero"));
+        }
+        let too_short = |_| {
+            ConfigError::new("restart.max", format!("must be at least `restart.initial`, {initial:?}, and is {max:?}"))
+        };
+        let backoff = Backoff::new(initial, max, 2.0, Jitter::None).map_err(too_short)?;
+        if window.is_zero() {
+            return Err(ConfigError::new("restart.window", "must be longer than zero"));
+        }
+        if max_in_window > MOST_IN_WINDOW {
+            let problem = format!("must be at most {MOST_IN_WINDOW}, and is {max_in_window}");
+            return Err(ConfigError::new("restart.max_in_window", problem));
+        }
+        Ok(Self { backoff, window, max_in_window })
+    }
+
+    /// The wait before the first restart.
+    #[must_use]
+    pub fn initial(&self) -> Duration {
+        self.backoff.initial()
+    }
+}
+
+impl Default for RestartConfig {
+    fn default() -> Self {
+        let (initial, max) = (Duration::from_millis(100), Duration::from_secs(30));
+        // The defaults are within the bounds that `new` checks.
+        let backoff = Backoff::new(initial, max, 2.0, Jitter::None).unwrap_or_default();
+        Self { backoff, window: Duration::from_secs(60), max_in_window: 5 }
+    }
+}
+
+/// What is done about a death.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Decision {
+    /// Start again after this time.
+    After(Duration),
+    /// A crash loop.
+    GiveUp,
+}
+
+/// The deaths that still count.
+#[derive(Debug)]
+pub(super) struct Deaths {
+    config: RestartConfig,
+    /// Never longer than `max_in_window`.
+    recent: VecDeque<Instant>,
+    streak: u32,
+}
+
+impl Deaths {
+    pub(super) fn new(config: RestartConfig) -> Self {
+        Self { config, recent: VecDeque::new(), streak: 0 }
+    }
+
+    /// Decides on a death at `now` of a process that was ready since `ready`, or never was.
+    pub(super) fn decide(&mut self, ready: Option<Instant>, now: Instant) -> Decision {
+        let RestartConfig { backoff, window, max_in_window } = self.config;
+        while self.recent.front().is_some_and(|at| now.saturating_since(*at) >= window) {
+            self.recent.pop_front();
+        }
+        if ready.is_some_and(|since| now.saturating_since(since) >= window) {
+            self.streak = 0;
+        }
+        if self.recent.len() >= max_in_window as usize {
+            return Decision::GiveUp;
+        }
+        self.recent.push_back(now);
+        let wait = backoff.wait(self.streak, Duration::ZERO, 0.5);
+        self.streak = self.streak.saturating_add(1);
+        Decision::After(wait)
+    }
+
+    /// Forgets everything, as an operator's restart does.
+    pub(super) fn clear(&mut self) {
+        self.recent.clear();
+        self.streak = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: u64) -> Instant {
+        Instant::from_nanos(millis * 1_000_000)
+    }
+
+    fn after(millis: u64) -> Decision {
+        Decision::After(Duration::from_millis(millis))
+    }
+
+    #[test]
+    fn waits_double_and_the_sixth_death_within_a_minute_is_a_crash_loop() {
+        let mut deaths = Deaths::new(RestartConfig::default());
+        let decisions: Vec<_> = (1..=6).map(|n| deaths.decide(None, at(n * 10_000))).collect();
+        assert_eq!(decisions, [after(100), after(200), after(400), after(800), after(1600), Decision::GiveUp]);
+    }
+
+    #[test]
+    fn deaths_leave_the_window_and_waits_stop_growing_at_the_longest() {
+        let mut deaths = Deaths::new(RestartConfig::default());
+        let decisions: Vec<_> = (1..=12).map(|n| deaths.decide(None, at(n * 13_000))).collect();
+        assert_eq!(decisions[8..], [after(25_600), after(30_000), after(30_000), after(30_000)]);
+    }
+
+    #[test]
+    fn a_process_that_lived_through_a_window_starts_anew() {
+        let mut deaths = Deaths::new(RestartConfig::default());
+        let _ = (deaths.decide(None, at(1000)), deaths.decide(None, at(2000)));
+        assert_eq!(deaths.decide(Some(at(3000)), at(62_999)), after(400), "one millisecond short of the window");
+        assert_eq!(deaths.decide(Some(at(70_000)), at(130_000)), after(100));
+    }
+
+    #[test]
+    fn an_operators_restart_forgets_the_past_and_zero_restarts_are_none() {
+        let mut deaths = Deaths::new(RestartConfig::default());
+        for n in 0..5 {
+            let _ = deaths.decide(None, at(n));
+        }
+        deaths.clear();
+        assert_eq!(deaths.decide(None, at(6)), after(100));
+        let second = Duration::from_secs(1);
+        let never = RestartConfig::new(second, second, second, 0).expect("in bounds");
+        assert_eq!(Deaths::new(never).decide(None, at(1)), Decision::GiveUp);
+    }
+
+    #[test]
+    fn a_setting_out_of_bounds_is_named() {
+        let second = Duration::from_secs(1);
+        let field = |result: Result<RestartConfig, ConfigError>| result.expect_err("out of bounds").field();
+        assert_eq!(field(RestartConfig::new(Duration::ZERO, second, second, 1)), "restart.initial");
+        assert_eq!(field(RestartConfig::new(second, second / 2, second, 1)), "restart.max");
+        assert_eq!(field(RestartConfig::new(second, second, Duration::ZERO, 1)), "restart.window");
+        assert_eq!(field(RestartConfig::new(second, second, second, 1001)), "restart.max_in_window");
+    }
+}

@@ -1,0 +1,249 @@
+//! One process from its start to its end.
+
+use std::{pin::Pin, sync::Arc, time::Duration};
+
+use plugin_core::{
+    CallContext, Code, PluginError, PluginInfo, Sent,
+    clock::{self, Instant},
+};
+use tokio::{
+    net::unix::pipe::{Receiver, Sender},
+    time::{Sleep, sleep, timeout},
+};
+
+use super::{
+    ProcessConfig, ResourceLimits,
+    child::{Child, describe},
+    command,
+    hello::{self, Methods},
+    spawner,
+    stderr::Stderr,
+};
+use crate::lines::{
+    client::{Connection, Driver, Failure, connect},
+    codec::Frame,
+};
+
+/// How long a dead process's pipes are read for what it wrote before it died. Only a grandchild that left the process
+/// group can make this be waited for.
+const LAST_WORDS: Duration = Duration::from_millis(20);
+
+/// How long a killed process is waited for before it is left to the spawning thread.
+const REAP: Duration = Duration::from_secs(1);
+
+/// The writing end of a plugin's stdin.
+pub(super) type Pipe = Sender;
+
+/// A process that is up and ready. Dropping it kills the process.
+#[derive(Debug)]
+pub(super) struct Running {
+    child: Child,
+    connection: Arc<Connection<Pipe>>,
+    driver: Driver<Receiver, Pipe>,
+    stderr: Stderr,
+    info: PluginInfo,
+    methods: Methods,
+    ready: Instant,
+}
+
+/// Starts the process and takes it through `info` and `init`. Dropping the future kills what was started.
+pub(super) async fn launch(
+    config: &Arc<ProcessConfig>,
+    name: &Arc<str>,
+    started: impl FnOnce(u32),
+) -> Result<Running, PluginError> {
+    let mut limit = std::pin::pin!(sleep(config.start_timeout));
+    let late = |what: &str| not_ready(format!("{what} within the start timeout of {:?}", config.start_timeout));
+
+    let for_thread = config.clone();
+    let spawned = tokio::select! {
+        spawned = spawner::run(move |children| command::start(&for_thread, children)) => spawned,
+        () = &mut limit => return Err(late("the process could not be started").with_plugin(name.clone())),
+    };
+    let unable =
+        |error| not_ready("the process could not be set up".to_owned()).with_source(error).with_plugin(name.clone());
+    let (mut child, pipes) = spawned.map_err(unable)?.map_err(|error| error.with_plugin(name.clone()))?;
+    started(child.id());
+    let (stdin, stdout, stderr) = pipes.register().map_err(unable)?;
+    let mut stderr = Stderr::follow(name.clone(), stderr);
+    let (connection, mut driver) = connect(stdout, stdin, config.limits);
+
+    let fault = tokio::select! {
+        biased;
+        hello = greet(&connection, config, name) => match hello {
+            Ok((info, methods)) => {
+                return Ok(Running { child, connection, driver, stderr, info, methods, ready: clock::now() });
+            }
+            Err(error) => error,
+        },
+        end = &mut driver => match timeout(LAST_WORDS, child.ended()).await {
+            Ok(Ok(status)) => not_ready(format!("the process {} before it was ready", describe(status))),
+            _ => not_ready(format!("the process {end} before it was ready")),
+        },
+        status = child.ended() => match status {
+            Ok(status) => not_ready(format!("the process {} before it was ready", describe(status))),
+            Err(error) => unable(error),
+        },
+        () = &mut limit => late("the plugin was not ready"),
+    };
+    // What it complained about is on stderr, and often the only hint.
+    child.kill();
+    let _ = timeout(LAST_WORDS, stderr.end()).await;
+    let _ = timeout(REAP, child.ended()).await;
+    let tail = stderr.tail();
+    let fault = if tail.is_empty() { fault } else { fault.with_detail(format!("the end of its stderr:\n{tail}")) };
+    Err(fault.with_plugin(name.clone()))
+}
+
+fn not_ready(text: String) -> PluginError {
+    PluginError::new(Code::ConnectionFailed, text).with_sent(Sent::Nothing)
+}
+
+/// Asks what the plugin is, and delivers its options.
+async fn greet(
+    connection: &Arc<Connection<Pipe>>,
+    config: &ProcessConfig,
+    name: &str,
+) -> Result<(PluginInfo, Methods), PluginError> {
+    let (info, methods) = match ask(connection, "info", b"null").await? {
+        Ok(json) => hello::info(&json, name),
+        // A plugin that knows only `execute` says so with an error.
+        Err(_) => hello::info(b"null", name),
+    };
+    if methods.init {
+        let options = serde_json::to_vec(&config.options).unwrap_or_else(|_| b"{}".to_vec());
+        if let Err(text) = ask(connection, "init", &options).await? {
+            return Err(
+                PluginError::execution(format!("the plugin refused its options: {text}")).with_sent(Sent::Nothing)
+            );
+        }
+    } else if !config.options.is_empty() && command::options_for_env(config).is_none() {
+        let text = "the options are too long for a variable, and the plugin has no method `init` to take them";
+        return Err(PluginError::new(Code::ConfigValue, text).with_sent(Sent::Nothing));
+    }
+    Ok((info, methods))
+}
+
+type Said = Result<bytes::Bytes, String>;
+
+async fn ask(connection: &Arc<Connection<Pipe>>, method: &str, payload: &[u8]) -> Result<Said, PluginError> {
+    let frame = Frame::new(method, payload, &CallContext::new(), 0);
+    match connection.exchange_internal(frame, Instant::MAX).await {
+        Ok(answer) => Ok(answer.result),
+        Err(Failure::ReplyTooLarge(limit)) => {
+            Err(not_ready(format!("the reply to `{method}` is longer than {limit} bytes")))
+        }
+        // The end of the process is told, and better, by whoever watches it.
+        Err(_) => std::future::pending().await,
+    }
+}
+
+impl Running {
+    pub(super) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(super) fn connection(&self) -> &Arc<Connection<Pipe>> {
+        &self.connection
+    }
+
+    pub(super) fn info(&self) -> &PluginInfo {
+        &self.info
+    }
+
+    pub(super) fn methods(&self) -> Methods {
+        self.methods
+    }
+
+    pub(super) fn ready(&self) -> Instant {
+        self.ready
+    }
+
+    pub(super) async fn limit(&self, limits: ResourceLimits) -> Result<(), PluginError> {
+        let limited = self.child.visit(move |pid| limits.apply_to(pid)).await;
+        limited
+            .map_err(|error| PluginError::new(Code::ExecTransport, "the kernel refused the limits").with_source(error))
+    }
+
+    /// Serves the connection until the process is dead, or broken and then killed; says which, as the second half of
+    /// a sentence. When it resolves, every call in flight has its error and the process is reaped.
+    pub(super) async fn died(&mut self) -> String {
+        let why = tokio::select! {
+            biased;
+            end = &mut self.driver => match timeout(LAST_WORDS, self.child.ended()).await {
+                Ok(Ok(status)) => describe(status),
+                _ => end.to_string(),
+            },
+            status = self.child.ended() => {
+                last_words(&mut self.driver).await;
+                status.map_or_else(|error| format!("cannot be watched: {error}"), describe)
+            }
+        };
+        self.cut_off(&why).await;
+        why
+    }
+
+    /// Stops the process: method `shutdown` where the plugin has it, end of its stdin, SIGTERM, each with a share of
+    /// the grace period, and SIGKILL to its whole group at the end. `false`: it had to be killed.
+    pub(super) async fn stop(mut self, grace: Duration) -> bool {
+        self.connection.refuse_new();
+        let limit = std::pin::pin!(sleep(grace));
+        let by_itself = self.ask_to_stop(grace, limit).await;
+        self.cut_off("was stopped").await;
+        by_itself
+    }
+
+    async fn ask_to_stop(&mut self, grace: Duration, mut limit: Pin<&mut Sleep>) -> bool {
+        let share = grace / 4;
+        if self.methods.shutdown {
+            let frame = Frame::new("shutdown", b"null", &CallContext::new(), 0);
+            let reply = timeout(share, self.connection.exchange_internal(frame, Instant::MAX));
+            tokio::select! {
+                biased;
+                () = ended(&mut self.child, &mut self.driver) => return true,
+                // Answered or not: the next step is the same.
+                _ = reply => {}
+            }
+        }
+        self.connection.finish();
+        if timeout(share, ended(&mut self.child, &mut self.driver)).await.is_ok() {
+            return true;
+        }
+        self.child.terminate();
+        tokio::select! {
+            biased;
+            () = ended(&mut self.child, &mut self.driver) => true,
+            () = &mut limit => false,
+        }
+    }
+
+    /// The end, whatever the process does.
+    async fn cut_off(&mut self, why: &str) {
+        self.connection.close(why);
+        self.child.kill();
+        // A process that the kernel cannot end at once is reaped by the spawning thread, when this is dropped.
+        let _ = timeout(REAP, self.child.ended()).await;
+        let _ = timeout(LAST_WORDS, self.stderr.end()).await;
+    }
+}
+
+/// Waits for the end of the process, while its replies are still read: a full pipe must not keep it from ending, and
+/// what it wrote last is still in the pipe when it has ended.
+async fn ended(child: &mut Child, driver: &mut Driver<Receiver, Pipe>) {
+    tokio::select! {
+        biased;
+        _ = child.ended() => {}
+        () = async {
+            let _ = (&mut *driver).await;
+            std::future::pending().await
+        } => {}
+    }
+    last_words(driver).await;
+}
+
+/// Reads what a process wrote before it ended.
+async fn last_words(driver: &mut Driver<Receiver, Pipe>) {
+    if !driver.is_over() {
+        let _ = timeout(LAST_WORDS, driver).await;
+    }
+}

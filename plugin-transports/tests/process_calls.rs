@@ -1,0 +1,182 @@
+//! Calls to a plugin's process: many at once, and none that suffers for another.
+
+mod support;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use plugin_core::{Call, Code, Kind, Sent, TraceContext};
+use serde_json::{Value, json};
+use support::{call, call_with, fixture, start, within};
+use tower::ServiceExt;
+
+#[tokio::test]
+async fn what_travels_with_a_call_reaches_the_plugin_and_comes_back() {
+    let instance = start(fixture(&["obliging"])).await;
+    let trace = TraceContext::new(5, 6, 1).expect("ids");
+    let mut call =
+        Call::new(Bytes::from_static(b"{\n  \"tell\": \"context\"\n}\n")).with_timeout(Duration::from_secs(20));
+    call.context_mut().set_request_id("order-17");
+    call.context_mut().limit_retries(3);
+    call.context_mut().set_trace(trace.clone());
+    call.context_mut().headers_mut().insert("x-tenant", "a".parse().expect("a value"));
+    call.context_mut().metadata_mut().insert("k".into(), "v".into());
+    let reply = within(instance.service().clone().oneshot(call)).await.expect("a reply");
+    assert_eq!(reply.metadata().get("k").map(String::as_str), Some("v"));
+    let told: Value = serde_json::from_slice(reply.payload()).expect("JSON");
+    assert_eq!(told["request_id"], "order-17");
+    assert_eq!(told["max_retries"], 0, "the host retries, the plugin does not");
+    assert_eq!(told["headers"], json!({"traceparent": trace.to_string(), "x-tenant": "a"}));
+    assert_eq!(told["metadata"], json!({"k": "v"}));
+    let left = told["left_ms"].as_u64().expect("a deadline");
+    assert!((1..=20_000).contains(&left), "{left}");
+}
+
+#[tokio::test]
+async fn an_error_of_the_plugin_is_its_own_and_not_retried() {
+    let instance = start(fixture(&["obliging"])).await;
+    let error = call(instance.service(), &json!({"fail": "no such user"})).await.expect_err("it fails");
+    assert_eq!((error.code(), error.is_retryable(), error.plugin()), (Code::ExecutionFailed, false, Some("fixture")));
+    assert!(error.message().contains("no such user"), "{error}");
+    let panic = call(instance.service(), &json!({"panic": "oh no"})).await.expect_err("it panics");
+    assert!(panic.message().contains("the plugin panicked: oh no"), "{panic}");
+    assert_eq!(call(instance.service(), &json!(1)).await.expect("it lives on"), 1);
+    assert_eq!(instance.service().handle().stats().restarts, 0);
+}
+
+#[tokio::test]
+async fn a_payload_that_cannot_be_sent_is_refused_before_it_is() {
+    let instance = start(fixture(&["obliging"]).with_max_line(2048)).await;
+    let send = |payload: Vec<u8>| within(instance.service().clone().oneshot(Call::new(Bytes::from(payload))));
+    for bad in [&b"hello"[..], b"", b"{\"a\":1}{}", b"\"\xff\"", b"1,\"context\":{}"] {
+        let error = send(bad.to_vec()).await.expect_err("no JSON");
+        assert_eq!((error.code(), error.kind(), error.sent()), (Code::InvalidPayload, Kind::Payload, Sent::Nothing));
+    }
+    let error = send(format!("\"{}\"", "x".repeat(3000)).into_bytes()).await.expect_err("too long");
+    assert_eq!((error.code(), error.sent()), (Code::PayloadTooLarge, Sent::Nothing));
+    assert!(error.message().contains("3002 bytes") && error.message().contains("2048"), "{error}");
+}
+
+#[tokio::test]
+async fn a_call_ends_at_its_deadline_or_at_the_transports_own_limit() {
+    let instance = start(fixture(&["mute"]).with_request_timeout(Duration::from_millis(100))).await;
+    let own = call(instance.service(), &json!(1)).await.expect_err("no answer");
+    assert_eq!((own.code(), own.is_retryable(), own.sent()), (Code::Timeout, true, Sent::Maybe));
+    let short = |call: Call<Bytes>| call.with_timeout(Duration::from_millis(50));
+    let deadline = call_with(instance.service(), &json!(1), short).await.expect_err("no answer");
+    assert_eq!((deadline.code(), deadline.is_retryable(), deadline.sent()), (Code::Timeout, false, Sent::Maybe));
+    assert!(deadline.message().contains("50ms") && deadline.message().contains("on the plugin"), "{deadline}");
+    let past = |call: Call<Bytes>| call.with_timeout(Duration::ZERO);
+    let late = call_with(instance.service(), &json!(1), past).await.expect_err("too late");
+    assert_eq!((late.code(), late.sent()), (Code::Timeout, Sent::Nothing));
+    assert_eq!(instance.service().handle().stats().in_flight, 0);
+}
+
+#[tokio::test]
+async fn a_plugin_that_does_not_read_fills_its_queue_and_harms_nobody_else() {
+    let instance =
+        start(fixture(&["deaf"]).with_max_queued_bytes(256 << 10).with_request_timeout(Duration::from_millis(500)))
+            .await;
+    let payload = json!("x".repeat(60_000));
+    let outcomes = join_all((0..20).map(|_| call(instance.service(), &payload))).await;
+    let errors: Vec<_> = outcomes.into_iter().map(|outcome| outcome.expect_err("nobody reads")).collect();
+    let full = errors.iter().filter(|error| error.code() == Code::QueueFull).count();
+    assert!(
+        full > 0 && errors.iter().all(|error| matches!(error.code(), Code::QueueFull | Code::Timeout)),
+        "{errors:?}"
+    );
+    assert!(errors.iter().any(|error| error.code() == Code::Timeout && error.sent() == Sent::Nothing));
+    assert_eq!(instance.service().handle().stats().in_flight, 0);
+}
+
+#[tokio::test]
+async fn calls_in_flight_are_bounded() {
+    let instance =
+        start(fixture(&["mute"]).with_max_in_flight(2).with_request_timeout(Duration::from_millis(200))).await;
+    let outcomes = join_all((0..3).map(|n| call(instance.service(), json!(n)))).await;
+    let codes: Vec<_> = outcomes.into_iter().map(|outcome| outcome.expect_err("no answer").code()).collect();
+    assert_eq!(codes.iter().filter(|code| **code == Code::ConcurrencyExceeded).count(), 1, "{codes:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_calls_that_time_out_or_are_dropped_never_delay_or_answer_another() {
+    let instance = start(fixture(&["obliging"])).await;
+    let service = instance.service().clone();
+    let tasks = (0..1000_u64).map(|n| {
+        let service = service.clone();
+        tokio::spawn(async move {
+            match n % 4 {
+                // Dropped while the plugin works on it.
+                0 => {
+                    let call = call(&service, json!({"sleep": 200, "n": n}));
+                    let _ = tokio::time::timeout(Duration::from_millis(n % 20), call).await;
+                }
+                // Ended by its own deadline.
+                1 => {
+                    let limit = |call: Call<Bytes>| call.with_timeout(Duration::from_millis(1 + n % 20));
+                    let error = call_with(&service, &json!({"sleep": 200, "n": n}), limit).await.expect_err("too slow");
+                    assert_eq!(error.code(), Code::Timeout, "{error}");
+                }
+                // Slow, and kept.
+                2 => {
+                    let payload = json!({"sleep": n % 50, "n": n});
+                    assert_eq!(call(&service, &payload).await.expect("its own reply"), payload);
+                }
+                _ => {
+                    for round in 0..5 {
+                        let payload = json!({"n": n, "round": round});
+                        assert_eq!(call(&service, &payload).await.expect("its own reply"), payload);
+                    }
+                }
+            }
+        })
+    });
+    for task in join_all(tasks).await {
+        task.expect("no call got another's reply");
+    }
+    let stats = service.handle().stats();
+    assert_eq!((stats.in_flight, stats.garbage_lines, stats.restarts), (0, 0, 0));
+    // Every other kind of reply has come by now; the late ones were all dropped.
+    let slow = json!({"sleep": 300});
+    assert_eq!(call(&service, &slow).await.expect("it still serves"), slow);
+    assert!(service.handle().stats().late_replies > 0);
+}
+
+#[tokio::test]
+async fn large_payloads_pass_in_both_directions_beside_small_ones() {
+    let instance = start(fixture(&["obliging"])).await;
+    let large = json!({"text": "x".repeat(3 << 20)});
+    let calls = join_all((0..8).map(|n| {
+        let (large, service) = (large.clone(), instance.service().clone());
+        async move {
+            let payload = if n % 2 == 0 { large } else { json!(n) };
+            assert_eq!(call(&service, &payload).await.expect("an echo"), payload);
+        }
+    }));
+    calls.await;
+}
+
+#[tokio::test]
+async fn a_reply_that_is_too_long_fails_its_own_call_alone() {
+    let instance = start(fixture(&["huge-reply"]).with_max_line(64 << 10)).await;
+    let error = call(instance.service(), &json!(200_000)).await.expect_err("too long");
+    assert_eq!((error.code(), error.is_retryable()), (Code::PayloadTooLarge, false));
+    assert_eq!(call(instance.service(), &json!(3)).await.expect("short"), "xxx");
+    assert_eq!(instance.service().handle().stats().restarts, 0);
+}
+
+#[tokio::test]
+async fn what_a_plugin_prints_does_not_break_the_protocol() {
+    let instance = start(fixture(&["obliging"])).await;
+    let payload = json!({"print": "hello from a forgotten println", "log": "and from a log"});
+    assert_eq!(call(instance.service(), &payload).await.expect("an echo"), payload);
+    assert_eq!(instance.service().handle().stats().garbage_lines, 0);
+
+    // A plugin of another make may print to stdout all the same, in moderation.
+    let noisy = start(fixture(&["garbage", "3"])).await;
+    for n in 0..20 {
+        assert_eq!(call(noisy.service(), &json!(n)).await.expect("an echo"), n);
+    }
+    assert_eq!(noisy.service().handle().stats().garbage_lines, 60);
+}

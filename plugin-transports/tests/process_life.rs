@@ -1,0 +1,322 @@
+//! The life of a plugin's process: death, restart, crash loops, shutdown, and the death of the host.
+
+mod support;
+
+use std::{
+    io::{BufRead, BufReader},
+    process::{Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use plugin_core::{Code, HealthState, Kind, Sent, clock};
+use plugin_transports::process::{ProcessEvent, ProcessState, RestartConfig};
+use serde_json::json;
+use support::{call, event, fixture, gone, kill, proc_state, start, within};
+
+fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+fn quick(max_in_window: u32) -> RestartConfig {
+    RestartConfig::new(millis(10), millis(10), Duration::from_secs(60), max_in_window).expect("in bounds")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kill_9_under_32_way_load_gives_typed_errors_only_and_calls_succeed_again() {
+    let instance = start(fixture(&["obliging"])).await;
+    let service = instance.service().clone();
+    let mut events = service.handle().subscribe();
+    let (stop, lost, served) =
+        (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let load: Vec<_> = (0..32_u64)
+        .map(|n| {
+            let (service, stop, lost, served) = (service.clone(), stop.clone(), lost.clone(), served.clone());
+            tokio::spawn(async move {
+                let mut round = 0;
+                while !stop.load(Ordering::Relaxed) {
+                    round += 1;
+                    let payload = json!({"n": n, "round": round, "sleep": n % 3});
+                    match call(&service, &payload).await {
+                        Ok(reply) => {
+                            assert_eq!(reply, payload);
+                            served.fetch_add(1, Ordering::Relaxed);
+                        }
+                        Err(error) => {
+                            assert_eq!((error.kind(), error.is_retryable()), (Kind::Connection, true), "{error:?}");
+                            let expected = if error.sent() == Sent::Nothing {
+                                Code::ConnectionFailed
+                            } else {
+                                Code::ExecTransport
+                            };
+                            assert_eq!(error.code(), expected, "{error:?}");
+                            lost.fetch_add(1, Ordering::Relaxed);
+                            tokio::time::sleep(error.retry_after().unwrap_or_default().min(millis(20))).await;
+                        }
+                    }
+                }
+            })
+        })
+        .collect();
+
+    for _ in 0..3 {
+        let before = served.load(Ordering::Relaxed);
+        within(async {
+            while served.load(Ordering::Relaxed) < before + 100 {
+                tokio::time::sleep(millis(1)).await;
+            }
+        })
+        .await;
+        let pid = service.handle().pid().expect("running");
+        kill(pid);
+        let died = event(&mut events, |event| matches!(event, ProcessEvent::Died { .. })).await;
+        assert_eq!(died, ProcessEvent::Died { pid, why: "was killed by signal 9".into() });
+        let since = clock::now();
+        assert_eq!(proc_state(pid), None, "reaped before anybody is told");
+        let ready = event(&mut events, |event| matches!(event, ProcessEvent::Ready { .. })).await;
+        assert_ne!(ready, ProcessEvent::Ready { pid });
+        let took = since.elapsed();
+        assert!(took >= millis(90), "it waits the backoff: {took:?}");
+        assert!(took < Duration::from_secs(10), "{took:?}");
+    }
+    stop.store(true, Ordering::Relaxed);
+    for task in load {
+        task.await.expect("typed errors only");
+    }
+    assert!(lost.load(Ordering::Relaxed) > 0, "the kills were felt");
+    assert_eq!(service.handle().stats().restarts, 3);
+    assert_eq!(call(&service, &json!("again")).await.expect("an echo"), "again");
+}
+
+#[tokio::test]
+async fn a_call_in_flight_on_a_process_that_dies_fails_at_once() {
+    let instance = start(fixture(&["dies-on", "2"])).await;
+    assert_eq!(call(instance.service(), &json!(1)).await.expect("an echo"), 1);
+    let since = clock::now();
+    let error = call(instance.service(), &json!(2)).await.expect_err("it dies");
+    assert!(since.elapsed() < Duration::from_secs(5), "not after the request timeout of 30 s");
+    assert_eq!((error.code(), error.sent(), error.is_retryable()), (Code::ExecTransport, Sent::Maybe, true));
+    assert!(error.message().contains("exited with status 7"), "{error}");
+    // Until it is back: refused at once, with nothing sent, and told when to come again.
+    let error = call(instance.service(), &json!(3)).await.expect_err("it is down");
+    assert_eq!((error.code(), error.sent(), error.is_retryable()), (Code::ConnectionFailed, Sent::Nothing, true));
+    assert!(error.retry_after().is_some());
+    assert_eq!(instance.check().await.state, HealthState::Unhealthy);
+}
+
+#[tokio::test]
+async fn a_crash_loop_is_given_up_until_somebody_asks_for_a_restart() {
+    let instance = start(fixture(&["dies-on", "1"]).with_restart(quick(2))).await;
+    let handle = instance.service().handle();
+    let mut events = handle.subscribe();
+    for death in 1..=3 {
+        let error = call(instance.service(), &json!(death)).await.expect_err("it dies");
+        assert_eq!(error.code(), Code::ExecTransport);
+        let next = |event: &ProcessEvent| matches!(event, ProcessEvent::Ready { .. } | ProcessEvent::GivenUp);
+        let next = event(&mut events, next).await;
+        assert_eq!(next == ProcessEvent::GivenUp, death == 3, "death {death}");
+    }
+    let error = call(instance.service(), &json!(4)).await.expect_err("given up");
+    assert_eq!((error.code(), error.kind(), error.is_retryable()), (Code::CrashLoop, Kind::Lifecycle, false));
+    assert_eq!(handle.state(), ProcessState::GivenUp);
+    assert_eq!(instance.check().await.state, HealthState::Offline);
+
+    within(handle.restart()).await.expect("it starts");
+    assert!(matches!(handle.state(), ProcessState::Running { .. }));
+    assert_eq!(instance.check().await.state, HealthState::Healthy);
+}
+
+#[tokio::test]
+async fn a_restart_that_is_asked_for_gives_a_new_process() {
+    let instance = start(fixture(&["obliging"])).await;
+    let handle = instance.service().handle();
+    let before = handle.pid().expect("running");
+    within(handle.restart()).await.expect("it starts");
+    let after = handle.pid().expect("running");
+    assert_ne!(before, after);
+    assert_eq!(proc_state(before), None);
+    assert_eq!(call(instance.service(), &json!(1)).await.expect("an echo"), 1);
+}
+
+#[tokio::test]
+async fn an_executable_that_vanishes_is_tried_again_and_found_when_it_is_back() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("plugin");
+    std::fs::copy(env!("CARGO_BIN_EXE_plugin-fixture"), &file).expect("copied");
+    let builder = plugin_transports::process::ProcessConfig::builder("fixture", &file).with_arg("obliging");
+    let instance = start(builder.with_restart(quick(1000))).await;
+    let handle = instance.service().handle();
+    let mut events = handle.subscribe();
+    let away = dir.path().join("away");
+    std::fs::rename(&file, &away).expect("moved");
+    kill(handle.pid().expect("running"));
+    let failed = event(&mut events, |event| matches!(event, ProcessEvent::StartFailed { .. })).await;
+    assert!(format!("{failed:?}").contains("does not exist"), "{failed:?}");
+    assert_eq!(handle.state(), ProcessState::Restarting);
+    std::fs::rename(&away, &file).expect("moved");
+    event(&mut events, |event| matches!(event, ProcessEvent::Ready { .. })).await;
+    assert_eq!(call(instance.service(), &json!(1)).await.expect("an echo"), 1);
+}
+
+#[tokio::test]
+async fn a_plugin_that_writes_garbage_is_killed_and_started_again() {
+    for mode in [&["garbage", "1000"][..], &["endless"], &["close-stdout"]] {
+        let instance = start(fixture(mode).with_max_line(64 << 10).with_restart(quick(5))).await;
+        let handle = instance.service().handle();
+        let mut events = handle.subscribe();
+        let pid = handle.pid().expect("running");
+        let error = call(instance.service(), &json!(1)).await.expect_err("garbage");
+        assert_eq!((error.code(), error.is_retryable()), (Code::ExecTransport, true), "{mode:?}: {error}");
+        assert!(error.message().contains("stdout"), "{mode:?}: {error}");
+        event(&mut events, |event| matches!(event, ProcessEvent::Ready { .. })).await;
+        assert_eq!(proc_state(pid), None, "{mode:?}");
+    }
+}
+
+#[tokio::test]
+async fn closing_ends_the_process_and_every_later_call() {
+    let instance = start(fixture(&["obliging"])).await;
+    let handle = instance.service().handle();
+    let pid = handle.pid().expect("running");
+    let slow = json!({"sleep": 100});
+    let in_flight = call(instance.service(), &slow);
+    let close = async {
+        tokio::task::yield_now().await;
+        within(instance.close(Duration::from_secs(20))).await
+    };
+    let (reply, closed) = tokio::join!(in_flight, close);
+    closed.expect("in time");
+    assert_eq!(reply.expect("what is in work is finished"), slow);
+    assert_eq!((proc_state(pid), handle.state()), (None, ProcessState::Stopped));
+    let error = call(instance.service(), &json!(1)).await.expect_err("closed");
+    assert_eq!((error.code(), error.sent()), (Code::ShuttingDown, Sent::Nothing));
+    assert_eq!(instance.check().await.state, HealthState::Offline);
+    within(instance.close(millis(1))).await.expect("closing twice does no harm");
+    assert_eq!(handle.restart().await.expect_err("closed").code(), Code::ShuttingDown);
+}
+
+#[tokio::test]
+async fn a_process_that_ignores_every_request_to_stop_is_killed_after_the_grace_period() {
+    let instance = start(fixture(&["stubborn"])).await;
+    let pid = instance.service().handle().pid().expect("running");
+    let since = clock::now();
+    let error = within(instance.close(millis(400))).await.expect_err("it had to be killed");
+    let took = since.elapsed();
+    assert!((millis(400)..Duration::from_secs(5)).contains(&took), "{took:?}");
+    assert!(error.message().contains("400ms and was killed"), "{error}");
+    assert_eq!(proc_state(pid), None);
+}
+
+#[tokio::test]
+async fn a_grandchild_that_holds_the_pipes_hangs_nobody_and_goes_too() {
+    let instance = start(fixture(&["grandchild"]).with_restart(quick(5))).await;
+    let mut events = instance.service().handle().subscribe();
+    let pid = call(instance.service(), &json!(null)).await.expect("a pid");
+    let grandchild = u32::try_from(pid.as_u64().expect("a pid")).expect("a pid");
+    assert!(proc_state(grandchild).is_some_and(|state| state != 'Z'));
+    let error = call(instance.service(), &json!("die")).await.expect_err("it dies");
+    assert!(error.message().contains("exited with status 7"), "{error}");
+    not_running(grandchild).await;
+
+    event(&mut events, |event| matches!(event, ProcessEvent::Ready { .. })).await;
+    let pid = call(instance.service(), &json!(null)).await.expect("a pid");
+    let grandchild = u32::try_from(pid.as_u64().expect("a pid")).expect("a pid");
+    let since = clock::now();
+    within(instance.close(Duration::from_secs(10))).await.expect("in time");
+    assert!(since.elapsed() < Duration::from_secs(8), "{:?}", since.elapsed());
+    not_running(grandchild).await;
+}
+
+#[tokio::test]
+async fn a_process_that_nobody_holds_any_more_is_stopped() {
+    let instance = start(fixture(&["obliging"])).await;
+    let handle = instance.service().handle();
+    let mut events = handle.subscribe();
+    let pid = handle.pid().expect("running");
+    let service = instance.service().clone();
+    drop(instance);
+    assert_eq!(call(&service, &json!(1)).await.expect("a clone holds it"), 1);
+    drop(service);
+    event(&mut events, |event| *event == ProcessEvent::Stopped).await;
+    assert_eq!(proc_state(pid), None);
+    assert_eq!(handle.state(), ProcessState::Stopped);
+}
+
+#[tokio::test]
+async fn a_start_that_is_dropped_leaves_no_process() {
+    let config = fixture(&["silent"]).build().expect("in bounds");
+    for wait in [0, 1, 3, 10, 30] {
+        let start = plugin_transports::process::connect(config.clone());
+        assert!(tokio::time::timeout(millis(wait), start).await.is_err());
+    }
+    within(async {
+        while children_of_this_process("silent") > 0 {
+            tokio::time::sleep(millis(1)).await;
+        }
+    })
+    .await;
+}
+
+#[test]
+fn a_runtime_that_is_dropped_takes_its_processes_with_it_and_leaves_no_zombie() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let instance = runtime.block_on(start(fixture(&["stubborn"])));
+    let handle = instance.service().handle();
+    let pid = handle.pid().expect("running");
+    drop(runtime);
+    assert_eq!(handle.state(), ProcessState::Stopped);
+    let other = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    other.block_on(gone(pid));
+    let error = other.block_on(call(instance.service(), &json!(1))).expect_err("gone");
+    assert_eq!(error.code(), Code::ShuttingDown);
+}
+
+#[tokio::test]
+async fn no_process_is_left_when_the_host_exits_returns_or_is_killed() {
+    for how in ["exit", "return", "kill"] {
+        let mut host = Command::new(env!("CARGO_BIN_EXE_plugin-fixture"))
+            .args(["host", how])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the host starts");
+        let mut line = String::new();
+        BufReader::new(host.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
+        let pid: u32 = line.trim().parse().expect("a pid");
+        assert_ne!(pid, 0, "the host has started its plugin");
+        if how == "kill" {
+            assert!(proc_state(pid).is_some());
+            host.kill().expect("killed");
+        }
+        host.wait().expect("reaped");
+        not_running(pid).await;
+    }
+}
+
+/// Waits until a process that is not a child of this one has ended. Whether its zombie is reaped is up to the init
+/// process of the machine.
+async fn not_running(pid: u32) {
+    within(async {
+        while proc_state(pid).is_some_and(|state| state != 'Z' && state != 'X') {
+            tokio::time::sleep(millis(1)).await;
+        }
+    })
+    .await;
+}
+
+/// Children of this process, zombies included, with this argument; those of tests that run beside this one have others.
+fn children_of_this_process(argument: &str) -> usize {
+    let own = std::process::id().to_string();
+    let dirs = std::fs::read_dir("/proc").expect("readable").flatten();
+    dirs.filter(|dir| {
+        let stat = std::fs::read_to_string(dir.path().join("stat")).unwrap_or_default();
+        let parent = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(1)).map(str::to_owned);
+        let line = std::fs::read(dir.path().join("cmdline")).unwrap_or_default();
+        let zombie = line.is_empty();
+        let ours = line.split(|byte| *byte == 0).any(|part| part == argument.as_bytes());
+        parent.as_deref() == Some(own.as_str()) && (ours || (zombie && stat.contains("(plugin-fixture)")))
+    })
+    .count()
+}
