@@ -214,6 +214,9 @@ impl fmt::Display for Rejected {
         let text = match self.code {
             Code::CircuitOpen => "the circuit is open",
             Code::CircuitProbeTimeout => "the probe outlived the half-open time",
+            Code::RateLimited if matches!(self.detail, Detail::Cost { .. }) => {
+                "the request can never pass the rate limit"
+            }
             Code::RateLimited => "the rate limit is used up",
             Code::Unhealthy => "health checks found the service down",
             Code::HealthTimeout => "the health check did not answer in time",
@@ -238,6 +241,7 @@ impl fmt::Display for Rejected {
                 }
             }
             Detail::Attempt { limit } => write!(f, ": one attempt may take {limit:?}")?,
+            Detail::Cost { cost, burst } => write!(f, ": it costs {cost} tokens, and the bucket holds {burst}")?,
             _ => {}
         }
         if let Some(after) = self.retry_after {

@@ -1,0 +1,181 @@
+//! The settings of a token bucket.
+
+use std::time::Duration;
+
+use plugin_core::{ConfigError, clock::nanos};
+
+use crate::gcra::{LATEST, Limit};
+
+/// The settings of a token bucket. A value that exists is valid.
+///
+/// | setting | default | bounds | |
+/// |---|---|---|---|
+/// | `requests_per_second` | 10 | above 0, at most 10 million; may be a fraction | steady refill, without steps |
+/// | `burst_size` | 20 | 1 to 4294967295, and filled within 365 days | what a full bucket holds; it starts full |
+/// | `time_window` | 1 s | above 0, at most 365 days | the period that statistics and `RateLimit-Policy` state; it does not change the rate |
+///
+/// The time between two tokens is kept in whole nanoseconds and rounded up, so a rate is never exceeded; above a million
+/// per second that makes up to 1 % less.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(try_from = "crate::raw::Raw", into = "crate::raw::Raw")
+)]
+pub struct RateLimitConfig {
+    requests_per_second: f64,
+    burst_size: u32,
+    time_window: Duration,
+}
+
+/// Makes a [`RateLimitConfig`].
+#[derive(Clone, Copy, Debug)]
+#[must_use = "`build` makes the settings"]
+pub struct RateLimitConfigBuilder(RateLimitConfig);
+
+const MOST_PER_SECOND: f64 = 10_000_000.0;
+const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+const _: () = assert!(YEAR.as_nanos() < LATEST as u128 / 4, "an empty bucket fills well within the word");
+
+impl Default for RateLimitConfig {
+    fn default() -> Self {
+        Self { requests_per_second: 10.0, burst_size: 20, time_window: Duration::from_secs(1) }
+    }
+}
+
+impl RateLimitConfig {
+    /// A builder that starts with the defaults.
+    pub fn builder() -> RateLimitConfigBuilder {
+        RateLimitConfigBuilder(Self::default())
+    }
+
+    /// A builder that starts with these settings.
+    pub fn to_builder(self) -> RateLimitConfigBuilder {
+        RateLimitConfigBuilder(self)
+    }
+
+    /// Tokens that come back in a second.
+    #[must_use]
+    pub fn requests_per_second(&self) -> f64 {
+        self.requests_per_second
+    }
+
+    /// Tokens that a full bucket holds.
+    #[must_use]
+    pub fn burst_size(&self) -> u32 {
+        self.burst_size
+    }
+
+    /// The period that statistics and `RateLimit-Policy` state.
+    #[must_use]
+    pub fn time_window(&self) -> Duration {
+        self.time_window
+    }
+
+    pub(crate) fn limit(&self) -> Limit {
+        let interval = interval(self.requests_per_second);
+        let tolerance = interval.saturating_mul(self.burst_size.into());
+        Limit { interval, tolerance, window: nanos(self.time_window) }
+    }
+}
+
+/// Nanoseconds from one token to the next, rounded up unless only the rate's own binary rounding is above.
+fn interval(per_second: f64) -> u64 {
+    let exact = 1e9 / per_second;
+    let near = exact.round();
+    let whole = if (exact - near).abs() <= near * 1e-12 { near } else { exact.ceil() };
+    // The cast saturates, and the bounds keep the value within a year.
+    (whole as u64).max(1)
+}
+
+impl RateLimitConfigBuilder {
+    /// Sets how many tokens come back in a second.
+    pub fn with_requests_per_second(mut self, rate: f64) -> Self {
+        self.0.requests_per_second = rate;
+        self
+    }
+
+    /// Sets how many tokens a full bucket holds.
+    pub fn with_burst_size(mut self, burst: u32) -> Self {
+        self.0.burst_size = burst;
+        self
+    }
+
+    /// Sets the period that statistics and `RateLimit-Policy` state.
+    pub fn with_time_window(mut self, window: Duration) -> Self {
+        self.0.time_window = window;
+        self
+    }
+
+    /// The settings.
+    ///
+    /// # Errors
+    ///
+    /// When a value is outside the bounds that the table of [`RateLimitConfig`] gives.
+    pub fn build(self) -> Result<RateLimitConfig, ConfigError> {
+        let config = self.0;
+        let rate = config.requests_per_second;
+        if !(rate > 0.0 && rate <= MOST_PER_SECOND) {
+            let problem = format!("must be above 0 and at most {MOST_PER_SECOND}, and is {rate}");
+            return Err(ConfigError::new("requests_per_second", problem));
+        }
+        if config.burst_size == 0 {
+            return Err(ConfigError::new("burst_size", "must be at least 1, and is 0"));
+        }
+        if u128::from(interval(rate)) * u128::from(config.burst_size) > YEAR.as_nanos() {
+            let problem = format!(
+                "must be refilled within 365 days, and {} tokens at {rate} per second take longer",
+                config.burst_size
+            );
+            return Err(ConfigError::new("burst_size", problem));
+        }
+        if config.time_window.is_zero() || config.time_window > YEAR {
+            let problem = format!("must be above 0 and at most 365 days, and is {:?}", config.time_window);
+            return Err(ConfigError::new("time_window", problem));
+        }
+        Ok(config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn field(builder: RateLimitConfigBuilder) -> &'static str {
+        builder.build().expect_err("out of bounds").field()
+    }
+
+    #[test]
+    fn the_defaults_are_those_that_are_documented() {
+        let config = RateLimitConfig::builder().build().expect("the defaults are valid");
+        assert_eq!(config, RateLimitConfig::default());
+        assert_eq!((config.requests_per_second(), config.burst_size()), (10.0, 20));
+        assert_eq!(config.time_window(), Duration::from_secs(1));
+    }
+
+    #[test]
+    fn a_setting_out_of_bounds_is_named() {
+        for rate in [0.0, -1.0, f64::NAN, f64::INFINITY, 10_000_001.0] {
+            assert_eq!(field(RateLimitConfig::builder().with_requests_per_second(rate)), "requests_per_second");
+        }
+        assert_eq!(field(RateLimitConfig::builder().with_burst_size(0)), "burst_size");
+        let slow = RateLimitConfig::builder().with_requests_per_second(1e-7);
+        assert_eq!(field(slow), "burst_size");
+        assert!(slow.with_burst_size(1).build().is_ok());
+        assert_eq!(field(RateLimitConfig::builder().with_requests_per_second(1e-300)), "burst_size");
+        for window in [Duration::ZERO, Duration::MAX] {
+            assert_eq!(field(RateLimitConfig::builder().with_time_window(window)), "time_window");
+        }
+    }
+
+    #[test]
+    fn the_interval_is_never_shorter_than_the_rate_says() {
+        assert_eq!(interval(10.0), 100_000_000);
+        assert_eq!(interval(3.0), 333_333_334);
+        assert_eq!(interval(0.5), 2_000_000_000);
+        assert_eq!(interval(MOST_PER_SECOND), 100);
+        for nanos in [1u32, 7, 100, 12_345, 999_999_937] {
+            assert_eq!(interval(1e9 / f64::from(nanos)), u64::from(nanos));
+        }
+    }
+}

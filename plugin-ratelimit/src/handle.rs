@@ -1,0 +1,104 @@
+//! What an operator holds.
+
+use std::{sync::Arc, time::Duration};
+
+use plugin_core::{Rejected, StripedCounter, clock};
+
+use crate::{RateLimitConfig, TokenBucket, bucket::Acquired};
+
+/// Reads the statistics and changes the settings of everything that one layer made. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct RateLimitHandle(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    bucket: TokenBucket,
+    allowed: StripedCounter,
+    refused: StripedCounter,
+}
+
+/// The statistics of a rate limit at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RateLimitStats {
+    /// Requests that were let through while the limit was enabled.
+    pub allowed: u64,
+    /// Requests that were refused.
+    pub refused: u64,
+    /// Requests that fit now; `u64::MAX` while the limit is disabled.
+    pub remaining: u64,
+    /// Requests that the steady rate allows in one `window`; `u64::MAX` while the limit is disabled.
+    pub limit: u64,
+    /// The period that `limit` counts over: the setting `time_window`, or the time of one token where that is longer.
+    pub window: Duration,
+    /// Time until the bucket is full.
+    pub reset: Duration,
+}
+
+impl RateLimitHandle {
+    pub(crate) fn new(bucket: TokenBucket) -> Self {
+        Self(Arc::new(Shared { bucket, allowed: StripedCounter::new(), refused: StripedCounter::new() }))
+    }
+
+    #[inline]
+    pub(crate) fn admit(&self) -> Result<(), Rejected> {
+        match self.0.bucket.acquire(1, clock::now) {
+            Ok(Acquired::Taken) => {
+                self.0.allowed.add(1);
+                Ok(())
+            }
+            Ok(Acquired::Free) => Ok(()),
+            Err(rejected) => {
+                self.0.refused.add(1);
+                Err(rejected)
+            }
+        }
+    }
+
+    /// The statistics. Requests that run meanwhile may or may not be in them.
+    #[must_use]
+    pub fn stats(&self) -> RateLimitStats {
+        let quota = self.0.bucket.quota();
+        RateLimitStats {
+            allowed: self.0.allowed.sum(),
+            refused: self.0.refused.sum(),
+            remaining: quota.remaining,
+            limit: quota.limit,
+            window: quota.window,
+            reset: quota.reset,
+        }
+    }
+
+    /// The settings.
+    #[must_use]
+    pub fn config(&self) -> RateLimitConfig {
+        self.0.bucket.config()
+    }
+
+    /// Changes the settings, and keeps what is owed: see [`TokenBucket::reconfigure`].
+    pub fn reconfigure(&self, config: RateLimitConfig) {
+        self.0.bucket.reconfigure(config);
+    }
+
+    /// Limits again.
+    pub fn enable(&self) {
+        self.0.bucket.enable();
+    }
+
+    /// Passes everything through.
+    pub fn disable(&self) {
+        self.0.bucket.disable();
+    }
+
+    /// Whether requests are limited.
+    #[must_use]
+    pub fn is_enabled(&self) -> bool {
+        self.0.bucket.is_enabled()
+    }
+
+    /// The bucket, to take tokens from besides the layer.
+    #[must_use]
+    pub fn bucket(&self) -> &TokenBucket {
+        &self.0.bucket
+    }
+}

@@ -1,0 +1,74 @@
+//! The layer.
+
+use plugin_core::AsError;
+#[cfg(feature = "grpc")]
+use plugin_core::AsGrpcStatus;
+#[cfg(feature = "http")]
+use plugin_core::AsHttpResponse;
+use tower_layer::Layer;
+
+use crate::{RateLimit, RateLimitConfig, RateLimitHandle, TokenBucket};
+
+/// Refuses requests that come faster than a [`TokenBucket`] allows. One request takes one token.
+///
+/// Every service that this layer makes, and every clone of it, takes from the same bucket. A refusal is
+/// `RATELIMIT_1501`, says when to come back, and is decided in `call`: readiness takes no token, so none is lost when a
+/// service that was ready is not called.
+#[derive(Clone, Debug)]
+#[must_use = "a layer does nothing until it wraps a service"]
+pub struct RateLimitLayer<R = AsError> {
+    handle: RateLimitHandle,
+    reject: R,
+}
+
+impl RateLimitLayer {
+    /// Limits to these settings, with a bucket of its own.
+    pub fn new(config: RateLimitConfig) -> Self {
+        Self::with_bucket(TokenBucket::new(config))
+    }
+
+    /// Passes everything through, until the handle's [`enable`](RateLimitHandle::enable). The settings are the defaults
+    /// until the handle changes them.
+    pub fn disabled() -> Self {
+        Self::with_bucket(TokenBucket::with_enabled(RateLimitConfig::default(), false))
+    }
+
+    /// Takes from this bucket, which others may take from too.
+    pub fn with_bucket(bucket: TokenBucket) -> Self {
+        Self { handle: RateLimitHandle::new(bucket), reject: AsError }
+    }
+}
+
+impl<R> RateLimitLayer<R> {
+    /// Answers refusals in another way.
+    pub fn reject_with<R2>(self, reject: R2) -> RateLimitLayer<R2> {
+        RateLimitLayer { handle: self.handle, reject }
+    }
+
+    /// Answers refusals with status 429, `Retry-After` and the `RateLimit` headers: for an `axum::Router` and other HTTP
+    /// services.
+    #[cfg(feature = "http")]
+    pub fn for_http(self) -> RateLimitLayer<AsHttpResponse> {
+        self.reject_with(AsHttpResponse)
+    }
+
+    /// Answers refusals with the status `RESOURCE_EXHAUSTED` and `RetryInfo`: for a gRPC server or channel.
+    #[cfg(feature = "grpc")]
+    pub fn for_grpc(self) -> RateLimitLayer<AsGrpcStatus> {
+        self.reject_with(AsGrpcStatus)
+    }
+
+    /// Statistics and live settings of every service that this layer makes.
+    #[must_use]
+    pub fn handle(&self) -> RateLimitHandle {
+        self.handle.clone()
+    }
+}
+
+impl<S, R: Clone> Layer<S> for RateLimitLayer<R> {
+    type Service = RateLimit<S, R>;
+
+    fn layer(&self, inner: S) -> RateLimit<S, R> {
+        RateLimit::new(inner, self.handle.clone(), self.reject.clone())
+    }
+}

@@ -1,0 +1,28 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod bucket;
+mod config;
+mod future;
+mod gcra;
+mod handle;
+mod layer;
+mod meter;
+mod queue;
+#[cfg(feature = "serde")]
+mod raw;
+mod service;
+mod sync;
+mod until_ready;
+mod word;
+
+/// The vocabulary of the family: what a program needs besides this crate.
+pub use plugin_core;
+
+pub use bucket::TokenBucket;
+pub use config::{RateLimitConfig, RateLimitConfigBuilder};
+pub use future::ResponseFuture;
+pub use handle::{RateLimitHandle, RateLimitStats};
+pub use layer::RateLimitLayer;
+pub use service::RateLimit;
+pub use until_ready::UntilReady;

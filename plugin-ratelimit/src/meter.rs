@@ -1,0 +1,227 @@
+//! A bucket that any number of threads take from: one word, and the settings it is read under.
+
+use std::fmt;
+
+use plugin_core::clock::Instant;
+
+use crate::{
+    gcra::{self, Decision, Limit},
+    sync::{AtomicU64, Ordering},
+    word::Word,
+};
+
+/// The word holds the arrival time and counts the changes of settings; its count picks one of two slots, so that new
+/// settings are written beside those in use and come into force with the word that publishes them.
+///
+/// A slot is written again only after the word has moved on, and every decision ends by finding the word still under
+/// the settings it was made with. So no decision mixes old settings with new ones, and nobody waits for anybody.
+pub(crate) struct Meter {
+    word: AtomicU64,
+    slots: [Slot; 2],
+}
+
+struct Slot {
+    interval: AtomicU64,
+    tolerance: AtomicU64,
+    window: AtomicU64,
+}
+
+/// On whose behalf tokens are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Who {
+    /// Somebody who just came, and must not overtake those who wait.
+    Newcomer,
+    /// The first of those who wait.
+    First,
+}
+
+/// What became of a try to take tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// Nothing is limited; nothing was taken.
+    Unlimited,
+    /// They were taken, and this is the bucket's arrival time since.
+    Admitted { arrival: u64 },
+    /// They are not there yet.
+    Wait { reading: Reading, now: u64, wait: u64 },
+    /// They never will be.
+    Never { burst: u64 },
+    /// Others wait, and come first.
+    Behind { now: u64 },
+}
+
+/// The bucket at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reading {
+    pub(crate) limit: Limit,
+    pub(crate) arrival: u64,
+}
+
+impl Meter {
+    pub(crate) fn new(limit: Limit) -> Self {
+        Self { word: AtomicU64::new(Word::NEW.bits()), slots: [Slot::new(limit), Slot::new(limit)] }
+    }
+
+    /// Takes tokens, or says why not. The clock is read once, and not at all where nothing is limited.
+    #[inline]
+    pub(crate) fn take(&self, tokens: u64, who: Who, clock: impl FnOnce() -> Instant) -> Taken {
+        let mut word = self.load();
+        let mut limit = self.limit(word);
+        if limit.is_unlimited() {
+            return Taken::Unlimited;
+        }
+        let now = clock().as_nanos();
+        loop {
+            if word.is_waiting() && who == Who::Newcomer {
+                return Taken::Behind { now };
+            }
+            let arrival = word.arrival();
+            let refused = match limit.decide(arrival, now, tokens) {
+                Decision::Admit(next) => {
+                    // Success is relaxed: only a number changes, and a read-modify-write keeps the release sequence
+                    // that `change` began. Failure acquires, for the reason given in `load`.
+                    let exchanged = self.word.compare_exchange_weak(
+                        word.bits(),
+                        word.with_arrival(next).bits(),
+                        Ordering::Relaxed,
+                        Ordering::Acquire,
+                    );
+                    match exchanged {
+                        Ok(_) => return Taken::Admitted { arrival: next },
+                        Err(present) => {
+                            word = Word::from_bits(present);
+                            limit = self.limit(word);
+                            if limit.is_unlimited() {
+                                return Taken::Unlimited;
+                            }
+                            continue;
+                        }
+                    }
+                }
+                Decision::Wait(wait) => Taken::Wait { reading: Reading { limit, arrival }, now, wait },
+                Decision::Never => Taken::Never { burst: limit.burst() },
+            };
+            // A refusal writes nothing that could fail, so it looks again whether its settings still hold.
+            let present = self.load();
+            if present.generation() == word.generation() {
+                return refused;
+            }
+            word = present;
+            limit = self.limit(word);
+            if limit.is_unlimited() {
+                return Taken::Unlimited;
+            }
+        }
+    }
+
+    /// The settings in force and the arrival time.
+    pub(crate) fn read(&self) -> Reading {
+        let mut word = self.load();
+        loop {
+            let limit = self.limit(word);
+            let present = self.load();
+            if present.generation() == word.generation() {
+                return Reading { limit, arrival: present.arrival() };
+            }
+            word = present;
+        }
+    }
+
+    /// Whether anything is limited at all.
+    pub(crate) fn is_limited(&self) -> bool {
+        !self.read().limit.is_unlimited()
+    }
+
+    /// Puts new settings in force, and turns what is owed at the interval `from` into the same number of tokens at the
+    /// interval `to`. Callers take turns: the bucket's lock is held.
+    pub(crate) fn change(&self, limit: Limit, from: u64, to: u64, now: u64) {
+        let mut word = self.load();
+        self.slots[slot_of(word.with_next_generation())].store(limit);
+        loop {
+            let arrival = gcra::rescale(word.arrival(), now, from, to);
+            let next = word.with_arrival(arrival).with_next_generation();
+            // Release: publishes the slot to whoever loads this word, or one that later tries made of it.
+            match self.word.compare_exchange(word.bits(), next.bits(), Ordering::Release, Ordering::Relaxed) {
+                Ok(_) => return,
+                Err(present) => word = Word::from_bits(present),
+            }
+        }
+    }
+
+    /// Gives tokens back that were taken when the arrival time became `taken`, and says by how much it moved.
+    /// Not while [`change`](Self::change) runs: the bucket's lock is held.
+    pub(crate) fn give_back(&self, tokens: u64, taken: u64, now: u64) -> u64 {
+        let mut word = self.load();
+        loop {
+            let cost = self.limit(word).interval.saturating_mul(tokens);
+            let next = word.with_arrival(gcra::give_back(word.arrival(), now, cost, taken));
+            // Relaxed on success, acquire on failure: as in `take`.
+            let exchanged =
+                self.word.compare_exchange_weak(word.bits(), next.bits(), Ordering::Relaxed, Ordering::Acquire);
+            match exchanged {
+                Ok(_) => return word.arrival() - next.arrival(),
+                Err(present) => word = Word::from_bits(present),
+            }
+        }
+    }
+
+    /// Makes newcomers line up, or stops it. The bucket's lock is held.
+    pub(crate) fn set_waiting(&self, waiting: bool) {
+        // Relaxed: who sees the bit takes the bucket's lock, and finds the line there; who does not see it yet came
+        // before those who wait. A read-modify-write, so it keeps the release sequence that `change` began.
+        if waiting {
+            self.word.fetch_or(Word::NEW.with_waiting(true).bits(), Ordering::Relaxed);
+        } else {
+            self.word.fetch_and(!Word::NEW.with_waiting(true).bits(), Ordering::Relaxed);
+        }
+    }
+
+    #[inline]
+    fn load(&self) -> Word {
+        // Acquire: pairs with the release in `change`, so that the slot which this word picks is as it was published.
+        Word::from_bits(self.word.load(Ordering::Acquire))
+    }
+
+    #[inline]
+    fn limit(&self, word: Word) -> Limit {
+        self.slots[slot_of(word)].load()
+    }
+}
+
+const fn slot_of(word: Word) -> usize {
+    (word.generation() & 1) as usize
+}
+
+impl Slot {
+    fn new(limit: Limit) -> Self {
+        Self {
+            interval: AtomicU64::new(limit.interval),
+            tolerance: AtomicU64::new(limit.tolerance),
+            window: AtomicU64::new(limit.window),
+        }
+    }
+
+    #[inline]
+    fn load(&self) -> Limit {
+        // Acquire: pairs with the releases in `store`. Who reads a value of settings that are not yet in force has then
+        // also seen that the word moved on, and finds out when it looks at the word again.
+        Limit {
+            interval: self.interval.load(Ordering::Acquire),
+            tolerance: self.tolerance.load(Ordering::Acquire),
+            window: self.window.load(Ordering::Acquire),
+        }
+    }
+
+    fn store(&self, limit: Limit) {
+        // Release: see `load`.
+        self.interval.store(limit.interval, Ordering::Release);
+        self.tolerance.store(limit.tolerance, Ordering::Release);
+        self.window.store(limit.window, Ordering::Release);
+    }
+}
+
+impl fmt::Debug for Meter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.read().fmt(f)
+    }
+}

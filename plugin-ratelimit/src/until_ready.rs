@@ -1,0 +1,95 @@
+//! Waiting for tokens.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use plugin_core::{Rejected, clock, deadline::waiting};
+use tokio::time::{Instant, Sleep};
+
+use crate::{TokenBucket, bucket::Turn};
+
+/// The longest that one timer runs; a longer wait arms it again.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The future of [`TokenBucket::until_ready`]. Dropping it leaves the line.
+#[must_use = "a future does nothing until it is polled"]
+pub struct UntilReady {
+    bucket: TokenBucket,
+    tokens: u32,
+    state: State,
+}
+
+enum State {
+    New,
+    InLine { ticket: u64, timer: Option<Pin<Box<Sleep>>> },
+    Done,
+}
+
+impl UntilReady {
+    pub(crate) fn new(bucket: TokenBucket, tokens: u32) -> Self {
+        Self { bucket, tokens, state: State::New }
+    }
+}
+
+impl Future for UntilReady {
+    type Output = Result<(), Rejected>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        loop {
+            let turn = match &this.state {
+                State::New => match this.bucket.acquire(this.tokens, clock::now) {
+                    Err(rejected) if rejected.retry_after().is_some() => {
+                        this.bucket.line_up(this.tokens, cx.waker().clone())
+                    }
+                    result => Turn::Done(result.map(drop)),
+                },
+                State::InLine { ticket, .. } => this.bucket.ask(*ticket, cx.waker().clone()),
+                State::Done => return Poll::Pending,
+            };
+            let (ticket, wait) = match turn {
+                Turn::Done(result) => {
+                    this.state = State::Done;
+                    return Poll::Ready(result);
+                }
+                Turn::Waiting { ticket, wait } => (ticket, wait.min(LONGEST)),
+            };
+            // The ticket is kept before a timer is made: without a runtime that panics, and the drop must find it.
+            if !matches!(this.state, State::InLine { .. }) {
+                this.state = State::InLine { ticket, timer: None };
+            }
+            let State::InLine { timer, .. } = &mut this.state else { return Poll::Pending };
+            match timer {
+                Some(timer) => timer.as_mut().reset(Instant::now() + wait),
+                None => *timer = Some(Box::pin(tokio::time::sleep(wait))),
+            }
+            let Some(timer) = timer else { return Poll::Pending };
+            if timer.as_mut().poll(cx).is_pending() {
+                waiting::note("waiting for a token");
+                return Poll::Pending;
+            }
+        }
+    }
+}
+
+impl Drop for UntilReady {
+    fn drop(&mut self) {
+        if let State::InLine { ticket, .. } = self.state {
+            self.bucket.leave(ticket);
+        }
+    }
+}
+
+impl fmt::Debug for UntilReady {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UntilReady")
+            .field("tokens", &self.tokens)
+            .field("in_line", &matches!(self.state, State::InLine { .. }))
+            .finish_non_exhaustive()
+    }
+}

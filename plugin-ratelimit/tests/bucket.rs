@@ -1,0 +1,364 @@
+//! The bucket without tower: lines, cancellation, fairness, and a differential run against `governor`.
+
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
+
+use governor::{Quota, RateLimiter, clock::FakeRelativeClock};
+use plugin_core::{
+    Code,
+    clock::{self, Instant},
+};
+use plugin_ratelimit::{RateLimitConfig, TokenBucket};
+use proptest::prelude::*;
+use tokio::{sync::mpsc, task::JoinSet, time::advance};
+use tokio_test::{assert_pending, assert_ready, assert_ready_ok, task};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn config(per_second: f64, burst: u32) -> RateLimitConfig {
+    RateLimitConfig::builder().with_requests_per_second(per_second).with_burst_size(burst).build().expect("valid")
+}
+
+fn bucket(per_second: f64, burst: u32) -> TokenBucket {
+    TokenBucket::new(config(per_second, burst))
+}
+
+#[tokio::test(start_paused = true)]
+async fn several_tokens_are_taken_together_or_not_at_all() {
+    let bucket = bucket(1.0, 5);
+    assert_eq!(bucket.try_acquire(3), Ok(()));
+    let refused = bucket.try_acquire(3).expect_err("two are left");
+    assert_eq!(refused.retry_after(), Some(SECOND));
+    assert_eq!(bucket.remaining(), 2, "a refusal takes nothing");
+    assert_eq!(bucket.try_acquire(0), Ok(()));
+    assert_eq!(bucket.try_acquire(2), Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_costs_more_than_the_bucket_holds_is_told_so_and_never_waits() {
+    let bucket = bucket(1.0, 5);
+    for refused in [bucket.try_acquire(6), bucket.until_ready(6).await] {
+        let refused = refused.expect_err("it can never pass");
+        assert_eq!((refused.code(), refused.retry_after()), (Code::RateLimited, None));
+        assert_eq!(
+            refused.to_string(),
+            "the request can never pass the rate limit (RATELIMIT_1501): it costs 6 tokens, and the bucket holds 5"
+        );
+    }
+    assert_eq!(bucket.remaining(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_ends_when_the_tokens_are_there() {
+    let bucket = bucket(2.0, 2);
+    let start = clock::now();
+    let mut ends = Vec::new();
+    for _ in 0..5 {
+        bucket.until_ready(1).await.expect("it fits");
+        ends.push(start.elapsed().as_millis());
+    }
+    assert_eq!(ends, [0, 0, 500, 1000, 1500]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_came_first_is_served_first_whatever_it_costs() {
+    let bucket = bucket(10.0, 5);
+    bucket.try_acquire(5).expect("full");
+    let (served, mut order) = mpsc::unbounded_channel();
+    let mut waiting = JoinSet::new();
+    for (place, cost) in [5, 1, 3, 1, 2].into_iter().enumerate() {
+        let (bucket, served) = (bucket.clone(), served.clone());
+        waiting.spawn(async move {
+            bucket.until_ready(cost).await.expect("it fits");
+            served.send((place, clock::now())).expect("the test listens");
+        });
+        tokio::task::yield_now().await;
+    }
+    let start = clock::now();
+    waiting.join_all().await;
+    drop(served);
+    let mut order_of_service = Vec::new();
+    while let Some((place, at)) = order.recv().await {
+        order_of_service.push((place, at.saturating_since(start).as_millis()));
+    }
+    assert_eq!(order_of_service, [(0, 500), (1, 600), (2, 900), (3, 1000), (4, 1200)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_newcomer_overtakes_those_who_wait() {
+    let bucket = bucket(1.0, 3);
+    bucket.try_acquire(3).expect("full");
+    let mut waiting = task::spawn(bucket.until_ready(3));
+    assert_pending!(waiting.poll());
+    advance(2 * SECOND).await;
+    let refused = bucket.try_acquire(1).expect_err("two are there, for the one who waits");
+    assert_eq!(refused.retry_after(), Some(2 * SECOND), "after the one who waits");
+    assert_eq!(bucket.try_acquire(4).expect_err("never").retry_after(), None);
+    let mut second = task::spawn(bucket.until_ready(1));
+    assert_pending!(second.poll());
+    advance(SECOND).await;
+    assert_pending!(second.poll());
+    assert_ready_ok!(waiting.poll());
+    advance(SECOND).await;
+    assert_ready_ok!(second.poll());
+    assert!(bucket.try_acquire(1).is_err(), "everything has been taken");
+    advance(SECOND).await;
+    assert_eq!(bucket.try_acquire(1), Ok(()), "and nobody waits any more");
+}
+
+#[tokio::test(start_paused = true)]
+async fn tokens_are_not_lost_on_drop_wherever_the_wait_is_dropped() {
+    for (granted, remaining) in [(false, 1), (true, 1)] {
+        let bucket = bucket(1.0, 2);
+        bucket.try_acquire(2).expect("full");
+        let mut waiting = task::spawn(bucket.until_ready(1));
+        assert_pending!(waiting.poll());
+        let mut behind = task::spawn(bucket.until_ready(2));
+        assert_pending!(behind.poll());
+        advance(SECOND).await;
+        if granted {
+            // Whoever looks serves those who are due, so `waiting` has its token and has not been told.
+            assert_pending!(behind.poll());
+        }
+        drop(waiting);
+        assert!(behind.is_woken(), "the next in line looks again");
+        assert_pending!(behind.poll());
+        assert_eq!(bucket.remaining(), remaining, "granted: {granted}");
+        advance(SECOND).await;
+        assert_ready_ok!(behind.poll());
+        assert_eq!(bucket.remaining(), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_is_never_polled_takes_no_place() {
+    let bucket = bucket(1.0, 1);
+    bucket.try_acquire(1).expect("full");
+    drop(bucket.until_ready(1));
+    let _unpolled = bucket.until_ready(1);
+    advance(SECOND).await;
+    assert_eq!(bucket.try_acquire(1), Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_is_kept_and_not_polled_does_not_block_the_line() {
+    let bucket = bucket(1.0, 1);
+    bucket.try_acquire(1).expect("full");
+    let mut forgotten = task::spawn(bucket.until_ready(1));
+    assert_pending!(forgotten.poll());
+    let start = clock::now();
+    bucket.until_ready(1).await.expect("it fits");
+    // Nobody looked when the first token was due, and a bucket of one does not hold two: one interval later than its turn.
+    assert_eq!(start.elapsed(), 3 * SECOND);
+    assert_ready_ok!(forgotten.poll());
+    advance(SECOND).await;
+    let mut forgotten = task::spawn(bucket.until_ready(1));
+    assert_ready_ok!(forgotten.poll());
+    std::mem::forget(forgotten);
+    let mut leaked = task::spawn(bucket.until_ready(1));
+    assert_pending!(leaked.poll());
+    std::mem::forget(leaked);
+    advance(2 * SECOND).await;
+    assert!(bucket.try_acquire(1).is_err(), "a leaked wait is served in its turn");
+    advance(SECOND).await;
+    assert_eq!(bucket.try_acquire(1), Ok(()), "and costs no more than that");
+}
+
+#[tokio::test(start_paused = true)]
+async fn new_settings_and_switching_off_reach_those_who_wait() {
+    let bucket = bucket(0.001, 10);
+    bucket.try_acquire(10).expect("full");
+    let mut large = task::spawn(bucket.until_ready(10));
+    assert_pending!(large.poll());
+    let mut small = task::spawn(bucket.until_ready(1));
+    assert_pending!(small.poll());
+    bucket.reconfigure(config(1.0, 10));
+    assert!(large.is_woken());
+    assert_pending!(large.poll());
+    advance(10 * SECOND).await;
+    assert_ready_ok!(large.poll());
+    let mut large = task::spawn(bucket.until_ready(10));
+    assert_pending!(large.poll());
+    bucket.reconfigure(config(1.0, 5));
+    let refused = assert_ready!(large.poll()).expect_err("the bucket became too small");
+    assert_eq!(refused.retry_after(), None);
+    bucket.disable();
+    assert!(small.is_woken());
+    assert_ready_ok!(small.poll());
+    assert_eq!((bucket.try_acquire(u32::MAX), bucket.remaining()), (Ok(()), u64::MAX));
+}
+
+#[tokio::test(start_paused = true)]
+async fn waits_that_end_together_all_end_and_leave_nothing_behind() {
+    let bucket = bucket(1000.0, 100);
+    let mut waiting = JoinSet::new();
+    for _ in 0..1000 {
+        let bucket = bucket.clone();
+        waiting.spawn(async move { bucket.until_ready(1).await });
+    }
+    let start = clock::now();
+    let results = waiting.join_all().await;
+    assert!(results.iter().all(Result::is_ok));
+    let took = start.elapsed().as_millis();
+    assert!((900..=910).contains(&took), "900 tokens at 1000 per second: {took} ms");
+    advance(SECOND).await;
+    assert_eq!(bucket.try_acquire(100), Ok(()));
+}
+
+#[test]
+fn a_wait_without_a_timer_panics_and_leaves_the_line() {
+    let bucket = bucket(1.0, 1);
+    bucket.try_acquire(1).expect("full");
+    let unwound = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| task::spawn(bucket.until_ready(1)).poll()));
+    assert!(unwound.is_err());
+    let later = clock::now().saturating_add(SECOND);
+    assert_eq!(bucket.try_acquire_at(1, later), Ok(()), "nobody waits");
+}
+
+#[test]
+fn threads_together_take_no_more_than_there_is() {
+    let bucket = bucket(1.0, 1000);
+    let now = clock::now();
+    let taken: usize = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..4)
+            .map(|_| scope.spawn(|| (0..1000).filter(|_| bucket.try_acquire_at(1, now).is_ok()).count()))
+            .collect();
+        threads.into_iter().map(|thread| thread.join().expect("no panic")).sum()
+    });
+    assert_eq!(taken, 1000);
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Advance(u64),
+    Try(u32),
+    Wait(u32),
+    Poll(usize),
+    Drop(usize),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        4 => (0u64..400).prop_map(Step::Advance),
+        3 => (1u32..5).prop_map(Step::Try),
+        3 => (1u32..5).prop_map(Step::Wait),
+        4 => any::<usize>().prop_map(Step::Poll),
+        3 => any::<usize>().prop_map(Step::Drop),
+    ];
+    prop::collection::vec(step, 1..150)
+}
+
+/// Runs the steps, and gives back when how many tokens were handed out. Milliseconds.
+fn run(bucket: &TokenBucket, steps: Vec<Step>) -> Vec<(u64, u64)> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    runtime.expect("a runtime").block_on(async {
+        let start = clock::now();
+        let mut taken = Vec::new();
+        let mut waiting = Vec::new();
+        let at = || u64::try_from(start.elapsed().as_millis()).expect("short");
+        for step in steps {
+            match step {
+                Step::Advance(millis) => advance(Duration::from_millis(millis)).await,
+                Step::Try(cost) => {
+                    if bucket.try_acquire(cost).is_ok() {
+                        taken.push((at(), cost.into()));
+                    }
+                }
+                Step::Wait(cost) => {
+                    let mut wait = task::spawn(bucket.until_ready(cost));
+                    match wait.poll() {
+                        std::task::Poll::Ready(result) => {
+                            result.expect("it fits");
+                            taken.push((at(), cost.into()));
+                        }
+                        std::task::Poll::Pending => waiting.push((cost, wait)),
+                    }
+                }
+                Step::Poll(pick) if !waiting.is_empty() => {
+                    let pick = pick % waiting.len();
+                    if waiting[pick].1.poll().is_ready() {
+                        let (cost, _) = waiting.remove(pick);
+                        taken.push((at(), cost.into()));
+                    }
+                }
+                Step::Drop(pick) if !waiting.is_empty() => {
+                    let pick = pick % waiting.len();
+                    drop(waiting.remove(pick));
+                }
+                Step::Poll(_) | Step::Drop(_) => {}
+            }
+        }
+        let left: u32 = waiting.iter().map(|(cost, _)| cost).sum();
+        drop(waiting);
+        advance(Duration::from_millis(u64::from(left) * 100 + 1_000)).await;
+        assert_eq!(bucket.try_acquire(4), Ok(()), "no token was lost and nobody is left in line");
+        taken
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+
+    /// A token that was granted to somebody who does not poll is handed out, late, when it is noticed: it counts when
+    /// it was granted, which the bucket alone knows. So here whoever is granted a token is polled before time goes on.
+    #[test]
+    fn no_window_lets_through_more_than_its_share_though_waits_are_dropped_anywhere(steps in steps()) {
+        let bucket = bucket(10.0, 4);
+        let mut eager = Vec::new();
+        for step in steps {
+            if let Step::Advance(_) = step {
+                eager.extend((0..8).map(|_| Step::Poll(0)));
+            }
+            eager.push(step);
+        }
+        let taken = run(&bucket, eager);
+        for (first, &(from, _)) in taken.iter().enumerate() {
+            let mut sum = 0;
+            for &(to, cost) in &taken[first..] {
+                sum += cost;
+                prop_assert!(sum * 100 <= 400 + (to - from), "{sum} tokens in {} ms", to - from);
+            }
+        }
+    }
+
+    #[test]
+    fn the_bucket_decides_as_governor_does(
+        interval in 1u32..2_000_000, burst in 1u32..50, steps in prop::collection::vec((0u64..5_000_000, 1u32..60), 1..300),
+    ) {
+        let clock = FakeRelativeClock::default();
+        let quota = Quota::with_period(Duration::from_nanos(interval.into())).expect("not zero");
+        let peer = RateLimiter::direct_with_clock(quota.allow_burst(NonZeroU32::new(burst).expect("not zero")), clock.clone());
+        let rate = 1e9 / f64::from(interval);
+        // Rates above ten million per second are out of our bounds.
+        prop_assume!(rate <= 1e7);
+        let bucket = bucket(rate, burst);
+        let mut now = Instant::from_nanos(1 << 40);
+        for (step, cost) in steps {
+            clock.advance(Duration::from_nanos(step));
+            now = now.saturating_add(Duration::from_nanos(step));
+            let ours = bucket.try_acquire_at(cost, now);
+            match peer.check_n(NonZeroU32::new(cost).expect("not zero")) {
+                Err(_) => prop_assert_eq!(ours.map_err(|refused| refused.retry_after()), Err(None)),
+                Ok(theirs) => prop_assert_eq!(ours.is_ok(), theirs.is_ok()),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_line_on_several_threads_serves_everybody() {
+    let bucket = Arc::new(bucket(5_000.0, 5));
+    let mut waiting = JoinSet::new();
+    for cost in (0..400u32).map(|n| n % 5 + 1) {
+        let bucket = Arc::clone(&bucket);
+        waiting.spawn_blocking(move || {
+            tokio::runtime::Handle::current().block_on(async {
+                // Half of the callers are impatient, so that entries leave from everywhere.
+                let patience = if cost % 2 == 0 { Duration::from_micros(500) } else { Duration::from_secs(60) };
+                tokio::time::timeout(patience, bucket.until_ready(cost)).await
+            })
+        });
+    }
+    let all = tokio::time::timeout(Duration::from_secs(60), waiting.join_all()).await.expect("in time");
+    assert!(all.iter().flatten().all(Result::is_ok));
+    tokio::time::timeout(Duration::from_secs(60), bucket.until_ready(5)).await.expect("nobody is left").expect("fits");
+}
