@@ -46,6 +46,8 @@ impl<B, Err: 'static> Classify<Response<B>, Err> for ByGrpcStatus {
         match end {
             End::Complete { trailers } => trailers.and_then(judge).unwrap_or(Verdict::Failure),
             End::Error(error) => judge_error(error),
+            // The layer does not follow responses.
+            End::Unfollowed => Verdict::Success,
         }
     }
 
@@ -107,6 +109,8 @@ mod tests {
         assert_eq!(end(Some(&trailers)), Verdict::Failure);
         trailers.insert("grpc-status", http::HeaderValue::from_static("0"));
         assert_eq!(end(Some(&trailers)), Verdict::Success);
+        let unfollowed = Classify::<Head, Infallible>::classify_end(&ByGrpcStatus, End::Unfollowed);
+        assert_eq!(unfollowed, Verdict::Success, "as the documentation of a layer without AtEnd says");
     }
 
     #[test]

@@ -46,7 +46,7 @@ pub trait Classify<Res, Err> {
     /// an orderly end a success. [`Verdict::AtEnd`] is not an answer here and counts as ignored.
     fn classify_end(&self, end: End<'_>) -> Verdict {
         match end {
-            End::Complete { .. } => Verdict::Success,
+            End::Complete { .. } | End::Unfollowed => Verdict::Success,
             End::Error(_) => Verdict::Failure,
         }
     }

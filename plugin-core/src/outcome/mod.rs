@@ -21,6 +21,8 @@ pub enum End<'a> {
     },
     /// It broke off with this error.
     Error(&'a (dyn Error + 'static)),
+    /// Nobody follows it: this is its head, and how it ends will not be told.
+    Unfollowed,
 }
 
 /// What waits for the end of a response. Dropped before the end, the response was abandoned by its reader.
@@ -73,13 +75,13 @@ pub trait Outcome<Res> {
     fn follow(response: Res, observer: Observer) -> Res;
 }
 
-/// The head decides. A response whose classifier would wait for the end is taken as complete when it arrives.
+/// The head decides. A response whose classifier would wait for the end is told as [`End::Unfollowed`] when it arrives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AtHead;
 
 impl<Res> Outcome<Res> for AtHead {
     fn follow(response: Res, mut observer: Observer) -> Res {
-        observer.end(End::Complete { trailers: None });
+        observer.end(End::Unfollowed);
         response
     }
 }
