@@ -1,0 +1,160 @@
+//! A breaker without tower.
+
+use std::{fmt, time::Duration};
+
+use plugin_core::{Rejected, Striped};
+
+use crate::{
+    CircuitBreakerConfig, CircuitBreakerHandle, CircuitState, Stats,
+    guard::{Guard, Hold},
+    shared::Shared,
+};
+
+/// A circuit breaker that is asked before, and told after. For code that is no tower service.
+///
+/// A clone is the same breaker.
+///
+/// ```
+/// use plugin_breaker::{Breaker, CircuitBreakerConfig, CircuitState};
+///
+/// # fn query() -> Result<u32, std::io::Error> { Err(std::io::ErrorKind::ConnectionRefused.into()) }
+/// let breaker = Breaker::new(CircuitBreakerConfig::default());
+/// for _ in 0..5 {
+///     let permit = breaker.try_acquire().expect("closed");
+///     match query() {
+///         Ok(_) => permit.success(),
+///         Err(_) => permit.failure(),
+///     }
+/// }
+/// assert_eq!(breaker.state(), CircuitState::Open);
+/// let refused = breaker.try_acquire().expect_err("open");
+/// assert!(refused.retry_after().is_some());
+/// ```
+#[derive(Clone)]
+pub struct Breaker {
+    shared: Striped<Shared>,
+}
+
+impl Breaker {
+    /// A closed breaker, or one in [`CircuitState::Disabled`] when the settings say so.
+    #[must_use]
+    pub fn new(config: CircuitBreakerConfig) -> Self {
+        Self { shared: Striped::new(Shared::new(config)) }
+    }
+
+    /// Asks to make a call. Takes neither a lock nor a share of the breaker while the circuit is closed.
+    ///
+    /// # Errors
+    ///
+    /// The refusal, while the circuit is open (`CIRCUIT_1401`, with the time that is left), half-open with all probes
+    /// running (`CIRCUIT_1401`), or when this call found a probe that had outlived the half-open time (`CIRCUIT_1402`).
+    #[inline]
+    pub fn try_acquire(&self) -> Result<Permit<'_>, Rejected> {
+        let shared: &Shared = &self.shared;
+        Ok(Permit(shared.admit()?.map(|call| Guard::new(shared, call))))
+    }
+
+    /// The same with a permit that borrows nothing, for a call whose end is elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// As [`Breaker::try_acquire`].
+    pub fn try_acquire_owned(&self) -> Result<OwnedPermit, Rejected> {
+        Ok(OwnedPermit(self.admit()?))
+    }
+
+    #[inline]
+    pub(crate) fn admit(&self) -> Result<Option<Guard<Hold>>, Rejected> {
+        Ok(self.shared.admit()?.map(|call| Guard::new(Hold::Lease(self.shared.lease()), call)))
+    }
+
+    /// The state.
+    #[must_use]
+    pub fn state(&self) -> CircuitState {
+        self.shared.state()
+    }
+
+    /// The statistics.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.shared.stats()
+    }
+
+    /// What an operator holds.
+    #[must_use]
+    pub fn handle(&self) -> CircuitBreakerHandle {
+        CircuitBreakerHandle::new(self.shared.to_arc())
+    }
+}
+
+impl Default for Breaker {
+    fn default() -> Self {
+        Self::new(CircuitBreakerConfig::default())
+    }
+}
+
+impl fmt::Debug for Breaker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&*self.shared, f)
+    }
+}
+
+macro_rules! permit {
+    ($(#[doc = $doc:expr])+ $name:ident $(<$life:lifetime>)?, $shared:ty) => {
+        $(#[doc = $doc])+
+        ///
+        /// Say how the call ended. A permit that is dropped instead was cancelled, which counts as
+        /// [`Cancelled`](crate::Cancelled) says; the place of a probe is free again in any case.
+        #[derive(Debug)]
+        #[must_use = "a permit that is dropped says that the call was cancelled"]
+        pub struct $name $(<$life>)? (Option<Guard<$shared>>);
+
+        impl $(<$life>)? $name $(<$life>)? {
+            /// The call succeeded.
+            #[inline]
+            pub fn success(self) {
+                if let Some(guard) = self.0 {
+                    guard.success();
+                }
+            }
+
+            /// The call failed.
+            pub fn failure(self) {
+                if let Some(guard) = self.0 {
+                    guard.failure(None);
+                }
+            }
+
+            /// The call failed, and the service said when to come back. If this failure opens the circuit, it stays open
+            /// for that long, capped at [`CircuitBreakerConfig::max_push_back`].
+            pub fn failure_with_push_back(self, after: Duration) {
+                if let Some(guard) = self.0 {
+                    guard.failure(Some(after));
+                }
+            }
+
+            /// The call ended in a way that says nothing of the service.
+            pub fn ignore(self) {
+                if let Some(guard) = self.0 {
+                    guard.ignore();
+                }
+            }
+
+            /// Whether this call is a probe of a half-open circuit.
+            #[must_use]
+            pub fn is_probe(&self) -> bool {
+                self.0.as_ref().is_some_and(Guard::is_probe)
+            }
+        }
+    };
+}
+
+permit! {
+    /// A call that may be made.
+    Permit<'a>, &'a Shared
+}
+
+permit! {
+    /// A call that may be made; borrows nothing, and keeps the breaker alive.
+    OwnedPermit, Hold
+}

@@ -1,0 +1,273 @@
+//! Setting by setting, checked at the end.
+
+use std::{sync::Arc, time::Duration};
+
+use plugin_core::{Backoff, Code, ConfigError, Jitter};
+
+use super::{Cancelled, CircuitBreakerConfig, Ratio, SlowCalls, Window};
+
+/// Settings that have not been checked yet. The table of [`CircuitBreakerConfig`] has the defaults and bounds.
+#[derive(Clone, Debug, PartialEq)]
+#[must_use = "settings do nothing until they are built"]
+pub struct CircuitBreakerConfigBuilder {
+    pub(super) enabled: bool,
+    pub(super) failure_threshold: u32,
+    pub(super) min_request_threshold: u64,
+    pub(super) success_threshold: u32,
+    pub(super) half_open_max: Option<u32>,
+    pub(super) half_open_timeout: Option<Duration>,
+    pub(super) failure_rate: Option<f64>,
+    pub(super) window: Window,
+    pub(super) min_calls: Option<u32>,
+    pub(super) slow: Option<(Duration, f64)>,
+    pub(super) recovery_timeout: Duration,
+    pub(super) backoff: Option<(f64, Duration)>,
+    pub(super) jitter: Option<f64>,
+    pub(super) max_push_back: Duration,
+    pub(super) cancelled: Cancelled,
+    pub(super) on: Arc<[Box<str>]>,
+    pub(super) key: Option<Arc<str>>,
+}
+
+impl CircuitBreakerConfigBuilder {
+    /// Whether calls are judged at all.
+    pub fn with_enabled(mut self, enabled: bool) -> Self {
+        self.enabled = enabled;
+        self
+    }
+
+    /// Failures in a row that open the circuit; 0 switches this rule off.
+    pub fn with_failure_threshold(mut self, failures: u32) -> Self {
+        self.failure_threshold = failures;
+        self
+    }
+
+    /// Calls since the circuit closed, before failures in a row open it.
+    pub fn with_min_request_threshold(mut self, calls: u64) -> Self {
+        self.min_request_threshold = calls;
+        self
+    }
+
+    /// Successful probes that close the circuit.
+    pub fn with_success_threshold(mut self, successes: u32) -> Self {
+        self.success_threshold = successes;
+        self
+    }
+
+    /// The time that the circuit stays open.
+    pub fn with_recovery_timeout(mut self, time: Duration) -> Self {
+        self.recovery_timeout = time;
+        self
+    }
+
+    /// Probes at once, while half-open.
+    pub fn with_half_open_max(mut self, probes: u32) -> Self {
+        self.half_open_max = Some(probes);
+        self
+    }
+
+    /// The age at which a probe that has no outcome counts as failed.
+    pub fn with_half_open_timeout(mut self, age: Duration) -> Self {
+        self.half_open_timeout = Some(age);
+        self
+    }
+
+    /// Opens when this share of the window failed.
+    pub fn with_failure_rate(mut self, share: f64) -> Self {
+        self.failure_rate = Some(share);
+        self
+    }
+
+    /// What rates are taken over.
+    pub fn with_window(mut self, window: Window) -> Self {
+        self.window = window;
+        self
+    }
+
+    /// Calls that the window must hold before a rate says anything.
+    pub fn with_min_calls(mut self, calls: u32) -> Self {
+        self.min_calls = Some(calls);
+        self
+    }
+
+    /// Opens when this share of the window took `over` or longer. Costs a reading of the clock before and after the call.
+    pub fn with_slow_calls(mut self, over: Duration, share: f64) -> Self {
+        self.slow = Some((over, share));
+        self
+    }
+
+    /// Lets the open time grow by this factor each time the circuit opens again, up to `max`, with a jitter of 10 %.
+    pub fn with_backoff(mut self, multiplier: f64, max: Duration) -> Self {
+        self.backoff = Some((multiplier, max));
+        self
+    }
+
+    /// Moves each open time by at most this share up or down.
+    pub fn with_jitter(mut self, share: f64) -> Self {
+        self.jitter = Some(share);
+        self
+    }
+
+    /// The longest open time that a server may ask for; zero ignores what servers say.
+    pub fn with_max_push_back(mut self, max: Duration) -> Self {
+        self.max_push_back = max;
+        self
+    }
+
+    /// What a dropped call counts as.
+    pub fn with_cancelled(mut self, cancelled: Cancelled) -> Self {
+        self.cancelled = cancelled;
+        self
+    }
+
+    /// What counts as a failure, by the stable codes (`PLUGIN_1205`) or their ranges (`TRANSPORT`).
+    pub fn with_on<N: Into<Box<str>>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        self.on = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// What state is kept by, as a configuration names it.
+    pub fn with_key(mut self, key: impl Into<Arc<str>>) -> Self {
+        self.key = Some(key.into());
+        self
+    }
+
+    /// Checks the settings.
+    ///
+    /// # Errors
+    ///
+    /// When a value is outside the bounds that the table of [`CircuitBreakerConfig`] gives. The error names the setting
+    /// by the key that configuration files use.
+    pub fn build(self) -> Result<CircuitBreakerConfig, ConfigError> {
+        within("failure_threshold", self.failure_threshold, 0, 1_000_000)?;
+        within("success_threshold", self.success_threshold, 1, 1000)?;
+        self.half_open_max.map_or(Ok(()), |probes| within("half_open_max", probes, 1, 1000))?;
+        longer_than_zero("recovery_timeout", self.recovery_timeout)?;
+        self.half_open_timeout.map_or(Ok(()), |age| longer_than_zero("half_open_timeout", age))?;
+        let failure_rate = self.failure_rate.map(|share| Ratio::named("failure_rate.ratio", share)).transpose()?;
+        let slow = self.slow.map(|(over, share)| slow(over, share)).transpose()?;
+        if self.failure_threshold == 0 && failure_rate.is_none() && slow.is_none() {
+            let problem = "is 0, which switches the rule off; then `failure_rate` or `slow` must be set";
+            return Err(ConfigError::new("failure_threshold", problem));
+        }
+        check_window(self.window)?;
+        if let Some(calls) = self.min_calls {
+            let most = if let Window::Calls(size) = self.window { size } else { u32::MAX };
+            within("failure_rate.min_calls", calls, 1, most)?;
+        }
+        if self.cancelled == Cancelled::Slow && slow.is_none() {
+            return Err(ConfigError::new("cancelled", "is \"slow\", which needs `slow` to be set"));
+        }
+        for name in &*self.on {
+            check_name(name)?;
+        }
+        Ok(CircuitBreakerConfig {
+            open_time: self.open_time()?,
+            enabled: self.enabled,
+            failure_threshold: self.failure_threshold,
+            min_request_threshold: self.min_request_threshold,
+            success_threshold: self.success_threshold,
+            half_open_max: self.half_open_max,
+            half_open_timeout: self.half_open_timeout,
+            failure_rate,
+            window: self.window,
+            min_calls: self.min_calls,
+            slow,
+            max_push_back: self.max_push_back,
+            cancelled: self.cancelled,
+            on: self.on,
+            key: self.key,
+        })
+    }
+
+    fn open_time(&self) -> Result<Backoff, ConfigError> {
+        let share = self.jitter.unwrap_or(if self.backoff.is_some() { 0.1 } else { 0.0 });
+        let jitter = if share == 0.0 { Jitter::None } else { Jitter::Proportional(share) };
+        let (multiplier, max) = self.backoff.unwrap_or((1.0, self.recovery_timeout));
+        // Jitter never goes above the maximum, so a constant time needs room for it.
+        let room = if self.backoff.is_none() && share > 0.0 && share <= 1.0 { 1.0 + share } else { 1.0 };
+        let max = if room > 1.0 { max.checked_add(scaled(max, share)).unwrap_or(max) } else { max };
+        Backoff::new(self.recovery_timeout, max, multiplier, jitter).map_err(|error| {
+            let field = match error.field() {
+                "max_interval" => "backoff.max",
+                "multiplier" => "backoff.multiplier",
+                _ => "backoff.jitter",
+            };
+            let problem = error.problem().replace("the initial interval", "`recovery_timeout`");
+            ConfigError::new(field, problem)
+        })
+    }
+}
+
+fn scaled(time: Duration, share: f64) -> Duration {
+    Duration::try_from_secs_f64(time.as_secs_f64() * share).unwrap_or(Duration::ZERO)
+}
+
+fn within(field: &'static str, value: u32, least: u32, most: u32) -> Result<(), ConfigError> {
+    if (least..=most).contains(&value) {
+        return Ok(());
+    }
+    Err(ConfigError::new(field, format!("must be from {least} to {most}, and is {value}")))
+}
+
+fn longer_than_zero(field: &'static str, time: Duration) -> Result<(), ConfigError> {
+    if time.is_zero() { Err(ConfigError::new(field, "must be longer than zero")) } else { Ok(()) }
+}
+
+fn slow(over: Duration, share: f64) -> Result<SlowCalls, ConfigError> {
+    longer_than_zero("slow.over", over)?;
+    Ok(SlowCalls { over, ratio: Ratio::named("slow.ratio", share)? })
+}
+
+fn check_window(window: Window) -> Result<(), ConfigError> {
+    const FIELD: &str = "failure_rate.window";
+    const SHORTEST: Duration = Duration::from_millis(100);
+    const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+    match window {
+        Window::Calls(calls) => within(FIELD, calls, 1, 100_000),
+        Window::Time(time) if (SHORTEST..=LONGEST).contains(&time) => Ok(()),
+        Window::Time(time) => Err(ConfigError::new(FIELD, format!("must be from 100ms to 24h, and is {time:?}"))),
+    }
+}
+
+fn check_name(name: &str) -> Result<(), ConfigError> {
+    if Code::ALL.iter().any(|code| crate::codes::is_named(*code, name)) {
+        return Ok(());
+    }
+    let problem =
+        format!("has {name:?}, which is neither a code such as \"PLUGIN_1205\" nor a range such as \"TRANSPORT\"");
+    Err(ConfigError::new("on", problem))
+}
+
+impl Default for CircuitBreakerConfigBuilder {
+    fn default() -> Self {
+        Self::from(CircuitBreakerConfig::default())
+    }
+}
+
+impl From<CircuitBreakerConfig> for CircuitBreakerConfigBuilder {
+    fn from(config: CircuitBreakerConfig) -> Self {
+        let open = config.open_time;
+        let share = if let Jitter::Proportional(share) = open.jitter() { share } else { 0.0 };
+        let grows = open != Backoff::constant(open.initial());
+        Self {
+            enabled: config.enabled,
+            failure_threshold: config.failure_threshold,
+            min_request_threshold: config.min_request_threshold,
+            success_threshold: config.success_threshold,
+            half_open_max: config.half_open_max,
+            half_open_timeout: config.half_open_timeout,
+            failure_rate: config.failure_rate.map(Ratio::get),
+            window: config.window,
+            min_calls: config.min_calls,
+            slow: config.slow.map(|slow| (slow.over, slow.ratio.get())),
+            recovery_timeout: open.initial(),
+            backoff: grows.then(|| (open.multiplier(), open.max())),
+            jitter: grows.then_some(share),
+            max_push_back: config.max_push_back,
+            cancelled: config.cancelled,
+            on: config.on,
+            key: config.key,
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! The settings of a breaker.
+
+mod builder;
+mod ratio;
+#[cfg(feature = "serde")]
+mod raw;
+
+use std::{sync::Arc, time::Duration};
+
+pub use builder::CircuitBreakerConfigBuilder;
+use plugin_core::Backoff;
+pub use ratio::Ratio;
+
+/// Over what a rate is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Window {
+    /// The last calls, this many.
+    Calls(u32),
+    /// The calls of this last time, in ten buckets.
+    Time(Duration),
+}
+
+/// When a call is slow, and how large a share of slow calls opens the circuit.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct SlowCalls {
+    /// A call that takes this long, or longer, is slow.
+    pub over: Duration,
+    /// The share of the window that opens the circuit.
+    pub ratio: Ratio,
+}
+
+/// What a call counts as that was dropped before it had an outcome.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "lowercase"))]
+#[non_exhaustive]
+pub enum Cancelled {
+    /// As nothing: the caller went away, which says nothing of the service.
+    #[default]
+    #[cfg_attr(feature = "serde", serde(alias = "ignored"))]
+    Ignore,
+    /// As a failure: for callers that drop a call because it takes too long.
+    Failure,
+    /// As a slow call that did not fail.
+    Slow,
+}
+
+/// The validated settings of a breaker. Made by [`CircuitBreakerConfig::builder`], or read by serde.
+///
+/// | setting | default | bounds |
+/// |---|---|---|
+/// | `enabled` | true | |
+/// | `failure_threshold` | 5 failures in a row | 0 to 1,000,000; 0 switches the rule off and needs another one |
+/// | `min_request_threshold` | 3 calls since the circuit closed, before failures in a row open it | |
+/// | `recovery_timeout` | 30 s | more than zero |
+/// | `success_threshold` | 2 successful probes close | 1 to 1000 |
+/// | `half_open_max` | `success_threshold` probes at once | 1 to 1000 |
+/// | `half_open_timeout` | `recovery_timeout` | more than zero |
+/// | `failure_rate` | none | more than 0, at most 1 |
+/// | `window` | 100 calls | 1 to 100,000 calls, or 100 ms to 24 h |
+/// | `min_calls` | 10, at most as many failures as open a full window of calls | 1 to the window's calls |
+/// | `slow` | none | `over` more than zero; `ratio` as `failure_rate` |
+/// | `backoff` | none: every open time is `recovery_timeout` | `multiplier` 1 to 100, `max` at least `recovery_timeout`, `jitter` 0 to 1 |
+/// | `max_push_back` | 5 min; zero ignores what the server says | |
+/// | `cancelled` | ignore | `slow` needs the rule for slow calls |
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "raw::Raw", into = "raw::Raw"))]
+pub struct CircuitBreakerConfig {
+    enabled: bool,
+    failure_threshold: u32,
+    min_request_threshold: u64,
+    success_threshold: u32,
+    half_open_max: Option<u32>,
+    half_open_timeout: Option<Duration>,
+    failure_rate: Option<Ratio>,
+    window: Window,
+    min_calls: Option<u32>,
+    slow: Option<SlowCalls>,
+    open_time: Backoff,
+    max_push_back: Duration,
+    cancelled: Cancelled,
+    on: Arc<[Box<str>]>,
+    key: Option<Arc<str>>,
+}
+
+impl CircuitBreakerConfig {
+    /// Settings to change, starting from the defaults.
+    pub fn builder() -> CircuitBreakerConfigBuilder {
+        CircuitBreakerConfigBuilder::default()
+    }
+
+    /// These settings, to change.
+    pub fn to_builder(&self) -> CircuitBreakerConfigBuilder {
+        CircuitBreakerConfigBuilder::from(self.clone())
+    }
+
+    /// Whether calls are judged at all.
+    #[must_use]
+    pub fn enabled(&self) -> bool {
+        self.enabled
+    }
+
+    /// Failures in a row that open the circuit; `None` when this rule is off.
+    #[must_use]
+    pub fn failure_threshold(&self) -> Option<u32> {
+        Some(self.failure_threshold).filter(|threshold| *threshold > 0)
+    }
+
+    /// Calls since the circuit closed, before failures in a row open it.
+    #[must_use]
+    pub fn min_request_threshold(&self) -> u64 {
+        self.min_request_threshold
+    }
+
+    /// Successful probes that close the circuit.
+    #[must_use]
+    pub fn success_threshold(&self) -> u32 {
+        self.success_threshold
+    }
+
+    /// Probes at once, while half-open.
+    #[must_use]
+    pub fn half_open_max(&self) -> u32 {
+        self.half_open_max.unwrap_or(self.success_threshold)
+    }
+
+    /// The age at which a probe that has no outcome counts as failed.
+    #[must_use]
+    pub fn half_open_timeout(&self) -> Duration {
+        self.half_open_timeout.unwrap_or(self.open_time.initial())
+    }
+
+    /// The share of failures in the window that opens the circuit.
+    #[must_use]
+    pub fn failure_rate(&self) -> Option<Ratio> {
+        self.failure_rate
+    }
+
+    /// What `failure_rate` and `slow` are taken over.
+    #[must_use]
+    pub fn window(&self) -> Window {
+        self.window
+    }
+
+    /// Calls that the window must hold before a rate says anything.
+    ///
+    /// The default never delays the reaction to a total outage: it is not more than the failures that open a window of
+    /// calls that is full.
+    #[must_use]
+    pub fn min_calls(&self) -> u32 {
+        self.min_calls.unwrap_or_else(|| match (self.window, self.failure_rate) {
+            (Window::Calls(calls), Some(ratio)) => ratio.of(calls).clamp(1, 10),
+            (Window::Calls(calls), None) => calls.min(10),
+            (Window::Time(_), _) => 10,
+        })
+    }
+
+    /// The rule for slow calls.
+    #[must_use]
+    pub fn slow(&self) -> Option<SlowCalls> {
+        self.slow
+    }
+
+    /// The open time when the circuit opens for the first time, before jitter.
+    #[must_use]
+    pub fn recovery_timeout(&self) -> Duration {
+        self.open_time.initial()
+    }
+
+    /// How the open time grows when the circuit opens again and again.
+    #[must_use]
+    pub fn open_time(&self) -> Backoff {
+        self.open_time
+    }
+
+    /// The longest open time that a server may ask for.
+    #[must_use]
+    pub fn max_push_back(&self) -> Duration {
+        self.max_push_back
+    }
+
+    /// What a dropped call counts as.
+    #[must_use]
+    pub fn cancelled(&self) -> Cancelled {
+        self.cancelled
+    }
+
+    /// Names of what counts as a failure, for [`FailureCodes`](crate::FailureCodes). Empty means the classifier's own rule.
+    #[must_use]
+    pub fn on(&self) -> &[Box<str>] {
+        &self.on
+    }
+
+    /// What state is kept by, as a configuration names it. Whoever builds the stack makes a
+    /// `KeyedBreakerLayer` with the extractor that it stands for.
+    #[must_use]
+    pub fn key(&self) -> Option<&str> {
+        self.key.as_deref()
+    }
+
+    /// Whether a window is kept: only when a rule reads it.
+    pub(crate) fn keeps_window(&self) -> bool {
+        self.failure_rate.is_some() || self.slow.is_some()
+    }
+}
+
+impl Default for CircuitBreakerConfig {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            failure_threshold: 5,
+            min_request_threshold: 3,
+            success_threshold: 2,
+            half_open_max: None,
+            half_open_timeout: None,
+            failure_rate: None,
+            window: Window::Calls(100),
+            min_calls: None,
+            slow: None,
+            open_time: Backoff::constant(Duration::from_secs(30)),
+            max_push_back: Duration::from_secs(300),
+            cancelled: Cancelled::Ignore,
+            on: Arc::from([]),
+            key: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

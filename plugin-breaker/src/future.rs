@@ -1,0 +1,142 @@
+//! A response under a breaker.
+
+use std::{
+    fmt,
+    future::Future,
+    marker::PhantomData,
+    mem,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use pin_project_lite::pin_project;
+use plugin_core::{Classify, End, Observe, Observer, Outcome, Reject, Rejected, Verdict};
+
+use crate::guard::{Guard, Hold};
+
+pin_project! {
+    /// The future of [`CircuitBreaker`](crate::CircuitBreaker).
+    ///
+    /// Dropping it drops the call, which counts as [`Cancelled`](crate::Cancelled) says and gives a probe's place back. A
+    /// panic of the inner future counts as a failure.
+    pub struct ResponseFuture<F, C, R, O> {
+        #[pin]
+        inner: Option<F>,
+        // After the inner future, so that a probe's place is not free while the work still lives.
+        admission: Admission,
+        classify: C,
+        reject: R,
+        outcome: PhantomData<fn() -> O>,
+    }
+}
+
+enum Admission {
+    /// Nobody wants to hear of the outcome; or it has been told.
+    Free,
+    Judged(Guard<Hold>),
+    Refused(Rejected),
+}
+
+impl<F, C, R, O> ResponseFuture<F, C, R, O> {
+    #[inline]
+    pub(crate) fn admitted(inner: F, guard: Option<Guard<Hold>>, classify: C, reject: R) -> Self {
+        let admission = guard.map_or(Admission::Free, Admission::Judged);
+        Self { inner: Some(inner), admission, classify, reject, outcome: PhantomData }
+    }
+
+    #[inline]
+    pub(crate) fn refused(rejected: Rejected, classify: C, reject: R) -> Self {
+        Self { inner: None, admission: Admission::Refused(rejected), classify, reject, outcome: PhantomData }
+    }
+}
+
+impl<F, C, R, O, Res, Err> Future for ResponseFuture<F, C, R, O>
+where
+    F: Future<Output = Result<Res, Err>>,
+    C: Classify<Res, Err> + Clone + Send + 'static,
+    R: Reject<Res, Err>,
+    O: Outcome<Res>,
+{
+    type Output = Result<Res, Err>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let Some(inner) = this.inner.as_pin_mut() else {
+            return match mem::replace(this.admission, Admission::Free) {
+                Admission::Refused(rejected) => Poll::Ready(this.reject.reject(rejected)),
+                // Polled again after it had answered.
+                _ => Poll::Pending,
+            };
+        };
+        let Admission::Judged(guard) = this.admission else {
+            return inner.poll(cx);
+        };
+        guard.mark();
+        let Poll::Ready(result) = inner.poll(cx) else {
+            guard.unmark();
+            return Poll::Pending;
+        };
+        // Still marked: a classifier that panics is a failure too.
+        let verdict = this.classify.classify(result.as_ref());
+        let Admission::Judged(guard) = mem::replace(this.admission, Admission::Free) else {
+            return Poll::Ready(result);
+        };
+        Poll::Ready(match verdict {
+            Verdict::Success => {
+                guard.success();
+                result
+            }
+            Verdict::AtEnd => result.map(|response| follow::<O, C, Res, Err>(response, guard, this.classify)),
+            Verdict::Failure => {
+                guard.failure(this.classify.retry_after(result.as_ref()));
+                result
+            }
+            Verdict::Ignored => {
+                guard.ignore();
+                result
+            }
+        })
+    }
+}
+
+/// Hands the guard to whoever sees the end of the response.
+fn follow<O, C, Res, Err>(response: Res, guard: Guard<Hold>, classify: &C) -> Res
+where
+    O: Outcome<Res>,
+    C: Classify<Res, Err> + Clone + Send + 'static,
+{
+    // A function instead of the types, which need not be `'static`.
+    let judge = <C as Classify<Res, Err>>::classify_end;
+    O::follow(response, Observer::new(AtItsEnd { guard, classify: classify.clone(), judge }))
+}
+
+/// Judges the end of a response. Dropped before, the response was abandoned by its reader: the call was cancelled.
+struct AtItsEnd<C> {
+    guard: Guard<Hold>,
+    classify: C,
+    judge: fn(&C, End<'_>) -> Verdict,
+}
+
+impl<C: Send + 'static> Observe for AtItsEnd<C> {
+    fn end(mut self: Box<Self>, end: End<'_>) {
+        self.guard.mark();
+        let verdict = (self.judge)(&self.classify, end);
+        match verdict {
+            Verdict::Success => self.guard.success(),
+            Verdict::Failure => self.guard.failure(None),
+            Verdict::Ignored | Verdict::AtEnd => self.guard.ignore(),
+        }
+    }
+}
+
+impl<F, C, R, O> fmt::Debug for ResponseFuture<F, C, R, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let admission = match &self.admission {
+            Admission::Free => "free",
+            Admission::Judged(_) => "judged",
+            Admission::Refused(_) => "refused",
+        };
+        f.debug_struct("ResponseFuture").field("admission", &admission).finish_non_exhaustive()
+    }
+}

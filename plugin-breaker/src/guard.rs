@@ -1,0 +1,100 @@
+//! What stands for a call that passed, until its outcome is known.
+
+use std::{fmt, ops::Deref, sync::Arc, time::Duration};
+
+use plugin_core::Lease;
+
+use crate::shared::{Admitted, Shared};
+
+/// The guard of a call. `P` borrows or owns the breaker.
+///
+/// It reports exactly once: what it is told, or, when it is dropped, that the call was cancelled. While it is
+/// [marked](Self::mark) foreign code runs, and a drop is a panic in there, which counts as a failure.
+pub(crate) struct Guard<P: Deref<Target = Shared>> {
+    shared: P,
+    call: Admitted,
+    phase: Phase,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Waiting,
+    Running,
+    Reported,
+}
+
+impl<P: Deref<Target = Shared>> Guard<P> {
+    #[inline]
+    pub(crate) fn new(shared: P, call: Admitted) -> Self {
+        Self { shared, call, phase: Phase::Waiting }
+    }
+
+    /// Foreign code runs from now on.
+    #[inline]
+    pub(crate) fn mark(&mut self) {
+        self.phase = Phase::Running;
+    }
+
+    /// It has come back.
+    #[inline]
+    pub(crate) fn unmark(&mut self) {
+        self.phase = Phase::Waiting;
+    }
+
+    #[inline]
+    pub(crate) fn success(mut self) {
+        self.phase = Phase::Reported;
+        self.shared.success(self.call);
+    }
+
+    pub(crate) fn failure(mut self, push_back: Option<Duration>) {
+        self.phase = Phase::Reported;
+        self.shared.failure(self.call, push_back);
+    }
+
+    pub(crate) fn ignore(mut self) {
+        self.phase = Phase::Reported;
+        self.shared.ignored(self.call);
+    }
+
+    pub(crate) fn is_probe(&self) -> bool {
+        self.call.probe != 0
+    }
+}
+
+impl<P: Deref<Target = Shared>> Drop for Guard<P> {
+    #[inline]
+    fn drop(&mut self) {
+        match self.phase {
+            Phase::Reported => {}
+            Phase::Running => self.shared.failure(self.call, None),
+            Phase::Waiting => self.shared.cancelled(self.call),
+        }
+    }
+}
+
+impl<P: Deref<Target = Shared>> fmt::Debug for Guard<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guard").field("call", &self.call).field("phase", &self.phase).finish_non_exhaustive()
+    }
+}
+
+/// How a guard that lives on its own holds the breaker.
+pub(crate) enum Hold {
+    /// A share of a layer's breaker: two threads that take one do not meet.
+    Lease(Lease<Shared>),
+    /// A breaker of one key. Stripes for every key would take more memory than the breakers themselves.
+    Arc(Arc<Shared>),
+}
+
+impl Deref for Hold {
+    type Target = Shared;
+
+    #[inline]
+    fn deref(&self) -> &Shared {
+        match self {
+            Self::Lease(lease) => lease,
+            Self::Arc(arc) => arc,
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! What an operator holds.
+
+use std::{fmt, sync::Arc};
+
+use crate::{CircuitBreakerConfig, CircuitState, Events, Stats, shared::Shared};
+
+/// Reads and commands a breaker. Cheap to clone; every clone, and every service of the layer, is the same breaker.
+///
+/// | command | calls | until |
+/// |---|---|---|
+/// | [`force_open`](Self::force_open) | refused, as if the circuit had opened by itself | the open time is over |
+/// | [`force_closed`](Self::force_closed) | pass and are judged anew | a rule opens it |
+/// | [`isolate`](Self::isolate) | refused | the next command |
+/// | [`disable`](Self::disable) | pass and are not judged | the next command |
+/// | [`metrics_only`](Self::metrics_only) | pass and are judged; nothing is refused | the next command |
+/// | [`reset`](Self::reset) | as the settings say, with nothing remembered but the statistics | |
+///
+/// Each of them begins a new stay: what calls report that were admitted before does not count.
+#[derive(Clone)]
+pub struct CircuitBreakerHandle {
+    shared: Arc<Shared>,
+}
+
+impl CircuitBreakerHandle {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    /// The state: one load.
+    #[must_use]
+    pub fn state(&self) -> CircuitState {
+        self.shared.state()
+    }
+
+    /// The statistics.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.shared.stats()
+    }
+
+    /// The settings.
+    #[must_use]
+    pub fn config(&self) -> CircuitBreakerConfig {
+        self.shared.config()
+    }
+
+    /// Takes over other settings, from the next call on.
+    ///
+    /// The state stays, unless `enabled` has changed, and so does what the window holds, also when its size or kind
+    /// changes: a smaller window keeps the newest calls; calls that go from a window of calls to one of time count as of
+    /// now. When the window changes while the circuit is closed, calls that are running at this moment do not count.
+    pub fn reconfigure(&self, config: CircuitBreakerConfig) {
+        self.shared.reconfigure(config);
+    }
+
+    /// Opens the circuit for its open time.
+    pub fn force_open(&self) {
+        self.shared.set(CircuitState::Open);
+    }
+
+    /// Closes the circuit.
+    pub fn force_closed(&self) {
+        self.shared.set(CircuitState::Closed);
+    }
+
+    /// Refuses all calls until another command.
+    pub fn isolate(&self) {
+        self.shared.set(CircuitState::Isolated);
+    }
+
+    /// Lets all calls pass, without judging them, until another command.
+    pub fn disable(&self) {
+        self.shared.set(CircuitState::Disabled);
+    }
+
+    /// Lets all calls pass, and only reports what the breaker would do, until another command.
+    pub fn metrics_only(&self) {
+        self.shared.set(CircuitState::MetricsOnly);
+    }
+
+    /// Goes back to what the settings say: closed, or disabled when they say so.
+    pub fn reset(&self) {
+        self.shared.reset();
+    }
+
+    /// The events from now on.
+    ///
+    /// ```
+    /// # use plugin_breaker::Breaker;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let breaker = Breaker::default();
+    /// let handle = breaker.handle();
+    /// tokio::spawn(handle.events().for_each(|event| println!("{} -> {}: {}", event.from, event.to, event.reason)));
+    /// handle.force_open();
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn events(&self) -> Events {
+        self.shared.events()
+    }
+
+    /// Bytes of memory that this breaker takes: one line of 128 bytes per stripe of threads (as many as processors, at
+    /// most 16), the words that calls read, and the window. Events that listeners have not read, and lists in the settings,
+    /// are not in it.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.shared.size()
+    }
+}
+
+impl fmt::Debug for CircuitBreakerHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&*self.shared, f)
+    }
+}

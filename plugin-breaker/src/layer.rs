@@ -1,0 +1,134 @@
+//! The layer.
+
+use std::{fmt, marker::PhantomData};
+
+use plugin_core::{AnyError, AsError, AtHead, ClassifyFn, Verdict};
+#[cfg(feature = "grpc")]
+use plugin_core::{AsGrpcStatus, AtEnd, ByGrpcStatus};
+#[cfg(feature = "http")]
+use plugin_core::{AsHttpResponse, ByHttpStatus};
+use tower_layer::Layer;
+
+use crate::{Breaker, CircuitBreaker, CircuitBreakerConfig, CircuitBreakerHandle};
+
+/// Stops calling a service that fails, and tries again later.
+///
+/// The breaker belongs to the layer: every service that it makes, and every clone of the layer, shares it. The crate's
+/// page has the behaviour, the defaults, and where it stands in a stack.
+///
+/// Three parameters are set by methods: `C` judges outcomes ([`AnyError`] by default), `R` answers refusals
+/// ([`AsError`]), and `O` says whether an outcome is known with the head of a response or with the end of its body
+/// ([`AtHead`]).
+#[must_use = "a layer does nothing until it wraps a service"]
+pub struct CircuitBreakerLayer<C = AnyError, R = AsError, O = AtHead> {
+    breaker: Breaker,
+    classify: C,
+    reject: R,
+    outcome: PhantomData<fn() -> O>,
+}
+
+impl CircuitBreakerLayer {
+    /// A breaker with these settings.
+    pub fn new(config: CircuitBreakerConfig) -> Self {
+        Self::with_breaker(Breaker::new(config))
+    }
+
+    /// A breaker that lets everything pass and judges nothing, until [`CircuitBreakerHandle::reconfigure`] or
+    /// [`CircuitBreakerHandle::force_closed`]. So a stack has the same type whether it has a breaker or not.
+    pub fn disabled() -> Self {
+        let config = CircuitBreakerConfig::default();
+        Self::new(config.to_builder().with_enabled(false).build().unwrap_or(config))
+    }
+
+    /// A layer for a breaker that others use too.
+    pub fn with_breaker(breaker: Breaker) -> Self {
+        Self { breaker, classify: AnyError, reject: AsError, outcome: PhantomData }
+    }
+}
+
+impl Default for CircuitBreakerLayer {
+    fn default() -> Self {
+        Self::new(CircuitBreakerConfig::default())
+    }
+}
+
+impl<C, R, O> CircuitBreakerLayer<C, R, O> {
+    /// Judges outcomes in another way.
+    pub fn classify<C2>(self, classify: C2) -> CircuitBreakerLayer<C2, R, O> {
+        CircuitBreakerLayer { breaker: self.breaker, classify, reject: self.reject, outcome: PhantomData }
+    }
+
+    /// Judges outcomes by a closure.
+    pub fn classify_with<F, Res, Err>(self, judge: F) -> CircuitBreakerLayer<ClassifyFn<F, Res, Err>, R, O>
+    where
+        F: Fn(Result<&Res, &Err>) -> Verdict,
+    {
+        self.classify(ClassifyFn::new(judge))
+    }
+
+    /// Answers refusals in another way.
+    pub fn reject_with<R2>(self, reject: R2) -> CircuitBreakerLayer<C, R2, O> {
+        CircuitBreakerLayer { breaker: self.breaker, classify: self.classify, reject, outcome: PhantomData }
+    }
+
+    /// Follows responses whose classifier waits for the end, as [`AtEnd`](plugin_core::AtEnd) does. The call lasts until
+    /// then: a probe keeps its place, and its time counts as that of a slow call.
+    pub fn follow<O2>(self, outcome: O2) -> CircuitBreakerLayer<C, R, O2> {
+        let _ = outcome;
+        CircuitBreakerLayer {
+            breaker: self.breaker,
+            classify: self.classify,
+            reject: self.reject,
+            outcome: PhantomData,
+        }
+    }
+
+    /// For HTTP: a status from 500 is a failure, and a refusal is answered with 503 and `Retry-After`.
+    #[cfg(feature = "http")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "http")))]
+    pub fn for_http(self) -> CircuitBreakerLayer<ByHttpStatus, AsHttpResponse, O> {
+        self.classify(ByHttpStatus::new()).reject_with(AsHttpResponse)
+    }
+
+    /// For gRPC: the status decides, also in trailers, and a refusal is answered with `UNAVAILABLE` and `RetryInfo`.
+    #[cfg(feature = "grpc")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "grpc")))]
+    pub fn for_grpc(self) -> CircuitBreakerLayer<ByGrpcStatus, AsGrpcStatus, AtEnd> {
+        self.classify(ByGrpcStatus).reject_with(AsGrpcStatus).follow(AtEnd)
+    }
+
+    /// What an operator holds.
+    pub fn handle(&self) -> CircuitBreakerHandle {
+        self.breaker.handle()
+    }
+
+    /// The breaker itself, for other users of the same one.
+    pub fn breaker(&self) -> &Breaker {
+        &self.breaker
+    }
+}
+
+impl<S, C: Clone, R: Clone, O> Layer<S> for CircuitBreakerLayer<C, R, O> {
+    type Service = CircuitBreaker<S, C, R, O>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        CircuitBreaker::new(inner, self.breaker.clone(), self.classify.clone(), self.reject.clone())
+    }
+}
+
+impl<C: Clone, R: Clone, O> Clone for CircuitBreakerLayer<C, R, O> {
+    fn clone(&self) -> Self {
+        Self {
+            breaker: self.breaker.clone(),
+            classify: self.classify.clone(),
+            reject: self.reject.clone(),
+            outcome: PhantomData,
+        }
+    }
+}
+
+impl<C, R, O> fmt::Debug for CircuitBreakerLayer<C, R, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CircuitBreakerLayer").field("breaker", &self.breaker).finish_non_exhaustive()
+    }
+}

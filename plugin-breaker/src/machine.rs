@@ -1,0 +1,484 @@
+//! The decisions. Time, chance and the counts of successes are given; no clock is read and no lock is taken here.
+
+use std::time::Duration;
+
+use plugin_core::{Code, Rejected, clock::Instant};
+
+use crate::{
+    CircuitBreakerConfig, CircuitState, Event, Reason, Window,
+    cells::Cells,
+    probes::Probes,
+    stats::{Stats, WindowStats, share},
+    window::{CallWindow, Sums, TimeWindow},
+};
+
+/// What a call was admitted as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ticket {
+    pub(crate) generation: u64,
+    /// The number of the probe, or 0.
+    pub(crate) probe: u64,
+}
+
+/// An outcome that may change the state. A fast success of a closed circuit is none, and never comes here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Evidence {
+    pub(crate) failed: bool,
+    pub(crate) slow: bool,
+    /// The server's own word on when to come back.
+    pub(crate) push_back: Option<Duration>,
+}
+
+/// The rules that the window serves, while it is kept.
+enum Kept {
+    Nothing,
+    Calls(CallWindow),
+    Time(TimeWindow),
+}
+
+/// The breaker, as one thread sees it under the lock.
+pub(crate) struct Machine {
+    config: CircuitBreakerConfig,
+    state: CircuitState,
+    generation: u64,
+    since: Instant,
+    /// Failures since the last success.
+    streak: u32,
+    /// Calls of this stay that were not fast successes.
+    others: u64,
+    /// The most fast successes of this stay that a sum has shown.
+    fast_seen: u64,
+    /// `Cells::ever` when this stay began.
+    ever_at_start: u64,
+    window: Kept,
+    probes: Probes,
+    open_until: Instant,
+    /// How often the circuit has opened without a long healthy time in between.
+    level: u32,
+    last_open_time: Duration,
+    totals: Totals,
+    last_event: u64,
+    /// The event of the present operation, for the shell to pass on.
+    pub(crate) news: Option<Event>,
+}
+
+#[derive(Default)]
+struct Totals {
+    failures: u64,
+    slow: u64,
+    slow_successes: u64,
+    probe_successes: u64,
+    opened: u64,
+    would_have_opened: u64,
+    last_failure: Option<Instant>,
+}
+
+impl Machine {
+    pub(crate) fn new(config: CircuitBreakerConfig, now: Instant) -> Self {
+        let state = if config.enabled() { CircuitState::Closed } else { CircuitState::Disabled };
+        Self {
+            window: Kept::for_config(&config),
+            config,
+            state,
+            generation: 1,
+            since: now,
+            streak: 0,
+            others: 0,
+            fast_seen: 0,
+            ever_at_start: 0,
+            probes: Probes::default(),
+            open_until: Instant::ZERO,
+            level: 0,
+            last_open_time: Duration::ZERO,
+            totals: Totals::default(),
+            last_event: 0,
+            news: None,
+        }
+    }
+
+    pub(crate) fn config(&self) -> &CircuitBreakerConfig {
+        &self.config
+    }
+
+    pub(crate) fn state(&self) -> CircuitState {
+        self.state
+    }
+
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    pub(crate) fn streak(&self) -> u32 {
+        self.streak
+    }
+
+    /// The number of the last event.
+    pub(crate) fn last_event(&self) -> u64 {
+        self.last_event
+    }
+
+    /// Nanoseconds of a bucket, or 0 without a time window.
+    pub(crate) fn bucket_width(&self) -> u64 {
+        if let Kept::Time(window) = &self.window { window.width() } else { 0 }
+    }
+
+    /// The moment before which no call needs to ask, as the present state stands.
+    pub(crate) fn not_before(&self) -> Instant {
+        match self.state {
+            CircuitState::Open => self.open_until,
+            CircuitState::Isolated => Instant::MAX,
+            CircuitState::HalfOpen if self.probes.running() >= self.config.half_open_max() => {
+                self.probes.first_expiry(self.config.half_open_timeout()).unwrap_or(Instant::ZERO)
+            }
+            _ => Instant::ZERO,
+        }
+    }
+
+    /// A call asks to pass.
+    pub(crate) fn admit(&mut self, now: Instant, random: f64, cells: &Cells) -> Result<Ticket, Rejected> {
+        match self.state {
+            // ## Open => (Open | HalfOpen)
+            CircuitState::Open if now < self.open_until => {
+                return Err(Rejected::circuit_open(Some(self.open_until.saturating_since(now))));
+            }
+            // The first call after the open time is the first probe.
+            CircuitState::Open => self.enter(CircuitState::HalfOpen, Reason::OpenTimeOver, now, cells),
+            // ## HalfOpen => (HalfOpen | Open)
+            CircuitState::HalfOpen => {
+                if self.probes.first_expiry(self.config.half_open_timeout()).is_some_and(|expiry| now >= expiry) {
+                    // Its future is held and not polled, or forgotten, or hangs. It will not free its place.
+                    self.open(Reason::ProbeTimeout, now, None, random, cells);
+                    return Err(Rejected::new(Code::CircuitProbeTimeout).with_retry_after(self.last_open_time));
+                }
+                if self.probes.running() >= self.config.half_open_max() {
+                    return Err(Rejected::circuit_open(None));
+                }
+            }
+            // ## Isolated => Isolated
+            CircuitState::Isolated => return Err(Rejected::circuit_open(None)),
+            // ## (Closed | Disabled | MetricsOnly) stay: the call passes
+            _ => return Ok(Ticket { generation: self.generation, probe: 0 }),
+        }
+        let probe = self.probes.start(now);
+        Ok(Ticket { generation: self.generation, probe })
+    }
+
+    /// A call ended with something that may change the state. `false` when it belongs to an earlier stay.
+    pub(crate) fn evidence(
+        &mut self,
+        of: Ticket,
+        evidence: Evidence,
+        now: Instant,
+        random: f64,
+        cells: &Cells,
+    ) -> bool {
+        if of.generation != self.generation {
+            return false;
+        }
+        let Evidence { failed, slow, push_back } = evidence;
+        match self.state {
+            // ## Closed => (Closed | Open), MetricsOnly stays and says what it would do
+            CircuitState::Closed | CircuitState::MetricsOnly => {
+                self.count(evidence, now);
+                self.others += 1;
+                self.streak = if failed { self.streak.saturating_add(1) } else { 0 };
+                self.window.record(evidence, now, self.generation, cells);
+                if let Some(reason) = self.verdict(failed, now, cells) {
+                    self.open(reason, now, push_back, random, cells);
+                }
+            }
+            // ## HalfOpen => (HalfOpen | Closed | Open)
+            CircuitState::HalfOpen => {
+                if !self.probes.end(of.probe) {
+                    return false;
+                }
+                self.count(evidence, now);
+                if failed {
+                    self.open(Reason::ProbeFailed, now, push_back, random, cells);
+                } else if slow {
+                    self.open(Reason::ProbeSlow, now, push_back, random, cells);
+                } else {
+                    self.totals.probe_successes += 1;
+                    if self.probes.succeed() >= self.config.success_threshold() {
+                        self.enter(CircuitState::Closed, Reason::ProbesSucceeded, now, cells);
+                    }
+                }
+            }
+            // No call is admitted in these that could report.
+            CircuitState::Open | CircuitState::Isolated | CircuitState::Disabled => return false,
+        }
+        true
+    }
+
+    /// A fast success ends a row of failures. `false` when it belongs to an earlier stay.
+    pub(crate) fn end_streak(&mut self, of: Ticket) -> bool {
+        if of.generation == self.generation {
+            self.streak = 0;
+        }
+        of.generation == self.generation
+    }
+
+    /// A call ended without saying anything of the service. `false` when it belongs to an earlier stay.
+    pub(crate) fn nothing(&mut self, of: Ticket) -> bool {
+        of.generation == self.generation && (of.probe == 0 || self.probes.end(of.probe))
+    }
+
+    fn count(&mut self, evidence: Evidence, now: Instant) {
+        if evidence.failed {
+            self.totals.failures += 1;
+            self.totals.last_failure = Some(now);
+        }
+        if evidence.slow {
+            self.totals.slow += 1;
+            self.totals.slow_successes += u64::from(!evidence.failed);
+        }
+    }
+
+    /// Whether the circuit opens. Each rule is enough.
+    fn verdict(&mut self, failed: bool, now: Instant, cells: &Cells) -> Option<Reason> {
+        let in_a_row = self.config.failure_threshold().is_some_and(|threshold| self.streak >= threshold);
+        if failed && in_a_row && self.requests(cells) >= self.config.min_request_threshold() {
+            return Some(Reason::Failures(self.streak));
+        }
+        let sums = self.window.sums(now, self.generation, cells)?;
+        if sums.calls < u64::from(self.config.min_calls()) {
+            return None;
+        }
+        let reached = |ratio: crate::Ratio, part| ratio.is_reached(part, sums.calls);
+        if failed && self.config.failure_rate().is_some_and(|ratio| reached(ratio, sums.failures)) {
+            return Some(Reason::FailureRate(share(sums.failures, sums.calls)));
+        }
+        let slow = self.config.slow().is_some_and(|slow| reached(slow.ratio, sums.slow));
+        slow.then(|| Reason::SlowRate(share(sums.slow, sums.calls)))
+    }
+
+    /// Calls of this stay.
+    fn requests(&mut self, cells: &Cells) -> u64 {
+        let fast = if self.bucket_width() == 0 {
+            cells.of_generation(self.generation)
+        } else {
+            // A cell that moves to its next bucket may be missing for a moment; what was seen before is still true.
+            cells.ever().saturating_sub(self.ever_at_start)
+        };
+        self.fast_seen = self.fast_seen.max(fast);
+        self.fast_seen + self.others
+    }
+
+    /// Opens the circuit, or only says so.
+    pub(crate) fn open(
+        &mut self,
+        reason: Reason,
+        now: Instant,
+        push_back: Option<Duration>,
+        random: f64,
+        cells: &Cells,
+    ) {
+        if self.state == CircuitState::MetricsOnly {
+            self.totals.would_have_opened += 1;
+            self.enter(CircuitState::MetricsOnly, reason, now, cells);
+            return;
+        }
+        if self.state == CircuitState::Closed {
+            self.decay(now);
+        }
+        let own = self.config.open_time().wait(self.level, self.last_open_time, random);
+        let asked = push_back.map(|asked| asked.min(self.config.max_push_back())).filter(|asked| !asked.is_zero());
+        self.level = self.level.saturating_add(1);
+        self.last_open_time = asked.unwrap_or(own);
+        self.open_until = now.saturating_add(self.last_open_time);
+        self.totals.opened += 1;
+        self.enter(CircuitState::Open, reason, now, cells);
+    }
+
+    /// One step back for every time that the circuit stayed closed as long as it was open before.
+    fn decay(&mut self, now: Instant) {
+        let healthy = now.saturating_since(self.since).as_nanos();
+        let steps = healthy / self.last_open_time.as_nanos().max(1);
+        self.level = self.level.saturating_sub(u32::try_from(steps).unwrap_or(u32::MAX));
+    }
+
+    /// Begins a new stay. Whatever was admitted before belongs to an earlier one.
+    pub(crate) fn enter(&mut self, state: CircuitState, reason: Reason, now: Instant, cells: &Cells) {
+        let open_for = (state == CircuitState::Open).then_some(self.last_open_time);
+        self.last_event += 1;
+        let event = Event { sequence: self.last_event, at: now, from: self.state, to: state, reason, open_for };
+        self.news = Some(event);
+        self.state = state;
+        self.since = now;
+        self.streak = 0;
+        self.others = 0;
+        self.probes.clear();
+        self.window.clear();
+        self.new_generation(cells);
+    }
+
+    fn new_generation(&mut self, cells: &Cells) {
+        self.generation += 1;
+        cells.drain();
+        self.fast_seen = 0;
+        self.ever_at_start = cells.ever();
+    }
+
+    /// An operator sets a state. Closing begins anew: the open time does not remember earlier trips.
+    pub(crate) fn set(&mut self, state: CircuitState, now: Instant, random: f64, cells: &Cells) {
+        match state {
+            CircuitState::Open => {
+                if self.state == CircuitState::MetricsOnly {
+                    // There it would only be reported.
+                    self.state = CircuitState::Disabled;
+                }
+                self.open(Reason::Operator, now, None, random, cells);
+            }
+            _ => {
+                self.level = 0;
+                self.enter(state, Reason::Operator, now, cells);
+            }
+        }
+    }
+
+    /// Takes over other settings. What the window holds is kept, in a window of the new shape; the state stays, unless
+    /// `enabled` has changed.
+    pub(crate) fn reconfigure(&mut self, config: CircuitBreakerConfig, now: Instant, cells: &Cells) {
+        let same = self.config.keeps_window() == config.keeps_window()
+            && (!config.keeps_window() || self.config.window() == config.window());
+        let switched = self.config.enabled() != config.enabled();
+        if !same {
+            let parts = self.window.parts(now, self.generation, cells);
+            let requests = self.requests(cells);
+            // The cells are emptied as what they were. The window that follows has all that they held.
+            self.new_generation_keeping(requests, cells);
+            self.window = Kept::for_config(&config);
+            self.window.refill(parts);
+        }
+        self.config = config;
+        if switched {
+            let state = if self.config.enabled() { CircuitState::Closed } else { CircuitState::Disabled };
+            self.enter(state, Reason::Operator, now, cells);
+        }
+    }
+
+    fn new_generation_keeping(&mut self, requests: u64, cells: &Cells) {
+        if !matches!(self.state, CircuitState::Closed | CircuitState::MetricsOnly) {
+            // There is nothing in the cells, and probes keep their places.
+            cells.drain();
+            return;
+        }
+        self.new_generation(cells);
+        self.others = requests;
+    }
+
+    pub(crate) fn stats(&mut self, now: Instant, cells: &Cells) -> Stats {
+        use crate::cells::Tally;
+        let fast = cells.ever();
+        let sums = self.window.sums(now, self.generation, cells);
+        let open = self.state == CircuitState::Open;
+        Stats {
+            state: self.state,
+            since: self.since,
+            successes: fast + self.totals.slow_successes + self.totals.probe_successes,
+            failures: self.totals.failures,
+            ignored: cells.tallied(Tally::Ignored),
+            cancelled: cells.tallied(Tally::Cancelled),
+            slow: self.totals.slow,
+            stale: cells.tallied(Tally::Stale),
+            rejected: cells.tallied(Tally::Rejected),
+            failures_in_a_row: self.streak,
+            window: sums.map(|Sums { calls, failures, slow }| WindowStats { calls, failures, slow }),
+            probes: self.probes.running(),
+            opened: self.totals.opened,
+            would_have_opened: self.totals.would_have_opened,
+            last_failure: self.totals.last_failure,
+            next_attempt: open.then_some(self.open_until),
+            last_open_time: Some(self.last_open_time).filter(|time| !time.is_zero()),
+        }
+    }
+
+    /// Bytes on the heap.
+    pub(crate) fn heap(&self) -> usize {
+        if let Kept::Calls(window) = &self.window { window.heap() } else { 0 }
+    }
+}
+
+impl Kept {
+    fn for_config(config: &CircuitBreakerConfig) -> Self {
+        match config.window() {
+            _ if !config.keeps_window() => Self::Nothing,
+            Window::Calls(calls) => Self::Calls(CallWindow::new(calls as usize)),
+            Window::Time(time) => Self::Time(TimeWindow::new(time)),
+        }
+    }
+
+    fn record(&mut self, evidence: Evidence, now: Instant, generation: u64, cells: &Cells) {
+        let Evidence { failed, slow, .. } = evidence;
+        match self {
+            Self::Nothing => {}
+            Self::Calls(window) => {
+                window.catch_up(cells.of_generation(generation));
+                window.record(failed, slow);
+            }
+            Self::Time(window) => {
+                window.record(now, Sums { calls: 1, failures: u64::from(failed), slow: u64::from(slow) });
+            }
+        }
+    }
+
+    fn sums(&mut self, now: Instant, generation: u64, cells: &Cells) -> Option<Sums> {
+        match self {
+            Self::Nothing => None,
+            Self::Calls(window) => {
+                window.catch_up(cells.of_generation(generation));
+                Some(window.sums())
+            }
+            Self::Time(window) => Some(window.sums(now, &cells.of_buckets(generation, window.number(now)))),
+        }
+    }
+
+    fn clear(&mut self) {
+        match self {
+            Self::Nothing => {}
+            Self::Calls(window) => window.clear(),
+            Self::Time(window) => window.clear(),
+        }
+    }
+
+    /// What the window holds, so that one of another shape can take it over.
+    fn parts(&mut self, now: Instant, generation: u64, cells: &Cells) -> Parts {
+        match self {
+            Self::Nothing => Parts::Nothing,
+            Self::Calls(window) => {
+                window.catch_up(cells.of_generation(generation));
+                Parts::Calls(window.clone(), now)
+            }
+            Self::Time(window) => Parts::Time(window.parts(now, &cells.of_buckets(generation, window.number(now)))),
+        }
+    }
+
+    fn refill(&mut self, parts: Parts) {
+        match (self, parts) {
+            (Self::Nothing, _) | (_, Parts::Nothing) => {}
+            (Self::Calls(window), Parts::Calls(old, _)) => *window = old.resized(window.size()),
+            // Calls have no time, so they count as of now.
+            (Self::Time(window), Parts::Calls(old, now)) => window.record(now, old.sums()),
+            (Self::Time(window), Parts::Time(parts)) => {
+                parts.into_iter().for_each(|(at, sums)| window.record(at, sums));
+            }
+            (Self::Calls(window), Parts::Time(parts)) => parts.iter().for_each(|(_, sums)| window.append(*sums)),
+        }
+    }
+}
+
+/// See [`Kept::parts`].
+enum Parts {
+    Nothing,
+    Calls(CallWindow, Instant),
+    Time(Vec<(Instant, Sums)>),
+}
+
+impl std::fmt::Debug for Machine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Machine")
+            .field("state", &self.state)
+            .field("generation", &self.generation)
+            .finish_non_exhaustive()
+    }
+}

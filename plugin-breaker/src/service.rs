@@ -1,0 +1,90 @@
+//! The service.
+
+use std::{
+    fmt,
+    marker::PhantomData,
+    task::{Context, Poll},
+};
+
+use plugin_core::{AnyError, AsError, AtHead, Classify, Outcome, Reject};
+use tower_service::Service;
+
+use crate::{Breaker, ResponseFuture};
+
+/// The service that [`CircuitBreakerLayer`](crate::CircuitBreakerLayer) makes.
+///
+/// It is ready when its inner service is, and decides in `call`: a service that was found ready and is then dropped has
+/// taken no probe's place.
+pub struct CircuitBreaker<S, C = AnyError, R = AsError, O = AtHead> {
+    inner: S,
+    breaker: Breaker,
+    classify: C,
+    reject: R,
+    outcome: PhantomData<fn() -> O>,
+}
+
+impl<S, C, R, O> CircuitBreaker<S, C, R, O> {
+    pub(crate) fn new(inner: S, breaker: Breaker, classify: C, reject: R) -> Self {
+        Self { inner, breaker, classify, reject, outcome: PhantomData }
+    }
+
+    /// The inner service.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The inner service, to write to.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// The inner service alone.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
+impl<S, C, R, O, Req> Service<Req> for CircuitBreaker<S, C, R, O>
+where
+    S: Service<Req>,
+    C: Classify<S::Response, S::Error> + Clone + Send + 'static,
+    R: Reject<S::Response, S::Error> + Clone,
+    O: Outcome<S::Response>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future, C, R, O>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    #[inline]
+    fn call(&mut self, request: Req) -> Self::Future {
+        match self.breaker.admit() {
+            Ok(mut guard) => {
+                // A panic in the inner `call` counts as a failure.
+                guard.iter_mut().for_each(|guard| guard.mark());
+                let inner = self.inner.call(request);
+                guard.iter_mut().for_each(|guard| guard.unmark());
+                ResponseFuture::admitted(inner, guard, self.classify.clone(), self.reject.clone())
+            }
+            Err(rejected) => ResponseFuture::refused(rejected, self.classify.clone(), self.reject.clone()),
+        }
+    }
+}
+
+impl<S: Clone, C: Clone, R: Clone, O> Clone for CircuitBreaker<S, C, R, O> {
+    fn clone(&self) -> Self {
+        Self::new(self.inner.clone(), self.breaker.clone(), self.classify.clone(), self.reject.clone())
+    }
+}
+
+impl<S: fmt::Debug, C, R, O> fmt::Debug for CircuitBreaker<S, C, R, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CircuitBreaker")
+            .field("inner", &self.inner)
+            .field("breaker", &self.breaker)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,326 @@
+//! One breaker: the words that calls read, the cells that successes write, and the lock for the rest.
+
+use std::{
+    fmt,
+    sync::{Arc, OnceLock, PoisonError},
+    time::Duration,
+};
+
+use plugin_core::{
+    Pad, Rejected,
+    clock::{self, Instant, nanos},
+};
+
+use crate::{
+    Cancelled, CircuitBreakerConfig, CircuitState, Events, Stats,
+    cells::{Cells, Place, Tally},
+    event::Journal,
+    machine::{Evidence, Machine, Ticket},
+    state::Word,
+    sync::{AtomicU64, Mutex, MutexGuard, Ordering},
+};
+
+/// What calls read and only the lock's holder writes.
+struct Hot {
+    /// The state and its generation.
+    word: AtomicU64,
+    /// While calls are refused: the moment from which one may ask under the lock.
+    not_before: AtomicU64,
+    /// Failures in a row. A success has to write only when it is not 0.
+    streak: AtomicU64,
+    /// Nanoseconds of a bucket of the time window, or 0.
+    bucket_width: AtomicU64,
+    /// Nanoseconds from which a call is slow, or `u64::MAX`.
+    slow_over: AtomicU64,
+}
+
+/// A breaker's state, shared by everything that a layer makes.
+pub(crate) struct Shared {
+    hot: Pad<Hot>,
+    cells: Cells,
+    machine: Mutex<Machine>,
+    journal: OnceLock<Arc<Journal>>,
+}
+
+/// What a call that passed brings back.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Admitted {
+    pub(crate) word: Word,
+    /// The number of the probe, or 0.
+    pub(crate) probe: u64,
+    /// When the call began, or [`Instant::ZERO`] when nobody asks how long it takes.
+    pub(crate) started: Instant,
+}
+
+impl Shared {
+    pub(crate) fn new(config: CircuitBreakerConfig) -> Self {
+        let machine = Machine::new(config, clock::now());
+        let hot = Hot {
+            word: AtomicU64::new(0),
+            not_before: AtomicU64::new(0),
+            streak: AtomicU64::new(0),
+            bucket_width: AtomicU64::new(0),
+            slow_over: AtomicU64::new(0),
+        };
+        publish(&hot, &machine);
+        Self { hot: Pad(hot), cells: Cells::new(), machine: Mutex::new(machine), journal: OnceLock::new() }
+    }
+
+    fn word(&self) -> Word {
+        // Acquire: whoever sees a new generation also sees the bucket width and the slow limit that belong to it, which
+        // `publish` stores first.
+        Word(self.hot.word.load(Ordering::Acquire))
+    }
+
+    /// A call asks to pass; `None` when it passes and nobody wants to hear of it.
+    #[inline]
+    pub(crate) fn admit(&self) -> Result<Option<Admitted>, Rejected> {
+        let word = self.word();
+        match word.state() {
+            CircuitState::Closed | CircuitState::MetricsOnly => {
+                Ok(Some(Admitted { word, probe: 0, started: self.started() }))
+            }
+            CircuitState::Disabled => Ok(None),
+            state => self.ask(state),
+        }
+    }
+
+    #[inline]
+    fn started(&self) -> Instant {
+        // Relaxed: the limit that was valid a moment ago is as good.
+        if self.hot.slow_over.load(Ordering::Relaxed) == u64::MAX { Instant::ZERO } else { clock::now() }
+    }
+
+    #[inline(never)]
+    fn ask(&self, state: CircuitState) -> Result<Option<Admitted>, Rejected> {
+        if state == CircuitState::Isolated {
+            self.cells.tally(Tally::Rejected);
+            return Err(Rejected::circuit_open(None));
+        }
+        let now = clock::now();
+        // Relaxed: a call that reads the moment of a state before or after behaves as if it had come then. It is never
+        // later than an open time or a probe's age from now, so nobody is refused for good.
+        let not_before = Instant::from_nanos(self.hot.not_before.load(Ordering::Relaxed));
+        if now < not_before {
+            self.cells.tally(Tally::Rejected);
+            let left = not_before.saturating_since(now);
+            return Err(Rejected::circuit_open((state == CircuitState::Open).then_some(left)));
+        }
+        self.ask_under_lock(now)
+    }
+
+    #[cold]
+    fn ask_under_lock(&self, now: Instant) -> Result<Option<Admitted>, Rejected> {
+        let (ticket, state) = self.locked(|machine| {
+            let ticket = machine.admit(now, fastrand::f64(), &self.cells);
+            (ticket, machine.state())
+        });
+        match ticket {
+            Ok(_) if state == CircuitState::Disabled => Ok(None),
+            Ok(Ticket { generation, probe }) => {
+                Ok(Some(Admitted { word: Word::new(state, generation), probe, started: self.started() }))
+            }
+            Err(rejected) => {
+                self.cells.tally(Tally::Rejected);
+                Err(rejected)
+            }
+        }
+    }
+
+    /// A call succeeded.
+    #[inline]
+    pub(crate) fn success(&self, call: Admitted) {
+        // Relaxed reading of a word that this call has acquired before.
+        if self.hot.word.load(Ordering::Relaxed) != call.word.0 {
+            self.cells.tally(Tally::Stale);
+            return;
+        }
+        let mut now = Instant::ZERO;
+        let mut slow = false;
+        if call.started != Instant::ZERO {
+            now = clock::now();
+            slow = self.is_slow(call, now);
+        }
+        if slow || call.probe != 0 {
+            return self.evidence(call, Evidence { failed: false, slow, push_back: None });
+        }
+        // Relaxed: the thread that failed before sees its own failure, and for others either order is right.
+        if self.hot.streak.load(Ordering::Relaxed) != 0 && !self.end_streak(call) {
+            return;
+        }
+        let width = self.hot.bucket_width.load(Ordering::Relaxed);
+        if width == 0 {
+            self.cells.add(Place::whole(call.word.generation()));
+        } else {
+            if now == Instant::ZERO {
+                now = clock::now();
+            }
+            self.cells.add(Place::bucket(call.word.generation(), now.as_nanos() / width));
+        }
+    }
+
+    fn is_slow(&self, call: Admitted, now: Instant) -> bool {
+        nanos(now.saturating_since(call.started)) >= self.hot.slow_over.load(Ordering::Relaxed)
+    }
+
+    #[cold]
+    fn end_streak(&self, call: Admitted) -> bool {
+        let counts = self.locked(|machine| machine.end_streak(call.ticket()));
+        if !counts {
+            self.cells.tally(Tally::Stale);
+        }
+        counts
+    }
+
+    /// A call failed. `push_back` is the server's own word on when to come back.
+    #[cold]
+    pub(crate) fn failure(&self, call: Admitted, push_back: Option<Duration>) {
+        let slow = call.started != Instant::ZERO && self.is_slow(call, clock::now());
+        self.evidence(call, Evidence { failed: true, slow, push_back });
+    }
+
+    /// A call ended, and says nothing of the service.
+    pub(crate) fn ignored(&self, call: Admitted) {
+        self.nothing(call, Tally::Ignored);
+    }
+
+    /// A call was dropped before it had an outcome.
+    #[cold]
+    pub(crate) fn cancelled(&self, call: Admitted) {
+        // Read under the lock and used outside: a setting that changes in between is used from the next call on.
+        match self.lock().config().cancelled() {
+            Cancelled::Ignore => return self.nothing(call, Tally::Cancelled),
+            Cancelled::Failure => self.evidence(call, Evidence { failed: true, slow: false, push_back: None }),
+            Cancelled::Slow => self.evidence(call, Evidence { failed: false, slow: true, push_back: None }),
+        }
+        self.cells.tally(Tally::Cancelled);
+    }
+
+    fn nothing(&self, call: Admitted, tally: Tally) {
+        let counts = if call.probe == 0 {
+            self.hot.word.load(Ordering::Relaxed) == call.word.0
+        } else {
+            self.locked(|machine| machine.nothing(call.ticket()))
+        };
+        self.cells.tally(if counts { tally } else { Tally::Stale });
+    }
+
+    #[cold]
+    fn evidence(&self, call: Admitted, evidence: Evidence) {
+        let now = clock::now();
+        let counts =
+            self.locked(|machine| machine.evidence(call.ticket(), evidence, now, fastrand::f64(), &self.cells));
+        if !counts {
+            self.cells.tally(Tally::Stale);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Machine> {
+        // No code of anybody else runs under this lock.
+        self.machine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the machine, makes the change visible, and tells listeners when the lock is free again.
+    fn locked<T>(&self, change: impl FnOnce(&mut Machine) -> T) -> T {
+        let mut machine = self.lock();
+        let result = change(&mut machine);
+        publish(&self.hot, &machine);
+        let news = machine.news.take();
+        let journal = news.and_then(|event| {
+            let journal = self.journal.get()?;
+            journal.push(event);
+            Some(journal)
+        });
+        drop(machine);
+        if let Some(journal) = journal {
+            journal.wake();
+        }
+        result
+    }
+
+    pub(crate) fn state(&self) -> CircuitState {
+        self.word().state()
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        let now = clock::now();
+        self.lock().stats(now, &self.cells)
+    }
+
+    pub(crate) fn config(&self) -> CircuitBreakerConfig {
+        self.lock().config().clone()
+    }
+
+    pub(crate) fn set(&self, state: CircuitState) {
+        let now = clock::now();
+        self.locked(|machine| machine.set(state, now, fastrand::f64(), &self.cells));
+    }
+
+    pub(crate) fn reset(&self) {
+        let now = clock::now();
+        self.locked(|machine| {
+            let state = if machine.config().enabled() { CircuitState::Closed } else { CircuitState::Disabled };
+            machine.set(state, now, 0.0, &self.cells);
+        });
+    }
+
+    pub(crate) fn reconfigure(&self, config: CircuitBreakerConfig) {
+        let now = clock::now();
+        self.locked(|machine| machine.reconfigure(config, now, &self.cells));
+    }
+
+    pub(crate) fn events(&self) -> Events {
+        // Under the lock: no event falls between the number and the first that is pushed.
+        let machine = self.lock();
+        let journal = self.journal.get_or_init(|| Arc::new(Journal::new()));
+        Events::new(Arc::clone(journal), machine.last_event())
+    }
+
+    /// Bytes that this breaker takes, the settings' lists and the listeners' events apart.
+    pub(crate) fn size(&self) -> usize {
+        size_of::<Self>() + self.cells.size() + self.lock().heap()
+    }
+}
+
+impl Admitted {
+    fn ticket(self) -> Ticket {
+        Ticket { generation: self.word.generation(), probe: self.probe }
+    }
+}
+
+/// Makes what the machine has decided visible to calls that take no lock.
+fn publish(hot: &Hot, machine: &Machine) {
+    let set = |atomic: &AtomicU64, value: u64| {
+        // Relaxed: only the lock's holder writes. Most operations change nothing, and a load leaves the line shared.
+        if atomic.load(Ordering::Relaxed) != value {
+            atomic.store(value, Ordering::Relaxed);
+        }
+    };
+    set(&hot.not_before, machine.not_before().as_nanos());
+    set(&hot.streak, machine.streak().into());
+    set(&hot.bucket_width, machine.bucket_width());
+    set(&hot.slow_over, machine.config().slow().map_or(u64::MAX, |slow| nanos(slow.over)));
+    let word = Word::new(machine.state(), machine.generation());
+    if hot.word.load(Ordering::Relaxed) != word.0 {
+        // Release: pairs with `Shared::word`. What was stored above is seen by whoever sees this generation.
+        hot.word.store(word.0, Ordering::Release);
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if let Some(journal) = self.journal.get() {
+            journal.close();
+        }
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = self.word();
+        f.debug_struct("Breaker")
+            .field("state", &word.state())
+            .field("generation", &word.generation())
+            .finish_non_exhaustive()
+    }
+}

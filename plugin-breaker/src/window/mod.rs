@@ -1,0 +1,26 @@
+//! What the last calls were: over a number of calls, or over a time.
+//!
+//! Successes are in the [cells](crate::cells); these hold the rest, under the breaker's lock, and are brought together
+//! when a failure asks.
+
+mod calls;
+mod time;
+
+pub(crate) use calls::CallWindow;
+pub(crate) use time::TimeWindow;
+
+/// What a window holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(crate) struct Sums {
+    pub(crate) calls: u64,
+    pub(crate) failures: u64,
+    pub(crate) slow: u64,
+}
+
+impl std::ops::AddAssign for Sums {
+    fn add_assign(&mut self, other: Self) {
+        self.calls += other.calls;
+        self.failures += other.failures;
+        self.slow += other.slow;
+    }
+}
