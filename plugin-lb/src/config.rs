@@ -1,0 +1,159 @@
+//! The settings of a balancer.
+
+use std::time::Duration;
+
+use plugin_core::ConfigError;
+
+use crate::Strategy;
+
+/// The settings of a balancer. A value that exists is valid.
+///
+/// | setting | default | meaning |
+/// |---|---|---|
+/// | `strategy` | `round-robin` | how to pick, see [`Strategy`] |
+/// | `failover` | `true` | try another instance when one is not ready or was not reached |
+/// | `pick_timeout` | `1s` | how long an instance may take to be ready before another is picked |
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(try_from = "raw::Raw"))]
+pub struct LbConfig {
+    strategy: Strategy,
+    failover: bool,
+    #[cfg_attr(feature = "serde", serde(with = "plugin_core::serde_duration"))]
+    pick_timeout: Duration,
+}
+
+impl Default for LbConfig {
+    fn default() -> Self {
+        Self { strategy: Strategy::default(), failover: true, pick_timeout: Duration::from_secs(1) }
+    }
+}
+
+impl LbConfig {
+    /// The defaults with this strategy.
+    #[must_use]
+    pub fn new(strategy: Strategy) -> Self {
+        Self { strategy, ..Self::default() }
+    }
+
+    /// Settings to be changed and checked.
+    pub fn builder() -> LbConfigBuilder {
+        LbConfigBuilder(Self::default())
+    }
+
+    /// How to pick.
+    #[must_use]
+    pub fn strategy(&self) -> Strategy {
+        self.strategy
+    }
+
+    /// Whether another instance is tried when one is not ready or was not reached.
+    #[must_use]
+    pub fn failover(&self) -> bool {
+        self.failover
+    }
+
+    /// How long an instance may take to be ready before another is picked.
+    #[must_use]
+    pub fn pick_timeout(&self) -> Duration {
+        self.pick_timeout
+    }
+}
+
+/// Collects settings for an [`LbConfig`].
+#[derive(Clone, Copy, Debug)]
+#[must_use = "settings have no effect until they are built"]
+pub struct LbConfigBuilder(LbConfig);
+
+impl LbConfigBuilder {
+    /// Sets how to pick.
+    pub fn with_strategy(mut self, strategy: Strategy) -> Self {
+        self.0.strategy = strategy;
+        self
+    }
+
+    /// Sets whether another instance is tried when one is not ready or was not reached.
+    pub fn with_failover(mut self, failover: bool) -> Self {
+        self.0.failover = failover;
+        self
+    }
+
+    /// Sets how long an instance may take to be ready before another is picked.
+    pub fn with_pick_timeout(mut self, timeout: Duration) -> Self {
+        self.0.pick_timeout = timeout;
+        self
+    }
+
+    /// Checks the settings.
+    ///
+    /// # Errors
+    ///
+    /// When `pick_timeout` is zero.
+    pub fn build(self) -> Result<LbConfig, ConfigError> {
+        if self.0.pick_timeout.is_zero() {
+            return Err(ConfigError::new("pick_timeout", "must be longer than 0, and is 0"));
+        }
+        Ok(self.0)
+    }
+}
+
+#[cfg(feature = "serde")]
+mod raw {
+    use std::time::Duration;
+
+    use plugin_core::ConfigError;
+
+    use super::{LbConfig, LbConfigBuilder};
+    use crate::Strategy;
+
+    #[derive(serde::Deserialize)]
+    #[serde(default, deny_unknown_fields)]
+    pub(super) struct Raw {
+        strategy: Strategy,
+        failover: bool,
+        #[serde(with = "plugin_core::serde_duration")]
+        pick_timeout: Duration,
+    }
+
+    impl Default for Raw {
+        fn default() -> Self {
+            let LbConfig { strategy, failover, pick_timeout } = LbConfig::default();
+            Self { strategy, failover, pick_timeout }
+        }
+    }
+
+    impl TryFrom<Raw> for LbConfig {
+        type Error = ConfigError;
+
+        fn try_from(Raw { strategy, failover, pick_timeout }: Raw) -> Result<Self, ConfigError> {
+            LbConfigBuilder(LbConfig { strategy, failover, pick_timeout }).build()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_of_nothing_is_refused_by_name() {
+        let error = LbConfig::builder().with_pick_timeout(Duration::ZERO).build().expect_err("zero");
+        assert_eq!(error.to_string(), "`pick_timeout` must be longer than 0, and is 0");
+    }
+
+    #[cfg(feature = "serde")]
+    #[test]
+    fn a_document_is_read_by_name_and_by_number_and_unknown_keys_are_errors() {
+        let read = |json: &str| serde_json::from_str::<LbConfig>(json).map_err(|error| error.to_string());
+        assert_eq!(read("{}"), Ok(LbConfig::default()));
+        let config = read(r#"{"strategy":"least-latency","failover":false,"pick_timeout":"250ms"}"#).expect("valid");
+        assert_eq!(config.strategy(), Strategy::LeastLatency);
+        assert_eq!((config.failover(), config.pick_timeout()), (false, Duration::from_millis(250)));
+        assert_eq!(read(r#"{"strategy":5}"#).map(|config| config.strategy()), Ok(Strategy::ConsistentHash));
+        assert!(read(r#"{"strategy":"fastest"}"#).expect_err("unknown").contains("one of round-robin random"));
+        assert!(read(r#"{"strategy":8}"#).expect_err("too large").contains("from 0 to 7"));
+        assert!(read(r#"{"strategie":"random"}"#).expect_err("a typing error").contains("strategie"));
+        assert!(read(r#"{"pick_timeout":0}"#).expect_err("zero").contains("`pick_timeout` must be longer"));
+        let text = serde_json::to_string(&config).expect("plain");
+        assert_eq!(text, r#"{"strategy":"least-latency","failover":false,"pick_timeout":"250ms"}"#);
+    }
+}

@@ -1,0 +1,133 @@
+//! What a balancer reads from a request, and writes to what comes back.
+
+use plugin_core::{Attributed, Call, InstanceId, Kind, PluginError, Reply, Sent};
+
+use crate::Hints;
+
+/// What a balancer reads from a request, and writes to what comes back.
+///
+/// [`Plain`] is the default and knows nothing of either. Each method but [`hints`](Self::hints) may be left out.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot read hints from `{Req}`, or cannot tag `Result<{Res}, {Err}>`",
+    note = "`Calls` and `CallsOnce` serve `plugin_core::Call<_>`, `HttpExtensions` (feature `http`) serves `http::Request<_>`, `Plain` serves everything; for a request type of your own use `Balance::hints_with`, or implement `Envelope`"
+)]
+pub trait Envelope<Req, Res, Err> {
+    /// What the request says about the pick.
+    fn hints<'r>(&self, request: &'r Req) -> Hints<'r>;
+
+    /// Notes on a response or an error which instance it came from.
+    fn tag(&self, result: Result<&mut Res, &mut Err>, instance: InstanceId) {
+        let _ = (result, instance);
+    }
+
+    /// A copy of the request for another instance, when the first cannot be reached. Asked only where failover is on and
+    /// there is another instance. `None`: the request goes to one instance.
+    fn retain(&self, request: &Req) -> Option<Req> {
+        let _ = request;
+        None
+    }
+
+    /// Whether the error says that the instance never saw the request, so that another may have it.
+    fn not_sent(&self, error: &Err) -> bool {
+        let _ = error;
+        false
+    }
+}
+
+/// No hints, no tags: any request, any response, any error.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Plain;
+
+impl<Req, Res, Err> Envelope<Req, Res, Err> for Plain {
+    fn hints<'r>(&self, _: &'r Req) -> Hints<'r> {
+        Hints::new()
+    }
+}
+
+/// Calls of this family: hints from the [`CallContext`](plugin_core::CallContext), the instance noted on reply and
+/// error, and, after an error that says nothing was sent, the same call on another instance. A copy of the call is kept
+/// for that, so the payload is `Clone`; it should be cheap to clone, as `Bytes` is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Calls;
+
+impl<T: Clone, U> Envelope<Call<T>, Reply<U>, PluginError> for Calls {
+    fn hints<'r>(&self, call: &'r Call<T>) -> Hints<'r> {
+        call.context().into()
+    }
+
+    fn tag(&self, result: Result<&mut Reply<U>, &mut PluginError>, instance: InstanceId) {
+        attribute(result, instance);
+    }
+
+    fn retain(&self, call: &Call<T>) -> Option<Call<T>> {
+        Some(call.clone())
+    }
+
+    fn not_sent(&self, error: &PluginError) -> bool {
+        // Faults of the instance. The caller's own mistakes and limits would be the same on any other.
+        error.sent() == Sent::Nothing
+            && matches!(
+                error.kind(),
+                Kind::Connection | Kind::CircuitOpen | Kind::Unhealthy | Kind::Overloaded | Kind::Lifecycle
+            )
+    }
+}
+
+/// Like [`Calls`] for payloads that are not cloned: another instance is tried only when one is not ready.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CallsOnce;
+
+impl<T, Res: Attributed, Err: Attributed> Envelope<Call<T>, Res, Err> for CallsOnce {
+    fn hints<'r>(&self, call: &'r Call<T>) -> Hints<'r> {
+        call.context().into()
+    }
+
+    fn tag(&self, result: Result<&mut Res, &mut Err>, instance: InstanceId) {
+        attribute(result, instance);
+    }
+}
+
+fn attribute(result: Result<&mut impl Attributed, &mut impl Attributed>, instance: InstanceId) {
+    match result {
+        Ok(response) => response.attribute(instance),
+        Err(error) => error.attribute(instance),
+    }
+}
+
+/// HTTP: hints from a [`CallContext`](plugin_core::CallContext) in the request's extensions, the
+/// [`InstanceId`] in those of the response. Errors are not tagged.
+#[cfg(feature = "http")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HttpExtensions;
+
+#[cfg(feature = "http")]
+impl<B, C, Err> Envelope<http::Request<B>, http::Response<C>, Err> for HttpExtensions {
+    fn hints<'r>(&self, request: &'r http::Request<B>) -> Hints<'r> {
+        request.extensions().get::<plugin_core::CallContext>().map_or_else(Hints::new, Hints::from)
+    }
+
+    fn tag(&self, result: Result<&mut http::Response<C>, &mut Err>, instance: InstanceId) {
+        if let Ok(response) = result {
+            response.extensions_mut().insert(instance);
+        }
+    }
+}
+
+/// Hints from a closure, see [`Balance::hints_with`](crate::Balance::hints_with).
+#[derive(Clone, Copy)]
+pub struct HintsFrom<F>(pub(crate) F);
+
+impl<F, Req, Res, Err> Envelope<Req, Res, Err> for HintsFrom<F>
+where
+    F: for<'r> Fn(&'r Req) -> Hints<'r>,
+{
+    fn hints<'r>(&self, request: &'r Req) -> Hints<'r> {
+        (self.0)(request)
+    }
+}
+
+impl<F> std::fmt::Debug for HintsFrom<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HintsFrom").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,177 @@
+//! The latency that the next call on an instance may expect.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use plugin_core::clock::{Instant, nanos};
+
+/// What a failed call is taken to have cost at least: an instance that fails fast must not look fast.
+const FAILURE: Duration = Duration::from_secs(1);
+
+/// The least share of a new sample.
+const SHARE: f32 = 1.0 / 8.0;
+
+/// An exponentially weighted average that remembers when it was last fed, in one word.
+///
+/// A sample weighs an eighth, and more when the last one is long ago. Failures, and calls that were given up after more
+/// than the average, raise it at once. As it is read it halves for every five seconds without a sample, so that an
+/// instance that was slow, or failed, is asked again one day.
+#[derive(Debug, Default)]
+pub(crate) struct Estimate(AtomicU64);
+
+/// How a call went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sample {
+    /// It answered after this time.
+    Answered(Duration),
+    /// It failed after this time.
+    Failed(Duration),
+    /// It had no answer after this time, when the caller went away.
+    Abandoned(Duration),
+}
+
+impl Estimate {
+    /// Feeds a sample.
+    pub(crate) fn feed(&self, sample: Sample, now: Instant) {
+        // Relaxed: the word is complete in itself and publishes nothing else.
+        let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |word| {
+            Some(Word::from_bits(word).fed(sample, now).bits())
+        });
+    }
+
+    /// The expected latency in nanoseconds; `None` before the first sample.
+    pub(crate) fn read(&self, now: Instant) -> Option<f32> {
+        Word::from_bits(self.0.load(Ordering::Relaxed)).read(now)
+    }
+}
+
+/// Nanoseconds, at least 1 once there was a sample, and the tick of the last one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Word {
+    value: f32,
+    tick: u32,
+}
+
+/// A tick is 2^20 ns, about a millisecond; 32 bits of them are 52 days. An instance that was not called for longer reads
+/// as if it had been called more recently, which costs it one late call.
+const TICK: u32 = 20;
+
+/// Ticks in five seconds.
+const HALF_LIFE: u32 = 4768;
+
+impl Word {
+    fn from_bits(bits: u64) -> Self {
+        #[expect(clippy::cast_possible_truncation, reason = "the two halves are what is wanted")]
+        Self { value: f32::from_bits((bits >> 32) as u32), tick: bits as u32 }
+    }
+
+    fn bits(self) -> u64 {
+        u64::from(self.value.to_bits()) << 32 | u64::from(self.tick)
+    }
+
+    fn is_empty(self) -> bool {
+        self.value == 0.0
+    }
+
+    fn fed(self, sample: Sample, now: Instant) -> Self {
+        let tick = tick(now);
+        let after = |elapsed: Duration| {
+            #[expect(clippy::cast_precision_loss, reason = "an average needs no more than seven digits")]
+            let nanos = nanos(elapsed) as f32;
+            nanos.max(1.0)
+        };
+        let value = match sample {
+            Sample::Answered(elapsed) if self.is_empty() => after(elapsed),
+            Sample::Answered(elapsed) => {
+                let share = (1.0 - decay(tick.wrapping_sub(self.tick))).max(SHARE);
+                (self.value + (after(elapsed) - self.value) * share).max(1.0)
+            }
+            Sample::Failed(elapsed) => self.value.max(after(elapsed.max(FAILURE))),
+            Sample::Abandoned(elapsed) if after(elapsed) > self.value => after(elapsed),
+            // It says only that the answer would have taken longer than that, which was expected.
+            Sample::Abandoned(_) => return self,
+        };
+        Self { value, tick }
+    }
+
+    fn read(self, now: Instant) -> Option<f32> {
+        (!self.is_empty()).then(|| self.value * decay(tick(now).wrapping_sub(self.tick)))
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "ticks wrap")]
+fn tick(now: Instant) -> u32 {
+    (now.as_nanos() >> TICK) as u32
+}
+
+/// 2^-(ticks / half-life), linear between the halvings.
+#[expect(clippy::cast_precision_loss, reason = "the remainder is below 2^13")]
+fn decay(ticks: u32) -> f32 {
+    let (halvings, rest) = (ticks / HALF_LIFE, ticks % HALF_LIFE);
+    let fraction = 1.0 - 0.5 * (rest as f32 / HALF_LIFE as f32);
+    // The exponent of an f32 reaches down to 2^-126.
+    fraction * f32::from_bits((127 - halvings.min(126)) << 23)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn at(seconds: u64) -> Instant {
+        Instant::from_nanos(seconds * 1_000_000_000)
+    }
+
+    fn millis(estimate: &Estimate, now: Instant) -> f32 {
+        estimate.read(now).expect("fed") / 1e6
+    }
+
+    #[test]
+    fn nothing_is_expected_before_the_first_sample_and_the_first_counts_whole() {
+        let estimate = Estimate::default();
+        assert_eq!(estimate.read(at(1)), None);
+        estimate.feed(Sample::Answered(8 * MS), at(1));
+        assert!((millis(&estimate, at(1)) - 8.0).abs() < 0.01);
+        estimate.feed(Sample::Answered(16 * MS), at(1));
+        assert!((millis(&estimate, at(1)) - 9.0).abs() < 0.01, "an eighth of the difference");
+    }
+
+    #[test]
+    fn a_fast_failure_is_not_fast() {
+        let estimate = Estimate::default();
+        estimate.feed(Sample::Answered(MS), at(1));
+        estimate.feed(Sample::Failed(Duration::from_micros(3)), at(1));
+        assert!((millis(&estimate, at(1)) - 1000.0).abs() < 0.1);
+    }
+
+    #[test]
+    fn the_estimate_halves_every_five_seconds_and_a_late_sample_replaces_it() {
+        let estimate = Estimate::default();
+        estimate.feed(Sample::Failed(MS), at(1));
+        assert!((millis(&estimate, at(6)) - 500.0).abs() < 1.0);
+        assert!((millis(&estimate, at(51)) - 0.97).abs() < 0.02);
+        estimate.feed(Sample::Answered(2 * MS), at(51));
+        assert!(millis(&estimate, at(51)) < 4.0, "ten half-lives leave a thousandth of the failure");
+    }
+
+    #[test]
+    fn a_call_that_was_given_up_counts_only_as_far_as_it_says_something() {
+        let estimate = Estimate::default();
+        estimate.feed(Sample::Abandoned(5 * MS), at(1));
+        estimate.feed(Sample::Abandoned(2 * MS), at(1));
+        assert!((millis(&estimate, at(1)) - 5.0).abs() < 0.01);
+        estimate.feed(Sample::Abandoned(9 * MS), at(1));
+        assert!((millis(&estimate, at(1)) - 9.0).abs() < 0.01);
+    }
+
+    #[test]
+    fn a_sample_of_no_time_is_still_a_sample() {
+        let estimate = Estimate::default();
+        estimate.feed(Sample::Answered(Duration::ZERO), Instant::ZERO);
+        assert_eq!(estimate.read(Instant::ZERO), Some(1.0));
+        assert!(estimate.read(at(4_000_000)).is_some_and(|nanos| nanos > 0.0));
+    }
+}

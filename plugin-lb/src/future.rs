@@ -1,0 +1,252 @@
+//! One call through a balancer.
+
+use std::{
+    fmt,
+    future::Future,
+    marker::PhantomData,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use pin_project_lite::pin_project;
+use plugin_core::{
+    AnyError, AsError, AtHead, Classify, Code, InstanceId, Observer, Outcome, Reject, Rejected, Started, Verdict,
+    deadline::waiting,
+};
+use tokio::time::Sleep;
+use tower_service::Service;
+
+use crate::{Envelope, Plain, member::InFlight, meter::Settled};
+
+/// How a balancer judges, refuses, reads and tags. Cloned for every call, so each should be cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Policy<C, R, E> {
+    pub(crate) classify: C,
+    pub(crate) reject: R,
+    pub(crate) envelope: E,
+}
+
+pin_project! {
+    /// The future of [`Balance`](crate::Balance). Dropping it drops the call.
+    pub struct ResponseFuture<S, Req, C = AnyError, R = AsError, O = AtHead, E = Plain>
+    where
+        S: Service<Req>,
+    {
+        #[pin]
+        state: State<S, Req, S::Future>,
+        // After the state: the instance is in flight until its future is gone. `None`: there was nothing to pick.
+        attempt: Option<InFlight<S>>,
+        // A copy of the request, for when the instance cannot be reached.
+        retained: Option<Req>,
+        failed: Vec<InstanceId>,
+        policy: Policy<C, R, E>,
+        outcome: PhantomData<fn() -> O>,
+    }
+}
+
+pin_project! {
+    #[project = StateProject]
+    enum State<S, Req, F> {
+        // Picked, not polled.
+        Start { request: Option<Req> },
+        // Polled, and not ready.
+        Waiting { service: S, request: Option<Req>, timer: Option<Pin<Box<Sleep>>> },
+        // Called.
+        Called { #[pin] future: F },
+    }
+}
+
+impl<S: Service<Req>, Req, C, R, O, E> ResponseFuture<S, Req, C, R, O, E> {
+    pub(crate) fn new(
+        request: Req,
+        retained: Option<Req>,
+        attempt: Option<InFlight<S>>,
+        policy: Policy<C, R, E>,
+    ) -> Self {
+        let state = State::Start { request: Some(request) };
+        Self { state, attempt, retained, failed: Vec::new(), policy, outcome: PhantomData }
+    }
+}
+
+const POLLED_AGAIN: &str = "the future of a Balance was polled after it had panicked";
+
+/// What a look at the state came to.
+enum Step<S, Req, F, Res, Err> {
+    Go(State<S, Req, F>),
+    /// The instance did not take the request, because of this error or for too long.
+    NotReady(Option<Err>, Req),
+    Answer(Result<Res, Err>),
+    Pending,
+}
+
+impl<S, Req, C, R, O, E> Future for ResponseFuture<S, Req, C, R, O, E>
+where
+    S: Service<Req> + Clone,
+    S::Response: 'static,
+    S::Error: 'static,
+    C: Classify<S::Response, S::Error> + Clone + Send + 'static,
+    R: Reject<S::Response, S::Error>,
+    O: Outcome<S::Response>,
+    E: Envelope<Req, S::Response, S::Error>,
+{
+    type Output = Result<S::Response, S::Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        loop {
+            let this = self.as_mut().project();
+            let Some(attempt) = this.attempt else {
+                return Poll::Ready(this.policy.reject.reject(Rejected::no_endpoint()));
+            };
+            match step(this.state, attempt, this.failed, cx) {
+                Step::Pending => return Poll::Pending,
+                Step::Go(state) => self.as_mut().project().state.set(state),
+                Step::NotReady(error, request) => {
+                    let verdict = error.as_ref().map(|error| this.policy.classify.classify(Err(error)));
+                    attempt.settle(verdict.map_or(Settled::Abandoned, Settled::from));
+                    let instance = attempt.member().id;
+                    if self.as_mut().go_elsewhere(request) {
+                        continue;
+                    }
+                    let policy = self.project().policy;
+                    return Poll::Ready(match error {
+                        Some(mut error) => {
+                            policy.envelope.tag(Err(&mut error), instance);
+                            Err(error)
+                        }
+                        None => policy.reject.reject(Rejected::new(Code::PickFailed)),
+                    });
+                }
+                Step::Answer(result) => {
+                    let not_sent = result.as_ref().is_err_and(|error| this.policy.envelope.not_sent(error));
+                    if not_sent && let Some(request) = this.retained.take() {
+                        attempt.settle(this.policy.classify.classify(result.as_ref()).into());
+                        if self.as_mut().go_elsewhere(request) {
+                            continue;
+                        }
+                    }
+                    return Poll::Ready(self.finish(result));
+                }
+            }
+        }
+    }
+}
+
+/// One look at the state.
+fn step<S, Req>(
+    state: Pin<&mut State<S, Req, S::Future>>,
+    attempt: &mut InFlight<S>,
+    failed: &[InstanceId],
+    cx: &mut Context<'_>,
+) -> Step<S, Req, S::Future, S::Response, S::Error>
+where
+    S: Service<Req> + Clone,
+{
+    match state.project() {
+        StateProject::Start { request } => {
+            let request = request.take().expect(POLLED_AGAIN);
+            match attempt.polling(|member| member.slots.start(request, cx)) {
+                Started::Called(future) => Step::Go(State::Called { future }),
+                Started::Failed(error, request) => Step::NotReady(Some(error), request),
+                Started::Wait(service, request) => {
+                    Step::Go(State::Waiting { service, request: Some(request), timer: None })
+                }
+            }
+        }
+        StateProject::Waiting { service, request, timer } => match attempt.polling(|_| service.poll_ready(cx)) {
+            Poll::Ready(Ok(())) => {
+                let request = request.take().expect(POLLED_AGAIN);
+                Step::Go(State::Called { future: attempt.polling(|_| service.call(request)) })
+            }
+            Poll::Ready(Err(error)) => Step::NotReady(Some(error), request.take().expect(POLLED_AGAIN)),
+            Poll::Pending if is_overdue(timer, attempt, failed, cx) => {
+                Step::NotReady(None, request.take().expect(POLLED_AGAIN))
+            }
+            Poll::Pending => {
+                waiting::note("waiting for an instance to be ready");
+                Step::Pending
+            }
+        },
+        StateProject::Called { future } => match attempt.polling(|_| future.poll(cx)) {
+            Poll::Ready(result) => Step::Answer(result),
+            Poll::Pending => Step::Pending,
+        },
+    }
+}
+
+/// Whether the instance had its time to become ready. Arms the timer, unless there is no other instance to go to.
+fn is_overdue<S>(
+    timer: &mut Option<Pin<Box<Sleep>>>,
+    attempt: &InFlight<S>,
+    failed: &[InstanceId],
+    cx: &mut Context<'_>,
+) -> bool {
+    if timer.is_none() {
+        let Some(home) = attempt.member().home.upgrade() else { return false };
+        let snapshot = home.load();
+        // The last one of several is waited for no longer than the others were.
+        if failed.is_empty() && !snapshot.has_another(attempt.member().id) {
+            return false;
+        }
+        *timer = Some(Box::pin(tokio::time::sleep(snapshot.config.pick_timeout())));
+    }
+    timer.as_mut().is_some_and(|timer| timer.as_mut().poll(cx).is_ready())
+}
+
+impl<S, Req, C, R, O, E> ResponseFuture<S, Req, C, R, O, E>
+where
+    S: Service<Req>,
+    S::Response: 'static,
+    S::Error: 'static,
+    C: Classify<S::Response, S::Error> + Clone + Send + 'static,
+    O: Outcome<S::Response>,
+    E: Envelope<Req, S::Response, S::Error>,
+{
+    /// Picks another instance for this request. False when there is none that this call did not fail on, or failover
+    /// is off, or the balancer is gone.
+    #[cold]
+    fn go_elsewhere(self: Pin<&mut Self>, request: Req) -> bool {
+        let mut this = self.project();
+        let Some(attempt) = this.attempt.as_mut() else { return false };
+        let Some(home) = attempt.member().home.upgrade() else { return false };
+        let snapshot = home.load();
+        if !snapshot.config.failover() {
+            return false;
+        }
+        this.failed.push(attempt.member().id);
+        let hints = this.policy.envelope.hints(&request);
+        let Some(next) = snapshot.begin(&home.turns, &hints, this.failed) else { return false };
+        *this.retained = this.policy.envelope.retain(&request);
+        // The state first: what is left of the failed try goes before its guard does.
+        this.state.set(State::Start { request: Some(request) });
+        *this.attempt = Some(next);
+        true
+    }
+
+    /// Books the outcome, or lets the guard follow the body.
+    #[inline]
+    fn finish(self: Pin<&mut Self>, mut result: Result<S::Response, S::Error>) -> Result<S::Response, S::Error> {
+        let this = self.project();
+        let Some(mut attempt) = this.attempt.take() else { return result };
+        let verdict = this.policy.classify.classify(result.as_ref());
+        this.policy.envelope.tag(result.as_mut(), attempt.member().id);
+        match (verdict, result) {
+            (Verdict::AtEnd, Ok(response)) => {
+                let body = attempt.into_body::<C, S::Response, S::Error>(this.policy.classify.clone());
+                Ok(O::follow(response, Observer::new(body)))
+            }
+            (verdict, result) => {
+                attempt.settle(verdict.into());
+                result
+            }
+        }
+    }
+}
+
+impl<S: Service<Req>, Req, C, R, O, E> fmt::Debug for ResponseFuture<S, Req, C, R, O, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture")
+            .field("instance", &self.attempt.as_ref().map(|attempt| &attempt.member().name))
+            .field("failed", &self.failed)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,214 @@
+//! What an operator holds: membership, statistics, settings.
+
+use std::{convert::Infallible, fmt, sync::Arc};
+
+use plugin_core::{InstanceId, Rejected};
+
+use crate::{
+    Endpoint, Hints, InstanceStats, LbConfig, MembershipError,
+    error::MembershipErrorKind::{Duplicate, Unknown, Weight},
+    member::Entry,
+    picked::Picked,
+    shared::Shared,
+};
+
+/// Adds and removes instances, reads statistics and changes settings, while calls go on.
+///
+/// Each change is one swap of the whole membership: a pick sees it before or after, never between. An idle clone of the
+/// balancer keeps what was removed alive until its next call.
+pub struct BalanceHandle<S>(Arc<Shared<S>>);
+
+impl<S> BalanceHandle<S> {
+    pub(crate) fn new(shared: Arc<Shared<S>>) -> Self {
+        Self(shared)
+    }
+
+    /// Adds an instance.
+    ///
+    /// # Errors
+    ///
+    /// When there is one of this name, or the weight is out of bounds.
+    pub fn add(&self, endpoint: Endpoint<S>) -> Result<InstanceId, MembershipError>
+    where
+        S: Clone,
+    {
+        self.0.change(|_, entries| self.push(entries, endpoint))
+    }
+
+    /// Adds several at once, or none.
+    ///
+    /// # Errors
+    ///
+    /// As [`add`](Self::add).
+    pub fn extend(&self, endpoints: impl IntoIterator<Item = Endpoint<S>>) -> Result<Vec<InstanceId>, MembershipError>
+    where
+        S: Clone,
+    {
+        self.0.change(|_, entries| endpoints.into_iter().map(|endpoint| self.push(entries, endpoint)).collect())
+    }
+
+    fn push(&self, entries: &mut Vec<Entry<S>>, endpoint: Endpoint<S>) -> Result<InstanceId, MembershipError>
+    where
+        S: Clone,
+    {
+        check_weight(endpoint.weight, &endpoint.name)?;
+        if position(entries, &endpoint.name).is_some() {
+            return Err(MembershipError::new(Duplicate, endpoint.name));
+        }
+        let entry = Entry::new(endpoint, Arc::downgrade(&self.0));
+        let id = entry.member.id;
+        entries.push(entry);
+        Ok(id)
+    }
+
+    /// Removes an instance. No pick sees it from now on; calls that are in flight on it go on to their end.
+    ///
+    /// # Errors
+    ///
+    /// When there is none of this name.
+    pub fn remove(&self, name: &str) -> Result<Removed<S>, MembershipError> {
+        self.0.change(|_, entries| {
+            let position = position(entries, name).ok_or_else(|| MembershipError::new(Unknown, name))?;
+            Ok(Removed(entries.remove(position)))
+        })
+    }
+
+    /// Lets an instance take calls again.
+    ///
+    /// # Errors
+    ///
+    /// When there is none of this name.
+    pub fn enable(&self, name: &str) -> Result<(), MembershipError> {
+        self.change_one(name, |entry| entry.enabled = true)
+    }
+
+    /// Stops an instance from taking calls. Those in flight go on to their end.
+    ///
+    /// # Errors
+    ///
+    /// When there is none of this name.
+    pub fn disable(&self, name: &str) -> Result<(), MembershipError> {
+        self.change_one(name, |entry| entry.enabled = false)
+    }
+
+    /// Changes an instance's share of the calls.
+    ///
+    /// # Errors
+    ///
+    /// When there is none of this name, or the weight is out of bounds.
+    pub fn set_weight(&self, name: &str, weight: u32) -> Result<(), MembershipError> {
+        check_weight(weight, name)?;
+        self.change_one(name, |entry| entry.weight = weight)
+    }
+
+    fn change_one(&self, name: &str, change: impl FnOnce(&mut Entry<S>)) -> Result<(), MembershipError> {
+        self.0.change(|_, entries| {
+            let position = position(entries, name).ok_or_else(|| MembershipError::new(Unknown, name))?;
+            change(&mut entries[position]);
+            Ok(())
+        })
+    }
+
+    /// The settings.
+    #[must_use]
+    pub fn config(&self) -> LbConfig {
+        self.0.load().config
+    }
+
+    /// Changes the settings. Instances and their statistics stay.
+    pub fn set_config(&self, config: LbConfig) {
+        let Ok(()) = self.0.change(|present, _| {
+            *present = config;
+            Ok::<_, Infallible>(())
+        });
+    }
+
+    /// What is known of every instance, in the order in which they joined.
+    #[must_use]
+    pub fn list(&self) -> Vec<InstanceStats> {
+        self.0.load().entries.iter().map(InstanceStats::read).collect()
+    }
+
+    /// What is known of one instance.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<InstanceStats> {
+        let snapshot = self.0.load();
+        position(&snapshot.entries, name).map(|position| InstanceStats::read(&snapshot.entries[position]))
+    }
+
+    /// The name of the instance with this id, as responses and errors are tagged with.
+    #[must_use]
+    pub fn name_of(&self, id: InstanceId) -> Option<Arc<str>> {
+        let snapshot = self.0.load();
+        snapshot.entries.iter().find(|entry| entry.member.id == id).map(|entry| Arc::clone(&entry.member.name))
+    }
+
+    /// How many instances there are, the disabled ones included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.load().entries.len()
+    }
+
+    /// Whether there is no instance.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Picks an instance as a call would, takes the turn of one, and calls nothing.
+    ///
+    /// # Errors
+    ///
+    /// `LOADBALANCER_1701` when no instance is enabled.
+    pub fn pick(&self, hints: &Hints<'_>) -> Result<Picked<S>, Rejected> {
+        self.0.load().begin(&self.0.turns, hints, &[]).map(Picked).ok_or_else(Rejected::no_endpoint)
+    }
+}
+
+fn position<S>(entries: &[Entry<S>], name: &str) -> Option<usize> {
+    entries.iter().position(|entry| &*entry.member.name == name)
+}
+
+fn check_weight(weight: u32, name: &str) -> Result<(), MembershipError> {
+    match weight {
+        1..=Endpoint::MAX_WEIGHT => Ok(()),
+        _ => Err(MembershipError::new(Weight, name)),
+    }
+}
+
+impl<S> Clone for BalanceHandle<S> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<S> fmt::Debug for BalanceHandle<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let snapshot = self.0.load();
+        let names: Vec<_> = snapshot.entries.iter().map(|entry| &entry.member.name).collect();
+        f.debug_struct("BalanceHandle").field("config", &snapshot.config).field("instances", &names).finish()
+    }
+}
+
+/// An instance that was removed and may still have calls in flight.
+pub struct Removed<S>(Entry<S>);
+
+impl<S> Removed<S> {
+    /// What is known of it; `active` falls to 0 as its calls come to their end.
+    #[must_use]
+    pub fn stats(&self) -> InstanceStats {
+        InstanceStats::read(&self.0)
+    }
+
+    /// Calls that are still in flight on it.
+    #[must_use]
+    pub fn active(&self) -> usize {
+        self.0.in_flight()
+    }
+}
+
+impl<S> fmt::Debug for Removed<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Removed").field("name", &self.0.member.name).field("active", &self.active()).finish()
+    }
+}

@@ -1,0 +1,33 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod config;
+mod endpoint;
+mod envelope;
+mod error;
+mod estimate;
+mod future;
+mod handle;
+mod hints;
+mod member;
+mod meter;
+mod pick;
+mod picked;
+mod service;
+mod shared;
+mod stats;
+mod strategy;
+
+pub use config::{LbConfig, LbConfigBuilder};
+pub use endpoint::Endpoint;
+#[cfg(feature = "http")]
+pub use envelope::HttpExtensions;
+pub use envelope::{Calls, CallsOnce, Envelope, HintsFrom, Plain};
+pub use error::{MembershipError, MembershipErrorKind};
+pub use future::ResponseFuture;
+pub use handle::{BalanceHandle, Removed};
+pub use hints::Hints;
+pub use picked::Picked;
+pub use service::Balance;
+pub use stats::InstanceStats;
+pub use strategy::Strategy;

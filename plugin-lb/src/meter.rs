@@ -1,0 +1,204 @@
+//! What is counted for one instance.
+
+use std::{
+    sync::atomic::{AtomicU8, AtomicU64, Ordering},
+    time::Duration,
+};
+
+use plugin_core::{
+    Pad, Verdict,
+    clock::{self, Instant},
+    striped::{stripe, stripe_count},
+};
+
+use crate::estimate::{Estimate, Sample};
+
+/// How a call on an instance was settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Settled {
+    Succeeded,
+    Failed,
+    /// The outcome says nothing of the instance.
+    Ignored,
+    /// The caller went away, or another instance was picked.
+    Abandoned,
+}
+
+impl From<Verdict> for Settled {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Success => Self::Succeeded,
+            Verdict::Failure => Self::Failed,
+            Verdict::Ignored | Verdict::AtEnd => Self::Ignored,
+        }
+    }
+}
+
+/// The counters of one instance. The success path writes this stripe's cell and nothing else.
+#[derive(Debug)]
+pub(crate) struct Meter {
+    cells: Box<[Pad<Cell>]>,
+    score: AtomicU8,
+    pub(crate) latency: Estimate,
+}
+
+#[derive(Debug, Default)]
+struct Cell {
+    succeeded: AtomicU64,
+    failed: AtomicU64,
+    neither: AtomicU64,
+    /// Calls whose time was taken, and the sum of their nanoseconds.
+    timed: AtomicU64,
+    nanos: AtomicU64,
+    last_used: AtomicU64,
+}
+
+/// The sums over all stripes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Totals {
+    pub(crate) succeeded: u64,
+    pub(crate) failed: u64,
+    pub(crate) neither: u64,
+    pub(crate) average: Option<Duration>,
+    pub(crate) last_used: Option<Instant>,
+}
+
+/// Calls on each stripe whose time is always taken, and of how many one is taken from then on: a look at the clock costs
+/// as much as a pick.
+const FIRST: u64 = 64;
+const ONE_IN: u64 = 16;
+
+const FULL: u8 = 100;
+
+impl Meter {
+    pub(crate) fn new() -> Self {
+        Self {
+            cells: (0..stripe_count()).map(|_| Pad::default()).collect(),
+            score: AtomicU8::new(FULL),
+            latency: Estimate::default(),
+        }
+    }
+
+    /// Whether the time of the next call should be taken, for the statistics.
+    #[inline]
+    pub(crate) fn wants_time(&self) -> bool {
+        // Relaxed here and below: counts order nothing.
+        let cell = &self.cells[stripe()];
+        let calls = cell.succeeded.load(Ordering::Relaxed).wrapping_add(cell.failed.load(Ordering::Relaxed));
+        calls < FIRST || calls.is_multiple_of(ONE_IN)
+    }
+
+    #[inline]
+    pub(crate) fn settle(&self, how: Settled, started: Instant, timed: bool) {
+        let cell = &self.cells[stripe()];
+        let counter = match how {
+            Settled::Succeeded => &cell.succeeded,
+            Settled::Failed => &cell.failed,
+            Settled::Ignored | Settled::Abandoned => &cell.neither,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+        // Not a `fetch_max`: threads that share the stripe may lose the later of two moments that lie a call apart.
+        if cell.last_used.load(Ordering::Relaxed) < started.as_nanos() {
+            cell.last_used.store(started.as_nanos(), Ordering::Relaxed);
+        }
+        self.score(how);
+        if timed {
+            self.time(how, started, cell);
+        }
+    }
+
+    fn time(&self, how: Settled, started: Instant, cell: &Cell) {
+        let now = clock::now();
+        let elapsed = now.saturating_since(started);
+        let sample = match how {
+            Settled::Succeeded => Sample::Answered(elapsed),
+            Settled::Failed => Sample::Failed(elapsed),
+            Settled::Abandoned => Sample::Abandoned(elapsed),
+            Settled::Ignored => return,
+        };
+        self.latency.feed(sample, now);
+        if how != Settled::Abandoned {
+            cell.timed.fetch_add(1, Ordering::Relaxed);
+            cell.nanos.fetch_add(clock::nanos(elapsed), Ordering::Relaxed);
+        }
+    }
+
+    /// One point up for a success, five down for a failure, from 0 to 100.
+    #[inline]
+    fn score(&self, how: Settled) {
+        let step: fn(u8) -> u8 = match how {
+            // A full score is only read, so that threads do not meet here while all is well.
+            Settled::Succeeded if self.score.load(Ordering::Relaxed) == FULL => return,
+            Settled::Succeeded => |score| (score + 1).min(FULL),
+            Settled::Failed => |score| score.saturating_sub(5),
+            Settled::Ignored | Settled::Abandoned => return,
+        };
+        let _ = self.score.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |score| Some(step(score)));
+    }
+
+    pub(crate) fn health_score(&self) -> u8 {
+        self.score.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn totals(&self) -> Totals {
+        let sum = |of: fn(&Cell) -> &AtomicU64| {
+            self.cells.iter().fold(0_u64, |sum, cell| sum.wrapping_add(of(cell).load(Ordering::Relaxed)))
+        };
+        let last_used = self.cells.iter().map(|cell| cell.last_used.load(Ordering::Relaxed)).max().unwrap_or(0);
+        Totals {
+            succeeded: sum(|cell| &cell.succeeded),
+            failed: sum(|cell| &cell.failed),
+            neither: sum(|cell| &cell.neither),
+            average: sum(|cell| &cell.nanos).checked_div(sum(|cell| &cell.timed)).map(Duration::from_nanos),
+            last_used: (last_used != 0).then(|| Instant::from_nanos(last_used)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_score_falls_by_five_and_rises_by_one_within_its_bounds() {
+        let meter = Meter::new();
+        let settle = |how, times: usize| (0..times).for_each(|_| meter.settle(how, Instant::ZERO, false));
+        settle(Settled::Succeeded, 3);
+        assert_eq!(meter.health_score(), 100);
+        settle(Settled::Failed, 2);
+        assert_eq!(meter.health_score(), 90);
+        settle(Settled::Succeeded, 4);
+        settle(Settled::Ignored, 9);
+        settle(Settled::Abandoned, 9);
+        assert_eq!(meter.health_score(), 94);
+        settle(Settled::Failed, 30);
+        assert_eq!(meter.health_score(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_average_is_that_of_the_calls_whose_time_was_taken() {
+        let meter = Meter::new();
+        let started = clock::now();
+        tokio::time::advance(Duration::from_millis(10)).await;
+        meter.settle(Settled::Succeeded, started, true);
+        meter.settle(Settled::Abandoned, started, true);
+        meter.settle(Settled::Succeeded, started, false);
+        tokio::time::advance(Duration::from_millis(20)).await;
+        meter.settle(Settled::Failed, started, true);
+        let totals = meter.totals();
+        assert_eq!(totals.average, Some(Duration::from_millis(20)));
+        assert_eq!((totals.succeeded, totals.failed, totals.neither), (2, 1, 1));
+        assert_eq!(totals.last_used, Some(started));
+    }
+
+    #[test]
+    fn after_the_first_calls_the_time_of_one_in_sixteen_is_taken() {
+        let meter = Meter::new();
+        let timed = (0..1600).filter(|_| {
+            let timed = meter.wants_time();
+            meter.settle(Settled::Succeeded, Instant::ZERO, false);
+            timed
+        });
+        assert_eq!(timed.count(), 64 + (1600 - 64) / 16);
+    }
+}

@@ -1,0 +1,67 @@
+//! The same instance for the same key.
+
+use super::{
+    mix,
+    pool::{Pool, View},
+};
+
+/// Points on the ring per instance of ordinary weight. The load of an instance then varies by about a twelfth.
+const POINTS: u64 = 160;
+
+/// A ring of hashes: every instance owns points on it, and a key belongs to the first point at or after it.
+///
+/// After D. Karger et al., "Consistent Hashing and Random Trees" (1997). Points come from the instance's name alone, so
+/// the order in which instances join does not matter, a restart changes nothing, and one that joins or leaves moves
+/// only the keys of its own points, about one in n. The key of one that is down goes on to the next point that is not
+/// its own.
+pub(crate) struct Ring(Box<[Point]>);
+
+struct Point {
+    hash: u64,
+    instance: u32,
+}
+
+impl Ring {
+    #[expect(clippy::cast_possible_truncation, reason = "indices of instances fit 32 bits")]
+    pub(super) fn build<'n>(instances: impl Iterator<Item = (&'n str, u32)>) -> Self {
+        let instances: Vec<_> = instances.collect();
+        let total: u64 = instances.iter().map(|(_, weight)| u64::from(*weight)).sum();
+        // An ordinary weight, as a power of two: it stays the same while the mean moves a little, so that a newcomer
+        // does not change the number of points of all others.
+        let mean = (total / (instances.len() as u64).max(1)).max(1);
+        let ordinary = 1_u64 << mean.ilog2();
+        let mut points = Vec::new();
+        for (index, (name, weight)) in instances.iter().enumerate() {
+            let count = (POINTS * u64::from(*weight) / ordinary).max(1);
+            let own = hash(name.as_bytes());
+            points.extend((0..count).map(|point| Point {
+                hash: mix(own ^ mix(point.wrapping_add(0x9e37_79b9_7f4a_7c15))),
+                instance: index as u32,
+            }));
+        }
+        // Of two points with one hash the same one wins, whatever the order of the instances.
+        points.sort_unstable_by_key(|point| (point.hash, instances[point.instance as usize].0));
+        Self(points.into())
+    }
+
+    #[inline]
+    pub(super) fn pick<V: View>(&self, pool: &Pool<'_, V>, key: u64) -> Option<usize> {
+        let key = mix(key);
+        let start = self.0.partition_point(|point| point.hash < key);
+        let start = if start == self.0.len() { 0 } else { start };
+        let first = self.0.get(start)?.instance as usize;
+        if pool.is_first(first) {
+            return Some(first);
+        }
+        let best = pool.best()?;
+        let (before, after) = self.0.split_at(start);
+        after.iter().chain(before).map(|point| point.instance as usize).find(|index| best.contains(*index))
+    }
+}
+
+/// FNV-1a over 64 bits, which is fixed by its authors, with a finisher since its low bits are weak.
+fn hash(name: &[u8]) -> u64 {
+    mix(name
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)))
+}

@@ -1,0 +1,102 @@
+//! Picking: one pure file per strategy, over a [`Pool`] of candidates.
+//!
+//! A strategy is given what it draws from as a number: a turn that counts up, a random ticket, the hash of a key, the
+//! present moment. It touches no clock, no lock and no allocator.
+
+mod consistent_hash;
+mod least_connections;
+mod least_latency;
+mod pool;
+mod priority;
+mod random;
+mod round_robin;
+mod weighted_random;
+mod weighted_round_robin;
+
+#[cfg(test)]
+mod tests;
+
+use plugin_core::clock::Instant;
+
+pub(crate) use pool::{Pool, View};
+
+use crate::Strategy;
+
+/// A strategy with the tables that it needs for one snapshot of the instances.
+pub(crate) enum Picker {
+    RoundRobin,
+    Random,
+    LeastConnections,
+    LeastLatency,
+    WeightedRandom(weighted_random::Alias),
+    ConsistentHash(consistent_hash::Ring),
+    Priority(priority::Levels),
+    WeightedRoundRobin(weighted_round_robin::Schedule),
+}
+
+/// Where a strategy draws its numbers from. Each is asked for at most once per pick, and only where it is needed.
+pub(crate) trait Draw {
+    /// A number that counts up.
+    fn turn(&self) -> u64;
+    /// A random number.
+    fn ticket(&self) -> u64;
+    /// The present moment.
+    fn now(&self) -> Instant;
+    /// The hash of the affinity key.
+    fn affinity(&self) -> Option<u64>;
+    /// The priority of the request.
+    fn priority(&self) -> i16;
+}
+
+impl Picker {
+    /// The strategy for these instances. `names` are their names, in the same order.
+    pub(crate) fn build<'n, V: View>(strategy: Strategy, views: &[V], names: impl Iterator<Item = &'n str>) -> Self {
+        let weights = || views.iter().map(View::weight);
+        match strategy {
+            Strategy::RoundRobin => Self::RoundRobin,
+            Strategy::Random => Self::Random,
+            Strategy::LeastConnections => Self::LeastConnections,
+            Strategy::LeastLatency => Self::LeastLatency,
+            Strategy::WeightedRandom => Self::WeightedRandom(weighted_random::Alias::build(weights())),
+            Strategy::ConsistentHash => Self::ConsistentHash(consistent_hash::Ring::build(names.zip(weights()))),
+            Strategy::Priority => Self::Priority(priority::Levels::build(views.iter().map(View::priority))),
+            Strategy::WeightedRoundRobin => {
+                Self::WeightedRoundRobin(weighted_round_robin::Schedule::build(weights().collect()))
+            }
+        }
+    }
+
+    /// The index of the instance that takes the call. `None` when each of them failed this very call already, or the
+    /// only ones left are Offline while others are not.
+    #[inline]
+    pub(crate) fn pick<V: View>(&self, pool: &Pool<'_, V>, draw: &impl Draw) -> Option<usize> {
+        match self {
+            Self::RoundRobin => round_robin::pick(pool, draw.turn()),
+            Self::Random => random::pick(pool, draw.ticket()),
+            Self::LeastConnections => least_connections::pick(pool, draw.turn()),
+            Self::LeastLatency => least_latency::pick(pool, draw.turn(), draw.now()),
+            Self::WeightedRandom(alias) => alias.pick(pool, draw.ticket()),
+            Self::ConsistentHash(ring) => ring.pick(pool, draw.affinity().unwrap_or_else(|| draw.ticket())),
+            Self::Priority(levels) => levels.pick(pool, draw.turn(), draw.priority()),
+            Self::WeightedRoundRobin(schedule) => schedule.pick(pool, draw.turn()),
+        }
+    }
+}
+
+/// Scales a random 64-bit number to `0..n`, and gives back what randomness is left in it.
+///
+/// Multiply-shift, after Lemire, "Fast Random Integer Generation in an Interval" (2019). The bias is below n / 2^64.
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "the two halves of the product are what is wanted")]
+pub(crate) fn scale(random: u64, n: usize) -> (usize, u64) {
+    let product = u128::from(random) * n as u128;
+    ((product >> 64) as usize, product as u64)
+}
+
+/// The finisher of SplitMix64: makes an independent-looking number of another one.
+#[inline]
+pub(crate) const fn mix(number: u64) -> u64 {
+    let mixed = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}

@@ -1,0 +1,173 @@
+//! Who may take a call, and who should.
+
+use plugin_core::{HealthState, InstanceId, clock::Instant};
+
+/// One instance as a strategy sees it.
+pub(crate) trait View {
+    fn id(&self) -> InstanceId;
+    fn weight(&self) -> u32;
+    fn priority(&self) -> i32;
+    fn health(&self) -> HealthState;
+    fn in_flight(&self) -> usize;
+    /// The expected latency in nanoseconds; `None` before the first call has finished.
+    fn latency(&self, now: Instant) -> Option<f32>;
+}
+
+/// The enabled instances, and what is known against some of them.
+///
+/// A call goes to the best class that is not empty:
+///
+/// 1. those that the call was not tried on: Healthy (or Unknown: nothing is known against it), then Degraded, then
+///    Unhealthy;
+/// 2. those that it was tried on, in the same order.
+///
+/// Offline instances are skipped. Where not one instance is Healthy, Unknown or Degraded, health is ignored altogether,
+/// since a call that may fail is better than one that must.
+pub(crate) struct Pool<'a, V> {
+    views: &'a [V],
+    /// Avoided: earlier attempts failed there.
+    tried: &'a [InstanceId],
+    /// Excluded: this attempt failed there.
+    failed: &'a [InstanceId],
+}
+
+impl<'a, V: View> Pool<'a, V> {
+    pub(crate) fn new(views: &'a [V], tried: &'a [InstanceId], failed: &'a [InstanceId]) -> Self {
+        Self { views, tried, failed }
+    }
+
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.views.len()
+    }
+
+    pub(crate) fn view(&self, index: usize) -> &'a V {
+        &self.views[index]
+    }
+
+    /// Whether the instance is in the very best class. True for every instance on a good day, and then a strategy need
+    /// not look at any other.
+    #[inline]
+    pub(crate) fn is_first(&self, index: usize) -> bool {
+        let view = &self.views[index];
+        matches!(view.health(), HealthState::Healthy | HealthState::Unknown)
+            && !self.tried.contains(&view.id())
+            && !self.failed.contains(&view.id())
+    }
+
+    /// Whether a caller's wish for this instance can be followed.
+    pub(crate) fn is_agreeable(&self, index: usize) -> bool {
+        self.is_first(index) || (self.views[index].health() == HealthState::Degraded && self.class(index, false) == 1)
+    }
+
+    /// The class of an instance, lower is better.
+    fn class(&self, index: usize, ignore_health: bool) -> u8 {
+        let view = &self.views[index];
+        if self.failed.contains(&view.id()) {
+            return NEVER;
+        }
+        let health = match view.health() {
+            _ if ignore_health => 0,
+            HealthState::Unknown | HealthState::Healthy => 0,
+            HealthState::Degraded => 1,
+            HealthState::Unhealthy => 2,
+            HealthState::Offline => return NEVER,
+        };
+        health + if self.tried.contains(&view.id()) { 3 } else { 0 }
+    }
+
+    /// The best class that is not empty. `None` when all are.
+    #[cold]
+    pub(crate) fn best(&self) -> Option<Best<'_, 'a, V>> {
+        let ignore_health = !self.views.iter().any(|view| is_up(view.health()));
+        let mut best = Best { pool: self, ignore_health, class: NEVER, count: 0 };
+        for index in 0..self.len() {
+            let class = self.class(index, ignore_health);
+            if class < best.class {
+                (best.class, best.count) = (class, 1);
+            } else if class == best.class {
+                best.count += 1;
+            }
+        }
+        (best.class != NEVER).then_some(best)
+    }
+
+    /// The instance of the best class with the least cost; of equals the first at or after `start`, going round.
+    pub(crate) fn least<K: PartialOrd>(&self, start: u64, cost: impl Fn(&V) -> K) -> Option<usize> {
+        let best = self.best()?;
+        let len = self.len();
+        let start = turn_to_index(start, len);
+        let mut least: Option<(usize, K)> = None;
+        for index in (start..len).chain(0..start).filter(|index| best.contains(*index)) {
+            let cost = cost(&self.views[index]);
+            if least.as_ref().is_none_or(|(_, least)| cost < *least) {
+                least = Some((index, cost));
+            }
+        }
+        least.map(|(index, _)| index)
+    }
+}
+
+/// The class of those that are out of the question.
+const NEVER: u8 = u8::MAX;
+
+fn is_up(health: HealthState) -> bool {
+    health.is_serving() || health == HealthState::Unknown
+}
+
+/// The place of a turn among `len`.
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "the remainder is less than a usize")]
+pub(crate) fn turn_to_index(turn: u64, len: usize) -> usize {
+    (turn % len as u64) as usize
+}
+
+/// The best class of a [`Pool`].
+pub(crate) struct Best<'p, 'a, V> {
+    pool: &'p Pool<'a, V>,
+    ignore_health: bool,
+    class: u8,
+    count: usize,
+}
+
+impl<V: View> Best<'_, '_, V> {
+    /// How many there are: at least one.
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
+    pub(crate) fn contains(&self, index: usize) -> bool {
+        self.pool.class(index, self.ignore_health) == self.class
+    }
+
+    pub(crate) fn indices(&self) -> impl Iterator<Item = usize> {
+        (0..self.pool.len()).filter(|index| self.contains(*index))
+    }
+
+    /// The instance that a strategy came upon, if it is one of the best; else the `turn`th of the best. So the share of
+    /// one that is down is spread over all others, and does not fall to its neighbour.
+    pub(crate) fn this_or_nth(&self, index: usize, turn: u64) -> Option<usize> {
+        if self.contains(index) {
+            return Some(index);
+        }
+        self.indices().nth(turn_to_index(turn, self.count))
+    }
+
+    /// The instance that a strategy came upon, if it is one of the best; else one of the best, with chances in
+    /// proportion to the weights.
+    pub(crate) fn this_or_weighted(&self, index: usize, random: u64) -> Option<usize> {
+        if self.contains(index) {
+            return Some(index);
+        }
+        let weight = |index: usize| u64::from(self.pool.views[index].weight());
+        let total: u64 = self.indices().map(weight).sum();
+        let mut ticket = random % total.max(1);
+        self.indices().find(|index| match ticket.checked_sub(weight(*index)) {
+            Some(rest) => {
+                ticket = rest;
+                false
+            }
+            None => true,
+        })
+    }
+}

@@ -1,0 +1,186 @@
+//! The balancer.
+
+use std::{
+    fmt,
+    marker::PhantomData,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use arc_swap::Cache;
+use plugin_core::{AnyError, AsError, AtHead, Classify, Outcome, Reject};
+use tower_service::Service;
+
+use crate::{
+    BalanceHandle, Endpoint, Envelope, Hints, HintsFrom, LbConfig, MembershipError, Plain, ResponseFuture,
+    envelope::{Calls, CallsOnce},
+    future::Policy,
+    shared::{Shared, Snapshot, Source},
+};
+
+/// A service over a changing set of instances: each call goes to one of them.
+///
+/// Every clone shares the instances, the turns and the statistics. Picking needs no lock, no task and no allocation.
+///
+/// **Readiness.** `poll_ready` is always ready. `call` picks; the instance that was picked is polled for its readiness
+/// inside the response future, with the caller's waker, and no other instance is polled at all. The call counts as in
+/// flight on it from the pick. If the instance fails its readiness, or is not ready within `pick_timeout`, another one
+/// is picked, each instance at most once. With a single instance, or with `failover` off, its error is the answer and
+/// its wait has no bound of its own.
+///
+/// **Errors.** Without an enabled instance the call is refused with `LOADBALANCER_1701`. When every instance that could
+/// be picked failed, the answer is the error of the last one; when that one was too slow to be ready, the refusal
+/// `LOADBALANCER_1702`.
+///
+/// **Cancellation.** Dropping the future drops the call on the instance, which is then no longer in flight; it counts
+/// as neither success nor failure.
+///
+/// `C` judges outcomes for the statistics and for `least-latency`, `R` answers refusals, `O` says whether a call is in
+/// flight until the head of its response or until the end of its body, and `E` reads hints and writes tags.
+pub struct Balance<S, C = AnyError, R = AsError, O = AtHead, E = Plain> {
+    snapshot: Cache<Source<S>, Arc<Snapshot<S>>>,
+    shared: Arc<Shared<S>>,
+    policy: Policy<C, R, E>,
+    outcome: PhantomData<fn() -> O>,
+}
+
+impl<S: Clone> Balance<S> {
+    /// A balancer over these endpoints. It may be empty: the [handle](Self::handle) adds and removes.
+    ///
+    /// # Errors
+    ///
+    /// When two endpoints have one name, or a weight is out of bounds.
+    pub fn new(config: LbConfig, endpoints: impl IntoIterator<Item = Endpoint<S>>) -> Result<Self, MembershipError> {
+        let shared = Arc::new(Shared::new(config));
+        let handle = BalanceHandle::new(Arc::clone(&shared));
+        handle.extend(endpoints)?;
+        Ok(Self {
+            snapshot: Cache::new(Source(Arc::clone(&shared))),
+            shared,
+            policy: Policy { classify: AnyError, reject: AsError, envelope: Plain },
+            outcome: PhantomData,
+        })
+    }
+}
+
+impl<S, C, R, O, E> Balance<S, C, R, O, E> {
+    /// Judges outcomes in another way.
+    #[must_use]
+    pub fn classify_with<C2>(self, classify: C2) -> Balance<S, C2, R, O, E> {
+        let Policy { reject, envelope, .. } = self.policy;
+        Balance {
+            snapshot: self.snapshot,
+            shared: self.shared,
+            policy: Policy { classify, reject, envelope },
+            outcome: PhantomData,
+        }
+    }
+
+    /// Answers refusals in another way.
+    #[must_use]
+    pub fn reject_with<R2>(self, reject: R2) -> Balance<S, C, R2, O, E> {
+        let Policy { classify, envelope, .. } = self.policy;
+        Balance {
+            snapshot: self.snapshot,
+            shared: self.shared,
+            policy: Policy { classify, reject, envelope },
+            outcome: PhantomData,
+        }
+    }
+
+    /// Follows responses in another way: `.outcome::<AtEnd>()` keeps a call in flight until the end of its body, where
+    /// the classifier answers [`Verdict::AtEnd`](plugin_core::Verdict::AtEnd).
+    #[must_use]
+    pub fn outcome<O2>(self) -> Balance<S, C, R, O2, E> {
+        Balance { snapshot: self.snapshot, shared: self.shared, policy: self.policy, outcome: PhantomData }
+    }
+
+    /// Reads hints and writes tags in another way.
+    #[must_use]
+    pub fn with_envelope<E2>(self, envelope: E2) -> Balance<S, C, R, O, E2> {
+        let Policy { classify, reject, .. } = self.policy;
+        Balance {
+            snapshot: self.snapshot,
+            shared: self.shared,
+            policy: Policy { classify, reject, envelope },
+            outcome: PhantomData,
+        }
+    }
+
+    /// Reads hints with a closure.
+    #[must_use]
+    pub fn hints_with<Req, F>(self, hints: F) -> Balance<S, C, R, O, HintsFrom<F>>
+    where
+        F: for<'r> Fn(&'r Req) -> Hints<'r>,
+    {
+        self.with_envelope(HintsFrom(hints))
+    }
+
+    /// For [`Call`](plugin_core::Call)s with a payload that is cheap to clone, see [`Calls`].
+    #[must_use]
+    pub fn for_calls(self) -> Balance<S, C, R, O, Calls> {
+        self.with_envelope(Calls)
+    }
+
+    /// For [`Call`](plugin_core::Call)s whose payload is not cloned, see [`CallsOnce`].
+    #[must_use]
+    pub fn for_calls_once(self) -> Balance<S, C, R, O, CallsOnce> {
+        self.with_envelope(CallsOnce)
+    }
+
+    /// For `http` requests and responses, see [`HttpExtensions`](crate::HttpExtensions).
+    #[cfg(feature = "http")]
+    #[must_use]
+    pub fn for_http(self) -> Balance<S, C, R, O, crate::HttpExtensions> {
+        self.with_envelope(crate::HttpExtensions)
+    }
+
+    /// Adds and removes instances, reads statistics, changes settings.
+    pub fn handle(&self) -> BalanceHandle<S> {
+        BalanceHandle::new(Arc::clone(&self.shared))
+    }
+}
+
+impl<S, Req, C, R, O, E> Service<Req> for Balance<S, C, R, O, E>
+where
+    S: Service<Req> + Clone,
+    S::Response: 'static,
+    S::Error: 'static,
+    C: Classify<S::Response, S::Error> + Clone + Send + 'static,
+    R: Reject<S::Response, S::Error> + Clone,
+    O: Outcome<S::Response>,
+    E: Envelope<Req, S::Response, S::Error> + Clone,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = ResponseFuture<S, Req, C, R, O, E>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Req) -> Self::Future {
+        let snapshot = self.snapshot.load();
+        let hints = self.policy.envelope.hints(&request);
+        let attempt = snapshot.begin(&self.shared.turns, &hints, &[]);
+        let retained = if snapshot.fails_over() { self.policy.envelope.retain(&request) } else { None };
+        ResponseFuture::new(request, retained, attempt, self.policy.clone())
+    }
+}
+
+impl<S, C: Clone, R: Clone, O, E: Clone> Clone for Balance<S, C, R, O, E> {
+    fn clone(&self) -> Self {
+        Self {
+            snapshot: self.snapshot.clone(),
+            shared: Arc::clone(&self.shared),
+            policy: self.policy.clone(),
+            outcome: PhantomData,
+        }
+    }
+}
+
+impl<S, C, R, O, E> fmt::Debug for Balance<S, C, R, O, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Balance").field("handle", &self.handle()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,55 @@
+//! A call through a balancer allocates nothing, and neither does a pick.
+
+use std::{
+    future::{Future, Ready, ready},
+    pin::pin,
+    task::{Context, Poll, Waker},
+};
+
+use bytes::Bytes;
+use plugin_core::{Call, PluginError, Reply};
+use plugin_lb::{Balance, Endpoint, Hints, LbConfig, Strategy};
+use tower_service::Service;
+
+#[derive(Clone)]
+struct Echo;
+
+impl Service<Call<Bytes>> for Echo {
+    type Response = Reply<Bytes>;
+    type Error = PluginError;
+    type Future = Ready<Result<Reply<Bytes>, PluginError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), PluginError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, call: Call<Bytes>) -> Self::Future {
+        ready(Ok(Reply::new(call.into_payload())))
+    }
+}
+
+#[test]
+fn neither_a_pick_nor_a_call_allocates_whatever_the_strategy() {
+    for instances in [1, 2, 10] {
+        for strategy in Strategy::ALL {
+            let endpoints = (0..instances).map(|index| Endpoint::new(index.to_string(), Echo));
+            let mut balance = Balance::new(LbConfig::new(*strategy), endpoints).expect("distinct names").for_calls();
+            let handle = balance.handle();
+            let mut one_call = || {
+                let future = pin!(balance.call(Call::new(Bytes::from_static(b"payload"))));
+                let polled = future.poll(&mut Context::from_waker(Waker::noop()));
+                assert!(matches!(polled, Poll::Ready(Ok(_))));
+            };
+            // The first look at clock, generator and stripe of a thread sets them up.
+            one_call();
+            drop(handle.pick(&Hints::new()));
+            let info = allocation_counter::measure(|| {
+                for _ in 0..100 {
+                    one_call();
+                    drop(handle.pick(&Hints::new()));
+                }
+            });
+            assert_eq!(info.count_total, 0, "{strategy} over {instances}");
+        }
+    }
+}

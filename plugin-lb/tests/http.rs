@@ -1,0 +1,202 @@
+//! On `http` requests: bodies followed to their end, hints and tags in extensions, and instances behind real sockets.
+
+#![cfg(feature = "http")]
+
+use std::{future::Future, net::SocketAddr, time::Duration};
+
+use axum::{Router, body::Body, routing::get};
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use plugin_core::{AtEnd, BoxError, BoxErrorLayer, CallContext, End, InstanceId, Verdict};
+use plugin_lb::{Balance, Endpoint, Envelope, Hints, HttpExtensions, LbConfig, Strategy};
+use tower::{Layer, Service, ServiceExt, service_fn};
+
+const LIMIT: Duration = Duration::from_secs(30);
+
+async fn bounded<F: Future>(test: F) -> F::Output {
+    tokio::time::timeout(LIMIT, test).await.expect("in time")
+}
+
+#[derive(Clone)]
+struct JudgeTheBody;
+
+impl plugin_core::Classify<Response<Body>, BoxError> for JudgeTheBody {
+    fn classify(&self, result: Result<&Response<Body>, &BoxError>) -> Verdict {
+        if result.is_ok() { Verdict::AtEnd } else { Verdict::Failure }
+    }
+
+    fn classify_end(&self, end: End<'_>) -> Verdict {
+        if matches!(end, End::Complete { .. }) { Verdict::Success } else { Verdict::Failure }
+    }
+}
+
+#[tokio::test]
+async fn a_response_is_in_flight_until_the_end_of_its_body() {
+    let service = service_fn(|_: ()| async {
+        let body = http_body_util::Full::new(Bytes::from_static(b"a body"));
+        Ok::<_, BoxError>(Response::new(Body::new(body)))
+    });
+    let balance = Balance::new(LbConfig::default(), [Endpoint::new("a", service)]).expect("one");
+    let mut balance = balance.classify_with(JudgeTheBody).outcome::<AtEnd>();
+    let handle = balance.handle();
+    let state = || handle.get("a").map(|stats| (stats.active, stats.ok, stats.total)).expect("there");
+
+    let response = balance.call(()).await.expect("a response");
+    assert_eq!(state(), (1, 0, 1));
+    bounded(response.into_body().collect()).await.expect("a body");
+    assert_eq!(state(), (0, 1, 1));
+    drop(balance.call(()).await.expect("a response"));
+    assert_eq!(state(), (0, 1, 2), "a body that nobody reads says nothing");
+
+    let response = balance.call(()).await.expect("a response");
+    let removed = handle.remove("a").expect("there");
+    assert_eq!(removed.active(), 1);
+    drop(response);
+    assert_eq!((removed.active(), removed.stats().total), (0, 3));
+}
+
+#[tokio::test]
+async fn hints_and_the_instance_travel_in_extensions() {
+    let named = |name: &'static str| {
+        Endpoint::new(name, service_fn(move |_: Request<()>| async move { Ok::<_, BoxError>(Response::new(name)) }))
+    };
+    let balance = Balance::new(LbConfig::default(), ["a", "b", "c"].map(named)).expect("distinct names");
+    let mut balance = balance.for_http();
+    for _ in 0..6 {
+        let mut context = CallContext::new();
+        context.prefer("b");
+        let mut request = Request::new(());
+        request.extensions_mut().insert(context);
+        let response = balance.call(request).await.expect("a response");
+        let id = response.extensions().get::<InstanceId>().copied().expect("tagged");
+        assert_eq!((*response.body(), balance.handle().name_of(id).as_deref()), ("b", Some("b")));
+    }
+}
+
+/// A server on a port of its own, which closes its listener and its connections when it is told to stop.
+async fn server(name: &'static str) -> (SocketAddr, tokio::task::JoinHandle<()>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("bound");
+    let router = Router::new().route("/", get(move || async move { name }));
+    let serve = tokio::spawn(async move { axum::serve(listener, router).await.expect("serves") });
+    (address, serve)
+}
+
+/// A request without a body can be sent again, and a connection that was refused has sent nothing.
+#[derive(Clone, Copy)]
+struct GetAgain;
+
+impl Envelope<Request<String>, Response<Incoming>, BoxError> for GetAgain {
+    fn hints<'r>(&self, _: &'r Request<String>) -> Hints<'r> {
+        Hints::new()
+    }
+
+    fn tag(&self, result: Result<&mut Response<Incoming>, &mut BoxError>, instance: InstanceId) {
+        Envelope::<Request<String>, _, _>::tag(&HttpExtensions, result, instance);
+    }
+
+    fn retain(&self, request: &Request<String>) -> Option<Request<String>> {
+        Some(request.clone())
+    }
+
+    fn not_sent(&self, error: &BoxError) -> bool {
+        error.downcast_ref::<hyper_util::client::legacy::Error>().is_some_and(|error| error.is_connect())
+    }
+}
+
+type HttpClient = Client<hyper_util::client::legacy::connect::HttpConnector, String>;
+
+/// A client that sends every request to one address, without keeping connections.
+fn client(
+    name: &str,
+    address: SocketAddr,
+) -> Endpoint<
+    impl Service<Request<String>, Response = Response<Incoming>, Error = BoxError, Future: Send + 'static>
+    + Clone
+    + Send
+    + Sync
+    + 'static,
+> {
+    let client: HttpClient = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build_http();
+    let client = BoxErrorLayer.layer(client);
+    let to_address = move |mut request: Request<String>| {
+        *request.uri_mut() = format!("http://{address}/").parse().expect("a uri");
+        request
+    };
+    Endpoint::new(name, client.map_request(to_address))
+}
+
+async fn text(response: Response<Incoming>) -> String {
+    let body = response.into_body().collect().await.expect("a body").to_bytes();
+    String::from_utf8(body.to_vec()).expect("text")
+}
+
+#[tokio::test]
+async fn when_a_server_dies_its_calls_go_to_the_others_and_none_fails() {
+    bounded(async {
+        let (first, first_task) = server("first").await;
+        let (second, _second_task) = server("second").await;
+        let endpoints = [("first", first), ("second", second)].map(|(name, address)| client(name, address));
+        let mut balance = Balance::new(LbConfig::default(), endpoints).expect("distinct names").with_envelope(GetAgain);
+        let mut answers = Vec::new();
+        for _ in 0..4 {
+            answers.push(text(balance.call(Request::new(String::new())).await.expect("a response")).await);
+        }
+        assert_eq!(answers, ["first", "second", "first", "second"]);
+
+        first_task.abort();
+        assert!(first_task.await.expect_err("aborted").is_cancelled());
+        for _ in 0..10 {
+            let response = balance.call(Request::new(String::new())).await.expect("a response");
+            let id = response.extensions().get::<InstanceId>().copied().expect("tagged");
+            assert_eq!(balance.handle().name_of(id).as_deref(), Some("second"));
+            assert_eq!(text(response).await, "second");
+        }
+        let stats = balance.handle().get("first").expect("there");
+        assert!((1..=10).contains(&stats.failed) && stats.active == 0, "{stats:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_balancer_in_front_of_routers_serves_an_axum_application() {
+    bounded(async {
+        let mut servers = Vec::new();
+        for name in ["one", "two"] {
+            servers.push((name, server(name).await));
+        }
+        let clients = servers.iter().map(|(name, (address, _))| client(name, *address));
+        let balance = Balance::new(LbConfig::new(Strategy::LeastConnections), clients).expect("distinct names");
+        let handle = balance.handle();
+        let balance = balance.reject_with(|rejected: plugin_core::Rejected| Err(BoxError::from(rejected)));
+        let front = Router::new().fallback(move || {
+            let mut balance = balance.clone();
+            async move {
+                match balance.call(Request::new(String::new())).await {
+                    Ok(response) => Ok(text(response).await),
+                    Err(error) => Err((http::StatusCode::SERVICE_UNAVAILABLE, error.to_string())),
+                }
+            }
+        });
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let _front = tokio::spawn(async move { axum::serve(listener, front).await.expect("serves") });
+        let mut user = client("front", address).get_ref().clone();
+        let mut answers = std::collections::HashSet::new();
+        for _ in 0..8 {
+            let response = user.ready().await.expect("ready").call(Request::new(String::new())).await;
+            answers.insert(text(response.expect("a response")).await);
+        }
+        assert_eq!(answers.len(), 2, "{answers:?}");
+        handle.remove("one").expect("there");
+        handle.remove("two").expect("there");
+        let response = user.ready().await.expect("ready").call(Request::new(String::new())).await;
+        let response = response.expect("a response");
+        assert_eq!(response.status(), http::StatusCode::SERVICE_UNAVAILABLE);
+        assert!(text(response).await.contains("LOADBALANCER_1701"));
+    })
+    .await;
+}
