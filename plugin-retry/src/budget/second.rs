@@ -1,0 +1,61 @@
+//! A count that belongs to one second, in one word.
+
+use plugin_core::clock::Instant;
+
+use crate::sync::{AtomicU64, Ordering};
+
+/// The second that a moment lies in. Seconds are those of [`plugin_core::clock`]; 32 bits of them last 136 years.
+pub(crate) fn second_of(now: Instant) -> u32 {
+    u32::try_from(now.as_nanos() / 1_000_000_000).unwrap_or(u32::MAX)
+}
+
+/// A second and a count, packed so that one compare-and-swap changes both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Dated {
+    pub(crate) second: u32,
+    pub(crate) count: u32,
+}
+
+impl Dated {
+    pub(crate) const fn unpack(word: u64) -> Self {
+        Self { second: (word >> 32) as u32, count: word as u32 }
+    }
+
+    pub(crate) const fn pack(self) -> u64 {
+        (self.second as u64) << 32 | self.count as u64
+    }
+}
+
+/// Counts events of one second; a ring of these is a window.
+#[derive(Debug)]
+pub(crate) struct Cell(AtomicU64);
+
+impl Cell {
+    pub(crate) fn new() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
+    /// Adds one event of this second. An event that is older than what the cell holds by now has left the window.
+    #[inline]
+    pub(crate) fn add(&self, second: u32) {
+        // Relaxed: the cell is its own whole story. A reader that misses the newest event refuses a retry that it could
+        // have allowed a moment later, and never allows one too many.
+        let mut word = self.0.load(Ordering::Relaxed);
+        loop {
+            let held = Dated::unpack(word);
+            let next = match held.second {
+                same if same == second => Dated { second, count: held.count.saturating_add(1) },
+                older if older < second => Dated { second, count: 1 },
+                _ => return,
+            };
+            match self.0.compare_exchange_weak(word, next.pack(), Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return,
+                Err(seen) => word = seen,
+            }
+        }
+    }
+
+    pub(crate) fn read(&self, ordering: Ordering) -> Dated {
+        Dated::unpack(self.0.load(ordering))
+    }
+}

@@ -1,0 +1,179 @@
+//! One call over all its attempts, without the futures.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+    time::Duration,
+};
+
+use plugin_core::{
+    Lease,
+    clock::{self, Instant},
+};
+
+use crate::{
+    Attempt, GaveUp, Kept, Withdrawal,
+    config::Spending,
+    decide::{self, Situation},
+    policy::Judged,
+    state::State,
+};
+
+/// What the services of one layer over one inner service share.
+pub(crate) struct Core<S, P, K> {
+    pub(crate) state: Arc<State>,
+    pub(crate) policy: P,
+    pub(crate) replay: K,
+    /// Never polled. The lock is for the sake of services that are not `Sync`, and is taken to clone it alone.
+    prototype: Mutex<S>,
+}
+
+impl<S, P, K> Core<S, P, K> {
+    pub(crate) fn new(state: Arc<State>, policy: P, replay: K, prototype: S) -> Self {
+        Self { state, policy, replay, prototype: Mutex::new(prototype) }
+    }
+
+    /// A service for one more attempt.
+    pub(crate) fn service(&self) -> S
+    where
+        S: Clone,
+    {
+        // A panic in the service's `clone` leaves the prototype as it was.
+        self.prototype.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// A call over all its attempts. Dropped while it waits for the next one, it gives back what it took of the budget.
+pub(crate) struct Course<S, P, K, H> {
+    pub(crate) core: Lease<Core<S, P, K>>,
+    pub(crate) kept: Option<H>,
+    pub(crate) started: Instant,
+    /// An attempt was not ready at once, so that time may have passed since `started`.
+    pub(crate) has_waited: bool,
+    retries: u16,
+    last_wait: Duration,
+    withdrawn: Option<Withdrawal>,
+}
+
+/// Another attempt: when, and the request for it.
+pub(crate) struct Next<Req> {
+    pub(crate) wait: Duration,
+    pub(crate) at: Instant,
+    pub(crate) request: Req,
+}
+
+impl<S, P, K, H> Course<S, P, K, H> {
+    pub(crate) fn new(core: Lease<Core<S, P, K>>, kept: Option<H>, started: Instant) -> Self {
+        Self { core, kept, started, has_waited: false, retries: 0, last_wait: Duration::ZERO, withdrawn: None }
+    }
+
+    /// Books the outcome of an attempt. `None`: it is the caller's.
+    #[inline]
+    pub(crate) fn after<Req>(&mut self, judged: &Judged) -> Option<Next<Req>>
+    where
+        H: Kept<Req>,
+    {
+        let control = self.core.state.control();
+        if judged.is_success() && !control.doubts_success() {
+            self.succeeded(control);
+            return None;
+        }
+        self.after_failure(judged)
+    }
+
+    #[inline]
+    fn succeeded(&self, control: crate::state::Control) {
+        let now = || if self.has_waited { clock::now() } else { self.started };
+        self.core.state.succeeded(control, now);
+        if self.retries > 0 {
+            // Relaxed, here and below: a count.
+            self.core.state.counters.recovered.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[cold]
+    fn after_failure<Req>(&mut self, judged: &Judged) -> Option<Next<Req>>
+    where
+        H: Kept<Req>,
+    {
+        let config = self.core.state.config();
+        let is_retryable = decide::is_retryable(&config, judged);
+        if judged.is_success() && !is_retryable {
+            self.succeeded(self.core.state.control());
+            return None;
+        }
+        self.core.state.failed(&config, judged, is_retryable);
+        match if is_retryable { self.next(&config, judged) } else { Err(GaveUp::Final) } {
+            Ok(next) => Some(next),
+            Err(reason) => {
+                self.core.state.counters.gave_up[reason.index()].fetch_add(1, Ordering::Relaxed);
+                None
+            }
+        }
+    }
+
+    fn next<Req>(&mut self, config: &crate::RetryConfig, judged: &Judged) -> Result<Next<Req>, GaveUp>
+    where
+        H: Kept<Req>,
+    {
+        // A service that is switched off meanwhile starts no attempt.
+        if self.core.state.control().passes_through() {
+            return Err(GaveUp::Attempts);
+        }
+        let kept = self.kept.as_mut().ok_or(GaveUp::NotKept)?;
+        let now = clock::now();
+        let deadline = kept.deadline(self.started);
+        let situation = Situation {
+            retries: self.retries,
+            cap: kept.max_retries(),
+            idempotent: kept.idempotent(),
+            deadline,
+            last_wait: self.last_wait,
+            now,
+            random: fastrand::f64(),
+        };
+        let wait = decide::next(config, judged, &situation)?;
+        if let Some(instance) = judged.instance {
+            kept.note_failure(instance);
+        }
+        let withdrawn = match config.spending {
+            Spending::Free => None,
+            Spending::Budget(_) => Some(self.core.state.budget().withdraw(now).ok_or(GaveUp::Budget)?),
+            Spending::Throttle(_) if self.core.state.throttle().allows() => None,
+            Spending::Throttle(_) => return Err(GaveUp::Budget),
+        };
+        let at = now.saturating_add(wait);
+        let attempt = Attempt { number: self.retries + 1, at, deadline, beside: false };
+        let Some(request) = kept.again(attempt) else {
+            withdrawn.into_iter().for_each(|withdrawal| self.core.state.budget().give_back(withdrawal));
+            return Err(GaveUp::NotKept);
+        };
+        self.withdrawn = withdrawn;
+        self.last_wait = wait;
+        Ok(Next { wait, at, request })
+    }
+
+    /// The next attempt begins: what it costs is spent.
+    pub(crate) fn attempts(&mut self) {
+        self.withdrawn = None;
+        self.retries += 1;
+        self.has_waited = true;
+        self.core.state.counters.retries.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The next attempt failed before it began, because the service did not become ready.
+    pub(crate) fn was_not_ready(&mut self) {
+        if let Some(withdrawal) = self.withdrawn.take() {
+            self.core.state.budget().give_back(withdrawal);
+        }
+        self.retries += 1;
+        self.has_waited = true;
+    }
+}
+
+impl<S, P, K, H> Drop for Course<S, P, K, H> {
+    fn drop(&mut self) {
+        if let Some(withdrawal) = self.withdrawn.take() {
+            self.core.state.budget().give_back(withdrawal);
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! The decision after an attempt: another one, and when, or not, and why.
+
+use std::time::Duration;
+
+use plugin_core::{Sent, clock::Instant};
+
+use crate::{
+    RetryConfig,
+    policy::{Judged, Push, Verdict},
+};
+
+/// Why a failure went to the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum GaveUp {
+    /// Another attempt would meet the same failure.
+    Final,
+    /// The request cannot be made again: its body was too large, or nothing was kept of it.
+    NotKept,
+    /// All attempts were used.
+    Attempts,
+    /// The request may have been sent, and may not be repeated.
+    NotIdempotent,
+    /// The service said not to come back.
+    PushedBack,
+    /// The next attempt would begin at the deadline, or after it.
+    Deadline,
+    /// The budget was spent, or the throttle closed.
+    Budget,
+}
+
+impl GaveUp {
+    pub(crate) const COUNT: usize = 7;
+
+    pub(crate) const fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// What is known of a call after an attempt.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Situation {
+    /// Repetitions so far.
+    pub(crate) retries: u16,
+    /// The caller's own cap.
+    pub(crate) cap: Option<u16>,
+    pub(crate) idempotent: Option<bool>,
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) last_wait: Duration,
+    pub(crate) now: Instant,
+    /// From 0.0 up to 1.0, drawn anew.
+    pub(crate) random: f64,
+}
+
+/// Whether another attempt may help, by the policy and the list `on`.
+pub(crate) fn is_retryable(config: &RetryConfig, judged: &Judged) -> bool {
+    match judged.verdict {
+        Verdict::Never => false,
+        Verdict::Retry if config.on.is_empty() => true,
+        _ => config.names(judged.cause),
+    }
+}
+
+/// The wait before the next attempt of a call whose last one failed in a way that is worth one.
+pub(crate) fn next(config: &RetryConfig, judged: &Judged, at: &Situation) -> Result<Duration, GaveUp> {
+    if at.retries >= at.cap.unwrap_or(u16::MAX).min(config.max_retries) {
+        return Err(GaveUp::Attempts);
+    }
+    if judged.sent != Sent::Nothing && !at.idempotent.unwrap_or(config.idempotent) {
+        return Err(GaveUp::NotIdempotent);
+    }
+    let wait = match judged.push {
+        Some(Push::Never) => return Err(GaveUp::PushedBack),
+        Some(Push::After(after)) => after.min(config.max_retry_after),
+        None => config.waits.wait(at.retries, at.last_wait, at.random),
+    };
+    match at.deadline {
+        // An attempt that begins at the deadline has no time left.
+        Some(deadline) if at.now.saturating_add(wait) >= deadline => Err(GaveUp::Deadline),
+        _ => Ok(wait),
+    }
+}

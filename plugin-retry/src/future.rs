@@ -1,0 +1,159 @@
+//! The future: an attempt, a wait, another attempt.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use pin_project_lite::pin_project;
+use plugin_core::{clock::Instant, deadline::waiting};
+use tokio::time::Sleep;
+use tower_service::Service;
+
+use crate::{
+    ByRequest, OnError, Policy, Replay,
+    course::{Course, Next},
+};
+
+pin_project! {
+    /// The future of [`Retry`](crate::Retry). Dropping it drops the attempt that runs, and starts no other; what an
+    /// attempt that did not begin would have cost goes back to the budget.
+    pub struct ResponseFuture<S, Req, P = OnError, K = ByRequest>
+    where
+        S: Service<Req>,
+        K: Replay<Req>,
+    {
+        #[pin]
+        stage: Stage<S, Req, S::Future>,
+        // After the attempt, which it outlives. `None`: the call passes through.
+        course: Option<Course<S, P, K, K::Kept>>,
+    }
+}
+
+pin_project! {
+    #[project = StageProject]
+    enum Stage<S, Req, F> {
+        /// An attempt runs.
+        Calling { #[pin] future: F },
+        /// The next attempt has its request, and waits for its time.
+        Waiting { timer: Pin<Box<Sleep>>, at: Instant, request: Option<Req> },
+        /// Its time has come, and the service is not ready.
+        Readying { service: S, request: Option<Req> },
+        Done,
+    }
+}
+
+impl<S, Req, P, K> ResponseFuture<S, Req, P, K>
+where
+    S: Service<Req>,
+    K: Replay<Req>,
+{
+    #[inline]
+    pub(crate) fn passed_through(future: S::Future) -> Self {
+        Self { stage: Stage::Calling { future }, course: None }
+    }
+
+    #[inline]
+    pub(crate) fn new(future: S::Future, course: Course<S, P, K, K::Kept>) -> Self {
+        Self { stage: Stage::Calling { future }, course: Some(course) }
+    }
+}
+
+impl<S, Req, P, K> Future for ResponseFuture<S, Req, P, K>
+where
+    S: Service<Req> + Clone,
+    P: Policy<S::Response, S::Error>,
+    K: Replay<Req>,
+{
+    type Output = Result<S::Response, S::Error>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let Some(course) = this.course.as_mut() else {
+            return match this.stage.project() {
+                StageProject::Calling { future } => future.poll(cx),
+                _ => Poll::Pending,
+            };
+        };
+        loop {
+            let next = match this.stage.as_mut().project() {
+                StageProject::Calling { future } => {
+                    let Poll::Ready(result) = future.poll(cx) else {
+                        course.has_waited = true;
+                        return Poll::Pending;
+                    };
+                    let judged = course.core.policy.judge(result.as_ref());
+                    match course.after(&judged) {
+                        Some(next) => begin(next, || course.core.service()),
+                        None => return Poll::Ready(result),
+                    }
+                }
+                StageProject::Waiting { timer, at, request } => {
+                    if timer.as_mut().poll(cx).is_pending() {
+                        waiting::note("waiting between attempts");
+                        waiting::enforcing(*at);
+                        return Poll::Pending;
+                    }
+                    Stage::Readying { service: course.core.service(), request: request.take() }
+                }
+                StageProject::Readying { service, request } => {
+                    let Poll::Ready(readiness) = service.poll_ready(cx) else {
+                        waiting::note("waiting for the service to be ready again");
+                        return Poll::Pending;
+                    };
+                    match (readiness, request.take()) {
+                        (Ok(()), Some(request)) => {
+                            course.attempts();
+                            Stage::Calling { future: service.call(request) }
+                        }
+                        (Ok(()), None) => Stage::Done,
+                        (Err(error), _) => {
+                            course.was_not_ready();
+                            // Nothing was sent, whatever the error says of it.
+                            let judged = course.core.policy.judge(Err(&error)).with_sent(plugin_core::Sent::Nothing);
+                            match course.after(&judged) {
+                                Some(next) => begin(next, || course.core.service()),
+                                None => {
+                                    this.stage.set(Stage::Done);
+                                    return Poll::Ready(Err(error));
+                                }
+                            }
+                        }
+                    }
+                }
+                StageProject::Done => return Poll::Pending,
+            };
+            // Drops the attempt that failed before the next one is made.
+            this.stage.set(next);
+        }
+    }
+}
+
+/// Waits for the next attempt, unless it may begin at once.
+#[cold]
+fn begin<S, Req, F>(next: Next<Req>, service: impl FnOnce() -> S) -> Stage<S, Req, F> {
+    let Next { wait, at, request } = next;
+    if wait.is_zero() {
+        return Stage::Readying { service: service(), request: Some(request) };
+    }
+    Stage::Waiting { timer: Box::pin(tokio::time::sleep(wait)), at, request: Some(request) }
+}
+
+impl<S, Req, P, K> fmt::Debug for ResponseFuture<S, Req, P, K>
+where
+    S: Service<Req>,
+    K: Replay<Req>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let stage = match self.stage {
+            Stage::Calling { .. } => "calling",
+            Stage::Waiting { .. } => "waiting",
+            Stage::Readying { .. } => "readying",
+            Stage::Done => "done",
+        };
+        f.debug_struct("ResponseFuture").field("stage", &stage).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,98 @@
+//! What an operator holds.
+
+use std::{
+    fmt,
+    sync::{Arc, atomic::Ordering},
+};
+
+use plugin_core::clock;
+
+use crate::{GaveUp, RetryConfig, config::Spending, state::State};
+
+/// Reads and changes what all services of a [`RetryLayer`](crate::RetryLayer) share. Cheap to clone.
+#[derive(Clone)]
+pub struct RetryHandle(Arc<State>);
+
+impl RetryHandle {
+    pub(crate) fn new(state: Arc<State>) -> Self {
+        Self(state)
+    }
+
+    /// The counts so far.
+    #[must_use]
+    pub fn stats(&self) -> RetryStats {
+        let counters = &self.0.counters;
+        // Relaxed: counts, read one after the other while calls go on.
+        RetryStats {
+            retries: counters.retries.load(Ordering::Relaxed),
+            recovered: counters.recovered.load(Ordering::Relaxed),
+            gave_up: std::array::from_fn(|reason| counters.gave_up[reason].load(Ordering::Relaxed)),
+        }
+    }
+
+    /// The retries that the budget allows now; `None` without one.
+    #[must_use]
+    pub fn budget_balance(&self) -> Option<u64> {
+        let has_budget = matches!(self.0.config().spending, Spending::Budget(_));
+        has_budget.then(|| self.0.budget().balance(clock::now()))
+    }
+
+    /// The tokens of the throttle; `None` without one.
+    #[must_use]
+    pub fn throttle_tokens(&self) -> Option<f64> {
+        let has_throttle = matches!(self.0.config().spending, Spending::Throttle(_));
+        has_throttle.then(|| self.0.throttle().tokens())
+    }
+
+    /// The settings.
+    #[must_use]
+    pub fn config(&self) -> Arc<RetryConfig> {
+        self.0.config()
+    }
+
+    /// Changes the settings for attempts that are decided from now on. What the budget has counted stays.
+    pub fn reconfigure(&self, config: RetryConfig) {
+        self.0.reconfigure(config);
+    }
+
+    /// Whether calls are retried.
+    #[must_use]
+    pub fn is_enabled(&self) -> bool {
+        self.0.is_on()
+    }
+
+    /// Retries calls that come from now on.
+    pub fn enable(&self) {
+        self.0.switch(true);
+    }
+
+    /// Lets calls pass through. A call that waits for its next attempt makes it.
+    pub fn disable(&self) {
+        self.0.switch(false);
+    }
+}
+
+impl fmt::Debug for RetryHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RetryHandle").field("enabled", &self.is_enabled()).field("stats", &self.stats()).finish()
+    }
+}
+
+/// What the services of a layer have done. A call that succeeds at once is counted nowhere.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RetryStats {
+    /// Attempts after the first that were made.
+    pub retries: u64,
+    /// Calls that succeeded after such an attempt.
+    pub recovered: u64,
+    gave_up: [u64; GaveUp::COUNT],
+}
+
+impl RetryStats {
+    /// Failures that went to the caller for this reason.
+    #[must_use]
+    pub fn gave_up(&self, reason: GaveUp) -> u64 {
+        self.gave_up[reason.index()]
+    }
+}

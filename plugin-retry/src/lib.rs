@@ -1,0 +1,35 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+pub mod budget;
+mod config;
+mod course;
+mod decide;
+mod future;
+mod handle;
+mod layer;
+mod on;
+mod policy;
+mod replay;
+mod service;
+mod state;
+mod sync;
+mod waits;
+
+pub use budget::{Budget, BudgetConfig, Throttle, ThrottleConfig, Withdrawal};
+pub use config::{RetryConfig, RetryConfigBuilder};
+pub use decide::GaveUp;
+pub use future::ResponseFuture;
+pub use handle::{RetryHandle, RetryStats};
+pub use layer::RetryLayer;
+pub use on::{Cause, Condition};
+pub use plugin_core::{Backoff, Jitter};
+#[cfg(feature = "grpc")]
+pub use policy::OnGrpcStatus;
+#[cfg(feature = "http")]
+pub use policy::OnHttpStatus;
+pub use policy::{Judged, OnError, OnErrorChain, Policy, PolicyFn};
+pub use replay::{Attempt, ByRequest, Kept, KeptCall, KeptClone, Limits, Replay, ReplayFn};
+#[cfg(feature = "http")]
+pub use replay::{KeptRequest, Recording, RepeatBody, ReplayBody, ReplayBodyLayer, ReplayError, Replaying};
+pub use service::Retry;

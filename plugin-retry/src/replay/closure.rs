@@ -1,0 +1,87 @@
+//! Repeating by a closure.
+
+use std::{fmt, marker::PhantomData};
+
+use plugin_core::{
+    InstanceId,
+    clock::{self, Instant},
+};
+
+use super::{Attempt, Kept, Limits, Replay};
+
+/// Copies a request by a closure; made by the layers' `replay_with`.
+///
+/// What the closure copies may be repeated without a second effect: it gives `None` for a request that may not. Such a
+/// request brings no deadline and no cap on its retries.
+pub struct ReplayFn<F, Req> {
+    copy: F,
+    reads: PhantomData<fn(&Req)>,
+}
+
+impl<F: Fn(&Req) -> Option<Req>, Req> ReplayFn<F, Req> {
+    /// Copies by this closure.
+    #[must_use]
+    pub fn new(copy: F) -> Self {
+        Self { copy, reads: PhantomData }
+    }
+}
+
+impl<F, Req> Replay<Req> for ReplayFn<F, Req>
+where
+    F: Fn(&Req) -> Option<Req> + Clone,
+{
+    type Kept = KeptClone<F, Req>;
+
+    fn started(&self, _: &Req) -> Instant {
+        clock::now()
+    }
+
+    fn keep(&self, request: Req, _: Limits) -> (Req, Option<Self::Kept>) {
+        let kept = (self.copy)(&request).map(|kept| KeptClone { kept, copy: self.copy.clone() });
+        (request, kept)
+    }
+}
+
+/// A request that a closure copied.
+pub struct KeptClone<F, Req> {
+    kept: Req,
+    copy: F,
+}
+
+impl<F: Fn(&Req) -> Option<Req>, Req> Kept<Req> for KeptClone<F, Req> {
+    fn idempotent(&self) -> Option<bool> {
+        Some(true)
+    }
+
+    fn max_retries(&self) -> Option<u16> {
+        None
+    }
+
+    fn deadline(&self, _: Instant) -> Option<Instant> {
+        None
+    }
+
+    fn note_failure(&mut self, _: InstanceId) {}
+
+    fn again(&mut self, _: Attempt) -> Option<Req> {
+        (self.copy)(&self.kept)
+    }
+}
+
+impl<F: Clone, Req> Clone for ReplayFn<F, Req> {
+    fn clone(&self) -> Self {
+        Self { copy: self.copy.clone(), reads: PhantomData }
+    }
+}
+
+impl<F, Req> fmt::Debug for ReplayFn<F, Req> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReplayFn").finish_non_exhaustive()
+    }
+}
+
+impl<F, Req> fmt::Debug for KeptClone<F, Req> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeptClone").finish_non_exhaustive()
+    }
+}

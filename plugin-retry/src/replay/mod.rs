@@ -1,0 +1,93 @@
+//! Making a request again.
+
+#[cfg(feature = "http")]
+mod body;
+mod call;
+mod closure;
+#[cfg(feature = "http")]
+mod kinds;
+#[cfg(feature = "http")]
+mod layer;
+#[cfg(feature = "http")]
+mod request;
+
+#[cfg(feature = "http")]
+pub use body::{Recording, ReplayBody, ReplayError};
+pub use call::KeptCall;
+pub use closure::{KeptClone, ReplayFn};
+#[cfg(feature = "http")]
+pub use kinds::RepeatBody;
+#[cfg(feature = "http")]
+pub use layer::{ReplayBodyLayer, Replaying};
+use plugin_core::{InstanceId, clock::Instant};
+#[cfg(feature = "http")]
+pub use request::KeptRequest;
+
+/// Keeps of a request what another attempt needs.
+///
+/// [`ByRequest`], the default, knows [`plugin_core::Call`] and, with the feature `http`, `http::Request`. For a request
+/// type of your own implement it (`impl Replay<MyRequest> for ByRequest`), or give the layer a closure that copies:
+/// `.replay_with(|request: &MyRequest| Some(request.clone()))`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot repeat a request of the type `{Req}`",
+    note = "`plugin_core::Call<T>` is repeated when `T: Clone`, an `http::Request<B>` (feature `http`) when `B: RepeatBody`: put a `ReplayBodyLayer` outside, or enable `axum` or `tonic`",
+    note = "any other request is repeated by a closure: `.replay_with(|request: &{Req}| Some(request.clone()))`"
+)]
+pub trait Replay<Req> {
+    /// What is kept.
+    type Kept: Kept<Req>;
+
+    /// The moment that the request's own limits count from.
+    fn started(&self, request: &Req) -> Instant;
+
+    /// Keeps what is needed; the request that comes back is the one to send. `None`: it cannot be made again.
+    fn keep(&self, request: Req, limits: Limits) -> (Req, Option<Self::Kept>);
+}
+
+/// What a layer's settings say of keeping a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// The settings say that requests which do not say otherwise may be repeated.
+    pub idempotent: bool,
+    /// Keep requests too that may only be repeated when nothing was sent, though keeping costs something.
+    pub unsent: bool,
+    /// The most bytes of a body to keep.
+    pub max_body: usize,
+}
+
+/// What was kept of a request.
+pub trait Kept<Req> {
+    /// Whether the request says that it may be repeated without a second effect.
+    fn idempotent(&self) -> Option<bool>;
+
+    /// The most retries that the request allows.
+    fn max_retries(&self) -> Option<u16>;
+
+    /// The moment after which nobody waits for the answer. Relative limits count from `started`.
+    fn deadline(&self, started: Instant) -> Option<Instant>;
+
+    /// Notes which instance failed, for the balancer inside.
+    fn note_failure(&mut self, instance: InstanceId);
+
+    /// The request once more. `None`: it turned out that it cannot be made again.
+    fn again(&mut self, attempt: Attempt) -> Option<Req>;
+}
+
+/// An attempt that is about to be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Attempt {
+    /// Its number: 1 is the first repetition.
+    pub number: u16,
+    /// When it begins.
+    pub at: Instant,
+    /// The deadline over all attempts.
+    pub deadline: Option<Instant>,
+    /// An earlier attempt still runs beside it.
+    pub beside: bool,
+}
+
+/// Repeats what the request's own type says. The default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ByRequest;

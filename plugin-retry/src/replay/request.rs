@@ -1,0 +1,102 @@
+//! Repeating an `http::Request`.
+
+use http::{HeaderMap, HeaderValue, Method, Request, header::CONTENT_TYPE, request::Parts};
+use plugin_core::{
+    CallContext, InstanceId,
+    clock::{self, Instant},
+    deadline::Deadlined,
+};
+
+use super::{Attempt, ByRequest, Kept, Limits, RepeatBody, Replay};
+
+/// The head is cloned once, and only for a request that may be repeated: its method is GET, HEAD, OPTIONS, TRACE, PUT or
+/// DELETE (RFC 9110, 9.2.2), it has an `Idempotency-Key`, its [`CallContext`] extension says so, or the settings do. The
+/// bytes of the body are never copied.
+impl<B: RepeatBody> Replay<Request<B>> for ByRequest {
+    type Kept = KeptRequest<B>;
+
+    fn started(&self, _: &Request<B>) -> Instant {
+        clock::now()
+    }
+
+    fn keep(&self, request: Request<B>, limits: Limits) -> (Request<B>, Option<KeptRequest<B>>) {
+        let context = request.extensions().get::<CallContext>();
+        let idempotent = context.and_then(CallContext::idempotent).or_else(|| says_idempotent(&request));
+        let allowed = limits.unsent || idempotent.unwrap_or(limits.idempotent);
+        if !allowed || context.and_then(CallContext::max_retries) == Some(0) {
+            return (request, None);
+        }
+        let (head, body) = request.into_parts();
+        let (body, kept) = body.keep(limits.max_body);
+        let kept = kept.map(|body| KeptRequest { head: head.clone(), body, idempotent });
+        (Request::from_parts(head, body), kept)
+    }
+}
+
+fn says_idempotent<B>(request: &Request<B>) -> Option<bool> {
+    let by_method = matches!(
+        *request.method(),
+        Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE | Method::PUT | Method::DELETE
+    );
+    (by_method || request.headers().contains_key("idempotency-key")).then_some(true)
+}
+
+/// The head and the body of a request that are kept for another attempt.
+pub struct KeptRequest<B: RepeatBody> {
+    head: Parts,
+    body: B::Kept,
+    idempotent: Option<bool>,
+}
+
+impl<B: RepeatBody> KeptRequest<B> {
+    fn context(&self) -> Option<&CallContext> {
+        self.head.extensions.get()
+    }
+}
+
+impl<B: RepeatBody> Kept<Request<B>> for KeptRequest<B> {
+    fn idempotent(&self) -> Option<bool> {
+        self.idempotent
+    }
+
+    fn max_retries(&self) -> Option<u16> {
+        self.context().and_then(CallContext::max_retries)
+    }
+
+    fn deadline(&self, started: Instant) -> Option<Instant> {
+        let by_context = self.context().and_then(CallContext::deadline);
+        let by_head = Request::from_parts(self.head.clone(), ()).deadline(started);
+        by_context.into_iter().chain(by_head).min()
+    }
+
+    fn note_failure(&mut self, instance: InstanceId) {
+        self.head.extensions.get_or_insert_with(CallContext::new).add_tried(instance);
+    }
+
+    fn again(&mut self, attempt: Attempt) -> Option<Request<B>> {
+        let body = B::again(&self.body, attempt.beside)?;
+        let mut request = Request::from_parts(self.head.clone(), body);
+        if let Some(context) = request.extensions_mut().get_mut::<CallContext>() {
+            context.set_attempt(attempt.number);
+        }
+        if is_grpc(request.headers()) {
+            // gRFC A6: how many attempts went before this one.
+            request.headers_mut().insert("grpc-previous-rpc-attempts", HeaderValue::from(attempt.number));
+        }
+        if let Some(deadline) = attempt.deadline {
+            // The header must say what is left now, not what was left at the first attempt.
+            request.set_deadline(deadline, attempt.at);
+        }
+        Some(request)
+    }
+}
+
+fn is_grpc(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
+}
+
+impl<B: RepeatBody> std::fmt::Debug for KeptRequest<B> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KeptRequest").field("method", &self.head.method).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,89 @@
+//! The service.
+
+use std::{
+    fmt,
+    task::{Context, Poll},
+};
+
+use plugin_core::Striped;
+use tower_service::Service;
+
+use crate::{
+    ByRequest, OnError, Policy, Replay, ResponseFuture, RetryHandle,
+    course::{Core, Course},
+};
+
+/// The service that [`RetryLayer`](crate::RetryLayer) makes.
+///
+/// It is ready when the inner service is. Clones share everything.
+pub struct Retry<S, P = OnError, K = ByRequest> {
+    inner: S,
+    core: Striped<Core<S, P, K>>,
+}
+
+impl<S, P, K> Retry<S, P, K> {
+    pub(crate) fn new(inner: S, core: Striped<Core<S, P, K>>) -> Self {
+        Self { inner, core }
+    }
+
+    /// The inner service.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The inner service, to write to. It makes first attempts; the others are made by clones of the service that the
+    /// layer was given.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// The inner service alone.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+
+    /// Reads and changes what all services of the layer share.
+    pub fn handle(&self) -> RetryHandle {
+        RetryHandle::new(std::sync::Arc::clone(&self.core.state))
+    }
+}
+
+impl<S, P, K, Req> Service<Req> for Retry<S, P, K>
+where
+    S: Service<Req> + Clone,
+    P: Policy<S::Response, S::Error>,
+    K: Replay<Req>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = ResponseFuture<S, Req, P, K>;
+
+    #[inline]
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    #[inline]
+    fn call(&mut self, request: Req) -> Self::Future {
+        let control = self.core.state.control();
+        if control.passes_through() {
+            return ResponseFuture::passed_through(self.inner.call(request));
+        }
+        let core = self.core.lease();
+        let started = core.replay.started(&request);
+        let (request, kept) = core.replay.keep(request, control.limits());
+        ResponseFuture::new(self.inner.call(request), Course::new(core, kept, started))
+    }
+}
+
+impl<S: Clone, P, K> Clone for Retry<S, P, K> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), core: self.core.clone() }
+    }
+}
+
+impl<S: fmt::Debug, P, K> fmt::Debug for Retry<S, P, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Retry").field("inner", &self.inner).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,41 @@
+//! How long to wait between attempts.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use plugin_core::Backoff;
+
+/// The waits between attempts.
+#[derive(Clone)]
+pub(crate) enum Waits {
+    Backoff(Backoff),
+    Custom(Arc<dyn Fn(u32) -> Duration + Send + Sync>),
+}
+
+impl Waits {
+    /// The wait before repetition number `retry`, from 0. `random` is drawn for each call anew.
+    pub(crate) fn wait(&self, retry: u16, last: Duration, random: f64) -> Duration {
+        match self {
+            Self::Backoff(backoff) => backoff.wait(retry.into(), last, random),
+            Self::Custom(wait) => wait(retry.into()),
+        }
+    }
+}
+
+impl PartialEq for Waits {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Backoff(own), Self::Backoff(other)) => own == other,
+            (Self::Custom(own), Self::Custom(other)) => Arc::ptr_eq(own, other),
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Debug for Waits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Backoff(backoff) => backoff.fmt(f),
+            Self::Custom(_) => f.write_str("Custom"),
+        }
+    }
+}
