@@ -1,0 +1,53 @@
+//! Credentials, ready to be sent.
+
+use std::{fmt, path::PathBuf};
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+/// The files of a client's side of TLS.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct TlsFiles {
+    pub(crate) cert: Option<PathBuf>,
+    pub(crate) key: Option<PathBuf>,
+    pub(crate) ca: Option<PathBuf>,
+}
+
+/// Credentials, ready to be sent. Made by [`AuthConfig::build`](super::AuthConfig::build). `Debug` shows no value.
+#[derive(Clone, Default)]
+pub struct Credentials {
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(super) files: TlsFiles,
+}
+
+impl Credentials {
+    /// Writes the headers, over any of the same name.
+    pub fn apply(&self, headers: &mut HeaderMap) {
+        for (name, value) in &self.headers {
+            headers.insert(name, value.clone());
+        }
+    }
+
+    /// Whether any header is sent.
+    #[must_use]
+    pub fn has_headers(&self) -> bool {
+        !self.headers.is_empty()
+    }
+
+    /// Whether a header of this name is sent.
+    #[must_use]
+    pub fn sets(&self, name: &HeaderName) -> bool {
+        self.headers.iter().any(|(own, _)| own == name)
+    }
+
+    #[cfg(feature = "http")]
+    pub(crate) fn files(&self) -> &TlsFiles {
+        &self.files
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();
+        f.debug_struct("Credentials").field("headers", &names).field("files", &self.files).finish()
+    }
+}

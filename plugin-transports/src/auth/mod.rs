@@ -1,0 +1,27 @@
+//! Credentials: what a client sends, and the layer by which a server checks them.
+//!
+//! | method | sent as | error when it is incomplete |
+//! |---|---|---|
+//! | `none` | nothing | |
+//! | `api-key` | `X-API-Key: <key>` | `AUTH_1101` |
+//! | `bearer` | `Authorization: Bearer <token>` | `AUTH_1102` |
+//! | `basic` | `Authorization: Basic <user:password>` | `AUTH_1103` |
+//! | `mtls` | a client certificate | `AUTH_1104` |
+//! | `custom` | `headers` alone | `AUTH_1105` |
+//!
+//! `headers` are sent with every method, and so is a client certificate where one is set. `ca_file` is the only authority
+//! that is trusted, whatever the method. An unknown method is `AUTH_1105`.
+
+mod config;
+mod credentials;
+mod method;
+mod verifier;
+mod verify;
+
+pub use config::AuthConfig;
+pub use credentials::Credentials;
+#[cfg(feature = "http")]
+pub(crate) use credentials::TlsFiles;
+pub use method::AuthMethod;
+pub use verifier::{Identity, Verifier};
+pub use verify::{Verify, VerifyFuture, VerifyLayer};

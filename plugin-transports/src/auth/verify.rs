@@ -1,0 +1,182 @@
+//! The layer that refuses requests without good credentials.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, StatusCode, header};
+use pin_project_lite::pin_project;
+use plugin_core::Code;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::Verifier;
+
+/// Refuses requests without good credentials: 401, with a `WWW-Authenticate` for each accepted scheme and a body of
+/// `application/problem+json` whose code is `AUTH_1106`. Requests with good ones carry an [`Identity`](super::Identity)
+/// in their extensions.
+///
+/// It decides in `call`, before the body is read. It goes onto an `axum::Router`, and onto any service whose body can be
+/// made out of [`Bytes`].
+#[derive(Clone, Debug)]
+#[must_use = "a layer does nothing until it wraps a service"]
+pub struct VerifyLayer {
+    verifier: Arc<Verifier>,
+}
+
+impl VerifyLayer {
+    /// A layer that asks this verifier.
+    pub fn new(verifier: Verifier) -> Self {
+        Self { verifier: Arc::new(verifier) }
+    }
+}
+
+impl<S> Layer<S> for VerifyLayer {
+    type Service = Verify<S>;
+
+    fn layer(&self, inner: S) -> Verify<S> {
+        Verify { inner, verifier: Arc::clone(&self.verifier) }
+    }
+}
+
+/// The service that [`VerifyLayer`] makes.
+#[derive(Clone, Debug)]
+pub struct Verify<S> {
+    inner: S,
+    verifier: Arc<Verifier>,
+}
+
+impl<S> Verify<S> {
+    /// The inner service.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The inner service, to write to.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// The inner service alone.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
+impl<S, B, R> Service<Request<B>> for Verify<S>
+where
+    S: Service<Request<B>, Response = Response<R>>,
+    R: From<Bytes>,
+{
+    type Response = Response<R>;
+    type Error = S::Error;
+    type Future = VerifyFuture<S::Future, R>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        let state = match self.verifier.verify(request.headers()) {
+            Some(identity) => {
+                request.extensions_mut().insert(identity);
+                State::Accepted { future: self.inner.call(request) }
+            }
+            None => State::Refused { response: Some(refuse(&self.verifier)) },
+        };
+        VerifyFuture { state }
+    }
+}
+
+fn refuse<R: From<Bytes>>(verifier: &Verifier) -> Response<R> {
+    let body = format!(
+        r#"{{"type":"about:blank","title":"Unauthorized","status":401,"detail":"credentials are missing or wrong","code":"{}","retryable":false}}"#,
+        Code::Unauthenticated
+    );
+    let mut response = Response::new(R::from(Bytes::from(body)));
+    *response.status_mut() = StatusCode::UNAUTHORIZED;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    for challenge in verifier.challenges() {
+        headers.append(header::WWW_AUTHENTICATE, challenge);
+    }
+    response
+}
+
+pin_project! {
+    /// The future of [`Verify`].
+    pub struct VerifyFuture<F, R> {
+        #[pin]
+        state: State<F, R>,
+    }
+}
+
+pin_project! {
+    #[project = StateProject]
+    enum State<F, R> {
+        Accepted { #[pin] future: F },
+        Refused { response: Option<Response<R>> },
+    }
+}
+
+impl<F, R, E> Future for VerifyFuture<F, R>
+where
+    F: Future<Output = Result<Response<R>, E>>,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project().state.project() {
+            StateProject::Accepted { future } => future.poll(cx),
+            StateProject::Refused { response } => response.take().map_or(Poll::Pending, |r| Poll::Ready(Ok(r))),
+        }
+    }
+}
+
+impl<F, R> fmt::Debug for VerifyFuture<F, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VerifyFuture").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use tower::{ServiceExt, service_fn};
+
+    use super::*;
+    use crate::auth::Identity;
+
+    async fn answer(verifier: Verifier, key: Option<&str>) -> Response<Bytes> {
+        let inner = service_fn(|request: Request<()>| async move {
+            let name = request.extensions().get::<Identity>().map(|identity| identity.name().to_owned());
+            Ok::<_, Infallible>(Response::new(Bytes::from(name.expect("an identity"))))
+        });
+        let mut request = Request::new(());
+        if let Some(key) = key {
+            request.headers_mut().insert("x-api-key", key.parse().expect("a value"));
+        }
+        let Ok(response) = VerifyLayer::new(verifier).layer(inner).oneshot(request).await;
+        response
+    }
+
+    #[tokio::test]
+    async fn the_inner_service_learns_who_calls_and_never_sees_a_stranger() {
+        let verifier = Verifier::new().with_api_key("ci", "k").with_basic("ann", "a", "b");
+        assert_eq!(answer(verifier.clone(), Some("k")).await.body(), "ci");
+        for key in [None, Some("wrong")] {
+            let response = answer(verifier.clone(), key).await;
+            assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+            let challenges: Vec<_> = response.headers().get_all(header::WWW_AUTHENTICATE).iter().collect();
+            assert_eq!(challenges.len(), 2, "{challenges:?}");
+            let body: &[u8] = response.body();
+            assert!(body.windows(9).any(|part| part == b"AUTH_1106"));
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! The settings of a plugin that is reached over HTTP.
+
+use http::HeaderValue;
+use plugin_core::{Code, ConfigError, PluginError, Sent};
+
+use super::super::endpoint::Endpoint;
+use crate::{
+    auth::{AuthConfig, Credentials},
+    connection::ConnectionConfig,
+};
+
+/// The version of HTTP that is spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum HttpVersion {
+    /// What the server picks over TLS (ALPN, HTTP/2 preferred), and HTTP/1.1 without.
+    #[default]
+    Auto,
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2: demanded over TLS, and taken for granted without (prior knowledge). One connection carries all calls.
+    Http2,
+}
+
+/// Settings of a plugin that is reached over HTTP. Made by [`HttpConfig::builder`].
+#[derive(Clone, Debug)]
+pub struct HttpConfig {
+    pub(super) name: String,
+    pub(super) endpoint: Endpoint,
+    pub(super) health: Endpoint,
+    pub(super) credentials: Credentials,
+    pub(super) connection: ConnectionConfig,
+    pub(super) version: HttpVersion,
+    pub(super) max_request: usize,
+    pub(super) max_response: usize,
+    pub(super) request_timeout: bool,
+    pub(super) user_agent: HeaderValue,
+    #[cfg(feature = "tls")]
+    pub(super) min_version: crate::tls::TlsVersion,
+}
+
+impl HttpConfig {
+    /// Settings for the plugin `name` at the URL `endpoint`.
+    pub fn builder(name: impl Into<String>, endpoint: impl Into<String>) -> HttpConfigBuilder {
+        HttpConfigBuilder {
+            name: name.into(),
+            endpoint: endpoint.into(),
+            health: String::new(),
+            auth: AuthConfig::none(),
+            connection: ConnectionConfig::default(),
+            version: HttpVersion::Auto,
+            max_request: DEFAULT_MAX,
+            max_response: DEFAULT_MAX,
+            request_timeout: true,
+            user_agent: concat!("plugin-transports/", env!("CARGO_PKG_VERSION")).to_owned(),
+            allow_plaintext_credentials: false,
+            #[cfg(feature = "tls")]
+            min_version: crate::tls::TlsVersion::default(),
+        }
+    }
+
+    /// The plugin's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether the endpoint's scheme is `https`.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        self.endpoint.tls
+    }
+}
+
+/// 10 MiB.
+const DEFAULT_MAX: usize = 10 << 20;
+
+/// Collects the settings of an [`HttpConfig`].
+///
+/// | setting | default | |
+/// |---|---|---|
+/// | `health_endpoint` | the endpoint's path + `/health` | a path of the endpoint's origin, or a URL |
+/// | `auth` | none | |
+/// | `connection` | [`ConnectionConfig::default`] | |
+/// | `version` | [`HttpVersion::Auto`] | |
+/// | `max_request` | 10 MiB | of payload; a larger one is `PLUGIN_1207`, and nothing is sent |
+/// | `max_response` | 10 MiB | of answer, after decompression; a larger one is `PLUGIN_1207` |
+/// | `user_agent` | `plugin-transports/<version>` | |
+/// | `allow_plaintext_credentials` | false | over `http` to another machine |
+/// | `min_version` | TLS 1.2 | |
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct HttpConfigBuilder {
+    name: String,
+    endpoint: String,
+    health: String,
+    auth: AuthConfig,
+    connection: ConnectionConfig,
+    version: HttpVersion,
+    max_request: usize,
+    max_response: usize,
+    request_timeout: bool,
+    user_agent: String,
+    allow_plaintext_credentials: bool,
+    #[cfg(feature = "tls")]
+    min_version: crate::tls::TlsVersion,
+}
+
+impl HttpConfigBuilder {
+    /// Sets where health is asked after.
+    pub fn with_health_endpoint(mut self, endpoint: impl Into<String>) -> Self {
+        self.health = endpoint.into();
+        self
+    }
+
+    /// Sets the credentials, and the files of TLS.
+    pub fn with_auth(mut self, auth: AuthConfig) -> Self {
+        self.auth = auth;
+        self
+    }
+
+    /// Sets how the transport connects.
+    pub fn with_connection(mut self, connection: ConnectionConfig) -> Self {
+        self.connection = connection;
+        self
+    }
+
+    /// Sets the version of HTTP.
+    pub fn with_version(mut self, version: HttpVersion) -> Self {
+        self.version = version;
+        self
+    }
+
+    /// Limits a payload.
+    pub fn with_max_request(mut self, bytes: usize) -> Self {
+        self.max_request = bytes;
+        self
+    }
+
+    /// Limits an answer.
+    pub fn with_max_response(mut self, bytes: usize) -> Self {
+        self.max_response = bytes;
+        self
+    }
+
+    /// Leaves the limit of an attempt to a layer outside, such as `plugin_core::deadline::AttemptTimeoutLayer`. The
+    /// call's deadline is still watched, and `request_timeout` is still told to the plugin.
+    pub fn without_request_timeout(mut self) -> Self {
+        self.request_timeout = false;
+        self
+    }
+
+    /// Sets the `User-Agent`.
+    pub fn with_user_agent(mut self, text: impl Into<String>) -> Self {
+        self.user_agent = text.into();
+        self
+    }
+
+    /// Lets credentials travel over plain `http` to another machine, for everybody on the way to read.
+    pub fn with_plaintext_credentials(mut self, allow: bool) -> Self {
+        self.allow_plaintext_credentials = allow;
+        self
+    }
+
+    /// Sets the oldest version of TLS that is spoken.
+    #[cfg(feature = "tls")]
+    pub fn with_min_version(mut self, version: crate::tls::TlsVersion) -> Self {
+        self.min_version = version;
+        self
+    }
+
+    /// Checks the settings. Nothing is read, looked up or opened.
+    ///
+    /// # Errors
+    ///
+    /// `PLUGIN_1003` to `PLUGIN_1005` for the endpoint, `PLUGIN_1008` for `https` in a build without the feature `tls`,
+    /// `AUTH_1101` to `AUTH_1105` for the credentials, `CONFIG_1802` for the rest; each names the setting and what would
+    /// be right.
+    pub fn build(self) -> Result<HttpConfig, PluginError> {
+        let name = self.name.clone();
+        self.check().map_err(|error| error.with_plugin(name).with_sent(Sent::Nothing))
+    }
+
+    fn check(self) -> Result<HttpConfig, PluginError> {
+        let endpoint = Endpoint::parse(&self.endpoint)?;
+        let health = endpoint.health(&self.health)?;
+        let credentials = self.auth.build()?;
+        for target in [&endpoint, &health] {
+            check_tls(target)?;
+        }
+        let has_files = credentials.files() != &crate::auth::TlsFiles::default();
+        if has_files && !endpoint.tls && !health.tls {
+            return Err(PluginError::new(
+                Code::UnsupportedAuthMethod,
+                "certificates (`cert_file`, `key_file`, `ca_file`) need an https endpoint, and this one is http",
+            ));
+        }
+        if credentials.has_headers() && !endpoint.tls && !endpoint.is_loopback() && !self.allow_plaintext_credentials {
+            return Err(PluginError::new(
+                Code::UnsupportedAuthMethod,
+                format!(
+                    "credentials would travel to {} in plain text; use https, or allow it with `allow_plaintext_credentials`",
+                    endpoint.origin()
+                ),
+            ));
+        }
+        if self.version == HttpVersion::Http2 && !self.connection.keep_alive() {
+            return Err(value("keep_alive", "cannot be false with HTTP/2, whose connection carries all calls"));
+        }
+        for (field, bytes) in [("max_request", self.max_request), ("max_response", self.max_response)] {
+            if !(1 << 10..=1 << 30).contains(&bytes) {
+                return Err(value(field, format!("must be from 1 KiB to 1 GiB, and is {bytes} bytes")));
+            }
+        }
+        let user_agent = HeaderValue::try_from(&self.user_agent)
+            .map_err(|_| value("user_agent", "holds a character that no HTTP header can carry"))?;
+        Ok(HttpConfig {
+            name: self.name,
+            endpoint,
+            health,
+            credentials,
+            connection: self.connection,
+            version: self.version,
+            max_request: self.max_request,
+            max_response: self.max_response,
+            request_timeout: self.request_timeout,
+            user_agent,
+            #[cfg(feature = "tls")]
+            min_version: self.min_version,
+        })
+    }
+}
+
+fn value(field: &'static str, problem: impl Into<std::borrow::Cow<'static, str>>) -> PluginError {
+    let error = ConfigError::new(field, problem);
+    PluginError::new(Code::ConfigValue, error.to_string()).with_source(error)
+}
+
+#[cfg(feature = "tls")]
+fn check_tls(endpoint: &Endpoint) -> Result<(), PluginError> {
+    if endpoint.tls && rustls_pki_types::ServerName::try_from(endpoint.host.as_str()).is_err() {
+        let problem =
+            format!("the host {:?} is neither a name nor an address that a certificate could have", endpoint.host);
+        return Err(PluginError::new(Code::InvalidEndpointFormat, problem));
+    }
+    Ok(())
+}
+
+#[cfg(not(feature = "tls"))]
+fn check_tls(endpoint: &Endpoint) -> Result<(), PluginError> {
+    if endpoint.tls {
+        let problem = "https is not in this build of plugin-transports; build it with the feature `tls`";
+        return Err(PluginError::new(Code::UnsupportedTransport, problem));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(builder: HttpConfigBuilder) -> (Code, String) {
+        let error = builder.build().expect_err("a fault");
+        assert_eq!(error.plugin(), Some("p"));
+        (error.code(), error.to_string())
+    }
+
+    fn at(endpoint: &str) -> HttpConfigBuilder {
+        HttpConfig::builder("p", endpoint)
+    }
+
+    #[test]
+    fn credentials_in_plain_text_stay_on_the_machine() {
+        let key = || AuthConfig::api_key("s3cret");
+        assert!(at("http://127.0.0.1:1/").with_auth(key()).build().is_ok());
+        assert!(at("http://10.0.0.1/").with_auth(key()).with_plaintext_credentials(true).build().is_ok());
+        assert!(at("http://10.0.0.1/").build().is_ok());
+        for auth in [key(), AuthConfig::bearer("t"), AuthConfig::custom().with_header("X-K", "s3cret")] {
+            let (code, text) = code(at("http://10.0.0.1/").with_auth(auth));
+            assert_eq!(code, Code::UnsupportedAuthMethod);
+            assert!(text.contains("https") && !text.contains("s3cret"), "{text}");
+        }
+    }
+
+    #[test]
+    fn settings_that_contradict_each_other_are_refused() {
+        assert_eq!(code(at("")).0, Code::MissingEndpoint);
+        assert_eq!(code(at("http://h/").with_auth(AuthConfig::mtls("c", "k"))).0, Code::UnsupportedAuthMethod);
+        assert_eq!(code(at("http://h/").with_auth(AuthConfig::api_key(""))).0, Code::MissingApiKey);
+        assert_eq!(code(at("http://h/").with_max_request(1)).0, Code::ConfigValue);
+        assert_eq!(code(at("http://h/").with_max_response(usize::MAX)).0, Code::ConfigValue);
+        assert_eq!(code(at("http://h/").with_user_agent("a\nb")).0, Code::ConfigValue);
+        let single = ConnectionConfig::builder().with_keep_alive(false).build().expect("valid");
+        let (fault, text) = code(at("http://h/").with_version(HttpVersion::Http2).with_connection(single));
+        assert_eq!(fault, Code::ConfigValue);
+        assert!(text.contains("`keep_alive`"), "{text}");
+    }
+
+    #[cfg(not(feature = "tls"))]
+    #[test]
+    fn https_without_the_feature_says_which_is_missing() {
+        let (fault, text) = code(at("https://h/"));
+        assert_eq!(fault, Code::UnsupportedTransport);
+        assert!(text.contains("`tls`"), "{text}");
+    }
+}

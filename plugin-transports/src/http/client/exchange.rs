@@ -1,0 +1,141 @@
+//! One request and its answer.
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Response, Uri, header};
+use hyper::body::Incoming;
+use plugin_core::{PluginError, Sent};
+
+use super::{
+    HttpConfig, fault,
+    pool::{Lease, Pool},
+    progress::{Progress, Stage},
+};
+use crate::http::{
+    body::{self, Parts},
+    endpoint::Endpoint,
+};
+
+/// A request that can be sent on any version of HTTP.
+pub(super) struct Outgoing {
+    pub(super) method: Method,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Parts,
+}
+
+/// An answer, whose connection comes back to the pool when it has been read.
+pub(super) struct Incomplete {
+    response: Response<Incoming>,
+    lease: Lease,
+}
+
+/// Sends a request on the first connection that takes it. A pooled one that turns out to be closed before a byte was
+/// written costs nothing but another try.
+pub(super) async fn send(
+    pool: &std::sync::Arc<Pool>,
+    endpoint: &Endpoint,
+    mut outgoing: Outgoing,
+    progress: &Progress,
+) -> Result<Incomplete, PluginError> {
+    // Every idle connection may be dead; after as many tries as there can be of them, it is not bad luck any more.
+    let mut tries = pool.free() + 2;
+    loop {
+        let mut lease = pool.checkout(progress).await?;
+        progress.set(Stage::Sent);
+        let result = match &mut lease {
+            Lease::Own(own) => {
+                let request = outgoing.over_http1(endpoint);
+                let Some(sender) = own.sender() else {
+                    return Err(PluginError::connection("no connection", Sent::Nothing));
+                };
+                sender.try_send_request(request).await
+            }
+            Lease::Shared(sender) => sender.try_send_request(outgoing.over_http2(endpoint)).await,
+        };
+        let mut error = match result {
+            Ok(response) => return Ok(Incomplete { response, lease }),
+            Err(error) => error,
+        };
+        tries = tries.saturating_sub(1);
+        match error.take_message() {
+            Some(request) if tries > 0 => outgoing = Outgoing::back(request),
+            Some(_) => return Err(fault::lost(error.into_error(), Sent::Nothing)),
+            None => return Err(fault::lost(error.into_error(), Sent::Maybe)),
+        }
+    }
+}
+
+impl Outgoing {
+    fn over_http1(mut self, endpoint: &Endpoint) -> Request<Parts> {
+        self.headers.insert(header::HOST, endpoint.host_header());
+        self.request(Uri::from(endpoint.path.clone()))
+    }
+
+    fn over_http2(mut self, endpoint: &Endpoint) -> Request<Parts> {
+        // The authority says it; and a connection of HTTP/2 has no header about itself.
+        self.headers.remove(header::HOST);
+        self.headers.remove(header::CONNECTION);
+        self.request(endpoint.uri())
+    }
+
+    fn request(self, uri: Uri) -> Request<Parts> {
+        let mut request = Request::new(self.body);
+        *request.method_mut() = self.method;
+        *request.uri_mut() = uri;
+        *request.headers_mut() = self.headers;
+        request
+    }
+
+    fn back(request: Request<Parts>) -> Self {
+        let (parts, body) = request.into_parts();
+        Self { method: parts.method, headers: parts.headers, body }
+    }
+}
+
+impl Incomplete {
+    pub(super) fn status(&self) -> http::StatusCode {
+        self.response.status()
+    }
+
+    /// The body of a success, whole and decompressed.
+    pub(super) async fn read(self, config: &HttpConfig, progress: &Progress) -> Result<Bytes, PluginError> {
+        progress.set(Stage::Reading);
+        let (parts, incoming) = self.response.into_parts();
+        let gzip = is_gzip(&parts.headers)?;
+        let body = body::read(incoming, config.max_response, gzip).await;
+        let body = body.map_err(|error| fault::unread(error, config.max_response))?;
+        self.lease.finish();
+        Ok(body)
+    }
+
+    /// The error that an answer stands for which is no success.
+    pub(super) async fn fault(self, config: &HttpConfig, progress: &Progress) -> PluginError {
+        progress.set(Stage::Reading);
+        let (parts, incoming) = self.response.into_parts();
+        let gzip = match is_gzip(&parts.headers) {
+            Ok(gzip) => gzip,
+            Err(_) => return fault::status(config, parts.status, &parts.headers, None),
+        };
+        let (detail, whole) = fault::detail(&parts.headers, incoming, gzip).await;
+        if whole {
+            self.lease.finish();
+        }
+        fault::status(config, parts.status, &parts.headers, detail)
+    }
+}
+
+/// Whether the body is compressed by gzip; another coding was not asked for.
+fn is_gzip(headers: &HeaderMap) -> Result<bool, PluginError> {
+    let coding = headers.get(header::CONTENT_ENCODING).map(|value| value.as_bytes().trim_ascii());
+    match coding {
+        None | Some(b"") => Ok(false),
+        Some(name) if name.eq_ignore_ascii_case(b"identity") => Ok(false),
+        Some(name) if name.eq_ignore_ascii_case(b"gzip") || name.eq_ignore_ascii_case(b"x-gzip") => Ok(true),
+        Some(name) => Err(PluginError::new(
+            plugin_core::Code::HttpTransport,
+            format!(
+                "the plugin's answer has the content-encoding {:?}, and only gzip is read",
+                String::from_utf8_lossy(&name[..name.len().min(50)])
+            ),
+        )),
+    }
+}

@@ -1,0 +1,124 @@
+//! What an answer that is no reply means.
+
+use http::{HeaderMap, StatusCode, header};
+use hyper::body::Incoming;
+use plugin_core::{Code, PluginError, Sent, classify::retry_after, clock};
+
+use super::HttpConfig;
+use crate::http::body::{self, Unread};
+
+/// What is kept of the body of an error.
+const MAX_DETAIL: usize = 4096;
+
+/// What is read of it, compressed or not: enough to keep the connection, and no more.
+const MAX_READ: usize = 64 << 10;
+
+/// Where a redirect points to is shown up to this length.
+const MAX_LOCATION: usize = 200;
+
+/// The answer is not a success: what the plugin said of it, and whether to come back.
+pub(super) fn status(
+    config: &HttpConfig,
+    status: StatusCode,
+    headers: &HeaderMap,
+    detail: Option<String>,
+) -> PluginError {
+    let retryable = matches!(
+        status,
+        StatusCode::TOO_MANY_REQUESTS
+            | StatusCode::BAD_GATEWAY
+            | StatusCode::SERVICE_UNAVAILABLE
+            | StatusCode::GATEWAY_TIMEOUT
+    );
+    let message = match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if config.credentials.has_headers() => {
+            format!("the plugin does not accept the credentials in `auth` ({status})")
+        }
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+            format!("the plugin asks for credentials, and `auth` has none ({status})")
+        }
+        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => {
+            format!("the plugin answered {status}; is the path of the endpoint right?")
+        }
+        status if status.is_redirection() => {
+            format!(
+                "the plugin answered {status}{}; redirects are not followed, so set `endpoint` to where the plugin is",
+                location(headers)
+            )
+        }
+        status => format!("the plugin answered {status}"),
+    };
+    let mut error = PluginError::new(Code::HttpTransport, message).with_retryable(retryable);
+    if let Some(detail) = detail {
+        error = error.with_detail(detail);
+    }
+    match retry_after::from_http(headers, clock::wall()) {
+        Some(after) if retryable => error.with_retry_after(after),
+        _ => error,
+    }
+}
+
+/// A redirect's target without its query, which may hold a secret.
+fn location(headers: &HeaderMap) -> String {
+    let text = headers.get(header::LOCATION).and_then(|value| value.to_str().ok());
+    let text = text.and_then(|text| text.split(['?', '#']).next()).unwrap_or_default();
+    if text.is_empty() {
+        return String::new();
+    }
+    format!(" and points to {:?}", truncated(text, MAX_LOCATION))
+}
+
+/// The body of an error as text, where it is text, and whether it was read to its end.
+pub(super) async fn detail(headers: &HeaderMap, incoming: Incoming, gzip: bool) -> (Option<String>, bool) {
+    let kind = headers.get(header::CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes()).to_ascii_lowercase();
+    let kind = String::from_utf8_lossy(&kind);
+    let readable = kind.starts_with("text/") || kind.contains("json") || kind.is_empty();
+    match body::read(incoming, MAX_READ, gzip).await {
+        Ok(bytes) if readable && !bytes.is_empty() => {
+            let text = String::from_utf8_lossy(&bytes[..bytes.len().min(MAX_DETAIL + 4)]);
+            (Some(truncated(text.trim(), MAX_DETAIL).to_owned()), true)
+        }
+        Ok(_) => (None, true),
+        Err(_) => (None, false),
+    }
+}
+
+fn truncated(text: &str, max: usize) -> &str {
+    &text[..text.floor_char_boundary(max)]
+}
+
+/// The body of a success was not read to its end.
+pub(super) fn unread(error: Unread<hyper::Error>, max: usize) -> PluginError {
+    match error {
+        Unread::TooLarge => PluginError::new(
+            Code::PayloadTooLarge,
+            format!("the plugin's answer is longer than `max_response`, which is {max} bytes"),
+        ),
+        Unread::Broken(error) => {
+            PluginError::connection("the connection broke in the middle of the answer", Sent::Maybe).with_source(error)
+        }
+        Unread::NotGzip(error) => {
+            PluginError::new(Code::HttpTransport, "the plugin's answer says that it is gzip, and is not")
+                .with_source(error)
+        }
+    }
+}
+
+/// The request was handed to a connection, and no answer came.
+pub(super) fn lost(error: hyper::Error, sent: Sent) -> PluginError {
+    if error.is_parse() {
+        let message = "the plugin's answer is not HTTP";
+        return PluginError::new(Code::HttpTransport, message).with_sent(sent).with_source(error);
+    }
+    let message = match sent {
+        Sent::Nothing => "the connection closed before the request was sent",
+        Sent::Maybe => "the connection closed before an answer came",
+    };
+    PluginError::connection(message, sent).with_source(error)
+}
+
+/// A success whose body is not an envelope.
+pub(super) fn not_json(status: StatusCode, error: serde_json::Error) -> PluginError {
+    let message = format!("the plugin answered {status} with something that is not a JSON envelope");
+    PluginError::new(Code::HttpTransport, message).with_source(error)
+}

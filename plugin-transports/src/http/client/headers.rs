@@ -1,0 +1,164 @@
+//! The headers of a request.
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use plugin_core::{CallContext, go_duration};
+
+use super::HttpConfig;
+
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(super) const REQUEST_TIMEOUT: HeaderName = HeaderName::from_static("x-request-timeout");
+pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+pub(super) const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+
+/// Headers of the message, not of the call: a copy from another message would be wrong or, with those that frame it,
+/// would let one request pass for two.
+fn belongs_to_message(name: &HeaderName) -> bool {
+    [
+        header::ACCEPT_ENCODING,
+        header::CONNECTION,
+        header::CONTENT_ENCODING,
+        header::CONTENT_LENGTH,
+        header::CONTENT_TYPE,
+        header::EXPECT,
+        header::HOST,
+        header::PROXY_AUTHORIZATION,
+        header::TE,
+        header::TRAILER,
+        header::TRANSFER_ENCODING,
+        header::UPGRADE,
+    ]
+    .contains(name)
+        || matches!(name.as_str(), "keep-alive" | "proxy-connection")
+}
+
+/// What every request to the plugin has.
+pub(super) fn base(config: &HttpConfig) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(16);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+    headers.insert(header::USER_AGENT, config.user_agent.clone());
+    if !config.connection.disable_compression() {
+        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    if !config.connection.keep_alive() {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    headers
+}
+
+/// The headers of a call: those of `base`, the call's own, what the context says, and the credentials, each stronger than
+/// the ones before.
+pub(super) fn of_call(
+    config: &HttpConfig,
+    base: &HeaderMap,
+    context: &CallContext,
+    request_id: &str,
+    timeout: std::time::Duration,
+) -> HeaderMap {
+    let mut headers = base.clone();
+    for (name, values) in
+        context.headers().into_iter().flat_map(|own| own.keys().map(move |name| (name, own.get_all(name))))
+    {
+        if belongs_to_message(name) {
+            continue;
+        }
+        let mut values = values.iter().cloned();
+        if let Some(first) = values.next() {
+            headers.insert(name, first);
+        }
+        for more in values {
+            headers.append(name, more);
+        }
+    }
+    // An id of the caller's own may hold what a header cannot; the number always fits.
+    let id = HeaderValue::from_bytes(request_id.as_bytes())
+        .or_else(|_| HeaderValue::try_from(context.id().to_string()))
+        .ok();
+    let of_context = [
+        (REQUEST_ID, id),
+        (REQUEST_TIMEOUT, HeaderValue::from_bytes(go_duration::format(timeout).as_bytes()).ok()),
+        (TRACEPARENT, context.trace().and_then(|trace| HeaderValue::try_from(trace.to_string()).ok())),
+    ];
+    for (name, value) in of_context {
+        if let Some(value) = value {
+            headers.insert(name, value);
+        }
+    }
+    if let Some(trace) = context.trace() {
+        // A state that was copied from the caller belongs to another trace.
+        headers.remove(TRACESTATE);
+        if let Some(state) = trace.state().and_then(|state| HeaderValue::try_from(state).ok()) {
+            headers.insert(TRACESTATE, state);
+        }
+    }
+    config.credentials.apply(&mut headers);
+    headers
+}
+
+/// Headers of the call that stay out of the envelope: those that the credentials overrule.
+pub(super) fn hidden(config: &HttpConfig, name: &HeaderName) -> bool {
+    config.credentials.sets(name) || belongs_to_message(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::auth::AuthConfig;
+
+    fn headers(context: &CallContext) -> HeaderMap {
+        let auth = AuthConfig::bearer("ours").with_header("X-Env", "prod");
+        let config = HttpConfig::builder("p", "http://localhost/").with_auth(auth).build().expect("valid");
+        of_call(&config, &base(&config), context, &context.request_id().to_string(), Duration::from_millis(1500))
+    }
+
+    #[test]
+    fn credentials_win_over_the_call_and_the_call_over_the_base() {
+        let mut context = CallContext::new();
+        context.set_request_id("r1");
+        for (name, value) in [
+            ("authorization", "theirs"),
+            ("x-env", "theirs"),
+            ("user-agent", "theirs"),
+            ("x-request-id", "theirs"),
+            ("x-request-timeout", "9h"),
+            ("x-list", "a"),
+            ("x-list", "b"),
+        ] {
+            context.headers_mut().append(name, HeaderValue::from_static(value));
+        }
+        let headers = headers(&context);
+        let all =
+            |name: &str| headers.get_all(name).iter().map(|value| value.to_str().expect("text")).collect::<Vec<_>>();
+        assert_eq!(all("authorization"), ["Bearer ours"]);
+        assert_eq!(all("x-env"), ["prod"]);
+        assert_eq!(all("user-agent"), ["theirs"]);
+        assert_eq!(all("x-request-id"), ["r1"]);
+        assert_eq!(all("x-request-timeout"), ["1.5s"]);
+        assert_eq!(all("x-list"), ["a", "b"]);
+        assert_eq!(all("content-type"), ["application/json"]);
+    }
+
+    #[test]
+    fn what_frames_the_message_is_not_taken_over() {
+        let mut context = CallContext::new();
+        for name in ["content-length", "transfer-encoding", "connection", "host", "content-type", "te", "keep-alive"] {
+            context.headers_mut().insert(name, HeaderValue::from_static("7"));
+        }
+        assert!(headers(&context).values().all(|value| value != "7"));
+    }
+
+    #[test]
+    fn the_trace_and_an_id_that_no_header_can_carry_are_sent_all_the_same() {
+        let mut context = CallContext::new();
+        context.set_request_id("two\nlines");
+        context.headers_mut().insert("tracestate", HeaderValue::from_static("old=1"));
+        let trace = plugin_core::TraceContext::new(1, 2, 1).expect("ids are not zero");
+        context.set_trace(trace.clone());
+        let headers = headers(&context);
+        assert_eq!(headers["traceparent"].to_str().expect("text"), trace.to_string());
+        assert!(!headers.contains_key("tracestate"));
+        assert_eq!(headers["x-request-id"].to_str().expect("text"), context.id().to_string());
+    }
+}

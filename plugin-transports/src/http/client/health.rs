@@ -1,0 +1,66 @@
+//! How the plugin is.
+
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+use plugin_core::{HealthState, HealthStatus, PluginError, clock};
+use serde::Deserialize;
+
+use super::{
+    HttpConfig,
+    exchange::{self, Outgoing},
+    pool::Pool,
+    progress::Progress,
+};
+use crate::http::body::Parts;
+
+/// A body that says more than its status. Others are not an error.
+#[derive(Deserialize)]
+struct Said {
+    status: String,
+    #[serde(default)]
+    message: String,
+}
+
+/// Asks. It has a connection of its own, so that a plugin that is busy is not taken for one that is down.
+pub(super) async fn check(config: &HttpConfig, pool: &std::sync::Arc<Pool>, headers: HeaderMap) -> HealthStatus {
+    let started = clock::now();
+    let result = tokio::time::timeout(config.connection.request_timeout(), ask(config, pool, headers)).await;
+    let status = match result {
+        Ok(Ok(status)) => status,
+        Ok(Err(error)) => HealthStatus::new(HealthState::Unhealthy, error.message()),
+        Err(_) => {
+            let limit = config.connection.request_timeout();
+            HealthStatus::new(HealthState::Unhealthy, format!("the health check did not answer within {limit:?}"))
+        }
+    };
+    status.with_last_check(clock::wall()).with_response_time(started.elapsed())
+}
+
+async fn ask(
+    config: &HttpConfig,
+    pool: &std::sync::Arc<Pool>,
+    headers: HeaderMap,
+) -> Result<HealthStatus, PluginError> {
+    let progress = Progress::new();
+    let outgoing = Outgoing { method: Method::GET, headers, body: Parts::from(Bytes::new()) };
+    let answer = exchange::send(pool, &config.health, outgoing, &progress).await?;
+    let status = answer.status();
+    if !status.is_success() {
+        let error = answer.fault(config, &progress).await;
+        let said = error.detail().and_then(|body| serde_json::from_str::<Said>(body).ok());
+        let message = match said {
+            Some(said) if !said.message.is_empty() => said.message,
+            _ => format!("{} answered {status}", config.health.path.path()),
+        };
+        return Ok(HealthStatus::new(HealthState::Unhealthy, message));
+    }
+    // The status has decided that the plugin serves; the body can only add that something is wrong with it.
+    let said = answer.read(config, &progress).await.ok();
+    let said = said.and_then(|body| serde_json::from_slice::<Said>(&body).ok());
+    Ok(match said {
+        Some(said) if said.status.eq_ignore_ascii_case("degraded") => {
+            HealthStatus::new(HealthState::Degraded, said.message)
+        }
+        _ => HealthStatus::healthy(),
+    })
+}

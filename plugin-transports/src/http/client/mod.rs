@@ -1,0 +1,14 @@
+//! The host's side.
+
+mod config;
+mod connect;
+mod exchange;
+mod fault;
+mod headers;
+mod health;
+mod pool;
+mod progress;
+mod service;
+
+pub use config::{HttpConfig, HttpConfigBuilder, HttpVersion};
+pub use service::{HttpClient, HttpFuture, HttpPlugin};

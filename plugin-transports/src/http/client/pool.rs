@@ -1,0 +1,297 @@
+//! The connections to one origin.
+//!
+//! A permit stands for a connection in use, and waiters are served in order. Connections that are idle hold none, and a new
+//! one is opened only when none is idle, so that the two together never exceed the cap: at the moment of opening there are
+//! at most as many as permits, and afterwards one more in use is one fewer idle.
+
+use std::{
+    collections::VecDeque,
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use hyper::client::conn::{http1, http2};
+use plugin_core::{
+    Code, PluginError, Rejected, Sent,
+    clock::{self, Instant},
+};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::AbortHandle,
+};
+
+use super::{
+    connect::{Connector, Driver, Opened},
+    progress::{Progress, Stage},
+};
+use crate::{connection::ConnectionConfig, http::body::Parts};
+
+pub(super) struct Pool {
+    connector: Connector,
+    permits: Arc<Semaphore>,
+    state: Mutex<State>,
+    /// Held while a connection is opened that may speak HTTP/2: who comes meanwhile shares it.
+    opening: tokio::sync::Mutex<()>,
+    /// A server that chose HTTP/1.1 once will do so again, so connections may be opened side by side.
+    http1: AtomicBool,
+    max_idle: usize,
+    idle_timeout: Duration,
+    keep_alive: bool,
+}
+
+#[derive(Default)]
+struct State {
+    /// The longest idle first.
+    idle: VecDeque<Idle>,
+    shared: Option<http2::SendRequest<Parts>>,
+    /// Closes what has been idle for too long; there while anything is idle.
+    reaper: Option<AbortHandle>,
+}
+
+struct Idle {
+    connection: Connection,
+    since: Instant,
+}
+
+/// A connection of HTTP/1.1. Dropping it lets its driver close it in order.
+struct Connection {
+    sender: http1::SendRequest<Parts>,
+    driver: AbortHandle,
+    /// The permit, while the connection is in use. The driver owns the cell too: a connection that is cut off keeps its
+    /// permit until its socket is closed.
+    held: Arc<Mutex<Option<OwnedSemaphorePermit>>>,
+}
+
+impl Pool {
+    pub(super) fn new(connector: Connector, config: &ConnectionConfig, max: usize) -> Arc<Self> {
+        Arc::new(Self {
+            connector,
+            permits: Arc::new(Semaphore::new(max)),
+            state: Mutex::default(),
+            opening: tokio::sync::Mutex::default(),
+            http1: AtomicBool::new(false),
+            max_idle: config.max_idle_connections().min(max),
+            idle_timeout: config.idle_timeout(),
+            keep_alive: config.keep_alive(),
+        })
+    }
+
+    /// Closes what is idle and turns away who waits or comes.
+    pub(super) fn close(&self) {
+        self.permits.close();
+        let mut state = self.state();
+        state.idle.clear();
+        state.shared = None;
+    }
+
+    /// A connection to send on, in turn. Dropping the future gives up the place in line.
+    pub(super) async fn checkout(self: &Arc<Self>, progress: &Progress) -> Result<Lease, PluginError> {
+        if let Some(lease) = self.shared() {
+            return Ok(lease);
+        }
+        progress.set(Stage::Waiting);
+        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| closed())?;
+        while let Some(mut connection) = self.pop_idle() {
+            if connection.sender.ready().await.is_ok() {
+                return Ok(Lease::own(self, connection, permit));
+            }
+        }
+        progress.set(Stage::Connecting);
+        // Relaxed: not to see it costs one connection opened in turn.
+        if !self.connector.may_be_http2() || self.http1.load(Ordering::Relaxed) {
+            return self.open(permit).await;
+        }
+        let _turn = self.opening.lock().await;
+        match self.shared() {
+            Some(lease) => Ok(lease),
+            None => self.open(permit).await,
+        }
+    }
+
+    async fn open(self: &Arc<Self>, permit: OwnedSemaphorePermit) -> Result<Lease, PluginError> {
+        match self.connector.connect().await? {
+            Opened::Http1(sender, driver) => {
+                // Relaxed: see `checkout`.
+                self.http1.store(true, Ordering::Relaxed);
+                let mut connection = Connection::drive(sender, driver);
+                let ready = connection.sender.ready().await;
+                ready.map_err(|error| {
+                    PluginError::connection("the plugin closed a new connection", Sent::Nothing).with_source(error)
+                })?;
+                Ok(Lease::own(self, connection, permit))
+            }
+            Opened::Http2(sender, driver) => {
+                tokio::spawn(driver);
+                self.state().shared = Some(sender.clone());
+                Ok(Lease::Shared(sender))
+            }
+        }
+    }
+
+    fn shared(&self) -> Option<Lease> {
+        let mut state = self.state();
+        let sender = state.shared.as_ref()?;
+        if sender.is_closed() {
+            state.shared = None;
+            return None;
+        }
+        Some(Lease::Shared(sender.clone()))
+    }
+
+    /// The connection that was used last: it is the least likely to have been closed, and the rest can age.
+    fn pop_idle(&self) -> Option<Connection> {
+        let now = clock::now();
+        let mut state = self.state();
+        while let Some(idle) = state.idle.pop_back() {
+            if !idle.connection.sender.is_closed() && now.saturating_since(idle.since) < self.idle_timeout {
+                return Some(idle.connection);
+            }
+        }
+        None
+    }
+
+    fn give_back(self: &Arc<Self>, connection: Connection) {
+        let permit = lock(&connection.held).take();
+        if self.keep_alive && self.max_idle > 0 && !self.permits.is_closed() {
+            let mut state = self.state();
+            // Those that the plugin closed make room first.
+            state.idle.retain(|idle| !idle.connection.sender.is_closed());
+            if state.idle.len() >= self.max_idle {
+                state.idle.pop_front();
+            }
+            state.idle.push_back(Idle { connection, since: clock::now() });
+            if state.reaper.is_none() {
+                let reaper = tokio::spawn(reap(Arc::downgrade(self), self.idle_timeout));
+                state.reaper = Some(reaper.abort_handle());
+            }
+        }
+        // Only now, so that who gets it finds the connection idle and opens no other.
+        drop(permit);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    pub(super) fn free(&self) -> usize {
+        self.permits.available_permits()
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        if let Some(reaper) = self.state().reaper.take() {
+            reaper.abort();
+        }
+    }
+}
+
+/// No code that can panic runs under these locks.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn closed() -> PluginError {
+    PluginError::from(Rejected::new(Code::Draining))
+}
+
+/// Closes what has been idle for `timeout`, until nothing is.
+async fn reap(pool: Weak<Pool>, timeout: Duration) {
+    let mut wait = timeout;
+    loop {
+        tokio::time::sleep(wait).await;
+        let Some(pool) = pool.upgrade() else { return };
+        let now = clock::now();
+        let mut state = pool.state();
+        while let Some(first) = state.idle.front() {
+            let age = now.saturating_since(first.since);
+            if age < timeout {
+                wait = timeout - age;
+                break;
+            }
+            state.idle.pop_front();
+        }
+        if state.idle.is_empty() {
+            state.reaper = None;
+            return;
+        }
+    }
+}
+
+impl Connection {
+    fn drive(sender: http1::SendRequest<Parts>, driver: Driver) -> Self {
+        let held = Arc::new(Mutex::new(None));
+        let task = tokio::spawn(Driving { driver, held: Arc::clone(&held) });
+        Self { sender, driver: task.abort_handle(), held }
+    }
+}
+
+/// Drives a connection. The driver, and the socket in it, is dropped before the permit.
+struct Driving {
+    driver: Driver,
+    held: Arc<Mutex<Option<OwnedSemaphorePermit>>>,
+}
+
+impl Future for Driving {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.driver.as_mut().poll(cx)
+    }
+}
+
+impl Drop for Driving {
+    fn drop(&mut self) {
+        self.driver = Box::pin(std::future::ready(()));
+        drop(lock(&self.held).take());
+    }
+}
+
+/// A connection to send one request on.
+pub(super) enum Lease {
+    Own(Own),
+    Shared(http2::SendRequest<Parts>),
+}
+
+/// A connection of HTTP/1.1 that nobody else uses. Dropped before it is finished, it is cut off: an answer that is still
+/// to come must not reach another caller.
+pub(super) struct Own {
+    connection: Option<Connection>,
+    pool: Arc<Pool>,
+}
+
+impl Lease {
+    fn own(pool: &Arc<Pool>, connection: Connection, permit: OwnedSemaphorePermit) -> Self {
+        *lock(&connection.held) = Some(permit);
+        Self::Own(Own { connection: Some(connection), pool: Arc::clone(pool) })
+    }
+
+    /// The answer has been read to its end.
+    pub(super) fn finish(self) {
+        if let Self::Own(mut own) = self
+            && let Some(connection) = own.connection.take()
+        {
+            own.pool.give_back(connection);
+        }
+    }
+}
+
+impl Own {
+    pub(super) fn sender(&mut self) -> Option<&mut http1::SendRequest<Parts>> {
+        self.connection.as_mut().map(|connection| &mut connection.sender)
+    }
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            connection.driver.abort();
+        }
+    }
+}

@@ -1,0 +1,312 @@
+//! The connector, and the service that it connects.
+
+use std::{
+    fmt,
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, header};
+use plugin_core::{
+    BoxFuture, Call, Code, PluginError, PluginInfo, PluginInstance, Rejected, Reply, Sent,
+    clock::{self, Instant},
+    deadline::waiting,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower_service::Service;
+
+use super::{
+    HttpConfig,
+    connect::Connector,
+    exchange::{self, Outgoing},
+    fault, headers, health,
+    pool::Pool,
+    progress::Progress,
+};
+use crate::http::{body::Parts, envelope};
+
+/// Connects plugins that are reached over HTTP.
+#[derive(Debug)]
+pub struct HttpPlugin;
+
+impl HttpPlugin {
+    /// Makes an instance out of settings. The files of TLS are read; connections are opened by the first calls.
+    ///
+    /// The instance's probe is `GET` on the health endpoint, over a connection of its own: 2xx is healthy, and a body such
+    /// as `{"status":"degraded","message":"..."}` makes it degraded. Closing it refuses new calls (`LIFECYCLE_2101`), waits
+    /// for those in flight, and cuts them off when the grace period ends.
+    ///
+    /// # Errors
+    ///
+    /// `AUTH_1104` when a file of TLS is missing, unreadable, or does not hold what it should.
+    pub fn connect(config: HttpConfig) -> Result<PluginInstance<HttpClient>, PluginError> {
+        let name: Arc<str> = config.name.as_str().into();
+        let named = |error: PluginError| error.with_plugin(Arc::clone(&name));
+        let pool = Pool::new(
+            Connector::new(&config, &config.endpoint).map_err(named)?,
+            &config.connection,
+            config.connection.max_connections(),
+        );
+        let probe_pool = Pool::new(Connector::new(&config, &config.health).map_err(named)?, &config.connection, 1);
+        let base = headers::base(&config);
+        let transport = if config.endpoint.tls { "https" } else { "http" };
+        let info = PluginInfo::new(config.name.as_str(), "").with_transport(transport);
+        let shared = Arc::new(Shared {
+            config,
+            name,
+            base,
+            pool,
+            probe_pool,
+            calls: TaskTracker::new(),
+            closing: CancellationToken::new(),
+            cut: CancellationToken::new(),
+        });
+        let (probed, closed) = (Arc::clone(&shared), Arc::clone(&shared));
+        Ok(PluginInstance::new(HttpClient(shared), info)
+            .with_probe(move || {
+                let shared = Arc::clone(&probed);
+                async move { health::check(&shared.config, &shared.probe_pool, shared.probe_headers()).await }
+            })
+            .with_close(move |grace| Arc::clone(&closed).close(grace)))
+    }
+}
+
+/// A plugin over HTTP. Clones share its connections.
+///
+/// It is always ready: a call waits for its turn inside its future, at most as long as the attempt may take. Its future
+/// holds everything of the call in one allocation. Dropping the future gives up its place in line, or cuts off the
+/// connection it was on; over HTTP/2, only its stream.
+///
+/// | what happened | code | worth a second attempt | sent |
+/// |---|---|---|---|
+/// | the payload is not JSON | `PLUGIN_1206` | no | nothing |
+/// | the payload or the answer is too long | `PLUGIN_1207` | no | nothing, or maybe |
+/// | no connection: refused, no such name, TLS, too slow | `PLUGIN_1205` | yes, but for a certificate | nothing |
+/// | the connection closed before an answer, or in its middle | `PLUGIN_1205` | yes | maybe |
+/// | the attempt took longer than `request_timeout` | `PLUGIN_1204` | yes | nothing, or maybe |
+/// | the deadline passed | `PLUGIN_1204` | no | nothing, or maybe |
+/// | 2xx whose `error` is not empty | `PLUGIN_1203` | no | maybe |
+/// | 429, 502, 503, 504 | `TRANSPORT_1301` | yes, after `Retry-After` | maybe |
+/// | another status; a redirect; an answer that is not JSON | `TRANSPORT_1301` | no | maybe |
+/// | the instance was closed | `LIFECYCLE_2101` | no | nothing, or maybe when it was cut off |
+#[derive(Clone)]
+pub struct HttpClient(Arc<Shared>);
+
+struct Shared {
+    config: HttpConfig,
+    name: Arc<str>,
+    base: HeaderMap,
+    pool: Arc<Pool>,
+    probe_pool: Arc<Pool>,
+    calls: TaskTracker,
+    /// No new call is taken.
+    closing: CancellationToken,
+    /// What is in flight is given up.
+    cut: CancellationToken,
+}
+
+impl HttpClient {
+    /// The plugin's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Connections that could be in use besides those that are: 0 when calls wait in line. Over HTTP/2 calls share one.
+    #[must_use]
+    pub fn free_connections(&self) -> usize {
+        self.0.pool.free()
+    }
+}
+
+impl Service<Call<Bytes>> for HttpClient {
+    type Response = Reply<Bytes>;
+    type Error = PluginError;
+    type Future = HttpFuture;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), PluginError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, call: Call<Bytes>) -> HttpFuture {
+        let shared = Arc::clone(&self.0);
+        // Counted from now on, so that a close that comes before the first poll waits for it.
+        let token = shared.calls.token();
+        HttpFuture(Box::pin(async move {
+            let _token = token;
+            shared.call(call).await.map_err(|error| error.with_plugin(Arc::clone(&shared.name)))
+        }))
+    }
+}
+
+impl fmt::Debug for HttpClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpClient")
+            .field("name", &self.0.name)
+            .field("endpoint", &self.0.config.endpoint.origin())
+            .field("free_connections", &self.free_connections())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The future of [`HttpClient`].
+pub struct HttpFuture(BoxFuture<Result<Reply<Bytes>, PluginError>>);
+
+impl Future for HttpFuture {
+    type Output = Result<Reply<Bytes>, PluginError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(cx)
+    }
+}
+
+impl fmt::Debug for HttpFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpFuture").finish_non_exhaustive()
+    }
+}
+
+/// When an attempt is given up, and what the caller is told.
+struct Limit {
+    fires: Instant,
+    /// The attempt's own limit; `None` when the deadline comes first.
+    attempt: Option<Duration>,
+    /// The plugin had at least half of the attempt's own limit: to miss the deadline says something of the plugin, and
+    /// not only of a caller in a hurry.
+    evidence: bool,
+}
+
+impl Shared {
+    async fn call(&self, call: Call<Bytes>) -> Result<Reply<Bytes>, PluginError> {
+        if self.closing.is_cancelled() {
+            return Err(Rejected::new(Code::Draining).into());
+        }
+        let now = clock::now();
+        let limit = self.limit(&call, now);
+        let progress = Progress::new();
+        if limit.fires <= now {
+            return Err(late(&call, &limit, &progress));
+        }
+        let result = {
+            let mut exchange = pin!(self.exchange(&call, limit.fires, now, &progress));
+            let mut timer = pin!(tokio::time::sleep(limit.fires.saturating_since(now)));
+            let mut cut = pin!(self.cut.cancelled());
+            poll_fn(|cx| {
+                if let Poll::Ready(result) = exchange.as_mut().poll(cx) {
+                    return Poll::Ready(Some(result));
+                }
+                if cut.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(Some(Err(
+                        PluginError::from(Rejected::new(Code::Draining)).with_sent(progress.stage().sent())
+                    )));
+                }
+                if limit.fires != Instant::MAX && timer.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(None);
+                }
+                waiting::note(progress.stage().as_str());
+                waiting::enforcing(limit.fires);
+                Poll::Pending
+            })
+            .await
+        };
+        result.unwrap_or_else(|| Err(late(&call, &limit, &progress)))
+    }
+
+    fn limit(&self, call: &Call<Bytes>, now: Instant) -> Limit {
+        let deadline = call.context().deadline().unwrap_or(Instant::MAX);
+        let own = self.config.connection.request_timeout();
+        let ends = now.saturating_add(own);
+        if self.config.request_timeout && ends <= deadline {
+            return Limit { fires: ends, attempt: Some(own), evidence: true };
+        }
+        let evidence = deadline.saturating_since(now).saturating_mul(2) >= own;
+        Limit { fires: deadline, attempt: None, evidence }
+    }
+
+    async fn exchange(
+        &self,
+        call: &Call<Bytes>,
+        fires: Instant,
+        now: Instant,
+        progress: &Progress,
+    ) -> Result<Reply<Bytes>, PluginError> {
+        let (context, payload) = (call.context(), call.payload());
+        let max = self.config.max_request;
+        if payload.len() > max {
+            let message = format!("the payload has {} bytes, and `max_request` is {max}", payload.len());
+            return Err(PluginError::new(Code::PayloadTooLarge, message).with_sent(Sent::Nothing));
+        }
+        envelope::check(payload).map_err(|error| {
+            PluginError::new(Code::InvalidPayload, format!("the payload is not JSON: {error}")).with_sent(Sent::Nothing)
+        })?;
+
+        let timeout = fires.saturating_since(now).min(self.config.connection.request_timeout());
+        // Whole milliseconds read better, and never promise more than there is.
+        let timeout = Duration::from_millis(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX).max(1));
+        let request_id = context.request_id().to_string();
+        let hidden = |name: &http::HeaderName| headers::hidden(&self.config, name);
+        let (before, behind) = envelope::request_around(context, &request_id, timeout, hidden);
+        let outgoing = Outgoing {
+            method: Method::POST,
+            headers: headers::of_call(&self.config, &self.base, context, &request_id, timeout),
+            body: Parts::around(before, payload.clone(), behind),
+        };
+
+        let answer = exchange::send(&self.pool, &self.config.endpoint, outgoing, progress).await?;
+        let status = answer.status();
+        if !status.is_success() {
+            return Err(answer.fault(&self.config, progress).await);
+        }
+        let body = answer.read(&self.config, progress).await?;
+        let answer = envelope::read_answer(&body).map_err(|error| fault::not_json(status, error))?;
+        match answer.result {
+            Ok(data) => Ok(Reply::new(data).with_metadata(answer.metadata)),
+            Err(text) => Err(PluginError::execution(text)),
+        }
+    }
+
+    /// What a health check sends: credentials only to where the calls go.
+    fn probe_headers(&self) -> HeaderMap {
+        let mut headers = self.base.clone();
+        headers.remove(header::CONTENT_TYPE);
+        if self.config.endpoint.same_origin(&self.config.health) {
+            self.config.credentials.apply(&mut headers);
+        }
+        headers
+    }
+
+    async fn close(self: Arc<Self>, grace: Duration) -> Result<(), PluginError> {
+        self.closing.cancel();
+        self.calls.close();
+        self.probe_pool.close();
+        let finished = tokio::time::timeout(grace, self.calls.wait()).await.is_ok();
+        let left = self.calls.len();
+        self.cut.cancel();
+        self.pool.close();
+        if finished || left == 0 {
+            return Ok(());
+        }
+        let message = format!("{left} calls were still in flight after {grace:?}, and were cut off");
+        Err(PluginError::new(Code::Draining, message).with_plugin(Arc::clone(&self.name)))
+    }
+}
+
+/// The time is up.
+fn late(call: &Call<Bytes>, limit: &Limit, progress: &Progress) -> PluginError {
+    let stage = progress.stage();
+    let error = match limit.attempt {
+        Some(limit) => {
+            PluginError::attempt_timeout(limit).with_detail(format!("the last of it was spent {}", stage.as_str()))
+        }
+        None => {
+            let given = limit.fires.saturating_since(call.context().received());
+            let rejected = Rejected::deadline_exceeded(given, Some(stage.as_str()));
+            if limit.evidence { rejected.as_evidence().into() } else { rejected.into() }
+        }
+    };
+    error.with_sent(stage.sent())
+}

@@ -1,0 +1,332 @@
+//! The two envelopes of the wire: what a host posts, and what a plugin answers.
+//!
+//! ```text
+//! -> {"data":<Req>,"request_id":"r1","timeout":"30s","headers":{..}?,"metadata":{..}?}
+//! <- {"data":<Res>?,"error":"text"?,"request_id":"..","metadata":{..}?}
+//! ```
+//!
+//! `data` is passed through as bytes: it is checked to be one JSON value, and never built into a tree.
+
+use std::{borrow::Cow, collections::BTreeMap, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use plugin_core::{CallContext, go_duration};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+/// Values of at most this size are copied out of what was read, so that a small one that is kept does not keep a large
+/// buffer alive.
+const COPY_UP_TO: usize = 16 * 1024;
+
+const DATA: &[u8] = b"{\"data\":";
+
+/// Whether these bytes are one JSON value.
+pub(super) fn check(payload: &[u8]) -> Result<(), serde_json::Error> {
+    serde_json::from_slice::<&RawValue>(payload).map(drop)
+}
+
+#[derive(Serialize)]
+struct RequestTail<'a> {
+    request_id: &'a str,
+    timeout: String,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    headers: BTreeMap<&'a str, Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<&'a BTreeMap<String, String>>,
+}
+
+/// A request, in the parts that stand before and behind the payload. `hidden` names headers that stay out of it.
+pub(super) fn request_around(
+    context: &CallContext,
+    request_id: &str,
+    timeout: Duration,
+    hidden: impl Fn(&HeaderName) -> bool,
+) -> (&'static [u8], Vec<u8>) {
+    let headers = context.headers().into_iter().flat_map(|headers| {
+        headers.keys().filter(|name| !hidden(name)).map(move |name| (name.as_str(), list(headers, name)))
+    });
+    let tail = RequestTail {
+        request_id,
+        timeout: go_duration::format(timeout),
+        headers: headers.collect(),
+        metadata: context.metadata(),
+    };
+    (DATA, behind_data(&tail))
+}
+
+/// Several values of one name are one list, RFC 9110 section 5.3.
+fn list<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Cow<'h, str> {
+    let mut values = headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let first = values.next().unwrap_or_default();
+    values.fold(first, |all, next| all + ", " + next)
+}
+
+/// An object whose opening brace is a comma, so that it goes on where `data` ends.
+fn behind_data(tail: &impl Serialize) -> Vec<u8> {
+    let mut out = Vec::with_capacity(128);
+    // Neither the writer nor these types can fail.
+    let _ = serde_json::to_writer(&mut out, tail);
+    if let Some(first) = out.first_mut() {
+        *first = b',';
+    }
+    out
+}
+
+/// A reply, as a host reads it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Answer {
+    /// The result as JSON (`null` when there is none), or the text of the plugin's error.
+    pub(super) result: Result<Bytes, String>,
+    pub(super) metadata: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+struct RawAnswer<'a> {
+    #[serde(borrow, default)]
+    data: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
+    #[serde(default)]
+    metadata: Option<BTreeMap<String, String>>,
+}
+
+/// Reads an object. (serde would read a list too, as the fields in order.)
+fn object<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, serde_json::Error> {
+    match json.trim_ascii_start().first() {
+        Some(b'[') => Err(serde::de::Error::custom("a list stands where an object belongs")),
+        _ => serde_json::from_slice(json),
+    }
+}
+
+/// Reads a reply.
+pub(super) fn read_answer(body: &Bytes) -> Result<Answer, serde_json::Error> {
+    let raw: RawAnswer<'_> = object(body)?;
+    let result = match raw.error.map(error_text) {
+        Some(text) if !text.is_empty() => Err(text),
+        _ => Ok(part(body, raw.data)),
+    };
+    Ok(Answer { result, metadata: raw.metadata.unwrap_or_default() })
+}
+
+/// An error is text; a plugin that sends an object instead is shown as it wrote it.
+fn error_text(raw: &RawValue) -> String {
+    serde_json::from_str::<String>(raw.get()).unwrap_or_else(|_| raw.get().to_owned())
+}
+
+fn part(whole: &Bytes, part: Option<&RawValue>) -> Bytes {
+    match part.map(|raw| raw.get().as_bytes()) {
+        None => Bytes::from_static(b"null"),
+        Some(part) if part.len() <= COPY_UP_TO => Bytes::copy_from_slice(part),
+        Some(part) => whole.slice_ref(part),
+    }
+}
+
+/// A request, as a plugin reads it.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) data: Bytes,
+    pub(super) request_id: Option<String>,
+    pub(super) timeout: Option<Duration>,
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(super) metadata: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+struct RawRequest<'a> {
+    #[serde(borrow, default)]
+    data: Option<&'a RawValue>,
+    #[serde(default)]
+    request_id: Option<String>,
+    #[serde(borrow, default)]
+    timeout: Option<&'a RawValue>,
+    #[serde(default)]
+    headers: Option<BTreeMap<String, String>>,
+    #[serde(default)]
+    metadata: Option<BTreeMap<String, String>>,
+}
+
+/// Reads a request. The error says what is wrong.
+pub(super) fn read_request(body: &Bytes) -> Result<Request, String> {
+    let raw: RawRequest<'_> =
+        object(body).map_err(|error| format!("the body is not an envelope such as {{\"data\": ...}}: {error}"))?;
+    let mut headers = Vec::new();
+    for (name, value) in raw.headers.unwrap_or_default() {
+        match (HeaderName::try_from(&name), HeaderValue::try_from(value)) {
+            (Ok(name), Ok(value)) => headers.push((name, value)),
+            _ => return Err(format!("`headers` has {name:?}, whose name or value is not one of an HTTP header")),
+        }
+    }
+    Ok(Request {
+        data: part(body, raw.data),
+        request_id: raw.request_id.filter(|id| !id.is_empty()),
+        timeout: raw.timeout.map(|raw| timeout(raw.get())).transpose()?.flatten(),
+        headers,
+        metadata: raw.metadata.unwrap_or_default(),
+    })
+}
+
+/// Go's text, or whole nanoseconds. Empty text, `null` and zero are no limit, as they are for Go.
+fn timeout(json: &str) -> Result<Option<Duration>, String> {
+    let timeout = match serde_json::from_str::<Option<Cow<'_, str>>>(json) {
+        Ok(None) => return Ok(None),
+        Ok(Some(text)) if text.is_empty() => return Ok(None),
+        Ok(Some(text)) => go_duration::parse(&text).map_err(|problem| format!("`timeout` is {text:?}: {problem}"))?,
+        Err(_) => serde_json::from_str(json)
+            .map(Duration::from_nanos)
+            .map_err(|_| "`timeout` is neither a duration such as \"30s\" nor a number of nanoseconds".to_owned())?,
+    };
+    Ok((!timeout.is_zero()).then_some(timeout))
+}
+
+#[derive(Serialize)]
+struct AnswerTail<'a> {
+    request_id: &'a str,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    metadata: &'a BTreeMap<String, String>,
+}
+
+/// A good answer, in the parts that stand before and behind the payload.
+pub(super) fn answer_around(request_id: &str, metadata: &BTreeMap<String, String>) -> (&'static [u8], Vec<u8>) {
+    (DATA, behind_data(&AnswerTail { request_id, metadata }))
+}
+
+/// An answer that says what went wrong in the plugin.
+pub(super) fn failure(request_id: &str, text: &str) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Failure<'a> {
+        error: &'a str,
+        request_id: &'a str,
+    }
+    // An empty text would read as a success.
+    let error = if text.is_empty() { "the plugin failed" } else { text };
+    serde_json::to_vec(&Failure { error, request_id }).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn request(context: &CallContext, payload: &str) -> String {
+        let (before, behind) =
+            request_around(context, &context.request_id().to_string(), Duration::from_secs(90), |name| {
+                name == "cookie"
+            });
+        String::from_utf8([before, payload.as_bytes(), &behind].concat()).expect("text")
+    }
+
+    /// What go-plugins v1 marshals for the same request and reply.
+    #[test]
+    fn the_bytes_are_those_of_go_plugins() {
+        let mut context = CallContext::new();
+        context.set_request_id("r1");
+        assert_eq!(
+            request(&context, r#"{"a":[1,2.50]}"#),
+            r#"{"data":{"a":[1,2.50]},"request_id":"r1","timeout":"1m30s"}"#
+        );
+        context.headers_mut().insert("x-tenant", "t1".parse().expect("a value"));
+        context.headers_mut().append("accept-language", "de".parse().expect("a value"));
+        context.headers_mut().append("accept-language", "fr".parse().expect("a value"));
+        context.headers_mut().append("cookie", "hidden".parse().expect("a value"));
+        context.metadata_mut().insert("b".into(), "\"2\"".into());
+        context.metadata_mut().insert("a".into(), "1".into());
+        assert_eq!(
+            request(&context, "null"),
+            r#"{"data":null,"request_id":"r1","timeout":"1m30s","headers":{"accept-language":"de, fr","x-tenant":"t1"},"metadata":{"a":"1","b":"\"2\""}}"#
+        );
+        let answer = |metadata: &BTreeMap<_, _>| {
+            let (before, behind) = answer_around("r1", metadata);
+            String::from_utf8([before, b"7", &behind].concat()).expect("text")
+        };
+        assert_eq!(answer(&BTreeMap::new()), r#"{"data":7,"request_id":"r1"}"#);
+        let metadata = [("k".to_owned(), "v".to_owned())].into();
+        assert_eq!(answer(&metadata), r#"{"data":7,"request_id":"r1","metadata":{"k":"v"}}"#);
+        assert_eq!(failure("r1", "no user"), br#"{"error":"no user","request_id":"r1"}"#);
+    }
+
+    #[test]
+    fn an_answer_is_a_result_or_an_error() {
+        let read = |text: &'static str| read_answer(&Bytes::from_static(text.as_bytes())).map(|answer| answer.result);
+        let ok = |text: &'static str| Ok(Bytes::from_static(text.as_bytes()));
+        assert_eq!(read(r#"{"data": {"a": [1, 2]}, "request_id":"r"}"#).expect("valid"), ok(r#"{"a": [1, 2]}"#));
+        assert_eq!(read(r#"{"request_id":"r","error":""}"#).expect("valid"), ok("null"));
+        assert_eq!(read(r#"{"data":null,"error":null,"new":1}"#).expect("valid"), ok("null"));
+        assert_eq!(read(r#"{"data":1,"error":"no\nuser"}"#).expect("valid"), Err("no\nuser".to_owned()));
+        assert_eq!(read(r#"{"error":{"c":1}}"#).expect("valid"), Err(r#"{"c":1}"#.to_owned()));
+        for bad in ["", "hello", "[1]", "{\"data\":1}x", r#"{"data":1,"data":2}"#, r#"{"metadata":{"k":1}}"#] {
+            assert!(read(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_large_result_shares_the_buffer_and_a_small_one_does_not() {
+        for (size, shared) in [(10, false), (COPY_UP_TO, true)] {
+            let body = Bytes::from(format!(r#"{{"data":"{}"}}"#, "x".repeat(size)));
+            let result = read_answer(&body).expect("an answer").result.expect("a result");
+            assert_eq!(body.as_ptr_range().contains(&result.as_ptr()), shared);
+        }
+    }
+
+    #[test]
+    fn a_request_of_go_plugins_is_read() {
+        let body = Bytes::from_static(
+            br#"{"data":{"n":1},"request_id":"r1","timeout":"1m30s","headers":{"X-Tenant":"t1"},"metadata":{"k":"v"}}"#,
+        );
+        let request = read_request(&body).expect("an envelope");
+        assert_eq!((&request.data[..], request.request_id.as_deref()), (&br#"{"n":1}"#[..], Some("r1")));
+        assert_eq!(request.timeout, Some(Duration::from_secs(90)));
+        assert_eq!((request.headers[0].0.as_str(), request.metadata["k"].as_str()), ("x-tenant", "v"));
+    }
+
+    #[test]
+    fn a_time_limit_may_be_absent_in_every_way_that_go_knows() {
+        let read = |json: &str| timeout(json);
+        for none in ["\"\"", "null", "\"0s\"", "0"] {
+            assert_eq!(read(none), Ok(None), "{none}");
+        }
+        assert_eq!(read("5000000"), Ok(Some(Duration::from_millis(5))));
+        for bad in ["\"soon\"", "-1", "{}", "1.5", "\"-1s\""] {
+            assert!(read(bad).expect_err("no duration").contains("`timeout`"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_request_that_is_no_envelope_says_why() {
+        let read = |text: &'static str| read_request(&Bytes::from_static(text.as_bytes())).expect_err("no envelope");
+        assert!(read("[]").contains("a list stands where an object belongs"));
+        assert!(read("7").contains("not an envelope"));
+        assert!(read("{\"data\":").contains("line 1 column 8"));
+        assert!(read(r#"{"headers":{"a b":"c"}}"#).contains("\"a b\""));
+        assert!(read(r#"{"headers":{"a":"c\n"}}"#).contains("\"a\""));
+    }
+
+    #[test]
+    fn a_document_of_any_depth_is_passed_through() {
+        let deep = "[".repeat(100_000) + &"]".repeat(100_000);
+        let body = Bytes::from(format!(r#"{{"data":{deep}}}"#));
+        assert_eq!(read_request(&body).expect("an envelope").data.len(), 200_000);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            let body = Bytes::from(bytes);
+            let _ = (read_answer(&body), read_request(&body), check(&body));
+        }
+
+        #[test]
+        fn what_one_side_writes_the_other_reads(id in "\\PC{0,20}", key in "\\PC{0,9}", value in "\\PC{0,9}", n in any::<u64>()) {
+            let mut context = CallContext::new();
+            context.metadata_mut().insert(key, value);
+            let (before, behind) = request_around(&context, &id, Duration::from_nanos(n / 2), |_| false);
+            let body = Bytes::from([before, n.to_string().as_bytes(), &behind].concat());
+            let request = read_request(&body).expect("our own");
+            prop_assert_eq!(request.data, n.to_string());
+            prop_assert_eq!(request.request_id.unwrap_or_default(), id);
+            prop_assert_eq!(request.timeout.unwrap_or_default(), Duration::from_nanos(n / 2));
+            prop_assert_eq!(Some(&request.metadata), context.metadata());
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! From a reply to an answer of HTTP.
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use plugin_core::{Code, HealthState, HealthStatus, PluginError, Reply};
+use serde::Serialize;
+
+use super::problem::{self, json, json_parts};
+use crate::http::{body::Parts, envelope};
+
+/// The plugin's own failure is a success of HTTP with a text in `error`, as go-plugins has it. Other errors, such as a
+/// refusal or a call that could not be read, are problems with the status of their code.
+pub(super) fn answer(result: Result<Reply<Bytes>, PluginError>, request_id: &str) -> Response<Parts> {
+    match result {
+        Ok(reply) => match envelope::check(reply.payload()) {
+            Ok(()) => {
+                let (before, behind) = envelope::answer_around(request_id, reply.metadata());
+                json_parts(StatusCode::OK, Parts::around(before, reply.into_payload(), behind))
+            }
+            Err(error) => {
+                let text = format!("the plugin's reply is not JSON: {error}");
+                json(StatusCode::OK, envelope::failure(request_id, &text))
+            }
+        },
+        Err(error) if error.code() == Code::ExecutionFailed => {
+            json(StatusCode::OK, envelope::failure(request_id, error.message()))
+        }
+        Err(error) => problem::of_error(&error, request_id),
+    }
+}
+
+/// What `GET .../health` answers: 200 when healthy or degraded, and 503 otherwise.
+pub(super) fn health(status: &HealthStatus) -> Response<Parts> {
+    #[derive(Serialize)]
+    struct Health<'a> {
+        status: &'a str,
+        #[serde(skip_serializing_if = "str::is_empty")]
+        message: &'a str,
+    }
+    let code = match status.state {
+        HealthState::Healthy | HealthState::Degraded => StatusCode::OK,
+        _ => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let health = Health { status: status.state.as_str(), message: &status.message };
+    json(code, serde_json::to_vec(&health).unwrap_or_default())
+}

@@ -1,0 +1,234 @@
+//! Accepts connections and serves them, until it is told to stop.
+
+use std::{
+    future::poll_fn,
+    io,
+    net::SocketAddr,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use http::{Request, Response};
+use http_body::Body;
+use hyper::{
+    body::Incoming,
+    rt::{Read, Write},
+    service::service_fn,
+};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto,
+};
+use plugin_core::{BoxError, Code, PluginError};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower_service::Service;
+
+use super::ListenOptions;
+
+/// The address of the other side. [`serve_http`] puts it into the extensions of every request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PeerAddr(pub SocketAddr);
+
+/// Streams that one connection of HTTP/2 may have open.
+const MAX_STREAMS: u32 = 256;
+
+/// How long to wait when no connection can be accepted, as when the process has no file handle left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A server that is running. Dropping it stops it too, without waiting: it accepts no more, and what is in flight ends in
+/// the background.
+#[derive(Debug)]
+#[must_use = "a server stops when this is dropped"]
+pub struct Serving {
+    address: SocketAddr,
+    stop: Stop,
+    connections: TaskTracker,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Stop {
+    /// No new connection, and no new request on those there are.
+    gentle: CancellationToken,
+    /// Now.
+    cut: CancellationToken,
+}
+
+/// Serves any service for `http::Request`, such as a [`PluginServer`](super::PluginServer) or an `axum::Router`, over
+/// HTTP/1.1 and HTTP/2. Its requests have a [`PeerAddr`] in their extensions.
+///
+/// It must be called within a tokio runtime.
+///
+/// # Errors
+///
+/// When the listener does not know its own address.
+pub fn serve_http<S, B>(service: S, listener: TcpListener, options: ListenOptions) -> io::Result<Serving>
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error: Into<BoxError>, Future: Send> + Clone + Send + 'static,
+    B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
+{
+    let address = listener.local_addr()?;
+    let (stop, connections) = (Stop::default(), TaskTracker::new());
+    connections.spawn(accept(service, listener, options, stop.clone(), connections.clone()));
+    Ok(Serving { address, stop, connections })
+}
+
+impl Serving {
+    /// Where it listens. With port 0 asked for, this has the one that was given.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops: accepts no more, lets what is in flight end, and cuts it off when `grace` has passed.
+    ///
+    /// # Errors
+    ///
+    /// `LIFECYCLE_2101` when something had to be cut off.
+    pub async fn shutdown(self, grace: Duration) -> Result<(), PluginError> {
+        self.stop.gentle.cancel();
+        self.connections.close();
+        if tokio::time::timeout(grace, self.connections.wait()).await.is_ok() {
+            return Ok(());
+        }
+        let left = self.connections.len();
+        self.stop.cut.cancel();
+        self.connections.wait().await;
+        let message = format!("{left} connections were still busy after {grace:?}, and were cut off");
+        Err(PluginError::new(Code::Draining, message))
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.stop.gentle.cancel();
+    }
+}
+
+async fn accept<S, B>(service: S, listener: TcpListener, options: ListenOptions, stop: Stop, tasks: TaskTracker)
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error: Into<BoxError>, Future: Send> + Clone + Send + 'static,
+    B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
+{
+    let places = Arc::new(Semaphore::new(options.max_connections));
+    let options = Arc::new(options);
+    let next = async || {
+        // It is never closed.
+        let place = Arc::clone(&places).acquire_owned().await.map_err(io::Error::other)?;
+        listener.accept().await.map(|(stream, peer)| (place, stream, peer))
+    };
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = stop.gentle.cancelled() => return,
+            accepted = next() => accepted,
+        };
+        match accepted {
+            Ok((place, stream, peer)) => {
+                let (service, options, stop) = (service.clone(), Arc::clone(&options), stop.clone());
+                tasks.spawn(async move {
+                    let _place = place;
+                    if let Err(error) = connection(service, stream, peer, &options, &stop).await {
+                        tracing::debug!(%peer, %error, "a connection ended early");
+                    }
+                });
+            }
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, "no connection can be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// The other side went away before it was accepted: the next one may be fine.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
+
+async fn connection<S, B>(
+    service: S,
+    stream: TcpStream,
+    peer: SocketAddr,
+    options: &ListenOptions,
+    stop: &Stop,
+) -> Result<(), BoxError>
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error: Into<BoxError>, Future: Send> + Clone + Send + 'static,
+    B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
+{
+    stream.set_nodelay(true)?;
+    #[cfg(feature = "tls")]
+    if let Some(tls) = &options.tls {
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::clone(tls.get_ref()));
+        let stream = tokio::select! {
+            () = stop.gentle.cancelled() => return Ok(()),
+            accepted = tokio::time::timeout(options.head_timeout, acceptor.accept(stream)) => accepted??,
+        };
+        return drive(service, TokioIo::new(stream), peer, options, stop).await;
+    }
+    drive(service, TokioIo::new(stream), peer, options, stop).await
+}
+
+async fn drive<S, B, I>(
+    service: S,
+    io: I,
+    peer: SocketAddr,
+    options: &ListenOptions,
+    stop: &Stop,
+) -> Result<(), BoxError>
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error: Into<BoxError>, Future: Send> + Clone + Send + 'static,
+    B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
+    I: Read + Write + Unpin + Send + 'static,
+{
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(options.idle_timeout);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(options.idle_timeout)
+        .max_concurrent_streams(MAX_STREAMS);
+
+    let begun = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&begun);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        // Relaxed: the timer that reads it may be one poll late.
+        seen.store(true, Ordering::Relaxed);
+        request.extensions_mut().insert(PeerAddr(peer));
+        let mut service = service.clone();
+        async move {
+            poll_fn(|cx| service.poll_ready(cx)).await?;
+            service.call(request).await
+        }
+    });
+    let mut connection = pin!(builder.serve_connection_with_upgrades(io, service));
+    let mut head = pin!(tokio::time::sleep(options.head_timeout));
+    let (mut stopping, mut waiting_for_head) = (false, true);
+    loop {
+        tokio::select! {
+            result = connection.as_mut() => return result,
+            () = stop.cut.cancelled() => return Ok(()),
+            () = stop.gentle.cancelled(), if !stopping => {
+                stopping = true;
+                connection.as_mut().graceful_shutdown();
+            }
+            () = head.as_mut(), if waiting_for_head => {
+                // Relaxed: as above.
+                if !begun.load(Ordering::Relaxed) {
+                    return Ok(());
+                }
+                waiting_for_head = false;
+            }
+        }
+    }
+}

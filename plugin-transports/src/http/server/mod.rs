@@ -1,0 +1,35 @@
+//! The plugin's side.
+
+mod answer;
+mod listen;
+mod options;
+mod problem;
+mod request;
+mod service;
+
+use std::io;
+
+use bytes::Bytes;
+use plugin_core::Plugin;
+use tokio::net::TcpListener;
+use tower_layer::Layer;
+
+pub use listen::{PeerAddr, Serving, serve_http};
+pub use options::{ListenOptions, ServerOptions};
+pub use service::{PluginServer, PluginServerFuture};
+
+use crate::auth::VerifyLayer;
+
+/// Serves a plugin on a listener, until the [`Serving`] that it returns is shut down or dropped.
+///
+/// # Errors
+///
+/// When the listener does not know its own address.
+pub fn serve(plugin: impl Plugin<Bytes, Bytes>, listener: TcpListener, options: ServerOptions) -> io::Result<Serving> {
+    let ServerOptions { listen, verifier, settings } = options;
+    let server = PluginServer::with_settings(plugin, settings);
+    match verifier {
+        Some(verifier) => serve_http(VerifyLayer::new(verifier).layer(server), listener, listen),
+        None => serve_http(server, listener, listen),
+    }
+}

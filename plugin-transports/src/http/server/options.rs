@@ -1,0 +1,173 @@
+//! What bounds a server.
+
+use std::{fmt, future::Future, sync::Arc, time::Duration};
+
+use plugin_core::{HealthStatus, Probe};
+
+use crate::auth::Verifier;
+
+/// How a server listens, whatever it serves.
+///
+/// | setting | default | |
+/// |---|---|---|
+/// | `max_connections` | 1024 | at least 1; more wait to be accepted |
+/// | `head_timeout` | 10 s | from the connection to the head of its first request, and for the handshake of TLS |
+/// | `idle_timeout` | 75 s | until the head of each further request |
+/// | `tls` | none | |
+#[derive(Clone, Debug)]
+pub struct ListenOptions {
+    pub(super) max_connections: usize,
+    pub(super) head_timeout: Duration,
+    pub(super) idle_timeout: Duration,
+    #[cfg(feature = "tls")]
+    pub(super) tls: Option<crate::tls::ServerTls>,
+}
+
+impl Default for ListenOptions {
+    fn default() -> Self {
+        Self {
+            max_connections: 1024,
+            head_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(75),
+            #[cfg(feature = "tls")]
+            tls: None,
+        }
+    }
+}
+
+impl ListenOptions {
+    /// The defaults.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Caps the connections; 0 is taken as 1.
+    #[must_use]
+    pub fn with_max_connections(mut self, max: usize) -> Self {
+        self.max_connections = max.clamp(1, tokio::sync::Semaphore::MAX_PERMITS);
+        self
+    }
+
+    /// Limits the wait for the first request of a connection.
+    #[must_use]
+    pub fn with_head_timeout(mut self, timeout: Duration) -> Self {
+        self.head_timeout = timeout;
+        self
+    }
+
+    /// Limits the wait for further requests.
+    #[must_use]
+    pub fn with_idle_timeout(mut self, timeout: Duration) -> Self {
+        self.idle_timeout = timeout;
+        self
+    }
+
+    /// Serves over TLS.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn with_tls(mut self, tls: crate::tls::ServerTls) -> Self {
+        self.tls = Some(tls.with_protocols(&[b"h2", b"http/1.1"]));
+        self
+    }
+}
+
+/// How a plugin is served.
+///
+/// | setting | default | |
+/// |---|---|---|
+/// | `listen` | [`ListenOptions::default`] | |
+/// | `verifier` | none: everybody may call | |
+/// | `max_body` | 10 MiB | of a request; a longer one is 413, `PLUGIN_1207` |
+/// | `body_timeout` | 30 s | for reading a request's body; 408 |
+/// | `health` | always healthy | what `GET .../health` asks |
+#[derive(Clone, Default)]
+pub struct ServerOptions {
+    pub(super) listen: ListenOptions,
+    pub(super) verifier: Option<Verifier>,
+    pub(super) settings: Settings,
+}
+
+/// What [`PluginServer`](super::PluginServer) itself needs to know.
+#[derive(Clone)]
+pub(super) struct Settings {
+    pub(super) max_body: usize,
+    pub(super) body_timeout: Duration,
+    pub(super) health: Probe,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            max_body: 10 << 20,
+            body_timeout: Duration::from_secs(30),
+            health: Arc::new(|| Box::pin(async { HealthStatus::healthy() })),
+        }
+    }
+}
+
+impl ServerOptions {
+    /// The defaults.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets how the server listens.
+    #[must_use]
+    pub fn with_listen(mut self, listen: ListenOptions) -> Self {
+        self.listen = listen;
+        self
+    }
+
+    /// Serves over TLS.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn with_tls(mut self, tls: crate::tls::ServerTls) -> Self {
+        self.listen = self.listen.with_tls(tls);
+        self
+    }
+
+    /// Answers 401 to whom the verifier does not know. The health check needs credentials too.
+    #[must_use]
+    pub fn with_verifier(mut self, verifier: Verifier) -> Self {
+        self.verifier = Some(verifier);
+        self
+    }
+
+    /// Limits a request's body.
+    #[must_use]
+    pub fn with_max_body(mut self, bytes: usize) -> Self {
+        self.settings.max_body = bytes;
+        self
+    }
+
+    /// Limits the time for reading a request's body.
+    #[must_use]
+    pub fn with_body_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.body_timeout = timeout;
+        self
+    }
+
+    /// Sets how the plugin finds out about its health.
+    #[must_use]
+    pub fn with_health<F, Fut>(mut self, health: F) -> Self
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = HealthStatus> + Send + 'static,
+    {
+        self.settings.health = Arc::new(move || Box::pin(health()));
+        self
+    }
+}
+
+impl fmt::Debug for ServerOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerOptions")
+            .field("listen", &self.listen)
+            .field("verifier", &self.verifier)
+            .field("max_body", &self.settings.max_body)
+            .field("body_timeout", &self.settings.body_timeout)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,72 @@
+//! Answers that are no success, as RFC 9457 writes them.
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
+use plugin_core::{AsHttpResponse, Code, PluginError, Reject};
+use serde::Serialize;
+
+use crate::http::body::Parts;
+
+#[derive(Serialize)]
+struct Problem<'a> {
+    r#type: &'a str,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    code: &'a str,
+    retryable: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
+}
+
+/// A problem with this status.
+pub(super) fn problem(status: StatusCode, code: Code, detail: &str, request_id: Option<&str>) -> Response<Parts> {
+    of(status, code, detail, code.is_retryable(), request_id)
+}
+
+fn of(status: StatusCode, code: Code, detail: &str, retryable: bool, request_id: Option<&str>) -> Response<Parts> {
+    let problem = Problem {
+        r#type: "about:blank",
+        title: status.canonical_reason().unwrap_or("Error"),
+        status: status.as_u16(),
+        detail,
+        code: code.as_str(),
+        retryable,
+        request_id,
+    };
+    let mut response = json(status, serde_json::to_vec(&problem).unwrap_or_default());
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    response
+}
+
+/// A refusal of the plugin's own layers, or an error that is not the plugin's own failure.
+pub(super) fn of_error(error: &PluginError, request_id: &str) -> Response<Parts> {
+    if let Some(rejected) = error.rejected() {
+        let Ok(response) = refuse(*rejected);
+        return response;
+    }
+    let status = StatusCode::from_u16(error.code().http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = of(status, error.code(), error.message(), error.is_retryable(), Some(request_id));
+    if let Some(after) = error.retry_after() {
+        // Rounded up: who comes back on the second must not be early.
+        let seconds = after.as_secs().saturating_add(u64::from(after.subsec_nanos() > 0));
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
+fn refuse(rejected: plugin_core::Rejected) -> Result<Response<Parts>, std::convert::Infallible> {
+    AsHttpResponse.reject(rejected)
+}
+
+/// An answer of JSON.
+pub(super) fn json(status: StatusCode, body: Vec<u8>) -> Response<Parts> {
+    json_parts(status, Parts::from(Bytes::from(body)))
+}
+
+pub(super) fn json_parts(status: StatusCode, body: Parts) -> Response<Parts> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}

@@ -1,0 +1,179 @@
+//! A plugin as a service of HTTP.
+
+use std::{
+    convert::Infallible,
+    fmt,
+    future::{Future, poll_fn},
+    panic::AssertUnwindSafe,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body::Body;
+use plugin_core::{BoxFuture, Call, Code, HealthStatus, Plugin, PluginError, Rejected, Reply, clock};
+use tower_service::Service;
+
+use super::{answer, options::Settings, problem::problem, request};
+use crate::http::body::Parts;
+
+/// A plugin as a service for `http::Request`: `POST` on any path is a call, `GET` on a path that ends in `/health` asks
+/// after its health, and anything else is refused.
+///
+/// It is always ready, and its error is `Infallible`: every fault is an answer. The plugin's own failure (`PLUGIN_1203`) is
+/// 200 with a text in `error`. A call that cannot be read is 400, 408, 413 or 415; a refusal of the plugin's layers 503, 429
+/// or 504; both with a body of `application/problem+json`. A panic of the plugin is caught and is its failure.
+///
+/// The call's deadline is the earlier of the envelope's `timeout` and the header `X-Request-Timeout`; when it passes, the
+/// plugin's future is dropped and the answer is 504. Dropping the future drops the plugin's.
+#[derive(Clone)]
+pub struct PluginServer<S> {
+    inner: S,
+    settings: Arc<Settings>,
+}
+
+impl<S> PluginServer<S> {
+    /// Serves a plugin, with the defaults of [`ServerOptions`](super::ServerOptions).
+    #[must_use]
+    pub fn new(plugin: S) -> Self {
+        Self::with_settings(plugin, Settings::default())
+    }
+
+    pub(super) fn with_settings(plugin: S, settings: Settings) -> Self {
+        Self { inner: plugin, settings: Arc::new(settings) }
+    }
+
+    /// Limits a request's body.
+    #[must_use]
+    pub fn with_max_body(mut self, bytes: usize) -> Self {
+        Arc::make_mut(&mut self.settings).max_body = bytes;
+        self
+    }
+
+    /// Limits the time for reading a request's body.
+    #[must_use]
+    pub fn with_body_timeout(mut self, timeout: Duration) -> Self {
+        Arc::make_mut(&mut self.settings).body_timeout = timeout;
+        self
+    }
+
+    /// Sets how the plugin finds out about its health.
+    #[must_use]
+    pub fn with_health<F, Fut>(mut self, health: F) -> Self
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = HealthStatus> + Send + 'static,
+    {
+        Arc::make_mut(&mut self.settings).health = Arc::new(move || Box::pin(health()));
+        self
+    }
+
+    /// The plugin.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The plugin, to write to.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// The plugin alone.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
+impl<S, B> Service<Request<B>> for PluginServer<S>
+where
+    S: Plugin<Bytes, Bytes>,
+    B: Body<Data: Send, Error: Send> + Send + 'static,
+{
+    type Response = Response<Parts>;
+    type Error = Infallible;
+    type Future = PluginServerFuture;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> PluginServerFuture {
+        let (plugin, settings) = (self.inner.clone(), Arc::clone(&self.settings));
+        PluginServerFuture(Box::pin(async move { respond(plugin, &settings, request).await }))
+    }
+}
+
+async fn respond<S, B>(plugin: S, settings: &Settings, request: Request<B>) -> Response<Parts>
+where
+    S: Plugin<Bytes, Bytes>,
+    B: Body,
+{
+    let received = clock::now();
+    let (parts, body) = request.into_parts();
+    match parts.method {
+        Method::POST => {}
+        Method::GET | Method::HEAD if parts.uri.path().ends_with("/health") => {
+            return answer::health(&(settings.health)().await);
+        }
+        _ => {
+            let detail = "a call is a POST; GET is for paths that end in /health";
+            let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, Code::InvalidPayload, detail, None);
+            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
+            return response;
+        }
+    }
+    match request::decode(&parts.headers, body, settings, received).await {
+        Ok(request::Decoded { call, request_id }) => answer::answer(run(plugin, call).await, &request_id),
+        Err(response) => *response,
+    }
+}
+
+/// Calls the plugin, within the call's deadline.
+async fn run<S: Plugin<Bytes, Bytes>>(mut plugin: S, call: Call<Bytes>) -> Result<Reply<Bytes>, PluginError> {
+    let remaining = call.context().remaining(clock::now());
+    let received = call.context().received();
+    let work = AssertUnwindSafe(async move {
+        poll_fn(|cx| plugin.poll_ready(cx)).await?;
+        plugin.call(call).await
+    })
+    .catch_unwind();
+    let finished = match remaining {
+        Some(time) => tokio::time::timeout(time, work).await.map_err(|_| {
+            let given = received.elapsed();
+            PluginError::from(Rejected::deadline_exceeded(given, Some("in the plugin")))
+        })?,
+        None => work.await,
+    };
+    finished.unwrap_or_else(|_| Err(PluginError::execution("the plugin panicked")))
+}
+
+impl<S: fmt::Debug> fmt::Debug for PluginServer<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PluginServer")
+            .field("inner", &self.inner)
+            .field("max_body", &self.settings.max_body)
+            .field("body_timeout", &self.settings.body_timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The future of [`PluginServer`].
+pub struct PluginServerFuture(BoxFuture<Response<Parts>>);
+
+impl Future for PluginServerFuture {
+    type Output = Result<Response<Parts>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(cx).map(Ok)
+    }
+}
+
+impl fmt::Debug for PluginServerFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PluginServerFuture").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,122 @@
+//! The client's side.
+
+use std::{
+    fmt,
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+};
+
+use rustls::{ClientConfig, RootCertStore, sign::SingleCertAndKey};
+
+use super::{TlsError, TlsErrorKind, TlsVersion, files, provider};
+
+/// The settings of a client's side of TLS.
+///
+/// | setting | default | |
+/// |---|---|---|
+/// | `ca_file` | the platform's authorities | PEM; the only authorities that are trusted |
+/// | `cert_file`, `key_file` | none | a client certificate with its chain, and its private key, both PEM |
+/// | `min_version` | 1.2 | |
+#[derive(Clone, Debug, Default)]
+pub struct ClientTlsConfig {
+    ca: Option<PathBuf>,
+    own: Option<(PathBuf, PathBuf)>,
+    min_version: TlsVersion,
+}
+
+impl ClientTlsConfig {
+    /// Trusts the platform's authorities and shows no certificate.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Trusts the authorities in this file, and no other.
+    #[must_use]
+    pub fn with_ca_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.ca = Some(path.into());
+        self
+    }
+
+    /// Shows this certificate to a server that asks.
+    #[must_use]
+    pub fn with_client_certificate(mut self, cert_file: impl Into<PathBuf>, key_file: impl Into<PathBuf>) -> Self {
+        self.own = Some((cert_file.into(), key_file.into()));
+        self
+    }
+
+    /// Sets the oldest version that is spoken.
+    #[must_use]
+    pub fn with_min_version(mut self, version: TlsVersion) -> Self {
+        self.min_version = version;
+        self
+    }
+
+    /// Reads the files.
+    ///
+    /// # Errors
+    ///
+    /// When a file is not there, cannot be read, or does not hold what it should.
+    pub fn build(&self) -> Result<ClientTls, TlsError> {
+        let roots = match &self.ca {
+            Some(path) => Arc::new(files::authorities("ca_file", path)?),
+            None => platform_roots()?,
+        };
+        let builder = ClientConfig::builder_with_provider(provider())
+            .with_protocol_versions(self.min_version.and_later())
+            .map_err(|error| TlsError::new(TlsErrorKind::BadKey, "min_version", "".as_ref()).with_source(error))?
+            .with_root_certificates(roots);
+        let config = match &self.own {
+            Some((cert, key)) => {
+                let certified = files::certified_key(cert, key)?;
+                builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(certified)))
+            }
+            None => builder.with_no_client_auth(),
+        };
+        Ok(ClientTls(Arc::new(config)))
+    }
+}
+
+/// Read once: it takes milliseconds, and a process has one platform.
+fn platform_roots() -> Result<Arc<RootCertStore>, TlsError> {
+    static ROOTS: OnceLock<Arc<RootCertStore>> = OnceLock::new();
+    if let Some(roots) = ROOTS.get() {
+        return Ok(Arc::clone(roots));
+    }
+    let found = rustls_native_certs::load_native_certs();
+    let mut roots = RootCertStore::empty();
+    let (added, _) = roots.add_parsable_certificates(found.certs);
+    if added == 0 {
+        let error = TlsError::new(TlsErrorKind::NoPlatformRoots, "ca_file", "".as_ref());
+        return Err(match found.errors.into_iter().next() {
+            Some(source) => error.with_source(source),
+            None => error,
+        });
+    }
+    Ok(Arc::clone(ROOTS.get_or_init(|| Arc::new(roots))))
+}
+
+/// A client's side of TLS, ready for connections.
+#[derive(Clone)]
+pub struct ClientTls(Arc<ClientConfig>);
+
+impl ClientTls {
+    /// As rustls knows it.
+    #[must_use]
+    pub fn get_ref(&self) -> &Arc<ClientConfig> {
+        &self.0
+    }
+
+    /// The same, offering these protocols (ALPN), the first of them preferred.
+    #[must_use]
+    pub fn with_protocols(mut self, protocols: &[&[u8]]) -> Self {
+        Arc::make_mut(&mut self.0).alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+        self
+    }
+}
+
+impl fmt::Debug for ClientTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientTls").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,93 @@
+//! The server's side.
+
+use std::{fmt, path::PathBuf, sync::Arc};
+
+use rustls::{ServerConfig, server::WebPkiClientVerifier, sign::SingleCertAndKey};
+
+use super::{TlsError, TlsErrorKind, TlsVersion, files, provider};
+
+/// The settings of a server's side of TLS.
+///
+/// | setting | default | |
+/// |---|---|---|
+/// | `cert_file`, `key_file` | required | the certificate with its chain, and its private key, both PEM |
+/// | `client_ca_file` | none | PEM; a client without a certificate from one of these authorities is turned away |
+/// | `min_version` | 1.2 | |
+#[derive(Clone, Debug)]
+pub struct ServerTlsConfig {
+    cert: PathBuf,
+    key: PathBuf,
+    client_ca: Option<PathBuf>,
+    min_version: TlsVersion,
+}
+
+impl ServerTlsConfig {
+    /// Serves with this certificate and key.
+    #[must_use]
+    pub fn new(cert_file: impl Into<PathBuf>, key_file: impl Into<PathBuf>) -> Self {
+        Self { cert: cert_file.into(), key: key_file.into(), client_ca: None, min_version: TlsVersion::default() }
+    }
+
+    /// Demands a certificate of every client, from one of the authorities in this file.
+    #[must_use]
+    pub fn with_client_ca_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.client_ca = Some(path.into());
+        self
+    }
+
+    /// Sets the oldest version that is spoken.
+    #[must_use]
+    pub fn with_min_version(mut self, version: TlsVersion) -> Self {
+        self.min_version = version;
+        self
+    }
+
+    /// Reads the files.
+    ///
+    /// # Errors
+    ///
+    /// When a file is not there, cannot be read, or does not hold what it should.
+    pub fn build(&self) -> Result<ServerTls, TlsError> {
+        let builder = ServerConfig::builder_with_provider(provider())
+            .with_protocol_versions(self.min_version.and_later())
+            .map_err(|error| TlsError::new(TlsErrorKind::BadKey, "min_version", "".as_ref()).with_source(error))?;
+        let builder = match &self.client_ca {
+            Some(path) => {
+                let roots = Arc::new(files::authorities("client_ca_file", path)?);
+                let verifier =
+                    WebPkiClientVerifier::builder_with_provider(roots, provider()).build().map_err(|error| {
+                        TlsError::new(TlsErrorKind::BadCertificate, "client_ca_file", path).with_source(error)
+                    })?;
+                builder.with_client_cert_verifier(verifier)
+            }
+            None => builder.with_no_client_auth(),
+        };
+        let certified = files::certified_key(&self.cert, &self.key)?;
+        Ok(ServerTls(Arc::new(builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(certified))))))
+    }
+}
+
+/// A server's side of TLS, ready for connections.
+#[derive(Clone)]
+pub struct ServerTls(Arc<ServerConfig>);
+
+impl ServerTls {
+    /// As rustls knows it.
+    #[must_use]
+    pub fn get_ref(&self) -> &Arc<ServerConfig> {
+        &self.0
+    }
+
+    /// The same, offering these protocols (ALPN), the first of them preferred.
+    #[must_use]
+    pub fn with_protocols(mut self, protocols: &[&[u8]]) -> Self {
+        Arc::make_mut(&mut self.0).alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+        self
+    }
+}
+
+impl fmt::Debug for ServerTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerTls").finish_non_exhaustive()
+    }
+}
