@@ -112,7 +112,7 @@ struct RawAnswer<'a> {
 
 /// Reads a reply. `None`: the line is not a reply to anything that this host ever asked.
 pub(crate) fn decode(line: &Bytes) -> Option<Answer> {
-    let raw: RawAnswer<'_> = serde_json::from_slice(line).ok()?;
+    let raw: RawAnswer<'_> = serde_json::from_str(std::str::from_utf8(line).ok()?).ok()?;
     let id = id::parse(raw.id.as_bytes())?;
     let result = match raw.error.map(error_text) {
         Some(text) if !text.is_empty() => Err(text),

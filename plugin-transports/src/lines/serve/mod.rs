@@ -69,3 +69,6 @@ where
     }))
     .await
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,22 +14,46 @@ use crate::lines::json::{push_str, push_texts};
 #[derive(Debug)]
 pub(super) struct Request {
     pub(super) id: Id,
-    pub(super) method: String,
+    pub(super) method: Method,
     pub(super) call: Call<Bytes>,
+}
+
+/// What the host wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Method {
+    Execute,
+    Info,
+    Health,
+    Init,
+    Shutdown,
+    Unknown(String),
+}
+
+impl Method {
+    fn of(name: &str) -> Self {
+        match name {
+            "execute" => Self::Execute,
+            "info" => Self::Info,
+            "health" => Self::Health,
+            "init" => Self::Init,
+            "shutdown" => Self::Shutdown,
+            other => Self::Unknown(other.to_owned()),
+        }
+    }
 }
 
 /// The id as the host wrote it, JSON and all, to be given back unread.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Id(String);
+pub(super) struct Id(Bytes);
 
 impl Id {
     /// For a line whose id cannot be told.
     pub(super) fn unknown() -> Self {
-        Self("\"\"".to_owned())
+        Self(Bytes::from_static(b"\"\""))
     }
 
     pub(super) fn of_host(id: u64) -> Self {
-        Self(format!("\"{id:016x}\""))
+        Self(Bytes::from(format!("\"{id:016x}\"")))
     }
 }
 
@@ -57,16 +81,17 @@ struct RawContext<'a> {
     metadata: Option<BTreeMap<String, String>>,
 }
 
-pub(super) fn decode(line: &Bytes) -> Result<Request, serde_json::Error> {
-    let raw: RawRequest<'_> = serde_json::from_slice(line)?;
+pub(super) fn decode(line: &Bytes) -> Result<Request, String> {
+    let text = std::str::from_utf8(line).map_err(|error| error.to_string())?;
+    let raw: RawRequest<'_> = serde_json::from_str(text).map_err(|error| error.to_string())?;
     let payload = match raw.payload {
         Some(payload) => line.slice_ref(payload.get().as_bytes()),
         None => Bytes::from_static(b"null"),
     };
     let context = raw.context.unwrap_or_default().read();
     Ok(Request {
-        id: Id(raw.id.get().to_owned()),
-        method: raw.method.into_owned(),
+        id: Id(line.slice_ref(raw.id.get().as_bytes())),
+        method: Method::of(&raw.method),
         call: Call::with_context(context, payload),
     })
 }
@@ -138,7 +163,7 @@ pub(super) fn error(id: &Id, text: &str) -> Vec<u8> {
 fn begin(id: &Id, length: usize) -> Vec<u8> {
     let mut line = Vec::with_capacity(length + id.0.len() + 32);
     line.extend_from_slice(b"{\"id\":");
-    line.extend_from_slice(id.0.as_bytes());
+    line.extend_from_slice(&id.0);
     line.push(b',');
     line
 }
@@ -162,7 +187,7 @@ mod tests {
             "max_retries":0,"headers":{{"traceparent":"{trace}","bad name":"x"}},"metadata":{{"k":"v"}}}}}}"#
         ));
         let context = request.call.context();
-        assert_eq!((request.id, request.method.as_str()), (Id("\"7\"".into()), "execute"));
+        assert_eq!((request.id, request.method), (Id("\"7\"".into()), Method::Execute));
         assert_eq!(request.call.payload().as_ref(), br#"{"a": 1}"#);
         assert_eq!(context.request_id().to_string(), "r1");
         assert_eq!(context.remaining(context.received()), Some(Duration::from_secs(2)));

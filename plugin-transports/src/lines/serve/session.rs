@@ -1,6 +1,15 @@
 //! One host's session with a plugin: reads requests, works on several at once, writes replies as they come.
 
-use std::{any::Any, collections::BTreeMap, fmt, future::Future, panic::AssertUnwindSafe, sync::Arc};
+use std::{
+    any::Any,
+    collections::BTreeMap,
+    fmt,
+    future::{Future, poll_fn},
+    panic::AssertUnwindSafe,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -8,6 +17,7 @@ use plugin_core::{Call, Code, HealthStatus, Reply, clock};
 use serde_json::{Map, Value};
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt},
+    runtime::{Handle, RuntimeFlavor},
     sync::OnceCell,
     task::JoinSet,
     time::timeout,
@@ -17,7 +27,7 @@ use tower_service::Service;
 
 use super::{
     ServeError, Server,
-    request::{self, Id, Request},
+    request::{self, Id, Method, Request},
     server::Init,
 };
 use crate::lines::{
@@ -44,6 +54,9 @@ pub(super) struct Session<S, R, W> {
     ready: Arc<OnceCell<Result<(), String>>>,
     /// No more requests are read.
     draining: bool,
+    /// Look at a request before it gets a task of its own: nearly always cheaper, and no loss where there is but one
+    /// thread.
+    look_first: bool,
 }
 
 enum Event {
@@ -72,6 +85,7 @@ where
             written: 0,
             ready: Arc::default(),
             draining: false,
+            look_first: Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread,
         }
     }
 
@@ -104,11 +118,8 @@ where
     }
 
     /// Takes up what can be taken up, then waits for the next thing to happen.
-    async fn next(&mut self, stop: std::pin::Pin<&mut impl Future<Output = ()>>) -> Event {
-        while self.takes_more() {
-            let Some(line) = self.lines.next_line() else { break };
-            self.accept(line);
-        }
+    async fn next(&mut self, stop: Pin<&mut impl Future<Output = ()>>) -> Event {
+        poll_fn(|cx| Poll::Ready(self.accept_all(cx))).await;
         let reads = self.takes_more();
         let Self { input, output, lines, work, replies, written, .. } = self;
         tokio::select! {
@@ -117,7 +128,7 @@ where
             // Dropping the write when another arm is ready loses nothing: it has then written nothing.
             wrote = output.write(&replies[*written..]), if !replies.is_empty() => Event::Wrote(wrote),
             () = stop => Event::Stop,
-            read = std::future::poll_fn(|cx| poll_read_buf(std::pin::Pin::new(&mut *input), cx, lines.room())), if reads => {
+            read = poll_fn(|cx| poll_read_buf(Pin::new(&mut *input), cx, lines.room())), if reads => {
                 Event::Read(read)
             }
         }
@@ -147,7 +158,14 @@ where
         }
     }
 
-    fn accept(&mut self, line: Line) {
+    fn accept_all(&mut self, cx: &mut Context<'_>) {
+        while self.takes_more() {
+            let Some(line) = self.lines.next_line() else { return };
+            self.accept(line, cx);
+        }
+    }
+
+    fn accept(&mut self, line: Line, cx: &mut Context<'_>) {
         let request = match line {
             Line::Whole(line) if line.trim_ascii().is_empty() => return,
             Line::Whole(line) => {
@@ -159,7 +177,7 @@ where
             }
         };
         match request {
-            Ok(request) => self.dispatch(request),
+            Ok(request) => self.dispatch(request, cx),
             Err((id, problem)) => {
                 tracing::warn!(problem, "a line on stdin could not be taken");
                 self.replies.extend_from_slice(&request::error(&id, &problem));
@@ -167,24 +185,29 @@ where
         }
     }
 
-    fn dispatch(&mut self, Request { id, method, call }: Request) {
-        match method.as_str() {
-            "execute" => {
+    fn dispatch(&mut self, Request { id, method, call }: Request, cx: &mut Context<'_>) {
+        match method {
+            // What every call but the first few takes.
+            Method::Execute if self.is_ready() => {
+                let answer = execute(self.service.clone(), id.clone(), call);
+                self.start(cx, id, answer);
+            }
+            Method::Execute => {
                 let initialised = initialise(self.server.init.clone(), self.ready.clone(), None);
                 let answer = execute(self.service.clone(), id.clone(), call);
-                self.spawn(id.clone(), async move {
+                self.start(cx, id.clone(), async move {
                     match initialised.await {
                         Ok(()) => answer.await,
                         Err(text) => request::error(&id, &format!("the plugin is not initialised: {text}")),
                     }
                 });
             }
-            "init" => {
+            Method::Init => {
                 let options = serde_json::from_slice(call.payload()).map_err(|error| format!("not an object: {error}"));
                 match options {
                     Ok(options) => {
                         let initialised = initialise(self.server.init.clone(), self.ready.clone(), Some(options));
-                        self.spawn(id.clone(), async move {
+                        self.start(cx, id.clone(), async move {
                             match initialised.await {
                                 Ok(()) => request::result(&id, b"null", &BTreeMap::new()),
                                 Err(text) => request::error(&id, &text),
@@ -194,9 +217,9 @@ where
                     Err(text) => self.replies.extend_from_slice(&request::error(&id, &text)),
                 }
             }
-            "health" => {
+            Method::Health => {
                 let health = self.server.health.clone();
-                self.spawn(id.clone(), async move {
+                self.start(cx, id.clone(), async move {
                     let status = match health {
                         Some(health) => health().await,
                         None => HealthStatus::healthy(),
@@ -204,12 +227,14 @@ where
                     request::result(&id, &health_json(&status), &BTreeMap::new())
                 });
             }
-            "info" => self.replies.extend_from_slice(&request::result(&id, &self.server.info_json(), &BTreeMap::new())),
-            "shutdown" => {
+            Method::Info => {
+                self.replies.extend_from_slice(&request::result(&id, &self.server.info_json(), &BTreeMap::new()))
+            }
+            Method::Shutdown => {
                 self.replies.extend_from_slice(&request::result(&id, b"null", &BTreeMap::new()));
                 self.draining = true;
             }
-            other => {
+            Method::Unknown(other) => {
                 let text =
                     format!("unknown method {other:?}; this plugin has execute, info, health, init and shutdown");
                 self.replies.extend_from_slice(&request::error(&id, &text));
@@ -217,14 +242,23 @@ where
         }
     }
 
+    fn is_ready(&self) -> bool {
+        self.server.init.is_none() || matches!(self.ready.get(), Some(Ok(())))
+    }
+
     /// Works on a request beside the others. A panic is its answer, not the plugin's end.
-    fn spawn(&mut self, id: Id, work: impl Future<Output = Vec<u8>> + Send + 'static) {
-        self.work.spawn(async move {
-            AssertUnwindSafe(work)
-                .catch_unwind()
-                .await
+    fn start(&mut self, cx: &mut Context<'_>, id: Id, work: impl Future<Output = Vec<u8>> + Send + 'static) {
+        let mut work = Box::pin(AssertUnwindSafe(work).catch_unwind().map(move |outcome| {
+            outcome
                 .unwrap_or_else(|panic| request::error(&id, &format!("the plugin panicked: {}", panic_text(&*panic))))
-        });
+        }));
+        if self.look_first
+            && let Poll::Ready(reply) = work.as_mut().poll(cx)
+        {
+            self.replies.extend_from_slice(&reply);
+            return;
+        }
+        self.work.spawn(work);
     }
 }
 
@@ -251,7 +285,7 @@ where
 {
     let left = call.context().remaining(clock::now());
     let work = async {
-        std::future::poll_fn(|cx| service.poll_ready(cx)).await?;
+        poll_fn(|cx| service.poll_ready(cx)).await?;
         service.call(call).await
     };
     let outcome = match left {

@@ -1,0 +1,245 @@
+//! The server against a host that is a few lines, over a pipe in memory and on a paused clock.
+
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use plugin_core::clock;
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, ReadHalf, WriteHalf, duplex, split},
+    sync::oneshot,
+    task::JoinHandle,
+};
+
+use super::*;
+use crate::inproc::plugin_fn;
+
+struct Host {
+    read: tokio::io::Lines<BufReader<ReadHalf<DuplexStream>>>,
+    write: Option<WriteHalf<DuplexStream>>,
+    stop: Option<oneshot::Sender<Infallible>>,
+    server: JoinHandle<Result<(), ServeError>>,
+}
+
+impl Host {
+    fn start<S>(server: Server, service: S) -> Self
+    where
+        S: Service<Call<Bytes>, Response = Reply<Bytes>, Error = PluginError, Future: Send> + Clone + Send + 'static,
+    {
+        let (near, far) = duplex(1 << 16);
+        let (input, output) = split(far);
+        let (stop, stopped) = oneshot::channel();
+        let stopped = async move {
+            let _ = stopped.await;
+        };
+        let server = tokio::spawn(async move { server.serve_on(service, input, output, stopped).await });
+        let (read, write) = split(near);
+        Self { read: BufReader::new(read).lines(), write: Some(write), stop: Some(stop), server }
+    }
+
+    async fn say(&mut self, line: &str) {
+        let write = self.write.as_mut().expect("stdin is open");
+        write.write_all(line.as_bytes()).await.expect("writable");
+        write.write_all(b"\n").await.expect("writable");
+    }
+
+    async fn send(&mut self, id: u64, method: &str, payload: Value) {
+        self.say(&json!({"id": id, "method": method, "payload": payload}).to_string()).await;
+    }
+
+    async fn hear(&mut self) -> Value {
+        let line = self.read.next_line().await.expect("readable").expect("a reply");
+        serde_json::from_str(&line).expect("JSON")
+    }
+
+    async fn ask(&mut self, method: &str, payload: Value) -> Value {
+        self.send(1, method, payload).await;
+        self.hear().await
+    }
+
+    /// Closes the plugin's stdin, and tells how the server ended.
+    async fn finish(mut self) -> Result<(), ServeError> {
+        if let Some(mut write) = self.write.take() {
+            write.shutdown().await.expect("closed");
+        }
+        self.server.await.expect("no panic")
+    }
+}
+
+async fn echo(call: Call<Bytes>) -> Result<Reply<Bytes>, PluginError> {
+    Ok(Reply::new(call.into_payload()))
+}
+
+/// Sleeps for as many milliseconds as the payload says, and gives it back.
+async fn sleeper(call: Call<Bytes>) -> Result<Reply<Bytes>, PluginError> {
+    let millis: u64 =
+        serde_json::from_slice(call.payload()).map_err(|error| PluginError::execution(error.to_string()))?;
+    tokio::time::sleep(Duration::from_millis(millis)).await;
+    echo(call).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_method_answers_and_an_unknown_one_says_which_there_are() {
+    let mut host = Host::start(Server::new(), plugin_fn(echo));
+    assert_eq!(host.ask("execute", json!({"a": [1]})).await, json!({"id": 1, "result": {"a": [1]}}));
+    assert_eq!(host.ask("health", Value::Null).await["result"]["status"], "healthy");
+    assert_eq!(
+        host.ask("info", Value::Null).await["result"]["methods"],
+        json!(["execute", "info", "health", "shutdown"])
+    );
+    let unknown = host.ask("dance", Value::Null).await;
+    assert!(unknown["error"].as_str().is_some_and(|text| text.contains("unknown method \"dance\"")), "{unknown}");
+    host.finish().await.expect("the end of stdin is a good end");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_line_that_is_no_request_is_answered_and_nothing_else_suffers() {
+    let mut host = Host::start(Server::new().with_max_line(1024), plugin_fn(echo));
+    for bad in ["hello", "{}", "[1]", r#"{"id":1}"#, r#"{"id":1,"method":7}"#] {
+        host.say(bad).await;
+        let reply = host.hear().await;
+        assert_eq!(reply["id"], "", "{bad}");
+        assert!(reply["error"].as_str().is_some_and(|text| text.contains("not a request")), "{reply}");
+    }
+    host.say("").await;
+    host.say(&json!({"id": "00000000000000ff", "method": "x".repeat(2000)}).to_string()).await;
+    let reply = host.hear().await;
+    assert_eq!(reply["id"], "00000000000000ff", "the id of a request that was too long");
+    assert_eq!(host.ask("execute", json!(1)).await, json!({"id": 1, "result": 1}));
+    host.finish().await.expect("a good end");
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_are_worked_on_at_once_up_to_the_limit() {
+    let mut host = Host::start(Server::new().with_concurrency(2), plugin_fn(sleeper));
+    let start = clock::now();
+    for (id, millis) in [(1, 300), (2, 100), (3, 100)] {
+        host.send(id, "execute", json!(millis)).await;
+    }
+    let order = [host.hear().await, host.hear().await, host.hear().await].map(|reply| reply["id"].as_u64());
+    assert_eq!(order, [Some(2), Some(3), Some(1)]);
+    assert_eq!(start.elapsed().as_millis() / 100, 3, "the third waited for the second, and nobody for the first");
+    host.finish().await.expect("a good end");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_whose_deadline_passes_frees_its_place_and_is_not_answered() {
+    let mut host = Host::start(Server::new().with_concurrency(1), plugin_fn(sleeper));
+    let context = json!({"timeout": 50_000_000});
+    host.say(&json!({"id": 1, "method": "execute", "payload": 5_000, "context": context}).to_string()).await;
+    host.send(2, "execute", json!(1)).await;
+    let start = clock::now();
+    assert_eq!(host.hear().await, json!({"id": 2, "result": 1}));
+    assert!(start.elapsed() < Duration::from_secs(1));
+    host.finish().await.expect("a good end");
+}
+
+#[tokio::test(start_paused = true)]
+async fn init_runs_once_and_before_the_first_request() {
+    let count = Arc::new(AtomicUsize::new(0));
+    let counted = count.clone();
+    let server = Server::new().with_init(move |options| {
+        let counted = counted.clone();
+        async move {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            counted.fetch_add(1, Ordering::SeqCst);
+            match options.get("refuse") {
+                Some(why) => Err(why.to_string()),
+                None => Ok(()),
+            }
+        }
+    });
+    // A host that has no method `init`: the first request does it, and the second waits for it.
+    let mut host = Host::start(server.clone(), plugin_fn(echo));
+    host.send(1, "execute", json!(1)).await;
+    host.send(2, "execute", json!(2)).await;
+    let mut ids = [host.hear().await, host.hear().await].map(|reply| reply["result"].as_u64());
+    ids.sort_unstable();
+    assert_eq!((ids, count.load(Ordering::SeqCst)), ([Some(1), Some(2)], 1));
+    host.finish().await.expect("a good end");
+
+    let mut host = Host::start(server.clone(), plugin_fn(echo));
+    assert!(
+        host.ask("info", Value::Null).await["result"]["methods"]
+            .as_array()
+            .is_some_and(|all| all.contains(&json!("init")))
+    );
+    assert_eq!(host.ask("init", json!({"a": 1})).await, json!({"id": 1, "result": null}));
+    assert_eq!(host.ask("execute", json!(3)).await["result"], 3);
+    assert_eq!(count.load(Ordering::SeqCst), 2);
+    host.finish().await.expect("a good end");
+
+    let mut host = Host::start(server, plugin_fn(echo));
+    assert_eq!(host.ask("init", json!({"refuse": 7})).await["error"], "7");
+    assert_eq!(host.ask("execute", json!(3)).await["error"], "the plugin is not initialised: 7");
+    assert!(host.ask("init", json!([])).await["error"].as_str().is_some_and(|text| text.contains("not an object")));
+    host.finish().await.expect("a good end");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_in_work_is_finished_when_stdin_ends_or_a_stop_is_asked_for() {
+    for way in 0..3 {
+        let mut host = Host::start(Server::new(), plugin_fn(sleeper));
+        host.send(1, "execute", json!(500)).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        match way {
+            0 => drop(host.stop.take()),
+            1 => assert_eq!(host.ask("shutdown", Value::Null).await["result"], Value::Null),
+            _ => host.write.take().expect("open").shutdown().await.expect("closed"),
+        }
+        assert_eq!(host.hear().await, json!({"id": 1, "result": 500}), "way {way}");
+        assert_eq!(host.read.next_line().await.expect("readable"), None, "way {way}");
+        host.server.await.expect("no panic").expect("a good end");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn draining_is_bounded() {
+    let mut host = Host::start(Server::new().with_drain_timeout(Duration::from_secs(1)), plugin_fn(sleeper));
+    host.send(1, "execute", json!(3_600_000)).await;
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    let start = clock::now();
+    let error = host.finish().await.expect_err("it was cut");
+    assert_eq!(start.elapsed().as_secs(), 1);
+    assert!(error.to_string().contains("1 requests were dropped"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_result_that_is_not_json_and_a_panic_are_the_calls_errors() {
+    let mut host = Host::start(
+        Server::new(),
+        plugin_fn(|call: Call<Bytes>| async move {
+            assert!(call.payload().as_ref() != b"\"panic\"", "as it was told");
+            Ok::<_, PluginError>(Reply::new(Bytes::from_static(b"{not json")))
+        }),
+    );
+    let panic = host.ask("execute", json!("panic")).await;
+    assert!(panic["error"].as_str().is_some_and(|text| text.contains("panicked: as it was told")), "{panic}");
+    let reply = host.ask("execute", json!(1)).await;
+    assert!(reply["error"].as_str().is_some_and(|text| text.contains("is not JSON")), "{reply}");
+    host.finish().await.expect("a good end");
+}
+
+#[tokio::test(start_paused = true)]
+async fn settings_out_of_bounds_are_named() {
+    for (server, field) in
+        [(Server::new().with_concurrency(0), "concurrency"), (Server::new().with_max_line(10), "max_line")]
+    {
+        let host = Host::start(server, plugin_fn(echo));
+        let error = host.server.await.expect("no panic").expect_err("out of bounds");
+        assert!(format!("{error:?}").contains(field), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_program_that_no_host_started_explains_itself() {
+    let error = serve_json(|name: String| async move { Ok::<_, String>(name) }).await.expect_err("no cookie here");
+    assert!(error.is_by_hand());
+    assert!(format!("{error:?}").contains("this program is a plugin"));
+}
