@@ -1,0 +1,175 @@
+//! The settings of a health check.
+
+use std::time::Duration;
+
+use plugin_core::ConfigError;
+
+/// The settings of a health check. A value that exists is valid.
+///
+/// | setting | default | bounds | |
+/// |---|---|---|---|
+/// | `interval` | 30 s | 1 ms to 365 days | one check in each interval; the first is made at once |
+/// | `timeout` | 5 s | 1 ms to 365 days | a check that takes longer is cut off and has failed (`HEALTH_1602`) |
+/// | `failure_limit` | 3 | at least 1 | failures in a row that make it Offline; below, it is Unhealthy |
+/// | `success_limit` | 1 | at least 1 | successes in a row that bring it back from Unhealthy or Offline |
+/// | `jitter` | 0.1 | 0.0 to 1.0 | a check comes up to this share of the interval after the interval has begun, so that checks of many things do not fall together |
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(try_from = "crate::raw::Raw", into = "crate::raw::Raw")
+)]
+pub struct HealthConfig {
+    interval: Duration,
+    timeout: Duration,
+    failure_limit: u32,
+    success_limit: u32,
+    jitter: f64,
+}
+
+/// Makes a [`HealthConfig`].
+#[derive(Clone, Copy, Debug)]
+#[must_use = "`build` makes the settings"]
+pub struct HealthConfigBuilder(HealthConfig);
+
+const SHORTEST: Duration = Duration::from_millis(1);
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+impl Default for HealthConfig {
+    fn default() -> Self {
+        Self {
+            interval: Duration::from_secs(30),
+            timeout: Duration::from_secs(5),
+            failure_limit: 3,
+            success_limit: 1,
+            jitter: 0.1,
+        }
+    }
+}
+
+impl HealthConfig {
+    /// A builder that starts with the defaults.
+    pub fn builder() -> HealthConfigBuilder {
+        HealthConfigBuilder(Self::default())
+    }
+
+    /// A builder that starts with these settings.
+    pub fn to_builder(self) -> HealthConfigBuilder {
+        HealthConfigBuilder(self)
+    }
+
+    /// One check is made in each interval.
+    #[must_use]
+    pub fn interval(&self) -> Duration {
+        self.interval
+    }
+
+    /// How long a check may take.
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// Failures in a row that make it Offline.
+    #[must_use]
+    pub fn failure_limit(&self) -> u32 {
+        self.failure_limit
+    }
+
+    /// Successes in a row that bring it back.
+    #[must_use]
+    pub fn success_limit(&self) -> u32 {
+        self.success_limit
+    }
+
+    /// The share of the interval by which a check may come late.
+    #[must_use]
+    pub fn jitter(&self) -> f64 {
+        self.jitter
+    }
+}
+
+impl HealthConfigBuilder {
+    /// Sets the interval.
+    pub fn with_interval(mut self, interval: Duration) -> Self {
+        self.0.interval = interval;
+        self
+    }
+
+    /// Sets how long a check may take.
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.0.timeout = timeout;
+        self
+    }
+
+    /// Sets how many failures in a row make it Offline.
+    pub fn with_failure_limit(mut self, limit: u32) -> Self {
+        self.0.failure_limit = limit;
+        self
+    }
+
+    /// Sets how many successes in a row bring it back.
+    pub fn with_success_limit(mut self, limit: u32) -> Self {
+        self.0.success_limit = limit;
+        self
+    }
+
+    /// Sets the share of the interval by which a check may come late.
+    pub fn with_jitter(mut self, share: f64) -> Self {
+        self.0.jitter = share;
+        self
+    }
+
+    /// The settings.
+    ///
+    /// # Errors
+    ///
+    /// When a value is outside the bounds that the table of [`HealthConfig`] gives.
+    pub fn build(self) -> Result<HealthConfig, ConfigError> {
+        let config = self.0;
+        for (field, value) in [("interval", config.interval), ("timeout", config.timeout)] {
+            if !(SHORTEST..=LONGEST).contains(&value) {
+                return Err(ConfigError::new(field, format!("must be from 1ms to 365 days, and is {value:?}")));
+            }
+        }
+        for (field, value) in [("failure_limit", config.failure_limit), ("success_limit", config.success_limit)] {
+            if value == 0 {
+                return Err(ConfigError::new(field, "must be at least 1, and is 0"));
+            }
+        }
+        if !(0.0..=1.0).contains(&config.jitter) {
+            return Err(ConfigError::new("jitter", format!("must be from 0.0 to 1.0, and is {}", config.jitter)));
+        }
+        Ok(config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn field(builder: HealthConfigBuilder) -> &'static str {
+        builder.build().expect_err("out of bounds").field()
+    }
+
+    #[test]
+    fn the_defaults_are_those_that_are_documented() {
+        let config = HealthConfig::builder().build().expect("the defaults are valid");
+        assert_eq!(config, HealthConfig::default());
+        assert_eq!((config.interval().as_secs(), config.timeout().as_secs()), (30, 5));
+        assert_eq!((config.failure_limit(), config.success_limit(), config.jitter()), (3, 1, 0.1));
+    }
+
+    #[test]
+    fn a_setting_out_of_bounds_is_named() {
+        for bad in [Duration::ZERO, Duration::from_micros(999), Duration::MAX] {
+            assert_eq!(field(HealthConfig::builder().with_interval(bad)), "interval");
+            assert_eq!(field(HealthConfig::builder().with_timeout(bad)), "timeout");
+        }
+        assert_eq!(field(HealthConfig::builder().with_failure_limit(0)), "failure_limit");
+        assert_eq!(field(HealthConfig::builder().with_success_limit(0)), "success_limit");
+        for bad in [-0.1, 1.1, f64::NAN] {
+            assert_eq!(field(HealthConfig::builder().with_jitter(bad)), "jitter");
+        }
+    }
+}

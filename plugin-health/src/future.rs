@@ -1,0 +1,63 @@
+//! The response, or the refusal.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use pin_project_lite::pin_project;
+use plugin_core::{Reject, Rejected};
+
+pin_project! {
+    /// The future of [`HealthGate`](crate::HealthGate). Dropping it drops the call.
+    pub struct ResponseFuture<F, R> {
+        #[pin]
+        state: State<F, R>,
+    }
+}
+
+pin_project! {
+    #[project = StateProject]
+    enum State<F, R> {
+        Passed { #[pin] inner: F },
+        Refused { rejected: Rejected, reject: R },
+    }
+}
+
+impl<F, R> ResponseFuture<F, R> {
+    pub(crate) fn passed(inner: F) -> Self {
+        Self { state: State::Passed { inner } }
+    }
+
+    pub(crate) fn refused(rejected: Rejected, reject: R) -> Self {
+        Self { state: State::Refused { rejected, reject } }
+    }
+}
+
+impl<F, R, Res, Err> Future for ResponseFuture<F, R>
+where
+    F: Future<Output = Result<Res, Err>>,
+    R: Reject<Res, Err>,
+{
+    type Output = Result<Res, Err>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project().state.project() {
+            StateProject::Passed { inner } => inner.poll(cx),
+            StateProject::Refused { rejected, reject } => Poll::Ready(reject.reject(*rejected)),
+        }
+    }
+}
+
+impl<F, R> fmt::Debug for ResponseFuture<F, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("ResponseFuture");
+        if let State::Refused { rejected, .. } = &self.state {
+            debug.field("refused", rejected);
+        }
+        debug.finish_non_exhaustive()
+    }
+}

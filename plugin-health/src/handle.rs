@@ -1,0 +1,116 @@
+//! What an operator holds of a gate.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU8, Ordering},
+};
+
+use plugin_core::{HealthCell, HealthState, Rejected, StripedCounter};
+
+/// What a gate does with requests in one state of health.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum GatePolicy {
+    /// They pass.
+    Pass,
+    /// They are refused with `HEALTH_1601`.
+    Refuse,
+}
+
+/// Reads the state and changes the policies of everything that one [`HealthGateLayer`](crate::HealthGateLayer) made.
+/// Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct HealthGateHandle(Arc<Gate>);
+
+#[derive(Debug)]
+struct Gate {
+    cell: Arc<HealthCell>,
+    /// One bit for each state that is refused, and [`ENABLED`].
+    policy: AtomicU8,
+    refused: StripedCounter,
+}
+
+const ENABLED: u8 = 1 << 7;
+
+const fn bit(state: HealthState) -> u8 {
+    1 << state as u8
+}
+
+impl HealthGateHandle {
+    pub(crate) fn new(cell: Arc<HealthCell>, enabled: bool) -> Self {
+        let policy = bit(HealthState::Offline) | if enabled { ENABLED } else { 0 };
+        Self(Arc::new(Gate { cell, policy: AtomicU8::new(policy), refused: StripedCounter::new() }))
+    }
+
+    #[inline]
+    pub(crate) fn admit(&self) -> Result<(), Rejected> {
+        // Relaxed: a request that sees the policy of a moment ago behaves as if it had come a moment earlier.
+        let policy = self.0.policy.load(Ordering::Relaxed);
+        if policy & ENABLED == 0 || policy & bit(self.0.cell.state()) == 0 {
+            return Ok(());
+        }
+        self.0.refused.add(1);
+        Err(Rejected::unhealthy())
+    }
+
+    /// The state that decides.
+    #[must_use]
+    pub fn state(&self) -> HealthState {
+        self.0.cell.state()
+    }
+
+    /// What the gate reads, and whoever checks writes.
+    #[must_use]
+    pub fn cell(&self) -> Arc<HealthCell> {
+        Arc::clone(&self.0.cell)
+    }
+
+    /// Requests that were refused.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.0.refused.sum()
+    }
+
+    /// The policy for a state.
+    #[must_use]
+    pub fn policy(&self, state: HealthState) -> GatePolicy {
+        // Relaxed: see `admit`.
+        if self.0.policy.load(Ordering::Relaxed) & bit(state) == 0 { GatePolicy::Pass } else { GatePolicy::Refuse }
+    }
+
+    /// Changes the policy for Unhealthy.
+    pub fn set_unhealthy(&self, policy: GatePolicy) {
+        self.set(bit(HealthState::Unhealthy), policy == GatePolicy::Refuse);
+    }
+
+    /// Changes the policy for Unknown.
+    pub fn set_unknown(&self, policy: GatePolicy) {
+        self.set(bit(HealthState::Unknown), policy == GatePolicy::Refuse);
+    }
+
+    /// Refuses again, after [`disable`](Self::disable).
+    pub fn enable(&self) {
+        self.set(ENABLED, true);
+    }
+
+    /// Lets everything pass.
+    pub fn disable(&self) {
+        self.set(ENABLED, false);
+    }
+
+    /// Whether anything is refused.
+    #[must_use]
+    pub fn is_enabled(&self) -> bool {
+        // Relaxed: see `admit`.
+        self.0.policy.load(Ordering::Relaxed) & ENABLED != 0
+    }
+
+    fn set(&self, bits: u8, on: bool) {
+        // Relaxed: see `admit`. Each setting is bits of its own, so writers do not undo each other.
+        if on {
+            self.0.policy.fetch_or(bits, Ordering::Relaxed);
+        } else {
+            self.0.policy.fetch_and(!bits, Ordering::Relaxed);
+        }
+    }
+}

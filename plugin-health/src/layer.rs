@@ -1,0 +1,86 @@
+//! The layer.
+
+use std::sync::Arc;
+
+#[cfg(feature = "grpc")]
+use plugin_core::AsGrpcStatus;
+#[cfg(feature = "http")]
+use plugin_core::AsHttpResponse;
+use plugin_core::{AsError, HealthCell};
+use tower_layer::Layer;
+
+use crate::{GatePolicy, HealthGate, HealthGateHandle};
+
+/// Refuses requests to what health checks found Offline.
+///
+/// Healthy and Degraded pass. Unhealthy, which is below the failure limit, and Unknown, before the first check has
+/// finished, pass unless told otherwise. The gate reads a [`HealthCell`], so it does not matter who checks: a
+/// [`HealthCheck`](crate::HealthCheck), or code of your own. Every service that this layer makes, and every clone of it,
+/// has the same policies.
+///
+/// It decides in `call`, so a service that was ready and is not called costs nothing. Calls that are under way are left
+/// alone when the state changes.
+#[derive(Clone, Debug)]
+#[must_use = "a layer does nothing until it wraps a service"]
+pub struct HealthGateLayer<R = AsError> {
+    handle: HealthGateHandle,
+    reject: R,
+}
+
+impl HealthGateLayer {
+    /// A gate that reads this cell.
+    pub fn new(cell: Arc<HealthCell>) -> Self {
+        Self { handle: HealthGateHandle::new(cell, true), reject: AsError }
+    }
+
+    /// Passes everything through, until the handle's [`enable`](HealthGateHandle::enable). It reads a cell of its own,
+    /// which the handle gives out to be written to.
+    pub fn disabled() -> Self {
+        Self { handle: HealthGateHandle::new(Arc::default(), false), reject: AsError }
+    }
+}
+
+impl<R> HealthGateLayer<R> {
+    /// Says what is done while the state is Unhealthy. Default: pass.
+    pub fn with_unhealthy(self, policy: GatePolicy) -> Self {
+        self.handle.set_unhealthy(policy);
+        self
+    }
+
+    /// Says what is done while the state is Unknown. Default: pass.
+    pub fn with_unknown(self, policy: GatePolicy) -> Self {
+        self.handle.set_unknown(policy);
+        self
+    }
+
+    /// Answers refusals in another way.
+    pub fn reject_with<R2>(self, reject: R2) -> HealthGateLayer<R2> {
+        HealthGateLayer { handle: self.handle, reject }
+    }
+
+    /// Answers refusals with status 503 and a problem+json body: for an `axum::Router` and other HTTP services.
+    #[cfg(feature = "http")]
+    pub fn for_http(self) -> HealthGateLayer<AsHttpResponse> {
+        self.reject_with(AsHttpResponse)
+    }
+
+    /// Answers refusals with the status `UNAVAILABLE`: for a gRPC server or channel.
+    #[cfg(feature = "grpc")]
+    pub fn for_grpc(self) -> HealthGateLayer<AsGrpcStatus> {
+        self.reject_with(AsGrpcStatus)
+    }
+
+    /// State, statistics and policies of every service that this layer makes.
+    #[must_use]
+    pub fn handle(&self) -> HealthGateHandle {
+        self.handle.clone()
+    }
+}
+
+impl<S, R: Clone> Layer<S> for HealthGateLayer<R> {
+    type Service = HealthGate<S, R>;
+
+    fn layer(&self, inner: S) -> HealthGate<S, R> {
+        HealthGate::new(inner, self.handle.clone(), self.reject.clone())
+    }
+}

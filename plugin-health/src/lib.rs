@@ -1,0 +1,31 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod changes;
+mod check;
+mod config;
+mod future;
+mod handle;
+mod layer;
+mod monitor;
+mod overall;
+mod probe;
+#[cfg(feature = "serde")]
+mod raw;
+mod schedule;
+mod service;
+mod task;
+mod threshold;
+
+/// The vocabulary of the family: what a program needs besides this crate.
+pub use plugin_core;
+
+pub use changes::HealthChanges;
+pub use check::HealthCheck;
+pub use config::{HealthConfig, HealthConfigBuilder};
+pub use future::ResponseFuture;
+pub use handle::{GatePolicy, HealthGateHandle};
+pub use layer::HealthGateLayer;
+pub use monitor::HealthMonitor;
+pub use probe::probe;
+pub use service::HealthGate;

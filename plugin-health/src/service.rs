@@ -1,0 +1,67 @@
+//! The service.
+
+use std::task::{Context, Poll};
+
+use plugin_core::{AsError, Reject};
+use tower_service::Service;
+
+use crate::{HealthGateHandle, ResponseFuture};
+
+/// The service that [`HealthGateLayer`](crate::HealthGateLayer) makes.
+///
+/// `poll_ready` is that of the inner service; `call` passes the request on or refuses. Dropping the response's future drops
+/// the inner call.
+#[derive(Clone, Debug)]
+pub struct HealthGate<S, R = AsError> {
+    inner: S,
+    handle: HealthGateHandle,
+    reject: R,
+}
+
+impl<S, R> HealthGate<S, R> {
+    pub(crate) fn new(inner: S, handle: HealthGateHandle, reject: R) -> Self {
+        Self { inner, handle, reject }
+    }
+
+    /// The inner service.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The inner service, to write to.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// The inner service alone.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+
+    /// State, statistics and policies, shared by everything that the layer made.
+    #[must_use]
+    pub fn handle(&self) -> HealthGateHandle {
+        self.handle.clone()
+    }
+}
+
+impl<S, R, Req> Service<Req> for HealthGate<S, R>
+where
+    S: Service<Req>,
+    R: Reject<S::Response, S::Error> + Clone,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future, R>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Req) -> Self::Future {
+        match self.handle.admit() {
+            Ok(()) => ResponseFuture::passed(self.inner.call(request)),
+            Err(rejected) => ResponseFuture::refused(rejected, self.reject.clone()),
+        }
+    }
+}

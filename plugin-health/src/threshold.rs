@@ -1,0 +1,128 @@
+//! The decision: what a series of checks says.
+
+use plugin_core::HealthState;
+
+/// Counts results in a row, and decides the state.
+///
+/// A failure makes it Unhealthy, and as many in a row as the limit make it Offline; a failure never improves anything.
+/// A success counts for what the check reported, Healthy or Degraded. From Unhealthy or Offline it takes as many in a
+/// row as the success limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Threshold {
+    failure_limit: u32,
+    success_limit: u32,
+    failures: u32,
+    successes: u32,
+    state: HealthState,
+}
+
+impl Threshold {
+    pub(crate) fn new(failure_limit: u32, success_limit: u32) -> Self {
+        Self { failure_limit, success_limit, failures: 0, successes: 0, state: HealthState::Unknown }
+    }
+
+    /// Failures since the last success.
+    pub(crate) fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    /// Successes since the last failure.
+    pub(crate) fn successes(&self) -> u32 {
+        self.successes
+    }
+
+    /// Counts a result; `reported` is a success when it is Healthy or Degraded. Gives back the state.
+    pub(crate) fn record(&mut self, reported: HealthState) -> HealthState {
+        use HealthState::{Offline, Unhealthy};
+        if reported.is_serving() {
+            self.failures = 0;
+            self.successes = self.successes.saturating_add(1);
+            let down = matches!(self.state, Unhealthy | Offline);
+            if !down || self.successes >= self.success_limit {
+                self.state = reported;
+            }
+        } else {
+            self.successes = 0;
+            self.failures = self.failures.saturating_add(1);
+            if self.failures >= self.failure_limit {
+                self.state = Offline;
+            } else if self.state != Offline {
+                self.state = Unhealthy;
+            }
+        }
+        self.state
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use HealthState::{Degraded, Healthy, Offline, Unhealthy, Unknown};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn states(failure_limit: u32, success_limit: u32, reports: &[HealthState]) -> Vec<HealthState> {
+        let mut threshold = Threshold::new(failure_limit, success_limit);
+        reports.iter().map(|reported| threshold.record(*reported)).collect()
+    }
+
+    #[test]
+    fn below_the_limit_it_is_unhealthy_and_at_the_limit_offline() {
+        assert_eq!(states(3, 1, &[Unhealthy, Offline, Unknown, Unhealthy]), [Unhealthy, Unhealthy, Offline, Offline]);
+        assert_eq!(states(1, 1, &[Unhealthy]), [Offline]);
+    }
+
+    #[test]
+    fn only_failures_in_a_row_count() {
+        let reports = [Unhealthy, Unhealthy, Healthy, Unhealthy, Unhealthy, Unhealthy];
+        assert_eq!(states(3, 1, &reports), [Unhealthy, Unhealthy, Healthy, Unhealthy, Unhealthy, Offline]);
+    }
+
+    #[test]
+    fn degraded_is_a_success_and_passes_through() {
+        assert_eq!(states(2, 1, &[Degraded, Healthy, Degraded]), [Degraded, Healthy, Degraded]);
+        assert_eq!(states(2, 1, &[Unhealthy, Degraded, Unhealthy]), [Unhealthy, Degraded, Unhealthy]);
+    }
+
+    #[test]
+    fn it_takes_the_success_limit_to_come_back_and_one_success_to_be_known() {
+        assert_eq!(states(1, 3, &[Healthy]), [Healthy]);
+        let reports = [Unhealthy, Healthy, Degraded, Healthy, Healthy];
+        assert_eq!(states(1, 3, &reports), [Offline, Offline, Offline, Healthy, Healthy]);
+    }
+
+    #[test]
+    fn a_failure_on_the_way_back_starts_over_and_never_improves_the_state() {
+        let reports = [Unhealthy, Unhealthy, Healthy, Unhealthy, Healthy, Healthy];
+        assert_eq!(states(2, 2, &reports), [Unhealthy, Offline, Offline, Offline, Offline, Healthy]);
+    }
+
+    proptest! {
+        /// Judged over the whole history instead of by counters.
+        #[test]
+        fn it_agrees_with_a_reading_of_the_whole_history(
+            failure_limit in 1u32..5, success_limit in 1u32..5, picks in prop::collection::vec(0usize..5, 1..60),
+        ) {
+            let reports: Vec<_> = picks.iter().map(|pick| [Healthy, Degraded, Unhealthy, Offline, Unknown][*pick]).collect();
+            let mut threshold = Threshold::new(failure_limit, success_limit);
+            let mut down: Option<HealthState> = None;
+            for end in 1..=reports.len() {
+                let last = reports[end - 1];
+                let run = reports[..end].iter().rev().take_while(|report| report.is_serving() == last.is_serving()).count();
+                let expected = if last.is_serving() {
+                    match down {
+                        Some(state) if run < success_limit as usize => state,
+                        _ => { down = None; last }
+                    }
+                } else {
+                    let worst = if run >= failure_limit as usize || down == Some(Offline) { Offline } else { Unhealthy };
+                    down = Some(worst);
+                    worst
+                };
+                prop_assert_eq!(threshold.record(last), expected);
+                let counted = if last.is_serving() { threshold.successes() } else { threshold.failures() };
+                prop_assert_eq!(counted as usize, run);
+            }
+        }
+    }
+}

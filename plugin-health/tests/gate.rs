@@ -1,0 +1,101 @@
+//! The gate on `Call` and on any other request.
+
+use std::sync::Arc;
+
+use plugin_core::{
+    Call, Code, HealthCell,
+    HealthState::{self, Degraded, Healthy, Offline, Unhealthy, Unknown},
+    HealthStatus, Plugin, PluginError, Rejected, Reply,
+};
+use plugin_health::{GatePolicy, HealthGateLayer};
+use tower::{Layer, Service, ServiceExt, service_fn};
+
+const ALL: [HealthState; 5] = [Unknown, Healthy, Degraded, Unhealthy, Offline];
+
+fn plugin() -> impl Plugin<(), ()> {
+    service_fn(|_: Call<()>| async { Ok::<_, PluginError>(Reply::new(())) })
+}
+
+/// The states in which calls pass.
+async fn passing(cell: &HealthCell, stack: &impl Plugin<(), ()>) -> Vec<HealthState> {
+    let mut passing = Vec::new();
+    for state in ALL {
+        cell.set(HealthStatus::new(state, ""));
+        match stack.clone().oneshot(Call::new(())).await {
+            Ok(_) => passing.push(state),
+            Err(error) => assert_eq!((error.code(), error.is_retryable()), (Code::Unhealthy, false)),
+        }
+    }
+    passing
+}
+
+#[tokio::test]
+async fn only_offline_is_refused_unless_the_policies_say_more() {
+    let cell = Arc::new(HealthCell::default());
+    let layer = HealthGateLayer::new(Arc::clone(&cell));
+    let stack = layer.layer(plugin());
+    assert_eq!(passing(&cell, &stack).await, [Unknown, Healthy, Degraded, Unhealthy]);
+    let layer =
+        HealthGateLayer::new(Arc::clone(&cell)).with_unhealthy(GatePolicy::Refuse).with_unknown(GatePolicy::Refuse);
+    let stack = layer.layer(plugin());
+    assert_eq!(passing(&cell, &stack).await, [Healthy, Degraded]);
+    let handle = layer.handle();
+    assert_eq!(ALL.map(|state| handle.policy(state) == GatePolicy::Refuse), [true, false, false, true, true]);
+    handle.set_unhealthy(GatePolicy::Pass);
+    assert_eq!(passing(&cell, &stack).await, [Healthy, Degraded, Unhealthy], "policies change while it runs");
+    assert_eq!((handle.refused(), handle.state()), (5, Offline));
+}
+
+#[tokio::test]
+async fn a_disabled_gate_is_the_same_type_and_passes_everything_until_it_is_enabled() {
+    let mut layer = HealthGateLayer::new(Arc::default());
+    assert!(layer.handle().is_enabled());
+    layer = HealthGateLayer::disabled();
+    let (stack, handle) = (layer.layer(plugin()), layer.handle());
+    let cell = handle.cell();
+    assert!(!handle.is_enabled());
+    assert_eq!(passing(&cell, &stack).await, ALL);
+    handle.enable();
+    assert_eq!(passing(&cell, &stack).await, [Unknown, Healthy, Degraded, Unhealthy]);
+    handle.disable();
+    assert_eq!(passing(&cell, &stack).await, ALL);
+    assert_eq!(handle.refused(), 1);
+}
+
+#[tokio::test]
+async fn a_refused_request_never_reaches_the_inner_service_and_any_answer_will_do() {
+    let cell = Arc::new(HealthCell::new(HealthStatus::new(Offline, "")));
+    let layer = HealthGateLayer::new(cell).reject_with(|rejected: Rejected| Ok::<_, PluginError>(rejected.to_string()));
+    let stack = layer.layer(service_fn(|request: std::rc::Rc<str>| async move {
+        Err(PluginError::execution(format!("{request} came through")))
+    }));
+    let answer = stack.oneshot("request".into()).await.expect("an answer");
+    assert_eq!(answer, "health checks found the service down (HEALTH_1601)");
+}
+
+#[tokio::test]
+async fn calls_under_way_are_left_alone_when_the_state_changes() {
+    let cell = Arc::new(HealthCell::default());
+    let (answer, answered) = tokio::sync::oneshot::channel::<()>();
+    let answered = std::sync::Mutex::new(Some(answered));
+    let mut stack = HealthGateLayer::new(Arc::clone(&cell)).layer(service_fn(move |(): ()| {
+        let answered = answered.lock().expect("no panic").take().expect("one call");
+        async move { answered.await.map_err(|error| PluginError::execution("no answer").with_source(error)) }
+    }));
+    let call = stack.call(());
+    cell.set(HealthStatus::new(Offline, ""));
+    answer.send(()).expect("the call waits");
+    assert!(call.await.is_ok());
+}
+
+#[test]
+fn public_types_are_shared_between_threads() {
+    fn shared<T: Send + Sync + Clone + std::fmt::Debug>() {}
+    shared::<HealthGateLayer>();
+    shared::<plugin_health::HealthGate<()>>();
+    shared::<plugin_health::HealthGateHandle>();
+    shared::<plugin_health::HealthCheck>();
+    shared::<plugin_health::HealthChanges>();
+    shared::<plugin_health::HealthMonitor>();
+    shared::<plugin_health::HealthConfig>();
+}
