@@ -97,6 +97,7 @@ fn attribute(result: Result<&mut impl Attributed, &mut impl Attributed>, instanc
 /// HTTP: hints from a [`CallContext`](plugin_core::CallContext) in the request's extensions, the
 /// [`InstanceId`] in those of the response. Errors are not tagged.
 #[cfg(feature = "http")]
+#[cfg_attr(docsrs, doc(cfg(feature = "http")))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HttpExtensions;
 

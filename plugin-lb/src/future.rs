@@ -82,8 +82,6 @@ enum Step<S, Req, F, Res, Err> {
 impl<S, Req, C, R, O, E> Future for ResponseFuture<S, Req, C, R, O, E>
 where
     S: Service<Req> + Clone,
-    S::Response: 'static,
-    S::Error: 'static,
     C: Classify<S::Response, S::Error> + Clone + Send + 'static,
     R: Reject<S::Response, S::Error>,
     O: Outcome<S::Response>,
@@ -195,8 +193,6 @@ fn is_overdue<S>(
 impl<S, Req, C, R, O, E> ResponseFuture<S, Req, C, R, O, E>
 where
     S: Service<Req>,
-    S::Response: 'static,
-    S::Error: 'static,
     C: Classify<S::Response, S::Error> + Clone + Send + 'static,
     O: Outcome<S::Response>,
     E: Envelope<Req, S::Response, S::Error>,
@@ -231,7 +227,7 @@ where
         this.policy.envelope.tag(result.as_mut(), attempt.member().id);
         match (verdict, result) {
             (Verdict::AtEnd, Ok(response)) => {
-                let body = attempt.into_body::<C, S::Response, S::Error>(this.policy.classify.clone());
+                let body = attempt.into_body::<C, S::Response, S::Error>(&this.policy.classify);
                 Ok(O::follow(response, Observer::new(body)))
             }
             (verdict, result) => {

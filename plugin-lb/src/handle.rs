@@ -56,7 +56,7 @@ impl<S> BalanceHandle<S> {
             return Err(MembershipError::new(Duplicate, endpoint.name));
         }
         let entry = Entry::new(endpoint, Arc::downgrade(&self.0));
-        let id = entry.member.id;
+        let id = entry.id;
         entries.push(entry);
         Ok(id)
     }
@@ -140,7 +140,7 @@ impl<S> BalanceHandle<S> {
     #[must_use]
     pub fn name_of(&self, id: InstanceId) -> Option<Arc<str>> {
         let snapshot = self.0.load();
-        snapshot.entries.iter().find(|entry| entry.member.id == id).map(|entry| Arc::clone(&entry.member.name))
+        snapshot.entries.iter().find(|entry| entry.id == id).map(|entry| Arc::clone(&entry.member.name))
     }
 
     /// How many instances there are, the disabled ones included.

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Weak};
 
 use plugin_core::{
-    Classify, End, HealthCell, HealthState, InstanceId, Lease, Observe, Slots, Striped,
+    Classify, End, HealthCell, HealthState, InstanceId, Lease, Observe, Slots, Striped, Verdict,
     clock::{self, Instant},
 };
 
@@ -19,7 +19,6 @@ pub(crate) struct Member<S> {
     pub(crate) name: Arc<str>,
     pub(crate) priority: i32,
     pub(crate) zone: Option<Arc<str>>,
-    pub(crate) health: Option<Arc<HealthCell>>,
     pub(crate) slots: Slots<S>,
     pub(crate) meter: Arc<Meter>,
     /// Leased by responses whose body is followed to its end.
@@ -28,11 +27,15 @@ pub(crate) struct Member<S> {
     pub(crate) home: Weak<Shared<S>>,
 }
 
-/// A member with what may change while it is one. Calls in flight are the leases of the member.
+/// A member in one snapshot: what a pick reads lies here, and not behind the member's pointers. Calls in flight are the
+/// leases of the member.
 pub(crate) struct Entry<S> {
-    pub(crate) member: Striped<Member<S>>,
+    pub(crate) id: InstanceId,
     pub(crate) weight: u32,
     pub(crate) enabled: bool,
+    health: Option<Arc<HealthCell>>,
+    meter: Arc<Meter>,
+    pub(crate) member: Striped<Member<S>>,
 }
 
 impl<S: Clone> Entry<S> {
@@ -44,39 +47,45 @@ impl<S: Clone> Entry<S> {
             name,
             priority,
             zone,
-            health,
             slots: Slots::new(service),
             bodies: Striped::from_arc(Arc::clone(&meter)),
-            meter,
+            meter: Arc::clone(&meter),
             home,
         };
-        Self { member: Striped::new(member), weight, enabled }
+        Self { id: member.id, weight, enabled, health, meter, member: Striped::new(member) }
     }
 }
 
 impl<S> Entry<S> {
+    #[inline]
     pub(crate) fn in_flight(&self) -> usize {
-        self.member.leases() + self.member.bodies.leases()
+        let bodies = if self.meter.has_followed() { self.member.bodies.leases() } else { 0 };
+        self.member.leases() + bodies
     }
-}
 
-impl<S> Clone for Entry<S> {
-    fn clone(&self) -> Self {
-        Self { member: self.member.clone(), weight: self.weight, enabled: self.enabled }
-    }
-}
-
-impl<S> Member<S> {
     #[inline]
     pub(crate) fn health(&self) -> HealthState {
         self.health.as_ref().map_or(HealthState::Unknown, |cell| cell.state())
     }
 }
 
+impl<S> Clone for Entry<S> {
+    fn clone(&self) -> Self {
+        Self {
+            id: self.id,
+            weight: self.weight,
+            enabled: self.enabled,
+            health: self.health.clone(),
+            meter: Arc::clone(&self.meter),
+            member: self.member.clone(),
+        }
+    }
+}
+
 impl<S> View for Entry<S> {
     #[inline]
     fn id(&self) -> InstanceId {
-        self.member.id
+        self.id
     }
 
     fn weight(&self) -> u32 {
@@ -89,7 +98,7 @@ impl<S> View for Entry<S> {
 
     #[inline]
     fn health(&self) -> HealthState {
-        self.member.health()
+        self.health()
     }
 
     fn in_flight(&self) -> usize {
@@ -97,11 +106,11 @@ impl<S> View for Entry<S> {
     }
 
     fn latency(&self, now: Instant) -> Option<f32> {
-        self.member.meter.latency.read(now)
+        self.meter.latency.read(now)
     }
 }
 
-/// When a call was picked for, and whether its time is taken.
+/// When a call was picked for ([`Instant::ZERO`] where nobody looked), and whether its time is taken.
 #[derive(Clone, Copy, Debug)]
 struct Timing {
     started: Instant,
@@ -118,16 +127,13 @@ pub(crate) struct InFlight<S> {
 }
 
 impl<S> InFlight<S> {
-    /// `now` is the present moment where it is known, `started` one that will do when the time is not taken.
+    /// `now` is the present moment where the strategy reads it, `came` when the request did. The clock is read only when
+    /// the time of this call is taken.
     #[inline]
-    pub(crate) fn begin(entry: &Entry<S>, now: Option<Instant>, started: Option<Instant>) -> Self {
+    pub(crate) fn begin(entry: &Entry<S>, now: Option<Instant>, came: Option<Instant>) -> Self {
         let member = entry.member.lease();
-        let timed = now.is_some() || member.meter.wants_time();
-        let started = match (now, started) {
-            (Some(now), _) => now,
-            (None, Some(started)) if !timed => started,
-            (None, _) => clock::now(),
-        };
+        let timed = now.is_some() || entry.meter.wants_time();
+        let started = if timed { now.unwrap_or_else(clock::now) } else { came.unwrap_or(Instant::ZERO) };
         Self { member, timing: Timing { started, timed }, polled: false, settled: false }
     }
 
@@ -154,10 +160,15 @@ impl<S> InFlight<S> {
     }
 
     /// Goes on as the guard of a response's body.
-    pub(crate) fn into_body<C, Res, Err>(mut self, classify: C) -> InBody<C, Res, Err> {
+    pub(crate) fn into_body<C, Res, Err>(mut self, classify: &C) -> InBody<C>
+    where
+        C: Classify<Res, Err> + Clone,
+    {
         self.settled = true;
+        self.member.meter.follow();
         let meter = self.member.bodies.lease();
-        InBody { meter, timing: self.timing, settled: false, classify, judges: std::marker::PhantomData }
+        let judge = <C as Classify<Res, Err>>::classify_end;
+        InBody { meter, timing: self.timing, settled: false, classify: classify.clone(), judge }
     }
 }
 
@@ -168,15 +179,16 @@ impl<S> Drop for InFlight<S> {
 }
 
 /// A response whose body is still being read counts as in flight on the instance.
-pub(crate) struct InBody<C, Res, Err> {
+pub(crate) struct InBody<C> {
     meter: Lease<Meter>,
     timing: Timing,
     settled: bool,
     classify: C,
-    judges: std::marker::PhantomData<fn(Res, Err)>,
+    /// The classifier's own; a pointer, so that the types of response and error need not be `'static`.
+    judge: fn(&C, End<'_>) -> Verdict,
 }
 
-impl<C, Res, Err> InBody<C, Res, Err> {
+impl<C> InBody<C> {
     fn settle(&mut self, how: Settled) {
         if !std::mem::replace(&mut self.settled, true) {
             self.meter.settle(how, self.timing.started, self.timing.timed);
@@ -184,19 +196,14 @@ impl<C, Res, Err> InBody<C, Res, Err> {
     }
 }
 
-impl<C, Res, Err> Observe for InBody<C, Res, Err>
-where
-    C: Classify<Res, Err> + Send + 'static,
-    Res: 'static,
-    Err: 'static,
-{
+impl<C: Send + 'static> Observe for InBody<C> {
     fn end(mut self: Box<Self>, end: End<'_>) {
-        let verdict = self.classify.classify_end(end);
+        let verdict = (self.judge)(&self.classify, end);
         self.settle(verdict.into());
     }
 }
 
-impl<C, Res, Err> Drop for InBody<C, Res, Err> {
+impl<C> Drop for InBody<C> {
     fn drop(&mut self) {
         self.settle(Settled::Abandoned);
     }

@@ -1,7 +1,7 @@
 //! What is counted for one instance.
 
 use std::{
-    sync::atomic::{AtomicU8, AtomicU64, Ordering},
+    sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
     time::Duration,
 };
 
@@ -39,6 +39,8 @@ impl From<Verdict> for Settled {
 pub(crate) struct Meter {
     cells: Box<[Pad<Cell>]>,
     score: AtomicU8,
+    /// Whether a response's body was ever followed.
+    followed: AtomicBool,
     pub(crate) latency: Estimate,
 }
 
@@ -66,7 +68,7 @@ pub(crate) struct Totals {
 /// Calls on each stripe whose time is always taken, and of how many one is taken from then on: a look at the clock costs
 /// as much as a pick.
 const FIRST: u64 = 64;
-const ONE_IN: u64 = 16;
+const ONE_IN: u64 = 32;
 
 const FULL: u8 = 100;
 
@@ -75,6 +77,7 @@ impl Meter {
         Self {
             cells: (0..stripe_count()).map(|_| Pad::default()).collect(),
             score: AtomicU8::new(FULL),
+            followed: AtomicBool::new(false),
             latency: Estimate::default(),
         }
     }
@@ -136,6 +139,19 @@ impl Meter {
         let _ = self.score.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |score| Some(step(score)));
     }
 
+    /// Says that a body is followed, before it is counted.
+    pub(crate) fn follow(&self) {
+        // Written once, so that the line stays shared. Relaxed: a reader that misses it misses a count of that moment.
+        if !self.has_followed() {
+            self.followed.store(true, Ordering::Relaxed);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn has_followed(&self) -> bool {
+        self.followed.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn health_score(&self) -> u8 {
         self.score.load(Ordering::Relaxed)
     }
@@ -192,13 +208,13 @@ mod tests {
     }
 
     #[test]
-    fn after_the_first_calls_the_time_of_one_in_sixteen_is_taken() {
+    fn after_the_first_calls_the_time_of_one_in_thirty_two_is_taken() {
         let meter = Meter::new();
         let timed = (0..1600).filter(|_| {
             let timed = meter.wants_time();
             meter.settle(Settled::Succeeded, Instant::ZERO, false);
             timed
         });
-        assert_eq!(timed.count(), 64 + (1600 - 64) / 16);
+        assert_eq!(timed.count(), 64 + (1600 - 64) / 32);
     }
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use arc_swap::Cache;
-use plugin_core::{AnyError, AsError, AtHead, Classify, Outcome, Reject};
+use plugin_core::{AnyError, AsError, AtHead, Classify, ClassifyFn, Outcome, Reject, Verdict};
 use tower_service::Service;
 
 use crate::{
@@ -64,9 +64,9 @@ impl<S: Clone> Balance<S> {
 }
 
 impl<S, C, R, O, E> Balance<S, C, R, O, E> {
-    /// Judges outcomes in another way.
+    /// Judges outcomes in another way, for the statistics and for `least-latency`.
     #[must_use]
-    pub fn classify_with<C2>(self, classify: C2) -> Balance<S, C2, R, O, E> {
+    pub fn classify<C2>(self, classify: C2) -> Balance<S, C2, R, O, E> {
         let Policy { reject, envelope, .. } = self.policy;
         Balance {
             snapshot: self.snapshot,
@@ -74,6 +74,15 @@ impl<S, C, R, O, E> Balance<S, C, R, O, E> {
             policy: Policy { classify, reject, envelope },
             outcome: PhantomData,
         }
+    }
+
+    /// Judges outcomes by a closure.
+    #[must_use]
+    pub fn classify_with<F, Res, Err>(self, judge: F) -> Balance<S, ClassifyFn<F, Res, Err>, R, O, E>
+    where
+        F: Fn(Result<&Res, &Err>) -> Verdict,
+    {
+        self.classify(ClassifyFn::new(judge))
     }
 
     /// Answers refusals in another way.
@@ -88,10 +97,11 @@ impl<S, C, R, O, E> Balance<S, C, R, O, E> {
         }
     }
 
-    /// Follows responses in another way: `.outcome::<AtEnd>()` keeps a call in flight until the end of its body, where
-    /// the classifier answers [`Verdict::AtEnd`](plugin_core::Verdict::AtEnd).
+    /// Follows responses whose classifier waits for the end, as [`AtEnd`](plugin_core::AtEnd) does. The call is in flight
+    /// until then.
     #[must_use]
-    pub fn outcome<O2>(self) -> Balance<S, C, R, O2, E> {
+    pub fn follow<O2>(self, outcome: O2) -> Balance<S, C, R, O2, E> {
+        let _ = outcome;
         Balance { snapshot: self.snapshot, shared: self.shared, policy: self.policy, outcome: PhantomData }
     }
 
@@ -128,11 +138,13 @@ impl<S, C, R, O, E> Balance<S, C, R, O, E> {
         self.with_envelope(CallsOnce)
     }
 
-    /// For `http` requests and responses, see [`HttpExtensions`](crate::HttpExtensions).
+    /// For HTTP: hints and tags in extensions, see [`HttpExtensions`](crate::HttpExtensions), and a status from 500 is a
+    /// failure. Refusals are answered as before, since not every client's body type can hold an answer of ours.
     #[cfg(feature = "http")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "http")))]
     #[must_use]
-    pub fn for_http(self) -> Balance<S, C, R, O, crate::HttpExtensions> {
-        self.with_envelope(crate::HttpExtensions)
+    pub fn for_http(self) -> Balance<S, plugin_core::ByHttpStatus, R, O, crate::HttpExtensions> {
+        self.with_envelope(crate::HttpExtensions).classify(plugin_core::ByHttpStatus::new())
     }
 
     /// Adds and removes instances, reads statistics, changes settings.
@@ -144,8 +156,6 @@ impl<S, C, R, O, E> Balance<S, C, R, O, E> {
 impl<S, Req, C, R, O, E> Service<Req> for Balance<S, C, R, O, E>
 where
     S: Service<Req> + Clone,
-    S::Response: 'static,
-    S::Error: 'static,
     C: Classify<S::Response, S::Error> + Clone + Send + 'static,
     R: Reject<S::Response, S::Error> + Clone,
     O: Outcome<S::Response>,

@@ -105,7 +105,7 @@ impl<S> Snapshot<S> {
 
     /// Whether a call that waits for this instance may go to another.
     pub(crate) fn has_another(&self, than: InstanceId) -> bool {
-        self.config.failover() && self.enabled.iter().any(|entry| entry.member.id != than)
+        self.config.failover() && self.enabled.iter().any(|entry| entry.id != than)
     }
 
     /// Picks an instance; the call is in flight on it from now. `failed` are those that this very attempt failed on.
@@ -115,7 +115,7 @@ impl<S> Snapshot<S> {
         let entry = match &*self.enabled {
             [] => return None,
             // Nothing to choose from: health and hints could not change the answer.
-            [only] => Some(only).filter(|only| !failed.contains(&only.member.id)),
+            [only] => Some(only).filter(|only| !failed.contains(&only.id)),
             several => self.among(several, turns, hints, failed, now).map(|index| &several[index]),
         };
         entry.map(|entry| InFlight::begin(entry, now, hints.started()))

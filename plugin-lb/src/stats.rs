@@ -37,12 +37,13 @@ pub struct InstanceStats {
     /// Calls that failed.
     pub failed: u64,
     /// The mean time of answered and failed calls. Of the first 64 on each processor stripe every one is timed, and
-    /// then one in 16; under `least-latency` all are. Zero before the first.
+    /// then one in 32; under `least-latency` all are. Zero before the first.
     pub average_latency: Duration,
     /// From 100 down to 0: a failure takes five points, a success gives one back. For reading only: no strategy picks
     /// by it.
     pub health_score: u8,
-    /// When it was last picked, among the calls that are done.
+    /// When it was last picked, among the calls that are done and whose beginning is known: those that are timed, and
+    /// all that say when they came, as a [`Call`](plugin_core::Call) does.
     pub last_used: Option<SystemTime>,
 }
 
@@ -58,7 +59,7 @@ impl InstanceStats {
             weight: entry.weight,
             priority: member.priority,
             enabled: entry.enabled,
-            health: member.health(),
+            health: entry.health(),
             active,
             total: totals.succeeded + totals.failed + totals.neither + active,
             ok: totals.succeeded,

@@ -40,7 +40,7 @@ async fn a_response_is_in_flight_until_the_end_of_its_body() {
         Ok::<_, BoxError>(Response::new(Body::new(body)))
     });
     let balance = Balance::new(LbConfig::default(), [Endpoint::new("a", service)]).expect("one");
-    let mut balance = balance.classify_with(JudgeTheBody).outcome::<AtEnd>();
+    let mut balance = balance.classify(JudgeTheBody).follow(AtEnd);
     let handle = balance.handle();
     let state = || handle.get("a").map(|stats| (stats.active, stats.ok, stats.total)).expect("there");
 
@@ -56,6 +56,20 @@ async fn a_response_is_in_flight_until_the_end_of_its_body() {
     assert_eq!(removed.active(), 1);
     drop(response);
     assert_eq!((removed.active(), removed.stats().total), (0, 3));
+}
+
+#[tokio::test]
+async fn a_status_from_500_is_a_failure_of_the_instance() {
+    let service = service_fn(|status: Request<u16>| async move {
+        let status = http::StatusCode::from_u16(*status.body()).expect("a status");
+        Ok::<_, BoxError>(Response::builder().status(status).body(()).expect("a response"))
+    });
+    let mut balance = Balance::new(LbConfig::default(), [Endpoint::new("a", service)]).expect("one").for_http();
+    for status in [200, 404, 500, 503] {
+        balance.call(Request::new(status)).await.expect("a response");
+    }
+    let stats = balance.handle().get("a").expect("there");
+    assert_eq!((stats.ok, stats.failed), (2, 2));
 }
 
 #[tokio::test]

@@ -14,7 +14,14 @@ const POINTS: u64 = 160;
 /// the order in which instances join does not matter, a restart changes nothing, and one that joins or leaves moves
 /// only the keys of its own points, about one in n. The key of one that is down goes on to the next point that is not
 /// its own.
-pub(crate) struct Ring(Box<[Point]>);
+pub(crate) struct Ring {
+    points: Box<[Point]>,
+    /// The first point at or after each of so many equal parts of the ring: where a search begins, and, with about two
+    /// points in a part, soon ends.
+    parts: Box<[u32]>,
+    /// How far a hash is shifted to be the number of its part.
+    shift: u32,
+}
 
 struct Point {
     hash: u64,
@@ -41,21 +48,34 @@ impl Ring {
         }
         // Of two points with one hash the same one wins, whatever the order of the instances.
         points.sort_unstable_by_key(|point| (point.hash, instances[point.instance as usize].0));
-        Self(points.into())
+        let parts = (points.len() / 2).next_power_of_two().max(2);
+        let shift = u64::BITS - parts.trailing_zeros();
+        let first = |part: usize| points.partition_point(|point| point.hash >> shift < part as u64) as u32;
+        Self { parts: (0..parts).map(first).collect(), points: points.into(), shift }
     }
 
     #[inline]
     pub(super) fn pick<V: View>(&self, pool: &Pool<'_, V>, key: u64) -> Option<usize> {
         let key = mix(key);
-        let start = self.0.partition_point(|point| point.hash < key);
-        let start = if start == self.0.len() { 0 } else { start };
-        let first = self.0.get(start)?.instance as usize;
+        let mut start = self.parts[(key >> self.shift) as usize] as usize;
+        while self.points.get(start).is_some_and(|point| point.hash < key) {
+            start += 1;
+        }
+        // Past the last point the ring begins anew.
+        let start = if start == self.points.len() { 0 } else { start };
+        let first = self.points.get(start)?.instance as usize;
         if pool.is_first(first) {
             return Some(first);
         }
         let best = pool.best()?;
-        let (before, after) = self.0.split_at(start);
+        let (before, after) = self.points.split_at(start);
         after.iter().chain(before).map(|point| point.instance as usize).find(|index| best.contains(*index))
+    }
+
+    #[cfg(test)]
+    pub(super) fn owner_by_search(&self, hash: u64) -> Option<usize> {
+        let point = self.points.iter().find(|point| point.hash >= hash).or(self.points.first());
+        point.map(|point| point.instance as usize)
     }
 }
 

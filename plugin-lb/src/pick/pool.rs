@@ -94,11 +94,23 @@ impl<'a, V: View> Pool<'a, V> {
 
     /// The instance of the best class with the least cost; of equals the first at or after `start`, going round.
     pub(crate) fn least<K: PartialOrd>(&self, start: u64, cost: impl Fn(&V) -> K) -> Option<usize> {
-        let best = self.best()?;
+        // Where one is in the very best class no other class matters, so one walk will do.
+        self.least_of(start, &cost, |index| self.is_first(index)).or_else(|| {
+            let best = self.best()?;
+            self.least_of(start, &cost, |index| best.contains(index))
+        })
+    }
+
+    fn least_of<K: PartialOrd>(
+        &self,
+        start: u64,
+        cost: &impl Fn(&V) -> K,
+        may: impl Fn(usize) -> bool,
+    ) -> Option<usize> {
         let len = self.len();
         let start = turn_to_index(start, len);
         let mut least: Option<(usize, K)> = None;
-        for index in (start..len).chain(0..start).filter(|index| best.contains(*index)) {
+        for index in (start..len).chain(0..start).filter(|index| may(*index)) {
             let cost = cost(&self.views[index]);
             if least.as_ref().is_none_or(|(_, least)| cost < *least) {
                 least = Some((index, cost));

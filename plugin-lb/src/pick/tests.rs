@@ -5,7 +5,7 @@ use std::cell::Cell;
 use plugin_core::{HealthState, InstanceId, clock::Instant};
 use proptest::prelude::*;
 
-use super::{Draw, Picker, Pool, View, weighted_round_robin::Schedule};
+use super::{Draw, Picker, Pool, View, consistent_hash::Ring, weighted_round_robin::Schedule};
 use crate::Strategy;
 
 #[derive(Clone, Debug)]
@@ -243,6 +243,19 @@ fn one_that_joins_or_leaves_moves_about_one_key_in_n() {
     assert!((0.06..0.13).contains(&share), "{share} of the keys moved, 0.09 have to");
     let strangers = before.iter().zip(&after).filter(|(before, after)| before != after && **after != fakes[4].id);
     assert_eq!(strangers.count(), 0, "keys move to the newcomer only");
+}
+
+#[test]
+fn a_key_belongs_to_the_first_point_at_or_after_it() {
+    for count in [1, 2, 3, 50] {
+        let fakes = fakes(count);
+        let ring = Ring::build(fakes.iter().map(|fake| (fake.name.as_str(), 1)));
+        let mut random = fastrand::Rng::with_seed(3);
+        for key in (0..2000).map(|_| random.u64(..)).chain([0, 1, u64::MAX]) {
+            let owner = ring.pick(&Pool::new(&fakes, &[], &[]), key);
+            assert_eq!(owner, ring.owner_by_search(super::mix(key)), "{key} of {count}");
+        }
+    }
 }
 
 #[test]
