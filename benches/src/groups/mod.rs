@@ -1,5 +1,6 @@
 //! The rows, one file per group.
 
+mod balance;
 mod bare;
 mod floors;
 
@@ -19,7 +20,7 @@ pub struct GroupEntry {
 }
 
 /// Every group, in the order in which they are measured and stand in `RESULTS.md`.
-pub const GROUPS: &[GroupEntry] = &[floors::GROUP, bare::GROUP];
+pub const GROUPS: &[GroupEntry] = &[floors::GROUP, bare::GROUP, balance::GROUP];
 
 #[cfg(test)]
 mod tests {

@@ -1,0 +1,59 @@
+//! A call through a balancer: pick, guard of the call in flight, slot of the instance, statistics.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use plugin_core::PluginError;
+use plugin_lb::{Balance, Endpoint, LbConfig, Strategy};
+use tower::balance::p2c;
+use tower::discover::ServiceList;
+use tower::load::{CompleteOnResponse, PeakEwma, PendingRequests};
+
+use super::GroupEntry;
+use crate::harness::{Group, call_now, echo};
+
+pub(super) const GROUP: GroupEntry = GroupEntry {
+    name: "balance",
+    about: "A call over so many instances that answer at once: the pick, the guard that counts the call in flight, and \
+            the statistics of the instance. Ours is shared by both threads; tower's balancers cannot be shared \
+            without a buffer and its task, so each thread has one of its own.",
+    peers: &["tower"],
+    rows,
+};
+
+fn rows(group: &mut Group) {
+    let bare = echo::<PluginError>();
+    let over = |strategy, instances: usize| {
+        let endpoints = (0..instances).map(|index| Endpoint::new(format!("instance-{index}"), echo::<PluginError>()));
+        Balance::new(LbConfig::new(strategy), endpoints).expect("distinct names")
+    };
+    group.service("bare service", bare, || 1_u64);
+    group.service("one instance", over(Strategy::RoundRobin, 1), || 1_u64);
+    for instances in [10, 100, 1000] {
+        group.case(format!("tower p2c, {instances}"), move || {
+            let services =
+                (0..instances).map(|_| PendingRequests::new(echo::<Infallible>(), CompleteOnResponse::default()));
+            let mut balance = p2c::Balance::new(ServiceList::new::<u64>(services));
+            move || call_now(&mut balance, 1_u64).is_ok()
+        });
+    }
+    group.case("tower peak-EWMA, 10", || {
+        let services = (0..10).map(|_| {
+            let decay = Duration::from_secs(10).as_nanos() as f64;
+            PeakEwma::new(echo::<Infallible>(), Duration::from_millis(1), decay, CompleteOnResponse::default())
+        });
+        let mut balance = p2c::Balance::new(ServiceList::new::<u64>(services));
+        move || call_now(&mut balance, 1_u64).is_ok()
+    });
+    for strategy in Strategy::ALL {
+        for instances in [10, 100, 1000] {
+            let name = format!("{strategy}, {instances}");
+            group.service(name, over(*strategy, instances), || 1_u64).against(format!("tower p2c, {instances}"));
+        }
+    }
+    group.note(
+        "Most of a call over one instance is five atomic operations: two of the lease that counts it in flight and keeps \
+         the instance alive, two of the lock of the instance's slot, one of a counter. `least-connections` and \
+         `least-latency` look at every instance.",
+    );
+}
