@@ -13,6 +13,9 @@ impl From<Rejected> for Status {
         let details =
             rejected.retry_after().map_or_else(Bytes::new, |after| reject::grpc_details(number, &message, after));
         let mut status = Status::with_details(Code::from_i32(number.into()), message, details);
+        if let Some(after) = rejected.retry_after() {
+            status.metadata_mut().insert("grpc-retry-pushback-ms", reject::millis_up(after).into());
+        }
         status.set_source(std::sync::Arc::new(rejected));
         status
     }

@@ -1,11 +1,11 @@
 //! Refusals as gRPC status, without tonic.
 
-use std::time::Duration;
+use std::{fmt::Write, time::Duration};
 
 use bytes::{BufMut, BytesMut};
 use http::{HeaderValue, Response};
 
-use super::Reject;
+use super::{Reject, millis_up};
 use crate::Rejected;
 
 /// Answers with a gRPC status in a response that has trailers alone: `UNAVAILABLE`, `RESOURCE_EXHAUSTED` or
@@ -25,13 +25,11 @@ impl<B: Default, Err> Reject<Response<B>, Err> for AsGrpcStatus {
         let message = rejected.to_string();
         headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
         headers.insert("grpc-status", HeaderValue::from(u16::from(status)));
-        // The text is plain ASCII without '%', so the percent encoding of `grpc-message` leaves it as it is.
-        if let Ok(value) = HeaderValue::try_from(&message) {
+        if let Ok(value) = HeaderValue::try_from(percent_encoded(&message)) {
             headers.insert("grpc-message", value);
         }
         if let Some(after) = rejected.retry_after() {
-            let millis = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
-            headers.insert("grpc-retry-pushback-ms", HeaderValue::from(millis));
+            headers.insert("grpc-retry-pushback-ms", HeaderValue::from(millis_up(after)));
             if let Ok(value) = HeaderValue::try_from(base64(&retry_info_status(status, &message, after))) {
                 headers.insert("grpc-status-details-bin", value);
             }
@@ -56,6 +54,21 @@ pub(crate) fn retry_info_status(code: u8, message: &str, after: Duration) -> Vec
     bytes_field(&mut status, 2, message.as_bytes());
     bytes_field(&mut status, 3, &any);
     status.to_vec()
+}
+
+/// As the gRPC protocol writes `grpc-message`: printable ASCII but `%` as it is, any other byte as `%XX`. The text has
+/// such bytes: the unit of a duration may be `µs`, and a layer names its stage as it likes.
+fn percent_encoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b' '..=b'~' if byte != b'%' => out.push(char::from(byte)),
+            _ => {
+                let _ = write!(out, "%{byte:02X}");
+            }
+        }
+    }
+    out
 }
 
 fn varint(out: &mut BytesMut, mut value: u64) {
@@ -121,11 +134,18 @@ mod tests {
     }
 
     #[test]
-    fn every_message_is_ascii_and_needs_no_percent_encoding() {
-        for code in Code::ALL {
-            let text = Rejected::new(*code).to_string();
-            assert!(text.bytes().all(|byte| (b' '..=b'~').contains(&byte) && byte != b'%'), "{text}");
-        }
+    fn a_message_is_percent_encoded_as_the_protocol_says() {
+        assert_eq!(percent_encoded("100% of 250µs\n\u{7f}"), "100%25 of 250%C2%B5s%0A%7F");
+        let rejected = Rejected::deadline_exceeded(Duration::from_micros(15), Some("in a queue at 100%"));
+        let answer = answer(rejected);
+        let message = answer.headers()["grpc-message"].to_str().expect("ASCII");
+        assert!(message.ends_with("15%C2%B5s were given, the last of them spent in a queue at 100%25"), "{message}");
+    }
+
+    #[test]
+    fn a_push_back_is_never_too_early() {
+        let answer = answer(Rejected::rate_limited(Duration::from_micros(250)));
+        assert_eq!(answer.headers()["grpc-retry-pushback-ms"], "1");
     }
 
     #[cfg(feature = "tonic")]

@@ -58,6 +58,12 @@ where
     }
 }
 
+/// Whole milliseconds, rounded up: a client that comes back on the millisecond must not be early.
+#[cfg(feature = "http")]
+pub(crate) fn millis_up(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+}
+
 /// The bytes of `grpc-status-details-bin`: a status with a `RetryInfo`.
 #[cfg(feature = "tonic")]
 pub(crate) fn grpc_details(status: u8, message: &str, after: std::time::Duration) -> bytes::Bytes {
