@@ -182,6 +182,10 @@ impl Rejected {
             if let Some(rejected) = error.downcast_ref::<Rejected>() {
                 return Some(rejected);
             }
+            // Its source may be another one than the refusal.
+            if let Some(rejected) = error.downcast_ref::<PluginError>().and_then(PluginError::rejected) {
+                return Some(rejected);
+            }
             next = error.source();
         }
         None
@@ -265,6 +269,8 @@ mod tests {
         assert_eq!(Rejected::find_in(&BoxError::from(rejected)), Some(&rejected));
         let twice: BoxError = PluginError::from(rejected).into();
         assert_eq!(Rejected::find_in(&twice), Some(&rejected));
+        let caused: BoxError = PluginError::from(rejected).with_source(std::io::Error::other("x")).into();
+        assert_eq!(Rejected::find_in(&caused), Some(&rejected));
         assert_eq!(Rejected::find_in(&std::io::Error::other("x")), None);
     }
 
