@@ -125,7 +125,7 @@ where
         let started = request.started();
         AttemptFuture {
             deadline: request.deadline(started).unwrap_or(Instant::MAX),
-            received: started,
+            given: request.given(started).unwrap_or(Duration::MAX),
             limit: self.limit.get(),
             inner: Some(self.inner.call(request)),
             running: None,
@@ -140,7 +140,7 @@ pin_project! {
         #[pin]
         inner: Option<F>,
         running: Option<Running>,
-        received: Instant,
+        given: Duration,
         deadline: Instant,
         limit: u64,
         reject: R,
@@ -155,15 +155,14 @@ struct Running {
 }
 
 impl Running {
-    fn new(received: Instant, deadline: Instant, limit: u64) -> Self {
+    fn new(given: Duration, deadline: Instant, limit: u64) -> Self {
         let now = clock::now();
         let ends = Instant::from_nanos(now.as_nanos().saturating_add(limit));
         let fires = ends.min(deadline);
         let refusal = if ends <= deadline {
             Rejected::attempt_timeout(Duration::from_nanos(limit))
         } else {
-            let refusal =
-                Rejected::deadline_exceeded(deadline.saturating_since(received), Some("waiting for the answer"));
+            let refusal = Rejected::deadline_exceeded(given, Some("waiting for the answer"));
             let had_time = deadline.saturating_since(now).saturating_mul(2) >= Duration::from_nanos(limit);
             if had_time { refusal.as_evidence() } else { refusal }
         };
@@ -187,7 +186,7 @@ where
         if result.is_ready() || (*this.limit == u64::MAX && *this.deadline == Instant::MAX) {
             return result;
         }
-        let running = this.running.get_or_insert_with(|| Running::new(*this.received, *this.deadline, *this.limit));
+        let running = this.running.get_or_insert_with(|| Running::new(*this.given, *this.deadline, *this.limit));
         if running.timer.as_mut().poll(cx).is_pending() {
             waiting::note("waiting for the answer");
             waiting::enforcing(running.fires);

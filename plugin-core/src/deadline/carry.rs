@@ -1,5 +1,7 @@
 //! How a request carries its deadline.
 
+use std::time::Duration;
+
 use crate::{Call, clock::Instant};
 
 /// A request that carries a deadline: a [`Call`], or (feature `http`) an `http::Request`.
@@ -13,6 +15,12 @@ pub trait Deadlined {
 
     /// The deadline, when the request has one. Relative limits count from `started`.
     fn deadline(&self, started: Instant) -> Option<Instant>;
+
+    /// The time that was given when the deadline was set, for the text of a refusal. Unless overridden, it counts from
+    /// `started`.
+    fn given(&self, started: Instant) -> Option<Duration> {
+        self.deadline(started).map(|deadline| deadline.saturating_since(started))
+    }
 
     /// Sets the deadline. Called only with a deadline that is not later than the one the request has.
     fn set_deadline(&mut self, deadline: Instant, started: Instant);
@@ -46,7 +54,30 @@ mod of_http {
 
     /// The deadline of an `http::Request`, in its extensions.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub struct Deadline(pub Instant);
+    pub struct Deadline {
+        at: Instant,
+        given: Duration,
+    }
+
+    impl Deadline {
+        /// The deadline that lies this much after this moment.
+        #[must_use]
+        pub fn after(given: Duration, started: Instant) -> Self {
+            Self { at: started.saturating_add(given), given }
+        }
+
+        /// The moment.
+        #[must_use]
+        pub fn at(self) -> Instant {
+            self.at
+        }
+
+        /// The time that was given when the deadline was set.
+        #[must_use]
+        pub fn given(self) -> Duration {
+            self.given
+        }
+    }
 
     /// The deadline is the extension [`Deadline`], or else counts from the header `grpc-timeout` or
     /// `X-Request-Timeout`. Setting it writes the extension and, for the next hop, the header that the request's
@@ -57,8 +88,8 @@ mod of_http {
         }
 
         fn deadline(&self, started: Instant) -> Option<Instant> {
-            if let Some(Deadline(deadline)) = self.extensions().get() {
-                return Some(*deadline);
+            if let Some(deadline) = self.extensions().get::<Deadline>() {
+                return Some(deadline.at);
             }
             let headers = self.headers();
             let grpc = text(headers, "grpc-timeout").and_then(parse_grpc_timeout);
@@ -67,15 +98,26 @@ mod of_http {
             limit.map(|limit| started.saturating_add(limit))
         }
 
+        fn given(&self, started: Instant) -> Option<Duration> {
+            match self.extensions().get::<Deadline>() {
+                Some(deadline) => Some(deadline.given),
+                None => self.deadline(started).map(|deadline| deadline.saturating_since(started)),
+            }
+        }
+
         fn set_deadline(&mut self, deadline: Instant, started: Instant) {
-            self.extensions_mut().insert(Deadline(deadline));
             let left = deadline.saturating_since(started);
+            let known = self.extensions().get::<Deadline>().is_some_and(|known| known.at == deadline);
+            if !known {
+                self.extensions_mut().insert(Deadline { at: deadline, given: left });
+            }
             let is_grpc =
                 text(self.headers(), CONTENT_TYPE.as_str()).is_some_and(|kind| kind.starts_with("application/grpc"));
             let (name, value) = if is_grpc {
                 ("grpc-timeout", format_grpc_timeout(left))
             } else {
-                ("x-request-timeout", go_duration::format(left))
+                // A header that is not ASCII could not be read at the other end, and the unit may be `µs`.
+                ("x-request-timeout", go_duration::format(left).replace('\u{b5}', "u"))
             };
             if let Ok(value) = HeaderValue::try_from(value) {
                 self.headers_mut().insert(name, value);
@@ -146,6 +188,15 @@ mod of_http {
                 Request::builder().header(CONTENT_TYPE, "application/grpc+proto").body(()).expect("valid");
             request.set_deadline(started.saturating_add(Duration::from_millis(50)), started);
             assert_eq!(request.headers()["grpc-timeout"], "50000000n");
+        }
+
+        #[test]
+        fn a_deadline_of_microseconds_is_read_at_the_next_hop() {
+            let mut request = Request::new(());
+            let started = request.started();
+            request.set_deadline(started.saturating_add(Duration::from_micros(250)), started);
+            request.extensions_mut().clear();
+            assert_eq!(request.deadline(started), Some(started.saturating_add(Duration::from_micros(250))));
         }
     }
 }

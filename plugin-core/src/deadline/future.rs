@@ -5,6 +5,7 @@ use std::{
     future::Future,
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use pin_project_lite::pin_project;
@@ -22,7 +23,7 @@ pin_project! {
         #[pin]
         inner: Option<F>,
         timer: Option<Pin<Box<Sleep>>>,
-        started: Instant,
+        given: Duration,
         deadline: Instant,
         stage: Option<&'static str>,
         reject: R,
@@ -30,13 +31,13 @@ pin_project! {
 }
 
 impl<F, R> ResponseFuture<F, R> {
-    pub(super) fn new(inner: F, started: Instant, deadline: Instant, reject: R) -> Self {
-        Self { inner: Some(inner), timer: None, started, deadline, stage: None, reject }
+    pub(super) fn new(inner: F, given: Duration, deadline: Instant, reject: R) -> Self {
+        Self { inner: Some(inner), timer: None, given, deadline, stage: None, reject }
     }
 
     /// The deadline had passed before the call.
-    pub(super) fn refused(started: Instant, deadline: Instant, reject: R) -> Self {
-        Self { inner: None, timer: None, started, deadline, stage: Some("before it was received"), reject }
+    pub(super) fn refused(given: Duration, deadline: Instant, reject: R) -> Self {
+        Self { inner: None, timer: None, given, deadline, stage: Some("before it was received"), reject }
     }
 }
 
@@ -64,8 +65,7 @@ where
             // The work stops now, not when the caller gets round to dropping this future.
             this.inner.set(None);
         }
-        let limit = this.deadline.saturating_since(*this.started);
-        Poll::Ready(this.reject.reject(Rejected::deadline_exceeded(limit, *this.stage)))
+        Poll::Ready(this.reject.reject(Rejected::deadline_exceeded(*this.given, *this.stage)))
     }
 }
 

@@ -151,12 +151,13 @@ where
         let brought = request.deadline(started).unwrap_or(Instant::MAX);
         let deadline = brought.min(Instant::from_nanos(started.as_nanos().saturating_add(limit)));
         if deadline == Instant::MAX {
-            return ResponseFuture::new(self.inner.call(request), started, deadline, self.reject.clone());
+            return ResponseFuture::new(self.inner.call(request), Duration::MAX, deadline, self.reject.clone());
         }
         request.set_deadline(deadline, started);
+        let given = request.given(started).unwrap_or_default();
         if deadline <= started {
-            return ResponseFuture::refused(started, deadline, self.reject.clone());
+            return ResponseFuture::refused(given, deadline, self.reject.clone());
         }
-        ResponseFuture::new(self.inner.call(request), started, deadline, self.reject.clone())
+        ResponseFuture::new(self.inner.call(request), given, deadline, self.reject.clone())
     }
 }
