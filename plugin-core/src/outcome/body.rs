@@ -35,7 +35,8 @@ where
 }
 
 pin_project! {
-    /// A body whose end is told to an [`Observer`]. Dropped before, the observer is dropped with it.
+    /// A body whose end is told to an [`Observer`]; a panic while it is read is an end with an error. Dropped before, the
+    /// observer is dropped with it.
     pub struct FollowedBody<B> {
         #[pin]
         inner: B,
@@ -54,13 +55,17 @@ where
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let mut this = self.project();
-        let frame = ready!(this.inner.as_mut().poll_frame(cx));
+        let mut unwinding = Unwinding { observer: this.observer, polling: true };
+        let polled = this.inner.as_mut().poll_frame(cx);
+        unwinding.polling = false;
+        let frame = ready!(polled);
+        let observer = &mut *unwinding.observer;
         match &frame {
-            None => this.observer.end(End::Complete { trailers: None }),
-            Some(Err(error)) => this.observer.end(End::Error(error)),
+            None => observer.end(End::Complete { trailers: None }),
+            Some(Err(error)) => observer.end(End::Error(error)),
             Some(Ok(frame)) => match frame.trailers_ref() {
-                Some(trailers) => this.observer.end(End::Complete { trailers: Some(trailers) }),
-                None if this.inner.is_end_stream() => this.observer.end(End::Complete { trailers: None }),
+                Some(trailers) => observer.end(End::Complete { trailers: Some(trailers) }),
+                None if this.inner.is_end_stream() => observer.end(End::Complete { trailers: None }),
                 None => {}
             },
         }
@@ -75,6 +80,32 @@ where
         self.inner.size_hint()
     }
 }
+
+/// On the stack while a body is polled. Dropped under the mark, the body has panicked: its end is an error, where an
+/// observer that is only dropped would take its reader for gone.
+struct Unwinding<'a> {
+    observer: &'a mut Observer,
+    polling: bool,
+}
+
+impl Drop for Unwinding<'_> {
+    fn drop(&mut self) {
+        if self.polling {
+            self.observer.end(End::Error(&Panicked));
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Panicked;
+
+impl fmt::Display for Panicked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the body panicked while it was read")
+    }
+}
+
+impl Error for Panicked {}
 
 impl<B> fmt::Debug for FollowedBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

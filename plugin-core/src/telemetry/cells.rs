@@ -25,7 +25,7 @@ pub enum Status {
     Failure,
     /// A layer of this family refused it.
     Refused,
-    /// The caller went away.
+    /// The caller went away, or the body broke off with an error that the classifier ignored.
     Cancelled,
 }
 

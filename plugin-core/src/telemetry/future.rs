@@ -18,24 +18,28 @@ use crate::{
     clock::{Instant, nanos},
 };
 
-/// A call that has begun. Dropped, it ends as cancelled, or as a failure when its future panicked.
+/// A call that has begun. Dropped, it ends as cancelled, or as a failure when what it ran panicked.
 pub(super) struct Active {
     cells: Lease<Cells>,
     started: Instant,
     span: Span,
-    polling: bool,
+    running: bool,
     ended: bool,
 }
 
 impl Active {
     pub(super) fn new(cells: Lease<Cells>, started: Instant, span: Span) -> Self {
         cells.start();
-        Self { cells, started, span, polling: false, ended: false }
+        Self { cells, started, span, running: false, ended: false }
     }
 
-    pub(super) fn in_span<T>(&self, f: impl FnOnce() -> T) -> T {
+    /// Runs a part of the call, in its span. The call is marked meanwhile, so that a drop under the mark is a panic.
+    pub(super) fn run<T>(&mut self, f: impl FnOnce() -> T) -> T {
+        self.running = true;
         // A disabled span is not entered: that is the usual case, and saves a visit to the subscriber.
-        if self.span.is_disabled() { f() } else { self.span.in_scope(f) }
+        let result = if self.span.is_disabled() { f() } else { self.span.in_scope(f) };
+        self.running = false;
+        result
     }
 
     fn end(&mut self, status: Status, code: Option<Code>) {
@@ -58,7 +62,7 @@ impl Active {
 
 impl Drop for Active {
     fn drop(&mut self) {
-        self.end(if self.polling { Status::Failure } else { Status::Cancelled }, None);
+        self.end(if self.running { Status::Failure } else { Status::Cancelled }, None);
     }
 }
 
@@ -103,11 +107,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let Some(active) = this.active.as_mut() else { return this.inner.poll(cx) };
-        active.polling = true;
-        let span = active.span.clone();
-        let result = if span.is_disabled() { this.inner.poll(cx) } else { span.in_scope(|| this.inner.poll(cx)) };
-        active.polling = false;
-        let result = ready!(result);
+        let result = ready!(active.run(|| this.inner.poll(cx)));
         let Some(mut active) = this.active.take() else { return Poll::Ready(result) };
         let response = match result {
             Ok(response) => response,
@@ -144,8 +144,11 @@ where
     Err: 'static,
 {
     fn end(mut self: Box<Self>, end: End<'_>) {
-        let verdict = self.classify.classify_end(end);
-        self.active.end_with(verdict);
+        match self.classify.classify_end(end) {
+            // A body that broke off, and by nobody's fault: somebody cancelled it.
+            Verdict::Ignored if matches!(end, End::Error(_)) => self.active.end(Status::Cancelled, None),
+            verdict => self.active.end_with(verdict),
+        }
     }
 }
 

@@ -152,8 +152,8 @@ where
 
     fn call(&mut self, request: Req) -> Self::Future {
         let span = self.describe.span(&self.name, &request);
-        let active = Active::new(self.cells.lease(), self.describe.started(&request), span);
-        let inner = active.in_span(|| self.inner.call(request));
+        let mut active = Active::new(self.cells.lease(), self.describe.started(&request), span);
+        let inner = active.run(|| self.inner.call(request));
         ResponseFuture::new(inner, active, self.classify.clone())
     }
 }
