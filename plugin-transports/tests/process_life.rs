@@ -15,7 +15,7 @@ use std::{
 use plugin_core::{Code, HealthState, Kind, Sent, clock};
 use plugin_transports::process::{ProcessEvent, ProcessState, RestartConfig};
 use serde_json::json;
-use support::{call, event, fixture, gone, kill, proc_state, start, within};
+use support::{call, call_with, event, fixture, gone, kill, proc_state, signal, start, within};
 
 fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -174,6 +174,44 @@ async fn a_plugin_that_writes_garbage_is_killed_and_started_again() {
         event(&mut events, |event| matches!(event, ProcessEvent::Ready { .. })).await;
         assert_eq!(proc_state(pid), None, "{mode:?}");
     }
+}
+
+#[tokio::test]
+async fn a_plugin_that_closes_its_stdin_is_killed_and_started_again() {
+    let instance = start(fixture(&["close-stdin"]).with_restart(quick(5))).await;
+    let handle = instance.service().handle();
+    let mut events = handle.subscribe();
+    let service = instance.service().clone();
+    let first = tokio::spawn(async move { call(&service, json!(1)).await });
+    // Calls go on until one meets the closed pipe; those before it were written to nobody.
+    let error = within(async {
+        loop {
+            let short = |call: plugin_core::Call<bytes::Bytes>| call.with_timeout(millis(20));
+            let error = call_with(instance.service(), json!(2), short).await.expect_err("nobody reads");
+            if error.code() != Code::Timeout {
+                return error;
+            }
+        }
+    })
+    .await;
+    assert_eq!((error.kind(), error.is_retryable()), (Kind::Connection, true), "{error}");
+    let first = first.await.expect("no panic").expect_err("lost");
+    assert!(first.message().contains("pipe to the plugin broke"), "{first}");
+    event(&mut events, |event| matches!(event, ProcessEvent::Ready { .. })).await;
+}
+
+#[tokio::test]
+async fn a_process_that_is_stopped_by_a_signal_times_out_and_can_be_closed() {
+    let instance = start(fixture(&["obliging"]).with_request_timeout(millis(100))).await;
+    let pid = instance.service().handle().pid().expect("running");
+    signal(pid, rustix::process::Signal::STOP);
+    let errors = futures_util::future::join_all((0..32).map(|n| call(instance.service(), json!(n)))).await;
+    assert!(errors.into_iter().all(|error| error.expect_err("it is stopped").code() == Code::Timeout));
+    signal(pid, rustix::process::Signal::CONT);
+    assert_eq!(call(instance.service(), json!("awake")).await.expect("an echo"), "awake");
+    signal(pid, rustix::process::Signal::STOP);
+    within(instance.close(millis(200))).await.expect_err("it had to be killed");
+    assert_eq!(proc_state(pid), None);
 }
 
 #[tokio::test]

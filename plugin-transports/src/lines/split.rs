@@ -77,11 +77,13 @@ impl Lines {
     }
 
     /// How much has been thrown away of a line that still has not ended.
+    #[cfg(any(test, all(feature = "process", target_os = "linux")))]
     pub(crate) fn skipped(&self) -> u64 {
         self.skipped.unwrap_or(0)
     }
 
     /// What came after the last line feed, when the stream has ended.
+    #[cfg(any(test, all(feature = "process", target_os = "linux")))]
     pub(crate) fn rest(&mut self) -> Option<Bytes> {
         self.searched = 0;
         let rest = self.buffer.split().freeze();

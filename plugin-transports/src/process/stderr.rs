@@ -103,3 +103,72 @@ fn log(plugin: &str, bytes: &[u8], tail: &Tail, cut: bool) {
         tracing::info!(target: "plugin::stderr", plugin, "{text}");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use tracing_subscriber::fmt::MakeWriter;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().expect("no panic").write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl<'a> MakeWriter<'a> for Written {
+        type Writer = Self;
+
+        fn make_writer(&'a self) -> Self {
+            self.clone()
+        }
+    }
+
+    /// What is logged when a plugin writes these bytes and then ends.
+    async fn logged(bytes: &[u8]) -> (Vec<serde_json::Value>, String) {
+        let written = Written::default();
+        let subscriber = tracing_subscriber::fmt().json().with_writer(written.clone()).finish();
+        let _guard = tracing::subscriber::set_default(subscriber);
+        let mut stderr = Stderr::follow("noisy".into(), io::Cursor::new(bytes.to_vec()));
+        stderr.end().await;
+        let text = written.0.lock().expect("no panic").clone();
+        let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        (lines.map(|line| serde_json::from_slice(line).expect("JSON")).collect(), stderr.tail())
+    }
+
+    #[tokio::test]
+    async fn each_line_becomes_an_event_that_names_the_plugin() {
+        let (events, tail) = logged(b"first\r\n\nsecond").await;
+        assert_eq!(events.len(), 2);
+        assert_eq!((&events[0]["target"], &events[0]["fields"]["plugin"]), (&"plugin::stderr".into(), &"noisy".into()));
+        let texts: Vec<_> = events.iter().map(|event| event["fields"]["message"].clone()).collect();
+        assert_eq!(texts, ["first", "second"]);
+        assert_eq!(tail, "first\nsecond");
+    }
+
+    #[tokio::test]
+    async fn bytes_that_are_no_text_and_control_characters_do_no_harm() {
+        let (events, _) = logged(b"a\xffb\x1b[31m\x07\tc\n").await;
+        assert_eq!(events[0]["fields"]["message"], "a\u{fffd}b\u{fffd}[31m\u{fffd}\tc");
+    }
+
+    #[tokio::test]
+    async fn a_line_without_an_end_is_cut_and_the_tail_is_short() {
+        let mut bytes = vec![b'x'; 10 << 20];
+        bytes.extend_from_slice(b"\nlast\n");
+        let (events, tail) = logged(&bytes).await;
+        assert_eq!(events.len(), 2);
+        assert_eq!(events[0]["fields"]["cut"], true);
+        assert!(events[0].to_string().len() < LINE);
+        assert!(tail.len() <= TAIL_LINES * (TAIL_LINE + 1) && tail.ends_with("last"));
+    }
+}

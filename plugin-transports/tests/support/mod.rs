@@ -76,8 +76,12 @@ pub(crate) async fn gone(pid: u32) {
 }
 
 pub(crate) fn kill(pid: u32) {
+    signal(pid, rustix::process::Signal::KILL);
+}
+
+pub(crate) fn signal(pid: u32, signal: rustix::process::Signal) {
     let pid = rustix::process::Pid::from_raw(i32::try_from(pid).expect("a pid")).expect("a pid");
-    rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("the process is ours");
+    rustix::process::kill_process(pid, signal).expect("the process is ours");
 }
 
 /// A file of this repository.

@@ -119,7 +119,11 @@ where
 
     /// Takes up what can be taken up, then waits for the next thing to happen.
     async fn next(&mut self, stop: Pin<&mut impl Future<Output = ()>>) -> Event {
-        poll_fn(|cx| Poll::Ready(self.accept_all(cx))).await;
+        poll_fn(|cx| {
+            self.accept_all(cx);
+            Poll::Ready(())
+        })
+        .await;
         let reads = self.takes_more();
         let Self { input, output, lines, work, replies, written, .. } = self;
         tokio::select! {
