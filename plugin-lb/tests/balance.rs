@@ -104,6 +104,25 @@ async fn when_every_instance_fails_the_last_error_is_the_answer_and_each_was_ask
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_single_instance_answers_for_itself() {
+    let unready = Instance::new("a", Does::Answer).failing_readiness();
+    let mut balance = balance(Strategy::RoundRobin, [&unready]);
+    let error = call(&mut balance).await.expect_err("not ready");
+    assert_eq!((error.code(), error.instance()), (Code::ConnectionFailed, Some(id_of(&balance, "a"))));
+    assert_eq!(unready.polls(), 1);
+
+    let dead = Instance::new("a", Does::RefuseConnection);
+    let mut balance = common::balance(Strategy::RoundRobin, [&dead]);
+    assert_eq!(call(&mut balance).await.expect_err("no other").code(), Code::ConnectionFailed);
+    assert_eq!(dead.calls(), 1);
+
+    let busy = Instance::new("a", Does::Answer).never_ready();
+    let mut balance = common::balance(Strategy::RoundRobin, [&busy]);
+    let waiting = tokio::time::timeout(Duration::from_secs(60), call(&mut balance)).await;
+    assert!(waiting.is_err(), "there is nobody else to pick, so the wait has no bound here");
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_instance_that_stays_busy_is_left_after_the_pick_timeout() {
     let [a, b, _] = three();
     let a = a.never_ready();
