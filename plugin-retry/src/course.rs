@@ -19,16 +19,16 @@ use crate::{
 };
 
 /// What the services of one layer over one inner service share.
-pub(crate) struct Core<S, P, K> {
-    pub(crate) state: Arc<State>,
+pub(crate) struct Core<T, S, P, K> {
+    pub(crate) state: Arc<T>,
     pub(crate) policy: P,
     pub(crate) replay: K,
     /// Never polled. The lock is for the sake of services that are not `Sync`, and is taken to clone it alone.
     prototype: Mutex<S>,
 }
 
-impl<S, P, K> Core<S, P, K> {
-    pub(crate) fn new(state: Arc<State>, policy: P, replay: K, prototype: S) -> Self {
+impl<T, S, P, K> Core<T, S, P, K> {
+    pub(crate) fn new(state: Arc<T>, policy: P, replay: K, prototype: S) -> Self {
         Self { state, policy, replay, prototype: Mutex::new(prototype) }
     }
 
@@ -44,7 +44,7 @@ impl<S, P, K> Core<S, P, K> {
 
 /// A call over all its attempts. Dropped while it waits for the next one, it gives back what it took of the budget.
 pub(crate) struct Course<S, P, K, H> {
-    pub(crate) core: Lease<Core<S, P, K>>,
+    pub(crate) core: Lease<Core<State, S, P, K>>,
     pub(crate) kept: Option<H>,
     pub(crate) started: Instant,
     /// An attempt was not ready at once, so that time may have passed since `started`.
@@ -62,7 +62,7 @@ pub(crate) struct Next<Req> {
 }
 
 impl<S, P, K, H> Course<S, P, K, H> {
-    pub(crate) fn new(core: Lease<Core<S, P, K>>, kept: Option<H>, started: Instant) -> Self {
+    pub(crate) fn new(core: Lease<Core<State, S, P, K>>, kept: Option<H>, started: Instant) -> Self {
         Self { core, kept, started, has_waited: false, retries: 0, last_wait: Duration::ZERO, withdrawn: None }
     }
 

@@ -11,6 +11,7 @@ use tower_service::Service;
 use crate::{
     ByRequest, OnError, Policy, Replay, ResponseFuture, RetryHandle,
     course::{Core, Course},
+    state::State,
 };
 
 /// The service that [`RetryLayer`](crate::RetryLayer) makes.
@@ -18,11 +19,11 @@ use crate::{
 /// It is ready when the inner service is. Clones share everything.
 pub struct Retry<S, P = OnError, K = ByRequest> {
     inner: S,
-    core: Striped<Core<S, P, K>>,
+    core: Striped<Core<State, S, P, K>>,
 }
 
 impl<S, P, K> Retry<S, P, K> {
-    pub(crate) fn new(inner: S, core: Striped<Core<S, P, K>>) -> Self {
+    pub(crate) fn new(inner: S, core: Striped<Core<State, S, P, K>>) -> Self {
         Self { inner, core }
     }
 

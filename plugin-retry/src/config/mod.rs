@@ -1,6 +1,7 @@
 //! The settings of a retry layer.
 
-// serde
+#[cfg(feature = "serde")]
+pub(crate) mod document;
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,7 +25,15 @@ use crate::{BudgetConfig, Cause, Condition, ThrottleConfig, waits::Waits};
 /// | `unsent` | false | |
 /// | `max_retry_after` | 30 s | |
 /// | `max_body` | 64 KiB | |
+///
+/// With the feature `serde` it is read and written as a configuration file has it; a closure that gives the waits is not
+/// written.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(try_from = "document::Raw", into = "document::Raw")
+)]
 pub struct RetryConfig {
     pub(crate) max_retries: u16,
     pub(crate) waits: Waits,

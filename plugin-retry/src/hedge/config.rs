@@ -1,0 +1,318 @@
+//! The settings of a hedge layer.
+
+use std::time::Duration;
+
+use plugin_core::ConfigError;
+
+use crate::BudgetConfig;
+
+/// The settings of a [`HedgeLayer`](crate::HedgeLayer).
+///
+/// | setting | default | bounds |
+/// |---|---|---|
+/// | `delay` or `percentile` | one of them must be given | more than zero; 50.0 to 99.9 |
+/// | `max` | 1 | 1 to 5 |
+/// | `budget` | 10 % of the successes and 1 per second | [`BudgetConfig`]'s |
+/// | `idempotent` | false | |
+/// | `max_body` | 64 KiB | |
+///
+/// With the feature `serde` it is read and written as a configuration file has it.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(try_from = "document::Raw", into = "document::Raw")
+)]
+pub struct HedgeConfig {
+    pub(crate) delay: HedgeDelay,
+    pub(crate) max: u16,
+    pub(crate) budget: Option<BudgetConfig>,
+    pub(crate) idempotent: bool,
+    pub(crate) max_body: u32,
+}
+
+/// How long an attempt may take before another is made beside it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum HedgeDelay {
+    /// This long.
+    After(Duration),
+    /// As long as this many percent of the calls of the last half minute or so took. Before 100 calls were measured
+    /// there are no hedges.
+    Percentile(f64),
+}
+
+impl HedgeConfig {
+    /// A second attempt after this time.
+    pub fn after(delay: Duration) -> HedgeConfigBuilder {
+        HedgeConfigBuilder::new(HedgeDelay::After(delay))
+    }
+
+    /// A second attempt once this many percent of all calls would have been answered: 95.0 makes about 5 % more calls.
+    pub fn at_percentile(percentile: f64) -> HedgeConfigBuilder {
+        HedgeConfigBuilder::new(HedgeDelay::Percentile(percentile))
+    }
+
+    /// When a hedge is made.
+    #[must_use]
+    pub fn delay(&self) -> HedgeDelay {
+        self.delay
+    }
+
+    /// The most hedges of one call.
+    #[must_use]
+    pub fn max(&self) -> u16 {
+        self.max
+    }
+
+    /// The budget; `None` without one.
+    #[must_use]
+    pub fn budget(&self) -> Option<BudgetConfig> {
+        self.budget
+    }
+
+    /// Whether a request that does not say so itself may be repeated without a second effect.
+    #[must_use]
+    pub fn idempotent(&self) -> bool {
+        self.idempotent
+    }
+
+    /// The most bytes of a body that are kept.
+    #[must_use]
+    pub fn max_body(&self) -> usize {
+        self.max_body as usize
+    }
+}
+
+/// Makes a [`HedgeConfig`].
+#[derive(Clone, Debug)]
+#[must_use = "a builder makes nothing until `build`"]
+pub struct HedgeConfigBuilder {
+    delay: HedgeDelay,
+    max: u32,
+    budget: Option<BudgetConfig>,
+    idempotent: bool,
+    max_body: usize,
+}
+
+impl HedgeConfigBuilder {
+    fn new(delay: HedgeDelay) -> Self {
+        Self { delay, max: 1, budget: Some(default_budget()), idempotent: false, max_body: 64 * 1024 }
+    }
+
+    /// The most hedges of one call, each after another delay.
+    pub fn with_max(mut self, max: u32) -> Self {
+        self.max = max;
+        self
+    }
+
+    /// Limits hedges to a share of the successes.
+    pub fn with_budget(mut self, budget: BudgetConfig) -> Self {
+        self.budget = Some(budget);
+        self
+    }
+
+    /// Lifts that limit: a service that becomes slow is then met by `max` times the traffic on top.
+    pub fn without_budget(mut self) -> Self {
+        self.budget = None;
+        self
+    }
+
+    /// Says that requests may be repeated without a second effect, unless they say otherwise themselves.
+    pub fn with_idempotent(mut self, idempotent: bool) -> Self {
+        self.idempotent = idempotent;
+        self
+    }
+
+    /// Caps the bytes of a body that are kept. A call with a larger body is not hedged.
+    pub fn with_max_body(mut self, bytes: usize) -> Self {
+        self.max_body = bytes;
+        self
+    }
+
+    /// The settings.
+    ///
+    /// # Errors
+    ///
+    /// When a value is outside the bounds that the table of [`HedgeConfig`] gives.
+    pub fn build(self) -> Result<HedgeConfig, ConfigError> {
+        match self.delay {
+            HedgeDelay::After(delay) if delay.is_zero() => {
+                return Err(ConfigError::new("delay", "must be longer than zero"));
+            }
+            HedgeDelay::Percentile(percentile) if !(50.0..=99.9).contains(&percentile) => {
+                let problem = format!("must be from 50.0 to 99.9, and is {percentile}");
+                return Err(ConfigError::new("percentile", problem));
+            }
+            _ => {}
+        }
+        let max = u16::try_from(self.max).ok().filter(|max| (1..=5).contains(max));
+        Ok(HedgeConfig {
+            delay: self.delay,
+            max: max.ok_or_else(|| ConfigError::new("max", format!("must be from 1 to 5, and is {}", self.max)))?,
+            budget: self.budget,
+            idempotent: self.idempotent,
+            max_body: u32::try_from(self.max_body).map_err(|_| {
+                ConfigError::new("max_body", format!("must be at most {} bytes, and is {}", u32::MAX, self.max_body))
+            })?,
+        })
+    }
+}
+
+fn default_budget() -> BudgetConfig {
+    BudgetConfig::new(0.1, 1, 10).unwrap_or_default()
+}
+
+#[cfg(feature = "serde")]
+mod document {
+    //! `hedge{...}` as configuration files write it.
+
+    use std::time::Duration;
+
+    use plugin_core::ConfigError;
+    use serde::{Deserialize, Serialize};
+
+    use super::{HedgeConfig, HedgeDelay, default_budget};
+    use crate::config::document::RawBudget;
+
+    #[derive(Deserialize, Serialize)]
+    #[serde(deny_unknown_fields)]
+    pub(super) struct Raw {
+        #[serde(default, skip_serializing_if = "Option::is_none", with = "plugin_core::serde_duration::option")]
+        delay: Option<Duration>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        percentile: Option<f64>,
+        #[serde(default = "one")]
+        max: u32,
+        #[serde(default = "usual_budget")]
+        budget: RawHedgeBudget,
+        #[serde(default)]
+        idempotent: bool,
+        #[serde(default = "usual_body")]
+        max_body: usize,
+    }
+
+    /// The keys of a retry budget, with other defaults.
+    #[derive(Deserialize, Serialize)]
+    #[serde(default, deny_unknown_fields)]
+    struct RawHedgeBudget {
+        enabled: bool,
+        ratio: f64,
+        min_per_second: u32,
+        #[serde(with = "plugin_core::serde_duration")]
+        window: Duration,
+    }
+
+    impl Default for RawHedgeBudget {
+        fn default() -> Self {
+            usual_budget()
+        }
+    }
+
+    fn one() -> u32 {
+        1
+    }
+
+    fn usual_body() -> usize {
+        64 * 1024
+    }
+
+    fn usual_budget() -> RawHedgeBudget {
+        RawHedgeBudget::from_parts(RawBudget::from(default_budget()))
+    }
+
+    impl RawHedgeBudget {
+        fn from_parts(raw: RawBudget) -> Self {
+            let RawBudget { enabled, ratio, min_per_second, window } = raw;
+            Self { enabled, ratio, min_per_second, window }
+        }
+
+        fn into_parts(self) -> RawBudget {
+            let Self { enabled, ratio, min_per_second, window } = self;
+            RawBudget { enabled, ratio, min_per_second, window }
+        }
+    }
+
+    impl From<HedgeConfig> for Raw {
+        fn from(config: HedgeConfig) -> Self {
+            let (delay, percentile) = match config.delay {
+                HedgeDelay::After(delay) => (Some(delay), None),
+                HedgeDelay::Percentile(percentile) => (None, Some(percentile)),
+            };
+            Self {
+                delay,
+                percentile,
+                max: config.max.into(),
+                budget: RawHedgeBudget::from_parts(config.budget.map_or_else(RawBudget::off, RawBudget::from)),
+                idempotent: config.idempotent,
+                max_body: config.max_body(),
+            }
+        }
+    }
+
+    impl TryFrom<Raw> for HedgeConfig {
+        type Error = ConfigError;
+
+        fn try_from(raw: Raw) -> Result<Self, ConfigError> {
+            let builder = match (raw.delay, raw.percentile) {
+                (Some(delay), None) => Self::after(delay),
+                (None, Some(percentile)) => Self::at_percentile(percentile),
+                (Some(_), Some(_)) => {
+                    return Err(ConfigError::new("percentile", "excludes `delay`: give one of the two"));
+                }
+                (None, None) => return Err(ConfigError::new("delay", "or `percentile` must be given")),
+            };
+            let builder = builder.with_max(raw.max).with_idempotent(raw.idempotent).with_max_body(raw.max_body);
+            match raw.budget.into_parts().read()? {
+                Some(budget) => builder.with_budget(budget).build(),
+                None => builder.without_budget().build(),
+            }
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setting_out_of_bounds_is_named() {
+        let field = |builder: HedgeConfigBuilder| builder.build().expect_err("out of bounds").field();
+        assert_eq!(field(HedgeConfig::after(Duration::ZERO)), "delay");
+        assert_eq!(field(HedgeConfig::at_percentile(100.0)), "percentile");
+        assert_eq!(field(HedgeConfig::at_percentile(f64::NAN)), "percentile");
+        assert_eq!(field(HedgeConfig::at_percentile(95.0).with_max(0)), "max");
+        assert_eq!(field(HedgeConfig::at_percentile(95.0).with_max(6)), "max");
+    }
+
+    #[cfg(feature = "serde")]
+    #[test]
+    fn every_key_has_an_effect_and_a_fault_names_its_key() {
+        let read = |json: &str| serde_json::from_str::<HedgeConfig>(json).map_err(|error| error.to_string());
+        let plain = read(r#"{"delay":"50ms"}"#).expect("valid");
+        assert_eq!(Ok(&plain), HedgeConfig::after(Duration::from_millis(50)).build().as_ref());
+        for json in [
+            r#"{"percentile":95.0}"#,
+            r#"{"delay":"20ms"}"#,
+            r#"{"delay":"50ms","max":2}"#,
+            r#"{"delay":"50ms","budget":{"ratio":0.5}}"#,
+            r#"{"delay":"50ms","budget":{"enabled":false}}"#,
+            r#"{"delay":"50ms","idempotent":true}"#,
+            r#"{"delay":"50ms","max_body":1}"#,
+        ] {
+            let config = read(json).expect(json);
+            assert_ne!(config, plain, "{json}");
+            let written = serde_json::to_string(&config).expect("plain");
+            assert_eq!(read(&written), Ok(config), "{written}");
+        }
+        for (json, says) in [
+            ("{}", "`delay` or `percentile` must be given"),
+            (r#"{"delay":"1s","percentile":95.0}"#, "`percentile` excludes `delay`"),
+            (r#"{"dellay":"1s"}"#, "unknown field `dellay`"),
+            (r#"{"delay":"1s","max":9}"#, "`max` must be from 1 to 5"),
+        ] {
+            let error = read(json).expect_err(json);
+            assert!(error.contains(says), "{json}: {error}");
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! The race between an attempt and its hedges.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::atomic::Ordering,
+    task::{Context, Poll, ready},
+};
+
+use pin_project_lite::pin_project;
+use plugin_core::{
+    Lease,
+    clock::{self, Instant},
+    deadline::waiting,
+};
+use tokio::time::Sleep;
+use tower_service::Service;
+
+use super::state::HedgeState;
+use crate::{
+    Attempt, ByRequest, Kept, OnError, Policy, Replay, Withdrawal,
+    course::Core,
+    policy::{Judged, Push},
+};
+
+pin_project! {
+    /// The future of [`Hedge`](crate::Hedge). Dropping it drops all attempts; a hedge that did not begin goes back to the
+    /// budget.
+    pub struct HedgeFuture<S, Req, P = OnError, K = ByRequest>
+    where
+        S: Service<Req>,
+        K: Replay<Req>,
+    {
+        #[pin]
+        first: Option<S::Future>,
+        // `None`: the call passes through.
+        race: Option<Race<S, Req, P, K>>,
+    }
+}
+
+/// What an attempt is raced with.
+pub(super) struct Race<S: Service<Req>, Req, P, K: Replay<Req>> {
+    /// The hedges that run.
+    hedges: Vec<Running<S, Req>>,
+    core: Lease<Core<HedgeState, S, P, K>>,
+    /// `None` once there shall be no other hedge.
+    kept: Option<K::Kept>,
+    timer: Option<(Pin<Box<Sleep>>, Instant)>,
+    started: Instant,
+    /// When the first attempt was first seen waiting.
+    began: Option<Instant>,
+    launched: u16,
+}
+
+struct Running<S: Service<Req>, Req> {
+    future: Pin<Box<HedgeAttempt<S, Req, S::Future>>>,
+    withdrawn: Option<Withdrawal>,
+}
+
+pin_project! {
+    #[project = HedgeAttemptProject]
+    enum HedgeAttempt<S, Req, F> {
+        Readying { service: S, request: Option<Req> },
+        Calling { #[pin] future: F },
+    }
+}
+
+impl<S, Req, P, K> HedgeFuture<S, Req, P, K>
+where
+    S: Service<Req>,
+    K: Replay<Req>,
+{
+    pub(super) fn new(first: S::Future, race: Option<Race<S, Req, P, K>>) -> Self {
+        Self { first: Some(first), race }
+    }
+}
+
+impl<S, Req, P, K> Race<S, Req, P, K>
+where
+    S: Service<Req>,
+    K: Replay<Req>,
+{
+    pub(super) fn new(core: Lease<Core<HedgeState, S, P, K>>, kept: Option<K::Kept>, started: Instant) -> Self {
+        Self { hedges: Vec::new(), core, kept, timer: None, started, began: None, launched: 0 }
+    }
+}
+
+impl<S, Req, P, K> Race<S, Req, P, K>
+where
+    S: Service<Req> + Clone,
+    P: Policy<S::Response, S::Error>,
+    K: Replay<Req>,
+{
+    /// Whether this outcome ends the race. A failure does not while another attempt runs.
+    fn ends(&mut self, result: &Result<S::Response, S::Error>, others: usize) -> bool {
+        let judged: Judged = self.core.policy.judge(result.as_ref());
+        if judged.is_success() {
+            self.core.state.succeeded(self.started, self.began, clock::now);
+        }
+        if judged.push == Some(Push::Never) {
+            self.kept = None;
+        }
+        !judged.is_retry() || others == 0
+    }
+
+    /// Whether a hedge is due; arms the timer for it.
+    fn poll_due(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(kept) = &self.kept else { return false };
+        if self.timer.is_none() {
+            let now = clock::now();
+            self.began = self.began.or(Some(now));
+            let due = self.core.state.delay(now).map(|delay| (delay, now.saturating_add(delay)));
+            let deadline = kept.deadline(self.started).unwrap_or(Instant::MAX);
+            // No hedge starts that cannot finish.
+            let Some((delay, due)) = due.filter(|(_, due)| *due < deadline) else {
+                self.kept = None;
+                return false;
+            };
+            self.timer = Some((Box::pin(tokio::time::sleep(delay)), due));
+        }
+        let Some((timer, due)) = &mut self.timer else { return false };
+        if timer.as_mut().poll(cx).is_pending() {
+            waiting::enforcing(*due);
+            return false;
+        }
+        self.timer = None;
+        true
+    }
+
+    /// Makes another attempt, or sees to it that there is none.
+    fn launch(&mut self) {
+        let state = &self.core.state;
+        let now = clock::now();
+        let Ok(withdrawn) = state.withdraw(now) else {
+            self.kept = None;
+            return;
+        };
+        let launched = self.launched + 1;
+        let request = self.kept.as_mut().and_then(|kept| {
+            let deadline = kept.deadline(self.started);
+            kept.again(Attempt { number: launched, at: now, deadline, beside: true })
+        });
+        let Some(request) = request else {
+            state.give_back(withdrawn);
+            self.kept = None;
+            return;
+        };
+        let attempt = HedgeAttempt::Readying { service: self.core.service(), request: Some(request) };
+        self.hedges.push(Running { future: Box::pin(attempt), withdrawn });
+        self.launched = launched;
+        if launched >= state.config().max {
+            self.kept = None;
+        }
+    }
+}
+
+impl<S, Req> Running<S, Req>
+where
+    S: Service<Req>,
+{
+    fn poll(&mut self, cx: &mut Context<'_>, state: &HedgeState) -> Poll<Result<S::Response, S::Error>> {
+        loop {
+            let next = match self.future.as_mut().project() {
+                HedgeAttemptProject::Calling { future } => return future.poll(cx),
+                HedgeAttemptProject::Readying { service, request } => {
+                    ready!(service.poll_ready(cx))?;
+                    let Some(request) = request.take() else { return Poll::Pending };
+                    // From here on the hedge is spent. Relaxed: a count.
+                    self.withdrawn = None;
+                    state.launched.fetch_add(1, Ordering::Relaxed);
+                    HedgeAttempt::Calling { future: service.call(request) }
+                }
+            };
+            self.future.set(next);
+        }
+    }
+}
+
+impl<S, Req, P, K> Future for HedgeFuture<S, Req, P, K>
+where
+    S: Service<Req> + Clone,
+    P: Policy<S::Response, S::Error>,
+    K: Replay<Req>,
+{
+    type Output = Result<S::Response, S::Error>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        if let Some(first) = this.first.as_mut().as_pin_mut() {
+            let polled = first.poll(cx);
+            let Some(race) = this.race.as_mut() else { return polled };
+            if let Poll::Ready(result) = polled {
+                if race.ends(&result, race.hedges.len()) {
+                    race.cancel();
+                    return Poll::Ready(result);
+                }
+                this.first.set(None);
+            }
+        }
+        let Some(race) = this.race.as_mut() else { return Poll::Pending };
+        let result = ready!(race.poll_hedges(cx, this.first.is_some()));
+        // The losers stop now, not when the caller gets round to dropping this future.
+        this.first.set(None);
+        race.cancel();
+        Poll::Ready(result)
+    }
+}
+
+impl<S, Req, P, K> Race<S, Req, P, K>
+where
+    S: Service<Req> + Clone,
+    P: Policy<S::Response, S::Error>,
+    K: Replay<Req>,
+{
+    fn poll_hedges(&mut self, cx: &mut Context<'_>, first_runs: bool) -> Poll<Result<S::Response, S::Error>> {
+        loop {
+            let mut index = 0;
+            while let Some(hedge) = self.hedges.get_mut(index) {
+                let Poll::Ready(result) = hedge.poll(cx, &self.core.state) else {
+                    index += 1;
+                    continue;
+                };
+                let others = self.hedges.len() - 1 + usize::from(first_runs);
+                if self.ends(&result, others) {
+                    // Relaxed: a count.
+                    self.core.state.won.fetch_add(u64::from(result.is_ok()), Ordering::Relaxed);
+                    return Poll::Ready(result);
+                }
+                let lost = self.hedges.swap_remove(index);
+                self.core.state.give_back(lost.withdrawn);
+            }
+            if !self.poll_due(cx) {
+                return Poll::Pending;
+            }
+            self.launch();
+        }
+    }
+}
+
+impl<S, Req, P, K> Race<S, Req, P, K>
+where
+    S: Service<Req>,
+    K: Replay<Req>,
+{
+    /// Drops the hedges that run. What did not begin goes back to the budget.
+    fn cancel(&mut self) {
+        for Running { future, withdrawn } in self.hedges.drain(..) {
+            drop(future);
+            self.core.state.give_back(withdrawn);
+        }
+    }
+}
+
+impl<S, Req, P, K> Drop for Race<S, Req, P, K>
+where
+    S: Service<Req>,
+    K: Replay<Req>,
+{
+    fn drop(&mut self) {
+        self.cancel();
+    }
+}
+
+impl<S, Req, P, K> fmt::Debug for HedgeFuture<S, Req, P, K>
+where
+    S: Service<Req>,
+    K: Replay<Req>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hedges = self.race.as_ref().map_or(0, |race| race.hedges.len());
+        f.debug_struct("HedgeFuture").field("hedges", &hedges).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,89 @@
+//! The hedge service.
+
+use std::{
+    fmt,
+    task::{Context, Poll},
+};
+
+use plugin_core::Striped;
+use tower_service::Service;
+
+use super::{HedgeFuture, HedgeHandle, future::Race, state::HedgeState};
+use crate::{ByRequest, Kept, OnError, Policy, Replay, course::Core};
+
+/// The service that [`HedgeLayer`](crate::HedgeLayer) makes.
+///
+/// It is ready when the inner service is. Clones share everything.
+pub struct Hedge<S, P = OnError, K = ByRequest> {
+    inner: S,
+    core: Striped<Core<HedgeState, S, P, K>>,
+}
+
+impl<S, P, K> Hedge<S, P, K> {
+    pub(super) fn new(inner: S, core: Striped<Core<HedgeState, S, P, K>>) -> Self {
+        Self { inner, core }
+    }
+
+    /// The inner service.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The inner service, to write to. It makes first attempts; hedges are made by clones of the service that the layer
+    /// was given.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// The inner service alone.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+
+    /// Reads and changes what all services of the layer share.
+    pub fn handle(&self) -> HedgeHandle {
+        HedgeHandle::new(std::sync::Arc::clone(&self.core.state))
+    }
+}
+
+impl<S, P, K, Req> Service<Req> for Hedge<S, P, K>
+where
+    S: Service<Req> + Clone,
+    P: Policy<S::Response, S::Error>,
+    K: Replay<Req>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = HedgeFuture<S, Req, P, K>;
+
+    #[inline]
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    #[inline]
+    fn call(&mut self, request: Req) -> Self::Future {
+        let control = self.core.state.control();
+        if !control.is_on() {
+            return HedgeFuture::new(self.inner.call(request), None);
+        }
+        let core = self.core.lease();
+        let started = core.replay.started(&request);
+        let limits = control.limits();
+        let (request, kept) = core.replay.keep(request, limits);
+        let kept = kept.filter(|kept| kept.idempotent().unwrap_or(limits.idempotent));
+        HedgeFuture::new(self.inner.call(request), Some(Race::new(core, kept, started)))
+    }
+}
+
+impl<S: Clone, P, K> Clone for Hedge<S, P, K> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), core: self.core.clone() }
+    }
+}
+
+impl<S: fmt::Debug, P, K> fmt::Debug for Hedge<S, P, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hedge").field("inner", &self.inner).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,234 @@
+//! What retries may cost: the budget against a naive model, and the layer that spends it.
+#![cfg(not(loom))]
+
+mod common;
+
+use std::sync::Arc;
+
+use common::{SECOND, Script, call, config, lost, ms};
+use plugin_core::clock::Instant;
+use plugin_retry::{Budget, BudgetConfig, GaveUp, RetryLayer, ThrottleConfig, Withdrawal};
+use proptest::prelude::*;
+use tower::{Layer, ServiceExt};
+
+fn budget(ratio: f64, min_per_second: u32, window: u32) -> BudgetConfig {
+    BudgetConfig::new(ratio, min_per_second, window).expect("in bounds")
+}
+
+fn at(second: u64) -> Instant {
+    Instant::from_nanos(second * 1_000_000_000)
+}
+
+#[test]
+fn budget_that_allows_1000_of_1000_at_0_6() {
+    let budget = Budget::new(budget(0.6, 0, 10));
+    (0..1000).for_each(|_| budget.deposit(at(100)));
+    assert_eq!((0..1000).filter(|_| budget.withdraw(at(100)).is_some()).count(), 600);
+    assert_eq!(budget.balance(at(100)), 0);
+}
+
+#[test]
+fn every_ratio_in_thousandths_is_exact() {
+    for thousandths in 0..=1000_u32 {
+        let budget = Budget::new(budget(f64::from(thousandths) / 1000.0, 0, 1));
+        (0..1000).for_each(|_| budget.deposit(at(7)));
+        assert_eq!(budget.balance(at(7)), thousandths.into());
+    }
+}
+
+#[test]
+fn the_minimum_is_there_without_any_success_and_comes_back_with_time() {
+    let budget = Budget::new(budget(0.0, 3, 10));
+    assert_eq!((0..100).filter(|_| budget.withdraw(at(50)).is_some()).count(), 30);
+    assert!(budget.withdraw(at(59)).is_none(), "the second 50 is still in the window");
+    assert!(budget.withdraw(at(60)).is_some(), "and now it is not");
+}
+
+#[test]
+fn two_threads_never_spend_more_than_there_is_and_leave_nothing() {
+    let budget = Arc::new(Budget::new(budget(0.5, 0, 60)));
+    let spent: usize = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..4)
+            .map(|_| {
+                let budget = &budget;
+                scope.spawn(move || {
+                    // The clock of each thread stands at the edge of a second at another moment.
+                    (0..1000_u64)
+                        .filter(|n| {
+                            budget.deposit(at(100 + n / 300));
+                            budget.withdraw(at(100 + n / 300)).is_some()
+                        })
+                        .count()
+                })
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().expect("no panic")).sum()
+    });
+    let left = (0..4000).filter(|_| budget.withdraw(at(103)).is_some()).count();
+    assert_eq!(spent + left, 2000);
+}
+
+/// The same rules, written down as lists.
+#[derive(Default)]
+struct Naive {
+    successes: Vec<u64>,
+    spent: Vec<u64>,
+}
+
+impl Naive {
+    fn balance(&self, second: u64, config: BudgetConfig) -> u64 {
+        let first = second.saturating_sub(u64::from(config.window()) - 1);
+        let within = |list: &[u64]| list.iter().filter(|then| (first..=second).contains(*then)).count() as u64;
+        let share = (within(&self.successes) as f64 * config.ratio() + 1e-9).floor() as u64;
+        (share + u64::from(config.min_per_second() * config.window())).saturating_sub(within(&self.spent))
+    }
+
+    fn forget_before(&mut self, second: u64) {
+        self.successes.retain(|then| *then >= second);
+        self.spent.retain(|then| *then >= second);
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Pass(u64),
+    Succeed,
+    Spend,
+    GiveBack,
+}
+
+fn steps(count: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        1 => (0_u64..3).prop_map(Step::Pass),
+        1 => (0_u64..100).prop_map(Step::Pass),
+        20 => Just(Step::Succeed),
+        20 => Just(Step::Spend),
+        3 => Just(Step::GiveBack),
+    ];
+    proptest::collection::vec(step, count)
+}
+
+/// Runs both side by side and compares after every step.
+fn agree(config: BudgetConfig, start: u64, steps: &[Step]) -> Result<(), TestCaseError> {
+    let (budget, mut naive) = (Budget::new(config), Naive::default());
+    let mut taken: Vec<(u64, Withdrawal)> = Vec::new();
+    let mut second = start;
+    for step in steps {
+        match step {
+            Step::Pass(seconds) => {
+                second += seconds;
+                naive.forget_before(second.saturating_sub(120));
+                taken.retain(|(then, _)| *then + 60 > second);
+            }
+            Step::Succeed => {
+                budget.deposit(at(second));
+                naive.successes.push(second);
+            }
+            Step::Spend => {
+                let allowed = naive.balance(second, config) > 0;
+                let withdrawal = budget.withdraw(at(second));
+                prop_assert_eq!(withdrawal.is_some(), allowed, "at {}", second);
+                if let Some(withdrawal) = withdrawal {
+                    naive.spent.push(second);
+                    taken.push((second, withdrawal));
+                }
+            }
+            Step::GiveBack => {
+                if let Some((then, withdrawal)) = taken.pop() {
+                    budget.give_back(withdrawal);
+                    let index = naive.spent.iter().position(|spent| *spent == then);
+                    naive.spent.swap_remove(index.expect("it was spent"));
+                }
+            }
+        }
+        prop_assert_eq!(budget.balance(at(second)), naive.balance(second, config), "at {}", second);
+    }
+    Ok(())
+}
+
+fn configs() -> impl Strategy<Value = BudgetConfig> {
+    (0_u32..=2000, 0_u32..3, 1_u32..=60).prop_map(|(ratio, min, window)| budget(f64::from(ratio) / 1000.0, min, window))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn the_budget_agrees_with_lists_of_what_happened(
+        config in configs(), start in 0_u64..5000, steps in steps(0..300),
+    ) {
+        agree(config, start, &steps)?;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    #[test]
+    #[ignore = "soak: a million steps"]
+    fn soak_the_budget_agrees_with_lists_of_what_happened(
+        config in configs(), start in 0_u64..5000, steps in steps(1000..1001),
+    ) {
+        agree(config, start, &steps)?;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_is_met_with_the_share_of_the_budget_and_no_more() {
+    let settings = config(|set| set.with_budget(budget(0.2, 0, 60)).with_constant_interval(ms(1)));
+    let layer = RetryLayer::new(settings);
+    for _ in 0..100 {
+        layer.layer(Script::default()).oneshot(call()).await.expect("all is well");
+    }
+    let outage = Script::failing_with(lost);
+    for _ in 0..100 {
+        layer.layer(outage.clone()).oneshot(call()).await.expect_err("an outage");
+    }
+    assert_eq!(outage.calls(), 120);
+    let stats = layer.handle().stats();
+    assert_eq!((stats.retries, layer.handle().budget_balance()), (20, Some(0)));
+    assert!(stats.gave_up(GaveUp::Budget) >= 90, "{stats:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn layers_can_spend_from_one_budget() {
+    let shared = Arc::new(Budget::new(budget(0.0, 1, 1)));
+    let both = [0, 1].map(|_| RetryLayer::sharing(config(|set| set), Arc::clone(&shared)));
+    let mut calls = 0;
+    for layer in both {
+        let script = Script::failing_with(lost);
+        layer.layer(script.clone()).oneshot(call()).await.expect_err("an outage");
+        calls += script.calls();
+    }
+    // Two first attempts, and one retry for the second that they share; the clock may have moved on to the next one.
+    assert!((3..=4).contains(&calls), "{calls}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_throttle_stops_retries_while_failures_outweigh_successes() {
+    let throttle = ThrottleConfig::new(4, 0.5).expect("in bounds");
+    let layer = RetryLayer::new(config(|set| set.with_throttle(throttle).with_max_retries(1)));
+    assert_eq!((layer.handle().throttle_tokens(), layer.handle().budget_balance()), (Some(4.0), None));
+    let outage = Script::failing_with(lost);
+    for _ in 0..3 {
+        layer.layer(outage.clone()).oneshot(call()).await.expect_err("an outage");
+    }
+    // One failure leaves 3 of 4 and a retry; it fails and leaves 2, which is not more than half.
+    assert_eq!((outage.calls(), layer.handle().throttle_tokens()), (4, Some(0.0)));
+    for _ in 0..7 {
+        layer.layer(Script::default()).oneshot(call()).await.expect("all is well");
+    }
+    let once = Script::default().then(|| Err(lost()));
+    layer.layer(once.clone()).oneshot(call()).await.expect("3.5 - 1 is more than half");
+    assert_eq!(once.calls(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_success_counts_when_it_comes_and_not_when_its_call_came() {
+    let layer = RetryLayer::new(config(|set| set.with_budget(budget(1.0, 0, 10))));
+    let slow = Script::default().then_after(60 * SECOND, || Ok(plugin_core::Reply::new(bytes::Bytes::new())));
+    layer.layer(slow).oneshot(call()).await.expect("all is well");
+    assert_eq!(layer.handle().budget_balance(), Some(1));
+    tokio::time::advance(11 * SECOND).await;
+    assert_eq!(layer.handle().budget_balance(), Some(0));
+}

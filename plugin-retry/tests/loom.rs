@@ -1,0 +1,137 @@
+//! Every interleaving of two and three threads over the atomics of the budget.
+//!
+//! `RUSTFLAGS="--cfg loom" cargo test -p plugin-retry --test loom --release`
+#![cfg(loom)]
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use loom::{sync::Arc, thread};
+use plugin_retry::{
+    Throttle, ThrottleConfig,
+    budget::model::{SmallLedger, SmallRecent},
+};
+
+fn model(check: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(3);
+    builder.check(check);
+}
+
+/// Runs these on threads of their own, the last on this one, and gives back what they return.
+fn race<T: Send + 'static>(ledger: &Arc<SmallLedger>, jobs: Vec<Box<dyn FnOnce(&SmallLedger) -> T + Send>>) -> Vec<T> {
+    let threads: Vec<_> = jobs
+        .into_iter()
+        .map(|job| {
+            let ledger = Arc::clone(ledger);
+            thread::spawn(move || job(&ledger))
+        })
+        .collect();
+    threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
+}
+
+fn spend(second: u32, window: u32, allowed: u64) -> Box<dyn FnOnce(&SmallLedger) -> bool + Send> {
+    Box::new(move |ledger| ledger.spend(second, window, allowed).is_some())
+}
+
+#[test]
+fn of_two_who_ask_for_the_last_unit_exactly_one_gets_it() {
+    model(|| {
+        let ledger = Arc::new(SmallLedger::new());
+        let got = race(&ledger, vec![spend(9, 2, 1), spend(9, 2, 1)]);
+        assert_eq!(got.iter().filter(|got| **got).count(), 1, "neither two nor none");
+        assert_eq!(ledger.spent(9, 2), 1);
+    });
+}
+
+#[test]
+fn of_three_who_ask_for_two_units_exactly_two_get_one() {
+    model(|| {
+        let ledger = Arc::new(SmallLedger::new());
+        let got = race(&ledger, vec![spend(9, 2, 2), spend(9, 2, 2), spend(9, 2, 2)]);
+        assert_eq!(got.iter().filter(|got| **got).count(), 2);
+    });
+}
+
+#[test]
+fn what_was_spent_while_a_second_begins_is_in_one_of_the_two() {
+    model(|| {
+        let ledger = Arc::new(SmallLedger::new());
+        assert!(ledger.spend(9, 2, 9).is_some());
+        // One thread still lives in the old second while the other begins the next.
+        let got = race(&ledger, vec![spend(9, 2, 2), spend(10, 2, 2)]);
+        assert_eq!(got.iter().filter(|got| **got).count(), 1, "one unit was left");
+        assert_eq!(ledger.spent(10, 2), 2);
+        assert!(ledger.spent(11, 2) <= 1, "what second 9 has spent is gone");
+        assert_eq!(ledger.spent(12, 2), 0);
+    });
+}
+
+#[test]
+fn two_who_begin_the_same_second_agree_on_what_went_before() {
+    model(|| {
+        let ledger = Arc::new(SmallLedger::new());
+        assert!(ledger.spend(9, 1, 9).is_some());
+        let got = race(&ledger, vec![spend(10, 1, 2), spend(10, 1, 2), spend(9, 1, 2)]);
+        let granted = got.iter().filter(|got| **got).count();
+        // The window is one second, so second 10 has two units of its own; the third asks either before it began, when
+        // one unit of second 9 was left, or after, when it takes one of second 10.
+        let in_tenth = ledger.spent(10, 1);
+        assert!((2..=3).contains(&granted) && in_tenth <= 2, "{granted} {in_tenth}");
+        assert_eq!(granted, 2 + usize::from(got[2] && got[0] && got[1]));
+    });
+}
+
+#[test]
+fn a_unit_that_was_given_back_can_be_spent_once_more() {
+    model(|| {
+        let ledger = Arc::new(SmallLedger::new());
+        let taken = ledger.spend(9, 2, 1).expect("there is one");
+        let giver = {
+            let ledger = Arc::clone(&ledger);
+            thread::spawn(move || ledger.give_back(taken))
+        };
+        let early = [9, 10].iter().filter(|second| ledger.spend(**second, 2, 1).is_some()).count();
+        giver.join().expect("no panic");
+        let late = usize::from(ledger.spend(10, 2, 1).is_some());
+        assert_eq!(early + late, 1);
+    });
+}
+
+#[test]
+fn no_success_is_lost_and_none_is_spent_twice() {
+    model(|| {
+        let recent = Arc::new(SmallRecent::new());
+        let ledger = Arc::new(SmallLedger::new());
+        let spent = Arc::new(AtomicU32::new(0));
+        let threads: Vec<_> = (0..2)
+            .map(|_| {
+                let (recent, ledger, spent) = (Arc::clone(&recent), Arc::clone(&ledger), Arc::clone(&spent));
+                thread::spawn(move || {
+                    recent.add(9);
+                    if ledger.spend_with(9, 1, |second| recent.sum(second, 1) / 2).is_some() {
+                        spent.fetch_add(1, Ordering::SeqCst);
+                    }
+                })
+            })
+            .collect();
+        threads.into_iter().for_each(|thread| thread.join().expect("no panic"));
+        assert_eq!(recent.sum(9, 1), 2);
+        assert!(spent.load(Ordering::SeqCst) <= 1, "half of two successes");
+    });
+}
+
+#[test]
+fn a_throttle_loses_no_token_and_makes_none() {
+    model(|| {
+        let throttle = Arc::new(Throttle::new(ThrottleConfig::new(2, 0.5).expect("in bounds")));
+        let threads: Vec<_> = (0..2)
+            .map(|index| {
+                let throttle = Arc::clone(&throttle);
+                thread::spawn(move || if index == 0 { throttle.on_failure() } else { throttle.on_success() })
+            })
+            .collect();
+        threads.into_iter().for_each(|thread| thread.join().expect("no panic"));
+        // A success before the failure finds it full; after, it puts half a token back.
+        assert!([1.0, 1.5].contains(&throttle.tokens()), "{}", throttle.tokens());
+    });
+}
