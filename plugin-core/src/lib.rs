@@ -17,6 +17,7 @@ pub mod health;
 mod instance;
 mod instance_id;
 mod key;
+mod keyed;
 pub mod outcome;
 mod plugin;
 pub mod reject;
@@ -48,6 +49,7 @@ pub use health::{HealthCell, HealthState, HealthStatus};
 pub use instance::{PluginInfo, PluginInstance, Probe};
 pub use instance_id::{Attributed, InstanceId};
 pub use key::KeyOf;
+pub use keyed::KeyedTable;
 pub use outcome::{AtEnd, AtHead, End, Observe, Observer, Outcome};
 #[cfg(feature = "http")]
 pub use outcome::{FollowBody, FollowedBody};
