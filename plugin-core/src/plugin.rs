@@ -15,6 +15,10 @@ use crate::{Call, PluginError, Reply};
 /// A plugin: a service that answers a [`Call<Req>`] with a [`Reply<Res>`] or a [`PluginError`].
 ///
 /// Every service of that shape is one; there is nothing to implement.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no plugin that answers a `Call<{Req}>` with a `Reply<{Res}>`",
+    note = "a plugin is any `Service<Call<{Req}>, Response = Reply<{Res}>, Error = PluginError> + Clone + Send + Sync + 'static` whose future is `Send + 'static`"
+)]
 pub trait Plugin<Req, Res>:
     Service<Call<Req>, Response = Reply<Res>, Error = PluginError, Future: Send + 'static> + Clone + Send + Sync + 'static
 {

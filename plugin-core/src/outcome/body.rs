@@ -14,6 +14,11 @@ use pin_project_lite::pin_project;
 use super::{AtEnd, End, Observer, Outcome};
 
 /// A body type that can hold a wrapped body of the same type, as the boxed bodies of axum and tonic can.
+#[diagnostic::on_unimplemented(
+    message = "a body of type `{Self}` cannot be followed to its end",
+    note = "`AtEnd` follows `axum::body::Body` (feature `axum`), `tonic::body::Body` (feature `tonic`) and any body type that implements `plugin_core::FollowBody`",
+    note = "put `.map_response(|response| response.map(axum::body::Body::new))` beneath the layer, or judge by the head: leave `.follow(AtEnd)` out"
+)]
 pub trait FollowBody: Body + Sized {
     /// Turns a followed body back into this type.
     fn rebuild(followed: FollowedBody<Self>) -> Self;

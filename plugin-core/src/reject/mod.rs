@@ -20,10 +20,11 @@ use crate::Rejected;
 /// `Fn(Rejected) -> Result<Res, Err>` is a `Reject` too.
 #[diagnostic::on_unimplemented(
     message = "a refusal cannot be answered as `Result<{Res}, {Err}>` by `{Self}`",
-    label = "the error type `{Err}` needs `From<plugin_core::Rejected>`, or the layer another `.reject_with(..)`",
+    label = "with the default `AsError` the error type `{Err}` needs `From<plugin_core::Rejected>`; else add another `.reject_with(..)`",
     note = "for an error type of your own write one impl, it serves every layer of the family: `impl From<plugin_core::Rejected> for {Err} {{ .. }}`",
     note = "on an axum route or router (error `Infallible`) add `.reject_with(AsHttpResponse)` to each layer, on a tonic server or channel `.reject_with(AsGrpcStatus)`",
-    note = "over a client whose error type is foreign, put `plugin_core::BoxErrorLayer` beneath the layers: `BoxError` has `From<Rejected>`"
+    note = "over a client whose error type is foreign, put `plugin_core::BoxErrorLayer` beneath the layers: `BoxError` has `From<Rejected>`",
+    note = "a closure in `.reject_with(..)` returns a `Result<{Res}, {Err}>`"
 )]
 pub trait Reject<Res, Err> {
     /// The answer.

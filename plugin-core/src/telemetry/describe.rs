@@ -8,6 +8,10 @@ use crate::{
 };
 
 /// Opens the span of a request, and says when it began.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot describe a request of type `{Req}`",
+    note = "`TelemetryLayer::for_plugin` describes a `plugin_core::Call<_>`, `TelemetryLayer::new` any request; `.describe(..)` takes a `Describe` of your own"
+)]
 pub trait Describe<Req> {
     /// The span. The fields `status` and `code`, where it has them, are filled in when the call ends.
     fn span(&self, name: &str, request: &Req) -> Span;

@@ -11,7 +11,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{AnyRequest, ByCall, Describe, ResponseFuture, TelemetryHandle, cells::Cells, future::Active};
-use crate::{AnyError, AtHead, Classify, Outcome, Striped};
+use crate::{AnyError, AtHead, Classify, ClassifyFn, Outcome, Striped, Verdict};
 
 /// Counts every call, its duration and how it ended, and opens one span (level DEBUG) round it.
 ///
@@ -58,6 +58,14 @@ impl<D, C, O> TelemetryLayer<D, C, O> {
     pub fn classify<C2>(self, classify: C2) -> TelemetryLayer<D, C2, O> {
         let Self { name, cells, describe, outcome, .. } = self;
         TelemetryLayer { name, cells, describe, classify, outcome }
+    }
+
+    /// Judges outcomes by a closure.
+    pub fn classify_with<F, Res, Err>(self, judge: F) -> TelemetryLayer<D, ClassifyFn<F, Res, Err>, O>
+    where
+        F: Fn(Result<&Res, &Err>) -> Verdict,
+    {
+        self.classify(ClassifyFn::new(judge))
     }
 
     /// Follows a response to this point: [`AtHead`], or [`AtEnd`](crate::AtEnd) of its body.

@@ -1,0 +1,10 @@
+//! A classifier of HTTP responses over calls.
+
+use plugin_core::{ByHttpStatus, Call, PluginError, Reply, check, telemetry::TelemetryLayer};
+use tower::{Layer, service_fn};
+
+fn main() {
+    let layer = TelemetryLayer::for_plugin("demo").classify(ByHttpStatus::new());
+    let stack = layer.layer(service_fn(|_: Call<()>| async { Ok::<_, PluginError>(Reply::new(())) }));
+    let _ = check::<Call<()>, _>(stack);
+}

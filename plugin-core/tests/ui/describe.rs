@@ -1,0 +1,9 @@
+//! Telemetry for calls, over requests of another type.
+
+use plugin_core::{BoxError, check, telemetry::TelemetryLayer};
+use tower::{Layer, service_fn};
+
+fn main() {
+    let stack = TelemetryLayer::for_plugin("demo").layer(service_fn(|_: String| async { Ok::<_, BoxError>(()) }));
+    let _ = check::<String, _>(stack);
+}

@@ -1,0 +1,10 @@
+//! A reply has no body to follow.
+
+use plugin_core::{AtEnd, Call, PluginError, Reply, check, telemetry::TelemetryLayer};
+use tower::{Layer, service_fn};
+
+fn main() {
+    let layer = TelemetryLayer::for_plugin("demo").follow(AtEnd);
+    let stack = layer.layer(service_fn(|_: Call<()>| async { Ok::<_, PluginError>(Reply::new(())) }));
+    let _ = check::<Call<()>, _>(stack);
+}
