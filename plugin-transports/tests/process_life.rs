@@ -196,7 +196,7 @@ async fn a_plugin_that_closes_its_stdin_is_killed_and_started_again() {
     .await;
     assert_eq!((error.kind(), error.is_retryable()), (Kind::Connection, true), "{error}");
     let first = first.await.expect("no panic").expect_err("lost");
-    assert!(first.message().contains("pipe to the plugin broke"), "{first}");
+    assert!(first.message().contains("left a broken pipe"), "{first}");
     event(&mut events, |event| matches!(event, ProcessEvent::Ready { .. })).await;
 }
 

@@ -20,13 +20,17 @@ use super::{
     stderr::Stderr,
 };
 use crate::lines::{
-    client::{Connection, Driver, Failure, connect},
+    client::{Connection, Driver, End, Failure, connect},
     codec::Frame,
 };
 
 /// How long a dead process's pipes are read for what it wrote before it died. Only a grandchild that left the process
 /// group can make this be waited for.
 const LAST_WORDS: Duration = Duration::from_millis(20);
+
+/// How long a process may go on after it closed its stdout before it is taken for broken. One that dies closes it a
+/// moment earlier, which on a busy machine is a long one, and how it died says more than that it did.
+const DYING: Duration = Duration::from_millis(500);
 
 /// How long a killed process is waited for before it is left to the spawning thread.
 const REAP: Duration = Duration::from_secs(1);
@@ -76,10 +80,7 @@ pub(super) async fn launch(
             }
             Err(error) => error,
         },
-        end = &mut driver => match timeout(LAST_WORDS, child.ended()).await {
-            Ok(Ok(status)) => not_ready(format!("the process {} before it was ready", describe(status))),
-            _ => not_ready(format!("the process {end} before it was ready")),
-        },
+        end = &mut driver => not_ready(format!("the process {} before it was ready", why(end, &mut child).await)),
         status = child.ended() => match status {
             Ok(status) => not_ready(format!("the process {} before it was ready", describe(status))),
             Err(error) => unable(error),
@@ -170,10 +171,7 @@ impl Running {
     pub(super) async fn died(&mut self) -> String {
         let why = tokio::select! {
             biased;
-            end = &mut self.driver => match timeout(LAST_WORDS, self.child.ended()).await {
-                Ok(Ok(status)) => describe(status),
-                _ => end.to_string(),
-            },
+            end = &mut self.driver => why(end, &mut self.child).await,
             status = self.child.ended() => {
                 last_words(&mut self.driver).await;
                 status.map_or_else(|error| format!("cannot be watched: {error}"), describe)
@@ -239,6 +237,16 @@ async fn ended(child: &mut Child, driver: &mut Driver<Receiver, Pipe>) {
         } => {}
     }
     last_words(driver).await;
+}
+
+/// Why a connection ended: the death of the process, where that is what was behind it.
+async fn why(end: End, child: &mut Child) -> String {
+    if end.may_be_death()
+        && let Ok(Ok(status)) = timeout(DYING, child.ended()).await
+    {
+        return describe(status);
+    }
+    end.to_string()
 }
 
 /// Reads what a process wrote before it ended.

@@ -65,16 +65,23 @@ pub(crate) enum End {
     Endless(u64),
 }
 
+impl End {
+    /// Whether this is also how the death of the process looks from here.
+    pub(crate) fn may_be_death(&self) -> bool {
+        matches!(self, Self::Eof | Self::Broken(_))
+    }
+}
+
+/// The second half of a sentence about the process.
 impl fmt::Display for End {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Eof => f.write_str("the plugin closed its stdout"),
-            Self::Broken(error) => write!(f, "the pipe to the plugin broke: {error}"),
-            Self::Garbage(count) => write!(
-                f,
-                "the plugin wrote {count} lines in a row to stdout that are not replies; its log belongs on stderr"
-            ),
-            Self::Endless(count) => write!(f, "the plugin wrote {count} bytes to stdout without a line feed"),
+            Self::Eof => f.write_str("closed its stdout"),
+            Self::Broken(error) => write!(f, "left a broken pipe: {error}"),
+            Self::Garbage(count) => {
+                write!(f, "wrote {count} lines in a row to stdout that are not replies; its log belongs on stderr")
+            }
+            Self::Endless(count) => write!(f, "wrote {count} bytes to stdout without a line feed"),
         }
     }
 }
@@ -193,7 +200,7 @@ impl<R, W> fmt::Debug for Driver<R, W> {
 
 impl<R, W> Drop for Driver<R, W> {
     fn drop(&mut self) {
-        self.connection.close("the connection to the plugin was closed");
+        self.connection.close("was abandoned by the host");
     }
 }
 

@@ -11,7 +11,7 @@ use plugin_core::Sent;
 
 pub(crate) use self::{
     connection::{Connection, connect},
-    driver::Driver,
+    driver::{Driver, End},
     exchange::Exchange,
     table::MAX_IN_FLIGHT,
 };
