@@ -1,4 +1,6 @@
-//! How a call reaches code that runs elsewhere, and how that code is served.
+// The page shows every transport, so its examples and links need all of them.
+#![cfg_attr(feature = "full", doc = include_str!("../README.md"))]
+#![cfg_attr(not(feature = "full"), doc = "How a call reaches code that runs elsewhere, and how that code is served.")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "auth")]

@@ -49,8 +49,13 @@ impl Files {
 
     /// The same with its time, in days from now.
     pub(crate) fn leaf_valid(&self, name: &str, from: i64, until: i64) -> (PathBuf, PathBuf) {
-        let names = ["localhost", "127.0.0.1"].map(String::from).to_vec();
-        let mut params = CertificateParams::new(names).expect("names");
+        self.leaf_with(name, &["localhost", "127.0.0.1"], from, until)
+    }
+
+    /// The same for these hosts.
+    pub(crate) fn leaf_with(&self, name: &str, hosts: &[&str], from: i64, until: i64) -> (PathBuf, PathBuf) {
+        let hosts = hosts.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let mut params = CertificateParams::new(hosts).expect("names");
         let moment = |days: i64| {
             let distance = Duration::from_secs(days.unsigned_abs() * 86_400);
             let now = plugin_core::clock::wall();

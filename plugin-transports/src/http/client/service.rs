@@ -186,13 +186,13 @@ impl Shared {
             return Err(Rejected::new(Code::Draining).into());
         }
         let now = clock::now();
-        let limit = self.limit(&call, now);
+        let limit = self.limit(&call, now, self.config.request_timeout);
         let progress = Progress::new();
         if limit.fires <= now {
             return Err(late(&call, &limit, &progress));
         }
         let result = {
-            let mut exchange = pin!(self.exchange(&call, limit.fires, now, &progress));
+            let mut exchange = pin!(self.exchange(&call, now, &progress));
             let mut timer = pin!(tokio::time::sleep(limit.fires.saturating_since(now)));
             let mut cut = pin!(self.cut.cancelled());
             poll_fn(|cx| {
@@ -216,11 +216,11 @@ impl Shared {
         result.unwrap_or_else(|| Err(late(&call, &limit, &progress)))
     }
 
-    fn limit(&self, call: &Call<Bytes>, now: Instant) -> Limit {
+    fn limit(&self, call: &Call<Bytes>, now: Instant, attempt: bool) -> Limit {
         let deadline = call.context().deadline().unwrap_or(Instant::MAX);
         let own = self.config.connection.request_timeout();
         let ends = now.saturating_add(own);
-        if self.config.request_timeout && ends <= deadline {
+        if attempt && ends <= deadline {
             return Limit { fires: ends, attempt: Some(own), evidence: true };
         }
         let evidence = deadline.saturating_since(now).saturating_mul(2) >= own;
@@ -230,7 +230,6 @@ impl Shared {
     async fn exchange(
         &self,
         call: &Call<Bytes>,
-        fires: Instant,
         now: Instant,
         progress: &Progress,
     ) -> Result<Reply<Bytes>, PluginError> {
@@ -244,7 +243,9 @@ impl Shared {
             PluginError::new(Code::InvalidPayload, format!("the payload is not JSON: {error}")).with_sent(Sent::Nothing)
         })?;
 
-        let timeout = fires.saturating_since(now).min(self.config.connection.request_timeout());
+        // The plugin is told the attempt's limit also where a layer outside keeps it.
+        let told = self.limit(call, now, true);
+        let timeout = told.fires.saturating_since(now);
         // Whole milliseconds read better, and never promise more than there is.
         let timeout = Duration::from_millis(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX).max(1));
         let request_id = context.request_id().to_string();
@@ -259,7 +260,10 @@ impl Shared {
         let answer = exchange::send(&self.pool, &self.config.endpoint, outgoing, progress).await?;
         let status = answer.status();
         if !status.is_success() {
-            return Err(answer.fault(&self.config, progress).await);
+            let error = answer.fault(&self.config, progress).await;
+            // The plugin was told the limit, and may notice its end a moment before this side does: it is the same end.
+            let ours = status == http::StatusCode::GATEWAY_TIMEOUT && now.elapsed() >= timeout;
+            return Err(if ours { late(call, &told, progress) } else { error });
         }
         let body = answer.read(&self.config, progress).await?;
         let answer = envelope::read_answer(&body).map_err(|error| fault::not_json(status, error))?;

@@ -1,0 +1,189 @@
+//! What a plugin may answer, and what becomes of it.
+
+use std::{io::Write, time::Duration};
+
+use flate2::{Compression, write::GzEncoder};
+use plugin_core::{Call, Code, HealthState, Sent};
+use plugin_transports::auth::AuthConfig;
+
+use crate::support::{Act, Scripted, answer, call, connect, connection, fault, ok, send};
+
+#[tokio::test]
+async fn a_call_goes_out_in_the_envelope_of_go_plugins_and_its_data_comes_back() {
+    let plugin = Scripted::answering(ok(r#"{"data":{"sum": 3},"request_id":"r1","metadata":{"k":"v"}}"#)).await;
+    let mut request = Call::new(bytes::Bytes::from_static(br#"{"a": [1, 2]}"#));
+    request.context_mut().set_request_id("r1");
+    request.context_mut().headers_mut().insert("x-tenant", "t1".parse().expect("a value"));
+    let reply = send(&connect(plugin.config()), request).await.expect("a reply");
+    assert_eq!((&reply.payload()[..], reply.metadata()["k"].as_str()), (&br#"{"sum": 3}"#[..], "v"));
+
+    let seen = plugin.seen().remove(0);
+    let (head, body) = seen.split_once("\r\n\r\n").expect("a head");
+    assert_eq!(body, r#"{"data":{"a": [1, 2]},"request_id":"r1","timeout":"30s","headers":{"x-tenant":"t1"}}"#);
+    assert!(head.starts_with("POST /run HTTP/1.1\r\n"), "{head}");
+    let host = format!("host: {}", plugin.address);
+    for line in [&host, "content-type: application/json", "x-request-id: r1", "x-request-timeout: 30s", "x-tenant: t1"]
+    {
+        assert!(head.lines().any(|found| found == line), "{line} is not in {head}");
+    }
+}
+
+#[tokio::test]
+async fn the_time_that_is_left_travels_with_the_call() {
+    let plugin = Scripted::answering(ok("{}")).await;
+    let request = Call::new(bytes::Bytes::from_static(b"1")).with_timeout(Duration::from_secs(20));
+    send(&connect(plugin.config()), request).await.expect("a reply");
+    let seen = plugin.seen().remove(0);
+    let told = seen.split(r#""timeout":""#).nth(1).and_then(|rest| rest.split('"').next()).expect("a timeout");
+    let told = plugin_core::go_duration::parse(told).expect("a duration");
+    assert!(told <= Duration::from_secs(20) && told > Duration::from_secs(5), "{told:?}");
+}
+
+#[tokio::test]
+async fn an_error_in_the_envelope_is_the_plugins_own_failure() {
+    let error = fault(ok(r#"{"error":"no such user","request_id":"r"}"#)).await;
+    assert_eq!((error.code(), error.is_retryable()), (Code::ExecutionFailed, false));
+    assert_eq!(error.to_string(), "plugin \"p\": no such user (PLUGIN_1203)");
+}
+
+#[tokio::test]
+async fn each_status_says_whether_to_come_back() {
+    for (status, retryable) in [
+        ("400 Bad Request", false),
+        ("404 Not Found", false),
+        ("409 Conflict", false),
+        ("413 Content Too Large", false),
+        ("500 Internal Server Error", false),
+        ("501 Not Implemented", false),
+        ("429 Too Many Requests", true),
+        ("502 Bad Gateway", true),
+        ("503 Service Unavailable", true),
+        ("504 Gateway Timeout", true),
+    ] {
+        let error = fault(answer(status, "retry-after: 7\r\ncontent-type: text/plain\r\n", "because")).await;
+        assert_eq!((error.code(), error.is_retryable(), error.sent()), (Code::HttpTransport, retryable, Sent::Maybe));
+        assert_eq!(error.retry_after(), retryable.then_some(Duration::from_secs(7)), "{status}");
+        assert!(error.message().contains(&status[..3]), "{error}");
+        assert_eq!(error.detail(), Some("because"));
+    }
+}
+
+#[tokio::test]
+async fn refused_credentials_and_missing_ones_read_differently() {
+    let plugin = Scripted::answering(answer("401 Unauthorized", "", "")).await;
+    let with = call(&connect(plugin.config().with_auth(AuthConfig::bearer("t"))), "1").await.expect_err("401");
+    assert!(with.message().contains("does not accept the credentials"), "{with}");
+    let without = call(&connect(plugin.config()), "1").await.expect_err("401");
+    assert!(without.message().contains("`auth` has none"), "{without}");
+}
+
+#[tokio::test]
+async fn the_body_of_an_error_is_kept_in_part_and_only_as_text() {
+    let problem = format!(r#"{{"title":"x","detail":"{}"}}"#, "é".repeat(10_000));
+    let error =
+        fault(answer("500 Internal Server Error", "content-type: application/problem+json\r\n", &problem)).await;
+    let detail = error.detail().expect("text");
+    assert!(problem.starts_with(detail) && detail.len() > 4000 && detail.len() <= 4096, "{}", detail.len());
+    let binary = fault(answer("500 Internal Server Error", "content-type: image/png\r\n", "\u{1}\u{2}")).await;
+    assert_eq!(binary.detail(), None);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_no_envelope_is_an_error_of_the_transport() {
+    for body in ["", "<html>", "[1]", "{\"data\":", "7"] {
+        let error = fault(ok(body)).await;
+        assert_eq!((error.code(), error.is_retryable()), (Code::HttpTransport, false), "{body:?}");
+        assert!(error.message().contains("not a JSON envelope"), "{error}");
+    }
+    let error = fault(answer("204 No Content", "", "")).await;
+    assert_eq!(error.code(), Code::HttpTransport);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_not_http_is_an_error_of_the_transport() {
+    for garbage in ["hello\r\n\r\n", "\u{0}\u{1}\u{2}\u{3}\r\n\r\n", "SSH-2.0-OpenSSH_9.6\r\n\r\n"] {
+        let error = fault(garbage).await;
+        assert_eq!(error.code(), Code::HttpTransport, "{garbage:?}: {error:?}");
+        assert!(error.message().contains("not HTTP"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_is_told_and_not_followed_and_no_credential_leaves() {
+    let other = Scripted::answering(ok("{}")).await;
+    for status in ["301 Moved Permanently", "302 Found", "307 Temporary Redirect", "308 Permanent Redirect"] {
+        let location = format!("location: http://{}/new?token=s3cret\r\n", other.address);
+        let plugin = Scripted::answering(answer(status, &location, "")).await;
+        let config = plugin.config().with_auth(AuthConfig::api_key("k3y"));
+        let error = call(&connect(config), "1").await.expect_err("a redirect");
+        assert_eq!((error.code(), error.is_retryable()), (Code::HttpTransport, false));
+        assert!(error.message().contains("/new") && error.message().contains("not followed"), "{error}");
+        assert!(!error.to_string().contains("s3cret") && plugin.seen()[0].contains("x-api-key: k3y"));
+    }
+    assert_eq!(other.accepted(), 0);
+}
+
+#[tokio::test]
+async fn a_connection_that_closes_is_told_with_what_was_sent() {
+    let before = Scripted::start(|_, _| Act::Close(Vec::new())).await;
+    let error = call(&connect(before.config()), "1").await.expect_err("no answer");
+    assert_eq!((error.code(), error.sent(), error.is_retryable()), (Code::ConnectionFailed, Sent::Maybe, true));
+
+    let middle = answer("200 OK", "", r#"{"data":"half"#);
+    let middle = String::from_utf8(middle).expect("text").replace("content-length: 13", "content-length: 99");
+    let plugin = Scripted::start(move |_, _| Act::Close(middle.clone().into())).await;
+    let error = call(&connect(plugin.config()), "1").await.expect_err("half an answer");
+    assert_eq!((error.code(), error.sent()), (Code::ConnectionFailed, Sent::Maybe));
+    assert!(error.message().contains("in the middle of the answer"), "{error}");
+}
+
+#[tokio::test]
+async fn a_compressed_answer_is_asked_for_and_unfolded_unless_it_is_disabled() {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(br#"{"data":"unfolded"}"#).expect("into memory");
+    let body = encoder.finish().expect("into memory");
+    let mut bytes =
+        format!("HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: {}\r\n\r\n", body.len()).into_bytes();
+    bytes.extend(body);
+    let plugin = Scripted::answering(bytes).await;
+    let reply = call(&connect(plugin.config()), "1").await.expect("a reply");
+    assert_eq!(reply.payload(), "\"unfolded\"");
+    let disabled = connection(|config| config.with_disable_compression(true));
+    call(&connect(plugin.config().with_connection(disabled)), "1").await.expect("a reply");
+    let asked: Vec<_> = plugin.seen().iter().map(|request| request.contains("accept-encoding: gzip")).collect();
+    assert_eq!(asked, [true, false]);
+
+    let error = fault(answer("200 OK", "content-encoding: br\r\n", "{}")).await;
+    assert!(error.message().contains("\"br\""), "{error}");
+    let error = fault(answer("200 OK", "content-encoding: gzip\r\n", "{}")).await;
+    assert!(error.message().contains("is gzip, and is not"), "{error}");
+}
+
+#[tokio::test]
+async fn health_is_asked_where_it_should_be_and_credentials_stay_at_home() {
+    let plugin = Scripted::start(|_, request| match request.split(' ').nth(1) {
+        Some("/run/health") => Act::Answer(ok("anything")),
+        Some("/tired") => Act::Answer(ok(r#"{"status":"degraded","message":"slow disk"}"#)),
+        _ => Act::Answer(answer("503 Service Unavailable", "", r#"{"status":"unhealthy","message":"no disk"}"#)),
+    })
+    .await;
+    let health = async |endpoint: &str| {
+        let auth = AuthConfig::api_key("k3y");
+        let status = connect(plugin.config().with_auth(auth).with_health_endpoint(endpoint)).check().await;
+        (status.state, status.message)
+    };
+    assert_eq!(health("").await, (HealthState::Healthy, String::new()));
+    assert_eq!(health("/tired").await, (HealthState::Degraded, "slow disk".to_owned()));
+    assert_eq!(health("down").await, (HealthState::Unhealthy, "no disk".to_owned()));
+    let seen = plugin.seen();
+    assert!(seen.iter().all(|request| request.starts_with("GET /") && request.contains("x-api-key: k3y")), "{seen:?}");
+
+    let other = Scripted::answering(ok("{}")).await;
+    assert_eq!(health(&format!("http://{}/up", other.address)).await.0, HealthState::Healthy);
+    assert!(!other.seen()[0].contains("k3y"), "{:?}", other.seen());
+
+    let gone = crate::support::listener().await.1;
+    let (state, message) = health(&format!("http://{gone}/up")).await;
+    assert_eq!(state, HealthState::Unhealthy);
+    assert!(message.contains("cannot be reached"), "{message}");
+}

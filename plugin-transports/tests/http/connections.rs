@@ -1,0 +1,187 @@
+//! How connections are shared, capped, kept and thrown away.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use plugin_core::{Call, Code, Sent};
+use tokio::sync::Semaphore;
+use tower::{Service, ServiceExt};
+
+use crate::support::{Act, Scripted, call, connect, connection, ok, send, settle, within};
+
+fn numbered(number: usize) -> Call<Bytes> {
+    let mut call = Call::new(Bytes::from(number.to_string()));
+    call.context_mut().set_request_id(&format!("call-{number}"));
+    call
+}
+
+/// The numbers of the calls in the order in which the plugin saw them.
+fn order(plugin: &Scripted) -> Vec<usize> {
+    let number = |request: &String| {
+        let rest = request.split("x-request-id: call-").nth(1).expect("an id");
+        rest.split("\r\n").next().expect("a line").parse().expect("a number")
+    };
+    plugin.seen().iter().map(number).collect()
+}
+
+#[tokio::test]
+async fn the_cap_holds_and_calls_are_served_in_the_order_in_which_they_came() {
+    let told = Arc::new(Semaphore::new(0));
+    let script = Arc::clone(&told);
+    let plugin = Scripted::start(move |_, _| Act::Wait(Arc::clone(&script), ok("{}"))).await;
+    let instance = connect(plugin.config().with_connection(connection(|config| config.with_max_connections(2))));
+    let mut calls: FuturesUnordered<_> = (0..8).map(|number| send(&instance, numbered(number))).collect();
+    within(async {
+        for number in 0..8 {
+            tokio::select! {
+                _ = calls.next() => panic!("nothing was answered yet"),
+                () = plugin.until_seen(if number == 0 { 2 } else { (number + 2).min(8) }) => {}
+            }
+            told.add_permits(1);
+            calls.next().await.expect("a call").expect("a reply");
+        }
+    })
+    .await;
+    let order = order(&plugin);
+    assert_eq!(
+        {
+            let mut first = order[..2].to_vec();
+            first.sort_unstable();
+            first
+        },
+        [0, 1]
+    );
+    assert_eq!(order[2..], [2, 3, 4, 5, 6, 7]);
+    assert_eq!((plugin.most_open(), plugin.accepted()), (2, 2));
+}
+
+#[tokio::test]
+async fn a_dropped_call_cuts_its_connection_and_frees_its_place() {
+    let plugin =
+        Scripted::start(|number, _| if number == 0 { Act::Stall(Vec::new()) } else { Act::Answer(ok("{}")) }).await;
+    let instance = connect(plugin.config().with_connection(connection(|config| config.with_max_connections(1))));
+    let mut first = instance.service().clone().call(numbered(0));
+    tokio::select! {
+        _ = &mut first => panic!("it was not answered"),
+        () = plugin.until_seen(1) => {}
+    }
+    // One that gives up its place in line must not hold up those behind it.
+    let mut gone = instance.service().clone().call(numbered(1));
+    assert!(futures_util::poll!(&mut gone).is_pending());
+    let mut third = instance.service().clone().call(numbered(2));
+    assert!(futures_util::poll!(&mut third).is_pending());
+    assert_eq!(instance.service().free_connections(), 0);
+    drop(gone);
+    drop(first);
+    within(third).await.expect("a reply");
+    assert_eq!((order(&plugin), plugin.most_open()), (vec![0, 2], 1));
+}
+
+#[tokio::test]
+async fn who_waits_too_long_in_line_has_sent_nothing() {
+    let plugin = Scripted::start(|_, _| Act::Stall(Vec::new())).await;
+    let settings = connection(|config| config.with_max_connections(1).with_request_timeout(Duration::from_secs(60)));
+    let instance = connect(plugin.config().with_connection(settings));
+    let mut first = instance.service().clone().call(numbered(0));
+    assert!(futures_util::poll!(&mut first).is_pending());
+    let late = numbered(1).with_timeout(Duration::from_millis(30));
+    let error = tokio::select! {
+        _ = &mut first => panic!("it was not answered"),
+        error = send(&instance, late) => error.expect_err("no turn"),
+    };
+    assert_eq!((error.code(), error.sent()), (Code::Timeout, Sent::Nothing));
+    assert_eq!(error.rejected().and_then(|rejected| rejected.stage()), Some("waiting for a free connection"));
+}
+
+#[tokio::test]
+async fn a_connection_serves_one_call_after_the_other_unless_it_may_not() {
+    let plugin = Scripted::answering(ok("{}")).await;
+    let instance = connect(plugin.config());
+    for _ in 0..5 {
+        call(&instance, "1").await.expect("a reply");
+    }
+    assert_eq!(plugin.accepted(), 1);
+
+    let single = connect(plugin.config().with_connection(connection(|config| config.with_keep_alive(false))));
+    for _ in 0..3 {
+        call(&single, "1").await.expect("a reply");
+    }
+    assert_eq!(plugin.accepted(), 4);
+    assert!(plugin.seen()[5..].iter().all(|request| request.contains("connection: close")));
+}
+
+#[tokio::test]
+async fn an_error_answer_gives_its_connection_back() {
+    let plugin = Scripted::answering(crate::support::answer("503 Service Unavailable", "", "later")).await;
+    let instance = connect(plugin.config());
+    for _ in 0..3 {
+        call(&instance, "1").await.expect_err("503");
+    }
+    assert_eq!(plugin.accepted(), 1);
+}
+
+#[tokio::test]
+async fn no_more_idle_connections_are_kept_than_allowed_and_none_for_too_long() {
+    let told = Arc::new(Semaphore::new(0));
+    let script = Arc::clone(&told);
+    let plugin = Scripted::start(move |_, _| Act::Wait(Arc::clone(&script), ok("{}"))).await;
+    let settings = |config: plugin_transports::ConnectionConfigBuilder| {
+        config.with_max_idle_connections(2).with_idle_timeout(Duration::from_millis(300))
+    };
+    let instance = connect(plugin.config().with_connection(connection(settings)));
+    let calls: Vec<_> =
+        (0..5).map(|number| tokio::spawn(instance.service().clone().oneshot(numbered(number)))).collect();
+    plugin.until_seen(5).await;
+    told.add_permits(5);
+    for call in calls {
+        within(call).await.expect("no panic").expect("a reply");
+    }
+    plugin.until_open(2).await;
+    plugin.until_open(0).await;
+    assert_eq!(plugin.accepted(), 5);
+}
+
+#[tokio::test]
+async fn a_connection_that_the_plugin_closed_meanwhile_costs_nobody_a_call() {
+    let plugin = Scripted::start(|_, _| Act::Close(ok("{}"))).await;
+    let instance = connect(plugin.config());
+    for number in 1..20 {
+        call(&instance, "1").await.expect("a reply");
+        plugin.until_open(0).await;
+        settle().await;
+        assert_eq!(plugin.accepted(), number);
+    }
+}
+
+#[tokio::test]
+async fn closing_waits_for_what_is_in_flight_and_refuses_what_is_new() {
+    let told = Arc::new(Semaphore::new(0));
+    let script = Arc::clone(&told);
+    let plugin = Scripted::start(move |_, _| Act::Wait(Arc::clone(&script), ok("{}"))).await;
+    let instance = connect(plugin.config());
+    let running = tokio::spawn(instance.service().clone().oneshot(numbered(0)));
+    plugin.until_seen(1).await;
+    let mut closing = instance.close(Duration::from_secs(20));
+    assert!(futures_util::poll!(&mut closing).is_pending());
+    let error = call(&instance, "1").await.expect_err("closed");
+    assert_eq!((error.code(), error.sent()), (Code::Draining, Sent::Nothing));
+    told.add_permits(1);
+    within(closing).await.expect("all ended");
+    within(running).await.expect("no panic").expect("a reply");
+    plugin.until_open(0).await;
+    within(instance.close(Duration::from_secs(20))).await.expect("closing twice does no harm");
+}
+
+#[tokio::test]
+async fn closing_cuts_off_what_does_not_end() {
+    let plugin = Scripted::start(|_, _| Act::Stall(Vec::new())).await;
+    let instance = connect(plugin.config());
+    let running = tokio::spawn(instance.service().clone().oneshot(numbered(0)));
+    plugin.until_seen(1).await;
+    let error = within(instance.close(Duration::from_millis(20))).await.expect_err("one was left");
+    assert!(error.message().starts_with("1 calls were still in flight"), "{error}");
+    let error = within(running).await.expect("no panic").expect_err("cut off");
+    assert_eq!((error.code(), error.sent()), (Code::Draining, Sent::Maybe));
+    plugin.until_open(0).await;
+}

@@ -1,0 +1,13 @@
+//! Plugins over HTTP, with real sockets and real TLS: what a host is told when things go wrong, and what a plugin's server
+//! does with what it is sent. Envelopes, endpoints, headers and files are tested beside their code.
+
+mod answers;
+mod auth;
+mod connections;
+mod limits;
+mod server;
+mod shutdown;
+mod support;
+#[path = "../../src/tls/test_files.rs"]
+mod test_files;
+mod tls;
