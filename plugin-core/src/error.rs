@@ -1,6 +1,12 @@
 //! The error of a plugin call.
 
-use std::{borrow::Cow, error::Error, fmt, sync::Arc, time::Duration};
+use std::{
+    borrow::Cow,
+    error::Error,
+    fmt,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use crate::{Attributed, BoxError, Code, InstanceId, Kind, Rejected};
 
@@ -24,7 +30,8 @@ pub struct PluginError(Box<Inner>);
 
 struct Inner {
     code: Code,
-    message: Cow<'static, str>,
+    /// Empty until somebody reads it when a layer refused: its text is that of `rejected`, and a refusal must be cheap.
+    message: OnceLock<Cow<'static, str>>,
     plugin: Option<Arc<str>>,
     detail: Option<Box<str>>,
     source: Option<BoxError>,
@@ -39,9 +46,13 @@ impl PluginError {
     /// An error with this code; `message` says what happened, in one phrase without a final stop.
     #[must_use]
     pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::with_message(code, OnceLock::from(message.into()))
+    }
+
+    fn with_message(code: Code, message: OnceLock<Cow<'static, str>>) -> Self {
         Self(Box::new(Inner {
             code,
-            message: message.into(),
+            message,
             plugin: None,
             detail: None,
             source: None,
@@ -141,7 +152,7 @@ impl PluginError {
     /// What happened, without the plugin's name and the code.
     #[must_use]
     pub fn message(&self) -> &str {
-        &self.0.message
+        self.0.message.get_or_init(|| self.0.rejected.map_or_else(String::new, |rejected| rejected.to_string()).into())
     }
 
     /// The plugin's name, where it is known.
@@ -193,7 +204,7 @@ impl Attributed for PluginError {
 
 impl From<Rejected> for PluginError {
     fn from(rejected: Rejected) -> Self {
-        let mut error = Self::new(rejected.code(), rejected.to_string()).with_sent(Sent::Nothing);
+        let mut error = Self::with_message(rejected.code(), OnceLock::new()).with_sent(Sent::Nothing);
         if rejected.code() == Code::Timeout {
             // A call was given up that is already under way.
             error.0.sent = Sent::Maybe;
@@ -210,11 +221,11 @@ impl fmt::Display for PluginError {
         if let Some(plugin) = &self.0.plugin {
             write!(f, "plugin {plugin:?}: ")?;
         }
-        f.write_str(&self.0.message)?;
-        if self.0.rejected.is_none() {
-            write!(f, " ({})", self.0.code)?;
+        match &self.0.rejected {
+            // Its text has the code.
+            Some(rejected) => rejected.fmt(f),
+            None => write!(f, "{} ({})", self.message(), self.0.code),
         }
-        Ok(())
     }
 }
 
@@ -223,7 +234,7 @@ impl fmt::Debug for PluginError {
         let inner = &*self.0;
         f.debug_struct("PluginError")
             .field("code", &inner.code.as_str())
-            .field("message", &inner.message)
+            .field("message", &self.message())
             .field("plugin", &inner.plugin)
             .field("detail", &inner.detail)
             .field("retryable", &self.is_retryable())
@@ -267,5 +278,7 @@ mod tests {
         assert_eq!(own, "plugin \"users\": no such user (PLUGIN_1203)");
         let refused = PluginError::from(Rejected::unhealthy()).with_plugin("users").to_string();
         assert_eq!(refused, "plugin \"users\": health checks found the service down (HEALTH_1601)");
+        let refused = PluginError::from(Rejected::unhealthy());
+        assert_eq!(refused.message(), refused.to_string());
     }
 }
