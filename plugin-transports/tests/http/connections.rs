@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use plugin_core::{Call, Code, Sent};
-use tokio::sync::Semaphore;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    sync::Semaphore,
+};
 use tower::{Service, ServiceExt};
 
 use crate::support::{Act, Scripted, call, connect, connection, ok, send, settle, within};
@@ -184,4 +187,44 @@ async fn closing_cuts_off_what_does_not_end() {
     let error = within(running).await.expect("no panic").expect_err("cut off");
     assert_eq!((error.code(), error.sent()), (Code::Draining, Sent::Maybe));
     plugin.until_open(0).await;
+}
+
+#[tokio::test]
+async fn a_connection_whose_request_was_never_read_to_its_end_holds_up_nobody() {
+    let (listening, address) = crate::support::listener().await;
+    tokio::spawn(async move {
+        let mut kept = Vec::new();
+        while let Ok((mut stream, _)) = listening.accept().await {
+            // It answers when it has seen the head, and leaves the rest of a long request where it is.
+            let mut head = vec![0; 100];
+            let _ = stream.read_exact(&mut head).await;
+            let _ = stream.write_all(&ok("{}")).await;
+            kept.push(stream);
+        }
+    });
+    let config = plugin_transports::http::HttpConfig::builder("p", format!("http://{address}/"));
+    let instance = connect(config.with_connection(connection(|config| config.with_max_connections(1))));
+    let long = format!("\"{}\"", "x".repeat(9 << 20));
+    send(&instance, Call::new(long.into())).await.expect("a reply");
+    call(&instance, "1").await.expect("a reply on another connection");
+}
+
+#[tokio::test]
+async fn an_idle_connection_of_http2_is_closed_too() {
+    let listen = plugin_transports::http::ListenOptions::new().with_max_connections(1);
+    let echo = plugin_transports::inproc::plugin_fn(|call: Call<Bytes>| async move {
+        Ok(plugin_core::Reply::new(call.into_payload()))
+    });
+    let options = plugin_transports::http::ServerOptions::new().with_listen(listen);
+    let serving =
+        plugin_transports::http::serve(echo, crate::support::listener().await.0, options).expect("an address");
+    let instance = |idle: Duration| {
+        let config = plugin_transports::http::HttpConfig::builder("p", format!("http://{}/", serving.local_addr()));
+        let settings = connection(|config| config.with_idle_timeout(idle));
+        connect(config.with_version(plugin_transports::http::HttpVersion::Http2).with_connection(settings))
+    };
+    let (first, second) = (instance(Duration::from_millis(100)), instance(Duration::from_secs(60)));
+    call(&first, "1").await.expect("a reply");
+    // The server takes one connection, so the second host gets its turn when the first one's is closed.
+    call(&second, "2").await.expect("a reply");
 }

@@ -49,7 +49,7 @@ pub(super) async fn send(
                 };
                 sender.try_send_request(request).await
             }
-            Lease::Shared(sender) => sender.try_send_request(outgoing.over_http2(endpoint)).await,
+            Lease::Shared(shared) => shared.sender.try_send_request(outgoing.over_http2(endpoint)).await,
         };
         let mut error = match result {
             Ok(response) => return Ok(Incomplete { response, lease }),

@@ -10,7 +10,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::{Context, Poll},
     time::Duration,
@@ -32,6 +32,9 @@ use super::{
 };
 use crate::{connection::ConnectionConfig, http::body::Parts};
 
+/// A plugin may answer before it has read the whole request. If the rest is not off by then, it never will be.
+const READY_WITHIN: Duration = Duration::from_millis(100);
+
 pub(super) struct Pool {
     connector: Connector,
     permits: Arc<Semaphore>,
@@ -49,9 +52,40 @@ pub(super) struct Pool {
 struct State {
     /// The longest idle first.
     idle: VecDeque<Idle>,
-    shared: Option<http2::SendRequest<Parts>>,
-    /// Closes what has been idle for too long; there while anything is idle.
+    shared: Option<Shared>,
+    /// Closes what has been idle for too long; there while anything can become so.
     reaper: Option<AbortHandle>,
+}
+
+/// A connection of HTTP/2, for all calls. It closes when the last sender is dropped.
+pub(super) struct Shared {
+    pub(super) sender: http2::SendRequest<Parts>,
+    /// Counts the calls on it, besides the pool; and says when the last one came or went.
+    used: Arc<AtomicU64>,
+}
+
+impl Clone for Shared {
+    fn clone(&self) -> Self {
+        let clone = Self { sender: self.sender.clone(), used: Arc::clone(&self.used) };
+        clone.touch();
+        clone
+    }
+}
+
+impl Shared {
+    fn touch(&self) {
+        // Relaxed: the reaper that reads it tolerates the moment before.
+        self.used.store(clock::now().as_nanos(), Ordering::Relaxed);
+    }
+
+    /// For how long nobody has used it. Under the lock of the pool, without which no call takes it.
+    fn idle(&self, now: Instant) -> Duration {
+        if Arc::strong_count(&self.used) > 1 {
+            return Duration::ZERO;
+        }
+        // Relaxed: as above.
+        now.saturating_since(Instant::from_nanos(self.used.load(Ordering::Relaxed)))
+    }
 }
 
 struct Idle {
@@ -98,8 +132,10 @@ impl Pool {
         progress.set(Stage::Waiting);
         let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| closed())?;
         while let Some(mut connection) = self.pop_idle() {
-            if connection.sender.ready().await.is_ok() {
-                return Ok(Lease::own(self, connection, permit));
+            match tokio::time::timeout(READY_WITHIN, connection.sender.ready()).await {
+                Ok(Ok(())) => return Ok(Lease::own(self, connection, permit)),
+                Ok(Err(_)) => {}
+                Err(_) => connection.driver.abort(),
             }
         }
         progress.set(Stage::Connecting);
@@ -128,20 +164,24 @@ impl Pool {
             }
             Opened::Http2(sender, driver) => {
                 tokio::spawn(driver);
-                self.state().shared = Some(sender.clone());
-                Ok(Lease::Shared(sender))
+                let shared = Shared { sender, used: Arc::default() };
+                let lease = Lease::Shared(shared.clone());
+                let mut state = self.state();
+                state.shared = Some(shared);
+                self.reap_later(&mut state);
+                Ok(lease)
             }
         }
     }
 
     fn shared(&self) -> Option<Lease> {
         let mut state = self.state();
-        let sender = state.shared.as_ref()?;
-        if sender.is_closed() {
+        let shared = state.shared.as_ref()?;
+        if shared.sender.is_closed() {
             state.shared = None;
             return None;
         }
-        Some(Lease::Shared(sender.clone()))
+        Some(Lease::Shared(shared.clone()))
     }
 
     /// The connection that was used last: it is the least likely to have been closed, and the rest can age.
@@ -166,13 +206,18 @@ impl Pool {
                 state.idle.pop_front();
             }
             state.idle.push_back(Idle { connection, since: clock::now() });
-            if state.reaper.is_none() {
-                let reaper = tokio::spawn(reap(Arc::downgrade(self), self.idle_timeout));
-                state.reaper = Some(reaper.abort_handle());
-            }
+            self.reap_later(&mut state);
         }
         // Only now, so that who gets it finds the connection idle and opens no other.
         drop(permit);
+    }
+
+    fn reap_later(self: &Arc<Self>, state: &mut State) {
+        // One whose runtime ended is finished too.
+        if state.reaper.as_ref().is_none_or(AbortHandle::is_finished) {
+            let reaper = tokio::spawn(reap(Arc::downgrade(self), self.idle_timeout));
+            state.reaper = Some(reaper.abort_handle());
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -201,7 +246,7 @@ fn closed() -> PluginError {
     PluginError::from(Rejected::new(Code::Draining))
 }
 
-/// Closes what has been idle for `timeout`, until nothing is.
+/// Closes what has been idle for `timeout`, until there is nothing that could be.
 async fn reap(pool: Weak<Pool>, timeout: Duration) {
     let mut wait = timeout;
     loop {
@@ -209,6 +254,7 @@ async fn reap(pool: Weak<Pool>, timeout: Duration) {
         let Some(pool) = pool.upgrade() else { return };
         let now = clock::now();
         let mut state = pool.state();
+        wait = timeout;
         while let Some(first) = state.idle.front() {
             let age = now.saturating_since(first.since);
             if age < timeout {
@@ -217,7 +263,15 @@ async fn reap(pool: Weak<Pool>, timeout: Duration) {
             }
             state.idle.pop_front();
         }
-        if state.idle.is_empty() {
+        if let Some(shared) = &state.shared {
+            let age = shared.idle(now);
+            if age < timeout && !shared.sender.is_closed() {
+                wait = wait.min(timeout - age);
+            } else {
+                state.shared = None;
+            }
+        }
+        if state.idle.is_empty() && state.shared.is_none() {
             state.reaper = None;
             return;
         }
@@ -256,7 +310,7 @@ impl Drop for Driving {
 /// A connection to send one request on.
 pub(super) enum Lease {
     Own(Own),
-    Shared(http2::SendRequest<Parts>),
+    Shared(Shared),
 }
 
 /// A connection of HTTP/1.1 that nobody else uses. Dropped before it is finished, it is cut off: an answer that is still
@@ -274,10 +328,13 @@ impl Lease {
 
     /// The answer has been read to its end.
     pub(super) fn finish(self) {
-        if let Self::Own(mut own) = self
-            && let Some(connection) = own.connection.take()
-        {
-            own.pool.give_back(connection);
+        match self {
+            Self::Own(mut own) => {
+                if let Some(connection) = own.connection.take() {
+                    own.pool.give_back(connection);
+                }
+            }
+            Self::Shared(shared) => shared.touch(),
         }
     }
 }
