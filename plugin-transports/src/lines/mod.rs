@@ -14,6 +14,12 @@
 //! The host sets the variables `AGILIRA_PLUGIN_MAGIC_COOKIE`, `PLUGIN_PROTOCOL_VERSION`, `PLUGIN_TYPE`, `PLUGIN_NAME` and
 //! `PLUGIN_VERSION`, and `PLUGIN_OPTIONS` when there are options.
 //!
+//! A whole plugin, in Python and its standard library:
+//!
+//! ```python
+#![doc = include_str!("../../../examples/plugins/echo.py")]
+//! ```
+//!
 //! Here is the plugin's side: [`serve_json`] for an async function, [`serve`] for any service, [`Server`] for more. The
 //! host's side is the module `process`.
 

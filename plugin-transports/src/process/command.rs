@@ -33,7 +33,6 @@ pub(super) fn start(config: &ProcessConfig, children: &mut Children) -> Result<(
     }
     let mut command = Command::new(&executable);
     command
-        .arg0(&config.executable)
         .args(&config.args)
         .env_clear()
         .stdin(Stdio::piped())

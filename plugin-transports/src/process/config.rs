@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     ffi::{OsStr, OsString},
+    fmt,
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
     time::Duration,
@@ -15,7 +16,7 @@ use super::{ResourceLimits, RestartConfig};
 use crate::lines::client::{Limits, MAX_IN_FLIGHT};
 
 /// Settings of a plugin that runs as a process of its own. Made by [`ProcessConfig::builder`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ProcessConfig {
     pub(super) name: String,
     pub(super) executable: PathBuf,
@@ -69,6 +70,23 @@ impl ProcessConfig {
     #[must_use]
     pub fn executable(&self) -> &Path {
         &self.executable
+    }
+}
+
+/// Values of variables and options may be secrets: only their names are shown.
+impl fmt::Debug for ProcessConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProcessConfig")
+            .field("name", &self.name)
+            .field("executable", &self.executable)
+            .field("args", &self.args)
+            .field("env", &self.env.keys().collect::<Vec<_>>())
+            .field("env_allow", &self.env_allow)
+            .field("work_dir", &self.work_dir)
+            .field("options", &self.options.keys().collect::<Vec<_>>())
+            .field("resources", &self.resources)
+            .field("restart", &self.restart)
+            .finish_non_exhaustive()
     }
 }
 
@@ -282,6 +300,14 @@ mod tests {
 
     fn field(build: impl FnOnce(ProcessConfigBuilder) -> ProcessConfigBuilder) -> &'static str {
         build(ProcessConfig::builder("echo", "./echo")).build().expect_err("out of bounds").field()
+    }
+
+    #[test]
+    fn values_that_may_be_secret_are_not_shown() {
+        let options = serde_json::json!({"password": "hunter2"}).as_object().cloned().expect("an object");
+        let builder = ProcessConfig::builder("db", "./db").with_env("TOKEN", "hunter2").with_options(options);
+        let shown = format!("{builder:?} {:?}", builder.clone().build());
+        assert!(shown.contains("TOKEN") && shown.contains("password") && !shown.contains("hunter2"), "{shown}");
     }
 
     #[test]

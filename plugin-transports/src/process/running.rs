@@ -70,7 +70,7 @@ pub(super) async fn launch(
     started(child.id());
     let (stdin, stdout, stderr) = pipes.register().map_err(unable)?;
     let mut stderr = Stderr::follow(name.clone(), stderr);
-    let (connection, mut driver) = connect(stdout, stdin, config.limits);
+    let (connection, mut driver) = connect(name.clone(), stdout, stdin, config.limits);
 
     let fault = tokio::select! {
         biased;
@@ -169,6 +169,12 @@ impl Running {
     /// Serves the connection until the process is dead, or broken and then killed; says which, as the second half of
     /// a sentence. When it resolves, every call in flight has its error and the process is reaped.
     pub(super) async fn died(&mut self) -> String {
+        if self.driver.is_over() {
+            // An earlier wait was dropped between the end of the connection and this.
+            let why = why(End::Eof, &mut self.child).await;
+            self.cut_off(&why).await;
+            return why;
+        }
         let why = tokio::select! {
             biased;
             end = &mut self.driver => why(end, &mut self.child).await,

@@ -47,7 +47,13 @@ struct Writer<W> {
 }
 
 /// Joins the two ends of a plugin's pipes to a connection. Nothing moves unless the driver is polled.
-pub(crate) fn connect<R, W>(reader: R, writer: W, limits: Limits) -> (Arc<Connection<W>>, Driver<R, W>)
+/// The plugin's name is for the log.
+pub(crate) fn connect<R, W>(
+    plugin: Arc<str>,
+    reader: R,
+    writer: W,
+    limits: Limits,
+) -> (Arc<Connection<W>>, Driver<R, W>)
 where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
@@ -56,7 +62,7 @@ where
         state: Mutex::new(State { table: Table::new(limits), driver: None, armed: Instant::MAX }),
         writer: Mutex::new(Writer { io: Some(writer), batch: Vec::new(), written: 0, finish: false }),
     });
-    (connection.clone(), Driver::new(connection, reader, limits))
+    (connection.clone(), Driver::new(plugin, connection, reader, limits))
 }
 
 impl<W> Connection<W> {

@@ -39,6 +39,7 @@ const ENDLESS: u64 = 16;
 /// The part of a connection that must be polled. It resolves once, when the connection is over;
 /// dropping it ends the connection too, and fails what is in flight.
 pub(crate) struct Driver<R, W> {
+    plugin: Arc<str>,
     connection: Arc<Connection<W>>,
     reader: R,
     lines: Lines,
@@ -87,8 +88,9 @@ impl fmt::Display for End {
 }
 
 impl<R, W> Driver<R, W> {
-    pub(super) fn new(connection: Arc<Connection<W>>, reader: R, limits: Limits) -> Self {
+    pub(super) fn new(plugin: Arc<str>, connection: Arc<Connection<W>>, reader: R, limits: Limits) -> Self {
         Self {
+            plugin,
             connection,
             reader,
             lines: Lines::new(limits.line),
@@ -118,7 +120,7 @@ impl<R, W> Driver<R, W> {
         }
         self.connection.count_garbage();
         self.garbage += 1;
-        log_garbage(shown);
+        log_garbage(&self.plugin, shown);
         if self.garbage < self.limits.garbage { Ok(()) } else { Err(End::Garbage(self.garbage)) }
     }
 }
@@ -204,7 +206,7 @@ impl<R, W> Drop for Driver<R, W> {
     }
 }
 
-fn log_garbage(line: &Bytes) {
+fn log_garbage(plugin: &str, line: &Bytes) {
     let text = String::from_utf8_lossy(&line[..line.len().min(SHOWN)]);
-    tracing::warn!(line = %text.escape_debug(), bytes = line.len(), "a line on the plugin's stdout is not a reply");
+    tracing::warn!(plugin, line = %text.escape_debug(), bytes = line.len(), "a line on the plugin's stdout is not a reply");
 }

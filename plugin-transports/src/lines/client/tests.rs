@@ -17,7 +17,7 @@ type Near = Arc<Connection<WriteHalf<DuplexStream>>>;
 fn connected(pipe: usize, limits: Limits) -> (Near, tokio::task::JoinHandle<String>, Far) {
     let (near, far) = duplex(pipe);
     let (reader, writer) = split(near);
-    let (connection, mut driver) = connect(reader, writer, limits);
+    let (connection, mut driver) = connect("far".into(), reader, writer, limits);
     let closing = connection.clone();
     let driver = tokio::spawn(async move {
         let end = (&mut driver).await.to_string();
