@@ -9,8 +9,8 @@ use plugin_core::{
 
 use crate::{
     RateLimitConfig, UntilReady,
-    gcra::{self, Decision, Limit},
-    meter::{Meter, Taken, Who},
+    gcra::{self, Limit},
+    meter::{Meter, Quick, Taken, Who},
     queue::{Found, Left, Queue, Serving},
     sync::{Mutex, MutexGuard, lock},
 };
@@ -168,21 +168,24 @@ impl TokenBucket {
         if n == 0 {
             return Ok(Acquired::Free);
         }
-        match self.0.meter.take(n.into(), Who::Newcomer, clock) {
-            Taken::Admitted { .. } => Ok(Acquired::Taken),
-            Taken::Unlimited => Ok(Acquired::Free),
-            taken => self.refuse(n, taken),
+        if !self.0.meter.is_limited() {
+            return Ok(Acquired::Free);
+        }
+        // Read before the bucket is, so that other threads have less time to come between.
+        let now = clock().as_nanos();
+        match self.0.meter.try_take(n.into(), now) {
+            Quick::Admitted => Ok(Acquired::Taken),
+            Quick::Unlimited => Ok(Acquired::Free),
+            Quick::Refused => self.acquire_slowly(n, now),
         }
     }
 
+    /// Tries again, and finds out why not.
     #[cold]
-    fn refuse(&self, n: u32, taken: Taken) -> Result<Acquired, Rejected> {
-        match taken {
-            Taken::Admitted { .. } => Ok(Acquired::Taken),
-            Taken::Unlimited => Ok(Acquired::Free),
-            Taken::Never { burst } => Err(Rejected::too_costly(n.into(), burst)),
-            Taken::Wait { reading, now, wait } => Err(reading.limit.refusal(reading.arrival, now, wait)),
-            Taken::Behind { now } => self.acquire_behind(n, now),
+    fn acquire_slowly(&self, n: u32, now: u64) -> Result<Acquired, Rejected> {
+        match self.0.meter.take(n.into(), Who::Newcomer, now) {
+            Taken::Behind => self.acquire_behind(n, now),
+            taken => result(n, now, taken),
         }
     }
 
@@ -192,15 +195,14 @@ impl TokenBucket {
         let wake = self.serve(&mut rare, now);
         let result = if rare.queue.is_waiting() {
             let reading = self.0.meter.read();
-            match reading.limit.decide_behind(reading.arrival, now, n.into(), rare.queue.waiting_tokens()) {
-                Decision::Never => Err(Rejected::too_costly(n.into(), reading.limit.burst())),
-                Decision::Wait(wait) => Err(reading.limit.refusal(reading.arrival, now, wait)),
-                // The first in line does not fit yet, by a smaller sum: not reachable at one `now`.
-                Decision::Admit(_) => Err(reading.limit.refusal(reading.arrival, now, 1)),
+            let arrival = reading.limit.behind(reading.arrival, now, rare.queue.waiting_tokens());
+            match reading.limit.wait(arrival, now, n.into()) {
+                None => Err(Rejected::too_costly(n.into(), reading.limit.burst())),
+                Some(wait) => Err(reading.limit.refusal(reading.arrival, now, wait)),
             }
         } else {
             // The lock keeps new ones out of the line, so nobody is overtaken.
-            self.refuse(n, self.0.meter.take(n.into(), Who::First, || Instant::from_nanos(now)))
+            result(n, now, self.0.meter.take(n.into(), Who::First, now))
         };
         drop(rare);
         wake.into_iter().for_each(Waker::wake);
@@ -229,11 +231,10 @@ impl TokenBucket {
         let (turn, dropped) = match rare.queue.look(ticket, waker) {
             Some((Found::Waiting { tokens, ahead }, old)) => {
                 let reading = self.0.meter.read();
-                let turn = match reading.limit.decide_behind(reading.arrival, now, tokens, ahead) {
-                    Decision::Wait(wait) => Turn::Waiting { ticket, wait: Duration::from_nanos(wait) },
-                    // What is taken ahead counts against it, so the first in line would have been served: see `serve`.
-                    Decision::Admit(_) => Turn::Waiting { ticket, wait: Duration::from_nanos(1) },
-                    Decision::Never => {
+                let arrival = reading.limit.behind(reading.arrival, now, ahead);
+                let turn = match reading.limit.wait(arrival, now, tokens) {
+                    Some(wait) => Turn::Waiting { ticket, wait: Duration::from_nanos(wait) },
+                    None => {
                         let left = rare.queue.leave(ticket);
                         drop_later = left.and_then(|left| left.waker);
                         Turn::Done(Err(Rejected::too_costly(tokens, reading.limit.burst())))
@@ -283,11 +284,11 @@ impl TokenBucket {
         let mut wake = Vec::new();
         let mut blocked = false;
         while !blocked && let Some(tokens) = rare.queue.first() {
-            let serving = match self.0.meter.take(tokens, Who::First, || Instant::from_nanos(now)) {
+            let serving = match self.0.meter.take(tokens, Who::First, now) {
                 Taken::Admitted { arrival } => Serving::Granted { taken: arrival },
                 Taken::Unlimited => Serving::Unlimited,
                 Taken::Never { burst } => Serving::Never { burst },
-                Taken::Wait { .. } | Taken::Behind { .. } => {
+                Taken::Wait { .. } | Taken::Behind => {
                     blocked = true;
                     continue;
                 }
@@ -307,6 +308,17 @@ impl TokenBucket {
 
     fn rare(&self) -> MutexGuard<'_, Rare> {
         lock(&self.0.rare)
+    }
+}
+
+fn result(n: u32, now: u64, taken: Taken) -> Result<Acquired, Rejected> {
+    match taken {
+        Taken::Admitted { .. } => Ok(Acquired::Taken),
+        Taken::Unlimited => Ok(Acquired::Free),
+        Taken::Never { burst } => Err(Rejected::too_costly(n.into(), burst)),
+        Taken::Wait { reading, wait } => Err(reading.limit.refusal(reading.arrival, now, wait)),
+        // Not for the first in line. A newcomer finds the line itself.
+        Taken::Behind => Err(Rejected::rate_limited(Duration::from_nanos(1))),
     }
 }
 

@@ -54,26 +54,42 @@ impl Limit {
         }
     }
 
-    /// Whether `tokens` fit at `now` into a bucket with this arrival time.
-    pub(crate) const fn decide(self, arrival: u64, now: u64, tokens: u64) -> Decision {
-        self.decide_behind(arrival, now, tokens, 0)
+    /// The next arrival time if `tokens` fit at `now` into a bucket with this one.
+    #[inline]
+    pub(crate) const fn admit(self, arrival: u64, now: u64, tokens: u64) -> Option<u64> {
+        let cost = self.interval.saturating_mul(tokens);
+        let base = if arrival > now { arrival } else { now };
+        let next = base.saturating_add(cost);
+        let fits = cost <= self.tolerance && next <= now.saturating_add(self.tolerance) && next <= LATEST;
+        if fits { Some(next) } else { None }
     }
 
-    /// The same when `ahead` tokens were asked for before and have not been given yet.
-    pub(crate) const fn decide_behind(self, arrival: u64, now: u64, tokens: u64, ahead: u64) -> Decision {
+    /// The same, with the reason where they do not fit.
+    pub(crate) const fn decide(self, arrival: u64, now: u64, tokens: u64) -> Decision {
+        match self.admit(arrival, now, tokens) {
+            Some(next) => Decision::Admit(next),
+            None => match self.wait(arrival, now, tokens) {
+                Some(wait) => Decision::Wait(wait),
+                None => Decision::Never,
+            },
+        }
+    }
+
+    /// The nanoseconds after which `tokens` fit that do not fit at `now`, at least one; `None` if they never do.
+    pub(crate) const fn wait(self, arrival: u64, now: u64, tokens: u64) -> Option<u64> {
         let cost = self.interval.saturating_mul(tokens);
         if cost > self.tolerance {
-            return Decision::Never;
+            return None;
         }
         let base = if arrival > now { arrival } else { now };
-        let next = base.saturating_add(self.interval.saturating_mul(ahead)).saturating_add(cost);
-        let latest = now.saturating_add(self.tolerance);
-        if next <= latest && next <= LATEST {
-            Decision::Admit(next)
-        } else {
-            let wait = next.saturating_sub(latest);
-            Decision::Wait(if wait == 0 { 1 } else { wait })
-        }
+        let wait = base.saturating_add(cost).saturating_sub(now.saturating_add(self.tolerance));
+        Some(if wait == 0 { 1 } else { wait })
+    }
+
+    /// The arrival time when `ahead` more tokens were asked for and will be taken first.
+    pub(crate) const fn behind(self, arrival: u64, now: u64, ahead: u64) -> u64 {
+        let base = if arrival > now { arrival } else { now };
+        base.saturating_add(self.interval.saturating_mul(ahead))
     }
 
     /// The tokens in a bucket with this arrival time.

@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use plugin_core::clock::Instant;
-
 use crate::{
     gcra::{self, Decision, Limit},
     sync::{AtomicU64, Ordering},
@@ -14,7 +12,8 @@ use crate::{
 /// settings are written beside those in use and come into force with the word that publishes them.
 ///
 /// A slot is written again only after the word has moved on, and every decision ends by finding the word still under
-/// the settings it was made with. So no decision mixes old settings with new ones, and nobody waits for anybody.
+/// the settings it was made with. So no decision mixes old settings with new ones, and nobody waits for anybody. That
+/// nothing is limited is one word of a slot, and needs no second look.
 pub(crate) struct Meter {
     word: AtomicU64,
     slots: [Slot; 2],
@@ -35,6 +34,17 @@ pub(crate) enum Who {
     First,
 }
 
+/// What became of a quick try to take tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Quick {
+    /// Nothing is limited; nothing was taken.
+    Unlimited,
+    /// They were taken.
+    Admitted,
+    /// They were not. [`Meter::take`] says why.
+    Refused,
+}
+
 /// What became of a try to take tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Taken {
@@ -43,11 +53,11 @@ pub(crate) enum Taken {
     /// They were taken, and this is the bucket's arrival time since.
     Admitted { arrival: u64 },
     /// They are not there yet.
-    Wait { reading: Reading, now: u64, wait: u64 },
+    Wait { reading: Reading, wait: u64 },
     /// They never will be.
     Never { burst: u64 },
     /// Others wait, and come first.
-    Behind { now: u64 },
+    Behind,
 }
 
 /// The bucket at one moment.
@@ -62,43 +72,56 @@ impl Meter {
         Self { word: AtomicU64::new(Word::NEW.bits()), slots: [Slot::new(limit), Slot::new(limit)] }
     }
 
-    /// Takes tokens, or says why not. The clock is read once, and not at all where nothing is limited.
+    /// Whether anything is limited at this moment.
     #[inline]
-    pub(crate) fn take(&self, tokens: u64, who: Who, clock: impl FnOnce() -> Instant) -> Taken {
+    pub(crate) fn is_limited(&self) -> bool {
+        // Acquire: as in `Slot::load`.
+        self.slots[slot_of(self.load())].interval.load(Ordering::Acquire) != 0
+    }
+
+    /// Takes tokens for a newcomer. It is [`take`](Self::take) without the reasons, for the path of every request.
+    #[inline]
+    pub(crate) fn try_take(&self, tokens: u64, now: u64) -> Quick {
         let mut word = self.load();
-        let mut limit = self.limit(word);
-        if limit.is_unlimited() {
-            return Taken::Unlimited;
-        }
-        let now = clock().as_nanos();
         loop {
+            let limit = self.slots[slot_of(word)].load_rate();
+            if limit.is_unlimited() {
+                return Quick::Unlimited;
+            }
+            if word.is_waiting() {
+                return Quick::Refused;
+            }
+            let Some(next) = limit.admit(word.arrival(), now, tokens) else {
+                return Quick::Refused;
+            };
+            match self.exchange(word, word.with_arrival(next)) {
+                Ok(_) => return Quick::Admitted,
+                Err(present) => word = Word::from_bits(present),
+            }
+        }
+    }
+
+    /// Takes tokens, or says why not.
+    pub(crate) fn take(&self, tokens: u64, who: Who, now: u64) -> Taken {
+        let mut word = self.load();
+        loop {
+            let limit = self.limit(word);
+            if limit.is_unlimited() {
+                return Taken::Unlimited;
+            }
             if word.is_waiting() && who == Who::Newcomer {
-                return Taken::Behind { now };
+                return Taken::Behind;
             }
             let arrival = word.arrival();
             let refused = match limit.decide(arrival, now, tokens) {
-                Decision::Admit(next) => {
-                    // Success is relaxed: only a number changes, and a read-modify-write keeps the release sequence
-                    // that `change` began. Failure acquires, for the reason given in `load`.
-                    let exchanged = self.word.compare_exchange_weak(
-                        word.bits(),
-                        word.with_arrival(next).bits(),
-                        Ordering::Relaxed,
-                        Ordering::Acquire,
-                    );
-                    match exchanged {
-                        Ok(_) => return Taken::Admitted { arrival: next },
-                        Err(present) => {
-                            word = Word::from_bits(present);
-                            limit = self.limit(word);
-                            if limit.is_unlimited() {
-                                return Taken::Unlimited;
-                            }
-                            continue;
-                        }
+                Decision::Admit(next) => match self.exchange(word, word.with_arrival(next)) {
+                    Ok(_) => return Taken::Admitted { arrival: next },
+                    Err(present) => {
+                        word = Word::from_bits(present);
+                        continue;
                     }
-                }
-                Decision::Wait(wait) => Taken::Wait { reading: Reading { limit, arrival }, now, wait },
+                },
+                Decision::Wait(wait) => Taken::Wait { reading: Reading { limit, arrival }, wait },
                 Decision::Never => Taken::Never { burst: limit.burst() },
             };
             // A refusal writes nothing that could fail, so it looks again whether its settings still hold.
@@ -107,10 +130,6 @@ impl Meter {
                 return refused;
             }
             word = present;
-            limit = self.limit(word);
-            if limit.is_unlimited() {
-                return Taken::Unlimited;
-            }
         }
     }
 
@@ -125,11 +144,6 @@ impl Meter {
             }
             word = present;
         }
-    }
-
-    /// Whether anything is limited at all.
-    pub(crate) fn is_limited(&self) -> bool {
-        !self.read().limit.is_unlimited()
     }
 
     /// Puts new settings in force, and turns what is owed at the interval `from` into the same number of tokens at the
@@ -155,10 +169,7 @@ impl Meter {
         loop {
             let cost = self.limit(word).interval.saturating_mul(tokens);
             let next = word.with_arrival(gcra::give_back(word.arrival(), now, cost, taken));
-            // Relaxed on success, acquire on failure: as in `take`.
-            let exchanged =
-                self.word.compare_exchange_weak(word.bits(), next.bits(), Ordering::Relaxed, Ordering::Acquire);
-            match exchanged {
+            match self.exchange(word, next) {
                 Ok(_) => return word.arrival() - next.arrival(),
                 Err(present) => word = Word::from_bits(present),
             }
@@ -177,12 +188,18 @@ impl Meter {
     }
 
     #[inline]
+    fn exchange(&self, present: Word, next: Word) -> Result<u64, u64> {
+        // Success is relaxed: only a number changes, and a read-modify-write keeps the release sequence that `change`
+        // began. Failure acquires, for the reason given in `load`.
+        self.word.compare_exchange_weak(present.bits(), next.bits(), Ordering::Relaxed, Ordering::Acquire)
+    }
+
+    #[inline]
     fn load(&self) -> Word {
         // Acquire: pairs with the release in `change`, so that the slot which this word picks is as it was published.
         Word::from_bits(self.word.load(Ordering::Acquire))
     }
 
-    #[inline]
     fn limit(&self, word: Word) -> Limit {
         self.slots[slot_of(word)].load()
     }
@@ -201,7 +218,17 @@ impl Slot {
         }
     }
 
+    /// What deciding takes, without the window.
     #[inline]
+    fn load_rate(&self) -> Limit {
+        // Acquire: as in `load`.
+        Limit {
+            interval: self.interval.load(Ordering::Acquire),
+            tolerance: self.tolerance.load(Ordering::Acquire),
+            window: 0,
+        }
+    }
+
     fn load(&self) -> Limit {
         // Acquire: pairs with the releases in `store`. Who reads a value of settings that are not yet in force has then
         // also seen that the word moved on, and finds out when it looks at the word again.
