@@ -3,6 +3,8 @@
 mod balance;
 mod bare;
 mod floors;
+mod health;
+mod ratelimit;
 
 use crate::harness::Group;
 
@@ -20,7 +22,7 @@ pub struct GroupEntry {
 }
 
 /// Every group, in the order in which they are measured and stand in `RESULTS.md`.
-pub const GROUPS: &[GroupEntry] = &[floors::GROUP, bare::GROUP, balance::GROUP];
+pub const GROUPS: &[GroupEntry] = &[floors::GROUP, bare::GROUP, balance::GROUP, ratelimit::GROUP, health::GROUP];
 
 #[cfg(test)]
 mod tests {
