@@ -3,7 +3,11 @@
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit, setrlimit};
 
 /// What a plugin's process may use. Absent means as much as the host may.
+///
+/// In documents the keys are `max_memory_mb`, in MiB, and `max_file_handles`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(from = "raw::RawLimits", into = "raw::RawLimits"))]
 pub struct ResourceLimits {
     memory: Option<u64>,
     file_handles: Option<u64>,
@@ -50,5 +54,55 @@ impl ResourceLimits {
             let most = getrlimit(resource).maximum.map_or(most, |hard| hard.min(most));
             Some((resource, Rlimit { current: Some(most), maximum: Some(most) }))
         })
+    }
+}
+
+#[cfg(feature = "serde")]
+mod raw {
+    use super::ResourceLimits;
+
+    /// The keys of a document.
+    #[derive(Default, serde::Deserialize, serde::Serialize)]
+    #[serde(deny_unknown_fields, default)]
+    pub(super) struct RawLimits {
+        max_memory_mb: Option<u64>,
+        max_file_handles: Option<u64>,
+    }
+
+    impl From<ResourceLimits> for RawLimits {
+        fn from(limits: ResourceLimits) -> Self {
+            Self { max_memory_mb: limits.memory.map(|bytes| bytes >> 20), max_file_handles: limits.file_handles }
+        }
+    }
+
+    impl From<RawLimits> for ResourceLimits {
+        fn from(raw: RawLimits) -> Self {
+            Self {
+                memory: raw.max_memory_mb.map(|mib| mib.saturating_mul(1 << 20)),
+                file_handles: raw.max_file_handles,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_never_passes_the_hosts_own() {
+        let hard = getrlimit(Resource::Nofile).maximum;
+        let limits: Vec<_> = ResourceLimits::new().with_file_handles(u64::MAX - 1).each().collect();
+        assert_eq!(limits.len(), 1, "an absent limit is not set");
+        assert_eq!(limits[0].1.maximum, hard.or(Some(u64::MAX - 1)));
+    }
+
+    #[cfg(feature = "serde")]
+    #[test]
+    fn a_document_is_read_strictly_and_written_back() {
+        let limits: ResourceLimits = serde_json::from_str(r#"{"max_memory_mb":256}"#).expect("valid");
+        assert_eq!(limits, ResourceLimits::new().with_memory(256 << 20));
+        assert_eq!(serde_json::to_string(&limits).expect("plain"), r#"{"max_memory_mb":256,"max_file_handles":null}"#);
+        assert!(serde_json::from_str::<ResourceLimits>(r#"{"max_memory":1}"#).is_err());
     }
 }

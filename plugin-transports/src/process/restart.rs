@@ -17,6 +17,8 @@ use plugin_core::{Backoff, ConfigError, Jitter, clock::Instant};
 /// [`ProcessHandle::restart`](super::ProcessHandle::restart) brings it back (as systemd does past its start limit). A
 /// process that was up for a whole window starts anew with the shortest wait.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "raw::RawRestart", into = "raw::RawRestart"))]
 pub struct RestartConfig {
     backoff: Backoff,
     window: Duration,
@@ -62,6 +64,49 @@ impl Default for RestartConfig {
         // The defaults are within the bounds that `new` checks.
         let backoff = Backoff::new(initial, max, 2.0, Jitter::None).unwrap_or_default();
         Self { backoff, window: Duration::from_secs(60), max_in_window: 5 }
+    }
+}
+
+#[cfg(feature = "serde")]
+mod raw {
+    use std::time::Duration;
+
+    use plugin_core::ConfigError;
+
+    use super::RestartConfig;
+
+    /// The keys of a document.
+    #[derive(serde::Deserialize, serde::Serialize)]
+    #[serde(deny_unknown_fields, default)]
+    pub(super) struct RawRestart {
+        #[serde(with = "plugin_core::serde_duration")]
+        initial: Duration,
+        #[serde(with = "plugin_core::serde_duration")]
+        max: Duration,
+        #[serde(with = "plugin_core::serde_duration")]
+        window: Duration,
+        max_in_window: u32,
+    }
+
+    impl Default for RawRestart {
+        fn default() -> Self {
+            RestartConfig::default().into()
+        }
+    }
+
+    impl From<RestartConfig> for RawRestart {
+        fn from(config: RestartConfig) -> Self {
+            let RestartConfig { backoff, window, max_in_window } = config;
+            Self { initial: backoff.initial(), max: backoff.max(), window, max_in_window }
+        }
+    }
+
+    impl TryFrom<RawRestart> for RestartConfig {
+        type Error = ConfigError;
+
+        fn try_from(raw: RawRestart) -> Result<Self, ConfigError> {
+            Self::new(raw.initial, raw.max, raw.window, raw.max_in_window)
+        }
     }
 }
 
@@ -158,6 +203,18 @@ mod tests {
         let second = Duration::from_secs(1);
         let never = RestartConfig::new(second, second, second, 0).expect("in bounds");
         assert_eq!(Deaths::new(never).decide(None, at(1)), Decision::GiveUp);
+    }
+
+    #[cfg(feature = "serde")]
+    #[test]
+    fn a_document_is_read_strictly_and_written_back() {
+        let read = |json: &str| serde_json::from_str::<RestartConfig>(json).map_err(|error| error.to_string());
+        let config = read(r#"{"initial":"50ms","max_in_window":2}"#).expect("valid");
+        assert_eq!((config.initial(), config.max_in_window), (Duration::from_millis(50), 2));
+        assert_eq!(config.window, RestartConfig::default().window);
+        assert_eq!(read(&serde_json::to_string(&config).expect("plain")).expect("its own"), config);
+        assert!(read(r#"{"window":0}"#).expect_err("zero").contains("`restart.window` must be longer"));
+        assert!(read(r#"{"initail":"1s"}"#).expect_err("unknown").contains("unknown field"));
     }
 
     #[test]
