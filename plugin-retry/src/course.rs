@@ -12,7 +12,6 @@ use plugin_core::{
 
 use crate::{
     Attempt, GaveUp, Kept, Withdrawal,
-    config::Spending,
     decide::{self, Situation},
     policy::Judged,
     state::State,
@@ -135,12 +134,7 @@ impl<S, P, K, H> Course<S, P, K, H> {
         if let Some(instance) = judged.instance {
             kept.note_failure(instance);
         }
-        let withdrawn = match config.spending {
-            Spending::Free => None,
-            Spending::Budget(_) => Some(self.core.state.budget().withdraw(now).ok_or(GaveUp::Budget)?),
-            Spending::Throttle(_) if self.core.state.throttle().allows() => None,
-            Spending::Throttle(_) => return Err(GaveUp::Budget),
-        };
+        let withdrawn = self.core.state.spend(config, now)?;
         let at = now.saturating_add(wait);
         let attempt = Attempt { number: self.retries + 1, at, deadline, beside: false };
         let Some(request) = kept.again(attempt) else {

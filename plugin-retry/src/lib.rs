@@ -15,6 +15,8 @@ mod replay;
 mod service;
 mod state;
 mod sync;
+#[cfg(feature = "tower")]
+mod tower_policy;
 mod waits;
 
 pub use budget::{Budget, BudgetConfig, Throttle, ThrottleConfig, Withdrawal};
@@ -31,7 +33,9 @@ pub use policy::OnGrpcStatus;
 #[cfg(feature = "http")]
 pub use policy::OnHttpStatus;
 pub use policy::{Judged, OnError, OnErrorChain, Policy, PolicyFn};
-pub use replay::{Attempt, ByRequest, Kept, KeptCall, KeptClone, Limits, Replay, ReplayFn};
+pub use replay::{Attempt, ByRequest, Kept, KeptClone, Limits, Replay, ReplayFn};
 #[cfg(feature = "http")]
 pub use replay::{KeptRequest, Recording, RepeatBody, ReplayBody, ReplayBodyLayer, ReplayError, Replaying};
 pub use service::Retry;
+#[cfg(feature = "tower")]
+pub use tower_policy::TowerPolicy;

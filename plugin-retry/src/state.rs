@@ -8,7 +8,7 @@ use std::sync::{
 use arc_swap::ArcSwap;
 use plugin_core::clock::Instant;
 
-use crate::{Budget, GaveUp, Limits, RetryConfig, Throttle, config::Spending, policy::Judged};
+use crate::{Budget, GaveUp, Limits, RetryConfig, Throttle, Withdrawal, config::Spending, policy::Judged};
 
 /// Settings, budget and counters. While calls succeed nothing here is written but the budget's own stripes.
 pub(crate) struct State {
@@ -143,6 +143,15 @@ impl State {
             self.budget.deposit(now());
         } else if control.has(Control::THROTTLE) {
             self.throttle.on_success();
+        }
+    }
+
+    /// Takes a retry out of the budget, or asks the throttle.
+    pub(crate) fn spend(&self, config: &RetryConfig, now: Instant) -> Result<Option<Withdrawal>, GaveUp> {
+        match config.spending {
+            Spending::Free => Ok(None),
+            Spending::Budget(_) => self.budget.withdraw(now).map(Some).ok_or(GaveUp::Budget),
+            Spending::Throttle(_) => self.throttle.allows().then_some(None).ok_or(GaveUp::Budget),
         }
     }
 

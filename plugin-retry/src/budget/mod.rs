@@ -16,7 +16,7 @@ pub use throttle::{Throttle, ThrottleConfig};
 pub mod model {
     use super::{ledger::Ledger, recent::Recent};
 
-    pub struct SmallLedger(Ledger<4>);
+    pub struct SmallLedger(Ledger<2>);
 
     impl SmallLedger {
         #[allow(clippy::new_without_default)]
@@ -41,7 +41,7 @@ pub mod model {
         }
     }
 
-    pub struct SmallRecent(Recent<2>);
+    pub struct SmallRecent(Recent<1>);
 
     impl SmallRecent {
         #[allow(clippy::new_without_default)]

@@ -7,7 +7,7 @@ use super::{Attempt, ByRequest, Kept, Limits, Replay};
 /// A call is cloned, whether it is idempotent or not: when nothing was sent, either may be repeated. With a payload
 /// whose clone is cheap (`Bytes`, an `Arc`) nothing is allocated.
 impl<T: Clone> Replay<Call<T>> for ByRequest {
-    type Kept = KeptCall<T>;
+    type Kept = Call<T>;
 
     #[inline]
     fn started(&self, call: &Call<T>) -> Instant {
@@ -15,38 +15,34 @@ impl<T: Clone> Replay<Call<T>> for ByRequest {
     }
 
     #[inline]
-    fn keep(&self, call: Call<T>, _: Limits) -> (Call<T>, Option<KeptCall<T>>) {
+    fn keep(&self, call: Call<T>, _: Limits) -> (Call<T>, Option<Call<T>>) {
         if call.context().max_retries() == Some(0) {
             return (call, None);
         }
-        let kept = KeptCall(call.clone());
+        let kept = call.clone();
         (call, Some(kept))
     }
 }
 
-/// A [`Call`] that is kept for another attempt.
-#[derive(Clone, Debug)]
-pub struct KeptCall<T>(Call<T>);
-
-impl<T: Clone> Kept<Call<T>> for KeptCall<T> {
+impl<T: Clone> Kept<Call<T>> for Call<T> {
     fn idempotent(&self) -> Option<bool> {
-        self.0.context().idempotent()
+        self.context().idempotent()
     }
 
     fn max_retries(&self) -> Option<u16> {
-        self.0.context().max_retries()
+        self.context().max_retries()
     }
 
     fn deadline(&self, _: Instant) -> Option<Instant> {
-        self.0.context().deadline()
+        self.context().deadline()
     }
 
     fn note_failure(&mut self, instance: InstanceId) {
-        self.0.context_mut().add_tried(instance);
+        self.context_mut().add_tried(instance);
     }
 
     fn again(&mut self, attempt: Attempt) -> Option<Call<T>> {
-        let mut call = self.0.clone();
+        let mut call = self.clone();
         call.context_mut().set_attempt(attempt.number);
         Some(call)
     }

@@ -13,7 +13,6 @@ mod request;
 
 #[cfg(feature = "http")]
 pub use body::{Recording, ReplayBody, ReplayError};
-pub use call::KeptCall;
 pub use closure::{KeptClone, ReplayFn};
 #[cfg(feature = "http")]
 pub use kinds::RepeatBody;
