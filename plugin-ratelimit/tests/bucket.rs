@@ -1,25 +1,20 @@
-//! The bucket without tower: lines, cancellation, fairness, and a differential run against `governor`.
+//! The bucket without tower: lines, cancellation, fairness.
 
-use std::{num::NonZeroU32, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use governor::{Quota, RateLimiter, clock::FakeRelativeClock};
-use plugin_core::{
-    Code,
-    clock::{self, Instant},
-};
+use plugin_core::{Code, clock};
 use plugin_ratelimit::{RateLimitConfig, TokenBucket};
-use proptest::prelude::*;
 use tokio::{sync::mpsc, task::JoinSet, time::advance};
 use tokio_test::{assert_pending, assert_ready, assert_ready_ok, task};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn config(per_second: f64, burst: u32) -> RateLimitConfig {
-    RateLimitConfig::builder().with_requests_per_second(per_second).with_burst_size(burst).build().expect("valid")
-}
-
 fn bucket(per_second: f64, burst: u32) -> TokenBucket {
     TokenBucket::new(config(per_second, burst))
+}
+
+fn config(per_second: f64, burst: u32) -> RateLimitConfig {
+    RateLimitConfig::builder().with_requests_per_second(per_second).with_burst_size(burst).build().expect("valid")
 }
 
 #[tokio::test(start_paused = true)]
@@ -130,6 +125,25 @@ async fn tokens_are_not_lost_on_drop_wherever_the_wait_is_dropped() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_one_caller_gave_back_the_next_does_not_give_back_again() {
+    let bucket = bucket(1.0, 4);
+    bucket.try_acquire(4).expect("full");
+    let (mut first, mut second) = (task::spawn(bucket.until_ready(1)), task::spawn(bucket.until_ready(1)));
+    assert_pending!(first.poll());
+    assert_pending!(second.poll());
+    advance(2 * SECOND).await;
+    assert!(bucket.try_acquire(1).is_err(), "two are there, and go to the two who wait");
+    advance(SECOND / 10).await;
+    drop(first);
+    advance(SECOND * 28 / 10).await;
+    assert_eq!(bucket.try_acquire(3), Ok(()));
+    advance(SECOND * 6 / 10).await;
+    drop(second);
+    assert!(bucket.try_acquire(2).is_err(), "that would be five in 0.6 s, of a bucket of four");
+    assert_eq!(bucket.try_acquire(1), Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_wait_that_is_never_polled_takes_no_place() {
     let bucket = bucket(1.0, 1);
     bucket.try_acquire(1).expect("full");
@@ -225,123 +239,6 @@ fn threads_together_take_no_more_than_there_is() {
         threads.into_iter().map(|thread| thread.join().expect("no panic")).sum()
     });
     assert_eq!(taken, 1000);
-}
-
-#[derive(Clone, Debug)]
-enum Step {
-    Advance(u64),
-    Try(u32),
-    Wait(u32),
-    Poll(usize),
-    Drop(usize),
-}
-
-fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let step = prop_oneof![
-        4 => (0u64..400).prop_map(Step::Advance),
-        3 => (1u32..5).prop_map(Step::Try),
-        3 => (1u32..5).prop_map(Step::Wait),
-        4 => any::<usize>().prop_map(Step::Poll),
-        3 => any::<usize>().prop_map(Step::Drop),
-    ];
-    prop::collection::vec(step, 1..150)
-}
-
-/// Runs the steps, and gives back when how many tokens were handed out. Milliseconds.
-fn run(bucket: &TokenBucket, steps: Vec<Step>) -> Vec<(u64, u64)> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
-    runtime.expect("a runtime").block_on(async {
-        let start = clock::now();
-        let mut taken = Vec::new();
-        let mut waiting = Vec::new();
-        let at = || u64::try_from(start.elapsed().as_millis()).expect("short");
-        for step in steps {
-            match step {
-                Step::Advance(millis) => advance(Duration::from_millis(millis)).await,
-                Step::Try(cost) => {
-                    if bucket.try_acquire(cost).is_ok() {
-                        taken.push((at(), cost.into()));
-                    }
-                }
-                Step::Wait(cost) => {
-                    let mut wait = task::spawn(bucket.until_ready(cost));
-                    match wait.poll() {
-                        std::task::Poll::Ready(result) => {
-                            result.expect("it fits");
-                            taken.push((at(), cost.into()));
-                        }
-                        std::task::Poll::Pending => waiting.push((cost, wait)),
-                    }
-                }
-                Step::Poll(pick) if !waiting.is_empty() => {
-                    let pick = pick % waiting.len();
-                    if waiting[pick].1.poll().is_ready() {
-                        let (cost, _) = waiting.remove(pick);
-                        taken.push((at(), cost.into()));
-                    }
-                }
-                Step::Drop(pick) if !waiting.is_empty() => {
-                    let pick = pick % waiting.len();
-                    drop(waiting.remove(pick));
-                }
-                Step::Poll(_) | Step::Drop(_) => {}
-            }
-        }
-        let left: u32 = waiting.iter().map(|(cost, _)| cost).sum();
-        drop(waiting);
-        advance(Duration::from_millis(u64::from(left) * 100 + 1_000)).await;
-        assert_eq!(bucket.try_acquire(4), Ok(()), "no token was lost and nobody is left in line");
-        taken
-    })
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
-
-    /// A token that was granted to somebody who does not poll is handed out, late, when it is noticed: it counts when
-    /// it was granted, which the bucket alone knows. So here whoever is granted a token is polled before time goes on.
-    #[test]
-    fn no_window_lets_through_more_than_its_share_though_waits_are_dropped_anywhere(steps in steps()) {
-        let bucket = bucket(10.0, 4);
-        let mut eager = Vec::new();
-        for step in steps {
-            if let Step::Advance(_) = step {
-                eager.extend((0..8).map(|_| Step::Poll(0)));
-            }
-            eager.push(step);
-        }
-        let taken = run(&bucket, eager);
-        for (first, &(from, _)) in taken.iter().enumerate() {
-            let mut sum = 0;
-            for &(to, cost) in &taken[first..] {
-                sum += cost;
-                prop_assert!(sum * 100 <= 400 + (to - from), "{sum} tokens in {} ms", to - from);
-            }
-        }
-    }
-
-    #[test]
-    fn the_bucket_decides_as_governor_does(
-        interval in 1u32..2_000_000, burst in 1u32..50, steps in prop::collection::vec((0u64..5_000_000, 1u32..60), 1..300),
-    ) {
-        let clock = FakeRelativeClock::default();
-        let quota = Quota::with_period(Duration::from_nanos(interval.into())).expect("not zero");
-        let peer = RateLimiter::direct_with_clock(quota.allow_burst(NonZeroU32::new(burst).expect("not zero")), clock.clone());
-        let rate = 1e9 / f64::from(interval);
-        // Rates above ten million per second are out of our bounds.
-        prop_assume!(rate <= 1e7);
-        let bucket = bucket(rate, burst);
-        let mut now = Instant::from_nanos(1 << 40);
-        for (step, cost) in steps {
-            clock.advance(Duration::from_nanos(step));
-            now = now.saturating_add(Duration::from_nanos(step));
-            let ours = bucket.try_acquire_at(cost, now);
-            match peer.check_n(NonZeroU32::new(cost).expect("not zero")) {
-                Err(_) => prop_assert_eq!(ours.map_err(|refused| refused.retry_after()), Err(None)),
-                Ok(theirs) => prop_assert_eq!(ours.is_ok(), theirs.is_ok()),
-            }
-        }
-    }
 }
 
 #[tokio::test]
