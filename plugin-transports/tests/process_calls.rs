@@ -56,6 +56,10 @@ async fn a_payload_that_cannot_be_sent_is_refused_before_it_is() {
     let error = send(format!("\"{}\"", "x".repeat(3000)).into_bytes()).await.expect_err("too long");
     assert_eq!((error.code(), error.sent()), (Code::PayloadTooLarge, Sent::Nothing));
     assert!(error.message().contains("3002 bytes") && error.message().contains("2048"), "{error}");
+    // The payload alone would fit.
+    let error = send(format!("\"{}\"", "x".repeat(2000)).into_bytes()).await.expect_err("too long");
+    assert_eq!((error.code(), error.sent()), (Code::PayloadTooLarge, Sent::Nothing));
+    send(format!("\"{}\"", "x".repeat(1800)).into_bytes()).await.expect("it fits");
 }
 
 #[tokio::test]

@@ -174,6 +174,27 @@ async fn the_process_is_confined_before_it_runs() {
 }
 
 #[tokio::test]
+async fn no_process_holds_the_pipes_of_another() {
+    let pipes = |pid: u32| -> Vec<_> {
+        let files = fs::read_dir(format!("/proc/{pid}/fd")).expect("readable").flatten();
+        files
+            .filter_map(|file| fs::read_link(file.path()).ok())
+            .filter(|file| file.to_string_lossy().starts_with("pipe:"))
+            .collect()
+    };
+    let first = start(fixture(&["deaf"])).await;
+    let second = start(fixture(&["deaf"])).await;
+    let of = |instance: &plugin_core::PluginInstance<plugin_transports::process::ProcessService>| {
+        instance.service().handle().pid().expect("running")
+    };
+    let streams: Vec<_> =
+        (0..3).map(|n| fs::read_link(format!("/proc/{}/fd/{n}", of(&first))).expect("a pipe")).collect();
+    assert_eq!(streams.len(), 3);
+    let held = pipes(of(&second));
+    assert!(held.len() >= 3 && streams.iter().all(|stream| !held.contains(stream)), "{streams:?} {held:?}");
+}
+
+#[tokio::test]
 async fn a_plugin_in_python_with_its_standard_library_alone() {
     let script = in_repository("examples/plugins/echo.py");
     let instance = start(ProcessConfig::builder("echo", "python3").with_arg(script)).await;

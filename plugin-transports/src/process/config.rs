@@ -108,7 +108,7 @@ impl fmt::Debug for ProcessConfig {
 /// | `shutdown_grace` | 5 s | when every handle on the plugin is dropped without `close` |
 /// | `max_in_flight` | 1024 | 1 to 65536; more are refused with `OVERLOAD_2001` |
 /// | `max_queued_bytes` | 16 MiB | of requests that the plugin has not read; more are refused with `OVERLOAD_2002` |
-/// | `max_line` | 4 MiB | 1 KiB to 1 GiB; of one request, and of one reply |
+/// | `max_line` | 4 MiB | 1 KiB to 1 GiB; of one request with all that travels with it, and of one reply |
 /// | `max_garbage_lines` | 16 | at least 1; lines in a row on stdout that are not replies, then the process is restarted |
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until `build` is called"]

@@ -60,7 +60,7 @@ pub(super) fn not_json(error: serde_json::Error, plugin: &Arc<str>) -> PluginErr
 }
 
 pub(super) fn too_large(size: usize, limit: usize, plugin: &Arc<str>) -> PluginError {
-    PluginError::new(Code::PayloadTooLarge, format!("the payload has {size} bytes, and a line may have {limit}"))
+    PluginError::new(Code::PayloadTooLarge, format!("the request has {size} bytes, and a line may have {limit}"))
         .with_plugin(plugin.clone())
         .with_sent(Sent::Nothing)
 }

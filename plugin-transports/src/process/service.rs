@@ -52,10 +52,12 @@ impl ProcessService {
     fn exchange(&self, call: &Call<Bytes>) -> Result<State, PluginError> {
         let shared = &self.owner.shared;
         let config = &shared.config;
-        let payload = single_line(call.payload()).map_err(|error| error::not_json(error, &shared.name))?;
-        if payload.len() > config.limits.line {
-            return Err(error::too_large(payload.len(), config.limits.line, &shared.name));
+        // Before it is read as JSON, which takes time.
+        let size = call.payload().len();
+        if size > config.limits.line {
+            return Err(error::too_large(size, config.limits.line, &shared.name));
         }
+        let payload = single_line(call.payload()).map_err(|error| error::not_json(error, &shared.name))?;
         let context = call.context();
         let now = clock::now();
         let own = now.saturating_add(config.request_timeout);
@@ -72,6 +74,10 @@ impl ProcessService {
         let connection = shared.connection()?;
         let timeout = clock::nanos(until.saturating_since(now));
         let frame = Frame::new("execute", &payload, context, timeout);
+        // What travels with the payload is part of the line, which the plugin bounds as a whole.
+        if frame.len() > config.limits.line {
+            return Err(error::too_large(frame.len(), config.limits.line, &shared.name));
+        }
         Ok(State::Waiting { exchange: connection.exchange(frame, until), given })
     }
 

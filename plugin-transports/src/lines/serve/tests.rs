@@ -128,6 +128,33 @@ async fn requests_are_worked_on_at_once_up_to_the_limit() {
     host.finish().await.expect("a good end");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn requests_that_block_run_beside_each_other_on_several_threads() {
+    let met = Arc::new(AtomicUsize::new(0));
+    let mut host = Host::start(
+        Server::new(),
+        plugin_fn(move |call: Call<Bytes>| {
+            let met = met.clone();
+            async move {
+                met.fetch_add(1, Ordering::SeqCst);
+                // Blocks its thread, in bounded time, until the other has come.
+                let together = (0..20_000).any(|_| {
+                    std::thread::sleep(Duration::from_millis(1));
+                    met.load(Ordering::SeqCst) == 2
+                });
+                if together { echo(call).await } else { Err(PluginError::execution("alone")) }
+            }
+        }),
+    );
+    host.send(1, "execute", json!(1)).await;
+    host.send(2, "execute", json!(2)).await;
+    let heard = async { [host.hear().await, host.hear().await] };
+    for reply in tokio::time::timeout(Duration::from_secs(60), heard).await.expect("two replies") {
+        assert_eq!(reply["error"], Value::Null);
+    }
+    host.finish().await.expect("a good end");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_request_whose_deadline_passes_frees_its_place_and_is_not_answered() {
     let mut host = Host::start(Server::new().with_concurrency(1), plugin_fn(sleeper));
