@@ -19,6 +19,10 @@ use crate::striped::{Pad, stripe, stripe_count};
 /// A `tower` service is called through `&mut self`, so a table that all threads read would have to clone the stack for
 /// each call. Here a thread takes the lock of its own stripe's clone, which is free unless a thread of the same stripe
 /// is in `call` at this moment; then a fresh clone serves. The lock is never held while a future is awaited.
+///
+/// A stack may reserve something in `poll_ready`, such as a permit, and then refuse the request in an outer layer's `call`.
+/// The clone in the slot keeps the reservation until the next call of its stripe. A layer whose reservations are scarce
+/// should therefore wait in its future, or take back what was reserved and not used.
 pub struct Slots<S> {
     prototype: S,
     slots: Box<[Pad<Mutex<S>>]>,

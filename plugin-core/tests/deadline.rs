@@ -1,7 +1,6 @@
 //! The deadline and the attempt's limit, on a paused clock, over services that answer late or never.
 
 use std::{
-    convert::Infallible,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -156,6 +155,8 @@ fn layer_over<P: Plugin<(), ()>>(layer: &DeadlineLayer, plugin: P) -> impl Plugi
 #[cfg(feature = "http")]
 #[tokio::test(start_paused = true)]
 async fn an_http_request_keeps_the_limit_of_its_header_and_passes_it_on() {
+    use std::convert::Infallible;
+
     use http::{Request, Response};
     use plugin_core::AsHttpResponse;
 

@@ -214,7 +214,7 @@ impl Service<u64> for Uneven {
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.asked += 1;
-        if self.asked % 3 == 0 {
+        if self.asked.is_multiple_of(3) {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }

@@ -13,6 +13,8 @@ use crate::Rejected;
 ///
 /// Where the layer knows when to come back, `grpc-status-details-bin` carries a `google.rpc.RetryInfo`, and
 /// `grpc-retry-pushback-ms` the same time for clients that follow gRFC A6. The HTTP status stays 200, as gRPC demands.
+/// The response's extensions hold the [`Rejected`], so that the layers of this family further out know it from an
+/// answer of the service.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AsGrpcStatus;
 
@@ -34,6 +36,7 @@ impl<B: Default, Err> Reject<Response<B>, Err> for AsGrpcStatus {
                 headers.insert("grpc-status-details-bin", value);
             }
         }
+        response.extensions_mut().insert(rejected);
         Ok(response)
     }
 }

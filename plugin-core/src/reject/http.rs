@@ -15,7 +15,8 @@ use crate::{Kind, Rejected};
 ///
 /// `Retry-After` is set where the layer knows when to come back, in whole seconds rounded up. A rate limiter's refusal
 /// also carries `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers). The service's error type is
-/// not touched, so a layer with this answer goes straight onto an `axum::Router`.
+/// not touched, so a layer with this answer goes straight onto an `axum::Router`. The response's extensions hold the
+/// [`Rejected`], so that the layers of this family further out know it from an answer of the service.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AsHttpResponse;
 
@@ -26,6 +27,7 @@ impl<B: From<Bytes>, Err> Reject<Response<B>, Err> for AsHttpResponse {
         *response.status_mut() =
             StatusCode::from_u16(rejected.code().http_status()).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
         set_headers(response.headers_mut(), &rejected);
+        response.extensions_mut().insert(rejected);
         Ok(response)
     }
 }

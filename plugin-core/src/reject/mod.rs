@@ -15,7 +15,7 @@ use crate::Rejected;
 /// Answers a refusal in the types of the service that is wrapped.
 ///
 /// A layer of this family keeps the error type of its inner service. When it refuses a request it asks a `Reject` for
-/// the answer: an error ([`AsError`], the default), or a response ([`AsHttpResponse`], [`AsGrpcStatus`]), which leaves
+/// the answer: an error ([`AsError`], the default), or a response (`AsHttpResponse`, `AsGrpcStatus`), which leaves
 /// the error type alone and so fits an `axum::Router`, whose error is `Infallible`. A closure
 /// `Fn(Rejected) -> Result<Res, Err>` is a `Reject` too.
 #[diagnostic::on_unimplemented(
