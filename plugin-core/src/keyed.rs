@@ -12,21 +12,26 @@ use crate::striped::Pad;
 /// Keys of one shard. Small enough that growing a shard, or looking through it for a place, is no pause.
 const SHARD: usize = 1024;
 
-/// Entries that one insertion into a full shard looks at before it gives up.
+/// Entries that one insertion into a full shard asks its owner about before it gives up, and entries that it passes by
+/// because they were used.
 const LOOKS: usize = 16;
+const PASSES: usize = 256;
 
 /// A table from keys to state, with a hard cap on the number of keys.
 ///
-/// It consists of shards with a lock each. An entry remembers whether it was used since the table last came by: when a
-/// shard is full, an insertion looks at the next few entries and replaces the first that was not, and that the owner says
-/// can go (the "clock" algorithm, F. J. Corbató, 1968). So a flood of new keys replaces its own keys, and not those in use;
-/// no insertion looks at more than 16 entries, and nothing ever sweeps the whole table.
+/// It consists of shards with a lock each. An entry remembers whether it was used again since the table last came by: when
+/// a shard is full, an insertion looks at the next entries and replaces the first that was not, and that the owner says can
+/// go (the "clock" algorithm, F. J. Corbató, 1968). So a flood of new keys replaces its own keys, and not those in use; an
+/// insertion asks about 16 entries at most, and nothing ever sweeps the whole table.
 ///
 /// The hash is seeded at random, so no caller can choose keys that fall together.
 pub struct KeyedTable<K, V, S = RandomState> {
-    shards: Box<[Pad<Mutex<Shard<K, V>>>]>,
+    shards: Box<[Locked<K, V>]>,
     hasher: S,
 }
+
+/// A shard, on cache lines of its own.
+type Locked<K, V> = Pad<Mutex<Shard<K, V>>>;
 
 /// Open addressing with linear probing; a removed entry is filled by moving those behind it, so nothing is left to skip.
 struct Shard<K, V> {
@@ -99,19 +104,18 @@ impl<K: Hash + Eq, V, S: BuildHasher> KeyedTable<K, V, S> {
         K: Clone,
     {
         let (mut shard, hash) = self.find(key);
-        let at = match shard.position(hash, key) {
-            Some(at) => at,
-            None => {
-                if shard.len >= shard.cap && !shard.evict(can_go) {
-                    return None;
-                }
-                let value = make();
-                shard.insert(Entry { hash, used: true, key: key.clone(), value })
-            }
-        };
-        let entry = shard.slots[at].as_mut()?;
-        entry.used = true;
-        Some(read(&mut entry.value))
+        if let Some(at) = shard.position(hash, key) {
+            let entry = shard.slots[at].as_mut()?;
+            entry.used = true;
+            return Some(read(&mut entry.value));
+        }
+        if shard.len >= shard.cap && !shard.evict(can_go) {
+            return None;
+        }
+        let value = make();
+        // Not used yet: a key that comes once is the first to go.
+        let at = shard.insert(Entry { hash, used: false, key: key.clone(), value });
+        shard.slots[at].as_mut().map(|entry| read(&mut entry.value))
     }
 
     /// Takes a key out.
@@ -230,18 +234,21 @@ impl<K: Eq, V> Shard<K, V> {
 
     /// Makes room for one entry.
     fn evict(&mut self, mut can_go: impl FnMut(&K, &mut V) -> bool) -> bool {
-        let mut looks = 0;
+        let (mut looks, mut passes) = (0, 0);
         // Twice round at most: a small shard is then known to have nothing to give.
         for _ in 0..2 * self.slots.len() {
             let at = self.hand;
             self.hand = (self.hand + 1) & self.mask();
             let Some(entry) = &mut self.slots[at] else { continue };
-            if !std::mem::take(&mut entry.used) && can_go(&entry.key, &mut entry.value) {
+            if std::mem::take(&mut entry.used) {
+                passes += 1;
+            } else if can_go(&entry.key, &mut entry.value) {
                 self.take(at);
                 return true;
+            } else {
+                looks += 1;
             }
-            looks += 1;
-            if looks == LOOKS {
+            if looks == LOOKS || passes == PASSES {
                 return false;
             }
         }
