@@ -1,6 +1,6 @@
 //! A breaker without tower.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use plugin_core::{Rejected, Striped};
 
@@ -39,7 +39,7 @@ impl Breaker {
     /// A closed breaker, or one in [`CircuitState::Disabled`] when the settings say so.
     #[must_use]
     pub fn new(config: CircuitBreakerConfig) -> Self {
-        Self { shared: Striped::new(Shared::new(config)) }
+        Self { shared: Striped::new(Shared::new(Arc::new(config))) }
     }
 
     /// Asks to make a call. Takes neither a lock nor a share of the breaker while the circuit is closed.

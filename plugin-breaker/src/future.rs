@@ -11,11 +11,12 @@ use std::{
 
 use pin_project_lite::pin_project;
 use plugin_core::{Classify, End, Observe, Observer, Outcome, Reject, Rejected, Verdict};
+use tower_service::Service;
 
 use crate::guard::{Guard, Hold};
 
 pin_project! {
-    /// The future of [`CircuitBreaker`](crate::CircuitBreaker).
+    /// The future of [`CircuitBreaker`](crate::CircuitBreaker) and [`KeyedBreaker`](crate::KeyedBreaker).
     ///
     /// Dropping it drops the call, which counts as [`Cancelled`](crate::Cancelled) says and gives a probe's place back. A
     /// panic of the inner future counts as a failure.
@@ -38,8 +39,22 @@ enum Admission {
 }
 
 impl<F, C, R, O> ResponseFuture<F, C, R, O> {
+    /// Calls the inner service.
     #[inline]
-    pub(crate) fn admitted(inner: F, guard: Option<Guard<Hold>>, classify: C, reject: R) -> Self {
+    pub(crate) fn call<S, Req>(
+        service: &mut S,
+        request: Req,
+        mut guard: Option<Guard<Hold>>,
+        classify: C,
+        reject: R,
+    ) -> Self
+    where
+        S: Service<Req, Future = F>,
+    {
+        // A panic in the inner `call` counts as a failure.
+        guard.iter_mut().for_each(Guard::mark);
+        let inner = service.call(request);
+        guard.iter_mut().for_each(Guard::unmark);
         let admission = guard.map_or(Admission::Free, Admission::Judged);
         Self { inner: Some(inner), admission, classify, reject, outcome: PhantomData }
     }
@@ -79,7 +94,7 @@ where
         };
         // Still marked: a classifier that panics is a failure too.
         let verdict = this.classify.classify(result.as_ref());
-        let Admission::Judged(guard) = mem::replace(this.admission, Admission::Free) else {
+        let Admission::Judged(mut guard) = mem::replace(this.admission, Admission::Free) else {
             return Poll::Ready(result);
         };
         Poll::Ready(match verdict {
@@ -87,7 +102,10 @@ where
                 guard.success();
                 result
             }
-            Verdict::AtEnd => result.map(|response| follow::<O, C, Res, Err>(response, guard, this.classify)),
+            Verdict::AtEnd => {
+                guard.unmark();
+                result.map(|response| follow::<O, C, Res, Err>(response, guard, this.classify))
+            }
             Verdict::Failure => {
                 guard.failure(this.classify.retry_after(result.as_ref()));
                 result

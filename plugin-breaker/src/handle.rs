@@ -50,7 +50,7 @@ impl CircuitBreakerHandle {
     /// changes: a smaller window keeps the newest calls; calls that go from a window of calls to one of time count as of
     /// now. When the window changes while the circuit is closed, calls that are running at this moment do not count.
     pub fn reconfigure(&self, config: CircuitBreakerConfig) {
-        self.shared.reconfigure(config);
+        self.shared.reconfigure(Arc::new(config));
     }
 
     /// Opens the circuit for its open time.
@@ -101,8 +101,8 @@ impl CircuitBreakerHandle {
     }
 
     /// Bytes of memory that this breaker takes: one line of 128 bytes per stripe of threads (as many as processors, at
-    /// most 16), the words that calls read, and the window. Events that listeners have not read, and lists in the settings,
-    /// are not in it.
+    /// most 16), the words that calls read, and the window. The settings, which the breakers of all keys share, the counts
+    /// of shares that a layer keeps per stripe, and events that listeners have not read are not in it.
     #[must_use]
     pub fn memory(&self) -> usize {
         self.shared.size()

@@ -9,6 +9,7 @@ mod event;
 mod future;
 mod guard;
 mod handle;
+mod keyed;
 mod layer;
 mod machine;
 mod probes;
@@ -25,6 +26,7 @@ pub use config::{Cancelled, CircuitBreakerConfig, CircuitBreakerConfigBuilder, R
 pub use event::{Event, Events, Reason};
 pub use future::ResponseFuture;
 pub use handle::CircuitBreakerHandle;
+pub use keyed::{KeyedBreaker, KeyedBreakerHandle, KeyedBreakerLayer};
 pub use layer::CircuitBreakerLayer;
 pub use service::CircuitBreaker;
 pub use state::CircuitState;

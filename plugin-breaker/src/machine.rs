@@ -1,6 +1,6 @@
 //! The decisions. Time, chance and the counts of successes are given; no clock is read and no lock is taken here.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use plugin_core::{Code, Rejected, clock::Instant};
 
@@ -33,12 +33,12 @@ pub(crate) struct Evidence {
 enum Kept {
     Nothing,
     Calls(CallWindow),
-    Time(TimeWindow),
+    Time(Box<TimeWindow>),
 }
 
 /// The breaker, as one thread sees it under the lock.
 pub(crate) struct Machine {
-    config: CircuitBreakerConfig,
+    config: Arc<CircuitBreakerConfig>,
     state: CircuitState,
     generation: u64,
     since: Instant,
@@ -58,8 +58,8 @@ pub(crate) struct Machine {
     last_open_time: Duration,
     totals: Totals,
     last_event: u64,
-    /// The event of the present operation, for the shell to pass on.
-    pub(crate) news: Option<Event>,
+    /// The event of the present operation, for the shell to pass on. Rare, and boxed to keep breakers small.
+    pub(crate) news: Option<Box<Event>>,
 }
 
 #[derive(Default)]
@@ -74,7 +74,7 @@ struct Totals {
 }
 
 impl Machine {
-    pub(crate) fn new(config: CircuitBreakerConfig, now: Instant) -> Self {
+    pub(crate) fn new(config: Arc<CircuitBreakerConfig>, now: Instant) -> Self {
         let state = if config.enabled() { CircuitState::Closed } else { CircuitState::Disabled };
         Self {
             window: Kept::for_config(&config),
@@ -96,7 +96,7 @@ impl Machine {
         }
     }
 
-    pub(crate) fn config(&self) -> &CircuitBreakerConfig {
+    pub(crate) fn config(&self) -> &Arc<CircuitBreakerConfig> {
         &self.config
     }
 
@@ -302,7 +302,7 @@ impl Machine {
         let open_for = (state == CircuitState::Open).then_some(self.last_open_time);
         self.last_event += 1;
         let event = Event { sequence: self.last_event, at: now, from: self.state, to: state, reason, open_for };
-        self.news = Some(event);
+        self.news = Some(Box::new(event));
         self.state = state;
         self.since = now;
         self.streak = 0;
@@ -338,7 +338,7 @@ impl Machine {
 
     /// Takes over other settings. What the window holds is kept, in a window of the new shape; the state stays, unless
     /// `enabled` has changed.
-    pub(crate) fn reconfigure(&mut self, config: CircuitBreakerConfig, now: Instant, cells: &Cells) {
+    pub(crate) fn reconfigure(&mut self, config: Arc<CircuitBreakerConfig>, now: Instant, cells: &Cells) {
         let same = self.config.keeps_window() == config.keeps_window()
             && (!config.keeps_window() || self.config.window() == config.window());
         let switched = self.config.enabled() != config.enabled();
@@ -395,7 +395,12 @@ impl Machine {
 
     /// Bytes on the heap.
     pub(crate) fn heap(&self) -> usize {
-        if let Kept::Calls(window) = &self.window { window.heap() } else { 0 }
+        let window = match &self.window {
+            Kept::Nothing => 0,
+            Kept::Calls(window) => window.heap(),
+            Kept::Time(_) => size_of::<TimeWindow>(),
+        };
+        window + self.probes.heap()
     }
 }
 
@@ -404,7 +409,7 @@ impl Kept {
         match config.window() {
             _ if !config.keeps_window() => Self::Nothing,
             Window::Calls(calls) => Self::Calls(CallWindow::new(calls as usize)),
-            Window::Time(time) => Self::Time(TimeWindow::new(time)),
+            Window::Time(time) => Self::Time(Box::new(TimeWindow::new(time))),
         }
     }
 

@@ -41,6 +41,11 @@ impl Probes {
         self.running.front().map(|(_, started)| started.saturating_add(age))
     }
 
+    /// Bytes on the heap.
+    pub(crate) fn heap(&self) -> usize {
+        self.running.capacity() * size_of::<(u64, Instant)>()
+    }
+
     /// Forgets all, when a stay begins or ends. Numbers go on, so a probe of an earlier stay is never taken for a new one.
     pub(crate) fn clear(&mut self) {
         self.running.clear();

@@ -61,15 +61,10 @@ where
 
     #[inline]
     fn call(&mut self, request: Req) -> Self::Future {
+        let (classify, reject) = (self.classify.clone(), self.reject.clone());
         match self.breaker.admit() {
-            Ok(mut guard) => {
-                // A panic in the inner `call` counts as a failure.
-                guard.iter_mut().for_each(|guard| guard.mark());
-                let inner = self.inner.call(request);
-                guard.iter_mut().for_each(|guard| guard.unmark());
-                ResponseFuture::admitted(inner, guard, self.classify.clone(), self.reject.clone())
-            }
-            Err(rejected) => ResponseFuture::refused(rejected, self.classify.clone(), self.reject.clone()),
+            Ok(guard) => ResponseFuture::call(&mut self.inner, request, guard, classify, reject),
+            Err(rejected) => ResponseFuture::refused(rejected, classify, reject),
         }
     }
 }

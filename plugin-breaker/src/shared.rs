@@ -53,7 +53,7 @@ pub(crate) struct Admitted {
 }
 
 impl Shared {
-    pub(crate) fn new(config: CircuitBreakerConfig) -> Self {
+    pub(crate) fn new(config: Arc<CircuitBreakerConfig>) -> Self {
         let machine = Machine::new(config, clock::now());
         let hot = Hot {
             word: AtomicU64::new(0),
@@ -82,6 +82,16 @@ impl Shared {
             }
             CircuitState::Disabled => Ok(None),
             state => self.ask(state),
+        }
+    }
+
+    /// Whether a call that comes now would not be refused at once.
+    pub(crate) fn would_ask(&self, now: Instant) -> bool {
+        match self.state() {
+            CircuitState::Closed | CircuitState::HalfOpen => true,
+            // Relaxed: see `ask`.
+            CircuitState::Open => now.as_nanos() >= self.hot.not_before.load(Ordering::Relaxed),
+            _ => false,
         }
     }
 
@@ -149,14 +159,13 @@ impl Shared {
             return;
         }
         let width = self.hot.bucket_width.load(Ordering::Relaxed);
-        if width == 0 {
-            self.cells.add(Place::whole(call.word.generation()));
+        let generation = call.word.generation();
+        self.cells.add(if width == 0 {
+            Place::whole(generation)
         } else {
-            if now == Instant::ZERO {
-                now = clock::now();
-            }
-            self.cells.add(Place::bucket(call.word.generation(), now.as_nanos() / width));
-        }
+            let now = if now == Instant::ZERO { clock::now() } else { now };
+            Place::bucket(generation, now.as_nanos().checked_div(width).unwrap_or(0))
+        });
     }
 
     fn is_slow(&self, call: Admitted, now: Instant) -> bool {
@@ -188,9 +197,10 @@ impl Shared {
     #[cold]
     pub(crate) fn cancelled(&self, call: Admitted) {
         // Read under the lock and used outside: a setting that changes in between is used from the next call on.
-        match self.lock().config().cancelled() {
+        let counts_as = self.lock().config().cancelled();
+        match counts_as {
             Cancelled::Ignore => return self.nothing(call, Tally::Cancelled),
-            Cancelled::Failure => self.evidence(call, Evidence { failed: true, slow: false, push_back: None }),
+            Cancelled::Failure => self.failure(call, None),
             Cancelled::Slow => self.evidence(call, Evidence { failed: false, slow: true, push_back: None }),
         }
         self.cells.tally(Tally::Cancelled);
@@ -228,7 +238,7 @@ impl Shared {
         let news = machine.news.take();
         let journal = news.and_then(|event| {
             let journal = self.journal.get()?;
-            journal.push(event);
+            journal.push(*event);
             Some(journal)
         });
         drop(machine);
@@ -248,7 +258,7 @@ impl Shared {
     }
 
     pub(crate) fn config(&self) -> CircuitBreakerConfig {
-        self.lock().config().clone()
+        (**self.lock().config()).clone()
     }
 
     pub(crate) fn set(&self, state: CircuitState) {
@@ -264,7 +274,7 @@ impl Shared {
         });
     }
 
-    pub(crate) fn reconfigure(&self, config: CircuitBreakerConfig) {
+    pub(crate) fn reconfigure(&self, config: Arc<CircuitBreakerConfig>) {
         let now = clock::now();
         self.locked(|machine| machine.reconfigure(config, now, &self.cells));
     }
@@ -276,7 +286,7 @@ impl Shared {
         Events::new(Arc::clone(journal), machine.last_event())
     }
 
-    /// Bytes that this breaker takes, the settings' lists and the listeners' events apart.
+    /// Bytes that this breaker takes, the settings and the listeners' events apart.
     pub(crate) fn size(&self) -> usize {
         size_of::<Self>() + self.cells.size() + self.lock().heap()
     }

@@ -194,7 +194,7 @@ impl CircuitBreakerConfig {
     }
 
     /// What state is kept by, as a configuration names it. Whoever builds the stack makes a
-    /// `KeyedBreakerLayer` with the extractor that it stands for.
+    /// [`KeyedBreakerLayer`](crate::KeyedBreakerLayer) with the extractor that it stands for.
     #[must_use]
     pub fn key(&self) -> Option<&str> {
         self.key.as_deref()

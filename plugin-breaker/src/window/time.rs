@@ -15,10 +15,26 @@ pub(crate) struct TimeWindow {
     buckets: [Bucket; BUCKETS],
 }
 
+/// 24 bytes. Counts stay at their largest value, which takes four billion failures within a tenth of the window.
 #[derive(Clone, Copy, Debug, Default)]
 struct Bucket {
     number: u64,
-    sums: Sums,
+    calls: u32,
+    failures: u32,
+    slow: u32,
+}
+
+impl Bucket {
+    fn add(&mut self, sums: Sums) {
+        let add = |count: &mut u32, more: u64| *count = count.saturating_add(u32::try_from(more).unwrap_or(u32::MAX));
+        add(&mut self.calls, sums.calls);
+        add(&mut self.failures, sums.failures);
+        add(&mut self.slow, sums.slow);
+    }
+
+    fn sums(&self) -> Sums {
+        Sums { calls: self.calls.into(), failures: self.failures.into(), slow: self.slow.into() }
+    }
 }
 
 impl TimeWindow {
@@ -45,15 +61,15 @@ impl TimeWindow {
                 // A clock that was read before another thread's: that bucket has left the window.
                 return;
             }
-            *bucket = Bucket { number, sums: Sums::default() };
+            *bucket = Bucket { number, ..Bucket::default() };
         }
-        bucket.sums += sums;
+        bucket.add(sums);
     }
 
     /// What the window holds, with the fast successes in each of its buckets, the present one last.
     pub(crate) fn sums(&self, now: Instant, fast: &[u64; BUCKETS]) -> Sums {
         let mut sums = Sums { calls: fast.iter().sum(), ..Sums::default() };
-        self.live(now).for_each(|bucket| sums += bucket.sums);
+        self.live(now).for_each(|bucket| sums += bucket.sums());
         sums
     }
 
@@ -73,7 +89,7 @@ impl TimeWindow {
         for (index, successes) in fast.iter().enumerate() {
             let Some(number) = present.checked_sub((BUCKETS - 1 - index) as u64) else { continue };
             let mut sums = Sums { calls: *successes, ..Sums::default() };
-            self.live(now).filter(|bucket| bucket.number == number).for_each(|bucket| sums += bucket.sums);
+            self.live(now).filter(|bucket| bucket.number == number).for_each(|bucket| sums += bucket.sums());
             let middle = Instant::from_nanos(number.saturating_mul(self.width).saturating_add(self.width / 2));
             parts.push((middle.min(now), sums));
         }

@@ -1,0 +1,87 @@
+//! What an operator holds.
+
+use std::{borrow::Borrow, fmt, hash::Hash, sync::Arc};
+
+use super::Breakers;
+use crate::{CircuitBreakerConfig, CircuitBreakerHandle};
+
+/// Reads and commands the breakers of a [`KeyedBreakerLayer`](super::KeyedBreakerLayer).
+pub struct KeyedBreakerHandle<K> {
+    breakers: Arc<Breakers<K>>,
+}
+
+impl<K: Hash + Eq + Clone> KeyedBreakerHandle<K> {
+    pub(super) fn new(breakers: Arc<Breakers<K>>) -> Self {
+        Self { breakers }
+    }
+
+    /// The breaker of a key, when there is one. While its handle is held, the breaker stays.
+    #[must_use]
+    pub fn get<Q>(&self, key: &Q) -> Option<CircuitBreakerHandle>
+    where
+        Q: ToOwned<Owned = K> + ?Sized,
+        K: Borrow<Q>,
+    {
+        self.breakers.table.get(&key.to_owned(), |shared| CircuitBreakerHandle::new(Arc::clone(shared)))
+    }
+
+    /// All keys and their breakers. Those that come or go meanwhile may or may not be among them.
+    #[must_use]
+    pub fn list(&self) -> Vec<(K, CircuitBreakerHandle)> {
+        self.breakers.list().into_iter().map(|(key, shared)| (key, CircuitBreakerHandle::new(shared))).collect()
+    }
+
+    /// Forgets the breaker of a key. Calls that are running report to nobody.
+    pub fn remove(&self, key: &K) {
+        // Dropped outside the shard's lock.
+        drop(self.breakers.table.remove(key));
+    }
+
+    /// The number of breakers.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.breakers.table.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.breakers.table.is_empty()
+    }
+
+    /// The largest number of breakers.
+    #[must_use]
+    pub fn cap(&self) -> usize {
+        self.breakers.table.cap()
+    }
+
+    /// Calls that passed without a breaker, because no place was free for their key.
+    #[must_use]
+    pub fn unguarded(&self) -> u64 {
+        self.breakers.unguarded.sum()
+    }
+
+    /// The settings.
+    #[must_use]
+    pub fn config(&self) -> CircuitBreakerConfig {
+        (*self.breakers.config()).clone()
+    }
+
+    /// Takes over other settings, for the keys that have a breaker and for those that come. See
+    /// [`CircuitBreakerHandle::reconfigure`].
+    pub fn reconfigure(&self, config: CircuitBreakerConfig) {
+        self.breakers.reconfigure(&Arc::new(config));
+    }
+}
+
+impl<K> Clone for KeyedBreakerHandle<K> {
+    fn clone(&self) -> Self {
+        Self { breakers: Arc::clone(&self.breakers) }
+    }
+}
+
+impl<K> fmt::Debug for KeyedBreakerHandle<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyedBreakerHandle").field("breakers", &self.breakers).finish_non_exhaustive()
+    }
+}

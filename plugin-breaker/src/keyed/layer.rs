@@ -1,0 +1,174 @@
+//! The layer.
+
+use std::{fmt, hash::Hash, marker::PhantomData, sync::Arc};
+
+use plugin_core::{AnyError, AsError, AtHead, ClassifyFn, KeyOf, Verdict};
+#[cfg(feature = "grpc")]
+use plugin_core::{AsGrpcStatus, AtEnd, ByGrpcStatus};
+#[cfg(feature = "http")]
+use plugin_core::{AsHttpResponse, ByHttpStatus};
+use tower_layer::Layer;
+
+use super::{Breakers, KeyedBreaker, KeyedBreakerHandle};
+use crate::CircuitBreakerConfig;
+
+/// A breaker of its own for every key that requests have: a host, a tenant, a plugin.
+///
+/// The layer owns the breakers; every service that it makes shares them. There are at most as many as the cap says. When
+/// it is reached, a new key takes the place of one that was not used lately and whose breaker is closed, or has been
+/// open for longer than its open time. Where no such place is found, the call passes without a breaker, and
+/// [`KeyedBreakerHandle::unguarded`] counts it. A request without a key passes likewise and is not counted.
+///
+/// ```
+/// use http::{Request, Response};
+/// use plugin_breaker::{CircuitBreakerConfig, KeyedBreakerLayer};
+/// use tower::{BoxError, ServiceBuilder, service_fn};
+///
+/// let layer = KeyedBreakerLayer::new(CircuitBreakerConfig::default(), |request: &Request<()>| {
+///     request.uri().host().map(str::to_owned)
+/// });
+/// let handle = layer.handle();
+/// let client = ServiceBuilder::new()
+///     .layer(layer)
+///     .service(service_fn(|_: Request<()>| async { Ok::<_, BoxError>(Response::new(())) }));
+/// # let _ = plugin_core::check::<Request<()>, _>(client);
+/// assert!(handle.get("example.org").is_none());
+/// ```
+#[must_use = "a layer does nothing until it wraps a service"]
+pub struct KeyedBreakerLayer<K, X, C = AnyError, R = AsError, O = AtHead> {
+    breakers: Arc<Breakers<K>>,
+    key_of: X,
+    classify: C,
+    reject: R,
+    outcome: PhantomData<fn() -> O>,
+}
+
+impl<K: Hash + Eq + Clone, X> KeyedBreakerLayer<K, X> {
+    /// Keys that there is a breaker for, unless [`with_cap`](KeyedBreakerLayer::with_cap) says otherwise.
+    pub const DEFAULT_CAP: usize = 10_000;
+
+    /// Breakers with these settings, by the key that a closure reads from a request.
+    pub fn new<Req>(config: CircuitBreakerConfig, key_of: X) -> Self
+    where
+        X: Fn(&Req) -> Option<K>,
+    {
+        Self::made(config, key_of)
+    }
+
+    /// The same for any [`KeyOf`].
+    pub fn by<Req>(config: CircuitBreakerConfig, key_of: X) -> Self
+    where
+        X: KeyOf<Req, Key = K>,
+    {
+        Self::made(config, key_of)
+    }
+
+    fn made(config: CircuitBreakerConfig, key_of: X) -> Self {
+        let breakers = Arc::new(Breakers::new(Arc::new(config), Self::DEFAULT_CAP));
+        Self { breakers, key_of, classify: AnyError, reject: AsError, outcome: PhantomData }
+    }
+}
+
+impl<K: Hash + Eq + Clone, X, C, R, O> KeyedBreakerLayer<K, X, C, R, O> {
+    /// Keeps at most this many breakers, and at least one. Handles that were taken before belong to other breakers.
+    pub fn with_cap(mut self, cap: usize) -> Self {
+        self.breakers = Arc::new(Breakers::new(self.breakers.config(), cap));
+        self
+    }
+
+    /// What an operator holds.
+    pub fn handle(&self) -> KeyedBreakerHandle<K> {
+        KeyedBreakerHandle::new(Arc::clone(&self.breakers))
+    }
+}
+
+impl<K, X, C, R, O> KeyedBreakerLayer<K, X, C, R, O> {
+    fn with<C2, R2, O2>(self, classify: C2, reject: R2) -> KeyedBreakerLayer<K, X, C2, R2, O2> {
+        KeyedBreakerLayer { breakers: self.breakers, key_of: self.key_of, classify, reject, outcome: PhantomData }
+    }
+
+    /// Judges outcomes in another way.
+    pub fn classify<C2>(self, classify: C2) -> KeyedBreakerLayer<K, X, C2, R, O>
+    where
+        R: Clone,
+    {
+        let reject = self.reject.clone();
+        self.with(classify, reject)
+    }
+
+    /// Judges outcomes by a closure.
+    pub fn classify_with<F, Res, Err>(self, judge: F) -> KeyedBreakerLayer<K, X, ClassifyFn<F, Res, Err>, R, O>
+    where
+        F: Fn(Result<&Res, &Err>) -> Verdict,
+        R: Clone,
+    {
+        self.classify(ClassifyFn::new(judge))
+    }
+
+    /// Answers refusals in another way.
+    pub fn reject_with<R2>(self, reject: R2) -> KeyedBreakerLayer<K, X, C, R2, O>
+    where
+        C: Clone,
+    {
+        let classify = self.classify.clone();
+        self.with(classify, reject)
+    }
+
+    /// Follows responses whose classifier waits for the end, as [`AtEnd`](plugin_core::AtEnd) does.
+    pub fn follow<O2>(self, outcome: O2) -> KeyedBreakerLayer<K, X, C, R, O2>
+    where
+        C: Clone,
+        R: Clone,
+    {
+        let _ = outcome;
+        let (classify, reject) = (self.classify.clone(), self.reject.clone());
+        self.with(classify, reject)
+    }
+
+    /// As [`CircuitBreakerLayer::for_http`](crate::CircuitBreakerLayer::for_http).
+    #[cfg(feature = "http")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "http")))]
+    pub fn for_http(self) -> KeyedBreakerLayer<K, X, ByHttpStatus, AsHttpResponse, O> {
+        self.with(ByHttpStatus::new(), AsHttpResponse)
+    }
+
+    /// As [`CircuitBreakerLayer::for_grpc`](crate::CircuitBreakerLayer::for_grpc).
+    #[cfg(feature = "grpc")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "grpc")))]
+    pub fn for_grpc(self) -> KeyedBreakerLayer<K, X, ByGrpcStatus, AsGrpcStatus, AtEnd> {
+        self.with(ByGrpcStatus, AsGrpcStatus)
+    }
+}
+
+impl<S, K, X: Clone, C: Clone, R: Clone, O> Layer<S> for KeyedBreakerLayer<K, X, C, R, O> {
+    type Service = KeyedBreaker<S, K, X, C, R, O>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        KeyedBreaker {
+            inner,
+            breakers: Arc::clone(&self.breakers),
+            key_of: self.key_of.clone(),
+            classify: self.classify.clone(),
+            reject: self.reject.clone(),
+            outcome: PhantomData,
+        }
+    }
+}
+
+impl<K, X: Clone, C: Clone, R: Clone, O> Clone for KeyedBreakerLayer<K, X, C, R, O> {
+    fn clone(&self) -> Self {
+        Self {
+            breakers: Arc::clone(&self.breakers),
+            key_of: self.key_of.clone(),
+            classify: self.classify.clone(),
+            reject: self.reject.clone(),
+            outcome: PhantomData,
+        }
+    }
+}
+
+impl<K, X, C, R, O> fmt::Debug for KeyedBreakerLayer<K, X, C, R, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyedBreakerLayer").field("breakers", &self.breakers).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,93 @@
+//! The service.
+
+use std::{
+    fmt,
+    hash::Hash,
+    marker::PhantomData,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use plugin_core::{AnyError, AsError, AtHead, Classify, KeyOf, Outcome, Reject};
+use tower_service::Service;
+
+use super::Breakers;
+use crate::ResponseFuture;
+
+/// The service that [`KeyedBreakerLayer`](super::KeyedBreakerLayer) makes.
+///
+/// It is ready when its inner service is, and decides in `call`.
+pub struct KeyedBreaker<S, K, X, C = AnyError, R = AsError, O = AtHead> {
+    pub(super) inner: S,
+    pub(super) breakers: Arc<Breakers<K>>,
+    pub(super) key_of: X,
+    pub(super) classify: C,
+    pub(super) reject: R,
+    pub(super) outcome: PhantomData<fn() -> O>,
+}
+
+impl<S, K, X, C, R, O> KeyedBreaker<S, K, X, C, R, O> {
+    /// The inner service.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The inner service, to write to.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// The inner service alone.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
+impl<S, K, X, C, R, O, Req> Service<Req> for KeyedBreaker<S, K, X, C, R, O>
+where
+    S: Service<Req>,
+    K: Hash + Eq + Clone,
+    X: KeyOf<Req, Key = K>,
+    C: Classify<S::Response, S::Error> + Clone + Send + 'static,
+    R: Reject<S::Response, S::Error> + Clone,
+    O: Outcome<S::Response>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future, C, R, O>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Req) -> Self::Future {
+        let admitted = self.key_of.key(&request).map_or(Ok(None), |key| self.breakers.admit(&key));
+        let (classify, reject) = (self.classify.clone(), self.reject.clone());
+        match admitted {
+            Ok(guard) => ResponseFuture::call(&mut self.inner, request, guard, classify, reject),
+            Err(rejected) => ResponseFuture::refused(rejected, classify, reject),
+        }
+    }
+}
+
+impl<S: Clone, K, X: Clone, C: Clone, R: Clone, O> Clone for KeyedBreaker<S, K, X, C, R, O> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: self.inner.clone(),
+            breakers: Arc::clone(&self.breakers),
+            key_of: self.key_of.clone(),
+            classify: self.classify.clone(),
+            reject: self.reject.clone(),
+            outcome: PhantomData,
+        }
+    }
+}
+
+impl<S: fmt::Debug, K, X, C, R, O> fmt::Debug for KeyedBreaker<S, K, X, C, R, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyedBreaker")
+            .field("inner", &self.inner)
+            .field("breakers", &self.breakers)
+            .finish_non_exhaustive()
+    }
+}
