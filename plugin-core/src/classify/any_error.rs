@@ -43,6 +43,13 @@ fn judge_refusal(rejected: &Rejected) -> Verdict {
     if rejected.is_evidence() { Verdict::Failure } else { Verdict::Ignored }
 }
 
+/// A response that looks like a failure. One that a layer of this family answered says so in its extensions.
+#[cfg(feature = "http")]
+#[cold]
+pub(super) fn judge_failed_response<B>(response: &http::Response<B>) -> Verdict {
+    response.extensions().get().map_or(Verdict::Failure, judge_refusal)
+}
+
 fn judge_plugin_error(error: &PluginError) -> Verdict {
     if let Some(rejected) = error.rejected() {
         return judge_refusal(rejected);

@@ -6,6 +6,7 @@ use http::{HeaderMap, Response};
 
 use super::{
     AnyError, Classify, Verdict,
+    any_error::judge_failed_response,
     retry_after::{self, Pushback},
 };
 use crate::End;
@@ -33,6 +34,7 @@ impl<B, Err: 'static> Classify<Response<B>, Err> for ByGrpcStatus {
     fn classify(&self, result: Result<&Response<B>, &Err>) -> Verdict {
         match result {
             Ok(response) => match judge(response.headers()) {
+                Some(Verdict::Failure) => judge_failed_response(response),
                 Some(verdict) => verdict,
                 // A proxy's error page, or a server that does not speak gRPC.
                 None if !response.status().is_success() => Verdict::Failure,
@@ -111,6 +113,15 @@ mod tests {
         assert_eq!(end(Some(&trailers)), Verdict::Success);
         let unfollowed = Classify::<Head, Infallible>::classify_end(&ByGrpcStatus, End::Unfollowed);
         assert_eq!(unfollowed, Verdict::Success, "as the documentation of a layer without AtEnd says");
+    }
+
+    #[test]
+    fn a_refusal_that_a_layer_inside_has_answered_is_ignored() {
+        use crate::{AsGrpcStatus, Reject, Rejected};
+
+        let response: Result<Head, Infallible> = AsGrpcStatus.reject(Rejected::overloaded());
+        let verdict = ByGrpcStatus.classify(Ok::<_, &Infallible>(&response.expect("infallible")));
+        assert_eq!(verdict, Verdict::Ignored);
     }
 
     #[test]

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use http::Response;
 
-use super::{AnyError, Classify, Verdict, retry_after};
+use super::{AnyError, Classify, Verdict, any_error::judge_failed_response, retry_after};
 use crate::clock;
 
-/// A status from 500 is a failure, any other a success; errors are judged by [`AnyError`].
+/// A status from 500 is a failure, any other a success; errors are judged by [`AnyError`], and so is a refusal that a
+/// layer of this family inside has answered.
 ///
 /// By default the head decides. [`until_end_of_body`](Self::until_end_of_body) also counts a body that breaks off;
 /// the layer then needs `.follow(AtEnd)`. `429` is a success of the service's own rate limit, unless
@@ -45,8 +46,8 @@ impl<B, Err: 'static> Classify<Response<B>, Err> for ByHttpStatus {
     fn classify(&self, result: Result<&Response<B>, &Err>) -> Verdict {
         match result {
             Ok(response) => match response.status().as_u16() {
-                500.. => Verdict::Failure,
-                429 if self.too_many_requests => Verdict::Failure,
+                500.. => judge_failed_response(response),
+                429 if self.too_many_requests => judge_failed_response(response),
                 _ if self.until_end => Verdict::AtEnd,
                 _ => Verdict::Success,
             },
@@ -67,6 +68,18 @@ mod tests {
     use std::convert::Infallible;
 
     use super::*;
+
+    #[test]
+    fn a_refusal_that_a_layer_inside_has_answered_is_ignored() {
+        use crate::{AsHttpResponse, Reject, Rejected};
+
+        let answer = |rejected| {
+            let response: Result<Response<bytes::Bytes>, Infallible> = AsHttpResponse.reject(rejected);
+            ByHttpStatus::new().classify(Ok::<_, &Infallible>(&response.expect("infallible")))
+        };
+        assert_eq!(answer(Rejected::overloaded()), Verdict::Ignored);
+        assert_eq!(answer(Rejected::attempt_timeout(Duration::from_secs(1))), Verdict::Failure);
+    }
 
     #[test]
     fn only_the_servers_own_faults_are_failures() {
