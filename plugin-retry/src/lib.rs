@@ -1,4 +1,5 @@
 #![doc = include_str!("../README.md")]
+#![cfg_attr(all(feature = "axum", feature = "tonic"), doc = "", doc = include_str!("../docs/over-http.md"))]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod budget;
@@ -27,6 +28,8 @@ pub use handle::{RetryHandle, RetryStats};
 pub use hedge::{Hedge, HedgeConfig, HedgeConfigBuilder, HedgeDelay, HedgeFuture, HedgeHandle, HedgeLayer, HedgeStats};
 pub use layer::RetryLayer;
 pub use on::{Cause, Condition};
+/// The vocabulary that the settings and the policies speak.
+pub use plugin_core;
 pub use plugin_core::{Backoff, Jitter};
 #[cfg(feature = "grpc")]
 pub use policy::OnGrpcStatus;
