@@ -1,6 +1,111 @@
 //! The handles of a stack's layers, as far as it has them.
 
-/// The handles of a stack's layers. The admin plane is a face on them.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct Controls {}
+use std::{fmt, sync::Arc};
+
+use plugin_breaker::CircuitBreakerHandle;
+use plugin_health::HealthCheck;
+use plugin_lb::{Balance, InstanceStats, MembershipError};
+use plugin_ratelimit::RateLimitHandle;
+use plugin_retry::RetryHandle;
+
+/// The handles of a stack's layers. Reports and the admin plane are faces on them.
+#[derive(Clone, Default)]
+pub struct Controls {
+    /// The circuit breaker.
+    pub breaker: Option<CircuitBreakerHandle>,
+    /// The retry.
+    pub retry: Option<RetryHandle>,
+    /// The rate limit.
+    pub rate_limit: Option<RateLimitHandle>,
+    /// The regular check of each instance.
+    pub health_checks: Vec<HealthCheck>,
+    /// The balancer's instances.
+    pub instances: Option<Instances>,
+    /// How often the supervised processes of the plugin were started again.
+    pub restarts: Option<Restarts>,
+}
+
+impl fmt::Debug for Controls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Controls")
+            .field("breaker", &self.breaker.is_some())
+            .field("retry", &self.retry.is_some())
+            .field("rate_limit", &self.rate_limit.is_some())
+            .field("health_checks", &self.health_checks.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Counts restarts.
+#[derive(Clone)]
+pub struct Restarts(Arc<dyn Fn() -> u64 + Send + Sync>);
+
+impl Restarts {
+    /// Counts by this closure.
+    pub fn new(count: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
+        Self(Arc::new(count))
+    }
+
+    /// Starts after the first.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Restarts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Restarts").field(&self.count()).finish()
+    }
+}
+
+/// The instances of a balancer, whatever they are.
+#[derive(Clone)]
+pub struct Instances(Arc<dyn Membership>);
+
+/// A balancer's handle without the type of its services.
+trait Membership: Send + Sync {
+    fn list(&self) -> Vec<InstanceStats>;
+    fn set_enabled(&self, name: &str, enabled: bool) -> Result<(), MembershipError>;
+}
+
+impl<S: Clone + Send + Sync + 'static> Membership for plugin_lb::BalanceHandle<S> {
+    fn list(&self) -> Vec<InstanceStats> {
+        self.list()
+    }
+
+    fn set_enabled(&self, name: &str, enabled: bool) -> Result<(), MembershipError> {
+        if enabled { self.enable(name) } else { self.disable(name) }
+    }
+}
+
+impl Instances {
+    /// The instances of this balancer.
+    pub fn of<S, C, R, O, E>(balance: &Balance<S, C, R, O, E>) -> Self
+    where
+        S: Clone + Send + Sync + 'static,
+    {
+        Self(Arc::new(balance.handle()))
+    }
+
+    /// What is known of each.
+    #[must_use]
+    pub fn list(&self) -> Vec<InstanceStats> {
+        self.0.list()
+    }
+
+    /// Takes an instance out of the balance, or back in.
+    ///
+    /// # Errors
+    ///
+    /// When no instance has this name.
+    pub fn set_enabled(&self, name: &str, enabled: bool) -> Result<(), MembershipError> {
+        self.0.set_enabled(name, enabled)
+    }
+}
+
+impl fmt::Debug for Instances {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Instances").field(&self.list()).finish()
+    }
+}

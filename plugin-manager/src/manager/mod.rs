@@ -18,7 +18,7 @@ use arc_swap::ArcSwap;
 use futures_util::future::join_all;
 use plugin_core::{BoxFuture, Call, Code, HealthStatus, Plugin, PluginError, Reply, clock};
 
-pub use controls::Controls;
+pub use controls::{Controls, Instances, Restarts};
 pub use drain::DrainReport;
 pub use name::{MAX_NAME, check_name};
 pub use registration::Registration;

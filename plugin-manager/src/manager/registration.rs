@@ -13,6 +13,7 @@ use super::{
 };
 
 type CloseFn = Arc<dyn Fn(Duration) -> BoxFuture<Result<(), PluginError>> + Send + Sync>;
+type MakeFn<Req, Res> = Box<dyn FnOnce(Arc<str>) -> Box<dyn Execute<Req, Res>> + Send>;
 type ProbeFn = Arc<dyn Fn() -> BoxFuture<HealthStatus> + Send + Sync>;
 
 /// A stack, and what the manager can do with it besides calling it.
@@ -21,7 +22,7 @@ type ProbeFn = Arc<dyn Fn() -> BoxFuture<HealthStatus> + Send + Sync>;
 /// reports; calls, drain and shutdown work on every stack.
 #[must_use = "a registration does nothing until a manager takes it"]
 pub struct Registration<Req, Res> {
-    make: Box<dyn FnOnce(Arc<str>) -> Box<dyn Execute<Req, Res>> + Send>,
+    make: MakeFn<Req, Res>,
     pub(super) parts: Parts,
 }
 

@@ -1,0 +1,154 @@
+//! The admin plane: probes, metrics, and `/admin/v1`.
+
+mod access;
+mod views;
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Json, Router,
+    body::Body,
+    extract::{Path, Query, State},
+    http::{HeaderValue, Response, StatusCode, header},
+    middleware,
+    response::IntoResponse,
+    routing::{get, post},
+};
+use bytes::Bytes;
+use plugin_core::{PluginError, clock, go_duration};
+use serde::Deserialize;
+
+pub use access::{Role, Token};
+pub(crate) use access::Tokens;
+
+use super::{metrics::Metrics, problem};
+use crate::manager::Manager;
+
+/// How long a health request may ask plugins that nobody checks regularly.
+const HEALTH_LIMIT: Duration = Duration::from_secs(5);
+
+/// What the admin plane knows.
+#[derive(Clone)]
+pub(super) struct Plane {
+    pub(super) manager: Manager<Bytes, Bytes>,
+    pub(super) metrics: Metrics,
+    pub(super) started: clock::Instant,
+    pub(super) drain_timeout: Duration,
+    pub(super) ready: Arc<std::sync::atomic::AtomicBool>,
+}
+
+/// The routes of the admin plane. Probes and metrics never need a token; the rest does when there are tokens.
+pub(super) fn routes(plane: Plane, tokens: Tokens) -> Router {
+    let tokens = Arc::new(tokens);
+    let admin = Router::new()
+        .route("/admin/v1/status", get(status))
+        .route("/admin/v1/plugins", get(plugins))
+        .route("/admin/v1/plugins/{name}", get(plugin))
+        .route("/admin/v1/health", get(health))
+        .route("/admin/v1/plugins/{name}/drain", post(drain))
+        .route("/admin/v1/plugins/{name}/enable", post(enable))
+        .route("/admin/v1/plugins/{name}/disable", post(disable))
+        .route_layer(middleware::from_fn_with_state(tokens, access::check));
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(readyz))
+        .route("/health", get(health))
+        .route("/metrics", get(metrics))
+        .merge(admin)
+        .fallback(no_such_path)
+        .with_state(plane)
+}
+
+async fn no_such_path() -> Response<Body> {
+    let text = "This is the admin plane. It answers /metrics, /healthz, /readyz, /health and /admin/v1/status, \
+                /admin/v1/plugins, /admin/v1/health.\n";
+    (StatusCode::NOT_FOUND, text).into_response()
+}
+
+/// Ready once every configured plugin has been started, and no longer when the gateway is shutting down.
+async fn readyz(State(plane): State<Plane>) -> Response<Body> {
+    // Acquire: pairs with the release of whoever finished the start, whose registrations are then visible.
+    if plane.manager.is_shutting_down() {
+        (StatusCode::SERVICE_UNAVAILABLE, "shutting down\n").into_response()
+    } else if plane.ready.load(std::sync::atomic::Ordering::Acquire) {
+        "ready\n".into_response()
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "starting\n").into_response()
+    }
+}
+
+async fn metrics(State(plane): State<Plane>) -> Response<Body> {
+    let mut response = Response::new(Body::from(plane.metrics.scrape(&plane.manager.list())));
+    let text = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, text);
+    response
+}
+
+async fn health(State(plane): State<Plane>) -> Response<Body> {
+    let health = plane.manager.health(HEALTH_LIMIT).await;
+    let status = if health.state.is_serving() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(views::Health::of(&health))).into_response()
+}
+
+async fn status(State(plane): State<Plane>) -> Json<views::Status> {
+    Json(views::Status::of(&plane.manager.list(), plane.started.elapsed(), plane.manager.is_shutting_down()))
+}
+
+async fn plugins(State(plane): State<Plane>) -> Json<Vec<views::Plugin>> {
+    Json(plane.manager.list().iter().map(views::Plugin::of).collect())
+}
+
+async fn plugin(State(plane): State<Plane>, Path(name): Path<String>) -> Response<Body> {
+    match plane.manager.get(&name) {
+        Some(view) => Json(views::Plugin::of(&view)).into_response(),
+        None => problem::respond(&PluginError::not_found(&name), None),
+    }
+}
+
+#[derive(Deserialize)]
+struct DrainQuery {
+    timeout: Option<String>,
+}
+
+async fn drain(
+    State(plane): State<Plane>,
+    Path(name): Path<String>,
+    Query(query): Query<DrainQuery>,
+) -> Response<Body> {
+    let limit = match query.timeout.as_deref().map(go_duration::parse) {
+        None => plane.drain_timeout,
+        Some(Ok(limit)) => limit,
+        Some(Err(problem)) => {
+            let text = format!("the parameter timeout is no duration: {problem}");
+            return problem::respond(&PluginError::new(plugin_core::Code::InvalidPayload, text), None);
+        }
+    };
+    // A task of its own: a client that hangs up must not leave the plugin half drained.
+    let drain = tokio::spawn(async move { plane.manager.unregister_gracefully(&name, limit).await });
+    match drain.await {
+        Ok(Ok(report)) => {
+            tracing::info!(plugin = report.name, unfinished = report.unfinished, "drained");
+            Json(views::Drain::of(&report)).into_response()
+        }
+        Ok(Err(error)) => problem::respond(&error, None),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+async fn enable(State(plane): State<Plane>, Path(name): Path<String>) -> Response<Body> {
+    switch(&plane, &name, true)
+}
+
+async fn disable(State(plane): State<Plane>, Path(name): Path<String>) -> Response<Body> {
+    switch(&plane, &name, false)
+}
+
+fn switch(plane: &Plane, name: &str, enabled: bool) -> Response<Body> {
+    match plane.manager.set_enabled(name, enabled) {
+        Ok(()) => match plane.manager.get(name) {
+            Some(view) => Json(views::Plugin::of(&view)).into_response(),
+            None => problem::respond(&PluginError::not_found(name), None),
+        },
+        Err(error) => problem::respond(&error, None),
+    }
+}

@@ -1,0 +1,184 @@
+//! The JSON of the admin plane. Field names are stable.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, UNIX_EPOCH},
+};
+
+use plugin_core::{
+    HealthStatus, go_duration,
+    telemetry::{Snapshot, Status as CallStatus},
+};
+use serde::Serialize;
+
+use crate::manager::{DrainReport, OverallHealth, PluginView};
+
+#[derive(Serialize)]
+pub(super) struct Status {
+    version: &'static str,
+    uptime: String,
+    shutting_down: bool,
+    plugins: usize,
+    calls: u64,
+    in_flight: usize,
+}
+
+impl Status {
+    pub(super) fn of(plugins: &[PluginView], uptime: Duration, shutting_down: bool) -> Self {
+        let calls = plugins.iter().filter_map(|plugin| plugin.telemetry.as_ref()).map(|calls| calls.snapshot().total());
+        Self {
+            version: env!("CARGO_PKG_VERSION"),
+            uptime: go_duration::format(Duration::from_secs(uptime.as_secs())),
+            shutting_down,
+            plugins: plugins.len(),
+            calls: calls.sum(),
+            in_flight: plugins.iter().map(|plugin| plugin.in_flight).sum(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct Plugin {
+    name: String,
+    state: &'static str,
+    version: String,
+    transport: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    description: String,
+    in_flight: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    health: Option<Check>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    breaker: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    restarts: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    calls: Option<Calls>,
+}
+
+impl Plugin {
+    pub(super) fn of(view: &PluginView) -> Self {
+        Self {
+            name: view.name.clone(),
+            state: view.state.as_str(),
+            version: view.info.version.clone(),
+            transport: view.info.transport.clone(),
+            description: view.info.description.clone(),
+            in_flight: view.in_flight,
+            health: view.health.as_ref().map(Check::of),
+            breaker: view.controls.breaker.as_ref().map(|breaker| breaker.state().as_str()),
+            restarts: view.controls.restarts.as_ref().map(crate::manager::Restarts::count),
+            calls: view.telemetry.as_ref().map(|calls| Calls::of(&calls.snapshot())),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Calls {
+    total: u64,
+    success: u64,
+    failure: u64,
+    refused: u64,
+    cancelled: u64,
+    success_rate_percent: f64,
+    min: String,
+    mean: String,
+    p50: String,
+    p99: String,
+    max: String,
+    errors: BTreeMap<&'static str, u64>,
+}
+
+impl Calls {
+    fn of(snapshot: &Snapshot) -> Self {
+        let ended = |status| snapshot.ended(status);
+        let total = snapshot.total();
+        let rate = if total == 0 { 0.0 } else { ended(CallStatus::Success) as f64 * 100.0 / total as f64 };
+        Self {
+            total,
+            success: ended(CallStatus::Success),
+            failure: ended(CallStatus::Failure),
+            refused: ended(CallStatus::Refused),
+            cancelled: ended(CallStatus::Cancelled),
+            success_rate_percent: (rate * 100.0).round() / 100.0,
+            min: short(snapshot.min()),
+            mean: short(snapshot.mean()),
+            p50: short(snapshot.percentile(0.5)),
+            p99: short(snapshot.percentile(0.99)),
+            max: short(snapshot.max()),
+            errors: snapshot.codes().iter().map(|(code, count)| (code.as_str(), *count)).collect(),
+        }
+    }
+}
+
+/// To the microsecond: nobody reads the nanoseconds of a percentile.
+fn short(duration: Duration) -> String {
+    let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+    if micros == 0 { go_duration::format(duration) } else { go_duration::format(Duration::from_micros(micros)) }
+}
+
+#[derive(Serialize)]
+pub(super) struct Health {
+    status: &'static str,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    message: String,
+    plugins: BTreeMap<String, Check>,
+}
+
+impl Health {
+    pub(super) fn of(health: &OverallHealth) -> Self {
+        Self {
+            status: health.state.as_str(),
+            message: health.message.clone(),
+            plugins: health.plugins.iter().map(|(name, status)| (name.clone(), Check::of(status))).collect(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Check {
+    status: &'static str,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    message: String,
+    /// Milliseconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_check_ms: Option<u64>,
+    response_time: String,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    metadata: BTreeMap<String, String>,
+}
+
+impl Check {
+    fn of(status: &HealthStatus) -> Self {
+        let since_epoch = status.last_check.and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+        Self {
+            status: status.state.as_str(),
+            message: status.message.clone(),
+            last_check_ms: since_epoch.and_then(|since| u64::try_from(since.as_millis()).ok()),
+            response_time: short(status.response_time),
+            metadata: status.metadata.clone(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct Drain {
+    name: String,
+    clean: bool,
+    took: String,
+    unfinished: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    close_error: Option<String>,
+}
+
+impl Drain {
+    pub(super) fn of(report: &DrainReport) -> Self {
+        Self {
+            name: report.name.clone(),
+            clean: report.is_clean(),
+            took: short(report.took),
+            unfinished: report.unfinished,
+            close_error: report.close_error.clone(),
+        }
+    }
+}

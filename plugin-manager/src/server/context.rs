@@ -1,0 +1,125 @@
+//! The context of a call out of the headers of a request.
+
+use std::time::Duration;
+
+use axum::http::{HeaderMap, HeaderName};
+use plugin_core::{CallContext, Code, PluginError, Sent, TraceContext, go_duration};
+
+/// The longest request id that is taken over, in bytes.
+const MAX_REQUEST_ID: usize = 128;
+
+/// Reads what a caller says of a call.
+///
+/// A header that cannot be read is an error, never a default: a caller who writes `X-Request-Timeout: 5` believes that
+/// there is a limit.
+pub(crate) fn read(headers: &HeaderMap) -> Result<CallContext, PluginError> {
+    let mut context = CallContext::new();
+    if let Some(id) = text(headers, "x-request-id")? {
+        let printable = id.bytes().all(|byte| (b'!'..=b'~').contains(&byte));
+        if id.is_empty() || id.len() > MAX_REQUEST_ID || !printable {
+            return Err(bad("X-Request-ID", "1 to 128 printable characters without spaces", id));
+        }
+        context.set_request_id(id);
+    }
+    if let Some(limit) = text(headers, "x-request-timeout")? {
+        let duration = go_duration::parse(limit).ok().filter(|limit| *limit > Duration::ZERO);
+        let right = "a duration such as 500ms or 1m30s";
+        context = context.with_timeout(duration.ok_or_else(|| bad("X-Request-Timeout", right, limit))?);
+    }
+    if let Some(retries) = text(headers, "x-max-retries")? {
+        let retries = retries.parse().map_err(|_| bad("X-Max-Retries", "a number from 0 to 65535", retries))?;
+        context.limit_retries(retries);
+    }
+    if let Some(key) = headers.get("x-affinity-key") {
+        context.set_affinity_key(key.as_bytes());
+    }
+    if let Some(priority) = text(headers, "x-priority")? {
+        context.set_priority(priority.parse().map_err(|_| bad("X-Priority", "a number from -32768 to 32767", priority))?);
+    }
+    if headers.contains_key("idempotency-key") {
+        context.set_idempotent(true);
+    }
+    // A malformed trace is dropped, as the specification says: it must not fail the call.
+    if let Some(trace) = text(headers, "traceparent").ok().flatten().and_then(TraceContext::parse) {
+        let state = text(headers, "tracestate").ok().flatten().unwrap_or_default();
+        context.set_trace(trace.with_state(state));
+    }
+    for (name, value) in headers {
+        if is_passed_on(name) {
+            context.headers_mut().append(name, value.clone());
+        }
+    }
+    Ok(context)
+}
+
+/// Headers of the caller's own that a plugin may read: `Idempotency-Key`, and those that begin with `X-Plugin-`.
+/// Credentials for this gateway are not the plugin's business.
+fn is_passed_on(name: &HeaderName) -> bool {
+    name == "idempotency-key" || name.as_str().starts_with("x-plugin-")
+}
+
+fn text<'h>(headers: &'h HeaderMap, name: &'static str) -> Result<Option<&'h str>, PluginError> {
+    let Some(value) = headers.get(name) else { return Ok(None) };
+    value.to_str().map(Some).map_err(|_| bad(name, "plain ASCII text", "bytes that are not"))
+}
+
+fn bad(header: &str, right: &str, found: &str) -> PluginError {
+    let shown: String = found.chars().take(64).collect();
+    PluginError::new(Code::InvalidPayload, format!("the header {header} must be {right}, and is {shown:?}"))
+        .with_sent(Sent::Nothing)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    fn of(pairs: &[(&'static str, &'static str)]) -> Result<CallContext, PluginError> {
+        read(&pairs.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect())
+    }
+
+    #[test]
+    fn every_header_has_its_effect() {
+        let context = of(&[
+            ("x-request-id", "order-17"),
+            ("x-request-timeout", "1m30s"),
+            ("x-max-retries", "1"),
+            ("x-affinity-key", "user-1"),
+            ("x-priority", "-5"),
+            ("idempotency-key", "k"),
+            ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
+            ("x-plugin-tenant", "t"),
+            ("authorization", "Bearer s"),
+        ])
+        .expect("valid");
+        assert_eq!(context.request_id().to_string(), "order-17");
+        assert_eq!(context.remaining(context.received()), Some(Duration::from_secs(90)));
+        assert_eq!(context.max_retries(), Some(1));
+        assert!(context.affinity().is_some());
+        assert_eq!(context.priority(), -5);
+        assert_eq!(context.idempotent(), Some(true));
+        assert!(context.trace().is_some_and(TraceContext::is_sampled));
+        let headers = context.headers().expect("some");
+        assert!(headers.contains_key("x-plugin-tenant") && !headers.contains_key("authorization"));
+    }
+
+    #[test]
+    fn a_header_that_cannot_be_read_is_an_error_that_names_it() {
+        for (name, value) in [
+            ("x-request-timeout", "5"),
+            ("x-request-timeout", "0s"),
+            ("x-request-timeout", "-1s"),
+            ("x-max-retries", "-1"),
+            ("x-max-retries", "many"),
+            ("x-priority", "high"),
+            ("x-request-id", "a b"),
+            ("x-request-id", ""),
+        ] {
+            let error = of(&[(name, value)]).expect_err(value);
+            assert_eq!(error.code(), Code::InvalidPayload);
+            assert!(error.message().to_lowercase().contains(name), "{error}");
+        }
+        assert!(of(&[("traceparent", "nonsense")]).expect("ignored").trace().is_none());
+    }
+}

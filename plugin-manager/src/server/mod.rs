@@ -1,0 +1,295 @@
+//! The gateway: a data plane that carries calls, and an admin plane to look and to operate.
+
+mod admin;
+mod context;
+mod data;
+mod metrics;
+mod problem;
+
+use std::{
+    fmt, io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::{Router, body::Body, http::Response};
+use bytes::Bytes;
+use plugin_core::{Code, PluginError, clock};
+use plugin_transports::{
+    auth::{Verifier, VerifyLayer},
+    http::{ListenOptions, Serving, serve_http},
+    tls::ServerTls,
+};
+use tokio::net::TcpListener;
+use tower_http::{
+    catch_panic::CatchPanicLayer,
+    timeout::RequestBodyTimeoutLayer,
+    trace::{DefaultMakeSpan, TraceLayer},
+};
+use tracing::Level;
+
+pub use admin::{Role, Token};
+pub use metrics::Metrics;
+
+use crate::manager::{DrainReport, Manager};
+
+/// How long a request's body may stand still.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The settings of a gateway.
+///
+/// | setting | default |
+/// |---|---|
+/// | `listen` | 127.0.0.1:8080 |
+/// | `admin_listen` | 127.0.0.1:9090 |
+/// | `max_body` | 10 MiB |
+/// | `drain_timeout`, of one plugin | 30 s |
+/// | TLS, who may call, tokens | none |
+#[derive(Clone, Debug)]
+#[must_use = "settings do nothing until a gateway is started"]
+pub struct GatewaySettings {
+    listen: SocketAddr,
+    admin_listen: SocketAddr,
+    max_body: u64,
+    drain_timeout: Duration,
+    tls: Option<ServerTls>,
+    admin_tls: Option<ServerTls>,
+    verifier: Option<Verifier>,
+    tokens: Vec<Token>,
+    insecure: bool,
+}
+
+impl Default for GatewaySettings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            admin_listen: SocketAddr::from(([127, 0, 0, 1], 9090)),
+            max_body: 10 << 20,
+            drain_timeout: Duration::from_secs(30),
+            tls: None,
+            admin_tls: None,
+            verifier: None,
+            tokens: Vec::new(),
+            insecure: false,
+        }
+    }
+}
+
+impl GatewaySettings {
+    /// Where the data plane listens. Port 0 takes any free port.
+    pub fn with_listen(mut self, address: SocketAddr) -> Self {
+        self.listen = address;
+        self
+    }
+
+    /// Where the admin plane listens. Port 0 takes any free port.
+    pub fn with_admin_listen(mut self, address: SocketAddr) -> Self {
+        self.admin_listen = address;
+        self
+    }
+
+    /// The largest payload, in bytes.
+    pub fn with_max_body(mut self, bytes: u64) -> Self {
+        self.max_body = bytes;
+        self
+    }
+
+    /// How long a plugin may take to drain when the request does not say.
+    pub fn with_drain_timeout(mut self, timeout: Duration) -> Self {
+        self.drain_timeout = timeout;
+        self
+    }
+
+    /// Serves the data plane over TLS.
+    pub fn with_tls(mut self, tls: ServerTls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
+    /// Serves the admin plane over TLS.
+    pub fn with_admin_tls(mut self, tls: ServerTls) -> Self {
+        self.admin_tls = Some(tls);
+        self
+    }
+
+    /// Who may call plugins.
+    pub fn with_verifier(mut self, verifier: Verifier) -> Self {
+        self.verifier = Some(verifier);
+        self
+    }
+
+    /// A token for the admin plane.
+    pub fn with_token(mut self, token: Token) -> Self {
+        self.tokens.push(token);
+        self
+    }
+
+    /// Allows a data plane off loopback without TLS and without credentials.
+    pub fn insecure(mut self, insecure: bool) -> Self {
+        self.insecure = insecure;
+        self
+    }
+
+    /// What would let anybody on the network in.
+    fn check(&self) -> Result<(), PluginError> {
+        let open = |plane: &str, address: SocketAddr, missing: &str| {
+            let problem = format!(
+                "the {plane} plane would listen on {address}, which is not loopback, without {missing}; set that up or \
+                 listen on 127.0.0.1"
+            );
+            Err(PluginError::new(Code::ConfigValue, problem))
+        };
+        if !self.listen.ip().is_loopback() && !self.insecure && (self.tls.is_none() || self.verifier.is_none()) {
+            return open("data", self.listen, "both TLS (`server.tls`) and credentials (`server.auth`)");
+        }
+        if !self.admin_listen.ip().is_loopback() && (self.admin_tls.is_none() || self.tokens.is_empty()) {
+            return open("admin", self.admin_listen, "both TLS (`admin.tls`) and a token (`admin.tokens`)");
+        }
+        Ok(())
+    }
+}
+
+/// A gateway that is serving.
+pub struct Gateway {
+    manager: Manager<Bytes, Bytes>,
+    metrics: Metrics,
+    ready: Arc<AtomicBool>,
+    data: Serving,
+    admin: Serving,
+}
+
+impl Gateway {
+    /// Binds both listeners and serves the manager's plugins. Not ready before [`set_ready`](Self::set_ready), so that
+    /// plugins can be registered meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// `CONFIG_1802` when an address is in use or cannot be bound, and when a plane off loopback would let anybody in.
+    pub async fn start(manager: Manager<Bytes, Bytes>, settings: GatewaySettings) -> Result<Self, PluginError> {
+        settings.check()?;
+        let metrics = Metrics::new();
+        let ready = Arc::new(AtomicBool::new(false));
+        let plane = admin::Plane {
+            manager: manager.clone(),
+            metrics: metrics.clone(),
+            started: clock::now(),
+            drain_timeout: settings.drain_timeout,
+            ready: Arc::clone(&ready),
+        };
+        let data = finish(data::routes(manager.clone(), settings.max_body));
+        let data = match settings.verifier {
+            Some(verifier) => data.layer(VerifyLayer::new(verifier)),
+            None => data,
+        };
+        let admin = finish(admin::routes(plane, admin::Tokens(settings.tokens)));
+        // Both are bound before either serves: a gateway that cannot be operated does not take calls.
+        let data_listener = bind("server.listen", settings.listen).await?;
+        let admin_listener = bind("admin.listen", settings.admin_listen).await?;
+        let data = serve(data, data_listener, settings.tls)?;
+        let admin = serve(admin, admin_listener, settings.admin_tls)?;
+        Ok(Self { manager, metrics, ready, data, admin })
+    }
+
+    /// Says that every plugin has been registered: `/readyz` answers 200 from now on.
+    pub fn set_ready(&self) {
+        // Release: pairs with the acquire of `/readyz`.
+        self.ready.store(true, Ordering::Release);
+    }
+
+    /// Where the data plane listens.
+    #[must_use]
+    pub fn data_addr(&self) -> SocketAddr {
+        self.data.local_addr()
+    }
+
+    /// Where the admin plane listens.
+    #[must_use]
+    pub fn admin_addr(&self) -> SocketAddr {
+        self.admin.local_addr()
+    }
+
+    /// The metrics, for a recorder that is to be installed globally.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Stops within `limit`: `/readyz` says so at once, the data plane takes no new connection and lets requests end,
+    /// then every plugin is drained and closed, and the admin plane goes last.
+    ///
+    /// The report lists every plugin, and what did not finish.
+    pub async fn shutdown(self, limit: Duration) -> ShutdownReport {
+        let start = clock::now();
+        self.ready.store(false, Ordering::Release);
+        // Side by side: a request that is in flight at the plane is a call in flight at its plugin.
+        let (data, plugins) = tokio::join!(self.data.shutdown(limit), self.manager.shutdown(limit));
+        let left = limit.saturating_sub(start.elapsed()).max(Duration::from_secs(1));
+        let admin = self.admin.shutdown(left.min(Duration::from_secs(2))).await;
+        ShutdownReport { plugins, data_error: data.err(), admin_error: admin.err(), took: start.elapsed() }
+    }
+}
+
+impl fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gateway").field("data", &self.data_addr()).field("admin", &self.admin_addr()).finish_non_exhaustive()
+    }
+}
+
+/// What a shutdown found.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct ShutdownReport {
+    /// Every plugin.
+    pub plugins: Vec<DrainReport>,
+    /// What had to be cut off at the data plane.
+    pub data_error: Option<PluginError>,
+    /// What had to be cut off at the admin plane.
+    pub admin_error: Option<PluginError>,
+    /// How long it took.
+    pub took: Duration,
+}
+
+impl ShutdownReport {
+    /// Whether every call ended and everything was closed in time. A scrape that was cut off does not count.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.data_error.is_none() && self.plugins.iter().all(DrainReport::is_clean)
+    }
+}
+
+fn finish(routes: Router) -> Router {
+    routes
+        .layer(RequestBodyTimeoutLayer::new(BODY_TIMEOUT))
+        .layer(TraceLayer::new_for_http().make_span_with(DefaultMakeSpan::new().level(Level::DEBUG)))
+        .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| -> Response<Body> {
+            let problem = "the gateway failed in this request; the log has the details";
+            problem::respond(&PluginError::new(Code::ExecutionFailed, problem), None)
+        }))
+}
+
+async fn bind(key: &str, address: SocketAddr) -> Result<TcpListener, PluginError> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let problem = match error.kind() {
+            io::ErrorKind::AddrInUse => {
+                format!("`{key}`: {address} is in use by another process; choose another port, or 0 for any free one")
+            }
+            io::ErrorKind::AddrNotAvailable => format!("`{key}`: {address} is no address of this machine"),
+            io::ErrorKind::PermissionDenied => format!("`{key}`: this user may not listen on {address}"),
+            _ => format!("`{key}`: {address} cannot be listened on"),
+        };
+        PluginError::new(Code::ConfigValue, problem).with_source(error)
+    })
+}
+
+fn serve(routes: Router, listener: TcpListener, tls: Option<ServerTls>) -> Result<Serving, PluginError> {
+    let mut options = ListenOptions::new();
+    if let Some(tls) = tls {
+        options = options.with_tls(tls);
+    }
+    serve_http(routes, listener, options)
+        .map_err(|error| PluginError::new(Code::ConfigValue, "a listener has no address").with_source(error))
+}

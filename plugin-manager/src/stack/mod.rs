@@ -1,0 +1,246 @@
+//! The default stack: the layers of the family in the order that the manager uses, out of settings.
+
+mod health;
+mod transport;
+
+use std::{sync::Arc, time::Duration};
+
+use plugin_breaker::{CircuitBreakerConfig, CircuitBreakerLayer, FailureCodes};
+use plugin_core::{
+    ConfigError, HealthCell, HealthStatus, Plugin, PluginInstance,
+    deadline::{AttemptTimeout, AttemptTimeoutLayer, DeadlineLayer},
+    telemetry::TelemetryLayer,
+};
+use plugin_health::{HealthCheck, HealthConfig, HealthGateLayer};
+use plugin_lb::{Balance, Endpoint, LbConfig};
+use plugin_ratelimit::{RateLimitConfig, RateLimitLayer};
+use plugin_retry::{RetryConfig, RetryLayer};
+use tower::{Layer, ServiceBuilder};
+
+pub use transport::{Transport, TransportFuture};
+
+use crate::manager::{Controls, Instances, Registration};
+
+/// The settings of a default stack.
+///
+/// ```text
+/// Telemetry > Deadline > RateLimit > Retry > CircuitBreaker > HealthGate > Balance > [per instance: AttemptTimeout > transport]
+/// ```
+///
+/// A layer that is left out is there in a pass-through state, so every default stack has the same type.
+///
+/// | setting | default |
+/// |---|---|
+/// | `timeout`, of the whole call | 30 s |
+/// | `attempt_timeout` | 30 s |
+/// | `rate_limit` | none |
+/// | `retry` | on, [`RetryConfig::default`] |
+/// | `circuit_breaker` | on, [`CircuitBreakerConfig::default`] |
+/// | `health_check` | on, [`HealthConfig::default`] |
+/// | `balance` | [`LbConfig::default`] |
+#[derive(Clone, Debug)]
+#[must_use = "settings do nothing until a stack is built from them"]
+pub struct StackSettings {
+    timeout: Option<Duration>,
+    attempt_timeout: Option<Duration>,
+    rate_limit: Option<RateLimitConfig>,
+    retry: Option<RetryConfig>,
+    circuit_breaker: Option<CircuitBreakerConfig>,
+    health_check: Option<HealthConfig>,
+    balance: LbConfig,
+}
+
+impl Default for StackSettings {
+    fn default() -> Self {
+        Self {
+            timeout: Some(Duration::from_secs(30)),
+            attempt_timeout: Some(Duration::from_secs(30)),
+            rate_limit: None,
+            retry: Some(RetryConfig::default()),
+            circuit_breaker: Some(CircuitBreakerConfig::default()),
+            health_check: Some(HealthConfig::default()),
+            balance: LbConfig::default(),
+        }
+    }
+}
+
+/// One instance of a plugin: what a connector returned, and how the balancer sees it.
+#[derive(Clone, Debug)]
+pub struct Instance<S> {
+    endpoint: Endpoint<S>,
+    connected: PluginInstance<S>,
+}
+
+impl<S: Clone> Instance<S> {
+    /// An instance under a name that no other instance of the plugin has.
+    pub fn new(name: &str, connected: PluginInstance<S>) -> Self {
+        Self { endpoint: Endpoint::new(name, connected.service().clone()), connected }
+    }
+
+    /// Its share of the calls under a weighted strategy. Default: 1.
+    #[must_use]
+    pub fn with_weight(mut self, weight: u32) -> Self {
+        self.endpoint = self.endpoint.with_weight(weight);
+        self
+    }
+
+    /// Its priority; larger is higher. Default: 0.
+    #[must_use]
+    pub fn with_priority(mut self, priority: i32) -> Self {
+        self.endpoint = self.endpoint.with_priority(priority);
+        self
+    }
+
+    /// Whether it takes calls. Default: it does.
+    #[must_use]
+    pub fn with_enabled(mut self, enabled: bool) -> Self {
+        self.endpoint = self.endpoint.with_enabled(enabled);
+        self
+    }
+
+    /// Where it runs.
+    #[must_use]
+    pub fn with_zone(mut self, zone: &str) -> Self {
+        self.endpoint = self.endpoint.with_zone(zone);
+        self
+    }
+}
+
+impl<S> Instance<S> {
+    /// The same instance round another service, such as this one with its type erased.
+    #[must_use]
+    pub fn map<T>(self, f: impl Fn(S) -> T) -> Instance<T> {
+        Instance { endpoint: self.endpoint.map(&f), connected: self.connected.map(&f) }
+    }
+}
+
+impl StackSettings {
+    /// Limits the whole call, all attempts included.
+    pub fn with_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.timeout = timeout.into();
+        self
+    }
+
+    /// Limits one attempt.
+    pub fn with_attempt_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.attempt_timeout = timeout.into();
+        self
+    }
+
+    /// Limits the rate of calls.
+    pub fn with_rate_limit(mut self, config: impl Into<Option<RateLimitConfig>>) -> Self {
+        self.rate_limit = config.into();
+        self
+    }
+
+    /// Repeats calls that failed.
+    pub fn with_retry(mut self, config: impl Into<Option<RetryConfig>>) -> Self {
+        self.retry = config.into();
+        self
+    }
+
+    /// Stops calling a plugin that fails.
+    pub fn with_circuit_breaker(mut self, config: impl Into<Option<CircuitBreakerConfig>>) -> Self {
+        self.circuit_breaker = config.into();
+        self
+    }
+
+    /// Checks every instance regularly.
+    pub fn with_health_check(mut self, config: impl Into<Option<HealthConfig>>) -> Self {
+        self.health_check = config.into();
+        self
+    }
+
+    /// How calls are spread over the instances.
+    pub fn with_balance(mut self, config: LbConfig) -> Self {
+        self.balance = config;
+        self
+    }
+
+    /// Builds the stack of a plugin over its instances, with its handles. The checks of health start at once, so this
+    /// must be called within a tokio runtime, unless there are none.
+    ///
+    /// # Errors
+    ///
+    /// When two instances have the same name, or a weight is out of bounds.
+    pub fn build<S, Req, Res>(
+        self,
+        name: &str,
+        instances: Vec<Instance<S>>,
+    ) -> Result<Registration<Req, Res>, ConfigError>
+    where
+        S: Plugin<Req, Res>,
+        Req: Clone + Send + 'static,
+        Res: Send + 'static,
+    {
+        let telemetry = TelemetryLayer::for_plugin(name);
+        let rate_limit = self.rate_limit.map_or_else(RateLimitLayer::disabled, RateLimitLayer::new);
+        let has_retry = self.retry.is_some();
+        let retry = self.retry.map_or_else(RetryLayer::disabled, RetryLayer::new);
+        let failures = self.circuit_breaker.as_ref().map(|config| FailureCodes::new(config.on())).unwrap_or_default();
+        let has_breaker = self.circuit_breaker.is_some();
+        let breaker = self.circuit_breaker.map_or_else(CircuitBreakerLayer::disabled, CircuitBreakerLayer::new);
+        let breaker = breaker.classify(failures);
+        let info = instances.first().map(|instance| instance.connected.info().clone()).unwrap_or_default();
+
+        let mut checks = Vec::new();
+        let mut cells = Vec::new();
+        let mut closing = Vec::new();
+        let mut endpoints = Vec::new();
+        for Instance { endpoint, connected } in instances {
+            let cell = Arc::new(HealthCell::new(HealthStatus::default()));
+            if let Some(config) = self.health_check {
+                checks.push(HealthCheck::start_in(Arc::clone(&cell), config, connected.probe()));
+            }
+            let attempt = match self.attempt_timeout {
+                Some(limit) => AttemptTimeoutLayer::new(limit),
+                None => AttemptTimeoutLayer::disabled(),
+            };
+            endpoints.push(endpoint.map(|service| attempt.layer(service)).with_health(Arc::clone(&cell)));
+            cells.push(cell);
+            closing.push(connected);
+        }
+        let (group, watcher) = health::group(cells);
+        let gate = match self.health_check {
+            Some(_) => HealthGateLayer::new(Arc::clone(&group)),
+            None => HealthGateLayer::disabled(),
+        };
+        let balance: Balance<AttemptTimeout<S>> = Balance::new(self.balance, endpoints)
+            .map_err(|error| ConfigError::new("instances", error.to_string()))?;
+        let controls = Controls {
+            breaker: has_breaker.then(|| breaker.handle()),
+            retry: has_retry.then(|| retry.handle()),
+            rate_limit: self.rate_limit.map(|_| rate_limit.handle()),
+            health_checks: checks.clone(),
+            instances: Some(Instances::of(&balance)),
+            restarts: None,
+        };
+        let counts = telemetry.handle();
+        let stack = ServiceBuilder::new()
+            .layer(telemetry)
+            .layer(self.timeout.map_or_else(DeadlineLayer::enforce_only, DeadlineLayer::new))
+            .layer(rate_limit)
+            .layer(retry)
+            .layer(breaker)
+            .layer(gate)
+            .service(balance.for_calls());
+        let mut registration =
+            Registration::new(stack).with_info(info).with_telemetry(counts).with_controls(controls);
+        if self.health_check.is_some() {
+            registration = registration.with_health(group);
+        }
+        for instance in closing {
+            registration = registration.on_close(move |grace| instance.close(grace));
+        }
+        Ok(registration.on_close(move |_| {
+            watcher.abort();
+            let checks = checks.clone();
+            async move {
+                for check in checks {
+                    check.stop().await;
+                }
+                Ok(())
+            }
+        }))
+    }
+}

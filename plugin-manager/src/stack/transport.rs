@@ -1,0 +1,94 @@
+//! Every transport that a configuration can name, as one type.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use pin_project_lite::pin_project;
+use plugin_core::{BoxFuture, BoxPlugin, Call, PluginError, Reply};
+use plugin_transports::{http::HttpClient, process::ProcessService};
+use tower_service::Service;
+
+/// Where a stack ends that was built from a configuration. One type for all, so that nothing is boxed on the way down.
+#[derive(Clone)]
+#[non_exhaustive]
+pub enum Transport {
+    /// A supervised subprocess.
+    Process(ProcessService),
+    /// A plugin over HTTP or HTTPS.
+    Http(HttpClient),
+    /// What a factory made, in this process or elsewhere.
+    Custom(BoxPlugin<Bytes, Bytes>),
+}
+
+impl Service<Call<Bytes>> for Transport {
+    type Response = Reply<Bytes>;
+    type Error = PluginError;
+    type Future = TransportFuture;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), PluginError>> {
+        match self {
+            Self::Process(service) => service.poll_ready(cx),
+            Self::Http(service) => service.poll_ready(cx),
+            Self::Custom(service) => service.poll_ready(cx),
+        }
+    }
+
+    fn call(&mut self, call: Call<Bytes>) -> TransportFuture {
+        TransportFuture {
+            kind: match self {
+                Self::Process(service) => Kind::Process { future: service.call(call) },
+                Self::Http(service) => Kind::Boxed { future: Box::pin(service.call(call)) },
+                Self::Custom(service) => Kind::Boxed { future: service.call(call) },
+            },
+        }
+    }
+}
+
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Process(_) => "Transport::Process",
+            Self::Http(_) => "Transport::Http",
+            Self::Custom(_) => "Transport::Custom",
+        })
+    }
+}
+
+pin_project! {
+    /// The future of [`Transport`].
+    pub struct TransportFuture {
+        #[pin]
+        kind: Kind,
+    }
+}
+
+pin_project! {
+    // An exchange over HTTP allocates many times; its future is boxed, so that those of the other transports stay small.
+    #[project = KindProject]
+    enum Kind {
+        Process { #[pin] future: plugin_transports::process::ResponseFuture },
+        Boxed { future: BoxFuture<Result<Reply<Bytes>, PluginError>> },
+    }
+}
+
+impl Future for TransportFuture {
+    type Output = Result<Reply<Bytes>, PluginError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project().kind.project() {
+            KindProject::Process { future } => future.poll(cx),
+            KindProject::Boxed { future } => future.as_mut().poll(cx),
+        }
+    }
+}
+
+impl fmt::Debug for TransportFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TransportFuture").finish_non_exhaustive()
+    }
+}
