@@ -9,7 +9,7 @@ use super::{
     any_error::judge_failed_response,
     retry_after::{self, Pushback},
 };
-use crate::End;
+use crate::{End, Rejected};
 
 /// Judges `grpc-status`, which comes in the head of a response without a body, or in the trailers.
 ///
@@ -51,6 +51,10 @@ impl<B, Err: 'static> Classify<Response<B>, Err> for ByGrpcStatus {
             // The layer does not follow responses.
             End::Unfollowed => Verdict::Success,
         }
+    }
+
+    fn refusal<'r>(&self, response: &'r Response<B>) -> Option<&'r Rejected> {
+        response.extensions().get()
     }
 
     fn retry_after(&self, result: Result<&Response<B>, &Err>) -> Option<Duration> {
@@ -117,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_refusal_that_a_layer_inside_has_answered_is_ignored() {
-        use crate::{AsGrpcStatus, Reject, Rejected};
+        use crate::{AsGrpcStatus, Reject};
 
         let response: Result<Head, Infallible> = AsGrpcStatus.reject(Rejected::overloaded());
         let verdict = ByGrpcStatus.classify(Ok::<_, &Infallible>(&response.expect("infallible")));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::Response;
 
 use super::{AnyError, Classify, Verdict, any_error::judge_failed_response, retry_after};
-use crate::clock;
+use crate::{Rejected, clock};
 
 /// A status from 500 is a failure, any other a success; errors are judged by [`AnyError`], and so is a refusal that a
 /// layer of this family inside has answered.
@@ -27,6 +27,8 @@ impl ByHttpStatus {
     }
 
     /// Counts a body that breaks off as a failure.
+    ///
+    /// A body that is dropped unread is neither success nor failure, and that includes the answer to a `HEAD` request.
     #[must_use]
     pub const fn until_end_of_body(mut self) -> Self {
         self.until_end = true;
@@ -47,12 +49,18 @@ impl<B, Err: 'static> Classify<Response<B>, Err> for ByHttpStatus {
         match result {
             Ok(response) => match response.status().as_u16() {
                 500.. => judge_failed_response(response),
-                429 if self.too_many_requests => judge_failed_response(response),
+                429 if self.too_many_requests || response.extensions().get::<Rejected>().is_some() => {
+                    judge_failed_response(response)
+                }
                 _ if self.until_end => Verdict::AtEnd,
                 _ => Verdict::Success,
             },
             Err(error) => AnyError.classify(Err::<&Response<B>, _>(error)),
         }
+    }
+
+    fn refusal<'r>(&self, response: &'r Response<B>) -> Option<&'r Rejected> {
+        response.extensions().get()
     }
 
     fn retry_after(&self, result: Result<&Response<B>, &Err>) -> Option<Duration> {
@@ -71,13 +79,14 @@ mod tests {
 
     #[test]
     fn a_refusal_that_a_layer_inside_has_answered_is_ignored() {
-        use crate::{AsHttpResponse, Reject, Rejected};
+        use crate::{AsHttpResponse, Reject};
 
         let answer = |rejected| {
             let response: Result<Response<bytes::Bytes>, Infallible> = AsHttpResponse.reject(rejected);
             ByHttpStatus::new().classify(Ok::<_, &Infallible>(&response.expect("infallible")))
         };
         assert_eq!(answer(Rejected::overloaded()), Verdict::Ignored);
+        assert_eq!(answer(Rejected::rate_limited(Duration::from_secs(1))), Verdict::Ignored, "and not a success");
         assert_eq!(answer(Rejected::attempt_timeout(Duration::from_secs(1))), Verdict::Failure);
     }
 

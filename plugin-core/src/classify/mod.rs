@@ -18,7 +18,7 @@ pub use grpc::ByGrpcStatus;
 #[cfg(feature = "http")]
 pub use http::ByHttpStatus;
 
-use crate::End;
+use crate::{End, Rejected};
 
 /// What an outcome says of the service that produced it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -49,6 +49,13 @@ pub trait Classify<Res, Err> {
             End::Complete { .. } | End::Unfollowed => Verdict::Success,
             End::Error(_) => Verdict::Failure,
         }
+    }
+
+    /// The refusal, where a layer of this family further in has answered with a response. Unless overridden, none: a
+    /// refusal that is an error is found by [`Rejected::find_in`](crate::Rejected::find_in).
+    fn refusal<'r>(&self, response: &'r Res) -> Option<&'r Rejected> {
+        let _ = response;
+        None
     }
 
     /// When the service itself says that it can be called again. Unless overridden, never.

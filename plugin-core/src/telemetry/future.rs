@@ -72,8 +72,12 @@ fn status_of<E: 'static>(error: &E) -> (Status, Option<Code>) {
     let plugin_error = (error as &dyn Any).downcast_ref::<PluginError>();
     let rejected = Rejected::find_in(error);
     let code = plugin_error.map(PluginError::code).or_else(|| rejected.map(Rejected::code));
-    let refused = rejected.is_some_and(|rejected| !rejected.is_evidence());
-    (if refused { Status::Refused } else { Status::Failure }, code)
+    (rejected.map_or(Status::Failure, status_of_refusal), code)
+}
+
+/// A call that had its time and was not answered is a failure of the service, though a layer gave it up.
+fn status_of_refusal(rejected: &Rejected) -> Status {
+    if rejected.is_evidence() { Status::Failure } else { Status::Refused }
 }
 
 pin_project! {
@@ -117,6 +121,10 @@ where
                 return Poll::Ready(Err(error));
             }
         };
+        if let Some(rejected) = this.classify.refusal(&response) {
+            active.end(status_of_refusal(rejected), Some(rejected.code()));
+            return Poll::Ready(Ok(response));
+        }
         Poll::Ready(match this.classify.classify(Ok(&response)) {
             Verdict::AtEnd => {
                 let classify = this.classify.clone();

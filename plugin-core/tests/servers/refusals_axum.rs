@@ -2,7 +2,7 @@
 
 use axum::{Router, routing::get};
 use plugin_core::{
-    AsHttpResponse, ByHttpStatus, Quota, Rejected,
+    AsHttpResponse, ByHttpStatus, Code, Quota, Rejected,
     deadline::{AttemptTimeoutLayer, DeadlineLayer},
     telemetry::{Status, TelemetryLayer},
 };
@@ -107,5 +107,6 @@ async fn six_layers_in_one_builder_refuse_from_the_innermost() {
     let response = axum_server::get(address, "/").await;
     assert_eq!(response.status(), 503);
     assert_eq!(problem(response).await["code"], "HEALTH_1601");
-    assert_eq!(ended(&counts, 1).await.ended(Status::Failure), 1, "to whoever reads statuses, 503 is a failure");
+    let snapshot = ended(&counts, 1).await;
+    assert_eq!((snapshot.ended(Status::Refused), snapshot.codes()), (1, &[(Code::Unhealthy, 1)][..]));
 }

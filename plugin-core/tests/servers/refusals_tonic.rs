@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use plugin_core::{
-    AsGrpcStatus, ByGrpcStatus, Rejected,
+    AsGrpcStatus, ByGrpcStatus, Code as Refusal, Rejected,
     deadline::{AttemptTimeoutLayer, DeadlineLayer},
     telemetry::{Status as Ended, TelemetryLayer},
 };
@@ -110,7 +110,8 @@ async fn six_layers_stand_on_a_server_and_a_deadline_is_deadline_exceeded() {
     let status = bounded(client.unary("hang")).await.expect_err("too slow");
     assert_eq!(status.code(), Code::DeadlineExceeded);
     assert!(status.message().contains("200ms were given"), "{status:?}");
-    assert_eq!(ended(&counts, 1).await.ended(Ended::Failure), 1);
+    let snapshot = ended(&counts, 1).await;
+    assert_eq!((snapshot.ended(Ended::Refused), snapshot.codes()), (1, &[(Refusal::Timeout, 1)][..]));
 }
 
 #[tokio::test]

@@ -106,6 +106,16 @@ async fn a_reader_that_goes_away_is_counted_as_cancelled() {
 }
 
 #[tokio::test]
+async fn the_body_of_an_answer_to_head_is_dropped_unread() {
+    let (layer, at_server) = judged_at_the_end();
+    let address = serve(site(&Arc::default()).layer(layer)).await;
+    let mut head = request(address, "/whole");
+    *head.method_mut() = http::Method::HEAD;
+    assert_eq!(bounded(client().request(head)).await.expect("a head").status(), 200);
+    assert_eq!(tally(&ended(&at_server, 1).await), [0, 0, 0, 1, 0]);
+}
+
+#[tokio::test]
 async fn a_body_that_nobody_reads_to_its_end_is_cancelled_and_one_that_is_followed_tells_once() {
     let (layer, counts) = judged_at_the_end();
     let answer =
