@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::fmt;
 
+use plugin_core::Code;
+
 use super::redact;
 use super::source::Span;
 
@@ -16,18 +18,31 @@ pub struct Fault {
     path: String,
     problem: String,
     remedy: Option<String>,
+    code: Option<Code>,
 }
 
 impl Fault {
     /// A fault at `span`. `path` is the config path, such as `plugins[0].name`, or empty for the whole file.
     pub fn new(span: Span, path: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self { span, path: path.into(), problem: problem.into(), remedy: None }
+        Self { span, path: path.into(), problem: problem.into(), remedy: None, code: None }
     }
 
     /// Adds what would be right.
     pub fn with_remedy(mut self, remedy: impl Into<String>) -> Self {
         self.remedy = Some(remedy.into());
         self
+    }
+
+    /// Gives it a stable code, which its text ends with.
+    pub fn with_code(mut self, code: Code) -> Self {
+        self.code = Some(code);
+        self
+    }
+
+    /// The stable code, where it has one.
+    #[must_use]
+    pub fn code(&self) -> Option<Code> {
+        self.code
     }
 
     /// Where it is.
@@ -82,8 +97,11 @@ impl fmt::Display for Fault {
             write!(f, "{}: ", self.path)?;
         }
         f.write_str(&self.problem)?;
-        match &self.remedy {
-            Some(remedy) => write!(f, "; {remedy}"),
+        if let Some(remedy) = &self.remedy {
+            write!(f, "; {remedy}")?;
+        }
+        match self.code {
+            Some(code) => write!(f, " [{code}]"),
             None => Ok(()),
         }
     }
@@ -128,6 +146,17 @@ impl Faults {
     pub fn append(&mut self, other: Self) {
         other.list.into_iter().for_each(|fault| self.push(fault));
         self.more += other.more;
+    }
+
+    /// Gives `code` to each that has none.
+    pub fn or_code(mut self, code: Code) -> Self {
+        self.list.iter_mut().for_each(|fault| fault.code = fault.code.or(Some(code)));
+        self
+    }
+
+    /// Leaves out those for which `keep` is false.
+    pub fn retain(&mut self, keep: impl FnMut(&Fault) -> bool) {
+        self.list.retain(keep);
     }
 
     /// Whether there is none.

@@ -7,7 +7,7 @@ use std::ops::RangeBounds;
 use std::str::FromStr;
 use std::time::Duration;
 
-use plugin_core::go_duration;
+use plugin_core::{Code, go_duration};
 
 use super::byte_size;
 use super::fault::{Fault, Faults};
@@ -33,6 +33,7 @@ pub struct Field<'a> {
     path: String,
     span: Span,
     secret: bool,
+    code: Option<Code>,
 }
 
 impl<'a> Field<'a> {
@@ -43,7 +44,7 @@ impl<'a> Field<'a> {
         span: Span,
         secret: bool,
     ) -> Self {
-        Self { faults, node, path, span, secret }
+        Self { faults, node, path, span, secret, code: None }
     }
 
     /// Whether there is a value, of whatever type.
@@ -78,7 +79,13 @@ impl<'a> Field<'a> {
 
     /// Notes a fault of this value.
     pub fn fault(&self, problem: impl Into<String>) {
-        self.faults.borrow_mut().push(Fault::new(self.span.clone(), self.path.clone(), problem));
+        self.push(Fault::new(self.span.clone(), self.path.clone(), problem));
+    }
+
+    /// The same value; what is wrong with it has this stable code.
+    pub fn coded(mut self, code: Code) -> Self {
+        self.code = Some(code);
+        self
     }
 
     /// `true` or `false`.
@@ -269,7 +276,14 @@ impl<'a> Field<'a> {
             problem = format!("{problem}: {error}");
         }
         let fault = Fault::new(self.span.clone(), self.path.clone(), problem).with_remedy(remedy);
-        self.faults.borrow_mut().push(fault);
+        self.push(fault);
+    }
+
+    fn push(&self, fault: Fault) {
+        self.faults.borrow_mut().push(match self.code {
+            Some(code) => fault.with_code(code),
+            None => fault,
+        });
     }
 
     /// The value with the type that its text has, for one that was written as `${...}`.

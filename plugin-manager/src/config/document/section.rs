@@ -3,6 +3,8 @@
 use std::cell::RefCell;
 use std::fmt::Display;
 
+use plugin_core::Code;
+
 use super::fault::{Fault, Faults};
 use super::field::Field;
 use super::node::{Entry, Node, Value};
@@ -135,9 +137,33 @@ impl<'a> Section<'a> {
         self.field(key).fault(problem);
     }
 
+    /// The same with a stable code, and for a key further in, such as `failure_rate.ratio` or `instances.0.name`. Where a
+    /// value on the way is absent, the fault is at the last one that is there.
+    pub fn fault_coded(&self, key: &str, code: Code, problem: impl Into<String>) {
+        let mut names = key.split('.');
+        let field = self.field(names.next().unwrap_or_default());
+        let (mut path, mut span, mut node) = (field.path().to_owned(), field.span().clone(), field.node());
+        for name in names {
+            (path, node) = match (node.map(|node| &node.value), name.parse()) {
+                (Some(Value::List(items)), Ok(index)) => (path::index(&path, index), items.get(index)),
+                _ => (path::join(&path, name), node.and_then(|node| node.get(name))),
+            };
+            if let Some(node) = node {
+                span = node.span.clone();
+            }
+        }
+        self.push(Fault::new(span, path, problem).with_code(code));
+    }
+
     /// The value, or notes the error as a fault of this section: for settings that check themselves.
     pub fn check<T, E: Display>(&self, result: Result<T, E>) -> Option<T> {
         result.map_err(|error| self.push(Fault::new(self.span.clone(), self.path.clone(), error.to_string()))).ok()
+    }
+
+    /// How many faults were noted so far, in the whole document.
+    #[must_use]
+    pub fn fault_count(&self) -> usize {
+        self.faults.borrow().len()
     }
 
     /// The config path of this map, such as `plugins[0].retry`; empty at the top.

@@ -1,0 +1,135 @@
+//! `admin`: the admin plane.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+
+use plugin_core::Code;
+use plugin_transports::auth::{Identity, Verifier};
+
+use super::keys::{Key, Keys, Kind, Table};
+use super::server::{address, is_local};
+
+pub(super) static TABLE: Table = Table {
+    name: "admin",
+    about: "The admin plane: metrics, health, and the operator's commands.",
+    keys: &[
+        Key::new("listen", Kind::Text, "The address that it listens on: 127.0.0.1 with `metrics_port` by default.")
+            .derived_default("\"127.0.0.1:9090\""),
+        Key::new(
+            "tokens",
+            Kind::List(&TOKEN),
+            "Who may use it; without it, whoever can connect. Probes and metrics never need a token.",
+        ),
+    ],
+};
+
+static TOKEN: Table = Table {
+    name: "admin.token",
+    about: "A bearer token, and what it is good for.",
+    keys: &[
+        Key::new("name", Kind::Text, "Whose it is, for logs.").required(),
+        Key::new("token", Kind::Secret, "The token.").required(),
+        Key::new("role", Kind::Word(&["read", "operate"]), "Whether it may only look, or also change.").default("read"),
+    ],
+};
+
+/// What a token is good for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Role {
+    /// To look.
+    #[default]
+    Read,
+    /// To look and to change.
+    Operate,
+}
+
+/// The admin plane. `Debug` shows no secret.
+#[derive(Clone)]
+pub struct AdminConfig {
+    listen: SocketAddr,
+    verifier: Option<Verifier>,
+    roles: BTreeMap<String, Role>,
+}
+
+impl AdminConfig {
+    /// Where it listens: always on this machine, since it has no TLS yet.
+    #[must_use]
+    pub fn listen(&self) -> SocketAddr {
+        self.listen
+    }
+
+    /// The same, listening somewhere else: for a command line, or for a test that wants any free port.
+    #[must_use]
+    pub fn with_listen(mut self, listen: SocketAddr) -> Self {
+        self.listen = listen;
+        self
+    }
+
+    /// Who may use it, when that is limited.
+    #[must_use]
+    pub fn verifier(&self) -> Option<&Verifier> {
+        self.verifier.as_ref()
+    }
+
+    /// What somebody may do whom the [`verifier`](Self::verifier) knows.
+    #[must_use]
+    pub fn role(&self, identity: &Identity) -> Role {
+        self.roles.get(identity.name()).copied().unwrap_or_default()
+    }
+}
+
+/// The names of the tokens and their roles stand for the tokens.
+impl fmt::Debug for AdminConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AdminConfig").field("listen", &self.listen).field("tokens", &self.roles).finish()
+    }
+}
+
+/// `port` is that of `metrics_port`, which holds when `listen` is absent.
+pub(super) fn read(keys: &mut Keys<'_, '_>, port: Option<u16>) -> Option<AdminConfig> {
+    let field = keys.field("listen")?;
+    let listen = match (field.is_present(), port) {
+        (true, _) => address(field),
+        (false, Some(port)) => Some(SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
+        (false, None) => None,
+    };
+    if let Some(listen) = listen.filter(|listen| !is_local(*listen)) {
+        let problem = format!(
+            "other machines reach {listen}, and the admin plane has no TLS in this version; listen on 127.0.0.1, and let \
+             a proxy with TLS stand before it"
+        );
+        keys.fault("listen", Code::ConfigValue, problem);
+    }
+    let mut roles = BTreeMap::new();
+    let mut verifier = Verifier::new();
+    let tokens = keys.sections("tokens", |keys, _| {
+        let (name, token) = (keys.text("name"), keys.secret("token"));
+        let role = keys.word("role", |name| match name {
+            "read" => Some(Role::Read),
+            "operate" => Some(Role::Operate),
+            _ => None,
+        });
+        let name = name?;
+        if roles.insert(name.clone(), role.unwrap_or_default()).is_some() {
+            keys.fault(
+                "name",
+                Code::DuplicateName,
+                format!("another token has the name {name:?}; each needs one of its own"),
+            );
+        }
+        match token {
+            Some(token) => verifier = std::mem::take(&mut verifier).with_bearer(&name, token),
+            // Absent, it is a fault already; empty, it would accept nobody.
+            None if keys.has("token") => keys.fault("token", Code::MissingBearerToken, "the token is empty"),
+            None => {}
+        }
+        Some(())
+    });
+    Some(AdminConfig {
+        listen: listen?,
+        verifier: tokens.is_some_and(|list| !list.is_empty()).then_some(verifier),
+        roles,
+    })
+}

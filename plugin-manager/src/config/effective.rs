@@ -1,0 +1,215 @@
+//! From the document as it was written to the one that holds: shared defaults under each plugin, then those of the tables.
+
+use super::document::{Entry, Fault, Faults, Node, Span, Syntax, Value, merge, parse};
+use super::keys::{Key, Kind, Table};
+use super::logging::LEVELS;
+use super::plugin;
+
+use plugin_core::Code;
+
+/// Keys at the top, and the key of each plugin that they are the defaults of.
+const SHARED: [(&str, &str); 5] = [
+    ("default_retry", "retry"),
+    ("default_circuit_breaker", "circuit_breaker"),
+    ("default_health_check", "health_check"),
+    ("default_connection", "connection"),
+    ("default_rate_limit", "rate_limit"),
+];
+
+/// Writes what is said at one place and holds at another where it holds.
+///
+/// - `default_retry` and its like go under each plugin, key by key; what the plugin says itself stays.
+/// - `log_level` is `logging.level`, and `metrics_port` the port of `admin.listen`.
+///
+/// # Errors
+///
+/// When both of such a pair are there and cannot both hold.
+pub(super) fn spread(root: &mut Node) -> Faults {
+    let faults = level_and_port(root);
+    let shared: Vec<(&str, Node)> = SHARED
+        .iter()
+        .filter_map(|(default, key)| Some((*key, root.get(default)?.clone())))
+        .filter(|(_, default)| matches!(default.value, Value::Map(_)))
+        .collect();
+    let Some(Value::List(plugins)) = entry(root, "plugins").map(|plugins| &mut plugins.value) else {
+        return faults;
+    };
+    for plugin in plugins.iter_mut().filter(|plugin| matches!(plugin.value, Value::Map(_))) {
+        let transport = transport(plugin);
+        for (key, default) in &shared {
+            if plugin::TABLE.key(key).is_some_and(|key| key.serves(&transport)) {
+                inherit(plugin, key, only_for(&transport, key, default.clone()));
+            }
+        }
+    }
+    faults
+}
+
+/// Lays what the plugin says of `key` over `default`.
+fn inherit(plugin: &mut Node, key: &'static str, default: Node) {
+    match entry(plugin, key) {
+        Some(own) if matches!(own.value, Value::Null) => *own = default,
+        Some(own) if matches!(own.value, Value::Map(_)) => {
+            let mut merged = merge(default, own.clone(), &[]);
+            merged.span = own.span.clone();
+            *own = merged;
+        }
+        // The reader finds fault with it.
+        Some(_) => {}
+        None => insert(plugin, key, default),
+    }
+}
+
+/// The shared default without the keys that have no effect with this transport.
+fn only_for(transport: &str, key: &str, mut default: Node) -> Node {
+    let table = plugin::TABLE.key(key).and_then(section);
+    if let (Some(table), Value::Map(entries)) = (table, &mut default.value) {
+        entries.retain(|entry| table.key(&entry.key).is_none_or(|key| key.serves(transport)));
+    }
+    default
+}
+
+fn level_and_port(root: &mut Node) -> Faults {
+    let mut faults = Faults::new();
+    if let Some(level) = present(root, "log_level").cloned() {
+        match root.get("logging").and_then(|logging| present(logging, "level")) {
+            Some(other) if *other != level => faults.push(beside(&level, "log_level", "logging.level")),
+            Some(_) => {}
+            // One that is wrong is a fault at its own place alone.
+            None if level.as_str().is_some_and(|level| LEVELS.contains(&level)) => {
+                insert_in(root, "logging", "level", level);
+            }
+            None => {}
+        }
+    }
+    let port = present(root, "metrics_port").cloned();
+    match (port, root.get("admin").and_then(|admin| present(admin, "listen"))) {
+        (Some(port), Some(_)) => faults.push(beside(&port, "metrics_port", "admin.listen")),
+        (Some(Node { value: Value::Int(port), span, .. }), None) if u16::try_from(port).is_ok_and(|port| port > 0) => {
+            insert_in(root, "admin", "listen", Node::new(Value::Str(format!("127.0.0.1:{port}")), span));
+        }
+        (None, None) => {
+            let listen = Node::new(Value::Str("127.0.0.1:9090".to_owned()), root.span.clone());
+            insert_in(root, "admin", "listen", listen);
+        }
+        // A port that came from the environment is text yet, and the reader makes it a number.
+        _ => {}
+    }
+    faults
+}
+
+fn beside(node: &Node, key: &str, other: &str) -> Fault {
+    Fault::new(node.span.clone(), key, format!("`{key}` has no effect beside `{other}`"))
+        .with_remedy("take one of them out")
+        .with_code(Code::ConfigSchema)
+}
+
+/// Gives every key that is absent or null its default.
+pub(super) fn fill(node: &mut Node, table: &'static Table) {
+    if matches!(node.value, Value::Null) {
+        node.value = Value::Map(Vec::new());
+    }
+    fill_for("", node, table);
+}
+
+fn fill_for(outer: &str, node: &mut Node, table: &'static Table) {
+    if !matches!(node.value, Value::Map(_)) {
+        return;
+    }
+    let transport = if table.key("transport").is_some() { transport(node) } else { outer.to_owned() };
+    for key in table.keys.iter().filter(|key| key.serves(&transport)) {
+        if is_unset(node, key)
+            && let Some(value) = default_of(key, &node.span)
+        {
+            insert(node, key.name, value);
+        }
+        match (&key.kind, entry(node, key.name)) {
+            (Kind::Section(table) | Kind::Optional(table), Some(value)) => fill_for(&transport, value, table),
+            (Kind::List(table), Some(Node { value: Value::List(items), .. })) => {
+                items.iter_mut().for_each(|item| fill_for(&transport, item, table));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Whether a key is absent or null, or the empty text that Go writes for a word that is not set.
+fn is_unset(node: &Node, key: &Key) -> bool {
+    match present(node, key.name) {
+        None => true,
+        Some(value) => matches!(key.kind, Kind::Word(_)) && value.as_str() == Some(""),
+    }
+}
+
+/// What stands for an absent key.
+fn default_of(key: &Key, span: &Span) -> Option<Node> {
+    if let Kind::Section(_) = key.kind {
+        return Some(Node::new(Value::Map(Vec::new()), span.clone()));
+    }
+    if !key.filled || key.default.is_empty() {
+        return None;
+    }
+    let mut node = default_value(key.default)?;
+    place(&mut node, span);
+    Some(node)
+}
+
+/// A default as the tables write it.
+pub(super) fn default_value(text: &str) -> Option<Node> {
+    parse("default".as_ref(), text.as_bytes(), Some(Syntax::Yaml)).ok()
+}
+
+/// A default has no place of its own: it is said to be where its section is.
+fn place(node: &mut Node, span: &Span) {
+    node.span = span.clone();
+    match &mut node.value {
+        Value::List(items) => items.iter_mut().for_each(|item| place(item, span)),
+        Value::Map(entries) => entries.iter_mut().for_each(|entry| {
+            entry.key_span = span.clone();
+            place(&mut entry.value, span);
+        }),
+        _ => {}
+    }
+}
+
+fn section(key: &'static Key) -> Option<&'static Table> {
+    match key.kind {
+        Kind::Section(table) | Kind::Optional(table) => Some(table),
+        _ => None,
+    }
+}
+
+fn transport(plugin: &Node) -> String {
+    plugin.get("transport").and_then(Node::as_str).unwrap_or_default().to_owned()
+}
+
+/// The value of `key`, unless it is null.
+fn present<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
+    node.get(key).filter(|value| !matches!(value.value, Value::Null))
+}
+
+fn entry<'n>(node: &'n mut Node, key: &str) -> Option<&'n mut Node> {
+    let Value::Map(entries) = &mut node.value else { return None };
+    entries.iter_mut().find(|entry| entry.key == key).map(|entry| &mut entry.value)
+}
+
+/// Sets `key` of a map.
+fn insert(node: &mut Node, key: &str, value: Node) {
+    if let Some(old) = entry(node, key) {
+        *old = value;
+        return;
+    }
+    if let Value::Map(entries) = &mut node.value {
+        entries.push(Entry { key: key.to_owned(), key_span: value.span.clone(), value });
+    }
+}
+
+/// Sets a key of the section `key` of a map; the section is made when it is absent.
+fn insert_in(node: &mut Node, key: &str, inner: &str, value: Node) {
+    if present(node, key).is_none() {
+        insert(node, key, Node::new(Value::Map(Vec::new()), node.span.clone()));
+    }
+    if let Some(section) = entry(node, key) {
+        insert(section, inner, value);
+    }
+}

@@ -1,0 +1,166 @@
+//! What a plugin needs that runs as a subprocess: its keys, and whether what they name is there.
+
+use std::path::{Path, PathBuf};
+
+use plugin_core::Code;
+use plugin_transports::ConnectionConfig;
+use plugin_transports::process::{ProcessConfig, ResourceLimits, RestartConfig};
+use rustix::fs::{Access, access};
+
+use super::super::keys::{Key, Keys, Kind, Table};
+use super::PluginConfig;
+
+pub(in crate::config) static RESOURCES: Table = Table {
+    name: "resources",
+    about: "What the subprocess may use; no limits by default.",
+    keys: &[
+        Key::new(
+            "max_memory_mb",
+            Kind::Integer(1, 1 << 40),
+            "Writable memory in MiB (`RLIMIT_DATA`). Beyond it the plugin's allocations fail.",
+        ),
+        Key::new("max_file_handles", Kind::Integer(1, 1 << 40), "Open files (`RLIMIT_NOFILE`)."),
+    ],
+};
+
+pub(in crate::config) static RESTART: Table = Table {
+    name: "restart",
+    about: "When a subprocess that died is started again.",
+    keys: &[
+        Key::new("initial", Kind::Time, "The wait before the first restart; each further one is twice as long.")
+            .default("100ms"),
+        Key::new("max", Kind::Time, "The longest wait; at least `initial`.").default("30s"),
+        Key::new("window", Kind::Time, "The time over which deaths are counted.").default("60s"),
+        Key::new(
+            "max_in_window",
+            Kind::Integer(0, 1000),
+            "Deaths within `window` that are followed by a restart. One more, and the plugin stays down.",
+        )
+        .default("5"),
+    ],
+};
+
+/// The keys that say how the subprocess is started.
+#[derive(Debug, Default)]
+pub(super) struct Exec {
+    executable: Option<String>,
+    args: Vec<String>,
+    env: Vec<(String, String)>,
+    env_allow: Vec<String>,
+    work_dir: Option<PathBuf>,
+    resources: ResourceLimits,
+    restart: RestartConfig,
+}
+
+impl Exec {
+    pub(super) fn read(keys: &mut Keys<'_, '_>) -> Self {
+        let mode = keys.word_or_later("mode", &["oneshot"], Code::ConfigSchema, Code::ConfigSchema, |word| {
+            (word == "lines").then_some(())
+        });
+        // One mode is served, so there is nothing to keep of it.
+        let _: Option<()> = mode;
+        Self {
+            executable: keys.text("executable"),
+            args: keys.field("args").and_then(|field| field.strings()).unwrap_or_default(),
+            env: keys.field("env").and_then(|field| field.string_map()).unwrap_or_default().into_iter().collect(),
+            env_allow: keys.field("env_allow").and_then(|field| field.strings()).unwrap_or_default(),
+            work_dir: keys.path("work_dir"),
+            resources: keys.section("resources", resources).unwrap_or_default(),
+            restart: keys.section("restart", restart).flatten().unwrap_or_default(),
+        }
+    }
+
+    /// The settings of the subprocess. `endpoint` is where go-plugins also takes the executable from.
+    pub(super) fn process(
+        self,
+        keys: &Keys<'_, '_>,
+        plugin: &PluginConfig,
+        endpoint: Option<String>,
+        connection: &ConnectionConfig,
+    ) -> Option<ProcessConfig> {
+        let (key, text) = match (self.executable, endpoint) {
+            (Some(_), Some(_)) => {
+                let problem = "names the executable a second time, beside `executable`; take one of them out";
+                keys.fault("endpoint", Code::ConfigSchema, problem);
+                return None;
+            }
+            (Some(text), None) => ("executable", text),
+            (None, Some(text)) => ("endpoint", text),
+            (None, None) => {
+                keys.fault("executable", Code::MissingExecutable, "the transport exec needs `executable`");
+                return None;
+            }
+        };
+        let executable = locate(keys, &text);
+        if plugin.enabled {
+            let problem = executable.as_ref().map_or_else(Clone::clone, |path| unfit(path).unwrap_or_default());
+            if !problem.is_empty() {
+                keys.fault(key, Code::MissingExecutable, problem);
+                return None;
+            }
+            if let Some(dir) = self.work_dir.as_ref().filter(|dir| !dir.is_dir()) {
+                let problem = if dir.exists() { "is not a directory" } else { "is not there" };
+                keys.fault("work_dir", Code::ConfigFile, format!("the directory {dir:?} {problem}"));
+            }
+        }
+        let mut builder = ProcessConfig::builder(&plugin.name, executable.unwrap_or_else(|_| PathBuf::from(text)))
+            .with_args(self.args)
+            .with_options(plugin.options.clone())
+            .with_resources(self.resources)
+            .with_restart(self.restart)
+            .with_start_timeout(connection.connection_timeout())
+            .with_request_timeout(connection.request_timeout())
+            .with_kind(plugin.kind.as_deref().unwrap_or_default())
+            .with_version(plugin.version.as_deref().unwrap_or_default());
+        builder = self.env.into_iter().fold(builder, |builder, (name, value)| builder.with_env(name, value));
+        builder = self.env_allow.into_iter().fold(builder, |builder, name| builder.with_env_allow(name));
+        if let Some(dir) = self.work_dir {
+            builder = builder.with_work_dir(dir);
+        }
+        keys.check(builder.build())
+    }
+}
+
+fn resources(keys: &mut Keys<'_, '_>) -> ResourceLimits {
+    let mut limits = ResourceLimits::new();
+    if let Some(megabytes) = keys.integer::<u64>("max_memory_mb") {
+        limits = limits.with_memory(megabytes << 20);
+    }
+    if let Some(count) = keys.integer("max_file_handles") {
+        limits = limits.with_file_handles(count);
+    }
+    limits
+}
+
+fn restart(keys: &mut Keys<'_, '_>) -> Option<RestartConfig> {
+    let (initial, max) = (keys.time("initial"), keys.time("max"));
+    let (window, deaths) = (keys.time("window"), keys.integer("max_in_window"));
+    keys.check_in("restart.", RestartConfig::new(initial?, max?, window?, deaths?))
+}
+
+/// A path starts from the directory of the configuration; a bare name is looked up in `PATH`.
+fn locate(keys: &Keys<'_, '_>, text: &str) -> Result<PathBuf, String> {
+    let context = keys.context();
+    if text.contains('/') {
+        return Ok(context.path(text));
+    }
+    let path = (context.env)("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|dir| dir.join(text)).find(|path| unfit(path).is_none());
+    found.ok_or_else(|| {
+        let beside = context.path(text);
+        let hint = if beside.exists() { format!("; write \"./{text}\" for {beside:?}") } else { String::new() };
+        format!("no directory of PATH has a program {text:?}{hint}")
+    })
+}
+
+/// Why a file cannot be executed.
+fn unfit(path: &Path) -> Option<String> {
+    let problem = match path.metadata() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => "is not there".to_owned(),
+        Err(error) => format!("cannot be looked at: {error}"),
+        Ok(meta) if meta.is_dir() => "is a directory".to_owned(),
+        Ok(_) if access(path, Access::EXEC_OK).is_err() => "is not executable; `chmod +x` makes it so".to_owned(),
+        Ok(_) => return None,
+    };
+    Some(format!("the executable {path:?} {problem}"))
+}

@@ -1,0 +1,201 @@
+//! `endpoint` and `instances`: where a plugin is reached over HTTP.
+
+use std::collections::HashMap;
+
+use plugin_core::{Code, PluginError};
+use plugin_lb::Endpoint;
+use plugin_transports::ConnectionConfig;
+use plugin_transports::http::HttpConfig;
+
+use super::super::keys::{Key, Keys, Kind, Table};
+use super::auth::Auth;
+use super::{PluginConfig, TransportKind};
+
+pub(in crate::config) static TABLE: Table = Table {
+    name: "instance",
+    about: "One of the places where a plugin is reached.",
+    keys: &[
+        Key::new("name", Kind::Text, "Its name within the plugin; the endpoint by default."),
+        Key::new("endpoint", Kind::Text, "Its URL.").required(),
+        Key::new(
+            "weight",
+            Kind::Integer(1, Endpoint::MAX_WEIGHT as i64),
+            "Its share of the calls, for the weighted strategies.",
+        )
+        .default("1"),
+        Key::new("priority", Kind::Integer(i32::MIN as i64, i32::MAX as i64), "Larger is higher, for `priority`.")
+            .default("0"),
+        Key::new("enabled", Kind::Bool, "Whether it takes calls from the start.").default("true"),
+        Key::new("zone", Kind::Text, "Where it runs, for those who read the statistics."),
+    ],
+};
+
+/// One of the places where a plugin is reached over HTTP.
+#[derive(Clone, Debug)]
+pub struct InstanceConfig {
+    name: String,
+    weight: u32,
+    priority: i32,
+    enabled: bool,
+    zone: Option<String>,
+    http: HttpConfig,
+}
+
+impl InstanceConfig {
+    /// Its name, unique within the plugin.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its share of the calls, for the weighted strategies.
+    #[must_use]
+    pub fn weight(&self) -> u32 {
+        self.weight
+    }
+
+    /// Its priority; larger is higher.
+    #[must_use]
+    pub fn priority(&self) -> i32 {
+        self.priority
+    }
+
+    /// Whether it takes calls from the start.
+    #[must_use]
+    pub fn enabled(&self) -> bool {
+        self.enabled
+    }
+
+    /// Where it runs.
+    #[must_use]
+    pub fn zone(&self) -> Option<&str> {
+        self.zone.as_deref()
+    }
+
+    /// How it is reached.
+    #[must_use]
+    pub fn http(&self) -> &HttpConfig {
+        &self.http
+    }
+}
+
+/// One of `instances` as it was read.
+#[derive(Debug)]
+pub(super) struct Place {
+    name: Option<String>,
+    endpoint: Option<String>,
+    weight: u32,
+    priority: i32,
+    enabled: bool,
+    zone: Option<String>,
+}
+
+impl Place {
+    pub(super) fn read(keys: &mut Keys<'_, '_>) -> Self {
+        Self {
+            name: keys.text("name"),
+            endpoint: keys.text("endpoint"),
+            weight: keys.integer("weight").unwrap_or(1),
+            priority: keys.integer("priority").unwrap_or(0),
+            enabled: keys.bool("enabled").unwrap_or(true),
+            zone: keys.text("zone"),
+        }
+    }
+
+    /// The one place of a plugin with `endpoint`.
+    fn only(endpoint: String) -> Self {
+        Self { name: None, endpoint: Some(endpoint), weight: 1, priority: 0, enabled: true, zone: None }
+    }
+}
+
+/// What all instances of a plugin have in common.
+pub(super) struct Common<'a> {
+    pub(super) transport: TransportKind,
+    pub(super) connection: ConnectionConfig,
+    pub(super) auth: Option<&'a Auth>,
+    pub(super) health: Option<&'a str>,
+}
+
+/// The instances of a plugin, each as its transport needs it.
+pub(super) fn resolve(
+    keys: &Keys<'_, '_>,
+    plugin: &PluginConfig,
+    endpoint: Option<String>,
+    places: Option<Vec<Place>>,
+    common: &Common<'_>,
+) -> Vec<InstanceConfig> {
+    let transport = common.transport;
+    let listed = places.is_some();
+    let places = match (endpoint, places) {
+        (Some(_), Some(_)) => {
+            let problem = "stands beside `instances`, which name an endpoint each; take one of them out";
+            keys.fault("endpoint", Code::ConfigSchema, problem);
+            return Vec::new();
+        }
+        (Some(endpoint), None) => vec![Place::only(endpoint)],
+        (None, Some(places)) if places.is_empty() => {
+            keys.fault("instances", Code::MissingEndpoint, "the list is empty; it needs at least one instance");
+            return Vec::new();
+        }
+        (None, Some(places)) => places,
+        (None, None) => {
+            let problem = format!("the transport {transport} needs `endpoint` or `instances`");
+            keys.fault("endpoint", Code::MissingEndpoint, problem);
+            return Vec::new();
+        }
+    };
+    let mut names: HashMap<String, usize> = HashMap::new();
+    let mut instances = Vec::with_capacity(places.len());
+    for (index, place) in places.into_iter().enumerate() {
+        // Its absence is a fault already.
+        let Some(endpoint) = place.endpoint else { continue };
+        let at = if listed { format!("instances.{index}.endpoint") } else { "endpoint".to_owned() };
+        let name = place.name.unwrap_or_else(|| endpoint.clone());
+        if let Some(first) = names.insert(name.clone(), index) {
+            let problem = format!("the name {name:?} is that of `instances[{first}]` too; each needs one of its own");
+            keys.fault(&format!("instances.{index}"), Code::DuplicateName, problem);
+        }
+        if let Some(http) = http(keys, plugin, endpoint, &at, common) {
+            let Place { weight, priority, enabled, zone, .. } = place;
+            instances.push(InstanceConfig { name, weight, priority, enabled, zone, http });
+        }
+    }
+    instances
+}
+
+/// Step by step, so that a fault is said where it was written.
+fn http(
+    keys: &Keys<'_, '_>,
+    plugin: &PluginConfig,
+    endpoint: String,
+    at: &str,
+    common: &Common<'_>,
+) -> Option<HttpConfig> {
+    let note = |key: &str| {
+        let key = key.to_owned();
+        move |error: &PluginError| keys.fault(&key, error.code(), message(error))
+    };
+    let builder = HttpConfig::builder(&plugin.name, &endpoint).with_connection(common.connection.clone());
+    let plain = builder.clone().build().inspect_err(note(at)).ok()?;
+    let wants_tls = common.transport == TransportKind::Https;
+    if plain.is_tls() != wants_tls {
+        let (transport, other) = if wants_tls { ("https", "http") } else { ("http", "https") };
+        let problem = format!(
+            "the transport {transport} needs an endpoint that begins with {transport}://; is it `transport: {other}`?"
+        );
+        keys.fault(at, Code::InvalidEndpointUrl, problem);
+        return None;
+    }
+    let builder = match common.health {
+        Some(health) => builder.with_health_endpoint(health),
+        None => builder,
+    };
+    builder.clone().build().inspect_err(note("health_check.endpoint")).ok()?;
+    let Some(auth) = common.auth else { return Some(plain) };
+    builder.with_auth(auth.config.clone()).build().inspect_err(note("auth.method")).ok()
+}
+
+/// The message without the setting that only a program has.
+fn message(error: &PluginError) -> &str {
+    error.message().split_once(", or allow it with").map_or(error.message(), |(message, _)| message)
+}

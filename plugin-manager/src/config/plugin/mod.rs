@@ -1,0 +1,201 @@
+//! One of `plugins`.
+
+mod auth;
+mod connection;
+mod exec;
+mod instances;
+mod read;
+mod transport;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use plugin_breaker::CircuitBreakerConfig;
+use plugin_health::HealthConfig;
+use plugin_lb::LbConfig;
+use plugin_ratelimit::RateLimitConfig;
+use plugin_retry::RetryConfig;
+use plugin_transports::process::ProcessConfig;
+use serde_json::{Map, Value};
+
+pub use instances::InstanceConfig;
+pub use transport::TransportKind;
+
+pub(super) use connection::TABLE as CONNECTION;
+pub(super) use connection::read as read_connection;
+pub(super) use read::{TABLE, read};
+pub(super) use transport::HTTP;
+
+/// A plugin: how it is reached, and what stands before it.
+///
+/// What `default_retry` and its like say is in it already. `Debug` shows no secret.
+#[derive(Clone)]
+pub struct PluginConfig {
+    name: String,
+    kind: Option<String>,
+    enabled: bool,
+    priority: i32,
+    version: Option<String>,
+    labels: BTreeMap<String, String>,
+    annotations: BTreeMap<String, String>,
+    options: Map<String, Value>,
+    timeout: Duration,
+    attempt_timeout: Duration,
+    transport: TransportConfig,
+    retry: RetryConfig,
+    circuit_breaker: CircuitBreakerConfig,
+    health_check: Option<HealthConfig>,
+    rate_limit: Option<RateLimitConfig>,
+    load_balancer: LbConfig,
+}
+
+/// What the transport of a plugin needs. `Debug` shows no secret.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum TransportConfig {
+    /// Made in this process by the factory that [`PluginConfig::kind`] names.
+    InProcess,
+    /// A supervised subprocess.
+    Exec(Box<ProcessConfig>),
+    /// Over HTTP, at one or more places: there is always at least one.
+    Http(Vec<InstanceConfig>),
+    /// The same over TLS.
+    Https(Vec<InstanceConfig>),
+}
+
+impl TransportConfig {
+    /// Which transport it is.
+    #[must_use]
+    pub fn kind(&self) -> TransportKind {
+        match self {
+            Self::InProcess => TransportKind::InProcess,
+            Self::Exec(_) => TransportKind::Exec,
+            Self::Http(_) => TransportKind::Http,
+            Self::Https(_) => TransportKind::Https,
+        }
+    }
+}
+
+impl PluginConfig {
+    /// The name by which it is called.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// `type`: the factory that makes it, when one is named.
+    #[must_use]
+    pub fn kind(&self) -> Option<&str> {
+        self.kind.as_deref()
+    }
+
+    /// Whether it takes calls. One that does not is not started, and calls get `PLUGIN_1202`.
+    #[must_use]
+    pub fn enabled(&self) -> bool {
+        self.enabled
+    }
+
+    /// Its place among the plugins; larger is higher. [`Config::plugins`](super::Config::plugins) is in this order.
+    #[must_use]
+    pub fn priority(&self) -> i32 {
+        self.priority
+    }
+
+    /// The version that it is expected to have, after semver.
+    #[must_use]
+    pub fn version(&self) -> Option<&str> {
+        self.version.as_deref()
+    }
+
+    /// Labels, for whoever lists plugins.
+    #[must_use]
+    pub fn labels(&self) -> &BTreeMap<String, String> {
+        &self.labels
+    }
+
+    /// Annotations, for whoever looks at the plugin.
+    #[must_use]
+    pub fn annotations(&self) -> &BTreeMap<String, String> {
+        &self.annotations
+    }
+
+    /// What the plugin is told once, before its first call. Secrets may be in it.
+    #[must_use]
+    pub fn options(&self) -> &Map<String, Value> {
+        &self.options
+    }
+
+    /// How long a call may take, all attempts together.
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// How long one attempt may take (`connection.request_timeout`). The settings of the transports hold it too.
+    #[must_use]
+    pub fn attempt_timeout(&self) -> Duration {
+        self.attempt_timeout
+    }
+
+    /// How it is reached.
+    #[must_use]
+    pub fn transport(&self) -> &TransportConfig {
+        &self.transport
+    }
+
+    /// The retries. None are made when `max_retries` is 0.
+    #[must_use]
+    pub fn retry(&self) -> &RetryConfig {
+        &self.retry
+    }
+
+    /// The circuit breaker. It judges nothing when it is not `enabled`.
+    #[must_use]
+    pub fn circuit_breaker(&self) -> &CircuitBreakerConfig {
+        &self.circuit_breaker
+    }
+
+    /// The health check, unless it is off.
+    #[must_use]
+    pub fn health_check(&self) -> Option<HealthConfig> {
+        self.health_check
+    }
+
+    /// The rate limit, when it is on.
+    #[must_use]
+    pub fn rate_limit(&self) -> Option<RateLimitConfig> {
+        self.rate_limit
+    }
+
+    /// How one of several instances is picked.
+    #[must_use]
+    pub fn load_balancer(&self) -> LbConfig {
+        self.load_balancer
+    }
+}
+
+impl fmt::Debug for PluginConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A value of `options` may be a secret: their names are enough.
+        let options: Vec<_> = self.options.keys().collect();
+        f.debug_struct("PluginConfig")
+            .field("name", &self.name)
+            .field("kind", &self.kind)
+            .field("enabled", &self.enabled)
+            .field("priority", &self.priority)
+            .field("version", &self.version)
+            .field("labels", &self.labels)
+            .field("annotations", &self.annotations)
+            .field("options", &options)
+            .field("timeout", &self.timeout)
+            .field("attempt_timeout", &self.attempt_timeout)
+            .field("transport", &self.transport)
+            .field("retry", &self.retry)
+            .field("circuit_breaker", &self.circuit_breaker)
+            .field("health_check", &self.health_check)
+            .field("rate_limit", &self.rate_limit)
+            .field("load_balancer", &self.load_balancer)
+            .finish()
+    }
+}

@@ -1,0 +1,61 @@
+//! Which transports there are.
+
+use plugin_core::Code;
+
+use super::super::keys::Keys;
+
+/// Those that this version serves.
+pub(in crate::config) const SERVED: &[&str] = &["http", "https", "exec", "inproc"];
+
+/// Those that it knows by name alone.
+pub(super) const LATER: &[&str] = &["grpc", "grpc-tls", "unix", "unix-h2", "unix-grpc", "hashicorp", "wasm", "dylib"];
+
+pub(in crate::config) const HTTP: &[&str] = &["http", "https"];
+pub(super) const EXEC: &[&str] = &["exec"];
+pub(super) const CONNECTED: &[&str] = &["http", "https", "exec"];
+pub(super) const HAS_OPTIONS: &[&str] = &["exec", "inproc"];
+
+/// How a plugin is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TransportKind {
+    /// Over HTTP.
+    Http,
+    /// Over HTTP and TLS.
+    Https,
+    /// As a supervised subprocess.
+    Exec,
+    /// In this process, made by the factory that `type` names.
+    InProcess,
+}
+
+impl TransportKind {
+    /// The name in configuration.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+            Self::Exec => "exec",
+            Self::InProcess => "inproc",
+        }
+    }
+
+    fn of(name: &str) -> Option<Self> {
+        [Self::Http, Self::Https, Self::Exec, Self::InProcess].into_iter().find(|kind| kind.as_str() == name)
+    }
+}
+
+impl std::fmt::Display for TransportKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Reads `transport`, and holds the other keys to it.
+pub(super) fn read(keys: &mut Keys<'_, '_>) -> Option<TransportKind> {
+    let kind =
+        keys.word_or_later("transport", LATER, Code::InvalidTransport, Code::UnsupportedTransport, TransportKind::of)?;
+    keys.serve(kind.as_str());
+    Some(kind)
+}

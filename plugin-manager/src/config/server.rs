@@ -1,0 +1,207 @@
+//! `server`: the data plane.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+
+use plugin_core::Code;
+use plugin_transports::auth::{AuthConfig, AuthMethod, Verifier};
+use plugin_transports::tls::{ServerTlsConfig, TlsVersion};
+
+use super::document::Field;
+use super::keys::{Key, Keys, Kind, Table};
+
+pub(super) static TABLE: Table = Table {
+    name: "server",
+    about: "The data plane: where calls come in.",
+    keys: &[
+        Key::new("listen", Kind::Text, "The address that it listens on.").default("127.0.0.1:8080"),
+        Key::new("tls", Kind::Optional(&TLS), "Serves over TLS."),
+        Key::new("auth", Kind::List(&CLIENT), "Who may call; without it, whoever can connect."),
+        Key::new("max_body", Kind::Size, "The largest request body.").default("10MiB"),
+        Key::new(
+            "insecure",
+            Kind::Bool,
+            "Whether it may listen where other machines reach it, without TLS or without knowing who calls.",
+        )
+        .default("false"),
+    ],
+};
+
+static TLS: Table = Table {
+    name: "server.tls",
+    about: "The server's side of TLS.",
+    keys: &[
+        Key::new("cert_file", Kind::Path, "The certificate with its chain, PEM.").required(),
+        Key::new("key_file", Kind::Path, "Its private key, PEM.").required(),
+        Key::new(
+            "client_ca_file",
+            Kind::Path,
+            "PEM; clients without a certificate from these authorities are turned away.",
+        ),
+        Key::new("min_version", Kind::Word(&["1.2", "1.3"]), "The oldest version that is spoken.").default("\"1.2\""),
+    ],
+};
+
+static CLIENT: Table = Table {
+    name: "server.auth",
+    about: "A client that may call, and what it shows.",
+    keys: &[
+        Key::new("name", Kind::Text, "Who it is, for logs.").required(),
+        Key::new("method", Kind::Word(&["api-key", "bearer", "basic"]), "How it says so.").required(),
+        Key::new("api_key", Kind::Secret, "For `api-key`: what it sends as `X-API-Key`."),
+        Key::new("token", Kind::Secret, "For `bearer`."),
+        Key::new("username", Kind::Text, "For `basic`."),
+        Key::new("password", Kind::Secret, "For `basic`."),
+    ],
+};
+
+/// The data plane. `Debug` shows no secret.
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    listen: SocketAddr,
+    tls: Option<ServerTlsConfig>,
+    verifier: Option<Verifier>,
+    max_body: u64,
+    insecure: bool,
+}
+
+impl ServerConfig {
+    /// Where it listens. Off this machine only with TLS and a way to know clients, unless `insecure`.
+    #[must_use]
+    pub fn listen(&self) -> SocketAddr {
+        self.listen
+    }
+
+    /// The same, listening somewhere else: for a command line, or for a test that wants any free port.
+    #[must_use]
+    pub fn with_listen(mut self, listen: SocketAddr) -> Self {
+        self.listen = listen;
+        self
+    }
+
+    /// The certificate to serve with; its files were good when the configuration was read.
+    #[must_use]
+    pub fn tls(&self) -> Option<&ServerTlsConfig> {
+        self.tls.as_ref()
+    }
+
+    /// Who may call, when that is limited.
+    #[must_use]
+    pub fn verifier(&self) -> Option<&Verifier> {
+        self.verifier.as_ref()
+    }
+
+    /// The largest request body, in bytes.
+    #[must_use]
+    pub fn max_body(&self) -> u64 {
+        self.max_body
+    }
+
+    /// Whether it was allowed to serve other machines without TLS, or without knowing who calls.
+    #[must_use]
+    pub fn insecure(&self) -> bool {
+        self.insecure
+    }
+}
+
+/// Reads an address. Port 0 is for tests, which do not write files.
+pub(super) fn address(field: Field<'_>) -> Option<SocketAddr> {
+    let address: SocketAddr = field.clone().parsed("an address such as \"127.0.0.1:8080\"")?;
+    if address.port() == 0 {
+        field.fault("port 0 means any free port, and nobody would know which; expected a port from 1 to 65535");
+        return None;
+    }
+    Some(address)
+}
+
+/// Whether only this machine reaches the address.
+pub(super) fn is_local(address: SocketAddr) -> bool {
+    address.ip().to_canonical().is_loopback()
+}
+
+pub(super) fn read(keys: &mut Keys<'_, '_>) -> Option<ServerConfig> {
+    let listen = keys.field("listen").and_then(address);
+    let has_tls = keys.has("tls");
+    let tls = keys.section("tls", tls).flatten();
+    let (tls, knows_by_certificate) = tls.map_or((None, false), |(tls, client_ca)| (Some(tls), client_ca));
+    let mut names = HashMap::new();
+    let mut verifier = None;
+    let clients = keys.sections("auth", |keys, index| {
+        let taken = std::mem::take(&mut verifier).unwrap_or_default();
+        verifier = Some(client(keys, index, &mut names, taken));
+        Some(())
+    });
+    let knows = clients.is_some_and(|clients| !clients.is_empty()) || knows_by_certificate;
+    let max_body = keys.size("max_body");
+    let insecure = keys.bool("insecure").unwrap_or_default();
+    if let Some(listen) = listen.filter(|listen| !is_local(*listen) && !insecure) {
+        let missing = match (has_tls, knows) {
+            (true, true) => None,
+            (true, false) => Some("`server.auth` nor `tls.client_ca_file`, by which it would know who calls"),
+            (false, true) => Some("`server.tls`, so that secrets would travel in plain text"),
+            (false, false) => Some("`server.tls` nor `server.auth`"),
+        };
+        if let Some(missing) = missing {
+            let problem = format!(
+                "other machines reach {listen}, and there is no {missing}; add what is missing, listen on 127.0.0.1, or \
+                 say `insecure: true`"
+            );
+            keys.fault("listen", Code::ConfigValue, problem);
+        }
+    }
+    Some(ServerConfig { listen: listen?, tls, verifier, max_body: max_body?, insecure })
+}
+
+/// The settings, and whether clients must show a certificate.
+fn tls(keys: &mut Keys<'_, '_>) -> Option<(ServerTlsConfig, bool)> {
+    let (cert, key, client_ca) = (keys.path("cert_file"), keys.path("key_file"), keys.path("client_ca_file"));
+    let version = keys.word("min_version", |name| name.parse::<TlsVersion>().ok());
+    let mut config = ServerTlsConfig::new(cert?, key?).with_min_version(version.unwrap_or_default());
+    let knows = client_ca.is_some();
+    if let Some(path) = client_ca {
+        config = config.with_client_ca_file(path);
+    }
+    if let Err(error) = config.build() {
+        keys.fault(error.setting(), Code::ConfigFile, error.to_string());
+    }
+    Some((config, knows))
+}
+
+fn client(keys: &mut Keys<'_, '_>, index: usize, names: &mut HashMap<String, usize>, verifier: Verifier) -> Verifier {
+    let name = keys.text("name");
+    let method = keys.word_coded("method", Code::UnsupportedAuthMethod, |name| name.parse::<AuthMethod>().ok());
+    let (api_key, token) = (keys.secret("api_key"), keys.secret("token"));
+    let (username, password) = (keys.text("username"), keys.secret("password"));
+    let (Some(name), Some(method)) = (name, method) else { return verifier };
+    if let Some(first) = names.insert(name.clone(), index) {
+        let problem = format!("the name {name:?} is that of `server.auth[{first}]` too; each needs one of its own");
+        keys.fault("name", Code::DuplicateName, problem);
+    }
+    let used: &[&str] = match method {
+        AuthMethod::ApiKey => &["api_key"],
+        AuthMethod::Bearer => &["token"],
+        _ => &["username", "password"],
+    };
+    let given = [
+        ("api_key", api_key.is_some()),
+        ("token", token.is_some()),
+        ("username", username.is_some()),
+        ("password", password.is_some()),
+    ];
+    for (key, _) in given.iter().filter(|(key, given)| *given && !used.contains(key)) {
+        keys.fault(key, Code::ConfigValue, format!("`{key}` has no effect with the method {method}; take it out"));
+    }
+    let config = match method {
+        AuthMethod::ApiKey => AuthConfig::api_key(api_key.unwrap_or_default()),
+        AuthMethod::Bearer => AuthConfig::bearer(token.unwrap_or_default()),
+        _ => AuthConfig::basic(username.unwrap_or_default(), password.unwrap_or_default()),
+    };
+    match verifier.clone().with_config(&name, &config) {
+        Ok(verifier) => verifier,
+        Err(error) => {
+            let missing = used.iter().find(|key| !given.iter().any(|(given, there)| given == *key && *there));
+            keys.fault(missing.unwrap_or(&"method"), error.code(), error.message());
+            verifier
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! The whole configuration.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::time::Duration;
+
+use plugin_core::Code;
+
+use super::admin::{self, AdminConfig};
+use super::concerns::{breaker, health, rate_limit, retry};
+use super::document::Span;
+use super::keys::{Key, Keys, Kind, Table};
+use super::logging::{self, LEVELS, LoggingConfig};
+use super::plugin::{self, PluginConfig};
+use super::server::{self, ServerConfig};
+
+pub(super) static TABLE: Table = Table {
+    name: "config",
+    about: "The configuration of a gateway.",
+    keys: &[
+        Key::new("log_level", Kind::Word(LEVELS), "Another name of `logging.level`.").derived_default("info"),
+        Key::new("logging", Kind::Section(&logging::TABLE), "What is logged, and how."),
+        Key::new(
+            "metrics_port",
+            Kind::Integer(1, 65_535),
+            "The port of the admin plane, when `admin.listen` is absent.",
+        )
+        .derived_default("9090"),
+        Key::new("default_retry", Kind::Optional(&retry::TABLE), "What holds where a plugin's `retry` says nothing."),
+        Key::new(
+            "default_circuit_breaker",
+            Kind::Optional(&breaker::TABLE),
+            "What holds where a plugin's `circuit_breaker` says nothing.",
+        ),
+        Key::new(
+            "default_health_check",
+            Kind::Optional(&health::TABLE),
+            "What holds where a plugin's `health_check` says nothing.",
+        ),
+        Key::new(
+            "default_connection",
+            Kind::Optional(&plugin::CONNECTION),
+            "What holds where a plugin's `connection` says nothing.",
+        ),
+        Key::new(
+            "default_rate_limit",
+            Kind::Optional(&rate_limit::TABLE),
+            "What holds where a plugin's `rate_limit` says nothing.",
+        ),
+        Key::new("plugins", Kind::List(&plugin::TABLE), "The plugins; at least one."),
+        Key::new("server", Kind::Section(&server::TABLE), "The data plane."),
+        Key::new("admin", Kind::Section(&admin::TABLE), "The admin plane."),
+        Key::new("shutdown_timeout", Kind::TimeOrZero, "How long calls in flight may take to finish at the end.")
+            .default("30s"),
+    ],
+};
+
+/// A configuration in which nothing is wrong. `Debug` shows no secret.
+#[derive(Clone)]
+pub struct Config {
+    logging: LoggingConfig,
+    plugins: Vec<PluginConfig>,
+    server: ServerConfig,
+    admin: AdminConfig,
+    shutdown_timeout: Duration,
+}
+
+impl Config {
+    /// What is logged, and how.
+    #[must_use]
+    pub fn logging(&self) -> &LoggingConfig {
+        &self.logging
+    }
+
+    /// The plugins: at least one, those with a higher `priority` first, else in the order of the file.
+    #[must_use]
+    pub fn plugins(&self) -> &[PluginConfig] {
+        &self.plugins
+    }
+
+    /// The data plane.
+    #[must_use]
+    pub fn server(&self) -> &ServerConfig {
+        &self.server
+    }
+
+    /// The admin plane.
+    #[must_use]
+    pub fn admin(&self) -> &AdminConfig {
+        &self.admin
+    }
+
+    /// How long calls in flight may take to finish at the end.
+    #[must_use]
+    pub fn shutdown_timeout(&self) -> Duration {
+        self.shutdown_timeout
+    }
+
+    /// The same with another data plane.
+    #[must_use]
+    pub fn with_server(mut self, server: ServerConfig) -> Self {
+        self.server = server;
+        self
+    }
+
+    /// The same with another admin plane.
+    #[must_use]
+    pub fn with_admin(mut self, admin: AdminConfig) -> Self {
+        self.admin = admin;
+        self
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("logging", &self.logging)
+            .field("plugins", &self.plugins)
+            .field("server", &self.server)
+            .field("admin", &self.admin)
+            .field("shutdown_timeout", &self.shutdown_timeout)
+            .finish()
+    }
+}
+
+pub(super) fn read(keys: &mut Keys<'_, '_>) -> Option<Config> {
+    // Written under `logging` already; here it is only checked.
+    let _: Option<tracing::Level> = keys.word("log_level", logging::level);
+    let port = keys.integer("metrics_port").or(Some(9090).filter(|_| !keys.has("metrics_port")));
+    // Each is read for its own faults; what it says is under every plugin already.
+    let _ = keys.section("default_retry", retry::read);
+    let _ = keys.section("default_circuit_breaker", breaker::read);
+    let _ = keys.section("default_health_check", health::read);
+    let _ = keys.section("default_connection", plugin::read_connection);
+    let _ = keys.section("default_rate_limit", rate_limit::read);
+    let logging = keys.section("logging", logging::read);
+    let server = keys.section("server", server::read).flatten();
+    let admin = keys.section("admin", |keys| admin::read(keys, port)).flatten();
+    let shutdown_timeout = keys.time("shutdown_timeout");
+    let mut plugins = plugins(keys)?;
+    plugins.sort_by_key(|plugin| std::cmp::Reverse(plugin.priority()));
+    Some(Config { logging: logging?, plugins, server: server?, admin: admin?, shutdown_timeout: shutdown_timeout? })
+}
+
+fn plugins(keys: &mut Keys<'_, '_>) -> Option<Vec<PluginConfig>> {
+    let mut places: HashMap<String, Span> = HashMap::new();
+    if keys.is_none_or_empty("plugins") {
+        keys.fault("plugins", Code::NoPluginsConfigured, "there are no plugins; a gateway needs at least one");
+    }
+    keys.sections("plugins", |keys, _| {
+        if let Some((name, span)) = keys.place_of("name") {
+            match places.get(&name) {
+                Some(first) => {
+                    let problem =
+                        format!("the plugin {name:?} is there already, at {first}; each needs a name of its own");
+                    keys.fault("name", Code::DuplicateName, problem);
+                }
+                None => drop(places.insert(name, span)),
+            }
+        }
+        plugin::read(keys)
+    })
+}

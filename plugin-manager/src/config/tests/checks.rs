@@ -1,0 +1,217 @@
+//! What holds between keys, and what only a look at the machine can tell.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use super::*;
+
+#[track_caller]
+fn says(text: &str, expected: &str) {
+    let found = refused(text);
+    assert!(found.contains(expected), "{text}\n{found}\nshould say: {expected}");
+    assert_eq!(found.lines().count(), 1, "{found}");
+}
+
+fn http(extra: &str) -> String {
+    format!("plugins: [{{name: a, transport: http, {extra}}}]")
+}
+
+fn exec(extra: &str) -> String {
+    format!("plugins: [{{name: a, transport: exec, {extra}}}]")
+}
+
+#[test]
+fn a_transport_that_is_known_is_not_taken_for_a_slip() {
+    for name in ["grpc", "grpc-tls", "unix", "unix-h2", "unix-grpc", "hashicorp", "wasm", "dylib"] {
+        let text = format!("plugins: [{{name: a, transport: {name}, endpoint: x}}]");
+        says(
+            &text,
+            &format!(
+                "transport: {name:?} is not in this build; expected one of http, https, exec, inproc [PLUGIN_1008]"
+            ),
+        );
+    }
+    says("plugins: [{name: a, transport: grcp, endpoint: x}]", "did you mean \"grpc\"? [PLUGIN_1002]");
+    says(
+        "plugins: [{name: a, transport: carrier-pigeon}]",
+        "expected one of \"http\", \"https\", \"exec\", \"inproc\"",
+    );
+    says(&exec("executable: sh, mode: oneshot"), "mode: \"oneshot\" is not in this build; expected one of lines");
+    says(
+        &http("endpoint: 'http://h', codec: msgpack"),
+        "codec: \"msgpack\" is not in this build; expected one of json",
+    );
+}
+
+#[test]
+fn an_endpoint_is_one_url_or_a_list_of_instances() {
+    says(&http("timeout: 1s"), "endpoint: the transport http needs `endpoint` or `instances` [PLUGIN_1003]");
+    says(&http("endpoint: 'http://h', instances: [{endpoint: 'http://i'}]"), "stands beside `instances`");
+    says(&http("instances: []"), "needs at least one instance [PLUGIN_1003]");
+    says(&http("endpoint: '127.0.0.1:80'"), "has no scheme, http:// or https://");
+    says(
+        &http("endpoint: 'https://h'"),
+        "needs an endpoint that begins with http://; is it `transport: https`? [PLUGIN_1004]",
+    );
+    says(&http("endpoint: 'http://h:0'"), "has the port 0");
+    let two = "instances: [{endpoint: 'http://h', name: x}, {endpoint: 'http://i:99999', name: y}]";
+    says(&http(two), "plugins[0].instances[1].endpoint: ");
+    says(&http("instances: [{endpoint: 'http://h'}, {endpoint: 'http://h'}]"), "is that of `instances[0]` too");
+    says(&http("endpoint: 'http://h', health_check: {endpoint: '/a b'}"), "plugins[0].health_check.endpoint: ");
+    says("plugins: [{name: a, transport: inproc}]", "the transport inproc needs `type`");
+}
+
+#[test]
+fn a_key_that_does_not_belong_to_the_transport_is_refused() {
+    says(
+        &http("endpoint: 'http://h', executable: sh"),
+        "`executable` has no effect with the transport http; it is for exec",
+    );
+    says(&exec("executable: sh, auth: {method: bearer, token: t}"), "`auth` has no effect with the transport exec");
+    says(&exec("executable: sh, connection: {keep_alive: true}"), "connection.keep_alive: `keep_alive` has no effect");
+    // A shared default is for those plugins that have a use for it.
+    let shared =
+        "default_connection: {keep_alive: false, request_timeout: 9s}\ndefault_health_check: {endpoint: /up}\n";
+    let config = config(&format!("{shared}{}", exec("executable: sh")));
+    assert_eq!(config.plugins()[0].attempt_timeout().as_secs(), 9);
+}
+
+#[test]
+fn an_executable_is_there_and_can_be_executed() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("tool");
+    fs::write(&file, "#!/bin/sh\n").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    let read = |text: &str| from_text(&dir.path().join("g.yaml"), text, None, &with_path);
+    let fault = |text: &str| read(text).unwrap_err().to_string();
+
+    let found = fault(&exec("executable: ./tool"));
+    assert!(
+        found.contains("is not executable; `chmod +x` makes it so [PLUGIN_1007]") && found.contains("tool"),
+        "{found}"
+    );
+    let found = fault(&exec("executable: tool"));
+    assert!(found.contains("no directory of PATH has a program \"tool\"; write \"./tool\" for"), "{found}");
+    assert!(fault(&exec("executable: ./nothing")).contains("nothing\" is not there [PLUGIN_1007]"));
+    assert!(fault(&exec("executable: ./")).contains("is a directory [PLUGIN_1007]"));
+    assert!(fault(&exec("timeout: 1s")).contains("executable: the transport exec needs `executable` [PLUGIN_1007]"));
+    assert!(fault(&exec("executable: sh, endpoint: sh")).contains("names the executable a second time"));
+    assert!(fault(&exec("executable: sh, work_dir: ./none")).contains("none\" is not there [CONFIG_1805]"));
+    assert!(
+        fault(&exec("executable: sh, env: {PLUGIN_NAME: x}")).contains("plugins[0].env: must not set \"PLUGIN_NAME\"")
+    );
+
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+    for text in [exec("executable: ./tool"), exec("endpoint: ./tool")] {
+        let config = read(&text).unwrap();
+        let TransportConfig::Exec(process) = config.plugins()[0].transport() else { panic!("another transport") };
+        assert_eq!(process.executable(), dir.path().join("./tool"), "independent of the working directory");
+    }
+    let config = read(&exec("executable: ./nothing, enabled: false")).unwrap();
+    assert!(!config.plugins()[0].enabled(), "a plugin that is not started needs no file yet");
+}
+
+#[test]
+fn credentials_are_complete_and_do_not_travel_in_plain_text() {
+    let auth = |host: &str, auth: &str| http(&format!("endpoint: 'http://{host}/', auth: {{{auth}}}"));
+    says(&auth("127.0.0.1", "method: api-key"), "auth.api_key: the method api-key needs `api_key` [AUTH_1101]");
+    says(
+        &auth("127.0.0.1", "method: basic, username: u"),
+        "auth.password: the method basic needs `password` [AUTH_1103]",
+    );
+    says(
+        &auth("127.0.0.1", "method: mtls"),
+        "auth.method: the method mtls needs `cert_file` and `key_file` [AUTH_1104]",
+    );
+    says(&auth("127.0.0.1", "method: api_key, api_key: k"), "did you mean \"api-key\"? [AUTH_1105]");
+    says(&auth("127.0.0.1", "method: custom"), "sends `headers`, and there are none [AUTH_1105]");
+    says(&auth("127.0.0.1", "method: bearer, token: t, api_key: k"), "`api_key` has no effect with the method bearer");
+    says(&auth("127.0.0.1", "headers: {host: x}"), "auth.headers: ");
+    says(
+        &auth("10.0.0.1", "method: bearer, token: t"),
+        "would travel to http://10.0.0.1 in plain text; use https [AUTH_1105]",
+    );
+    assert!(try_read(&auth("127.0.0.1", "method: bearer, token: t")).is_ok());
+    assert!(try_read(&auth("10.0.0.1", "method: none")).is_ok());
+    let https =
+        |auth: &str| format!("plugins: [{{name: a, transport: https, endpoint: 'https://h/', auth: {{{auth}}}}}]");
+    says(&https("ca_file: absent.pem"), "absent.pem\" is not there [AUTH_1104]");
+    says(
+        &https("method: mtls, cert_file: absent.pem"),
+        "auth.cert_file: `cert_file` needs `key_file` beside it [AUTH_1104]",
+    );
+}
+
+#[test]
+fn nothing_listens_for_other_machines_without_tls_and_knowing_who_calls() {
+    let server = |extra: &str| format!("{{plugins: [{PLAIN}], server: {{listen: '0.0.0.0:80', {extra}}}}}");
+    says(&server(""), "server.listen: other machines reach 0.0.0.0:80, and there is no `server.tls` nor `server.auth`");
+    says(&server("auth: [{name: a, method: bearer, token: t}]"), "there is no `server.tls`, so that secrets");
+    assert!(try_read(&server("insecure: true")).is_ok());
+    for listen in ["127.0.0.1:80", "[::1]:80", "[::ffff:127.0.0.1]:80"] {
+        assert!(try_read(&format!("{{plugins: [{PLAIN}], server: {{listen: '{listen}'}}}}")).is_ok(), "{listen}");
+    }
+    let admin = |listen: &str| format!("{{plugins: [{PLAIN}], admin: {{listen: '{listen}'}}}}");
+    says(&admin("10.0.0.1:9090"), "the admin plane has no TLS in this version");
+    says(&admin("127.0.0.1:0"), "port 0 means any free port");
+    says(&admin("localhost"), "expected an address such as \"127.0.0.1:8080\"");
+    says(
+        &format!("{{plugins: [{PLAIN}], admin: {{listen: '127.0.0.1:1'}}, metrics_port: 2}}"),
+        "no effect beside `admin.listen`",
+    );
+    says(
+        &format!("{{plugins: [{PLAIN}], log_level: info, logging: {{level: warn}}}}"),
+        "no effect beside `logging.level`",
+    );
+}
+
+#[test]
+fn certificates_are_looked_at() {
+    let tls = |keys: &str| format!("{{plugins: [{PLAIN}], server: {{tls: {{{keys}}}}}}}");
+    says(&tls("cert_file: a.pem, key_file: b.pem"), "server.tls.cert_file: `cert_file` ");
+    says(&tls("cert_file: a.pem"), "server.tls.key_file: required key is missing");
+    let dir = tempfile::tempdir().unwrap();
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    fs::write(dir.path().join("a.pem"), made.cert.pem()).unwrap();
+    fs::write(dir.path().join("b.pem"), made.signing_key.serialize_pem()).unwrap();
+    let read = |text: &str| from_text(&dir.path().join("g.yaml"), text, None, &no_env);
+    let settings = |extra: &str| {
+        let config = read(&tls(&format!("cert_file: a.pem, key_file: b.pem{extra}"))).unwrap();
+        format!("{:?}", config.server().tls().unwrap())
+    };
+    let plain = settings("");
+    assert!(plain.contains("a.pem") && plain.contains("b.pem"), "{plain}");
+    assert_ne!(plain, settings(", min_version: '1.3'"));
+    assert_ne!(plain, settings(", client_ca_file: a.pem"));
+    let listen = "listen: '0.0.0.0:80'";
+    let server = |keys: &str| {
+        format!("{{plugins: [{PLAIN}], server: {{{listen}, tls: {{cert_file: a.pem, key_file: b.pem{keys}}}}}}}")
+    };
+    assert!(read(&server("")).unwrap_err().to_string().contains("by which it would know who calls"));
+    assert!(read(&server(", client_ca_file: a.pem")).is_ok());
+    let found = read(&tls("cert_file: b.pem, key_file: b.pem")).unwrap_err().to_string();
+    assert!(found.contains("holds no certificate") && found.ends_with("[CONFIG_1805]"), "{found}");
+}
+
+#[test]
+fn names_are_given_once() {
+    says(
+        &format!("plugins: [{PLAIN}, {PLAIN}]"),
+        "plugins[1].name: the plugin \"a\" is there already, at 1:18; each needs a name of its own [PLUGIN_1010]",
+    );
+    let tokens = format!("{{plugins: [{PLAIN}], admin: {{tokens: [{{name: a, token: t}}, {{name: a, token: u}}]}}}}");
+    says(&tokens, "another token has the name \"a\"");
+    says(&http("endpoint: 'http://h', version: 'one'"), "version: \"one\" is no version such as \"1.2.3\"");
+    says(
+        &http("endpoint: 'http://h', retry: {jitter: full, random_jitter: false}"),
+        "no effect beside `random_jitter: false`",
+    );
+    says(&http("endpoint: 'http://h', retry: {on: [teapot]}"), "expected a code such as \"PLUGIN_1205\"");
+    says(&http("endpoint: 'http://h', circuit_breaker: {on: [teapot]}"), "circuit_breaker.on: ");
+    says(&http("endpoint: 'http://h', circuit_breaker: {cancelled: slow}"), "circuit_breaker.cancelled: ");
+    says(
+        &http("endpoint: 'http://h', circuit_breaker: {failure_rate: {ratio: 0.5, window: 20, min_calls: 30}}"),
+        "circuit_breaker.failure_rate.min_calls: ",
+    );
+    says(&exec("executable: sh, restart: {initial: 9s, max: 1s}"), "restart.max: ");
+}

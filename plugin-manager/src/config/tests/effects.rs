@@ -1,0 +1,196 @@
+//! Every key that is accepted changes the settings: two documents that differ in it alone give different ones.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::keys::Table;
+use super::super::schema::collect;
+use super::super::settings::TABLE;
+use super::*;
+
+/// The table, the key, and the section with two values of it. A section that begins with `plugins:` is a whole document.
+#[rustfmt::skip]
+const EXAMPLES: &[(&str, &str, &str, &str)] = &[
+    ("config", "log_level", "log_level: info", "log_level: debug"),
+    ("config", "logging", "", "logging: {level: warn}"),
+    ("config", "metrics_port", "", "metrics_port: 9191"),
+    ("config", "default_retry", "", "default_retry: {max_retries: 7}"),
+    ("config", "default_circuit_breaker", "", "default_circuit_breaker: {enabled: false}"),
+    ("config", "default_health_check", "", "default_health_check: {interval: 1s}"),
+    ("config", "default_connection", "", "default_connection: {max_connections: 3}"),
+    ("config", "default_rate_limit", "", "default_rate_limit: {enabled: true}"),
+    ("config", "plugins", "plugins: [{name: a, transport: inproc, type: x}]", "plugins: [{name: b, transport: inproc, type: x}]"),
+    ("config", "server", "", "server: {max_body: 1KiB}"),
+    ("config", "admin", "", "admin: {listen: '127.0.0.1:1'}"),
+    ("config", "shutdown_timeout", "", "shutdown_timeout: 5s"),
+    ("logging", "level", "level: info", "level: WARN"),
+    ("logging", "format", "format: text", "format: json"),
+    ("logging", "levels", "", "levels: {'plugin_transports::process': debug}"),
+    ("server", "listen", "", "listen: '127.0.0.1:8081'"),
+    ("server", "tls", "", "tls: {cert_file: absent.pem, key_file: absent.pem}"),
+    ("server", "auth", "", "auth: [{name: a, method: bearer, token: t}]"),
+    ("server", "max_body", "max_body: 1MiB", "max_body: 2MiB"),
+    ("server", "insecure", "insecure: false", "insecure: true"),
+    ("server.auth", "name", "name: a, method: bearer, token: t", "name: b, method: bearer, token: t"),
+    ("server.auth", "method", "name: a, method: bearer, token: t", "name: a, method: basic, token: t"),
+    ("server.auth", "api_key", "name: a, method: api-key", "name: a, method: api-key, api_key: k"),
+    ("server.auth", "token", "name: a, method: bearer", "name: a, method: bearer, token: t"),
+    ("server.auth", "username", "name: a, method: basic, password: p", "name: a, method: basic, username: u, password: p"),
+    ("server.auth", "password", "name: a, method: basic, username: u", "name: a, method: basic, username: u, password: p"),
+    ("admin", "listen", "", "listen: '127.0.0.1:9091'"),
+    ("admin", "tokens", "", "tokens: [{name: a, token: t}]"),
+    ("admin.token", "name", "name: a, token: t", "name: b, token: t"),
+    ("admin.token", "token", "name: a", "name: a, token: t"),
+    ("admin.token", "role", "name: a, token: t, role: read", "name: a, token: t, role: operate"),
+    ("plugin", "name", "plugins: [{name: a, transport: inproc, type: x}]", "plugins: [{name: b, transport: inproc, type: x}]"),
+    ("plugin", "type", "type: x", "type: y"),
+    ("plugin", "transport", "plugins: [{name: a, type: x, transport: inproc}]", "plugins: [{name: a, type: x, transport: exec, executable: sh}]"),
+    ("plugin", "endpoint", "plugins: [{name: a, transport: http, endpoint: 'http://127.0.0.1:1'}]", "plugins: [{name: a, transport: http, endpoint: 'http://127.0.0.1:2'}]"),
+    ("plugin", "instances", "plugins: [{name: a, transport: http, instances: [{endpoint: 'http://h:1'}]}]", "plugins: [{name: a, transport: http, instances: [{endpoint: 'http://h:1'}, {endpoint: 'http://h:2'}]}]"),
+    ("plugin", "executable", "plugins: [{name: a, transport: exec, executable: sh}]", "plugins: [{name: a, transport: exec, executable: /bin/cat}]"),
+    ("plugin", "args", "plugins: [{name: a, transport: exec, executable: sh}]", "plugins: [{name: a, transport: exec, executable: sh, args: [-c]}]"),
+    ("plugin", "env", "plugins: [{name: a, transport: exec, executable: sh, env: {K: v}}]", "plugins: [{name: a, transport: exec, executable: sh, env: ['L=w']}]"),
+    ("plugin", "env_allow", "plugins: [{name: a, transport: exec, executable: sh}]", "plugins: [{name: a, transport: exec, executable: sh, env_allow: [HOME]}]"),
+    ("plugin", "work_dir", "plugins: [{name: a, transport: exec, executable: sh}]", "plugins: [{name: a, transport: exec, executable: sh, work_dir: /}]"),
+    ("plugin", "mode", "plugins: [{name: a, transport: exec, executable: sh, mode: lines}]", "plugins: [{name: a, transport: exec, executable: sh, mode: oneshot}]"),
+    ("plugin", "resources", "plugins: [{name: a, transport: exec, executable: sh}]", "plugins: [{name: a, transport: exec, executable: sh, resources: {max_memory_mb: 64}}]"),
+    ("plugin", "restart", "plugins: [{name: a, transport: exec, executable: sh}]", "plugins: [{name: a, transport: exec, executable: sh, restart: {max_in_window: 1}}]"),
+    ("plugin", "version", "version: 1.2.3", "version: 1.2.4"),
+    ("plugin", "labels", "labels: {team: a}", "labels: {team: b}"),
+    ("plugin", "annotations", "annotations: {docs: a}", "annotations: {docs: b}"),
+    ("plugin", "options", "plugins: [{name: a, transport: inproc, type: x}]", "plugins: [{name: a, transport: inproc, type: x, options: {n: 1}}]"),
+    ("plugin", "priority", "priority: 1", "priority: 2"),
+    ("plugin", "enabled", "enabled: true", "enabled: false"),
+    ("plugin", "codec", "codec: json", "codec: msgpack"),
+    ("plugin", "timeout", "timeout: 1s", "timeout: 2s"),
+    ("plugin", "auth", "", "auth: {method: bearer, token: t}"),
+    ("plugin", "retry", "", "retry: {max_retries: 0}"),
+    ("plugin", "circuit_breaker", "", "circuit_breaker: {enabled: false}"),
+    ("plugin", "health_check", "", "health_check: {enabled: false}"),
+    ("plugin", "connection", "", "connection: {request_timeout: 1s}"),
+    ("plugin", "rate_limit", "", "rate_limit: {enabled: true}"),
+    ("plugin", "load_balancer", "", "load_balancer: {strategy: random}"),
+    ("instance", "name", "endpoint: 'http://h:1', name: a", "endpoint: 'http://h:1', name: b"),
+    ("instance", "endpoint", "endpoint: 'http://h:1'", "endpoint: 'http://h:2'"),
+    ("instance", "weight", "endpoint: 'http://h:1'", "endpoint: 'http://h:1', weight: 2"),
+    ("instance", "priority", "endpoint: 'http://h:1'", "endpoint: 'http://h:1', priority: -2"),
+    ("instance", "enabled", "endpoint: 'http://h:1'", "endpoint: 'http://h:1', enabled: false"),
+    ("instance", "zone", "endpoint: 'http://h:1'", "endpoint: 'http://h:1', zone: b"),
+    ("auth", "method", "method: none", "method: custom"),
+    ("auth", "api_key", "method: api-key", "method: api-key, api_key: k"),
+    ("auth", "token", "method: bearer", "method: bearer, token: t"),
+    ("auth", "username", "method: basic, password: p", "method: basic, password: p, username: u"),
+    ("auth", "password", "method: basic, username: u", "method: basic, username: u, password: p"),
+    ("auth", "cert_file", "", "cert_file: a.pem"),
+    ("auth", "key_file", "", "key_file: a.pem"),
+    ("auth", "ca_file", "", "ca_file: a.pem"),
+    ("auth", "headers", "", "headers: {x-tenant: t}"),
+    ("retry", "max_retries", "max_retries: 1", "max_retries: 2"),
+    ("retry", "initial_interval", "initial_interval: 10ms", "initial_interval: 20ms"),
+    ("retry", "max_interval", "max_interval: 10s", "max_interval: 20s"),
+    ("retry", "multiplier", "multiplier: 1", "multiplier: 1.5"),
+    ("retry", "random_jitter", "random_jitter: true", "random_jitter: false"),
+    ("retry", "jitter", "jitter: full", "jitter: decorrelated"),
+    ("retry", "budget", "", "budget: {ratio: 0.5}"),
+    ("retry", "on", "", "on: ['503', PLUGIN_1205]"),
+    ("retry", "idempotent", "", "idempotent: true"),
+    ("retry.budget", "ratio", "ratio: 0.1", "ratio: 0.3"),
+    ("retry.budget", "min_per_second", "min_per_second: 1", "min_per_second: 2"),
+    ("circuit_breaker", "enabled", "enabled: true", "enabled: false"),
+    ("circuit_breaker", "failure_threshold", "failure_threshold: 1", "failure_threshold: 2"),
+    ("circuit_breaker", "recovery_timeout", "recovery_timeout: 1s", "recovery_timeout: 2s"),
+    ("circuit_breaker", "min_request_threshold", "min_request_threshold: 1", "min_request_threshold: 2"),
+    ("circuit_breaker", "success_threshold", "success_threshold: 1", "success_threshold: 3"),
+    ("circuit_breaker", "failure_rate", "", "failure_rate: {ratio: 0.5}"),
+    ("circuit_breaker", "slow", "", "slow: {over: 1s, ratio: 0.5}"),
+    ("circuit_breaker", "half_open_max", "", "half_open_max: 5"),
+    ("circuit_breaker", "half_open_timeout", "", "half_open_timeout: 5s"),
+    ("circuit_breaker", "backoff", "", "backoff: {multiplier: 2, max: 5m}"),
+    ("circuit_breaker", "cancelled", "cancelled: ignore", "cancelled: failure"),
+    ("circuit_breaker", "on", "", "on: [TRANSPORT, PLUGIN_1205]"),
+    ("circuit_breaker.failure_rate", "ratio", "ratio: 0.1", "ratio: 0.2"),
+    ("circuit_breaker.failure_rate", "window", "ratio: 0.1, window: 50", "ratio: 0.1, window: 30s"),
+    ("circuit_breaker.failure_rate", "min_calls", "ratio: 0.1", "ratio: 0.1, min_calls: 20"),
+    ("circuit_breaker.slow", "over", "over: 1s, ratio: 0.1", "over: 2s, ratio: 0.1"),
+    ("circuit_breaker.slow", "ratio", "over: 1s, ratio: 0.1", "over: 1s, ratio: 0.2"),
+    ("circuit_breaker.backoff", "multiplier", "multiplier: 2, max: 5m", "multiplier: 3, max: 5m"),
+    ("circuit_breaker.backoff", "max", "multiplier: 2, max: 5m", "multiplier: 2, max: 6m"),
+    ("health_check", "enabled", "enabled: true", "enabled: false"),
+    ("health_check", "interval", "interval: 1s", "interval: 2s"),
+    ("health_check", "timeout", "timeout: 1s", "timeout: 2s"),
+    ("health_check", "failure_limit", "failure_limit: 1", "failure_limit: 2"),
+    ("health_check", "success_limit", "success_limit: 1", "success_limit: 2"),
+    ("health_check", "jitter", "jitter: 0", "jitter: 0.5"),
+    ("health_check", "endpoint", "", "endpoint: /ready"),
+    ("connection", "max_connections", "max_connections: 1", "max_connections: 2"),
+    ("connection", "max_idle_connections", "max_idle_connections: 1", "max_idle_connections: 2"),
+    ("connection", "idle_timeout", "idle_timeout: 1s", "idle_timeout: 2s"),
+    ("connection", "connection_timeout", "connection_timeout: 1s", "connection_timeout: 2s"),
+    ("connection", "request_timeout", "request_timeout: 1s", "request_timeout: 2s"),
+    ("connection", "keep_alive", "keep_alive: true", "keep_alive: false"),
+    ("connection", "disable_compression", "disable_compression: true", "disable_compression: false"),
+    ("rate_limit", "enabled", "enabled: true", "enabled: false"),
+    ("rate_limit", "requests_per_second", "enabled: true, requests_per_second: 1", "enabled: true, requests_per_second: 1.5"),
+    ("rate_limit", "burst_size", "enabled: true, burst_size: 1", "enabled: true, burst_size: 2"),
+    ("rate_limit", "time_window", "enabled: true, time_window: 1s", "enabled: true, time_window: 1m"),
+    ("load_balancer", "strategy", "strategy: random", "strategy: 2"),
+    ("load_balancer", "failover", "failover: true", "failover: false"),
+    ("resources", "max_memory_mb", "", "max_memory_mb: 64"),
+    ("resources", "max_file_handles", "", "max_file_handles: 64"),
+    ("restart", "initial", "initial: 1s", "initial: 2s"),
+    ("restart", "max", "max: 40s", "max: 50s"),
+    ("restart", "window", "window: 40s", "window: 50s"),
+    ("restart", "max_in_window", "max_in_window: 1", "max_in_window: 2"),
+];
+
+/// A document in which `section` stands in the table of this name.
+pub(super) fn document(table: &str, section: &str) -> String {
+    let http = "name: a, transport: http, endpoint: 'http://127.0.0.1:1/'";
+    let exec = "name: a, transport: exec, executable: sh";
+    match table {
+        _ if section.starts_with("plugins:") => section.to_owned(),
+        "config" => format!("{{plugins: [{{{http}}}], {section}}}"),
+        "logging" | "server" | "admin" => format!("{{plugins: [{{{http}}}], {table}: {{{section}}}}}"),
+        "server.tls" => format!("{{plugins: [{{{http}}}], server: {{tls: {{{section}}}}}}}"),
+        "server.auth" => format!("{{plugins: [{{{http}}}], server: {{auth: [{{{section}}}]}}}}"),
+        "admin.token" => format!("{{plugins: [{{{http}}}], admin: {{tokens: [{{{section}}}]}}}}"),
+        "plugin" => format!("plugins: [{{{http}, {section}}}]"),
+        "instance" => format!("plugins: [{{name: a, transport: http, instances: [{{{section}}}]}}]"),
+        "resources" | "restart" => format!("plugins: [{{{exec}, {table}: {{{section}}}}}]"),
+        _ => match table.split_once('.') {
+            Some((outer, inner)) => format!("plugins: [{{{http}, {outer}: {{{inner}: {{{section}}}}}}}]"),
+            None => format!("plugins: [{{{http}, {table}: {{{section}}}}}]"),
+        },
+    }
+}
+
+pub(super) fn tables() -> BTreeMap<&'static str, &'static Table> {
+    let mut tables = BTreeMap::new();
+    collect(&TABLE, &mut tables);
+    tables
+}
+
+fn outcome(text: &str) -> String {
+    try_read(text).map_or_else(|faults| faults.to_string(), |config| all_of(&config))
+}
+
+#[test]
+fn every_key_changes_the_settings() {
+    for (table, key, one, other) in EXAMPLES {
+        let (one, other) = (document(table, one), document(table, other));
+        assert_ne!(outcome(&one), outcome(&other), "{table}: `{key}` has no effect\n{one}\n{other}");
+        for text in [one, other] {
+            let found = outcome(&text);
+            assert!(!found.contains("unknown key") && !found.contains("not available"), "{text}\n{found}");
+        }
+    }
+}
+
+#[test]
+fn every_key_of_every_table_has_an_example() {
+    let shown: BTreeSet<_> = EXAMPLES.iter().map(|(table, key, _, _)| (*table, *key)).collect();
+    let declared = tables().into_values().flat_map(|table| table.keys.iter().map(|key| (table.name, key.name)));
+    // The keys of `server.tls` name files, and have tests of their own.
+    let declared: BTreeSet<_> = declared.filter(|(table, _)| *table != "server.tls").collect();
+    assert_eq!(declared.difference(&shown).collect::<Vec<_>>(), [&("", ""); 0]);
+    assert_eq!(shown.difference(&declared).collect::<Vec<_>>(), [&("", ""); 0]);
+}
