@@ -4,11 +4,11 @@ use std::{panic::AssertUnwindSafe, time::Duration};
 
 use futures_util::FutureExt;
 use plugin_core::{
-    Call, Code, PluginError, Reply,
+    Call, Code, PluginError, Reply, Verdict,
     deadline::DeadlineLayer,
     telemetry::{Status, TelemetryLayer},
 };
-use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
+use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 
 async fn plugin(call: Call<&'static str>) -> Result<Reply<()>, PluginError> {
     match call.into_payload() {
@@ -62,4 +62,20 @@ async fn durations_are_exact_in_their_sum_and_near_in_their_percentiles() {
     assert_eq!((snapshot.min(), snapshot.mean()), (Duration::from_millis(30), Duration::from_millis(30)));
     assert_eq!(snapshot.percentile(0.99), Duration::from_millis(30), "no higher than the longest");
     assert_eq!(snapshot.buckets().iter().map(|bucket| bucket.sum).sum::<Duration>(), Duration::from_millis(300));
+}
+
+#[test]
+fn a_closure_judges_by_what_it_reads() {
+    let layer = TelemetryLayer::new("judged").classify_with(|result: Result<&u32, &PluginError>| match result {
+        Ok(7) => Verdict::Failure,
+        Ok(_) => Verdict::Success,
+        Err(_) => Verdict::Ignored,
+    });
+    let counts = layer.handle();
+    let mut stack = layer.layer(service_fn(|number: u32| async move { Ok::<_, PluginError>(number) }));
+    for number in [6, 7, 8] {
+        assert_eq!(tokio_test::block_on(stack.call(number)).expect("infallible"), number);
+    }
+    let snapshot = counts.snapshot();
+    assert_eq!((snapshot.ended(Status::Success), snapshot.ended(Status::Failure)), (2, 1));
 }
