@@ -1,0 +1,13 @@
+//! Starts each program as a process of its own, talks to it over real sockets, and stops it as Ctrl-C does.
+//!
+//! What the layers do in every other case is left to the tests of their crates; here is shown that the programs work as
+//! their readers will run them.
+
+mod axum_service;
+mod custom_transport;
+mod http_client;
+mod one_shot;
+mod plugins;
+mod program;
+mod tonic_service;
+mod upstream;

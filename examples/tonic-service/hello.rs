@@ -1,0 +1,20 @@
+//! What a project has out of its `.proto` file: the messages, and the client and server that `build.rs` generates.
+#![allow(unreachable_pub)] // the generated code is public, for whichever module includes it
+
+/// Who is to be greeted.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct HelloRequest {
+    /// Their name.
+    #[prost(string, tag = "1")]
+    pub name: String,
+}
+
+/// The greeting.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct HelloReply {
+    /// Its text.
+    #[prost(string, tag = "1")]
+    pub message: String,
+}
+
+include!(concat!(env!("OUT_DIR"), "/hello.Greeter.rs"));
