@@ -59,12 +59,23 @@ impl<B, Err: 'static> Classify<Response<B>, Err> for ByGrpcStatus {
 
     fn retry_after(&self, result: Result<&Response<B>, &Err>) -> Option<Duration> {
         match result {
-            Ok(response) => match retry_after::from_grpc(response.headers())? {
-                Pushback::After(after) => Some(after),
-                Pushback::Never => None,
-            },
+            Ok(response) => push_back(response.headers()),
             Err(error) => AnyError.retry_after(Err::<&Response<B>, _>(error)),
         }
+    }
+
+    fn retry_after_end(&self, end: End<'_>) -> Option<Duration> {
+        match end {
+            End::Complete { trailers } => trailers.and_then(push_back),
+            _ => None,
+        }
+    }
+}
+
+fn push_back(headers: &HeaderMap) -> Option<Duration> {
+    match retry_after::from_grpc(headers)? {
+        Pushback::After(after) => Some(after),
+        Pushback::Never => None,
     }
 }
 
@@ -126,6 +137,22 @@ mod tests {
         let response: Result<Head, Infallible> = AsGrpcStatus.reject(Rejected::overloaded());
         let verdict = ByGrpcStatus.classify(Ok::<_, &Infallible>(&response.expect("infallible")));
         assert_eq!(verdict, Verdict::Ignored);
+    }
+
+    #[test]
+    fn a_push_back_is_read_from_the_head_and_from_trailers() {
+        let mut headers = HeaderMap::new();
+        headers.insert("grpc-retry-pushback-ms", http::HeaderValue::from_static("250"));
+        let quarter = Some(Duration::from_millis(250));
+        let mut head = Head::new(());
+        *head.headers_mut() = headers.clone();
+        assert_eq!(ByGrpcStatus.retry_after(Ok::<_, &Infallible>(&head)), quarter);
+        let end = |trailers| {
+            Classify::<Head, Infallible>::retry_after_end(&ByGrpcStatus, End::Complete { trailers: Some(trailers) })
+        };
+        assert_eq!(end(&headers), quarter);
+        headers.insert("grpc-retry-pushback-ms", http::HeaderValue::from_static("-1"));
+        assert_eq!(end(&headers), None);
     }
 
     #[test]

@@ -63,4 +63,10 @@ pub trait Classify<Res, Err> {
         let _ = result;
         None
     }
+
+    /// The same for a body that has ended: gRPC says it in trailers. Unless overridden, never.
+    fn retry_after_end(&self, end: End<'_>) -> Option<Duration> {
+        let _ = end;
+        None
+    }
 }
