@@ -7,6 +7,7 @@ use std::{
     mem,
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use pin_project_lite::pin_project;
@@ -124,9 +125,9 @@ where
     O: Outcome<Res>,
     C: Classify<Res, Err> + Clone + Send + 'static,
 {
-    // A function instead of the types, which need not be `'static`.
-    let judge = <C as Classify<Res, Err>>::classify_end;
-    O::follow(response, Observer::new(AtItsEnd { guard, classify: classify.clone(), judge }))
+    // Functions instead of the types, which need not be `'static`.
+    let (judge, retry_after) = (<C as Classify<Res, Err>>::classify_end, <C as Classify<Res, Err>>::retry_after_end);
+    O::follow(response, Observer::new(AtItsEnd { guard, classify: classify.clone(), judge, retry_after }))
 }
 
 /// Judges the end of a response. Dropped before, the response was abandoned by its reader: the call was cancelled.
@@ -134,6 +135,7 @@ struct AtItsEnd<C> {
     guard: Guard<Hold>,
     classify: C,
     judge: fn(&C, End<'_>) -> Verdict,
+    retry_after: fn(&C, End<'_>) -> Option<Duration>,
 }
 
 impl<C: Send + 'static> Observe for AtItsEnd<C> {
@@ -142,7 +144,10 @@ impl<C: Send + 'static> Observe for AtItsEnd<C> {
         let verdict = (self.judge)(&self.classify, end);
         match verdict {
             Verdict::Success => self.guard.success(),
-            Verdict::Failure => self.guard.failure(None),
+            Verdict::Failure => {
+                let push_back = (self.retry_after)(&self.classify, end);
+                self.guard.failure(push_back);
+            }
             Verdict::Ignored | Verdict::AtEnd => self.guard.ignore(),
         }
     }

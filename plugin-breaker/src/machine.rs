@@ -5,11 +5,11 @@ use std::{sync::Arc, time::Duration};
 use plugin_core::{Code, Rejected, clock::Instant};
 
 use crate::{
-    CircuitBreakerConfig, CircuitState, Event, Reason, Window,
+    CircuitBreakerConfig, CircuitState, Event, Reason,
     cells::Cells,
     probes::Probes,
     stats::{Stats, WindowStats, share},
-    window::{CallWindow, Sums, TimeWindow},
+    window::{Kept, Sums},
 };
 
 /// What a call was admitted as.
@@ -27,13 +27,6 @@ pub(crate) struct Evidence {
     pub(crate) slow: bool,
     /// The server's own word on when to come back.
     pub(crate) push_back: Option<Duration>,
-}
-
-/// The rules that the window serves, while it is kept.
-enum Kept {
-    Nothing,
-    Calls(CallWindow),
-    Time(Box<TimeWindow>),
 }
 
 /// The breaker, as one thread sees it under the lock.
@@ -119,7 +112,7 @@ impl Machine {
 
     /// Nanoseconds of a bucket, or 0 without a time window.
     pub(crate) fn bucket_width(&self) -> u64 {
-        if let Kept::Time(window) = &self.window { window.width() } else { 0 }
+        self.window.bucket_width()
     }
 
     /// The moment before which no call needs to ask, as the present state stands.
@@ -182,7 +175,7 @@ impl Machine {
                 self.count(evidence, now);
                 self.others += 1;
                 self.streak = if failed { self.streak.saturating_add(1) } else { 0 };
-                self.window.record(evidence, now, self.generation, cells);
+                self.window.record(failed, slow, now, self.generation, cells);
                 if let Some(reason) = self.verdict(failed, now, cells) {
                     self.open(reason, now, push_back, random, cells);
                 }
@@ -395,88 +388,8 @@ impl Machine {
 
     /// Bytes on the heap.
     pub(crate) fn heap(&self) -> usize {
-        let window = match &self.window {
-            Kept::Nothing => 0,
-            Kept::Calls(window) => window.heap(),
-            Kept::Time(_) => size_of::<TimeWindow>(),
-        };
-        window + self.probes.heap()
+        self.window.heap() + self.probes.heap()
     }
-}
-
-impl Kept {
-    fn for_config(config: &CircuitBreakerConfig) -> Self {
-        match config.window() {
-            _ if !config.keeps_window() => Self::Nothing,
-            Window::Calls(calls) => Self::Calls(CallWindow::new(calls as usize)),
-            Window::Time(time) => Self::Time(Box::new(TimeWindow::new(time))),
-        }
-    }
-
-    fn record(&mut self, evidence: Evidence, now: Instant, generation: u64, cells: &Cells) {
-        let Evidence { failed, slow, .. } = evidence;
-        match self {
-            Self::Nothing => {}
-            Self::Calls(window) => {
-                window.catch_up(cells.of_generation(generation));
-                window.record(failed, slow);
-            }
-            Self::Time(window) => {
-                window.record(now, Sums { calls: 1, failures: u64::from(failed), slow: u64::from(slow) });
-            }
-        }
-    }
-
-    fn sums(&mut self, now: Instant, generation: u64, cells: &Cells) -> Option<Sums> {
-        match self {
-            Self::Nothing => None,
-            Self::Calls(window) => {
-                window.catch_up(cells.of_generation(generation));
-                Some(window.sums())
-            }
-            Self::Time(window) => Some(window.sums(now, &cells.of_buckets(generation, window.number(now)))),
-        }
-    }
-
-    fn clear(&mut self) {
-        match self {
-            Self::Nothing => {}
-            Self::Calls(window) => window.clear(),
-            Self::Time(window) => window.clear(),
-        }
-    }
-
-    /// What the window holds, so that one of another shape can take it over.
-    fn parts(&mut self, now: Instant, generation: u64, cells: &Cells) -> Parts {
-        match self {
-            Self::Nothing => Parts::Nothing,
-            Self::Calls(window) => {
-                window.catch_up(cells.of_generation(generation));
-                Parts::Calls(window.clone(), now)
-            }
-            Self::Time(window) => Parts::Time(window.parts(now, &cells.of_buckets(generation, window.number(now)))),
-        }
-    }
-
-    fn refill(&mut self, parts: Parts) {
-        match (self, parts) {
-            (Self::Nothing, _) | (_, Parts::Nothing) => {}
-            (Self::Calls(window), Parts::Calls(old, _)) => *window = old.resized(window.size()),
-            // Calls have no time, so they count as of now.
-            (Self::Time(window), Parts::Calls(old, now)) => window.record(now, old.sums()),
-            (Self::Time(window), Parts::Time(parts)) => {
-                parts.into_iter().for_each(|(at, sums)| window.record(at, sums));
-            }
-            (Self::Calls(window), Parts::Time(parts)) => parts.iter().for_each(|(_, sums)| window.append(*sums)),
-        }
-    }
-}
-
-/// See [`Kept::parts`].
-enum Parts {
-    Nothing,
-    Calls(CallWindow, Instant),
-    Time(Vec<(Instant, Sums)>),
 }
 
 impl std::fmt::Debug for Machine {

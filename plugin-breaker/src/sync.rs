@@ -26,11 +26,19 @@ pub(crate) fn stripe_count() -> usize {
     2
 }
 
-/// Threads of a model are coroutines on one real thread, so they are told apart by the model's own ids.
+#[cfg(loom)]
+loom::lazy_static! {
+    static ref NEXT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+}
+
+#[cfg(loom)]
+loom::thread_local! {
+    static STRIPE: usize = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed) & 1;
+}
+
+/// Threads of a model are coroutines on one real thread, and every run of it must begin alike; so they take the model's
+/// own stripes in turn.
 #[cfg(loom)]
 pub(crate) fn stripe() -> usize {
-    use std::hash::{DefaultHasher, Hash, Hasher};
-    let mut hasher = DefaultHasher::new();
-    loom::thread::current().id().hash(&mut hasher);
-    usize::try_from(hasher.finish() & 1).unwrap_or(0)
+    STRIPE.with(|stripe| *stripe)
 }

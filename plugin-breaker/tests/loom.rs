@@ -21,17 +21,9 @@ fn config() -> CircuitBreakerConfigBuilder {
         .with_half_open_timeout(Duration::from_secs(100_000))
 }
 
-fn model(check: impl Fn() + Sync + Send + 'static) {
-    let mut builder = loom::model::Builder::new();
-    // Three switches away from a thread that could go on. All orders of two threads' operations that matter here need
-    // no more, and without the bound the scans over cells make the number explode.
-    builder.preemption_bound = Some(3);
-    builder.check(check);
-}
-
 #[test]
 fn a_success_from_before_a_reset_never_enters_the_window_after_it() {
-    model(|| {
+    loom::model(|| {
         let window = config().with_failure_threshold(0).with_failure_rate(1.0).with_window(Window::Calls(4));
         let breaker = breaker(window);
         let permit = breaker.try_acquire_owned().expect("closed");
@@ -46,7 +38,7 @@ fn a_success_from_before_a_reset_never_enters_the_window_after_it() {
 
 #[test]
 fn two_failures_at_once_are_both_counted_and_open_once() {
-    model(|| {
+    loom::model(|| {
         let breaker = breaker(config().with_failure_threshold(2).with_recovery_timeout(Duration::from_secs(100_000)));
         let (first, second) =
             (breaker.try_acquire_owned().expect("closed"), breaker.try_acquire_owned().expect("closed"));
@@ -60,7 +52,7 @@ fn two_failures_at_once_are_both_counted_and_open_once() {
 
 #[test]
 fn a_success_beside_a_failure_is_before_it_or_after_it() {
-    model(|| {
+    loom::model(|| {
         let breaker = breaker(config().with_failure_threshold(2).with_recovery_timeout(Duration::from_secs(100_000)));
         breaker.try_acquire().expect("closed").failure();
         let (success, failure) =
@@ -78,25 +70,42 @@ fn a_success_beside_a_failure_is_before_it_or_after_it() {
 }
 
 #[test]
-fn no_more_probes_pass_than_there_are_places() {
-    model(|| {
+fn of_three_threads_no_more_probes_pass_than_there_are_places() {
+    loom::model(|| {
         let breaker = breaker(config().with_half_open_max(1).with_success_threshold(5));
         breaker.handle().force_open();
-        let other = Arc::clone(&breaker);
-        let thread = thread::spawn(move || other.try_acquire_owned().ok());
-        let mine = breaker.try_acquire_owned().ok();
-        let theirs = thread.join().expect("no panic");
-        assert_eq!(u32::from(mine.is_some()) + u32::from(theirs.is_some()), 1);
+        let others = [0, 1].map(|_| {
+            let breaker = Arc::clone(&breaker);
+            thread::spawn(move || breaker.try_acquire_owned().ok())
+        });
+        let mut permits = vec![breaker.try_acquire_owned().ok()];
+        permits.extend(others.map(|thread| thread.join().expect("no panic")));
+        assert_eq!(permits.iter().flatten().count(), 1);
         assert_eq!(breaker.stats().probes, 1);
-        drop((mine, theirs));
+        drop(permits);
         assert_eq!(breaker.stats().probes, 0);
         assert!(breaker.try_acquire().is_ok(), "the place is free");
     });
 }
 
 #[test]
+fn of_three_threads_that_share_stripes_every_success_is_in_the_window() {
+    loom::model(|| {
+        let window = config().with_failure_threshold(0).with_failure_rate(1.0).with_window(Window::Calls(4));
+        let breaker = breaker(window);
+        let others = [0, 1].map(|_| {
+            let breaker = Arc::clone(&breaker);
+            thread::spawn(move || breaker.try_acquire().expect("closed").success())
+        });
+        breaker.try_acquire().expect("closed").success();
+        others.into_iter().for_each(|thread| thread.join().expect("no panic"));
+        assert_eq!(breaker.stats().window.expect("kept").calls, 3);
+    });
+}
+
+#[test]
 fn a_place_that_is_given_back_while_another_asks_is_never_lost() {
-    model(|| {
+    loom::model(|| {
         let breaker = breaker(config().with_half_open_max(1).with_success_threshold(5));
         breaker.handle().force_open();
         let probe = breaker.try_acquire_owned().expect("a place");
@@ -111,7 +120,7 @@ fn a_place_that_is_given_back_while_another_asks_is_never_lost() {
 
 #[test]
 fn probes_that_end_at_once_decide_once() {
-    model(|| {
+    loom::model(|| {
         let breaker = breaker(config().with_half_open_max(2).with_success_threshold(2));
         breaker.handle().force_open();
         let (first, second) = (breaker.try_acquire_owned().expect("one"), breaker.try_acquire_owned().expect("two"));
@@ -125,21 +134,8 @@ fn probes_that_end_at_once_decide_once() {
 }
 
 #[test]
-fn successes_of_two_threads_are_all_in_the_window() {
-    model(|| {
-        let window = config().with_failure_threshold(0).with_failure_rate(1.0).with_window(Window::Calls(4));
-        let breaker = breaker(window);
-        let other = Arc::clone(&breaker);
-        let thread = thread::spawn(move || other.try_acquire().expect("closed").success());
-        breaker.try_acquire().expect("closed").success();
-        thread.join().expect("no panic");
-        assert_eq!(breaker.stats().window.expect("kept").calls, 2);
-    });
-}
-
-#[test]
 fn a_new_shape_of_the_window_beside_a_success_loses_nothing_that_was_there() {
-    model(|| {
+    loom::model(|| {
         let window = config().with_failure_threshold(0).with_failure_rate(1.0).with_window(Window::Calls(4));
         let breaker = breaker(window.clone());
         breaker.try_acquire().expect("closed").success();

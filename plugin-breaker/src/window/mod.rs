@@ -4,10 +4,12 @@
 //! when a failure asks.
 
 mod calls;
+mod kept;
 mod time;
 
-pub(crate) use calls::CallWindow;
-pub(crate) use time::TimeWindow;
+use calls::CallWindow;
+pub(crate) use kept::Kept;
+use time::TimeWindow;
 
 /// What a window holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
