@@ -147,7 +147,7 @@ mod tests {
         let mut head = Head::new(());
         *head.headers_mut() = headers.clone();
         assert_eq!(ByGrpcStatus.retry_after(Ok::<_, &Infallible>(&head)), quarter);
-        let end = |trailers| {
+        let end = |trailers: &HeaderMap| {
             Classify::<Head, Infallible>::retry_after_end(&ByGrpcStatus, End::Complete { trailers: Some(trailers) })
         };
         assert_eq!(end(&headers), quarter);
