@@ -9,10 +9,11 @@ use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use plugin_core::{Call, Code, PluginError, PluginInfo, PluginInstance, Reply};
 use plugin_manager::{
     manager::Manager,
-    server::{Gateway, GatewaySettings, Role, Token},
+    server::{Access, Gateway, GatewaySettings, Role},
     stack::{Instance, StackSettings},
 };
 use plugin_ratelimit::RateLimitConfig;
+use plugin_transports::auth::{Identity, Verifier};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tower::service_fn;
@@ -305,9 +306,9 @@ async fn shutdown_waits_for_what_is_in_flight_and_refuses_the_rest() {
 
 #[tokio::test]
 async fn tokens_guard_the_admin_plane_and_not_the_probes() {
-    let settings = loopback()
-        .with_token(Token::new("viewer", Role::Read, "look"))
-        .with_token(Token::new("sre", Role::Operate, "turn"));
+    let verifier = Verifier::new().with_bearer("viewer", "look").with_bearer("sre", "turn");
+    let role = |who: &Identity| if who.name() == "sre" { Role::Operate } else { Role::Read };
+    let settings = loopback().with_access(Access::new(verifier, role));
     let manager = Manager::new();
     register(&manager, "echo", StackSettings::default(), |call| {
         std::future::ready(Ok(Reply::new(call.into_payload())))

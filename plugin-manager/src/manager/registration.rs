@@ -77,6 +77,18 @@ where
         self
     }
 
+    /// Changes what is known of the plugin.
+    pub fn map_info(mut self, change: impl FnOnce(PluginInfo) -> PluginInfo) -> Self {
+        self.parts.info = change(self.parts.info);
+        self
+    }
+
+    /// Reads the handles, and adds to them.
+    pub fn map_controls(mut self, change: impl FnOnce(&mut Controls)) -> Self {
+        change(&mut self.parts.controls);
+        self
+    }
+
     /// Where the plugin's health is written by whoever checks it.
     pub fn with_health(mut self, cell: Arc<HealthCell>) -> Self {
         self.parts.health = Some(cell);

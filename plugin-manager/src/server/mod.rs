@@ -32,7 +32,7 @@ use tower_http::{
 };
 use tracing::Level;
 
-pub use admin::{Role, Token};
+pub use admin::{Access, Role};
 pub use metrics::Metrics;
 
 use crate::manager::{DrainReport, Manager};
@@ -48,7 +48,7 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// | `admin_listen` | 127.0.0.1:9090 |
 /// | `max_body` | 10 MiB |
 /// | `drain_timeout`, of one plugin | 30 s |
-/// | TLS, who may call, tokens | none |
+/// | TLS, who may call, who may operate | no TLS, everybody who can reach it |
 #[derive(Clone, Debug)]
 #[must_use = "settings do nothing until a gateway is started"]
 pub struct GatewaySettings {
@@ -59,7 +59,7 @@ pub struct GatewaySettings {
     tls: Option<ServerTls>,
     admin_tls: Option<ServerTls>,
     verifier: Option<Verifier>,
-    tokens: Vec<Token>,
+    access: Option<Access>,
     insecure: bool,
 }
 
@@ -73,7 +73,7 @@ impl Default for GatewaySettings {
             tls: None,
             admin_tls: None,
             verifier: None,
-            tokens: Vec::new(),
+            access: None,
             insecure: false,
         }
     }
@@ -122,9 +122,9 @@ impl GatewaySettings {
         self
     }
 
-    /// A token for the admin plane.
-    pub fn with_token(mut self, token: Token) -> Self {
-        self.tokens.push(token);
+    /// Who may use the admin plane.
+    pub fn with_access(mut self, access: Access) -> Self {
+        self.access = Some(access);
         self
     }
 
@@ -146,7 +146,7 @@ impl GatewaySettings {
         if !self.listen.ip().is_loopback() && !self.insecure && (self.tls.is_none() || self.verifier.is_none()) {
             return open("data", self.listen, "both TLS (`server.tls`) and credentials (`server.auth`)");
         }
-        if !self.admin_listen.ip().is_loopback() && (self.admin_tls.is_none() || self.tokens.is_empty()) {
+        if !self.admin_listen.ip().is_loopback() && (self.admin_tls.is_none() || self.access.is_none()) {
             return open("admin", self.admin_listen, "both TLS (`admin.tls`) and a token (`admin.tokens`)");
         }
         Ok(())
@@ -185,7 +185,7 @@ impl Gateway {
             Some(verifier) => data.layer(VerifyLayer::new(verifier)),
             None => data,
         };
-        let admin = finish(admin::routes(plane, admin::Tokens(settings.tokens)));
+        let admin = finish(admin::routes(plane, settings.access));
         // Both are bound before either serves: a gateway that cannot be operated does not take calls.
         let data_listener = bind("server.listen", settings.listen).await?;
         let admin_listener = bind("admin.listen", settings.admin_listen).await?;

@@ -18,8 +18,7 @@ use bytes::Bytes;
 use plugin_core::{PluginError, clock, go_duration};
 use serde::Deserialize;
 
-pub use access::{Role, Token};
-pub(crate) use access::Tokens;
+pub use access::{Access, Role};
 
 use super::{metrics::Metrics, problem};
 use crate::manager::Manager;
@@ -37,9 +36,8 @@ pub(super) struct Plane {
     pub(super) ready: Arc<std::sync::atomic::AtomicBool>,
 }
 
-/// The routes of the admin plane. Probes and metrics never need a token; the rest does when there are tokens.
-pub(super) fn routes(plane: Plane, tokens: Tokens) -> Router {
-    let tokens = Arc::new(tokens);
+/// The routes of the admin plane. Probes and metrics never need a token; the rest does when access is limited.
+pub(super) fn routes(plane: Plane, access: Option<Access>) -> Router {
     let admin = Router::new()
         .route("/admin/v1/status", get(status))
         .route("/admin/v1/plugins", get(plugins))
@@ -48,7 +46,7 @@ pub(super) fn routes(plane: Plane, tokens: Tokens) -> Router {
         .route("/admin/v1/plugins/{name}/drain", post(drain))
         .route("/admin/v1/plugins/{name}/enable", post(enable))
         .route("/admin/v1/plugins/{name}/disable", post(disable))
-        .route_layer(middleware::from_fn_with_state(tokens, access::check));
+        .route_layer(middleware::from_fn_with_state(Arc::new(access), access::check));
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))

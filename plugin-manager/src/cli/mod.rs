@@ -1,0 +1,71 @@
+//! The command line.
+
+mod args;
+mod local;
+mod remote;
+mod table;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Args, Command};
+pub(crate) use local::{finish, stop_signal};
+
+/// Runs the program: reads the arguments, does what they say, and gives back the exit code.
+///
+/// 0: it worked. 1: it did not. 2: the arguments or the configuration are wrong.
+#[must_use]
+pub fn run() -> ExitCode {
+    let args = Args::parse();
+    let result = match args.command {
+        Command::Demo(demo) => local::demo(&demo),
+        Command::Run(run) => local::run(&run),
+        Command::Validate(validate) => local::validate(&validate),
+        Command::Schema => local::schema(),
+        Command::Config(config) => local::config(&config),
+        Command::Call(call) => remote::call(&args.remote, &call),
+        Command::Status => remote::status(&args.remote),
+        Command::Plugins => remote::plugins(&args.remote),
+        Command::Health => remote::health(&args.remote),
+        Command::Drain(drain) => remote::drain(&args.remote, &drain),
+        Command::Enable(name) => remote::switch(&args.remote, &name, true),
+        Command::Disable(name) => remote::switch(&args.remote, &name, false),
+        Command::Plugin(plugin) => local::plugin(&plugin),
+    };
+    match result {
+        Ok(code) => code,
+        Err(problem) => {
+            eprintln!("plugin-manager: {problem}");
+            problem.exit_code()
+        }
+    }
+}
+
+/// Why a command did not work.
+#[derive(Debug)]
+pub(crate) enum Problem {
+    /// Something outside: a gateway that does not answer, a file that cannot be read.
+    Failed(String),
+    /// The arguments or the configuration.
+    Wrong(String),
+}
+
+impl Problem {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Failed(_) => ExitCode::from(1),
+            Self::Wrong(_) => ExitCode::from(2),
+        }
+    }
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Failed(text) | Self::Wrong(text) => f.write_str(text),
+        }
+    }
+}
+
+pub(crate) type Outcome = Result<ExitCode, Problem>;

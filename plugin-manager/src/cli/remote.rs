@@ -1,0 +1,272 @@
+//! Commands that talk to a running gateway.
+
+use std::{io::Read, process::ExitCode, time::Duration};
+
+use bytes::Bytes;
+use http::{Method, Request, StatusCode, Uri};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use plugin_core::go_duration;
+use serde_json::Value;
+
+use super::{
+    Outcome, Problem,
+    args::{Call, Drain, Name, Remote},
+    table::columns,
+};
+
+/// How long a gateway may take to answer an admin request.
+const ADMIN_LIMIT: Duration = Duration::from_secs(30);
+/// The largest answer that is read.
+const MAX_ANSWER: usize = 64 << 20;
+
+pub(super) fn call(remote: &Remote, call: &Call) -> Outcome {
+    let payload = match call.payload.as_str() {
+        "-" => {
+            let mut text = Vec::new();
+            let read = std::io::stdin().read_to_end(&mut text);
+            read.map_err(|error| Problem::Failed(format!("standard input cannot be read: {error}")))?;
+            text
+        }
+        text => text.as_bytes().to_vec(),
+    };
+    let mut request = Request::post(url(&remote.url, &["v1", "plugins", &call.name])?);
+    request = request.header("content-type", "application/json");
+    if let Some(limit) = call.timeout {
+        request = request.header("x-request-timeout", go_duration::format(limit));
+    }
+    if let Some(key) = &call.affinity {
+        request = request.header("x-affinity-key", key);
+    }
+    let limit = call.timeout.map_or(Duration::from_secs(3600), |limit| limit + Duration::from_secs(5));
+    let (status, body) = send(remote, request, payload.into(), limit)?;
+    if status.is_success() {
+        println!("{}", String::from_utf8_lossy(&body));
+        return Ok(ExitCode::SUCCESS);
+    }
+    Err(refused(status, &body))
+}
+
+pub(super) fn status(remote: &Remote) -> Outcome {
+    let status = admin(remote, Method::GET, &["status"], None)?;
+    if print_json(remote, &status) {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let state = if status["shutting_down"] == true { "shutting down" } else { "serving" };
+    println!("{state}, up {}, version {}", text(&status["uptime"]), text(&status["version"]));
+    println!("{} plugins, {} calls, {} in flight", status["plugins"], status["calls"], status["in_flight"]);
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) fn plugins(remote: &Remote) -> Outcome {
+    let plugins = admin(remote, Method::GET, &["plugins"], None)?;
+    if print_json(remote, &plugins) {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let rows: Vec<_> = plugins.as_array().into_iter().flatten().map(row).collect();
+    let heading = ["NAME", "STATE", "TRANSPORT", "HEALTH", "BREAKER", "CALLS", "OK %", "P50", "P99", "RESTARTS"];
+    print!("{}", columns(heading, &rows));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn row(plugin: &Value) -> [String; 10] {
+    let calls = &plugin["calls"];
+    [
+        text(&plugin["name"]),
+        text(&plugin["state"]),
+        text(&plugin["transport"]),
+        text(&plugin["health"]["status"]),
+        text(&plugin["breaker"]),
+        text(&calls["total"]),
+        text(&calls["success_rate_percent"]),
+        text(&calls["p50"]),
+        text(&calls["p99"]),
+        text(&plugin["restarts"]),
+    ]
+}
+
+pub(super) fn health(remote: &Remote) -> Outcome {
+    let health = admin(remote, Method::GET, &["health"], Some(StatusCode::SERVICE_UNAVAILABLE))?;
+    let serving = matches!(health["status"].as_str(), Some("healthy" | "degraded"));
+    let code = if serving { ExitCode::SUCCESS } else { ExitCode::from(1) };
+    if print_json(remote, &health) {
+        return Ok(code);
+    }
+    match health["message"].as_str() {
+        Some(message) => println!("{}: {message}", text(&health["status"])),
+        None => println!("{}", text(&health["status"])),
+    }
+    let rows: Vec<_> = health["plugins"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(name, check)| {
+            [name.clone(), text(&check["status"]), text(&check["response_time"]), text(&check["message"])]
+        })
+        .collect();
+    print!("{}", columns(["NAME", "HEALTH", "TOOK", "MESSAGE"], &rows));
+    Ok(code)
+}
+
+pub(super) fn drain(remote: &Remote, drain: &Drain) -> Outcome {
+    let mut path = url(&remote.admin, &["admin", "v1", "plugins", &drain.name, "drain"])?.to_string();
+    if let Some(limit) = drain.timeout {
+        path = format!("{path}?timeout={}", go_duration::format(limit).replace('µ', "u"));
+    }
+    let request = Request::post(path);
+    let limit = drain.timeout.unwrap_or(Duration::from_secs(3600)) + ADMIN_LIMIT;
+    let (status, body) = send(remote, request, Bytes::new(), limit)?;
+    let report = answer(status, &body, None)?;
+    if print_json(remote, &report) {
+        return Ok(ExitCode::SUCCESS);
+    }
+    if report["clean"] == true {
+        println!("{} drained in {}", drain.name, text(&report["took"]));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let close = report["close_error"].as_str().map(|error| format!("; {error}")).unwrap_or_default();
+    Err(Problem::Failed(format!(
+        "{} was taken out after {} with {} calls unfinished{close}",
+        drain.name,
+        text(&report["took"]),
+        report["unfinished"]
+    )))
+}
+
+pub(super) fn switch(remote: &Remote, name: &Name, on: bool) -> Outcome {
+    let verb = if on { "enable" } else { "disable" };
+    let plugin = admin(remote, Method::POST, &["plugins", &name.name, verb], None)?;
+    if !print_json(remote, &plugin) {
+        println!("{} is {}", name.name, text(&plugin["state"]));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print_json(remote: &Remote, value: &Value) -> bool {
+    if remote.json {
+        println!("{value:#}");
+    }
+    remote.json
+}
+
+/// A value as a cell: text without quotes, `-` for what is not there.
+fn text(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+fn admin(remote: &Remote, method: Method, path: &[&str], also: Option<StatusCode>) -> Result<Value, Problem> {
+    let segments: Vec<_> = ["admin", "v1"].iter().chain(path).copied().collect();
+    let request = Request::builder().method(method).uri(url(&remote.admin, &segments)?);
+    let (status, body) = send(remote, request, Bytes::new(), ADMIN_LIMIT)?;
+    answer(status, &body, also)
+}
+
+fn answer(status: StatusCode, body: &[u8], also: Option<StatusCode>) -> Result<Value, Problem> {
+    if !status.is_success() && Some(status) != also {
+        return Err(refused(status, body));
+    }
+    serde_json::from_slice(body).map_err(|_| Problem::Failed(format!("the answer ({status}) is not a gateway's")))
+}
+
+/// What a problem document says, or the status when it is none.
+fn refused(status: StatusCode, body: &[u8]) -> Problem {
+    let Ok(problem) = serde_json::from_slice::<Value>(body) else {
+        return Problem::Failed(format!("the gateway answered {status}"));
+    };
+    let mut message = format!("{} ({})", text(&problem["detail"]), text(&problem["code"]));
+    if let Some(plugin) = problem["plugin"].as_str() {
+        message = format!("{plugin}: {message}");
+    }
+    if let Some(detail) = problem["plugin_detail"].as_str() {
+        message = format!("{message}\n{detail}");
+    }
+    if problem["code"] == "AUTH_1106" {
+        message.push_str("\nGive the token with --token or PLUGIN_MANAGER_TOKEN.");
+    }
+    Problem::Failed(message)
+}
+
+/// `base` and path segments, each percent-encoded.
+fn url(base: &str, segments: &[&str]) -> Result<Uri, Problem> {
+    let mut text = base.trim_end_matches('/').to_owned();
+    for segment in segments {
+        text.push('/');
+        for byte in segment.bytes() {
+            match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => text.push(char::from(byte)),
+                _ => text.push_str(&format!("%{byte:02X}")),
+            }
+        }
+    }
+    let uri: Uri = text.parse().map_err(|_| Problem::Wrong(format!("{base:?} is not a URL such as http://127.0.0.1:8080")))?;
+    match uri.scheme_str() {
+        Some("http") => Ok(uri),
+        _ => Err(Problem::Wrong(format!("{base:?} does not begin with http://"))),
+    }
+}
+
+fn send(
+    remote: &Remote,
+    request: http::request::Builder,
+    body: Bytes,
+    limit: Duration,
+) -> Result<(StatusCode, Bytes), Problem> {
+    let mut request = request.body(Full::new(body)).map_err(|error| Problem::Wrong(error.to_string()))?;
+    if let Some(token) = &remote.token {
+        let mut value = http::HeaderValue::try_from(format!("Bearer {token}"))
+            .map_err(|_| Problem::Wrong("the token has characters that a header cannot hold".to_owned()))?;
+        value.set_sensitive(true);
+        request.headers_mut().insert(http::header::AUTHORIZATION, value);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Problem::Failed(format!("no runtime: {error}")))?;
+    runtime.block_on(async {
+        let place = request.uri().authority().map(ToString::to_string).unwrap_or_default();
+        let mut connector = HttpConnector::new();
+        connector.set_connect_timeout(Some(Duration::from_secs(5)));
+        let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build(connector);
+        let exchange = async {
+            let response = client.request(request).await.map_err(|error| unreachable_gateway(&place, &error))?;
+            let status = response.status();
+            let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await;
+            let body = body.map_err(|error| Problem::Failed(format!("the answer of {place} broke off: {error}")))?;
+            Ok((status, body.to_bytes()))
+        };
+        match tokio::time::timeout(limit, exchange).await {
+            Ok(result) => result,
+            Err(_) => Err(Problem::Failed(format!("{place} did not answer within {limit:?}"))),
+        }
+    })
+}
+
+fn unreachable_gateway(place: &str, error: &hyper_util::client::legacy::Error) -> Problem {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    Problem::Failed(format!(
+        "no gateway answers at {place} ({cause}). Start one with `plugin-manager run` or `plugin-manager demo`, \
+         or name another with --url and --admin."
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_odd_characters_stays_one_segment() {
+        let uri = url("http://127.0.0.1:8080/", &["v1", "plugins", "a b/ü?"]).expect("a URL");
+        assert_eq!(uri, "http://127.0.0.1:8080/v1/plugins/a%20b%2F%C3%BC%3F");
+        for bad in ["127.0.0.1:8080", "ftp://x", "http://"] {
+            assert!(matches!(url(bad, &["v1"]), Err(Problem::Wrong(_))), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! The gateway with plugins that come along, and something to look at.
+
+mod plugins;
+mod traffic;
+
+use std::{net::SocketAddr, path::Path, process::ExitCode, time::Duration};
+
+use plugin_core::{PluginError, clock};
+use plugin_transports::http::{ServerOptions, Serving};
+use tokio::net::TcpListener;
+
+use crate::{
+    cli::{Outcome, Problem, finish, stop_signal},
+    config::{self, LogFormat},
+    launch::{Factories, Running, logging},
+};
+
+pub(crate) use plugins::serve_plugin;
+
+/// When the demo kills its own subprocess, to show what happens then.
+const KILL_AFTER: Duration = Duration::from_secs(12);
+/// How often a line sums up.
+const SUMMARY_EVERY: Duration = Duration::from_secs(5);
+
+/// Runs the demo until Ctrl-C, or for as long as `stop_after` says.
+pub(crate) async fn run(listen: SocketAddr, admin_listen: SocketAddr, stop_after: Option<Duration>) -> Outcome {
+    logging::init("info", LogFormat::Text);
+    let weather = serve_weather().await?;
+    let config = configuration(&weather)?;
+    let config = config.clone().with_server(config.server().clone().with_listen(listen));
+    let config = config.clone().with_admin(config.admin().clone().with_listen(admin_listen));
+    let factories = Factories::new().with_plugin("greeter", plugins::greeter());
+    let running = Running::start(&config, &factories).await.map_err(|error| Problem::Failed(error.to_string()))?;
+    introduce(&running);
+    let traffic = tokio::spawn(traffic::run(running.gateway().data_addr()));
+    let stopped = watch(&running, stop_after).await;
+    traffic.abort();
+    let code = match stopped {
+        Ok(()) => finish(running).await,
+        Err(problem) => {
+            running.shutdown().await;
+            Err(problem)
+        }
+    };
+    // After the gateway, whose calls it serves.
+    let _ = weather.shutdown(Duration::from_secs(1)).await;
+    code
+}
+
+/// A plugin of the demo over HTTP, on any free port.
+async fn serve_weather() -> Result<Serving, Problem> {
+    let failed = |error: std::io::Error| Problem::Failed(format!("the demo's HTTP plugin cannot listen: {error}"));
+    let listener = TcpListener::bind("127.0.0.1:0").await.map_err(failed)?;
+    plugin_transports::http::serve(plugins::weather(clock::now()), listener, ServerOptions::new()).map_err(failed)
+}
+
+/// The configuration of the demo, as a file would have it.
+fn configuration(weather: &Serving) -> Result<config::Config, Problem> {
+    let program = std::env::current_exe();
+    let program = program.map_err(|error| Problem::Failed(format!("this program's file is not known: {error}")))?;
+    // JSON text is a YAML scalar whatever is in it.
+    let program = serde_json::Value::from(program.to_string_lossy().into_owned());
+    let text = format!(
+        "
+default_health_check: {{interval: 2s, timeout: 1s}}
+plugins:
+  - {{name: greeter, transport: inproc, type: greeter}}
+  - {{name: wordcount, transport: exec, executable: {program}, args: [plugin, wordcount]}}
+  - name: weather
+    transport: http
+    endpoint: 'http://{}/'
+    circuit_breaker: {{failure_threshold: 5, recovery_timeout: 3s}}
+",
+        weather.local_addr()
+    );
+    config::from_text(Path::new("demo.yaml"), &text, None, &|_| None)
+        .map_err(|faults| Problem::Failed(format!("the demo's configuration has faults\n{faults}")))
+}
+
+fn introduce(running: &Running) {
+    let (data, admin) = (running.gateway().data_addr(), running.gateway().admin_addr());
+    let options = if data.port() == 8080 && admin.port() == 9090 {
+        String::new()
+    } else {
+        format!(" --url http://{data} --admin http://{admin}")
+    };
+    let kill = match running.process("wordcount").and_then(|process| process.pid()) {
+        Some(pid) => format!("\n  kill -9 {pid}                        the subprocess comes back"),
+        None => String::new(),
+    };
+    println!(
+        "
+A gateway with three plugins: greeter (in process), wordcount (a subprocess), weather (over HTTP).
+Light traffic is on its way to all of them. The weather fails now and then: watch its breaker.
+
+Open
+  http://{admin}/metrics
+  http://{admin}/health
+  http://{admin}/admin/v1/plugins
+
+Type, in another terminal
+  curl -s http://{data}/v1/plugins/greeter -d '\"you\"'
+  plugin-manager{options} plugins
+  plugin-manager{options} call wordcount '\"to be or not to be\"'{kill}
+
+Ctrl-C drains and stops. The plugin-manager program is {}
+",
+        std::env::current_exe().map_or_else(|_| "not known".to_owned(), |path| path.display().to_string())
+    );
+}
+
+/// Shows what happens until it is time to stop.
+async fn watch(running: &Running, stop_after: Option<Duration>) -> Result<(), Problem> {
+    let mut summaries = tokio::time::interval(SUMMARY_EVERY);
+    summaries.tick().await;
+    let kill = tokio::time::sleep(KILL_AFTER);
+    let end = tokio::time::sleep(stop_after.unwrap_or(Duration::MAX));
+    let stop = stop_signal();
+    tokio::pin!(kill, end, stop);
+    let mut killed = false;
+    loop {
+        tokio::select! {
+            stopped = &mut stop => return stopped,
+            () = &mut end => return Ok(()),
+            _ = summaries.tick() => println!("{}", traffic::summary(&running.manager().list())),
+            () = &mut kill, if !killed => {
+                killed = true;
+                kill_wordcount(running);
+            }
+        }
+    }
+}
+
+fn kill_wordcount(running: &Running) {
+    let Some(pid) = running.process("wordcount").and_then(|process| process.pid()) else { return };
+    println!("The demo now does: kill -9 {pid}, the subprocess of wordcount");
+    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+    if let Some(Err(error)) = pid.map(|pid| rustix::process::kill_process(pid, rustix::process::Signal::KILL)) {
+        println!("and that did not work: {error}");
+    }
+}
+
+/// The error of a plugin that was asked for something it does not have.
+pub(crate) fn unknown_plugin(name: &str) -> Result<ExitCode, Problem> {
+    Err(Problem::Wrong(PluginError::not_found(name).to_string()))
+}

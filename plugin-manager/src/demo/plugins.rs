@@ -1,0 +1,49 @@
+//! The plugins of the demo.
+
+use std::{process::ExitCode, time::Duration};
+
+use bytes::Bytes;
+use plugin_core::{Call, Plugin, PluginError, Reply, clock::Instant};
+use plugin_transports::{inproc::plugin_fn, json, lines};
+use serde_json::{Value, json};
+
+use crate::cli::{Outcome, Problem};
+
+/// Good weather lasts this long, and so does bad weather.
+const SPELL: Duration = Duration::from_secs(8);
+
+/// Greets whoever it is given.
+pub(super) fn greeter() -> impl Plugin<Bytes, Bytes> {
+    json::serve(plugin_fn(|call: Call<Value>| async move {
+        let name = call.into_payload();
+        let name = name.as_str().map_or_else(|| name.to_string(), str::to_owned);
+        Ok::<_, PluginError>(Reply::new(json!({ "greeting": format!("Hello, {name}!") })))
+    }))
+}
+
+/// Tells the weather of a city, except in bad spells, when it fails.
+pub(super) fn weather(since: Instant) -> impl Plugin<Bytes, Bytes> {
+    json::serve(plugin_fn(move |call: Call<Value>| async move {
+        let spell = since.elapsed().as_secs() / SPELL.as_secs();
+        if spell % 2 == 1 {
+            return Err(PluginError::execution("the station does not answer"));
+        }
+        Ok(Reply::new(json!({ "city": call.into_payload(), "sky": "clear" })))
+    }))
+}
+
+/// Serves a plugin of the demo on standard input and output.
+pub(crate) async fn serve_plugin(name: &str) -> Outcome {
+    match name {
+        "wordcount" => {
+            let served = lines::serve_json(|text: String| async move {
+                Ok::<_, PluginError>(json!({ "words": text.split_whitespace().count() }))
+            });
+            match served.await {
+                Ok(()) => Ok(ExitCode::SUCCESS),
+                Err(error) => Err(Problem::Failed(error.to_string())),
+            }
+        }
+        _ => super::unknown_plugin(name),
+    }
+}

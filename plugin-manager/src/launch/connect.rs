@@ -1,0 +1,90 @@
+//! From the settings of a plugin to its instances.
+
+use bytes::Bytes;
+use plugin_core::{Code, Plugin, PluginError, PluginInfo, Rejected, Reply, Sent};
+use plugin_transports::{
+    http::HttpPlugin,
+    process::{self, ProcessHandle},
+};
+
+use super::Factories;
+use crate::{
+    config::{InstanceConfig, PluginConfig, TransportConfig},
+    manager::Registration,
+    stack::{Instance, Transport},
+};
+
+/// The instances of a plugin, and its process when it has one.
+pub(super) struct Connected {
+    pub(super) instances: Vec<Instance<Transport>>,
+    pub(super) process: Option<ProcessHandle>,
+}
+
+/// The name of the one instance of a plugin that has no list of them.
+const ONLY: &str = "default";
+
+pub(super) async fn connect(plugin: &PluginConfig, factories: &Factories) -> Result<Connected, PluginError> {
+    match plugin.transport() {
+        TransportConfig::InProcess => create(plugin, factories).await,
+        TransportConfig::Exec(config) => {
+            let instance = process::connect((**config).clone()).await?;
+            let process = instance.service().handle();
+            let instance = Instance::new(ONLY, instance.map(Transport::Process));
+            Ok(Connected { instances: vec![instance], process: Some(process) })
+        }
+        TransportConfig::Http(instances) | TransportConfig::Https(instances) => {
+            let instances = instances.iter().map(http).collect::<Result<_, _>>()?;
+            Ok(Connected { instances, process: None })
+        }
+    }
+}
+
+async fn create(plugin: &PluginConfig, factories: &Factories) -> Result<Connected, PluginError> {
+    let fault = |problem: String| PluginError::new(Code::InvalidTransport, problem);
+    let kind = plugin.kind().ok_or_else(|| {
+        fault(format!("`transport: inproc` needs the `type` of a plugin in this program: {}", factories.names()))
+    })?;
+    let factory = factories.get(kind).ok_or_else(|| {
+        fault(format!("this program has no plugin of type {kind:?}; it has: {}", factories.names()))
+    })?;
+    factory.validate(plugin.options())?;
+    let instance = factory.create(plugin.name(), plugin.options()).await?;
+    Ok(Connected { instances: vec![Instance::new(ONLY, instance.map(Transport::Custom))], process: None })
+}
+
+fn http(config: &InstanceConfig) -> Result<Instance<Transport>, PluginError> {
+    let connected = HttpPlugin::connect(config.http().clone())?.map(Transport::Http);
+    let mut instance = Instance::new(config.name(), connected)
+        .with_weight(config.weight())
+        .with_priority(config.priority())
+        .with_enabled(config.enabled());
+    if let Some(zone) = config.zone() {
+        instance = instance.with_zone(zone);
+    }
+    Ok(instance)
+}
+
+/// A plugin that the configuration switches off is known by its name, and nothing of it is started.
+pub(super) fn switched_off(plugin: &PluginConfig) -> Registration<Bytes, Bytes> {
+    Registration::new(never()).with_info(complete(PluginInfo::default(), plugin)).enabled(false)
+}
+
+/// Answers when an operator enables it: the configuration has to, since nothing is connected.
+fn never() -> impl Plugin<Bytes, Bytes> {
+    tower::service_fn(|_: plugin_core::Call<Bytes>| {
+        let error = PluginError::from(Rejected::new(Code::NotEnabled)).with_sent(Sent::Nothing);
+        let error = error.with_detail("the configuration says `enabled: false`; nothing was started");
+        std::future::ready(Err::<Reply<Bytes>, _>(error))
+    })
+}
+
+/// What the configuration knows where the plugin says nothing, and the operator's labels.
+pub(super) fn complete(mut info: PluginInfo, plugin: &PluginConfig) -> PluginInfo {
+    if info.version.is_empty() {
+        info.version = plugin.version().unwrap_or_default().to_owned();
+    }
+    info.transport = plugin.transport().kind().as_str().to_owned();
+    let notes = plugin.annotations().iter().chain(plugin.labels());
+    info.metadata.extend(notes.map(|(key, value)| (key.clone(), value.clone())));
+    info
+}

@@ -1,0 +1,7 @@
+//! The program `plugin-manager`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    plugin_manager::cli::run()
+}
