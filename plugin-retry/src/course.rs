@@ -14,7 +14,7 @@ use crate::{
     Attempt, GaveUp, Kept, Withdrawal,
     decide::{self, Situation},
     policy::Judged,
-    state::State,
+    state::{Control, State},
 };
 
 /// What the services of one layer over one inner service share.
@@ -42,10 +42,11 @@ impl<T, S, P, K> Core<T, S, P, K> {
 }
 
 /// A call over all its attempts. Dropped while it waits for the next one, it gives back what it took of the budget.
-pub(crate) struct Course<S, P, K, H> {
+pub(crate) struct Course<S, P, K> {
     pub(crate) core: Lease<Core<State, S, P, K>>,
-    pub(crate) kept: Option<H>,
-    pub(crate) started: Instant,
+    /// The settings as they were when the call came.
+    control: Control,
+    started: Instant,
     /// An attempt was not ready at once, so that time may have passed since `started`.
     pub(crate) has_waited: bool,
     retries: u16,
@@ -60,29 +61,31 @@ pub(crate) struct Next<Req> {
     pub(crate) request: Req,
 }
 
-impl<S, P, K, H> Course<S, P, K, H> {
-    pub(crate) fn new(core: Lease<Core<State, S, P, K>>, kept: Option<H>, started: Instant) -> Self {
-        Self { core, kept, started, has_waited: false, retries: 0, last_wait: Duration::ZERO, withdrawn: None }
+impl<S, P, K> Course<S, P, K> {
+    #[inline]
+    pub(crate) fn new(core: Lease<Core<State, S, P, K>>, control: Control, started: Instant) -> Self {
+        Self { core, control, started, has_waited: false, retries: 0, last_wait: Duration::ZERO, withdrawn: None }
     }
 
     /// Books the outcome of an attempt. `None`: it is the caller's.
     #[inline]
-    pub(crate) fn after<Req>(&mut self, judged: &Judged) -> Option<Next<Req>>
+    pub(crate) fn after<Req, H>(&mut self, judged: &Judged, kept: &mut Option<H>) -> Option<Next<Req>>
     where
         H: Kept<Req>,
     {
-        let control = self.core.state.control();
-        if judged.is_success() && !control.doubts_success() {
-            self.succeeded(control);
+        if judged.is_success() && !self.control.doubts_success() {
+            self.succeeded();
             return None;
         }
-        self.after_failure(judged)
+        self.after_failure(judged, kept)
     }
 
     #[inline]
-    fn succeeded(&self, control: crate::state::Control) {
-        let now = || if self.has_waited { clock::now() } else { self.started };
-        self.core.state.succeeded(control, now);
+    fn succeeded(&self) {
+        if self.control.counts_successes() {
+            let now = if self.has_waited { clock::now() } else { self.started };
+            self.core.state.succeeded(self.control, now);
+        }
         if self.retries > 0 {
             // Relaxed, here and below: a count.
             self.core.state.counters.recovered.fetch_add(1, Ordering::Relaxed);
@@ -90,18 +93,18 @@ impl<S, P, K, H> Course<S, P, K, H> {
     }
 
     #[cold]
-    fn after_failure<Req>(&mut self, judged: &Judged) -> Option<Next<Req>>
+    fn after_failure<Req, H>(&mut self, judged: &Judged, kept: &mut Option<H>) -> Option<Next<Req>>
     where
         H: Kept<Req>,
     {
         let config = self.core.state.config();
         let is_retryable = decide::is_retryable(&config, judged);
         if judged.is_success() && !is_retryable {
-            self.succeeded(self.core.state.control());
+            self.succeeded();
             return None;
         }
         self.core.state.failed(&config, judged, is_retryable);
-        match if is_retryable { self.next(&config, judged) } else { Err(GaveUp::Final) } {
+        match if is_retryable { self.next(&config, judged, kept) } else { Err(GaveUp::Final) } {
             Ok(next) => Some(next),
             Err(reason) => {
                 self.core.state.counters.gave_up[reason.index()].fetch_add(1, Ordering::Relaxed);
@@ -110,7 +113,12 @@ impl<S, P, K, H> Course<S, P, K, H> {
         }
     }
 
-    fn next<Req>(&mut self, config: &crate::RetryConfig, judged: &Judged) -> Result<Next<Req>, GaveUp>
+    fn next<Req, H>(
+        &mut self,
+        config: &crate::RetryConfig,
+        judged: &Judged,
+        kept: &mut Option<H>,
+    ) -> Result<Next<Req>, GaveUp>
     where
         H: Kept<Req>,
     {
@@ -118,7 +126,7 @@ impl<S, P, K, H> Course<S, P, K, H> {
         if self.core.state.control().passes_through() {
             return Err(GaveUp::Attempts);
         }
-        let kept = self.kept.as_mut().ok_or(GaveUp::NotKept)?;
+        let kept = kept.as_mut().ok_or(GaveUp::NotKept)?;
         let now = clock::now();
         let deadline = kept.deadline(self.started);
         let situation = Situation {
@@ -164,7 +172,7 @@ impl<S, P, K, H> Course<S, P, K, H> {
     }
 }
 
-impl<S, P, K, H> Drop for Course<S, P, K, H> {
+impl<S, P, K> Drop for Course<S, P, K> {
     fn drop(&mut self) {
         if let Some(withdrawal) = self.withdrawn.take() {
             self.core.state.budget().give_back(withdrawal);

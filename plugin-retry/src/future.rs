@@ -27,8 +27,10 @@ pin_project! {
     {
         #[pin]
         stage: Stage<S, Req, S::Future>,
+        // Beside the course, not in it: what is large is then written once, where it stays.
+        kept: Option<K::Kept>,
         // After the attempt, which it outlives. `None`: the call passes through.
-        course: Option<Course<S, P, K, K::Kept>>,
+        course: Option<Course<S, P, K>>,
     }
 }
 
@@ -52,12 +54,12 @@ where
 {
     #[inline]
     pub(crate) fn passed_through(future: S::Future) -> Self {
-        Self { stage: Stage::Calling { future }, course: None }
+        Self { stage: Stage::Calling { future }, kept: None, course: None }
     }
 
     #[inline]
-    pub(crate) fn new(future: S::Future, course: Course<S, P, K, K::Kept>) -> Self {
-        Self { stage: Stage::Calling { future }, course: Some(course) }
+    pub(crate) fn new(future: S::Future, kept: Option<K::Kept>, course: Course<S, P, K>) -> Self {
+        Self { stage: Stage::Calling { future }, kept, course: Some(course) }
     }
 }
 
@@ -86,7 +88,7 @@ where
                         return Poll::Pending;
                     };
                     let judged = course.core.policy.judge(result.as_ref());
-                    match course.after(&judged) {
+                    match course.after(&judged, this.kept) {
                         Some(next) => begin(next, || course.core.service()),
                         None => return Poll::Ready(result),
                     }
@@ -114,7 +116,7 @@ where
                             course.was_not_ready();
                             // Nothing was sent, whatever the error says of it.
                             let judged = course.core.policy.judge(Err(&error)).with_sent(plugin_core::Sent::Nothing);
-                            match course.after(&judged) {
+                            match course.after(&judged, this.kept) {
                                 Some(next) => begin(next, || course.core.service()),
                                 None => {
                                     this.stage.set(Stage::Done);

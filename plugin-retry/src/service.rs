@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -19,12 +20,14 @@ use crate::{
 /// It is ready when the inner service is. Clones share everything.
 pub struct Retry<S, P = OnError, K = ByRequest> {
     inner: S,
+    /// The one that `core` holds, without the way there: every call reads it.
+    state: Arc<State>,
     core: Striped<Core<State, S, P, K>>,
 }
 
 impl<S, P, K> Retry<S, P, K> {
     pub(crate) fn new(inner: S, core: Striped<Core<State, S, P, K>>) -> Self {
-        Self { inner, core }
+        Self { inner, state: Arc::clone(&core.state), core }
     }
 
     /// The inner service.
@@ -45,7 +48,7 @@ impl<S, P, K> Retry<S, P, K> {
 
     /// Reads and changes what all services of the layer share.
     pub fn handle(&self) -> RetryHandle {
-        RetryHandle::new(std::sync::Arc::clone(&self.core.state))
+        RetryHandle::new(Arc::clone(&self.state))
     }
 }
 
@@ -65,21 +68,21 @@ where
     }
 
     #[inline]
-    fn call(&mut self, request: Req) -> Self::Future {
-        let control = self.core.state.control();
+    fn call(&mut self, mut request: Req) -> Self::Future {
+        let control = self.state.control();
         if control.passes_through() {
             return ResponseFuture::passed_through(self.inner.call(request));
         }
         let core = self.core.lease();
         let started = core.replay.started(&request);
-        let (request, kept) = core.replay.keep(request, control.limits());
-        ResponseFuture::new(self.inner.call(request), Course::new(core, kept, started))
+        let kept = core.replay.keep(&mut request, control.limits());
+        ResponseFuture::new(self.inner.call(request), kept, Course::new(core, control, started))
     }
 }
 
 impl<S: Clone, P, K> Clone for Retry<S, P, K> {
     fn clone(&self) -> Self {
-        Self { inner: self.inner.clone(), core: self.core.clone() }
+        Self { inner: self.inner.clone(), state: Arc::clone(&self.state), core: self.core.clone() }
     }
 }
 

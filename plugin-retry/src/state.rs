@@ -56,6 +56,11 @@ impl Control {
         self.0 & (Self::ON | Self::RETRIES) != Self::ON | Self::RETRIES
     }
 
+    /// Whether somebody wants to know of successes.
+    pub(crate) const fn counts_successes(self) -> bool {
+        self.has(Self::BUDGET | Self::THROTTLE)
+    }
+
     pub(crate) const fn doubts_success(self) -> bool {
         self.has(Self::DOUBTS_SUCCESS)
     }
@@ -136,11 +141,11 @@ impl State {
         }
     }
 
-    /// Books a success; `now` is asked only if it matters.
+    /// Books a success.
     #[inline]
-    pub(crate) fn succeeded(&self, control: Control, now: impl FnOnce() -> Instant) {
+    pub(crate) fn succeeded(&self, control: Control, now: Instant) {
         if control.has(Control::BUDGET) {
-            self.budget.deposit(now());
+            self.budget.deposit(now);
         } else if control.has(Control::THROTTLE) {
             self.throttle.on_success();
         }

@@ -112,7 +112,7 @@ where
         // Relaxed, here and below: counts.
         let counters = &self.state.counters;
         if judged.is_success() && !is_retryable {
-            self.state.succeeded(self.state.control(), clock::now);
+            self.state.succeeded(self.state.control(), clock::now());
             counters.recovered.fetch_add(u64::from(self.retries > 0), Ordering::Relaxed);
             return None;
         }

@@ -34,6 +34,8 @@ pin_project! {
     {
         #[pin]
         first: Option<S::Future>,
+        // `None` once there shall be no other hedge. Beside the race, not in it: what is large is then written once.
+        kept: Option<K::Kept>,
         // `None`: the call passes through.
         race: Option<Race<S, Req, P, K>>,
     }
@@ -44,8 +46,6 @@ pub(super) struct Race<S: Service<Req>, Req, P, K: Replay<Req>> {
     /// The hedges that run.
     hedges: Vec<Running<S, Req>>,
     core: Lease<Core<HedgeState, S, P, K>>,
-    /// `None` once there shall be no other hedge.
-    kept: Option<K::Kept>,
     timer: Option<(Pin<Box<Sleep>>, Instant)>,
     started: Instant,
     /// When the first attempt was first seen waiting.
@@ -71,8 +71,14 @@ where
     S: Service<Req>,
     K: Replay<Req>,
 {
-    pub(super) fn new(first: S::Future, race: Option<Race<S, Req, P, K>>) -> Self {
-        Self { first: Some(first), race }
+    #[inline]
+    pub(super) fn passed_through(first: S::Future) -> Self {
+        Self { first: Some(first), kept: None, race: None }
+    }
+
+    #[inline]
+    pub(super) fn new(first: S::Future, kept: Option<K::Kept>, race: Race<S, Req, P, K>) -> Self {
+        Self { first: Some(first), kept, race: Some(race) }
     }
 }
 
@@ -81,8 +87,9 @@ where
     S: Service<Req>,
     K: Replay<Req>,
 {
-    pub(super) fn new(core: Lease<Core<HedgeState, S, P, K>>, kept: Option<K::Kept>, started: Instant) -> Self {
-        Self { hedges: Vec::new(), core, kept, timer: None, started, began: None, launched: 0 }
+    #[inline]
+    pub(super) fn new(core: Lease<Core<HedgeState, S, P, K>>, started: Instant) -> Self {
+        Self { hedges: Vec::new(), core, timer: None, started, began: None, launched: 0 }
     }
 }
 
@@ -93,20 +100,20 @@ where
     K: Replay<Req>,
 {
     /// Whether this outcome ends the race. A failure does not while another attempt runs.
-    fn ends(&mut self, result: &Result<S::Response, S::Error>, others: usize) -> bool {
+    fn ends(&self, kept: &mut Option<K::Kept>, result: &Result<S::Response, S::Error>, others: usize) -> bool {
         let judged: Judged = self.core.policy.judge(result.as_ref());
         if judged.is_success() {
             self.core.state.succeeded(self.started, self.began, clock::now);
         }
         if judged.push == Some(Push::Never) {
-            self.kept = None;
+            *kept = None;
         }
         !judged.is_retry() || others == 0
     }
 
     /// Whether a hedge is due; arms the timer for it.
-    fn poll_due(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(kept) = &self.kept else { return false };
+    fn poll_due(&mut self, slot: &mut Option<K::Kept>, cx: &mut Context<'_>) -> bool {
+        let Some(kept) = slot else { return false };
         if self.timer.is_none() {
             let now = clock::now();
             self.began = self.began.or(Some(now));
@@ -114,7 +121,7 @@ where
             let deadline = kept.deadline(self.started).unwrap_or(Instant::MAX);
             // No hedge starts that cannot finish.
             let Some((delay, due)) = due.filter(|(_, due)| *due < deadline) else {
-                self.kept = None;
+                *slot = None;
                 return false;
             };
             self.timer = Some((Box::pin(tokio::time::sleep(delay)), due));
@@ -129,28 +136,28 @@ where
     }
 
     /// Makes another attempt, or sees to it that there is none.
-    fn launch(&mut self) {
+    fn launch(&mut self, slot: &mut Option<K::Kept>) {
         let state = &self.core.state;
         let now = clock::now();
         let Ok(withdrawn) = state.withdraw(now) else {
-            self.kept = None;
+            *slot = None;
             return;
         };
         let launched = self.launched + 1;
-        let request = self.kept.as_mut().and_then(|kept| {
+        let request = slot.as_mut().and_then(|kept| {
             let deadline = kept.deadline(self.started);
             kept.again(Attempt { number: launched, at: now, deadline, beside: true })
         });
         let Some(request) = request else {
             state.give_back(withdrawn);
-            self.kept = None;
+            *slot = None;
             return;
         };
         let attempt = HedgeAttempt::Readying { service: self.core.service(), request: Some(request) };
         self.hedges.push(Running { future: Box::pin(attempt), withdrawn });
         self.launched = launched;
         if launched >= state.config().max {
-            self.kept = None;
+            *slot = None;
         }
     }
 }
@@ -192,7 +199,7 @@ where
             let polled = first.poll(cx);
             let Some(race) = this.race.as_mut() else { return polled };
             if let Poll::Ready(result) = polled {
-                if race.ends(&result, race.hedges.len()) {
+                if race.ends(this.kept, &result, race.hedges.len()) {
                     race.cancel();
                     return Poll::Ready(result);
                 }
@@ -200,7 +207,7 @@ where
             }
         }
         let Some(race) = this.race.as_mut() else { return Poll::Pending };
-        let result = ready!(race.poll_hedges(cx, this.first.is_some()));
+        let result = ready!(race.poll_hedges(this.kept, cx, this.first.is_some()));
         // The losers stop now, not when the caller gets round to dropping this future.
         this.first.set(None);
         race.cancel();
@@ -214,7 +221,12 @@ where
     P: Policy<S::Response, S::Error>,
     K: Replay<Req>,
 {
-    fn poll_hedges(&mut self, cx: &mut Context<'_>, first_runs: bool) -> Poll<Result<S::Response, S::Error>> {
+    fn poll_hedges(
+        &mut self,
+        kept: &mut Option<K::Kept>,
+        cx: &mut Context<'_>,
+        first_runs: bool,
+    ) -> Poll<Result<S::Response, S::Error>> {
         loop {
             let mut index = 0;
             while let Some(hedge) = self.hedges.get_mut(index) {
@@ -223,7 +235,7 @@ where
                     continue;
                 };
                 let others = self.hedges.len() - 1 + usize::from(first_runs);
-                if self.ends(&result, others) {
+                if self.ends(kept, &result, others) {
                     // Relaxed: a count.
                     self.core.state.won.fetch_add(u64::from(result.is_ok()), Ordering::Relaxed);
                     return Poll::Ready(result);
@@ -231,10 +243,10 @@ where
                 let lost = self.hedges.swap_remove(index);
                 self.core.state.give_back(lost.withdrawn);
             }
-            if !self.poll_due(cx) {
+            if !self.poll_due(kept, cx) {
                 return Poll::Pending;
             }
-            self.launch();
+            self.launch(kept);
         }
     }
 }

@@ -62,17 +62,17 @@ where
     }
 
     #[inline]
-    fn call(&mut self, request: Req) -> Self::Future {
+    fn call(&mut self, mut request: Req) -> Self::Future {
         let control = self.core.state.control();
         if !control.is_on() {
-            return HedgeFuture::new(self.inner.call(request), None);
+            return HedgeFuture::passed_through(self.inner.call(request));
         }
         let core = self.core.lease();
         let started = core.replay.started(&request);
         let limits = control.limits();
-        let (request, kept) = core.replay.keep(request, limits);
+        let kept = core.replay.keep(&mut request, limits);
         let kept = kept.filter(|kept| kept.idempotent().unwrap_or(limits.idempotent));
-        HedgeFuture::new(self.inner.call(request), Some(Race::new(core, kept, started)))
+        HedgeFuture::new(self.inner.call(request), kept, Race::new(core, started))
     }
 }
 

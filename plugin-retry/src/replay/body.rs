@@ -75,13 +75,15 @@ impl<B> ReplayBody<B> {
 }
 
 impl<B: Body + Unpin> Recording<B> {
-    /// Starts to remember. `None` as the second says that the body is known to be larger than `max` bytes.
-    pub(super) fn start(body: B, max: usize) -> (Result<ReplayBody<B>, B>, Option<Self>) {
+    /// Whether a body is known to be larger than this.
+    pub(super) fn is_too_large(body: &B, max: usize) -> bool {
+        body.size_hint().lower() > u64::try_from(max).unwrap_or(u64::MAX)
+    }
+
+    /// Starts to remember a body.
+    pub(super) fn start(body: B, max: usize) -> (ReplayBody<B>, Self) {
         if body.is_end_stream() {
-            return (Ok(ReplayBody(State::Empty)), Some(Self(None)));
-        }
-        if body.size_hint().lower() > u64::try_from(max).unwrap_or(u64::MAX) {
-            return (Err(body), None);
+            return (ReplayBody(State::Empty), Self(None));
         }
         let tape = Tape {
             source: Source::Here(body),
@@ -94,7 +96,7 @@ impl<B: Body + Unpin> Recording<B> {
             waiting: Vec::new(),
         };
         let shared = Arc::new(Shared { tape: Mutex::new(tape), max });
-        (Ok(ReplayBody(State::Reading(Reader::new(&shared, 0)))), Some(Self(Some(shared))))
+        (ReplayBody(State::Reading(Reader::new(&shared, 0))), Self(Some(shared)))
     }
 
     /// The body from its beginning. Unless it is read `beside` the others, they are cut off. `None`: it was too large,
@@ -115,12 +117,20 @@ impl<B: Body + Unpin> Recording<B> {
     }
 }
 
-impl<B> ReplayBody<B> {
-    /// The body that was wrapped, if it is not remembered yet.
-    pub(super) fn into_plain(self) -> Result<B, Self> {
-        match self.0 {
-            State::Plain(body) => Ok(body),
-            other => Err(Self(other)),
+impl<B: Body + Unpin> ReplayBody<B> {
+    /// Starts to remember, unless the body is known to be larger than `max`, or an outer layer keeps it already.
+    pub(super) fn record(&mut self, max: usize) -> Option<Recording<B>> {
+        match std::mem::replace(&mut self.0, State::Empty) {
+            State::Plain(body) if !Recording::is_too_large(&body, max) => {
+                let (reader, recording) = Recording::start(body, max);
+                *self = reader;
+                Some(recording)
+            }
+            State::Empty => Some(Recording(None)),
+            other => {
+                self.0 = other;
+                None
+            }
         }
     }
 }

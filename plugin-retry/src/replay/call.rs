@@ -15,12 +15,8 @@ impl<T: Clone> Replay<Call<T>> for ByRequest {
     }
 
     #[inline]
-    fn keep(&self, call: Call<T>, _: Limits) -> (Call<T>, Option<Call<T>>) {
-        if call.context().max_retries() == Some(0) {
-            return (call, None);
-        }
-        let kept = call.clone();
-        (call, Some(kept))
+    fn keep(&self, call: &mut Call<T>, _: Limits) -> Option<Call<T>> {
+        (call.context().max_retries() != Some(0)).then(|| call.clone())
     }
 }
 

@@ -36,9 +36,8 @@ where
         clock::now()
     }
 
-    fn keep(&self, request: Req, _: Limits) -> (Req, Option<Self::Kept>) {
-        let kept = (self.copy)(&request).map(|kept| KeptClone { kept, copy: self.copy.clone() });
-        (request, kept)
+    fn keep(&self, request: &mut Req, _: Limits) -> Option<Self::Kept> {
+        (self.copy)(request).map(|kept| KeptClone { kept, copy: self.copy.clone() })
     }
 }
 

@@ -16,8 +16,8 @@ pub trait RepeatBody: Sized {
     /// What is kept of it.
     type Kept;
 
-    /// Keeps up to `max` bytes. The body that comes back is the one to send; `None` says that it is known to be larger.
-    fn keep(self, max: usize) -> (Self, Option<Self::Kept>);
+    /// Keeps up to `max` bytes of what is sent afterwards. `None` says that the body is known to be larger.
+    fn keep(&mut self, max: usize) -> Option<Self::Kept>;
 
     /// The body from its beginning, or `None` when it turned out to be larger. An earlier copy is still read when it
     /// is to be sent `beside` it; otherwise that one ends with an error.
@@ -30,15 +30,8 @@ where
 {
     type Kept = Recording<B>;
 
-    fn keep(self, max: usize) -> (Self, Option<Recording<B>>) {
-        match self.into_plain() {
-            Ok(body) => match Recording::start(body, max) {
-                (Ok(reader), kept) => (reader, kept),
-                (Err(body), _) => (Self::new(body), None),
-            },
-            // An outer layer keeps it already.
-            Err(kept) => (kept, None),
-        }
+    fn keep(&mut self, max: usize) -> Option<Recording<B>> {
+        self.record(max)
     }
 
     fn again(kept: &Recording<B>, beside: bool) -> Option<Self> {
@@ -52,9 +45,8 @@ macro_rules! by_clone {
         impl<$($param)*> RepeatBody for $body {
             type Kept = Self;
 
-            fn keep(self, _: usize) -> (Self, Option<Self>) {
-                let kept = self.clone();
-                (self, Some(kept))
+            fn keep(&mut self, _: usize) -> Option<Self> {
+                Some(self.clone())
             }
 
             fn again(kept: &Self, _: bool) -> Option<Self> {
@@ -79,11 +71,13 @@ macro_rules! by_rebuilding {
         impl RepeatBody for $body {
             type Kept = Recording<Self>;
 
-            fn keep(self, max: usize) -> (Self, Option<Recording<Self>>) {
-                match Recording::start(self, max) {
-                    (Ok(reader), kept) => (Self::new(reader), kept),
-                    (Err(body), _) => (body, None),
+            fn keep(&mut self, max: usize) -> Option<Recording<Self>> {
+                if Recording::is_too_large(self, max) {
+                    return None;
                 }
+                let (reader, recording) = Recording::start(std::mem::replace(self, Self::empty()), max);
+                *self = Self::new(reader);
+                Some(recording)
             }
 
             fn again(kept: &Recording<Self>, beside: bool) -> Option<Self> {

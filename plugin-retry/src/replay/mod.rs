@@ -39,8 +39,9 @@ pub trait Replay<Req> {
     /// The moment that the request's own limits count from.
     fn started(&self, request: &Req) -> Instant;
 
-    /// Keeps what is needed; the request that comes back is the one to send. `None`: it cannot be made again.
-    fn keep(&self, request: Req, limits: Limits) -> (Req, Option<Self::Kept>);
+    /// Keeps what is needed, and may put something in its place that does: the request is sent afterwards as it is then.
+    /// `None`: it cannot be made again.
+    fn keep(&self, request: &mut Req, limits: Limits) -> Option<Self::Kept>;
 }
 
 /// What a layer's settings say of keeping a request.

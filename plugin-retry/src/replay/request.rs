@@ -1,6 +1,6 @@
 //! Repeating an `http::Request`.
 
-use http::{HeaderMap, HeaderValue, Method, Request, header::CONTENT_TYPE, request::Parts};
+use http::{HeaderMap, HeaderValue, Method, Request, header::CONTENT_TYPE};
 use plugin_core::{
     CallContext, InstanceId,
     clock::{self, Instant},
@@ -19,18 +19,26 @@ impl<B: RepeatBody> Replay<Request<B>> for ByRequest {
         clock::now()
     }
 
-    fn keep(&self, request: Request<B>, limits: Limits) -> (Request<B>, Option<KeptRequest<B>>) {
+    fn keep(&self, request: &mut Request<B>, limits: Limits) -> Option<KeptRequest<B>> {
         let context = request.extensions().get::<CallContext>();
-        let idempotent = context.and_then(CallContext::idempotent).or_else(|| says_idempotent(&request));
+        let idempotent = context.and_then(CallContext::idempotent).or_else(|| says_idempotent(request));
         let allowed = limits.unsent || idempotent.unwrap_or(limits.idempotent);
         if !allowed || context.and_then(CallContext::max_retries) == Some(0) {
-            return (request, None);
+            return None;
         }
-        let (head, body) = request.into_parts();
-        let (body, kept) = body.keep(limits.max_body);
-        let kept = kept.map(|body| KeptRequest { head: head.clone(), body, idempotent });
-        (Request::from_parts(head, body), kept)
+        let body = request.body_mut().keep(limits.max_body)?;
+        Some(KeptRequest { head: clone_head(request), body, idempotent })
     }
+}
+
+fn clone_head<B>(request: &Request<B>) -> Request<()> {
+    let mut head = Request::new(());
+    head.method_mut().clone_from(request.method());
+    head.uri_mut().clone_from(request.uri());
+    *head.version_mut() = request.version();
+    head.headers_mut().clone_from(request.headers());
+    head.extensions_mut().clone_from(request.extensions());
+    head
 }
 
 fn says_idempotent<B>(request: &Request<B>) -> Option<bool> {
@@ -43,14 +51,14 @@ fn says_idempotent<B>(request: &Request<B>) -> Option<bool> {
 
 /// The head and the body of a request that are kept for another attempt.
 pub struct KeptRequest<B: RepeatBody> {
-    head: Parts,
+    head: Request<()>,
     body: B::Kept,
     idempotent: Option<bool>,
 }
 
 impl<B: RepeatBody> KeptRequest<B> {
     fn context(&self) -> Option<&CallContext> {
-        self.head.extensions.get()
+        self.head.extensions().get()
     }
 }
 
@@ -65,17 +73,17 @@ impl<B: RepeatBody> Kept<Request<B>> for KeptRequest<B> {
 
     fn deadline(&self, started: Instant) -> Option<Instant> {
         let by_context = self.context().and_then(CallContext::deadline);
-        let by_head = Request::from_parts(self.head.clone(), ()).deadline(started);
+        let by_head = self.head.deadline(started);
         by_context.into_iter().chain(by_head).min()
     }
 
     fn note_failure(&mut self, instance: InstanceId) {
-        self.head.extensions.get_or_insert_with(CallContext::new).add_tried(instance);
+        self.head.extensions_mut().get_or_insert_with(CallContext::new).add_tried(instance);
     }
 
     fn again(&mut self, attempt: Attempt) -> Option<Request<B>> {
         let body = B::again(&self.body, attempt.beside)?;
-        let mut request = Request::from_parts(self.head.clone(), body);
+        let mut request = self.head.clone().map(|()| body);
         if let Some(context) = request.extensions_mut().get_mut::<CallContext>() {
             context.set_attempt(attempt.number);
         }
@@ -97,6 +105,6 @@ fn is_grpc(headers: &HeaderMap) -> bool {
 
 impl<B: RepeatBody> std::fmt::Debug for KeptRequest<B> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("KeptRequest").field("method", &self.head.method).finish_non_exhaustive()
+        f.debug_struct("KeptRequest").field("method", self.head.method()).finish_non_exhaustive()
     }
 }
