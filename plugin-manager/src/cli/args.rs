@@ -19,10 +19,22 @@ pub(super) struct Args {
 #[derive(Debug, clap::Args)]
 pub(super) struct Remote {
     /// The data plane of a running gateway
-    #[arg(long, global = true, env = "PLUGIN_MANAGER_URL", default_value = "http://127.0.0.1:8080", value_name = "URL")]
+    #[arg(
+        long,
+        global = true,
+        env = "PLUGIN_MANAGER_URL",
+        default_value = "http://127.0.0.1:8080",
+        value_name = "URL"
+    )]
     pub(super) url: String,
     /// The admin plane of a running gateway
-    #[arg(long, global = true, env = "PLUGIN_MANAGER_ADMIN", default_value = "http://127.0.0.1:9090", value_name = "URL")]
+    #[arg(
+        long,
+        global = true,
+        env = "PLUGIN_MANAGER_ADMIN",
+        default_value = "http://127.0.0.1:9090",
+        value_name = "URL"
+    )]
     pub(super) admin: String,
     /// A token, for a gateway that wants one
     #[arg(long, global = true, env = "PLUGIN_MANAGER_TOKEN", hide_env_values = true, value_name = "TOKEN")]

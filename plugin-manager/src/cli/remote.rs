@@ -205,7 +205,8 @@ fn url(base: &str, segments: &[&str]) -> Result<Uri, Problem> {
             }
         }
     }
-    let uri: Uri = text.parse().map_err(|_| Problem::Wrong(format!("{base:?} is not a URL such as http://127.0.0.1:8080")))?;
+    let uri: Uri =
+        text.parse().map_err(|_| Problem::Wrong(format!("{base:?} is not a URL such as http://127.0.0.1:8080")))?;
     match uri.scheme_str() {
         Some("http") => Ok(uri),
         _ => Err(Problem::Wrong(format!("{base:?} does not begin with http://"))),

@@ -40,7 +40,11 @@ fn of_plugin(plugin: &PluginView) -> String {
     let calls = plugin.telemetry.as_ref().map(|calls| calls.snapshot());
     let count = |status| calls.as_ref().map_or(0, |calls| calls.ended(status));
     let breaker = plugin.controls.breaker.as_ref().map_or("-", |breaker| breaker.state().as_str());
-    let restarts = plugin.controls.restarts.as_ref().map_or_else(String::new, |restarts| format!(" restarts {}", restarts.count()));
+    let restarts = plugin
+        .controls
+        .restarts
+        .as_ref()
+        .map_or_else(String::new, |restarts| format!(" restarts {}", restarts.count()));
     format!(
         "{}: {} ok, {} failed, {} refused, breaker {breaker}{restarts}",
         plugin.name,

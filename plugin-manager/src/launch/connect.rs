@@ -44,9 +44,9 @@ async fn create(plugin: &PluginConfig, factories: &Factories) -> Result<Connecte
     let kind = plugin.kind().ok_or_else(|| {
         fault(format!("`transport: inproc` needs the `type` of a plugin in this program: {}", factories.names()))
     })?;
-    let factory = factories.get(kind).ok_or_else(|| {
-        fault(format!("this program has no plugin of type {kind:?}; it has: {}", factories.names()))
-    })?;
+    let factory = factories
+        .get(kind)
+        .ok_or_else(|| fault(format!("this program has no plugin of type {kind:?}; it has: {}", factories.names())))?;
     factory.validate(plugin.options())?;
     let instance = factory.create(plugin.name(), plugin.options()).await?;
     Ok(Connected { instances: vec![Instance::new(ONLY, instance.map(Transport::Custom))], process: None })

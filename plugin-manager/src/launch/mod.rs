@@ -78,7 +78,8 @@ impl Running {
         let manager = Manager::new();
         let settings = gateway_settings(config).map_err(|fault| StartError(vec![fault]))?;
         let gateway = Gateway::start(manager.clone(), settings).await.map_err(|fault| StartError(vec![fault]))?;
-        let mut running = Self { gateway, manager, processes: BTreeMap::new(), shutdown_timeout: config.shutdown_timeout() };
+        let mut running =
+            Self { gateway, manager, processes: BTreeMap::new(), shutdown_timeout: config.shutdown_timeout() };
         let faults = running.connect_all(config, factories).await;
         if !faults.is_empty() {
             running.shutdown().await;
@@ -193,7 +194,7 @@ async fn start_plugin(
             let counted = process.clone();
             controls.restarts = Some(Restarts::new(move || counted.stats().restarts));
         }
-        events::follow(Arc::from(plugin.name()), controls, process.as_ref());
+        events::follow(&Arc::from(plugin.name()), controls);
     });
     Ok((registration, process))
 }

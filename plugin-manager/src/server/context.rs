@@ -34,7 +34,8 @@ pub(crate) fn read(headers: &HeaderMap) -> Result<CallContext, PluginError> {
         context.set_affinity_key(key.as_bytes());
     }
     if let Some(priority) = text(headers, "x-priority")? {
-        context.set_priority(priority.parse().map_err(|_| bad("X-Priority", "a number from -32768 to 32767", priority))?);
+        context
+            .set_priority(priority.parse().map_err(|_| bad("X-Priority", "a number from -32768 to 32767", priority))?);
     }
     if headers.contains_key("idempotency-key") {
         context.set_idempotent(true);
@@ -76,7 +77,12 @@ mod tests {
     use super::*;
 
     fn of(pairs: &[(&'static str, &'static str)]) -> Result<CallContext, PluginError> {
-        read(&pairs.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect())
+        read(
+            &pairs
+                .iter()
+                .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+                .collect(),
+        )
     }
 
     #[test]

@@ -33,7 +33,11 @@ pub(super) fn routes(manager: Manager<Bytes, Bytes>, max_body: u64) -> Router {
         .with_state(Plane { manager, max_body })
 }
 
-async fn call(State(plane): State<Plane>, name: Result<Path<String>, PathRejection>, request: Request) -> Response<Body> {
+async fn call(
+    State(plane): State<Plane>,
+    name: Result<Path<String>, PathRejection>,
+    request: Request,
+) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let context = match context::read(&parts.headers) {
         Ok(context) => context,

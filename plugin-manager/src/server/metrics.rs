@@ -129,7 +129,11 @@ impl Metrics {
             self.gauge(name::BREAKER, &plugin.name, f64::from(breaker.state().metric()));
         }
         let counts = [
-            (name::RATE_LIMITED, controls.rate_limit.as_ref().map(|limit| limit.stats().refused), &mut before.rate_limited),
+            (
+                name::RATE_LIMITED,
+                controls.rate_limit.as_ref().map(|limit| limit.stats().refused),
+                &mut before.rate_limited,
+            ),
             (name::RETRIES, controls.retry.as_ref().map(|retry| retry.stats().retries), &mut before.retries),
             (name::RESTARTS, controls.restarts.as_ref().map(crate::manager::Restarts::count), &mut before.restarts),
         ];

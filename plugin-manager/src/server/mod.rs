@@ -28,7 +28,7 @@ use tokio::net::TcpListener;
 use tower_http::{
     catch_panic::CatchPanicLayer,
     timeout::RequestBodyTimeoutLayer,
-    trace::{DefaultMakeSpan, TraceLayer},
+    trace::{DefaultMakeSpan, DefaultOnFailure, TraceLayer},
 };
 use tracing::Level;
 
@@ -235,7 +235,10 @@ impl Gateway {
 
 impl fmt::Debug for Gateway {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Gateway").field("data", &self.data_addr()).field("admin", &self.admin_addr()).finish_non_exhaustive()
+        f.debug_struct("Gateway")
+            .field("data", &self.data_addr())
+            .field("admin", &self.admin_addr())
+            .finish_non_exhaustive()
     }
 }
 
@@ -264,7 +267,12 @@ impl ShutdownReport {
 fn finish(routes: Router) -> Router {
     routes
         .layer(RequestBodyTimeoutLayer::new(BODY_TIMEOUT))
-        .layer(TraceLayer::new_for_http().make_span_with(DefaultMakeSpan::new().level(Level::DEBUG)))
+        .layer(
+            TraceLayer::new_for_http()
+                .make_span_with(DefaultMakeSpan::new().level(Level::DEBUG))
+                // A 5xx answer is counted by its plugin; one line for each would bury the log when a plugin is down.
+                .on_failure(DefaultOnFailure::new().level(Level::DEBUG)),
+        )
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| -> Response<Body> {
             let problem = "the gateway failed in this request; the log has the details";
             problem::respond(&PluginError::new(Code::ExecutionFailed, problem), None)

@@ -205,8 +205,8 @@ impl StackSettings {
             Some(_) => HealthGateLayer::new(Arc::clone(&group)),
             None => HealthGateLayer::disabled(),
         };
-        let balance: Balance<AttemptTimeout<S>> = Balance::new(self.balance, endpoints)
-            .map_err(|error| ConfigError::new("instances", error.to_string()))?;
+        let balance: Balance<AttemptTimeout<S>> =
+            Balance::new(self.balance, endpoints).map_err(|error| ConfigError::new("instances", error.to_string()))?;
         let controls = Controls {
             breaker: has_breaker.then(|| breaker.handle()),
             retry: has_retry.then(|| retry.handle()),
@@ -224,8 +224,7 @@ impl StackSettings {
             .layer(breaker)
             .layer(gate)
             .service(balance.for_calls());
-        let mut registration =
-            Registration::new(stack).with_info(info).with_telemetry(counts).with_controls(controls);
+        let mut registration = Registration::new(stack).with_info(info).with_telemetry(counts).with_controls(controls);
         if self.health_check.is_some() {
             registration = registration.with_health(group);
         }
