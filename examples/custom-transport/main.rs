@@ -4,6 +4,8 @@
 //! `custom-transport call ADDRESS TEXT...` calls it.
 
 mod frame;
+#[cfg(test)]
+mod tests;
 mod transport;
 
 use std::{env, io, time::Duration};

@@ -9,6 +9,7 @@ use std::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    process::Command,
 };
 
 use crate::program::{Nobody, Program, within};
@@ -86,6 +87,10 @@ async fn a_plugin_that_keeps_hanging_up_is_left_alone() {
 #[tokio::test]
 async fn a_plugin_that_is_not_there_is_found_out_by_the_connector() {
     let nobody = Nobody::new();
-    let (lines, code) = call(nobody.address, &["hello"]).await;
-    assert_eq!((lines, code), (vec![], Some(1)));
+    let output = Command::new(PATH).args(["call", &nobody.address.to_string(), "hello"]).kill_on_drop(true).output();
+    let output = within(output).await.expect("it starts");
+    assert_eq!((output.status.code(), output.stdout), (Some(1), vec![]));
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(text.contains(&format!("cannot connect to {}", nobody.address)), "{text}");
+    assert!(text.contains("Connection refused"), "{text}");
 }
