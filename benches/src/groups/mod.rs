@@ -2,10 +2,13 @@
 
 mod balance;
 mod bare;
+mod breaker;
 mod floors;
 mod health;
+mod manager;
 mod ratelimit;
 mod retry;
+mod stack;
 
 use crate::harness::Group;
 
@@ -23,7 +26,17 @@ pub struct GroupEntry {
 }
 
 /// Every group, in the order in which they are measured and stand in `RESULTS.md`.
-pub const GROUPS: &[GroupEntry] = &[floors::GROUP, bare::GROUP, balance::GROUP, ratelimit::GROUP, retry::GROUP, health::GROUP];
+pub const GROUPS: &[GroupEntry] = &[
+    floors::GROUP,
+    bare::GROUP,
+    breaker::GROUP,
+    retry::GROUP,
+    ratelimit::GROUP,
+    health::GROUP,
+    balance::GROUP,
+    stack::GROUP,
+    manager::GROUP,
+];
 
 #[cfg(test)]
 mod tests {
