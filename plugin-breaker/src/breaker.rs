@@ -6,7 +6,7 @@ use plugin_core::{Rejected, Striped};
 
 use crate::{
     CircuitBreakerConfig, CircuitBreakerHandle, CircuitState, Stats,
-    guard::{Guard, Hold},
+    guard::{Admission, Guard, Hold},
     shared::Shared,
 };
 
@@ -51,7 +51,11 @@ impl Breaker {
     #[inline]
     pub fn try_acquire(&self) -> Result<Permit<'_>, Rejected> {
         let shared: &Shared = &self.shared;
-        Ok(Permit(shared.admit()?.map(|call| Guard::new(shared, call))))
+        match shared.admit(|| shared) {
+            Admission::Judged(guard) => Ok(Permit(Some(guard))),
+            Admission::Free => Ok(Permit(None)),
+            Admission::Refused(refusal) => Err(refusal.into()),
+        }
     }
 
     /// The same with a permit that borrows nothing, for a call whose end is elsewhere.
@@ -60,12 +64,16 @@ impl Breaker {
     ///
     /// As [`Breaker::try_acquire`].
     pub fn try_acquire_owned(&self) -> Result<OwnedPermit, Rejected> {
-        Ok(OwnedPermit(self.admit()?))
+        match self.admit() {
+            Admission::Judged(guard) => Ok(OwnedPermit(Some(guard))),
+            Admission::Free => Ok(OwnedPermit(None)),
+            Admission::Refused(refusal) => Err(refusal.into()),
+        }
     }
 
-    #[inline]
-    pub(crate) fn admit(&self) -> Result<Option<Guard<Hold>>, Rejected> {
-        Ok(self.shared.admit()?.map(|call| Guard::new(Hold::Lease(self.shared.lease()), call)))
+    #[inline(always)]
+    pub(crate) fn admit(&self) -> Admission<Hold> {
+        self.shared.admit(|| Hold::Lease(self.shared.lease()))
     }
 
     /// The state.
@@ -113,14 +121,14 @@ macro_rules! permit {
             /// The call succeeded.
             #[inline]
             pub fn success(self) {
-                if let Some(guard) = self.0 {
+                if let Some(mut guard) = self.0 {
                     guard.success();
                 }
             }
 
             /// The call failed.
             pub fn failure(self) {
-                if let Some(guard) = self.0 {
+                if let Some(mut guard) = self.0 {
                     guard.failure(None);
                 }
             }
@@ -128,14 +136,14 @@ macro_rules! permit {
             /// The call failed, and the service said when to come back. If this failure opens the circuit, it stays open
             /// for that long, capped at [`CircuitBreakerConfig::max_push_back`].
             pub fn failure_with_push_back(self, after: Duration) {
-                if let Some(guard) = self.0 {
+                if let Some(mut guard) = self.0 {
                     guard.failure(Some(after));
                 }
             }
 
             /// The call ended in a way that says nothing of the service.
             pub fn ignore(self) {
-                if let Some(guard) = self.0 {
+                if let Some(mut guard) = self.0 {
                     guard.ignore();
                 }
             }

@@ -11,10 +11,10 @@ use std::{
 };
 
 use pin_project_lite::pin_project;
-use plugin_core::{Classify, End, Observe, Observer, Outcome, Reject, Rejected, Verdict};
+use plugin_core::{Classify, End, Observe, Observer, Outcome, Reject, Verdict};
 use tower_service::Service;
 
-use crate::guard::{Guard, Hold};
+use crate::guard::{Admission, Guard, Hold};
 
 pin_project! {
     /// The future of [`CircuitBreaker`](crate::CircuitBreaker) and [`KeyedBreaker`](crate::KeyedBreaker).
@@ -25,44 +25,38 @@ pin_project! {
         #[pin]
         inner: Option<F>,
         // After the inner future, so that a probe's place is not free while the work still lives.
-        admission: Admission,
+        admission: Admission<Hold>,
         classify: C,
         reject: R,
         outcome: PhantomData<fn() -> O>,
     }
 }
 
-enum Admission {
-    /// Nobody wants to hear of the outcome; or it has been told.
-    Free,
-    Judged(Guard<Hold>),
-    Refused(Rejected),
-}
-
 impl<F, C, R, O> ResponseFuture<F, C, R, O> {
-    /// Calls the inner service.
+    /// Calls the inner service, unless the call is refused.
     #[inline]
     pub(crate) fn call<S, Req>(
         service: &mut S,
         request: Req,
-        mut guard: Option<Guard<Hold>>,
+        mut admission: Admission<Hold>,
         classify: C,
         reject: R,
     ) -> Self
     where
         S: Service<Req, Future = F>,
     {
-        // A panic in the inner `call` counts as a failure.
-        guard.iter_mut().for_each(Guard::mark);
-        let inner = service.call(request);
-        guard.iter_mut().for_each(Guard::unmark);
-        let admission = guard.map_or(Admission::Free, Admission::Judged);
-        Self { inner: Some(inner), admission, classify, reject, outcome: PhantomData }
-    }
-
-    #[inline]
-    pub(crate) fn refused(rejected: Rejected, classify: C, reject: R) -> Self {
-        Self { inner: None, admission: Admission::Refused(rejected), classify, reject, outcome: PhantomData }
+        let inner = match &mut admission {
+            Admission::Judged(guard) => {
+                // A panic in the inner `call` counts as a failure.
+                guard.mark();
+                let inner = service.call(request);
+                guard.unmark();
+                Some(inner)
+            }
+            Admission::Free => Some(service.call(request)),
+            Admission::Refused(_) => None,
+        };
+        Self { inner, admission, classify, reject, outcome: PhantomData }
     }
 }
 
@@ -80,7 +74,7 @@ where
         let this = self.project();
         let Some(inner) = this.inner.as_pin_mut() else {
             return match mem::replace(this.admission, Admission::Free) {
-                Admission::Refused(rejected) => Poll::Ready(this.reject.reject(rejected)),
+                Admission::Refused(refusal) => Poll::Ready(this.reject.reject(refusal.into())),
                 // Polled again after it had answered.
                 _ => Poll::Pending,
             };
@@ -94,28 +88,27 @@ where
             return Poll::Pending;
         };
         // Still marked: a classifier that panics is a failure too.
-        let verdict = this.classify.classify(result.as_ref());
-        let Admission::Judged(mut guard) = mem::replace(this.admission, Admission::Free) else {
-            return Poll::Ready(result);
-        };
-        Poll::Ready(match verdict {
-            Verdict::Success => {
-                guard.success();
-                result
-            }
+        match this.classify.classify(result.as_ref()) {
+            Verdict::Success => guard.success(),
+            Verdict::Failure => guard.failure(this.classify.retry_after(result.as_ref())),
+            Verdict::Ignored => guard.ignore(),
             Verdict::AtEnd => {
                 guard.unmark();
-                result.map(|response| follow::<O, C, Res, Err>(response, guard, this.classify))
+                return Poll::Ready(match (result, mem::replace(this.admission, Admission::Free)) {
+                    (Ok(response), Admission::Judged(guard)) => {
+                        Ok(follow::<O, C, Res, Err>(response, guard, this.classify))
+                    }
+                    (result, Admission::Judged(mut guard)) => {
+                        // An error has no end to wait for.
+                        guard.ignore();
+                        result
+                    }
+                    (result, _) => result,
+                });
             }
-            Verdict::Failure => {
-                guard.failure(this.classify.retry_after(result.as_ref()));
-                result
-            }
-            Verdict::Ignored => {
-                guard.ignore();
-                result
-            }
-        })
+        }
+        *this.admission = Admission::Free;
+        Poll::Ready(result)
     }
 }
 

@@ -4,7 +4,20 @@ use std::{fmt, ops::Deref, sync::Arc, time::Duration};
 
 use plugin_core::Lease;
 
-use crate::shared::{Admitted, Shared};
+use crate::{
+    refusal::Refusal,
+    shared::{Admitted, Shared},
+};
+
+/// What became of a call that asked to pass.
+#[derive(Debug)]
+pub(crate) enum Admission<P: Deref<Target = Shared>> {
+    /// It passes, and nobody wants to hear of its outcome.
+    Free,
+    /// It passes, and its outcome is judged.
+    Judged(Guard<P>),
+    Refused(Refusal),
+}
 
 /// The guard of a call. `P` borrows or owns the breaker.
 ///
@@ -41,18 +54,19 @@ impl<P: Deref<Target = Shared>> Guard<P> {
         self.phase = Phase::Waiting;
     }
 
+    /// The call succeeded. By reference, here and below: futures report in place, which is cheaper than moving the guard.
     #[inline]
-    pub(crate) fn success(mut self) {
+    pub(crate) fn success(&mut self) {
         self.phase = Phase::Reported;
         self.shared.success(self.call);
     }
 
-    pub(crate) fn failure(mut self, push_back: Option<Duration>) {
+    pub(crate) fn failure(&mut self, push_back: Option<Duration>) {
         self.phase = Phase::Reported;
         self.shared.failure(self.call, push_back);
     }
 
-    pub(crate) fn ignore(mut self) {
+    pub(crate) fn ignore(&mut self) {
         self.phase = Phase::Reported;
         self.shared.ignored(self.call);
     }

@@ -13,6 +13,7 @@ mod keyed;
 mod layer;
 mod machine;
 mod probes;
+mod refusal;
 mod service;
 mod shared;
 mod state;

@@ -2,12 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use plugin_core::{Code, Rejected, clock::Instant};
+use plugin_core::clock::{Instant, nanos};
 
 use crate::{
     CircuitBreakerConfig, CircuitState, Event, Reason,
     cells::Cells,
     probes::Probes,
+    refusal::Refusal,
     stats::{Stats, WindowStats, share},
     window::{Kept, Sums},
 };
@@ -128,11 +129,11 @@ impl Machine {
     }
 
     /// A call asks to pass.
-    pub(crate) fn admit(&mut self, now: Instant, random: f64, cells: &Cells) -> Result<Ticket, Rejected> {
+    pub(crate) fn admit(&mut self, now: Instant, random: f64, cells: &Cells) -> Result<Ticket, Refusal> {
         match self.state {
             // ## Open => (Open | HalfOpen)
             CircuitState::Open if now < self.open_until => {
-                return Err(Rejected::circuit_open(Some(self.open_until.saturating_since(now))));
+                return Err(Refusal::Open(nanos(self.open_until.saturating_since(now))));
             }
             // The first call after the open time is the first probe.
             CircuitState::Open => self.enter(CircuitState::HalfOpen, Reason::OpenTimeOver, now, cells),
@@ -141,14 +142,14 @@ impl Machine {
                 if self.probes.first_expiry(self.config.half_open_timeout()).is_some_and(|expiry| now >= expiry) {
                     // Its future is held and not polled, or forgotten, or hangs. It will not free its place.
                     self.open(Reason::ProbeTimeout, now, None, random, cells);
-                    return Err(Rejected::new(Code::CircuitProbeTimeout).with_retry_after(self.last_open_time));
+                    return Err(Refusal::ProbeTimeout(nanos(self.last_open_time)));
                 }
                 if self.probes.running() >= self.config.half_open_max() {
-                    return Err(Rejected::circuit_open(None));
+                    return Err(Refusal::Full);
                 }
             }
             // ## Isolated => Isolated
-            CircuitState::Isolated => return Err(Rejected::circuit_open(None)),
+            CircuitState::Isolated => return Err(Refusal::Full),
             // ## (Closed | Disabled | MetricsOnly) stay: the call passes
             _ => return Ok(Ticket { generation: self.generation, probe: 0 }),
         }

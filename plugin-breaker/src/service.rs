@@ -61,11 +61,8 @@ where
 
     #[inline]
     fn call(&mut self, request: Req) -> Self::Future {
-        let (classify, reject) = (self.classify.clone(), self.reject.clone());
-        match self.breaker.admit() {
-            Ok(guard) => ResponseFuture::call(&mut self.inner, request, guard, classify, reject),
-            Err(rejected) => ResponseFuture::refused(rejected, classify, reject),
-        }
+        let admission = self.breaker.admit();
+        ResponseFuture::call(&mut self.inner, request, admission, self.classify.clone(), self.reject.clone())
     }
 }
 

@@ -2,12 +2,13 @@
 
 use std::{
     fmt,
+    ops::Deref,
     sync::{Arc, OnceLock, PoisonError},
     time::Duration,
 };
 
 use plugin_core::{
-    Pad, Rejected,
+    Pad,
     clock::{self, Instant, nanos},
 };
 
@@ -15,7 +16,9 @@ use crate::{
     Cancelled, CircuitBreakerConfig, CircuitState, Events, Stats,
     cells::{Cells, Place, Tally},
     event::Journal,
+    guard::{Admission, Guard},
     machine::{Evidence, Machine, Ticket},
+    refusal::Refusal,
     state::Word,
     sync::{AtomicU64, Mutex, MutexGuard, Ordering},
 };
@@ -66,22 +69,33 @@ impl Shared {
         Self { hot: Pad(hot), cells: Cells::new(), machine: Mutex::new(machine), journal: OnceLock::new() }
     }
 
+    #[inline]
     fn word(&self) -> Word {
         // Acquire: whoever sees a new generation also sees the bucket width and the slow limit that belong to it, which
         // `publish` stores first.
         Word(self.hot.word.load(Ordering::Acquire))
     }
 
-    /// A call asks to pass; `None` when it passes and nobody wants to hear of it.
-    #[inline]
-    pub(crate) fn admit(&self) -> Result<Option<Admitted>, Rejected> {
+    /// A call asks to pass. `hold` makes what the guard holds the breaker by.
+    #[inline(always)]
+    pub(crate) fn admit<P: Deref<Target = Self>>(&self, hold: impl FnOnce() -> P) -> Admission<P> {
         let word = self.word();
-        match word.state() {
-            CircuitState::Closed | CircuitState::MetricsOnly => {
-                Ok(Some(Admitted { word, probe: 0, started: self.started() }))
-            }
-            CircuitState::Disabled => Ok(None),
-            state => self.ask(state),
+        if word.is_judging() {
+            return Admission::Judged(Guard::new(hold(), Admitted { word, probe: 0, started: self.started() }));
+        }
+        let state = word.state();
+        if state == CircuitState::Disabled {
+            return Admission::Free;
+        }
+        match self.refused_for(state) {
+            0 => {}
+            left if state == CircuitState::Open => return Admission::Refused(Refusal::Open(left)),
+            _ => return Admission::Refused(Refusal::Full),
+        }
+        match self.ask_under_lock() {
+            Ok(None) => Admission::Free,
+            Ok(Some(call)) => Admission::Judged(Guard::new(hold(), call)),
+            Err(refusal) => Admission::Refused(refusal),
         }
     }
 
@@ -101,26 +115,27 @@ impl Shared {
         if self.hot.slow_over.load(Ordering::Relaxed) == u64::MAX { Instant::ZERO } else { clock::now() }
     }
 
+    /// Nanoseconds for which calls are refused; 0 when one may ask under the lock. One word, so that a refusal costs no
+    /// more than the clock and a count.
     #[inline(never)]
-    fn ask(&self, state: CircuitState) -> Result<Option<Admitted>, Rejected> {
-        if state == CircuitState::Isolated {
+    fn refused_for(&self, state: CircuitState) -> u64 {
+        // Relaxed: a call that reads the moment of a state before or after behaves as if it had come then. Except for an
+        // isolated circuit it is never later than an open time or a probe's age from now, so nobody is refused for good.
+        let left = if state == CircuitState::Isolated {
+            u64::MAX
+        } else {
+            self.hot.not_before.load(Ordering::Relaxed).saturating_sub(clock::now().as_nanos())
+        };
+        if left > 0 {
             self.cells.tally(Tally::Rejected);
-            return Err(Rejected::circuit_open(None));
         }
-        let now = clock::now();
-        // Relaxed: a call that reads the moment of a state before or after behaves as if it had come then. It is never
-        // later than an open time or a probe's age from now, so nobody is refused for good.
-        let not_before = Instant::from_nanos(self.hot.not_before.load(Ordering::Relaxed));
-        if now < not_before {
-            self.cells.tally(Tally::Rejected);
-            let left = not_before.saturating_since(now);
-            return Err(Rejected::circuit_open((state == CircuitState::Open).then_some(left)));
-        }
-        self.ask_under_lock(now)
+        left
     }
 
+    /// `None` when the call passes and nobody wants to hear of it.
     #[cold]
-    fn ask_under_lock(&self, now: Instant) -> Result<Option<Admitted>, Rejected> {
+    fn ask_under_lock(&self) -> Result<Option<Admitted>, Refusal> {
+        let now = clock::now();
         let (ticket, state) = self.locked(|machine| {
             let ticket = machine.admit(now, fastrand::f64(), &self.cells);
             (ticket, machine.state())
@@ -130,9 +145,9 @@ impl Shared {
             Ok(Ticket { generation, probe }) => {
                 Ok(Some(Admitted { word: Word::new(state, generation), probe, started: self.started() }))
             }
-            Err(rejected) => {
+            Err(refusal) => {
                 self.cells.tally(Tally::Rejected);
-                Err(rejected)
+                Err(refusal)
             }
         }
     }

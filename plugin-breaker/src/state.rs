@@ -69,6 +69,12 @@ impl Word {
         self.0 >> Self::STATE_BITS
     }
 
+    /// Closed or metrics-only: the call passes and is judged.
+    #[inline]
+    pub(crate) const fn is_judging(self) -> bool {
+        matches!(self.state(), CircuitState::Closed | CircuitState::MetricsOnly)
+    }
+
     #[inline]
     pub(crate) const fn state(self) -> CircuitState {
         match self.0 & ((1 << Self::STATE_BITS) - 1) {

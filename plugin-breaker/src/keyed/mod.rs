@@ -12,12 +12,12 @@ use std::{
 
 pub use handle::KeyedBreakerHandle;
 pub use layer::KeyedBreakerLayer;
-use plugin_core::{KeyedTable, Rejected, StripedCounter, clock};
+use plugin_core::{KeyedTable, StripedCounter, clock};
 pub use service::KeyedBreaker;
 
 use crate::{
     CircuitBreakerConfig,
-    guard::{Guard, Hold},
+    guard::{Admission, Hold},
     shared::Shared,
 };
 
@@ -45,19 +45,20 @@ impl<K: Hash + Eq + Clone> Breakers<K> {
         Arc::clone(&self.config.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// A call with this key asks to pass; `None` when it passes and nobody wants to hear of it.
-    fn admit(&self, key: &K) -> Result<Option<Guard<Hold>>, Rejected> {
+    /// A call with this key asks to pass.
+    fn admit(&self, key: &K) -> Admission<Hold> {
         // Relaxed: a call that reads the setting of a moment ago behaves as if it had come a moment earlier.
         if !self.enabled.load(atomic::Ordering::Relaxed) {
-            return Ok(None);
+            return Admission::Free;
         }
         let make = || Arc::new(Shared::new(self.config()));
-        let Some(shared) = self.table.get_or_insert_with(key, make, |_, shared| is_idle(shared), |s| Arc::clone(s))
-        else {
-            self.unguarded.add(1);
-            return Ok(None);
-        };
-        Ok(shared.admit()?.map(|call| Guard::new(Hold::Arc(shared), call)))
+        match self.table.get_or_insert_with(key, make, |_, shared| is_idle(shared), |shared| Arc::clone(shared)) {
+            Some(shared) => shared.admit(|| Hold::Arc(Arc::clone(&shared))),
+            None => {
+                self.unguarded.add(1);
+                Admission::Free
+            }
+        }
     }
 
     /// New settings for all keys, those to come included.

@@ -12,7 +12,7 @@ use plugin_core::{AnyError, AsError, AtHead, Classify, KeyOf, Outcome, Reject};
 use tower_service::Service;
 
 use super::Breakers;
-use crate::ResponseFuture;
+use crate::{ResponseFuture, guard::Admission};
 
 /// The service that [`KeyedBreakerLayer`](super::KeyedBreakerLayer) makes.
 ///
@@ -61,12 +61,8 @@ where
     }
 
     fn call(&mut self, request: Req) -> Self::Future {
-        let admitted = self.key_of.key(&request).map_or(Ok(None), |key| self.breakers.admit(&key));
-        let (classify, reject) = (self.classify.clone(), self.reject.clone());
-        match admitted {
-            Ok(guard) => ResponseFuture::call(&mut self.inner, request, guard, classify, reject),
-            Err(rejected) => ResponseFuture::refused(rejected, classify, reject),
-        }
+        let admission = self.key_of.key(&request).map_or(Admission::Free, |key| self.breakers.admit(&key));
+        ResponseFuture::call(&mut self.inner, request, admission, self.classify.clone(), self.reject.clone())
     }
 }
 

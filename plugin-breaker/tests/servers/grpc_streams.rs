@@ -1,9 +1,9 @@
 //! A gRPC stream that fails in its trailers is a failure for the breaker, on a server and under a client.
 
 use plugin_breaker::{CircuitBreakerConfig, CircuitBreakerLayer, CircuitState};
-use plugin_core::{AsGrpcStatus, AtEnd, ByGrpcStatus};
+use plugin_core::{AsGrpcStatus, AtEnd, ByGrpcStatus, End, Observer, Outcome};
 use tonic::Code;
-use tower::{ServiceBuilder, layer::util::Identity};
+use tower::{Layer, ServiceBuilder, ServiceExt, layer::util::Identity};
 
 use super::{
     bounded, ended,
@@ -94,4 +94,29 @@ async fn a_probe_keeps_its_place_until_its_stream_ends() {
     drop(stream);
     ended(&handle, 1).await;
     assert!(bounded(client.unary("ok")).await.is_ok());
+}
+
+/// Tells the end at once, with trailers in which the server pushes back.
+struct EndsWithPushBack;
+
+impl<Res> Outcome<Res> for EndsWithPushBack {
+    fn follow(response: Res, mut observer: Observer) -> Res {
+        let mut trailers = http::HeaderMap::new();
+        trailers.insert("grpc-status", http::HeaderValue::from_static("14"));
+        trailers.insert("grpc-retry-pushback-ms", http::HeaderValue::from_static("7000"));
+        observer.end(End::Complete { trailers: Some(&trailers) });
+        response
+    }
+}
+
+#[tokio::test]
+async fn a_push_back_in_trailers_sets_the_open_time() {
+    let layer = layer().follow(EndsWithPushBack);
+    let service = layer.layer(tower::service_fn(|(): ()| async {
+        Ok::<_, std::convert::Infallible>(http::Response::new(String::new()))
+    }));
+    for _ in 0..3 {
+        service.clone().oneshot(()).await.expect("infallible");
+    }
+    assert_eq!(layer.handle().stats().last_open_time.expect("open").as_secs(), 7);
 }
