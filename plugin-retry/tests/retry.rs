@@ -368,3 +368,40 @@ fn a_call_that_succeeds_at_once_needs_no_runtime() {
     let reply = tokio_test::block_on(async { retry.ready().await.expect("ready").call(call()).await });
     assert_eq!(reply.expect("an answer").into_payload(), "done");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_that_passes_between_attempts_says_so() {
+    /// Ready once.
+    #[derive(Clone)]
+    struct Once(std::sync::Arc<std::sync::atomic::AtomicBool>);
+    impl Service<Call<()>> for Once {
+        type Response = ();
+        type Error = PluginError;
+        type Future = std::future::Ready<Result<(), PluginError>>;
+        fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), PluginError>> {
+            if self.0.swap(true, std::sync::atomic::Ordering::SeqCst) {
+                return std::task::Poll::Pending;
+            }
+            std::task::Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, _: Call<()>) -> Self::Future {
+            std::future::ready(Err(refused()))
+        }
+    }
+    let stack = ServiceBuilder::new()
+        .layer(DeadlineLayer::new(SECOND))
+        .layer(RetryLayer::default())
+        .service(Once(Default::default()));
+    let error = stack.oneshot(Call::new(())).await.expect_err("never ready again");
+    assert!(error.to_string().contains("waiting for the service to be ready again"), "{error}");
+
+    // A closure knows no deadline, so the wait runs into it.
+    let stack = ServiceBuilder::new()
+        .layer(DeadlineLayer::new(ms(50)))
+        .layer(RetryLayer::default().replay_with(|call: &Call<()>| Some(call.clone())))
+        .service(service_fn(|_: Call<()>| async { Err::<(), _>(refused()) }));
+    let start = clock::now();
+    let error = stack.oneshot(Call::new(())).await.expect_err("too late");
+    assert!(error.to_string().contains("waiting between attempts"), "{error}");
+    assert_eq!(start.elapsed(), ms(50));
+}
