@@ -83,60 +83,60 @@ impl<K: Hash + Eq + Clone, X, C, R, O> KeyedBreakerLayer<K, X, C, R, O> {
 }
 
 impl<K, X, C, R, O> KeyedBreakerLayer<K, X, C, R, O> {
-    fn with<C2, R2, O2>(self, classify: C2, reject: R2) -> KeyedBreakerLayer<K, X, C2, R2, O2> {
-        KeyedBreakerLayer { breakers: self.breakers, key_of: self.key_of, classify, reject, outcome: PhantomData }
-    }
-
     /// Judges outcomes in another way.
-    pub fn classify<C2>(self, classify: C2) -> KeyedBreakerLayer<K, X, C2, R, O>
-    where
-        R: Clone,
-    {
-        let reject = self.reject.clone();
-        self.with(classify, reject)
+    pub fn classify<C2>(self, classify: C2) -> KeyedBreakerLayer<K, X, C2, R, O> {
+        KeyedBreakerLayer {
+            breakers: self.breakers,
+            key_of: self.key_of,
+            classify,
+            reject: self.reject,
+            outcome: PhantomData,
+        }
     }
 
     /// Judges outcomes by a closure.
     pub fn classify_with<F, Res, Err>(self, judge: F) -> KeyedBreakerLayer<K, X, ClassifyFn<F, Res, Err>, R, O>
     where
         F: Fn(Result<&Res, &Err>) -> Verdict,
-        R: Clone,
     {
         self.classify(ClassifyFn::new(judge))
     }
 
     /// Answers refusals in another way.
-    pub fn reject_with<R2>(self, reject: R2) -> KeyedBreakerLayer<K, X, C, R2, O>
-    where
-        C: Clone,
-    {
-        let classify = self.classify.clone();
-        self.with(classify, reject)
+    pub fn reject_with<R2>(self, reject: R2) -> KeyedBreakerLayer<K, X, C, R2, O> {
+        KeyedBreakerLayer {
+            breakers: self.breakers,
+            key_of: self.key_of,
+            classify: self.classify,
+            reject,
+            outcome: PhantomData,
+        }
     }
 
     /// Follows responses whose classifier waits for the end, as [`AtEnd`](plugin_core::AtEnd) does.
-    pub fn follow<O2>(self, outcome: O2) -> KeyedBreakerLayer<K, X, C, R, O2>
-    where
-        C: Clone,
-        R: Clone,
-    {
+    pub fn follow<O2>(self, outcome: O2) -> KeyedBreakerLayer<K, X, C, R, O2> {
         let _ = outcome;
-        let (classify, reject) = (self.classify.clone(), self.reject.clone());
-        self.with(classify, reject)
+        KeyedBreakerLayer {
+            breakers: self.breakers,
+            key_of: self.key_of,
+            classify: self.classify,
+            reject: self.reject,
+            outcome: PhantomData,
+        }
     }
 
     /// As [`CircuitBreakerLayer::for_http`](crate::CircuitBreakerLayer::for_http).
     #[cfg(feature = "http")]
     #[cfg_attr(docsrs, doc(cfg(feature = "http")))]
     pub fn for_http(self) -> KeyedBreakerLayer<K, X, ByHttpStatus, AsHttpResponse, O> {
-        self.with(ByHttpStatus::new(), AsHttpResponse)
+        self.classify(ByHttpStatus::new()).reject_with(AsHttpResponse)
     }
 
     /// As [`CircuitBreakerLayer::for_grpc`](crate::CircuitBreakerLayer::for_grpc).
     #[cfg(feature = "grpc")]
     #[cfg_attr(docsrs, doc(cfg(feature = "grpc")))]
     pub fn for_grpc(self) -> KeyedBreakerLayer<K, X, ByGrpcStatus, AsGrpcStatus, AtEnd> {
-        self.with(ByGrpcStatus, AsGrpcStatus)
+        self.classify(ByGrpcStatus).reject_with(AsGrpcStatus).follow(AtEnd)
     }
 }
 

@@ -5,7 +5,7 @@ use std::{future::Future, pin::Pin, time::Duration};
 
 use plugin_breaker::{CircuitBreaker, CircuitBreakerConfig, CircuitBreakerConfigBuilder, CircuitBreakerLayer};
 use plugin_core::{BoxError, Code, Rejected};
-use tower::{Layer, Service, ServiceExt, util::BoxCloneSyncService};
+use tower::{Layer, Service, ServiceExt};
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 pub(crate) const MILLI: Duration = Duration::from_millis(1);
@@ -69,11 +69,6 @@ pub(crate) fn layer(builder: CircuitBreakerConfigBuilder) -> CircuitBreakerLayer
 
 pub(crate) fn over(layer: &CircuitBreakerLayer) -> Stack {
     layer.layer(Obedient)
-}
-
-/// The type-erased stack, which is `Clone`, `Send` and `Sync`.
-pub(crate) fn erased(layer: &CircuitBreakerLayer) -> BoxCloneSyncService<Will, (), BoxError> {
-    BoxCloneSyncService::new(over(layer))
 }
 
 pub(crate) async fn call(stack: &Stack, will: Will) -> Result<(), BoxError> {
