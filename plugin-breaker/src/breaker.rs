@@ -48,7 +48,8 @@ impl Breaker {
     ///
     /// The refusal, while the circuit is open (`CIRCUIT_1401`, with the time that is left), half-open with all probes
     /// running (`CIRCUIT_1401`), or when this call found a probe that had outlived the half-open time (`CIRCUIT_1402`).
-    #[inline]
+    // Always: returned through memory, the permit would cost as much again as the whole check.
+    #[inline(always)]
     pub fn try_acquire(&self) -> Result<Permit<'_>, Rejected> {
         let shared: &Shared = &self.shared;
         match shared.admit(|| shared) {
