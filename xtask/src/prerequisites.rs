@@ -9,6 +9,7 @@ const OLDEST_PYTHON: (u32, u32) = (3, 8);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tool {
     Python,
+    Node,
     CCompiler,
     Rustfmt,
     Clippy,
@@ -17,12 +18,13 @@ pub(crate) enum Tool {
 }
 
 impl Tool {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Python, Self::CCompiler, Self::Rustfmt, Self::Clippy, Self::Nextest, Self::Deny];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Python, Self::Node, Self::CCompiler, Self::Rustfmt, Self::Clippy, Self::Nextest, Self::Deny];
 
     fn remedy(self) -> Remedy {
         match self {
             Self::Python => Remedy::System { package: "python3", wanted: "python3, 3.8 or later" },
+            Self::Node => Remedy::System { package: "nodejs", wanted: "Node.js" },
             Self::CCompiler => Remedy::System { package: "gcc", wanted: "a C compiler (cc, gcc or clang)" },
             Self::Rustfmt => Remedy::Component("rustfmt"),
             Self::Clippy => Remedy::Component("clippy"),
@@ -41,6 +43,10 @@ impl Tool {
             Self::Python => {
                 let version = Cmd::new("python3", ["--version"]).answer().ok_or("`python3` is missing")?;
                 judge_python(&version)
+            }
+            Self::Node => {
+                let version = Cmd::new("node", ["--version"]).answer().ok_or("`node` is missing")?;
+                Ok(format!("Node.js {version}"))
             }
             Self::CCompiler => {
                 let chosen = std::env::var("CC").ok().filter(|cc| !cc.is_empty());
