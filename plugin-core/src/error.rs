@@ -64,6 +64,31 @@ impl PluginError {
         }))
     }
 
+    /// An error that says what this one says, for another caller of the same call. What caused it is shared.
+    #[must_use]
+    pub fn shared(error: &Arc<Self>) -> Self {
+        let mut copy = error.without_source();
+        copy.0.source = error.0.source.is_some().then(|| SharedCause(Arc::clone(error)).into());
+        copy
+    }
+
+    /// The same without its cause.
+    pub(crate) fn without_source(&self) -> Self {
+        let inner = &*self.0;
+        Self(Box::new(Inner {
+            code: inner.code,
+            message: inner.message.clone(),
+            plugin: inner.plugin.clone(),
+            detail: inner.detail.clone(),
+            source: None,
+            rejected: inner.rejected,
+            retry_after: inner.retry_after,
+            retryable: inner.retryable,
+            sent: inner.sent,
+            instance: inner.instance,
+        }))
+    }
+
     /// The plugin answered, and its answer is an error (`PLUGIN_1203`).
     #[must_use]
     pub fn execution(message: impl Into<Cow<'static, str>>) -> Self {
@@ -254,6 +279,22 @@ impl Error for PluginError {
     }
 }
 
+/// Between a copy of an error and the cause, which only the original owns.
+#[derive(Debug)]
+struct SharedCause(Arc<PluginError>);
+
+impl fmt::Display for SharedCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an equal call ended so")
+    }
+}
+
+impl Error for SharedCause {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.source()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -280,5 +321,26 @@ mod tests {
         assert_eq!(refused, "plugin \"users\": health checks found the service down (HEALTH_1601)");
         let refused = PluginError::from(Rejected::unhealthy());
         assert_eq!(refused.message(), refused.to_string());
+    }
+
+    #[test]
+    fn a_shared_error_says_the_same_and_leads_to_the_same_cause() {
+        let error = PluginError::connection("lost", Sent::Nothing)
+            .with_plugin("users")
+            .with_detail("reset by peer")
+            .with_retry_after(Duration::from_secs(3))
+            .with_retryable(false)
+            .with_source(std::io::Error::other("wire"));
+        let (error, text) = (Arc::new(error), "plugin \"users\": lost (PLUGIN_1205)");
+        let copy = PluginError::shared(&error);
+        assert_eq!((copy.code(), copy.to_string().as_str()), (Code::ConnectionFailed, text));
+        assert_eq!((copy.plugin(), copy.detail()), (Some("users"), Some("reset by peer")));
+        assert_eq!((copy.sent(), copy.is_retryable()), (Sent::Nothing, false));
+        assert_eq!(copy.retry_after(), Some(Duration::from_secs(3)));
+        let cause = copy.source().and_then(Error::source).expect("the cause");
+        assert_eq!(cause.downcast_ref::<std::io::Error>().expect("the same").to_string(), "wire");
+        let refused = PluginError::shared(&Arc::new(Rejected::overloaded().into()));
+        assert_eq!(refused.rejected(), Some(&Rejected::overloaded()));
+        assert_eq!(Rejected::find(&refused), Some(&Rejected::overloaded()));
     }
 }

@@ -120,8 +120,16 @@ impl<K: Hash + Eq, V, S: BuildHasher> KeyedTable<K, V, S> {
 
     /// Takes a key out.
     pub fn remove(&self, key: &K) -> Option<V> {
+        self.remove_if(key, |_| true)
+    }
+
+    /// Takes a key out when `remove` says so of its state, under the shard's lock.
+    pub fn remove_if(&self, key: &K, remove: impl FnOnce(&mut V) -> bool) -> Option<V> {
         let (mut shard, hash) = self.find(key);
         let at = shard.position(hash, key)?;
+        if !remove(&mut shard.slots[at].as_mut()?.value) {
+            return None;
+        }
         shard.take(at).map(|entry| entry.value)
     }
 

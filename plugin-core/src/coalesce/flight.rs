@@ -1,0 +1,142 @@
+//! One call with several callers.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
+};
+
+use super::wakers::Wakers;
+
+/// The call. It is polled by one of its callers and dropped by another, on any thread.
+pub(super) type Work<Res, Err> = Pin<Box<dyn Future<Output = Result<Res, Err>> + Send>>;
+
+/// A call that is shared.
+pub(super) struct Flight<Res, Err> {
+    course: Mutex<Course<Res, Err>>,
+    wakers: Arc<Wakers>,
+}
+
+struct Course<Res, Err> {
+    callers: usize,
+    at: At<Res, Err>,
+}
+
+enum At<Res, Err> {
+    /// It is being made, or a caller polls it. That caller counts, so there is one.
+    Taken,
+    /// It waits.
+    Waiting(Work<Res, Err>),
+    /// It has ended, and callers come for the result.
+    Ended(Arc<Result<Res, Arc<Err>>>),
+    Panicked,
+    /// Nobody will come any more.
+    Over,
+}
+
+/// What a caller that polls finds.
+pub(super) enum Seen<Res, Err> {
+    Pending,
+    /// It drove the call to its end, and no other caller is left.
+    Alone(Result<Res, Err>),
+    Shared {
+        result: Arc<Result<Res, Arc<Err>>>,
+        /// Whether it was this caller who drove the call to its end.
+        drove: bool,
+    },
+    Panicked,
+}
+
+impl<Res, Err> Flight<Res, Err> {
+    /// A call with one caller, who is about to make it.
+    pub(super) fn new() -> Self {
+        Self { course: Mutex::new(Course { callers: 1, at: At::Taken }), wakers: Arc::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Course<Res, Err>> {
+        // Nothing of a user's runs under the lock, so nothing panics there.
+        self.course.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a caller, unless the call has ended or was abandoned.
+    pub(super) fn join(&self) -> bool {
+        let mut course = self.lock();
+        let joins = matches!(course.at, At::Taken | At::Waiting(_));
+        course.callers += usize::from(joins);
+        joins
+    }
+
+    /// A caller is gone. `true` when it was the last one and the call was dropped under way.
+    pub(super) fn leave(&self, place: Option<usize>) -> bool {
+        if let Some(place) = place {
+            self.wakers.leave(place);
+        }
+        let mut course = self.lock();
+        course.callers -= 1;
+        if course.callers > 0 {
+            return false;
+        }
+        let last = std::mem::replace(&mut course.at, At::Over);
+        drop(course);
+        // The call is foreign code: dropped without the lock.
+        matches!(last, At::Taken | At::Waiting(_))
+    }
+
+    /// The call was made. Followers that found it taken are told: its maker may never poll.
+    pub(super) fn start(&self, work: Work<Res, Err>) {
+        self.lock().at = At::Waiting(work);
+        self.wakers.wake_all();
+    }
+
+    /// The caller that had taken the call panicked in it.
+    pub(super) fn panicked(&self) {
+        self.lock().at = At::Panicked;
+        self.wakers.wake_all();
+    }
+
+    /// Drives the call, or finds how it ended. When the call panics, so does this: the caller then says
+    /// [`panicked`](Self::panicked).
+    pub(super) fn poll(&self, place: &mut Option<usize>, cx: &Context<'_>) -> Seen<Res, Err> {
+        // Before the look at the call, so that whoever changes it next finds the waker.
+        self.wakers.register(place, cx.waker());
+        let mut work = match self.take() {
+            Ok(work) => work,
+            Err(seen) => return seen,
+        };
+        self.wakers.begin();
+        let waker = Waker::from(Arc::clone(&self.wakers));
+        let Poll::Ready(result) = work.as_mut().poll(&mut Context::from_waker(&waker)) else {
+            self.lock().at = At::Waiting(work);
+            self.wakers.pause();
+            return Seen::Pending;
+        };
+        drop(work);
+        let mut course = self.lock();
+        if course.callers == 1 {
+            course.at = At::Over;
+            return Seen::Alone(result);
+        }
+        let result = Arc::new(result.map_err(Arc::new));
+        course.at = At::Ended(Arc::clone(&result));
+        drop(course);
+        self.wakers.wake_all();
+        Seen::Shared { result, drove: true }
+    }
+
+    /// Takes the call out, to poll it without the lock.
+    fn take(&self) -> Result<Work<Res, Err>, Seen<Res, Err>> {
+        let mut course = self.lock();
+        match &course.at {
+            At::Waiting(_) => {}
+            // `Over` is left behind only by the last caller, which does not poll again.
+            At::Taken | At::Over => return Err(Seen::Pending),
+            At::Ended(result) => return Err(Seen::Shared { result: Arc::clone(result), drove: false }),
+            At::Panicked => return Err(Seen::Panicked),
+        }
+        match std::mem::replace(&mut course.at, At::Taken) {
+            At::Waiting(work) => Ok(work),
+            _ => Err(Seen::Pending),
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! The layer and its service.
+
+use std::{
+    cell::Cell,
+    fmt,
+    future::Future,
+    hash::Hash,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::{ResponseFuture, ShareError, flight::Flight, future::Caller};
+use crate::{KeyOf, KeyedTable, Striped, StripedCounter};
+
+/// Lets equal calls that are in flight at the same time share one.
+///
+/// The response is `Clone`, the error [`ShareError`], and the inner future `Send + 'static`, since it may outlive the
+/// caller that made it. The request needs nothing. A call with a key costs four
+/// allocations, however many share it.
+#[must_use = "a layer does nothing until it wraps a service"]
+pub struct CoalesceLayer<K, X, Res, Err> {
+    shared: Striped<Shared<K, Res, Err>>,
+    key_of: X,
+}
+
+pub(super) struct Shared<K, Res, Err> {
+    flights: KeyedTable<K, Arc<Flight<Res, Err>>>,
+    led: StripedCounter,
+    joined: StripedCounter,
+}
+
+impl<K: Hash + Eq, Res, Err> Shared<K, Res, Err> {
+    fn new(cap: usize) -> Self {
+        Self { flights: KeyedTable::new(cap), led: StripedCounter::new(), joined: StripedCounter::new() }
+    }
+
+    /// The call of this key that is in flight, or a new one (`true`) that this caller leads. `None` when the table is
+    /// full.
+    fn board(&self, key: &K) -> Option<(Arc<Flight<Res, Err>>, bool)>
+    where
+        K: Clone,
+    {
+        let leads = Cell::new(false);
+        let begin = || {
+            leads.set(true);
+            Arc::new(Flight::new())
+        };
+        let board = |flight: &mut Arc<Flight<Res, Err>>| {
+            // One that has ended is on its way out of the table. It goes with its result, outside the table's lock.
+            let ended = (!leads.get() && !flight.join()).then(|| std::mem::replace(flight, begin()));
+            (Arc::clone(flight), ended)
+        };
+        let (flight, ended) = self.flights.get_or_insert_with(key, begin, |_, _| false, board)?;
+        drop(ended);
+        if leads.get() { &self.led } else { &self.joined }.add(1);
+        Some((flight, leads.get()))
+    }
+
+    /// Takes this call out of the table, unless another one has its place already.
+    pub(super) fn remove(&self, key: &K, flight: &Arc<Flight<Res, Err>>) {
+        self.flights.remove_if(key, |other| Arc::ptr_eq(other, flight));
+    }
+}
+
+impl<K: Hash + Eq + Clone, X, Res, Err> CoalesceLayer<K, X, Res, Err> {
+    /// Keys in flight at once, unless [`with_max_in_flight`](Self::with_max_in_flight) says otherwise.
+    pub const DEFAULT_MAX_IN_FLIGHT: usize = 10_000;
+
+    /// Shares calls of the same key, which a closure reads from a request; `None` is not shared.
+    pub fn new<Req>(key_of: X) -> Self
+    where
+        X: Fn(&Req) -> Option<K>,
+    {
+        Self::made(key_of)
+    }
+
+    /// The same for any [`KeyOf`].
+    pub fn by<Req>(key_of: X) -> Self
+    where
+        X: KeyOf<Req, Key = K>,
+    {
+        Self::made(key_of)
+    }
+
+    fn made(key_of: X) -> Self {
+        Self { shared: Striped::new(Shared::new(Self::DEFAULT_MAX_IN_FLIGHT)), key_of }
+    }
+
+    /// Shares calls of at most this many keys at once, and at least one; a call beyond goes alone. Handles that were
+    /// taken before belong to another table.
+    pub fn with_max_in_flight(mut self, keys: usize) -> Self {
+        self.shared = Striped::new(Shared::new(keys));
+        self
+    }
+
+    /// Reads the counts of every service that this layer makes.
+    pub fn handle(&self) -> CoalesceHandle<K, Res, Err> {
+        CoalesceHandle(self.shared.to_arc())
+    }
+}
+
+impl<S, K, X: Clone, Res, Err> Layer<S> for CoalesceLayer<K, X, Res, Err> {
+    type Service = Coalesce<S, K, X, Res, Err>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Coalesce { inner, layer: self.clone() }
+    }
+}
+
+impl<K, X: Clone, Res, Err> Clone for CoalesceLayer<K, X, Res, Err> {
+    fn clone(&self) -> Self {
+        Self { shared: self.shared.clone(), key_of: self.key_of.clone() }
+    }
+}
+
+impl<K, X, Res, Err> fmt::Debug for CoalesceLayer<K, X, Res, Err> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CoalesceLayer").finish_non_exhaustive()
+    }
+}
+
+/// Reads the counts of a [`CoalesceLayer`].
+pub struct CoalesceHandle<K, Res, Err>(Arc<Shared<K, Res, Err>>);
+
+impl<K: Hash + Eq, Res, Err> CoalesceHandle<K, Res, Err> {
+    /// Calls that were made for their caller and for those that joined it. Those without a key are not counted.
+    #[must_use]
+    pub fn led(&self) -> u64 {
+        self.0.led.sum()
+    }
+
+    /// Calls that joined one in flight.
+    #[must_use]
+    pub fn joined(&self) -> u64 {
+        self.0.joined.sum()
+    }
+
+    /// Keys that a call is in flight for now.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.0.flights.len()
+    }
+}
+
+impl<K, Res, Err> Clone for CoalesceHandle<K, Res, Err> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<K, Res, Err> fmt::Debug for CoalesceHandle<K, Res, Err> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CoalesceHandle").finish_non_exhaustive()
+    }
+}
+
+/// The service that [`CoalesceLayer`] makes.
+pub struct Coalesce<S, K, X, Res, Err> {
+    inner: S,
+    layer: CoalesceLayer<K, X, Res, Err>,
+}
+
+impl<S, K, X, Res, Err> Coalesce<S, K, X, Res, Err> {
+    /// The inner service.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The inner service, to write to.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// The inner service alone.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
+impl<S, K, X, Req> Service<Req> for Coalesce<S, K, X, S::Response, S::Error>
+where
+    S: Service<Req>,
+    S::Response: Clone,
+    S::Error: ShareError,
+    S::Future: Future + Send + 'static,
+    K: Hash + Eq + Clone,
+    X: KeyOf<Req, Key = K>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future, K, S::Response, S::Error>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Req) -> Self::Future {
+        let Some(key) = self.layer.key_of.key(&request) else { return ResponseFuture::alone(self.inner.call(request)) };
+        let shared = self.layer.shared.lease();
+        let Some((flight, leads)) = shared.board(&key) else {
+            return ResponseFuture::alone(self.inner.call(request));
+        };
+        let caller = Caller::new(shared, key, flight);
+        if leads {
+            caller.lead(|| Box::pin(self.inner.call(request)));
+        }
+        ResponseFuture::shared(caller)
+    }
+}
+
+impl<S: Clone, K, X: Clone, Res, Err> Clone for Coalesce<S, K, X, Res, Err> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), layer: self.layer.clone() }
+    }
+}
+
+impl<S: fmt::Debug, K, X, Res, Err> fmt::Debug for Coalesce<S, K, X, Res, Err> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Coalesce").field("inner", &self.inner).finish_non_exhaustive()
+    }
+}

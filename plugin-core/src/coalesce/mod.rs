@@ -1,0 +1,55 @@
+//! Equal calls that are in flight at the same time share one call.
+//!
+//! ```
+//! use plugin_core::{Call, PluginError, Reply, coalesce::CoalesceLayer};
+//! use tower::{ServiceBuilder, ServiceExt, service_fn};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), PluginError> {
+//! let prices = service_fn(|call: Call<u32>| async move {
+//!     tokio::task::yield_now().await;
+//!     Ok::<_, PluginError>(Reply::new(call.into_payload() * 15))
+//! });
+//! // Calls for the same article are equal; article 0 is never shared.
+//! let layer = CoalesceLayer::new(|call: &Call<u32>| Some(*call.payload()).filter(|article| *article > 0));
+//! let counts = layer.handle();
+//! let stack = ServiceBuilder::new().layer(layer).service(prices);
+//! let (one, two) = (stack.clone().oneshot(Call::new(7)), stack.oneshot(Call::new(7)));
+//! let (one, two) = tokio::join!(one, two);
+//! assert_eq!((one?.into_payload(), two?.into_payload()), (105, 105));
+//! assert_eq!((counts.led(), counts.joined()), (1, 1));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The first call of a key leads: its request is the one that is sent. Those that come while it is in flight follow, and
+//! each gets a clone of the response, or an error that says the same ([`ShareError`]). Nobody owns the shared call:
+//! whichever of its callers is polled drives it. So a leader that is cancelled does not fail its followers, and the call
+//! is dropped when the last of its callers is gone. A call that comes after the end begins a new one; to keep answers
+//! use a cache.
+//!
+//! # Defaults
+//!
+//! | setting | default | what else |
+//! |---|---|---|
+//! | keys in flight | 10,000 | [`with_max_in_flight`](CoalesceLayer::with_max_in_flight); calls beyond are not shared |
+//!
+//! # Where it stands
+//!
+//! Inside the deadline, so that each caller waits no longer than its own; outside of retry, breaker and limits, so that
+//! shared calls cost one attempt and one token. A follower drops its request: deadline, trace and priority that the
+//! inner layers see are the leader's. Leave calls out that must happen as often as they are made: a key of `None` is not
+//! shared.
+//!
+//! One layer has one table. Where it wraps several services, the key has to tell them apart. A call that makes an equal
+//! call through the same layer, and waits for it, waits for itself.
+
+mod flight;
+mod future;
+mod layer;
+mod share;
+mod wakers;
+
+pub use future::ResponseFuture;
+pub use layer::{Coalesce, CoalesceHandle, CoalesceLayer};
+pub use share::ShareError;

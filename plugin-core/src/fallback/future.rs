@@ -1,0 +1,75 @@
+//! A call, and what is answered where it fails.
+
+use std::{
+    fmt,
+    future::Future,
+    marker::PhantomData,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use pin_project_lite::pin_project;
+
+use super::{Instead, When, layer::Shared};
+use crate::Lease;
+
+/// What is needed when the call fails.
+pub(super) struct Plan<I, K, W> {
+    pub(super) shared: Lease<Shared<I>>,
+    pub(super) kept: K,
+    pub(super) when: W,
+}
+
+pin_project! {
+    /// The future of [`Fallback`](super::Fallback). Dropping it drops the call, or the fallback that runs in its place.
+    pub struct ResponseFuture<Req, F, G, I, K, W> {
+        // `None` once it has ended.
+        #[pin]
+        inner: Option<F>,
+        #[pin]
+        other: Option<G>,
+        // `None` when the fallback is switched off, and once the call has ended.
+        plan: Option<Plan<I, K, W>>,
+        of: PhantomData<fn(Req)>,
+    }
+}
+
+impl<Req, F, G, I, K, W> ResponseFuture<Req, F, G, I, K, W> {
+    pub(super) fn new(inner: F, plan: Option<Plan<I, K, W>>) -> Self {
+        Self { inner: Some(inner), other: None, plan, of: PhantomData }
+    }
+}
+
+impl<Req, F, G, I, K, W, Res, Err> Future for ResponseFuture<Req, F, G, I, K, W>
+where
+    F: Future<Output = Result<Res, Err>>,
+    G: Future<Output = Result<Res, Err>>,
+    I: Instead<Req, Res, Err, Kept = K, Future = G>,
+    W: When<Res, Err>,
+{
+    type Output = Result<Res, Err>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        if let Some(inner) = this.inner.as_mut().as_pin_mut() {
+            let outcome = ready!(inner.poll(cx));
+            // What the call held, such as a permit, is given back before the fallback begins.
+            this.inner.set(None);
+            let plan = this.plan.take();
+            let Some(plan) = plan.filter(|plan| plan.when.is_due(outcome.as_ref())) else {
+                return Poll::Ready(outcome);
+            };
+            this.other.set(Some(plan.shared.used().answer(plan.kept, outcome)));
+        }
+        match this.other.as_mut().as_pin_mut() {
+            Some(other) => other.poll(cx),
+            None => panic!("a call was polled after it had ended"),
+        }
+    }
+}
+
+impl<Req, F, G, I, K, W> fmt::Debug for ResponseFuture<Req, F, G, I, K, W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").field("fallback", &self.other.is_some()).finish_non_exhaustive()
+    }
+}
