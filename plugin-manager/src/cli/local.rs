@@ -2,11 +2,11 @@
 
 use std::process::ExitCode;
 
-use tokio::signal::unix::{SignalKind, signal};
-
 use super::{
     Outcome, Problem,
     args::{Config, ConfigCommand, ConfigFile, Demo, DemoPlugin, Run},
+    output::{count, note, say},
+    signals::StopSignals,
 };
 use crate::{
     config::{self, Faults},
@@ -27,48 +27,38 @@ pub(super) fn run(run: &Run) -> Outcome {
         let running = Running::start(&config, &Factories::new()).await;
         let running = running.map_err(|error| Problem::Failed(error.to_string()))?;
         let gateway = running.gateway();
-        println!("serving {} plugins at http://{}", config.plugins().len(), gateway.data_addr());
-        println!("admin plane at http://{}", gateway.admin_addr());
-        stop_signal().await?;
-        finish(running).await
+        // Before anybody is told that there is something to stop.
+        let mut stop = StopSignals::new()?;
+        say(format_args!("serving {} at http://{}", count(config.plugins().len(), "plugin"), gateway.data_addr()))?;
+        say(format_args!("admin plane at http://{}", gateway.admin_addr()))?;
+        stop.next().await;
+        finish(running, stop).await
     })
 }
 
 /// Drains, and leaves at once when it is told to stop a second time.
-pub(crate) async fn finish(running: Running) -> Outcome {
-    eprintln!("stopping: calls in flight may finish; a second Ctrl-C stops at once");
+pub(crate) async fn finish(running: Running, mut stop: StopSignals) -> Outcome {
+    note("stopping: calls in flight may finish; a second Ctrl-C stops at once");
     tokio::select! {
         report = running.shutdown() => Ok(told(&report)),
-        again = stop_signal() => again.map(|()| ExitCode::from(1)),
+        () = stop.next() => Ok(ExitCode::from(1)),
     }
 }
 
 fn told(report: &ShutdownReport) -> ExitCode {
     for plugin in report.plugins.iter().filter(|plugin| !plugin.is_clean()) {
         let close = plugin.close_error.as_deref().unwrap_or("closed");
-        eprintln!("{}: {} calls did not finish; {close}", plugin.name, plugin.unfinished);
+        note(format_args!("{}: {} did not finish; {close}", plugin.name, count(plugin.unfinished, "call")));
     }
     if let Some(error) = &report.data_error {
-        eprintln!("{error}");
+        note(error);
     }
     if report.is_clean() {
-        eprintln!("stopped after {:.1?}", report.took);
+        note(format_args!("stopped after {:.1?}", report.took));
         ExitCode::SUCCESS
     } else {
         ExitCode::from(1)
     }
-}
-
-/// Waits for Ctrl-C, or for SIGTERM.
-pub(crate) async fn stop_signal() -> Result<(), Problem> {
-    let failed = |error: std::io::Error| Problem::Failed(format!("signals cannot be waited for: {error}"));
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
-    Ok(())
 }
 
 pub(super) fn demo(demo: &Demo) -> Outcome {
@@ -81,19 +71,19 @@ pub(super) fn plugin(plugin: &DemoPlugin) -> Outcome {
 
 pub(super) fn validate(file: &ConfigFile) -> Outcome {
     let config = read(file)?;
-    println!("{}: no faults, {} plugins", file.config.display(), config.plugins().len());
+    say(format_args!("{}: no faults, {}", file.config.display(), count(config.plugins().len(), "plugin")))?;
     Ok(ExitCode::SUCCESS)
 }
 
 pub(super) fn schema() -> Outcome {
-    println!("{:#}", config::schema());
+    say(format_args!("{:#}", config::schema()))?;
     Ok(ExitCode::SUCCESS)
 }
 
 pub(super) fn config(command: &Config) -> Outcome {
     let ConfigCommand::Show(file) = &command.command;
     let shown = config::show(&file.config, file.env.as_deref(), &env).map_err(|faults| wrong(&faults))?;
-    print!("{shown}");
+    say(shown.trim_end())?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -102,9 +92,7 @@ fn read(file: &ConfigFile) -> Result<config::Config, Problem> {
 }
 
 fn wrong(faults: &Faults) -> Problem {
-    let count = faults.len();
-    let noun = if count == 1 { "fault" } else { "faults" };
-    Problem::Wrong(format!("{count} {noun} in the configuration\n{faults}"))
+    Problem::Wrong(format!("{} in the configuration\n{faults}", count(faults.len(), "fault")))
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Problem> {

@@ -2,7 +2,9 @@
 
 mod args;
 mod local;
+mod output;
 mod remote;
+mod signals;
 mod table;
 
 use std::process::ExitCode;
@@ -10,7 +12,9 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use args::{Args, Command};
-pub(crate) use local::{finish, stop_signal};
+pub(crate) use local::finish;
+pub(crate) use output::say;
+pub(crate) use signals::StopSignals;
 
 /// Runs the program: reads the arguments, does what they say, and gives back the exit code.
 ///
@@ -36,7 +40,7 @@ pub fn run() -> ExitCode {
     match result {
         Ok(code) => code,
         Err(problem) => {
-            eprintln!("plugin-manager: {problem}");
+            output::note(format_args!("plugin-manager: {problem}"));
             problem.exit_code()
         }
     }

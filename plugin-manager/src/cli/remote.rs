@@ -15,6 +15,7 @@ use serde_json::Value;
 use super::{
     Outcome, Problem,
     args::{Call, Drain, Name, Remote},
+    output::{count, say},
     table::columns,
 };
 
@@ -44,7 +45,7 @@ pub(super) fn call(remote: &Remote, call: &Call) -> Outcome {
     let limit = call.timeout.map_or(Duration::from_secs(3600), |limit| limit + Duration::from_secs(5));
     let (status, body) = send(remote, request, payload.into(), limit)?;
     if status.is_success() {
-        println!("{}", String::from_utf8_lossy(&body));
+        say(String::from_utf8_lossy(&body))?;
         return Ok(ExitCode::SUCCESS);
     }
     Err(refused(status, &body))
@@ -52,23 +53,29 @@ pub(super) fn call(remote: &Remote, call: &Call) -> Outcome {
 
 pub(super) fn status(remote: &Remote) -> Outcome {
     let status = admin(remote, Method::GET, &["status"], None)?;
-    if print_json(remote, &status) {
+    if print_json(remote, &status)? {
         return Ok(ExitCode::SUCCESS);
     }
     let state = if status["shutting_down"] == true { "shutting down" } else { "serving" };
-    println!("{state}, up {}, version {}", text(&status["uptime"]), text(&status["version"]));
-    println!("{} plugins, {} calls, {} in flight", status["plugins"], status["calls"], status["in_flight"]);
+    say(format_args!("{state}, up {}, version {}", text(&status["uptime"]), text(&status["version"])))?;
+    let number = |key: &str, noun| count(status[key].as_u64().unwrap_or_default(), noun);
+    say(format_args!(
+        "{}, {}, {} in flight",
+        number("plugins", "plugin"),
+        number("calls", "call"),
+        status["in_flight"]
+    ))?;
     Ok(ExitCode::SUCCESS)
 }
 
 pub(super) fn plugins(remote: &Remote) -> Outcome {
     let plugins = admin(remote, Method::GET, &["plugins"], None)?;
-    if print_json(remote, &plugins) {
+    if print_json(remote, &plugins)? {
         return Ok(ExitCode::SUCCESS);
     }
     let rows: Vec<_> = plugins.as_array().into_iter().flatten().map(row).collect();
     let heading = ["NAME", "STATE", "TRANSPORT", "HEALTH", "BREAKER", "CALLS", "OK %", "P50", "P99", "RESTARTS"];
-    print!("{}", columns(heading, &rows));
+    say(columns(heading, &rows).trim_end())?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -92,12 +99,12 @@ pub(super) fn health(remote: &Remote) -> Outcome {
     let health = admin(remote, Method::GET, &["health"], Some(StatusCode::SERVICE_UNAVAILABLE))?;
     let serving = matches!(health["status"].as_str(), Some("healthy" | "degraded"));
     let code = if serving { ExitCode::SUCCESS } else { ExitCode::from(1) };
-    if print_json(remote, &health) {
+    if print_json(remote, &health)? {
         return Ok(code);
     }
     match health["message"].as_str() {
-        Some(message) => println!("{}: {message}", text(&health["status"])),
-        None => println!("{}", text(&health["status"])),
+        Some(message) => say(format_args!("{}: {message}", text(&health["status"])))?,
+        None => say(text(&health["status"]))?,
     }
     let rows: Vec<_> = health["plugins"]
         .as_object()
@@ -107,7 +114,7 @@ pub(super) fn health(remote: &Remote) -> Outcome {
             [name.clone(), text(&check["status"]), text(&check["response_time"]), text(&check["message"])]
         })
         .collect();
-    print!("{}", columns(["NAME", "HEALTH", "TOOK", "MESSAGE"], &rows));
+    say(columns(["NAME", "HEALTH", "TOOK", "MESSAGE"], &rows).trim_end())?;
     Ok(code)
 }
 
@@ -120,11 +127,11 @@ pub(super) fn drain(remote: &Remote, drain: &Drain) -> Outcome {
     let limit = drain.timeout.unwrap_or(Duration::from_secs(3600)) + ADMIN_LIMIT;
     let (status, body) = send(remote, request, Bytes::new(), limit)?;
     let report = answer(status, &body, None)?;
-    if print_json(remote, &report) {
+    if print_json(remote, &report)? {
         return Ok(ExitCode::SUCCESS);
     }
     if report["clean"] == true {
-        println!("{} drained in {}", drain.name, text(&report["took"]));
+        say(format_args!("{} drained in {}", drain.name, text(&report["took"])))?;
         return Ok(ExitCode::SUCCESS);
     }
     let close = report["close_error"].as_str().map(|error| format!("; {error}")).unwrap_or_default();
@@ -139,17 +146,17 @@ pub(super) fn drain(remote: &Remote, drain: &Drain) -> Outcome {
 pub(super) fn switch(remote: &Remote, name: &Name, on: bool) -> Outcome {
     let verb = if on { "enable" } else { "disable" };
     let plugin = admin(remote, Method::POST, &["plugins", &name.name, verb], None)?;
-    if !print_json(remote, &plugin) {
-        println!("{} is {}", name.name, text(&plugin["state"]));
+    if !print_json(remote, &plugin)? {
+        say(format_args!("{} is {}", name.name, text(&plugin["state"])))?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn print_json(remote: &Remote, value: &Value) -> bool {
+fn print_json(remote: &Remote, value: &Value) -> Result<bool, Problem> {
     if remote.json {
-        println!("{value:#}");
+        say(format_args!("{value:#}"))?;
     }
-    remote.json
+    Ok(remote.json)
 }
 
 /// A value as a cell: text without quotes, `-` for what is not there.

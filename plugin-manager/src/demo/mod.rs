@@ -10,7 +10,7 @@ use plugin_transports::http::{ServerOptions, Serving};
 use tokio::net::TcpListener;
 
 use crate::{
-    cli::{Outcome, Problem, finish, stop_signal},
+    cli::{Outcome, Problem, StopSignals, finish, say},
     config::{self, LogFormat},
     launch::{Factories, Running, logging},
 };
@@ -31,12 +31,14 @@ pub(crate) async fn run(listen: SocketAddr, admin_listen: SocketAddr, stop_after
     let config = config.clone().with_admin(config.admin().clone().with_listen(admin_listen));
     let factories = Factories::new().with_plugin("greeter", plugins::greeter());
     let running = Running::start(&config, &factories).await.map_err(|error| Problem::Failed(error.to_string()))?;
-    introduce(&running);
+    // Before anybody is told how to stop it.
+    let mut stop = StopSignals::new()?;
+    introduce(&running)?;
     let traffic = tokio::spawn(traffic::run(running.gateway().data_addr()));
-    let stopped = watch(&running, stop_after).await;
+    let stopped = watch(&running, stop_after, &mut stop).await;
     traffic.abort();
     let code = match stopped {
-        Ok(()) => finish(running).await,
+        Ok(()) => finish(running, stop).await,
         Err(problem) => {
             running.shutdown().await;
             Err(problem)
@@ -77,7 +79,7 @@ plugins:
         .map_err(|faults| Problem::Failed(format!("the demo's configuration has faults\n{faults}")))
 }
 
-fn introduce(running: &Running) {
+fn introduce(running: &Running) -> Result<(), Problem> {
     let (data, admin) = (running.gateway().data_addr(), running.gateway().admin_addr());
     let options = if data.port() == 8080 && admin.port() == 9090 {
         String::new()
@@ -88,7 +90,7 @@ fn introduce(running: &Running) {
         Some(pid) => format!("\n  kill -9 {pid}                        the subprocess comes back"),
         None => String::new(),
     };
-    println!(
+    say(format_args!(
         "
 A gateway with three plugins: greeter (in process), wordcount (a subprocess), weather (over HTTP).
 Light traffic is on its way to all of them. The weather fails now and then: watch its breaker.
@@ -106,38 +108,38 @@ Type, in another terminal
 Ctrl-C drains and stops. The plugin-manager program is {}
 ",
         std::env::current_exe().map_or_else(|_| "not known".to_owned(), |path| path.display().to_string())
-    );
+    ))
 }
 
 /// Shows what happens until it is time to stop.
-async fn watch(running: &Running, stop_after: Option<Duration>) -> Result<(), Problem> {
+async fn watch(running: &Running, stop_after: Option<Duration>, stop: &mut StopSignals) -> Result<(), Problem> {
     let mut summaries = tokio::time::interval(SUMMARY_EVERY);
     summaries.tick().await;
     let kill = tokio::time::sleep(KILL_AFTER);
     let end = tokio::time::sleep(stop_after.unwrap_or(Duration::MAX));
-    let stop = stop_signal();
-    tokio::pin!(kill, end, stop);
+    tokio::pin!(kill, end);
     let mut killed = false;
     loop {
         tokio::select! {
-            stopped = &mut stop => return stopped,
+            () = stop.next() => return Ok(()),
             () = &mut end => return Ok(()),
-            _ = summaries.tick() => println!("{}", traffic::summary(&running.manager().list())),
+            _ = summaries.tick() => say(traffic::summary(&running.manager().list()))?,
             () = &mut kill, if !killed => {
                 killed = true;
-                kill_wordcount(running);
+                kill_wordcount(running)?;
             }
         }
     }
 }
 
-fn kill_wordcount(running: &Running) {
-    let Some(pid) = running.process("wordcount").and_then(|process| process.pid()) else { return };
-    println!("The demo now does: kill -9 {pid}, the subprocess of wordcount");
+fn kill_wordcount(running: &Running) -> Result<(), Problem> {
+    let Some(pid) = running.process("wordcount").and_then(|process| process.pid()) else { return Ok(()) };
+    say(format_args!("The demo now does: kill -9 {pid}, the subprocess of wordcount"))?;
     let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
     if let Some(Err(error)) = pid.map(|pid| rustix::process::kill_process(pid, rustix::process::Signal::KILL)) {
-        println!("and that did not work: {error}");
+        say(format_args!("and that did not work: {error}"))?;
     }
+    Ok(())
 }
 
 /// The error of a plugin that was asked for something it does not have.

@@ -1,0 +1,32 @@
+//! What is printed, for readers who may have left.
+
+use std::{
+    fmt::Display,
+    io::{ErrorKind, Write},
+};
+
+use super::Problem;
+
+/// Prints a line to standard output. A reader that has seen enough, such as `head`, is no failure.
+pub(crate) fn say(line: impl Display) -> Result<(), Problem> {
+    let mut out = std::io::stdout().lock();
+    match writeln!(out, "{line}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Problem::Failed(format!("standard output cannot be written: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Prints a line to standard error. When nobody reads it there is nobody to tell, and `eprintln!` would panic: Ctrl-C also
+/// ends the `tee` that the log goes through, and calls in flight are to finish all the same.
+pub(crate) fn note(line: impl Display) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
+}
+
+/// So many of something: `1 plugin`, `2 plugins`.
+pub(super) fn count(number: impl TryInto<u64>, noun: &str) -> String {
+    let number = number.try_into().unwrap_or(u64::MAX);
+    let ending = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{ending}")
+}
