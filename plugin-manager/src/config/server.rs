@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use plugin_core::Code;
 use plugin_transports::auth::{AuthConfig, AuthMethod, Verifier};
-use plugin_transports::tls::{ServerTlsConfig, TlsVersion};
+use plugin_transports::tls::{ServerTlsConfig, TlsError, TlsErrorKind, TlsVersion};
 
 use super::document::Field;
 use super::keys::{Key, Keys, Kind, Table};
@@ -162,9 +162,17 @@ fn tls(keys: &mut Keys<'_, '_>) -> Option<(ServerTlsConfig, bool)> {
         config = config.with_client_ca_file(path);
     }
     if let Err(error) = config.build() {
-        keys.fault(error.setting(), Code::ConfigFile, error.to_string());
+        keys.fault(error.setting(), Code::ConfigFile, unusable(&error));
     }
     Some((config, knows))
+}
+
+/// What is wrong with a file of TLS. Only the system knows why one that is there cannot be read.
+pub(super) fn unusable(error: &TlsError) -> String {
+    match std::error::Error::source(error) {
+        Some(why) if error.kind() == TlsErrorKind::Unreadable => format!("{error}: {why}"),
+        _ => error.to_string(),
+    }
 }
 
 fn client(keys: &mut Keys<'_, '_>, index: usize, names: &mut HashMap<String, usize>, verifier: Verifier) -> Verifier {

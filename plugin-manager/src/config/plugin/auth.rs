@@ -7,6 +7,7 @@ use plugin_transports::auth::{AuthConfig, AuthMethod};
 use plugin_transports::tls::ClientTlsConfig;
 
 use super::super::keys::{Key, Keys, Kind, Table};
+use super::super::server::unusable;
 
 const METHODS: &[&str] = &["none", "api-key", "bearer", "basic", "mtls", "custom"];
 
@@ -45,7 +46,7 @@ impl Auth {
             return;
         }
         if let Err(error) = self.tls.build() {
-            keys.fault(&format!("auth.{}", error.setting()), Code::MissingTlsFiles, error.to_string());
+            keys.fault(&format!("auth.{}", error.setting()), Code::MissingTlsFiles, unusable(&error));
         }
     }
 }

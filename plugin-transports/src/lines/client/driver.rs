@@ -80,7 +80,7 @@ impl fmt::Display for End {
             Self::Eof => f.write_str("closed its stdout"),
             Self::Broken(error) => write!(f, "left a broken pipe: {error}"),
             Self::Garbage(count) => {
-                write!(f, "wrote {count} lines in a row to stdout that are not replies; its log belongs on stderr")
+                write!(f, "wrote {count} lines in a row to stdout that are not replies (its log belongs on stderr)")
             }
             Self::Endless(count) => write!(f, "wrote {count} bytes to stdout without a line feed"),
         }
