@@ -1,0 +1,14 @@
+//! The program as its users run it: real processes, real sockets, real signals, and what it prints.
+//!
+//! What the crates below do in one process is proved there. Everything here is bounded by [`support::LIMIT`].
+
+mod commands;
+mod demo;
+mod kill;
+mod run;
+mod secrets;
+mod start_faults;
+mod stop;
+mod support;
+mod tokens;
+mod validate;

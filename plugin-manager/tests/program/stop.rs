@@ -1,0 +1,126 @@
+//! Signals: calls in flight may end, unless somebody insists.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use plugin_core::{Call, PluginError, Reply};
+use plugin_transports::{
+    http::{ServerOptions, Serving, serve},
+    inproc::plugin_fn,
+    json,
+};
+use serde_json::Value;
+use tokio::{net::TcpListener, sync::Semaphore};
+
+use crate::support::{
+    Client, Gateway, Program, Signal, children, example, gateway, get, gone, has_line, kill, post, until,
+};
+
+/// A plugin that answers when it may, and says when it was asked.
+struct Slow {
+    serving: Serving,
+    asked: Arc<Semaphore>,
+    may: Arc<Semaphore>,
+}
+
+async fn slow() -> Slow {
+    let (asked, may) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let plugin = {
+        let (asked, may) = (Arc::clone(&asked), Arc::clone(&may));
+        json::serve(plugin_fn(move |call: Call<Value>| {
+            let (asked, may) = (Arc::clone(&asked), Arc::clone(&may));
+            async move {
+                asked.add_permits(1);
+                may.acquire().await.expect("never closed").forget();
+                Ok::<_, PluginError>(Reply::new(call.into_payload()))
+            }
+        }))
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    Slow { serving: serve(plugin, listener, ServerOptions::new()).expect("it serves"), asked, may }
+}
+
+async fn gateway_of(slow: &Slow, dir: &tempfile::TempDir) -> Gateway {
+    let (web, echo) = (slow.serving.local_addr(), example("plugins/echo.py"));
+    gateway(&dir.path().join("gateway.yaml"), &[], |data: SocketAddr, admin| {
+        format!(
+            "
+server: {{listen: '{data}'}}
+admin: {{listen: '{admin}'}}
+plugins:
+  - {{name: slow, transport: http, endpoint: 'http://{web}/'}}
+  - {{name: echo, transport: exec, executable: python3, args: ['{echo}']}}
+"
+        )
+    })
+    .await
+}
+
+#[tokio::test]
+async fn sigterm_lets_calls_in_flight_end_and_takes_no_others() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let slow = slow().await;
+    let mut gateway = gateway_of(&slow, &dir).await;
+    let (data, admin) = (gateway.data, gateway.admin);
+    let call = tokio::spawn(async move { post(data, "slow", "[1, 2]").await });
+    slow.asked.acquire().await.expect("never closed").forget();
+    gateway.program.signal(Signal::TERM);
+    gateway.program.prints("stopping: calls in flight may finish").await.expect("it waits");
+    until("it is not ready any more", async || (get(admin, "/readyz").await.status == 503).then_some(())).await;
+    until("its port is closed", async || tokio::net::TcpStream::connect(data).await.err()).await;
+    assert!(!call.is_finished() && !gateway.program.has_ended());
+    slow.may.add_permits(1);
+    let answer = call.await.expect("no panic");
+    assert_eq!((answer.status.as_u16(), answer.text()), (200, "[1,2]"));
+    let ended = gateway.program.ends().await;
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
+    assert!(ended.stderr.contains("stopped after"), "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_second_signal_stops_at_once_and_leaves_nothing() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let slow = slow().await;
+    let mut gateway = gateway_of(&slow, &dir).await;
+    let echo = children(gateway.program.pid());
+    assert_eq!(echo.len(), 1);
+    let client = Client::new();
+    let data = gateway.data;
+    let call = tokio::spawn(async move { client.call(data, "slow", "1").await });
+    slow.asked.acquire().await.expect("never closed").forget();
+    gateway.program.signal(Signal::INT);
+    gateway.program.prints("a second Ctrl-C stops at once").await.expect("it waits");
+    gateway.program.signal(Signal::INT);
+    let ended = gateway.program.ends().await;
+    assert_eq!(ended.code(), Some(1), "{ended:?}");
+    assert!(call.await.expect("no panic").is_none(), "the call was cut off");
+    gone(echo[0]).await;
+}
+
+#[tokio::test]
+async fn calls_in_flight_end_even_when_nobody_reads_the_log_any_more() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let slow = slow().await;
+    let mut gateway = gateway_of(&slow, &dir).await;
+    let data = gateway.data;
+    let call = tokio::spawn(async move { post(data, "slow", "1").await });
+    slow.asked.acquire().await.expect("never closed").forget();
+    gateway.program.stop_reading();
+    kill(children(gateway.program.pid())[0]);
+    until("what happened was logged to nobody, and counted", async || {
+        let metrics = get(gateway.admin, "/metrics").await;
+        has_line(metrics.text(), "plugin_restarts_total{plugin=\"echo\"} 1").then_some(())
+    })
+    .await;
+    gateway.program.signal(Signal::TERM);
+    until("its port is closed", async || tokio::net::TcpStream::connect(data).await.err()).await;
+    slow.may.add_permits(1);
+    assert_eq!(call.await.expect("no panic").text(), "1");
+    assert_eq!(gateway.program.ends().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_reader_that_has_seen_enough_is_no_failure() {
+    let mut program = Program::start(["schema"]);
+    program.stop_reading();
+    assert_eq!(program.ends().await.code(), Some(0));
+}

@@ -1,0 +1,52 @@
+//! The commands against a gateway whose admin plane wants tokens.
+
+use crate::support::{example, gateway, get};
+
+#[tokio::test]
+async fn a_token_of_each_role_opens_what_it_should() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let echo = example("plugins/echo.py");
+    std::fs::write(dir.path().join("operator"), "turn-it\n").expect("written");
+    let env = [("LOOK", "look-at-it")];
+    let gateway = gateway(&dir.path().join("gateway.yaml"), &env, |data, admin| {
+        format!(
+            "
+server: {{listen: '{data}'}}
+admin:
+  listen: '{admin}'
+  tokens:
+    - {{name: viewer, token: '${{LOOK}}'}}
+    - {{name: sre, token: 'file:operator', role: operate}}
+plugins:
+  - {{name: echo, transport: exec, executable: python3, args: ['{echo}']}}
+"
+        )
+    })
+    .await;
+    let commands = [&["status"][..], &["plugins"], &["health"], &["drain", "echo"], &["disable", "echo"]];
+    for command in commands {
+        let said = gateway.command(command).await.failed(1);
+        assert!(said.contains("the admin plane needs a token"), "{command:?}: {said}");
+        assert!(said.contains("--token or PLUGIN_MANAGER_TOKEN"), "{command:?}: {said}");
+        let said = gateway.command_with(command, &[("PLUGIN_MANAGER_TOKEN", "guessed")], "").await.failed(1);
+        assert!(said.contains("--token or PLUGIN_MANAGER_TOKEN") && !said.contains("guessed"), "{command:?}: {said}");
+    }
+    assert_eq!(get(gateway.admin, "/readyz").await.status, 200, "probes need none");
+    assert_eq!(get(gateway.admin, "/metrics").await.status, 200, "nor does who scrapes");
+
+    assert!(gateway.command(&["status", "--token", "look-at-it"]).await.worked().starts_with("serving"));
+    for command in [&["drain", "echo"][..], &["disable", "echo"], &["enable", "echo"]] {
+        let command: Vec<_> = command.iter().copied().chain(["--token", "look-at-it"]).collect();
+        let said = gateway.command(&command).await.failed(1);
+        assert!(said.contains("\"viewer\" may read, and this needs the role \"operate\""), "{said}");
+    }
+    assert_eq!(gateway.command(&["call", "echo", "1"]).await.worked(), "1\n", "nothing was changed");
+
+    let operate = [("PLUGIN_MANAGER_TOKEN", "turn-it")];
+    let said = gateway.command_with(&["disable", "echo"], &operate, "").await.worked();
+    assert_eq!(said, "echo is disabled\n");
+    let said = gateway.command_with(&["drain", "echo", "--timeout", "10s"], &operate, "").await.worked();
+    assert!(said.starts_with("echo drained in "), "{said}");
+    let log = gateway.program.stderr();
+    assert!(log.contains("who=\"sre\"") && !log.contains("who=\"viewer\""), "changes are logged: {log}");
+}

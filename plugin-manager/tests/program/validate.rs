@@ -1,0 +1,127 @@
+//! Bad configurations: every fault at once, each at its place, and nothing started.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::support::{Program, run};
+
+/// Ten faults. Between them stands a plugin that leaves a mark when it is started.
+fn ten_faults(mark: &Path) -> String {
+    format!(
+        r#"log_levle: info
+server: {{listen: "127.0.0.1:0"}}
+plugins:
+  - name: marker
+    transport: exec
+    executable: sh
+    args: [-c, "touch '{}'"]
+  - name: a
+    transport: http
+    endpoint: http://127.0.0.1:1/
+    timout: 5s
+    retry: {{max_retries: 101}}
+    load_balancer: {{strategy: round-robbin}}
+  - name: b
+    transport: exec
+    executable: ./absent
+    restart: {{initial: soon}}
+  - name: a
+    transport: http
+    endpoint: ftp://127.0.0.1/
+  - name: c
+    transport: http
+    endpoint: http://127.0.0.1:1/
+    auth: {{method: barer}}
+"#,
+        mark.display()
+    )
+}
+
+/// Where each is, the key, and a part of what would be right.
+const FAULTS: [(&str, &str, &str); 10] = [
+    ("1:1", "log_levle", "did you mean \"log_level\"?"),
+    ("2:18", "server.listen", "expected a port from 1 to 65535"),
+    ("11:5", "plugins[1].timout", "did you mean \"timeout\"?"),
+    ("12:26", "plugins[1].retry.max_retries", "expected a whole number from 0 to 100"),
+    ("13:31", "plugins[1].load_balancer.strategy", "did you mean \"round-robin\"?"),
+    ("16:17", "plugins[2].executable", "absent\" is not there"),
+    ("17:24", "plugins[2].restart.initial", "expected a duration such as \"30s\""),
+    ("18:11", "plugins[3].name", "the plugin \"a\" is there already"),
+    ("20:15", "plugins[3].endpoint", "not http or https"),
+    ("24:20", "plugins[4].auth.method", "did you mean \"bearer\"?"),
+];
+
+#[tokio::test]
+async fn ten_faults_are_printed_each_with_its_place_and_nothing_is_started() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (file, mark) = (dir.path().join("gateway.yaml"), dir.path().join("started"));
+    std::fs::write(&file, ten_faults(&mark)).expect("written");
+    let validated = run(&["validate"], &file).await.failed(2);
+    let mut lines = validated.lines();
+    assert_eq!(lines.next(), Some("plugin-manager: 10 faults in the configuration"));
+    let found: Vec<_> = lines.collect();
+    assert_eq!(found.len(), FAULTS.len(), "{validated}");
+    for (line, (place, key, right)) in found.iter().zip(FAULTS) {
+        let begins = format!("{}:{place}: {key}: ", file.display());
+        assert!(line.starts_with(&begins) && line.contains(right), "{line}\nis not\n{begins}... {right}");
+    }
+    assert_eq!(run(&["run"], &file).await.failed(2), validated, "`run` says the same");
+    assert!(!mark.exists(), "a plugin was started");
+}
+
+#[tokio::test]
+async fn what_is_no_configuration_file_is_named() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("gateway.json");
+    for command in ["validate", "run"] {
+        let said = run(&[command], &dir.path().join("absent.yaml")).await.failed(2);
+        assert!(said.contains("absent.yaml: cannot be opened: No such file"), "{said}");
+        let said = run(&[command], dir.path()).await.failed(2);
+        assert!(said.contains("is a directory"), "{said}");
+        std::fs::write(&file, "{\"plugins\": [\n  {\"name\": }\n]}").expect("written");
+        let said = run(&[command], &file).await.failed(2);
+        assert!(said.contains("gateway.json:2:12: "), "{said}");
+    }
+    let said = Program::start(["validate"]).ends().await.failed(2);
+    assert!(said.contains("--config"), "{said}");
+}
+
+#[tokio::test]
+async fn a_certificate_that_cannot_be_used_is_named_by_its_key() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("gateway.yaml");
+    std::fs::write(dir.path().join("text.pem"), "no certificate").expect("written");
+    let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    std::fs::write(dir.path().join("good.pem"), certified.cert.pem()).expect("written");
+    for (cert, key, says) in [
+        ("absent.pem", "good.pem", "server.tls.cert_file: `cert_file` \"{}/absent.pem\" is not there"),
+        ("text.pem", "good.pem", "server.tls.cert_file: `cert_file` \"{}/text.pem\" holds no certificate"),
+        (".", "good.pem", "server.tls.cert_file: `cert_file` \"{}/.\" cannot be read: Is a directory"),
+        ("good.pem", "good.pem", "server.tls.key_file: `key_file` \"{}/good.pem\" holds no private key"),
+    ] {
+        let text = format!(
+            "server: {{tls: {{cert_file: {cert}, key_file: {key}}}}}\n\
+             plugins: [{{name: a, transport: http, endpoint: 'http://127.0.0.1:1/'}}]\n"
+        );
+        std::fs::write(&file, text).expect("written");
+        let says = says.replace("{}", dir.path().to_str().expect("text"));
+        for command in ["validate", "run"] {
+            let said = run(&[command], &file).await.failed(2);
+            assert!(said.contains(&says) && said.contains("gateway.yaml:1:"), "{said}\nis not\n{says}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_good_configuration_is_said_to_be_good_and_the_schema_is_json() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("gateway.toml");
+    let plugin = "[[plugins]]\nname = 'a'\ntransport = 'http'\nendpoint = 'http://127.0.0.1:1/'\n";
+    std::fs::write(&file, plugin).expect("written");
+    let said = run(&["validate"], &file).await.worked();
+    assert_eq!(said, format!("{}: no faults, 1 plugin\n", file.display()));
+    let schema: Value = serde_json::from_str(&Program::start(["schema"]).ends().await.worked()).expect("JSON");
+    assert!(schema["$schema"].as_str().is_some_and(|url| url.contains("json-schema.org")), "{schema:#}");
+    assert!(schema["properties"]["plugins"].is_object(), "{schema:#}");
+}
