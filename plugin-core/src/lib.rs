@@ -3,6 +3,8 @@
 
 pub mod backoff;
 mod box_error;
+#[cfg(feature = "cache")]
+pub mod cache;
 mod call;
 mod check;
 pub mod classify;

@@ -55,4 +55,6 @@ mod when;
 pub use future::ResponseFuture;
 pub use instead::{Instead, OtherService, Value, With};
 pub use layer::{Fallback, FallbackHandle, FallbackLayer};
+#[cfg(feature = "cache")]
+pub(crate) use when::is_failure;
 pub use when::{EveryError, OnFailure, When, WhenFn};

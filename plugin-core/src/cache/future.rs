@@ -1,0 +1,78 @@
+//! A kept answer, or a call whose answer may be kept.
+
+use std::{
+    fmt,
+    future::Future,
+    hash::Hash,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use pin_project_lite::pin_project;
+
+use super::handle::Shared;
+use crate::{Classify, Lease, Verdict, clock, fallback::is_failure};
+
+/// What is needed when the answer has come.
+pub(super) struct Plan<K, Res, C> {
+    pub(super) shared: Lease<Shared<K, Res>>,
+    pub(super) key: K,
+    pub(super) generation: u64,
+    pub(super) classify: C,
+}
+
+pin_project! {
+    /// The future of [`Cache`](super::Cache). Dropping it drops the call; nothing is kept of it.
+    pub struct ResponseFuture<F, K, Res, C> {
+        #[pin]
+        inner: Option<F>,
+        kept: Option<Res>,
+        // `None` for a call that the cache has no part in.
+        plan: Option<Plan<K, Res, C>>,
+    }
+}
+
+impl<F, K, Res, C> ResponseFuture<F, K, Res, C> {
+    pub(super) fn kept(response: Res) -> Self {
+        Self { inner: None, kept: Some(response), plan: None }
+    }
+
+    pub(super) fn asking(call: F, plan: Option<Plan<K, Res, C>>) -> Self {
+        Self { inner: Some(call), kept: None, plan }
+    }
+}
+
+impl<F, K, Res, Err, C> Future for ResponseFuture<F, K, Res, C>
+where
+    F: Future<Output = Result<Res, Err>>,
+    K: Hash + Eq + Send + Sync + 'static,
+    Res: Clone + Send + Sync + 'static,
+    Err: 'static,
+    C: Classify<Res, Err>,
+{
+    type Output = Result<Res, Err>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let Some(inner) = this.inner.as_pin_mut() else {
+            let Some(response) = this.kept.take() else { panic!("a call was polled after it had ended") };
+            return Poll::Ready(Ok(response));
+        };
+        let outcome = ready!(inner.poll(cx));
+        let Some(Plan { shared, key, generation, classify }) = this.plan.take() else { return Poll::Ready(outcome) };
+        let verdict = classify.classify(outcome.as_ref());
+        if is_failure(&classify, outcome.as_ref(), verdict) {
+            return Poll::Ready(shared.in_place_of_failure(&key, clock::now()).map_or(outcome, Ok));
+        }
+        if let (Verdict::Success, Ok(response)) = (verdict, &outcome) {
+            shared.keep(key, response.clone(), generation, clock::now());
+        }
+        Poll::Ready(outcome)
+    }
+}
+
+impl<F, K, Res, C> fmt::Debug for ResponseFuture<F, K, Res, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").field("hit", &self.inner.is_none()).finish_non_exhaustive()
+    }
+}
