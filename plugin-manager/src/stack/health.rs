@@ -35,6 +35,8 @@ pub(super) fn group(cells: Vec<Arc<HealthCell>>) -> (Arc<HealthCell>, Watcher) {
     let told = Arc::clone(&group);
     let task = runtime.spawn(async move {
         let mut watches: Vec<_> = cells.iter().map(|cell| cell.watch()).collect();
+        // A watch tells what comes after it was made, and instances may have been checked before this task first ran.
+        told.set(together(&cells));
         loop {
             let mut changes: FuturesUnordered<_> = watches.iter_mut().map(|watch| watch.changed()).collect();
             // The cells are held here, so a watch cannot end.
