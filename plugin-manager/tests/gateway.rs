@@ -137,9 +137,8 @@ async fn a_call_carries_its_payload_its_id_and_its_headers() {
 async fn each_bad_request_gets_its_own_status_and_code() {
     let (gateway, _manager) = gateway().await;
     let data = gateway.data_addr();
-    let status = async |path: &str, headers: &[(&str, &str)], body: Bytes| {
-        post(data, path, headers, body).await.problem()
-    };
+    let status =
+        async |path: &str, headers: &[(&str, &str)], body: Bytes| post(data, path, headers, body).await.problem();
     let bad = |status: u16, code: Code| (status, code.as_str().to_owned());
     assert_eq!(status("/v1/plugins/nobody", &[], "1".into()).await, bad(404, Code::NotFound));
     assert_eq!(status("/v1/plugins/echo", &[], "{".into()).await, bad(400, Code::InvalidPayload));
@@ -167,10 +166,13 @@ async fn a_payload_of_100_mib_is_refused_whether_its_length_is_told_or_not() {
     let client: Client<_, http_body_util::combinators::BoxBody<Bytes, std::convert::Infallible>> =
         Client::builder(TokioExecutor::new()).build_http();
     let chunks = huge.chunks(1 << 16).map(|chunk| huge.slice_ref(chunk)).collect::<Vec<_>>();
-    let stream = futures_util::stream::iter(chunks.into_iter().map(|c| Ok::<_, std::convert::Infallible>(http_body::Frame::data(c))));
+    let stream = futures_util::stream::iter(
+        chunks.into_iter().map(|c| Ok::<_, std::convert::Infallible>(http_body::Frame::data(c))),
+    );
     let untold = BodyExt::boxed(http_body_util::StreamBody::new(stream));
     for body in [BodyExt::boxed(Full::new(huge.clone())), untold] {
-        let request = Request::post(format!("http://{}/v1/plugins/echo", gateway.data_addr())).body(body).expect("valid");
+        let request =
+            Request::post(format!("http://{}/v1/plugins/echo", gateway.data_addr())).body(body).expect("valid");
         // The gateway may answer and close before everything is sent; then the client sees either the answer or a
         // connection that was closed under it, never a success.
         match tokio::time::timeout(LIMIT, client.request(request)).await.expect("in time") {
@@ -344,4 +346,61 @@ async fn a_plane_that_would_let_anybody_in_does_not_start_and_an_address_in_use_
     let address = taken.local_addr().expect("an address");
     let in_use = start(loopback().with_listen(address)).await.to_string();
     assert!(in_use.contains(&address.to_string()) && in_use.contains("in use"), "{in_use}");
+}
+
+#[tokio::test]
+async fn the_page_of_a_plugin_shows_its_instances_and_what_its_layers_did() {
+    let (gateway, manager) = gateway().await;
+    let (data, admin) = (gateway.data_addr(), gateway.admin_addr());
+    let mut info = PluginInfo::new("pair", "2.0.0").with_transport("inproc");
+    info.metadata.insert("team".to_owned(), "payments".to_owned());
+    let instance = |name: &str, enabled: bool| {
+        let answers = service_fn(|call: Call<Bytes>| {
+            let fails = call.payload().as_ref() == b"\"fail\"";
+            let error = || PluginError::execution("as asked");
+            std::future::ready(if fails { Err(error()) } else { Ok(Reply::new(call.into_payload())) })
+        });
+        let instance = Instance::new(name, PluginInstance::new(answers, info.clone()));
+        instance.with_weight(3).with_priority(7).with_zone("here").with_enabled(enabled)
+    };
+    let settings = StackSettings::default()
+        .with_rate_limit(RateLimitConfig::builder().with_burst_size(50).build().expect("valid"));
+    let registration = settings.build("pair", vec![instance("a", true), instance("b", false)]).expect("two names");
+    manager.register_with("pair", registration).expect("a free name");
+    for _ in 0..3 {
+        assert_eq!(post(data, "/v1/plugins/pair", &[], "1").await.status, StatusCode::OK);
+    }
+    assert_eq!(post(data, "/v1/plugins/pair", &[("x-max-retries", "0")], "\"fail\"").await.problem().0, 502);
+
+    let page = get(admin, "/admin/v1/plugins/pair").await.json();
+    assert_eq!(
+        (&page["name"], &page["version"], &page["calls"]["total"]),
+        (&json!("pair"), &json!("2.0.0"), &json!(4))
+    );
+    assert_eq!(page["metadata"], json!({"team": "payments"}));
+    let limit = &page["rate_limit"];
+    assert_eq!((&limit["enabled"], &limit["allowed"], &limit["refused"]), (&json!(true), &json!(4), &json!(0)));
+    assert_eq!((&page["retry"]["enabled"], &page["retry"]["retries"]), (&json!(true), &json!(0)));
+    assert_eq!(page["retry"]["gave_up"].as_object().expect("reasons").len(), 7);
+    let (a, b) = (&page["instances"][0], &page["instances"][1]);
+    for (key, used, idle) in [
+        ("name", json!("a"), json!("b")),
+        ("zone", json!("here"), json!("here")),
+        ("weight", json!(3), json!(3)),
+        ("priority", json!(7), json!(7)),
+        ("enabled", json!(true), json!(false)),
+        ("active", json!(0), json!(0)),
+        ("total", json!(4), json!(0)),
+        ("ok", json!(3), json!(0)),
+        ("failed", json!(1), json!(0)),
+        ("health_score", json!(95), json!(100)),
+        ("success_rate_percent", json!(75.0), json!(0.0)),
+    ] {
+        assert_eq!((&a[key], &b[key]), (&used, &idle), "{key}");
+    }
+    assert_eq!(a["health"], "healthy");
+    assert!(a["average_latency"].as_str().is_some_and(|text| text.ends_with('s') && text != "0s"), "{a}");
+    let unlimited = get(admin, "/admin/v1/plugins/echo").await.json();
+    assert!(unlimited.get("rate_limit").is_none() && unlimited["instances"][0]["name"] == "only", "{unlimited}");
+    assert!(get(admin, "/admin/v1/plugins").await.json()[0].get("instances").is_none(), "the list is short");
 }

@@ -1,6 +1,7 @@
 //! The admin plane: probes, metrics, and `/admin/v1`.
 
 mod access;
+mod detail;
 mod views;
 
 use std::{sync::Arc, time::Duration};
@@ -98,7 +99,7 @@ async fn plugins(State(plane): State<Plane>) -> Json<Vec<views::Plugin>> {
 
 async fn plugin(State(plane): State<Plane>, Path(name): Path<String>) -> Response<Body> {
     match plane.manager.get(&name) {
-        Some(view) => Json(views::Plugin::of(&view)).into_response(),
+        Some(view) => Json(detail::Detail::of(&view)).into_response(),
         None => problem::respond(&PluginError::not_found(&name), None),
     }
 }

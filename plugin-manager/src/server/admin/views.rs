@@ -112,7 +112,7 @@ impl Calls {
 }
 
 /// To the microsecond: nobody reads the nanoseconds of a percentile.
-fn short(duration: Duration) -> String {
+pub(super) fn short(duration: Duration) -> String {
     let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
     if micros == 0 { go_duration::format(duration) } else { go_duration::format(Duration::from_micros(micros)) }
 }

@@ -1,0 +1,143 @@
+//! The JSON of one plugin: that of the list, and what its layers and instances say.
+
+use std::collections::BTreeMap;
+
+use plugin_core::go_duration;
+use plugin_lb::InstanceStats;
+use plugin_ratelimit::RateLimitHandle;
+use plugin_retry::{GaveUp, RetryHandle};
+use serde::Serialize;
+
+use super::views::{Plugin, short};
+use crate::manager::{Instances, PluginView};
+
+#[derive(Serialize)]
+pub(super) struct Detail {
+    #[serde(flatten)]
+    plugin: Plugin,
+    /// Labels and annotations of the configuration, and what the plugin says besides.
+    metadata: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rate_limit: Option<RateLimit>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry: Option<Retry>,
+    instances: Vec<Instance>,
+}
+
+impl Detail {
+    pub(super) fn of(view: &PluginView) -> Self {
+        let controls = &view.controls;
+        Self {
+            plugin: Plugin::of(view),
+            metadata: view.info.metadata.clone(),
+            rate_limit: controls.rate_limit.as_ref().map(RateLimit::of),
+            retry: controls.retry.as_ref().map(Retry::of),
+            instances: controls
+                .instances
+                .as_ref()
+                .map(Instances::list)
+                .unwrap_or_default()
+                .iter()
+                .map(Instance::of)
+                .collect(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Instance {
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    zone: Option<String>,
+    weight: u32,
+    priority: i32,
+    enabled: bool,
+    health: &'static str,
+    active: u64,
+    total: u64,
+    ok: u64,
+    failed: u64,
+    average_latency: String,
+    health_score: u8,
+    success_rate_percent: f64,
+}
+
+impl Instance {
+    fn of(stats: &InstanceStats) -> Self {
+        Self {
+            name: stats.name.to_string(),
+            zone: stats.zone.as_deref().map(str::to_owned),
+            weight: stats.weight,
+            priority: stats.priority,
+            enabled: stats.enabled,
+            health: stats.health.as_str(),
+            active: stats.active,
+            total: stats.total,
+            ok: stats.ok,
+            failed: stats.failed,
+            average_latency: short(stats.average_latency),
+            health_score: stats.health_score,
+            success_rate_percent: (stats.success_rate() * 100.0).round() / 100.0,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct RateLimit {
+    enabled: bool,
+    allowed: u64,
+    refused: u64,
+    remaining: u64,
+    limit: u64,
+    window: String,
+    /// Until the bucket is full again.
+    reset: String,
+}
+
+impl RateLimit {
+    fn of(handle: &RateLimitHandle) -> Self {
+        let stats = handle.stats();
+        Self {
+            enabled: handle.is_enabled(),
+            allowed: stats.allowed,
+            refused: stats.refused,
+            remaining: stats.remaining,
+            limit: stats.limit,
+            window: go_duration::format(stats.window),
+            reset: short(stats.reset),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Retry {
+    enabled: bool,
+    retries: u64,
+    recovered: u64,
+    /// Failures that went to the caller, by the reason for which there was no other attempt.
+    gave_up: BTreeMap<&'static str, u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    budget_balance: Option<u64>,
+}
+
+impl Retry {
+    fn of(handle: &RetryHandle) -> Self {
+        let stats = handle.stats();
+        let reasons = [
+            (GaveUp::Final, "final"),
+            (GaveUp::NotKept, "not_kept"),
+            (GaveUp::Attempts, "attempts"),
+            (GaveUp::NotIdempotent, "not_idempotent"),
+            (GaveUp::PushedBack, "pushed_back"),
+            (GaveUp::Deadline, "deadline"),
+            (GaveUp::Budget, "budget"),
+        ];
+        Self {
+            enabled: handle.is_enabled(),
+            retries: stats.retries,
+            recovered: stats.recovered,
+            gave_up: reasons.into_iter().map(|(reason, name)| (name, stats.gave_up(reason))).collect(),
+            budget_balance: handle.budget_balance(),
+        }
+    }
+}
