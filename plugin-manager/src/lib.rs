@@ -1,5 +1,6 @@
-//! Plugins from a config file: registry, reload, gateway and command line
+#![doc = include_str!("../README.md")]
 
+pub mod builder;
 pub mod cli;
 pub mod config;
 mod demo;

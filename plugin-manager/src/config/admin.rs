@@ -9,6 +9,7 @@ use plugin_transports::auth::{Identity, Verifier};
 
 use super::keys::{Key, Keys, Kind, Table};
 use super::server::{address, is_local};
+use crate::server::Role;
 
 pub(super) static TABLE: Table = Table {
     name: "admin",
@@ -33,17 +34,6 @@ static TOKEN: Table = Table {
         Key::new("role", Kind::Word(&["read", "operate"]), "Whether it may only look, or also change.").default("read"),
     ],
 };
-
-/// What a token is good for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum Role {
-    /// To look.
-    #[default]
-    Read,
-    /// To look and to change.
-    Operate,
-}
 
 /// The admin plane. `Debug` shows no secret.
 #[derive(Clone)]

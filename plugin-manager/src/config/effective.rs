@@ -1,11 +1,14 @@
 //! From the document as it was written to the one that holds: shared defaults under each plugin, then those of the tables.
 
-use super::document::{Entry, Fault, Faults, Node, Span, Syntax, Value, merge, parse};
+use std::path::Path;
+use std::time::Duration;
+
+use super::document::{Entry, Fault, Faults, Node, Source, Span, Syntax, Value, merge, parse};
 use super::keys::{Key, Kind, Table};
 use super::logging::LEVELS;
 use super::plugin;
 
-use plugin_core::Code;
+use plugin_core::{Code, go_duration};
 
 /// Keys at the top, and the key of each plugin that they are the defaults of.
 const SHARED: [(&str, &str); 5] = [
@@ -102,6 +105,29 @@ fn beside(node: &Node, key: &str, other: &str) -> Fault {
     Fault::new(node.span.clone(), key, format!("`{key}` has no effect beside `{other}`"))
         .with_remedy("take one of them out")
         .with_code(Code::ConfigSchema)
+}
+
+/// Gives a plugin that says no `timeout` this one.
+pub(super) fn default_timeout(plugin: &mut Node, timeout: Option<Duration>) {
+    if let Some(timeout) = timeout.filter(|_| present(plugin, "timeout").is_none()) {
+        let value = Node::new(Value::Str(go_duration::format(timeout)), plugin.span.clone());
+        insert(plugin, "timeout", value);
+    }
+}
+
+/// What a document would say of an executable that is a plugin.
+pub(super) fn executable(name: &str, executable: &str, path: &Path, timeout: Duration) -> Node {
+    let span = Span::whole_file(&Source::new(path, ""));
+    let node = |value| Node::new(value, span.clone());
+    // None of this was written by somebody who meant a variable.
+    let text = |text: &str| node(Value::Str(text.replace('$', "$$")));
+    let mut plugin = node(Value::Map(Vec::new()));
+    insert(&mut plugin, "name", text(name));
+    insert(&mut plugin, "transport", text("exec"));
+    insert(&mut plugin, "executable", text(executable));
+    insert(&mut plugin, "env_allow", node(Value::List(vec![text("PATH")])));
+    insert_in(&mut plugin, "connection", "request_timeout", text(&go_duration::format(timeout)));
+    plugin
 }
 
 /// Gives every key that is absent or null its default.

@@ -2,11 +2,13 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use plugin_core::Code;
 
 use super::document::{self, Fault, Faults, NamedList, Node, Source, Span, Syntax, Value};
-use super::keys::{Context, Keys};
+use super::keys::{Context, Keys, Table};
+use super::plugin::{self, PluginConfig};
 use super::settings::{self, Config};
 use super::{effective, overlay, secrets};
 
@@ -59,6 +61,42 @@ pub fn from_text(path: &Path, text: &str, syntax: Option<Syntax>, env: Env<'_>) 
     build(tree, path, env).map(|(config, _)| config)
 }
 
+/// Reads one plugin out of the file at `path`, whose top level has the keys of an item of `plugins`.
+///
+/// `timeout` holds where the file says none; without it, 30 seconds. There is no overlay, and nothing like `default_retry`;
+/// all else is as for [`load`].
+///
+/// # Errors
+///
+/// Those of [`load`].
+pub fn load_plugin(path: &Path, timeout: Option<Duration>, env: Env<'_>) -> Result<PluginConfig, Faults> {
+    let tree = document::load(path).map_err(|faults| faults.or_code(Code::InvalidDocument))?;
+    one_plugin(tree, path, timeout, env)
+}
+
+/// The plugin that an executable is which nothing describes: a subprocess with the defaults of every key, except that it
+/// gets the host's `PATH`, which most scripts need. `timeout` holds for the call and for each attempt.
+pub(crate) fn plugin_of_executable(
+    name: &str,
+    path: &Path,
+    timeout: Duration,
+    env: Env<'_>,
+) -> Result<PluginConfig, Faults> {
+    let Some(text) = path.to_str() else {
+        let span = Span::whole_file(&Source::new(path, ""));
+        return Err(Fault::new(span, "executable", "the path is not UTF-8").with_code(Code::ConfigValue).into());
+    };
+    one_plugin(effective::executable(name, text, path, timeout), path, Some(timeout), env)
+}
+
+fn one_plugin(tree: Node, path: &Path, timeout: Option<Duration>, env: Env<'_>) -> Result<PluginConfig, Faults> {
+    let prepare = |tree: &mut Node| {
+        effective::default_timeout(tree, timeout);
+        Faults::new()
+    };
+    settle(tree, path, env, &plugin::TABLE, prepare, plugin::read).map(|(plugin, _)| plugin)
+}
+
 /// The base with its overlay.
 fn open(path: &Path, name: Option<&str>, env: Env<'_>) -> Result<Node, Faults> {
     let base = document::load(path);
@@ -77,8 +115,20 @@ fn open(path: &Path, name: Option<&str>, env: Env<'_>) -> Result<Node, Faults> {
     }
 }
 
-/// The settings, and the tree that holds: with all defaults, and `file:PATH` where a secret is in a file.
-fn build(mut tree: Node, path: &Path, env: Env<'_>) -> Result<(Config, Node), Faults> {
+fn build(tree: Node, path: &Path, env: Env<'_>) -> Result<(Config, Node), Faults> {
+    settle(tree, path, env, &settings::TABLE, effective::spread, settings::read)
+}
+
+/// The settings of `table`, and the tree that holds: with all defaults, and `file:PATH` where a secret is in a file.
+/// `prepare` writes into the tree what holds before the defaults of the table.
+fn settle<T>(
+    mut tree: Node,
+    path: &Path,
+    env: Env<'_>,
+    table: &'static Table,
+    prepare: impl FnOnce(&mut Node) -> Faults,
+    read: impl FnOnce(&mut Keys<'_, '_>) -> Option<T>,
+) -> Result<(T, Node), Faults> {
     let mut faults = Faults::new();
     if let Err(found) = document::substitute(&mut tree, env) {
         faults.append(found.or_code(Code::ConfigEnvironment));
@@ -88,14 +138,14 @@ fn build(mut tree: Node, path: &Path, env: Env<'_>) -> Result<(Config, Node), Fa
     if matches!(tree.value, Value::Null) {
         tree.value = Value::Map(Vec::new());
     }
-    faults.append(effective::spread(&mut tree));
-    effective::fill(&mut tree, &settings::TABLE);
+    faults.append(prepare(&mut tree));
+    effective::fill(&mut tree, table);
     let shown = tree.clone();
     let context = Context { dir: directory(path)?, env };
     faults.append(secrets::resolve(&mut tree, &context));
-    let config = document::read(&tree, |section| Keys::read(section, &settings::TABLE, &context, "", settings::read));
-    match config {
-        Ok(Some(config)) if faults.is_empty() => return Ok((config, shown)),
+    let settings = document::read(&tree, |section| Keys::read(section, table, &context, "", read));
+    match settings {
+        Ok(Some(settings)) if faults.is_empty() => return Ok((settings, shown)),
         Ok(Some(_)) => {}
         // Whatever makes it impossible to give settings has been noted; this only guards the promise that something is.
         Ok(None) if faults.is_empty() => {

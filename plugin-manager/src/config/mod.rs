@@ -1,7 +1,8 @@
 //! Configuration: files in three syntaxes, read into one tree and from there into settings.
 //!
 //! [`load`] reads a file and gives a [`Config`] in which nothing is wrong, or every fault at once, each with its place, the
-//! nearest known key and a stable code. [`show`] prints what holds in the end, and [`schema`] is for editors.
+//! nearest known key and a stable code. [`load_plugin`] reads a file that describes one plugin. [`show`] prints what holds in
+//! the end, and [`schema`] is for editors.
 //!
 //! ```
 //! use std::path::Path;
@@ -60,9 +61,10 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
-pub use admin::{AdminConfig, Role};
+pub use admin::AdminConfig;
 pub use document::{Fault, Faults, Syntax};
-pub use load::{Env, from_text, load, show};
+pub(crate) use load::plugin_of_executable;
+pub use load::{Env, from_text, load, load_plugin, show};
 pub use logging::{LogFormat, LoggingConfig};
 pub use plugin::{InstanceConfig, PluginConfig, TransportConfig, TransportKind};
 pub use schema::schema;

@@ -4,21 +4,21 @@ mod connect;
 mod events;
 mod factory;
 pub mod logging;
+mod plugins;
 
-use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+use std::{fmt, time::Duration};
 
 use bytes::Bytes;
-use futures_util::future::join_all;
-use plugin_core::{Code, ConfigError, PluginError};
+use plugin_core::PluginError;
 use plugin_transports::{process::ProcessHandle, tls::TlsError};
 
 pub use factory::{Factories, Factory};
+pub(crate) use plugins::{Processes, assemble, register_all};
 
 use crate::{
-    config::{Config, PluginConfig, Role as ConfigRole},
-    manager::{Manager, Registration, Restarts},
-    server::{Access, Gateway, GatewaySettings, Role, ShutdownReport},
-    stack::StackSettings,
+    config::Config,
+    manager::Manager,
+    server::{Access, Gateway, GatewaySettings, ShutdownReport},
 };
 
 /// A gateway that serves the plugins of a configuration.
@@ -27,15 +27,19 @@ use crate::{
 pub struct Running {
     gateway: Gateway,
     manager: Manager<Bytes, Bytes>,
-    processes: BTreeMap<String, ProcessHandle>,
+    processes: Processes,
     shutdown_timeout: Duration,
 }
 
-/// Why a gateway did not start.
+/// Why a gateway, or the plugins of a [builder](crate::builder), did not start.
 #[derive(Debug)]
 pub struct StartError(Vec<PluginError>);
 
 impl StartError {
+    pub(crate) fn new(faults: Vec<PluginError>) -> Self {
+        Self(faults)
+    }
+
     /// Every fault: one for a plane that cannot listen, else one per plugin that did not start.
     #[must_use]
     pub fn faults(&self) -> &[PluginError] {
@@ -79,43 +83,14 @@ impl Running {
         let settings = gateway_settings(config).map_err(|fault| StartError(vec![fault]))?;
         let gateway = Gateway::start(manager.clone(), settings).await.map_err(|fault| StartError(vec![fault]))?;
         let mut running =
-            Self { gateway, manager, processes: BTreeMap::new(), shutdown_timeout: config.shutdown_timeout() };
-        let faults = running.connect_all(config, factories).await;
+            Self { gateway, manager, processes: Processes::new(), shutdown_timeout: config.shutdown_timeout() };
+        let faults = register_all(&running.manager, config.plugins(), factories, &mut running.processes).await;
         if !faults.is_empty() {
             running.shutdown().await;
             return Err(StartError(faults));
         }
         running.gateway.set_ready();
         Ok(running)
-    }
-
-    async fn connect_all(&mut self, config: &Config, factories: &Factories) -> Vec<PluginError> {
-        let mut by_priority: BTreeMap<i32, Vec<&PluginConfig>> = BTreeMap::new();
-        for plugin in config.plugins() {
-            by_priority.entry(plugin.priority()).or_default().push(plugin);
-        }
-        let mut faults = Vec::new();
-        for group in by_priority.values().rev() {
-            let started = join_all(group.iter().map(|plugin| start_plugin(plugin, factories))).await;
-            for (plugin, started) in group.iter().zip(started) {
-                let registered = started.and_then(|(registration, process)| {
-                    self.manager.register_with(plugin.name(), registration)?;
-                    if let Some(process) = process {
-                        self.processes.insert(plugin.name().to_owned(), process);
-                    }
-                    Ok(())
-                });
-                match registered {
-                    Ok(()) => tracing::info!(plugin = plugin.name(), "registered"),
-                    Err(fault) if fault.plugin().is_none() => faults.push(fault.with_plugin(plugin.name())),
-                    Err(fault) => faults.push(fault),
-                }
-            }
-            if !faults.is_empty() {
-                break;
-            }
-        }
-        faults
     }
 
     /// The gateway.
@@ -158,43 +133,7 @@ fn gateway_settings(config: &Config) -> Result<GatewaySettings, PluginError> {
     }
     if let Some(verifier) = admin.verifier() {
         let admin = admin.clone();
-        settings = settings.with_access(Access::new(verifier.clone(), move |identity| match admin.role(identity) {
-            ConfigRole::Operate => Role::Operate,
-            _ => Role::Read,
-        }));
+        settings = settings.with_access(Access::new(verifier.clone(), move |identity| admin.role(identity)));
     }
     Ok(settings)
-}
-
-/// Connects a plugin and builds its stack.
-async fn start_plugin(
-    plugin: &PluginConfig,
-    factories: &Factories,
-) -> Result<(Registration<Bytes, Bytes>, Option<ProcessHandle>), PluginError> {
-    if !plugin.enabled() {
-        return Ok((connect::switched_off(plugin), None));
-    }
-    let connected = connect::connect(plugin, factories).await?;
-    let process = connected.process.clone();
-    let breaker = plugin.circuit_breaker();
-    let settings = StackSettings::default()
-        .with_timeout(plugin.timeout())
-        .with_attempt_timeout(plugin.attempt_timeout())
-        .with_rate_limit(plugin.rate_limit())
-        .with_retry(Some(plugin.retry().clone()).filter(|retry| retry.max_retries() > 0))
-        .with_circuit_breaker(Some(breaker.clone()).filter(|breaker| breaker.enabled()))
-        .with_health_check(plugin.health_check())
-        .with_balance(plugin.load_balancer());
-    let mut registration = settings
-        .build(plugin.name(), connected.instances)
-        .map_err(|error: ConfigError| PluginError::new(Code::ConfigValue, error.to_string()))?
-        .map_info(|info| connect::complete(info, plugin));
-    registration = registration.map_controls(|controls| {
-        if let Some(process) = &process {
-            let counted = process.clone();
-            controls.restarts = Some(Restarts::new(move || counted.stats().restarts));
-        }
-        events::follow(&Arc::from(plugin.name()), controls);
-    });
-    Ok((registration, process))
 }

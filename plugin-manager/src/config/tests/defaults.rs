@@ -10,6 +10,7 @@ use plugin_retry::RetryConfig;
 use plugin_transports::process::{ProcessConfig, RestartConfig};
 
 use super::*;
+use crate::server::Role;
 
 #[test]
 fn what_is_not_said_is_what_the_crates_take_for_granted() {

@@ -14,10 +14,11 @@ use plugin_transports::auth::{Identity, Verifier};
 use crate::server::problem;
 
 /// What somebody may do on the admin plane.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Role {
     /// Look.
+    #[default]
     Read,
     /// Look, and change what runs.
     Operate,

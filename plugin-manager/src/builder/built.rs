@@ -1,0 +1,65 @@
+//! What a builder gives.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use plugin_core::PluginError;
+use plugin_transports::process::ProcessHandle;
+
+use crate::{
+    config::PluginConfig,
+    launch::{Factories, Processes, register_all},
+    manager::{DrainReport, Manager},
+    server::Metrics,
+};
+
+/// A manager with its plugins, and what belongs to them.
+///
+/// When it and every clone of the manager are dropped, subprocesses are stopped without waiting for calls;
+/// [`shutdown`](Self::shutdown) waits.
+#[derive(Debug)]
+#[must_use = "dropping it stops the plugins without waiting"]
+pub struct Built {
+    manager: Manager<Bytes, Bytes>,
+    metrics: Option<Metrics>,
+    processes: Processes,
+}
+
+impl Built {
+    pub(super) fn new(metrics: Option<Metrics>) -> Self {
+        Self { manager: Manager::new(), metrics, processes: Processes::new() }
+    }
+
+    pub(super) async fn connect(&mut self, plugins: &[PluginConfig], factories: &Factories) -> Vec<PluginError> {
+        register_all(&self.manager, plugins, factories, &mut self.processes).await
+    }
+
+    /// The manager: to call plugins, and to register more of them.
+    #[must_use]
+    pub fn manager(&self) -> &Manager<Bytes, Bytes> {
+        &self.manager
+    }
+
+    /// The metrics, when they are on: for a recorder that is to be installed globally.
+    #[must_use]
+    pub fn metrics(&self) -> Option<&Metrics> {
+        self.metrics.as_ref()
+    }
+
+    /// The metrics of every plugin in Prometheus' text format, when they are on.
+    #[must_use]
+    pub fn scrape(&self) -> Option<String> {
+        self.metrics.as_ref().map(|metrics| metrics.scrape(&self.manager.list()))
+    }
+
+    /// The supervised process of a plugin.
+    #[must_use]
+    pub fn process(&self, plugin: &str) -> Option<&ProcessHandle> {
+        self.processes.get(plugin)
+    }
+
+    /// Drains and closes every plugin within `limit`, and says of each what did not finish.
+    pub async fn shutdown(self, limit: Duration) -> Vec<DrainReport> {
+        self.manager.shutdown(limit).await
+    }
+}

@@ -1,0 +1,92 @@
+//! From the settings of plugins to what a manager has of them.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use plugin_core::{Code, Plugin, PluginError};
+use plugin_transports::process::ProcessHandle;
+
+use super::{Factories, connect, events};
+use crate::{
+    config::PluginConfig,
+    manager::{Manager, Registration, Restarts},
+    stack::{Instance, StackSettings},
+};
+
+/// Supervised processes, by the name of their plugin.
+pub(crate) type Processes = BTreeMap<String, ProcessHandle>;
+
+/// Connects plugins and registers them. Those of a higher priority come before those of a lower one, those of the same
+/// priority are connected side by side; after a priority with faults no other begins. Gives back every fault.
+pub(crate) async fn register_all(
+    manager: &Manager<Bytes, Bytes>,
+    plugins: &[PluginConfig],
+    factories: &Factories,
+    processes: &mut Processes,
+) -> Vec<PluginError> {
+    let mut by_priority: BTreeMap<i32, Vec<&PluginConfig>> = BTreeMap::new();
+    for plugin in plugins {
+        by_priority.entry(plugin.priority()).or_default().push(plugin);
+    }
+    let mut faults = Vec::new();
+    for group in by_priority.values().rev() {
+        let started = join_all(group.iter().map(|plugin| start(plugin, factories))).await;
+        for (plugin, started) in group.iter().zip(started) {
+            let registered = started.and_then(|(registration, process)| {
+                manager.register_with(plugin.name(), registration)?;
+                if let Some(process) = process {
+                    processes.insert(plugin.name().to_owned(), process);
+                }
+                Ok(())
+            });
+            match registered {
+                Ok(()) => tracing::info!(plugin = plugin.name(), "registered"),
+                Err(fault) if fault.plugin().is_none() => faults.push(fault.with_plugin(plugin.name())),
+                Err(fault) => faults.push(fault),
+            }
+        }
+        if !faults.is_empty() {
+            break;
+        }
+    }
+    faults
+}
+
+/// Builds the default stack of a plugin over its instances, and logs what happens to it.
+pub(crate) fn assemble<S: Plugin<Bytes, Bytes>>(
+    name: &str,
+    settings: StackSettings,
+    instances: Vec<Instance<S>>,
+) -> Result<Registration<Bytes, Bytes>, PluginError> {
+    let built = settings.build(name, instances);
+    let registration = built.map_err(|error| PluginError::new(Code::ConfigValue, error.to_string()))?;
+    Ok(registration.map_controls(|controls| events::follow(&Arc::from(name), controls)))
+}
+
+/// Connects a plugin and builds its stack.
+async fn start(
+    plugin: &PluginConfig,
+    factories: &Factories,
+) -> Result<(Registration<Bytes, Bytes>, Option<ProcessHandle>), PluginError> {
+    if !plugin.enabled() {
+        return Ok((connect::switched_off(plugin), None));
+    }
+    let connected = connect::connect(plugin, factories).await?;
+    let breaker = plugin.circuit_breaker();
+    let settings = StackSettings::default()
+        .with_timeout(plugin.timeout())
+        .with_attempt_timeout(plugin.attempt_timeout())
+        .with_rate_limit(plugin.rate_limit())
+        .with_retry(Some(plugin.retry().clone()).filter(|retry| retry.max_retries() > 0))
+        .with_circuit_breaker(Some(breaker.clone()).filter(|breaker| breaker.enabled()))
+        .with_health_check(plugin.health_check())
+        .with_balance(plugin.load_balancer());
+    let mut registration = assemble(plugin.name(), settings, connected.instances)?;
+    registration = registration.map_info(|info| connect::complete(info, plugin));
+    if let Some(process) = connected.process.clone() {
+        registration = registration
+            .map_controls(|controls| controls.restarts = Some(Restarts::new(move || process.stats().restarts)));
+    }
+    Ok((registration, connected.process))
+}
