@@ -8,3 +8,8 @@ pub mod launch;
 pub mod manager;
 pub mod server;
 pub mod stack;
+
+/// The first page of the repository: its programs are compiled with the documentation tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct FirstPage;

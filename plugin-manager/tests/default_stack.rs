@@ -80,17 +80,13 @@ async fn a_failing_plugin_opens_the_breaker_and_the_telemetry_counts_what_was_re
 async fn a_connection_that_fails_is_retried_on_another_instance() {
     let manager = Manager::new();
     let calls = Arc::new(AtomicUsize::new(0));
-    let dead = instance("dead", |_| {
-        std::future::ready(Err(PluginError::connection("refused", Sent::Nothing)))
-    });
+    let dead = instance("dead", |_| std::future::ready(Err(PluginError::connection("refused", Sent::Nothing))));
     let counted = Arc::clone(&calls);
     let alive = instance("alive", move |call: Call<Bytes>| {
         counted.fetch_add(1, Ordering::SeqCst);
         std::future::ready(Ok(Reply::new(call.into_payload())))
     });
-    let registration = StackSettings::default()
-        .build("pair", vec![erase(dead), erase(alive)])
-        .expect("two names");
+    let registration = StackSettings::default().build("pair", vec![erase(dead), erase(alive)]).expect("two names");
     manager.register_with("pair", registration).expect("a free name");
     for _ in 0..20 {
         manager.execute("pair", Bytes::from_static(b"1")).await.expect("the other one answers");
@@ -140,7 +136,8 @@ async fn a_plugin_whose_checks_fail_is_refused_and_taken_back() {
     let manager = Manager::new();
     let healthy = Arc::new(std::sync::atomic::AtomicBool::new(true));
     let told = Arc::clone(&healthy);
-    let echo = service_fn(|call: Call<Bytes>| std::future::ready(Ok::<_, PluginError>(Reply::new(call.into_payload()))));
+    let echo =
+        service_fn(|call: Call<Bytes>| std::future::ready(Ok::<_, PluginError>(Reply::new(call.into_payload()))));
     let connected = PluginInstance::new(echo, PluginInfo::new("echo", "1.0.0")).with_probe(move || {
         let state = if told.load(Ordering::SeqCst) { HealthState::Healthy } else { HealthState::Unhealthy };
         std::future::ready(HealthStatus::new(state, "as told"))
