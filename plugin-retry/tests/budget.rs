@@ -32,7 +32,7 @@ fn every_ratio_in_thousandths_is_exact() {
     for thousandths in 0..=1000_u32 {
         let budget = Budget::new(budget(f64::from(thousandths) / 1000.0, 0, 1));
         (0..1000).for_each(|_| budget.deposit(at(7)));
-        assert_eq!(budget.balance(at(7)), thousandths.into());
+        assert_eq!(budget.balance(at(7)), u64::from(thousandths));
     }
 }
 
