@@ -5,6 +5,7 @@ mod events;
 mod factory;
 pub mod logging;
 mod plugins;
+mod recovery;
 
 use std::{fmt, time::Duration};
 

@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use plugin_core::{Code, Plugin, PluginError};
 use plugin_transports::process::ProcessHandle;
 
-use super::{Factories, connect, events};
+use super::{Factories, connect, events, recovery};
 use crate::{
     config::PluginConfig,
     manager::{Manager, Registration, Restarts},
@@ -85,8 +85,10 @@ async fn start(
     let mut registration = assemble(plugin.name(), settings, connected.instances)?;
     registration = registration.map_info(|info| connect::complete(info, plugin));
     if let Some(process) = connected.process.clone() {
-        registration = registration
-            .map_controls(|controls| controls.restarts = Some(Restarts::new(move || process.stats().restarts)));
+        registration = registration.map_controls(|controls| {
+            recovery::follow(&Arc::from(plugin.name()), controls, &process);
+            controls.restarts = Some(Restarts::new(move || process.stats().restarts));
+        });
     }
     Ok((registration, connected.process))
 }
