@@ -60,6 +60,12 @@ fn rows(group: &mut Group) {
     for filled in [1_000, 10_000, 100_000] {
         time_window(group, filled);
     }
+    group.note(
+        "Aims, on a machine whose fetch_add takes 4.7 ns and whose Arc takes 9.5: closed 20 as a layer and 10 by `try_acquire`, \
+         timed 35, a time window 25, open 15, two threads 1.8x. A closed layer is one lease (an Arc) and one fetch_add, so the \
+         floors of the machine at hand say how near it is. A time window also reads the clock and adds to the cell of the \
+         second; an open breaker reads the clock to say when to come back. Those two are above their aims.",
+    );
 }
 
 fn without_tower(group: &mut Group) {

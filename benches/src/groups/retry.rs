@@ -100,4 +100,8 @@ fn rows(group: &mut Group) {
         "Most of what a `RetryLayer` adds is the lease of its state (an `Arc` clone and drop, see the floors) and the copy of \
          the call that another attempt would need; the budget adds one `compare_exchange`.",
     );
+    group.note(
+        "Aim: 15 ns on top of the bare service, and 6 more with a budget, on a machine whose floors are about 0.6 of this one's. \
+         The budget is within its aim; the layer is not: lease and copy alone are more than that here.",
+    );
 }
