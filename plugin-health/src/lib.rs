@@ -4,7 +4,6 @@
 mod changes;
 mod check;
 mod config;
-mod future;
 mod handle;
 mod layer;
 mod monitor;
@@ -23,9 +22,10 @@ pub use plugin_core;
 pub use changes::HealthChanges;
 pub use check::HealthCheck;
 pub use config::{HealthConfig, HealthConfigBuilder};
-pub use future::ResponseFuture;
 pub use handle::{GatePolicy, HealthGateHandle};
 pub use layer::HealthGateLayer;
 pub use monitor::HealthMonitor;
+/// The future of [`HealthGate`].
+pub use plugin_core::reject::RejectFuture as ResponseFuture;
 pub use probe::probe;
 pub use service::HealthGate;

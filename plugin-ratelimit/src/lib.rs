@@ -3,7 +3,6 @@
 
 mod bucket;
 mod config;
-mod future;
 mod gcra;
 mod handle;
 mod layer;
@@ -21,8 +20,9 @@ pub use plugin_core;
 
 pub use bucket::TokenBucket;
 pub use config::{RateLimitConfig, RateLimitConfigBuilder};
-pub use future::ResponseFuture;
 pub use handle::{RateLimitHandle, RateLimitStats};
 pub use layer::RateLimitLayer;
+/// The future of [`RateLimit`].
+pub use plugin_core::reject::RejectFuture as ResponseFuture;
 pub use service::RateLimit;
 pub use until_ready::UntilReady;

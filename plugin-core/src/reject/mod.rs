@@ -1,10 +1,12 @@
 //! How a refusal is answered, so that no layer forces a boxed error on the stack.
 
+mod future;
 #[cfg(feature = "grpc")]
 mod grpc;
 #[cfg(feature = "http")]
 mod http;
 
+pub use future::RejectFuture;
 #[cfg(feature = "grpc")]
 pub use grpc::AsGrpcStatus;
 #[cfg(feature = "http")]

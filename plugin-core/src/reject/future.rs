@@ -1,4 +1,4 @@
-//! The response, or the refusal.
+//! The response of the inner service, or a refusal that was decided in `call`.
 
 use std::{
     fmt,
@@ -8,11 +8,13 @@ use std::{
 };
 
 use pin_project_lite::pin_project;
-use plugin_core::{Reject, Rejected};
+
+use super::Reject;
+use crate::Rejected;
 
 pin_project! {
-    /// The future of [`RateLimit`](crate::RateLimit). Dropping it drops the call.
-    pub struct ResponseFuture<F, R> {
+    /// The future of a layer that refuses in `call` or passes the request on. Dropping it drops the call.
+    pub struct RejectFuture<F, R> {
         #[pin]
         state: State<F, R>,
     }
@@ -26,17 +28,21 @@ pin_project! {
     }
 }
 
-impl<F, R> ResponseFuture<F, R> {
-    pub(crate) fn passed(inner: F) -> Self {
+impl<F, R> RejectFuture<F, R> {
+    /// The request was passed on.
+    #[must_use]
+    pub fn passed(inner: F) -> Self {
         Self { state: State::Passed { inner } }
     }
 
-    pub(crate) fn refused(rejected: Rejected, reject: R) -> Self {
+    /// The request was refused, and is answered so.
+    #[must_use]
+    pub fn refused(rejected: Rejected, reject: R) -> Self {
         Self { state: State::Refused { rejected, reject } }
     }
 }
 
-impl<F, R, Res, Err> Future for ResponseFuture<F, R>
+impl<F, R, Res, Err> Future for RejectFuture<F, R>
 where
     F: Future<Output = Result<Res, Err>>,
     R: Reject<Res, Err>,
@@ -52,9 +58,9 @@ where
     }
 }
 
-impl<F, R> fmt::Debug for ResponseFuture<F, R> {
+impl<F, R> fmt::Debug for RejectFuture<F, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut debug = f.debug_struct("ResponseFuture");
+        let mut debug = f.debug_struct("RejectFuture");
         if let State::Refused { rejected, .. } = &self.state {
             debug.field("refused", rejected);
         }
