@@ -3,7 +3,6 @@
 pub mod builder;
 pub mod cli;
 pub mod config;
-mod demo;
 pub mod launch;
 pub mod manager;
 pub mod server;

@@ -5,12 +5,12 @@ use std::process::ExitCode;
 use super::{
     Outcome, Problem,
     args::{Config, ConfigCommand, ConfigFile, Demo, DemoPlugin, Run},
+    demo,
     output::{count, note, say},
     signals::StopSignals,
 };
 use crate::{
     config::{self, Faults},
-    demo,
     launch::{Factories, Running, logging},
     server::ShutdownReport,
 };

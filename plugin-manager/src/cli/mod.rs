@@ -1,6 +1,7 @@
 //! The command line.
 
 mod args;
+mod demo;
 mod local;
 mod output;
 mod remote;
