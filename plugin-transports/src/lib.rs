@@ -15,6 +15,8 @@ pub mod inproc;
 pub mod json;
 #[cfg(feature = "lines")]
 pub mod lines;
+#[cfg(any(feature = "http", all(feature = "process", target_os = "linux")))]
+mod metadata;
 #[cfg(all(feature = "process", target_os = "linux"))]
 pub mod process;
 #[cfg(feature = "tls")]

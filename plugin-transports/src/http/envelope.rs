@@ -15,6 +15,8 @@ use plugin_core::{CallContext, go_duration};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::metadata;
+
 /// Values of at most this size are copied out of what was read, so that a small one that is kept does not keep a large
 /// buffer alive.
 const COPY_UP_TO: usize = 16 * 1024;
@@ -87,8 +89,8 @@ struct RawAnswer<'a> {
     data: Option<&'a RawValue>,
     #[serde(borrow, default)]
     error: Option<&'a RawValue>,
-    #[serde(default)]
-    metadata: Option<BTreeMap<String, String>>,
+    #[serde(default, deserialize_with = "metadata::texts")]
+    metadata: BTreeMap<String, String>,
 }
 
 /// Reads an object. (serde would read a list too, as the fields in order.)
@@ -102,16 +104,12 @@ fn object<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, serde_json::Error
 /// Reads a reply.
 pub(super) fn read_answer(body: &Bytes) -> Result<Answer, serde_json::Error> {
     let raw: RawAnswer<'_> = object(body)?;
-    let result = match raw.error.map(error_text) {
+    // An error is text; a plugin that sends an object instead is shown as it wrote it.
+    let result = match raw.error.map(metadata::text) {
         Some(text) if !text.is_empty() => Err(text),
         _ => Ok(part(body, raw.data)),
     };
-    Ok(Answer { result, metadata: raw.metadata.unwrap_or_default() })
-}
-
-/// An error is text; a plugin that sends an object instead is shown as it wrote it.
-fn error_text(raw: &RawValue) -> String {
-    serde_json::from_str::<String>(raw.get()).unwrap_or_else(|_| raw.get().to_owned())
+    Ok(Answer { result, metadata: raw.metadata })
 }
 
 fn part(whole: &Bytes, part: Option<&RawValue>) -> Bytes {
@@ -142,8 +140,8 @@ struct RawRequest<'a> {
     timeout: Option<&'a RawValue>,
     #[serde(default)]
     headers: Option<BTreeMap<String, String>>,
-    #[serde(default)]
-    metadata: Option<BTreeMap<String, String>>,
+    #[serde(default, deserialize_with = "metadata::texts")]
+    metadata: BTreeMap<String, String>,
 }
 
 /// Reads a request. The error says what is wrong.
@@ -162,7 +160,7 @@ pub(super) fn read_request(body: &Bytes) -> Result<Request, String> {
         request_id: raw.request_id.filter(|id| !id.is_empty()),
         timeout: raw.timeout.map(|raw| timeout(raw.get())).transpose()?.flatten(),
         headers,
-        metadata: raw.metadata.unwrap_or_default(),
+        metadata: raw.metadata,
     })
 }
 
@@ -255,7 +253,7 @@ mod tests {
         assert_eq!(read(r#"{"data":null,"error":null,"new":1}"#).expect("valid"), ok("null"));
         assert_eq!(read(r#"{"data":1,"error":"no\nuser"}"#).expect("valid"), Err("no\nuser".to_owned()));
         assert_eq!(read(r#"{"error":{"c":1}}"#).expect("valid"), Err(r#"{"c":1}"#.to_owned()));
-        for bad in ["", "hello", "[1]", "{\"data\":1}x", r#"{"data":1,"data":2}"#, r#"{"metadata":{"k":1}}"#] {
+        for bad in ["", "hello", "[1]", "{\"data\":1}x", r#"{"data":1,"data":2}"#, r#"{"metadata":[1]}"#] {
             assert!(read(bad).is_err(), "{bad:?}");
         }
     }

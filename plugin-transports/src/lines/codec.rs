@@ -11,6 +11,7 @@ use super::{
     id,
     json::{push_display, push_str, push_texts},
 };
+use crate::metadata;
 
 /// Every request begins with this, and the id follows as 16 hexadecimal digits.
 const HEAD: &[u8] = b"{\"id\":\"";
@@ -106,15 +107,16 @@ struct RawAnswer<'a> {
     result: Option<&'a RawValue>,
     #[serde(borrow, default)]
     error: Option<&'a RawValue>,
-    #[serde(default)]
-    metadata: Option<std::collections::BTreeMap<String, String>>,
+    #[serde(default, deserialize_with = "metadata::texts")]
+    metadata: std::collections::BTreeMap<String, String>,
 }
 
 /// Reads a reply. `None`: the line is not a reply to anything that this host ever asked.
 pub(crate) fn decode(line: &Bytes) -> Option<Answer> {
     let raw: RawAnswer<'_> = serde_json::from_str(std::str::from_utf8(line).ok()?).ok()?;
     let id = id::parse(raw.id.as_bytes())?;
-    let result = match raw.error.map(error_text) {
+    // An error is text; a plugin that sends an object instead is shown as it wrote it.
+    let result = match raw.error.map(metadata::text) {
         Some(text) if !text.is_empty() => Err(text),
         _ => Ok(match raw.result.map(RawValue::get) {
             None => Bytes::from_static(b"null"),
@@ -122,12 +124,7 @@ pub(crate) fn decode(line: &Bytes) -> Option<Answer> {
             Some(result) => line.slice_ref(result.as_bytes()),
         }),
     };
-    Some(Answer { id, result, metadata: raw.metadata.unwrap_or_default() })
-}
-
-/// An error is text; a plugin that sends an object instead is shown as it wrote it.
-fn error_text(raw: &RawValue) -> String {
-    serde_json::from_str::<String>(raw.get()).unwrap_or_else(|_| raw.get().to_owned())
+    Some(Answer { id, result, metadata: raw.metadata })
 }
 
 #[cfg(test)]
