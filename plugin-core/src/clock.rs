@@ -76,7 +76,20 @@ pub fn nanos(duration: Duration) -> u64 {
 #[must_use]
 #[inline]
 pub fn now() -> Instant {
+    #[cfg(any(debug_assertions, feature = "test-util"))]
+    READINGS.with(|readings| readings.set(readings.get() + 1));
     source::now()
+}
+
+#[cfg(any(debug_assertions, feature = "test-util"))]
+thread_local!(static READINGS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) });
+
+/// How often this thread has called [`now`] so far. For tests: it is there in builds with debug assertions and with the
+/// feature `test-util`.
+#[cfg(any(debug_assertions, feature = "test-util"))]
+#[must_use]
+pub fn readings() -> u64 {
+    READINGS.with(std::cell::Cell::get)
 }
 
 /// The wall clock: for dates in headers, logs and certificates, never for measuring.

@@ -18,6 +18,8 @@ pub struct CallContext {
     received: Instant,
     /// [`Instant::MAX`] stands for none.
     deadline: Instant,
+    /// Nanoseconds; `u64::MAX` stands for none.
+    configured_timeout: u64,
     /// Zero stands for none.
     affinity: u64,
     id: RequestId,
@@ -54,6 +56,7 @@ impl CallContext {
         Self {
             received,
             deadline: Instant::MAX,
+            configured_timeout: u64::MAX,
             affinity: 0,
             id: RequestId::generate(),
             priority: 0,
@@ -86,6 +89,19 @@ impl CallContext {
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.limit_deadline(self.received.saturating_add(timeout));
         self
+    }
+
+    /// The time that a service gives its calls, as a [`DeadlineLayer`](crate::deadline::DeadlineLayer) further out was
+    /// configured. Unlike the deadline it says nothing of how long this caller waits, so it measures whether a service had
+    /// its time.
+    #[must_use]
+    pub fn configured_timeout(&self) -> Option<Duration> {
+        (self.configured_timeout != u64::MAX).then(|| Duration::from_nanos(self.configured_timeout))
+    }
+
+    /// Says how much time the service gives its calls; a smaller time that is already set stays.
+    pub fn limit_configured_timeout(&mut self, timeout: Duration) {
+        self.configured_timeout = self.configured_timeout.min(clock::nanos(timeout));
     }
 
     /// Time until the deadline; `None` without a deadline, zero when it has passed.

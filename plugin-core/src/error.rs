@@ -229,10 +229,8 @@ impl Attributed for PluginError {
 
 impl From<Rejected> for PluginError {
     fn from(rejected: Rejected) -> Self {
-        let mut error = Self::with_message(rejected.code(), OnceLock::new()).with_sent(Sent::Nothing);
+        let mut error = Self::with_message(rejected.code(), OnceLock::new()).with_sent(rejected.sent());
         if rejected.code() == Code::Timeout {
-            // A call was given up that is already under way.
-            error.0.sent = Sent::Maybe;
             error.0.retryable = Some(rejected.is_attempt_timeout());
         }
         error.0.retry_after = rejected.retry_after();

@@ -2,7 +2,7 @@
 
 use std::{any::Any, error::Error, fmt, time::Duration};
 
-use crate::{BoxError, Code, Kind, PluginError};
+use crate::{BoxError, Code, Kind, PluginError, Sent};
 
 /// A refusal: a layer of this family did not pass the request on, or stopped waiting for it.
 ///
@@ -13,6 +13,7 @@ use crate::{BoxError, Code, Kind, PluginError};
 pub struct Rejected {
     code: Code,
     retry_after: Option<Duration>,
+    sent: Sent,
     detail: Detail,
 }
 
@@ -20,7 +21,7 @@ pub struct Rejected {
 enum Detail {
     None,
     Deadline { limit: Duration, stage: Option<&'static str>, evidence: bool },
-    Attempt { limit: Duration },
+    Attempt { limit: Duration, stage: Option<&'static str> },
     Quota(Quota),
     Cost { cost: u64, burst: u64 },
 }
@@ -39,28 +40,37 @@ pub struct Quota {
 }
 
 impl Rejected {
-    /// A refusal with this code and nothing else.
+    /// A refusal with this code and nothing else. Nothing was sent, except that a call whose time was up may be under way.
     #[must_use]
     pub const fn new(code: Code) -> Self {
-        Self { code, retry_after: None, detail: Detail::None }
+        let sent = if matches!(code, Code::Timeout) { Sent::Maybe } else { Sent::Nothing };
+        Self { code, retry_after: None, sent, detail: Detail::None }
+    }
+
+    const fn with_detail(code: Code, detail: Detail) -> Self {
+        let mut rejected = Self::new(code);
+        rejected.detail = detail;
+        rejected
     }
 
     /// A circuit is open for this much longer.
     #[must_use]
     pub const fn circuit_open(retry_after: Option<Duration>) -> Self {
-        Self { code: Code::CircuitOpen, retry_after, detail: Detail::None }
+        let mut rejected = Self::new(Code::CircuitOpen);
+        rejected.retry_after = retry_after;
+        rejected
     }
 
     /// A rate limit is used up; the next request fits after this time.
     #[must_use]
     pub const fn rate_limited(retry_after: Duration) -> Self {
-        Self { code: Code::RateLimited, retry_after: Some(retry_after), detail: Detail::None }
+        Self::new(Code::RateLimited).with_retry_after(retry_after)
     }
 
     /// A request costs more tokens than a rate limit ever holds: no wait would help, so there is no `retry_after`.
     #[must_use]
     pub const fn too_costly(cost: u64, burst: u64) -> Self {
-        Self { code: Code::RateLimited, retry_after: None, detail: Detail::Cost { cost, burst } }
+        Self::with_detail(Code::RateLimited, Detail::Cost { cost, burst })
     }
 
     /// Health checks found the service down.
@@ -81,16 +91,18 @@ impl Rejected {
         Self::new(Code::ConcurrencyExceeded)
     }
 
-    /// A deadline passed: `limit` is the time that was given, `stage` what the call was waiting for.
+    /// A deadline passed: `limit` is the time that was given, `stage` what the call was waiting for. Unless
+    /// [told otherwise](Self::with_sent), the request may have been sent.
     #[must_use]
     pub const fn deadline_exceeded(limit: Duration, stage: Option<&'static str>) -> Self {
-        Self { code: Code::Timeout, retry_after: None, detail: Detail::Deadline { limit, stage, evidence: false } }
+        Self::with_detail(Code::Timeout, Detail::Deadline { limit, stage, evidence: false })
     }
 
-    /// One attempt took longer than its own limit. The service was called and did not answer, so this is evidence.
+    /// One attempt took longer than its own limit. The service was called and did not answer, so this is evidence. Unless
+    /// [told otherwise](Self::with_sent), the request may have been sent.
     #[must_use]
     pub const fn attempt_timeout(limit: Duration) -> Self {
-        Self { code: Code::Timeout, retry_after: None, detail: Detail::Attempt { limit } }
+        Self::with_detail(Code::Timeout, Detail::Attempt { limit, stage: None })
     }
 
     /// Says that the service had time enough when the deadline passed, so that this is evidence against it.
@@ -99,6 +111,23 @@ impl Rejected {
         if let Detail::Deadline { limit, stage, .. } = self.detail {
             self.detail = Detail::Deadline { limit, stage, evidence: true };
         }
+        self
+    }
+
+    /// Says what the call was waiting for when its time was up.
+    #[must_use]
+    pub const fn with_stage(mut self, at: Option<&'static str>) -> Self {
+        match &mut self.detail {
+            Detail::Deadline { stage, .. } | Detail::Attempt { stage, .. } => *stage = at,
+            _ => {}
+        }
+        self
+    }
+
+    /// Says how much of the request had left the host.
+    #[must_use]
+    pub const fn with_sent(mut self, sent: Sent) -> Self {
+        self.sent = sent;
         self
     }
 
@@ -134,6 +163,12 @@ impl Rejected {
         self.retry_after
     }
 
+    /// How much of the request had left the host: nothing, unless its time was up on the way.
+    #[must_use]
+    pub const fn sent(&self) -> Sent {
+        self.sent
+    }
+
     /// The state of the rate limit, when a rate limiter refused.
     #[must_use]
     pub const fn quota(&self) -> Option<Quota> {
@@ -160,16 +195,16 @@ impl Rejected {
     #[must_use]
     pub const fn limit(&self) -> Option<Duration> {
         match self.detail {
-            Detail::Deadline { limit, .. } | Detail::Attempt { limit } => Some(limit),
+            Detail::Deadline { limit, .. } | Detail::Attempt { limit, .. } => Some(limit),
             _ => None,
         }
     }
 
-    /// What the call was waiting for when its deadline passed.
+    /// What the call was waiting for when its deadline passed, or its attempt's limit.
     #[must_use]
     pub const fn stage(&self) -> Option<&'static str> {
         match self.detail {
-            Detail::Deadline { stage, .. } => stage,
+            Detail::Deadline { stage, .. } | Detail::Attempt { stage, .. } => stage,
             _ => None,
         }
     }
@@ -238,15 +273,14 @@ impl fmt::Display for Rejected {
         };
         write!(f, "{text} ({})", self.code)?;
         match self.detail {
-            Detail::Deadline { limit, stage, .. } => {
-                write!(f, ": {limit:?} were given")?;
-                if let Some(stage) = stage {
-                    write!(f, ", the last of them spent {stage}")?;
-                }
-            }
-            Detail::Attempt { limit } => write!(f, ": one attempt may take {limit:?}")?,
+            Detail::Deadline { limit, .. } => write!(f, ": {limit:?} were given")?,
+            Detail::Attempt { limit, .. } => write!(f, ": one attempt may take {limit:?}")?,
             Detail::Cost { cost, burst } => write!(f, ": it costs {cost} tokens, and the bucket holds {burst}")?,
             _ => {}
+        }
+        if let Some(stage) = self.stage() {
+            let them = if self.is_attempt_timeout() { "it" } else { "them" };
+            write!(f, ", the last of {them} spent {stage}")?;
         }
         if let Some(after) = self.retry_after {
             write!(f, "; try again in {after:?}")?;

@@ -35,6 +35,8 @@ async fn every_way_to_end_is_counted_once_and_nothing_stays_active() {
     stack.ready().await.expect("ready").call(Call::new("wait")).await.expect("a reply");
     stack.ready().await.expect("ready").call(Call::new("fail")).await.expect_err("as asked");
     stack.ready().await.expect("ready").call(Call::new("hang")).await.expect_err("the deadline");
+    let hurry = Call::new("hang").with_timeout(Duration::from_millis(100));
+    stack.ready().await.expect("ready").call(hurry).await.expect_err("the caller's own deadline");
     let panicking = AssertUnwindSafe(stack.ready().await.expect("ready").call(Call::new("panic"))).catch_unwind();
     assert!(panicking.await.is_err());
     let mut dropped = Box::pin(stack.ready().await.expect("ready").call(Call::new("hang")));
@@ -45,8 +47,8 @@ async fn every_way_to_end_is_counted_once_and_nothing_stays_active() {
 
     let snapshot = handle.snapshot();
     assert_eq!(snapshot.active(), 0);
-    assert_eq!(Status::ALL.map(|status| snapshot.ended(status)), [1, 2, 1, 2]);
-    assert_eq!(snapshot.codes(), [(Code::ExecutionFailed, 1), (Code::Timeout, 1)]);
+    assert_eq!(Status::ALL.map(|status| snapshot.ended(status)), [1, 3, 1, 2]);
+    assert_eq!(snapshot.codes(), [(Code::ExecutionFailed, 1), (Code::Timeout, 2)]);
     assert_eq!(snapshot.max(), Duration::from_secs(1));
 }
 

@@ -10,22 +10,33 @@ use std::{
 };
 
 use pin_project_lite::pin_project;
-use tokio::time::Sleep;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{Deadlined, layer::Limit, waiting};
+use super::{
+    Deadlined,
+    cut::{self, Cut, Part},
+    layer::{Limit, duration},
+    timer::Timer,
+    waiting,
+};
 use crate::{
     AsError, Reject, Rejected,
     clock::{self, Instant, nanos},
 };
 
+/// What an attempt waits for when nobody further in knows more.
+const WAITING: &str = "waiting for the answer";
+
 /// Limits one attempt, and watches the request's deadline with the same timer.
 ///
 /// Put it inside a retry. It has one timer, armed when a response is not ready at once, that fires at the earlier of the
-/// attempt's limit and the deadline. The refusal says which it was: an attempt that took too long may be repeated, a
-/// deadline that passed may not. Either is evidence against the service, the deadline only when the attempt had run for
-/// at least half of its own limit: a caller in a hurry says nothing of the service.
+/// attempt's limit and the deadline; it needs none while a layer further in has one that fires no later. The refusal says
+/// which limit it was, what the attempt was waiting for and how much of the request had been sent: an attempt that took
+/// too long may be repeated, a deadline that passed may not.
+///
+/// Either is evidence against the service when the attempt ran for at least half of the smaller of its own limit and the
+/// call's configured timeout ([`cut::is_evidence`]): a caller in a hurry says nothing of the service.
 #[derive(Clone, Debug)]
 #[must_use = "a layer does nothing until it wraps a service"]
 pub struct AttemptTimeoutLayer<R = AsError> {
@@ -123,12 +134,16 @@ where
 
     fn call(&mut self, request: Req) -> Self::Future {
         let started = request.started();
+        let limit = self.limit.get();
         AttemptFuture {
+            since: started,
+            fires: Instant::ZERO,
             deadline: request.deadline(started).unwrap_or(Instant::MAX),
-            given: request.given(started).unwrap_or(Duration::MAX),
-            limit: self.limit.get(),
+            given: request.given(started).map_or(u64::MAX, nanos),
+            limit,
+            allowed: request.configured_timeout().map_or(limit, |timeout| limit.min(nanos(timeout))),
             inner: Some(self.inner.call(request)),
-            running: None,
+            timer: None,
             reject: self.reject.clone(),
         }
     }
@@ -139,34 +154,28 @@ pin_project! {
     pub struct AttemptFuture<F, R> {
         #[pin]
         inner: Option<F>,
-        running: Option<Running>,
-        given: Duration,
+        timer: Option<Timer>,
+        // When the attempt began: when the request did, until it is first seen waiting.
+        since: Instant,
+        // When its time is up; zero until it is first seen waiting.
+        fires: Instant,
         deadline: Instant,
+        given: u64,
         limit: u64,
+        // The smaller of the limit and the configured timeout of the call, for the rule.
+        allowed: u64,
         reject: R,
     }
-}
 
-/// An attempt that was not ready at once.
-struct Running {
-    timer: Pin<Box<Sleep>>,
-    fires: Instant,
-    refusal: Rejected,
-}
-
-impl Running {
-    fn new(given: Duration, deadline: Instant, limit: u64) -> Self {
-        let now = clock::now();
-        let ends = Instant::from_nanos(now.as_nanos().saturating_add(limit));
-        let fires = ends.min(deadline);
-        let refusal = if ends <= deadline {
-            Rejected::attempt_timeout(Duration::from_nanos(limit))
-        } else {
-            let refusal = Rejected::deadline_exceeded(given, Some("waiting for the answer"));
-            let had_time = deadline.saturating_since(now).saturating_mul(2) >= Duration::from_nanos(limit);
-            if had_time { refusal.as_evidence() } else { refusal }
-        };
-        Self { timer: Box::pin(tokio::time::sleep(fires.saturating_since(now))), fires, refusal }
+    impl<F, R> PinnedDrop for AttemptFuture<F, R> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            // Cut by a layer further out: what is in here began when this attempt did, and has its limit too.
+            if this.inner.is_some() && cut::current().is_some() {
+                let part = Part { since: *this.since, limit: duration(*this.allowed) };
+                cut::within(part, || this.inner.set(None));
+            }
+        }
     }
 }
 
@@ -182,20 +191,37 @@ where
         let Some(inner) = this.inner.as_mut().as_pin_mut() else {
             return Poll::Pending;
         };
-        let result = inner.poll(cx);
-        if result.is_ready() || (*this.limit == u64::MAX && *this.deadline == Instant::MAX) {
+        if *this.limit == u64::MAX && *this.deadline == Instant::MAX {
+            return inner.poll(cx);
+        }
+        let part = Part { since: *this.since, limit: duration(*this.allowed) };
+        let (result, mut heard) = waiting::listen(|| cut::polled(part, || inner.poll(cx)));
+        if result.is_ready() {
+            this.inner.set(None);
             return result;
         }
-        let running = this.running.get_or_insert_with(|| Running::new(*this.given, *this.deadline, *this.limit));
-        if running.timer.as_mut().poll(cx).is_pending() {
-            waiting::note("waiting for the answer");
-            waiting::enforcing(running.fires);
+        if *this.fires == Instant::ZERO {
+            *this.since = heard.now.unwrap_or_else(clock::now);
+            heard.now = Some(*this.since);
+            waiting::read(*this.since);
+            *this.fires = Instant::from_nanos(this.since.as_nanos().saturating_add(*this.limit)).min(*this.deadline);
+        }
+        waiting::note(WAITING);
+        if !waiting::is_due(this.timer, *this.fires, heard, cx) {
             return Poll::Pending;
         }
-        let refusal = running.refusal;
+        let cut = Cut::new(*this.since, *this.fires, duration(*this.allowed));
         // The work stops now, not when the caller gets round to dropping this future.
-        this.inner.set(None);
-        Poll::Ready(this.reject.reject(refusal))
+        let progress = cut::drop_under(cut, || this.inner.set(None));
+        let own = this.since.as_nanos().saturating_add(*this.limit) <= this.deadline.as_nanos();
+        let refusal = if own {
+            Rejected::attempt_timeout(Duration::from_nanos(*this.limit))
+        } else {
+            Rejected::deadline_exceeded(Duration::from_nanos(*this.given), None)
+        };
+        let refusal = if cut.is_evidence() { refusal.as_evidence() } else { refusal };
+        let stage = progress.stage.or(heard.stage).or(Some(WAITING));
+        Poll::Ready(this.reject.reject(refusal.with_stage(stage).with_sent(progress.sent)))
     }
 }
 

@@ -24,6 +24,18 @@ pub trait Deadlined {
 
     /// Sets the deadline. Called only with a deadline that is not later than the one the request has.
     fn set_deadline(&mut self, deadline: Instant, started: Instant);
+
+    /// The time that the service gives its calls, as it was configured. Unless overridden, nobody knows, and only the
+    /// limit of an attempt tells whether a service had its time ([`cut::is_evidence`](super::cut::is_evidence)).
+    fn configured_timeout(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Says how much time the service gives its calls; a smaller time that is already set stays. A
+    /// [`DeadlineLayer`](super::DeadlineLayer) calls it after [`set_deadline`](Self::set_deadline).
+    fn set_configured_timeout(&mut self, timeout: Duration) {
+        let _ = timeout;
+    }
 }
 
 impl<T> Deadlined for Call<T> {
@@ -37,6 +49,14 @@ impl<T> Deadlined for Call<T> {
 
     fn set_deadline(&mut self, deadline: Instant, _: Instant) {
         self.context_mut().limit_deadline(deadline);
+    }
+
+    fn configured_timeout(&self) -> Option<Duration> {
+        self.context().configured_timeout()
+    }
+
+    fn set_configured_timeout(&mut self, timeout: Duration) {
+        self.context_mut().limit_configured_timeout(timeout);
     }
 }
 
@@ -57,13 +77,14 @@ mod of_http {
     pub struct Deadline {
         at: Instant,
         given: Duration,
+        configured: Option<Duration>,
     }
 
     impl Deadline {
         /// The deadline that lies this much after this moment.
         #[must_use]
         pub fn after(given: Duration, started: Instant) -> Self {
-            Self { at: started.saturating_add(given), given }
+            Self { at: started.saturating_add(given), given, configured: None }
         }
 
         /// The moment.
@@ -107,9 +128,10 @@ mod of_http {
 
         fn set_deadline(&mut self, deadline: Instant, started: Instant) {
             let left = deadline.saturating_since(started);
-            let known = self.extensions().get::<Deadline>().is_some_and(|known| known.at == deadline);
-            if !known {
-                self.extensions_mut().insert(Deadline { at: deadline, given: left });
+            let known = self.extensions().get::<Deadline>().copied();
+            if known.is_none_or(|known| known.at != deadline) {
+                let configured = known.and_then(|known| known.configured);
+                self.extensions_mut().insert(Deadline { at: deadline, given: left, configured });
             }
             let is_grpc =
                 text(self.headers(), CONTENT_TYPE.as_str()).is_some_and(|kind| kind.starts_with("application/grpc"));
@@ -121,6 +143,17 @@ mod of_http {
             };
             if let Ok(value) = HeaderValue::try_from(value) {
                 self.headers_mut().insert(name, value);
+            }
+        }
+
+        fn configured_timeout(&self) -> Option<Duration> {
+            self.extensions().get::<Deadline>().and_then(|deadline| deadline.configured)
+        }
+
+        fn set_configured_timeout(&mut self, timeout: Duration) {
+            // It travels with the deadline, which a layer has set before.
+            if let Some(deadline) = self.extensions_mut().get_mut::<Deadline>() {
+                deadline.configured = Some(deadline.configured.map_or(timeout, |known| known.min(timeout)));
             }
         }
     }

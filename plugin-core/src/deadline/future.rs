@@ -9,35 +9,64 @@ use std::{
 };
 
 use pin_project_lite::pin_project;
-use tokio::time::Sleep;
 
-use super::waiting::{self, Note};
-use crate::{
-    Reject, Rejected,
-    clock::{self, Instant},
+use super::{
+    cut::{self, Cut, Part},
+    layer::duration,
+    timer::Timer,
+    waiting,
 };
+use crate::{Reject, Rejected, Sent, clock::Instant};
+
+/// The time of one call.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Time {
+    pub(super) started: Instant,
+    pub(super) deadline: Instant,
+    /// Nanoseconds that the deadline was after its start, for the text of a refusal.
+    pub(super) given: u64,
+    /// Nanoseconds that the call may take as it was configured, whatever its caller allows.
+    pub(super) allowed: u64,
+}
+
+impl Time {
+    fn part(self) -> Part {
+        Part { since: self.started, limit: duration(self.allowed) }
+    }
+}
 
 pin_project! {
     /// The future of [`WithDeadline`](super::WithDeadline). Dropping it drops the call.
     pub struct ResponseFuture<F, R> {
         #[pin]
         inner: Option<F>,
-        timer: Option<Pin<Box<Sleep>>>,
-        given: Duration,
-        deadline: Instant,
+        timer: Option<Timer>,
+        time: Time,
         stage: Option<&'static str>,
         reject: R,
+    }
+
+    impl<F, R> PinnedDrop for ResponseFuture<F, R> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            // Cut by a layer further out: what is in here has this layer's limit too.
+            if this.inner.is_some() && cut::current().is_some() {
+                cut::within(this.time.part(), || this.inner.set(None));
+            }
+        }
     }
 }
 
 impl<F, R> ResponseFuture<F, R> {
-    pub(super) fn new(inner: F, given: Duration, deadline: Instant, reject: R) -> Self {
-        Self { inner: Some(inner), timer: None, given, deadline, stage: None, reject }
+    /// `None`: the deadline had passed before the call.
+    pub(super) fn new(inner: Option<F>, time: Time, reject: R) -> Self {
+        let stage = if inner.is_some() { None } else { Some("before it was received") };
+        Self { inner, timer: None, time, stage, reject }
     }
 
-    /// The deadline had passed before the call.
-    pub(super) fn refused(given: Duration, deadline: Instant, reject: R) -> Self {
-        Self { inner: None, timer: None, given, deadline, stage: Some("before it was received"), reject }
+    pub(super) fn unlimited(inner: F, reject: R) -> Self {
+        let time = Time { started: Instant::MAX, deadline: Instant::MAX, given: u64::MAX, allowed: u64::MAX };
+        Self::new(Some(inner), time, reject)
     }
 }
 
@@ -50,43 +79,38 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
+        let time = *this.time;
+        let mut sent = Sent::Nothing;
         if let Some(inner) = this.inner.as_mut().as_pin_mut() {
-            if *this.deadline == Instant::MAX {
+            if time.deadline == Instant::MAX {
                 return inner.poll(cx);
             }
-            let (result, heard) = waiting::listen(|| inner.poll(cx));
+            let (result, heard) = waiting::listen(|| cut::polled(time.part(), || inner.poll(cx)));
             if result.is_ready() {
+                this.inner.set(None);
                 return result;
             }
             *this.stage = heard.stage.or(*this.stage);
-            if !is_due(this.timer, *this.deadline, heard, cx) {
+            if !waiting::is_due(this.timer, time.deadline, heard, cx) {
                 return Poll::Pending;
             }
+            let cut = Cut::new(time.started, time.deadline, duration(time.allowed));
             // The work stops now, not when the caller gets round to dropping this future.
-            this.inner.set(None);
+            let progress = cut::drop_under(cut, || this.inner.set(None));
+            *this.stage = progress.stage.or(*this.stage);
+            sent = progress.sent;
+            if cut.is_evidence() {
+                let rejected = Rejected::deadline_exceeded(Duration::from_nanos(time.given), *this.stage);
+                return Poll::Ready(this.reject.reject(rejected.with_sent(sent).as_evidence()));
+            }
         }
-        Poll::Ready(this.reject.reject(Rejected::deadline_exceeded(*this.given, *this.stage)))
+        let rejected = Rejected::deadline_exceeded(Duration::from_nanos(time.given), *this.stage);
+        Poll::Ready(this.reject.reject(rejected.with_sent(sent)))
     }
-}
-
-/// Whether the deadline has passed; arms a timer unless an inner layer has one that fires no later.
-fn is_due(timer: &mut Option<Pin<Box<Sleep>>>, deadline: Instant, heard: Note, cx: &mut Context<'_>) -> bool {
-    if timer.is_none() {
-        if heard.timer <= deadline {
-            return false;
-        }
-        let now = clock::now();
-        if deadline <= now {
-            return true;
-        }
-        *timer = Some(Box::pin(tokio::time::sleep(deadline.saturating_since(now))));
-    }
-    waiting::enforcing(deadline);
-    timer.as_mut().is_some_and(|timer| timer.as_mut().poll(cx).is_ready())
 }
 
 impl<F, R> fmt::Debug for ResponseFuture<F, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResponseFuture").field("deadline", &self.deadline).finish_non_exhaustive()
+        f.debug_struct("ResponseFuture").field("deadline", &self.time.deadline).finish_non_exhaustive()
     }
 }

@@ -12,7 +12,7 @@ use std::{
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{Deadlined, ResponseFuture};
+use super::{Deadlined, ResponseFuture, future::Time};
 use crate::{
     AsError, Reject,
     clock::{Instant, nanos},
@@ -22,7 +22,9 @@ use crate::{
 ///
 /// A request without a deadline gets one, `timeout` after it was received; a request that has an earlier one keeps it,
 /// and a later one is cut: a deadline is never extended. When it passes, the inner future is dropped and the refusal
-/// (`PLUGIN_1204`) says how long it was and what the call was waiting for.
+/// (`PLUGIN_1204`) says how long it was and what the call was waiting for. What is dropped hears why ([`cut`](super::cut)),
+/// so that a breaker further in counts a service that hangs, and ignores a caller in a hurry. `timeout` itself travels
+/// with the request, as the time that the service gives its calls.
 ///
 /// No timer is armed for a response that is ready when first polled, nor while an inner
 /// [`AttemptTimeoutLayer`](super::AttemptTimeoutLayer) watches the same deadline. It covers the time until the response
@@ -53,8 +55,13 @@ impl Limit {
     }
 
     pub(super) fn duration(&self) -> Option<Duration> {
-        Some(self.get()).filter(|nanos| *nanos != u64::MAX).map(Duration::from_nanos)
+        duration(self.get())
     }
+}
+
+/// A limit as a duration; `u64::MAX` is none.
+pub(super) fn duration(nanos: u64) -> Option<Duration> {
+    (nanos != u64::MAX).then(|| Duration::from_nanos(nanos))
 }
 
 impl DeadlineLayer {
@@ -151,13 +158,16 @@ where
         let brought = request.deadline(started).unwrap_or(Instant::MAX);
         let deadline = brought.min(Instant::from_nanos(started.as_nanos().saturating_add(limit)));
         if deadline == Instant::MAX {
-            return ResponseFuture::new(self.inner.call(request), Duration::MAX, deadline, self.reject.clone());
+            return ResponseFuture::unlimited(self.inner.call(request), self.reject.clone());
         }
         request.set_deadline(deadline, started);
-        let given = request.given(started).unwrap_or_default();
-        if deadline <= started {
-            return ResponseFuture::refused(given, deadline, self.reject.clone());
+        if limit != u64::MAX {
+            request.set_configured_timeout(Duration::from_nanos(limit));
         }
-        ResponseFuture::new(self.inner.call(request), given, deadline, self.reject.clone())
+        let given = request.given(started).unwrap_or_default();
+        let allowed = request.configured_timeout().map_or(limit, |timeout| limit.min(nanos(timeout)));
+        let time = Time { started, deadline, given: nanos(given), allowed };
+        let inner = (deadline > started).then(|| self.inner.call(request));
+        ResponseFuture::new(inner, time, self.reject.clone())
     }
 }

@@ -2,8 +2,10 @@
 
 mod attempt;
 mod carry;
+pub mod cut;
 mod future;
 mod layer;
+pub mod timer;
 pub mod waiting;
 
 pub use attempt::{AttemptFuture, AttemptTimeout, AttemptTimeoutHandle, AttemptTimeoutLayer};

@@ -4,9 +4,14 @@
 //! tell where the time went. A layer whose timer will fire at the deadline or before says so with [`enforcing`], so that
 //! outer layers need no timer of their own. Both are heard only by a layer of this family that is polling at the moment.
 
-use std::{cell::Cell, task::Poll};
+use std::{
+    cell::Cell,
+    future::Future,
+    task::{Context, Poll},
+};
 
-use crate::clock::Instant;
+use super::timer::{self, Timer};
+use crate::clock::{self, Instant};
 
 /// What was heard during one poll.
 #[derive(Clone, Copy, Debug)]
@@ -15,10 +20,12 @@ pub struct Note {
     pub stage: Option<&'static str>,
     /// When the earliest timer fires that will wake this call.
     pub timer: Instant,
+    /// The present moment, when a layer has read the clock in this poll.
+    pub now: Option<Instant>,
 }
 
 impl Note {
-    const EMPTY: Self = Self { stage: None, timer: Instant::MAX };
+    const EMPTY: Self = Self { stage: None, timer: Instant::MAX, now: None };
 }
 
 thread_local!(static NOTE: Cell<Note> = const { Cell::new(Note::EMPTY) });
@@ -41,6 +48,11 @@ pub fn enforcing(timer: Instant) {
     });
 }
 
+/// Says that this is the present moment, so that a layer further out need not read the clock again in this poll.
+pub(super) fn read(now: Instant) {
+    let _ = NOTE.try_with(|cell| cell.set(Note { now: Some(now), ..cell.get() }));
+}
+
 /// Polls, and gives back what was heard. What was heard is passed on to the layers further out when it is pending.
 pub fn listen<T>(poll: impl FnOnce() -> Poll<T>) -> (Poll<T>, Note) {
     let before = NOTE.try_with(|cell| cell.replace(Note::EMPTY)).unwrap_or(Note::EMPTY);
@@ -50,12 +62,37 @@ pub fn listen<T>(poll: impl FnOnce() -> Poll<T>) -> (Poll<T>, Note) {
             let heard = cell.get();
             cell.set(match result {
                 Poll::Ready(_) => before,
-                Poll::Pending => Note { stage: before.stage.or(heard.stage), timer: before.timer.min(heard.timer) },
+                Poll::Pending => Note {
+                    stage: before.stage.or(heard.stage),
+                    timer: before.timer.min(heard.timer),
+                    now: heard.now.or(before.now),
+                },
             });
             heard
         })
         .unwrap_or(Note::EMPTY);
     (result, heard)
+}
+
+/// Whether this moment has come, for the layer that owns this limit and has just heard its inner future wait. Arms a
+/// timer, unless a layer further in has one that fires no later: a waiting call needs no more than one.
+pub(super) fn is_due(timer: &mut Option<Timer>, at: Instant, heard: Note, cx: &mut Context<'_>) -> bool {
+    if heard.timer <= at {
+        *timer = None;
+        return false;
+    }
+    let armed = match timer {
+        Some(armed) => armed,
+        None => {
+            let now = heard.now.unwrap_or_else(clock::now);
+            if at <= now {
+                return true;
+            }
+            timer.insert(timer::arm(at.saturating_since(now)))
+        }
+    };
+    enforcing(at);
+    armed.as_mut().poll(cx).is_ready()
 }
 
 #[cfg(test)]

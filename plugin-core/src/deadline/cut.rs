@@ -1,0 +1,274 @@
+//! Who is to blame when time is up: one rule, and the way in which everybody involved hears of it.
+//!
+//! A call ends early when the layer that owns its time drops it: [`AttemptTimeout`](super::AttemptTimeout) one attempt,
+//! [`WithDeadline`](super::WithDeadline) the whole call. Dropping is what withdraws a request, so only then is it certain
+//! how far it came. Therefore a layer drops what it cuts with [`drop_under`]; whatever is dropped asks [`current`] why, a
+//! transport tells with [`report`] how far it came, and the layer has it in the [`Progress`]. All of it happens on one
+//! thread during one drop, and costs a call that ends by itself nothing.
+//!
+//! Whether the end is evidence against the service is asked of one function, [`is_evidence`], whoever cut the call.
+
+use std::{cell::Cell, time::Duration};
+
+use crate::{
+    Sent,
+    clock::{self, Instant},
+};
+
+/// THE rule: what was cut is evidence against the service when it ran for at least half of the time that it may take,
+/// which is the smaller of an attempt's limit and the call's configured timeout. Less says only that the service is not
+/// faster than that: a caller in a hurry must not open a breaker for everybody.
+#[must_use]
+pub const fn is_evidence(ran: Duration, limit: Duration) -> bool {
+    ran.as_nanos().saturating_mul(2) >= limit.as_nanos()
+}
+
+/// Why work is being dropped on this thread right now: its time was up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cut {
+    at: Instant,
+    since: Instant,
+    limit: Option<Duration>,
+}
+
+impl Cut {
+    /// Work that began `since` and is cut `at` this moment. `limit` is the time that it may take as it was configured, and
+    /// not what its caller allowed; without one, no end is evidence.
+    #[must_use]
+    pub const fn new(since: Instant, at: Instant, limit: Option<Duration>) -> Self {
+        Self { at, since, limit }
+    }
+
+    /// The moment of the cut.
+    #[must_use]
+    pub const fn at(&self) -> Instant {
+        self.at
+    }
+
+    /// When the work began that is dropped.
+    #[must_use]
+    pub const fn since(&self) -> Instant {
+        self.since
+    }
+
+    /// The time that it may take, as configured: the smaller of the attempt's limit and the call's timeout.
+    #[must_use]
+    pub const fn limit(&self) -> Option<Duration> {
+        self.limit
+    }
+
+    /// How long it ran.
+    #[must_use]
+    pub const fn ran(&self) -> Duration {
+        self.at.saturating_since(self.since)
+    }
+
+    /// Whether this says something of the service: [`is_evidence`].
+    #[must_use]
+    pub const fn is_evidence(&self) -> bool {
+        match self.limit {
+            Some(limit) => is_evidence(self.ran(), limit),
+            None => false,
+        }
+    }
+
+    /// The same for a part that began later, or may take less.
+    const fn narrowed(self, part: Part) -> Self {
+        let since = if part.since.as_nanos() > self.since.as_nanos() { part.since } else { self.since };
+        let limit = match (self.limit, part.limit) {
+            (Some(own), Some(limit)) if own.as_nanos() < limit.as_nanos() => Some(own),
+            (own, None) => own,
+            (_, limit) => limit,
+        };
+        Self { at: self.at, since, limit }
+    }
+}
+
+/// How far a request had come when it was dropped, as its transport reported. Nothing was reported: it may have been
+/// sent, and nobody knows what it was waiting for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[must_use]
+pub struct Progress {
+    /// What it was waiting for; reads on from "spent ...".
+    pub stage: Option<&'static str>,
+    /// How much of it had left the host.
+    pub sent: Sent,
+}
+
+/// A call that is limited, or a part of one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part {
+    pub(super) since: Instant,
+    pub(super) limit: Option<Duration>,
+}
+
+#[derive(Clone, Copy)]
+struct Dropping {
+    cut: Cut,
+    progress: Option<Progress>,
+}
+
+thread_local! {
+    static DROPPING: Cell<Option<Dropping>> = const { Cell::new(None) };
+    static POLLED: Cell<Option<Part>> = const { Cell::new(None) };
+}
+
+/// Puts a value back when it goes, also when what ran meanwhile panics.
+struct Restore<T: Copy + 'static>(&'static std::thread::LocalKey<Cell<T>>, T);
+
+impl<T: Copy> Drop for Restore<T> {
+    fn drop(&mut self) {
+        let _ = self.0.try_with(|cell| cell.set(self.1));
+    }
+}
+
+/// Sets a value for as long as the answer lives. `None`: the thread is being torn down, and nobody listens.
+fn set<T: Copy>(key: &'static std::thread::LocalKey<Cell<T>>, value: T) -> Option<Restore<T>> {
+    key.try_with(|cell| cell.replace(value)).ok().map(|before| Restore(key, before))
+}
+
+/// Drops work whose time is up, and gives back how far it had come. For a layer that owns a limit.
+pub fn drop_under(cut: Cut, drop: impl FnOnce()) -> Progress {
+    let _restore = set(&DROPPING, Some(Dropping { cut, progress: None }));
+    drop();
+    DROPPING.try_with(Cell::get).ok().flatten().and_then(|dropping| dropping.progress).unwrap_or_default()
+}
+
+/// The cut under which work is being dropped on this thread, for what is dropped to ask. `None`: it is dropped for
+/// another reason, such as a caller that went away.
+#[must_use]
+pub fn current() -> Option<Cut> {
+    DROPPING.try_with(Cell::get).ok().flatten().map(|dropping| dropping.cut)
+}
+
+/// Tells how far a request had come, from the drop of a transport's future, after it has withdrawn what it could. Of
+/// several attempts that are dropped together, the first tells the stage, and all are unsent only when each is.
+pub fn report(stage: &'static str, sent: Sent) {
+    add(Progress { stage: Some(stage), sent });
+}
+
+fn add(new: Progress) {
+    let _ = DROPPING.try_with(|cell| {
+        let Some(dropping) = cell.get() else { return };
+        let progress = match dropping.progress {
+            None => new,
+            Some(Progress { stage, sent }) => {
+                Progress { stage: stage.or(new.stage), sent: if sent == Sent::Nothing { new.sent } else { sent } }
+            }
+        };
+        cell.set(Some(Dropping { progress: Some(progress), ..dropping }));
+    });
+}
+
+/// Runs what concerns one attempt of a call that began before it: a poll of the attempt, or its drop. Who asks within
+/// hears of the attempt's time. An attempt that is dropped under a cut and does not [`report`] may have been sent.
+pub fn narrow<T>(since: Instant, run: impl FnOnce() -> T) -> T {
+    within(Part { since, limit: None }, run)
+}
+
+/// Like [`narrow`], with the time that the part may take.
+pub(super) fn within<T>(part: Part, run: impl FnOnce() -> T) -> T {
+    let Some(dropping) = DROPPING.try_with(Cell::get).ok().flatten() else { return polled(part, run) };
+    let restore = set(&DROPPING, Some(Dropping { cut: dropping.cut.narrowed(part), progress: None }));
+    let result = run();
+    let progress = DROPPING.try_with(Cell::get).ok().flatten().and_then(|dropping| dropping.progress);
+    drop(restore);
+    add(progress.unwrap_or_default());
+    result
+}
+
+/// Polls a call, or a part of one, so that [`elapsed`] knows of it.
+#[inline]
+pub(super) fn polled<T>(part: Part, poll: impl FnOnce() -> T) -> T {
+    let before = POLLED.try_with(Cell::get).ok().flatten();
+    let part = before.map_or(part, |before| {
+        let cut = Cut::new(before.since, Instant::MAX, before.limit).narrowed(part);
+        Part { since: cut.since, limit: cut.limit }
+    });
+    let _restore = set(&POLLED, Some(part));
+    poll()
+}
+
+/// How the call that this thread is polling would be judged if its time were up now. For a classifier that meets another
+/// library's own end of time, such as tonic's `Timeout expired`: tonic reads `grpc-timeout` itself and may be a moment
+/// earlier than the layer that set it. `None` outside of a [`WithDeadline`](super::WithDeadline) and an
+/// [`AttemptTimeout`](super::AttemptTimeout), or when a task stands between them and this. It reads the clock.
+#[must_use]
+pub fn elapsed() -> Option<Cut> {
+    let part = POLLED.try_with(Cell::get).ok().flatten()?;
+    Some(Cut::new(part.since, clock::now(), part.limit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn at(seconds: u64) -> Instant {
+        Instant::from_nanos(seconds * 1_000_000_000)
+    }
+
+    #[test]
+    fn half_of_the_limit_is_evidence_and_a_nanosecond_less_is_not() {
+        assert!(is_evidence(15 * SECOND, 30 * SECOND));
+        assert!(!is_evidence(15 * SECOND - Duration::from_nanos(1), 30 * SECOND));
+        assert!(is_evidence(Duration::MAX, Duration::MAX));
+        assert!(!Cut::new(at(0), at(60), None).is_evidence(), "nobody said how long it may take");
+    }
+
+    #[test]
+    fn what_is_dropped_hears_of_the_cut_and_of_its_own_part_of_it() {
+        assert_eq!(current(), None);
+        let cut = Cut::new(at(10), at(20), Some(10 * SECOND));
+        let progress = drop_under(cut, || {
+            assert_eq!(current(), Some(cut));
+            narrow(at(16), || assert!(current().is_some_and(|cut| cut.ran() == 4 * SECOND && !cut.is_evidence())));
+            within(Part { since: at(16), limit: Some(8 * SECOND) }, || {
+                assert!(current().is_some_and(|cut| cut.is_evidence()));
+            });
+            assert_eq!(current(), Some(cut));
+        });
+        assert_eq!(current(), None);
+        assert_eq!(progress, Progress { stage: None, sent: Sent::Maybe });
+    }
+
+    #[test]
+    fn several_attempts_are_unsent_only_when_each_says_so() {
+        let cut = Cut::new(at(1), at(2), None);
+        let unsent = || report("connecting", Sent::Nothing);
+        let both = drop_under(cut, || {
+            narrow(at(1), unsent);
+            narrow(at(1), || report("reading", Sent::Nothing));
+        });
+        assert_eq!(both, Progress { stage: Some("connecting"), sent: Sent::Nothing });
+        let silent = drop_under(cut, || {
+            narrow(at(1), || {});
+            narrow(at(1), unsent);
+        });
+        assert_eq!(silent, Progress { stage: Some("connecting"), sent: Sent::Maybe });
+        let one_sent = drop_under(cut, || {
+            unsent();
+            report("reading", Sent::Maybe);
+            unsent();
+        });
+        assert_eq!(one_sent.sent, Sent::Maybe);
+    }
+
+    #[test]
+    fn a_panic_in_what_is_dropped_leaves_no_cut_behind() {
+        let cut = Cut::new(at(1), at(2), Some(SECOND));
+        let panicked = std::panic::catch_unwind(|| drop_under(cut, || panic!("in a drop")));
+        assert!(panicked.is_err());
+        assert_eq!(current(), None);
+        let panicked = std::panic::catch_unwind(|| polled(Part { since: at(1), limit: None }, || panic!("polled")));
+        assert!(panicked.is_err());
+        assert_eq!(elapsed(), None);
+    }
+
+    #[test]
+    fn a_report_outside_of_a_cut_is_heard_by_nobody() {
+        report("connecting", Sent::Nothing);
+        assert_eq!(drop_under(Cut::new(at(1), at(2), None), || {}).sent, Sent::Maybe);
+    }
+}

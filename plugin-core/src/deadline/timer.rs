@@ -1,0 +1,33 @@
+//! The timers of calls, made in one place, so that a test can count them.
+
+use std::{pin::Pin, time::Duration};
+
+use tokio::time::Sleep;
+
+/// A timer that wakes a call. It is boxed when it is armed and not part of the future, so that futures stay small where
+/// responses are ready at once.
+pub type Timer = Pin<Box<Sleep>>;
+
+/// Arms a timer that wakes a call after this time. Whoever waits for an end of a call's time, or for its next step, takes
+/// it from here.
+///
+/// # Panics
+///
+/// Outside of a tokio runtime with its timers enabled.
+#[must_use]
+pub fn arm(after: Duration) -> Timer {
+    #[cfg(any(debug_assertions, feature = "test-util"))]
+    ARMED.with(|armed| armed.set(armed.get() + 1));
+    Box::pin(tokio::time::sleep(after))
+}
+
+#[cfg(any(debug_assertions, feature = "test-util"))]
+thread_local!(static ARMED: std::cell::Cell<u64> = const { std::cell::Cell::new(0) });
+
+/// Timers that were armed on this thread so far. For tests: it is there in builds with debug assertions and with the
+/// feature `test-util`.
+#[cfg(any(debug_assertions, feature = "test-util"))]
+#[must_use]
+pub fn armed() -> u64 {
+    ARMED.with(std::cell::Cell::get)
+}
