@@ -7,7 +7,8 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::Response;
+use bytes::Buf;
+use http::{HeaderMap, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
@@ -30,23 +31,93 @@ where
     B::Error: Error + 'static,
 {
     fn follow(response: Response<B>, mut observer: Observer) -> Response<B> {
-        if response.body().is_end_stream() {
-            // Nobody polls a body that says it is at its end.
+        let left = Left::of(&response);
+        if response.body().is_end_stream() || left.is_none() {
+            // Nobody polls a body that says it is at its end, or that has no room in the protocol.
             observer.end(End::Complete { trailers: None });
             return response;
         }
-        response.map(|inner| B::rebuild(FollowedBody { inner, observer }))
+        response.map(|inner| B::rebuild(FollowedBody { inner, ending: Ending { left, observer } }))
     }
 }
 
+/// What is still to come of a body before it may be dropped as one that was read whole.
+///
+/// A server that writes HTTP/1.1 drops a body at its declared length and never polls for the end, and so may a reader
+/// who counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Left {
+    /// Only the body itself tells its end: it declares no length, or its outcome travels in trailers.
+    Unknown,
+    Bytes(u64),
+}
+
+impl Left {
+    fn of<B: Body>(response: &Response<B>) -> Self {
+        let headers = response.headers();
+        if is_grpc(headers) || headers.contains_key(header::TRAILER) {
+            return Self::Unknown;
+        }
+        let status = response.status();
+        if status.is_informational() || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+            // No content in any version of HTTP. The length of a 304 is that of the answer which it stands for.
+            return Self::Bytes(0);
+        }
+        // The header is what is kept to, and set from the body's own hint where it is missing.
+        let declared = content_length(headers).or_else(|| response.body().size_hint().exact());
+        declared.map_or(Self::Unknown, Self::Bytes)
+    }
+
+    fn take(&mut self, came: usize) {
+        if let Self::Bytes(left) = self {
+            *left = left.saturating_sub(u64::try_from(came).unwrap_or(u64::MAX));
+        }
+    }
+
+    fn is_none(self) -> bool {
+        self == Self::Bytes(0)
+    }
+}
+
+fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// `application/grpc`, alone, with a codec (`+proto`) or with parameters; not `application/grpc-web`, which carries its
+/// trailers in the body.
+fn is_grpc(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.as_bytes().strip_prefix(b"application/grpc"))
+        .is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';' | b' ')))
+}
+
 pin_project! {
-    /// A body whose end is told to an [`Observer`]; a panic while it is read is an end with an error. Dropped before, the
-    /// observer is dropped with it.
+    /// A body whose end is told to an [`Observer`]; a panic while it is read is an end with an error.
+    ///
+    /// Dropped before its end, the observer is dropped with it. A body that declared its length (`Content-Length`, or
+    /// an exact size hint) and is dropped after that many bytes has come to its end, whether it was polled for it or
+    /// not; where a gRPC status or other trailers are announced, only they are the end.
     pub struct FollowedBody<B> {
         #[pin]
         inner: B,
         // After the body, so that what the observer guards is not free while the body still lives.
-        observer: Observer,
+        ending: Ending,
+    }
+}
+
+/// Dropped with nothing left to come, the end has been reached.
+#[derive(Debug)]
+struct Ending {
+    left: Left,
+    observer: Observer,
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        if self.left.is_none() {
+            self.observer.end(End::Complete { trailers: None });
+        }
     }
 }
 
@@ -60,7 +131,8 @@ where
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let mut this = self.project();
-        let mut unwinding = Unwinding { observer: this.observer, polling: true };
+        let Ending { left, observer } = this.ending;
+        let mut unwinding = Unwinding { observer, polling: true };
         let polled = this.inner.as_mut().poll_frame(cx);
         unwinding.polling = false;
         let frame = ready!(polled);
@@ -68,11 +140,15 @@ where
         match &frame {
             None => observer.end(End::Complete { trailers: None }),
             Some(Err(error)) => observer.end(End::Error(error)),
-            Some(Ok(frame)) => match frame.trailers_ref() {
-                Some(trailers) => observer.end(End::Complete { trailers: Some(trailers) }),
-                None if this.inner.is_end_stream() => observer.end(End::Complete { trailers: None }),
-                None => {}
-            },
+            Some(Ok(frame)) => {
+                if let Some(trailers) = frame.trailers_ref() {
+                    observer.end(End::Complete { trailers: Some(trailers) });
+                } else if this.inner.is_end_stream() {
+                    observer.end(End::Complete { trailers: None });
+                } else if let Some(data) = frame.data_ref() {
+                    left.take(data.remaining());
+                }
+            }
         }
         Poll::Ready(frame)
     }
@@ -114,7 +190,7 @@ impl Error for Panicked {}
 
 impl<B> fmt::Debug for FollowedBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FollowedBody").field("observer", &self.observer).finish_non_exhaustive()
+        f.debug_struct("FollowedBody").field("ending", &self.ending).finish_non_exhaustive()
     }
 }
 
