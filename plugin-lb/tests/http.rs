@@ -2,7 +2,11 @@
 
 #![cfg(feature = "http")]
 
-use std::{future::Future, net::SocketAddr, time::Duration};
+#[path = "../../plugin-core/tests/servers/download.rs"]
+#[allow(dead_code, reason = "what the balancer's tests do not ask of it, others do")]
+mod download;
+
+use std::{convert::Infallible, future::Future, net::SocketAddr, time::Duration};
 
 use axum::{Router, body::Body, routing::get};
 use bytes::Bytes;
@@ -10,7 +14,9 @@ use http::{Request, Response};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
-use plugin_core::{AtEnd, BoxError, BoxErrorLayer, CallContext, End, InstanceId, Verdict};
+use plugin_core::{
+    AsHttpResponse, AtEnd, BoxError, BoxErrorLayer, ByHttpStatus, CallContext, End, InstanceId, Verdict,
+};
 use plugin_lb::{Balance, Endpoint, Envelope, Hints, HttpExtensions, LbConfig, Strategy};
 use tower::{Layer, Service, ServiceExt, service_fn};
 
@@ -56,6 +62,41 @@ async fn a_response_is_in_flight_until_the_end_of_its_body() {
     assert_eq!(removed.active(), 1);
     drop(response);
     assert_eq!((removed.active(), removed.stats().total), (0, 3));
+}
+
+#[tokio::test]
+async fn a_download_that_is_read_to_its_declared_length_is_ok() {
+    type Answer = fn() -> Response<Body>;
+    let answers: [(&str, Answer); 3] =
+        [("whole", download::whole), ("half", download::half), ("broken", download::broken)];
+    for (version, client) in download::clients() {
+        let endpoints = answers.map(|(name, answer)| {
+            let answer = move |_: axum::extract::Request| std::future::ready(Ok::<_, Infallible>(answer()));
+            Endpoint::new(name, service_fn(answer))
+        });
+        let balance = Balance::new(LbConfig::default(), endpoints).expect("distinct names").for_http();
+        let judge = ByHttpStatus::new().until_end_of_body();
+        let balance = balance.classify(judge).reject_with(AsHttpResponse).follow(AtEnd);
+        let handle = balance.handle();
+        let address = download::serve(Router::new().fallback_service(balance)).await;
+        let stats = |name: &str| handle.get(name).map(|stats| (stats.ok, stats.failed, stats.active)).expect("there");
+
+        assert_eq!(bounded(client.read(address)).await, Some((200, download::LENGTH)), "{version}");
+        let mut read = Box::pin(client.read(address));
+        while stats("half").2 == 0 {
+            assert!(tokio::time::timeout(Duration::from_millis(2), &mut read).await.is_err(), "it stands still");
+        }
+        drop(read);
+        assert_eq!(bounded(client.read(address)).await, None, "{version}");
+        bounded(async {
+            while answers.iter().any(|(name, _)| stats(name).2 > 0) {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        })
+        .await;
+        let all = answers.map(|(name, _)| stats(name));
+        assert_eq!(all, [(1, 0, 0), (0, 0, 0), (0, 1, 0)], "{version}");
+    }
 }
 
 #[tokio::test]

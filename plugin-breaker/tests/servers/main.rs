@@ -2,6 +2,10 @@
 //! long anything takes.
 #![cfg(all(feature = "http", feature = "grpc"))]
 
+#[path = "../../../plugin-core/tests/servers/download.rs"]
+#[allow(dead_code, reason = "what the breaker's tests do not ask of it, others do")]
+mod download;
+mod downloads;
 #[path = "../../../plugin-core/tests/servers/grpc.rs"]
 #[allow(dead_code, reason = "what the breaker's tests do not ask of it, others do")]
 mod grpc;

@@ -29,6 +29,7 @@ impl ByHttpStatus {
     /// Counts a body that breaks off as a failure.
     ///
     /// A body that is dropped unread is neither success nor failure, and that includes the answer to a `HEAD` request.
+    /// One that is dropped after as many bytes as it declared was read whole, see [`AtEnd`](crate::AtEnd).
     #[must_use]
     pub const fn until_end_of_body(mut self) -> Self {
         self.until_end = true;

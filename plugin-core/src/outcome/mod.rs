@@ -87,5 +87,10 @@ impl<Res> Outcome<Res> for AtHead {
 }
 
 /// The end of the body decides, trailers included.
+///
+/// That is where the body says it ends, or where it is dropped after as many bytes as it declared (`Content-Length`, or
+/// else an exact size hint): a server that writes HTTP/1.1 stops there and never polls for the end. Of a body with a
+/// gRPC content type or a `Trailer` header only the trailers are the end, whatever its length. A status that has no
+/// content (204, 304) ends at once. Dropped before, the response was abandoned by its reader.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AtEnd;

@@ -4,6 +4,8 @@
 #![cfg(all(feature = "axum", feature = "tonic"))]
 
 mod axum_server;
+mod download;
+mod downloads;
 #[path = "../support/gate.rs"]
 mod gate;
 mod grpc;
