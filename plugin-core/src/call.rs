@@ -87,9 +87,13 @@ impl<T> fmt::Debug for Call<T> {
 pub struct Reply<T> {
     payload: T,
     instance: Option<InstanceId>,
-    /// Never of an empty map. Boxed, because most replies have none and each is moved and dropped once per layer.
-    metadata: Option<Box<BTreeMap<String, String>>>,
+    /// Never of an empty map.
+    metadata: Option<Box<Metadata>>,
 }
+
+/// Behind a box, because most replies have none, and each is moved and dropped once per layer.
+#[derive(Clone)]
+struct Metadata(BTreeMap<String, String>);
 
 static NO_METADATA: BTreeMap<String, String> = BTreeMap::new();
 
@@ -103,7 +107,7 @@ impl<T> Reply<T> {
     /// Sets the metadata. An empty map costs nothing.
     #[must_use]
     pub fn with_metadata(mut self, metadata: BTreeMap<String, String>) -> Self {
-        self.metadata = if metadata.is_empty() { None } else { Some(Box::new(metadata)) };
+        self.metadata = if metadata.is_empty() { None } else { Some(Box::new(Metadata(metadata))) };
         self
     }
 
@@ -122,7 +126,7 @@ impl<T> Reply<T> {
     /// The metadata that the plugin sent back; empty when it sent none.
     #[must_use]
     pub fn metadata(&self) -> &BTreeMap<String, String> {
-        self.metadata.as_deref().unwrap_or(&NO_METADATA)
+        self.metadata.as_deref().map_or(&NO_METADATA, |metadata| &metadata.0)
     }
 
     /// The same answer with another payload.
