@@ -10,6 +10,7 @@ use bytes::Bytes;
 use plugin_core::{
     BoxFuture, Call, Code, HealthState, HealthStatus, PluginError, PluginInfo, PluginInstance, Reply, Sent,
 };
+use plugin_transports::dial::Dialer;
 use tokio::{net::TcpStream, sync::Semaphore};
 use tokio_util::sync::CancellationToken;
 use tower::Service;
@@ -19,6 +20,9 @@ use crate::frame;
 /// Calls at once; further ones wait in line, at most as long as their deadline lets them.
 const PLACES: u32 = 64;
 
+/// For one connection: name lookup and connect.
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+
 /// Calls a plugin over TCP, one connection for each call: a call that is dropped closes its own connection, and a reply
 /// that comes late reaches nobody else.
 #[derive(Clone)]
@@ -27,15 +31,23 @@ pub(crate) struct FramedTcp(Arc<Shared>);
 struct Shared {
     name: Arc<str>,
     address: String,
+    dialer: Dialer,
     places: Semaphore,
     cut: CancellationToken,
 }
 
 /// Connects to a plugin. Where nobody listens is found out here, and not by the first call.
 pub(crate) async fn connect(name: &str, address: &str) -> Result<PluginInstance<FramedTcp>, PluginError> {
+    let place = address.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
+    let Some((host, port)) = place else {
+        let message = format!("{address:?} is not a host and a port, such as 127.0.0.1:4000");
+        return Err(PluginError::new(Code::InvalidEndpointFormat, message).with_plugin(name).with_sent(Sent::Nothing));
+    };
     let shared = Arc::new(Shared {
         name: name.into(),
         address: address.to_owned(),
+        // It races the addresses of a name, and does not begin with one that was dead a moment ago.
+        dialer: Dialer::new(host.trim_matches(['[', ']']), port),
         places: Semaphore::new(PLACES as usize),
         cut: CancellationToken::new(),
     });
@@ -74,8 +86,8 @@ impl Service<Call<Bytes>> for FramedTcp {
 impl Shared {
     /// What is said of `sent` decides whether a retry may repeat a request that is not idempotent.
     async fn dial(&self) -> Result<TcpStream, PluginError> {
-        TcpStream::connect(&self.address).await.map_err(|error| {
-            let message = format!("cannot connect to {}", self.address);
+        self.dialer.connect(CONNECT_WITHIN).await.map_err(|error| {
+            let message = format!("cannot connect to {}: {error}", self.address);
             PluginError::connection(message, Sent::Nothing).with_plugin(Arc::clone(&self.name)).with_source(error)
         })
     }

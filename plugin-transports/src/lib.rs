@@ -7,6 +7,8 @@
 pub mod auth;
 #[cfg(feature = "http")]
 mod connection;
+#[cfg(feature = "dial")]
+pub mod dial;
 #[cfg(feature = "http")]
 pub mod http;
 #[cfg(feature = "inproc")]

@@ -6,10 +6,11 @@ use bytes::Bytes;
 use http::{Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::TokioExecutor,
+    client::legacy::Client,
+    rt::{TokioExecutor, TokioIo},
 };
 use plugin_core::go_duration;
+use plugin_transports::dial::{DialError, Dialer};
 use serde_json::Value;
 
 use super::{
@@ -21,6 +22,8 @@ use super::{
 
 /// How long a gateway may take to answer an admin request.
 const ADMIN_LIMIT: Duration = Duration::from_secs(30);
+/// How long connecting to a gateway may take.
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// The largest answer that is read.
 const MAX_ANSWER: usize = 64 << 20;
 
@@ -237,8 +240,13 @@ fn send(
     let runtime = runtime.map_err(|error| Problem::Failed(format!("no runtime: {error}")))?;
     runtime.block_on(async {
         let place = request.uri().authority().map(ToString::to_string).unwrap_or_default();
-        let mut connector = HttpConnector::new();
-        connector.set_connect_timeout(Some(Duration::from_secs(5)));
+        let connector = tower::service_fn(|uri: Uri| {
+            Box::pin(async move {
+                let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+                let dialer = Dialer::new(host, uri.port_u16().unwrap_or(80));
+                Ok::<_, DialError>(TokioIo::new(dialer.connect(CONNECT_LIMIT).await?))
+            })
+        });
         let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build(connector);
         let exchange = async {
             let response = client.request(request).await.map_err(|error| unreachable_gateway(&place, &error))?;
@@ -256,7 +264,8 @@ fn send(
 
 fn unreachable_gateway(place: &str, error: &hyper_util::client::legacy::Error) -> Problem {
     let mut cause: &dyn std::error::Error = error;
-    while let Some(next) = cause.source() {
+    // What a person needs of it: which addresses were tried, or the innermost.
+    while let Some(next) = cause.source().filter(|_| !cause.is::<DialError>()) {
         cause = next;
     }
     Problem::Failed(format!(

@@ -104,7 +104,7 @@ impl Endpoint {
         format!("{}://{}", if self.tls { "https" } else { "http" }, self.authority)
     }
 
-    /// What a connector dials.
+    /// Where a request of HTTP/2 goes.
     pub(super) fn uri(&self) -> Uri {
         let mut parts = http::uri::Parts::default();
         parts.scheme = Some(if self.tls { Scheme::HTTPS } else { Scheme::HTTP });

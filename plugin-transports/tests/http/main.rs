@@ -4,6 +4,7 @@
 mod answers;
 mod auth;
 mod connections;
+mod dial;
 mod limits;
 mod server;
 mod shutdown;

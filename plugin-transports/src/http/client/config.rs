@@ -7,6 +7,7 @@ use super::super::endpoint::Endpoint;
 use crate::{
     auth::{AuthConfig, Credentials},
     connection::ConnectionConfig,
+    dial::Resolver,
 };
 
 /// The version of HTTP that is spoken.
@@ -34,6 +35,7 @@ pub struct HttpConfig {
     pub(super) max_request: usize,
     pub(super) max_response: usize,
     pub(super) request_timeout: bool,
+    pub(super) resolver: Resolver,
     pub(super) user_agent: HeaderValue,
     #[cfg(feature = "tls")]
     pub(super) min_version: crate::tls::TlsVersion,
@@ -52,6 +54,7 @@ impl HttpConfig {
             max_request: DEFAULT_MAX,
             max_response: DEFAULT_MAX,
             request_timeout: true,
+            resolver: Resolver::default(),
             user_agent: concat!("plugin-transports/", env!("CARGO_PKG_VERSION")).to_owned(),
             allow_plaintext_credentials: false,
             #[cfg(feature = "tls")]
@@ -85,6 +88,7 @@ const DEFAULT_MAX: usize = 10 << 20;
 /// | `version` | [`HttpVersion::Auto`] | |
 /// | `max_request` | 10 MiB | of payload; a larger one is `PLUGIN_1207`, and nothing is sent |
 /// | `max_response` | 10 MiB | of answer, after decompression; a larger one is `PLUGIN_1207` |
+/// | `resolver` | the operating system's | for the names of the endpoints; see [`dial`](crate::dial) |
 /// | `user_agent` | `plugin-transports/<version>` | |
 /// | `allow_plaintext_credentials` | false | over `http` to another machine |
 /// | `min_version` | TLS 1.2 | |
@@ -100,6 +104,7 @@ pub struct HttpConfigBuilder {
     max_request: usize,
     max_response: usize,
     request_timeout: bool,
+    resolver: Resolver,
     user_agent: String,
     allow_plaintext_credentials: bool,
     #[cfg(feature = "tls")]
@@ -147,6 +152,12 @@ impl HttpConfigBuilder {
     /// call's deadline is still watched, and `request_timeout` is still told to the plugin.
     pub fn without_request_timeout(mut self) -> Self {
         self.request_timeout = false;
+        self
+    }
+
+    /// Looks names up in another way, for calls and health checks alike.
+    pub fn with_resolver(mut self, resolver: Resolver) -> Self {
+        self.resolver = resolver;
         self
     }
 
@@ -224,6 +235,7 @@ impl HttpConfigBuilder {
             max_request: self.max_request,
             max_response: self.max_response,
             request_timeout: self.request_timeout,
+            resolver: self.resolver,
             user_agent,
             #[cfg(feature = "tls")]
             min_version: self.min_version,

@@ -1,24 +1,26 @@
 //! Opens connections: name lookup, TCP, TLS, and the version of HTTP.
 
-use std::{future::Future, pin::Pin, time::Duration};
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
-use http::Uri;
 use hyper::{
     client::conn::{http1, http2},
     rt::{Read, Write},
 };
-use hyper_util::{
-    client::legacy::connect::HttpConnector,
-    rt::{TokioExecutor, TokioTimer},
-};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use plugin_core::{BoxError, PluginError, Sent};
-use tower_service::Service;
+use tokio::{net::TcpStream, time::timeout};
 
 use super::{HttpConfig, HttpVersion};
-use crate::http::{body::Parts, endpoint::Endpoint};
+use crate::{
+    dial::{DialError, Dialer, Dialing},
+    http::{body::Parts, endpoint::Endpoint},
+};
 
 /// Over HTTP/2, an idle peer is asked whether it is still there while calls are in flight.
 const PING_EVERY: Duration = Duration::from_secs(20);
+
+/// An idle peer is asked whether it is still there (TCP keep-alive).
+const ASK_AFTER: Duration = Duration::from_secs(60);
 
 pub(super) type Driver = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -29,8 +31,7 @@ pub(super) enum Opened {
 }
 
 pub(super) struct Connector {
-    tcp: HttpConnector,
-    uri: Uri,
+    dialer: Arc<Dialer>,
     origin: String,
     timeout: Duration,
     version: HttpVersion,
@@ -47,15 +48,23 @@ struct Tls {
 impl Connector {
     /// Reads the files of TLS, where the endpoint's scheme is `https`.
     pub(super) fn new(config: &HttpConfig, endpoint: &Endpoint) -> Result<Self, PluginError> {
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        if config.connection.keep_alive() {
-            tcp.set_keepalive(Some(Duration::from_secs(60)));
+        let dialer = Dialer::new(&endpoint.host, endpoint.port)
+            .with_resolver(config.resolver.clone())
+            .with_keep_alive(config.connection.keep_alive().then_some(ASK_AFTER));
+        Self::over(Arc::new(dialer), config, endpoint)
+    }
+
+    /// Likewise, for another endpoint: where it has the same origin, the two know the same of its addresses.
+    pub(super) fn beside(&self, config: &HttpConfig, endpoint: &Endpoint) -> Result<Self, PluginError> {
+        match endpoint.same_origin(&config.endpoint) {
+            true => Self::over(Arc::clone(&self.dialer), config, endpoint),
+            false => Self::new(config, endpoint),
         }
+    }
+
+    fn over(dialer: Arc<Dialer>, config: &HttpConfig, endpoint: &Endpoint) -> Result<Self, PluginError> {
         Ok(Self {
-            tcp,
-            uri: endpoint.uri(),
+            dialer,
             origin: endpoint.origin(),
             timeout: config.connection.connection_timeout(),
             version: config.version,
@@ -77,36 +86,43 @@ impl Connector {
     }
 
     /// Opens a connection. Dropping the future gives it up.
+    ///
+    /// Where the name has further addresses, each has a share of the limit for TLS too: one that takes a connection and
+    /// then says nothing is as dead as one that takes none.
     pub(super) async fn connect(&self) -> Result<Opened, PluginError> {
-        match tokio::time::timeout(self.timeout, self.dial()).await {
-            Ok(result) => result,
-            Err(_) => Err(PluginError::connection(
-                format!("no connection to {} within {:?}", self.origin, self.timeout),
-                Sent::Nothing,
-            )),
+        let mut dialing = Dialing::begin(&self.dialer, self.timeout);
+        loop {
+            let (stream, address) = dialing.next().await.map_err(|error| self.fault(error))?;
+            let share = dialing.share();
+            match timeout(share, self.set_up(stream)).await {
+                Ok(Ok(opened)) => {
+                    dialing.done();
+                    return Ok(opened);
+                }
+                Ok(Err(Unfit { error, permanent })) => dialing.unfit(address, error, permanent),
+                Err(_) => {
+                    // Less by what the lookup took: rounded, so that it reads well.
+                    let share = Duration::from_millis(u64::try_from(share.as_millis()).unwrap_or(u64::MAX).max(1));
+                    dialing.unfit(address, format!("TLS was not finished within {share:?}"), false);
+                }
+            }
         }
     }
 
-    async fn dial(&self) -> Result<Opened, PluginError> {
-        let tcp = self.tcp.clone().call(self.uri.clone()).await.map_err(|error| self.fault(error))?;
+    async fn set_up(&self, stream: TcpStream) -> Result<Opened, Unfit> {
         #[cfg(feature = "tls")]
         if let Some(tls) = &self.tls {
-            let stream = tls
-                .connector
-                .connect(tls.name.clone(), tcp.into_inner())
-                .await
-                .map_err(|error| self.tls_fault(error))?;
+            let stream = tls.connector.connect(tls.name.clone(), stream).await.map_err(Unfit::tls)?;
             let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
             if self.version == HttpVersion::Http2 && !http2 {
-                let problem = format!("{} does not speak HTTP/2 (ALPN)", self.origin);
-                return Err(PluginError::connection(problem, Sent::Nothing).with_retryable(false));
+                return Err(Unfit { error: "it does not speak HTTP/2 (ALPN)".into(), permanent: true });
             }
-            return self.shake_hands(hyper_util::rt::TokioIo::new(stream), http2).await;
+            return self.shake_hands(TokioIo::new(stream), http2).await;
         }
-        self.shake_hands(tcp, self.version == HttpVersion::Http2).await
+        self.shake_hands(TokioIo::new(stream), self.version == HttpVersion::Http2).await
     }
 
-    async fn shake_hands<I>(&self, io: I, http2: bool) -> Result<Opened, PluginError>
+    async fn shake_hands<I>(&self, io: I, http2: bool) -> Result<Opened, Unfit>
     where
         I: Read + Write + Send + Unpin + 'static,
     {
@@ -114,35 +130,45 @@ impl Connector {
         if http2 {
             let mut builder = http2::Builder::new(TokioExecutor::new());
             builder.timer(TokioTimer::new()).keep_alive_interval(PING_EVERY);
-            let (sender, connection) = builder.handshake(io).await.map_err(|error| self.fault(error))?;
+            let (sender, connection) = builder.handshake(io).await.map_err(Unfit::passing)?;
             return Ok(Opened::Http2(sender, Box::pin(async { drop(connection.await) })));
         }
-        let (sender, connection) = http1::handshake(io).await.map_err(|error| self.fault(error))?;
+        let (sender, connection) = http1::handshake(io).await.map_err(Unfit::passing)?;
         Ok(Opened::Http1(sender, Box::pin(async { drop(connection.await) })))
     }
 
-    fn fault(&self, error: impl Into<BoxError>) -> PluginError {
-        let error = error.into();
-        let message = format!("{} cannot be reached: {}", self.origin, innermost(&*error));
-        PluginError::connection(message, Sent::Nothing).with_source(error)
+    fn fault(&self, error: DialError) -> PluginError {
+        let (origin, timeout) = (&self.origin, self.timeout);
+        let what = match (error.was_taken() && origin.starts_with("https"), error.is_timeout()) {
+            (true, true) => format!("no TLS connection to {origin} within {timeout:?}"),
+            (true, false) => format!("no TLS connection to {origin}"),
+            (false, true) => format!("no connection to {origin} within {timeout:?}"),
+            (false, false) => format!("{origin} cannot be reached"),
+        };
+        PluginError::connection(format!("{what}: {error}"), Sent::Nothing)
+            .with_retryable(!error.is_permanent())
+            .with_source(error)
+    }
+}
+
+/// Why a connection that came about is of no use.
+struct Unfit {
+    error: BoxError,
+    /// It will be so in a second too.
+    permanent: bool,
+}
+
+impl Unfit {
+    fn passing(error: impl Into<BoxError>) -> Self {
+        Self { error: error.into(), permanent: false }
     }
 
     /// A certificate that is not trusted now is not trusted in a second either.
     #[cfg(feature = "tls")]
-    fn tls_fault(&self, error: std::io::Error) -> PluginError {
+    fn tls(error: std::io::Error) -> Self {
         let permanent = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()).is_some();
-        let message = format!("no TLS connection to {}: {error}", self.origin);
-        PluginError::connection(message, Sent::Nothing).with_retryable(!permanent).with_source(error)
+        Self { error: error.into(), permanent }
     }
-}
-
-/// What a person needs to read of a chain such as "client error: tcp connect error: Connection refused".
-fn innermost<'e>(error: &'e (dyn std::error::Error + 'static)) -> &'e (dyn std::error::Error + 'static) {
-    let mut error = error;
-    while let Some(source) = error.source() {
-        error = source;
-    }
-    error
 }
 
 #[cfg(feature = "tls")]
@@ -169,6 +195,6 @@ impl Tls {
         let name = rustls_pki_types::ServerName::try_from(endpoint.host.clone()).map_err(|error| {
             PluginError::connection("the host cannot be in a certificate", Sent::Nothing).with_source(error)
         })?;
-        Ok(Self { connector: std::sync::Arc::clone(tls.get_ref()).into(), name })
+        Ok(Self { connector: Arc::clone(tls.get_ref()).into(), name })
     }
 }

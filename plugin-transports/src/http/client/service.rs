@@ -46,12 +46,10 @@ impl HttpPlugin {
     pub fn connect(config: HttpConfig) -> Result<PluginInstance<HttpClient>, PluginError> {
         let name: Arc<str> = config.name.as_str().into();
         let named = |error: PluginError| error.with_plugin(Arc::clone(&name));
-        let pool = Pool::new(
-            Connector::new(&config, &config.endpoint).map_err(named)?,
-            &config.connection,
-            config.connection.max_connections(),
-        );
-        let probe_pool = Pool::new(Connector::new(&config, &config.health).map_err(named)?, &config.connection, 1);
+        let connector = Connector::new(&config, &config.endpoint).map_err(named)?;
+        let probing = connector.beside(&config, &config.health).map_err(named)?;
+        let pool = Pool::new(connector, &config.connection, config.connection.max_connections());
+        let probe_pool = Pool::new(probing, &config.connection, 1);
         let base = headers::base(&config);
         let transport = if config.endpoint.tls { "https" } else { "http" };
         let info = PluginInfo::new(config.name.as_str(), "").with_transport(transport);

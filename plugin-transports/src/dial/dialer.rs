@@ -1,0 +1,83 @@
+//! One place that is dialled.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::TcpStream;
+
+use super::{DialError, Dialing, Resolver, order::Memory};
+
+/// Opens connections to one host and port; see the [module](super).
+#[derive(Debug)]
+pub struct Dialer {
+    host: String,
+    port: u16,
+    resolver: Resolver,
+    keep_alive: Option<Duration>,
+    memory: Mutex<Memory>,
+}
+
+impl Dialer {
+    /// Dials a host, which is a name or an address, an IPv6 one without brackets.
+    #[must_use]
+    pub fn new(host: impl Into<String>, port: u16) -> Self {
+        Self { host: host.into(), port, resolver: Resolver::default(), keep_alive: None, memory: Mutex::default() }
+    }
+
+    /// Looks the name up in another way.
+    #[must_use]
+    pub fn with_resolver(mut self, resolver: Resolver) -> Self {
+        self.resolver = resolver;
+        self
+    }
+
+    /// Asks an idle peer after this time whether it is still there (TCP keep-alive). `None`, the default, never does.
+    #[must_use]
+    pub fn with_keep_alive(mut self, after: Option<Duration>) -> Self {
+        self.keep_alive = after;
+        self
+    }
+
+    /// Opens a connection, with `TCP_NODELAY`, within `limit`, which includes the name lookup. Dropping the future gives
+    /// everything up.
+    ///
+    /// # Errors
+    ///
+    /// Names every address that was tried, and what it said.
+    pub async fn connect(&self, limit: Duration) -> Result<TcpStream, DialError> {
+        let mut dialing = Dialing::begin(self, limit);
+        let (stream, _) = dialing.next().await?;
+        dialing.done();
+        Ok(stream)
+    }
+
+    /// The address, where the host is one.
+    pub(super) fn literal(&self) -> Option<SocketAddr> {
+        self.host.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, self.port))
+    }
+
+    pub(super) async fn lookup(&self) -> std::io::Result<Vec<SocketAddr>> {
+        match self.literal() {
+            Some(address) => Ok(vec![address]),
+            None => self.resolver.lookup(&self.host, self.port).await,
+        }
+    }
+
+    pub(super) fn memory(&self) -> MutexGuard<'_, Memory> {
+        // No code that can panic runs under it.
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) async fn open(&self, address: SocketAddr) -> std::io::Result<TcpStream> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        if let Some(after) = self.keep_alive {
+            SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(after))?;
+        }
+        Ok(stream)
+    }
+}

@@ -1,0 +1,150 @@
+//! One connection on its way: which addresses are left, and what the others said.
+
+use std::{collections::VecDeque, net::SocketAddr, time::Duration};
+
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use plugin_core::{BoxError, clock};
+use tokio::{
+    net::TcpStream,
+    time::{Instant, sleep_until, timeout_at},
+};
+
+use super::{DialError, Dialer, error::Said};
+
+/// The start that an address has before the next one is tried. RFC 8305 section 5: the "Connection Attempt Delay".
+const STAGGER: Duration = Duration::from_millis(250);
+
+/// Gives one connection after the other, until no address is left or the time is up: whoever finds that the peer behind
+/// a connection is of no use (it does not speak TLS) says so, and goes on with the next.
+pub(crate) struct Dialing<'d> {
+    dialer: &'d Dialer,
+    limit: Duration,
+    until: Instant,
+    /// `None` until the name was looked up.
+    left: Option<VecDeque<SocketAddr>>,
+    /// What was begun, in this order, and has not come to an end. Whoever gives up the whole had enough of these: they
+    /// are remembered as failed when this is dropped, or a caller with little time would begin with a dead one each time.
+    pending: VecDeque<SocketAddr>,
+    said: Vec<Said>,
+}
+
+impl<'d> Dialing<'d> {
+    pub(crate) fn begin(dialer: &'d Dialer, limit: Duration) -> Self {
+        // A limit that is beyond the clock is none that anybody waits for: a year.
+        let longest = Duration::from_secs(365 * 24 * 3600);
+        let until = Instant::now() + limit.min(longest);
+        Self { dialer, limit, until, left: None, pending: VecDeque::new(), said: Vec::new() }
+    }
+
+    /// The first connection that comes about. The name is looked up when this is first called.
+    pub(crate) async fn next(&mut self) -> Result<(TcpStream, SocketAddr), DialError> {
+        let left = match self.left.take() {
+            Some(left) => left,
+            None => match timeout_at(self.until, self.dialer.lookup()).await {
+                Ok(Ok(addresses)) => self.dialer.memory().order(addresses, clock::now()),
+                Ok(Err(error)) => return Err(self.fault(Some(error.into()), false)),
+                Err(_) => return Err(self.fault(None, true)),
+            },
+        };
+        self.race(left).await
+    }
+
+    /// The peer at this address is of no use, although it took a connection.
+    pub(crate) fn unfit(&mut self, address: SocketAddr, error: impl Into<BoxError>, permanent: bool) {
+        self.failed(Said { address, error: Some(error.into()), taken: true, permanent });
+    }
+
+    fn failed(&mut self, said: Said) {
+        self.pending.retain(|other| *other != said.address);
+        self.dialer.memory().failed(said.address, clock::now());
+        self.said.push(said);
+    }
+
+    /// The last connection is of use.
+    pub(crate) fn done(mut self) {
+        for address in self.pending.drain(..) {
+            self.dialer.memory().answered(address);
+        }
+    }
+
+    /// How long the connection that was given last may take to be set up: what is left of the limit, shared with the
+    /// addresses that are left.
+    pub(crate) fn share(&self) -> Duration {
+        let left = self.left.as_ref().map_or(0, VecDeque::len);
+        self.until.saturating_duration_since(Instant::now()) / share_of(left)
+    }
+
+    async fn race(&mut self, mut left: VecDeque<SocketAddr>) -> Result<(TcpStream, SocketAddr), DialError> {
+        let mut running = FuturesUnordered::new();
+        loop {
+            if let Some(address) = left.pop_front() {
+                let dialer = self.dialer;
+                self.pending.push_back(address);
+                running.push(async move { (address, dialer.open(address).await) });
+            }
+            let now = Instant::now();
+            let share = self.until.saturating_duration_since(now) / share_of(left.len());
+            let next = if left.is_empty() { self.until } else { now + share.min(STAGGER) };
+            tokio::select! {
+                // In this order: what has come about is not lost to the clock.
+                biased;
+                finished = running.next() => match finished {
+                    Some((address, Ok(stream))) => {
+                        self.won(address, left);
+                        return Ok((stream, address));
+                    }
+                    Some((address, Err(error))) => {
+                        self.failed(Said { address, error: Some(error.into()), taken: false, permanent: false });
+                    }
+                    None => return Err(self.fault(None, false)),
+                },
+                () = sleep_until(next) => {
+                    if Instant::now() >= self.until {
+                        for address in std::mem::take(&mut self.pending) {
+                            self.failed(Said { address, error: None, taken: false, permanent: false });
+                        }
+                        return Err(self.fault(None, true));
+                    }
+                }
+            }
+        }
+    }
+
+    /// What began before the winner had a start and was overtaken: it may be dead, and is in any case slow.
+    fn won(&mut self, winner: SocketAddr, mut left: VecDeque<SocketAddr>) {
+        let mut overtaken = true;
+        for address in std::mem::replace(&mut self.pending, [winner].into()) {
+            if address == winner {
+                overtaken = false;
+                continue;
+            }
+            if overtaken {
+                self.dialer.memory().failed(address, clock::now());
+            }
+            left.push_back(address);
+        }
+        self.left = Some(left);
+    }
+
+    fn fault(&mut self, lookup: Option<BoxError>, late: bool) -> DialError {
+        DialError {
+            said: std::mem::take(&mut self.said),
+            lookup,
+            within: late.then_some(self.limit),
+            literal: self.dialer.literal().is_some(),
+        }
+    }
+}
+
+impl Drop for Dialing<'_> {
+    fn drop(&mut self) {
+        for address in self.pending.drain(..) {
+            self.dialer.memory().failed(address, clock::now());
+        }
+    }
+}
+
+/// Into how many parts time is divided where so many addresses wait behind one.
+fn share_of(left: usize) -> u32 {
+    u32::try_from(left + 1).unwrap_or(u32::MAX)
+}
