@@ -36,6 +36,8 @@ struct Inner {
     detail: Option<Box<str>>,
     source: Option<BoxError>,
     rejected: Option<Rejected>,
+    /// `message` says more than `rejected` does.
+    told: bool,
     retry_after: Option<Duration>,
     retryable: Option<bool>,
     sent: Sent,
@@ -57,6 +59,7 @@ impl PluginError {
             detail: None,
             source: None,
             rejected: None,
+            told: false,
             retry_after: None,
             retryable: None,
             sent: Sent::Maybe,
@@ -82,6 +85,7 @@ impl PluginError {
             detail: inner.detail.clone(),
             source: None,
             rejected: inner.rejected,
+            told: inner.told,
             retry_after: inner.retry_after,
             retryable: inner.retryable,
             sent: inner.sent,
@@ -93,6 +97,17 @@ impl PluginError {
     #[must_use]
     pub fn execution(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Code::ExecutionFailed, message)
+    }
+
+    /// A refusal whose `message` says more than its code: nothing was sent, and no layer takes it for a failure of the
+    /// plugin.
+    #[must_use]
+    pub fn refused(rejected: Rejected, message: impl Into<Cow<'static, str>>) -> Self {
+        let mut error = Self::new(rejected.code(), message).with_sent(Sent::Nothing);
+        error.0.told = true;
+        error.0.retry_after = rejected.retry_after();
+        error.0.rejected = Some(rejected);
+        error
     }
 
     /// No plugin has this name (`PLUGIN_1201`).
@@ -246,8 +261,8 @@ impl fmt::Display for PluginError {
         }
         match &self.0.rejected {
             // Its text has the code.
-            Some(rejected) => rejected.fmt(f),
-            None => write!(f, "{} ({})", self.message(), self.0.code),
+            Some(rejected) if !self.0.told => rejected.fmt(f),
+            _ => write!(f, "{} ({})", self.message(), self.0.code),
         }
     }
 }
@@ -319,6 +334,21 @@ mod tests {
         assert_eq!(refused, "plugin \"users\": health checks found the service down (HEALTH_1601)");
         let refused = PluginError::from(Rejected::unhealthy());
         assert_eq!(refused.message(), refused.to_string());
+    }
+
+    #[test]
+    fn a_refusal_that_says_more_is_still_a_refusal() {
+        let after = Duration::from_millis(80);
+        let rejected = Rejected::new(Code::ConnectionFailed).with_retry_after(after);
+        let error = PluginError::refused(rejected, "the process is being restarted: it exited");
+        assert_eq!(error.to_string(), "the process is being restarted: it exited (PLUGIN_1205)");
+        assert_eq!(
+            (error.rejected(), error.retry_after(), error.sent()),
+            (Some(&rejected), Some(after), Sent::Nothing)
+        );
+        assert!(error.is_retryable());
+        use crate::{AnyError, Classify, Verdict};
+        assert_eq!(AnyError.classify(Err::<&(), _>(&error)), Verdict::Ignored);
     }
 
     #[test]

@@ -117,11 +117,18 @@ impl HealthStatus {
 /// The present health of one thing: written by whoever checks it, read by gates and balancers on every call.
 ///
 /// Reading the state is one relaxed load. Waiting for a change goes through [`HealthCell::watch`].
+///
+/// Who owns what is checked may know better than any check: a supervisor knows that its process is down. It
+/// [holds](Self::hold) the cell meanwhile, and what checks say is not heard until it [lets go](Self::release).
 #[derive(Debug)]
 pub struct HealthCell {
+    /// The state, and [`HELD`].
     state: AtomicU8,
     status: watch::Sender<HealthStatus>,
 }
+
+/// The bit beside the state that says that the cell is held.
+const HELD: u8 = 1 << 7;
 
 impl HealthCell {
     /// A cell in this state.
@@ -135,7 +142,14 @@ impl HealthCell {
     #[inline]
     pub fn state(&self) -> HealthState {
         // Relaxed: a call that reads the state of a moment ago behaves as if it had come a moment earlier.
-        HealthState::from_u8(self.state.load(Ordering::Relaxed))
+        HealthState::from_u8(self.state.load(Ordering::Relaxed) & !HELD)
+    }
+
+    /// Whether somebody [holds](Self::hold) it.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        // Relaxed: see `state`.
+        self.state.load(Ordering::Relaxed) & HELD != 0
     }
 
     /// The whole status.
@@ -144,11 +158,33 @@ impl HealthCell {
         self.status.borrow().clone()
     }
 
-    /// Replaces the status and wakes who watches.
+    /// Replaces the status and wakes who watches. While the cell is [held](Self::hold) nothing happens.
     pub fn set(&self, status: HealthStatus) {
-        self.status.send_modify(|present| {
+        self.status.send_if_modified(|present| {
             // Relaxed, under the lock of the channel: two writers leave the word and the status in agreement.
+            if self.state.load(Ordering::Relaxed) & HELD != 0 {
+                return false;
+            }
             self.state.store(status.state as u8, Ordering::Relaxed);
+            *present = status;
+            true
+        });
+    }
+
+    /// Replaces the status, and keeps it against every [`set`](Self::set) until [`release`](Self::release).
+    pub fn hold(&self, status: HealthStatus) {
+        self.write(status, HELD);
+    }
+
+    /// Replaces the status, and lets checks replace it again.
+    pub fn release(&self, status: HealthStatus) {
+        self.write(status, 0);
+    }
+
+    fn write(&self, status: HealthStatus, held: u8) {
+        self.status.send_modify(|present| {
+            // Relaxed: see `set`.
+            self.state.store(status.state as u8 | held, Ordering::Relaxed);
             *present = status;
         });
     }
@@ -178,5 +214,20 @@ mod tests {
         assert_eq!(cell.state(), HealthState::Offline);
         watch.changed().await.expect("the cell lives");
         assert_eq!(watch.borrow().message, "three checks failed");
+    }
+
+    #[test]
+    fn what_the_owner_knows_stands_against_every_check_until_it_lets_go() {
+        let cell = HealthCell::default();
+        cell.hold(HealthStatus::new(HealthState::Offline, "the process failed"));
+        cell.set(HealthStatus::healthy());
+        assert_eq!(
+            (cell.state(), cell.status().state, cell.is_held()),
+            (HealthState::Offline, HealthState::Offline, true)
+        );
+        cell.release(HealthStatus::healthy());
+        assert_eq!((cell.state(), cell.is_held()), (HealthState::Healthy, false));
+        cell.set(HealthStatus::new(HealthState::Unhealthy, "a check failed"));
+        assert_eq!((cell.state(), cell.status().state), (HealthState::Unhealthy, HealthState::Unhealthy));
     }
 }

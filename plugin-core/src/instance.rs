@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, future::Future, sync::Arc, time::Duration};
 
-use crate::{BoxFuture, HealthStatus, PluginError};
+use crate::{BoxFuture, HealthCell, HealthStatus, PluginError};
 
 /// What a plugin says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -53,6 +53,7 @@ pub struct PluginInstance<S> {
     service: S,
     info: PluginInfo,
     probe: Probe,
+    health: Option<Arc<HealthCell>>,
     close: Close,
 }
 
@@ -64,6 +65,7 @@ impl<S> PluginInstance<S> {
             service,
             info,
             probe: Arc::new(|| Box::pin(async { HealthStatus::healthy() })),
+            health: None,
             close: Arc::new(|_| Box::pin(async { Ok(()) })),
         }
     }
@@ -76,6 +78,14 @@ impl<S> PluginInstance<S> {
         Fut: Future<Output = HealthStatus> + Send + 'static,
     {
         self.probe = Arc::new(move || Box::pin(probe()));
+        self
+    }
+
+    /// Sets where the transport itself writes what it knows without being asked, such as that the process is down: it
+    /// [holds](HealthCell::hold) the cell meanwhile. Whoever checks the instance writes into this cell too.
+    #[must_use]
+    pub fn with_health(mut self, cell: Arc<HealthCell>) -> Self {
+        self.health = Some(cell);
         self
     }
 
@@ -108,6 +118,12 @@ impl<S> PluginInstance<S> {
         Arc::clone(&self.probe)
     }
 
+    /// Where the transport writes what it knows by itself, when it does.
+    #[must_use]
+    pub fn health(&self) -> Option<&Arc<HealthCell>> {
+        self.health.as_ref()
+    }
+
     /// Asks the plugin how it is.
     pub fn check(&self) -> BoxFuture<HealthStatus> {
         (self.probe)()
@@ -125,7 +141,8 @@ impl<S> PluginInstance<S> {
     /// The same instance round another service, such as this one in a stack of layers.
     #[must_use]
     pub fn map<T>(self, f: impl FnOnce(S) -> T) -> PluginInstance<T> {
-        PluginInstance { service: f(self.service), info: self.info, probe: self.probe, close: self.close }
+        let Self { service, info, probe, health, close } = self;
+        PluginInstance { service: f(service), info, probe, health, close }
     }
 }
 

@@ -296,3 +296,17 @@ async fn a_flapping_probe_is_followed_through_a_simulated_day() {
     assert!((2880..2880 + 400).contains(&probe.count()), "{} checks", probe.count());
     assert_eq!(probe.most_running(), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn checks_of_what_its_owner_holds_are_not_heard_and_counts_begin_anew_after_it() {
+    let (cell, probe) = (Arc::new(HealthCell::default()), Scripted::new(Healthy));
+    let check = HealthCheck::start_in(Arc::clone(&cell), config(), probe.probe());
+    check.check_now().await;
+    cell.hold(HealthStatus::new(Unhealthy, "restarting"));
+    probe.set(Unhealthy);
+    for _ in 0..5 {
+        assert_eq!(check.check_now().await.message, "restarting");
+    }
+    cell.release(HealthStatus::healthy());
+    assert_eq!(check.check_now().await.state, Unhealthy, "the first failure, and not the sixth");
+}

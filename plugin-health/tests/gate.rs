@@ -47,6 +47,17 @@ async fn only_offline_is_refused_unless_the_policies_say_more() {
 }
 
 #[tokio::test]
+async fn what_its_owner_holds_down_answers_for_itself() {
+    let cell = Arc::new(HealthCell::default());
+    let stack = HealthGateLayer::new(Arc::clone(&cell)).layer(plugin());
+    cell.hold(HealthStatus::new(Offline, "the process has failed"));
+    stack.clone().oneshot(Call::new(())).await.expect("the service behind it knows more than the gate");
+    cell.release(HealthStatus::healthy());
+    cell.set(HealthStatus::new(Offline, "checks failed"));
+    assert_eq!(stack.oneshot(Call::new(())).await.expect_err("refused").code(), Code::Unhealthy);
+}
+
+#[tokio::test]
 async fn a_disabled_gate_is_the_same_type_and_passes_everything_until_it_is_enabled() {
     let mut layer = HealthGateLayer::new(Arc::default());
     assert!(layer.handle().is_enabled());

@@ -108,25 +108,109 @@ async fn a_call_in_flight_on_a_process_that_dies_fails_at_once() {
 }
 
 #[tokio::test]
-async fn a_crash_loop_is_given_up_until_somebody_asks_for_a_restart() {
-    let instance = start(fixture(&["dies-on", "1"]).with_restart(quick(2))).await;
+async fn a_crash_loop_has_failed_until_somebody_asks_for_a_restart() {
+    let long =
+        RestartConfig::new(millis(10), Duration::from_secs(3600), Duration::from_secs(60), 2).expect("in bounds");
+    let instance = start(fixture(&["dies-on", "1"]).with_restart(long)).await;
     let handle = instance.service().handle();
+    let health = instance.health().expect("a process says itself how it is").clone();
     let mut events = handle.subscribe();
     for death in 1..=3 {
         let error = call(instance.service(), &json!(death)).await.expect_err("it dies");
         assert_eq!(error.code(), Code::ExecTransport);
-        let next = |event: &ProcessEvent| matches!(event, ProcessEvent::Ready { .. } | ProcessEvent::GivenUp);
+        let next = |event: &ProcessEvent| matches!(event, ProcessEvent::Ready { .. } | ProcessEvent::Failed { .. });
         let next = event(&mut events, next).await;
-        assert_eq!(next == ProcessEvent::GivenUp, death == 3, "death {death}");
+        assert_eq!(
+            next == ProcessEvent::Failed { after: Some(Duration::from_secs(3600)) },
+            death == 3,
+            "death {death}"
+        );
     }
-    let error = call(instance.service(), &json!(4)).await.expect_err("given up");
+    let error = call(instance.service(), &json!(4)).await.expect_err("failed");
     assert_eq!((error.code(), error.kind(), error.is_retryable()), (Code::CrashLoop, Kind::Lifecycle, false));
-    assert_eq!(handle.state(), ProcessState::GivenUp);
-    assert_eq!(instance.check().await.state, HealthState::Offline);
+    let left = error.retry_after().expect("it is tried again").as_secs();
+    assert!((3590..=3610).contains(&left), "{left}");
+    assert_eq!((handle.state(), handle.state().as_str()), (ProcessState::Failed, "failed"));
+    assert_eq!((instance.check().await.state, health.state()), (HealthState::Offline, HealthState::Offline));
+    assert!(health.status().message.contains("exited with status 7"), "{:?}", health.status());
 
     within(handle.restart()).await.expect("it starts");
     assert!(matches!(handle.state(), ProcessState::Running { .. }));
-    assert_eq!(instance.check().await.state, HealthState::Healthy);
+    assert_eq!((instance.check().await.state, health.state()), (HealthState::Healthy, HealthState::Healthy));
+    assert!(!health.is_held(), "checks are heard again");
+}
+
+#[tokio::test]
+async fn what_has_failed_is_tried_again_every_longest_wait_and_comes_back_by_itself() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (file, away) = (dir.path().join("plugin"), dir.path().join("away"));
+    std::fs::copy(env!("CARGO_BIN_EXE_plugin-fixture"), &file).expect("copied");
+    let builder = plugin_transports::process::ProcessConfig::builder("fixture", &file).with_arg("obliging");
+    let instance = start(builder.with_restart(quick(2))).await;
+    let handle = instance.service().handle();
+    let mut events = handle.subscribe();
+    std::fs::rename(&file, &away).expect("moved");
+    kill(handle.pid().expect("running"));
+    for _ in 0..3 {
+        event(&mut events, |event| matches!(event, ProcessEvent::Failed { .. })).await;
+        assert_eq!(handle.state(), ProcessState::Failed);
+    }
+    let stats = handle.stats();
+    assert!(stats.failed_starts >= 4 && stats.restarts == stats.failed_starts, "{stats:?}");
+    std::fs::rename(&away, &file).expect("moved");
+    event(&mut events, |event| matches!(event, ProcessEvent::Ready { .. })).await;
+    assert_eq!(call(instance.service(), &json!(1)).await.expect("an echo"), 1);
+    let stats = handle.stats();
+    assert_eq!(stats.restarts, stats.failed_starts + 1, "{stats:?}");
+}
+
+#[tokio::test]
+async fn what_has_failed_is_started_at_once_when_somebody_wants_it_and_what_runs_is_left_alone() {
+    let never = RestartConfig::new(millis(10), millis(10), Duration::from_secs(60), 0).expect("in bounds");
+    let instance = start(fixture(&["obliging"]).with_restart(never)).await;
+    let handle = instance.service().handle();
+    let mut events = handle.subscribe();
+    let pid = handle.pid().expect("running");
+    handle.retry_now();
+    assert_eq!(call(instance.service(), &json!(1)).await.expect("an echo"), 1);
+    assert_eq!(handle.pid(), Some(pid));
+    kill(pid);
+    event(&mut events, |event| *event == ProcessEvent::Failed { after: None }).await;
+    let error = call(instance.service(), &json!(2)).await.expect_err("failed");
+    assert_eq!((error.code(), error.retry_after()), (Code::CrashLoop, None));
+    handle.retry_now();
+    event(&mut events, |event| matches!(event, ProcessEvent::Ready { .. })).await;
+    assert_eq!(call(instance.service(), &json!(3)).await.expect("an echo"), 3);
+}
+
+#[tokio::test]
+async fn a_refusal_while_the_process_restarts_says_the_time_that_is_left_and_is_no_evidence() {
+    let slow = RestartConfig::new(millis(200), millis(200), Duration::from_secs(60), 5).expect("in bounds");
+    let instance = start(fixture(&["dies-on", "2"]).with_restart(slow)).await;
+    let (handle, health) = (instance.service().handle(), instance.health().expect("a cell").clone());
+    call(instance.service(), &json!(1)).await.expect("an echo");
+    let lost = call(instance.service(), &json!(2)).await.expect_err("it dies");
+    assert!(lost.retry_after().expect("known") >= millis(150), "told before the first call hears of it: {lost:?}");
+    // At once, and not with the next check.
+    assert_eq!((handle.state(), handle.state().as_str()), (ProcessState::Restarting, "restarting"));
+    assert_eq!(health.state(), HealthState::Unhealthy);
+    assert!(health.status().message.contains("restarted: it exited with status 7"), "{:?}", health.status());
+    let mut last = Duration::MAX;
+    let back = async {
+        loop {
+            let Err(refused) = call(instance.service(), &json!(3)).await else { break };
+            assert_eq!((refused.code(), refused.sent()), (Code::ConnectionFailed, Sent::Nothing), "{refused:?}");
+            assert!(refused.is_retryable() && refused.rejected().is_some_and(|refusal| !refusal.is_evidence()));
+            if let Some(after) = refused.retry_after() {
+                assert!(after > Duration::ZERO && after <= last, "{after:?} after {last:?}");
+                last = after;
+            }
+            tokio::time::sleep(millis(5)).await;
+        }
+    };
+    within(back).await;
+    assert!(last < Duration::MAX);
+    assert_eq!(health.state(), HealthState::Healthy);
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use plugin_core::{Code, PluginError, Rejected, Sent};
 
+use super::handle::Shared;
 use crate::lines::client::Failure;
 
 /// How long a call was given, and by whom.
@@ -14,26 +15,26 @@ pub(super) struct Given {
     pub(super) by_caller: bool,
 }
 
-pub(super) fn failed(failure: Failure, plugin: &Arc<str>, given: Given, restart_after: Duration) -> PluginError {
+pub(super) fn failed(failure: Failure, shared: &Shared, given: Given) -> PluginError {
     let error = match failure {
         Failure::Late(sent) => late(given, sent),
-        Failure::Lost(why, Sent::Nothing) => {
-            let text = format!("the plugin's process is gone: it {why}");
-            PluginError::connection(text, Sent::Nothing).with_retry_after(restart_after)
-        }
+        Failure::Lost(why, Sent::Nothing) => return shared.too_late(&why),
         Failure::Lost(why, Sent::Maybe) => {
-            PluginError::new(Code::ExecTransport, format!("the plugin's process was lost during the call: it {why}"))
-                .with_retryable(true)
-                .with_retry_after(restart_after)
+            let text = format!("the plugin's process was lost during the call: it {why}");
+            let error = PluginError::new(Code::ExecTransport, text).with_retryable(true);
+            match shared.retry_after() {
+                Some(after) => error.with_retry_after(after),
+                None => error,
+            }
         }
-        Failure::Closing => Rejected::new(Code::ShuttingDown).into(),
+        Failure::Closing => return shared.too_late("is being stopped"),
         Failure::ReplyTooLarge(limit) => {
             PluginError::new(Code::PayloadTooLarge, format!("the reply is longer than a line may be, {limit} bytes"))
         }
         Failure::QueueFull(_) => Rejected::new(Code::QueueFull).into(),
         Failure::TooMany(_) => Rejected::new(Code::ConcurrencyExceeded).into(),
     };
-    error.with_plugin(plugin.clone())
+    error.with_plugin(shared.name.clone())
 }
 
 /// The moment given for a call passed.

@@ -11,7 +11,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use plugin_core::{
-    Code, PluginError, Sent,
+    Code, HealthCell, HealthState, HealthStatus, PluginError, Rejected,
     clock::{self, Instant},
 };
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -57,8 +57,12 @@ pub enum ProcessEvent {
         /// The wait.
         after: Duration,
     },
-    /// The process died too often. Only [`ProcessHandle::restart`] starts it again.
-    GivenUp,
+    /// The process died too often, or a process that had failed could not be started. Calls are refused meanwhile.
+    Failed {
+        /// The time until it is tried again; `None` when only [`ProcessHandle::restart`] and
+        /// [`ProcessHandle::retry_now`] do that.
+        after: Option<Duration>,
+    },
     /// The process was closed for good.
     Stopped,
 }
@@ -74,18 +78,33 @@ pub enum ProcessState {
     },
     /// Between a death, or a restart that was asked for, and readiness.
     Restarting,
-    /// Died too often, see [`RestartConfig`](super::RestartConfig).
-    GivenUp,
+    /// Died too often. It is tried again, and stays failed until it is ready.
+    Failed,
     /// Closed for good.
     Stopped,
+}
+
+impl ProcessState {
+    /// The state in lower case.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Running { .. } => "running",
+            Self::Restarting => "restarting",
+            Self::Failed => "failed",
+            Self::Stopped => "stopped",
+        }
+    }
 }
 
 /// Numbers about a plugin's process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ProcessStats {
-    /// Processes that became ready after the first one.
+    /// Starts after the first one, whether the process became ready or not.
     pub restarts: u64,
+    /// Those of them that failed: the process could not be started, or did not become ready.
+    pub failed_starts: u64,
     /// Calls in flight, or waiting to be sent.
     pub in_flight: usize,
     /// Replies of the present process that came after their call had ended.
@@ -94,23 +113,51 @@ pub struct ProcessStats {
     pub garbage_lines: u64,
 }
 
-/// How calls reach the process now.
+/// How calls reach the process now. Everything that is said of the process, anywhere, is read from here.
 #[derive(Debug)]
 pub(super) enum Link {
-    Up {
-        connection: Arc<Connection<Pipe>>,
-        pid: u32,
-        methods: Methods,
-    },
-    /// `until` is when it is tried again; the past, when it is being started now.
-    Down {
-        until: Instant,
-        why: String,
-    },
-    GivenUp {
-        why: String,
-    },
+    Up { connection: Arc<Connection<Pipe>>, pid: u32, methods: Methods },
+    Down(Down),
     Stopped,
+}
+
+/// A process that is not there now, and will be again.
+#[derive(Clone, Debug)]
+pub(super) struct Down {
+    /// It died too often.
+    pub(super) failed: bool,
+    /// When it should be ready, if nothing goes wrong. `None`: nobody tries.
+    pub(super) until: Option<Instant>,
+    /// The second half of a sentence about the process.
+    pub(super) why: String,
+}
+
+impl Down {
+    fn text(&self) -> String {
+        let why = &self.why;
+        match (self.failed, self.until) {
+            (false, _) => format!("the plugin's process is being restarted: it {why}"),
+            (true, Some(_)) => format!("the plugin's process has failed and is tried again later: it {why}"),
+            (true, None) => format!("the plugin's process has failed and is not started again by itself: it {why}"),
+        }
+    }
+
+    /// The time that is left. Nothing when it should be over: that it is zero would be a guess.
+    fn retry_after(&self) -> Option<Duration> {
+        self.until.map(|until| until.saturating_since(clock::now())).filter(|left| !left.is_zero())
+    }
+
+    /// Nothing was sent, and it says nothing new of the process: layers take it for a refusal.
+    fn refusal(&self) -> PluginError {
+        let rejected = Rejected::new(if self.failed { Code::CrashLoop } else { Code::ConnectionFailed });
+        let rejected = self.retry_after().map_or(rejected, |after| rejected.with_retry_after(after));
+        PluginError::refused(rejected, self.text())
+    }
+
+    fn health(&self) -> HealthStatus {
+        let state = if self.failed { HealthState::Offline } else { HealthState::Unhealthy };
+        HealthStatus::new(state, self.text()).with_last_check(clock::wall())
+    }
 }
 
 /// What the supervisor writes and everybody reads.
@@ -118,20 +165,25 @@ pub(super) enum Link {
 pub(super) struct Shared {
     pub(super) name: Arc<str>,
     pub(super) config: Arc<ProcessConfig>,
-    pub(super) link: ArcSwap<Link>,
+    link: ArcSwap<Link>,
+    /// Held while the process is not ready, so that no check says otherwise.
+    pub(super) health: Arc<HealthCell>,
     events: broadcast::Sender<ProcessEvent>,
     restarts: AtomicU64,
+    failed_starts: AtomicU64,
 }
 
 impl Shared {
     pub(super) fn new(config: Arc<ProcessConfig>) -> Self {
-        let link = Link::Down { until: Instant::ZERO, why: "has not been started".into() };
+        let down = Down { failed: false, until: None, why: "has not been started".into() };
         Self {
             name: config.name.as_str().into(),
             config,
-            link: ArcSwap::from_pointee(link),
+            link: ArcSwap::from_pointee(Link::Down(down)),
+            health: Arc::default(),
             events: broadcast::Sender::new(EVENTS),
             restarts: AtomicU64::new(0),
+            failed_starts: AtomicU64::new(0),
         }
     }
 
@@ -140,36 +192,85 @@ impl Shared {
         let _ = self.events.send(event);
     }
 
+    pub(super) fn link(&self) -> arc_swap::Guard<Arc<Link>> {
+        self.link.load()
+    }
+
     /// Calls reach this process from now on.
     pub(super) fn up(&self, running: &Running) {
         let (connection, pid, methods) = (running.connection().clone(), running.id(), running.methods());
         self.link.store(Arc::new(Link::Up { connection, pid, methods }));
+        // What is not held was never down, and is unknown until it is checked.
+        if self.health.is_held() {
+            self.health.release(HealthStatus::healthy().with_last_check(clock::wall()));
+        }
         tracing::info!(plugin = %self.name, pid, "the plugin's process is ready");
         self.tell(ProcessEvent::Ready { pid });
     }
 
-    pub(super) fn count_restart(&self) {
-        // Relaxed: a number for display, ordered with nothing.
-        self.restarts.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn down(&self, down: Down) {
+        self.health.hold(down.health());
+        self.link.store(Arc::new(Link::Down(down)));
     }
 
-    /// Why there is no process to call, or the connection to it.
+    pub(super) fn stopped(&self) {
+        self.health.hold(HealthStatus::new(HealthState::Offline, STOPPED).with_last_check(clock::wall()));
+        self.link.store(Arc::new(Link::Stopped));
+    }
+
+    /// Counts a start after the first.
+    pub(super) fn count_start(&self, ready: bool) {
+        // Relaxed: numbers for display, ordered with nothing.
+        self.restarts.fetch_add(1, Ordering::Relaxed);
+        self.failed_starts.fetch_add(u64::from(!ready), Ordering::Relaxed);
+    }
+
+    /// The connection to the process, or why there is none.
     pub(super) fn connection(&self) -> Result<Arc<Connection<Pipe>>, PluginError> {
-        let error = match &**self.link.load() {
-            Link::Up { connection, .. } => return Ok(connection.clone()),
-            Link::Down { until, why } => {
-                let text = format!("the plugin's process is being restarted: it {why}");
-                PluginError::connection(text, Sent::Nothing).with_retry_after(until.saturating_since(clock::now()))
+        match &**self.link.load() {
+            Link::Up { connection, .. } => Ok(connection.clone()),
+            link => Err(self.refusal(link)),
+        }
+    }
+
+    /// A call found the process dead, or on its way to an end, before anything was sent.
+    pub(super) fn too_late(&self, why: &str) -> PluginError {
+        match &**self.link.load() {
+            Link::Up { .. } => {
+                let text = format!("the plugin's process is gone: it {why}");
+                PluginError::refused(Rejected::new(Code::ConnectionFailed), text).with_plugin(self.name.clone())
             }
-            Link::GivenUp { why } => {
-                let text = format!("the plugin's process died too often and is not started again: it {why}");
-                PluginError::new(Code::CrashLoop, text).with_sent(Sent::Nothing)
-            }
-            Link::Stopped => PluginError::new(Code::ShuttingDown, "the plugin was stopped").with_sent(Sent::Nothing),
+            link => self.refusal(link),
+        }
+    }
+
+    fn refusal(&self, link: &Link) -> PluginError {
+        let error = match link {
+            Link::Down(down) => down.refusal(),
+            Link::Up { .. } | Link::Stopped => PluginError::refused(Rejected::new(Code::ShuttingDown), STOPPED),
         };
-        Err(error.with_plugin(self.name.clone()))
+        error.with_plugin(self.name.clone())
+    }
+
+    /// How long until there should be a process, where it is down and somebody tries.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        match &**self.link.load() {
+            Link::Down(down) => down.retry_after(),
+            Link::Up { .. } | Link::Stopped => None,
+        }
+    }
+
+    /// How a process is that is not ready.
+    pub(super) fn down_health(link: &Link) -> Option<HealthStatus> {
+        match link {
+            Link::Up { .. } => None,
+            Link::Down(down) => Some(down.health()),
+            Link::Stopped => Some(HealthStatus::new(HealthState::Offline, STOPPED)),
+        }
     }
 }
+
+const STOPPED: &str = "the plugin was stopped";
 
 pub(super) type Answer<T> = oneshot::Sender<Result<T, PluginError>>;
 
@@ -177,6 +278,7 @@ pub(super) type Answer<T> = oneshot::Sender<Result<T, PluginError>>;
 #[derive(Debug)]
 pub(super) enum Command {
     Restart(Answer<()>),
+    RetryNow,
     Limit(ResourceLimits, Answer<()>),
     Close { grace: Duration, done: oneshot::Sender<bool> },
 }
@@ -225,8 +327,8 @@ impl ProcessHandle {
     pub fn state(&self) -> ProcessState {
         match &**self.shared.link.load() {
             Link::Up { pid, .. } => ProcessState::Running { pid: *pid },
-            Link::Down { .. } => ProcessState::Restarting,
-            Link::GivenUp { .. } => ProcessState::GivenUp,
+            Link::Down(Down { failed: false, .. }) => ProcessState::Restarting,
+            Link::Down(Down { failed: true, .. }) => ProcessState::Failed,
             Link::Stopped => ProcessState::Stopped,
         }
     }
@@ -248,8 +350,9 @@ impl ProcessHandle {
             _ => Default::default(),
         };
         ProcessStats {
-            // Relaxed: see `count_restart`.
+            // Relaxed: see `count_start`.
             restarts: self.shared.restarts.load(Ordering::Relaxed),
+            failed_starts: self.shared.failed_starts.load(Ordering::Relaxed),
             in_flight: counts.in_flight,
             late_replies: counts.late,
             garbage_lines: counts.garbage,
@@ -262,7 +365,7 @@ impl ProcessHandle {
         self.shared.events.subscribe()
     }
 
-    /// Stops the process and starts it again, or starts one that was given up; earlier deaths are forgotten. Resolves
+    /// Stops the process and starts it again, or starts one that has failed; earlier deaths are forgotten. Resolves
     /// when the new process is ready. Dropping the future changes nothing: the restart goes on.
     ///
     /// # Errors
@@ -271,6 +374,16 @@ impl ProcessHandle {
     /// closed (`LIFECYCLE_2102`).
     pub async fn restart(&self) -> Result<(), PluginError> {
         self.ask(Command::Restart).await
+    }
+
+    /// Forgets earlier deaths, and starts a process that has failed, or waits to be started again, now. A process that is
+    /// ready or being started is left alone. Does not wait; [`state`](Self::state) and
+    /// [`subscribe`](Self::subscribe) tell what comes of it.
+    pub fn retry_now(&self) {
+        if let Some(commands) = self.commands.upgrade() {
+            // Full: as many commands wait already, and the supervisor is about to do one of them.
+            let _ = commands.try_send(Command::RetryNow);
+        }
     }
 
     /// Changes the limits of the present process; those after it start with the configured ones. A limit that is
@@ -284,8 +397,7 @@ impl ProcessHandle {
     }
 
     async fn ask<T>(&self, command: impl FnOnce(Answer<T>) -> Command) -> Result<T, PluginError> {
-        let closed =
-            || PluginError::new(Code::ShuttingDown, "the plugin was stopped").with_plugin(self.shared.name.clone());
+        let closed = || self.shared.refusal(&Link::Stopped);
         let commands = self.commands.upgrade().ok_or_else(closed)?;
         let (done, answer) = oneshot::channel();
         commands.send(command(done)).await.map_err(|_| closed())?;

@@ -4,18 +4,19 @@ use std::{collections::VecDeque, time::Duration};
 
 use plugin_core::{Backoff, ConfigError, Jitter, clock::Instant};
 
-/// When a plugin's process that died is started again, and when it is given up.
+/// When a plugin's process that died is started again, and when it has failed.
 ///
 /// | setting | default | bounds |
 /// |---|---|---|
 /// | `initial`: wait before the first restart | 100 ms | more than zero |
 /// | `max`: longest wait; each is twice the one before | 30 s | at least `initial` |
 /// | `window` | 60 s | more than zero |
-/// | `max_in_window`: deaths within `window` that are followed by a restart | 5 | 0 to 1000; 0 never restarts |
+/// | `max_in_window`: deaths within `window` that are followed by a restart | 5 | 0 to 1000; 0 never restarts by itself |
 ///
-/// One death more within the window is a crash loop: the process stays down, calls get `LIFECYCLE_2103`, and only
-/// [`ProcessHandle::restart`](super::ProcessHandle::restart) brings it back (as systemd does past its start limit). A
-/// process that was up for a whole window starts anew with the shortest wait.
+/// One death more within the window is a crash loop: the process has failed, calls get `LIFECYCLE_2103`, and it is tried
+/// again every `max`, until it is ready. [`ProcessHandle::restart`](super::ProcessHandle::restart) and
+/// [`ProcessHandle::retry_now`](super::ProcessHandle::retry_now) begin anew at once; with `max_in_window` 0 only they do.
+/// A process that was up for a whole window starts anew with the shortest wait.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
 #[cfg_attr(feature = "serde", serde(try_from = "raw::RawRestart", into = "raw::RawRestart"))]
@@ -115,8 +116,18 @@ mod raw {
 pub(super) enum Decision {
     /// Start again after this time.
     After(Duration),
-    /// A crash loop.
-    GiveUp,
+    /// A crash loop: try again after this time, or never.
+    Fail(Option<Duration>),
+}
+
+impl Decision {
+    /// The time until the next start, if there is to be one.
+    pub(super) fn wait(self) -> Option<Duration> {
+        match self {
+            Self::After(wait) => Some(wait),
+            Self::Fail(wait) => wait,
+        }
+    }
 }
 
 /// The deaths that still count.
@@ -126,11 +137,13 @@ pub(super) struct Deaths {
     /// Never longer than `max_in_window`.
     recent: VecDeque<Instant>,
     streak: u32,
+    /// The last death was one too many, and nothing has been ready since.
+    failed: bool,
 }
 
 impl Deaths {
     pub(super) fn new(config: RestartConfig) -> Self {
-        Self { config, recent: VecDeque::new(), streak: 0 }
+        Self { config, recent: VecDeque::new(), streak: 0, failed: false }
     }
 
     /// Decides on a death at `now` of a process that was ready since `ready`, or never was.
@@ -142,19 +155,33 @@ impl Deaths {
         if ready.is_some_and(|since| now.saturating_since(since) >= window) {
             self.streak = 0;
         }
-        if self.recent.len() >= max_in_window as usize {
-            return Decision::GiveUp;
+        let most = max_in_window as usize;
+        // A start that fails where one has failed before is no better, however long ago the others were.
+        self.failed = self.recent.len() >= most || (self.failed && ready.is_none());
+        if self.recent.len() >= most {
+            self.recent.pop_front();
         }
-        self.recent.push_back(now);
+        if most > 0 {
+            self.recent.push_back(now);
+        }
+        if self.failed {
+            return Decision::Fail((most > 0).then(|| backoff.max()));
+        }
         let wait = backoff.wait(self.streak, Duration::ZERO, 0.5);
         self.streak = self.streak.saturating_add(1);
         Decision::After(wait)
+    }
+
+    /// Whether the last death was one too many.
+    pub(super) fn failed(&self) -> bool {
+        self.failed
     }
 
     /// Forgets everything, as an operator's restart does.
     pub(super) fn clear(&mut self) {
         self.recent.clear();
         self.streak = 0;
+        self.failed = false;
     }
 }
 
@@ -170,11 +197,41 @@ mod tests {
         Decision::After(Duration::from_millis(millis))
     }
 
+    const FAILED: Decision = Decision::Fail(Some(Duration::from_secs(30)));
+
     #[test]
     fn waits_double_and_the_sixth_death_within_a_minute_is_a_crash_loop() {
         let mut deaths = Deaths::new(RestartConfig::default());
         let decisions: Vec<_> = (1..=6).map(|n| deaths.decide(None, at(n * 10_000))).collect();
-        assert_eq!(decisions, [after(100), after(200), after(400), after(800), after(1600), Decision::GiveUp]);
+        assert_eq!(decisions, [after(100), after(200), after(400), after(800), after(1600), FAILED]);
+    }
+
+    #[test]
+    fn what_has_failed_is_tried_again_every_longest_wait_until_it_is_ready() {
+        let mut deaths = Deaths::new(RestartConfig::default());
+        for n in 0..5 {
+            let _ = deaths.decide(None, at(n));
+        }
+        // Long after the first five have left the window.
+        for minute in 0..5 {
+            assert_eq!(deaths.decide(None, at(5 + minute * 60_000)), FAILED);
+            assert!(deaths.failed());
+        }
+        assert_eq!(
+            deaths.decide(Some(at(400_000)), at(400_100)),
+            after(3200),
+            "it was ready, and one death is no loop"
+        );
+        assert!(!deaths.failed());
+    }
+
+    #[test]
+    fn a_process_that_dies_as_soon_as_it_is_ready_again_has_failed_again() {
+        let mut deaths = Deaths::new(RestartConfig::default());
+        for n in 0..6 {
+            let _ = deaths.decide(Some(at(n * 1000)), at(n * 1000));
+        }
+        assert_eq!(deaths.decide(Some(at(35_000)), at(35_100)), FAILED);
     }
 
     #[test]
@@ -202,7 +259,7 @@ mod tests {
         assert_eq!(deaths.decide(None, at(6)), after(100));
         let second = Duration::from_secs(1);
         let never = RestartConfig::new(second, second, second, 0).expect("in bounds");
-        assert_eq!(Deaths::new(never).decide(None, at(1)), Decision::GiveUp);
+        assert_eq!(Deaths::new(never).decide(None, at(1)), Decision::Fail(None));
     }
 
     #[cfg(feature = "serde")]

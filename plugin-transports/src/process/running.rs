@@ -166,25 +166,21 @@ impl Running {
             .map_err(|error| PluginError::new(Code::ExecTransport, "the kernel refused the limits").with_source(error))
     }
 
-    /// Serves the connection until the process is dead, or broken and then killed; says which, as the second half of
-    /// a sentence. When it resolves, every call in flight has its error and the process is reaped.
+    /// Serves the connection until the process is dead, or broken; says which, as the second half of a sentence.
+    /// [`cut_off`](Self::cut_off) is what follows.
     pub(super) async fn died(&mut self) -> String {
         if self.driver.is_over() {
             // An earlier wait was dropped between the end of the connection and this.
-            let why = why(End::Eof, &mut self.child).await;
-            self.cut_off(&why).await;
-            return why;
+            return why(End::Eof, &mut self.child).await;
         }
-        let why = tokio::select! {
+        tokio::select! {
             biased;
             end = &mut self.driver => why(end, &mut self.child).await,
             status = self.child.ended() => {
                 last_words(&mut self.driver).await;
                 status.map_or_else(|error| format!("cannot be watched: {error}"), describe)
             }
-        };
-        self.cut_off(&why).await;
-        why
+        }
     }
 
     /// Stops the process: method `shutdown` where the plugin has it, end of its stdin, SIGTERM, each with a share of
@@ -221,8 +217,9 @@ impl Running {
         }
     }
 
-    /// The end, whatever the process does.
-    async fn cut_off(&mut self, why: &str) {
+    /// The end, whatever the process does. When it resolves, every call in flight has its error and the process is
+    /// reaped.
+    pub(super) async fn cut_off(&mut self, why: &str) {
         self.connection.close(why);
         self.child.kill();
         // A process that the kernel cannot end at once is reaped by the spawning thread, when this is dropped.

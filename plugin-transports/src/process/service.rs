@@ -18,7 +18,7 @@ use tower_service::Service;
 use super::{
     ProcessHandle,
     error::{self, Given},
-    handle::{Link, Owner},
+    handle::{Link, Owner, Shared},
     hello,
     running::Pipe,
 };
@@ -90,19 +90,13 @@ impl ProcessService {
 
     async fn ask_health(&self) -> HealthStatus {
         let shared = &self.owner.shared;
-        let exchange = match &**shared.link.load() {
+        let exchange = match &**shared.link() {
             Link::Up { methods, .. } if !methods.health => return HealthStatus::healthy(),
             Link::Up { connection, .. } => {
                 let frame = Frame::new("health", b"null", &plugin_core::CallContext::new(), 0);
                 connection.exchange(frame, Instant::MAX)
             }
-            Link::Down { why, .. } => {
-                return HealthStatus::new(HealthState::Unhealthy, format!("the process is being restarted: it {why}"));
-            }
-            Link::GivenUp { why } => {
-                return HealthStatus::new(HealthState::Offline, format!("the process died too often: it {why}"));
-            }
-            Link::Stopped => return HealthStatus::new(HealthState::Offline, "the plugin was stopped"),
+            link => return Shared::down_health(link).unwrap_or_default(),
         };
         match exchange.await {
             Ok(answer) => match answer.result {
@@ -111,7 +105,7 @@ impl ProcessService {
             },
             Err(failure) => {
                 let given = Given { limit: shared.config.request_timeout, by_caller: false };
-                let error = error::failed(failure, &shared.name, given, shared.config.restart.initial());
+                let error = error::failed(failure, shared, given);
                 HealthStatus::new(HealthState::Unhealthy, error.message())
             }
         }
@@ -168,7 +162,7 @@ impl Future for ResponseFuture {
                 Ok(payload) => Ok(Reply::new(payload).with_metadata(answer.metadata)),
                 Err(text) => Err(error::answered(text, &shared.name)),
             },
-            Err(failure) => Err(error::failed(failure, &shared.name, given, shared.config.restart.initial())),
+            Err(failure) => Err(error::failed(failure, shared, given)),
         })
     }
 }

@@ -2,11 +2,14 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use plugin_core::{PluginError, Sent, clock};
+use plugin_core::{
+    PluginError, Sent,
+    clock::{self, Instant},
+};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    handle::{Answer, Command, Link, ProcessEvent, Shared},
+    handle::{Answer, Command, Down, ProcessEvent, Shared},
     restart::{Deaths, Decision},
     running::{Running, launch},
 };
@@ -17,22 +20,31 @@ pub(super) struct Supervisor {
     shared: Arc<Shared>,
     commands: mpsc::Receiver<Command>,
     deaths: Deaths,
+    /// How long the last start took that succeeded.
+    took: Duration,
     _link: CloseLink,
 }
 
 /// Where the supervisor stands. Every arm below says what moves it on.
 enum Phase {
     Up(Box<Running>),
-    Waiting { wait: Duration, why: String },
-    Starting { why: String, asked: Option<Answer<()>> },
-    GivenUp { why: String },
+    /// `None`: nothing but a command ends the wait.
+    Waiting {
+        until: Option<Instant>,
+        why: String,
+    },
+    Starting {
+        why: String,
+        asked: Option<Answer<()>>,
+    },
     Over,
 }
 
 impl Supervisor {
-    pub(super) fn new(shared: Arc<Shared>, commands: mpsc::Receiver<Command>) -> Self {
+    /// `took` is how long the first start took.
+    pub(super) fn new(shared: Arc<Shared>, commands: mpsc::Receiver<Command>, took: Duration) -> Self {
         let deaths = Deaths::new(shared.config.restart);
-        Self { _link: CloseLink(shared.clone()), shared, commands, deaths }
+        Self { _link: CloseLink(shared.clone()), shared, commands, deaths, took }
     }
 
     /// Runs until the plugin is closed, or nobody holds it any more.
@@ -40,23 +52,19 @@ impl Supervisor {
         let mut phase = Phase::Up(Box::new(first));
         loop {
             phase = match phase {
-                // ## Up => Up | Waiting | GivenUp | Starting | Over
+                // ## Up => Waiting | Starting | Over
                 //
-                // A death leads to Waiting, or to GivenUp when it is one too many. A restart that is asked for stops
-                // the process and leads to Starting. A close leads to Over.
+                // A death leads to Waiting: a short one, or a long one when it is one too many and the process has
+                // failed. A restart that is asked for stops the process and leads to Starting. A close leads to Over.
                 Phase::Up(running) => self.up(running).await,
                 // ## Waiting => Starting | Over
                 //
-                // The end of the wait, or a restart that is asked for, leads to Starting.
-                Phase::Waiting { wait, why } => self.waiting(wait, why).await,
-                // ## Starting => Up | Waiting | GivenUp | Starting | Over
+                // The end of the wait, or a start that is asked for, leads to Starting.
+                Phase::Waiting { until, why } => self.waiting(until, why).await,
+                // ## Starting => Up | Waiting | Starting | Over
                 //
                 // A start that fails counts as a death.
                 Phase::Starting { why, asked } => self.starting(why, asked).await,
-                // ## GivenUp => Starting | Over
-                //
-                // Only a restart that is asked for leads to Starting.
-                Phase::GivenUp { why } => self.given_up(why).await,
                 Phase::Over => return,
             };
         }
@@ -69,8 +77,12 @@ impl Supervisor {
                 biased;
                 why = running.died() => {
                     tracing::warn!(plugin = %self.shared.name, pid, "the plugin's process {why}");
+                    let decision = self.deaths.decide(Some(ready), clock::now());
+                    // Before any call hears of it, so that each is told when to come again.
+                    self.down(decision.wait(), &why);
+                    running.cut_off(&why).await;
                     self.shared.tell(ProcessEvent::Died { pid, why: why.clone() });
-                    return self.after_death(Some(ready), why);
+                    return self.after_death(decision, why);
                 }
                 command = self.commands.recv() => match command {
                     Some(Command::Limit(limits, done)) => {
@@ -79,18 +91,19 @@ impl Supervisor {
                     }
                     Some(Command::Restart(done)) => {
                         let why = "is restarted on request".to_owned();
-                        self.down(Duration::ZERO, &why);
-                        running.stop(self.shared.config.shutdown_grace).await;
                         self.deaths.clear();
+                        self.down(Some(Duration::ZERO), &why);
+                        running.stop(self.shared.config.shutdown_grace).await;
                         return Phase::Starting { why, asked: Some(done) };
                     }
+                    Some(Command::RetryNow) => self.deaths.clear(),
                     Some(Command::Close { grace, done }) => {
-                        self.shared.link.store(Arc::new(Link::Stopped));
+                        self.shared.stopped();
                         let _ = done.send(running.stop(grace).await);
                         return Phase::Over;
                     }
                     None => {
-                        self.shared.link.store(Arc::new(Link::Stopped));
+                        self.shared.stopped();
                         running.stop(self.shared.config.shutdown_grace).await;
                         return Phase::Over;
                     }
@@ -99,38 +112,43 @@ impl Supervisor {
         }
     }
 
-    fn after_death(&mut self, ready: Option<clock::Instant>, why: String) -> Phase {
-        match self.deaths.decide(ready, clock::now()) {
-            Decision::After(wait) => {
-                self.down(wait, &why);
-                self.shared.tell(ProcessEvent::Restarting { after: wait });
-                Phase::Waiting { wait, why }
-            }
-            Decision::GiveUp => {
-                self.shared.link.store(Arc::new(Link::GivenUp { why: why.clone() }));
-                tracing::error!(plugin = %self.shared.name, "the plugin's process died too often and is not started again");
-                self.shared.tell(ProcessEvent::GivenUp);
-                Phase::GivenUp { why }
+    fn after_death(&mut self, decision: Decision, why: String) -> Phase {
+        let wait = decision.wait();
+        self.down(wait, &why);
+        match decision {
+            Decision::After(after) => self.shared.tell(ProcessEvent::Restarting { after }),
+            Decision::Fail(after) => {
+                let again = after.map_or_else(|| "not by itself".to_owned(), |after| format!("in {after:?}"));
+                tracing::error!(plugin = %self.shared.name, again, "the plugin's process died too often and has failed");
+                self.shared.tell(ProcessEvent::Failed { after });
             }
         }
+        Phase::Waiting { until: wait.map(|wait| clock::now().saturating_add(wait)), why }
     }
 
-    async fn waiting(&mut self, wait: Duration, why: String) -> Phase {
-        match self.commanded(tokio::time::sleep(wait)).await {
+    async fn waiting(&mut self, until: Option<Instant>, why: String) -> Phase {
+        let wait = async {
+            match until {
+                Some(until) => tokio::time::sleep(until.saturating_since(clock::now())).await,
+                None => std::future::pending().await,
+            }
+        };
+        match self.commanded(wait, true).await {
             Ok(()) => Phase::Starting { why, asked: None },
             Err(interrupt) => interrupt.phase(why),
         }
     }
 
     async fn starting(&mut self, why: String, asked: Option<Answer<()>>) -> Phase {
-        self.down(Duration::ZERO, &why);
-        let shared = self.shared.clone();
+        self.down(Some(Duration::ZERO), &why);
+        let (shared, begun) = (self.shared.clone(), clock::now());
         let launch = launch(&shared.config, &shared.name, |pid| shared.tell(ProcessEvent::Started { pid }));
         // A command that interrupts the start drops it, which kills what was started.
-        match self.commanded(launch).await {
+        match self.commanded(launch, false).await {
             Err(interrupt) => interrupt.phase(why),
             Ok(Ok(running)) => {
-                self.shared.count_restart();
+                self.took = begun.elapsed();
+                self.shared.count_start(true);
                 self.shared.up(&running);
                 answer(asked, Ok(()));
                 Phase::Up(Box::new(running))
@@ -138,23 +156,18 @@ impl Supervisor {
             Ok(Err(error)) => {
                 let why = format!("could not be started again: {}", error.message());
                 tracing::warn!(plugin = %self.shared.name, detail = error.detail(), "the plugin's process {why}");
+                self.shared.count_start(false);
                 self.shared.tell(ProcessEvent::StartFailed { why: error.message().to_owned() });
-                let phase = self.after_death(None, why);
+                let decision = self.deaths.decide(None, clock::now());
+                let phase = self.after_death(decision, why);
                 answer(asked, Err(error));
                 phase
             }
         }
     }
 
-    async fn given_up(&mut self, why: String) -> Phase {
-        match self.commanded(std::future::pending::<()>()).await {
-            Ok(()) => Phase::GivenUp { why },
-            Err(interrupt) => interrupt.phase(why),
-        }
-    }
-
-    /// Runs `work` until a command interrupts it.
-    async fn commanded<F: Future>(&mut self, work: F) -> Result<F::Output, Interrupt> {
+    /// Runs `work` until a command interrupts it; `waits` says that it is a wait for the next start.
+    async fn commanded<F: Future>(&mut self, work: F, waits: bool) -> Result<F::Output, Interrupt> {
         let mut work = std::pin::pin!(work);
         loop {
             tokio::select! {
@@ -167,7 +180,13 @@ impl Supervisor {
                     }
                     Some(Command::Restart(done)) => {
                         self.deaths.clear();
-                        return Err(Interrupt::Restart(done));
+                        return Err(Interrupt::Start(Some(done)));
+                    }
+                    Some(Command::RetryNow) => {
+                        self.deaths.clear();
+                        if waits {
+                            return Err(Interrupt::Start(None));
+                        }
                     }
                     Some(Command::Close { done, .. }) => return Err(Interrupt::Close(Some(done))),
                     None => return Err(Interrupt::Close(None)),
@@ -177,22 +196,24 @@ impl Supervisor {
         }
     }
 
-    fn down(&self, wait: Duration, why: &str) {
-        let until = clock::now().saturating_add(wait);
-        self.shared.link.store(Arc::new(Link::Down { until, why: why.to_owned() }));
+    /// There is no process; the next start is after this time, or nobody tries.
+    fn down(&self, wait: Option<Duration>, why: &str) {
+        // A start takes about as long as the last one.
+        let until = wait.map(|wait| clock::now().saturating_add(wait).saturating_add(self.took));
+        self.shared.down(Down { failed: self.deaths.failed(), until, why: why.to_owned() });
     }
 }
 
 /// A command that ends a phase in which no process is ready.
 enum Interrupt {
-    Restart(Answer<()>),
+    Start(Option<Answer<()>>),
     Close(Option<oneshot::Sender<bool>>),
 }
 
 impl Interrupt {
     fn phase(self, why: String) -> Phase {
         match self {
-            Self::Restart(done) => Phase::Starting { why, asked: Some(done) },
+            Self::Start(asked) => Phase::Starting { why, asked },
             Self::Close(done) => {
                 if let Some(done) = done {
                     let _ = done.send(true);
@@ -215,7 +236,7 @@ struct CloseLink(Arc<Shared>);
 
 impl Drop for CloseLink {
     fn drop(&mut self) {
-        self.0.link.store(Arc::new(Link::Stopped));
+        self.0.stopped();
         self.0.tell(ProcessEvent::Stopped);
     }
 }
