@@ -271,9 +271,13 @@ async fn an_operator_sees_lists_switches_and_drains() {
     go.notify_one();
     assert_eq!(call.await.expect("no panic").text(), "7");
     assert_eq!(drain.await.expect("no panic").json()["clean"], true);
-    assert_eq!(post(data, "/v1/plugins/slow", &[], "1").await.problem().0, 404);
+    assert_eq!(post(data, "/v1/plugins/slow", &[], "1").await.problem(), (503, "LIFECYCLE_2101".to_owned()));
+    assert_eq!(get(admin, "/admin/v1/plugins/slow").await.json()["state"], "drained");
+    assert_eq!(post(admin, "/admin/v1/plugins/slow/enable", &[], "").await.json()["state"], "serving");
+    go.notify_one();
+    assert_eq!(post(data, "/v1/plugins/slow", &[], "8").await.text(), "8");
     let status = get(admin, "/admin/v1/status").await.json();
-    assert_eq!((&status["plugins"], &status["shutting_down"]), (&json!(3), &json!(false)));
+    assert_eq!((&status["plugins"], &status["shutting_down"]), (&json!(4), &json!(false)));
 }
 
 #[tokio::test]

@@ -108,6 +108,70 @@ async fn a_drain_lets_calls_end_refuses_new_ones_and_no_other_plugin_notices() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_drain_is_undone_by_enabling_whether_it_is_over_or_not() {
+    let manager = Manager::new();
+    let go = Arc::new(Notify::new());
+    manager.register("slow", waits_for(&go)).expect("a free name");
+    let call = tokio::spawn(manager.execute("slow", 7));
+    tokio::task::yield_now().await;
+    let drain = tokio::spawn({
+        let manager = manager.clone();
+        async move { manager.drain("slow", 60 * SECOND).await }
+    });
+    tokio::time::sleep(SECOND).await;
+    assert_eq!(manager.set_enabled("slow", false).expect_err("it drains").code(), Code::Draining);
+    manager.set_enabled("slow", true).expect("it may be undone");
+    let report = drain.await.expect("no panic").expect("known");
+    assert_eq!((report.undone, report.is_clean()), (true, false), "{report:?}");
+    go.notify_one();
+    assert_eq!(call.await.expect("no panic").expect("untouched").into_payload(), 7);
+
+    let report = manager.drain("slow", SECOND).await.expect("known");
+    assert!(report.is_clean(), "{report:?}");
+    assert_eq!(manager.get("slow").expect("kept").state, ServingState::Drained);
+    assert_eq!(code(&manager, "slow").await, Code::Draining);
+    assert!(manager.health(SECOND).await.plugins.is_empty(), "what was taken out is not asked");
+    manager.set_enabled("slow", true).expect("known");
+    go.notify_one();
+    assert_eq!(manager.execute("slow", 8).await.expect("it serves again").into_payload(), 8);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plugin_that_is_being_taken_out_may_stay_until_its_transport_is_closed() {
+    let manager = Manager::<u32, u32>::new();
+    let (go, closing) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let closed = Arc::clone(&closing);
+    let registration = Registration::new(waits_for(&go)).on_close(move |_| {
+        let closed = Arc::clone(&closed);
+        async move {
+            closed.notified().await;
+            Ok(())
+        }
+    });
+    manager.register_with("slow", registration).expect("a free name");
+    let unregister = |limit| {
+        let manager = manager.clone();
+        tokio::spawn(async move { manager.unregister_gracefully("slow", limit).await })
+    };
+    let call = tokio::spawn(manager.execute("slow", 7));
+    tokio::task::yield_now().await;
+    let undone = unregister(60 * SECOND);
+    tokio::time::sleep(SECOND).await;
+    manager.set_enabled("slow", true).expect("it may be undone");
+    assert!(undone.await.expect("no panic").expect("known").undone);
+    assert_eq!(manager.get("slow").expect("kept").state, ServingState::Serving);
+    go.notify_one();
+    call.await.expect("no panic").expect("untouched");
+
+    let taken_out = unregister(SECOND);
+    tokio::time::sleep(SECOND).await;
+    assert_eq!(manager.set_enabled("slow", true).expect_err("too late").code(), Code::Draining);
+    closing.notify_one();
+    assert!(taken_out.await.expect("no panic").expect("known").is_clean());
+    assert_eq!(code(&manager, "slow").await, Code::NotFound);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_drain_ends_at_its_limit_and_says_what_did_not_finish() {
     let manager = Manager::new();
     manager.register("stuck", waits_for(&Arc::new(Notify::new()))).expect("a free name");

@@ -64,9 +64,11 @@ pub(super) enum Command {
     Plugins,
     /// Show the health of every plugin; exit code 1 when any is down
     Health,
-    /// Let a plugin finish its calls, then take it out
+    /// Let a plugin finish its calls and take no others, until it is enabled again
     Drain(Drain),
-    /// Switch a plugin on
+    /// Stop a plugin's process and start it again; also starts one that has failed
+    Restart(Name),
+    /// Switch a plugin on; undoes a drain, and starts a process that has failed
     Enable(Name),
     /// Switch a plugin off; calls that run are not touched
     Disable(Name),

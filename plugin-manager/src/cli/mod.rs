@@ -34,6 +34,7 @@ pub fn run() -> ExitCode {
         Command::Plugins => remote::plugins(&args.remote),
         Command::Health => remote::health(&args.remote),
         Command::Drain(drain) => remote::drain(&args.remote, &drain),
+        Command::Restart(name) => remote::restart(&args.remote, &name),
         Command::Enable(name) => remote::switch(&args.remote, &name, true),
         Command::Disable(name) => remote::switch(&args.remote, &name, false),
         Command::Plugin(plugin) => local::plugin(&plugin),

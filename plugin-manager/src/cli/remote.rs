@@ -137,13 +137,27 @@ pub(super) fn drain(remote: &Remote, drain: &Drain) -> Outcome {
         say(format_args!("{} drained in {}", drain.name, text(&report["took"])))?;
         return Ok(ExitCode::SUCCESS);
     }
+    if report["undone"] == true {
+        return Err(Problem::Failed(format!("{} was switched on again meanwhile, and serves", drain.name)));
+    }
     let close = report["close_error"].as_str().map(|error| format!("; {error}")).unwrap_or_default();
     Err(Problem::Failed(format!(
-        "{} was taken out after {} with {} calls unfinished{close}",
+        "{} takes no calls any more; after {} {} calls were unfinished{close}",
         drain.name,
         text(&report["took"]),
         report["unfinished"]
     )))
+}
+
+pub(super) fn restart(remote: &Remote, name: &Name) -> Outcome {
+    let path = url(&remote.admin, &["admin", "v1", "plugins", &name.name, "restart"])?;
+    // The old process may take its grace period, and the new one its start timeout; the gateway bounds both.
+    let (status, body) = send(remote, Request::post(path), Bytes::new(), Duration::from_secs(3600))?;
+    let plugin = answer(status, &body, None)?;
+    if !print_json(remote, &plugin)? {
+        say(format_args!("{} is {}", name.name, text(&plugin["state"])))?;
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 pub(super) fn switch(remote: &Remote, name: &Name, on: bool) -> Outcome {

@@ -10,7 +10,7 @@ use plugin_transports::process::ProcessHandle;
 use super::{Factories, connect, events, recovery};
 use crate::{
     config::PluginConfig,
-    manager::{Manager, Registration, Restarts},
+    manager::{Manager, Registration},
     stack::{Instance, StackSettings},
 };
 
@@ -87,7 +87,7 @@ async fn start(
     if let Some(process) = connected.process.clone() {
         registration = registration.map_controls(|controls| {
             recovery::follow(&Arc::from(plugin.name()), controls, &process);
-            controls.restarts = Some(Restarts::new(move || process.stats().restarts));
+            controls.process = Some(process);
         });
     }
     Ok((registration, connected.process))

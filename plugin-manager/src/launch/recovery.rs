@@ -13,7 +13,7 @@ use crate::manager::Controls;
 ///
 /// Calls that were lost with one process are as many failures, and more than enough to open its breaker. They are evidence
 /// against the process that died, and the next one would be kept waiting for them for the whole recovery time. A plugin
-/// that dies again and again is not spared by this: its supervisor gives it up. What an operator isolated, disabled or
+/// that dies again and again is not spared by this: its supervisor says that it has failed. What an operator isolated, disabled or
 /// set to report only stays so; a circuit that was opened by hand for its open time counts as open.
 pub(super) fn follow(plugin: &Arc<str>, controls: &Controls, process: &ProcessHandle) {
     let (plugin, controls, mut events) = (Arc::clone(plugin), controls.clone(), process.subscribe());

@@ -7,6 +7,7 @@ use plugin_health::HealthCheck;
 use plugin_lb::{Balance, InstanceStats, MembershipError};
 use plugin_ratelimit::RateLimitHandle;
 use plugin_retry::RetryHandle;
+use plugin_transports::process::ProcessHandle;
 
 /// The handles of a stack's layers. Reports and the admin plane are faces on them.
 #[derive(Clone, Default)]
@@ -21,8 +22,8 @@ pub struct Controls {
     pub health_checks: Vec<HealthCheck>,
     /// The balancer's instances.
     pub instances: Option<Instances>,
-    /// How often the supervised processes of the plugin were started again.
-    pub restarts: Option<Restarts>,
+    /// The supervised process of the plugin. The one place that knows how it is.
+    pub process: Option<ProcessHandle>,
 }
 
 impl fmt::Debug for Controls {
@@ -32,30 +33,8 @@ impl fmt::Debug for Controls {
             .field("retry", &self.retry.is_some())
             .field("rate_limit", &self.rate_limit.is_some())
             .field("health_checks", &self.health_checks.len())
+            .field("process", &self.process)
             .finish_non_exhaustive()
-    }
-}
-
-/// Counts restarts.
-#[derive(Clone)]
-pub struct Restarts(Arc<dyn Fn() -> u64 + Send + Sync>);
-
-impl Restarts {
-    /// Counts by this closure.
-    pub fn new(count: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
-        Self(Arc::new(count))
-    }
-
-    /// Starts after the first.
-    #[must_use]
-    pub fn count(&self) -> u64 {
-        (self.0)()
-    }
-}
-
-impl fmt::Debug for Restarts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Restarts").field(&self.count()).finish()
     }
 }
 

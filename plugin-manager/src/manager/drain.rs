@@ -21,13 +21,15 @@ pub struct DrainReport {
     pub unfinished: usize,
     /// What went wrong when the transport was closed.
     pub close_error: Option<String>,
+    /// The plugin was switched on again meanwhile, and serves.
+    pub undone: bool,
 }
 
 impl DrainReport {
-    /// Whether every call ended and the transport closed in time.
+    /// Whether every call ended and the transport, if it was to be closed, closed in time.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        self.unfinished == 0 && self.close_error.is_none()
+        self.unfinished == 0 && self.close_error.is_none() && !self.undone
     }
 }
 
@@ -41,12 +43,12 @@ pub(super) async fn readers_gone<Req, Res>(old: Arc<Table<Req, Res>>) {
     }
 }
 
-/// Waits until no call runs, or until the time is up. Gives back how many still run.
-pub(super) async fn calls_gone<Req, Res>(row: &Row<Req, Res>, limit: Duration) -> usize {
+/// Waits until no call runs, until the time is up, or until this is undone. Gives back how many still run.
+pub(super) async fn calls_gone<Req, Res>(row: &Row<Req, Res>, limit: Duration, undone: impl Fn() -> bool) -> usize {
     let start = clock::now();
     loop {
         let running = row.execute.in_flight();
-        if running == 0 || start.elapsed() >= limit {
+        if running == 0 || start.elapsed() >= limit || undone() {
             return running;
         }
         tokio::time::sleep(LOOK.min(limit)).await;

@@ -18,7 +18,7 @@ use arc_swap::ArcSwap;
 use futures_util::future::join_all;
 use plugin_core::{BoxFuture, Call, Code, HealthStatus, Plugin, PluginError, Reply, clock};
 
-pub use controls::{Controls, Instances, Restarts};
+pub use controls::{Controls, Instances};
 pub use drain::DrainReport;
 pub use name::{MAX_NAME, check_name};
 pub use registration::Registration;
@@ -144,26 +144,66 @@ where
         let rows: Vec<_> = self.shared.table.load().places().into_iter().cloned().collect();
         let checks = rows
             .iter()
-            .filter(|place| place.state != PlaceState::Disabled)
+            .filter(|place| !matches!(place.state, PlaceState::Disabled | PlaceState::Drained))
             .map(|place| async { (place.row.name.to_string(), health_of(&place.row, limit).await) });
         OverallHealth::of(join_all(checks).await)
     }
 
     /// Switches a plugin on or off. Calls that run are not touched.
     ///
+    /// Switching on undoes a drain, whether it is over or not, and begins anew with a process that has failed: earlier
+    /// deaths are forgotten, and it is started now.
+    ///
     /// # Errors
     ///
-    /// `PLUGIN_1201` for an unknown name, `LIFECYCLE_2101` for a plugin that drains.
+    /// `PLUGIN_1201` for an unknown name, `LIFECYCLE_2101` for a plugin that drains and is to be switched off, or whose
+    /// transport is being closed.
     pub fn set_enabled(&self, name: &str, enabled: bool) -> Result<(), PluginError> {
+        let mut found = None;
         self.change(|table| {
             let place = table.get(name).ok_or_else(|| PluginError::not_found(name))?;
-            if place.state == PlaceState::Draining {
+            if place.state == PlaceState::Closing || (place.state == PlaceState::Draining && !enabled) {
                 return Err(PluginError::from(plugin_core::Rejected::new(Code::Draining)).with_plugin(name));
             }
             let state = if enabled { PlaceState::Serving } else { PlaceState::Disabled };
+            found = Some(Arc::clone(&place.row));
             Ok(table.with(Place { row: Arc::clone(&place.row), state }))
         })?;
+        if let Some(process) = found.filter(|_| enabled).as_ref().and_then(|row| row.parts.controls.process.as_ref()) {
+            process.retry_now();
+        }
         Ok(())
+    }
+
+    /// Stops the process of a plugin and starts it again, or starts one that has failed; earlier deaths are forgotten.
+    /// Resolves when the new process is ready. Dropping the future changes nothing: the restart goes on.
+    ///
+    /// # Errors
+    ///
+    /// `PLUGIN_1201` for an unknown name, `PLUGIN_1008` for a plugin that has no process of its own, and the fault of the
+    /// start when the new process does not become ready; it is then tried again by the usual rules.
+    pub async fn restart(&self, name: &str) -> Result<(), PluginError> {
+        let view = self.get(name).ok_or_else(|| PluginError::not_found(name))?;
+        let Some(process) = view.controls.process else {
+            let problem = "this plugin has no process of its own that could be started again";
+            return Err(PluginError::new(Code::UnsupportedTransport, problem).with_plugin(name));
+        };
+        process.restart().await
+    }
+
+    /// Drains a plugin and keeps it: new calls are refused with `LIFECYCLE_2101`, calls that run may end within `limit`,
+    /// and then it is drained. [`set_enabled`](Self::set_enabled) undoes it at any time. Its transport stays open.
+    ///
+    /// No other plugin notices. A caller that drops this future leaves the plugin draining; call it again to go on.
+    ///
+    /// # Errors
+    ///
+    /// `PLUGIN_1201` for an unknown name, `LIFECYCLE_2101` for one that is being unregistered.
+    pub async fn drain(&self, name: &str, limit: Duration) -> Result<DrainReport, PluginError> {
+        let start = clock::now();
+        let (row, unfinished) = self.refuse_and_wait(name, limit).await?;
+        let undone = !self.leave_draining(&row, PlaceState::Drained);
+        Ok(DrainReport { name: name.to_owned(), took: start.elapsed(), unfinished, close_error: None, undone })
     }
 
     /// Takes a plugin out at once. Calls that run keep their stack until they end; the transport is closed with this
@@ -181,31 +221,58 @@ where
             took: start.elapsed(),
             unfinished: place.row.execute.in_flight(),
             close_error,
+            undone: false,
         })
     }
 
     /// Drains a plugin and takes it out: new calls are refused with `LIFECYCLE_2101`, calls that run may end within
     /// `limit`, then the transport is closed with what is left of that time, and at least a second.
     ///
-    /// No other plugin notices. A caller that drops this future leaves the plugin draining; call it again to go on.
+    /// No other plugin notices. A caller that drops this future leaves the plugin draining; call it again to go on. Until
+    /// its transport is being closed, [`set_enabled`](Self::set_enabled) undoes it.
     ///
     /// # Errors
     ///
     /// `PLUGIN_1201` for an unknown name.
     pub async fn unregister_gracefully(&self, name: &str, limit: Duration) -> Result<DrainReport, PluginError> {
         let start = clock::now();
+        let (row, unfinished) = self.refuse_and_wait(name, limit).await?;
+        let mut close_error = None;
+        let undone = !self.leave_draining(&row, PlaceState::Closing);
+        if !undone {
+            close_error = drain::close(&row, closing_time(limit, start.elapsed())).await;
+            self.remove_row(&row);
+        }
+        Ok(DrainReport { name: name.to_owned(), took: start.elapsed(), unfinished, close_error, undone })
+    }
+
+    /// Lets a plugin take no new call, and waits for those that run. Gives back how many still do.
+    async fn refuse_and_wait(&self, name: &str, limit: Duration) -> Result<(Arc<Row<Req, Res>>, usize), PluginError> {
         let mut found = None;
         let old = self.change(|table| {
             let place = table.get(name).ok_or_else(|| PluginError::not_found(name))?;
             found = Some(Arc::clone(&place.row));
-            Ok(table.with(Place { row: Arc::clone(&place.row), state: PlaceState::Draining }))
+            // One whose closing was begun and dropped goes on from there.
+            let state = if place.state == PlaceState::Closing { place.state } else { PlaceState::Draining };
+            Ok(table.with(Place { row: Arc::clone(&place.row), state }))
         })?;
         let Some(row) = found else { return Err(PluginError::not_found(name)) };
         drain::readers_gone(old).await;
-        let unfinished = drain::calls_gone(&row, limit).await;
-        let close_error = drain::close(&row, closing_time(limit, start.elapsed())).await;
-        self.remove_row(&row);
-        Ok(DrainReport { name: name.to_owned(), took: start.elapsed(), unfinished, close_error })
+        let unfinished = drain::calls_gone(&row, limit, || !self.is_draining(&row)).await;
+        Ok((row, unfinished))
+    }
+
+    fn is_draining(&self, row: &Arc<Row<Req, Res>>) -> bool {
+        is_draining(&self.shared.table.load(), row)
+    }
+
+    /// The next state of a plugin that drains. `false`: it does not any more, and nothing is changed.
+    fn leave_draining(&self, row: &Arc<Row<Req, Res>>, state: PlaceState) -> bool {
+        let changed = self.change(|table| match is_draining(table, row) {
+            true => Ok(table.with(Place { row: Arc::clone(row), state })),
+            false => Err(PluginError::not_found(&row.name)),
+        });
+        changed.is_ok()
     }
 
     /// Refuses new calls, lets those that run end within `limit`, closes every transport, and reports.
@@ -222,9 +289,9 @@ where
             drain::readers_gone(old).await;
         }
         let drains = rows.iter().map(|row| async move {
-            let unfinished = drain::calls_gone(row, limit.saturating_sub(start.elapsed())).await;
+            let unfinished = drain::calls_gone(row, limit.saturating_sub(start.elapsed()), || false).await;
             let close_error = drain::close(row, closing_time(limit, start.elapsed())).await;
-            DrainReport { name: row.name.to_string(), took: start.elapsed(), unfinished, close_error }
+            DrainReport { name: row.name.to_string(), took: start.elapsed(), unfinished, close_error, undone: false }
         });
         let reports = join_all(drains).await;
         rows.iter().for_each(|row| self.remove_row(row));
@@ -265,6 +332,12 @@ where
         });
         drop(removed);
     }
+}
+
+fn is_draining<Req, Res>(table: &Table<Req, Res>, row: &Arc<Row<Req, Res>>) -> bool {
+    table.get(&row.name).is_some_and(|place| {
+        Arc::ptr_eq(&place.row, row) && matches!(place.state, PlaceState::Draining | PlaceState::Closing)
+    })
 }
 
 fn closing_time(limit: Duration, spent: Duration) -> Duration {

@@ -30,6 +30,9 @@ pub(super) enum PlaceState {
     Serving,
     Disabled,
     Draining,
+    Drained,
+    /// Its transport is being closed, so that nobody can switch it on again.
+    Closing,
 }
 
 pub(super) struct Table<Req, Res> {

@@ -1,6 +1,7 @@
 //! What is told of the plugins.
 
 use plugin_core::{HealthState, HealthStatus, PluginInfo, telemetry::TelemetryHandle};
+use plugin_transports::process::{ProcessHandle, ProcessState};
 
 use super::{
     controls::Controls,
@@ -17,6 +18,12 @@ pub enum ServingState {
     Disabled,
     /// It finishes what it has.
     Draining,
+    /// It has finished what it had, and takes no calls until it is switched on again.
+    Drained,
+    /// It is switched on, and its process is being started again.
+    Restarting,
+    /// It is switched on, and its process died too often. It is tried again now and then.
+    Failed,
 }
 
 impl ServingState {
@@ -27,6 +34,9 @@ impl ServingState {
             Self::Serving => "serving",
             Self::Disabled => "disabled",
             Self::Draining => "draining",
+            Self::Drained => "drained",
+            Self::Restarting => "restarting",
+            Self::Failed => "failed",
         }
     }
 }
@@ -43,7 +53,8 @@ pub struct PluginView {
     pub info: PluginInfo,
     /// Calls that are running.
     pub in_flight: usize,
-    /// The last regular check's result, where there is a regular check.
+    /// The last regular check's result, where there is a regular check, or what the supervisor of its process knows
+    /// better.
     pub health: Option<HealthStatus>,
     /// The counts of its telemetry layer, where it has one.
     pub telemetry: Option<TelemetryHandle>,
@@ -57,9 +68,14 @@ impl PluginView {
         Self {
             name: place.row.name.to_string(),
             state: match place.state {
-                PlaceState::Serving => ServingState::Serving,
+                PlaceState::Serving => match parts.controls.process.as_ref().map(ProcessHandle::state) {
+                    Some(ProcessState::Restarting) => ServingState::Restarting,
+                    Some(ProcessState::Failed) => ServingState::Failed,
+                    _ => ServingState::Serving,
+                },
                 PlaceState::Disabled => ServingState::Disabled,
-                PlaceState::Draining => ServingState::Draining,
+                PlaceState::Draining | PlaceState::Closing => ServingState::Draining,
+                PlaceState::Drained => ServingState::Drained,
             },
             info: parts.info.clone(),
             in_flight: place.row.execute.in_flight(),

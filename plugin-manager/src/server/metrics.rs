@@ -25,6 +25,7 @@ mod name {
     pub(super) const RETRIES: &str = "plugin_retries_total";
     pub(super) const HEALTH: &str = "plugin_health_state";
     pub(super) const RESTARTS: &str = "plugin_restarts_total";
+    pub(super) const FAILED_STARTS: &str = "plugin_failed_starts_total";
 }
 
 static METADATA: Metadata<'static> = Metadata::new("plugin_manager", Level::INFO, Some("plugin_manager"));
@@ -47,6 +48,7 @@ struct Published {
     rate_limited: u64,
     retries: u64,
     restarts: u64,
+    failed_starts: u64,
 }
 
 impl Metrics {
@@ -128,6 +130,7 @@ impl Metrics {
         if let Some(breaker) = &controls.breaker {
             self.gauge(name::BREAKER, &plugin.name, f64::from(breaker.state().metric()));
         }
+        let process = controls.process.as_ref().map(|process| process.stats());
         let counts = [
             (
                 name::RATE_LIMITED,
@@ -135,7 +138,8 @@ impl Metrics {
                 &mut before.rate_limited,
             ),
             (name::RETRIES, controls.retry.as_ref().map(|retry| retry.stats().retries), &mut before.retries),
-            (name::RESTARTS, controls.restarts.as_ref().map(crate::manager::Restarts::count), &mut before.restarts),
+            (name::RESTARTS, process.map(|process| process.restarts), &mut before.restarts),
+            (name::FAILED_STARTS, process.map(|process| process.failed_starts), &mut before.failed_starts),
         ];
         for (name, now, before) in counts {
             if let Some(now) = now {
@@ -159,7 +163,8 @@ impl Metrics {
             (name::ERRORS, "Calls that ended in an error, by its code."),
             (name::RATE_LIMITED, "Calls that the rate limit refused."),
             (name::RETRIES, "Attempts after the first."),
-            (name::RESTARTS, "Starts of a supervised process after the first."),
+            (name::RESTARTS, "Starts of a supervised process after the first, those that failed included."),
+            (name::FAILED_STARTS, "Starts of a supervised process after the first that failed."),
         ];
         for (name, text) in counters {
             self.recorder.describe_counter(name.into(), Some(Unit::Count), text.into());

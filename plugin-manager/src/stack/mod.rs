@@ -183,12 +183,16 @@ impl StackSettings {
         let breaker = breaker.classify(failures);
         let info = instances.first().map(|instance| instance.connected.info().clone()).unwrap_or_default();
 
+        let mut known = self.health_check.is_some();
         let mut checks = Vec::new();
         let mut cells = Vec::new();
         let mut closing = Vec::new();
         let mut endpoints = Vec::new();
         for Instance { endpoint, connected } in instances {
-            let cell = Arc::new(HealthCell::new(HealthStatus::default()));
+            // The transport's own, where it writes what no check can know as soon.
+            let cell =
+                connected.health().map_or_else(|| Arc::new(HealthCell::new(HealthStatus::default())), Arc::clone);
+            known |= connected.health().is_some();
             if let Some(config) = self.health_check {
                 checks.push(HealthCheck::start_in(Arc::clone(&cell), config, connected.probe()));
             }
@@ -213,7 +217,7 @@ impl StackSettings {
             rate_limit: self.rate_limit.map(|_| rate_limit.handle()),
             health_checks: checks.clone(),
             instances: Some(Instances::of(&balance)),
-            restarts: None,
+            process: None,
         };
         let counts = telemetry.handle();
         let stack = ServiceBuilder::new()
@@ -225,7 +229,7 @@ impl StackSettings {
             .layer(gate)
             .service(balance.for_calls());
         let mut registration = Registration::new(stack).with_info(info).with_telemetry(counts).with_controls(controls);
-        if self.health_check.is_some() {
+        if known {
             registration = registration.with_health(group);
         }
         for instance in closing {

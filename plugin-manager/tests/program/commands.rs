@@ -107,12 +107,21 @@ async fn an_operator_looks_switches_and_drains() {
     assert_eq!(echo.len(), 1);
     let said = gateway.command(&["drain", "echo", "--timeout", "10s"]).await.worked();
     assert!(said.starts_with("echo drained in "), "{said}");
+    assert!(gateway.command(&["call", "echo"]).await.failed(1).contains("(LIFECYCLE_2101)"));
+    let plugin = parse(&gateway.command(&["plugins", "--json"]).await.worked());
+    assert_eq!(plugin[0]["state"], "drained", "{plugin:#}");
+    assert_eq!(gateway.command(&["enable", "echo"]).await.worked(), "echo is serving\n", "a drain can be undone");
+    assert_eq!(gateway.command(&["call", "echo", "1"]).await.worked(), "1\n");
+
+    assert_eq!(gateway.command(&["restart", "echo"]).await.worked(), "echo is serving\n");
     assert_eq!(state(echo[0]), None, "its process was stopped, and reaped");
-    for command in [&["call", "echo"][..], &["drain", "echo"], &["enable", "echo"], &["disable", "nobody"]] {
-        let said = gateway.command(command).await.failed(1);
-        assert!(said.contains("no plugin has this name (PLUGIN_1201)"), "{command:?}: {said}");
+    assert_eq!(gateway.command(&["call", "echo", "2"]).await.worked(), "2\n");
+    let said = gateway.command(&["restart", "web"]).await.failed(1);
+    assert!(said.contains("web: this plugin has no process of its own") && said.contains("(PLUGIN_1008)"), "{said}");
+    for command in ["call", "drain", "enable", "restart", "disable"] {
+        let said = gateway.command(&[command, "nobody"]).await.failed(1);
+        assert!(said.contains("no plugin has this name (PLUGIN_1201)"), "{command}: {said}");
     }
-    assert!(gateway.command(&["status"]).await.worked().contains("\n1 plugin, "));
 }
 
 #[tokio::test]

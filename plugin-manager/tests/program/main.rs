@@ -5,6 +5,7 @@
 mod commands;
 mod demo;
 mod kill;
+mod restart;
 mod run;
 mod secrets;
 mod start_faults;

@@ -35,7 +35,7 @@ plugins:
     assert_eq!(get(gateway.admin, "/metrics").await.status, 200, "nor does who scrapes");
 
     assert!(gateway.command(&["status", "--token", "look-at-it"]).await.worked().starts_with("serving"));
-    for command in [&["drain", "echo"][..], &["disable", "echo"], &["enable", "echo"]] {
+    for command in [&["drain", "echo"][..], &["disable", "echo"], &["enable", "echo"], &["restart", "echo"]] {
         let command: Vec<_> = command.iter().copied().chain(["--token", "look-at-it"]).collect();
         let said = gateway.command(&command).await.failed(1);
         assert!(said.contains("\"viewer\" may read, and this needs the role \"operate\""), "{said}");

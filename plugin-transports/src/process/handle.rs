@@ -213,8 +213,8 @@ impl Shared {
         self.link.store(Arc::new(Link::Down(down)));
     }
 
+    /// Whoever closes it needs not be told how it is.
     pub(super) fn stopped(&self) {
-        self.health.hold(HealthStatus::new(HealthState::Offline, STOPPED).with_last_check(clock::wall()));
         self.link.store(Arc::new(Link::Stopped));
     }
 

@@ -29,7 +29,7 @@
 //!
 //! While the process is not ready it [holds](plugin_core::HealthCell::hold) the cell that
 //! [`PluginInstance::health`] gives, so that no regular check says otherwise: unhealthy while it restarts, offline when it
-//! has failed or was stopped.
+//! has failed.
 //!
 //! A process is taken for broken, killed and started again when it closes its stdout, when it writes more than
 //! `max_garbage_lines` lines in a row to stdout that are not replies, or one line of sixteen times `max_line`. Fewer such

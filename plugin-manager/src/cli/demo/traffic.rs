@@ -42,9 +42,9 @@ fn of_plugin(plugin: &PluginView) -> String {
     let breaker = plugin.controls.breaker.as_ref().map_or("-", |breaker| breaker.state().as_str());
     let restarts = plugin
         .controls
-        .restarts
+        .process
         .as_ref()
-        .map_or_else(String::new, |restarts| format!(" restarts {}", restarts.count()));
+        .map_or_else(String::new, |process| format!(" restarts {}", process.stats().restarts));
     format!(
         "{}: {} ok, {} failed, {} refused, breaker {breaker}{restarts}",
         plugin.name,

@@ -34,7 +34,7 @@ pub(in crate::config) static RESTART: Table = Table {
         Key::new(
             "max_in_window",
             Kind::Integer(0, 1000),
-            "Deaths within `window` that are followed by a restart. One more, and the plugin stays down.",
+            "Deaths within `window` that are followed by a restart. One more, and the plugin has failed: it is tried again every `max`; with 0, never by itself.",
         )
         .default("5"),
     ],

@@ -22,7 +22,7 @@ use serde::Deserialize;
 pub use access::{Access, Role};
 
 use super::{metrics::Metrics, problem};
-use crate::manager::Manager;
+use crate::manager::{Manager, ServingState};
 
 /// How long a health request may ask plugins that nobody checks regularly.
 const HEALTH_LIMIT: Duration = Duration::from_secs(5);
@@ -45,6 +45,7 @@ pub(super) fn routes(plane: Plane, access: Option<Access>) -> Router {
         .route("/admin/v1/plugins/{name}", get(plugin))
         .route("/admin/v1/health", get(health))
         .route("/admin/v1/plugins/{name}/drain", post(drain))
+        .route("/admin/v1/plugins/{name}/restart", post(restart))
         .route("/admin/v1/plugins/{name}/enable", post(enable))
         .route("/admin/v1/plugins/{name}/disable", post(disable))
         .route_layer(middleware::from_fn_with_state(Arc::new(access), access::check));
@@ -64,13 +65,19 @@ async fn no_such_path() -> Response<Body> {
     (StatusCode::NOT_FOUND, text).into_response()
 }
 
-/// Ready once every configured plugin has been started, and no longer when the gateway is shutting down.
+/// Ready once every configured plugin has been started, and no longer when the gateway is shutting down. Not ready while a
+/// plugin has failed: it would answer nothing but refusals.
 async fn readyz(State(plane): State<Plane>) -> Response<Body> {
     // Acquire: pairs with the release of whoever finished the start, whose registrations are then visible.
     if plane.manager.is_shutting_down() {
         (StatusCode::SERVICE_UNAVAILABLE, "shutting down\n").into_response()
     } else if plane.ready.load(std::sync::atomic::Ordering::Acquire) {
-        "ready\n".into_response()
+        let failed = plane.manager.list().into_iter().filter(|plugin| plugin.state == ServingState::Failed);
+        let failed: Vec<_> = failed.map(|plugin| plugin.name).collect();
+        match failed.as_slice() {
+            [] => "ready\n".into_response(),
+            _ => (StatusCode::SERVICE_UNAVAILABLE, format!("failed: {}\n", failed.join(", "))).into_response(),
+        }
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "starting\n").into_response()
     }
@@ -123,14 +130,21 @@ async fn drain(
         }
     };
     // A task of its own: a client that hangs up must not leave the plugin half drained.
-    let drain = tokio::spawn(async move { plane.manager.unregister_gracefully(&name, limit).await });
+    let drain = tokio::spawn(async move { plane.manager.drain(&name, limit).await });
     match drain.await {
         Ok(Ok(report)) => {
-            tracing::info!(plugin = report.name, unfinished = report.unfinished, "drained");
+            tracing::info!(plugin = report.name, unfinished = report.unfinished, undone = report.undone, "drained");
             Json(views::Drain::of(&report)).into_response()
         }
         Ok(Err(error)) => problem::respond(&error, None),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+async fn restart(State(plane): State<Plane>, Path(name): Path<String>) -> Response<Body> {
+    match plane.manager.restart(&name).await {
+        Ok(()) => shown(&plane, &name),
+        Err(error) => problem::respond(&error, None),
     }
 }
 
@@ -144,10 +158,14 @@ async fn disable(State(plane): State<Plane>, Path(name): Path<String>) -> Respon
 
 fn switch(plane: &Plane, name: &str, enabled: bool) -> Response<Body> {
     match plane.manager.set_enabled(name, enabled) {
-        Ok(()) => match plane.manager.get(name) {
-            Some(view) => Json(views::Plugin::of(&view)).into_response(),
-            None => problem::respond(&PluginError::not_found(name), None),
-        },
+        Ok(()) => shown(plane, name),
         Err(error) => problem::respond(&error, None),
+    }
+}
+
+fn shown(plane: &Plane, name: &str) -> Response<Body> {
+    match plane.manager.get(name) {
+        Some(view) => Json(views::Plugin::of(&view)).into_response(),
+        None => problem::respond(&PluginError::not_found(name), None),
     }
 }

@@ -53,11 +53,14 @@ pub(super) struct Plugin {
     #[serde(skip_serializing_if = "Option::is_none")]
     restarts: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    failed_starts: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     calls: Option<Calls>,
 }
 
 impl Plugin {
     pub(super) fn of(view: &PluginView) -> Self {
+        let process = view.controls.process.as_ref().map(|process| process.stats());
         Self {
             name: view.name.clone(),
             state: view.state.as_str(),
@@ -67,7 +70,8 @@ impl Plugin {
             in_flight: view.in_flight,
             health: view.health.as_ref().map(Check::of),
             breaker: view.controls.breaker.as_ref().map(|breaker| breaker.state().as_str()),
-            restarts: view.controls.restarts.as_ref().map(crate::manager::Restarts::count),
+            restarts: process.map(|process| process.restarts),
+            failed_starts: process.map(|process| process.failed_starts),
             calls: view.telemetry.as_ref().map(|calls| Calls::of(&calls.snapshot())),
         }
     }
@@ -169,6 +173,7 @@ pub(super) struct Drain {
     unfinished: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     close_error: Option<String>,
+    undone: bool,
 }
 
 impl Drain {
@@ -179,6 +184,7 @@ impl Drain {
             took: short(report.took),
             unfinished: report.unfinished,
             close_error: report.close_error.clone(),
+            undone: report.undone,
         }
     }
 }

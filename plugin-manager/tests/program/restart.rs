@@ -1,0 +1,130 @@
+//! A process that dies again and again: what is said of it, where, and how it comes back.
+
+use std::path::Path;
+
+use crate::support::{Client, Gateway, children, example, gateway, get, has_line, kill, post, until};
+
+/// A gateway with a plugin that starts only while `database` is there, and dies of the payload `"poison"`.
+async fn gateway_of(dir: &Path, restart: &str) -> Gateway {
+    std::fs::write(dir.join("database"), "").expect("written");
+    let plugin = "
+import json, os, sys
+if not os.path.exists('database'):
+    sys.exit('no database')
+for line in sys.stdin:
+    request = json.loads(line)
+    if request['payload'] == 'poison':
+        sys.exit('poisoned')
+    print(json.dumps({'id': request['id'], 'result': request['payload']}), flush=True)
+";
+    std::fs::write(dir.join("fragile.py"), plugin).expect("written");
+    let (echo, dir_of) = (example("plugins/echo.py"), dir.display());
+    gateway(&dir.join("gateway.yaml"), &[], |data, admin| {
+        format!(
+            "
+server: {{listen: '{data}'}}
+admin: {{listen: '{admin}'}}
+plugins:
+  - {{name: fragile, transport: exec, executable: python3, args: [fragile.py], work_dir: '{dir_of}', {restart}}}
+  - {{name: steady, transport: exec, executable: python3, args: ['{echo}']}}
+"
+        )
+    })
+    .await
+}
+
+async fn told(gateway: &Gateway) -> (String, String, u16, u16, f64) {
+    let plugin = get(gateway.admin, "/admin/v1/plugins/fragile").await.json();
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    let (ready, health) = (get(gateway.admin, "/readyz").await, get(gateway.admin, "/health").await);
+    let metrics = get(gateway.admin, "/metrics").await;
+    let gauge = metrics.text().lines().find_map(|line| line.strip_prefix("plugin_health_state{plugin=\"fragile\"} "));
+    let gauge = gauge.expect("a series").parse().expect("a number");
+    (text(&plugin["state"]), text(&plugin["health"]["status"]), ready.status.as_u16(), health.status.as_u16(), gauge)
+}
+
+async fn is_back(gateway: &Gateway) {
+    until("it is back", async || {
+        Client::new().call(gateway.data, "fragile", "1").await?.status.is_success().then_some(())
+    })
+    .await;
+    let (state, health, ready, _, gauge) = told(gateway).await;
+    assert_eq!((state.as_str(), health.as_str(), ready, gauge), ("serving", "healthy", 200, 1.0));
+}
+
+#[tokio::test]
+async fn seven_poisonous_requests_fail_it_everywhere_at_once_and_an_operator_brings_it_back() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let restart = "restart: {initial: 10ms, max: 1h}, retry: {max_retries: 0}";
+    let gateway = gateway_of(dir.path(), restart).await;
+    is_back(&gateway).await;
+    let poison = async || {
+        until("it is poisoned", async || {
+            let answer = Client::new().call(gateway.data, "fragile", "\"poison\"").await?;
+            // Refused while it restarts, and lost when it gets there.
+            (answer.problem().1 != "PLUGIN_1205").then_some(answer)
+        })
+        .await
+    };
+    for _ in 0..6 {
+        assert_eq!(poison().await.problem(), (502, "TRANSPORT_1304".to_owned()));
+    }
+    // Told by the sixth answer already: nobody waits for a check.
+    let (state, health, ready, overall, gauge) = told(&gateway).await;
+    assert_eq!((state.as_str(), health.as_str(), ready, overall, gauge), ("failed", "offline", 503, 503, 4.0));
+    let seventh = poison().await;
+    assert_eq!(seventh.problem(), (503, "LIFECYCLE_2103".to_owned()));
+    let after: u64 = seventh.headers["retry-after"].to_str().expect("text").parse().expect("seconds");
+    assert!((3500..=3610).contains(&after), "{after}");
+    assert_eq!(get(gateway.admin, "/readyz").await.text(), "failed: fragile\n");
+    let listed = gateway.command(&["plugins"]).await.worked();
+    assert!(listed.contains("failed") && listed.contains("offline"), "{listed}");
+    let said = gateway.command(&["health"]).await;
+    assert!(said.code() == Some(1) && said.stdout.starts_with("unhealthy: fragile is offline\n"), "{said:?}");
+    assert!(said.stdout.contains("has failed and is tried again later: it exited with status 1"), "{said:?}");
+    let metrics = get(gateway.admin, "/metrics").await;
+    assert!(has_line(metrics.text(), "plugin_restarts_total{plugin=\"fragile\"} 5"), "{}", metrics.text());
+    assert!(has_line(metrics.text(), "plugin_failed_starts_total{plugin=\"fragile\"} 0"), "{}", metrics.text());
+    assert_eq!(post(gateway.data, "steady", "1").await.text(), "1", "no other plugin notices");
+
+    assert_eq!(gateway.command(&["restart", "fragile"]).await.worked(), "fragile is serving\n");
+    is_back(&gateway).await;
+    for _ in 0..6 {
+        poison().await;
+    }
+    assert_eq!(told(&gateway).await.0, "failed");
+    gateway.command(&["disable", "fragile"]).await.worked();
+    gateway.command(&["enable", "fragile"]).await.worked();
+    is_back(&gateway).await;
+}
+
+#[tokio::test]
+async fn a_database_that_is_away_is_counted_and_the_plugin_comes_back_with_it() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let restart = "restart: {initial: 10ms, max: 200ms}, retry: {max_retries: 0}";
+    let gateway = gateway_of(dir.path(), restart).await;
+    is_back(&gateway).await;
+    std::fs::remove_file(dir.path().join("database")).expect("removed");
+    let pid = children(gateway.program.pid())
+        .into_iter()
+        .find(|pid| std::fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.contains("fragile")));
+    kill(pid.expect("it runs"));
+    until("it has failed", async || (told(&gateway).await.0 == "failed").then_some(())).await;
+    let (_, health, ready, overall, _) = told(&gateway).await;
+    assert_eq!((health.as_str(), ready, overall), ("offline", 503, 503));
+    let plugin = get(gateway.admin, "/admin/v1/plugins/fragile").await.json();
+    assert!(
+        plugin["health"]["message"].as_str().is_some_and(|text| text.contains("could not be started")),
+        "{plugin:#}"
+    );
+    let counted = |name: &str, text: &str| -> u64 {
+        let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name}{{plugin=\"fragile\"}} ")));
+        line.expect("a series").parse().expect("a number")
+    };
+    let metrics = get(gateway.admin, "/metrics").await;
+    let (restarts, failed) =
+        (counted("plugin_restarts_total", metrics.text()), counted("plugin_failed_starts_total", metrics.text()));
+    assert!(restarts >= 5 && restarts == failed, "{restarts} starts, {failed} failed");
+    std::fs::write(dir.path().join("database"), "").expect("written");
+    is_back(&gateway).await;
+}
