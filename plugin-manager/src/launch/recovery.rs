@@ -8,12 +8,12 @@ use tokio::sync::broadcast::error::RecvError;
 
 use crate::manager::Controls;
 
-/// Gives a process that is ready again a fresh start: an open breaker is closed and health is checked at once, for as
-/// long as the plugin lives.
+/// Gives each new process of a plugin a fresh start, for as long as the plugin lives: what was counted of the last one is
+/// forgotten at its death, and when the next is ready an open breaker is closed and health is checked at once.
 ///
 /// Calls that were lost with one process are as many failures, and more than enough to open its breaker. They are evidence
-/// against the process that died, and the next one would be kept waiting for them for the whole recovery time. A plugin
-/// that dies again and again is not spared by this: its supervisor says that it has failed. What an operator isolated, disabled or
+/// against the process that died, and the next one would be kept waiting for them for the whole recovery time; meanwhile
+/// callers would be told that time, and not the one that the process is away. A plugin that dies again and again is not spared by this: its supervisor says that it has failed. What an operator isolated, disabled or
 /// set to report only stays so; a circuit that was opened by hand for its open time counts as open.
 pub(super) fn follow(plugin: &Arc<str>, controls: &Controls, process: &ProcessHandle) {
     let (plugin, controls, mut events) = (Arc::clone(plugin), controls.clone(), process.subscribe());
@@ -21,7 +21,17 @@ pub(super) fn follow(plugin: &Arc<str>, controls: &Controls, process: &ProcessHa
         loop {
             match events.recv().await {
                 // Some events were missed, and one of them may have been this.
-                Ok(ProcessEvent::Ready { .. }) | Err(RecvError::Lagged(_)) => start_afresh(&plugin, &controls).await,
+                Ok(ProcessEvent::Ready { .. }) | Err(RecvError::Lagged(_)) => {
+                    close_breaker(&plugin, &controls, &[CircuitState::Open, CircuitState::HalfOpen]);
+                    for check in &controls.health_checks {
+                        check.check_now().await;
+                    }
+                }
+                // A closed one too: calls that were lost and have not been counted yet belong to the state before.
+                Ok(ProcessEvent::Died { .. }) => {
+                    let states = [CircuitState::Closed, CircuitState::Open, CircuitState::HalfOpen];
+                    close_breaker(&plugin, &controls, &states);
+                }
                 Ok(_) => {}
                 Err(RecvError::Closed) => return,
             }
@@ -29,14 +39,13 @@ pub(super) fn follow(plugin: &Arc<str>, controls: &Controls, process: &ProcessHa
     });
 }
 
-async fn start_afresh(plugin: &str, controls: &Controls) {
-    if let Some(breaker) = &controls.breaker
-        && matches!(breaker.state(), CircuitState::Open | CircuitState::HalfOpen)
-    {
-        tracing::info!(plugin, "the breaker is closed for the process that is ready again");
+fn close_breaker(plugin: &str, controls: &Controls, when: &[CircuitState]) {
+    let Some(breaker) = &controls.breaker else { return };
+    let state = breaker.state();
+    if when.contains(&state) {
+        if state != CircuitState::Closed {
+            tracing::info!(plugin, "the breaker is closed: what opened it was another process");
+        }
         breaker.reset();
-    }
-    for check in &controls.health_checks {
-        check.check_now().await;
     }
 }
