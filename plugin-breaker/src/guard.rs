@@ -2,7 +2,7 @@
 
 use std::{fmt, ops::Deref, sync::Arc, time::Duration};
 
-use plugin_core::Lease;
+use plugin_core::{Lease, deadline::cut};
 
 use crate::{
     refusal::Refusal,
@@ -22,7 +22,8 @@ pub(crate) enum Admission<P: Deref<Target = Shared>> {
 /// The guard of a call. `P` borrows or owns the breaker.
 ///
 /// It reports exactly once: what it is told, or, when it is dropped, that the call was cancelled. While it is
-/// [marked](Self::mark) foreign code runs, and a drop is a panic in there, which counts as a failure.
+/// [marked](Self::mark) foreign code runs, and a drop is a panic in there, which counts as a failure. So does a drop at
+/// the end of the call's time when the service had enough of it ([`cut::is_evidence`]).
 pub(crate) struct Guard<P: Deref<Target = Shared>> {
     shared: P,
     call: Admitted,
@@ -82,7 +83,10 @@ impl<P: Deref<Target = Shared>> Drop for Guard<P> {
         match self.phase {
             Phase::Reported => {}
             Phase::Running => self.shared.failure(self.call, None),
-            Phase::Waiting => self.shared.cancelled(self.call),
+            Phase::Waiting => match cut::current() {
+                Some(cut) if cut.of_part(self.call.started).is_evidence() => self.shared.failure(self.call, None),
+                _ => self.shared.cancelled(self.call),
+            },
         }
     }
 }

@@ -15,8 +15,8 @@ const SHARE: f32 = 1.0 / 8.0;
 
 /// An exponentially weighted average that remembers when it was last fed, in one word.
 ///
-/// A sample weighs an eighth, and more when the last one is long ago. Failures, and calls that were given up after more
-/// than the average, raise it at once. As it is read it halves for every five seconds without a sample, so that an
+/// A sample weighs an eighth, and more when the last one is long ago. Failures, and calls that ended without an answer
+/// after more than the average, raise it at once, and never lower it. As it is read it halves for every five seconds without a sample, so that an
 /// instance that was slow, or failed, is asked again one day.
 #[derive(Debug, Default)]
 pub(crate) struct Estimate(AtomicU64);
@@ -28,8 +28,11 @@ pub(crate) enum Sample {
     Answered(Duration),
     /// It failed after this time.
     Failed(Duration),
-    /// It had no answer after this time, when the caller went away.
-    Abandoned(Duration),
+    /// An answer would have taken longer than this: the caller went away or was in a hurry, or the outcome says nothing
+    /// else of the instance.
+    AtLeast(Duration),
+    /// It was refused before it reached the instance.
+    Refused,
 }
 
 impl Estimate {
@@ -89,9 +92,12 @@ impl Word {
                 (self.value + (after(elapsed) - self.value) * share).max(1.0)
             }
             Sample::Failed(elapsed) => self.value.max(after(elapsed.max(FAILURE))),
-            Sample::Abandoned(elapsed) if after(elapsed) > self.value => after(elapsed),
-            // It says only that the answer would have taken longer than that, which was expected.
-            Sample::Abandoned(_) => return self,
+            Sample::AtLeast(elapsed) if after(elapsed) > self.value => after(elapsed),
+            // One that was never measured would be asked by every call again. It is taken to be as slow as one that fails,
+            // until that has decayed.
+            Sample::Refused if self.is_empty() => after(FAILURE),
+            // It says only what was expected, or nothing.
+            Sample::AtLeast(_) | Sample::Refused => return self,
         };
         Self { value, tick }
     }
@@ -160,11 +166,22 @@ mod tests {
     #[test]
     fn a_call_that_was_given_up_counts_only_as_far_as_it_says_something() {
         let estimate = Estimate::default();
-        estimate.feed(Sample::Abandoned(5 * MS), at(1));
-        estimate.feed(Sample::Abandoned(2 * MS), at(1));
+        estimate.feed(Sample::AtLeast(5 * MS), at(1));
+        estimate.feed(Sample::AtLeast(2 * MS), at(1));
         assert!((millis(&estimate, at(1)) - 5.0).abs() < 0.01);
-        estimate.feed(Sample::Abandoned(9 * MS), at(1));
+        estimate.feed(Sample::AtLeast(9 * MS), at(1));
         assert!((millis(&estimate, at(1)) - 9.0).abs() < 0.01);
+    }
+
+    #[test]
+    fn an_instance_that_was_never_measured_and_refuses_is_measured() {
+        let estimate = Estimate::default();
+        estimate.feed(Sample::Refused, at(1));
+        assert!((millis(&estimate, at(1)) - 1000.0).abs() < 0.1);
+        estimate.feed(Sample::Answered(MS), at(51));
+        let answered = estimate.read(at(51));
+        estimate.feed(Sample::Refused, at(51));
+        assert_eq!(estimate.read(at(51)), answered);
     }
 
     #[test]

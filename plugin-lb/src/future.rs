@@ -10,10 +10,13 @@ use std::{
 
 use pin_project_lite::pin_project;
 use plugin_core::{
-    AnyError, AsError, AtHead, Classify, Code, InstanceId, Observer, Outcome, Reject, Rejected, Started, Verdict,
-    deadline::waiting,
+    AnyError, AsError, AtHead, Classify, Code, InstanceId, Observer, Outcome, Reject, Rejected, Sent, Started, Verdict,
+    deadline::{
+        cut,
+        timer::{self, Timer},
+        waiting,
+    },
 };
-use tokio::time::Sleep;
 use tower_service::Service;
 
 use crate::{Envelope, Plain, member::InFlight, meter::Settled};
@@ -42,6 +45,18 @@ pin_project! {
         policy: Policy<C, R, E>,
         outcome: PhantomData<fn() -> O>,
     }
+
+    impl<S, Req, C, R, O, E> PinnedDrop for ResponseFuture<S, Req, C, R, O, E>
+    where
+        S: Service<Req>,
+    {
+        fn drop(this: Pin<&mut Self>) {
+            if cut::current().is_some() && matches!(this.project().state.project(), StateProject::Start { .. } | StateProject::Waiting { .. }) {
+                // Whatever was tried before was not sent either.
+                cut::report(READYING, Sent::Nothing);
+            }
+        }
+    }
 }
 
 pin_project! {
@@ -50,7 +65,7 @@ pin_project! {
         // Picked, not polled.
         Start { request: Option<Req> },
         // Polled, and not ready.
-        Waiting { service: S, request: Option<Req>, timer: Option<Pin<Box<Sleep>>> },
+        Waiting { service: S, request: Option<Req>, timer: Option<Timer> },
         // Called.
         Called { #[pin] future: F },
     }
@@ -67,6 +82,8 @@ impl<S: Service<Req>, Req, C, R, O, E> ResponseFuture<S, Req, C, R, O, E> {
         Self { state, attempt, retained, failed: Vec::new(), policy, outcome: PhantomData }
     }
 }
+
+const READYING: &str = "waiting for an instance to be ready";
 
 const POLLED_AGAIN: &str = "the future of a Balance was polled after it had panicked";
 
@@ -100,7 +117,7 @@ where
                 Step::Go(state) => self.as_mut().project().state.set(state),
                 Step::NotReady(error, request) => {
                     let verdict = error.as_ref().map(|error| this.policy.classify.classify(Err(error)));
-                    attempt.settle(verdict.map_or(Settled::Abandoned, Settled::from));
+                    attempt.settle(verdict.map_or(Settled::Abandoned, |verdict| Settled::of(verdict, true)));
                     let instance = attempt.member().id;
                     if self.as_mut().go_elsewhere(request) {
                         continue;
@@ -117,7 +134,7 @@ where
                 Step::Answer(result) => {
                     let not_sent = result.as_ref().is_err_and(|error| this.policy.envelope.not_sent(error));
                     if not_sent && let Some(request) = this.retained.take() {
-                        attempt.settle(this.policy.classify.classify(result.as_ref()).into());
+                        attempt.settle(Settled::of(this.policy.classify.classify(result.as_ref()), true));
                         if self.as_mut().go_elsewhere(request) {
                             continue;
                         }
@@ -160,7 +177,7 @@ where
                 Step::NotReady(None, request.take().expect(POLLED_AGAIN))
             }
             Poll::Pending => {
-                waiting::note("waiting for an instance to be ready");
+                waiting::note(READYING);
                 Step::Pending
             }
         },
@@ -173,7 +190,7 @@ where
 
 /// Whether the instance had its time to become ready. Arms the timer, unless there is no other instance to go to.
 fn is_overdue<S>(
-    timer: &mut Option<Pin<Box<Sleep>>>,
+    timer: &mut Option<Timer>,
     attempt: &InFlight<S>,
     failed: &[InstanceId],
     cx: &mut Context<'_>,
@@ -185,7 +202,7 @@ fn is_overdue<S>(
         if failed.is_empty() && !snapshot.has_another(attempt.member().id) {
             return false;
         }
-        *timer = Some(Box::pin(tokio::time::sleep(snapshot.config.pick_timeout())));
+        *timer = Some(timer::arm(snapshot.config.pick_timeout()));
     }
     timer.as_mut().is_some_and(|timer| timer.as_mut().poll(cx).is_ready())
 }
@@ -231,7 +248,8 @@ where
                 Ok(O::follow(response, Observer::new(body)))
             }
             (verdict, result) => {
-                attempt.settle(verdict.into());
+                let not_sent = result.as_ref().is_err_and(|error| this.policy.envelope.not_sent(error));
+                attempt.settle(Settled::of(verdict, not_sent));
                 result
             }
         }

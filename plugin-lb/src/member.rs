@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 use plugin_core::{
     Classify, End, HealthCell, HealthState, InstanceId, Lease, Observe, Slots, Striped, Verdict,
     clock::{self, Instant},
+    deadline::cut,
 };
 
 use crate::{
@@ -117,6 +118,18 @@ struct Timing {
     timed: bool,
 }
 
+impl Timing {
+    /// What a call came to that is dropped now: a failure if its time was up and the instance had enough of it, and else
+    /// nothing but that the answer takes longer than this.
+    #[cold]
+    fn dropped(self) -> Settled {
+        match cut::current() {
+            Some(cut) if cut.of_part(self.started).is_evidence() => Settled::Failed,
+            _ => Settled::Abandoned,
+        }
+    }
+}
+
 /// A call in flight on an instance, from the pick. It keeps the instance alive, also one that is removed meanwhile.
 pub(crate) struct InFlight<S> {
     member: Lease<Member<S>>,
@@ -174,7 +187,9 @@ impl<S> InFlight<S> {
 
 impl<S> Drop for InFlight<S> {
     fn drop(&mut self) {
-        self.settle(if self.polled { Settled::Failed } else { Settled::Abandoned });
+        if !self.settled {
+            self.settle(if self.polled { Settled::Failed } else { self.timing.dropped() });
+        }
     }
 }
 
@@ -205,6 +220,8 @@ impl<C: Send + 'static> Observe for InBody<C> {
 
 impl<C> Drop for InBody<C> {
     fn drop(&mut self) {
-        self.settle(Settled::Abandoned);
+        if !self.settled {
+            self.settle(self.timing.dropped());
+        }
     }
 }

@@ -18,10 +18,23 @@ use crate::estimate::{Estimate, Sample};
 pub(crate) enum Settled {
     Succeeded,
     Failed,
-    /// The outcome says nothing of the instance.
+    /// The outcome says nothing of the instance, except that it took this long.
     Ignored,
-    /// The caller went away, or another instance was picked.
+    /// The request did not leave the host, and that is not the instance's doing.
+    Refused,
+    /// The caller went away, its time was up early, or another instance was picked.
     Abandoned,
+}
+
+impl Settled {
+    /// What an outcome comes to; `not_sent`: the request did not leave the host.
+    #[inline]
+    pub(crate) fn of(verdict: Verdict, not_sent: bool) -> Self {
+        match Self::from(verdict) {
+            Self::Ignored if not_sent => Self::Refused,
+            settled => settled,
+        }
+    }
 }
 
 impl From<Verdict> for Settled {
@@ -97,7 +110,7 @@ impl Meter {
         let counter = match how {
             Settled::Succeeded => &cell.succeeded,
             Settled::Failed => &cell.failed,
-            Settled::Ignored | Settled::Abandoned => &cell.neither,
+            Settled::Ignored | Settled::Refused | Settled::Abandoned => &cell.neither,
         };
         counter.fetch_add(1, Ordering::Relaxed);
         // Not a `fetch_max`: threads that share the stripe may lose the later of two moments that lie a call apart.
@@ -116,11 +129,11 @@ impl Meter {
         let sample = match how {
             Settled::Succeeded => Sample::Answered(elapsed),
             Settled::Failed => Sample::Failed(elapsed),
-            Settled::Abandoned => Sample::Abandoned(elapsed),
-            Settled::Ignored => return,
+            Settled::Ignored | Settled::Abandoned => Sample::AtLeast(elapsed),
+            Settled::Refused => Sample::Refused,
         };
         self.latency.feed(sample, now);
-        if how != Settled::Abandoned {
+        if matches!(how, Settled::Succeeded | Settled::Failed) {
             cell.timed.fetch_add(1, Ordering::Relaxed);
             cell.nanos.fetch_add(clock::nanos(elapsed), Ordering::Relaxed);
         }
@@ -134,7 +147,7 @@ impl Meter {
             Settled::Succeeded if self.score.load(Ordering::Relaxed) == FULL => return,
             Settled::Succeeded => |score| (score + 1).min(FULL),
             Settled::Failed => |score| score.saturating_sub(5),
-            Settled::Ignored | Settled::Abandoned => return,
+            Settled::Ignored | Settled::Refused | Settled::Abandoned => return,
         };
         let _ = self.score.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |score| Some(step(score)));
     }

@@ -6,8 +6,9 @@ use std::{
 };
 
 use plugin_core::{
-    Lease,
+    Lease, Sent,
     clock::{self, Instant},
+    deadline::cut,
 };
 
 use crate::{
@@ -49,6 +50,10 @@ pub(crate) struct Course<S, P, K> {
     started: Instant,
     /// An attempt was not ready at once, so that time may have passed since `started`.
     pub(crate) has_waited: bool,
+    /// When the attempt began that runs.
+    began: Instant,
+    /// An attempt that ended may have been sent.
+    was_sent: bool,
     retries: u16,
     last_wait: Duration,
     withdrawn: Option<Withdrawal>,
@@ -64,7 +69,32 @@ pub(crate) struct Next<Req> {
 impl<S, P, K> Course<S, P, K> {
     #[inline]
     pub(crate) fn new(core: Lease<Core<State, S, P, K>>, control: Control, started: Instant) -> Self {
-        Self { core, control, started, has_waited: false, retries: 0, last_wait: Duration::ZERO, withdrawn: None }
+        Self {
+            core,
+            control,
+            started,
+            has_waited: false,
+            began: started,
+            was_sent: false,
+            retries: 0,
+            last_wait: Duration::ZERO,
+            withdrawn: None,
+        }
+    }
+
+    /// Polls the attempt that runs. What it is told of its time is that of the attempt and not of the call.
+    #[inline]
+    pub(crate) fn polling<T>(&self, poll: impl FnOnce() -> T) -> T {
+        if self.retries == 0 { poll() } else { cut::narrow(self.began, poll) }
+    }
+
+    /// Drops what is under way because the call's time is up.
+    #[cold]
+    pub(crate) fn cut(&self, drop: impl FnOnce()) {
+        if self.was_sent {
+            cut::sent_before();
+        }
+        cut::narrow(self.began, drop);
     }
 
     /// Books the outcome of an attempt. `None`: it is the caller's.
@@ -149,6 +179,7 @@ impl<S, P, K> Course<S, P, K> {
             withdrawn.into_iter().for_each(|withdrawal| self.core.state.budget().give_back(withdrawal));
             return Err(GaveUp::NotKept);
         };
+        self.was_sent |= judged.sent != Sent::Nothing;
         self.withdrawn = withdrawn;
         self.last_wait = wait;
         Ok(Next { wait, at, request })
@@ -156,6 +187,7 @@ impl<S, P, K> Course<S, P, K> {
 
     /// The next attempt begins: what it costs is spent.
     pub(crate) fn attempts(&mut self) {
+        self.began = clock::now();
         self.withdrawn = None;
         self.retries += 1;
         self.has_waited = true;

@@ -8,8 +8,15 @@ use std::{
 };
 
 use pin_project_lite::pin_project;
-use plugin_core::{clock::Instant, deadline::waiting};
-use tokio::time::Sleep;
+use plugin_core::{
+    Sent,
+    clock::Instant,
+    deadline::{
+        cut,
+        timer::{self, Timer},
+        waiting,
+    },
+};
 use tower_service::Service;
 
 use crate::{
@@ -32,7 +39,34 @@ pin_project! {
         // After the attempt, which it outlives. `None`: the call passes through.
         course: Option<Course<S, P, K>>,
     }
+
+    impl<S, Req, P, K> PinnedDrop for ResponseFuture<S, Req, P, K>
+    where
+        S: Service<Req>,
+        K: Replay<Req>,
+    {
+        fn drop(this: Pin<&mut Self>) {
+            if cut::current().is_some() {
+                let mut this = this.project();
+                let between = match this.stage.as_mut().project() {
+                    StageProject::Calling { .. } | StageProject::Done => None,
+                    StageProject::Waiting { .. } => Some(BETWEEN),
+                    StageProject::Readying { .. } => Some(READYING),
+                };
+                if let Some(course) = this.course {
+                    course.cut(|| {
+                        // What waits for its time has not been sent.
+                        between.into_iter().for_each(|stage| cut::report(stage, Sent::Nothing));
+                        this.stage.set(Stage::Done);
+                    });
+                }
+            }
+        }
+    }
 }
+
+const BETWEEN: &str = "waiting between attempts";
+const READYING: &str = "waiting for the service to be ready again";
 
 pin_project! {
     #[project = StageProject]
@@ -40,7 +74,7 @@ pin_project! {
         /// An attempt runs.
         Calling { #[pin] future: F },
         /// The next attempt has its request, and waits for its time.
-        Waiting { timer: Pin<Box<Sleep>>, at: Instant, request: Option<Req> },
+        Waiting { timer: Timer, at: Instant, request: Option<Req> },
         /// Its time has come, and the service is not ready.
         Readying { service: S, request: Option<Req> },
         Done,
@@ -83,7 +117,7 @@ where
         loop {
             let next = match this.stage.as_mut().project() {
                 StageProject::Calling { future } => {
-                    let Poll::Ready(result) = future.poll(cx) else {
+                    let Poll::Ready(result) = course.polling(|| future.poll(cx)) else {
                         course.has_waited = true;
                         return Poll::Pending;
                     };
@@ -95,7 +129,7 @@ where
                 }
                 StageProject::Waiting { timer, at, request } => {
                     if timer.as_mut().poll(cx).is_pending() {
-                        waiting::note("waiting between attempts");
+                        waiting::note(BETWEEN);
                         waiting::enforcing(*at);
                         return Poll::Pending;
                     }
@@ -103,7 +137,7 @@ where
                 }
                 StageProject::Readying { service, request } => {
                     let Poll::Ready(readiness) = service.poll_ready(cx) else {
-                        waiting::note("waiting for the service to be ready again");
+                        waiting::note(READYING);
                         return Poll::Pending;
                     };
                     match (readiness, request.take()) {
@@ -141,7 +175,7 @@ fn begin<S, Req, F>(next: Next<Req>, service: impl FnOnce() -> S) -> Stage<S, Re
     if wait.is_zero() {
         return Stage::Readying { service: service(), request: Some(request) };
     }
-    Stage::Waiting { timer: Box::pin(tokio::time::sleep(wait)), at, request: Some(request) }
+    Stage::Waiting { timer: timer::arm(wait), at, request: Some(request) }
 }
 
 impl<S, Req, P, K> fmt::Debug for ResponseFuture<S, Req, P, K>

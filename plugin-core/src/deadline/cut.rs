@@ -72,6 +72,12 @@ impl Cut {
         }
     }
 
+    /// The same cut for a part of the work that began at this moment, if that is later.
+    #[must_use]
+    pub const fn of_part(self, since: Instant) -> Self {
+        self.narrowed(Part { since, limit: None })
+    }
+
     /// The same for a part that began later, or may take less.
     const fn narrowed(self, part: Part) -> Self {
         let since = if part.since.as_nanos() > self.since.as_nanos() { part.since } else { self.since };
@@ -145,6 +151,12 @@ pub fn current() -> Option<Cut> {
 /// several attempts that are dropped together, the first tells the stage, and all are unsent only when each is.
 pub fn report(stage: &'static str, sent: Sent) {
     add(Progress { stage: Some(stage), sent });
+}
+
+/// Tells, from the drop of a layer that makes several attempts, that one which ended before may have been sent: then the
+/// call was, however little is known of the attempt that is dropped.
+pub fn sent_before() {
+    add(Progress { stage: None, sent: Sent::Maybe });
 }
 
 fn add(new: Progress) {

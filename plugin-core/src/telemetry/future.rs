@@ -16,9 +16,11 @@ use super::{Status, cells::Cells};
 use crate::{
     Classify, Code, End, Lease, Observe, Observer, Outcome, PluginError, Rejected, Verdict,
     clock::{Instant, nanos},
+    deadline::cut,
 };
 
-/// A call that has begun. Dropped, it ends as cancelled, or as a failure when what it ran panicked.
+/// A call that has begun. Dropped, it ends as cancelled; as a failure when what it ran panicked; at the end of its time
+/// like a call that was refused for that.
 pub(super) struct Active {
     cells: Lease<Cells>,
     started: Instant,
@@ -62,7 +64,14 @@ impl Active {
 
 impl Drop for Active {
     fn drop(&mut self) {
-        self.end(if self.running { Status::Failure } else { Status::Cancelled }, None);
+        let (status, code) = match cut::current() {
+            _ if self.running => (Status::Failure, None),
+            // The same statuses as for a refusal that is answered: who saw the end of the time is one question.
+            Some(cut) if cut.of_part(self.started).is_evidence() => (Status::Failure, Some(Code::Timeout)),
+            Some(_) => (Status::Refused, Some(Code::Timeout)),
+            None => (Status::Cancelled, None),
+        };
+        self.end(status, code);
     }
 }
 

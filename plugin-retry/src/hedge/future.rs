@@ -10,11 +10,14 @@ use std::{
 
 use pin_project_lite::pin_project;
 use plugin_core::{
-    Lease,
+    Lease, Sent,
     clock::{self, Instant},
-    deadline::waiting,
+    deadline::{
+        cut,
+        timer::{self, Timer},
+        waiting,
+    },
 };
-use tokio::time::Sleep;
 use tower_service::Service;
 
 use super::state::HedgeState;
@@ -39,6 +42,27 @@ pin_project! {
         // `None`: the call passes through.
         race: Option<Race<S, Req, P, K>>,
     }
+
+    impl<S, Req, P, K> PinnedDrop for HedgeFuture<S, Req, P, K>
+    where
+        S: Service<Req>,
+        K: Replay<Req>,
+    {
+        fn drop(this: Pin<&mut Self>) {
+            if cut::current().is_some() {
+                let mut this = this.project();
+                let Some(race) = this.race else { return };
+                // Every attempt tells on its own, as one that tells nothing may have been sent.
+                if this.first.is_some() {
+                    cut::narrow(race.started, || this.first.set(None));
+                }
+                race.cancel();
+                if race.was_sent {
+                    cut::sent_before();
+                }
+            }
+        }
+    }
 }
 
 /// What an attempt is raced with.
@@ -46,15 +70,18 @@ pub(super) struct Race<S: Service<Req>, Req, P, K: Replay<Req>> {
     /// The hedges that run.
     hedges: Vec<Running<S, Req>>,
     core: Lease<Core<HedgeState, S, P, K>>,
-    timer: Option<(Pin<Box<Sleep>>, Instant)>,
+    timer: Option<(Timer, Instant)>,
     started: Instant,
     /// When the first attempt was first seen waiting.
     began: Option<Instant>,
     launched: u16,
+    /// An attempt that ended, while others ran, may have been sent.
+    was_sent: bool,
 }
 
 struct Running<S: Service<Req>, Req> {
     future: Pin<Box<HedgeAttempt<S, Req, S::Future>>>,
+    began: Instant,
     withdrawn: Option<Withdrawal>,
 }
 
@@ -89,7 +116,7 @@ where
 {
     #[inline]
     pub(super) fn new(core: Lease<Core<HedgeState, S, P, K>>, started: Instant) -> Self {
-        Self { hedges: Vec::new(), core, timer: None, started, began: None, launched: 0 }
+        Self { hedges: Vec::new(), core, timer: None, started, began: None, launched: 0, was_sent: false }
     }
 }
 
@@ -100,7 +127,7 @@ where
     K: Replay<Req>,
 {
     /// Whether this outcome ends the race. A failure does not while another attempt runs.
-    fn ends(&self, kept: &mut Option<K::Kept>, result: &Result<S::Response, S::Error>, others: usize) -> bool {
+    fn ends(&mut self, kept: &mut Option<K::Kept>, result: &Result<S::Response, S::Error>, others: usize) -> bool {
         let judged: Judged = self.core.policy.judge(result.as_ref());
         if judged.is_success() {
             self.core.state.succeeded(self.started, self.began, clock::now);
@@ -108,7 +135,9 @@ where
         if judged.push == Some(Push::Never) {
             *kept = None;
         }
-        !judged.is_retry() || others == 0
+        let ends = !judged.is_retry() || others == 0;
+        self.was_sent |= !ends && judged.sent != Sent::Nothing;
+        ends
     }
 
     /// Whether a hedge is due; arms the timer for it.
@@ -124,7 +153,7 @@ where
                 *slot = None;
                 return false;
             };
-            self.timer = Some((Box::pin(tokio::time::sleep(delay)), due));
+            self.timer = Some((timer::arm(delay), due));
         }
         let Some((timer, due)) = &mut self.timer else { return false };
         if timer.as_mut().poll(cx).is_pending() {
@@ -154,7 +183,7 @@ where
             return;
         };
         let attempt = HedgeAttempt::Readying { service: self.core.service(), request: Some(request) };
-        self.hedges.push(Running { future: Box::pin(attempt), withdrawn });
+        self.hedges.push(Running { future: Box::pin(attempt), began: now, withdrawn });
         self.launched = launched;
         if launched >= state.config().max {
             *slot = None;
@@ -169,7 +198,7 @@ where
     fn poll(&mut self, cx: &mut Context<'_>, state: &HedgeState) -> Poll<Result<S::Response, S::Error>> {
         loop {
             let next = match self.future.as_mut().project() {
-                HedgeAttemptProject::Calling { future } => return future.poll(cx),
+                HedgeAttemptProject::Calling { future } => return cut::narrow(self.began, || future.poll(cx)),
                 HedgeAttemptProject::Readying { service, request } => {
                     ready!(service.poll_ready(cx))?;
                     let Some(request) = request.take() else { return Poll::Pending };
@@ -258,8 +287,13 @@ where
 {
     /// Drops the hedges that run. What did not begin goes back to the budget.
     fn cancel(&mut self) {
-        for Running { future, withdrawn } in self.hedges.drain(..) {
-            drop(future);
+        for Running { mut future, began, withdrawn } in self.hedges.drain(..) {
+            cut::narrow(began, || {
+                if let HedgeAttemptProject::Readying { .. } = future.as_mut().project() {
+                    cut::report("waiting for the service to be ready for a hedge", Sent::Nothing);
+                }
+                drop(future);
+            });
             self.core.state.give_back(withdrawn);
         }
     }

@@ -1,0 +1,62 @@
+//! A service that hangs under a deadline: the breaker is dropped with the call, and asks whether the service had its time.
+#![cfg(not(loom))]
+
+use std::time::Duration;
+
+use plugin_breaker::{Cancelled, CircuitBreakerConfig, CircuitBreakerLayer, CircuitState};
+use plugin_core::{Call, Code, PluginError, Reply, clock, deadline::DeadlineLayer};
+use tower::{ServiceBuilder, ServiceExt, service_fn};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn breaker(cancelled: Cancelled) -> CircuitBreakerLayer {
+    let config = CircuitBreakerConfig::builder().with_failure_threshold(3).with_cancelled(cancelled);
+    CircuitBreakerLayer::new(config.build().expect("valid"))
+}
+
+/// Calls one after the other of a service that never answers.
+async fn call(timeout: Duration, breaker: &CircuitBreakerLayer, calls: usize, limit: Duration) -> Vec<Code> {
+    let stack = ServiceBuilder::new()
+        .layer(DeadlineLayer::new(timeout))
+        .layer(breaker)
+        .service(service_fn(|_: Call<()>| std::future::pending::<Result<Reply<()>, PluginError>>()));
+    let mut codes = Vec::new();
+    for _ in 0..calls {
+        codes.push(stack.clone().oneshot(Call::new(()).with_timeout(limit)).await.expect_err("no answer").code());
+    }
+    codes
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hang_under_a_deadline_alone_opens_the_breaker() {
+    let layer = breaker(Cancelled::Ignore);
+    let start = clock::now();
+    let codes = call(SECOND, &layer, 4, Duration::MAX).await;
+    assert_eq!(codes, [Code::Timeout, Code::Timeout, Code::Timeout, Code::CircuitOpen]);
+    assert_eq!(start.elapsed(), 3 * SECOND);
+    let stats = layer.handle().stats();
+    assert_eq!((stats.failures, stats.cancelled, stats.state), (3, 0, CircuitState::Open));
+}
+
+#[tokio::test(start_paused = true)]
+async fn callers_in_a_hurry_open_it_only_when_it_shall_count_what_is_cancelled() {
+    for (cancelled, opens) in [(Cancelled::Ignore, false), (Cancelled::Failure, true)] {
+        let layer = breaker(cancelled);
+        call(30 * SECOND, &layer, 10, Duration::from_millis(150)).await;
+        let stats = layer.handle().stats();
+        assert_eq!(stats.state == CircuitState::Open, opens, "{stats:?}");
+        assert_eq!(stats.cancelled, if opens { 3 } else { 10 });
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_hangs_opens_the_circuit_again() {
+    let layer = breaker(Cancelled::Ignore);
+    layer.handle().force_open();
+    layer.handle().reset();
+    call(SECOND, &layer, 3, Duration::MAX).await;
+    assert_eq!(layer.handle().state(), CircuitState::Open);
+    tokio::time::advance(60 * SECOND).await;
+    let codes = call(SECOND, &layer, 2, Duration::MAX).await;
+    assert_eq!(codes, [Code::Timeout, Code::CircuitOpen], "one probe, and open again");
+}

@@ -1,0 +1,71 @@
+//! What a balancer learns from calls that end without an answer: none leaves an instance unmeasured.
+
+mod common;
+
+use std::time::Duration;
+
+use common::{Does, Instance, balance};
+use plugin_core::{
+    Call, PluginError, Rejected, Reply,
+    deadline::{AttemptTimeoutLayer, DeadlineLayer},
+};
+use plugin_lb::{Balance, BalanceHandle, Endpoint, InstanceStats, LbConfig, Strategy};
+use tower::{Layer, ServiceBuilder, ServiceExt, service_fn};
+
+const SECOND: Duration = Duration::from_secs(1);
+const HURRY: Duration = Duration::from_millis(150);
+
+fn stats<S: Clone>(handle: &BalanceHandle<S>, name: &str) -> InstanceStats {
+    handle.get(name).expect("an instance")
+}
+
+#[tokio::test(start_paused = true)]
+async fn least_latency_loses_one_call_to_an_instance_that_hangs_however_the_call_is_cut() {
+    for attempts in [None, Some(SECOND), Some(30 * SECOND)] {
+        for (timeout, hurry, failed) in [(SECOND, Duration::MAX, 1), (30 * SECOND, HURRY, 0)] {
+            let attempts = attempts.map_or_else(AttemptTimeoutLayer::disabled, AttemptTimeoutLayer::new);
+            let endpoints = [Instance::new("hung", Does::Hang), Instance::new("good", Does::Answer)]
+                .map(|instance| instance.endpoint().map(|service| attempts.layer(service)));
+            let config = LbConfig::builder().with_strategy(Strategy::LeastLatency).build().expect("valid");
+            let balance = Balance::new(config, endpoints).expect("two names").for_calls();
+            let handle = balance.handle();
+            let stack = ServiceBuilder::new().layer(DeadlineLayer::new(timeout)).service(balance);
+            let mut lost = 0;
+            for _ in 0..20 {
+                lost += usize::from(stack.clone().oneshot(Call::new(0).with_timeout(hurry)).await.is_err());
+            }
+            let hung = stats(&handle, "hung");
+            assert_eq!((lost, hung.failed), (1, failed), "{hung:?}");
+            assert_eq!(hung.health_score, 100 - 5 * u8::try_from(failed).expect("small"));
+            assert_eq!(hung.active, 0);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn least_latency_is_not_drawn_to_a_new_instance_that_refuses() {
+    let service = |refuses: bool| {
+        service_fn(move |_: Call<u64>| async move {
+            if refuses { Err(PluginError::from(Rejected::overloaded())) } else { Ok(Reply::new(0)) }
+        })
+    };
+    let config = LbConfig::builder().with_strategy(Strategy::LeastLatency).with_failover(false).build().expect("valid");
+    let endpoints = [Endpoint::new("refuses", service(true)), Endpoint::new("good", service(false))];
+    let balance = Balance::new(config, endpoints).expect("two names").for_calls();
+    let handle = balance.handle();
+    for _ in 0..20 {
+        let _ = balance.clone().oneshot(Call::new(0)).await;
+    }
+    assert_eq!((stats(&handle, "good").ok, stats(&handle, "refuses").failed), (19, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_measures_an_instance_too() {
+    let (good, broken) = (Instance::new("good", Does::Answer), Instance::new("broken", Does::Panic));
+    let mut balance = balance(Strategy::LeastLatency, [&broken, &good]);
+    let mut panicked = 0;
+    for _ in 0..20 {
+        panicked += usize::from(tokio::spawn(common::call(&mut balance)).await.is_err());
+    }
+    assert_eq!(panicked, 1);
+}
