@@ -3,6 +3,17 @@
 //! In an optimised build [`now`] reads the processor's time-stamp counter (through [`quanta`]), which costs less than
 //! half of [`std::time::Instant::now`]. In a build with debug assertions, and with the feature `test-util`, it reads
 //! tokio's clock instead, so a test that pauses tokio's clock moves breakers, buckets and budgets with it.
+//!
+//! A counter may be set back, jump or stand still: when a machine resumes from suspend, or a virtual one is moved to
+//! another host. So each thread holds it to the monotonic clock (that of [`std::time::Instant`]) from millisecond to
+//! millisecond, and whenever two readings are not in order. Time then goes on from there, and buckets, breakers and
+//! budgets with it. What the monotonic clock does not count has not passed: on Linux and macOS the time while the machine
+//! is suspended, so a breaker that was to stay open for 30 s when the lid was closed does so after it is opened.
+
+mod anchored;
+#[cfg(any(debug_assertions, feature = "test-util"))]
+#[cfg_attr(docsrs, doc(cfg(feature = "test-util")))]
+pub mod fake;
 
 use std::{
     fmt,
@@ -72,7 +83,8 @@ pub fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// The present moment. Never goes backwards on one thread.
+/// The present moment. Never goes backwards on one thread, and moves on with the monotonic clock whatever the
+/// processor's counter does: no more than a millisecond apart while it is read.
 #[must_use]
 #[inline]
 pub fn now() -> Instant {
@@ -105,9 +117,12 @@ const HEAD_START: u64 = 3_600_000_000_000;
 
 #[cfg(any(debug_assertions, feature = "test-util"))]
 mod source {
-    use super::{HEAD_START, Instant, OnceLock, nanos};
+    use super::{HEAD_START, Instant, OnceLock, fake, nanos};
 
     pub(super) fn now() -> Instant {
+        if let Some(now) = fake::now() {
+            return now;
+        }
         static ANCHOR: OnceLock<tokio::time::Instant> = OnceLock::new();
         let now = tokio::time::Instant::now();
         let anchor = *ANCHOR.get_or_init(|| now);
@@ -120,18 +135,40 @@ mod source {
 
 #[cfg(not(any(debug_assertions, feature = "test-util")))]
 mod source {
-    use super::{HEAD_START, Instant, OnceLock};
+    use super::{HEAD_START, Instant, OnceLock, anchored::Anchored, anchored::Source, nanos};
+
+    struct Processor {
+        counter: quanta::Clock,
+        first: std::time::Instant,
+    }
+
+    impl Source for Processor {
+        #[inline]
+        fn counter(&self) -> u64 {
+            self.counter.raw()
+        }
+
+        #[inline]
+        fn between(&self, from: u64, to: u64) -> u64 {
+            self.counter.delta_as_nanos(from, to)
+        }
+
+        fn monotonic(&self) -> u64 {
+            HEAD_START.saturating_add(nanos(self.first.elapsed()))
+        }
+    }
 
     #[inline]
     pub(super) fn now() -> Instant {
-        static CLOCK: OnceLock<(quanta::Clock, u64)> = OnceLock::new();
-        let (clock, anchor) = CLOCK.get_or_init(|| {
-            let clock = quanta::Clock::new();
-            let anchor = clock.raw();
-            (clock, anchor)
+        thread_local!(static ANCHORED: Anchored = const { Anchored::new() });
+        static PROCESSOR: OnceLock<Processor> = OnceLock::new();
+        let processor = PROCESSOR.get_or_init(|| Processor {
+            counter: quanta::Clock::new(),
+            #[expect(clippy::disallowed_methods, reason = "this is the clock that the counter is held to")]
+            first: std::time::Instant::now(),
         });
-        let since = clock.delta_as_nanos(*anchor, clock.raw());
-        Instant::from_nanos(HEAD_START.saturating_add(since))
+        // Nothing is dropped with a thread's anchor, so it is there until the thread's very end.
+        Instant::from_nanos(ANCHORED.with(|anchored| anchored.now(processor)))
     }
 }
 
