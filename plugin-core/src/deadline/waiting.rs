@@ -49,7 +49,7 @@ pub fn enforcing(timer: Instant) {
 }
 
 /// Says that this is the present moment, so that a layer further out need not read the clock again in this poll.
-pub(super) fn read(now: Instant) {
+pub fn read(now: Instant) {
     let _ = NOTE.try_with(|cell| cell.set(Note { now: Some(now), ..cell.get() }));
 }
 

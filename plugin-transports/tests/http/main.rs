@@ -11,4 +11,5 @@ mod shutdown;
 mod support;
 #[path = "../../src/tls/test_files.rs"]
 mod test_files;
+mod time;
 mod tls;

@@ -148,8 +148,8 @@ impl HttpConfigBuilder {
         self
     }
 
-    /// Leaves the limit of an attempt to a layer outside, such as `plugin_core::deadline::AttemptTimeoutLayer`. The
-    /// call's deadline is still watched, and `request_timeout` is still told to the plugin.
+    /// Leaves the limit of an attempt, and the call's deadline, to a layer outside, such as
+    /// `plugin_core::deadline::AttemptTimeoutLayer`. `request_timeout` is still told to the plugin.
     pub fn without_request_timeout(mut self) -> Self {
         self.request_timeout = false;
         self

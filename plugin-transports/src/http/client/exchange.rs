@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, Uri, header};
 use hyper::body::Incoming;
-use plugin_core::{PluginError, Sent};
+use plugin_core::{PluginError, Sent, clock::Instant};
 
 use super::{
     HttpConfig, fault,
@@ -34,12 +34,13 @@ pub(super) async fn send(
     pool: &std::sync::Arc<Pool>,
     endpoint: &Endpoint,
     mut outgoing: Outgoing,
+    now: Instant,
     progress: &Progress,
 ) -> Result<Incomplete, PluginError> {
     // Every idle connection may be dead; after as many tries as there can be of them, it is not bad luck any more.
     let mut tries = pool.free() + 2;
     loop {
-        let mut lease = pool.checkout(progress).await?;
+        let mut lease = pool.checkout(now, progress).await?;
         progress.set(Stage::Sent);
         let result = match &mut lease {
             Lease::Own(own) => {

@@ -43,7 +43,7 @@ async fn ask(
 ) -> Result<HealthStatus, PluginError> {
     let progress = Progress::new();
     let outgoing = Outgoing { method: Method::GET, headers, body: Parts::from(Bytes::new()) };
-    let answer = exchange::send(pool, &config.health, outgoing, &progress).await?;
+    let answer = exchange::send(pool, &config.health, outgoing, clock::now(), &progress).await?;
     let status = answer.status();
     if !status.is_success() {
         let error = answer.fault(config, &progress).await;

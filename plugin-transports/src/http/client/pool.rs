@@ -124,14 +124,14 @@ impl Pool {
         state.shared = None;
     }
 
-    /// A connection to send on, in turn. Dropping the future gives up the place in line.
-    pub(super) async fn checkout(self: &Arc<Self>, progress: &Progress) -> Result<Lease, PluginError> {
+    /// A connection to send on, in turn, for a call that began `now`. Dropping the future gives up the place in line.
+    pub(super) async fn checkout(self: &Arc<Self>, now: Instant, progress: &Progress) -> Result<Lease, PluginError> {
         if let Some(lease) = self.shared() {
             return Ok(lease);
         }
         progress.set(Stage::Waiting);
         let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| closed())?;
-        while let Some(mut connection) = self.pop_idle() {
+        while let Some(mut connection) = self.pop_idle(now) {
             match tokio::time::timeout(READY_WITHIN, connection.sender.ready()).await {
                 Ok(Ok(())) => return Ok(Lease::own(self, connection, permit)),
                 Ok(Err(_)) => {}
@@ -185,8 +185,7 @@ impl Pool {
     }
 
     /// The connection that was used last: it is the least likely to have been closed, and the rest can age.
-    fn pop_idle(&self) -> Option<Connection> {
-        let now = clock::now();
+    fn pop_idle(&self, now: Instant) -> Option<Connection> {
         let mut state = self.state();
         while let Some(idle) = state.idle.pop_back() {
             if !idle.connection.sender.is_closed() && now.saturating_since(idle.since) < self.idle_timeout {

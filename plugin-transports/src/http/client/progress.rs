@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use plugin_core::Sent;
+use plugin_core::{Sent, deadline::cut};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
 #[repr(u8)]
@@ -32,7 +32,10 @@ impl Stage {
     }
 }
 
-/// Written by the exchange and read by the timer beside it, both on the task of the call.
+/// Written by the exchange, on the task of the call.
+///
+/// When it goes because the call is cut at its limit, it tells the layer that owns the limit how far the call had come. So
+/// it must outlive the exchange: only what is withdrawn for good can be called unsent.
 #[derive(Debug)]
 pub(super) struct Progress(AtomicU8);
 
@@ -54,5 +57,12 @@ impl Progress {
             2 => Stage::Sent,
             _ => Stage::Reading,
         }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        let stage = self.stage();
+        cut::report(stage.as_str(), stage.sent());
     }
 }

@@ -11,12 +11,14 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, header};
+use pin_project_lite::pin_project;
 use plugin_core::{
     BoxFuture, Call, Code, PluginError, PluginInfo, PluginInstance, Rejected, Reply, Sent,
     clock::{self, Instant},
-    deadline::waiting,
+    deadline::{AttemptFuture, AttemptTimeout, AttemptTimeoutLayer, cut, waiting},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{
@@ -64,7 +66,7 @@ impl HttpPlugin {
             cut: CancellationToken::new(),
         });
         let (probed, closed) = (Arc::clone(&shared), Arc::clone(&shared));
-        Ok(PluginInstance::new(HttpClient(shared), info)
+        Ok(PluginInstance::new(HttpClient::new(shared), info)
             .with_probe(move || {
                 let shared = Arc::clone(&probed);
                 async move { health::check(&shared.config, &shared.probe_pool, shared.probe_headers()).await }
@@ -75,9 +77,10 @@ impl HttpPlugin {
 
 /// A plugin over HTTP. Clones share its connections.
 ///
-/// It is always ready: a call waits for its turn inside its future, at most as long as the attempt may take. Its future
-/// holds everything of the call in one allocation. Dropping the future gives up its place in line, or cuts off the
-/// connection it was on; over HTTP/2, only its stream.
+/// It is always ready: a call waits for its turn inside its future, at most as long as the attempt may take. The limit of
+/// an attempt and the call's deadline are kept by the `AttemptTimeout` of plugin-core, with one timer for both, unless
+/// `HttpConfigBuilder::without_request_timeout` leaves both to a layer outside. Dropping the future gives up its place in
+/// line, or cuts off the connection it was on; over HTTP/2, only its stream.
 ///
 /// | what happened | code | worth a second attempt | sent |
 /// |---|---|---|---|
@@ -92,7 +95,10 @@ impl HttpPlugin {
 /// | another status; a redirect; an answer that is not JSON | `TRANSPORT_1301` | no | maybe |
 /// | the instance was closed | `LIFECYCLE_2101` | no | nothing, or maybe when it was cut off |
 #[derive(Clone)]
-pub struct HttpClient(Arc<Shared>);
+pub struct HttpClient {
+    limited: AttemptTimeout<Wire>,
+    shared: Arc<Shared>,
+}
 
 struct Shared {
     config: HttpConfig,
@@ -108,16 +114,21 @@ struct Shared {
 }
 
 impl HttpClient {
+    fn new(shared: Arc<Shared>) -> Self {
+        let layer = AttemptTimeoutLayer::new(shared.config.connection.request_timeout());
+        Self { limited: layer.layer(Wire(Arc::clone(&shared))), shared }
+    }
+
     /// The plugin's name.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.0.name
+        &self.shared.name
     }
 
     /// Connections that could be in use besides those that are: 0 when calls wait in line. Over HTTP/2 calls share one.
     #[must_use]
     pub fn free_connections(&self) -> usize {
-        self.0.pool.free()
+        self.shared.pool.free()
     }
 }
 
@@ -131,34 +142,76 @@ impl Service<Call<Bytes>> for HttpClient {
     }
 
     fn call(&mut self, call: Call<Bytes>) -> HttpFuture {
-        let shared = Arc::clone(&self.0);
-        // Counted from now on, so that a close that comes before the first poll waits for it.
-        let token = shared.calls.token();
-        HttpFuture(Box::pin(async move {
-            let _token = token;
-            shared.call(call).await.map_err(|error| error.with_plugin(Arc::clone(&shared.name)))
-        }))
+        let work = match self.shared.config.request_timeout {
+            true => Work::Limited { future: self.limited.call(call) },
+            false => Work::Bare { future: self.limited.get_mut().call(call) },
+        };
+        HttpFuture { work, shared: Arc::clone(&self.shared) }
     }
 }
 
 impl fmt::Debug for HttpClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpClient")
-            .field("name", &self.0.name)
-            .field("endpoint", &self.0.config.endpoint.origin())
+            .field("name", &self.shared.name)
+            .field("endpoint", &self.shared.config.endpoint.origin())
             .field("free_connections", &self.free_connections())
             .finish_non_exhaustive()
     }
 }
 
-/// The future of [`HttpClient`].
-pub struct HttpFuture(BoxFuture<Result<Reply<Bytes>, PluginError>>);
+/// The client without any limit of time.
+#[derive(Clone)]
+struct Wire(Arc<Shared>);
+
+impl Service<Call<Bytes>> for Wire {
+    type Response = Reply<Bytes>;
+    type Error = PluginError;
+    type Future = BoxFuture<Result<Reply<Bytes>, PluginError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), PluginError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, call: Call<Bytes>) -> Self::Future {
+        let shared = Arc::clone(&self.0);
+        // Counted from now on, so that a close that comes before the first poll waits for it; and a call that is dropped
+        // before it was sent nothing.
+        let (token, progress) = (shared.calls.token(), Progress::new());
+        Box::pin(async move {
+            let _token = token;
+            shared.call(call, &progress).await
+        })
+    }
+}
+
+pin_project! {
+    /// The future of [`HttpClient`].
+    pub struct HttpFuture {
+        #[pin]
+        work: Work,
+        shared: Arc<Shared>,
+    }
+}
+
+pin_project! {
+    #[project = WorkProject]
+    enum Work {
+        Limited { #[pin] future: AttemptFuture<BoxFuture<Result<Reply<Bytes>, PluginError>>, plugin_core::AsError> },
+        Bare { #[pin] future: BoxFuture<Result<Reply<Bytes>, PluginError>> },
+    }
+}
 
 impl Future for HttpFuture {
     type Output = Result<Reply<Bytes>, PluginError>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.as_mut().poll(cx)
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let result = match this.work.project() {
+            WorkProject::Limited { future } => future.poll(cx),
+            WorkProject::Bare { future } => future.poll(cx),
+        };
+        result.map_err(|error| error.with_plugin(Arc::clone(&this.shared.name)))
     }
 }
 
@@ -168,61 +221,55 @@ impl fmt::Debug for HttpFuture {
     }
 }
 
-/// When an attempt is given up, and what the caller is told.
-struct Limit {
-    fires: Instant,
-    /// The attempt's own limit; `None` when the deadline comes first.
-    attempt: Option<Duration>,
-    /// The plugin had at least half of the attempt's own limit: to miss the deadline says something of the plugin, and
-    /// not only of a caller in a hurry.
-    evidence: bool,
-}
-
 impl Shared {
-    async fn call(&self, call: Call<Bytes>) -> Result<Reply<Bytes>, PluginError> {
+    /// Makes the call, until it is answered or the instance is closed: whoever owns the call's time drops this.
+    async fn call(&self, call: Call<Bytes>, progress: &Progress) -> Result<Reply<Bytes>, PluginError> {
         if self.closing.is_cancelled() {
             return Err(Rejected::new(Code::Draining).into());
         }
+        // What the plugin may take is told from now on and not from when the call was received, which may have waited.
         let now = clock::now();
-        let limit = self.limit(&call, now, self.config.request_timeout);
-        let progress = Progress::new();
-        if limit.fires <= now {
-            return Err(late(&call, &limit, &progress));
+        waiting::read(now);
+        if call.context().deadline().is_some_and(|deadline| deadline <= now) {
+            return Err(self.late(&call, now, progress));
         }
-        let result = {
-            let mut exchange = pin!(self.exchange(&call, now, &progress));
-            let mut timer = pin!(tokio::time::sleep(limit.fires.saturating_since(now)));
-            let mut cut = pin!(self.cut.cancelled());
-            poll_fn(|cx| {
-                if let Poll::Ready(result) = exchange.as_mut().poll(cx) {
-                    return Poll::Ready(Some(result));
-                }
-                if cut.as_mut().poll(cx).is_ready() {
-                    return Poll::Ready(Some(Err(
-                        PluginError::from(Rejected::new(Code::Draining)).with_sent(progress.stage().sent())
-                    )));
-                }
-                if limit.fires != Instant::MAX && timer.as_mut().poll(cx).is_ready() {
-                    return Poll::Ready(None);
-                }
-                waiting::note(progress.stage().as_str());
-                waiting::enforcing(limit.fires);
-                Poll::Pending
-            })
-            .await
-        };
-        result.unwrap_or_else(|| Err(late(&call, &limit, &progress)))
+        let mut exchange = pin!(self.exchange(&call, now, progress));
+        let mut closed = pin!(self.cut.cancelled());
+        poll_fn(|cx| {
+            if let Poll::Ready(result) = exchange.as_mut().poll(cx) {
+                return Poll::Ready(result);
+            }
+            if closed.as_mut().poll(cx).is_ready() {
+                let refusal = Rejected::new(Code::Draining).with_sent(progress.stage().sent());
+                return Poll::Ready(Err(refusal.into()));
+            }
+            waiting::note(progress.stage().as_str());
+            Poll::Pending
+        })
+        .await
     }
 
-    fn limit(&self, call: &Call<Bytes>, now: Instant, attempt: bool) -> Limit {
-        let deadline = call.context().deadline().unwrap_or(Instant::MAX);
-        let own = self.config.connection.request_timeout();
-        let ends = now.saturating_add(own);
-        if attempt && ends <= deadline {
-            return Limit { fires: ends, attempt: Some(own), evidence: true };
-        }
-        let evidence = deadline.saturating_since(now).saturating_mul(2) >= own;
-        Limit { fires: deadline, attempt: None, evidence }
+    /// When the time of an attempt that began `now` is up.
+    fn ends(&self, call: &Call<Bytes>, now: Instant) -> Instant {
+        let own = now.saturating_add(self.config.connection.request_timeout());
+        call.context().deadline().map_or(own, |deadline| deadline.min(own))
+    }
+
+    /// The time of an attempt that began `since` is up, and it was not the layer with the timer that found it out first.
+    fn late(&self, call: &Call<Bytes>, since: Instant, progress: &Progress) -> PluginError {
+        let (context, own) = (call.context(), self.config.connection.request_timeout());
+        let ends = self.ends(call, since);
+        let refusal = match context.deadline() {
+            Some(deadline) if deadline < since.saturating_add(own) => {
+                Rejected::deadline_exceeded(deadline.saturating_since(context.received()), None)
+            }
+            _ => Rejected::attempt_timeout(own),
+        };
+        let allowed = context.configured_timeout().map_or(own, |timeout| timeout.min(own));
+        let refusal =
+            if cut::is_evidence(ends.saturating_since(since), allowed) { refusal.as_evidence() } else { refusal };
+        let stage = progress.stage();
+        refusal.with_stage(Some(stage.as_str())).with_sent(stage.sent()).into()
     }
 
     async fn exchange(
@@ -241,9 +288,8 @@ impl Shared {
             PluginError::new(Code::InvalidPayload, format!("the payload is not JSON: {error}")).with_sent(Sent::Nothing)
         })?;
 
-        // The plugin is told the attempt's limit also where a layer outside keeps it.
-        let told = self.limit(call, now, true);
-        let timeout = told.fires.saturating_since(now);
+        // The plugin is told the attempt's limit, whoever keeps it.
+        let timeout = self.ends(call, now).saturating_since(now);
         // Whole milliseconds read better, and never promise more than there is.
         let timeout = Duration::from_millis(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX).max(1));
         let request_id = context.request_id().to_string();
@@ -255,13 +301,13 @@ impl Shared {
             body: Parts::around(before, payload.clone(), behind),
         };
 
-        let answer = exchange::send(&self.pool, &self.config.endpoint, outgoing, progress).await?;
+        let answer = exchange::send(&self.pool, &self.config.endpoint, outgoing, now, progress).await?;
         let status = answer.status();
         if !status.is_success() {
             let error = answer.fault(&self.config, progress).await;
             // The plugin was told the limit, and may notice its end a moment before this side does: it is the same end.
             let ours = status == http::StatusCode::GATEWAY_TIMEOUT && now.elapsed() >= timeout;
-            return Err(if ours { late(call, &told, progress) } else { error });
+            return Err(if ours { self.late(call, now, progress) } else { error });
         }
         let body = answer.read(&self.config, progress).await?;
         let answer = envelope::read_answer(&body).map_err(|error| fault::not_json(status, error))?;
@@ -295,20 +341,4 @@ impl Shared {
         let message = format!("{left} calls were still in flight after {grace:?}, and were cut off");
         Err(PluginError::new(Code::Draining, message).with_plugin(Arc::clone(&self.name)))
     }
-}
-
-/// The time is up.
-fn late(call: &Call<Bytes>, limit: &Limit, progress: &Progress) -> PluginError {
-    let stage = progress.stage();
-    let error = match limit.attempt {
-        Some(limit) => {
-            PluginError::attempt_timeout(limit).with_detail(format!("the last of it was spent {}", stage.as_str()))
-        }
-        None => {
-            let given = limit.fires.saturating_since(call.context().received());
-            let rejected = Rejected::deadline_exceeded(given, Some(stage.as_str()));
-            if limit.evidence { rejected.as_evidence().into() } else { rejected.into() }
-        }
-    };
-    error.with_sent(stage.sent())
 }

@@ -1,0 +1,104 @@
+//! Who owns the time of a call, and what is said of a call whose time was up.
+
+use std::{task::Poll, time::Duration};
+
+use bytes::Bytes;
+use plugin_core::{
+    Call, Code, PluginError, Sent, clock,
+    deadline::{AttemptTimeoutLayer, DeadlineLayer, timer},
+};
+use tower::{Service, ServiceBuilder, ServiceExt};
+
+use crate::support::{Act, Scripted, answer, call, connect, connection, ok, send, settle, within};
+
+fn request() -> Call<Bytes> {
+    Call::new(Bytes::from_static(b"1"))
+}
+
+fn stage(error: &PluginError) -> Option<&'static str> {
+    error.rejected().and_then(|rejected| rejected.stage())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_leaves_at_the_last_poll_is_never_called_unsent() {
+    let plugin = Scripted::start(|_, _| Act::Stall(Vec::new())).await;
+    let quick = connection(|config| config.with_request_timeout(Duration::from_millis(50)));
+    let instance = connect(plugin.config().with_connection(quick));
+    let mut call = Box::pin(instance.service().clone().oneshot(request()));
+    assert!(futures_util::poll!(call.as_mut()).is_pending(), "it connects");
+    settle().await;
+    assert!(futures_util::poll!(call.as_mut()).is_pending(), "the connection is there, and nobody drives it yet");
+    settle().await;
+    // The limit has passed, and the connection could take the request, before the call is polled again.
+    tokio::time::advance(Duration::from_millis(50)).await;
+    let Poll::Ready(Err(error)) = futures_util::poll!(call.as_mut()) else { panic!("its time is up") };
+    assert_eq!((error.code(), error.sent()), (Code::Timeout, Sent::Maybe));
+    assert_eq!(stage(&error), Some("waiting for the plugin's answer"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_waited_in_line_or_was_never_polled_is_called_unsent() {
+    let plugin = Scripted::start(|_, _| Act::Stall(Vec::new())).await;
+    let one = connection(|config| config.with_max_connections(1).with_request_timeout(Duration::from_secs(5)));
+    let instance = connect(plugin.config().with_connection(one));
+    let mut first = Box::pin(instance.service().clone().oneshot(request()));
+    assert!(futures_util::poll!(first.as_mut()).is_pending());
+    let error = send(&instance, request()).await.expect_err("no connection is free");
+    assert_eq!((error.code(), error.sent(), error.is_retryable()), (Code::Timeout, Sent::Nothing, true));
+    assert_eq!((stage(&error), error.plugin()), (Some("waiting for a free connection"), Some("p")));
+
+    let future = instance.service().clone().call(request());
+    let cut = plugin_core::deadline::cut::Cut::new(clock::now(), clock::now(), None);
+    let progress = plugin_core::deadline::cut::drop_under(cut, || drop(future));
+    assert_eq!(progress.sent, Sent::Nothing);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_waits_arms_one_timer_whoever_stands_outside() {
+    let plugin = Scripted::start(|_, _| Act::Stall(Vec::new())).await;
+    let limit = |seconds| connection(|config| config.with_request_timeout(Duration::from_secs(seconds)));
+    for own in [5, 9] {
+        let instance = connect(plugin.config().with_connection(limit(own)));
+        let bare = connect(plugin.config().with_connection(limit(own)).without_request_timeout());
+        let outside = || {
+            ServiceBuilder::new()
+                .layer(DeadlineLayer::new(Duration::from_secs(30)))
+                .layer(AttemptTimeoutLayer::new(Duration::from_secs(9)))
+        };
+        let before = timer::armed();
+        let error = within(outside().service(bare.service().clone()).oneshot(request())).await.expect_err("it hangs");
+        assert_eq!((timer::armed() - before, error.sent()), (1, Sent::Maybe));
+        assert!(error.rejected().is_some_and(plugin_core::Rejected::is_evidence), "{error}");
+        let before = timer::armed();
+        let error =
+            within(outside().service(instance.service().clone()).oneshot(request())).await.expect_err("it hangs");
+        assert_eq!((timer::armed() - before, error.sent()), (1, Sent::Maybe));
+        let before = timer::armed();
+        let error = send(&instance, request()).await.expect_err("it hangs");
+        assert_eq!((timer::armed() - before, error.is_retryable()), (1, true));
+        assert!(error.rejected().is_some_and(plugin_core::Rejected::is_evidence), "{error}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_reads_the_clock_when_it_begins_and_when_it_gives_its_connection_back() {
+    let plugin = Scripted::answering(ok(r#"{"data":1}"#)).await;
+    let instance = connect(plugin.config());
+    call(&instance, "1").await.expect("a reply");
+    let request = request();
+    let before = clock::readings();
+    send(&instance, request).await.expect("a reply");
+    assert_eq!(clock::readings() - before, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plugin_that_keeps_the_limit_itself_tells_what_the_layer_outside_would() {
+    let plugin = Scripted::start(|_, _| Act::Answer(answer("504 Gateway Timeout", "", ""))).await;
+    let instance = connect(plugin.config().without_request_timeout());
+    let mut request = request().with_timeout(Duration::from_secs(1));
+    request.context_mut().limit_configured_timeout(Duration::from_secs(1));
+    tokio::time::advance(Duration::from_secs(1)).await;
+    let error = send(&instance, request).await.expect_err("no time was left");
+    assert_eq!((error.code(), error.sent(), error.is_retryable()), (Code::Timeout, Sent::Nothing, false));
+    assert!(!error.rejected().expect("a refusal").is_evidence(), "the plugin had no time at all");
+}
