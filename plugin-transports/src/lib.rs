@@ -10,6 +10,8 @@ mod connection;
 #[cfg(feature = "dial")]
 pub mod dial;
 #[cfg(feature = "http")]
+mod flaw;
+#[cfg(feature = "http")]
 pub mod http;
 #[cfg(feature = "inproc")]
 pub mod inproc;

@@ -15,7 +15,7 @@ use plugin_core::{CallContext, go_duration};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::metadata;
+use crate::{flaw, metadata};
 
 /// Values of at most this size are copied out of what was read, so that a small one that is kept does not keep a large
 /// buffer alive.
@@ -93,16 +93,17 @@ struct RawAnswer<'a> {
     metadata: BTreeMap<String, String>,
 }
 
-/// Reads an object. (serde would read a list too, as the fields in order.)
-fn object<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, serde_json::Error> {
-    match json.trim_ascii_start().first() {
-        Some(b'[') => Err(serde::de::Error::custom("a list stands where an object belongs")),
-        _ => serde_json::from_slice(json),
+/// Reads an object. (serde would read a list too, as the fields in order.) The error says what is wrong with it.
+fn object<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, String> {
+    let text = flaw::text(json)?;
+    match text.trim_ascii_start().as_bytes().first() {
+        Some(b'[') => Err("a list stands where an object belongs".to_owned()),
+        _ => serde_json::from_str(text).map_err(|error| flaw::describe(&error, text)),
     }
 }
 
-/// Reads a reply.
-pub(super) fn read_answer(body: &Bytes) -> Result<Answer, serde_json::Error> {
+/// Reads a reply. The error says what is wrong with it.
+pub(super) fn read_answer(body: &Bytes) -> Result<Answer, String> {
     let raw: RawAnswer<'_> = object(body)?;
     // An error is text; a plugin that sends an object instead is shown as it wrote it.
     let result = match raw.error.map(metadata::text) {
@@ -295,7 +296,7 @@ mod tests {
         let read = |text: &'static str| read_request(&Bytes::from_static(text.as_bytes())).expect_err("no envelope");
         assert!(read("[]").contains("a list stands where an object belongs"));
         assert!(read("7").contains("not an envelope"));
-        assert!(read("{\"data\":").contains("line 1 column 8"));
+        assert!(read("{\"data\":").contains("at its end"));
         assert!(read(r#"{"headers":{"a b":"c"}}"#).contains("\"a b\""));
         assert!(read(r#"{"headers":{"a":"c\n"}}"#).contains("\"a\""));
     }

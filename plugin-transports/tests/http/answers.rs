@@ -4,7 +4,8 @@ use std::{io::Write, time::Duration};
 
 use flate2::{Compression, write::GzEncoder};
 use plugin_core::{Call, Code, HealthState, Sent};
-use plugin_transports::auth::AuthConfig;
+use plugin_transports::{auth::AuthConfig, http::HttpConfig};
+use tokio::io::AsyncWriteExt;
 
 use crate::support::{Act, Scripted, answer, call, connect, connection, fault, ok, send};
 
@@ -186,4 +187,85 @@ async fn health_is_asked_where_it_should_be_and_credentials_stay_at_home() {
     let (state, message) = health(&format!("http://{gone}/up")).await;
     assert_eq!(state, HealthState::Unhealthy);
     assert!(message.contains("cannot be reached"), "{message}");
+}
+
+/// An answer whose length is announced as it is not.
+fn announcing(length: &str, body: &str) -> Vec<u8> {
+    format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{body}").into_bytes()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_with_a_flaw_ends_its_call_at_once_and_says_which() {
+    let mut latin = answer("200 OK", "", r#"{"data":"caf?"}"#);
+    let place = latin.len() - 3;
+    latin[place] = 0xe9;
+    for (bytes, says) in [
+        (ok(r#"{"data":NaN}"#), "\"NaN}\""),
+        (ok(r#"{"data":1,"data":2}"#), "duplicate field `data`"),
+        (ok(r#"{"error":"a","error":""}"#), "duplicate field `error`"),
+        (ok(r#"{"data":1,"metadata":[]}"#), "expected a map"),
+        (ok(r#"{"data":1}{"data":2}"#), "trailing characters"),
+        (ok(""), "it is empty"),
+        (ok("<html>"), "\"<html>\""),
+        (latin, "it is no UTF-8: byte 13 is 0xe9"),
+        (announcing("7", r#"{"data":1}"#), "at its end"),
+    ] {
+        let started = tokio::time::Instant::now();
+        let error = fault(bytes).await;
+        assert_eq!((error.code(), error.is_retryable(), error.sent()), (Code::HttpTransport, false, Sent::Maybe));
+        assert!(error.message().contains(says), "{error} does not say {says:?}");
+        assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+    }
+    for length in ["-1", "x", "1, 2", "99999999999999999999999"] {
+        let error = fault(announcing(length, r#"{"data":1}"#)).await;
+        assert_eq!(error.code(), Code::HttpTransport, "{length}: {error}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_can_be_read_all_the_same_is_an_answer() {
+    for body in [
+        "\u{feff}{\"data\":7}",
+        r#"{"data":7,"metadata":{"took_ms":5}}"#,
+        r#"{"data":7,"metadata":{"region":null}}"#,
+        r#"{"data":7,"metadata":null,"request_id":5,"more":[1]}"#,
+    ] {
+        let plugin = Scripted::answering(ok(body)).await;
+        let reply = call(&connect(plugin.config()), "1").await.expect(body);
+        assert_eq!(reply.payload(), "7", "{body}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plugin_that_ends_its_half_of_the_connection_ends_its_call_at_once() {
+    // It goes on reading, so that nothing but the end of its own half can be noticed.
+    for begun in ["", "HTTP/1.1 200 OK\r\n", "HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{\"data\":"] {
+        let (listening, address) = crate::support::listener().await;
+        let plugin = tokio::spawn(async move {
+            let (mut stream, _) = listening.accept().await.expect("a connection");
+            crate::support::read_message(&mut stream).await.expect("a request");
+            stream.write_all(begun.as_bytes()).await.expect("they listen");
+            stream.shutdown().await.expect("they listen");
+            assert_eq!(crate::support::read_message(&mut stream).await, None);
+        });
+        let started = tokio::time::Instant::now();
+        let instance = connect(HttpConfig::builder("p", format!("http://{address}/")));
+        let error = call(&instance, "1").await.expect_err("half a connection");
+        assert_eq!((error.code(), error.sent()), (Code::ConnectionFailed, Sent::Maybe), "{begun:?}: {error}");
+        assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+        crate::support::within(plugin).await.expect("no panic");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_follows_an_answer_reaches_no_other_call() {
+    let longer = announcing("10", r#"{"data":1}HTTP/1.1 200 OK"#);
+    let plugin = Scripted::start(move |number, _| match number {
+        0 => Act::Answer(longer.clone()),
+        _ => Act::Answer(ok(r#"{"data":2}"#)),
+    })
+    .await;
+    let instance = connect(plugin.config());
+    assert_eq!(call(&instance, "1").await.expect("the answer").payload(), "1");
+    assert_eq!(call(&instance, "1").await.expect("an answer of its own").payload(), "2");
 }

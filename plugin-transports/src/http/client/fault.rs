@@ -117,8 +117,8 @@ pub(super) fn lost(error: hyper::Error, sent: Sent) -> PluginError {
     PluginError::connection(message, sent).with_source(error)
 }
 
-/// A success whose body is not an envelope.
-pub(super) fn not_json(status: StatusCode, error: serde_json::Error) -> PluginError {
-    let message = format!("the plugin answered {status} with something that is not a JSON envelope");
-    PluginError::new(Code::HttpTransport, message).with_source(error)
+/// A success whose body is not an envelope, and what is wrong with it.
+pub(super) fn not_json(status: StatusCode, why: &str) -> PluginError {
+    let message = format!("the plugin answered {status} with something that is not a JSON envelope: {why}");
+    PluginError::new(Code::HttpTransport, message)
 }

@@ -310,7 +310,7 @@ impl Shared {
             return Err(if ours { self.late(call, now, progress) } else { error });
         }
         let body = answer.read(&self.config, progress).await?;
-        let answer = envelope::read_answer(&body).map_err(|error| fault::not_json(status, error))?;
+        let answer = envelope::read_answer(&body).map_err(|why| fault::not_json(status, &why))?;
         match answer.result {
             Ok(data) => Ok(Reply::new(data).with_metadata(answer.metadata)),
             Err(text) => Err(PluginError::execution(text)),
