@@ -46,8 +46,9 @@ impl Breaker {
     ///
     /// # Errors
     ///
-    /// The refusal, while the circuit is open (`CIRCUIT_1401`, with the time that is left), half-open with all probes
-    /// running (`CIRCUIT_1401`), or when this call found a probe that had outlived the half-open time (`CIRCUIT_1402`).
+    /// The refusal, while the circuit is open (`CIRCUIT_1401`, with the time that is left), or half-open with all probes
+    /// running: `CIRCUIT_1401`, or, when others have outlived the half-open time before them and have no outcome yet,
+    /// `CIRCUIT_1402` with the time after which the next place is given up.
     // Always: returned through memory, the permit would cost as much again as the whole check.
     #[inline(always)]
     pub fn try_acquire(&self) -> Result<Permit<'_>, Rejected> {

@@ -46,8 +46,6 @@ pub enum Reason {
     ProbeFailed,
     /// A probe took as long as a slow call.
     ProbeSlow,
-    /// A probe outlived the half-open time.
-    ProbeTimeout,
     /// Enough probes succeeded.
     ProbesSucceeded,
     /// An operator said so.
@@ -63,7 +61,6 @@ impl fmt::Display for Reason {
             Self::OpenTimeOver => f.write_str("the open time is over"),
             Self::ProbeFailed => f.write_str("a probe failed"),
             Self::ProbeSlow => f.write_str("a probe was slow"),
-            Self::ProbeTimeout => f.write_str("a probe outlived the half-open time"),
             Self::ProbesSucceeded => f.write_str("enough probes succeeded"),
             Self::Operator => f.write_str("an operator said so"),
         }

@@ -111,6 +111,11 @@ impl Machine {
         self.last_event
     }
 
+    /// Probes that have outlived the half-open time and have no outcome yet.
+    pub(crate) fn overdue(&self) -> u64 {
+        self.probes.overdue()
+    }
+
     /// Nanoseconds of a bucket, or 0 without a time window.
     pub(crate) fn bucket_width(&self) -> u64 {
         self.window.bucket_width()
@@ -129,7 +134,7 @@ impl Machine {
     }
 
     /// A call asks to pass.
-    pub(crate) fn admit(&mut self, now: Instant, random: f64, cells: &Cells) -> Result<Ticket, Refusal> {
+    pub(crate) fn admit(&mut self, now: Instant, cells: &Cells) -> Result<Ticket, Refusal> {
         match self.state {
             // ## Open => (Open | HalfOpen)
             CircuitState::Open if now < self.open_until => {
@@ -137,15 +142,14 @@ impl Machine {
             }
             // The first call after the open time is the first probe.
             CircuitState::Open => self.enter(CircuitState::HalfOpen, Reason::OpenTimeOver, now, cells),
-            // ## HalfOpen => (HalfOpen | Open)
+            // ## HalfOpen => HalfOpen
             CircuitState::HalfOpen => {
-                if self.probes.first_expiry(self.config.half_open_timeout()).is_some_and(|expiry| now >= expiry) {
-                    // Its future is held and not polled, or forgotten, or hangs. It will not free its place.
-                    self.open(Reason::ProbeTimeout, now, None, random, cells);
-                    return Err(Refusal::ProbeTimeout(nanos(self.last_open_time)));
-                }
+                // A probe that has reached this age may be slow, or held and not polled, or forgotten. Nobody waits for it
+                // any longer, and what it brings back still counts.
+                self.probes.expire(now, self.config.half_open_timeout());
                 if self.probes.running() >= self.config.half_open_max() {
-                    return Err(Refusal::Full);
+                    let left = nanos(self.not_before().saturating_since(now));
+                    return Err(if self.probes.overdue() > 0 { Refusal::ProbeTimeout(left) } else { Refusal::Full });
                 }
             }
             // ## Isolated => Isolated
@@ -183,9 +187,7 @@ impl Machine {
             }
             // ## HalfOpen => (HalfOpen | Closed | Open)
             CircuitState::HalfOpen => {
-                if !self.probes.end(of.probe) {
-                    return false;
-                }
+                self.probes.end(of.probe);
                 self.count(evidence, now);
                 if failed {
                     self.open(Reason::ProbeFailed, now, push_back, random, cells);
@@ -214,7 +216,10 @@ impl Machine {
 
     /// A call ended without saying anything of the service. `false` when it belongs to an earlier stay.
     pub(crate) fn nothing(&mut self, of: Ticket) -> bool {
-        of.generation == self.generation && (of.probe == 0 || self.probes.end(of.probe))
+        if of.generation == self.generation && of.probe != 0 {
+            self.probes.end(of.probe);
+        }
+        of.generation == self.generation
     }
 
     fn count(&mut self, evidence: Evidence, now: Instant) {
@@ -378,7 +383,7 @@ impl Machine {
             rejected: cells.tallied(Tally::Rejected),
             failures_in_a_row: self.streak,
             window: sums.map(|Sums { calls, failures, slow }| WindowStats { calls, failures, slow }),
-            probes: self.probes.running(),
+            probes: self.probes.young(now, self.config.half_open_timeout()),
             opened: self.totals.opened,
             would_have_opened: self.totals.would_have_opened,
             last_failure: self.totals.last_failure,

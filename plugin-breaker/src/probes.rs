@@ -4,10 +4,18 @@ use std::{collections::VecDeque, time::Duration};
 
 use plugin_core::clock::Instant;
 
-/// Probes that are running, oldest first, and how many have succeeded.
+/// The probes of one half-open stay: those that hold a place, oldest first, how many have given theirs up, and how many
+/// have succeeded.
+///
+/// A probe holds its place until it ends or reaches the half-open time, so of the probes that have not outlived that time
+/// there are never more than places. One that has outlived it may run on beside those that came after it. What it brings
+/// back counts like any other's, and as every ticket of a stay ends at most once, no list of them is needed: memory is
+/// bounded by the places, however many probes hang or are forgotten.
 #[derive(Debug, Default)]
 pub(crate) struct Probes {
     running: VecDeque<(u64, Instant)>,
+    /// Probes that have given up their places and have no outcome yet.
+    overdue: u64,
     last_id: u64,
     succeeded: u32,
 }
@@ -20,10 +28,20 @@ impl Probes {
         self.last_id
     }
 
-    /// A probe has ended. `false` when it is not running, which a probe of an earlier stay is not.
-    pub(crate) fn end(&mut self, id: u64) -> bool {
-        let found = self.running.iter().position(|(running, _)| *running == id);
-        found.is_some_and(|at| self.running.remove(at).is_some())
+    /// Takes their places from the probes that have reached this age.
+    pub(crate) fn expire(&mut self, now: Instant, age: Duration) {
+        while self.first_expiry(age).is_some_and(|expiry| now >= expiry) {
+            self.running.pop_front();
+            self.overdue += 1;
+        }
+    }
+
+    /// A probe of this stay has ended. Its place is free, unless it had given it up before.
+    pub(crate) fn end(&mut self, id: u64) {
+        match self.running.iter().position(|(running, _)| *running == id) {
+            Some(at) => drop(self.running.remove(at)),
+            None => self.overdue = self.overdue.saturating_sub(1),
+        }
     }
 
     /// Counts a success, and gives how many there are.
@@ -32,11 +50,23 @@ impl Probes {
         self.succeeded
     }
 
+    /// Probes that hold a place.
     pub(crate) fn running(&self) -> u32 {
         u32::try_from(self.running.len()).unwrap_or(u32::MAX)
     }
 
-    /// When the oldest probe reaches this age.
+    /// Probes that hold a place and have not reached this age.
+    pub(crate) fn young(&self, now: Instant, age: Duration) -> u32 {
+        let old = self.running.partition_point(|(_, started)| now >= started.saturating_add(age));
+        u32::try_from(self.running.len() - old).unwrap_or(u32::MAX)
+    }
+
+    /// Probes that have given up their places and have no outcome yet.
+    pub(crate) fn overdue(&self) -> u64 {
+        self.overdue
+    }
+
+    /// When the oldest probe that holds a place reaches this age.
     pub(crate) fn first_expiry(&self, age: Duration) -> Option<Instant> {
         self.running.front().map(|(_, started)| started.saturating_add(age))
     }
@@ -49,6 +79,7 @@ impl Probes {
     /// Forgets all, when a stay begins or ends. Numbers go on, so a probe of an earlier stay is never taken for a new one.
     pub(crate) fn clear(&mut self) {
         self.running.clear();
+        self.overdue = 0;
         self.succeeded = 0;
     }
 }

@@ -11,7 +11,8 @@ pub(crate) enum Refusal {
     Open(u64),
     /// The circuit is isolated, or all probes are running: nobody knows for how long.
     Full,
-    /// A probe outlived the half-open time, so the circuit is open for so many nanoseconds.
+    /// All probes are running, and others have outlived the half-open time before them. The next place is given up in so
+    /// many nanoseconds.
     ProbeTimeout(u64),
 }
 

@@ -35,6 +35,8 @@ struct Hot {
     bucket_width: AtomicU64,
     /// Nanoseconds from which a call is slow, or `u64::MAX`.
     slow_over: AtomicU64,
+    /// Probes that have outlived the half-open time.
+    overdue: AtomicU64,
 }
 
 /// A breaker's state, shared by everything that a layer makes.
@@ -64,6 +66,7 @@ impl Shared {
             streak: AtomicU64::new(0),
             bucket_width: AtomicU64::new(0),
             slow_over: AtomicU64::new(0),
+            overdue: AtomicU64::new(0),
         };
         publish(&hot, &machine);
         Self { hot: Pad(hot), cells: Cells::new(), machine: Mutex::new(machine), journal: OnceLock::new() }
@@ -90,6 +93,9 @@ impl Shared {
         match self.refused_for(state) {
             0 => {}
             left if state == CircuitState::Open => return Admission::Refused(Refusal::Open(left)),
+            left if state == CircuitState::HalfOpen && self.is_overdue() => {
+                return Admission::Refused(Refusal::ProbeTimeout(left));
+            }
             _ => return Admission::Refused(Refusal::Full),
         }
         match self.ask_under_lock() {
@@ -97,6 +103,11 @@ impl Shared {
             Ok(Some(call)) => Admission::Judged(Guard::new(hold(), call)),
             Err(refusal) => Admission::Refused(refusal),
         }
+    }
+
+    fn is_overdue(&self) -> bool {
+        // Relaxed: it only chooses between two words for the same refusal.
+        self.hot.overdue.load(Ordering::Relaxed) != 0
     }
 
     /// Whether a call that comes now would not be refused at once.
@@ -137,7 +148,7 @@ impl Shared {
     fn ask_under_lock(&self) -> Result<Option<Admitted>, Refusal> {
         let now = clock::now();
         let (ticket, state) = self.locked(|machine| {
-            let ticket = machine.admit(now, fastrand::f64(), &self.cells);
+            let ticket = machine.admit(now, &self.cells);
             (ticket, machine.state())
         });
         match ticket {
@@ -323,6 +334,7 @@ fn publish(hot: &Hot, machine: &Machine) {
     };
     set(&hot.not_before, machine.not_before().as_nanos());
     set(&hot.streak, machine.streak().into());
+    set(&hot.overdue, machine.overdue());
     set(&hot.bucket_width, machine.bucket_width());
     set(&hot.slow_over, machine.config().slow().map_or(u64::MAX, |slow| nanos(slow.over)));
     let word = Word::new(machine.state(), machine.generation());

@@ -32,7 +32,7 @@ pub struct Stats {
     pub failures_in_a_row: u32,
     /// What the window holds, where a rule reads one.
     pub window: Option<WindowStats>,
-    /// Probes that are running.
+    /// Probes that hold a place: those that run and have not outlived the half-open time.
     pub probes: u32,
     /// How often the circuit opened.
     pub opened: u64,

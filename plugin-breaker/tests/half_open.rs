@@ -97,7 +97,7 @@ async fn an_ignored_probe_gives_its_place_back_and_decides_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_probe_that_is_held_forever_expires_by_age_and_the_circuit_recovers() {
+async fn a_probe_that_is_held_forever_gives_up_its_place_and_the_circuit_recovers() {
     let layer = layer(config().with_half_open_timeout(5 * SECOND).with_recovery_timeout(10 * SECOND));
     let stack = over(&layer);
     layer.handle().force_open();
@@ -109,13 +109,9 @@ async fn a_probe_that_is_held_forever_expires_by_age_and_the_circuit_recovers() 
         assert!(poll_once(&mut future).is_pending());
         held.push(future);
     }
+    advance(5 * SECOND - MILLI).await;
     assert_eq!(refusal(&stack, Will::Succeed).await, Some(Code::CircuitOpen));
-    advance(5 * SECOND).await;
-    let error = call(&stack, Will::Succeed).await.expect_err("found the probe");
-    let rejected = *Rejected::find(&*error).expect("a refusal");
-    assert_eq!((rejected.code(), rejected.retry_after()), (Code::CircuitProbeTimeout, Some(10 * SECOND)));
-    assert_eq!(layer.handle().state(), CircuitState::Open);
-    advance(10 * SECOND).await;
+    advance(MILLI).await;
     calls(&stack, Will::Succeed, 2).await;
     assert_eq!(layer.handle().state(), CircuitState::Closed);
     drop(held);
@@ -129,9 +125,131 @@ async fn a_forgotten_probe_does_not_wedge_the_circuit() {
     advance(30 * SECOND).await;
     std::mem::forget(breaker.try_acquire().expect("a place"));
     std::mem::forget(breaker.try_acquire().expect("a place"));
+    advance(30 * SECOND - MILLI).await;
+    assert_eq!(breaker.try_acquire().expect_err("full").code(), Code::CircuitOpen);
+    advance(MILLI).await;
+    breaker.try_acquire().expect("a place").success();
+    breaker.try_acquire().expect("a place").success();
+    assert_eq!(breaker.state(), CircuitState::Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_is_slower_than_the_open_time_closes_the_circuit() {
+    // By the default, and where the settings themselves are too short for it.
+    for config in [config(), config().with_half_open_timeout(SECOND), config().with_half_open_timeout(SECOND / 2)] {
+        let layer = layer(config.with_recovery_timeout(SECOND));
+        let stack = layer.layer(service_fn(|(): ()| async {
+            tokio::time::sleep(SECOND * 3 / 2).await;
+            Ok::<_, Rejected>(())
+        }));
+        layer.handle().force_open();
+        // A caller every 10 ms for a minute.
+        let callers = (0..6000).map(|index| {
+            let stack = stack.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(10 * MILLI * index).await;
+                stack.oneshot(()).await.is_ok()
+            })
+        });
+        let mut refused = 0;
+        for caller in callers.collect::<Vec<_>>() {
+            refused += u32::from(!caller.await.expect("no panic"));
+        }
+        let stats = layer.handle().stats();
+        assert_eq!((stats.state, stats.opened), (CircuitState::Closed, 1));
+        assert!(refused < 260, "{refused} of 6000 refused: 1 s open and 1.5 s half-open are 250");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_late_success_of_a_probe_counts_while_the_circuit_is_half_open() {
+    let breaker = Breaker::new(config().with_half_open_timeout(5 * SECOND).build().expect("valid"));
+    breaker.handle().force_open();
     advance(30 * SECOND).await;
-    assert_eq!(breaker.try_acquire().expect_err("expired").code(), Code::CircuitProbeTimeout);
+    let late = [(); 2].map(|()| breaker.try_acquire_owned().expect("a place"));
+    advance(60 * SECOND).await;
+    let young = [(); 2].map(|()| breaker.try_acquire_owned().expect("places were given up"));
+    let [one, two] = late;
+    one.success();
+    assert_eq!((breaker.state(), breaker.stats().probes), (CircuitState::HalfOpen, 2));
+    two.success();
+    assert_eq!((breaker.state(), breaker.stats().successes), (CircuitState::Closed, 2));
+    drop(young);
+    assert_eq!(breaker.stats().stale, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_late_failure_of_a_probe_opens_the_circuit_as_any_other_does() {
+    let breaker = Breaker::new(config().with_half_open_timeout(5 * SECOND).build().expect("valid"));
+    breaker.handle().force_open();
     advance(30 * SECOND).await;
+    let late = breaker.try_acquire_owned().expect("a place");
+    advance(5 * SECOND).await;
+    breaker.try_acquire().expect("a place").success();
+    late.failure();
+    assert_eq!((breaker.state(), breaker.stats().opened), (CircuitState::Open, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_probe_that_is_dropped_or_ignored_changes_nothing() {
+    let breaker = Breaker::new(config().with_half_open_timeout(5 * SECOND).build().expect("valid"));
+    breaker.handle().force_open();
+    advance(30 * SECOND).await;
+    let late = [(); 2].map(|()| breaker.try_acquire_owned().expect("a place"));
+    advance(5 * SECOND).await;
+    let young = [(); 2].map(|()| breaker.try_acquire_owned().expect("a place"));
+    let [one, two] = late;
+    drop(one);
+    two.ignore();
+    let stats = breaker.stats();
+    assert_eq!((stats.state, stats.probes, stats.cancelled, stats.ignored), (CircuitState::HalfOpen, 2, 1, 1));
+    assert!(breaker.try_acquire().is_err(), "no place came free");
+    drop(young);
+}
+
+#[tokio::test(start_paused = true)]
+async fn callers_hear_of_a_probe_that_outlived_its_time_until_it_has_ended() {
+    let breaker = Breaker::new(config().with_half_open_timeout(5 * SECOND).build().expect("valid"));
+    breaker.handle().force_open();
+    advance(30 * SECOND).await;
+    let late = [(); 2].map(|()| breaker.try_acquire_owned().expect("a place"));
+    assert_eq!(breaker.try_acquire().expect_err("full"), Rejected::circuit_open(None));
+    advance(5 * SECOND).await;
+    let young = [(); 2].map(|()| breaker.try_acquire_owned().expect("a place"));
+    let timed_out = |left| Rejected::new(Code::CircuitProbeTimeout).with_retry_after(left);
+    // By whoever asks under the lock, and by the words that calls read without it.
+    assert_eq!(breaker.try_acquire().expect_err("full"), timed_out(5 * SECOND));
+    advance(2 * SECOND).await;
+    assert_eq!(breaker.try_acquire().expect_err("full"), timed_out(3 * SECOND));
+    let [one, two] = late;
+    drop(one);
+    assert_eq!(breaker.try_acquire().expect_err("full"), timed_out(3 * SECOND));
+    drop(two);
+    assert_eq!(breaker.try_acquire().expect_err("full"), Rejected::circuit_open(None));
+    drop(young);
+}
+
+#[tokio::test(start_paused = true)]
+async fn probes_that_hang_by_the_thousand_take_no_memory_and_never_stop_the_next_ones() {
+    let breaker = Breaker::new(config().with_half_open_max(3).with_half_open_timeout(SECOND).build().expect("valid"));
+    breaker.handle().force_open();
+    advance(30 * SECOND).await;
+    let mut passed = 0;
+    let mut memory = 0;
+    for round in 0..1000 {
+        for _ in 0..10 {
+            passed += breaker.try_acquire_owned().map_or(0, |permit| {
+                std::mem::forget(permit);
+                1
+            });
+        }
+        let now = breaker.handle().memory();
+        assert!(round == 0 || now == memory, "{now} bytes, and {memory} before");
+        memory = now;
+        assert_eq!((breaker.state(), breaker.stats().probes), (CircuitState::HalfOpen, 3));
+        advance(SECOND).await;
+    }
+    assert_eq!(passed, 3000);
     breaker.try_acquire().expect("a place").success();
     breaker.try_acquire().expect("a place").success();
     assert_eq!(breaker.state(), CircuitState::Closed);

@@ -134,6 +134,22 @@ fn probes_that_end_at_once_decide_once() {
 }
 
 #[test]
+fn a_probe_that_gave_up_its_place_ends_while_another_takes_it_and_neither_is_lost() {
+    loom::model(|| {
+        // Every probe has outlived its time when the next caller comes.
+        let aged = config().with_half_open_timeout(Duration::from_nanos(1));
+        let breaker = breaker(aged.with_half_open_max(1).with_success_threshold(2));
+        breaker.handle().force_open();
+        let late = breaker.try_acquire_owned().expect("a place");
+        let ends = thread::spawn(move || late.success());
+        breaker.try_acquire().expect("free, or given up").success();
+        ends.join().expect("no panic");
+        let stats = breaker.stats();
+        assert_eq!((stats.state, stats.successes, stats.stale), (CircuitState::Closed, 2, 0));
+    });
+}
+
+#[test]
 fn a_new_shape_of_the_window_beside_a_success_loses_nothing_that_was_there() {
     loom::model(|| {
         let window = config().with_failure_threshold(0).with_failure_rate(1.0).with_window(Window::Calls(4));

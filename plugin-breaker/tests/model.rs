@@ -116,14 +116,16 @@ impl Model {
             }
             CircuitState::Open => self.enter(CircuitState::HalfOpen, now),
             CircuitState::HalfOpen => {
-                let age = self.config.half_open_timeout();
-                if self.probes.iter().any(|(_, started)| now >= started.saturating_add(age)) {
-                    // What callers see first while all places are taken is that they are; the age comes before.
-                    self.open(now, None);
-                    return Err(Rejected::new(Code::CircuitProbeTimeout).with_retry_after(self.last_open));
-                }
-                if self.probes.len() >= self.config.half_open_max() as usize {
-                    return Err(Rejected::circuit_open(None));
+                let young = self.young(now);
+                if young.len() >= self.config.half_open_max() as usize {
+                    let next =
+                        young.iter().map(|started| started.saturating_add(self.config.half_open_timeout())).min();
+                    return Err(match next {
+                        Some(next) if young.len() < self.probes.len() => {
+                            Rejected::new(Code::CircuitProbeTimeout).with_retry_after(next.saturating_since(now))
+                        }
+                        _ => Rejected::circuit_open(None),
+                    });
                 }
             }
             _ => return Ok(Some(Ticket { stay: self.stay, probe: None, started: now })),
@@ -131,6 +133,13 @@ impl Model {
         self.last_probe += 1;
         self.probes.push((self.last_probe, now));
         Ok(Some(Ticket { stay: self.stay, probe: Some(self.last_probe), started: now }))
+    }
+
+    /// When the probes began that run and have not outlived the half-open time.
+    fn young(&self, now: Instant) -> Vec<Instant> {
+        let age = self.config.half_open_timeout();
+        let is_young = |started: &Instant| now < started.saturating_add(age);
+        self.probes.iter().map(|(_, started)| *started).filter(is_young).collect()
     }
 
     /// `outcome` is whether it failed and whether it was slow whatever its time; `None` says nothing of the service.
@@ -288,7 +297,9 @@ impl Pair {
         assert_eq!(self.breaker.state(), model.state);
         assert_eq!(stats.since, model.since);
         assert_eq!(stats.failures_in_a_row, model.row);
-        assert_eq!(stats.probes as usize, model.probes.len());
+        assert_eq!(stats.probes as usize, model.young(now).len());
+        // What is promised of a half-open circuit, whatever its probes do.
+        assert!(stats.probes <= model.config.half_open_max());
         assert_eq!((stats.opened, stats.would_have_opened), (model.opened, model.would));
         let next = (model.state == CircuitState::Open).then_some(model.open_until);
         assert_eq!(stats.next_attempt, next);

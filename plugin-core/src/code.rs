@@ -135,7 +135,7 @@ codes! {
     ExecTransport = "TRANSPORT_1304", Connection, 502, 14, false;
     /// A circuit breaker is open.
     CircuitOpen = "CIRCUIT_1401", CircuitOpen, 503, 14, false;
-    /// A half-open probe outlived the half-open time.
+    /// A breaker is half-open with all its probes running, and a probe before them outlived the half-open time.
     CircuitProbeTimeout = "CIRCUIT_1402", CircuitOpen, 503, 14, false;
     /// A rate limit is used up.
     RateLimited = "RATELIMIT_1501", RateLimited, 429, 8, false;

@@ -252,7 +252,7 @@ impl fmt::Display for Rejected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = match self.code {
             Code::CircuitOpen => "the circuit is open",
-            Code::CircuitProbeTimeout => "the probe outlived the half-open time",
+            Code::CircuitProbeTimeout => "a probe outlived the half-open time",
             Code::RateLimited if matches!(self.detail, Detail::Cost { .. }) => {
                 "the request can never pass the rate limit"
             }

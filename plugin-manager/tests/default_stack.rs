@@ -159,3 +159,23 @@ async fn a_plugin_whose_checks_fail_is_refused_and_taken_back() {
     let report = manager.unregister_gracefully("echo", SECOND).await.expect("known");
     assert!(report.is_clean(), "{report:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_plugin_that_is_slower_than_the_open_time_closes_its_breaker() {
+    use plugin_breaker::CircuitBreakerConfig;
+    let manager = Manager::new();
+    let slow = instance("slow", |call: Call<Bytes>| async move {
+        tokio::time::sleep(2 * SECOND).await;
+        Ok(Reply::new(call.into_payload()))
+    });
+    let breaker = CircuitBreakerConfig::builder().with_recovery_timeout(SECOND).build().expect("in bounds");
+    let settings = StackSettings::default().with_timeout(5 * SECOND).with_circuit_breaker(breaker).with_retry(None);
+    manager.register_with("slow", settings.build("slow", vec![slow]).expect("one instance")).expect("a free name");
+    let breaker = manager.get("slow").expect("registered").controls.breaker.expect("on");
+    assert_eq!(breaker.config().half_open_timeout(), 5 * SECOND, "as long as a call may take");
+    breaker.force_open();
+    tokio::time::sleep(SECOND).await;
+    let calls = (0..10).map(|_| manager.execute("slow", Bytes::new()));
+    let passed = futures_util::future::join_all(calls).await.into_iter().filter(Result::is_ok).count();
+    assert_eq!((passed, breaker.state()), (2, CircuitState::Closed));
+}

@@ -66,7 +66,7 @@ impl CircuitBreakerConfigBuilder {
         self
     }
 
-    /// The age at which a probe that has no outcome counts as failed.
+    /// The age at which a probe that has no outcome gives up its place to the next caller.
     pub fn with_half_open_timeout(mut self, age: Duration) -> Self {
         self.half_open_timeout = Some(age);
         self

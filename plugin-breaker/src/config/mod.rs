@@ -11,6 +11,9 @@ pub use builder::CircuitBreakerConfigBuilder;
 use plugin_core::Backoff;
 pub use ratio::Ratio;
 
+/// The shortest default of `half_open_timeout`. A service that is slow for its breaker's open time must be able to close it.
+const DEFAULT_HALF_OPEN: Duration = Duration::from_secs(30);
+
 /// Over what a rate is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -56,7 +59,7 @@ pub enum Cancelled {
 /// | `recovery_timeout` | 30 s | more than zero |
 /// | `success_threshold` | 2 successful probes close | 1 to 1000 |
 /// | `half_open_max` | `success_threshold` probes at once | 1 to 1000 |
-/// | `half_open_timeout` | `recovery_timeout` | more than zero |
+/// | `half_open_timeout` | 30 s, or `recovery_timeout` when that is longer | more than zero |
 /// | `failure_rate` | none | more than 0, at most 1 |
 /// | `window` | 100 calls | 1 to 100,000 calls, or 100 ms to 24 h |
 /// | `min_calls` | 10, at most as many failures as open a full window of calls | 1 to the window's calls |
@@ -126,10 +129,19 @@ impl CircuitBreakerConfig {
         self.half_open_max.unwrap_or(self.success_threshold)
     }
 
-    /// The age at which a probe that has no outcome counts as failed.
+    /// The age at which a probe that has no outcome gives up its place to the next caller. Its outcome, when it comes,
+    /// still counts.
     #[must_use]
     pub fn half_open_timeout(&self) -> Duration {
-        self.half_open_timeout.unwrap_or(self.open_time.initial())
+        self.half_open_timeout.unwrap_or_else(|| self.open_time.initial().max(DEFAULT_HALF_OPEN))
+    }
+
+    /// Uses this age where [`half_open_timeout`](Self::half_open_timeout) is not set: for who knows how long a call may
+    /// take. It is at least [`recovery_timeout`](Self::recovery_timeout), whatever is given.
+    #[must_use]
+    pub fn or_half_open_timeout(mut self, age: Duration) -> Self {
+        self.half_open_timeout.get_or_insert(age.max(self.open_time.initial()));
+        self
     }
 
     /// The share of failures in the window that opens the circuit.

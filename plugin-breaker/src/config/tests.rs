@@ -21,6 +21,19 @@ fn the_defaults_are_those_that_are_documented() {
 }
 
 #[test]
+fn a_probe_has_at_least_the_open_time_and_half_a_minute_unless_the_settings_say_otherwise() {
+    let age = |builder: Builder, or: Option<u64>| {
+        let config = builder.build().expect("valid");
+        or.map(Duration::from_secs).map_or(config.clone(), |or| config.or_half_open_timeout(or)).half_open_timeout()
+    };
+    let open = |seconds| builder().with_recovery_timeout(Duration::from_secs(seconds));
+    assert_eq!([open(1), open(30), open(31)].map(|builder| age(builder, None).as_secs()), [30, 30, 31]);
+    assert_eq!([open(1), open(5), open(6)].map(|builder| age(builder, Some(5)).as_secs()), [5, 5, 6]);
+    let set = open(5).with_half_open_timeout(Duration::from_secs(1));
+    assert_eq!([None, Some(5)].map(|or| age(set.clone(), or).as_secs()), [1, 1]);
+}
+
+#[test]
 fn a_value_out_of_bounds_is_named_with_its_key() {
     let second = Duration::from_secs(1);
     let cases: [(Builder, &str); 15] = [

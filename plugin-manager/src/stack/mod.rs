@@ -35,7 +35,7 @@ use crate::manager::{Controls, Instances, Registration};
 /// | `attempt_timeout` | 30 s |
 /// | `rate_limit` | none |
 /// | `retry` | on, [`RetryConfig::default`] |
-/// | `circuit_breaker` | on, [`CircuitBreakerConfig::default`] |
+/// | `circuit_breaker` | on, [`CircuitBreakerConfig::default`]; without a `half_open_timeout`, the longer of `recovery_timeout` and `timeout` |
 /// | `health_check` | on, [`HealthConfig::default`] |
 /// | `balance` | [`LbConfig::default`] |
 #[derive(Clone, Debug)]
@@ -179,7 +179,12 @@ impl StackSettings {
         let retry = self.retry.map_or_else(RetryLayer::disabled, RetryLayer::new);
         let failures = self.circuit_breaker.as_ref().map(|config| FailureCodes::new(config.on())).unwrap_or_default();
         let has_breaker = self.circuit_breaker.is_some();
-        let breaker = self.circuit_breaker.map_or_else(CircuitBreakerLayer::disabled, CircuitBreakerLayer::new);
+        // A probe runs as long as the call that it is part of may, so a service that is slow for its open time closes it.
+        let circuit_breaker = self.circuit_breaker.map(|config| match self.timeout {
+            Some(timeout) => config.or_half_open_timeout(timeout),
+            None => config,
+        });
+        let breaker = circuit_breaker.map_or_else(CircuitBreakerLayer::disabled, CircuitBreakerLayer::new);
         let breaker = breaker.classify(failures);
         let info = instances.first().map(|instance| instance.connected.info().clone()).unwrap_or_default();
 

@@ -32,7 +32,8 @@ pub(in crate::config) static TABLE: Table = Table {
         Key::new(
             "half_open_timeout",
             Kind::Time,
-            "The age at which a probe without an outcome has failed; `recovery_timeout` by default.",
+            "The age at which a probe without an outcome gives up its place; the longer of `recovery_timeout` and `timeout` \
+             by default.",
         ),
         Key::new("backoff", Kind::Optional(&BACKOFF), "Lets the open time grow when the circuit opens again and again."),
         Key::new(
