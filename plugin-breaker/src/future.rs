@@ -11,7 +11,7 @@ use std::{
 };
 
 use pin_project_lite::pin_project;
-use plugin_core::{Classify, End, Observe, Observer, Outcome, Reject, Verdict};
+use plugin_core::{Classify, End, Observe, Observer, Outcome, Reject, Verdict, readiness};
 use tower_service::Service;
 
 use crate::guard::{Admission, Guard, Hold};
@@ -54,7 +54,10 @@ impl<F, C, R, O> ResponseFuture<F, C, R, O> {
                 Some(inner)
             }
             Admission::Free => Some(service.call(request)),
-            Admission::Refused(_) => None,
+            Admission::Refused(_) => {
+                readiness::unused();
+                None
+            }
         };
         Self { inner, admission, classify, reject, outcome: PhantomData }
     }

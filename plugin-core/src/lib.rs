@@ -24,6 +24,7 @@ mod key;
 mod keyed;
 pub mod outcome;
 mod plugin;
+pub mod readiness;
 pub mod reject;
 mod rejected;
 mod request_id;

@@ -12,7 +12,10 @@ use std::{
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use crate::striped::{Pad, stripe, stripe_count};
+use crate::{
+    readiness,
+    striped::{Pad, stripe, stripe_count},
+};
 
 /// One ready-made clone of a stack per stripe of threads.
 ///
@@ -21,8 +24,8 @@ use crate::striped::{Pad, stripe, stripe_count};
 /// is in `call` at this moment; then a fresh clone serves. The lock is never held while a future is awaited.
 ///
 /// A stack may reserve something in `poll_ready`, such as a permit, and then refuse the request in an outer layer's `call`.
-/// The clone in the slot keeps the reservation until the next call of its stripe. A layer whose reservations are scarce
-/// should therefore wait in its future, or take back what was reserved and not used.
+/// A layer of this family [says so](readiness), and the clone in the slot is replaced: what it had reserved is free again
+/// before the caller has its refusal.
 pub struct Slots<S> {
     prototype: S,
     slots: Box<[Pad<Mutex<S>>]>,
@@ -70,7 +73,7 @@ impl<S: Clone> Slots<S> {
             Err(TryLockError::WouldBlock) => return Started::Wait(self.prototype.clone(), request),
         };
         match slot.poll_ready(cx) {
-            Poll::Ready(Ok(())) => Started::Called(slot.call(request)),
+            Poll::Ready(Ok(())) => Started::Called(readiness::call_or(&mut *slot, request, |_| self.prototype.clone())),
             Poll::Ready(Err(error)) => {
                 // A service that failed its readiness is not used again, as its contract says.
                 *slot = self.prototype.clone();

@@ -2,7 +2,7 @@
 
 use std::task::{Context, Poll};
 
-use plugin_core::{AsError, Reject};
+use plugin_core::{AsError, Reject, readiness};
 use tower_service::Service;
 
 use crate::{HealthGateHandle, ResponseFuture};
@@ -61,7 +61,10 @@ where
     fn call(&mut self, request: Req) -> Self::Future {
         match self.handle.admit() {
             Ok(()) => ResponseFuture::passed(self.inner.call(request)),
-            Err(rejected) => ResponseFuture::refused(rejected, self.reject.clone()),
+            Err(rejected) => {
+                readiness::unused();
+                ResponseFuture::refused(rejected, self.reject.clone())
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use plugin_core::Striped;
+use plugin_core::{Striped, readiness};
 use tower_service::Service;
 
 use crate::{
@@ -71,12 +71,12 @@ where
     fn call(&mut self, mut request: Req) -> Self::Future {
         let control = self.state.control();
         if control.passes_through() {
-            return ResponseFuture::passed_through(self.inner.call(request));
+            return ResponseFuture::passed_through(readiness::call(&mut self.inner, request));
         }
         let core = self.core.lease();
         let started = core.replay.started(&request);
         let kept = core.replay.keep(&mut request, control.limits());
-        ResponseFuture::new(self.inner.call(request), kept, Course::new(core, control, started))
+        ResponseFuture::new(readiness::call(&mut self.inner, request), kept, Course::new(core, control, started))
     }
 }
 

@@ -32,7 +32,7 @@ use std::{
 
 use bytes::Bytes;
 use pin_project_lite::pin_project;
-use plugin_core::{Call, Code, PluginError, Reply, Sent};
+use plugin_core::{Call, Code, PluginError, Reply, Sent, readiness};
 use serde::{Serialize, de::DeserializeOwned};
 use tower_service::Service;
 
@@ -123,7 +123,7 @@ where
         let (context, payload) = call.into_parts();
         let work = match encode(&payload) {
             Ok(bytes) => Work::Calling { future: self.inner.call(Call::with_context(context, bytes)) },
-            Err(error) => Work::Failed { error: Some(error) },
+            Err(error) => Work::failed(error),
         };
         TypedFuture { work, types: PhantomData }
     }
@@ -135,6 +135,14 @@ pin_project! {
         Calling { #[pin] future: F },
         // What could not be written or read, until it has been told.
         Failed { error: Option<PluginError> },
+    }
+}
+
+impl<F> Work<F> {
+    /// The inner service is not called.
+    fn failed(error: PluginError) -> Self {
+        readiness::unused();
+        Self::Failed { error: Some(error) }
     }
 }
 
@@ -234,7 +242,7 @@ where
         let (context, bytes) = call.into_parts();
         let work = match decode("payload", &bytes) {
             Ok(payload) => Work::Calling { future: self.inner.call(Call::with_context(context, payload)) },
-            Err(error) => Work::Failed { error: Some(error.with_sent(Sent::Nothing)) },
+            Err(error) => Work::failed(error.with_sent(Sent::Nothing)),
         };
         ServedFuture { work }
     }

@@ -10,7 +10,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{Admit, CacheConfig, CacheHandle, EveryCall, OnlyIdempotent, ResponseFuture, future::Plan, handle::Shared};
-use crate::{AnyError, Classify, ClassifyFn, KeyOf, Striped, Verdict, clock};
+use crate::{AnyError, Classify, ClassifyFn, KeyOf, Striped, Verdict, clock, readiness};
 
 /// Answers from what it has kept of earlier calls; see the [module](super) for what is kept and for how long.
 ///
@@ -156,6 +156,7 @@ where
         };
         let generation = shared.generation();
         if let Some(response) = shared.fresh(&key, clock::now()) {
+            readiness::unused();
             return ResponseFuture::kept(response);
         }
         let plan = Plan { shared: shared.lease(), key, generation, classify: classify.clone() };

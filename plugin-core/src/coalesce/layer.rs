@@ -13,7 +13,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{ResponseFuture, ShareError, flight::Flight, future::Caller};
-use crate::{KeyOf, KeyedTable, Striped, StripedCounter};
+use crate::{KeyOf, KeyedTable, Striped, StripedCounter, readiness};
 
 /// Lets equal calls that are in flight at the same time share one.
 ///
@@ -206,6 +206,8 @@ where
         let caller = Caller::new(shared, key, flight);
         if leads {
             caller.lead(|| Box::pin(self.inner.call(request)));
+        } else {
+            readiness::unused();
         }
         ResponseFuture::shared(caller)
     }

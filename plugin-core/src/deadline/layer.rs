@@ -16,6 +16,7 @@ use super::{Deadlined, ResponseFuture, future::Time};
 use crate::{
     AsError, Reject,
     clock::{Instant, nanos},
+    readiness,
 };
 
 /// Gives every request a deadline and answers when it has passed.
@@ -167,7 +168,12 @@ where
         let given = request.given(started).unwrap_or_default();
         let allowed = request.configured_timeout().map_or(limit, |timeout| limit.min(nanos(timeout)));
         let time = Time { started, deadline, given: nanos(given), allowed };
-        let inner = (deadline > started).then(|| self.inner.call(request));
+        let inner = if deadline > started {
+            Some(self.inner.call(request))
+        } else {
+            readiness::unused();
+            None
+        };
         ResponseFuture::new(inner, time, self.reject.clone())
     }
 }

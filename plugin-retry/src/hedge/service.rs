@@ -5,7 +5,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use plugin_core::Striped;
+use plugin_core::{Striped, readiness};
 use tower_service::Service;
 
 use super::{HedgeFuture, HedgeHandle, future::Race, state::HedgeState};
@@ -65,14 +65,14 @@ where
     fn call(&mut self, mut request: Req) -> Self::Future {
         let control = self.core.state.control();
         if !control.is_on() {
-            return HedgeFuture::passed_through(self.inner.call(request));
+            return HedgeFuture::passed_through(readiness::call(&mut self.inner, request));
         }
         let core = self.core.lease();
         let started = core.replay.started(&request);
         let limits = control.limits();
         let kept = core.replay.keep(&mut request, limits);
         let kept = kept.filter(|kept| kept.idempotent().unwrap_or(limits.idempotent));
-        HedgeFuture::new(self.inner.call(request), kept, Race::new(core, started))
+        HedgeFuture::new(readiness::call(&mut self.inner, request), kept, Race::new(core, started))
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use pin_project_lite::pin_project;
-use plugin_core::Code;
+use plugin_core::{Code, readiness};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -87,7 +87,10 @@ where
                 request.extensions_mut().insert(identity);
                 State::Accepted { future: self.inner.call(request) }
             }
-            None => State::Refused { response: Some(refuse(&self.verifier)) },
+            None => {
+                readiness::unused();
+                State::Refused { response: Some(refuse(&self.verifier)) }
+            }
         };
         VerifyFuture { state }
     }
