@@ -30,6 +30,7 @@ mod rejected;
 mod request_id;
 #[cfg(feature = "serde")]
 pub mod serde_duration;
+pub mod settings;
 mod slots;
 pub mod striped;
 pub mod telemetry;

@@ -6,19 +6,8 @@ use plugin_core::ConfigError;
 
 /// The settings of a health check. A value that exists is valid.
 ///
-/// | setting | default | bounds | |
-/// |---|---|---|---|
-/// | `interval` | 30 s | 1 ms to 365 days | one check in each interval; the first is made at once |
-/// | `timeout` | 5 s | 1 ms to 365 days | a check that takes longer is cut off and has failed (`HEALTH_1602`) |
-/// | `failure_limit` | 3 | at least 1 | failures in a row that make it Offline; below, it is Unhealthy |
-/// | `success_limit` | 1 | at least 1 | successes in a row that bring it back from Unhealthy or Offline |
-/// | `jitter` | 0.1 | 0.0 to 1.0 | a check comes up to this share of the interval after the interval has begun, so that checks of many things do not fall together |
+/// The [page of the crate](crate#defaults) has the keys, with their defaults and bounds.
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(try_from = "crate::raw::Raw", into = "crate::raw::Raw")
-)]
 pub struct HealthConfig {
     interval: Duration,
     timeout: Duration,
@@ -32,8 +21,8 @@ pub struct HealthConfig {
 #[must_use = "`build` makes the settings"]
 pub struct HealthConfigBuilder(HealthConfig);
 
-const SHORTEST: Duration = Duration::from_millis(1);
-const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+pub(crate) const SHORTEST: Duration = Duration::from_millis(1);
+pub(crate) const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 impl Default for HealthConfig {
     fn default() -> Self {
@@ -124,7 +113,7 @@ impl HealthConfigBuilder {
     ///
     /// # Errors
     ///
-    /// When a value is outside the bounds that the table of [`HealthConfig`] gives.
+    /// When a value is outside the bounds on the [page of the crate](crate#defaults).
     pub fn build(self) -> Result<HealthConfig, ConfigError> {
         let config = self.0;
         for (field, value) in [("interval", config.interval), ("timeout", config.timeout)] {

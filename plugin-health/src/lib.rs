@@ -9,10 +9,9 @@ mod layer;
 mod monitor;
 mod overall;
 mod probe;
-#[cfg(feature = "serde")]
-mod raw;
 mod schedule;
 mod service;
+mod settings;
 mod task;
 mod threshold;
 

@@ -8,17 +8,11 @@ use crate::Strategy;
 
 /// The settings of a balancer. A value that exists is valid.
 ///
-/// | setting | default | meaning |
-/// |---|---|---|
-/// | `strategy` | `round-robin` | how to pick, see [`Strategy`] |
-/// | `failover` | `true` | try another instance when one is not ready or was not reached |
-/// | `pick_timeout` | `1s` | how long an instance may take to be ready before another is picked |
+/// The [page of the crate](crate#defaults) has the keys, with their defaults and bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(try_from = "raw::Raw"))]
 pub struct LbConfig {
     strategy: Strategy,
     failover: bool,
-    #[cfg_attr(feature = "serde", serde(with = "plugin_core::serde_duration"))]
     pick_timeout: Duration,
 }
 
@@ -96,40 +90,6 @@ impl LbConfigBuilder {
     }
 }
 
-#[cfg(feature = "serde")]
-mod raw {
-    use std::time::Duration;
-
-    use plugin_core::ConfigError;
-
-    use super::{LbConfig, LbConfigBuilder};
-    use crate::Strategy;
-
-    #[derive(serde::Deserialize)]
-    #[serde(default, deny_unknown_fields)]
-    pub(super) struct Raw {
-        strategy: Strategy,
-        failover: bool,
-        #[serde(with = "plugin_core::serde_duration")]
-        pick_timeout: Duration,
-    }
-
-    impl Default for Raw {
-        fn default() -> Self {
-            let LbConfig { strategy, failover, pick_timeout } = LbConfig::default();
-            Self { strategy, failover, pick_timeout }
-        }
-    }
-
-    impl TryFrom<Raw> for LbConfig {
-        type Error = ConfigError;
-
-        fn try_from(Raw { strategy, failover, pick_timeout }: Raw) -> Result<Self, ConfigError> {
-            LbConfigBuilder(LbConfig { strategy, failover, pick_timeout }).build()
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,10 +109,10 @@ mod tests {
         assert_eq!(config.strategy(), Strategy::LeastLatency);
         assert_eq!((config.failover(), config.pick_timeout()), (false, Duration::from_millis(250)));
         assert_eq!(read(r#"{"strategy":5}"#).map(|config| config.strategy()), Ok(Strategy::ConsistentHash));
-        assert!(read(r#"{"strategy":"fastest"}"#).expect_err("unknown").contains("one of round-robin random"));
-        assert!(read(r#"{"strategy":8}"#).expect_err("too large").contains("from 0 to 7"));
+        assert!(read(r#"{"strategy":"fastest"}"#).expect_err("unknown").contains("one of round-robin, random"));
+        assert!(read(r#"{"strategy":8}"#).expect_err("too large").contains("its number from 0 to 7"));
         assert!(read(r#"{"strategie":"random"}"#).expect_err("a typing error").contains("strategie"));
-        assert!(read(r#"{"pick_timeout":0}"#).expect_err("zero").contains("`pick_timeout` must be longer"));
+        assert!(read(r#"{"pick_timeout":0}"#).expect_err("zero").contains("`pick_timeout` must be longer than zero"));
         let text = serde_json::to_string(&config).expect("plain");
         assert_eq!(text, r#"{"strategy":"least-latency","failover":false,"pick_timeout":"250ms"}"#);
     }

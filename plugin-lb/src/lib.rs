@@ -14,6 +14,7 @@ mod meter;
 mod pick;
 mod picked;
 mod service;
+mod settings;
 mod shared;
 mod stats;
 mod strategy;

@@ -41,6 +41,17 @@ impl Strategy {
         Self::WeightedRoundRobin,
     ];
 
+    /// The names of [`ALL`](Self::ALL), in its order.
+    pub const NAMES: &'static [&'static str] = &{
+        let mut names = [""; Self::ALL.len()];
+        let mut number = 0;
+        while number < names.len() {
+            names[number] = Self::ALL[number].as_str();
+            number += 1;
+        }
+        names
+    };
+
     /// The name in configuration files.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

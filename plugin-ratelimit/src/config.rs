@@ -8,20 +8,11 @@ use crate::gcra::{LATEST, Limit};
 
 /// The settings of a token bucket. A value that exists is valid.
 ///
-/// | setting | default | bounds | |
-/// |---|---|---|---|
-/// | `requests_per_second` | 10 | above 0, at most 10 million; may be a fraction | steady refill, without steps |
-/// | `burst_size` | 20 | 1 to 4294967295, and filled within 365 days | what a full bucket holds; it starts full |
-/// | `time_window` | 1 s | above 0, at most 365 days | the period that statistics and `RateLimit-Policy` state; it does not change the rate |
+/// The [page of the crate](crate#defaults) has the keys, with their defaults and bounds.
 ///
 /// The time between two tokens is kept in whole nanoseconds and rounded up, so a rate is never exceeded; above a million
 /// per second that makes up to 1 % less.
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(try_from = "crate::raw::Raw", into = "crate::raw::Raw")
-)]
 pub struct RateLimitConfig {
     requests_per_second: f64,
     burst_size: u32,
@@ -33,8 +24,8 @@ pub struct RateLimitConfig {
 #[must_use = "`build` makes the settings"]
 pub struct RateLimitConfigBuilder(RateLimitConfig);
 
-const MOST_PER_SECOND: f64 = 10_000_000.0;
-const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+pub(crate) const MOST_PER_SECOND: f64 = 10_000_000.0;
+pub(crate) const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 const _: () = assert!(YEAR.as_nanos() < LATEST as u128 / 4, "an empty bucket fills well within the word");
 
 impl Default for RateLimitConfig {
@@ -111,7 +102,7 @@ impl RateLimitConfigBuilder {
     ///
     /// # Errors
     ///
-    /// When a value is outside the bounds that the table of [`RateLimitConfig`] gives.
+    /// When a value is outside the bounds on the [page of the crate](crate#defaults).
     pub fn build(self) -> Result<RateLimitConfig, ConfigError> {
         let config = self.0;
         let rate = config.requests_per_second;

@@ -8,9 +8,8 @@ mod handle;
 mod layer;
 mod meter;
 mod queue;
-#[cfg(feature = "serde")]
-mod raw;
 mod service;
+mod settings;
 mod sync;
 mod until_ready;
 mod word;

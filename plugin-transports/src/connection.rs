@@ -2,24 +2,15 @@
 
 use std::time::Duration;
 
-use plugin_core::ConfigError;
+use plugin_core::{
+    ConfigError,
+    settings::{Key, Kind, Settings, Table, Values},
+};
 
-/// How a transport connects to its plugin.
+/// How a transport connects to its plugin. A value that exists is valid.
 ///
-/// | setting | default | |
-/// |---|---|---|
-/// | `max_connections` | 10 | 1 to 65536; a real cap: further calls wait in line, first come first served |
-/// | `max_idle_connections` | 5 | kept open between calls; 0 keeps none |
-/// | `idle_timeout` | 30 s | after which an idle connection is closed |
-/// | `connection_timeout` | 10 s | for one connection: name lookup, connect, TLS |
-/// | `request_timeout` | 30 s | for one attempt, the wait for a connection included |
-/// | `keep_alive` | true | `false` uses each connection for one call |
-/// | `disable_compression` | false | `true` does not ask for compressed answers |
-///
-/// A value that exists is valid: [`ConnectionConfigBuilder::build`] checks it, and so does serde.
+/// The [page of the crate](crate#settings) has the keys, with their defaults and bounds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
-#[cfg_attr(feature = "serde", serde(try_from = "raw::RawConnection", into = "raw::RawConnection"))]
 pub struct ConnectionConfig {
     max_connections: usize,
     max_idle_connections: usize,
@@ -148,9 +139,13 @@ impl ConnectionConfigBuilder {
     /// Names the first setting that is out of its bounds, and what would be right.
     pub fn build(self) -> Result<ConnectionConfig, ConfigError> {
         let config = self.0;
-        if !(1..=65_536).contains(&config.max_connections) {
-            let problem = format!("must be from 1 to 65536, and is {}", config.max_connections);
+        if !(1..=MOST_CONNECTIONS).contains(&config.max_connections) {
+            let problem = format!("must be from 1 to {MOST_CONNECTIONS}, and is {}", config.max_connections);
             return Err(ConfigError::new("max_connections", problem));
+        }
+        if config.max_idle_connections > MOST_CONNECTIONS {
+            let problem = format!("must be at most {MOST_CONNECTIONS}, and is {}", config.max_idle_connections);
+            return Err(ConfigError::new("max_idle_connections", problem));
         }
         let times = [
             ("idle_timeout", config.idle_timeout),
@@ -164,75 +159,89 @@ impl ConnectionConfigBuilder {
     }
 }
 
-#[cfg(feature = "serde")]
-mod raw {
-    use std::time::Duration;
+static TABLE: Table = Table::new(
+    "connection",
+    "How a transport connects to its plugin.",
+    &[
+        Key::new(
+            "max_connections",
+            Kind::integer(1, MOST_CONNECTIONS as i128),
+            "Connections at once, a real cap: further calls wait in line, first come first served.",
+        )
+        .default("10")
+        .go()
+        .only(HTTP),
+        Key::new(
+            "max_idle_connections",
+            Kind::integer(0, MOST_CONNECTIONS as i128),
+            "Connections that are kept open between calls; 0 keeps none.",
+        )
+        .default("5")
+        .go()
+        .only(HTTP),
+        Key::new("idle_timeout", Kind::time(), "After which an idle connection is closed.")
+            .default("30s")
+            .go()
+            .only(HTTP),
+        Key::new(
+            "connection_timeout",
+            Kind::time(),
+            "For one connection: name lookup, connect, TLS. For a subprocess, from its start until it is ready.",
+        )
+        .default("10s")
+        .go()
+        .only(&["http", "https", "exec"]),
+        Key::new(
+            "request_timeout",
+            Kind::time(),
+            "For one attempt, the wait for a connection included; a call has a limit of its own.",
+        )
+        .default("30s")
+        .go(),
+        Key::new("keep_alive", Kind::Bool, "Whether a connection serves more than one call.")
+            .default("true")
+            .go()
+            .only(HTTP),
+        Key::new("disable_compression", Kind::Bool, "Whether compressed answers are not asked for.")
+            .default("false")
+            .go()
+            .only(HTTP),
+    ],
+);
 
-    use plugin_core::ConfigError;
+const HTTP: &[&str] = &["http", "https"];
+const MOST_CONNECTIONS: usize = 65_536;
 
-    use super::{ConnectionConfig, ConnectionConfigBuilder};
+impl Settings for ConnectionConfig {
+    const TABLE: &'static Table = &TABLE;
 
-    #[derive(serde::Deserialize, serde::Serialize)]
-    #[serde(deny_unknown_fields, default)]
-    pub(super) struct RawConnection {
-        max_connections: usize,
-        max_idle_connections: usize,
-        #[serde(with = "plugin_core::serde_duration")]
-        idle_timeout: Duration,
-        #[serde(with = "plugin_core::serde_duration")]
-        connection_timeout: Duration,
-        #[serde(with = "plugin_core::serde_duration")]
-        request_timeout: Duration,
-        keep_alive: bool,
-        disable_compression: bool,
+    fn from_values(values: &Values) -> Result<Self, ConfigError> {
+        let default = Self::default();
+        ConnectionConfigBuilder(Self {
+            max_connections: values.integer("max_connections").unwrap_or(default.max_connections),
+            max_idle_connections: values.integer("max_idle_connections").unwrap_or(default.max_idle_connections),
+            idle_timeout: values.time("idle_timeout").unwrap_or(default.idle_timeout),
+            connection_timeout: values.time("connection_timeout").unwrap_or(default.connection_timeout),
+            request_timeout: values.time("request_timeout").unwrap_or(default.request_timeout),
+            keep_alive: values.bool("keep_alive").unwrap_or(default.keep_alive),
+            disable_compression: values.bool("disable_compression").unwrap_or(default.disable_compression),
+        })
+        .build()
     }
 
-    impl Default for RawConnection {
-        fn default() -> Self {
-            ConnectionConfig::default().into()
-        }
-    }
-
-    impl From<ConnectionConfig> for RawConnection {
-        fn from(config: ConnectionConfig) -> Self {
-            let ConnectionConfig {
-                max_connections,
-                max_idle_connections,
-                idle_timeout,
-                connection_timeout,
-                request_timeout,
-                keep_alive,
-                disable_compression,
-            } = config;
-            Self {
-                max_connections,
-                max_idle_connections,
-                idle_timeout,
-                connection_timeout,
-                request_timeout,
-                keep_alive,
-                disable_compression,
-            }
-        }
-    }
-
-    impl TryFrom<RawConnection> for ConnectionConfig {
-        type Error = ConfigError;
-
-        fn try_from(raw: RawConnection) -> Result<Self, ConfigError> {
-            ConnectionConfigBuilder(Self {
-                max_connections: raw.max_connections,
-                max_idle_connections: raw.max_idle_connections,
-                idle_timeout: raw.idle_timeout,
-                connection_timeout: raw.connection_timeout,
-                request_timeout: raw.request_timeout,
-                keep_alive: raw.keep_alive,
-                disable_compression: raw.disable_compression,
-            })
-            .build()
-        }
+    fn to_values(&self) -> Values {
+        Values::new(&TABLE)
+            .with("max_connections", self.max_connections)
+            .with("max_idle_connections", self.max_idle_connections)
+            .with("idle_timeout", self.idle_timeout)
+            .with("connection_timeout", self.connection_timeout)
+            .with("request_timeout", self.request_timeout)
+            .with("keep_alive", self.keep_alive)
+            .with("disable_compression", self.disable_compression)
     }
 }
+
+plugin_core::serde_by_settings!(ConnectionConfig);
 
 #[cfg(test)]
 mod tests {

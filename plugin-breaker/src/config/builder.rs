@@ -6,7 +6,12 @@ use plugin_core::{Backoff, Code, ConfigError, Jitter};
 
 use super::{Cancelled, CircuitBreakerConfig, Ratio, SlowCalls, Window};
 
-/// Settings that have not been checked yet. The table of [`CircuitBreakerConfig`] has the defaults and bounds.
+/// Calls that a window may hold.
+pub(super) const MOST_CALLS: u32 = 100_000;
+pub(super) const SHORTEST_WINDOW: Duration = Duration::from_millis(100);
+pub(super) const LONGEST_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Settings that have not been checked yet. The [page of the crate](crate#defaults) has the defaults and bounds.
 #[derive(Clone, Debug, PartialEq)]
 #[must_use = "settings do nothing until they are built"]
 pub struct CircuitBreakerConfigBuilder {
@@ -136,7 +141,7 @@ impl CircuitBreakerConfigBuilder {
     ///
     /// # Errors
     ///
-    /// When a value is outside the bounds that the table of [`CircuitBreakerConfig`] gives. The error names the setting
+    /// When a value is outside the bounds on the [page of the crate](crate#defaults). The error names the setting
     /// by the key that configuration files use.
     pub fn build(self) -> Result<CircuitBreakerConfig, ConfigError> {
         within("failure_threshold", self.failure_threshold, 0, 1_000_000)?;
@@ -221,11 +226,9 @@ fn slow(over: Duration, share: f64) -> Result<SlowCalls, ConfigError> {
 
 fn check_window(window: Window) -> Result<(), ConfigError> {
     const FIELD: &str = "failure_rate.window";
-    const SHORTEST: Duration = Duration::from_millis(100);
-    const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
     match window {
-        Window::Calls(calls) => within(FIELD, calls, 1, 100_000),
-        Window::Time(time) if (SHORTEST..=LONGEST).contains(&time) => Ok(()),
+        Window::Calls(calls) => within(FIELD, calls, 1, MOST_CALLS),
+        Window::Time(time) if (SHORTEST_WINDOW..=LONGEST_WINDOW).contains(&time) => Ok(()),
         Window::Time(time) => Err(ConfigError::new(FIELD, format!("must be from 100ms to 24h, and is {time:?}"))),
     }
 }

@@ -2,8 +2,7 @@
 
 mod builder;
 mod ratio;
-#[cfg(feature = "serde")]
-mod raw;
+mod settings;
 
 use std::{sync::Arc, time::Duration};
 
@@ -36,12 +35,10 @@ pub struct SlowCalls {
 
 /// What a call counts as that was dropped before it had an outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "lowercase"))]
 #[non_exhaustive]
 pub enum Cancelled {
     /// As nothing: the caller went away, which says nothing of the service.
     #[default]
-    #[cfg_attr(feature = "serde", serde(alias = "ignored"))]
     Ignore,
     /// As a failure: for callers that drop a call because it takes too long.
     Failure,
@@ -49,27 +46,26 @@ pub enum Cancelled {
     Slow,
 }
 
-/// The validated settings of a breaker. Made by [`CircuitBreakerConfig::builder`], or read by serde.
+impl Cancelled {
+    /// Its name in configuration.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ignore => "ignore",
+            Self::Failure => "failure",
+            Self::Slow => "slow",
+        }
+    }
+
+    fn parse(name: &str) -> Option<Self> {
+        [Self::Ignore, Self::Failure, Self::Slow].into_iter().find(|it| it.as_str() == name)
+    }
+}
+
+/// The validated settings of a breaker. Made by [`CircuitBreakerConfig::builder`], or read from a configuration.
 ///
-/// | setting | default | bounds |
-/// |---|---|---|
-/// | `enabled` | true | |
-/// | `failure_threshold` | 5 failures in a row | 0 to 1,000,000; 0 switches the rule off and needs another one |
-/// | `min_request_threshold` | 3 calls since the circuit closed, before failures in a row open it | |
-/// | `recovery_timeout` | 30 s | more than zero |
-/// | `success_threshold` | 2 successful probes close | 1 to 1000 |
-/// | `half_open_max` | `success_threshold` probes at once | 1 to 1000 |
-/// | `half_open_timeout` | 30 s, or `recovery_timeout` when that is longer | more than zero |
-/// | `failure_rate` | none | more than 0, at most 1 |
-/// | `window` | 100 calls | 1 to 100,000 calls, or 100 ms to 24 h |
-/// | `min_calls` | 10, at most as many failures as open a full window of calls | 1 to the window's calls |
-/// | `slow` | none | `over` more than zero; `ratio` as `failure_rate` |
-/// | `backoff` | none: every open time is `recovery_timeout` | `multiplier` 1 to 100, `max` at least `recovery_timeout`, `jitter` 0 to 1 |
-/// | `max_push_back` | 5 min; zero ignores what the server says | |
-/// | `cancelled` | ignore | `slow` needs the rule for slow calls |
+/// The [page of the crate](crate#defaults) has the keys, with their defaults and bounds.
 #[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(try_from = "raw::Raw", into = "raw::Raw"))]
 pub struct CircuitBreakerConfig {
     enabled: bool,
     failure_threshold: u32,

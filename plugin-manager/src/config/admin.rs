@@ -5,35 +5,36 @@ use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use plugin_core::Code;
+use plugin_core::settings::{Key, Kind, Table};
+use plugin_settings::Keys;
 use plugin_transports::auth::{Identity, Verifier};
 
-use super::keys::{Key, Keys, Kind, Table};
 use super::server::{address, is_local};
 use crate::server::Role;
 
-pub(super) static TABLE: Table = Table {
-    name: "admin",
-    about: "The admin plane: metrics, health, and the operator's commands.",
-    keys: &[
+pub(super) static TABLE: Table = Table::new(
+    "admin",
+    "The admin plane: metrics, health, and the operator's commands.",
+    &[
         Key::new("listen", Kind::Text, "The address that it listens on: 127.0.0.1 with `metrics_port` by default.")
-            .derived_default("\"127.0.0.1:9090\""),
+            .derived_default("127.0.0.1:9090"),
         Key::new(
             "tokens",
             Kind::List(&TOKEN),
             "Who may use it; without it, whoever can connect. Probes and metrics never need a token.",
         ),
     ],
-};
+);
 
-static TOKEN: Table = Table {
-    name: "admin.token",
-    about: "A bearer token, and what it is good for.",
-    keys: &[
+static TOKEN: Table = Table::new(
+    "admin.token",
+    "A bearer token, and what it is good for.",
+    &[
         Key::new("name", Kind::Text, "Whose it is, for logs.").required(),
         Key::new("token", Kind::Secret, "The token.").required(),
         Key::new("role", Kind::Word(&["read", "operate"]), "Whether it may only look, or also change.").default("read"),
     ],
-};
+);
 
 /// The admin plane. `Debug` shows no secret.
 #[derive(Clone)]

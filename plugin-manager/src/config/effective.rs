@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::document::{Entry, Fault, Faults, Node, Source, Span, Syntax, Value, merge, parse};
-use super::keys::{Key, Kind, Table};
-use super::logging::LEVELS;
-use super::plugin;
-
+use plugin_core::settings::{Key, Kind, Table};
 use plugin_core::{Code, go_duration};
+use plugin_settings::{Fault, Faults, Node, Source, Span, Value, merge};
+
+use super::logging::LEVELS;
+use super::{plugin, settings};
 
 /// Keys at the top, and the key of each plugin that they are the defaults of.
 const SHARED: [(&str, &str); 5] = [
@@ -21,7 +21,9 @@ const SHARED: [(&str, &str); 5] = [
 
 /// Writes what is said at one place and holds at another where it holds.
 ///
-/// - `default_retry` and its like go under each plugin, key by key; what the plugin says itself stays.
+/// - `default_retry` and its like go under each plugin, key by key; what the plugin says itself stays. A section that a
+///   plugin writes is on unless it says `enabled: false`, also where the default is off.
+/// - A section that Go never set is taken out.
 /// - `log_level` is `logging.level`, and `metrics_port` the port of `admin.listen`.
 ///
 /// # Errors
@@ -29,15 +31,17 @@ const SHARED: [(&str, &str); 5] = [
 /// When both of such a pair are there and cannot both hold.
 pub(super) fn spread(root: &mut Node) -> Faults {
     let faults = level_and_port(root);
+    forget_unset(root, &settings::TABLE);
     let shared: Vec<(&str, Node)> = SHARED
         .iter()
         .filter_map(|(default, key)| Some((*key, root.get(default)?.clone())))
         .filter(|(_, default)| matches!(default.value, Value::Map(_)))
         .collect();
-    let Some(Value::List(plugins)) = entry(root, "plugins").map(|plugins| &mut plugins.value) else {
+    let Some(Value::List(plugins)) = root.get_mut("plugins").map(|plugins| &mut plugins.value) else {
         return faults;
     };
     for plugin in plugins.iter_mut().filter(|plugin| matches!(plugin.value, Value::Map(_))) {
+        forget_unset(plugin, &plugin::TABLE);
         let transport = transport(plugin);
         for (key, default) in &shared {
             if plugin::TABLE.key(key).is_some_and(|key| key.serves(&transport)) {
@@ -48,18 +52,34 @@ pub(super) fn spread(root: &mut Node) -> Faults {
     faults
 }
 
+/// Takes out sections that are what Go writes for a struct that was never set.
+pub(super) fn forget_unset(node: &mut Node, table: &Table) {
+    let sections = table.keys().filter_map(|key| Some((key.name(), section(key)?)));
+    for (name, table) in sections {
+        if node.get(name).is_some_and(|value| table.is_unset(&value.to_value())) {
+            node.remove(name);
+        }
+    }
+}
+
 /// Lays what the plugin says of `key` over `default`.
-fn inherit(plugin: &mut Node, key: &'static str, default: Node) {
-    match entry(plugin, key) {
+fn inherit(plugin: &mut Node, key: &'static str, mut default: Node) {
+    let table = plugin::TABLE.key(key).and_then(section);
+    match plugin.get_mut(key) {
         Some(own) if matches!(own.value, Value::Null) => *own = default,
+        // What is off is left as it is.
+        Some(own) if table.is_some_and(|table| table.is_off(&own.to_value())) => {}
         Some(own) if matches!(own.value, Value::Map(_)) => {
+            if table.is_some_and(Table::is_switched) {
+                default.remove("enabled");
+            }
             let mut merged = merge(default, own.clone(), &[]);
             merged.span = own.span.clone();
             *own = merged;
         }
         // The reader finds fault with it.
         Some(_) => {}
-        None => insert(plugin, key, default),
+        None => plugin.set(key, default),
     }
 }
 
@@ -111,7 +131,7 @@ fn beside(node: &Node, key: &str, other: &str) -> Fault {
 pub(super) fn default_timeout(plugin: &mut Node, timeout: Option<Duration>) {
     if let Some(timeout) = timeout.filter(|_| present(plugin, "timeout").is_none()) {
         let value = Node::new(Value::Str(go_duration::format(timeout)), plugin.span.clone());
-        insert(plugin, "timeout", value);
+        plugin.set("timeout", value);
     }
 }
 
@@ -122,84 +142,16 @@ pub(super) fn executable(name: &str, executable: &str, path: &Path, timeout: Dur
     // None of this was written by somebody who meant a variable.
     let text = |text: &str| node(Value::Str(text.replace('$', "$$")));
     let mut plugin = node(Value::Map(Vec::new()));
-    insert(&mut plugin, "name", text(name));
-    insert(&mut plugin, "transport", text("exec"));
-    insert(&mut plugin, "executable", text(executable));
-    insert(&mut plugin, "env_allow", node(Value::List(vec![text("PATH")])));
+    plugin.set("name", text(name));
+    plugin.set("transport", text("exec"));
+    plugin.set("executable", text(executable));
+    plugin.set("env_allow", node(Value::List(vec![text("PATH")])));
     insert_in(&mut plugin, "connection", "request_timeout", text(&go_duration::format(timeout)));
     plugin
 }
 
-/// Gives every key that is absent or null its default.
-pub(super) fn fill(node: &mut Node, table: &'static Table) {
-    if matches!(node.value, Value::Null) {
-        node.value = Value::Map(Vec::new());
-    }
-    fill_for("", node, table);
-}
-
-fn fill_for(outer: &str, node: &mut Node, table: &'static Table) {
-    if !matches!(node.value, Value::Map(_)) {
-        return;
-    }
-    let transport = if table.key("transport").is_some() { transport(node) } else { outer.to_owned() };
-    for key in table.keys.iter().filter(|key| key.serves(&transport)) {
-        if is_unset(node, key)
-            && let Some(value) = default_of(key, &node.span)
-        {
-            insert(node, key.name, value);
-        }
-        match (&key.kind, entry(node, key.name)) {
-            (Kind::Section(table) | Kind::Optional(table), Some(value)) => fill_for(&transport, value, table),
-            (Kind::List(table), Some(Node { value: Value::List(items), .. })) => {
-                items.iter_mut().for_each(|item| fill_for(&transport, item, table));
-            }
-            _ => {}
-        }
-    }
-}
-
-/// Whether a key is absent or null, or the empty text that Go writes for a word that is not set.
-fn is_unset(node: &Node, key: &Key) -> bool {
-    match present(node, key.name) {
-        None => true,
-        Some(value) => matches!(key.kind, Kind::Word(_)) && value.as_str() == Some(""),
-    }
-}
-
-/// What stands for an absent key.
-fn default_of(key: &Key, span: &Span) -> Option<Node> {
-    if let Kind::Section(_) = key.kind {
-        return Some(Node::new(Value::Map(Vec::new()), span.clone()));
-    }
-    if !key.filled || key.default.is_empty() {
-        return None;
-    }
-    let mut node = default_value(key.default)?;
-    place(&mut node, span);
-    Some(node)
-}
-
-/// A default as the tables write it.
-pub(super) fn default_value(text: &str) -> Option<Node> {
-    parse("default".as_ref(), text.as_bytes(), Some(Syntax::Yaml)).ok()
-}
-
-/// A default has no place of its own: it is said to be where its section is.
-fn place(node: &mut Node, span: &Span) {
-    node.span = span.clone();
-    match &mut node.value {
-        Value::List(items) => items.iter_mut().for_each(|item| place(item, span)),
-        Value::Map(entries) => entries.iter_mut().for_each(|entry| {
-            entry.key_span = span.clone();
-            place(&mut entry.value, span);
-        }),
-        _ => {}
-    }
-}
-
 fn section(key: &'static Key) -> Option<&'static Table> {
-    match key.kind {
+    match key.kind() {
         Kind::Section(table) | Kind::Optional(table) => Some(table),
         _ => None,
     }
@@ -214,28 +166,12 @@ fn present<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
     node.get(key).filter(|value| !matches!(value.value, Value::Null))
 }
 
-fn entry<'n>(node: &'n mut Node, key: &str) -> Option<&'n mut Node> {
-    let Value::Map(entries) = &mut node.value else { return None };
-    entries.iter_mut().find(|entry| entry.key == key).map(|entry| &mut entry.value)
-}
-
-/// Sets `key` of a map.
-fn insert(node: &mut Node, key: &str, value: Node) {
-    if let Some(old) = entry(node, key) {
-        *old = value;
-        return;
-    }
-    if let Value::Map(entries) = &mut node.value {
-        entries.push(Entry { key: key.to_owned(), key_span: value.span.clone(), value });
-    }
-}
-
 /// Sets a key of the section `key` of a map; the section is made when it is absent.
 fn insert_in(node: &mut Node, key: &str, inner: &str, value: Node) {
     if present(node, key).is_none() {
-        insert(node, key, Node::new(Value::Map(Vec::new()), node.span.clone()));
+        node.set(key, Node::new(Value::Map(Vec::new()), node.span.clone()));
     }
-    if let Some(section) = entry(node, key) {
-        insert(section, inner, value);
+    if let Some(section) = node.get_mut(key) {
+        section.set(inner, value);
     }
 }

@@ -1,16 +1,15 @@
 //! From files to settings.
 
-use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use plugin_core::Code;
+use plugin_settings::{Context, Env, Fault, Faults, NamedList, Node, Source, Span, Syntax};
 
-use super::document::{self, Fault, Faults, NamedList, Node, Source, Span, Syntax, Value};
-use super::keys::{Context, Keys, Table};
 use super::plugin::{self, PluginConfig};
 use super::settings::{self, Config};
-use super::{effective, overlay, secrets};
+use super::unavailable::UNAVAILABLE;
+use super::{document, effective};
 
 /// The lists whose items have names, so that an overlay says of one item only what differs.
 const NAMED: [NamedList<'_>; 4] = [
@@ -19,9 +18,6 @@ const NAMED: [NamedList<'_>; 4] = [
     NamedList { path: "server.auth", key: "name" },
     NamedList { path: "admin.tokens", key: "name" },
 ];
-
-/// What the environment is asked through: the value of a variable, if it is set.
-pub type Env<'e> = &'e dyn Fn(&str) -> Option<String>;
 
 /// Reads the configuration at `path`, with the overlay of `name` or, without one, of the variable `APP_ENV`.
 ///
@@ -92,89 +88,30 @@ pub(crate) fn plugin_of_executable(
 fn one_plugin(tree: Node, path: &Path, timeout: Option<Duration>, env: Env<'_>) -> Result<PluginConfig, Faults> {
     let prepare = |tree: &mut Node| {
         effective::default_timeout(tree, timeout);
+        effective::forget_unset(tree, &plugin::TABLE);
         Faults::new()
     };
-    settle(tree, path, env, &plugin::TABLE, prepare, plugin::read).map(|(plugin, _)| plugin)
+    document::settle(tree, &context(path, env)?, &plugin::TABLE, prepare, plugin::read).map(|(plugin, _)| plugin)
 }
 
-/// The base with its overlay.
 fn open(path: &Path, name: Option<&str>, env: Env<'_>) -> Result<Node, Faults> {
-    let base = document::load(path);
-    let overlay = overlay::find(path, name, env).and_then(|found| found.map(|path| document::load(&path)).transpose());
-    match (base, overlay) {
-        (Ok(base), Ok(Some(overlay))) if matches!(base.value, Value::Null) => Ok(overlay),
-        (Ok(base), Ok(Some(overlay))) if !matches!(overlay.value, Value::Null) => {
-            Ok(document::merge(base, overlay, &NAMED))
-        }
-        (Ok(base), Ok(_)) => Ok(base),
-        (base, overlay) => {
-            let mut faults = Faults::new();
-            base.err().into_iter().chain(overlay.err()).for_each(|more| faults.append(more));
-            Err(faults.or_code(Code::InvalidDocument))
-        }
-    }
+    document::open(path, name, env, &NAMED)
 }
 
 fn build(tree: Node, path: &Path, env: Env<'_>) -> Result<(Config, Node), Faults> {
-    settle(tree, path, env, &settings::TABLE, effective::spread, settings::read)
+    document::settle(tree, &context(path, env)?, &settings::TABLE, effective::spread, settings::read)
 }
 
-/// The settings of `table`, and the tree that holds: with all defaults, and `file:PATH` where a secret is in a file.
-/// `prepare` writes into the tree what holds before the defaults of the table.
-fn settle<T>(
-    mut tree: Node,
-    path: &Path,
-    env: Env<'_>,
-    table: &'static Table,
-    prepare: impl FnOnce(&mut Node) -> Faults,
-    read: impl FnOnce(&mut Keys<'_, '_>) -> Option<T>,
-) -> Result<(T, Node), Faults> {
-    let mut faults = Faults::new();
-    if let Err(found) = document::substitute(&mut tree, env) {
-        faults.append(found.or_code(Code::ConfigEnvironment));
-    }
-    // What a variable stands for that is not set is not judged any further.
-    let unset: Vec<Span> = faults.iter().map(|fault| fault.span().clone()).collect();
-    if matches!(tree.value, Value::Null) {
-        tree.value = Value::Map(Vec::new());
-    }
-    faults.append(prepare(&mut tree));
-    effective::fill(&mut tree, table);
-    let shown = tree.clone();
-    let context = Context { dir: directory(path)?, env };
-    faults.append(secrets::resolve(&mut tree, &context));
-    let settings = document::read(&tree, |section| Keys::read(section, table, &context, "", read));
-    match settings {
-        Ok(Some(settings)) if faults.is_empty() => return Ok((settings, shown)),
-        Ok(Some(_)) => {}
-        // Whatever makes it impossible to give settings has been noted; this only guards the promise that something is.
-        Ok(None) if faults.is_empty() => {
-            faults.push(Fault::new(tree.span.clone(), "", "the configuration has no settings"))
-        }
-        Ok(None) => {}
-        Err(mut found) => {
-            found.retain(|fault| !unset.contains(fault.span()));
-            faults.append(found);
-        }
-    }
-    once(&mut faults);
-    Err(faults.or_code(Code::ConfigSchema))
+fn context<'e>(path: &Path, env: Env<'e>) -> Result<Context<'e>, Faults> {
+    Ok(Context { dir: document::directory(path)?, env, unavailable: UNAVAILABLE })
 }
 
-/// Leaves out what is said twice of one place: a fault in `default_retry` is not one of every plugin besides.
-fn once(faults: &mut Faults) {
-    let mut seen = HashSet::new();
-    faults.retain(|fault| {
-        let key = fault.path().rsplit('.').next().unwrap_or_default().to_owned();
-        seen.insert((fault.span().to_string(), key, fault.problem().to_owned()))
-    });
-}
-
-/// The directory of a file, independent of the working directory.
-fn directory(path: &Path) -> Result<PathBuf, Faults> {
-    let absolute = std::path::absolute(path).map_err(|error| {
-        let span = Span::whole_file(&Source::new(path, ""));
-        Faults::from(Fault::new(span, "", format!("has no directory: {error}")).with_code(Code::ConfigFile))
-    })?;
-    Ok(absolute.parent().map(Path::to_owned).unwrap_or(absolute))
+/// The JSON Schema (draft 2020-12) of a configuration, for editors: every key that is accepted, with what it means, its
+/// default and its bounds.
+///
+/// It knows a document as it is written: `${VAR}` may stand for a value of any type. What holds between keys, and what
+/// only a look at files can tell, [`load`] checks.
+#[must_use]
+pub fn schema() -> serde_json::Value {
+    document::schema("plugin-manager", &settings::TABLE)
 }

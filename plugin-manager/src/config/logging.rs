@@ -5,16 +5,17 @@ use std::fmt::Write;
 
 use tracing::Level;
 
-use super::keys::{Key, Keys, Kind, Table};
+use plugin_core::settings::{Key, Kind, Table};
+use plugin_settings::Keys;
 
 /// go-plugins' documentation writes them in capitals too.
 pub(super) const LEVELS: &[&str] =
     &["trace", "debug", "info", "warn", "error", "TRACE", "DEBUG", "INFO", "WARN", "ERROR"];
 
-pub(super) static TABLE: Table = Table {
-    name: "logging",
-    about: "What is logged to standard error, and how.",
-    keys: &[
+pub(super) static TABLE: Table = Table::new(
+    "logging",
+    "What is logged to standard error, and how.",
+    &[
         Key::new("level", Kind::Word(LEVELS), "The least level that is logged; `log_level` is another name of it.")
             .default("info"),
         Key::new("format", Kind::Word(&["text", "json"]), "Lines for people, or one JSON object per line.")
@@ -25,7 +26,7 @@ pub(super) static TABLE: Table = Table {
             "Levels of single components, by the module that logs: `plugin_breaker`, `plugin_transports::process`, `hyper`.",
         ),
     ],
-};
+);
 
 /// How lines are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -41,32 +41,36 @@
 //! 4. What is still absent gets its default.
 //! 5. `file:PATH` under a key that names a secret is replaced by what the file holds.
 //!
+//! # Sections
+//!
+//! An absent section has its defaults: breaker, health check and retry are on then, the rate limit is off. A section that is
+//! written is on, unless it says `enabled: false`; nothing else in it is checked then. A section in which every key of
+//! go-plugins is there and all is zero or empty, as Go writes a struct that was never set, counts as absent. What a plugin says
+//! itself wins over `default_retry` and its like key by key; a section that it writes is on also where the default is off.
+//!
 //! A key of the documentation whose feature this version does not have is a fault of its own, and is not taken for a slip
 //! of the finger.
 
 mod admin;
 mod concerns;
-pub mod document;
 mod effective;
-mod keys;
 mod load;
 mod logging;
-mod overlay;
 mod plugin;
-mod schema;
-mod secrets;
 mod server;
 mod settings;
+mod unavailable;
 
 #[cfg(test)]
 mod tests;
 
 pub use admin::AdminConfig;
-pub use document::{Fault, Faults, Syntax};
 pub(crate) use load::plugin_of_executable;
-pub use load::{Env, from_text, load, load_plugin, show};
+pub use load::{from_text, load, load_plugin, schema, show};
 pub use logging::{LogFormat, LoggingConfig};
 pub use plugin::{InstanceConfig, PluginConfig, TransportConfig, TransportKind};
-pub use schema::schema;
+/// The tree with places that configurations are read from.
+pub use plugin_settings as document;
+pub use plugin_settings::{Env, Fault, Faults, Syntax};
 pub use server::ServerConfig;
 pub use settings::Config;

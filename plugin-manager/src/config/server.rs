@@ -7,17 +7,18 @@ use plugin_core::Code;
 use plugin_transports::auth::{AuthConfig, AuthMethod, Verifier};
 use plugin_transports::tls::{ServerTlsConfig, TlsError, TlsErrorKind, TlsVersion};
 
-use super::document::Field;
-use super::keys::{Key, Keys, Kind, Table};
+use plugin_core::settings::{Key, Kind, Table};
+use plugin_settings::Field;
+use plugin_settings::Keys;
 
-pub(super) static TABLE: Table = Table {
-    name: "server",
-    about: "The data plane: where calls come in.",
-    keys: &[
+pub(super) static TABLE: Table = Table::new(
+    "server",
+    "The data plane: where calls come in.",
+    &[
         Key::new("listen", Kind::Text, "The address that it listens on.").default("127.0.0.1:8080"),
         Key::new("tls", Kind::Optional(&TLS), "Serves over TLS."),
         Key::new("auth", Kind::List(&CLIENT), "Who may call; without it, whoever can connect."),
-        Key::new("max_body", Kind::Size, "The largest request body.").default("10MiB"),
+        Key::new("max_body", Kind::size(1, u64::MAX), "The largest request body.").default("10MiB"),
         Key::new(
             "insecure",
             Kind::Bool,
@@ -25,12 +26,12 @@ pub(super) static TABLE: Table = Table {
         )
         .default("false"),
     ],
-};
+);
 
-static TLS: Table = Table {
-    name: "server.tls",
-    about: "The server's side of TLS.",
-    keys: &[
+static TLS: Table = Table::new(
+    "server.tls",
+    "The server's side of TLS.",
+    &[
         Key::new("cert_file", Kind::Path, "The certificate with its chain, PEM.").required(),
         Key::new("key_file", Kind::Path, "Its private key, PEM.").required(),
         Key::new(
@@ -38,22 +39,24 @@ static TLS: Table = Table {
             Kind::Path,
             "PEM; clients without a certificate from these authorities are turned away.",
         ),
-        Key::new("min_version", Kind::Word(&["1.2", "1.3"]), "The oldest version that is spoken.").default("\"1.2\""),
+        Key::new("min_version", Kind::Word(&["1.2", "1.3"]), "The oldest version that is spoken.").default("1.2"),
     ],
-};
+);
 
-static CLIENT: Table = Table {
-    name: "server.auth",
-    about: "A client that may call, and what it shows.",
-    keys: &[
+static CLIENT: Table = Table::new(
+    "server.auth",
+    "A client that may call, and what it shows.",
+    &[
         Key::new("name", Kind::Text, "Who it is, for logs.").required(),
-        Key::new("method", Kind::Word(&["api-key", "bearer", "basic"]), "How it says so.").required(),
+        Key::new("method", Kind::Word(&["api-key", "bearer", "basic"]), "How it says so.")
+            .required()
+            .coded(Code::UnsupportedAuthMethod),
         Key::new("api_key", Kind::Secret, "For `api-key`: what it sends as `X-API-Key`."),
         Key::new("token", Kind::Secret, "For `bearer`."),
         Key::new("username", Kind::Text, "For `basic`."),
         Key::new("password", Kind::Secret, "For `basic`."),
     ],
-};
+);
 
 /// The data plane. `Debug` shows no secret.
 #[derive(Clone, Debug)]
@@ -177,7 +180,7 @@ pub(super) fn unusable(error: &TlsError) -> String {
 
 fn client(keys: &mut Keys<'_, '_>, index: usize, names: &mut HashMap<String, usize>, verifier: Verifier) -> Verifier {
     let name = keys.text("name");
-    let method = keys.word_coded("method", Code::UnsupportedAuthMethod, |name| name.parse::<AuthMethod>().ok());
+    let method = keys.word("method", |name| name.parse::<AuthMethod>().ok());
     let (api_key, token) = (keys.secret("api_key"), keys.secret("token"));
     let (username, password) = (keys.text("username"), keys.secret("password"));
     let (Some(name), Some(method)) = (name, method) else { return verifier };

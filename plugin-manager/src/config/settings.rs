@@ -4,56 +4,58 @@ use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
 
+use plugin_breaker::CircuitBreakerConfig;
 use plugin_core::Code;
+use plugin_core::settings::{Key, Kind, Settings, Table};
+use plugin_settings::{Keys, Span};
+use plugin_transports::ConnectionConfig;
 
 use super::admin::{self, AdminConfig};
-use super::concerns::{breaker, health, rate_limit, retry};
-use super::document::Span;
-use super::keys::{Key, Keys, Kind, Table};
+use super::concerns::{self, CIRCUIT_BREAKER, HEALTH_CHECK, RATE_LIMIT, RETRY};
 use super::logging::{self, LEVELS, LoggingConfig};
 use super::plugin::{self, PluginConfig};
 use super::server::{self, ServerConfig};
 
-pub(super) static TABLE: Table = Table {
-    name: "config",
-    about: "The configuration of a gateway.",
-    keys: &[
+pub(super) static TABLE: Table = Table::new(
+    "config",
+    "The configuration of a gateway.",
+    &[
         Key::new("log_level", Kind::Word(LEVELS), "Another name of `logging.level`.").derived_default("info"),
         Key::new("logging", Kind::Section(&logging::TABLE), "What is logged, and how."),
         Key::new(
             "metrics_port",
-            Kind::Integer(1, 65_535),
+            Kind::integer(1, 65_535),
             "The port of the admin plane, when `admin.listen` is absent.",
         )
         .derived_default("9090"),
-        Key::new("default_retry", Kind::Optional(&retry::TABLE), "What holds where a plugin's `retry` says nothing."),
+        Key::new("default_retry", Kind::Optional(&RETRY), "What holds where a plugin's `retry` says nothing."),
         Key::new(
             "default_circuit_breaker",
-            Kind::Optional(&breaker::TABLE),
+            Kind::Optional(&CIRCUIT_BREAKER),
             "What holds where a plugin's `circuit_breaker` says nothing.",
         ),
         Key::new(
             "default_health_check",
-            Kind::Optional(&health::TABLE),
+            Kind::Optional(&HEALTH_CHECK),
             "What holds where a plugin's `health_check` says nothing.",
         ),
         Key::new(
             "default_connection",
-            Kind::Optional(&plugin::CONNECTION),
+            Kind::Optional(ConnectionConfig::TABLE),
             "What holds where a plugin's `connection` says nothing.",
         ),
         Key::new(
             "default_rate_limit",
-            Kind::Optional(&rate_limit::TABLE),
+            Kind::Optional(&RATE_LIMIT),
             "What holds where a plugin's `rate_limit` says nothing.",
         ),
         Key::new("plugins", Kind::List(&plugin::TABLE), "The plugins; at least one."),
         Key::new("server", Kind::Section(&server::TABLE), "The data plane."),
         Key::new("admin", Kind::Section(&admin::TABLE), "The admin plane."),
-        Key::new("shutdown_timeout", Kind::TimeOrZero, "How long calls in flight may take to finish at the end.")
+        Key::new("shutdown_timeout", Kind::time_or_zero(), "How long calls in flight may take to finish at the end.")
             .default("30s"),
     ],
-};
+);
 
 /// A configuration in which nothing is wrong. `Debug` shows no secret.
 #[derive(Clone)]
@@ -128,11 +130,11 @@ pub(super) fn read(keys: &mut Keys<'_, '_>) -> Option<Config> {
     let _: Option<tracing::Level> = keys.word("log_level", logging::level);
     let port = keys.integer("metrics_port").or(Some(9090).filter(|_| !keys.has("metrics_port")));
     // Each is read for its own faults; what it says is under every plugin already.
-    let _ = keys.section("default_retry", retry::read);
-    let _ = keys.section("default_circuit_breaker", breaker::read);
-    let _ = keys.section("default_health_check", health::read);
-    let _ = keys.section("default_connection", plugin::read_connection);
-    let _ = keys.section("default_rate_limit", rate_limit::read);
+    let _ = concerns::retry(keys, "default_retry");
+    let _: Option<CircuitBreakerConfig> = keys.settings("default_circuit_breaker");
+    let _ = concerns::health_check(keys, "default_health_check");
+    let _: Option<ConnectionConfig> = keys.settings("default_connection");
+    let _ = concerns::rate_limit(keys, "default_rate_limit");
     let logging = keys.section("logging", logging::read);
     let server = keys.section("server", server::read).flatten();
     let admin = keys.section("admin", |keys| admin::read(keys, port)).flatten();

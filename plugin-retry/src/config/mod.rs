@@ -1,7 +1,6 @@
 //! The settings of a retry layer.
 
-#[cfg(feature = "serde")]
-pub(crate) mod document;
+mod settings;
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,29 +10,11 @@ use crate::{BudgetConfig, Cause, Condition, ThrottleConfig, waits::Waits};
 
 /// The settings of a [`RetryLayer`](crate::RetryLayer).
 ///
-/// | setting | default | bounds |
-/// |---|---|---|
-/// | `max_retries` | 3, which are 4 attempts | 0 to 100 |
-/// | `initial_interval` | 100 ms | more than zero |
-/// | `max_interval` | 5 s | at least `initial_interval` |
-/// | `multiplier` | 2.0 | 1.0 to 100.0 |
-/// | `jitter` | proportional, 0.1 (`random_jitter: false` is none) | share 0.0 to 1.0 |
-/// | `budget` | [`BudgetConfig`]'s: 20 % of the successes and 10 per second | |
-/// | `throttle` | none; excludes a budget | |
-/// | `on` | empty: the policy decides | |
-/// | `idempotent` | false | |
-/// | `unsent` | false | |
-/// | `max_retry_after` | 30 s | |
-/// | `max_body` | 64 KiB | |
+/// The [page of the crate](crate#defaults) has the keys, with their defaults and bounds.
 ///
 /// With the feature `serde` it is read and written as a configuration file has it; a closure that gives the waits is not
 /// written.
 #[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(try_from = "document::Raw", into = "document::Raw")
-)]
 pub struct RetryConfig {
     pub(crate) max_retries: u16,
     pub(crate) waits: Waits,
@@ -272,7 +253,7 @@ impl RetryConfigBuilder {
     ///
     /// # Errors
     ///
-    /// When a value is outside the bounds that the table of [`RetryConfig`] gives.
+    /// When a value is outside the bounds on the [page of the crate](crate#defaults).
     pub fn build(mut self) -> Result<RetryConfig, ConfigError> {
         let max_retries = u16::try_from(self.max_retries).ok().filter(|max| *max <= 100);
         self.config.max_retries = max_retries.ok_or_else(|| {

@@ -8,21 +8,10 @@ use crate::BudgetConfig;
 
 /// The settings of a [`HedgeLayer`](crate::HedgeLayer).
 ///
-/// | setting | default | bounds |
-/// |---|---|---|
-/// | `delay` or `percentile` | one of them must be given | more than zero; 50.0 to 99.9 |
-/// | `max` | 1 | 1 to 5 |
-/// | `budget` | 10 % of the successes and 1 per second | [`BudgetConfig`]'s |
-/// | `idempotent` | false | |
-/// | `max_body` | 64 KiB | |
+/// The [page of the crate](crate#defaults) has the keys, with their defaults and bounds.
 ///
 /// With the feature `serde` it is read and written as a configuration file has it.
 #[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(try_from = "document::Raw", into = "document::Raw")
-)]
 pub struct HedgeConfig {
     pub(crate) delay: HedgeDelay,
     pub(crate) max: u16,
@@ -134,7 +123,7 @@ impl HedgeConfigBuilder {
     ///
     /// # Errors
     ///
-    /// When a value is outside the bounds that the table of [`HedgeConfig`] gives.
+    /// When a value is outside the bounds on the [page of the crate](crate#defaults).
     pub fn build(self) -> Result<HedgeConfig, ConfigError> {
         match self.delay {
             HedgeDelay::After(delay) if delay.is_zero() => {
@@ -159,116 +148,8 @@ impl HedgeConfigBuilder {
     }
 }
 
-fn default_budget() -> BudgetConfig {
+pub(crate) fn default_budget() -> BudgetConfig {
     BudgetConfig::new(0.1, 1, 10).unwrap_or_default()
-}
-
-#[cfg(feature = "serde")]
-mod document {
-    //! `hedge{...}` as configuration files write it.
-
-    use std::time::Duration;
-
-    use plugin_core::ConfigError;
-    use serde::{Deserialize, Serialize};
-
-    use super::{HedgeConfig, HedgeDelay, default_budget};
-    use crate::config::document::RawBudget;
-
-    #[derive(Deserialize, Serialize)]
-    #[serde(deny_unknown_fields)]
-    pub(super) struct Raw {
-        #[serde(default, skip_serializing_if = "Option::is_none", with = "plugin_core::serde_duration::option")]
-        delay: Option<Duration>,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        percentile: Option<f64>,
-        #[serde(default = "one")]
-        max: u32,
-        #[serde(default = "usual_budget")]
-        budget: RawHedgeBudget,
-        #[serde(default)]
-        idempotent: bool,
-        #[serde(default = "usual_body")]
-        max_body: usize,
-    }
-
-    /// The keys of a retry budget, with other defaults.
-    #[derive(Deserialize, Serialize)]
-    #[serde(default, deny_unknown_fields)]
-    struct RawHedgeBudget {
-        enabled: bool,
-        ratio: f64,
-        min_per_second: u32,
-        #[serde(with = "plugin_core::serde_duration")]
-        window: Duration,
-    }
-
-    impl Default for RawHedgeBudget {
-        fn default() -> Self {
-            usual_budget()
-        }
-    }
-
-    fn one() -> u32 {
-        1
-    }
-
-    fn usual_body() -> usize {
-        64 * 1024
-    }
-
-    fn usual_budget() -> RawHedgeBudget {
-        RawHedgeBudget::from_parts(RawBudget::from(default_budget()))
-    }
-
-    impl RawHedgeBudget {
-        fn from_parts(raw: RawBudget) -> Self {
-            let RawBudget { enabled, ratio, min_per_second, window } = raw;
-            Self { enabled, ratio, min_per_second, window }
-        }
-
-        fn into_parts(self) -> RawBudget {
-            let Self { enabled, ratio, min_per_second, window } = self;
-            RawBudget { enabled, ratio, min_per_second, window }
-        }
-    }
-
-    impl From<HedgeConfig> for Raw {
-        fn from(config: HedgeConfig) -> Self {
-            let (delay, percentile) = match config.delay {
-                HedgeDelay::After(delay) => (Some(delay), None),
-                HedgeDelay::Percentile(percentile) => (None, Some(percentile)),
-            };
-            Self {
-                delay,
-                percentile,
-                max: config.max.into(),
-                budget: RawHedgeBudget::from_parts(config.budget.map_or_else(RawBudget::off, RawBudget::from)),
-                idempotent: config.idempotent,
-                max_body: config.max_body(),
-            }
-        }
-    }
-
-    impl TryFrom<Raw> for HedgeConfig {
-        type Error = ConfigError;
-
-        fn try_from(raw: Raw) -> Result<Self, ConfigError> {
-            let builder = match (raw.delay, raw.percentile) {
-                (Some(delay), None) => Self::after(delay),
-                (None, Some(percentile)) => Self::at_percentile(percentile),
-                (Some(_), Some(_)) => {
-                    return Err(ConfigError::new("percentile", "excludes `delay`: give one of the two"));
-                }
-                (None, None) => return Err(ConfigError::new("delay", "or `percentile` must be given")),
-            };
-            let builder = builder.with_max(raw.max).with_idempotent(raw.idempotent).with_max_body(raw.max_body);
-            match raw.budget.into_parts().read()? {
-                Some(budget) => builder.with_budget(budget).build(),
-                None => builder.without_budget().build(),
-            }
-        }
-    }
 }
 
 #[cfg(all(test, not(loom)))]

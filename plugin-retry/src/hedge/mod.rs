@@ -8,6 +8,7 @@ mod layer;
 mod service;
 mod state;
 
+pub(crate) use config::default_budget;
 pub use config::{HedgeConfig, HedgeConfigBuilder, HedgeDelay};
 pub use future::HedgeFuture;
 pub use handle::{HedgeHandle, HedgeStats};

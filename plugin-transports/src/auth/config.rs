@@ -11,19 +11,10 @@ use super::{AuthMethod, Credentials, credentials::TlsFiles};
 
 /// How a client says who it is. `Debug` shows no secret.
 ///
-/// | setting | default | |
-/// |---|---|---|
-/// | `method` | `none` | |
-/// | `api_key` | | for `api-key` |
-/// | `token` | | for `bearer` |
-/// | `username`, `password` | | for `basic` |
-/// | `cert_file`, `key_file` | | a client certificate with its chain, and its private key, both PEM; for `mtls`, and sent with every other method too |
-/// | `ca_file` | the platform's authorities | PEM; the only authorities that are trusted |
-/// | `headers` | none | sent with every method |
+/// The [page of the crate](crate#settings) has the keys.
 ///
 /// A secret that the method has no use for is refused, and an empty text counts as absent.
 #[derive(Clone, Default)]
-#[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(try_from = "raw::RawAuth"))]
 pub struct AuthConfig {
     pub(super) method: AuthMethod,
     pub(super) api_key: Option<SecretString>,
@@ -241,50 +232,6 @@ impl fmt::Debug for AuthConfig {
     }
 }
 
-#[cfg(feature = "serde")]
-mod raw {
-    use std::{collections::BTreeMap, path::PathBuf};
-
-    use plugin_core::PluginError;
-    use secrecy::SecretString;
-
-    use super::{AuthConfig, TlsFiles};
-
-    #[derive(serde::Deserialize)]
-    #[serde(deny_unknown_fields, default)]
-    #[derive(Default)]
-    pub(super) struct RawAuth {
-        method: String,
-        api_key: Option<SecretString>,
-        token: Option<SecretString>,
-        username: Option<String>,
-        password: Option<SecretString>,
-        cert_file: Option<PathBuf>,
-        key_file: Option<PathBuf>,
-        ca_file: Option<PathBuf>,
-        headers: BTreeMap<String, SecretString>,
-    }
-
-    impl TryFrom<RawAuth> for AuthConfig {
-        type Error = PluginError;
-
-        fn try_from(raw: RawAuth) -> Result<Self, PluginError> {
-            let path = |path: Option<PathBuf>| path.filter(|path| !path.as_os_str().is_empty());
-            let config = Self {
-                method: raw.method.parse()?,
-                api_key: raw.api_key,
-                token: raw.token,
-                username: raw.username,
-                password: raw.password,
-                files: TlsFiles { cert: path(raw.cert_file), key: path(raw.key_file), ca: path(raw.ca_file) },
-                headers: raw.headers.into_iter().collect(),
-            };
-            config.build()?;
-            Ok(config)
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -368,7 +315,7 @@ mod tests {
         let config = config.expect("valid");
         assert_eq!((config.method(), config.files.ca.as_deref()), (AuthMethod::Bearer, Some("ca.pem".as_ref())));
         assert!(read(r#"{"method":"bearer"}"#).expect_err("no token").contains("AUTH_1102"));
-        assert!(read(r#"{"method":"magic"}"#).expect_err("unknown").contains("AUTH_1105"));
+        assert!(read(r#"{"method":"magic"}"#).expect_err("unknown").contains("AUTH_1105]"));
         assert!(read(r#"{"methud":"none"}"#).expect_err("unknown").contains("unknown field `methud`"));
     }
 }

@@ -27,6 +27,9 @@ impl AuthMethod {
     /// Every method.
     pub const ALL: [Self; 6] = [Self::None, Self::ApiKey, Self::Bearer, Self::Basic, Self::Mtls, Self::Custom];
 
+    /// The names of [`ALL`](Self::ALL), in its order.
+    pub const NAMES: &'static [&'static str] = &["none", "api-key", "bearer", "basic", "mtls", "custom"];
+
     /// The name in configuration.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -15,6 +15,7 @@
 mod config;
 mod credentials;
 mod method;
+mod settings;
 mod verifier;
 mod verify;
 

@@ -86,6 +86,7 @@ impl fmt::Debug for ProcessConfig {
             .field("options", &self.options.keys().collect::<Vec<_>>())
             .field("resources", &self.resources)
             .field("restart", &self.restart)
+            .field("max_line", &self.limits.line)
             .finish_non_exhaustive()
     }
 }

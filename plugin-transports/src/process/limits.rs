@@ -6,8 +6,6 @@ use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit, setrlimit};
 ///
 /// In documents the keys are `max_memory_mb`, in MiB, and `max_file_handles`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
-#[cfg_attr(feature = "serde", serde(from = "raw::RawLimits", into = "raw::RawLimits"))]
 pub struct ResourceLimits {
     memory: Option<u64>,
     file_handles: Option<u64>,
@@ -35,6 +33,18 @@ impl ResourceLimits {
         self
     }
 
+    /// Bytes of writable memory, when they are limited.
+    #[must_use]
+    pub fn memory(&self) -> Option<u64> {
+        self.memory
+    }
+
+    /// Open files, when they are limited.
+    #[must_use]
+    pub fn file_handles(&self) -> Option<u64> {
+        self.file_handles
+    }
+
     /// Limits this very process; for between fork and exec, so it only makes system calls.
     pub(super) fn apply_to_self(self) -> rustix::io::Result<()> {
         self.each().try_for_each(|(resource, limit)| setrlimit(resource, limit))
@@ -57,34 +67,6 @@ impl ResourceLimits {
     }
 }
 
-#[cfg(feature = "serde")]
-mod raw {
-    use super::ResourceLimits;
-
-    /// The keys of a document.
-    #[derive(Default, serde::Deserialize, serde::Serialize)]
-    #[serde(deny_unknown_fields, default)]
-    pub(super) struct RawLimits {
-        max_memory_mb: Option<u64>,
-        max_file_handles: Option<u64>,
-    }
-
-    impl From<ResourceLimits> for RawLimits {
-        fn from(limits: ResourceLimits) -> Self {
-            Self { max_memory_mb: limits.memory.map(|bytes| bytes >> 20), max_file_handles: limits.file_handles }
-        }
-    }
-
-    impl From<RawLimits> for ResourceLimits {
-        fn from(raw: RawLimits) -> Self {
-            Self {
-                memory: raw.max_memory_mb.map(|mib| mib.saturating_mul(1 << 20)),
-                file_handles: raw.max_file_handles,
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,7 +84,7 @@ mod tests {
     fn a_document_is_read_strictly_and_written_back() {
         let limits: ResourceLimits = serde_json::from_str(r#"{"max_memory_mb":256}"#).expect("valid");
         assert_eq!(limits, ResourceLimits::new().with_memory(256 << 20));
-        assert_eq!(serde_json::to_string(&limits).expect("plain"), r#"{"max_memory_mb":256,"max_file_handles":null}"#);
+        assert_eq!(serde_json::to_string(&limits).expect("plain"), r#"{"max_memory_mb":256}"#);
         assert!(serde_json::from_str::<ResourceLimits>(r#"{"max_memory":1}"#).is_err());
     }
 }

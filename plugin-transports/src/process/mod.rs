@@ -62,6 +62,7 @@ mod pre_exec;
 mod restart;
 mod running;
 mod service;
+mod settings;
 mod spawner;
 mod stderr;
 mod supervisor;

@@ -18,8 +18,6 @@ use plugin_core::{Backoff, ConfigError, Jitter, clock::Instant};
 /// [`ProcessHandle::retry_now`](super::ProcessHandle::retry_now) begin anew at once; with `max_in_window` 0 only they do.
 /// A process that was up for a whole window starts anew with the shortest wait.
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
-#[cfg_attr(feature = "serde", serde(try_from = "raw::RawRestart", into = "raw::RawRestart"))]
 pub struct RestartConfig {
     backoff: Backoff,
     window: Duration,
@@ -57,6 +55,24 @@ impl RestartConfig {
     pub fn initial(&self) -> Duration {
         self.backoff.initial()
     }
+
+    /// The longest wait.
+    #[must_use]
+    pub fn max(&self) -> Duration {
+        self.backoff.max()
+    }
+
+    /// The time over which deaths are counted.
+    #[must_use]
+    pub fn window(&self) -> Duration {
+        self.window
+    }
+
+    /// Deaths within the window that are followed by a restart.
+    #[must_use]
+    pub fn max_in_window(&self) -> u32 {
+        self.max_in_window
+    }
 }
 
 impl Default for RestartConfig {
@@ -65,49 +81,6 @@ impl Default for RestartConfig {
         // The defaults are within the bounds that `new` checks.
         let backoff = Backoff::new(initial, max, 2.0, Jitter::None).unwrap_or_default();
         Self { backoff, window: Duration::from_secs(60), max_in_window: 5 }
-    }
-}
-
-#[cfg(feature = "serde")]
-mod raw {
-    use std::time::Duration;
-
-    use plugin_core::ConfigError;
-
-    use super::RestartConfig;
-
-    /// The keys of a document.
-    #[derive(serde::Deserialize, serde::Serialize)]
-    #[serde(deny_unknown_fields, default)]
-    pub(super) struct RawRestart {
-        #[serde(with = "plugin_core::serde_duration")]
-        initial: Duration,
-        #[serde(with = "plugin_core::serde_duration")]
-        max: Duration,
-        #[serde(with = "plugin_core::serde_duration")]
-        window: Duration,
-        max_in_window: u32,
-    }
-
-    impl Default for RawRestart {
-        fn default() -> Self {
-            RestartConfig::default().into()
-        }
-    }
-
-    impl From<RestartConfig> for RawRestart {
-        fn from(config: RestartConfig) -> Self {
-            let RestartConfig { backoff, window, max_in_window } = config;
-            Self { initial: backoff.initial(), max: backoff.max(), window, max_in_window }
-        }
-    }
-
-    impl TryFrom<RawRestart> for RestartConfig {
-        type Error = ConfigError;
-
-        fn try_from(raw: RawRestart) -> Result<Self, ConfigError> {
-            Self::new(raw.initial, raw.max, raw.window, raw.max_in_window)
-        }
     }
 }
 
@@ -270,7 +243,7 @@ mod tests {
         assert_eq!((config.initial(), config.max_in_window), (Duration::from_millis(50), 2));
         assert_eq!(config.window, RestartConfig::default().window);
         assert_eq!(read(&serde_json::to_string(&config).expect("plain")).expect("its own"), config);
-        assert!(read(r#"{"window":0}"#).expect_err("zero").contains("`restart.window` must be longer"));
+        assert!(read(r#"{"window":0}"#).expect_err("zero").contains("`window` must be longer"));
         assert!(read(r#"{"initail":"1s"}"#).expect_err("unknown").contains("unknown field"));
     }
 

@@ -3,33 +3,11 @@
 use std::path::PathBuf;
 
 use plugin_core::{Code, PluginError};
+use plugin_settings::Keys;
 use plugin_transports::auth::{AuthConfig, AuthMethod};
 use plugin_transports::tls::ClientTlsConfig;
 
-use super::super::keys::{Key, Keys, Kind, Table};
 use super::super::server::unusable;
-
-const METHODS: &[&str] = &["none", "api-key", "bearer", "basic", "mtls", "custom"];
-
-pub(in crate::config) static TABLE: Table = Table {
-    name: "auth",
-    about: "How the gateway says to the plugin who it is.",
-    keys: &[
-        Key::new("method", Kind::Word(METHODS), "What is sent.").default("none"),
-        Key::new("api_key", Kind::Secret, "For `api-key`: sent as `X-API-Key`."),
-        Key::new("token", Kind::Secret, "For `bearer`."),
-        Key::new("username", Kind::Text, "For `basic`."),
-        Key::new("password", Kind::Secret, "For `basic`."),
-        Key::new(
-            "cert_file",
-            Kind::Path,
-            "A client certificate with its chain, PEM. For `mtls`, and with every method.",
-        ),
-        Key::new("key_file", Kind::Path, "The private key of `cert_file`, PEM."),
-        Key::new("ca_file", Kind::Path, "The only authorities that are trusted, PEM; the platform's by default."),
-        Key::new("headers", Kind::SecretMap, "Headers that are sent with every method."),
-    ],
-};
 
 /// Credentials, and the files of TLS that go with them.
 #[derive(Clone, Debug)]
@@ -62,7 +40,7 @@ fn used(method: AuthMethod) -> &'static [&'static str] {
 }
 
 pub(super) fn read(keys: &mut Keys<'_, '_>) -> Option<Auth> {
-    let method = keys.word_coded("method", Code::UnsupportedAuthMethod, |name| name.parse::<AuthMethod>().ok());
+    let method = keys.word("method", |name| name.parse::<AuthMethod>().ok());
     let (api_key, token) = (keys.secret("api_key"), keys.secret("token"));
     let (username, password) = (keys.text("username"), keys.secret("password"));
     let (cert, key, ca) = (keys.path("cert_file"), keys.path("key_file"), keys.path("ca_file"));

@@ -3,42 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use plugin_core::Code;
+use plugin_settings::Keys;
 use plugin_transports::ConnectionConfig;
 use plugin_transports::process::{ProcessConfig, ResourceLimits, RestartConfig};
 use rustix::fs::{Access, access};
 
-use super::super::keys::{Key, Keys, Kind, Table};
 use super::PluginConfig;
-
-pub(in crate::config) static RESOURCES: Table = Table {
-    name: "resources",
-    about: "What the subprocess may use; no limits by default.",
-    keys: &[
-        Key::new(
-            "max_memory_mb",
-            Kind::Integer(1, 1 << 40),
-            "Writable memory in MiB (`RLIMIT_DATA`). Beyond it the plugin's allocations fail.",
-        ),
-        Key::new("max_file_handles", Kind::Integer(1, 1 << 40), "Open files (`RLIMIT_NOFILE`)."),
-    ],
-};
-
-pub(in crate::config) static RESTART: Table = Table {
-    name: "restart",
-    about: "When a subprocess that died is started again.",
-    keys: &[
-        Key::new("initial", Kind::Time, "The wait before the first restart; each further one is twice as long.")
-            .default("100ms"),
-        Key::new("max", Kind::Time, "The longest wait; at least `initial`.").default("30s"),
-        Key::new("window", Kind::Time, "The time over which deaths are counted.").default("60s"),
-        Key::new(
-            "max_in_window",
-            Kind::Integer(0, 1000),
-            "Deaths within `window` that are followed by a restart. One more, and the plugin has failed: it is tried again every `max`; with 0, never by itself.",
-        )
-        .default("5"),
-    ],
-};
 
 /// The keys that say how the subprocess is started.
 #[derive(Debug, Default)]
@@ -48,6 +18,7 @@ pub(super) struct Exec {
     env: Vec<(String, String)>,
     env_allow: Vec<String>,
     work_dir: Option<PathBuf>,
+    max_line: Option<u64>,
     resources: ResourceLimits,
     restart: RestartConfig,
 }
@@ -65,8 +36,9 @@ impl Exec {
             env: keys.field("env").and_then(|field| field.string_map()).unwrap_or_default().into_iter().collect(),
             env_allow: keys.field("env_allow").and_then(|field| field.strings()).unwrap_or_default(),
             work_dir: keys.path("work_dir"),
-            resources: keys.section("resources", resources).unwrap_or_default(),
-            restart: keys.section("restart", restart).flatten().unwrap_or_default(),
+            max_line: keys.size("max_line"),
+            resources: keys.settings("resources").unwrap_or_default(),
+            restart: keys.settings("restart").unwrap_or_default(),
         }
     }
 
@@ -114,28 +86,14 @@ impl Exec {
             .with_version(plugin.version.as_deref().unwrap_or_default());
         builder = self.env.into_iter().fold(builder, |builder, (name, value)| builder.with_env(name, value));
         builder = self.env_allow.into_iter().fold(builder, |builder, name| builder.with_env_allow(name));
+        if let Some(bytes) = self.max_line.and_then(|bytes| usize::try_from(bytes).ok()) {
+            builder = builder.with_max_line(bytes);
+        }
         if let Some(dir) = self.work_dir {
             builder = builder.with_work_dir(dir);
         }
         keys.check(builder.build())
     }
-}
-
-fn resources(keys: &mut Keys<'_, '_>) -> ResourceLimits {
-    let mut limits = ResourceLimits::new();
-    if let Some(megabytes) = keys.integer::<u64>("max_memory_mb") {
-        limits = limits.with_memory(megabytes << 20);
-    }
-    if let Some(count) = keys.integer("max_file_handles") {
-        limits = limits.with_file_handles(count);
-    }
-    limits
-}
-
-fn restart(keys: &mut Keys<'_, '_>) -> Option<RestartConfig> {
-    let (initial, max) = (keys.time("initial"), keys.time("max"));
-    let (window, deaths) = (keys.time("window"), keys.integer("max_in_window"));
-    keys.check_in("restart.", RestartConfig::new(initial?, max?, window?, deaths?))
 }
 
 /// A path starts from the directory of the configuration; a bare name is looked up in `PATH`.

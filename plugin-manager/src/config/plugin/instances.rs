@@ -2,33 +2,34 @@
 
 use std::collections::HashMap;
 
+use plugin_core::settings::{Key, Kind, Table};
 use plugin_core::{Code, PluginError};
 use plugin_lb::Endpoint;
+use plugin_settings::Keys;
 use plugin_transports::ConnectionConfig;
 use plugin_transports::http::HttpConfig;
 
-use super::super::keys::{Key, Keys, Kind, Table};
 use super::auth::Auth;
 use super::{PluginConfig, TransportKind};
 
-pub(in crate::config) static TABLE: Table = Table {
-    name: "instance",
-    about: "One of the places where a plugin is reached.",
-    keys: &[
+pub(in crate::config) static TABLE: Table = Table::new(
+    "instance",
+    "One of the places where a plugin is reached.",
+    &[
         Key::new("name", Kind::Text, "Its name within the plugin; the endpoint by default."),
         Key::new("endpoint", Kind::Text, "Its URL.").required(),
         Key::new(
             "weight",
-            Kind::Integer(1, Endpoint::MAX_WEIGHT as i64),
+            Kind::integer(1, Endpoint::MAX_WEIGHT as i128),
             "Its share of the calls, for the weighted strategies.",
         )
         .default("1"),
-        Key::new("priority", Kind::Integer(i32::MIN as i64, i32::MAX as i64), "Larger is higher, for `priority`.")
+        Key::new("priority", Kind::integer(i32::MIN as i128, i32::MAX as i128), "Larger is higher, for `priority`.")
             .default("0"),
         Key::new("enabled", Kind::Bool, "Whether it takes calls from the start.").default("true"),
         Key::new("zone", Kind::Text, "Where it runs, for those who read the statistics."),
     ],
-};
+);
 
 /// One of the places where a plugin is reached over HTTP.
 #[derive(Clone, Debug)]

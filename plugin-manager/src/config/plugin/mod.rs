@@ -1,7 +1,6 @@
 //! One of `plugins`.
 
 mod auth;
-mod connection;
 mod exec;
 mod instances;
 mod read;
@@ -22,8 +21,6 @@ use serde_json::{Map, Value};
 pub use instances::InstanceConfig;
 pub use transport::TransportKind;
 
-pub(super) use connection::TABLE as CONNECTION;
-pub(super) use connection::read as read_connection;
 pub(super) use read::{TABLE, read};
 pub(super) use transport::HTTP;
 

@@ -1,22 +1,23 @@
 //! The keys of a plugin, and how they become its settings.
 
 use plugin_core::Code;
+use plugin_core::settings::{Key, Kind, Settings, Table};
+use plugin_lb::LbConfig;
+use plugin_settings::Keys;
 use plugin_transports::ConnectionConfig;
+use plugin_transports::auth::AuthConfig;
+use plugin_transports::process::{ResourceLimits, RestartConfig};
 use semver::Version;
 
-use super::super::concerns::{balance, breaker, health, rate_limit, retry};
-use super::super::keys::{Key, Keys, Kind, Table};
+use super::super::concerns::{self, CIRCUIT_BREAKER, HEALTH_CHECK, RATE_LIMIT, RETRY};
 use super::auth::{self, Auth};
-use super::exec::{self, Exec};
+use super::exec::Exec;
 use super::instances::{self, Common, Place};
 use super::transport::{self, CONNECTED, EXEC, HAS_OPTIONS, HTTP, SERVED};
-use super::{PluginConfig, TransportConfig, TransportKind, connection};
+use super::{PluginConfig, TransportConfig, TransportKind};
 use crate::manager::check_name;
 
-pub(in crate::config) static TABLE: Table = Table {
-    name: "plugin",
-    about: "A plugin: how it is reached, and what stands before it.",
-    keys: &[
+pub(in crate::config) static TABLE: Table = Table::new("plugin", "A plugin: how it is reached, and what stands before it.", &[
         Key::new(
             "name",
             Kind::Text,
@@ -39,30 +40,33 @@ pub(in crate::config) static TABLE: Table = Table {
         Key::new("env_allow", Kind::Texts, "Variables that it gets from the host's environment.").only(EXEC),
         Key::new("work_dir", Kind::Path, "The directory that it works in; the host's by default.").only(EXEC),
         Key::new("mode", Kind::Word(&["lines"]), "How it speaks: one JSON object per line.").default("lines").only(EXEC),
-        Key::new("resources", Kind::Section(&exec::RESOURCES), "What it may use.").only(EXEC),
-        Key::new("restart", Kind::Section(&exec::RESTART), "When it is started again after it died.").only(EXEC),
+        Key::new("max_line", Kind::size(1 << 10, 1 << 30), "The longest request, and the longest reply.")
+            .default("4MiB")
+            .only(EXEC),
+        Key::new("resources", Kind::Section(ResourceLimits::TABLE), "What it may use.").only(EXEC),
+        Key::new("restart", Kind::Section(RestartConfig::TABLE), "When it is started again after it died.").only(EXEC),
         Key::new("version", Kind::Text, "Its version, after semver."),
         Key::new("labels", Kind::TextMap, "Labels, for whoever lists plugins."),
         Key::new("annotations", Kind::TextMap, "Annotations, for whoever looks at the plugin."),
         Key::new("options", Kind::Object, "What it is told once, before its first call.").only(HAS_OPTIONS),
         Key::new(
             "priority",
-            Kind::Integer(i32::MIN as i64, i32::MAX as i64),
+            Kind::integer(i32::MIN as i128, i32::MAX as i128),
             "Its place among the plugins, where they are started and listed: larger is first.",
         )
         .default("0"),
         Key::new("enabled", Kind::Bool, "Whether it is started and takes calls.").default("true"),
         Key::new("codec", Kind::Word(&["json"]), "How payloads are written.").default("json"),
-        Key::new("timeout", Kind::Time, "For a whole call, all attempts together.").default("30s"),
-        Key::new("auth", Kind::Section(&auth::TABLE), "What the gateway shows to it.").only(HTTP),
-        Key::new("retry", Kind::Section(&retry::TABLE), "When a call is tried again; `default_retry` holds otherwise."),
-        Key::new("circuit_breaker", Kind::Section(&breaker::TABLE), "When calls are no longer let through."),
-        Key::new("health_check", Kind::Section(&health::TABLE), "How often it is asked how it is."),
-        Key::new("connection", Kind::Section(&connection::TABLE), "How the transport connects."),
-        Key::new("rate_limit", Kind::Section(&rate_limit::TABLE), "How many calls it gets."),
-        Key::new("load_balancer", Kind::Section(&balance::TABLE), "How one of several instances is picked.").only(HTTP),
-    ],
-};
+        Key::new("timeout", Kind::time(), "For a whole call, all attempts together.").default("30s"),
+        Key::new("auth", Kind::Section(AuthConfig::TABLE), "What the gateway shows to it.").only(HTTP),
+        Key::new("retry", Kind::Section(&RETRY), "When a call is tried again; `default_retry` holds otherwise."),
+        Key::new("circuit_breaker", Kind::Section(&CIRCUIT_BREAKER), "When calls are no longer let through."),
+        Key::new("health_check", Kind::Section(&HEALTH_CHECK), "How often it is asked how it is."),
+        Key::new("connection", Kind::Section(ConnectionConfig::TABLE), "How the transport connects."),
+        Key::new("rate_limit", Kind::Optional(&RATE_LIMIT), "How many calls it gets.").default("off"),
+        Key::new("load_balancer", Kind::Section(LbConfig::TABLE), "How one of several instances is picked.").only(HTTP),
+    ])
+    .moded_by("transport");
 
 /// The codecs and modes that a later version will have.
 const LATER_CODECS: &[&str] = &["msgpack", "protobuf", "raw"];
@@ -78,8 +82,10 @@ pub(in crate::config) fn read(keys: &mut Keys<'_, '_>) -> Option<PluginConfig> {
     let _: Option<()> = keys.word_or_later("codec", LATER_CODECS, Code::ConfigSchema, Code::ConfigSchema, |word| {
         (word == "json").then_some(())
     });
-    let (health_check, health_endpoint) = keys.section("health_check", health::read).unwrap_or_default();
-    let connection = keys.section("connection", connection::read).flatten().unwrap_or_default();
+    let health_check = concerns::health_check(keys, "health_check");
+    let (health_check, health_endpoint) =
+        health_check.map_or((None, None), |(config, endpoint)| (Some(config), endpoint));
+    let connection: ConnectionConfig = keys.settings("connection").unwrap_or_default();
     let mut plugin = PluginConfig {
         name: name.unwrap_or_default(),
         kind: keys.text("type"),
@@ -92,11 +98,11 @@ pub(in crate::config) fn read(keys: &mut Keys<'_, '_>) -> Option<PluginConfig> {
         timeout: keys.time("timeout").unwrap_or_default(),
         attempt_timeout: connection.request_timeout(),
         transport: TransportConfig::InProcess,
-        retry: keys.section("retry", retry::read).flatten().unwrap_or_default(),
-        circuit_breaker: keys.section("circuit_breaker", breaker::read).flatten().unwrap_or_default(),
+        retry: concerns::retry(keys, "retry").unwrap_or_default(),
+        circuit_breaker: keys.settings("circuit_breaker").unwrap_or_default(),
         health_check,
-        rate_limit: keys.section("rate_limit", rate_limit::read).flatten(),
-        load_balancer: keys.section("load_balancer", balance::read).flatten().unwrap_or_default(),
+        rate_limit: concerns::rate_limit(keys, "rate_limit"),
+        load_balancer: keys.settings("load_balancer").unwrap_or_default(),
     };
     let parts = Parts {
         endpoint: keys.text("endpoint"),

@@ -2,7 +2,7 @@
 
 use plugin_core::Code;
 
-use super::super::keys::Keys;
+use plugin_settings::Keys;
 
 /// Those that this version serves.
 pub(in crate::config) const SERVED: &[&str] = &["http", "https", "exec", "inproc"];

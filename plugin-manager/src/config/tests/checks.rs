@@ -207,7 +207,10 @@ fn names_are_given_once() {
         "no effect beside `random_jitter: false`",
     );
     says(&http("endpoint: 'http://h', retry: {on: [teapot]}"), "expected a code such as \"PLUGIN_1205\"");
-    says(&http("endpoint: 'http://h', circuit_breaker: {on: [teapot]}"), "circuit_breaker.on: ");
+    says(
+        &http("endpoint: 'http://h', circuit_breaker: {on: [teapot]}"),
+        "circuit_breaker.on[0]: found the string \"teapot\"; expected a code such as \"PLUGIN_1205\", or a range",
+    );
     says(&http("endpoint: 'http://h', circuit_breaker: {cancelled: slow}"), "circuit_breaker.cancelled: ");
     says(
         &http("endpoint: 'http://h', circuit_breaker: {failure_rate: {ratio: 0.5, window: 20, min_calls: 30}}"),

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::keys::Table;
-use super::super::schema::collect;
+use plugin_core::settings::Table;
+
 use super::super::settings::TABLE;
 use super::*;
 
@@ -52,6 +52,7 @@ const EXAMPLES: &[(&str, &str, &str, &str)] = &[
     ("plugin", "env_allow", "plugins: [{name: a, transport: exec, executable: sh}]", "plugins: [{name: a, transport: exec, executable: sh, env_allow: [HOME]}]"),
     ("plugin", "work_dir", "plugins: [{name: a, transport: exec, executable: sh}]", "plugins: [{name: a, transport: exec, executable: sh, work_dir: /}]"),
     ("plugin", "mode", "plugins: [{name: a, transport: exec, executable: sh, mode: lines}]", "plugins: [{name: a, transport: exec, executable: sh, mode: oneshot}]"),
+    ("plugin", "max_line", "plugins: [{name: a, transport: exec, executable: sh}]", "plugins: [{name: a, transport: exec, executable: sh, max_line: 1KiB}]"),
     ("plugin", "resources", "plugins: [{name: a, transport: exec, executable: sh}]", "plugins: [{name: a, transport: exec, executable: sh, resources: {max_memory_mb: 64}}]"),
     ("plugin", "restart", "plugins: [{name: a, transport: exec, executable: sh}]", "plugins: [{name: a, transport: exec, executable: sh, restart: {max_in_window: 1}}]"),
     ("plugin", "version", "version: 1.2.3", "version: 1.2.4"),
@@ -93,6 +94,15 @@ const EXAMPLES: &[(&str, &str, &str, &str)] = &[
     ("retry", "budget", "", "budget: {ratio: 0.5}"),
     ("retry", "on", "", "on: ['503', PLUGIN_1205]"),
     ("retry", "idempotent", "", "idempotent: true"),
+    ("retry", "enabled", "enabled: true", "enabled: false"),
+    ("retry", "throttle", "", "throttle: {max_tokens: 5}"),
+    ("retry", "unsent", "", "unsent: true"),
+    ("retry", "max_retry_after", "", "max_retry_after: 1m"),
+    ("retry", "max_body", "", "max_body: 1KiB"),
+    ("retry.budget", "enabled", "enabled: true", "enabled: false"),
+    ("retry.budget", "window", "window: 20s", "window: 30s"),
+    ("retry.throttle", "max_tokens", "max_tokens: 5", "max_tokens: 6"),
+    ("retry.throttle", "token_ratio", "token_ratio: 0.5", "token_ratio: 0.25"),
     ("retry.budget", "ratio", "ratio: 0.1", "ratio: 0.3"),
     ("retry.budget", "min_per_second", "min_per_second: 1", "min_per_second: 2"),
     ("circuit_breaker", "enabled", "enabled: true", "enabled: false"),
@@ -105,6 +115,7 @@ const EXAMPLES: &[(&str, &str, &str, &str)] = &[
     ("circuit_breaker", "half_open_max", "", "half_open_max: 5"),
     ("circuit_breaker", "half_open_timeout", "", "half_open_timeout: 5s"),
     ("circuit_breaker", "backoff", "", "backoff: {multiplier: 2, max: 5m}"),
+    ("circuit_breaker", "max_push_back", "", "max_push_back: 1m"),
     ("circuit_breaker", "cancelled", "cancelled: ignore", "cancelled: failure"),
     ("circuit_breaker", "on", "", "on: [TRANSPORT, PLUGIN_1205]"),
     ("circuit_breaker.failure_rate", "ratio", "ratio: 0.1", "ratio: 0.2"),
@@ -112,6 +123,9 @@ const EXAMPLES: &[(&str, &str, &str, &str)] = &[
     ("circuit_breaker.failure_rate", "min_calls", "ratio: 0.1", "ratio: 0.1, min_calls: 20"),
     ("circuit_breaker.slow", "over", "over: 1s, ratio: 0.1", "over: 2s, ratio: 0.1"),
     ("circuit_breaker.slow", "ratio", "over: 1s, ratio: 0.1", "over: 1s, ratio: 0.2"),
+    ("circuit_breaker.slow", "window", "over: 1s, ratio: 0.1, window: 50", "over: 1s, ratio: 0.1, window: 30s"),
+    ("circuit_breaker.slow", "min_calls", "over: 1s, ratio: 0.1", "over: 1s, ratio: 0.1, min_calls: 3"),
+    ("circuit_breaker.backoff", "jitter", "multiplier: 2, max: 5m", "multiplier: 2, max: 5m, jitter: 0.5"),
     ("circuit_breaker.backoff", "multiplier", "multiplier: 2, max: 5m", "multiplier: 3, max: 5m"),
     ("circuit_breaker.backoff", "max", "multiplier: 2, max: 5m", "multiplier: 2, max: 6m"),
     ("health_check", "enabled", "enabled: true", "enabled: false"),
@@ -133,6 +147,7 @@ const EXAMPLES: &[(&str, &str, &str, &str)] = &[
     ("rate_limit", "burst_size", "enabled: true, burst_size: 1", "enabled: true, burst_size: 2"),
     ("rate_limit", "time_window", "enabled: true, time_window: 1s", "enabled: true, time_window: 1m"),
     ("load_balancer", "strategy", "strategy: random", "strategy: 2"),
+    ("load_balancer", "pick_timeout", "pick_timeout: 1s", "pick_timeout: 2s"),
     ("load_balancer", "failover", "failover: true", "failover: false"),
     ("resources", "max_memory_mb", "", "max_memory_mb: 64"),
     ("resources", "max_file_handles", "", "max_file_handles: 64"),
@@ -164,9 +179,7 @@ pub(super) fn document(table: &str, section: &str) -> String {
 }
 
 pub(super) fn tables() -> BTreeMap<&'static str, &'static Table> {
-    let mut tables = BTreeMap::new();
-    collect(&TABLE, &mut tables);
-    tables
+    document::tables(&TABLE)
 }
 
 fn outcome(text: &str) -> String {
@@ -188,7 +201,7 @@ fn every_key_changes_the_settings() {
 #[test]
 fn every_key_of_every_table_has_an_example() {
     let shown: BTreeSet<_> = EXAMPLES.iter().map(|(table, key, _, _)| (*table, *key)).collect();
-    let declared = tables().into_values().flat_map(|table| table.keys.iter().map(|key| (table.name, key.name)));
+    let declared = tables().into_values().flat_map(|table| table.keys().map(|key| (table.name(), key.name())));
     // The keys of `server.tls` name files, and have tests of their own.
     let declared: BTreeSet<_> = declared.filter(|(table, _)| *table != "server.tls").collect();
     assert_eq!(declared.difference(&shown).collect::<Vec<_>>(), [&("", ""); 0]);

@@ -52,7 +52,7 @@ fn ten_faults_are_ten_each_with_its_place_and_what_would_be_right() {
 
 #[test]
 fn a_key_of_a_later_version_is_refused_by_name() {
-    for (table, keys) in super::super::keys::UNAVAILABLE {
+    for (table, keys) in super::super::unavailable::UNAVAILABLE {
         for key in *keys {
             let found = refused(&super::effects::document(table, &format!("{key}: 1")));
             let says = format!("`{key}` is not available in this version [CONFIG_1801]");

@@ -12,6 +12,7 @@ mod layers;
 mod schema;
 mod secrets;
 mod syntaxes;
+mod written;
 
 /// A plugin over HTTP without anything else, for a list of plugins in braces.
 const PLAIN: &str = "{name: a, transport: http, endpoint: 'http://127.0.0.1:1/'}";

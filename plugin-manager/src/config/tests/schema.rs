@@ -2,11 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use regex_lite::Regex;
-use serde_json::{Value, json};
+use plugin_settings::conform;
+use serde_json::json;
 
-use super::super::effective::default_value;
-use super::super::schema::schema;
+use super::super::schema;
 use super::effects::{document, tables};
 use super::*;
 
@@ -45,14 +44,16 @@ fn in_every_section_the_reader_accepts_the_keys_of_the_schema_and_no_others() {
 
 #[test]
 fn every_default_is_what_its_key_takes() {
+    let span = document::Span::whole_file(&document::Source::new("d", ""));
     for table in tables().into_values() {
-        for key in table.keys.iter().filter(|key| !key.default.is_empty()) {
-            let value = default_value(key.default).unwrap_or_else(|| panic!("{}: {}", key.name, key.default)).to_json();
-            let mut errors = Vec::new();
-            let schema = schema();
-            let def = if table.name == "config" { &schema } else { &schema["$defs"][table.name] };
-            check(&schema, &def["properties"][key.name], &value, key.name, &mut errors);
-            assert_eq!(errors, [""; 0], "{}.{}", table.name, key.name);
+        for key in table.keys() {
+            let Some(value) = key.default_value() else { continue };
+            let value = document::Node::at(&value, &span).to_json();
+            let schema = document::schema("default", table);
+            let document = json!({ key.name(): value });
+            let errors = conform::errors(&schema, &document);
+            let errors: Vec<_> = errors.iter().filter(|error| !error.ends_with("is missing")).collect();
+            assert_eq!(errors, [""; 0], "{}.{}", table.name(), key.name());
         }
     }
 }
@@ -85,106 +86,7 @@ fn documents_that_are_wrong_do_not_follow_the_schema() {
 
 fn errors(name: &str, text: &str) -> Vec<String> {
     let document = document::parse(Path::new(name), text.as_bytes(), None).unwrap().to_json();
-    let schema = schema();
-    let mut errors = Vec::new();
-    check(&schema, &schema, &document, "", &mut errors);
-    errors
-}
-
-/// The words of JSON Schema that the schema uses. One that is not known here is an error, so that none is passed over.
-fn check(root: &Value, schema: &Value, value: &Value, at: &str, errors: &mut Vec<String>) {
-    let mut fail = |problem: String| errors.push(format!("{at}: {problem}"));
-    let mut inner: Vec<(&Value, &Value, String)> = Vec::new();
-    for (word, rule) in schema.as_object().unwrap() {
-        match word.as_str() {
-            "$schema" | "$defs" | "title" | "description" | "default" | "writeOnly" => {}
-            "$ref" => inner.push((
-                root.pointer(rule.as_str().unwrap().strip_prefix('#').unwrap()).unwrap(),
-                value,
-                at.to_owned(),
-            )),
-            "type" => {
-                let fits = match rule.as_str().unwrap() {
-                    "object" => value.is_object(),
-                    "array" => value.is_array(),
-                    "string" => value.is_string(),
-                    "boolean" => value.is_boolean(),
-                    "integer" => value.is_i64() || value.is_u64(),
-                    "number" => value.is_number(),
-                    other => panic!("{other}"),
-                };
-                if !fits {
-                    fail(format!("{value} is no {rule}"));
-                }
-            }
-            "enum" => {
-                if !rule.as_array().unwrap().contains(value) {
-                    fail(format!("{value} is none of {rule}"));
-                }
-            }
-            "minimum" | "maximum" | "exclusiveMinimum" => {
-                let (bound, number) = (rule.as_f64().unwrap(), value.as_f64().unwrap_or(f64::NAN));
-                let fits = match word.as_str() {
-                    "minimum" => number >= bound,
-                    "maximum" => number <= bound,
-                    _ => number > bound,
-                };
-                if !fits {
-                    fail(format!("{value} is past the {word} {rule}"));
-                }
-            }
-            "pattern" => {
-                let pattern = Regex::new(rule.as_str().unwrap()).unwrap();
-                if value.as_str().is_some_and(|text| !pattern.is_match(text)) {
-                    fail(format!("{value} does not match {rule}"));
-                }
-            }
-            "anyOf" => {
-                let fits = |schema: &Value| {
-                    let mut errors = Vec::new();
-                    check(root, schema, value, at, &mut errors);
-                    errors.is_empty()
-                };
-                if !rule.as_array().unwrap().iter().any(fits) {
-                    fail(format!("{value} fits none of {rule}"));
-                }
-            }
-            "required" => {
-                for key in rule.as_array().unwrap().iter().map(|key| key.as_str().unwrap()) {
-                    if value.get(key).is_none() {
-                        fail(format!("{key} is missing"));
-                    }
-                }
-            }
-            "properties" => {
-                let known = rule.as_object().unwrap();
-                for (key, value) in value.as_object().into_iter().flatten() {
-                    if let Some(schema) = known.get(key) {
-                        inner.push((schema, value, format!("{at}.{key}")));
-                    }
-                }
-            }
-            "additionalProperties" => {
-                let known = schema.get("properties").and_then(Value::as_object);
-                for (key, value) in value.as_object().into_iter().flatten() {
-                    match rule {
-                        _ if known.is_some_and(|known| known.contains_key(key)) => {}
-                        Value::Bool(false) => fail(format!("{key} is not known")),
-                        schema => inner.push((schema, value, format!("{at}.{key}"))),
-                    }
-                }
-            }
-            "items" => {
-                for (index, value) in value.as_array().into_iter().flatten().enumerate() {
-                    inner.push((rule, value, format!("{at}[{index}]")));
-                }
-            }
-            other => panic!("{other} is not known here"),
-        }
-    }
-    for (schema, value, at) in inner {
-        check(root, schema, value, &at, errors);
-    }
+    conform::errors(&schema(), &document)
 }
 
 #[test]

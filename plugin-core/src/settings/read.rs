@@ -1,0 +1,136 @@
+//! The one reader: a section by its table.
+
+use super::Settings;
+use super::check;
+use super::kind::Kind;
+use super::problem::{Problem, ReadError, Step, What};
+use super::table::{Key, Table};
+use super::value::Value;
+use super::values::{Checked, Values};
+use crate::Code;
+
+/// Reads a map by its table: every value that is right, and every problem with the others.
+///
+/// In `mode`, keys that have no effect in it are a problem; without one (empty) they are not. Null counts as absent. In a
+/// section that can be switched off and says `enabled: false`, nothing else is a problem; one that Go never set
+/// ([`Table::is_unset`]) counts as absent.
+#[must_use]
+pub fn read(table: &'static Table, value: &Value, mode: &str) -> (Values, Vec<Problem>) {
+    let mut reader = Reader { mode: mode.to_owned(), path: Vec::new(), problems: Vec::new() };
+    let values = reader.section(table, value).unwrap_or_else(|| Values::new(table));
+    (values, reader.problems)
+}
+
+/// Reads settings; the first thing that is wrong is the error.
+///
+/// # Errors
+///
+/// The first value that is not what its key takes, then what does not hold between values.
+pub fn from_value<T: Settings>(value: &Value) -> Result<T, ReadError> {
+    let (values, problems) = read(T::TABLE, value, "");
+    match problems.first() {
+        Some(problem) => Err(ReadError::from(problem)),
+        None => Ok(T::from_values(&values)?),
+    }
+}
+
+struct Reader {
+    mode: String,
+    path: Vec<Step>,
+    problems: Vec<Problem>,
+}
+
+impl Reader {
+    fn section(&mut self, table: &'static Table, value: &Value) -> Option<Values> {
+        let entries: &[(String, Value)] = match value.typed() {
+            Value::Map(entries) => entries,
+            other => {
+                self.push(None, check::not_a_map(other));
+                return None;
+            }
+        };
+        let mut values = Values::new(table);
+        if table.is_unset(value) {
+            return Some(values);
+        }
+        let before = self.problems.len();
+        for (index, (name, _)) in entries.iter().enumerate() {
+            let twice = entries[..index].iter().any(|(other, _)| other == name);
+            match table.key(name) {
+                _ if twice => self.at(name, |reader| reader.push(None, What::Twice)),
+                None => self.at(name, |reader| reader.push(None, What::UnknownKey(table))),
+                Some(_) => {}
+            }
+        }
+        let inner = table.mode_of(value, &self.mode);
+        let outer = std::mem::replace(&mut self.mode, inner);
+        for key in table.keys() {
+            let value = value.typed().get(key.name()).filter(|value| !value.is_null());
+            let checked = self.at(key.name(), |reader| reader.key(key, value));
+            if let Some(checked) = checked {
+                values.set(key.name(), checked);
+            }
+        }
+        self.mode = outer;
+        // What is right in a section that is off is kept, for when it is switched on.
+        if table.is_off(value) {
+            self.problems.truncate(before);
+        }
+        Some(values)
+    }
+
+    fn key(&mut self, key: &'static Key, value: Option<&Value>) -> Option<Checked> {
+        let Some(value) = value else {
+            if key.is_required() {
+                self.push(key.code(), What::Missing);
+            }
+            return None;
+        };
+        if key.kind().table().is_some_and(|table| table.is_unset(value)) {
+            return None;
+        }
+        if !key.serves(&self.mode) {
+            let mode = self.mode.clone();
+            self.push(key.code(), What::NoEffect(mode, key.modes()));
+            return None;
+        }
+        match key.kind() {
+            Kind::Section(table) | Kind::Optional(table) => self.section(table, value).map(Checked::Section),
+            Kind::List(table) => self.list(table, value),
+            _ if check::counts_as_absent(key.kind(), value) && !key.is_required() => None,
+            kind => {
+                let (checked, found) = check::check(kind, value);
+                for problem in found {
+                    let path = self.path.iter().cloned().chain(problem.path).collect();
+                    self.problems.push(Problem { path, code: key.code(), ..problem });
+                }
+                checked
+            }
+        }
+    }
+
+    fn list(&mut self, table: &'static Table, value: &Value) -> Option<Checked> {
+        let Value::List(items) = value.typed() else {
+            self.push(None, check::not_a_list(value));
+            return None;
+        };
+        let mut list = Vec::with_capacity(items.len());
+        for (index, item) in items.iter().enumerate() {
+            self.path.push(Step::Index(index));
+            list.extend(self.section(table, item));
+            self.path.pop();
+        }
+        Some(Checked::List(list))
+    }
+
+    fn at<T>(&mut self, key: &str, read: impl FnOnce(&mut Self) -> T) -> T {
+        self.path.push(Step::Key(key.to_owned()));
+        let value = read(self);
+        self.path.pop();
+        value
+    }
+
+    fn push(&mut self, code: Option<Code>, what: What) {
+        self.problems.push(Problem { path: self.path.clone(), what, code });
+    }
+}

@@ -1,0 +1,245 @@
+//! The declaration of a section.
+
+use super::kind::Kind;
+use super::value::Value;
+use crate::Code;
+
+/// A section: a map with these keys.
+#[derive(Debug)]
+pub struct Table {
+    name: &'static str,
+    about: &'static str,
+    keys: &'static [Key],
+    base: Option<&'static Table>,
+    without: &'static [&'static str],
+    mode: Option<&'static str>,
+    switched: bool,
+}
+
+impl Table {
+    /// A section that is called `name`, which is unique in a program. `about` is a sentence.
+    #[must_use]
+    pub const fn new(name: &'static str, about: &'static str, keys: &'static [Key]) -> Self {
+        Self { name, about, keys, base: None, without: &[], mode: None, switched: false }
+    }
+
+    /// The keys of `base` besides: for a program that adds keys of its own to those of a crate.
+    #[must_use]
+    pub const fn over(mut self, base: &'static Table) -> Self {
+        self.base = Some(base);
+        self.switched = self.switched || base.switched;
+        self
+    }
+
+    /// The value of this key is the mode that holds in the section, and in those inside it: see [`Key::only`].
+    #[must_use]
+    pub const fn moded_by(mut self, key: &'static str) -> Self {
+        self.mode = Some(key);
+        self
+    }
+
+    /// All but these keys of the table under it, which the program does not have.
+    #[must_use]
+    pub const fn without(mut self, names: &'static [&'static str]) -> Self {
+        self.without = names;
+        self
+    }
+
+    /// A section that is off when it says `enabled: false`: nothing else in it is checked then.
+    #[must_use]
+    pub const fn switched(mut self) -> Self {
+        self.switched = true;
+        self
+    }
+
+    /// What it is called.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// What it is for, in a sentence.
+    #[must_use]
+    pub fn about(&self) -> &'static str {
+        self.about
+    }
+
+    /// Its keys, those of the table under it last.
+    pub fn keys(&self) -> impl Iterator<Item = &'static Key> {
+        self.all().filter(|key| !self.without.contains(&key.name))
+    }
+
+    fn all(&self) -> impl Iterator<Item = &'static Key> {
+        std::iter::successors(Some(self), |table| table.base).flat_map(|table| table.keys)
+    }
+
+    /// The key of this name, also when it was taken out: what asks for it gets nothing.
+    pub(super) fn declared(&self, name: &str) -> Option<&'static Key> {
+        self.all().find(|key| key.name == name)
+    }
+
+    /// The key of this name.
+    #[must_use]
+    pub fn key(&self, name: &str) -> Option<&'static Key> {
+        self.keys().find(|key| key.name == name)
+    }
+
+    /// Whether `enabled: false` in it is all that counts.
+    #[must_use]
+    pub fn is_switched(&self) -> bool {
+        self.switched
+    }
+
+    /// Whether this section is switched off.
+    #[must_use]
+    pub fn is_off(&self, section: &Value) -> bool {
+        let says = section.typed().get("enabled").map(Value::typed);
+        self.switched && matches!(says, Some(Value::Bool(false)))
+    }
+
+    /// Whether this section is what Go writes for a struct that was never set: every key of go-plugins is there, and all
+    /// that is there is zero or empty. It counts as absent then.
+    #[must_use]
+    pub fn is_unset(&self, section: &Value) -> bool {
+        let Value::Map(entries) = section.typed() else { return false };
+        let mut go = self.keys().filter(|key| key.go).peekable();
+        go.peek().is_some()
+            && go.all(|key| section.typed().get(key.name).is_some())
+            && entries.iter().all(|(_, value)| value.is_zero())
+    }
+
+    /// The mode that holds in this section, where `outer` is that around it.
+    #[must_use]
+    pub fn mode_of(&self, section: &Value, outer: &str) -> String {
+        match self.mode {
+            Some(key) => section.typed().get(key).and_then(Value::as_str).unwrap_or_default().to_owned(),
+            None => outer.to_owned(),
+        }
+    }
+}
+
+/// One key.
+#[derive(Debug)]
+pub struct Key {
+    name: &'static str,
+    kind: Kind,
+    about: &'static str,
+    default: &'static str,
+    filled: bool,
+    required: bool,
+    go: bool,
+    only: &'static [&'static str],
+    code: Option<Code>,
+}
+
+impl Key {
+    /// A key that may be absent. `about` is a sentence.
+    #[must_use]
+    pub const fn new(name: &'static str, kind: Kind, about: &'static str) -> Self {
+        Self { name, kind, about, default: "", filled: true, required: false, go: false, only: &[], code: None }
+    }
+
+    /// What holds when it is absent, as a configuration file writes it.
+    #[must_use]
+    pub const fn default(mut self, default: &'static str) -> Self {
+        self.default = default;
+        self
+    }
+
+    /// A default that comes about in another way, and is here to be documented. May be a few words.
+    #[must_use]
+    pub const fn derived_default(mut self, default: &'static str) -> Self {
+        self.default = default;
+        self.filled = false;
+        self
+    }
+
+    /// A key that must be there.
+    #[must_use]
+    pub const fn required(mut self) -> Self {
+        self.required = true;
+        self
+    }
+
+    /// A key that go-plugins has too. A section in which all of these are there and zero, as Go writes a struct that was
+    /// never set, counts as absent.
+    #[must_use]
+    pub const fn go(mut self) -> Self {
+        self.go = true;
+        self
+    }
+
+    /// A key that has an effect in these modes alone; for a plugin, with these transports.
+    #[must_use]
+    pub const fn only(mut self, modes: &'static [&'static str]) -> Self {
+        self.only = modes;
+        self
+    }
+
+    /// The stable code of a value that the key does not take, where it has one of its own.
+    #[must_use]
+    pub const fn coded(mut self, code: Code) -> Self {
+        self.code = Some(code);
+        self
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// What its value is.
+    #[must_use]
+    pub fn kind(&self) -> &Kind {
+        &self.kind
+    }
+
+    /// What it means, in a sentence.
+    #[must_use]
+    pub fn about(&self) -> &'static str {
+        self.about
+    }
+
+    /// What holds when it is absent, in words; empty for nothing.
+    #[must_use]
+    pub fn default_text(&self) -> &'static str {
+        self.default
+    }
+
+    /// The value that holds when it is absent, where that is a value of its own.
+    #[must_use]
+    pub fn default_value(&self) -> Option<Value> {
+        if self.filled && !self.default.is_empty() { self.kind.parse(self.default) } else { None }
+    }
+
+    /// Whether it must be there.
+    #[must_use]
+    pub fn is_required(&self) -> bool {
+        self.required
+    }
+
+    /// Whether go-plugins has it too.
+    #[must_use]
+    pub fn is_go(&self) -> bool {
+        self.go
+    }
+
+    /// The modes in which it has an effect; empty for all.
+    #[must_use]
+    pub fn modes(&self) -> &'static [&'static str] {
+        self.only
+    }
+
+    /// Whether it has an effect in `mode`. In no mode (empty) every key has.
+    #[must_use]
+    pub fn serves(&self, mode: &str) -> bool {
+        mode.is_empty() || self.only.is_empty() || self.only.contains(&mode)
+    }
+
+    /// The stable code of a value that it does not take, where it has one of its own.
+    #[must_use]
+    pub fn code(&self) -> Option<Code> {
+        self.code
+    }
+}

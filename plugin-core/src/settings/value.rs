@@ -1,0 +1,86 @@
+//! A value before anything knows what it means.
+
+/// A value of a configuration, without its place.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Value {
+    /// Nothing. A key with this value counts as absent.
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// A whole number.
+    Int(i128),
+    /// A number with a point or an exponent.
+    Float(f64),
+    /// Text.
+    Str(String),
+    /// Text that was written without a type, as `${VAR}` is: it may be read as text, or as what it says.
+    Untyped {
+        /// The text.
+        text: String,
+        /// What the text says.
+        value: Box<Value>,
+    },
+    /// Values in order.
+    List(Vec<Value>),
+    /// Values by key, in order.
+    Map(Vec<(String, Value)>),
+}
+
+impl Value {
+    /// The value of `key`, when this is a map that has it.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        let Self::Map(entries) = self else { return None };
+        entries.iter().find(|(name, _)| name == key).map(|(_, value)| value)
+    }
+
+    /// The text, when this is a string.
+    #[must_use]
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Self::Str(text) | Self::Untyped { text, .. } => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The value with a type.
+    #[must_use]
+    pub fn typed(&self) -> &Value {
+        if let Self::Untyped { value, .. } = self { value } else { self }
+    }
+
+    /// Whether a key with this value counts as absent.
+    #[must_use]
+    pub fn is_null(&self) -> bool {
+        matches!(self, Self::Null)
+    }
+
+    /// Whether it is nothing, or what Go writes for a value that was never set: zero, false, empty.
+    #[must_use]
+    pub fn is_zero(&self) -> bool {
+        match self.typed() {
+            Self::Null => true,
+            Self::Bool(value) => !value,
+            Self::Int(value) => *value == 0,
+            Self::Float(value) => *value == 0.0,
+            Self::Str(text) => matches!(text.as_str(), "" | "0" | "0s"),
+            Self::List(items) => items.is_empty(),
+            Self::Map(entries) => entries.is_empty(),
+            Self::Untyped { .. } => false,
+        }
+    }
+
+    /// What it is, in words.
+    pub(super) fn describe(&self) -> String {
+        match self {
+            Self::Null => "nothing".to_owned(),
+            Self::Bool(value) => value.to_string(),
+            Self::Int(value) => value.to_string(),
+            Self::Float(value) => format!("{value:?}"),
+            Self::Str(text) | Self::Untyped { text, .. } => format!("{text:?}"),
+            Self::List(_) => "a list".to_owned(),
+            Self::Map(_) => "a map".to_owned(),
+        }
+    }
+}

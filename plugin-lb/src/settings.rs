@@ -1,0 +1,46 @@
+//! The keys that configuration files have for a balancer.
+
+use plugin_core::{
+    ConfigError,
+    settings::{Given, Key, Kind, Settings, Table, Values},
+};
+
+use crate::{LbConfig, Strategy};
+
+static TABLE: Table = Table::new(
+    "load_balancer",
+    "How one of several instances is picked.",
+    &[
+        Key::new("strategy", Kind::WordOrNumber(Strategy::NAMES), "How to pick.").default("round-robin"),
+        Key::new(
+            "failover",
+            Kind::Bool,
+            "Whether another instance is tried, without a retry, when one is not ready or was not reached.",
+        )
+        .default("true"),
+        Key::new("pick_timeout", Kind::time(), "How long an instance may take to be ready before another is picked.")
+            .default("1s"),
+    ],
+);
+
+impl Settings for LbConfig {
+    const TABLE: &'static Table = &TABLE;
+
+    fn from_values(values: &Values) -> Result<Self, ConfigError> {
+        let default = Self::default();
+        Self::builder()
+            .with_strategy(values.word("strategy").and_then(Strategy::parse).unwrap_or(default.strategy()))
+            .with_failover(values.bool("failover").unwrap_or(default.failover()))
+            .with_pick_timeout(values.time("pick_timeout").unwrap_or(default.pick_timeout()))
+            .build()
+    }
+
+    fn to_values(&self) -> Values {
+        Values::new(&TABLE)
+            .with("strategy", Given::word(self.strategy().as_str()))
+            .with("failover", self.failover())
+            .with("pick_timeout", self.pick_timeout())
+    }
+}
+
+plugin_core::serde_by_settings!(LbConfig);

@@ -1,0 +1,69 @@
+//! The sections of a plugin whose keys the crates declare: what the gateway adds to them, and when they are on.
+
+use plugin_breaker::CircuitBreakerConfig;
+use plugin_core::settings::{Key, Kind, Settings, Table, Values};
+use plugin_health::HealthConfig;
+use plugin_ratelimit::RateLimitConfig;
+use plugin_retry::RetryConfig;
+use plugin_settings::Keys;
+
+use super::plugin::HTTP;
+
+/// A crate that stands in a stack alone is left out to switch it off; a section of a configuration says so.
+const ENABLED: Key = Key::new("enabled", Kind::Bool, "Whether it is on; a section that is written is.").default("true");
+
+pub(super) static RETRY: Table =
+    Table::new("retry", "When a call that failed is tried again.", &[ENABLED]).over(RetryConfig::TABLE).switched();
+
+pub(super) static CIRCUIT_BREAKER: Table =
+    Table::new("circuit_breaker", "When calls are no longer let through to a plugin that fails.", &[])
+        .over(CircuitBreakerConfig::TABLE)
+        .without(&["key"]);
+
+pub(super) static RATE_LIMIT: Table =
+    Table::new("rate_limit", "A token bucket: full at the start, refilled steadily.", &[ENABLED.go()])
+        .over(RateLimitConfig::TABLE)
+        .switched();
+
+pub(super) static HEALTH_CHECK: Table = Table::new(
+    "health_check",
+    "How often the plugin is asked how it is, and what is made of the answers.",
+    &[
+        ENABLED.go(),
+        Key::new("endpoint", Kind::Text, "A path of the endpoint's origin, or a URL.")
+            .derived_default("the endpoint's own path + \"/health\"")
+            .go()
+            .only(HTTP),
+    ],
+)
+.over(HealthConfig::TABLE)
+.switched();
+
+/// Whether a section that was read is on.
+fn is_on(values: &Values) -> bool {
+    values.bool("enabled") != Some(false)
+}
+
+/// None are made when it is off.
+pub(super) fn retry(keys: &mut Keys<'_, '_>, name: &'static str) -> Option<RetryConfig> {
+    let values = keys.values(name)?;
+    let made = if is_on(&values) {
+        RetryConfig::from_values(&values)
+    } else {
+        RetryConfig::builder().with_max_retries(0).build()
+    };
+    keys.made(name, made)
+}
+
+/// The limit, when it is on.
+pub(super) fn rate_limit(keys: &mut Keys<'_, '_>, name: &'static str) -> Option<RateLimitConfig> {
+    let values = keys.values(name).filter(is_on)?;
+    keys.made(name, RateLimitConfig::from_values(&values))
+}
+
+/// The check, when it is on, and where it is made.
+pub(super) fn health_check(keys: &mut Keys<'_, '_>, name: &'static str) -> Option<(HealthConfig, Option<String>)> {
+    let values = keys.values(name).filter(is_on)?;
+    let endpoint = values.text("endpoint").map(str::to_owned);
+    Some((keys.made(name, HealthConfig::from_values(&values))?, endpoint))
+}

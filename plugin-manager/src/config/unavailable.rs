@@ -1,0 +1,51 @@
+//! Keys that are documented and whose feature this version does not have.
+
+use plugin_settings::Unavailable;
+
+/// The keys of each table that are refused by name, rather than taken for a slip of the finger.
+pub(super) const UNAVAILABLE: Unavailable = &[
+    (
+        "config",
+        &[
+            "default_resources",
+            "discovery",
+            "lame_duck",
+            "observability",
+            "reload",
+            "routes",
+            "security",
+            "start",
+            "state_dir",
+        ],
+    ),
+    (
+        "logging",
+        &["caller", "client_address", "compress", "file", "max_age", "max_backups", "max_size", "redact", "stack"],
+    ),
+    (
+        "server",
+        &[
+            "access_log",
+            "allowed_hosts",
+            "body_timeout",
+            "client_rate_limit",
+            "cors",
+            "error_detail",
+            "header_timeout",
+            "idle_timeout",
+            "max_bodies",
+            "max_connections",
+            "max_json_depth",
+            "redirect_http",
+            "unix",
+            "write_timeout",
+        ],
+    ),
+    ("admin", &["allowed_hosts", "probes_listen", "tls"]),
+    ("admin.token", &["token_sha256"]),
+    ("plugin", &["build_id", "cache", "coalesce", "concurrency", "fallback", "ha", "hedge", "required", "stderr"]),
+    ("load_balancer", &["outlier", "panic_threshold", "slow_start", "subset"]),
+    ("rate_limit", &["key", "max_keys", "shared", "wait"]),
+    ("circuit_breaker", &["key"]),
+    ("resources", &["max_cpu_percent", "max_tasks"]),
+];

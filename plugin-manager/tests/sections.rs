@@ -1,0 +1,51 @@
+//! A section of a configuration that is written is meant: seen at the running stack.
+
+use std::{net::SocketAddr, path::Path};
+
+use bytes::Bytes;
+use plugin_core::{Call, Code, PluginError, Reply};
+use plugin_manager::{
+    config,
+    launch::{Factories, Running},
+};
+use plugin_transports::inproc::plugin_fn;
+
+/// The codes of five calls of a plugin that always fails, or always answers.
+async fn five_calls(section: &str, fails: bool) -> Vec<Option<Code>> {
+    let text = format!("plugins: [{{name: a, type: a, transport: inproc, {section}}}]");
+    let config = config::from_text(Path::new("g.yaml"), &text, None, &|_| None).expect("valid");
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    let config = config.clone().with_server(config.server().clone().with_listen(any));
+    let config = config.clone().with_admin(config.admin().clone().with_listen(any));
+    let plugin = plugin_fn(move |call: Call<Bytes>| async move {
+        if fails { Err(PluginError::new(Code::ExecutionFailed, "no")) } else { Ok(Reply::new(call.into_payload())) }
+    });
+    let running = Running::start(&config, &Factories::new().with_plugin("a", plugin)).await.expect("it starts");
+    let mut codes = Vec::new();
+    for _ in 0..5 {
+        let outcome = running.manager().execute("a", Bytes::from_static(b"1")).await;
+        codes.push(outcome.err().map(|error| error.code()));
+    }
+    running.shutdown().await;
+    codes
+}
+
+const LIMITED: Option<Code> = Some(Code::RateLimited);
+
+#[tokio::test]
+async fn a_rate_limit_that_is_written_limits() {
+    let codes = five_calls("rate_limit: {requests_per_second: 0.001, burst_size: 2}", false).await;
+    assert_eq!(codes, [None, None, LIMITED, LIMITED, LIMITED]);
+    for off in ["priority: 0", "rate_limit: {enabled: false, requests_per_second: 0.001, burst_size: 2}"] {
+        assert_eq!(five_calls(off, false).await, [None; 5], "{off}");
+    }
+}
+
+#[tokio::test]
+async fn a_breaker_that_is_written_opens_and_one_that_is_off_does_not() {
+    let breaker = |keys: &str| format!("retry: {{enabled: false}}, circuit_breaker: {{{keys}}}");
+    let codes = five_calls(&breaker("failure_threshold: 1, min_request_threshold: 0"), true).await;
+    assert_eq!(codes[1..], [Some(Code::CircuitOpen); 4]);
+    let codes = five_calls(&breaker("enabled: false, failure_threshold: 1, min_request_threshold: 0"), true).await;
+    assert_eq!(codes, [Some(Code::ExecutionFailed); 5]);
+}

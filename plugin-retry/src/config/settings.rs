@@ -1,0 +1,372 @@
+//! The keys that configuration files have for a retry layer, and for a hedge layer.
+
+use std::time::Duration;
+
+use plugin_core::{
+    Backoff, ConfigError, Jitter,
+    settings::{Checked, Given, Key, Kind, Settings, Table, Values},
+};
+
+use super::{RetryConfig, Spending};
+use crate::{BudgetConfig, Condition, ThrottleConfig};
+
+static TABLE: Table = Table::new("retry", "When a call that failed is tried again.", &[
+    Key::new(
+        "max_retries",
+        Kind::integer(0, 100),
+        "Attempts after the first: 3 retries are 4 attempts. 0 is none, and the caller may lower it.",
+    )
+    .default("3")
+    .go(),
+    Key::new("initial_interval", Kind::time(), "The wait before the first retry.").default("100ms").go(),
+    Key::new("max_interval", Kind::time(), "The longest wait, jitter included; at least `initial_interval`.")
+        .default("5s")
+        .go(),
+    Key::new("multiplier", Kind::number(1.0, 100.0), "The factor from one wait to the next.").default("2.0").go(),
+    Key::new(
+        "random_jitter",
+        Kind::Bool,
+        "Whether waits are spread, so that clients do not retry in step. `false` is `jitter: none`.",
+    )
+    .derived_default("true")
+    .go(),
+    Key::new(
+        "jitter",
+        Kind::WordOrShare(&["proportional", "full", "decorrelated", "none"]),
+        "How waits are spread: a tenth up or down, or another share; anything from zero to the wait (`full`); anything \
+         from the first wait to three times the last one (`decorrelated`); not at all.",
+    )
+    .derived_default("proportional"),
+    Key::new("budget", Kind::Optional(&BUDGET), "What the retries of all calls together may cost.")
+        .derived_default("on"),
+    Key::new("throttle", Kind::Optional(&THROTTLE), "Stops retries as gRFC A6 does, instead of a budget."),
+    Key::new(
+        "on",
+        Kind::Names(is_condition),
+        "Retries on these failures and no others: codes (`PLUGIN_1205`), HTTP statuses (`503`, `5xx`), gRPC statuses \
+         (`UNAVAILABLE`). Without it, the policy decides.",
+    ),
+    Key::new(
+        "idempotent",
+        Kind::Bool,
+        "Whether a call that does not say so itself may be repeated although the service may have seen it.",
+    )
+    .default("false"),
+    Key::new(
+        "unsent",
+        Kind::Bool,
+        "Whether HTTP requests are kept too that may only be repeated when nothing of them was sent.",
+    )
+    .default("false"),
+    Key::new("max_retry_after", Kind::time_or_zero(), "The longest wait that a service may ask for.").default("30s"),
+    Key::new("max_body", MAX_BODY, "The largest body of an HTTP request that is kept to be sent again.")
+        .default("64KiB"),
+]);
+
+const MAX_BODY: Kind = Kind::size(0, u32::MAX as u64);
+
+static BUDGET: Table = Table::new(
+    "retry.budget",
+    "What the retries of all calls together may cost.",
+    &[
+        Key::new("enabled", Kind::Bool, "Whether there is one.").default("true"),
+        Key::new("ratio", RATIO, "Retries for each call that succeeded.").default("0.2"),
+        Key::new("min_per_second", MIN_PER_SECOND, "Retries per second that are always allowed.").default("10"),
+        Key::new("window", BUDGET_WINDOW, "How long calls are remembered, in whole seconds.").default("10s"),
+    ],
+)
+.switched();
+
+const RATIO: Kind = Kind::number(0.0, 10.0);
+const MIN_PER_SECOND: Kind = Kind::integer(0, u32::MAX as i128);
+const BUDGET_WINDOW: Kind = Kind::time_in(Duration::from_secs(1), Duration::from_secs(60));
+
+static THROTTLE: Table = Table::new(
+    "retry.throttle",
+    "Stops retries while failures outweigh successes (gRFC A6).",
+    &[
+        Key::new("max_tokens", Kind::integer(1, 1000), "Tokens of a full throttle; every failure takes one.")
+            .default("10"),
+        Key::new("token_ratio", Kind::number(0.001, 1000.0), "What every success puts back, in thousandths.")
+            .default("0.1"),
+    ],
+);
+
+static HEDGE: Table = Table::new(
+    "hedge",
+    "When another attempt is made beside one that takes long.",
+    &[
+        Key::new("delay", Kind::time(), "How long an attempt may take before another is made. This or `percentile`."),
+        Key::new(
+            "percentile",
+            Kind::number(50.0, 99.9),
+            "The same as the share of calls, in percent, that were answered by then.",
+        ),
+        Key::new("max", Kind::integer(1, 5), "The most hedges of one call.").default("1"),
+        Key::new("budget", Kind::Optional(&HEDGE_BUDGET), "What the hedges of all calls together may cost.")
+            .derived_default("on"),
+        Key::new("idempotent", Kind::Bool, "Whether a call that does not say so itself may be made twice.")
+            .default("false"),
+        Key::new("max_body", MAX_BODY, "The largest body that is kept. A call with a larger one is not hedged.")
+            .default("64KiB"),
+    ],
+);
+
+static HEDGE_BUDGET: Table = Table::new(
+    "hedge.budget",
+    "What the hedges of all calls together may cost.",
+    &[
+        Key::new("enabled", Kind::Bool, "Whether there is one.").default("true"),
+        Key::new("ratio", RATIO, "Hedges for each call that succeeded.").default("0.1"),
+        Key::new("min_per_second", MIN_PER_SECOND, "Hedges per second that are always allowed.").default("1"),
+        Key::new("window", BUDGET_WINDOW, "How long calls are remembered, in whole seconds.").default("10s"),
+    ],
+)
+.switched();
+
+/// What would be right, out of an error that also repeats what is there.
+fn is_condition(name: &str) -> Result<(), String> {
+    let expected = |error: ConfigError| {
+        let problem = error.problem();
+        problem.split_once("none of: ").map_or(problem, |(_, forms)| forms).to_owned()
+    };
+    name.parse::<Condition>().map(drop).map_err(expected)
+}
+
+/// The budget of a section, when it is not switched off. `default` is what holds where it says nothing.
+fn budget(values: &Values, default: BudgetConfig) -> Result<Option<BudgetConfig>, ConfigError> {
+    if values.bool("enabled") == Some(false) {
+        return Ok(None);
+    }
+    let window = values.time("window").unwrap_or(Duration::from_secs(default.window().into()));
+    if window.subsec_nanos() != 0 {
+        let problem = format!("must be from 1 to 60 whole seconds, and is {window:?}");
+        return Err(ConfigError::new("budget.window", problem));
+    }
+    let budget = BudgetConfig::new(
+        values.number("ratio").unwrap_or(default.ratio()),
+        values.integer("min_per_second").unwrap_or(default.min_per_second()),
+        u32::try_from(window.as_secs()).unwrap_or(u32::MAX),
+    )?;
+    Ok(Some(budget))
+}
+
+/// A budget as it is written, or that there is none.
+fn budget_values(table: &'static Table, budget: Option<BudgetConfig>) -> Values {
+    let values = Values::new(table).with("enabled", budget.is_some());
+    let Some(budget) = budget else { return values };
+    values
+        .with("ratio", budget.ratio())
+        .with("min_per_second", budget.min_per_second())
+        .with("window", Duration::from_secs(budget.window().into()))
+}
+
+fn jitter(values: &Values) -> Result<Jitter, ConfigError> {
+    let random = values.bool("random_jitter");
+    let proportional = Backoff::default().jitter();
+    let jitter = match values.get("jitter") {
+        Some(Checked::Number(share)) => Jitter::Proportional(*share),
+        Some(Checked::Word("none")) => Jitter::None,
+        Some(Checked::Word("full")) => Jitter::Full,
+        Some(Checked::Word("decorrelated")) => Jitter::Decorrelated,
+        Some(_) => proportional,
+        None if random == Some(false) => Jitter::None,
+        None => proportional,
+    };
+    if random == Some(false) && jitter != Jitter::None {
+        return Err(ConfigError::new("jitter", "has no effect beside `random_jitter: false`; take one of them out"));
+    }
+    if random == Some(true) && jitter == Jitter::None {
+        let problem = "says the opposite of `jitter: none`; take one of them out";
+        return Err(ConfigError::new("random_jitter", problem));
+    }
+    Ok(jitter)
+}
+
+impl Settings for RetryConfig {
+    const TABLE: &'static Table = &TABLE;
+
+    fn from_values(values: &Values) -> Result<Self, ConfigError> {
+        let (default, backoff) = (Self::default(), Backoff::default());
+        let on: Vec<Condition> =
+            values.texts("on").unwrap_or_default().iter().map(|name| name.parse()).collect::<Result<_, _>>()?;
+        let max_body = values.size("max_body").map_or(default.max_body(), |bytes| bytes as usize);
+        let builder = Self::builder()
+            .with_max_retries(values.integer("max_retries").unwrap_or(default.max_retries.into()))
+            .with_initial_interval(values.time("initial_interval").unwrap_or(backoff.initial()))
+            .with_max_interval(values.time("max_interval").unwrap_or(backoff.max()))
+            .with_multiplier(values.number("multiplier").unwrap_or(backoff.multiplier()))
+            .with_jitter(jitter(values)?)
+            .with_on(on)
+            .with_idempotent(values.bool("idempotent").unwrap_or(default.idempotent))
+            .with_unsent(values.bool("unsent").unwrap_or(default.unsent))
+            .with_max_retry_after(values.time("max_retry_after").unwrap_or(default.max_retry_after))
+            .with_max_body(max_body);
+        match (values.section("budget"), values.section("throttle")) {
+            (Some(_), Some(_)) => Err(ConfigError::new("throttle", "excludes a budget: give one of the two")),
+            (None, Some(throttle)) => {
+                let default = ThrottleConfig::default();
+                let throttle = ThrottleConfig::new(
+                    throttle.integer("max_tokens").unwrap_or(default.max_tokens()),
+                    throttle.number("token_ratio").unwrap_or(default.token_ratio()),
+                );
+                builder.with_throttle(throttle?).build()
+            }
+            (Some(values), None) => match budget(values, BudgetConfig::default())? {
+                Some(budget) => builder.with_budget(budget).build(),
+                None => builder.without_budget().build(),
+            },
+            (None, None) => builder.build(),
+        }
+    }
+
+    /// A closure that gives the waits is not written.
+    fn to_values(&self) -> Values {
+        let backoff = self.backoff().unwrap_or_default();
+        let jitter = match backoff.jitter() {
+            Jitter::None => Given::word("none"),
+            Jitter::Full => Given::word("full"),
+            Jitter::Decorrelated => Given::word("decorrelated"),
+            same if same == Backoff::default().jitter() => Given::from(None::<bool>),
+            Jitter::Proportional(share) => share.into(),
+            _ => Given::from(None::<bool>),
+        };
+        let budget = match self.spending {
+            Spending::Budget(budget) if budget == BudgetConfig::default() => None,
+            Spending::Budget(budget) => Some(budget_values(&BUDGET, Some(budget))),
+            Spending::Free => Some(budget_values(&BUDGET, None)),
+            Spending::Throttle(_) => None,
+        };
+        let throttle = self.throttle().map(|throttle| {
+            let values = Values::new(&THROTTLE).with("max_tokens", throttle.max_tokens());
+            values.with("token_ratio", throttle.token_ratio())
+        });
+        Values::new(&TABLE)
+            .with("max_retries", self.max_retries)
+            .with("initial_interval", backoff.initial())
+            .with("max_interval", backoff.max())
+            .with("multiplier", backoff.multiplier())
+            .with("jitter", jitter)
+            .with("budget", budget)
+            .with("throttle", throttle)
+            .with("on", self.on.iter().map(ToString::to_string).collect::<Vec<_>>())
+            .with("idempotent", self.idempotent)
+            .with("unsent", self.unsent)
+            .with("max_retry_after", self.max_retry_after)
+            .with("max_body", Given::size(self.max_body()))
+    }
+}
+
+plugin_core::serde_by_settings!(RetryConfig);
+
+mod hedge {
+    use super::*;
+    use crate::hedge::{HedgeConfig, HedgeDelay, default_budget};
+
+    impl Settings for HedgeConfig {
+        const TABLE: &'static Table = &HEDGE;
+
+        fn from_values(values: &Values) -> Result<Self, ConfigError> {
+            let builder = match (values.time("delay"), values.number("percentile")) {
+                (Some(delay), None) => Self::after(delay),
+                (None, Some(percentile)) => Self::at_percentile(percentile),
+                (Some(_), Some(_)) => {
+                    return Err(ConfigError::new("percentile", "excludes `delay`: give one of the two"));
+                }
+                (None, None) => return Err(ConfigError::new("delay", "or `percentile` must be given")),
+            };
+            let builder = builder
+                .with_max(values.integer("max").unwrap_or(1))
+                .with_idempotent(values.bool("idempotent").unwrap_or(false))
+                .with_max_body(values.size("max_body").map_or(64 * 1024, |bytes| bytes as usize));
+            match values.section("budget").map(|values| budget(values, default_budget())).transpose()? {
+                Some(Some(budget)) => builder.with_budget(budget).build(),
+                Some(None) => builder.without_budget().build(),
+                None => builder.build(),
+            }
+        }
+
+        fn to_values(&self) -> Values {
+            let (delay, percentile) = match self.delay {
+                HedgeDelay::After(delay) => (Some(delay), None),
+                HedgeDelay::Percentile(percentile) => (None, Some(percentile)),
+            };
+            Values::new(&HEDGE)
+                .with("delay", delay)
+                .with("percentile", percentile)
+                .with("max", self.max)
+                .with("budget", budget_values(&HEDGE_BUDGET, self.budget))
+                .with("idempotent", self.idempotent)
+                .with("max_body", Given::size(self.max_body()))
+        }
+    }
+
+    plugin_core::serde_by_settings!(HedgeConfig);
+}
+
+#[cfg(all(test, not(loom), feature = "serde"))]
+mod tests {
+    use super::*;
+
+    fn read(json: &str) -> Result<RetryConfig, String> {
+        serde_json::from_str(json).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn every_key_has_an_effect_and_an_empty_section_is_the_default() {
+        assert_eq!(read("{}"), Ok(RetryConfig::default()));
+        for json in [
+            r#"{"max_retries":5}"#,
+            r#"{"initial_interval":"50ms"}"#,
+            r#"{"initial_interval":50000000}"#,
+            r#"{"max_interval":"9s"}"#,
+            r#"{"multiplier":3.0}"#,
+            r#"{"random_jitter":false}"#,
+            r#"{"jitter":"full"}"#,
+            r#"{"jitter":"decorrelated"}"#,
+            r#"{"jitter":0.25}"#,
+            r#"{"budget":{"ratio":0.5}}"#,
+            r#"{"budget":{"min_per_second":1}}"#,
+            r#"{"budget":{"window":"30s"}}"#,
+            r#"{"budget":{"enabled":false}}"#,
+            r#"{"throttle":{"max_tokens":20}}"#,
+            r#"{"throttle":{"token_ratio":0.5}}"#,
+            r#"{"on":["PLUGIN_1205",503,"UNAVAILABLE"]}"#,
+            r#"{"idempotent":true}"#,
+            r#"{"unsent":true}"#,
+            r#"{"max_retry_after":"1m"}"#,
+            r#"{"max_body":1024}"#,
+        ] {
+            let config = read(json).expect(json);
+            assert_ne!(config, RetryConfig::default(), "{json}");
+            let written = serde_json::to_string(&config).expect("plain");
+            assert_eq!(read(&written), Ok(config), "{written}");
+        }
+        assert_eq!(read(r#"{"initial_interval":50000000}"#), read(r#"{"initial_interval":"50ms"}"#));
+        assert_eq!(read(r#"{"jitter":"proportional","random_jitter":true}"#), Ok(RetryConfig::default()));
+    }
+
+    #[test]
+    fn a_fault_names_the_key_and_what_would_be_right() {
+        for (json, says) in [
+            (r#"{"max_retrys":3}"#, "unknown field `max_retrys`"),
+            (r#"{"max_retries":101}"#, "`max_retries` must be from 0 to 100, and is 101"),
+            (r#"{"initial_interval":"0s"}"#, "`initial_interval` must be longer than zero"),
+            (r#"{"max_interval":"1ms"}"#, "`max_interval` must be at least"),
+            (r#"{"multiplier":0.5}"#, "`multiplier` must be from 1 to 100, and is 0.5"),
+            (r#"{"jitter":"some"}"#, "`jitter` must be one of proportional, full, decorrelated, none, or a share"),
+            (r#"{"jitter":1.5}"#, "`jitter` must be from 0 to 1, and is 1.5"),
+            (r#"{"jitter":"full","random_jitter":false}"#, "`jitter` has no effect beside `random_jitter: false`"),
+            (r#"{"budget":{"ratio":-1.0}}"#, "`budget.ratio` must be from 0 to 10, and is -1.0"),
+            (r#"{"budget":{"window":"90s"}}"#, "`budget.window` must be from 1s to 1m, and is \"90s\""),
+            (r#"{"budget":{"window":"1500ms"}}"#, "`budget.window` must be from 1 to 60"),
+            (r#"{"budget":{"share":1}}"#, "unknown field `share`"),
+            (r#"{"throttle":{"max_tokens":0}}"#, "`throttle.max_tokens` must be from 1"),
+            (r#"{"throttle":{},"budget":{}}"#, "`throttle` excludes a budget"),
+            (r#"{"on":["NEVER"]}"#, "`on[0]` is \"NEVER\": expected a code such as"),
+        ] {
+            let error = read(json).expect_err(json);
+            assert!(error.contains(says), "{json}: {error}");
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! What the reader of tables found, said where it was written.
+
+use plugin_core::settings::{Mismatch, Problem, Step, What};
+
+use super::fault::Fault;
+use super::field::Field;
+use super::node::Value;
+use super::path::{self, quoted};
+use super::redact::is_secret_key;
+use super::suggest;
+
+/// Keys that are refused by name, rather than taken for a slip of the finger: those of each table that a later version
+/// will have.
+pub type Unavailable = &'static [(&'static str, &'static [&'static str])];
+
+impl<'a> Field<'a> {
+    /// Notes a problem with this value, or with one inside it.
+    pub(super) fn report(&self, problem: &Problem, unavailable: &[(&'static str, &'static [&'static str])]) {
+        let Some((last, way)) = problem.path.split_last() else {
+            self.say(problem);
+            return;
+        };
+        let around = way.iter().fold(self.clone(), |field, step| field.step(step));
+        let field = around.step(last);
+        match (&problem.what, last) {
+            (What::UnknownKey(table), Step::Key(key)) => {
+                let later =
+                    unavailable.iter().find(|(name, _)| *name == table.name()).map_or(&[][..], |(_, keys)| keys);
+                around.unknown(key, table.keys().map(|key| key.name()), later);
+            }
+            _ => field.say(problem),
+        }
+    }
+
+    /// Notes that a map has a key that it should not have.
+    fn unknown<'k>(&self, key: &str, known: impl Iterator<Item = &'k str>, later: &[&'static str]) {
+        let span = self.entry(key).map_or_else(|| self.span().clone(), |entry| entry.key_span.clone());
+        let fault = |problem: String| Fault::new(span.clone(), path::join(self.path(), key), problem);
+        if later.contains(&key) {
+            // Null counts as absent, whoever has the key.
+            if self.entry(key).is_some_and(|entry| !matches!(entry.value.value, Value::Null)) {
+                let span = self.step(&Step::Key(key.to_owned())).span().clone();
+                let problem = format!("`{key}` is not available in this version");
+                self.push(Fault::new(span, path::join(self.path(), key), problem));
+            }
+            return;
+        }
+        self.push(match suggest::nearest(key, known.chain(later.iter().copied())) {
+            Some(known) => fault("unknown key".to_owned()).with_remedy(format!("did you mean {}?", quoted(known))),
+            None => fault("unknown key".to_owned()),
+        });
+    }
+
+    fn say(&self, problem: &Problem) {
+        let field = match problem.code {
+            Some(code) => self.clone().coded(code),
+            None => self.clone(),
+        };
+        match &problem.what {
+            What::Missing => field.fault("required key is missing"),
+            What::NoEffect(mode, only) => {
+                let key = problem.path.iter().rev().find_map(|step| match step {
+                    Step::Key(key) => Some(key.as_str()),
+                    Step::Index(_) => None,
+                });
+                let (key, others) = (key.unwrap_or_default(), only.join(", "));
+                field.fault(format!("`{key}` has no effect with the transport {mode}; it is for {others}"));
+            }
+            What::Mismatch(_, Mismatch::Plain(problem)) => field.fault(problem.clone()),
+            What::Mismatch(_, mismatch) => field.wrong(None, field.remedy(mismatch)),
+            What::Twice => field.fault("is given twice"),
+            _ => field.fault("is not right"),
+        }
+    }
+
+    /// What would be right: the nearest word, where one is near.
+    fn remedy(&self, mismatch: &Mismatch) -> String {
+        let near = match mismatch {
+            Mismatch::Word(words, _) => self.shown().and_then(|text| suggest::nearest(text, words.iter().copied())),
+            _ => None,
+        };
+        near.map_or_else(|| mismatch.remedy(), |word| format!("did you mean {word:?}?"))
+    }
+
+    /// The value inside this one.
+    pub(super) fn step(&self, step: &Step) -> Field<'a> {
+        match (step, self.node.map(|node| &node.value)) {
+            (Step::Index(index), Some(Value::List(items))) => {
+                let item = items.get(*index);
+                let span = item.map_or_else(|| self.span().clone(), |item| item.span.clone());
+                Field::new(self.faults, item, path::index(self.path(), *index), span, self.is_secret())
+            }
+            (Step::Index(_), _) => self.clone(),
+            (Step::Key(key), _) => {
+                let entry = self.entry(key);
+                let node = entry.map(|entry| &entry.value).filter(|node| !matches!(node.value, Value::Null));
+                // An absent value is the fault of its map, a null one of its key.
+                let span = match (node, entry) {
+                    (Some(node), _) => &node.span,
+                    (None, Some(entry)) => &entry.key_span,
+                    (None, None) => self.span(),
+                };
+                let secret = self.is_secret() || is_secret_key(key);
+                Field::new(self.faults, node, path::join(self.path(), key), span.clone(), secret)
+            }
+        }
+    }
+
+    fn entry(&self, key: &str) -> Option<&'a super::node::Entry> {
+        let Value::Map(entries) = &self.node?.value else { return None };
+        entries.iter().find(|entry| entry.key == key)
+    }
+}

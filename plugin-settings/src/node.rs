@@ -1,0 +1,191 @@
+//! The tree that all three syntaxes are parsed into.
+
+use plugin_core::settings;
+
+use super::scalar;
+use super::source::Span;
+
+/// A value, where it was written, and where it came from.
+///
+/// Two nodes are equal when their values are: places and provenance are not compared, and the order of a map's keys does
+/// not count. So the same document in two syntaxes, or the same file before and after a comment was added, is equal.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// The value.
+    pub value: Value,
+    /// Where it begins. For a value that a YAML alias repeats, where it was first written.
+    pub span: Span,
+    /// Text of it came from the environment, so it may be a secret: never print it.
+    pub tainted: bool,
+    /// The whole of it was one `${...}`, so it was written without a type: `"10"` may be read as a number.
+    pub untyped: bool,
+}
+
+/// What a [`Node`] holds.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Value {
+    /// Nothing. A key with this value counts as absent.
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// A whole number. Parsed ones are from `i64::MIN` to `u64::MAX`.
+    Int(i128),
+    /// A number with a point or an exponent. Parsed ones are finite.
+    Float(f64),
+    /// Text.
+    Str(String),
+    /// Values in order.
+    List(Vec<Node>),
+    /// Values by key, in the order of the file. No key is there twice.
+    Map(Vec<Entry>),
+}
+
+/// One key of a map and its value.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// The key.
+    pub key: String,
+    /// Where the key is.
+    pub key_span: Span,
+    /// Its value.
+    pub value: Node,
+}
+
+impl Node {
+    /// A value that was written at `span`.
+    #[must_use]
+    pub fn new(value: Value, span: Span) -> Self {
+        Self { value, span, tainted: false, untyped: false }
+    }
+
+    /// The value of `key`, when this is a map that has it.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Node> {
+        let Value::Map(entries) = &self.value else {
+            return None;
+        };
+        entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value)
+    }
+
+    /// The text, when this is a string.
+    #[must_use]
+    pub fn as_str(&self) -> Option<&str> {
+        if let Value::Str(text) = &self.value { Some(text) } else { None }
+    }
+
+    /// The same value without its place.
+    #[must_use]
+    pub fn to_value(&self) -> settings::Value {
+        use settings::Value as Plain;
+        match &self.value {
+            Value::Null => Plain::Null,
+            Value::Bool(value) => Plain::Bool(*value),
+            Value::Int(value) => Plain::Int(*value),
+            Value::Float(value) => Plain::Float(*value),
+            Value::Str(text) => match scalar::resolve(text).ok().filter(|_| self.untyped) {
+                Some(typed) => {
+                    let value = Box::new(Self::new(typed, self.span.clone()).to_value());
+                    Plain::Untyped { text: text.clone(), value }
+                }
+                None => Plain::Str(text.clone()),
+            },
+            Value::List(items) => Plain::List(items.iter().map(Self::to_value).collect()),
+            Value::Map(entries) => {
+                Plain::Map(entries.iter().map(|entry| (entry.key.clone(), entry.value.to_value())).collect())
+            }
+        }
+    }
+
+    /// A value that is said to be at `span`, and all in it.
+    #[must_use]
+    pub fn at(value: &settings::Value, span: &Span) -> Self {
+        use settings::Value as Plain;
+        let value = match value {
+            Plain::Bool(value) => Value::Bool(*value),
+            Plain::Int(value) => Value::Int(*value),
+            Plain::Float(value) => Value::Float(*value),
+            Plain::Str(text) | Plain::Untyped { text, .. } => Value::Str(text.clone()),
+            Plain::List(items) => Value::List(items.iter().map(|item| Self::at(item, span)).collect()),
+            Plain::Map(entries) => Value::Map(
+                entries
+                    .iter()
+                    .map(|(key, value)| Entry {
+                        key: key.clone(),
+                        key_span: span.clone(),
+                        value: Self::at(value, span),
+                    })
+                    .collect(),
+            ),
+            _ => Value::Null,
+        };
+        Self::new(value, span.clone())
+    }
+
+    /// The same value as JSON, for a plugin's `options`, say. Secrets are in it.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        use serde_json::{Number, Value as Json};
+        match &self.value {
+            Value::Null => Json::Null,
+            Value::Bool(value) => Json::Bool(*value),
+            Value::Int(value) => Number::from_i128(*value).map_or(Json::Null, Json::Number),
+            Value::Float(value) => Number::from_f64(*value).map_or(Json::Null, Json::Number),
+            Value::Str(text) => Json::String(text.clone()),
+            Value::List(items) => Json::Array(items.iter().map(Node::to_json).collect()),
+            Value::Map(entries) => {
+                Json::Object(entries.iter().map(|entry| (entry.key.clone(), entry.value.to_json())).collect())
+            }
+        }
+    }
+
+    /// Values in this tree, itself included, and bytes of text in it.
+    pub(super) fn size(&self) -> (usize, usize) {
+        let add = |a: (usize, usize), b: (usize, usize)| (a.0 + b.0, a.1 + b.1);
+        match &self.value {
+            Value::Str(text) => (1, text.len()),
+            Value::List(items) => items.iter().map(Node::size).fold((1, 0), add),
+            Value::Map(entries) => {
+                entries.iter().map(|entry| add((0, entry.key.len()), entry.value.size())).fold((1, 0), add)
+            }
+            _ => (1, 0),
+        }
+    }
+
+    /// Lists and maps inside one another: 0 for a scalar.
+    pub(super) fn depth(&self) -> usize {
+        match &self.value {
+            Value::List(items) => 1 + items.iter().map(Node::depth).max().unwrap_or(0),
+            Value::Map(entries) => 1 + entries.iter().map(|entry| entry.value.depth()).max().unwrap_or(0),
+            _ => 0,
+        }
+    }
+}
+
+impl PartialEq for Node {
+    fn eq(&self, other: &Self) -> bool {
+        self.value == other.value
+    }
+}
+
+impl PartialEq for Value {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Null, Self::Null) => true,
+            (Self::Bool(a), Self::Bool(b)) => a == b,
+            (Self::Int(a), Self::Int(b)) => a == b,
+            (Self::Float(a), Self::Float(b)) => a == b,
+            (Self::Str(a), Self::Str(b)) => a == b,
+            (Self::List(a), Self::List(b)) => a == b,
+            (Self::Map(a), Self::Map(b)) => a.len() == b.len() && sorted(a).eq(sorted(b)),
+            _ => false,
+        }
+    }
+}
+
+/// The entries of a map by key, so that maps of any size compare in n log n.
+fn sorted(entries: &[Entry]) -> impl Iterator<Item = (&str, &Node)> {
+    let mut pairs: Vec<_> = entries.iter().map(|entry| (entry.key.as_str(), &entry.value)).collect();
+    pairs.sort_by_key(|(key, _)| *key);
+    pairs.into_iter()
+}
