@@ -7,6 +7,7 @@ use http::HeaderMap;
 use crate::{
     InstanceId, RequestId, TraceContext,
     clock::{self, Instant},
+    deadline::lifted::is_lifted,
 };
 
 /// What travels with a call: identity, deadline, retry cap, affinity, priority, and, rarely, headers and metadata.
@@ -73,15 +74,16 @@ impl CallContext {
         self.received
     }
 
-    /// The moment after which nobody waits for the answer.
+    /// The moment after which nobody waits for the answer. Inside of a call that is shared
+    /// ([`coalesce`](crate::coalesce)) there is none that is known beforehand: the call ends with the last who waits.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        (self.deadline != Instant::MAX).then_some(self.deadline)
+        (self.deadline != Instant::MAX && !is_lifted(self.deadline)).then_some(self.deadline)
     }
 
     /// Sets the deadline to this moment, unless an earlier one is set: a deadline is never extended.
     pub fn limit_deadline(&mut self, deadline: Instant) {
-        self.deadline = self.deadline.min(deadline);
+        self.deadline = if is_lifted(self.deadline) { deadline } else { self.deadline.min(deadline) };
     }
 
     /// Like [`limit_deadline`](Self::limit_deadline), counted from when the call was received.

@@ -8,12 +8,15 @@ use std::{
 };
 
 use super::wakers::Wakers;
+use crate::{clock::Instant, deadline::lifted};
 
 /// The call. It is polled by one of its callers and dropped by another, on any thread.
 pub(super) type Work<Res, Err> = Pin<Box<dyn Future<Output = Result<Res, Err>> + Send>>;
 
 /// A call that is shared.
 pub(super) struct Flight<Res, Err> {
+    /// The deadline that its maker's request carries, while a layer further out enforces it. It is not that of the call.
+    lifted: Instant,
     course: Mutex<Course<Res, Err>>,
     wakers: Arc<Wakers>,
 }
@@ -51,7 +54,11 @@ pub(super) enum Seen<Res, Err> {
 impl<Res, Err> Flight<Res, Err> {
     /// A call with one caller, who is about to make it.
     pub(super) fn new() -> Self {
-        Self { course: Mutex::new(Course { callers: 1, at: At::Taken }), wakers: Arc::default() }
+        Self {
+            lifted: lifted::enforced(),
+            course: Mutex::new(Course { callers: 1, at: At::Taken }),
+            wakers: Arc::default(),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Course<Res, Err>> {
@@ -83,6 +90,11 @@ impl<Res, Err> Flight<Res, Err> {
         matches!(last, At::Taken | At::Waiting(_))
     }
 
+    /// Makes the call. Nothing in it ends at the deadline of the caller that makes it.
+    pub(super) fn make<T>(&self, make: impl FnOnce() -> T) -> T {
+        lifted::lift(self.lifted, make)
+    }
+
     /// The call was made. Followers that found it taken are told: its maker may never poll.
     pub(super) fn start(&self, work: Work<Res, Err>) {
         self.lock().at = At::Waiting(work);
@@ -106,7 +118,8 @@ impl<Res, Err> Flight<Res, Err> {
         };
         self.wakers.begin();
         let waker = Waker::from(Arc::clone(&self.wakers));
-        let Poll::Ready(result) = work.as_mut().poll(&mut Context::from_waker(&waker)) else {
+        let polled = lifted::lift(self.lifted, || work.as_mut().poll(&mut Context::from_waker(&waker)));
+        let Poll::Ready(result) = polled else {
             self.lock().at = At::Waiting(work);
             self.wakers.pause();
             return Seen::Pending;

@@ -48,7 +48,7 @@ impl<K: Hash + Eq, Res, Err> Caller<K, Res, Err> {
     /// Makes the call, as its first caller.
     pub(super) fn lead(&self, make: impl FnOnce() -> Work<Res, Err>) {
         let running = Running { shared: &self.shared, key: &self.key, flight: &self.flight };
-        let work = make();
+        let work = self.flight.make(make);
         std::mem::forget(running);
         self.flight.start(work);
     }

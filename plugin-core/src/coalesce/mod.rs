@@ -37,8 +37,14 @@
 //! # Where it stands
 //!
 //! Inside the deadline, so that each caller waits no longer than its own; outside of retry, breaker and limits, so that
-//! shared calls cost one attempt and one token. A follower drops its request: deadline, trace and priority that the
-//! inner layers see are the leader's. Leave calls out that must happen as often as they are made: a key of `None` is not
+//! shared calls cost one attempt and one token. A follower drops its request: trace and priority that the inner layers
+//! see are the leader's.
+//!
+//! A shared call has the latest deadline of its callers. The [`DeadlineLayer`](crate::deadline::DeadlineLayer) outside
+//! ends each caller at its own, and the last of them takes the call with it. Inside, requests say that they have no
+//! deadline, since one who joins later may wait longer; the limit of an attempt holds as ever. A deadline that no layer
+//! outside enforces stays the leader's, for all; so does one that a header of an HTTP request tells the server.
+//! Leave calls out that must happen as often as they are made: a key of `None` is not
 //! shared.
 //!
 //! One layer has one table. Where it wraps several services, the key has to tell them apart. A call that makes an equal

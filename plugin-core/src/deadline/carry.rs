@@ -70,7 +70,7 @@ mod of_http {
     use http::{HeaderMap, HeaderValue, Request, header::CONTENT_TYPE};
 
     use super::{Deadlined, Instant};
-    use crate::{clock, go_duration};
+    use crate::{clock, deadline::lifted::is_lifted, go_duration};
 
     /// The deadline of an `http::Request`, in its extensions.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,7 +110,7 @@ mod of_http {
 
         fn deadline(&self, started: Instant) -> Option<Instant> {
             if let Some(deadline) = self.extensions().get::<Deadline>() {
-                return Some(deadline.at);
+                return Some(deadline.at).filter(|at| !is_lifted(*at));
             }
             let headers = self.headers();
             let grpc = text(headers, "grpc-timeout").and_then(parse_grpc_timeout);

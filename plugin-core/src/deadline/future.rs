@@ -13,6 +13,7 @@ use pin_project_lite::pin_project;
 use super::{
     cut::{self, Cut, Part},
     layer::duration,
+    lifted,
     timer::Timer,
     waiting,
 };
@@ -85,7 +86,8 @@ where
             if time.deadline == Instant::MAX {
                 return inner.poll(cx);
             }
-            let (result, heard) = waiting::listen(|| cut::polled(time.part(), || inner.poll(cx)));
+            let (result, heard) =
+                waiting::listen(|| lifted::enforce(time.deadline, || cut::polled(time.part(), || inner.poll(cx))));
             if result.is_ready() {
                 this.inner.set(None);
                 return result;

@@ -12,7 +12,7 @@ use std::{
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{Deadlined, ResponseFuture, future::Time};
+use super::{Deadlined, ResponseFuture, future::Time, lifted};
 use crate::{
     AsError, Reject,
     clock::{Instant, nanos},
@@ -169,7 +169,7 @@ where
         let allowed = request.configured_timeout().map_or(limit, |timeout| limit.min(nanos(timeout)));
         let time = Time { started, deadline, given: nanos(given), allowed };
         let inner = if deadline > started {
-            Some(self.inner.call(request))
+            Some(lifted::enforce(deadline, || self.inner.call(request)))
         } else {
             readiness::unused();
             None

@@ -5,6 +5,7 @@ mod carry;
 pub mod cut;
 mod future;
 mod layer;
+pub(crate) mod lifted;
 pub mod timer;
 pub mod waiting;
 

@@ -1,0 +1,161 @@
+//! The time of a call that is shared: that of the caller who waits longest.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use plugin_core::{
+    BoxError, Call, Code, PluginError, Rejected, Reply,
+    clock::{self, Instant},
+    coalesce::CoalesceLayer,
+    deadline::{AttemptTimeoutLayer, DeadlineLayer, Deadlined},
+};
+use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
+
+const MILLI: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+
+/// What the service saw.
+#[derive(Clone, Default)]
+struct Seen {
+    made: Arc<AtomicUsize>,
+    running: Arc<AtomicUsize>,
+    deadlines: Arc<Mutex<Vec<Option<Instant>>>>,
+}
+
+impl Seen {
+    fn counts(&self) -> (usize, usize) {
+        (self.made.load(Ordering::SeqCst), self.running.load(Ordering::SeqCst))
+    }
+}
+
+struct Running(Arc<AtomicUsize>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+trait Stack: Service<Call<u32>, Response = Reply<u32>, Error = PluginError, Future: Send> + Clone + Send {}
+impl<S: Service<Call<u32>, Response = Reply<u32>, Error = PluginError, Future: Send> + Clone + Send> Stack for S {}
+
+/// A service that takes this long under an attempt's limit of 30 s, its calls shared.
+fn stack(takes: Duration, seen: &Seen) -> impl Stack + use<> {
+    let seen = seen.clone();
+    let slow = service_fn(move |call: Call<u32>| {
+        seen.made.fetch_add(1, Ordering::SeqCst);
+        seen.running.fetch_add(1, Ordering::SeqCst);
+        let running = Running(Arc::clone(&seen.running));
+        let deadlines = Arc::clone(&seen.deadlines);
+        deadlines.lock().expect("no panic").push(call.context().deadline());
+        async move {
+            let _running = running;
+            tokio::time::sleep(takes).await;
+            deadlines.lock().expect("no panic").push(call.context().deadline());
+            Ok::<_, PluginError>(Reply::new(call.into_payload()))
+        }
+    });
+    ServiceBuilder::new()
+        .layer(DeadlineLayer::enforce_only())
+        .layer(CoalesceLayer::new(|call: &Call<u32>| Some(*call.payload())))
+        .layer(AttemptTimeoutLayer::new(30 * SECOND))
+        .service(slow)
+}
+
+/// How such a call ends, and after how long.
+async fn ends(stack: impl Stack, given: Duration) -> (Result<u32, Code>, Duration) {
+    let start = clock::now();
+    let result = stack.oneshot(Call::new(7).with_timeout(given)).await;
+    (result.map(Reply::into_payload).map_err(|error| error.code()), start.elapsed())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_follower_outlives_the_deadline_of_the_leader() {
+    let seen = Seen::default();
+    let stack = stack(SECOND, &seen);
+    let calls = (ends(stack.clone(), 50 * MILLI), ends(stack.clone(), 5 * SECOND), ends(stack, 200 * MILLI));
+    let (leader, follower, hurried) = tokio::join!(calls.0, calls.1, calls.2);
+    assert_eq!(leader, (Err(Code::Timeout), 50 * MILLI), "each keeps its own deadline");
+    assert_eq!(hurried, (Err(Code::Timeout), 200 * MILLI));
+    assert_eq!(follower, (Ok(7), SECOND));
+    assert_eq!(seen.counts(), (1, 0));
+    assert_eq!(*seen.deadlines.lock().expect("no panic"), [None, None], "nobody inside is told the leader's");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_joins_late_is_waited_for() {
+    let seen = Seen::default();
+    let stack = stack(SECOND, &seen);
+    let late = async {
+        tokio::time::sleep(49 * MILLI).await;
+        ends(stack.clone(), 5 * SECOND).await
+    };
+    let (leader, late) = tokio::join!(ends(stack.clone(), 50 * MILLI), late);
+    assert_eq!(leader.0, Err(Code::Timeout));
+    assert_eq!(late, (Ok(7), 951 * MILLI));
+    assert_eq!(seen.counts(), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_call_ends_with_the_last_deadline_of_its_callers() {
+    let seen = Seen::default();
+    let stack = stack(3600 * SECOND, &seen);
+    let leader = ends(stack.clone(), 50 * MILLI);
+    let follower = async {
+        let ended = ends(stack.clone(), 200 * MILLI).await;
+        (ended, seen.counts())
+    };
+    let (leader, (follower, counts)) = tokio::join!(leader, follower);
+    assert_eq!(leader, (Err(Code::Timeout), 50 * MILLI));
+    assert_eq!((follower, counts), ((Err(Code::Timeout), 200 * MILLI), (1, 0)), "nothing runs on");
+    assert_eq!(ends(stack, 50 * MILLI).await, (Err(Code::Timeout), 50 * MILLI), "alone it ends at its own");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_limit_of_an_attempt_holds_for_a_shared_call() {
+    let stack = stack(3600 * SECOND, &Seen::default());
+    let (leader, follower) = tokio::join!(ends(stack.clone(), 50 * MILLI), ends(stack.clone(), 60 * SECOND));
+    assert_eq!(leader.1, 50 * MILLI);
+    assert_eq!(follower, (Err(Code::Timeout), 30 * SECOND));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shorter_time_that_is_set_inside_is_kept() {
+    let slow = service_fn(|call: Call<u32>| async move {
+        tokio::time::sleep(SECOND).await;
+        Ok::<_, PluginError>(Reply::new(call.into_payload()))
+    });
+    let stack = ServiceBuilder::new()
+        .layer(DeadlineLayer::enforce_only())
+        .layer(CoalesceLayer::new(|call: &Call<u32>| Some(*call.payload())))
+        .layer(DeadlineLayer::new(500 * MILLI))
+        .service(slow);
+    let (leader, follower) = tokio::join!(ends(stack.clone(), 50 * MILLI), ends(stack.clone(), 5 * SECOND));
+    assert_eq!(leader, (Err(Code::Timeout), 50 * MILLI));
+    assert_eq!(follower, (Err(Code::Timeout), 500 * MILLI));
+}
+
+#[cfg(feature = "http")]
+#[tokio::test(start_paused = true)]
+async fn the_same_holds_for_an_http_request() {
+    let slow = service_fn(|request: http::Request<u32>| async move {
+        assert_eq!(request.deadline(request.started()), None);
+        tokio::time::sleep(SECOND).await;
+        Ok::<_, BoxError>(*request.body())
+    });
+    let stack = ServiceBuilder::new()
+        .layer(DeadlineLayer::enforce_only())
+        .layer(CoalesceLayer::new(|request: &http::Request<u32>| Some(*request.body())))
+        .layer(AttemptTimeoutLayer::disabled())
+        .service(slow);
+    let given = |timeout: &str| http::Request::builder().header("x-request-timeout", timeout).body(7).expect("valid");
+    let (leader, follower) = tokio::join!(stack.clone().oneshot(given("50ms")), stack.oneshot(given("5s")));
+    let refused = leader.expect_err("its time is up");
+    assert_eq!(Rejected::find(&*refused).map(Rejected::code), Some(Code::Timeout));
+    assert_eq!(follower.expect("in time"), 7);
+}
