@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use plugin_core::{Call, Code, Kind, Sent, TraceContext};
+use plugin_core::{AnyError, Call, Classify, Code, Kind, Sent, TraceContext, Verdict};
 use serde_json::{Value, json};
-use support::{call, call_with, fixture, start, within};
+use support::{call, call_with, fixture, start, start_error, within};
 use tower::ServiceExt;
 
 #[tokio::test]
@@ -140,7 +140,7 @@ async fn a_thousand_calls_that_time_out_or_are_dropped_never_delay_or_answer_ano
         task.expect("no call got another's reply");
     }
     let stats = service.handle().stats();
-    assert_eq!((stats.in_flight, stats.garbage_lines, stats.restarts), (0, 0, 0));
+    assert_eq!((stats.in_flight, stats.noise_lines, stats.restarts), (0, 0, 0));
     // Every other kind of reply has come by now; the late ones were all dropped.
     let slow = json!({"sleep": 300});
     assert_eq!(call(&service, &slow).await.expect("it still serves"), slow);
@@ -170,17 +170,68 @@ async fn a_reply_that_is_too_long_fails_its_own_call_alone() {
     assert_eq!(instance.service().handle().stats().restarts, 0);
 }
 
+/// Each of these was a timeout at the end of thirty seconds.
+#[tokio::test]
+async fn a_reply_that_cannot_be_read_ends_its_call_at_once_with_the_reason() {
+    let instance = start(fixture(&["says"])).await;
+    let start = plugin_core::clock::now();
+    for (line, why) in [
+        ("{\"id\":\"ID\",\"result\":NaN}", "expected value at byte"),
+        ("{\"id\":\"ID\",\"result\":Infinity}", "Infinity"),
+        ("{\"id\":\"ID\",\"result\":1,\"result\":2}", "duplicate field `result`"),
+        ("{\"id\":\"ID\",\"result\":\"caf\u{e9}\"}", "no UTF-8: byte 39 is 0xe9"),
+        ("{\"id\":\"ID\",\"result\":\"a\tb\"}", "control character"),
+        ("{\"id\":NUMBER,\"result\":1}", "expected a string"),
+        ("{\"id\":\"ID\",\"result\":1}}", "trailing characters"),
+        ("{\"id\":\"ID\",\"result\":1", "at its end"),
+        ("{'id': 'ID', 'result': None}", "key must be a string"),
+        ("done {\"id\":\"ID\",\"result\":1}", "\"done {"),
+    ] {
+        let error = call(instance.service(), json!(line)).await.expect_err(line);
+        assert_eq!((error.code(), error.is_retryable(), error.sent()), (Code::ExecTransport, false, Sent::Maybe));
+        assert!(error.message().starts_with("the plugin's reply cannot be read: it is no "), "{error}");
+        assert!(error.message().contains(why), "{line}: {error}");
+        let verdict = Classify::<(), _>::classify(&AnyError, Err(&error));
+        assert_eq!(verdict, Verdict::Failure, "it is evidence");
+    }
+    let long = call(instance.service(), json!("{\"result\":\"FILLER\",\"id\":\"ID\"}")).await.expect_err("too long");
+    assert_eq!(long.code(), Code::PayloadTooLarge, "{long}");
+    for fine in [
+        "\u{ef}\u{bb}\u{bf}{\"id\":\"ID\",\"result\":1}",
+        "{\"id\":\"ID\",\"result\":1}\r",
+        "{\"id\":\"ID\",\"result\":1,\"metadata\":{\"took_ms\":5,\"region\":null,\"tags\":[1]}}",
+    ] {
+        assert_eq!(call(instance.service(), json!(fine)).await.expect(fine), 1);
+    }
+    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+    let stats = instance.service().handle().stats();
+    assert_eq!((stats.noise_lines, stats.restarts, stats.in_flight), (0, 0, 0));
+}
+
+#[tokio::test]
+async fn a_hello_an_init_and_a_check_that_cannot_be_read_say_so_at_once() {
+    for method in ["info", "init"] {
+        let error = start_error(fixture(&["says", method])).await;
+        let text = format!("the reply to `{method}` cannot be read: it is no JSON reply");
+        assert!(error.message().contains(&text), "{error}");
+    }
+    let sick = start(fixture(&["says", "health"])).await;
+    let status = within(sick.check()).await;
+    assert_eq!(status.state, plugin_core::HealthState::Unhealthy);
+    assert!(status.message.contains("cannot be read"), "{status:?}");
+}
+
 #[tokio::test]
 async fn what_a_plugin_prints_does_not_break_the_protocol() {
     let instance = start(fixture(&["obliging"])).await;
     let payload = json!({"print": "hello from a forgotten println", "log": "and from a log"});
     assert_eq!(call(instance.service(), &payload).await.expect("an echo"), payload);
-    assert_eq!(instance.service().handle().stats().garbage_lines, 0);
+    assert_eq!(instance.service().handle().stats().noise_lines, 0);
 
     // A plugin of another make may print to stdout all the same, in moderation.
     let noisy = start(fixture(&["garbage", "3"])).await;
     for n in 0..20 {
         assert_eq!(call(noisy.service(), &json!(n)).await.expect("an echo"), n);
     }
-    assert_eq!(noisy.service().handle().stats().garbage_lines, 60);
+    assert_eq!(noisy.service().handle().stats().noise_lines, 60);
 }

@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use super::{
     id,
     json::{push_display, push_str, push_texts},
+    scan,
 };
 use crate::metadata;
 
@@ -99,6 +100,16 @@ pub(crate) struct Answer {
     pub(crate) metadata: std::collections::BTreeMap<String, String>,
 }
 
+/// What one line of a plugin's stdout is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Reply {
+    Answer(Answer),
+    /// It names a call, and cannot be read; why, as the second half of a sentence.
+    Broken(scan::Id, String),
+    /// Not a reply.
+    Noise,
+}
+
 #[derive(Deserialize)]
 struct RawAnswer<'a> {
     #[serde(borrow)]
@@ -107,14 +118,49 @@ struct RawAnswer<'a> {
     result: Option<&'a RawValue>,
     #[serde(borrow, default)]
     error: Option<&'a RawValue>,
+    /// A request has one, and a reply has not.
+    #[serde(borrow, default)]
+    method: Option<&'a RawValue>,
     #[serde(default, deserialize_with = "metadata::texts")]
     metadata: std::collections::BTreeMap<String, String>,
 }
 
-/// Reads a reply. `None`: the line is not a reply to anything that this host ever asked.
-pub(crate) fn decode(line: &Bytes) -> Option<Answer> {
-    let raw: RawAnswer<'_> = serde_json::from_str(std::str::from_utf8(line).ok()?).ok()?;
-    let id = id::parse(raw.id.as_bytes())?;
+/// What some editors and shells write before text.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// How much of a reply is shown of the place where it cannot be read.
+const SHOWN: usize = 16;
+
+/// Reads a line. A reply that is not as it should be is one all the same when it names its call: that call must not wait
+/// for another.
+pub(crate) fn decode(line: &Bytes) -> Reply {
+    match read(line) {
+        Ok(Some(answer)) => Reply::Answer(answer),
+        Ok(None) => Reply::Noise,
+        Err(why) => broken(line, why),
+    }
+}
+
+#[cold]
+fn broken(line: &[u8], why: String) -> Reply {
+    match scan::Scanner::line(line) {
+        scan::Found { id: Some(id), is_request: false } => Reply::Broken(id, why),
+        _ => Reply::Noise,
+    }
+}
+
+/// `None`: a request that was written back, as a plugin does that logs to stdout.
+fn read(line: &Bytes) -> Result<Option<Answer>, String> {
+    let json = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line);
+    let text = std::str::from_utf8(json).map_err(|error| {
+        let at = error.valid_up_to();
+        format!("it is no UTF-8: byte {} is 0x{:02x}", at + 1, json.get(at).copied().unwrap_or_default())
+    })?;
+    let raw: RawAnswer<'_> = serde_json::from_str(text).map_err(|error| describe(&error, json))?;
+    let id = id::parse(raw.id.as_bytes()).ok_or("its id is not written as it was given")?;
+    if raw.method.is_some() && raw.result.is_none() && raw.error.is_none() {
+        return Ok(None);
+    }
     // An error is text; a plugin that sends an object instead is shown as it wrote it.
     let result = match raw.error.map(metadata::text) {
         Some(text) if !text.is_empty() => Err(text),
@@ -124,7 +170,20 @@ pub(crate) fn decode(line: &Bytes) -> Option<Answer> {
             Some(result) => line.slice_ref(result.as_bytes()),
         }),
     };
-    Some(Answer { id, result, metadata: raw.metadata })
+    Ok(Some(Answer { id, result, metadata: raw.metadata }))
+}
+
+/// What the parser says, with the place as it stands in the line.
+#[cold]
+fn describe(error: &serde_json::Error, json: &[u8]) -> String {
+    let text = error.to_string();
+    let what = text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
+    let at = error.column().saturating_sub(1).min(json.len());
+    let near = String::from_utf8_lossy(&json[at..json.len().min(at + SHOWN)]).into_owned();
+    if error.is_eof() {
+        return format!("it is no JSON reply: {what} at its end");
+    }
+    format!("it is no JSON reply: {what} at byte {}, {near:?}", at + 1)
 }
 
 #[cfg(test)]
@@ -171,8 +230,10 @@ mod tests {
 
     #[test]
     fn a_reply_is_a_result_or_an_error() {
-        let read =
-            |text: &str| decode(&Bytes::copy_from_slice(text.as_bytes())).map(|answer| (answer.id, answer.result));
+        let read = |text: &str| match decode(&Bytes::copy_from_slice(text.as_bytes())) {
+            Reply::Answer(answer) => Some((answer.id, answer.result)),
+            _ => None,
+        };
         let id = "00000000000000ff";
         let ok = |text: &'static str| Some((255, Ok(Bytes::from_static(text.as_bytes()))));
         let failed = |text: &str| Some((255, Err(text.to_owned())));
@@ -188,12 +249,67 @@ mod tests {
     }
 
     #[test]
+    fn a_reply_that_cannot_be_read_names_its_call_and_says_why() {
+        let id = scan::Id::Text(0x2_0001);
+        for (line, why) in [
+            (&br#"{"id":"0000000000020001","result":NaN}"#[..], "expected value at byte 35, \"NaN}\""),
+            (br#"{"id":"0000000000020001","result":-Infinity}"#, "invalid number at byte"),
+            (br#"{"id":"0000000000020001","result":1,"result":2}"#, "duplicate field `result`"),
+            (b"{\"id\":\"0000000000020001\",\"result\":\"caf\xe9\"}", "it is no UTF-8: byte 39 is 0xe9"),
+            (b"{\"id\":\"0000000000020001\",\"result\":\"a\tb\"}", "control character"),
+            (br#"{"id":"0000000000020001","result":1} done"#, "trailing characters at byte 38, \"done\""),
+            (br#"{"id":"0000000000020001","result":1"#, "EOF while parsing an object at its end"),
+            (br#"{"id":"0000000000020001","metadata":[1]}"#, "expected a map"),
+            (b"{'id': '0000000000020001', 'result': None}", "key must be a string at byte 2"),
+            (br#"{"ID":"0000000000020001","result":1}"#, "missing field `id`"),
+            (br#"loading... {"id":"0000000000020001","result":1}"#, "expected value at byte 1, \"loading"),
+        ] {
+            let Reply::Broken(found, said) = decode(&Bytes::copy_from_slice(line)) else { panic!("{line:?}") };
+            assert_eq!(found, id);
+            assert!(said.contains(why), "{said:?} has no {why:?}");
+        }
+        let number = decode(&Bytes::from_static(br#"{"id":131073,"result":1}"#));
+        let said = "it is no JSON reply: invalid type: integer `131073`, expected a string";
+        assert!(matches!(&number, Reply::Broken(scan::Id::Number { .. }, why) if why.starts_with(said)), "{number:?}");
+        let shout = decode(&Bytes::from_static(br#"{"id":"00000000000F0001","result":1}"#));
+        assert_eq!(shout, Reply::Broken(scan::Id::Text(0xf_0001), "its id is not written as it was given".into()));
+    }
+
+    #[test]
+    fn what_some_programs_add_to_a_reply_does_no_harm() {
+        for line in [
+            "\u{feff}{\"id\":\"0000000000020001\",\"result\":1}",
+            "{\"id\":\"0000000000020001\",\"result\":1}\r",
+            " {\"id\":\"0000000000020001\",\"result\":1,\"metadata\":{\"n\":5,\"none\":null}} ",
+        ] {
+            let read = decode(&Bytes::copy_from_slice(line.as_bytes()));
+            assert!(matches!(&read, Reply::Answer(answer) if answer.result.as_deref() == Ok(b"1")), "{read:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_reply_is_noise_and_so_is_a_request_that_was_written_back() {
+        for line in [
+            "",
+            "hello",
+            "[1]",
+            "{}",
+            "{\"id\":null}",
+            "{\"level\":\"info\",\"msg\":\"ready\"}",
+            r#"{"id":"0000000000020001","method":"execute","payload":1,"context":{}}"#,
+            r#"DEBUG got {"id":"0000000000020001","method":"execute","payload":1,"context":{}}"#,
+        ] {
+            assert_eq!(decode(&Bytes::copy_from_slice(line.as_bytes())), Reply::Noise, "{line}");
+        }
+    }
+
+    #[test]
     fn a_large_result_shares_the_buffer_and_a_small_one_does_not() {
         let line = |size: usize| Bytes::from(format!(r#"{{"id":"{:016x}","result":"{}"}}"#, 1, "x".repeat(size)));
         let within = |line: &Bytes, part: &Bytes| line.as_ptr_range().contains(&part.as_ptr());
         for (size, shared) in [(10, false), (COPY_UP_TO, true)] {
             let line = line(size);
-            let result = decode(&line).expect("a reply").result.expect("a result");
+            let Reply::Answer(Answer { result: Ok(result), .. }) = decode(&line) else { panic!("a result") };
             assert_eq!(within(&line, &result), shared);
         }
     }
@@ -202,7 +318,7 @@ mod tests {
         #[test]
         fn any_bytes_are_read_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
             let line = Bytes::from(bytes);
-            let _ = (decode(&line), id::of_head(&line));
+            let _ = decode(&line);
         }
     }
 }

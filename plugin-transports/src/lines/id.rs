@@ -26,13 +26,6 @@ pub(crate) fn parse(digits: &[u8]) -> Option<u64> {
     })
 }
 
-/// The id in the beginning of a line that was cut off, when the line begins with it, as both our sides write it.
-pub(crate) fn of_head(head: &[u8]) -> Option<u64> {
-    // The space after the colon is what Python's json writes.
-    let rest = head.strip_prefix(b"{\"id\":")?.trim_ascii_start().strip_prefix(b"\"")?;
-    (rest.get(DIGITS) == Some(&b'"')).then(|| parse(&rest[..DIGITS]))?
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -40,12 +33,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_id_of_a_cut_line_is_found_when_it_comes_first() {
-        assert_eq!(of_head(br#"{"id":"00000000000000ff","res"#), Some(255));
-        assert_eq!(of_head(br#"{"id": "00000000000000ff", "#), Some(255));
-        assert_eq!(of_head(br#"{"id":"00000000000000f"#), None);
-        assert_eq!(of_head(br#"{"result":"#), None);
+    fn only_lower_case_digits_are_an_id() {
+        assert_eq!(parse(b"00000000000000ff"), Some(255));
         assert_eq!(parse(b"00000000000000FF"), None);
+        assert_eq!(parse(b"ff"), None);
     }
 
     proptest! {

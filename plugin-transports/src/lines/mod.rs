@@ -30,6 +30,7 @@ pub(crate) mod codec;
 pub(crate) mod env;
 pub(crate) mod id;
 pub(crate) mod json;
+pub(crate) mod scan;
 mod serve;
 pub(crate) mod split;
 

@@ -2,10 +2,12 @@
 
 use bytes::{Bytes, BytesMut};
 
+use super::scan::{Found, Scanner};
+
 /// How much is read at once, and so how far a line may overshoot the limit before it is noticed.
 const CHUNK: usize = 64 * 1024;
 
-/// What is kept of a line that is too long: enough to find its id.
+/// What is kept of a line that is too long: enough to show.
 const HEAD: usize = 64;
 
 /// One line, without its line feed.
@@ -13,8 +15,8 @@ const HEAD: usize = 64;
 pub(crate) enum Line {
     /// A line within the limit.
     Whole(Bytes),
-    /// A line over the limit. Only its beginning is kept; the rest is thrown away as it arrives.
-    TooLong(Bytes),
+    /// A line over the limit: its beginning, and whose it is. The rest was read for that, and thrown away as it arrived.
+    TooLong(Bytes, Found),
 }
 
 /// Collects what a reader delivers and hands it out by lines.
@@ -26,13 +28,51 @@ pub(crate) struct Lines {
     /// Bytes at the front of `buffer` that are known to hold no line feed.
     searched: usize,
     limit: usize,
-    /// Bytes thrown away of the line that is being skipped.
-    skipped: Option<u64>,
+    /// Lines have ids, and one that is too long is read for its own.
+    has_ids: bool,
+    skip: Option<Skip>,
+}
+
+/// A line that is too long while it arrives.
+#[derive(Debug)]
+struct Skip {
+    /// Bytes thrown away of it.
+    bytes: u64,
+    head: Bytes,
+    scanner: Scanner,
+    /// It was handed out.
+    told: bool,
+}
+
+impl Skip {
+    fn new() -> Self {
+        Self { bytes: 0, head: Bytes::new(), scanner: Scanner::default(), told: false }
+    }
+
+    /// Reads on. It is handed out as soon as whose it is `is_certain`, or its id is found.
+    fn read(&mut self, bytes: &[u8], is_certain: bool) -> Option<Line> {
+        if self.bytes == 0 {
+            self.head = Bytes::copy_from_slice(&bytes[..bytes.len().min(HEAD)]);
+        }
+        self.bytes += bytes.len() as u64;
+        if self.told {
+            return None;
+        }
+        self.scanner.read(bytes);
+        self.told = is_certain || self.scanner.outer().is_some();
+        self.told.then(|| Line::TooLong(self.head.clone(), self.scanner.clone().end()))
+    }
 }
 
 impl Lines {
     pub(crate) fn new(limit: usize) -> Self {
-        Self { buffer: BytesMut::new(), searched: 0, limit, skipped: None }
+        Self { buffer: BytesMut::new(), searched: 0, limit, has_ids: true, skip: None }
+    }
+
+    /// Lines of plain text: one that is too long is handed out as soon as it is.
+    #[cfg(all(feature = "process", target_os = "linux"))]
+    pub(crate) fn of_text(limit: usize) -> Self {
+        Self { has_ids: false, ..Self::new(limit) }
     }
 
     /// The buffer to read into: it has room for one chunk.
@@ -44,42 +84,43 @@ impl Lines {
         &mut self.buffer
     }
 
-    /// The next line that is complete, or known to be too long.
+    /// The next line that is complete, or known to be too long and whose.
     pub(crate) fn next_line(&mut self) -> Option<Line> {
         loop {
             let found = memchr::memchr(b'\n', &self.buffer[self.searched..]).map(|at| self.searched + at);
-            if let Some(skipped) = &mut self.skipped {
-                let Some(end) = found else {
-                    *skipped += self.buffer.len() as u64;
-                    self.buffer.clear();
-                    return None;
-                };
-                let _ = self.take(end);
-                self.skipped = None;
-                continue;
+            let too_long = match found {
+                Some(end) => self.skip.is_some() || end > self.limit,
+                None => self.skip.is_some() || self.buffer.len() > self.limit,
+            };
+            if !too_long {
+                if found.is_none() {
+                    self.searched = self.buffer.len();
+                }
+                return found.map(|end| Line::Whole(self.take(end).freeze()));
             }
-            return match found {
-                Some(end) if end <= self.limit => Some(Line::Whole(self.take(end).freeze())),
-                Some(end) => Some(Line::TooLong(head(&self.take(end)))),
-                None if self.buffer.len() > self.limit => {
-                    let head = head(&self.buffer);
-                    self.skipped = Some(self.buffer.len() as u64);
-                    self.buffer.clear();
-                    self.searched = 0;
-                    Some(Line::TooLong(head))
+            let skip = self.skip.get_or_insert_with(Skip::new);
+            let read = &self.buffer[..found.unwrap_or(self.buffer.len())];
+            let line = skip.read(read, found.is_some() || !self.has_ids);
+            match found {
+                Some(end) => {
+                    self.skip = None;
+                    let _ = self.take(end);
                 }
                 None => {
-                    self.searched = self.buffer.len();
-                    None
+                    self.buffer.clear();
+                    self.searched = 0;
                 }
-            };
+            }
+            if line.is_some() || found.is_none() {
+                return line;
+            }
         }
     }
 
     /// How much has been thrown away of a line that still has not ended.
     #[cfg(any(test, all(feature = "process", target_os = "linux")))]
     pub(crate) fn skipped(&self) -> u64 {
-        self.skipped.unwrap_or(0)
+        self.skip.as_ref().map_or(0, |skip| skip.bytes)
     }
 
     /// What came after the last line feed, when the stream has ended.
@@ -87,7 +128,7 @@ impl Lines {
     pub(crate) fn rest(&mut self) -> Option<Bytes> {
         self.searched = 0;
         let rest = self.buffer.split().freeze();
-        (!rest.is_empty() && self.skipped.is_none()).then_some(rest)
+        (!rest.is_empty() && self.skip.is_none()).then_some(rest)
     }
 
     fn take(&mut self, end: usize) -> BytesMut {
@@ -96,11 +137,6 @@ impl Lines {
         self.searched = 0;
         line
     }
-}
-
-/// Copied, so that it does not keep the whole buffer alive.
-fn head(line: &[u8]) -> Bytes {
-    Bytes::copy_from_slice(&line[..line.len().min(HEAD)])
 }
 
 #[cfg(test)]
@@ -142,14 +178,27 @@ mod tests {
         for _ in 0..16 * 1024 {
             lines.room().extend_from_slice(&chunk);
             while let Some(line) = lines.next_line() {
-                assert!(matches!(line, Line::TooLong(head) if head.len() == HEAD));
+                assert!(matches!(line, Line::TooLong(..)));
                 seen += 1;
             }
             assert!(lines.buffer.capacity() <= 3 * 1024 * 1024, "{}", lines.buffer.capacity());
         }
-        assert_eq!((seen, lines.skipped()), (1, 1 << 30));
-        assert_eq!(feed(&mut lines, b"x\nnext\n"), [whole("next")]);
+        assert_eq!((seen, lines.skipped()), (0, 1 << 30));
+        assert!(lines.skip.as_ref().is_some_and(|skip| skip.head.len() == HEAD));
+        assert_eq!(feed(&mut lines, b"x\nnext\n").len(), 2);
         assert_eq!(lines.skipped(), 0);
+    }
+
+    #[test]
+    fn whose_a_long_line_is_is_told_as_soon_as_it_is_certain_and_at_its_end_at_the_latest() {
+        let id = Some(crate::lines::scan::Id::Text(0x2_0001));
+        let is = |lines: &[Line]| matches!(lines, [Line::TooLong(_, found)] if found.id == id);
+        let mut lines = Lines::new(64);
+        let filler = "x".repeat(5 << 20);
+        assert_eq!(feed(&mut lines, format!("{{\"result\":\"{filler}\",\"i").as_bytes()), []);
+        assert!(is(&feed(&mut lines, b"d\":\"0000000000020001\"}\n")));
+        assert!(is(&feed(&mut lines, format!("{{\"id\":\"0000000000020001\",\"result\":\"{filler}").as_bytes())));
+        assert_eq!(feed(&mut lines, b"\"}\nnext\n"), [whole("next")], "told once");
     }
 
     proptest! {
@@ -172,13 +221,11 @@ mod tests {
             let ended = &naive[..naive.len() - 1];
             let whole = |line: &Line| match line {
                 Line::Whole(text) => Some(text.to_vec()),
-                Line::TooLong(_) => None,
+                Line::TooLong(..) => None,
             };
             let expected: Vec<_> =
                 ended.iter().map(|line| (line.len() <= 5).then(|| line.to_vec())).collect();
-            // A line that is too long is reported as soon as it is, which may be before it has ended.
-            let open = usize::from(naive.last().is_some_and(|last| last.len() > 5));
-            prop_assert_eq!(seen.len(), expected.len() + open);
+            prop_assert_eq!(seen.len(), expected.len());
             for (seen, expected) in seen.iter().zip(&expected) {
                 prop_assert_eq!(&whole(seen), expected);
             }
@@ -190,6 +237,6 @@ mod tests {
     }
 
     fn long(text: &'static str) -> Line {
-        Line::TooLong(Bytes::from_static(text.as_bytes()))
+        Line::TooLong(Bytes::from_static(text.as_bytes()), Found::default())
     }
 }

@@ -56,7 +56,7 @@ impl ProcessConfig {
             start_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(30),
             shutdown_grace: Duration::from_secs(5),
-            limits: Limits { in_flight: 1024, queued_bytes: 16 << 20, line: 4 << 20, garbage: 16 },
+            limits: Limits { in_flight: 1024, queued_bytes: 16 << 20, line: 4 << 20, noise: 16 },
         })
     }
 
@@ -110,7 +110,7 @@ impl fmt::Debug for ProcessConfig {
 /// | `max_in_flight` | 1024 | 1 to 65536; more are refused with `OVERLOAD_2001` |
 /// | `max_queued_bytes` | 16 MiB | of requests that the plugin has not read; more are refused with `OVERLOAD_2002` |
 /// | `max_line` | 4 MiB | 1 KiB to 1 GiB; of one request with all that travels with it, and of one reply |
-/// | `max_garbage_lines` | 16 | at least 1; lines in a row on stdout that are not replies, then the process is restarted |
+/// | `max_noise` | 16 | at least 1; lines in a row on stdout that are not replies, then the process is restarted |
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct ProcessConfigBuilder(ProcessConfig);
@@ -230,8 +230,8 @@ impl ProcessConfigBuilder {
     }
 
     /// Limits the lines in a row that are not replies.
-    pub fn with_max_garbage_lines(mut self, lines: u32) -> Self {
-        self.0.limits.garbage = lines;
+    pub fn with_max_noise(mut self, lines: u32) -> Self {
+        self.0.limits.noise = lines;
         self
     }
 
@@ -277,15 +277,15 @@ impl ProcessConfigBuilder {
         if let Some((field, _)) = durations.into_iter().find(|(_, value)| value.is_zero()) {
             return error(field, "must be longer than zero".into());
         }
-        let Limits { in_flight, line, garbage, .. } = config.limits;
+        let Limits { in_flight, line, noise, .. } = config.limits;
         if !(1..=MAX_IN_FLIGHT).contains(&in_flight) {
             return error("max_in_flight", format!("must be from 1 to {MAX_IN_FLIGHT}, and is {in_flight}"));
         }
         if !(1 << 10..=1 << 30).contains(&line) {
             return error("max_line", format!("must be from 1 KiB to 1 GiB, and is {line} bytes"));
         }
-        if garbage == 0 {
-            return error("max_garbage_lines", "must be at least 1".into());
+        if noise == 0 {
+            return error("max_noise", "must be at least 1".into());
         }
         Ok(config)
     }
@@ -326,6 +326,6 @@ mod tests {
         assert_eq!(field(|b| b.with_max_in_flight(0)), "max_in_flight");
         assert_eq!(field(|b| b.with_max_in_flight(65_537)), "max_in_flight");
         assert_eq!(field(|b| b.with_max_line(1023)), "max_line");
-        assert_eq!(field(|b| b.with_max_garbage_lines(0)), "max_garbage_lines");
+        assert_eq!(field(|b| b.with_max_noise(0)), "max_noise");
     }
 }

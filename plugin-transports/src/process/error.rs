@@ -7,17 +7,8 @@ use plugin_core::{Code, PluginError, Rejected, Sent};
 use super::handle::Shared;
 use crate::lines::client::Failure;
 
-/// How long a call was given, and by whom.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Given {
-    pub(super) limit: Duration,
-    /// The caller's deadline came before the transport's own limit.
-    pub(super) by_caller: bool,
-}
-
-pub(super) fn failed(failure: Failure, shared: &Shared, given: Given) -> PluginError {
+pub(super) fn failed(failure: Failure, shared: &Shared) -> PluginError {
     let error = match failure {
-        Failure::Late(sent) => late(given, sent),
         Failure::Lost(why, Sent::Nothing) => return shared.too_late(&why),
         Failure::Lost(why, Sent::Maybe) => {
             let text = format!("the plugin's process was lost during the call: it {why}");
@@ -28,6 +19,9 @@ pub(super) fn failed(failure: Failure, shared: &Shared, given: Given) -> PluginE
             }
         }
         Failure::Closing => return shared.too_late("is being stopped"),
+        Failure::Unreadable(why) => {
+            PluginError::new(Code::ExecTransport, format!("the plugin's reply cannot be read: {why}"))
+        }
         Failure::ReplyTooLarge(limit) => {
             PluginError::new(Code::PayloadTooLarge, format!("the reply is longer than a line may be, {limit} bytes"))
         }
@@ -37,16 +31,10 @@ pub(super) fn failed(failure: Failure, shared: &Shared, given: Given) -> PluginE
     error.with_plugin(shared.name.clone())
 }
 
-/// The moment given for a call passed.
-pub(super) fn late(given: Given, sent: Sent) -> PluginError {
-    if !given.by_caller {
-        return PluginError::attempt_timeout(given.limit).with_sent(sent);
-    }
-    let stage = match sent {
-        Sent::Nothing => "waiting until the plugin reads",
-        Sent::Maybe => "on the plugin",
-    };
-    PluginError::from(Rejected::deadline_exceeded(given.limit, Some(stage))).with_sent(sent)
+/// The deadline of a call had passed before there was anything to send. `given` is all that its caller gave it.
+pub(super) fn too_late(given: Duration, plugin: &Arc<str>) -> PluginError {
+    let rejected = Rejected::deadline_exceeded(given, Some("before it was sent")).with_sent(Sent::Nothing);
+    PluginError::from(rejected).with_plugin(plugin.clone())
 }
 
 /// The plugin answered, with an error.

@@ -110,7 +110,7 @@ pub struct ProcessStats {
     /// Replies of the present process that came after their call had ended.
     pub late_replies: u64,
     /// Lines of the present process on stdout that are not replies.
-    pub garbage_lines: u64,
+    pub noise_lines: u64,
 }
 
 /// How calls reach the process now. Everything that is said of the process, anywhere, is read from here.
@@ -355,7 +355,7 @@ impl ProcessHandle {
             failed_starts: self.shared.failed_starts.load(Ordering::Relaxed),
             in_flight: counts.in_flight,
             late_replies: counts.late,
-            garbage_lines: counts.garbage,
+            noise_lines: counts.noise,
         }
     }
 

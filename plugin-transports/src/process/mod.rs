@@ -31,9 +31,13 @@
 //! [`PluginInstance::health`] gives, so that no regular check says otherwise: unhealthy while it restarts, offline when it
 //! has failed.
 //!
-//! A process is taken for broken, killed and started again when it closes its stdout, when it writes more than
-//! `max_garbage_lines` lines in a row to stdout that are not replies, or one line of sixteen times `max_line`. Fewer such
-//! lines are logged and counted. A reply longer than `max_line` fails its own call with `PLUGIN_1207`.
+//! A reply that cannot be read (no JSON, no UTF-8, a key twice) ends its call at once with `TRANSPORT_1304` and says what is
+//! wrong with it: its id is looked for wherever it is in the line. A reply longer than `max_line` ends its call with
+//! `PLUGIN_1207`, also when its id comes last. A byte order mark is skipped.
+//!
+//! A process is taken for broken, killed and started again when it closes its stdout, when it writes `max_noise` lines in a
+//! row to stdout that are not replies and name no call, or one line of sixteen times `max_line`. Fewer such lines are logged
+//! and counted.
 //!
 //! Each line on stderr becomes an event of `tracing` with the target `plugin::stderr` and the field `plugin`.
 //!

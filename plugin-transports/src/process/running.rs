@@ -129,11 +129,12 @@ type Said = Result<bytes::Bytes, String>;
 
 async fn ask(connection: &Arc<Connection<Pipe>>, method: &str, payload: &[u8]) -> Result<Said, PluginError> {
     let frame = Frame::new(method, payload, &CallContext::new(), 0);
-    match connection.exchange_internal(frame, Instant::MAX).await {
+    match connection.exchange_internal(frame).await {
         Ok(answer) => Ok(answer.result),
         Err(Failure::ReplyTooLarge(limit)) => {
             Err(not_ready(format!("the reply to `{method}` is longer than {limit} bytes")))
         }
+        Err(Failure::Unreadable(why)) => Err(not_ready(format!("the reply to `{method}` cannot be read: {why}"))),
         // The end of the process is told, and better, by whoever watches it.
         Err(_) => std::future::pending().await,
     }
@@ -197,7 +198,7 @@ impl Running {
         let share = grace / 4;
         if self.methods.shutdown {
             let frame = Frame::new("shutdown", b"null", &CallContext::new(), 0);
-            let reply = timeout(share, self.connection.exchange_internal(frame, Instant::MAX));
+            let reply = timeout(share, self.connection.exchange_internal(frame));
             tokio::select! {
                 biased;
                 () = ended(&mut self.child, &mut self.driver) => return true,

@@ -10,19 +10,23 @@ use std::{
 
 use bytes::Bytes;
 use plugin_core::{
-    Call, HealthState, HealthStatus, PluginError, Reply, Sent,
-    clock::{self, Instant},
+    Call, CallContext, HealthState, HealthStatus, PluginError, Rejected, Reply, clock,
+    deadline::{AttemptFuture, AttemptTimeout, AttemptTimeoutLayer},
 };
+use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{
-    ProcessHandle,
-    error::{self, Given},
+    ProcessHandle, error,
     handle::{Link, Owner, Shared},
     hello,
     running::Pipe,
 };
-use crate::lines::{client::Exchange, codec::Frame, json::single_line};
+use crate::lines::{
+    client::{Exchange, Failure},
+    codec::{Answer, Frame},
+    json::single_line,
+};
 
 /// Calls a plugin that runs as a process of its own, many calls at a time.
 ///
@@ -31,54 +35,24 @@ use crate::lines::{client::Exchange, codec::Frame, json::single_line};
 /// process; when the last clone, call and [`PluginInstance`](plugin_core::PluginInstance) is dropped, it is stopped.
 #[derive(Clone)]
 pub struct ProcessService {
-    owner: Arc<Owner>,
+    /// Core's limit of an attempt is the only one that a call has.
+    limited: AttemptTimeout<Unlimited>,
 }
 
 impl ProcessService {
     pub(super) fn new(owner: Arc<Owner>) -> Self {
-        Self { owner }
+        let limit = AttemptTimeoutLayer::new(owner.shared.config.request_timeout);
+        Self { limited: limit.layer(Unlimited { owner }) }
     }
 
     /// Reads and controls the process.
     #[must_use]
     pub fn handle(&self) -> ProcessHandle {
-        ProcessHandle::new(&self.owner)
+        ProcessHandle::new(self.owner())
     }
 
     pub(super) fn owner(&self) -> &Arc<Owner> {
-        &self.owner
-    }
-
-    fn exchange(&self, call: &Call<Bytes>) -> Result<State, PluginError> {
-        let shared = &self.owner.shared;
-        let config = &shared.config;
-        // Before it is read as JSON, which takes time.
-        let size = call.payload().len();
-        if size > config.limits.line {
-            return Err(error::too_large(size, config.limits.line, &shared.name));
-        }
-        let payload = single_line(call.payload()).map_err(|error| error::not_json(error, &shared.name))?;
-        let context = call.context();
-        let now = clock::now();
-        let own = now.saturating_add(config.request_timeout);
-        let (until, given) = match context.deadline() {
-            Some(deadline) if deadline <= own => {
-                let limit = deadline.saturating_since(context.received());
-                (deadline, Given { limit, by_caller: true })
-            }
-            _ => (own, Given { limit: config.request_timeout, by_caller: false }),
-        };
-        if until <= now {
-            return Err(error::late(given, Sent::Nothing).with_plugin(shared.name.clone()));
-        }
-        let connection = shared.connection()?;
-        let timeout = clock::nanos(until.saturating_since(now));
-        let frame = Frame::new("execute", &payload, context, timeout);
-        // What travels with the payload is part of the line, which the plugin bounds as a whole.
-        if frame.len() > config.limits.line {
-            return Err(error::too_large(frame.len(), config.limits.line, &shared.name));
-        }
-        Ok(State::Waiting { exchange: connection.exchange(frame, until), given })
+        &self.limited.get_ref().owner
     }
 
     /// Asks the plugin how it is; where it has no method for that, a process that lives is healthy.
@@ -89,13 +63,10 @@ impl ProcessService {
     }
 
     async fn ask_health(&self) -> HealthStatus {
-        let shared = &self.owner.shared;
+        let shared = &self.owner().shared;
         let exchange = match &**shared.link() {
             Link::Up { methods, .. } if !methods.health => return HealthStatus::healthy(),
-            Link::Up { connection, .. } => {
-                let frame = Frame::new("health", b"null", &plugin_core::CallContext::new(), 0);
-                connection.exchange(frame, Instant::MAX)
-            }
+            Link::Up { connection, .. } => connection.exchange(Frame::new("health", b"null", &CallContext::new(), 0)),
             link => return Shared::down_health(link).unwrap_or_default(),
         };
         match exchange.await {
@@ -103,11 +74,7 @@ impl ProcessService {
                 Ok(json) => hello::health(&json),
                 Err(text) => HealthStatus::new(HealthState::Unhealthy, text),
             },
-            Err(failure) => {
-                let given = Given { limit: shared.config.request_timeout, by_caller: false };
-                let error = error::failed(failure, shared, given);
-                HealthStatus::new(HealthState::Unhealthy, error.message())
-            }
+            Err(failure) => HealthStatus::new(HealthState::Unhealthy, error::failed(failure, shared).message()),
         }
     }
 }
@@ -122,8 +89,7 @@ impl Service<Call<Bytes>> for ProcessService {
     }
 
     fn call(&mut self, call: Call<Bytes>) -> ResponseFuture {
-        let state = self.exchange(&call).unwrap_or_else(|error| State::Failed(Some(error)));
-        ResponseFuture { state, owner: self.owner.clone() }
+        ResponseFuture { inner: self.limited.call(call), owner: self.owner().clone() }
     }
 }
 
@@ -138,13 +104,8 @@ impl fmt::Debug for ProcessService {
 /// Nothing is sent before the first poll. Dropping it withdraws a request that the process has not been sent; of one
 /// that was sent the reply is dropped when it comes, and no other call is delayed.
 pub struct ResponseFuture {
-    state: State,
+    inner: AttemptFuture<Exchanging, plugin_core::AsError>,
     owner: Arc<Owner>,
-}
-
-enum State {
-    Waiting { exchange: Exchange<Pipe>, given: Given },
-    Failed(Option<PluginError>),
 }
 
 impl Future for ResponseFuture {
@@ -153,16 +114,14 @@ impl Future for ResponseFuture {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
         let shared = &this.owner.shared;
-        let (exchange, given) = match &mut this.state {
-            State::Waiting { exchange, given } => (exchange, *given),
-            State::Failed(error) => return error.take().map_or(Poll::Pending, |error| Poll::Ready(Err(error))),
-        };
-        Poll::Ready(match ready!(Pin::new(exchange).poll(cx)) {
+        Poll::Ready(match ready!(Pin::new(&mut this.inner).poll(cx)) {
             Ok(answer) => match answer.result {
                 Ok(payload) => Ok(Reply::new(payload).with_metadata(answer.metadata)),
                 Err(text) => Err(error::answered(text, &shared.name)),
             },
-            Err(failure) => Err(error::failed(failure, shared, given)),
+            Err(Ended::Refused(error)) => Err(error),
+            Err(Ended::Failed(failure)) => Err(error::failed(failure, shared)),
+            Err(Ended::Cut(rejected)) => Err(PluginError::from(rejected).with_plugin(shared.name.clone())),
         })
     }
 }
@@ -170,5 +129,92 @@ impl Future for ResponseFuture {
 impl fmt::Debug for ResponseFuture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseFuture").field("plugin", &self.owner.shared.name).finish_non_exhaustive()
+    }
+}
+
+/// The same without a limit of its own.
+#[derive(Clone)]
+struct Unlimited {
+    owner: Arc<Owner>,
+}
+
+impl Unlimited {
+    fn exchange(&self, call: &Call<Bytes>) -> Result<Exchange<Pipe>, PluginError> {
+        let shared = &self.owner.shared;
+        let config = &shared.config;
+        // Before it is read as JSON, which takes time.
+        let size = call.payload().len();
+        if size > config.limits.line {
+            return Err(error::too_large(size, config.limits.line, &shared.name));
+        }
+        let payload = single_line(call.payload()).map_err(|error| error::not_json(error, &shared.name))?;
+        let context = call.context();
+        // What the plugin is told that it has. The clock is read only where there is a deadline.
+        let left = match context.deadline() {
+            None => config.request_timeout,
+            Some(deadline) => {
+                let left = deadline.saturating_since(clock::now());
+                if left.is_zero() {
+                    return Err(error::too_late(deadline.saturating_since(context.received()), &shared.name));
+                }
+                left.min(config.request_timeout)
+            }
+        };
+        let connection = shared.connection()?;
+        let frame = Frame::new("execute", &payload, context, clock::nanos(left));
+        // What travels with the payload is part of the line, which the plugin bounds as a whole.
+        if frame.len() > config.limits.line {
+            return Err(error::too_large(frame.len(), config.limits.line, &shared.name));
+        }
+        Ok(connection.exchange(frame))
+    }
+}
+
+impl Service<Call<Bytes>> for Unlimited {
+    type Response = Answer;
+    type Error = Ended;
+    type Future = Exchanging;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Ended>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, call: Call<Bytes>) -> Exchanging {
+        match self.exchange(&call) {
+            Ok(exchange) => Exchanging::Waiting(exchange),
+            Err(error) => Exchanging::Refused(Some(error)),
+        }
+    }
+}
+
+/// A call without a limit. Dropping it withdraws the request, and tells under a cut how far it had come.
+enum Exchanging {
+    Waiting(Exchange<Pipe>),
+    Refused(Option<PluginError>),
+}
+
+/// How a call ended without an answer, before there are words for it.
+enum Ended {
+    /// Before there was a request.
+    Refused(PluginError),
+    Failed(Failure),
+    /// Its time was up.
+    Cut(Rejected),
+}
+
+impl From<Rejected> for Ended {
+    fn from(rejected: Rejected) -> Self {
+        Self::Cut(rejected)
+    }
+}
+
+impl Future for Exchanging {
+    type Output = Result<Answer, Ended>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.get_mut() {
+            Self::Waiting(exchange) => Pin::new(exchange).poll(cx).map_err(Ended::Failed),
+            Self::Refused(error) => error.take().map_or(Poll::Pending, |error| Poll::Ready(Err(Ended::Refused(error)))),
+        }
     }
 }

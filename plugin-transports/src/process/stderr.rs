@@ -70,13 +70,13 @@ impl Drop for Stderr {
 }
 
 async fn read(plugin: Arc<str>, mut reader: impl AsyncRead + Unpin, tail: Arc<Tail>) {
-    let mut lines = Lines::new(LINE);
+    let mut lines = Lines::of_text(LINE);
     loop {
         let read = std::future::poll_fn(|cx| poll_read_buf(std::pin::Pin::new(&mut reader), cx, lines.room())).await;
         while let Some(line) = lines.next_line() {
             match line {
                 Line::Whole(text) => log(&plugin, &text, &tail, false),
-                Line::TooLong(head) => log(&plugin, &head, &tail, true),
+                Line::TooLong(head, _) => log(&plugin, &head, &tail, true),
             }
         }
         if !matches!(read, Ok(1..)) {

@@ -7,7 +7,7 @@ use std::{
     task::{Context, Poll, Waker, ready},
 };
 
-use plugin_core::clock::Instant;
+use plugin_core::Sent;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
@@ -32,8 +32,6 @@ struct State {
     table: Table,
     /// Wakes the driver. `None` until it was polled, when it looks at everything by itself.
     driver: Option<Waker>,
-    /// The moment for which the driver's timer is set.
-    armed: Instant,
 }
 
 #[derive(Debug)]
@@ -41,6 +39,8 @@ struct Writer<W> {
     /// `None` once the plugin's stdin was closed.
     io: Option<W>,
     batch: Vec<u8>,
+    /// Where each request in `batch` begins.
+    starts: Vec<(u64, usize)>,
     written: usize,
     /// Close the stdin when everything is written.
     finish: bool,
@@ -59,8 +59,14 @@ where
     W: AsyncWrite + Unpin,
 {
     let connection = Arc::new(Connection {
-        state: Mutex::new(State { table: Table::new(limits), driver: None, armed: Instant::MAX }),
-        writer: Mutex::new(Writer { io: Some(writer), batch: Vec::new(), written: 0, finish: false }),
+        state: Mutex::new(State { table: Table::new(limits), driver: None }),
+        writer: Mutex::new(Writer {
+            io: Some(writer),
+            batch: Vec::new(),
+            starts: Vec::new(),
+            written: 0,
+            finish: false,
+        }),
     });
     (connection.clone(), Driver::new(plugin, connection, reader, limits))
 }
@@ -68,13 +74,13 @@ where
 impl<W> Connection<W> {
     /// A request and its answer. Nothing is sent before the first poll; dropping it withdraws the request, or, when
     /// it was sent, lets the reply be dropped on arrival.
-    pub(crate) fn exchange(self: &Arc<Self>, frame: Frame, deadline: Instant) -> Exchange<W> {
-        Exchange::new(self.clone(), frame, deadline, false)
+    pub(crate) fn exchange(self: &Arc<Self>, frame: Frame) -> Exchange<W> {
+        Exchange::new(self.clone(), frame, false)
     }
 
     /// Like [`exchange`](Self::exchange), also when new calls are refused.
-    pub(crate) fn exchange_internal(self: &Arc<Self>, frame: Frame, deadline: Instant) -> Exchange<W> {
-        Exchange::new(self.clone(), frame, deadline, true)
+    pub(crate) fn exchange_internal(self: &Arc<Self>, frame: Frame) -> Exchange<W> {
+        Exchange::new(self.clone(), frame, true)
     }
 
     /// Refuses new calls; those in flight go on.
@@ -104,8 +110,9 @@ impl<W> Connection<W> {
         self.state().table.fetch(id, waker)
     }
 
-    pub(super) fn forget(&self, id: u64) {
-        self.state().table.forget(id);
+    /// Withdraws a request, and says whether it had been taken to be written: then the plugin may see it.
+    pub(super) fn forget(&self, id: u64) -> Sent {
+        self.state().table.forget(id)
     }
 
     /// Delivers a reply. `false`: nobody ever asked for it.
@@ -114,20 +121,12 @@ impl<W> Connection<W> {
         known.map(|waker| waker.into_iter().for_each(Waker::wake)).is_ok()
     }
 
-    pub(super) fn count_garbage(&self) {
-        self.state().table.count_garbage();
+    pub(super) fn is_waiting(&self, id: u64) -> bool {
+        self.state().table.is_waiting(id)
     }
 
-    /// Ends what is due, and answers for when the driver must set its timer.
-    pub(super) fn expire(&self, now: Instant) -> Instant {
-        let mut wake = Vec::new();
-        let mut state = self.state();
-        state.table.expire(now, &mut wake);
-        let next = state.table.earliest();
-        state.armed = next;
-        drop(state);
-        wake.into_iter().for_each(Waker::wake);
-        next
+    pub(super) fn count_noise(&self) {
+        self.state().table.count_noise();
     }
 
     /// The driver says how it is woken. Called before it looks at anything, so that no request is missed.
@@ -158,17 +157,10 @@ impl<W> Connection<W> {
 
 impl<W: AsyncWrite + Unpin> Connection<W> {
     /// Queues a request and sees to it that it is written.
-    pub(super) fn submit(
-        &self,
-        frame: Frame,
-        deadline: Instant,
-        waker: &Waker,
-        internal: bool,
-    ) -> Result<u64, Failure> {
+    pub(super) fn submit(&self, frame: Frame, waker: &Waker, internal: bool) -> Result<u64, Failure> {
         let mut state = self.state();
-        let id = state.table.insert(frame, deadline, waker.clone(), internal)?;
+        let id = state.table.insert(frame, waker.clone(), internal)?;
         let alone = state.table.in_flight() == 1;
-        let rearm = deadline < state.armed;
         let driver = state.driver.clone();
         drop(state);
         let Some(driver) = driver else { return Ok(id) };
@@ -179,7 +171,7 @@ impl<W: AsyncWrite + Unpin> Connection<W> {
                 // With the driver's waker: it goes on when the pipe has room again, and it meets the error, if any.
                 matches!(self.flush_locked(&mut writer, &mut Context::from_waker(&driver)), Poll::Ready(Ok(())))
             });
-        if !written || rearm {
+        if !written {
             driver.wake();
         }
         Ok(id)
@@ -191,18 +183,27 @@ impl<W: AsyncWrite + Unpin> Connection<W> {
     }
 
     fn flush_locked(&self, writer: &mut Writer<W>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Writer { io, batch, written, finish } = writer;
+        let Writer { io, batch, starts, written, finish } = writer;
         loop {
             let Some(pipe) = io else { return Poll::Ready(Ok(())) };
             while *written < batch.len() {
-                match ready!(Pin::new(&mut *pipe).poll_write(cx, &batch[*written..]))? {
-                    0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                    count => *written += count,
-                }
+                let error = match ready!(Pin::new(&mut *pipe).poll_write(cx, &batch[*written..])) {
+                    Ok(0) => io::ErrorKind::WriteZero.into(),
+                    Ok(count) => {
+                        *written += count;
+                        continue;
+                    }
+                    Err(error) => error,
+                };
+                // Of these not a byte went out.
+                let mut state = self.state();
+                starts.iter().filter(|(_, start)| start >= written).for_each(|(id, _)| state.table.unsent(*id));
+                return Poll::Ready(Err(error));
             }
             batch.clear();
+            starts.clear();
             *written = 0;
-            self.state().table.take_queued(batch, BATCH);
+            self.state().table.take_queued(batch, starts, BATCH);
             if batch.is_empty() {
                 if *finish {
                     *io = None;

@@ -1,4 +1,4 @@
-//! Moves the bytes of a connection: writes what is queued, hands out what arrives, watches the deadlines.
+//! Moves the bytes of a connection: writes what is queued, and hands out what arrives.
 
 use std::{
     fmt,
@@ -7,21 +7,16 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use bytes::Bytes;
-use plugin_core::clock::{self, Instant};
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    time::{Instant as TimerInstant, Sleep, sleep},
-};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::io::poll_read_buf;
 
 use super::{
     super::{
-        codec::decode,
-        id,
+        codec::{Reply, decode},
+        scan::{Found, Id},
         split::{Line, Lines},
     },
     Connection, Failure, Limits,
@@ -29,9 +24,6 @@ use super::{
 
 /// How much of a line that is not a reply is shown in the log.
 const SHOWN: usize = 200;
-
-/// The furthest the timer is set ahead; it is set again when it rings.
-const LONGEST: Duration = Duration::from_secs(86_400);
 
 /// A line that goes on for this many times the limit is no line any more.
 const ENDLESS: u64 = 16;
@@ -44,11 +36,8 @@ pub(crate) struct Driver<R, W> {
     reader: R,
     lines: Lines,
     limits: Limits,
-    /// Garbage lines since the last reply.
-    garbage: u32,
-    /// One timer for all calls, set for the earliest deadline; made when there is a first one.
-    timer: Option<Pin<Box<Sleep>>>,
-    set_for: Option<Instant>,
+    /// Lines since the last reply that were none.
+    noise: u32,
     /// It has resolved, and only waits to be dropped.
     over: bool,
 }
@@ -61,7 +50,7 @@ pub(crate) enum End {
     /// A pipe broke.
     Broken(io::Error),
     /// Too many lines in a row were not replies.
-    Garbage(u32),
+    Noise(u32),
     /// A line did not end.
     Endless(u64),
 }
@@ -79,7 +68,7 @@ impl fmt::Display for End {
         match self {
             Self::Eof => f.write_str("closed its stdout"),
             Self::Broken(error) => write!(f, "left a broken pipe: {error}"),
-            Self::Garbage(count) => {
+            Self::Noise(count) => {
                 write!(f, "wrote {count} lines in a row to stdout that are not replies (its log belongs on stderr)")
             }
             Self::Endless(count) => write!(f, "wrote {count} bytes to stdout without a line feed"),
@@ -89,17 +78,7 @@ impl fmt::Display for End {
 
 impl<R, W> Driver<R, W> {
     pub(super) fn new(plugin: Arc<str>, connection: Arc<Connection<W>>, reader: R, limits: Limits) -> Self {
-        Self {
-            plugin,
-            connection,
-            reader,
-            lines: Lines::new(limits.line),
-            limits,
-            garbage: 0,
-            timer: None,
-            set_for: None,
-            over: false,
-        }
+        Self { plugin, connection, reader, lines: Lines::new(limits.line), limits, noise: 0, over: false }
     }
 
     /// Whether it has resolved.
@@ -108,20 +87,41 @@ impl<R, W> Driver<R, W> {
     }
 
     fn accept(&mut self, line: Line) -> Result<(), End> {
-        let (shown, outcome) = match &line {
-            Line::Whole(text) => (text, decode(text).map(|answer| (answer.id, Ok(answer)))),
-            Line::TooLong(head) => {
-                (head, id::of_head(head).map(|id| (id, Err(Failure::ReplyTooLarge(self.limits.line)))))
+        let (shown, known) = match line {
+            Line::Whole(text) => {
+                let known = match decode(&text) {
+                    Reply::Answer(answer) => self.connection.complete(answer.id, Ok(answer)),
+                    Reply::Broken(id, why) => self.fail(id, Failure::Unreadable(why)),
+                    Reply::Noise => false,
+                };
+                (text, known)
             }
+            Line::TooLong(head, Found { id: Some(id), is_request: false }) => {
+                let known = self.fail(id, Failure::ReplyTooLarge(self.limits.line));
+                (head, known)
+            }
+            Line::TooLong(head, _) => (head, false),
         };
-        if outcome.is_some_and(|(id, outcome)| self.connection.complete(id, outcome)) {
-            self.garbage = 0;
+        if known {
+            self.noise = 0;
             return Ok(());
         }
-        self.connection.count_garbage();
-        self.garbage += 1;
-        log_garbage(&self.plugin, shown);
-        if self.garbage < self.limits.garbage { Ok(()) } else { Err(End::Garbage(self.garbage)) }
+        self.connection.count_noise();
+        self.noise += 1;
+        log_noise(&self.plugin, &shown);
+        if self.noise < self.limits.noise { Ok(()) } else { Err(End::Noise(self.noise)) }
+    }
+
+    /// Ends the call whose reply cannot be read. `false`: there never was one of this id.
+    fn fail(&self, id: Id, failure: Failure) -> bool {
+        match id {
+            Id::Text(id) => self.connection.complete(id, Err(failure)),
+            // Its digits are an id, or its value is. Which of them waits for a reply tells.
+            Id::Number { value, digits, .. } => {
+                let id = if self.connection.is_waiting(digits) { digits } else { value };
+                self.connection.complete(id, Err(failure))
+            }
+        }
     }
 }
 
@@ -141,27 +141,6 @@ impl<R: AsyncRead + Unpin, W> Driver<R, W> {
                 Ok(_) => {}
                 Err(error) => return Poll::Ready(End::Broken(error)),
             }
-        }
-    }
-
-    fn poll_deadlines(&mut self, cx: &mut Context<'_>) {
-        loop {
-            let now = clock::now();
-            let next = self.connection.expire(now);
-            if next == Instant::MAX {
-                return;
-            }
-            let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(Duration::ZERO)));
-            if self.set_for != Some(next) {
-                let after = next.saturating_since(now).min(LONGEST);
-                timer.as_mut().reset(TimerInstant::now() + after);
-                self.set_for = Some(next);
-            }
-            if timer.as_mut().poll(cx).is_pending() {
-                return;
-            }
-            // It rang: what is not due yet by our own clock needs it set again.
-            self.set_for = None;
         }
     }
 }
@@ -186,9 +165,6 @@ where
         {
             end = Poll::Ready(End::Broken(error));
         }
-        if end.is_pending() {
-            this.poll_deadlines(cx);
-        }
         this.over = end.is_ready();
         end
     }
@@ -196,7 +172,7 @@ where
 
 impl<R, W> fmt::Debug for Driver<R, W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Driver").field("garbage", &self.garbage).field("over", &self.over).finish_non_exhaustive()
+        f.debug_struct("Driver").field("noise", &self.noise).field("over", &self.over).finish_non_exhaustive()
     }
 }
 
@@ -206,7 +182,7 @@ impl<R, W> Drop for Driver<R, W> {
     }
 }
 
-fn log_garbage(plugin: &str, line: &Bytes) {
+fn log_noise(plugin: &str, line: &Bytes) {
     let text = String::from_utf8_lossy(&line[..line.len().min(SHOWN)]);
     tracing::warn!(plugin, line = %text.escape_debug(), bytes = line.len(), "a line on the plugin's stdout is not a reply");
 }

@@ -8,7 +8,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use plugin_core::clock::Instant;
+use plugin_core::{Sent, deadline::cut};
 use tokio::io::AsyncWrite;
 
 use super::{
@@ -16,21 +16,22 @@ use super::{
     Connection, Failure,
 };
 
-/// Resolves to the answer, or to why there is none. It cannot outwait its deadline as long as the driver is polled.
+/// Resolves to the answer, or to why there is none. It has no limit of its own: whoever has one drops it, which withdraws
+/// the request, and is told how far it had come.
 pub(crate) struct Exchange<W> {
     connection: Arc<Connection<W>>,
     stage: Stage,
 }
 
 enum Stage {
-    New { frame: Frame, deadline: Instant, internal: bool },
+    New { frame: Frame, internal: bool },
     Waiting(u64),
     Over,
 }
 
 impl<W> Exchange<W> {
-    pub(super) fn new(connection: Arc<Connection<W>>, frame: Frame, deadline: Instant, internal: bool) -> Self {
-        Self { connection, stage: Stage::New { frame, deadline, internal } }
+    pub(super) fn new(connection: Arc<Connection<W>>, frame: Frame, internal: bool) -> Self {
+        Self { connection, stage: Stage::New { frame, internal } }
     }
 }
 
@@ -40,15 +41,13 @@ impl<W: AsyncWrite + Unpin> Future for Exchange<W> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
         match std::mem::replace(&mut this.stage, Stage::Over) {
-            Stage::New { frame, deadline, internal } => {
-                match this.connection.submit(frame, deadline, cx.waker(), internal) {
-                    Ok(id) => {
-                        this.stage = Stage::Waiting(id);
-                        Poll::Pending
-                    }
-                    Err(failure) => Poll::Ready(Err(failure)),
+            Stage::New { frame, internal } => match this.connection.submit(frame, cx.waker(), internal) {
+                Ok(id) => {
+                    this.stage = Stage::Waiting(id);
+                    Poll::Pending
                 }
-            }
+                Err(failure) => Poll::Ready(Err(failure)),
+            },
             Stage::Waiting(id) => match this.connection.fetch(id, cx.waker()) {
                 Some(outcome) => Poll::Ready(outcome),
                 None => {
@@ -64,9 +63,17 @@ impl<W: AsyncWrite + Unpin> Future for Exchange<W> {
 
 impl<W> Drop for Exchange<W> {
     fn drop(&mut self) {
-        if let Stage::Waiting(id) = self.stage {
-            self.connection.forget(id);
-        }
+        // Withdrawing is what makes it certain: a request that is still in the table now will never be written.
+        let sent = match self.stage {
+            Stage::New { .. } => Sent::Nothing,
+            Stage::Waiting(id) => self.connection.forget(id),
+            Stage::Over => return,
+        };
+        let stage = match sent {
+            Sent::Nothing => "waiting until the plugin reads",
+            Sent::Maybe => "on the plugin",
+        };
+        cut::report(stage, sent);
     }
 }
 

@@ -26,18 +26,18 @@ pub(crate) struct Limits {
     /// Bytes of one reply.
     pub(crate) line: usize,
     /// Lines in a row that are not replies, after which the plugin is broken.
-    pub(crate) garbage: u32,
+    pub(crate) noise: u32,
 }
 
 /// Why a call has no answer. It knows neither the plugin's name nor what the call was allowed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
-    /// The moment given for the answer passed.
-    Late(Sent),
     /// The connection ended, or had ended before.
     Lost(Arc<str>, Sent),
     /// The connection takes no new call.
     Closing,
+    /// The reply cannot be read; why, as the second half of a sentence.
+    Unreadable(String),
     /// The reply is longer than a line may be.
     ReplyTooLarge(usize),
     /// The plugin does not read, and what waits for it is at its bound.
@@ -52,7 +52,7 @@ pub(crate) struct Counts {
     /// Replies that nobody waited for any more.
     pub(crate) late: u64,
     /// Lines that are not replies.
-    pub(crate) garbage: u64,
+    pub(crate) noise: u64,
     /// Calls that were in flight, or waiting to be sent, now.
     pub(crate) in_flight: usize,
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc, task::Waker};
 
-use plugin_core::{Sent, clock::Instant};
+use plugin_core::Sent;
 
 use super::{
     super::codec::{Answer, Frame},
@@ -26,8 +26,6 @@ pub(super) struct Table {
     /// Ids in the order in which they were queued. An id whose slot has moved on is skipped.
     queue: VecDeque<u64>,
     queued_bytes: usize,
-    /// No deadline of a waiting call is earlier than this.
-    earliest: Instant,
     closed: Option<Failure>,
     limits: Limits,
     counts: Counts,
@@ -37,7 +35,6 @@ pub(super) struct Table {
 struct Slot {
     /// 0 for a free slot: no call has it.
     id: u64,
-    deadline: Instant,
     waker: Option<Waker>,
     stage: Stage,
 }
@@ -48,6 +45,8 @@ enum Stage {
     Queued(Frame),
     /// The plugin may have seen it.
     Sent,
+    /// Writing it failed before its first byte.
+    Unsent,
     /// The outcome waits for the caller to fetch it.
     Done(Outcome),
     Free,
@@ -61,7 +60,6 @@ impl Table {
             calls: 0,
             queue: VecDeque::new(),
             queued_bytes: 0,
-            earliest: Instant::MAX,
             closed: None,
             limits: Limits { in_flight: limits.in_flight.clamp(1, MAX_IN_FLIGHT), ..limits },
             counts: Counts::default(),
@@ -69,13 +67,7 @@ impl Table {
     }
 
     /// Queues a request. A request of the host's own (`internal`) passes while new calls are refused.
-    pub(super) fn insert(
-        &mut self,
-        mut frame: Frame,
-        deadline: Instant,
-        waker: Waker,
-        internal: bool,
-    ) -> Result<u64, Failure> {
+    pub(super) fn insert(&mut self, mut frame: Frame, waker: Waker, internal: bool) -> Result<u64, Failure> {
         match &self.closed {
             Some(Failure::Closing) if internal => {}
             Some(failure) => return Err(failure.clone()),
@@ -88,7 +80,7 @@ impl Table {
         let index = match self.free.pop() {
             Some(index) => index,
             None if self.slots.len() < self.limits.in_flight => {
-                self.slots.push(Slot { id: 0, deadline: Instant::MAX, waker: None, stage: Stage::Free });
+                self.slots.push(Slot { id: 0, waker: None, stage: Stage::Free });
                 self.slots.len() - 1
             }
             None => return Err(Failure::TooMany(self.limits.in_flight)),
@@ -98,8 +90,7 @@ impl Table {
         frame.set_id(id);
         self.queued_bytes += frame.len();
         self.queue.push_back(id);
-        self.earliest = self.earliest.min(deadline);
-        self.slots[index] = Slot { id, deadline, waker: Some(waker), stage: Stage::Queued(frame) };
+        self.slots[index] = Slot { id, waker: Some(waker), stage: Stage::Queued(frame) };
         Ok(id)
     }
 
@@ -119,18 +110,24 @@ impl Table {
         }
     }
 
-    /// Forgets a call that nobody waits for. A reply that comes later is counted and dropped.
-    pub(super) fn forget(&mut self, id: u64) {
-        self.release(id);
+    /// Forgets a call that nobody waits for, and says whether the plugin may have seen it. A reply that comes later is
+    /// counted and dropped.
+    pub(super) fn forget(&mut self, id: u64) -> Sent {
+        let sent = match self.release(id) {
+            Some(Stage::Queued(_) | Stage::Unsent | Stage::Done(Err(Failure::Lost(_, Sent::Nothing)))) => Sent::Nothing,
+            _ => Sent::Maybe,
+        };
         // Ids of withdrawn requests stay in the queue until they outnumber what can be live.
         if self.queue.len() > 2 * self.limits.in_flight {
             let slots = &self.slots;
             self.queue.retain(|id| slots.get(index(*id)).is_some_and(|slot| slot.id == *id));
         }
+        sent
     }
 
-    /// Moves queued requests into `out`, in order, until it holds `enough` bytes. From here on they count as sent.
-    pub(super) fn take_queued(&mut self, out: &mut Vec<u8>, enough: usize) {
+    /// Moves queued requests into `out`, in order, until it holds `enough` bytes, and says where each begins. From here
+    /// on they count as sent.
+    pub(super) fn take_queued(&mut self, out: &mut Vec<u8>, starts: &mut Vec<(u64, usize)>, enough: usize) {
         while out.len() < enough {
             let Some(id) = self.queue.pop_front() else { return };
             let Some(slot) = self.slot(id) else { continue };
@@ -139,12 +136,25 @@ impl Table {
             }
             let Stage::Queued(frame) = std::mem::replace(&mut slot.stage, Stage::Sent) else { continue };
             self.queued_bytes -= frame.len();
+            starts.push((id, out.len()));
             if out.is_empty() {
                 *out = frame.into_bytes();
             } else {
                 out.extend_from_slice(&frame.into_bytes());
             }
         }
+    }
+
+    /// A request that was taken to be written was not: the pipe is broken.
+    pub(super) fn unsent(&mut self, id: u64) {
+        if let Some(slot) = self.slot(id).filter(|slot| matches!(slot.stage, Stage::Sent)) {
+            slot.stage = Stage::Unsent;
+        }
+    }
+
+    /// Whether a call of this id waits for its reply.
+    pub(super) fn is_waiting(&mut self, id: u64) -> bool {
+        self.slot(id).is_some_and(|slot| matches!(slot.stage, Stage::Sent))
     }
 
     /// Delivers a reply to its call. `Err`: no call ever had this id.
@@ -156,7 +166,7 @@ impl Table {
                 Ok(slot.waker.take())
             }
             // A reply to a request that was not sent yet can only be a guess.
-            Some(slot) if matches!(slot.stage, Stage::Queued(_)) => Err(()),
+            Some(slot) if matches!(slot.stage, Stage::Queued(_) | Stage::Unsent) => Err(()),
             _ if !(1..=calls).contains(&(id >> SLOT_BITS)) => Err(()),
             _ => {
                 self.counts.late += 1;
@@ -165,38 +175,8 @@ impl Table {
         }
     }
 
-    pub(super) fn count_garbage(&mut self) {
-        self.counts.garbage += 1;
-    }
-
-    /// Ends the waiting of each call whose deadline has come.
-    pub(super) fn expire(&mut self, now: Instant, wake: &mut Vec<Waker>) {
-        if self.earliest > now {
-            return;
-        }
-        let mut earliest = Instant::MAX;
-        for slot in &mut self.slots {
-            let sent = match &slot.stage {
-                Stage::Queued(_) => Sent::Nothing,
-                Stage::Sent => Sent::Maybe,
-                Stage::Done(_) | Stage::Free => continue,
-            };
-            if slot.deadline > now {
-                earliest = earliest.min(slot.deadline);
-                continue;
-            }
-            if let Stage::Queued(frame) = &slot.stage {
-                self.queued_bytes -= frame.len();
-            }
-            slot.stage = Stage::Done(Err(Failure::Late(sent)));
-            wake.extend(slot.waker.take());
-        }
-        self.earliest = earliest;
-    }
-
-    /// When [`expire`](Self::expire) is due.
-    pub(super) fn earliest(&self) -> Instant {
-        self.earliest
+    pub(super) fn count_noise(&mut self) {
+        self.counts.noise += 1;
     }
 
     /// Refuses new calls; those in flight go on.
@@ -211,7 +191,7 @@ impl Table {
         }
         for slot in &mut self.slots {
             let sent = match slot.stage {
-                Stage::Queued(_) => Sent::Nothing,
+                Stage::Queued(_) | Stage::Unsent => Sent::Nothing,
                 Stage::Sent => Sent::Maybe,
                 Stage::Done(_) | Stage::Free => continue,
             };

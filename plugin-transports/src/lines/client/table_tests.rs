@@ -1,22 +1,17 @@
-use std::{
-    sync::atomic::{AtomicUsize, Ordering},
-    task::Wake,
-};
-
 use bytes::Bytes;
 use plugin_core::CallContext;
 use proptest::prelude::*;
 
 use super::*;
 
-const LIMITS: Limits = Limits { in_flight: 4, queued_bytes: 1 << 20, line: 1 << 20, garbage: 16 };
+const LIMITS: Limits = Limits { in_flight: 4, queued_bytes: 1 << 20, line: 1 << 20, noise: 16 };
 
 fn frame() -> Frame {
     Frame::new("execute", b"null", &CallContext::new(), 0)
 }
 
 fn insert(table: &mut Table) -> Result<u64, Failure> {
-    table.insert(frame(), Instant::MAX, Waker::noop().clone(), false)
+    table.insert(frame(), Waker::noop().clone(), false)
 }
 
 fn fetch(table: &mut Table, id: u64) -> Option<Outcome> {
@@ -25,21 +20,12 @@ fn fetch(table: &mut Table, id: u64) -> Option<Outcome> {
 
 fn written(table: &mut Table) -> usize {
     let mut out = Vec::new();
-    table.take_queued(&mut out, usize::MAX);
+    table.take_queued(&mut out, &mut Vec::new(), usize::MAX);
     memchr::memchr_iter(b'\n', &out).count()
 }
 
 fn answer(id: u64) -> Outcome {
     Ok(Answer { id, result: Ok(Bytes::from(id.to_string())), metadata: Default::default() })
-}
-
-#[derive(Default)]
-struct Woken(AtomicUsize);
-
-impl Wake for Woken {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::SeqCst);
-    }
 }
 
 #[test]
@@ -55,7 +41,7 @@ fn a_late_reply_is_dropped_and_counted_even_when_its_slot_has_a_new_call() {
     assert_eq!(fetch(&mut table, second), None, "the late reply did not reach the new call");
     assert!(table.complete(second, answer(second)).is_ok());
     assert_eq!(fetch(&mut table, second), Some(answer(second)));
-    assert_eq!(table.counts(), Counts { late: 1, garbage: 0, in_flight: 0 });
+    assert_eq!(table.counts(), Counts { late: 1, noise: 0, in_flight: 0 });
 }
 
 #[test]
@@ -122,28 +108,33 @@ fn withdrawn_calls_do_not_pile_up_while_the_plugin_does_not_read() {
 }
 
 #[test]
-fn a_deadline_wakes_its_call_alone_and_says_whether_anything_was_sent() {
+fn withdrawing_a_request_tells_whether_it_had_been_taken_to_be_written() {
     let mut table = Table::new(LIMITS);
-    let woken = Arc::new(Woken::default());
-    let at = |nanos| Instant::from_nanos(nanos);
-    let waker = Waker::from(woken.clone());
-    let sent = table.insert(frame(), at(10), waker.clone(), false).expect("room");
+    let taken = insert(&mut table).expect("room");
     written(&mut table);
-    let queued = table.insert(frame(), at(20), waker.clone(), false).expect("room");
-    let patient = table.insert(frame(), at(30), waker, false).expect("room");
-    assert_eq!(table.earliest(), at(10));
+    let queued = insert(&mut table).expect("room");
+    assert_eq!(table.forget(queued), Sent::Nothing);
+    assert_eq!(written(&mut table), 0, "what was withdrawn unsent is never written");
+    assert_eq!(table.forget(taken), Sent::Maybe);
+    assert_eq!(table.forget(taken), Sent::Maybe, "of what is not known anything may have happened");
+    let lost = insert(&mut table).expect("room");
+    table.close(&"gone".into(), &mut Vec::new());
+    assert_eq!(table.forget(lost), Sent::Nothing);
+}
 
-    let mut wake = Vec::new();
-    table.expire(at(9), &mut wake);
-    assert!(wake.is_empty());
-    table.expire(at(20), &mut wake);
-    wake.into_iter().for_each(Waker::wake);
-    assert_eq!(woken.0.load(Ordering::SeqCst), 2);
-    assert_eq!(table.earliest(), at(30));
-    assert_eq!(fetch(&mut table, sent), Some(Err(Failure::Late(Sent::Maybe))));
-    assert_eq!(fetch(&mut table, queued), Some(Err(Failure::Late(Sent::Nothing))));
-    assert_eq!(fetch(&mut table, patient), None);
-    assert_eq!(written(&mut table), 1, "the request that was too late is not written");
+#[test]
+fn what_a_broken_pipe_did_not_take_was_not_sent() {
+    let mut table = Table::new(LIMITS);
+    let ids: Vec<_> = (0..2).map(|_| insert(&mut table).expect("room")).collect();
+    let (mut out, mut starts) = (Vec::new(), Vec::new());
+    table.take_queued(&mut out, &mut starts, usize::MAX);
+    assert_eq!(starts, [(ids[0], 0), (ids[1], frame().len())]);
+    table.unsent(ids[1]);
+    assert!(table.complete(ids[1], answer(ids[1])).is_err(), "a reply to it can only be a guess");
+    table.close(&"gone".into(), &mut Vec::new());
+    let lost = |sent| Some(Err(Failure::Lost("gone".into(), sent)));
+    assert_eq!(fetch(&mut table, ids[0]), lost(Sent::Maybe));
+    assert_eq!(fetch(&mut table, ids[1]), lost(Sent::Nothing));
 }
 
 #[test]
@@ -167,29 +158,27 @@ fn a_connection_that_refuses_new_calls_still_takes_the_hosts_own() {
     let mut table = Table::new(LIMITS);
     table.refuse_new();
     assert_eq!(insert(&mut table), Err(Failure::Closing));
-    assert!(table.insert(frame(), Instant::MAX, Waker::noop().clone(), true).is_ok());
+    assert!(table.insert(frame(), Waker::noop().clone(), true).is_ok());
     table.close(&"gone".into(), &mut Vec::new());
-    assert!(table.insert(frame(), Instant::MAX, Waker::noop().clone(), true).is_err());
+    assert!(table.insert(frame(), Waker::noop().clone(), true).is_err());
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    Insert(u64),
+    Insert,
     Write,
     Complete(usize),
     Fetch(usize),
     Forget(usize),
-    Expire(u64),
 }
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        (0..50_u64).prop_map(Step::Insert),
+        Just(Step::Insert),
         Just(Step::Write),
         (0..40_usize).prop_map(Step::Complete),
         (0..40_usize).prop_map(Step::Fetch),
         (0..40_usize).prop_map(Step::Forget),
-        (0..50_u64).prop_map(Step::Expire),
     ]
 }
 
@@ -202,8 +191,8 @@ proptest! {
         for step in steps {
             let pick = |at: usize| ids.get(at).copied();
             match step {
-                Step::Insert(deadline) => {
-                    if let Ok(id) = table.insert(frame(), Instant::from_nanos(deadline), Waker::noop().clone(), false) {
+                Step::Insert => {
+                    if let Ok(id) = insert(&mut table) {
                         prop_assert!(!ids.contains(&id));
                         ids.push(id);
                     }
@@ -213,13 +202,12 @@ proptest! {
                 Step::Fetch(at) => if let Some(id) = pick(at) && let Some(Ok(got)) = fetch(&mut table, id) {
                     prop_assert_eq!(got.id, id);
                 },
-                Step::Forget(at) => if let Some(id) = pick(at) { table.forget(id) },
-                Step::Expire(now) => table.expire(Instant::from_nanos(now), &mut Vec::new()),
+                Step::Forget(at) => if let Some(id) = pick(at) { let _ = table.forget(id); },
             }
             prop_assert!(table.in_flight() <= LIMITS.in_flight);
         }
         for id in ids {
-            table.forget(id);
+            let _ = table.forget(id);
         }
         prop_assert_eq!((table.in_flight(), table.queued_bytes), (0, 0));
     }

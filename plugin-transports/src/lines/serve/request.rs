@@ -8,7 +8,10 @@ use plugin_core::{Call, CallContext, TraceContext};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::lines::json::{push_str, push_texts};
+use crate::lines::{
+    json::{push_str, push_texts},
+    scan::{self, Found},
+};
 
 /// One request of the host.
 #[derive(Debug)]
@@ -47,13 +50,14 @@ impl Method {
 pub(super) struct Id(Bytes);
 
 impl Id {
-    /// For a line whose id cannot be told.
-    pub(super) fn unknown() -> Self {
-        Self(Bytes::from_static(b"\"\""))
-    }
-
-    pub(super) fn of_host(id: u64) -> Self {
-        Self(Bytes::from(format!("\"{id:016x}\"")))
+    /// The id of a line that cannot be read as a request; empty when there is none to be found.
+    pub(super) fn found(found: Found) -> Self {
+        Self(match found.id {
+            None => Bytes::from_static(b"\"\""),
+            Some(scan::Id::Text(id)) => Bytes::from(format!("\"{id:016x}\"")),
+            Some(scan::Id::Number { value, quoted: true, .. }) => Bytes::from(format!("\"{value}\"")),
+            Some(scan::Id::Number { value, .. }) => Bytes::from(value.to_string()),
+        })
     }
 }
 
@@ -219,7 +223,7 @@ mod tests {
         assert_eq!(parse(&result(&id, b"[1]", &BTreeMap::new())), json!({"id": "7", "result": [1]}));
         assert_eq!(parse(&result(&id, b"1", &metadata)), json!({"id": "7", "result": 1, "metadata": {"k": "v"}}));
         assert_eq!(parse(&error(&id, "two\nlines")), json!({"id": "7", "error": "two\nlines"}));
-        assert_ne!(parse(&error(&Id::unknown(), "")), json!({"id": "", "error": ""}));
+        assert_ne!(parse(&error(&Id::found(Found::default()), "")), json!({"id": "", "error": ""}));
     }
 
     proptest! {

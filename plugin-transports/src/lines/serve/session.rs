@@ -32,8 +32,8 @@ use super::{
 };
 use crate::lines::{
     env,
-    id::of_head,
     json::single_line,
+    scan::Scanner,
     split::{Line, Lines},
 };
 
@@ -173,11 +173,12 @@ where
         let request = match line {
             Line::Whole(line) if line.trim_ascii().is_empty() => return,
             Line::Whole(line) => {
-                request::decode(&line).map_err(|error| (Id::unknown(), format!("not a request: {error}")))
+                // With its id, or the host's call would wait for another answer.
+                request::decode(&line)
+                    .map_err(|error| (Id::found(Scanner::line(&line)), format!("not a request: {error}")))
             }
-            Line::TooLong(head) => {
-                let id = of_head(&head).map_or_else(Id::unknown, Id::of_host);
-                Err((id, format!("the request is longer than {} bytes", self.server.max_line)))
+            Line::TooLong(_, found) => {
+                Err((Id::found(found), format!("the request is longer than {} bytes", self.server.max_line)))
             }
         };
         match request {
