@@ -19,6 +19,7 @@ pub(super) struct Exec {
     env_allow: Vec<String>,
     work_dir: Option<PathBuf>,
     max_line: Option<u64>,
+    max_noise: Option<u32>,
     resources: ResourceLimits,
     restart: RestartConfig,
 }
@@ -37,6 +38,7 @@ impl Exec {
             env_allow: keys.field("env_allow").and_then(|field| field.strings()).unwrap_or_default(),
             work_dir: keys.path("work_dir"),
             max_line: keys.size("max_line"),
+            max_noise: keys.integer("max_noise"),
             resources: keys.settings("resources").unwrap_or_default(),
             restart: keys.settings("restart").unwrap_or_default(),
         }
@@ -88,6 +90,9 @@ impl Exec {
         builder = self.env_allow.into_iter().fold(builder, |builder, name| builder.with_env_allow(name));
         if let Some(bytes) = self.max_line.and_then(|bytes| usize::try_from(bytes).ok()) {
             builder = builder.with_max_line(bytes);
+        }
+        if let Some(lines) = self.max_noise {
+            builder = builder.with_max_noise(lines);
         }
         if let Some(dir) = self.work_dir {
             builder = builder.with_work_dir(dir);

@@ -43,6 +43,13 @@ pub(in crate::config) static TABLE: Table = Table::new("plugin", "A plugin: how 
         Key::new("max_line", Kind::size(1 << 10, 1 << 30), "The longest request, and the longest reply.")
             .default("4MiB")
             .only(EXEC),
+        Key::new(
+            "max_noise",
+            Kind::integer(1, u32::MAX as i64),
+            "Lines in a row on its standard output that are no replies, after which it is started again.",
+        )
+        .default("16")
+        .only(EXEC),
         Key::new("resources", Kind::Section(ResourceLimits::TABLE), "What it may use.").only(EXEC),
         Key::new("restart", Kind::Section(RestartConfig::TABLE), "When it is started again after it died.").only(EXEC),
         Key::new("version", Kind::Text, "Its version, after semver."),

@@ -53,6 +53,7 @@ const EXAMPLES: &[(&str, &str, &str, &str)] = &[
     ("plugin", "work_dir", "plugins: [{name: a, transport: exec, executable: sh}]", "plugins: [{name: a, transport: exec, executable: sh, work_dir: /}]"),
     ("plugin", "mode", "plugins: [{name: a, transport: exec, executable: sh, mode: lines}]", "plugins: [{name: a, transport: exec, executable: sh, mode: oneshot}]"),
     ("plugin", "max_line", "plugins: [{name: a, transport: exec, executable: sh}]", "plugins: [{name: a, transport: exec, executable: sh, max_line: 1KiB}]"),
+    ("plugin", "max_noise", "plugins: [{name: a, transport: exec, executable: sh}]", "plugins: [{name: a, transport: exec, executable: sh, max_noise: 3}]"),
     ("plugin", "resources", "plugins: [{name: a, transport: exec, executable: sh}]", "plugins: [{name: a, transport: exec, executable: sh, resources: {max_memory_mb: 64}}]"),
     ("plugin", "restart", "plugins: [{name: a, transport: exec, executable: sh}]", "plugins: [{name: a, transport: exec, executable: sh, restart: {max_in_window: 1}}]"),
     ("plugin", "version", "version: 1.2.3", "version: 1.2.4"),
