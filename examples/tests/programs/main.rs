@@ -6,6 +6,7 @@
 mod axum_service;
 mod custom_transport;
 mod http_client;
+mod kill;
 mod manager_in_code;
 mod one_shot;
 mod plugins;
