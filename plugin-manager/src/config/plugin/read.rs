@@ -45,7 +45,7 @@ pub(in crate::config) static TABLE: Table = Table::new("plugin", "A plugin: how 
             .only(EXEC),
         Key::new(
             "max_noise",
-            Kind::integer(1, u32::MAX as i64),
+            Kind::integer(1, u32::MAX as i128),
             "Lines in a row on its standard output that are no replies, after which it is started again.",
         )
         .default("16")
