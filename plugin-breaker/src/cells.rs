@@ -236,6 +236,41 @@ mod tests {
     }
 
     #[test]
+    fn a_late_success_of_an_older_bucket_does_not_enter_the_one_that_has_its_cell() {
+        let cells = Cells::new();
+        let (old, new) = (100, 100 + BUCKETS as u64);
+        cells.add(Place::bucket(7, new));
+        cells.add(Place::bucket(7, old));
+        assert_eq!(cells.of_buckets(7, new), std::array::from_fn(|index| u64::from(index == BUCKETS - 1)));
+        assert_eq!((cells.of_buckets(7, old).iter().sum::<u64>(), cells.ever()), (0, 2));
+        // Nor does one of an earlier generation, in the same bucket or another.
+        cells.add(Place::bucket(6, new));
+        cells.add(Place::bucket(6, new + BUCKETS as u64));
+        assert_eq!((cells.of_buckets(7, new).iter().sum::<u64>(), cells.ever()), (1, 4));
+    }
+
+    #[test]
+    fn each_thread_counts_in_its_own_stripe() {
+        let cells = Cells::new();
+        let counts = || -> Vec<u64> {
+            cells.0.iter().map(|stripe| count_in(stripe.0.cells[0].load(Ordering::Relaxed))).collect()
+        };
+        for _ in 0..2 * cells.0.len() {
+            std::thread::scope(|scope| {
+                let thread = scope.spawn(|| {
+                    let (before, mine) = (counts(), stripe() & (cells.0.len() - 1));
+                    (0..100).for_each(|_| cells.add(Place::whole(1)));
+                    for (index, (now, before)) in counts().into_iter().zip(before).enumerate() {
+                        assert_eq!(now - before, if index == mine { 100 } else { 0 }, "stripe {index}");
+                    }
+                });
+                thread.join().expect("no panic");
+            });
+        }
+        assert!(counts().iter().all(|count| *count > 0), "every stripe was somebody's: {:?}", counts());
+    }
+
+    #[test]
     fn a_drained_cell_takes_any_generation_and_nothing_is_lost_from_the_total() {
         let cells = Cells::new();
         cells.add(Place::bucket(250, 5));

@@ -13,6 +13,8 @@ mod keyed;
 mod layer;
 mod machine;
 mod probes;
+#[cfg(all(test, not(loom)))]
+mod promises;
 mod refusal;
 mod service;
 mod shared;

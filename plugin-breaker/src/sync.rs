@@ -1,8 +1,12 @@
 //! The atomics and the lock, which a model under loom replaces by its own.
 
+#[cfg(all(test, not(loom)))]
+pub(crate) use counted::{Mutex, locks};
+#[cfg(all(not(test), not(loom)))]
+pub(crate) use std::sync::Mutex;
 #[cfg(not(loom))]
 pub(crate) use std::sync::{
-    Mutex, MutexGuard,
+    MutexGuard,
     atomic::{AtomicU64, Ordering},
 };
 
@@ -41,4 +45,35 @@ loom::thread_local! {
 #[cfg(loom)]
 pub(crate) fn stripe() -> usize {
     STRIPE.with(|stripe| *stripe)
+}
+
+/// A lock that knows how often this thread has taken one, for the tests of what takes none.
+#[cfg(all(test, not(loom)))]
+mod counted {
+    use std::{
+        cell::Cell,
+        sync::{self, LockResult, MutexGuard},
+    };
+
+    thread_local!(static LOCKS: Cell<u64> = const { Cell::new(0) });
+
+    pub(crate) struct Mutex<T>(sync::Mutex<T>);
+
+    impl<T> Mutex<T> {
+        pub(crate) fn new(value: T) -> Self {
+            Self(sync::Mutex::new(value))
+        }
+
+        pub(crate) fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
+            LOCKS.set(LOCKS.get() + 1);
+            self.0.lock()
+        }
+    }
+
+    /// How often this thread takes a lock in here.
+    pub(crate) fn locks(work: impl FnOnce()) -> u64 {
+        let before = LOCKS.get();
+        work();
+        LOCKS.get() - before
+    }
 }

@@ -148,11 +148,11 @@ mod tests {
     #[test]
     fn what_was_readied_and_refused_is_given_back_and_what_was_called_is_kept() {
         let mut refusing = readied(|_: &mut Reserving| unused());
-        let _ = call(&mut refusing, ());
+        drop(call(&mut refusing, ()));
         assert_eq!(reserved(&refusing.inner), 0);
 
         let mut passing = readied(|inner: &mut Reserving| drop(inner.call(())));
-        let _ = call_or(&mut passing, (), |_| unreachable!("it was used"));
+        drop(call_or(&mut passing, (), |_| unreachable!("it was used")));
         assert_eq!(reserved(&passing.inner), 0);
         assert!(!marked());
     }
@@ -161,7 +161,7 @@ mod tests {
     fn a_mark_from_before_the_call_is_not_taken_for_one_of_it() {
         unused();
         let mut passing = readied(|inner: &mut Reserving| drop(inner.call(())));
-        let _ = call_or(&mut passing, (), |_| unreachable!("it was used"));
+        drop(call_or(&mut passing, (), |_| unreachable!("it was used")));
         assert!(marked());
     }
 
@@ -173,7 +173,7 @@ mod tests {
             assert_eq!(reserved(&kept.inner), 0);
             drop(inner.call(()));
         });
-        let _ = call_or(&mut outer, (), |_| unreachable!("it was used"));
+        drop(call_or(&mut outer, (), |_| unreachable!("it was used")));
         assert!(!marked());
     }
 
@@ -186,7 +186,7 @@ mod tests {
             let mut kept = readied(|_: &mut Reserving| unused());
             drop(call(&mut kept, ()));
         });
-        let _ = call(&mut outer, ());
+        drop(call(&mut outer, ()));
         assert_eq!(reserved(&outer.inner), 0);
         assert!(!marked());
     }
@@ -200,6 +200,6 @@ mod tests {
         let unwound = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| call(&mut panicking, ())));
         assert!(unwound.is_err());
         let mut passing = readied(|inner: &mut Reserving| drop(inner.call(())));
-        let _ = call_or(&mut passing, (), |_| unreachable!("it was used"));
+        drop(call_or(&mut passing, (), |_| unreachable!("it was used")));
     }
 }

@@ -150,6 +150,25 @@ mod tests {
     }
 
     #[test]
+    fn what_is_exactly_at_a_bound_is_taken_and_what_is_one_past_it_is_not() {
+        let builder = HealthConfig::builder;
+        let nano = Duration::from_nanos(1);
+        for at in [SHORTEST, LONGEST] {
+            assert!(builder().with_interval(at).with_timeout(at).build().is_ok(), "{at:?}");
+        }
+        for past in [SHORTEST - nano, LONGEST + nano] {
+            assert_eq!(field(builder().with_interval(past)), "interval");
+            assert_eq!(field(builder().with_timeout(past)), "timeout");
+        }
+        assert!(builder().with_failure_limit(1).with_success_limit(1).build().is_ok());
+        assert!(builder().with_failure_limit(u32::MAX).with_success_limit(u32::MAX).build().is_ok());
+        for at in [0.0, 1.0] {
+            assert!(builder().with_jitter(at).build().is_ok(), "{at}");
+        }
+        assert_eq!(field(builder().with_jitter(1.0 + f64::EPSILON)), "jitter");
+    }
+
+    #[test]
     fn a_setting_out_of_bounds_is_named() {
         for bad in [Duration::ZERO, Duration::from_micros(999), Duration::MAX] {
             assert_eq!(field(HealthConfig::builder().with_interval(bad)), "interval");

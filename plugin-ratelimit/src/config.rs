@@ -160,6 +160,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_exactly_at_a_bound_is_taken_and_what_is_one_past_it_is_not() {
+        let builder = RateLimitConfig::builder;
+        let nano = Duration::from_nanos(1);
+        assert!(builder().with_requests_per_second(MOST_PER_SECOND).build().is_ok());
+        assert_eq!(field(builder().with_requests_per_second(MOST_PER_SECOND + 1.0)), "requests_per_second");
+        assert!(builder().with_time_window(YEAR).build().is_ok());
+        assert_eq!(field(builder().with_time_window(YEAR + nano)), "time_window");
+        assert!(builder().with_time_window(nano).build().is_ok());
+        // One token a day: a bucket of 365 is full again after exactly as many days.
+        let daily = || builder().with_requests_per_second(1.0 / 86_400.0);
+        assert!(daily().with_burst_size(365).build().is_ok());
+        assert_eq!(field(daily().with_burst_size(366)), "burst_size");
+        assert!(builder().with_requests_per_second(1e6).with_burst_size(u32::MAX).build().is_ok());
+    }
+
+    #[test]
     fn the_interval_is_never_shorter_than_the_rate_says() {
         assert_eq!(interval(10.0), 100_000_000);
         assert_eq!(interval(3.0), 333_333_334);

@@ -64,6 +64,37 @@ fn a_value_out_of_bounds_is_named_with_its_key() {
 }
 
 #[test]
+fn what_is_exactly_at_a_bound_is_taken_and_what_is_one_past_it_is_not() {
+    let (nano, day) = (Duration::from_nanos(1), Duration::from_secs(24 * 60 * 60));
+    let time = |time| builder().with_window(Window::Time(time));
+    let calls = |calls| builder().with_window(Window::Calls(calls));
+    let cases: [(Builder, Builder); 14] = [
+        (builder().with_failure_threshold(1_000_000), builder().with_failure_threshold(1_000_001)),
+        (builder().with_success_threshold(1), builder().with_success_threshold(0)),
+        (builder().with_success_threshold(1000), builder().with_success_threshold(1001)),
+        (builder().with_half_open_max(1), builder().with_half_open_max(0)),
+        (builder().with_half_open_max(1000), builder().with_half_open_max(1001)),
+        (builder().with_half_open_timeout(nano), builder().with_half_open_timeout(Duration::ZERO)),
+        (builder().with_recovery_timeout(nano), builder().with_recovery_timeout(Duration::ZERO)),
+        (calls(1), calls(0)),
+        (calls(100_000), calls(100_001)),
+        (time(Duration::from_millis(100)), time(Duration::from_millis(100) - nano)),
+        (time(day), time(day + nano)),
+        (builder().with_min_calls(100), builder().with_min_calls(101)),
+        (builder().with_slow_calls(nano, 1.0), builder().with_slow_calls(Duration::ZERO, 1.0)),
+        (builder().with_jitter(1.0), builder().with_jitter(1.0 + f64::EPSILON)),
+    ];
+    for (at, past) in cases {
+        assert!(at.clone().build().is_ok(), "{at:?}");
+        assert!(past.clone().build().is_err(), "{past:?}");
+    }
+    let open = Duration::from_secs(30);
+    assert!(builder().with_backoff(100.0, open).build().is_ok(), "as long as the open time itself");
+    assert!(builder().with_backoff(100.1, open).build().is_err());
+    assert!(builder().with_backoff(1.0, open - nano).build().is_err());
+}
+
+#[test]
 fn the_default_of_min_calls_never_delays_the_reaction_to_an_outage() {
     for calls in [1, 2, 5, 10, 100, 5000] {
         for share in [0.01, 0.3, 0.5, 1.0] {
