@@ -1,0 +1,310 @@
+//! One suite over every transport: each way in which a call can end is judged alike, whoever carried it.
+//!
+//! The plugins are a function, a server on a real socket and a real process, configured as a user would.
+
+use std::{path::Path, time::Duration};
+
+use bytes::Bytes;
+use plugin_breaker::CircuitState;
+use plugin_core::{Call, Code, PluginError, Reply, Sent, clock, deadline::timer, telemetry::Status};
+use plugin_manager::{
+    config,
+    launch::{Factories, Running},
+};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+use tower::service_fn;
+
+const TRANSPORTS: [&str; 3] = ["in-process", "http", "subprocess"];
+
+/// What a reply is called that cannot be read.
+const UNREADABLE: [Code; 3] = [Code::ExecTransport, Code::HttpTransport, Code::ExecTransport];
+
+/// What a call is called whose connection, or process, is gone.
+const LOST: [Code; 3] = [Code::ConnectionFailed, Code::ConnectionFailed, Code::ExecTransport];
+
+/// What `timeout` is; `request_timeout` has its default of 30 s. A hang is waited for in real time.
+const TIMEOUT: Duration = Duration::from_millis(400);
+
+/// Does what its payload says.
+async fn function(call: Call<Bytes>) -> Result<Reply<Bytes>, PluginError> {
+    let told: Value = serde_json::from_slice(call.payload()).expect("JSON");
+    match told["do"].as_str().expect("a word") {
+        "hang" => std::future::pending().await,
+        "wait" => tokio::time::sleep(Duration::from_millis(told["ms"].as_u64().expect("a number"))).await,
+        "lose" => return Err(PluginError::connection("the other side went away", Sent::Maybe)),
+        "refuse" => return Err(PluginError::connection("nobody is there", Sent::Nothing)),
+        "garble" => return Err(PluginError::new(UNREADABLE[0], "the reply is no JSON")),
+        "fail" => return Err(PluginError::execution("as asked")),
+        _ => {}
+    }
+    Ok(Reply::new(Bytes::from_static(b"1")))
+}
+
+const PROCESS: &str = r#"
+import json, os, sys, time
+for line in sys.stdin:
+    request = json.loads(line)
+    id, told = request["id"], request.get("payload")
+    if request["method"] != "execute":
+        print(json.dumps({"id": id, "error": "unknown method"}), flush=True)
+        continue
+    if told["do"] == "hang":
+        continue
+    if told["do"] == "lose":
+        os._exit(3)
+    if told["do"] == "wait":
+        time.sleep(told["ms"] / 1000)
+    if told["do"] == "garble":
+        print('{"id":"%s","result":NaN}' % id, flush=True)
+    elif told["do"] == "fail":
+        print(json.dumps({"id": id, "error": "as asked"}), flush=True)
+    else:
+        print(json.dumps({"id": id, "result": 1}), flush=True)
+"#;
+
+/// Serves the same over HTTP, one connection after the other request by request.
+async fn serve(listener: TcpListener) {
+    while let Ok((stream, _)) = listener.accept().await {
+        tokio::spawn(converse(stream));
+    }
+}
+
+async fn converse(mut stream: TcpStream) {
+    while let Some(told) = request(&mut stream).await {
+        match told["do"].as_str().unwrap_or_default() {
+            "hang" => std::future::pending::<()>().await,
+            "lose" => return,
+            "wait" => tokio::time::sleep(Duration::from_millis(told["ms"].as_u64().expect("a number"))).await,
+            _ => {}
+        }
+        let body = match told["do"].as_str() {
+            Some("garble") => r#"{"data":NaN}"#,
+            Some("fail") => r#"{"error":"as asked"}"#,
+            _ => r#"{"data":1}"#,
+        };
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length";
+        let answer = format!("{head}: {}\r\n\r\n{body}", body.len());
+        if stream.write_all(answer.as_bytes()).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// The payload of the next request.
+async fn request(stream: &mut TcpStream) -> Option<Value> {
+    let mut bytes = Vec::new();
+    loop {
+        let text = String::from_utf8_lossy(&bytes).to_ascii_lowercase();
+        let length = text.split("content-length: ").nth(1).and_then(|rest| rest.split("\r\n").next()?.parse().ok());
+        if let (Some(end), Some(length)) = (text.find("\r\n\r\n"), length)
+            && let Some(body) = bytes.get(end + 4..end + 4 + usize::min(length, 1 << 20))
+        {
+            return Some(serde_json::from_slice::<Value>(body).ok()?["data"].take());
+        }
+        if stream.read_buf(&mut bytes).await.ok()? == 0 {
+            return None;
+        }
+    }
+}
+
+/// A gateway with one plugin, `p`.
+async fn gateway(transport: &str, settings: &str) -> Running {
+    let wire = match transport {
+        "in-process" => json!({"transport": "inproc", "type": "function"}),
+        "http" => {
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+            let endpoint = format!("http://{}/run", listener.local_addr().expect("an address"));
+            tokio::spawn(serve(listener));
+            json!({"transport": "http", "endpoint": endpoint})
+        }
+        _ => json!({"transport": "exec", "executable": "python3", "args": ["-c", PROCESS]}),
+    };
+    let mut plugin = wire;
+    let more: Value = serde_json::from_str(settings).expect("JSON");
+    let plain = json!({"name": "p", "timeout": "400ms", "health_check": {"enabled": false}});
+    for (key, value) in plain.as_object().into_iter().chain(more.as_object()).flatten() {
+        plugin[key] = value.clone();
+    }
+    let factories = Factories::new().with_plugin("function", service_fn(function));
+    for _ in 0..20 {
+        let (data, admin) = (free_address().await, free_address().await);
+        let text = json!({"server": {"listen": data}, "admin": {"listen": admin}, "plugins": [plugin]}).to_string();
+        let config = config::from_text(Path::new("gateway.json"), &text, None, &|name| std::env::var(name).ok());
+        // Somebody else may have taken a port meanwhile.
+        match Running::start(&config.unwrap_or_else(|faults| panic!("{faults}")), &factories).await {
+            Ok(running) => return running,
+            Err(error) => eprintln!("{error}"),
+        }
+    }
+    panic!("it does not start")
+}
+
+/// An address that was free a moment ago: a configuration names its ports.
+async fn free_address() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    listener.local_addr().expect("an address").to_string()
+}
+
+fn told(told: &Value) -> Call<Bytes> {
+    Call::new(told.to_string().into())
+}
+
+async fn send(gateway: &Running, call: Call<Bytes>) -> Result<Reply<Bytes>, PluginError> {
+    tokio::time::timeout(Duration::from_secs(30), gateway.manager().execute_with("p", call)).await.expect("bounded")
+}
+
+/// What each layer made of one call.
+#[derive(Debug, PartialEq, Eq)]
+struct Judged {
+    code: Option<Code>,
+    sent: Option<Sent>,
+    /// Successes, failures, and what says nothing.
+    breaker: [u64; 3],
+    /// Success, failure, refused, cancelled.
+    telemetry: [u64; 4],
+    /// Calls that were answered and that failed.
+    balancer: [u64; 2],
+    retries: u64,
+}
+
+async fn judged(transport: &str, what: &Value, limit: Option<Duration>) -> Judged {
+    let gateway = gateway(transport, r#"{"retry": {"max_retries": 1, "initial_interval": "1ms"}}"#).await;
+    // The call begins now that everything is up: its limit counts from here.
+    let call = told(what);
+    let outcome = send(
+        &gateway,
+        match limit {
+            Some(limit) => call.with_timeout(limit),
+            None => call,
+        },
+    )
+    .await;
+    let view = gateway.manager().get("p").expect("registered");
+    let stats = view.controls.breaker.expect("on").stats();
+    let counts = view.telemetry.expect("on").snapshot();
+    let instance = view.controls.instances.expect("a balancer").list().remove(0);
+    let judged = Judged {
+        code: outcome.as_ref().err().map(PluginError::code),
+        sent: outcome.as_ref().err().map(PluginError::sent),
+        breaker: [stats.successes, stats.failures, stats.ignored + stats.cancelled],
+        telemetry: Status::ALL.map(|status| counts.ended(status)),
+        balancer: [instance.ok, instance.failed],
+        retries: view.controls.retry.expect("on").stats().retries,
+    };
+    gateway.shutdown().await;
+    judged
+}
+
+#[tokio::test]
+async fn a_call_that_ends_is_judged_alike_on_every_transport() {
+    let failed = |code, sent| Judged {
+        code: Some(code),
+        sent: Some(sent),
+        breaker: [0, 1, 0],
+        telemetry: [0, 1, 0, 0],
+        balancer: [0, 1],
+        retries: 0,
+    };
+    let in_time =
+        Judged { code: None, sent: None, breaker: [1, 0, 0], telemetry: [1, 0, 0, 0], balancer: [1, 0], retries: 0 };
+    let in_a_hurry = Judged {
+        code: Some(Code::Timeout),
+        sent: Some(Sent::Maybe),
+        breaker: [0, 0, 1],
+        telemetry: [0, 0, 1, 0],
+        balancer: [0, 0],
+        retries: 0,
+    };
+    let hurry = Duration::from_millis(150);
+    for ((transport, unreadable), lost) in TRANSPORTS.into_iter().zip(UNREADABLE).zip(LOST) {
+        for (what, limit, expected) in [
+            (json!({"do": "wait", "ms": 20}), None, &in_time),
+            (json!({"do": "hang"}), None, &failed(Code::Timeout, Sent::Maybe)),
+            (json!({"do": "hang"}), Some(hurry), &in_a_hurry),
+            (json!({"do": "lose"}), None, &failed(lost, Sent::Maybe)),
+            (json!({"do": "garble"}), None, &failed(unreadable, Sent::Maybe)),
+            (json!({"do": "fail"}), None, &failed(Code::ExecutionFailed, Sent::Maybe)),
+        ] {
+            let mut judged = judged(transport, &what, limit).await;
+            if lost == Code::ExecTransport && what["do"] == "lose" {
+                // With a new process the breaker begins anew, which may have been before it was read.
+                judged.breaker = expected.breaker;
+            }
+            assert_eq!(judged, *expected, "{what} over {transport}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_never_left_is_a_failure_and_known_to_be_unsent() {
+    for transport in TRANSPORTS {
+        let settings = match transport {
+            "http" => json!({"endpoint": format!("http://{}/run", free_address().await)}),
+            "subprocess" => json!({"restart": {"initial": "60s", "max": "60s"}}),
+            _ => json!({}),
+        };
+        let mut settings = settings;
+        settings["retry"] = json!({"max_retries": 0});
+        let gateway = gateway(transport, &settings.to_string()).await;
+        if transport == "subprocess" {
+            send(&gateway, told(&json!({"do": "lose"}))).await.expect_err("the process is gone");
+        }
+        let error = send(&gateway, told(&json!({"do": "refuse"}))).await.expect_err("nobody is there");
+        assert_eq!((error.code(), error.sent()), (Code::ConnectionFailed, Sent::Nothing), "{transport}: {error}");
+        let view = gateway.manager().get("p").expect("registered");
+        assert!(view.telemetry.expect("on").snapshot().ended(Status::Failure) >= 1);
+        assert!(view.controls.instances.expect("a balancer").list()[0].failed >= 1);
+        gateway.shutdown().await;
+    }
+}
+
+#[tokio::test]
+async fn a_plugin_that_hangs_opens_its_breaker_on_every_transport() {
+    for transport in TRANSPORTS {
+        for limit in ["30s", "400ms"] {
+            let connection = if transport == "in-process" { json!({}) } else { json!({"request_timeout": limit}) };
+            let settings = json!({"circuit_breaker": {"failure_threshold": 3}, "connection": connection}).to_string();
+            let gateway = gateway(transport, &settings).await;
+            let mut codes = Vec::new();
+            for _ in 0..4 {
+                codes.push(send(&gateway, told(&json!({"do": "hang"}))).await.expect_err("no answer").code());
+            }
+            assert_eq!(codes, [Code::Timeout, Code::Timeout, Code::Timeout, Code::CircuitOpen], "{transport} {limit}");
+            let view = gateway.manager().get("p").expect("registered");
+            assert_eq!(view.controls.breaker.expect("on").state(), CircuitState::Open);
+            assert_eq!(view.telemetry.expect("on").snapshot().ended(Status::Failure), 3);
+            let instance = view.controls.instances.expect("a balancer").list().remove(0);
+            assert_eq!((instance.failed, instance.health_score), (3, 85));
+            assert!(instance.average_latency >= TIMEOUT / 2, "{:?}", instance.average_latency);
+            gateway.shutdown().await;
+        }
+    }
+}
+
+/// Calls after which the balancer takes the time of one in thirty-two only.
+const WARM: usize = 64;
+
+#[tokio::test]
+async fn a_waiting_call_arms_one_timer_on_every_transport() {
+    for transport in TRANSPORTS {
+        let gateway = gateway(transport, "{}").await;
+        for _ in 0..=WARM {
+            send(&gateway, told(&json!({"do": "answer"}))).await.expect("an answer");
+        }
+        let (armed, read) = (timer::armed(), clock::readings());
+        let calls = 10;
+        for _ in 0..calls {
+            send(&gateway, told(&json!({"do": "wait", "ms": 5}))).await.expect("an answer");
+        }
+        assert_eq!(timer::armed() - armed, calls, "{transport}");
+        if transport == "in-process" {
+            // When it came, when its timer was armed, when the retry's budget heard of its success, when it had ended.
+            assert_eq!(clock::readings() - read, 4 * calls);
+        }
+        gateway.shutdown().await;
+    }
+}
