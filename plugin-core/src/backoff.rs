@@ -152,6 +152,31 @@ mod tests {
         assert_eq!(field(Backoff::new(second, second, 2.0, Jitter::Proportional(1.5))), "jitter");
     }
 
+    #[test]
+    fn the_bounds_themselves_are_allowed_and_nothing_beyond() {
+        let second = Duration::from_secs(1);
+        let valid = |multiplier, share| Backoff::new(second, second, multiplier, Jitter::Proportional(share)).is_ok();
+        assert!(valid(1.0, 0.0) && valid(100.0, 1.0));
+        assert!(!valid(0.999, 0.5) && !valid(100.001, 0.5) && !valid(2.0, -0.001) && !valid(2.0, 1.001));
+        assert!(Backoff::new(Duration::from_nanos(1), second, 2.0, Jitter::None).is_ok());
+        assert_eq!(Backoff::constant(Duration::ZERO).wait(9, second, 0.7), Duration::from_nanos(1));
+    }
+
+    #[test]
+    fn each_jitter_moves_a_wait_as_its_name_says() {
+        let (initial, max) = (Duration::from_secs(1), Duration::from_secs(20));
+        let wait = |jitter, retry, last, random| {
+            let backoff = Backoff::new(initial, max, 3.0, jitter).expect("in bounds");
+            backoff.wait(retry, Duration::from_secs(last), random).as_millis()
+        };
+        assert_eq!([0, 1, 2, 3].map(|retry| wait(Jitter::None, retry, 0, 0.9)), [1000, 3000, 9000, 20_000]);
+        assert_eq!([0.0, 0.5, 1.0].map(|random| wait(Jitter::Full, 1, 0, random)), [0, 1500, 3000]);
+        assert_eq!([0.0, 0.5, 1.0].map(|random| wait(Jitter::Decorrelated, 7, 2, random)), [1000, 3500, 6000]);
+        assert_eq!(wait(Jitter::Decorrelated, 7, 0, 1.0), 3000, "the first counts from the initial wait");
+        assert_eq!(wait(Jitter::Decorrelated, 7, 15, 1.0), 20_000);
+        assert_eq!([f64::NAN, -1.0, 2.0].map(|random| wait(Jitter::Full, 0, 0, random)), [500, 0, 1000]);
+    }
+
     proptest! {
         #[test]
         fn no_wait_is_above_the_maximum(

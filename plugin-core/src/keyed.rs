@@ -348,6 +348,20 @@ mod tests {
     }
 
     #[test]
+    fn a_key_takes_the_lock_of_its_shard_and_no_other() {
+        let table = KeyedTable::new(4 * SHARD);
+        assert_eq!(table.shards.len(), 4);
+        touch(&table, 7);
+        let own = (table.hasher.hash_one(7u64) >> 32) as usize & 3;
+        let others = table.shards.iter().enumerate().filter(|(index, _)| *index != own);
+        let held: Vec<_> = others.map(|(_, shard)| shard.0.try_lock().expect("free")).collect();
+        assert_eq!((touch(&table, 7), table.get(&7, |value| *value)), (Some(7), Some(7)));
+        assert_eq!(table.remove_if(&7, |_| true), Some(7));
+        drop(held);
+        assert!(table.is_empty());
+    }
+
+    #[test]
     fn threads_that_use_the_same_keys_lose_no_change() {
         let table = KeyedTable::new(64);
         std::thread::scope(|scope| {

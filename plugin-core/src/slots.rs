@@ -241,6 +241,21 @@ mod tests {
         assert_eq!(slots.get_ref().clones.load(Ordering::Relaxed), 0);
     }
 
+    #[test]
+    fn a_call_takes_the_lock_of_its_own_stripe_and_waits_for_none() {
+        let slots = Slots::new(Fragile { clones: Arc::default(), calls: 0 });
+        let call = || assert_ready_ok!(task::spawn(Slots::call(&slots, false)).poll());
+        crate::striped::on_another_stripe(|| {
+            let own = stripe();
+            let others = slots.slots.iter().enumerate().filter(|(index, _)| *index != own);
+            let held: Vec<_> = others.map(|(_, slot)| slot.0.try_lock().expect("free")).collect();
+            assert_eq!([call(), call()], [1, 2], "served by this stripe's clone");
+            drop(held);
+        });
+        let _held = slots.slots[stripe()].0.try_lock().expect("free");
+        assert_eq!([call(), call()], [1, 1], "a lock that is taken is not waited for: a fresh clone serves");
+    }
+
     #[derive(Clone)]
     struct Reentrant(Arc<std::sync::OnceLock<Arc<Slots<Reentrant>>>>);
 

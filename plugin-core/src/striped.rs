@@ -177,9 +177,46 @@ impl fmt::Debug for StripedCounter {
     }
 }
 
+/// Runs this on a thread whose stripe is not the first one. `None` on a machine that has one stripe alone.
+#[cfg(test)]
+pub(crate) fn on_another_stripe<T: Send>(run: impl FnOnce() -> T + Send) -> Option<T> {
+    let mut run = Some(run);
+    // Threads take stripes in turn, and other tests may take some in between.
+    (0..64 * stripe_count()).find_map(|_| {
+        let run = &mut run;
+        let there = move || (stripe() != 0).then(|| run.take().expect("runs once")());
+        std::thread::scope(|scope| scope.spawn(there).join().expect("no panic"))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_thread_keeps_its_stripe_and_threads_are_spread_over_all_of_them() {
+        assert_eq!(stripe(), stripe());
+        let stripes: std::collections::HashSet<_> =
+            (0..64 * stripe_count()).map(|_| std::thread::spawn(stripe).join().expect("no panic")).collect();
+        assert_eq!(stripes.len(), stripe_count());
+    }
+
+    #[test]
+    fn a_lease_and_a_count_write_to_the_stripe_of_their_thread_and_to_no_other() {
+        let (striped, counter) = (Striped::new(()), StripedCounter::new());
+        on_another_stripe(|| {
+            let lease = striped.lease();
+            counter.add(5);
+            for (index, own) in striped.0.iter().enumerate() {
+                let here = usize::from(index == stripe());
+                assert_eq!(Arc::strong_count(own), 1 + here, "stripe {index}");
+                assert_eq!(counter.0[index].load(Ordering::Relaxed), 5 * here as u64, "stripe {index}");
+            }
+            assert!(Arc::ptr_eq(&lease.0, &striped.0[stripe()]));
+            // One count for all stripes would be written by every lease.
+            assert_eq!(Arc::strong_count(&striped.0[stripe()].0), stripe_count());
+        });
+    }
 
     #[test]
     fn a_lease_outlives_what_it_was_taken_from() {

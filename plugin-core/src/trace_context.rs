@@ -105,6 +105,19 @@ mod tests {
     }
 
     #[test]
+    fn the_parts_are_those_of_the_header_and_a_long_state_is_left_out() {
+        let context = TraceContext::parse(SAMPLE).expect("valid");
+        assert_eq!(context.trace_id(), 0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736);
+        assert_eq!(context.parent_id(), 0x00f0_67aa_0ba9_02b7);
+        for (flags, sampled) in [(0, false), (1, true), (2, false), (3, true), (0xff, true)] {
+            assert_eq!(TraceContext::new(1, 1, flags).expect("valid").is_sampled(), sampled, "{flags}");
+        }
+        assert!(TraceContext::new(0, 1, 0).is_none() && TraceContext::new(1, 0, 0).is_none());
+        let kept = |length: usize| context.clone().with_state(&"x".repeat(length)).state().map(str::len);
+        assert_eq!([0, 1, 512, 513].map(kept), [None, Some(1), Some(512), None]);
+    }
+
+    #[test]
     fn what_the_specification_forbids_is_refused() {
         for bad in [
             "",

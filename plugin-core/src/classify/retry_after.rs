@@ -60,6 +60,20 @@ mod tests {
     }
 
     #[test]
+    fn a_day_is_the_longest_that_is_believed() {
+        let seconds = |seconds| Some(Duration::from_secs(seconds));
+        assert_eq!(MAX, Duration::from_secs(86_400));
+        assert_eq!([http("86399"), http("86400"), http("86401")], [seconds(86_399), seconds(86_400), seconds(86_400)]);
+        let mut headers = HeaderMap::new();
+        for (millis, after) in [("0", 0), ("86399000", 86_399), ("86400001", 86_400), ("4294967295", 86_400)] {
+            headers.insert("grpc-retry-pushback-ms", HeaderValue::from_static(millis));
+            assert_eq!(from_grpc(&headers), Some(Pushback::After(Duration::from_secs(after))), "{millis}");
+        }
+        headers.insert("grpc-retry-pushback-ms", HeaderValue::from_static("4294967296"));
+        assert_eq!(from_grpc(&headers), Some(Pushback::Never));
+    }
+
+    #[test]
     fn what_is_neither_is_no_answer() {
         for bad in ["", "-1", "1.5", "soon", "12s"] {
             assert_eq!(http(bad), None, "{bad:?}");

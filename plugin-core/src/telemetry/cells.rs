@@ -222,6 +222,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_call_is_counted_on_the_stripe_of_its_thread_and_on_no_other() {
+        let cells = Cells::new();
+        crate::striped::on_another_stripe(|| {
+            cells.start();
+            cells.end(Status::Failure, None, 7);
+            for (index, cell) in cells.stripes.iter().enumerate() {
+                let here = u64::from(index == stripe());
+                assert_eq!(cell.started.load(Ordering::Relaxed), here, "stripe {index}");
+                assert_eq!(cell.ended[Status::Failure as usize].load(Ordering::Relaxed), here, "stripe {index}");
+                let (mut buckets, mut min, mut max) = (vec![Bucket::default(); BUCKETS], u64::MAX, 0);
+                cell.durations.add_to(&mut buckets, &mut min, &mut max);
+                assert_eq!((buckets[0].count, max), (here, 7 * here), "stripe {index}");
+            }
+        });
+    }
+
+    #[test]
     fn a_reader_never_sees_more_calls_ended_than_started() {
         let cells = Cells::new();
         let done = AtomicBool::new(false);

@@ -112,6 +112,37 @@ mod tests {
         assert_eq!(*bounds.last().expect("not empty"), 1 << LAST);
     }
 
+    #[test]
+    fn a_bound_belongs_to_the_bucket_above_it() {
+        for (nanos, bucket) in [
+            (0, 0),
+            (1023, 0),
+            (1024, 1),
+            (1279, 1),
+            (1280, 2),
+            (2047, 4),
+            (2048, 5),
+            ((1 << LAST) - 1, BUCKETS - 2),
+            (1 << LAST, BUCKETS - 1),
+            (u64::MAX, BUCKETS - 1),
+        ] {
+            assert_eq!(bucket_of(nanos), bucket, "{nanos}");
+        }
+    }
+
+    #[test]
+    fn what_is_recorded_is_read_with_its_sum_and_both_extremes() {
+        let histogram = Histogram::new();
+        let read = || {
+            let (mut buckets, mut min, mut max) = (vec![Bucket::default(); BUCKETS], u64::MAX, 0);
+            histogram.add_to(&mut buckets, &mut min, &mut max);
+            (buckets[0].count, buckets[0].sum.as_nanos(), min, max)
+        };
+        assert_eq!(read(), (0, 0, u64::MAX, 0));
+        [500, 300, 900].iter().for_each(|nanos| histogram.record(*nanos));
+        assert_eq!(read(), (3, 1700, 300, 900));
+    }
+
     proptest! {
         #[test]
         fn a_duration_lies_between_the_bounds_of_its_bucket(nanos in any::<u64>()) {
