@@ -87,6 +87,7 @@ impl fmt::Debug for ProcessConfig {
             .field("resources", &self.resources)
             .field("restart", &self.restart)
             .field("max_line", &self.limits.line)
+            .field("max_noise", &self.limits.noise)
             .finish_non_exhaustive()
     }
 }
