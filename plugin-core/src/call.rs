@@ -9,19 +9,54 @@ use crate::{Attributed, CallContext, InstanceId};
 pub struct Call<T> {
     context: CallContext,
     payload: T,
+    seal: Option<&'static Seal>,
+}
+
+/// Something that is known of a payload, such as that it is JSON, so that no one further in need look at it again.
+///
+/// Whoever checks payloads keeps a `static` seal to himself. Only code that can name it can put it on a call, so a call that
+/// [has it](Call::has_seal) was checked there, and its payload has not been touched since: a seal is broken by whatever
+/// replaces the payload or could write to it. A clone of the call keeps it.
+pub struct Seal(&'static str);
+
+impl Seal {
+    /// A seal that says this, for `Debug`. What counts is not the text but the place where it is kept.
+    #[must_use]
+    pub const fn new(says: &'static str) -> Self {
+        Self(says)
+    }
+}
+
+impl fmt::Debug for Seal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Seal").field(&self.0).finish()
+    }
 }
 
 impl<T> Call<T> {
     /// A call that was received now.
     #[must_use]
     pub fn new(payload: T) -> Self {
-        Self { context: CallContext::new(), payload }
+        Self { context: CallContext::new(), payload, seal: None }
     }
 
     /// A call with this context.
     #[must_use]
     pub fn with_context(context: CallContext, payload: T) -> Self {
-        Self { context, payload }
+        Self { context, payload, seal: None }
+    }
+
+    /// Says what is known of the payload. It has one seal at a time.
+    #[must_use]
+    pub fn with_seal(mut self, seal: &'static Seal) -> Self {
+        self.seal = Some(seal);
+        self
+    }
+
+    /// Whether this very seal is on the payload, and unbroken.
+    #[must_use]
+    pub fn has_seal(&self, seal: &'static Seal) -> bool {
+        self.seal.is_some_and(|own| std::ptr::eq(own, seal))
     }
 
     /// Limits the time for the whole call, all attempts included, counted from when it was received.
@@ -48,8 +83,9 @@ impl<T> Call<T> {
         &self.payload
     }
 
-    /// The payload, to write to.
+    /// The payload, to write to. This breaks its seal.
     pub fn payload_mut(&mut self) -> &mut T {
+        self.seal = None;
         &mut self.payload
     }
 
@@ -68,7 +104,7 @@ impl<T> Call<T> {
     /// The same call with another payload.
     #[must_use]
     pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Call<U> {
-        Call { context: self.context, payload: f(self.payload) }
+        Call { context: self.context, payload: f(self.payload), seal: None }
     }
 }
 
@@ -163,6 +199,23 @@ mod tests {
     fn a_reply_without_metadata_is_its_payload_and_two_words_more() {
         // `InstanceId` is 64 bits everywhere.
         assert_eq!(size_of::<Reply<[u64; 4]>>(), size_of::<[u64; 4]>() + 8 + size_of::<u64>().max(size_of::<usize>()));
+    }
+
+    #[test]
+    fn a_seal_is_one_place_and_not_a_text_and_breaks_when_the_payload_may_have_changed() {
+        static OURS: Seal = Seal::new("checked");
+        static THEIRS: Seal = Seal::new("checked");
+        let call = Call::new(1).with_seal(&OURS);
+        assert!(call.has_seal(&OURS) && call.clone().has_seal(&OURS) && !call.has_seal(&THEIRS));
+        assert!(!Call::new(1).has_seal(&OURS));
+        assert!(!call.clone().map(|payload| payload).has_seal(&OURS));
+        let (context, payload) = call.clone().into_parts();
+        assert!(!Call::with_context(context, payload).has_seal(&OURS));
+        let mut written = call;
+        written.context_mut().set_priority(1);
+        assert!(written.has_seal(&OURS), "the context is not sealed");
+        let _ = written.payload_mut();
+        assert!(!written.has_seal(&OURS));
     }
 
     #[test]

@@ -40,7 +40,7 @@ mod trace_context;
 
 pub use backoff::{Backoff, Jitter};
 pub use box_error::{BoxError, BoxErrorFuture, BoxErrorLayer, BoxErrors};
-pub use call::{Call, Reply};
+pub use call::{Call, Reply, Seal};
 pub use check::check;
 #[cfg(feature = "grpc")]
 pub use classify::ByGrpcStatus;

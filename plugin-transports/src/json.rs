@@ -32,8 +32,9 @@ use std::{
 
 use bytes::Bytes;
 use pin_project_lite::pin_project;
-use plugin_core::{Call, Code, PluginError, Reply, Sent, readiness};
+use plugin_core::{Call, Code, PluginError, Reply, Seal, Sent, readiness};
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::value::RawValue;
 use tower_service::Service;
 
 /// A plugin that takes `Req` and gives `Res`, over one that takes and gives JSON.
@@ -54,6 +55,69 @@ where
     S: Service<Call<Req>, Response = Reply<Res>, Error = PluginError>,
 {
     Served { inner: service, types: PhantomData }
+}
+
+/// The payload is one JSON value.
+static JSON: Seal = Seal::new("JSON");
+
+/// The payload is one JSON value, and has no line break, not even between tokens.
+static JSON_ON_ONE_LINE: Seal = Seal::new("JSON on one line");
+
+/// Checks the payload once, at the door, so that no transport behind it does so at each attempt: that it is one JSON value,
+/// of any depth. The bytes stay as they are. [`typed`] does this for what it writes, and the gateway for what it is sent.
+///
+/// A transport that is given a call without this checks it by itself. A copy of the payload, as a retry makes one, does
+/// not allocate afterwards.
+///
+/// # Errors
+///
+/// `PLUGIN_1206`, with nothing sent, when the payload is not JSON; the text says where.
+pub fn checked(call: Call<Bytes>) -> Result<Call<Bytes>, PluginError> {
+    if is_checked(&call) {
+        return Ok(call);
+    }
+    match check(call.payload()) {
+        Ok(()) => Ok(sealed(call)),
+        Err(error) => {
+            let message = format!("the payload is not JSON: {error}");
+            Err(PluginError::new(Code::InvalidPayload, message).with_sent(Sent::Nothing))
+        }
+    }
+}
+
+/// Marks a call whose payload is known to be JSON.
+fn sealed(call: Call<Bytes>) -> Call<Bytes> {
+    // Bytes that were made of a vector become shared when they are first copied, which allocates: here, and not in a retry.
+    drop(call.payload().clone());
+    let lines = memchr::memchr2(b'\n', b'\r', call.payload()).is_some();
+    call.with_seal(if lines { &JSON } else { &JSON_ON_ONE_LINE })
+}
+
+/// Whether the payload is known to be JSON.
+pub(crate) fn is_checked(call: &Call<Bytes>) -> bool {
+    call.has_seal(&JSON_ON_ONE_LINE) || call.has_seal(&JSON)
+}
+
+/// The payload on one line, looked at only as far as it is not known.
+#[cfg(all(feature = "process", target_os = "linux"))]
+pub(crate) fn on_one_line(call: &Call<Bytes>) -> Result<std::borrow::Cow<'_, [u8]>, serde_json::Error> {
+    use crate::lines::json::{flat, single_line};
+    match call.has_seal(&JSON_ON_ONE_LINE) {
+        true => Ok(call.payload()[..].into()),
+        false if call.has_seal(&JSON) => Ok(flat(call.payload())),
+        false => single_line(call.payload()),
+    }
+}
+
+/// Whether these bytes are one JSON value. No tree is built.
+pub(crate) fn check(json: &[u8]) -> Result<(), serde_json::Error> {
+    #[cfg(test)]
+    tests::CHECKS.with(|checks| checks.set(checks.get() + 1));
+    // Checked as text first: one fast pass, where the parser would check each string by itself.
+    match std::str::from_utf8(json) {
+        Ok(text) => serde_json::from_str::<&RawValue>(text).map(drop),
+        Err(_) => serde_json::from_slice::<&RawValue>(json).map(drop),
+    }
 }
 
 /// Writes a payload.
@@ -122,7 +186,7 @@ where
     fn call(&mut self, call: Call<Req>) -> Self::Future {
         let (context, payload) = call.into_parts();
         let work = match encode(&payload) {
-            Ok(bytes) => Work::Calling { future: self.inner.call(Call::with_context(context, bytes)) },
+            Ok(bytes) => Work::Calling { future: self.inner.call(sealed(Call::with_context(context, bytes))) },
             Err(error) => Work::failed(error),
         };
         TypedFuture { work, types: PhantomData }
@@ -285,6 +349,77 @@ mod tests {
     use tower::{ServiceExt, service_fn};
 
     use super::*;
+
+    thread_local!(pub(super) static CHECKS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) });
+
+    fn checks(run: impl FnOnce()) -> usize {
+        let before = CHECKS.with(std::cell::Cell::get);
+        run();
+        CHECKS.with(std::cell::Cell::get) - before
+    }
+
+    #[test]
+    fn a_payload_is_checked_once_and_a_line_break_between_tokens_is_remembered() {
+        let call = |text: &str| Call::new(Bytes::from(text.to_owned()));
+        let once = checks(|| {
+            let call = checked(call("{\"a\": 1}")).expect("JSON");
+            let again = checked(call.clone()).expect("it is known to be");
+            assert!(is_checked(&again) && again.has_seal(&JSON_ON_ONE_LINE));
+        });
+        assert_eq!(once, 1);
+        let lines = checked(call("[1,\r2]")).expect("JSON");
+        assert!(is_checked(&lines) && !lines.has_seal(&JSON_ON_ONE_LINE));
+        for bad in ["", "nul", "{}{}", "NaN"] {
+            let error = checked(call(bad)).expect_err(bad);
+            assert_eq!((error.code(), error.sent()), (Code::InvalidPayload, Sent::Nothing));
+        }
+        let error = checked(Call::new(Bytes::from_static(b"\"\xe9\""))).expect_err("Latin-1");
+        assert_eq!(error.code(), Code::InvalidPayload);
+    }
+
+    #[cfg(feature = "http")]
+    #[tokio::test]
+    async fn attempts_over_http_do_not_check_again_what_was_checked_at_the_door() {
+        let config = crate::http::HttpConfig::builder("p", "http://127.0.0.1:1/").build().expect("valid");
+        let plugin = crate::http::HttpPlugin::connect(config).expect("nothing to read");
+        let mut counts = Vec::new();
+        for call in
+            [Call::new(Bytes::from_static(b"[1]")), checked(Call::new(Bytes::from_static(b"[1]"))).expect("JSON")]
+        {
+            let before = CHECKS.with(std::cell::Cell::get);
+            for _ in 0..3 {
+                let error = plugin.service().clone().oneshot(call.clone()).await.expect_err("nobody listens there");
+                assert_eq!(error.code(), Code::ConnectionFailed);
+            }
+            counts.push(CHECKS.with(std::cell::Cell::get) - before);
+        }
+        assert_eq!(counts, [3, 0]);
+    }
+
+    #[test]
+    fn a_copy_of_a_checked_payload_does_not_allocate() {
+        let copies =
+            |call: &Call<Bytes>| allocation_counter::measure(|| drop(std::hint::black_box(call.clone()))).count_total;
+        let heap = || Call::new(Bytes::from(b"\"a heap payload\"".to_vec()));
+        assert_eq!(copies(&checked(heap()).expect("JSON")), 0);
+        assert_eq!(
+            copies(&heap()),
+            1,
+            "if this is 0 too, bytes are shared from the start and `checked` need not see to it"
+        );
+    }
+
+    #[tokio::test]
+    async fn what_is_written_out_of_a_type_is_known_to_be_json() {
+        let far = service_fn(|call: Call<Bytes>| async move {
+            assert!(is_checked(&call));
+            let copied = allocation_counter::measure(|| drop(std::hint::black_box(call.clone()))).count_total;
+            assert_eq!(copied, 0);
+            Ok::<_, PluginError>(Reply::new(call.into_payload()))
+        });
+        let reply = typed::<_, String, _>(far).oneshot(Call::new("text".to_owned())).await.expect("an echo");
+        assert_eq!(reply.payload(), "text");
+    }
 
     fn answering(
         text: &'static str,

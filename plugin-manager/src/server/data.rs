@@ -11,7 +11,7 @@ use axum::{
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use plugin_core::{Call, CallContext, Code, PluginError, Sent};
-use serde::de::IgnoredAny;
+use plugin_transports::json;
 
 use super::{context, problem};
 use crate::manager::Manager;
@@ -72,28 +72,23 @@ async fn forward(plane: &Plane, name: &str, context: CallContext, body: Body) ->
         return Err(PluginError::not_found(&shown));
     }
     let payload = read_body(body, plane.max_body).await.map_err(|error| error.with_plugin(name))?;
-    let reply = plane.manager.execute_with(name, Call::with_context(context, payload)).await?;
+    // The one place where it is read as JSON on its way to a transport, however many attempts it takes.
+    let call = json::checked(Call::with_context(context, payload)).map_err(|error| error.with_plugin(name))?;
+    let reply = plane.manager.execute_with(name, call).await?;
     Ok(reply.into_payload())
 }
 
 async fn read_body(body: Body, max: u64) -> Result<Bytes, PluginError> {
     let limit = usize::try_from(max).unwrap_or(usize::MAX);
-    let payload = match Limited::new(body, limit).collect().await {
-        Ok(collected) => collected.to_bytes(),
+    match Limited::new(body, limit).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => {
             let problem = format!("the payload is larger than {max} bytes; `server.max_body` sets the limit");
-            return Err(PluginError::new(Code::PayloadTooLarge, problem).with_sent(Sent::Nothing));
+            Err(PluginError::new(Code::PayloadTooLarge, problem).with_sent(Sent::Nothing))
         }
         Err(error) => {
             let problem = "the payload did not arrive whole";
-            return Err(PluginError::new(Code::InvalidPayload, problem).with_source(error).with_sent(Sent::Nothing));
-        }
-    };
-    match serde_json::from_slice::<IgnoredAny>(&payload) {
-        Ok(_) => Ok(payload),
-        Err(error) => {
-            let problem = format!("the payload is not JSON: {error}");
-            Err(PluginError::new(Code::InvalidPayload, problem).with_sent(Sent::Nothing))
+            Err(PluginError::new(Code::InvalidPayload, problem).with_source(error).with_sent(Sent::Nothing))
         }
     }
 }

@@ -23,11 +23,6 @@ const COPY_UP_TO: usize = 16 * 1024;
 
 const DATA: &[u8] = b"{\"data\":";
 
-/// Whether these bytes are one JSON value.
-pub(super) fn check(payload: &[u8]) -> Result<(), serde_json::Error> {
-    serde_json::from_slice::<&RawValue>(payload).map(drop)
-}
-
 #[derive(Serialize)]
 struct RequestTail<'a> {
     request_id: &'a str,
@@ -312,7 +307,7 @@ mod tests {
         #[test]
         fn any_bytes_are_read_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
             let body = Bytes::from(bytes);
-            let _ = (read_answer(&body), read_request(&body), check(&body));
+            let _ = (read_answer(&body), read_request(&body));
         }
 
         #[test]

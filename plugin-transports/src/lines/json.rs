@@ -2,21 +2,20 @@
 
 use std::borrow::Cow;
 
-use serde_json::value::RawValue;
-
 /// Checks that these bytes are one JSON value and gives them back without raw line feeds, which may only stand
 /// between tokens. No tree is built.
 pub(crate) fn single_line(json: &[u8]) -> Result<Cow<'_, [u8]>, serde_json::Error> {
-    // Checked as text first: one fast pass, where the parser would check each string by itself.
-    match std::str::from_utf8(json) {
-        Ok(text) => serde_json::from_str::<&RawValue>(text)?,
-        Err(_) => serde_json::from_slice::<&RawValue>(json)?,
-    };
+    crate::json::check(json)?;
+    Ok(flat(json))
+}
+
+/// Gives valid JSON without raw line feeds.
+pub(crate) fn flat(json: &[u8]) -> Cow<'_, [u8]> {
     if memchr::memchr2(b'\n', b'\r', json).is_none() {
-        return Ok(Cow::Borrowed(json));
+        return Cow::Borrowed(json);
     }
     let flat = json.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte });
-    Ok(Cow::Owned(flat.collect()))
+    Cow::Owned(flat.collect())
 }
 
 /// Appends `text` as a JSON string.

@@ -25,7 +25,6 @@ use super::{
 use crate::lines::{
     client::{Exchange, Failure},
     codec::{Answer, Frame},
-    json::single_line,
 };
 
 /// Calls a plugin that runs as a process of its own, many calls at a time.
@@ -147,7 +146,7 @@ impl Unlimited {
         if size > config.limits.line {
             return Err(error::too_large(size, config.limits.line, &shared.name));
         }
-        let payload = single_line(call.payload()).map_err(|error| error::not_json(error, &shared.name))?;
+        let payload = crate::json::on_one_line(call).map_err(|error| error::not_json(error, &shared.name))?;
         let context = call.context();
         // What the plugin is told that it has. The clock is read only where there is a deadline.
         let left = match context.deadline() {

@@ -29,7 +29,10 @@ use super::{
     pool::Pool,
     progress::Progress,
 };
-use crate::http::{body::Parts, envelope};
+use crate::{
+    http::{body::Parts, envelope},
+    json,
+};
 
 /// Connects plugins that are reached over HTTP.
 #[derive(Debug)]
@@ -284,9 +287,12 @@ impl Shared {
             let message = format!("the payload has {} bytes, and `max_request` is {max}", payload.len());
             return Err(PluginError::new(Code::PayloadTooLarge, message).with_sent(Sent::Nothing));
         }
-        envelope::check(payload).map_err(|error| {
-            PluginError::new(Code::InvalidPayload, format!("the payload is not JSON: {error}")).with_sent(Sent::Nothing)
-        })?;
+        if !json::is_checked(call) {
+            json::check(payload).map_err(|error| {
+                PluginError::new(Code::InvalidPayload, format!("the payload is not JSON: {error}"))
+                    .with_sent(Sent::Nothing)
+            })?;
+        }
 
         // The plugin is told the attempt's limit, whoever keeps it.
         let timeout = self.ends(call, now).saturating_since(now);

@@ -12,7 +12,7 @@ use crate::http::{body::Parts, envelope};
 /// refusal or a call that could not be read, are problems with the status of their code.
 pub(super) fn answer(result: Result<Reply<Bytes>, PluginError>, request_id: &str) -> Response<Parts> {
     match result {
-        Ok(reply) => match envelope::check(reply.payload()) {
+        Ok(reply) => match crate::json::check(reply.payload()) {
             Ok(()) => {
                 let (before, behind) = envelope::answer_around(request_id, reply.metadata());
                 json_parts(StatusCode::OK, Parts::around(before, reply.into_payload(), behind))
