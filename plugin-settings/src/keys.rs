@@ -35,6 +35,7 @@ impl fmt::Debug for Context<'_> {
 
 impl Context<'_> {
     /// The path as the process can use it, whatever directory it works in.
+    #[must_use]
     pub fn path(&self, path: impl AsRef<Path>) -> PathBuf {
         self.dir.join(path)
     }
@@ -268,6 +269,7 @@ impl<'r, 's> Keys<'r, 's> {
     }
 
     /// What else is known.
+    #[must_use]
     pub fn context(&self) -> &'r Context<'r> {
         self.context
     }
@@ -278,6 +280,7 @@ impl<'r, 's> Keys<'r, 's> {
     }
 
     /// Whether no fault was found in this section so far. What two keys make together is only judged then.
+    #[must_use]
     pub fn are_sound(&self) -> bool {
         self.section.fault_count() == self.faults_before
     }
