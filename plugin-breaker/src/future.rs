@@ -7,11 +7,10 @@ use std::{
     mem,
     pin::Pin,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use pin_project_lite::pin_project;
-use plugin_core::{Classify, End, Observe, Observer, Outcome, Reject, Verdict, readiness};
+use plugin_core::{Classify, End, Judgement, Observe, Observer, Outcome, Reject, Verdict, readiness};
 use tower_service::Service;
 
 use crate::guard::{Admission, Guard, Hold};
@@ -91,9 +90,10 @@ where
             return Poll::Pending;
         };
         // Still marked: a classifier that panics is a failure too.
-        match this.classify.classify(result.as_ref()) {
+        let judged = this.classify.classify(result.as_ref());
+        match judged.verdict() {
             Verdict::Success => guard.success(),
-            Verdict::Failure => guard.failure(this.classify.retry_after(result.as_ref())),
+            Verdict::Failure => guard.failure(judged.retry_after()),
             Verdict::Ignored => guard.ignore(),
             Verdict::AtEnd => {
                 guard.unmark();
@@ -121,29 +121,25 @@ where
     O: Outcome<Res>,
     C: Classify<Res, Err> + Clone + Send + 'static,
 {
-    // Functions instead of the types, which need not be `'static`.
-    let (judge, retry_after) = (<C as Classify<Res, Err>>::classify_end, <C as Classify<Res, Err>>::retry_after_end);
-    O::follow(response, Observer::new(AtItsEnd { guard, classify: classify.clone(), judge, retry_after }))
+    // A function instead of the types, which need not be `'static`.
+    let judge = <C as Classify<Res, Err>>::classify_end;
+    O::follow(response, Observer::new(AtItsEnd { guard, classify: classify.clone(), judge }))
 }
 
 /// Judges the end of a response. Dropped before, the response was abandoned by its reader: the call was cancelled.
 struct AtItsEnd<C> {
     guard: Guard<Hold>,
     classify: C,
-    judge: fn(&C, End<'_>) -> Verdict,
-    retry_after: fn(&C, End<'_>) -> Option<Duration>,
+    judge: fn(&C, End<'_>) -> Judgement,
 }
 
 impl<C: Send + 'static> Observe for AtItsEnd<C> {
     fn end(mut self: Box<Self>, end: End<'_>) {
         self.guard.mark();
-        let verdict = (self.judge)(&self.classify, end);
-        match verdict {
+        let judged = (self.judge)(&self.classify, end);
+        match judged.verdict() {
             Verdict::Success => self.guard.success(),
-            Verdict::Failure => {
-                let push_back = (self.retry_after)(&self.classify, end);
-                self.guard.failure(push_back);
-            }
+            Verdict::Failure => self.guard.failure(judged.retry_after()),
             Verdict::Ignored | Verdict::AtEnd => self.guard.ignore(),
         }
     }

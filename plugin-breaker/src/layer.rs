@@ -2,7 +2,7 @@
 
 use std::{fmt, marker::PhantomData};
 
-use plugin_core::{AnyError, AsError, AtHead, ClassifyFn, Verdict};
+use plugin_core::{AnyError, AsError, AtHead, ClassifyFn, Judgement};
 #[cfg(feature = "grpc")]
 use plugin_core::{AsGrpcStatus, AtEnd, ByGrpcStatus};
 #[cfg(feature = "http")]
@@ -59,9 +59,10 @@ impl<C, R, O> CircuitBreakerLayer<C, R, O> {
     }
 
     /// Judges outcomes by a closure.
-    pub fn classify_with<F, Res, Err>(self, judge: F) -> CircuitBreakerLayer<ClassifyFn<F, Res, Err>, R, O>
+    pub fn classify_with<F, J, Res, Err>(self, judge: F) -> CircuitBreakerLayer<ClassifyFn<F, Res, Err>, R, O>
     where
-        F: Fn(Result<&Res, &Err>) -> Verdict,
+        F: Fn(Result<&Res, &Err>) -> J,
+        J: Into<Judgement>,
     {
         self.classify(ClassifyFn::new(judge))
     }

@@ -3,7 +3,6 @@
 
 mod breaker;
 mod cells;
-mod codes;
 pub mod config;
 mod event;
 mod future;
@@ -24,13 +23,14 @@ mod sync;
 mod window;
 
 pub use breaker::{Breaker, OwnedPermit, Permit};
-pub use codes::FailureCodes;
 pub use config::{Cancelled, CircuitBreakerConfig, CircuitBreakerConfigBuilder, Ratio, SlowCalls, Window};
 pub use event::{Event, Events, Reason};
 pub use future::ResponseFuture;
 pub use handle::CircuitBreakerHandle;
 pub use keyed::{KeyedBreaker, KeyedBreakerHandle, KeyedBreakerLayer};
 pub use layer::CircuitBreakerLayer;
+/// What the list `on` of the settings consists of.
+pub use plugin_core::classify::Condition;
 pub use service::CircuitBreaker;
 pub use state::CircuitState;
 pub use stats::{Stats, WindowStats};

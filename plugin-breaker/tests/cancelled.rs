@@ -10,7 +10,7 @@ use std::{
 
 use common::*;
 use plugin_breaker::{Breaker, Cancelled, CircuitBreakerConfig, CircuitBreakerLayer, CircuitState};
-use plugin_core::BoxError;
+use plugin_core::{BoxError, Verdict};
 use tower::{Layer, Service, ServiceExt};
 
 #[tokio::test(start_paused = true)]
@@ -56,7 +56,8 @@ async fn a_panic_is_a_failure_wherever_it_happens() {
 
 #[tokio::test(start_paused = true)]
 async fn a_classifier_that_panics_is_a_failure() {
-    let layer = CircuitBreakerLayer::default().classify_with(|_: Result<&(), &BoxError>| panic!("unjudgeable"));
+    let layer =
+        CircuitBreakerLayer::default().classify_with(|_: Result<&(), &BoxError>| -> Verdict { panic!("unjudgeable") });
     let stack = layer.layer(Obedient);
     let task = tokio::spawn(stack.oneshot(Will::Succeed));
     assert!(task.await.expect_err("a panic").is_panic());

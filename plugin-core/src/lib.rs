@@ -46,7 +46,7 @@ pub use check::check;
 pub use classify::ByGrpcStatus;
 #[cfg(feature = "http")]
 pub use classify::ByHttpStatus;
-pub use classify::{AnyError, Classify, ClassifyFn, ErrorChain, Verdict};
+pub use classify::{AnyError, Classify, ClassifyFn, ErrorChain, Judgement, Verdict};
 pub use code::{Code, Kind};
 pub use config_error::ConfigError;
 pub use context::CallContext;

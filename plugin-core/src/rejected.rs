@@ -1,8 +1,11 @@
 //! Why a layer did not pass a request on.
 
-use std::{any::Any, error::Error, fmt, time::Duration};
+use std::{error::Error, fmt, time::Duration};
 
-use crate::{BoxError, Code, Kind, PluginError, Sent};
+use crate::{
+    Code, Kind, PluginError, Sent,
+    classify::{as_error, source_of},
+};
 
 /// A refusal: a layer of this family did not pass the request on, or stopped waiting for it.
 ///
@@ -221,30 +224,17 @@ impl Rejected {
             if let Some(rejected) = error.downcast_ref::<PluginError>().and_then(PluginError::rejected) {
                 return Some(rejected);
             }
-            next = error.source();
+            next = source_of(error);
         }
         None
     }
 
-    /// Finds a refusal in any value that may hold one: [`Rejected`], [`PluginError`], [`BoxError`] and, with the
-    /// feature `tonic`, `tonic::Status`. Other types answer `None`; [`Rejected::find`] looks into an error's sources.
+    /// Finds a refusal in any value that may hold one: [`Rejected`], [`PluginError`], [`BoxError`](crate::BoxError),
+    /// `io::Error` and, with the feature `tonic`, `tonic::Status`. Other types answer `None`; [`Rejected::find`] looks into
+    /// an error's sources.
     #[must_use]
     pub fn find_in<E: 'static>(value: &E) -> Option<&Rejected> {
-        let any = value as &dyn Any;
-        if let Some(rejected) = any.downcast_ref::<Rejected>() {
-            return Some(rejected);
-        }
-        if let Some(error) = any.downcast_ref::<PluginError>() {
-            return error.rejected();
-        }
-        if let Some(error) = any.downcast_ref::<BoxError>() {
-            return Self::find(&**error);
-        }
-        #[cfg(feature = "tonic")]
-        if let Some(status) = any.downcast_ref::<tonic::Status>() {
-            return Self::find(status);
-        }
-        None
+        as_error(value).and_then(Self::find)
     }
 }
 
@@ -294,6 +284,7 @@ impl Error for Rejected {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::BoxError;
 
     #[test]
     fn a_refusal_is_found_however_it_is_wrapped() {

@@ -105,7 +105,7 @@ async fn an_attempt_that_is_cut_at_its_own_limit_may_be_repeated_and_is_evidence
     let error = stack.oneshot(Call::new(())).await.expect_err("too slow");
     assert_eq!(start.elapsed().as_secs(), 1);
     assert!(error.is_retryable());
-    assert_eq!(AnyError.classify(Err::<&(), _>(&error)), Verdict::Failure);
+    assert_eq!(AnyError.classify(Err::<&(), _>(&error)).verdict(), Verdict::Failure);
 }
 
 #[tokio::test(start_paused = true)]
@@ -115,7 +115,7 @@ async fn a_caller_in_a_hurry_is_no_evidence_and_a_hung_plugin_is() {
             .layer(AttemptTimeoutLayer::new(limit))
             .service(answers_after(600 * SECOND, &Running::default()))
     };
-    let judge = |error: PluginError| AnyError.classify(Err::<&(), _>(&error));
+    let judge = |error: PluginError| AnyError.classify(Err::<&(), _>(&error)).verdict();
     let hurry = attempt(30 * SECOND).oneshot(Call::new(()).with_timeout(SECOND)).await.expect_err("cut");
     assert_eq!(judge(hurry), Verdict::Ignored);
     let hung = attempt(30 * SECOND).oneshot(Call::new(()).with_timeout(30 * SECOND)).await.expect_err("cut");

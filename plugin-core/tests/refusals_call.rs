@@ -48,7 +48,7 @@ async fn a_call_passes_six_layers_and_a_refusal_is_typed_and_counted_as_one() {
     assert_eq!(error.retry_after(), Some(3 * SECOND));
     assert_eq!((error.sent(), error.is_retryable()), (Sent::Nothing, false));
     assert_eq!(error.rejected(), Some(&Rejected::circuit_open(Some(3 * SECOND))));
-    assert_eq!(AnyError.classify(Err::<&(), _>(&error)), Verdict::Ignored, "it says nothing of the service");
+    assert_eq!(AnyError.classify(Err::<&(), _>(&error)).verdict(), Verdict::Ignored, "it says nothing of the service");
     let snapshot = counts.snapshot();
     assert_eq!((snapshot.ended(Status::Refused), snapshot.total()), (1, 1));
     assert_eq!(snapshot.codes(), [(Code::CircuitOpen, 1)]);
@@ -115,8 +115,8 @@ async fn an_enum_of_ones_own_needs_a_single_impl_for_all_layers() {
     let stack = GateLayer::refusing(Rejected::unhealthy()).layer(broken);
     let error = stack.oneshot(Call::new(7)).await.expect_err("refused");
     assert!(matches!(&error, AppError::Refused(rejected) if rejected.code() == Code::Unhealthy), "{error:?}");
-    assert_eq!(ErrorChain.classify(Err::<&(), _>(&error)), Verdict::Ignored);
-    assert_eq!(ErrorChain.classify(Err::<&(), _>(&AppError::Database)), Verdict::Failure);
+    assert_eq!(ErrorChain.classify(Err::<&(), _>(&error)).verdict(), Verdict::Ignored);
+    assert_eq!(ErrorChain.classify(Err::<&(), _>(&AppError::Database)).verdict(), Verdict::Failure);
 }
 
 #[tokio::test(start_paused = true)]
@@ -135,7 +135,7 @@ async fn a_closure_answers_in_the_types_of_the_service() {
 async fn an_outer_layer_recognises_an_inner_refusal_in_every_error_type() {
     fn refused<E: From<Rejected> + 'static>() -> (Verdict, Option<Code>) {
         let error = E::from(Rejected::no_endpoint());
-        (AnyError.classify(Err::<&(), _>(&error)), Rejected::find_in(&error).map(Rejected::code))
+        (AnyError.classify(Err::<&(), _>(&error)).verdict(), Rejected::find_in(&error).map(Rejected::code))
     }
     let expected = (Verdict::Ignored, Some(Code::NoEndpoint));
     assert_eq!(refused::<Rejected>(), expected);

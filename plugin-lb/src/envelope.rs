@@ -1,6 +1,6 @@
 //! What a balancer reads from a request, and writes to what comes back.
 
-use plugin_core::{Attributed, Call, InstanceId, Kind, PluginError, Reply, Sent};
+use plugin_core::{Attributed, Call, InstanceId, PluginError, Reply};
 
 use crate::Hints;
 
@@ -20,17 +20,12 @@ pub trait Envelope<Req, Res, Err> {
         let _ = (result, instance);
     }
 
-    /// A copy of the request for another instance, when the first cannot be reached. Asked only where failover is on and
-    /// there is another instance. `None`: the request goes to one instance.
+    /// A copy of the request for another instance, when the first cannot be reached: its error, as it is judged, says that
+    /// nothing was sent. Asked only where failover is on and there is another instance. `None`: the request goes to one
+    /// instance.
     fn retain(&self, request: &Req) -> Option<Req> {
         let _ = request;
         None
-    }
-
-    /// Whether the error says that the instance never saw the request, so that another may have it.
-    fn not_sent(&self, error: &Err) -> bool {
-        let _ = error;
-        false
     }
 }
 
@@ -61,15 +56,6 @@ impl<T: Clone, U> Envelope<Call<T>, Reply<U>, PluginError> for Calls {
 
     fn retain(&self, call: &Call<T>) -> Option<Call<T>> {
         Some(call.clone())
-    }
-
-    fn not_sent(&self, error: &PluginError) -> bool {
-        // Faults of the instance. The caller's own mistakes and limits would be the same on any other.
-        error.sent() == Sent::Nothing
-            && matches!(
-                error.kind(),
-                Kind::Connection | Kind::CircuitOpen | Kind::Unhealthy | Kind::Overloaded | Kind::Lifecycle
-            )
     }
 }
 

@@ -10,7 +10,8 @@ use std::{
 
 use pin_project_lite::pin_project;
 use plugin_core::{
-    AnyError, AsError, AtHead, Classify, Code, InstanceId, Observer, Outcome, Reject, Rejected, Sent, Started, Verdict,
+    AnyError, AsError, AtHead, Classify, Code, InstanceId, Judgement, Kind, Observer, Outcome, Reject, Rejected, Sent,
+    Started, Verdict,
     deadline::{
         cut,
         timer::{self, Timer},
@@ -116,8 +117,11 @@ where
                 Step::Pending => return Poll::Pending,
                 Step::Go(state) => self.as_mut().project().state.set(state),
                 Step::NotReady(error, request) => {
-                    let verdict = error.as_ref().map(|error| this.policy.classify.classify(Err(error)));
-                    attempt.settle(verdict.map_or(Settled::Abandoned, |verdict| Settled::of(verdict, true)));
+                    let judged = error.as_ref().map(|error| this.policy.classify.classify(Err(error)));
+                    // It was never called, whatever the error says.
+                    attempt.settle(
+                        judged.map_or(Settled::Abandoned, |judged| Settled::of(&judged.with_sent(Sent::Nothing))),
+                    );
                     let instance = attempt.member().id;
                     if self.as_mut().go_elsewhere(request) {
                         continue;
@@ -132,18 +136,33 @@ where
                     });
                 }
                 Step::Answer(result) => {
-                    let not_sent = result.as_ref().is_err_and(|error| this.policy.envelope.not_sent(error));
-                    if not_sent && let Some(request) = this.retained.take() {
-                        attempt.settle(Settled::of(this.policy.classify.classify(result.as_ref()), true));
+                    let judged = this.policy.classify.classify(result.as_ref());
+                    if result.is_err()
+                        && is_for_another(&judged)
+                        && let Some(request) = this.retained.take()
+                    {
+                        attempt.settle(Settled::of(&judged));
                         if self.as_mut().go_elsewhere(request) {
                             continue;
                         }
                     }
-                    return Poll::Ready(self.finish(result));
+                    return Poll::Ready(self.finish(result, &judged));
                 }
             }
         }
     }
+}
+
+/// Whether another instance may have the request: this one never saw it, and the fault is this one's. The caller's own
+/// mistakes and limits would be the same on any other.
+fn is_for_another(judged: &Judgement) -> bool {
+    let is_of_instance = judged.code().is_some_and(|code| {
+        matches!(
+            code.kind(),
+            Kind::Connection | Kind::CircuitOpen | Kind::Unhealthy | Kind::Overloaded | Kind::Lifecycle
+        )
+    });
+    is_of_instance && judged.sent() == Sent::Nothing
 }
 
 /// One look at the state.
@@ -237,19 +256,21 @@ where
 
     /// Books the outcome, or lets the guard follow the body.
     #[inline]
-    fn finish(self: Pin<&mut Self>, mut result: Result<S::Response, S::Error>) -> Result<S::Response, S::Error> {
+    fn finish(
+        self: Pin<&mut Self>,
+        mut result: Result<S::Response, S::Error>,
+        judged: &Judgement,
+    ) -> Result<S::Response, S::Error> {
         let this = self.project();
         let Some(mut attempt) = this.attempt.take() else { return result };
-        let verdict = this.policy.classify.classify(result.as_ref());
         this.policy.envelope.tag(result.as_mut(), attempt.member().id);
-        match (verdict, result) {
+        match (judged.verdict(), result) {
             (Verdict::AtEnd, Ok(response)) => {
                 let body = attempt.into_body::<C, S::Response, S::Error>(&this.policy.classify);
                 Ok(O::follow(response, Observer::new(body)))
             }
-            (verdict, result) => {
-                let not_sent = result.as_ref().is_err_and(|error| this.policy.envelope.not_sent(error));
-                attempt.settle(Settled::of(verdict, not_sent));
+            (_, result) => {
+                attempt.settle(Settled::of(judged));
                 result
             }
         }

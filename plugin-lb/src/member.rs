@@ -3,7 +3,7 @@
 use std::sync::{Arc, Weak};
 
 use plugin_core::{
-    Classify, End, HealthCell, HealthState, InstanceId, Lease, Observe, Slots, Striped, Verdict,
+    Classify, End, HealthCell, HealthState, InstanceId, Judgement, Lease, Observe, Slots, Striped,
     clock::{self, Instant},
     deadline::cut,
 };
@@ -200,7 +200,7 @@ pub(crate) struct InBody<C> {
     settled: bool,
     classify: C,
     /// The classifier's own; a pointer, so that the types of response and error need not be `'static`.
-    judge: fn(&C, End<'_>) -> Verdict,
+    judge: fn(&C, End<'_>) -> Judgement,
 }
 
 impl<C> InBody<C> {
@@ -213,8 +213,8 @@ impl<C> InBody<C> {
 
 impl<C: Send + 'static> Observe for InBody<C> {
     fn end(mut self: Box<Self>, end: End<'_>) {
-        let verdict = (self.judge)(&self.classify, end);
-        self.settle(verdict.into());
+        let judged = (self.judge)(&self.classify, end);
+        self.settle(Settled::of(&judged));
     }
 }
 

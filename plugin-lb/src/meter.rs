@@ -6,7 +6,7 @@ use std::{
 };
 
 use plugin_core::{
-    Pad, Verdict,
+    Judgement, Pad, Sent, Verdict,
     clock::{self, Instant},
     striped::{stripe, stripe_count},
 };
@@ -27,21 +27,14 @@ pub(crate) enum Settled {
 }
 
 impl Settled {
-    /// What an outcome comes to; `not_sent`: the request did not leave the host.
+    /// What an outcome comes to.
     #[inline]
-    pub(crate) fn of(verdict: Verdict, not_sent: bool) -> Self {
-        match Self::from(verdict) {
-            Self::Ignored if not_sent => Self::Refused,
-            settled => settled,
-        }
-    }
-}
-
-impl From<Verdict> for Settled {
-    fn from(verdict: Verdict) -> Self {
-        match verdict {
+    pub(crate) fn of(judged: &Judgement) -> Self {
+        match judged.verdict() {
             Verdict::Success => Self::Succeeded,
             Verdict::Failure => Self::Failed,
+            // The request did not leave the host.
+            Verdict::Ignored if judged.sent() == Sent::Nothing => Self::Refused,
             Verdict::Ignored | Verdict::AtEnd => Self::Ignored,
         }
     }

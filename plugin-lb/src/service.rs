@@ -8,7 +8,7 @@ use std::{
 };
 
 use arc_swap::Cache;
-use plugin_core::{AnyError, AsError, AtHead, Classify, ClassifyFn, Outcome, Reject, Verdict};
+use plugin_core::{AnyError, AsError, AtHead, Classify, ClassifyFn, Judgement, Outcome, Reject};
 use tower_service::Service;
 
 use crate::{
@@ -78,9 +78,10 @@ impl<S, C, R, O, E> Balance<S, C, R, O, E> {
 
     /// Judges outcomes by a closure.
     #[must_use]
-    pub fn classify_with<F, Res, Err>(self, judge: F) -> Balance<S, ClassifyFn<F, Res, Err>, R, O, E>
+    pub fn classify_with<F, J, Res, Err>(self, judge: F) -> Balance<S, ClassifyFn<F, Res, Err>, R, O, E>
     where
-        F: Fn(Result<&Res, &Err>) -> Verdict,
+        F: Fn(Result<&Res, &Err>) -> J,
+        J: Into<Judgement>,
     {
         self.classify(ClassifyFn::new(judge))
     }

@@ -15,7 +15,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use plugin_core::{
-    AsHttpResponse, AtEnd, BoxError, BoxErrorLayer, ByHttpStatus, CallContext, End, InstanceId, Verdict,
+    AsHttpResponse, AtEnd, BoxError, BoxErrorLayer, ByHttpStatus, CallContext, End, InstanceId, Judgement,
 };
 use plugin_lb::{Balance, Endpoint, Envelope, Hints, HttpExtensions, LbConfig, Strategy};
 use tower::{Layer, Service, ServiceExt, service_fn};
@@ -30,12 +30,12 @@ async fn bounded<F: Future>(test: F) -> F::Output {
 struct JudgeTheBody;
 
 impl plugin_core::Classify<Response<Body>, BoxError> for JudgeTheBody {
-    fn classify(&self, result: Result<&Response<Body>, &BoxError>) -> Verdict {
-        if result.is_ok() { Verdict::AtEnd } else { Verdict::Failure }
+    fn classify(&self, result: Result<&Response<Body>, &BoxError>) -> Judgement {
+        if result.is_ok() { Judgement::at_end() } else { Judgement::failure() }
     }
 
-    fn classify_end(&self, end: End<'_>) -> Verdict {
-        if matches!(end, End::Complete { .. }) { Verdict::Success } else { Verdict::Failure }
+    fn classify_end(&self, end: End<'_>) -> Judgement {
+        if matches!(end, End::Complete { .. }) { Judgement::success() } else { Judgement::failure() }
     }
 }
 
@@ -155,10 +155,6 @@ impl Envelope<Request<String>, Response<Incoming>, BoxError> for GetAgain {
 
     fn retain(&self, request: &Request<String>) -> Option<Request<String>> {
         Some(request.clone())
-    }
-
-    fn not_sent(&self, error: &BoxError) -> bool {
-        error.downcast_ref::<hyper_util::client::legacy::Error>().is_some_and(|error| error.is_connect())
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use plugin_core::{
-    Lease, Sent,
+    Judgement, Lease, Sent,
     clock::{self, Instant},
     deadline::cut,
 };
@@ -14,22 +14,21 @@ use plugin_core::{
 use crate::{
     Attempt, GaveUp, Kept, Withdrawal,
     decide::{self, Situation},
-    policy::Judged,
     state::{Control, State},
 };
 
 /// What the services of one layer over one inner service share.
-pub(crate) struct Core<T, S, P, K> {
+pub(crate) struct Core<T, S, C, K> {
     pub(crate) state: Arc<T>,
-    pub(crate) policy: P,
+    pub(crate) classify: C,
     pub(crate) replay: K,
     /// Never polled. The lock is for the sake of services that are not `Sync`, and is taken to clone it alone.
     prototype: Mutex<S>,
 }
 
-impl<T, S, P, K> Core<T, S, P, K> {
-    pub(crate) fn new(state: Arc<T>, policy: P, replay: K, prototype: S) -> Self {
-        Self { state, policy, replay, prototype: Mutex::new(prototype) }
+impl<T, S, C, K> Core<T, S, C, K> {
+    pub(crate) fn new(state: Arc<T>, classify: C, replay: K, prototype: S) -> Self {
+        Self { state, classify, replay, prototype: Mutex::new(prototype) }
     }
 
     /// A service for one more attempt.
@@ -43,8 +42,8 @@ impl<T, S, P, K> Core<T, S, P, K> {
 }
 
 /// A call over all its attempts. Dropped while it waits for the next one, it gives back what it took of the budget.
-pub(crate) struct Course<S, P, K> {
-    pub(crate) core: Lease<Core<State, S, P, K>>,
+pub(crate) struct Course<S, C, K> {
+    pub(crate) core: Lease<Core<State, S, C, K>>,
     /// The settings as they were when the call came.
     control: Control,
     started: Instant,
@@ -66,9 +65,9 @@ pub(crate) struct Next<Req> {
     pub(crate) request: Req,
 }
 
-impl<S, P, K> Course<S, P, K> {
+impl<S, C, K> Course<S, C, K> {
     #[inline]
-    pub(crate) fn new(core: Lease<Core<State, S, P, K>>, control: Control, started: Instant) -> Self {
+    pub(crate) fn new(core: Lease<Core<State, S, C, K>>, control: Control, started: Instant) -> Self {
         Self {
             core,
             control,
@@ -99,11 +98,11 @@ impl<S, P, K> Course<S, P, K> {
 
     /// Books the outcome of an attempt. `None`: it is the caller's.
     #[inline]
-    pub(crate) fn after<Req, H>(&mut self, judged: &Judged, kept: &mut Option<H>) -> Option<Next<Req>>
+    pub(crate) fn after<Req, H>(&mut self, judged: &Judgement, kept: &mut Option<H>) -> Option<Next<Req>>
     where
         H: Kept<Req>,
     {
-        if judged.is_success() && !self.control.doubts_success() {
+        if judged.is_answer() && !self.control.doubts_success() {
             self.succeeded();
             return None;
         }
@@ -123,13 +122,13 @@ impl<S, P, K> Course<S, P, K> {
     }
 
     #[cold]
-    fn after_failure<Req, H>(&mut self, judged: &Judged, kept: &mut Option<H>) -> Option<Next<Req>>
+    fn after_failure<Req, H>(&mut self, judged: &Judgement, kept: &mut Option<H>) -> Option<Next<Req>>
     where
         H: Kept<Req>,
     {
         let config = self.core.state.config();
         let is_retryable = decide::is_retryable(&config, judged);
-        if judged.is_success() && !is_retryable {
+        if judged.is_answer() && !is_retryable {
             self.succeeded();
             return None;
         }
@@ -146,7 +145,7 @@ impl<S, P, K> Course<S, P, K> {
     fn next<Req, H>(
         &mut self,
         config: &crate::RetryConfig,
-        judged: &Judged,
+        judged: &Judgement,
         kept: &mut Option<H>,
     ) -> Result<Next<Req>, GaveUp>
     where
@@ -169,7 +168,7 @@ impl<S, P, K> Course<S, P, K> {
             random: fastrand::f64(),
         };
         let wait = decide::next(config, judged, &situation)?;
-        if let Some(instance) = judged.instance {
+        if let Some(instance) = judged.instance() {
             kept.note_failure(instance);
         }
         let withdrawn = self.core.state.spend(config, now)?;
@@ -179,7 +178,7 @@ impl<S, P, K> Course<S, P, K> {
             withdrawn.into_iter().for_each(|withdrawal| self.core.state.budget().give_back(withdrawal));
             return Err(GaveUp::NotKept);
         };
-        self.was_sent |= judged.sent != Sent::Nothing;
+        self.was_sent |= judged.sent() != Sent::Nothing;
         self.withdrawn = withdrawn;
         self.last_wait = wait;
         Ok(Next { wait, at, request })
@@ -204,7 +203,7 @@ impl<S, P, K> Course<S, P, K> {
     }
 }
 
-impl<S, P, K> Drop for Course<S, P, K> {
+impl<S, C, K> Drop for Course<S, C, K> {
     fn drop(&mut self) {
         if let Some(withdrawal) = self.withdrawn.take() {
             self.core.state.budget().give_back(withdrawal);

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use plugin_core::{Sent, clock::Instant};
-
-use crate::{
-    RetryConfig,
-    policy::{Judged, Push, Verdict},
+use plugin_core::{
+    Judgement, Sent,
+    classify::{Again, Condition, PushBack},
+    clock::Instant,
 };
+
+use crate::RetryConfig;
 
 /// Why a failure went to the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -52,28 +53,31 @@ pub(crate) struct Situation {
     pub(crate) random: f64,
 }
 
-/// Whether another attempt may help, by the policy and the list `on`.
-pub(crate) fn is_retryable(config: &RetryConfig, judged: &Judged) -> bool {
-    match judged.verdict {
-        Verdict::Never => false,
-        Verdict::Retry if config.on.is_empty() => true,
-        _ => config.names(judged.cause),
+/// Whether another attempt may help, by the judgement and the list `on`.
+pub(crate) fn is_retryable(config: &RetryConfig, judged: &Judgement) -> bool {
+    match judged.again() {
+        Again::Never => false,
+        Again::Yes if config.on.is_empty() => true,
+        _ => Condition::any_matches(&config.on, judged.cause()),
     }
 }
 
 /// The wait before the next attempt of a call whose last one failed in a way that is worth one.
-pub(crate) fn next(config: &RetryConfig, judged: &Judged, at: &Situation) -> Result<Duration, GaveUp> {
+pub(crate) fn next(config: &RetryConfig, judged: &Judgement, at: &Situation) -> Result<Duration, GaveUp> {
     if at.retries >= at.cap.unwrap_or(u16::MAX).min(config.max_retries) {
         return Err(GaveUp::Attempts);
     }
-    if judged.sent != Sent::Nothing && !at.idempotent.unwrap_or(config.idempotent) {
+    if judged.sent() != Sent::Nothing && !at.idempotent.unwrap_or(config.idempotent) {
         return Err(GaveUp::NotIdempotent);
     }
-    let wait = match judged.push {
-        Some(Push::Never) => return Err(GaveUp::PushedBack),
-        Some(Push::After(after)) => after.min(config.max_retry_after),
-        None => config.waits.wait(at.retries, at.last_wait, at.random),
+    let asked = match judged.push_back() {
+        Some(PushBack::Never) => return Err(GaveUp::PushedBack),
+        Some(PushBack::After(after)) => after.min(config.max_retry_after),
+        None => Duration::ZERO,
     };
+    // A service that says "at once" is not retried faster than one that says nothing: all attempts would fall into one
+    // restart.
+    let wait = config.waits.wait(at.retries, at.last_wait, at.random).max(asked);
     match at.deadline {
         // An attempt that begins at the deadline has no time left.
         Some(deadline) if at.now.saturating_add(wait) >= deadline => Err(GaveUp::Deadline),

@@ -9,7 +9,7 @@ use std::{
 
 use pin_project_lite::pin_project;
 use plugin_core::{
-    Sent,
+    AnyError, Classify, Sent,
     clock::Instant,
     deadline::{
         cut,
@@ -20,14 +20,14 @@ use plugin_core::{
 use tower_service::Service;
 
 use crate::{
-    ByRequest, OnError, Policy, Replay,
+    ByRequest, Replay,
     course::{Course, Next},
 };
 
 pin_project! {
     /// The future of [`Retry`](crate::Retry). Dropping it drops the attempt that runs, and starts no other; what an
     /// attempt that did not begin would have cost goes back to the budget.
-    pub struct ResponseFuture<S, Req, P = OnError, K = ByRequest>
+    pub struct ResponseFuture<S, Req, C = AnyError, K = ByRequest>
     where
         S: Service<Req>,
         K: Replay<Req>,
@@ -37,10 +37,10 @@ pin_project! {
         // Beside the course, not in it: what is large is then written once, where it stays.
         kept: Option<K::Kept>,
         // After the attempt, which it outlives. `None`: the call passes through.
-        course: Option<Course<S, P, K>>,
+        course: Option<Course<S, C, K>>,
     }
 
-    impl<S, Req, P, K> PinnedDrop for ResponseFuture<S, Req, P, K>
+    impl<S, Req, C, K> PinnedDrop for ResponseFuture<S, Req, C, K>
     where
         S: Service<Req>,
         K: Replay<Req>,
@@ -81,7 +81,7 @@ pin_project! {
     }
 }
 
-impl<S, Req, P, K> ResponseFuture<S, Req, P, K>
+impl<S, Req, C, K> ResponseFuture<S, Req, C, K>
 where
     S: Service<Req>,
     K: Replay<Req>,
@@ -92,15 +92,15 @@ where
     }
 
     #[inline]
-    pub(crate) fn new(future: S::Future, kept: Option<K::Kept>, course: Course<S, P, K>) -> Self {
+    pub(crate) fn new(future: S::Future, kept: Option<K::Kept>, course: Course<S, C, K>) -> Self {
         Self { stage: Stage::Calling { future }, kept, course: Some(course) }
     }
 }
 
-impl<S, Req, P, K> Future for ResponseFuture<S, Req, P, K>
+impl<S, Req, C, K> Future for ResponseFuture<S, Req, C, K>
 where
     S: Service<Req> + Clone,
-    P: Policy<S::Response, S::Error>,
+    C: Classify<S::Response, S::Error>,
     K: Replay<Req>,
 {
     type Output = Result<S::Response, S::Error>;
@@ -121,7 +121,7 @@ where
                         course.has_waited = true;
                         return Poll::Pending;
                     };
-                    let judged = course.core.policy.judge(result.as_ref());
+                    let judged = course.core.classify.classify(result.as_ref());
                     match course.after(&judged, this.kept) {
                         Some(next) => begin(next, || course.core.service()),
                         None => return Poll::Ready(result),
@@ -149,7 +149,7 @@ where
                         (Err(error), _) => {
                             course.was_not_ready();
                             // Nothing was sent, whatever the error says of it.
-                            let judged = course.core.policy.judge(Err(&error)).with_sent(plugin_core::Sent::Nothing);
+                            let judged = course.core.classify.classify(Err(&error)).with_sent(Sent::Nothing);
                             match course.after(&judged, this.kept) {
                                 Some(next) => begin(next, || course.core.service()),
                                 None => {
@@ -178,7 +178,7 @@ fn begin<S, Req, F>(next: Next<Req>, service: impl FnOnce() -> S) -> Stage<S, Re
     Stage::Waiting { timer: timer::arm(wait), at, request: Some(request) }
 }
 
-impl<S, Req, P, K> fmt::Debug for ResponseFuture<S, Req, P, K>
+impl<S, Req, C, K> fmt::Debug for ResponseFuture<S, Req, C, K>
 where
     S: Service<Req>,
     K: Replay<Req>,

@@ -2,28 +2,29 @@
 
 use std::{fmt, sync::Arc};
 
-use plugin_core::Striped;
+#[cfg(feature = "grpc")]
+use plugin_core::ByGrpcStatus;
+#[cfg(feature = "http")]
+use plugin_core::ByHttpStatus;
+use plugin_core::{AnyError, ClassifyFn, Judgement, Striped};
 use tower_layer::Layer;
 
-use crate::{
-    Budget, ByRequest, OnError, PolicyFn, ReplayFn, Retry, RetryConfig, RetryHandle, course::Core, policy::Judged,
-    state::State,
-};
+use crate::{Budget, ByRequest, ReplayFn, Retry, RetryConfig, RetryHandle, course::Core, state::State};
 
 /// Repeats calls that failed in a way that another attempt may not meet.
 ///
-/// `P` judges outcomes ([`Policy`](crate::Policy)), `K` makes requests again ([`Replay`](crate::Replay)). All services
+/// `C` judges outcomes ([`Classify`](plugin_core::Classify)), `K` makes requests again ([`Replay`](crate::Replay)). All services
 /// that one layer makes share its budget, settings and counters, and so do clones of the layer.
 ///
 /// The inner service must be `Clone`: an attempt after the first is made by a clone, which is polled until it is ready.
-pub struct RetryLayer<P = OnError, K = ByRequest> {
+pub struct RetryLayer<C = AnyError, K = ByRequest> {
     state: Arc<State>,
-    policy: P,
+    classify: C,
     replay: K,
 }
 
 impl RetryLayer {
-    /// Retries by what the error says ([`OnError`]).
+    /// Retries by what the error says ([`AnyError`]).
     #[must_use]
     pub fn new(config: RetryConfig) -> Self {
         Self::with_state(State::new(config, true, None))
@@ -44,53 +45,54 @@ impl RetryLayer {
     }
 
     fn with_state(state: State) -> Self {
-        Self { state: Arc::new(state), policy: OnError, replay: ByRequest }
+        Self { state: Arc::new(state), classify: AnyError, replay: ByRequest }
     }
 }
 
 #[cfg(feature = "http")]
-impl RetryLayer<crate::OnHttpStatus> {
-    /// Retries by the status of HTTP responses ([`OnHttpStatus`](crate::OnHttpStatus)).
+impl RetryLayer<ByHttpStatus> {
+    /// Retries by the status of HTTP responses ([`ByHttpStatus`]).
     #[must_use]
     pub fn http(config: RetryConfig) -> Self {
-        RetryLayer::new(config).decide_by(crate::OnHttpStatus)
+        RetryLayer::new(config).classify(ByHttpStatus::new())
     }
 }
 
 #[cfg(feature = "grpc")]
-impl RetryLayer<crate::OnGrpcStatus> {
-    /// Retries by the gRPC status ([`OnGrpcStatus`](crate::OnGrpcStatus)). A gRPC method does not say whether it may be
+impl RetryLayer<ByGrpcStatus> {
+    /// Retries by the gRPC status ([`ByGrpcStatus`]). A gRPC method does not say whether it may be
     /// repeated: set `idempotent` for services whose methods all may.
     #[must_use]
     pub fn grpc(config: RetryConfig) -> Self {
-        RetryLayer::new(config).decide_by(crate::OnGrpcStatus)
+        RetryLayer::new(config).classify(ByGrpcStatus)
     }
 }
 
-impl<P, K> RetryLayer<P, K> {
+impl<C, K> RetryLayer<C, K> {
     /// Judges outcomes in another way.
     #[must_use]
-    pub fn decide_by<P2>(self, policy: P2) -> RetryLayer<P2, K> {
-        RetryLayer { state: self.state, policy, replay: self.replay }
+    pub fn classify<C2>(self, classify: C2) -> RetryLayer<C2, K> {
+        RetryLayer { state: self.state, classify, replay: self.replay }
     }
 
-    /// Judges outcomes by a closure.
+    /// Judges outcomes by a closure, which answers with a verdict or a whole [`Judgement`].
     #[must_use]
-    pub fn decide_with<F, Res, Err>(self, judge: F) -> RetryLayer<PolicyFn<F, Res, Err>, K>
+    pub fn classify_with<F, J, Res, Err>(self, judge: F) -> RetryLayer<ClassifyFn<F, Res, Err>, K>
     where
-        F: Fn(Result<&Res, &Err>) -> Judged,
+        F: Fn(Result<&Res, &Err>) -> J,
+        J: Into<Judgement>,
     {
-        self.decide_by(PolicyFn::new(judge))
+        self.classify(ClassifyFn::new(judge))
     }
 
     /// Makes requests again by a closure that copies them, for request types of your own. It gives `None` for a request
     /// that may not be repeated.
     #[must_use]
-    pub fn replay_with<F, Req>(self, copy: F) -> RetryLayer<P, ReplayFn<F, Req>>
+    pub fn replay_with<F, Req>(self, copy: F) -> RetryLayer<C, ReplayFn<F, Req>>
     where
         F: Fn(&Req) -> Option<Req>,
     {
-        RetryLayer { state: self.state, policy: self.policy, replay: ReplayFn::new(copy) }
+        RetryLayer { state: self.state, classify: self.classify, replay: ReplayFn::new(copy) }
     }
 
     /// Reads and changes what all services of this layer share.
@@ -105,27 +107,27 @@ impl Default for RetryLayer {
     }
 }
 
-impl<S, P, K> Layer<S> for RetryLayer<P, K>
+impl<S, C, K> Layer<S> for RetryLayer<C, K>
 where
     S: Clone,
-    P: Clone,
+    C: Clone,
     K: Clone,
 {
-    type Service = Retry<S, P, K>;
+    type Service = Retry<S, C, K>;
 
-    fn layer(&self, inner: S) -> Retry<S, P, K> {
-        let core = Core::new(Arc::clone(&self.state), self.policy.clone(), self.replay.clone(), inner.clone());
+    fn layer(&self, inner: S) -> Retry<S, C, K> {
+        let core = Core::new(Arc::clone(&self.state), self.classify.clone(), self.replay.clone(), inner.clone());
         Retry::new(inner, Striped::new(core))
     }
 }
 
-impl<P: Clone, K: Clone> Clone for RetryLayer<P, K> {
+impl<C: Clone, K: Clone> Clone for RetryLayer<C, K> {
     fn clone(&self) -> Self {
-        Self { state: Arc::clone(&self.state), policy: self.policy.clone(), replay: self.replay.clone() }
+        Self { state: Arc::clone(&self.state), classify: self.classify.clone(), replay: self.replay.clone() }
     }
 }
 
-impl<P, K> fmt::Debug for RetryLayer<P, K> {
+impl<C, K> fmt::Debug for RetryLayer<C, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RetryLayer").field("config", &self.state.config()).finish_non_exhaustive()
     }

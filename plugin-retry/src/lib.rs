@@ -10,8 +10,6 @@ mod future;
 mod handle;
 mod hedge;
 mod layer;
-mod on;
-mod policy;
 mod replay;
 mod service;
 mod state;
@@ -27,15 +25,9 @@ pub use future::ResponseFuture;
 pub use handle::{RetryHandle, RetryStats};
 pub use hedge::{Hedge, HedgeConfig, HedgeConfigBuilder, HedgeDelay, HedgeFuture, HedgeHandle, HedgeLayer, HedgeStats};
 pub use layer::RetryLayer;
-pub use on::{Cause, Condition};
-/// The vocabulary that the settings and the policies speak.
+/// The vocabulary that the settings and the classifiers speak.
 pub use plugin_core;
-pub use plugin_core::{Backoff, Jitter};
-#[cfg(feature = "grpc")]
-pub use policy::OnGrpcStatus;
-#[cfg(feature = "http")]
-pub use policy::OnHttpStatus;
-pub use policy::{Judged, OnError, OnErrorChain, Policy, PolicyFn};
+pub use plugin_core::{Backoff, Jitter, classify::Condition};
 pub use replay::{Attempt, ByRequest, Kept, KeptClone, Limits, Replay, ReplayFn};
 #[cfg(feature = "http")]
 pub use replay::{KeptRequest, Recording, RepeatBody, ReplayBody, ReplayBodyLayer, ReplayError, Replaying};

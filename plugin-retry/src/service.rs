@@ -6,11 +6,11 @@ use std::{
     task::{Context, Poll},
 };
 
-use plugin_core::{Striped, readiness};
+use plugin_core::{AnyError, Classify, Striped, readiness};
 use tower_service::Service;
 
 use crate::{
-    ByRequest, OnError, Policy, Replay, ResponseFuture, RetryHandle,
+    ByRequest, Replay, ResponseFuture, RetryHandle,
     course::{Core, Course},
     state::State,
 };
@@ -18,15 +18,15 @@ use crate::{
 /// The service that [`RetryLayer`](crate::RetryLayer) makes.
 ///
 /// It is ready when the inner service is. Clones share everything.
-pub struct Retry<S, P = OnError, K = ByRequest> {
+pub struct Retry<S, C = AnyError, K = ByRequest> {
     inner: S,
     /// The one that `core` holds, without the way there: every call reads it.
     state: Arc<State>,
-    core: Striped<Core<State, S, P, K>>,
+    core: Striped<Core<State, S, C, K>>,
 }
 
-impl<S, P, K> Retry<S, P, K> {
-    pub(crate) fn new(inner: S, core: Striped<Core<State, S, P, K>>) -> Self {
+impl<S, C, K> Retry<S, C, K> {
+    pub(crate) fn new(inner: S, core: Striped<Core<State, S, C, K>>) -> Self {
         Self { inner, state: Arc::clone(&core.state), core }
     }
 
@@ -52,15 +52,15 @@ impl<S, P, K> Retry<S, P, K> {
     }
 }
 
-impl<S, P, K, Req> Service<Req> for Retry<S, P, K>
+impl<S, C, K, Req> Service<Req> for Retry<S, C, K>
 where
     S: Service<Req> + Clone,
-    P: Policy<S::Response, S::Error>,
+    C: Classify<S::Response, S::Error>,
     K: Replay<Req>,
 {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = ResponseFuture<S, Req, P, K>;
+    type Future = ResponseFuture<S, Req, C, K>;
 
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
@@ -80,13 +80,13 @@ where
     }
 }
 
-impl<S: Clone, P, K> Clone for Retry<S, P, K> {
+impl<S: Clone, C, K> Clone for Retry<S, C, K> {
     fn clone(&self) -> Self {
         Self { inner: self.inner.clone(), state: Arc::clone(&self.state), core: self.core.clone() }
     }
 }
 
-impl<S: fmt::Debug, P, K> fmt::Debug for Retry<S, P, K> {
+impl<S: fmt::Debug, C, K> fmt::Debug for Retry<S, C, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Retry").field("inner", &self.inner).finish_non_exhaustive()
     }

@@ -6,9 +6,9 @@ use std::sync::{
 };
 
 use arc_swap::ArcSwap;
-use plugin_core::clock::Instant;
+use plugin_core::{Judgement, classify::PushBack, clock::Instant};
 
-use crate::{Budget, GaveUp, Limits, RetryConfig, Throttle, Withdrawal, config::Spending, policy::Judged};
+use crate::{Budget, GaveUp, Limits, RetryConfig, Throttle, Withdrawal, config::Spending};
 
 /// Settings, budget and counters. While calls succeed nothing here is written but the budget's own stripes.
 pub(crate) struct State {
@@ -30,7 +30,7 @@ impl Control {
     const THROTTLE: u64 = 8;
     const IDEMPOTENT: u64 = 16;
     const UNSENT: u64 = 32;
-    /// The list `on` names what a policy takes for a success.
+    /// The list `on` names what would be a success otherwise.
     const DOUBTS_SUCCESS: u64 = 64;
 
     fn new(config: &RetryConfig, on: bool) -> Self {
@@ -161,8 +161,8 @@ impl State {
     }
 
     /// Books a failure that could be retried, or that its server forbids to retry.
-    pub(crate) fn failed(&self, config: &RetryConfig, judged: &Judged, is_retryable: bool) {
-        let counts = is_retryable || judged.push == Some(crate::policy::Push::Never);
+    pub(crate) fn failed(&self, config: &RetryConfig, judged: &Judgement, is_retryable: bool) {
+        let counts = is_retryable || judged.push_back() == Some(PushBack::Never);
         if counts && matches!(config.spending, Spending::Throttle(_)) {
             self.throttle.on_failure();
         }

@@ -6,14 +6,16 @@ use std::{
     time::Duration,
 };
 
-use plugin_core::clock::{self, Instant};
+use plugin_core::{
+    AnyError, Classify, Judgement,
+    clock::{self, Instant},
+};
 use tokio::time::Sleep;
 use tower::retry::{Policy as TowersPolicy, budget::Budget as TowersBudget};
 
 use crate::{
-    Attempt, Budget, Kept, OnError, Policy, RetryConfig, RetryHandle,
+    Attempt, Budget, Kept, RetryConfig, RetryHandle,
     decide::{self, GaveUp, Situation},
-    policy::Judged,
     state::State,
 };
 
@@ -31,29 +33,29 @@ impl TowersBudget for Budget {
 ///
 /// It serves requests that keep themselves, such as [`plugin_core::Call`]. Clones share budget, settings and counters.
 /// tower's future does not say when it was dropped, so a retry counts as spent when it is decided.
-pub struct TowerPolicy<P = OnError> {
+pub struct TowerPolicy<C = AnyError> {
     state: Arc<State>,
-    policy: P,
+    classify: C,
     started: Instant,
     retries: u16,
     last_wait: Duration,
 }
 
 impl TowerPolicy {
-    /// Retries by what the error says ([`OnError`]).
+    /// Retries by what the error says ([`AnyError`]).
     #[must_use]
     pub fn new(config: RetryConfig) -> Self {
         let state = Arc::new(State::new(config, true, None));
-        Self { state, policy: OnError, started: Instant::ZERO, retries: 0, last_wait: Duration::ZERO }
+        Self { state, classify: AnyError, started: Instant::ZERO, retries: 0, last_wait: Duration::ZERO }
     }
 }
 
-impl<P> TowerPolicy<P> {
+impl<C> TowerPolicy<C> {
     /// Judges outcomes in another way.
     #[must_use]
-    pub fn decide_by<P2>(self, policy: P2) -> TowerPolicy<P2> {
+    pub fn classify<C2>(self, classify: C2) -> TowerPolicy<C2> {
         let Self { state, started, retries, last_wait, .. } = self;
-        TowerPolicy { state, policy, started, retries, last_wait }
+        TowerPolicy { state, classify, started, retries, last_wait }
     }
 
     /// Reads and changes what all clones share.
@@ -64,7 +66,7 @@ impl<P> TowerPolicy<P> {
     fn next<Req: Kept<Req>>(
         &mut self,
         config: &RetryConfig,
-        judged: &Judged,
+        judged: &Judgement,
         request: &mut Req,
     ) -> Result<Duration, GaveUp> {
         if self.state.control().passes_through() {
@@ -82,7 +84,7 @@ impl<P> TowerPolicy<P> {
             random: fastrand::f64(),
         };
         let wait = decide::next(config, judged, &situation)?;
-        if let Some(instance) = judged.instance {
+        if let Some(instance) = judged.instance() {
             request.note_failure(instance);
         }
         let withdrawn = self.state.spend(config, now)?;
@@ -98,20 +100,20 @@ impl<P> TowerPolicy<P> {
     }
 }
 
-impl<P, Req, Res, Err> TowersPolicy<Req, Res, Err> for TowerPolicy<P>
+impl<C, Req, Res, Err> TowersPolicy<Req, Res, Err> for TowerPolicy<C>
 where
-    P: Policy<Res, Err>,
+    C: Classify<Res, Err>,
     Req: Kept<Req> + Clone,
 {
     type Future = Sleep;
 
     fn retry(&mut self, request: &mut Req, result: &mut Result<Res, Err>) -> Option<Sleep> {
-        let judged = self.policy.judge(result.as_ref());
+        let judged = self.classify.classify(result.as_ref());
         let config = self.state.config();
         let is_retryable = decide::is_retryable(&config, &judged);
         // Relaxed, here and below: counts.
         let counters = &self.state.counters;
-        if judged.is_success() && !is_retryable {
+        if judged.is_answer() && !is_retryable {
             self.state.succeeded(self.state.control(), clock::now());
             counters.recovered.fetch_add(u64::from(self.retries > 0), Ordering::Relaxed);
             return None;
@@ -137,11 +139,11 @@ where
     }
 }
 
-impl<P: Clone> Clone for TowerPolicy<P> {
+impl<C: Clone> Clone for TowerPolicy<C> {
     fn clone(&self) -> Self {
         Self {
             state: Arc::clone(&self.state),
-            policy: self.policy.clone(),
+            classify: self.classify.clone(),
             started: self.started,
             retries: self.retries,
             last_wait: self.last_wait,
@@ -149,7 +151,7 @@ impl<P: Clone> Clone for TowerPolicy<P> {
     }
 }
 
-impl<P> fmt::Debug for TowerPolicy<P> {
+impl<C> fmt::Debug for TowerPolicy<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TowerPolicy").field("config", &self.state.config()).finish_non_exhaustive()
     }

@@ -19,10 +19,8 @@ use common::{config, ms};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full};
-use plugin_core::{BoxError, CallContext, InstanceId, clock, deadline::Deadline};
-use plugin_retry::{
-    GaveUp, HedgeConfig, HedgeLayer, OnHttpStatus, RepeatBody, ReplayBody, ReplayBodyLayer, RetryConfig, RetryLayer,
-};
+use plugin_core::{BoxError, ByHttpStatus, CallContext, InstanceId, clock, deadline::Deadline};
+use plugin_retry::{GaveUp, HedgeConfig, HedgeLayer, RepeatBody, ReplayBody, ReplayBodyLayer, RetryConfig, RetryLayer};
 use tower::{ServiceBuilder, ServiceExt, service_fn};
 
 /// A body of these frames, each of which is pending once before it comes.
@@ -264,7 +262,7 @@ async fn an_attempt_is_told_what_time_is_left_and_which_instances_were_tried() {
             Ok::<_, Infallible>(response)
         }
     });
-    let layer = RetryLayer::new(config(|set| set.with_constant_interval(ms(100)))).decide_by(OnHttpStatus);
+    let layer = RetryLayer::new(config(|set| set.with_constant_interval(ms(100)))).classify(ByHttpStatus::new());
     let mut request = Request::get("/").body(Full::new(Bytes::new())).expect("valid");
     request.extensions_mut().insert(Deadline::after(ms(250), clock::now()));
     let start = clock::now();

@@ -8,10 +8,10 @@ use std::{collections::BTreeSet, convert::Infallible, time::Duration};
 use bytes::Bytes;
 use common::{SECOND, Script, call, config, failed, lost, ms, refused, silent_call};
 use plugin_core::{
-    BoxError, Call, Code, InstanceId, PluginError, Rejected, Reply, Sent, clock,
+    AnyError, BoxError, Call, Code, ErrorChain, InstanceId, PluginError, Rejected, Reply, Sent, Verdict, clock,
     deadline::{AttemptTimeoutLayer, DeadlineLayer},
 };
-use plugin_retry::{GaveUp, Jitter, Judged, OnError, OnErrorChain, Retry, RetryConfig, RetryHandle, RetryLayer};
+use plugin_retry::{GaveUp, Jitter, Retry, RetryConfig, RetryHandle, RetryLayer};
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 
 static_assertions::assert_impl_all!(RetryLayer: Clone, Send, Sync, std::fmt::Debug);
@@ -276,10 +276,10 @@ async fn any_error_type_will_do_and_closures_decide_for_any_type() {
         let n = counted.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         async move { Ok::<_, Infallible>((n == 2).then_some("finished")) }
     });
-    let until_done = RetryLayer::default().replay_with(|(): &()| Some(())).decide_with(
+    let until_done = RetryLayer::default().replay_with(|(): &()| Some(())).classify_with(
         |result: Result<&Option<&str>, &Infallible>| match result {
-            Ok(None) => Judged::retry(),
-            _ => Judged::success(),
+            Ok(None) => Verdict::Failure,
+            _ => Verdict::Success,
         },
     );
     assert_eq!(until_done.layer(job).oneshot(()).await.expect("infallible"), Some("finished"));
@@ -305,19 +305,19 @@ async fn a_refusal_inside_an_enum_of_the_users_own_is_found_in_the_chain() {
         counted.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         async { Err::<(), _>(Own(Rejected::circuit_open(None))) }
     });
-    RetryLayer::default().decide_by(OnErrorChain).layer(open).oneshot(Call::new(())).await.expect_err("open");
+    RetryLayer::default().classify(ErrorChain).layer(open).oneshot(Call::new(())).await.expect_err("open");
     assert_eq!(calls.load(std::sync::atomic::Ordering::SeqCst), 1);
-    let _: RetryLayer<OnError> = RetryLayer::default();
+    let _: RetryLayer<AnyError> = RetryLayer::default();
 }
 
 #[tokio::test(start_paused = true)]
 async fn each_attempt_is_made_by_a_service_that_was_polled_ready() {
     // The mock panics when it is called without having been polled ready.
     let (mut retry, mut handle) = tower_test::mock::spawn_layer::<Call<u8>, &'static str, _>(
-        RetryLayer::new(config(|set| set.with_idempotent(true).with_constant_interval(ms(10)))).decide_with(
+        RetryLayer::new(config(|set| set.with_idempotent(true).with_constant_interval(ms(10)))).classify_with(
             |result: Result<&&str, &BoxError>| match result {
-                Ok(&"again") => Judged::retry(),
-                _ => Judged::success(),
+                Ok(&"again") => Verdict::Failure,
+                _ => Verdict::Success,
             },
         ),
     );

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use plugin_core::{Backoff, Code, ConfigError, Jitter};
+use plugin_core::{Backoff, ConfigError, Jitter, classify::Condition};
 
 use super::{Cancelled, CircuitBreakerConfig, Ratio, SlowCalls, Window};
 
@@ -30,7 +30,7 @@ pub struct CircuitBreakerConfigBuilder {
     pub(super) jitter: Option<f64>,
     pub(super) max_push_back: Duration,
     pub(super) cancelled: Cancelled,
-    pub(super) on: Arc<[Box<str>]>,
+    pub(super) on: Arc<[Condition]>,
     pub(super) key: Option<Arc<str>>,
 }
 
@@ -125,9 +125,10 @@ impl CircuitBreakerConfigBuilder {
         self
     }
 
-    /// What counts as a failure, by the stable codes (`PLUGIN_1205`) or their ranges (`TRANSPORT`).
-    pub fn with_on<N: Into<Box<str>>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
-        self.on = names.into_iter().map(Into::into).collect();
+    /// What counts as a failure: nothing else then does. Whoever builds the stack gives the layer the classifier
+    /// ([`FailuresOn`](plugin_core::classify::FailuresOn)) that knows the list.
+    pub fn with_on(mut self, on: impl IntoIterator<Item = Condition>) -> Self {
+        self.on = on.into_iter().collect();
         self
     }
 
@@ -162,9 +163,6 @@ impl CircuitBreakerConfigBuilder {
         }
         if self.cancelled == Cancelled::Slow && slow.is_none() {
             return Err(ConfigError::new("cancelled", "is \"slow\", which needs `slow` to be set"));
-        }
-        for name in &*self.on {
-            check_name(name)?;
         }
         Ok(CircuitBreakerConfig {
             open_time: self.open_time()?,
@@ -231,15 +229,6 @@ fn check_window(window: Window) -> Result<(), ConfigError> {
         Window::Time(time) if (SHORTEST_WINDOW..=LONGEST_WINDOW).contains(&time) => Ok(()),
         Window::Time(time) => Err(ConfigError::new(FIELD, format!("must be from 100ms to 24h, and is {time:?}"))),
     }
-}
-
-fn check_name(name: &str) -> Result<(), ConfigError> {
-    if Code::ALL.iter().any(|code| crate::codes::is_named(*code, name)) {
-        return Ok(());
-    }
-    let problem =
-        format!("has {name:?}, which is neither a code such as \"PLUGIN_1205\" nor a range such as \"TRANSPORT\"");
-    Err(ConfigError::new("on", problem))
 }
 
 impl Default for CircuitBreakerConfigBuilder {

@@ -7,7 +7,7 @@ mod settings;
 use std::{sync::Arc, time::Duration};
 
 pub use builder::CircuitBreakerConfigBuilder;
-use plugin_core::Backoff;
+use plugin_core::{Backoff, classify::Condition};
 pub use ratio::Ratio;
 
 /// The shortest default of `half_open_timeout`. A service that is slow for its breaker's open time must be able to close it.
@@ -80,7 +80,7 @@ pub struct CircuitBreakerConfig {
     open_time: Backoff,
     max_push_back: Duration,
     cancelled: Cancelled,
-    on: Arc<[Box<str>]>,
+    on: Arc<[Condition]>,
     key: Option<Arc<str>>,
 }
 
@@ -195,9 +195,10 @@ impl CircuitBreakerConfig {
         self.cancelled
     }
 
-    /// Names of what counts as a failure, for [`FailureCodes`](crate::FailureCodes). Empty means the classifier's own rule.
+    /// What counts as a failure, for [`FailuresOn`](plugin_core::classify::FailuresOn). Empty means the classifier's own
+    /// rule.
     #[must_use]
-    pub fn on(&self) -> &[Box<str>] {
+    pub fn on(&self) -> &[Condition] {
         &self.on
     }
 

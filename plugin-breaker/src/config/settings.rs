@@ -1,7 +1,8 @@
 //! The keys that configuration files have for a breaker.
 
 use plugin_core::{
-    Code, ConfigError,
+    ConfigError,
+    classify::Condition,
     settings::{Bounds, Checked, Given, Key, Kind, Settings, Table, Values},
 };
 
@@ -51,9 +52,9 @@ static TABLE: Table = Table::new("circuit_breaker", "When calls are no longer le
     .default("ignore"),
     Key::new(
         "on",
-        Kind::Names(is_code),
-        "What counts as a failure: codes (`PLUGIN_1205`) or their ranges (`TRANSPORT`). Without it, every error that is \
-         the service's own.",
+        Kind::Names(Condition::check),
+        "What counts as a failure, and nothing else then does: codes (`PLUGIN_1205`) or their ranges (`TRANSPORT`), HTTP \
+         statuses (`503`, `5xx`), gRPC statuses (`UNAVAILABLE`). Without it, every error that is the service's own.",
     ),
     Key::new("key", Kind::Text, "What state is kept by, for whoever builds the stack."),
 ])
@@ -98,13 +99,6 @@ const WINDOW: Kind =
     Kind::CountOrTime(Bounds::from_to(1, MOST_CALLS as i128), Bounds::from_to(SHORTEST_WINDOW, LONGEST_WINDOW));
 
 const MIN_CALLS: Kind = Kind::integer(1, u32::MAX as i128);
-
-fn is_code(name: &str) -> Result<(), String> {
-    if Code::ALL.iter().any(|code| crate::codes::is_named(*code, name)) {
-        return Ok(());
-    }
-    Err("a code such as \"PLUGIN_1205\", or a range such as \"TRANSPORT\"".to_owned())
-}
 
 impl Settings for CircuitBreakerConfig {
     const TABLE: &'static Table = &TABLE;
@@ -158,6 +152,7 @@ impl Settings for CircuitBreakerConfig {
 
 fn made(values: &Values) -> Result<CircuitBreakerConfig, ConfigError> {
     let default = CircuitBreakerConfigBuilder::default();
+    let on = values.texts("on").unwrap_or_default().iter().map(|name| name.parse());
     let mut builder = CircuitBreakerConfigBuilder {
         enabled: values.bool("enabled").unwrap_or(default.enabled),
         failure_threshold: values.integer("failure_threshold").unwrap_or(default.failure_threshold),
@@ -168,7 +163,7 @@ fn made(values: &Values) -> Result<CircuitBreakerConfig, ConfigError> {
         recovery_timeout: values.time("recovery_timeout").unwrap_or(default.recovery_timeout),
         max_push_back: values.time("max_push_back").unwrap_or(default.max_push_back),
         cancelled: values.word("cancelled").and_then(Cancelled::parse).unwrap_or(default.cancelled),
-        on: values.texts("on").unwrap_or_default().iter().map(|name| name.as_str().into()).collect(),
+        on: on.collect::<Result<_, _>>()?,
         key: values.text("key").map(Into::into),
         ..default
     };

@@ -2,7 +2,7 @@
 
 use std::{fmt, hash::Hash, marker::PhantomData, sync::Arc};
 
-use plugin_core::{AnyError, AsError, AtHead, ClassifyFn, KeyOf, Verdict};
+use plugin_core::{AnyError, AsError, AtHead, ClassifyFn, Judgement, KeyOf};
 #[cfg(feature = "grpc")]
 use plugin_core::{AsGrpcStatus, AtEnd, ByGrpcStatus};
 #[cfg(feature = "http")]
@@ -95,9 +95,10 @@ impl<K, X, C, R, O> KeyedBreakerLayer<K, X, C, R, O> {
     }
 
     /// Judges outcomes by a closure.
-    pub fn classify_with<F, Res, Err>(self, judge: F) -> KeyedBreakerLayer<K, X, ClassifyFn<F, Res, Err>, R, O>
+    pub fn classify_with<F, J, Res, Err>(self, judge: F) -> KeyedBreakerLayer<K, X, ClassifyFn<F, Res, Err>, R, O>
     where
-        F: Fn(Result<&Res, &Err>) -> Verdict,
+        F: Fn(Result<&Res, &Err>) -> J,
+        J: Into<Judgement>,
     {
         self.classify(ClassifyFn::new(judge))
     }

@@ -11,7 +11,7 @@ use std::{
 use pin_project_lite::pin_project;
 
 use super::handle::Shared;
-use crate::{Classify, Lease, Verdict, clock, fallback::is_failure};
+use crate::{Classify, Lease, Verdict, clock};
 
 /// What is needed when the answer has come.
 pub(super) struct Plan<K, Res, C> {
@@ -47,7 +47,6 @@ where
     F: Future<Output = Result<Res, Err>>,
     K: Hash + Eq + Send + Sync + 'static,
     Res: Clone + Send + Sync + 'static,
-    Err: 'static,
     C: Classify<Res, Err>,
 {
     type Output = Result<Res, Err>;
@@ -60,11 +59,11 @@ where
         };
         let outcome = ready!(inner.poll(cx));
         let Some(Plan { shared, key, generation, classify }) = this.plan.take() else { return Poll::Ready(outcome) };
-        let verdict = classify.classify(outcome.as_ref());
-        if is_failure(&classify, outcome.as_ref(), verdict) {
+        let judged = classify.classify(outcome.as_ref());
+        if judged.is_lost() {
             return Poll::Ready(shared.in_place_of_failure(&key, clock::now()).map_or(outcome, Ok));
         }
-        if let (Verdict::Success, Ok(response)) = (verdict, &outcome) {
+        if let (Verdict::Success, Ok(response)) = (judged.verdict(), &outcome) {
             shared.keep(key, response.clone(), generation, clock::now());
         }
         Poll::Ready(outcome)

@@ -10,7 +10,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{Admit, CacheConfig, CacheHandle, EveryCall, OnlyIdempotent, ResponseFuture, future::Plan, handle::Shared};
-use crate::{AnyError, Classify, ClassifyFn, KeyOf, Striped, Verdict, clock, readiness};
+use crate::{AnyError, Classify, ClassifyFn, Judgement, KeyOf, Striped, clock, readiness};
 
 /// Answers from what it has kept of earlier calls; see the [module](super) for what is kept and for how long.
 ///
@@ -58,9 +58,10 @@ impl<K, X, Res, C, A> CacheLayer<K, X, Res, C, A> {
     }
 
     /// Judges by a closure.
-    pub fn classify_with<F, Err>(self, judge: F) -> CacheLayer<K, X, Res, ClassifyFn<F, Res, Err>, A>
+    pub fn classify_with<F, J, Err>(self, judge: F) -> CacheLayer<K, X, Res, ClassifyFn<F, Res, Err>, A>
     where
-        F: Fn(Result<&Res, &Err>) -> Verdict,
+        F: Fn(Result<&Res, &Err>) -> J,
+        J: Into<Judgement>,
     {
         self.classify(ClassifyFn::new(judge))
     }
@@ -134,7 +135,6 @@ impl<S, K, X, C, A, Req> Service<Req> for Cache<S, K, X, S::Response, C, A>
 where
     S: Service<Req>,
     S::Response: Clone + Send + Sync + 'static,
-    S::Error: 'static,
     K: Hash + Eq + Clone + Send + Sync + 'static,
     X: KeyOf<Req, Key = K>,
     C: Classify<S::Response, S::Error> + Clone,

@@ -1,123 +1,52 @@
 //! Judging by whether there is an error.
 
-use std::{any::Any, error::Error, time::Duration};
+use std::error::Error;
 
-use super::{Classify, Verdict};
-use crate::{Kind, PluginError, Rejected};
+use super::{Classify, Judgement, known};
 
-/// Every response is a success and every error a failure, with two exceptions: a refusal by a layer of this family is
-/// ignored (unless it [is evidence](Rejected::is_evidence), such as an attempt that was cut at its limit), and so is a [`PluginError`] that is the caller's own fault (a payload that cannot be read, an unknown name).
+/// Every response is a success and every error a failure, but for refusals and for what is the caller's own. The default
+/// of every layer.
 ///
-/// Refusals are recognised in the error types that [`Rejected::find_in`] lists. An error enum of your own that wraps
-/// them is judged by [`ErrorChain`], or by a closure.
+/// | error | verdict | another attempt |
+/// |---|---|---|
+/// | [`Rejected`](crate::Rejected) by a layer inside | ignored; a failure if it [is evidence](crate::Rejected::is_evidence), as an attempt that was cut at its limit | if its [code is retryable](crate::Code::is_retryable), or an attempt was cut; nothing was sent otherwise |
+/// | [`PluginError`](crate::PluginError) | ignored if it is the caller's (a payload that cannot be read, an unknown name), else a failure | if it [is retryable](crate::PluginError::is_retryable), and it says what was sent |
+/// | the caller's deadline | as above | never |
+/// | `Overloaded` of tower's `load_shed` | ignored: the service was not called | yes; nothing was sent |
+/// | `Elapsed` of tower's `timeout` | a failure, like any attempt that was cut at its limit | yes |
+/// | `ServiceError` of tower's `buffer` (feature `buffer`) | as its cause | as its cause; nothing was sent |
+/// | [`io::Error`](std::io::Error) | a failure | yes; nothing was sent if the connection was refused |
+/// | an error of hyper or of its pooled client (feature `hyper`) | a failure | yes; nothing was sent if there was no connection yet, or none any more |
+/// | `tonic::Status`, `tonic::ConnectError` (feature `tonic`) | a failure | `UNAVAILABLE`, and where the server says when; never after `CANCELLED`; nothing was sent without a connection |
+/// | any other | a failure | yes, and something may have been sent: only where the request may be repeated |
+///
+/// The errors are known by their type, never by their text. They are found as they are, in a
+/// [`BoxError`](crate::BoxError), and in what one of these has for its source: what is furthest in and known decides, but
+/// no further in than a `PluginError`, which speaks for itself. An error enum of your own that wraps them is judged by
+/// [`ErrorChain`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AnyError;
 
 impl<Res, Err: 'static> Classify<Res, Err> for AnyError {
     #[inline]
-    fn classify(&self, result: Result<&Res, &Err>) -> Verdict {
+    fn classify(&self, result: Result<&Res, &Err>) -> Judgement {
         match result {
-            Ok(_) => Verdict::Success,
-            Err(error) => judge(error),
+            Ok(_) => Judgement::success(),
+            Err(error) => known::value(error),
         }
     }
-
-    fn retry_after(&self, result: Result<&Res, &Err>) -> Option<Duration> {
-        let error = result.err()? as &dyn Any;
-        error.downcast_ref::<PluginError>().and_then(PluginError::retry_after)
-    }
 }
 
-#[cold]
-fn judge<Err: 'static>(error: &Err) -> Verdict {
-    if let Some(error) = (error as &dyn Any).downcast_ref::<PluginError>() {
-        return judge_plugin_error(error);
-    }
-    match Rejected::find_in(error) {
-        Some(rejected) => judge_refusal(rejected),
-        None => Verdict::Failure,
-    }
-}
-
-fn judge_refusal(rejected: &Rejected) -> Verdict {
-    if rejected.is_evidence() { Verdict::Failure } else { Verdict::Ignored }
-}
-
-/// A response that looks like a failure. One that a layer of this family answered says so in its extensions.
-#[cfg(feature = "http")]
-#[cold]
-pub(super) fn judge_failed_response<B>(response: &http::Response<B>) -> Verdict {
-    response.extensions().get().map_or(Verdict::Failure, judge_refusal)
-}
-
-fn judge_plugin_error(error: &PluginError) -> Verdict {
-    if let Some(rejected) = error.rejected() {
-        return judge_refusal(rejected);
-    }
-    match error.kind() {
-        Kind::Execution | Kind::Timeout | Kind::Connection | Kind::Unhealthy => Verdict::Failure,
-        _ => Verdict::Ignored,
-    }
-}
-
-/// Like [`AnyError`], and finds refusals anywhere in an error's chain of sources. For error enums of your own.
+/// Like [`AnyError`], and looks through the chain of sources of any error. For error enums of your own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ErrorChain;
 
 impl<Res, Err: Error + 'static> Classify<Res, Err> for ErrorChain {
-    fn classify(&self, result: Result<&Res, &Err>) -> Verdict {
+    #[inline]
+    fn classify(&self, result: Result<&Res, &Err>) -> Judgement {
         match result {
-            Ok(_) => Verdict::Success,
-            Err(error) => Rejected::find(error).map_or_else(|| judge(error), judge_refusal),
+            Ok(_) => Judgement::success(),
+            Err(error) => known::chain(error),
         }
-    }
-
-    fn retry_after(&self, result: Result<&Res, &Err>) -> Option<Duration> {
-        Classify::<Res, Err>::retry_after(&AnyError, result)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{BoxError, Code};
-
-    fn of<E: 'static>(error: E) -> Verdict {
-        AnyError.classify(Err::<&(), _>(&error))
-    }
-
-    #[test]
-    fn a_refusal_of_this_family_is_ignored_however_it_is_wrapped() {
-        assert_eq!(of(Rejected::overloaded()), Verdict::Ignored);
-        assert_eq!(of(BoxError::from(Rejected::overloaded())), Verdict::Ignored);
-        assert_eq!(of(PluginError::from(Rejected::unhealthy())), Verdict::Ignored);
-        assert_eq!(of(std::io::Error::other("reset")), Verdict::Failure);
-    }
-
-    #[test]
-    fn the_callers_own_mistake_is_ignored_and_the_plugins_is_a_failure() {
-        assert_eq!(of(PluginError::new(Code::InvalidPayload, "not JSON")), Verdict::Ignored);
-        assert_eq!(of(PluginError::not_found("x")), Verdict::Ignored);
-        assert_eq!(of(PluginError::execution("division by zero")), Verdict::Failure);
-        assert_eq!(of(PluginError::attempt_timeout(Duration::from_secs(1))), Verdict::Failure);
-    }
-
-    #[test]
-    fn an_enum_of_the_users_own_is_looked_into_by_the_chain() {
-        #[derive(Debug)]
-        struct Own(Rejected);
-        impl std::fmt::Display for Own {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("own")
-            }
-        }
-        impl Error for Own {
-            fn source(&self) -> Option<&(dyn Error + 'static)> {
-                Some(&self.0)
-            }
-        }
-        let own = Own(Rejected::overloaded());
-        assert_eq!(ErrorChain.classify(Err::<&(), _>(&own)), Verdict::Ignored);
-        assert_eq!(of(own), Verdict::Failure);
     }
 }

@@ -2,9 +2,14 @@
 
 use std::{fmt, marker::PhantomData};
 
-use super::{Classify, Verdict};
+use super::{Classify, Judgement, known};
 
-/// Judges by a closure; made by the layers' `classify_with`.
+/// Judges by a closure that answers with a [`Verdict`](super::Verdict) or a [`Judgement`]; made by the layers'
+/// `classify_with`.
+///
+/// What the closure leaves out of its judgement of an error is added where it is known of the error: what was sent, who
+/// refused, which instance it was, and after a failure whether another attempt may help; see
+/// [`AnyError`](super::AnyError).
 ///
 /// It carries the types that the closure reads, so that `|result| ..` infers them from the service.
 pub struct ClassifyFn<F, Res, Err> {
@@ -12,23 +17,31 @@ pub struct ClassifyFn<F, Res, Err> {
     reads: PhantomData<fn(&Res, &Err)>,
 }
 
-impl<F, Res, Err> ClassifyFn<F, Res, Err>
-where
-    F: Fn(Result<&Res, &Err>) -> Verdict,
-{
+impl<F, Res, Err> ClassifyFn<F, Res, Err> {
     /// Judges by this closure.
     #[must_use]
-    pub fn new(judge: F) -> Self {
+    pub fn new<J>(judge: F) -> Self
+    where
+        F: Fn(Result<&Res, &Err>) -> J,
+        J: Into<Judgement>,
+    {
         Self { judge, reads: PhantomData }
     }
 }
 
-impl<F, Res, Err> Classify<Res, Err> for ClassifyFn<F, Res, Err>
+impl<F, J, Res, Err> Classify<Res, Err> for ClassifyFn<F, Res, Err>
 where
-    F: Fn(Result<&Res, &Err>) -> Verdict,
+    F: Fn(Result<&Res, &Err>) -> J,
+    J: Into<Judgement>,
+    Err: 'static,
 {
-    fn classify(&self, result: Result<&Res, &Err>) -> Verdict {
-        (self.judge)(result)
+    #[inline]
+    fn classify(&self, result: Result<&Res, &Err>) -> Judgement {
+        let judged = (self.judge)(result).into();
+        match result {
+            Ok(_) => judged,
+            Err(error) => judged.completed(&known::value(error)),
+        }
     }
 }
 
@@ -41,5 +54,37 @@ impl<F: Clone, Res, Err> Clone for ClassifyFn<F, Res, Err> {
 impl<F, Res, Err> fmt::Debug for ClassifyFn<F, Res, Err> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClassifyFn").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Code, PluginError, Rejected, Sent,
+        classify::{Again, Verdict},
+    };
+
+    fn of(verdict: Verdict, error: &PluginError) -> Judgement {
+        ClassifyFn::new(|_: Result<&(), &PluginError>| verdict).classify(Err(error))
+    }
+
+    #[test]
+    fn what_a_verdict_leaves_out_is_what_is_known_of_the_error() {
+        let refused = PluginError::from(Rejected::overloaded());
+        let judged = of(Verdict::Failure, &refused);
+        assert_eq!((judged.verdict(), judged.refusal()), (Verdict::Failure, Some(Code::ConcurrencyExceeded)));
+        assert_eq!((judged.sent(), judged.again()), (Sent::Nothing, Again::Yes));
+        assert_eq!(of(Verdict::Success, &refused).again(), Again::No, "a success is not repeated");
+        let deadline = PluginError::new(Code::Timeout, "the caller's");
+        assert_eq!(of(Verdict::Failure, &deadline).again(), Again::Never);
+    }
+
+    #[test]
+    fn what_a_closure_says_wins() {
+        let said = Judgement::failure().with_again(Again::Yes).with_sent(Sent::Maybe);
+        let judge = ClassifyFn::new(move |_: Result<&(), &PluginError>| said);
+        let judged = judge.classify(Err(&PluginError::from(Rejected::circuit_open(None))));
+        assert_eq!((judged.again(), judged.sent()), (Again::Yes, Sent::Maybe));
     }
 }

@@ -1,163 +1,198 @@
 //! Judging by the gRPC status, in the head or in the trailers.
 
-use std::time::Duration;
-
 use http::{HeaderMap, Response};
 
 use super::{
-    AnyError, Classify, Verdict,
-    any_error::judge_failed_response,
-    retry_after::{self, Pushback},
+    Again, Cause, Classify, Judgement, PushBack, Verdict,
+    http::{from_instance, refusal_in},
+    known, retry_after,
 };
-use crate::{End, Rejected};
+use crate::End;
+
+const CANCELLED: u8 = 1;
+const RESOURCE_EXHAUSTED: u8 = 8;
+const UNAVAILABLE: u8 = 14;
 
 /// Judges `grpc-status`, which comes in the head of a response without a body, or in the trailers.
 ///
-/// Failures are the statuses that say the service is in trouble: `UNKNOWN` (2), `DEADLINE_EXCEEDED` (4),
-/// `RESOURCE_EXHAUSTED` (8), `INTERNAL` (13), `UNAVAILABLE` (14) and `DATA_LOSS` (15). `CANCELLED` (1) is ignored. The
-/// rest answer the caller, as 4xx do in HTTP, and are successes. A stream that ends without a status is a failure.
+/// | outcome | verdict | another attempt |
+/// |---|---|---|
+/// | `UNAVAILABLE` (14) | a failure | yes, where the call may be repeated |
+/// | `RESOURCE_EXHAUSTED` (8) | a failure | if the server says when (`grpc-retry-pushback-ms`) |
+/// | `UNKNOWN` (2), `DEADLINE_EXCEEDED` (4), `INTERNAL` (13), `DATA_LOSS` (15), an unknown number | a failure: the service is in trouble | it would meet the same |
+/// | `CANCELLED` (1) | ignored | never |
+/// | any other | a success: it answers the caller, as 4xx do in HTTP | no |
+/// | a head without a status | known at the end | no: the stream has begun, and its messages reach the caller (gRFC A6: committed) |
+/// | HTTP 429, 502, 503, 504 without a status | a failure | as `UNAVAILABLE`, which is what gRPC makes of a proxy's error page |
+/// | a stream that ends without a status | a failure | no |
+/// | a refusal that a layer of this family inside has answered | that of the refusal | as its code says |
 ///
-/// The layer needs `.follow(AtEnd)`; without it, a response whose status is still to come counts as a success.
+/// A push-back that is not a number forbids a retry. Errors are judged as [`AnyError`](super::AnyError) does.
+///
+/// A layer that counts outcomes needs `.follow(AtEnd)`; without it, a response whose status is still to come counts as a
+/// success. A retry goes by the head.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ByGrpcStatus;
 
-fn judge(headers: &HeaderMap) -> Option<Verdict> {
-    let status = headers.get("grpc-status")?;
-    Some(match status.to_str().ok().and_then(|text| text.parse::<u8>().ok()) {
-        Some(0 | 3 | 5 | 6 | 7 | 9 | 10 | 11 | 12 | 16) => Verdict::Success,
-        Some(1) => Verdict::Ignored,
+/// A status with this number, that came with these headers or trailers.
+fn of_number(status: u8, headers: &HeaderMap) -> Judgement {
+    let push_back = retry_after::from_grpc(headers);
+    let verdict = match status {
+        0 | 3 | 5 | 6 | 7 | 9 | 10 | 11 | 12 | 16 => Verdict::Success,
+        CANCELLED => Verdict::Ignored,
         _ => Verdict::Failure,
-    })
+    };
+    let again = match (status, push_back) {
+        (CANCELLED, _) => Again::Never,
+        (UNAVAILABLE, _) | (RESOURCE_EXHAUSTED, Some(PushBack::After(_))) => Again::Yes,
+        _ => Again::No,
+    };
+    let judged = Judgement::from(verdict).with_again(again).with_cause(Cause::Grpc(status));
+    push_back.map_or(judged, |push_back| judged.with_push_back(push_back))
+}
+
+/// The status that these headers or trailers have, if they have one.
+fn of_headers(headers: &HeaderMap) -> Option<Judgement> {
+    let status = headers.get("grpc-status")?;
+    let number = status.to_str().ok().and_then(|text| text.parse().ok());
+    Some(number.map_or(Judgement::failure().with_again(Again::No), |number| of_number(number, headers)))
+}
+
+#[cfg(feature = "tonic")]
+pub(super) fn of_status(status: &tonic::Status) -> Judgement {
+    of_number(status.code() as u8, status.metadata().as_ref())
+}
+
+#[cold]
+fn of_head<B>(response: &Response<B>) -> Judgement {
+    if let Some(refused) = refusal_in(response) {
+        return refused;
+    }
+    let judged = of_headers(response.headers()).unwrap_or_else(|| {
+        // A proxy's error page, or a server that does not speak gRPC.
+        match response.status().as_u16() {
+            429 | 502 | 503 | 504 => of_number(UNAVAILABLE, response.headers()),
+            _ => Judgement::failure().with_again(Again::No),
+        }
+    });
+    from_instance(judged, response)
 }
 
 impl<B, Err: 'static> Classify<Response<B>, Err> for ByGrpcStatus {
-    fn classify(&self, result: Result<&Response<B>, &Err>) -> Verdict {
+    #[inline]
+    fn classify(&self, result: Result<&Response<B>, &Err>) -> Judgement {
         match result {
-            Ok(response) => match judge(response.headers()) {
-                Some(Verdict::Failure) => judge_failed_response(response),
-                Some(verdict) => verdict,
-                // A proxy's error page, or a server that does not speak gRPC.
-                None if !response.status().is_success() => Verdict::Failure,
-                None => Verdict::AtEnd,
-            },
-            Err(error) => AnyError.classify(Err::<&Response<B>, _>(error)),
+            Ok(response) if response.status().is_success() && !response.headers().contains_key("grpc-status") => {
+                Judgement::at_end()
+            }
+            Ok(response) => of_head(response),
+            Err(error) => known::value(error),
         }
     }
 
-    fn classify_end(&self, end: End<'_>) -> Verdict {
+    fn classify_end(&self, end: End<'_>) -> Judgement {
         match end {
-            End::Complete { trailers } => trailers.and_then(judge).unwrap_or(Verdict::Failure),
-            End::Error(error) => judge_error(error),
+            End::Complete { trailers } => {
+                trailers.and_then(of_headers).unwrap_or(Judgement::failure().with_again(Again::No))
+            }
+            // A client that resets the stream shows up as a body error; tonic carries it as a status, whose number
+            // decides.
+            #[cfg(feature = "tonic")]
+            End::Error(error) if is_cancelled(error) => Judgement::ignored().with_again(Again::Never),
+            End::Error(error) => known::chain(error),
             // The layer does not follow responses.
-            End::Unfollowed => Verdict::Success,
-        }
-    }
-
-    fn refusal<'r>(&self, response: &'r Response<B>) -> Option<&'r Rejected> {
-        response.extensions().get()
-    }
-
-    fn retry_after(&self, result: Result<&Response<B>, &Err>) -> Option<Duration> {
-        match result {
-            Ok(response) => push_back(response.headers()),
-            Err(error) => AnyError.retry_after(Err::<&Response<B>, _>(error)),
-        }
-    }
-
-    fn retry_after_end(&self, end: End<'_>) -> Option<Duration> {
-        match end {
-            End::Complete { trailers } => trailers.and_then(push_back),
-            _ => None,
+            End::Unfollowed => Judgement::success(),
         }
     }
 }
 
-fn push_back(headers: &HeaderMap) -> Option<Duration> {
-    match retry_after::from_grpc(headers)? {
-        Pushback::After(after) => Some(after),
-        Pushback::Never => None,
-    }
-}
-
-/// A client that resets the stream shows up as a body error; tonic carries it as a status, whose number decides.
-fn judge_error(error: &(dyn std::error::Error + 'static)) -> Verdict {
-    #[cfg(feature = "tonic")]
-    if let Some(status) = error.downcast_ref::<tonic::Status>() {
-        return if status.code() == tonic::Code::Cancelled { Verdict::Ignored } else { Verdict::Failure };
-    }
-    let _ = error;
-    Verdict::Failure
+#[cfg(feature = "tonic")]
+fn is_cancelled(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.downcast_ref::<tonic::Status>().is_some_and(|status| status.code() == tonic::Code::Cancelled)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
+    use std::{convert::Infallible, time::Duration};
 
     use super::*;
 
     type Head = Response<()>;
 
+    fn of(http: u16, headers: &[(&'static str, &str)]) -> Judgement {
+        let mut response = Response::builder().status(http);
+        for (name, value) in headers {
+            response = response.header(*name, *value);
+        }
+        ByGrpcStatus.classify(Ok::<_, &Infallible>(&response.body(()).expect("a response")))
+    }
+
+    fn end(end: End<'_>) -> Judgement {
+        Classify::<Head, Infallible>::classify_end(&ByGrpcStatus, end)
+    }
+
     #[test]
     fn a_status_in_the_head_decides_at_once() {
-        for (status, verdict) in [
-            ("0", Verdict::Success),
-            ("1", Verdict::Ignored),
-            ("5", Verdict::Success),
-            ("14", Verdict::Failure),
-            ("99", Verdict::Failure),
-            ("x", Verdict::Failure),
+        for (status, verdict, again) in [
+            ("0", Verdict::Success, Again::No),
+            ("1", Verdict::Ignored, Again::Never),
+            ("2", Verdict::Failure, Again::No),
+            ("4", Verdict::Failure, Again::No),
+            ("5", Verdict::Success, Again::No),
+            ("8", Verdict::Failure, Again::No),
+            ("13", Verdict::Failure, Again::No),
+            ("14", Verdict::Failure, Again::Yes),
+            ("99", Verdict::Failure, Again::No),
+            ("x", Verdict::Failure, Again::No),
         ] {
-            let head: Head = Response::builder().header("grpc-status", status).body(()).expect("a response");
-            assert_eq!(ByGrpcStatus.classify(Ok::<_, &Infallible>(&head)), verdict, "{status}");
+            let judged = of(200, &[("grpc-status", status)]);
+            assert_eq!((judged.verdict(), judged.again()), (verdict, again), "{status}");
         }
     }
 
     #[test]
     fn a_head_without_status_waits_for_the_end() {
-        let head = Head::new(());
-        assert_eq!(ByGrpcStatus.classify(Ok::<_, &Infallible>(&head)), Verdict::AtEnd);
-        let end = |trailers: Option<&HeaderMap>| {
-            Classify::<Head, Infallible>::classify_end(&ByGrpcStatus, End::Complete { trailers })
-        };
+        let head = of(200, &[]);
+        assert_eq!((head.verdict(), head.again(), head.is_answer()), (Verdict::AtEnd, Again::No, true));
+        let complete = |trailers: Option<&HeaderMap>| end(End::Complete { trailers }).verdict();
         let mut trailers = HeaderMap::new();
-        assert_eq!(end(None), Verdict::Failure);
-        assert_eq!(end(Some(&trailers)), Verdict::Failure);
+        assert_eq!(complete(None), Verdict::Failure);
+        assert_eq!(complete(Some(&trailers)), Verdict::Failure);
         trailers.insert("grpc-status", http::HeaderValue::from_static("13"));
-        assert_eq!(end(Some(&trailers)), Verdict::Failure);
+        assert_eq!(complete(Some(&trailers)), Verdict::Failure);
         trailers.insert("grpc-status", http::HeaderValue::from_static("0"));
-        assert_eq!(end(Some(&trailers)), Verdict::Success);
-        let unfollowed = Classify::<Head, Infallible>::classify_end(&ByGrpcStatus, End::Unfollowed);
+        assert_eq!(complete(Some(&trailers)), Verdict::Success);
+        let unfollowed = end(End::Unfollowed).verdict();
         assert_eq!(unfollowed, Verdict::Success, "as the documentation of a layer without AtEnd says");
     }
 
     #[test]
     fn a_refusal_that_a_layer_inside_has_answered_is_ignored() {
-        use crate::{AsGrpcStatus, Reject};
+        use crate::{AsGrpcStatus, Code, Reject, Rejected};
 
         let response: Result<Head, Infallible> = AsGrpcStatus.reject(Rejected::overloaded());
-        let verdict = ByGrpcStatus.classify(Ok::<_, &Infallible>(&response.expect("infallible")));
-        assert_eq!(verdict, Verdict::Ignored);
+        let judged = ByGrpcStatus.classify(Ok::<_, &Infallible>(&response.expect("infallible")));
+        assert_eq!((judged.verdict(), judged.refusal()), (Verdict::Ignored, Some(Code::ConcurrencyExceeded)));
     }
 
     #[test]
-    fn a_push_back_is_read_from_the_head_and_from_trailers() {
-        let mut headers = HeaderMap::new();
-        headers.insert("grpc-retry-pushback-ms", http::HeaderValue::from_static("250"));
-        let quarter = Some(Duration::from_millis(250));
-        let mut head = Head::new(());
-        *head.headers_mut() = headers.clone();
-        assert_eq!(ByGrpcStatus.retry_after(Ok::<_, &Infallible>(&head)), quarter);
-        let end = |trailers: &HeaderMap| {
-            Classify::<Head, Infallible>::retry_after_end(&ByGrpcStatus, End::Complete { trailers: Some(trailers) })
-        };
-        assert_eq!(end(&headers), quarter);
-        headers.insert("grpc-retry-pushback-ms", http::HeaderValue::from_static("-1"));
-        assert_eq!(end(&headers), None);
+    fn a_push_back_sets_the_time_or_forbids() {
+        let quarter = Some(PushBack::After(Duration::from_millis(250)));
+        let after = of(200, &[("grpc-status", "8"), ("grpc-retry-pushback-ms", "250")]);
+        assert_eq!((after.again(), after.push_back()), (Again::Yes, quarter));
+        let never = of(200, &[("grpc-status", "14"), ("grpc-retry-pushback-ms", "-1")]);
+        assert_eq!((never.push_back(), never.retry_after()), (Some(PushBack::Never), None));
+        let mut trailers = HeaderMap::new();
+        trailers.insert("grpc-status", http::HeaderValue::from_static("14"));
+        trailers.insert("grpc-retry-pushback-ms", http::HeaderValue::from_static("250"));
+        assert_eq!(end(End::Complete { trailers: Some(&trailers) }).push_back(), quarter);
     }
 
     #[test]
     fn an_error_page_of_a_proxy_is_a_failure() {
-        let head: Head = Response::builder().status(502).body(()).expect("a response");
-        assert_eq!(ByGrpcStatus.classify(Ok::<_, &Infallible>(&head)), Verdict::Failure);
+        let bad_gateway = of(502, &[]);
+        assert_eq!((bad_gateway.verdict(), bad_gateway.again()), (Verdict::Failure, Again::Yes));
+        let not_found = of(404, &[]);
+        assert_eq!((not_found.verdict(), not_found.again()), (Verdict::Failure, Again::No));
     }
 }

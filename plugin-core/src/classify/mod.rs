@@ -1,24 +1,46 @@
-//! Judging an outcome: success, failure, or neither.
+//! One judgement of an outcome, which every layer reads.
+//!
+//! [`Classify`] looks at a response's head, at an error or at the end of a body, once, and answers with a [`Judgement`].
+//! Ready-made are [`AnyError`] and [`ErrorChain`] for errors, [`ByHttpStatus`] and [`ByGrpcStatus`] for responses;
+//! [`FailuresOn`] narrows each of them to the [`Condition`]s of a configuration. Every layer that judges takes a closure
+//! too, by the same method:
+//!
+//! ```
+//! use plugin_core::{PluginError, Verdict, telemetry::TelemetryLayer};
+//!
+//! let layer = TelemetryLayer::new("dice").classify_with(|result: Result<&u8, &PluginError>| match result {
+//!     Ok(1..=6) => Verdict::Success,
+//!     _ => Verdict::Failure,
+//! });
+//! # let _ = layer;
+//! ```
 
 mod any_error;
+mod cause;
 mod closure;
+mod failures_on;
+mod foreign;
 #[cfg(feature = "grpc")]
 mod grpc;
 #[cfg(feature = "http")]
 mod http;
+mod judgement;
+mod known;
 #[cfg(feature = "http")]
 pub mod retry_after;
 
-use std::time::Duration;
-
 pub use any_error::{AnyError, ErrorChain};
+pub use cause::{Cause, Condition};
 pub use closure::ClassifyFn;
+pub use failures_on::FailuresOn;
 #[cfg(feature = "grpc")]
 pub use grpc::ByGrpcStatus;
 #[cfg(feature = "http")]
 pub use http::ByHttpStatus;
+pub use judgement::{Again, Judgement, PushBack};
+pub(crate) use known::{as_error, source_of};
 
-use crate::{End, Rejected};
+use crate::End;
 
 /// What an outcome says of the service that produced it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -34,39 +56,23 @@ pub enum Verdict {
 }
 
 /// Judges the outcome of a call.
+///
+/// An implementation of your own may begin with what a ready-made one says and change it, as
+/// `AnyError.classify(result).with_verdict(..)`; what it leaves out of a judgement no layer will know.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot judge a `Result<{Res}, {Err}>`",
     note = "`ByHttpStatus` and `ByGrpcStatus` judge an `http::Response<_>`, `AnyError` any result whose error is `'static`; anything else is judged by a closure: `.classify_with(|result| ..)`"
 )]
 pub trait Classify<Res, Err> {
-    /// Judges a response's head, or an error.
-    fn classify(&self, result: Result<&Res, &Err>) -> Verdict;
+    /// Judges a response's head, or an error. Runs once for each outcome, so it should be quick for a success.
+    fn classify(&self, result: Result<&Res, &Err>) -> Judgement;
 
-    /// Judges how a body ended whose head was judged [`Verdict::AtEnd`]. Unless overridden, an error is a failure and
-    /// an orderly end a success. [`Verdict::AtEnd`] is not an answer here and counts as ignored.
-    fn classify_end(&self, end: End<'_>) -> Verdict {
+    /// Judges how a body ended whose head was judged [`Verdict::AtEnd`]. Unless overridden, an error is judged as
+    /// [`AnyError`] does and an orderly end is a success. [`Verdict::AtEnd`] is not an answer here and counts as ignored.
+    fn classify_end(&self, end: End<'_>) -> Judgement {
         match end {
-            End::Complete { .. } | End::Unfollowed => Verdict::Success,
-            End::Error(_) => Verdict::Failure,
+            End::Complete { .. } | End::Unfollowed => Judgement::success(),
+            End::Error(error) => known::chain(error),
         }
-    }
-
-    /// The refusal, where a layer of this family further in has answered with a response. Unless overridden, none: a
-    /// refusal that is an error is found by [`Rejected::find_in`](crate::Rejected::find_in).
-    fn refusal<'r>(&self, response: &'r Res) -> Option<&'r Rejected> {
-        let _ = response;
-        None
-    }
-
-    /// When the service itself says that it can be called again. Unless overridden, never.
-    fn retry_after(&self, result: Result<&Res, &Err>) -> Option<Duration> {
-        let _ = result;
-        None
-    }
-
-    /// The same for a body that has ended: gRPC says it in trailers. Unless overridden, never.
-    fn retry_after_end(&self, end: End<'_>) -> Option<Duration> {
-        let _ = end;
-        None
     }
 }

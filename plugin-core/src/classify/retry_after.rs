@@ -4,6 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, HeaderValue, header};
 
+use super::PushBack;
+
 /// The longest time that is believed. A header that says more is read as this.
 pub const MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -21,21 +23,12 @@ pub fn from_http(headers: &HeaderMap, wall: SystemTime) -> Option<Duration> {
     Some(date.duration_since(wall).unwrap_or(Duration::ZERO).min(MAX))
 }
 
-/// Reads `grpc-retry-pushback-ms` (gRFC A6). A negative or unreadable value says "do not retry": [`Pushback::Never`].
+/// Reads `grpc-retry-pushback-ms` (gRFC A6). A negative or unreadable value says "do not retry": [`PushBack::Never`].
 #[must_use]
-pub fn from_grpc(headers: &HeaderMap) -> Option<Pushback> {
+pub fn from_grpc(headers: &HeaderMap) -> Option<PushBack> {
     let value: &HeaderValue = headers.get("grpc-retry-pushback-ms")?;
     let millis = value.to_str().ok().and_then(|text| text.parse::<u32>().ok());
-    Some(millis.map_or(Pushback::Never, |millis| Pushback::After(Duration::from_millis(millis.into()).min(MAX))))
-}
-
-/// What a gRPC server says of a second attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pushback {
-    /// Not before this time has passed.
-    After(Duration),
-    /// Not at all.
-    Never,
+    Some(millis.map_or(PushBack::Never, |millis| PushBack::After(Duration::from_millis(millis.into()).min(MAX))))
 }
 
 #[cfg(test)]
@@ -87,9 +80,9 @@ mod tests {
             headers.insert("grpc-retry-pushback-ms", HeaderValue::from_static(value));
             from_grpc(&headers)
         };
-        assert_eq!(read("250"), Some(Pushback::After(Duration::from_millis(250))));
-        assert_eq!(read("-1"), Some(Pushback::Never));
-        assert_eq!(read("later"), Some(Pushback::Never));
+        assert_eq!(read("250"), Some(PushBack::After(Duration::from_millis(250))));
+        assert_eq!(read("-1"), Some(PushBack::Never));
+        assert_eq!(read("later"), Some(PushBack::Never));
         assert_eq!(from_grpc(&HeaderMap::new()), None);
     }
 

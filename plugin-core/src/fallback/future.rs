@@ -10,42 +10,42 @@ use std::{
 
 use pin_project_lite::pin_project;
 
-use super::{Instead, When, layer::Shared};
-use crate::Lease;
+use super::{Instead, layer::Shared};
+use crate::{Classify, Lease};
 
 /// What is needed when the call fails.
-pub(super) struct Plan<I, K, W> {
+pub(super) struct Plan<I, K, C> {
     pub(super) shared: Lease<Shared<I>>,
     pub(super) kept: K,
-    pub(super) when: W,
+    pub(super) classify: C,
 }
 
 pin_project! {
     /// The future of [`Fallback`](super::Fallback). Dropping it drops the call, or the fallback that runs in its place.
-    pub struct ResponseFuture<Req, F, G, I, K, W> {
+    pub struct ResponseFuture<Req, F, G, I, K, C> {
         // `None` once it has ended.
         #[pin]
         inner: Option<F>,
         #[pin]
         other: Option<G>,
         // `None` when the fallback is switched off, and once the call has ended.
-        plan: Option<Plan<I, K, W>>,
+        plan: Option<Plan<I, K, C>>,
         of: PhantomData<fn(Req)>,
     }
 }
 
-impl<Req, F, G, I, K, W> ResponseFuture<Req, F, G, I, K, W> {
-    pub(super) fn new(inner: F, plan: Option<Plan<I, K, W>>) -> Self {
+impl<Req, F, G, I, K, C> ResponseFuture<Req, F, G, I, K, C> {
+    pub(super) fn new(inner: F, plan: Option<Plan<I, K, C>>) -> Self {
         Self { inner: Some(inner), other: None, plan, of: PhantomData }
     }
 }
 
-impl<Req, F, G, I, K, W, Res, Err> Future for ResponseFuture<Req, F, G, I, K, W>
+impl<Req, F, G, I, K, C, Res, Err> Future for ResponseFuture<Req, F, G, I, K, C>
 where
     F: Future<Output = Result<Res, Err>>,
     G: Future<Output = Result<Res, Err>>,
     I: Instead<Req, Res, Err, Kept = K, Future = G>,
-    W: When<Res, Err>,
+    C: Classify<Res, Err>,
 {
     type Output = Result<Res, Err>;
 
@@ -56,7 +56,7 @@ where
             // What the call held, such as a permit, is given back before the fallback begins.
             this.inner.set(None);
             let plan = this.plan.take();
-            let Some(plan) = plan.filter(|plan| plan.when.is_due(outcome.as_ref())) else {
+            let Some(plan) = plan.filter(|plan| plan.classify.classify(outcome.as_ref()).is_lost()) else {
                 return Poll::Ready(outcome);
             };
             this.other.set(Some(plan.shared.used().answer(plan.kept, outcome)));
@@ -68,7 +68,7 @@ where
     }
 }
 
-impl<Req, F, G, I, K, W> fmt::Debug for ResponseFuture<Req, F, G, I, K, W> {
+impl<Req, F, G, I, K, C> fmt::Debug for ResponseFuture<Req, F, G, I, K, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseFuture").field("fallback", &self.other.is_some()).finish_non_exhaustive()
     }

@@ -13,8 +13,8 @@ use std::{
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{EveryError, Instead, OnFailure, OtherService, ResponseFuture, Value, When, WhenFn, With, future::Plan};
-use crate::Striped;
+use super::{Instead, OtherService, ResponseFuture, Value, With, future::Plan};
+use crate::{Classify, ClassifyFn, Judgement, Striped, Verdict};
 
 /// Answers something else where the inner service fails.
 ///
@@ -22,11 +22,22 @@ use crate::Striped;
 /// function needs no `Clone` of it. A call that does not fail costs one reference count, in a
 /// stripe of the thread's own. A future that is dropped drops whichever of the two calls is running.
 #[must_use = "a layer does nothing until it wraps a service"]
-pub struct FallbackLayer<I, W = EveryError> {
+pub struct FallbackLayer<I, C = EveryError> {
     /// `None` when it is switched off.
     shared: Option<Striped<Shared<I>>>,
     used: Arc<AtomicU64>,
-    when: W,
+    classify: C,
+}
+
+/// Every error is a failure, refusals and the caller's own mistakes too, and every response a success: the default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EveryError;
+
+impl<Res, Err> Classify<Res, Err> for EveryError {
+    #[inline]
+    fn classify(&self, outcome: Result<&Res, &Err>) -> Judgement {
+        if outcome.is_ok() { Judgement::success() } else { Judgement::failure() }
+    }
 }
 
 pub(super) struct Shared<I> {
@@ -55,7 +66,7 @@ where
     F: Fn(Result<Res, Err>) -> Result<Res, Err>,
 {
     /// Answers with what the closure makes of the failed outcome: an error, or a response where
-    /// [`classify`](Self::classify) or [`when`](Self::when) selects responses.
+    /// [`classify`](Self::classify) or [`classify_with`](Self::classify_with) selects responses.
     pub fn with(make: F) -> Self {
         Self::instead(With { make, reads: PhantomData })
     }
@@ -73,33 +84,45 @@ impl<I> FallbackLayer<I> {
     /// Answers in a way of your own.
     pub fn instead(instead: I) -> Self {
         let used = Arc::<AtomicU64>::default();
-        Self { shared: Some(Striped::new(Shared { instead, used: Arc::clone(&used) })), used, when: EveryError }
+        Self { shared: Some(Striped::new(Shared { instead, used: Arc::clone(&used) })), used, classify: EveryError }
     }
 
     /// Passes everything on. It has the type of a layer that is at work, such as
     /// `FallbackLayer::<Value<Reply<Bytes>>>::disabled()`, so that a stack is of one type with and without a fallback.
     pub fn disabled() -> Self {
-        Self { shared: None, used: Arc::default(), when: EveryError }
+        Self { shared: None, used: Arc::default(), classify: EveryError }
     }
 }
 
-impl<I, W> FallbackLayer<I, W> {
-    /// Replaces what this classifier judges a failure, and every refusal by a layer of this family: see [`OnFailure`].
-    pub fn classify<C>(self, classify: C) -> FallbackLayer<I, OnFailure<C>> {
-        self.on(OnFailure(classify))
+impl<I, C> FallbackLayer<I, C> {
+    /// Replaces what this classifier judges a failure, and every refusal by a layer that it does not judge a success, be
+    /// it an error or a response. The caller's own mistakes pass. So does a response that is judged at the end of its body:
+    /// it has begun.
+    pub fn classify<C2>(self, classify: C2) -> FallbackLayer<I, C2> {
+        FallbackLayer { shared: self.shared, used: self.used, classify }
     }
 
-    /// Replaces the outcomes for which the closure answers `true`, be they errors or responses.
-    pub fn when<F, Res, Err>(self, judge: F) -> FallbackLayer<I, WhenFn<F, Res, Err>>
+    /// Replaces what the closure judges a failure, and passes what it judges a success, be they errors or responses.
+    pub fn classify_with<F, J, Res, Err>(self, judge: F) -> FallbackLayer<I, ClassifyFn<F, Res, Err>>
     where
-        F: Fn(Result<&Res, &Err>) -> bool,
+        F: Fn(Result<&Res, &Err>) -> J,
+        J: Into<Judgement>,
     {
-        self.on(WhenFn::new(judge))
+        self.classify(ClassifyFn::new(judge))
     }
 
-    /// Replaces what this [`When`] selects.
-    pub fn on<W2>(self, when: W2) -> FallbackLayer<I, W2> {
-        FallbackLayer { shared: self.shared, used: self.used, when }
+    /// Replaces the outcomes for which the closure answers `true`, be they errors or responses, and no others.
+    pub fn when<F, Res, Err>(
+        self,
+        judge: F,
+    ) -> FallbackLayer<I, ClassifyFn<impl Fn(Result<&Res, &Err>) -> Verdict + Clone, Res, Err>>
+    where
+        F: Fn(Result<&Res, &Err>) -> bool + Clone,
+    {
+        self.classify_with(move |outcome: Result<&Res, &Err>| match judge(outcome) {
+            true => Verdict::Failure,
+            false => Verdict::Success,
+        })
     }
 
     /// Reads how often the fallback was used, by every service that this layer makes.
@@ -114,21 +137,21 @@ impl<I, W> FallbackLayer<I, W> {
     }
 }
 
-impl<S, I, W: Clone> Layer<S> for FallbackLayer<I, W> {
-    type Service = Fallback<S, I, W>;
+impl<S, I, C: Clone> Layer<S> for FallbackLayer<I, C> {
+    type Service = Fallback<S, I, C>;
 
     fn layer(&self, inner: S) -> Self::Service {
         Fallback { inner, layer: self.clone() }
     }
 }
 
-impl<I, W: Clone> Clone for FallbackLayer<I, W> {
+impl<I, C: Clone> Clone for FallbackLayer<I, C> {
     fn clone(&self) -> Self {
-        Self { shared: self.shared.clone(), used: Arc::clone(&self.used), when: self.when.clone() }
+        Self { shared: self.shared.clone(), used: Arc::clone(&self.used), classify: self.classify.clone() }
     }
 }
 
-impl<I, W> fmt::Debug for FallbackLayer<I, W> {
+impl<I, C> fmt::Debug for FallbackLayer<I, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FallbackLayer").field("enabled", &self.is_enabled()).finish_non_exhaustive()
     }
@@ -148,12 +171,12 @@ impl FallbackHandle {
 }
 
 /// The service that [`FallbackLayer`] makes.
-pub struct Fallback<S, I, W = EveryError> {
+pub struct Fallback<S, I, C = EveryError> {
     inner: S,
-    layer: FallbackLayer<I, W>,
+    layer: FallbackLayer<I, C>,
 }
 
-impl<S, I, W> Fallback<S, I, W> {
+impl<S, I, C> Fallback<S, I, C> {
     /// The inner service.
     pub fn get_ref(&self) -> &S {
         &self.inner
@@ -170,15 +193,15 @@ impl<S, I, W> Fallback<S, I, W> {
     }
 }
 
-impl<S, I, W, Req> Service<Req> for Fallback<S, I, W>
+impl<S, I, C, Req> Service<Req> for Fallback<S, I, C>
 where
     S: Service<Req>,
     I: Instead<Req, S::Response, S::Error>,
-    W: When<S::Response, S::Error> + Clone,
+    C: Classify<S::Response, S::Error> + Clone,
 {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = ResponseFuture<Req, S::Future, I::Future, I, I::Kept, W>;
+    type Future = ResponseFuture<Req, S::Future, I::Future, I, I::Kept, C>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
@@ -187,18 +210,18 @@ where
     fn call(&mut self, request: Req) -> Self::Future {
         let Some(shared) = &self.layer.shared else { return ResponseFuture::new(self.inner.call(request), None) };
         let shared = shared.lease();
-        let plan = Plan { kept: shared.instead.keep(&request), shared, when: self.layer.when.clone() };
+        let plan = Plan { kept: shared.instead.keep(&request), shared, classify: self.layer.classify.clone() };
         ResponseFuture::new(self.inner.call(request), Some(plan))
     }
 }
 
-impl<S: Clone, I, W: Clone> Clone for Fallback<S, I, W> {
+impl<S: Clone, I, C: Clone> Clone for Fallback<S, I, C> {
     fn clone(&self) -> Self {
         Self { inner: self.inner.clone(), layer: self.layer.clone() }
     }
 }
 
-impl<S: fmt::Debug, I, W> fmt::Debug for Fallback<S, I, W> {
+impl<S: fmt::Debug, I, C> fmt::Debug for Fallback<S, I, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Fallback").field("inner", &self.inner).field("layer", &self.layer).finish()
     }

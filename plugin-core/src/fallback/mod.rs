@@ -34,7 +34,7 @@
 //!
 //! | setting | default | what else |
 //! |---|---|---|
-//! | when | [`EveryError`]: refusals of this family too | [`classify`](FallbackLayer::classify), [`when`](FallbackLayer::when) |
+//! | when | [`EveryError`]: refusals of this family too | [`classify`](FallbackLayer::classify), [`classify_with`](FallbackLayer::classify_with) |
 //!
 //! On a service that answers refusals and faults with responses, such as an axum route, say
 //! `.classify(ByHttpStatus::new())`: errors alone would never come.
@@ -50,11 +50,7 @@
 mod future;
 mod instead;
 mod layer;
-mod when;
 
 pub use future::ResponseFuture;
 pub use instead::{Instead, OtherService, Value, With};
-pub use layer::{Fallback, FallbackHandle, FallbackLayer};
-#[cfg(feature = "cache")]
-pub(crate) use when::is_failure;
-pub use when::{EveryError, OnFailure, When, WhenFn};
+pub use layer::{EveryError, Fallback, FallbackHandle, FallbackLayer};

@@ -1,7 +1,6 @@
 //! A call that is counted until it ends, however it ends.
 
 use std::{
-    any::Any,
     fmt,
     future::Future,
     marker::PhantomData,
@@ -14,7 +13,7 @@ use tracing::Span;
 
 use super::{Status, cells::Cells};
 use crate::{
-    Classify, Code, End, Lease, Observe, Observer, Outcome, PluginError, Rejected, Verdict,
+    Classify, Code, End, Judgement, Lease, Observe, Observer, Outcome, Verdict,
     clock::{Instant, nanos},
     deadline::cut,
 };
@@ -57,8 +56,16 @@ impl Active {
         }
     }
 
-    fn end_with(&mut self, verdict: Verdict) {
-        self.end(if verdict == Verdict::Failure { Status::Failure } else { Status::Success }, None);
+    /// Ends as it was judged. An error that a classifier ignores is still a failure to whoever made the call; a call that
+    /// had its time and was not answered is one of the service, though a layer gave it up.
+    fn end_as(&mut self, judged: &Judgement, is_error: bool) {
+        let status = match judged.verdict() {
+            _ if judged.is_mere_refusal() => Status::Refused,
+            _ if is_error => Status::Failure,
+            Verdict::Failure => Status::Failure,
+            _ => Status::Success,
+        };
+        self.end(status, if status == Status::Success { None } else { judged.code() });
     }
 }
 
@@ -73,20 +80,6 @@ impl Drop for Active {
         };
         self.end(status, code);
     }
-}
-
-/// The status and code of an error: the code where it is known, by looking into the types of this family. An error that
-/// a classifier ignores is still a failure to whoever made the call.
-fn status_of<E: 'static>(error: &E) -> (Status, Option<Code>) {
-    let plugin_error = (error as &dyn Any).downcast_ref::<PluginError>();
-    let rejected = Rejected::find_in(error);
-    let code = plugin_error.map(PluginError::code).or_else(|| rejected.map(Rejected::code));
-    (rejected.map_or(Status::Failure, status_of_refusal), code)
-}
-
-/// A call that had its time and was not answered is a failure of the service, though a layer gave it up.
-fn status_of_refusal(rejected: &Rejected) -> Status {
-    if rejected.is_evidence() { Status::Failure } else { Status::Refused }
 }
 
 pin_project! {
@@ -122,26 +115,15 @@ where
         let Some(active) = this.active.as_mut() else { return this.inner.poll(cx) };
         let result = ready!(active.run(|| this.inner.poll(cx)));
         let Some(mut active) = this.active.take() else { return Poll::Ready(result) };
-        let response = match result {
-            Ok(response) => response,
-            Err(error) => {
-                let (status, code) = status_of(&error);
-                active.end(status, code);
-                return Poll::Ready(Err(error));
-            }
-        };
-        if let Some(rejected) = this.classify.refusal(&response) {
-            active.end(status_of_refusal(rejected), Some(rejected.code()));
-            return Poll::Ready(Ok(response));
-        }
-        Poll::Ready(match this.classify.classify(Ok(&response)) {
-            Verdict::AtEnd => {
+        let judged = this.classify.classify(result.as_ref());
+        Poll::Ready(match result {
+            Ok(response) if judged.verdict() == Verdict::AtEnd => {
                 let classify = this.classify.clone();
                 Ok(O::follow(response, Observer::new(AtTheEnd { active, classify, of: PhantomData::<fn(&Res, &Err)> })))
             }
-            verdict => {
-                active.end_with(verdict);
-                Ok(response)
+            result => {
+                active.end_as(&judged, result.is_err());
+                result
             }
         })
     }
@@ -161,10 +143,11 @@ where
     Err: 'static,
 {
     fn end(mut self: Box<Self>, end: End<'_>) {
-        match self.classify.classify_end(end) {
+        let judged = self.classify.classify_end(end);
+        match judged.verdict() {
             // A body that broke off, and by nobody's fault: somebody cancelled it.
             Verdict::Ignored if matches!(end, End::Error(_)) => self.active.end(Status::Cancelled, None),
-            verdict => self.active.end_with(verdict),
+            _ => self.active.end_as(&judged, false),
         }
     }
 }

@@ -11,7 +11,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{AnyRequest, ByCall, Describe, ResponseFuture, TelemetryHandle, cells::Cells, future::Active};
-use crate::{AnyError, AtHead, Classify, ClassifyFn, Outcome, Striped, Verdict};
+use crate::{AnyError, AtHead, Classify, ClassifyFn, Judgement, Outcome, Striped};
 
 /// Counts every call, its duration and how it ended, and opens one span (level DEBUG) round it.
 ///
@@ -61,9 +61,10 @@ impl<D, C, O> TelemetryLayer<D, C, O> {
     }
 
     /// Judges outcomes by a closure.
-    pub fn classify_with<F, Res, Err>(self, judge: F) -> TelemetryLayer<D, ClassifyFn<F, Res, Err>, O>
+    pub fn classify_with<F, J, Res, Err>(self, judge: F) -> TelemetryLayer<D, ClassifyFn<F, Res, Err>, O>
     where
-        F: Fn(Result<&Res, &Err>) -> Verdict,
+        F: Fn(Result<&Res, &Err>) -> J,
+        J: Into<Judgement>,
     {
         self.classify(ClassifyFn::new(judge))
     }

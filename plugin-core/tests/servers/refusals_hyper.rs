@@ -77,5 +77,5 @@ async fn the_clients_own_error_stays_what_it_is_and_is_a_failure() {
     let own = error.downcast_ref::<hyper_util::client::legacy::Error>().expect("hyper's own type");
     assert!(own.is_connect() && own.source().is_some(), "{own:?}");
     assert_eq!(Rejected::find_in(&error), None);
-    assert_eq!(AnyError.classify(Err::<&(), _>(&error)), Verdict::Failure);
+    assert_eq!(AnyError.classify(Err::<&(), _>(&error)).verdict(), Verdict::Failure);
 }

@@ -5,9 +5,10 @@ mod transport;
 
 use std::{sync::Arc, time::Duration};
 
-use plugin_breaker::{CircuitBreakerConfig, CircuitBreakerLayer, FailureCodes};
+use plugin_breaker::{CircuitBreakerConfig, CircuitBreakerLayer};
 use plugin_core::{
     ConfigError, HealthCell, HealthStatus, Plugin, PluginInstance,
+    classify::FailuresOn,
     deadline::{AttemptTimeout, AttemptTimeoutLayer, DeadlineLayer},
     telemetry::TelemetryLayer,
 };
@@ -177,7 +178,7 @@ impl StackSettings {
         let rate_limit = self.rate_limit.map_or_else(RateLimitLayer::disabled, RateLimitLayer::new);
         let has_retry = self.retry.is_some();
         let retry = self.retry.map_or_else(RetryLayer::disabled, RetryLayer::new);
-        let failures = self.circuit_breaker.as_ref().map(|config| FailureCodes::new(config.on())).unwrap_or_default();
+        let failures = self.circuit_breaker.as_ref().map(|config| FailuresOn::new(config.on())).unwrap_or_default();
         let has_breaker = self.circuit_breaker.is_some();
         // A probe runs as long as the call that it is part of may, so a service that is slow for its open time closes it.
         let circuit_breaker = self.circuit_breaker.map(|config| match self.timeout {

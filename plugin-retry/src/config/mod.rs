@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 
 use plugin_core::{Backoff, ConfigError, Jitter};
 
-use crate::{BudgetConfig, Cause, Condition, ThrottleConfig, waits::Waits};
+use crate::{BudgetConfig, Condition, ThrottleConfig, waits::Waits};
 
 /// The settings of a [`RetryLayer`](crate::RetryLayer).
 ///
@@ -88,7 +88,7 @@ impl RetryConfig {
         }
     }
 
-    /// The failures that are retried; empty when the policy decides.
+    /// The failures that are retried; empty when the classifier decides.
     #[must_use]
     pub fn on(&self) -> &[Condition] {
         &self.on
@@ -116,11 +116,6 @@ impl RetryConfig {
     #[must_use]
     pub fn max_body(&self) -> usize {
         self.max_body as usize
-    }
-
-    /// Whether the list `on` names this cause.
-    pub(crate) fn names(&self, cause: Option<Cause>) -> bool {
-        cause.is_some_and(|cause| self.on.iter().any(|condition| condition.matches(cause)))
     }
 }
 

@@ -42,9 +42,9 @@ static TABLE: Table = Table::new("retry", "When a call that failed is tried agai
     Key::new("throttle", Kind::Optional(&THROTTLE), "Stops retries as gRFC A6 does, instead of a budget."),
     Key::new(
         "on",
-        Kind::Names(is_condition),
-        "Retries on these failures and no others: codes (`PLUGIN_1205`), HTTP statuses (`503`, `5xx`), gRPC statuses \
-         (`UNAVAILABLE`). Without it, the policy decides.",
+        Kind::Names(Condition::check),
+        "Retries on these failures and no others: codes (`PLUGIN_1205`) or their ranges (`TRANSPORT`), HTTP statuses \
+         (`503`, `5xx`), gRPC statuses (`UNAVAILABLE`). Without it, the classifier decides.",
     ),
     Key::new(
         "idempotent",
@@ -123,15 +123,6 @@ static HEDGE_BUDGET: Table = Table::new(
     ],
 )
 .switched();
-
-/// What would be right, out of an error that also repeats what is there.
-fn is_condition(name: &str) -> Result<(), String> {
-    let expected = |error: ConfigError| {
-        let problem = error.problem();
-        problem.split_once("none of: ").map_or(problem, |(_, forms)| forms).to_owned()
-    };
-    name.parse::<Condition>().map(drop).map_err(expected)
-}
 
 /// The budget of a section, when it is not switched off. `default` is what holds where it says nothing.
 fn budget(values: &Values, default: BudgetConfig) -> Result<Option<BudgetConfig>, ConfigError> {

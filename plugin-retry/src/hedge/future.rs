@@ -10,7 +10,8 @@ use std::{
 
 use pin_project_lite::pin_project;
 use plugin_core::{
-    Lease, Sent,
+    AnyError, Classify, Lease, Sent,
+    classify::{Again, PushBack},
     clock::{self, Instant},
     deadline::{
         cut,
@@ -21,16 +22,12 @@ use plugin_core::{
 use tower_service::Service;
 
 use super::state::HedgeState;
-use crate::{
-    Attempt, ByRequest, Kept, OnError, Policy, Replay, Withdrawal,
-    course::Core,
-    policy::{Judged, Push},
-};
+use crate::{Attempt, ByRequest, Kept, Replay, Withdrawal, course::Core};
 
 pin_project! {
     /// The future of [`Hedge`](crate::Hedge). Dropping it drops all attempts; a hedge that did not begin goes back to the
     /// budget.
-    pub struct HedgeFuture<S, Req, P = OnError, K = ByRequest>
+    pub struct HedgeFuture<S, Req, C = AnyError, K = ByRequest>
     where
         S: Service<Req>,
         K: Replay<Req>,
@@ -40,10 +37,10 @@ pin_project! {
         // `None` once there shall be no other hedge. Beside the race, not in it: what is large is then written once.
         kept: Option<K::Kept>,
         // `None`: the call passes through.
-        race: Option<Race<S, Req, P, K>>,
+        race: Option<Race<S, Req, C, K>>,
     }
 
-    impl<S, Req, P, K> PinnedDrop for HedgeFuture<S, Req, P, K>
+    impl<S, Req, C, K> PinnedDrop for HedgeFuture<S, Req, C, K>
     where
         S: Service<Req>,
         K: Replay<Req>,
@@ -66,10 +63,10 @@ pin_project! {
 }
 
 /// What an attempt is raced with.
-pub(super) struct Race<S: Service<Req>, Req, P, K: Replay<Req>> {
+pub(super) struct Race<S: Service<Req>, Req, C, K: Replay<Req>> {
     /// The hedges that run.
     hedges: Vec<Running<S, Req>>,
-    core: Lease<Core<HedgeState, S, P, K>>,
+    core: Lease<Core<HedgeState, S, C, K>>,
     timer: Option<(Timer, Instant)>,
     started: Instant,
     /// When the first attempt was first seen waiting.
@@ -93,7 +90,7 @@ pin_project! {
     }
 }
 
-impl<S, Req, P, K> HedgeFuture<S, Req, P, K>
+impl<S, Req, C, K> HedgeFuture<S, Req, C, K>
 where
     S: Service<Req>,
     K: Replay<Req>,
@@ -104,39 +101,39 @@ where
     }
 
     #[inline]
-    pub(super) fn new(first: S::Future, kept: Option<K::Kept>, race: Race<S, Req, P, K>) -> Self {
+    pub(super) fn new(first: S::Future, kept: Option<K::Kept>, race: Race<S, Req, C, K>) -> Self {
         Self { first: Some(first), kept, race: Some(race) }
     }
 }
 
-impl<S, Req, P, K> Race<S, Req, P, K>
+impl<S, Req, C, K> Race<S, Req, C, K>
 where
     S: Service<Req>,
     K: Replay<Req>,
 {
     #[inline]
-    pub(super) fn new(core: Lease<Core<HedgeState, S, P, K>>, started: Instant) -> Self {
+    pub(super) fn new(core: Lease<Core<HedgeState, S, C, K>>, started: Instant) -> Self {
         Self { hedges: Vec::new(), core, timer: None, started, began: None, launched: 0, was_sent: false }
     }
 }
 
-impl<S, Req, P, K> Race<S, Req, P, K>
+impl<S, Req, C, K> Race<S, Req, C, K>
 where
     S: Service<Req> + Clone,
-    P: Policy<S::Response, S::Error>,
+    C: Classify<S::Response, S::Error>,
     K: Replay<Req>,
 {
     /// Whether this outcome ends the race. A failure does not while another attempt runs.
     fn ends(&mut self, kept: &mut Option<K::Kept>, result: &Result<S::Response, S::Error>, others: usize) -> bool {
-        let judged: Judged = self.core.policy.judge(result.as_ref());
-        if judged.is_success() {
+        let judged = self.core.classify.classify(result.as_ref());
+        if judged.is_answer() {
             self.core.state.succeeded(self.started, self.began, clock::now);
         }
-        if judged.push == Some(Push::Never) {
+        if judged.push_back() == Some(PushBack::Never) {
             *kept = None;
         }
-        let ends = !judged.is_retry() || others == 0;
-        self.was_sent |= !ends && judged.sent != Sent::Nothing;
+        let ends = judged.again() != Again::Yes || others == 0;
+        self.was_sent |= !ends && judged.sent() != Sent::Nothing;
         ends
     }
 
@@ -213,10 +210,10 @@ where
     }
 }
 
-impl<S, Req, P, K> Future for HedgeFuture<S, Req, P, K>
+impl<S, Req, C, K> Future for HedgeFuture<S, Req, C, K>
 where
     S: Service<Req> + Clone,
-    P: Policy<S::Response, S::Error>,
+    C: Classify<S::Response, S::Error>,
     K: Replay<Req>,
 {
     type Output = Result<S::Response, S::Error>;
@@ -244,10 +241,10 @@ where
     }
 }
 
-impl<S, Req, P, K> Race<S, Req, P, K>
+impl<S, Req, C, K> Race<S, Req, C, K>
 where
     S: Service<Req> + Clone,
-    P: Policy<S::Response, S::Error>,
+    C: Classify<S::Response, S::Error>,
     K: Replay<Req>,
 {
     fn poll_hedges(
@@ -280,7 +277,7 @@ where
     }
 }
 
-impl<S, Req, P, K> Race<S, Req, P, K>
+impl<S, Req, C, K> Race<S, Req, C, K>
 where
     S: Service<Req>,
     K: Replay<Req>,
@@ -299,7 +296,7 @@ where
     }
 }
 
-impl<S, Req, P, K> Drop for Race<S, Req, P, K>
+impl<S, Req, C, K> Drop for Race<S, Req, C, K>
 where
     S: Service<Req>,
     K: Replay<Req>,
@@ -309,7 +306,7 @@ where
     }
 }
 
-impl<S, Req, P, K> fmt::Debug for HedgeFuture<S, Req, P, K>
+impl<S, Req, C, K> fmt::Debug for HedgeFuture<S, Req, C, K>
 where
     S: Service<Req>,
     K: Replay<Req>,

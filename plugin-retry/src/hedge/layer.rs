@@ -2,11 +2,15 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use plugin_core::Striped;
+#[cfg(feature = "grpc")]
+use plugin_core::ByGrpcStatus;
+#[cfg(feature = "http")]
+use plugin_core::ByHttpStatus;
+use plugin_core::{AnyError, ClassifyFn, Judgement, Striped};
 use tower_layer::Layer;
 
 use super::{Hedge, HedgeConfig, HedgeHandle, state::HedgeState};
-use crate::{ByRequest, OnError, PolicyFn, ReplayFn, course::Core, policy::Judged};
+use crate::{ByRequest, ReplayFn, course::Core};
 
 /// Makes a second attempt beside one that is slow, and takes the answer that comes first.
 ///
@@ -15,9 +19,9 @@ use crate::{ByRequest, OnError, PolicyFn, ReplayFn, course::Core, policy::Judged
 /// answer. A failure before the delay has passed is not hedged but returned, for a retry layer outside.
 ///
 /// After J. Dean and L. A. Barroso, "The Tail at Scale" (2013); the delay as a percentile of what was measured.
-pub struct HedgeLayer<P = OnError, K = ByRequest> {
+pub struct HedgeLayer<C = AnyError, K = ByRequest> {
     state: Arc<HedgeState>,
-    policy: P,
+    classify: C,
     replay: K,
 }
 
@@ -25,7 +29,7 @@ impl HedgeLayer {
     /// Hedges calls.
     #[must_use]
     pub fn new(config: HedgeConfig) -> Self {
-        Self { state: Arc::new(HedgeState::new(config, true)), policy: OnError, replay: ByRequest }
+        Self { state: Arc::new(HedgeState::new(config, true)), classify: AnyError, replay: ByRequest }
     }
 
     /// Hedges nothing until its handle reconfigures and enables it. For stacks whose type must not depend on their
@@ -52,46 +56,47 @@ impl HedgeConfig {
 }
 
 #[cfg(feature = "http")]
-impl HedgeLayer<crate::OnHttpStatus> {
-    /// Hedges HTTP requests; a response is a failure as [`OnHttpStatus`](crate::OnHttpStatus) says.
+impl HedgeLayer<ByHttpStatus> {
+    /// Hedges HTTP requests; a response is a failure as [`ByHttpStatus`] says.
     #[must_use]
     pub fn http(config: HedgeConfig) -> Self {
-        HedgeLayer::new(config).decide_by(crate::OnHttpStatus)
+        HedgeLayer::new(config).classify(ByHttpStatus::new())
     }
 }
 
 #[cfg(feature = "grpc")]
-impl HedgeLayer<crate::OnGrpcStatus> {
-    /// Hedges gRPC requests; a response is a failure as [`OnGrpcStatus`](crate::OnGrpcStatus) says.
+impl HedgeLayer<ByGrpcStatus> {
+    /// Hedges gRPC requests; a response is a failure as [`ByGrpcStatus`] says.
     #[must_use]
     pub fn grpc(config: HedgeConfig) -> Self {
-        HedgeLayer::new(config).decide_by(crate::OnGrpcStatus)
+        HedgeLayer::new(config).classify(ByGrpcStatus)
     }
 }
 
-impl<P, K> HedgeLayer<P, K> {
+impl<C, K> HedgeLayer<C, K> {
     /// Judges outcomes in another way.
     #[must_use]
-    pub fn decide_by<P2>(self, policy: P2) -> HedgeLayer<P2, K> {
-        HedgeLayer { state: self.state, policy, replay: self.replay }
+    pub fn classify<C2>(self, classify: C2) -> HedgeLayer<C2, K> {
+        HedgeLayer { state: self.state, classify, replay: self.replay }
     }
 
-    /// Judges outcomes by a closure.
+    /// Judges outcomes by a closure, which answers with a verdict or a whole [`Judgement`].
     #[must_use]
-    pub fn decide_with<F, Res, Err>(self, judge: F) -> HedgeLayer<PolicyFn<F, Res, Err>, K>
+    pub fn classify_with<F, J, Res, Err>(self, judge: F) -> HedgeLayer<ClassifyFn<F, Res, Err>, K>
     where
-        F: Fn(Result<&Res, &Err>) -> Judged,
+        F: Fn(Result<&Res, &Err>) -> J,
+        J: Into<Judgement>,
     {
-        self.decide_by(PolicyFn::new(judge))
+        self.classify(ClassifyFn::new(judge))
     }
 
     /// Makes requests again by a closure that copies them; `None` for a request that may not be repeated.
     #[must_use]
-    pub fn replay_with<F, Req>(self, copy: F) -> HedgeLayer<P, ReplayFn<F, Req>>
+    pub fn replay_with<F, Req>(self, copy: F) -> HedgeLayer<C, ReplayFn<F, Req>>
     where
         F: Fn(&Req) -> Option<Req>,
     {
-        HedgeLayer { state: self.state, policy: self.policy, replay: ReplayFn::new(copy) }
+        HedgeLayer { state: self.state, classify: self.classify, replay: ReplayFn::new(copy) }
     }
 
     /// Reads and changes what all services of this layer share.
@@ -100,27 +105,27 @@ impl<P, K> HedgeLayer<P, K> {
     }
 }
 
-impl<S, P, K> Layer<S> for HedgeLayer<P, K>
+impl<S, C, K> Layer<S> for HedgeLayer<C, K>
 where
     S: Clone,
-    P: Clone,
+    C: Clone,
     K: Clone,
 {
-    type Service = Hedge<S, P, K>;
+    type Service = Hedge<S, C, K>;
 
-    fn layer(&self, inner: S) -> Hedge<S, P, K> {
-        let core = Core::new(Arc::clone(&self.state), self.policy.clone(), self.replay.clone(), inner.clone());
+    fn layer(&self, inner: S) -> Hedge<S, C, K> {
+        let core = Core::new(Arc::clone(&self.state), self.classify.clone(), self.replay.clone(), inner.clone());
         Hedge::new(inner, Striped::new(core))
     }
 }
 
-impl<P: Clone, K: Clone> Clone for HedgeLayer<P, K> {
+impl<C: Clone, K: Clone> Clone for HedgeLayer<C, K> {
     fn clone(&self) -> Self {
-        Self { state: Arc::clone(&self.state), policy: self.policy.clone(), replay: self.replay.clone() }
+        Self { state: Arc::clone(&self.state), classify: self.classify.clone(), replay: self.replay.clone() }
     }
 }
 
-impl<P, K> fmt::Debug for HedgeLayer<P, K> {
+impl<C, K> fmt::Debug for HedgeLayer<C, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HedgeLayer").field("config", &self.state.config()).finish_non_exhaustive()
     }

@@ -5,22 +5,22 @@ use std::{
     task::{Context, Poll},
 };
 
-use plugin_core::{Striped, readiness};
+use plugin_core::{AnyError, Classify, Striped, readiness};
 use tower_service::Service;
 
 use super::{HedgeFuture, HedgeHandle, future::Race, state::HedgeState};
-use crate::{ByRequest, Kept, OnError, Policy, Replay, course::Core};
+use crate::{ByRequest, Kept, Replay, course::Core};
 
 /// The service that [`HedgeLayer`](crate::HedgeLayer) makes.
 ///
 /// It is ready when the inner service is. Clones share everything.
-pub struct Hedge<S, P = OnError, K = ByRequest> {
+pub struct Hedge<S, C = AnyError, K = ByRequest> {
     inner: S,
-    core: Striped<Core<HedgeState, S, P, K>>,
+    core: Striped<Core<HedgeState, S, C, K>>,
 }
 
-impl<S, P, K> Hedge<S, P, K> {
-    pub(super) fn new(inner: S, core: Striped<Core<HedgeState, S, P, K>>) -> Self {
+impl<S, C, K> Hedge<S, C, K> {
+    pub(super) fn new(inner: S, core: Striped<Core<HedgeState, S, C, K>>) -> Self {
         Self { inner, core }
     }
 
@@ -46,15 +46,15 @@ impl<S, P, K> Hedge<S, P, K> {
     }
 }
 
-impl<S, P, K, Req> Service<Req> for Hedge<S, P, K>
+impl<S, C, K, Req> Service<Req> for Hedge<S, C, K>
 where
     S: Service<Req> + Clone,
-    P: Policy<S::Response, S::Error>,
+    C: Classify<S::Response, S::Error>,
     K: Replay<Req>,
 {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = HedgeFuture<S, Req, P, K>;
+    type Future = HedgeFuture<S, Req, C, K>;
 
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
@@ -76,13 +76,13 @@ where
     }
 }
 
-impl<S: Clone, P, K> Clone for Hedge<S, P, K> {
+impl<S: Clone, C, K> Clone for Hedge<S, C, K> {
     fn clone(&self) -> Self {
         Self { inner: self.inner.clone(), core: self.core.clone() }
     }
 }
 
-impl<S: fmt::Debug, P, K> fmt::Debug for Hedge<S, P, K> {
+impl<S: fmt::Debug, C, K> fmt::Debug for Hedge<S, C, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Hedge").field("inner", &self.inner).finish_non_exhaustive()
     }

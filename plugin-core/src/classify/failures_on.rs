@@ -1,0 +1,107 @@
+//! Failures by name.
+
+use std::sync::Arc;
+
+use super::{AnyError, Classify, Condition, Judgement, Verdict};
+use crate::End;
+
+/// Judges as `C` does, and takes for failures what these conditions name and nothing else: the setting `on` of a breaker.
+///
+/// A failure that is not named is ignored; a success that is named, such as a `404`, is a failure. Without any condition it
+/// is `C`. A call that was cut before it had its time is no failure by any name.
+#[derive(Clone, Debug, Default)]
+pub struct FailuresOn<C = AnyError> {
+    judge: C,
+    /// `None` for an empty list, which is the usual case.
+    on: Option<Arc<[Condition]>>,
+}
+
+impl FailuresOn {
+    /// Judges errors.
+    #[must_use]
+    pub fn new(on: &[Condition]) -> Self {
+        Self::over(AnyError, on)
+    }
+}
+
+impl<C> FailuresOn<C> {
+    /// Judges what this classifier judges.
+    #[must_use]
+    pub fn over(judge: C, on: &[Condition]) -> Self {
+        Self { judge, on: (!on.is_empty()).then(|| on.into()) }
+    }
+}
+
+#[cold]
+fn by_name(judged: Judgement, on: &[Condition]) -> Judgement {
+    let is_named = Condition::any_matches(on, judged.cause()) && !judged.is_haste();
+    match judged.verdict() {
+        _ if is_named => judged.with_verdict(Verdict::Failure),
+        Verdict::Failure => judged.with_verdict(Verdict::Ignored),
+        _ => judged,
+    }
+}
+
+impl<C: Classify<Res, Err>, Res, Err> Classify<Res, Err> for FailuresOn<C> {
+    #[inline]
+    fn classify(&self, result: Result<&Res, &Err>) -> Judgement {
+        let judged = self.judge.classify(result);
+        self.on.as_deref().map_or(judged, |on| by_name(judged, on))
+    }
+
+    fn classify_end(&self, end: End<'_>) -> Judgement {
+        let judged = self.judge.classify_end(end);
+        self.on.as_deref().map_or(judged, |on| by_name(judged, on))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{Code, PluginError, Rejected};
+
+    fn on(names: &[&str]) -> Vec<Condition> {
+        names.iter().map(|name| name.parse().expect("a condition")).collect()
+    }
+
+    #[test]
+    fn only_the_named_codes_are_failures() {
+        let by = FailuresOn::new(&on(&["PLUGIN_1205", "TRANSPORT"]));
+        let of = |error: PluginError| by.classify(Err::<&(), _>(&error)).verdict();
+        assert_eq!(of(PluginError::new(Code::ConnectionFailed, "x")), Verdict::Failure);
+        assert_eq!(of(PluginError::new(Code::parse("TRANSPORT_1301").expect("a code"), "x")), Verdict::Failure);
+        assert_eq!(of(PluginError::execution("x")), Verdict::Ignored);
+        assert_eq!(by.classify(Ok::<_, &PluginError>(&())).verdict(), Verdict::Success);
+    }
+
+    #[test]
+    fn without_a_name_every_error_of_the_plugin_is_a_failure() {
+        let by = FailuresOn::new(&[]);
+        assert_eq!(by.classify(Err::<&(), _>(&PluginError::execution("x"))).verdict(), Verdict::Failure);
+        assert_eq!(by.classify(Err::<&(), _>(&PluginError::not_found("x"))).verdict(), Verdict::Ignored);
+    }
+
+    #[test]
+    fn a_caller_in_a_hurry_fails_nobody_by_any_name() {
+        let by = FailuresOn::new(&on(&["PLUGIN_1204"]));
+        let of = |rejected: Rejected| by.classify(Err::<&(), _>(&rejected)).verdict();
+        assert_eq!(of(Rejected::deadline_exceeded(Duration::from_millis(1), None)), Verdict::Ignored);
+        assert_eq!(of(Rejected::attempt_timeout(Duration::from_secs(1))), Verdict::Failure);
+    }
+
+    #[cfg(feature = "http")]
+    #[test]
+    fn a_status_may_be_named_that_is_a_success_otherwise() {
+        let by = FailuresOn::over(crate::ByHttpStatus::new(), &on(&["404", "503"]));
+        let of = |status: u16| {
+            let response = http::Response::builder().status(status).body(()).expect("a response");
+            by.classify(Ok::<_, &PluginError>(&response)).verdict()
+        };
+        assert_eq!(
+            [200, 404, 500, 503].map(of),
+            [Verdict::Success, Verdict::Failure, Verdict::Ignored, Verdict::Failure]
+        );
+    }
+}

@@ -1,0 +1,123 @@
+//! What is known of an error.
+
+use std::{any::Any, error::Error, io};
+
+use super::{Again, Cause, Judgement, Verdict, foreign};
+use crate::{Attributed, BoxError, Code, Kind, PluginError, Rejected, Sent};
+
+/// The error inside a value of any type, where that type is known for an error that may hold a refusal or says what was
+/// sent.
+pub(crate) fn as_error(value: &dyn Any) -> Option<&(dyn Error + 'static)> {
+    macro_rules! one_of {
+        ($($(#[$cfg:meta])? $kind:ty),+ $(,)?) => {$(
+            $(#[$cfg])?
+            if let Some(error) = value.downcast_ref::<$kind>() {
+                return Some(error);
+            }
+        )+};
+    }
+    if let Some(error) = value.downcast_ref::<BoxError>() {
+        return Some(&**error);
+    }
+    one_of!(
+        PluginError,
+        Rejected,
+        io::Error,
+        tower::load_shed::error::Overloaded,
+        tower::timeout::error::Elapsed,
+        #[cfg(feature = "buffer")]
+        tower::buffer::error::ServiceError,
+        #[cfg(feature = "hyper")]
+        hyper_util::client::legacy::Error,
+        #[cfg(feature = "hyper")]
+        hyper::Error,
+        #[cfg(feature = "tonic")]
+        tonic::Status,
+        #[cfg(feature = "tonic")]
+        tonic::ConnectError,
+    );
+    None
+}
+
+/// The source of an error. What an `io::Error` was made from is its source too, though it names the source of that.
+pub(crate) fn source_of<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'static)> {
+    let made_from = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    made_from.map(|inner| inner as &(dyn Error + 'static)).or_else(|| error.source())
+}
+
+/// An error of any type.
+#[cold]
+pub(super) fn value<Err: 'static>(error: &Err) -> Judgement {
+    as_error(error).map_or(Judgement::failure(), chain)
+}
+
+/// An error and its sources. What is furthest in and known decides, but no further in than what speaks for itself.
+#[cold]
+pub(super) fn chain(error: &(dyn Error + 'static)) -> Judgement {
+    let (mut judged, mut is_unsent) = (Judgement::failure(), false);
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(error) = error.downcast_ref::<PluginError>() {
+            judged = of_plugin_error(error);
+            break;
+        }
+        if let Some(rejected) = error.downcast_ref::<Rejected>() {
+            judged = rejected.into();
+            break;
+        }
+        if let Some(known) = foreign::judge(error) {
+            judged = known;
+            break;
+        }
+        is_unsent |= foreign::is_unbuffered(error);
+        next = source_of(error);
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            judged = of_io(error);
+        }
+        #[cfg(feature = "tonic")]
+        if let Some(status) = error.downcast_ref::<tonic::Status>() {
+            // Its source may say more, such as that the connection was refused.
+            judged = super::grpc::of_status(status).with_verdict(Verdict::Failure);
+        }
+    }
+    if is_unsent { judged.with_sent(Sent::Nothing) } else { judged }
+}
+
+fn of_plugin_error(error: &PluginError) -> Judgement {
+    let refusal = match error.rejected() {
+        Some(rejected) => Some(Judgement::from(rejected)),
+        // Of another crate, or wrapped in an error with a code of its own.
+        None => error.source().map(chain).filter(|cause| cause.refusal().is_some()),
+    };
+    let verdict = match (&refusal, error.kind()) {
+        (Some(refusal), _) => refusal.verdict(),
+        (None, Kind::Execution | Kind::Timeout | Kind::Connection | Kind::Unhealthy) => Verdict::Failure,
+        (None, _) => Verdict::Ignored,
+    };
+    let again = match error.is_retryable() {
+        true => Again::Yes,
+        // A time-out that is not worth a second attempt was the deadline over all attempts.
+        false if error.code() == Code::Timeout => Again::Never,
+        false => Again::No,
+    };
+    let mut judged = Judgement::from(verdict).with_again(again).with_sent(error.sent());
+    judged = judged.with_cause(Cause::Code(error.code()));
+    if let Some(refusal) = refusal {
+        judged = judged.with_refusal_of(&refusal);
+    }
+    if let Some(instance) = error.instance() {
+        judged = judged.with_instance(instance);
+    }
+    error.retry_after().map_or(judged, |after| judged.with_retry_after(after))
+}
+
+fn of_io(error: &io::Error) -> Judgement {
+    let sent = match error.kind() {
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::AddrNotAvailable | io::ErrorKind::NotFound => Sent::Nothing,
+        _ => Sent::Maybe,
+    };
+    Judgement::failure().with_again(Again::Yes).with_cause(Cause::Code(Code::ConnectionFailed)).with_sent(sent)
+}
+
+#[cfg(test)]
+mod tests;
