@@ -154,3 +154,25 @@ fn check_gives_the_stack_back_as_it_was() {
     let error = tokio_test::block_on(stack.call(Call::new(7))).expect_err("refused");
     assert_eq!(error.code(), Code::ConcurrencyExceeded);
 }
+
+#[tokio::test]
+async fn a_call_that_towers_load_shed_refused_is_counted_as_refused_and_can_be_answered_otherwise() {
+    use plugin_core::fallback::FallbackLayer;
+
+    let telemetry = TelemetryLayer::new("shed");
+    let counts = telemetry.handle();
+    let full = || {
+        ServiceBuilder::new()
+            .load_shed()
+            .concurrency_limit(0)
+            .service(service_fn(|_: ()| async { Ok::<_, BoxError>(1) }))
+    };
+    let stack = ServiceBuilder::new().layer(telemetry.clone()).service(full());
+    stack.oneshot(()).await.expect_err("no place");
+    let snapshot = counts.snapshot();
+    assert_eq!((snapshot.ended(Status::Refused), snapshot.ended(Status::Failure)), (1, 0));
+    assert_eq!(snapshot.codes(), [(Code::ConcurrencyExceeded, 1)]);
+
+    let stack = ServiceBuilder::new().layer(FallbackLayer::value(2).classify(AnyError)).service(full());
+    assert_eq!(stack.oneshot(()).await.expect("the fallback"), 2);
+}

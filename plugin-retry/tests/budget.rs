@@ -68,6 +68,23 @@ fn two_threads_never_spend_more_than_there_is_and_leave_nothing() {
     assert_eq!(spent + left, 2000);
 }
 
+#[test]
+fn a_budget_that_is_reconfigured_goes_by_its_new_settings_and_keeps_what_it_counted() {
+    let shared = Arc::new(Budget::new(budget(0.5, 0, 10)));
+    (0..100).for_each(|_| shared.deposit(at(100)));
+    (0..20).for_each(|_| assert!(shared.withdraw(at(100)).is_some()));
+    assert_eq!(shared.balance(at(100)), 30);
+    for (ratio, min, window, left) in [(1.0, 0, 10, 80), (0.1, 0, 10, 0), (0.0, 3, 10, 10), (0.5, 0, 1, 30)] {
+        shared.reconfigure(budget(ratio, min, window));
+        assert_eq!(shared.balance(at(100)), left, "{ratio}, {min}, {window}");
+    }
+    assert_eq!(shared.balance(at(101)), 0, "the window is a second now");
+
+    let layer = RetryLayer::sharing(config(|set| set), Arc::clone(&shared));
+    layer.handle().reconfigure(config(|set| set.with_budget(budget(0.0, 7, 10))));
+    assert_eq!(shared.balance(at(200)), 70);
+}
+
 /// The same rules, written down as lists.
 #[derive(Default)]
 struct Naive {

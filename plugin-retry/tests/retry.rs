@@ -181,10 +181,23 @@ async fn the_service_may_say_when_it_can_be_called_again() {
     let capped = config(|set| set.with_max_retry_after(9 * SECOND));
     over(&script, capped).oneshot(call()).await.expect("recovers");
     assert_eq!(script.waits(), [9 * SECOND]);
+}
 
-    let script = Script::default().then(|| Err(refused().with_retry_after(Duration::ZERO)));
-    over(&script, RetryConfig::default()).oneshot(call()).await.expect("recovers");
-    assert_eq!(script.waits(), [Duration::ZERO]);
+#[tokio::test(start_paused = true)]
+async fn a_push_back_makes_no_wait_shorter_than_the_backoff() {
+    let steady = || config(|set| set.with_constant_interval(ms(100)));
+    for (asked, waited) in [(Duration::ZERO, ms(100)), (ms(99), ms(100)), (ms(101), ms(101))] {
+        let script = Script::failing_with(refused)
+            .then(move || Err(refused().with_retry_after(asked)))
+            .then(move || Err(refused().with_retry_after(asked)));
+        over(&script, steady()).oneshot(call()).await.expect_err("never succeeds");
+        assert_eq!(script.waits()[..2], [waited; 2], "{asked:?}");
+    }
+    // What caps the push-back does not cap the backoff.
+    let script = Script::default().then(|| Err(refused().with_retry_after(SECOND)));
+    let capped = config(|set| set.with_constant_interval(ms(100)).with_max_retry_after(ms(50)));
+    over(&script, capped).oneshot(call()).await.expect("recovers");
+    assert_eq!(script.waits(), [ms(100)]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -360,6 +373,51 @@ async fn a_service_that_fails_its_readiness_is_asked_again_though_the_call_may_n
     let answer = layer.layer(Moody(Default::default())).oneshot(Call::new(())).await;
     assert_eq!(answer.expect("recovers"), "done");
     assert_eq!(layer.handle().stats().retries, 1, "an attempt that never began is not counted");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_is_lost_to_a_failed_readiness_counts() {
+    /// Ready once, and never again.
+    #[derive(Clone)]
+    struct Gone(std::sync::Arc<std::sync::atomic::AtomicU32>);
+    impl Service<Call<()>> for Gone {
+        type Response = ();
+        type Error = PluginError;
+        type Future = std::future::Ready<Result<(), PluginError>>;
+        fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), PluginError>> {
+            let n = self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            std::task::Poll::Ready(if n == 0 { Ok(()) } else { Err(refused()) })
+        }
+        fn call(&mut self, _: Call<()>) -> Self::Future {
+            std::future::ready(Err(refused()))
+        }
+    }
+    let layer = RetryLayer::new(config(|set| set.with_constant_interval(ms(10)).with_max_retries(2).without_budget()));
+    let polls = std::sync::Arc::<std::sync::atomic::AtomicU32>::default();
+    let answer = tokio::time::timeout(SECOND, layer.layer(Gone(polls.clone())).oneshot(Call::new(()))).await;
+    answer.expect("two attempts, and no more").expect_err("never ready again");
+    let stats = layer.handle().stats();
+    assert_eq!((stats.retries, stats.gave_up(GaveUp::Attempts)), (0, 1));
+    assert_eq!(polls.load(std::sync::atomic::Ordering::SeqCst), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_towers_load_shed_refused_was_not_sent() {
+    // One at a time: the first call holds the place for 150 ms.
+    let limited = ServiceBuilder::new()
+        .layer(RetryLayer::new(config(|set| set.with_jitter(Jitter::None))))
+        .load_shed()
+        .concurrency_limit(1)
+        .service(service_fn(|call: Call<u32>| async move {
+            tokio::time::sleep(ms(150)).await;
+            Ok::<_, BoxError>(call.into_payload())
+        }));
+    let first = tokio::spawn(limited.clone().oneshot(Call::new(1)));
+    tokio::task::yield_now().await;
+    let start = clock::now();
+    assert_eq!(limited.oneshot(Call::new(2)).await.expect("there is a place by then"), 2);
+    assert_eq!(start.elapsed(), ms(450), "refused at once and after 100 ms, and 150 ms of work after 300 ms");
+    assert_eq!(first.await.expect("no panic").expect("an answer"), 1);
 }
 
 #[test]

@@ -5,11 +5,12 @@ use std::{error::Error, time::Duration};
 use axum::{Router, routing::get};
 use http_body_util::BodyExt;
 use plugin_core::{
-    AnyError, BoxErrorLayer, ByHttpStatus, Classify, Code, Rejected, Verdict,
+    AnyError, BoxErrorLayer, ByHttpStatus, Classify, Code, Rejected, Sent, Verdict,
+    classify::Again,
     deadline::{AttemptTimeoutLayer, DeadlineLayer},
     telemetry::{Status, TelemetryLayer},
 };
-use tower::{ServiceBuilder, ServiceExt};
+use tower::{Layer, ServiceBuilder, ServiceExt};
 
 use super::{
     SECOND,
@@ -77,5 +78,45 @@ async fn the_clients_own_error_stays_what_it_is_and_is_a_failure() {
     let own = error.downcast_ref::<hyper_util::client::legacy::Error>().expect("hyper's own type");
     assert!(own.is_connect() && own.source().is_some(), "{own:?}");
     assert_eq!(Rejected::find_in(&error), None);
-    assert_eq!(AnyError.classify(Err::<&(), _>(&error)).verdict(), Verdict::Failure);
+    let judged = AnyError.classify(Err::<&(), _>(&error));
+    assert_eq!((judged.verdict(), judged.sent()), (Verdict::Failure, Sent::Nothing));
+    assert_eq!(AnyError.classify(Err::<&(), _>(own)).sent(), Sent::Nothing, "unboxed too");
+}
+
+#[tokio::test]
+async fn no_way_to_a_connection_is_one_that_sent_nothing() {
+    use hyper_util::{
+        client::legacy::Client,
+        rt::{TokioExecutor, TokioIo},
+    };
+
+    // What a name that cannot be resolved, a handshake that fails or a connect that takes too long look like.
+    let lost = || std::io::Error::from(std::io::ErrorKind::TimedOut);
+    let connector =
+        tower::service_fn(move |_: http::Uri| async move { Err::<TokioIo<tokio::net::TcpStream>, _>(lost()) });
+    let client = Client::builder(TokioExecutor::new()).build(connector);
+    let error = bounded(BoxErrorLayer.layer(client).oneshot(request(([127, 0, 0, 1], 1).into(), "/"))).await;
+    let judged = AnyError.classify(error.as_ref());
+    assert_eq!((judged.verdict(), judged.again(), judged.sent()), (Verdict::Failure, Again::Yes, Sent::Nothing));
+}
+
+#[tokio::test]
+async fn a_request_that_its_connection_never_took_was_not_sent_and_one_that_it_took_may_have_been() {
+    use hyper_util::rt::TokioIo;
+    use tokio::io::AsyncReadExt;
+
+    let (near, mut far) = tokio::io::duplex(64 * 1024);
+    let (mut sender, connection) =
+        bounded(hyper::client::conn::http1::handshake(TokioIo::new(near))).await.expect("made");
+    let running = tokio::spawn(connection);
+    let answer = tokio::spawn(sender.send_request(request(([127, 0, 0, 1], 1).into(), "/")));
+    let taken = bounded(far.read_u8()).await.expect("the first byte of the request");
+    assert_eq!(taken, b'G');
+    drop(far);
+    let error = bounded(answer).await.expect("no panic").expect_err("no answer");
+    assert_eq!(AnyError.classify(Err::<&(), _>(&error)).sent(), Sent::Maybe, "{error:?}");
+    let _ = bounded(running).await;
+    let late = bounded(sender.send_request(request(([127, 0, 0, 1], 1).into(), "/"))).await.expect_err("it is gone");
+    assert!(late.is_canceled(), "{late:?}");
+    assert_eq!(AnyError.classify(Err::<&(), _>(&late)).sent(), Sent::Nothing);
 }
