@@ -348,7 +348,7 @@ mod tests {
         );
         assert!(error.is_retryable());
         use crate::{AnyError, Classify, Verdict};
-        assert_eq!(AnyError.classify(Err::<&(), _>(&error)), Verdict::Ignored);
+        assert_eq!(AnyError.classify(Err::<&(), _>(&error)).verdict(), Verdict::Ignored);
     }
 
     #[test]
