@@ -93,7 +93,7 @@ async fn no_way_to_a_connection_is_one_that_sent_nothing() {
     // What a name that cannot be resolved, a handshake that fails or a connect that takes too long look like.
     let lost = || std::io::Error::from(std::io::ErrorKind::TimedOut);
     let connector =
-        tower::service_fn(move |_: http::Uri| async move { Err::<TokioIo<tokio::net::TcpStream>, _>(lost()) });
+        tower::service_fn(move |_: http::Uri| std::future::ready(Err::<TokioIo<tokio::net::TcpStream>, _>(lost())));
     let client = Client::builder(TokioExecutor::new()).build(connector);
     let error = bounded(BoxErrorLayer.layer(client).oneshot(request(([127, 0, 0, 1], 1).into(), "/"))).await;
     let judged = AnyError.classify(error.as_ref());
