@@ -191,7 +191,7 @@ async fn a_reply_that_cannot_be_read_ends_its_call_at_once_with_the_reason() {
         assert_eq!((error.code(), error.is_retryable(), error.sent()), (Code::ExecTransport, false, Sent::Maybe));
         assert!(error.message().starts_with("the plugin's reply cannot be read: it is no "), "{error}");
         assert!(error.message().contains(why), "{line}: {error}");
-        let verdict = Classify::<(), _>::classify(&AnyError, Err(&error));
+        let verdict = Classify::<(), _>::classify(&AnyError, Err(&error)).verdict();
         assert_eq!(verdict, Verdict::Failure, "it is evidence");
     }
     let long = call(instance.service(), json!("{\"result\":\"FILLER\",\"id\":\"ID\"}")).await.expect_err("too long");
