@@ -60,10 +60,10 @@ mod tests {
         let mut headers = HeaderMap::new();
         for (millis, after) in [("0", 0), ("86399000", 86_399), ("86400001", 86_400), ("4294967295", 86_400)] {
             headers.insert("grpc-retry-pushback-ms", HeaderValue::from_static(millis));
-            assert_eq!(from_grpc(&headers), Some(Pushback::After(Duration::from_secs(after))), "{millis}");
+            assert_eq!(from_grpc(&headers), Some(PushBack::After(Duration::from_secs(after))), "{millis}");
         }
         headers.insert("grpc-retry-pushback-ms", HeaderValue::from_static("4294967296"));
-        assert_eq!(from_grpc(&headers), Some(Pushback::Never));
+        assert_eq!(from_grpc(&headers), Some(PushBack::Never));
     }
 
     #[test]
