@@ -20,16 +20,23 @@ use tower::{Layer, Service, ServiceExt};
 /// Answers with these responses in turn, and then with 200. Remembers which instances each request says were tried, and
 /// when it came.
 #[derive(Clone, Default)]
-struct Answers(Arc<Mutex<(VecDeque<Response<()>>, Vec<Vec<InstanceId>>, Vec<clock::Instant>)>>);
+struct Answers(Arc<Mutex<Seen>>);
+
+#[derive(Default)]
+struct Seen {
+    answers: VecDeque<Response<()>>,
+    tried: Vec<Vec<InstanceId>>,
+    times: Vec<clock::Instant>,
+}
 
 impl Answers {
     fn then(self, response: http::response::Builder) -> Self {
-        self.0.lock().expect("unpoisoned").0.push_back(response.body(()).expect("a response"));
+        self.0.lock().expect("unpoisoned").answers.push_back(response.body(()).expect("a response"));
         self
     }
 
     fn tried(&self) -> Vec<Vec<InstanceId>> {
-        self.0.lock().expect("unpoisoned").1.clone()
+        self.0.lock().expect("unpoisoned").tried.clone()
     }
 
     fn calls(&self) -> usize {
@@ -37,7 +44,7 @@ impl Answers {
     }
 
     fn waits(&self) -> Vec<std::time::Duration> {
-        let times = &self.0.lock().expect("unpoisoned").2;
+        let times = &self.0.lock().expect("unpoisoned").times;
         times.windows(2).map(|pair| pair[1].saturating_since(pair[0])).collect()
     }
 }
@@ -52,7 +59,7 @@ impl Service<Request<()>> for Answers {
     }
 
     fn call(&mut self, request: Request<()>) -> Self::Future {
-        let (answers, tried, times) = &mut *self.0.lock().expect("unpoisoned");
+        let Seen { answers, tried, times } = &mut *self.0.lock().expect("unpoisoned");
         let context = request.extensions().get::<CallContext>();
         tried.push(context.map(|context| context.tried().to_vec()).unwrap_or_default());
         times.push(clock::now());

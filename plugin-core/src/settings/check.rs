@@ -178,8 +178,11 @@ fn word(words: &'static [&'static str], value: &Value) -> Option<&'static str> {
 
 type Note<'n> = &'n mut dyn FnMut(Vec<Step>, &Value, Mismatch);
 
+/// Says what would be right when a name is not.
+type Fits = fn(&str) -> Result<(), String>;
+
 /// Texts, or names when there is a check of each.
-fn texts(fits: Option<fn(&str) -> Result<(), String>>, value: &Value, note: Note<'_>) -> Option<Vec<String>> {
+fn texts(fits: Option<Fits>, value: &Value, note: Note<'_>) -> Option<Vec<String>> {
     let Value::List(items) = value.typed() else {
         note(Vec::new(), value, Mismatch::other("expected a list"));
         return None;

@@ -87,9 +87,9 @@ pub(super) fn times(bounds: &Bounds<Duration>) -> String {
 pub(super) fn bytes(bytes: u64) -> String {
     match bytes {
         0 => "0".to_owned(),
-        _ if bytes % (1 << 30) == 0 => format!("{}GiB", bytes >> 30),
-        _ if bytes % (1 << 20) == 0 => format!("{}MiB", bytes >> 20),
-        _ if bytes % (1 << 10) == 0 => format!("{}KiB", bytes >> 10),
+        _ if bytes.is_multiple_of(1 << 30) => format!("{}GiB", bytes >> 30),
+        _ if bytes.is_multiple_of(1 << 20) => format!("{}MiB", bytes >> 20),
+        _ if bytes.is_multiple_of(1 << 10) => format!("{}KiB", bytes >> 10),
         _ => bytes.to_string(),
     }
 }
@@ -98,9 +98,9 @@ pub(super) fn bytes(bytes: u64) -> String {
 fn time(duration: &Duration) -> String {
     let seconds = duration.as_secs();
     match (duration.subsec_nanos(), seconds) {
-        (0, 86_401..) if seconds % 86_400 == 0 => format!("{}d", seconds / 86_400),
-        (0, 3_600..) if seconds % 3_600 == 0 => format!("{}h", seconds / 3_600),
-        (0, 60..) if seconds % 60 == 0 => format!("{}m", seconds / 60),
+        (0, 86_401..) if seconds.is_multiple_of(86_400) => format!("{}d", seconds / 86_400),
+        (0, 3_600..) if seconds.is_multiple_of(3_600) => format!("{}h", seconds / 3_600),
+        (0, 60..) if seconds.is_multiple_of(60) => format!("{}m", seconds / 60),
         _ => go_duration::format(*duration),
     }
 }
