@@ -15,6 +15,7 @@ use plugin_core::{
         cut::{self, Cut},
         timer,
     },
+    fallback::FallbackLayer,
 };
 use tower::{ServiceBuilder, ServiceExt, service_fn};
 
@@ -127,6 +128,21 @@ async fn a_caller_who_goes_away_is_no_cut() {
     let stack = ServiceBuilder::new().layer(DeadlineLayer::new(SECOND)).service(transport.service());
     assert!(tokio::time::timeout(SECOND / 2, stack.oneshot(Call::new(()))).await.is_err());
     assert_eq!(transport.cut(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fallback_that_is_cut_had_only_its_own_time_and_the_call_before_it_may_have_been_sent() {
+    let other = Transport::new();
+    let stack = ServiceBuilder::new()
+        .layer(DeadlineLayer::new(SECOND))
+        .layer(FallbackLayer::service(other.service()))
+        .service(service_fn(|_: Call<()>| async {
+            tokio::time::sleep(9 * SECOND / 10).await;
+            Err::<Reply<()>, _>(PluginError::execution("it failed, and took its time"))
+        }));
+    let error = cut_of(stack, Call::new(())).await;
+    assert_eq!(error.sent(), Sent::Maybe, "the first service has had it");
+    assert!(other.cut().is_some_and(|cut| cut.ran() == SECOND / 10 && !cut.is_evidence()), "{:?}", other.cut());
 }
 
 #[tokio::test(start_paused = true)]

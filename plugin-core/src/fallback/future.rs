@@ -11,7 +11,11 @@ use std::{
 use pin_project_lite::pin_project;
 
 use super::{Instead, layer::Shared};
-use crate::{Classify, Lease};
+use crate::{
+    Classify, Lease,
+    clock::{self, Instant},
+    deadline::cut,
+};
 
 /// What is needed when the call fails.
 pub(super) struct Plan<I, K, C> {
@@ -28,15 +32,28 @@ pin_project! {
         inner: Option<F>,
         #[pin]
         other: Option<G>,
+        // When the fallback began, which the time of the call is not to be held against.
+        began: Instant,
         // `None` when the fallback is switched off, and once the call has ended.
         plan: Option<Plan<I, K, C>>,
         of: PhantomData<fn(Req)>,
+    }
+
+    impl<Req, F, G, I, K, C> PinnedDrop for ResponseFuture<Req, F, G, I, K, C> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            if this.other.is_some() && cut::current().is_some() {
+                // Cut in the fallback: the call that failed before it may have been sent.
+                cut::sent_before();
+                cut::narrow(*this.began, || this.other.set(None));
+            }
+        }
     }
 }
 
 impl<Req, F, G, I, K, C> ResponseFuture<Req, F, G, I, K, C> {
     pub(super) fn new(inner: F, plan: Option<Plan<I, K, C>>) -> Self {
-        Self { inner: Some(inner), other: None, plan, of: PhantomData }
+        Self { inner: Some(inner), other: None, began: Instant::ZERO, plan, of: PhantomData }
     }
 }
 
@@ -59,10 +76,11 @@ where
             let Some(plan) = plan.filter(|plan| plan.classify.classify(outcome.as_ref()).is_lost()) else {
                 return Poll::Ready(outcome);
             };
+            *this.began = clock::now();
             this.other.set(Some(plan.shared.used().answer(plan.kept, outcome)));
         }
         match this.other.as_mut().as_pin_mut() {
-            Some(other) => other.poll(cx),
+            Some(other) => cut::narrow(*this.began, || other.poll(cx)),
             None => panic!("a call was polled after it had ended"),
         }
     }

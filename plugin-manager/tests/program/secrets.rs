@@ -137,7 +137,7 @@ plugins:
     gateway.program.signal(Signal::TERM);
     let ended = gateway.program.ends().await;
     assert_eq!(ended.code(), Some(0), "{ended:?}");
-    assert!(ended.stderr.contains("TRACE") && ended.stderr.contains("killed by signal 9"), "{ended:?}");
+    assert!(ended.stderr.contains("DEBUG") && ended.stderr.contains("killed by signal 9"), "{ended:?}");
     hides("the log", &ended.stdout);
     hides("the log", &ended.stderr);
 }
