@@ -19,7 +19,8 @@ pin_project! {
     /// The future of [`CircuitBreaker`](crate::CircuitBreaker) and [`KeyedBreaker`](crate::KeyedBreaker).
     ///
     /// Dropping it drops the call, which counts as [`Cancelled`](crate::Cancelled) says and gives a probe's place back. A
-    /// panic of the inner future counts as a failure.
+    /// call that is dropped because its time was up is a failure when the service had at least half of that time
+    /// ([`cut::is_evidence`](plugin_core::deadline::cut::is_evidence)). A panic of the inner future counts as a failure.
     pub struct ResponseFuture<F, C, R, O> {
         #[pin]
         inner: Option<F>,

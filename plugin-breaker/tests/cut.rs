@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use plugin_breaker::{Cancelled, CircuitBreakerConfig, CircuitBreakerLayer, CircuitState};
-use plugin_core::{Call, Code, PluginError, Reply, clock, deadline::DeadlineLayer};
+use plugin_core::{BoxError, BoxErrorLayer, Call, Code, PluginError, Reply, clock, deadline::DeadlineLayer};
 use tower::{ServiceBuilder, ServiceExt, service_fn};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -59,4 +59,27 @@ async fn a_probe_that_hangs_opens_the_circuit_again() {
     tokio::time::advance(60 * SECOND).await;
     let codes = call(SECOND, &layer, 2, Duration::MAX).await;
     assert_eq!(codes, [Code::Timeout, Code::CircuitOpen], "one probe, and open again");
+}
+
+/// A service that keeps the time itself, as tonic's channel does with `grpc-timeout`, and is a moment earlier.
+async fn call_one_that_keeps_time(layer: &CircuitBreakerLayer, limit: Duration) {
+    let stack = ServiceBuilder::new()
+        .layer(DeadlineLayer::new(30 * SECOND))
+        .layer(layer)
+        .layer(BoxErrorLayer)
+        .timeout(limit - Duration::from_millis(1))
+        .service(service_fn(|_: Call<()>| std::future::pending::<Result<Reply<()>, BoxError>>()));
+    stack.oneshot(Call::new(()).with_timeout(limit)).await.expect_err("no answer");
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_librarys_end_of_the_same_time_is_judged_by_the_same_rule() {
+    for (limit, opens) in [(Duration::from_millis(150), false), (20 * SECOND, true)] {
+        let layer = breaker(Cancelled::Ignore);
+        for _ in 0..3 {
+            call_one_that_keeps_time(&layer, limit).await;
+        }
+        let stats = layer.handle().stats();
+        assert_eq!(stats.state == CircuitState::Open, opens, "{limit:?}: {stats:?}");
+    }
 }

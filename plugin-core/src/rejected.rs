@@ -182,7 +182,8 @@ impl Rejected {
     }
 
     /// Whether this says something of the service: it was called, had its time, and did not answer. Every other
-    /// refusal was decided before the service was called, and an outer layer of the family ignores it.
+    /// refusal was decided before the service was called, or by a caller who gave it less time than it may take, and an
+    /// outer layer of the family ignores it.
     #[must_use]
     pub const fn is_evidence(&self) -> bool {
         matches!(self.detail, Detail::Attempt { .. } | Detail::Deadline { evidence: true, .. })
@@ -230,7 +231,8 @@ impl Rejected {
     }
 
     /// Finds a refusal in any value that may hold one: [`Rejected`], [`PluginError`], [`BoxError`](crate::BoxError),
-    /// `io::Error` and, with the feature `tonic`, `tonic::Status`. Other types answer `None`; [`Rejected::find`] looks into
+    /// `io::Error`, and errors of tower, hyper (feature `hyper`) and tonic (features `tonic` and `channel`) that may wrap
+    /// one. Other types answer `None`; [`Rejected::find`] looks into
     /// an error's sources.
     #[must_use]
     pub fn find_in<E: 'static>(value: &E) -> Option<&Rejected> {

@@ -33,7 +33,8 @@ use crate::{
 /// `LOADBALANCER_1702`.
 ///
 /// **Cancellation.** Dropping the future drops the call on the instance, which is then no longer in flight; it counts
-/// as neither success nor failure.
+/// as neither success nor failure, unless it is dropped because its time was up and the instance had at least half of it
+/// ([`cut::is_evidence`](plugin_core::deadline::cut::is_evidence)).
 ///
 /// `C` judges outcomes for the statistics and for `least-latency`, `R` answers refusals, `O` says whether a call is in
 /// flight until the head of its response or until the end of its body, and `E` reads hints and writes tags.

@@ -8,6 +8,10 @@ pub mod auth;
 #[cfg(feature = "http")]
 mod connection;
 #[cfg(feature = "dial")]
+#[cfg_attr(
+    not(feature = "http"),
+    allow(dead_code, reason = "what a transport tells of an address after it was dialled")
+)]
 pub mod dial;
 #[cfg(feature = "http")]
 mod flaw;

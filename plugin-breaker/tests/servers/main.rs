@@ -11,6 +11,7 @@ mod downloads;
 mod grpc;
 mod grpc_streams;
 mod http_stacks;
+mod hurry;
 
 use std::{future::Future, time::Duration};
 

@@ -5,7 +5,7 @@ use std::error::Error;
 use super::{Again, Judgement};
 #[cfg(any(feature = "hyper", feature = "tonic"))]
 use crate::{Code, classify::Cause};
-use crate::{Rejected, Sent};
+use crate::{Rejected, Sent, deadline::cut};
 
 /// What is known of an error of another crate, by its type.
 pub(super) fn judge(error: &(dyn Error + 'static)) -> Option<Judgement> {
@@ -33,6 +33,13 @@ pub(super) fn judge(error: &(dyn Error + 'static)) -> Option<Judgement> {
 /// An attempt that a limit of another crate has cut. What the limit was is not told; the service was called, had that
 /// time, and did not answer.
 fn cut() -> Judgement {
+    // Under a limit of this family the rule is its own: tonic reads `grpc-timeout` itself and is a moment earlier than the
+    // layer that has set it, or that enforces what a caller in a hurry has set.
+    if let Some(cut) = cut::elapsed()
+        && !cut.is_evidence()
+    {
+        return Judgement::from(&Rejected::deadline_exceeded(cut.ran(), None).with_sent(Sent::Maybe));
+    }
     let limit = Judgement::from(&Rejected::attempt_timeout(std::time::Duration::ZERO));
     limit.with_again(Again::Yes).with_sent(Sent::Maybe)
 }

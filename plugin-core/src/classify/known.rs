@@ -35,6 +35,8 @@ pub(crate) fn as_error(value: &dyn Any) -> Option<&(dyn Error + 'static)> {
         tonic::Status,
         #[cfg(feature = "tonic")]
         tonic::ConnectError,
+        #[cfg(feature = "channel")]
+        tonic::transport::Error,
     );
     None
 }

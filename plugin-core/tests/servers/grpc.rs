@@ -10,6 +10,7 @@ use std::{
     net::SocketAddr,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bytes::{Buf, BufMut, Bytes};
@@ -199,9 +200,20 @@ where
     }
 
     pub(crate) async fn unary(&mut self, told: &'static str) -> Result<Response<Bytes>, Status> {
+        self.unary_within(told, None).await
+    }
+
+    /// `limit` goes out as `grpc-timeout`.
+    pub(crate) async fn unary_within(
+        &mut self,
+        told: &'static str,
+        limit: impl Into<Option<Duration>>,
+    ) -> Result<Response<Bytes>, Status> {
         self.ready().await?;
         let path = PathAndQuery::from_static("/test.Echo/Unary");
-        self.0.unary(Request::new(Bytes::from_static(told.as_bytes())), path, Raw).await
+        let mut request = Request::new(Bytes::from_static(told.as_bytes()));
+        limit.into().into_iter().for_each(|limit| request.set_timeout(limit));
+        self.0.unary(request, path, Raw).await
     }
 
     /// `break` and `cancel` have methods of their own, since a server's stream cannot reset itself.
