@@ -42,6 +42,7 @@ struct Inner {
     retryable: Option<bool>,
     sent: Sent,
     instance: Option<InstanceId>,
+    http_status: Option<u16>,
 }
 
 impl PluginError {
@@ -64,6 +65,7 @@ impl PluginError {
             retryable: None,
             sent: Sent::Maybe,
             instance: None,
+            http_status: None,
         }))
     }
 
@@ -90,6 +92,7 @@ impl PluginError {
             retryable: inner.retryable,
             sent: inner.sent,
             instance: inner.instance,
+            http_status: inner.http_status,
         }))
     }
 
@@ -170,6 +173,13 @@ impl PluginError {
         self
     }
 
+    /// Names the HTTP status that the plugin answered with, for the lists `on` of a configuration.
+    #[must_use]
+    pub fn with_http_status(mut self, status: u16) -> Self {
+        self.0.http_status = Some(status);
+        self
+    }
+
     /// Says which instance failed.
     #[must_use]
     pub fn with_instance(mut self, instance: InstanceId) -> Self {
@@ -229,6 +239,12 @@ impl PluginError {
     #[must_use]
     pub fn sent(&self) -> Sent {
         self.0.sent
+    }
+
+    /// The HTTP status that the plugin answered with, where that is what failed.
+    #[must_use]
+    pub fn http_status(&self) -> Option<u16> {
+        self.0.http_status
     }
 }
 

@@ -86,7 +86,9 @@ async fn converse(mut stream: TcpStream) {
             Some("fail") => r#"{"error":"as asked"}"#,
             _ => r#"{"data":1}"#,
         };
-        let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length";
+        let status = told["status"].as_u64().unwrap_or(200);
+        let head = format!("HTTP/1.1 {status} Said");
+        let head = format!("{head}\r\ncontent-type: application/json\r\ncontent-length");
         let answer = format!("{head}: {}\r\n\r\n{body}", body.len());
         if stream.write_all(answer.as_bytes()).await.is_err() {
             return;
@@ -305,6 +307,31 @@ async fn a_waiting_call_arms_one_timer_on_every_transport() {
             // When it came, when its timer was armed, when the retry's budget heard of its success, when it had ended.
             assert_eq!(clock::readings() - read, 4 * calls);
         }
+        gateway.shutdown().await;
+    }
+}
+
+#[tokio::test]
+async fn the_lists_on_may_name_the_status_that_a_plugin_over_http_answers_with() {
+    let answers = |status: u16| told(&json!({"do": "answer", "status": status}));
+    for (named, status, opens) in
+        [("5xx", 503, true), ("503", 503, true), ("502", 503, false), ("TRANSPORT", 503, true)]
+    {
+        let breaker = json!({"failure_threshold": 1, "min_request_threshold": 0, "on": [named]});
+        let settings = json!({"retry": {"enabled": false}, "circuit_breaker": breaker}).to_string();
+        let gateway = gateway("http", &settings).await;
+        send(&gateway, answers(status)).await.expect_err("no success");
+        let next = send(&gateway, answers(status)).await.expect_err("no success").code();
+        assert_eq!(next == Code::CircuitOpen, opens, "{named}: {next}");
+        gateway.shutdown().await;
+    }
+    for (named, retries) in [("404", 1), ("4xx", 1), ("TRANSPORT_1301", 1), ("410", 0)] {
+        let retry = json!({"max_retries": 1, "initial_interval": "1ms", "idempotent": true, "on": [named]});
+        let gateway = gateway("http", &json!({"retry": retry}).to_string()).await;
+        send(&gateway, answers(404)).await.expect_err("no success");
+        let view = gateway.manager().get("p").expect("registered");
+        let seen = view.controls.retry.expect("on").stats().retries;
+        assert_eq!(seen, retries, "{named}");
         gateway.shutdown().await;
     }
 }

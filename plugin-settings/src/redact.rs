@@ -38,6 +38,13 @@ pub fn redact(node: &Node, secret_keys: &[&str]) -> Node {
     hide(node, false, secret_keys)
 }
 
+/// Whether a number says how much of something there is, such as `token_ratio: 0.1`: the secret's word is not what the key
+/// names.
+fn is_a_measure(key: &str, value: &Node) -> bool {
+    let is_number = matches!(value.value, Value::Int(_) | Value::Float(_) | Value::Bool(_)) && !value.tainted;
+    is_number && words(key).last().is_some_and(|last| !is_secret_key(last) && last != "key")
+}
+
 fn hide(node: &Node, secret: bool, secret_keys: &[&str]) -> Node {
     let value = match &node.value {
         Value::List(items) => Value::List(items.iter().map(|item| hide(item, secret, secret_keys)).collect()),
@@ -45,7 +52,9 @@ fn hide(node: &Node, secret: bool, secret_keys: &[&str]) -> Node {
             let mut entries = entries.clone();
             for entry in &mut entries {
                 let key = entry.key.as_str();
-                let named = is_secret_key(key) || SECRET_MAPS.contains(&key) || secret_keys.contains(&key);
+                let named = (is_secret_key(key) && !is_a_measure(key, &entry.value))
+                    || SECRET_MAPS.contains(&key)
+                    || secret_keys.contains(&key);
                 entry.value = hide(&entry.value, secret || named, secret_keys);
             }
             Value::Map(entries)

@@ -14,6 +14,8 @@ pub enum Cause {
     Http(u16),
     /// The number of a gRPC status.
     Grpc(u8),
+    /// A stable code that stands for an HTTP status, as that of an HTTP plugin which answers 503. Either may be named.
+    CodeOfHttp(Code, u16),
 }
 
 /// The names of gRPC statuses, by number.
@@ -79,10 +81,10 @@ impl Condition {
     #[must_use]
     pub fn matches(self, cause: Cause) -> bool {
         match (self.0, cause) {
-            (Term::Code(code), Cause::Code(of)) => code == of,
-            (Term::Range(range), Cause::Code(of)) => range == range_of(of),
-            (Term::Http(status), Cause::Http(of)) => status == of,
-            (Term::HttpClass(class), Cause::Http(of)) => class == of / 100,
+            (Term::Code(code), Cause::Code(of) | Cause::CodeOfHttp(of, _)) => code == of,
+            (Term::Range(range), Cause::Code(of) | Cause::CodeOfHttp(of, _)) => range == range_of(of),
+            (Term::Http(status), Cause::Http(of) | Cause::CodeOfHttp(_, of)) => status == of,
+            (Term::HttpClass(class), Cause::Http(of) | Cause::CodeOfHttp(_, of)) => class == of / 100,
             (Term::Grpc(status), Cause::Grpc(of)) => status == of,
             _ => false,
         }
@@ -201,6 +203,13 @@ mod tests {
         assert!(parse("UNAVAILABLE").matches(Cause::Grpc(14)));
         assert!(!parse("503").matches(Cause::Grpc(14)));
         assert!(parse("PLUGIN_1203").matches(Cause::Code(Code::ExecutionFailed)));
+        let answered = Cause::CodeOfHttp(Code::HttpTransport, 503);
+        for named in ["503", "5xx", "TRANSPORT_1301", "TRANSPORT"] {
+            assert!(parse(named).matches(answered), "{named}");
+        }
+        for other in ["502", "4xx", "TRANSPORT_1304", "UNAVAILABLE"] {
+            assert!(!parse(other).matches(answered), "{other}");
+        }
     }
 
     #[test]

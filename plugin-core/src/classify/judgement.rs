@@ -188,7 +188,7 @@ impl Judgement {
     #[must_use]
     pub const fn code(&self) -> Option<Code> {
         match self.cause {
-            Some(Cause::Code(code)) => Some(code),
+            Some(Cause::Code(code) | Cause::CodeOfHttp(code, _)) => Some(code),
             _ => None,
         }
     }

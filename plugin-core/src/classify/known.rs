@@ -103,7 +103,10 @@ fn of_plugin_error(error: &PluginError) -> Judgement {
         false => Again::No,
     };
     let mut judged = Judgement::from(verdict).with_again(again).with_sent(error.sent());
-    judged = judged.with_cause(Cause::Code(error.code()));
+    judged = judged.with_cause(match error.http_status() {
+        Some(status) => Cause::CodeOfHttp(error.code(), status),
+        None => Cause::Code(error.code()),
+    });
     if let Some(refusal) = refusal {
         judged = judged.with_refusal_of(&refusal);
     }

@@ -213,3 +213,15 @@ fn what_is_printed_is_readable_yaml() {
     );
     assert_eq!(yaml(&to_yaml(&node)), node);
 }
+
+#[test]
+fn a_number_that_only_measures_something_secret_is_shown() {
+    let node =
+        yaml("retry: {throttle: {max_tokens: 10, token_ratio: 0.5}}\nauth: {password: 12345, token: 7, api_key: 1}\n");
+    let shown = to_yaml(&redact(&node, &[]));
+    assert!(shown.contains("token_ratio: 0.5") && shown.contains("max_tokens: 10"), "{shown}");
+    assert!(
+        !shown.contains("12345") && shown.contains("token: \"***\"") && shown.contains("api_key: \"***\""),
+        "{shown}"
+    );
+}

@@ -48,7 +48,8 @@ pub(super) fn status(
         }
         status => format!("the plugin answered {status}"),
     };
-    let mut error = PluginError::new(Code::HttpTransport, message).with_retryable(retryable);
+    let mut error =
+        PluginError::new(Code::HttpTransport, message).with_retryable(retryable).with_http_status(status.as_u16());
     if let Some(detail) = detail {
         error = error.with_detail(detail);
     }
