@@ -153,27 +153,43 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, mut request: Req) -> Self::Future {
-        let limit = self.limit.get();
-        let started = request.started();
-        let brought = request.deadline(started).unwrap_or(Instant::MAX);
-        let deadline = brought.min(Instant::from_nanos(started.as_nanos().saturating_add(limit)));
-        if deadline == Instant::MAX {
-            return ResponseFuture::unlimited(self.inner.call(request), self.reject.clone());
-        }
-        request.set_deadline(deadline, started);
-        if limit != u64::MAX {
-            request.set_configured_timeout(Duration::from_nanos(limit));
-        }
-        let given = request.given(started).unwrap_or_default();
-        let allowed = request.configured_timeout().map_or(limit, |timeout| limit.min(nanos(timeout)));
-        let time = Time { started, deadline, given: nanos(given), allowed };
-        let inner = if deadline > started {
-            Some(lifted::enforce(deadline, || self.inner.call(request)))
-        } else {
-            readiness::unused();
-            None
-        };
-        ResponseFuture::new(inner, time, self.reject.clone())
+    fn call(&mut self, request: Req) -> Self::Future {
+        let Self { inner, limit, reject } = self;
+        limited(request, limit.get(), |request| inner.call(request), reject.clone())
     }
+}
+
+/// Makes one call within the deadline that its request brings: what [`DeadlineLayer::enforce_only`] does, for whoever
+/// serves calls and has no stack. `call` is not run when the deadline has passed.
+pub fn enforce<Req, F, R>(request: Req, call: impl FnOnce(Req) -> F, reject: R) -> ResponseFuture<F, R>
+where
+    Req: Deadlined,
+{
+    limited(request, u64::MAX, call, reject)
+}
+
+fn limited<Req, F, R>(mut request: Req, limit: u64, call: impl FnOnce(Req) -> F, reject: R) -> ResponseFuture<F, R>
+where
+    Req: Deadlined,
+{
+    let started = request.started();
+    let brought = request.deadline(started).unwrap_or(Instant::MAX);
+    let deadline = brought.min(Instant::from_nanos(started.as_nanos().saturating_add(limit)));
+    if deadline == Instant::MAX {
+        return ResponseFuture::unlimited(call(request), reject);
+    }
+    request.set_deadline(deadline, started);
+    if limit != u64::MAX {
+        request.set_configured_timeout(Duration::from_nanos(limit));
+    }
+    let given = request.given(started).unwrap_or_default();
+    let allowed = request.configured_timeout().map_or(limit, |timeout| limit.min(nanos(timeout)));
+    let time = Time { started, deadline, given: nanos(given), allowed };
+    let inner = if deadline > started {
+        Some(lifted::enforce(deadline, || call(request)))
+    } else {
+        readiness::unused();
+        None
+    };
+    ResponseFuture::new(inner, time, reject)
 }

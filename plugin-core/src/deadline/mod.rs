@@ -14,4 +14,4 @@ pub use carry::Deadlined;
 #[cfg(feature = "http")]
 pub use carry::{Deadline, format_grpc_timeout, parse_grpc_timeout};
 pub use future::ResponseFuture;
-pub use layer::{DeadlineHandle, DeadlineLayer, WithDeadline};
+pub use layer::{DeadlineHandle, DeadlineLayer, WithDeadline, enforce};

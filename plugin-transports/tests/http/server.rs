@@ -2,14 +2,16 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
 use bytes::Bytes;
-use plugin_core::{Call, Code, HealthState, HealthStatus, Plugin, PluginError, Rejected, Reply, TraceContext};
+use plugin_core::{
+    Call, Code, HealthState, HealthStatus, Plugin, PluginError, Rejected, Reply, Sent, TraceContext, deadline::cut,
+};
 use plugin_transports::{
     http::{HttpConfig, HttpConfigBuilder, HttpVersion, ListenOptions, PluginServer, ServerOptions, Serving, serve},
     inproc::plugin_fn,
@@ -230,6 +232,37 @@ async fn the_deadline_of_a_call_is_kept_and_stops_the_work() {
         let answer = raw(&serving, &post(headers, r#"{"timeout":"50ms"}"#)).await;
         assert!(answer.starts_with("HTTP/1.1 504 ") && answer.contains("PLUGIN_1204"), "{answer}");
         assert!(stopped.load(Ordering::SeqCst));
+    }
+}
+
+/// Asks why it is dropped, as a breaker's guard does, and says what it was at, as a transport does.
+struct Asking(Arc<Mutex<Vec<Option<cut::Cut>>>>);
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        self.0.lock().expect("unpoisoned").push(cut::current());
+        cut::report("waiting for the disk", Sent::Nothing);
+    }
+}
+
+#[tokio::test]
+async fn what_a_deadline_stops_hears_that_its_time_was_up_and_is_named_in_the_answer() {
+    for stage in ["in the plugin", "waiting for the disk"] {
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let tell = Arc::clone(&heard);
+        let plugin = plugin_fn(move |_: Call<Bytes>| {
+            let asking = (stage != "in the plugin").then(|| Asking(Arc::clone(&tell)));
+            async move {
+                let _asking = asking;
+                std::future::pending().await
+            }
+        });
+        let serving = serve(plugin, listener().await.0, ServerOptions::new()).expect("an address");
+        let answer = raw(&serving, &post("", r#"{"timeout":"50ms"}"#)).await;
+        assert!(answer.starts_with("HTTP/1.1 504 ") && answer.contains(stage), "{answer}");
+        for cut in heard.lock().expect("unpoisoned").drain(..) {
+            assert!(cut.is_some_and(|cut| cut.ran() == Duration::from_millis(50)), "{cut:?}");
+        }
     }
 }
 

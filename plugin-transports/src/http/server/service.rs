@@ -3,7 +3,7 @@
 use std::{
     convert::Infallible,
     fmt,
-    future::{Future, poll_fn},
+    future::Future,
     panic::AssertUnwindSafe,
     pin::Pin,
     sync::Arc,
@@ -15,11 +15,11 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::Body;
-use plugin_core::{BoxFuture, Call, Code, HealthStatus, Plugin, PluginError, Rejected, Reply, clock};
+use plugin_core::{AsError, BoxFuture, Call, Code, HealthStatus, Plugin, PluginError, Reply, clock};
 use tower_service::Service;
 
 use super::{answer, options::Settings, problem::problem, request};
-use crate::http::body::Parts;
+use crate::{http::body::Parts, served};
 
 /// A plugin as a service for `http::Request`: `POST` on any path is a call, `GET` on a path that ends in `/health` asks
 /// after its health, and anything else is refused.
@@ -133,21 +133,8 @@ where
 }
 
 /// Calls the plugin, within the call's deadline.
-async fn run<S: Plugin<Bytes, Bytes>>(mut plugin: S, call: Call<Bytes>) -> Result<Reply<Bytes>, PluginError> {
-    let remaining = call.context().remaining(clock::now());
-    let received = call.context().received();
-    let work = AssertUnwindSafe(async move {
-        poll_fn(|cx| plugin.poll_ready(cx)).await?;
-        plugin.call(call).await
-    })
-    .catch_unwind();
-    let finished = match remaining {
-        Some(time) => tokio::time::timeout(time, work).await.map_err(|_| {
-            let given = received.elapsed();
-            PluginError::from(Rejected::deadline_exceeded(given, Some("in the plugin")))
-        })?,
-        None => work.await,
-    };
+async fn run<S: Plugin<Bytes, Bytes>>(plugin: S, call: Call<Bytes>) -> Result<Reply<Bytes>, PluginError> {
+    let finished = AssertUnwindSafe(served::call(plugin, call, AsError)).catch_unwind().await;
     finished.unwrap_or_else(|_| Err(PluginError::execution("the plugin panicked")))
 }
 

@@ -13,7 +13,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use plugin_core::{Call, Code, HealthStatus, Reply, clock};
+use plugin_core::{Call, Code, HealthStatus, Rejected, Reply};
 use serde_json::{Map, Value};
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt},
@@ -30,11 +30,14 @@ use super::{
     request::{self, Id, Method, Request},
     server::Init,
 };
-use crate::lines::{
-    env,
-    json::single_line,
-    scan::Scanner,
-    split::{Line, Lines},
+use crate::{
+    lines::{
+        env,
+        json::single_line,
+        scan::Scanner,
+        split::{Line, Lines},
+    },
+    served,
 };
 
 /// Replies that the host has not read, beyond which no further request is read.
@@ -284,26 +287,15 @@ async fn initialise(
     ready.get_or_init(first).await.clone()
 }
 
-async fn execute<S>(mut service: S, id: Id, call: Call<Bytes>) -> Vec<u8>
+async fn execute<S>(service: S, id: Id, call: Call<Bytes>) -> Vec<u8>
 where
     S: Service<Call<Bytes>, Response = Reply<Bytes>, Error: fmt::Display>,
 {
-    let left = call.context().remaining(clock::now());
-    let work = async {
-        poll_fn(|cx| service.poll_ready(cx)).await?;
-        service.call(call).await
-    };
-    let outcome = match left {
+    match served::call(service, call, |_: Rejected| Err(None)).await {
         // Nobody waits for an answer any more, so there is none. An error from here could overtake the host's own
         // clock, and would be taken for the plugin's failure.
-        Some(left) => match timeout(left, work).await {
-            Ok(outcome) => outcome,
-            Err(_) => return Vec::new(),
-        },
-        None => work.await,
-    };
-    match outcome {
-        Err(error) => request::error(&id, &error.to_string()),
+        Err(None) => Vec::new(),
+        Err(Some(error)) => request::error(&id, &error.to_string()),
         Ok(reply) => match single_line(reply.payload()) {
             Ok(json) => request::result(&id, &json, reply.metadata()),
             Err(error) => {

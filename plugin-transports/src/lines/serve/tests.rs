@@ -3,13 +3,13 @@
 use std::{
     convert::Infallible,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
-use plugin_core::clock;
+use plugin_core::{clock, deadline::cut};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, ReadHalf, WriteHalf, duplex, split},
@@ -172,6 +172,32 @@ async fn a_request_whose_deadline_passes_frees_its_place_and_is_not_answered() {
     let start = clock::now();
     assert_eq!(host.hear().await, json!({"id": 2, "result": 1}));
     assert!(start.elapsed() < Duration::from_secs(1));
+    host.finish().await.expect("a good end");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_deadline_stops_hears_that_its_time_was_up() {
+    struct Asking(Option<oneshot::Sender<Option<cut::Cut>>>);
+    impl Drop for Asking {
+        fn drop(&mut self) {
+            let tell = self.0.take().expect("dropped once");
+            tell.send(cut::current()).expect("the test waits");
+        }
+    }
+    let (tell, heard) = oneshot::channel();
+    let asking = Arc::new(Mutex::new(Some(Asking(Some(tell)))));
+    let plugin = plugin_fn(move |_: Call<Bytes>| {
+        let asking = asking.lock().expect("unpoisoned").take();
+        async move {
+            let _asking = asking;
+            std::future::pending().await
+        }
+    });
+    let mut host = Host::start(Server::new(), plugin);
+    let context = json!({"timeout": 50_000_000});
+    host.say(&json!({"id": 1, "method": "execute", "payload": 1, "context": context}).to_string()).await;
+    let cut = heard.await.expect("dropped").expect("a cut");
+    assert_eq!(cut.ran(), Duration::from_millis(50));
     host.finish().await.expect("a good end");
 }
 
