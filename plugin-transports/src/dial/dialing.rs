@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, net::SocketAddr, time::Duration};
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
-use plugin_core::{BoxError, clock};
+use plugin_core::{BoxError, clock, deadline::cut};
 use tokio::{
     net::TcpStream,
     time::{Instant, sleep_until, timeout_at},
@@ -14,6 +14,10 @@ use super::{DialError, Dialer, error::Said};
 /// The start that an address has before the next one is tried. RFC 8305 section 5: the "Connection Attempt Delay".
 const STAGGER: Duration = Duration::from_millis(250);
 
+/// A shorter start says nothing of an address, however short the time is. RFC 8305 section 5: the delay "MUST NOT be lower
+/// than 10 milliseconds".
+const LEAST: Duration = Duration::from_millis(10);
+
 /// Gives one connection after the other, until no address is left or the time is up: whoever finds that the peer behind
 /// a connection is of no use (it does not speak TLS) says so, and goes on with the next.
 pub(crate) struct Dialing<'d> {
@@ -22,10 +26,16 @@ pub(crate) struct Dialing<'d> {
     until: Instant,
     /// `None` until the name was looked up.
     left: Option<VecDeque<SocketAddr>>,
-    /// What was begun, in this order, and has not come to an end. Whoever gives up the whole had enough of these: they
-    /// are remembered as failed when this is dropped, or a caller with little time would begin with a dead one each time.
-    pending: VecDeque<SocketAddr>,
+    /// What was begun, in this order, and has not come to an end.
+    pending: VecDeque<Begun>,
+    /// Addresses that share the time of whoever waits.
+    sharing: usize,
     said: Vec<Said>,
+}
+
+struct Begun {
+    address: SocketAddr,
+    at: Instant,
 }
 
 impl<'d> Dialing<'d> {
@@ -33,7 +43,7 @@ impl<'d> Dialing<'d> {
         // A limit that is beyond the clock is none that anybody waits for: a year.
         let longest = Duration::from_secs(365 * 24 * 3600);
         let until = Instant::now() + limit.min(longest);
-        Self { dialer, limit, until, left: None, pending: VecDeque::new(), said: Vec::new() }
+        Self { dialer, limit, until, left: None, pending: VecDeque::new(), sharing: 0, said: Vec::new() }
     }
 
     /// The first connection that comes about. The name is looked up when this is first called.
@@ -55,15 +65,15 @@ impl<'d> Dialing<'d> {
     }
 
     fn failed(&mut self, said: Said) {
-        self.pending.retain(|other| *other != said.address);
+        self.pending.retain(|begun| begun.address != said.address);
         self.dialer.memory().failed(said.address, clock::now());
         self.said.push(said);
     }
 
     /// The last connection is of use.
     pub(crate) fn done(mut self) {
-        for address in self.pending.drain(..) {
-            self.dialer.memory().answered(address);
+        for begun in self.pending.drain(..) {
+            self.dialer.memory().answered(begun.address);
         }
     }
 
@@ -75,11 +85,12 @@ impl<'d> Dialing<'d> {
     }
 
     async fn race(&mut self, mut left: VecDeque<SocketAddr>) -> Result<(TcpStream, SocketAddr), DialError> {
+        self.sharing = left.len();
         let mut running = FuturesUnordered::new();
         loop {
             if let Some(address) = left.pop_front() {
                 let dialer = self.dialer;
-                self.pending.push_back(address);
+                self.pending.push_back(Begun { address, at: Instant::now() });
                 running.push(async move { (address, dialer.open(address).await) });
             }
             let now = Instant::now();
@@ -100,7 +111,7 @@ impl<'d> Dialing<'d> {
                 },
                 () = sleep_until(next) => {
                     if Instant::now() >= self.until {
-                        for address in std::mem::take(&mut self.pending) {
+                        for Begun { address, .. } in std::mem::take(&mut self.pending) {
                             self.failed(Said { address, error: None, taken: false, permanent: false });
                         }
                         return Err(self.fault(None, true));
@@ -113,15 +124,16 @@ impl<'d> Dialing<'d> {
     /// What began before the winner had a start and was overtaken: it may be dead, and is in any case slow.
     fn won(&mut self, winner: SocketAddr, mut left: VecDeque<SocketAddr>) {
         let mut overtaken = true;
-        for address in std::mem::replace(&mut self.pending, [winner].into()) {
-            if address == winner {
+        for begun in std::mem::take(&mut self.pending) {
+            if begun.address == winner {
                 overtaken = false;
+                self.pending.push_back(begun);
                 continue;
             }
             if overtaken {
-                self.dialer.memory().failed(address, clock::now());
+                self.dialer.memory().failed(begun.address, clock::now());
             }
-            left.push_back(address);
+            left.push_back(begun.address);
         }
         self.left = Some(left);
     }
@@ -136,10 +148,19 @@ impl<'d> Dialing<'d> {
     }
 }
 
+/// A caller whose time is up had enough of the addresses that had their start, or their share of its time: they are
+/// remembered as failed, or a caller with little time would begin with a dead one each time. One that goes away for
+/// another reason, such as a race that it lost, says nothing of an address.
 impl Drop for Dialing<'_> {
     fn drop(&mut self) {
-        for address in self.pending.drain(..) {
-            self.dialer.memory().failed(address, clock::now());
+        let Some(cut) = cut::current() else { return };
+        let share = cut.ran() / share_of(self.sharing.saturating_sub(1));
+        let enough = share.clamp(LEAST, STAGGER);
+        let now = Instant::now();
+        for Begun { address, at } in self.pending.drain(..) {
+            if now.saturating_duration_since(at) >= enough {
+                self.dialer.memory().failed(address, clock::now());
+            }
         }
     }
 }

@@ -161,6 +161,24 @@ async fn a_caller_with_less_time_than_the_start_of_an_address_gets_there_with_th
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_address_is_not_blamed_for_a_caller_that_goes_away_or_has_next_to_no_time() {
+    let (plugin, hole) = plugin_and_hole().await;
+    for request_timeout in [None, Some(Duration::from_millis(5))] {
+        let (resolver, _) = resolver([hole.address, plugin.address]);
+        let each = connection(|config| match request_timeout {
+            Some(limit) => config.with_request_timeout(limit),
+            None => config,
+        });
+        let instance = connect(at(plugin.address.port()).with_connection(each).with_resolver(resolver));
+        // It is dropped after 100 ms, or cut after 5.
+        let gone = tokio::time::timeout(Duration::from_millis(100), call(&instance, "1")).await;
+        assert_eq!(gone.is_err(), request_timeout.is_none(), "{gone:?}");
+        let begun = tokio::time::timeout(Duration::from_millis(100), call(&instance, "1")).await;
+        assert!(!matches!(begun, Ok(Ok(_))), "it did not begin with 127.0.0.9: {begun:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_name_that_is_not_found_or_has_no_address_says_so() {
     let unknown = Resolver::new(|_, _| async { Err(io::Error::other("no such name")) });
     let error = call(&connect(at(1).with_resolver(unknown)), "1").await.expect_err("no such name");
