@@ -96,6 +96,18 @@ async fn there_are_at_most_as_many_hedges_as_allowed_each_after_another_delay() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_next_hedge_waits_for_as_long_as_the_service_asks_and_at_least_its_delay() {
+    // The first hedge begins after 100 ms, and pushes back 50 ms later.
+    for (asked, waited) in [(ms(500), ms(550)), (ms(10), ms(150))] {
+        let busy = move || Err(lost().with_retry_after(asked));
+        let script = Script::default().then_after(10 * SECOND, answer("slow")).then_after(ms(50), busy);
+        let (service, _) = hedged(HedgeConfig::after(ms(100)).with_max(3).build().expect("in bounds"), &script);
+        service.oneshot(call()).await.expect("an answer");
+        assert_eq!(script.waits(), [ms(100), waited], "asked for {asked:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn hedges_are_paid_from_a_budget() {
     let config = HedgeConfig::after(ms(100))
         .with_budget(BudgetConfig::new(0.5, 0, 60).expect("in bounds"))

@@ -6,6 +6,7 @@ use std::{
     pin::Pin,
     sync::atomic::Ordering,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use pin_project_lite::pin_project;
@@ -72,6 +73,8 @@ pub(super) struct Race<S: Service<Req>, Req, C, K: Replay<Req>> {
     /// When the first attempt was first seen waiting.
     began: Option<Instant>,
     launched: u16,
+    /// No hedge starts before this, as the service asked.
+    not_before: Instant,
     /// An attempt that ended, while others ran, may have been sent.
     was_sent: bool,
 }
@@ -113,7 +116,16 @@ where
 {
     #[inline]
     pub(super) fn new(core: Lease<Core<HedgeState, S, C, K>>, started: Instant) -> Self {
-        Self { hedges: Vec::new(), core, timer: None, started, began: None, launched: 0, was_sent: false }
+        Self {
+            hedges: Vec::new(),
+            core,
+            timer: None,
+            started,
+            began: None,
+            launched: 0,
+            not_before: Instant::ZERO,
+            was_sent: false,
+        }
     }
 }
 
@@ -129,12 +141,24 @@ where
         if judged.is_answer() {
             self.core.state.succeeded(self.started, self.began, clock::now);
         }
-        if judged.push_back() == Some(PushBack::Never) {
-            *kept = None;
+        match judged.push_back() {
+            Some(PushBack::Never) => *kept = None,
+            Some(PushBack::After(wait)) if others > 0 => self.put_off(wait),
+            _ => {}
         }
         let ends = judged.again() != Again::Yes || others == 0;
         self.was_sent |= !ends && judged.sent() != Sent::Nothing;
         ends
+    }
+
+    /// The next hedge starts when this time has passed, and at least the delay of a hedge. gRFC A6: as if the first
+    /// attempt had been sent then.
+    #[cold]
+    fn put_off(&mut self, wait: Duration) {
+        let now = clock::now();
+        let delay = self.core.state.delay(now).unwrap_or_default();
+        self.not_before = self.not_before.max(now.saturating_add(wait.max(delay)));
+        self.timer = None;
     }
 
     /// Whether a hedge is due; arms the timer for it.
@@ -143,7 +167,10 @@ where
         if self.timer.is_none() {
             let now = clock::now();
             self.began = self.began.or(Some(now));
-            let due = self.core.state.delay(now).map(|delay| (delay, now.saturating_add(delay)));
+            let due = self.core.state.delay(now).map(|delay| {
+                let due = now.saturating_add(delay).max(self.not_before);
+                (due.saturating_since(now), due)
+            });
             let deadline = kept.deadline(self.started).unwrap_or(Instant::MAX);
             // No hedge starts that cannot finish.
             let Some((delay, due)) = due.filter(|(_, due)| *due < deadline) else {
