@@ -50,6 +50,8 @@ pub(crate) struct Machine {
     /// How often the circuit has opened without a long healthy time in between.
     level: u32,
     last_open_time: Duration,
+    /// What the last open time would have been by the breaker's own rule, whatever the service asked for.
+    own_open_time: Duration,
     totals: Totals,
     last_event: u64,
     /// The event of the present operation, for the shell to pass on. Rare, and boxed to keep breakers small.
@@ -84,6 +86,7 @@ impl Machine {
             open_until: Instant::ZERO,
             level: 0,
             last_open_time: Duration::ZERO,
+            own_open_time: Duration::ZERO,
             totals: Totals::default(),
             last_event: 0,
             news: None,
@@ -280,19 +283,21 @@ impl Machine {
         if self.state == CircuitState::Closed {
             self.decay(now);
         }
-        let own = self.config.open_time().wait(self.level, self.last_open_time, random);
+        let own = self.config.open_time().wait(self.level, self.own_open_time, random);
         let asked = push_back.map(|asked| asked.min(self.config.max_push_back())).filter(|asked| !asked.is_zero());
         self.level = self.level.saturating_add(1);
+        self.own_open_time = own;
         self.last_open_time = asked.unwrap_or(own);
         self.open_until = now.saturating_add(self.last_open_time);
         self.totals.opened += 1;
         self.enter(CircuitState::Open, reason, now, cells);
     }
 
-    /// One step back for every time that the circuit stayed closed as long as it was open before.
+    /// One step back for every time that the circuit stayed closed as long as it would have been open before by its own
+    /// rule: a short time that the service asked for does not make it forget.
     fn decay(&mut self, now: Instant) {
         let healthy = now.saturating_since(self.since).as_nanos();
-        let steps = healthy / self.last_open_time.as_nanos().max(1);
+        let steps = healthy / self.own_open_time.as_nanos().max(1);
         self.level = self.level.saturating_sub(u32::try_from(steps).unwrap_or(u32::MAX));
     }
 

@@ -58,6 +58,7 @@ struct Model {
     open_until: Instant,
     level: u32,
     last_open: Duration,
+    last_own: Duration,
     opened: u64,
     would: u64,
 }
@@ -77,6 +78,7 @@ impl Model {
             open_until: now,
             level: 0,
             last_open: Duration::ZERO,
+            last_own: Duration::ZERO,
             opened: 0,
             would: 0,
         }
@@ -93,14 +95,15 @@ impl Model {
     }
 
     fn open(&mut self, now: Instant, push_back: Option<Duration>) {
-        if self.state == CircuitState::Closed && !self.last_open.is_zero() {
+        if self.state == CircuitState::Closed && !self.last_own.is_zero() {
             let healthy = now.saturating_since(self.since);
-            let steps = healthy.as_nanos() / self.last_open.as_nanos();
+            let steps = healthy.as_nanos() / self.last_own.as_nanos();
             self.level -= self.level.min(u32::try_from(steps).unwrap_or(u32::MAX));
         }
-        let own = self.config.open_time().wait(self.level, self.last_open, 0.5);
+        let own = self.config.open_time().wait(self.level, self.last_own, 0.5);
         let asked = push_back.map(|asked| asked.min(self.config.max_push_back())).filter(|asked| !asked.is_zero());
         self.level += 1;
+        self.last_own = own;
         self.last_open = asked.unwrap_or(own);
         self.open_until = now.saturating_add(self.last_open);
         self.opened += 1;

@@ -221,6 +221,21 @@ async fn the_servers_own_word_sets_the_open_time_up_to_a_cap() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_short_time_that_a_server_asks_for_does_not_keep_the_breakers_own_from_growing() {
+    let growing = config().with_recovery_timeout(8 * SECOND).with_backoff(2.0, 64 * SECOND).with_jitter(0.0);
+    let breaker = breaker(growing.with_success_threshold(1));
+    for _ in 0..3 {
+        (0..5).for_each(|_| breaker.try_acquire().expect("closed").failure_with_push_back(SECOND));
+        assert_eq!(breaker.stats().last_open_time, Some(SECOND));
+        advance(SECOND).await;
+        succeed(&breaker, 1);
+        advance(4 * SECOND).await;
+    }
+    failures_to_open(&breaker, 5);
+    assert_eq!(breaker.stats().last_open_time, Some(64 * SECOND), "three times twice 8 s");
+}
+
+#[tokio::test(start_paused = true)]
 async fn other_settings_keep_the_window_and_the_row() {
     let breaker = breaker(rate(0.9, Window::Calls(100)).with_failure_threshold(50));
     succeed(&breaker, 60);
