@@ -55,6 +55,11 @@ pub(super) async fn calls_gone<Req, Res>(row: &Row<Req, Res>, limit: Duration, u
     }
 }
 
+/// What is left of a drain's time for the closing, and at least a second.
+pub(super) fn closing_time(limit: Duration, spent: Duration) -> Duration {
+    limit.saturating_sub(spent).max(Duration::from_secs(1))
+}
+
 /// Closes what was registered, last first, each within what is left of the grace period.
 pub(super) async fn close<Req, Res>(row: &Row<Req, Res>, grace: Duration) -> Option<String> {
     let start = clock::now();

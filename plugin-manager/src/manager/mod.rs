@@ -194,15 +194,27 @@ where
     /// Drains a plugin and keeps it: new calls are refused with `LIFECYCLE_2101`, calls that run may end within `limit`,
     /// and then it is drained. [`set_enabled`](Self::set_enabled) undoes it at any time. Its transport stays open.
     ///
-    /// No other plugin notices. A caller that drops this future leaves the plugin draining; call it again to go on.
+    /// No other plugin notices. A caller that drops this future leaves the plugin draining; call it again to go on. Of
+    /// several at once each waits for its own limit, and the first that ends says that the plugin is drained. One that is
+    /// unregistered meanwhile goes, and what is said here is whether its calls ended.
     ///
     /// # Errors
     ///
-    /// `PLUGIN_1201` for an unknown name, `LIFECYCLE_2101` for one that is being unregistered.
+    /// `PLUGIN_1201` for an unknown name, `LIFECYCLE_2101` for one whose transport is being closed to unregister it.
     pub async fn drain(&self, name: &str, limit: Duration) -> Result<DrainReport, PluginError> {
         let start = clock::now();
-        let (row, unfinished) = self.refuse_and_wait(name, limit).await?;
-        let undone = !self.leave_draining(&row, PlaceState::Drained);
+        let refuse = |state| match state {
+            PlaceState::Closing => Err(PluginError::from(plugin_core::Rejected::new(Code::Draining)).with_plugin(name)),
+            _ => Ok(PlaceState::Draining),
+        };
+        let row = self.refuse_calls(name, refuse).await?;
+        let unfinished = self.calls_gone(&row, limit).await;
+        // Whoever drains it too, or takes it out, may have been faster: what they made of it stays.
+        let state = self.change_state(&row, |state| match state {
+            PlaceState::Draining => PlaceState::Drained,
+            other => other,
+        });
+        let undone = state == Some(PlaceState::Serving);
         Ok(DrainReport { name: name.to_owned(), took: start.elapsed(), unfinished, close_error: None, undone })
     }
 
@@ -229,50 +241,71 @@ where
     /// `limit`, then the transport is closed with what is left of that time, and at least a second.
     ///
     /// No other plugin notices. A caller that drops this future leaves the plugin draining; call it again to go on. Until
-    /// its transport is being closed, [`set_enabled`](Self::set_enabled) undoes it.
+    /// its transport is being closed, [`set_enabled`](Self::set_enabled) undoes it; a [`drain`](Self::drain) that ends
+    /// meanwhile does not.
     ///
     /// # Errors
     ///
     /// `PLUGIN_1201` for an unknown name.
     pub async fn unregister_gracefully(&self, name: &str, limit: Duration) -> Result<DrainReport, PluginError> {
         let start = clock::now();
-        let (row, unfinished) = self.refuse_and_wait(name, limit).await?;
+        let refuse = |state| match state {
+            // One whose closing was begun and dropped goes on from there.
+            PlaceState::Closing => Ok(PlaceState::Closing),
+            _ => Ok(PlaceState::Draining),
+        };
+        let row = self.refuse_calls(name, refuse).await?;
+        let unfinished = self.calls_gone(&row, limit).await;
+        let state = self.change_state(&row, |state| match state {
+            PlaceState::Serving => PlaceState::Serving,
+            _ => PlaceState::Closing,
+        });
         let mut close_error = None;
-        let undone = !self.leave_draining(&row, PlaceState::Closing);
-        if !undone {
-            close_error = drain::close(&row, closing_time(limit, start.elapsed())).await;
+        // Without a state it was taken out meanwhile, and closed by whoever did that.
+        if state == Some(PlaceState::Closing) {
+            close_error = drain::close(&row, drain::closing_time(limit, start.elapsed())).await;
             self.remove_row(&row);
         }
+        let undone = state == Some(PlaceState::Serving);
         Ok(DrainReport { name: name.to_owned(), took: start.elapsed(), unfinished, close_error, undone })
     }
 
-    /// Lets a plugin take no new call, and waits for those that run. Gives back how many still do.
-    async fn refuse_and_wait(&self, name: &str, limit: Duration) -> Result<(Arc<Row<Req, Res>>, usize), PluginError> {
+    /// Gives a plugin a state in which it takes no new call, and waits until none can begin.
+    async fn refuse_calls(
+        &self,
+        name: &str,
+        next: impl FnOnce(PlaceState) -> Result<PlaceState, PluginError>,
+    ) -> Result<Arc<Row<Req, Res>>, PluginError> {
         let mut found = None;
         let old = self.change(|table| {
             let place = table.get(name).ok_or_else(|| PluginError::not_found(name))?;
             found = Some(Arc::clone(&place.row));
-            // One whose closing was begun and dropped goes on from there.
-            let state = if place.state == PlaceState::Closing { place.state } else { PlaceState::Draining };
-            Ok(table.with(Place { row: Arc::clone(&place.row), state }))
+            Ok(table.with(Place { row: Arc::clone(&place.row), state: next(place.state)? }))
         })?;
-        let Some(row) = found else { return Err(PluginError::not_found(name)) };
         drain::readers_gone(old).await;
-        let unfinished = drain::calls_gone(&row, limit, || !self.is_draining(&row)).await;
-        Ok((row, unfinished))
+        found.ok_or_else(|| PluginError::not_found(name))
     }
 
-    fn is_draining(&self, row: &Arc<Row<Req, Res>>) -> bool {
-        is_draining(&self.shared.table.load(), row)
+    /// Waits until no call runs, the time is up, or the plugin serves again. Gives back how many calls still run.
+    async fn calls_gone(&self, row: &Arc<Row<Req, Res>>, limit: Duration) -> usize {
+        let serves = || self.shared.table.load().state_of(row) == Some(PlaceState::Serving);
+        drain::calls_gone(row, limit, serves).await
     }
 
-    /// The next state of a plugin that drains. `false`: it does not any more, and nothing is changed.
-    fn leave_draining(&self, row: &Arc<Row<Req, Res>>, state: PlaceState) -> bool {
-        let changed = self.change(|table| match is_draining(table, row) {
-            true => Ok(table.with(Place { row: Arc::clone(row), state })),
-            false => Err(PluginError::not_found(&row.name)),
+    /// Moves a plugin on from the state that it is in, and gives back the one it is in then. `None`: it was taken out.
+    fn change_state(
+        &self,
+        row: &Arc<Row<Req, Res>>,
+        next: impl FnOnce(PlaceState) -> PlaceState,
+    ) -> Option<PlaceState> {
+        let mut state = None;
+        let changed = self.change(|table| {
+            let present = table.state_of(row).ok_or_else(|| PluginError::not_found(&row.name))?;
+            let next = *state.insert(next(present));
+            Ok(table.with(Place { row: Arc::clone(row), state: next }))
         });
-        changed.is_ok()
+        drop(changed);
+        state
     }
 
     /// Refuses new calls, lets those that run end within `limit`, closes every transport, and reports.
@@ -290,7 +323,7 @@ where
         }
         let drains = rows.iter().map(|row| async move {
             let unfinished = drain::calls_gone(row, limit.saturating_sub(start.elapsed()), || false).await;
-            let close_error = drain::close(row, closing_time(limit, start.elapsed())).await;
+            let close_error = drain::close(row, drain::closing_time(limit, start.elapsed())).await;
             DrainReport { name: row.name.to_string(), took: start.elapsed(), unfinished, close_error, undone: false }
         });
         let reports = join_all(drains).await;
@@ -332,16 +365,6 @@ where
         });
         drop(removed);
     }
-}
-
-fn is_draining<Req, Res>(table: &Table<Req, Res>, row: &Arc<Row<Req, Res>>) -> bool {
-    table.get(&row.name).is_some_and(|place| {
-        Arc::ptr_eq(&place.row, row) && matches!(place.state, PlaceState::Draining | PlaceState::Closing)
-    })
-}
-
-fn closing_time(limit: Duration, spent: Duration) -> Duration {
-    limit.saturating_sub(spent).max(Duration::from_secs(1))
 }
 
 async fn health_of<Req, Res>(row: &Row<Req, Res>, limit: Duration) -> HealthStatus {

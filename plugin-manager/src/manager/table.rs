@@ -49,6 +49,11 @@ impl<Req, Res> Table<Req, Res> {
         self.places.get(name)
     }
 
+    /// The state of a plugin; `None` when it was taken out, whoever has its name now.
+    pub(super) fn state_of(&self, row: &Arc<Row<Req, Res>>) -> Option<PlaceState> {
+        self.get(&row.name).filter(|place| Arc::ptr_eq(&place.row, row)).map(|place| place.state)
+    }
+
     /// The place that a call goes to.
     pub(super) fn serving(&self, name: &str) -> Result<&Row<Req, Res>, PluginError> {
         match self.places.get(name) {
