@@ -15,9 +15,9 @@ const SHARE: f32 = 1.0 / 8.0;
 
 /// An exponentially weighted average that remembers when it was last fed, in one word.
 ///
-/// A sample weighs an eighth, and more when the last one is long ago. Failures, and calls that ended without an answer
-/// after more than the average, raise it at once, and never lower it. As it is read it halves for every five seconds without a sample, so that an
-/// instance that was slow, or failed, is asked again one day.
+/// A sample weighs an eighth, and more when the last one is long ago. As it is read it halves for every five seconds
+/// without a sample, so that an instance that was slow, or failed, is asked again one day. Failures, and calls that ended
+/// without an answer after more than what is read, raise it at once, and never lower it.
 #[derive(Debug, Default)]
 pub(crate) struct Estimate(AtomicU64);
 
@@ -61,6 +61,9 @@ struct Word {
 /// as if it had been called more recently, which costs it one late call.
 const TICK: u32 = 20;
 
+/// Ticks that a moment may lie before the last sample, about a minute: what is further back is taken to have wrapped.
+const BEHIND: u32 = 1 << 16;
+
 /// Ticks in five seconds.
 const HALF_LIFE: u32 = 4768;
 
@@ -79,7 +82,7 @@ impl Word {
     }
 
     fn fed(self, sample: Sample, now: Instant) -> Self {
-        let tick = tick(now);
+        let ticks = self.ticks(now);
         let after = |elapsed: Duration| {
             #[expect(clippy::cast_precision_loss, reason = "an average needs no more than seven digits")]
             let nanos = nanos(elapsed) as f32;
@@ -88,22 +91,29 @@ impl Word {
         let value = match sample {
             Sample::Answered(elapsed) if self.is_empty() => after(elapsed),
             Sample::Answered(elapsed) => {
-                let share = (1.0 - decay(tick.wrapping_sub(self.tick))).max(SHARE);
+                let share = (1.0 - decay(ticks)).max(SHARE);
                 (self.value + (after(elapsed) - self.value) * share).max(1.0)
             }
-            Sample::Failed(elapsed) => self.value.max(after(elapsed.max(FAILURE))),
-            Sample::AtLeast(elapsed) if after(elapsed) > self.value => after(elapsed),
+            // Against what is left of the average, which is what a pick reads.
+            Sample::Failed(elapsed) => (self.value * decay(ticks)).max(after(elapsed.max(FAILURE))),
+            Sample::AtLeast(elapsed) if after(elapsed) > self.value * decay(ticks) => after(elapsed),
             // One that was never measured would be asked by every call again. It is taken to be as slow as one that fails,
             // until that has decayed.
             Sample::Refused if self.is_empty() => after(FAILURE),
             // It says only what was expected, or nothing.
             Sample::AtLeast(_) | Sample::Refused => return self,
         };
-        Self { value, tick }
+        Self { value, tick: self.tick.wrapping_add(ticks) }
     }
 
     fn read(self, now: Instant) -> Option<f32> {
-        (!self.is_empty()).then(|| self.value * decay(tick(now).wrapping_sub(self.tick)))
+        (!self.is_empty()).then(|| self.value * decay(self.ticks(now)))
+    }
+
+    /// Ticks since the last sample. None when another thread has fed a later one since this thread looked at the clock.
+    fn ticks(self, now: Instant) -> u32 {
+        let ticks = tick(now).wrapping_sub(self.tick);
+        if ticks > u32::MAX - BEHIND { 0 } else { ticks }
     }
 }
 
@@ -171,6 +181,41 @@ mod tests {
         assert!((millis(&estimate, at(1)) - 5.0).abs() < 0.01);
         estimate.feed(Sample::AtLeast(9 * MS), at(1));
         assert!((millis(&estimate, at(1)) - 9.0).abs() < 0.01);
+    }
+
+    #[test]
+    fn what_is_at_least_expected_is_held_against_what_is_left_of_the_average() {
+        let estimate = Estimate::default();
+        estimate.feed(Sample::Answered(20_000 * MS), at(0));
+        assert!(millis(&estimate, at(60)) < 5.0, "twelve half-lives");
+        estimate.feed(Sample::AtLeast(MS), at(60));
+        assert!(millis(&estimate, at(60)) > 4.0, "it says nothing new, and lowers nothing");
+        for second in 60..=68 {
+            estimate.feed(Sample::AtLeast(2_000 * MS), at(second));
+            assert!((millis(&estimate, at(second)) - 2_000.0).abs() < 0.5, "{} ms", millis(&estimate, at(second)));
+        }
+    }
+
+    #[test]
+    fn a_failure_brings_back_no_average_that_has_decayed() {
+        let estimate = Estimate::default();
+        estimate.feed(Sample::Answered(20_000 * MS), at(0));
+        estimate.feed(Sample::Failed(MS), at(60));
+        assert!((millis(&estimate, at(60)) - 1_000.0).abs() < 0.5, "{} ms", millis(&estimate, at(60)));
+        estimate.feed(Sample::Answered(20_000 * MS), at(120));
+        estimate.feed(Sample::Failed(MS), at(125));
+        assert!((millis(&estimate, at(125)) - 10_000.0).abs() < 10.0, "{} ms", millis(&estimate, at(125)));
+    }
+
+    #[test]
+    fn a_moment_that_was_read_before_the_last_sample_and_is_fed_after_it_is_no_long_time_later() {
+        let estimate = Estimate::default();
+        let (before, now) = (Instant::from_nanos(9_000_000_000), at(10));
+        estimate.feed(Sample::Answered(800 * MS), now);
+        assert!((millis(&estimate, before) - 800.0).abs() < 0.5, "{} ms", millis(&estimate, before));
+        estimate.feed(Sample::AtLeast(MS), before);
+        estimate.feed(Sample::Answered(1600 * MS), before);
+        assert!((millis(&estimate, now) - 900.0).abs() < 0.5, "{} ms", millis(&estimate, now));
     }
 
     #[test]
