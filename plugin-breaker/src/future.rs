@@ -88,6 +88,7 @@ where
         guard.mark();
         let Poll::Ready(result) = inner.poll(cx) else {
             guard.unmark();
+            guard.waits();
             return Poll::Pending;
         };
         // Still marked: a classifier that panics is a failure too.

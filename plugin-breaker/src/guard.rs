@@ -2,7 +2,11 @@
 
 use std::{fmt, ops::Deref, sync::Arc, time::Duration};
 
-use plugin_core::{Lease, deadline::cut};
+use plugin_core::{
+    Lease,
+    clock::Instant,
+    deadline::{cut, waiting},
+};
 
 use crate::{
     refusal::Refusal,
@@ -23,10 +27,13 @@ pub(crate) enum Admission<P: Deref<Target = Shared>> {
 ///
 /// It reports exactly once: what it is told, or, when it is dropped, that the call was cancelled. While it is
 /// [marked](Self::mark) foreign code runs, and a drop is a panic in there, which counts as a failure. So does a drop at
-/// the end of the call's time when the service had enough of it ([`cut::is_evidence`]).
+/// the end of the call's time when the service had enough of it ([`cut::is_evidence`]), counted from when the call was
+/// first seen waiting. One that nobody has seen is cancelled.
 pub(crate) struct Guard<P: Deref<Target = Shared>> {
     shared: P,
     call: Admitted,
+    /// When the call was first seen waiting, and [`Instant::ZERO`] before.
+    waits: Instant,
     phase: Phase,
 }
 
@@ -40,7 +47,7 @@ enum Phase {
 impl<P: Deref<Target = Shared>> Guard<P> {
     #[inline]
     pub(crate) fn new(shared: P, call: Admitted) -> Self {
-        Self { shared, call, phase: Phase::Waiting }
+        Self { shared, call, waits: Instant::ZERO, phase: Phase::Waiting }
     }
 
     /// Foreign code runs from now on.
@@ -53,6 +60,24 @@ impl<P: Deref<Target = Shared>> Guard<P> {
     #[inline]
     pub(crate) fn unmark(&mut self) {
         self.phase = Phase::Waiting;
+    }
+
+    /// The call waits. The first time of it is what a cut is narrowed to.
+    #[inline]
+    pub(crate) fn waits(&mut self) {
+        if self.waits == Instant::ZERO && self.call.started == Instant::ZERO {
+            self.waits = waiting::began().unwrap_or(Instant::ZERO);
+        }
+    }
+
+    /// When the service was given its time, as far as is known.
+    fn began(&self) -> Option<Instant> {
+        [self.call.started, self.waits].into_iter().find(|moment| *moment != Instant::ZERO)
+    }
+
+    /// Whether the call is dropped at the end of its time, and the service had enough of it.
+    fn is_evidence(&self) -> bool {
+        cut::current().zip(self.began()).is_some_and(|(cut, began)| cut.of_part(began).is_evidence())
     }
 
     /// The call succeeded. By reference, here and below: futures report in place, which is cheaper than moving the guard.
@@ -83,10 +108,8 @@ impl<P: Deref<Target = Shared>> Drop for Guard<P> {
         match self.phase {
             Phase::Reported => {}
             Phase::Running => self.shared.failure(self.call, None),
-            Phase::Waiting => match cut::current() {
-                Some(cut) if cut.of_part(self.call.started).is_evidence() => self.shared.failure(self.call, None),
-                _ => self.shared.cancelled(self.call),
-            },
+            Phase::Waiting if self.is_evidence() => self.shared.failure(self.call, None),
+            Phase::Waiting => self.shared.cancelled(self.call),
         }
     }
 }

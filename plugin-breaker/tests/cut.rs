@@ -3,8 +3,11 @@
 
 use std::time::Duration;
 
-use plugin_breaker::{Cancelled, CircuitBreakerConfig, CircuitBreakerLayer, CircuitState};
-use plugin_core::{BoxError, BoxErrorLayer, Call, Code, PluginError, Reply, clock, deadline::DeadlineLayer};
+use plugin_breaker::{Breaker, Cancelled, CircuitBreakerConfig, CircuitBreakerLayer, CircuitState};
+use plugin_core::{
+    BoxError, BoxErrorLayer, Call, Code, PluginError, Reply, clock,
+    deadline::{AttemptTimeoutLayer, DeadlineLayer},
+};
 use tower::{ServiceBuilder, ServiceExt, service_fn};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -81,5 +84,85 @@ async fn another_librarys_end_of_the_same_time_is_judged_by_the_same_rule() {
         }
         let stats = layer.handle().stats();
         assert_eq!(stats.state == CircuitState::Open, opens, "{limit:?}: {stats:?}");
+    }
+}
+
+/// A handler that works for this long of its 500 ms, and then calls a dependency that hangs.
+async fn handle(works: Duration, breaker: &CircuitBreakerLayer) {
+    let dependency = ServiceBuilder::new()
+        .layer(breaker)
+        .service(service_fn(|_: Call<()>| std::future::pending::<Result<Reply<()>, PluginError>>()));
+    let handler = ServiceBuilder::new().layer(DeadlineLayer::new(SECOND / 2)).service(service_fn(move |_: Call<()>| {
+        let dependency = dependency.clone();
+        async move {
+            tokio::time::sleep(works).await;
+            dependency.oneshot(Call::new(())).await
+        }
+    }));
+    let error = handler.oneshot(Call::new(())).await.expect_err("no answer");
+    assert!([Code::Timeout, Code::CircuitOpen].contains(&error.code()), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dependency_that_was_called_late_is_judged_by_the_time_that_it_had() {
+    for (works, failures) in [(450, 0), (251, 0), (250, 3), (0, 3)] {
+        let layer = breaker(Cancelled::Ignore);
+        for _ in 0..3 {
+            handle(Duration::from_millis(works), &layer).await;
+        }
+        let stats = layer.handle().stats();
+        assert_eq!((stats.failures, stats.cancelled), (failures, 3 - failures), "after {works} ms: {stats:?}");
+        assert_eq!(stats.state == CircuitState::Open, failures == 3);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_permit_that_nobody_saw_wait_is_cancelled_when_it_is_dropped_under_a_cut() {
+    let breaker = Breaker::default();
+    let held = breaker.clone();
+    let handler = ServiceBuilder::new().layer(DeadlineLayer::new(SECOND)).service(service_fn(move |_: Call<()>| {
+        let held = held.clone();
+        async move {
+            tokio::time::sleep(SECOND * 9 / 10).await;
+            let _permit = held.try_acquire().expect("closed");
+            std::future::pending::<Result<Reply<()>, PluginError>>().await
+        }
+    }));
+    handler.oneshot(Call::new(())).await.expect_err("no answer");
+    let stats = breaker.stats();
+    assert_eq!((stats.failures, stats.cancelled), (0, 1), "{stats:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_clock_is_read_once_for_a_call_that_waits_and_not_for_one_that_does_not() {
+    let answer = |waits: bool| {
+        service_fn(move |_: Call<()>| async move {
+            if waits {
+                tokio::task::yield_now().await;
+                tokio::task::yield_now().await;
+            }
+            Ok::<_, PluginError>(Reply::new(()))
+        })
+    };
+    for (waits, expected) in [(false, 0), (true, 1)] {
+        let within = ServiceBuilder::new()
+            .layer(DeadlineLayer::new(SECOND))
+            .layer(AttemptTimeoutLayer::new(SECOND))
+            .layer(breaker(Cancelled::Ignore))
+            .service(answer(waits));
+        let around = ServiceBuilder::new()
+            .layer(DeadlineLayer::new(SECOND))
+            .layer(breaker(Cancelled::Ignore))
+            .layer(AttemptTimeoutLayer::new(SECOND))
+            .service(answer(waits));
+        let unlimited = ServiceBuilder::new().layer(breaker(Cancelled::Ignore)).service(answer(waits));
+        let (first, second, third) = (Call::new(()), Call::new(()), Call::new(()));
+        let read = clock::readings();
+        within.oneshot(first).await.expect("an answer");
+        assert_eq!(clock::readings() - read, expected);
+        around.oneshot(second).await.expect("an answer");
+        assert_eq!(clock::readings() - read, 2 * expected);
+        unlimited.oneshot(third).await.expect("an answer");
+        assert_eq!(clock::readings() - read, 2 * expected, "nobody could cut it");
     }
 }

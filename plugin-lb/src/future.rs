@@ -114,7 +114,10 @@ where
                 return Poll::Ready(this.policy.reject.reject(Rejected::no_endpoint()));
             };
             match step(this.state, attempt, this.failed, cx) {
-                Step::Pending => return Poll::Pending,
+                Step::Pending => {
+                    attempt.waits();
+                    return Poll::Pending;
+                }
                 Step::Go(state) => self.as_mut().project().state.set(state),
                 Step::NotReady(error, request) => {
                     let judged = error.as_ref().map(|error| this.policy.classify.classify(Err(error)));

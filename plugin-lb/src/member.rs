@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use plugin_core::{
     Classify, End, HealthCell, HealthState, InstanceId, Judgement, Lease, Observe, Slots, Striped,
     clock::{self, Instant},
-    deadline::cut,
+    deadline::{cut, waiting},
 };
 
 use crate::{
@@ -111,20 +111,32 @@ impl<S> View for Entry<S> {
     }
 }
 
-/// When a call was picked for ([`Instant::ZERO`] where nobody looked), and whether its time is taken.
+/// The moments of a call; each is [`Instant::ZERO`] where nobody looked.
 #[derive(Clone, Copy, Debug)]
 struct Timing {
+    /// The pick, where the time of the call is taken, and else when the request came.
     started: Instant,
     timed: bool,
+    /// When it was first seen waiting for the instance, where its time is not taken.
+    waits: Instant,
 }
 
 impl Timing {
+    /// The call waits.
+    #[inline]
+    fn waits(&mut self) {
+        if !self.timed && self.waits == Instant::ZERO {
+            self.waits = waiting::began().unwrap_or(Instant::ZERO);
+        }
+    }
+
     /// What a call came to that is dropped now: a failure if its time was up and the instance had enough of it, and else
-    /// nothing but that the answer takes longer than this.
+    /// nothing but that the answer takes longer than this. One that nobody has seen waiting says nothing.
     #[cold]
     fn dropped(self) -> Settled {
+        let began = if self.timed { self.started } else { self.waits };
         match cut::current() {
-            Some(cut) if cut.of_part(self.started).is_evidence() => Settled::Failed,
+            Some(cut) if began != Instant::ZERO && cut.of_part(began).is_evidence() => Settled::Failed,
             _ => Settled::Abandoned,
         }
     }
@@ -147,7 +159,7 @@ impl<S> InFlight<S> {
         let member = entry.member.lease();
         let timed = now.is_some() || entry.meter.wants_time();
         let started = if timed { now.unwrap_or_else(clock::now) } else { came.unwrap_or(Instant::ZERO) };
-        Self { member, timing: Timing { started, timed }, polled: false, settled: false }
+        Self { member, timing: Timing { started, timed, waits: Instant::ZERO }, polled: false, settled: false }
     }
 
     #[inline]
@@ -162,6 +174,12 @@ impl<S> InFlight<S> {
         let result = poll(&self.member);
         self.polled = false;
         result
+    }
+
+    /// The instance lets the call wait: what is cut from now on is judged by the time since the first time of it.
+    #[inline]
+    pub(crate) fn waits(&mut self) {
+        self.timing.waits();
     }
 
     /// Books how the call went. Only the first time counts.

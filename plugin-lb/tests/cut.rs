@@ -2,7 +2,13 @@
 
 mod common;
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use common::{Does, Instance, balance};
 use plugin_core::{
@@ -68,4 +74,42 @@ async fn a_panic_measures_an_instance_too() {
         panicked += usize::from(tokio::spawn(common::call(&mut balance)).await.is_err());
     }
     assert_eq!(panicked, 1);
+}
+
+/// Calls after which the time of one in thirty-two only is taken.
+const WARM: u64 = 65;
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_was_called_late_is_judged_by_the_time_that_it_had() {
+    for (works, failed) in [(450, 0), (251, 0), (250, 3), (0, 3)] {
+        let hangs = Arc::new(AtomicBool::new(false));
+        let service = service_fn({
+            let hangs = Arc::clone(&hangs);
+            move |_: Call<u64>| {
+                let hangs = hangs.load(Ordering::SeqCst);
+                async move { if hangs { std::future::pending().await } else { Ok::<_, PluginError>(Reply::new(0_u64)) } }
+            }
+        });
+        let config = LbConfig::builder().with_strategy(Strategy::RoundRobin).build().expect("valid");
+        let balance = Balance::new(config, [Endpoint::new("a", service)]).expect("one name").for_calls();
+        let handle = balance.handle();
+        for _ in 0..WARM {
+            balance.clone().oneshot(Call::new(0)).await.expect("an answer");
+        }
+        hangs.store(true, Ordering::SeqCst);
+        // The context of a call that came in goes on with it: when that began is not when the instance was called.
+        let handler =
+            ServiceBuilder::new().layer(DeadlineLayer::new(SECOND / 2)).service(service_fn(move |call: Call<u64>| {
+                let balance = balance.clone();
+                async move {
+                    tokio::time::sleep(Duration::from_millis(works)).await;
+                    balance.oneshot(call).await
+                }
+            }));
+        for _ in 0..3 {
+            handler.clone().oneshot(Call::new(0)).await.expect_err("no answer");
+        }
+        let seen = stats(&handle, "a");
+        assert_eq!((seen.ok, seen.failed, seen.active), (WARM, failed, 0), "after {works} ms: {seen:?}");
+    }
 }

@@ -22,10 +22,12 @@ pub struct Note {
     pub timer: Instant,
     /// The present moment, when a layer has read the clock in this poll.
     pub now: Option<Instant>,
+    /// Whether a layer further out listens, and so may cut what is polled.
+    listened: bool,
 }
 
 impl Note {
-    const EMPTY: Self = Self { stage: None, timer: Instant::MAX, now: None };
+    const EMPTY: Self = Self { stage: None, timer: Instant::MAX, now: None, listened: false };
 }
 
 thread_local!(static NOTE: Cell<Note> = const { Cell::new(Note::EMPTY) });
@@ -53,19 +55,38 @@ pub fn read(now: Instant) {
     let _ = NOTE.try_with(|cell| cell.set(Note { now: Some(now), ..cell.get() }));
 }
 
+/// The present moment, for a guard whose call has just begun to wait: it is to be judged by the time that it had if it is
+/// cut. Reads the clock unless a layer has done so in this poll. `None`: no layer further out listens, so none will cut.
+#[must_use]
+pub fn began() -> Option<Instant> {
+    NOTE.try_with(|cell| {
+        let note = cell.get();
+        note.listened.then(|| {
+            let now = note.now.unwrap_or_else(clock::now);
+            cell.set(Note { now: Some(now), ..note });
+            now
+        })
+    })
+    .ok()
+    .flatten()
+}
+
 /// Polls, and gives back what was heard. What was heard is passed on to the layers further out when it is pending.
 pub fn listen<T>(poll: impl FnOnce() -> Poll<T>) -> (Poll<T>, Note) {
-    let before = NOTE.try_with(|cell| cell.replace(Note::EMPTY)).unwrap_or(Note::EMPTY);
+    let before = NOTE.try_with(|cell| cell.replace(Note { listened: true, ..Note::EMPTY })).unwrap_or(Note::EMPTY);
     let result = poll();
     let heard = NOTE
         .try_with(|cell| {
             let heard = cell.get();
             cell.set(match result {
+                // Nobody listens: what is left behind would be heard in another poll.
+                _ if !before.listened => Note::EMPTY,
                 Poll::Ready(_) => before,
                 Poll::Pending => Note {
                     stage: before.stage.or(heard.stage),
                     timer: before.timer.min(heard.timer),
                     now: heard.now.or(before.now),
+                    listened: true,
                 },
             });
             heard
@@ -117,5 +138,23 @@ mod tests {
         });
         assert_eq!(outer.stage, Some("on the plugin"));
         assert_eq!(outer.timer, Instant::MAX);
+    }
+
+    #[test]
+    fn the_clock_is_read_once_in_a_poll_and_for_nobody_who_does_not_listen() {
+        assert_eq!(began(), None);
+        let readings = clock::readings();
+        let (_, outer) = listen(|| {
+            let mut first = None;
+            let (_, _) = listen(|| {
+                first = began();
+                Poll::<()>::Pending
+            });
+            assert!(first.is_some() && began() == first);
+            Poll::<()>::Pending
+        });
+        assert!(outer.now.is_some());
+        assert_eq!(clock::readings() - readings, 1);
+        assert_eq!(began(), None, "a poll that is over leaves no moment behind");
     }
 }
