@@ -9,10 +9,13 @@ use std::{
 };
 
 use plugin_core::{
-    BoxError, Call, Code, PluginError, Rejected, Reply,
+    BoxError, Call, Code, PluginError, Rejected, Reply, Sent,
     clock::{self, Instant},
     coalesce::CoalesceLayer,
-    deadline::{AttemptTimeoutLayer, DeadlineLayer, Deadlined},
+    deadline::{
+        AttemptTimeoutLayer, DeadlineLayer, Deadlined,
+        cut::{self, Cut},
+    },
 };
 use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
 
@@ -138,6 +141,69 @@ async fn a_shorter_time_that_is_set_inside_is_kept() {
     let (leader, follower) = tokio::join!(ends(stack.clone(), 50 * MILLI), ends(stack.clone(), 5 * SECOND));
     assert_eq!(leader, (Err(Code::Timeout), 50 * MILLI));
     assert_eq!(follower, (Err(Code::Timeout), 500 * MILLI));
+}
+
+type Cuts = Arc<Mutex<Vec<Option<Cut>>>>;
+
+/// A request whose connection is never made.
+struct Connecting(Cuts);
+
+impl Drop for Connecting {
+    fn drop(&mut self) {
+        self.0.lock().expect("no panic").push(cut::current());
+        cut::report("connecting", Sent::Nothing);
+    }
+}
+
+/// A leader and one that joins it, each with the timeout of its layer, the time that it gives, and when it comes. What
+/// the one who leaves last is told, and the cut that the call heard of.
+async fn hang(attempts: Option<AttemptTimeoutLayer>, callers: [[Duration; 3]; 2]) -> (PluginError, Cut) {
+    let cuts = Cuts::default();
+    let hung = service_fn({
+        let cuts = Arc::clone(&cuts);
+        move |_: Call<u32>| {
+            let connecting = Connecting(Arc::clone(&cuts));
+            async move {
+                let _connecting = connecting;
+                std::future::pending::<Result<Reply<u32>, PluginError>>().await
+            }
+        }
+    });
+    let shared = ServiceBuilder::new()
+        .layer(CoalesceLayer::new(|call: &Call<u32>| Some(*call.payload())))
+        .option_layer(attempts)
+        .service(hung);
+    let [leader, last] = callers.map(|[timeout, given, comes]| {
+        let stack = ServiceBuilder::new().layer(DeadlineLayer::new(timeout)).service(shared.clone());
+        async move {
+            tokio::time::sleep(comes).await;
+            stack.oneshot(Call::new(7).with_timeout(given)).await.expect_err("it hangs")
+        }
+    });
+    let (_, last) = tokio::join!(leader, last);
+    let cuts = std::mem::take(&mut *cuts.lock().expect("no panic"));
+    let [Some(cut)] = cuts[..] else { panic!("one call, cut once: {cuts:?}") };
+    (last, cut)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hang_is_that_of_the_shared_call_whoever_leaves_last() {
+    let (now, never) = (Duration::ZERO, Duration::MAX);
+    let ran = 30 * SECOND + 50 * MILLI;
+    for timeout in [30 * SECOND, 100 * MILLI] {
+        let callers = [[30 * SECOND, never, now], [timeout, 100 * MILLI, ran - 100 * MILLI]];
+        let (last, cut) = hang(Some(AttemptTimeoutLayer::new(60 * SECOND)), callers).await;
+        assert_eq!((cut.ran(), cut.limit(), cut.is_evidence()), (ran, Some(30 * SECOND), true), "{cut:?}");
+        assert_eq!((last.sent(), last.code()), (Sent::Nothing, Code::Timeout));
+        assert_eq!(last.rejected().and_then(|rejected| rejected.stage()), Some("connecting"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shared_call_may_take_as_long_as_the_most_patient_of_its_callers_allows() {
+    let callers = [[100 * MILLI, Duration::MAX, Duration::ZERO], [30 * SECOND, SECOND, 50 * MILLI]];
+    let (_, cut) = hang(None, callers).await;
+    assert_eq!((cut.ran(), cut.limit(), cut.is_evidence()), (1050 * MILLI, Some(30 * SECOND), false), "{cut:?}");
 }
 
 #[cfg(feature = "http")]

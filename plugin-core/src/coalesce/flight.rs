@@ -5,10 +5,14 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use super::wakers::Wakers;
-use crate::{clock::Instant, deadline::lifted};
+use crate::{
+    clock::{self, Instant},
+    deadline::{cut, lifted},
+};
 
 /// The call. It is polled by one of its callers and dropped by another, on any thread.
 pub(super) type Work<Res, Err> = Pin<Box<dyn Future<Output = Result<Res, Err>> + Send>>;
@@ -17,12 +21,16 @@ pub(super) type Work<Res, Err> = Pin<Box<dyn Future<Output = Result<Res, Err>> +
 pub(super) struct Flight<Res, Err> {
     /// The deadline that its maker's request carries, while a layer further out enforces it. It is not that of the call.
     lifted: Instant,
+    /// When it was made. It is judged by its own time, whichever of its callers leaves last.
+    began: Instant,
     course: Mutex<Course<Res, Err>>,
     wakers: Arc<Wakers>,
 }
 
 struct Course<Res, Err> {
     callers: usize,
+    /// The most that a caller allowed who was cut: the call may take as long as the most patient of them allows.
+    allowed: Option<Duration>,
     at: At<Res, Err>,
 }
 
@@ -56,7 +64,8 @@ impl<Res, Err> Flight<Res, Err> {
     pub(super) fn new() -> Self {
         Self {
             lifted: lifted::enforced(),
-            course: Mutex::new(Course { callers: 1, at: At::Taken }),
+            began: clock::now(),
+            course: Mutex::new(Course { callers: 1, allowed: None, at: At::Taken }),
             wakers: Arc::default(),
         }
     }
@@ -82,12 +91,18 @@ impl<Res, Err> Flight<Res, Err> {
         let mut course = self.lock();
         course.callers -= 1;
         if course.callers > 0 {
+            course.allowed = course.allowed.max(cut::current().and_then(|cut| cut.limit()));
             return false;
         }
         let last = std::mem::replace(&mut course.at, At::Over);
+        let allowed = course.allowed;
         drop(course);
-        // The call is foreign code: dropped without the lock.
-        matches!(last, At::Taken | At::Waiting(_))
+        let under_way = matches!(last, At::Taken | At::Waiting(_));
+        if let At::Waiting(work) = last {
+            // The call is foreign code: dropped without the lock.
+            cut::shared(self.began, allowed, || drop(work));
+        }
+        under_way
     }
 
     /// Makes the call. Nothing in it ends at the deadline of the caller that makes it.
@@ -118,7 +133,9 @@ impl<Res, Err> Flight<Res, Err> {
         };
         self.wakers.begin();
         let waker = Waker::from(Arc::clone(&self.wakers));
-        let polled = lifted::lift(self.lifted, || work.as_mut().poll(&mut Context::from_waker(&waker)));
+        let polled = lifted::lift(self.lifted, || {
+            cut::shared(self.began, None, || work.as_mut().poll(&mut Context::from_waker(&waker)))
+        });
         let Poll::Ready(result) = polled else {
             self.lock().at = At::Waiting(work);
             self.wakers.pause();

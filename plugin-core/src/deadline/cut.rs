@@ -181,7 +181,25 @@ pub fn narrow<T>(since: Instant, run: impl FnOnce() -> T) -> T {
 /// Like [`narrow`], with the time that the part may take.
 pub(super) fn within<T>(part: Part, run: impl FnOnce() -> T) -> T {
     let Some(dropping) = DROPPING.try_with(Cell::get).ok().flatten() else { return polled(part, run) };
-    let restore = set(&DROPPING, Some(Dropping { cut: dropping.cut.narrowed(part), progress: None }));
+    handed_on(dropping.cut.narrowed(part), run)
+}
+
+/// Runs what concerns a call that is shared, for one of its callers: a poll of it, or its drop by the last. Who asks within
+/// hears of the call's own time, which may have begun before this caller's. It may take as long as this caller allows, or
+/// another one did.
+pub(crate) fn shared<T>(began: Instant, allowed: Option<Duration>, run: impl FnOnce() -> T) -> T {
+    if let Some(dropping) = DROPPING.try_with(Cell::get).ok().flatten() {
+        let cut = Cut { at: dropping.cut.at, since: began, limit: dropping.cut.limit.max(allowed) };
+        return handed_on(cut, run);
+    }
+    let Some(before) = POLLED.try_with(Cell::get).ok().flatten() else { return run() };
+    let _restore = set(&POLLED, Some(Part { since: began, limit: before.limit.max(allowed) }));
+    run()
+}
+
+/// Drops a part under a cut of its own, and adds its progress to that of the whole.
+fn handed_on<T>(cut: Cut, run: impl FnOnce() -> T) -> T {
+    let restore = set(&DROPPING, Some(Dropping { cut, progress: None }));
     let result = run();
     let progress = DROPPING.try_with(Cell::get).ok().flatten().and_then(|dropping| dropping.progress);
     drop(restore);
