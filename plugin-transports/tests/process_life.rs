@@ -226,6 +226,21 @@ async fn a_restart_that_is_asked_for_gives_a_new_process() {
 }
 
 #[tokio::test]
+async fn a_restart_that_is_asked_for_while_one_goes_on_waits_for_that_one() {
+    let instance = start(fixture(&["obliging"])).await;
+    let handle = instance.service().handle();
+    let mut events = handle.subscribe();
+    // The first stops the process; the others are asked for while the next one starts.
+    let (first, second, third) =
+        within(async { tokio::join!(handle.restart(), handle.restart(), handle.restart()) }).await;
+    assert_eq!([first.is_ok(), second.is_ok(), third.is_ok()], [true; 3], "{first:?} {second:?} {third:?}");
+    assert_eq!(handle.stats().restarts, 1);
+    let pid = handle.pid().expect("running");
+    assert_eq!(events.recv().await, Ok(ProcessEvent::Started { pid }), "no other was started, and killed");
+    assert_eq!(events.recv().await, Ok(ProcessEvent::Ready { pid }));
+}
+
+#[tokio::test]
 async fn an_executable_that_vanishes_is_tried_again_and_found_when_it_is_back() {
     let dir = tempfile::tempdir().expect("a directory");
     let file = dir.path().join("plugin");

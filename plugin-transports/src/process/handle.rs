@@ -366,7 +366,8 @@ impl ProcessHandle {
     }
 
     /// Stops the process and starts it again, or starts one that has failed; earlier deaths are forgotten. Resolves
-    /// when the new process is ready. Dropping the future changes nothing: the restart goes on.
+    /// when the new process is ready. One that is being started already is not interrupted: this waits for it too.
+    /// Dropping the future changes nothing: the restart goes on.
     ///
     /// # Errors
     ///

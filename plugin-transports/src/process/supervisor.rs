@@ -1,6 +1,6 @@
 //! Owns the life of a plugin's process: no call, and no caller, ever does.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use plugin_core::{
     PluginError, Sent,
@@ -35,7 +35,8 @@ enum Phase {
     },
     Starting {
         why: String,
-        asked: Option<Answer<()>>,
+        /// Who waits for it.
+        asked: Vec<Answer<()>>,
     },
     Over,
 }
@@ -61,9 +62,9 @@ impl Supervisor {
                 //
                 // The end of the wait, or a start that is asked for, leads to Starting.
                 Phase::Waiting { until, why } => self.waiting(until, why).await,
-                // ## Starting => Up | Waiting | Starting | Over
+                // ## Starting => Up | Waiting | Over
                 //
-                // A start that fails counts as a death.
+                // A start that fails counts as a death. A restart that is asked for meanwhile joins the start that goes on.
                 Phase::Starting { why, asked } => self.starting(why, asked).await,
                 Phase::Over => return,
             };
@@ -94,7 +95,7 @@ impl Supervisor {
                         self.deaths.clear();
                         self.down(Some(Duration::ZERO), &why);
                         running.stop(self.shared.config.shutdown_grace).await;
-                        return Phase::Starting { why, asked: Some(done) };
+                        return Phase::Starting { why, asked: vec![done] };
                     }
                     Some(Command::RetryNow) => self.deaths.clear(),
                     Some(Command::Close { grace, done }) => {
@@ -133,67 +134,79 @@ impl Supervisor {
                 None => std::future::pending().await,
             }
         };
-        match self.commanded(wait, true).await {
-            Ok(()) => Phase::Starting { why, asked: None },
-            Err(interrupt) => interrupt.phase(why),
+        let mut wait = std::pin::pin!(wait);
+        loop {
+            tokio::select! {
+                biased;
+                command = self.commands.recv() => match command {
+                    Some(Command::Limit(_, done)) => self.nothing_to_limit(done),
+                    Some(Command::Restart(done)) => {
+                        self.deaths.clear();
+                        return Phase::Starting { why, asked: vec![done] };
+                    }
+                    Some(Command::RetryNow) => {
+                        self.deaths.clear();
+                        return Phase::Starting { why, asked: Vec::new() };
+                    }
+                    Some(Command::Close { done, .. }) => return closed(Some(done)),
+                    None => return closed(None),
+                },
+                () = &mut wait => return Phase::Starting { why, asked: Vec::new() },
+            }
         }
     }
 
-    async fn starting(&mut self, why: String, asked: Option<Answer<()>>) -> Phase {
+    async fn starting(&mut self, why: String, mut asked: Vec<Answer<()>>) -> Phase {
         self.down(Some(Duration::ZERO), &why);
         let (shared, begun) = (self.shared.clone(), clock::now());
-        let launch = launch(&shared.config, &shared.name, |pid| shared.tell(ProcessEvent::Started { pid }));
-        // A command that interrupts the start drops it, which kills what was started.
-        match self.commanded(launch, false).await {
-            Err(interrupt) => interrupt.phase(why),
-            Ok(Ok(running)) => {
+        // Boxed, so that it can be dropped, which kills what was started, before a close is answered.
+        let mut start =
+            Box::pin(launch(&shared.config, &shared.name, |pid| shared.tell(ProcessEvent::Started { pid })));
+        let started = loop {
+            tokio::select! {
+                biased;
+                command = self.commands.recv() => match command {
+                    Some(Command::Limit(_, done)) => self.nothing_to_limit(done),
+                    Some(Command::Restart(done)) => {
+                        self.deaths.clear();
+                        asked.push(done);
+                    }
+                    Some(Command::RetryNow) => self.deaths.clear(),
+                    Some(Command::Close { done, .. }) => {
+                        drop(start);
+                        return closed(Some(done));
+                    }
+                    None => return closed(None),
+                },
+                started = &mut start => break started,
+            }
+        };
+        match started {
+            Ok(running) => {
                 self.took = begun.elapsed();
                 self.shared.count_start(true);
                 self.shared.up(&running);
-                answer(asked, Ok(()));
+                asked.into_iter().for_each(|asked| drop(asked.send(Ok(()))));
                 Phase::Up(Box::new(running))
             }
-            Ok(Err(error)) => {
+            Err(error) => {
                 let why = format!("could not be started again: {}", error.message());
                 tracing::warn!(plugin = %self.shared.name, detail = error.detail(), "the plugin's process {why}");
                 self.shared.count_start(false);
                 self.shared.tell(ProcessEvent::StartFailed { why: error.message().to_owned() });
                 let decision = self.deaths.decide(None, clock::now());
                 let phase = self.after_death(decision, why);
-                answer(asked, Err(error));
+                let error = Arc::new(error);
+                asked.into_iter().for_each(|asked| drop(asked.send(Err(PluginError::shared(&error)))));
                 phase
             }
         }
     }
 
-    /// Runs `work` until a command interrupts it; `waits` says that it is a wait for the next start.
-    async fn commanded<F: Future>(&mut self, work: F, waits: bool) -> Result<F::Output, Interrupt> {
-        let mut work = std::pin::pin!(work);
-        loop {
-            tokio::select! {
-                biased;
-                command = self.commands.recv() => match command {
-                    Some(Command::Limit(_, done)) => {
-                        let text = "there is no process to limit now";
-                        let error = PluginError::connection(text, Sent::Nothing).with_plugin(self.shared.name.clone());
-                        let _ = done.send(Err(error));
-                    }
-                    Some(Command::Restart(done)) => {
-                        self.deaths.clear();
-                        return Err(Interrupt::Start(Some(done)));
-                    }
-                    Some(Command::RetryNow) => {
-                        self.deaths.clear();
-                        if waits {
-                            return Err(Interrupt::Start(None));
-                        }
-                    }
-                    Some(Command::Close { done, .. }) => return Err(Interrupt::Close(Some(done))),
-                    None => return Err(Interrupt::Close(None)),
-                },
-                output = &mut work => return Ok(output),
-            }
-        }
+    fn nothing_to_limit(&self, done: Answer<()>) {
+        let text = "there is no process to limit now";
+        let error = PluginError::connection(text, Sent::Nothing).with_plugin(self.shared.name.clone());
+        let _ = done.send(Err(error));
     }
 
     /// There is no process; the next start is after this time, or nobody tries.
@@ -204,30 +217,12 @@ impl Supervisor {
     }
 }
 
-/// A command that ends a phase in which no process is ready.
-enum Interrupt {
-    Start(Option<Answer<()>>),
-    Close(Option<oneshot::Sender<bool>>),
-}
-
-impl Interrupt {
-    fn phase(self, why: String) -> Phase {
-        match self {
-            Self::Start(asked) => Phase::Starting { why, asked },
-            Self::Close(done) => {
-                if let Some(done) = done {
-                    let _ = done.send(true);
-                }
-                Phase::Over
-            }
-        }
+/// The plugin was closed while it had no process that is ready.
+fn closed(done: Option<oneshot::Sender<bool>>) -> Phase {
+    if let Some(done) = done {
+        let _ = done.send(true);
     }
-}
-
-fn answer(asked: Option<Answer<()>>, result: Result<(), PluginError>) {
-    if let Some(asked) = asked {
-        let _ = asked.send(result);
-    }
+    Phase::Over
 }
 
 /// Marks the plugin as stopped when the supervisor ends, also when its runtime is dropped before it ever ran.
