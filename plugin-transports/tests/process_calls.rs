@@ -209,6 +209,16 @@ async fn a_reply_that_cannot_be_read_ends_its_call_at_once_with_the_reason() {
 }
 
 #[tokio::test]
+async fn a_log_line_that_names_its_call_does_not_end_it() {
+    let instance = start(fixture(&["says"])).await;
+    for log in ["handling {\"id\":\"ID\",\"size\":123}", "handling {\"id\":\"ID\",\"text\":\"FILLER\"}"] {
+        let lines = format!("{log}\n{{\"id\":\"ID\",\"result\":1}}");
+        assert_eq!(call(instance.service(), json!(lines)).await.expect(log), 1);
+    }
+    assert_eq!(instance.service().handle().stats().noise_lines, 2);
+}
+
+#[tokio::test]
 async fn a_hello_an_init_and_a_check_that_cannot_be_read_say_so_at_once() {
     for method in ["info", "init"] {
         let error = start_error(fixture(&["says", method])).await;

@@ -125,9 +125,6 @@ struct RawAnswer<'a> {
     metadata: std::collections::BTreeMap<String, String>,
 }
 
-/// What some editors and shells write before text.
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-
 /// How much of a reply is shown of the place where it cannot be read.
 const SHOWN: usize = 16;
 
@@ -143,15 +140,12 @@ pub(crate) fn decode(line: &Bytes) -> Reply {
 
 #[cold]
 fn broken(line: &[u8], why: String) -> Reply {
-    match scan::Scanner::line(line) {
-        scan::Found { id: Some(id), is_request: false } => Reply::Broken(id, why),
-        _ => Reply::Noise,
-    }
+    scan::Scanner::line(line).reply.map_or(Reply::Noise, |id| Reply::Broken(id, why))
 }
 
 /// `None`: a request that was written back, as a plugin does that logs to stdout.
 fn read(line: &Bytes) -> Result<Option<Answer>, String> {
-    let json = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line);
+    let json = line.strip_prefix(scan::BYTE_ORDER_MARK).unwrap_or(line);
     let text = std::str::from_utf8(json).map_err(|error| {
         let at = error.valid_up_to();
         format!("it is no UTF-8: byte {} is 0x{:02x}", at + 1, json.get(at).copied().unwrap_or_default())
@@ -298,6 +292,7 @@ mod tests {
             "{\"level\":\"info\",\"msg\":\"ready\"}",
             r#"{"id":"0000000000020001","method":"execute","payload":1,"context":{}}"#,
             r#"DEBUG got {"id":"0000000000020001","method":"execute","payload":1,"context":{}}"#,
+            r#"handling {"id":"0000000000020001","size":123}"#,
         ] {
             assert_eq!(decode(&Bytes::copy_from_slice(line.as_bytes())), Reply::Noise, "{line}");
         }

@@ -5,8 +5,9 @@
 pub(crate) struct Found {
     /// The id of the outermost object, or of whatever looks most like one.
     pub(crate) id: Option<Id>,
-    /// The outermost object has a `method`, as a request has: a plugin that logs what it reads.
-    pub(crate) is_request: bool,
+    /// The call whose reply the line is meant to be. A line that begins with an object is one when it names a call; after
+    /// other text, as a log writes it, an object is one only when it has a `result` or an `error` beside the id.
+    pub(crate) reply: Option<Id>,
 }
 
 /// An id as it stands in a line.
@@ -39,7 +40,24 @@ pub(crate) struct Scanner {
     key: Key,
     outer: Option<Id>,
     inner: Option<Id>,
+    /// The outermost object has a `method`, as a request has: a plugin that logs what it reads.
     is_request: bool,
+    /// Whether the line begins with an object, once anything but blanks and a byte order mark has been read.
+    begins: Option<bool>,
+    /// What the present outermost object has: its id, and a `result` or an `error`.
+    here: (Option<Id>, bool),
+    /// The id of an outermost object that has both.
+    answered: Option<Id>,
+}
+
+/// What some editors and shells write before text.
+pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+#[derive(Clone, Copy, Debug)]
+enum Word {
+    Id,
+    Method,
+    Answer,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -47,7 +65,7 @@ enum Key {
     #[default]
     None,
     /// A word that may be a key; `outer` when it is one of the outermost object.
-    Read { id: bool, outer: bool },
+    Read { word: Word, outer: bool },
     /// The colon after the key `id`.
     Colon { outer: bool, quoted: bool },
 }
@@ -65,15 +83,17 @@ impl Scanner {
         bytes.iter().for_each(|byte| self.byte(*byte));
     }
 
-    /// The id of the outermost object, once it is known: nothing that follows changes it.
-    pub(crate) fn outer(&self) -> Option<Id> {
-        self.outer
+    /// Whether it is known whose reply this is: nothing that follows changes it.
+    pub(crate) fn is_certain(&self) -> bool {
+        if self.begins == Some(true) { self.outer.is_some() } else { self.answered.is_some() }
     }
 
     /// The line has ended.
     pub(crate) fn end(mut self) -> Found {
         self.byte(b'\n');
-        Found { id: self.outer.or(self.inner), is_request: self.is_request }
+        let id = self.outer.or(self.inner);
+        let reply = if self.begins == Some(true) { id } else { self.answered };
+        Found { id, reply: reply.filter(|_| !self.is_request) }
     }
 
     fn byte(&mut self, byte: u8) {
@@ -95,38 +115,70 @@ impl Scanner {
 
     fn end_word(&mut self, after: u8) {
         let word = self.word.get(..self.length).unwrap_or_default();
+        if word != BYTE_ORDER_MARK {
+            self.begins.get_or_insert(false);
+        }
         self.key = match self.key {
             Key::Colon { outer, quoted } => {
                 if let Some(id) = read_id(word, quoted) {
                     let place = if outer { &mut self.outer } else { &mut self.inner };
                     place.get_or_insert(id);
+                    if outer {
+                        self.here.0 = Some(id);
+                    }
                 }
                 Key::None
             }
             _ => {
-                let (id, method) = (word.eq_ignore_ascii_case(b"id"), word.eq_ignore_ascii_case(b"method"));
+                let is = |name: &str| word.eq_ignore_ascii_case(name.as_bytes());
+                let word = match () {
+                    () if is("id") => Some(Word::Id),
+                    () if is("method") => Some(Word::Method),
+                    () if is("result") || is("error") => Some(Word::Answer),
+                    () => None,
+                };
                 // The whole of a text, or outside of any.
                 let alone = !self.in_text || (self.before == b'"' && after == b'"');
-                if id || method { Key::Read { id, outer: alone && self.depth == 1 } } else { Key::None }
+                word.map_or(Key::None, |word| Key::Read { word, outer: alone && self.depth == 1 })
             }
         };
+        self.beside();
+    }
+
+    fn beside(&mut self) {
+        if let (Some(id), true) = self.here {
+            self.answered.get_or_insert(id);
+        }
     }
 
     fn punctuation(&mut self, byte: u8) {
+        if !matches!(byte, b' ' | b'\t' | b'\r') {
+            self.begins.get_or_insert(byte == b'{');
+        }
         let escaped = std::mem::take(&mut self.escaped);
         match byte {
             b'"' if !escaped => self.in_text = !self.in_text,
             b'\\' if self.in_text => self.escaped = !escaped,
             b'{' | b'[' if !self.in_text => self.depth = self.depth.saturating_add(1),
-            b'}' | b']' if !self.in_text => self.depth = self.depth.saturating_sub(1),
+            b'}' | b']' if !self.in_text => {
+                self.depth = self.depth.saturating_sub(1);
+                if self.depth == 0 {
+                    self.here = (None, false);
+                }
+            }
             _ => {}
         }
         self.key = match (self.key, byte) {
             (key, b' ' | b'\t' | b'\r' | b'\\') => key,
             (Key::Read { .. }, b'"' | b'\'') => self.key,
-            (Key::Read { id: true, outer }, b':') => Key::Colon { outer, quoted: false },
-            (Key::Read { id: false, outer }, b':') => {
+            (Key::Read { word: Word::Id, outer }, b':') => Key::Colon { outer, quoted: false },
+            (Key::Read { word: Word::Method, outer }, b':') => {
                 self.is_request |= outer;
+                Key::None
+            }
+            (Key::Read { word: Word::Answer, outer }, b':') => {
+                self.here.1 |= outer;
+                self.beside();
                 Key::None
             }
             (Key::Colon { outer, quoted: false }, b'"' | b'\'') => Key::Colon { outer, quoted: true },
@@ -172,8 +224,7 @@ mod tests {
             r#"{"id":"0000000000020001"#,
             r#"{"Id":"0000000000020001"}"#,
         ] {
-            assert_eq!(id_of(line), SOME, "{line}");
-            assert!(!Scanner::line(line.as_bytes()).is_request, "{line}");
+            assert_eq!(Scanner::line(line.as_bytes()), Found { id: SOME, reply: SOME }, "{line}");
         }
         let number = |quoted| Some(Id::Number { value: 0x2_0001, digits: 0x13_1073, quoted });
         assert_eq!((id_of("{\"id\":131073}"), id_of("{\"id\":\"131073\"}")), (number(false), number(true)));
@@ -201,10 +252,31 @@ mod tests {
             r#"got {"method": "execute", "id":"0000000000020001"}"#,
             "{'id': '0000000000020001', 'method': 'execute'}",
         ] {
-            assert!(Scanner::line(line.as_bytes()).is_request, "{line}");
+            assert_eq!(Scanner::line(line.as_bytes()), Found { id: SOME, reply: None }, "{line}");
         }
         let reply = br#"{"result":{"method":"GET"},"error":"method: none","id":"0000000000020001"}"#;
-        assert!(!Scanner::line(reply).is_request);
+        assert_eq!(Scanner::line(reply).reply, SOME);
+    }
+
+    #[test]
+    fn a_log_line_that_names_a_call_is_no_reply_to_it() {
+        for line in [
+            r#"handling {"id":"0000000000020001","size":123}"#,
+            r#"[INFO] handling {"id":"0000000000020001","payload":{"error":null,"result":1}}"#,
+            r#"handling {'id': '0000000000020001'} with {"result":1}"#,
+            r#"error: {"id":"0000000000020001"} result: 1"#,
+            r#"id: "0000000000020001", result: 1"#,
+            r#""sending {\"id\":\"0000000000020001\",\"result\":1}""#,
+        ] {
+            assert_eq!(Scanner::line(line.as_bytes()), Found { id: SOME, reply: None }, "{line}");
+        }
+        for line in [
+            "\u{feff} {\"id\":\"0000000000020001\"",
+            r#"[INFO] done {"error":"no","id":"0000000000020001"}"#,
+            r#"after {"id":"00000000000f0001"} comes {"id":"0000000000020001","result":1}"#,
+        ] {
+            assert_eq!(Scanner::line(line.as_bytes()).reply, SOME, "{line}");
+        }
     }
 
     proptest! {

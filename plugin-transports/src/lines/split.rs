@@ -59,7 +59,7 @@ impl Skip {
             return None;
         }
         self.scanner.read(bytes);
-        self.told = is_certain || self.scanner.outer().is_some();
+        self.told = is_certain || self.scanner.is_certain();
         self.told.then(|| Line::TooLong(self.head.clone(), self.scanner.clone().end()))
     }
 }

@@ -96,7 +96,7 @@ impl<R, W> Driver<R, W> {
                 };
                 (text, known)
             }
-            Line::TooLong(head, Found { id: Some(id), is_request: false }) => {
+            Line::TooLong(head, Found { reply: Some(id), .. }) => {
                 let known = self.fail(id, Failure::ReplyTooLarge(self.limits.line));
                 (head, known)
             }
