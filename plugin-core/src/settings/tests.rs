@@ -26,6 +26,7 @@ static TABLE: Table = Table::new(
         Key::new("jitter", Kind::WordOrShare(&["none", "full"]), "How spread."),
         Key::new("names", Kind::Names(capitals), "What."),
         Key::new("token", Kind::Secret, "A secret."),
+        Key::new("tokens", Kind::SecretMap, "Secrets by name."),
         Key::new("inner", Kind::Optional(&INNER), "A section."),
         Key::new("list", Kind::List(&INNER), "Sections."),
         Key::new("far", Kind::Bool, "For elsewhere.").only(&["http"]),
@@ -87,7 +88,8 @@ fn everything_that_is_wrong_is_said_at_once_with_what_would_be_right() {
         ("list", Value::List(vec![map(&[("share", Value::Int(0))])])),
         ("colour", str("red")),
     ]);
-    let keys = "`count`, `year`, `size`, `word`, `strategy`, `jitter`, `names`, `token`, `inner`, `list`, `far`";
+    let keys =
+        "`count`, `year`, `size`, `word`, `strategy`, `jitter`, `names`, `token`, `tokens`, `inner`, `list`, `far`";
     assert_eq!(
         problems(&value, ""),
         [
@@ -160,4 +162,29 @@ fn a_section_that_go_never_set_counts_as_absent() {
     assert!(!GO.is_unset(&map(&[unset[0].clone(), unset[1].clone(), ("ours", Value::Int(1))])));
     let (values, found) = read(&GO, &map(&unset), "");
     assert!(found.is_empty() && !values.has("enabled"), "{values:?} {found:?}");
+}
+
+#[test]
+fn what_is_written_for_a_log_shows_no_secret() {
+    let value = map(&[
+        ("count", Value::Int(9)),
+        ("names", Value::List(vec![str("SHOWN")])),
+        ("token", Value::Untyped { text: "hunter2".to_owned(), value: Box::new(str("hunter2")) }),
+        ("tokens", map(&[("name", str("hunter2"))])),
+    ]);
+    let (values, found) = read(&TABLE, &value, "");
+    assert!(found.is_empty(), "{found:?}");
+    let token = values.get("token").expect("read");
+    let given = Given::from(token.clone());
+    let any = Checked::Any(value.clone());
+    let section = Checked::List(vec![values.clone()]);
+    for shown in [
+        format!("{value:?} {value:#?}"),
+        format!("{token:?} {:?}", values.get("tokens")),
+        format!("{given:?} {any:?} {section:#?}"),
+        format!("{values:?} {values:#?}"),
+    ] {
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+    assert_eq!(format!("{values:?}").matches("SHOWN").count(), 1, "{values:?}");
 }

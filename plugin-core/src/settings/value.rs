@@ -1,7 +1,10 @@
 //! A value before anything knows what it means.
 
-/// A value of a configuration, without its place.
-#[derive(Clone, Debug, PartialEq)]
+use std::fmt;
+
+/// A value of a configuration, without its place. `{:?}` does not show text, which may be a secret: nothing knows yet what
+/// it means.
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Value {
     /// Nothing. A key with this value counts as absent.
@@ -25,6 +28,34 @@ pub enum Value {
     List(Vec<Value>),
     /// Values by key, in order.
     Map(Vec<(String, Value)>),
+}
+
+/// Stands for what is not shown.
+pub(super) struct Hidden;
+
+impl fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("..")
+    }
+}
+
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => f.write_str("Null"),
+            Self::Bool(value) => f.debug_tuple("Bool").field(value).finish(),
+            Self::Int(value) => f.debug_tuple("Int").field(value).finish(),
+            Self::Float(value) => f.debug_tuple("Float").field(value).finish(),
+            Self::Str(_) => f.debug_tuple("Str").field(&Hidden).finish(),
+            // What the text says is the text once more: `12345` may be a password.
+            Self::Untyped { .. } => f.debug_tuple("Untyped").field(&Hidden).finish(),
+            Self::List(items) => f.debug_tuple("List").field(items).finish(),
+            Self::Map(entries) => {
+                f.write_str("Map ")?;
+                f.debug_map().entries(entries.iter().map(|(key, value)| (key, value))).finish()
+            }
+        }
+    }
 }
 
 impl Value {

@@ -1,12 +1,13 @@
 //! The values of a section, each of them checked.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use super::table::Table;
-use super::value::Value;
+use super::value::{Hidden, Value};
 
-/// A value that is what its key takes.
-#[derive(Clone, Debug, PartialEq)]
+/// A value that is what its key takes. What is written of it by `{:?}` does not show text, paths, and whatever else may be
+/// a secret: a value does not know its key.
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Checked {
     /// `true` or `false`.
@@ -35,8 +36,8 @@ pub enum Checked {
     List(Vec<Values>),
 }
 
-/// The values of a section by key. What is absent is not in it.
-#[derive(Clone, Debug)]
+/// The values of a section by key. What is absent is not in it. `{:?}` shows no secret.
+#[derive(Clone)]
 pub struct Values {
     table: &'static Table,
     entries: Vec<(&'static str, Checked)>,
@@ -151,6 +152,45 @@ impl Values {
 fn misread<T>(table: &Table, key: &str) -> Option<T> {
     debug_assert!(false, "`{key}` of `{}` is not what it is read as", table.name());
     None
+}
+
+impl fmt::Debug for Checked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bool(value) => f.debug_tuple("Bool").field(value).finish(),
+            Self::Integer(value) => f.debug_tuple("Integer").field(value).finish(),
+            Self::Number(value) => f.debug_tuple("Number").field(value).finish(),
+            Self::Time(value) => f.debug_tuple("Time").field(value).finish(),
+            Self::Size(value) => f.debug_tuple("Size").field(value).finish(),
+            Self::Word(value) => f.debug_tuple("Word").field(value).finish(),
+            Self::Text(_) => f.debug_tuple("Text").field(&Hidden).finish(),
+            Self::Texts(_) => f.debug_tuple("Texts").field(&Hidden).finish(),
+            Self::Map(map) => {
+                f.write_str("Map ")?;
+                f.debug_map().entries(map.iter().map(|(name, _)| (name, Hidden))).finish()
+            }
+            Self::Any(value) => f.debug_tuple("Any").field(value).finish(),
+            Self::Section(values) => f.debug_tuple("Section").field(values).finish(),
+            Self::List(list) => f.debug_tuple("List").field(list).finish(),
+        }
+    }
+}
+
+/// The keys are known here, so that only what is declared as a secret is hidden.
+impl fmt::Debug for Values {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut map = f.debug_map();
+        for (key, value) in &self.entries {
+            let secret = self.table.declared(key).is_none_or(|declared| declared.kind().is_secret());
+            match value {
+                Checked::Text(text) if !secret => map.entry(key, text),
+                Checked::Texts(texts) if !secret => map.entry(key, texts),
+                Checked::Map(texts) if !secret => map.entry(key, texts),
+                value => map.entry(key, value),
+            };
+        }
+        map.finish()
+    }
 }
 
 /// A value that is written, or none.
