@@ -12,6 +12,7 @@ use pin_project_lite::pin_project;
 use plugin_core::{
     AnyError, AsError, AtHead, Classify, Code, InstanceId, Judgement, Kind, Observer, Outcome, Reject, Rejected, Sent,
     Started, Verdict,
+    clock::{self, Instant},
     deadline::{
         cut,
         timer::{self, Timer},
@@ -66,7 +67,7 @@ pin_project! {
         // Picked, not polled.
         Start { request: Option<Req> },
         // Polled, and not ready.
-        Waiting { service: S, request: Option<Req>, timer: Option<Timer> },
+        Waiting { service: S, request: Option<Req>, timer: Option<(Timer, Instant)> },
         // Called.
         Called { #[pin] future: F },
     }
@@ -212,7 +213,7 @@ where
 
 /// Whether the instance had its time to become ready. Arms the timer, unless there is no other instance to go to.
 fn is_overdue<S>(
-    timer: &mut Option<Timer>,
+    timer: &mut Option<(Timer, Instant)>,
     attempt: &InFlight<S>,
     failed: &[InstanceId],
     cx: &mut Context<'_>,
@@ -224,9 +225,15 @@ fn is_overdue<S>(
         if failed.is_empty() && !snapshot.has_another(attempt.member().id) {
             return false;
         }
-        *timer = Some(timer::arm(snapshot.config.pick_timeout()));
+        let limit = snapshot.config.pick_timeout();
+        *timer = Some((timer::arm(limit), clock::now().saturating_add(limit)));
     }
-    timer.as_mut().is_some_and(|timer| timer.as_mut().poll(cx).is_ready())
+    let Some((timer, due)) = timer else { return false };
+    let overdue = timer.as_mut().poll(cx).is_ready();
+    if !overdue {
+        waiting::enforcing(*due);
+    }
+    overdue
 }
 
 impl<S, Req, C, R, O, E> ResponseFuture<S, Req, C, R, O, E>

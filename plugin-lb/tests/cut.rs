@@ -13,7 +13,7 @@ use std::{
 use common::{Does, Instance, balance};
 use plugin_core::{
     Call, PluginError, Rejected, Reply,
-    deadline::{AttemptTimeoutLayer, DeadlineLayer},
+    deadline::{AttemptTimeoutLayer, DeadlineLayer, timer},
 };
 use plugin_lb::{Balance, BalanceHandle, Endpoint, InstanceStats, LbConfig, Strategy};
 use tower::{Layer, ServiceBuilder, ServiceExt, service_fn};
@@ -112,4 +112,17 @@ async fn an_instance_that_was_called_late_is_judged_by_the_time_that_it_had() {
         let seen = stats(&handle, "a");
         assert_eq!((seen.ok, seen.failed, seen.active), (WARM, failed, 0), "after {works} ms: {seen:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_waits_for_an_instance_has_one_timer_under_a_deadline_too() {
+    let endpoints = [Instance::new("busy", Does::Answer).never_ready(), Instance::new("good", Does::Answer)]
+        .map(|instance| instance.endpoint());
+    let config = LbConfig::builder().with_pick_timeout(SECOND).build().expect("valid");
+    let balance = Balance::new(config, endpoints).expect("two names").for_calls();
+    let stack = ServiceBuilder::new().layer(DeadlineLayer::new(30 * SECOND)).service(balance);
+    let (armed, start) = (timer::armed(), tokio::time::Instant::now());
+    // A clone: the balancer must outlive the wait.
+    stack.clone().oneshot(Call::new(0)).await.expect("the other answers");
+    assert_eq!((timer::armed() - armed, start.elapsed().as_secs()), (1, 1));
 }

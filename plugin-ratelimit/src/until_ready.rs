@@ -8,8 +8,14 @@ use std::{
     time::Duration,
 };
 
-use plugin_core::{Rejected, clock, deadline::waiting};
-use tokio::time::{Instant, Sleep};
+use plugin_core::{
+    Rejected, clock,
+    deadline::{
+        timer::{self, Timer},
+        waiting,
+    },
+};
+use tokio::time::Instant;
 
 use crate::{TokenBucket, bucket::Turn};
 
@@ -26,7 +32,7 @@ pub struct UntilReady {
 
 enum State {
     New,
-    InLine { ticket: u64, timer: Option<Pin<Box<Sleep>>> },
+    InLine { ticket: u64, timer: Option<Timer> },
     Done,
 }
 
@@ -66,11 +72,12 @@ impl Future for UntilReady {
             let State::InLine { timer, .. } = &mut this.state else { return Poll::Pending };
             match timer {
                 Some(timer) => timer.as_mut().reset(Instant::now() + wait),
-                None => *timer = Some(Box::pin(tokio::time::sleep(wait))),
+                None => *timer = Some(timer::arm(wait)),
             }
             let Some(timer) = timer else { return Poll::Pending };
             if timer.as_mut().poll(cx).is_pending() {
                 waiting::note("waiting for a token");
+                waiting::enforcing(clock::now().saturating_add(wait));
                 return Poll::Pending;
             }
         }

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use plugin_core::{Call, Code, Plugin, PluginError, Rejected, Reply};
-use plugin_ratelimit::{RateLimitConfig, RateLimitLayer};
+use plugin_core::{
+    Call, Code, Plugin, PluginError, Rejected, Reply,
+    deadline::{DeadlineLayer, timer},
+};
+use plugin_ratelimit::{RateLimitConfig, RateLimitLayer, TokenBucket};
 use tokio_test::{assert_pending, assert_ready, assert_ready_ok, task};
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 
@@ -214,4 +217,20 @@ fn public_types_are_shared_between_threads() {
     shared::<plugin_ratelimit::TokenBucket>();
     shared::<RateLimitConfig>();
     sent::<plugin_ratelimit::UntilReady>();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_waits_for_a_token_has_one_timer_under_a_deadline_too() {
+    let bucket = TokenBucket::new(config(1.0, 1));
+    bucket.until_ready(1).await.expect("the first token");
+    let waiting = service_fn(|call: Call<u32>| {
+        let ready = bucket.until_ready(1);
+        async move {
+            ready.await?;
+            Ok::<_, PluginError>(Reply::new(call.into_payload()))
+        }
+    });
+    let armed = timer::armed();
+    DeadlineLayer::new(30 * SECOND).layer(waiting).oneshot(Call::new(1)).await.expect("a token after a second");
+    assert_eq!(timer::armed() - armed, 1);
 }

@@ -127,7 +127,9 @@ impl FromStr for Condition {
         if let Some(class @ ("4xx" | "5xx")) = text.to_ascii_lowercase().get(..) {
             return Ok(Self(Term::HttpClass(if class == "4xx" { 4 } else { 5 })));
         }
-        if let Some(status) = text.parse().ok().filter(|status| (300..=599).contains(status)) {
+        // Three digits and nothing else: `+503` and `0503` would parse as a number too.
+        let digits = text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_digit());
+        if let Some(status) = text.parse().ok().filter(|status| digits && (300..=599).contains(status)) {
             return Ok(Self(Term::Http(status)));
         }
         // OK is no failure, and what was cancelled is never retried.
@@ -239,7 +241,9 @@ mod tests {
 
     #[test]
     fn what_is_no_condition_is_named() {
-        for bad in ["", "OK", "CANCELLED", "200", "600", "6xx", "PLUGIN_9999", "PLUG", "unavailable", "-503"] {
+        for bad in
+            ["", "OK", "CANCELLED", "200", "600", "6xx", "PLUGIN_9999", "PLUG", "unavailable", "-503", "+503", "0503"]
+        {
             let error = bad.parse::<Condition>().expect_err(bad);
             assert!(error.field() == "on" && error.to_string().contains(&format!("{bad:?}")), "{error}");
         }
