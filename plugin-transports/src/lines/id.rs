@@ -12,6 +12,7 @@ pub(crate) fn write(digits: &mut [u8], id: u64) {
     }
 }
 
+#[cfg(any(test, all(feature = "process", target_os = "linux")))]
 pub(crate) fn parse(digits: &[u8]) -> Option<u64> {
     if digits.len() != DIGITS {
         return None;
