@@ -10,7 +10,10 @@ use std::{
 };
 
 use pin_project_lite::pin_project;
-use plugin_core::{Classify, End, Judgement, Observe, Observer, Outcome, Reject, Verdict, readiness};
+use plugin_core::{
+    Classify, End, Judgement, Observe, Observer, Outcome, Reject, Verdict, classify::of_attempt, clock::Instant,
+    readiness,
+};
 use tower_service::Service;
 
 use crate::guard::{Admission, Guard, Hold};
@@ -92,7 +95,7 @@ where
             return Poll::Pending;
         };
         // Still marked: a classifier that panics is a failure too.
-        let judged = this.classify.classify(result.as_ref());
+        let judged = of_attempt(this.classify, result.as_ref(), guard.began().unwrap_or(Instant::MAX));
         match judged.verdict() {
             Verdict::Success => guard.success(),
             Verdict::Failure => guard.failure(judged.retry_after()),

@@ -71,7 +71,8 @@ impl<P: Deref<Target = Shared>> Guard<P> {
     }
 
     /// When the service was given its time, as far as is known.
-    fn began(&self) -> Option<Instant> {
+    #[inline]
+    pub(crate) fn began(&self) -> Option<Instant> {
         [self.call.started, self.waits].into_iter().find(|moment| *moment != Instant::ZERO)
     }
 

@@ -174,7 +174,7 @@ impl Shared {
         let mut now = Instant::ZERO;
         let mut slow = false;
         if call.started != Instant::ZERO {
-            now = clock::now();
+            now = clock::end::read();
             slow = self.is_slow(call, now);
         }
         if slow || call.probe != 0 {
@@ -189,7 +189,7 @@ impl Shared {
         self.cells.add(if width == 0 {
             Place::whole(generation)
         } else {
-            let now = if now == Instant::ZERO { clock::now() } else { now };
+            let now = if now == Instant::ZERO { clock::end::read() } else { now };
             Place::bucket(generation, now.as_nanos().checked_div(width).unwrap_or(0))
         });
     }

@@ -117,6 +117,31 @@ async fn a_dependency_that_was_called_late_is_judged_by_the_time_that_it_had() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn another_librarys_end_of_time_is_judged_by_the_time_of_the_dependency_that_it_ended() {
+    for (works, limit, failures) in [(450, 40, 0), (0, 40, 0), (0, 400, 3), (200, 250, 3)] {
+        let layer = breaker(Cancelled::Ignore);
+        let dependency = ServiceBuilder::new()
+            .layer(&layer)
+            .layer(BoxErrorLayer)
+            .timeout(Duration::from_millis(limit))
+            .service(service_fn(|_: Call<()>| std::future::pending::<Result<Reply<()>, BoxError>>()));
+        let handler =
+            ServiceBuilder::new().layer(DeadlineLayer::new(SECOND / 2)).service(service_fn(move |_: Call<()>| {
+                let dependency = dependency.clone();
+                async move {
+                    tokio::time::sleep(Duration::from_millis(works)).await;
+                    dependency.oneshot(Call::new(())).await
+                }
+            }));
+        for _ in 0..3 {
+            handler.clone().oneshot(Call::new(())).await.expect_err("no answer");
+        }
+        let stats = layer.handle().stats();
+        assert_eq!((stats.failures, stats.ignored), (failures, 3 - failures), "{limit} ms after {works} ms: {stats:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_permit_that_nobody_saw_wait_is_cancelled_when_it_is_dropped_under_a_cut() {
     let breaker = Breaker::default();
     let held = breaker.clone();

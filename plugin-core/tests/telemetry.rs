@@ -81,3 +81,35 @@ fn a_closure_judges_by_what_it_reads() {
     let snapshot = counts.snapshot();
     assert_eq!((snapshot.ended(Status::Success), snapshot.ended(Status::Failure)), (2, 1));
 }
+
+#[tokio::test]
+async fn the_end_is_read_by_telemetry_unless_it_was_told_to_take_it_from_within() {
+    use plugin_core::clock::{self, end, fake::Machine};
+
+    const MILLI: Duration = Duration::from_millis(1);
+    for (takes_end, took) in [(false, 5 * MILLI), (true, 2 * MILLI)] {
+        let machine = std::rc::Rc::new(Machine::install());
+        let (works, answers) = (std::rc::Rc::clone(&machine), std::rc::Rc::clone(&machine));
+        let layer = TelemetryLayer::for_plugin("p");
+        let layer = if takes_end { layer.take_end_from_within() } else { layer };
+        let handle = layer.handle();
+        let stack = ServiceBuilder::new()
+            .layer(layer)
+            .map_response(move |answer| {
+                works.pass(3 * MILLI);
+                answer
+            })
+            .service(service_fn(move |_: Call<()>| {
+                let answers = std::rc::Rc::clone(&answers);
+                async move {
+                    answers.pass(2 * MILLI);
+                    let _ = end::read();
+                    Ok::<_, PluginError>(())
+                }
+            }));
+        let read = clock::readings();
+        stack.oneshot(Call::new(())).await.expect("an answer");
+        assert_eq!(handle.snapshot().max(), took);
+        assert_eq!(clock::readings() - read, if takes_end { 2 } else { 3 });
+    }
+}

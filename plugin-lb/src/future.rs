@@ -12,6 +12,7 @@ use pin_project_lite::pin_project;
 use plugin_core::{
     AnyError, AsError, AtHead, Classify, Code, InstanceId, Judgement, Kind, Observer, Outcome, Reject, Rejected, Sent,
     Started, Verdict,
+    classify::of_attempt,
     clock::{self, Instant},
     deadline::{
         cut,
@@ -121,7 +122,8 @@ where
                 }
                 Step::Go(state) => self.as_mut().project().state.set(state),
                 Step::NotReady(error, request) => {
-                    let judged = error.as_ref().map(|error| this.policy.classify.classify(Err(error)));
+                    let judged =
+                        error.as_ref().map(|error| of_attempt(&this.policy.classify, Err(error), attempt.began()));
                     // It was never called, whatever the error says.
                     attempt.settle(
                         judged.map_or(Settled::Abandoned, |judged| Settled::of(&judged.with_sent(Sent::Nothing))),
@@ -140,7 +142,7 @@ where
                     });
                 }
                 Step::Answer(result) => {
-                    let judged = this.policy.classify.classify(result.as_ref());
+                    let judged = of_attempt(&this.policy.classify, result.as_ref(), attempt.began());
                     if result.is_err()
                         && is_for_another(&judged)
                         && let Some(request) = this.retained.take()

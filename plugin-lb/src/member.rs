@@ -130,13 +130,18 @@ impl Timing {
         }
     }
 
+    /// When the instance was given its time, as far as is known.
+    #[inline]
+    fn began(self) -> Option<Instant> {
+        Some(if self.timed { self.started } else { self.waits }).filter(|began| *began != Instant::ZERO)
+    }
+
     /// What a call came to that is dropped now: a failure if its time was up and the instance had enough of it, and else
     /// nothing but that the answer takes longer than this. One that nobody has seen waiting says nothing.
     #[cold]
     fn dropped(self) -> Settled {
-        let began = if self.timed { self.started } else { self.waits };
-        match cut::current() {
-            Some(cut) if began != Instant::ZERO && cut.of_part(began).is_evidence() => Settled::Failed,
+        match cut::current().zip(self.began()) {
+            Some((cut, began)) if cut.of_part(began).is_evidence() => Settled::Failed,
             _ => Settled::Abandoned,
         }
     }
@@ -180,6 +185,12 @@ impl<S> InFlight<S> {
     #[inline]
     pub(crate) fn waits(&mut self) {
         self.timing.waits();
+    }
+
+    /// When the instance was given its time; never, where it was not seen waiting.
+    #[inline]
+    pub(crate) fn began(&self) -> Instant {
+        self.timing.began().unwrap_or(Instant::MAX)
     }
 
     /// Books how the call went. Only the first time counts.

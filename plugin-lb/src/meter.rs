@@ -117,7 +117,7 @@ impl Meter {
     }
 
     fn time(&self, how: Settled, started: Instant, cell: &Cell) {
-        let now = clock::now();
+        let now = clock::end::read();
         let elapsed = now.saturating_since(started);
         let sample = match how {
             Settled::Succeeded => Sample::Answered(elapsed),

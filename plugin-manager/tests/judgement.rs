@@ -303,10 +303,10 @@ async fn a_waiting_call_arms_one_timer_on_every_transport() {
             send(&gateway, told(&json!({"do": "wait", "ms": 5}))).await.expect("an answer");
         }
         assert_eq!(timer::armed() - armed, calls, "{transport}");
-        if transport == "in-process" {
-            // When it came, when its timer was armed, when the retry's budget heard of its success, when it had ended.
-            assert_eq!(clock::readings() - read, 4 * calls);
-        }
+        // When it came, when an instance had it (it may have been held before, which is not the instance's doing), and
+        // when it had ended. The timer, the header that tells the plugin its time, the retry's budget, the connection that
+        // is idle again and telemetry read no clock of their own.
+        assert_eq!(clock::readings() - read, 3 * calls, "{transport}");
         gateway.shutdown().await;
     }
 }

@@ -7,8 +7,8 @@ use std::{
 
 use plugin_core::{
     Judgement, Lease, Sent,
-    clock::{self, Instant},
-    deadline::cut,
+    clock::{self, Instant, end},
+    deadline::{cut, waiting},
 };
 
 use crate::{
@@ -50,7 +50,7 @@ pub(crate) struct Course<S, C, K> {
     /// An attempt was not ready at once, so that time may have passed since `started`.
     pub(crate) has_waited: bool,
     /// When the attempt began that runs.
-    began: Instant,
+    pub(crate) began: Instant,
     /// An attempt that ended may have been sent.
     was_sent: bool,
     retries: u16,
@@ -84,6 +84,7 @@ impl<S, C, K> Course<S, C, K> {
     /// Polls the attempt that runs. What it is told of its time is that of the attempt and not of the call.
     #[inline]
     pub(crate) fn polling<T>(&self, poll: impl FnOnce() -> T) -> T {
+        end::forget();
         if self.retries == 0 { poll() } else { cut::narrow(self.began, poll) }
     }
 
@@ -112,7 +113,8 @@ impl<S, C, K> Course<S, C, K> {
     #[inline]
     fn succeeded(&self) {
         if self.control.counts_successes() {
-            let now = if self.has_waited { clock::now() } else { self.started };
+            // It counts under the second of its end, which a layer further in may have looked at.
+            let now = if self.has_waited { end::heard() } else { self.started };
             self.core.state.succeeded(self.control, now);
         }
         if self.retries > 0 {
@@ -187,6 +189,7 @@ impl<S, C, K> Course<S, C, K> {
     /// The next attempt begins: what it costs is spent.
     pub(crate) fn attempts(&mut self) {
         self.began = clock::now();
+        waiting::read(self.began);
         self.withdrawn = None;
         self.retries += 1;
         self.has_waited = true;

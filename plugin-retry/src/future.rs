@@ -10,6 +10,7 @@ use std::{
 use pin_project_lite::pin_project;
 use plugin_core::{
     AnyError, Classify, Sent,
+    classify::of_attempt,
     clock::Instant,
     deadline::{
         cut,
@@ -121,7 +122,7 @@ where
                         course.has_waited = true;
                         return Poll::Pending;
                     };
-                    let judged = course.core.classify.classify(result.as_ref());
+                    let judged = of_attempt(&course.core.classify, result.as_ref(), course.began);
                     match course.after(&judged, this.kept) {
                         Some(next) => begin(next, || course.core.service()),
                         None => return Poll::Ready(result),
@@ -149,7 +150,8 @@ where
                         (Err(error), _) => {
                             course.was_not_ready();
                             // Nothing was sent, whatever the error says of it.
-                            let judged = course.core.classify.classify(Err(&error)).with_sent(Sent::Nothing);
+                            let judged =
+                                of_attempt(&course.core.classify, Err(&error), Instant::MAX).with_sent(Sent::Nothing);
                             match course.after(&judged, this.kept) {
                                 Some(next) => begin(next, || course.core.service()),
                                 None => {

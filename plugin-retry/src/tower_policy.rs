@@ -8,6 +8,7 @@ use std::{
 
 use plugin_core::{
     AnyError, Classify, Judgement,
+    classify::of_attempt,
     clock::{self, Instant},
 };
 use tokio::time::Sleep;
@@ -37,6 +38,8 @@ pub struct TowerPolicy<C = AnyError> {
     state: Arc<State>,
     classify: C,
     started: Instant,
+    /// When the attempt began that runs.
+    began: Instant,
     retries: u16,
     last_wait: Duration,
 }
@@ -46,7 +49,8 @@ impl TowerPolicy {
     #[must_use]
     pub fn new(config: RetryConfig) -> Self {
         let state = Arc::new(State::new(config, true, None));
-        Self { state, classify: AnyError, started: Instant::ZERO, retries: 0, last_wait: Duration::ZERO }
+        let began = Instant::ZERO;
+        Self { state, classify: AnyError, started: began, began, retries: 0, last_wait: Duration::ZERO }
     }
 }
 
@@ -54,8 +58,8 @@ impl<C> TowerPolicy<C> {
     /// Judges outcomes in another way.
     #[must_use]
     pub fn classify<C2>(self, classify: C2) -> TowerPolicy<C2> {
-        let Self { state, started, retries, last_wait, .. } = self;
-        TowerPolicy { state, classify, started, retries, last_wait }
+        let Self { state, started, began, retries, last_wait, .. } = self;
+        TowerPolicy { state, classify, started, began, retries, last_wait }
     }
 
     /// Reads and changes what all clones share.
@@ -108,7 +112,7 @@ where
     type Future = Sleep;
 
     fn retry(&mut self, request: &mut Req, result: &mut Result<Res, Err>) -> Option<Sleep> {
-        let judged = self.classify.classify(result.as_ref());
+        let judged = of_attempt(&self.classify, result.as_ref(), self.began);
         let config = self.state.config();
         let is_retryable = decide::is_retryable(&config, &judged);
         // Relaxed, here and below: counts.
@@ -132,8 +136,9 @@ where
     }
 
     fn clone_request(&mut self, request: &Req) -> Option<Req> {
+        self.began = clock::now();
         if self.retries == 0 {
-            self.started = clock::now();
+            self.started = self.began;
         }
         Some(request.clone())
     }
@@ -145,6 +150,7 @@ impl<C: Clone> Clone for TowerPolicy<C> {
             state: Arc::clone(&self.state),
             classify: self.classify.clone(),
             started: self.started,
+            began: self.began,
             retries: self.retries,
             last_wait: self.last_wait,
         }

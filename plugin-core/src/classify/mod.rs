@@ -40,7 +40,7 @@ pub use http::ByHttpStatus;
 pub use judgement::{Again, Judgement, PushBack};
 pub(crate) use known::{as_error, source_of};
 
-use crate::End;
+use crate::{End, clock::Instant, deadline::cut};
 
 /// What an outcome says of the service that produced it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -53,6 +53,23 @@ pub enum Verdict {
     Ignored,
     /// The head does not tell: judge when the body has ended, by [`Classify::classify_end`].
     AtEnd,
+}
+
+/// Judges the outcome of an attempt that began at this moment, which every layer that saw it begin does with this function.
+///
+/// An error that says no more than that some time was up, such as tonic's `Timeout expired`, is evidence against the service
+/// when the service had enough of it. What counts is the time of the attempt: a dependency that a handler called late
+/// had less than the handler. An attempt that was never seen waiting began at [`Instant::MAX`]: it had none.
+#[inline]
+pub fn of_attempt<C, Res, Err>(classify: &C, result: Result<&Res, &Err>, began: Instant) -> Judgement
+where
+    C: Classify<Res, Err> + ?Sized,
+{
+    match result {
+        Ok(_) => classify.classify(result),
+        // Only errors can be the end of somebody's time.
+        Err(_) => cut::narrow(began, || classify.classify(result)),
+    }
 }
 
 /// Judges the outcome of a call.

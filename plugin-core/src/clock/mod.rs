@@ -11,6 +11,7 @@
 //! is suspended, so a breaker that was to stay open for 30 s when the lid was closed does so after it is opened.
 
 mod anchored;
+pub mod end;
 #[cfg(any(debug_assertions, feature = "test-util"))]
 #[cfg_attr(docsrs, doc(cfg(feature = "test-util")))]
 pub mod fake;
@@ -50,6 +51,14 @@ impl Instant {
     #[must_use]
     pub const fn saturating_since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+
+    /// How long ago `earlier` was at this moment, if it was.
+    const fn checked_since(self, earlier: Self) -> Option<Duration> {
+        match self.0.checked_sub(earlier.0) {
+            Some(nanos) => Some(Duration::from_nanos(nanos)),
+            None => None,
+        }
     }
 
     /// The moment `after` later, or [`Instant::MAX`].
@@ -104,6 +113,22 @@ pub fn readings() -> u64 {
     READINGS.with(std::cell::Cell::get)
 }
 
+/// The same moment on tokio's clock, for a timer that is armed for it. It reads no clock.
+pub(crate) fn on_tokio(at: Instant) -> tokio::time::Instant {
+    source::on_tokio(at)
+}
+
+/// A moment that lies as far from `zero` as `at` from the first reading.
+fn beside(zero: tokio::time::Instant, at: Instant) -> tokio::time::Instant {
+    let start = Instant::from_nanos(HEAD_START);
+    let moved = match at.checked_since(start) {
+        Some(after) => zero.checked_add(after),
+        None => zero.checked_sub(start.saturating_since(at)),
+    };
+    // Only a platform whose clock cannot hold 584 years gets here.
+    moved.unwrap_or(zero)
+}
+
 /// The wall clock: for dates in headers, logs and certificates, never for measuring.
 #[must_use]
 pub fn wall() -> SystemTime {
@@ -117,13 +142,22 @@ const HEAD_START: u64 = 3_600_000_000_000;
 
 #[cfg(any(debug_assertions, feature = "test-util"))]
 mod source {
-    use super::{HEAD_START, Instant, OnceLock, fake, nanos};
+    use super::{HEAD_START, Instant, OnceLock, beside, fake, nanos};
+
+    static ANCHOR: OnceLock<tokio::time::Instant> = OnceLock::new();
+
+    pub(super) fn on_tokio(at: Instant) -> tokio::time::Instant {
+        match fake::now() {
+            // A machine of its own does not move tokio's clock.
+            Some(now) => tokio::time::Instant::now() + at.saturating_since(now),
+            None => beside(*ANCHOR.get_or_init(tokio::time::Instant::now), at),
+        }
+    }
 
     pub(super) fn now() -> Instant {
         if let Some(now) = fake::now() {
             return now;
         }
-        static ANCHOR: OnceLock<tokio::time::Instant> = OnceLock::new();
         let now = tokio::time::Instant::now();
         let anchor = *ANCHOR.get_or_init(|| now);
         // A runtime whose clock was paused before the anchor was set reads earlier than the anchor.
@@ -135,7 +169,7 @@ mod source {
 
 #[cfg(not(any(debug_assertions, feature = "test-util")))]
 mod source {
-    use super::{HEAD_START, Instant, OnceLock, anchored::Anchored, anchored::Source, nanos};
+    use super::{HEAD_START, Instant, OnceLock, anchored::Anchored, anchored::Source, beside, nanos};
 
     struct Processor {
         counter: quanta::Clock,
@@ -161,14 +195,23 @@ mod source {
     #[inline]
     pub(super) fn now() -> Instant {
         thread_local!(static ANCHORED: Anchored = const { Anchored::new() });
+        let processor = processor();
+        // Nothing is dropped with a thread's anchor, so it is there until the thread's very end.
+        Instant::from_nanos(ANCHORED.with(|anchored| anchored.now(processor)))
+    }
+
+    #[inline]
+    fn processor() -> &'static Processor {
         static PROCESSOR: OnceLock<Processor> = OnceLock::new();
-        let processor = PROCESSOR.get_or_init(|| Processor {
+        PROCESSOR.get_or_init(|| Processor {
             counter: quanta::Clock::new(),
             #[expect(clippy::disallowed_methods, reason = "this is the clock that the counter is held to")]
             first: std::time::Instant::now(),
-        });
-        // Nothing is dropped with a thread's anchor, so it is there until the thread's very end.
-        Instant::from_nanos(ANCHORED.with(|anchored| anchored.now(processor)))
+        })
+    }
+
+    pub(super) fn on_tokio(at: Instant) -> tokio::time::Instant {
+        beside(tokio::time::Instant::from_std(processor().first), at)
     }
 }
 
@@ -196,5 +239,17 @@ mod tests {
         assert_eq!(now(), start, "a paused clock stands still");
         tokio::time::advance(Duration::from_secs(90)).await;
         assert_eq!(start.elapsed(), Duration::from_secs(90));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_moment_is_found_on_tokios_clock() {
+        let (ours, tokios) = (now(), tokio::time::Instant::now());
+        let readings = readings();
+        for after in [Duration::ZERO, Duration::from_nanos(1), Duration::from_secs(90), Duration::from_secs(1 << 33)] {
+            assert_eq!(on_tokio(ours.saturating_add(after)), tokios + after);
+        }
+        let before = Duration::from_secs(7200);
+        assert_eq!(on_tokio(ours.saturating_sub(before)).saturating_duration_since(tokios), Duration::ZERO);
+        assert_eq!(super::readings(), readings, "without a look at the clock");
     }
 }

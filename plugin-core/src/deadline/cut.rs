@@ -175,7 +175,9 @@ fn add(new: Progress) {
 /// Runs what concerns one attempt of a call that began before it: a poll of the attempt, or its drop. Who asks within
 /// hears of the attempt's time. An attempt that is dropped under a cut and does not [`report`] may have been sent.
 pub fn narrow<T>(since: Instant, run: impl FnOnce() -> T) -> T {
-    within(Part { since, limit: None }, run)
+    // Outside of every limit there is nothing to narrow, and `elapsed` is to say so.
+    let is_limited = current().is_some() || POLLED.try_with(Cell::get).ok().flatten().is_some();
+    if is_limited { within(Part { since, limit: None }, run) } else { run() }
 }
 
 /// Like [`narrow`], with the time that the part may take.
@@ -261,6 +263,14 @@ mod tests {
         });
         assert_eq!(current(), None);
         assert_eq!(progress, Progress { stage: None, sent: Sent::Maybe });
+    }
+
+    #[test]
+    fn outside_of_a_limit_there_is_no_part_of_it() {
+        narrow(at(1), || assert_eq!(elapsed(), None));
+        polled(Part { since: at(1), limit: Some(SECOND) }, || {
+            narrow(at(2), || assert!(elapsed().is_some_and(|cut| (cut.since(), cut.limit()) == (at(2), Some(SECOND)))));
+        });
     }
 
     #[test]

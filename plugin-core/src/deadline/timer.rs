@@ -4,6 +4,8 @@ use std::{pin::Pin, time::Duration};
 
 use tokio::time::Sleep;
 
+use crate::clock::{self, Instant};
+
 /// A timer that wakes a call. It is boxed when it is armed and not part of the future, so that futures stay small where
 /// responses are ready at once.
 pub type Timer = Pin<Box<Sleep>>;
@@ -16,9 +18,24 @@ pub type Timer = Pin<Box<Sleep>>;
 /// Outside of a tokio runtime with its timers enabled.
 #[must_use]
 pub fn arm(after: Duration) -> Timer {
+    counted(tokio::time::sleep(after))
+}
+
+/// Arms a timer that wakes a call at this moment, up to a millisecond late; at once when it has passed. No clock is read
+/// for it, so it costs a call that knows its deadline less than [`arm`] does.
+///
+/// # Panics
+///
+/// Outside of a tokio runtime with its timers enabled.
+#[must_use]
+pub fn arm_at(at: Instant) -> Timer {
+    counted(tokio::time::sleep_until(clock::on_tokio(at)))
+}
+
+fn counted(sleep: Sleep) -> Timer {
     #[cfg(any(debug_assertions, feature = "test-util"))]
     ARMED.with(|armed| armed.set(armed.get() + 1));
-    Box::pin(tokio::time::sleep(after))
+    Box::pin(sleep)
 }
 
 #[cfg(any(debug_assertions, feature = "test-util"))]

@@ -20,7 +20,7 @@ pub struct Note {
     pub stage: Option<&'static str>,
     /// When the earliest timer fires that will wake this call.
     pub timer: Instant,
-    /// The present moment, when a layer has read the clock in this poll.
+    /// The present moment, when a layer further in, or further out and before it, has read the clock in this poll.
     pub now: Option<Instant>,
     /// Whether a layer further out listens, and so may cut what is polled.
     listened: bool,
@@ -50,9 +50,23 @@ pub fn enforcing(timer: Instant) {
     });
 }
 
-/// Says that this is the present moment, so that a layer further out need not read the clock again in this poll.
+/// Says that this is the present moment, so that no layer further in or out need read the clock again in this poll. A
+/// layer that begins another attempt in the same poll says it anew.
 pub fn read(now: Instant) {
-    let _ = NOTE.try_with(|cell| cell.set(Note { now: Some(now), ..cell.get() }));
+    let _ = NOTE.try_with(|cell| {
+        let note = cell.get();
+        // Nobody listens: it would be taken for the present in another poll.
+        if note.listened {
+            cell.set(Note { now: Some(now), ..note });
+        }
+    });
+}
+
+/// The present moment, for what begins in this poll. Reads the clock unless a layer has done so in this poll, and hands the
+/// reading on.
+#[must_use]
+pub fn present() -> Instant {
+    began().unwrap_or_else(clock::now)
 }
 
 /// The present moment, for a guard whose call has just begun to wait: it is to be judged by the time that it had if it is
@@ -71,27 +85,32 @@ pub fn began() -> Option<Instant> {
     .flatten()
 }
 
+/// Puts the note back when it goes, also when what was polled panics.
+struct Restore(Note);
+
+impl Drop for Restore {
+    fn drop(&mut self) {
+        let _ = NOTE.try_with(|cell| cell.set(self.0));
+    }
+}
+
 /// Polls, and gives back what was heard. What was heard is passed on to the layers further out when it is pending.
 pub fn listen<T>(poll: impl FnOnce() -> Poll<T>) -> (Poll<T>, Note) {
-    let before = NOTE.try_with(|cell| cell.replace(Note { listened: true, ..Note::EMPTY })).unwrap_or(Note::EMPTY);
+    let before = NOTE.try_with(Cell::get).unwrap_or(Note::EMPTY);
+    // Where nobody listens, what was left behind was left in another poll.
+    let before = if before.listened { before } else { Note::EMPTY };
+    let mut restore = Restore(before);
+    let _ = NOTE.try_with(|cell| cell.set(Note { listened: true, now: before.now, ..Note::EMPTY }));
     let result = poll();
-    let heard = NOTE
-        .try_with(|cell| {
-            let heard = cell.get();
-            cell.set(match result {
-                // Nobody listens: what is left behind would be heard in another poll.
-                _ if !before.listened => Note::EMPTY,
-                Poll::Ready(_) => before,
-                Poll::Pending => Note {
-                    stage: before.stage.or(heard.stage),
-                    timer: before.timer.min(heard.timer),
-                    now: heard.now.or(before.now),
-                    listened: true,
-                },
-            });
-            heard
-        })
-        .unwrap_or(Note::EMPTY);
+    let heard = NOTE.try_with(Cell::get).unwrap_or(Note::EMPTY);
+    if before.listened && result.is_pending() {
+        restore.0 = Note {
+            stage: before.stage.or(heard.stage),
+            timer: before.timer.min(heard.timer),
+            now: heard.now,
+            listened: true,
+        };
+    }
     (result, heard)
 }
 
@@ -104,13 +123,9 @@ pub(super) fn is_due(timer: &mut Option<Timer>, at: Instant, heard: Note, cx: &m
     }
     let armed = match timer {
         Some(armed) => armed,
-        None => {
-            let now = heard.now.unwrap_or_else(clock::now);
-            if at <= now {
-                return true;
-            }
-            timer.insert(timer::arm(at.saturating_since(now)))
-        }
+        // It may have passed while what is further in was polled, and need not be waited for then.
+        None if heard.now.is_some_and(|now| at <= now) => return true,
+        None => timer.insert(timer::arm_at(at)),
     };
     enforcing(at);
     armed.as_mut().poll(cx).is_ready()
@@ -156,5 +171,32 @@ mod tests {
         assert!(outer.now.is_some());
         assert_eq!(clock::readings() - readings, 1);
         assert_eq!(began(), None, "a poll that is over leaves no moment behind");
+    }
+
+    #[test]
+    fn a_moment_is_handed_down_within_a_poll_and_to_no_other() {
+        read(Instant::from_nanos(1));
+        assert_eq!(began(), None);
+        let (_, first) = listen(|| {
+            read(Instant::from_nanos(2));
+            let (_, inner) = listen(|| Poll::<()>::Pending);
+            assert_eq!((inner.now, present()), (Some(Instant::from_nanos(2)), Instant::from_nanos(2)));
+            Poll::<()>::Pending
+        });
+        assert_eq!(first.now, Some(Instant::from_nanos(2)));
+        assert_eq!(listen(|| Poll::<()>::Pending).1.now, None);
+    }
+
+    #[test]
+    fn a_poll_that_panics_leaves_nothing_behind() {
+        let panicked = std::panic::catch_unwind(|| {
+            listen(|| -> Poll<()> {
+                read(Instant::from_nanos(1));
+                panic!("in a poll")
+            })
+        });
+        assert!(panicked.is_err());
+        assert_eq!(began(), None, "nobody listens any more");
+        assert_eq!(listen(|| Poll::<()>::Pending).1.now, None);
     }
 }

@@ -14,7 +14,8 @@ use tracing::Span;
 use super::{Status, cells::Cells};
 use crate::{
     Classify, Code, End, Judgement, Lease, Observe, Observer, Outcome, Verdict,
-    clock::{Instant, nanos},
+    classify::of_attempt,
+    clock::{self, Instant, end, nanos},
     deadline::cut,
 };
 
@@ -24,19 +25,24 @@ pub(super) struct Active {
     cells: Lease<Cells>,
     started: Instant,
     span: Span,
+    /// A layer further in may say when the call ended.
+    takes_end: bool,
     running: bool,
     ended: bool,
 }
 
 impl Active {
-    pub(super) fn new(cells: Lease<Cells>, started: Instant, span: Span) -> Self {
+    pub(super) fn new(cells: Lease<Cells>, started: Instant, span: Span, takes_end: bool) -> Self {
         cells.start();
-        Self { cells, started, span, running: false, ended: false }
+        Self { cells, started, span, takes_end, running: false, ended: false }
     }
 
     /// Runs a part of the call, in its span. The call is marked meanwhile, so that a drop under the mark is a panic.
     pub(super) fn run<T>(&mut self, f: impl FnOnce() -> T) -> T {
         self.running = true;
+        if self.takes_end {
+            end::forget();
+        }
         // A disabled span is not entered: that is the usual case, and saves a visit to the subscriber.
         let result = if self.span.is_disabled() { f() } else { self.span.in_scope(f) };
         self.running = false;
@@ -44,10 +50,14 @@ impl Active {
     }
 
     fn end(&mut self, status: Status, code: Option<Code>) {
+        self.end_at(clock::now, status, code);
+    }
+
+    fn end_at(&mut self, end: impl FnOnce() -> Instant, status: Status, code: Option<Code>) {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
-        self.cells.end(status, code, nanos(self.started.elapsed()));
+        self.cells.end(status, code, nanos(end().saturating_since(self.started)));
         if !self.span.is_disabled() {
             self.span.record("status", status.as_str());
             if let Some(code) = code {
@@ -58,14 +68,14 @@ impl Active {
 
     /// Ends as it was judged. An error that a classifier ignores is still a failure to whoever made the call; a call that
     /// had its time and was not answered is one of the service, though a layer gave it up.
-    fn end_as(&mut self, judged: &Judgement, is_error: bool) {
+    fn end_as(&mut self, end: impl FnOnce() -> Instant, judged: &Judgement, is_error: bool) {
         let status = match judged.verdict() {
             _ if judged.is_mere_refusal() => Status::Refused,
             _ if is_error => Status::Failure,
             Verdict::Failure => Status::Failure,
             _ => Status::Success,
         };
-        self.end(status, if status == Status::Success { None } else { judged.code() });
+        self.end_at(end, status, if status == Status::Success { None } else { judged.code() });
     }
 }
 
@@ -116,14 +126,15 @@ where
         let Some(active) = this.active.as_mut() else { return this.inner.poll(cx) };
         let result = ready!(active.run(|| this.inner.poll(cx)));
         let Some(mut active) = this.active.take() else { return Poll::Ready(result) };
-        let judged = this.classify.classify(result.as_ref());
+        let judged = of_attempt(this.classify, result.as_ref(), active.started);
         Poll::Ready(match result {
             Ok(response) if judged.verdict() == Verdict::AtEnd => {
                 let classify = this.classify.clone();
                 Ok(O::follow(response, Observer::new(AtTheEnd { active, classify, of: PhantomData::<fn(&Res, &Err)> })))
             }
             result => {
-                active.end_as(&judged, result.is_err());
+                let end = if active.takes_end { end::heard } else { clock::now };
+                active.end_as(end, &judged, result.is_err());
                 result
             }
         })
@@ -148,7 +159,7 @@ where
         match judged.verdict() {
             // A body that broke off, and by nobody's fault: somebody cancelled it.
             Verdict::Ignored if matches!(end, End::Error(_)) => self.active.end(Status::Cancelled, None),
-            _ => self.active.end_as(&judged, false),
+            _ => self.active.end_as(clock::now, &judged, false),
         }
     }
 }

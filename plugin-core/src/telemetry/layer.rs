@@ -25,6 +25,7 @@ pub struct TelemetryLayer<D = AnyRequest, C = AnyError, O = AtHead> {
     describe: D,
     classify: C,
     outcome: PhantomData<fn() -> O>,
+    takes_end: bool,
 }
 
 impl TelemetryLayer {
@@ -43,21 +44,28 @@ impl TelemetryLayer<ByCall> {
 
 impl<D> TelemetryLayer<D> {
     fn with(name: Arc<str>, describe: D) -> Self {
-        Self { name, cells: Striped::new(Cells::new()), describe, classify: AnyError, outcome: PhantomData }
+        Self {
+            name,
+            cells: Striped::new(Cells::new()),
+            describe,
+            classify: AnyError,
+            outcome: PhantomData,
+            takes_end: false,
+        }
     }
 }
 
 impl<D, C, O> TelemetryLayer<D, C, O> {
     /// Describes requests in another way.
     pub fn describe<D2>(self, describe: D2) -> TelemetryLayer<D2, C, O> {
-        let Self { name, cells, classify, outcome, .. } = self;
-        TelemetryLayer { name, cells, describe, classify, outcome }
+        let Self { name, cells, classify, outcome, takes_end, .. } = self;
+        TelemetryLayer { name, cells, describe, classify, outcome, takes_end }
     }
 
     /// Judges outcomes in another way.
     pub fn classify<C2>(self, classify: C2) -> TelemetryLayer<D, C2, O> {
-        let Self { name, cells, describe, outcome, .. } = self;
-        TelemetryLayer { name, cells, describe, classify, outcome }
+        let Self { name, cells, describe, outcome, takes_end, .. } = self;
+        TelemetryLayer { name, cells, describe, classify, outcome, takes_end }
     }
 
     /// Judges outcomes by a closure.
@@ -71,8 +79,16 @@ impl<D, C, O> TelemetryLayer<D, C, O> {
 
     /// Follows a response to this point: [`AtHead`], or [`AtEnd`](crate::AtEnd) of its body.
     pub fn follow<O2>(self, _: O2) -> TelemetryLayer<D, C, O2> {
-        let Self { name, cells, describe, classify, .. } = self;
-        TelemetryLayer { name, cells, describe, classify, outcome: PhantomData }
+        let Self { name, cells, describe, classify, takes_end, .. } = self;
+        TelemetryLayer { name, cells, describe, classify, outcome: PhantomData, takes_end }
+    }
+
+    /// Takes the moment at which a layer of this family further in saw the call end, where one has read the clock for it
+    /// ([`clock::end`](crate::clock::end)), instead of reading it again. For a stack in which no layer of somebody else's
+    /// works on the answer between this and them: the time of that work would be missing.
+    pub fn take_end_from_within(mut self) -> Self {
+        self.takes_end = true;
+        self
     }
 
     /// Reads the counts.
@@ -93,6 +109,7 @@ impl<S, D: Clone, C: Clone, O> Layer<S> for TelemetryLayer<D, C, O> {
             describe: self.describe.clone(),
             classify: self.classify.clone(),
             outcome: PhantomData,
+            takes_end: self.takes_end,
         }
     }
 }
@@ -105,6 +122,7 @@ impl<D: Clone, C: Clone, O> Clone for TelemetryLayer<D, C, O> {
             describe: self.describe.clone(),
             classify: self.classify.clone(),
             outcome: PhantomData,
+            takes_end: self.takes_end,
         }
     }
 }
@@ -123,6 +141,7 @@ pub struct Telemetry<S, D = AnyRequest, C = AnyError, O = AtHead> {
     describe: D,
     classify: C,
     outcome: PhantomData<fn() -> O>,
+    takes_end: bool,
 }
 
 impl<S, D, C, O> Telemetry<S, D, C, O> {
@@ -161,7 +180,7 @@ where
 
     fn call(&mut self, request: Req) -> Self::Future {
         let span = self.describe.span(&self.name, &request);
-        let mut active = Active::new(self.cells.lease(), self.describe.started(&request), span);
+        let mut active = Active::new(self.cells.lease(), self.describe.started(&request), span, self.takes_end);
         let inner = active.run(|| self.inner.call(request));
         ResponseFuture::new(inner, active, self.classify.clone())
     }
@@ -176,6 +195,7 @@ impl<S: Clone, D: Clone, C: Clone, O> Clone for Telemetry<S, D, C, O> {
             describe: self.describe.clone(),
             classify: self.classify.clone(),
             outcome: PhantomData,
+            takes_end: self.takes_end,
         }
     }
 }

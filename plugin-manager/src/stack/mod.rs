@@ -174,7 +174,8 @@ impl StackSettings {
         Req: Clone + Send + 'static,
         Res: Send + 'static,
     {
-        let telemetry = TelemetryLayer::for_plugin(name);
+        // Every layer of this stack is of the family, so the end that one further in has read is the call's.
+        let telemetry = TelemetryLayer::for_plugin(name).take_end_from_within();
         let rate_limit = self.rate_limit.map_or_else(RateLimitLayer::disabled, RateLimitLayer::new);
         let has_retry = self.retry.is_some();
         let retry = self.retry.map_or_else(RetryLayer::disabled, RetryLayer::new);

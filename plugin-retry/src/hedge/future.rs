@@ -12,7 +12,7 @@ use std::{
 use pin_project_lite::pin_project;
 use plugin_core::{
     AnyError, Classify, Lease, Sent,
-    classify::{Again, PushBack},
+    classify::{Again, PushBack, of_attempt},
     clock::{self, Instant},
     deadline::{
         cut,
@@ -136,8 +136,14 @@ where
     K: Replay<Req>,
 {
     /// Whether this outcome ends the race. A failure does not while another attempt runs.
-    fn ends(&mut self, kept: &mut Option<K::Kept>, result: &Result<S::Response, S::Error>, others: usize) -> bool {
-        let judged = self.core.classify.classify(result.as_ref());
+    fn ends(
+        &mut self,
+        kept: &mut Option<K::Kept>,
+        result: &Result<S::Response, S::Error>,
+        began: Instant,
+        others: usize,
+    ) -> bool {
+        let judged = of_attempt(&self.core.classify, result.as_ref(), began);
         if judged.is_answer() {
             self.core.state.succeeded(self.started, self.began, clock::now);
         }
@@ -252,7 +258,7 @@ where
             let polled = first.poll(cx);
             let Some(race) = this.race.as_mut() else { return polled };
             if let Poll::Ready(result) = polled {
-                if race.ends(this.kept, &result, race.hedges.len()) {
+                if race.ends(this.kept, &result, race.started, race.hedges.len()) {
                     race.cancel();
                     return Poll::Ready(result);
                 }
@@ -287,8 +293,9 @@ where
                     index += 1;
                     continue;
                 };
+                let began = hedge.began;
                 let others = self.hedges.len() - 1 + usize::from(first_runs);
-                if self.ends(kept, &result, others) {
+                if self.ends(kept, &result, began, others) {
                     // Relaxed: a count.
                     self.core.state.won.fetch_add(u64::from(result.is_ok()), Ordering::Relaxed);
                     return Poll::Ready(result);

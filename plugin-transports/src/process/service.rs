@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use plugin_core::{
     Call, CallContext, HealthState, HealthStatus, PluginError, Rejected, Reply, clock,
-    deadline::{AttemptFuture, AttemptTimeout, AttemptTimeoutLayer},
+    deadline::{AttemptFuture, AttemptTimeout, AttemptTimeoutLayer, waiting},
 };
 use tower_layer::Layer;
 use tower_service::Service;
@@ -148,11 +148,12 @@ impl Unlimited {
         }
         let payload = crate::json::on_one_line(call).map_err(|error| error::not_json(error, &shared.name))?;
         let context = call.context();
-        // What the plugin is told that it has. The clock is read only where there is a deadline.
+        // What the plugin is told that it has. The clock is read only where there is a deadline, and not again when the
+        // call is then seen waiting.
         let left = match context.deadline() {
             None => config.request_timeout,
             Some(deadline) => {
-                let left = deadline.saturating_since(clock::now());
+                let left = deadline.saturating_since(waiting::present());
                 if left.is_zero() {
                     return Err(error::too_late(deadline.saturating_since(context.received()), &shared.name));
                 }

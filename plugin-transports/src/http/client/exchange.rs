@@ -97,15 +97,15 @@ impl Incomplete {
         self.response.status()
     }
 
-    /// The body of a success, whole and decompressed.
-    pub(super) async fn read(self, config: &HttpConfig, progress: &Progress) -> Result<Bytes, PluginError> {
+    /// The body of a success, whole and decompressed, and the connection that it came on, to be
+    /// [finished](Lease::finish).
+    pub(super) async fn read(self, config: &HttpConfig, progress: &Progress) -> Result<(Bytes, Lease), PluginError> {
         progress.set(Stage::Reading);
         let (parts, incoming) = self.response.into_parts();
         let gzip = is_gzip(&parts.headers)?;
         let body = body::read(incoming, config.max_response, gzip).await;
         let body = body.map_err(|error| fault::unread(error, config.max_response))?;
-        self.lease.finish();
-        Ok(body)
+        Ok((body, self.lease))
     }
 
     /// The error that an answer stands for which is no success.

@@ -55,7 +55,10 @@ async fn ask(
         return Ok(HealthStatus::new(HealthState::Unhealthy, message));
     }
     // The status has decided that the plugin serves; the body can only add that something is wrong with it.
-    let said = answer.read(config, &progress).await.ok();
+    let said = answer.read(config, &progress).await.ok().map(|(body, lease)| {
+        lease.finish();
+        body
+    });
     let said = said.and_then(|body| serde_json::from_slice::<Said>(&body).ok());
     Ok(match said {
         Some(said) if said.status.eq_ignore_ascii_case("degraded") => {

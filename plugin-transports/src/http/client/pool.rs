@@ -64,18 +64,17 @@ pub(super) struct Shared {
     used: Arc<AtomicU64>,
 }
 
-impl Clone for Shared {
-    fn clone(&self) -> Self {
-        let clone = Self { sender: self.sender.clone(), used: Arc::clone(&self.used) };
-        clone.touch();
-        clone
-    }
-}
-
 impl Shared {
-    fn touch(&self) {
-        // Relaxed: the reaper that reads it tolerates the moment before.
-        self.used.store(clock::now().as_nanos(), Ordering::Relaxed);
+    /// The same connection, for a call that began `now`.
+    fn for_call(&self, now: Instant) -> Self {
+        let shared = Self { sender: self.sender.clone(), used: Arc::clone(&self.used) };
+        shared.touch(now);
+        shared
+    }
+
+    fn touch(&self, now: Instant) {
+        // Relaxed: the reaper that reads it tolerates the moment before. A call may have waited since it began.
+        self.used.fetch_max(now.as_nanos(), Ordering::Relaxed);
     }
 
     /// For how long nobody has used it. Under the lock of the pool, without which no call takes it.
@@ -126,7 +125,7 @@ impl Pool {
 
     /// A connection to send on, in turn, for a call that began `now`. Dropping the future gives up the place in line.
     pub(super) async fn checkout(self: &Arc<Self>, now: Instant, progress: &Progress) -> Result<Lease, PluginError> {
-        if let Some(lease) = self.shared() {
+        if let Some(lease) = self.shared(now) {
             return Ok(lease);
         }
         progress.set(Stage::Waiting);
@@ -144,7 +143,7 @@ impl Pool {
             return self.open(permit).await;
         }
         let _turn = self.opening.lock().await;
-        match self.shared() {
+        match self.shared(now) {
             Some(lease) => Ok(lease),
             None => self.open(permit).await,
         }
@@ -165,7 +164,7 @@ impl Pool {
             Opened::Http2(sender, driver) => {
                 tokio::spawn(driver);
                 let shared = Shared { sender, used: Arc::default() };
-                let lease = Lease::Shared(shared.clone());
+                let lease = Lease::Shared(shared.for_call(clock::now()));
                 let mut state = self.state();
                 state.shared = Some(shared);
                 self.reap_later(&mut state);
@@ -174,14 +173,14 @@ impl Pool {
         }
     }
 
-    fn shared(&self) -> Option<Lease> {
+    fn shared(&self, now: Instant) -> Option<Lease> {
         let mut state = self.state();
         let shared = state.shared.as_ref()?;
         if shared.sender.is_closed() {
             state.shared = None;
             return None;
         }
-        Some(Lease::Shared(shared.clone()))
+        Some(Lease::Shared(shared.for_call(now)))
     }
 
     /// The connection that was used last: it is the least likely to have been closed, and the rest can age.
@@ -204,7 +203,7 @@ impl Pool {
             if state.idle.len() >= self.max_idle {
                 state.idle.pop_front();
             }
-            state.idle.push_back(Idle { connection, since: clock::now() });
+            state.idle.push_back(Idle { connection, since: clock::end::read() });
             self.reap_later(&mut state);
         }
         // Only now, so that who gets it finds the connection idle and opens no other.
@@ -333,7 +332,7 @@ impl Lease {
                     own.pool.give_back(connection);
                 }
             }
-            Self::Shared(shared) => shared.touch(),
+            Self::Shared(shared) => shared.touch(clock::end::read()),
         }
     }
 }

@@ -14,7 +14,7 @@ use http::{HeaderMap, Method, header};
 use pin_project_lite::pin_project;
 use plugin_core::{
     BoxFuture, Call, Code, PluginError, PluginInfo, PluginInstance, Rejected, Reply, Sent,
-    clock::{self, Instant},
+    clock::Instant,
     deadline::{AttemptFuture, AttemptTimeout, AttemptTimeoutLayer, cut, waiting},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -231,8 +231,7 @@ impl Shared {
             return Err(Rejected::new(Code::Draining).into());
         }
         // What the plugin may take is told from now on and not from when the call was received, which may have waited.
-        let now = clock::now();
-        waiting::read(now);
+        let now = waiting::present();
         if call.context().deadline().is_some_and(|deadline| deadline <= now) {
             return Err(self.late(&call, now, progress));
         }
@@ -315,8 +314,11 @@ impl Shared {
             let ours = status == http::StatusCode::GATEWAY_TIMEOUT && now.elapsed() >= timeout;
             return Err(if ours { self.late(call, now, progress) } else { error });
         }
-        let body = answer.read(&self.config, progress).await?;
-        let answer = envelope::read_answer(&body).map_err(|why| fault::not_json(status, &why))?;
+        let (body, lease) = answer.read(&self.config, progress).await?;
+        let answer = envelope::read_answer(&body).map_err(|why| fault::not_json(status, &why));
+        // Now that all is done: the moment in which the connection is free is that of the call's end.
+        lease.finish();
+        let answer = answer?;
         match answer.result {
             Ok(data) => Ok(Reply::new(data).with_metadata(answer.metadata)),
             Err(text) => Err(PluginError::execution(text)),
