@@ -36,6 +36,7 @@ mod body;
 mod client;
 mod endpoint;
 mod envelope;
+mod pace;
 mod server;
 
 pub use body::Parts;

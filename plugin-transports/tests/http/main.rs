@@ -5,6 +5,7 @@ mod answers;
 mod auth;
 mod connections;
 mod dial;
+mod floods;
 mod limits;
 mod server;
 mod shutdown;

@@ -2,18 +2,19 @@
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
-use hyper::{
-    client::conn::{http1, http2},
-    rt::{Read, Write},
-};
+use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use plugin_core::{BoxError, PluginError, Sent};
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    time::timeout,
+};
 
-use super::{HttpConfig, HttpVersion};
+use super::{HttpConfig, HttpVersion, interim::Bounded};
 use crate::{
     dial::{DialError, Dialer, Dialing},
-    http::{body::Parts, endpoint::Endpoint},
+    http::{body::Parts, endpoint::Endpoint, pace::Paced},
 };
 
 /// Over HTTP/2, an idle peer is asked whether it is still there while calls are in flight.
@@ -21,6 +22,9 @@ const PING_EVERY: Duration = Duration::from_secs(20);
 
 /// An idle peer is asked whether it is still there (TCP keep-alive).
 const ASK_AFTER: Duration = Duration::from_secs(60);
+
+/// The longest head of an answer, and the longest trailers.
+const MAX_HEAD: usize = 64 << 10;
 
 pub(super) type Driver = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -117,23 +121,27 @@ impl Connector {
             if self.version == HttpVersion::Http2 && !http2 {
                 return Err(Unfit { error: "it does not speak HTTP/2 (ALPN)".into(), permanent: true });
             }
-            return self.shake_hands(TokioIo::new(stream), http2).await;
+            return self.shake_hands(stream, http2).await;
         }
-        self.shake_hands(TokioIo::new(stream), self.version == HttpVersion::Http2).await
+        self.shake_hands(stream, self.version == HttpVersion::Http2).await
     }
 
-    async fn shake_hands<I>(&self, io: I, http2: bool) -> Result<Opened, Unfit>
+    async fn shake_hands<I>(&self, stream: I, http2: bool) -> Result<Opened, Unfit>
     where
-        I: Read + Write + Send + Unpin + 'static,
+        I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         // A connection's own error also reaches the call that is on it, which tells it better.
         if http2 {
             let mut builder = http2::Builder::new(TokioExecutor::new());
             builder.timer(TokioTimer::new()).keep_alive_interval(PING_EVERY);
-            let (sender, connection) = builder.handshake(io).await.map_err(Unfit::passing)?;
+            let (sender, connection) =
+                builder.handshake(TokioIo::new(Paced::new(stream))).await.map_err(Unfit::passing)?;
             return Ok(Opened::Http2(sender, Box::pin(async { drop(connection.await) })));
         }
-        let (sender, connection) = http1::handshake(io).await.map_err(Unfit::passing)?;
+        let mut builder = http1::Builder::new();
+        builder.max_header_size(MAX_HEAD);
+        let io = TokioIo::new(Bounded::new(Paced::new(stream)));
+        let (sender, connection) = builder.handshake(io).await.map_err(Unfit::passing)?;
         Ok(Opened::Http1(sender, Box::pin(async { drop(connection.await) })))
     }
 

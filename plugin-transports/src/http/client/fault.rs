@@ -4,7 +4,7 @@ use http::{HeaderMap, StatusCode, header};
 use hyper::body::Incoming;
 use plugin_core::{Code, PluginError, Sent, classify::retry_after, clock};
 
-use super::HttpConfig;
+use super::{HttpConfig, interim::TooMany};
 use crate::http::body::{self, Unread};
 
 /// What is kept of the body of an error.
@@ -107,8 +107,14 @@ pub(super) fn unread(error: Unread<hyper::Error>, max: usize) -> PluginError {
 
 /// The request was handed to a connection, and no answer came.
 pub(super) fn lost(error: hyper::Error, sent: Sent) -> PluginError {
+    if let Some(fault) = TooMany::behind(&error) {
+        return fault.with_source(error);
+    }
     if error.is_parse() {
-        let message = "the plugin's answer is not HTTP";
+        let message = match error.is_parse_too_large() {
+            true => "the head of the plugin's answer is longer than 64 KiB, or has more than 100 headers",
+            false => "the plugin's answer is not HTTP",
+        };
         return PluginError::new(Code::HttpTransport, message).with_sent(sent).with_source(error);
     }
     let message = match sent {

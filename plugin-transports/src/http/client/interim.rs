@@ -1,0 +1,177 @@
+//! Interim answers (1xx), of which a plugin may send as many as it likes before the final one.
+
+use std::{
+    error::Error,
+    fmt, io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use plugin_core::{Code, PluginError, Sent};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// What a plugin may send of interim answers to one request. hyper reads over them for as long as they come.
+const MAX_INTERIM: usize = 64 << 10;
+
+/// A plugin's side of a connection of HTTP/1.1: reading ends with [`TooMany`] when interim answers do not end.
+pub(super) struct Bounded<I> {
+    inner: I,
+    answer: Answer,
+}
+
+/// The plugin sent interim answers and no final one.
+#[derive(Debug)]
+pub(super) struct TooMany;
+
+impl TooMany {
+    /// The error of the call, when this is what ended its connection.
+    pub(super) fn behind(error: &hyper::Error) -> Option<PluginError> {
+        let mut source = error.source();
+        while let Some(cause) = source {
+            let inner = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+            if inner.is_some_and(|inner| inner.is::<Self>()) {
+                return Some(PluginError::new(Code::HttpTransport, Self.to_string()).with_sent(Sent::Maybe));
+            }
+            source = cause.source();
+        }
+        None
+    }
+}
+
+impl fmt::Display for TooMany {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the plugin sent more than {} KiB of interim answers (1xx), and no final one", MAX_INTERIM >> 10)
+    }
+}
+
+impl Error for TooMany {}
+
+impl<I> Bounded<I> {
+    pub(super) fn new(inner: I) -> Self {
+        Self { inner, answer: Answer::default() }
+    }
+}
+
+/// How far the answer to the request that was written last has come.
+#[derive(Debug, Default)]
+struct Answer {
+    place: Place,
+    /// Bytes of interim answers so far.
+    interim: usize,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Place {
+    /// Nothing of this head has come, but for line breaks.
+    #[default]
+    Start,
+    /// In the status line, this many bytes before the first digit of its status.
+    Version(u8),
+    /// In an interim head; whether the line is empty so far.
+    Interim { empty: bool },
+    /// The final head has begun: the rest is bounded by whoever reads it.
+    Final,
+}
+
+/// The length of `HTTP/1.1 `.
+const VERSION: u8 = 9;
+
+impl Answer {
+    /// A request goes out: the next bytes are the head of its answer. One that is still being written while its answer
+    /// comes gets here too; then a body is looked at as a head, and is taken for a final one unless it looks like 1xx.
+    fn restart(&mut self) {
+        if self.place == Place::Final {
+            *self = Self::default();
+        }
+    }
+
+    fn read(&mut self, bytes: &[u8]) -> Result<(), TooMany> {
+        for byte in bytes {
+            self.place = match (self.place, byte) {
+                (Place::Final, _) => return Ok(()),
+                (Place::Start, b'\r' | b'\n') => Place::Start,
+                (Place::Start, _) => Place::Version(VERSION - 1),
+                (Place::Version(0), b'1') => Place::Interim { empty: false },
+                (Place::Version(0), _) => Place::Final,
+                (Place::Version(left), _) => Place::Version(left - 1),
+                (Place::Interim { empty: true }, b'\n') => Place::Start,
+                (Place::Interim { .. }, b'\n') => Place::Interim { empty: true },
+                (Place::Interim { empty }, b'\r') => Place::Interim { empty },
+                (Place::Interim { .. }, _) => Place::Interim { empty: false },
+            };
+            self.interim += 1;
+        }
+        if self.interim > MAX_INTERIM { Err(TooMany) } else { Ok(()) }
+    }
+}
+
+impl<I: AsyncRead + Unpin> AsyncRead for Bounded<I> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
+        Poll::Ready(self.answer.read(&buf.filled()[before..]).map_err(io::Error::other))
+    }
+}
+
+impl<I: AsyncWrite + Unpin> AsyncWrite for Bounded<I> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.answer.restart();
+        Pin::new(&mut self.inner).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.answer.restart();
+        Pin::new(&mut self.inner).poll_write_vectored(cx, parts)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+    #[test]
+    fn interim_answers_are_counted_until_the_final_one_however_they_are_cut() {
+        let hints = b"\r\nHTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n";
+        let bytes = [CONTINUE, hints, b"HTTP/1.0 100 x\n\n", b"HTTP/1.1 200 OK\r\n\r\n"].concat();
+        for size in 1..bytes.len() {
+            let mut answer = Answer::default();
+            for part in bytes.chunks(size) {
+                answer.read(part).expect("few");
+            }
+            assert_eq!(answer.place, Place::Final, "{size}");
+            // A body is none of its business, however long it is and whatever it looks like.
+            answer.read(&CONTINUE.repeat(MAX_INTERIM)).expect("a body");
+            answer.restart();
+            answer.read(CONTINUE).expect("few");
+            assert_eq!(answer.interim, CONTINUE.len(), "the next request begins anew");
+        }
+    }
+
+    #[test]
+    fn interim_answers_without_end_and_one_that_does_not_end_are_too_many() {
+        for part in [CONTINUE, b"HTTP/1.1 100 Continue\r\na: b\r\n", b"\n"] {
+            let mut answer = Answer::default();
+            let most = MAX_INTERIM / part.len();
+            assert!((0..most).all(|_| answer.read(part).is_ok()), "{part:?}");
+            assert!((0..2).any(|_| answer.read(part).is_err()), "{part:?}");
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! A peer that sends without end must not keep a worker thread to itself.
+
+use std::{
+    future::Future,
+    io,
+    pin::{Pin, pin},
+    task::{Context, Poll, ready},
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    task::coop,
+};
+
+/// What one unit of tokio's budget of a task pays for, in bytes.
+///
+/// tokio charges one unit for a read of any length, and a task has 128 of them. One read can fill a buffer of hundreds of
+/// KiB with frames or heads of a few bytes, each of which has to be looked at: the task would go on for seconds before it
+/// yields.
+const PER_UNIT: usize = 1024;
+
+/// A connection whose reading costs its task by the byte. When the task's budget is spent, its next read makes it yield.
+#[derive(Debug)]
+pub(super) struct Paced<I>(I);
+
+impl<I> Paced<I> {
+    pub(super) fn new(inner: I) -> Self {
+        Self(inner)
+    }
+}
+
+fn charge(cx: &mut Context<'_>, bytes: usize) {
+    for _ in 0..bytes / PER_UNIT {
+        if pin!(coop::consume_budget()).poll(cx).is_pending() {
+            return;
+        }
+    }
+}
+
+impl<I: AsyncRead + Unpin> AsyncRead for Paced<I> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.0).poll_read(cx, buf))?;
+        charge(cx, buf.filled().len() - before);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<I: AsyncWrite + Unpin> AsyncWrite for Paced<I> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write_vectored(cx, parts)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.0.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,120 @@
+//! Peers that send without end, where HTTP sets no end. Each test has one worker thread, so that what keeps it keeps all.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use plugin_core::{Call, Code, Sent};
+use plugin_transports::http::{ServerOptions, serve};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::support::{Scripted, call, connect, connection, listener, ok, send, within};
+
+/// Answers with `first` and then `rest` for ever, on a thread of its own that no test waits for.
+fn flooding(first: &'static [u8], rest: Vec<u8>) -> std::net::SocketAddr {
+    use std::io::{Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (Ok(mut stream), rest) = (stream, rest.clone()) else { return };
+            std::thread::spawn(move || {
+                let read = stream.read(&mut [0; 4096]);
+                let _ = read.and_then(|_| stream.write_all(first));
+                while stream.write_all(&rest).is_ok() {}
+            });
+        }
+    });
+    address
+}
+
+fn at(address: std::net::SocketAddr) -> plugin_transports::http::HttpConfigBuilder {
+    plugin_transports::http::HttpConfig::builder("p", format!("http://{address}/"))
+}
+
+#[tokio::test]
+async fn interim_answers_without_end_end_the_call_that_gets_them_and_stop_no_other() {
+    let flood = b"HTTP/1.1 100 Continue\r\n\r\n".repeat(1 << 14);
+    let bad = connect(at(flooding(b"", flood)));
+    let good = Scripted::answering(ok(r#"{"data":1}"#)).await;
+    let good = connect(good.config());
+    let (error, ()) = tokio::join!(call(&bad, "1"), async {
+        for _ in 0..20 {
+            let request = Call::new(Bytes::from_static(b"1")).with_timeout(Duration::from_secs(5));
+            assert_eq!(send(&good, request).await.expect("a reply").payload(), "1");
+        }
+    });
+    let error = error.expect_err("no answer");
+    assert_eq!((error.code(), error.sent(), error.is_retryable()), (Code::HttpTransport, Sent::Maybe, false));
+    assert!(error.message().contains("more than 64 KiB of interim answers (1xx)"), "{error}");
+}
+
+#[tokio::test]
+async fn some_interim_answers_are_read_over_on_every_use_of_a_connection() {
+    let hints = b"HTTP/1.1 103 Early Hints\r\nlink: </style.css>\r\n\r\n".repeat(1000);
+    let answer = [&hints[..], &ok(r#"{"data":1}"#)].concat();
+    let plugin = Scripted::answering(answer).await;
+    let instance = connect(plugin.config());
+    for _ in 0..5 {
+        assert_eq!(call(&instance, "1").await.expect("a reply").payload(), "1");
+    }
+    assert_eq!(plugin.accepted(), 1);
+}
+
+#[tokio::test]
+async fn a_head_and_trailers_of_an_answer_are_bounded_and_an_error_says_so() {
+    let line = b"x: yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\r\n";
+    let long = line.repeat(50_000);
+    let head = connect(at(flooding(b"HTTP/1.1 200 OK\r\n", long.clone())));
+    let error = call(&head, "1").await.expect_err("no answer");
+    assert_eq!(error.code(), Code::HttpTransport);
+    assert!(error.message().contains("longer than 64 KiB"), "{error}");
+    let trailers =
+        connect(at(flooding(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n", long)));
+    let error = call(&trailers, "1").await.expect_err("no answer");
+    assert_eq!((error.code(), error.sent()), (Code::ConnectionFailed, Sent::Maybe));
+    assert!(error.message().contains("in the middle of the answer"), "{error}");
+}
+
+#[tokio::test]
+async fn chunks_of_a_byte_without_end_are_cut_off_at_the_bound_and_stop_no_other() {
+    let chunks = b"1\r\n \r\n".repeat(1 << 14);
+    let flood = flooding(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", chunks);
+    let quick = connection(|config| config.with_request_timeout(Duration::from_secs(20)));
+    let bad = connect(at(flood).with_max_response(1 << 16).with_connection(quick));
+    let good = Scripted::answering(ok(r#"{"data":1}"#)).await;
+    let good = connect(good.config());
+    let (error, ()) = tokio::join!(call(&bad, "1"), async {
+        for _ in 0..20 {
+            let request = Call::new(Bytes::from_static(b"1")).with_timeout(Duration::from_secs(5));
+            assert_eq!(send(&good, request).await.expect("a reply").payload(), "1");
+        }
+    });
+    assert_eq!(error.expect_err("too long").code(), Code::PayloadTooLarge);
+}
+
+#[tokio::test]
+async fn a_server_bounds_heads_and_trailers_and_goes_on_serving() {
+    let echo = plugin_transports::inproc::plugin_fn(|call: Call<Bytes>| async move {
+        Ok::<_, plugin_core::PluginError>(plugin_core::Reply::new(call.into_payload()))
+    });
+    let serving = serve(echo, listener().await.0, ServerOptions::new()).expect("an address");
+    for begin in [
+        "POST / HTTP/1.1\r\nhost: h\r\n",
+        "POST / HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n",
+    ] {
+        let mut stream = tokio::net::TcpStream::connect(serving.local_addr()).await.expect("a connection");
+        let (mut read, mut write) = stream.split();
+        write.write_all(begin.as_bytes()).await.expect("written");
+        let line = format!("x: {}\r\n", "y".repeat(1000)).repeat(64);
+        let flood = async { while write.write_all(line.as_bytes()).await.is_ok() {} };
+        let heard = async {
+            let mut answer = Vec::new();
+            let _ = read.read_to_end(&mut answer).await;
+            String::from_utf8_lossy(&answer).into_owned()
+        };
+        let (answer, ()) = within(futures_util::future::join(heard, flood)).await;
+        assert!(answer.starts_with("HTTP/1.1 4"), "{begin}: {answer}");
+    }
+    let instance = connect(at(serving.local_addr()));
+    assert_eq!(call(&instance, "1").await.expect("an echo").payload(), "1");
+}
