@@ -202,7 +202,7 @@ impl PluginError {
     /// What happened, without the plugin's name and the code.
     #[must_use]
     pub fn message(&self) -> &str {
-        self.0.message.get_or_init(|| self.0.rejected.map_or_else(String::new, |rejected| rejected.to_string()).into())
+        self.0.message.get_or_init(|| self.0.rejected.map_or_else(String::new, |rejected| rejected.message()).into())
     }
 
     /// The plugin's name, where it is known.
@@ -349,7 +349,7 @@ mod tests {
         let refused = PluginError::from(Rejected::unhealthy()).with_plugin("users").to_string();
         assert_eq!(refused, "plugin \"users\": health checks found the service down (HEALTH_1601)");
         let refused = PluginError::from(Rejected::unhealthy());
-        assert_eq!(refused.message(), refused.to_string());
+        assert_eq!(refused.message(), "health checks found the service down");
     }
 
     #[test]

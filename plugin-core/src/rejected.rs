@@ -240,8 +240,9 @@ impl Rejected {
     }
 }
 
-impl fmt::Display for Rejected {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Rejected {
+    /// What `Display` says, with the code or without it.
+    fn describe(&self, f: &mut fmt::Formatter<'_>, with_code: bool) -> fmt::Result {
         let text = match self.code {
             Code::CircuitOpen => "the circuit is open",
             Code::CircuitProbeTimeout => "a probe outlived the half-open time",
@@ -263,7 +264,10 @@ impl fmt::Display for Rejected {
             Code::NotEnabled => "the plugin is switched off",
             _ => "the call was refused",
         };
-        write!(f, "{text} ({})", self.code)?;
+        f.write_str(text)?;
+        if with_code {
+            write!(f, " ({})", self.code)?;
+        }
         match self.detail {
             Detail::Deadline { limit, .. } => write!(f, ": {limit:?} were given")?,
             Detail::Attempt { limit, .. } => write!(f, ": one attempt may take {limit:?}")?,
@@ -278,6 +282,25 @@ impl fmt::Display for Rejected {
             write!(f, "; try again in {after:?}")?;
         }
         Ok(())
+    }
+
+    /// What is said beside a code that stands elsewhere.
+    pub(crate) fn message(&self) -> String {
+        struct Bare<'a>(&'a Rejected);
+
+        impl fmt::Display for Bare<'_> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.describe(f, false)
+            }
+        }
+
+        Bare(self).to_string()
+    }
+}
+
+impl fmt::Display for Rejected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.describe(f, true)
     }
 }
 
