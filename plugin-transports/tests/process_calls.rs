@@ -45,6 +45,20 @@ async fn an_error_of_the_plugin_is_its_own_and_not_retried() {
     assert_eq!(instance.service().handle().stats().restarts, 0);
 }
 
+/// The payload of one caller opens no breaker for all.
+#[tokio::test]
+async fn a_payload_that_the_plugin_refuses_is_the_callers_fault() {
+    let instance = start(fixture(&["obliging"])).await;
+    let error = call(instance.service(), &json!({"refuse": "no name"})).await.expect_err("refused");
+    assert_eq!((error.code(), error.message(), error.sent()), (Code::InvalidPayload, "no name", Sent::Maybe));
+    let verdict = Classify::<(), _>::classify(&AnyError, Err(&error)).verdict();
+    assert_eq!(verdict, Verdict::Ignored, "it is no evidence");
+    let by_hand = start(fixture(&["says"])).await;
+    let line = "{\"id\":\"ID\",\"error\":\"no name\",\"code\":\"PLUGIN_1206\"}";
+    let error = call(by_hand.service(), json!(line)).await.expect_err("refused");
+    assert_eq!((error.code(), error.message()), (Code::InvalidPayload, "no name"));
+}
+
 #[tokio::test]
 async fn a_payload_that_cannot_be_sent_is_refused_before_it_is() {
     let instance = start(fixture(&["obliging"]).with_max_line(2048)).await;
@@ -211,11 +225,16 @@ async fn a_reply_that_cannot_be_read_ends_its_call_at_once_with_the_reason() {
 #[tokio::test]
 async fn a_log_line_that_names_its_call_does_not_end_it() {
     let instance = start(fixture(&["says"])).await;
-    for log in ["handling {\"id\":\"ID\",\"size\":123}", "handling {\"id\":\"ID\",\"text\":\"FILLER\"}"] {
+    for log in [
+        "handling {\"id\":\"ID\",\"size\":123}",
+        "handling {\"id\":\"ID\",\"text\":\"FILLER\"}",
+        "{\"level\":\"info\",\"id\":\"ID\"}",
+        "{\"id\":\"ID\",\"msg\":\"begins\",\"text\":\"FILLER\"}",
+    ] {
         let lines = format!("{log}\n{{\"id\":\"ID\",\"result\":1}}");
         assert_eq!(call(instance.service(), json!(lines)).await.expect(log), 1);
     }
-    assert_eq!(instance.service().handle().stats().noise_lines, 2);
+    assert_eq!(instance.service().handle().stats().noise_lines, 4);
 }
 
 #[tokio::test]

@@ -3,8 +3,11 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use plugin_core::CallContext;
-use serde::Deserialize;
+use plugin_core::{CallContext, Code, Kind};
+use serde::{
+    Deserialize,
+    de::{Deserializer, IgnoredAny, MapAccess, Visitor},
+};
 use serde_json::value::RawValue;
 
 use super::{
@@ -95,9 +98,29 @@ fn push_headers(out: &mut Vec<u8>, context: &CallContext) {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
     pub(crate) id: u64,
-    /// What the plugin says: its result as JSON (`null` when it sent none), or the text of its error.
-    pub(crate) result: Result<Bytes, String>,
+    /// What the plugin says: its result as JSON (`null` when it sent none), or its error.
+    pub(crate) result: Result<Bytes, Fault>,
     pub(crate) metadata: std::collections::BTreeMap<String, String>,
+}
+
+/// The error that a plugin answers with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Fault {
+    /// [`Code::ExecutionFailed`] unless the plugin says otherwise, and may.
+    pub(crate) code: Code,
+    pub(crate) text: String,
+}
+
+/// The code that a plugin gives its error, where it is one that an answer can have: the payload or who sent it is at fault,
+/// or the plugin has no time or room for the call. What is wrong between host and plugin is for the host to say.
+fn code_of(text: &str) -> Option<Code> {
+    Code::parse(text).filter(|code| {
+        let kind = matches!(
+            code.kind(),
+            Kind::Payload | Kind::Execution | Kind::Timeout | Kind::RateLimited | Kind::Overloaded
+        );
+        kind || *code == Code::Forbidden
+    })
 }
 
 /// What one line of a plugin's stdout is.
@@ -118,9 +141,8 @@ struct RawAnswer<'a> {
     result: Option<&'a RawValue>,
     #[serde(borrow, default)]
     error: Option<&'a RawValue>,
-    /// A request has one, and a reply has not.
     #[serde(borrow, default)]
-    method: Option<&'a RawValue>,
+    code: Option<&'a RawValue>,
     #[serde(default, deserialize_with = "metadata::texts")]
     metadata: std::collections::BTreeMap<String, String>,
 }
@@ -143,21 +165,25 @@ fn broken(line: &[u8], why: String) -> Reply {
     scan::Scanner::line(line).reply.map_or(Reply::Noise, |id| Reply::Broken(id, why))
 }
 
-/// `None`: a request that was written back, as a plugin does that logs to stdout.
+/// `None`: a request that was written back, as a plugin does that logs to stdout, or another line of a log.
 fn read(line: &Bytes) -> Result<Option<Answer>, String> {
     let json = line.strip_prefix(scan::BYTE_ORDER_MARK).unwrap_or(line);
-    let text = std::str::from_utf8(json).map_err(|error| {
-        let at = error.valid_up_to();
-        format!("it is no UTF-8: byte {} is 0x{:02x}", at + 1, json.get(at).copied().unwrap_or_default())
-    })?;
+    let text = std::str::from_utf8(json).map_err(|error| no_text(error, json))?;
+    if text.trim_ascii_start().starts_with('[') {
+        return Err("it is no JSON object: it is a list".to_owned());
+    }
     let raw: RawAnswer<'_> = serde_json::from_str(text).map_err(|error| describe(&error, json))?;
     let id = id::parse(raw.id.as_bytes()).ok_or("its id is not written as it was given")?;
-    if raw.method.is_some() && raw.result.is_none() && raw.error.is_none() {
+    // What has a result is a reply, and no other key makes it less of one.
+    if (raw.result.is_none() || raw.error.is_some()) && !keys_of(text).is_reply() {
         return Ok(None);
     }
     // An error is text; a plugin that sends an object instead is shown as it wrote it.
     let result = match raw.error.map(metadata::text) {
-        Some(text) if !text.is_empty() => Err(text),
+        Some(text) if !text.is_empty() => {
+            let code = raw.code.map(metadata::text).and_then(|code| code_of(&code));
+            Err(Fault { code: code.unwrap_or(Code::ExecutionFailed), text })
+        }
         _ => Ok(match raw.result.map(RawValue::get) {
             None => Bytes::from_static(b"null"),
             Some(result) if result.len() <= COPY_UP_TO => Bytes::copy_from_slice(result.as_bytes()),
@@ -167,9 +193,52 @@ fn read(line: &Bytes) -> Result<Option<Answer>, String> {
     Ok(Some(Answer { id, result, metadata: raw.metadata }))
 }
 
+/// The keys of a JSON object.
+#[cold]
+fn keys_of(object: &str) -> scan::Keys {
+    struct Noted(scan::Keys);
+
+    impl<'de> Deserialize<'de> for Noted {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            deserializer.deserialize_map(Self(scan::Keys::default()))
+        }
+    }
+
+    impl<'de> Visitor<'de> for Noted {
+        type Value = Self;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Self, A::Error> {
+            while let Some((key, IgnoredAny)) = map.next_entry::<Cow<'_, str>, IgnoredAny>()? {
+                self.0.note(key.as_bytes());
+            }
+            Ok(self)
+        }
+    }
+
+    serde_json::from_str(object).map(|Noted(keys)| keys).unwrap_or_default()
+}
+
+#[cold]
+fn no_text(error: std::str::Utf8Error, json: &[u8]) -> String {
+    if scan::is_wide(json) {
+        return WIDE.to_owned();
+    }
+    let at = error.valid_up_to();
+    format!("it is no UTF-8: byte {} is 0x{:02x}", at + 1, json.get(at).copied().unwrap_or_default())
+}
+
+const WIDE: &str = "it is no UTF-8: it is text of two bytes a character";
+
 /// What the parser says, with the place as it stands in the line.
 #[cold]
 fn describe(error: &serde_json::Error, json: &[u8]) -> String {
+    if scan::is_wide(json) {
+        return WIDE.to_owned();
+    }
     let text = error.to_string();
     let what = text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
     let at = error.column().saturating_sub(1).min(json.len());
@@ -230,7 +299,7 @@ mod tests {
         };
         let id = "00000000000000ff";
         let ok = |text: &'static str| Some((255, Ok(Bytes::from_static(text.as_bytes()))));
-        let failed = |text: &str| Some((255, Err(text.to_owned())));
+        let failed = |text: &str| Some((255, Err(Fault { code: Code::ExecutionFailed, text: text.to_owned() })));
         assert_eq!(read(&format!(r#"{{"id": "{id}", "result": {{"a": [1, 2]}}}}"#)), ok(r#"{"a": [1, 2]}"#));
         assert_eq!(read(&format!(r#"{{"id":"{id}"}}"#)), ok("null"));
         assert_eq!(read(&format!(r#"{{"id":"{id}","result":null,"error":""}}"#)), ok("null"));
@@ -240,6 +309,32 @@ mod tests {
         for bad in ["", "hello", "{}", r#"{"id":"7"}"#, r#"{"id":7}"#, r#"{"id":"00000000000000FF"}"#, "[1]"] {
             assert_eq!(read(bad), None, "{bad:?}");
         }
+    }
+
+    #[test]
+    fn an_error_may_have_a_code_of_those_that_an_answer_can_have() {
+        let code = |code: &str| {
+            let line = format!(r#"{{"id":"00000000000000ff","error":"no","code":{code}}}"#);
+            match decode(&Bytes::from(line)) {
+                Reply::Answer(Answer { result: Err(fault), .. }) if fault.text == "no" => fault.code,
+                other => panic!("{other:?}"),
+            }
+        };
+        for own in ["PLUGIN_1206", "PLUGIN_1207", "AUTH_1107", "PLUGIN_1204", "RATELIMIT_1501", "OVERLOAD_2001"] {
+            assert_eq!(code(&format!("{own:?}")).as_str(), own);
+        }
+        // What only the host can know, and what is none.
+        for other in
+            ["\"PLUGIN_1201\"", "\"CIRCUIT_1401\"", "\"AUTH_1106\"", "\"E42\"", "400", "null", "[\"PLUGIN_1206\"]"]
+        {
+            assert_eq!(code(other), Code::ExecutionFailed, "{other}");
+        }
+        let Reply::Answer(fine) =
+            decode(&Bytes::from_static(br#"{"id":"00000000000000ff","result":1,"code":"PLUGIN_1206"}"#))
+        else {
+            panic!("a reply")
+        };
+        assert!(fine.result.is_ok(), "a code alone is no error");
     }
 
     #[test]
@@ -262,6 +357,28 @@ mod tests {
             assert_eq!(found, id);
             assert!(said.contains(why), "{said:?} has no {why:?}");
         }
+        let wide = |text: &str, swapped: bool| -> Vec<u8> {
+            let units = text.encode_utf16();
+            units.flat_map(|unit| if swapped { unit.to_be_bytes() } else { unit.to_le_bytes() }).collect()
+        };
+        let plain = r#"{"id":"0000000000020001","result":1}"#;
+        let marked = format!("\u{feff}{plain}");
+        for line in [wide(plain, false), wide(plain, true), wide(&marked, false), wide(&marked, true)] {
+            let Reply::Broken(found, said) = decode(&Bytes::from(line)) else { panic!("a reply") };
+            assert_eq!((found, said.as_str()), (id, WIDE));
+        }
+        for line in [
+            &br#"[{"id":"0000000000020001","result":1}]"#[..],
+            br#" [ {"result":1,"id":"0000000000020001"}, 1 ]"#,
+            br#"{"\u0069d":"0000000000020001","result":NaN}"#,
+            br#"{"id":"\u0030000000000020001","\u0072esult":NaN}"#,
+            br#"{"id":"0x0000000000020001","result":1}"#,
+            br#"{"id":"0000000000020001","method":"execute","payload":1,"context":{},"result":NaN}"#,
+            br#"{"method":"execute","result":{"a":[1,NaN]},"id":"0000000000020001"}"#,
+        ] {
+            let decoded = decode(&Bytes::copy_from_slice(line));
+            assert!(matches!(&decoded, Reply::Broken(found, _) if *found == id), "{decoded:?}");
+        }
         let number = decode(&Bytes::from_static(br#"{"id":131073,"result":1}"#));
         let said = "it is no JSON reply: invalid type: integer `131073`, expected a string";
         assert!(matches!(&number, Reply::Broken(scan::Id::Number { .. }, why) if why.starts_with(said)), "{number:?}");
@@ -275,6 +392,9 @@ mod tests {
             "\u{feff}{\"id\":\"0000000000020001\",\"result\":1}",
             "{\"id\":\"0000000000020001\",\"result\":1}\r",
             " {\"id\":\"0000000000020001\",\"result\":1,\"metadata\":{\"n\":5,\"none\":null}} ",
+            "{\"id\":\"0000000000020001\",\"method\":\"execute\",\"payload\":1,\"context\":{},\"result\":1}",
+            "{\"id\":\"0000000000020001\",\"level\":\"info\",\"took\":5,\"result\":1}",
+            "{\"\\u0069d\":\"0000000000020001\",\"result\":1}",
         ] {
             let read = decode(&Bytes::copy_from_slice(line.as_bytes()));
             assert!(matches!(&read, Reply::Answer(answer) if answer.result.as_deref() == Ok(b"1")), "{read:?}");
@@ -293,6 +413,12 @@ mod tests {
             r#"{"id":"0000000000020001","method":"execute","payload":1,"context":{}}"#,
             r#"DEBUG got {"id":"0000000000020001","method":"execute","payload":1,"context":{}}"#,
             r#"handling {"id":"0000000000020001","size":123}"#,
+            r#"{"level":"info","id":"0000000000020001"}"#,
+            r#"{"id":"0000000000020001","msg":"begins","ts":1.5}"#,
+            r#"{"level":"error","id":"0000000000020001","error":"no database"}"#,
+            r#"{"level":"info","id":"0000000000020001","took":NaN}"#,
+            r#"{"id":"0000000000020001","severity":"ERROR","error":NaN}"#,
+            r#"[{"id":"0000000000020001"}]"#,
         ] {
             assert_eq!(decode(&Bytes::copy_from_slice(line.as_bytes())), Reply::Noise, "{line}");
         }

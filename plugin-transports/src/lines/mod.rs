@@ -3,9 +3,17 @@
 //! ```text
 //! stdin  -> {"id":"7","method":"execute","payload":<JSON>,"context":{"request_id":"..","timeout":<ns>,"max_retries":0,
 //!            "headers":{..}?,"metadata":{..}?}}
-//! stdout <- {"id":"7","result":<JSON>}  or  {"id":"7","error":"text"}; ours also "metadata":{..}?
+//! stdout <- {"id":"7","result":<JSON>}  or  {"id":"7","error":"text","code":"PLUGIN_1206"?}; ours also "metadata":{..}?
 //! stderr    the plugin's log
 //! ```
+//!
+//! An `error` is evidence against the plugin, like any failure, unless its `code` says that the caller is at fault
+//! (`PLUGIN_1206`, `PLUGIN_1207`, `AUTH_1107`) or that there is no room for the call now (`RATELIMIT_1501`, `OVERLOAD_2001`
+//! to `OVERLOAD_2003`); `PLUGIN_1204` says that it ran out of time. Any other code, or none, is `PLUGIN_1203`.
+//!
+//! An object with the id of a call is its reply when it has a `result`; when it has an `error`, and no `level` as a line of a
+//! log has; or when it has nothing but its id, which is a `result` that is null. The id is to be given back as it came, a
+//! text. Everything else on stdout is noise.
 //!
 //! Requests may be answered in any order. Besides `execute` a plugin may have `info`, `health`, `init` (its options, once
 //! and before the first call) and `shutdown`; the host calls `info` first, and the others only when they are in the list

@@ -5,8 +5,8 @@
 pub(crate) struct Found {
     /// The id of the outermost object, or of whatever looks most like one.
     pub(crate) id: Option<Id>,
-    /// The call whose reply the line is meant to be. A line that begins with an object is one when it names a call; after
-    /// other text, as a log writes it, an object is one only when it has a `result` or an `error` beside the id.
+    /// The call whose reply the line is meant to be: that of an object which [is one](Keys::is_reply). After other text, as
+    /// a log writes it, and in a list, it has to have a `result` or an `error`.
     pub(crate) reply: Option<Id>,
 }
 
@@ -15,23 +15,63 @@ pub(crate) struct Found {
 pub(crate) enum Id {
     /// The digits that the host wrote.
     Text(u64),
-    /// A number, or a text of another length. Who made a number of the digits may have read them as decimal ones.
-    Number { value: u64, digits: u64, quoted: bool },
+    /// A number, or a text of decimal digits.
+    Number { value: u64, quoted: bool },
 }
 
-/// The longest word that matters: the digits of an id, or those of the largest number.
+/// The keys of an object, as far as they tell a reply from a line of a log.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Keys {
+    result: bool,
+    error: bool,
+    /// What loggers write, and no reply has.
+    level: bool,
+    /// Anything that the protocol does not have in a reply.
+    other: bool,
+}
+
+impl Keys {
+    pub(crate) fn note(&mut self, key: &[u8]) {
+        let is = |names: &[&str]| names.iter().any(|name| key.eq_ignore_ascii_case(name.as_bytes()));
+        match () {
+            () if is(&["result"]) => self.result = true,
+            () if is(&["error"]) => self.error = true,
+            () if is(&["id", "code", "metadata"]) => {}
+            () => {
+                self.other = true;
+                self.level |= is(&["level", "lvl", "severity", "levelname"]);
+            }
+        }
+    }
+
+    /// Whether an object with these keys and the id of a call is its reply: it has a `result`, or an `error` without being
+    /// a line of a log, or nothing but its id, which is how some encoders write a result that is null. A request that was
+    /// written back, and a log of JSON objects, is none.
+    pub(crate) fn is_reply(self) -> bool {
+        self.result || (self.error && !self.level) || (!self.error && !self.other)
+    }
+
+    fn has_answer(self) -> bool {
+        self.result || self.error
+    }
+}
+
+/// The longest word that matters: the digits of an id with `0x` before them, or those of the largest number.
 const WORD: usize = 20;
 
 /// Reads a line, whole or in pieces.
 ///
 /// An id is the word `id`, in any case and in any quotes or none, a colon, and its digits: so `{'id': '…'}`, which
-/// Python's `print` writes, and `{ id: '…' }`, which a console writes, have one too. The key of the outermost object wins
-/// over what stands further in or within a text.
+/// Python's `print` writes, and `{ id: '…' }`, which a console writes, have one too. The key of the outermost object, in a
+/// list or not, wins over what stands further in or within a text. Escapes in a text are read, and so is UTF-16, whose
+/// zero bytes are skipped.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Scanner {
     depth: u32,
     in_text: bool,
-    escaped: bool,
+    escape: Escape,
+    /// The outermost of what is open is a list.
+    in_list: bool,
     /// The last byte before the word that is being read.
     before: u8,
     word: [u8; WORD],
@@ -40,32 +80,43 @@ pub(crate) struct Scanner {
     key: Key,
     outer: Option<Id>,
     inner: Option<Id>,
-    /// The outermost object has a `method`, as a request has: a plugin that logs what it reads.
-    is_request: bool,
     /// Whether the line begins with an object, once anything but blanks and a byte order mark has been read.
     begins: Option<bool>,
-    /// What the present outermost object has: its id, and a `result` or an `error`.
-    here: (Option<Id>, bool),
-    /// The id of an outermost object that has both.
-    answered: Option<Id>,
+    /// What the present outermost object has.
+    here: (Option<Id>, Keys),
+    /// What the first outermost object had, once it has ended.
+    first: Option<Keys>,
+    /// The id of an outermost object that has a `result` or an `error` beside it.
+    answered: Option<(Id, Keys)>,
 }
 
 /// What some editors and shells write before text.
 pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-#[derive(Clone, Copy, Debug)]
-enum Word {
-    Id,
-    Method,
-    Answer,
+/// The same in UTF-16, of either order.
+const WIDE_MARKS: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
+
+/// Whether these bytes are text of two bytes a character, or begin with its mark.
+pub(super) fn is_wide(line: &[u8]) -> bool {
+    WIDE_MARKS.iter().any(|mark| line.starts_with(mark)) || line.iter().take(4).any(|byte| *byte == 0)
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+enum Escape {
+    #[default]
+    None,
+    /// After a backslash.
+    Begun,
+    /// After `\u`: so many digits, and their value.
+    Code(u8, u32),
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 enum Key {
     #[default]
     None,
-    /// A word that may be a key; `outer` when it is one of the outermost object.
-    Read { word: Word, outer: bool },
+    /// A word that may be a key; `outer` when it is the whole of one of the outermost object.
+    Read { length: usize, outer: bool },
     /// The colon after the key `id`.
     Colon { outer: bool, quoted: bool },
 }
@@ -79,43 +130,89 @@ impl Scanner {
     }
 
     /// Reads on.
-    pub(crate) fn read(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.byte(*byte));
+    pub(crate) fn read(&mut self, mut bytes: &[u8]) {
+        while let [byte, rest @ ..] = bytes {
+            self.byte(*byte);
+            bytes = rest;
+            // The rest of a word that matters no more; escapes and zero bytes are none.
+            if self.length > WORD {
+                bytes = &rest[rest.iter().position(|byte| !is_word(*byte)).unwrap_or(rest.len())..];
+            }
+        }
     }
 
     /// Whether it is known whose reply this is: nothing that follows changes it.
     pub(crate) fn is_certain(&self) -> bool {
-        if self.begins == Some(true) { self.outer.is_some() } else { self.answered.is_some() }
+        // An error may still turn out to be that of a log.
+        let answered = self.answered.or(self.here.0.map(|id| (id, self.here.1)));
+        answered.is_some_and(|(_, keys)| keys.result)
     }
 
     /// The line has ended.
     pub(crate) fn end(mut self) -> Found {
-        self.byte(b'\n');
+        self.mark(b'\n', false);
         let id = self.outer.or(self.inner);
-        let reply = if self.begins == Some(true) { id } else { self.answered };
-        Found { id, reply: reply.filter(|_| !self.is_request) }
+        let first = self.first.unwrap_or(self.here.1);
+        // One that has not ended.
+        self.end_object();
+        let reply = match self.answered {
+            Some((id, keys)) => keys.is_reply().then_some(id),
+            None if self.begins == Some(true) => id.filter(|_| first.is_reply()),
+            None => None,
+        };
+        Found { id, reply }
     }
 
+    /// Takes escapes out of a text: what they stand for is part of a word, or ends it like a blank.
     fn byte(&mut self, byte: u8) {
-        if byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80 {
-            if self.length < WORD {
-                self.word[self.length] = byte;
-            }
-            self.length = (self.length + 1).min(WORD + 1);
-            self.escaped = false;
+        // Every other byte of plain text in UTF-16.
+        if byte == 0 {
             return;
         }
+        match std::mem::take(&mut self.escape) {
+            Escape::None if byte == b'\\' && self.in_text => self.escape = Escape::Begun,
+            Escape::None => self.plain(byte),
+            Escape::Begun if byte == b'u' => self.escape = Escape::Code(0, 0),
+            Escape::Begun if byte.is_ascii_alphabetic() => self.mark(b' ', true),
+            // A quotation mark that ends no text, or a backslash.
+            Escape::Begun => {
+                self.mark(b'\\', true);
+                self.mark(byte, true);
+            }
+            Escape::Code(digits, value) => match char::from(byte).to_digit(16) {
+                Some(digit) if digits < 3 => self.escape = Escape::Code(digits + 1, value << 4 | digit),
+                Some(digit) => match u8::try_from(value << 4 | digit) {
+                    Ok(plain) if is_word(plain) => self.plain(plain),
+                    _ => self.mark(b' ', true),
+                },
+                None => self.plain(byte),
+            },
+        }
+    }
+
+    fn plain(&mut self, byte: u8) {
+        if !is_word(byte) {
+            return self.mark(byte, false);
+        }
+        if self.length < WORD {
+            self.word[self.length] = byte;
+        }
+        self.length = (self.length + 1).min(WORD + 1);
+    }
+
+    /// What is no part of a word; `escaped` when it is one in a text, and says nothing of where that ends.
+    fn mark(&mut self, byte: u8, escaped: bool) {
         if self.length > 0 {
             self.end_word(byte);
             self.length = 0;
         }
-        self.punctuation(byte);
+        self.punctuation(byte, escaped);
         self.before = byte;
     }
 
     fn end_word(&mut self, after: u8) {
         let word = self.word.get(..self.length).unwrap_or_default();
-        if word != BYTE_ORDER_MARK {
+        if word != BYTE_ORDER_MARK && !WIDE_MARKS.contains(&word) {
             self.begins.get_or_insert(false);
         }
         self.key = match self.key {
@@ -124,76 +221,83 @@ impl Scanner {
                     let place = if outer { &mut self.outer } else { &mut self.inner };
                     place.get_or_insert(id);
                     if outer {
-                        self.here.0 = Some(id);
+                        self.here.0.get_or_insert(id);
                     }
                 }
                 Key::None
             }
             _ => {
-                let is = |name: &str| word.eq_ignore_ascii_case(name.as_bytes());
-                let word = match () {
-                    () if is("id") => Some(Word::Id),
-                    () if is("method") => Some(Word::Method),
-                    () if is("result") || is("error") => Some(Word::Answer),
-                    () => None,
-                };
                 // The whole of a text, or outside of any.
                 let alone = !self.in_text || (self.before == b'"' && after == b'"');
-                word.map_or(Key::None, |word| Key::Read { word, outer: alone && self.depth == 1 })
+                Key::Read { length: word.len(), outer: alone && self.is_outermost() }
             }
         };
-        self.beside();
     }
 
-    fn beside(&mut self) {
-        if let (Some(id), true) = self.here {
-            self.answered.get_or_insert(id);
-        }
+    /// Whether what is read belongs to an outermost object itself, and not to what is in it.
+    fn is_outermost(&self) -> bool {
+        self.depth == 1 + u32::from(self.in_list)
     }
 
-    fn punctuation(&mut self, byte: u8) {
+    fn punctuation(&mut self, byte: u8, escaped: bool) {
         if !matches!(byte, b' ' | b'\t' | b'\r') {
             self.begins.get_or_insert(byte == b'{');
         }
-        let escaped = std::mem::take(&mut self.escaped);
         match byte {
             b'"' if !escaped => self.in_text = !self.in_text,
-            b'\\' if self.in_text => self.escaped = !escaped,
-            b'{' | b'[' if !self.in_text => self.depth = self.depth.saturating_add(1),
+            b'{' | b'[' if !self.in_text => {
+                self.in_list |= self.depth == 0 && byte == b'[';
+                self.depth = self.depth.saturating_add(1);
+            }
             b'}' | b']' if !self.in_text => {
-                self.depth = self.depth.saturating_sub(1);
-                if self.depth == 0 {
-                    self.here = (None, false);
+                if byte == b'}' && self.is_outermost() {
+                    self.end_object();
                 }
+                self.depth = self.depth.saturating_sub(1);
+                self.in_list &= self.depth > 0;
             }
             _ => {}
         }
         self.key = match (self.key, byte) {
             (key, b' ' | b'\t' | b'\r' | b'\\') => key,
             (Key::Read { .. }, b'"' | b'\'') => self.key,
-            (Key::Read { word: Word::Id, outer }, b':') => Key::Colon { outer, quoted: false },
-            (Key::Read { word: Word::Method, outer }, b':') => {
-                self.is_request |= outer;
-                Key::None
-            }
-            (Key::Read { word: Word::Answer, outer }, b':') => {
-                self.here.1 |= outer;
-                self.beside();
-                Key::None
-            }
+            (Key::Read { length, outer }, b':') => self.end_key(length, outer),
+            (_, b':') if !self.in_text && self.is_outermost() => self.end_key(0, true),
             (Key::Colon { outer, quoted: false }, b'"' | b'\'') => Key::Colon { outer, quoted: true },
             _ => Key::None,
         };
     }
+
+    /// The colon after a key, of which the last word was this long.
+    fn end_key(&mut self, length: usize, outer: bool) -> Key {
+        let word = self.word.get(..length).unwrap_or_default();
+        if !self.in_text && self.is_outermost() {
+            self.here.1.note(if outer { word } else { b"" });
+        }
+        if word.eq_ignore_ascii_case(b"id") { Key::Colon { outer, quoted: false } } else { Key::None }
+    }
+
+    fn end_object(&mut self) {
+        let (id, keys) = std::mem::take(&mut self.here);
+        self.first.get_or_insert(keys);
+        if let Some(id) = id.filter(|_| keys.has_answer()) {
+            self.answered.get_or_insert((id, keys));
+        }
+    }
+}
+
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
 }
 
 fn read_id(word: &[u8], quoted: bool) -> Option<Id> {
     let text = std::str::from_utf8(word).ok()?;
+    let text = text.strip_prefix("0x").unwrap_or(text);
     if text.len() == super::id::DIGITS && (quoted || text.bytes().any(|digit| digit.is_ascii_alphabetic())) {
         return u64::from_str_radix(text, 16).ok().map(Id::Text);
     }
     let value = text.bytes().all(|digit| digit.is_ascii_digit()).then(|| text.parse().ok())??;
-    Some(Id::Number { value, digits: u64::from_str_radix(text, 16).unwrap_or(0), quoted })
+    Some(Id::Number { value, quoted })
 }
 
 #[cfg(test)]
@@ -226,11 +330,11 @@ mod tests {
         ] {
             assert_eq!(Scanner::line(line.as_bytes()), Found { id: SOME, reply: SOME }, "{line}");
         }
-        let number = |quoted| Some(Id::Number { value: 0x2_0001, digits: 0x13_1073, quoted });
+        let number = |quoted| Some(Id::Number { value: 0x2_0001, quoted });
         assert_eq!((id_of("{\"id\":131073}"), id_of("{\"id\":\"131073\"}")), (number(false), number(true)));
         assert_eq!(
             id_of(r#"{"id":2814749767106560}"#),
-            Some(Id::Number { value: 2_814_749_767_106_560, digits: 0x2814_7497_6710_6560, quoted: false })
+            Some(Id::Number { value: 2_814_749_767_106_560, quoted: false })
         );
     }
 

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use plugin_core::{Code, PluginError, Rejected, Sent};
 
 use super::handle::Shared;
-use crate::lines::client::Failure;
+use crate::lines::{client::Failure, codec::Fault};
 
 pub(super) fn failed(failure: Failure, shared: &Shared) -> PluginError {
     let error = match failure {
@@ -38,8 +38,8 @@ pub(super) fn too_late(given: Duration, plugin: &Arc<str>) -> PluginError {
 }
 
 /// The plugin answered, with an error.
-pub(super) fn answered(text: String, plugin: &Arc<str>) -> PluginError {
-    PluginError::execution(text).with_plugin(plugin.clone())
+pub(super) fn answered(fault: Fault, plugin: &Arc<str>) -> PluginError {
+    PluginError::new(fault.code, fault.text).with_plugin(plugin.clone())
 }
 
 pub(super) fn not_json(error: serde_json::Error, plugin: &Arc<str>) -> PluginError {

@@ -33,10 +33,9 @@
 //!
 //! A reply that cannot be read (no JSON, no UTF-8, a key twice) ends its call at once with `TRANSPORT_1304` and says what is
 //! wrong with it: its id is looked for wherever it is in the line. A reply longer than `max_line` ends its call with
-//! `PLUGIN_1207`, also when its id comes last. A byte order mark is skipped. A line that begins with other text is a reply
-//! only when its object has a `result` or an `error` beside the id: `handling {"id":"..","size":123}` is a line of a log, and
-//! its call goes on. A whole object with the id of a call is its reply, also when it has neither: the result is `null`. So
-//! a log of JSON objects, which may have a call's id, belongs on stderr.
+//! `PLUGIN_1207`, also when its id comes last. A byte order mark is skipped. What makes a line a reply is said with the
+//! [line protocol](crate::lines); a line of a log that names a call, such as `{"level":"info","id":".."}`, is none, and its
+//! call goes on. A log belongs on stderr all the same.
 //!
 //! A process is taken for broken, killed and started again when it closes its stdout, when it writes `max_noise` lines in a
 //! row to stdout that are not replies and name no call, or one line of sixteen times `max_line`. Fewer such lines are logged

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::lines::{
     client::{Connection, Driver, End, Failure, connect},
-    codec::Frame,
+    codec::{Fault, Frame},
 };
 
 /// How long a dead process's pipes are read for what it wrote before it died. Only a grandchild that left the process
@@ -113,10 +113,9 @@ async fn greet(
     };
     if methods.init {
         let options = serde_json::to_vec(&config.options).unwrap_or_else(|_| b"{}".to_vec());
-        if let Err(text) = ask(connection, "init", &options).await? {
-            return Err(
-                PluginError::execution(format!("the plugin refused its options: {text}")).with_sent(Sent::Nothing)
-            );
+        if let Err(fault) = ask(connection, "init", &options).await? {
+            let text = format!("the plugin refused its options: {}", fault.text);
+            return Err(PluginError::execution(text).with_sent(Sent::Nothing));
         }
     } else if !config.options.is_empty() && command::options_for_env(config).is_none() {
         let text = "the options are too long for a variable, and the plugin has no method `init` to take them";
@@ -125,7 +124,7 @@ async fn greet(
     Ok((info, methods))
 }
 
-type Said = Result<bytes::Bytes, String>;
+type Said = Result<bytes::Bytes, Fault>;
 
 async fn ask(connection: &Arc<Connection<Pipe>>, method: &str, payload: &[u8]) -> Result<Said, PluginError> {
     let frame = Frame::new(method, payload, &CallContext::new(), 0);

@@ -71,7 +71,7 @@ impl ProcessService {
         match exchange.await {
             Ok(answer) => match answer.result {
                 Ok(json) => hello::health(&json),
-                Err(text) => HealthStatus::new(HealthState::Unhealthy, text),
+                Err(fault) => HealthStatus::new(HealthState::Unhealthy, fault.text),
             },
             Err(failure) => HealthStatus::new(HealthState::Unhealthy, error::failed(failure, shared).message()),
         }
@@ -116,7 +116,7 @@ impl Future for ResponseFuture {
         Poll::Ready(match ready!(Pin::new(&mut this.inner).poll(cx)) {
             Ok(answer) => match answer.result {
                 Ok(payload) => Ok(Reply::new(payload).with_metadata(answer.metadata)),
-                Err(text) => Err(error::answered(text, &shared.name)),
+                Err(fault) => Err(error::answered(fault, &shared.name)),
             },
             Err(Ended::Refused(error)) => Err(error),
             Err(Ended::Failed(failure)) => Err(error::failed(failure, shared)),

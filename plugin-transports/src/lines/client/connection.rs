@@ -121,10 +121,6 @@ impl<W> Connection<W> {
         known.map(|waker| waker.into_iter().for_each(Waker::wake)).is_ok()
     }
 
-    pub(super) fn is_waiting(&self, id: u64) -> bool {
-        self.state().table.is_waiting(id)
-    }
-
     pub(super) fn count_noise(&self) {
         self.state().table.count_noise();
     }

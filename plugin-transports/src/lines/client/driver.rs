@@ -116,11 +116,8 @@ impl<R, W> Driver<R, W> {
     fn fail(&self, id: Id, failure: Failure) -> bool {
         match id {
             Id::Text(id) => self.connection.complete(id, Err(failure)),
-            // Its digits are an id, or its value is. Which of them waits for a reply tells.
-            Id::Number { value, digits, .. } => {
-                let id = if self.connection.is_waiting(digits) { digits } else { value };
-                self.connection.complete(id, Err(failure))
-            }
+            // Whoever made a number of an id read it as the hexadecimal one that it is: no id is of decimal digits alone.
+            Id::Number { value, .. } => self.connection.complete(value, Err(failure)),
         }
     }
 }

@@ -1,6 +1,11 @@
 //! The calls in flight, and the requests that wait to be written. No I/O, no clock, no lock.
 
-use std::{collections::VecDeque, sync::Arc, task::Waker};
+use std::{
+    collections::{VecDeque, hash_map::RandomState},
+    hash::{BuildHasher, Hasher},
+    sync::Arc,
+    task::Waker,
+};
 
 use plugin_core::Sent;
 
@@ -9,9 +14,19 @@ use super::{
     Counts, Failure, Limits,
 };
 
-/// The low bits of an id are the slot, the rest counts calls. So an id is found without hashing, and the id of a call
+/// The low bits of an id are the slot, those above it count calls. So an id is found without hashing, and the id of a call
 /// that is over never equals the id of the call that has its slot now.
 const SLOT_BITS: u32 = 16;
+
+/// The count is of so many bits, and begins at random: what a caller can make a plugin log, or what it logs by itself, is no
+/// other call's id.
+const COUNT_BITS: u32 = 45;
+const COUNT: u64 = (1 << COUNT_BITS) - 1;
+
+/// The three high bits. They make the first digit a letter, so that no decimal number is an id, and no digit can get lost
+/// where an id is read as a number and written as one.
+const TAG: u64 = 0b101 << (SLOT_BITS + COUNT_BITS);
+const TAG_BITS: u64 = 0b111 << (SLOT_BITS + COUNT_BITS);
 
 /// The most calls that can be in flight.
 pub(crate) const MAX_IN_FLIGHT: usize = 1 << SLOT_BITS;
@@ -22,6 +37,8 @@ pub(super) type Outcome = Result<Answer, Failure>;
 pub(super) struct Table {
     slots: Vec<Slot>,
     free: Vec<usize>,
+    /// Where the count of calls begins.
+    first: u64,
     calls: u64,
     /// Ids in the order in which they were queued. An id whose slot has moved on is skipped.
     queue: VecDeque<u64>,
@@ -57,6 +74,7 @@ impl Table {
         Self {
             slots: Vec::new(),
             free: Vec::new(),
+            first: RandomState::new().build_hasher().finish(),
             calls: 0,
             queue: VecDeque::new(),
             queued_bytes: 0,
@@ -86,7 +104,8 @@ impl Table {
             None => return Err(Failure::TooMany(self.limits.in_flight)),
         };
         self.calls += 1;
-        let id = self.calls << SLOT_BITS | index as u64;
+        let number = self.first.wrapping_add(self.calls) & COUNT;
+        let id = TAG | (number << SLOT_BITS) | index as u64;
         frame.set_id(id);
         self.queued_bytes += frame.len();
         self.queue.push_back(id);
@@ -152,14 +171,9 @@ impl Table {
         }
     }
 
-    /// Whether a call of this id waits for its reply.
-    pub(super) fn is_waiting(&mut self, id: u64) -> bool {
-        self.slot(id).is_some_and(|slot| matches!(slot.stage, Stage::Sent))
-    }
-
     /// Delivers a reply to its call. `Err`: no call ever had this id.
     pub(super) fn complete(&mut self, id: u64, outcome: Outcome) -> Result<Option<Waker>, ()> {
-        let calls = self.calls;
+        let known = self.is_known(id);
         match self.slot(id) {
             Some(slot) if matches!(slot.stage, Stage::Sent) => {
                 slot.stage = Stage::Done(outcome);
@@ -167,7 +181,7 @@ impl Table {
             }
             // A reply to a request that was not sent yet can only be a guess.
             Some(slot) if matches!(slot.stage, Stage::Queued(_) | Stage::Unsent) => Err(()),
-            _ if !(1..=calls).contains(&(id >> SLOT_BITS)) => Err(()),
+            _ if !known => Err(()),
             _ => {
                 self.counts.late += 1;
                 Ok(None)
@@ -209,6 +223,12 @@ impl Table {
 
     pub(super) fn counts(&self) -> Counts {
         Counts { in_flight: self.in_flight(), ..self.counts }
+    }
+
+    /// Whether a call ever had this id.
+    fn is_known(&self, id: u64) -> bool {
+        let number = (id >> SLOT_BITS).wrapping_sub(self.first) & COUNT;
+        id & TAG_BITS == TAG && (1..=self.calls).contains(&number)
     }
 
     fn slot(&mut self, id: u64) -> Option<&mut Slot> {

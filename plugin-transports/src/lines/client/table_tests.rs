@@ -52,7 +52,35 @@ fn a_reply_to_what_was_never_asked_is_an_error() {
     assert!(table.complete(id + (1 << SLOT_BITS), answer(id)).is_err());
     assert!(table.complete(0, answer(0)).is_err());
     assert!(table.complete(u64::MAX, answer(0)).is_err());
+    assert!(table.complete(id ^ TAG, answer(id)).is_err());
     assert_eq!(table.counts().late, 0);
+}
+
+#[test]
+fn nobody_can_guess_where_ids_begin_and_none_is_a_decimal_number() {
+    let begin = || {
+        let mut table = Table::new(LIMITS);
+        let id = insert(&mut table).expect("room");
+        let digits = format!("{id:016x}");
+        assert!(digits.starts_with(['a', 'b']), "{digits}");
+        id
+    };
+    assert_ne!(begin(), begin());
+}
+
+#[test]
+fn the_count_of_calls_goes_on_past_its_last_number() {
+    let mut table = Table::new(LIMITS);
+    table.first = COUNT - 1;
+    for call in 1..=4 {
+        let id = insert(&mut table).expect("room");
+        assert_eq!((id >> SLOT_BITS) & COUNT, (call + COUNT - 1) & COUNT);
+        assert_eq!(written(&mut table), 1);
+        assert!(matches!(table.complete(id, answer(id)), Ok(Some(_))));
+        assert_eq!(fetch(&mut table, id), Some(answer(id)));
+        assert!(matches!(table.complete(id, answer(id)), Ok(None)), "it is late, and was asked for once");
+    }
+    assert!(table.complete(TAG | (4 << SLOT_BITS), answer(0)).is_err(), "the next but one");
 }
 
 #[test]

@@ -233,28 +233,41 @@ async fn a_reply_that_cannot_be_read_ends_its_own_call_at_once_and_no_other() {
     let filler = "x".repeat(LIMITS.line * 3);
     let broken = |id: &str, n: usize| -> Vec<u8> {
         let number = u64::from_str_radix(id, 16).expect("an id");
+        let reply = format!("{{\"id\":\"{id}\",\"result\":1}}");
+        let asked = format!("\"id\":\"{id}\",\"method\":\"execute\",\"payload\":1");
         match n {
             0 => format!("{{\"id\":\"{id}\",\"result\":NaN}}"),
             1 => format!("{{\"id\":\"{id}\",\"result\":1,\"result\":2}}"),
             2 => format!("{{\"id\":{number},\"result\":1}}"),
-            3 => format!("{{\"id\":{},\"result\":1}}", id.trim_start_matches('0')),
+            3 => format!("{{\"id\":{number:#x},\"result\":1}}"),
             4 => format!("{{\"result\":\"{filler}\",\"id\":\"{id}\"}}"),
             5 => return [b"{\"result\":\"caf\xe9\",\"id\":\"", id.as_bytes(), b"\"}"].concat(),
-            _ => format!("{{'id': '{id}', 'result': None}}"),
+            6 => format!("{{'id': '{id}', 'result': None}}"),
+            7 => return reply.encode_utf16().flat_map(u16::to_le_bytes).collect(),
+            8 => return reply.encode_utf16().flat_map(u16::to_be_bytes).collect(),
+            9 => format!("[{reply}]"),
+            10 => format!("{{{asked},\"result\":NaN}}"),
+            11 => format!("{{{asked},\"result\":\"{filler}\"}}"),
+            12 => format!("{{\"\\u0069d\":\"{id}\",\"result\":NaN}}"),
+            _ => format!("{{\"id\":\"{}\",\"result\":1}}", id.to_uppercase()),
         }
         .into_bytes()
     };
     let start = clock::now();
-    for n in 0..7 {
+    for n in 0..14 {
         let plugin = async {
             let (id, _) = request(&mut far).await;
             let (other, _) = request(&mut far).await;
             far.1.write_all(&[broken(&id, n), b"\n".to_vec()].concat()).await.expect("writable");
             reply(&mut far, &other, "true").await;
         };
-        let (failed, other, ()) = tokio::join!(ask(&connection, "1"), ask(&connection, "2"), plugin);
+        let calls = async { tokio::join!(ask(&connection, "1"), ask(&connection, "2"), plugin) };
+        // Of a clock that is paused: it passes at once when everybody waits for an answer that does not come.
+        let ended = tokio::time::timeout(Duration::from_secs(60), calls).await;
+        let (failed, other, ()) = ended.unwrap_or_else(|_| panic!("{n}: the call waits for ever"));
         match failed {
-            Err(Failure::ReplyTooLarge(limit)) if n == 4 => assert_eq!(limit, LIMITS.line),
+            Err(Failure::ReplyTooLarge(limit)) if matches!(n, 4 | 11) => assert_eq!(limit, LIMITS.line),
+            Err(Failure::Unreadable(why)) if n == 13 => assert!(why.contains("not written as it was given"), "{why}"),
             Err(Failure::Unreadable(why)) => assert!(why.starts_with("it is no "), "{n}: {why}"),
             other => panic!("{n}: {other:?}"),
         }

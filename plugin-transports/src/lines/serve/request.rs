@@ -4,7 +4,7 @@ use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use plugin_core::{Call, CallContext, TraceContext};
+use plugin_core::{Call, CallContext, Code, TraceContext};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -55,7 +55,7 @@ impl Id {
         Self(match found.id {
             None => Bytes::from_static(b"\"\""),
             Some(scan::Id::Text(id)) => Bytes::from(format!("\"{id:016x}\"")),
-            Some(scan::Id::Number { value, quoted: true, .. }) => Bytes::from(format!("\"{value}\"")),
+            Some(scan::Id::Number { value, quoted: true }) => Bytes::from(format!("\"{value}\"")),
             Some(scan::Id::Number { value, .. }) => Bytes::from(value.to_string()),
         })
     }
@@ -153,12 +153,22 @@ pub(super) fn result(id: &Id, json: &[u8], metadata: &BTreeMap<String, String>) 
     line
 }
 
-/// A reply that carries an error. An empty text would mean success, so it never is.
+/// A reply that carries an error of the plugin itself.
 pub(super) fn error(id: &Id, text: &str) -> Vec<u8> {
+    fault(id, Code::ExecutionFailed, text)
+}
+
+/// A reply that carries an error. An empty text would mean success, so it never is. The code that an error has anyway is
+/// not written.
+pub(super) fn fault(id: &Id, code: Code, text: &str) -> Vec<u8> {
     let text = if text.is_empty() { "the plugin failed, and did not say why" } else { text };
     let mut line = begin(id, text.len());
     line.extend_from_slice(b"\"error\":");
     push_str(&mut line, text);
+    if code != Code::ExecutionFailed {
+        line.extend_from_slice(b",\"code\":");
+        push_str(&mut line, code.as_str());
+    }
     line.extend_from_slice(b"}\n");
     line
 }
@@ -223,6 +233,8 @@ mod tests {
         assert_eq!(parse(&result(&id, b"[1]", &BTreeMap::new())), json!({"id": "7", "result": [1]}));
         assert_eq!(parse(&result(&id, b"1", &metadata)), json!({"id": "7", "result": 1, "metadata": {"k": "v"}}));
         assert_eq!(parse(&error(&id, "two\nlines")), json!({"id": "7", "error": "two\nlines"}));
+        let refused = json!({"id": "7", "error": "no name", "code": "PLUGIN_1206"});
+        assert_eq!(parse(&fault(&id, Code::InvalidPayload, "no name")), refused);
         assert_ne!(parse(&error(&Id::found(Found::default()), "")), json!({"id": "", "error": ""}));
     }
 

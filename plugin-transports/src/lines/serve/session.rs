@@ -13,7 +13,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use plugin_core::{Call, Code, HealthStatus, Rejected, Reply};
+use plugin_core::{BoxError, Call, HealthStatus, PluginError, Rejected, Reply};
 use serde_json::{Map, Value};
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt},
@@ -289,19 +289,29 @@ async fn initialise(
 
 async fn execute<S>(service: S, id: Id, call: Call<Bytes>) -> Vec<u8>
 where
-    S: Service<Call<Bytes>, Response = Reply<Bytes>, Error: fmt::Display>,
+    S: Service<Call<Bytes>, Response = Reply<Bytes>, Error: fmt::Display> + 'static,
 {
     match served::call(service, call, |_: Rejected| Err(None)).await {
         // Nobody waits for an answer any more, so there is none. An error from here could overtake the host's own
         // clock, and would be taken for the plugin's failure.
         Err(None) => Vec::new(),
-        Err(Some(error)) => request::error(&id, &error.to_string()),
+        Err(Some(error)) => failed(&id, &error),
         Ok(reply) => match single_line(reply.payload()) {
             Ok(json) => request::result(&id, &json, reply.metadata()),
-            Err(error) => {
-                request::error(&id, &format!("the plugin's result is not JSON: {error} ({})", Code::InvalidPayload))
-            }
+            Err(error) => request::error(&id, &format!("the plugin's result is not JSON: {error}")),
         },
+    }
+}
+
+/// The reply to a call that failed. An error of the family has a code, which travels beside its text: what one caller sends
+/// is no evidence against the plugin.
+fn failed<E: fmt::Display + 'static>(id: &Id, error: &E) -> Vec<u8> {
+    let any: &dyn Any = error;
+    let boxed = any.downcast_ref::<BoxError>();
+    match (any.downcast_ref::<PluginError>().or_else(|| boxed?.downcast_ref()), any.downcast_ref::<Rejected>()) {
+        (Some(error), _) => request::fault(id, error.code(), error.message()),
+        (None, Some(rejected)) => request::fault(id, rejected.code(), PluginError::from(*rejected).message()),
+        (None, None) => request::error(id, &error.to_string()),
     }
 }
 
