@@ -92,6 +92,19 @@ impl HealthStatus {
         Self::new(HealthState::Healthy, "")
     }
 
+    /// It works, but not as it should: a balancer prefers others, and a gate lets calls through.
+    #[must_use]
+    pub fn degraded(message: impl Into<String>) -> Self {
+        Self::new(HealthState::Degraded, message)
+    }
+
+    /// It does not work, and `message` says why. A check that hears it often enough in a row makes it
+    /// [`Offline`](HealthState::Offline).
+    #[must_use]
+    pub fn unhealthy(message: impl Into<String>) -> Self {
+        Self::new(HealthState::Unhealthy, message)
+    }
+
     /// Adds when the check finished.
     #[must_use]
     pub fn with_last_check(mut self, at: SystemTime) -> Self {

@@ -9,14 +9,15 @@ use plugin_core::{HealthStatus, Probe};
 /// It is called once for each check, and its future is dropped when it has not answered within the timeout.
 ///
 /// ```
-/// use plugin_health::{plugin_core::{HealthState, HealthStatus}, probe};
+/// use plugin_health::{plugin_core::HealthStatus, probe};
 ///
 /// async fn queue_length() -> usize { 3 }
 ///
 /// let probe = probe(|| async {
 ///     match queue_length().await {
 ///         0..1000 => HealthStatus::healthy(),
-///         long => HealthStatus::new(HealthState::Degraded, format!("{long} jobs are waiting")),
+///         long @ 1000..10_000 => HealthStatus::degraded(format!("{long} jobs are waiting")),
+///         long => HealthStatus::unhealthy(format!("{long} jobs are waiting")),
 ///     }
 /// });
 /// # drop(probe);
