@@ -81,7 +81,8 @@ fn attribute(result: Result<&mut impl Attributed, &mut impl Attributed>, instanc
 }
 
 /// HTTP: hints from a [`CallContext`](plugin_core::CallContext) in the request's extensions, the
-/// [`InstanceId`] in those of the response. Errors are not tagged.
+/// [`InstanceId`] in those of the response. Errors are not tagged. A request goes to one instance, unless
+/// [`Balance::retain_with`](crate::Balance::retain_with) says how it is copied.
 #[cfg(feature = "http")]
 #[cfg_attr(docsrs, doc(cfg(feature = "http")))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -97,6 +98,37 @@ impl<B, C, Err> Envelope<http::Request<B>, http::Response<C>, Err> for HttpExten
         if let Ok(response) = result {
             response.extensions_mut().insert(instance);
         }
+    }
+}
+
+/// Another envelope with requests that are copied by a closure, see [`Balance::retain_with`](crate::Balance::retain_with).
+#[derive(Clone, Copy)]
+pub struct Retaining<E, F> {
+    pub(crate) envelope: E,
+    pub(crate) copy: F,
+}
+
+impl<E, F, Req, Res, Err> Envelope<Req, Res, Err> for Retaining<E, F>
+where
+    E: Envelope<Req, Res, Err>,
+    F: Fn(&Req) -> Option<Req>,
+{
+    fn hints<'r>(&self, request: &'r Req) -> Hints<'r> {
+        self.envelope.hints(request)
+    }
+
+    fn tag(&self, result: Result<&mut Res, &mut Err>, instance: InstanceId) {
+        self.envelope.tag(result, instance);
+    }
+
+    fn retain(&self, request: &Req) -> Option<Req> {
+        (self.copy)(request)
+    }
+}
+
+impl<E: std::fmt::Debug, F> std::fmt::Debug for Retaining<E, F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Retaining").field("envelope", &self.envelope).finish_non_exhaustive()
     }
 }
 

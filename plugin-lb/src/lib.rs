@@ -19,11 +19,14 @@ mod shared;
 mod stats;
 mod strategy;
 
+/// The vocabulary of the family: what a program needs besides this crate.
+pub use plugin_core;
+
 pub use config::{LbConfig, LbConfigBuilder};
 pub use endpoint::Endpoint;
 #[cfg(feature = "http")]
 pub use envelope::HttpExtensions;
-pub use envelope::{Calls, CallsOnce, Envelope, HintsFrom, Plain};
+pub use envelope::{Calls, CallsOnce, Envelope, HintsFrom, Plain, Retaining};
 pub use error::{MembershipError, MembershipErrorKind};
 pub use future::ResponseFuture;
 pub use handle::{BalanceHandle, Removed};

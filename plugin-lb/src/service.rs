@@ -13,7 +13,7 @@ use tower_service::Service;
 
 use crate::{
     BalanceHandle, Endpoint, Envelope, Hints, HintsFrom, LbConfig, MembershipError, Plain, ResponseFuture,
-    envelope::{Calls, CallsOnce},
+    envelope::{Calls, CallsOnce, Retaining},
     future::Policy,
     shared::{Shared, Snapshot, Source},
 };
@@ -147,6 +147,45 @@ impl<S, C, R, O, E> Balance<S, C, R, O, E> {
     #[must_use]
     pub fn for_http(self) -> Balance<S, plugin_core::ByHttpStatus, R, O, crate::HttpExtensions> {
         self.with_envelope(crate::HttpExtensions).classify(plugin_core::ByHttpStatus::new())
+    }
+
+    /// Sends a request to another instance when the first could not be reached, where the error says that nothing of it
+    /// was sent: a refused connection, say. So any method may be copied, a POST too.
+    ///
+    /// `copy` is asked for each request, as long as `failover` is on and there is another instance; `None` sends it to one
+    /// instance only. It should be cheap, as it is for a body of `Full<Bytes>`. The hints and tags stay as they are, so say
+    /// this after [`for_http`](Self::for_http) or [`hints_with`](Self::hints_with).
+    ///
+    /// ```
+    /// # #[cfg(feature = "http")] {
+    /// use bytes::Bytes;
+    /// use http::Request;
+    /// use http_body_util::Full;
+    /// use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+    /// use plugin_lb::{Balance, Endpoint, LbConfig, plugin_core::{self, BoxErrorLayer}};
+    /// use tower::Layer;
+    ///
+    /// let client = BoxErrorLayer.layer(Client::builder(TokioExecutor::new()).build_http());
+    /// let balance = Balance::new(LbConfig::default(), [Endpoint::new("a", client)])?
+    ///     .for_http()
+    ///     .retain_with(|request: &Request<Full<Bytes>>| Some(request.clone()));
+    /// let balance = plugin_core::check::<Request<Full<Bytes>>, _>(balance);
+    /// # drop(balance);
+    /// # }
+    /// # Ok::<(), plugin_lb::MembershipError>(())
+    /// ```
+    #[must_use]
+    pub fn retain_with<F, Req>(self, copy: F) -> Balance<S, C, R, O, Retaining<E, F>>
+    where
+        F: Fn(&Req) -> Option<Req>,
+    {
+        let Policy { classify, reject, envelope } = self.policy;
+        Balance {
+            snapshot: self.snapshot,
+            shared: self.shared,
+            policy: Policy { classify, reject, envelope: Retaining { envelope, copy } },
+            outcome: PhantomData,
+        }
     }
 
     /// Adds and removes instances, reads statistics, changes settings.

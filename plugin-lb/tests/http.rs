@@ -17,7 +17,7 @@ use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use plugin_core::{
     AsHttpResponse, AtEnd, BoxError, BoxErrorLayer, ByHttpStatus, CallContext, End, InstanceId, Judgement,
 };
-use plugin_lb::{Balance, Endpoint, Envelope, Hints, HttpExtensions, LbConfig, Strategy};
+use plugin_lb::{Balance, Endpoint, LbConfig, Strategy};
 use tower::{Layer, Service, ServiceExt, service_fn};
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -140,24 +140,6 @@ async fn server(name: &'static str) -> (SocketAddr, tokio::task::JoinHandle<()>)
     (address, serve)
 }
 
-/// A request without a body can be sent again, and a connection that was refused has sent nothing.
-#[derive(Clone, Copy)]
-struct GetAgain;
-
-impl Envelope<Request<String>, Response<Incoming>, BoxError> for GetAgain {
-    fn hints<'r>(&self, _: &'r Request<String>) -> Hints<'r> {
-        Hints::new()
-    }
-
-    fn tag(&self, result: Result<&mut Response<Incoming>, &mut BoxError>, instance: InstanceId) {
-        Envelope::<Request<String>, _, _>::tag(&HttpExtensions, result, instance);
-    }
-
-    fn retain(&self, request: &Request<String>) -> Option<Request<String>> {
-        Some(request.clone())
-    }
-}
-
 type HttpClient = Client<hyper_util::client::legacy::connect::HttpConnector, String>;
 
 /// A client that sends every request to one address, without keeping connections.
@@ -191,7 +173,8 @@ async fn when_a_server_dies_its_calls_go_to_the_others_and_none_fails() {
         let (first, first_task) = server("first").await;
         let (second, _second_task) = server("second").await;
         let endpoints = [("first", first), ("second", second)].map(|(name, address)| client(name, address));
-        let mut balance = Balance::new(LbConfig::default(), endpoints).expect("distinct names").with_envelope(GetAgain);
+        let balance = Balance::new(LbConfig::default(), endpoints).expect("distinct names").for_http();
+        let mut balance = balance.retain_with(|request: &Request<String>| Some(request.clone()));
         let mut answers = Vec::new();
         for _ in 0..4 {
             answers.push(text(balance.call(Request::new(String::new())).await.expect("a response")).await);
