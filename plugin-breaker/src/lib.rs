@@ -29,6 +29,8 @@ pub use future::ResponseFuture;
 pub use handle::CircuitBreakerHandle;
 pub use keyed::{KeyedBreaker, KeyedBreakerHandle, KeyedBreakerLayer};
 pub use layer::CircuitBreakerLayer;
+/// The vocabulary of the family: what a program needs besides this crate.
+pub use plugin_core;
 /// What the list `on` of the settings consists of.
 pub use plugin_core::classify::Condition;
 pub use service::CircuitBreaker;

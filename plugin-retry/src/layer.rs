@@ -85,8 +85,23 @@ impl<C, K> RetryLayer<C, K> {
         self.classify(ClassifyFn::new(judge))
     }
 
-    /// Makes requests again by a closure that copies them, for request types of your own. It gives `None` for a request
-    /// that may not be repeated.
+    /// Makes requests again by a closure that copies them, for any request type.
+    ///
+    /// **What it copies is repeated**, whatever it is: the closure stands in place of the rule that only what is idempotent
+    /// is, so `|request| Some(request.clone())` over HTTP sends a POST, and with it a payment, twice. It gives `None` for a
+    /// request that may not be repeated:
+    ///
+    /// ```
+    /// # #[cfg(feature = "http")] {
+    /// use http::{Method, Request};
+    /// use plugin_retry::{RetryConfig, RetryLayer};
+    ///
+    /// let retry = RetryLayer::http(RetryConfig::default()).replay_with(|request: &Request<String>| {
+    ///     (request.method() != Method::POST).then(|| request.clone())
+    /// });
+    /// # drop(retry);
+    /// # }
+    /// ```
     #[must_use]
     pub fn replay_with<F, Req>(self, copy: F) -> RetryLayer<C, ReplayFn<F, Req>>
     where

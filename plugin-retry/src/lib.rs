@@ -25,7 +25,7 @@ pub use future::ResponseFuture;
 pub use handle::{RetryHandle, RetryStats};
 pub use hedge::{Hedge, HedgeConfig, HedgeConfigBuilder, HedgeDelay, HedgeFuture, HedgeHandle, HedgeLayer, HedgeStats};
 pub use layer::RetryLayer;
-/// The vocabulary that the settings and the classifiers speak.
+/// The vocabulary of the family: what a program needs besides this crate.
 pub use plugin_core;
 pub use plugin_core::{Backoff, Jitter, classify::Condition};
 pub use replay::{Attempt, ByRequest, Kept, KeptClone, Limits, Replay, ReplayFn};

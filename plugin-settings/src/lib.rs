@@ -39,6 +39,9 @@ mod yaml;
 #[cfg(test)]
 mod tests;
 
+/// The vocabulary of the family: what a program needs besides this crate.
+pub use plugin_core;
+
 pub use declared::Unavailable;
 pub use fault::{Fault, Faults};
 pub use field::{Field, Integer};

@@ -32,5 +32,8 @@ mod served;
 #[cfg(feature = "tls")]
 pub mod tls;
 
+/// The vocabulary of the family: what a program needs besides this crate.
+pub use plugin_core;
+
 #[cfg(feature = "http")]
 pub use connection::{ConnectionConfig, ConnectionConfigBuilder};

@@ -9,6 +9,7 @@ mod metadata;
 mod prerequisites;
 mod process;
 mod runner;
+mod snippets;
 mod soak;
 mod steps;
 mod summary;

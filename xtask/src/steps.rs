@@ -8,6 +8,7 @@ use crate::metadata;
 use crate::prerequisites::{self, Tool};
 use crate::process::{Cmd, Failure};
 use crate::runner::Step;
+use crate::snippets;
 
 pub(crate) const PREREQUISITES: Step = Step {
     name: "prerequisites",
@@ -79,6 +80,13 @@ pub(crate) const DOCTEST: Step = Step {
         Cmd::cargo(["test", "--doc", "--workspace", "--all-features"]).run()?;
         Ok(None)
     },
+};
+
+pub(crate) const SNIPPETS: Step = Step {
+    name: "snippets",
+    about: "each example of the pages alone, with what its page names",
+    needs: &[Tool::CCompiler],
+    run: |_| snippets::run(),
 };
 
 pub(crate) const DOCS: Step = Step {

@@ -12,6 +12,7 @@ pub(crate) fn steps() -> Vec<Step> {
         steps::FEATURES,
         steps::TEST,
         steps::DOCTEST,
+        steps::SNIPPETS,
         steps::DOCS,
         steps::LOOM,
         steps::DENY,

@@ -90,7 +90,8 @@ impl<C, K> HedgeLayer<C, K> {
         self.classify(ClassifyFn::new(judge))
     }
 
-    /// Makes requests again by a closure that copies them; `None` for a request that may not be repeated.
+    /// Makes requests again by a closure that copies them, for any request type. What it copies may be sent twice, a POST
+    /// too: it gives `None` for a request that may not be repeated.
     #[must_use]
     pub fn replay_with<F, Req>(self, copy: F) -> HedgeLayer<C, ReplayFn<F, Req>>
     where
