@@ -24,11 +24,19 @@ pub(super) fn run(run: &Run) -> Outcome {
     let config = read(&run.file)?;
     logging::init(&config.logging().directives(), config.logging().format());
     runtime()?.block_on(async {
-        let running = Running::start(&config, &Factories::new()).await;
+        // Before there is anything to stop.
+        let mut stop = StopSignals::new()?;
+        let factories = Factories::new();
+        let running = tokio::select! {
+            running = Running::start(&config, &factories) => running,
+            () = stop.next() => {
+                // Dropping the start has killed what it had begun.
+                note("stopped while its plugins were being started");
+                return Ok(ExitCode::SUCCESS);
+            }
+        };
         let running = running.map_err(|error| Problem::Failed(error.to_string()))?;
         let gateway = running.gateway();
-        // Before anybody is told that there is something to stop.
-        let mut stop = StopSignals::new()?;
         say(format_args!("serving {} at http://{}", count(config.plugins().len(), "plugin"), gateway.data_addr()))?;
         say(format_args!("admin plane at http://{}", gateway.admin_addr()))?;
         stop.next().await;

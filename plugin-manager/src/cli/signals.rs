@@ -6,28 +6,36 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Problem;
 
-/// Ctrl-C and SIGTERM, from its making on: one that comes while nobody waits is kept for the next wait.
+/// Ctrl-C and SIGTERM, from its making on: one that comes while nobody waits is kept for the next wait. SIGHUP, which a
+/// terminal that is closed sends too, ends nothing and is logged.
 #[derive(Debug)]
 pub(crate) struct StopSignals {
     interrupt: Signal,
     terminate: Signal,
+    hangup: Signal,
 }
 
 impl StopSignals {
-    /// Neither ends the process by itself any more.
+    /// None ends the process by itself any more.
     pub(crate) fn new() -> Result<Self, Problem> {
         let failed = |error: io::Error| Problem::Failed(format!("signals cannot be waited for: {error}"));
         Ok(Self {
             interrupt: signal(SignalKind::interrupt()).map_err(failed)?,
             terminate: signal(SignalKind::terminate()).map_err(failed)?,
+            hangup: signal(SignalKind::hangup()).map_err(failed)?,
         })
     }
 
     /// Waits for the next one. Dropping the future loses none.
     pub(crate) async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
+        loop {
+            tokio::select! {
+                _ = self.interrupt.recv() => return,
+                _ = self.terminate.recv() => return,
+                _ = self.hangup.recv() => {
+                    tracing::warn!("SIGHUP is ignored: the configuration is read at the start alone; SIGTERM stops the gateway");
+                }
+            }
         }
     }
 }
