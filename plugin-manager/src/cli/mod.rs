@@ -8,14 +8,18 @@ mod remote;
 mod signals;
 mod table;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use clap::Parser;
 
+use crate::launch::logging;
 use args::{Args, Command};
 pub(crate) use local::finish;
 pub(crate) use output::say;
 pub(crate) use signals::StopSignals;
+
+/// How long the end waits for a standard error that nobody reads.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Runs the program: reads the arguments, does what they say, and gives back the exit code.
 ///
@@ -39,13 +43,15 @@ pub fn run() -> ExitCode {
         Command::Disable(name) => remote::switch(&args.remote, &name, false),
         Command::Plugin(plugin) => local::plugin(&plugin),
     };
-    match result {
+    let code = match result {
         Ok(code) => code,
         Err(problem) => {
             output::note(format_args!("plugin-manager: {problem}"));
             problem.exit_code()
         }
-    }
+    };
+    logging::flush(LAST_WORDS);
+    code
 }
 
 /// Why a command did not work.

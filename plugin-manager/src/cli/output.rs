@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::Problem;
+use crate::launch::stderr::Stderr;
 
 /// Prints a line to standard output. A reader that has seen enough, such as `head`, is no failure.
 pub(crate) fn say(line: impl Display) -> Result<(), Problem> {
@@ -18,10 +19,10 @@ pub(crate) fn say(line: impl Display) -> Result<(), Problem> {
     }
 }
 
-/// Prints a line to standard error. When nobody reads it there is nobody to tell, and `eprintln!` would panic: Ctrl-C also
-/// ends the `tee` that the log goes through, and calls in flight are to finish all the same.
+/// Prints a line to standard error. When nobody reads it there is nobody to tell, and `eprintln!` would panic or wait for
+/// ever: Ctrl-C also ends the `tee` that the log goes through, and calls in flight are to finish all the same.
 pub(crate) fn note(line: impl Display) {
-    let _ = writeln!(std::io::stderr().lock(), "{line}");
+    let _ = Stderr.write_all(format!("{line}\n").as_bytes());
 }
 
 /// So many of something: `1 plugin`, `2 plugins`.

@@ -1,22 +1,57 @@
 //! Where the log goes.
 
-use std::io::IsTerminal;
+use std::{
+    backtrace::{Backtrace, BacktraceStatus},
+    io::IsTerminal,
+    time::Duration,
+};
 
 use tracing_subscriber::EnvFilter;
 
+use super::stderr::{self, Stderr};
 use crate::config::LogFormat;
+
+/// How long a panic waits until it is written.
+const LAST_WORDS: Duration = Duration::from_millis(200);
 
 /// Writes the log to standard error, as text or as one JSON object per line. `directives` are those of
 /// `tracing_subscriber::EnvFilter`, such as `info,plugin_manager=debug`.
 ///
+/// A thread of its own writes it, so that whoever logs never waits for whoever reads: of what is not read in time 1 MiB
+/// waits, and further lines are [dropped]. A program whose end is near calls [`flush`] first. Panics are told of in the same
+/// way.
+///
 /// The first call in a process counts; the result says whether it was this one.
 pub fn init(directives: &str, format: LogFormat) -> bool {
     let filter = EnvFilter::builder().parse_lossy(directives);
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Stderr);
     // They would be told of by `eprintln!`, which panics when standard error is what is gone.
     let log = log.log_internal_errors(false);
-    match format {
+    let first = match format {
         LogFormat::Json => log.json().flatten_event(true).try_init().is_ok(),
         _ => log.with_ansi(std::io::stderr().is_terminal()).with_target(false).try_init().is_ok(),
+    };
+    if first {
+        std::panic::set_hook(Box::new(|panic| {
+            let trace = Backtrace::capture();
+            match trace.status() {
+                BacktraceStatus::Captured => tracing::error!("{panic}\n{trace}"),
+                _ => tracing::error!("{panic}"),
+            }
+            stderr::flush(LAST_WORDS);
+        }));
     }
+    first
+}
+
+/// Waits until the log was written, at most for this time.
+pub fn flush(limit: Duration) {
+    stderr::flush(limit);
+}
+
+/// How many lines of the log were dropped so far, because nobody read standard error in time. The log tells of them once
+/// somebody does.
+#[must_use]
+pub fn dropped() -> u64 {
+    stderr::dropped()
 }

@@ -6,6 +6,7 @@ mod factory;
 pub mod logging;
 mod plugins;
 mod recovery;
+pub(crate) mod stderr;
 
 use std::{fmt, time::Duration};
 

@@ -124,3 +124,76 @@ async fn a_reader_that_has_seen_enough_is_no_failure() {
     program.stop_reading();
     assert_eq!(program.ends().await.code(), Some(0));
 }
+
+/// A pager that stands still, or a log driver that is stuck.
+#[tokio::test]
+async fn a_log_that_nobody_reads_stops_nothing() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let plugin = "
+import json, sys
+for line in sys.stdin:
+    request = json.loads(line)
+    if request['method'] == 'execute':
+        for number in range(5000):
+            sys.stderr.write('line %d %s\\n' % (number, 'x' * 300))
+        sys.stderr.flush()
+    print(json.dumps({'id': request['id'], 'result': request['payload']}), flush=True)
+";
+    std::fs::write(dir.path().join("chatty.py"), plugin).expect("written");
+    let path = dir.path().display().to_string();
+    let mut gateway = gateway(&dir.path().join("gateway.yaml"), &[], |data, admin| {
+        format!(
+            "
+server: {{listen: '{data}'}}
+admin: {{listen: '{admin}'}}
+plugins:
+  - {{name: chatty, transport: exec, executable: python3, args: [chatty.py], work_dir: '{path}'}}
+"
+        )
+    })
+    .await;
+    gateway.program.hold_stderr(true);
+    assert_eq!(post(gateway.data, "chatty", "1").await.text(), "1");
+    assert_eq!(get(gateway.admin, "/healthz").await.status.as_u16(), 200);
+    assert_eq!(post(gateway.data, "chatty", "2").await.text(), "2");
+    gateway.program.hold_stderr(false);
+    gateway.program.prints("lines of the log were dropped").await.expect("it runs");
+    gateway.program.hold_stderr(true);
+    assert_eq!(post(gateway.data, "chatty", "3").await.text(), "3");
+    gateway.program.signal(Signal::TERM);
+    until("it has ended", async || gateway.program.has_ended().then_some(())).await;
+    gateway.program.hold_stderr(false);
+    assert_eq!(gateway.program.ends().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_terminal_that_is_closed_ends_nothing() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let slow = slow().await;
+    let mut gateway = gateway_of(&slow, &dir).await;
+    gateway.program.signal(Signal::HUP);
+    gateway.program.prints("SIGHUP is ignored").await.expect("it goes on");
+    assert_eq!(post(gateway.data, "echo", "1").await.text(), "1");
+    gateway.program.signal(Signal::TERM);
+    assert_eq!(gateway.program.ends().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_signal_while_plugins_are_started_leaves_none_of_them() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("gateway.yaml");
+    let (data, admin) = crate::support::ports();
+    let plugin = "{name: mute, transport: exec, executable: sleep, args: ['1000']}";
+    std::fs::write(
+        &file,
+        format!("server: {{listen: '{data}'}}\nadmin: {{listen: '{admin}'}}\nplugins:\n  - {plugin}\n"),
+    )
+    .expect("written");
+    let program = Program::start(["run".as_ref(), "--config".as_ref(), file.as_os_str()]);
+    let child = until("its plugin runs", async || children(program.pid()).first().copied()).await;
+    program.signal(Signal::TERM);
+    let ended = program.ends().await;
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
+    assert!(ended.stderr.contains("stopped while its plugins were being started"), "{ended:?}");
+    gone(child).await;
+}

@@ -122,6 +122,11 @@ impl Program {
         self.stderr.close();
     }
 
+    /// Leaves what it prints to standard error in the pipe, which is full soon, or reads it again.
+    pub(crate) fn hold_stderr(&self, hold: bool) {
+        self.stderr.hold.store(hold, Ordering::Relaxed);
+    }
+
     /// Whether it has ended.
     pub(crate) fn has_ended(&mut self) -> bool {
         self.child.try_wait().expect("a child").is_some()
@@ -151,6 +156,7 @@ impl Drop for Program {
 struct Printed {
     bytes: Arc<Mutex<Vec<u8>>>,
     enough: Arc<AtomicBool>,
+    hold: Arc<AtomicBool>,
     reader: JoinHandle<()>,
 }
 
@@ -160,10 +166,16 @@ impl Printed {
         fcntl_setfl(&pipe, OFlags::NONBLOCK).expect("a pipe");
         let (bytes, enough) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
         let (read, told) = (Arc::clone(&bytes), Arc::clone(&enough));
+        let hold = Arc::new(AtomicBool::new(false));
+        let held = Arc::clone(&hold);
         let reader = std::thread::spawn(move || {
             let mut buffer = [0; 4096];
             // Relaxed: nothing else is read because of it.
             while !told.load(Ordering::Relaxed) {
+                if held.load(Ordering::Relaxed) {
+                    std::thread::sleep(Duration::from_millis(1));
+                    continue;
+                }
                 match pipe.read(&mut buffer) {
                     Ok(count @ 1..) => {
                         read.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&buffer[..count]);
@@ -173,7 +185,7 @@ impl Printed {
                 }
             }
         });
-        Self { bytes, enough, reader }
+        Self { bytes, enough, hold, reader }
     }
 
     /// Closes the pipe, and waits until it is.
