@@ -5,6 +5,8 @@
 mod args;
 mod bench;
 mod check;
+#[cfg(test)]
+mod claims;
 mod metadata;
 mod prerequisites;
 mod process;

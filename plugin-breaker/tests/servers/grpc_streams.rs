@@ -51,6 +51,26 @@ async fn under_a_client_streams_that_fail_in_their_trailers_open_the_circuit() {
 }
 
 #[tokio::test]
+async fn over_an_interceptor_the_trailers_decide_too() {
+    let layer = layer();
+    let handle = layer.handle();
+    let address = serve(Identity::new()).await.address;
+    let channel = ServiceBuilder::new()
+        .layer(layer)
+        .map_response(|response: http::Response<_>| response.map(tonic::body::Body::new))
+        .layer(tonic::service::InterceptorLayer::new(|request: tonic::Request<()>| Ok(request)))
+        .service(channel(address));
+    let mut client = EchoClient::new(channel);
+    for count in 1..=3 {
+        let stream = bounded(client.stream("fail 2")).await.expect("the head is good");
+        assert_eq!(bounded(drain(stream)).await, (2, Code::DataLoss));
+        assert_eq!(ended(&handle, count).await.failures, count);
+    }
+    let status = bounded(client.unary("ok")).await.expect_err("refused");
+    assert_eq!((status.code(), handle.stats().rejected), (Code::Unavailable, 1));
+}
+
+#[tokio::test]
 async fn streams_that_end_well_are_successes_and_one_that_is_dropped_is_cancelled() {
     let layer = layer();
     let handle = layer.handle();

@@ -87,6 +87,24 @@ async fn over_a_hyper_client_refused_connections_open_the_circuit_and_the_error_
 }
 
 #[tokio::test]
+async fn over_a_hyper_client_a_status_from_500_opens_the_circuit() {
+    let failing = serve(Router::new().route("/", get(|| async { StatusCode::INTERNAL_SERVER_ERROR }))).await;
+    let layer = CircuitBreakerLayer::default().classify(ByHttpStatus::new());
+    let handle = layer.handle();
+    let client = ServiceBuilder::new()
+        .layer(layer)
+        .layer(BoxErrorLayer)
+        .service(Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>());
+    let get = || Request::get(format!("http://{failing}/")).body(Full::<Bytes>::default()).expect("valid");
+    for _ in 0..5 {
+        assert_eq!(bounded(client.clone().oneshot(get())).await.expect("a response").status(), 500);
+    }
+    assert_eq!(handle.state(), CircuitState::Open);
+    let error = bounded(client.oneshot(get())).await.expect_err("refused");
+    assert_eq!(Rejected::find(&*error).map(Rejected::code), Some(Code::CircuitOpen));
+}
+
+#[tokio::test]
 async fn a_host_that_is_down_does_not_close_the_way_to_another() {
     let up = serve(Router::new().route("/", get(|| async { "up" }))).await;
     let down = serve(Router::new().route("/", get(|| async { StatusCode::BAD_GATEWAY }))).await;
