@@ -32,7 +32,8 @@ async fn sixty_calls_in_a_row_round_a_kill_all_succeed() {
         format!("http://{}/v1/plugins/greeter", running.gateway().data_addr()),
     );
     let call = async |number: u32| {
-        let request = Request::builder().method(Method::POST).uri(&url).body(Full::from(format!("\"{number}\"")));
+        let request = Request::builder().method(Method::POST).uri(&url);
+        let request = request.header("content-type", "application/json").body(Full::from(format!("\"{number}\"")));
         let (head, body) = client.request(request.expect("valid")).await.expect("the gateway stays").into_parts();
         let body = body.collect().await.expect("a body").to_bytes();
         (head.status.as_u16(), String::from_utf8_lossy(&body).into_owned())

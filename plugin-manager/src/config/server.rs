@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use plugin_core::Code;
 use plugin_transports::auth::{AuthConfig, AuthMethod, Verifier};
@@ -19,6 +20,14 @@ pub(super) static TABLE: Table = Table::new(
         Key::new("tls", Kind::Optional(&TLS), "Serves over TLS."),
         Key::new("auth", Kind::List(&CLIENT), "Who may call; without it, whoever can connect."),
         Key::new("max_body", Kind::size(1, u64::MAX), "The largest request body.").default("10MiB"),
+        Key::new("body_timeout", Kind::time(), "How long a request body may take, from its head to its end.")
+            .default("30s"),
+        Key::new(
+            "max_json_depth",
+            Kind::integer(1, 100_000),
+            "How deep lists and objects may stand in each other, in a payload and in a reply.",
+        )
+        .default("128"),
         Key::new(
             "insecure",
             Kind::Bool,
@@ -65,6 +74,8 @@ pub struct ServerConfig {
     tls: Option<ServerTlsConfig>,
     verifier: Option<Verifier>,
     max_body: u64,
+    body_timeout: Duration,
+    max_json_depth: usize,
     insecure: bool,
 }
 
@@ -98,6 +109,18 @@ impl ServerConfig {
     #[must_use]
     pub fn max_body(&self) -> u64 {
         self.max_body
+    }
+
+    /// How long a request body may take.
+    #[must_use]
+    pub fn body_timeout(&self) -> Duration {
+        self.body_timeout
+    }
+
+    /// How deep a payload and a reply may be nested.
+    #[must_use]
+    pub fn max_json_depth(&self) -> usize {
+        self.max_json_depth
     }
 
     /// Whether it was allowed to serve other machines without TLS, or without knowing who calls.
@@ -136,6 +159,7 @@ pub(super) fn read(keys: &mut Keys<'_, '_>) -> Option<ServerConfig> {
     });
     let knows = clients.is_some_and(|clients| !clients.is_empty()) || knows_by_certificate;
     let max_body = keys.size("max_body");
+    let (body_timeout, max_json_depth) = (keys.time("body_timeout"), keys.integer("max_json_depth"));
     let insecure = keys.bool("insecure").unwrap_or_default();
     if let Some(listen) = listen.filter(|listen| !is_local(*listen) && !insecure) {
         let missing = match (has_tls, knows) {
@@ -152,7 +176,15 @@ pub(super) fn read(keys: &mut Keys<'_, '_>) -> Option<ServerConfig> {
             keys.fault("listen", Code::ConfigValue, problem);
         }
     }
-    Some(ServerConfig { listen: listen?, tls, verifier, max_body: max_body?, insecure })
+    Some(ServerConfig {
+        listen: listen?,
+        tls,
+        verifier,
+        max_body: max_body?,
+        body_timeout: body_timeout?,
+        max_json_depth: max_json_depth?,
+        insecure,
+    })
 }
 
 /// The settings, and whether clients must show a certificate.

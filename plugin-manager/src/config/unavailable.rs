@@ -27,7 +27,6 @@ pub(super) const UNAVAILABLE: Unavailable = &[
         &[
             "access_log",
             "allowed_hosts",
-            "body_timeout",
             "client_rate_limit",
             "cors",
             "error_detail",
@@ -35,7 +34,6 @@ pub(super) const UNAVAILABLE: Unavailable = &[
             "idle_timeout",
             "max_bodies",
             "max_connections",
-            "max_json_depth",
             "redirect_http",
             "unix",
             "write_timeout",

@@ -125,6 +125,8 @@ fn gateway_settings(config: &Config) -> Result<GatewaySettings, PluginError> {
         .with_listen(server.listen())
         .with_admin_listen(admin.listen())
         .with_max_body(server.max_body())
+        .with_body_timeout(server.body_timeout())
+        .with_max_json_depth(server.max_json_depth())
         .with_drain_timeout(config.shutdown_timeout())
         .insecure(server.insecure());
     if let Some(tls) = server.tls() {

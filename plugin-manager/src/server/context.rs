@@ -21,7 +21,9 @@ pub(crate) fn read(headers: &HeaderMap) -> Result<CallContext, PluginError> {
         }
         context.set_request_id(id);
     }
-    if let Some(limit) = text(headers, "x-request-timeout")? {
+    // Of several the strictest holds: each is an upper bound.
+    for limit in texts(headers, "x-request-timeout") {
+        let limit = limit?;
         let duration = go_duration::parse(limit).ok().filter(|limit| *limit > Duration::ZERO);
         let right = "a duration such as 500ms or 1m30s";
         context = context.with_timeout(duration.ok_or_else(|| bad("X-Request-Timeout", right, limit))?);
@@ -60,8 +62,12 @@ fn is_passed_on(name: &HeaderName) -> bool {
 }
 
 fn text<'h>(headers: &'h HeaderMap, name: &'static str) -> Result<Option<&'h str>, PluginError> {
-    let Some(value) = headers.get(name) else { return Ok(None) };
-    value.to_str().map(Some).map_err(|_| bad(name, "plain ASCII text", "bytes that are not"))
+    texts(headers, name).next().transpose()
+}
+
+fn texts<'h>(headers: &'h HeaderMap, name: &'static str) -> impl Iterator<Item = Result<&'h str, PluginError>> {
+    let values = headers.get_all(name).iter();
+    values.map(move |value| value.to_str().map_err(|_| bad(name, "plain ASCII text", "bytes that are not")))
 }
 
 fn bad(header: &str, right: &str, found: &str) -> PluginError {
@@ -108,6 +114,20 @@ mod tests {
         assert!(context.trace().is_some_and(TraceContext::is_sampled));
         let headers = context.headers().expect("some");
         assert!(headers.contains_key("x-plugin-tenant") && !headers.contains_key("authorization"));
+    }
+
+    #[test]
+    fn of_two_limits_the_stricter_holds_and_one_that_cannot_be_read_is_an_error() {
+        for limits in [["2s", "1s"], ["1s", "2s"]] {
+            let mut headers = HeaderMap::new();
+            for limit in limits {
+                headers.append("x-request-timeout", HeaderValue::from_static(limit));
+            }
+            let context = read(&headers).expect("valid");
+            assert_eq!(context.remaining(context.received()), Some(Duration::from_secs(1)));
+            headers.append("x-request-timeout", HeaderValue::from_static("soon"));
+            assert!(read(&headers).is_err());
+        }
     }
 
     #[test]

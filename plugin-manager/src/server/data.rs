@@ -1,19 +1,21 @@
 //! The data plane: `POST /v1/plugins/{name}`.
 
+use std::{borrow::Cow, time::Duration};
+
 use axum::{
     Router,
-    body::Body,
+    body::{Body, HttpBody},
     extract::{Path, Request, State, rejection::PathRejection},
-    http::{HeaderName, HeaderValue, Response, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header},
     response::IntoResponse,
     routing::post,
 };
-use bytes::Bytes;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
 use plugin_core::{Call, CallContext, Code, PluginError, Sent};
 use plugin_transports::json;
 
-use super::{context, problem};
+use super::{context, depth, problem};
 use crate::manager::Manager;
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -21,16 +23,25 @@ static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 #[derive(Clone)]
 struct Plane {
     manager: Manager<Bytes, Bytes>,
-    max_body: u64,
+    bounds: Bounds,
+}
+
+/// What bounds a call.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    pub(super) max_body: u64,
+    /// For the whole body: one that comes a byte at a time is no way round it.
+    pub(super) body_timeout: Duration,
+    pub(super) max_json_depth: usize,
 }
 
 /// The routes of the data plane. The body of a request is the payload, and must be JSON; the body of an answer is the
 /// plugin's reply.
-pub(super) fn routes(manager: Manager<Bytes, Bytes>, max_body: u64) -> Router {
+pub(super) fn routes(manager: Manager<Bytes, Bytes>, bounds: Bounds) -> Router {
     Router::new()
         .route("/v1/plugins/{name}", post(call).fallback(only_post))
         .fallback(no_such_path)
-        .with_state(Plane { manager, max_body })
+        .with_state(Plane { manager, bounds })
 }
 
 async fn call(
@@ -45,10 +56,9 @@ async fn call(
     };
     let request_id = context.request_id().to_string();
     let answer = match name {
-        Ok(Path(name)) => forward(&plane, &name, context, body).await,
+        Ok(Path(name)) => forward(&plane, &name, context, &parts.headers, body).await,
         Err(_) => {
-            let problem = "the plugin's name in the path is not UTF-8";
-            Err(PluginError::new(Code::InvalidName, problem).with_sent(Sent::Nothing))
+            Err(Fault::of(StatusCode::BAD_REQUEST, Code::InvalidName, "the plugin's name in the path is not UTF-8"))
         }
     };
     let mut response = match answer {
@@ -57,7 +67,7 @@ async fn call(
             response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
             response
         }
-        Err(error) => problem::respond(&error, Some(request_id.clone())),
+        Err(fault) => problem::respond_as(fault.status, &fault.error, Some(request_id.clone())),
     };
     if let Ok(id) = HeaderValue::try_from(request_id) {
         response.headers_mut().insert(REQUEST_ID.clone(), id);
@@ -65,32 +75,126 @@ async fn call(
     response
 }
 
-async fn forward(plane: &Plane, name: &str, context: CallContext, body: Body) -> Result<Bytes, PluginError> {
+async fn forward(
+    plane: &Plane,
+    name: &str,
+    context: CallContext,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Bytes, Fault> {
     if !plane.manager.contains(name) {
         // Before the body is read: an unknown name must not cost the memory of a payload.
         let shown: String = name.chars().take(crate::manager::MAX_NAME).collect();
-        return Err(PluginError::not_found(&shown));
+        return Err(PluginError::not_found(&shown).into());
     }
-    let payload = read_body(body, plane.max_body).await.map_err(|error| error.with_plugin(name))?;
+    let named = |fault: Fault| Fault { error: fault.error.with_plugin(name), ..fault };
+    check_kind(headers).map_err(named)?;
+    let payload = read_whole(body, plane.bounds).await.map_err(named)?;
+    let max = plane.bounds.max_json_depth;
+    if depth::exceeds(&payload, max) {
+        let problem = format!("the payload is nested more than {max} deep; `server.max_json_depth` sets the limit");
+        return Err(named(PluginError::new(Code::InvalidPayload, problem).with_sent(Sent::Nothing).into()));
+    }
     // The one place where it is read as JSON on its way to a transport, however many attempts it takes.
-    let call = json::checked(Call::with_context(context, payload)).map_err(|error| error.with_plugin(name))?;
-    let reply = plane.manager.execute_with(name, call).await?;
-    Ok(reply.into_payload())
+    let call = json::checked(Call::with_context(context, payload)).map_err(|error| named(error.into()))?;
+    let reply = plane.manager.execute_with(name, call).await?.into_payload();
+    if depth::exceeds(&reply, max) {
+        let problem =
+            format!("the plugin's reply is nested more than {max} deep; `server.max_json_depth` sets the limit");
+        return Err(named(PluginError::new(Code::PayloadTooLarge, problem).into()));
+    }
+    Ok(reply)
 }
 
-async fn read_body(body: Body, max: u64) -> Result<Bytes, PluginError> {
-    let limit = usize::try_from(max).unwrap_or(usize::MAX);
-    match Limited::new(body, limit).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => {
-            let problem = format!("the payload is larger than {max} bytes; `server.max_body` sets the limit");
-            Err(PluginError::new(Code::PayloadTooLarge, problem).with_sent(Sent::Nothing))
-        }
-        Err(error) => {
-            let problem = "the payload did not arrive whole";
-            Err(PluginError::new(Code::InvalidPayload, problem).with_source(error).with_sent(Sent::Nothing))
+/// An error, and how it is answered where its code does not say so.
+struct Fault {
+    error: PluginError,
+    status: Option<StatusCode>,
+}
+
+impl Fault {
+    fn of(status: StatusCode, code: Code, problem: impl Into<Cow<'static, str>>) -> Self {
+        let error = PluginError::new(code, problem).with_sent(Sent::Nothing);
+        Self { error, status: Some(status) }
+    }
+}
+
+impl From<PluginError> for Fault {
+    fn from(error: PluginError) -> Self {
+        Self { error, status: None }
+    }
+}
+
+/// A payload is JSON, not compressed, and says so: a page of another site can make a browser send anything that does not.
+fn check_kind(headers: &HeaderMap) -> Result<(), Fault> {
+    let refused =
+        |problem: &'static str| Err(Fault::of(StatusCode::UNSUPPORTED_MEDIA_TYPE, Code::InvalidPayload, problem));
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if kind != "application/json" && !(kind.starts_with("application/") && kind.ends_with("+json")) {
+        return refused(
+            "the payload must be JSON and say so: `Content-Type: application/json`, as `curl --json` sends it, or \
+             `curl -H 'content-type: application/json' -d`",
+        );
+    }
+    let plain = headers
+        .get_all(header::CONTENT_ENCODING)
+        .iter()
+        .all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity"));
+    if !plain {
+        return refused("the payload must not be compressed, and the header content-encoding says that it is");
+    }
+    Ok(())
+}
+
+/// The whole body, within its bounds of size and of time. One that announces too much is not read, and its sender gets no
+/// `100 Continue`.
+async fn read_whole(body: Body, bounds: Bounds) -> Result<Bytes, Fault> {
+    match tokio::time::timeout(bounds.body_timeout, read_body(body, bounds.max_body)).await {
+        Ok(read) => read,
+        Err(_) => {
+            let limit = bounds.body_timeout;
+            let problem = format!("the payload did not arrive within {limit:?}; `server.body_timeout` sets the limit");
+            Err(Fault::of(StatusCode::REQUEST_TIMEOUT, Code::Timeout, problem))
         }
     }
+}
+
+async fn read_body(mut body: Body, max: u64) -> Result<Bytes, Fault> {
+    let too_large = || {
+        let problem = format!("the payload is larger than {max} bytes; `server.max_body` sets the limit");
+        let error = PluginError::new(Code::PayloadTooLarge, problem).with_sent(Sent::Nothing);
+        Fault::from(error)
+    };
+    let announced = HttpBody::size_hint(&body).lower();
+    if announced > max {
+        return Err(too_large());
+    }
+    // What comes in one piece, as most do, is not copied. Pieces are copied together, so that many small ones cost no more
+    // than their bytes.
+    let (mut first, mut rest) = (Bytes::new(), BytesMut::new());
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| {
+            let problem = "the payload did not arrive whole";
+            PluginError::new(Code::InvalidPayload, problem).with_source(error).with_sent(Sent::Nothing)
+        })?;
+        let Ok(data) = frame.into_data() else { continue };
+        let length = first.len() + rest.len() + data.len();
+        if length as u64 > max {
+            return Err(too_large());
+        }
+        if first.is_empty() && rest.is_empty() {
+            first = data;
+            continue;
+        }
+        if rest.is_empty() {
+            // Within the bound, so room for all that is announced may be made at once.
+            rest.reserve(usize::try_from(announced).unwrap_or_default().max(length));
+            rest.extend_from_slice(&std::mem::take(&mut first));
+        }
+        rest.extend_from_slice(&data);
+    }
+    Ok(if rest.is_empty() { first } else { rest.freeze() })
 }
 
 async fn only_post() -> Response<Body> {

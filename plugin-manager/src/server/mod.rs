@@ -3,6 +3,8 @@
 mod admin;
 mod context;
 mod data;
+mod depth;
+mod guard;
 mod metrics;
 mod problem;
 
@@ -16,7 +18,7 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, body::Body, http::Response};
+use axum::{Router, body::Body, http::Response, middleware};
 use bytes::Bytes;
 use plugin_core::{Code, PluginError, clock};
 use plugin_transports::{
@@ -27,7 +29,6 @@ use plugin_transports::{
 use tokio::net::TcpListener;
 use tower_http::{
     catch_panic::CatchPanicLayer,
-    timeout::RequestBodyTimeoutLayer,
     trace::{DefaultMakeSpan, DefaultOnFailure, TraceLayer},
 };
 use tracing::Level;
@@ -35,10 +36,8 @@ use tracing::Level;
 pub use admin::{Access, Role};
 pub use metrics::Metrics;
 
+use self::guard::Guard;
 use crate::manager::{DrainReport, Manager};
-
-/// How long a request's body may stand still.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The settings of a gateway.
 ///
@@ -47,6 +46,8 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// | `listen` | 127.0.0.1:8080 |
 /// | `admin_listen` | 127.0.0.1:9090 |
 /// | `max_body` | 10 MiB |
+/// | `body_timeout`, for the whole body of a request | 30 s |
+/// | `max_json_depth`, of a payload and of a reply | 128 |
 /// | `drain_timeout`, of one plugin | 30 s |
 /// | TLS, who may call, who may operate | no TLS, everybody who can reach it |
 #[derive(Clone, Debug)]
@@ -54,7 +55,7 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct GatewaySettings {
     listen: SocketAddr,
     admin_listen: SocketAddr,
-    max_body: u64,
+    data: data::Bounds,
     drain_timeout: Duration,
     tls: Option<ServerTls>,
     admin_tls: Option<ServerTls>,
@@ -68,7 +69,7 @@ impl Default for GatewaySettings {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             admin_listen: SocketAddr::from(([127, 0, 0, 1], 9090)),
-            max_body: 10 << 20,
+            data: data::Bounds { max_body: 10 << 20, body_timeout: Duration::from_secs(30), max_json_depth: 128 },
             drain_timeout: Duration::from_secs(30),
             tls: None,
             admin_tls: None,
@@ -94,7 +95,20 @@ impl GatewaySettings {
 
     /// The largest payload, in bytes.
     pub fn with_max_body(mut self, bytes: u64) -> Self {
-        self.max_body = bytes;
+        self.data.max_body = bytes;
+        self
+    }
+
+    /// How long a request's body may take from its head to its end; a slower one is 408, `PLUGIN_1204`.
+    pub fn with_body_timeout(mut self, timeout: Duration) -> Self {
+        self.data.body_timeout = timeout;
+        self
+    }
+
+    /// How deep lists and objects may stand in each other: in a payload, which is 400 beyond it, and in a plugin's reply,
+    /// which is 502.
+    pub fn with_max_json_depth(mut self, depth: usize) -> Self {
+        self.data.max_json_depth = depth;
         self
     }
 
@@ -180,17 +194,17 @@ impl Gateway {
             drain_timeout: settings.drain_timeout,
             ready: Arc::clone(&ready),
         };
-        let data = finish(data::routes(manager.clone(), settings.max_body));
+        let data = data::routes(manager.clone(), settings.data);
         let data = match settings.verifier {
             Some(verifier) => data.layer(VerifyLayer::new(verifier)),
             None => data,
         };
-        let admin = finish(admin::routes(plane, settings.access));
+        let admin = admin::routes(plane, settings.access);
         // Both are bound before either serves: a gateway that cannot be operated does not take calls.
         let data_listener = bind("server.listen", settings.listen).await?;
         let admin_listener = bind("admin.listen", settings.admin_listen).await?;
-        let data = serve(data, data_listener, settings.tls)?;
-        let admin = serve(admin, admin_listener, settings.admin_tls)?;
+        let data = serve(finish(data, settings.listen), data_listener, settings.tls)?;
+        let admin = serve(finish(admin, settings.admin_listen), admin_listener, settings.admin_tls)?;
         Ok(Self { manager, metrics, ready, data, admin })
     }
 
@@ -264,9 +278,9 @@ impl ShutdownReport {
     }
 }
 
-fn finish(routes: Router) -> Router {
+fn finish(routes: Router, listen: SocketAddr) -> Router {
     routes
-        .layer(RequestBodyTimeoutLayer::new(BODY_TIMEOUT))
+        .layer(middleware::from_fn_with_state(Guard::new(listen), guard::check))
         .layer(
             TraceLayer::new_for_http()
                 .make_span_with(DefaultMakeSpan::new().level(Level::DEBUG))

@@ -101,7 +101,7 @@ Open
   http://{admin}/admin/v1/plugins
 
 Type, in another terminal
-  curl -s http://{data}/v1/plugins/greeter -d '\"you\"'
+  curl -s http://{data}/v1/plugins/greeter --json '\"you\"'
   plugin-manager{options} plugins
   plugin-manager{options} call wordcount '\"to be or not to be\"'{kill}
 

@@ -22,6 +22,7 @@ pub(super) async fn run(gateway: SocketAddr) {
     for (plugin, payload) in CALLS.into_iter().cycle() {
         ticks.tick().await;
         let request = Request::post(format!("http://{gateway}/v1/plugins/{plugin}"));
+        let request = request.header("content-type", "application/json");
         let Ok(request) = request.body(Full::new(Bytes::from_static(payload.as_bytes()))) else { return };
         // Errors are what the demo is about; the summary and the log tell of them.
         if let Ok(response) = client.request(request).await {

@@ -29,6 +29,8 @@ const EXAMPLES: &[(&str, &str, &str, &str)] = &[
     ("server", "tls", "", "tls: {cert_file: absent.pem, key_file: absent.pem}"),
     ("server", "auth", "", "auth: [{name: a, method: bearer, token: t}]"),
     ("server", "max_body", "max_body: 1MiB", "max_body: 2MiB"),
+    ("server", "body_timeout", "body_timeout: 1s", "body_timeout: 2s"),
+    ("server", "max_json_depth", "max_json_depth: 1", "max_json_depth: 2"),
     ("server", "insecure", "insecure: false", "insecure: true"),
     ("server.auth", "name", "name: a, method: bearer, token: t", "name: b, method: bearer, token: t"),
     ("server.auth", "method", "name: a, method: bearer, token: t", "name: a, method: basic, token: t"),

@@ -59,6 +59,7 @@ impl Client {
 
     pub(crate) async fn call(&self, data: SocketAddr, plugin: &str, payload: &str) -> Option<Answer> {
         let request = Request::post(format!("http://{data}/v1/plugins/{plugin}"));
+        let request = request.header("content-type", "application/json");
         self.send(request.body(Full::new(Bytes::copy_from_slice(payload.as_bytes()))).expect("valid")).await
     }
 }

@@ -1,0 +1,189 @@
+//! What a page in a browser on this machine can make it send, requests whose heads are wrong, and what bounds a body: raw
+//! bytes on real sockets.
+
+use std::{net::SocketAddr, time::Duration};
+
+use bytes::Bytes;
+use plugin_core::{Call, PluginError, Reply};
+use plugin_manager::{
+    manager::{Manager, Registration},
+    server::{Gateway, GatewaySettings},
+};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tower::service_fn;
+
+async fn gateway(change: impl FnOnce(GatewaySettings) -> GatewaySettings) -> (Gateway, Manager<Bytes, Bytes>) {
+    let manager = Manager::new();
+    let echo = service_fn(|call: Call<Bytes>| async move { Ok::<_, PluginError>(Reply::new(call.into_payload())) });
+    manager.register_with("echo", Registration::new(echo)).expect("a free name");
+    let deep = service_fn(|_: Call<Bytes>| async move {
+        Ok::<_, PluginError>(Reply::new(Bytes::from("[".repeat(200) + &"]".repeat(200))))
+    });
+    manager.register_with("deep", Registration::new(deep)).expect("a free name");
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    let settings = change(GatewaySettings::default().with_listen(any).with_admin_listen(any));
+    let gateway = Gateway::start(manager.clone(), settings).await.expect("free ports");
+    gateway.set_ready();
+    (gateway, manager)
+}
+
+/// The answer to these bytes, on a connection of their own.
+async fn raw(address: SocketAddr, request: &str) -> String {
+    let exchange = async {
+        let mut stream = tokio::net::TcpStream::connect(address).await.expect("a connection");
+        stream.write_all(request.as_bytes()).await.expect("written");
+        let mut answer = Vec::new();
+        // An end or a reset: what came before it is the answer.
+        let _ = stream.read_to_end(&mut answer).await;
+        String::from_utf8_lossy(&answer).into_owned()
+    };
+    tokio::time::timeout(Duration::from_secs(20), exchange).await.expect("in time")
+}
+
+/// A POST of `1` that asks to close.
+fn post(path: &str, headers: &str) -> String {
+    format!("POST {path} HTTP/1.1\r\n{headers}connection: close\r\ncontent-length: 1\r\n\r\n1")
+}
+
+fn status(answer: &str) -> u16 {
+    answer
+        .strip_prefix("HTTP/1.1 ")
+        .and_then(|rest| rest.get(..3)?.parse().ok())
+        .unwrap_or_else(|| panic!("{answer:?}"))
+}
+
+#[tokio::test]
+async fn no_page_of_another_site_and_no_rebound_name_acts() {
+    let (gateway, manager) = gateway(|settings| settings).await;
+    let json = "content-type: application/json\r\n";
+    let pages = [
+        "host: localhost\r\norigin: https://evil.example\r\n".to_owned(),
+        "host: localhost\r\norigin: null\r\n".to_owned(),
+        "host: localhost:9090\r\norigin: http://localhost:3000\r\n".to_owned(),
+        "host: 127.0.0.1\r\nsec-fetch-site: cross-site\r\n".to_owned(),
+        "host: 127.0.0.1\r\nsec-fetch-site: same-site\r\n".to_owned(),
+        "host: evil.example\r\n".to_owned(),
+        "host: evil.example\r\norigin: http://evil.example\r\nsec-fetch-site: same-origin\r\n".to_owned(),
+        "host: 127.0.0.1.evil.example\r\n".to_owned(),
+        "host: 10.0.0.1\r\n".to_owned(),
+    ];
+    for page in &pages {
+        for path in ["disable", "drain", "restart", "enable"] {
+            let answer = raw(gateway.admin_addr(), &post(&format!("/admin/v1/plugins/echo/{path}"), page)).await;
+            assert_eq!(status(&answer), 403, "{path} {page}: {answer}");
+            assert!(answer.contains("AUTH_1107") && answer.contains("application/problem+json"), "{answer}");
+        }
+        let answer = raw(gateway.data_addr(), &post("/v1/plugins/echo", &format!("{page}{json}"))).await;
+        assert_eq!(status(&answer), 403, "{page}: {answer}");
+    }
+    assert_eq!(manager.get("echo").expect("registered").state.as_str(), "serving");
+    let read = "GET /admin/v1/plugins HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n";
+    assert_eq!(status(&raw(gateway.admin_addr(), read).await), 403, "nor does a rebound name look");
+}
+
+#[tokio::test]
+async fn who_is_on_this_machine_acts_under_every_name_of_it_and_probes_need_none() {
+    let (gateway, _manager) = gateway(|settings| settings).await;
+    let port = gateway.admin_addr().port();
+    for headers in [
+        "host: localhost\r\n".to_owned(),
+        format!("host: LOCALHOST:{port}\r\n"),
+        format!("host: 127.0.0.1:{port}\r\norigin: http://127.0.0.1:{port}\r\nsec-fetch-site: same-origin\r\n"),
+        "host: [::1]:1\r\nsec-fetch-site: none\r\n".to_owned(),
+    ] {
+        let answer = raw(gateway.admin_addr(), &post("/admin/v1/plugins/echo/enable", &headers)).await;
+        assert_eq!(status(&answer), 200, "{headers}: {answer}");
+        let json = format!("{headers}content-type: application/json\r\n");
+        assert_eq!(status(&raw(gateway.data_addr(), &post("/v1/plugins/echo", &json)).await), 200, "{headers}");
+    }
+    for probe in ["healthz", "readyz", "metrics"] {
+        let request = format!("GET /{probe} HTTP/1.1\r\nhost: gateway.svc:9090\r\nconnection: close\r\n\r\n");
+        assert_eq!(status(&raw(gateway.admin_addr(), &request).await), 200, "{probe}");
+    }
+}
+
+#[tokio::test]
+async fn a_payload_says_that_it_is_json_and_is_not_compressed() {
+    let (gateway, _manager) = gateway(|settings| settings).await;
+    for headers in [
+        "",
+        "content-type: application/x-www-form-urlencoded\r\n",
+        "content-type: text/plain\r\n",
+        "content-type: text/plain; a=application/json\r\n",
+        "content-type: application/json\r\ncontent-encoding: gzip\r\n",
+    ] {
+        let answer =
+            raw(gateway.data_addr(), &post("/v1/plugins/echo", &format!("host: localhost\r\n{headers}"))).await;
+        assert_eq!(status(&answer), 415, "{headers}: {answer}");
+        let says = if headers.contains("gzip") { "content-encoding" } else { "curl --json" };
+        assert!(answer.contains(says) && answer.contains("PLUGIN_1206"), "{headers}: {answer}");
+    }
+    for kind in ["application/json; charset=utf-8", "Application/JSON", "application/vnd.x+json"] {
+        let headers = format!("host: localhost\r\ncontent-type: {kind}\r\ncontent-encoding: identity\r\n");
+        assert_eq!(status(&raw(gateway.data_addr(), &post("/v1/plugins/echo", &headers)).await), 200, "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn no_host_and_two_hosts_are_bad_requests() {
+    let (gateway, _manager) = gateway(|settings| settings).await;
+    for headers in ["", "host: localhost\r\nhost: localhost\r\n", "host: a b\r\n"] {
+        let request = post("/v1/plugins/echo", &format!("{headers}content-type: application/json\r\n"));
+        let answer = raw(gateway.data_addr(), &request).await;
+        assert_eq!(status(&answer), 400, "{headers}: {answer}");
+        assert!(answer.contains("`Host`"), "{headers}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_announces_too_much_is_refused_before_it_is_asked_for() {
+    let (gateway, _manager) = gateway(|settings| settings.with_max_body(1000)).await;
+    let head = "POST /v1/plugins/echo HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n";
+    let request = format!("{head}expect: 100-continue\r\ncontent-length: 1001\r\n\r\n");
+    let answer = raw(gateway.data_addr(), &request).await;
+    assert_eq!(status(&answer), 413, "{answer}");
+    assert!(answer.contains("PLUGIN_1207") && !answer.contains("100 Continue"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_body_that_comes_a_byte_at_a_time_is_given_up_in_time() {
+    let (gateway, _manager) = gateway(|settings| settings.with_body_timeout(Duration::from_millis(100))).await;
+    let mut stream = tokio::net::TcpStream::connect(gateway.data_addr()).await.expect("a connection");
+    let (mut read, mut write) = stream.split();
+    let head = "POST /v1/plugins/echo HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n";
+    write.write_all(format!("{head}transfer-encoding: chunked\r\n\r\n").as_bytes()).await.expect("written");
+    let drip = async {
+        while write.write_all(b"1\r\n \r\n").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let heard = async {
+        let mut answer = Vec::new();
+        let _ = read.read_to_end(&mut answer).await;
+        String::from_utf8_lossy(&answer).into_owned()
+    };
+    let both = futures_util::future::join(heard, drip);
+    let (answer, ()) = tokio::time::timeout(Duration::from_secs(20), both).await.expect("it is given up");
+    assert_eq!(status(&answer), 408, "{answer}");
+    assert!(answer.contains("did not arrive within 100ms"), "{answer}");
+}
+
+#[tokio::test]
+async fn neither_a_payload_nor_a_reply_is_nested_deeper_than_the_bound() {
+    let (gateway, _manager) = gateway(|settings| settings).await;
+    let head = "host: localhost\r\nconnection: close\r\ncontent-type: application/json\r\n";
+    let call = async |plugin: &str, payload: &str| {
+        let length = payload.len();
+        let request = format!("POST /v1/plugins/{plugin} HTTP/1.1\r\n{head}content-length: {length}\r\n\r\n{payload}");
+        raw(gateway.data_addr(), &request).await
+    };
+    let nested = |depth| "[".repeat(depth) + &"]".repeat(depth);
+    assert_eq!(status(&call("echo", &nested(128)).await), 200);
+    let answer = call("echo", &nested(129)).await;
+    assert_eq!(status(&answer), 400, "{answer}");
+    assert!(answer.contains("PLUGIN_1206") && answer.contains("server.max_json_depth"), "{answer}");
+    assert!(answer.contains(r#""sent":"no""#), "{answer}");
+    let answer = call("deep", "1").await;
+    assert_eq!(status(&answer), 502, "{answer}");
+    assert!(answer.contains("PLUGIN_1207") && answer.contains("the plugin's reply"), "{answer}");
+}
