@@ -75,7 +75,7 @@ async fn text(body: impl Body<Data = Bytes, Error = BoxError>) -> Result<(String
 
 #[tokio::test]
 async fn a_body_is_read_again_with_its_trailers() {
-    let (first, kept) = kept(Frames::new(&["one ", "two ", "three"], Some(("checksum", "7"))), 64);
+    let (first, kept) = kept(Frames::new(&["one ", "two ", "three"], Some(("checksum", "7"))), 1024);
     let kept = kept.expect("small enough");
     let mut body = first;
     for _ in 0..3 {
@@ -99,7 +99,7 @@ async fn no_byte_of_a_body_is_copied() {
 
 #[tokio::test]
 async fn a_body_above_the_cap_passes_through_and_is_forgotten() {
-    let (first, kept) = kept(Frames::new(&["123456", "789012"], None), 10);
+    let (first, kept) = kept(Frames::new(&["123456", "789012"], None), 69);
     let kept = kept.expect("its size is not known yet");
     let beside = Wrapped::again(&kept, true).expect("nothing was read yet");
     assert_eq!(text(first).await.expect("readable").0, "123456789012");
@@ -108,9 +108,13 @@ async fn a_body_above_the_cap_passes_through_and_is_forgotten() {
     assert!(error.to_string().contains("larger than what is kept"), "{error}");
 
     // Exactly the cap is kept, and a body that says that it is larger is not even begun with.
-    let (first, kept) = self::kept(Frames::new(&["12345", "67890"], None), 10);
+    let (first, kept) = self::kept(Frames::new(&["12345", "", "67890", ""], None), 69);
     assert_eq!(text(first).await.expect("readable").0, "1234567890");
-    assert!(Wrapped::again(&kept.expect("kept"), false).is_some());
+    assert!(Wrapped::again(&kept.expect("kept"), false).is_some(), "five, 64, and nothing for the empty ones");
+    let mut first = ReplayBody::new(Full::new(Bytes::from_static(b"1234567890")));
+    let kept = first.keep(10).expect("its length is known");
+    assert_eq!(text(first).await.expect("readable").0, "1234567890");
+    assert!(ReplayBody::<Full<Bytes>>::again(&kept, false).is_some(), "one chunk of the declared length");
     let mut first = ReplayBody::new(Full::new(Bytes::from_static(b"12345678901")));
     assert!(first.keep(10).is_none());
     assert_eq!(text(first).await.expect("readable").0, "12345678901");
@@ -118,7 +122,7 @@ async fn a_body_above_the_cap_passes_through_and_is_forgotten() {
 
 #[tokio::test]
 async fn a_later_attempt_reads_on_where_the_first_one_stopped_and_cuts_it_off() {
-    let (mut first, kept) = kept(Frames::new(&["one ", "two ", "three"], None), 64);
+    let (mut first, kept) = kept(Frames::new(&["one ", "two ", "three"], None), 1024);
     let kept = kept.expect("small enough");
     first.frame().await.expect("a frame").expect("readable");
     let second = Wrapped::again(&kept, false).expect("kept");
@@ -130,7 +134,7 @@ async fn a_later_attempt_reads_on_where_the_first_one_stopped_and_cuts_it_off() 
 #[tokio::test]
 async fn two_attempts_read_side_by_side_and_neither_waits_for_ever() {
     for _ in 0..20 {
-        let (first, kept) = kept(Frames::new(&["a", "b", "c", "d", "e", "f"], Some(("sum", "1"))), 64);
+        let (first, kept) = kept(Frames::new(&["a", "b", "c", "d", "e", "f"], Some(("sum", "1"))), 1024);
         let second = Wrapped::again(&kept.expect("small enough"), true).expect("kept");
         let both = tokio::time::timeout(ms(20_000), async {
             tokio::join!(tokio::spawn(text(first)), tokio::spawn(text(second)))
@@ -146,7 +150,7 @@ async fn two_attempts_read_side_by_side_and_neither_waits_for_ever() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reader_goes_on_when_the_other_is_dropped_in_the_middle() {
     for _ in 0..50 {
-        let (mut first, kept) = kept(Frames::new(&["a", "b", "c"], None), 64);
+        let (mut first, kept) = kept(Frames::new(&["a", "b", "c"], None), 1024);
         let second = Wrapped::again(&kept.expect("small enough"), true).expect("kept");
         let reading = tokio::spawn(text(second));
         let dropping = tokio::spawn(async move {
@@ -294,4 +298,62 @@ async fn a_hedge_sends_the_body_beside_the_first_attempt() {
     let stack = ServiceBuilder::new().layer(ReplayBodyLayer).layer(hedging).service(service);
     let response = stack.oneshot(put(Frames::new(&["one ", "two"], None))).await.expect("an answer");
     assert_eq!(response.into_body(), "one two");
+}
+
+/// A hundred chunks of a thousand bytes, of no declared length.
+fn large() -> Frames {
+    static CHUNK: [u8; 1000] = [b'x'; 1000];
+    let chunk = std::str::from_utf8(&CHUNK).expect("ASCII");
+    Frames::new(&[chunk; 100], None)
+}
+
+#[tokio::test(start_paused = true)]
+async fn past_the_cap_the_slow_first_attempt_goes_on_and_the_hedge_that_was_ahead_stops() {
+    for (first_reads, expected) in [(true, 200), (false, 201)] {
+        let calls = Arc::new(AtomicUsize::new(0));
+        let service = service_fn(move |request: Request<ReplayBody<Frames>>| {
+            let is_first = calls.fetch_add(1, Ordering::SeqCst) == 0;
+            async move {
+                if is_first && !first_reads {
+                    std::future::pending::<()>().await;
+                }
+                let (mut body, mut bytes) = (request.into_body(), 0);
+                while let Some(frame) = body.frame().await {
+                    bytes += frame?.into_data().expect("data").len();
+                    if is_first {
+                        tokio::time::sleep(ms(4)).await;
+                    }
+                }
+                assert_eq!(bytes, 100_000, "every byte, once");
+                let status = if is_first { 200 } else { 201 };
+                Ok::<_, BoxError>(Response::builder().status(status).body(()).expect("valid"))
+            }
+        });
+        let hedging = HedgeLayer::http(HedgeConfig::after(ms(50)).build().expect("in bounds"));
+        let stack = ServiceBuilder::new().layer(ReplayBodyLayer).layer(hedging).service(service);
+        let answered = tokio::time::timeout(ms(60_000), stack.oneshot(put(large()))).await.expect("in time");
+        assert_eq!(answered.expect("one goes on").status(), expected, "the first reads: {first_reads}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_of_tiny_chunks_is_held_within_the_cap() {
+    for (chunk, kept_after) in [("", true), ("x", false)] {
+        let (first, kept) = kept(Frames::new(&vec![chunk; 20_000], None), 64 * 1024);
+        text(first).await.expect("readable");
+        assert_eq!(Wrapped::again(&kept.expect("kept"), false).is_some(), kept_after, "{chunk:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_with_trailers_declares_no_exact_length_when_it_is_sent_again() {
+    for (trailers, exact) in [(Some(("checksum", "7")), None), (None, Some(6))] {
+        let (first, kept) = kept(Frames::new(&["one", "two"], trailers), 1024);
+        text(first).await.expect("readable");
+        let mut again = Wrapped::again(&kept.expect("kept"), false).expect("kept");
+        assert_eq!(again.size_hint().exact(), exact, "HTTP/1.1 would leave the trailers out");
+        assert_eq!(again.size_hint().lower(), 6);
+        again.frame().await.expect("a frame").expect("readable");
+        assert_eq!(again.size_hint().exact(), exact.map(|left: u64| left - 3));
+    }
 }

@@ -1,6 +1,7 @@
 //! A body that can be read again.
 
 use std::{
+    collections::VecDeque,
     error::Error,
     fmt,
     pin::Pin,
@@ -15,9 +16,12 @@ use plugin_core::BoxError;
 
 /// A body that remembers what was read of it, up to a cap, so that it can be sent again, trailers included.
 ///
-/// The bytes are never copied: what is remembered are handles to the same buffers. A body that turns out larger than
-/// the cap is forgotten, and passes through; it cannot be sent again. Nothing is read ahead: a second reader that comes
+/// The bytes are never copied: what is remembered are handles to the same buffers. A handle costs memory too, so another
+/// chunk of a few bytes counts as 64, and an empty one is not remembered. Nothing is read ahead: a second reader that comes
 /// to the end of what is remembered reads on from the source.
+///
+/// A body that turns out larger than the cap cannot be sent again. Where several attempts read it side by side one of them
+/// goes on and the others stop, as gRFC A6 has it: the oldest that has begun to read, whichever of them was ahead.
 ///
 /// Made by [`ReplayBodyLayer`](crate::ReplayBodyLayer), and it remembers nothing until a retry layer asks it to.
 pub struct ReplayBody<B>(State<B>);
@@ -46,15 +50,21 @@ struct Shared<B> {
 
 struct Tape<B> {
     source: Source<B>,
-    /// What was read of the source; empty once it was too much.
-    chunks: Vec<Bytes>,
-    bytes: usize,
+    /// What was read of the source, without those that the only reader that goes on has had.
+    chunks: VecDeque<Bytes>,
+    /// What they take, see [`weight`].
+    held: usize,
     /// How many chunks were read of the source.
     produced: usize,
     trailers: Option<HeaderMap>,
     readers: u64,
     /// Readers with a lower number are of attempts that were given up.
     oldest: u64,
+    /// Those from `oldest` on that live, and those that have begun to read.
+    alive: Readers,
+    begun: Readers,
+    /// It was too much, and this is the only one that goes on.
+    only: Option<u64>,
     waiting: Vec<Waker>,
 }
 
@@ -87,12 +97,15 @@ impl<B: Body + Unpin> Recording<B> {
         }
         let tape = Tape {
             source: Source::Here(body),
-            chunks: Vec::new(),
-            bytes: 0,
+            chunks: VecDeque::new(),
+            held: 0,
             produced: 0,
             trailers: None,
             readers: 1,
             oldest: 0,
+            alive: Readers::default().with(0),
+            begun: Readers::default(),
+            only: None,
             waiting: Vec::new(),
         };
         let shared = Arc::new(Shared { tape: Mutex::new(tape), max });
@@ -105,14 +118,16 @@ impl<B: Body + Unpin> Recording<B> {
     pub fn reader(&self, beside: bool) -> Option<ReplayBody<B>> {
         let Some(shared) = &self.0 else { return Some(ReplayBody(State::Empty)) };
         let mut tape = shared.lock();
-        if tape.is_forgotten() || matches!(tape.source, Source::Failed) {
+        if tape.only.is_some() || matches!(tape.source, Source::Failed) {
             return None;
         }
         let number = tape.readers;
         tape.readers += 1;
         if !beside {
             tape.oldest = number;
+            (tape.alive, tape.begun) = (Readers::default(), Readers::default());
         }
+        tape.alive = tape.alive.with(number - tape.oldest);
         Some(ReplayBody(State::Reading(Reader::new(shared, number))))
     }
 }
@@ -143,19 +158,73 @@ impl<B> Shared<B> {
 }
 
 impl<B> Tape<B> {
-    fn is_forgotten(&self) -> bool {
-        self.chunks.len() < self.produced
-    }
-
-    fn remember(&mut self, chunk: &Bytes, max: usize) {
-        self.bytes = self.bytes.saturating_add(chunk.len());
-        if self.bytes > max {
-            self.chunks = Vec::new();
-        } else {
-            self.chunks.push(chunk.clone());
+    /// Remembers a chunk that was read by this reader. Too much, it is the last that is remembered, and only if it was not
+    /// read by the one that goes on.
+    fn remember(&mut self, chunk: &Bytes, reader: u64, max: usize) {
+        if chunk.is_empty() {
+            return;
         }
         self.produced += 1;
+        if self.only.is_some() {
+            return;
+        }
+        // A body in one piece is kept up to the cap, however small that is.
+        let weight = if self.chunks.is_empty() { chunk.len() } else { weight(chunk) };
+        self.held = self.held.saturating_add(weight);
+        self.chunks.push_back(chunk.clone());
+        if self.held > max {
+            let oldest = self.alive.first_of(self.begun).or(self.alive.first_of(self.alive));
+            self.only = Some(oldest.map_or(reader, |place| self.oldest + place));
+        }
     }
+
+    /// The chunk at this place, for a reader that goes on.
+    fn chunk(&mut self, position: usize) -> Option<Bytes> {
+        if self.only.is_none() {
+            return self.chunks.get(position).cloned();
+        }
+        // The one that is left takes what it reads.
+        let forgotten = self.produced.saturating_sub(self.chunks.len());
+        self.chunks.drain(..position.saturating_sub(forgotten).min(self.chunks.len()));
+        self.chunks.pop_front()
+    }
+
+    fn goes_on(&self, reader: u64) -> bool {
+        self.only.is_none_or(|only| only == reader)
+    }
+
+    fn begins(&mut self, reader: u64) {
+        self.begun = self.begun.with(reader.saturating_sub(self.oldest));
+    }
+}
+
+/// Readers by their place behind the oldest: as many as are ever made side by side, without an allocation.
+#[derive(Clone, Copy, Default)]
+struct Readers(u64);
+
+impl Readers {
+    fn with(self, place: u64) -> Self {
+        Self(self.0 | Self::bit(place))
+    }
+
+    fn without(self, place: u64) -> Self {
+        Self(self.0 & !Self::bit(place))
+    }
+
+    /// The first that is among these too.
+    fn first_of(self, others: Self) -> Option<u64> {
+        let both = self.0 & others.0;
+        (both != 0).then(|| u64::from(both.trailing_zeros()))
+    }
+
+    fn bit(place: u64) -> u64 {
+        u32::try_from(place).ok().and_then(|place| 1_u64.checked_shl(place)).unwrap_or(0)
+    }
+}
+
+/// What a chunk counts as. The handle alone takes 32 bytes, and what it holds has bookkeeping of its own.
+fn weight(chunk: &Bytes) -> usize {
+    chunk.len().max(64)
 }
 
 impl<B> Reader<B> {
@@ -190,8 +259,14 @@ where
         if self.number < tape.oldest {
             return Poll::Ready(Some(Err(ReplayError::Superseded.into())));
         }
+        if !tape.goes_on(self.number) {
+            return Poll::Ready(Some(Err(ReplayError::TooLarge.into())));
+        }
+        if self.position == 0 {
+            tape.begins(self.number);
+        }
         if self.position < tape.produced {
-            let chunk = tape.chunks.get(self.position).cloned().ok_or(ReplayError::TooLarge);
+            let chunk = tape.chunk(self.position).ok_or(ReplayError::TooLarge);
             self.position += 1;
             return Poll::Ready(Some(chunk.map(Frame::data).map_err(Into::into)));
         }
@@ -242,8 +317,14 @@ where
             Some(Err(_)) => Source::Failed,
             Some(Ok(frame)) => {
                 if let Some(chunk) = frame.data_ref() {
-                    tape.remember(chunk, self.shared.max);
-                    self.position = tape.produced;
+                    tape.remember(chunk, self.number, self.shared.max);
+                    if tape.goes_on(self.number) {
+                        self.position = tape.produced;
+                        if tape.only.is_some() {
+                            // It has had all that was remembered.
+                            tape.chunks = VecDeque::new();
+                        }
+                    }
                     Source::Here(body)
                 } else if let Some(trailers) = frame.trailers_ref() {
                     tape.trailers = Some(trailers.clone());
@@ -255,7 +336,10 @@ where
             }
         };
         let waiting = std::mem::take(&mut tape.waiting);
+        let goes_on = tape.goes_on(self.number);
         drop(tape);
+        // It was ahead of the one that goes on, for which what it has just read is remembered.
+        let frame = if goes_on { frame } else { Some(Err(ReplayError::TooLarge.into())) };
         waiting.into_iter().filter(|waker| !waker.will_wake(cx.waker())).for_each(Waker::wake);
         Poll::Ready(frame)
     }
@@ -277,7 +361,12 @@ fn into_bytes<D: Buf>(frame: Frame<D>) -> Frame<Bytes> {
 /// The reader whose waker the source knows may be the one that goes away: the others must ask for themselves.
 impl<B> Drop for Reader<B> {
     fn drop(&mut self) {
-        let waiting = std::mem::take(&mut self.shared.lock().waiting);
+        let mut tape = self.shared.lock();
+        if let Some(place) = self.number.checked_sub(tape.oldest) {
+            tape.alive = tape.alive.without(place);
+        }
+        let waiting = std::mem::take(&mut tape.waiting);
+        drop(tape);
         waiting.into_iter().for_each(Waker::wake);
     }
 }
@@ -327,10 +416,14 @@ where
                     Source::Ended => SizeHint::with_exact(0),
                     Source::Out | Source::Failed => SizeHint::default(),
                 };
-                let again = tape.chunks.iter().skip(reader.position).map(|chunk| chunk.len() as u64).sum::<u64>();
+                let forgotten = tape.produced.saturating_sub(tape.chunks.len());
+                let had = reader.position.saturating_sub(forgotten);
+                let again = tape.chunks.iter().skip(had).map(|chunk| chunk.len() as u64).sum::<u64>();
                 let mut hint = SizeHint::new();
                 hint.set_lower(left.lower().saturating_add(again));
-                if let Some(upper) = left.upper() {
+                // A length that is exact is declared by HTTP/1.1, which then has no room for trailers.
+                let has_trailers = tape.trailers.is_some() && !reader.has_trailers;
+                if let Some(upper) = left.upper().filter(|_| !has_trailers) {
                     hint.set_upper(upper.saturating_add(again));
                 }
                 hint
@@ -345,7 +438,7 @@ where
 pub enum ReplayError {
     /// A later attempt reads the body now.
     Superseded,
-    /// More was read than is remembered, by another reader.
+    /// More was read than is remembered, and another reader goes on.
     TooLarge,
     /// The source failed while another reader read it.
     Failed,
