@@ -281,6 +281,34 @@ async fn calls_that_miss_at_the_same_time_are_made_each_unless_they_are_coalesce
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_slow_older_call_does_not_overwrite_a_newer_answer() {
+    // The first call reads the old value and brings it late; the second reads the new one.
+    let calls = Arc::new(AtomicUsize::new(0));
+    let service = service_fn(move |_: u32| {
+        let number = calls.fetch_add(1, Ordering::SeqCst);
+        async move {
+            tokio::time::sleep(if number == 0 { 5 * SECOND } else { SECOND }).await;
+            Ok::<_, PluginError>(number)
+        }
+    });
+    let stack = CacheLayer::new(config(), key).every_call().layer(service);
+    let later = async {
+        tokio::time::sleep(SECOND).await;
+        stack.clone().oneshot(1).await
+    };
+    let (old, new) = tokio::join!(stack.clone().oneshot(1), later);
+    assert_eq!((old.expect("late"), new.expect("in time")), (0, 1));
+    assert_eq!(stack.oneshot(1).await.expect("kept"), 1);
+}
+
+#[test]
+fn the_smallest_settings_are_taken() {
+    let nanosecond = Duration::from_nanos(1);
+    let config = CacheConfig::builder().with_ttl(nanosecond).with_max_entries(1).build().expect("valid");
+    assert_eq!((config.ttl(), config.max_entries()), (nanosecond, 1));
+}
+
 #[test]
 fn a_setting_out_of_bounds_is_named() {
     let ttl = CacheConfig::builder().with_ttl(Duration::ZERO).build().expect_err("zero");

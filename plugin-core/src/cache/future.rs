@@ -11,13 +11,17 @@ use std::{
 use pin_project_lite::pin_project;
 
 use super::handle::Shared;
-use crate::{Classify, Lease, Verdict, clock};
+use crate::{
+    Classify, Lease, Verdict,
+    clock::{self, Instant},
+};
 
 /// What is needed when the answer has come.
 pub(super) struct Plan<K, Res, C> {
     pub(super) shared: Lease<Shared<K, Res>>,
     pub(super) key: K,
-    pub(super) generation: u64,
+    /// When the call was made, and in which generation.
+    pub(super) made: (Instant, u64),
     pub(super) classify: C,
 }
 
@@ -58,13 +62,13 @@ where
             return Poll::Ready(Ok(response));
         };
         let outcome = ready!(inner.poll(cx));
-        let Some(Plan { shared, key, generation, classify }) = this.plan.take() else { return Poll::Ready(outcome) };
+        let Some(Plan { shared, key, made, classify }) = this.plan.take() else { return Poll::Ready(outcome) };
         let judged = classify.classify(outcome.as_ref());
         if judged.is_lost() {
             return Poll::Ready(shared.in_place_of_failure(&key, clock::now()).map_or(outcome, Ok));
         }
         if let (Verdict::Success, Ok(response)) = (judged.verdict(), &outcome) {
-            shared.keep(key, response.clone(), generation, clock::now());
+            shared.keep(key, response.clone(), made, clock::now());
         }
         Poll::Ready(outcome)
     }

@@ -9,6 +9,8 @@ use std::{
     },
 };
 
+use moka::ops::compute::Op;
+
 use super::CacheConfig;
 use crate::{StripedCounter, clock::Instant};
 
@@ -27,6 +29,8 @@ pub(super) struct Shared<K, Res> {
 struct Answer<Res> {
     response: Res,
     fresh_until: Instant,
+    /// When the service was asked.
+    asked: Instant,
     generation: u64,
 }
 
@@ -74,10 +78,15 @@ where
         Some(answer.response)
     }
 
-    /// Keeps the answer of a call that began in this generation.
-    pub(super) fn keep(&self, key: K, response: Res, generation: u64, now: Instant) {
+    /// Keeps the answer of a call that was made when it `asked`, in this generation, unless one that was made later has
+    /// answered before: what a slow call brings is older than that.
+    pub(super) fn keep(&self, key: K, response: Res, (asked, generation): (Instant, u64), now: Instant) {
         let fresh_until = now.saturating_add(self.config.ttl());
-        self.answers.insert(key, Answer { response, fresh_until, generation });
+        let answer = Answer { response, fresh_until, asked, generation };
+        self.answers.entry(key).and_compute_with(|kept| {
+            let is_newer = |kept: &Answer<Res>| (kept.generation, kept.asked) > (generation, asked);
+            if kept.is_some_and(|kept| is_newer(kept.value())) { Op::Nop } else { Op::Put(answer) }
+        });
     }
 }
 

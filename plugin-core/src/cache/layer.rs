@@ -155,11 +155,12 @@ where
             return ResponseFuture::asking(self.inner.call(request), None);
         };
         let generation = shared.generation();
-        if let Some(response) = shared.fresh(&key, clock::now()) {
+        let asked = clock::now();
+        if let Some(response) = shared.fresh(&key, asked) {
             readiness::unused();
             return ResponseFuture::kept(response);
         }
-        let plan = Plan { shared: shared.lease(), key, generation, classify: classify.clone() };
+        let plan = Plan { shared: shared.lease(), key, made: (asked, generation), classify: classify.clone() };
         ResponseFuture::asking(self.inner.call(request), Some(plan))
     }
 }
