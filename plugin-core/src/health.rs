@@ -9,6 +9,8 @@ use std::{
 
 use tokio::sync::watch;
 
+use crate::Code;
+
 /// The five states of health, from nothing known to given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "lowercase"))]
@@ -103,6 +105,18 @@ impl HealthStatus {
     #[must_use]
     pub fn unhealthy(message: impl Into<String>) -> Self {
         Self::new(HealthState::Unhealthy, message)
+    }
+
+    /// What a check came to that had this long and took so long; `None`: it was given up. One that took longer is not
+    /// healthy, whatever it reported: a probe that blocks its thread cannot be stopped, and is late all the same.
+    #[must_use]
+    pub fn within(limit: Duration, reported: Option<Self>, took: Duration) -> Self {
+        let in_time = reported.filter(|_| took <= limit);
+        let status = in_time.unwrap_or_else(|| {
+            let message = format!("the health check did not answer within {limit:?} ({})", Code::HealthTimeout);
+            Self::unhealthy(message)
+        });
+        status.with_response_time(took)
     }
 
     /// Adds when the check finished.

@@ -95,13 +95,10 @@ impl Task {
         let limit = self.config.timeout();
         let reported = tokio::select! {
             biased;
-            answer = tokio::time::timeout(limit, call(&self.probe)) => answer.unwrap_or_else(|_| {
-                let message = format!("the health check did not answer within {limit:?} ({})", Code::HealthTimeout);
-                HealthStatus::new(HealthState::Unhealthy, message)
-            }),
+            answer = tokio::time::timeout(limit, call(&self.probe)) => answer.ok(),
             abandoned = abandoned(&mut self.control) => return Err(abandoned),
         };
-        Ok(reported.with_response_time(started.elapsed()).with_last_check(clock::wall()))
+        Ok(HealthStatus::within(limit, reported, started.elapsed()).with_last_check(clock::wall()))
     }
 
     fn publish(&self, threshold: &mut Threshold, mut status: HealthStatus) {

@@ -310,3 +310,26 @@ async fn checks_of_what_its_owner_holds_are_not_heard_and_counts_begin_anew_afte
     cell.release(HealthStatus::healthy());
     assert_eq!(check.check_now().await.state, Unhealthy, "the first failure, and not the sixth");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_took_longer_than_its_timeout_is_not_healthy_though_it_blocked_and_answered() {
+    let blocks_for = |time: Duration| -> plugin_core::Probe {
+        std::sync::Arc::new(move || {
+            Box::pin(async move {
+                // Moves the clock within one poll, as a thread that sleeps would.
+                let mut time_passes = std::pin::pin!(tokio::time::advance(time));
+                std::future::poll_fn(|cx| {
+                    let _ = std::future::Future::poll(time_passes.as_mut(), cx);
+                    std::task::Poll::Ready(())
+                })
+                .await;
+                plugin_core::HealthStatus::healthy()
+            })
+        })
+    };
+    for (time, state) in [(5 * SECOND, Healthy), (5 * SECOND + Duration::from_millis(1), Unhealthy)] {
+        let check = HealthCheck::start(config(), blocks_for(time));
+        let status = check.check_now().await;
+        assert_eq!((status.state, status.response_time), (state, time), "{}", status.message);
+    }
+}

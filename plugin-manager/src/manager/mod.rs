@@ -373,14 +373,8 @@ async fn health_of<Req, Res>(row: &Row<Req, Res>, limit: Duration) -> HealthStat
     }
     let Some(probe) = &row.parts.probe else { return HealthStatus::default() };
     let start = clock::now();
-    let status = match tokio::time::timeout(limit, probe()).await {
-        Ok(status) => status,
-        Err(_) => HealthStatus::new(
-            plugin_core::HealthState::Unhealthy,
-            format!("the check did not answer within {limit:?} ({})", Code::HealthTimeout),
-        ),
-    };
-    status.with_response_time(start.elapsed()).with_last_check(clock::wall())
+    let reported = tokio::time::timeout(limit, probe()).await.ok();
+    HealthStatus::within(limit, reported, start.elapsed()).with_last_check(clock::wall())
 }
 
 impl<Req, Res> Clone for Manager<Req, Res> {

@@ -24,16 +24,13 @@ struct Said {
 /// Asks. It has a connection of its own, so that a plugin that is busy is not taken for one that is down.
 pub(super) async fn check(config: &HttpConfig, pool: &std::sync::Arc<Pool>, headers: HeaderMap) -> HealthStatus {
     let started = clock::now();
-    let result = tokio::time::timeout(config.connection.request_timeout(), ask(config, pool, headers)).await;
-    let status = match result {
-        Ok(Ok(status)) => status,
-        Ok(Err(error)) => HealthStatus::new(HealthState::Unhealthy, error.message()),
-        Err(_) => {
-            let limit = config.connection.request_timeout();
-            HealthStatus::new(HealthState::Unhealthy, format!("the health check did not answer within {limit:?}"))
-        }
-    };
-    status.with_last_check(clock::wall()).with_response_time(started.elapsed())
+    let limit = config.connection.request_timeout();
+    let result = tokio::time::timeout(limit, ask(config, pool, headers)).await;
+    let reported = result.ok().map(|answer| match answer {
+        Ok(status) => status,
+        Err(error) => HealthStatus::new(HealthState::Unhealthy, error.message()),
+    });
+    HealthStatus::within(limit, reported, started.elapsed()).with_last_check(clock::wall())
 }
 
 async fn ask(
