@@ -50,6 +50,8 @@ pub enum Reason {
     ProbesSucceeded,
     /// An operator said so.
     Operator,
+    /// What was judged is gone: the service was started anew.
+    Restarted,
 }
 
 impl fmt::Display for Reason {
@@ -63,6 +65,7 @@ impl fmt::Display for Reason {
             Self::ProbeSlow => f.write_str("a probe was slow"),
             Self::ProbesSucceeded => f.write_str("enough probes succeeded"),
             Self::Operator => f.write_str("an operator said so"),
+            Self::Restarted => f.write_str("the service was started anew"),
         }
     }
 }

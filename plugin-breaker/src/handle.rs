@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::{CircuitBreakerConfig, CircuitState, Events, Stats, shared::Shared};
+use crate::{CircuitBreakerConfig, CircuitState, Events, Reason, Stats, shared::Shared};
 
 /// Reads and commands a breaker. Cheap to clone; every clone, and every service of the layer, is the same breaker.
 ///
@@ -80,7 +80,13 @@ impl CircuitBreakerHandle {
 
     /// Goes back to what the settings say: closed, or disabled when they say so.
     pub fn reset(&self) {
-        self.shared.reset();
+        self.shared.reset(Reason::Operator);
+    }
+
+    /// The same because what was judged is gone, such as when the process of a service was started anew. The event says
+    /// so ([`Reason::Restarted`]); a circuit that is closed already forgets what it has counted, and there is no event.
+    pub fn begin_anew(&self) {
+        self.shared.reset(Reason::Restarted);
     }
 
     /// The events from now on.

@@ -304,9 +304,15 @@ impl Machine {
     /// Begins a new stay. Whatever was admitted before belongs to an earlier one.
     pub(crate) fn enter(&mut self, state: CircuitState, reason: Reason, now: Instant, cells: &Cells) {
         let open_for = (state == CircuitState::Open).then_some(self.last_open_time);
-        self.last_event += 1;
+        // A command that changes nothing anybody sees is no event. One that opens an open circuit sets its time anew, and
+        // one that only reports says why it would have opened.
+        let is_command = matches!(reason, Reason::Operator | Reason::Restarted);
+        let is_news = !is_command || self.state != state || state == CircuitState::Open;
+        self.last_event += u64::from(is_news);
         let event = Event { sequence: self.last_event, at: now, from: self.state, to: state, reason, open_for };
-        self.news = Some(Box::new(event));
+        if is_news {
+            self.news = Some(Box::new(event));
+        }
         self.state = state;
         self.since = now;
         self.streak = 0;
@@ -323,19 +329,19 @@ impl Machine {
         self.ever_at_start = cells.ever();
     }
 
-    /// An operator sets a state. Closing begins anew: the open time does not remember earlier trips.
-    pub(crate) fn set(&mut self, state: CircuitState, now: Instant, random: f64, cells: &Cells) {
+    /// A command sets a state. Closing begins anew: the open time does not remember earlier trips.
+    pub(crate) fn set(&mut self, state: CircuitState, why: Reason, now: Instant, random: f64, cells: &Cells) {
         match state {
             CircuitState::Open => {
                 if self.state == CircuitState::MetricsOnly {
                     // There it would only be reported.
                     self.state = CircuitState::Disabled;
                 }
-                self.open(Reason::Operator, now, None, random, cells);
+                self.open(why, now, None, random, cells);
             }
             _ => {
                 self.level = 0;
-                self.enter(state, Reason::Operator, now, cells);
+                self.enter(state, why, now, cells);
             }
         }
     }

@@ -13,7 +13,7 @@ use plugin_core::{
 };
 
 use crate::{
-    Cancelled, CircuitBreakerConfig, CircuitState, Events, Stats,
+    Cancelled, CircuitBreakerConfig, CircuitState, Events, Reason, Stats,
     cells::{Cells, Place, Tally},
     event::Journal,
     guard::{Admission, Guard},
@@ -289,14 +289,14 @@ impl Shared {
 
     pub(crate) fn set(&self, state: CircuitState) {
         let now = clock::now();
-        self.locked(|machine| machine.set(state, now, fastrand::f64(), &self.cells));
+        self.locked(|machine| machine.set(state, Reason::Operator, now, fastrand::f64(), &self.cells));
     }
 
-    pub(crate) fn reset(&self) {
+    pub(crate) fn reset(&self, why: Reason) {
         let now = clock::now();
         self.locked(|machine| {
             let state = if machine.config().enabled() { CircuitState::Closed } else { CircuitState::Disabled };
-            machine.set(state, now, 0.0, &self.cells);
+            machine.set(state, why, now, 0.0, &self.cells);
         });
     }
 

@@ -102,10 +102,36 @@ async fn events_tell_each_transition_once_and_in_order() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_service_that_was_started_anew_is_no_operator_and_closing_what_is_closed_is_no_event() {
+    let layer = layer(config());
+    let (stack, handle) = (over(&layer), layer.handle());
+    let mut events = handle.events();
+    calls(&stack, Will::Fail, 4).await;
+    handle.begin_anew();
+    handle.force_closed();
+    handle.reset();
+    assert!(events.try_next().is_none(), "closed -> closed");
+    assert_eq!(handle.stats().failures_in_a_row, 0, "it has forgotten all the same");
+    calls(&stack, Will::Fail, 5).await;
+    handle.begin_anew();
+    let seen: Vec<_> = std::iter::from_fn(|| events.try_next())
+        .map(|event| (event.sequence, event.from.as_str(), event.to.as_str(), event.reason.to_string()))
+        .collect();
+    let text = |text: &str| text.to_owned();
+    assert_eq!(
+        seen,
+        [
+            (1, "closed", "open", text("5 failures in a row")),
+            (2, "open", "closed", text("the service was started anew")),
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_listener_that_lags_behind_sees_the_last_events_and_the_gap() {
     let breaker = Breaker::default();
     let mut events = breaker.handle().events();
-    (0..100).for_each(|_| breaker.handle().reset());
+    (0..100).for_each(|_| breaker.handle().force_open());
     assert_eq!(events.next().await.expect("kept").sequence, 37);
     let mut rest = 0;
     while events.try_next().is_some() {
@@ -142,7 +168,7 @@ fn listeners_see_every_transition_that_threads_cause_in_the_order_of_the_states(
     let seen = Arc::new(AtomicU64::new(0));
     std::thread::scope(|scope| {
         for _ in 0..4 {
-            scope.spawn(|| (0..10).for_each(|_| breaker.handle().reset()));
+            scope.spawn(|| (0..10).for_each(|_| breaker.handle().force_open()));
         }
     });
     while let Some(event) = events.try_next() {

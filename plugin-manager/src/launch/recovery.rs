@@ -46,6 +46,6 @@ fn close_breaker(plugin: &str, controls: &Controls, when: &[CircuitState]) {
         if state != CircuitState::Closed {
             tracing::info!(plugin, "the breaker is closed: what opened it was another process");
         }
-        breaker.reset();
+        breaker.begin_anew();
     }
 }
