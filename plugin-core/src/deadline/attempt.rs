@@ -15,13 +15,13 @@ use tower_service::Service;
 
 use super::{
     Deadlined,
-    cut::{self, Cut, Part},
+    cut::{self, AttemptTime, Part},
     layer::{Limit, duration},
     timer::Timer,
     waiting,
 };
 use crate::{
-    AsError, Reject, Rejected,
+    AsError, Reject,
     clock::{self, Instant, nanos},
 };
 
@@ -141,7 +141,7 @@ where
             deadline: request.deadline(started).unwrap_or(Instant::MAX),
             given: request.given(started).map_or(u64::MAX, nanos),
             limit,
-            allowed: request.configured_timeout().map_or(limit, |timeout| limit.min(nanos(timeout))),
+            configured: request.configured_timeout().map_or(u64::MAX, nanos),
             inner: Some(self.inner.call(request)),
             timer: None,
             reject: self.reject.clone(),
@@ -162,8 +162,8 @@ pin_project! {
         deadline: Instant,
         given: u64,
         limit: u64,
-        // The smaller of the limit and the configured timeout of the call, for the rule.
-        allowed: u64,
+        // The configured timeout of the call, for the rule.
+        configured: u64,
         reject: R,
     }
 
@@ -172,7 +172,7 @@ pin_project! {
             let mut this = this.project();
             // Cut by a layer further out: what is in here began when this attempt did, and has its limit too.
             if this.inner.is_some() && cut::current().is_some() {
-                let part = Part { since: *this.since, limit: duration(*this.allowed) };
+                let part = Part { since: *this.since, limit: duration((*this.limit).min(*this.configured)) };
                 cut::within(part, || this.inner.set(None));
             }
         }
@@ -194,7 +194,7 @@ where
         if *this.limit == u64::MAX && *this.deadline == Instant::MAX {
             return inner.poll(cx);
         }
-        let part = Part { since: *this.since, limit: duration(*this.allowed) };
+        let part = Part { since: *this.since, limit: duration((*this.limit).min(*this.configured)) };
         let (result, mut heard) = waiting::listen(|| cut::polled(part, || inner.poll(cx)));
         if result.is_ready() {
             this.inner.set(None);
@@ -210,18 +210,17 @@ where
         if !waiting::is_due(this.timer, *this.fires, heard, cx) {
             return Poll::Pending;
         }
-        let cut = Cut::new(*this.since, *this.fires, duration(*this.allowed));
+        let time = AttemptTime::new(*this.since)
+            .with_limit(duration(*this.limit))
+            .with_deadline(
+                (*this.deadline != Instant::MAX).then_some(*this.deadline),
+                Duration::from_nanos(*this.given),
+            )
+            .with_configured(duration(*this.configured));
         // The work stops now, not when the caller gets round to dropping this future.
-        let progress = cut::drop_under(cut, || this.inner.set(None));
-        let own = this.since.as_nanos().saturating_add(*this.limit) <= this.deadline.as_nanos();
-        let refusal = if own {
-            Rejected::attempt_timeout(Duration::from_nanos(*this.limit))
-        } else {
-            Rejected::deadline_exceeded(Duration::from_nanos(*this.given), None)
-        };
-        let refusal = if cut.is_evidence() { refusal.as_evidence() } else { refusal };
+        let progress = cut::drop_under(time.cut(), || this.inner.set(None));
         let stage = progress.stage.or(heard.stage).or(Some(WAITING));
-        Poll::Ready(this.reject.reject(refusal.with_stage(stage).with_sent(progress.sent)))
+        Poll::Ready(this.reject.reject(time.refusal().with_stage(stage).with_sent(progress.sent)))
     }
 }
 

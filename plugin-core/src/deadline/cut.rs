@@ -11,7 +11,7 @@
 use std::{cell::Cell, time::Duration};
 
 use crate::{
-    Sent,
+    Rejected, Sent,
     clock::{self, Instant},
 };
 
@@ -87,6 +87,78 @@ impl Cut {
             (_, limit) => limit,
         };
         Self { at: self.at, since, limit }
+    }
+}
+
+/// What limits one attempt: the rule of when its time is up, and of what is answered then, for whoever finds it out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AttemptTime {
+    /// When the attempt began.
+    pub since: Instant,
+    /// Its own limit.
+    pub limit: Option<Duration>,
+    /// The deadline of the call that it is part of.
+    pub deadline: Option<Instant>,
+    /// The time that was given when the deadline was set, for the text of a refusal.
+    pub given: Duration,
+    /// The time that the service gives its calls, as it was configured.
+    pub configured: Option<Duration>,
+}
+
+impl AttemptTime {
+    /// An attempt that began at this moment, with no limit yet.
+    #[must_use]
+    pub const fn new(since: Instant) -> Self {
+        Self { since, limit: None, deadline: None, given: Duration::MAX, configured: None }
+    }
+
+    /// Limits the attempt to this time.
+    #[must_use]
+    pub const fn with_limit(mut self, limit: Option<Duration>) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// Says which deadline the call has, and what time was given for it.
+    #[must_use]
+    pub const fn with_deadline(mut self, deadline: Option<Instant>, given: Duration) -> Self {
+        (self.deadline, self.given) = (deadline, given);
+        self
+    }
+
+    /// Says how much time the service gives its calls.
+    #[must_use]
+    pub const fn with_configured(mut self, timeout: Option<Duration>) -> Self {
+        self.configured = timeout;
+        self
+    }
+
+    fn own_end(&self) -> Instant {
+        self.limit.map_or(Instant::MAX, |limit| self.since.saturating_add(limit))
+    }
+
+    /// When its time is up: at the earlier of its own limit and the deadline.
+    #[must_use]
+    pub fn ends(&self) -> Instant {
+        self.own_end().min(self.deadline.unwrap_or(Instant::MAX))
+    }
+
+    /// The cut at the end of its time.
+    #[must_use]
+    pub fn cut(&self) -> Cut {
+        let allowed = self.limit.into_iter().chain(self.configured).min();
+        Cut::new(self.since, self.ends(), allowed)
+    }
+
+    /// What is answered then. Where both end at once it was the attempt, which may be repeated.
+    #[must_use]
+    pub fn refusal(&self) -> Rejected {
+        let refusal = match self.limit {
+            Some(limit) if self.own_end() == self.ends() => Rejected::attempt_timeout(limit),
+            _ => Rejected::deadline_exceeded(self.given, None),
+        };
+        if self.cut().is_evidence() { refusal.as_evidence() } else { refusal }
     }
 }
 
@@ -247,6 +319,28 @@ mod tests {
         assert!(!is_evidence(15 * SECOND - Duration::from_nanos(1), 30 * SECOND));
         assert!(is_evidence(Duration::MAX, Duration::MAX));
         assert!(!Cut::new(at(0), at(60), None).is_evidence(), "nobody said how long it may take");
+    }
+
+    #[test]
+    fn the_earlier_of_limit_and_deadline_ends_an_attempt_and_the_attempt_where_both_do() {
+        let time = |limit: Option<u64>, deadline: Option<u64>| {
+            let time = AttemptTime::new(at(10)).with_limit(limit.map(Duration::from_secs));
+            time.with_deadline(deadline.map(at), 7 * SECOND).with_configured(Some(4 * SECOND))
+        };
+        for (limit, deadline, ends, is_own, is_evidence) in [
+            (Some(3), Some(14), 13, true, true),
+            (Some(3), Some(13), 13, true, true),
+            (Some(3), Some(12), 12, false, true),
+            (Some(3), Some(11), 11, false, false),
+            (None, Some(12), 12, false, true),
+            (None, Some(11), 11, false, false),
+        ] {
+            let time = time(limit, deadline);
+            let refusal = time.refusal();
+            assert_eq!((time.ends(), time.cut().at()), (at(ends), at(ends)), "{time:?}");
+            assert_eq!((refusal.is_attempt_timeout(), refusal.is_evidence()), (is_own, is_evidence), "{time:?}");
+        }
+        assert_eq!(time(None, None).ends(), Instant::MAX);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use pin_project_lite::pin_project;
 use plugin_core::{
     BoxFuture, Call, Code, PluginError, PluginInfo, PluginInstance, Rejected, Reply, Sent,
     clock::Instant,
-    deadline::{AttemptFuture, AttemptTimeout, AttemptTimeoutLayer, cut, waiting},
+    deadline::{AttemptFuture, AttemptTimeout, AttemptTimeoutLayer, cut::AttemptTime, waiting},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_layer::Layer;
@@ -251,27 +251,20 @@ impl Shared {
         .await
     }
 
-    /// When the time of an attempt that began `now` is up.
-    fn ends(&self, call: &Call<Bytes>, now: Instant) -> Instant {
-        let own = now.saturating_add(self.config.connection.request_timeout());
-        call.context().deadline().map_or(own, |deadline| deadline.min(own))
+    /// The time of an attempt that began at this moment.
+    fn time(&self, call: &Call<Bytes>, since: Instant) -> AttemptTime {
+        let (context, own) = (call.context(), self.config.connection.request_timeout());
+        let given = context.deadline().map_or(Duration::MAX, |deadline| deadline.saturating_since(context.received()));
+        AttemptTime::new(since)
+            .with_limit(Some(own))
+            .with_deadline(context.deadline(), given)
+            .with_configured(context.configured_timeout())
     }
 
     /// The time of an attempt that began `since` is up, and it was not the layer with the timer that found it out first.
     fn late(&self, call: &Call<Bytes>, since: Instant, progress: &Progress) -> PluginError {
-        let (context, own) = (call.context(), self.config.connection.request_timeout());
-        let ends = self.ends(call, since);
-        let refusal = match context.deadline() {
-            Some(deadline) if deadline < since.saturating_add(own) => {
-                Rejected::deadline_exceeded(deadline.saturating_since(context.received()), None)
-            }
-            _ => Rejected::attempt_timeout(own),
-        };
-        let allowed = context.configured_timeout().map_or(own, |timeout| timeout.min(own));
-        let refusal =
-            if cut::is_evidence(ends.saturating_since(since), allowed) { refusal.as_evidence() } else { refusal };
         let stage = progress.stage();
-        refusal.with_stage(Some(stage.as_str())).with_sent(stage.sent()).into()
+        self.time(call, since).refusal().with_stage(Some(stage.as_str())).with_sent(stage.sent()).into()
     }
 
     async fn exchange(
@@ -294,7 +287,7 @@ impl Shared {
         }
 
         // The plugin is told the attempt's limit, whoever keeps it.
-        let timeout = self.ends(call, now).saturating_since(now);
+        let timeout = self.time(call, now).ends().saturating_since(now);
         // Whole milliseconds read better, and never promise more than there is.
         let timeout = Duration::from_millis(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX).max(1));
         let request_id = context.request_id().to_string();
