@@ -102,6 +102,8 @@ where
             Verdict::Ignored => guard.ignore(),
             Verdict::AtEnd => {
                 guard.unmark();
+                // For its body, at the latest.
+                guard.waits();
                 return Poll::Ready(match (result, mem::replace(this.admission, Admission::Free)) {
                     (Ok(response), Admission::Judged(guard)) => {
                         Ok(follow::<O, C, Res, Err>(response, guard, this.classify))

@@ -98,6 +98,10 @@ mod tests {
     fn a_wait_of_nothing_is_refused_by_name() {
         let error = LbConfig::builder().with_pick_timeout(Duration::ZERO).build().expect_err("zero");
         assert_eq!(error.to_string(), "`pick_timeout` must be longer than 0, and is 0");
+        for shortest in [Duration::from_nanos(1), Duration::MAX] {
+            let config = LbConfig::builder().with_pick_timeout(shortest).build().expect("longer than 0");
+            assert_eq!(config.pick_timeout(), shortest);
+        }
     }
 
     #[cfg(feature = "serde")]

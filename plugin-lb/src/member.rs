@@ -207,6 +207,8 @@ impl<S> InFlight<S> {
         C: Classify<Res, Err> + Clone,
     {
         self.settled = true;
+        // For its body, at the latest.
+        self.timing.waits();
         self.member.meter.follow();
         let meter = self.member.bodies.lease();
         let judge = <C as Classify<Res, Err>>::classify_end;

@@ -42,6 +42,8 @@ impl RateLimitHandle {
 
     #[inline]
     pub(crate) fn admit(&self) -> Result<(), Rejected> {
+        // Its own reading, not the moment at which the call was received: one that was held since would take a token of the
+        // past, which the bucket has refilled, and as many more would pass at once as were held.
         match self.0.bucket.acquire(1, clock::now) {
             Ok(Acquired::Taken) => {
                 self.0.allowed.add(1);

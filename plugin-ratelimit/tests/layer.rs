@@ -109,6 +109,20 @@ async fn a_layer_does_not_make_a_new_limit_per_service() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn calls_that_were_held_before_the_limit_pass_no_more_than_the_burst() {
+    // Received while the bucket was full, and all brought ten seconds later: at their own time each would find it refilled
+    // by the ten that follow, and twenty would pass at once.
+    let stack = RateLimitLayer::new(config(1.0, 10)).layer(plugin());
+    let held: Vec<_> = (0..10).map(Call::new).collect();
+    tokio::time::advance(10 * SECOND).await;
+    let mut passed = 0;
+    for call in held {
+        passed += u32::from(stack.clone().oneshot(call).await.is_ok());
+    }
+    assert_eq!(passed + passing(&stack, 20).await, 10);
+}
+
+#[tokio::test(start_paused = true)]
 async fn no_token_is_lost_when_a_ready_service_is_dropped_instead_of_called() {
     let layer = RateLimitLayer::new(config(1.0, 1));
     for _ in 0..10 {

@@ -100,3 +100,29 @@ async fn a_reader_that_leaves_before_the_declared_length_is_cancelled() {
         assert_eq!((stats.successes, stats.failures, stats.cancelled), (0, 0, 1), "{version}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_hangs_behind_a_head_that_came_at_once_is_held_against_the_service() {
+    use http_body_util::BodyExt;
+    use plugin_core::{Call, PluginError, Reply, deadline::DeadlineLayer};
+    use tower::{ServiceBuilder, ServiceExt, service_fn};
+
+    let layer =
+        CircuitBreakerLayer::default().for_http().classify(ByHttpStatus::new().until_end_of_body()).follow(AtEnd);
+    let dependency = ServiceBuilder::new().layer(&layer).service(service_fn(|_: http::Request<()>| async {
+        let never = futures_util::stream::pending::<Result<bytes::Bytes, std::convert::Infallible>>();
+        Ok::<_, std::convert::Infallible>(http::Response::new(axum::body::Body::from_stream(never)))
+    }));
+    let second = std::time::Duration::from_secs(1);
+    let handler = ServiceBuilder::new().layer(DeadlineLayer::new(second)).service(service_fn(move |_: Call<()>| {
+        let dependency = dependency.clone();
+        async move {
+            let response = dependency.oneshot(http::Request::new(())).await.expect("infallible");
+            response.into_body().collect().await.expect("it never ends");
+            Ok::<_, PluginError>(Reply::new(()))
+        }
+    }));
+    handler.oneshot(Call::new(())).await.expect_err("no answer");
+    let stats = layer.handle().stats();
+    assert_eq!((stats.failures, stats.cancelled), (1, 0), "{stats:?}");
+}

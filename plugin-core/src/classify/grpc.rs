@@ -54,7 +54,8 @@ fn of_number(status: u8, headers: &HeaderMap) -> Judgement {
 /// The status that these headers or trailers have, if they have one.
 fn of_headers(headers: &HeaderMap) -> Option<Judgement> {
     let status = headers.get("grpc-status")?;
-    let number = status.to_str().ok().and_then(|text| text.parse().ok());
+    let text = status.to_str().ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    let number = text.and_then(|text| text.parse().ok());
     Some(number.map_or(Judgement::failure().with_again(Again::No), |number| of_number(number, headers)))
 }
 

@@ -27,7 +27,9 @@ pub fn from_http(headers: &HeaderMap, wall: SystemTime) -> Option<Duration> {
 #[must_use]
 pub fn from_grpc(headers: &HeaderMap) -> Option<PushBack> {
     let value: &HeaderValue = headers.get("grpc-retry-pushback-ms")?;
-    let millis = value.to_str().ok().and_then(|text| text.parse::<u32>().ok());
+    // Digits alone: Rust would read a `+` before them too.
+    let text = value.to_str().ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    let millis = text.and_then(|text| text.parse::<u32>().ok());
     Some(millis.map_or(PushBack::Never, |millis| PushBack::After(Duration::from_millis(millis.into()).min(MAX))))
 }
 
@@ -83,6 +85,7 @@ mod tests {
         assert_eq!(read("250"), Some(PushBack::After(Duration::from_millis(250))));
         assert_eq!(read("-1"), Some(PushBack::Never));
         assert_eq!(read("later"), Some(PushBack::Never));
+        assert_eq!([read("+5"), read("5 "), read("")], [Some(PushBack::Never); 3]);
         assert_eq!(from_grpc(&HeaderMap::new()), None);
     }
 

@@ -80,7 +80,9 @@ impl Left {
 }
 
 fn content_length(headers: &HeaderMap) -> Option<u64> {
-    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+    let text = headers.get(header::CONTENT_LENGTH)?.to_str().ok()?;
+    // Digits alone, as the grammar has it: `+5` is no length.
+    if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
 }
 
 /// `application/grpc`, alone, with a codec (`+proto`) or with parameters; not `application/grpc-web`, which carries its
