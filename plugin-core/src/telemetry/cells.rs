@@ -198,7 +198,7 @@ impl Snapshot {
         )
     }
 
-    /// The duration that this share of the calls did not exceed, by the upper bound of its bucket, so at most a quarter
+    /// The duration that this share of the calls did not exceed, by the upper bound of its bucket, so at most 28 percent
     /// too high; zero before the first call.
     #[must_use]
     pub fn percentile(&self, share: f64) -> Duration {

@@ -1,44 +1,82 @@
-//! Buckets for durations: four per doubling, from a microsecond to a minute.
+//! Buckets for durations: ten per decade, from a microsecond to 100 seconds.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
-/// The first bucket ends here: 2^10 ns, about a microsecond.
-const FIRST: u32 = 10;
-/// The last bounded bucket ends here: 2^36 ns, about 69 seconds.
-const LAST: u32 = 36;
-/// Buckets per doubling, as a power of two.
-const SPLIT: u32 = 2;
-/// Below the first bound, four per doubling, and above the last bound.
-pub(super) const BUCKETS: usize = 2 + ((LAST - FIRST) << SPLIT) as usize;
+/// The upper bounds within a decade, in hundredths. Round numbers, so that a bound can be shown as it is, and neighbours
+/// that differ by at most 28 percent.
+const STEPS: [u64; 10] = [100, 125, 160, 200, 250, 320, 400, 500, 630, 800];
+/// The first bound: a microsecond, in nanoseconds.
+const FIRST: u64 = 1_000;
+/// From a microsecond to the last bound, 100 seconds.
+const DECADES: usize = 8;
+/// How many bounds there are.
+const BOUNDS: usize = DECADES * STEPS.len() + 1;
+/// One below each bound, and one above the last.
+pub(super) const BUCKETS: usize = BOUNDS + 1;
 
-/// The bucket of a duration. Neighbouring bounds differ by at most a quarter, so a percentile read from the buckets is
-/// off by at most that.
-pub(super) fn bucket_of(nanos: u64) -> usize {
-    if nanos < 1 << FIRST {
-        return 0;
+/// In nanoseconds, ascending.
+static UPPER: [u64; BOUNDS] = {
+    let mut bounds = [0; BOUNDS];
+    let (mut index, mut decade) = (0, FIRST);
+    while index < BOUNDS {
+        bounds[index] = decade / 100 * STEPS[index % STEPS.len()] + decade % 100 * STEPS[index % STEPS.len()] / 100;
+        index += 1;
+        if index % STEPS.len() == 0 {
+            decade *= 10;
+        }
     }
-    let octave = nanos.ilog2();
-    if octave >= LAST {
-        return BUCKETS - 1;
-    }
-    let quarter = (nanos >> (octave - SPLIT)) & ((1 << SPLIT) - 1);
-    1 + (((octave - FIRST) << SPLIT) as usize) + quarter as usize
+    bounds
+};
+
+/// Cells: four per doubling, for every number there is. None is wide enough for two bounds. A power of two, so that an index
+/// needs no check.
+const CELLS: usize = 4 * u64::BITS as usize;
+
+/// The bucket of the durations in a cell: `bucket`, or the next one for those that exceed `bound`.
+#[derive(Clone, Copy)]
+struct Near {
+    bound: u64,
+    bucket: usize,
 }
 
-/// The upper bounds of all buckets but the last, which has none. Ascending.
+static NEAR: [Near; CELLS] = {
+    let mut cells = [Near { bound: u64::MAX, bucket: 0 }; CELLS];
+    // The last octave is that of 2^63.
+    let (mut index, end) = (0, CELLS - 4);
+    while index < end {
+        let (octave, quarter) = (index as u32 / 4 + 1, index as u64 % 4);
+        // Numbers under 8 have fewer than three bits; all of them are in the first bucket.
+        let from = if octave < 3 { 0 } else { (4 + quarter) << (octave - 2) };
+        let mut bucket = 0;
+        while bucket < BOUNDS && from > UPPER[bucket] {
+            bucket += 1;
+        }
+        cells[index].bucket = bucket;
+        if bucket < BOUNDS {
+            cells[index].bound = UPPER[bucket];
+        }
+        index += 1;
+    }
+    cells
+};
+
+/// The bucket of a duration: the first whose bound is not below it, as in Prometheus' `le`.
+#[inline]
+pub(super) fn bucket_of(nanos: u64) -> usize {
+    // The place of the highest bit, and that bit with the two below it.
+    let octave = (nanos | 4).ilog2();
+    let near = NEAR[((octave as usize) * 4 + (nanos >> (octave - 2)) as usize - 8) % CELLS];
+    near.bucket + usize::from(nanos > near.bound)
+}
+
+/// The upper bounds of all buckets but the last, which has none: 1, 1.25, 1.6, 2, 2.5, 3.2, 4, 5, 6.3, 8 and 10 µs, and so
+/// on by powers of ten up to 100 s. A duration that equals a bound is in the bucket beneath it.
 #[must_use]
 pub fn bucket_bounds() -> impl ExactSizeIterator<Item = Duration> {
-    (0..BUCKETS - 1).map(|index| Duration::from_nanos(upper_bound(index)))
-}
-
-fn upper_bound(index: usize) -> u64 {
-    let steps = index as u64;
-    let octave = FIRST as u64 + (steps >> SPLIT);
-    let quarter = steps & ((1 << SPLIT) - 1);
-    (1 << octave) + (quarter << (octave - u64::from(SPLIT)))
+    UPPER.iter().map(|nanos| Duration::from_nanos(*nanos))
 }
 
 /// One bucket of a snapshot.
@@ -54,7 +92,7 @@ pub struct Bucket {
 /// One stripe's buckets.
 #[derive(Debug)]
 pub(super) struct Histogram {
-    cells: Box<[Cell]>,
+    cells: Box<[Cell; BUCKETS]>,
     min: AtomicU64,
     max: AtomicU64,
 }
@@ -68,7 +106,7 @@ struct Cell {
 impl Histogram {
     pub(super) fn new() -> Self {
         Self {
-            cells: (0..BUCKETS).map(|_| Cell::default()).collect(),
+            cells: Box::new(std::array::from_fn(|_| Cell::default())),
             min: AtomicU64::new(u64::MAX),
             max: AtomicU64::new(0),
         }
@@ -89,7 +127,7 @@ impl Histogram {
     }
 
     pub(super) fn add_to(&self, buckets: &mut [Bucket], min: &mut u64, max: &mut u64) {
-        for (bucket, cell) in buckets.iter_mut().zip(&self.cells) {
+        for (bucket, cell) in buckets.iter_mut().zip(self.cells.iter()) {
             bucket.count += cell.count.load(Ordering::Relaxed);
             bucket.sum += Duration::from_nanos(cell.sum.load(Ordering::Relaxed));
         }
@@ -105,29 +143,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bounds_ascend_and_neighbours_differ_by_at_most_a_quarter() {
+    fn the_bounds_are_round_numbers_from_a_microsecond_to_100_seconds() {
         let bounds: Vec<_> = bucket_bounds().map(|bound| bound.as_nanos()).collect();
-        assert_eq!(bounds.len(), BUCKETS - 1);
-        assert!(bounds.windows(2).all(|pair| pair[0] < pair[1] && pair[1] * 4 <= pair[0] * 5));
-        assert_eq!(*bounds.last().expect("not empty"), 1 << LAST);
+        assert_eq!(bounds[..11], [1000, 1250, 1600, 2000, 2500, 3200, 4000, 5000, 6300, 8000, 10_000]);
+        assert_eq!(bounds[BOUNDS - 3..], [63_000_000_000, 80_000_000_000, 100_000_000_000]);
+        assert!(bounds.windows(2).all(|pair| pair[0] < pair[1] && pair[1] * 100 <= pair[0] * 128));
     }
 
     #[test]
-    fn a_bound_belongs_to_the_bucket_above_it() {
-        for (nanos, bucket) in [
-            (0, 0),
-            (1023, 0),
-            (1024, 1),
-            (1279, 1),
-            (1280, 2),
-            (2047, 4),
-            (2048, 5),
-            ((1 << LAST) - 1, BUCKETS - 2),
-            (1 << LAST, BUCKETS - 1),
-            (u64::MAX, BUCKETS - 1),
-        ] {
-            assert_eq!(bucket_of(nanos), bucket, "{nanos}");
+    fn a_bound_belongs_to_the_bucket_beneath_it() {
+        assert_eq!((bucket_of(0), bucket_of(1), bucket_of(999)), (0, 0, 0));
+        for (index, bound) in UPPER.iter().enumerate() {
+            assert_eq!((bucket_of(bound - 1), bucket_of(*bound), bucket_of(bound + 1)), (index, index, index + 1));
         }
+        assert_eq!((bucket_of(1 << 37), bucket_of(u64::MAX)), (BUCKETS - 1, BUCKETS - 1));
     }
 
     #[test]
@@ -145,10 +174,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_duration_lies_between_the_bounds_of_its_bucket(nanos in any::<u64>()) {
+        fn a_duration_lies_between_the_bounds_of_its_bucket(bits in 0_u32..=64, low in any::<u64>()) {
+            // As many short ones as long ones.
+            let nanos = low.checked_shr(bits).unwrap_or(0);
             let index = bucket_of(nanos);
-            prop_assert!(index == 0 || upper_bound(index - 1) <= nanos);
-            prop_assert!(index == BUCKETS - 1 || nanos < upper_bound(index));
+            prop_assert!(index == 0 || UPPER[index - 1] < nanos);
+            prop_assert!(index == BUCKETS - 1 || nanos <= UPPER[index]);
         }
     }
 }
