@@ -34,7 +34,7 @@ use tower_http::{
 use tracing::Level;
 
 pub use admin::{Access, Role};
-pub use metrics::Metrics;
+pub use metrics::{Metrics, PageRecorder, Publisher};
 
 use self::guard::Guard;
 use crate::manager::{DrainReport, Manager};

@@ -1,0 +1,134 @@
+//! What is told of a plugin in metrics: the one list that the page and every other recorder read.
+
+use plugin_core::telemetry::{Snapshot, Status};
+
+use crate::manager::PluginView;
+
+/// The histogram of durations.
+pub(super) const DURATION: &str = "plugin_request_duration_seconds";
+pub(super) const DURATION_HELP: &str = "Time from receiving a call to its end, all attempts included.";
+
+/// Whether a number only grows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Counter,
+    Gauge,
+}
+
+/// A label besides the plugin's name.
+pub(super) type Label = Option<(&'static str, &'static str)>;
+
+/// Numbers under one name.
+pub(super) struct Family {
+    pub(super) name: &'static str,
+    pub(super) help: &'static str,
+    pub(super) kind: Kind,
+    /// Tells each number of one plugin, always in the same order.
+    pub(super) tell: fn(&Reading<'_>, &mut dyn FnMut(Label, u64)),
+}
+
+/// Every family but the histogram.
+pub(super) static FAMILIES: [Family; 9] = [
+    Family {
+        name: "plugin_requests_total",
+        help: "Calls that ended, by status: success, failure, refused, cancelled.",
+        kind: Kind::Counter,
+        tell: |plugin, tell| {
+            if let Some(calls) = &plugin.calls {
+                Status::ALL.iter().for_each(|status| tell(Some(("status", status.as_str())), calls.ended(*status)));
+            }
+        },
+    },
+    Family {
+        name: "plugin_errors_total",
+        help: "Calls that ended in an error, by its code.",
+        kind: Kind::Counter,
+        tell: |plugin, tell| {
+            if let Some(calls) = &plugin.calls {
+                calls.codes().iter().for_each(|(code, count)| tell(Some(("code", code.as_str())), *count));
+            }
+        },
+    },
+    Family {
+        name: "plugin_active_requests",
+        help: "Calls that are running.",
+        kind: Kind::Gauge,
+        tell: |plugin, tell| one(plugin.calls.as_ref().map(Snapshot::active), tell),
+    },
+    Family {
+        name: "plugin_circuit_breaker_state",
+        help: "The circuit breaker's state: 0 closed, 1 open, 2 half-open.",
+        kind: Kind::Gauge,
+        tell: |plugin, tell| one(plugin.breaker, tell),
+    },
+    Family {
+        name: "plugin_health_state",
+        help: "The health: 0 unknown, 1 healthy, 2 degraded, 3 unhealthy, 4 offline.",
+        kind: Kind::Gauge,
+        tell: |plugin, tell| one(plugin.health, tell),
+    },
+    Family {
+        name: "plugin_rate_limit_refusals_total",
+        help: "Calls that the rate limit refused.",
+        kind: Kind::Counter,
+        tell: |plugin, tell| one(plugin.rate_limited, tell),
+    },
+    Family {
+        name: "plugin_retries_total",
+        help: "Attempts after the first.",
+        kind: Kind::Counter,
+        tell: |plugin, tell| one(plugin.retries, tell),
+    },
+    Family {
+        name: "plugin_restarts_total",
+        help: "Starts of a supervised process after the first, those that failed included.",
+        kind: Kind::Counter,
+        tell: |plugin, tell| one(plugin.restarts, tell),
+    },
+    Family {
+        name: "plugin_failed_starts_total",
+        help: "Starts of a supervised process after the first that failed.",
+        kind: Kind::Counter,
+        tell: |plugin, tell| one(plugin.failed_starts, tell),
+    },
+];
+
+fn one(value: Option<u64>, tell: &mut dyn FnMut(Label, u64)) {
+    if let Some(value) = value {
+        tell(None, value);
+    }
+}
+
+/// Whether this name is one of the above.
+pub(super) fn is_family(name: &str) -> bool {
+    name == DURATION || FAMILIES.iter().any(|family| family.name == name)
+}
+
+/// One plugin's numbers at one moment. None where it has no such layer.
+pub(super) struct Reading<'p> {
+    pub(super) plugin: &'p str,
+    pub(super) calls: Option<Snapshot>,
+    breaker: Option<u64>,
+    health: Option<u64>,
+    rate_limited: Option<u64>,
+    retries: Option<u64>,
+    restarts: Option<u64>,
+    failed_starts: Option<u64>,
+}
+
+impl<'p> Reading<'p> {
+    pub(super) fn of(plugin: &'p PluginView) -> Self {
+        let controls = &plugin.controls;
+        let process = controls.process.as_ref().map(|process| process.stats());
+        Self {
+            plugin: &plugin.name,
+            calls: plugin.telemetry.as_ref().map(|telemetry| telemetry.snapshot()),
+            breaker: controls.breaker.as_ref().map(|breaker| u64::from(breaker.state().metric())),
+            health: plugin.health.as_ref().map(|health| health.state as u64),
+            rate_limited: controls.rate_limit.as_ref().map(|limit| limit.stats().refused),
+            retries: controls.retry.as_ref().map(|retry| retry.stats().retries),
+            restarts: process.map(|process| process.restarts),
+            failed_starts: process.map(|process| process.failed_starts),
+        }
+    }
+}
