@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use plugin_core::Code;
 use plugin_transports::auth::{AuthConfig, AuthMethod, Verifier};
+use plugin_transports::http::ListenOptions;
 use plugin_transports::tls::{ServerTlsConfig, TlsError, TlsErrorKind, TlsVersion};
 
 use plugin_core::settings::{Key, Kind, Table};
@@ -22,6 +23,11 @@ pub(super) static TABLE: Table = Table::new(
         Key::new("max_body", Kind::size(1, u64::MAX), "The largest request body.").default("10MiB"),
         Key::new("body_timeout", Kind::time(), "How long a request body may take, from its head to its end.")
             .default("30s"),
+        Key::new("max_connections", Kind::integer(1, 1_000_000), "Connections at once; more wait to be accepted.")
+            .default("1024"),
+        Key::new("header_timeout", Kind::time(), "From a connection to the head of its first request.").default("10s"),
+        Key::new("idle_timeout", Kind::time(), "From one answer to the head of the next request.").default("75s"),
+        Key::new("write_timeout", Kind::time(), "How long a client may take nothing of its answer.").default("30s"),
         Key::new(
             "max_json_depth",
             Kind::integer(1, 100_000),
@@ -76,6 +82,7 @@ pub struct ServerConfig {
     max_body: u64,
     body_timeout: Duration,
     max_json_depth: usize,
+    connections: ListenOptions,
     insecure: bool,
 }
 
@@ -115,6 +122,12 @@ impl ServerConfig {
     #[must_use]
     pub fn body_timeout(&self) -> Duration {
         self.body_timeout
+    }
+
+    /// What bounds its connections.
+    #[must_use]
+    pub fn connections(&self) -> &ListenOptions {
+        &self.connections
     }
 
     /// How deep a payload and a reply may be nested.
@@ -160,6 +173,7 @@ pub(super) fn read(keys: &mut Keys<'_, '_>) -> Option<ServerConfig> {
     let knows = clients.is_some_and(|clients| !clients.is_empty()) || knows_by_certificate;
     let max_body = keys.size("max_body");
     let (body_timeout, max_json_depth) = (keys.time("body_timeout"), keys.integer("max_json_depth"));
+    let connections = connections(keys);
     let insecure = keys.bool("insecure").unwrap_or_default();
     if let Some(listen) = listen.filter(|listen| !is_local(*listen) && !insecure) {
         let missing = match (has_tls, knows) {
@@ -183,8 +197,16 @@ pub(super) fn read(keys: &mut Keys<'_, '_>) -> Option<ServerConfig> {
         max_body: max_body?,
         body_timeout: body_timeout?,
         max_json_depth: max_json_depth?,
+        connections: connections?,
         insecure,
     })
+}
+
+fn connections(keys: &mut Keys<'_, '_>) -> Option<ListenOptions> {
+    let (max, head) = (keys.integer("max_connections"), keys.time("header_timeout"));
+    let (idle, write) = (keys.time("idle_timeout"), keys.time("write_timeout"));
+    let options = ListenOptions::new().with_max_connections(max?).with_head_timeout(head?);
+    Some(options.with_idle_timeout(idle?).with_write_timeout(write?))
 }
 
 /// The settings, and whether clients must show a certificate.

@@ -127,6 +127,7 @@ fn gateway_settings(config: &Config) -> Result<GatewaySettings, PluginError> {
         .with_max_body(server.max_body())
         .with_body_timeout(server.body_timeout())
         .with_max_json_depth(server.max_json_depth())
+        .with_connections(server.connections().clone())
         .with_drain_timeout(config.shutdown_timeout())
         .insecure(server.insecure());
     if let Some(tls) = server.tls() {

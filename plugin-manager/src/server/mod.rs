@@ -47,6 +47,7 @@ use crate::manager::{DrainReport, Manager};
 /// | `admin_listen` | 127.0.0.1:9090 |
 /// | `max_body` | 10 MiB |
 /// | `body_timeout`, for the whole body of a request | 30 s |
+/// | `max_connections`, `header_timeout`, `idle_timeout`, `write_timeout` of the data plane | those of `ListenOptions` |
 /// | `max_json_depth`, of a payload and of a reply | 128 |
 /// | `drain_timeout`, of one plugin | 30 s |
 /// | TLS, who may call, who may operate | no TLS, everybody who can reach it |
@@ -56,6 +57,7 @@ pub struct GatewaySettings {
     listen: SocketAddr,
     admin_listen: SocketAddr,
     data: data::Bounds,
+    connections: ListenOptions,
     drain_timeout: Duration,
     tls: Option<ServerTls>,
     admin_tls: Option<ServerTls>,
@@ -70,6 +72,7 @@ impl Default for GatewaySettings {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             admin_listen: SocketAddr::from(([127, 0, 0, 1], 9090)),
             data: data::Bounds { max_body: 10 << 20, body_timeout: Duration::from_secs(30), max_json_depth: 128 },
+            connections: ListenOptions::new(),
             drain_timeout: Duration::from_secs(30),
             tls: None,
             admin_tls: None,
@@ -102,6 +105,13 @@ impl GatewaySettings {
     /// How long a request's body may take from its head to its end; a slower one is 408, `PLUGIN_1204`.
     pub fn with_body_timeout(mut self, timeout: Duration) -> Self {
         self.data.body_timeout = timeout;
+        self
+    }
+
+    /// What bounds the connections of the data plane: their number, and how long each may wait. Its TLS is that of
+    /// [`with_tls`](Self::with_tls).
+    pub fn with_connections(mut self, options: ListenOptions) -> Self {
+        self.connections = options;
         self
     }
 
@@ -203,8 +213,9 @@ impl Gateway {
         // Both are bound before either serves: a gateway that cannot be operated does not take calls.
         let data_listener = bind("server.listen", settings.listen).await?;
         let admin_listener = bind("admin.listen", settings.admin_listen).await?;
-        let data = serve(finish(data, settings.listen), data_listener, settings.tls)?;
-        let admin = serve(finish(admin, settings.admin_listen), admin_listener, settings.admin_tls)?;
+        let data = serve(finish(data, settings.listen), data_listener, settings.connections, settings.tls)?;
+        let admin =
+            serve(finish(admin, settings.admin_listen), admin_listener, ListenOptions::new(), settings.admin_tls)?;
         Ok(Self { manager, metrics, ready, data, admin })
     }
 
@@ -307,8 +318,12 @@ async fn bind(key: &str, address: SocketAddr) -> Result<TcpListener, PluginError
     })
 }
 
-fn serve(routes: Router, listener: TcpListener, tls: Option<ServerTls>) -> Result<Serving, PluginError> {
-    let mut options = ListenOptions::new();
+fn serve(
+    routes: Router,
+    listener: TcpListener,
+    mut options: ListenOptions,
+    tls: Option<ServerTls>,
+) -> Result<Serving, PluginError> {
     if let Some(tls) = tls {
         options = options.with_tls(tls);
     }

@@ -118,3 +118,22 @@ async fn a_server_bounds_heads_and_trailers_and_goes_on_serving() {
     let instance = connect(at(serving.local_addr()));
     assert_eq!(call(&instance, "1").await.expect("an echo").payload(), "1");
 }
+
+#[tokio::test]
+async fn an_answer_that_nobody_reads_is_given_up_and_its_connection_is_free() {
+    let large = Bytes::from(format!("\"{}\"", "x".repeat(32 << 20)));
+    let plugin = plugin_transports::inproc::plugin_fn(move |_: Call<Bytes>| {
+        let large = large.clone();
+        async move { Ok::<_, plugin_core::PluginError>(plugin_core::Reply::new(large)) }
+    });
+    let listen = plugin_transports::http::ListenOptions::new()
+        .with_max_connections(1)
+        .with_write_timeout(Duration::from_millis(50));
+    let serving = serve(plugin, listener().await.0, ServerOptions::new().with_listen(listen)).expect("an address");
+    let mut deaf = tokio::net::TcpStream::connect(serving.local_addr()).await.expect("a connection");
+    deaf.write_all(b"POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 2\r\n\r\n{}").await.expect("written");
+    // The only connection there may be is held until the answer is given up.
+    let reply = call(&connect(at(serving.local_addr()).with_max_response(64 << 20)), "1").await.expect("a reply");
+    assert_eq!(reply.payload().len(), (32 << 20) + 2);
+    drop(deaf);
+}

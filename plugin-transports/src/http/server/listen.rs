@@ -14,24 +14,25 @@ use std::{
 
 use http::{Request, Response};
 use http_body::Body;
-use hyper::{
-    body::Incoming,
-    rt::{Read, Write},
-    service::service_fn,
-};
+use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto,
 };
-use plugin_core::{BoxError, Code, PluginError};
+use plugin_core::{
+    BoxError, Code, PluginError,
+    clock::{self, Instant},
+};
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::Semaphore,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_service::Service;
 
-use super::ListenOptions;
+use super::{ListenOptions, stalled::Impatient};
+use crate::http::pace::Paced;
 
 /// The address of the other side. [`serve_http`] puts it into the extensions of every request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -42,6 +43,9 @@ const MAX_STREAMS: u32 = 256;
 
 /// How long to wait when no connection can be accepted, as when the process has no file handle left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// At most so often the log says that no connection can be accepted, which may go on for as long as the shortage.
+const TELL_EVERY: Duration = Duration::from_secs(10);
 
 /// A server that is running. Dropping it stops it too, without waiting: it accepts no more, and what is in flight ends in
 /// the background.
@@ -124,6 +128,7 @@ where
         let place = Arc::clone(&places).acquire_owned().await.map_err(io::Error::other)?;
         listener.accept().await.map(|(stream, peer)| (place, stream, peer))
     };
+    let mut told: Option<Instant> = None;
     loop {
         let accepted = tokio::select! {
             biased;
@@ -142,7 +147,11 @@ where
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
-                tracing::warn!(%error, "no connection can be accepted");
+                let now = clock::now();
+                if told.is_none_or(|at| now.saturating_since(at) >= TELL_EVERY) {
+                    tracing::warn!(%error, "no connection can be accepted");
+                    told = Some(now);
+                }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
@@ -174,14 +183,14 @@ where
             () = stop.gentle.cancelled() => return Ok(()),
             accepted = tokio::time::timeout(options.head_timeout, acceptor.accept(stream)) => accepted??,
         };
-        return drive(service, TokioIo::new(stream), peer, options, stop).await;
+        return drive(service, stream, peer, options, stop).await;
     }
-    drive(service, TokioIo::new(stream), peer, options, stop).await
+    drive(service, stream, peer, options, stop).await
 }
 
 async fn drive<S, B, I>(
     service: S,
-    io: I,
+    stream: I,
     peer: SocketAddr,
     options: &ListenOptions,
     stop: &Stop,
@@ -189,7 +198,7 @@ async fn drive<S, B, I>(
 where
     S: Service<Request<Incoming>, Response = Response<B>, Error: Into<BoxError>, Future: Send> + Clone + Send + 'static,
     B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
-    I: Read + Write + Unpin + Send + 'static,
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(options.idle_timeout);
@@ -199,6 +208,7 @@ where
         .keep_alive_interval(options.idle_timeout)
         .max_concurrent_streams(MAX_STREAMS);
 
+    let io = TokioIo::new(Impatient::new(Paced::new(stream), options.write_timeout));
     let begun = Arc::new(AtomicBool::new(false));
     let seen = Arc::clone(&begun);
     let service = service_fn(move |mut request: Request<Incoming>| {

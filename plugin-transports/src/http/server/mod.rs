@@ -6,6 +6,7 @@ mod options;
 mod problem;
 mod request;
 mod service;
+mod stalled;
 
 use std::io;
 

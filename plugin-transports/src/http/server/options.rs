@@ -13,12 +13,14 @@ use crate::auth::Verifier;
 /// | `max_connections` | 1024 | at least 1; more wait to be accepted |
 /// | `head_timeout` | 10 s | from the connection to the head of its first request, and for the handshake of TLS |
 /// | `idle_timeout` | 75 s | until the head of each further request |
+/// | `write_timeout` | 30 s | without any progress: an answer that nobody reads, whose connection is then closed |
 /// | `tls` | none | |
 #[derive(Clone, Debug)]
 pub struct ListenOptions {
     pub(super) max_connections: usize,
     pub(super) head_timeout: Duration,
     pub(super) idle_timeout: Duration,
+    pub(super) write_timeout: Duration,
     #[cfg(feature = "tls")]
     pub(super) tls: Option<crate::tls::ServerTls>,
 }
@@ -29,6 +31,7 @@ impl Default for ListenOptions {
             max_connections: 1024,
             head_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),
+            write_timeout: Duration::from_secs(30),
             #[cfg(feature = "tls")]
             tls: None,
         }
@@ -60,6 +63,13 @@ impl ListenOptions {
     #[must_use]
     pub fn with_idle_timeout(mut self, timeout: Duration) -> Self {
         self.idle_timeout = timeout;
+        self
+    }
+
+    /// Limits the wait for a peer that takes nothing of what is written to it.
+    #[must_use]
+    pub fn with_write_timeout(mut self, timeout: Duration) -> Self {
+        self.write_timeout = timeout;
         self
     }
 

@@ -1,0 +1,80 @@
+//! A peer that does not read must not hold an answer for ever.
+
+use std::{
+    future::Future,
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Sleep, sleep},
+};
+
+/// A connection whose writing ends with an error when the peer takes nothing for `limit`.
+pub(super) struct Impatient<I> {
+    inner: I,
+    limit: Duration,
+    /// There while something waits to be written: one that is taken at once costs no timer.
+    waiting: Option<Pin<Box<Sleep>>>,
+}
+
+impl<I> Impatient<I> {
+    pub(super) fn new(inner: I, limit: Duration) -> Self {
+        Self { inner, limit, waiting: None }
+    }
+
+    /// What came of a try to write. Any progress begins the limit anew.
+    fn judge<T>(&mut self, cx: &mut Context<'_>, tried: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if tried.is_ready() {
+            self.waiting = None;
+            return tried;
+        }
+        let limit = self.limit;
+        let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(limit)));
+        match waiting.as_mut().poll(cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(()) => {
+                Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, format!("nothing was read for {limit:?}"))))
+            }
+        }
+    }
+}
+
+impl<I: AsyncRead + Unpin> AsyncRead for Impatient<I> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_read(cx, buf)
+    }
+}
+
+impl<I: AsyncWrite + Unpin> AsyncWrite for Impatient<I> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let tried = Pin::new(&mut self.inner).poll_write(cx, bytes);
+        self.judge(cx, tried)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let tried = Pin::new(&mut self.inner).poll_write_vectored(cx, parts);
+        self.judge(cx, tried)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let tried = Pin::new(&mut self.inner).poll_flush(cx);
+        self.judge(cx, tried)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let tried = Pin::new(&mut self.inner).poll_shutdown(cx);
+        self.judge(cx, tried)
+    }
+}
