@@ -60,7 +60,7 @@ impl Backoff {
         }
         if max < initial {
             let problem = format!("must be at least the initial interval of {initial:?}, and is {max:?}");
-            return Err(ConfigError::new("max_interval", problem));
+            return Err(ConfigError::new("max_interval", problem).with_others(&["initial_interval"]));
         }
         if !(1.0..=100.0).contains(&multiplier) {
             return Err(ConfigError::new("multiplier", format!("must be from 1.0 to 100.0, and is {multiplier}")));

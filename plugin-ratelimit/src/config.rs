@@ -118,7 +118,7 @@ impl RateLimitConfigBuilder {
                 "must be refilled within 365 days, and {} tokens at {rate} per second take longer",
                 config.burst_size
             );
-            return Err(ConfigError::new("burst_size", problem));
+            return Err(ConfigError::new("burst_size", problem).with_others(&["requests_per_second"]));
         }
         if config.time_window.is_zero() || config.time_window > YEAR {
             let problem = format!("must be above 0 and at most 365 days, and is {:?}", config.time_window);

@@ -1,6 +1,6 @@
 //! What the reader of tables found, said where it was written.
 
-use plugin_core::settings::{Mismatch, Problem, Step, What};
+use plugin_core::settings::{Mismatch, Problem, Step, What, without_effect};
 
 use super::fault::Fault;
 use super::field::Field;
@@ -34,25 +34,27 @@ impl<'a> Field<'a> {
 
     /// Notes that a map has a key that it should not have.
     fn unknown<'k>(&self, key: &str, known: impl Iterator<Item = &'k str>, later: &[&'static str]) {
+        if later.contains(&key) {
+            return self.step(&Step::Key(key.to_owned())).not_yet(key);
+        }
         let span = self.entry(key).map_or_else(|| self.span().clone(), |entry| entry.key_span.clone());
         let fault = |problem: String| Fault::new(span.clone(), path::join(self.path(), key), problem);
-        if later.contains(&key) {
-            // Null counts as absent, whoever has the key.
-            if self.entry(key).is_some_and(|entry| !matches!(entry.value.value, Value::Null)) {
-                let span = self.step(&Step::Key(key.to_owned())).span().clone();
-                let problem = format!("`{key}` is not available in this version");
-                self.push(Fault::new(span, path::join(self.path(), key), problem));
-            }
-            return;
-        }
         self.push(match suggest::nearest(key, known.chain(later.iter().copied())) {
             Some(known) => fault("unknown key".to_owned()).with_remedy(format!("did you mean {}?", quoted(known))),
             None => fault("unknown key".to_owned()),
         });
     }
 
-    fn say(&self, problem: &Problem) {
-        let field = match problem.code {
+    /// Notes that a later version will have this key, unless the value switches nothing on.
+    pub(super) fn not_yet(&self, key: &str) {
+        if self.node.is_some_and(|node| !node.to_value().is_off()) {
+            self.fault(format!("`{key}` is not available in this version"));
+        }
+    }
+
+    /// Notes a problem with this very value.
+    pub(super) fn say(&self, problem: &Problem) {
+        let field = match problem.code.or(self.code()).or(problem.stable_code()) {
             Some(code) => self.clone().coded(code),
             None => self.clone(),
         };
@@ -63,8 +65,7 @@ impl<'a> Field<'a> {
                     Step::Key(key) => Some(key.as_str()),
                     Step::Index(_) => None,
                 });
-                let (key, others) = (key.unwrap_or_default(), only.join(", "));
-                field.fault(format!("`{key}` has no effect with the transport {mode}; it is for {others}"));
+                field.fault(format!("`{}` {}", key.unwrap_or_default(), without_effect(mode, only)));
             }
             What::Mismatch(_, Mismatch::Plain(problem)) => field.fault(problem.clone()),
             What::Mismatch(_, mismatch) => field.wrong(None, field.remedy(mismatch)),

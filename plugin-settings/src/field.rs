@@ -145,10 +145,10 @@ impl<'a> Field<'a> {
         if let Checked::Size(value) = self.checked(&Kind::Size(bounds(&range)))? { Some(value) } else { None }
     }
 
-    /// Text. A number or `true` is not: what looks like `1.10` would have lost its zero by now.
+    /// Text. A number or `true` is taken as it was written.
     #[must_use]
     pub fn string(self) -> Option<String> {
-        self.text().map(str::to_owned)
+        self.text().map(Cow::into_owned)
     }
 
     /// Text that is not empty.
@@ -159,7 +159,7 @@ impl<'a> Field<'a> {
             self.fault("the string is empty");
             return None;
         }
-        Some(text.to_owned())
+        Some(text.into_owned())
     }
 
     /// Text that has a form of its own, such as an address. `expected` follows the word "expected".
@@ -176,7 +176,7 @@ impl<'a> Field<'a> {
     #[must_use]
     pub fn string_with<T, E: Display>(self, read: impl FnOnce(&str) -> Result<T, E>) -> Option<T> {
         let text = self.text()?;
-        read(text).map_err(|error| self.wrong(None, error.to_string())).ok()
+        read(&text).map_err(|error| self.wrong(None, error.to_string())).ok()
     }
 
     /// One of several names, written exactly so.
@@ -215,21 +215,21 @@ impl<'a> Field<'a> {
         None
     }
 
+    /// The code of what is wrong with it.
+    pub(super) fn code(&self) -> Option<Code> {
+        self.code
+    }
+
     /// Whether its value must not be shown.
     pub(super) fn is_secret(&self) -> bool {
         self.secret
     }
 
     /// Text, with a fault for anything else.
-    pub(super) fn text(&self) -> Option<&'a str> {
-        let node = self.node?;
-        let text = node.as_str();
+    pub(super) fn text(&self) -> Option<Cow<'a, str>> {
+        let text = self.node?.as_text();
         if text.is_none() {
-            let remedy = match node.value {
-                Value::Int(_) | Value::Float(_) | Value::Bool(_) => "expected a string; write it in quotes",
-                _ => "expected a string",
-            };
-            self.wrong(None, remedy.to_owned());
+            self.wrong(None, "expected a string".to_owned());
         }
         text
     }

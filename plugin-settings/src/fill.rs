@@ -8,7 +8,7 @@ use super::source::Span;
 /// The default of a section that may be absent, and is then shown as `{enabled: false}`.
 const OFF: &str = "off";
 
-/// Gives every key of `table` that is absent or null its default, in the sections inside too.
+/// Gives every key of `table` that is absent its default, in the sections inside too.
 ///
 /// A section that is switched off stays as it is. One that may be absent and whose default is `off` is written as
 /// `{enabled: false}`.
@@ -26,7 +26,7 @@ fn fill_in(outer: &str, node: &mut Node, table: &'static Table) {
     }
     let mode = table.mode_of(&plain, outer);
     for key in table.keys().filter(|key| key.serves(&mode)) {
-        if is_unset(node, key)
+        if node.get(key.name()).is_none_or(|value| key.is_absent(&value.to_value()))
             && let Some(value) = default_of(key, &node.span)
         {
             node.set(key.name(), value);
@@ -37,17 +37,6 @@ fn fill_in(outer: &str, node: &mut Node, table: &'static Table) {
                 items.iter_mut().for_each(|item| fill_in(&mode, item, table));
             }
             _ => {}
-        }
-    }
-}
-
-/// Whether a key is absent or null, or the empty text that Go writes for a word that is not set.
-fn is_unset(node: &Node, key: &Key) -> bool {
-    match node.get(key.name()).filter(|value| !matches!(value.value, Value::Null)) {
-        None => true,
-        Some(value) => {
-            let word = matches!(key.kind(), Kind::Word(_) | Kind::WordOrNumber(_) | Kind::WordOrShare(_));
-            word && value.as_str() == Some("")
         }
     }
 }

@@ -44,7 +44,8 @@ impl<'t> Json<'t> {
             Some(b'-' | b'0'..=b'9') => self.number()?,
             _ => self.word()?,
         };
-        self.parsing.node(start, value)
+        let written = &self.text[start..self.at];
+        Ok(self.parsing.node(start, value)?.with_written(written))
     }
 
     fn nested(&mut self, read: fn(&mut Self) -> Result<Value, Stop>) -> Result<Value, Stop> {

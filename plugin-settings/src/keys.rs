@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use plugin_core::settings::{self, Checked, Key, Kind, Settings, Table, Values};
+use plugin_core::settings::{self, Checked, Key, Kind, Problem, Settings, Step, Table, Values};
 use plugin_core::{Code, ConfigError};
 use secrecy::SecretString;
 
@@ -68,12 +68,7 @@ impl<'r, 's> Keys<'r, 's> {
     ) -> T {
         let later =
             context.unavailable.iter().find(|(name, _)| *name == table.name()).map_or(&[][..], |(_, keys)| keys);
-        for key in later {
-            let field = section.get(key).coded(Code::ConfigSchema);
-            if field.is_present() {
-                field.fault(format!("`{key}` is not available in this version"));
-            }
-        }
+        later.iter().for_each(|key| section.get(key).coded(Code::ConfigSchema).not_yet(key));
         let faults_before = section.fault_count();
         let mut keys = Self { section, table, context, mode: "", asked: Vec::new(), faults_before };
         keys.serve(mode);
@@ -86,21 +81,22 @@ impl<'r, 's> Keys<'r, 's> {
     /// From here on, and in the sections inside, keys that have no effect in `mode` are faults.
     pub fn serve(&mut self, mode: &'static str) {
         self.mode = mode;
-        for key in self.table.keys().filter(|key| !key.serves(mode)) {
-            let field = self.section.get(key.name()).coded(Code::ConfigSchema);
-            if field.is_present() {
-                let (key, others) = (key.name(), key.modes().join(", "));
-                field.fault(format!("`{key}` has no effect with the transport {mode}; it is for {others}"));
+        for key in self.table.keys() {
+            let field = self.section.get(key.name());
+            let idle = field.node().and_then(|node| key.without_effect(mode, &node.to_value()));
+            if let Some(what) = idle {
+                let path = vec![Step::Key(key.name().to_owned())];
+                field.say(&Problem { path, what, code: Some(Code::ConfigSchema) });
             }
         }
     }
 
-    /// The value of a key with what the table says of it.
+    /// The value of a key with what the table says of it; none where the key has no effect.
     fn ask(&mut self, name: &'static str) -> Option<(Field<'s>, &'static Key)> {
         let key = self.table.key(name);
         debug_assert!(key.is_some(), "`{}` has no key `{name}`", self.table.name());
         self.asked.push(name);
-        let key = key?;
+        let key = key.filter(|key| key.serves(self.mode))?;
         let field = if key.is_required() { self.section.require(name) } else { self.section.get(name) };
         Some(match key.code() {
             Some(code) => (field.coded(code), key),
@@ -117,9 +113,7 @@ impl<'r, 's> Keys<'r, 's> {
     /// is required it is a fault.
     pub fn checked(&mut self, name: &'static str) -> Option<Checked> {
         let (field, key) = self.ask(name)?;
-        let empty = field.node().and_then(Node::as_str) == Some("");
-        let has_empty = matches!(key.kind(), Kind::Text | Kind::Secret | Kind::Path);
-        if empty && has_empty && !key.is_required() {
+        if key.is_absent(&field.node()?.to_value()) {
             return None;
         }
         field.checked(key.kind())
@@ -155,10 +149,9 @@ impl<'r, 's> Keys<'r, 's> {
         self.field(name)?.string().filter(|text| !text.is_empty()).map(SecretString::from)
     }
 
-    /// A path, absolute from here on.
+    /// A path, which [`settle`](super::settle()) has made absolute.
     pub fn path(&mut self, name: &'static str) -> Option<PathBuf> {
-        let text = self.text(name)?;
-        Some(self.context.path(text))
+        self.text(name).map(PathBuf::from)
     }
 
     /// A map of whatever is in it.
@@ -171,27 +164,28 @@ impl<'r, 's> Keys<'r, 's> {
         }
     }
 
-    /// The values of a section that declares its keys, when it is there and nothing is wrong with any of them.
-    pub fn values(&mut self, name: &'static str) -> Option<Values> {
+    /// The values of a section that declares its keys, when it is there: those that are right. The others are noted.
+    pub fn values(&mut self, name: &'static str) -> Option<Found> {
         let (field, key) = self.ask(name)?;
         let Some(table) = key.kind().table() else { return misread(self.table, name) };
         let (values, problems) = settings::read(table, &field.node()?.to_value(), self.mode);
         problems.iter().for_each(|problem| field.report(problem, self.context.unavailable));
-        problems.is_empty().then_some(values)
+        Some(Found { name, values, problems })
     }
 
     /// The settings of a section, when it is there. What does not hold between its keys is noted at the key.
     pub fn settings<T: Settings>(&mut self, name: &'static str) -> Option<T> {
-        let values = self.values(name)?;
-        self.made(name, T::from_values(&values))
+        let found = self.values(name)?;
+        self.make(&found)
     }
 
-    /// The settings that were made of the section `name`, or notes at its key what is wrong with them.
-    pub fn made<T>(&mut self, name: &'static str, settings: Result<T, ConfigError>) -> Option<T> {
+    /// The settings that are made of the values of a section. What does not hold between its keys is noted at the key.
+    #[must_use]
+    pub fn make<T: Settings>(&self, found: &Found) -> Option<T> {
         let note = |error: &ConfigError| {
-            self.fault(&format!("{name}.{}", error.field()), Code::ConfigValue, error.problem());
+            self.fault(&format!("{}.{}", found.name, error.field()), error.code(), error.problem());
         };
-        settings.inspect_err(note).ok()
+        settings::make(&found.values, &found.problems).map_err(|errors| errors.iter().for_each(note)).ok()
     }
 
     /// One of the words of the table, as the value that belongs to it.
@@ -256,7 +250,7 @@ impl<'r, 's> Keys<'r, 's> {
     /// The text of a key and where it is, without a fault when it is none.
     pub fn place_of(&mut self, name: &'static str) -> Option<(String, Span)> {
         let field = self.section.get(name);
-        Some((field.node()?.as_str()?.to_owned(), field.span().clone()))
+        Some((field.node()?.as_text()?.into_owned(), field.span().clone()))
     }
 
     /// Whether a list is absent or has no items. What is no list at all is neither.
@@ -295,10 +289,26 @@ impl<'r, 's> Keys<'r, 's> {
         let note = |error: &ConfigError| {
             if self.are_sound() {
                 let key = error.field().strip_prefix(prefix).unwrap_or(error.field());
-                self.fault(key, Code::ConfigValue, error.problem());
+                self.fault(key, error.code(), error.problem());
             }
         };
         result.inspect_err(note).ok()
+    }
+}
+
+/// What a section of a document says: the values that are right, and what is wrong with the others.
+#[derive(Clone, Debug)]
+pub struct Found {
+    name: &'static str,
+    values: Values,
+    problems: Vec<Problem>,
+}
+
+impl Found {
+    /// The values that are right.
+    #[must_use]
+    pub fn values(&self) -> &Values {
+        &self.values
     }
 }
 

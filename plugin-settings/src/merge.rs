@@ -1,5 +1,6 @@
 //! One document over another: `config.production.yaml` over `config.yaml`.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::node::{Entry, Node, Value};
@@ -35,7 +36,10 @@ pub fn merge(base: Node, overlay: Node, lists: &[NamedList<'_>]) -> Node {
 
 fn merge_at(path: &str, base: Node, overlay: Node, lists: &[NamedList<'_>]) -> Node {
     let Node { value: below, span: base_span, .. } = base;
-    let Node { value: above, span, tainted, untyped } = overlay;
+    if !matches!((&below, &overlay.value), (Value::Map(_), Value::Map(_)) | (Value::List(_), Value::List(_))) {
+        return overlay;
+    }
+    let Node { value: above, span, .. } = overlay;
     match (below, above) {
         (Value::Map(below), Value::Map(above)) => {
             Node::new(Value::Map(merge_maps(path, below, above, lists)), base_span)
@@ -47,7 +51,7 @@ fn merge_at(path: &str, base: Node, overlay: Node, lists: &[NamedList<'_>]) -> N
             };
             Node::new(Value::List(items), span)
         }
-        (_, above) => Node { value: above, span, tainted, untyped },
+        (_, above) => Node::new(above, span),
     }
 }
 
@@ -66,7 +70,7 @@ fn merge_maps(path: &str, mut below: Vec<Entry>, above: Vec<Entry>, lists: &[Nam
 }
 
 fn merge_items(path: &str, mut below: Vec<Node>, above: Vec<Node>, key: &str, lists: &[NamedList<'_>]) -> Vec<Node> {
-    let name_of = |item: &Node| item.get(key).and_then(Node::as_str).map(str::to_owned);
+    let name_of = |item: &Node| item.get(key).and_then(Node::as_text).map(Cow::into_owned);
     let mut places: HashMap<String, usize> = HashMap::new();
     for (at, item) in below.iter().enumerate() {
         if let Some(name) = name_of(item) {

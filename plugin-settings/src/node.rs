@@ -1,5 +1,8 @@
 //! The tree that all three syntaxes are parsed into.
 
+use std::borrow::Cow;
+use std::fmt;
+
 use plugin_core::settings;
 
 use super::scalar;
@@ -9,7 +12,9 @@ use super::source::Span;
 ///
 /// Two nodes are equal when their values are: places and provenance are not compared, and the order of a map's keys does
 /// not count. So the same document in two syntaxes, or the same file before and after a comment was added, is equal.
-#[derive(Clone, Debug)]
+///
+/// `{:?}` shows places and keys, and neither text nor numbers, which may be a secret.
+#[derive(Clone)]
 pub struct Node {
     /// The value.
     pub value: Value,
@@ -19,10 +24,12 @@ pub struct Node {
     pub tainted: bool,
     /// The whole of it was one `${...}`, so it was written without a type: `"10"` may be read as a number.
     pub untyped: bool,
+    /// A number or a boolean as it stands in the file, where that is not how it would be printed: `1.10`.
+    written: Option<Box<str>>,
 }
 
-/// What a [`Node`] holds.
-#[derive(Clone, Debug)]
+/// What a [`Node`] holds. `{:?}` shows neither text nor numbers.
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum Value {
     /// Nothing. A key with this value counts as absent.
@@ -56,7 +63,21 @@ impl Node {
     /// A value that was written at `span`.
     #[must_use]
     pub fn new(value: Value, span: Span) -> Self {
-        Self { value, span, tainted: false, untyped: false }
+        Self { value, span, tainted: false, untyped: false, written: None }
+    }
+
+    /// The same; a number or a boolean stands in the file as `written`.
+    pub(super) fn with_written(mut self, written: &str) -> Self {
+        let is_scalar = matches!(self.value, Value::Bool(_) | Value::Int(_) | Value::Float(_));
+        if is_scalar && self.as_text().is_some_and(|printed| printed != written) {
+            self.written = Some(written.into());
+        }
+        self
+    }
+
+    /// The same place with another value.
+    pub(super) fn with_value(&self, value: Value) -> Self {
+        Self { value, span: self.span.clone(), written: None, ..*self }
     }
 
     /// The value of `key`, when this is a map that has it.
@@ -74,9 +95,30 @@ impl Node {
         if let Value::Str(text) = &self.value { Some(text) } else { None }
     }
 
+    /// The value as text: a string, or a number or `true` as it was written.
+    #[must_use]
+    pub fn as_text(&self) -> Option<Cow<'_, str>> {
+        match (&self.value, &self.written) {
+            (Value::Str(text), _) => Some(Cow::Borrowed(text)),
+            (_, Some(written)) => Some(Cow::Borrowed(written)),
+            (Value::Bool(value), None) => Some(Cow::Owned(value.to_string())),
+            (Value::Int(value), None) => Some(Cow::Owned(value.to_string())),
+            (Value::Float(value), None) => Some(Cow::Owned(format!("{value:?}"))),
+            _ => None,
+        }
+    }
+
     /// The same value without its place.
     #[must_use]
     pub fn to_value(&self) -> settings::Value {
+        let value = self.plain();
+        match &self.written {
+            Some(written) => settings::Value::Untyped { text: written.to_string(), value: Box::new(value) },
+            None => value,
+        }
+    }
+
+    fn plain(&self) -> settings::Value {
         use settings::Value as Plain;
         match &self.value {
             Value::Null => Plain::Null,
@@ -158,6 +200,26 @@ impl Node {
             Value::List(items) => 1 + items.iter().map(Node::depth).max().unwrap_or(0),
             Value::Map(entries) => 1 + entries.iter().map(|entry| entry.value.depth()).max().unwrap_or(0),
             _ => 0,
+        }
+    }
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Node").field("value", &self.value).field("span", &self.span).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => f.write_str("Null"),
+            Self::Bool(value) => f.debug_tuple("Bool").field(value).finish(),
+            Self::Int(_) => f.write_str("Int(..)"),
+            Self::Float(_) => f.write_str("Float(..)"),
+            Self::Str(_) => f.write_str("Str(..)"),
+            Self::List(items) => f.debug_tuple("List").field(items).finish(),
+            Self::Map(entries) => f.debug_tuple("Map").field(entries).finish(),
         }
     }
 }

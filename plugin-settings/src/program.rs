@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use plugin_core::Code;
 use plugin_core::settings::{self, Settings, Table};
+use plugin_core::{Code, ConfigError};
 
 use super::fault::{Fault, Faults};
 use super::fill::fill;
@@ -13,7 +13,7 @@ use super::merge::{NamedList, merge};
 use super::node::{Node, Value};
 use super::source::{Source, Span};
 use super::syntax::Syntax;
-use super::{load, overlay, parse, read, redact, secrets, substitute, to_yaml};
+use super::{load, off, overlay, parse, paths, read, secrets, shown, substitute};
 
 /// Reads the settings in the file at `path`, with its overlay.
 ///
@@ -32,7 +32,7 @@ pub fn load_settings<T: Settings>(path: &Path, name: Option<&str>, env: Env<'_>)
 /// Those of [`load_settings`].
 pub fn show_settings<T: Settings>(path: &Path, name: Option<&str>, env: Env<'_>) -> Result<String, Faults> {
     let (_, tree) = whole::<T>(open(path, name, env, &[])?, path, env)?;
-    Ok(to_yaml(&redact(&tree, &[])))
+    Ok(shown(&tree, T::TABLE))
 }
 
 /// Reads settings out of `text`, as if it were in the file `path`, which is not opened.
@@ -63,13 +63,8 @@ fn whole<T: Settings>(tree: Node, path: &Path, env: Env<'_>) -> Result<(T, Node)
                 section.allow_unknown();
                 let root = section.whole(tree);
                 problems.iter().for_each(|problem| root.report(problem, &[]));
-                if !problems.is_empty() {
-                    return None;
-                }
-                let note = |error: &plugin_core::ConfigError| {
-                    section.fault_coded(error.field(), Code::ConfigValue, error.problem());
-                };
-                T::from_values(&values).inspect_err(note).ok()
+                let note = |error: &ConfigError| section.fault_coded(error.field(), error.code(), error.problem());
+                settings::make(&values, &problems).map_err(|errors| errors.iter().for_each(note)).ok()
             })
         },
     )
@@ -140,6 +135,9 @@ fn settle_with<T>(
     fill(&mut tree, table);
     let shown = tree.clone();
     faults.append(secrets::resolve(&mut tree, context));
+    faults.append(paths::resolve(&mut tree, table, &context.dir));
+    let off = off::spans(&tree, table, context.unavailable);
+    faults.retain(|fault| !off.contains(fault.span()));
     match read(&tree) {
         Ok(Some(settings)) if faults.is_empty() => return Ok((settings, shown)),
         Ok(Some(_)) => {}

@@ -52,8 +52,11 @@ fn hide(node: &Node, secret: bool, secret_keys: &[&str]) -> Node {
             let mut entries = entries.clone();
             for entry in &mut entries {
                 let key = entry.key.as_str();
+                // A label that is called `env` is none of these maps.
+                let is_map =
+                    !matches!(entry.value.value, Value::Str(_) | Value::Int(_) | Value::Float(_) | Value::Bool(_));
                 let named = (is_secret_key(key) && !is_a_measure(key, &entry.value))
-                    || SECRET_MAPS.contains(&key)
+                    || (SECRET_MAPS.contains(&key) && is_map)
                     || secret_keys.contains(&key);
                 entry.value = hide(&entry.value, secret || named, secret_keys);
             }
@@ -63,10 +66,10 @@ fn hide(node: &Node, secret: bool, secret_keys: &[&str]) -> Node {
         Value::Str(text) if !node.tainted && text.starts_with("file:") => Value::Str(text.clone()),
         Value::Str(text) if secret && !node.tainted => Value::Str(after_name(text)),
         _ if secret || node.tainted => Value::Str(SECRET.to_owned()),
-        Value::Str(text) => Value::Str(without_password(text)),
+        Value::Str(text) => Value::Str(redact_url(text)),
         other => other.clone(),
     };
-    Node { value, ..node.clone() }
+    node.with_value(value)
 }
 
 /// Hides the value of `NAME=value`, and the whole of anything else.
@@ -78,6 +81,27 @@ fn after_name(text: &str) -> String {
         Some((name, _)) if is_name(name) => format!("{name}={SECRET}"),
         _ => SECRET.to_owned(),
     }
+}
+
+/// A URL as it may be shown: `***` for the password in it, and for what its query gives to a key that names a secret.
+///
+/// Any other text is as it was.
+#[must_use]
+pub fn redact_url(text: &str) -> String {
+    let text = without_password(text);
+    let Some((before, query)) = text.split_once('?').filter(|(before, _)| before.contains("://")) else { return text };
+    let (query, after) = query.find('#').map_or((query, ""), |at| query.split_at(at));
+    let pairs = query.split('&').map(|pair| match pair.split_once('=') {
+        Some((key, value)) if !value.is_empty() && is_secret_parameter(key) => format!("{key}={SECRET}"),
+        _ => pair.to_owned(),
+    });
+    format!("{before}?{}{after}", pairs.collect::<Vec<_>>().join("&"))
+}
+
+/// In a query a `key` and a signature are secrets too.
+fn is_secret_parameter(key: &str) -> bool {
+    let last = words(key).pop().unwrap_or_default();
+    is_secret_key(key) || matches!(last.as_str(), "key" | "sig" | "signature" | "auth" | "code")
 }
 
 /// `redis://user:password@host` without the password.
@@ -98,7 +122,7 @@ fn without_password(text: &str) -> String {
 /// Whether a line of a file has a word in it that names a secret, or a password in a URL.
 pub(super) fn mentions_secret(line: &str) -> bool {
     let named = line.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '-')).any(is_secret_key);
-    named || without_password(line) != line
+    named || redact_url(line) != line
 }
 
 /// The words of a key, in lower case: `clientSecret`, `client_secret` and `client-secret` are two each.

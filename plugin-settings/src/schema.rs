@@ -95,13 +95,14 @@ fn kind(kind: &Kind) -> Value {
         Kind::Bool => or_variable(json!({ "type": "boolean" })),
         Kind::Integer(bounds) => or_variable(number("integer", bounds)),
         Kind::Number(bounds) => or_variable(number("number", bounds)),
-        Kind::Time(_) => json!({ "anyOf": [duration(), { "type": "integer", "minimum": 0 }] }),
+        Kind::Time(_) => json!({ "anyOf": [duration(), { "enum": [0] }, { "type": "integer", "minimum": 1_000_000 }] }),
         Kind::CountOrTime(bounds, _) => json!({ "anyOf": [number("integer", bounds), duration()] }),
         Kind::Size(bounds) => json!({ "anyOf": [
             { "type": "string", "pattern": r"^[0-9]+(\.[0-9]+)? ?([KMGT]i?B|kB|B)$|\$\{" },
             number("integer", bounds)
         ] }),
-        Kind::Secret => json!({ "type": "string", "writeOnly": true }),
+        Kind::Secret => secret(),
+        Kind::AnyCase(words) => any_case(words),
         Kind::Word(words) => or_variable(json!({ "enum": words })),
         Kind::WordOrNumber(words) => {
             let last = words.len().saturating_sub(1);
@@ -110,20 +111,20 @@ fn kind(kind: &Kind) -> Value {
         Kind::WordOrShare(words) => {
             json!({ "anyOf": [{ "enum": words }, { "type": "number", "minimum": 0.0, "maximum": 1.0 }, variable()] })
         }
-        Kind::Texts => json!({ "type": "array", "items": { "type": "string" } }),
+        Kind::Texts => json!({ "type": "array", "items": text() }),
         Kind::Names(_) => {
             json!({ "type": "array", "items": { "anyOf": [{ "type": "string" }, { "type": "integer" }] } })
         }
         Kind::TextMap => json!({ "anyOf": [
-            { "type": "object", "additionalProperties": { "type": "string" } },
+            { "type": "object", "additionalProperties": text() },
             { "type": "array", "items": { "type": "string", "pattern": "^[^=]+=" } }
         ] }),
-        Kind::SecretMap => json!({ "type": "object", "additionalProperties": { "type": "string", "writeOnly": true } }),
-        Kind::WordMap(words) => json!({ "type": "object", "additionalProperties": { "enum": words } }),
+        Kind::SecretMap => json!({ "type": "object", "additionalProperties": secret() }),
+        Kind::AnyCaseMap(words) => json!({ "type": "object", "additionalProperties": any_case(words) }),
         Kind::Object => json!({ "type": "object" }),
         Kind::Section(table) | Kind::Optional(table) => section(table),
         Kind::List(table) => json!({ "type": "array", "items": section(table) }),
-        _ => json!({ "type": "string" }),
+        _ => text(),
     }
 }
 
@@ -162,6 +163,24 @@ impl From<f64> for Number {
     fn from(value: f64) -> Self {
         Self(json!(value))
     }
+}
+
+/// What is read as text.
+fn text() -> Value {
+    json!({ "type": ["string", "number", "boolean"] })
+}
+
+fn secret() -> Value {
+    let mut schema = text();
+    schema["writeOnly"] = json!(true);
+    schema
+}
+
+/// One of the words, in whatever case.
+fn any_case(words: &[&str]) -> Value {
+    let letter = |c: char| format!("[{}{}]", c.to_ascii_uppercase(), c);
+    let words: Vec<String> = words.iter().map(|word| word.chars().map(letter).collect()).collect();
+    json!({ "type": "string", "pattern": format!(r"^({})$|\$\{{", words.join("|")) })
 }
 
 /// Go's text, with days before it.

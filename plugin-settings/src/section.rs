@@ -51,7 +51,7 @@ use super::suggest;
 ///     faults.unwrap_err().to_string(),
 ///     "s.yaml:1:1: name: required key is missing\n\
 ///      s.yaml:1:1: nmae: unknown key; did you mean \"name\"?\n\
-///      s.yaml:2:7: port: found 0; expected a whole number of at least 1"
+///      s.yaml:2:7: port: found 0; expected a whole number of at least 1 [CONFIG_1802]"
 /// );
 /// # Ok::<(), plugin_settings::Faults>(())
 /// ```

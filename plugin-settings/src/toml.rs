@@ -102,6 +102,7 @@ fn table(parsing: &mut Parsing, offset: usize, depth: usize, table: DeTable<'_>)
 
 fn value(parsing: &mut Parsing, depth: usize, item: Spanned<DeValue<'_>>) -> Result<Node, Stop> {
     let offset = item.span().start;
+    let mut written = None;
     let value = match item.into_inner() {
         DeValue::Table(inner) => return table(parsing, offset, depth + 1, inner),
         DeValue::Array(items) => {
@@ -113,7 +114,10 @@ fn value(parsing: &mut Parsing, depth: usize, item: Spanned<DeValue<'_>>) -> Res
         DeValue::Boolean(value) => Ok(Value::Bool(value)),
         DeValue::Integer(number) => scalar::integer(&number.to_string(), number.as_str(), number.radix()),
         DeValue::Float(number) if number.as_str().contains(['i', 'n']) => Err(scalar::not_finite(number.as_str())),
-        DeValue::Float(number) => scalar::float(number.as_str()),
+        DeValue::Float(number) => {
+            written = Some(number.as_str().to_owned());
+            scalar::float(number.as_str())
+        }
         // The other two syntaxes have no dates: they write them as text.
         DeValue::Datetime(date) => Ok(Value::Str(date.to_string())),
     };
@@ -121,7 +125,11 @@ fn value(parsing: &mut Parsing, depth: usize, item: Spanned<DeValue<'_>>) -> Res
         parsing.fault(offset, problem);
         Value::Null
     });
-    parsing.node(offset, value)
+    let node = parsing.node(offset, value)?;
+    Ok(match written {
+        Some(written) => node.with_written(&written),
+        None => node,
+    })
 }
 
 /// Where the key was given first that is given again at `span`.

@@ -125,7 +125,7 @@ impl Builder {
             self.parsing.fault(offset, problem);
             Value::Null
         });
-        let node = self.parsing.node(offset, value)?;
+        let node = self.parsing.node(offset, value)?.with_written(text);
         self.finished(offset, anchor, node)
     }
 

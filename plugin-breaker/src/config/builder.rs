@@ -154,7 +154,7 @@ impl CircuitBreakerConfigBuilder {
         let slow = self.slow.map(|(over, share)| slow(over, share)).transpose()?;
         if self.failure_threshold == 0 && failure_rate.is_none() && slow.is_none() {
             let problem = "is 0, which switches the rule off; then `failure_rate` or `slow` must be set";
-            return Err(ConfigError::new("failure_threshold", problem));
+            return Err(ConfigError::new("failure_threshold", problem).with_others(&["failure_rate", "slow"]));
         }
         check_window(self.window)?;
         if let Some(calls) = self.min_calls {
@@ -162,7 +162,8 @@ impl CircuitBreakerConfigBuilder {
             within("failure_rate.min_calls", calls, 1, most)?;
         }
         if self.cancelled == Cancelled::Slow && slow.is_none() {
-            return Err(ConfigError::new("cancelled", "is \"slow\", which needs `slow` to be set"));
+            let problem = "is \"slow\", which needs `slow` to be set";
+            return Err(ConfigError::new("cancelled", problem).with_others(&["slow"]));
         }
         Ok(CircuitBreakerConfig {
             open_time: self.open_time()?,
@@ -197,7 +198,7 @@ impl CircuitBreakerConfigBuilder {
                 _ => "backoff.jitter",
             };
             let problem = error.problem().replace("the initial interval", "`recovery_timeout`");
-            ConfigError::new(field, problem)
+            ConfigError::new(field, problem).with_others(&["recovery_timeout"])
         })
     }
 }

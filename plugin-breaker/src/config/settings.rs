@@ -172,7 +172,7 @@ fn made(values: &Values) -> Result<CircuitBreakerConfig, ConfigError> {
         builder.slow = slow.time("over").zip(slow.number("ratio"));
         if rate.is_some() && (slow.has("window") || slow.has("min_calls")) {
             let problem = "has a window of its own; it shares that of `failure_rate`, which is set";
-            return Err(ConfigError::new("slow", problem));
+            return Err(ConfigError::new("slow", problem).with_others(&["failure_rate"]));
         }
     }
     builder.failure_rate = rate.and_then(|rate| rate.number("ratio"));

@@ -1,5 +1,6 @@
 //! Whether a value is what a key takes: the one place where that is decided.
 
+use std::borrow::Cow;
 use std::ops::Bound;
 use std::time::Duration;
 
@@ -29,7 +30,7 @@ pub(super) fn check(kind: &Kind, value: &Value) -> (Option<Checked>, Vec<Problem
         Kind::Texts => texts(None, value, &mut note).map(Checked::Texts),
         Kind::Names(fits) => texts(Some(*fits), value, &mut note).map(Checked::Texts),
         Kind::TextMap | Kind::SecretMap => text_map(value, &mut note).map(Checked::Map),
-        Kind::WordMap(words) => word_map(words, value, &mut note).map(Checked::Map),
+        Kind::AnyCaseMap(words) => word_map(words, value, &mut note).map(Checked::Map),
         Kind::Object => match value {
             Value::Map(_) => Some(Checked::Any(value.clone())),
             _ => {
@@ -46,15 +47,6 @@ pub(super) fn check(kind: &Kind, value: &Value) -> (Option<Checked>, Vec<Problem
         },
     };
     (checked, problems)
-}
-
-/// Whether the value is the empty text that Go writes for one that was never set.
-pub(super) fn counts_as_absent(kind: &Kind, value: &Value) -> bool {
-    let has_empty = matches!(
-        kind,
-        Kind::Text | Kind::Secret | Kind::Path | Kind::Word(_) | Kind::WordOrNumber(_) | Kind::WordOrShare(_)
-    );
-    has_empty && value.as_str() == Some("")
 }
 
 pub(super) fn not_a_map(value: &Value) -> What {
@@ -79,10 +71,13 @@ fn scalar(kind: &Kind, value: &Value) -> Result<Checked, Mismatch> {
             }),
         },
         Kind::Size(bounds) => size(bounds, value.typed()).map(Checked::Size),
-        Kind::Text | Kind::Path | Kind::Secret => match text(value)? {
+        Kind::Text | Kind::Path | Kind::Secret => match &*text(value)? {
             "" => Err(Mismatch::Plain("the string is empty".to_owned())),
             text => Ok(Checked::Text(text.to_owned())),
         },
+        Kind::AnyCase(words) => {
+            any_case(words, value).ok_or_else(|| Mismatch::Word(words, String::new())).map(Checked::Word)
+        }
         Kind::Word(words) => word(words, value).ok_or_else(|| Mismatch::Word(words, String::new())).map(Checked::Word),
         Kind::WordOrNumber(words) => {
             let by_number = match value.typed() {
@@ -161,19 +156,19 @@ fn size(bounds: &Bounds<u64>, value: &Value) -> Result<u64, Mismatch> {
     if bounds.contains(&bytes) { Ok(bytes) } else { Err(Mismatch::Bounds("a size in bytes", words())) }
 }
 
-/// Text. A number or `true` is not: what looks like `1.10` would have lost its zero by now.
-fn text(value: &Value) -> Result<&str, Mismatch> {
-    value.as_str().ok_or_else(|| {
-        Mismatch::other(match value {
-            Value::Int(_) | Value::Float(_) | Value::Bool(_) => "expected a string; write it in quotes",
-            _ => "expected a string",
-        })
-    })
+/// Text. A number and `true` are too, as they were written where that is known, so that `1.10` keeps its zero.
+fn text(value: &Value) -> Result<Cow<'_, str>, Mismatch> {
+    value.as_text().ok_or_else(|| Mismatch::other("expected a string"))
 }
 
 fn word(words: &'static [&'static str], value: &Value) -> Option<&'static str> {
     let text = value.as_str()?;
     words.iter().find(|word| **word == text).copied()
+}
+
+fn any_case(words: &'static [&'static str], value: &Value) -> Option<&'static str> {
+    let text = value.as_str()?;
+    words.iter().find(|word| word.eq_ignore_ascii_case(text)).copied()
 }
 
 type Note<'n> = &'n mut dyn FnMut(Vec<Step>, &Value, Mismatch);
@@ -189,11 +184,7 @@ fn texts(fits: Option<Fits>, value: &Value, note: Note<'_>) -> Option<Vec<String
     };
     let mut list = Vec::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
-        let name = match (item, fits) {
-            (Value::Int(number), Some(_)) => Ok(number.to_string()),
-            _ => text(item).map(str::to_owned),
-        };
-        let fitting = name.and_then(|name| match fits.map(|fits| fits(&name)) {
+        let fitting = text(item).map(Cow::into_owned).and_then(|name| match fits.map(|fits| fits(&name)) {
             Some(Err(expected)) => Err(Mismatch::Other(format!("expected {expected}"))),
             _ => Ok(name),
         });
@@ -211,7 +202,7 @@ fn text_map(value: &Value, note: Note<'_>) -> Option<Vec<(String, String)>> {
         Value::Map(entries) => {
             for (key, value) in entries.iter().filter(|(_, value)| !value.is_null()) {
                 match text(value) {
-                    Ok(text) => map.push((key.clone(), text.to_owned())),
+                    Ok(text) => map.push((key.clone(), text.into_owned())),
                     Err(mismatch) => note(vec![Step::Key(key.clone())], value, mismatch),
                 }
             }
@@ -219,15 +210,15 @@ fn text_map(value: &Value, note: Note<'_>) -> Option<Vec<(String, String)>> {
         Value::List(items) => {
             for (index, item) in items.iter().enumerate() {
                 let at = vec![Step::Index(index)];
-                let pair = match text(item) {
-                    Ok(text) => text.split_once('=').filter(|(name, _)| !name.is_empty()),
+                let text = match text(item) {
+                    Ok(text) => text,
                     Err(mismatch) => {
                         note(at, item, mismatch);
                         continue;
                     }
                 };
                 // The text itself is not repeated: it may be a secret.
-                let Some((name, value)) = pair else {
+                let Some((name, value)) = text.split_once('=').filter(|(name, _)| !name.is_empty()) else {
                     let problem = "a string without a name; expected \"NAME=value\"".to_owned();
                     note(at, item, Mismatch::Plain(problem));
                     continue;
@@ -254,7 +245,7 @@ fn word_map(words: &'static [&'static str], value: &Value, note: Note<'_>) -> Op
     };
     let mut map = Vec::new();
     for (key, value) in entries.iter().filter(|(_, value)| !value.is_null()) {
-        match word(words, value) {
+        match any_case(words, value) {
             Some(word) => map.push((key.clone(), word.to_owned())),
             None => note(vec![Step::Key(key.clone())], value, Mismatch::Word(words, String::new())),
         }

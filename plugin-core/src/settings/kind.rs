@@ -50,7 +50,7 @@ pub enum Kind {
     CountOrTime(Bounds<i128>, Bounds<Duration>),
     /// A size in bytes: text such as `10MiB`, or an integer.
     Size(Bounds<u64>),
-    /// Text. An empty one counts as absent.
+    /// Text; a number or `true` is taken as it was written. An empty one counts as absent.
     Text,
     /// Text that is never shown; a file may hold it (`file:PATH`). An empty one counts as absent.
     Secret,
@@ -58,6 +58,8 @@ pub enum Kind {
     Path,
     /// One of these words. An empty one counts as absent.
     Word(&'static [&'static str]),
+    /// One of these words, in whatever case; the declaration has them in lower case. An empty one counts as absent.
+    AnyCase(&'static [&'static str]),
     /// One of these words, or its place in the list, counted from 0.
     WordOrNumber(&'static [&'static str]),
     /// One of these words, or a share from 0.0 to 1.0.
@@ -71,8 +73,8 @@ pub enum Kind {
     TextMap,
     /// Secrets by name.
     SecretMap,
-    /// A map from names to one of these words.
-    WordMap(&'static [&'static str]),
+    /// A map from names to one of these words, in whatever case.
+    AnyCaseMap(&'static [&'static str]),
     /// Any map.
     Object,
     /// A section; when it is absent, its defaults hold.
@@ -150,11 +152,21 @@ impl Kind {
         matches!(self, Self::Secret | Self::SecretMap)
     }
 
+    /// Whether Go writes an empty text for a value of it that was never set.
+    pub(super) fn has_empty(&self) -> bool {
+        matches!(self, Self::Text | Self::Secret | Self::Path) || self.is_word()
+    }
+
+    fn is_word(&self) -> bool {
+        matches!(self, Self::Word(_) | Self::AnyCase(_) | Self::WordOrNumber(_) | Self::WordOrShare(_))
+    }
+
     /// The words that it takes.
     #[must_use]
     pub fn words(&self) -> &'static [&'static str] {
         match self {
-            Self::Word(words) | Self::WordOrNumber(words) | Self::WordOrShare(words) | Self::WordMap(words) => words,
+            Self::Word(words) | Self::AnyCase(words) | Self::WordOrNumber(words) | Self::WordOrShare(words) => words,
+            Self::AnyCaseMap(words) => words,
             _ => &[],
         }
     }
@@ -170,7 +182,7 @@ impl Kind {
             Self::WordOrShare(words) if !words.contains(&text) => float(),
             Self::CountOrTime(..) | Self::Size(_) | Self::WordOrNumber(_) if int().is_some() => int(),
             Self::Section(_) | Self::Optional(_) | Self::List(_) | Self::Object => None,
-            Self::Texts | Self::Names(_) | Self::TextMap | Self::SecretMap | Self::WordMap(_) => None,
+            Self::Texts | Self::Names(_) | Self::TextMap | Self::SecretMap | Self::AnyCaseMap(_) => None,
             _ => Some(Value::Str(text.to_owned())),
         }
     }

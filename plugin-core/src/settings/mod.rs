@@ -64,8 +64,9 @@ mod tests;
 
 pub use check::bounds_in_words;
 pub use kind::{Bounds, Kind};
-pub use problem::{Mismatch, Problem, ReadError, Step, What};
-pub use read::{from_value, read};
+pub use problem::{Mismatch, Problem, ReadError, Step, What, without_effect};
+pub use quantity::{bytes, time};
+pub use read::{from_value, make, read};
 #[cfg(feature = "serde")]
 pub use serde::{deserialize, serialize};
 pub use table::{Key, Table};
@@ -84,7 +85,7 @@ pub trait Settings: Sized {
     /// # Errors
     ///
     /// What does not hold between values. The field is the key, after the keys of the sections that it is in
-    /// (`failure_rate.min_calls`).
+    /// (`failure_rate.min_calls`), and [`others`](ConfigError::others) are those that it is compared with.
     fn from_values(values: &Values) -> Result<Self, ConfigError>;
 
     /// The settings as [`from_values`](Self::from_values) reads them. What is secret is left out.

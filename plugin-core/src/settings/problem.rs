@@ -26,6 +26,26 @@ pub struct Problem {
     pub code: Option<Code>,
 }
 
+impl Problem {
+    /// The stable code: that of the key, or `CONFIG_1802` for what is past its bounds.
+    #[must_use]
+    pub fn stable_code(&self) -> Option<Code> {
+        self.code.or(match self.what {
+            What::Mismatch(_, Mismatch::Bounds(..)) => Some(Code::ConfigValue),
+            _ => None,
+        })
+    }
+
+    /// The keys on the way to the value, as a [`ConfigError`] names its field.
+    pub(super) fn field(&self) -> String {
+        let keys = self.path.iter().filter_map(|step| match step {
+            Step::Key(key) => Some(key.as_str()),
+            Step::Index(_) => None,
+        });
+        keys.collect::<Vec<_>>().join(".")
+    }
+}
+
 /// What is wrong.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -129,7 +149,7 @@ impl From<&Problem> for ReadError {
             }
             What::Twice => "is given twice".to_owned(),
             What::Missing => "is missing, and is required".to_owned(),
-            What::NoEffect(mode, only) => format!("has no effect with {mode}; it is for {}", only.join(", ")),
+            What::NoEffect(mode, only) => without_effect(mode, only),
             What::Mismatch(found, mismatch) => mismatch.sentence(found),
         };
         Self { path, problem: said, code: problem.code }
@@ -138,7 +158,8 @@ impl From<&Problem> for ReadError {
 
 impl From<ConfigError> for ReadError {
     fn from(error: ConfigError) -> Self {
-        Self { path: error.field().to_owned(), problem: error.problem().to_owned(), code: None }
+        let code = Some(error.code()).filter(|code| *code != Code::ConfigValue);
+        Self { path: error.field().to_owned(), problem: error.problem().to_owned(), code }
     }
 }
 
@@ -157,6 +178,12 @@ impl fmt::Display for ReadError {
 }
 
 impl Error for ReadError {}
+
+/// What to say of a key that has no effect, after its name.
+#[must_use]
+pub fn without_effect(mode: &str, only: &[&str]) -> String {
+    format!("has no effect with {mode}; it is for {}", only.join(", "))
+}
 
 /// A path in words, such as `failure_rate.ratio` or `on[1]`.
 fn text(path: &[Step]) -> String {

@@ -36,11 +36,12 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 ///
 /// # Errors
 ///
-/// What would be right. Less than a microsecond is refused: whoever wrote 30 meant seconds.
+/// What would be right. Less than a millisecond is refused: whoever wrote 30 meant seconds, and 5000 milliseconds.
 pub(super) fn nanoseconds(nanos: i128) -> Result<Duration, String> {
     match nanos {
         ..=-1 => Err("a duration cannot be negative".to_owned()),
         1..=999 => Err(format!("{nanos} means {nanos} ns; write \"{nanos}s\" for seconds")),
+        1_000..1_000_000 => Err(format!("{nanos} means {nanos} ns; write \"{nanos}ms\" for milliseconds")),
         _ => {
             let nanos = i64::try_from(nanos).map_err(|_| too_long())?;
             Ok(Duration::from_nanos(nanos.unsigned_abs()))
@@ -84,7 +85,8 @@ pub(super) fn times(bounds: &Bounds<Duration>) -> String {
 }
 
 /// A size as people write it: in the largest unit that it is a whole number of.
-pub(super) fn bytes(bytes: u64) -> String {
+#[must_use]
+pub fn bytes(bytes: u64) -> String {
     match bytes {
         0 => "0".to_owned(),
         _ if bytes.is_multiple_of(1 << 30) => format!("{}GiB", bytes >> 30),
@@ -95,7 +97,8 @@ pub(super) fn bytes(bytes: u64) -> String {
 }
 
 /// A duration as people write it: whole days and hours without zeros behind them.
-fn time(duration: &Duration) -> String {
+#[must_use]
+pub fn time(duration: &Duration) -> String {
     let seconds = duration.as_secs();
     match (duration.subsec_nanos(), seconds) {
         (0, 86_401..) if seconds.is_multiple_of(86_400) => format!("{}d", seconds / 86_400),
@@ -122,7 +125,10 @@ mod tests {
     #[test]
     fn a_small_integer_is_taken_for_forgotten_seconds() {
         assert_eq!(nanoseconds(0), Ok(Duration::ZERO));
-        assert_eq!(nanoseconds(1_000), Ok(Duration::from_micros(1)));
+        assert_eq!(nanoseconds(1_000_000), Ok(Duration::from_millis(1)));
+        assert_eq!(nanoseconds(5_000).unwrap_err(), "5000 means 5000 ns; write \"5000ms\" for milliseconds");
+        assert_eq!(nanoseconds(999).unwrap_err(), "999 means 999 ns; write \"999s\" for seconds");
+        assert!(nanoseconds(999_999).is_err());
         assert_eq!(nanoseconds(30_000_000_000), Ok(Duration::from_secs(30)));
         assert_eq!(nanoseconds(30).unwrap_err(), "30 means 30 ns; write \"30s\" for seconds");
         assert_eq!(nanoseconds(-1).unwrap_err(), "a duration cannot be negative");

@@ -7,7 +7,7 @@ use super::problem::{Problem, ReadError, Step, What};
 use super::table::{Key, Table};
 use super::value::Value;
 use super::values::{Checked, Values};
-use crate::Code;
+use crate::{Code, ConfigError};
 
 /// Reads a map by its table: every value that is right, and every problem with the others.
 ///
@@ -32,6 +32,40 @@ pub fn from_value<T: Settings>(value: &Value) -> Result<T, ReadError> {
         Some(problem) => Err(ReadError::from(problem)),
         None => Ok(T::from_values(&values)?),
     }
+}
+
+/// Makes settings of the values that [`read`] found to be right, where `problems` is what it found besides.
+///
+/// # Errors
+///
+/// Everything that does not hold between values and does not hang on one that is wrong already; nothing, when that is all.
+pub fn make<T: Settings>(values: &Values, problems: &[Problem]) -> Result<T, Vec<ConfigError>> {
+    let unknown = |problem: &&Problem| matches!(problem.what, What::UnknownKey(_));
+    let mut gone: Vec<String> = problems.iter().filter(|problem| !unknown(problem)).map(Problem::field).collect();
+    let mut values = values.clone();
+    let mut errors = Vec::new();
+    loop {
+        let error = match T::from_values(&values) {
+            Ok(settings) if errors.is_empty() && problems.is_empty() => return Ok(settings),
+            Ok(_) => return Err(errors),
+            Err(error) => error,
+        };
+        // What the error is about is taken out, so that the next one is found; what then hangs on it says nothing.
+        let keys = || std::iter::once(error.field()).chain(error.others().iter().copied());
+        let next = keys().find(|key| !gone.iter().any(|other| other == key));
+        if !keys().any(|key| gone.iter().any(|other| is_same(other, key))) {
+            errors.push(error.clone());
+        }
+        let Some(key) = next else { return Err(errors) };
+        values.remove(key);
+        gone.push(key.to_owned());
+    }
+}
+
+/// Whether one of two keys is the other, or in it.
+fn is_same(one: &str, other: &str) -> bool {
+    let within = |inner: &str, outer: &str| inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with('.'));
+    one == other || within(one, other) || within(other, one)
 }
 
 struct Reader {
@@ -65,7 +99,7 @@ impl Reader {
         let inner = table.mode_of(value, &self.mode);
         let outer = std::mem::replace(&mut self.mode, inner);
         for key in table.keys() {
-            let value = value.typed().get(key.name()).filter(|value| !value.is_null());
+            let value = value.typed().get(key.name()).filter(|value| !key.is_absent(value));
             let checked = self.at(key.name(), |reader| reader.key(key, value));
             if let Some(checked) = checked {
                 values.set(key.name(), checked);
@@ -90,14 +124,14 @@ impl Reader {
             return None;
         }
         if !key.serves(&self.mode) {
-            let mode = self.mode.clone();
-            self.push(key.code(), What::NoEffect(mode, key.modes()));
+            if let Some(what) = key.without_effect(&self.mode, value) {
+                self.push(key.code(), what);
+            }
             return None;
         }
         match key.kind() {
             Kind::Section(table) | Kind::Optional(table) => self.section(table, value).map(Checked::Section),
             Kind::List(table) => self.list(table, value),
-            _ if check::counts_as_absent(key.kind(), value) && !key.is_required() => None,
             kind => {
                 let (checked, found) = check::check(kind, value);
                 for problem in found {

@@ -1,6 +1,7 @@
 //! The declaration of a section.
 
 use super::kind::Kind;
+use super::problem::What;
 use super::value::Value;
 use crate::Code;
 
@@ -90,7 +91,7 @@ impl Table {
         self.switched
     }
 
-    /// Whether this section is switched off.
+    /// Whether this section is switched off. Nothing that is in one by this rule is looked at, wherever it is read.
     #[must_use]
     pub fn is_off(&self, section: &Value) -> bool {
         let says = section.typed().get("enabled").map(Value::typed);
@@ -235,6 +236,40 @@ impl Key {
     #[must_use]
     pub fn serves(&self, mode: &str) -> bool {
         mode.is_empty() || self.only.is_empty() || self.only.contains(&mode)
+    }
+
+    /// Whether a key with this value counts as absent: with nothing, and with the empty text that Go writes for one that was
+    /// never set. Where the key is required an empty text is a fault.
+    #[must_use]
+    pub fn is_absent(&self, value: &Value) -> bool {
+        value.is_null() || (!self.required && self.kind.has_empty() && value.as_str() == Some(""))
+    }
+
+    /// Whether a value says no more than what holds without it: it is absent, zero, empty or the default, or a section that
+    /// is off or has only such values.
+    #[must_use]
+    pub fn says_nothing(&self, value: &Value) -> bool {
+        let is_default = || {
+            let default = self.default_value().and_then(|default| self.kind.check(&default).0);
+            default.is_some() && self.kind.check(value).0 == default
+        };
+        let is_empty = |table: &Table| match value.typed() {
+            Value::Map(entries) => {
+                let known = |name: &str, value: &Value| table.key(name).is_some_and(|key| key.says_nothing(value));
+                table.is_off(value) || entries.iter().all(|(name, value)| known(name, value))
+            }
+            _ => false,
+        };
+        self.is_absent(value)
+            || (value.is_zero() && self.default != "true")
+            || self.kind.table().map_or_else(is_default, is_empty)
+    }
+
+    /// What is wrong with giving it this value in `mode`, where it has no effect.
+    #[must_use]
+    pub fn without_effect(&self, mode: &str, value: &Value) -> Option<What> {
+        let idle = !self.serves(mode) && !self.says_nothing(value);
+        idle.then(|| What::NoEffect(mode.to_owned(), self.only))
     }
 
     /// The stable code of a value that it does not take, where it has one of its own.

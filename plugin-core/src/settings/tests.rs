@@ -101,7 +101,6 @@ fn everything_that_is_wrong_is_said_at_once_with_what_would_be_right() {
             "`strategy` must be one of a, b, or its number from 0 to 1, and is 2",
             "`jitter` must be from 0 to 1, and is 1.5",
             "`names[1]` is \"b\": expected capitals",
-            "`token` is a value that is not shown: expected a string; write it in quotes",
             "unknown field `shape` in `inner`; there are `enabled`, `share`",
             "`inner.share` is missing, and is required",
             "`list[0].share` must be above 0 and at most 1, and is 0",

@@ -1,9 +1,10 @@
 //! A value before anything knows what it means.
 
+use std::borrow::Cow;
 use std::fmt;
 
-/// A value of a configuration, without its place. `{:?}` does not show text, which may be a secret: nothing knows yet what
-/// it means.
+/// A value of a configuration, without its place. `{:?}` shows neither text nor numbers, which may be a secret: nothing knows
+/// yet what they mean.
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Value {
@@ -17,7 +18,8 @@ pub enum Value {
     Float(f64),
     /// Text.
     Str(String),
-    /// Text that was written without a type, as `${VAR}` is: it may be read as text, or as what it says.
+    /// Text that was written without a type, as `${VAR}` is and a word without quotes: it may be read as text, or as what it
+    /// says.
     Untyped {
         /// The text.
         text: String,
@@ -44,8 +46,8 @@ impl fmt::Debug for Value {
         match self {
             Self::Null => f.write_str("Null"),
             Self::Bool(value) => f.debug_tuple("Bool").field(value).finish(),
-            Self::Int(value) => f.debug_tuple("Int").field(value).finish(),
-            Self::Float(value) => f.debug_tuple("Float").field(value).finish(),
+            Self::Int(_) => f.debug_tuple("Int").field(&Hidden).finish(),
+            Self::Float(_) => f.debug_tuple("Float").field(&Hidden).finish(),
             Self::Str(_) => f.debug_tuple("Str").field(&Hidden).finish(),
             // What the text says is the text once more: `12345` may be a password.
             Self::Untyped { .. } => f.debug_tuple("Untyped").field(&Hidden).finish(),
@@ -75,6 +77,17 @@ impl Value {
         }
     }
 
+    /// The value as text: a string, or a number or `true` as it was written.
+    #[must_use]
+    pub fn as_text(&self) -> Option<Cow<'_, str>> {
+        match self {
+            Self::Bool(value) => Some(Cow::Owned(value.to_string())),
+            Self::Int(value) => Some(Cow::Owned(value.to_string())),
+            Self::Float(value) => Some(Cow::Owned(format!("{value:?}"))),
+            _ => self.as_str().map(Cow::Borrowed),
+        }
+    }
+
     /// The value with a type.
     #[must_use]
     pub fn typed(&self) -> &Value {
@@ -87,7 +100,7 @@ impl Value {
         matches!(self, Self::Null)
     }
 
-    /// Whether it is nothing, or what Go writes for a value that was never set: zero, false, empty.
+    /// Whether it is nothing, or what Go writes for a value that was never set: zero, false, empty, or a struct of such.
     #[must_use]
     pub fn is_zero(&self) -> bool {
         match self.typed() {
@@ -97,9 +110,19 @@ impl Value {
             Self::Float(value) => *value == 0.0,
             Self::Str(text) => matches!(text.as_str(), "" | "0" | "0s"),
             Self::List(items) => items.is_empty(),
-            Self::Map(entries) => entries.is_empty(),
+            Self::Map(entries) => entries.iter().all(|(_, value)| value.is_zero()),
             Self::Untyped { .. } => false,
         }
+    }
+
+    /// Whether it switches nothing on: it is zero, a section that says `enabled: false`, or one of only such sections.
+    #[must_use]
+    pub fn is_off(&self) -> bool {
+        let off = |entries: &[(String, Value)]| {
+            let says = entries.iter().find(|(name, _)| name == "enabled").map(|(_, value)| value.typed());
+            matches!(says, Some(Self::Bool(false))) || entries.iter().all(|(_, value)| value.is_off())
+        };
+        self.is_zero() || matches!(self.typed(), Self::Map(entries) if off(entries))
     }
 
     /// What it is, in words.

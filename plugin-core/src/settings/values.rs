@@ -85,6 +85,18 @@ impl Values {
         self.entries.push((key, value));
     }
 
+    /// Takes out the value of a key, which may be in a section (`failure_rate.ratio`).
+    pub(super) fn remove(&mut self, path: &str) {
+        match path.split_once('.') {
+            None => self.entries.retain(|(key, _)| *key != path),
+            Some((section, rest)) => {
+                if let Some((_, Checked::Section(inner))) = self.entries.iter_mut().find(|(key, _)| *key == section) {
+                    inner.remove(rest);
+                }
+            }
+        }
+    }
+
     /// The keys that these are values of.
     #[must_use]
     pub fn table(&self) -> &'static Table {

@@ -1,11 +1,11 @@
 //! The sections of a plugin whose keys the crates declare: what the gateway adds to them, and when they are on.
 
 use plugin_breaker::CircuitBreakerConfig;
-use plugin_core::settings::{Key, Kind, Settings, Table, Values};
+use plugin_core::settings::{Key, Kind, Settings, Table};
 use plugin_health::HealthConfig;
 use plugin_ratelimit::RateLimitConfig;
 use plugin_retry::RetryConfig;
-use plugin_settings::Keys;
+use plugin_settings::{Found, Keys};
 
 use super::plugin::HTTP;
 
@@ -40,30 +40,25 @@ pub(super) static HEALTH_CHECK: Table = Table::new(
 .switched();
 
 /// Whether a section that was read is on.
-fn is_on(values: &Values) -> bool {
-    values.bool("enabled") != Some(false)
+fn is_on(found: &Found) -> bool {
+    found.values().bool("enabled") != Some(false)
 }
 
 /// None are made when it is off.
 pub(super) fn retry(keys: &mut Keys<'_, '_>, name: &'static str) -> Option<RetryConfig> {
-    let values = keys.values(name)?;
-    let made = if is_on(&values) {
-        RetryConfig::from_values(&values)
-    } else {
-        RetryConfig::builder().with_max_retries(0).build()
-    };
-    keys.made(name, made)
+    let found = keys.values(name)?;
+    if is_on(&found) { keys.make(&found) } else { RetryConfig::builder().with_max_retries(0).build().ok() }
 }
 
 /// The limit, when it is on.
 pub(super) fn rate_limit(keys: &mut Keys<'_, '_>, name: &'static str) -> Option<RateLimitConfig> {
-    let values = keys.values(name).filter(is_on)?;
-    keys.made(name, RateLimitConfig::from_values(&values))
+    let found = keys.values(name).filter(is_on)?;
+    keys.make(&found)
 }
 
 /// The check, when it is on, and where it is made.
 pub(super) fn health_check(keys: &mut Keys<'_, '_>, name: &'static str) -> Option<(HealthConfig, Option<String>)> {
-    let values = keys.values(name).filter(is_on)?;
-    let endpoint = values.text("endpoint").map(str::to_owned);
-    Some((keys.made(name, HealthConfig::from_values(&values))?, endpoint))
+    let found = keys.values(name).filter(is_on)?;
+    let endpoint = found.values().text("endpoint").map(str::to_owned);
+    Some((keys.make(&found)?, endpoint))
 }

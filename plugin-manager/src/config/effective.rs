@@ -7,8 +7,7 @@ use plugin_core::settings::{Key, Kind, Table};
 use plugin_core::{Code, go_duration};
 use plugin_settings::{Fault, Faults, Node, Source, Span, Value, merge};
 
-use super::logging::LEVELS;
-use super::{plugin, settings};
+use super::{logging, plugin, settings};
 
 /// Keys at the top, and the key of each plugin that they are the defaults of.
 const SHARED: [(&str, &str); 5] = [
@@ -96,10 +95,10 @@ fn level_and_port(root: &mut Node) -> Faults {
     let mut faults = Faults::new();
     if let Some(level) = present(root, "log_level").cloned() {
         match root.get("logging").and_then(|logging| present(logging, "level")) {
-            Some(other) if *other != level => faults.push(beside(&level, "log_level", "logging.level")),
+            Some(other) if !is_same_level(other, &level) => faults.push(beside(&level, "log_level", "logging.level")),
             Some(_) => {}
             // One that is wrong is a fault at its own place alone.
-            None if level.as_str().is_some_and(|level| LEVELS.contains(&level)) => {
+            None if level.as_str().is_some_and(|level| logging::level(level).is_some()) => {
                 insert_in(root, "logging", "level", level);
             }
             None => {}
@@ -119,6 +118,11 @@ fn level_and_port(root: &mut Node) -> Faults {
         _ => {}
     }
     faults
+}
+
+fn is_same_level(one: &Node, other: &Node) -> bool {
+    let level = |node: &Node| node.as_str().and_then(logging::level);
+    one == other || level(one).is_some_and(|found| level(other) == Some(found))
 }
 
 fn beside(node: &Node, key: &str, other: &str) -> Fault {

@@ -41,7 +41,7 @@ pub fn load(path: &Path, name: Option<&str>, env: Env<'_>) -> Result<Config, Fau
 /// Those of [`load`].
 pub fn show(path: &Path, name: Option<&str>, env: Env<'_>) -> Result<String, Faults> {
     let (_, tree) = open(path, name, env).and_then(|tree| build(tree, path, env))?;
-    Ok(document::to_yaml(&document::redact(&tree, &[])))
+    Ok(document::shown(&tree, &settings::TABLE))
 }
 
 /// Reads a configuration out of `text`, as if it were in the file `path`, which is not opened.

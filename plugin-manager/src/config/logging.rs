@@ -5,24 +5,24 @@ use std::fmt::Write;
 
 use tracing::Level;
 
-use plugin_core::settings::{Key, Kind, Table};
+use plugin_core::Code;
+use plugin_core::settings::{Checked, Key, Kind, Table};
 use plugin_settings::Keys;
 
-/// go-plugins' documentation writes them in capitals too.
-pub(super) const LEVELS: &[&str] =
-    &["trace", "debug", "info", "warn", "error", "TRACE", "DEBUG", "INFO", "WARN", "ERROR"];
+/// In any case; go-plugins' documentation writes them in capitals too.
+pub(super) const LEVELS: &[&str] = &["trace", "debug", "info", "warn", "warning", "error"];
 
 pub(super) static TABLE: Table = Table::new(
     "logging",
     "What is logged to standard error, and how.",
     &[
-        Key::new("level", Kind::Word(LEVELS), "The least level that is logged; `log_level` is another name of it.")
+        Key::new("level", Kind::AnyCase(LEVELS), "The least level that is logged; `log_level` is another name of it.")
             .default("info"),
         Key::new("format", Kind::Word(&["text", "json"]), "Lines for people, or one JSON object per line.")
             .default("text"),
         Key::new(
             "levels",
-            Kind::WordMap(LEVELS),
+            Kind::AnyCaseMap(LEVELS),
             "Levels of single components, by the module that logs: `plugin_breaker`, `plugin_transports::process`, `hyper`.",
         ),
     ],
@@ -86,7 +86,7 @@ impl Default for LoggingConfig {
 
 /// The level of this name, in whatever case.
 pub(super) fn level(name: &str) -> Option<Level> {
-    name.parse().ok()
+    if name.eq_ignore_ascii_case("warning") { Some(Level::WARN) } else { name.parse().ok() }
 }
 
 pub(super) fn read(keys: &mut Keys<'_, '_>) -> LoggingConfig {
@@ -105,17 +105,20 @@ pub(super) fn read(keys: &mut Keys<'_, '_>) -> LoggingConfig {
 }
 
 fn levels(keys: &mut Keys<'_, '_>) -> Option<BTreeMap<String, Level>> {
-    let named: Vec<_> = LEVELS.iter().filter_map(|name| Some((*name, level(name)?))).collect();
-    let levels = keys.field("levels")?.entries(|component, field| {
-        let is_module = !component.is_empty()
-            && component.split("::").all(|part| {
-                !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
-            });
-        if !is_module {
-            field.fault("the name of a component is a module path such as `plugin_transports::process`");
-            return None;
+    let Checked::Map(levels) = keys.checked("levels")? else { return None };
+    let is_module = |component: &str| {
+        let part =
+            |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+        component.split("::").all(part)
+    };
+    let mut found = BTreeMap::new();
+    for (component, word) in levels {
+        if is_module(&component) {
+            found.extend(level(&word).map(|level| (component, level)));
+        } else {
+            let problem = "the name of a component is a module path such as `plugin_transports::process`";
+            keys.fault(&format!("levels.{component}"), Code::ConfigSchema, problem);
         }
-        field.enumeration(&named)
-    })?;
-    Some(levels.into_iter().collect())
+    }
+    Some(found)
 }

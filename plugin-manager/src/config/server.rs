@@ -218,7 +218,7 @@ fn tls(keys: &mut Keys<'_, '_>) -> Option<(ServerTlsConfig, bool)> {
     if let Some(path) = client_ca {
         config = config.with_client_ca_file(path);
     }
-    if let Err(error) = config.build() {
+    for error in config.faults() {
         keys.fault(error.setting(), Code::ConfigFile, unusable(&error));
     }
     Some((config, knows))

@@ -20,7 +20,7 @@ pub(super) static TABLE: Table = Table::new(
     "config",
     "The configuration of a gateway.",
     &[
-        Key::new("log_level", Kind::Word(LEVELS), "Another name of `logging.level`.").derived_default("info"),
+        Key::new("log_level", Kind::AnyCase(LEVELS), "Another name of `logging.level`.").derived_default("info"),
         Key::new("logging", Kind::Section(&logging::TABLE), "What is logged, and how."),
         Key::new(
             "metrics_port",

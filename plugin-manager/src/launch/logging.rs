@@ -22,7 +22,6 @@ const LAST_WORDS: Duration = Duration::from_millis(200);
 /// way.
 ///
 /// The first call in a process counts; the result says whether it was this one.
-#[allow(clippy::must_use_candidate, reason = "it is called for what it does")]
 pub fn init(directives: &str, format: LogFormat) -> bool {
     let filter = EnvFilter::builder().parse_lossy(directives);
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Stderr);

@@ -165,11 +165,12 @@ fn jitter(values: &Values) -> Result<Jitter, ConfigError> {
         None => proportional,
     };
     if random == Some(false) && jitter != Jitter::None {
-        return Err(ConfigError::new("jitter", "has no effect beside `random_jitter: false`; take one of them out"));
+        let problem = "has no effect beside `random_jitter: false`; take one of them out";
+        return Err(ConfigError::new("jitter", problem).with_others(&["random_jitter"]));
     }
     if random == Some(true) && jitter == Jitter::None {
         let problem = "says the opposite of `jitter: none`; take one of them out";
-        return Err(ConfigError::new("random_jitter", problem));
+        return Err(ConfigError::new("random_jitter", problem).with_others(&["jitter"]));
     }
     Ok(jitter)
 }
@@ -194,7 +195,9 @@ impl Settings for RetryConfig {
             .with_max_retry_after(values.time("max_retry_after").unwrap_or(default.max_retry_after))
             .with_max_body(max_body);
         match (values.section("budget"), values.section("throttle")) {
-            (Some(_), Some(_)) => Err(ConfigError::new("throttle", "excludes a budget: give one of the two")),
+            (Some(_), Some(_)) => {
+                Err(ConfigError::new("throttle", "excludes a budget: give one of the two").with_others(&["budget"]))
+            }
             (None, Some(throttle)) => {
                 let default = ThrottleConfig::default();
                 let throttle = ThrottleConfig::new(
@@ -262,9 +265,13 @@ mod hedge {
                 (Some(delay), None) => Self::after(delay),
                 (None, Some(percentile)) => Self::at_percentile(percentile),
                 (Some(_), Some(_)) => {
-                    return Err(ConfigError::new("percentile", "excludes `delay`: give one of the two"));
+                    let problem = "excludes `delay`: give one of the two";
+                    return Err(ConfigError::new("percentile", problem).with_others(&["delay"]));
                 }
-                (None, None) => return Err(ConfigError::new("delay", "or `percentile` must be given")),
+                (None, None) => {
+                    let problem = "or `percentile` must be given";
+                    return Err(ConfigError::new("delay", problem).with_others(&["percentile"]));
+                }
             };
             let builder = builder
                 .with_max(values.integer("max").unwrap_or(1))

@@ -25,7 +25,10 @@ pub(super) fn probes(key: &Key) -> Vec<Probe> {
         }
         Kind::Integer(bounds) => list.integers(bounds),
         Kind::Number(bounds) => list.numbers(bounds),
-        Kind::Time(bounds) => list.times(bounds),
+        Kind::Time(bounds) => {
+            list.times(bounds);
+            list.misfit([json!(30), json!(5_000)]);
+        }
         Kind::CountOrTime(count, time) => {
             list.integers(count);
             list.times(time);
@@ -37,6 +40,14 @@ pub(super) fn probes(key: &Key) -> Vec<Probe> {
             list.misfit([json!("lots"), json!(true)]);
         }
         Kind::Word(words) => list.words(words),
+        Kind::AnyCase(words) => {
+            list.words(words);
+            list.fit(words.iter().map(|word| json!(word.to_ascii_uppercase())));
+        }
+        Kind::Path => {
+            list.fit([json!("/some/file")]);
+            list.misfit([json!(["a"])]);
+        }
         Kind::WordOrNumber(words) => {
             list.words(words);
             list.fit((0..words.len()).map(|number| json!(number)));
@@ -48,8 +59,8 @@ pub(super) fn probes(key: &Key) -> Vec<Probe> {
             list.misfit([json!(-0.01), json!(1.01)]);
         }
         Kind::Texts => {
-            list.fit([json!([]), json!(["a", "b"])]);
-            list.misfit([json!("a"), json!([1])]);
+            list.fit([json!([]), json!(["a", "b"]), json!([1, true, "c"])]);
+            list.misfit([json!("a"), json!([["a"]])]);
         }
         Kind::Names(fits) => {
             let some = ["PLUGIN_1205", "a"].into_iter().find(|name| fits(name).is_ok());
@@ -60,15 +71,16 @@ pub(super) fn probes(key: &Key) -> Vec<Probe> {
         }
         Kind::TextMap | Kind::SecretMap => {
             list.fit([json!({ "x-a": "b" })]);
-            list.misfit([json!({ "x-a": 1 }), json!("a")]);
+            list.fit([json!({ "x-a": 1 })]);
+            list.misfit([json!({ "x-a": [1] }), json!("a")]);
         }
         Kind::Object => {
             list.fit([json!({ "a": 1 })]);
             list.misfit([json!([1])]);
         }
         _ => {
-            list.fit([json!("some text")]);
-            list.misfit([json!(1), json!(["a"])]);
+            list.fit([json!("some text"), json!(1), json!(1.5), json!(true)]);
+            list.misfit([json!(["a"]), json!({ "a": 1 })]);
         }
     }
     list.0

@@ -27,7 +27,8 @@ fn check(root: &Value, schema: &Value, value: &Value, at: &str, errors: &mut Vec
                 at.to_owned(),
             )),
             "type" => {
-                let fits = match rule.as_str().unwrap() {
+                let names = rule.as_array().map_or(std::slice::from_ref(rule), Vec::as_slice);
+                let fits = |name: &Value| match name.as_str().unwrap() {
                     "object" => value.is_object(),
                     "array" => value.is_array(),
                     "string" => value.is_string(),
@@ -36,7 +37,7 @@ fn check(root: &Value, schema: &Value, value: &Value, at: &str, errors: &mut Vec
                     "number" => value.is_number(),
                     other => panic!("{other}"),
                 };
-                if !fits {
+                if !names.iter().any(fits) {
                     fail(format!("{value} is no {rule}"));
                 }
             }

@@ -44,7 +44,7 @@ plugins:
     circuit_breaker:
       failure_treshold: 5
       ratio: 1.5
-  - name: 7
+  - name: [7]
     max_body: 10mb
     circuit_breaker: [1]
 extra: {a: 1}
@@ -57,7 +57,7 @@ const JSON: &str = r#"{
   "plugins": [
     {"timeout": 30, "enabled": "yes",
      "circuit_breaker": {"failure_treshold": 5, "ratio": 1.5}},
-    {"name": 7, "max_body": "10mb", "circuit_breaker": [1]}
+    {"name": [7], "max_body": "10mb", "circuit_breaker": [1]}
   ],
   "extra": {"a": 1}
 }"#;
@@ -71,7 +71,7 @@ timeout = 30
 enabled = "yes"
 circuit_breaker = { failure_treshold = 5, ratio = 1.5 }
 [[plugins]]
-name = 7
+name = [7]
 max_body = "10mb"
 circuit_breaker = [1]
 "#;
@@ -79,14 +79,14 @@ circuit_breaker = [1]
 /// The faults, in the order of the YAML file, without their places.
 const FAULTS: [&str; 11] = [
     r#"log_level: found the string "inof"; did you mean "info"?"#,
-    "metrics_port: found 70000; expected a whole number from 1 to 65535",
+    "metrics_port: found 70000; expected a whole number from 1 to 65535 [CONFIG_1802]",
     "token: found a string that is not shown; expected a whole number from 0 to 4294967295",
     "plugins[0].name: required key is missing",
     r#"plugins[0].timeout: found 30; 30 means 30 ns; write "30s" for seconds"#,
     r#"plugins[0].enabled: found the string "yes"; write true, without quotes"#,
     r#"plugins[0].circuit_breaker.failure_treshold: unknown key; did you mean "failure_threshold"?"#,
-    "plugins[0].circuit_breaker.ratio: found 1.5; expected a number from 0 to 1",
-    "plugins[1].name: found 7; expected a string; write it in quotes",
+    "plugins[0].circuit_breaker.ratio: found 1.5; expected a number from 0 to 1 [CONFIG_1802]",
+    "plugins[1].name: found a list; expected a string",
     r#"plugins[1].max_body: found the string "10mb"; the units of a size are B, KiB, MiB, GiB, TiB (of 1024) and KB, MB, GB, TB (of 1000)"#,
     "plugins[1].circuit_breaker: found a list; expected a map",
 ];
@@ -118,7 +118,7 @@ fn twelve_faults_in_one_yaml_file_are_reported_each_with_its_place() {
 
 #[test]
 fn twelve_faults_in_one_json_file_are_reported_each_with_its_place() {
-    let places = ["2:16", "3:19", "4:12", "6:5", "6:17", "6:32", "7:26", "7:58", "8:14", "8:29", "8:56", "10:3"];
+    let places = ["2:16", "3:19", "4:12", "6:5", "6:17", "6:32", "7:26", "7:58", "8:14", "8:31", "8:58", "10:3"];
     assert_faults(Syntax::Json, JSON, places);
 }
 

@@ -1,6 +1,6 @@
 //! The settings of a client's credentials.
 
-use std::{fmt, path::PathBuf};
+use std::{borrow::Cow, fmt, path::PathBuf};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use http::{HeaderName, HeaderValue, header};
@@ -89,6 +89,13 @@ impl AuthConfig {
         self
     }
 
+    /// The files of TLS that it names, for whoever wants to look at them before anything connects; `None` when it names none.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(&self) -> Option<crate::tls::ClientTlsConfig> {
+        self.files.tls()
+    }
+
     /// The method.
     #[must_use]
     pub fn method(&self) -> AuthMethod {
@@ -102,6 +109,11 @@ impl AuthConfig {
     /// `AUTH_1101` to `AUTH_1105` as the table of the [module](super) says, and `CONFIG_1802` for a setting that the
     /// method has no use for, or a header that cannot be sent.
     pub fn build(&self) -> Result<Credentials, PluginError> {
+        self.check().map_err(|error| PluginError::new(error.code(), error.to_string()).with_source(error))
+    }
+
+    /// The same; the error says which key it is about.
+    pub(super) fn check(&self) -> Result<Credentials, ConfigError> {
         self.refuse_useless()?;
         let mut headers = Vec::with_capacity(self.headers.len() + 1);
         for (name, value) in &self.headers {
@@ -110,56 +122,54 @@ impl AuthConfig {
         // The method's own header comes last, and wins.
         headers.extend(self.method_header()?);
         if self.method == AuthMethod::Custom && headers.is_empty() {
-            return Err(PluginError::new(
-                Code::UnsupportedAuthMethod,
-                "the method custom sends `headers`, and there are none",
-            ));
+            let problem = "is custom, which sends `headers`, and there are none";
+            return Err(error("method", Code::UnsupportedAuthMethod, problem).with_others(&["headers"]));
         }
         Ok(Credentials { headers, files: self.files.clone() })
     }
 
-    fn method_header(&self) -> Result<Option<(HeaderName, HeaderValue)>, PluginError> {
-        let missing = |code, what: &'static str| PluginError::new(code, what);
-        let secret = |code, field: &Option<SecretString>, what: &'static str| match present(field) {
-            Some(secret) => Ok(secret.expose_secret().to_owned()),
-            None => Err(missing(code, what)),
+    fn method_header(&self) -> Result<Option<(HeaderName, HeaderValue)>, ConfigError> {
+        let missing = |field, code| {
+            let problem = format!("is missing; the method {} needs it", self.method);
+            error(field, code, problem).with_others(&["method"])
         };
-        let (code, name, value) = match self.method {
+        let secret = |field, code, value: &Option<SecretString>| {
+            present(value).map(|secret| secret.expose_secret().to_owned()).ok_or_else(|| missing(field, code))
+        };
+        let (field, code, name, value) = match self.method {
             AuthMethod::None | AuthMethod::Custom => return Ok(None),
+            AuthMethod::Mtls if self.files.cert.is_some() && self.files.key.is_some() => return Ok(None),
             AuthMethod::Mtls => {
-                return match &self.files {
-                    TlsFiles { cert: Some(_), key: Some(_), .. } => Ok(None),
-                    _ => Err(missing(Code::MissingTlsFiles, "the method mtls needs `cert_file` and `key_file`")),
-                };
+                let problem = "is mtls, which needs `cert_file` and `key_file`";
+                let error = error("method", Code::MissingTlsFiles, problem);
+                return Err(error.with_others(&["cert_file", "key_file"]));
             }
-            AuthMethod::ApiKey => (
-                Code::MissingApiKey,
-                API_KEY,
-                secret(Code::MissingApiKey, &self.api_key, "the method api-key needs `api_key`")?,
-            ),
-            AuthMethod::Bearer => (
-                Code::MissingBearerToken,
-                header::AUTHORIZATION,
-                format!("Bearer {}", secret(Code::MissingBearerToken, &self.token, "the method bearer needs `token`")?),
-            ),
+            AuthMethod::ApiKey => {
+                let key = secret("api_key", Code::MissingApiKey, &self.api_key)?;
+                ("api_key", Code::MissingApiKey, API_KEY, key)
+            }
+            AuthMethod::Bearer => {
+                let token = secret("token", Code::MissingBearerToken, &self.token)?;
+                ("token", Code::MissingBearerToken, header::AUTHORIZATION, format!("Bearer {token}"))
+            }
             AuthMethod::Basic => {
                 let code = Code::MissingBasicCredentials;
                 let user = self.username.as_deref().filter(|name| !name.is_empty());
-                let user = user.ok_or_else(|| missing(code, "the method basic needs `username`"))?;
+                let user = user.ok_or_else(|| missing("username", code))?;
                 if user.contains(':') {
-                    return Err(missing(code, "a `username` cannot hold a colon, which ends it on the wire"));
+                    return Err(error("username", code, "cannot hold a colon, which ends it on the wire"));
                 }
-                let password = secret(code, &self.password, "the method basic needs `password`")?;
-                (code, header::AUTHORIZATION, basic(user, &password))
+                let password = secret("password", code, &self.password)?;
+                ("password", code, header::AUTHORIZATION, basic(user, &password))
             }
         };
-        let problem = "the secret holds a character that no HTTP header can carry; is there a line break at its end?";
-        let mut value = HeaderValue::try_from(value).map_err(|_| PluginError::new(code, problem))?;
+        let problem = "holds a character that no HTTP header can carry; is there a line break at its end?";
+        let mut value = HeaderValue::try_from(value).map_err(|_| error(field, code, problem))?;
         value.set_sensitive(true);
         Ok(Some((name, value)))
     }
 
-    fn refuse_useless(&self) -> Result<(), PluginError> {
+    fn refuse_useless(&self) -> Result<(), ConfigError> {
         let method = self.method;
         let useless = [
             ("api_key", present(&self.api_key).is_some() && method != AuthMethod::ApiKey),
@@ -168,17 +178,23 @@ impl AuthConfig {
             ("password", present(&self.password).is_some() && method != AuthMethod::Basic),
         ];
         if let Some((field, _)) = useless.into_iter().find(|(_, useless)| *useless) {
-            let problem = format!("has no effect with the method {method}: set `method`, or take it out");
-            return Err(config_error(ConfigError::new(field, problem)));
+            let problem = format!("has no effect with the method {method}; set `method`, or take it out");
+            return Err(ConfigError::new(field, problem).with_others(&["method"]));
         }
-        if self.files.cert.is_some() != self.files.key.is_some() {
-            return Err(PluginError::new(
-                Code::MissingTlsFiles,
-                "`cert_file` and `key_file` belong together: one is set and the other is not",
-            ));
+        let alone = |field, other: &'static [&'static str]| {
+            let problem = format!("needs `{}` beside it", other.join(", "));
+            Err(error(field, Code::MissingTlsFiles, problem).with_others(other))
+        };
+        match (&self.files.cert, &self.files.key) {
+            (Some(_), None) => alone("cert_file", &["key_file"]),
+            (None, Some(_)) => alone("key_file", &["cert_file"]),
+            _ => Ok(()),
         }
-        Ok(())
     }
+}
+
+fn error(field: &'static str, code: Code, problem: impl Into<Cow<'static, str>>) -> ConfigError {
+    ConfigError::new(field, problem).with_code(code)
 }
 
 pub(super) const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
@@ -189,10 +205,6 @@ pub(super) fn basic(user: &str, password: &str) -> String {
 
 pub(super) fn present(secret: &Option<SecretString>) -> Option<&SecretString> {
     secret.as_ref().filter(|secret| !secret.expose_secret().is_empty())
-}
-
-fn config_error(error: ConfigError) -> PluginError {
-    PluginError::new(Code::ConfigValue, error.to_string()).with_source(error)
 }
 
 /// Headers that frame the message or say what is in it, which are the transport's.
@@ -208,8 +220,8 @@ const FRAMING: [&str; 9] = [
     "upgrade",
 ];
 
-fn own_header(name: &str, value: &SecretString) -> Result<(HeaderName, HeaderValue), PluginError> {
-    let error = |problem: String| config_error(ConfigError::new("headers", problem));
+fn own_header(name: &str, value: &SecretString) -> Result<(HeaderName, HeaderValue), ConfigError> {
+    let error = |problem: String| ConfigError::new("headers", problem);
     let parsed = HeaderName::try_from(name)
         .map_err(|_| error(format!("has the name {name:?}, which is not a name of an HTTP header")))?;
     if FRAMING.contains(&parsed.as_str()) {

@@ -12,6 +12,24 @@ pub(crate) struct TlsFiles {
     pub(crate) ca: Option<PathBuf>,
 }
 
+#[cfg(feature = "tls")]
+impl TlsFiles {
+    /// The settings of TLS that they are; `None` when there are none.
+    pub(crate) fn tls(&self) -> Option<crate::tls::ClientTlsConfig> {
+        if *self == Self::default() {
+            return None;
+        }
+        let mut tls = crate::tls::ClientTlsConfig::new();
+        if let Some(ca) = &self.ca {
+            tls = tls.with_ca_file(ca);
+        }
+        if let (Some(cert), Some(key)) = (&self.cert, &self.key) {
+            tls = tls.with_client_certificate(cert, key);
+        }
+        Some(tls)
+    }
+}
+
 /// Credentials, ready to be sent. Made by [`AuthConfig::build`](super::AuthConfig::build). `Debug` shows no value.
 #[derive(Clone, Default)]
 pub struct Credentials {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use plugin_core::{
-    Code, ConfigError, PluginError,
+    Code, ConfigError,
     settings::{Given, Key, Kind, Settings, Table, Values},
 };
 use secrecy::SecretString;
@@ -50,7 +50,7 @@ impl Settings for AuthConfig {
             files: TlsFiles { cert: path("cert_file"), key: path("key_file"), ca: path("ca_file") },
             headers: headers.map(|(name, value)| (name.clone(), value.as_str().into())).collect(),
         };
-        config.build().map_err(|error| ConfigError::new(key_of(&error), error.to_string()))?;
+        config.check()?;
         Ok(config)
     }
 
@@ -66,16 +66,3 @@ impl Settings for AuthConfig {
 }
 
 plugin_core::serde_by_settings!(AuthConfig, read only);
-
-/// Which key an error of the credentials is about.
-fn key_of(error: &PluginError) -> &'static str {
-    match error.code() {
-        Code::MissingApiKey => "api_key",
-        Code::MissingBearerToken => "token",
-        Code::MissingBasicCredentials if error.message().contains("`password`") => "password",
-        Code::MissingBasicCredentials => "username",
-        Code::MissingTlsFiles => "cert_file",
-        Code::ConfigValue => "headers",
-        _ => "method",
-    }
-}

@@ -34,18 +34,19 @@ impl RestartConfig {
     /// When a value is outside the bounds of the table.
     pub fn new(initial: Duration, max: Duration, window: Duration, max_in_window: u32) -> Result<Self, ConfigError> {
         if initial.is_zero() {
-            return Err(ConfigError::new("restart.initial", "must be longer than zero"));
+            return Err(ConfigError::new("initial", "must be longer than zero"));
         }
         let too_short = |_| {
-            ConfigError::new("restart.max", format!("must be at least `restart.initial`, {initial:?}, and is {max:?}"))
+            ConfigError::new("max", format!("must be at least `initial`, {initial:?}, and is {max:?}"))
+                .with_others(&["initial"])
         };
         let backoff = Backoff::new(initial, max, 2.0, Jitter::None).map_err(too_short)?;
         if window.is_zero() {
-            return Err(ConfigError::new("restart.window", "must be longer than zero"));
+            return Err(ConfigError::new("window", "must be longer than zero"));
         }
         if max_in_window > MOST_IN_WINDOW {
             let problem = format!("must be at most {MOST_IN_WINDOW}, and is {max_in_window}");
-            return Err(ConfigError::new("restart.max_in_window", problem));
+            return Err(ConfigError::new("max_in_window", problem));
         }
         Ok(Self { backoff, window, max_in_window })
     }
@@ -251,9 +252,9 @@ mod tests {
     fn a_setting_out_of_bounds_is_named() {
         let second = Duration::from_secs(1);
         let field = |result: Result<RestartConfig, ConfigError>| result.expect_err("out of bounds").field();
-        assert_eq!(field(RestartConfig::new(Duration::ZERO, second, second, 1)), "restart.initial");
-        assert_eq!(field(RestartConfig::new(second, second / 2, second, 1)), "restart.max");
-        assert_eq!(field(RestartConfig::new(second, second, Duration::ZERO, 1)), "restart.window");
-        assert_eq!(field(RestartConfig::new(second, second, second, 1001)), "restart.max_in_window");
+        assert_eq!(field(RestartConfig::new(Duration::ZERO, second, second, 1)), "initial");
+        assert_eq!(field(RestartConfig::new(second, second / 2, second, 1)), "max");
+        assert_eq!(field(RestartConfig::new(second, second, Duration::ZERO, 1)), "window");
+        assert_eq!(field(RestartConfig::new(second, second, second, 1001)), "max_in_window");
     }
 }

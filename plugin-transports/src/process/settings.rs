@@ -39,17 +39,12 @@ impl Settings for RestartConfig {
 
     fn from_values(values: &Values) -> Result<Self, ConfigError> {
         let default = Self::default();
-        let restart = Self::new(
+        Self::new(
             values.time("initial").unwrap_or(default.initial()),
             values.time("max").unwrap_or(default.max()),
             values.time("window").unwrap_or(default.window()),
             values.integer("max_in_window").unwrap_or(default.max_in_window()),
-        );
-        // The builder of a process names the section before the key.
-        restart.map_err(|error| {
-            let key = error.field();
-            ConfigError::new(key.strip_prefix("restart.").unwrap_or(key), error.problem().to_owned())
-        })
+        )
     }
 
     fn to_values(&self) -> Values {

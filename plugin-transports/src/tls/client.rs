@@ -52,6 +52,16 @@ impl ClientTlsConfig {
         self
     }
 
+    /// Reads the files, and says everything that is wrong with them: nothing when [`build`](Self::build) would do.
+    #[must_use]
+    pub fn faults(&self) -> Vec<TlsError> {
+        let mut faults = files::authorities_fault("ca_file", self.ca.as_deref());
+        if let Some((cert, key)) = &self.own {
+            faults.extend(files::pair_faults(cert, key));
+        }
+        if faults.is_empty() { self.build().err().into_iter().collect() } else { faults }
+    }
+
     /// Reads the files.
     ///
     /// # Errors

@@ -103,6 +103,18 @@ pub(super) fn certified_key(cert_file: &Path, key_file: &Path) -> Result<Certifi
     })
 }
 
+/// Everything that is wrong with a certificate and its key, each by itself and then as a pair.
+pub(super) fn pair_faults(cert_file: &Path, key_file: &Path) -> Vec<TlsError> {
+    let alone = [certificates("cert_file", cert_file).err(), key(key_file).err()];
+    let alone: Vec<_> = alone.into_iter().flatten().collect();
+    if alone.is_empty() { certified_key(cert_file, key_file).err().into_iter().collect() } else { alone }
+}
+
+/// What is wrong with authorities, where some are named.
+pub(super) fn authorities_fault(setting: &'static str, path: Option<&Path>) -> Vec<TlsError> {
+    path.and_then(|path| authorities(setting, path).err()).into_iter().collect()
+}
+
 /// Authorities to trust.
 pub(super) fn authorities(setting: &'static str, path: &Path) -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();

@@ -42,6 +42,14 @@ impl ServerTlsConfig {
         self
     }
 
+    /// Reads the files, and says everything that is wrong with them: nothing when [`build`](Self::build) would do.
+    #[must_use]
+    pub fn faults(&self) -> Vec<TlsError> {
+        let mut faults = files::authorities_fault("client_ca_file", self.client_ca.as_deref());
+        faults.extend(files::pair_faults(&self.cert, &self.key));
+        if faults.is_empty() { self.build().err().into_iter().collect() } else { faults }
+    }
+
     /// Reads the files.
     ///
     /// # Errors

@@ -53,6 +53,7 @@ impl Exec {
         connection: &ConnectionConfig,
     ) -> Option<ProcessConfig> {
         let (key, text) = match (self.executable, endpoint) {
+            (Some(text), Some(other)) if text == other => ("executable", text),
             (Some(_), Some(_)) => {
                 let problem = "names the executable a second time, beside `executable`; take one of them out";
                 keys.fault("endpoint", Code::ConfigSchema, problem);
@@ -94,10 +95,8 @@ impl Exec {
         if let Some(lines) = self.max_noise {
             builder = builder.with_max_noise(lines);
         }
-        if let Some(dir) = self.work_dir {
-            builder = builder.with_work_dir(dir);
-        }
-        keys.check(builder.build())
+        let dir = self.work_dir.unwrap_or_else(|| keys.context().dir.clone());
+        keys.check(builder.with_work_dir(dir).build())
     }
 }
 

@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use plugin_core::settings::{Key, Kind, Table};
 use plugin_core::{Code, PluginError};
 use plugin_lb::Endpoint;
-use plugin_settings::Keys;
+use plugin_settings::{Keys, redact_url};
 use plugin_transports::ConnectionConfig;
+use plugin_transports::auth::AuthConfig;
 use plugin_transports::http::HttpConfig;
 
-use super::auth::Auth;
 use super::{PluginConfig, TransportKind};
 
 pub(in crate::config) static TABLE: Table = Table::new(
@@ -113,7 +113,7 @@ impl Place {
 pub(super) struct Common<'a> {
     pub(super) transport: TransportKind,
     pub(super) connection: ConnectionConfig,
-    pub(super) auth: Option<&'a Auth>,
+    pub(super) auth: Option<&'a AuthConfig>,
     pub(super) health: Option<&'a str>,
 }
 
@@ -151,7 +151,8 @@ pub(super) fn resolve(
         // Its absence is a fault already.
         let Some(endpoint) = place.endpoint else { continue };
         let at = if listed { format!("instances.{index}.endpoint") } else { "endpoint".to_owned() };
-        let name = place.name.unwrap_or_else(|| endpoint.clone());
+        // The name is shown to everybody, so that a secret in the endpoint's query is not in it.
+        let name = place.name.unwrap_or_else(|| redact_url(&endpoint));
         if let Some(first) = names.insert(name.clone(), index) {
             let problem = format!("the name {name:?} is that of `instances[{first}]` too; each needs one of its own");
             keys.fault(&format!("instances.{index}"), Code::DuplicateName, problem);
@@ -193,7 +194,7 @@ fn http(
     };
     builder.clone().build().inspect_err(note("health_check.endpoint")).ok()?;
     let Some(auth) = common.auth else { return Some(plain) };
-    builder.with_auth(auth.config.clone()).build().inspect_err(note("auth.method")).ok()
+    builder.with_auth(auth.clone()).build().inspect_err(note("auth.method")).ok()
 }
 
 /// The message without the setting that only a program has.

@@ -10,7 +10,7 @@ use plugin_transports::process::{ResourceLimits, RestartConfig};
 use semver::Version;
 
 use super::super::concerns::{self, CIRCUIT_BREAKER, HEALTH_CHECK, RATE_LIMIT, RETRY};
-use super::auth::{self, Auth};
+use super::auth;
 use super::exec::Exec;
 use super::instances::{self, Common, Place};
 use super::transport::{self, CONNECTED, EXEC, HAS_OPTIONS, HTTP, SERVED};
@@ -38,7 +38,9 @@ pub(in crate::config) static TABLE: Table = Table::new("plugin", "A plugin: how 
         Key::new("env", Kind::TextMap, "Its environment; nothing of the host's is in it but what `env_allow` names.")
             .only(EXEC),
         Key::new("env_allow", Kind::Texts, "Variables that it gets from the host's environment.").only(EXEC),
-        Key::new("work_dir", Kind::Path, "The directory that it works in; the host's by default.").only(EXEC),
+        Key::new("work_dir", Kind::Path, "The directory that it works in.")
+            .derived_default("the directory of this file")
+            .only(EXEC),
         Key::new("mode", Kind::Word(&["lines"]), "How it speaks: one JSON object per line.").default("lines").only(EXEC),
         Key::new("max_line", Kind::size(1 << 10, 1 << 30), "The longest request, and the longest reply.")
             .default("4MiB")
@@ -115,7 +117,7 @@ pub(in crate::config) fn read(keys: &mut Keys<'_, '_>) -> Option<PluginConfig> {
         endpoint: keys.text("endpoint"),
         places: keys.sections("instances", |keys, _| Some(Place::read(keys))),
         exec: Exec::read(keys),
-        auth: keys.section("auth", auth::read).flatten(),
+        auth: keys.settings("auth"),
         connection,
         health_endpoint,
     };
@@ -128,7 +130,7 @@ struct Parts {
     endpoint: Option<String>,
     places: Option<Vec<Place>>,
     exec: Exec,
-    auth: Option<Auth>,
+    auth: Option<AuthConfig>,
     connection: ConnectionConfig,
     health_endpoint: Option<String>,
 }
@@ -151,7 +153,7 @@ fn reach(keys: &Keys<'_, '_>, kind: TransportKind, plugin: &PluginConfig, parts:
         TransportKind::Http | TransportKind::Https => {
             let tls = kind == TransportKind::Https;
             if let Some(auth) = parts.auth.as_ref().filter(|_| tls && plugin.enabled) {
-                auth.check_files(keys);
+                auth::check_files(auth, keys);
             }
             let common = Common {
                 transport: kind,

@@ -39,7 +39,9 @@ fn what_is_not_said_is_what_the_crates_take_for_granted() {
 fn the_connection_and_the_process_start_from_their_own_defaults() {
     let config = config("plugins: [{name: a, transport: exec, executable: /bin/sh}]");
     let TransportConfig::Exec(process) = config.plugins()[0].transport() else { panic!("another transport") };
-    let expected = ProcessConfig::builder("a", "/bin/sh").with_restart(RestartConfig::default()).build().unwrap();
+    let dir = std::env::current_dir().unwrap();
+    let expected = ProcessConfig::builder("a", "/bin/sh").with_restart(RestartConfig::default()).with_work_dir(dir);
+    let expected = expected.build().unwrap();
     assert_eq!(format!("{process:?}"), format!("{:?}", expected));
     let plain = plugin_transports::http::HttpConfig::builder("a", "http://127.0.0.1:1/").build().unwrap();
     let other = super::config(&format!("plugins: [{PLAIN}]"));

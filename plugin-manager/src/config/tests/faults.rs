@@ -40,7 +40,7 @@ fn ten_faults_are_ten_each_with_its_place_and_what_would_be_right() {
             .to_owned(),
         "12:21: plugins[1].retry.max_interval: must be at least the initial interval of 10s, and is 1s [CONFIG_1802]"
             .to_owned(),
-        "16:11: plugins[2].auth.token: the method bearer needs `token` [AUTH_1102]".to_owned(),
+        "16:11: plugins[2].auth.token: is missing; the method bearer needs it [AUTH_1102]".to_owned(),
         "17:14: plugins[2].timeout: found 30; 30 means 30 ns; write \"30s\" for seconds [CONFIG_1801]".to_owned(),
         "18:12: plugins[2].hedge: `hedge` is not available in this version [CONFIG_1801]".to_owned(),
         "19:11: plugins[3].name: the plugin \"c\" is there already, at g.yaml:13:11; each needs a name of its own \
@@ -71,7 +71,7 @@ fn a_fault_in_a_shared_default_is_said_once() {
         "{name: b, transport: http, endpoint: 'http://127.0.0.1:1/'}"
     ));
     let expected = [
-        "1:30: default_retry.max_retries: found 101; expected a whole number from 0 to 100 [CONFIG_1801]",
+        "1:30: default_retry.max_retries: found 101; expected a whole number from 0 to 100 [CONFIG_1802]",
         "1:35: default_retry.tries: unknown key [CONFIG_1801]",
         "2:21: default_connection: found 7; expected a map [CONFIG_1801]",
     ];

@@ -8,6 +8,7 @@ mod checks;
 mod defaults;
 mod effects;
 mod faults;
+mod go;
 mod layers;
 mod schema;
 mod secrets;

@@ -182,16 +182,7 @@ impl Unfit {
 #[cfg(feature = "tls")]
 impl Tls {
     fn new(config: &HttpConfig, endpoint: &Endpoint) -> Result<Self, PluginError> {
-        use crate::tls::ClientTlsConfig;
-
-        let files = config.credentials.files();
-        let mut settings = ClientTlsConfig::new().with_min_version(config.min_version);
-        if let Some(ca) = &files.ca {
-            settings = settings.with_ca_file(ca);
-        }
-        if let (Some(cert), Some(key)) = (&files.cert, &files.key) {
-            settings = settings.with_client_certificate(cert, key);
-        }
+        let settings = config.credentials.files().tls().unwrap_or_default().with_min_version(config.min_version);
         let protocols: &[&[u8]] = match config.version {
             HttpVersion::Http1 => &[b"http/1.1"],
             HttpVersion::Http2 => &[b"h2"],

@@ -1,0 +1,52 @@
+//! What holds in the end, for people to look at.
+
+use plugin_core::settings::{self, Checked, Kind, Table};
+
+use super::node::{Node, Value};
+use super::redact::redact;
+use super::schema::tables;
+use super::write::to_yaml;
+
+/// The document as YAML, with the keys of `table` as people write them: `90s` and `90000000000` are `1m30s`, and `10485760`
+/// bytes are `10MiB`. Secrets are `***`.
+#[must_use]
+pub fn shown(tree: &Node, table: &'static Table) -> String {
+    let mut tree = tree.clone();
+    normalise(&mut tree, table);
+    let keys = tables(table).into_values().flat_map(Table::keys);
+    let secret: Vec<_> = keys.filter(|key| key.kind().is_secret()).map(|key| key.name()).collect();
+    to_yaml(&redact(&tree, &secret))
+}
+
+fn normalise(node: &mut Node, table: &'static Table) {
+    for key in table.keys() {
+        let Some(value) = node.get_mut(key.name()) else { continue };
+        match key.kind() {
+            Kind::Section(inner) | Kind::Optional(inner) => normalise(value, inner),
+            Kind::List(inner) => {
+                if let Value::List(items) = &mut value.value {
+                    items.iter_mut().for_each(|item| normalise(item, inner));
+                }
+            }
+            kind => {
+                if let Some(new) = in_words(kind, value) {
+                    *value = value.with_value(new);
+                }
+            }
+        }
+    }
+}
+
+/// The value in the form that people write, where there is more than one.
+fn in_words(kind: &Kind, value: &Node) -> Option<Value> {
+    match kind.check(&value.to_value()).0? {
+        Checked::Time(time) => Some(Value::Str(settings::time(&time))),
+        Checked::Size(bytes) => match settings::bytes(bytes) {
+            text if text.ends_with('B') => Some(Value::Str(text)),
+            _ => Some(Value::Int(bytes.into())),
+        },
+        Checked::Text(text) => Some(Value::Str(text)),
+        Checked::Word(word) => Some(Value::Str(word.to_owned())),
+        _ => None,
+    }
+}
