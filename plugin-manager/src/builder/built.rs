@@ -8,7 +8,7 @@ use plugin_transports::process::ProcessHandle;
 
 use crate::{
     config::PluginConfig,
-    launch::{Factories, Processes, register_all},
+    launch::{Factories, Processes, logging, register_all},
     manager::{DrainReport, Manager},
     server::Metrics,
 };
@@ -23,11 +23,13 @@ pub struct Built {
     manager: Manager<Bytes, Bytes>,
     metrics: Option<Metrics>,
     processes: Processes,
+    // The last to be dropped, since the others may have something to tell.
+    _log: Option<logging::FlushOnDrop>,
 }
 
 impl Built {
-    pub(super) fn new(metrics: Option<Metrics>) -> Self {
-        Self { manager: Manager::new(), metrics, processes: Processes::new() }
+    pub(super) fn new(metrics: Option<Metrics>, log: Option<logging::FlushOnDrop>) -> Self {
+        Self { manager: Manager::new(), metrics, processes: Processes::new(), _log: log }
     }
 
     pub(super) async fn connect(&mut self, plugins: &[PluginConfig], factories: &Factories) -> Vec<PluginError> {

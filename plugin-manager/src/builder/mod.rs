@@ -161,7 +161,8 @@ impl Builder {
             logging::init(directives, *format);
         }
         let mut faults = self.faults();
-        let mut built = Built::new(self.metrics.then(Metrics::new));
+        let log = self.logging.is_some().then_some(logging::FlushOnDrop);
+        let mut built = Built::new(self.metrics.then(Metrics::new), log);
         if faults.is_empty() {
             for (name, make) in self.stacks {
                 match make(&name, self.timeout).and_then(|stack| built.manager().register_with(&name, stack)) {

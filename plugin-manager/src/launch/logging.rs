@@ -11,17 +11,18 @@ use tracing_subscriber::EnvFilter;
 use super::stderr::{self, Stderr};
 use crate::config::LogFormat;
 
-/// How long a panic waits until it is written.
+/// How long a panic, and the end of what a builder built, wait until they are written.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 
 /// Writes the log to standard error, as text or as one JSON object per line. `directives` are those of
 /// `tracing_subscriber::EnvFilter`, such as `info,plugin_manager=debug`.
 ///
 /// A thread of its own writes it, so that whoever logs never waits for whoever reads: of what is not read in time 1 MiB
-/// waits, and further lines are [dropped]. A program whose end is near calls [`flush`] first. Panics are told of in the same
-/// way.
+/// waits, and further lines are [dropped]. A program whose end is near calls [`flush`] first; what a builder built does so
+/// when it is dropped. Panics are told of in the same way.
 ///
 /// The first call in a process counts; the result says whether it was this one.
+#[allow(clippy::must_use_candidate, reason = "it is called for what it does")]
 pub fn init(directives: &str, format: LogFormat) -> bool {
     let filter = EnvFilter::builder().parse_lossy(directives);
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Stderr);
@@ -47,6 +48,16 @@ pub fn init(directives: &str, format: LogFormat) -> bool {
 /// Waits until the log was written, at most for this time.
 pub fn flush(limit: Duration) {
     stderr::flush(limit);
+}
+
+/// Waits, when it is dropped, until the log was written, so that the last lines of a program are not lost with it.
+#[derive(Debug)]
+pub(crate) struct FlushOnDrop;
+
+impl Drop for FlushOnDrop {
+    fn drop(&mut self) {
+        stderr::flush(LAST_WORDS);
+    }
 }
 
 /// How many lines of the log were dropped so far, because nobody read standard error in time. The log tells of them once
