@@ -7,5 +7,5 @@ for line in sys.stdin:
     if request["method"] == "execute" and isinstance(request["payload"], str):
         reply = {"result": "hello " + request["payload"]}
     else:
-        reply = {"error": "this plugin takes a name, as a string"}
+        reply = {"error": "this plugin takes a name, as a string", "code": "PLUGIN_1206"}
     print(json.dumps({"id": request["id"], **reply}), flush=True)
