@@ -173,3 +173,16 @@ async fn an_http_request_keeps_the_limit_of_its_header_and_passes_it_on() {
     let slow = Request::builder().header("x-slow", "1").body(()).expect("valid");
     assert_eq!(stack.oneshot(slow).await.expect("infallible").status(), 504);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_layer_without_a_limit_still_enforces_the_deadline_that_a_call_brings() {
+    let running = Running::default();
+    let stack =
+        ServiceBuilder::new().layer(AttemptTimeoutLayer::disabled()).service(answers_after(60 * SECOND, &running));
+    let mut call = Call::new(());
+    let deadline = clock::now().saturating_add(SECOND);
+    call.context_mut().limit_deadline(deadline);
+    let ended = tokio::time::timeout(2 * SECOND, stack.oneshot(call)).await.expect("it ends at the deadline");
+    assert_eq!(ended.expect_err("nothing answers in time").code(), Code::Timeout);
+    assert_eq!((clock::now(), running.count()), (deadline, 0));
+}
