@@ -97,6 +97,7 @@ pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 const WIDE_MARKS: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
 
 /// Whether these bytes are text of two bytes a character, or begin with its mark.
+#[cfg(all(feature = "process", target_os = "linux"))]
 pub(super) fn is_wide(line: &[u8]) -> bool {
     WIDE_MARKS.iter().any(|mark| line.starts_with(mark)) || line.iter().take(4).any(|byte| *byte == 0)
 }
