@@ -4,6 +4,6 @@ require("node:readline").createInterface({ input: process.stdin }).on("line", (l
   const { id, method, payload } = JSON.parse(line);
   const reply = method === "execute" && typeof payload === "string"
     ? { result: "hello " + payload }
-    : { error: "this plugin takes a name, as a string" };
+    : { error: "this plugin takes a name, as a string", code: "PLUGIN_1206" };
   console.log(JSON.stringify({ id, ...reply }));
 });

@@ -34,7 +34,7 @@ where
 async fn greets_from_a_process(config: ProcessConfig) {
     let instance = within(connect(config)).await.expect("it starts");
     let error = greets(&instance).await;
-    assert_eq!(error.code(), Code::ExecutionFailed, "{error}");
+    assert_eq!(error.code(), Code::InvalidPayload, "the caller is at fault: {error}");
 }
 
 /// The file, which an interpreter of this name runs.

@@ -364,12 +364,12 @@ mod tests {
         for (outer, inner, both) in [(4, Some(8), 4), (8, Some(4), 4), (4, None, 4)] {
             let part = Part { since: at(0), limit: inner.map(|seconds| seconds * SECOND) };
             let limit = || current().and_then(|cut| cut.limit());
-            drop_under(Cut::new(at(0), at(20), Some(outer * SECOND)), || {
+            let _ = drop_under(Cut::new(at(0), at(20), Some(outer * SECOND)), || {
                 within(part, || assert_eq!(limit(), Some(both * SECOND), "{outer} s outside, {inner:?} s inside"));
             });
         }
         let part = Part { since: at(0), limit: Some(SECOND) };
-        drop_under(Cut::new(at(0), at(20), None), || {
+        let _ = drop_under(Cut::new(at(0), at(20), None), || {
             within(part, || assert_eq!(current().and_then(|cut| cut.limit()), Some(SECOND), "nobody outside set one"));
         });
     }

@@ -308,7 +308,7 @@ async fn bind(key: &str, address: SocketAddr) -> Result<TcpListener, PluginError
     TcpListener::bind(address).await.map_err(|error| {
         let problem = match error.kind() {
             io::ErrorKind::AddrInUse => {
-                format!("`{key}`: {address} is in use by another process; choose another port, or 0 for any free one")
+                format!("`{key}`: {address} is in use by another process; choose another port")
             }
             io::ErrorKind::AddrNotAvailable => format!("`{key}`: {address} is no address of this machine"),
             io::ErrorKind::PermissionDenied => format!("`{key}`: this user may not listen on {address}"),

@@ -29,6 +29,7 @@ plugins:
         assert!(said.contains("the admin plane needs a token"), "{command:?}: {said}");
         assert!(said.contains("--token or PLUGIN_MANAGER_TOKEN"), "{command:?}: {said}");
         let said = gateway.command_with(command, &[("PLUGIN_MANAGER_TOKEN", "guessed")], "").await.failed(1);
+        assert!(said.contains("nobody has this token on the admin plane"), "{command:?}: {said}");
         assert!(said.contains("--token or PLUGIN_MANAGER_TOKEN") && !said.contains("guessed"), "{command:?}: {said}");
     }
     assert_eq!(get(gateway.admin, "/readyz").await.status, 200, "probes need none");
@@ -48,5 +49,14 @@ plugins:
     let said = gateway.command_with(&["drain", "echo", "--timeout", "10s"], &operate, "").await.worked();
     assert!(said.starts_with("echo drained in "), "{said}");
     let log = gateway.program.stderr();
-    assert!(log.contains("who=\"sre\"") && !log.contains("who=\"viewer\""), "changes are logged: {log}");
+    let disable = "method=POST path=\"/admin/v1/plugins/echo/disable\"";
+    for line in [
+        format!("who=\"sre\" {disable} outcome=\"done\""),
+        format!("who=\"viewer\" {disable} outcome=\"denied\""),
+        format!("who=\"somebody without a token\" {disable} outcome=\"denied\""),
+    ] {
+        assert!(log.contains(&line), "{line} is in the log: {log}");
+    }
+    assert!(!log.contains("outcome=\"gone\""), "who looks changes nothing, and every change was waited for: {log}");
+    assert!(!log.contains("turn-it") && !log.contains("guessed"), "no token is: {log}");
 }

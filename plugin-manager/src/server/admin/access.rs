@@ -5,13 +5,16 @@ use std::{fmt, sync::Arc};
 use axum::{
     body::Body,
     extract::{Request, State},
-    http::{HeaderMap, Method, Response},
+    http::{HeaderMap, Method, Response, header::AUTHORIZATION},
     middleware::Next,
 };
 use plugin_core::{Code, PluginError};
 use plugin_transports::auth::{Identity, Verifier};
 
 use crate::server::problem;
+
+/// Characters of a path in the log, at most.
+const LONGEST_PATH: usize = 256;
 
 /// What somebody may do on the admin plane.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -37,21 +40,29 @@ impl Access {
         Self { verifier, role: Arc::new(role) }
     }
 
-    fn allow(&self, method: &Method, headers: &HeaderMap) -> Result<(), PluginError> {
-        let needed = if method.is_safe() { Role::Read } else { Role::Operate };
-        let identity = self.verifier.verify(headers).ok_or_else(|| {
-            let problem = "the admin plane needs a token: send `Authorization: Bearer TOKEN`";
-            PluginError::new(Code::Unauthenticated, problem)
-        })?;
+    /// Who asks, or who it is not that may.
+    fn allow(&self, needed: Role, headers: &HeaderMap) -> Result<Identity, Denied> {
+        let Some(identity) = self.verifier.verify(headers) else {
+            let problem = if headers.contains_key(AUTHORIZATION) {
+                "nobody has this token on the admin plane, or it is no bearer token"
+            } else {
+                "the admin plane needs a token: send `Authorization: Bearer TOKEN`"
+            };
+            return Err(Denied { who: None, error: PluginError::new(Code::Unauthenticated, problem) });
+        };
         if (self.role)(&identity) < needed {
             let problem = format!("{:?} may read, and this needs the role \"operate\"", identity.name());
-            return Err(PluginError::new(Code::Forbidden, problem));
+            let error = PluginError::new(Code::Forbidden, problem);
+            return Err(Denied { who: Some(identity), error });
         }
-        if needed == Role::Operate {
-            tracing::info!(who = identity.name(), "change through the admin plane");
-        }
-        Ok(())
+        Ok(identity)
     }
+}
+
+/// What is answered to somebody who may not.
+struct Denied {
+    who: Option<Identity>,
+    error: PluginError,
 }
 
 impl fmt::Debug for Access {
@@ -60,14 +71,54 @@ impl fmt::Debug for Access {
     }
 }
 
+/// Lets those pass who may, and writes a line of the log for every change that was asked for, done or not, and for everybody
+/// who was turned away. A change that the client did not wait for has its line too: it says `gone`.
 pub(super) async fn check(State(access): State<Arc<Option<Access>>>, request: Request, next: Next) -> Response<Body> {
+    let needed = if request.method().is_safe() { Role::Read } else { Role::Operate };
     let allowed = match &*access {
-        Some(access) => access.allow(request.method(), request.headers()),
+        Some(access) => access.allow(needed, request.headers()).map(Some),
         // Whoever can reach it may use it, which is why a gateway without tokens has its admin plane on loopback.
-        None => Ok(()),
+        None => Ok(None),
     };
     match allowed {
-        Ok(()) => next.run(request).await,
-        Err(error) => problem::respond(&error, None),
+        Ok(_) if needed == Role::Read => next.run(request).await,
+        Ok(who) => {
+            let mut line = Line::new(&request, who, "gone");
+            let response = next.run(request).await;
+            line.outcome = if response.status().is_success() { "done" } else { "failed" };
+            response
+        }
+        Err(Denied { who, error }) => {
+            drop(Line::new(&request, who, "denied"));
+            problem::respond(&error, None)
+        }
+    }
+}
+
+/// A line of the log about a change, written when it is dropped.
+struct Line {
+    method: Method,
+    path: String,
+    who: Option<Identity>,
+    outcome: &'static str,
+}
+
+impl Line {
+    fn new(request: &Request, who: Option<Identity>, outcome: &'static str) -> Self {
+        // As it was sent, so that no character of it does anything in a log, and no more than a name of a plugin needs.
+        let path = request.uri().path().chars().take(LONGEST_PATH).collect();
+        Self { method: request.method().clone(), path, who, outcome }
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        let Self { method, path, who, outcome } = self;
+        let who = who.as_ref().map_or("somebody without a token", Identity::name);
+        if *outcome == "denied" {
+            tracing::warn!(who, %method, path, outcome, "admin plane");
+        } else {
+            tracing::info!(who, %method, path, outcome, "admin plane");
+        }
     }
 }
