@@ -10,6 +10,8 @@ mod claims;
 mod metadata;
 mod prerequisites;
 mod process;
+#[cfg(test)]
+mod regressions;
 mod runner;
 mod snippets;
 mod soak;
