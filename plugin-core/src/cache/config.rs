@@ -6,11 +6,7 @@ use crate::ConfigError;
 
 /// Settings of a [`CacheLayer`](super::CacheLayer).
 ///
-/// | field | default | |
-/// |---|---|---|
-/// | `ttl` | 60 s | more than 0 |
-/// | `max_entries` | 10,000 | at least 1 |
-/// | `stale_if_error` | 0 | off |
+/// The [page of the crate](crate#settings-of-the-cache) has the keys, with their defaults and bounds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CacheConfig {
     ttl: Duration,

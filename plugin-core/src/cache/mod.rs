@@ -45,11 +45,10 @@
 //!
 //! # Defaults
 //!
-//! | setting | default | |
+//! The [page of the crate](crate#settings-of-the-cache) has the settings.
+//!
+//! | what | default | or |
 //! |---|---|---|
-//! | `ttl` | 60 s | from when the answer arrived; more than 0 |
-//! | `max_entries` | 10,000 | at least 1 |
-//! | `stale_if_error` | 0 | off |
 //! | calls | [`OnlyIdempotent`] | [`every_call`](CacheLayer::every_call) |
 //! | what is kept | [`AnyError`](crate::AnyError): every response | [`classify`](CacheLayer::classify) |
 //!
@@ -72,6 +71,7 @@ mod config;
 mod future;
 mod handle;
 mod layer;
+mod settings;
 
 pub use admit::{Admit, EveryCall, OnlyIdempotent};
 pub use config::{CacheConfig, CacheConfigBuilder};
