@@ -168,9 +168,24 @@ impl<'r, 's> Keys<'r, 's> {
     pub fn values(&mut self, name: &'static str) -> Option<Found> {
         let (field, key) = self.ask(name)?;
         let Some(table) = key.kind().table() else { return misread(self.table, name) };
+        self.find(&field, table, name.to_owned())
+    }
+
+    /// The same for each of a list of sections.
+    pub fn values_of_each(&mut self, name: &'static str) -> Option<Vec<Found>> {
+        let (field, key) = self.ask(name)?;
+        let Kind::List(table) = key.kind() else { return misread(self.table, name) };
+        let mut index = 0_usize..;
+        field.list(|item| {
+            let at = format!("{name}.{}", index.next().unwrap_or_default());
+            self.find(&item, table, at)
+        })
+    }
+
+    fn find(&self, field: &Field<'_>, table: &'static Table, at: String) -> Option<Found> {
         let (values, problems) = settings::read(table, &field.node()?.to_value(), self.mode);
         problems.iter().for_each(|problem| field.report(problem, self.context.unavailable));
-        Some(Found { name, values, problems })
+        Some(Found { at, values, problems })
     }
 
     /// The settings of a section, when it is there. What does not hold between its keys is noted at the key.
@@ -183,7 +198,7 @@ impl<'r, 's> Keys<'r, 's> {
     #[must_use]
     pub fn make<T: Settings>(&self, found: &Found) -> Option<T> {
         let note = |error: &ConfigError| {
-            self.fault(&format!("{}.{}", found.name, error.field()), error.code(), error.problem());
+            self.fault(&found.key(error.field()), error.code(), error.problem());
         };
         settings::make(&found.values, &found.problems).map_err(|errors| errors.iter().for_each(note)).ok()
     }
@@ -299,12 +314,18 @@ impl<'r, 's> Keys<'r, 's> {
 /// What a section of a document says: the values that are right, and what is wrong with the others.
 #[derive(Clone, Debug)]
 pub struct Found {
-    name: &'static str,
+    at: String,
     values: Values,
     problems: Vec<Problem>,
 }
 
 impl Found {
+    /// Where a key of it is, as [`Keys::fault`] takes it.
+    #[must_use]
+    pub fn key(&self, key: &str) -> String {
+        format!("{}.{key}", self.at)
+    }
+
     /// The values that are right.
     #[must_use]
     pub fn values(&self) -> &Values {

@@ -119,7 +119,10 @@ fn kind(kind: &Kind) -> Value {
             { "type": "object", "additionalProperties": text() },
             { "type": "array", "items": { "type": "string", "pattern": "^[^=]+=" } }
         ] }),
-        Kind::SecretMap => json!({ "type": "object", "additionalProperties": secret() }),
+        Kind::SecretMap => json!({ "anyOf": [
+            { "type": "object", "additionalProperties": secret() },
+            { "type": "array", "items": { "type": "string", "pattern": "^[^=]+=", "writeOnly": true } }
+        ] }),
         Kind::AnyCaseMap(words) => json!({ "type": "object", "additionalProperties": any_case(words) }),
         Kind::Object => json!({ "type": "object" }),
         Kind::Section(table) | Kind::Optional(table) => section(table),

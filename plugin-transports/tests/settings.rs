@@ -8,13 +8,41 @@ const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
 
 #[cfg(feature = "auth")]
 mod auth {
-    use plugin_transports::auth::AuthConfig;
+    use plugin_transports::auth::{AuthConfig, ClientConfig};
 
     use super::*;
 
     #[test]
     fn every_key_of_the_credentials_is_one_in_every_reader() {
-        let conform = Conform::<AuthConfig>::new().around("api_key", r#"{"method": "api-key", "api_key": "k"}"#);
+        let conform = Conform::<AuthConfig>::new()
+            .around("method=api-key", r#"{"api_key": "k"}"#)
+            .around("method=bearer", r#"{"token": "t"}"#)
+            .around("method=basic", r#"{"username": "u", "password": "p"}"#)
+            .around("method=mtls", r#"{"cert_file": "/c", "key_file": "/k"}"#)
+            .around("method=custom", r#"{"headers": {"a": "b"}}"#)
+            .around("api_key", r#"{"method": "api-key"}"#)
+            .around("token", r#"{"method": "bearer"}"#)
+            .around("username", r#"{"method": "basic", "password": "p"}"#)
+            .around("password", r#"{"method": "basic", "username": "u"}"#)
+            .around("cert_file", r#"{"key_file": "/k"}"#)
+            .around("key_file", r#"{"cert_file": "/c"}"#);
+        conform.readers();
+        conform.page(PAGE);
+    }
+
+    #[test]
+    fn every_key_of_a_client_is_one_in_every_reader() {
+        let conform = Conform::<ClientConfig>::new()
+            .around("name", r#"{"method": "bearer", "token": "t"}"#)
+            .around("method=api-key", r#"{"name": "ci", "api_key": "k"}"#)
+            .around("method=bearer", r#"{"name": "ci", "token": "t"}"#)
+            .around("method=basic", r#"{"name": "ci", "username": "u", "password": "p"}"#)
+            .around("method", r#"{"name": "ci", "token": "t"}"#)
+            .around("api_key", r#"{"name": "ci", "method": "api-key"}"#)
+            .around("token", r#"{"name": "ci", "method": "bearer"}"#)
+            .around("username", r#"{"name": "ci", "method": "basic", "password": "p"}"#)
+            .around("password", r#"{"name": "ci", "method": "basic", "username": "u"}"#);
+        conform.readers();
         conform.page(PAGE);
     }
 }

@@ -4,16 +4,20 @@ use super::CacheConfig;
 use crate::ConfigError;
 use crate::settings::{Key, Kind, Settings, Table, Values};
 
-static TABLE: Table = Table::new("cache", "Keeps answers, and serves an old one rather than a failure.", &[
-    Key::new("ttl", Kind::time(), "How long an answer is served without asking the service.").default("60s"),
-    Key::new("max_entries", Kind::integer(1, u64::MAX as i128), "The most answers that are kept.").default("10000"),
-    Key::new(
-        "stale_if_error",
-        Kind::time_or_zero(),
-        "How long after its `ttl` an answer is served in place of a failure; 0 is off.",
-    )
-    .default("0s"),
-]);
+static TABLE: Table = Table::new(
+    "cache",
+    "Keeps answers, and serves an old one rather than a failure.",
+    &[
+        Key::new("ttl", Kind::time(), "How long an answer is served without asking the service.").default("60s"),
+        Key::new("max_entries", Kind::integer(1, u64::MAX as i128), "The most answers that are kept.").default("10000"),
+        Key::new(
+            "stale_if_error",
+            Kind::time_or_zero(),
+            "How long after its `ttl` an answer is served in place of a failure; 0 is off.",
+        )
+        .default("0s"),
+    ],
+);
 
 impl Settings for CacheConfig {
     const TABLE: &'static Table = &TABLE;

@@ -24,7 +24,8 @@ impl Table {
         Self { name, about, keys, base: None, without: &[], mode: None, switched: false }
     }
 
-    /// The keys of `base` besides: for a program that adds keys of its own to those of a crate.
+    /// The keys of `base` besides: for a program that adds keys of its own to those of a crate. A key that both have is
+    /// that of this table.
     #[must_use]
     pub const fn over(mut self, base: &'static Table) -> Self {
         self.base = Some(base);
@@ -67,11 +68,25 @@ impl Table {
 
     /// Its keys, those of the table under it last.
     pub fn keys(&self) -> impl Iterator<Item = &'static Key> {
-        self.all().filter(|key| !self.without.contains(&key.name))
+        self.layers().enumerate().flat_map(move |(depth, table)| {
+            let taken_out =
+                move |key: &Key| self.layers().take(depth + 1).any(|table| table.without.contains(&key.name));
+            let hidden = move |key: &Key| self.layers().take(depth).any(|above| above.has_own(key.name));
+            table.keys.iter().filter(move |key| !taken_out(key) && !hidden(key))
+        })
+    }
+
+    fn has_own(&self, name: &str) -> bool {
+        self.keys.iter().any(|key| key.name == name)
+    }
+
+    /// Itself, the table under it, the one under that.
+    fn layers(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(Some(self), |table| table.base)
     }
 
     fn all(&self) -> impl Iterator<Item = &'static Key> {
-        std::iter::successors(Some(self), |table| table.base).flat_map(|table| table.keys)
+        self.layers().flat_map(|table| table.keys)
     }
 
     /// The key of this name, also when it was taken out: what asks for it gets nothing.

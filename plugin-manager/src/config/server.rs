@@ -5,11 +5,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use plugin_core::Code;
-use plugin_transports::auth::{AuthConfig, AuthMethod, Verifier};
+use plugin_transports::auth::{ClientConfig, Verifier};
 use plugin_transports::http::ListenOptions;
 use plugin_transports::tls::{ServerTlsConfig, TlsError, TlsErrorKind, TlsVersion};
 
-use plugin_core::settings::{Key, Kind, Table};
+use plugin_core::settings::{Key, Kind, Settings, Table};
 use plugin_settings::Field;
 use plugin_settings::Keys;
 
@@ -19,7 +19,7 @@ pub(super) static TABLE: Table = Table::new(
     &[
         Key::new("listen", Kind::Text, "The address that it listens on.").default("127.0.0.1:8080"),
         Key::new("tls", Kind::Optional(&TLS), "Serves over TLS."),
-        Key::new("auth", Kind::List(&CLIENT), "Who may call; without it, whoever can connect."),
+        Key::new("auth", Kind::List(ClientConfig::TABLE), "Who may call; without it, whoever can connect."),
         Key::new("max_body", Kind::size(1, u64::MAX), "The largest request body.").default("10MiB"),
         Key::new("body_timeout", Kind::time(), "How long a request body may take, from its head to its end.")
             .default("30s"),
@@ -55,21 +55,6 @@ static TLS: Table = Table::new(
             "PEM; clients without a certificate from these authorities are turned away.",
         ),
         Key::new("min_version", Kind::Word(&["1.2", "1.3"]), "The oldest version that is spoken.").default("1.2"),
-    ],
-);
-
-static CLIENT: Table = Table::new(
-    "server.auth",
-    "A client that may call, and what it shows.",
-    &[
-        Key::new("name", Kind::Text, "Who it is, for logs.").required(),
-        Key::new("method", Kind::Word(&["api-key", "bearer", "basic"]), "How it says so.")
-            .required()
-            .coded(Code::UnsupportedAuthMethod),
-        Key::new("api_key", Kind::Secret, "For `api-key`: what it sends as `X-API-Key`."),
-        Key::new("token", Kind::Secret, "For `bearer`."),
-        Key::new("username", Kind::Text, "For `basic`."),
-        Key::new("password", Kind::Secret, "For `basic`."),
     ],
 );
 
@@ -163,14 +148,8 @@ pub(super) fn read(keys: &mut Keys<'_, '_>) -> Option<ServerConfig> {
     let has_tls = keys.has("tls");
     let tls = keys.section("tls", tls).flatten();
     let (tls, knows_by_certificate) = tls.map_or((None, false), |(tls, client_ca)| (Some(tls), client_ca));
-    let mut names = HashMap::new();
-    let mut verifier = None;
-    let clients = keys.sections("auth", |keys, index| {
-        let taken = std::mem::take(&mut verifier).unwrap_or_default();
-        verifier = Some(client(keys, index, &mut names, taken));
-        Some(())
-    });
-    let knows = clients.is_some_and(|clients| !clients.is_empty()) || knows_by_certificate;
+    let verifier = clients(keys);
+    let knows = verifier.is_some() || knows_by_certificate;
     let max_body = keys.size("max_body");
     let (body_timeout, max_json_depth) = (keys.time("body_timeout"), keys.integer("max_json_depth"));
     let connections = connections(keys);
@@ -202,6 +181,25 @@ pub(super) fn read(keys: &mut Keys<'_, '_>) -> Option<ServerConfig> {
     })
 }
 
+/// Who may call; `None` when that is not limited.
+fn clients(keys: &mut Keys<'_, '_>) -> Option<Verifier> {
+    let found = keys.values_of_each("auth").filter(|found| !found.is_empty())?;
+    let mut names = HashMap::new();
+    let mut verifier = Verifier::new();
+    for (index, found) in found.iter().enumerate() {
+        if let Some(name) = found.values().text("name")
+            && let Some(first) = names.insert(name.to_owned(), index)
+        {
+            let problem = format!("the name {name:?} is that of `server.auth[{first}]` too; each needs one of its own");
+            keys.fault(&found.key("name"), Code::DuplicateName, problem);
+        }
+        if let Some(client) = keys.make::<ClientConfig>(found) {
+            verifier = verifier.with_client(&client);
+        }
+    }
+    Some(verifier)
+}
+
 fn connections(keys: &mut Keys<'_, '_>) -> Option<ListenOptions> {
     let (max, head) = (keys.integer("max_connections"), keys.time("header_timeout"));
     let (idle, write) = (keys.time("idle_timeout"), keys.time("write_timeout"));
@@ -229,44 +227,5 @@ pub(super) fn unusable(error: &TlsError) -> String {
     match std::error::Error::source(error) {
         Some(why) if error.kind() == TlsErrorKind::Unreadable => format!("{error}: {why}"),
         _ => error.to_string(),
-    }
-}
-
-fn client(keys: &mut Keys<'_, '_>, index: usize, names: &mut HashMap<String, usize>, verifier: Verifier) -> Verifier {
-    let name = keys.text("name");
-    let method = keys.word("method", |name| name.parse::<AuthMethod>().ok());
-    let (api_key, token) = (keys.secret("api_key"), keys.secret("token"));
-    let (username, password) = (keys.text("username"), keys.secret("password"));
-    let (Some(name), Some(method)) = (name, method) else { return verifier };
-    if let Some(first) = names.insert(name.clone(), index) {
-        let problem = format!("the name {name:?} is that of `server.auth[{first}]` too; each needs one of its own");
-        keys.fault("name", Code::DuplicateName, problem);
-    }
-    let used: &[&str] = match method {
-        AuthMethod::ApiKey => &["api_key"],
-        AuthMethod::Bearer => &["token"],
-        _ => &["username", "password"],
-    };
-    let given = [
-        ("api_key", api_key.is_some()),
-        ("token", token.is_some()),
-        ("username", username.is_some()),
-        ("password", password.is_some()),
-    ];
-    for (key, _) in given.iter().filter(|(key, given)| *given && !used.contains(key)) {
-        keys.fault(key, Code::ConfigValue, format!("`{key}` has no effect with the method {method}; take it out"));
-    }
-    let config = match method {
-        AuthMethod::ApiKey => AuthConfig::api_key(api_key.unwrap_or_default()),
-        AuthMethod::Bearer => AuthConfig::bearer(token.unwrap_or_default()),
-        _ => AuthConfig::basic(username.unwrap_or_default(), password.unwrap_or_default()),
-    };
-    match verifier.clone().with_config(&name, &config) {
-        Ok(verifier) => verifier,
-        Err(error) => {
-            let missing = used.iter().find(|key| !given.iter().any(|(given, there)| given == *key && *there));
-            keys.fault(missing.unwrap_or(&"method"), error.code(), error.message());
-            verifier
-        }
     }
 }

@@ -65,7 +65,8 @@ impl<T: Settings + DeserializeOwned + Debug> Conform<T> {
     }
 
     /// The document, in JSON, in which the key or section of this path (`failure_rate.window`) is tried. The longest path
-    /// holds; the empty one is for all that have none.
+    /// holds; the empty one is for all that have none. `method=bearer` is for one word of a key, which may need others
+    /// beside it.
     #[must_use]
     pub fn around(mut self, path: &'static str, json: &'static str) -> Self {
         self.around.push((path, json));
@@ -92,7 +93,7 @@ impl<T: Settings + DeserializeOwned + Debug> Conform<T> {
             let without = read::<T>(around);
             let mut effects = BTreeSet::from([format!("{without:?}")]);
             for Probe { value, fits, in_schema } in probes(key) {
-                let document = with(around, path, value);
+                let document = self.with(path, value);
                 let outcome = read::<T>(&document);
                 assert_eq!(outcome.is_ok(), fits, "{document}: {outcome:?}");
                 if in_schema {
@@ -125,9 +126,9 @@ impl<T: Settings + DeserializeOwned + Debug> Conform<T> {
     where
         T: Serialize,
     {
-        self.each(&mut |path, key, around| {
+        self.each(&mut |path, key, _| {
             for probe in probes(key).into_iter().filter(|probe| probe.fits) {
-                let document = with(around, path, probe.value);
+                let document = self.with(path, probe.value);
                 let settings: T = serde_json::from_value(document.clone()).expect("it fits");
                 let text = serde_json::to_value(&settings).expect("plain");
                 let again = serde_json::from_value::<T>(text.clone()).map(|again| format!("{again:?}"));
@@ -172,16 +173,25 @@ impl<T: Settings + DeserializeOwned + Debug> Conform<T> {
         }
     }
 
+    /// The document in which this value of the key is tried, with it.
+    fn with(&self, path: &[&str], value: Value) -> Value {
+        let word = value.as_str().map(|word| format!("{}={word}", path.join(".")));
+        let around = word.and_then(|word| self.around.iter().find(|(at, _)| *at == word));
+        let document = around.map_or_else(|| self.document(path), |(_, json)| parse(json));
+        with(&document, path, value)
+    }
+
     fn document(&self, path: &[&str]) -> Value {
         let path = path.join(".");
         let holds =
             |at: &str| at.is_empty() || path == at || path.strip_prefix(at).is_some_and(|rest| rest.starts_with('.'));
         let found = self.around.iter().filter(|(at, _)| holds(at)).max_by_key(|(at, _)| at.len());
-        found.map_or_else(
-            || Value::Object(Map::new()),
-            |(_, json)| serde_json::from_str(json).unwrap_or_else(|error| panic!("{json}: {error}")),
-        )
+        found.map_or_else(|| Value::Object(Map::new()), |(_, json)| parse(json))
     }
+}
+
+fn parse(json: &str) -> Value {
+    serde_json::from_str(json).unwrap_or_else(|error| panic!("{json}: {error}"))
 }
 
 /// The paths of the sections of a table, its own, which is empty, included.

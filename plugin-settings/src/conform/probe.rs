@@ -71,7 +71,7 @@ pub(super) fn probes(key: &Key) -> Vec<Probe> {
         }
         Kind::TextMap | Kind::SecretMap => {
             list.fit([json!({ "x-a": "b" })]);
-            list.fit([json!({ "x-a": 1 })]);
+            list.fit([json!({ "x-a": 1 }), json!(["x-a=b", "x-b=c=d"])]);
             list.misfit([json!({ "x-a": [1] }), json!("a")]);
         }
         Kind::Object => {

@@ -12,6 +12,7 @@
 //! `headers` are sent with every method, and so is a client certificate where one is set. `ca_file` is the only authority
 //! that is trusted, whatever the method. An unknown method is `AUTH_1105`.
 
+mod client;
 mod config;
 mod credentials;
 mod method;
@@ -19,6 +20,7 @@ mod settings;
 mod verifier;
 mod verify;
 
+pub use client::ClientConfig;
 pub use config::AuthConfig;
 pub use credentials::Credentials;
 #[cfg(feature = "http")]

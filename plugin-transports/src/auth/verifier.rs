@@ -3,11 +3,11 @@
 use std::{fmt, sync::Arc};
 
 use http::{HeaderMap, HeaderValue, header};
-use plugin_core::{Code, PluginError};
+use plugin_core::PluginError;
 use secrecy::{ExposeSecret, SecretString};
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
-use super::{AuthConfig, AuthMethod, config};
+use super::{AuthConfig, AuthMethod, ClientConfig, config};
 
 /// Who a request comes from: the name of the credentials that it showed. [`Verify`](super::Verify) puts it into the
 /// request's extensions.
@@ -77,22 +77,27 @@ impl Verifier {
     ///
     /// # Errors
     ///
-    /// Those of [`AuthConfig::build`], and `AUTH_1105` for a method that has no header of its own: `none`, `mtls` and
-    /// `custom`.
+    /// Those of [`ClientConfig::new`].
     pub fn with_config(self, name: &str, config: &AuthConfig) -> Result<Self, PluginError> {
-        config.build()?;
+        let client = ClientConfig::new(name, config.clone())
+            .map_err(|error| PluginError::new(error.code(), error.to_string()).with_source(error))?;
+        Ok(self.with_client(&client))
+    }
+
+    /// Accepts this client.
+    #[must_use]
+    pub fn with_client(self, client: &ClientConfig) -> Self {
+        let (name, config) = (client.name(), client.auth());
         let secret = |secret: &Option<SecretString>| secret.clone().unwrap_or_default();
         match config.method {
-            AuthMethod::ApiKey => Ok(self.with_api_key(name, secret(&config.api_key))),
-            AuthMethod::Bearer => Ok(self.with_bearer(name, secret(&config.token))),
+            AuthMethod::ApiKey => self.with_api_key(name, secret(&config.api_key)),
+            AuthMethod::Bearer => self.with_bearer(name, secret(&config.token)),
             AuthMethod::Basic => {
                 let user = config.username.as_deref().unwrap_or_default();
-                Ok(self.with_basic(name, user, secret(&config.password)))
+                self.with_basic(name, user, secret(&config.password))
             }
-            method @ (AuthMethod::None | AuthMethod::Mtls | AuthMethod::Custom) => Err(PluginError::new(
-                Code::UnsupportedAuthMethod,
-                format!("a server cannot check the method {method}; it checks api-key, bearer and basic"),
-            )),
+            // No client is made with one of these.
+            AuthMethod::None | AuthMethod::Mtls | AuthMethod::Custom => self,
         }
     }
 
