@@ -7,6 +7,7 @@ use crate::Code;
 /// A setting that cannot be used: which field, and what would be right.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
+    section: Option<&'static str>,
     field: &'static str,
     problem: Cow<'static, str>,
     others: &'static [&'static str],
@@ -17,7 +18,7 @@ impl ConfigError {
     /// `problem` completes the sentence that begins with the field's name, such as "must be at least 1, and is 0".
     #[must_use]
     pub fn new(field: &'static str, problem: impl Into<Cow<'static, str>>) -> Self {
-        Self { field, problem: problem.into(), others: &[], code: None }
+        Self { section: None, field, problem: problem.into(), others: &[], code: None }
     }
 
     /// Says which other fields it hangs on, so that nobody is told of it who has yet to mend one of those.
@@ -32,6 +33,28 @@ impl ConfigError {
     pub fn with_code(mut self, code: Code) -> Self {
         self.code = Some(code);
         self
+    }
+
+    /// Says in which section it is, for settings that have others inside: its fields are then those of that section.
+    #[must_use]
+    pub fn within(mut self, section: &'static str) -> Self {
+        self.section = Some(section);
+        self
+    }
+
+    /// The field after the section that it is in (`restart.max`).
+    #[must_use]
+    pub fn path(&self) -> Cow<'static, str> {
+        self.in_section(self.field)
+    }
+
+    /// The other fields that it hangs on, each as [`path`](Self::path) names it.
+    pub fn other_paths(&self) -> impl Iterator<Item = Cow<'static, str>> {
+        self.others.iter().map(|field| self.in_section(field))
+    }
+
+    fn in_section(&self, field: &'static str) -> Cow<'static, str> {
+        self.section.map_or(Cow::Borrowed(field), |section| Cow::Owned(format!("{section}.{field}")))
     }
 
     /// The field, by the name that configuration files use.
@@ -61,7 +84,7 @@ impl ConfigError {
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` {}", self.field, self.problem)
+        write!(f, "`{}` {}", self.path(), self.problem)
     }
 }
 

@@ -198,7 +198,7 @@ impl<'r, 's> Keys<'r, 's> {
     #[must_use]
     pub fn make<T: Settings>(&self, found: &Found) -> Option<T> {
         let note = |error: &ConfigError| {
-            self.fault(&found.key(error.field()), error.code(), error.problem());
+            self.fault(&found.key(&error.path()), error.code(), error.problem());
         };
         settings::make(&found.values, &found.problems).map_err(|errors| errors.iter().for_each(note)).ok()
     }
@@ -303,8 +303,8 @@ impl<'r, 's> Keys<'r, 's> {
     pub fn check_in<T>(&self, prefix: &str, result: Result<T, ConfigError>) -> Option<T> {
         let note = |error: &ConfigError| {
             if self.are_sound() {
-                let key = error.field().strip_prefix(prefix).unwrap_or(error.field());
-                self.fault(key, error.code(), error.problem());
+                let path = error.path();
+                self.fault(path.strip_prefix(prefix).unwrap_or(&path), error.code(), error.problem());
             }
         };
         result.inspect_err(note).ok()

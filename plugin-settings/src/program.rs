@@ -63,7 +63,7 @@ fn whole<T: Settings>(tree: Node, path: &Path, env: Env<'_>) -> Result<(T, Node)
                 section.allow_unknown();
                 let root = section.whole(tree);
                 problems.iter().for_each(|problem| root.report(problem, &[]));
-                let note = |error: &ConfigError| section.fault_coded(error.field(), error.code(), error.problem());
+                let note = |error: &ConfigError| section.fault_coded(&error.path(), error.code(), error.problem());
                 settings::make(&values, &problems).map_err(|errors| errors.iter().for_each(note)).ok()
             })
         },

@@ -57,9 +57,35 @@ fn every_key_of_the_connection_is_one_in_every_reader() {
 
 #[cfg(feature = "process")]
 mod process {
-    use plugin_transports::process::{ResourceLimits, RestartConfig};
+    use plugin_transports::process::{ProcessConfig, ResourceLimits, RestartConfig};
 
     use super::*;
+
+    #[test]
+    fn every_key_of_a_process_is_one_in_every_reader() {
+        let conform = Conform::<ProcessConfig>::new()
+            .around("", r#"{"name": "echo", "executable": "./echo"}"#)
+            .around("name", r#"{"executable": "./echo"}"#)
+            .around("executable", r#"{"name": "echo"}"#)
+            .around(
+                "restart.initial",
+                r#"{"name": "echo", "executable": "e", "restart": {"max": "9223372036854775807ns"}}"#,
+            )
+            .around("restart.max", r#"{"name": "echo", "executable": "e", "restart": {"initial": "1ns"}}"#);
+        conform.readers();
+        conform.page(PAGE);
+    }
+
+    #[test]
+    fn what_does_not_hold_in_a_section_is_said_there() {
+        let text = "name: a\nexecutable: b\nrestart:\n  initial: 5s\n  max: 1s\n";
+        let faults = plugin_settings::settings_from_text::<ProcessConfig>("p.yaml".as_ref(), text, None, &|_| None);
+        let faults = faults.expect_err("max is below initial").to_string();
+        assert!(faults.starts_with("p.yaml:5:8: restart.max: must be at least `initial`"), "{faults}");
+        let json = r#"{"name": "a", "executable": "b", "restart": {"initial": "5s", "max": "1s"}}"#;
+        let error = serde_json::from_str::<ProcessConfig>(json).expect_err("the same").to_string();
+        assert!(error.starts_with("`restart.max` must be at least `initial`"), "{error}");
+    }
 
     #[test]
     fn every_key_of_a_restart_is_one_in_every_reader() {

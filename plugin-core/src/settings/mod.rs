@@ -85,7 +85,8 @@ pub trait Settings: Sized {
     /// # Errors
     ///
     /// What does not hold between values. The field is the key, after the keys of the sections that it is in
-    /// (`failure_rate.min_calls`), and [`others`](ConfigError::others) are those that it is compared with.
+    /// (`failure_rate.min_calls`, or by [`within`](ConfigError::within)), and [`others`](ConfigError::others) are those that
+    /// it is compared with.
     fn from_values(values: &Values) -> Result<Self, ConfigError>;
 
     /// The settings as [`from_values`](Self::from_values) reads them. What is secret is left out.

@@ -159,7 +159,7 @@ impl From<&Problem> for ReadError {
 impl From<ConfigError> for ReadError {
     fn from(error: ConfigError) -> Self {
         let code = Some(error.code()).filter(|code| *code != Code::ConfigValue);
-        Self { path: error.field().to_owned(), problem: error.problem().to_owned(), code }
+        Self { path: error.path().into_owned(), problem: error.problem().to_owned(), code }
     }
 }
 

@@ -51,14 +51,14 @@ pub fn make<T: Settings>(values: &Values, problems: &[Problem]) -> Result<T, Vec
             Err(error) => error,
         };
         // What the error is about is taken out, so that the next one is found; what then hangs on it says nothing.
-        let keys = || std::iter::once(error.field()).chain(error.others().iter().copied());
-        let next = keys().find(|key| !gone.iter().any(|other| other == key));
-        if !keys().any(|key| gone.iter().any(|other| is_same(other, key))) {
+        let keys: Vec<_> = std::iter::once(error.path()).chain(error.other_paths()).collect();
+        let next = keys.iter().find(|key| !gone.iter().any(|other| other == *key));
+        if !keys.iter().any(|key| gone.iter().any(|other| is_same(other, key))) {
             errors.push(error.clone());
         }
         let Some(key) = next else { return Err(errors) };
         values.remove(key);
-        gone.push(key.to_owned());
+        gone.push(key.to_string());
     }
 }
 

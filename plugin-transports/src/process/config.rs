@@ -16,6 +16,8 @@ use super::{ResourceLimits, RestartConfig};
 use crate::lines::client::{Limits, MAX_IN_FLIGHT};
 
 /// Settings of a plugin that runs as a process of its own. Made by [`ProcessConfig::builder`].
+///
+/// The [page of the crate](crate#settings) has the keys, with their defaults and bounds.
 #[derive(Clone)]
 pub struct ProcessConfig {
     pub(super) name: String,
@@ -83,38 +85,31 @@ impl fmt::Debug for ProcessConfig {
             .field("env", &self.env.keys().collect::<Vec<_>>())
             .field("env_allow", &self.env_allow)
             .field("work_dir", &self.work_dir)
+            .field("kind", &self.kind)
+            .field("version", &self.version)
             .field("options", &self.options.keys().collect::<Vec<_>>())
             .field("resources", &self.resources)
+            .field("no_new_privs", &self.no_new_privs)
             .field("restart", &self.restart)
+            .field("start_timeout", &self.start_timeout)
+            .field("request_timeout", &self.request_timeout)
+            .field("shutdown_grace", &self.shutdown_grace)
+            .field("max_in_flight", &self.limits.in_flight)
+            .field("max_queued_bytes", &self.limits.queued_bytes)
             .field("max_line", &self.limits.line)
             .field("max_noise", &self.limits.noise)
-            .finish_non_exhaustive()
+            .finish()
     }
 }
 
-/// Collects the settings of a [`ProcessConfig`].
-///
-/// | setting | default | |
-/// |---|---|---|
-/// | `args` | none | |
-/// | `env` | none | given to the process; may not be one of the protocol's own names |
-/// | `env_allow` | none | names taken over from the host's environment, where they are set. Nothing else of it is passed on |
-/// | `work_dir` | the host's | |
-/// | `kind`, `version` | empty | told to the process as `PLUGIN_TYPE` and `PLUGIN_VERSION` |
-/// | `options` | `{}` | delivered once, before the first call |
-/// | `resources` | no limits | `RLIMIT_DATA`, `RLIMIT_NOFILE` |
-/// | `no_new_privs` | true | |
-/// | `restart` | [`RestartConfig::default`] | |
-/// | `start_timeout` | 10 s | from the start of the process to its readiness, `init` included |
-/// | `request_timeout` | 30 s | for one call; the call's own deadline is kept where it is earlier |
-/// | `shutdown_grace` | 5 s | when every handle on the plugin is dropped without `close` |
-/// | `max_in_flight` | 1024 | 1 to 65536; more are refused with `OVERLOAD_2001` |
-/// | `max_queued_bytes` | 16 MiB | of requests that the plugin has not read; more are refused with `OVERLOAD_2002` |
-/// | `max_line` | 4 MiB | 1 KiB to 1 GiB; of one request with all that travels with it, and of one reply |
-/// | `max_noise` | 16 | at least 1; lines in a row on stdout that are not replies, then the process is restarted |
+/// Collects the settings of a [`ProcessConfig`], each under the name of its key.
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct ProcessConfigBuilder(ProcessConfig);
+
+/// The bounds of `max_line`.
+pub(super) const LEAST_LINE: usize = 1 << 10;
+pub(super) const MOST_LINE: usize = 1 << 30;
 
 /// Names that the protocol sets itself.
 const RESERVED: [&str; 6] = [
@@ -282,7 +277,7 @@ impl ProcessConfigBuilder {
         if !(1..=MAX_IN_FLIGHT).contains(&in_flight) {
             return error("max_in_flight", format!("must be from 1 to {MAX_IN_FLIGHT}, and is {in_flight}"));
         }
-        if !(1 << 10..=1 << 30).contains(&line) {
+        if !(LEAST_LINE..=MOST_LINE).contains(&line) {
             return error("max_line", format!("must be from 1 KiB to 1 GiB, and is {line} bytes"));
         }
         if noise == 0 {

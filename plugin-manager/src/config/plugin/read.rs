@@ -6,7 +6,7 @@ use plugin_lb::LbConfig;
 use plugin_settings::Keys;
 use plugin_transports::ConnectionConfig;
 use plugin_transports::auth::AuthConfig;
-use plugin_transports::process::{ResourceLimits, RestartConfig};
+use plugin_transports::process::ProcessConfig;
 use semver::Version;
 
 use super::super::concerns::{self, CIRCUIT_BREAKER, HEALTH_CHECK, RATE_LIMIT, RETRY};
@@ -34,26 +34,10 @@ pub(in crate::config) static TABLE: Table = Table::new("plugin", "A plugin: how 
             "The program: a path, relative to the directory of this file, or a bare name that is looked up in PATH.",
         )
         .only(EXEC),
-        Key::new("args", Kind::Texts, "Its arguments.").only(EXEC),
-        Key::new("env", Kind::TextMap, "Its environment; nothing of the host's is in it but what `env_allow` names.")
-            .only(EXEC),
-        Key::new("env_allow", Kind::Texts, "Variables that it gets from the host's environment.").only(EXEC),
         Key::new("work_dir", Kind::Path, "The directory that it works in.")
             .derived_default("the directory of this file")
             .only(EXEC),
         Key::new("mode", Kind::Word(&["lines"]), "How it speaks: one JSON object per line.").default("lines").only(EXEC),
-        Key::new("max_line", Kind::size(1 << 10, 1 << 30), "The longest request, and the longest reply.")
-            .default("4MiB")
-            .only(EXEC),
-        Key::new(
-            "max_noise",
-            Kind::integer(1, u32::MAX as i128),
-            "Lines in a row on its standard output that are no replies, after which it is started again.",
-        )
-        .default("16")
-        .only(EXEC),
-        Key::new("resources", Kind::Section(ResourceLimits::TABLE), "What it may use.").only(EXEC),
-        Key::new("restart", Kind::Section(RestartConfig::TABLE), "When it is started again after it died.").only(EXEC),
         Key::new("version", Kind::Text, "Its version, after semver."),
         Key::new("labels", Kind::TextMap, "Labels, for whoever lists plugins."),
         Key::new("annotations", Kind::TextMap, "Annotations, for whoever looks at the plugin."),
@@ -75,6 +59,8 @@ pub(in crate::config) static TABLE: Table = Table::new("plugin", "A plugin: how 
         Key::new("rate_limit", Kind::Optional(&RATE_LIMIT), "How many calls it gets.").default("off"),
         Key::new("load_balancer", Kind::Section(LbConfig::TABLE), "How one of several instances is picked.").only(HTTP),
     ])
+    .over(ProcessConfig::TABLE)
+    .without(&["no_new_privs", "start_timeout", "request_timeout", "shutdown_grace", "max_in_flight", "max_queued_bytes"])
     .moded_by("transport");
 
 /// The codecs and modes that a later version will have.
