@@ -58,8 +58,8 @@ fn series(page: &str) -> Vec<&str> {
         .collect()
 }
 
-#[test]
-fn a_scrape_costs_what_it_shows_however_many_calls_there_were() {
+/// Scrapes after one call to each of five hundred plugins, and again after so many more.
+fn costs_what_it_shows(calls: usize) {
     let mut plugins = Plugins::new((0..500).map(|number| format!("plugin-{number:03}")));
     let metrics = Metrics::new();
     let list = plugins.manager.list();
@@ -70,7 +70,7 @@ fn a_scrape_costs_what_it_shows_however_many_calls_there_were() {
     };
     plugins.call(1, "1");
     let (few, first) = scrape();
-    plugins.call(400, "1");
+    plugins.call(calls, "1");
     let (many, second) = scrape();
     assert_eq!(series(&few), series(&many), "the same series in the same order");
     assert!(many.len() < few.len() + 500 * 40 * 3, "digits alone have come: {} and {}", few.len(), many.len());
@@ -82,6 +82,17 @@ fn a_scrape_costs_what_it_shows_however_many_calls_there_were() {
         "nothing is kept"
     );
     assert!(second.count_total < 500 * 10, "{second:?}");
+}
+
+#[test]
+fn a_scrape_costs_what_it_shows_however_many_calls_there_were() {
+    costs_what_it_shows(400);
+}
+
+#[test]
+#[ignore = "soak: ten million calls"]
+fn soak_a_scrape_after_ten_million_calls_costs_what_one_after_ten_does() {
+    costs_what_it_shows(20_000);
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod kill;
 mod restart;
 mod run;
 mod secrets;
+mod soak;
 mod start_faults;
 mod stop;
 mod support;
