@@ -171,6 +171,12 @@ mod tests {
         assert!((millis(&estimate, at(51)) - 0.97).abs() < 0.02);
         estimate.feed(Sample::Answered(2 * MS), at(51));
         assert!(millis(&estimate, at(51)) < 4.0, "ten half-lives leave a thousandth of the failure");
+        // However long ago: minutes without a call are no clock that ran backwards.
+        estimate.feed(Sample::Failed(MS), at(60));
+        for later in [65, 120, 600, 86_400] {
+            let left = millis(&estimate, at(60 + later));
+            assert!(left < 1000.0 / later as f32, "{left} ms are left after {later} s");
+        }
     }
 
     #[test]

@@ -4,12 +4,15 @@
 mod common;
 
 use std::{
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
 use common::{Does, Instance, active, balance, balance_with, call, id_of};
-use plugin_core::{Attributed, Call, Code, HealthCell, HealthState, HealthStatus, Rejected};
+use plugin_core::{Attributed, Call, Code, HealthCell, HealthState, HealthStatus, PluginError, Rejected, Reply, Sent};
 use plugin_lb::{Balance, Endpoint, Hints, LbConfig, Strategy};
 use tower::{Service, ServiceExt, service_fn};
 
@@ -165,6 +168,27 @@ async fn a_failure_of_the_plugin_itself_is_not_tried_elsewhere() {
     let error = call(&mut balance).await.expect_err("the plugin's own answer");
     assert_eq!((error.code(), error.instance()), (Code::ExecutionFailed, Some(id_of(&balance, "bad"))));
     assert_eq!(good.calls(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_sent_and_what_is_the_callers_own_mistake_are_tried_on_no_other_instance() {
+    let lost = || PluginError::connection("lost in the middle", Sent::Maybe);
+    let mistaken = || PluginError::new(Code::InvalidPayload, "not like this").with_sent(Sent::Nothing);
+    let refused = || PluginError::connection("refused", Sent::Nothing);
+    for (error, tries) in [(lost as fn() -> PluginError, 1), (mistaken, 1), (refused, 2)] {
+        let calls = Arc::new(AtomicUsize::new(0));
+        let endpoints = ["a", "b"].map(|name| {
+            let calls = Arc::clone(&calls);
+            let service = service_fn(move |_: Call<()>| {
+                calls.fetch_add(1, Ordering::SeqCst);
+                std::future::ready(Err::<Reply<()>, _>(error()))
+            });
+            Endpoint::new(name, service)
+        });
+        let balance = Balance::new(LbConfig::default(), endpoints).expect("distinct names").for_calls();
+        let answer = balance.clone().oneshot(Call::new(())).await.expect_err("neither answers");
+        assert_eq!((answer.code(), calls.load(Ordering::SeqCst)), (error().code(), tries), "{answer}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -12,11 +12,11 @@ use std::{
 
 use common::{Does, Instance, balance};
 use plugin_core::{
-    Call, PluginError, Rejected, Reply,
+    BoxError, Call, Code, PluginError, Rejected, Reply,
     deadline::{AttemptTimeoutLayer, DeadlineLayer, timer},
 };
 use plugin_lb::{Balance, BalanceHandle, Endpoint, InstanceStats, LbConfig, Strategy};
-use tower::{Layer, ServiceBuilder, ServiceExt, service_fn};
+use tower::{Layer, ServiceBuilder, ServiceExt, service_fn, timeout::error::Elapsed};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HURRY: Duration = Duration::from_millis(150);
@@ -66,6 +66,29 @@ async fn least_latency_is_not_drawn_to_a_new_instance_that_refuses() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn least_latency_knows_how_long_an_instance_takes_to_blame_the_caller() {
+    let service = |name: &'static str, takes: Duration| {
+        service_fn(move |_: Call<u64>| async move {
+            tokio::time::sleep(takes).await;
+            if name == "good" {
+                Ok(Reply::new(0))
+            } else {
+                Err(PluginError::new(Code::InvalidPayload, "not like this"))
+            }
+        })
+    };
+    let endpoints =
+        [("slow", 5 * SECOND), ("good", 2 * SECOND)].map(|(name, takes)| Endpoint::new(name, service(name, takes)));
+    let config = LbConfig::builder().with_strategy(Strategy::LeastLatency).build().expect("valid");
+    let balance = Balance::new(config, endpoints).expect("two names").for_calls();
+    let handle = balance.handle();
+    for _ in 0..3 {
+        let _ = balance.clone().oneshot(Call::new(0)).await;
+    }
+    assert_eq!((stats(&handle, "good").ok, stats(&handle, "slow").failed), (2, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_panic_measures_an_instance_too() {
     let (good, broken) = (Instance::new("good", Does::Answer), Instance::new("broken", Does::Panic));
     let mut balance = balance(Strategy::LeastLatency, [&broken, &good]);
@@ -111,6 +134,30 @@ async fn an_instance_that_was_called_late_is_judged_by_the_time_that_it_had() {
         }
         let seen = stats(&handle, "a");
         assert_eq!((seen.ok, seen.failed, seen.active), (WARM, failed, 0), "after {works} ms: {seen:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_says_that_time_was_up_is_judged_by_the_time_that_it_had() {
+    for (before, had, failed) in [(900, 0, 0), (300, 600, 1), (600, 300, 0)] {
+        let instance = service_fn(move |_: Call<u64>| async move {
+            if had > 0 {
+                tokio::time::sleep(Duration::from_millis(had)).await;
+            }
+            Err::<Reply<u64>, BoxError>(Elapsed::new().into())
+        });
+        let balance = Balance::new(LbConfig::default(), [Endpoint::new("a", instance)]).expect("one name");
+        let handle = balance.handle();
+        let handler =
+            ServiceBuilder::new().layer(DeadlineLayer::new(SECOND)).service(service_fn(move |call: Call<u64>| {
+                let balance = balance.clone();
+                async move {
+                    tokio::time::sleep(Duration::from_millis(before)).await;
+                    balance.oneshot(call).await
+                }
+            }));
+        handler.oneshot(Call::new(0)).await.expect_err("no answer");
+        assert_eq!(stats(&handle, "a").failed, failed, "called after {before} ms, and had {had}");
     }
 }
 
