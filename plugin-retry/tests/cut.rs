@@ -102,6 +102,25 @@ async fn an_attempt_that_began_late_had_no_time_and_what_was_sent_before_it_coun
     }
 }
 
+/// An attempt that asks, as it is polled, how long it has run under the deadline of its call.
+async fn asked_of_its_time(number: u16) -> Result<Reply<Option<Cut>>, PluginError> {
+    tokio::time::sleep(SECOND * (3 - u32::from(number))).await;
+    if number == 0 {
+        return Err(PluginError::connection("lost", Sent::Nothing));
+    }
+    Ok(Reply::new(cut::elapsed()))
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_hears_of_its_own_time_while_it_runs() {
+    let config = RetryConfig::builder().with_max_retries(1).with_jitter(Jitter::None).build().expect("valid");
+    let service = tower::service_fn(|call: Call<()>| asked_of_its_time(call.context().attempt()));
+    let stack =
+        ServiceBuilder::new().layer(DeadlineLayer::new(30 * SECOND)).layer(RetryLayer::new(config)).service(service);
+    let cut = stack.oneshot(Call::new(())).await.expect("the second answers").into_payload();
+    assert_eq!(cut.map(|cut| cut.ran()), Some(2 * SECOND), "the first took three, and the wait is nobody's");
+}
+
 #[tokio::test(start_paused = true)]
 async fn each_attempt_of_a_race_is_judged_by_its_own_time() {
     let budget = BudgetConfig::new(0.0, 1000, 60).expect("in bounds");
