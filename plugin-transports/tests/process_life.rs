@@ -100,11 +100,84 @@ async fn a_call_in_flight_on_a_process_that_dies_fails_at_once() {
     assert!(since.elapsed() < Duration::from_secs(5), "not after the request timeout of 30 s");
     assert_eq!((error.code(), error.sent(), error.is_retryable()), (Code::ExecTransport, Sent::Maybe, true));
     assert!(error.message().contains("exited with status 7"), "{error}");
-    // Until it is back: refused at once, with nothing sent, and told when to come again.
-    let error = call(instance.service(), &json!(3)).await.expect_err("it is down");
-    assert_eq!((error.code(), error.sent(), error.is_retryable()), (Code::ConnectionFailed, Sent::Nothing, true));
-    assert!(error.retry_after().is_some());
     assert_eq!(instance.check().await.state, HealthState::Unhealthy);
+}
+
+#[tokio::test]
+async fn a_call_that_meets_a_restart_waits_for_it_however_long_the_first_start_took() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let started = dir.path().join("started");
+    // As where the first start fills a cache.
+    let slow_at_first = "test -e \"$0\" || { touch \"$0\"; sleep 0.3; }; exec \"$1\" obliging";
+    let builder = plugin_transports::process::ProcessConfig::builder("fixture", "sh")
+        .with_args(["-c", slow_at_first])
+        .with_arg(&started)
+        .with_arg(env!("CARGO_BIN_EXE_plugin-fixture"));
+    let instance = start(builder).await;
+    let (handle, health) = (instance.service().handle(), instance.health().expect("a cell").clone());
+    let mut events = handle.subscribe();
+    kill(handle.pid().expect("running"));
+    event(&mut events, |event| matches!(event, ProcessEvent::Died { .. })).await;
+    // At once, and not with the next check.
+    assert_eq!((handle.state(), handle.state().as_str()), (ProcessState::Restarting, "restarting"));
+    assert_eq!(health.state(), HealthState::Unhealthy);
+    assert!(health.status().message.contains("restarted: it was killed by signal 9"), "{:?}", health.status());
+    let waiting = (0..10).map(|n| call(instance.service(), json!(n)));
+    for (n, answer) in futures_util::future::join_all(waiting).await.into_iter().enumerate() {
+        assert_eq!(answer.expect("it waited"), json!(n));
+    }
+    assert_eq!((health.state(), handle.stats().in_flight), (HealthState::Healthy, 0));
+    // One that is asked for is no other.
+    let (restarted, answer) = tokio::join!(handle.restart(), async {
+        event(&mut events, |event| matches!(event, ProcessEvent::Started { .. })).await;
+        call(instance.service(), json!("meanwhile")).await
+    });
+    restarted.expect("it starts");
+    assert_eq!(answer.expect("it waited"), "meanwhile");
+}
+
+#[tokio::test]
+async fn as_many_calls_may_wait_for_a_restart_as_may_be_in_flight_and_one_that_goes_away_leaves_its_place() {
+    let dir = tempfile::tempdir().expect("a directory");
+    // Ready at its first start alone.
+    let script = "test -e \"$0\" && exec sleep 60; touch \"$0\"; exec \"$1\" obliging";
+    let builder = plugin_transports::process::ProcessConfig::builder("fixture", "sh")
+        .with_args(["-c", script])
+        .with_arg(dir.path().join("started"))
+        .with_arg(env!("CARGO_BIN_EXE_plugin-fixture"));
+    let instance = start(builder.with_start_timeout(Duration::from_secs(60)).with_max_in_flight(2)).await;
+    let handle = instance.service().handle();
+    let mut events = handle.subscribe();
+    kill(handle.pid().expect("running"));
+    event(&mut events, |event| matches!(event, ProcessEvent::Restarting { .. })).await;
+    let hurried = call_with(instance.service(), json!(0), |call| call.with_timeout(millis(20))).await;
+    assert_eq!(hurried.expect_err("it is not even started by then").code(), Code::ConnectionFailed);
+    event(&mut events, |event| matches!(event, ProcessEvent::Started { .. })).await;
+    let short = |call: plugin_core::Call<bytes::Bytes>| call.with_timeout(millis(50));
+    let (first, second, third) = tokio::join!(
+        call_with(instance.service(), json!(1), short),
+        call_with(instance.service(), json!(2), short),
+        call(instance.service(), json!(3)),
+    );
+    for cut in [first, second] {
+        let cut = cut.expect_err("its time is up");
+        assert_eq!((cut.code(), cut.sent()), (Code::Timeout, Sent::Nothing), "{cut:?}");
+        assert!(cut.message().contains("waiting for the plugin's process to be ready"), "{cut}");
+    }
+    assert_eq!(third.expect_err("one too many").code(), Code::ConcurrencyExceeded);
+    assert_eq!(handle.stats().in_flight, 0);
+    let waits = tokio::spawn({
+        let service = instance.service().clone();
+        async move { call(&service, json!(4)).await }
+    });
+    within(async {
+        while handle.stats().in_flight == 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    within(instance.close(millis(1))).await.expect("there is no process");
+    assert_eq!(waits.await.expect("no panic").expect_err("closed").code(), Code::ShuttingDown, "nobody waits for ever");
 }
 
 #[tokio::test]
@@ -184,33 +257,26 @@ async fn what_has_failed_is_started_at_once_when_somebody_wants_it_and_what_runs
 }
 
 #[tokio::test]
-async fn a_refusal_while_the_process_restarts_says_the_time_that_is_left_and_is_no_evidence() {
-    let slow = RestartConfig::new(millis(200), millis(200), Duration::from_secs(60), 5).expect("in bounds");
-    let instance = start(fixture(&["dies-on", "2"]).with_restart(slow)).await;
+async fn a_refusal_after_a_start_that_failed_says_the_time_until_the_next_and_is_no_evidence() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (file, away) = (dir.path().join("plugin"), dir.path().join("away"));
+    std::fs::copy(env!("CARGO_BIN_EXE_plugin-fixture"), &file).expect("copied");
+    let builder = plugin_transports::process::ProcessConfig::builder("fixture", &file).with_arg("obliging");
+    let slow = RestartConfig::new(millis(200), Duration::from_secs(60), Duration::from_secs(60), 5).expect("in bounds");
+    let instance = start(builder.with_restart(slow)).await;
+    std::fs::rename(&file, &away).expect("moved");
     let (handle, health) = (instance.service().handle(), instance.health().expect("a cell").clone());
-    call(instance.service(), &json!(1)).await.expect("an echo");
-    let lost = call(instance.service(), &json!(2)).await.expect_err("it dies");
-    assert!(lost.retry_after().expect("known") >= millis(150), "told before the first call hears of it: {lost:?}");
-    // At once, and not with the next check.
-    assert_eq!((handle.state(), handle.state().as_str()), (ProcessState::Restarting, "restarting"));
-    assert_eq!(health.state(), HealthState::Unhealthy);
-    assert!(health.status().message.contains("restarted: it exited with status 7"), "{:?}", health.status());
-    let mut last = Duration::MAX;
-    let back = async {
-        loop {
-            let Err(refused) = call(instance.service(), &json!(3)).await else { break };
-            assert_eq!((refused.code(), refused.sent()), (Code::ConnectionFailed, Sent::Nothing), "{refused:?}");
-            assert!(refused.is_retryable() && refused.rejected().is_some_and(|refusal| !refusal.is_evidence()));
-            if let Some(after) = refused.retry_after() {
-                assert!(after > Duration::ZERO && after <= last, "{after:?} after {last:?}");
-                last = after;
-            }
-            tokio::time::sleep(millis(5)).await;
-        }
-    };
-    within(back).await;
-    assert!(last < Duration::MAX);
-    assert_eq!(health.state(), HealthState::Healthy);
+    let mut events = handle.subscribe();
+    kill(handle.pid().expect("running"));
+    event(&mut events, |event| matches!(event, ProcessEvent::Restarting { .. })).await;
+    let refused = call(instance.service(), json!(1)).await.expect_err("the start that it waits for fails");
+    assert_eq!((refused.code(), refused.sent()), (Code::ConnectionFailed, Sent::Nothing), "{refused:?}");
+    assert!(refused.is_retryable() && refused.rejected().is_some_and(|refusal| !refusal.is_evidence()));
+    let after = refused.retry_after().expect("it is started again");
+    assert!(after > millis(100) && after <= millis(400), "{after:?}");
+    assert!(health.status().message.contains("does not exist"), "{:?}", health.status());
+    std::fs::rename(&away, &file).expect("moved");
+    assert_eq!(call(instance.service(), json!(2)).await.expect("the next start is awaited too"), 2);
 }
 
 #[tokio::test]

@@ -15,12 +15,27 @@ use crate::program::within;
 
 const CALLS: u32 = 60;
 
-/// The process is away for 100 ms and a start. A refusal says how long that still is, the retry waits no less than its
-/// backoff and comes when the process is there, and no refusal counts against it: nobody notices.
+const GREETER: &str = env!("CARGO_BIN_EXE_greeter");
+
+/// The process is away for 100 ms and a start. A call that comes meanwhile waits for that start, and goes on when it has
+/// ended: nobody notices.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sixty_calls_in_a_row_round_a_kill_all_succeed() {
-    let greeter = env!("CARGO_BIN_EXE_greeter");
-    let text = format!("plugins: [{{name: greeter, transport: exec, executable: '{greeter}'}}]\n");
+    sixty_calls_round_a_kill(&format!("executable: '{GREETER}'")).await;
+}
+
+/// How long the first start took says nothing of the next. Callers have less time than that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sixty_calls_in_a_row_round_a_kill_all_succeed_where_the_first_start_took_longer_than_a_call_may() {
+    let started = Path::new(env!("CARGO_TARGET_TMPDIR")).join("greeter-was-started");
+    // Of an earlier run.
+    let _ = std::fs::remove_file(&started);
+    let script = format!("test -e {started:?} || {{ touch {started:?}; sleep 1.6; }}; exec {GREETER:?}");
+    sixty_calls_round_a_kill(&format!("executable: /bin/sh, args: [-c, '{script}'], timeout: 1500ms")).await;
+}
+
+async fn sixty_calls_round_a_kill(settings: &str) {
+    let text = format!("plugins: [{{name: greeter, transport: exec, {settings}}}]\n");
     let config = config::from_text(Path::new("gateway.yaml"), &text, None, &|_| None).expect("valid");
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     let config = config.clone().with_server(config.server().clone().with_listen(any));

@@ -4,7 +4,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -14,7 +14,7 @@ use plugin_core::{
     Code, HealthCell, HealthState, HealthStatus, PluginError, Rejected,
     clock::{self, Instant},
 };
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 
 use super::{
     ProcessConfig, ResourceLimits,
@@ -105,7 +105,7 @@ pub struct ProcessStats {
     pub restarts: u64,
     /// Those of them that failed: the process could not be started, or did not become ready.
     pub failed_starts: u64,
-    /// Calls in flight, or waiting to be sent.
+    /// Calls in flight, or waiting to be sent, also those that wait for a process to be ready.
     pub in_flight: usize,
     /// Replies of the present process that came after their call had ended.
     pub late_replies: u64,
@@ -126,8 +126,11 @@ pub(super) enum Link {
 pub(super) struct Down {
     /// It died too often.
     pub(super) failed: bool,
-    /// When it should be ready, if nothing goes wrong. `None`: nobody tries.
+    /// When it is started, at the latest. How long a start takes nobody knows, so that is no part of it. `None`: nobody
+    /// starts it.
     pub(super) until: Option<Instant>,
+    /// How many starts there were before the one that is awaited.
+    pub(super) starts: u64,
     /// The second half of a sentence about the process.
     pub(super) why: String,
 }
@@ -145,6 +148,12 @@ impl Down {
     /// The time that is left. Nothing when it should be over: that it is zero would be a guess.
     fn retry_after(&self) -> Option<Duration> {
         self.until.map(|until| until.saturating_since(clock::now())).filter(|left| !left.is_zero())
+    }
+
+    /// Whether a call may wait for the end of the start that follows so many others. Not for a process that has failed,
+    /// nor for a start after that one.
+    fn is_awaited(&self, starts: u64) -> bool {
+        !self.failed && self.until.is_some() && self.starts == starts
     }
 
     /// Nothing was sent, and it says nothing new of the process: layers take it for a refusal.
@@ -166,6 +175,10 @@ pub(super) struct Shared {
     pub(super) name: Arc<str>,
     pub(super) config: Arc<ProcessConfig>,
     link: ArcSwap<Link>,
+    /// Tells the calls that wait that the link is another.
+    changed: Notify,
+    /// Calls that wait for the process to be ready.
+    waiting: AtomicUsize,
     /// Held while the process is not ready, so that no check says otherwise.
     pub(super) health: Arc<HealthCell>,
     events: broadcast::Sender<ProcessEvent>,
@@ -175,11 +188,13 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn new(config: Arc<ProcessConfig>) -> Self {
-        let down = Down { failed: false, until: None, why: "has not been started".into() };
+        let down = Down { failed: false, until: None, starts: 0, why: "has not been started".into() };
         Self {
             name: config.name.as_str().into(),
             config,
             link: ArcSwap::from_pointee(Link::Down(down)),
+            changed: Notify::new(),
+            waiting: AtomicUsize::new(0),
             health: Arc::default(),
             events: broadcast::Sender::new(EVENTS),
             restarts: AtomicU64::new(0),
@@ -199,7 +214,7 @@ impl Shared {
     /// Calls reach this process from now on.
     pub(super) fn up(&self, running: &Running) {
         let (connection, pid, methods) = (running.connection().clone(), running.id(), running.methods());
-        self.link.store(Arc::new(Link::Up { connection, pid, methods }));
+        self.change(Link::Up { connection, pid, methods });
         // What is not held was never down, and is unknown until it is checked.
         if self.health.is_held() {
             self.health.release(HealthStatus::healthy().with_last_check(clock::wall()));
@@ -210,12 +225,23 @@ impl Shared {
 
     pub(super) fn down(&self, down: Down) {
         self.health.hold(down.health());
-        self.link.store(Arc::new(Link::Down(down)));
+        self.change(Link::Down(down));
     }
 
     /// Whoever closes it needs not be told how it is.
     pub(super) fn stopped(&self) {
-        self.link.store(Arc::new(Link::Stopped));
+        self.change(Link::Stopped);
+    }
+
+    fn change(&self, link: Link) {
+        self.link.store(Arc::new(link));
+        self.changed.notify_waiters();
+    }
+
+    /// Starts after the first so far.
+    pub(super) fn starts(&self) -> u64 {
+        // Relaxed: only the supervisor, which writes it, asks.
+        self.restarts.load(Ordering::Relaxed)
     }
 
     /// Counts a start after the first.
@@ -225,11 +251,38 @@ impl Shared {
         self.failed_starts.fetch_add(u64::from(!ready), Ordering::Relaxed);
     }
 
-    /// The connection to the process, or why there is none.
-    pub(super) fn connection(&self) -> Result<Arc<Connection<Pipe>>, PluginError> {
+    /// The connection to the process, the start to wait for, or why there is neither: also where the start is still to come
+    /// when the deadline has passed.
+    pub(super) fn connection(&self, deadline: Option<Instant>) -> Result<Reach, PluginError> {
         match &**self.link.load() {
-            Link::Up { connection, .. } => Ok(connection.clone()),
+            Link::Up { connection, .. } => Ok(Reach::Now(connection.clone())),
+            Link::Down(down) if down.is_awaited(down.starts) && down.until < Some(self.ends(deadline)) => {
+                Ok(Reach::AfterStart(down.starts))
+            }
             link => Err(self.refusal(link)),
+        }
+    }
+
+    /// When an attempt that begins now ends at the latest.
+    fn ends(&self, deadline: Option<Instant>) -> Instant {
+        clock::now().saturating_add(self.config.request_timeout).min(deadline.unwrap_or(Instant::MAX))
+    }
+
+    /// Waits until the start has ended that follows so many others, and gives the connection to the process, or says why
+    /// there is none. As many calls may wait as may be in flight.
+    pub(super) async fn started(self: Arc<Self>, starts: u64) -> Result<Arc<Connection<Pipe>>, PluginError> {
+        let waits = Waits::begin(self)?;
+        let shared = &waits.0;
+        loop {
+            let mut changed = std::pin::pin!(shared.changed.notified());
+            // Before the look, so that no change is missed between the two.
+            changed.as_mut().enable();
+            match &**shared.link.load() {
+                Link::Up { connection, .. } => return Ok(connection.clone()),
+                Link::Down(down) if down.is_awaited(starts) => {}
+                link => return Err(shared.refusal(link)),
+            }
+            changed.await;
         }
     }
 
@@ -271,6 +324,34 @@ impl Shared {
 }
 
 const STOPPED: &str = "the plugin was stopped";
+
+/// How a call reaches the process.
+pub(super) enum Reach {
+    Now(Arc<Connection<Pipe>>),
+    /// Once a start has ended: that after so many others.
+    AfterStart(u64),
+}
+
+/// A call that waits for the process to be ready.
+struct Waits(Arc<Shared>);
+
+impl Waits {
+    fn begin(shared: Arc<Shared>) -> Result<Self, PluginError> {
+        // Relaxed: a number that bounds, ordered with nothing.
+        let before = shared.waiting.fetch_add(1, Ordering::Relaxed);
+        let waits = Self(shared);
+        if before < waits.0.config.limits.in_flight {
+            return Ok(waits);
+        }
+        Err(PluginError::from(Rejected::new(Code::ConcurrencyExceeded)).with_plugin(waits.0.name.clone()))
+    }
+}
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 pub(super) type Answer<T> = oneshot::Sender<Result<T, PluginError>>;
 
@@ -353,7 +434,7 @@ impl ProcessHandle {
             // Relaxed: see `count_start`.
             restarts: self.shared.restarts.load(Ordering::Relaxed),
             failed_starts: self.shared.failed_starts.load(Ordering::Relaxed),
-            in_flight: counts.in_flight,
+            in_flight: counts.in_flight + self.shared.waiting.load(Ordering::Relaxed),
             late_replies: counts.late,
             noise_lines: counts.noise,
         }

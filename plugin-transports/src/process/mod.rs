@@ -21,11 +21,12 @@
 //!
 //! A task of the runtime in which [`connect`] was called owns the process; no call and no caller does. When the process
 //! dies, each call in flight fails at once (`TRANSPORT_1304`, or `PLUGIN_1205` when it was not sent yet), it is reaped,
-//! and started again by the rules of [`RestartConfig`]. Calls in the meantime are refused at once with `PLUGIN_1205`, are
-//! worth a second attempt, and say after which time the process should be ready, as far as that is known: the wait that is
-//! left and what the last start took. They are refusals, not failures: nothing was sent, and they are no evidence against
-//! the process that comes. A process that dies too often is `failed`: calls get `LIFECYCLE_2103`, and it is tried again
-//! every `max`.
+//! and started again by the rules of [`RestartConfig`]. A call in the meantime waits for that start to end, within its own
+//! deadline and the limit of an attempt, and is sent when the process is ready; as many calls may wait as may be in flight.
+//! When the start fails, or would begin only after a call's time is up, calls are refused with `PLUGIN_1205`, are worth a
+//! second attempt, and say after which time the process is started next. They are refusals, not failures: nothing was sent, and
+//! they are no evidence against the process that comes. A process that dies too often is `failed`: calls get
+//! `LIFECYCLE_2103` at once, and it is tried again every `max`.
 //!
 //! While the process is not ready it [holds](plugin_core::HealthCell::hold) the cell that
 //! [`PluginInstance::health`] gives, so that no regular check says otherwise: unhealthy while it restarts, offline when it
@@ -75,7 +76,7 @@ mod supervisor;
 
 use std::sync::Arc;
 
-use plugin_core::{PluginError, PluginInstance, clock};
+use plugin_core::{PluginError, PluginInstance};
 use tokio::sync::mpsc;
 
 pub use self::{
@@ -111,12 +112,11 @@ const COMMANDS: usize = 16;
 pub async fn connect(config: ProcessConfig) -> Result<PluginInstance<ProcessService>, PluginError> {
     let config = Arc::new(config);
     let shared = Arc::new(Shared::new(config.clone()));
-    let begun = clock::now();
     let first = launch(&config, &shared.name, |pid| shared.tell(ProcessEvent::Started { pid })).await?;
     let info = first.info().clone();
     let (commands, inbox) = mpsc::channel(COMMANDS);
     shared.up(&first);
-    tokio::spawn(Supervisor::new(shared.clone(), inbox, begun.elapsed()).run(first));
+    tokio::spawn(Supervisor::new(shared.clone(), inbox).run(first));
     let health = shared.health.clone();
     let service = ProcessService::new(Arc::new(Owner { shared, commands }));
     let (probed, closed) = (service.clone(), service.owner().clone());

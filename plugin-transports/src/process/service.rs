@@ -10,27 +10,28 @@ use std::{
 
 use bytes::Bytes;
 use plugin_core::{
-    Call, CallContext, HealthState, HealthStatus, PluginError, Rejected, Reply, clock,
-    deadline::{AttemptFuture, AttemptTimeout, AttemptTimeoutLayer, waiting},
+    BoxFuture, Call, CallContext, HealthState, HealthStatus, PluginError, Rejected, Reply, Sent, clock,
+    deadline::{AttemptFuture, AttemptTimeout, AttemptTimeoutLayer, cut, waiting},
 };
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{
     ProcessHandle, error,
-    handle::{Link, Owner, Shared},
+    handle::{Link, Owner, Reach, Shared},
     hello,
     running::Pipe,
 };
 use crate::lines::{
-    client::{Exchange, Failure},
+    client::{Connection, Exchange, Failure},
     codec::{Answer, Frame},
 };
 
 /// Calls a plugin that runs as a process of its own, many calls at a time.
 ///
-/// Payloads and replies are JSON. `poll_ready` is always ready: a process that is being restarted, a queue that is
-/// full, and too many calls in flight are answered with an error by `call`, at once. Every clone calls the same
+/// Payloads and replies are JSON. `poll_ready` is always ready: a process that has failed, a queue that is full, and too
+/// many calls in flight are answered with an error by `call`, at once; a call that meets a process which is being started
+/// again waits for the end of that start, within its own limits. Every clone calls the same
 /// process; when the last clone, call and [`PluginInstance`](plugin_core::PluginInstance) is dropped, it is stopped.
 #[derive(Clone)]
 pub struct ProcessService {
@@ -138,36 +139,47 @@ struct Unlimited {
 }
 
 impl Unlimited {
-    fn exchange(&self, call: &Call<Bytes>) -> Result<Exchange<Pipe>, PluginError> {
+    fn begin(&self, call: Call<Bytes>) -> Result<Exchanging, PluginError> {
         let shared = &self.owner.shared;
-        let config = &shared.config;
+        let limit = shared.config.limits.line;
         // Before it is read as JSON, which takes time.
         let size = call.payload().len();
-        if size > config.limits.line {
-            return Err(error::too_large(size, config.limits.line, &shared.name));
+        if size > limit {
+            return Err(error::too_large(size, limit, &shared.name));
         }
-        let payload = crate::json::on_one_line(call).map_err(|error| error::not_json(error, &shared.name))?;
-        let context = call.context();
-        // What the plugin is told that it has. The clock is read only where there is a deadline, and not again when the
-        // call is then seen waiting.
-        let left = match context.deadline() {
-            None => config.request_timeout,
-            Some(deadline) => {
-                let left = deadline.saturating_since(waiting::present());
-                if left.is_zero() {
-                    return Err(error::too_late(deadline.saturating_since(context.received()), &shared.name));
-                }
-                left.min(config.request_timeout)
-            }
-        };
-        let connection = shared.connection()?;
-        let frame = Frame::new("execute", &payload, context, clock::nanos(left));
-        // What travels with the payload is part of the line, which the plugin bounds as a whole.
-        if frame.len() > config.limits.line {
-            return Err(error::too_large(frame.len(), config.limits.line, &shared.name));
+        match shared.connection(call.context().deadline())? {
+            Reach::Now(connection) => exchange(shared, &connection, &call).map(Exchanging::Waiting),
+            Reach::AfterStart(starts) => Ok(Exchanging::Starting(Starting::new(shared.clone(), starts, call))),
         }
-        Ok(connection.exchange(frame))
     }
+}
+
+fn exchange(
+    shared: &Shared,
+    connection: &Arc<Connection<Pipe>>,
+    call: &Call<Bytes>,
+) -> Result<Exchange<Pipe>, PluginError> {
+    let config = &shared.config;
+    let payload = crate::json::on_one_line(call).map_err(|error| error::not_json(error, &shared.name))?;
+    let context = call.context();
+    // What the plugin is told that it has. The clock is read only where there is a deadline, and not again when the
+    // call is then seen waiting.
+    let left = match context.deadline() {
+        None => config.request_timeout,
+        Some(deadline) => {
+            let left = deadline.saturating_since(waiting::present());
+            if left.is_zero() {
+                return Err(error::too_late(deadline.saturating_since(context.received()), &shared.name));
+            }
+            left.min(config.request_timeout)
+        }
+    };
+    let frame = Frame::new("execute", &payload, context, clock::nanos(left));
+    // What travels with the payload is part of the line, which the plugin bounds as a whole.
+    if frame.len() > config.limits.line {
+        return Err(error::too_large(frame.len(), config.limits.line, &shared.name));
+    }
+    Ok(connection.exchange(frame))
 }
 
 impl Service<Call<Bytes>> for Unlimited {
@@ -180,17 +192,40 @@ impl Service<Call<Bytes>> for Unlimited {
     }
 
     fn call(&mut self, call: Call<Bytes>) -> Exchanging {
-        match self.exchange(&call) {
-            Ok(exchange) => Exchanging::Waiting(exchange),
-            Err(error) => Exchanging::Refused(Some(error)),
-        }
+        self.begin(call).unwrap_or_else(|error| Exchanging::Refused(Some(error)))
     }
 }
 
 /// A call without a limit. Dropping it withdraws the request, and tells under a cut how far it had come.
 enum Exchanging {
     Waiting(Exchange<Pipe>),
+    Starting(Starting),
     Refused(Option<PluginError>),
+}
+
+/// What a call waits for that met a process which is being started.
+const STARTING: &str = "waiting for the plugin's process to be ready";
+
+/// A call that waits for the process to be ready. Nothing of it was sent.
+struct Starting {
+    /// Boxed, since few calls ever wait for it.
+    work: BoxFuture<Result<Exchange<Pipe>, PluginError>>,
+}
+
+impl Starting {
+    fn new(shared: Arc<Shared>, starts: u64, call: Call<Bytes>) -> Self {
+        let work = async move {
+            let connection = shared.clone().started(starts).await?;
+            exchange(&shared, &connection, &call)
+        };
+        Self { work: Box::pin(work) }
+    }
+}
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        cut::report(STARTING, Sent::Nothing);
+    }
 }
 
 /// How a call ended without an answer, before there are words for it.
@@ -212,7 +247,19 @@ impl Future for Exchanging {
     type Output = Result<Answer, Ended>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.get_mut() {
+        let this = self.get_mut();
+        if let Self::Starting(starting) = this {
+            *this = match starting.work.as_mut().poll(cx) {
+                Poll::Ready(Ok(exchange)) => Self::Waiting(exchange),
+                Poll::Ready(Err(error)) => Self::Refused(Some(error)),
+                Poll::Pending => {
+                    waiting::note(STARTING);
+                    return Poll::Pending;
+                }
+            };
+        }
+        match this {
+            Self::Starting(_) => Poll::Pending,
             Self::Waiting(exchange) => Pin::new(exchange).poll(cx).map_err(Ended::Failed),
             Self::Refused(error) => error.take().map_or(Poll::Pending, |error| Poll::Ready(Err(Ended::Refused(error)))),
         }

@@ -20,8 +20,6 @@ pub(super) struct Supervisor {
     shared: Arc<Shared>,
     commands: mpsc::Receiver<Command>,
     deaths: Deaths,
-    /// How long the last start took that succeeded.
-    took: Duration,
     _link: CloseLink,
 }
 
@@ -42,10 +40,9 @@ enum Phase {
 }
 
 impl Supervisor {
-    /// `took` is how long the first start took.
-    pub(super) fn new(shared: Arc<Shared>, commands: mpsc::Receiver<Command>, took: Duration) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, commands: mpsc::Receiver<Command>) -> Self {
         let deaths = Deaths::new(shared.config.restart);
-        Self { _link: CloseLink(shared.clone()), shared, commands, deaths, took }
+        Self { _link: CloseLink(shared.clone()), shared, commands, deaths }
     }
 
     /// Runs until the plugin is closed, or nobody holds it any more.
@@ -158,7 +155,7 @@ impl Supervisor {
 
     async fn starting(&mut self, why: String, mut asked: Vec<Answer<()>>) -> Phase {
         self.down(Some(Duration::ZERO), &why);
-        let (shared, begun) = (self.shared.clone(), clock::now());
+        let shared = self.shared.clone();
         // Boxed, so that it can be dropped, which kills what was started, before a close is answered.
         let mut start =
             Box::pin(launch(&shared.config, &shared.name, |pid| shared.tell(ProcessEvent::Started { pid })));
@@ -183,7 +180,6 @@ impl Supervisor {
         };
         match started {
             Ok(running) => {
-                self.took = begun.elapsed();
                 self.shared.count_start(true);
                 self.shared.up(&running);
                 asked.into_iter().for_each(|asked| drop(asked.send(Ok(()))));
@@ -211,9 +207,9 @@ impl Supervisor {
 
     /// There is no process; the next start is after this time, or nobody tries.
     fn down(&self, wait: Option<Duration>, why: &str) {
-        // A start takes about as long as the last one.
-        let until = wait.map(|wait| clock::now().saturating_add(wait).saturating_add(self.took));
-        self.shared.down(Down { failed: self.deaths.failed(), until, why: why.to_owned() });
+        let until = wait.map(|wait| clock::now().saturating_add(wait));
+        let (failed, starts) = (self.deaths.failed(), self.shared.starts());
+        self.shared.down(Down { failed, until, starts, why: why.to_owned() });
     }
 }
 
