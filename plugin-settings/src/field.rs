@@ -89,7 +89,8 @@ impl<'a> Field<'a> {
 
     /// The value as a key of this kind has it.
     #[must_use]
-    pub fn checked(self, kind: &Kind) -> Option<Checked> {
+    pub fn checked(mut self, kind: &Kind) -> Option<Checked> {
+        self.secret |= kind.is_secret();
         let (checked, problems) = kind.check(&self.node?.to_value());
         problems.iter().for_each(|problem| self.report(problem, &[]));
         checked

@@ -134,7 +134,7 @@ fn settle_with<T>(
     faults.append(prepare(&mut tree));
     fill(&mut tree, table);
     let shown = tree.clone();
-    faults.append(secrets::resolve(&mut tree, context));
+    faults.append(secrets::resolve(&mut tree, table, context));
     faults.append(paths::resolve(&mut tree, table, &context.dir));
     let off = off::spans(&tree, table, context.unavailable);
     faults.retain(|fault| !off.contains(fault.span()));

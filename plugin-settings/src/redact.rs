@@ -12,8 +12,9 @@ const SECRET_WORDS: [&str; 8] =
 /// The same, in two words.
 const SECRET_PAIRS: [(&str, &str); 4] = [("api", "key"), ("access", "key"), ("private", "key"), ("signing", "key")];
 
-/// Maps whose values may all be secret: headers that are sent, and variables of a process.
-const SECRET_MAPS: [&str; 2] = ["headers", "env"];
+/// Maps whose values may all be secret: variables of a process, which may be a list too, and headers that are sent.
+const VARIABLES: &str = "env";
+const HEADERS: &str = "headers";
 
 /// Whether the key names a secret: `token`, `db_password`, `API-Key`, `clientSecret`. One that ends in `_file` names a
 /// file, which is none.
@@ -35,7 +36,7 @@ pub fn is_secret_key(key: &str) -> bool {
 /// as it is: it says where the secret is.
 #[must_use]
 pub fn redact(node: &Node, secret_keys: &[&str]) -> Node {
-    hide(node, false, secret_keys)
+    hide(node, Hidden::No, secret_keys)
 }
 
 /// Whether a number says how much of something there is, such as `token_ratio: 0.1`: the secret's word is not what the key
@@ -45,34 +46,50 @@ fn is_a_measure(key: &str, value: &Node) -> bool {
     is_number && words(key).last().is_some_and(|last| !is_secret_key(last) && last != "key")
 }
 
-fn hide(node: &Node, secret: bool, secret_keys: &[&str]) -> Node {
+/// What is hidden of a value.
+#[derive(Clone, Copy, PartialEq)]
+enum Hidden {
+    No,
+    All,
+    /// What comes after the first `=` of each item: `env` as a list of `NAME=value`.
+    Values,
+}
+
+fn hide(node: &Node, hidden: Hidden, secret_keys: &[&str]) -> Node {
     let value = match &node.value {
-        Value::List(items) => Value::List(items.iter().map(|item| hide(item, secret, secret_keys)).collect()),
+        Value::List(items) => Value::List(items.iter().map(|item| hide(item, hidden, secret_keys)).collect()),
         Value::Map(entries) => {
             let mut entries = entries.clone();
             for entry in &mut entries {
-                let key = entry.key.as_str();
-                // A label that is called `env` is none of these maps.
-                let is_map =
-                    !matches!(entry.value.value, Value::Str(_) | Value::Int(_) | Value::Float(_) | Value::Bool(_));
-                let named = (is_secret_key(key) && !is_a_measure(key, &entry.value))
-                    || (SECRET_MAPS.contains(&key) && is_map)
-                    || secret_keys.contains(&key);
-                entry.value = hide(&entry.value, secret || named, secret_keys);
+                let hidden =
+                    if hidden == Hidden::No { below(&entry.key, &entry.value, secret_keys) } else { Hidden::All };
+                entry.value = hide(&entry.value, hidden, secret_keys);
             }
             Value::Map(entries)
         }
         Value::Null => Value::Null,
         Value::Str(text) if !node.tainted && text.starts_with("file:") => Value::Str(text.clone()),
-        Value::Str(text) if secret && !node.tainted => Value::Str(after_name(text)),
-        _ if secret || node.tainted => Value::Str(SECRET.to_owned()),
+        Value::Str(text) if hidden == Hidden::Values && !node.tainted => Value::Str(after_name(text)),
+        _ if hidden != Hidden::No || node.tainted => Value::Str(SECRET.to_owned()),
         Value::Str(text) => Value::Str(redact_url(text)),
         other => other.clone(),
     };
     node.with_value(value)
 }
 
-/// Hides the value of `NAME=value`, and the whole of anything else.
+/// What is hidden of the value of a key.
+fn below(key: &str, value: &Node, secret_keys: &[&str]) -> Hidden {
+    let is_named = is_secret_key(key) && !is_a_measure(key, value);
+    match &value.value {
+        _ if is_named || secret_keys.contains(&key) => Hidden::All,
+        Value::List(_) if key == VARIABLES => Hidden::Values,
+        // A label that is called `env` is no map of variables.
+        Value::Map(_) | Value::List(_) if key == VARIABLES || key == HEADERS => Hidden::All,
+        _ => Hidden::No,
+    }
+}
+
+/// Hides the value of `NAME=value`, and the whole of anything else: a secret may have a `=` in it.
 fn after_name(text: &str) -> String {
     let is_name = |name: &str| {
         !name.is_empty() && name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')

@@ -5,54 +5,70 @@ use std::io::Read;
 use std::path::Path;
 
 use plugin_core::Code;
+use plugin_core::settings::{Key, Kind, Table};
 
 use super::fault::{Fault, Faults};
 use super::keys::Context;
 use super::node::{Node, Value};
+use super::path;
 use super::redact::is_secret_key;
 
 /// No secret is longer than this.
 const MAX: u64 = 64 * 1024;
 
-/// Maps whose values are all secrets.
-const SECRET_MAPS: [&str; 1] = ["headers"];
-
-/// Reads each `file:PATH` under a key that names a secret, at whatever depth, and in `headers`.
+/// Reads each `file:PATH` where `table` declares a secret, at whatever depth below it; and, in what no table declares, such
+/// as a plugin's options, under a key that names one.
 ///
 /// Blanks and line breaks at either end are cut off: editors add them, and no header could carry them.
-pub(super) fn resolve(tree: &mut Node, context: &Context<'_>) -> Faults {
+pub(super) fn resolve(tree: &mut Node, table: &'static Table, context: &Context<'_>) -> Faults {
     let mut faults = Faults::new();
-    walk("", tree, false, context, &mut faults);
+    Walk { context, faults: &mut faults }.below("", tree, Some(table), false);
     faults
 }
 
-fn walk(at: &str, node: &mut Node, secret: bool, context: &Context<'_>, faults: &mut Faults) {
-    match &mut node.value {
-        Value::Map(entries) => {
-            for entry in entries {
-                let key = entry.key.as_str();
-                let secret = secret || is_secret_key(key) || SECRET_MAPS.contains(&key);
-                let at = if at.is_empty() { key.to_owned() } else { format!("{at}.{key}") };
-                walk(&at, &mut entry.value, secret, context, faults);
-            }
-        }
-        Value::List(items) => {
-            let items = items.iter_mut().enumerate();
-            items.for_each(|(index, item)| walk(&format!("{at}[{index}]"), item, secret, context, faults));
-        }
-        Value::Str(text) if secret => {
-            let Some(path) = text.strip_prefix("file:") else { return };
-            match read(&context.path(path)) {
-                Ok(value) => {
-                    *text = value;
-                    node.tainted = true;
-                }
-                Err(problem) => {
-                    faults.push(Fault::new(node.span.clone(), at, problem).with_code(Code::ConfigFile));
+struct Walk<'w> {
+    context: &'w Context<'w>,
+    faults: &'w mut Faults,
+}
+
+impl Walk<'_> {
+    fn below(&mut self, at: &str, node: &mut Node, table: Option<&'static Table>, secret: bool) {
+        match &mut node.value {
+            Value::Map(entries) => {
+                for entry in entries {
+                    let kind = table.and_then(|table| table.key(&entry.key)).map(Key::kind);
+                    let secret = secret || is_secret_key(&entry.key) || kind.is_some_and(Kind::is_secret);
+                    let at = path::join(at, &entry.key);
+                    self.below(&at, &mut entry.value, kind.and_then(inner), secret);
                 }
             }
+            Value::List(items) => {
+                let items = items.iter_mut().enumerate();
+                items.for_each(|(index, item)| self.below(&path::index(at, index), item, table, secret));
+            }
+            Value::Str(text) if secret => {
+                let Some(path) = text.strip_prefix("file:") else { return };
+                match read(&self.context.path(path)) {
+                    Ok(value) => {
+                        *text = value;
+                        node.tainted = true;
+                    }
+                    Err(problem) => {
+                        let fault = Fault::new(node.span.clone(), at, problem);
+                        self.faults.push(fault.with_code(Code::ConfigFile));
+                    }
+                }
+            }
+            _ => {}
         }
-        _ => {}
+    }
+}
+
+/// The table of what is inside.
+fn inner(kind: &'static Kind) -> Option<&'static Table> {
+    match kind {
+        Kind::Section(table) | Kind::Optional(table) | Kind::List(table) => Some(table),
+        _ => None,
     }
 }
 

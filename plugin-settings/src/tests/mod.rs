@@ -10,6 +10,7 @@ mod faults;
 mod layers;
 mod places;
 mod reading;
+mod secrets;
 mod syntaxes;
 
 const ALL: [Syntax; 3] = [Syntax::Yaml, Syntax::Json, Syntax::Toml];
