@@ -55,6 +55,67 @@ fn every_key_of_the_connection_is_one_in_every_reader() {
     conform.page(PAGE);
 }
 
+#[cfg(all(feature = "http", feature = "tls"))]
+mod http {
+    use plugin_transports::http::HttpConfig;
+
+    use super::*;
+
+    #[test]
+    fn every_key_of_a_plugin_over_http_is_one_in_every_reader() {
+        let conform = Conform::<HttpConfig>::new()
+            .around("", r#"{"name": "a", "endpoint": "https://h/"}"#)
+            .around("name", r#"{"endpoint": "https://h/"}"#)
+            .around("endpoint", r#"{"name": "a"}"#)
+            .around("auth.method=api-key", r#"{"name": "a", "endpoint": "https://h/", "auth": {"api_key": "k"}}"#)
+            .around("auth.method=bearer", r#"{"name": "a", "endpoint": "https://h/", "auth": {"token": "t"}}"#)
+            .around(
+                "auth.method=basic",
+                r#"{"name": "a", "endpoint": "https://h/", "auth": {"username": "u", "password": "p"}}"#,
+            )
+            .around(
+                "auth.method=mtls",
+                r#"{"name": "a", "endpoint": "https://h/", "auth": {"cert_file": "/c", "key_file": "/k"}}"#,
+            )
+            .around("auth.method=custom", r#"{"name": "a", "endpoint": "https://h/", "auth": {"headers": {"a": "b"}}}"#)
+            .around("auth.api_key", r#"{"name": "a", "endpoint": "https://h/", "auth": {"method": "api-key"}}"#)
+            .around("auth.token", r#"{"name": "a", "endpoint": "https://h/", "auth": {"method": "bearer"}}"#)
+            .around(
+                "auth.username",
+                r#"{"name": "a", "endpoint": "https://h/", "auth": {"method": "basic", "password": "p"}}"#,
+            )
+            .around(
+                "auth.password",
+                r#"{"name": "a", "endpoint": "https://h/", "auth": {"method": "basic", "username": "u"}}"#,
+            )
+            .around("auth.cert_file", r#"{"name": "a", "endpoint": "https://h/", "auth": {"key_file": "/k"}}"#)
+            .around("auth.key_file", r#"{"name": "a", "endpoint": "https://h/", "auth": {"cert_file": "/c"}}"#)
+            .taking("endpoint", &["http://127.0.0.1:1/v1", "https://h"])
+            .taking("health_endpoint", &["/up", "up", "https://other/"]);
+        conform.readers();
+        conform.page(PAGE);
+    }
+
+    #[test]
+    fn what_does_not_hold_between_sections_is_said_at_its_key() {
+        for (more, says) in [
+            ("version: http2, connection: {keep_alive: false}", "1:77: connection.keep_alive: cannot be false"),
+            ("auth: {method: bearer}", "auth.token: is missing; the method bearer needs it [AUTH_1102]"),
+            ("auth: {ca_file: /ca.pem}", "auth.ca_file: needs an https endpoint"),
+            (
+                "auth: {method: bearer, token: hunter2}",
+                "auth.method: would send credentials to http://far in plain text",
+            ),
+            ("health_endpoint: '/a b'", "health_endpoint: \"/a b\" is neither a URL nor a path"),
+        ] {
+            let text = format!("{{name: a, endpoint: 'http://far/', {more}}}");
+            let faults = plugin_settings::settings_from_text::<HttpConfig>("p.yaml".as_ref(), &text, None, &|_| None);
+            let faults = faults.expect_err(more).to_string();
+            assert!(faults.contains(says) && !faults.contains("hunter2"), "{faults}");
+        }
+    }
+}
+
 #[cfg(feature = "process")]
 mod process {
     use plugin_transports::process::{ProcessConfig, ResourceLimits, RestartConfig};

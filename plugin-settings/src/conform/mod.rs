@@ -47,13 +47,14 @@ pub const UPDATE: &str = "UPDATE_PAGES";
 #[derive(Clone, Debug)]
 pub struct Conform<T> {
     around: Vec<(&'static str, &'static str)>,
+    texts: Vec<(&'static str, &'static [&'static str])>,
     silent: Vec<&'static str>,
     settings: PhantomData<fn() -> T>,
 }
 
 impl<T: Settings + DeserializeOwned + Debug> Default for Conform<T> {
     fn default() -> Self {
-        Self { around: Vec::new(), silent: Vec::new(), settings: PhantomData }
+        Self { around: Vec::new(), texts: Vec::new(), silent: Vec::new(), settings: PhantomData }
     }
 }
 
@@ -70,6 +71,13 @@ impl<T: Settings + DeserializeOwned + Debug> Conform<T> {
     #[must_use]
     pub fn around(mut self, path: &'static str, json: &'static str) -> Self {
         self.around.push((path, json));
+        self
+    }
+
+    /// Texts that a key takes, where it does not take just any: a URL, say. They are tried in place of any text.
+    #[must_use]
+    pub fn taking(mut self, path: &'static str, texts: &'static [&'static str]) -> Self {
+        self.texts.push((path, texts));
         self
     }
 
@@ -92,7 +100,7 @@ impl<T: Settings + DeserializeOwned + Debug> Conform<T> {
         self.each(&mut |path, key, around| {
             let without = read::<T>(around);
             let mut effects = BTreeSet::from([format!("{without:?}")]);
-            for Probe { value, fits, in_schema } in probes(key) {
+            for Probe { value, fits, in_schema } in self.probes(path, key) {
                 let document = self.with(path, value);
                 let outcome = read::<T>(&document);
                 assert_eq!(outcome.is_ok(), fits, "{document}: {outcome:?}");
@@ -127,7 +135,7 @@ impl<T: Settings + DeserializeOwned + Debug> Conform<T> {
         T: Serialize,
     {
         self.each(&mut |path, key, _| {
-            for probe in probes(key).into_iter().filter(|probe| probe.fits) {
+            for probe in self.probes(path, key).into_iter().filter(|probe| probe.fits) {
                 let document = self.with(path, probe.value);
                 let settings: T = serde_json::from_value(document.clone()).expect("it fits");
                 let text = serde_json::to_value(&settings).expect("plain");
@@ -171,6 +179,15 @@ impl<T: Settings + DeserializeOwned + Debug> Conform<T> {
                 try_key(&path, key, &self.document(&path));
             }
         }
+    }
+
+    fn probes(&self, path: &[&str], key: &Key) -> Vec<Probe> {
+        let mut probes = probes(key);
+        if let Some((_, texts)) = self.texts.iter().find(|(at, _)| *at == path.join(".")) {
+            probes.retain(|probe| !probe.fits);
+            probes.extend(texts.iter().map(|text| Probe { value: Value::from(*text), fits: true, in_schema: true }));
+        }
+        probes
     }
 
     /// The document in which this value of the key is tried, with it.

@@ -113,7 +113,7 @@ impl AuthConfig {
     }
 
     /// The same; the error says which key it is about.
-    pub(super) fn check(&self) -> Result<Credentials, ConfigError> {
+    pub(crate) fn check(&self) -> Result<Credentials, ConfigError> {
         self.refuse_useless()?;
         let mut headers = Vec::with_capacity(self.headers.len() + 1);
         for (name, value) in &self.headers {

@@ -23,8 +23,6 @@ mod verify;
 pub use client::ClientConfig;
 pub use config::AuthConfig;
 pub use credentials::Credentials;
-#[cfg(feature = "http")]
-pub(crate) use credentials::TlsFiles;
 pub use method::AuthMethod;
 pub use verifier::{Identity, Verifier};
 pub use verify::{Verify, VerifyFuture, VerifyLayer};

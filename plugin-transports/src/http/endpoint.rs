@@ -1,15 +1,15 @@
 //! Where a plugin is: a URL, checked.
 
-use std::net::IpAddr;
+use std::{fmt, net::IpAddr};
 
 use http::{
     HeaderValue, Uri,
     uri::{Authority, PathAndQuery, Scheme},
 };
-use plugin_core::{Code, PluginError, Sent};
+use plugin_core::{Code, ConfigError};
 
 /// A URL with the scheme `http` or `https`, a host, and a path.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(super) struct Endpoint {
     pub(super) tls: bool,
     /// Without the brackets of an IPv6 address.
@@ -20,12 +20,11 @@ pub(super) struct Endpoint {
 }
 
 impl Endpoint {
-    /// Reads a URL. Nothing is looked up.
-    pub(super) fn parse(text: &str) -> Result<Self, PluginError> {
+    /// Reads a URL, which is the value of `key`. Nothing is looked up.
+    pub(super) fn parse(key: &'static str, text: &str) -> Result<Self, ConfigError> {
         let fault = |code: Code, problem: String| {
             let example = "such as \"http://127.0.0.1:8080/plugin\"";
-            PluginError::new(code, format!("the endpoint {problem}; it must be a URL {example}"))
-                .with_sent(Sent::Nothing)
+            ConfigError::new(key, format!("{problem}; it must be a URL {example}")).with_code(code)
         };
         let (text, shown) = (text.trim(), shown(text));
         if text.is_empty() {
@@ -68,10 +67,10 @@ impl Endpoint {
     }
 
     /// Where the health check is: `text` is a URL of its own or a path of this origin; empty is this path + `/health`.
-    pub(super) fn health(&self, text: &str) -> Result<Self, PluginError> {
+    pub(super) fn health(&self, text: &str) -> Result<Self, ConfigError> {
         let text = text.trim();
         if text.starts_with("http:") || text.starts_with("https:") || text.contains("://") {
-            return Self::parse(text);
+            return Self::parse(HEALTH, text);
         }
         let path = match text {
             "" => format!("{}/health", self.path.path().trim_end_matches('/')),
@@ -79,10 +78,8 @@ impl Endpoint {
             relative => format!("/{relative}"),
         };
         let path = PathAndQuery::try_from(path).map_err(|error| {
-            PluginError::new(
-                Code::InvalidEndpointFormat,
-                format!("the health endpoint {text:?} is neither a URL nor a path such as \"/health\": {error}"),
-            )
+            let problem = format!("{text:?} is neither a URL nor a path such as \"/health\": {error}");
+            ConfigError::new(HEALTH, problem).with_code(Code::InvalidEndpointFormat)
         })?;
         Ok(Self { path, ..self.clone() })
     }
@@ -104,6 +101,11 @@ impl Endpoint {
         format!("{}://{}", if self.tls { "https" } else { "http" }, self.authority)
     }
 
+    /// The URL without its query, in which a secret may be.
+    pub(super) fn without_query(&self) -> String {
+        format!("{}{}", self.origin(), self.path.path())
+    }
+
     /// Where a request of HTTP/2 goes.
     pub(super) fn uri(&self) -> Uri {
         let mut parts = http::uri::Parts::default();
@@ -118,6 +120,18 @@ impl Endpoint {
     pub(super) fn host_header(&self) -> HeaderValue {
         // An authority is ASCII without control characters, so it is always a header's value.
         HeaderValue::try_from(self.authority.as_str()).unwrap_or(HeaderValue::from_static(""))
+    }
+}
+
+/// The keys of an endpoint and of that of its health check.
+pub(super) const ENDPOINT: &str = "endpoint";
+pub(super) const HEALTH: &str = "health_endpoint";
+
+/// Without the query, in which a secret may be.
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.without_query())?;
+        f.write_str(if self.path.query().is_some() { "?***" } else { "" })
     }
 }
 
@@ -157,23 +171,29 @@ mod tests {
             ("http://me:s3cret@host/", Code::InvalidEndpointFormat, "`auth`"),
             ("http://host/#top", Code::InvalidEndpointFormat, "fragment"),
         ] {
-            let error = Endpoint::parse(text).expect_err(text);
+            let error = Endpoint::parse(ENDPOINT, text).expect_err(text);
             assert_eq!(error.code(), code, "{text:?}: {error}");
             let shown = error.to_string();
             assert!(shown.contains(says) && shown.contains("http://127.0.0.1:8080/plugin"), "{shown}");
             assert!(!shown.contains("s3cret"), "{shown}");
         }
-        assert!(Endpoint::parse("http:///x").is_err());
+        assert!(Endpoint::parse(ENDPOINT, "http:///x").is_err());
     }
 
     #[test]
     fn a_url_is_taken_apart() {
-        let endpoint = Endpoint::parse("https://[::1]/v1?x=1").expect("a URL");
+        let endpoint = Endpoint::parse(ENDPOINT, "https://[::1]/v1?x=1").expect("a URL");
         assert_eq!((endpoint.host.as_str(), endpoint.port, endpoint.tls), ("::1", 443, true));
         assert_eq!(endpoint.path, "/v1?x=1");
         assert_eq!(endpoint.uri().to_string(), "https://[::1]/v1?x=1");
-        assert_eq!(Endpoint::parse("http://host").expect("a URL").path, "/");
-        assert_eq!(Endpoint::parse("http://[::1]:81").expect("a URL").port, 81);
+        assert_eq!(Endpoint::parse(ENDPOINT, "http://host").expect("a URL").path, "/");
+        assert_eq!(Endpoint::parse(ENDPOINT, "http://[::1]:81").expect("a URL").port, 81);
+    }
+
+    #[test]
+    fn what_is_written_of_an_endpoint_shows_no_query() {
+        let endpoint = Endpoint::parse(ENDPOINT, "http://host:81/v1?token=hunter2").expect("a URL");
+        assert_eq!(format!("{endpoint:?}"), "http://host:81/v1?***");
     }
 
     #[test]
@@ -188,13 +208,13 @@ mod tests {
             ("http://localhost.example.com/", false),
             ("http://127.0.0.1.example.com/", false),
         ] {
-            assert_eq!(Endpoint::parse(text).expect(text).is_loopback(), loopback, "{text}");
+            assert_eq!(Endpoint::parse(ENDPOINT, text).expect(text).is_loopback(), loopback, "{text}");
         }
     }
 
     #[test]
     fn a_health_path_belongs_to_the_origin() {
-        let endpoint = Endpoint::parse("http://host:81/v1/run?x=1").expect("a URL");
+        let endpoint = Endpoint::parse(ENDPOINT, "http://host:81/v1/run?x=1").expect("a URL");
         let health = |text| endpoint.health(text).expect(text).uri().to_string();
         assert_eq!(health(""), "http://host:81/v1/run/health");
         assert_eq!(health("/ready?full=1"), "http://host:81/ready?full=1");
@@ -203,6 +223,6 @@ mod tests {
         assert!(!endpoint.same_origin(&endpoint.health("https://host:81/").expect("a URL")));
         assert!(endpoint.same_origin(&endpoint.health("http://HOST:81/").expect("a URL")));
         assert!(endpoint.health("/a b").is_err());
-        assert_eq!(Endpoint::parse("http://h/").expect("a URL").health("").expect("a path").path, "/health");
+        assert_eq!(Endpoint::parse(ENDPOINT, "http://h/").expect("a URL").health("").expect("a path").path, "/health");
     }
 }

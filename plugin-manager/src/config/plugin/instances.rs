@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use plugin_core::settings::{Key, Kind, Table};
-use plugin_core::{Code, PluginError};
+use plugin_core::{Code, ConfigError};
 use plugin_lb::Endpoint;
 use plugin_settings::{Keys, redact_url};
 use plugin_transports::ConnectionConfig;
@@ -165,7 +165,7 @@ pub(super) fn resolve(
     instances
 }
 
-/// Step by step, so that a fault is said where it was written.
+/// The settings of one instance; what is wrong with them is said where it was written.
 fn http(
     keys: &Keys<'_, '_>,
     plugin: &PluginConfig,
@@ -173,31 +173,35 @@ fn http(
     at: &str,
     common: &Common<'_>,
 ) -> Option<HttpConfig> {
-    let note = |key: &str| {
-        let key = key.to_owned();
-        move |error: &PluginError| keys.fault(&key, error.code(), message(error))
-    };
-    let builder = HttpConfig::builder(&plugin.name, &endpoint).with_connection(common.connection.clone());
-    let plain = builder.clone().build().inspect_err(note(at)).ok()?;
+    let mut builder = HttpConfig::builder(&plugin.name, &endpoint).with_connection(common.connection.clone());
+    if let Some(health) = common.health {
+        builder = builder.with_health_endpoint(health);
+    }
+    if let Some(auth) = common.auth {
+        builder = builder.with_auth(auth.clone());
+    }
     let wants_tls = common.transport == TransportKind::Https;
-    if plain.is_tls() != wants_tls {
-        let (transport, other) = if wants_tls { ("https", "http") } else { ("http", "https") };
+    let (transport, other) = if wants_tls { ("https", "http") } else { ("http", "https") };
+    if endpoint.trim().to_ascii_lowercase().starts_with(&format!("{other}://")) {
         let problem = format!(
             "the transport {transport} needs an endpoint that begins with {transport}://; is it `transport: {other}`?"
         );
         keys.fault(at, Code::InvalidEndpointUrl, problem);
         return None;
     }
-    let builder = match common.health {
-        Some(health) => builder.with_health_endpoint(health),
-        None => builder,
+    let note = |error: &ConfigError| {
+        let path = error.path();
+        let key = match &*path {
+            "endpoint" => at,
+            "health_endpoint" => "health_check.endpoint",
+            path => path,
+        };
+        keys.fault(key, error.code(), problem(error));
     };
-    builder.clone().build().inspect_err(note("health_check.endpoint")).ok()?;
-    let Some(auth) = common.auth else { return Some(plain) };
-    builder.with_auth(auth.clone()).build().inspect_err(note("auth.method")).ok()
+    builder.check().inspect_err(note).ok()
 }
 
-/// The message without the setting that only a program has.
-fn message(error: &PluginError) -> &str {
-    error.message().split_once(", or allow it with").map_or(error.message(), |(message, _)| message)
+/// What is wrong, without the setting that only a program has.
+fn problem(error: &ConfigError) -> &str {
+    error.problem().split_once(", or allow it with").map_or(error.problem(), |(problem, _)| problem)
 }

@@ -129,7 +129,7 @@ fn credentials_are_complete_and_do_not_travel_in_plain_text() {
     says(&auth("127.0.0.1", "headers: {host: x}"), "auth.headers: ");
     says(
         &auth("10.0.0.1", "method: bearer, token: t"),
-        "would travel to http://10.0.0.1 in plain text; use https [AUTH_1105]",
+        "auth.method: would send credentials to http://10.0.0.1 in plain text; use https [AUTH_1105]",
     );
     assert!(try_read(&auth("127.0.0.1", "method: bearer, token: t")).is_ok());
     assert!(try_read(&auth("10.0.0.1", "method: none")).is_ok());

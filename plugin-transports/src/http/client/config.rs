@@ -3,7 +3,7 @@
 use http::HeaderValue;
 use plugin_core::{Code, ConfigError, PluginError, Sent};
 
-use super::super::endpoint::Endpoint;
+use super::super::endpoint::{ENDPOINT, Endpoint, HEALTH};
 use crate::{
     auth::{AuthConfig, Credentials},
     connection::ConnectionConfig,
@@ -23,7 +23,27 @@ pub enum HttpVersion {
     Http2,
 }
 
+impl HttpVersion {
+    pub(super) const NAMES: &'static [&'static str] = &["auto", "http1", "http2"];
+
+    /// The name in configuration.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Http1 => "http1",
+            Self::Http2 => "http2",
+        }
+    }
+
+    pub(super) fn of(name: &str) -> Option<Self> {
+        [Self::Auto, Self::Http1, Self::Http2].into_iter().find(|version| version.as_str() == name)
+    }
+}
+
 /// Settings of a plugin that is reached over HTTP. Made by [`HttpConfig::builder`].
+///
+/// The [page of the crate](crate#settings) has the keys, with their defaults and bounds.
 #[derive(Clone, Debug)]
 pub struct HttpConfig {
     pub(super) name: String,
@@ -78,20 +98,11 @@ impl HttpConfig {
 /// 10 MiB.
 const DEFAULT_MAX: usize = 10 << 20;
 
-/// Collects the settings of an [`HttpConfig`].
-///
-/// | setting | default | |
-/// |---|---|---|
-/// | `health_endpoint` | the endpoint's path + `/health` | a path of the endpoint's origin, or a URL |
-/// | `auth` | none | |
-/// | `connection` | [`ConnectionConfig::default`] | |
-/// | `version` | [`HttpVersion::Auto`] | |
-/// | `max_request` | 10 MiB | of payload; a larger one is `PLUGIN_1207`, and nothing is sent |
-/// | `max_response` | 10 MiB | of answer, after decompression; a larger one is `PLUGIN_1207` |
-/// | `resolver` | the operating system's | for the names of the endpoints; see [`dial`](crate::dial) |
-/// | `user_agent` | `plugin-transports/<version>` | |
-/// | `allow_plaintext_credentials` | false | over `http` to another machine |
-/// | `min_version` | TLS 1.2 | |
+/// The bounds of `max_request` and `max_response`.
+pub(super) const LEAST_MAX: usize = 1 << 10;
+pub(super) const MOST_MAX: usize = 1 << 30;
+
+/// Collects the settings of an [`HttpConfig`], each under the name of its key.
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct HttpConfigBuilder {
@@ -186,45 +197,56 @@ impl HttpConfigBuilder {
     ///
     /// `PLUGIN_1003` to `PLUGIN_1005` for the endpoint, `PLUGIN_1008` for `https` in a build without the feature `tls`,
     /// `AUTH_1101` to `AUTH_1105` for the credentials, `CONFIG_1802` for the rest; each names the setting and what would
-    /// be right.
+    /// be right. Its source is the [`ConfigError`] of [`check`](Self::check).
     pub fn build(self) -> Result<HttpConfig, PluginError> {
         let name = self.name.clone();
-        self.check().map_err(|error| error.with_plugin(name).with_sent(Sent::Nothing))
+        self.check().map_err(|error| {
+            let code = error.code();
+            PluginError::new(code, error.to_string()).with_source(error).with_plugin(name).with_sent(Sent::Nothing)
+        })
     }
 
-    fn check(self) -> Result<HttpConfig, PluginError> {
-        let endpoint = Endpoint::parse(&self.endpoint)?;
+    /// The same; the error says which key of a configuration it is about.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`build`](Self::build).
+    pub fn check(self) -> Result<HttpConfig, ConfigError> {
+        let endpoint = Endpoint::parse(ENDPOINT, &self.endpoint)?;
         let health = endpoint.health(&self.health)?;
-        let credentials = self.auth.build()?;
-        for target in [&endpoint, &health] {
-            check_tls(target)?;
+        let credentials = self.auth.check().map_err(|error| error.within("auth"))?;
+        for (key, target) in [(ENDPOINT, &endpoint), (HEALTH, &health)] {
+            check_tls(key, target)?;
         }
-        let has_files = credentials.files() != &crate::auth::TlsFiles::default();
-        if has_files && !endpoint.tls && !health.tls {
-            return Err(PluginError::new(
-                Code::UnsupportedAuthMethod,
-                "certificates (`cert_file`, `key_file`, `ca_file`) need an https endpoint, and this one is http",
-            ));
+        let unsupported = |key, problem: String| {
+            Err(ConfigError::new(key, problem).with_code(Code::UnsupportedAuthMethod).within("auth"))
+        };
+        let files = credentials.files();
+        let file = [("cert_file", &files.cert), ("ca_file", &files.ca)].into_iter().find(|(_, file)| file.is_some());
+        if let Some((key, _)) = file.filter(|_| !endpoint.tls && !health.tls) {
+            return unsupported(key, "needs an https endpoint, and this one is http".to_owned());
         }
         if credentials.has_headers() && !endpoint.tls && !endpoint.is_loopback() && !self.allow_plaintext_credentials {
-            return Err(PluginError::new(
-                Code::UnsupportedAuthMethod,
+            let origin = endpoint.origin();
+            return unsupported(
+                "method",
                 format!(
-                    "credentials would travel to {} in plain text; use https, or allow it with `allow_plaintext_credentials`",
-                    endpoint.origin()
+                    "would send credentials to {origin} in plain text; use https, or allow it with \
+                     `allow_plaintext_credentials`"
                 ),
-            ));
+            );
         }
         if self.version == HttpVersion::Http2 && !self.connection.keep_alive() {
-            return Err(value("keep_alive", "cannot be false with HTTP/2, whose connection carries all calls"));
+            let problem = "cannot be false with HTTP/2, whose connection carries all calls";
+            return Err(ConfigError::new("keep_alive", problem).within("connection"));
         }
         for (field, bytes) in [("max_request", self.max_request), ("max_response", self.max_response)] {
-            if !(1 << 10..=1 << 30).contains(&bytes) {
-                return Err(value(field, format!("must be from 1 KiB to 1 GiB, and is {bytes} bytes")));
+            if !(LEAST_MAX..=MOST_MAX).contains(&bytes) {
+                return Err(ConfigError::new(field, format!("must be from 1 KiB to 1 GiB, and is {bytes} bytes")));
             }
         }
         let user_agent = HeaderValue::try_from(&self.user_agent)
-            .map_err(|_| value("user_agent", "holds a character that no HTTP header can carry"))?;
+            .map_err(|_| ConfigError::new("user_agent", "holds a character that no HTTP header can carry"))?;
         Ok(HttpConfig {
             name: self.name,
             endpoint,
@@ -243,26 +265,23 @@ impl HttpConfigBuilder {
     }
 }
 
-fn value(field: &'static str, problem: impl Into<std::borrow::Cow<'static, str>>) -> PluginError {
-    let error = ConfigError::new(field, problem);
-    PluginError::new(Code::ConfigValue, error.to_string()).with_source(error)
-}
-
 #[cfg(feature = "tls")]
-fn check_tls(endpoint: &Endpoint) -> Result<(), PluginError> {
+fn check_tls(key: &'static str, endpoint: &Endpoint) -> Result<(), ConfigError> {
     if endpoint.tls && rustls_pki_types::ServerName::try_from(endpoint.host.as_str()).is_err() {
-        let problem =
-            format!("the host {:?} is neither a name nor an address that a certificate could have", endpoint.host);
-        return Err(PluginError::new(Code::InvalidEndpointFormat, problem));
+        let problem = format!(
+            "has the host {:?}, which is neither a name nor an address that a certificate could have",
+            endpoint.host
+        );
+        return Err(ConfigError::new(key, problem).with_code(Code::InvalidEndpointFormat));
     }
     Ok(())
 }
 
 #[cfg(not(feature = "tls"))]
-fn check_tls(endpoint: &Endpoint) -> Result<(), PluginError> {
+fn check_tls(key: &'static str, endpoint: &Endpoint) -> Result<(), ConfigError> {
     if endpoint.tls {
-        let problem = "https is not in this build of plugin-transports; build it with the feature `tls`";
-        return Err(PluginError::new(Code::UnsupportedTransport, problem));
+        let problem = "is https, which is not in this build of plugin-transports; build it with the feature `tls`";
+        return Err(ConfigError::new(key, problem).with_code(Code::UnsupportedTransport));
     }
     Ok(())
 }
@@ -305,7 +324,7 @@ mod tests {
         let single = ConnectionConfig::builder().with_keep_alive(false).build().expect("valid");
         let (fault, text) = code(at("http://h/").with_version(HttpVersion::Http2).with_connection(single));
         assert_eq!(fault, Code::ConfigValue);
-        assert!(text.contains("`keep_alive`"), "{text}");
+        assert!(text.contains("`connection.keep_alive`"), "{text}");
     }
 
     #[cfg(not(feature = "tls"))]

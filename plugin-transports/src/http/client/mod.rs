@@ -10,6 +10,7 @@ mod interim;
 mod pool;
 mod progress;
 mod service;
+mod settings;
 
 pub use config::{HttpConfig, HttpConfigBuilder, HttpVersion};
 pub use service::{HttpClient, HttpFuture, HttpPlugin};
