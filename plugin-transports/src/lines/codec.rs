@@ -127,8 +127,8 @@ fn code_of(text: &str) -> Option<Code> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Reply {
     Answer(Answer),
-    /// It names a call, and cannot be read; why, as the second half of a sentence.
-    Broken(scan::Id, String),
+    /// It names calls, and cannot be read; why, as the second half of a sentence.
+    Broken(scan::Found, String),
     /// Not a reply.
     Noise,
 }
@@ -162,7 +162,8 @@ pub(crate) fn decode(line: &Bytes) -> Reply {
 
 #[cold]
 fn broken(line: &[u8], why: String) -> Reply {
-    scan::Scanner::line(line).reply.map_or(Reply::Noise, |id| Reply::Broken(id, why))
+    let found = scan::Scanner::line(line);
+    if found.reply.is_some() { Reply::Broken(found, why) } else { Reply::Noise }
 }
 
 /// `None`: a request that was written back, as a plugin does that logs to stdout, or another line of a log.
@@ -354,7 +355,7 @@ mod tests {
             (br#"loading... {"id":"0000000000020001","result":1}"#, "expected value at byte 1, \"loading"),
         ] {
             let Reply::Broken(found, said) = decode(&Bytes::copy_from_slice(line)) else { panic!("{line:?}") };
-            assert_eq!(found, id);
+            assert_eq!(found.reply, Some(id));
             assert!(said.contains(why), "{said:?} has no {why:?}");
         }
         let wide = |text: &str, swapped: bool| -> Vec<u8> {
@@ -365,7 +366,7 @@ mod tests {
         let marked = format!("\u{feff}{plain}");
         for line in [wide(plain, false), wide(plain, true), wide(&marked, false), wide(&marked, true)] {
             let Reply::Broken(found, said) = decode(&Bytes::from(line)) else { panic!("a reply") };
-            assert_eq!((found, said.as_str()), (id, WIDE));
+            assert_eq!((found.reply, said.as_str()), (Some(id), WIDE));
         }
         for line in [
             &br#"[{"id":"0000000000020001","result":1}]"#[..],
@@ -377,13 +378,17 @@ mod tests {
             br#"{"method":"execute","result":{"a":[1,NaN]},"id":"0000000000020001"}"#,
         ] {
             let decoded = decode(&Bytes::copy_from_slice(line));
-            assert!(matches!(&decoded, Reply::Broken(found, _) if *found == id), "{decoded:?}");
+            assert!(matches!(&decoded, Reply::Broken(found, _) if found.reply == Some(id)), "{decoded:?}");
         }
         let number = decode(&Bytes::from_static(br#"{"id":131073,"result":1}"#));
         let said = "it is no JSON reply: invalid type: integer `131073`, expected a string";
-        assert!(matches!(&number, Reply::Broken(scan::Id::Number { .. }, why) if why.starts_with(said)), "{number:?}");
+        let Reply::Broken(scan::Found { reply: Some(scan::Id::Number { .. }), .. }, why) = &number else {
+            panic!("{number:?}")
+        };
+        assert!(why.starts_with(said), "{why}");
         let shout = decode(&Bytes::from_static(br#"{"id":"00000000000F0001","result":1}"#));
-        assert_eq!(shout, Reply::Broken(scan::Id::Text(0xf_0001), "its id is not written as it was given".into()));
+        let Reply::Broken(found, why) = shout else { panic!("{shout:?}") };
+        assert_eq!((found.reply, &*why), (Some(scan::Id::Text(0xf_0001)), "its id is not written as it was given"));
     }
 
     #[test]

@@ -1,14 +1,20 @@
 //! Finds whose reply a line is that cannot be read, byte by byte, in bounded memory.
 
 /// What a line says of itself, however broken it is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Found {
     /// The id of the outermost object, or of whatever looks most like one.
     pub(crate) id: Option<Id>,
     /// The call whose reply the line is meant to be: that of an object which [is one](Keys::is_reply). After other text, as
     /// a log writes it, and in a list, it has to have a `result` or an `error`.
     pub(crate) reply: Option<Id>,
+    /// The calls whose replies are lost with that one: those of further objects in the line, and, in a line that breaks off
+    /// somewhere, which may be the half of one reply and the whole of the next, every other that is named.
+    pub(crate) others: Vec<Id>,
 }
+
+/// So many other calls are lost with a line, at most.
+const MOST_OTHERS: usize = 64;
 
 /// An id as it stands in a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,8 +78,9 @@ pub(crate) struct Scanner {
     escape: Escape,
     /// The outermost of what is open is a list.
     in_list: bool,
-    /// The last byte before the word that is being read.
+    /// The last byte before the word that is being read, and whether it was escaped, as it is in JSON within a text.
     before: u8,
+    before_escaped: bool,
     word: [u8; WORD],
     /// Longer than `WORD` when the word does not fit.
     length: usize,
@@ -86,8 +93,10 @@ pub(crate) struct Scanner {
     here: (Option<Id>, Keys),
     /// What the first outermost object had, once it has ended.
     first: Option<Keys>,
-    /// The id of an outermost object that has a `result` or an `error` beside it.
-    answered: Option<(Id, Keys)>,
+    /// The ids of the outermost objects that have a `result` or an `error` beside it.
+    answered: Vec<(Id, Keys)>,
+    /// Every id under a key that is in quotation marks, but not in JSON within a text.
+    seen: Vec<Id>,
 }
 
 /// What some editors and shells write before text.
@@ -116,10 +125,10 @@ enum Escape {
 enum Key {
     #[default]
     None,
-    /// A word that may be a key; `outer` when it is the whole of one of the outermost object.
-    Read { length: usize, outer: bool },
+    /// A word that may be a key; `outer` when it is the whole of one of the outermost object, `closed` by a quotation mark.
+    Read { length: usize, outer: bool, closed: bool },
     /// The colon after the key `id`.
-    Colon { outer: bool, quoted: bool },
+    Colon { outer: bool, closed: bool, quoted: bool },
 }
 
 impl Scanner {
@@ -145,7 +154,7 @@ impl Scanner {
     /// Whether it is known whose reply this is: nothing that follows changes it.
     pub(crate) fn is_certain(&self) -> bool {
         // An error may still turn out to be that of a log.
-        let answered = self.answered.or(self.here.0.map(|id| (id, self.here.1)));
+        let answered = self.answered.first().copied().or(self.here.0.map(|id| (id, self.here.1)));
         answered.is_some_and(|(_, keys)| keys.result)
     }
 
@@ -154,14 +163,21 @@ impl Scanner {
         self.mark(b'\n', false);
         let id = self.outer.or(self.inner);
         let first = self.first.unwrap_or(self.here.1);
+        let breaks_off = self.in_text || self.depth > 0;
         // One that has not ended.
         self.end_object();
-        let reply = match self.answered {
-            Some((id, keys)) => keys.is_reply().then_some(id),
+        let replies = self.answered.iter().filter(|(_, keys)| keys.is_reply()).map(|(id, _)| *id);
+        let reply = match self.answered.first() {
+            Some((id, keys)) => keys.is_reply().then_some(*id),
             None if self.begins == Some(true) => id.filter(|_| first.is_reply()),
             None => None,
         };
-        Found { id, reply }
+        let mut others: Vec<_> = replies.collect();
+        if breaks_off && reply.is_some() {
+            others.extend(self.seen);
+        }
+        others.retain(|other| Some(*other) != reply);
+        Found { id, reply, others }
     }
 
     /// Takes escapes out of a text: what they stand for is part of a word, or ends it like a blank.
@@ -209,6 +225,7 @@ impl Scanner {
         }
         self.punctuation(byte, escaped);
         self.before = byte;
+        self.before_escaped = escaped;
     }
 
     fn end_word(&mut self, after: u8) {
@@ -217,10 +234,13 @@ impl Scanner {
             self.begins.get_or_insert(false);
         }
         self.key = match self.key {
-            Key::Colon { outer, quoted } => {
+            Key::Colon { outer, closed, quoted } => {
                 if let Some(id) = read_id(word, quoted) {
                     let place = if outer { &mut self.outer } else { &mut self.inner };
                     place.get_or_insert(id);
+                    if closed && !self.before_escaped && self.seen.len() < MOST_OTHERS && !self.seen.contains(&id) {
+                        self.seen.push(id);
+                    }
                     if outer {
                         self.here.0.get_or_insert(id);
                     }
@@ -230,7 +250,7 @@ impl Scanner {
             _ => {
                 // The whole of a text, or outside of any.
                 let alone = !self.in_text || (self.before == b'"' && after == b'"');
-                Key::Read { length: word.len(), outer: alone && self.is_outermost() }
+                Key::Read { length: word.len(), outer: alone && self.is_outermost(), closed: false }
             }
         };
     }
@@ -261,28 +281,28 @@ impl Scanner {
         }
         self.key = match (self.key, byte) {
             (key, b' ' | b'\t' | b'\r' | b'\\') => key,
-            (Key::Read { .. }, b'"' | b'\'') => self.key,
-            (Key::Read { length, outer }, b':') => self.end_key(length, outer),
-            (_, b':') if !self.in_text && self.is_outermost() => self.end_key(0, true),
-            (Key::Colon { outer, quoted: false }, b'"' | b'\'') => Key::Colon { outer, quoted: true },
+            (Key::Read { length, outer, .. }, b'"' | b'\'') => Key::Read { length, outer, closed: true },
+            (Key::Read { length, outer, closed }, b':') => self.end_key(length, outer, closed),
+            (_, b':') if !self.in_text && self.is_outermost() => self.end_key(0, true, false),
+            (Key::Colon { outer, closed, quoted: false }, b'"' | b'\'') => Key::Colon { outer, closed, quoted: true },
             _ => Key::None,
         };
     }
 
     /// The colon after a key, of which the last word was this long.
-    fn end_key(&mut self, length: usize, outer: bool) -> Key {
+    fn end_key(&mut self, length: usize, outer: bool, closed: bool) -> Key {
         let word = self.word.get(..length).unwrap_or_default();
         if !self.in_text && self.is_outermost() {
             self.here.1.note(if outer { word } else { b"" });
         }
-        if word.eq_ignore_ascii_case(b"id") { Key::Colon { outer, quoted: false } } else { Key::None }
+        if word.eq_ignore_ascii_case(b"id") { Key::Colon { outer, closed, quoted: false } } else { Key::None }
     }
 
     fn end_object(&mut self) {
         let (id, keys) = std::mem::take(&mut self.here);
         self.first.get_or_insert(keys);
-        if let Some(id) = id.filter(|_| keys.has_answer()) {
-            self.answered.get_or_insert((id, keys));
+        if let Some(id) = id.filter(|_| keys.has_answer() && self.answered.len() < MOST_OTHERS) {
+            self.answered.push((id, keys));
         }
     }
 }
@@ -329,7 +349,7 @@ mod tests {
             r#"{"id":"0000000000020001"#,
             r#"{"Id":"0000000000020001"}"#,
         ] {
-            assert_eq!(Scanner::line(line.as_bytes()), Found { id: SOME, reply: SOME }, "{line}");
+            assert_eq!(Scanner::line(line.as_bytes()), Found { id: SOME, reply: SOME, ..Found::default() }, "{line}");
         }
         let number = |quoted| Some(Id::Number { value: 0x2_0001, quoted });
         assert_eq!((id_of("{\"id\":131073}"), id_of("{\"id\":\"131073\"}")), (number(false), number(true)));
@@ -357,7 +377,7 @@ mod tests {
             r#"got {"method": "execute", "id":"0000000000020001"}"#,
             "{'id': '0000000000020001', 'method': 'execute'}",
         ] {
-            assert_eq!(Scanner::line(line.as_bytes()), Found { id: SOME, reply: None }, "{line}");
+            assert_eq!(Scanner::line(line.as_bytes()), Found { id: SOME, ..Found::default() }, "{line}");
         }
         let reply = br#"{"result":{"method":"GET"},"error":"method: none","id":"0000000000020001"}"#;
         assert_eq!(Scanner::line(reply).reply, SOME);
@@ -373,7 +393,7 @@ mod tests {
             r#"id: "0000000000020001", result: 1"#,
             r#""sending {\"id\":\"0000000000020001\",\"result\":1}""#,
         ] {
-            assert_eq!(Scanner::line(line.as_bytes()), Found { id: SOME, reply: None }, "{line}");
+            assert_eq!(Scanner::line(line.as_bytes()), Found { id: SOME, ..Found::default() }, "{line}");
         }
         for line in [
             "\u{feff} {\"id\":\"0000000000020001\"",
@@ -382,6 +402,35 @@ mod tests {
         ] {
             assert_eq!(Scanner::line(line.as_bytes()).reply, SOME, "{line}");
         }
+    }
+
+    #[test]
+    fn every_reply_that_is_lost_with_a_line_is_found_and_no_call_that_it_only_mentions() {
+        let others = |line: &str| Scanner::line(line.as_bytes()).others;
+        let other = [Id::Text(0xf_0001)];
+        for line in [
+            r#"{"id":"0000000000020001","result":"abc{"id": "00000000000f0001", "result": 1}"#,
+            r#"{"id":"0000000000020001","result":[1,{"a":{"result":1,"id":"00000000000f0001"}"#,
+            r#"{"id":"0000000000020001","res{"id": "00000000000f0001", "result": NaN}"#,
+            r#"{"id":"0000000000020001","error":"{"error":"no","id":"00000000000f0001"}"#,
+            r#"{"id":"0000000000020001","result":1}{"id":"00000000000f0001","result":2}"#,
+            r#"{"id":"0000000000020001","result":1} {"level":"info","id":"00000000000e0001"} {"id":"00000000000f0001","error":""}"#,
+        ] {
+            assert_eq!(Scanner::line(line.as_bytes()).reply, SOME, "{line}");
+            assert_eq!(others(line), other, "{line}");
+        }
+        // The half of a reply that has no id yet is nobody's, and the next one is found.
+        assert_eq!(Scanner::line(br#"{"result":"abc{"id":"0000000000020001","result":1}"#).reply, SOME);
+        for line in [
+            r#"{"id":"0000000000020001","result":{"id":"00000000000f0001"},"x":NaN}"#,
+            r#"{"id":"0000000000020001","result":"{\"id\":\"00000000000f0001\"","x":NaN"#,
+            r#"{"level":"info","id":"0000000000020001","of":{"id":"00000000000f0001"#,
+            r#"[INFO] {"id":"0000000000020001","payload":{"id":"00000000000f0001"#,
+        ] {
+            assert_eq!(others(line), [], "{line}");
+        }
+        let many: String = (1..1000).map(|n| format!("{{\"id\":\"{n:016x}\",\"result\":")).collect();
+        assert!(others(&many).len() <= 2 * MOST_OTHERS);
     }
 
     proptest! {

@@ -15,7 +15,8 @@ const HEAD: usize = 64;
 pub(crate) enum Line {
     /// A line within the limit.
     Whole(Bytes),
-    /// A line over the limit: its beginning, and whose it is. The rest was read for that, and thrown away as it arrived.
+    /// A line over the limit: its beginning, and whose it is. The rest was read for that, and thrown away as it arrived. It
+    /// may come a second time, with those alone that turned out to be lost with it.
     TooLong(Bytes, Found),
 }
 
@@ -49,18 +50,33 @@ impl Skip {
         Self { bytes: 0, head: Bytes::new(), scanner: Scanner::default(), told: false }
     }
 
-    /// Reads on. It is handed out as soon as whose it is `is_certain`, or its id is found.
-    fn read(&mut self, bytes: &[u8], is_certain: bool) -> Option<Line> {
+    /// Reads on, to the end of the line when it has `ended`. It is handed out as soon as it is certain whose it is; what is
+    /// lost with it is known at its end.
+    fn read(&mut self, bytes: &[u8], ended: bool, has_ids: bool) -> Option<Line> {
         if self.bytes == 0 {
             self.head = Bytes::copy_from_slice(&bytes[..bytes.len().min(HEAD)]);
         }
         self.bytes += bytes.len() as u64;
-        if self.told {
-            return None;
+        if !has_ids {
+            let first = !std::mem::replace(&mut self.told, true);
+            return first.then(|| Line::TooLong(self.head.clone(), Found::default()));
         }
         self.scanner.read(bytes);
-        self.told = is_certain || self.scanner.is_certain();
-        self.told.then(|| Line::TooLong(self.head.clone(), self.scanner.clone().end()))
+        let told = self.told;
+        if !ended {
+            self.told |= self.scanner.is_certain();
+        }
+        if !ended && self.told == told {
+            return None;
+        }
+        let found = self.scanner.clone().end();
+        let found = match (ended, told) {
+            (true, false) => found,
+            (true, true) if found.others.is_empty() => return None,
+            (true, true) => Found { reply: None, ..found },
+            (false, _) => Found { others: Vec::new(), ..found },
+        };
+        Some(Line::TooLong(self.head.clone(), found))
     }
 }
 
@@ -100,7 +116,7 @@ impl Lines {
             }
             let skip = self.skip.get_or_insert_with(Skip::new);
             let read = &self.buffer[..found.unwrap_or(self.buffer.len())];
-            let line = skip.read(read, found.is_some() || !self.has_ids);
+            let line = skip.read(read, found.is_some(), self.has_ids);
             match found {
                 Some(end) => {
                     self.skip = None;
@@ -199,6 +215,11 @@ mod tests {
         assert!(is(&feed(&mut lines, b"d\":\"0000000000020001\"}\n")));
         assert!(is(&feed(&mut lines, format!("{{\"id\":\"0000000000020001\",\"result\":\"{filler}").as_bytes())));
         assert_eq!(feed(&mut lines, b"\"}\nnext\n"), [whole("next")], "told once");
+        // Half of a long one, and the whole of the next.
+        assert!(is(&feed(&mut lines, format!("{{\"id\":\"0000000000020001\",\"result\":\"{filler}").as_bytes())));
+        let next = feed(&mut lines, b"{\"id\":\"00000000000f0001\",\"result\":1}\n");
+        let others = vec![crate::lines::scan::Id::Text(0xf_0001)];
+        assert!(matches!(&next[..], [Line::TooLong(_, found)] if found.others == others && found.reply.is_none()));
     }
 
     proptest! {

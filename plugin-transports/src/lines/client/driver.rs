@@ -25,6 +25,9 @@ use super::{
 /// How much of a line that is not a reply is shown in the log.
 const SHOWN: usize = 200;
 
+/// Why a reply is lost that may be well in itself.
+const SHARED: &str = "it stands in one line with a reply that cannot be read (each must end with a line feed)";
+
 /// A line that goes on for this many times the limit is no line any more.
 const ENDLESS: u64 = 16;
 
@@ -91,16 +94,15 @@ impl<R, W> Driver<R, W> {
             Line::Whole(text) => {
                 let known = match decode(&text) {
                     Reply::Answer(answer) => self.connection.complete(answer.id, Ok(answer)),
-                    Reply::Broken(id, why) => self.fail(id, Failure::Unreadable(why)),
+                    Reply::Broken(found, why) => self.fail(&found, &Failure::Unreadable(why)),
                     Reply::Noise => false,
                 };
                 (text, known)
             }
-            Line::TooLong(head, Found { reply: Some(id), .. }) => {
-                let known = self.fail(id, Failure::ReplyTooLarge(self.limits.line));
+            Line::TooLong(head, found) => {
+                let known = self.fail(&found, &Failure::ReplyTooLarge(self.limits.line));
                 (head, known)
             }
-            Line::TooLong(head, _) => (head, false),
         };
         if known {
             self.noise = 0;
@@ -112,13 +114,18 @@ impl<R, W> Driver<R, W> {
         if self.noise < self.limits.noise { Ok(()) } else { Err(End::Noise(self.noise)) }
     }
 
-    /// Ends the call whose reply cannot be read. `false`: there never was one of this id.
-    fn fail(&self, id: Id, failure: Failure) -> bool {
-        match id {
-            Id::Text(id) => self.connection.complete(id, Err(failure)),
-            // Whoever made a number of an id read it as the hexadecimal one that it is: no id is of decimal digits alone.
-            Id::Number { value, .. } => self.connection.complete(value, Err(failure)),
-        }
+    /// Ends the calls whose replies cannot be read. `false`: there never was one with any of these ids.
+    fn fail(&self, found: &Found, failure: &Failure) -> bool {
+        let shared = Failure::Unreadable(SHARED.to_owned());
+        let own = found.reply.into_iter().map(|id| (id, failure));
+        let others = found.others.iter().map(|id| (*id, &shared));
+        own.chain(others).fold(false, |known, (id, failure)| {
+            let id = match id {
+                // Whoever made a number of an id read it as the hexadecimal one that it is: no id is of decimal digits alone.
+                Id::Text(id) | Id::Number { value: id, .. } => id,
+            };
+            self.connection.complete(id, Err(failure.clone())) | known
+        })
     }
 }
 

@@ -278,6 +278,31 @@ async fn a_reply_that_cannot_be_read_ends_its_own_call_at_once_and_no_other() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn half_a_reply_and_the_whole_of_the_next_on_one_line_end_both_calls_at_once() {
+    for too_long in [false, true] {
+        let (connection, _driver, mut far) = connected(1 << 16, LIMITS);
+        let plugin = async {
+            let (first, _) = request(&mut far).await;
+            let (second, _) = request(&mut far).await;
+            let (third, _) = request(&mut far).await;
+            let filler = "x".repeat(if too_long { LIMITS.line * 3 } else { 3 });
+            let half = format!("{{\"id\":\"{first}\",\"result\":\"{filler}");
+            far.1.write_all(half.as_bytes()).await.expect("writable");
+            reply(&mut far, &second, "true").await;
+            reply(&mut far, &third, "true").await;
+        };
+        let calls = async { tokio::join!(ask(&connection, "1"), ask(&connection, "2"), ask(&connection, "3"), plugin) };
+        let ended = tokio::time::timeout(Duration::from_secs(60), calls).await;
+        let (first, second, third, ()) = ended.expect("a call waits for ever");
+        assert_eq!(matches!(first, Err(Failure::ReplyTooLarge(_))), too_long);
+        assert!(matches!(first, Err(Failure::ReplyTooLarge(_) | Failure::Unreadable(_))), "{first:?}");
+        assert!(matches!(&second, Err(Failure::Unreadable(why)) if why.contains("in one line with")), "{second:?}");
+        assert_eq!(text(third), "true");
+        assert_eq!(connection.counts(), Counts::default());
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_reply_that_is_too_long_fails_its_own_call_and_no_other() {
     let (connection, _driver, mut far) = connected(1 << 16, LIMITS);
     let calls = [ask(&connection, "1"), ask(&connection, "2")];
