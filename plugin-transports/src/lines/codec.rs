@@ -176,8 +176,14 @@ fn read(line: &Bytes) -> Result<Option<Answer>, String> {
     let raw: RawAnswer<'_> = serde_json::from_str(text).map_err(|error| describe(&error, json))?;
     let id = id::parse(raw.id.as_bytes()).ok_or("its id is not written as it was given")?;
     // What has a result is a reply, and no other key makes it less of one.
-    if (raw.result.is_none() || raw.error.is_some()) && !keys_of(text).is_reply() {
-        return Ok(None);
+    if raw.result.is_none() || raw.error.is_some() {
+        let (keys, first_other) = keys_of(text);
+        if !keys.is_reply() {
+            return Ok(None);
+        }
+        if keys.lacks_answer() {
+            return Err(format!("it has neither `result` nor `error`, of which a reply has one, but {first_other:?}"));
+        }
     }
     // An error is text; a plugin that sends an object instead is shown as it wrote it.
     let result = match raw.error.map(metadata::text) {
@@ -194,14 +200,15 @@ fn read(line: &Bytes) -> Result<Option<Answer>, String> {
     Ok(Some(Answer { id, result, metadata: raw.metadata }))
 }
 
-/// The keys of a JSON object.
+/// The keys of a JSON object, and the first that no reply has.
 #[cold]
-fn keys_of(object: &str) -> scan::Keys {
-    struct Noted(scan::Keys);
+fn keys_of(object: &str) -> (scan::Keys, String) {
+    #[derive(Default)]
+    struct Noted(scan::Keys, Option<String>);
 
     impl<'de> Deserialize<'de> for Noted {
         fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            deserializer.deserialize_map(Self(scan::Keys::default()))
+            deserializer.deserialize_map(Self::default())
         }
     }
 
@@ -215,12 +222,16 @@ fn keys_of(object: &str) -> scan::Keys {
         fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Self, A::Error> {
             while let Some((key, IgnoredAny)) = map.next_entry::<Cow<'_, str>, IgnoredAny>()? {
                 self.0.note(key.as_bytes());
+                if self.0.has_other() {
+                    self.1.get_or_insert_with(|| key.chars().take(SHOWN).collect());
+                }
             }
             Ok(self)
         }
     }
 
-    serde_json::from_str(object).map(|Noted(keys)| keys).unwrap_or_default()
+    let Noted(keys, other) = serde_json::from_str(object).unwrap_or_default();
+    (keys, other.unwrap_or_default())
 }
 
 #[cold]
@@ -353,6 +364,13 @@ mod tests {
             (b"{'id': '0000000000020001', 'result': None}", "key must be a string at byte 2"),
             (br#"{"ID":"0000000000020001","result":1}"#, "missing field `id`"),
             (br#"loading... {"id":"0000000000020001","result":1}"#, "expected value at byte 1, \"loading"),
+            (
+                br#"{"id":"0000000000020001","results":1}"#,
+                "neither `result` nor `error`, of which a reply has one, but \"results\"",
+            ),
+            (br#"{"status":"ok","id":"0000000000020001","took":5}"#, "but \"status\""),
+            (br#"{"id":"0000000000020001","results":NaN}"#, "expected value at byte 36"),
+            (br#"{"id":["0000000000020001"],"result":1}"#, "invalid type: sequence, expected a string"),
         ] {
             let Reply::Broken(found, said) = decode(&Bytes::copy_from_slice(line)) else { panic!("{line:?}") };
             assert_eq!(found.reply, Some(id));

@@ -13,7 +13,8 @@
 //!
 //! An object with the id of a call is its reply when it has a `result`; when it has an `error`, and no `level` as a line of a
 //! log has; or when it has nothing but its id, which is a `result` that is null. The id is to be given back as it came, a
-//! text. Everything else on stdout is noise.
+//! text. A line that names a call and has none of the two, but something else, ends its call with an error that says so,
+//! unless it is a log's (`level`, `msg`, `ts`, ...) or a request that was written back. Everything else on stdout is noise.
 //!
 //! Requests may be answered in any order. Besides `execute` a plugin may have `info`, `health`, `init` (its options, once
 //! and before the first call) and `shutdown`; the host calls `info` first, and the others only when they are in the list

@@ -32,6 +32,8 @@ pub(crate) struct Keys {
     error: bool,
     /// What loggers write, and no reply has.
     level: bool,
+    /// The same, or what a request has.
+    log: bool,
     /// Anything that the protocol does not have in a reply.
     other: bool,
 }
@@ -45,16 +47,27 @@ impl Keys {
             () if is(&["id", "code", "metadata"]) => {}
             () => {
                 self.other = true;
+                self.log |= is(&["level", "lvl", "severity", "levelname", "method", "msg", "ts", "time", "timestamp"]);
                 self.level |= is(&["level", "lvl", "severity", "levelname"]);
             }
         }
     }
 
-    /// Whether an object with these keys and the id of a call is its reply: it has a `result`, or an `error` without being
-    /// a line of a log, or nothing but its id, which is how some encoders write a result that is null. A request that was
-    /// written back, and a log of JSON objects, is none.
+    /// Whether an object with these keys and the id of a call is its reply, or was meant to be: it has a `result`, or an
+    /// `error` without being a line of a log, or neither and nothing of what a log and a request have.
     pub(crate) fn is_reply(self) -> bool {
-        self.result || (self.error && !self.level) || (!self.error && !self.other)
+        self.result || (self.error && !self.level) || (!self.error && !self.log)
+    }
+
+    /// Whether it has something that no reply has in the place of what each has. Nothing but an id is how some encoders write
+    /// a result that is null.
+    pub(crate) fn lacks_answer(self) -> bool {
+        self.other && !self.has_answer()
+    }
+
+    /// Whether one was anything that the protocol does not have in a reply.
+    pub(crate) fn has_other(self) -> bool {
+        self.other
     }
 
     fn has_answer(self) -> bool {
@@ -284,6 +297,8 @@ impl Scanner {
             (Key::Read { length, outer, .. }, b'"' | b'\'') => Key::Read { length, outer, closed: true },
             (Key::Read { length, outer, closed }, b':') => self.end_key(length, outer, closed),
             (_, b':') if !self.in_text && self.is_outermost() => self.end_key(0, true, false),
+            // `["…"]` is how some write a text.
+            (Key::Colon { quoted: false, .. }, b'[') => self.key,
             (Key::Colon { outer, closed, quoted: false }, b'"' | b'\'') => Key::Colon { outer, closed, quoted: true },
             _ => Key::None,
         };

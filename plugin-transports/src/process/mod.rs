@@ -36,7 +36,8 @@
 //! wrong with it: its id is looked for wherever it is in the line. A reply longer than `max_line` ends its call with
 //! `PLUGIN_1207`, also when its id comes last. A byte order mark is skipped. What makes a line a reply is said with the
 //! [line protocol](crate::lines); a line of a log that names a call, such as `{"level":"info","id":".."}`, is none, and its
-//! call goes on. A log belongs on stderr all the same.
+//! call goes on. What stands in one line with a reply that cannot be read, as after half a reply that was never ended, is
+//! lost with it, and its calls end too. A log belongs on stderr all the same.
 //!
 //! A process is taken for broken, killed and started again when it closes its stdout, when it writes `max_noise` lines in a
 //! row to stdout that are not replies and name no call, or one line of sixteen times `max_line`. Fewer such lines are logged
