@@ -142,6 +142,12 @@ pub fn format(duration: Duration) -> String {
     }
 }
 
+/// The same in ASCII, with `us` for `µs`: for a header or an address, which carry nothing else. Go reads both.
+#[must_use]
+pub fn format_ascii(duration: Duration) -> String {
+    format(duration).replace('\u{b5}', "u")
+}
+
 /// `nanos / unit` with as many digits behind the point as it needs. `unit` is a power of ten.
 fn decimal(nanos: u128, unit: u128) -> String {
     let (whole, fraction) = (nanos / unit, nanos % unit);
@@ -155,6 +161,15 @@ fn decimal(nanos: u128, unit: u128) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_header_carries_is_ascii_and_reads_back() {
+        for nanos in [0, 1, 1_100, 250_000, 999_999, 2_200_000, 245_001_000_000] {
+            let text = format_ascii(Duration::from_nanos(nanos));
+            assert!(text.is_ascii(), "{text}");
+            assert_eq!(parse(&text), Ok(Duration::from_nanos(nanos)), "{text}");
+        }
+    }
 
     #[test]
     fn what_go_prints_is_printed() {

@@ -138,8 +138,7 @@ mod of_http {
             let (name, value) = if is_grpc {
                 ("grpc-timeout", format_grpc_timeout(left))
             } else {
-                // A header that is not ASCII could not be read at the other end, and the unit may be `µs`.
-                ("x-request-timeout", go_duration::format(left).replace('\u{b5}', "u"))
+                ("x-request-timeout", go_duration::format_ascii(left))
             };
             if let Ok(value) = HeaderValue::try_from(value) {
                 self.headers_mut().insert(name, value);

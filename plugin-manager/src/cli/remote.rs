@@ -40,7 +40,7 @@ pub(super) fn call(remote: &Remote, call: &Call) -> Outcome {
     let mut request = Request::post(url(&remote.url, &["v1", "plugins", &call.name])?);
     request = request.header("content-type", "application/json");
     if let Some(limit) = call.timeout {
-        request = request.header("x-request-timeout", go_duration::format(limit));
+        request = request.header("x-request-timeout", go_duration::format_ascii(limit));
     }
     if let Some(key) = &call.affinity {
         request = request.header("x-affinity-key", key);
@@ -124,7 +124,7 @@ pub(super) fn health(remote: &Remote) -> Outcome {
 pub(super) fn drain(remote: &Remote, drain: &Drain) -> Outcome {
     let mut path = url(&remote.admin, &["admin", "v1", "plugins", &drain.name, "drain"])?.to_string();
     if let Some(limit) = drain.timeout {
-        path = format!("{path}?timeout={}", go_duration::format(limit).replace('µ', "u"));
+        path = format!("{path}?timeout={}", go_duration::format_ascii(limit));
     }
     let request = Request::post(path);
     let limit = drain.timeout.unwrap_or(Duration::from_secs(3600)) + ADMIN_LIMIT;

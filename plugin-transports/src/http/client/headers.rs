@@ -76,7 +76,7 @@ pub(super) fn of_call(
         .ok();
     let of_context = [
         (REQUEST_ID, id),
-        (REQUEST_TIMEOUT, HeaderValue::from_bytes(go_duration::format(timeout).as_bytes()).ok()),
+        (REQUEST_TIMEOUT, HeaderValue::try_from(go_duration::format_ascii(timeout)).ok()),
         (TRACEPARENT, context.trace().and_then(|trace| HeaderValue::try_from(trace.to_string()).ok())),
     ];
     for (name, value) in of_context {
