@@ -14,6 +14,7 @@ use super::{Classify, Judgement, known};
 /// | the caller's deadline | as above | never |
 /// | `Overloaded` of tower's `load_shed` | ignored: the service was not called | yes; nothing was sent |
 /// | `Elapsed` of tower's `timeout` | a failure, like any attempt that was cut at its limit | yes |
+/// | tonic's `TimeoutExpired` (feature `tonic`) | the same at a limit of its own; at the deadline of a layer outside, which tonic is told, as that | yes; never at the deadline |
 /// | `ServiceError` of tower's `buffer` (feature `buffer`) | as its cause | as its cause; nothing was sent |
 /// | [`io::Error`](std::io::Error) | a failure | yes; nothing was sent if the connection was refused |
 /// | an error of hyper or of its pooled client (feature `hyper`) | a failure | yes; nothing was sent if there was no connection yet, or none any more |

@@ -5,7 +5,9 @@ use std::error::Error;
 use super::{Again, Judgement};
 #[cfg(any(feature = "hyper", feature = "tonic"))]
 use crate::{Code, classify::Cause};
-use crate::{Rejected, Sent, deadline::cut};
+use crate::{Rejected, Sent};
+#[cfg(feature = "tonic")]
+use crate::{clock, deadline::cut};
 
 /// What is known of an error of another crate, by its type.
 pub(super) fn judge(error: &(dyn Error + 'static)) -> Option<Judgement> {
@@ -25,23 +27,26 @@ pub(super) fn judge(error: &(dyn Error + 'static)) -> Option<Judgement> {
     }
     #[cfg(feature = "tonic")]
     if error.is::<tonic::TimeoutExpired>() {
-        return Some(cut());
+        return Some(cut_by_tonic());
     }
     None
 }
 
-/// An attempt that a limit of another crate has cut. What the limit was is not told; the service was called, had that
-/// time, and did not answer.
+/// An attempt that a limit of another crate has cut. The service was called, had the time that somebody configured for it,
+/// and did not answer.
 fn cut() -> Judgement {
-    // Under a limit of this family the rule is its own: tonic reads `grpc-timeout` itself and is a moment earlier than the
-    // layer that has set it, or that enforces what a caller in a hurry has set.
-    if let Some(cut) = cut::elapsed()
-        && !cut.is_evidence()
-    {
-        return Judgement::from(&Rejected::deadline_exceeded(cut.ran(), None).with_sent(Sent::Maybe));
-    }
     let limit = Judgement::from(&Rejected::attempt_timeout(std::time::Duration::ZERO));
     limit.with_again(Again::Yes).with_sent(Sent::Maybe)
+}
+
+/// An attempt that tonic has cut, at its own limit or at the deadline that it reads from `grpc-timeout`, which is that of a
+/// layer of this family: then the rule is too.
+#[cfg(feature = "tonic")]
+fn cut_by_tonic() -> Judgement {
+    match cut::told().filter(|time| time.is_up(clock::now())) {
+        Some(time) => Judgement::from(&time.refusal()).with_sent(Sent::Maybe),
+        None => cut(),
+    }
 }
 
 /// There was no connection that the request could have left by.

@@ -7,9 +7,10 @@ use super::{
     http::{from_instance, refusal_in},
     known, retry_after,
 };
-use crate::End;
+use crate::{End, clock, deadline::cut};
 
 const CANCELLED: u8 = 1;
+const DEADLINE_EXCEEDED: u8 = 4;
 const RESOURCE_EXHAUSTED: u8 = 8;
 const UNAVAILABLE: u8 = 14;
 
@@ -20,6 +21,7 @@ const UNAVAILABLE: u8 = 14;
 /// | `UNAVAILABLE` (14) | a failure | yes, where the call may be repeated |
 /// | `RESOURCE_EXHAUSTED` (8) | a failure | if the server says when (`grpc-retry-pushback-ms`) |
 /// | `UNKNOWN` (2), `DEADLINE_EXCEEDED` (4), `INTERNAL` (13), `DATA_LOSS` (15), an unknown number | a failure: the service is in trouble | it would meet the same |
+/// | `DEADLINE_EXCEEDED` (4) of the deadline that the service was told, or under a caller in a hurry | by the rule [`is_evidence`](crate::deadline::cut::is_evidence) | never |
 /// | `CANCELLED` (1) | ignored | never |
 /// | any other | a success: it answers the caller, as 4xx do in HTTP | no |
 /// | a head without a status | known at the end | no: the stream has begun, and its messages reach the caller (gRFC A6: committed) |
@@ -36,6 +38,12 @@ pub struct ByGrpcStatus;
 
 /// A status with this number, that came with these headers or trailers.
 fn of_number(status: u8, headers: &HeaderMap) -> Judgement {
+    // The service keeps the time that it was told, and may be earlier than who told it: it is the same end of time.
+    if status == DEADLINE_EXCEEDED
+        && let Some(refusal) = cut::told().and_then(|time| time.answered(clock::now()))
+    {
+        return Judgement::from(&refusal).with_cause(Cause::Grpc(status));
+    }
     let push_back = retry_after::from_grpc(headers);
     let verdict = match status {
         0 | 3 | 5 | 6 | 7 | 9 | 10 | 11 | 12 | 16 => Verdict::Success,

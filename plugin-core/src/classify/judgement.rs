@@ -213,6 +213,12 @@ impl Judgement {
         matches!(self.refusal, Some(Refusal { evidence: false, code: Code::Timeout }))
     }
 
+    /// Whether a response says that the time was up that the service was told: a gRPC `DEADLINE_EXCEEDED`.
+    #[inline]
+    pub(super) const fn is_told_time(&self) -> bool {
+        matches!(self.cause, Some(Cause::Grpc(4)))
+    }
+
     /// Whether something else may stand in for it: a failure, or a refusal that is not called a success.
     pub(crate) const fn is_lost(&self) -> bool {
         match self.verdict {

@@ -57,8 +57,8 @@ pub enum Verdict {
 
 /// Judges the outcome of an attempt that began at this moment, which every layer that saw it begin does with this function.
 ///
-/// An error that says no more than that some time was up, such as tonic's `Timeout expired`, is evidence against the service
-/// when the service had enough of it. What counts is the time of the attempt: a dependency that a handler called late
+/// An error, or a gRPC status, that says no more than that the time was up which the service was told, such as tonic's
+/// `Timeout expired`, is evidence against the service when the service had enough of it. What counts is the time of the attempt: a dependency that a handler called late
 /// had less than the handler. An attempt that was never seen waiting began at [`Instant::MAX`]: it had none.
 #[inline]
 pub fn of_attempt<C, Res, Err>(classify: &C, result: Result<&Res, &Err>, began: Instant) -> Judgement
@@ -66,8 +66,10 @@ where
     C: Classify<Res, Err> + ?Sized,
 {
     match result {
-        Ok(_) => classify.classify(result),
-        // Only errors can be the end of somebody's time.
+        Ok(_) => {
+            let judged = classify.classify(result);
+            if judged.is_told_time() { cut::narrow(began, || classify.classify(result)) } else { judged }
+        }
         Err(_) => cut::narrow(began, || classify.classify(result)),
     }
 }

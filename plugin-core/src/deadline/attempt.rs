@@ -17,6 +17,7 @@ use super::{
     Deadlined,
     cut::{self, AttemptTime, Part},
     layer::{Limit, duration},
+    lifted,
     timer::Timer,
     waiting,
 };
@@ -195,7 +196,8 @@ where
             return inner.poll(cx);
         }
         let part = Part { since: *this.since, limit: duration((*this.limit).min(*this.configured)) };
-        let (result, mut heard) = waiting::listen(|| cut::polled(part, || inner.poll(cx)));
+        let (result, mut heard) =
+            waiting::listen(|| lifted::watch(*this.deadline, || cut::polled(part, || inner.poll(cx))));
         if result.is_ready() {
             this.inner.set(None);
             return result;

@@ -10,6 +10,8 @@
 
 use std::{cell::Cell, time::Duration};
 
+#[cfg(feature = "grpc")]
+use super::lifted;
 use crate::{
     Rejected, Sent,
     clock::{self, Instant},
@@ -22,6 +24,10 @@ use crate::{
 pub const fn is_evidence(ran: Duration, limit: Duration) -> bool {
     ran.as_nanos().saturating_mul(2) >= limit.as_nanos()
 }
+
+/// How much earlier than the owner of a limit somebody may be who was told of it: timers and headers count in whole
+/// milliseconds.
+const EARLY: Duration = Duration::from_millis(2);
 
 /// Why work is being dropped on this thread right now: its time was up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,6 +166,20 @@ impl AttemptTime {
         };
         if self.cut().is_evidence() { refusal.as_evidence() } else { refusal }
     }
+
+    /// Whether somebody else who was told of this time may have noticed its end by now, a moment before its owner.
+    #[must_use]
+    pub fn is_up(&self, now: Instant) -> bool {
+        now.saturating_add(EARLY) >= self.ends()
+    }
+
+    /// What it means that the service itself answers now that its time was up: [the end of this time](Self::refusal), when
+    /// it is up, or when its caller gave it less than would be evidence. `None`: it gave up by itself, with time left, which
+    /// is its own failure.
+    #[must_use]
+    pub fn answered(&self, now: Instant) -> Option<Rejected> {
+        (self.is_up(now) || !self.cut().is_evidence()).then(|| self.refusal())
+    }
 }
 
 /// How far a request had come when it was dropped, as its transport reported. Nothing was reported: it may have been
@@ -293,14 +313,24 @@ pub(super) fn polled<T>(part: Part, poll: impl FnOnce() -> T) -> T {
     poll()
 }
 
-/// How the call that this thread is polling would be judged if its time were up now. For a classifier that meets another
-/// library's own end of time, such as tonic's `Timeout expired`: tonic reads `grpc-timeout` itself and may be a moment
-/// earlier than the layer that set it. `None` outside of a [`WithDeadline`](super::WithDeadline) and an
+/// How the call that this thread is polling would be judged if its time were up now. `None` outside of a [`WithDeadline`](super::WithDeadline) and an
 /// [`AttemptTimeout`](super::AttemptTimeout), or when a task stands between them and this. It reads the clock.
 #[must_use]
 pub fn elapsed() -> Option<Cut> {
     let part = POLLED.try_with(Cell::get).ok().flatten()?;
     Some(Cut::new(part.since, clock::now(), part.limit))
+}
+
+/// The time that the service was told of which this thread is polling: until the deadline that is enforced outside. For a
+/// classifier that meets an end of time of another owner, such as tonic's `Timeout expired`: tonic reads `grpc-timeout`
+/// itself and may be a moment earlier than the layer that set it. `None` where there is no deadline, or a task stands
+/// between it and this.
+#[cfg(feature = "grpc")]
+pub(crate) fn told() -> Option<AttemptTime> {
+    let part = POLLED.try_with(Cell::get).ok().flatten()?;
+    let deadline = Some(lifted::enforced()).filter(|deadline| *deadline != Instant::MAX)?;
+    let time = AttemptTime::new(part.since).with_deadline(Some(deadline), deadline.saturating_since(part.since));
+    Some(time.with_configured(part.limit))
 }
 
 #[cfg(test)]

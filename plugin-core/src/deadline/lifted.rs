@@ -38,6 +38,11 @@ pub(super) fn enforce<T>(deadline: Instant, run: impl FnOnce() -> T) -> T {
     within(Scope { enforced: deadline, ..SCOPE.get() }, run)
 }
 
+/// Polls what has this deadline, or the earlier one that a layer further out enforces.
+pub(super) fn watch<T>(deadline: Instant, run: impl FnOnce() -> T) -> T {
+    enforce(deadline.min(enforced()), run)
+}
+
 /// The deadline that a layer further out enforces for the call that is being made; [`Instant::MAX`] without one.
 pub(crate) fn enforced() -> Instant {
     SCOPE.get().enforced
