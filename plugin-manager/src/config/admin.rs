@@ -10,7 +10,7 @@ use plugin_settings::Keys;
 use plugin_transports::auth::{Identity, Verifier};
 
 use super::server::{address, is_local};
-use crate::server::Role;
+use crate::{manager::looks_alike, server::Role};
 
 pub(super) static TABLE: Table = Table::new(
     "admin",
@@ -103,6 +103,9 @@ pub(super) fn read(keys: &mut Keys<'_, '_>, port: Option<u16>) -> Option<AdminCo
             _ => None,
         });
         let name = name?;
+        if let Some(problem) = looks_alike(&name) {
+            keys.fault("name", Code::InvalidName, format!("a token's name {problem}"));
+        }
         if roles.insert(name.clone(), role.unwrap_or_default()).is_some() {
             keys.fault(
                 "name",

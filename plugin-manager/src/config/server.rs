@@ -13,6 +13,8 @@ use plugin_core::settings::{Key, Kind, Settings, Table};
 use plugin_settings::Field;
 use plugin_settings::Keys;
 
+use crate::manager::looks_alike;
+
 pub(super) static TABLE: Table = Table::new(
     "server",
     "The data plane: where calls come in.",
@@ -187,6 +189,9 @@ fn clients(keys: &mut Keys<'_, '_>) -> Option<Verifier> {
     let mut names = HashMap::new();
     let mut verifier = Verifier::new();
     for (index, found) in found.iter().enumerate() {
+        if let Some(problem) = found.values().text("name").and_then(looks_alike) {
+            keys.fault(&found.key("name"), Code::InvalidName, format!("a client's name {problem}"));
+        }
         if let Some(name) = found.values().text("name")
             && let Some(first) = names.insert(name.to_owned(), index)
         {

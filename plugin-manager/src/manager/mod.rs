@@ -20,6 +20,7 @@ use plugin_core::{BoxFuture, Call, Code, HealthStatus, Plugin, PluginError, Repl
 
 pub use controls::{Controls, Instances};
 pub use drain::DrainReport;
+pub(crate) use name::looks_alike;
 pub use name::{MAX_NAME, check_name};
 pub use registration::Registration;
 pub use view::{OverallHealth, PluginView, ServingState};
