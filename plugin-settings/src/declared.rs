@@ -1,6 +1,6 @@
 //! What the reader of tables found, said where it was written.
 
-use plugin_core::settings::{Mismatch, Problem, Step, What, without_effect};
+use plugin_core::settings::{Mismatch, Problem, Step, Table, What, without_effect};
 
 use super::fault::Fault;
 use super::field::Field;
@@ -26,20 +26,20 @@ impl<'a> Field<'a> {
             (What::UnknownKey(table), Step::Key(key)) => {
                 let later =
                     unavailable.iter().find(|(name, _)| *name == table.name()).map_or(&[][..], |(_, keys)| keys);
-                around.unknown(key, table.keys().map(|key| key.name()), later);
+                around.unknown(key, table, later);
             }
             _ => field.say(problem),
         }
     }
 
     /// Notes that a map has a key that it should not have.
-    fn unknown<'k>(&self, key: &str, known: impl Iterator<Item = &'k str>, later: &[&'static str]) {
+    fn unknown(&self, key: &str, table: &'static Table, later: &[&'static str]) {
         if later.contains(&key) {
             return self.step(&Step::Key(key.to_owned())).not_yet(key);
         }
         let span = self.entry(key).map_or_else(|| self.span().clone(), |entry| entry.key_span.clone());
         let fault = |problem: String| Fault::new(span.clone(), path::join(self.path(), key), problem);
-        self.push(match suggest::nearest(key, known.chain(later.iter().copied())) {
+        self.push(match suggest::key(key, table, later) {
             Some(known) => fault("unknown key".to_owned()).with_remedy(format!("did you mean {}?", quoted(known))),
             None => fault("unknown key".to_owned()),
         });

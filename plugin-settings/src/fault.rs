@@ -123,6 +123,13 @@ impl Faults {
     /// How many faults are kept.
     pub const MAX: usize = 200;
 
+    /// Gives each fault without a path the one that is known of its place.
+    pub(super) fn locate(&mut self, mut path_of: impl FnMut(&Span) -> Option<String>) {
+        for fault in self.list.iter_mut().filter(|fault| fault.path.is_empty()) {
+            fault.path = path_of(&fault.span).unwrap_or_default();
+        }
+    }
+
     /// No faults.
     pub fn new() -> Self {
         Self::default()

@@ -129,7 +129,11 @@ impl<'t> Json<'t> {
         }
         let written = &self.text[start..self.at];
         let value = if integer { scalar::integer(written, written, 10) } else { scalar::float(written) };
-        value.map_err(|problem| self.parsing.stop(start, problem))
+        // It is a number all the same, and the rest can be read.
+        Ok(value.unwrap_or_else(|problem| {
+            self.parsing.fault(start, problem);
+            Value::Null
+        }))
     }
 
     fn digits(&mut self) -> usize {

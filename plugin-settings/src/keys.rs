@@ -69,6 +69,7 @@ impl<'r, 's> Keys<'r, 's> {
         let later =
             context.unavailable.iter().find(|(name, _)| *name == table.name()).map_or(&[][..], |(_, keys)| keys);
         later.iter().for_each(|key| section.get(key).coded(Code::ConfigSchema).not_yet(key));
+        section.declared_by(table);
         let faults_before = section.fault_count();
         let mut keys = Self { section, table, context, mode: "", asked: Vec::new(), faults_before };
         keys.serve(mode);

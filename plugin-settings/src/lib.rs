@@ -6,6 +6,7 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
+mod bare;
 #[cfg(feature = "conform")]
 pub mod conform;
 mod declared;
@@ -74,6 +75,17 @@ pub fn load(path: &Path) -> Result<Node, Faults> {
     parse(path, &bytes, None)
 }
 
+/// Reads `reader` to its end, as what is called `path` in messages, and parses it; its content says the syntax where `path`
+/// does not. For standard input.
+///
+/// # Errors
+///
+/// What cannot be read, and those of [`parse`].
+pub fn parse_from(path: &Path, reader: impl Read, syntax: Option<Syntax>) -> Result<Node, Faults> {
+    let bytes = read_bounded(reader).map_err(|problem| whole_file(path, problem))?;
+    parse(path, &bytes, syntax)
+}
+
 /// Parses `bytes`. `path` is for messages, and for its extension when no `syntax` is given.
 ///
 /// An empty file is [`Value::Null`] in YAML and an empty map in TOML; [`read`] takes either for a map without keys. A
@@ -100,15 +112,19 @@ pub fn parse(path: &Path, bytes: &[u8], syntax: Option<Syntax>) -> Result<Node, 
     }
 }
 
-/// At most one byte more than [`MAX_BYTES`], so that a device or an endless pipe ends too.
 fn read_file(path: &Path) -> Result<Vec<u8>, String> {
     let file = File::open(path).map_err(|error| format!("cannot be opened: {error}"))?;
     if file.metadata().is_ok_and(|meta| meta.is_dir()) {
         return Err("is a directory; give the file".to_owned());
     }
+    read_bounded(file)
+}
+
+/// At most one byte more than [`MAX_BYTES`], so that a device or an endless pipe ends too.
+fn read_bounded(reader: impl Read) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     let limit = u64::try_from(MAX_BYTES).unwrap_or(u64::MAX);
-    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| format!("cannot be read: {error}"))?;
+    reader.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| format!("cannot be read: {error}"))?;
     Ok(bytes)
 }
 

@@ -26,6 +26,8 @@ pub struct Node {
     pub untyped: bool,
     /// A number or a boolean as it stands in the file, where that is not how it would be printed: `1.10`.
     written: Option<Box<str>>,
+    /// Nothing, with no word for it: what a YAML key has with nothing behind it.
+    bare: bool,
 }
 
 /// What a [`Node`] holds. `{:?}` shows neither text nor numbers.
@@ -63,7 +65,7 @@ impl Node {
     /// A value that was written at `span`.
     #[must_use]
     pub fn new(value: Value, span: Span) -> Self {
-        Self { value, span, tainted: false, untyped: false, written: None }
+        Self { value, span, tainted: false, untyped: false, written: None, bare: false }
     }
 
     /// The same; a number or a boolean stands in the file as `written`.
@@ -72,12 +74,18 @@ impl Node {
         if is_scalar && self.as_text().is_some_and(|printed| printed != written) {
             self.written = Some(written.into());
         }
+        self.bare = written.is_empty() && matches!(self.value, Value::Null);
         self
     }
 
     /// The same place with another value.
     pub(super) fn with_value(&self, value: Value) -> Self {
-        Self { value, span: self.span.clone(), written: None, ..*self }
+        Self { value, span: self.span.clone(), written: None, bare: false, ..*self }
+    }
+
+    /// Whether nothing stands there at all, not even `null`.
+    pub(super) fn is_bare(&self) -> bool {
+        self.bare
     }
 
     /// The value of `key`, when this is a map that has it.

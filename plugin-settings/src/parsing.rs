@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::fault::{Fault, Faults};
 use super::limits::{Budget, MAX_DEPTH};
 use super::node::{Entry, Node, Value};
-use super::path::quoted;
+use super::path::{self, quoted};
 use super::source::{Locator, Source, Span};
 
 /// A fault was noted after which nothing sensible can follow.
@@ -70,11 +70,50 @@ impl Parsing {
         self.stop(offset, format!("lists and maps nest deeper than {MAX_DEPTH} levels"))
     }
 
-    /// The tree, unless there was a fault.
-    pub(super) fn finish(self, root: Result<Node, Stop>) -> Result<Node, Faults> {
+    /// The tree, unless there was a fault. What is wrong with a value is said with its path, which no parser knows.
+    pub(super) fn finish(mut self, root: Result<Node, Stop>) -> Result<Node, Faults> {
         match root {
-            Ok(root) => self.faults.into_result(root),
+            Ok(root) => {
+                let mut paths: HashMap<_, _> = self.faults.iter().map(|fault| (place(fault.span()), None)).collect();
+                if !paths.is_empty() {
+                    find(&root, &mut Vec::new(), &mut paths);
+                    self.faults.locate(|span| paths.remove(&place(span)).flatten());
+                }
+                self.faults.into_result(root)
+            }
             Err(Stop) => Err(self.faults),
+        }
+    }
+}
+
+fn place(span: &Span) -> (u32, u32) {
+    (span.line(), span.column())
+}
+
+/// A step on the way to a value.
+#[derive(Clone, Copy)]
+enum Step<'a> {
+    Key(&'a str),
+    Index(usize),
+}
+
+/// Finds the path of each value, if it is no list and no map, whose place is asked for.
+fn find<'a>(node: &'a Node, way: &mut Vec<Step<'a>>, paths: &mut HashMap<(u32, u32), Option<String>>) {
+    let mut into = |step, inner: &'a Node| {
+        way.push(step);
+        find(inner, way, paths);
+        way.pop();
+    };
+    match &node.value {
+        Value::List(items) => items.iter().enumerate().for_each(|(index, item)| into(Step::Index(index), item)),
+        Value::Map(entries) => entries.iter().for_each(|entry| into(Step::Key(&entry.key), &entry.value)),
+        _ => {
+            if let Some(path @ None) = paths.get_mut(&place(&node.span)) {
+                *path = Some(way.iter().fold(String::new(), |path, step| match step {
+                    Step::Key(key) => path::join(&path, key),
+                    Step::Index(index) => path::index(&path, *index),
+                }));
+            }
         }
     }
 }

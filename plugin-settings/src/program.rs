@@ -13,7 +13,7 @@ use super::merge::{NamedList, merge};
 use super::node::{Node, Value};
 use super::source::{Source, Span};
 use super::syntax::Syntax;
-use super::{load, off, overlay, parse, paths, read, secrets, shown, substitute};
+use super::{bare, load, off, overlay, parse, paths, read, secrets, shown, substitute};
 
 /// Reads the settings in the file at `path`, with its overlay.
 ///
@@ -131,6 +131,7 @@ fn settle_with<T>(
     if matches!(tree.value, Value::Null) {
         tree.value = Value::Map(Vec::new());
     }
+    faults.append(bare::faults(&tree, table));
     faults.append(prepare(&mut tree));
     fill(&mut tree, table);
     let shown = tree.clone();

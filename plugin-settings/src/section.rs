@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::fmt::Display;
 
 use plugin_core::Code;
+use plugin_core::settings::{Key, Table};
 
 use super::fault::{Fault, Faults};
 use super::field::Field;
@@ -85,6 +86,7 @@ pub struct Section<'a> {
     span: Span,
     secret: bool,
     known: Vec<&'static str>,
+    table: Option<&'static Table>,
     open: bool,
 }
 
@@ -97,6 +99,7 @@ impl<'a> Section<'a> {
             span: field.span().clone(),
             secret: field.is_secret(),
             known: Vec::new(),
+            table: None,
             open: false,
         }
     }
@@ -130,6 +133,11 @@ impl<'a> Section<'a> {
     /// Leaves keys that are not asked for alone, instead of reporting them.
     pub fn allow_unknown(&mut self) {
         self.open = true;
+    }
+
+    /// Says which table its keys are of, for who means another.
+    pub(super) fn declared_by(&mut self, table: &'static Table) {
+        self.table = Some(table);
     }
 
     /// Notes a fault at `key`, for rules that hold between keys.
@@ -199,7 +207,9 @@ impl<'a> Section<'a> {
     fn report_unknown(&self) {
         for entry in self.entries.iter().filter(|entry| !self.known.contains(&entry.key.as_str())) {
             let fault = Fault::new(entry.key_span.clone(), path::join(&self.path, &entry.key), "unknown key");
-            self.push(match suggest::nearest(&entry.key, self.known.iter().copied()) {
+            let meant = self.table.and_then(|table| table.keys().find(|key| key.is_meant_by(&entry.key)));
+            let near = || suggest::nearest(&entry.key, self.known.iter().copied());
+            self.push(match meant.map(Key::name).or_else(near) {
                 Some(known) => fault.with_remedy(format!("did you mean {}?", path::quoted(known))),
                 None => fault,
             });

@@ -1,7 +1,15 @@
 //! Which known word was meant.
 
+use plugin_core::settings::{Key, Table};
+
 /// Words longer than this are no slip of a finger, and cost time to compare.
 const LONGEST: usize = 64;
+
+/// The key of the table that was meant, or one of those of a later version.
+pub(super) fn key(word: &str, table: &'static Table, later: &[&'static str]) -> Option<&'static str> {
+    let meant = table.keys().find(|key| key.is_meant_by(word)).map(Key::name);
+    meant.or_else(|| nearest(word, table.keys().map(Key::name).chain(later.iter().copied())))
+}
 
 /// The one of `known` that is nearest to `word`, when it is near enough to have been meant.
 ///

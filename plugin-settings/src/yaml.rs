@@ -89,7 +89,11 @@ impl Builder {
                 }
                 Ok(())
             }
-            Event::Scalar(text, style, anchor, tag) => self.scalar(offset, &text, style, anchor, tag),
+            Event::Scalar(text, style, anchor, tag) => {
+                // The parser writes `~` where nothing stands.
+                let bare = span.end.byte_offset().unwrap_or(0) <= offset;
+                self.scalar(offset, if bare { "" } else { &text }, style, anchor, tag)
+            }
             Event::SequenceStart(_, anchor, tag) => {
                 self.open(offset, anchor, tag.as_deref(), "seq", Kind::List(Vec::new()))
             }

@@ -146,13 +146,25 @@ pub struct Key {
     go: bool,
     only: &'static [&'static str],
     code: Option<Code>,
+    meant: &'static [&'static str],
 }
 
 impl Key {
     /// A key that may be absent. `about` is a sentence.
     #[must_use]
     pub const fn new(name: &'static str, kind: Kind, about: &'static str) -> Self {
-        Self { name, kind, about, default: "", filled: true, required: false, go: false, only: &[], code: None }
+        Self {
+            name,
+            kind,
+            about,
+            default: "",
+            filled: true,
+            required: false,
+            go: false,
+            only: &[],
+            code: None,
+            meant: &[],
+        }
     }
 
     /// What holds when it is absent, as a configuration file writes it.
@@ -199,10 +211,23 @@ impl Key {
         self
     }
 
+    /// Other names that people write for it. They are unknown keys, and the fault says this one.
+    #[must_use]
+    pub const fn meant_by(mut self, names: &'static [&'static str]) -> Self {
+        self.meant = names;
+        self
+    }
+
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &'static str {
         self.name
+    }
+
+    /// Whether people mean it who write `name`, in whatever case.
+    #[must_use]
+    pub fn is_meant_by(&self, name: &str) -> bool {
+        self.meant.iter().any(|other| other.eq_ignore_ascii_case(name))
     }
 
     /// What its value is.

@@ -92,12 +92,23 @@ pub(super) struct Demo {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ConfigFile {
-    /// The configuration: YAML, JSON or TOML
+    /// The configuration: YAML, JSON or TOML; - reads it from standard input, and its paths start from here
     #[arg(long, short, value_name = "FILE")]
     pub(super) config: PathBuf,
     /// Lay FILE's variant of this name over it, such as config.production.yaml over config.yaml
     #[arg(long, env = "APP_ENV", value_name = "NAME")]
     pub(super) env: Option<String>,
+}
+
+impl ConfigFile {
+    pub(super) fn is_stdin(&self) -> bool {
+        self.config.as_os_str() == "-"
+    }
+
+    /// What messages call it.
+    pub(super) fn shown(&self) -> std::path::Display<'_> {
+        if self.is_stdin() { std::path::Path::new("stdin").display() } else { self.config.display() }
+    }
 }
 
 #[derive(Debug, clap::Args)]

@@ -79,7 +79,7 @@ pub(super) fn plugin(plugin: &DemoPlugin) -> Outcome {
 
 pub(super) fn validate(file: &ConfigFile) -> Outcome {
     let config = read(file)?;
-    say(format_args!("{}: no faults, {}", file.config.display(), count(config.plugins().len(), "plugin")))?;
+    say(format_args!("{}: no faults, {}", file.shown(), count(config.plugins().len(), "plugin")))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -90,13 +90,23 @@ pub(super) fn schema() -> Outcome {
 
 pub(super) fn config(command: &Config) -> Outcome {
     let ConfigCommand::Show(file) = &command.command;
-    let shown = config::show(&file.config, file.env.as_deref(), &env).map_err(|faults| wrong(&faults))?;
+    let shown = if file.is_stdin() {
+        config::show_from(std::io::stdin().lock(), &env)
+    } else {
+        config::show(&file.config, file.env.as_deref(), &env)
+    };
+    let shown = shown.map_err(|faults| wrong(&faults))?;
     say(shown.trim_end())?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn read(file: &ConfigFile) -> Result<config::Config, Problem> {
-    config::load(&file.config, file.env.as_deref(), &env).map_err(|faults| wrong(&faults))
+    let config = if file.is_stdin() {
+        config::load_from(std::io::stdin().lock(), &env)
+    } else {
+        config::load(&file.config, file.env.as_deref(), &env)
+    };
+    config.map_err(|faults| wrong(&faults))
 }
 
 fn wrong(faults: &Faults) -> Problem {

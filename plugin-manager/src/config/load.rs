@@ -1,5 +1,6 @@
 //! From files to settings.
 
+use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
@@ -42,6 +43,31 @@ pub fn load(path: &Path, name: Option<&str>, env: Env<'_>) -> Result<Config, Fau
 pub fn show(path: &Path, name: Option<&str>, env: Env<'_>) -> Result<String, Faults> {
     let (_, tree) = open(path, name, env).and_then(|tree| build(tree, path, env))?;
     Ok(document::shown(&tree, &settings::TABLE))
+}
+
+/// Reads a configuration out of `reader`, to its end: for standard input. Faults call it `stdin`; its content says the
+/// syntax. There is no overlay, and relative paths start from the directory that the process works in.
+///
+/// # Errors
+///
+/// Those of [`load`].
+pub fn load_from(reader: impl Read, env: Env<'_>) -> Result<Config, Faults> {
+    read_from(reader, env).map(|(config, _)| config)
+}
+
+/// The configuration that [`load_from`] reads, as [`show`] shows it.
+///
+/// # Errors
+///
+/// Those of [`load`].
+pub fn show_from(reader: impl Read, env: Env<'_>) -> Result<String, Faults> {
+    read_from(reader, env).map(|(_, tree)| document::shown(&tree, &settings::TABLE))
+}
+
+fn read_from(reader: impl Read, env: Env<'_>) -> Result<(Config, Node), Faults> {
+    let path = Path::new("stdin");
+    let tree = document::parse_from(path, reader, None).map_err(|faults| faults.or_code(Code::InvalidDocument))?;
+    build(tree, path, env)
 }
 
 /// Reads a configuration out of `text`, as if it were in the file `path`, which is not opened.

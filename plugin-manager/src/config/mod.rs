@@ -47,6 +47,7 @@
 //! written is on, unless it says `enabled: false`; nothing else in it is checked then. A section in which every key of
 //! go-plugins is there and all is zero or empty, as Go writes a struct that was never set, counts as absent. What a plugin says
 //! itself wins over `default_retry` and its like key by key; a section that it writes is on also where the default is off.
+//! `null` counts as absent. A key of YAML with nothing behind it (`rate_limit:`) is a fault where absent and `{}` differ.
 //!
 //! A key of the documentation whose feature this version does not have is a fault of its own, and is not taken for a slip
 //! of the finger.
@@ -66,7 +67,7 @@ mod tests;
 
 pub use admin::AdminConfig;
 pub(crate) use load::plugin_of_executable;
-pub use load::{from_text, load, load_plugin, schema, show};
+pub use load::{from_text, load, load_from, load_plugin, schema, show, show_from};
 pub use logging::{LogFormat, LoggingConfig};
 pub use plugin::{InstanceConfig, PluginConfig, TransportConfig, TransportKind};
 /// The tree with places that configurations are read from.

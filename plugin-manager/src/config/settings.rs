@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use plugin_breaker::CircuitBreakerConfig;
@@ -138,10 +139,25 @@ pub(super) fn read(keys: &mut Keys<'_, '_>) -> Option<Config> {
     let logging = keys.section("logging", logging::read);
     let server = keys.section("server", server::read).flatten();
     let admin = keys.section("admin", |keys| admin::read(keys, port)).flatten();
+    if let (Some(server), Some(admin)) = (&server, &admin)
+        && is_same(server.listen(), admin.listen())
+    {
+        let (server, admin) = (server.listen(), admin.listen());
+        let problem =
+            format!("the data plane listens there already (`server.listen` is {server}, and this is {admin})");
+        keys.fault("admin.listen", Code::ConfigValue, format!("{problem}; give one of them another port"));
+    }
     let shutdown_timeout = keys.time("shutdown_timeout");
     let mut plugins = plugins(keys)?;
     plugins.sort_by_key(|plugin| std::cmp::Reverse(plugin.priority()));
     Some(Config { logging: logging?, plugins, server: server?, admin: admin?, shutdown_timeout: shutdown_timeout? })
+}
+
+/// Whether two cannot listen there at once: an address of all interfaces takes the port of each.
+fn is_same(one: SocketAddr, other: SocketAddr) -> bool {
+    let (first, second) = (one.ip().to_canonical(), other.ip().to_canonical());
+    let all = |ip: IpAddr, other: IpAddr| ip.is_unspecified() && (ip.is_ipv6() || other.is_ipv4());
+    one.port() == other.port() && (first == second || all(first, second) || all(second, first))
 }
 
 fn plugins(keys: &mut Keys<'_, '_>) -> Option<Vec<PluginConfig>> {

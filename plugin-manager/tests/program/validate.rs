@@ -125,3 +125,16 @@ async fn a_good_configuration_is_said_to_be_good_and_the_schema_is_json() {
     assert!(schema["$schema"].as_str().is_some_and(|url| url.contains("json-schema.org")), "{schema:#}");
     assert!(schema["properties"]["plugins"].is_object(), "{schema:#}");
 }
+
+#[tokio::test]
+async fn a_configuration_may_come_from_standard_input() {
+    let plugin = "{\"plugins\": [{\"name\": \"a\", \"transport\": \"http\", \"endpoint\": \"http://127.0.0.1:1/\"}]}";
+    let given = async |args: &[&str], input: &str| Program::start_with(args, &[], input).ends().await;
+    assert_eq!(given(&["validate", "-c", "-"], plugin).await.worked(), "stdin: no faults, 1 plugin\n");
+    let shown = given(&["config", "show", "-c", "-"], plugin).await.worked();
+    assert!(shown.contains("name: a\n"), "{shown}");
+    for command in ["validate", "run"] {
+        let said = given(&[command, "-c", "-"], "plugins: []").await.failed(2);
+        assert!(said.contains("stdin:1:10: plugins: there are no plugins"), "{said}");
+    }
+}

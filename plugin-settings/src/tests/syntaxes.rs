@@ -149,13 +149,14 @@ fn yaml_faults_say_what_and_where() {
         ("a: *x\n", "1:4: YAML syntax: "),
         ("a: 'x\n", "2:1: YAML syntax: "),
         ("a: 1\n---\nb: 2\n", "2:1: a second document begins here; a file holds one"),
-        ("a: !env X\n", "1:9: the tag \"!env\" is not supported here"),
-        ("a: !!int x\n", "1:10: \"x\" is no int, as its tag says"),
+        ("a: !env X\n", "1:9: a: the tag \"!env\" is not supported here"),
+        ("a: !!int x\n", "1:10: a: \"x\" is no int, as its tag says"),
         ("a: &x [*x]\n", "1:8: the alias stands inside the value that it names"),
         ("? [a]\n: 1\n", "1:3: a list or map cannot be a key"),
         ("<<: 1\n", "1:5: `<<` merges a map or a list of maps; quote it to use it as a key"),
-        ("a: .inf\n", "1:4: .inf is not a number that a configuration can hold"),
-        ("a: \"x\\0y\"\n", "1:4: the string holds a NUL character"),
+        ("a: .inf\n", "1:4: a: .inf is not a number that a configuration can hold"),
+        ("a:\n  - b: 1\n  - {c: -.INF}\n", "3:9: a[1].c: -.INF is not a number"),
+        ("a: \"x\\0y\"\n", "1:4: a: the string holds a NUL character"),
     ] {
         let found = refused(Syntax::Yaml, text);
         assert!(found.starts_with(fault), "{text:?}: {found}");
@@ -195,8 +196,8 @@ fn json_faults_say_what_json_wants() {
         ("[1e]", "1:4: JSON syntax: found ']'; expected a digit of the exponent"),
         ("[+1]", "1:2: JSON syntax: found '+'; expected a value"),
         ("[NaN]", "1:2: JSON syntax: found 'N'; expected a value; strings stand in double quotes"),
-        ("[1e999]", "1:2: the number 1e999 is too large"),
-        ("[18446744073709551616]", "1:2: the integer 18446744073709551616 does not fit in 64 bits"),
+        ("[1e999]", "1:2: [0]: the number 1e999 is too large"),
+        ("[18446744073709551616]", "1:2: [0]: the integer 18446744073709551616 does not fit in 64 bits"),
         ("[\"a", "1:2: the string is not closed"),
         ("[\"a\n\"]", "1:2: the string is not closed on its line; write a break as \\n"),
         ("[\"a\tb\"]", "1:4: JSON syntax: found '\\t'; expected no bare control character in a string"),
@@ -204,7 +205,7 @@ fn json_faults_say_what_json_wants() {
         ("[\"\\u12\"]", "1:3: \\u needs four hexadecimal digits"),
         ("[\"\\ud800\"]", "1:3: the escape is half of a surrogate pair"),
         ("[\"\\ud800\\u0041\"]", "1:3: the escape is half of a surrogate pair"),
-        ("[\"\\u0000\"]", "1:2: the string holds a NUL character"),
+        ("[\"\\u0000\"]", "1:2: [0]: the string holds a NUL character"),
     ] {
         let found = refused(Syntax::Json, text);
         assert!(found.starts_with(fault), "{text:?}: {found}");

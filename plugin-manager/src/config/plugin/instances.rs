@@ -10,14 +10,15 @@ use plugin_transports::ConnectionConfig;
 use plugin_transports::auth::AuthConfig;
 use plugin_transports::http::HttpConfig;
 
-use super::{PluginConfig, TransportKind};
+use super::{PluginConfig, TransportKind, read::URL};
+use crate::manager::looks_alike;
 
 pub(in crate::config) static TABLE: Table = Table::new(
     "instance",
     "One of the places where a plugin is reached.",
     &[
         Key::new("name", Kind::Text, "Its name within the plugin; the endpoint by default."),
-        Key::new("endpoint", Kind::Text, "Its URL.").required(),
+        Key::new("endpoint", Kind::Text, "Its URL.").required().meant_by(URL),
         Key::new(
             "weight",
             Kind::integer(1, Endpoint::MAX_WEIGHT as i128),
@@ -153,6 +154,9 @@ pub(super) fn resolve(
         let at = if listed { format!("instances.{index}.endpoint") } else { "endpoint".to_owned() };
         // The name is shown to everybody, so that a secret in the endpoint's query is not in it.
         let name = place.name.unwrap_or_else(|| redact_url(&endpoint));
+        if let Some(problem) = looks_alike(&name).filter(|_| listed) {
+            keys.fault(&format!("instances.{index}.name"), Code::InvalidName, format!("an instance's name {problem}"));
+        }
         if let Some(first) = names.insert(name.clone(), index) {
             let problem = format!("the name {name:?} is that of `instances[{first}]` too; each needs one of its own");
             keys.fault(&format!("instances.{index}"), Code::DuplicateName, problem);

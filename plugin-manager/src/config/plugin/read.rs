@@ -21,20 +21,22 @@ pub(in crate::config) static TABLE: Table = Table::new("plugin", "A plugin: how 
         Key::new(
             "name",
             Kind::Text,
-            "The name by which it is called: 1 to 128 bytes, none of / \\ < > | & ; $ * ?, quotes, control characters, \"..\".",
+            "The name by which it is called: 1 to 128 bytes, none of / \\ < > | & ; $ * ?, quotes, spaces, characters that do not show, \"..\".",
         )
         .required(),
         Key::new("type", Kind::Text, "The registered factory that makes it. The transport inproc needs one."),
         Key::new("transport", Kind::Word(SERVED), "How it is reached.").required(),
-        Key::new("endpoint", Kind::Text, "Its URL. For exec, another name of `executable`.").only(CONNECTED),
+        Key::new("endpoint", Kind::Text, "Its URL. For exec, another name of `executable`.").only(CONNECTED).meant_by(URL),
         Key::new("instances", Kind::List(&instances::TABLE), "Several URLs instead of `endpoint`.").only(HTTP),
         Key::new(
             "executable",
             Kind::Text,
             "The program: a path, relative to the directory of this file, or a bare name that is looked up in PATH.",
         )
+        .meant_by(&["command", "cmd", "exec", "binary", "bin", "program", "path", "run"])
         .only(EXEC),
         Key::new("work_dir", Kind::Path, "The directory that it works in.")
+            .meant_by(&["cwd", "dir", "directory", "workdir", "working_dir", "working_directory"])
             .derived_default("the directory of this file")
             .only(EXEC),
         Key::new("mode", Kind::Word(&["lines"]), "How it speaks: one JSON object per line.").default("lines").only(EXEC),
@@ -62,6 +64,9 @@ pub(in crate::config) static TABLE: Table = Table::new("plugin", "A plugin: how 
     .over(ProcessConfig::TABLE)
     .without(&["no_new_privs", "start_timeout", "request_timeout", "shutdown_grace", "max_in_flight", "max_queued_bytes"])
     .moded_by("transport");
+
+/// What people call an endpoint.
+pub(super) const URL: &[&str] = &["url", "uri", "address", "addr", "base_url", "host", "target", "upstream"];
 
 /// The codecs and modes that a later version will have.
 const LATER_CODECS: &[&str] = &["msgpack", "protobuf", "raw"];

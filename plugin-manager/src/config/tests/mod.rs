@@ -10,6 +10,7 @@ mod effects;
 mod faults;
 mod go;
 mod layers;
+mod meant;
 mod schema;
 mod secrets;
 mod syntaxes;

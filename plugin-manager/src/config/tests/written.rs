@@ -17,7 +17,7 @@ fn a_section_that_is_written_is_on() {
     let limit = one("rate_limit: {requests_per_second: 2}").rate_limit().expect("it limits");
     assert_eq!((limit.requests_per_second(), limit.burst_size()), (2.0, 20));
     assert!(one("rate_limit: {}").rate_limit().is_some(), "with the defaults");
-    assert!(one("rate_limit: ").rate_limit().is_none(), "null counts as absent");
+    assert!(one("rate_limit: null").rate_limit().is_none(), "null counts as absent");
     assert!(under("default_rate_limit: {burst_size: 3}", "").rate_limit().is_some_and(|limit| limit.burst_size() == 3));
     assert!(one("health_check: {interval: 1s}").health_check().is_some());
     assert!(one("circuit_breaker: {failure_threshold: 2}").circuit_breaker().enabled());
