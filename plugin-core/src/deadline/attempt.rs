@@ -17,7 +17,7 @@ use super::{
     Deadlined,
     cut::{self, AttemptTime, Part},
     layer::{Limit, duration},
-    lifted,
+    polling,
     timer::Timer,
     waiting,
 };
@@ -173,7 +173,7 @@ pin_project! {
             let mut this = this.project();
             // Cut by a layer further out: what is in here began when this attempt did, and has its limit too.
             if this.inner.is_some() && cut::current().is_some() {
-                let part = Part { since: *this.since, limit: duration((*this.limit).min(*this.configured)) };
+                let part = Part { since: *this.since, limit: (*this.limit).min(*this.configured) };
                 cut::within(part, || this.inner.set(None));
             }
         }
@@ -195,9 +195,13 @@ where
         if *this.limit == u64::MAX && *this.deadline == Instant::MAX {
             return inner.poll(cx);
         }
-        let part = Part { since: *this.since, limit: duration((*this.limit).min(*this.configured)) };
-        let (result, mut heard) =
-            waiting::listen(|| lifted::watch(*this.deadline, || cut::polled(part, || inner.poll(cx))));
+        let part = Part { since: *this.since, limit: (*this.limit).min(*this.configured) };
+        let tell = |cell: &polling::Polling| {
+            cell.limit(part);
+            // A layer further out may enforce an earlier one.
+            cell.enforced.set(cell.enforced.get().min(*this.deadline));
+        };
+        let (result, mut heard) = polling::listen(tell, || inner.poll(cx));
         if result.is_ready() {
             this.inner.set(None);
             return result;

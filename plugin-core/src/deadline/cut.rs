@@ -12,10 +12,16 @@ use std::{cell::Cell, time::Duration};
 
 #[cfg(feature = "grpc")]
 use super::lifted;
+use super::{
+    layer::duration,
+    polling::{self, UNLIMITED},
+};
 use crate::{
     Rejected, Sent,
-    clock::{self, Instant},
+    clock::{self, Instant, nanos},
 };
+
+pub(super) use super::polling::Part;
 
 /// THE rule: what was cut is evidence against the service when it ran for at least half of the time that it may take,
 /// which is the smaller of an attempt's limit and the call's configured timeout. Less says only that the service is not
@@ -81,18 +87,19 @@ impl Cut {
     /// The same cut for a part of the work that began at this moment, if that is later.
     #[must_use]
     pub const fn of_part(self, since: Instant) -> Self {
-        self.narrowed(Part { since, limit: None })
+        let since = if since.as_nanos() > self.since.as_nanos() { since } else { self.since };
+        Self { since, ..self }
     }
 
     /// The same for a part that began later, or may take less.
-    const fn narrowed(self, part: Part) -> Self {
-        let since = if part.since.as_nanos() > self.since.as_nanos() { part.since } else { self.since };
-        let limit = match (self.limit, part.limit) {
-            (Some(own), Some(limit)) if own.as_nanos() < limit.as_nanos() => Some(own),
-            (own, None) => own,
-            (_, limit) => limit,
-        };
-        Self { at: self.at, since, limit }
+    fn narrowed(self, part: Part) -> Self {
+        let own = Part { since: self.since, limit: self.limit.map_or(UNLIMITED, nanos) };
+        Self::of(own.narrowed(part), self.at)
+    }
+
+    /// This part of a call, cut at this moment.
+    pub(super) fn of(part: Part, at: Instant) -> Self {
+        Self { at, since: part.since, limit: duration(part.limit) }
     }
 }
 
@@ -193,50 +200,56 @@ pub struct Progress {
     pub sent: Sent,
 }
 
-/// A call that is limited, or a part of one.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Part {
-    pub(super) since: Instant,
-    pub(super) limit: Option<Duration>,
-}
-
 #[derive(Clone, Copy)]
 struct Dropping {
     cut: Cut,
     progress: Option<Progress>,
 }
 
-thread_local! {
-    static DROPPING: Cell<Option<Dropping>> = const { Cell::new(None) };
-    static POLLED: Cell<Option<Part>> = const { Cell::new(None) };
-}
+// Apart from what is known of a poll: it is asked when something is dropped, and written when time is up.
+thread_local!(static DROPPING: Cell<Option<Dropping>> = const { Cell::new(None) });
 
-/// Puts a value back when it goes, also when what ran meanwhile panics.
-struct Restore<T: Copy + 'static>(&'static std::thread::LocalKey<Cell<T>>, T);
+/// Puts back what was dropped before when it goes, also when what ran meanwhile panics.
+struct Restore(Option<Dropping>);
 
-impl<T: Copy> Drop for Restore<T> {
+impl Drop for Restore {
     fn drop(&mut self) {
-        let _ = self.0.try_with(|cell| cell.set(self.1));
+        DROPPING.set(self.0);
     }
 }
 
-/// Sets a value for as long as the answer lives. `None`: the thread is being torn down, and nobody listens.
-fn set<T: Copy>(key: &'static std::thread::LocalKey<Cell<T>>, value: T) -> Option<Restore<T>> {
-    key.try_with(|cell| cell.replace(value)).ok().map(|before| Restore(key, before))
+/// Says what is being dropped for as long as the answer lives.
+fn dropping(cut: Cut) -> Restore {
+    Restore(DROPPING.replace(Some(Dropping { cut, progress: None })))
+}
+
+/// Puts back whose time it was that was polled.
+struct Unlimit {
+    limits: bool,
+    part: Part,
+}
+
+impl Drop for Unlimit {
+    fn drop(&mut self) {
+        polling::with(|cell| {
+            cell.limits.set(self.limits);
+            cell.part.set(self.part);
+        });
+    }
 }
 
 /// Drops work whose time is up, and gives back how far it had come. For a layer that owns a limit.
 pub fn drop_under(cut: Cut, drop: impl FnOnce()) -> Progress {
-    let _restore = set(&DROPPING, Some(Dropping { cut, progress: None }));
+    let _restore = dropping(cut);
     drop();
-    DROPPING.try_with(Cell::get).ok().flatten().and_then(|dropping| dropping.progress).unwrap_or_default()
+    DROPPING.get().and_then(|dropping| dropping.progress).unwrap_or_default()
 }
 
 /// The cut under which work is being dropped on this thread, for what is dropped to ask. `None`: it is dropped for
 /// another reason, such as a caller that went away.
 #[must_use]
 pub fn current() -> Option<Cut> {
-    DROPPING.try_with(Cell::get).ok().flatten().map(|dropping| dropping.cut)
+    DROPPING.get().map(|dropping| dropping.cut)
 }
 
 /// Tells how far a request had come, from the drop of a transport's future, after it has withdrawn what it could. Of
@@ -252,64 +265,58 @@ pub fn sent_before() {
 }
 
 fn add(new: Progress) {
-    let _ = DROPPING.try_with(|cell| {
-        let Some(dropping) = cell.get() else { return };
-        let progress = match dropping.progress {
-            None => new,
-            Some(Progress { stage, sent }) => {
-                Progress { stage: stage.or(new.stage), sent: if sent == Sent::Nothing { new.sent } else { sent } }
-            }
-        };
-        cell.set(Some(Dropping { progress: Some(progress), ..dropping }));
-    });
+    let Some(dropping) = DROPPING.get() else { return };
+    let progress = match dropping.progress {
+        None => new,
+        Some(Progress { stage, sent }) => {
+            Progress { stage: stage.or(new.stage), sent: if sent == Sent::Nothing { new.sent } else { sent } }
+        }
+    };
+    DROPPING.set(Some(Dropping { progress: Some(progress), ..dropping }));
 }
 
 /// Runs what concerns one attempt of a call that began before it: a poll of the attempt, or its drop. Who asks within
 /// hears of the attempt's time. An attempt that is dropped under a cut and does not [`report`] may have been sent.
 pub fn narrow<T>(since: Instant, run: impl FnOnce() -> T) -> T {
     // Outside of every limit there is nothing to narrow, and `elapsed` is to say so.
-    let is_limited = current().is_some() || POLLED.try_with(Cell::get).ok().flatten().is_some();
-    if is_limited { within(Part { since, limit: None }, run) } else { run() }
+    let is_limited = current().is_some() || polling::with(|cell| cell.limits.get());
+    if is_limited { within(Part { since, limit: UNLIMITED }, run) } else { run() }
 }
 
 /// Like [`narrow`], with the time that the part may take.
 pub(super) fn within<T>(part: Part, run: impl FnOnce() -> T) -> T {
-    let Some(dropping) = DROPPING.try_with(Cell::get).ok().flatten() else { return polled(part, run) };
-    handed_on(dropping.cut.narrowed(part), run)
+    match current() {
+        Some(cut) => handed_on(cut.narrowed(part), run),
+        None => polled(polling::with(|cell| cell.part.get()).narrowed(part), run),
+    }
 }
 
 /// Runs what concerns a call that is shared, for one of its callers: a poll of it, or its drop by the last. Who asks within
 /// hears of the call's own time, which may have begun before this caller's. It may take as long as this caller allows, or
 /// another one did.
 pub(crate) fn shared<T>(began: Instant, allowed: Option<Duration>, run: impl FnOnce() -> T) -> T {
-    if let Some(dropping) = DROPPING.try_with(Cell::get).ok().flatten() {
-        let cut = Cut { at: dropping.cut.at, since: began, limit: dropping.cut.limit.max(allowed) };
-        return handed_on(cut, run);
+    if let Some(cut) = current() {
+        return handed_on(Cut { since: began, limit: cut.limit.max(allowed), ..cut }, run);
     }
-    let Some(before) = POLLED.try_with(Cell::get).ok().flatten() else { return run() };
-    let _restore = set(&POLLED, Some(Part { since: began, limit: before.limit.max(allowed) }));
-    run()
+    let Some(before) = polling::with(|cell| cell.limits.get().then(|| cell.part.get())) else { return run() };
+    let limit = duration(before.limit).max(allowed).map_or(UNLIMITED, nanos);
+    polled(Part { since: began, limit }, run)
 }
 
 /// Drops a part under a cut of its own, and adds its progress to that of the whole.
 fn handed_on<T>(cut: Cut, run: impl FnOnce() -> T) -> T {
-    let restore = set(&DROPPING, Some(Dropping { cut, progress: None }));
+    let restore = dropping(cut);
     let result = run();
-    let progress = DROPPING.try_with(Cell::get).ok().flatten().and_then(|dropping| dropping.progress);
+    let progress = DROPPING.get().and_then(|dropping| dropping.progress);
     drop(restore);
     add(progress.unwrap_or_default());
     result
 }
 
-/// Polls a call, or a part of one, so that [`elapsed`] knows of it.
-#[inline]
-pub(super) fn polled<T>(part: Part, poll: impl FnOnce() -> T) -> T {
-    let before = POLLED.try_with(Cell::get).ok().flatten();
-    let part = before.map_or(part, |before| {
-        let cut = Cut::new(before.since, Instant::MAX, before.limit).narrowed(part);
-        Part { since: cut.since, limit: cut.limit }
-    });
-    let _restore = set(&POLLED, Some(part));
+/// Polls a part of a call whose time is this, so that [`elapsed`] knows of it.
+fn polled<T>(part: Part, poll: impl FnOnce() -> T) -> T {
+    let _restore =
+        polling::with(|cell| Unlimit { limits: cell.limits.replace(true), part: cell.part.replace(part) });
     poll()
 }
 
@@ -317,8 +324,8 @@ pub(super) fn polled<T>(part: Part, poll: impl FnOnce() -> T) -> T {
 /// [`AttemptTimeout`](super::AttemptTimeout), or when a task stands between them and this. It reads the clock.
 #[must_use]
 pub fn elapsed() -> Option<Cut> {
-    let part = POLLED.try_with(Cell::get).ok().flatten()?;
-    Some(Cut::new(part.since, clock::now(), part.limit))
+    let part = polling::with(|cell| cell.limits.get().then(|| cell.part.get()))?;
+    Some(Cut::of(part, clock::now()))
 }
 
 /// The time that the service was told of which this thread is polling: until the deadline that is enforced outside. For a
@@ -327,10 +334,10 @@ pub fn elapsed() -> Option<Cut> {
 /// between it and this.
 #[cfg(feature = "grpc")]
 pub(crate) fn told() -> Option<AttemptTime> {
-    let part = POLLED.try_with(Cell::get).ok().flatten()?;
+    let part = polling::with(|cell| cell.limits.get().then(|| cell.part.get()))?;
     let deadline = Some(lifted::enforced()).filter(|deadline| *deadline != Instant::MAX)?;
     let time = AttemptTime::new(part.since).with_deadline(Some(deadline), deadline.saturating_since(part.since));
-    Some(time.with_configured(part.limit))
+    Some(time.with_configured(duration(part.limit)))
 }
 
 #[cfg(test)]
@@ -380,7 +387,7 @@ mod tests {
         let progress = drop_under(cut, || {
             assert_eq!(current(), Some(cut));
             narrow(at(16), || assert!(current().is_some_and(|cut| cut.ran() == 4 * SECOND && !cut.is_evidence())));
-            within(Part { since: at(16), limit: Some(8 * SECOND) }, || {
+            within(Part { since: at(16), limit: nanos(8 * SECOND) }, || {
                 assert!(current().is_some_and(|cut| cut.is_evidence()));
             });
             assert_eq!(current(), Some(cut));
@@ -392,13 +399,13 @@ mod tests {
     #[test]
     fn of_two_limits_the_smaller_one_is_that_of_the_part_whoever_set_it() {
         for (outer, inner, both) in [(4, Some(8), 4), (8, Some(4), 4), (4, None, 4)] {
-            let part = Part { since: at(0), limit: inner.map(|seconds| seconds * SECOND) };
+            let part = Part { since: at(0), limit: inner.map_or(UNLIMITED, |seconds| nanos(seconds * SECOND)) };
             let limit = || current().and_then(|cut| cut.limit());
             let _ = drop_under(Cut::new(at(0), at(20), Some(outer * SECOND)), || {
                 within(part, || assert_eq!(limit(), Some(both * SECOND), "{outer} s outside, {inner:?} s inside"));
             });
         }
-        let part = Part { since: at(0), limit: Some(SECOND) };
+        let part = Part { since: at(0), limit: nanos(SECOND) };
         let _ = drop_under(Cut::new(at(0), at(20), None), || {
             within(part, || assert_eq!(current().and_then(|cut| cut.limit()), Some(SECOND), "nobody outside set one"));
         });
@@ -407,7 +414,7 @@ mod tests {
     #[test]
     fn outside_of_a_limit_there_is_no_part_of_it() {
         narrow(at(1), || assert_eq!(elapsed(), None));
-        polled(Part { since: at(1), limit: Some(SECOND) }, || {
+        polled(Part { since: at(1), limit: nanos(SECOND) }, || {
             narrow(at(2), || assert!(elapsed().is_some_and(|cut| (cut.since(), cut.limit()) == (at(2), Some(SECOND)))));
         });
     }
@@ -440,7 +447,7 @@ mod tests {
         let panicked = std::panic::catch_unwind(|| drop_under(cut, || panic!("in a drop")));
         assert!(panicked.is_err());
         assert_eq!(current(), None);
-        let panicked = std::panic::catch_unwind(|| polled(Part { since: at(1), limit: None }, || panic!("polled")));
+        let panicked = std::panic::catch_unwind(|| polled(Part { since: at(1), limit: UNLIMITED }, || panic!("polled")));
         assert!(panicked.is_err());
         assert_eq!(elapsed(), None);
     }

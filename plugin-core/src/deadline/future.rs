@@ -12,8 +12,7 @@ use pin_project_lite::pin_project;
 
 use super::{
     cut::{self, Cut, Part},
-    layer::duration,
-    lifted,
+    polling,
     timer::Timer,
     waiting,
 };
@@ -32,7 +31,7 @@ pub(super) struct Time {
 
 impl Time {
     fn part(self) -> Part {
-        Part { since: self.started, limit: duration(self.allowed) }
+        Part { since: self.started, limit: self.allowed }
     }
 }
 
@@ -86,8 +85,11 @@ where
             if time.deadline == Instant::MAX {
                 return inner.poll(cx);
             }
-            let (result, heard) =
-                waiting::listen(|| lifted::enforce(time.deadline, || cut::polled(time.part(), || inner.poll(cx))));
+            let tell = |cell: &polling::Polling| {
+                cell.limit(time.part());
+                cell.enforced.set(time.deadline);
+            };
+            let (result, heard) = polling::listen(tell, || inner.poll(cx));
             if result.is_ready() {
                 this.inner.set(None);
                 return result;
@@ -96,7 +98,7 @@ where
             if !waiting::is_due(this.timer, time.deadline, heard, cx) {
                 return Poll::Pending;
             }
-            let cut = Cut::new(time.started, time.deadline, duration(time.allowed));
+            let cut = Cut::of(time.part(), time.deadline);
             // The work stops now, not when the caller gets round to dropping this future.
             let progress = cut::drop_under(cut, || this.inner.set(None));
             *this.stage = progress.stage.or(*this.stage);

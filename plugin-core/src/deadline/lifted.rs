@@ -6,56 +6,53 @@
 //! maker. Whoever shares calls therefore [`lift`]s the deadline that is enforced outside from all that the call does:
 //! a request that carries this very moment says that it has no deadline.
 
-use std::cell::Cell;
-
+use super::polling;
 use crate::clock::Instant;
 
-/// [`Instant::MAX`] stands for none.
-#[derive(Clone, Copy)]
-struct Scope {
+/// Puts both deadlines back, also when what ran meanwhile panics.
+struct Restore {
     enforced: Instant,
     lifted: Instant,
 }
 
-thread_local!(static SCOPE: Cell<Scope> = const { Cell::new(Scope { enforced: Instant::MAX, lifted: Instant::MAX }) });
-
-/// Puts the scope back, also when what ran in it panics.
-struct Restore(Scope);
-
 impl Drop for Restore {
+    #[inline]
     fn drop(&mut self) {
-        SCOPE.set(self.0);
+        polling::with(|cell| {
+            cell.enforced.set(self.enforced);
+            cell.lifted.set(self.lifted);
+        });
     }
 }
 
-fn within<T>(scope: Scope, run: impl FnOnce() -> T) -> T {
-    let _restore = Restore(SCOPE.replace(scope));
+#[inline]
+fn within<T>(enforced: Instant, lifted: Instant, run: impl FnOnce() -> T) -> T {
+    let _restore = polling::with(|cell| Restore {
+        enforced: cell.enforced.replace(enforced),
+        lifted: cell.lifted.replace(lifted),
+    });
     run()
 }
 
-/// Makes a call, or polls it, whose deadline is enforced by the one who asks.
+/// Makes a call whose deadline is enforced by the one who asks. Who polls it says so in that poll.
+#[inline]
 pub(super) fn enforce<T>(deadline: Instant, run: impl FnOnce() -> T) -> T {
-    within(Scope { enforced: deadline, ..SCOPE.get() }, run)
-}
-
-/// Polls what has this deadline, or the earlier one that a layer further out enforces.
-pub(super) fn watch<T>(deadline: Instant, run: impl FnOnce() -> T) -> T {
-    enforce(deadline.min(enforced()), run)
+    within(deadline, polling::with(|cell| cell.lifted.get()), run)
 }
 
 /// The deadline that a layer further out enforces for the call that is being made; [`Instant::MAX`] without one.
 pub(crate) fn enforced() -> Instant {
-    SCOPE.get().enforced
+    polling::with(|cell| cell.enforced.get())
 }
 
 /// Makes a shared call, or polls it: requests that carry this deadline say that they have none.
 pub(crate) fn lift<T>(deadline: Instant, run: impl FnOnce() -> T) -> T {
     // Shared once more inside, it is still this deadline that is to be lifted, whoever polls.
-    within(Scope { enforced: deadline, lifted: deadline }, run)
+    within(deadline, deadline, run)
 }
 
 /// Whether a request that carries this deadline has none, since its call is shared.
 #[inline]
 pub(crate) fn is_lifted(deadline: Instant) -> bool {
-    SCOPE.get().lifted == deadline
+    polling::with(|cell| cell.lifted.get()) == deadline
 }

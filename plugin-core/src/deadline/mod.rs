@@ -6,6 +6,7 @@ pub mod cut;
 mod future;
 mod layer;
 pub(crate) mod lifted;
+mod polling;
 pub mod timer;
 pub mod waiting;
 

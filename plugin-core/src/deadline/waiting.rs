@@ -5,12 +5,14 @@
 //! outer layers need no timer of their own. Both are heard only by a layer of this family that is polling at the moment.
 
 use std::{
-    cell::Cell,
     future::Future,
     task::{Context, Poll},
 };
 
-use super::timer::{self, Timer};
+use super::{
+    polling,
+    timer::{self, Timer},
+};
 use crate::clock::{self, Instant};
 
 /// What was heard during one poll.
@@ -22,42 +24,34 @@ pub struct Note {
     pub timer: Instant,
     /// The present moment, when a layer further in, or further out and before it, has read the clock in this poll.
     pub now: Option<Instant>,
-    /// Whether a layer further out listens, and so may cut what is polled.
-    listened: bool,
 }
-
-impl Note {
-    const EMPTY: Self = Self { stage: None, timer: Instant::MAX, now: None, listened: false };
-}
-
-thread_local!(static NOTE: Cell<Note> = const { Cell::new(Note::EMPTY) });
 
 /// Says what the call is waiting for, such as `"waiting between attempts"`. The first to speak in a poll, which is the
 /// innermost, is heard.
 pub fn note(stage: &'static str) {
-    // A thread that is being torn down has no cell left, and nobody who listens.
-    let _ = NOTE.try_with(|cell| {
-        let note = cell.get();
-        cell.set(Note { stage: note.stage.or(Some(stage)), ..note });
+    polling::with(|cell| {
+        if cell.listens.get() {
+            cell.stage.set(cell.stage.get().or(Some(stage)));
+        }
     });
 }
 
 /// Says that a timer will wake this call at this moment at the latest.
 pub fn enforcing(timer: Instant) {
-    let _ = NOTE.try_with(|cell| {
-        let note = cell.get();
-        cell.set(Note { timer: note.timer.min(timer), ..note });
+    polling::with(|cell| {
+        if cell.listens.get() {
+            cell.timer.set(cell.timer.get().min(timer));
+        }
     });
 }
 
 /// Says that this is the present moment, so that no layer further in or out need read the clock again in this poll. A
 /// layer that begins another attempt in the same poll says it anew.
 pub fn read(now: Instant) {
-    let _ = NOTE.try_with(|cell| {
-        let note = cell.get();
+    polling::with(|cell| {
         // Nobody listens: it would be taken for the present in another poll.
-        if note.listened {
-            cell.set(Note { now: Some(now), ..note });
+        if cell.listens.get() {
+            cell.now.set(now);
         }
     });
 }
@@ -73,45 +67,21 @@ pub fn present() -> Instant {
 /// cut. Reads the clock unless a layer has done so in this poll. `None`: no layer further out listens, so none will cut.
 #[must_use]
 pub fn began() -> Option<Instant> {
-    NOTE.try_with(|cell| {
-        let note = cell.get();
-        note.listened.then(|| {
-            let now = note.now.unwrap_or_else(clock::now);
-            cell.set(Note { now: Some(now), ..note });
-            now
-        })
+    polling::with(|cell| {
+        if !cell.listens.get() {
+            return None;
+        }
+        if cell.now.get() == Instant::ZERO {
+            cell.now.set(clock::now());
+        }
+        Some(cell.now.get())
     })
-    .ok()
-    .flatten()
 }
 
-/// Puts the note back when it goes, also when what was polled panics.
-struct Restore(Note);
-
-impl Drop for Restore {
-    fn drop(&mut self) {
-        let _ = NOTE.try_with(|cell| cell.set(self.0));
-    }
-}
-
-/// Polls, and gives back what was heard. What was heard is passed on to the layers further out when it is pending.
+/// Polls, and gives back what was heard, which is passed on to the layers further out too. Of a poll that is ready nothing
+/// is heard.
 pub fn listen<T>(poll: impl FnOnce() -> Poll<T>) -> (Poll<T>, Note) {
-    let before = NOTE.try_with(Cell::get).unwrap_or(Note::EMPTY);
-    // Where nobody listens, what was left behind was left in another poll.
-    let before = if before.listened { before } else { Note::EMPTY };
-    let mut restore = Restore(before);
-    let _ = NOTE.try_with(|cell| cell.set(Note { listened: true, now: before.now, ..Note::EMPTY }));
-    let result = poll();
-    let heard = NOTE.try_with(Cell::get).unwrap_or(Note::EMPTY);
-    if before.listened && result.is_pending() {
-        restore.0 = Note {
-            stage: before.stage.or(heard.stage),
-            timer: before.timer.min(heard.timer),
-            now: heard.now,
-            listened: true,
-        };
-    }
-    (result, heard)
+    polling::listen(|_| {}, poll)
 }
 
 /// Whether this moment has come, for the layer that owns this limit and has just heard its inner future wait. Arms a

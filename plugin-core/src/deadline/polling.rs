@@ -1,0 +1,141 @@
+//! What a thread knows of the call that it is polling, in one place.
+//!
+//! A layer that owns a limit tells those further in of it, and hears from them what they wait for. All of that is here, in
+//! one cell of plain words that is saved and put back once for each layer and poll, because every call pays for it twice,
+//! at the deadline and at the attempt's limit. What the words mean is said by those who own them: [`cut`](super::cut) the
+//! time of what is polled, [`lifted`](super::lifted) the deadlines, [`waiting`](super::waiting) what is heard.
+
+use std::{cell::Cell, task::Poll};
+
+use super::waiting::Note;
+use crate::clock::Instant;
+
+/// Stands for no limit, in nanoseconds.
+pub(super) const UNLIMITED: u64 = u64::MAX;
+
+/// A call that is limited, or a part of one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part {
+    pub(super) since: Instant,
+    /// Nanoseconds that it may take as it was configured, or [`UNLIMITED`].
+    pub(super) limit: u64,
+}
+
+impl Part {
+    /// Everything there is: what is narrowed to it stays what it was.
+    const WHOLE: Self = Self { since: Instant::ZERO, limit: UNLIMITED };
+
+    /// A part of this part.
+    #[inline]
+    pub(super) fn narrowed(self, part: Self) -> Self {
+        Self { since: self.since.max(part.since), limit: self.limit.min(part.limit) }
+    }
+}
+
+/// The cell of a thread.
+pub(super) struct Polling {
+    /// Somebody listens. Nobody: then nothing was heard.
+    pub(super) listens: Cell<bool>,
+    /// Somebody limits what is polled. Nobody: then it is the [whole](Part::WHOLE).
+    pub(super) limits: Cell<bool>,
+    pub(super) part: Cell<Part>,
+    /// [`Instant::MAX`] stands for none.
+    pub(super) enforced: Cell<Instant>,
+    /// [`Instant::MAX`] stands for none.
+    pub(super) lifted: Cell<Instant>,
+    pub(super) stage: Cell<Option<&'static str>>,
+    pub(super) timer: Cell<Instant>,
+    /// [`Instant::ZERO`] stands for none.
+    pub(super) now: Cell<Instant>,
+}
+
+thread_local! {
+    /// It is there until the thread's very end: there is nothing in it to drop.
+    static POLLING: Polling = const {
+        Polling {
+            listens: Cell::new(false),
+            limits: Cell::new(false),
+            part: Cell::new(Part::WHOLE),
+            enforced: Cell::new(Instant::MAX),
+            lifted: Cell::new(Instant::MAX),
+            stage: Cell::new(None),
+            timer: Cell::new(Instant::MAX),
+            now: Cell::new(Instant::ZERO),
+        }
+    };
+}
+
+/// Reads or writes the cell.
+#[inline]
+pub(super) fn with<T>(f: impl FnOnce(&Polling) -> T) -> T {
+    POLLING.with(f)
+}
+
+/// Puts back what a poll has changed, also when what was polled panics.
+struct Restore {
+    listens: bool,
+    limits: bool,
+    part: Part,
+    enforced: Instant,
+    stage: Option<&'static str>,
+    timer: Instant,
+    now: Instant,
+}
+
+impl Drop for Restore {
+    #[inline]
+    fn drop(&mut self) {
+        with(|cell| {
+            cell.listens.set(self.listens);
+            cell.limits.set(self.limits);
+            cell.part.set(self.part);
+            cell.enforced.set(self.enforced);
+            cell.stage.set(self.stage);
+            cell.timer.set(self.timer);
+            cell.now.set(self.now);
+        });
+    }
+}
+
+/// Polls for a layer that listens, and gives back what was heard, which those further out hear too when it is pending. What
+/// the layer tells those further in, it says in `tell`.
+#[inline]
+pub(super) fn listen<T>(tell: impl FnOnce(&Polling), poll: impl FnOnce() -> Poll<T>) -> (Poll<T>, Note) {
+    let mut restore = with(|cell| {
+        let restore = Restore {
+            listens: cell.listens.replace(true),
+            limits: cell.limits.get(),
+            part: cell.part.get(),
+            enforced: cell.enforced.get(),
+            stage: cell.stage.replace(None),
+            timer: cell.timer.replace(Instant::MAX),
+            now: cell.now.get(),
+        };
+        tell(cell);
+        restore
+    });
+    let result = poll();
+    let heard = if result.is_pending() {
+        with(|cell| {
+            let (stage, timer, now) = (cell.stage.get(), cell.timer.get(), cell.now.get());
+            if restore.listens {
+                restore.stage = restore.stage.or(stage);
+                restore.timer = restore.timer.min(timer);
+                restore.now = now;
+            }
+            Note { stage, timer, now: (now != Instant::ZERO).then_some(now) }
+        })
+    } else {
+        Note { stage: None, timer: Instant::MAX, now: None }
+    };
+    (result, heard)
+}
+
+impl Polling {
+    /// Tells that a part of what is polled so far is limited.
+    #[inline]
+    pub(super) fn limit(&self, part: Part) {
+        self.limits.set(true);
+        self.part.set(self.part.get().narrowed(part));
+    }
+}
