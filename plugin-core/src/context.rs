@@ -78,7 +78,26 @@ impl CallContext {
     /// ([`coalesce`](crate::coalesce)) there is none that is known beforehand: the call ends with the last who waits.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        (self.deadline != Instant::MAX && !is_lifted(self.deadline)).then_some(self.deadline)
+        let deadline = self.deadline_or_max();
+        (deadline != Instant::MAX).then_some(deadline)
+    }
+
+    #[inline]
+    pub(crate) fn deadline_or_max(&self) -> Instant {
+        if is_lifted(self.deadline) { Instant::MAX } else { self.deadline }
+    }
+
+    /// Nanoseconds; `u64::MAX` stands for none.
+    #[inline]
+    pub(crate) fn configured_nanos(&self) -> u64 {
+        self.configured_timeout
+    }
+
+    /// Limits the deadline, and the time that the service gives its calls: `u64::MAX` nanoseconds are no limit.
+    #[inline]
+    pub(crate) fn limit_times(&mut self, deadline: Instant, configured: u64) {
+        self.limit_deadline(deadline);
+        self.configured_timeout = self.configured_timeout.min(configured);
     }
 
     /// Sets the deadline to this moment, unless an earlier one is set: a deadline is never extended.

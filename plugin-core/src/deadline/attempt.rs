@@ -136,13 +136,14 @@ where
     fn call(&mut self, request: Req) -> Self::Future {
         let started = request.started();
         let limit = self.limit.get();
+        let times = request.times(started);
         AttemptFuture {
             since: started,
             fires: Instant::ZERO,
-            deadline: request.deadline(started).unwrap_or(Instant::MAX),
-            given: request.given(started).map_or(u64::MAX, nanos),
+            deadline: times.deadline,
+            given: times.given,
             limit,
-            configured: request.configured_timeout().map_or(u64::MAX, nanos),
+            configured: times.configured,
             inner: Some(self.inner.call(request)),
             timer: None,
             reject: self.reject.clone(),

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::{Call, clock::Instant};
+use crate::{
+    Call,
+    clock::{Instant, nanos},
+};
 
 /// A request that carries a deadline: a [`Call`], or (feature `http`) an `http::Request`.
 #[diagnostic::on_unimplemented(
@@ -36,6 +39,37 @@ pub trait Deadlined {
     fn set_configured_timeout(&mut self, timeout: Duration) {
         let _ = timeout;
     }
+
+    /// All that the layers ask in every call, in plain words. It says what the other methods say, and is overridden where
+    /// that costs less.
+    #[doc(hidden)]
+    #[inline]
+    fn times(&self, started: Instant) -> Times {
+        Times {
+            deadline: self.deadline(started).unwrap_or(Instant::MAX),
+            given: self.given(started).map_or(u64::MAX, nanos),
+            configured: self.configured_timeout().map_or(u64::MAX, nanos),
+        }
+    }
+
+    /// Sets the deadline, and the time that the service gives its calls, in nanoseconds; `u64::MAX` says nothing of it.
+    #[doc(hidden)]
+    #[inline]
+    fn limit(&mut self, deadline: Instant, started: Instant, configured: u64) {
+        self.set_deadline(deadline, started);
+        if configured != u64::MAX {
+            self.set_configured_timeout(Duration::from_nanos(configured));
+        }
+    }
+}
+
+/// What a request says of its time. `u64::MAX` nanoseconds, and [`Instant::MAX`], stand for nothing.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct Times {
+    pub(super) deadline: Instant,
+    pub(super) given: u64,
+    pub(super) configured: u64,
 }
 
 impl<T> Deadlined for Call<T> {
@@ -57,6 +91,21 @@ impl<T> Deadlined for Call<T> {
 
     fn set_configured_timeout(&mut self, timeout: Duration) {
         self.context_mut().limit_configured_timeout(timeout);
+    }
+
+    #[inline]
+    fn times(&self, started: Instant) -> Times {
+        let deadline = self.context().deadline_or_max();
+        let given = match deadline {
+            Instant::MAX => u64::MAX,
+            deadline => deadline.as_nanos().saturating_sub(started.as_nanos()),
+        };
+        Times { deadline, given, configured: self.context().configured_nanos() }
+    }
+
+    #[inline]
+    fn limit(&mut self, deadline: Instant, _: Instant, configured: u64) {
+        self.context_mut().limit_times(deadline, configured);
     }
 }
 

@@ -178,13 +178,9 @@ where
     if deadline == Instant::MAX {
         return ResponseFuture::unlimited(call(request), reject);
     }
-    request.set_deadline(deadline, started);
-    if limit != u64::MAX {
-        request.set_configured_timeout(Duration::from_nanos(limit));
-    }
-    let given = request.given(started).unwrap_or_default();
-    let allowed = request.configured_timeout().map_or(limit, |timeout| limit.min(nanos(timeout)));
-    let time = Time { started, deadline, given: nanos(given), allowed };
+    request.limit(deadline, started, limit);
+    let times = request.times(started);
+    let time = Time { started, deadline, given: times.given, allowed: limit.min(times.configured) };
     let inner = if deadline > started {
         Some(lifted::enforce(deadline, || call(request)))
     } else {

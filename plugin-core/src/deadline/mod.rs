@@ -11,7 +11,7 @@ pub mod timer;
 pub mod waiting;
 
 pub use attempt::{AttemptFuture, AttemptTimeout, AttemptTimeoutHandle, AttemptTimeoutLayer};
-pub use carry::Deadlined;
+pub use carry::{Deadlined, Times};
 #[cfg(feature = "http")]
 pub use carry::{Deadline, format_grpc_timeout, parse_grpc_timeout};
 pub use future::ResponseFuture;

@@ -31,8 +31,8 @@ static UPPER: [u64; BOUNDS] = {
     bounds
 };
 
-/// Cells: four per doubling, for every number there is. None is wide enough for two bounds. A power of two, so that an index
-/// needs no check.
+/// Cells: four per doubling, for every number there is, the largest first. None is wide enough for two bounds. A power of
+/// two, so that an index needs no check.
 const CELLS: usize = 4 * u64::BITS as usize;
 
 /// The bucket of the durations in a cell: `bucket`, or the next one for those that exceed `bound`.
@@ -44,12 +44,11 @@ struct Near {
 
 static NEAR: [Near; CELLS] = {
     let mut cells = [Near { bound: u64::MAX, bucket: 0 }; CELLS];
-    // The last octave is that of 2^63.
-    let (mut index, end) = (0, CELLS - 4);
-    while index < end {
-        let (octave, quarter) = (index as u32 / 4 + 1, index as u64 % 4);
-        // Numbers under 8 have fewer than three bits; all of them are in the first bucket.
-        let from = if octave < 3 { 0 } else { (4 + quarter) << (octave - 2) };
+    // From 2^63, with no zero before its first bit, to 4, with 61. What is smaller is taken for 4 at least.
+    let mut index = 4;
+    while index < CELLS - 4 {
+        let (zeros, leading) = (index as u32 / 4 - 1, index as u64 % 4 + 4);
+        let from = leading << 61 >> zeros;
         let mut bucket = 0;
         while bucket < BOUNDS && from > UPPER[bucket] {
             bucket += 1;
@@ -66,9 +65,10 @@ static NEAR: [Near; CELLS] = {
 /// The bucket of a duration: the first whose bound is not below it, as in Prometheus' `le`.
 #[inline]
 pub(super) fn bucket_of(nanos: u64) -> usize {
-    // The place of the highest bit, and that bit with the two below it.
-    let octave = (nanos | 4).ilog2();
-    let near = NEAR[((octave as usize) * 4 + (nanos >> (octave - 2)) as usize - 8) % CELLS];
+    // How many zeros come before the highest bit, and that bit with the two below it.
+    let at_least = nanos | 4;
+    let zeros = at_least.leading_zeros();
+    let near = NEAR[(zeros as usize * 4 + (at_least << zeros >> 61) as usize) % CELLS];
     near.bucket + usize::from(nanos > near.bound)
 }
 
