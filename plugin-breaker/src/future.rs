@@ -11,8 +11,8 @@ use std::{
 
 use pin_project_lite::pin_project;
 use plugin_core::{
-    Classify, End, Judgement, Observe, Observer, Outcome, Reject, Verdict, classify::of_attempt, clock::Instant,
-    readiness,
+    Asked, Asks, Classify, End, Judgement, Observe, Observer, Outcome, Reject, Verdict, classify::of_attempt,
+    clock::Instant, readiness,
 };
 use tower_service::Service;
 
@@ -29,6 +29,7 @@ pin_project! {
         inner: Option<F>,
         // After the inner future, so that a probe's place is not free while the work still lives.
         admission: Admission<Hold>,
+        asked: Asked,
         classify: C,
         reject: R,
         outcome: PhantomData<fn() -> O>,
@@ -47,7 +48,9 @@ impl<F, C, R, O> ResponseFuture<F, C, R, O> {
     ) -> Self
     where
         S: Service<Req, Future = F>,
+        O: Asks<Req>,
     {
+        let asked = O::asked(&request);
         let inner = match &mut admission {
             Admission::Judged(guard) => {
                 // A panic in the inner `call` counts as a failure.
@@ -62,7 +65,7 @@ impl<F, C, R, O> ResponseFuture<F, C, R, O> {
                 None
             }
         };
-        Self { inner, admission, classify, reject, outcome: PhantomData }
+        Self { inner, admission, asked, classify, reject, outcome: PhantomData }
     }
 }
 
@@ -106,7 +109,7 @@ where
                 guard.waits();
                 return Poll::Ready(match (result, mem::replace(this.admission, Admission::Free)) {
                     (Ok(response), Admission::Judged(guard)) => {
-                        Ok(follow::<O, C, Res, Err>(response, guard, this.classify))
+                        Ok(follow::<O, C, Res, Err>(response, *this.asked, guard, this.classify))
                     }
                     (result, Admission::Judged(mut guard)) => {
                         // An error has no end to wait for.
@@ -123,14 +126,14 @@ where
 }
 
 /// Hands the guard to whoever sees the end of the response.
-fn follow<O, C, Res, Err>(response: Res, guard: Guard<Hold>, classify: &C) -> Res
+fn follow<O, C, Res, Err>(response: Res, asked: Asked, guard: Guard<Hold>, classify: &C) -> Res
 where
     O: Outcome<Res>,
     C: Classify<Res, Err> + Clone + Send + 'static,
 {
     // A function instead of the types, which need not be `'static`.
     let judge = <C as Classify<Res, Err>>::classify_end;
-    O::follow(response, Observer::new(AtItsEnd { guard, classify: classify.clone(), judge }))
+    O::follow(response, asked, Observer::new(AtItsEnd { guard, classify: classify.clone(), judge }))
 }
 
 /// Judges the end of a response. Dropped before, the response was abandoned by its reader: the call was cancelled.

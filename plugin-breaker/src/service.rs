@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use plugin_core::{AnyError, AsError, AtHead, Classify, Outcome, Reject};
+use plugin_core::{AnyError, AsError, Asks, AtHead, Classify, Outcome, Reject};
 use tower_service::Service;
 
 use crate::{Breaker, ResponseFuture};
@@ -49,7 +49,7 @@ where
     S: Service<Req>,
     C: Classify<S::Response, S::Error> + Clone + Send + 'static,
     R: Reject<S::Response, S::Error> + Clone,
-    O: Outcome<S::Response>,
+    O: Outcome<S::Response> + Asks<Req>,
 {
     type Response = S::Response;
     type Error = S::Error;

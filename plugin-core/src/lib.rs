@@ -56,7 +56,7 @@ pub use instance::{PluginInfo, PluginInstance, Probe};
 pub use instance_id::{Attributed, InstanceId};
 pub use key::KeyOf;
 pub use keyed::KeyedTable;
-pub use outcome::{AtEnd, AtHead, End, Observe, Observer, Outcome};
+pub use outcome::{Asked, Asks, AtEnd, AtHead, End, Observe, Observer, Outcome};
 #[cfg(feature = "http")]
 pub use outcome::{FollowBody, FollowedBody};
 pub use plugin::{BoxFuture, BoxPlugin, Plugin};

@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex};
 use axum::body::Body;
 use bytes::Bytes;
 use futures_util::stream;
-use http::{HeaderMap, Response, header};
+use http::{HeaderMap, Method, Request, Response, header};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
-use plugin_core::{AtEnd, End, Observer, Outcome};
+use plugin_core::{Asked, Asks, AtEnd, End, Observer, Outcome};
 
 /// How an observer heard of the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,8 +65,12 @@ fn pieces(then: Vec<Result<Frame<Bytes>, std::io::Error>>) -> Body {
 
 /// Reads so many frames and drops the rest; gives what was heard before the drop and after.
 async fn read(response: Response<Body>, frames: usize) -> (Vec<Heard>, Vec<Heard>) {
+    read_of(response, Asked::Content, frames).await
+}
+
+async fn read_of(response: Response<Body>, asked: Asked, frames: usize) -> (Vec<Heard>, Vec<Heard>) {
     let ear = Ear::default();
-    let mut body = AtEnd::follow(response, ear.observer()).into_body();
+    let mut body = AtEnd::follow(response, asked, ear.observer()).into_body();
     for _ in 0..frames {
         let _ = body.frame().await;
     }
@@ -152,6 +156,33 @@ async fn what_has_no_room_for_a_body_is_at_its_end_at_once() {
     not_modified.headers_mut().insert(header::CONTENT_LENGTH, 10.into());
     assert_eq!(read(not_modified, 0).await.1, [WHOLE], "its length is that of what was not sent");
     assert_eq!(read(declared("0", pieces(vec![])), 0).await, (vec![WHOLE], vec![WHOLE]));
+}
+
+#[tokio::test]
+async fn what_was_asked_says_whether_a_declared_length_comes() {
+    let asked = |method: Method| AtEnd::asked(&Request::builder().method(method).body(()).expect("a request"));
+    for (method, is_asked) in [
+        (Method::GET, Asked::Content),
+        (Method::POST, Asked::Content),
+        (Method::HEAD, Asked::Head),
+        (Method::CONNECT, Asked::Tunnel),
+    ] {
+        assert_eq!(asked(method), is_asked);
+    }
+    for (asked, status, heard) in [
+        (Asked::Head, 200, WHOLE),
+        (Asked::Head, 404, WHOLE),
+        (Asked::Tunnel, 200, WHOLE),
+        (Asked::Tunnel, 407, Heard::Abandoned),
+        (Asked::Content, 200, Heard::Abandoned),
+    ] {
+        for kind in ["text/plain", "application/grpc"] {
+            let mut response = declared("10", pieces(vec![]));
+            *response.status_mut() = http::StatusCode::from_u16(status).expect("a status");
+            response.headers_mut().insert(header::CONTENT_TYPE, kind.parse().expect("a value"));
+            assert_eq!(read_of(response, asked, 0).await.1, [heard], "{asked:?}, {status}, {kind}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -10,8 +10,8 @@ use std::{
 
 use pin_project_lite::pin_project;
 use plugin_core::{
-    AnyError, AsError, AtHead, Classify, Code, InstanceId, Judgement, Kind, Observer, Outcome, Reject, Rejected, Sent,
-    Started, Verdict,
+    AnyError, AsError, Asked, AtHead, Classify, Code, InstanceId, Judgement, Kind, Observer, Outcome, Reject, Rejected,
+    Sent, Started, Verdict,
     classify::of_attempt,
     clock::{self, Instant},
     deadline::{
@@ -45,6 +45,7 @@ pin_project! {
         // A copy of the request, for when the instance cannot be reached.
         retained: Option<Req>,
         failed: Vec<InstanceId>,
+        asked: Asked,
         policy: Policy<C, R, E>,
         outcome: PhantomData<fn() -> O>,
     }
@@ -79,10 +80,11 @@ impl<S: Service<Req>, Req, C, R, O, E> ResponseFuture<S, Req, C, R, O, E> {
         request: Req,
         retained: Option<Req>,
         attempt: Option<InFlight<S>>,
+        asked: Asked,
         policy: Policy<C, R, E>,
     ) -> Self {
         let state = State::Start { request: Some(request) };
-        Self { state, attempt, retained, failed: Vec::new(), policy, outcome: PhantomData }
+        Self { state, attempt, retained, failed: Vec::new(), asked, policy, outcome: PhantomData }
     }
 }
 
@@ -279,7 +281,7 @@ where
         match (judged.verdict(), result) {
             (Verdict::AtEnd, Ok(response)) => {
                 let body = attempt.into_body::<C, S::Response, S::Error>(&this.policy.classify);
-                Ok(O::follow(response, Observer::new(body)))
+                Ok(O::follow(response, *this.asked, Observer::new(body)))
             }
             (_, result) => {
                 attempt.settle(Settled::of(judged));

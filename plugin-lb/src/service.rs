@@ -8,7 +8,7 @@ use std::{
 };
 
 use arc_swap::Cache;
-use plugin_core::{AnyError, AsError, AtHead, Classify, ClassifyFn, Judgement, Outcome, Reject};
+use plugin_core::{AnyError, AsError, Asks, AtHead, Classify, ClassifyFn, Judgement, Outcome, Reject};
 use tower_service::Service;
 
 use crate::{
@@ -199,7 +199,7 @@ where
     S: Service<Req> + Clone,
     C: Classify<S::Response, S::Error> + Clone + Send + 'static,
     R: Reject<S::Response, S::Error> + Clone,
-    O: Outcome<S::Response>,
+    O: Outcome<S::Response> + Asks<Req>,
     E: Envelope<Req, S::Response, S::Error> + Clone,
 {
     type Response = S::Response;
@@ -215,7 +215,8 @@ where
         let hints = self.policy.envelope.hints(&request);
         let attempt = snapshot.begin(&self.shared.turns, &hints, &[]);
         let retained = if snapshot.fails_over() { self.policy.envelope.retain(&request) } else { None };
-        ResponseFuture::new(request, retained, attempt, self.policy.clone())
+        let asked = O::asked(&request);
+        ResponseFuture::new(request, retained, attempt, asked, self.policy.clone())
     }
 }
 

@@ -41,7 +41,7 @@ impl plugin_core::Classify<Response<Body>, BoxError> for JudgeTheBody {
 
 #[tokio::test]
 async fn a_response_is_in_flight_until_the_end_of_its_body() {
-    let service = service_fn(|_: ()| async {
+    let service = service_fn(|_: Request<()>| async {
         let body = http_body_util::Full::new(Bytes::from_static(b"a body"));
         Ok::<_, BoxError>(Response::new(Body::new(body)))
     });
@@ -50,14 +50,14 @@ async fn a_response_is_in_flight_until_the_end_of_its_body() {
     let handle = balance.handle();
     let state = || handle.get("a").map(|stats| (stats.active, stats.ok, stats.total)).expect("there");
 
-    let response = balance.call(()).await.expect("a response");
+    let response = balance.call(Request::new(())).await.expect("a response");
     assert_eq!(state(), (1, 0, 1));
     bounded(response.into_body().collect()).await.expect("a body");
     assert_eq!(state(), (0, 1, 1));
-    drop(balance.call(()).await.expect("a response"));
+    drop(balance.call(Request::new(())).await.expect("a response"));
     assert_eq!(state(), (0, 1, 2), "a body that nobody reads says nothing");
 
-    let response = balance.call(()).await.expect("a response");
+    let response = balance.call(Request::new(())).await.expect("a response");
     let removed = handle.remove("a").expect("there");
     assert_eq!(removed.active(), 1);
     drop(response);
@@ -97,6 +97,21 @@ async fn a_download_that_is_read_to_its_declared_length_is_ok() {
         let all = answers.map(|(name, _)| stats(name));
         assert_eq!(all, [(1, 0, 0), (0, 0, 0), (0, 1, 0)], "{version}");
     }
+}
+
+#[tokio::test]
+async fn the_head_of_a_download_is_ok_and_no_longer_in_flight() {
+    // Over HTTP/2 hyper sends whatever body a service answers HEAD with.
+    let [(_, client), _] = download::clients();
+    let answer = |_: axum::extract::Request| std::future::ready(Ok::<_, Infallible>(download::whole()));
+    let balance = Balance::new(LbConfig::default(), [Endpoint::new("a", service_fn(answer))]).expect("one");
+    let balance = balance.for_http().classify(ByHttpStatus::new().until_end_of_body());
+    let balance = balance.reject_with(AsHttpResponse).follow(AtEnd);
+    let handle = balance.handle();
+    let address = download::serve(Router::new().fallback_service(balance)).await;
+    assert_eq!(bounded(client.head(address)).await, Some(200));
+    let stats = handle.get("a").expect("there");
+    assert_eq!((stats.ok, stats.failed, stats.active), (1, 0, 0));
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use plugin_core::{AnyError, AsError, AtHead, Classify, KeyOf, Outcome, Reject};
+use plugin_core::{AnyError, AsError, Asks, AtHead, Classify, KeyOf, Outcome, Reject};
 use tower_service::Service;
 
 use super::Breakers;
@@ -50,7 +50,7 @@ where
     X: KeyOf<Req, Key = K>,
     C: Classify<S::Response, S::Error> + Clone + Send + 'static,
     R: Reject<S::Response, S::Error> + Clone,
-    O: Outcome<S::Response>,
+    O: Outcome<S::Response> + Asks<Req>,
 {
     type Response = S::Response;
     type Error = S::Error;

@@ -52,6 +52,22 @@ async fn whole_downloads_are_successes_and_one_failure_in_twenty_opens_nothing()
 }
 
 #[tokio::test]
+async fn heads_of_downloads_are_successes() {
+    for (version, client) in clients() {
+        let layer = CircuitBreakerLayer::new(config()).for_http().classify(judged()).follow(AtEnd);
+        let handle = layer.handle();
+        let app = Router::new().route("/", get(|| async { download::whole() })).layer(layer);
+        let address = download::serve(app).await;
+        for _ in 0..20 {
+            assert_eq!(bounded(client.head(address)).await, Some(200), "{version}");
+        }
+        let stats = ended(&handle, 20).await;
+        assert_eq!((stats.successes, stats.failures, stats.cancelled), (20, 0, 0), "{version}");
+        assert_eq!(stats.state, CircuitState::Closed, "{version}");
+    }
+}
+
+#[tokio::test]
 async fn whole_downloads_close_a_breaker_that_is_half_open() {
     for (version, client) in clients() {
         let layer = CircuitBreakerLayer::new(config()).for_http().classify(judged()).follow(AtEnd);

@@ -315,8 +315,7 @@ fn handed_on<T>(cut: Cut, run: impl FnOnce() -> T) -> T {
 
 /// Polls a part of a call whose time is this, so that [`elapsed`] knows of it.
 fn polled<T>(part: Part, poll: impl FnOnce() -> T) -> T {
-    let _restore =
-        polling::with(|cell| Unlimit { limits: cell.limits.replace(true), part: cell.part.replace(part) });
+    let _restore = polling::with(|cell| Unlimit { limits: cell.limits.replace(true), part: cell.part.replace(part) });
     poll()
 }
 
@@ -447,7 +446,8 @@ mod tests {
         let panicked = std::panic::catch_unwind(|| drop_under(cut, || panic!("in a drop")));
         assert!(panicked.is_err());
         assert_eq!(current(), None);
-        let panicked = std::panic::catch_unwind(|| polled(Part { since: at(1), limit: UNLIMITED }, || panic!("polled")));
+        let panicked =
+            std::panic::catch_unwind(|| polled(Part { since: at(1), limit: UNLIMITED }, || panic!("polled")));
         assert!(panicked.is_err());
         assert_eq!(elapsed(), None);
     }

@@ -11,8 +11,8 @@ pub mod timer;
 pub mod waiting;
 
 pub use attempt::{AttemptFuture, AttemptTimeout, AttemptTimeoutHandle, AttemptTimeoutLayer};
-pub use carry::{Deadlined, Times};
 #[cfg(feature = "http")]
 pub use carry::{Deadline, format_grpc_timeout, parse_grpc_timeout};
+pub use carry::{Deadlined, Times};
 pub use future::ResponseFuture;
 pub use layer::{DeadlineHandle, DeadlineLayer, WithDeadline, enforce};

@@ -12,7 +12,7 @@ use http::{HeaderMap, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use super::{AtEnd, End, Observer, Outcome};
+use super::{Asked, AtEnd, End, Observer, Outcome};
 
 /// A body type that can hold a wrapped body of the same type, as the boxed bodies of axum and tonic can.
 #[diagnostic::on_unimplemented(
@@ -30,8 +30,8 @@ where
     B: FollowBody,
     B::Error: Error + 'static,
 {
-    fn follow(response: Response<B>, mut observer: Observer) -> Response<B> {
-        let left = Left::of(&response);
+    fn follow(response: Response<B>, asked: Asked, mut observer: Observer) -> Response<B> {
+        let left = Left::of(&response, asked);
         if response.body().is_end_stream() || left.is_none() {
             // Nobody polls a body that says it is at its end, or that has no room in the protocol.
             observer.end(End::Complete { trailers: None });
@@ -53,12 +53,15 @@ enum Left {
 }
 
 impl Left {
-    fn of<B: Body>(response: &Response<B>) -> Self {
-        let headers = response.headers();
+    fn of<B: Body>(response: &Response<B>, asked: Asked) -> Self {
+        let (headers, status) = (response.headers(), response.status());
+        if asked == Asked::Head || (asked == Asked::Tunnel && status.is_success()) {
+            // Its length, and its trailers, are those of an answer that it stands for.
+            return Self::Bytes(0);
+        }
         if is_grpc(headers) || headers.contains_key(header::TRAILER) {
             return Self::Unknown;
         }
-        let status = response.status();
         if status.is_informational() || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
             // No content in any version of HTTP. The length of a 304 is that of the answer which it stands for.
             return Self::Bytes(0);

@@ -5,7 +5,7 @@ mod body;
 
 use std::{error::Error, fmt};
 
-use http::HeaderMap;
+use http::{HeaderMap, Method};
 
 #[cfg(feature = "http")]
 pub use body::{FollowBody, FollowedBody};
@@ -71,8 +71,53 @@ impl fmt::Debug for Observer {
     note = "`AtEnd` follows `http::Response<B>` for `axum::body::Body` (feature `axum`), `tonic::body::Body` (feature `tonic`) and any body that implements `plugin_core::FollowBody`"
 )]
 pub trait Outcome<Res> {
-    /// Gives back the response; the observer is told its end.
-    fn follow(response: Res, observer: Observer) -> Res;
+    /// Gives back the response to what was asked; the observer is told its end.
+    fn follow(response: Res, asked: Asked, observer: Observer) -> Res;
+}
+
+/// What was asked, as far as it says whether the response has content.
+///
+/// A response to HEAD may declare the length of a body that it does not have, so that the head alone does not tell where it
+/// ends. A layer notes this of the request before it passes it on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Asked {
+    /// Content, as far as the response has some.
+    #[default]
+    Content,
+    /// The head alone (HEAD).
+    Head,
+    /// A tunnel (CONNECT). A success has no content.
+    Tunnel,
+}
+
+/// Tells what a request asks for, where the end of its response is followed.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not know what a request of type `{Req}` asks for",
+    note = "`AtEnd` reads the method of an `http::Request`; implement `plugin_core::Asks` for a request type of your own, or judge by the head: leave `.follow(AtEnd)` out"
+)]
+pub trait Asks<Req> {
+    /// What this request asks for.
+    fn asked(request: &Req) -> Asked;
+}
+
+/// The head decides, whatever was asked.
+impl<Req> Asks<Req> for AtHead {
+    #[inline]
+    fn asked(_: &Req) -> Asked {
+        Asked::Content
+    }
+}
+
+impl<B> Asks<http::Request<B>> for AtEnd {
+    #[inline]
+    fn asked(request: &http::Request<B>) -> Asked {
+        match *request.method() {
+            Method::HEAD => Asked::Head,
+            Method::CONNECT => Asked::Tunnel,
+            _ => Asked::Content,
+        }
+    }
 }
 
 /// The head decides. A response whose classifier would wait for the end is told as [`End::Unfollowed`] when it arrives.
@@ -80,7 +125,7 @@ pub trait Outcome<Res> {
 pub struct AtHead;
 
 impl<Res> Outcome<Res> for AtHead {
-    fn follow(response: Res, mut observer: Observer) -> Res {
+    fn follow(response: Res, _: Asked, mut observer: Observer) -> Res {
         observer.end(End::Unfollowed);
         response
     }
@@ -91,6 +136,6 @@ impl<Res> Outcome<Res> for AtHead {
 /// That is where the body says it ends, or where it is dropped after as many bytes as it declared (`Content-Length`, or
 /// else an exact size hint): a server that writes HTTP/1.1 stops there and never polls for the end. Of a body with a
 /// gRPC content type or a `Trailer` header only the trailers are the end, whatever its length. A status that has no
-/// content (204, 304) ends at once. Dropped before, the response was abandoned by its reader.
+/// content (204, 304) ends at once, and so does the answer to HEAD and a tunnel (CONNECT). Dropped before, the response was abandoned by its reader.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AtEnd;

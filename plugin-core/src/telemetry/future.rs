@@ -13,7 +13,7 @@ use tracing::Span;
 
 use super::{Status, cells::Cells};
 use crate::{
-    Classify, Code, End, Judgement, Lease, Observe, Observer, Outcome, Verdict,
+    Asked, Classify, Code, End, Judgement, Lease, Observe, Observer, Outcome, Verdict,
     classify::of_attempt,
     clock::{self, Instant, end, nanos},
     deadline::cut,
@@ -100,14 +100,15 @@ pin_project! {
         inner: F,
         // After the future: a call is active for as long as its work lives.
         active: Option<Active>,
+        asked: Asked,
         classify: C,
         outcome: PhantomData<fn() -> O>,
     }
 }
 
 impl<F, C, O> ResponseFuture<F, C, O> {
-    pub(super) fn new(inner: F, active: Active, classify: C) -> Self {
-        Self { inner, active: Some(active), classify, outcome: PhantomData }
+    pub(super) fn new(inner: F, active: Active, asked: Asked, classify: C) -> Self {
+        Self { inner, active: Some(active), asked, classify, outcome: PhantomData }
     }
 }
 
@@ -130,7 +131,8 @@ where
         Poll::Ready(match result {
             Ok(response) if judged.verdict() == Verdict::AtEnd => {
                 let classify = this.classify.clone();
-                Ok(O::follow(response, Observer::new(AtTheEnd { active, classify, of: PhantomData::<fn(&Res, &Err)> })))
+                let observe = AtTheEnd { active, classify, of: PhantomData::<fn(&Res, &Err)> };
+                Ok(O::follow(response, *this.asked, Observer::new(observe)))
             }
             result => {
                 let end = if active.takes_end { end::heard } else { clock::now };

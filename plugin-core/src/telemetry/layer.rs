@@ -11,7 +11,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{AnyRequest, ByCall, Describe, ResponseFuture, TelemetryHandle, cells::Cells, future::Active};
-use crate::{AnyError, AtHead, Classify, ClassifyFn, Judgement, Outcome, Striped};
+use crate::{AnyError, Asks, AtHead, Classify, ClassifyFn, Judgement, Outcome, Striped};
 
 /// Counts every call, its duration and how it ended, and opens one span (level DEBUG) round it.
 ///
@@ -168,7 +168,7 @@ where
     S::Error: 'static,
     D: Describe<Req>,
     C: Classify<S::Response, S::Error> + Clone + Send + 'static,
-    O: Outcome<S::Response>,
+    O: Outcome<S::Response> + Asks<Req>,
 {
     type Response = S::Response;
     type Error = S::Error;
@@ -181,8 +181,9 @@ where
     fn call(&mut self, request: Req) -> Self::Future {
         let span = self.describe.span(&self.name, &request);
         let mut active = Active::new(self.cells.lease(), self.describe.started(&request), span, self.takes_end);
+        let asked = O::asked(&request);
         let inner = active.run(|| self.inner.call(request));
-        ResponseFuture::new(inner, active, self.classify.clone())
+        ResponseFuture::new(inner, active, asked, self.classify.clone())
     }
 }
 

@@ -69,6 +69,15 @@ impl Reader {
         Some((status, response.into_body().collect().await.ok()?.to_bytes().len()))
     }
 
+    /// Asks for the head alone, and gives the status.
+    pub(crate) async fn head(&self, address: SocketAddr) -> Option<u16> {
+        let request = http::Request::head(format!("http://{address}/")).body(Full::default()).expect("a request");
+        let response = self.0.request(request).await.ok()?;
+        assert!(response.headers().contains_key(CONTENT_LENGTH), "a length is declared, and nothing comes");
+        let status = response.status().as_u16();
+        response.into_body().collect().await.ok()?.to_bytes().is_empty().then_some(status)
+    }
+
     /// Reads the first piece and goes away.
     pub(crate) async fn leave(self, address: SocketAddr) {
         let mut body = self.get(address).await.expect("a response").into_body();

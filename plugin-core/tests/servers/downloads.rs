@@ -33,6 +33,17 @@ async fn a_whole_download_is_a_success() {
 }
 
 #[tokio::test]
+async fn the_head_of_a_download_is_a_success() {
+    for (version, client) in clients() {
+        let (address, counts) = site(download::whole).await;
+        for _ in 0..5 {
+            assert_eq!(bounded(client.head(address)).await, Some(200), "{version}");
+        }
+        assert_eq!(tally(&ended(&counts, 5).await), [5, 0, 0, 0, 0], "{version}");
+    }
+}
+
+#[tokio::test]
 async fn a_download_that_breaks_off_is_a_failure() {
     for (version, client) in clients() {
         let (address, counts) = site(download::broken).await;
