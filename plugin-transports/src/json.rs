@@ -396,6 +396,18 @@ mod tests {
         assert_eq!(counts, [3, 0]);
     }
 
+    #[cfg(all(feature = "process", target_os = "linux"))]
+    #[test]
+    fn a_payload_for_a_process_is_put_on_one_line_and_checked_unless_it_was() {
+        let lines = || Call::new(Bytes::from_static(b"[1,\n2]"));
+        for (call, checks) in [(lines(), 1), (checked(lines()).expect("JSON"), 0)] {
+            let before = CHECKS.with(std::cell::Cell::get);
+            assert_eq!(on_one_line(&call).expect("JSON"), &b"[1, 2]"[..]);
+            assert_eq!(CHECKS.with(std::cell::Cell::get) - before, checks);
+        }
+        on_one_line(&Call::new(Bytes::from_static(b"[1,\n2"))).expect_err("no end");
+    }
+
     #[test]
     fn a_copy_of_a_checked_payload_does_not_allocate() {
         let copies =

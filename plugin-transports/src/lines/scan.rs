@@ -356,6 +356,10 @@ mod tests {
             r#"{"result":{"id":"00000000000f0001","x":[{"id":"00000000000e0001"}]},"id":"0000000000020001"}"#,
             r#"{"result":"\"id\":\"00000000000f0001\"","id":"0000000000020001"}"#,
             r#"{"result":"\\","id":"0000000000020001"}"#,
+            // Brackets and quotation marks in a text open and close nothing.
+            r#"{"result":"{","x":[{"id":"00000000000e0001"}],"id":"0000000000020001"}"#,
+            r#"{"result":"}","x":{"id":"00000000000f0001"},"id":"0000000000020001"}"#,
+            r#"{"result":"\u0022,id:00000000000f0001","id":"0000000000020001"}"#,
             r#"{"error":"no id: 00000000000f0001","ID":"0000000000020001"#,
             r#"{'id': '0000000000020001', 'result': None}"#,
             "{ id: '0000000000020001', result: undefined }",
@@ -363,9 +367,11 @@ mod tests {
             r#"{"result":"5" tall","id":"0000000000020001"}"#,
             r#"{"id":"0000000000020001"#,
             r#"{"Id":"0000000000020001"}"#,
+            r#"{"id":"0000000000020001","metadata":{"took_ms":"5"},"code":"a: b"}"#,
         ] {
             assert_eq!(Scanner::line(line.as_bytes()), Found { id: SOME, reply: SOME, ..Found::default() }, "{line}");
         }
+        assert_eq!(id_of(r#""{\n\"id\":\t\"0000000000020001\"}""#), SOME, "white space in a text, as an escape");
         let number = |quoted| Some(Id::Number { value: 0x2_0001, quoted });
         assert_eq!((id_of("{\"id\":131073}"), id_of("{\"id\":\"131073\"}")), (number(false), number(true)));
         assert_eq!(
@@ -384,6 +390,9 @@ mod tests {
             r#"{"id":"x"}"#,
             "paid: 0000000000020001",
             r#"{"idx":"0000000000020001"}"#,
+            r#"{"\u0169d":"0000000000020001"}"#,
+            // Its first twenty digits would be one.
+            r#"{"id":"000000000000001310730"}"#,
         ] {
             assert_eq!(id_of(line), None, "{line}");
         }
@@ -414,6 +423,7 @@ mod tests {
             "\u{feff} {\"id\":\"0000000000020001\"",
             r#"[INFO] done {"error":"no","id":"0000000000020001"}"#,
             r#"after {"id":"00000000000f0001"} comes {"id":"0000000000020001","result":1}"#,
+            r#"[{"id":"00000000000f0001"},{"id":"0000000000020001","result":1}]"#,
         ] {
             assert_eq!(Scanner::line(line.as_bytes()).reply, SOME, "{line}");
         }

@@ -222,6 +222,14 @@ mod tests {
         assert!(matches!(&next[..], [Line::TooLong(_, found)] if found.others == others && found.reply.is_none()));
     }
 
+    #[cfg(all(feature = "process", target_os = "linux"))]
+    #[test]
+    fn a_long_line_of_plain_text_is_told_as_soon_as_it_is_too_long() {
+        let mut lines = Lines::of_text(4);
+        assert_eq!(feed(&mut lines, b"abcdef"), [long("abcdef")]);
+        assert_eq!(feed(&mut lines, b"gh\nok\n"), [whole("ok")]);
+    }
+
     proptest! {
         #[test]
         fn how_the_bytes_are_cut_changes_nothing(
