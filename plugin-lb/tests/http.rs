@@ -83,9 +83,12 @@ async fn a_download_that_is_read_to_its_declared_length_is_ok() {
 
         assert_eq!(bounded(client.read(address)).await, Some((200, download::LENGTH)), "{version}");
         let mut read = Box::pin(client.read(address));
-        while stats("half").2 == 0 {
-            assert!(tokio::time::timeout(Duration::from_millis(2), &mut read).await.is_err(), "it stands still");
-        }
+        bounded(async {
+            while stats("half").2 == 0 {
+                assert!(tokio::time::timeout(Duration::from_millis(2), &mut read).await.is_err(), "it stands still");
+            }
+        })
+        .await;
         drop(read);
         assert_eq!(bounded(client.read(address)).await, None, "{version}");
         bounded(async {
