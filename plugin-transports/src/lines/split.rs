@@ -187,11 +187,11 @@ mod tests {
     }
 
     #[test]
-    fn a_gibibyte_without_a_line_feed_stays_in_bounded_memory() {
+    fn sixty_four_mebibytes_without_a_line_feed_stay_in_bounded_memory() {
         let mut lines = Lines::new(1024 * 1024);
         let chunk = vec![b'x'; CHUNK];
         let mut seen = 0;
-        for _ in 0..16 * 1024 {
+        for _ in 0..1024 {
             lines.room().extend_from_slice(&chunk);
             while let Some(line) = lines.next_line() {
                 assert!(matches!(line, Line::TooLong(..)));
@@ -199,7 +199,7 @@ mod tests {
             }
             assert!(lines.buffer.capacity() <= 3 * 1024 * 1024, "{}", lines.buffer.capacity());
         }
-        assert_eq!((seen, lines.skipped()), (0, 1 << 30));
+        assert_eq!((seen, lines.skipped()), (0, 64 << 20));
         assert!(lines.skip.as_ref().is_some_and(|skip| skip.head.len() == HEAD));
         assert_eq!(feed(&mut lines, b"x\nnext\n").len(), 2);
         assert_eq!(lines.skipped(), 0);
