@@ -27,6 +27,8 @@ pub mod lines;
 mod metadata;
 #[cfg(all(feature = "process", target_os = "linux"))]
 pub mod process;
+#[cfg(any(feature = "http", all(feature = "process", target_os = "linux")))]
+mod said;
 #[cfg(any(feature = "http", feature = "lines"))]
 mod served;
 #[cfg(feature = "tls")]

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use plugin_core::{CallContext, Code, Kind};
+use plugin_core::{CallContext, Code};
 use serde::{
     Deserialize,
     de::{Deserializer, IgnoredAny, MapAccess, Visitor},
@@ -15,7 +15,7 @@ use super::{
     json::{push_display, push_str, push_texts},
     scan,
 };
-use crate::metadata;
+use crate::{metadata, said};
 
 /// Every request begins with this, and the id follows as 16 hexadecimal digits.
 const HEAD: &[u8] = b"{\"id\":\"";
@@ -111,18 +111,6 @@ pub(crate) struct Fault {
     pub(crate) text: String,
 }
 
-/// The code that a plugin gives its error, where it is one that an answer can have: the payload or who sent it is at fault,
-/// or the plugin has no time or room for the call. What is wrong between host and plugin is for the host to say.
-fn code_of(text: &str) -> Option<Code> {
-    Code::parse(text).filter(|code| {
-        let kind = matches!(
-            code.kind(),
-            Kind::Payload | Kind::Execution | Kind::Timeout | Kind::RateLimited | Kind::Overloaded
-        );
-        kind || *code == Code::Forbidden
-    })
-}
-
 /// What one line of a plugin's stdout is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Reply {
@@ -188,7 +176,7 @@ fn read(line: &Bytes) -> Result<Option<Answer>, String> {
     // An error is text; a plugin that sends an object instead is shown as it wrote it.
     let result = match raw.error.map(metadata::text) {
         Some(text) if !text.is_empty() => {
-            let code = raw.code.map(metadata::text).and_then(|code| code_of(&code));
+            let code = raw.code.map(metadata::text).and_then(|code| said::code(&code));
             Err(Fault { code: code.unwrap_or(Code::ExecutionFailed), text })
         }
         _ => Ok(match raw.result.map(RawValue::get) {

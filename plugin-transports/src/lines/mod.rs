@@ -9,7 +9,9 @@
 //!
 //! An `error` is evidence against the plugin, like any failure, unless its `code` says that the caller is at fault
 //! (`PLUGIN_1206`, `PLUGIN_1207`, `AUTH_1107`) or that there is no room for the call now (`RATELIMIT_1501`, `OVERLOAD_2001`
-//! to `OVERLOAD_2003`); `PLUGIN_1204` says that it ran out of time. Any other code, or none, is `PLUGIN_1203`.
+//! to `OVERLOAD_2003`). `PLUGIN_1204` says that it ran out of time: of the time that it was told, which is judged as if the
+//! host had ended the call, or with time left of a limit of its own, which is a failure that may be tried again. Any other
+//! code, or none, is `PLUGIN_1203`.
 //!
 //! An object with the id of a call is its reply when it has a `result`; when it has an `error`, and no `level` as a line of a
 //! log has; or when it has nothing but its id, which is a `result` that is null. The id is to be given back as it came, a

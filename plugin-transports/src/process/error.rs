@@ -2,10 +2,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use plugin_core::{Code, PluginError, Rejected, Sent};
+use plugin_core::{Code, PluginError, Rejected, Sent, deadline::cut::AttemptTime};
 
 use super::handle::Shared;
-use crate::lines::{client::Failure, codec::Fault};
+use crate::{
+    lines::{client::Failure, codec::Fault},
+    said,
+};
+
+/// What a call waited for whose plugin answers that its time is up.
+const WAITING: &str = "waiting for the plugin";
 
 pub(super) fn failed(failure: Failure, shared: &Shared) -> PluginError {
     let error = match failure {
@@ -38,8 +44,14 @@ pub(super) fn too_late(given: Duration, plugin: &Arc<str>) -> PluginError {
 }
 
 /// The plugin answered, with an error.
-pub(super) fn answered(fault: Fault, plugin: &Arc<str>) -> PluginError {
-    PluginError::new(fault.code, fault.text).with_plugin(plugin.clone())
+pub(super) fn answered(fault: Fault, time: Option<&AttemptTime>, plugin: &Arc<str>) -> PluginError {
+    let is_out_of_time = fault.code == Code::Timeout;
+    let error = said::error(fault.code, fault.text);
+    let error = match time {
+        Some(time) if is_out_of_time => said::out_of_time(error, time, WAITING),
+        _ => error,
+    };
+    error.with_plugin(plugin.clone())
 }
 
 pub(super) fn not_json(error: serde_json::Error, plugin: &Arc<str>) -> PluginError {

@@ -6,12 +6,18 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::Bytes;
 use plugin_core::{
-    BoxFuture, Call, CallContext, HealthState, HealthStatus, PluginError, Rejected, Reply, Sent, clock,
-    deadline::{AttemptFuture, AttemptTimeout, AttemptTimeoutLayer, cut, waiting},
+    BoxFuture, Call, CallContext, HealthState, HealthStatus, PluginError, Rejected, Reply, Sent,
+    clock::{self, Instant},
+    deadline::{
+        AttemptFuture, AttemptTimeout, AttemptTimeoutLayer,
+        cut::{self, AttemptTime},
+        waiting,
+    },
 };
 use tower_layer::Layer;
 use tower_service::Service;
@@ -115,9 +121,12 @@ impl Future for ResponseFuture {
         let this = self.get_mut();
         let shared = &this.owner.shared;
         Poll::Ready(match ready!(Pin::new(&mut this.inner).poll(cx)) {
-            Ok(answer) => match answer.result {
+            Ok(Answered { answer, told }) => match answer.result {
                 Ok(payload) => Ok(Reply::new(payload).with_metadata(answer.metadata)),
-                Err(fault) => Err(error::answered(fault, &shared.name)),
+                Err(fault) => {
+                    let time = told.time(shared.config.request_timeout);
+                    Err(error::answered(fault, time.as_ref(), &shared.name))
+                }
             },
             Err(Ended::Refused(error)) => Err(error),
             Err(Ended::Failed(failure)) => Err(error::failed(failure, shared)),
@@ -154,20 +163,19 @@ impl Unlimited {
     }
 }
 
-fn exchange(
-    shared: &Shared,
-    connection: &Arc<Connection<Pipe>>,
-    call: &Call<Bytes>,
-) -> Result<Exchange<Pipe>, PluginError> {
+fn exchange(shared: &Shared, connection: &Arc<Connection<Pipe>>, call: &Call<Bytes>) -> Result<Asked, PluginError> {
     let config = &shared.config;
     let payload = crate::json::on_one_line(call).map_err(|error| error::not_json(error, &shared.name))?;
     let context = call.context();
     // What the plugin is told that it has. The clock is read only where there is a deadline, and not again when the
     // call is then seen waiting.
+    let mut told = Told::of(context);
     let left = match context.deadline() {
         None => config.request_timeout,
         Some(deadline) => {
-            let left = deadline.saturating_since(waiting::present());
+            let now = waiting::present();
+            told.since = Some(now);
+            let left = deadline.saturating_since(now);
             if left.is_zero() {
                 return Err(error::too_late(deadline.saturating_since(context.received()), &shared.name));
             }
@@ -179,11 +187,46 @@ fn exchange(
     if frame.len() > config.limits.line {
         return Err(error::too_large(frame.len(), config.limits.line, &shared.name));
     }
-    Ok(connection.exchange(frame))
+    Ok(Asked { exchange: connection.exchange(frame), told })
+}
+
+/// A call that the plugin is asked to answer, and the time that it is told.
+struct Asked {
+    exchange: Exchange<Pipe>,
+    told: Told,
+}
+
+/// An answer, and the time that the plugin was told.
+struct Answered {
+    answer: Answer,
+    told: Told,
+}
+
+/// What the plugin is told of the call's time, for the case that it says that this is up.
+#[derive(Clone, Copy)]
+struct Told {
+    /// When the call began to wait for the plugin; `None` when nobody could cut it.
+    since: Option<Instant>,
+    received: Instant,
+    deadline: Option<Instant>,
+    configured: Option<Duration>,
+}
+
+impl Told {
+    fn of(context: &CallContext) -> Self {
+        let (deadline, configured) = (context.deadline(), context.configured_timeout());
+        Self { since: None, received: context.received(), deadline, configured }
+    }
+
+    fn time(&self, limit: Duration) -> Option<AttemptTime> {
+        let given = self.deadline.map_or(Duration::MAX, |deadline| deadline.saturating_since(self.received));
+        let time = AttemptTime::new(self.since?).with_limit(Some(limit)).with_deadline(self.deadline, given);
+        Some(time.with_configured(self.configured))
+    }
 }
 
 impl Service<Call<Bytes>> for Unlimited {
-    type Response = Answer;
+    type Response = Answered;
     type Error = Ended;
     type Future = Exchanging;
 
@@ -198,7 +241,7 @@ impl Service<Call<Bytes>> for Unlimited {
 
 /// A call without a limit. Dropping it withdraws the request, and tells under a cut how far it had come.
 enum Exchanging {
-    Waiting(Exchange<Pipe>),
+    Waiting(Asked),
     Starting(Starting),
     Refused(Option<PluginError>),
 }
@@ -209,7 +252,7 @@ const STARTING: &str = "waiting for the plugin's process to be ready";
 /// A call that waits for the process to be ready. Nothing of it was sent.
 struct Starting {
     /// Boxed, since few calls ever wait for it.
-    work: BoxFuture<Result<Exchange<Pipe>, PluginError>>,
+    work: BoxFuture<Result<Asked, PluginError>>,
 }
 
 impl Starting {
@@ -244,13 +287,13 @@ impl From<Rejected> for Ended {
 }
 
 impl Future for Exchanging {
-    type Output = Result<Answer, Ended>;
+    type Output = Result<Answered, Ended>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
         if let Self::Starting(starting) = this {
             *this = match starting.work.as_mut().poll(cx) {
-                Poll::Ready(Ok(exchange)) => Self::Waiting(exchange),
+                Poll::Ready(Ok(asked)) => Self::Waiting(asked),
                 Poll::Ready(Err(error)) => Self::Refused(Some(error)),
                 Poll::Pending => {
                     waiting::note(STARTING);
@@ -260,7 +303,13 @@ impl Future for Exchanging {
         }
         match this {
             Self::Starting(_) => Poll::Pending,
-            Self::Waiting(exchange) => Pin::new(exchange).poll(cx).map_err(Ended::Failed),
+            Self::Waiting(Asked { exchange, told }) => {
+                let Poll::Ready(result) = Pin::new(exchange).poll(cx) else {
+                    told.since = told.since.or_else(waiting::began);
+                    return Poll::Pending;
+                };
+                Poll::Ready(result.map(|answer| Answered { answer, told: *told }).map_err(Ended::Failed))
+            }
             Self::Refused(error) => error.take().map_or(Poll::Pending, |error| Poll::Ready(Err(Ended::Refused(error)))),
         }
     }

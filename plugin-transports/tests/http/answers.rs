@@ -48,25 +48,50 @@ async fn an_error_in_the_envelope_is_the_plugins_own_failure() {
 }
 
 #[tokio::test]
-async fn each_status_says_whether_to_come_back() {
-    for (status, retryable) in [
-        ("400 Bad Request", false),
-        ("404 Not Found", false),
-        ("409 Conflict", false),
-        ("413 Content Too Large", false),
-        ("500 Internal Server Error", false),
-        ("501 Not Implemented", false),
-        ("429 Too Many Requests", true),
-        ("502 Bad Gateway", true),
-        ("503 Service Unavailable", true),
-        ("504 Gateway Timeout", true),
+async fn each_status_says_whether_to_come_back_and_who_is_at_fault() {
+    for (status, code, retryable) in [
+        ("400 Bad Request", Code::InvalidPayload, false),
+        ("404 Not Found", Code::HttpTransport, false),
+        ("409 Conflict", Code::HttpTransport, false),
+        ("413 Content Too Large", Code::PayloadTooLarge, false),
+        ("422 Unprocessable Content", Code::InvalidPayload, false),
+        ("500 Internal Server Error", Code::HttpTransport, false),
+        ("501 Not Implemented", Code::HttpTransport, false),
+        ("429 Too Many Requests", Code::RateLimited, true),
+        ("502 Bad Gateway", Code::HttpTransport, true),
+        ("503 Service Unavailable", Code::HttpTransport, true),
+        ("504 Gateway Timeout", Code::HttpTransport, true),
     ] {
         let error = fault(answer(status, "retry-after: 7\r\ncontent-type: text/plain\r\n", "because")).await;
-        assert_eq!((error.code(), error.is_retryable(), error.sent()), (Code::HttpTransport, retryable, Sent::Maybe));
+        assert_eq!((error.code(), error.is_retryable(), error.sent()), (code, retryable, Sent::Maybe), "{status}");
         assert_eq!(error.retry_after(), retryable.then_some(Duration::from_secs(7)), "{status}");
         assert!(error.message().contains(&status[..3]), "{error}");
         assert_eq!(error.detail(), Some("because"));
     }
+}
+
+#[tokio::test]
+async fn the_code_in_a_problem_document_is_read_where_an_answer_can_have_it() {
+    for (status, said, code, retryable) in [
+        ("400 Bad Request", "PLUGIN_1206", Code::InvalidPayload, false),
+        ("500 Internal Server Error", "PLUGIN_1206", Code::InvalidPayload, false),
+        ("429 Too Many Requests", "RATELIMIT_1501", Code::RateLimited, true),
+        ("503 Service Unavailable", "OVERLOAD_2001", Code::ConcurrencyExceeded, true),
+        ("504 Gateway Timeout", "PLUGIN_1204", Code::Timeout, true),
+        ("403 Forbidden", "AUTH_1107", Code::Forbidden, false),
+        // What only the host can say, and what is no code.
+        ("503 Service Unavailable", "CIRCUIT_1401", Code::HttpTransport, true),
+        ("503 Service Unavailable", "E42", Code::HttpTransport, true),
+    ] {
+        let problem = format!(r#"{{"code":"{said}","retryable":{retryable},"detail":"no"}}"#);
+        let error = fault(answer(status, "content-type: application/problem+json\r\n", &problem)).await;
+        assert_eq!((error.code(), error.is_retryable()), (code, retryable), "{status} {said}");
+        assert_eq!(error.message() == "no", code != Code::HttpTransport, "{error}");
+        assert_eq!(error.http_status().map(|status| status.to_string()).as_deref(), Some(&status[..3]));
+    }
+    let page =
+        fault(answer("500 Internal Server Error", "content-type: text/html\r\n", r#"{"code":"PLUGIN_1206"}"#)).await;
+    assert_eq!(page.code(), Code::HttpTransport);
 }
 
 #[tokio::test]

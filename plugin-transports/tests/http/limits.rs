@@ -169,4 +169,11 @@ async fn a_plugin_that_keeps_the_limit_itself_is_no_other_error() {
     let early = Scripted::answering(crate::support::answer("504 Gateway Timeout", "", "")).await;
     let error = call(&connect(early.config()), "1").await.expect_err("a limit of the plugin's own");
     assert_eq!((error.code(), error.is_retryable()), (Code::HttpTransport, true));
+
+    // A plugin that keeps a margin, under a caller in a hurry: no evidence, and not worth another attempt.
+    let early = Scripted::answering(crate::support::answer("504 Gateway Timeout", "", "")).await;
+    let hurry = Call::new(Bytes::from_static(b"1")).with_timeout(Duration::from_secs(10));
+    let error = send(&connect(early.config()), hurry).await.expect_err("too late");
+    assert_eq!((error.code(), error.is_retryable()), (Code::Timeout, false));
+    assert!(!error.rejected().expect("a refusal").is_evidence());
 }

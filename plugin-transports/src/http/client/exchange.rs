@@ -114,13 +114,13 @@ impl Incomplete {
         let (parts, incoming) = self.response.into_parts();
         let gzip = match is_gzip(&parts.headers) {
             Ok(gzip) => gzip,
-            Err(_) => return fault::status(config, parts.status, &parts.headers, None),
+            Err(_) => return fault::status(config, parts.status, &parts.headers, fault::Body::default()),
         };
-        let (detail, whole) = fault::detail(&parts.headers, incoming, gzip).await;
-        if whole {
+        let body = fault::Body::read(&parts.headers, incoming, gzip).await;
+        if body.is_whole {
             self.lease.finish();
         }
-        fault::status(config, parts.status, &parts.headers, detail)
+        fault::status(config, parts.status, &parts.headers, body)
     }
 }
 

@@ -3,9 +3,13 @@
 use http::{HeaderMap, StatusCode, header};
 use hyper::body::Incoming;
 use plugin_core::{Code, PluginError, Sent, classify::retry_after, clock};
+use serde::Deserialize;
 
 use super::{HttpConfig, interim::TooMany};
-use crate::http::body::{self, Unread};
+use crate::{
+    http::body::{self, Unread},
+    said,
+};
 
 /// What is kept of the body of an error.
 const MAX_DETAIL: usize = 4096;
@@ -16,21 +20,46 @@ const MAX_READ: usize = 64 << 10;
 /// Where a redirect points to is shown up to this length.
 const MAX_LOCATION: usize = 200;
 
-/// The answer is not a success: what the plugin said of it, and whether to come back.
-pub(super) fn status(
-    config: &HttpConfig,
-    status: StatusCode,
-    headers: &HeaderMap,
-    detail: Option<String>,
-) -> PluginError {
-    let retryable = matches!(
+/// The answer is not a success: what the plugin said of it, and whether to come back. A code that an answer can have, in a
+/// document as RFC 9457 has it, says what was wrong, and so do the statuses that blame the caller.
+pub(super) fn status(config: &HttpConfig, status: StatusCode, headers: &HeaderMap, body: Body) -> PluginError {
+    let passes = matches!(
         status,
         StatusCode::TOO_MANY_REQUESTS
             | StatusCode::BAD_GATEWAY
             | StatusCode::SERVICE_UNAVAILABLE
             | StatusCode::GATEWAY_TIMEOUT
     );
-    let message = match status {
+    let (error, retryable) = match body.said {
+        Some((code, said)) => {
+            let error = said::error(code, said.detail.unwrap_or_else(|| format!("the plugin answered {status}")));
+            let retryable = said.retryable.unwrap_or_else(|| error.is_retryable());
+            (error, retryable)
+        }
+        None => {
+            let error = PluginError::new(code(status), message(config, status, headers));
+            (if let Some(text) = body.text { error.with_detail(text) } else { error }, passes)
+        }
+    };
+    let error = error.with_retryable(retryable).with_http_status(status.as_u16());
+    match retry_after::from_http(headers, clock::wall()) {
+        Some(after) if passes => error.with_retry_after(after),
+        _ => error,
+    }
+}
+
+/// The code of a status that came alone.
+fn code(status: StatusCode) -> Code {
+    match status {
+        StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => Code::InvalidPayload,
+        StatusCode::PAYLOAD_TOO_LARGE => Code::PayloadTooLarge,
+        StatusCode::TOO_MANY_REQUESTS => Code::RateLimited,
+        _ => Code::HttpTransport,
+    }
+}
+
+fn message(config: &HttpConfig, status: StatusCode, headers: &HeaderMap) -> String {
+    match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if config.credentials.has_headers() => {
             format!("the plugin does not accept the credentials in `auth` ({status})")
         }
@@ -47,15 +76,6 @@ pub(super) fn status(
             )
         }
         status => format!("the plugin answered {status}"),
-    };
-    let mut error =
-        PluginError::new(Code::HttpTransport, message).with_retryable(retryable).with_http_status(status.as_u16());
-    if let Some(detail) = detail {
-        error = error.with_detail(detail);
-    }
-    match retry_after::from_http(headers, clock::wall()) {
-        Some(after) if retryable => error.with_retry_after(after),
-        _ => error,
     }
 }
 
@@ -69,19 +89,49 @@ fn location(headers: &HeaderMap) -> String {
     format!(" and points to {:?}", truncated(text, MAX_LOCATION))
 }
 
-/// The body of an error as text, where it is text, and whether it was read to its end.
-pub(super) async fn detail(headers: &HeaderMap, incoming: Incoming, gzip: bool) -> (Option<String>, bool) {
-    let kind = headers.get(header::CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes()).to_ascii_lowercase();
-    let kind = String::from_utf8_lossy(&kind);
-    let readable = kind.starts_with("text/") || kind.contains("json") || kind.is_empty();
-    match body::read(incoming, MAX_READ, gzip).await {
-        Ok(bytes) if readable && !bytes.is_empty() => {
+/// The body of an answer that is no success.
+#[derive(Default)]
+pub(super) struct Body {
+    /// As text, where it is text.
+    text: Option<String>,
+    /// What a problem document says of it, where its code is one that an answer can have.
+    said: Option<(Code, Problem)>,
+    /// It was read to its end.
+    pub(super) is_whole: bool,
+}
+
+/// The part of a problem document (RFC 9457) that is read, see the server's side.
+#[derive(Deserialize)]
+struct Problem {
+    code: String,
+    #[serde(default)]
+    detail: Option<String>,
+    #[serde(default)]
+    retryable: Option<bool>,
+}
+
+impl Body {
+    pub(super) async fn read(headers: &HeaderMap, incoming: Incoming, gzip: bool) -> Self {
+        let kind = headers.get(header::CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes()).to_ascii_lowercase();
+        let kind = String::from_utf8_lossy(&kind);
+        let Ok(bytes) = body::read(incoming, MAX_READ, gzip).await else { return Self::default() };
+        let is_readable = kind.starts_with("text/") || kind.contains("json") || kind.is_empty();
+        let text = (is_readable && !bytes.is_empty()).then(|| {
             let text = String::from_utf8_lossy(&bytes[..bytes.len().min(MAX_DETAIL + 4)]);
-            (Some(truncated(text.trim(), MAX_DETAIL).to_owned()), true)
-        }
-        Ok(_) => (None, true),
-        Err(_) => (None, false),
+            truncated(text.trim(), MAX_DETAIL).to_owned()
+        });
+        let said = if kind.starts_with("application/problem+json") { problem(&bytes) } else { None };
+        Self { text, said, is_whole: true }
     }
+}
+
+fn problem(json: &[u8]) -> Option<(Code, Problem)> {
+    let mut problem: Problem = serde_json::from_slice(json).ok()?;
+    let code = said::code(&problem.code)?;
+    // The text of a refusal of this family names its code, and so does that of the error.
+    let text = problem.detail.map(|text| truncated(&text.replace(&format!(" ({code})"), ""), MAX_DETAIL).to_owned());
+    problem.detail = text.filter(|text| !text.is_empty());
+    Some((code, problem))
 }
 
 fn truncated(text: &str, max: usize) -> &str {

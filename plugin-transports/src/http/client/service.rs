@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{
     http::{body::Parts, envelope},
-    json,
+    json, said,
 };
 
 /// Connects plugins that are reached over HTTP.
@@ -94,7 +94,11 @@ impl HttpPlugin {
 /// | the attempt took longer than `request_timeout` | `PLUGIN_1204` | yes | nothing, or maybe |
 /// | the deadline passed | `PLUGIN_1204` | no | nothing, or maybe |
 /// | 2xx whose `error` is not empty | `PLUGIN_1203` | no | maybe |
-/// | 429, 502, 503, 504 | `TRANSPORT_1301` | yes, after `Retry-After` | maybe |
+/// | a problem document (RFC 9457) whose `code` the line protocol knows too | that code | as its `retryable` says | maybe |
+/// | 400, 422; 413: the caller is at fault | `PLUGIN_1206`; `PLUGIN_1207` | no | maybe |
+/// | 429 | `RATELIMIT_1501` | yes, after `Retry-After` | maybe |
+/// | 504, or the code `PLUGIN_1204`, at the end of the time that the plugin was told, or under a caller in a hurry | `PLUGIN_1204`, as the limit or the deadline that it is | as above | maybe |
+/// | 502, 503, another 504 | `TRANSPORT_1301` | yes, after `Retry-After` | maybe |
 /// | another status; a redirect; an answer that is not JSON | `TRANSPORT_1301` | no | maybe |
 /// | the instance was closed | `LIFECYCLE_2101` | no | nothing, or maybe when it was cut off |
 #[derive(Clone)]
@@ -303,9 +307,11 @@ impl Shared {
         let status = answer.status();
         if !status.is_success() {
             let error = answer.fault(&self.config, progress).await;
-            // The plugin was told the limit, and may notice its end a moment before this side does: it is the same end.
-            let ours = status == http::StatusCode::GATEWAY_TIMEOUT && now.elapsed() >= timeout;
-            return Err(if ours { self.late(call, now, progress) } else { error });
+            let is_out_of_time = status == http::StatusCode::GATEWAY_TIMEOUT || error.code() == Code::Timeout;
+            return Err(match is_out_of_time {
+                true => said::out_of_time(error, &self.time(call, now), progress.stage().as_str()),
+                false => error,
+            });
         }
         let (body, lease) = answer.read(&self.config, progress).await?;
         let answer = envelope::read_answer(&body).map_err(|why| fault::not_json(status, &why));
