@@ -18,7 +18,8 @@ use super::{Classify, Judgement, known};
 /// | `ServiceError` of tower's `buffer` (feature `buffer`) | as its cause | as its cause; nothing was sent |
 /// | [`io::Error`](std::io::Error) | a failure | yes; nothing was sent if the connection was refused |
 /// | an error of hyper or of its pooled client (feature `hyper`) | a failure | yes; nothing was sent if there was no connection yet, or none any more |
-/// | `tonic::Status`, `tonic::ConnectError` (feature `tonic`) | a failure | `UNAVAILABLE`, and where the server says when; never after `CANCELLED`; nothing was sent without a connection |
+/// | `tonic::Status` (feature `tonic`) | by its number, as that of a response: see [`ByGrpcStatus`](crate::ByGrpcStatus); a failure where it was made of another error | `UNAVAILABLE`, and where the server says when; never after `CANCELLED` |
+/// | `tonic::ConnectError` (feature `tonic`) | a failure | yes; nothing was sent |
 /// | any other | a failure | yes, and something may have been sent: only where the request may be repeated |
 ///
 /// The errors are known by their type, never by their text. They are found as they are, in a

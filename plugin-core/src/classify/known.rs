@@ -3,7 +3,7 @@
 use std::{any::Any, error::Error, io};
 
 use super::{Again, Cause, Judgement, Verdict, foreign};
-use crate::{Attributed, BoxError, Code, Kind, PluginError, Rejected, Sent};
+use crate::{Attributed, BoxError, Code, Kind, PluginError, Rejected, Sent, clock, deadline::cut};
 
 /// The error inside a value of any type, where that type is known for an error that may hold a refusal or says what was
 /// sent.
@@ -78,8 +78,11 @@ pub(super) fn chain(error: &(dyn Error + 'static)) -> Judgement {
         }
         #[cfg(feature = "tonic")]
         if let Some(status) = error.downcast_ref::<tonic::Status>() {
-            // Its source may say more, such as that the connection was refused.
-            judged = super::grpc::of_status(status).with_verdict(Verdict::Failure);
+            judged = super::grpc::of_status(status);
+            // Made of an error, whatever number it was given: the connection was lost, and the source may say how.
+            if next.is_some() && judged.refusal().is_none() {
+                judged = judged.with_verdict(Verdict::Failure);
+            }
         }
     }
     if is_unsent { judged.with_sent(Sent::Nothing) } else { judged }
@@ -89,7 +92,7 @@ fn of_plugin_error(error: &PluginError) -> Judgement {
     let refusal = match error.rejected() {
         Some(rejected) => Some(Judgement::from(rejected)),
         // Of another crate, or wrapped in an error with a code of its own.
-        None => error.source().map(chain).filter(|cause| cause.refusal().is_some()),
+        None => error.source().map(chain).filter(|cause| cause.refusal().is_some()).or_else(|| out_of_time(error)),
     };
     let verdict = match (&refusal, error.kind()) {
         (Some(refusal), _) => refusal.verdict(),
@@ -114,6 +117,16 @@ fn of_plugin_error(error: &PluginError) -> Judgement {
         judged = judged.with_instance(instance);
     }
     error.retry_after().map_or(judged, |after| judged.with_retry_after(after))
+}
+
+/// A service that says itself that its time was up: of the time that it was told, unless it says that another attempt may
+/// help.
+fn out_of_time(error: &PluginError) -> Option<Judgement> {
+    if error.code() != Code::Timeout || error.is_retryable() {
+        return None;
+    }
+    let refusal = cut::told()?.answered(clock::now())?;
+    Some(Judgement::from(&refusal))
 }
 
 fn of_io(error: &io::Error) -> Judgement {

@@ -10,7 +10,6 @@
 
 use std::{cell::Cell, time::Duration};
 
-#[cfg(feature = "grpc")]
 use super::lifted;
 use super::{
     layer::duration,
@@ -331,7 +330,6 @@ pub fn elapsed() -> Option<Cut> {
 /// classifier that meets an end of time of another owner, such as tonic's `Timeout expired`: tonic reads `grpc-timeout`
 /// itself and may be a moment earlier than the layer that set it. `None` where there is no deadline, or a task stands
 /// between it and this.
-#[cfg(feature = "grpc")]
 pub(crate) fn told() -> Option<AttemptTime> {
     let part = polling::with(|cell| cell.limits.get().then(|| cell.part.get()))?;
     let deadline = Some(lifted::enforced()).filter(|deadline| *deadline != Instant::MAX)?;

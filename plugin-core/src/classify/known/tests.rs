@@ -166,6 +166,22 @@ mod statuses {
     }
 
     #[test]
+    fn one_status_has_one_judgement_as_an_error_and_in_a_head() {
+        use crate::ByGrpcStatus;
+
+        for number in 1..=16 {
+            let head = http::Response::builder().header("grpc-status", number).body(()).expect("a head");
+            let head = ByGrpcStatus.classify(Ok::<_, &()>(&head));
+            let status = tonic::Status::new(tonic::Code::from(number), "said");
+            assert_eq!(of(BoxError::from(status.clone())), head, "{number}");
+            assert_eq!(of(status), head, "{number}");
+        }
+        let mut lost = tonic::Status::cancelled("made of another error");
+        lost.set_source(std::sync::Arc::new(fmt::Error));
+        assert_eq!(of(lost).verdict(), Verdict::Failure);
+    }
+
+    #[test]
     fn a_status_of_a_connection_that_was_not_made_sent_nothing() {
         let unreachable = || tonic::ConnectError("no route to host".into());
         let status = tonic::Status::from_error(Box::new(unreachable()));
