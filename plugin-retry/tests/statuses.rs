@@ -125,12 +125,14 @@ async fn a_grpc_status_that_the_list_names_is_retried_and_one_that_it_does_not_i
 async fn a_retry_avoids_the_instance_that_failed_whatever_says_so() {
     let instance = InstanceId::next();
     let from = |response: http::response::Builder| response.extension(instance);
-    for (name, response) in [
-        ("an HTTP status", from(status(503))),
-        ("an HTTP refusal", from(status(503)).extension(Rejected::overloaded())),
+    for (name, named, response) in [
+        ("an HTTP status", &[][..], from(status(503))),
+        ("an HTTP refusal", &[], from(status(503)).extension(Rejected::overloaded())),
+        ("a status that is named", &["404"], from(status(404))),
+        ("a class that is named", &["4xx"], from(status(409))),
     ] {
         let answers = Answers::default().then(response);
-        RetryLayer::http(on(&[])).layer(answers.clone()).oneshot(Request::new(())).await.expect("infallible");
+        RetryLayer::http(on(named)).layer(answers.clone()).oneshot(Request::new(())).await.expect("infallible");
         assert_eq!(answers.tried(), [vec![], vec![instance]], "{name}");
     }
     for (name, response) in [

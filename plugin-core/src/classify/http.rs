@@ -56,7 +56,7 @@ impl ByHttpStatus {
         if self.until_end { Judgement::at_end() } else { Judgement::success() }
     }
 
-    /// A failure, or an answer that may be otherwise the next time.
+    /// A failure, or an answer that may be otherwise the next time, or that a list `on` may name.
     #[cold]
     fn judge<B>(self, response: &Response<B>) -> Judgement {
         if let Some(refused) = refusal_in(response) {
@@ -99,7 +99,8 @@ impl<B, Err: 'static> Classify<Response<B>, Err> for ByHttpStatus {
     fn classify(&self, result: Result<&Response<B>, &Err>) -> Judgement {
         match result {
             Ok(response) => match response.status().as_u16() {
-                status @ (..=407 | 409..=424 | 426..=428 | 430..=499) => self.answer().with_cause(Cause::Http(status)),
+                // No list can name it, so nobody asks which instance it was.
+                status @ 200..=299 => self.answer().with_cause(Cause::Http(status)),
                 _ => self.judge(response),
             },
             Err(error) => known::value(error),
@@ -133,6 +134,9 @@ mod tests {
         assert_eq!(answer(Rejected::overloaded()), Verdict::Ignored);
         assert_eq!(answer(Rejected::rate_limited(Duration::from_secs(1))), Verdict::Ignored, "and not a success");
         assert_eq!(answer(Rejected::attempt_timeout(Duration::from_secs(1))), Verdict::Failure);
+        for code in [crate::Code::PayloadTooLarge, crate::Code::Unauthenticated, crate::Code::NotFound] {
+            assert_eq!(answer(Rejected::new(code)), Verdict::Ignored, "{code}");
+        }
     }
 
     #[test]
@@ -173,12 +177,15 @@ mod tests {
     }
 
     #[test]
-    fn the_instance_that_answered_is_named_on_a_failure_and_on_a_refusal() {
+    fn the_instance_that_answered_is_named_on_what_may_be_repeated_and_on_a_refusal() {
         let instance = InstanceId::next();
-        let mut response = status(503);
-        response.extensions_mut().insert(instance);
-        assert_eq!(of(ByHttpStatus::new(), &response).instance(), Some(instance));
-        response.extensions_mut().insert(Rejected::overloaded());
-        assert_eq!(of(ByHttpStatus::new(), &response).instance(), Some(instance));
+        for code in [304, 404, 429, 500, 503] {
+            let mut response = status(code);
+            response.extensions_mut().insert(instance);
+            assert_eq!(of(ByHttpStatus::new(), &response).instance(), Some(instance), "{code}");
+            response.extensions_mut().insert(Rejected::overloaded());
+            let refused = of(ByHttpStatus::new(), &response);
+            assert_eq!((refused.instance(), refused.verdict()), (Some(instance), Verdict::Ignored), "{code}");
+        }
     }
 }
