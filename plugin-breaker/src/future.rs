@@ -99,6 +99,7 @@ where
         };
         // Still marked: a classifier that panics is a failure too.
         let judged = of_attempt(this.classify, result.as_ref(), guard.began().unwrap_or(Instant::MAX));
+        let judged = guard.judge(judged);
         match judged.verdict() {
             Verdict::Success => guard.success(),
             Verdict::Failure => guard.failure(judged.retry_after()),
@@ -146,7 +147,7 @@ struct AtItsEnd<C> {
 impl<C: Send + 'static> Observe for AtItsEnd<C> {
     fn end(mut self: Box<Self>, end: End<'_>) {
         self.guard.mark();
-        let judged = (self.judge)(&self.classify, end);
+        let judged = self.guard.judge((self.judge)(&self.classify, end));
         match judged.verdict() {
             Verdict::Success => self.guard.success(),
             Verdict::Failure => self.guard.failure(judged.retry_after()),

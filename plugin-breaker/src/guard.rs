@@ -3,7 +3,7 @@
 use std::{fmt, ops::Deref, sync::Arc, time::Duration};
 
 use plugin_core::{
-    Lease,
+    Judgement, Lease,
     clock::Instant,
     deadline::{cut, waiting},
 };
@@ -79,6 +79,12 @@ impl<P: Deref<Target = Shared>> Guard<P> {
     /// Whether the call is dropped at the end of its time, and the service had enough of it.
     fn is_evidence(&self) -> bool {
         cut::current().zip(self.began()).is_some_and(|(cut, began)| cut.of_part(began).is_evidence())
+    }
+
+    /// What an outcome is under the list `on` of the settings, if there is one.
+    #[inline]
+    pub(crate) fn judge(&self, judged: Judgement) -> Judgement {
+        self.shared.judge(judged)
     }
 
     /// The call succeeded. By reference, here and below: futures report in place, which is cheaper than moving the guard.

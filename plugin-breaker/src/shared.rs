@@ -8,7 +8,8 @@ use std::{
 };
 
 use plugin_core::{
-    Pad,
+    Judgement, Pad, Verdict,
+    classify::Cause,
     clock::{self, Instant, nanos},
 };
 
@@ -37,6 +38,8 @@ struct Hot {
     slow_over: AtomicU64,
     /// Probes that have outlived the half-open time.
     overdue: AtomicU64,
+    /// Whether `on` names what is a failure.
+    names_failures: AtomicU64,
 }
 
 /// A breaker's state, shared by everything that a layer makes.
@@ -67,6 +70,7 @@ impl Shared {
             bucket_width: AtomicU64::new(0),
             slow_over: AtomicU64::new(0),
             overdue: AtomicU64::new(0),
+            names_failures: AtomicU64::new(0),
         };
         publish(&hot, &machine);
         Self { hot: Pad(hot), cells: Cells::new(), machine: Mutex::new(machine), journal: OnceLock::new() }
@@ -160,6 +164,22 @@ impl Shared {
                 self.cells.tally(Tally::Rejected);
                 Err(refusal)
             }
+        }
+    }
+
+    /// What an outcome is under the list `on`, if there is one.
+    #[inline]
+    pub(crate) fn judge(&self, judged: Judgement) -> Judgement {
+        // Relaxed: an outcome that is judged by the list of a moment ago came a moment earlier.
+        if self.hot.names_failures.load(Ordering::Relaxed) == 0 { judged } else { self.judge_by_name(judged) }
+    }
+
+    #[cold]
+    fn judge_by_name(&self, judged: Judgement) -> Judgement {
+        match (judged.verdict(), judged.cause()) {
+            // No list can name it, so a plain success takes no lock.
+            (Verdict::Success | Verdict::AtEnd, None | Some(Cause::Http(..=299) | Cause::Grpc(0))) => judged,
+            _ => judged.failing_on(self.lock().config().on()),
         }
     }
 
@@ -335,6 +355,7 @@ fn publish(hot: &Hot, machine: &Machine) {
     set(&hot.not_before, machine.not_before().as_nanos());
     set(&hot.streak, machine.streak().into());
     set(&hot.overdue, machine.overdue());
+    set(&hot.names_failures, u64::from(!machine.config().on().is_empty()));
     set(&hot.bucket_width, machine.bucket_width());
     set(&hot.slow_over, machine.config().slow().map_or(u64::MAX, |slow| nanos(slow.over)));
     let word = Word::new(machine.state(), machine.generation());

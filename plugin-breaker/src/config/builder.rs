@@ -125,8 +125,8 @@ impl CircuitBreakerConfigBuilder {
         self
     }
 
-    /// What counts as a failure: nothing else then does. Whoever builds the stack gives the layer the classifier
-    /// ([`FailuresOn`](plugin_core::classify::FailuresOn)) that knows the list.
+    /// What counts as a failure: nothing else then does, whatever the layer's classifier says
+    /// ([`Judgement::failing_on`](plugin_core::Judgement::failing_on)). Empty leaves it to the classifier.
     pub fn with_on(mut self, on: impl IntoIterator<Item = Condition>) -> Self {
         self.on = on.into_iter().collect();
         self

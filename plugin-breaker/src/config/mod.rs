@@ -195,8 +195,7 @@ impl CircuitBreakerConfig {
         self.cancelled
     }
 
-    /// What counts as a failure, for [`FailuresOn`](plugin_core::classify::FailuresOn). Empty means the classifier's own
-    /// rule.
+    /// What counts as a failure, and nothing else then does. Empty means the classifier's own rule.
     #[must_use]
     pub fn on(&self) -> &[Condition] {
         &self.on

@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{AnyError, Classify, Condition, Judgement, Verdict};
+use super::{AnyError, Classify, Condition, Judgement};
 use crate::End;
 
-/// Judges as `C` does, and takes for failures what these conditions name and nothing else: the setting `on` of a breaker.
-///
-/// A failure that is not named is ignored; a success that is named, such as a `404`, is a failure. Without any condition it
-/// is `C`. A call that was cut before it had its time is no failure by any name.
+/// Judges as `C` does, and takes for failures what these conditions name and nothing else, see
+/// [`Judgement::failing_on`]. Without any condition it is `C`. A breaker does this by itself, with `on` of its settings.
 #[derive(Clone, Debug, Default)]
 pub struct FailuresOn<C = AnyError> {
     judge: C,
@@ -32,26 +30,16 @@ impl<C> FailuresOn<C> {
     }
 }
 
-#[cold]
-fn by_name(judged: Judgement, on: &[Condition]) -> Judgement {
-    let is_named = Condition::any_matches(on, judged.cause()) && !judged.is_haste();
-    match judged.verdict() {
-        _ if is_named => judged.with_verdict(Verdict::Failure),
-        Verdict::Failure => judged.with_verdict(Verdict::Ignored),
-        _ => judged,
-    }
-}
-
 impl<C: Classify<Res, Err>, Res, Err> Classify<Res, Err> for FailuresOn<C> {
     #[inline]
     fn classify(&self, result: Result<&Res, &Err>) -> Judgement {
         let judged = self.judge.classify(result);
-        self.on.as_deref().map_or(judged, |on| by_name(judged, on))
+        self.on.as_deref().map_or(judged, |on| judged.failing_on(on))
     }
 
     fn classify_end(&self, end: End<'_>) -> Judgement {
         let judged = self.judge.classify_end(end);
-        self.on.as_deref().map_or(judged, |on| by_name(judged, on))
+        self.on.as_deref().map_or(judged, |on| judged.failing_on(on))
     }
 }
 
@@ -60,7 +48,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::{Code, PluginError, Rejected};
+    use crate::{Code, PluginError, Rejected, Verdict};
 
     fn on(names: &[&str]) -> Vec<Condition> {
         names.iter().map(|name| name.parse().expect("a condition")).collect()

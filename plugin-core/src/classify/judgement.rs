@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Cause, Verdict};
+use super::{Cause, Condition, Verdict};
 use crate::{Code, InstanceId, Rejected, Sent};
 
 /// What one outcome says to every layer: of the service, of another attempt, of where it came from.
@@ -206,6 +206,19 @@ impl Judgement {
     #[must_use]
     pub const fn is_mere_refusal(&self) -> bool {
         matches!(self.refusal, Some(Refusal { evidence: false, .. }))
+    }
+
+    /// The same where these conditions, and nothing else, say what is a failure: the setting `on` of a breaker. A failure
+    /// that is not named is ignored; a success that is named, such as a `404`, is a failure. A call that was cut before it
+    /// had its time is no failure by any name.
+    #[cold]
+    pub fn failing_on(self, on: &[Condition]) -> Self {
+        let is_named = Condition::any_matches(on, self.cause) && !self.is_haste();
+        match self.verdict {
+            _ if is_named => self.with_verdict(Verdict::Failure),
+            Verdict::Failure => self.with_verdict(Verdict::Ignored),
+            _ => self,
+        }
     }
 
     /// Whether somebody was cut short, so that nothing can be made a failure of it.

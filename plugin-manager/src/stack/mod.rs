@@ -8,7 +8,6 @@ use std::{sync::Arc, time::Duration};
 use plugin_breaker::{CircuitBreakerConfig, CircuitBreakerLayer};
 use plugin_core::{
     ConfigError, HealthCell, HealthStatus, Plugin, PluginInstance,
-    classify::FailuresOn,
     deadline::{AttemptTimeout, AttemptTimeoutLayer, DeadlineLayer},
     telemetry::TelemetryLayer,
 };
@@ -179,7 +178,6 @@ impl StackSettings {
         let rate_limit = self.rate_limit.map_or_else(RateLimitLayer::disabled, RateLimitLayer::new);
         let has_retry = self.retry.is_some();
         let retry = self.retry.map_or_else(RetryLayer::disabled, RetryLayer::new);
-        let failures = self.circuit_breaker.as_ref().map(|config| FailuresOn::new(config.on())).unwrap_or_default();
         let has_breaker = self.circuit_breaker.is_some();
         // A probe runs as long as the call that it is part of may, so a service that is slow for its open time closes it.
         let circuit_breaker = self.circuit_breaker.map(|config| match self.timeout {
@@ -187,7 +185,6 @@ impl StackSettings {
             None => config,
         });
         let breaker = circuit_breaker.map_or_else(CircuitBreakerLayer::disabled, CircuitBreakerLayer::new);
-        let breaker = breaker.classify(failures);
         let info = instances.first().map(|instance| instance.connected.info().clone()).unwrap_or_default();
 
         let mut known = self.health_check.is_some();
