@@ -76,8 +76,11 @@ mod tests {
         assert_eq!((judged.verdict(), judged.refusal()), (Verdict::Failure, Some(Code::ConcurrencyExceeded)));
         assert_eq!((judged.sent(), judged.again()), (Sent::Nothing, Again::Yes));
         assert_eq!(of(Verdict::Success, &refused).again(), Again::No, "a success is not repeated");
+        let lost = PluginError::connection("reset", Sent::Maybe);
+        assert_eq!(of(Verdict::Failure, &lost).again(), Again::Yes);
+        assert_eq!(of(Verdict::Ignored, &lost).again(), Again::No, "what says nothing of the service is not repeated");
         let deadline = PluginError::new(Code::Timeout, "the caller's");
-        assert_eq!(of(Verdict::Failure, &deadline).again(), Again::Never);
+        assert_eq!([Verdict::Failure, Verdict::Ignored].map(|is| of(is, &deadline).again()), [Again::Never; 2]);
     }
 
     #[test]

@@ -249,7 +249,9 @@ impl Judgement {
 
     /// Adds what is known and was not said.
     pub(super) fn completed(self, known: &Self) -> Self {
-        let again = if self.verdict == Verdict::Success { None } else { known.again };
+        // What is no failure is not repeated, and nothing overrules a caller that has gone.
+        let is_asked = self.verdict == Verdict::Failure;
+        let again = known.again.filter(|again| is_asked || *again == Again::Never && self.verdict != Verdict::Success);
         Self {
             verdict: self.verdict,
             again: self.again.or(again),
