@@ -154,6 +154,21 @@ async fn the_delay_can_be_a_percentile_of_what_was_measured() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_percentile_is_not_of_calls_that_are_never_hedged() {
+    let config = HedgeConfig::at_percentile(50.0).without_budget().build().expect("in bounds");
+    let layer = HedgeLayer::new(config);
+    for n in 0..400 {
+        let is_hedged = n % 4 == 0;
+        let script = Script::default().then_after(if is_hedged { ms(10) } else { ms(1) }, answer("measured"));
+        let call = if is_hedged { call() } else { silent_call() };
+        layer.layer(script).oneshot(call).await.expect("an answer");
+    }
+    tokio::time::advance(SECOND).await;
+    let delay = layer.handle().delay().expect("a hundred calls");
+    assert!((10..=12).contains(&delay.as_millis()), "{delay:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_disabled_layer_passes_through_and_a_live_change_counts_for_the_next_call() {
     let layer = HedgeLayer::disabled();
     let handle = layer.handle();

@@ -70,8 +70,10 @@ pub(super) struct Race<S: Service<Req>, Req, C, K: Replay<Req>> {
     core: Lease<Core<HedgeState, S, C, K>>,
     timer: Option<(Timer, Instant)>,
     started: Instant,
-    /// When the first attempt was first seen waiting.
+    /// When the first attempt was first seen waiting, where the call may be hedged.
     began: Option<Instant>,
+    /// The call may be hedged, and so is measured: others may be of another kind, and nobody times how long they wait.
+    measured: bool,
     launched: u16,
     /// No hedge starts before this, as the service asked.
     not_before: Instant,
@@ -115,13 +117,14 @@ where
     K: Replay<Req>,
 {
     #[inline]
-    pub(super) fn new(core: Lease<Core<HedgeState, S, C, K>>, started: Instant) -> Self {
+    pub(super) fn new(core: Lease<Core<HedgeState, S, C, K>>, started: Instant, measured: bool) -> Self {
         Self {
             hedges: Vec::new(),
             core,
             timer: None,
             started,
             began: None,
+            measured,
             launched: 0,
             not_before: Instant::ZERO,
             was_sent: false,
@@ -145,7 +148,7 @@ where
     ) -> bool {
         let judged = of_attempt(&self.core.classify, result.as_ref(), began);
         if judged.is_answer() {
-            self.core.state.succeeded(self.started, self.began, clock::now);
+            self.core.state.succeeded(self.started, self.began, self.measured, clock::now);
         }
         match judged.push_back() {
             Some(PushBack::Never) => *kept = None,

@@ -72,7 +72,8 @@ where
         let limits = control.limits();
         let kept = core.replay.keep(&mut request, limits);
         let kept = kept.filter(|kept| kept.idempotent().unwrap_or(limits.idempotent));
-        HedgeFuture::new(readiness::call(&mut self.inner, request), kept, Race::new(core, started))
+        let race = Race::new(core, started, kept.is_some());
+        HedgeFuture::new(readiness::call(&mut self.inner, request), kept, race)
     }
 }
 

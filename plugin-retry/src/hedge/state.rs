@@ -109,15 +109,22 @@ impl HedgeState {
         }
     }
 
-    /// Books a success. `began` is when the call was first seen waiting; `now` is asked only if it matters.
+    /// Books a success. `began` is when the call was first seen waiting, which is seen of a call that is `measured`; `now`
+    /// is asked only if it matters.
     #[inline]
-    pub(super) fn succeeded(&self, started: Instant, began: Option<Instant>, now: impl FnOnce() -> Instant) {
+    pub(super) fn succeeded(
+        &self,
+        started: Instant,
+        began: Option<Instant>,
+        measured: bool,
+        now: impl FnOnce() -> Instant,
+    ) {
         let control = self.control();
         let now = if began.is_some() && control.has(Control::BUDGET | Control::PERCENTILE) { now() } else { started };
         if control.has(Control::BUDGET) {
             self.budget.deposit(now);
         }
-        if control.has(Control::PERCENTILE) {
+        if measured && control.has(Control::PERCENTILE) {
             self.latencies.record(began.map_or(Duration::ZERO, |began| now.saturating_since(began)));
         }
     }
