@@ -14,7 +14,7 @@ use plugin_manager::{
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
 };
 use tower::service_fn;
 
@@ -39,6 +39,12 @@ async fn function(call: Call<Bytes>) -> Result<Reply<Bytes>, PluginError> {
         "refuse" => return Err(PluginError::connection("nobody is there", Sent::Nothing)),
         "garble" => return Err(PluginError::new(UNREADABLE[0], "the reply is no JSON")),
         "fail" => return Err(PluginError::execution("as asked")),
+        "blame" => return Err(PluginError::new(Code::InvalidPayload, "as asked")),
+        "spare" => return Err(PluginError::new(Code::ConcurrencyExceeded, "as asked")),
+        "run out" => {
+            tokio::time::sleep(Duration::from_millis(told["ms"].as_u64().expect("a number"))).await;
+            return Err(PluginError::new(Code::Timeout, "as asked"));
+        }
         _ => {}
     }
     Ok(Reply::new(Bytes::from_static(b"1")))
@@ -46,6 +52,7 @@ async fn function(call: Call<Bytes>) -> Result<Reply<Bytes>, PluginError> {
 
 const PROCESS: &str = r#"
 import json, os, sys, time
+CODES = {"blame": "PLUGIN_1206", "spare": "OVERLOAD_2001", "run out": "PLUGIN_1204"}
 for line in sys.stdin:
     request = json.loads(line)
     id, told = request["id"], request.get("payload")
@@ -56,12 +63,13 @@ for line in sys.stdin:
         continue
     if told["do"] == "lose":
         os._exit(3)
-    if told["do"] == "wait":
-        time.sleep(told["ms"] / 1000)
+    time.sleep(told.get("ms", 0) / 1000)
     if told["do"] == "garble":
         print('{"id":"%s","result":NaN}' % id, flush=True)
     elif told["do"] == "fail":
         print(json.dumps({"id": id, "error": "as asked"}), flush=True)
+    elif told["do"] in CODES:
+        print(json.dumps({"id": id, "error": "as asked", "code": CODES[told["do"]]}), flush=True)
     else:
         print(json.dumps({"id": id, "result": 1}), flush=True)
 "#;
@@ -78,17 +86,19 @@ async fn converse(mut stream: TcpStream) {
         match told["do"].as_str().unwrap_or_default() {
             "hang" => std::future::pending::<()>().await,
             "lose" => return,
-            "wait" => tokio::time::sleep(Duration::from_millis(told["ms"].as_u64().expect("a number"))).await,
-            _ => {}
+            _ => tokio::time::sleep(Duration::from_millis(told["ms"].as_u64().unwrap_or_default())).await,
         }
-        let body = match told["do"].as_str() {
-            Some("garble") => r#"{"data":NaN}"#,
-            Some("fail") => r#"{"error":"as asked"}"#,
-            _ => r#"{"data":1}"#,
+        let (status, kind, body) = match told["do"].as_str() {
+            Some("garble") => (200, "json", r#"{"data":NaN}"#),
+            Some("fail") => (200, "json", r#"{"error":"as asked"}"#),
+            Some("blame") => (400, "problem+json", r#"{"detail":"as asked","code":"PLUGIN_1206"}"#),
+            Some("spare") => (503, "problem+json", r#"{"detail":"as asked","code":"OVERLOAD_2001"}"#),
+            Some("run out") => (504, "problem+json", r#"{"detail":"as asked","code":"PLUGIN_1204"}"#),
+            _ => (200, "json", r#"{"data":1}"#),
         };
-        let status = told["status"].as_u64().unwrap_or(200);
+        let status = told["status"].as_u64().unwrap_or(status);
         let head = format!("HTTP/1.1 {status} Said");
-        let head = format!("{head}\r\ncontent-type: application/json\r\ncontent-length");
+        let head = format!("{head}\r\ncontent-type: application/{kind}\r\ncontent-length");
         let answer = format!("{head}: {}\r\n\r\n{body}", body.len());
         if stream.write_all(answer.as_bytes()).await.is_err() {
             return;
@@ -174,7 +184,12 @@ struct Judged {
 }
 
 async fn judged(transport: &str, what: &Value, limit: Option<Duration>) -> Judged {
-    let gateway = gateway(transport, r#"{"retry": {"max_retries": 1, "initial_interval": "1ms"}}"#).await;
+    let mut settings = json!({"retry": {"max_retries": 1, "initial_interval": "1ms"}});
+    if transport == "subprocess" {
+        // With a new process the breaker would begin anew, perhaps before it is read.
+        settings["restart"] = json!({"initial": "60s", "max": "60s"});
+    }
+    let gateway = gateway(transport, &settings.to_string()).await;
     // The call begins now that everything is up: its limit counts from here.
     let call = told(what);
     let outcome = send(
@@ -221,6 +236,8 @@ async fn a_call_that_ends_is_judged_alike_on_every_transport() {
         balancer: [0, 0],
         retries: 0,
     };
+    // A failure to whoever called, and nothing against the plugin.
+    let of_the_caller = |code| Judged { breaker: [0, 0, 1], balancer: [0, 0], ..failed(code, Sent::Maybe) };
     let hurry = Duration::from_millis(150);
     for ((transport, unreadable), lost) in TRANSPORTS.into_iter().zip(UNREADABLE).zip(LOST) {
         for (what, limit, expected) in [
@@ -230,36 +247,53 @@ async fn a_call_that_ends_is_judged_alike_on_every_transport() {
             (json!({"do": "lose"}), None, &failed(lost, Sent::Maybe)),
             (json!({"do": "garble"}), None, &failed(unreadable, Sent::Maybe)),
             (json!({"do": "fail"}), None, &failed(Code::ExecutionFailed, Sent::Maybe)),
+            (json!({"do": "blame"}), None, &of_the_caller(Code::InvalidPayload)),
+            (json!({"do": "spare"}), None, &of_the_caller(Code::ConcurrencyExceeded)),
+            // A limit of the plugin's own, and the time that it was told, of which it may keep a margin.
+            (json!({"do": "run out", "ms": 20}), None, &failed(Code::Timeout, Sent::Maybe)),
+            (json!({"do": "run out", "ms": 100}), Some(hurry), &in_a_hurry),
         ] {
-            let mut judged = judged(transport, &what, limit).await;
-            if lost == Code::ExecTransport && what["do"] == "lose" {
-                // With a new process the breaker begins anew, which may have been before it was read.
-                judged.breaker = expected.breaker;
-            }
-            assert_eq!(judged, *expected, "{what} over {transport}");
+            assert_eq!(judged(transport, &what, limit).await, *expected, "{what} over {transport}");
         }
     }
 }
 
+/// What the layers have counted: failures and what says nothing at the breaker, failures and refusals at telemetry, failures
+/// at the balancer.
+fn counted(gateway: &Running) -> [u64; 5] {
+    let view = gateway.manager().get("p").expect("registered");
+    let stats = view.controls.breaker.expect("on").stats();
+    let counts = view.telemetry.expect("on").snapshot();
+    let failed = view.controls.instances.expect("a balancer").list()[0].failed;
+    let told = [counts.ended(Status::Failure), counts.ended(Status::Refused)];
+    [stats.failures, stats.ignored, told[0], told[1], failed]
+}
+
 #[tokio::test]
-async fn a_call_that_never_left_is_a_failure_and_known_to_be_unsent() {
+async fn a_call_that_never_left_is_known_to_be_unsent_and_evidence_only_where_it_was_tried() {
     for transport in TRANSPORTS {
-        let settings = match transport {
-            "http" => json!({"endpoint": format!("http://{}/run", free_address().await)}),
+        // A port that is bound, and that nobody listens on.
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
+        let address = socket.local_addr().expect("an address");
+        let mut settings = match transport {
+            "http" => json!({"endpoint": format!("http://{address}/run")}),
             "subprocess" => json!({"restart": {"initial": "60s", "max": "60s"}}),
             _ => json!({}),
         };
-        let mut settings = settings;
         settings["retry"] = json!({"max_retries": 0});
         let gateway = gateway(transport, &settings.to_string()).await;
         if transport == "subprocess" {
             send(&gateway, told(&json!({"do": "lose"}))).await.expect_err("the process is gone");
         }
+        let before = counted(&gateway);
         let error = send(&gateway, told(&json!({"do": "refuse"}))).await.expect_err("nobody is there");
         assert_eq!((error.code(), error.sent()), (Code::ConnectionFailed, Sent::Nothing), "{transport}: {error}");
-        let view = gateway.manager().get("p").expect("registered");
-        assert!(view.telemetry.expect("on").snapshot().ended(Status::Failure) >= 1);
-        assert!(view.controls.instances.expect("a balancer").list()[0].failed >= 1);
+        let after = counted(&gateway);
+        // Of a process it is known that it is down: its death was the evidence, and the call was not even tried.
+        let expected = if transport == "subprocess" { [0, 1, 0, 1, 0] } else { [1, 0, 1, 0, 1] };
+        let more: Vec<_> = after.iter().zip(before).map(|(after, before)| after - before).collect();
+        assert_eq!(more, expected, "{transport}: {before:?}, {after:?}");
         gateway.shutdown().await;
     }
 }
