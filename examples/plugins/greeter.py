@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """A plugin in ten lines: one JSON request per line on stdin, one JSON reply per line on stdout."""
-import json, sys
+import json, re, sys
+from contextlib import suppress
 
 for line in sys.stdin:
-    request = json.loads(line)
-    if request["method"] == "execute" and isinstance(request["payload"], str):
-        reply = {"result": "hello " + request["payload"]}
-    else:
-        reply = {"error": "this plugin takes a name, as a string", "code": "PLUGIN_1206"}
-    print(json.dumps({"id": request["id"], **reply}), flush=True)
+    reply = {"error": "this plugin takes a name, as a string", "code": "PLUGIN_1206"}
+    with suppress(ValueError, RecursionError):  # such as a number of 5,000 digits
+        request = json.loads(line)
+        if request["method"] == "execute" and isinstance(request["payload"], str):
+            reply = {"result": "hello " + request["payload"]}
+    id = re.match('{"id": ?"(.*?)"', line)  # every request begins with it
+    print(json.dumps({"id": id and id[1], **reply}), flush=True)

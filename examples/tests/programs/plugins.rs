@@ -1,6 +1,10 @@
 //! The same assertions for every greeter, whatever it is written in and however it is reached.
 
-use std::{process::Command, time::Duration};
+use std::{
+    io::Write,
+    process::{Command, Stdio},
+    time::Duration,
+};
 
 use plugin_core::{Call, Code, PluginError, PluginInstance, Reply};
 use plugin_transports::{
@@ -57,6 +61,45 @@ async fn the_greeter_in_python_greets() {
 #[tokio::test]
 async fn the_greeter_in_javascript_greets() {
     greets_from_a_process(script("node", "greeter.js")).await;
+}
+
+#[tokio::test]
+async fn a_line_that_a_script_cannot_read_is_answered_and_ends_it_not() {
+    let (digits, deep) = ("9".repeat(5000), "[".repeat(100_000) + &"]".repeat(100_000));
+    let bad = [digits.as_str(), &deep, "{\"half\":", "NaN", "\"\\ud800\""];
+    for (interpreter, file, good) in [
+        ("python3", "greeter.py", "hello world"),
+        ("python3", "echo.py", "world"),
+        ("node", "greeter.js", "hello world"),
+    ] {
+        let mut script = Command::new(interpreter)
+            .arg(format!("{}/plugins/{file}", env!("CARGO_MANIFEST_DIR")))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        let mut stdin = script.stdin.take().expect("piped");
+        let written = std::thread::spawn({
+            let request = |id: usize, payload: &str| {
+                format!("{{\"id\":\"{id}\",\"method\":\"execute\",\"payload\":{payload}}}\n")
+            };
+            let mut lines: String = bad.iter().enumerate().map(|(id, payload)| request(id, payload)).collect();
+            lines += "\nnot even JSON\n";
+            lines += &request(99, "\"world\"");
+            // An end of its input is the end of a script, so this ends the test too.
+            move || stdin.write_all(lines.as_bytes())
+        });
+        let output = script.wait_with_output().expect("it ends");
+        written.join().expect("no panic").expect("it reads on to the end");
+        let output = String::from_utf8(output.stdout).expect("text");
+        let replies: Vec<_> = output.lines().collect();
+        assert_eq!(replies.len(), bad.len() + 3, "{file}: a line has no answer: {output}");
+        for (id, reply) in replies[..bad.len()].iter().enumerate() {
+            assert!(reply.replace(' ', "").starts_with(&format!("{{\"id\":\"{id}\",")), "{file}: {reply}");
+        }
+        let last = replies[replies.len() - 1];
+        assert!(last.contains("99") && last.contains(good), "{file}: {last}");
+    }
 }
 
 #[tokio::test]

@@ -7,6 +7,9 @@
 //! stderr    the plugin's log
 //! ```
 //!
+//! Every request begins with its id, so that one which a plugin's own JSON reader cannot take (an integer of thousands of
+//! digits, say) can be answered all the same, with an error; it need not end the plugin.
+//!
 //! An `error` is evidence against the plugin, like any failure, unless its `code` says that the caller is at fault
 //! (`PLUGIN_1206`, `PLUGIN_1207`, `AUTH_1107`) or that there is no room for the call now (`RATELIMIT_1501`, `OVERLOAD_2001`
 //! to `OVERLOAD_2003`). `PLUGIN_1204` says that it ran out of time: of the time that it was told, which is judged as if the
