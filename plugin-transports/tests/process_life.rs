@@ -498,6 +498,28 @@ async fn no_process_is_left_when_the_host_exits_returns_or_is_killed() {
     }
 }
 
+#[tokio::test]
+async fn what_a_launcher_has_started_goes_with_a_host_that_is_killed_and_so_does_the_guard() {
+    let mut host = Command::new(env!("CARGO_BIN_EXE_plugin-fixture"))
+        .args(["host", "launcher"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the host starts");
+    let mut line = String::new();
+    let mut output = BufReader::new(host.stdout.take().expect("a pipe"));
+    output.read_line(&mut line).expect("a line");
+    let launcher: u32 = line.trim().parse().expect("a pid");
+    let plugins = processes(|stat, _| stat.parent == launcher);
+    assert_eq!(plugins.len(), 1, "the launcher {launcher} has started the plugin");
+    assert_eq!(processes(|stat, _| stat.parent == host.id()), [launcher], "the guard is no child of the host");
+    host.kill().expect("killed");
+    host.wait().expect("reaped");
+    not_running(launcher).await;
+    not_running(plugins[0]).await;
+    // Whoever waits for the end of the host's output hears of it: the guard does not hold it.
+    assert_eq!(output.read_line(&mut line).expect("its end"), 0);
+}
+
 /// Waits until a process that is not a child of this one has ended. Whether its zombie is reaped is up to the init
 /// process of the machine.
 async fn not_running(pid: u32) {
@@ -511,15 +533,29 @@ async fn not_running(pid: u32) {
 
 /// Children of this process, zombies included, with this argument; those of tests that run beside this one have others.
 fn children_of_this_process(argument: &str) -> usize {
-    let own = std::process::id().to_string();
-    let dirs = std::fs::read_dir("/proc").expect("readable").flatten();
-    dirs.filter(|dir| {
-        let stat = std::fs::read_to_string(dir.path().join("stat")).unwrap_or_default();
-        let parent = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(1)).map(str::to_owned);
-        let line = std::fs::read(dir.path().join("cmdline")).unwrap_or_default();
-        let zombie = line.is_empty();
+    processes(|stat, line| {
         let ours = line.split(|byte| *byte == 0).any(|part| part == argument.as_bytes());
-        parent.as_deref() == Some(own.as_str()) && (ours || (zombie && stat.contains("(plugin-fixture)")))
+        stat.parent == std::process::id() && (ours || (line.is_empty() && stat.name.contains("plugin-fixture")))
     })
-    .count()
+    .len()
+}
+
+/// What the kernel says of a process.
+struct Stat {
+    name: String,
+    parent: u32,
+}
+
+/// The ids of the processes of which this holds, by what the kernel says of each and its command line.
+fn processes(is: impl Fn(&Stat, &[u8]) -> bool) -> Vec<u32> {
+    let dirs = std::fs::read_dir("/proc").expect("readable").flatten();
+    dirs.filter_map(|dir| {
+        let pid = dir.file_name().to_str()?.parse().ok()?;
+        let stat = std::fs::read_to_string(dir.path().join("stat")).ok()?;
+        let (name, rest) = stat.rsplit_once(')')?;
+        let parent = rest.split_whitespace().nth(1)?.parse().ok()?;
+        let line = std::fs::read(dir.path().join("cmdline")).unwrap_or_default();
+        is(&Stat { name: name.to_owned(), parent }, &line).then_some(pid)
+    })
+    .collect()
 }

@@ -55,14 +55,17 @@
 //! which is killed with it, so that what it started does not live on; a grandchild that moves to another group or session
 //! escapes. It cannot gain privileges, and has the [`ResourceLimits`] that it was given.
 //!
-//! When the host dies, however it does, the kernel kills the process (`PR_SET_PDEATHSIG`). That covers the process
-//! itself and not what it started; a grandchild notices, if it reads, that its pipes were closed.
+//! When the host dies, however it does, the kernel kills the process (`PR_SET_PDEATHSIG`), and a guard, one small
+//! `/bin/sh` per host that outlives it for a moment, kills what is left of its group: what a launcher such as `npx`, `uv run`
+//! or a script has started goes too. Where there is no `/bin/sh` the log says that there is no guard. A grandchild that moves
+//! to another group or session escapes; it notices, if it reads, that its pipes were closed.
 
 mod child;
 mod command;
 mod config;
 mod env;
 mod error;
+mod guard;
 mod handle;
 mod hello;
 mod limits;

@@ -23,6 +23,8 @@ use rustix::{
 };
 use tokio::sync::oneshot;
 
+use super::guard::Guard;
+
 type Job = Box<dyn FnOnce(&mut Children) + Send>;
 
 struct Spawner {
@@ -38,6 +40,7 @@ static SPAWNER: Mutex<Option<Spawner>> = Mutex::new(None);
 pub(super) struct Children {
     living: Vec<Living>,
     started: u64,
+    guard: Guard,
 }
 
 struct Living {
@@ -70,6 +73,7 @@ impl Children {
         self.started += 1;
         let key = Key(self.started);
         self.living.push(Living { key, child, pid, pidfd, ended: Some(ended) });
+        self.guard.watch(pid, self.living.iter().map(|living| living.pid));
         Ok((key, pid, end))
     }
 
@@ -97,6 +101,7 @@ impl Children {
             }
             // Before the leader is reaped: afterwards the number of the group could be another's.
             let _ = kill_process_group(living.pid, Signal::KILL);
+            self.guard.forget(living.pid);
             match living.child.try_wait() {
                 Ok(Some(status)) => {
                     if let Some(ended) = living.ended.take() {

@@ -1,0 +1,143 @@
+//! What ends the plugins' process groups when their host is gone.
+//!
+//! The kernel kills a plugin when its host dies, but not what the plugin has started, and a launcher (`npx`, `uv run`, a
+//! script) starts the very program that is meant. So one process per host outlives it for a moment: a shell, which every
+//! program that uses this library has at hand. It reads which groups there are from a pipe whose other end only the host
+//! holds, and at its end, however the host came by its own, kills what is left of them.
+
+use std::{
+    io::{self, Write},
+    os::unix::process::CommandExt,
+    process::{ChildStdin, Command, Stdio},
+};
+
+use rustix::{io::ioctl_fionbio, process::Pid};
+
+/// `+ GROUP` and `- GROUP` per line. What is left in the background is nobody's child, so that the host has nothing to reap,
+/// and ignores what a terminal or an init system sends to everybody: it ends when its input does.
+const SCRIPT: &str = r#"
+exec 3<&0 0</dev/null 1>&0 2>&0
+cd /
+trap '' HUP INT QUIT TERM
+(
+    groups=
+    while read -r sign group <&3; do
+        case $sign in
+            +) groups="$groups $group" ;;
+            -)
+                rest=
+                for other in $groups; do
+                    [ "$other" = "$group" ] || rest="$rest $other"
+                done
+                groups=$rest
+                ;;
+        esac
+    done
+    for group in $groups; do
+        kill -s KILL -- "-$group"
+    done
+) &
+"#;
+
+/// What a list of processes shows it as.
+const NAME: &str = "plugin-guard";
+
+const SHELL: &str = "/bin/sh";
+
+/// The host's end. Only the spawning thread has it.
+#[derive(Debug, Default)]
+pub(super) struct Guard {
+    pipe: Option<ChildStdin>,
+    /// There is none on this machine, which was said.
+    given_up: bool,
+}
+
+impl Guard {
+    /// A process leads a group of its own from now on. `living` are the leaders of all groups, this one's included.
+    pub(super) fn watch(&mut self, group: Pid, living: impl Iterator<Item = Pid>) {
+        if self.given_up || self.tell('+', group) {
+            return;
+        }
+        // The first of all, or the last guard was killed.
+        match start() {
+            Ok(pipe) => {
+                self.pipe = Some(pipe);
+                for group in living {
+                    self.tell('+', group);
+                }
+            }
+            Err(error) => {
+                self.given_up = true;
+                tracing::warn!(
+                    %error,
+                    "no {SHELL} to guard the plugins: what a plugin starts itself may outlive this process if it is killed"
+                );
+            }
+        }
+    }
+
+    /// The group is gone, and its number may become another's.
+    pub(super) fn forget(&mut self, group: Pid) {
+        self.tell('-', group);
+    }
+
+    fn tell(&mut self, sign: char, group: Pid) -> bool {
+        let Some(pipe) = &mut self.pipe else { return false };
+        // A line this short is written whole or not at all.
+        match pipe.write_all(format!("{sign} {}\n", group.as_raw_nonzero()).as_bytes()) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                self.pipe = None;
+                false
+            }
+            // One that was stopped, so that thousands of lines wait for it, misses this one; closing its pipe would tell it
+            // that the host is gone.
+            _ => true,
+        }
+    }
+}
+
+/// Starts it, and waits until it is in the background.
+fn start() -> io::Result<ChildStdin> {
+    let mut shell = Command::new(SHELL)
+        .args(["-c", SCRIPT, NAME])
+        .env_clear()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()?;
+    let pipe = shell.stdin.take().ok_or_else(|| io::Error::other("the pipe to it is missing"))?;
+    ioctl_fionbio(&pipe, true)?;
+    let status = shell.wait()?;
+    if status.success() { Ok(pipe) } else { Err(io::Error::other(format!("it ended: {status}"))) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Child;
+
+    use rustix::process::{Signal, kill_process};
+
+    use super::*;
+
+    fn sleeper() -> (Child, Pid) {
+        let child = Command::new("sleep").arg("60").process_group(0).spawn().expect("it starts");
+        let pid = Pid::from_child(&child);
+        (child, pid)
+    }
+
+    #[test]
+    fn what_is_watched_ends_with_the_guards_input_and_what_was_forgotten_does_not() {
+        let (mut kept, kept_pid) = sleeper();
+        let (mut ended, ended_pid) = sleeper();
+        let mut guard = Guard::default();
+        guard.watch(kept_pid, [kept_pid].into_iter());
+        guard.watch(ended_pid, [kept_pid, ended_pid].into_iter());
+        guard.forget(kept_pid);
+        drop(guard);
+        ended.wait().expect("it is killed");
+        assert_eq!(kept.try_wait().expect("ours"), None);
+        kill_process(kept_pid, Signal::KILL).expect("ours");
+        kept.wait().expect("reaped");
+    }
+}
