@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use plugin_core::settings::{Kind, Table, bounds_in_words};
+use plugin_core::settings::{Key, Kind, Table, bounds_in_words};
 
 /// The keys of `table` and of the sections in it, as a table: name, default, bounds, sentence.
 ///
@@ -16,23 +16,30 @@ pub fn markdown(table: &'static Table) -> String {
 
 fn rows(prefix: &str, table: &'static Table, out: &mut String) {
     for key in table.keys() {
-        let default = match key.default_text() {
-            "" if key.is_required() => "required".to_owned(),
-            "" => String::new(),
-            text if text.contains([' ', '`']) => text.to_owned(),
-            text => format!("`{text}`"),
-        };
-        let only = match key.modes() {
-            [] => String::new(),
-            modes => format!(" Only for {}.", modes.join(", ")),
-        };
-        let (name, takes, about) = (key.name(), takes(key.kind()), key.about());
-        // Writing to a string cannot fail.
-        let _ = writeln!(out, "| `{prefix}{name}` | {default} | {takes} | {about}{only} |");
+        row(prefix, key, "", out);
         if let Some(inner) = key.kind().table() {
-            rows(&format!("{prefix}{name}."), inner, out);
+            rows(&format!("{prefix}{}.", key.name()), inner, out);
         }
     }
+}
+
+/// One key. `instead` stands for what it takes, unless it is empty.
+pub(super) fn row(prefix: &str, key: &Key, instead: &str, out: &mut String) {
+    let default = match key.default_text() {
+        "" if key.is_required() => "required".to_owned(),
+        "" => String::new(),
+        text if text.contains([' ', '`']) => text.to_owned(),
+        text => format!("`{text}`"),
+    };
+    let only = match key.modes() {
+        [] => String::new(),
+        modes => format!(" Only for {}.", modes.join(", ")),
+    };
+    let takes = if instead.is_empty() { takes(key.kind()) } else { instead.to_owned() };
+    // A bar would end the cell.
+    let (name, about) = (key.name(), key.about().replace('|', "\\|"));
+    // Writing to a string cannot fail.
+    let _ = writeln!(out, "| `{prefix}{name}` | {default} | {takes} | {about}{only} |");
 }
 
 /// What a key takes, in words.

@@ -56,7 +56,7 @@ static TABLE: Table = Table::new("circuit_breaker", "When calls are no longer le
         "What counts as a failure, and nothing else then does: codes (`PLUGIN_1205`) or their ranges (`TRANSPORT`), HTTP \
          statuses (`503`, `5xx`), gRPC statuses (`UNAVAILABLE`). Without it, every error that is the service's own.",
     ),
-    Key::new("key", Kind::Text, "What state is kept by, for whoever builds the stack."),
+    Key::new("key", Kind::Text, "What state is kept by, for a program that builds a `KeyedBreakerLayer`; a gateway does not take it yet."),
 ])
 .switched();
 

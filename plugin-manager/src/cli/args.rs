@@ -52,8 +52,8 @@ pub(super) enum Command {
     Run(Run),
     /// Check a configuration file and print every fault in it
     Validate(ConfigFile),
-    /// Print the JSON Schema of the configuration
-    Schema,
+    /// Print the JSON Schema of the configuration, for an editor, or a page with every key
+    Schema(Schema),
     /// Look at the configuration
     Config(Config),
     /// Call a plugin of a running gateway
@@ -115,6 +115,13 @@ impl ConfigFile {
 pub(super) struct Run {
     #[command(flatten)]
     pub(super) file: ConfigFile,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Schema {
+    /// Print every key with its default and bounds, in Markdown
+    #[arg(long)]
+    pub(super) markdown: bool,
 }
 
 #[derive(Debug, clap::Args)]

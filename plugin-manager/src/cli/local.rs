@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use super::{
     Outcome, Problem,
-    args::{Config, ConfigCommand, ConfigFile, Demo, DemoPlugin, Run},
+    args::{Config, ConfigCommand, ConfigFile, Demo, DemoPlugin, Run, Schema},
     demo,
     output::{count, note, say},
     signals::StopSignals,
@@ -83,8 +83,12 @@ pub(super) fn validate(file: &ConfigFile) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) fn schema() -> Outcome {
-    say(format_args!("{:#}", config::schema()))?;
+pub(super) fn schema(schema: &Schema) -> Outcome {
+    if schema.markdown {
+        say(config::reference().trim_end())?;
+    } else {
+        say(format_args!("{:#}", config::schema()))?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 

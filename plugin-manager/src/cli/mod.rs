@@ -31,7 +31,7 @@ pub fn run() -> ExitCode {
         Command::Demo(demo) => local::demo(&demo),
         Command::Run(run) => local::run(&run),
         Command::Validate(validate) => local::validate(&validate),
-        Command::Schema => local::schema(),
+        Command::Schema(schema) => local::schema(&schema),
         Command::Config(config) => local::config(&config),
         Command::Call(call) => remote::call(&args.remote, &call),
         Command::Status => remote::status(&args.remote),

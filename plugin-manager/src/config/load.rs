@@ -132,6 +132,12 @@ fn context<'e>(path: &Path, env: Env<'e>) -> Result<Context<'e>, Faults> {
     Ok(Context { dir: document::directory(path)?, env, unavailable: UNAVAILABLE })
 }
 
+/// Every key of a configuration, as a page in Markdown: `docs/configuration.md`, and what `schema --markdown` prints.
+#[must_use]
+pub fn reference() -> String {
+    document::reference("Configuration", &settings::TABLE, UNAVAILABLE)
+}
+
 /// The JSON Schema (draft 2020-12) of a configuration, for editors: every key that is accepted, with what it means, its
 /// default and its bounds.
 ///

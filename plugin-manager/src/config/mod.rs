@@ -67,7 +67,7 @@ mod tests;
 
 pub use admin::AdminConfig;
 pub(crate) use load::plugin_of_executable;
-pub use load::{from_text, load, load_from, load_plugin, schema, show, show_from};
+pub use load::{from_text, load, load_from, load_plugin, reference, schema, show, show_from};
 pub use logging::{LogFormat, LoggingConfig};
 pub use plugin::{InstanceConfig, PluginConfig, TransportConfig, TransportKind};
 /// The tree with places that configurations are read from.

@@ -35,6 +35,7 @@ pub(super) const UNAVAILABLE: Unavailable = &[
             "unix",
         ],
     ),
+    ("server.auth", &["plugins", "role"]),
     ("admin", &["allowed_hosts", "probes_listen", "tls"]),
     ("admin.token", &["token_sha256"]),
     ("plugin", &["build_id", "cache", "coalesce", "concurrency", "fallback", "ha", "hedge", "required", "stderr"]),

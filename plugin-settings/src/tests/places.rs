@@ -2,6 +2,26 @@
 
 use super::*;
 
+#[test]
+fn what_is_written_of_a_tree_for_a_log_shows_keys_and_places_and_no_value() {
+    for (syntax, text) in [
+        (Syntax::Yaml, "name: hunter2\nlist: [hunter2, 271828, 2.71828, 2.718280]\nmap: {token: hunter2}\n"),
+        (Syntax::Json, r#"{"name": "hunter2", "list": ["hunter2", 271828, 2.71828], "map": {"token": "hunter2"}}"#),
+        (Syntax::Toml, "name = 'hunter2'\nlist = ['hunter2', 271828, 2.718280]\nmap = {token = 'hunter2'}\n"),
+    ] {
+        let node = tree(syntax, text);
+        let Value::Map(entries) = &node.value else { panic!("a map") };
+        for shown in [
+            format!("{node:?} {node:#?}"),
+            format!("{:?} {:#?}", node.value, node.value),
+            format!("{entries:?} {:#?}", entries[0]),
+        ] {
+            assert!(!shown.contains("hunter2") && !shown.contains("2718") && !shown.contains("2.71"), "{shown}");
+            assert!(shown.contains("name") && shown.contains("1:"), "{shown}");
+        }
+    }
+}
+
 /// The places of all keys and values, by config path.
 fn places(node: &Node) -> Vec<(String, u32, u32)> {
     fn walk(node: &Node, path: &str, out: &mut Vec<(String, u32, u32)>) {

@@ -169,11 +169,11 @@ pub(super) fn document(table: &str, section: &str) -> String {
     let http = "name: a, transport: http, endpoint: 'http://127.0.0.1:1/'";
     let exec = "name: a, transport: exec, executable: sh";
     match table {
+        "server.auth" => format!("{{plugins: [{{{http}}}], server: {{auth: [{{{section}}}]}}}}"),
         _ if section.starts_with("plugins:") => section.to_owned(),
         "config" => format!("{{plugins: [{{{http}}}], {section}}}"),
         "logging" | "server" | "admin" => format!("{{plugins: [{{{http}}}], {table}: {{{section}}}}}"),
         "server.tls" => format!("{{plugins: [{{{http}}}], server: {{tls: {{{section}}}}}}}"),
-        "server.auth" => format!("{{plugins: [{{{http}}}], server: {{auth: [{{{section}}}]}}}}"),
         "admin.token" => format!("{{plugins: [{{{http}}}], admin: {{tokens: [{{{section}}}]}}}}"),
         "plugin" => format!("plugins: [{{{http}, {section}}}]"),
         "instance" => format!("plugins: [{{name: a, transport: http, instances: [{{{section}}}]}}]"),

@@ -6,6 +6,7 @@ use super::*;
 
 mod checks;
 mod defaults;
+mod documented;
 mod effects;
 mod faults;
 mod go;
