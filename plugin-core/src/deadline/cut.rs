@@ -16,7 +16,7 @@ use super::{
     polling::{self, UNLIMITED},
 };
 use crate::{
-    Rejected, Sent,
+    Code, PluginError, Rejected, Sent,
     clock::{self, Instant, nanos},
 };
 
@@ -335,6 +335,22 @@ pub(crate) fn told() -> Option<AttemptTime> {
     let deadline = Some(lifted::enforced()).filter(|deadline| *deadline != Instant::MAX)?;
     let time = AttemptTime::new(part.since).with_deadline(Some(deadline), deadline.saturating_since(part.since));
     Some(time.with_configured(duration(part.limit)))
+}
+
+/// The error of a service which says itself that its time was up (`PLUGIN_1204`), for who calls it: as the end of the time
+/// that it was told, where it is that ([`AttemptTime::answered`]), and as it came otherwise. What says that another attempt
+/// may help was some other limit. For the poll of the service, under the layers that own its time.
+#[must_use]
+pub fn out_of_time(error: PluginError) -> PluginError {
+    if error.code() != Code::Timeout || error.rejected().is_some() || error.is_retryable() {
+        return error;
+    }
+    let Some(refusal) = told().and_then(|time| time.answered(clock::now())) else { return error };
+    let refused = PluginError::from(refusal);
+    match error.plugin() {
+        Some(name) => refused.with_plugin(name),
+        None => refused,
+    }
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use pin_project_lite::pin_project;
-use plugin_core::{BoxFuture, BoxPlugin, Call, PluginError, Reply};
+use plugin_core::{BoxFuture, BoxPlugin, Call, PluginError, Reply, deadline::cut};
 use plugin_transports::{http::HttpClient, process::ProcessService};
 use tower_service::Service;
 
@@ -82,7 +82,8 @@ impl Future for TransportFuture {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().kind.project() {
             KindProject::Process { future } => future.poll(cx),
-            KindProject::Boxed { future } => future.as_mut().poll(cx),
+            // One in this process says like any other that it ran out of time, and nobody but the call told it.
+            KindProject::Boxed { future } => future.as_mut().poll(cx).map_err(cut::out_of_time),
         }
     }
 }
