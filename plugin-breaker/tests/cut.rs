@@ -202,6 +202,27 @@ async fn a_dependency_that_hangs_for_the_whole_of_its_own_limit_fails_whatever_a
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_dependency_that_keeps_the_time_it_was_told_is_judged_by_the_time_that_it_had() {
+    for (works, failures) in [(450, 0), (260, 0), (200, 3), (0, 3)] {
+        let layer = breaker(Cancelled::Ignore);
+        let dependency = ServiceBuilder::new().layer(&layer).layer(BoxErrorLayer).service(service_fn(keeps_time));
+        let handler =
+            ServiceBuilder::new().layer(DeadlineLayer::new(SECOND / 2)).service(service_fn(move |call: Call<()>| {
+                let dependency = dependency.clone();
+                async move {
+                    tokio::time::sleep(Duration::from_millis(works)).await;
+                    dependency.oneshot(call).await
+                }
+            }));
+        for _ in 0..3 {
+            handler.clone().oneshot(Call::new(())).await.expect_err("no answer");
+        }
+        let stats = layer.handle().stats();
+        assert_eq!((stats.failures, stats.ignored), (failures, 3 - failures), "after {works} ms: {stats:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_permit_that_nobody_saw_wait_is_cancelled_when_it_is_dropped_under_a_cut() {
     let breaker = Breaker::default();
     let held = breaker.clone();
