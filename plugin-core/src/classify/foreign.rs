@@ -64,6 +64,20 @@ fn is_unsent_by_hyper(error: &(dyn Error + 'static)) -> bool {
         || error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_canceled)
 }
 
+/// Whether a server says over HTTP/2 that it has not looked at the request: it refused the stream, or went away and named
+/// an earlier stream as the last that it took. Both may be repeated whatever they are (RFC 9113, 6.8 and 8.7). Of streams
+/// that it took, the end of a connection is told as an error of the connection.
+#[cfg(any(feature = "http2", feature = "channel"))]
+pub(super) fn is_unprocessed(error: &(dyn Error + 'static)) -> bool {
+    let Some(error) = error.downcast_ref::<h2::Error>().filter(|error| error.is_remote()) else { return false };
+    error.is_go_away() || (error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM))
+}
+
+#[cfg(not(any(feature = "http2", feature = "channel")))]
+pub(super) fn is_unprocessed(_: &(dyn Error + 'static)) -> bool {
+    false
+}
+
 /// Whether a buffer of tower's failed the call before its service was called.
 #[cfg(feature = "buffer")]
 pub(super) fn is_unbuffered(error: &(dyn Error + 'static)) -> bool {

@@ -71,7 +71,7 @@ pub(super) fn chain(error: &(dyn Error + 'static)) -> Judgement {
             judged = known;
             break;
         }
-        is_unsent |= foreign::is_unbuffered(error);
+        is_unsent |= foreign::is_unbuffered(error) || foreign::is_unprocessed(error);
         next = source_of(error);
         if let Some(error) = error.downcast_ref::<io::Error>() {
             judged = of_io(error);

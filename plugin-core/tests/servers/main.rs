@@ -12,8 +12,10 @@ mod grpc;
 mod refusals_axum;
 mod refusals_hyper;
 mod refusals_tonic;
+mod refusing;
 mod stream_end_axum;
 mod stream_end_tonic;
+mod unprocessed;
 
 use std::{future::Future, time::Duration};
 

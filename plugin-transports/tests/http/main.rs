@@ -7,6 +7,8 @@ mod connections;
 mod dial;
 mod floods;
 mod limits;
+#[path = "../../../plugin-core/tests/servers/refusing.rs"]
+mod refusing;
 mod server;
 mod shutdown;
 mod support;
@@ -14,3 +16,4 @@ mod support;
 mod test_files;
 mod time;
 mod tls;
+mod unprocessed;

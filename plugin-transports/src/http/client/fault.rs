@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, StatusCode, header};
 use hyper::body::Incoming;
-use plugin_core::{Code, PluginError, Sent, classify::retry_after, clock};
+use plugin_core::{AnyError, Classify, Code, PluginError, Sent, classify::retry_after, clock};
 use serde::Deserialize;
 
 use super::{HttpConfig, interim::TooMany};
@@ -166,6 +166,9 @@ pub(super) fn lost(error: hyper::Error, sent: Sent) -> PluginError {
             false => "the plugin's answer is not HTTP",
         };
         return PluginError::new(Code::HttpTransport, message).with_sent(sent).with_source(error);
+    }
+    if sent == Sent::Maybe && AnyError.classify(Err::<&(), _>(&error)).sent() == Sent::Nothing {
+        return PluginError::connection("the plugin did not take the request", Sent::Nothing).with_source(error);
     }
     let message = match sent {
         Sent::Nothing => "the connection closed before the request was sent",
