@@ -31,7 +31,16 @@ pub enum GaveUp {
 }
 
 impl GaveUp {
-    pub(crate) const COUNT: usize = 7;
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Final,
+        Self::NotKept,
+        Self::Attempts,
+        Self::NotIdempotent,
+        Self::PushedBack,
+        Self::Deadline,
+        Self::Budget,
+    ];
+    pub(crate) const COUNT: usize = Self::ALL.len();
 
     pub(crate) const fn index(self) -> usize {
         self as usize

@@ -79,7 +79,7 @@ impl fmt::Debug for RetryHandle {
 }
 
 /// What the services of a layer have done. A call that succeeds at once is counted nowhere.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RetryStats {
     /// Attempts after the first that were made.
@@ -94,5 +94,37 @@ impl RetryStats {
     #[must_use]
     pub fn gave_up(&self, reason: GaveUp) -> u64 {
         self.gave_up[reason.index()]
+    }
+}
+
+/// Of the reasons, those that there were.
+impl fmt::Debug for RetryStats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        struct Reasons<'a>(&'a RetryStats);
+        impl fmt::Debug for Reasons<'_> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let counts = GaveUp::ALL.map(|reason| (reason, self.0.gave_up(reason)));
+                f.debug_map().entries(counts.into_iter().filter(|(_, count)| *count > 0)).finish()
+            }
+        }
+        let mut shown = f.debug_struct("RetryStats");
+        shown.field("retries", &self.retries).field("recovered", &self.recovered);
+        shown.field("gave_up", &Reasons(self)).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_counted_and_shown_under_its_own_name() {
+        for reason in GaveUp::ALL {
+            let mut stats = RetryStats { retries: 3, recovered: 1, ..RetryStats::default() };
+            stats.gave_up[reason.index()] = 2;
+            assert_eq!(GaveUp::ALL.map(|other| stats.gave_up(other)).iter().sum::<u64>(), 2);
+            let shown = format!("RetryStats {{ retries: 3, recovered: 1, gave_up: {{{reason:?}: 2}} }}");
+            assert_eq!(format!("{stats:?}"), shown);
+        }
     }
 }

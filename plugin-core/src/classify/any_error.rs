@@ -18,6 +18,7 @@ use super::{Classify, Judgement, known};
 /// | `ServiceError` of tower's `buffer` (feature `buffer`) | as its cause | as its cause; nothing was sent |
 /// | [`io::Error`](std::io::Error) | a failure | yes; nothing was sent if the connection was refused |
 /// | an error of hyper or of its pooled client (feature `hyper`) | a failure | yes; nothing was sent if there was no connection yet, or none any more |
+/// | one of h2's, for the source of hyper's or tonic's (feature `http2` or `channel`) | as what it is the source of | nothing was sent if the server refused the stream, or went away before it took it |
 /// | `tonic::Status` (feature `tonic`) | by its number, as that of a response: see [`ByGrpcStatus`](crate::ByGrpcStatus); a failure where it was made of another error | `UNAVAILABLE`, and where the server says when; never after `CANCELLED` |
 /// | `tonic::ConnectError` (feature `tonic`) | a failure | yes; nothing was sent |
 /// | any other | a failure | yes, and something may have been sent: only where the request may be repeated |
