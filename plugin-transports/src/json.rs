@@ -130,7 +130,10 @@ pub(crate) fn encode<T: Serialize>(payload: &T) -> Result<Bytes, PluginError> {
 
 fn decode<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T, PluginError> {
     serde_json::from_slice(bytes).map_err(|error| {
-        PluginError::new(Code::InvalidPayload, format!("the {what} is not the JSON that was expected: {error}"))
+        PluginError::new(
+            Code::InvalidPayload,
+            format!("the {what} is not the JSON that was expected: {}", crate::flaw::said(&error)),
+        )
     })
 }
 

@@ -13,7 +13,7 @@ mod connection;
     allow(dead_code, reason = "what a transport tells of an address after it was dialled")
 )]
 pub mod dial;
-#[cfg(feature = "http")]
+#[cfg(feature = "json")]
 mod flaw;
 #[cfg(feature = "http")]
 pub mod http;

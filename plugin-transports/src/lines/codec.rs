@@ -15,7 +15,7 @@ use super::{
     json::{push_display, push_str, push_texts},
     scan,
 };
-use crate::{metadata, said};
+use crate::{flaw, metadata, said};
 
 /// Every request begins with this, and the id follows as 16 hexadecimal digits.
 const HEAD: &[u8] = b"{\"id\":\"";
@@ -239,7 +239,7 @@ fn describe(error: &serde_json::Error, json: &[u8]) -> String {
     if scan::is_wide(json) {
         return WIDE.to_owned();
     }
-    let text = error.to_string();
+    let text = flaw::said(error);
     let what = text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
     let at = error.column().saturating_sub(1).min(json.len());
     let near = String::from_utf8_lossy(&json[at..json.len().min(at + SHOWN)]).into_owned();

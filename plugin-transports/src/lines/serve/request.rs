@@ -8,6 +8,7 @@ use plugin_core::{Call, CallContext, Code, TraceContext};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::flaw;
 use crate::lines::{
     json::{push_str, push_texts},
     scan::{self, Found},
@@ -87,7 +88,7 @@ struct RawContext<'a> {
 
 pub(super) fn decode(line: &Bytes) -> Result<Request, String> {
     let text = std::str::from_utf8(line).map_err(|error| error.to_string())?;
-    let raw: RawRequest<'_> = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let raw: RawRequest<'_> = serde_json::from_str(text).map_err(|error| flaw::said(&error))?;
     let payload = match raw.payload {
         Some(payload) => line.slice_ref(payload.get().as_bytes()),
         None => Bytes::from_static(b"null"),
