@@ -12,11 +12,11 @@ use std::{
 
 use common::{Does, Instance, balance};
 use plugin_core::{
-    BoxError, Call, Code, PluginError, Rejected, Reply,
+    Call, Code, PluginError, Rejected, Reply,
     deadline::{AttemptTimeoutLayer, DeadlineLayer, timer},
 };
 use plugin_lb::{Balance, BalanceHandle, Endpoint, InstanceStats, LbConfig, Strategy};
-use tower::{Layer, ServiceBuilder, ServiceExt, service_fn, timeout::error::Elapsed};
+use tower::{Layer, ServiceBuilder, ServiceExt, service_fn};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HURRY: Duration = Duration::from_millis(150);
@@ -137,26 +137,29 @@ async fn an_instance_that_was_called_late_is_judged_by_the_time_that_it_had() {
     }
 }
 
+#[cfg(feature = "grpc")]
 #[tokio::test(start_paused = true)]
 async fn an_instance_that_says_that_time_was_up_is_judged_by_the_time_that_it_had() {
     for (before, had, failed) in [(900, 0, 0), (300, 600, 1), (600, 300, 0)] {
-        let instance = service_fn(move |_: Call<u64>| async move {
+        let instance = service_fn(move |()| async move {
             if had > 0 {
                 tokio::time::sleep(Duration::from_millis(had)).await;
             }
-            Err::<Reply<u64>, BoxError>(Elapsed::new().into())
+            let exceeded = http::Response::builder().header("grpc-status", "4").body(()).expect("valid");
+            Ok::<_, PluginError>(exceeded)
         });
         let balance = Balance::new(LbConfig::default(), [Endpoint::new("a", instance)]).expect("one name");
+        let balance = balance.classify(plugin_core::ByGrpcStatus);
         let handle = balance.handle();
         let handler =
-            ServiceBuilder::new().layer(DeadlineLayer::new(SECOND)).service(service_fn(move |call: Call<u64>| {
+            ServiceBuilder::new().layer(DeadlineLayer::new(SECOND)).service(service_fn(move |_: Call<u64>| {
                 let balance = balance.clone();
                 async move {
                     tokio::time::sleep(Duration::from_millis(before)).await;
-                    balance.oneshot(call).await
+                    balance.oneshot(()).await.map(|_| Reply::new(()))
                 }
             }));
-        handler.oneshot(Call::new(0)).await.expect_err("no answer");
+        handler.oneshot(Call::new(0)).await.expect("a status");
         assert_eq!(stats(&handle, "a").failed, failed, "called after {before} ms, and had {had}");
     }
 }
