@@ -195,6 +195,9 @@ mod tests {
             ["PLUGIN_1205", "OVERLOAD_2001", "TRANSPORT", "503", "429", "5xx", "4xx", "UNAVAILABLE", "UNAUTHENTICATED"]
         {
             assert_eq!(parse(text).to_string(), text);
+            assert_eq!(Condition::check(text), Ok(()));
+            #[cfg(feature = "serde")]
+            assert_eq!(String::from(parse(text)), text, "as it is written into a file");
         }
     }
 
@@ -246,6 +249,7 @@ mod tests {
         {
             let error = bad.parse::<Condition>().expect_err(bad);
             assert!(error.field() == "on" && error.to_string().contains(&format!("{bad:?}")), "{error}");
+            assert_eq!(Condition::check(bad), Err(FORMS.to_owned()));
         }
     }
 }
