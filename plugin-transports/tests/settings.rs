@@ -118,7 +118,7 @@ mod http {
 
 #[cfg(feature = "process")]
 mod process {
-    use plugin_transports::process::{ProcessConfig, ResourceLimits, RestartConfig};
+    use plugin_transports::process::{ProcessConfig, ResourceLimits, RestartConfig, StderrConfig};
 
     use super::*;
 
@@ -153,6 +153,14 @@ mod process {
         let conform = Conform::<RestartConfig>::new()
             .around("initial", r#"{"max": "9223372036854775807ns"}"#)
             .around("max", r#"{"initial": "1ns"}"#);
+        conform.readers();
+        conform.written();
+        conform.page(PAGE);
+    }
+
+    #[test]
+    fn every_key_of_the_stderr_is_one_in_every_reader() {
+        let conform = Conform::<StderrConfig>::new();
         conform.readers();
         conform.written();
         conform.page(PAGE);

@@ -38,7 +38,7 @@ pub(super) const UNAVAILABLE: Unavailable = &[
     ("server.auth", &["plugins", "role"]),
     ("admin", &["allowed_hosts", "probes_listen", "tls"]),
     ("admin.token", &["token_sha256"]),
-    ("plugin", &["build_id", "cache", "coalesce", "concurrency", "fallback", "ha", "hedge", "required", "stderr"]),
+    ("plugin", &["build_id", "cache", "coalesce", "concurrency", "fallback", "ha", "hedge", "required"]),
     ("load_balancer", &["outlier", "panic_threshold", "slow_start", "subset"]),
     ("rate_limit", &["key", "max_keys", "shared", "wait"]),
     ("circuit_breaker", &["key"]),

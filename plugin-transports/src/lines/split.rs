@@ -7,7 +7,7 @@ use super::scan::{Found, Scanner};
 /// How much is read at once, and so how far a line may overshoot the limit before it is noticed.
 const CHUNK: usize = 64 * 1024;
 
-/// What is kept of a line that is too long: enough to show.
+/// What is kept of a line that is too long: enough to show. Of plain text it is as much as the limit.
 const HEAD: usize = 64;
 
 /// One line, without its line feed.
@@ -52,9 +52,9 @@ impl Skip {
 
     /// Reads on, to the end of the line when it has `ended`. It is handed out as soon as it is certain whose it is; what is
     /// lost with it is known at its end.
-    fn read(&mut self, bytes: &[u8], ended: bool, has_ids: bool) -> Option<Line> {
+    fn read(&mut self, bytes: &[u8], ended: bool, has_ids: bool, kept: usize) -> Option<Line> {
         if self.bytes == 0 {
-            self.head = Bytes::copy_from_slice(&bytes[..bytes.len().min(HEAD)]);
+            self.head = Bytes::copy_from_slice(&bytes[..bytes.len().min(kept)]);
         }
         self.bytes += bytes.len() as u64;
         if !has_ids {
@@ -116,7 +116,8 @@ impl Lines {
             }
             let skip = self.skip.get_or_insert_with(Skip::new);
             let read = &self.buffer[..found.unwrap_or(self.buffer.len())];
-            let line = skip.read(read, found.is_some(), self.has_ids);
+            let kept = if self.has_ids { HEAD } else { self.limit };
+            let line = skip.read(read, found.is_some(), self.has_ids, kept);
             match found {
                 Some(end) => {
                     self.skip = None;
@@ -226,7 +227,7 @@ mod tests {
     #[test]
     fn a_long_line_of_plain_text_is_told_as_soon_as_it_is_too_long() {
         let mut lines = Lines::of_text(4);
-        assert_eq!(feed(&mut lines, b"abcdef"), [long("abcdef")]);
+        assert_eq!(feed(&mut lines, b"abcdef"), [long("abcd")], "as much is kept as the limit");
         assert_eq!(feed(&mut lines, b"gh\nok\n"), [whole("ok")]);
     }
 

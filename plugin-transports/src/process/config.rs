@@ -12,7 +12,7 @@ use std::{
 use plugin_core::ConfigError;
 use serde_json::{Map, Value};
 
-use super::{ResourceLimits, RestartConfig};
+use super::{ResourceLimits, RestartConfig, StderrConfig};
 use crate::lines::client::{Limits, MAX_IN_FLIGHT};
 
 /// Settings of a plugin that runs as a process of its own. Made by [`ProcessConfig::builder`].
@@ -32,6 +32,7 @@ pub struct ProcessConfig {
     pub(super) resources: ResourceLimits,
     pub(super) no_new_privs: bool,
     pub(super) restart: RestartConfig,
+    pub(super) stderr: StderrConfig,
     pub(super) start_timeout: Duration,
     pub(super) request_timeout: Duration,
     pub(super) shutdown_grace: Duration,
@@ -55,6 +56,7 @@ impl ProcessConfig {
             resources: ResourceLimits::default(),
             no_new_privs: true,
             restart: RestartConfig::default(),
+            stderr: StderrConfig::default(),
             start_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(30),
             shutdown_grace: Duration::from_secs(5),
@@ -91,6 +93,7 @@ impl fmt::Debug for ProcessConfig {
             .field("resources", &self.resources)
             .field("no_new_privs", &self.no_new_privs)
             .field("restart", &self.restart)
+            .field("stderr", &self.stderr)
             .field("start_timeout", &self.start_timeout)
             .field("request_timeout", &self.request_timeout)
             .field("shutdown_grace", &self.shutdown_grace)
@@ -186,6 +189,12 @@ impl ProcessConfigBuilder {
     /// Sets when a process that died is started again.
     pub fn with_restart(mut self, restart: RestartConfig) -> Self {
         self.0.restart = restart;
+        self
+    }
+
+    /// Sets how much of its stderr is logged.
+    pub fn with_stderr(mut self, stderr: StderrConfig) -> Self {
+        self.0.stderr = stderr;
         self
     }
 

@@ -111,6 +111,8 @@ pub struct ProcessStats {
     pub late_replies: u64,
     /// Lines of the present process on stdout that are not replies.
     pub noise_lines: u64,
+    /// Lines on stderr that were more than [`StderrConfig`](super::StderrConfig) lets be logged.
+    pub dropped_lines: u64,
 }
 
 /// How calls reach the process now. Everything that is said of the process, anywhere, is read from here.
@@ -184,6 +186,7 @@ pub(super) struct Shared {
     events: broadcast::Sender<ProcessEvent>,
     restarts: AtomicU64,
     failed_starts: AtomicU64,
+    pub(super) dropped_lines: Arc<AtomicU64>,
 }
 
 impl Shared {
@@ -199,6 +202,7 @@ impl Shared {
             events: broadcast::Sender::new(EVENTS),
             restarts: AtomicU64::new(0),
             failed_starts: AtomicU64::new(0),
+            dropped_lines: Arc::default(),
         }
     }
 
@@ -437,6 +441,7 @@ impl ProcessHandle {
             in_flight: counts.in_flight + self.shared.waiting.load(Ordering::Relaxed),
             late_replies: counts.late,
             noise_lines: counts.noise,
+            dropped_lines: self.shared.dropped_lines.load(Ordering::Relaxed),
         }
     }
 

@@ -43,7 +43,8 @@
 //! row to stdout that are not replies and name no call, or one line of sixteen times `max_line`. Fewer such lines are logged
 //! and counted.
 //!
-//! Each line on stderr becomes an event of `tracing` with the target `plugin::stderr` and the field `plugin`.
+//! Each line on stderr becomes an event of `tracing` with the target `plugin::stderr` and the field `plugin`, as far as
+//! [`StderrConfig`] allows: of a plugin that writes more lines a second the rest is dropped and counted.
 //!
 //! To stop a process, the host asks for `shutdown` where the plugin has that method, closes its stdin, and sends SIGTERM,
 //! with a quarter of the grace period after each of the first two; at the end of the period the whole process group is
@@ -69,6 +70,7 @@ mod guard;
 mod handle;
 mod hello;
 mod limits;
+mod log_limits;
 mod pre_exec;
 mod restart;
 mod running;
@@ -87,6 +89,7 @@ pub use self::{
     config::{ProcessConfig, ProcessConfigBuilder},
     handle::{ProcessEvent, ProcessHandle, ProcessState, ProcessStats},
     limits::ResourceLimits,
+    log_limits::StderrConfig,
     restart::RestartConfig,
     service::{ProcessService, ResponseFuture},
 };
@@ -116,7 +119,8 @@ const COMMANDS: usize = 16;
 pub async fn connect(config: ProcessConfig) -> Result<PluginInstance<ProcessService>, PluginError> {
     let config = Arc::new(config);
     let shared = Arc::new(Shared::new(config.clone()));
-    let first = launch(&config, &shared.name, |pid| shared.tell(ProcessEvent::Started { pid })).await?;
+    let first =
+        launch(&config, &shared.name, &shared.dropped_lines, |pid| shared.tell(ProcessEvent::Started { pid })).await?;
     let info = first.info().clone();
     let (commands, inbox) = mpsc::channel(COMMANDS);
     shared.up(&first);

@@ -1,6 +1,10 @@
 //! One process from its start to its end.
 
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{
+    pin::Pin,
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
 use plugin_core::{
     CallContext, Code, PluginError, PluginInfo, Sent,
@@ -54,6 +58,7 @@ pub(super) struct Running {
 pub(super) async fn launch(
     config: &Arc<ProcessConfig>,
     name: &Arc<str>,
+    dropped_lines: &Arc<AtomicU64>,
     started: impl FnOnce(u32),
 ) -> Result<Running, PluginError> {
     let mut limit = std::pin::pin!(sleep(config.start_timeout));
@@ -69,7 +74,7 @@ pub(super) async fn launch(
     let (mut child, pipes) = spawned.map_err(unable)?.map_err(|error| error.with_plugin(name.clone()))?;
     started(child.id());
     let (stdin, stdout, stderr) = pipes.register().map_err(unable)?;
-    let mut stderr = Stderr::follow(name.clone(), stderr);
+    let mut stderr = Stderr::follow(name.clone(), stderr, config.stderr, dropped_lines.clone());
     let (connection, mut driver) = connect(name.clone(), stdout, stdin, config.limits);
 
     let fault = tokio::select! {

@@ -9,7 +9,7 @@ use plugin_core::{
 };
 use serde_json::{Map, Number, Value as Json};
 
-use super::{ProcessConfig, ResourceLimits, RestartConfig, config};
+use super::{ProcessConfig, ResourceLimits, RestartConfig, StderrConfig, config, log_limits};
 use crate::lines::client::MAX_IN_FLIGHT;
 
 /// The transport whose plugins have the keys that a gateway takes over.
@@ -41,6 +41,7 @@ static PROCESS: Table = Table::new(
         Key::new("options", Kind::Object, "What it is told once, before its first call."),
         Key::new("resources", Kind::Section(&RESOURCES), "What it may use.").only(EXEC),
         Key::new("restart", Kind::Section(&RESTART), "When it is started again after it died.").only(EXEC),
+        Key::new("stderr", Kind::Section(&STDERR), "How much of its standard error is logged.").only(EXEC),
         Key::new(
             "no_new_privs",
             Kind::Bool,
@@ -95,6 +96,25 @@ static RESTART: Table = Table::new("restart", "When a subprocess that died is st
     .default("5"),
 ]);
 
+static STDERR: Table = Table::new(
+    "stderr",
+    "How much of what a subprocess writes to standard error is logged.",
+    &[
+        Key::new(
+            "lines_per_second",
+            Kind::integer(1, log_limits::MOST_LINES as i128),
+            "Lines that are logged in a second; more are dropped, counted, and told of.",
+        )
+        .default("100"),
+        Key::new(
+            "max_line",
+            Kind::size(log_limits::LEAST_LINE as u64, log_limits::MOST_LINE as u64),
+            "Of a longer line its beginning is logged.",
+        )
+        .default("16KiB"),
+    ],
+);
+
 static RESOURCES: Table = Table::new(
     "resources",
     "What a subprocess may use; no limits by default.",
@@ -127,6 +147,24 @@ impl Settings for RestartConfig {
             .with("max", self.max())
             .with("window", self.window())
             .with("max_in_window", self.max_in_window())
+    }
+}
+
+impl Settings for StderrConfig {
+    const TABLE: &'static Table = &STDERR;
+
+    fn from_values(values: &Values) -> Result<Self, ConfigError> {
+        let default = Self::default();
+        Self::new(
+            values.integer("lines_per_second").unwrap_or(default.lines_per_second),
+            bytes(values, "max_line").unwrap_or(default.max_line),
+        )
+    }
+
+    fn to_values(&self) -> Values {
+        Values::new(&STDERR)
+            .with("lines_per_second", self.lines_per_second)
+            .with("max_line", Given::size(self.max_line))
     }
 }
 
@@ -182,6 +220,9 @@ impl Settings for ProcessConfig {
             builder =
                 builder.with_restart(RestartConfig::from_values(values).map_err(|error| error.within("restart"))?);
         }
+        if let Some(values) = values.section("stderr") {
+            builder = builder.with_stderr(StderrConfig::from_values(values).map_err(|error| error.within("stderr"))?);
+        }
         if let Some(on) = values.bool("no_new_privs") {
             builder = builder.with_no_new_privs(on);
         }
@@ -223,6 +264,7 @@ impl Settings for ProcessConfig {
             .with("work_dir", self.work_dir.as_ref().map(|dir| text(dir.as_os_str())))
             .with("resources", self.resources.to_values())
             .with("restart", self.restart.to_values())
+            .with("stderr", self.stderr.to_values())
             .with("no_new_privs", self.no_new_privs)
             .with("start_timeout", self.start_timeout)
             .with("request_timeout", self.request_timeout)
@@ -256,3 +298,4 @@ fn json(value: &Value) -> Json {
 plugin_core::serde_by_settings!(ProcessConfig, read only);
 plugin_core::serde_by_settings!(RestartConfig);
 plugin_core::serde_by_settings!(ResourceLimits);
+plugin_core::serde_by_settings!(StderrConfig);

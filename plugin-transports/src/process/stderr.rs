@@ -2,16 +2,22 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
-use tokio::{io::AsyncRead, task::JoinHandle};
+use plugin_core::clock::{self, Instant};
+use tokio::{io::AsyncRead, task::JoinHandle, time::sleep};
 use tokio_util::io::poll_read_buf;
 
+use super::StderrConfig;
 use crate::lines::split::{Line, Lines};
 
-/// A log line longer than this is cut.
-const LINE: usize = 16 * 1024;
+/// Over which lines are counted.
+const SECOND: Duration = Duration::from_secs(1);
 
 /// How much of the newest output is kept, to say why a plugin did not start.
 const TAIL_LINES: usize = 8;
@@ -45,9 +51,16 @@ pub(super) struct Stderr {
 }
 
 impl Stderr {
-    pub(super) fn follow(plugin: Arc<str>, reader: impl AsyncRead + Unpin + Send + 'static) -> Self {
+    /// `dropped` counts the lines that were too many.
+    pub(super) fn follow(
+        plugin: Arc<str>,
+        reader: impl AsyncRead + Unpin + Send + 'static,
+        config: StderrConfig,
+        dropped: Arc<AtomicU64>,
+    ) -> Self {
         let tail = Arc::new(Tail::default());
-        let task = tokio::spawn(read(plugin, reader, tail.clone()));
+        let log = Log { plugin, tail: tail.clone(), pace: Pace::new(config.lines_per_second), dropped };
+        let task = tokio::spawn(read(log, reader, config.max_line));
         Self { tail, task }
     }
 
@@ -69,14 +82,23 @@ impl Drop for Stderr {
     }
 }
 
-async fn read(plugin: Arc<str>, mut reader: impl AsyncRead + Unpin, tail: Arc<Tail>) {
-    let mut lines = Lines::of_text(LINE);
+async fn read(mut log: Log, mut reader: impl AsyncRead + Unpin, max_line: usize) {
+    let mut lines = Lines::of_text(max_line);
     loop {
-        let read = std::future::poll_fn(|cx| poll_read_buf(std::pin::Pin::new(&mut reader), cx, lines.room())).await;
+        let more = std::future::poll_fn(|cx| poll_read_buf(std::pin::Pin::new(&mut reader), cx, lines.room()));
+        let read = tokio::select! {
+            biased;
+            read = more => read,
+            // A plugin that falls silent must not leave it untold.
+            () = sleep(log.pace.left(clock::now())), if log.pace.dropped > 0 => {
+                log.tell_dropped();
+                continue;
+            }
+        };
         while let Some(line) = lines.next_line() {
             match line {
-                Line::Whole(text) => log(&plugin, &text, &tail, false),
-                Line::TooLong(head, _) => log(&plugin, &head, &tail, true),
+                Line::Whole(text) => log.line(&text, false),
+                Line::TooLong(head, _) => log.line(&head, true),
             }
         }
         if !matches!(read, Ok(1..)) {
@@ -84,23 +106,90 @@ async fn read(plugin: Arc<str>, mut reader: impl AsyncRead + Unpin, tail: Arc<Ta
         }
     }
     if let Some(rest) = lines.rest() {
-        log(&plugin, &rest, &tail, false);
+        log.line(&rest, false);
+    }
+    log.tell_dropped();
+}
+
+/// Where the lines go.
+struct Log {
+    plugin: Arc<str>,
+    tail: Arc<Tail>,
+    pace: Pace,
+    dropped: Arc<AtomicU64>,
+}
+
+impl Log {
+    fn line(&mut self, bytes: &[u8], cut: bool) {
+        let text = String::from_utf8_lossy(bytes);
+        let text = text.trim_end();
+        if text.is_empty() {
+            return;
+        }
+        // A plugin must not be able to forge lines of the host's log, or to move the cursor of who reads it.
+        let text: String = text.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect();
+        self.tail.push(&text);
+        let now = clock::now();
+        if self.pace.left(now).is_zero() {
+            self.tell_dropped();
+            self.pace.begin(now);
+        }
+        let plugin = &*self.plugin;
+        if !self.pace.admit() {
+            // Relaxed: a number for display.
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        } else if cut {
+            tracing::info!(target: "plugin::stderr", plugin, cut, "{text}");
+        } else {
+            tracing::info!(target: "plugin::stderr", plugin, "{text}");
+        }
+    }
+
+    fn tell_dropped(&mut self) {
+        let dropped = std::mem::take(&mut self.pace.dropped);
+        if dropped > 0 {
+            let (plugin, most) = (&*self.plugin, self.pace.most);
+            tracing::warn!(
+                plugin,
+                dropped,
+                lines_per_second = most,
+                "lines of the plugin's stderr were too many, and dropped"
+            );
+        }
     }
 }
 
-fn log(plugin: &str, bytes: &[u8], tail: &Tail, cut: bool) {
-    let text = String::from_utf8_lossy(bytes);
-    let text = text.trim_end();
-    if text.is_empty() {
-        return;
+/// So many lines a second.
+struct Pace {
+    most: u32,
+    since: Instant,
+    lines: u32,
+    /// Since it was told the last time.
+    dropped: u64,
+}
+
+impl Pace {
+    fn new(most: u32) -> Self {
+        Self { most, since: clock::now(), lines: 0, dropped: 0 }
     }
-    // A plugin must not be able to forge lines of the host's log, or to move the cursor of who reads it.
-    let text: String = text.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect();
-    tail.push(&text);
-    if cut {
-        tracing::info!(target: "plugin::stderr", plugin, cut, "{text}");
-    } else {
-        tracing::info!(target: "plugin::stderr", plugin, "{text}");
+
+    /// What is left of the second.
+    fn left(&self, now: Instant) -> Duration {
+        SECOND.saturating_sub(now.saturating_since(self.since))
+    }
+
+    fn begin(&mut self, now: Instant) {
+        (self.since, self.lines) = (now, 0);
+    }
+
+    fn admit(&mut self) -> bool {
+        let admitted = self.lines < self.most;
+        if admitted {
+            self.lines += 1;
+        } else {
+            self.dropped += 1;
+        }
+        admitted
     }
 }
 
@@ -138,7 +227,8 @@ mod tests {
         let written = Written::default();
         let subscriber = tracing_subscriber::fmt().json().with_writer(written.clone()).finish();
         let _guard = tracing::subscriber::set_default(subscriber);
-        let mut stderr = Stderr::follow("noisy".into(), io::Cursor::new(bytes.to_vec()));
+        let reader = io::Cursor::new(bytes.to_vec());
+        let mut stderr = Stderr::follow("noisy".into(), reader, StderrConfig::default(), Arc::default());
         stderr.end().await;
         let text = written.0.lock().expect("no panic").clone();
         let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
@@ -168,7 +258,36 @@ mod tests {
         let (events, tail) = logged(&bytes).await;
         assert_eq!(events.len(), 2);
         assert_eq!(events[0]["fields"]["cut"], true);
-        assert!(events[0].to_string().len() < LINE);
+        let kept = events[0]["fields"]["message"].as_str().expect("text").len();
+        assert_eq!(kept, StderrConfig::default().max_line(), "as much as a line may have");
         assert!(tail.len() <= TAIL_LINES * (TAIL_LINE + 1) && tail.ends_with("last"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn more_lines_than_a_second_may_have_are_dropped_counted_and_told_of() {
+        let written = Written::default();
+        let subscriber = tracing_subscriber::fmt().json().with_writer(written.clone()).finish();
+        let _guard = tracing::subscriber::set_default(subscriber);
+        let (mut plugin, reader) = tokio::io::duplex(1 << 20);
+        let dropped = Arc::new(AtomicU64::new(0));
+        let config = StderrConfig::new(10, 1024).expect("in bounds");
+        let mut stderr = Stderr::follow("noisy".into(), reader, config, dropped.clone());
+        let logged = |written: &Written| {
+            let text = String::from_utf8(written.0.lock().expect("no panic").clone()).expect("text");
+            (text.lines().count(), text.lines().last().unwrap_or_default().to_owned())
+        };
+        let many = "line\n".repeat(50_000);
+        tokio::io::AsyncWriteExt::write_all(&mut plugin, many.as_bytes()).await.expect("it is read");
+        tokio::time::sleep(SECOND / 2).await;
+        assert_eq!((logged(&written).0, dropped.load(Ordering::Relaxed)), (10, 49_990));
+        // Told in time although nothing follows.
+        tokio::time::sleep(SECOND).await;
+        let (count, last) = logged(&written);
+        assert!(count == 11 && last.contains("\"dropped\":49990") && last.contains("noisy"), "{count} {last}");
+        tokio::io::AsyncWriteExt::write_all(&mut plugin, b"next\n").await.expect("it is read");
+        drop(plugin);
+        stderr.end().await;
+        assert_eq!(logged(&written).0, 12, "a second later there is room again, and nothing to tell");
+        assert!(stderr.tail().ends_with("next"), "{}", stderr.tail());
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use plugin_core::Code;
 use plugin_settings::Keys;
 use plugin_transports::ConnectionConfig;
-use plugin_transports::process::{ProcessConfig, ResourceLimits, RestartConfig};
+use plugin_transports::process::{ProcessConfig, ResourceLimits, RestartConfig, StderrConfig};
 use rustix::fs::{Access, access};
 
 use super::PluginConfig;
@@ -22,6 +22,7 @@ pub(super) struct Exec {
     max_noise: Option<u32>,
     resources: ResourceLimits,
     restart: RestartConfig,
+    stderr: StderrConfig,
 }
 
 impl Exec {
@@ -41,6 +42,7 @@ impl Exec {
             max_noise: keys.integer("max_noise"),
             resources: keys.settings("resources").unwrap_or_default(),
             restart: keys.settings("restart").unwrap_or_default(),
+            stderr: keys.settings("stderr").unwrap_or_default(),
         }
     }
 
@@ -83,6 +85,7 @@ impl Exec {
             .with_options(plugin.options.clone())
             .with_resources(self.resources)
             .with_restart(self.restart)
+            .with_stderr(self.stderr)
             .with_start_timeout(connection.connection_timeout())
             .with_request_timeout(connection.request_timeout())
             .with_kind(plugin.kind.as_deref().unwrap_or_default())

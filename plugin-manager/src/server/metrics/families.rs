@@ -28,7 +28,7 @@ pub(super) struct Family {
 }
 
 /// Every family but the histogram.
-pub(super) static FAMILIES: [Family; 9] = [
+pub(super) static FAMILIES: [Family; 10] = [
     Family {
         name: "plugin_requests_total",
         help: "Calls that ended, by status: success, failure, refused, cancelled.",
@@ -91,6 +91,12 @@ pub(super) static FAMILIES: [Family; 9] = [
         kind: Kind::Counter,
         tell: |plugin, tell| one(plugin.failed_starts, tell),
     },
+    Family {
+        name: "plugin_dropped_log_lines_total",
+        help: "Lines on the stderr of a supervised process that were more than it may log, and were dropped.",
+        kind: Kind::Counter,
+        tell: |plugin, tell| one(plugin.dropped_lines, tell),
+    },
 ];
 
 fn one(value: Option<u64>, tell: &mut dyn FnMut(Label, u64)) {
@@ -114,6 +120,7 @@ pub(super) struct Reading<'p> {
     retries: Option<u64>,
     restarts: Option<u64>,
     failed_starts: Option<u64>,
+    dropped_lines: Option<u64>,
 }
 
 impl<'p> Reading<'p> {
@@ -129,6 +136,7 @@ impl<'p> Reading<'p> {
             retries: controls.retry.as_ref().map(|retry| retry.stats().retries),
             restarts: process.map(|process| process.restarts),
             failed_starts: process.map(|process| process.failed_starts),
+            dropped_lines: process.map(|process| process.dropped_lines),
         }
     }
 }
