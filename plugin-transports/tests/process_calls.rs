@@ -5,8 +5,8 @@ mod support;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::future::join_all;
-use plugin_core::{AnyError, Call, Classify, Code, Kind, Sent, TraceContext, Verdict};
+use futures_util::{FutureExt, future::join_all};
+use plugin_core::{AnyError, Call, Classify, Code, HealthState, Kind, Sent, TraceContext, Verdict};
 use serde_json::{Value, json};
 use support::{call, call_with, fixture, start, start_error, within};
 use tower::ServiceExt;
@@ -263,4 +263,20 @@ async fn what_a_plugin_prints_does_not_break_the_protocol() {
         assert_eq!(call(noisy.service(), &json!(n)).await.expect("an echo"), n);
     }
     assert_eq!(noisy.service().handle().stats().noise_lines, 60);
+}
+
+/// That calls wait is no news of the plugin's health.
+#[tokio::test]
+async fn a_plugin_that_is_full_of_calls_is_well() {
+    // More than it works on at once, and as many as may be in flight.
+    let instance = start(fixture(&["obliging"]).with_max_in_flight(100)).await;
+    let slow = json!({"sleep": 60_000});
+    let calls: Vec<_> = (0..100).map(|_| Box::pin(call(instance.service(), &slow))).collect();
+    let mut calls = join_all(calls);
+    assert!((&mut calls).now_or_never().is_none());
+    assert_eq!(instance.service().handle().stats().in_flight, 100);
+    let refused = call(instance.service(), &slow).await.expect_err("full").code();
+    assert_eq!(refused, Code::ConcurrencyExceeded);
+    let status = tokio::time::timeout(Duration::from_secs(20), instance.check()).await.expect("it is not read");
+    assert_eq!(status.state, HealthState::Healthy, "{}", status.message);
 }

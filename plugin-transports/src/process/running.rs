@@ -24,7 +24,7 @@ use super::{
     stderr::Stderr,
 };
 use crate::lines::{
-    client::{Connection, Driver, End, Failure, connect},
+    client::{Connection, Driver, End, Failure, Place, connect},
     codec::{Fault, Frame},
 };
 
@@ -133,7 +133,7 @@ type Said = Result<bytes::Bytes, Fault>;
 
 async fn ask(connection: &Arc<Connection<Pipe>>, method: &str, payload: &[u8]) -> Result<Said, PluginError> {
     let frame = Frame::new(method, payload, &CallContext::new(), 0);
-    match connection.exchange_internal(frame).await {
+    match connection.exchange_at(Place::Ahead, frame).await {
         Ok(answer) => Ok(answer.result),
         Err(Failure::ReplyTooLarge(limit)) => {
             Err(not_ready(format!("the reply to `{method}` is longer than {limit} bytes")))
@@ -202,7 +202,7 @@ impl Running {
         let share = grace / 4;
         if self.methods.shutdown {
             let frame = Frame::new("shutdown", b"null", &CallContext::new(), 0);
-            let reply = timeout(share, self.connection.exchange_internal(frame));
+            let reply = timeout(share, self.connection.exchange_at(Place::Last, frame));
             tokio::select! {
                 biased;
                 () = ended(&mut self.child, &mut self.driver) => return true,

@@ -29,7 +29,7 @@ use super::{
     running::Pipe,
 };
 use crate::lines::{
-    client::{Connection, Exchange, Failure},
+    client::{Connection, Exchange, Failure, Place},
     codec::{Answer, Frame},
 };
 
@@ -72,7 +72,10 @@ impl ProcessService {
         let shared = &self.owner().shared;
         let exchange = match &**shared.link() {
             Link::Up { methods, .. } if !methods.health => return HealthStatus::healthy(),
-            Link::Up { connection, .. } => connection.exchange(Frame::new("health", b"null", &CallContext::new(), 0)),
+            Link::Up { connection, .. } => {
+                let frame = Frame::new("health", b"null", &CallContext::new(), 0);
+                connection.exchange_at(Place::Ahead, frame)
+            }
             link => return Shared::down_health(link).unwrap_or_default(),
         };
         match exchange.await {
@@ -80,6 +83,8 @@ impl ProcessService {
                 Ok(json) => hello::health(&json),
                 Err(fault) => HealthStatus::new(HealthState::Unhealthy, fault.text),
             },
+            // Too many ask at once, which is no news of the plugin.
+            Err(Failure::TooMany(_) | Failure::QueueFull(_)) => shared.health.status(),
             Err(failure) => HealthStatus::new(HealthState::Unhealthy, error::failed(failure, shared).message()),
         }
     }

@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
     super::codec::Frame,
-    Counts, Driver, Exchange, Failure, Limits,
+    Counts, Driver, Exchange, Failure, Limits, Place,
     table::{Outcome, Table},
 };
 
@@ -75,12 +75,12 @@ impl<W> Connection<W> {
     /// A request and its answer. Nothing is sent before the first poll; dropping it withdraws the request, or, when
     /// it was sent, lets the reply be dropped on arrival.
     pub(crate) fn exchange(self: &Arc<Self>, frame: Frame) -> Exchange<W> {
-        Exchange::new(self.clone(), frame, false)
+        self.exchange_at(Place::Call, frame)
     }
 
-    /// Like [`exchange`](Self::exchange), also when new calls are refused.
-    pub(crate) fn exchange_internal(self: &Arc<Self>, frame: Frame) -> Exchange<W> {
-        Exchange::new(self.clone(), frame, true)
+    /// Like [`exchange`](Self::exchange), for the host's own requests too.
+    pub(crate) fn exchange_at(self: &Arc<Self>, place: Place, frame: Frame) -> Exchange<W> {
+        Exchange::new(self.clone(), frame, place)
     }
 
     /// Refuses new calls; those in flight go on.
@@ -153,10 +153,10 @@ impl<W> Connection<W> {
 
 impl<W: AsyncWrite + Unpin> Connection<W> {
     /// Queues a request and sees to it that it is written.
-    pub(super) fn submit(&self, frame: Frame, waker: &Waker, internal: bool) -> Result<u64, Failure> {
+    pub(super) fn submit(&self, frame: Frame, waker: &Waker, place: Place) -> Result<u64, Failure> {
         let mut state = self.state();
-        let id = state.table.insert(frame, waker.clone(), internal)?;
-        let alone = state.table.in_flight() == 1;
+        let id = state.table.insert(frame, waker.clone(), place)?;
+        let alone = state.table.requests() == 1;
         let driver = state.driver.clone();
         drop(state);
         let Some(driver) = driver else { return Ok(id) };

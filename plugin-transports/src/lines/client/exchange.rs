@@ -13,7 +13,7 @@ use tokio::io::AsyncWrite;
 
 use super::{
     super::codec::{Answer, Frame},
-    Connection, Failure,
+    Connection, Failure, Place,
 };
 
 /// Resolves to the answer, or to why there is none. It has no limit of its own: whoever has one drops it, which withdraws
@@ -24,14 +24,14 @@ pub(crate) struct Exchange<W> {
 }
 
 enum Stage {
-    New { frame: Frame, internal: bool },
+    New { frame: Frame, place: Place },
     Waiting(u64),
     Over,
 }
 
 impl<W> Exchange<W> {
-    pub(super) fn new(connection: Arc<Connection<W>>, frame: Frame, internal: bool) -> Self {
-        Self { connection, stage: Stage::New { frame, internal } }
+    pub(super) fn new(connection: Arc<Connection<W>>, frame: Frame, place: Place) -> Self {
+        Self { connection, stage: Stage::New { frame, place } }
     }
 }
 
@@ -41,7 +41,7 @@ impl<W: AsyncWrite + Unpin> Future for Exchange<W> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
         match std::mem::replace(&mut this.stage, Stage::Over) {
-            Stage::New { frame, internal } => match this.connection.submit(frame, cx.waker(), internal) {
+            Stage::New { frame, place } => match this.connection.submit(frame, cx.waker(), place) {
                 Ok(id) => {
                     this.stage = Stage::Waiting(id);
                     Poll::Pending

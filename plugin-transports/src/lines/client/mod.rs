@@ -29,6 +29,17 @@ pub(crate) struct Limits {
     pub(crate) noise: u32,
 }
 
+/// Where a request stands among the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// A call: within the bounds, and in turn.
+    Call,
+    /// A question of the host, such as how the plugin is: outside of the bounds, and before every call that still waits.
+    Ahead,
+    /// What the host says last: outside of the bounds, and in turn, since a plugin reads no call that comes after it.
+    Last,
+}
+
 /// Why a call has no answer. It knows neither the plugin's name nor what the call was allowed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {

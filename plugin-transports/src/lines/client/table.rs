@@ -11,16 +11,16 @@ use plugin_core::Sent;
 
 use super::{
     super::codec::{Answer, Frame},
-    Counts, Failure, Limits,
+    Counts, Failure, Limits, Place,
 };
 
 /// The low bits of an id are the slot, those above it count calls. So an id is found without hashing, and the id of a call
 /// that is over never equals the id of the call that has its slot now.
-const SLOT_BITS: u32 = 16;
+const SLOT_BITS: u32 = 17;
 
 /// The count is of so many bits, and begins at random: what a caller can make a plugin log, or what it logs by itself, is no
 /// other call's id.
-const COUNT_BITS: u32 = 45;
+const COUNT_BITS: u32 = 44;
 const COUNT: u64 = (1 << COUNT_BITS) - 1;
 
 /// The three high bits. They make the first digit a letter, so that no decimal number is an id, and no digit can get lost
@@ -29,7 +29,12 @@ const TAG: u64 = 0b101 << (SLOT_BITS + COUNT_BITS);
 const TAG_BITS: u64 = 0b111 << (SLOT_BITS + COUNT_BITS);
 
 /// The most calls that can be in flight.
-pub(crate) const MAX_IN_FLIGHT: usize = 1 << SLOT_BITS;
+pub(crate) const MAX_IN_FLIGHT: usize = 1 << 16;
+
+/// The most requests of the host's own that can be in flight beside the calls.
+const MAX_OWN: usize = 64;
+
+const _: () = assert!(MAX_IN_FLIGHT + MAX_OWN <= 1 << SLOT_BITS, "each has a slot");
 
 pub(super) type Outcome = Result<Answer, Failure>;
 
@@ -40,8 +45,13 @@ pub(super) struct Table {
     /// Where the count of calls begins.
     first: u64,
     calls: u64,
-    /// Ids in the order in which they were queued. An id whose slot has moved on is skipped.
+    /// Slots of the host's own requests, which are no calls.
+    own: usize,
+    /// Ids of questions of the host, which are written before any call that still waits.
+    ahead: VecDeque<u64>,
+    /// Ids in the order in which they were queued. In both queues an id whose slot has moved on is skipped.
     queue: VecDeque<u64>,
+    /// Bytes of calls alone.
     queued_bytes: usize,
     closed: Option<Failure>,
     limits: Limits,
@@ -52,6 +62,8 @@ pub(super) struct Table {
 struct Slot {
     /// 0 for a free slot: no call has it.
     id: u64,
+    /// A request of the host's own.
+    own: bool,
     waker: Option<Waker>,
     stage: Stage,
 }
@@ -76,6 +88,8 @@ impl Table {
             free: Vec::new(),
             first: RandomState::new().build_hasher().finish(),
             calls: 0,
+            own: 0,
+            ahead: VecDeque::new(),
             queue: VecDeque::new(),
             queued_bytes: 0,
             closed: None,
@@ -84,32 +98,39 @@ impl Table {
         }
     }
 
-    /// Queues a request. A request of the host's own (`internal`) passes while new calls are refused.
-    pub(super) fn insert(&mut self, mut frame: Frame, waker: Waker, internal: bool) -> Result<u64, Failure> {
+    /// Queues a request. One of the host's own passes while new calls are refused, and is outside of the bounds of calls:
+    /// that many of them wait says nothing of the plugin's health.
+    pub(super) fn insert(&mut self, mut frame: Frame, waker: Waker, place: Place) -> Result<u64, Failure> {
+        let own = place != Place::Call;
         match &self.closed {
-            Some(Failure::Closing) if internal => {}
+            Some(Failure::Closing) if own => {}
             Some(failure) => return Err(failure.clone()),
             None => {}
         }
         // A single request larger than the bound may still pass when nothing else waits.
-        if self.queued_bytes > 0 && self.queued_bytes + frame.len() > self.limits.queued_bytes {
+        if !own && self.queued_bytes > 0 && self.queued_bytes + frame.len() > self.limits.queued_bytes {
             return Err(Failure::QueueFull(self.limits.queued_bytes));
         }
-        let index = match self.free.pop() {
-            Some(index) => index,
-            None if self.slots.len() < self.limits.in_flight => {
-                self.slots.push(Slot { id: 0, waker: None, stage: Stage::Free });
-                self.slots.len() - 1
-            }
-            None => return Err(Failure::TooMany(self.limits.in_flight)),
-        };
+        let (used, most) = if own { (self.own, MAX_OWN) } else { (self.in_flight(), self.limits.in_flight) };
+        if used >= most {
+            return Err(Failure::TooMany(most));
+        }
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot { id: 0, own, waker: None, stage: Stage::Free });
+            self.slots.len() - 1
+        });
         self.calls += 1;
         let number = self.first.wrapping_add(self.calls) & COUNT;
         let id = TAG | (number << SLOT_BITS) | index as u64;
         frame.set_id(id);
-        self.queued_bytes += frame.len();
-        self.queue.push_back(id);
-        self.slots[index] = Slot { id, waker: Some(waker), stage: Stage::Queued(frame) };
+        if own {
+            self.own += 1;
+        } else {
+            self.queued_bytes += frame.len();
+        }
+        let queue = if place == Place::Ahead { &mut self.ahead } else { &mut self.queue };
+        queue.push_back(id);
+        self.slots[index] = Slot { id, own, waker: Some(waker), stage: Stage::Queued(frame) };
         Ok(id)
     }
 
@@ -137,9 +158,11 @@ impl Table {
             _ => Sent::Maybe,
         };
         // Ids of withdrawn requests stay in the queue until they outnumber what can be live.
-        if self.queue.len() > 2 * self.limits.in_flight {
-            let slots = &self.slots;
-            self.queue.retain(|id| slots.get(index(*id)).is_some_and(|slot| slot.id == *id));
+        let slots = &self.slots;
+        for (queue, live) in [(&mut self.queue, self.limits.in_flight + MAX_OWN), (&mut self.ahead, MAX_OWN)] {
+            if queue.len() > 2 * live {
+                queue.retain(|id| slots.get(index(*id)).is_some_and(|slot| slot.id == *id));
+            }
         }
         sent
     }
@@ -148,13 +171,16 @@ impl Table {
     /// on they count as sent.
     pub(super) fn take_queued(&mut self, out: &mut Vec<u8>, starts: &mut Vec<(u64, usize)>, enough: usize) {
         while out.len() < enough {
-            let Some(id) = self.queue.pop_front() else { return };
+            let Some(id) = self.ahead.pop_front().or_else(|| self.queue.pop_front()) else { return };
             let Some(slot) = self.slot(id) else { continue };
             if !matches!(slot.stage, Stage::Queued(_)) {
                 continue;
             }
+            let own = slot.own;
             let Stage::Queued(frame) = std::mem::replace(&mut slot.stage, Stage::Sent) else { continue };
-            self.queued_bytes -= frame.len();
+            if !own {
+                self.queued_bytes -= frame.len();
+            }
             starts.push((id, out.len()));
             if out.is_empty() {
                 *out = frame.into_bytes();
@@ -212,12 +238,18 @@ impl Table {
             slot.stage = Stage::Done(Err(Failure::Lost(why.clone(), sent)));
             wake.extend(slot.waker.take());
         }
+        self.ahead.clear();
         self.queue.clear();
         self.queued_bytes = 0;
     }
 
     /// Calls that are not over for their callers.
     pub(super) fn in_flight(&self) -> usize {
+        self.requests() - self.own
+    }
+
+    /// The same with the host's own requests.
+    pub(super) fn requests(&self) -> usize {
         self.slots.len() - self.free.len()
     }
 
@@ -239,10 +271,13 @@ impl Table {
         let slot = self.slot(id)?;
         slot.id = 0;
         slot.waker = None;
+        let own = slot.own;
         let stage = std::mem::replace(&mut slot.stage, Stage::Free);
         self.free.push(index(id));
-        if let Stage::Queued(frame) = &stage {
-            self.queued_bytes -= frame.len();
+        match &stage {
+            _ if own => self.own -= 1,
+            Stage::Queued(frame) => self.queued_bytes -= frame.len(),
+            _ => {}
         }
         Some(stage)
     }

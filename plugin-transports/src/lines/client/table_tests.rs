@@ -11,7 +11,11 @@ fn frame() -> Frame {
 }
 
 fn insert(table: &mut Table) -> Result<u64, Failure> {
-    table.insert(frame(), Waker::noop().clone(), false)
+    insert_at(table, Place::Call)
+}
+
+fn insert_at(table: &mut Table, place: Place) -> Result<u64, Failure> {
+    table.insert(frame(), Waker::noop().clone(), place)
 }
 
 fn fetch(table: &mut Table, id: u64) -> Option<Outcome> {
@@ -84,6 +88,45 @@ fn the_count_of_calls_goes_on_past_its_last_number() {
 }
 
 #[test]
+fn a_question_of_the_host_is_outside_of_the_bounds_of_calls_and_goes_first() {
+    let mut table = Table::new(Limits { queued_bytes: 4 * frame().len(), ..LIMITS });
+    let calls: Vec<_> = (0..4).map(|_| insert(&mut table).expect("room")).collect();
+    assert_eq!(insert(&mut table), Err(Failure::QueueFull(4 * frame().len())));
+    let last = insert_at(&mut table, Place::Last).expect("it is no call");
+    let question = insert_at(&mut table, Place::Ahead).expect("it is no call");
+    assert_eq!(table.counts().in_flight, 4, "of calls");
+    let mut starts = Vec::new();
+    table.take_queued(&mut Vec::new(), &mut starts, usize::MAX);
+    let order: Vec<_> = starts.iter().map(|(id, _)| *id).collect();
+    assert_eq!(order, [&[question][..], &calls, &[last]].concat(), "what is said last ends what is read");
+    assert_eq!(table.queued_bytes, 0);
+    assert_eq!(insert(&mut table), Err(Failure::TooMany(4)), "and they leave calls no more room than they had");
+    for id in [question, last] {
+        assert!(table.complete(id, answer(id)).is_ok());
+        assert_eq!(fetch(&mut table, id), Some(answer(id)));
+    }
+    table.forget(calls[0]);
+    assert!(insert(&mut table).is_ok(), "a slot that the host had may be a call's");
+    assert_eq!((table.in_flight(), table.requests()), (4, 4));
+}
+
+#[test]
+fn the_hosts_own_questions_are_bounded_too() {
+    let mut table = Table::new(LIMITS);
+    for _ in 0..10_000 {
+        let id = insert_at(&mut table, Place::Ahead).expect("room");
+        table.forget(id);
+    }
+    assert!(table.ahead.len() <= 2 * MAX_OWN + 1, "{}", table.ahead.len());
+    for _ in 0..MAX_OWN {
+        insert_at(&mut table, Place::Ahead).expect("room");
+    }
+    assert_eq!(insert_at(&mut table, Place::Ahead), Err(Failure::TooMany(MAX_OWN)));
+    assert!(insert(&mut table).is_ok(), "of which calls know nothing");
+    assert_eq!(table.queued_bytes, frame().len());
+}
+
+#[test]
 fn a_second_reply_does_not_replace_the_first() {
     let mut table = Table::new(LIMITS);
     let id = insert(&mut table).expect("room");
@@ -131,7 +174,7 @@ fn withdrawn_calls_do_not_pile_up_while_the_plugin_does_not_read() {
         let id = insert(&mut table).expect("room");
         table.forget(id);
     }
-    assert!(table.queue.len() <= 2 * LIMITS.in_flight, "{}", table.queue.len());
+    assert!(table.queue.len() <= 2 * (LIMITS.in_flight + MAX_OWN), "{}", table.queue.len());
     assert_eq!(table.queued_bytes, 0);
 }
 
@@ -186,14 +229,14 @@ fn a_connection_that_refuses_new_calls_still_takes_the_hosts_own() {
     let mut table = Table::new(LIMITS);
     table.refuse_new();
     assert_eq!(insert(&mut table), Err(Failure::Closing));
-    assert!(table.insert(frame(), Waker::noop().clone(), true).is_ok());
+    assert!(insert_at(&mut table, Place::Ahead).is_ok());
     table.close(&"gone".into(), &mut Vec::new());
-    assert!(table.insert(frame(), Waker::noop().clone(), true).is_err());
+    assert!(insert_at(&mut table, Place::Ahead).is_err());
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    Insert,
+    Insert(Place),
     Write,
     Complete(usize),
     Fetch(usize),
@@ -202,7 +245,8 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        Just(Step::Insert),
+        Just(Step::Insert(Place::Call)),
+        prop::sample::select(vec![Place::Ahead, Place::Last]).prop_map(Step::Insert),
         Just(Step::Write),
         (0..40_usize).prop_map(Step::Complete),
         (0..40_usize).prop_map(Step::Fetch),
@@ -219,8 +263,8 @@ proptest! {
         for step in steps {
             let pick = |at: usize| ids.get(at).copied();
             match step {
-                Step::Insert => {
-                    if let Ok(id) = insert(&mut table) {
+                Step::Insert(place) => {
+                    if let Ok(id) = insert_at(&mut table, place) {
                         prop_assert!(!ids.contains(&id));
                         ids.push(id);
                     }
@@ -237,6 +281,6 @@ proptest! {
         for id in ids {
             let _ = table.forget(id);
         }
-        prop_assert_eq!((table.in_flight(), table.queued_bytes), (0, 0));
+        prop_assert_eq!((table.requests(), table.own, table.queued_bytes), (0, 0, 0));
     }
 }

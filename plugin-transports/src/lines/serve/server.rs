@@ -22,7 +22,7 @@ pub(super) type Init = Arc<dyn Fn(Map<String, Value>) -> BoxFuture<Result<(), St
 /// | setting | default | |
 /// |---|---|---|
 /// | `info` | name and version as the host told them | |
-/// | `concurrency` | 64 | requests worked on at once; further ones wait unread. At least 1 |
+/// | `concurrency` | 64 | requests worked on at once; further ones wait, up to 16 MiB of them read. Health checks wait for none. At least 1 |
 /// | `max_line` | 4 MiB | longest request. At least 1 KiB |
 /// | `drain_timeout` | 10 s | after which requests that were still worked on are dropped |
 /// | `health` | always healthy | |

@@ -2,7 +2,7 @@
 
 use std::{
     any::Any,
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     fmt,
     future::{Future, poll_fn},
     panic::AssertUnwindSafe,
@@ -43,6 +43,16 @@ use crate::{
 /// Replies that the host has not read, beyond which no further request is read.
 const UNREAD: usize = 1 << 20;
 
+/// Bytes of requests that are read while as many are worked on as may be. They wait here, so that what the host asks of its
+/// own behind them is heard. Beyond it nothing is read.
+const HELD: usize = 16 << 20;
+
+/// What a request costs while it is held, beside its line.
+const COST: usize = 512;
+
+/// Questions of the host that may be in work, beyond which nothing is read.
+const OWN: usize = 16;
+
 pub(super) struct Session<S, R, W> {
     server: Arc<Server>,
     service: S,
@@ -50,6 +60,11 @@ pub(super) struct Session<S, R, W> {
     output: W,
     lines: Lines,
     work: JoinSet<Vec<u8>>,
+    /// Answers to what the host asks of its own, which are not counted against the limit of requests.
+    own: JoinSet<Vec<u8>>,
+    /// Requests that wait for others to be done, with what each costs.
+    held: VecDeque<(usize, Request)>,
+    held_bytes: usize,
     /// Replies that are to be written, the first `written` bytes of which are.
     replies: Vec<u8>,
     written: usize,
@@ -69,6 +84,12 @@ enum Event {
     Stop,
 }
 
+/// Who waits for an answer.
+enum Whose {
+    Caller,
+    Host,
+}
+
 impl<S, R, W> Session<S, R, W>
 where
     S: Service<Call<Bytes>, Response = Reply<Bytes>, Error: fmt::Display, Future: Send> + Clone + Send + 'static,
@@ -84,6 +105,9 @@ where
             output,
             lines,
             work: JoinSet::new(),
+            own: JoinSet::new(),
+            held: VecDeque::new(),
+            held_bytes: 0,
             replies: Vec::new(),
             written: 0,
             ready: Arc::default(),
@@ -94,7 +118,7 @@ where
 
     pub(super) async fn run(mut self, stop: impl Future<Output = ()>) -> Result<(), ServeError> {
         let mut stop = std::pin::pin!(stop);
-        while !self.draining {
+        while self.take_up().await {
             match self.next(stop.as_mut()).await {
                 Event::Read(Ok(0)) | Event::Stop => self.draining = true,
                 Event::Read(Ok(_)) => {}
@@ -105,32 +129,42 @@ where
         let limit = self.server.drain_timeout;
         match timeout(limit, self.drain()).await {
             Ok(result) => result.map_err(ServeError::io),
-            Err(_) => Err(ServeError::drain(limit, self.work.len())),
+            Err(_) => Err(ServeError::drain(limit, self.work.len() + self.held.len())),
         }
     }
 
-    /// Finishes what is in work and writes every reply.
+    /// Finishes what is in work, and what was read to be, and writes every reply.
     async fn drain(&mut self) -> std::io::Result<()> {
-        while !self.work.is_empty() || !self.replies.is_empty() {
+        loop {
+            self.take_up().await;
+            if self.work.is_empty() && self.own.is_empty() && self.replies.is_empty() {
+                return self.output.flush().await;
+            }
             match self.next(std::pin::pin!(std::future::pending())).await {
                 Event::Wrote(Err(error)) => return Err(error),
                 event => self.settle(event),
             }
         }
-        self.output.flush().await
     }
 
-    /// Takes up what can be taken up, then waits for the next thing to happen.
-    async fn next(&mut self, stop: Pin<&mut impl Future<Output = ()>>) -> Event {
+    /// Takes up what can be taken up. `false`: no more is read.
+    async fn take_up(&mut self) -> bool {
         poll_fn(|cx| {
+            self.start_held(cx);
             self.accept_all(cx);
             Poll::Ready(())
         })
         .await;
+        !self.draining
+    }
+
+    /// Waits for the next thing to happen.
+    async fn next(&mut self, stop: Pin<&mut impl Future<Output = ()>>) -> Event {
         let reads = self.takes_more();
-        let Self { input, output, lines, work, replies, written, .. } = self;
+        let Self { input, output, lines, work, own, replies, written, .. } = self;
         tokio::select! {
             biased;
+            Some(done) = own.join_next() => Event::Done(done.unwrap_or_default()),
             Some(done) = work.join_next() => Event::Done(done.unwrap_or_default()),
             // Dropping the write when another arm is ready loses nothing: it has then written nothing.
             wrote = output.write(&replies[*written..]), if !replies.is_empty() => Event::Wrote(wrote),
@@ -142,7 +176,7 @@ where
     }
 
     fn takes_more(&self) -> bool {
-        !self.draining && self.work.len() < self.server.concurrency && self.replies.len() < UNREAD
+        !self.draining && self.held_bytes < HELD && self.own.len() < OWN && self.replies.len() < UNREAD
     }
 
     fn settle(&mut self, event: Event) {
@@ -150,7 +184,7 @@ where
             Event::Done(reply) => {
                 self.replies.extend_from_slice(&reply);
                 // Everything that is done by now goes out in one write.
-                while let Some(done) = self.work.try_join_next() {
+                while let Some(done) = self.own.try_join_next().or_else(|| self.work.try_join_next()) {
                     self.replies.extend_from_slice(&done.unwrap_or_default());
                 }
             }
@@ -172,7 +206,25 @@ where
         }
     }
 
+    fn has_room(&self) -> bool {
+        self.work.len() < self.server.concurrency && self.replies.len() < UNREAD
+    }
+
+    fn start_held(&mut self, cx: &mut Context<'_>) {
+        while self.has_room()
+            && let Some((cost, request)) = self.held.pop_front()
+        {
+            self.held_bytes -= cost;
+            self.execute(request, cx);
+        }
+    }
+
     fn accept(&mut self, line: Line, cx: &mut Context<'_>) {
+        let cost = COST
+            + match &line {
+                Line::Whole(line) => line.len(),
+                Line::TooLong(..) => 0,
+            };
         let request = match line {
             Line::Whole(line) if line.trim_ascii().is_empty() => return,
             Line::Whole(line) => {
@@ -185,6 +237,11 @@ where
             }
         };
         match request {
+            // In the order in which they came.
+            Ok(request) if request.method == Method::Execute && !(self.held.is_empty() && self.has_room()) => {
+                self.held_bytes += cost;
+                self.held.push_back((cost, request));
+            }
             Ok(request) => self.dispatch(request, cx),
             Err((id, problem)) => {
                 tracing::warn!(problem, "a line on stdin could not be taken");
@@ -193,29 +250,31 @@ where
         }
     }
 
-    fn dispatch(&mut self, Request { id, method, call }: Request, cx: &mut Context<'_>) {
+    fn execute(&mut self, Request { id, call, .. }: Request, cx: &mut Context<'_>) {
+        let answer = execute(self.service.clone(), id.clone(), call);
+        // What every call but the first few finds.
+        if self.server.init.is_none() || matches!(self.ready.get(), Some(Ok(()))) {
+            return self.start(cx, id, Whose::Caller, answer);
+        }
+        let initialised = initialise(self.server.init.clone(), self.ready.clone(), None);
+        self.start(cx, id.clone(), Whose::Caller, async move {
+            match initialised.await {
+                Ok(()) => answer.await,
+                Err(text) => request::error(&id, &format!("the plugin is not initialised: {text}")),
+            }
+        });
+    }
+
+    fn dispatch(&mut self, request: Request, cx: &mut Context<'_>) {
+        let Request { id, method, call } = request;
         match method {
-            // What every call but the first few takes.
-            Method::Execute if self.is_ready() => {
-                let answer = execute(self.service.clone(), id.clone(), call);
-                self.start(cx, id, answer);
-            }
-            Method::Execute => {
-                let initialised = initialise(self.server.init.clone(), self.ready.clone(), None);
-                let answer = execute(self.service.clone(), id.clone(), call);
-                self.start(cx, id.clone(), async move {
-                    match initialised.await {
-                        Ok(()) => answer.await,
-                        Err(text) => request::error(&id, &format!("the plugin is not initialised: {text}")),
-                    }
-                });
-            }
+            Method::Execute => self.execute(Request { id, method, call }, cx),
             Method::Init => {
                 let options = serde_json::from_slice(call.payload()).map_err(|error| format!("not an object: {error}"));
                 match options {
                     Ok(options) => {
                         let initialised = initialise(self.server.init.clone(), self.ready.clone(), Some(options));
-                        self.start(cx, id.clone(), async move {
+                        self.start(cx, id.clone(), Whose::Host, async move {
                             match initialised.await {
                                 Ok(()) => request::result(&id, b"null", &BTreeMap::new()),
                                 Err(text) => request::error(&id, &text),
@@ -227,7 +286,7 @@ where
             }
             Method::Health => {
                 let health = self.server.health.clone();
-                self.start(cx, id.clone(), async move {
+                self.start(cx, id.clone(), Whose::Host, async move {
                     let status = match health {
                         Some(health) => health().await,
                         None => HealthStatus::healthy(),
@@ -250,12 +309,14 @@ where
         }
     }
 
-    fn is_ready(&self) -> bool {
-        self.server.init.is_none() || matches!(self.ready.get(), Some(Ok(())))
-    }
-
     /// Works on a request beside the others. A panic is its answer, not the plugin's end.
-    fn start(&mut self, cx: &mut Context<'_>, id: Id, work: impl Future<Output = Vec<u8>> + Send + 'static) {
+    fn start(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: Id,
+        whose: Whose,
+        work: impl Future<Output = Vec<u8>> + Send + 'static,
+    ) {
         let mut work = Box::pin(AssertUnwindSafe(work).catch_unwind().map(move |outcome| {
             outcome
                 .unwrap_or_else(|panic| request::error(&id, &format!("the plugin panicked: {}", panic_text(&*panic))))
@@ -266,7 +327,10 @@ where
             self.replies.extend_from_slice(&reply);
             return;
         }
-        self.work.spawn(work);
+        match whose {
+            Whose::Caller => self.work.spawn(work),
+            Whose::Host => self.own.spawn(work),
+        };
     }
 }
 

@@ -136,6 +136,66 @@ async fn requests_are_worked_on_at_once_up_to_the_limit() {
     host.finish().await.expect("a good end");
 }
 
+/// A plugin that is busy is well, and says so; and it is stopped in order.
+#[tokio::test(start_paused = true)]
+async fn what_the_host_asks_of_its_own_does_not_wait_for_requests() {
+    let mut host = Host::start(Server::new().with_concurrency(2), plugin_fn(sleeper));
+    let start = clock::now();
+    for id in 1..=6 {
+        host.send(id, "execute", json!(10_000)).await;
+    }
+    host.send(7, "health", Value::Null).await;
+    assert_eq!(host.hear().await["result"]["status"], "healthy");
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    host.send(8, "shutdown", Value::Null).await;
+    assert_eq!(host.hear().await, json!({"id": 8, "result": null}));
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    // What came before it is finished all the same: each two at a time, which is the time that the drain has.
+    let server = Server::new().with_concurrency(2).with_drain_timeout(Duration::from_secs(60));
+    let mut host = Host::start(server, plugin_fn(sleeper));
+    for id in 1..=6 {
+        host.send(id, "execute", json!(10_000)).await;
+    }
+    assert_eq!(host.ask("shutdown", Value::Null).await["result"], Value::Null);
+    for id in 1..=6 {
+        assert_eq!(host.hear().await, json!({"id": id, "result": 10_000}));
+    }
+    host.finish().await.expect("a good end");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_waited_past_its_deadline_is_not_worked_on() {
+    let worked = Arc::new(AtomicUsize::new(0));
+    let counted = worked.clone();
+    let plugin = plugin_fn(move |call: Call<Bytes>| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        sleeper(call)
+    });
+    let mut host = Host::start(Server::new().with_concurrency(1), plugin);
+    host.send(1, "execute", json!(1_000)).await;
+    for id in 2..=3 {
+        let context = json!({"timeout": 50_000_000});
+        host.say(&json!({"id": id, "method": "execute", "payload": 1, "context": context}).to_string()).await;
+    }
+    assert_eq!(host.hear().await, json!({"id": 1, "result": 1_000}));
+    host.finish().await.expect("they end a drain too");
+    assert_eq!(worked.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_read_and_waits_is_bounded() {
+    let server = Server::new().with_concurrency(1).with_drain_timeout(Duration::from_secs(1));
+    let mut host = Host::start(server, plugin_fn(sleeper));
+    host.send(1, "execute", json!(3_600_000)).await;
+    let filler = json!({"id": 2, "method": "execute", "payload": "x".repeat(1 << 20)}).to_string();
+    let mut taken = 0;
+    while tokio::time::timeout(Duration::from_secs(1), host.say(&filler)).await.is_ok() {
+        taken += 1;
+        assert!(taken < 20, "it reads on for ever");
+    }
+    assert!(taken >= 15, "{taken} MiB are read");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn requests_that_block_run_beside_each_other_on_several_threads() {
     let met = Arc::new(AtomicUsize::new(0));
