@@ -13,7 +13,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use plugin_core::{BoxError, Call, HealthStatus, PluginError, Rejected, Reply};
+use plugin_core::{BoxError, Call, HealthStatus, PluginError, Rejected, Reply, clock};
 use serde_json::{Map, Value};
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt},
@@ -215,7 +215,10 @@ where
             && let Some((cost, request)) = self.held.pop_front()
         {
             self.held_bytes -= cost;
-            self.execute(request, cx);
+            // Nobody waits any more for what waited too long here.
+            if request.call.context().deadline().is_none_or(|deadline| clock::now() < deadline) {
+                self.execute(request, cx);
+            }
         }
     }
 
