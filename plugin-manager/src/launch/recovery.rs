@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use plugin_breaker::CircuitState;
-use plugin_transports::process::{ProcessEvent, ProcessHandle};
-use tokio::sync::broadcast::error::RecvError;
+use plugin_transports::process::{ProcessEvent, ProcessHandle, ProcessState};
+use tokio::sync::broadcast::{Receiver, error::RecvError};
 
 use crate::manager::Controls;
 
@@ -16,27 +16,39 @@ use crate::manager::Controls;
 /// callers would be told that time, and not the one that the process is away. A plugin that dies again and again is not spared by this: its supervisor says that it has failed. What an operator isolated, disabled or
 /// set to report only stays so; a circuit that was opened by hand for its open time counts as open.
 pub(super) fn follow(plugin: &Arc<str>, controls: &Controls, process: &ProcessHandle) {
-    let (plugin, controls, mut events) = (Arc::clone(plugin), controls.clone(), process.subscribe());
-    tokio::spawn(async move {
-        loop {
-            match events.recv().await {
-                // Some events were missed, and one of them may have been this.
-                Ok(ProcessEvent::Ready { .. }) | Err(RecvError::Lagged(_)) => {
-                    close_breaker(&plugin, &controls, &[CircuitState::Open, CircuitState::HalfOpen]);
-                    for check in &controls.health_checks {
-                        check.check_now().await;
-                    }
+    let (plugin, controls, events, process) =
+        (Arc::clone(plugin), controls.clone(), process.subscribe(), process.clone());
+    tokio::spawn(async move { heed(&plugin, &controls, events, || process.state()).await });
+}
+
+async fn heed(plugin: &str, controls: &Controls, mut events: Receiver<ProcessEvent>, state: impl Fn() -> ProcessState) {
+    while state() != ProcessState::Stopped {
+        match events.recv().await {
+            Ok(ProcessEvent::Ready { .. }) => is_ready(plugin, controls),
+            // Some events were missed, and one of them may have been that; if it is still true.
+            Err(RecvError::Lagged(_)) => {
+                if matches!(state(), ProcessState::Running { .. }) {
+                    is_ready(plugin, controls);
                 }
-                // A closed one too: calls that were lost and have not been counted yet belong to the state before.
-                Ok(ProcessEvent::Died { .. }) => {
-                    let states = [CircuitState::Closed, CircuitState::Open, CircuitState::HalfOpen];
-                    close_breaker(&plugin, &controls, &states);
-                }
-                Ok(_) => {}
-                Err(RecvError::Closed) => return,
             }
+            // A closed one too: calls that were lost and have not been counted yet belong to the state before.
+            Ok(ProcessEvent::Died { .. }) => {
+                let states = [CircuitState::Closed, CircuitState::Open, CircuitState::HalfOpen];
+                close_breaker(plugin, controls, &states);
+            }
+            // The handle here keeps the channel open, so this is its end.
+            Ok(ProcessEvent::Stopped) | Err(RecvError::Closed) => return,
+            Ok(_) => {}
         }
-    });
+    }
+}
+
+fn is_ready(plugin: &str, controls: &Controls) {
+    close_breaker(plugin, controls, &[CircuitState::Open, CircuitState::HalfOpen]);
+    // Not here: the next death is to be heard also while a check hangs, which ends at its own timeout.
+    for check in controls.health_checks.clone() {
+        tokio::spawn(async move { check.check_now().await });
+    }
 }
 
 fn close_breaker(plugin: &str, controls: &Controls, when: &[CircuitState]) {
@@ -47,5 +59,57 @@ fn close_breaker(plugin: &str, controls: &Controls, when: &[CircuitState]) {
             tracing::info!(plugin, "the breaker is closed: what opened it was another process");
         }
         breaker.begin_anew();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use plugin_breaker::{CircuitBreakerConfig, CircuitBreakerLayer};
+    use plugin_health::{HealthCheck, HealthConfig, probe};
+    use tokio::sync::broadcast::Sender;
+
+    use super::*;
+
+    /// Sends these events, lets them be heeded, and tells how the breaker is that was open before the last of them.
+    async fn after(capacity: usize, state: ProcessState, first: &[ProcessEvent], last: ProcessEvent) -> CircuitState {
+        let layer = CircuitBreakerLayer::new(CircuitBreakerConfig::default());
+        let hangs = HealthCheck::start(HealthConfig::default(), probe(std::future::pending));
+        let controls = Controls { breaker: Some(layer.handle()), health_checks: vec![hangs], ..Controls::default() };
+        let events = Sender::new(capacity);
+        let heeds = events.subscribe();
+        let heed = tokio::spawn(async move { heed("p", &controls, heeds, || state).await });
+        let heard = async || {
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+        };
+        for event in first {
+            let _ = events.send(event.clone());
+        }
+        if capacity > 1 {
+            heard().await;
+        }
+        layer.handle().force_open();
+        let _ = events.send(last);
+        heard().await;
+        heed.abort();
+        layer.handle().state()
+    }
+
+    const UP: ProcessState = ProcessState::Running { pid: 1 };
+
+    #[tokio::test(start_paused = true)]
+    async fn a_death_is_heard_while_a_check_hangs() {
+        let died = ProcessEvent::Died { pid: 1, why: "was killed".into() };
+        assert_eq!(after(64, UP, &[ProcessEvent::Ready { pid: 1 }], died).await, CircuitState::Closed);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_missed_events_closes_the_breaker_of_a_process_that_is_ready_and_of_no_other() {
+        let missed = [ProcessEvent::Ready { pid: 1 }, ProcessEvent::Started { pid: 2 }];
+        for (state, breaker) in [(UP, CircuitState::Closed), (ProcessState::Restarting, CircuitState::Open)] {
+            let last = ProcessEvent::Started { pid: 3 };
+            assert_eq!(after(1, state, &missed, last).await, breaker, "{state:?}");
+        }
     }
 }
