@@ -228,3 +228,40 @@ async fn an_idle_connection_of_http2_is_closed_too() {
     // The server takes one connection, so the second host gets its turn when the first one's is closed.
     call(&second, "2").await.expect("a reply");
 }
+
+#[tokio::test]
+async fn a_connection_of_http2_that_opens_while_its_instance_is_closed_is_not_kept() {
+    let listen = plugin_transports::http::ListenOptions::new().with_max_connections(1);
+    let echo = plugin_transports::inproc::plugin_fn(|call: Call<Bytes>| async move {
+        Ok(plugin_core::Reply::new(call.into_payload()))
+    });
+    let options = plugin_transports::http::ServerOptions::new().with_listen(listen);
+    let serving =
+        plugin_transports::http::serve(echo, crate::support::listener().await.0, options).expect("an address");
+    let address = serving.local_addr();
+    let (asked, go_on) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let (ask, wait) = (Arc::clone(&asked), Arc::clone(&go_on));
+    let resolver = plugin_transports::dial::Resolver::new(move |_, _| {
+        ask.add_permits(1);
+        let wait = Arc::clone(&wait);
+        async move {
+            wait.acquire().await.expect("open").forget();
+            Ok(vec![address])
+        }
+    });
+    let instance = |host: &str| {
+        let config = plugin_transports::http::HttpConfig::builder("p", format!("http://{host}:{}/", address.port()));
+        let settings = connection(|config| config.with_idle_timeout(Duration::from_secs(3600)));
+        let config = config.with_version(plugin_transports::http::HttpVersion::Http2).with_connection(settings);
+        connect(config.with_resolver(resolver.clone()))
+    };
+    let (first, second) = (instance("plugin.test"), instance("127.0.0.1"));
+    let check = tokio::spawn(first.check());
+    within(asked.acquire()).await.expect("open").forget();
+    within(first.close(Duration::from_secs(5))).await.expect("no call is in flight");
+    go_on.add_permits(1);
+    within(check).await.expect("no panic");
+    // The server takes one connection, so this has its turn when that one is closed.
+    call(&second, "2").await.expect("a reply");
+    drop(first);
+}

@@ -166,8 +166,11 @@ impl Pool {
                 let shared = Shared { sender, used: Arc::default() };
                 let lease = Lease::Shared(shared.for_call(clock::now()));
                 let mut state = self.state();
-                state.shared = Some(shared);
-                self.reap_later(&mut state);
+                // Looked at under the lock, which a close takes after it: what is opened meanwhile serves the one call.
+                if !self.permits.is_closed() {
+                    state.shared = Some(shared);
+                    self.reap_later(&mut state);
+                }
                 Ok(lease)
             }
         }
