@@ -40,6 +40,8 @@ struct Hot {
     overdue: AtomicU64,
     /// Whether `on` names what is a failure.
     names_failures: AtomicU64,
+    /// What a call counts as that was dropped, as the number of the [`Cancelled`].
+    cancelled: AtomicU64,
 }
 
 /// A breaker's state, shared by everything that a layer makes.
@@ -71,6 +73,7 @@ impl Shared {
             slow_over: AtomicU64::new(0),
             overdue: AtomicU64::new(0),
             names_failures: AtomicU64::new(0),
+            cancelled: AtomicU64::new(0),
         };
         publish(&hot, &machine);
         Self { hot: Pad(hot), cells: Cells::new(), machine: Mutex::new(machine), journal: OnceLock::new() }
@@ -198,7 +201,8 @@ impl Shared {
             slow = self.is_slow(call, now);
         }
         if slow || call.probe != 0 {
-            return self.evidence(call, Evidence { failed: false, slow, push_back: None });
+            let now = if now == Instant::ZERO { clock::end::read() } else { now };
+            return self.evidence(call, Evidence { failed: false, slow, push_back: None }, now);
         }
         // Relaxed: the thread that failed before sees its own failure, and for others either order is right.
         if self.hot.streak.load(Ordering::Relaxed) != 0 && !self.end_streak(call) {
@@ -230,8 +234,9 @@ impl Shared {
     /// A call failed. `push_back` is the server's own word on when to come back.
     #[cold]
     pub(crate) fn failure(&self, call: Admitted, push_back: Option<Duration>) {
-        let slow = call.started != Instant::ZERO && self.is_slow(call, clock::now());
-        self.evidence(call, Evidence { failed: true, slow, push_back });
+        let now = clock::end::read();
+        let slow = call.started != Instant::ZERO && self.is_slow(call, now);
+        self.evidence(call, Evidence { failed: true, slow, push_back }, now);
     }
 
     /// A call ended, and says nothing of the service.
@@ -242,12 +247,14 @@ impl Shared {
     /// A call was dropped before it had an outcome.
     #[cold]
     pub(crate) fn cancelled(&self, call: Admitted) {
-        // Read under the lock and used outside: a setting that changes in between is used from the next call on.
-        let counts_as = self.lock().config().cancelled();
-        match counts_as {
-            Cancelled::Ignore => return self.nothing(call, Tally::Cancelled),
-            Cancelled::Failure => self.failure(call, None),
-            Cancelled::Slow => self.evidence(call, Evidence { failed: false, slow: true, push_back: None }),
+        // Relaxed: a setting that changes meanwhile is used from the next call on.
+        let counts_as = self.hot.cancelled.load(Ordering::Relaxed);
+        if counts_as == Cancelled::Failure as u64 {
+            self.failure(call, None);
+        } else if counts_as == Cancelled::Slow as u64 {
+            self.evidence(call, Evidence { failed: false, slow: true, push_back: None }, clock::end::read());
+        } else {
+            return self.nothing(call, Tally::Cancelled);
         }
         self.cells.tally(Tally::Cancelled);
     }
@@ -262,8 +269,7 @@ impl Shared {
     }
 
     #[cold]
-    fn evidence(&self, call: Admitted, evidence: Evidence) {
-        let now = clock::now();
+    fn evidence(&self, call: Admitted, evidence: Evidence, now: Instant) {
         let counts =
             self.locked(|machine| machine.evidence(call.ticket(), evidence, now, fastrand::f64(), &self.cells));
         if !counts {
@@ -358,6 +364,7 @@ fn publish(hot: &Hot, machine: &Machine) {
     set(&hot.names_failures, u64::from(!machine.config().on().is_empty()));
     set(&hot.bucket_width, machine.bucket_width());
     set(&hot.slow_over, machine.config().slow().map_or(u64::MAX, |slow| nanos(slow.over)));
+    set(&hot.cancelled, machine.config().cancelled() as u64);
     let word = Word::new(machine.state(), machine.generation());
     if hot.word.load(Ordering::Relaxed) != word.0 {
         // Release: pairs with `Shared::word`. What was stored above is seen by whoever sees this generation.

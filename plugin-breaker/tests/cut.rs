@@ -9,7 +9,7 @@ use plugin_core::{
     BoxError, BoxErrorLayer, ByGrpcStatus, Call, Code, PluginError, Reply, clock,
     deadline::{AttemptTimeoutLayer, DeadlineLayer},
 };
-use tower::{ServiceBuilder, ServiceExt, service_fn};
+use tower::{Layer, ServiceBuilder, ServiceExt, service_fn};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -270,5 +270,25 @@ async fn the_clock_is_read_once_for_a_call_that_waits_and_not_for_one_that_does_
         assert_eq!(clock::readings() - read, 2 * expected);
         unlimited.oneshot(third).await.expect("an answer");
         assert_eq!(clock::readings() - read, 2 * expected, "nobody could cut it");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_call_that_failed_is_read_once_and_left_for_the_layers_further_out() {
+    for (slow, expected) in [(false, 1), (true, 2)] {
+        let mut config = CircuitBreakerConfig::builder().with_failure_threshold(100);
+        if slow {
+            // How long a call takes is counted from its beginning, which is read too.
+            config = config.with_slow_calls(SECOND, 0.5);
+        }
+        let layer = CircuitBreakerLayer::new(config.build().expect("in bounds"));
+        let service = layer.layer(service_fn(|()| async { Err::<(), _>(PluginError::execution("as asked")) }));
+        let read = clock::readings();
+        clock::end::forget();
+        service.oneshot(()).await.expect_err("it fails");
+        assert_eq!(clock::readings() - read, expected, "slow: {slow}");
+        let _ = clock::end::heard();
+        assert_eq!(clock::readings() - read, expected, "nobody further out reads it again");
+        assert_eq!(layer.handle().stats().failures, 1);
     }
 }

@@ -187,10 +187,8 @@ impl CircuitBreakerConfigBuilder {
     fn open_time(&self) -> Result<Backoff, ConfigError> {
         let share = self.jitter.unwrap_or(if self.backoff.is_some() { 0.1 } else { 0.0 });
         let jitter = if share == 0.0 { Jitter::None } else { Jitter::Proportional(share) };
-        let (multiplier, max) = self.backoff.unwrap_or((1.0, self.recovery_timeout));
-        // Jitter never goes above the maximum, so a constant time needs room for it.
-        let room = if self.backoff.is_none() && share > 0.0 && share <= 1.0 { 1.0 + share } else { 1.0 };
-        let max = if room > 1.0 { max.checked_add(scaled(max, share)).unwrap_or(max) } else { max };
+        let constant = || (1.0, constant_max(self.recovery_timeout, share));
+        let (multiplier, max) = self.backoff.unwrap_or_else(constant);
         Backoff::new(self.recovery_timeout, max, multiplier, jitter).map_err(|error| {
             let field = match error.field() {
                 "max_interval" => "backoff.max",
@@ -201,6 +199,12 @@ impl CircuitBreakerConfigBuilder {
             ConfigError::new(field, problem).with_others(&["recovery_timeout"])
         })
     }
+}
+
+/// The maximum of an open time that does not grow. Jitter never goes above it, so it has the room for that.
+fn constant_max(time: Duration, share: f64) -> Duration {
+    let room = if share > 0.0 && share <= 1.0 { scaled(time, share) } else { Duration::ZERO };
+    time.checked_add(room).unwrap_or(time)
 }
 
 fn scaled(time: Duration, share: f64) -> Duration {
@@ -242,7 +246,8 @@ impl From<CircuitBreakerConfig> for CircuitBreakerConfigBuilder {
     fn from(config: CircuitBreakerConfig) -> Self {
         let open = config.open_time;
         let share = if let Jitter::Proportional(share) = open.jitter() { share } else { 0.0 };
-        let grows = open != Backoff::constant(open.initial());
+        // A constant time has its maximum above itself only where jitter needs the room.
+        let grows = open.multiplier() != 1.0 || open.max() != constant_max(open.initial(), share);
         Self {
             enabled: config.enabled,
             failure_threshold: config.failure_threshold,
@@ -256,7 +261,7 @@ impl From<CircuitBreakerConfig> for CircuitBreakerConfigBuilder {
             slow: config.slow.map(|slow| (slow.over, slow.ratio.get())),
             recovery_timeout: open.initial(),
             backoff: grows.then(|| (open.multiplier(), open.max())),
-            jitter: grows.then_some(share),
+            jitter: (grows || share != 0.0).then_some(share),
             max_push_back: config.max_push_back,
             cancelled: config.cancelled,
             on: config.on,

@@ -117,6 +117,20 @@ fn settings_survive_a_round_trip_through_the_builder() {
     assert_eq!(config.to_builder().build().expect("valid"), config);
 }
 
+/// What nobody wrote is not held against who changes something else.
+#[test]
+fn a_constant_open_time_with_jitter_stays_one_when_another_time_is_set() {
+    for share in [0.1, 0.3, 0.5, 1.0] {
+        let config =
+            builder().with_recovery_timeout(Duration::from_secs(10)).with_jitter(share).build().expect("valid");
+        assert_eq!(config.to_builder().build().expect("valid"), config);
+        let minute = config.to_builder().with_recovery_timeout(Duration::from_secs(60)).build().expect("a longer time");
+        let wait = |random| minute.open_time().wait(7, Duration::ZERO, random).as_secs_f64();
+        assert!((wait(0.0) - 60.0 * (1.0 - share)).abs() < 1e-6 && (wait(0.5) - 60.0).abs() < 1e-6);
+        assert!((wait(1.0) - 60.0 * (1.0 + share)).abs() < 1e-6, "{}", wait(1.0));
+    }
+}
+
 fn full() -> CircuitBreakerConfig {
     builder()
         .with_failure_threshold(7)
