@@ -14,6 +14,16 @@ static INNER: Table = Table::new(
 )
 .switched();
 
+/// It would pass for an absent key, and be its default.
+#[test]
+#[should_panic(expected = "`port` is 70000: its bounds go past the type that it is read as")]
+fn a_number_that_its_declaration_allows_and_its_type_does_not_is_no_absent_key() {
+    static WIDE: Table = Table::new("wide", "Too wide.", &[Key::new("port", Kind::integer(0, 100_000), "Which.")]);
+    let (values, found) = read(&WIDE, &map(&[("port", Value::Int(70_000))]), "");
+    assert!(found.is_empty(), "{found:?}");
+    let _ = values.integer::<u16>("port");
+}
+
 static TABLE: Table = Table::new(
     "outer",
     "Outside.",

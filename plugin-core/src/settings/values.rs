@@ -122,13 +122,18 @@ impl Values {
     }
 
     /// A whole number, as the type that its bounds fit in.
+    ///
+    /// # Panics
+    ///
+    /// When the bounds of the key go past the type and a value was taken that does not fit: a mistake of the declaration,
+    /// which would otherwise pass for a key that is absent.
     #[must_use]
     pub fn integer<T: TryFrom<i128>>(&self, key: &str) -> Option<T> {
         match self.get(key)? {
             Checked::Integer(value) => {
-                let value = T::try_from(*value).ok();
-                debug_assert!(value.is_some(), "the bounds of `{key}` go past the type that it is read as");
-                value
+                let fits = T::try_from(*value).ok();
+                assert!(fits.is_some(), "`{key}` is {value}: its bounds go past the type that it is read as");
+                fits
             }
             _ => misread(self.table, key),
         }
