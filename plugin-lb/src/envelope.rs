@@ -81,7 +81,8 @@ fn attribute(result: Result<&mut impl Attributed, &mut impl Attributed>, instanc
 }
 
 /// HTTP: hints from a [`CallContext`](plugin_core::CallContext) in the request's extensions, the
-/// [`InstanceId`] in those of the response. Errors are not tagged. A request goes to one instance, unless
+/// [`InstanceId`] in those of the response. Errors are not tagged, since they are the client's own and have no place for it: a retry outside is not told
+/// which instance refused the connection. A request goes to one instance, unless
 /// [`Balance::retain_with`](crate::Balance::retain_with) says how it is copied.
 #[cfg(feature = "http")]
 #[cfg_attr(docsrs, doc(cfg(feature = "http")))]

@@ -142,6 +142,10 @@ impl<S, C, R, O, E> Balance<S, C, R, O, E> {
 
     /// For HTTP: hints and tags in extensions, see [`HttpExtensions`](crate::HttpExtensions), and a status from 500 is a
     /// failure. Refusals are answered as before, since not every client's body type can hold an answer of ours.
+    ///
+    /// An error of a foreign client, such as hyper's for a refused connection, has no place for a tag: a retry outside is
+    /// not told which instance it was, and may go back to it. With [`retain_with`](Self::retain_with) the balancer itself
+    /// takes a request that was never sent to another instance.
     #[cfg(feature = "http")]
     #[cfg_attr(docsrs, doc(cfg(feature = "http")))]
     #[must_use]

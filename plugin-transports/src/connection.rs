@@ -41,7 +41,7 @@ impl ConnectionConfig {
         ConnectionConfigBuilder(Self::default())
     }
 
-    /// The most connections at once.
+    /// The most connections at once over HTTP/1.1. Over HTTP/2 all calls share one, and this caps neither calls nor streams.
     #[must_use]
     pub fn max_connections(&self) -> usize {
         self.max_connections
@@ -90,7 +90,7 @@ impl ConnectionConfig {
 pub struct ConnectionConfigBuilder(ConnectionConfig);
 
 impl ConnectionConfigBuilder {
-    /// Caps the connections.
+    /// Caps the connections over HTTP/1.1. Over HTTP/2 all calls share one, and this caps neither calls nor streams.
     pub fn with_max_connections(mut self, max: usize) -> Self {
         self.0.max_connections = max;
         self
@@ -166,7 +166,8 @@ static TABLE: Table = Table::new(
         Key::new(
             "max_connections",
             Kind::integer(1, MOST_CONNECTIONS as i128),
-            "Connections at once, a real cap: further calls wait in line, first come first served.",
+            "Connections at once over HTTP/1.1, a real cap: further calls wait in line, first come first served. Over HTTP/2 \
+             calls share one.",
         )
         .default("10")
         .go()

@@ -16,7 +16,8 @@ use plugin_core::{Backoff, ConfigError, Jitter, clock::Instant};
 /// One death more within the window is a crash loop: the process has failed, calls get `LIFECYCLE_2103`, and it is tried
 /// again every `max`, until it is ready. [`ProcessHandle::restart`](super::ProcessHandle::restart) and
 /// [`ProcessHandle::retry_now`](super::ProcessHandle::retry_now) begin anew at once; with `max_in_window` 0 only they do.
-/// A process that was up for a whole window starts anew with the shortest wait.
+/// What is ready again has not yet proved anything: deaths stay counted for their window, so that one more within it makes the
+/// plugin fail at once. A process that was up for a whole window starts anew with the shortest wait.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RestartConfig {
     backoff: Backoff,
