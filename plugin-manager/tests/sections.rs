@@ -8,7 +8,7 @@ use plugin_manager::{
     config,
     launch::{Factories, Running},
 };
-use plugin_transports::inproc::plugin_fn;
+use plugin_transports::{http::ServerOptions, inproc::plugin_fn};
 
 /// The codes of five calls of a plugin that always fails, or always answers.
 async fn five_calls(section: &str, fails: bool) -> Vec<Option<Code>> {
@@ -48,4 +48,30 @@ async fn a_breaker_that_is_written_opens_and_one_that_is_off_does_not() {
     assert_eq!(codes[1..], [Some(Code::CircuitOpen); 4]);
     let codes = five_calls(&breaker("enabled: false, failure_threshold: 1, min_request_threshold: 0"), true).await;
     assert_eq!(codes, [Some(Code::ExecutionFailed); 5]);
+}
+
+#[tokio::test]
+async fn the_depth_that_the_server_allows_is_that_of_replies_too() {
+    let deep = plugin_fn(|_: Call<Bytes>| async {
+        Ok::<_, PluginError>(Reply::new(Bytes::from("[".repeat(200) + &"]".repeat(200))))
+    });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    let serving = plugin_transports::http::serve(deep, listener, ServerOptions::new()).expect("it serves");
+    for (server, result) in [("", Err(Code::PayloadTooLarge)), ("max_json_depth: 200", Ok(400))] {
+        let text = format!(
+            "{{server: {{{server}}}, plugins: [{{name: a, transport: http, endpoint: 'http://{address}/', \
+             health_check: {{enabled: false}}}}]}}"
+        );
+        let config = config::from_text(Path::new("g.yaml"), &text, None, &|_| None).expect("valid");
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let config = config.clone().with_server(config.server().clone().with_listen(any));
+        let config = config.clone().with_admin(config.admin().clone().with_listen(any));
+        let running = Running::start(&config, &Factories::new()).await.expect("it starts");
+        let outcome = running.manager().execute("a", Bytes::from_static(b"1")).await;
+        let seen = outcome.map(|reply| reply.payload().len()).map_err(|error| error.code());
+        assert_eq!(seen, result, "{server}");
+        running.shutdown().await;
+    }
+    drop(serving);
 }

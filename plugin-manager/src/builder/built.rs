@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use plugin_core::PluginError;
-use plugin_transports::process::ProcessHandle;
+use plugin_transports::{json::Limits, process::ProcessHandle};
 
 use crate::{
     config::PluginConfig,
@@ -33,7 +33,7 @@ impl Built {
     }
 
     pub(super) async fn connect(&mut self, plugins: &[PluginConfig], factories: &Factories) -> Vec<PluginError> {
-        register_all(&self.manager, plugins, factories, &mut self.processes).await
+        register_all(&self.manager, plugins, factories, Limits::new(), &mut self.processes).await
     }
 
     /// The manager: to call plugins, and to register more of them.

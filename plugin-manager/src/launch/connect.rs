@@ -4,6 +4,7 @@ use bytes::Bytes;
 use plugin_core::{Code, Plugin, PluginError, PluginInfo, Rejected, Reply, Sent};
 use plugin_transports::{
     http::HttpPlugin,
+    json::Limits,
     process::{self, ProcessHandle},
 };
 
@@ -23,17 +24,21 @@ pub(super) struct Connected {
 /// The name of the one instance of a plugin that has no list of them.
 const ONLY: &str = "default";
 
-pub(super) async fn connect(plugin: &PluginConfig, factories: &Factories) -> Result<Connected, PluginError> {
+pub(super) async fn connect(
+    plugin: &PluginConfig,
+    json: Limits,
+    factories: &Factories,
+) -> Result<Connected, PluginError> {
     match plugin.transport() {
         TransportConfig::InProcess => create(plugin, factories).await,
         TransportConfig::Exec(config) => {
-            let instance = process::connect((**config).clone()).await?;
+            let instance = process::connect((**config).clone().with_json_limits(json)).await?;
             let process = instance.service().handle();
             let instance = Instance::new(ONLY, instance.map(Transport::Process));
             Ok(Connected { instances: vec![instance], process: Some(process) })
         }
         TransportConfig::Http(instances) | TransportConfig::Https(instances) => {
-            let instances = instances.iter().map(http).collect::<Result<_, _>>()?;
+            let instances = instances.iter().map(|instance| http(instance, json)).collect::<Result<_, _>>()?;
             Ok(Connected { instances, process: None })
         }
     }
@@ -52,8 +57,8 @@ async fn create(plugin: &PluginConfig, factories: &Factories) -> Result<Connecte
     Ok(Connected { instances: vec![Instance::new(ONLY, instance.map(Transport::Custom))], process: None })
 }
 
-fn http(config: &InstanceConfig) -> Result<Instance<Transport>, PluginError> {
-    let connected = HttpPlugin::connect(config.http().clone())?.map(Transport::Http);
+fn http(config: &InstanceConfig, json: Limits) -> Result<Instance<Transport>, PluginError> {
+    let connected = HttpPlugin::connect(config.http().clone().with_json_limits(json))?.map(Transport::Http);
     let mut instance = Instance::new(config.name(), connected)
         .with_weight(config.weight())
         .with_priority(config.priority())

@@ -12,7 +12,7 @@ use std::{fmt, time::Duration};
 
 use bytes::Bytes;
 use plugin_core::PluginError;
-use plugin_transports::{process::ProcessHandle, tls::TlsError};
+use plugin_transports::{json::Limits, process::ProcessHandle, tls::TlsError};
 
 pub use factory::{Factories, Factory};
 pub(crate) use plugins::{Processes, assemble, register_all};
@@ -86,7 +86,8 @@ impl Running {
         let gateway = Gateway::start(manager.clone(), settings).await.map_err(|fault| StartError(vec![fault]))?;
         let mut running =
             Self { gateway, manager, processes: Processes::new(), shutdown_timeout: config.shutdown_timeout() };
-        let faults = register_all(&running.manager, config.plugins(), factories, &mut running.processes).await;
+        let json = Limits::new().with_max_depth(config.server().max_json_depth());
+        let faults = register_all(&running.manager, config.plugins(), factories, json, &mut running.processes).await;
         if !faults.is_empty() {
             running.shutdown().await;
             return Err(StartError(faults));

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use plugin_core::{Code, Plugin, PluginError};
-use plugin_transports::process::ProcessHandle;
+use plugin_transports::{json::Limits, process::ProcessHandle};
 
 use super::{Factories, connect, events, recovery};
 use crate::{
@@ -23,6 +23,7 @@ pub(crate) async fn register_all(
     manager: &Manager<Bytes, Bytes>,
     plugins: &[PluginConfig],
     factories: &Factories,
+    json: Limits,
     processes: &mut Processes,
 ) -> Vec<PluginError> {
     let mut by_priority: BTreeMap<i32, Vec<&PluginConfig>> = BTreeMap::new();
@@ -31,7 +32,7 @@ pub(crate) async fn register_all(
     }
     let mut faults = Vec::new();
     for group in by_priority.values().rev() {
-        let started = join_all(group.iter().map(|plugin| start(plugin, factories))).await;
+        let started = join_all(group.iter().map(|plugin| start(plugin, json, factories))).await;
         for (plugin, started) in group.iter().zip(started) {
             let registered = started.and_then(|(registration, process)| {
                 manager.register_with(plugin.name(), registration)?;
@@ -67,12 +68,13 @@ pub(crate) fn assemble<S: Plugin<Bytes, Bytes>>(
 /// Connects a plugin and builds its stack.
 async fn start(
     plugin: &PluginConfig,
+    json: Limits,
     factories: &Factories,
 ) -> Result<(Registration<Bytes, Bytes>, Option<ProcessHandle>), PluginError> {
     if !plugin.enabled() {
         return Ok((connect::switched_off(plugin), None));
     }
-    let connected = connect::connect(plugin, factories).await?;
+    let connected = connect::connect(plugin, json, factories).await?;
     let breaker = plugin.circuit_breaker();
     let settings = StackSettings::default()
         .with_timeout(plugin.timeout())

@@ -15,7 +15,7 @@ use http_body_util::BodyExt;
 use plugin_core::{Call, CallContext, Code, PluginError, Sent};
 use plugin_transports::json;
 
-use super::{context, depth, problem};
+use super::{context, problem};
 use crate::manager::Manager;
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -32,7 +32,8 @@ pub(super) struct Bounds {
     pub(super) max_body: u64,
     /// For the whole body: one that comes a byte at a time is no way round it.
     pub(super) body_timeout: Duration,
-    pub(super) max_json_depth: usize,
+    /// What bounds the JSON of a payload; that of a reply is for its transport.
+    pub(super) json: json::Limits,
 }
 
 /// The routes of the data plane. The body of a request is the payload, and must be JSON; the body of an answer is the
@@ -90,20 +91,10 @@ async fn forward(
     let named = |fault: Fault| Fault { error: fault.error.with_plugin(name), ..fault };
     check_kind(headers).map_err(named)?;
     let payload = read_whole(body, plane.bounds).await.map_err(named)?;
-    let max = plane.bounds.max_json_depth;
-    if depth::exceeds(&payload, max) {
-        let problem = format!("the payload is nested more than {max} deep; `server.max_json_depth` sets the limit");
-        return Err(named(PluginError::new(Code::InvalidPayload, problem).with_sent(Sent::Nothing).into()));
-    }
     // The one place where it is read as JSON on its way to a transport, however many attempts it takes.
-    let call = json::checked(Call::with_context(context, payload)).map_err(|error| named(error.into()))?;
-    let reply = plane.manager.execute_with(name, call).await?.into_payload();
-    if depth::exceeds(&reply, max) {
-        let problem =
-            format!("the plugin's reply is nested more than {max} deep; `server.max_json_depth` sets the limit");
-        return Err(named(PluginError::new(Code::PayloadTooLarge, problem).into()));
-    }
-    Ok(reply)
+    let call = json::checked_within(Call::with_context(context, payload), plane.bounds.json)
+        .map_err(|error| named(error.into()))?;
+    Ok(plane.manager.execute_with(name, call).await?.into_payload())
 }
 
 /// An error, and how it is answered where its code does not say so.

@@ -3,7 +3,6 @@
 mod admin;
 mod context;
 mod data;
-mod depth;
 mod guard;
 mod metrics;
 mod problem;
@@ -24,6 +23,7 @@ use plugin_core::{Code, PluginError, clock};
 use plugin_transports::{
     auth::{Verifier, VerifyLayer},
     http::{ListenOptions, Serving, serve_http},
+    json,
     tls::ServerTls,
 };
 use tokio::net::TcpListener;
@@ -48,7 +48,7 @@ use crate::manager::{DrainReport, Manager};
 /// | `max_body` | 10 MiB |
 /// | `body_timeout`, for the whole body of a request | 30 s |
 /// | `max_connections`, `header_timeout`, `idle_timeout`, `write_timeout` of the data plane | those of `ListenOptions` |
-/// | `max_json_depth`, of a payload and of a reply | 128 |
+/// | `max_json_depth`, of a payload | 128 |
 /// | `drain_timeout`, of one plugin | 30 s |
 /// | TLS, who may call, who may operate | no TLS, everybody who can reach it |
 #[derive(Clone, Debug)]
@@ -71,7 +71,7 @@ impl Default for GatewaySettings {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             admin_listen: SocketAddr::from(([127, 0, 0, 1], 9090)),
-            data: data::Bounds { max_body: 10 << 20, body_timeout: Duration::from_secs(30), max_json_depth: 128 },
+            data: data::Bounds { max_body: 10 << 20, body_timeout: Duration::from_secs(30), json: json::Limits::new() },
             connections: ListenOptions::new(),
             drain_timeout: Duration::from_secs(30),
             tls: None,
@@ -115,10 +115,10 @@ impl GatewaySettings {
         self
     }
 
-    /// How deep lists and objects may stand in each other: in a payload, which is 400 beyond it, and in a plugin's reply,
-    /// which is 502.
+    /// How deep lists and objects may stand in each other in a payload; one beyond it is 400. The bound on what a plugin
+    /// replies is that of its transport, such as `HttpConfig::with_json_limits`.
     pub fn with_max_json_depth(mut self, depth: usize) -> Self {
-        self.data.max_json_depth = depth;
+        self.data.json = self.data.json.with_max_depth(depth);
         self
     }
 

@@ -15,7 +15,11 @@ use plugin_core::{CallContext, go_duration};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::{flaw, metadata};
+use crate::{
+    flaw,
+    json::{Beyond, Limits},
+    metadata,
+};
 
 /// Values of at most this size are copied out of what was read, so that a small one that is kept does not keep a large
 /// buffer alive.
@@ -97,9 +101,19 @@ fn object<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, String> {
     }
 }
 
-/// Reads a reply. The error says what is wrong with it.
-pub(super) fn read_answer(body: &Bytes) -> Result<Answer, String> {
-    let raw: RawAnswer<'_> = object(body)?;
+/// What is wrong with a reply.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Unread {
+    /// It is no envelope; why, as the second half of a sentence.
+    Broken(String),
+    /// It is one, and its result is beyond a limit.
+    Beyond(Beyond),
+}
+
+/// Reads a reply.
+pub(super) fn read_answer(body: &Bytes, limits: Limits) -> Result<Answer, Unread> {
+    let raw: RawAnswer<'_> = object(body).map_err(Unread::Broken)?;
+    raw.data.map_or(Ok(()), |data| limits.hold(data)).map_err(Unread::Beyond)?;
     // An error is text; a plugin that sends an object instead is shown as it wrote it.
     let result = match raw.error.map(metadata::text) {
         Some(text) if !text.is_empty() => Err(text),
@@ -141,9 +155,11 @@ struct RawRequest<'a> {
 }
 
 /// Reads a request. The error says what is wrong.
-pub(super) fn read_request(body: &Bytes) -> Result<Request, String> {
+pub(super) fn read_request(body: &Bytes, limits: Limits) -> Result<Request, String> {
     let raw: RawRequest<'_> =
         object(body).map_err(|error| format!("the body is not an envelope such as {{\"data\": ...}}: {error}"))?;
+    let held = raw.data.map_or(Ok(()), |data| limits.hold(data));
+    held.map_err(|beyond| format!("`data` is not accepted: {beyond}"))?;
     let mut headers = Vec::new();
     for (name, value) in raw.headers.unwrap_or_default() {
         match (HeaderName::try_from(&name), HeaderValue::try_from(value)) {
@@ -242,7 +258,9 @@ mod tests {
 
     #[test]
     fn an_answer_is_a_result_or_an_error() {
-        let read = |text: &'static str| read_answer(&Bytes::from_static(text.as_bytes())).map(|answer| answer.result);
+        let read = |text: &'static str| {
+            read_answer(&Bytes::from_static(text.as_bytes()), Limits::new()).map(|answer| answer.result)
+        };
         let ok = |text: &'static str| Ok(Bytes::from_static(text.as_bytes()));
         assert_eq!(read(r#"{"data": {"a": [1, 2]}, "request_id":"r"}"#).expect("valid"), ok(r#"{"a": [1, 2]}"#));
         assert_eq!(read(r#"{"request_id":"r","error":""}"#).expect("valid"), ok("null"));
@@ -258,7 +276,7 @@ mod tests {
     fn a_large_result_shares_the_buffer_and_a_small_one_does_not() {
         for (size, shared) in [(10, false), (COPY_UP_TO, true)] {
             let body = Bytes::from(format!(r#"{{"data":"{}"}}"#, "x".repeat(size)));
-            let result = read_answer(&body).expect("an answer").result.expect("a result");
+            let result = read_answer(&body, Limits::new()).expect("an answer").result.expect("a result");
             assert_eq!(body.as_ptr_range().contains(&result.as_ptr()), shared);
         }
     }
@@ -268,7 +286,7 @@ mod tests {
         let body = Bytes::from_static(
             br#"{"data":{"n":1},"request_id":"r1","timeout":"1m30s","headers":{"X-Tenant":"t1"},"metadata":{"k":"v"}}"#,
         );
-        let request = read_request(&body).expect("an envelope");
+        let request = read_request(&body, Limits::new()).expect("an envelope");
         assert_eq!((&request.data[..], request.request_id.as_deref()), (&br#"{"n":1}"#[..], Some("r1")));
         assert_eq!(request.timeout, Some(Duration::from_secs(90)));
         assert_eq!((request.headers[0].0.as_str(), request.metadata["k"].as_str()), ("x-tenant", "v"));
@@ -288,7 +306,9 @@ mod tests {
 
     #[test]
     fn a_request_that_is_no_envelope_says_why() {
-        let read = |text: &'static str| read_request(&Bytes::from_static(text.as_bytes())).expect_err("no envelope");
+        let read = |text: &'static str| {
+            read_request(&Bytes::from_static(text.as_bytes()), Limits::new()).expect_err("no envelope")
+        };
         assert!(read("[]").contains("a list stands where an object belongs"));
         assert!(read("7").contains("not an envelope"));
         assert!(read("{\"data\":").contains("at its end"));
@@ -297,17 +317,23 @@ mod tests {
     }
 
     #[test]
-    fn a_document_of_any_depth_is_passed_through() {
-        let deep = "[".repeat(100_000) + &"]".repeat(100_000);
-        let body = Bytes::from(format!(r#"{{"data":{deep}}}"#));
-        assert_eq!(read_request(&body).expect("an envelope").data.len(), 200_000);
+    fn neither_a_request_nor_an_answer_is_nested_deeper_than_the_limit() {
+        let body = |depth| Bytes::from(format!(r#"{{"data":{}{}}}"#, "[".repeat(depth), "]".repeat(depth)));
+        let limits = Limits::new();
+        assert_eq!(read_request(&body(128), limits).expect("within it").data.len(), 256);
+        assert!(
+            read_request(&body(129), limits).expect_err("beyond it").contains("`data` is not accepted: it is nested")
+        );
+        assert!(read_answer(&body(128), limits).is_ok());
+        assert_eq!(read_answer(&body(129), limits), Err(Unread::Beyond(Beyond::Depth(128))));
+        assert_eq!(read_request(&body(100_000), Limits::none()).expect("any").data.len(), 200_000);
     }
 
     proptest! {
         #[test]
         fn any_bytes_are_read_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
             let body = Bytes::from(bytes);
-            let _ = (read_answer(&body), read_request(&body));
+            let _ = (read_answer(&body, Limits::new()), read_request(&body, Limits::new()));
         }
 
         #[test]
@@ -316,7 +342,7 @@ mod tests {
             context.metadata_mut().insert(key, value);
             let (before, behind) = request_around(&context, &id, Duration::from_nanos(n / 2), |_| false);
             let body = Bytes::from([before, n.to_string().as_bytes(), &behind].concat());
-            let request = read_request(&body).expect("our own");
+            let request = read_request(&body, Limits::new()).expect("our own");
             prop_assert_eq!(request.data, n.to_string());
             prop_assert_eq!(request.request_id.unwrap_or_default(), id);
             prop_assert_eq!(request.timeout.unwrap_or_default(), Duration::from_nanos(n / 2));

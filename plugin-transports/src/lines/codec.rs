@@ -15,7 +15,11 @@ use super::{
     json::{push_display, push_str, push_texts},
     scan,
 };
-use crate::{flaw, metadata, said};
+use crate::{
+    flaw,
+    json::{Beyond, Limits},
+    metadata, said,
+};
 
 /// Every request begins with this, and the id follows as 16 hexadecimal digits.
 const HEAD: &[u8] = b"{\"id\":\"";
@@ -115,6 +119,8 @@ pub(crate) struct Fault {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Reply {
     Answer(Answer),
+    /// The result of a call, which is beyond a limit.
+    Beyond(u64, Beyond),
     /// It names calls, and cannot be read; why, as the second half of a sentence.
     Broken(scan::Found, String),
     /// Not a reply.
@@ -140,10 +146,9 @@ const SHOWN: usize = 16;
 
 /// Reads a line. A reply that is not as it should be is one all the same when it names its call: that call must not wait
 /// for another.
-pub(crate) fn decode(line: &Bytes) -> Reply {
-    match read(line) {
-        Ok(Some(answer)) => Reply::Answer(answer),
-        Ok(None) => Reply::Noise,
+pub(crate) fn decode(line: &Bytes, limits: Limits) -> Reply {
+    match read(line, limits) {
+        Ok(reply) => reply,
         Err(why) => broken(line, why),
     }
 }
@@ -154,8 +159,8 @@ fn broken(line: &[u8], why: String) -> Reply {
     if found.reply.is_some() { Reply::Broken(found, why) } else { Reply::Noise }
 }
 
-/// `None`: a request that was written back, as a plugin does that logs to stdout, or another line of a log.
-fn read(line: &Bytes) -> Result<Option<Answer>, String> {
+/// The error says why it cannot be read.
+fn read(line: &Bytes, limits: Limits) -> Result<Reply, String> {
     let json = line.strip_prefix(scan::BYTE_ORDER_MARK).unwrap_or(line);
     let text = std::str::from_utf8(json).map_err(|error| no_text(error, json))?;
     if text.trim_ascii_start().starts_with('[') {
@@ -163,15 +168,19 @@ fn read(line: &Bytes) -> Result<Option<Answer>, String> {
     }
     let raw: RawAnswer<'_> = serde_json::from_str(text).map_err(|error| describe(&error, json))?;
     let id = id::parse(raw.id.as_bytes()).ok_or("its id is not written as it was given")?;
+    // Otherwise it is a request that was written back, as a plugin does that logs to stdout, or another line of a log.
     // What has a result is a reply, and no other key makes it less of one.
     if raw.result.is_none() || raw.error.is_some() {
         let (keys, first_other) = keys_of(text);
         if !keys.is_reply() {
-            return Ok(None);
+            return Ok(Reply::Noise);
         }
         if keys.lacks_answer() {
             return Err(format!("it has neither `result` nor `error`, of which a reply has one, but {first_other:?}"));
         }
+    }
+    if let Some(Err(beyond)) = raw.result.map(|result| limits.hold(result)) {
+        return Ok(Reply::Beyond(id, beyond));
     }
     // An error is text; a plugin that sends an object instead is shown as it wrote it.
     let result = match raw.error.map(metadata::text) {
@@ -185,7 +194,7 @@ fn read(line: &Bytes) -> Result<Option<Answer>, String> {
             Some(result) => line.slice_ref(result.as_bytes()),
         }),
     };
-    Ok(Some(Answer { id, result, metadata: raw.metadata }))
+    Ok(Reply::Answer(Answer { id, result, metadata: raw.metadata }))
 }
 
 /// The keys of a JSON object, and the first that no reply has.
@@ -256,6 +265,10 @@ mod tests {
 
     use super::*;
 
+    fn decode_line(line: &Bytes) -> Reply {
+        decode(line, Limits::new())
+    }
+
     fn written(frame: Frame) -> Value {
         let bytes = frame.into_bytes();
         assert_eq!(memchr::memchr_iter(b'\n', &bytes).count(), 1, "one line each");
@@ -293,7 +306,7 @@ mod tests {
 
     #[test]
     fn a_reply_is_a_result_or_an_error() {
-        let read = |text: &str| match decode(&Bytes::copy_from_slice(text.as_bytes())) {
+        let read = |text: &str| match decode_line(&Bytes::copy_from_slice(text.as_bytes())) {
             Reply::Answer(answer) => Some((answer.id, answer.result)),
             _ => None,
         };
@@ -315,7 +328,7 @@ mod tests {
     fn an_error_may_have_a_code_of_those_that_an_answer_can_have() {
         let code = |code: &str| {
             let line = format!(r#"{{"id":"00000000000000ff","error":"no","code":{code}}}"#);
-            match decode(&Bytes::from(line)) {
+            match decode_line(&Bytes::from(line)) {
                 Reply::Answer(Answer { result: Err(fault), .. }) if fault.text == "no" => fault.code,
                 other => panic!("{other:?}"),
             }
@@ -330,7 +343,7 @@ mod tests {
             assert_eq!(code(other), Code::ExecutionFailed, "{other}");
         }
         let Reply::Answer(fine) =
-            decode(&Bytes::from_static(br#"{"id":"00000000000000ff","result":1,"code":"PLUGIN_1206"}"#))
+            decode_line(&Bytes::from_static(br#"{"id":"00000000000000ff","result":1,"code":"PLUGIN_1206"}"#))
         else {
             panic!("a reply")
         };
@@ -360,7 +373,7 @@ mod tests {
             (br#"{"id":"0000000000020001","results":NaN}"#, "expected value at byte 36"),
             (br#"{"id":["0000000000020001"],"result":1}"#, "invalid type: sequence, expected a string"),
         ] {
-            let Reply::Broken(found, said) = decode(&Bytes::copy_from_slice(line)) else { panic!("{line:?}") };
+            let Reply::Broken(found, said) = decode_line(&Bytes::copy_from_slice(line)) else { panic!("{line:?}") };
             assert_eq!(found.reply, Some(id));
             assert!(said.contains(why), "{said:?} has no {why:?}");
         }
@@ -371,7 +384,7 @@ mod tests {
         let plain = r#"{"id":"0000000000020001","result":1}"#;
         let marked = format!("\u{feff}{plain}");
         for line in [wide(plain, false), wide(plain, true), wide(&marked, false), wide(&marked, true)] {
-            let Reply::Broken(found, said) = decode(&Bytes::from(line)) else { panic!("a reply") };
+            let Reply::Broken(found, said) = decode_line(&Bytes::from(line)) else { panic!("a reply") };
             assert_eq!((found.reply, said.as_str()), (Some(id), WIDE));
         }
         for line in [
@@ -383,16 +396,16 @@ mod tests {
             br#"{"id":"0000000000020001","method":"execute","payload":1,"context":{},"result":NaN}"#,
             br#"{"method":"execute","result":{"a":[1,NaN]},"id":"0000000000020001"}"#,
         ] {
-            let decoded = decode(&Bytes::copy_from_slice(line));
+            let decoded = decode_line(&Bytes::copy_from_slice(line));
             assert!(matches!(&decoded, Reply::Broken(found, _) if found.reply == Some(id)), "{decoded:?}");
         }
-        let number = decode(&Bytes::from_static(br#"{"id":131073,"result":1}"#));
+        let number = decode_line(&Bytes::from_static(br#"{"id":131073,"result":1}"#));
         let said = "it is no JSON reply: invalid type: integer `131073`, expected a string";
         let Reply::Broken(scan::Found { reply: Some(scan::Id::Number { .. }), .. }, why) = &number else {
             panic!("{number:?}")
         };
         assert!(why.starts_with(said), "{why}");
-        let shout = decode(&Bytes::from_static(br#"{"id":"00000000000F0001","result":1}"#));
+        let shout = decode_line(&Bytes::from_static(br#"{"id":"00000000000F0001","result":1}"#));
         let Reply::Broken(found, why) = shout else { panic!("{shout:?}") };
         assert_eq!((found.reply, &*why), (Some(scan::Id::Text(0xf_0001)), "its id is not written as it was given"));
     }
@@ -407,7 +420,7 @@ mod tests {
             "{\"id\":\"0000000000020001\",\"level\":\"info\",\"took\":5,\"result\":1}",
             "{\"\\u0069d\":\"0000000000020001\",\"result\":1}",
         ] {
-            let read = decode(&Bytes::copy_from_slice(line.as_bytes()));
+            let read = decode_line(&Bytes::copy_from_slice(line.as_bytes()));
             assert!(matches!(&read, Reply::Answer(answer) if answer.result.as_deref() == Ok(b"1")), "{read:?}");
         }
     }
@@ -431,8 +444,16 @@ mod tests {
             r#"{"id":"0000000000020001","severity":"ERROR","error":NaN}"#,
             r#"[{"id":"0000000000020001"}]"#,
         ] {
-            assert_eq!(decode(&Bytes::copy_from_slice(line.as_bytes())), Reply::Noise, "{line}");
+            assert_eq!(decode_line(&Bytes::copy_from_slice(line.as_bytes())), Reply::Noise, "{line}");
         }
+    }
+
+    #[test]
+    fn a_result_that_is_nested_too_deep_ends_its_call() {
+        let line =
+            |depth| format!(r#"{{"id":"0000000000020001","result":{}{}}}"#, "[".repeat(depth), "]".repeat(depth));
+        assert!(matches!(decode_line(&Bytes::from(line(128))), Reply::Answer(_)));
+        assert_eq!(decode_line(&Bytes::from(line(129))), Reply::Beyond(0x2_0001, Beyond::Depth(128)));
     }
 
     #[test]
@@ -441,7 +462,7 @@ mod tests {
         let within = |line: &Bytes, part: &Bytes| line.as_ptr_range().contains(&part.as_ptr());
         for (size, shared) in [(10, false), (COPY_UP_TO, true)] {
             let line = line(size);
-            let Reply::Answer(Answer { result: Ok(result), .. }) = decode(&line) else { panic!("a result") };
+            let Reply::Answer(Answer { result: Ok(result), .. }) = decode_line(&line) else { panic!("a result") };
             assert_eq!(within(&line, &result), shared);
         }
     }
@@ -450,7 +471,7 @@ mod tests {
         #[test]
         fn any_bytes_are_read_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
             let line = Bytes::from(bytes);
-            let _ = decode(&line);
+            let _ = decode_line(&line);
         }
     }
 }

@@ -13,7 +13,10 @@ use plugin_core::ConfigError;
 use serde_json::{Map, Value};
 
 use super::{ResourceLimits, RestartConfig, StderrConfig};
-use crate::lines::client::{Limits, MAX_IN_FLIGHT};
+use crate::{
+    json,
+    lines::client::{Limits, MAX_IN_FLIGHT},
+};
 
 /// Settings of a plugin that runs as a process of its own. Made by [`ProcessConfig::builder`].
 ///
@@ -60,8 +63,22 @@ impl ProcessConfig {
             start_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(30),
             shutdown_grace: Duration::from_secs(5),
-            limits: Limits { in_flight: 1024, queued_bytes: 16 << 20, line: 4 << 20, noise: 16 },
+            limits: Limits {
+                in_flight: 1024,
+                queued_bytes: 16 << 20,
+                line: 4 << 20,
+                noise: 16,
+                json: json::Limits::new(),
+            },
         })
+    }
+
+    /// Limits the depth and the numbers of payloads and results. A payload that was [checked](crate::json::checked) before is
+    /// not checked again.
+    #[must_use]
+    pub fn with_json_limits(mut self, limits: json::Limits) -> Self {
+        self.limits.json = limits;
+        self
     }
 
     /// The plugin's name.
@@ -105,7 +122,8 @@ impl fmt::Debug for ProcessConfig {
     }
 }
 
-/// Collects the settings of a [`ProcessConfig`], each under the name of its key.
+/// Collects the settings of a [`ProcessConfig`], each under the name of its key. JSON is bounded by
+/// [`ProcessConfig::with_json_limits`].
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct ProcessConfigBuilder(ProcessConfig);

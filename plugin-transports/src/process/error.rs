@@ -28,6 +28,9 @@ pub(super) fn failed(failure: Failure, shared: &Shared) -> PluginError {
         Failure::Unreadable(why) => {
             PluginError::new(Code::ExecTransport, format!("the plugin's reply cannot be read: {why}"))
         }
+        Failure::Beyond(beyond) => {
+            PluginError::new(Code::PayloadTooLarge, format!("the plugin's reply is not passed on: {beyond}"))
+        }
         Failure::ReplyTooLarge(limit) => {
             PluginError::new(Code::PayloadTooLarge, format!("the reply is longer than a line may be, {limit} bytes"))
         }
@@ -54,10 +57,8 @@ pub(super) fn answered(fault: Fault, time: Option<&AttemptTime>, plugin: &Arc<st
     error.with_plugin(plugin.clone())
 }
 
-pub(super) fn not_json(error: serde_json::Error, plugin: &Arc<str>) -> PluginError {
-    PluginError::new(Code::InvalidPayload, format!("the payload is not JSON: {error}"))
-        .with_plugin(plugin.clone())
-        .with_sent(Sent::Nothing)
+pub(super) fn not_json(flaw: &crate::json::Flaw, plugin: &Arc<str>) -> PluginError {
+    crate::json::refused(flaw).with_plugin(plugin.clone())
 }
 
 pub(super) fn too_large(size: usize, limit: usize, plugin: &Arc<str>) -> PluginError {

@@ -170,7 +170,8 @@ impl Unlimited {
 
 fn exchange(shared: &Shared, connection: &Arc<Connection<Pipe>>, call: &Call<Bytes>) -> Result<Asked, PluginError> {
     let config = &shared.config;
-    let payload = crate::json::on_one_line(call).map_err(|error| error::not_json(error, &shared.name))?;
+    let payload = crate::json::on_one_line(call, shared.config.limits.json);
+    let payload = payload.map_err(|flaw| error::not_json(&flaw, &shared.name))?;
     let context = call.context();
     // What the plugin is told that it has. The clock is read only where there is a deadline, and not again when the
     // call is then seen waiting.

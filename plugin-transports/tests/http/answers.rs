@@ -4,7 +4,10 @@ use std::{io::Write, time::Duration};
 
 use flate2::{Compression, write::GzEncoder};
 use plugin_core::{Call, Code, HealthState, Sent};
-use plugin_transports::{auth::AuthConfig, http::HttpConfig};
+use plugin_transports::{
+    auth::AuthConfig,
+    http::{HttpConfig, HttpPlugin},
+};
 use tokio::io::AsyncWriteExt;
 
 use crate::support::{Act, Scripted, answer, call, connect, connection, fault, ok, send};
@@ -123,6 +126,20 @@ async fn an_answer_that_is_no_envelope_is_an_error_of_the_transport() {
     }
     let error = fault(answer("204 No Content", "", "")).await;
     assert_eq!(error.code(), Code::HttpTransport);
+}
+
+#[tokio::test]
+async fn a_result_that_is_nested_deeper_than_the_limit_is_not_passed_on() {
+    let body = |depth| format!("{{\"data\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
+    let error = fault(ok(&body(129))).await;
+    assert_eq!((error.code(), error.is_retryable(), error.sent()), (Code::PayloadTooLarge, false, Sent::Maybe));
+    assert!(error.message().contains("`max_json_depth`, which is 128"), "{error}");
+    let plugin = Scripted::answering(ok(&body(129))).await;
+    let limits = plugin_transports::json::Limits::new().with_max_depth(129);
+    let config = plugin.config().build().expect("valid").with_json_limits(limits);
+    let own = HttpPlugin::connect(config).expect("a client");
+    let reply = send(&own, Call::new(bytes::Bytes::from_static(b"1"))).await.expect("within it");
+    assert_eq!(reply.payload().len(), 258);
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use crate::{
     auth::{AuthConfig, Credentials},
     connection::ConnectionConfig,
     dial::Resolver,
+    json::Limits,
 };
 
 /// The version of HTTP that is spoken.
@@ -54,6 +55,7 @@ pub struct HttpConfig {
     pub(super) version: HttpVersion,
     pub(super) max_request: usize,
     pub(super) max_response: usize,
+    pub(super) json: Limits,
     pub(super) request_timeout: bool,
     pub(super) resolver: Resolver,
     pub(super) user_agent: HeaderValue,
@@ -82,6 +84,14 @@ impl HttpConfig {
         }
     }
 
+    /// Limits the depth and the numbers of payloads and results. A payload that was [checked](crate::json::checked) before is
+    /// not checked again.
+    #[must_use]
+    pub fn with_json_limits(mut self, limits: Limits) -> Self {
+        self.json = limits;
+        self
+    }
+
     /// The plugin's name.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -102,7 +112,8 @@ const DEFAULT_MAX: usize = 10 << 20;
 pub(super) const LEAST_MAX: usize = 1 << 10;
 pub(super) const MOST_MAX: usize = 1 << 30;
 
-/// Collects the settings of an [`HttpConfig`], each under the name of its key.
+/// Collects the settings of an [`HttpConfig`], each under the name of its key. JSON is bounded by
+/// [`HttpConfig::with_json_limits`].
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct HttpConfigBuilder {
@@ -256,6 +267,7 @@ impl HttpConfigBuilder {
             version: self.version,
             max_request: self.max_request,
             max_response: self.max_response,
+            json: Limits::new(),
             request_timeout: self.request_timeout,
             resolver: self.resolver,
             user_agent,

@@ -7,7 +7,10 @@ use serde::Deserialize;
 
 use super::{HttpConfig, interim::TooMany};
 use crate::{
-    http::body::{self, Unread},
+    http::{
+        body::{self, Unread},
+        envelope,
+    },
     said,
 };
 
@@ -177,8 +180,15 @@ pub(super) fn lost(error: hyper::Error, sent: Sent) -> PluginError {
     PluginError::connection(message, sent).with_source(error)
 }
 
-/// A success whose body is not an envelope, and what is wrong with it.
-pub(super) fn not_json(status: StatusCode, why: &str) -> PluginError {
-    let message = format!("the plugin answered {status} with something that is not a JSON envelope: {why}");
-    PluginError::new(Code::HttpTransport, message)
+/// A success whose body is no answer that is passed on.
+pub(super) fn no_answer(status: StatusCode, unread: &envelope::Unread) -> PluginError {
+    match unread {
+        envelope::Unread::Broken(why) => {
+            let message = format!("the plugin answered {status} with something that is not a JSON envelope: {why}");
+            PluginError::new(Code::HttpTransport, message)
+        }
+        envelope::Unread::Beyond(beyond) => {
+            PluginError::new(Code::PayloadTooLarge, format!("the plugin's reply is not passed on: {beyond}"))
+        }
+    }
 }

@@ -284,10 +284,7 @@ impl Shared {
             return Err(PluginError::new(Code::PayloadTooLarge, message).with_sent(Sent::Nothing));
         }
         if !json::is_checked(call) {
-            json::check(payload).map_err(|error| {
-                PluginError::new(Code::InvalidPayload, format!("the payload is not JSON: {error}"))
-                    .with_sent(Sent::Nothing)
-            })?;
+            self.config.json.check(payload).map_err(|flaw| json::refused(&flaw))?;
         }
 
         // The plugin is told the attempt's limit, whoever keeps it.
@@ -314,7 +311,7 @@ impl Shared {
             });
         }
         let (body, lease) = answer.read(&self.config, progress).await?;
-        let answer = envelope::read_answer(&body).map_err(|why| fault::not_json(status, &why));
+        let answer = envelope::read_answer(&body, self.config.json).map_err(|unread| fault::no_answer(status, &unread));
         // Now that all is done: the moment in which the connection is free is that of the call's end.
         lease.finish();
         let answer = answer?;

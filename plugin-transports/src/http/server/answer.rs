@@ -6,19 +6,22 @@ use plugin_core::{Code, HealthState, HealthStatus, PluginError, Reply};
 use serde::Serialize;
 
 use super::problem::{self, json, json_parts};
-use crate::http::{body::Parts, envelope};
+use crate::{
+    http::{body::Parts, envelope},
+    json::Limits,
+};
 
 /// The plugin's own failure is a success of HTTP with a text in `error`, as go-plugins has it. Other errors, such as a
 /// refusal or a call that could not be read, are problems with the status of their code.
 pub(super) fn answer(result: Result<Reply<Bytes>, PluginError>, request_id: &str) -> Response<Parts> {
     match result {
-        Ok(reply) => match crate::json::check(reply.payload()) {
+        Ok(reply) => match Limits::none().check(reply.payload()) {
             Ok(()) => {
                 let (before, behind) = envelope::answer_around(request_id, reply.metadata());
                 json_parts(StatusCode::OK, Parts::around(before, reply.into_payload(), behind))
             }
-            Err(error) => {
-                let text = format!("the plugin's reply is not JSON: {error}");
+            Err(flaw) => {
+                let text = format!("the plugin's reply cannot be sent: {flaw}");
                 json(StatusCode::OK, envelope::failure(request_id, &text))
             }
         },

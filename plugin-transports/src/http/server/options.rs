@@ -4,7 +4,7 @@ use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 use plugin_core::{HealthStatus, Probe};
 
-use crate::auth::Verifier;
+use crate::{auth::Verifier, json::Limits};
 
 /// How a server listens, whatever it serves.
 ///
@@ -90,6 +90,7 @@ impl ListenOptions {
 /// | `verifier` | none: everybody may call | |
 /// | `max_body` | 10 MiB | of a request; a longer one is 413, `PLUGIN_1207` |
 /// | `body_timeout` | 30 s | for reading a request's body; 408 |
+/// | `json_limits` | [`Limits::new`] | depth and numbers of a payload; beyond them 400, `PLUGIN_1206` |
 /// | `health` | always healthy | what `GET .../health` asks |
 #[derive(Clone, Default)]
 pub struct ServerOptions {
@@ -103,6 +104,7 @@ pub struct ServerOptions {
 pub(super) struct Settings {
     pub(super) max_body: usize,
     pub(super) body_timeout: Duration,
+    pub(super) json: Limits,
     pub(super) health: Probe,
 }
 
@@ -111,6 +113,7 @@ impl Default for Settings {
         Self {
             max_body: 10 << 20,
             body_timeout: Duration::from_secs(30),
+            json: Limits::new(),
             health: Arc::new(|| Box::pin(async { HealthStatus::healthy() })),
         }
     }
@@ -156,6 +159,13 @@ impl ServerOptions {
     #[must_use]
     pub fn with_body_timeout(mut self, timeout: Duration) -> Self {
         self.settings.body_timeout = timeout;
+        self
+    }
+
+    /// Limits the depth and the numbers of payloads.
+    #[must_use]
+    pub fn with_json_limits(mut self, limits: Limits) -> Self {
+        self.settings.json = limits;
         self
     }
 

@@ -49,7 +49,7 @@ pub(super) async fn decode<B: Body>(
             return Err(refuse(StatusCode::REQUEST_TIMEOUT, Code::Timeout, &detail));
         }
     };
-    let envelope = envelope::read_request(&bytes).map_err(|detail| bad(&detail))?;
+    let envelope = envelope::read_request(&bytes, settings.json).map_err(|detail| bad(&detail))?;
 
     let mut context = CallContext::received_at(received);
     if let Some(id) = envelope.request_id.as_deref().or(shown_id) {

@@ -92,8 +92,9 @@ impl<R, W> Driver<R, W> {
     fn accept(&mut self, line: Line) -> Result<(), End> {
         let (shown, known) = match line {
             Line::Whole(text) => {
-                let known = match decode(&text) {
+                let known = match decode(&text, self.limits.json) {
                     Reply::Answer(answer) => self.connection.complete(answer.id, Ok(answer)),
+                    Reply::Beyond(id, beyond) => self.connection.complete(id, Err(Failure::Beyond(beyond))),
                     Reply::Broken(found, why) => self.fail(&found, &Failure::Unreadable(why)),
                     Reply::Noise => false,
                 };

@@ -27,6 +27,8 @@ pub(crate) struct Limits {
     pub(crate) line: usize,
     /// Lines in a row that are not replies, after which the plugin is broken.
     pub(crate) noise: u32,
+    /// What bounds the JSON of a payload and of a result.
+    pub(crate) json: crate::json::Limits,
 }
 
 /// Where a request stands among the others.
@@ -49,6 +51,8 @@ pub(crate) enum Failure {
     Closing,
     /// The reply cannot be read; why, as the second half of a sentence.
     Unreadable(String),
+    /// The result is beyond a limit.
+    Beyond(crate::json::Beyond),
     /// The reply is longer than a line may be.
     ReplyTooLarge(usize),
     /// The plugin does not read, and what waits for it is at its bound.

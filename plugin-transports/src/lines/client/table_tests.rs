@@ -4,7 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-const LIMITS: Limits = Limits { in_flight: 4, queued_bytes: 1 << 20, line: 1 << 20, noise: 16 };
+const LIMITS: Limits =
+    Limits { in_flight: 4, queued_bytes: 1 << 20, line: 1 << 20, noise: 16, json: crate::json::Limits::new() };
 
 fn frame() -> Frame {
     Frame::new("execute", b"null", &CallContext::new(), 0)

@@ -12,7 +12,8 @@ use tower::ServiceExt;
 
 use super::{super::codec::Frame, *};
 
-const LIMITS: Limits = Limits { in_flight: 1024, queued_bytes: 1 << 20, line: 4096, noise: 4 };
+const LIMITS: Limits =
+    Limits { in_flight: 1024, queued_bytes: 1 << 20, line: 4096, noise: 4, json: crate::json::Limits::new() };
 
 type Far = (tokio::io::Lines<BufReader<tokio::io::ReadHalf<DuplexStream>>>, WriteHalf<DuplexStream>);
 type Near = Arc<Connection<WriteHalf<DuplexStream>>>;

@@ -365,7 +365,7 @@ where
         Err(Some(error)) => failed(&id, &error),
         Ok(reply) => match single_line(reply.payload()) {
             Ok(json) => request::result(&id, &json, reply.metadata()),
-            Err(error) => request::error(&id, &format!("the plugin's result is not JSON: {error}")),
+            Err(flaw) => request::error(&id, &format!("the plugin's result cannot be sent: {flaw}")),
         },
     }
 }

@@ -22,6 +22,9 @@
 //! # Ok(()) }
 //! ```
 
+mod limits;
+mod scan;
+
 use std::{
     fmt,
     future::Future,
@@ -34,8 +37,9 @@ use bytes::Bytes;
 use pin_project_lite::pin_project;
 use plugin_core::{Call, Code, PluginError, Reply, Seal, Sent, readiness};
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::value::RawValue;
 use tower_service::Service;
+
+pub use self::limits::{Beyond, Flaw, Limits};
 
 /// A plugin that takes `Req` and gives `Res`, over one that takes and gives JSON.
 ///
@@ -64,25 +68,42 @@ static JSON: Seal = Seal::new("JSON");
 static JSON_ON_ONE_LINE: Seal = Seal::new("JSON on one line");
 
 /// Checks the payload once, at the door, so that no transport behind it does so at each attempt: that it is one JSON value,
-/// of any depth. The bytes stay as they are. [`typed`] does this for what it writes, and the gateway for what it is sent.
+/// within the default [`Limits`]. The bytes stay as they are. [`typed`] marks what it writes in the same way, and the gateway
+/// what it is sent.
 ///
 /// A transport that is given a call without this checks it by itself. A copy of the payload, as a retry makes one, does
 /// not allocate afterwards.
 ///
 /// # Errors
 ///
-/// `PLUGIN_1206`, with nothing sent, when the payload is not JSON; the text says where.
+/// `PLUGIN_1206`, with nothing sent, when the payload is not JSON, and says where, or is beyond a limit.
 pub fn checked(call: Call<Bytes>) -> Result<Call<Bytes>, PluginError> {
+    checked_within(call, Limits::new())
+}
+
+/// Like [`checked`], within other limits. A call that was checked before is not checked again.
+///
+/// # Errors
+///
+/// Those of [`checked`].
+pub fn checked_within(call: Call<Bytes>, limits: Limits) -> Result<Call<Bytes>, PluginError> {
     if is_checked(&call) {
         return Ok(call);
     }
-    match check(call.payload()) {
+    match limits.check(call.payload()) {
         Ok(()) => Ok(sealed(call)),
-        Err(error) => {
-            let message = format!("the payload is not JSON: {error}");
-            Err(PluginError::new(Code::InvalidPayload, message).with_sent(Sent::Nothing))
-        }
+        Err(flaw) => Err(refused(&flaw)),
     }
+}
+
+/// The error about a payload that is not the JSON that it must be.
+#[cold]
+pub(crate) fn refused(flaw: &Flaw) -> PluginError {
+    let message = match flaw {
+        Flaw::Syntax(error) => format!("the payload is not JSON: {error}"),
+        Flaw::Beyond(_) => format!("the payload is not accepted: {flaw}"),
+    };
+    PluginError::new(Code::InvalidPayload, message).with_sent(Sent::Nothing)
 }
 
 /// Marks a call whose payload is known to be JSON.
@@ -100,24 +121,15 @@ pub(crate) fn is_checked(call: &Call<Bytes>) -> bool {
 
 /// The payload on one line, looked at only as far as it is not known.
 #[cfg(all(feature = "process", target_os = "linux"))]
-pub(crate) fn on_one_line(call: &Call<Bytes>) -> Result<std::borrow::Cow<'_, [u8]>, serde_json::Error> {
-    use crate::lines::json::{flat, single_line};
-    match call.has_seal(&JSON_ON_ONE_LINE) {
-        true => Ok(call.payload()[..].into()),
-        false if call.has_seal(&JSON) => Ok(flat(call.payload())),
-        false => single_line(call.payload()),
+pub(crate) fn on_one_line(call: &Call<Bytes>, limits: Limits) -> Result<std::borrow::Cow<'_, [u8]>, Flaw> {
+    use crate::lines::json::flat;
+    if call.has_seal(&JSON_ON_ONE_LINE) {
+        return Ok(call.payload()[..].into());
     }
-}
-
-/// Whether these bytes are one JSON value. No tree is built.
-pub(crate) fn check(json: &[u8]) -> Result<(), serde_json::Error> {
-    #[cfg(test)]
-    tests::CHECKS.with(|checks| checks.set(checks.get() + 1));
-    // Checked as text first: one fast pass, where the parser would check each string by itself.
-    match std::str::from_utf8(json) {
-        Ok(text) => serde_json::from_str::<&RawValue>(text).map(drop),
-        Err(_) => serde_json::from_slice::<&RawValue>(json).map(drop),
+    if !call.has_seal(&JSON) {
+        limits.check(call.payload())?;
     }
+    Ok(flat(call.payload()))
 }
 
 /// Writes a payload.
@@ -376,6 +388,13 @@ mod tests {
             let error = checked(call(bad)).expect_err(bad);
             assert_eq!((error.code(), error.sent()), (Code::InvalidPayload, Sent::Nothing));
         }
+        let deep = checked(call(&("[".repeat(129) + &"]".repeat(129)))).expect_err("too deep");
+        assert_eq!((deep.code(), deep.sent()), (Code::InvalidPayload, Sent::Nothing));
+        assert!(deep.message().contains("`max_json_depth`, which is 128"), "{deep}");
+        let long = checked(call(&"9".repeat(4001))).expect_err("more digits than Python reads");
+        assert!(long.message().contains("a number of more than 4000 characters"), "{long}");
+        let own = Limits::new().with_max_depth(129).with_max_digits(4001);
+        assert!(checked_within(call(&("[".repeat(129) + &"9".repeat(4001) + &"]".repeat(129))), own).is_ok());
         let error = checked(Call::new(Bytes::from_static(b"\"\xe9\""))).expect_err("Latin-1");
         assert_eq!(error.code(), Code::InvalidPayload);
     }
@@ -405,10 +424,10 @@ mod tests {
         let lines = || Call::new(Bytes::from_static(b"[1,\n2]"));
         for (call, checks) in [(lines(), 1), (checked(lines()).expect("JSON"), 0)] {
             let before = CHECKS.with(std::cell::Cell::get);
-            assert_eq!(on_one_line(&call).expect("JSON"), &b"[1, 2]"[..]);
+            assert_eq!(on_one_line(&call, Limits::new()).expect("JSON"), &b"[1, 2]"[..]);
             assert_eq!(CHECKS.with(std::cell::Cell::get) - before, checks);
         }
-        on_one_line(&Call::new(Bytes::from_static(b"[1,\n2"))).expect_err("no end");
+        on_one_line(&Call::new(Bytes::from_static(b"[1,\n2")), Limits::new()).expect_err("no end");
     }
 
     #[test]
