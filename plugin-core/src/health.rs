@@ -3,13 +3,13 @@
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::atomic::{AtomicU8, Ordering},
+    sync::atomic::{AtomicU8, AtomicU64, Ordering},
     time::{Duration, SystemTime},
 };
 
 use tokio::sync::watch;
 
-use crate::Code;
+use crate::{Code, clock::Instant};
 
 /// The five states of health, from nothing known to given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
@@ -151,6 +151,8 @@ impl HealthStatus {
 pub struct HealthCell {
     /// The state, and [`HELD`].
     state: AtomicU8,
+    /// When the next check is due, in nanoseconds; 0 when that is not known.
+    next_check: AtomicU64,
     status: watch::Sender<HealthStatus>,
 }
 
@@ -161,7 +163,11 @@ impl HealthCell {
     /// A cell in this state.
     #[must_use]
     pub fn new(status: HealthStatus) -> Self {
-        Self { state: AtomicU8::new(status.state as u8), status: watch::Sender::new(status) }
+        Self {
+            state: AtomicU8::new(status.state as u8),
+            next_check: AtomicU64::new(0),
+            status: watch::Sender::new(status),
+        }
     }
 
     /// The state.
@@ -183,6 +189,18 @@ impl HealthCell {
     #[must_use]
     pub fn status(&self) -> HealthStatus {
         self.status.borrow().clone()
+    }
+
+    /// When it is checked next, and may change: what a caller who is refused is told to wait for.
+    #[must_use]
+    pub fn next_check(&self) -> Option<Instant> {
+        // Relaxed: see `state`.
+        Some(self.next_check.load(Ordering::Relaxed)).filter(|at| *at > 0).map(Instant::from_nanos)
+    }
+
+    /// Says when it is checked next; `None` when nobody knows.
+    pub fn set_next_check(&self, at: Option<Instant>) {
+        self.next_check.store(at.map_or(0, Instant::as_nanos), Ordering::Relaxed);
     }
 
     /// Replaces the status and wakes who watches. While the cell is [held](Self::hold) nothing happens.
@@ -241,6 +259,16 @@ mod tests {
         assert_eq!(cell.state(), HealthState::Offline);
         watch.changed().await.expect("the cell lives");
         assert_eq!(watch.borrow().message, "three checks failed");
+    }
+
+    #[test]
+    fn when_it_is_checked_next_is_known_once_somebody_says_so() {
+        let cell = HealthCell::default();
+        assert_eq!(cell.next_check(), None);
+        cell.set_next_check(Some(Instant::from_nanos(7)));
+        assert_eq!(cell.next_check(), Some(Instant::from_nanos(7)));
+        cell.set_next_check(None);
+        assert_eq!(cell.next_check(), None);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicU8, Ordering},
 };
 
-use plugin_core::{HealthCell, HealthState, Rejected, StripedCounter};
+use plugin_core::{HealthCell, HealthState, Rejected, StripedCounter, deadline::waiting};
 
 /// What a gate does with requests in one state of health.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -54,7 +54,15 @@ impl HealthGateHandle {
             return Ok(());
         }
         self.0.refused.add(1);
-        Err(Rejected::unhealthy())
+        Err(self.refusal())
+    }
+
+    /// With the time until the next check, before which nothing changes; one that is due or runs has no such time.
+    #[cold]
+    fn refusal(&self) -> Rejected {
+        let next = self.0.cell.next_check().map(|at| at.saturating_since(waiting::present()));
+        let refused = Rejected::unhealthy();
+        next.filter(|after| !after.is_zero()).map_or(refused, |after| refused.with_retry_after(after))
     }
 
     /// The state that decides.

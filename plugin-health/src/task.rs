@@ -70,6 +70,7 @@ impl Task {
             } else if due.is_none() {
                 due = Some((Schedule::new(now, self.config.interval(), self.config.jitter()), now));
             }
+            self.cell.set_next_check(due.map(|(_, at)| at));
             let is_due = due.is_some_and(|(_, at)| at <= now);
             if is_due || control.asked != answered {
                 let reported = self.check().await?;

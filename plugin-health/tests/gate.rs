@@ -1,13 +1,13 @@
 //! The gate on `Call` and on any other request.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use plugin_core::{
     Call, Code, HealthCell,
     HealthState::{self, Degraded, Healthy, Offline, Unhealthy, Unknown},
     HealthStatus, Plugin, PluginError, Rejected, Reply,
 };
-use plugin_health::{GatePolicy, HealthGateLayer};
+use plugin_health::{GatePolicy, HealthCheck, HealthConfig, HealthGateLayer};
 use tower::{Layer, Service, ServiceExt, service_fn};
 
 const ALL: [HealthState; 5] = [Unknown, Healthy, Degraded, Unhealthy, Offline];
@@ -44,6 +44,23 @@ async fn only_offline_is_refused_unless_the_policies_say_more() {
     handle.set_unhealthy(GatePolicy::Pass);
     assert_eq!(passing(&cell, &stack).await, [Healthy, Degraded, Unhealthy], "policies change while it runs");
     assert_eq!((handle.refused(), handle.state()), (5, Offline));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_says_when_the_next_check_is() {
+    let config = HealthConfig::builder().with_interval(Duration::from_secs(10)).with_failure_limit(1).with_jitter(0.0);
+    let config = config.build().expect("valid");
+    let probe: plugin_core::Probe = Arc::new(|| Box::pin(async { HealthStatus::new(Unhealthy, "down") }));
+    let check = HealthCheck::start(config, probe);
+    let stack = HealthGateLayer::new(check.cell()).layer(plugin());
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let refused = stack.clone().oneshot(Call::new(())).await.expect_err("one failed check is the limit");
+    assert_eq!((refused.code(), refused.is_retryable()), (Code::Unhealthy, false));
+    assert_eq!(refused.retry_after(), Some(Duration::from_secs(7)));
+    check.stop().await;
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let refused = stack.oneshot(Call::new(())).await.expect_err("still");
+    assert_eq!(refused.retry_after(), None, "nobody checks any more");
 }
 
 #[tokio::test]
