@@ -9,7 +9,7 @@ use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use plugin_core::{Call, Code, PluginError, PluginInfo, PluginInstance, Reply};
 use plugin_manager::{
     manager::Manager,
-    server::{Access, Gateway, GatewaySettings, Role},
+    server::{Access, ErrorDetail, Gateway, GatewaySettings, Role},
     stack::{Instance, StackSettings},
 };
 use plugin_ratelimit::RateLimitConfig;
@@ -155,8 +155,107 @@ async fn each_bad_request_gets_its_own_status_and_code() {
     let answer = post(data, "/v1/plugins/fail", &[], "1").await;
     assert_eq!(answer.json()["plugin_detail"], "looked in the users table");
     assert_eq!(answer.json()["plugin"], "fail");
-    assert_eq!(get(data, "/v1/plugins/echo").await.status, StatusCode::METHOD_NOT_ALLOWED);
-    assert_eq!(get(data, "/elsewhere").await.status, StatusCode::NOT_FOUND);
+    let other = get(data, "/v1/plugins/echo").await;
+    assert_eq!(
+        (other.problem(), &other.headers["allow"]),
+        (bad(405, Code::InvalidPayload), &"POST".parse().expect("one"))
+    );
+    assert_eq!(get(data, "/elsewhere").await.problem(), bad(404, Code::InvalidPayload));
+}
+
+#[tokio::test]
+async fn a_fault_names_the_request_and_the_plugin_whatever_is_wrong_with_it() {
+    let (gateway, _manager) = gateway().await;
+    let data = gateway.data_addr();
+    for (path, header) in [
+        ("/v1/plugins/echo", ("x-request-timeout", "5")),
+        ("/v1/plugins/echo", ("x-max-retries", "many")),
+        ("/v1/plugins/echo?timeout=5s", ("x-priority", "1")),
+    ] {
+        let answer = post(data, path, &[("x-request-id", "r-17"), header], "1").await;
+        assert_eq!(answer.problem(), (400, "PLUGIN_1206".to_owned()), "{path} {header:?}");
+        let told = answer.json();
+        assert_eq!(
+            (&told["request_id"], &told["plugin"], &told["sent"]),
+            (&json!("r-17"), &json!("echo"), &json!("no"))
+        );
+        assert_eq!(answer.headers["x-request-id"], "r-17");
+    }
+    let answer = post(data, "/v1/plugins/echo", &[("x-request-id", "a b")], "1").await;
+    assert_eq!(answer.json()["request_id"], answer.headers["x-request-id"].to_str().expect("text"), "one of our own");
+}
+
+#[tokio::test]
+async fn each_plane_says_what_it_is_to_who_meant_the_other_one_and_speaks_in_problems_only() {
+    let (gateway, _manager) = gateway().await;
+    let (data, admin) = (gateway.data_addr(), gateway.admin_addr());
+    let says = |answer: &Answer, text: &str| {
+        let detail = answer.json()["detail"].as_str().expect("one").to_owned();
+        assert!(detail.contains(text), "{detail}");
+    };
+    let answer = get(data, "/admin/v1/plugins").await;
+    assert_eq!(answer.problem().0, 404);
+    says(&answer, "this is the data plane");
+    let answer = post(admin, "/v1/plugins/echo", &[], "1").await;
+    assert_eq!(answer.problem().0, 404);
+    says(&answer, "this is the admin plane; plugins are called at the data plane");
+    let answer = get(admin, "/admin/v1/plugins/echo/drain").await;
+    assert_eq!((answer.problem().0, &answer.headers["allow"]), (405, &"POST".parse().expect("one")));
+    assert_eq!(get(admin, "/admin/v1/plugins/%ff").await.problem(), (400, "PLUGIN_1001".to_owned()));
+    let answer = post(admin, "/admin/v1/plugins/echo/drain?timout=5s", &[], "").await;
+    assert_eq!(answer.problem(), (400, "PLUGIN_1206".to_owned()));
+    says(&answer, "did you mean \"timeout\"?");
+    assert_eq!(post(data, "/v1/plugins/echo", &[], "1").await.status, StatusCode::OK, "nothing was drained");
+    assert_eq!(post(admin, "/admin/v1/plugins/echo/disable?now=1", &[], "").await.problem().0, 400);
+}
+
+#[tokio::test]
+async fn how_much_is_told_of_a_fault_is_the_operators_choice() {
+    let beneath = || std::io::Error::other("10.0.0.7:5432 refused");
+    for (detail, message, plugin_detail, causes) in [
+        (ErrorDetail::Code, json!(null), json!(null), json!(null)),
+        (ErrorDetail::Message, json!("no user"), json!("looked"), json!(null)),
+        (ErrorDetail::Full, json!("no user"), json!("looked"), json!(["10.0.0.7:5432 refused"])),
+    ] {
+        let manager = Manager::new();
+        register(&manager, "fail", StackSettings::default(), move |_| {
+            let error = PluginError::execution("no user").with_detail("looked").with_source(beneath());
+            std::future::ready(Err(error))
+        });
+        let settings = loopback().with_error_detail(detail);
+        let gateway = Gateway::start(manager, settings).await.expect("free ports");
+        let told = post(gateway.data_addr(), "/v1/plugins/fail", &[], "1").await.json();
+        assert_eq!((&told["detail"], &told["plugin_detail"], &told["causes"]), (&message, &plugin_detail, &causes));
+        assert_eq!((&told["code"], &told["status"]), (&json!("PLUGIN_1203"), &json!(502)), "{detail:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_plane_goes_by_the_names_that_it_is_given_and_its_own() {
+    let settings = loopback().with_allowed_hosts(["plugins.example.com"]).with_admin_allowed_hosts(["ops.example.com"]);
+    let manager = Manager::new();
+    register(&manager, "echo", StackSettings::default(), |call| {
+        std::future::ready(Ok(Reply::new(call.into_payload())))
+    });
+    let gateway = Gateway::start(manager, settings).await.expect("free ports");
+    let (data, admin) = (gateway.data_addr(), gateway.admin_addr());
+    for (host, served) in [
+        ("plugins.example.com", true),
+        ("Plugins.Example.COM:8080", true),
+        ("localhost", true),
+        ("ops.example.com", false),
+        ("x.plugins.example.com", false),
+    ] {
+        let status = post(data, "/v1/plugins/echo", &[("host", host)], "1").await.status;
+        assert_eq!(status == StatusCode::OK, served, "{host}: {status}");
+        assert!(served || status == StatusCode::FORBIDDEN, "{host}: {status}");
+    }
+    let list = async |host| {
+        let request = Request::get(format!("http://{admin}/admin/v1/plugins")).header("host", host);
+        send(request.body(Full::default()).expect("valid")).await.status
+    };
+    assert_eq!(list("ops.example.com").await, StatusCode::OK);
+    assert_eq!(list("plugins.example.com").await, StatusCode::FORBIDDEN);
 }
 
 #[tokio::test]

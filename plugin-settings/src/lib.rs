@@ -64,6 +64,7 @@ pub use section::{Section, read};
 pub use shown::shown;
 pub use source::{Source, Span};
 pub use substitute::substitute;
+pub use suggest::nearest;
 pub use syntax::Syntax;
 pub use write::to_yaml;
 

@@ -14,8 +14,17 @@ pub(super) fn key(word: &str, table: &'static Table, later: &[&'static str]) -> 
 /// The one of `known` that is nearest to `word`, when it is near enough to have been meant.
 ///
 /// The same word but for case, `-` and `_` (`maxRetries` for `max_retries`) always is. Otherwise a third of its letters
-/// may differ, by the Damerau-Levenshtein distance: inserted, left out, replaced, or two swapped.
-pub(super) fn nearest<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
+/// may differ, by the Damerau-Levenshtein distance: inserted, left out, replaced, or two swapped. A word of more than 64
+/// bytes is near to none.
+///
+/// ```
+/// use plugin_settings::nearest;
+///
+/// assert_eq!(nearest("timout", ["timeout", "name"].into_iter()), Some("timeout"));
+/// assert_eq!(nearest("colour", ["timeout", "name"].into_iter()), None);
+/// ```
+#[must_use]
+pub fn nearest<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
     if word.len() > LONGEST {
         return None;
     }

@@ -211,6 +211,10 @@ fn refused(status: StatusCode, body: &[u8]) -> Problem {
     if let Some(detail) = problem["plugin_detail"].as_str() {
         message = format!("{message}\n{detail}");
     }
+    // The path itself is not there, and not a plugin: the other plane was asked.
+    if status == StatusCode::NOT_FOUND && problem["plugin"].is_null() {
+        message.push_str("\nThe data plane is what --url names, and the admin plane what --admin names.");
+    }
     if problem["code"] == "AUTH_1106" {
         message.push_str("\nGive the token with --token or PLUGIN_MANAGER_TOKEN.");
     }

@@ -9,7 +9,7 @@ use plugin_core::settings::{Key, Kind, Table};
 use plugin_settings::Keys;
 use plugin_transports::auth::{Identity, Verifier};
 
-use super::server::{address, is_local};
+use super::server::{address, hosts, is_local};
 use crate::{manager::looks_alike, server::Role};
 
 pub(super) static TABLE: Table = Table::new(
@@ -22,6 +22,11 @@ pub(super) static TABLE: Table = Table::new(
             "tokens",
             Kind::List(&TOKEN),
             "Who may use it; without it, whoever can connect. Probes and metrics never need a token.",
+        ),
+        Key::new(
+            "allowed_hosts",
+            Kind::Texts,
+            "Names, without a port, that it goes by besides those of this machine; probes and metrics answer to any.",
         ),
     ],
 );
@@ -42,6 +47,7 @@ pub struct AdminConfig {
     listen: SocketAddr,
     verifier: Option<Verifier>,
     roles: BTreeMap<String, Role>,
+    allowed_hosts: Vec<String>,
 }
 
 impl AdminConfig {
@@ -64,6 +70,12 @@ impl AdminConfig {
         self.verifier.as_ref()
     }
 
+    /// Names that it goes by besides those of this machine.
+    #[must_use]
+    pub fn allowed_hosts(&self) -> &[String] {
+        &self.allowed_hosts
+    }
+
     /// What somebody may do whom the [`verifier`](Self::verifier) knows.
     #[must_use]
     pub fn role(&self, identity: &Identity) -> Role {
@@ -74,7 +86,11 @@ impl AdminConfig {
 /// The names of the tokens and their roles stand for the tokens.
 impl fmt::Debug for AdminConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AdminConfig").field("listen", &self.listen).field("tokens", &self.roles).finish()
+        f.debug_struct("AdminConfig")
+            .field("listen", &self.listen)
+            .field("tokens", &self.roles)
+            .field("allowed_hosts", &self.allowed_hosts)
+            .finish()
     }
 }
 
@@ -93,6 +109,7 @@ pub(super) fn read(keys: &mut Keys<'_, '_>, port: Option<u16>) -> Option<AdminCo
         );
         keys.fault("listen", Code::ConfigValue, problem);
     }
+    let allowed_hosts = hosts(keys);
     let mut roles = BTreeMap::new();
     let mut verifier = Verifier::new();
     let tokens = keys.sections("tokens", |keys, _| {
@@ -125,5 +142,6 @@ pub(super) fn read(keys: &mut Keys<'_, '_>, port: Option<u16>) -> Option<AdminCo
         listen: listen?,
         verifier: tokens.is_some_and(|list| !list.is_empty()).then_some(verifier),
         roles,
+        allowed_hosts,
     })
 }

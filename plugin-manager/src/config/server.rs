@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use axum::http::uri::Authority;
 use plugin_core::Code;
 use plugin_transports::auth::{ClientConfig, Verifier};
 use plugin_transports::http::ListenOptions;
@@ -14,6 +15,7 @@ use plugin_settings::Field;
 use plugin_settings::Keys;
 
 use crate::manager::looks_alike;
+use crate::server::{AccessLog, ErrorDetail};
 
 pub(super) static TABLE: Table = Table::new(
     "server",
@@ -36,6 +38,25 @@ pub(super) static TABLE: Table = Table::new(
             "How deep lists and objects may stand in each other, in a payload and in a reply.",
         )
         .default("128"),
+        Key::new(
+            "allowed_hosts",
+            Kind::Texts,
+            "Names, without a port, that it goes by besides those of this machine; a request for another is refused. \
+             Without it, a listener on loopback goes by names of this machine alone, and one elsewhere by any.",
+        ),
+        Key::new(
+            "error_detail",
+            Kind::Word(&["code", "message", "full"]),
+            "How much is told of what went wrong: the code and what follows from it; also what happened; also the causes \
+             beneath it, which may name addresses and files.",
+        )
+        .default("message"),
+        Key::new(
+            "access_log",
+            Kind::Word(&["off", "errors", "all"]),
+            "Which requests have a line in the log: none, those with a status of 400 or above, all.",
+        )
+        .default("off"),
         Key::new(
             "insecure",
             Kind::Bool,
@@ -70,6 +91,9 @@ pub struct ServerConfig {
     body_timeout: Duration,
     max_json_depth: usize,
     connections: ListenOptions,
+    allowed_hosts: Vec<String>,
+    error_detail: ErrorDetail,
+    access_log: AccessLog,
     insecure: bool,
 }
 
@@ -123,6 +147,24 @@ impl ServerConfig {
         self.max_json_depth
     }
 
+    /// Names that it goes by besides those of this machine.
+    #[must_use]
+    pub fn allowed_hosts(&self) -> &[String] {
+        &self.allowed_hosts
+    }
+
+    /// How much is told of what went wrong.
+    #[must_use]
+    pub fn error_detail(&self) -> ErrorDetail {
+        self.error_detail
+    }
+
+    /// Which requests have a line in the log.
+    #[must_use]
+    pub fn access_log(&self) -> AccessLog {
+        self.access_log
+    }
+
     /// Whether it was allowed to serve other machines without TLS, or without knowing who calls.
     #[must_use]
     pub fn insecure(&self) -> bool {
@@ -155,6 +197,19 @@ pub(super) fn read(keys: &mut Keys<'_, '_>) -> Option<ServerConfig> {
     let max_body = keys.size("max_body");
     let (body_timeout, max_json_depth) = (keys.time("body_timeout"), keys.integer("max_json_depth"));
     let connections = connections(keys);
+    let allowed_hosts = hosts(keys);
+    let error_detail = keys.word("error_detail", |word| match word {
+        "code" => Some(ErrorDetail::Code),
+        "message" => Some(ErrorDetail::Message),
+        "full" => Some(ErrorDetail::Full),
+        _ => None,
+    });
+    let access_log = keys.word("access_log", |word| match word {
+        "off" => Some(AccessLog::Off),
+        "errors" => Some(AccessLog::Errors),
+        "all" => Some(AccessLog::All),
+        _ => None,
+    });
     let insecure = keys.bool("insecure").unwrap_or_default();
     if let Some(listen) = listen.filter(|listen| !is_local(*listen) && !insecure) {
         let missing = match (has_tls, knows) {
@@ -179,6 +234,9 @@ pub(super) fn read(keys: &mut Keys<'_, '_>) -> Option<ServerConfig> {
         body_timeout: body_timeout?,
         max_json_depth: max_json_depth?,
         connections: connections?,
+        allowed_hosts,
+        error_detail: error_detail?,
+        access_log: access_log?,
         insecure,
     })
 }
@@ -203,6 +261,17 @@ fn clients(keys: &mut Keys<'_, '_>) -> Option<Verifier> {
         }
     }
     Some(verifier)
+}
+
+/// The names that a plane goes by. An address may be one; a port is none of it.
+pub(super) fn hosts(keys: &mut Keys<'_, '_>) -> Vec<String> {
+    let hosts = keys.field("allowed_hosts").and_then(|field| field.strings()).unwrap_or_default();
+    let whole = |name: &str| name.parse::<Authority>().is_ok_and(|authority| authority.host() == name);
+    if let Some(name) = hosts.iter().find(|name| !whole(name)) {
+        let problem = format!("{name:?} is no name such as \"plugins.example.com\", without a port");
+        keys.fault("allowed_hosts", Code::ConfigValue, problem);
+    }
+    hosts
 }
 
 fn connections(keys: &mut Keys<'_, '_>) -> Option<ListenOptions> {

@@ -129,6 +129,10 @@ fn gateway_settings(config: &Config) -> Result<GatewaySettings, PluginError> {
         .with_body_timeout(server.body_timeout())
         .with_max_json_depth(server.max_json_depth())
         .with_connections(server.connections().clone())
+        .with_allowed_hosts(server.allowed_hosts())
+        .with_admin_allowed_hosts(admin.allowed_hosts())
+        .with_error_detail(server.error_detail())
+        .with_access_log(server.access_log())
         .with_drain_timeout(config.shutdown_timeout())
         .insecure(server.insecure());
     if let Some(tls) = server.tls() {

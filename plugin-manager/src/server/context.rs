@@ -8,12 +8,11 @@ use plugin_core::{CallContext, Code, PluginError, Sent, TraceContext, go_duratio
 /// The longest request id that is taken over, in bytes.
 const MAX_REQUEST_ID: usize = 128;
 
-/// Reads what a caller says of a call.
+/// Reads what a caller says of a call: its id first, so that a fault in what follows has it.
 ///
 /// A header that cannot be read is an error, never a default: a caller who writes `X-Request-Timeout: 5` believes that
 /// there is a limit.
-pub(crate) fn read(headers: &HeaderMap) -> Result<CallContext, PluginError> {
-    let mut context = CallContext::new();
+pub(crate) fn read(headers: &HeaderMap, context: &mut CallContext) -> Result<(), PluginError> {
     if let Some(id) = text(headers, "x-request-id")? {
         let printable = id.bytes().all(|byte| (b'!'..=b'~').contains(&byte));
         if id.is_empty() || id.len() > MAX_REQUEST_ID || !printable {
@@ -26,7 +25,8 @@ pub(crate) fn read(headers: &HeaderMap) -> Result<CallContext, PluginError> {
         let limit = limit?;
         let duration = go_duration::parse(limit).ok().filter(|limit| *limit > Duration::ZERO);
         let right = "a duration such as 500ms or 1m30s";
-        context = context.with_timeout(duration.ok_or_else(|| bad("X-Request-Timeout", right, limit))?);
+        let duration = duration.ok_or_else(|| bad("X-Request-Timeout", right, limit))?;
+        context.limit_deadline(context.received().saturating_add(duration));
     }
     if let Some(retries) = text(headers, "x-max-retries")? {
         let retries = retries.parse().map_err(|_| bad("X-Max-Retries", "a number from 0 to 65535", retries))?;
@@ -52,7 +52,7 @@ pub(crate) fn read(headers: &HeaderMap) -> Result<CallContext, PluginError> {
             context.headers_mut().append(name, value.clone());
         }
     }
-    Ok(context)
+    Ok(())
 }
 
 /// Headers of the caller's own that a plugin may read: `Idempotency-Key`, and those that begin with `X-Plugin-`.
@@ -81,6 +81,11 @@ mod tests {
     use axum::http::HeaderValue;
 
     use super::*;
+
+    fn read(headers: &HeaderMap) -> Result<CallContext, PluginError> {
+        let mut context = CallContext::new();
+        super::read(headers, &mut context).map(|()| context)
+    }
 
     fn of(pairs: &[(&'static str, &'static str)]) -> Result<CallContext, PluginError> {
         read(

@@ -1,21 +1,26 @@
 //! The data plane: `POST /v1/plugins/{name}`.
 
-use std::{borrow::Cow, time::Duration};
+use std::time::Duration;
 
 use axum::{
     Router,
     body::{Body, HttpBody},
-    extract::{Path, Request, State, rejection::PathRejection},
-    http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header},
+    extract::{Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri, header, request::Parts},
     response::IntoResponse,
     routing::post,
 };
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use plugin_core::{Call, CallContext, Code, PluginError, Sent};
-use plugin_transports::json;
+use plugin_transports::{auth::Identity, json};
 
-use super::{context, problem};
+use super::{
+    access_log::AccessLog,
+    context,
+    problem::{ErrorDetail, Fault},
+    target::{self, Name},
+};
 use crate::manager::Manager;
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -26,7 +31,7 @@ struct Plane {
     bounds: Bounds,
 }
 
-/// What bounds a call.
+/// What bounds a call, and what is told of it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
     pub(super) max_body: u64,
@@ -34,6 +39,8 @@ pub(super) struct Bounds {
     pub(super) body_timeout: Duration,
     /// What bounds the JSON of a payload; that of a reply is for its transport.
     pub(super) json: json::Limits,
+    pub(super) error_detail: ErrorDetail,
+    pub(super) access_log: AccessLog,
 }
 
 /// The routes of the data plane. The body of a request is the payload, and must be JSON; the body of an answer is the
@@ -45,31 +52,24 @@ pub(super) fn routes(manager: Manager<Bytes, Bytes>, bounds: Bounds) -> Router {
         .with_state(Plane { manager, bounds })
 }
 
-async fn call(
-    State(plane): State<Plane>,
-    name: Result<Path<String>, PathRejection>,
-    request: Request,
-) -> Response<Body> {
+async fn call(State(plane): State<Plane>, name: Result<Name, Fault>, request: Request) -> Response<Body> {
     let (parts, body) = request.into_parts();
-    let context = match context::read(&parts.headers) {
-        Ok(context) => context,
-        Err(error) => return problem::respond(&error, None),
-    };
+    let mut context = CallContext::new();
+    let read = context::read(&parts.headers, &mut context);
     let request_id = context.request_id().to_string();
-    let answer = match name {
-        Ok(Path(name)) => forward(&plane, &name, context, &parts.headers, body).await,
-        Err(_) => {
-            Err(Fault::of(StatusCode::BAD_REQUEST, Code::InvalidName, "the plugin's name in the path is not UTF-8"))
-        }
-    };
-    let mut response = match answer {
+    let mut response = match forward(&plane, name, read.map(|()| context), &parts, body).await {
         Ok(payload) => {
             let mut response = Response::new(Body::from(payload));
             response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
             response
         }
-        Err(fault) => problem::respond_as(fault.status, &fault.error, Some(request_id.clone())),
+        Err(fault) => fault.respond(plane.bounds.error_detail, Some(&request_id)),
     };
+    if plane.bounds.access_log != AccessLog::Off
+        && let Some(who) = parts.extensions.get::<Identity>()
+    {
+        response.extensions_mut().insert(who.clone());
+    }
     if let Ok(id) = HeaderValue::try_from(request_id) {
         response.headers_mut().insert(REQUEST_ID.clone(), id);
     }
@@ -78,42 +78,26 @@ async fn call(
 
 async fn forward(
     plane: &Plane,
-    name: &str,
-    context: CallContext,
-    headers: &HeaderMap,
+    name: Result<Name, Fault>,
+    context: Result<CallContext, PluginError>,
+    parts: &Parts,
     body: Body,
 ) -> Result<Bytes, Fault> {
+    let Name(name) = &name?;
     if !plane.manager.contains(name) {
         // Before the body is read: an unknown name must not cost the memory of a payload.
         let shown: String = name.chars().take(crate::manager::MAX_NAME).collect();
         return Err(PluginError::not_found(&shown).into());
     }
-    let named = |fault: Fault| Fault { error: fault.error.with_plugin(name), ..fault };
-    check_kind(headers).map_err(named)?;
+    let named = |fault: Fault| fault.with_plugin(name);
+    let context = context.map_err(|error| named(error.into()))?;
+    target::query(&parts.uri, &[]).map_err(named)?;
+    check_kind(&parts.headers).map_err(named)?;
     let payload = read_whole(body, plane.bounds).await.map_err(named)?;
     // The one place where it is read as JSON on its way to a transport, however many attempts it takes.
     let call = json::checked_within(Call::with_context(context, payload), plane.bounds.json)
         .map_err(|error| named(error.into()))?;
     Ok(plane.manager.execute_with(name, call).await?.into_payload())
-}
-
-/// An error, and how it is answered where its code does not say so.
-struct Fault {
-    error: PluginError,
-    status: Option<StatusCode>,
-}
-
-impl Fault {
-    fn of(status: StatusCode, code: Code, problem: impl Into<Cow<'static, str>>) -> Self {
-        let error = PluginError::new(code, problem).with_sent(Sent::Nothing);
-        Self { error, status: Some(status) }
-    }
-}
-
-impl From<PluginError> for Fault {
-    fn from(error: PluginError) -> Self {
-        Self { error, status: None }
-    }
 }
 
 /// A payload is JSON, not compressed, and says so: a page of another site can make a browser send anything that does not.
@@ -189,15 +173,19 @@ async fn read_body(mut body: Body, max: u64) -> Result<Bytes, Fault> {
 }
 
 async fn only_post() -> Response<Body> {
-    let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "Call a plugin with POST; the body is its payload.\n");
+    let problem = "call a plugin with POST; the body is its payload";
+    let mut response = Fault::of(StatusCode::METHOD_NOT_ALLOWED, Code::InvalidPayload, problem).into_response();
     response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
     response
 }
 
-async fn no_such_path() -> Response<Body> {
-    plain(StatusCode::NOT_FOUND, "Plugins are called with POST /v1/plugins/NAME.\n")
-}
-
-fn plain(status: StatusCode, text: &'static str) -> Response<Body> {
-    (status, text).into_response()
+async fn no_such_path(uri: Uri) -> Fault {
+    let admin = ["/admin", "/metrics", "/health", "/readyz"].iter().any(|path| uri.path().starts_with(path));
+    let problem = if admin {
+        "this is the data plane, where plugins are called with POST /v1/plugins/NAME; what was asked for is on the admin \
+         plane, 127.0.0.1:9090 by default"
+    } else {
+        "plugins are called with POST /v1/plugins/NAME"
+    };
+    Fault::of(StatusCode::NOT_FOUND, Code::InvalidPayload, problem)
 }

@@ -20,24 +20,28 @@ use super::problem;
 const PROBES: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
 /// Whom a listener serves.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Guard {
     listen: SocketAddr,
+    /// Names that it goes by besides those of this machine. Off loopback it goes by any when there are none.
+    names: Vec<String>,
 }
 
 impl Guard {
-    pub(super) fn new(listen: SocketAddr) -> Arc<Self> {
-        Arc::new(Self { listen })
+    pub(super) fn new(listen: SocketAddr, names: Vec<String>) -> Arc<Self> {
+        Arc::new(Self { listen, names })
     }
 
     fn allow(&self, request: &Request) -> Result<(), PluginError> {
         let host = host(request)?;
         if let Some(host) = &host
-            && self.listen.ip().to_canonical().is_loopback()
+            && (self.listen.ip().to_canonical().is_loopback() || !self.names.is_empty())
             && !self.is_local(host.host())
+            && !self.names.iter().any(|name| name.eq_ignore_ascii_case(host.host()))
         {
             let problem = format!(
-                "the name {:?} in `Host` is none of this listener's; it serves localhost, 127.0.0.1, [::1] and {}",
+                "the name {:?} in `Host` is none of this listener's; it serves localhost, 127.0.0.1, [::1], {} and what \
+                 `allowed_hosts` lists",
                 shown(host.host()),
                 self.listen.ip()
             );
@@ -106,6 +110,6 @@ pub(super) async fn check(State(guard): State<Arc<Guard>>, request: Request, nex
     }
     match guard.allow(&request) {
         Ok(()) => next.run(request).await,
-        Err(error) => problem::respond(&error, None),
+        Err(error) => problem::respond(error),
     }
 }

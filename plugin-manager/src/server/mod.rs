@@ -1,11 +1,13 @@
 //! The gateway: a data plane that carries calls, and an admin plane to look and to operate.
 
+mod access_log;
 mod admin;
 mod context;
 mod data;
 mod guard;
 mod metrics;
 mod problem;
+mod target;
 
 use std::{
     fmt, io,
@@ -33,8 +35,10 @@ use tower_http::{
 };
 use tracing::Level;
 
+pub use access_log::AccessLog;
 pub use admin::{Access, Role};
 pub use metrics::{Metrics, PageRecorder, Publisher};
+pub use problem::ErrorDetail;
 
 use self::guard::Guard;
 use crate::manager::{DrainReport, Manager};
@@ -49,6 +53,9 @@ use crate::manager::{DrainReport, Manager};
 /// | `body_timeout`, for the whole body of a request | 30 s |
 /// | `max_connections`, `header_timeout`, `idle_timeout`, `write_timeout` of the data plane | those of `ListenOptions` |
 /// | `max_json_depth`, of a payload | 128 |
+/// | `allowed_hosts`, of each plane | on loopback only names of this machine, elsewhere any name |
+/// | `error_detail` | [`ErrorDetail::Message`] |
+/// | `access_log` | [`AccessLog::Off`] |
 /// | `drain_timeout`, of one plugin | 30 s |
 /// | TLS, who may call, who may operate | no TLS, everybody who can reach it |
 #[derive(Clone, Debug)]
@@ -58,6 +65,8 @@ pub struct GatewaySettings {
     admin_listen: SocketAddr,
     data: data::Bounds,
     connections: ListenOptions,
+    hosts: Vec<String>,
+    admin_hosts: Vec<String>,
     drain_timeout: Duration,
     tls: Option<ServerTls>,
     admin_tls: Option<ServerTls>,
@@ -71,8 +80,16 @@ impl Default for GatewaySettings {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             admin_listen: SocketAddr::from(([127, 0, 0, 1], 9090)),
-            data: data::Bounds { max_body: 10 << 20, body_timeout: Duration::from_secs(30), json: json::Limits::new() },
+            data: data::Bounds {
+                max_body: 10 << 20,
+                body_timeout: Duration::from_secs(30),
+                json: json::Limits::new(),
+                error_detail: ErrorDetail::default(),
+                access_log: AccessLog::default(),
+            },
             connections: ListenOptions::new(),
+            hosts: Vec::new(),
+            admin_hosts: Vec::new(),
             drain_timeout: Duration::from_secs(30),
             tls: None,
             admin_tls: None,
@@ -119,6 +136,31 @@ impl GatewaySettings {
     /// replies is that of its transport, such as `HttpConfig::with_json_limits`.
     pub fn with_max_json_depth(mut self, depth: usize) -> Self {
         self.data.json = self.data.json.with_max_depth(depth);
+        self
+    }
+
+    /// How much the data plane says of what went wrong.
+    pub fn with_error_detail(mut self, detail: ErrorDetail) -> Self {
+        self.data.error_detail = detail;
+        self
+    }
+
+    /// Which requests of the data plane have a line in the log.
+    pub fn with_access_log(mut self, log: AccessLog) -> Self {
+        self.data.access_log = log;
+        self
+    }
+
+    /// Names, without a port, that `Host` may have at the data plane besides those of this machine; any other is 403. Without
+    /// any, a plane on loopback serves only names of this machine, and one elsewhere every name.
+    pub fn with_allowed_hosts<T: Into<String>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
+        self.hosts = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// The same for the admin plane, whose probes and metrics answer under every name.
+    pub fn with_admin_allowed_hosts<T: Into<String>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
+        self.admin_hosts = names.into_iter().map(Into::into).collect();
         self
     }
 
@@ -209,13 +251,19 @@ impl Gateway {
             Some(verifier) => data.layer(VerifyLayer::new(verifier)),
             None => data,
         };
-        let admin = admin::routes(plane, settings.access);
+        let data = finish(data, Guard::new(settings.listen, settings.hosts));
+        // Outside of all that may refuse a request, and not there at all when nothing is to be written.
+        let data = match settings.data.access_log {
+            AccessLog::Off => data,
+            log => data.layer(middleware::from_fn_with_state(log, access_log::write)),
+        };
+        let admin =
+            finish(admin::routes(plane, settings.access), Guard::new(settings.admin_listen, settings.admin_hosts));
         // Both are bound before either serves: a gateway that cannot be operated does not take calls.
         let data_listener = bind("server.listen", settings.listen).await?;
         let admin_listener = bind("admin.listen", settings.admin_listen).await?;
-        let data = serve(finish(data, settings.listen), data_listener, settings.connections, settings.tls)?;
-        let admin =
-            serve(finish(admin, settings.admin_listen), admin_listener, ListenOptions::new(), settings.admin_tls)?;
+        let data = serve(data, data_listener, settings.connections, settings.tls)?;
+        let admin = serve(admin, admin_listener, ListenOptions::new(), settings.admin_tls)?;
         Ok(Self { manager, metrics, ready, data, admin })
     }
 
@@ -289,9 +337,9 @@ impl ShutdownReport {
     }
 }
 
-fn finish(routes: Router, listen: SocketAddr) -> Router {
+fn finish(routes: Router, guard: Arc<Guard>) -> Router {
     routes
-        .layer(middleware::from_fn_with_state(Guard::new(listen), guard::check))
+        .layer(middleware::from_fn_with_state(guard, guard::check))
         .layer(
             TraceLayer::new_for_http()
                 .make_span_with(DefaultMakeSpan::new().level(Level::DEBUG))
@@ -300,7 +348,7 @@ fn finish(routes: Router, listen: SocketAddr) -> Router {
         )
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| -> Response<Body> {
             let problem = "the gateway failed in this request; the log has the details";
-            problem::respond(&PluginError::new(Code::ExecutionFailed, problem), None)
+            problem::respond(PluginError::new(Code::ExecutionFailed, problem))
         }))
 }
 

@@ -1,8 +1,11 @@
-//! Faults as RFC 9457 problem documents.
+//! Faults as RFC 9457 problem documents: whatever either plane answers that is no success, but for probes, is one of these.
+
+use std::{borrow::Cow, error::Error};
 
 use axum::{
     body::Body,
     http::{HeaderValue, Response, StatusCode, header},
+    response::IntoResponse,
 };
 use plugin_core::{Code, PluginError, Sent};
 use serde::Serialize;
@@ -10,12 +13,29 @@ use serde::Serialize;
 /// The longest detail that is passed on, in bytes.
 const MAX_DETAIL: usize = 4096;
 
+/// The most causes that are listed.
+const MAX_CAUSES: usize = 8;
+
+/// How much the data plane says of what went wrong.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorDetail {
+    /// The code and what follows from it: for callers whom the inside does not concern.
+    Code,
+    /// That, what happened in a sentence, and what the plugin said of it.
+    #[default]
+    Message,
+    /// All that, and the causes beneath it, innermost last, which may name addresses and files.
+    Full,
+}
+
 #[derive(Serialize)]
 struct Problem<'e> {
     r#type: &'static str,
     title: &'e str,
     status: u16,
-    detail: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'e str>,
     code: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     plugin: Option<&'e str>,
@@ -27,30 +47,82 @@ struct Problem<'e> {
     retry_after_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     plugin_detail: Option<&'e str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    causes: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    request_id: Option<String>,
+    request_id: Option<&'e str>,
 }
+
+/// An error on its way to a response.
+#[derive(Debug)]
+pub(super) struct Fault {
+    error: PluginError,
+    /// Where the code's own status does not say it.
+    status: Option<StatusCode>,
+}
+
+impl Fault {
+    /// A fault of the request itself, of which nothing was sent.
+    pub(super) fn of(status: StatusCode, code: Code, problem: impl Into<Cow<'static, str>>) -> Self {
+        let error = PluginError::new(code, problem).with_sent(Sent::Nothing);
+        Self { error, status: Some(status) }
+    }
+
+    /// Names the plugin that was asked for.
+    pub(super) fn with_plugin(self, name: &str) -> Self {
+        Self { error: self.error.with_plugin(name), ..self }
+    }
+
+    /// The code that the document has, which is also in the extensions of the response, for the log.
+    fn code(&self) -> Told {
+        Told(self.error.code())
+    }
+
+    pub(super) fn respond(&self, detail: ErrorDetail, request_id: Option<&str>) -> Response<Body> {
+        let mut response = document(self, detail, request_id);
+        response.extensions_mut().insert(self.code());
+        response
+    }
+}
+
+impl From<PluginError> for Fault {
+    fn from(error: PluginError) -> Self {
+        Self { error, status: None }
+    }
+}
+
+impl IntoResponse for Fault {
+    fn into_response(self) -> Response<Body> {
+        self.respond(ErrorDetail::Message, None)
+    }
+}
+
+/// The code of the fault that a response tells.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Told(pub(super) Code);
 
 /// The response to an error: its status, `Retry-After` where it is known, and a problem document.
-pub(crate) fn respond(error: &PluginError, request_id: Option<String>) -> Response<Body> {
-    respond_as(None, error, request_id)
+pub(crate) fn respond(error: PluginError) -> Response<Body> {
+    Fault::from(error).into_response()
 }
 
-/// Likewise, with a status that says more than the error's own.
-pub(super) fn respond_as(known: Option<StatusCode>, error: &PluginError, request_id: Option<String>) -> Response<Body> {
-    let (code, status) = (error.code(), known.unwrap_or_else(|| status(error)));
+fn document(fault: &Fault, detail: ErrorDetail, request_id: Option<&str>) -> Response<Body> {
+    let error = &fault.error;
+    let (code, status) = (error.code(), fault.status.unwrap_or_else(|| status(error)));
     let retry_after = error.retry_after();
+    let told = detail != ErrorDetail::Code;
     let problem = Problem {
         r#type: "about:blank",
-        title: title(code),
+        title: fault.status.and_then(|status| status.canonical_reason()).unwrap_or_else(|| title(code)),
         status: status.as_u16(),
-        detail: error.message().to_owned(),
+        detail: told.then(|| error.message()),
         code: code.as_str(),
         plugin: error.plugin(),
         retryable: error.is_retryable() || retry_after.is_some(),
         sent: sent(error),
         retry_after_ms: retry_after.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX)),
-        plugin_detail: error.detail().map(bounded),
+        plugin_detail: error.detail().filter(|_| told).map(bounded),
+        causes: if detail == ErrorDetail::Full { causes(error) } else { Vec::new() },
         request_id,
     };
     let body = serde_json::to_vec(&problem).unwrap_or_default();
@@ -88,6 +160,16 @@ fn sent(error: &PluginError) -> &'static str {
         Sent::Maybe if error.code() == Code::ExecutionFailed || error.http_status().is_some() => "yes",
         Sent::Maybe => "maybe",
     }
+}
+
+fn causes(error: &PluginError) -> Vec<String> {
+    let mut causes = Vec::new();
+    let mut next = error.source();
+    while let Some(cause) = next.filter(|_| causes.len() < MAX_CAUSES) {
+        causes.push(bounded(&cause.to_string()).to_owned());
+        next = cause.source();
+    }
+    causes
 }
 
 fn title(code: Code) -> &'static str {

@@ -2,6 +2,7 @@
 //!
 //! What the crates below do in one process is proved there. Everything here is bounded by [`support::LIMIT`].
 
+mod access;
 mod commands;
 mod demo;
 mod kill;

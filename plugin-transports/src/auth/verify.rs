@@ -98,7 +98,7 @@ where
 
 fn refuse<R: From<Bytes>>(verifier: &Verifier) -> Response<R> {
     let body = format!(
-        r#"{{"type":"about:blank","title":"Unauthorized","status":401,"detail":"credentials are missing or wrong","code":"{}","retryable":false}}"#,
+        r#"{{"type":"about:blank","title":"Unauthorized","status":401,"detail":"credentials are missing or wrong","code":"{}","retryable":false,"sent":"no"}}"#,
         Code::Unauthenticated
     );
     let mut response = Response::new(R::from(Bytes::from(body)));

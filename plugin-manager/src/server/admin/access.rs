@@ -90,7 +90,7 @@ pub(super) async fn check(State(access): State<Arc<Option<Access>>>, request: Re
         }
         Err(Denied { who, error }) => {
             drop(Line::new(&request, who, "denied"));
-            problem::respond(&error, None)
+            problem::respond(error)
         }
     }
 }

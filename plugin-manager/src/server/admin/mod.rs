@@ -9,19 +9,22 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     Json, Router,
     body::Body,
-    extract::{Path, Query, State},
-    http::{HeaderValue, Response, StatusCode, header},
-    middleware,
+    extract::{Request, State},
+    http::{HeaderValue, Response, StatusCode, Uri, header},
+    middleware::{self, Next},
     response::IntoResponse,
     routing::{get, post},
 };
 use bytes::Bytes;
-use plugin_core::{PluginError, clock, go_duration};
-use serde::Deserialize;
+use plugin_core::{Code, PluginError, clock, go_duration};
 
 pub use access::{Access, Role};
 
-use super::{metrics::Metrics, problem};
+use super::{
+    metrics::Metrics,
+    problem::{self, Fault},
+    target::{self, Name},
+};
 use crate::manager::{Manager, ServingState};
 
 /// How long a health request may ask plugins that nobody checks regularly.
@@ -48,6 +51,7 @@ pub(super) fn routes(plane: Plane, access: Option<Access>) -> Router {
         .route("/admin/v1/plugins/{name}/restart", post(restart))
         .route("/admin/v1/plugins/{name}/enable", post(enable))
         .route("/admin/v1/plugins/{name}/disable", post(disable))
+        .route_layer(middleware::from_fn(check_query))
         .route_layer(middleware::from_fn_with_state(Arc::new(access), access::check));
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
@@ -55,14 +59,35 @@ pub(super) fn routes(plane: Plane, access: Option<Access>) -> Router {
         .route("/health", get(health))
         .route("/metrics", get(metrics))
         .merge(admin)
+        .method_not_allowed_fallback(other_method)
         .fallback(no_such_path)
         .with_state(plane)
 }
 
-async fn no_such_path() -> Response<Body> {
-    let text = "This is the admin plane. It answers /metrics, /healthz, /readyz, /health and /admin/v1/status, \
-                /admin/v1/plugins, /admin/v1/health.\n";
-    (StatusCode::NOT_FOUND, text).into_response()
+async fn no_such_path(uri: Uri) -> Fault {
+    let problem = if uri.path().starts_with("/v1/") {
+        "this is the admin plane; plugins are called at the data plane, 127.0.0.1:8080 by default"
+    } else {
+        "this is the admin plane; it answers /metrics, /healthz, /readyz, /health and /admin/v1/status, \
+         /admin/v1/plugins, /admin/v1/health"
+    };
+    Fault::of(StatusCode::NOT_FOUND, Code::InvalidPayload, problem)
+}
+
+async fn other_method() -> Fault {
+    let problem = "this path is not asked with this method; the header `Allow` has those that it takes";
+    Fault::of(StatusCode::METHOD_NOT_ALLOWED, Code::InvalidPayload, problem)
+}
+
+/// What a drain may be told. Nothing else is told anything.
+const DRAIN: [&str; 1] = ["timeout"];
+
+async fn check_query(request: Request, next: Next) -> Response<Body> {
+    let known: &[&str] = if request.uri().path().ends_with("/drain") { &DRAIN } else { &[] };
+    match target::query(request.uri(), known) {
+        Ok(_) => next.run(request).await,
+        Err(fault) => fault.into_response(),
+    }
 }
 
 /// Ready once every configured plugin has been started, and no longer when the gateway is shutting down. Not ready while a
@@ -104,29 +129,24 @@ async fn plugins(State(plane): State<Plane>) -> Json<Vec<views::Plugin>> {
     Json(plane.manager.list().iter().map(views::Plugin::of).collect())
 }
 
-async fn plugin(State(plane): State<Plane>, Path(name): Path<String>) -> Response<Body> {
+async fn plugin(State(plane): State<Plane>, Name(name): Name) -> Response<Body> {
     match plane.manager.get(&name) {
         Some(view) => Json(detail::Detail::of(&view)).into_response(),
-        None => problem::respond(&PluginError::not_found(&name), None),
+        None => problem::respond(PluginError::not_found(&name)),
     }
 }
 
-#[derive(Deserialize)]
-struct DrainQuery {
-    timeout: Option<String>,
-}
-
-async fn drain(
-    State(plane): State<Plane>,
-    Path(name): Path<String>,
-    Query(query): Query<DrainQuery>,
-) -> Response<Body> {
-    let limit = match query.timeout.as_deref().map(go_duration::parse) {
+async fn drain(State(plane): State<Plane>, Name(name): Name, uri: Uri) -> Response<Body> {
+    let query = match target::query(&uri, &DRAIN) {
+        Ok(query) => query,
+        Err(fault) => return fault.into_response(),
+    };
+    let limit = match query.get("timeout").map(|text| go_duration::parse(text)) {
         None => plane.drain_timeout,
         Some(Ok(limit)) => limit,
         Some(Err(problem)) => {
             let text = format!("the parameter timeout is no duration: {problem}");
-            return problem::respond(&PluginError::new(plugin_core::Code::InvalidPayload, text), None);
+            return problem::respond(PluginError::new(Code::InvalidPayload, text));
         }
     };
     // A task of its own: a client that hangs up must not leave the plugin half drained.
@@ -136,36 +156,39 @@ async fn drain(
             tracing::info!(plugin = report.name, unfinished = report.unfinished, undone = report.undone, "drained");
             Json(views::Drain::of(&report)).into_response()
         }
-        Ok(Err(error)) => problem::respond(&error, None),
-        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        Ok(Err(error)) => problem::respond(error),
+        Err(_) => {
+            let problem = "the gateway failed in this drain; the log has the details";
+            problem::respond(PluginError::new(Code::ExecutionFailed, problem))
+        }
     }
 }
 
-async fn restart(State(plane): State<Plane>, Path(name): Path<String>) -> Response<Body> {
+async fn restart(State(plane): State<Plane>, Name(name): Name) -> Response<Body> {
     match plane.manager.restart(&name).await {
         Ok(()) => shown(&plane, &name),
-        Err(error) => problem::respond(&error, None),
+        Err(error) => problem::respond(error),
     }
 }
 
-async fn enable(State(plane): State<Plane>, Path(name): Path<String>) -> Response<Body> {
+async fn enable(State(plane): State<Plane>, Name(name): Name) -> Response<Body> {
     switch(&plane, &name, true)
 }
 
-async fn disable(State(plane): State<Plane>, Path(name): Path<String>) -> Response<Body> {
+async fn disable(State(plane): State<Plane>, Name(name): Name) -> Response<Body> {
     switch(&plane, &name, false)
 }
 
 fn switch(plane: &Plane, name: &str, enabled: bool) -> Response<Body> {
     match plane.manager.set_enabled(name, enabled) {
         Ok(()) => shown(plane, name),
-        Err(error) => problem::respond(&error, None),
+        Err(error) => problem::respond(error),
     }
 }
 
 fn shown(plane: &Plane, name: &str) -> Response<Body> {
     match plane.manager.get(name) {
         Some(view) => Json(views::Plugin::of(&view)).into_response(),
-        None => problem::respond(&PluginError::not_found(name), None),
+        None => problem::respond(PluginError::not_found(name)),
     }
 }
