@@ -6,6 +6,7 @@ mod access;
 mod commands;
 mod demo;
 mod kill;
+mod pages;
 mod restart;
 mod run;
 mod secrets;
