@@ -137,3 +137,70 @@ async fn an_answer_that_nobody_reads_is_given_up_and_its_connection_is_free() {
     assert_eq!(reply.payload().len(), (32 << 20) + 2);
     drop(deaf);
 }
+
+/// A frame of HTTP/2.
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).expect("a frame is short").to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+#[tokio::test]
+async fn a_flood_of_frames_is_hung_up_on_and_the_server_goes_on_serving() {
+    let [headers, reset, settings, ping, continuation] = [1, 3, 4, 6, 9];
+    // POST http://h/, in entries of the static table but for the name.
+    let head = [0x83, 0x86, 0x84, 0x41, 0x01, b'h'];
+    let resets = (0..20_000_u32).flat_map(|number| {
+        let stream = number * 2 + 1;
+        [frame(headers, 0x5, stream, &head), frame(reset, 0, stream, &8_u32.to_be_bytes())].concat()
+    });
+    let fields = frame(continuation, 0, 1, &b"\x00\x01x\x01y".repeat(3000));
+    let floods: [(&str, Vec<u8>, Vec<u8>); 4] = [
+        ("streams that are reset at once", Vec::new(), resets.collect()),
+        ("a head without end", frame(headers, 0, 1, &head), fields.repeat(100)),
+        ("settings whose acknowledgements are not read", Vec::new(), frame(settings, 0, 0, b"").repeat(100_000)),
+        ("pings whose answers are not read", Vec::new(), frame(ping, 0, 0, b"12345678").repeat(100_000)),
+    ];
+    let echo = plugin_transports::inproc::plugin_fn(|call: Call<Bytes>| async move {
+        Ok::<_, plugin_core::PluginError>(plugin_core::Reply::new(call.into_payload()))
+    });
+    let listen = plugin_transports::http::ListenOptions::new().with_write_timeout(Duration::from_millis(100));
+    let serving = serve(echo, listener().await.0, ServerOptions::new().with_listen(listen)).expect("an address");
+    let good = connect(at(serving.local_addr()));
+    for (flood, first, rest) in floods {
+        let mut stream = tokio::net::TcpStream::connect(serving.local_addr()).await.expect("a connection");
+        let begin = [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &frame(settings, 0, 0, b""), &first].concat();
+        stream.write_all(&begin).await.expect("written");
+        let flooded = async {
+            let mut written = 0_usize;
+            while stream.write_all(&rest).await.is_ok() {
+                written += rest.len();
+                assert!(written < 1 << 30, "{flood}: it is read for ever");
+            }
+        };
+        within(flooded).await;
+        assert_eq!(call(&good, "1").await.expect(flood).payload(), "1", "{flood}");
+    }
+}
+
+#[tokio::test]
+async fn at_the_cap_the_connection_that_was_idle_for_longest_makes_room_and_one_that_is_answered_does_not() {
+    let plugin = plugin_transports::inproc::plugin_fn(|call: Call<Bytes>| async move {
+        if call.payload() == "\"wait\"" {
+            tokio::time::sleep(Duration::from_millis(400)).await;
+        }
+        Ok::<_, plugin_core::PluginError>(plugin_core::Reply::new(call.into_payload()))
+    });
+    let listen = plugin_transports::http::ListenOptions::new().with_max_connections(2);
+    let serving = serve(plugin, listener().await.0, ServerOptions::new().with_listen(listen)).expect("an address");
+    let (busy, idle, third) = (at(serving.local_addr()), at(serving.local_addr()), at(serving.local_addr()));
+    let (busy, idle, third) = (connect(busy), connect(idle), connect(third));
+    assert_eq!(call(&idle, "1").await.expect("an echo").payload(), "1");
+    let (waited, ()) = within(futures_util::future::join(call(&busy, "\"wait\""), async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        // Two are open: one that is answered, and one that keeps its place for 75 s unless it is asked for it.
+        assert_eq!(call(&third, "3").await.expect("there is room").payload(), "3");
+    }))
+    .await;
+    assert_eq!(waited.expect("it was not cut").payload(), "\"wait\"");
+    assert_eq!(call(&idle, "2").await.expect("over a new connection").payload(), "2");
+}

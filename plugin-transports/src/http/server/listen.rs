@@ -1,16 +1,6 @@
 //! Accepts connections and serves them, until it is told to stop.
 
-use std::{
-    future::poll_fn,
-    io,
-    net::SocketAddr,
-    pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{future::poll_fn, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use http::{Request, Response};
 use http_body::Body;
@@ -31,7 +21,11 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_service::Service;
 
-use super::{ListenOptions, stalled::Impatient};
+use super::{
+    ListenOptions,
+    idle::{Connection, Open},
+    stalled::Impatient,
+};
 use crate::http::pace::Paced;
 
 /// The address of the other side. [`serve_http`] puts it into the extensions of every request.
@@ -40,6 +34,9 @@ pub struct PeerAddr(pub SocketAddr);
 
 /// Streams that one connection of HTTP/2 may have open.
 const MAX_STREAMS: u32 = 256;
+
+/// At the cap, how often an idle connection is asked to leave while another waits.
+const ASK_EVERY: Duration = Duration::from_millis(100);
 
 /// How long to wait when no connection can be accepted, as when the process has no file handle left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -123,10 +120,20 @@ where
 {
     let places = Arc::new(Semaphore::new(options.max_connections));
     let options = Arc::new(options);
+    let open = Arc::new(Open::default());
     let next = async || {
-        // It is never closed.
-        let place = Arc::clone(&places).acquire_owned().await.map_err(io::Error::other)?;
-        listener.accept().await.map(|(stream, peer)| (place, stream, peer))
+        let (stream, peer) = listener.accept().await?;
+        // One more than the cap, which is not served until there is room: an idle one makes it.
+        let mut room = pin!(Arc::clone(&places).acquire_owned());
+        let mut wait = Duration::ZERO;
+        loop {
+            if let Ok(place) = tokio::time::timeout(wait, room.as_mut()).await {
+                // It is never closed.
+                return Ok((place.map_err(io::Error::other)?, stream, peer));
+            }
+            open.ask_one_to_leave();
+            wait = ASK_EVERY;
+        }
     };
     let mut told: Option<Instant> = None;
     loop {
@@ -137,10 +144,11 @@ where
         };
         match accepted {
             Ok((place, stream, peer)) => {
-                let (service, options, stop) = (service.clone(), Arc::clone(&options), stop.clone());
+                let (service, options, stop, known) =
+                    (service.clone(), Arc::clone(&options), stop.clone(), open.enter());
                 tasks.spawn(async move {
                     let _place = place;
-                    if let Err(error) = connection(service, stream, peer, &options, &stop).await {
+                    if let Err(error) = connection(service, stream, peer, known, &options, &stop).await {
                         tracing::debug!(%peer, %error, "a connection ended early");
                     }
                 });
@@ -168,6 +176,7 @@ async fn connection<S, B>(
     service: S,
     stream: TcpStream,
     peer: SocketAddr,
+    known: Connection,
     options: &ListenOptions,
     stop: &Stop,
 ) -> Result<(), BoxError>
@@ -181,17 +190,19 @@ where
         let acceptor = tokio_rustls::TlsAcceptor::from(Arc::clone(tls.get_ref()));
         let stream = tokio::select! {
             () = stop.gentle.cancelled() => return Ok(()),
+            () = known.asked_to_leave() => return Ok(()),
             accepted = tokio::time::timeout(options.head_timeout, acceptor.accept(stream)) => accepted??,
         };
-        return drive(service, stream, peer, options, stop).await;
+        return drive(service, stream, peer, known, options, stop).await;
     }
-    drive(service, stream, peer, options, stop).await
+    drive(service, stream, peer, known, options, stop).await
 }
 
 async fn drive<S, B, I>(
     service: S,
     stream: I,
     peer: SocketAddr,
+    known: Connection,
     options: &ListenOptions,
     stop: &Stop,
 ) -> Result<(), BoxError>
@@ -209,20 +220,21 @@ where
         .max_concurrent_streams(MAX_STREAMS);
 
     let io = TokioIo::new(Impatient::new(Paced::new(stream), options.write_timeout));
-    let begun = Arc::new(AtomicBool::new(false));
-    let seen = Arc::clone(&begun);
+    let known = Arc::new(known);
+    let of_requests = Arc::clone(&known);
     let service = service_fn(move |mut request: Request<Incoming>| {
-        // Relaxed: the timer that reads it may be one poll late.
-        seen.store(true, Ordering::Relaxed);
+        let busy = of_requests.begin();
         request.extensions_mut().insert(PeerAddr(peer));
         let mut service = service.clone();
         async move {
+            let _busy = busy;
             poll_fn(|cx| service.poll_ready(cx)).await?;
             service.call(request).await
         }
     });
     let mut connection = pin!(builder.serve_connection_with_upgrades(io, service));
     let mut head = pin!(tokio::time::sleep(options.head_timeout));
+    let mut asked = pin!(known.asked_to_leave());
     let (mut stopping, mut waiting_for_head) = (false, true);
     loop {
         tokio::select! {
@@ -232,9 +244,15 @@ where
                 stopping = true;
                 connection.as_mut().graceful_shutdown();
             }
+            () = asked.as_mut(), if !stopping => {
+                if !known.has_begun() {
+                    return Ok(());
+                }
+                stopping = true;
+                connection.as_mut().graceful_shutdown();
+            }
             () = head.as_mut(), if waiting_for_head => {
-                // Relaxed: as above.
-                if !begun.load(Ordering::Relaxed) {
+                if !known.has_begun() {
                     return Ok(());
                 }
                 waiting_for_head = false;

@@ -1,6 +1,7 @@
 //! The plugin's side.
 
 mod answer;
+mod idle;
 mod listen;
 mod options;
 mod problem;

@@ -10,7 +10,7 @@ use crate::{auth::Verifier, json::Limits};
 ///
 /// | setting | default | |
 /// |---|---|---|
-/// | `max_connections` | 1024 | at least 1; more wait to be accepted |
+/// | `max_connections` | 1024 | at least 1; at the cap an idle one is closed for each that comes, and more wait |
 /// | `head_timeout` | 10 s | from the connection to the head of its first request, and for the handshake of TLS |
 /// | `idle_timeout` | 75 s | until the head of each further request |
 /// | `write_timeout` | 30 s | without any progress: an answer that nobody reads, whose connection is then closed |
@@ -45,11 +45,18 @@ impl ListenOptions {
         Self::default()
     }
 
-    /// Caps the connections; 0 is taken as 1.
+    /// Caps the connections; 0 is taken as 1. One more waits for the connection that has been idle for longest to close, or for
+    /// any to end when all are answering.
     #[must_use]
     pub fn with_max_connections(mut self, max: usize) -> Self {
         self.max_connections = max.clamp(1, tokio::sync::Semaphore::MAX_PERMITS);
         self
+    }
+
+    /// The cap.
+    #[must_use]
+    pub fn max_connections(&self) -> usize {
+        self.max_connections
     }
 
     /// Limits the wait for the first request of a connection.

@@ -1,0 +1,152 @@
+//! The connections that are open, and which of them can go when there is no room for another.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use plugin_core::clock::{self, Instant};
+use tokio_util::sync::CancellationToken;
+
+/// A connection that has not sent the head of its first request is left alone for so long: its client may be on its way.
+const SILENT: Duration = Duration::from_secs(1);
+
+/// Every connection of a server. Only opening and closing one takes the lock.
+#[derive(Debug, Default)]
+pub(super) struct Open {
+    all: Mutex<(u64, BTreeMap<u64, Arc<State>>)>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Requests that are being answered.
+    busy: AtomicUsize,
+    /// Requests that have come.
+    seen: AtomicUsize,
+    /// Since when nothing was to be answered, in nanoseconds.
+    since: AtomicU64,
+    leave: CancellationToken,
+}
+
+/// A connection, until this is dropped.
+#[derive(Debug)]
+pub(super) struct Connection {
+    open: Arc<Open>,
+    id: u64,
+    state: Arc<State>,
+}
+
+/// A request that is being answered, until this is dropped.
+#[derive(Debug)]
+pub(super) struct Busy(Arc<State>);
+
+impl Open {
+    pub(super) fn enter(self: &Arc<Self>) -> Connection {
+        let state = Arc::new(State {
+            busy: AtomicUsize::new(0),
+            seen: AtomicUsize::new(0),
+            since: AtomicU64::new(clock::now().as_nanos()),
+            leave: CancellationToken::new(),
+        });
+        let mut all = self.all();
+        all.0 += 1;
+        let id = all.0;
+        all.1.insert(id, Arc::clone(&state));
+        drop(all);
+        Connection { open: Arc::clone(self), id, state }
+    }
+
+    /// Asks the connection to leave that has been idle for longest; of those that never sent anything only when no other is
+    /// idle. `false` when none is.
+    pub(super) fn ask_one_to_leave(&self) -> bool {
+        let now = clock::now();
+        let all = self.all();
+        let idle = all.1.values().filter_map(|state| Some((state.rank(now)?, state)));
+        let Some((_, longest)) = idle.min_by_key(|(rank, _)| *rank) else { return false };
+        longest.leave.cancel();
+        true
+    }
+
+    // Nothing that runs under the lock can panic half way through a change, so a poisoned lock is still sound.
+    fn all(&self) -> MutexGuard<'_, (u64, BTreeMap<u64, Arc<State>>)> {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Where it stands among those that may leave, the least first; `None` when it may not.
+    fn rank(&self, now: Instant) -> Option<(bool, u64)> {
+        // Relaxed: a request that comes at this moment is answered before the connection closes, or meets a closed one, as
+        // it would a moment later.
+        let (busy, since) = (self.busy.load(Ordering::Relaxed), self.since.load(Ordering::Relaxed));
+        let silent = self.seen.load(Ordering::Relaxed) == 0;
+        let young = now.saturating_since(Instant::from_nanos(since)) < SILENT;
+        (busy == 0 && !self.leave.is_cancelled() && !(silent && young)).then_some((silent, since))
+    }
+}
+
+impl Connection {
+    /// A request begins.
+    pub(super) fn begin(&self) -> Busy {
+        // Relaxed: only this connection writes them, and `rank` says what a reader makes of it.
+        self.state.busy.fetch_add(1, Ordering::Relaxed);
+        self.state.seen.fetch_add(1, Ordering::Relaxed);
+        Busy(Arc::clone(&self.state))
+    }
+
+    /// Whether a request ever came.
+    pub(super) fn has_begun(&self) -> bool {
+        // Relaxed: the timer that reads it may be one poll late.
+        self.state.seen.load(Ordering::Relaxed) > 0
+    }
+
+    /// Waits until another one needs the room.
+    pub(super) async fn asked_to_leave(&self) {
+        self.state.leave.cancelled().await;
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        // Relaxed: see `begin`.
+        self.0.since.store(clock::now().as_nanos(), Ordering::Relaxed);
+        self.0.busy.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.open.all().1.remove(&self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_one_that_was_idle_for_longest_leaves_and_one_that_answers_does_not() {
+        let open = Arc::new(Open::default());
+        let [early, late, busy, silent] = [(); 4].map(|()| open.enter());
+        let _answering = busy.begin();
+        drop(early.begin());
+        tokio::time::advance(Duration::from_millis(10)).await;
+        drop(late.begin());
+        let left = || [&early, &late, &busy, &silent].map(|connection| connection.state.leave.is_cancelled());
+        assert!(open.ask_one_to_leave());
+        assert_eq!(left(), [true, false, false, false]);
+        assert!(open.ask_one_to_leave());
+        assert_eq!(left(), [true, true, false, false]);
+        assert!(!open.ask_one_to_leave(), "one that has just come may be about to send");
+        tokio::time::advance(SILENT).await;
+        assert!(open.ask_one_to_leave());
+        assert_eq!(left(), [true, true, false, true]);
+        assert!(!open.ask_one_to_leave(), "the last one answers");
+        drop(silent);
+        assert_eq!(open.all().1.len(), 3);
+    }
+}
