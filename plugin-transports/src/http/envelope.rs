@@ -115,7 +115,7 @@ pub(super) fn read_answer(body: &Bytes, limits: Limits) -> Result<Answer, Unread
     let raw: RawAnswer<'_> = object(body).map_err(Unread::Broken)?;
     raw.data.map_or(Ok(()), |data| limits.hold(data)).map_err(Unread::Beyond)?;
     // An error is text; a plugin that sends an object instead is shown as it wrote it.
-    let result = match raw.error.map(metadata::text) {
+    let result = match raw.error.map(metadata::error) {
         Some(text) if !text.is_empty() => Err(text),
         _ => Ok(part(body, raw.data)),
     };

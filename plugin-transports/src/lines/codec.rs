@@ -183,7 +183,7 @@ fn read(line: &Bytes, limits: Limits) -> Result<Reply, String> {
         return Ok(Reply::Beyond(id, beyond));
     }
     // An error is text; a plugin that sends an object instead is shown as it wrote it.
-    let result = match raw.error.map(metadata::text) {
+    let result = match raw.error.map(metadata::error) {
         Some(text) if !text.is_empty() => {
             let code = raw.code.map(metadata::text).and_then(|code| said::code(&code));
             Err(Fault { code: code.unwrap_or(Code::ExecutionFailed), text })
