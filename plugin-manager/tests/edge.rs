@@ -184,3 +184,34 @@ async fn no_payload_is_nested_deeper_than_the_bound_or_has_a_number_that_a_parse
     assert_eq!(status(&answer), 400, "{answer}");
     assert!(answer.contains("PLUGIN_1206") && answer.contains("a number of more than 4000 characters"), "{answer}");
 }
+
+#[tokio::test]
+async fn what_is_held_of_payloads_is_bounded_and_given_back_when_their_client_goes() {
+    let (gateway, _manager) = gateway(|settings| settings.with_max_bodies(100 << 10)).await;
+    let head = |length: usize| {
+        format!(
+            "POST /v1/plugins/echo HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\n\
+             content-length: {length}\r\n\r\n"
+        )
+    };
+    let call = async |length: usize| {
+        let payload = format!("\"{}\"", "x".repeat(length - 2));
+        raw(gateway.data_addr(), &(head(length) + &payload)).await
+    };
+    let mut slow = tokio::net::TcpStream::connect(gateway.data_addr()).await.expect("a connection");
+    slow.write_all((head(80 << 10) + "\"").as_bytes()).await.expect("written");
+    let held = async || loop {
+        let answer = call(80 << 10).await;
+        if status(&answer) != 200 {
+            return answer;
+        }
+    };
+    let answer = tokio::time::timeout(Duration::from_secs(20), held()).await.expect("the slow one is counted");
+    assert_eq!(status(&answer), 503, "{answer}");
+    assert!(answer.contains("OVERLOAD_2002") && answer.contains("server.max_bodies"), "{answer}");
+    assert!(answer.contains(r#""sent":"no""#) && answer.contains(r#""retryable":true"#), "{answer}");
+    assert_eq!(status(&call(16 << 10).await), 200, "small ones are not counted");
+    drop(slow);
+    let free = async || while status(&call(80 << 10).await) != 200 {};
+    tokio::time::timeout(Duration::from_secs(20), free()).await.expect("its bytes come back");
+}

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     config::{self, Faults},
-    launch::{Factories, Running, logging},
+    launch::{Factories, Running, files, logging},
     server::ShutdownReport,
 };
 
@@ -23,6 +23,7 @@ fn env(name: &str) -> Option<String> {
 pub(super) fn run(run: &Run) -> Outcome {
     let config = read(&run.file)?;
     logging::init(&config.logging().directives(), config.logging().format());
+    files::raise_limit();
     runtime()?.block_on(async {
         // Before there is anything to stop.
         let mut stop = StopSignals::new()?;

@@ -25,6 +25,12 @@ pub(super) static TABLE: Table = Table::new(
         Key::new("tls", Kind::Optional(&TLS), "Serves over TLS."),
         Key::new("auth", Kind::List(ClientConfig::TABLE), "Who may call; without it, whoever can connect."),
         Key::new("max_body", Kind::size(1, u64::MAX), "The largest request body.").default("10MiB"),
+        Key::new(
+            "max_bodies",
+            Kind::size(1, u64::MAX),
+            "What the request bodies of more than 16 KiB may come to that are held at once; at least `max_body`.",
+        )
+        .derived_default("256MiB"),
         Key::new("body_timeout", Kind::time(), "How long a request body may take, from its head to its end.")
             .default("30s"),
         Key::new("max_connections", Kind::integer(1, 1_000_000), "Connections at once; more wait to be accepted.")
@@ -81,6 +87,9 @@ static TLS: Table = Table::new(
     ],
 );
 
+/// The default of `max_bodies`, unless `max_body` is larger.
+const MAX_BODIES: u64 = 256 << 20;
+
 /// The data plane. `Debug` shows no secret.
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
@@ -88,6 +97,7 @@ pub struct ServerConfig {
     tls: Option<ServerTlsConfig>,
     verifier: Option<Verifier>,
     max_body: u64,
+    max_bodies: u64,
     body_timeout: Duration,
     max_json_depth: usize,
     connections: ListenOptions,
@@ -127,6 +137,12 @@ impl ServerConfig {
     #[must_use]
     pub fn max_body(&self) -> u64 {
         self.max_body
+    }
+
+    /// What the request bodies may come to that are held at once, in bytes.
+    #[must_use]
+    pub fn max_bodies(&self) -> u64 {
+        self.max_bodies
     }
 
     /// How long a request body may take.
@@ -195,6 +211,15 @@ pub(super) fn read(keys: &mut Keys<'_, '_>) -> Option<ServerConfig> {
     let verifier = clients(keys);
     let knows = verifier.is_some() || knows_by_certificate;
     let max_body = keys.size("max_body");
+    let max_bodies = match (keys.size("max_bodies"), max_body) {
+        (Some(all), Some(one)) if all < one => {
+            let problem = "it is less than `max_body`, so that the largest body would never be taken";
+            keys.fault("max_bodies", Code::ConfigValue, problem);
+            None
+        }
+        (None, Some(one)) if !keys.has("max_bodies") => Some(one.max(MAX_BODIES)),
+        (all, _) => all,
+    };
     let (body_timeout, max_json_depth) = (keys.time("body_timeout"), keys.integer("max_json_depth"));
     let connections = connections(keys);
     let allowed_hosts = hosts(keys);
@@ -231,6 +256,7 @@ pub(super) fn read(keys: &mut Keys<'_, '_>) -> Option<ServerConfig> {
         tls,
         verifier,
         max_body: max_body?,
+        max_bodies: max_bodies?,
         body_timeout: body_timeout?,
         max_json_depth: max_json_depth?,
         connections: connections?,

@@ -22,7 +22,7 @@ pub(super) const UNAVAILABLE: Unavailable = &[
         "logging",
         &["caller", "client_address", "compress", "file", "max_age", "max_backups", "max_size", "redact", "stack"],
     ),
-    ("server", &["client_rate_limit", "cors", "max_bodies", "redirect_http", "unix"]),
+    ("server", &["client_rate_limit", "cors", "redirect_http", "unix"]),
     ("server.auth", &["plugins", "role"]),
     ("admin", &["probes_listen", "tls"]),
     ("admin.token", &["token_sha256"]),

@@ -3,6 +3,7 @@
 mod connect;
 mod events;
 mod factory;
+pub(crate) mod files;
 pub mod logging;
 mod plugins;
 mod recovery;
@@ -122,13 +123,17 @@ impl Running {
 
 fn gateway_settings(config: &Config) -> Result<GatewaySettings, PluginError> {
     let (server, admin) = (config.server(), config.admin());
+    let connections = server.connections().clone();
+    let most = files::cap(connections.max_connections());
+    let connections = connections.with_max_connections(most);
     let mut settings = GatewaySettings::default()
         .with_listen(server.listen())
         .with_admin_listen(admin.listen())
         .with_max_body(server.max_body())
+        .with_max_bodies(server.max_bodies())
         .with_body_timeout(server.body_timeout())
         .with_max_json_depth(server.max_json_depth())
-        .with_connections(server.connections().clone())
+        .with_connections(connections)
         .with_allowed_hosts(server.allowed_hosts())
         .with_admin_allowed_hosts(admin.allowed_hosts())
         .with_error_detail(server.error_detail())

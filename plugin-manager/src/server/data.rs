@@ -1,6 +1,6 @@
 //! The data plane: `POST /v1/plugins/{name}`.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -17,6 +17,7 @@ use plugin_transports::{auth::Identity, json};
 
 use super::{
     access_log::AccessLog,
+    bodies::{Bodies, Full, Held},
     context,
     problem::{ErrorDetail, Fault},
     target::{self, Name},
@@ -29,12 +30,15 @@ static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 struct Plane {
     manager: Manager<Bytes, Bytes>,
     bounds: Bounds,
+    bodies: Arc<Bodies>,
 }
 
 /// What bounds a call, and what is told of it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
     pub(super) max_body: u64,
+    /// Of all that are held at once.
+    pub(super) max_bodies: u64,
     /// For the whole body: one that comes a byte at a time is no way round it.
     pub(super) body_timeout: Duration,
     /// What bounds the JSON of a payload; that of a reply is for its transport.
@@ -49,7 +53,7 @@ pub(super) fn routes(manager: Manager<Bytes, Bytes>, bounds: Bounds) -> Router {
     Router::new()
         .route("/v1/plugins/{name}", post(call).fallback(only_post))
         .fallback(no_such_path)
-        .with_state(Plane { manager, bounds })
+        .with_state(Plane { manager, bounds, bodies: Bodies::new(bounds.max_bodies) })
 }
 
 async fn call(State(plane): State<Plane>, name: Result<Name, Fault>, request: Request) -> Response<Body> {
@@ -93,7 +97,9 @@ async fn forward(
     let context = context.map_err(|error| named(error.into()))?;
     target::query(&parts.uri, &[]).map_err(named)?;
     check_kind(&parts.headers).map_err(named)?;
-    let payload = read_whole(body, plane.bounds).await.map_err(named)?;
+    // Until the reply is there: so long the payload lives.
+    let mut held = plane.bodies.enter();
+    let payload = read_whole(body, plane.bounds, &mut held).await.map_err(named)?;
     // The one place where it is read as JSON on its way to a transport, however many attempts it takes.
     let call = json::checked_within(Call::with_context(context, payload), plane.bounds.json)
         .map_err(|error| named(error.into()))?;
@@ -124,8 +130,8 @@ fn check_kind(headers: &HeaderMap) -> Result<(), Fault> {
 
 /// The whole body, within its bounds of size and of time. One that announces too much is not read, and its sender gets no
 /// `100 Continue`.
-async fn read_whole(body: Body, bounds: Bounds) -> Result<Bytes, Fault> {
-    match tokio::time::timeout(bounds.body_timeout, read_body(body, bounds.max_body)).await {
+async fn read_whole(body: Body, bounds: Bounds, held: &mut Held) -> Result<Bytes, Fault> {
+    match tokio::time::timeout(bounds.body_timeout, read_body(body, bounds, held)).await {
         Ok(read) => read,
         Err(_) => {
             let limit = bounds.body_timeout;
@@ -135,7 +141,13 @@ async fn read_whole(body: Body, bounds: Bounds) -> Result<Bytes, Fault> {
     }
 }
 
-async fn read_body(mut body: Body, max: u64) -> Result<Bytes, Fault> {
+async fn read_body(mut body: Body, bounds: Bounds, held: &mut Held) -> Result<Bytes, Fault> {
+    let max = bounds.max_body;
+    let full = |_: Full| {
+        let max = bounds.max_bodies;
+        let problem = format!("the payloads that are held come to {max} bytes already; `server.max_bodies` sets the limit");
+        Fault::from(PluginError::new(Code::QueueFull, problem).with_sent(Sent::Nothing))
+    };
     let too_large = || {
         let problem = format!("the payload is larger than {max} bytes; `server.max_body` sets the limit");
         let error = PluginError::new(Code::PayloadTooLarge, problem).with_sent(Sent::Nothing);
@@ -145,6 +157,7 @@ async fn read_body(mut body: Body, max: u64) -> Result<Bytes, Fault> {
     if announced > max {
         return Err(too_large());
     }
+    held.grow(announced).map_err(full)?;
     // What comes in one piece, as most do, is not copied. Pieces are copied together, so that many small ones cost no more
     // than their bytes.
     let (mut first, mut rest) = (Bytes::new(), BytesMut::new());
@@ -159,8 +172,13 @@ async fn read_body(mut body: Body, max: u64) -> Result<Bytes, Fault> {
             return Err(too_large());
         }
         if first.is_empty() && rest.is_empty() {
+            held.grow(length as u64).map_err(full)?;
             first = data;
             continue;
+        }
+        // One of unknown length counts with what its buffer grows to: doubled, when it is full.
+        if announced == 0 && length > rest.capacity() {
+            held.grow((length as u64).saturating_mul(2).min(max)).map_err(full)?;
         }
         if rest.is_empty() {
             // Within the bound, so room for all that is announced may be made at once.

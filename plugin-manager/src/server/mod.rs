@@ -2,6 +2,7 @@
 
 mod access_log;
 mod admin;
+mod bodies;
 mod context;
 mod data;
 mod guard;
@@ -50,6 +51,7 @@ use crate::manager::{DrainReport, Manager};
 /// | `listen` | 127.0.0.1:8080 |
 /// | `admin_listen` | 127.0.0.1:9090 |
 /// | `max_body` | 10 MiB |
+/// | `max_bodies`, of all that are held at once; those up to 16 KiB are not counted | 256 MiB |
 /// | `body_timeout`, for the whole body of a request | 30 s |
 /// | `max_connections`, `header_timeout`, `idle_timeout`, `write_timeout` of the data plane | those of `ListenOptions` |
 /// | `max_json_depth`, of a payload | 128 |
@@ -82,6 +84,7 @@ impl Default for GatewaySettings {
             admin_listen: SocketAddr::from(([127, 0, 0, 1], 9090)),
             data: data::Bounds {
                 max_body: 10 << 20,
+                max_bodies: 256 << 20,
                 body_timeout: Duration::from_secs(30),
                 json: json::Limits::new(),
                 error_detail: ErrorDetail::default(),
@@ -116,6 +119,13 @@ impl GatewaySettings {
     /// The largest payload, in bytes.
     pub fn with_max_body(mut self, bytes: u64) -> Self {
         self.data.max_body = bytes;
+        self
+    }
+
+    /// What the payloads come to that are held at once, in bytes, from the head of a request until its reply. One that would
+    /// go beyond it is 503, `OVERLOAD_2002`. Payloads up to 16 KiB are not counted.
+    pub fn with_max_bodies(mut self, bytes: u64) -> Self {
+        self.data.max_bodies = bytes;
         self
     }
 

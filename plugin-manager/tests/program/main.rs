@@ -10,6 +10,7 @@ mod pages;
 mod restart;
 mod run;
 mod secrets;
+mod shortage;
 mod soak;
 mod start_faults;
 mod stop;

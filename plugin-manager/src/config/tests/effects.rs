@@ -29,6 +29,7 @@ const EXAMPLES: &[(&str, &str, &str, &str)] = &[
     ("server", "tls", "", "tls: {cert_file: absent.pem, key_file: absent.pem}"),
     ("server", "auth", "", "auth: [{name: a, method: bearer, token: t}]"),
     ("server", "max_body", "max_body: 1MiB", "max_body: 2MiB"),
+    ("server", "max_bodies", "max_bodies: 20MiB", "max_bodies: 30MiB"),
     ("server", "body_timeout", "body_timeout: 1s", "body_timeout: 2s"),
     ("server", "max_json_depth", "max_json_depth: 1", "max_json_depth: 2"),
     ("server", "max_connections", "max_connections: 1", "max_connections: 2"),
