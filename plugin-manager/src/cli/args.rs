@@ -10,39 +10,96 @@ use plugin_core::go_duration;
 #[command(name = "plugin-manager", version, about, propagate_version = true, arg_required_else_help = true)]
 pub(super) struct Args {
     #[command(flatten)]
-    pub(super) remote: Remote,
+    pub(super) before: Before,
     #[command(subcommand)]
     pub(super) command: Command,
 }
 
+/// How to reach a running gateway, said before the command. It is shown with the commands that it is for.
+#[derive(Debug, clap::Args)]
+pub(super) struct Before {
+    #[arg(long, hide = true)]
+    url: Option<String>,
+    #[arg(long, hide = true)]
+    admin: Option<String>,
+    #[arg(long, hide = true)]
+    token: Option<String>,
+    #[arg(long, hide = true)]
+    json: bool,
+}
+
+impl Before {
+    /// The flags that were given, which a command that talks to no gateway has no use for.
+    pub(super) fn given(&self) -> Vec<&'static str> {
+        let given = [
+            ("--url", self.url.is_some()),
+            ("--admin", self.admin.is_some()),
+            ("--token", self.token.is_some()),
+            ("--json", self.json),
+        ];
+        given.into_iter().filter(|(_, given)| *given).map(|(flag, _)| flag).collect()
+    }
+}
+
 /// How to reach a running gateway.
 #[derive(Debug, clap::Args)]
+pub(super) struct Reach {
+    /// The data plane of a running gateway [env: PLUGIN_MANAGER_URL=] [default: http://127.0.0.1:8080]
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+    /// The admin plane of a running gateway [env: PLUGIN_MANAGER_ADMIN=] [default: http://127.0.0.1:9090]
+    #[arg(long, value_name = "URL")]
+    admin: Option<String>,
+    /// A token, for a gateway that wants one [env: PLUGIN_MANAGER_TOKEN=]
+    #[arg(long, value_name = "TOKEN")]
+    token: Option<String>,
+    /// Print JSON: what the gateway answers as it is, and what went wrong as a problem document
+    #[arg(long)]
+    json: bool,
+}
+
+impl Reach {
+    /// What was said behind the command, before it, in the environment, in this order.
+    pub(super) fn resolve(self, before: Before) -> Remote {
+        let env = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        Remote {
+            url: self
+                .url
+                .or(before.url)
+                .or_else(|| env("PLUGIN_MANAGER_URL"))
+                .unwrap_or_else(|| "http://127.0.0.1:8080".to_owned()),
+            admin: self
+                .admin
+                .or(before.admin)
+                .or_else(|| env("PLUGIN_MANAGER_ADMIN"))
+                .unwrap_or_else(|| "http://127.0.0.1:9090".to_owned()),
+            token: self.token.or(before.token).or_else(|| env("PLUGIN_MANAGER_TOKEN")),
+            json: self.json || before.json,
+        }
+    }
+}
+
+/// Where a running gateway is, and how it is talked to.
+#[derive(Debug)]
 pub(super) struct Remote {
-    /// The data plane of a running gateway
-    #[arg(
-        long,
-        global = true,
-        env = "PLUGIN_MANAGER_URL",
-        default_value = "http://127.0.0.1:8080",
-        value_name = "URL"
-    )]
     pub(super) url: String,
-    /// The admin plane of a running gateway
-    #[arg(
-        long,
-        global = true,
-        env = "PLUGIN_MANAGER_ADMIN",
-        default_value = "http://127.0.0.1:9090",
-        value_name = "URL"
-    )]
     pub(super) admin: String,
-    /// A token, for a gateway that wants one
-    #[arg(long, global = true, env = "PLUGIN_MANAGER_TOKEN", hide_env_values = true, value_name = "TOKEN")]
     pub(super) token: Option<String>,
-    /// Print the gateway's JSON as it is
-    #[arg(long, global = true)]
     pub(super) json: bool,
 }
+
+/// A command that talks to a running gateway.
+#[derive(Debug, clap::Args)]
+pub(super) struct Client<T: clap::Args> {
+    #[command(flatten)]
+    pub(super) what: T,
+    #[command(flatten)]
+    pub(super) reach: Reach,
+}
+
+/// Nothing besides.
+#[derive(Debug, clap::Args)]
+pub(super) struct Nothing {}
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -57,21 +114,21 @@ pub(super) enum Command {
     /// Look at the configuration
     Config(Config),
     /// Call a plugin of a running gateway
-    Call(Call),
+    Call(Client<Call>),
     /// Show how a running gateway does
-    Status,
+    Status(Client<Nothing>),
     /// List the plugins of a running gateway
-    Plugins,
+    Plugins(Client<Nothing>),
     /// Show the health of every plugin; exit code 1 when any is down
-    Health,
+    Health(Client<Nothing>),
     /// Let a plugin finish its calls and take no others, until it is enabled again
-    Drain(Drain),
+    Drain(Client<Drain>),
     /// Stop a plugin's process and start it again; also starts one that has failed
-    Restart(Name),
+    Restart(Client<Name>),
     /// Switch a plugin on; undoes a drain, and starts a process that has failed
-    Enable(Name),
+    Enable(Client<Name>),
     /// Switch a plugin off; calls that run are not touched
-    Disable(Name),
+    Disable(Client<Name>),
     /// Serve one of the demo's plugins on standard input and output
     #[command(hide = true)]
     Plugin(DemoPlugin),
@@ -185,6 +242,18 @@ mod tests {
     #[test]
     fn the_arguments_are_consistent() {
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn where_a_gateway_is_may_be_said_before_the_command_and_behind_it_and_behind_it_counts() {
+        let args = ["plugin-manager", "--url", "http://a", "--json", "call", "x", "--url", "http://b"];
+        let args = Args::try_parse_from(args).expect("both");
+        let Command::Call(call) = args.command else { panic!("a call") };
+        let remote = call.reach.resolve(args.before);
+        assert_eq!((remote.url.as_str(), remote.json), ("http://b", true));
+        for command in ["schema", "run", "demo"] {
+            assert!(Args::try_parse_from(["plugin-manager", command, "--url", "http://a"]).is_err(), "{command}");
+        }
     }
 
     #[test]

@@ -13,10 +13,11 @@ use std::{process::ExitCode, time::Duration};
 use clap::Parser;
 
 use crate::launch::logging;
-use args::{Args, Command};
+use args::{Args, Before, Client, Command};
 pub(crate) use local::finish;
 pub(crate) use output::say;
 pub(crate) use signals::StopSignals;
+pub(crate) use table::columns;
 
 /// How long the end waits for a standard error that nobody reads.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -26,25 +27,35 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// 0: it worked. 1: it did not. 2: the arguments or the configuration are wrong.
 #[must_use]
 pub fn run() -> ExitCode {
-    let args = Args::parse();
-    let result = match args.command {
-        Command::Demo(demo) => local::demo(&demo),
-        Command::Run(run) => local::run(&run),
-        Command::Validate(validate) => local::validate(&validate),
-        Command::Schema(schema) => local::schema(&schema),
-        Command::Config(config) => local::config(&config),
-        Command::Call(call) => remote::call(&args.remote, &call),
-        Command::Status => remote::status(&args.remote),
-        Command::Plugins => remote::plugins(&args.remote),
-        Command::Health => remote::health(&args.remote),
-        Command::Drain(drain) => remote::drain(&args.remote, &drain),
-        Command::Restart(name) => remote::restart(&args.remote, &name),
-        Command::Enable(name) => remote::switch(&args.remote, &name, true),
-        Command::Disable(name) => remote::switch(&args.remote, &name, false),
-        Command::Plugin(plugin) => local::plugin(&plugin),
+    let Args { before, command } = Args::parse();
+    let (json, result) = match command {
+        Command::Call(Client { what, reach }) => {
+            remote::run(reach.resolve(before), |remote| remote::call(remote, &what))
+        }
+        Command::Status(Client { reach, .. }) => remote::run(reach.resolve(before), remote::status),
+        Command::Plugins(Client { reach, .. }) => remote::run(reach.resolve(before), remote::plugins),
+        Command::Health(Client { reach, .. }) => remote::run(reach.resolve(before), remote::health),
+        Command::Drain(Client { what, reach }) => {
+            remote::run(reach.resolve(before), |remote| remote::drain(remote, &what))
+        }
+        Command::Restart(Client { what, reach }) => {
+            remote::run(reach.resolve(before), |remote| remote::restart(remote, &what))
+        }
+        Command::Enable(Client { what, reach }) => {
+            remote::run(reach.resolve(before), |remote| remote::switch(remote, &what, true))
+        }
+        Command::Disable(Client { what, reach }) => {
+            remote::run(reach.resolve(before), |remote| remote::switch(remote, &what, false))
+        }
+        other => (false, here(other, &before)),
     };
     let code = match result {
         Ok(code) => code,
+        // To where the answer would have gone: what reads it reads JSON whatever happens.
+        Err(problem) if json => match output::say(format_args!("{:#}", problem.document())) {
+            Ok(()) => problem.exit_code(),
+            Err(problem) => problem.exit_code(),
+        },
         Err(problem) => {
             output::note(format_args!("plugin-manager: {problem}"));
             problem.exit_code()
@@ -54,6 +65,23 @@ pub fn run() -> ExitCode {
     code
 }
 
+/// Commands that talk to no gateway.
+fn here(command: Command, before: &Before) -> Outcome {
+    if let Some(flag) = before.given().first() {
+        let commands = "call, status, plugins, health, drain, restart, enable and disable";
+        return Err(Problem::Wrong(format!("{flag} is for the commands that talk to a running gateway: {commands}")));
+    }
+    match command {
+        Command::Demo(demo) => local::demo(&demo),
+        Command::Run(run) => local::run(&run),
+        Command::Validate(validate) => local::validate(&validate),
+        Command::Schema(schema) => local::schema(&schema),
+        Command::Config(config) => local::config(&config),
+        Command::Plugin(plugin) => local::plugin(&plugin),
+        other => Err(Problem::Wrong(format!("{other:?} needs a gateway"))),
+    }
+}
+
 /// Why a command did not work.
 #[derive(Debug)]
 pub(crate) enum Problem {
@@ -61,13 +89,27 @@ pub(crate) enum Problem {
     Failed(String),
     /// The arguments or the configuration.
     Wrong(String),
+    /// The gateway said no, in this document.
+    Refused(serde_json::Value, String),
 }
 
 impl Problem {
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Failed(_) => ExitCode::from(1),
+            Self::Failed(_) | Self::Refused(..) => ExitCode::from(1),
             Self::Wrong(_) => ExitCode::from(2),
+        }
+    }
+
+    /// As JSON: the gateway's own document, or one like it.
+    fn document(&self) -> serde_json::Value {
+        match self {
+            Self::Refused(document, _) => document.clone(),
+            Self::Failed(text) | Self::Wrong(text) => serde_json::json!({
+                "type": "about:blank",
+                "title": "the command did not work",
+                "detail": text,
+            }),
         }
     }
 }
@@ -75,7 +117,7 @@ impl Problem {
 impl std::fmt::Display for Problem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Failed(text) | Self::Wrong(text) => f.write_str(text),
+            Self::Failed(text) | Self::Wrong(text) | Self::Refused(_, text) => f.write_str(text),
         }
     }
 }

@@ -27,6 +27,11 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// The largest answer that is read.
 const MAX_ANSWER: usize = 64 << 20;
 
+/// Runs a command, and says whether it prints JSON.
+pub(super) fn run(remote: Remote, command: impl FnOnce(&Remote) -> Outcome) -> (bool, Outcome) {
+    (remote.json, command(&remote))
+}
+
 pub(super) fn call(remote: &Remote, call: &Call) -> Outcome {
     let payload = match call.payload.as_str() {
         "-" => {
@@ -92,8 +97,8 @@ fn row(plugin: &Value) -> [String; 10] {
         text(&plugin["breaker"]),
         text(&calls["total"]),
         text(&calls["success_rate_percent"]),
-        text(&calls["p50"]),
-        text(&calls["p99"]),
+        brief(&calls["p50"]),
+        brief(&calls["p99"]),
         text(&plugin["restarts"]),
     ]
 }
@@ -114,7 +119,7 @@ pub(super) fn health(remote: &Remote) -> Outcome {
         .into_iter()
         .flatten()
         .map(|(name, check)| {
-            [name.clone(), text(&check["status"]), text(&check["response_time"]), text(&check["message"])]
+            [name.clone(), text(&check["status"]), brief(&check["response_time"]), text(&check["message"])]
         })
         .collect();
     say(columns(["NAME", "HEALTH", "TOOK", "MESSAGE"], &rows).trim_end())?;
@@ -131,10 +136,10 @@ pub(super) fn drain(remote: &Remote, drain: &Drain) -> Outcome {
     let (status, body) = send(remote, request, Bytes::new(), limit)?;
     let report = answer(status, &body, None)?;
     if print_json(remote, &report)? {
-        return Ok(ExitCode::SUCCESS);
+        return Ok(if report["clean"] == true { ExitCode::SUCCESS } else { ExitCode::from(1) });
     }
     if report["clean"] == true {
-        say(format_args!("{} drained in {}", drain.name, text(&report["took"])))?;
+        say(format_args!("{} drained in {}", drain.name, brief(&report["took"])))?;
         return Ok(ExitCode::SUCCESS);
     }
     if report["undone"] == true {
@@ -144,7 +149,7 @@ pub(super) fn drain(remote: &Remote, drain: &Drain) -> Outcome {
     Err(Problem::Failed(format!(
         "{} takes no calls any more; after {} {} calls were unfinished{close}",
         drain.name,
-        text(&report["took"]),
+        brief(&report["took"]),
         report["unfinished"]
     )))
 }
@@ -176,6 +181,14 @@ fn print_json(remote: &Remote, value: &Value) -> Result<bool, Problem> {
     Ok(remote.json)
 }
 
+/// A time as a cell, in three digits: nobody reads the nanoseconds of a percentile.
+fn brief(value: &Value) -> String {
+    let Some(time) = value.as_str().and_then(|time| go_duration::parse(time).ok()) else { return text(value) };
+    let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+    let unit = 10_u64.pow(nanos.checked_ilog10().unwrap_or_default().saturating_sub(2));
+    go_duration::format(Duration::from_nanos((nanos + unit / 2) / unit * unit))
+}
+
 /// A value as a cell: text without quotes, `-` for what is not there.
 fn text(value: &Value) -> String {
     match value {
@@ -204,7 +217,12 @@ fn refused(status: StatusCode, body: &[u8]) -> Problem {
     let Ok(problem) = serde_json::from_slice::<Value>(body) else {
         return Problem::Failed(format!("the gateway answered {status}"));
     };
-    let mut message = format!("{} ({})", text(&problem["detail"]), text(&problem["code"]));
+    // A gateway that leaves the sentence out has told the code all the same.
+    let said = problem["detail"].as_str().or(problem["title"].as_str()).unwrap_or("the gateway refused it");
+    let mut message = match problem["code"].as_str() {
+        Some(code) if !said.contains(code) => format!("{said} ({code})"),
+        _ => said.to_owned(),
+    };
     if let Some(plugin) = problem["plugin"].as_str() {
         message = format!("{plugin}: {message}");
     }
@@ -218,7 +236,7 @@ fn refused(status: StatusCode, body: &[u8]) -> Problem {
     if problem["code"] == "AUTH_1106" {
         message.push_str("\nGive the token with --token or PLUGIN_MANAGER_TOKEN.");
     }
-    Problem::Failed(message)
+    Problem::Refused(problem, message)
 }
 
 /// `base` and path segments, each percent-encoded.
@@ -295,6 +313,26 @@ fn unreachable_gateway(place: &str, error: &hyper_util::client::legacy::Error) -
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_are_shown_in_three_digits_and_a_code_once() {
+        for (time, shown) in [
+            ("1.234567ms", "1.23ms"),
+            ("12.345µs", "12.3µs"),
+            ("999.6ms", "1s"),
+            ("7ns", "7ns"),
+            ("0s", "0s"),
+            ("1m2.345s", "1m2.3s"),
+        ] {
+            assert_eq!(brief(&Value::from(time)), shown);
+        }
+        assert_eq!(brief(&Value::Null), "-");
+        for detail in ["the health check failed", "the health check failed (HEALTH_1601)"] {
+            let document = serde_json::json!({"detail": detail, "code": "HEALTH_1601"}).to_string();
+            let said = refused(StatusCode::SERVICE_UNAVAILABLE, document.as_bytes()).to_string();
+            assert_eq!(said, "the health check failed (HEALTH_1601)");
+        }
+    }
 
     #[test]
     fn a_name_with_odd_characters_stays_one_segment() {

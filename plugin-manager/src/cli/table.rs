@@ -1,7 +1,7 @@
 //! Text in columns.
 
 /// Lays out rows under a heading. Columns are as wide as their widest cell; the last one is not padded.
-pub(super) fn columns<const N: usize>(heading: [&str; N], rows: &[[String; N]]) -> String {
+pub(crate) fn columns<const N: usize>(heading: [&str; N], rows: &[[String; N]]) -> String {
     let mut widths = heading.map(|cell| cell.chars().count());
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {

@@ -50,10 +50,11 @@ pub(super) struct Bounds {
 /// The routes of the data plane. The body of a request is the payload, and must be JSON; the body of an answer is the
 /// plugin's reply.
 pub(super) fn routes(manager: Manager<Bytes, Bytes>, bounds: Bounds) -> Router {
-    Router::new()
-        .route("/v1/plugins/{name}", post(call).fallback(only_post))
-        .fallback(no_such_path)
-        .with_state(Plane { manager, bounds, bodies: Bodies::new(bounds.max_bodies) })
+    Router::new().route("/v1/plugins/{name}", post(call).fallback(only_post)).fallback(no_such_path).with_state(Plane {
+        manager,
+        bounds,
+        bodies: Bodies::new(bounds.max_bodies),
+    })
 }
 
 async fn call(State(plane): State<Plane>, name: Result<Name, Fault>, request: Request) -> Response<Body> {
@@ -145,7 +146,8 @@ async fn read_body(mut body: Body, bounds: Bounds, held: &mut Held) -> Result<By
     let max = bounds.max_body;
     let full = |_: Full| {
         let max = bounds.max_bodies;
-        let problem = format!("the payloads that are held come to {max} bytes already; `server.max_bodies` sets the limit");
+        let problem =
+            format!("the payloads that are held come to {max} bytes already; `server.max_bodies` sets the limit");
         Fault::from(PluginError::new(Code::QueueFull, problem).with_sent(Sent::Nothing))
     };
     let too_large = || {

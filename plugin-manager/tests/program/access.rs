@@ -68,3 +68,37 @@ plugins: [{{name: echo, transport: exec, executable: python3, args: ['{echo}']}}
         assert!(said.contains(says) && said.contains("the admin plane what --admin names"), "{command:?}: {said}");
     }
 }
+
+#[tokio::test]
+async fn what_goes_wrong_is_json_too_where_json_is_asked_for() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let echo = example("plugins/echo.py");
+    let gateway = gateway(&dir.path().join("gateway.yaml"), &[], |data, admin| {
+        format!(
+            "
+server: {{listen: '{data}'}}
+admin: {{listen: '{admin}'}}
+plugins: [{{name: echo, transport: exec, executable: python3, args: ['{echo}']}}]
+"
+        )
+    })
+    .await;
+    let told = async |command: &[&str], code: i32| {
+        let ended = gateway.command(command).await;
+        assert_eq!((ended.code(), ended.stderr.as_str()), (Some(code), ""), "{ended:?}");
+        serde_json::from_str::<serde_json::Value>(&ended.stdout).unwrap_or_else(|_| panic!("no JSON: {ended:?}"))
+    };
+    let refused = told(&["call", "nobody", "1", "--json"], 1).await;
+    assert_eq!(
+        (&refused["code"], &refused["status"], &refused["plugin"]),
+        (&"PLUGIN_1201".into(), &404.into(), &"nobody".into())
+    );
+    let refused = told(&["--json", "drain", "nobody"], 1).await;
+    assert_eq!(refused["code"], "PLUGIN_1201");
+    let nobody = told(&["--json", "plugins", "--admin", "http://127.0.0.1:1"], 1).await;
+    assert!(nobody["detail"].as_str().expect("a sentence").contains("no gateway answers at 127.0.0.1:1"), "{nobody}");
+    let wrong = told(&["--json", "plugins", "--admin", "ftp://x"], 2).await;
+    assert!(wrong["detail"].as_str().expect("a sentence").contains("does not begin with http://"), "{wrong}");
+    let said = gateway.command(&["schema"]).await.failed(2);
+    assert!(said.contains("--url is for the commands that talk to a running gateway"), "{said}");
+}

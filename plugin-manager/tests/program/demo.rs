@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde_json::json;
 
-use crate::support::{Client, Program, Signal, children, get, gone, has_line, kill, post, state, until};
+use crate::support::{Client, LIMIT, Program, Signal, children, get, gone, has_line, kill, post, state, until};
 
 struct Demo {
     program: Program,
@@ -27,7 +27,12 @@ async fn demo() -> Demo {
     let data: SocketAddr = between("curl -s http://", "/v1/plugins/greeter").parse().expect("an address");
     let admin: SocketAddr = between("Open\n  http://", "/metrics").parse().expect("an address");
     let wordcount = between("kill -9 ", " ").parse().expect("a process id");
-    assert!(text.contains(&format!("plugin-manager --url http://{data} --admin http://{admin} plugins")), "{text}");
+    assert!(text.contains(&format!("plugins \\\n    --url http://{data} --admin http://{admin}")), "{text}");
+    // Whatever the path of the program is.
+    let path = env!("CARGO_BIN_EXE_plugin-manager");
+    for line in text.lines().map(|line| line.replace(path, "plugin-manager")) {
+        assert!(line.chars().count() <= 80, "{line:?}");
+    }
     Demo { program, data, admin, wordcount }
 }
 
@@ -48,6 +53,16 @@ async fn answers(data: SocketAddr, plugin: &str, payload: &str, expected: serde_
 #[tokio::test]
 async fn the_demo_serves_three_plugins_survives_kill_9_of_one_and_stops_at_ctrl_c() {
     let Demo { program, data, admin, wordcount } = demo().await;
+    let text = program.stdout();
+    let typed = text.split_once("in another terminal\n").expect("what to type").1;
+    let typed = typed.split_once("  kill -9").expect("the last of them").0;
+    // What is printed is typed as it is, but for curl, which may not be there.
+    let typed: String = typed.lines().filter(|line| !line.contains("curl")).map(|line| format!("{line}\n")).collect();
+    let limit = LIMIT.as_secs().to_string();
+    let shell = std::process::Command::new("timeout").args([&limit, "sh", "-ec", &typed]).output().expect("sh");
+    let said = String::from_utf8_lossy(&shell.stdout);
+    assert!(shell.status.success(), "{typed}{said}{}", String::from_utf8_lossy(&shell.stderr));
+    assert!(said.contains("wordcount") && said.contains("RESTARTS") && said.contains("{\"words\":6}"), "{said}");
     answers(data, "greeter", "\"you\"", json!({"greeting": "Hello, you!"})).await;
     answers(data, "wordcount", "\"to be or not to be\"", json!({"words": 6})).await;
     answers(data, "weather", "\"Lisbon\"", json!({"city": "Lisbon", "sky": "clear"})).await;
@@ -106,5 +121,7 @@ async fn the_demo_can_stop_by_itself_and_says_which_address_is_in_use() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address").to_string();
     let said = Program::start(free.iter().copied().chain([address.as_str()])).ends().await.failed(1);
-    assert!(said.contains(&format!("`admin.listen`: {address} is in use")), "{said}");
+    assert!(said.contains(&format!("`--admin-listen`: {address} is in use")), "{said}");
+    let said = Program::start(["demo", "--listen", &address, "--admin-listen", "127.0.0.1:0"]).ends().await.failed(1);
+    assert!(said.contains(&format!("`--listen`: {address} is in use")) && !said.contains("server.listen"), "{said}");
 }

@@ -30,7 +30,11 @@ pub(crate) async fn run(listen: SocketAddr, admin_listen: SocketAddr, stop_after
     let config = config.clone().with_server(config.server().clone().with_listen(listen));
     let config = config.clone().with_admin(config.admin().clone().with_listen(admin_listen));
     let factories = Factories::new().with_plugin("greeter", plugins::greeter());
-    let running = Running::start(&config, &factories).await.map_err(|error| Problem::Failed(error.to_string()))?;
+    let running = Running::start(&config, &factories).await.map_err(|error| {
+        // There is no file whose keys could be meant.
+        let said = error.to_string().replace("`server.listen`", "`--listen`");
+        Problem::Failed(said.replace("`admin.listen`", "`--admin-listen`"))
+    })?;
     // Before anybody is told how to stop it.
     let mut stop = StopSignals::new()?;
     introduce(&running)?;
@@ -84,16 +88,16 @@ fn introduce(running: &Running) -> Result<(), Problem> {
     let options = if data.port() == 8080 && admin.port() == 9090 {
         String::new()
     } else {
-        format!(" --url http://{data} --admin http://{admin}")
+        format!(" \\\n    --url http://{data} --admin http://{admin}")
     };
-    let kill = match running.process("wordcount").and_then(|process| process.pid()) {
-        Some(pid) => format!("\n  kill -9 {pid}                        the subprocess comes back"),
-        None => String::new(),
-    };
+    let (program, kill) = (program(), running.process("wordcount").and_then(|process| process.pid()));
+    let kill = kill
+        .map_or_else(String::new, |pid| format!("\n  kill -9 {pid}  # the subprocess comes back, with another PID"));
     say(format_args!(
         "
-A gateway with three plugins: greeter (in process), wordcount (a subprocess), weather (over HTTP).
-Light traffic is on its way to all of them. The weather fails now and then: watch its breaker.
+A gateway with three plugins: greeter (in this process), wordcount (a
+subprocess), weather (over HTTP). Light traffic is on its way to all of them.
+The weather fails now and then: watch its breaker.
 
 Open
   http://{admin}/metrics
@@ -102,13 +106,29 @@ Open
 
 Type, in another terminal
   curl -s http://{data}/v1/plugins/greeter --json '\"you\"'
-  plugin-manager{options} plugins
-  plugin-manager{options} call wordcount '\"to be or not to be\"'{kill}
+  {program} plugins{options}
+  {program} call wordcount '\"to be or not to be\"'{options}{kill}
 
-Ctrl-C drains and stops. The plugin-manager program is {}
-",
-        std::env::current_exe().map_or_else(|_| "not known".to_owned(), |path| path.display().to_string())
+Ctrl-C drains and stops.
+"
     ))
+}
+
+/// How this program is started from here: by its name where PATH has it, or by its path.
+fn program() -> String {
+    let name = "plugin-manager";
+    let Ok(path) = std::env::current_exe() else { return name.to_owned() };
+    let dirs = std::env::var_os("PATH").unwrap_or_default();
+    if std::env::split_paths(&dirs).any(|dir| dir.join(name) == path) {
+        return name.to_owned();
+    }
+    let from_here = std::env::current_dir().ok().and_then(|dir| Some(path.strip_prefix(dir).ok()?.to_owned()));
+    match from_here {
+        // The shell looks for a bare name in PATH alone.
+        Some(bare) if bare.components().count() == 1 => format!("./{}", bare.display()),
+        Some(path) => path.display().to_string(),
+        None => path.display().to_string(),
+    }
 }
 
 /// Shows what happens until it is time to stop.
@@ -123,7 +143,7 @@ async fn watch(running: &Running, stop_after: Option<Duration>, stop: &mut StopS
         tokio::select! {
             () = stop.next() => return Ok(()),
             () = &mut end => return Ok(()),
-            _ = summaries.tick() => say(traffic::summary(&running.manager().list()))?,
+            _ = summaries.tick() => say(traffic::summary(&running.manager().list()).trim_end())?,
             () = &mut kill, if !killed => {
                 killed = true;
                 kill_wordcount(running)?;

@@ -8,7 +8,7 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use plugin_core::telemetry::Status;
 
-use crate::manager::PluginView;
+use crate::{cli::columns, manager::PluginView};
 
 /// Between two calls.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -31,26 +31,24 @@ pub(super) async fn run(gateway: SocketAddr) {
     }
 }
 
-/// What each plugin has done so far.
+/// What each plugin has done so far: a row for each.
 pub(super) fn summary(plugins: &[PluginView]) -> String {
-    let told: Vec<_> = plugins.iter().map(of_plugin).collect();
-    told.join("   ")
+    let rows: Vec<_> = plugins.iter().map(row).collect();
+    columns(["PLUGIN", "OK", "FAILED", "REFUSED", "BREAKER", "PID", "RESTARTS"], &rows)
 }
 
-fn of_plugin(plugin: &PluginView) -> String {
+fn row(plugin: &PluginView) -> [String; 7] {
     let calls = plugin.telemetry.as_ref().map(|calls| calls.snapshot());
-    let count = |status| calls.as_ref().map_or(0, |calls| calls.ended(status));
-    let breaker = plugin.controls.breaker.as_ref().map_or("-", |breaker| breaker.state().as_str());
-    let restarts = plugin
-        .controls
-        .process
-        .as_ref()
-        .map_or_else(String::new, |process| format!(" restarts {}", process.stats().restarts));
-    format!(
-        "{}: {} ok, {} failed, {} refused, breaker {breaker}{restarts}",
-        plugin.name,
+    let count = |status| calls.as_ref().map_or(0, |calls| calls.ended(status)).to_string();
+    let process = plugin.controls.process.as_ref();
+    let none = || "-".to_owned();
+    [
+        plugin.name.clone(),
         count(Status::Success),
         count(Status::Failure),
         count(Status::Refused),
-    )
+        plugin.controls.breaker.as_ref().map_or_else(none, |breaker| breaker.state().as_str().to_owned()),
+        process.and_then(|process| process.pid()).map_or_else(none, |pid| pid.to_string()),
+        process.map_or_else(none, |process| process.stats().restarts.to_string()),
+    ]
 }
