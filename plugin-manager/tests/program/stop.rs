@@ -147,7 +147,7 @@ for line in sys.stdin:
 server: {{listen: '{data}'}}
 admin: {{listen: '{admin}'}}
 plugins:
-  - {{name: chatty, transport: exec, executable: python3, args: [chatty.py], work_dir: '{path}'}}
+  - {{name: chatty, transport: exec, executable: python3, args: [chatty.py], work_dir: '{path}', stderr: {{lines_per_second: 1000000}}}}
 "
         )
     })
