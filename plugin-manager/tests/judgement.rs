@@ -367,3 +367,31 @@ async fn the_lists_on_may_name_the_status_that_a_plugin_over_http_answers_with()
         gateway.shutdown().await;
     }
 }
+
+/// One owner of the limit of an attempt, whatever carries it: what the handle says holds, and is what the plugin is told.
+#[tokio::test]
+async fn a_limit_of_an_attempt_that_is_changed_live_holds_on_every_transport() {
+    for transport in TRANSPORTS {
+        let connection = if transport == "in-process" { json!({}) } else { json!({"request_timeout": "150ms"}) };
+        let settings = json!({"timeout": "20s", "retry": {"enabled": false}, "connection": connection});
+        let gateway = gateway(transport, &settings.to_string()).await;
+        let view = gateway.manager().get("p").expect("registered");
+        let limit = view.controls.attempt_timeout.expect("a limit");
+        let slow = || told(&json!({"do": "wait", "ms": 400}));
+        if transport != "in-process" {
+            assert_eq!(limit.limit(), Some(Duration::from_millis(150)));
+            assert_eq!(send(&gateway, slow()).await.expect_err("too slow").code(), Code::Timeout, "{transport}");
+        }
+        for longer in [Some(Duration::from_secs(15)), None] {
+            limit.set_limit(longer);
+            send(&gateway, slow()).await.unwrap_or_else(|error| panic!("{transport} under {longer:?}: {error}"));
+            // Past the limit that was, and long before the one that is: the plugin gave up by itself.
+            let error = send(&gateway, told(&json!({"do": "run out", "ms": 300}))).await.expect_err("as asked");
+            let seen = (error.code(), error.rejected());
+            assert_eq!(seen, (Code::Timeout, None), "{transport} under {longer:?}");
+        }
+        limit.set_limit(Some(Duration::from_millis(150)));
+        assert_eq!(send(&gateway, slow()).await.expect_err("too slow").code(), Code::Timeout, "{transport}");
+        gateway.shutdown().await;
+    }
+}

@@ -33,6 +33,8 @@ mod said;
 mod served;
 #[cfg(feature = "tls")]
 pub mod tls;
+#[cfg(any(feature = "http", all(feature = "process", target_os = "linux")))]
+mod told;
 
 /// The vocabulary of the family: what a program needs besides this crate.
 pub use plugin_core;

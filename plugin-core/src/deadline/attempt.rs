@@ -14,7 +14,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{
-    Deadlined,
+    Deadlined, allowed,
     cut::{self, AttemptTime, Part},
     layer::{Limit, duration},
     polling,
@@ -144,7 +144,7 @@ where
             given: times.given,
             limit,
             configured: times.configured,
-            inner: Some(self.inner.call(request)),
+            inner: Some(allowed::limited(limit, || self.inner.call(request))),
             timer: None,
             reject: self.reject.clone(),
         }
@@ -194,11 +194,12 @@ where
             return Poll::Pending;
         };
         if *this.limit == u64::MAX && *this.deadline == Instant::MAX {
-            return inner.poll(cx);
+            return allowed::limited(u64::MAX, || inner.poll(cx));
         }
         let part = Part { since: *this.since, limit: (*this.limit).min(*this.configured) };
         let tell = |cell: &polling::Polling| {
             cell.limit(part);
+            cell.limit_attempt(*this.limit);
             // A layer further out may enforce an earlier one.
             cell.enforced.set(cell.enforced.get().min(*this.deadline));
         };

@@ -125,10 +125,13 @@ impl AttemptTime {
         Self { since, limit: None, deadline: None, given: Duration::MAX, configured: None }
     }
 
-    /// Limits the attempt to this time.
+    /// Limits the attempt to this time. `Duration::MAX` is none, as it is what [`attempt_limit`](super::attempt_limit) tells.
     #[must_use]
     pub const fn with_limit(mut self, limit: Option<Duration>) -> Self {
-        self.limit = limit;
+        self.limit = match limit {
+            Some(Duration::MAX) => None,
+            limit => limit,
+        };
         self
     }
 
@@ -180,10 +183,13 @@ impl AttemptTime {
     }
 
     /// What it means that the service itself answers now that its time was up: [the end of this time](Self::refusal), when
-    /// it is up, or when its caller gave it less than would be evidence. `None`: it gave up by itself, with time left, which
-    /// is its own failure.
+    /// it is up, or when its caller gave it less than would be evidence. `None`: it gave up by itself, with time left or
+    /// where nobody limits it, which is its own failure.
     #[must_use]
     pub fn answered(&self, now: Instant) -> Option<Rejected> {
+        if self.ends() == Instant::MAX {
+            return None;
+        }
         (self.is_up(now) || !self.cut().is_evidence()).then(|| self.refusal())
     }
 }
@@ -391,6 +397,16 @@ mod tests {
             assert_eq!((refusal.is_attempt_timeout(), refusal.is_evidence()), (is_own, is_evidence), "{time:?}");
         }
         assert_eq!(time(None, None).ends(), Instant::MAX);
+    }
+
+    #[test]
+    fn a_service_that_nobody_limits_is_out_of_time_by_itself() {
+        for limit in [None, Some(Duration::MAX)] {
+            let time = AttemptTime::new(at(10)).with_limit(limit);
+            assert_eq!(time.answered(at(70)), None);
+            let refusal = time.with_deadline(Some(at(20)), 10 * SECOND).answered(at(20)).expect("its time was up");
+            assert!(!refusal.is_attempt_timeout(), "{refusal:?}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Time limits: the caller's deadline over all attempts, and the limit of one attempt.
 
+mod allowed;
 mod attempt;
 mod carry;
 pub mod cut;
@@ -10,6 +11,7 @@ mod polling;
 pub mod timer;
 pub mod waiting;
 
+pub use allowed::attempt_limit;
 pub use attempt::{AttemptFuture, AttemptTimeout, AttemptTimeoutHandle, AttemptTimeoutLayer};
 #[cfg(feature = "http")]
 pub use carry::{Deadline, format_grpc_timeout, parse_grpc_timeout};

@@ -41,6 +41,8 @@ pub(super) struct Polling {
     pub(super) part: Cell<Part>,
     /// [`Instant::MAX`] stands for none.
     pub(super) enforced: Cell<Instant>,
+    /// Nanoseconds that the attempt may take, [`UNLIMITED`], or 0 where nobody limits attempts.
+    pub(super) attempt: Cell<u64>,
     /// [`Instant::MAX`] stands for none.
     pub(super) lifted: Cell<Instant>,
     pub(super) stage: Cell<Option<&'static str>>,
@@ -57,6 +59,7 @@ thread_local! {
             limits: Cell::new(false),
             part: Cell::new(Part::WHOLE),
             enforced: Cell::new(Instant::MAX),
+            attempt: Cell::new(0),
             lifted: Cell::new(Instant::MAX),
             stage: Cell::new(None),
             timer: Cell::new(Instant::MAX),
@@ -77,6 +80,7 @@ struct Restore {
     limits: bool,
     part: Part,
     enforced: Instant,
+    attempt: u64,
     stage: Option<&'static str>,
     timer: Instant,
     now: Instant,
@@ -90,6 +94,7 @@ impl Drop for Restore {
             cell.limits.set(self.limits);
             cell.part.set(self.part);
             cell.enforced.set(self.enforced);
+            cell.attempt.set(self.attempt);
             cell.stage.set(self.stage);
             cell.timer.set(self.timer);
             cell.now.set(self.now);
@@ -107,6 +112,7 @@ pub(super) fn listen<T>(tell: impl FnOnce(&Polling), poll: impl FnOnce() -> Poll
             limits: cell.limits.get(),
             part: cell.part.get(),
             enforced: cell.enforced.get(),
+            attempt: cell.attempt.get(),
             stage: cell.stage.replace(None),
             timer: cell.timer.replace(Instant::MAX),
             now: cell.now.get(),
@@ -132,6 +138,15 @@ pub(super) fn listen<T>(tell: impl FnOnce(&Polling), poll: impl FnOnce() -> Poll
 }
 
 impl Polling {
+    /// Tells how long an attempt may take, where nobody further out allows it less, and gives back what was told before.
+    #[inline]
+    pub(super) fn limit_attempt(&self, limit: u64) -> u64 {
+        let before = self.attempt.get();
+        // Of a limit of nothing there is a nanosecond left, so that it is told from nobody's.
+        self.attempt.set(if before == 0 { limit.max(1) } else { before.min(limit.max(1)) });
+        before
+    }
+
     /// Tells that a part of what is polled so far is limited.
     #[inline]
     pub(super) fn limit(&self, part: Part) {

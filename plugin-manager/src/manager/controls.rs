@@ -3,6 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use plugin_breaker::CircuitBreakerHandle;
+use plugin_core::deadline::AttemptTimeoutHandle;
 use plugin_health::HealthCheck;
 use plugin_lb::{Balance, InstanceStats, MembershipError};
 use plugin_ratelimit::RateLimitHandle;
@@ -20,6 +21,9 @@ pub struct Controls {
     pub rate_limit: Option<RateLimitHandle>,
     /// The regular check of each instance.
     pub health_checks: Vec<HealthCheck>,
+    /// The limit of an attempt. Over HTTP and to a subprocess it is the only one when they were built
+    /// `without_request_timeout`, as a configuration builds them; otherwise the smaller one of theirs and this holds.
+    pub attempt_timeout: Option<AttemptTimeoutHandle>,
     /// The balancer's instances.
     pub instances: Option<Instances>,
     /// The supervised process of the plugin. The one place that knows how it is.
@@ -32,6 +36,7 @@ impl fmt::Debug for Controls {
             .field("breaker", &self.breaker.is_some())
             .field("retry", &self.retry.is_some())
             .field("rate_limit", &self.rate_limit.is_some())
+            .field("attempt_timeout", &self.attempt_timeout)
             .field("health_checks", &self.health_checks.len())
             .field("process", &self.process)
             .finish_non_exhaustive()

@@ -187,6 +187,8 @@ impl StackSettings {
         let breaker = circuit_breaker.map_or_else(CircuitBreakerLayer::disabled, CircuitBreakerLayer::new);
         let info = instances.first().map(|instance| instance.connected.info().clone()).unwrap_or_default();
 
+        let attempt = self.attempt_timeout.map_or_else(AttemptTimeoutLayer::disabled, AttemptTimeoutLayer::new);
+
         let mut known = self.health_check.is_some();
         let mut checks = Vec::new();
         let mut cells = Vec::new();
@@ -200,10 +202,6 @@ impl StackSettings {
             if let Some(config) = self.health_check {
                 checks.push(HealthCheck::start_in(Arc::clone(&cell), config, connected.probe()));
             }
-            let attempt = match self.attempt_timeout {
-                Some(limit) => AttemptTimeoutLayer::new(limit),
-                None => AttemptTimeoutLayer::disabled(),
-            };
             endpoints.push(endpoint.map(|service| attempt.layer(service)).with_health(Arc::clone(&cell)));
             cells.push(cell);
             closing.push(connected);
@@ -220,6 +218,7 @@ impl StackSettings {
             retry: has_retry.then(|| retry.handle()),
             rate_limit: self.rate_limit.map(|_| rate_limit.handle()),
             health_checks: checks.clone(),
+            attempt_timeout: Some(attempt.handle()),
             instances: Some(Instances::of(&balance)),
             process: None,
         };

@@ -38,6 +38,8 @@ pub struct ProcessConfig {
     pub(super) stderr: StderrConfig,
     pub(super) start_timeout: Duration,
     pub(super) request_timeout: Duration,
+    /// Whether the service keeps that limit itself.
+    pub(super) keeps_request_timeout: bool,
     pub(super) shutdown_grace: Duration,
     pub(super) limits: Limits,
 }
@@ -62,6 +64,7 @@ impl ProcessConfig {
             stderr: StderrConfig::default(),
             start_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(30),
+            keeps_request_timeout: true,
             shutdown_grace: Duration::from_secs(5),
             limits: Limits {
                 in_flight: 1024,
@@ -113,6 +116,7 @@ impl fmt::Debug for ProcessConfig {
             .field("stderr", &self.stderr)
             .field("start_timeout", &self.start_timeout)
             .field("request_timeout", &self.request_timeout)
+            .field("keeps_request_timeout", &self.keeps_request_timeout)
             .field("shutdown_grace", &self.shutdown_grace)
             .field("max_in_flight", &self.limits.in_flight)
             .field("max_queued_bytes", &self.limits.queued_bytes)
@@ -225,6 +229,14 @@ impl ProcessConfigBuilder {
     /// Limits the time of one call.
     pub fn with_request_timeout(mut self, timeout: Duration) -> Self {
         self.0.request_timeout = timeout;
+        self
+    }
+
+    /// Leaves the limit of an attempt, and the call's deadline, to a layer outside, such as
+    /// `plugin_core::deadline::AttemptTimeoutLayer`: the plugin is told the limit of that one, as it is when the call begins,
+    /// and `request_timeout` only where there is no such layer.
+    pub fn without_request_timeout(mut self) -> Self {
+        self.0.keeps_request_timeout = false;
         self
     }
 

@@ -13,6 +13,7 @@ use arc_swap::ArcSwap;
 use plugin_core::{
     Code, HealthCell, HealthState, HealthStatus, PluginError, Rejected,
     clock::{self, Instant},
+    deadline::attempt_limit,
 };
 use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 
@@ -57,7 +58,8 @@ pub enum ProcessEvent {
         /// The wait.
         after: Duration,
     },
-    /// The process died too often, or a process that had failed could not be started. Calls are refused meanwhile.
+    /// The process died too often, or a process that had failed could not be started. Calls are refused meanwhile. It is also
+    /// what follows at once when a process dies that had failed before and was ready for less than the window.
     Failed {
         /// The time until it is tried again; `None` when only [`ProcessHandle::restart`] and
         /// [`ProcessHandle::retry_now`] do that.
@@ -269,7 +271,12 @@ impl Shared {
 
     /// When an attempt that begins now ends at the latest.
     fn ends(&self, deadline: Option<Instant>) -> Instant {
-        clock::now().saturating_add(self.config.request_timeout).min(deadline.unwrap_or(Instant::MAX))
+        clock::now().saturating_add(self.attempt_limit()).min(deadline.unwrap_or(Instant::MAX))
+    }
+
+    /// How long an attempt may take: as its owner says, which is a layer outside of this or the service's own.
+    pub(super) fn attempt_limit(&self) -> Duration {
+        attempt_limit().unwrap_or(self.config.request_timeout)
     }
 
     /// Waits until the start has ended that follows so many others, and gives the connection to the process, or says why

@@ -28,9 +28,12 @@ use super::{
     hello,
     running::Pipe,
 };
-use crate::lines::{
-    client::{Connection, Exchange, Failure, Place},
-    codec::{Answer, Frame},
+use crate::{
+    lines::{
+        client::{Connection, Exchange, Failure, Place},
+        codec::{Answer, Frame},
+    },
+    told::tellable,
 };
 
 /// Calls a plugin that runs as a process of its own, many calls at a time.
@@ -41,7 +44,7 @@ use crate::lines::{
 /// process; when the last clone, call and [`PluginInstance`](plugin_core::PluginInstance) is dropped, it is stopped.
 #[derive(Clone)]
 pub struct ProcessService {
-    /// Core's limit of an attempt is the only one that a call has.
+    /// Core's limit of an attempt is the only one that a call has, here or further out.
     limited: AttemptTimeout<Unlimited>,
 }
 
@@ -100,7 +103,12 @@ impl Service<Call<Bytes>> for ProcessService {
     }
 
     fn call(&mut self, call: Call<Bytes>) -> ResponseFuture {
-        ResponseFuture { inner: self.limited.call(call), owner: self.owner().clone() }
+        let owner = self.owner().clone();
+        let work = match owner.shared.config.keeps_request_timeout {
+            true => Work::Limited(self.limited.call(call)),
+            false => Work::Bare(self.limited.get_mut().call(call)),
+        };
+        ResponseFuture { work, owner }
     }
 }
 
@@ -115,8 +123,13 @@ impl fmt::Debug for ProcessService {
 /// Nothing is sent before the first poll. Dropping it withdraws a request that the process has not been sent; of one
 /// that was sent the reply is dropped when it comes, and no other call is delayed.
 pub struct ResponseFuture {
-    inner: AttemptFuture<Exchanging, plugin_core::AsError>,
+    work: Work,
     owner: Arc<Owner>,
+}
+
+enum Work {
+    Limited(AttemptFuture<Exchanging, plugin_core::AsError>),
+    Bare(Exchanging),
 }
 
 impl Future for ResponseFuture {
@@ -125,13 +138,14 @@ impl Future for ResponseFuture {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
         let shared = &this.owner.shared;
-        Poll::Ready(match ready!(Pin::new(&mut this.inner).poll(cx)) {
+        let polled = match &mut this.work {
+            Work::Limited(future) => Pin::new(future).poll(cx),
+            Work::Bare(future) => Pin::new(future).poll(cx),
+        };
+        Poll::Ready(match ready!(polled) {
             Ok(Answered { answer, told }) => match answer.result {
                 Ok(payload) => Ok(Reply::new(payload).with_metadata(answer.metadata)),
-                Err(fault) => {
-                    let time = told.time(shared.config.request_timeout);
-                    Err(error::answered(fault, time.as_ref(), &shared.name))
-                }
+                Err(fault) => Err(error::answered(fault, told.time().as_ref(), &shared.name)),
             },
             Err(Ended::Refused(error)) => Err(error),
             Err(Ended::Failed(failure)) => Err(error::failed(failure, shared)),
@@ -175,9 +189,10 @@ fn exchange(shared: &Shared, connection: &Arc<Connection<Pipe>>, call: &Call<Byt
     let context = call.context();
     // What the plugin is told that it has. The clock is read only where there is a deadline, and not again when the
     // call is then seen waiting.
-    let mut told = Told::of(context);
+    let limit = shared.attempt_limit();
+    let mut told = Told::of(context, limit);
     let left = match context.deadline() {
-        None => config.request_timeout,
+        None => limit,
         Some(deadline) => {
             let now = waiting::present();
             told.since = Some(now);
@@ -185,10 +200,10 @@ fn exchange(shared: &Shared, connection: &Arc<Connection<Pipe>>, call: &Call<Byt
             if left.is_zero() {
                 return Err(error::too_late(deadline.saturating_since(context.received()), &shared.name));
             }
-            left.min(config.request_timeout)
+            left.min(limit)
         }
     };
-    let frame = Frame::new("execute", &payload, context, clock::nanos(left));
+    let frame = Frame::new("execute", &payload, context, clock::nanos(tellable(left)));
     // What travels with the payload is part of the line, which the plugin bounds as a whole.
     if frame.len() > config.limits.line {
         return Err(error::too_large(frame.len(), config.limits.line, &shared.name));
@@ -216,17 +231,19 @@ struct Told {
     received: Instant,
     deadline: Option<Instant>,
     configured: Option<Duration>,
+    /// The limit of the attempt, of whoever owns it.
+    limit: Duration,
 }
 
 impl Told {
-    fn of(context: &CallContext) -> Self {
+    fn of(context: &CallContext, limit: Duration) -> Self {
         let (deadline, configured) = (context.deadline(), context.configured_timeout());
-        Self { since: None, received: context.received(), deadline, configured }
+        Self { since: None, received: context.received(), deadline, configured, limit }
     }
 
-    fn time(&self, limit: Duration) -> Option<AttemptTime> {
+    fn time(&self) -> Option<AttemptTime> {
         let given = self.deadline.map_or(Duration::MAX, |deadline| deadline.saturating_since(self.received));
-        let time = AttemptTime::new(self.since?).with_limit(Some(limit)).with_deadline(self.deadline, given);
+        let time = AttemptTime::new(self.since?).with_limit(Some(self.limit)).with_deadline(self.deadline, given);
         Some(time.with_configured(self.configured))
     }
 }

@@ -88,6 +88,8 @@ impl Exec {
             .with_stderr(self.stderr)
             .with_start_timeout(connection.connection_timeout())
             .with_request_timeout(connection.request_timeout())
+            // Its owner is the stack.
+            .without_request_timeout()
             .with_kind(plugin.kind.as_deref().unwrap_or_default())
             .with_version(plugin.version.as_deref().unwrap_or_default());
         builder = self.env.into_iter().fold(builder, |builder, (name, value)| builder.with_env(name, value));

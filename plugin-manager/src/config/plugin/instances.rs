@@ -177,7 +177,10 @@ fn http(
     at: &str,
     common: &Common<'_>,
 ) -> Option<HttpConfig> {
-    let mut builder = HttpConfig::builder(&plugin.name, &endpoint).with_connection(common.connection.clone());
+    let mut builder = HttpConfig::builder(&plugin.name, &endpoint)
+        .with_connection(common.connection.clone())
+        // Its owner is the stack.
+        .without_request_timeout();
     if let Some(health) = common.health {
         builder = builder.with_health_endpoint(health);
     }

@@ -129,7 +129,7 @@ impl PluginConfig {
         self.timeout
     }
 
-    /// How long one attempt may take (`connection.request_timeout`). The settings of the transports hold it too.
+    /// How long one attempt may take (`connection.request_timeout`). The transports leave it to the stack.
     #[must_use]
     pub fn attempt_timeout(&self) -> Duration {
         self.attempt_timeout

@@ -40,10 +40,16 @@ fn the_connection_and_the_process_start_from_their_own_defaults() {
     let config = config("plugins: [{name: a, transport: exec, executable: /bin/sh}]");
     let TransportConfig::Exec(process) = config.plugins()[0].transport() else { panic!("another transport") };
     let dir = std::env::current_dir().unwrap();
-    let expected = ProcessConfig::builder("a", "/bin/sh").with_restart(RestartConfig::default()).with_work_dir(dir);
+    let expected = ProcessConfig::builder("a", "/bin/sh")
+        .with_restart(RestartConfig::default())
+        .with_work_dir(dir)
+        .without_request_timeout();
     let expected = expected.build().unwrap();
     assert_eq!(format!("{process:?}"), format!("{:?}", expected));
-    let plain = plugin_transports::http::HttpConfig::builder("a", "http://127.0.0.1:1/").build().unwrap();
+    let plain = plugin_transports::http::HttpConfig::builder("a", "http://127.0.0.1:1/")
+        .without_request_timeout()
+        .build()
+        .unwrap();
     let other = super::config(&format!("plugins: [{PLAIN}]"));
     let TransportConfig::Http(instances) = other.plugins()[0].transport() else { panic!("another transport") };
     assert_eq!(format!("{:?}", instances[0].http()), format!("{plain:?}"));

@@ -171,7 +171,8 @@ impl HttpConfigBuilder {
     }
 
     /// Leaves the limit of an attempt, and the call's deadline, to a layer outside, such as
-    /// `plugin_core::deadline::AttemptTimeoutLayer`. `request_timeout` is still told to the plugin.
+    /// `plugin_core::deadline::AttemptTimeoutLayer`: the plugin is told the limit of that one, as it is when the call begins,
+    /// and `request_timeout` only where there is no such layer.
     pub fn without_request_timeout(mut self) -> Self {
         self.request_timeout = false;
         self

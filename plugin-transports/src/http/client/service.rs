@@ -15,7 +15,7 @@ use pin_project_lite::pin_project;
 use plugin_core::{
     BoxFuture, Call, Code, PluginError, PluginInfo, PluginInstance, Rejected, Reply, Sent,
     clock::Instant,
-    deadline::{AttemptFuture, AttemptTimeout, AttemptTimeoutLayer, cut::AttemptTime, waiting},
+    deadline::{AttemptFuture, AttemptTimeout, AttemptTimeoutLayer, attempt_limit, cut::AttemptTime, waiting},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_layer::Layer;
@@ -32,6 +32,7 @@ use super::{
 use crate::{
     http::{body::Parts, envelope},
     json, said,
+    told::tellable,
 };
 
 /// Connects plugins that are reached over HTTP.
@@ -84,6 +85,9 @@ impl HttpPlugin {
 /// an attempt and the call's deadline are kept by the `AttemptTimeout` of plugin-core, with one timer for both, unless
 /// `HttpConfigBuilder::without_request_timeout` leaves both to a layer outside. Dropping the future gives up its place in
 /// line, or cuts off the connection it was on; over HTTP/2, only its stream.
+///
+/// Connecting has limits of its own (`connection_timeout`, and a share of it for each of several addresses), and a connection
+/// that was idle has a moment to show that it is alive: those timers run beside that one, while a connection is made or taken.
 ///
 /// | what happened | code | worth a second attempt | sent |
 /// |---|---|---|---|
@@ -257,7 +261,8 @@ impl Shared {
 
     /// The time of an attempt that began at this moment.
     fn time(&self, call: &Call<Bytes>, since: Instant) -> AttemptTime {
-        let (context, own) = (call.context(), self.config.connection.request_timeout());
+        let own = attempt_limit().unwrap_or(self.config.connection.request_timeout());
+        let context = call.context();
         let given = context.deadline().map_or(Duration::MAX, |deadline| deadline.saturating_since(context.received()));
         AttemptTime::new(since)
             .with_limit(Some(own))
@@ -288,7 +293,7 @@ impl Shared {
         }
 
         // The plugin is told the attempt's limit, whoever keeps it.
-        let timeout = self.time(call, now).ends().saturating_since(now);
+        let timeout = tellable(self.time(call, now).ends().saturating_since(now));
         // Whole milliseconds read better, and never promise more than there is.
         let timeout = Duration::from_millis(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX).max(1));
         let request_id = context.request_id().to_string();
