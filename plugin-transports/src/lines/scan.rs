@@ -61,11 +61,13 @@ impl Keys {
 
     /// Whether it has something that no reply has in the place of what each has. Nothing but an id is how some encoders write
     /// a result that is null.
+    #[cfg(any(test, all(feature = "process", target_os = "linux")))]
     pub(crate) fn lacks_answer(self) -> bool {
         self.other && !self.has_answer()
     }
 
     /// Whether one was anything that the protocol does not have in a reply.
+    #[cfg(any(test, all(feature = "process", target_os = "linux")))]
     pub(crate) fn has_other(self) -> bool {
         self.other
     }
