@@ -12,8 +12,8 @@
 //! - A mark is heard by the innermost keeper whose `call` is running on this thread, and goes no further: what was readied
 //!   beneath that keeper is given back, and what is above it was used.
 //! - A layer that calls its inner service more than once, or one of several, says nothing of its own. If one of those that
-//!   it called refused, the keeper hears of it. A mark too many costs a clone, and never anything else; a missing one costs
-//!   the reservation.
+//!   it called refused, the keeper hears of it. A call of [`unused`] where everything was used costs one clone and nothing
+//!   else; where it is missing, what was reserved stays taken until the next call.
 //! - It is said in `call`. What a response future does later concerns nobody's readied service: a layer that waits does so
 //!   in its future with a service of its own, and reserves nothing in `poll_ready`.
 //! - A service that is called and then dropped, as with `oneshot`, needs no keeper.

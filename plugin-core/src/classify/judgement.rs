@@ -11,8 +11,8 @@ use crate::{Code, InstanceId, Rejected, Sent};
 /// the verdict and what was sent, telemetry and a fallback the verdict and the refusal. All of them read the same one, so
 /// that no two layers of a stack take one outcome for different things.
 ///
-/// A [`Verdict`] alone is a judgement too (`Verdict: Into<Judgement>`). What is not said is then what it was before
-/// anything was known: a failure may be repeated where the request may be, and something may have been sent.
+/// A [`Verdict`] alone is a judgement too (`Verdict: Into<Judgement>`). The other parts then have these defaults: a failure
+/// may be tried again where the request allows it, the request may have been sent, and there is no push-back, instance or cause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "it has no effect until a layer reads it"]
 pub struct Judgement {

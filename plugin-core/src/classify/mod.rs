@@ -55,7 +55,8 @@ pub enum Verdict {
     AtEnd,
 }
 
-/// Judges the outcome of an attempt that began at this moment, which every layer that saw it begin does with this function.
+/// Judges the outcome of an attempt that began at the moment `began`. A layer that knows when the attempt began calls this,
+/// and not [`Classify::classify`].
 ///
 /// An error, or a gRPC status, that says no more than that the time was up which the service was told, such as tonic's
 /// `Timeout expired`, is evidence against the service when the service had enough of it. What counts is the time of the attempt: a dependency that a handler called late

@@ -5,8 +5,8 @@
 //! sees the end, and leaves the moment for those further out, who ask with [`heard`] in the same poll. A layer that asks
 //! calls [`forget`] before it polls what is further in, so that it hears of no end but that of what it has just polled.
 //!
-//! What a layer of somebody else's does in between, in the same poll, is not in the moment. So a layer that measures a
-//! call for others to see asks only where it was told that nothing of the kind stands between.
+//! The moment does not include what a layer of another library does after it in the same poll, such as reading the body. So
+//! telemetry, whose times others see, asks for it only where it was told that no such layer stands further in.
 
 use std::cell::Cell;
 

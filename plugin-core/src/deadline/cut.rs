@@ -194,8 +194,8 @@ impl AttemptTime {
     }
 }
 
-/// How far a request had come when it was dropped, as its transport reported. Nothing was reported: it may have been
-/// sent, and nobody knows what it was waiting for.
+/// How far a request had come when it was dropped, as its transport reported. The default is that of a transport that reports
+/// nothing: the request may have been sent, and what it was waiting for is not known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[must_use]
 pub struct Progress {

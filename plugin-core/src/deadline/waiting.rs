@@ -46,7 +46,7 @@ pub fn enforcing(timer: Instant) {
 }
 
 /// Says that this is the present moment, so that no layer further in or out need read the clock again in this poll. A
-/// layer that begins another attempt in the same poll says it anew.
+/// layer that begins another attempt in the same poll reads the clock and calls this again.
 pub fn read(now: Instant) {
     polling::with(|cell| {
         // Nobody listens: it would be taken for the present in another poll.
