@@ -67,17 +67,23 @@ impl<'a> Field<'a> {
                 });
                 field.fault(format!("`{}` {}", key.unwrap_or_default(), without_effect(mode, only)));
             }
+            What::Later(word, words) => {
+                field.fault(format!("{word:?} is not in this build; expected one of {}", words.join(", ")));
+            }
             What::Mismatch(_, Mismatch::Plain(problem)) => field.fault(problem.clone()),
-            What::Mismatch(_, mismatch) => field.wrong(None, field.remedy(mismatch)),
+            What::Mismatch(_, mismatch) => field.wrong(None, field.remedy(mismatch, problem.later)),
             What::Twice => field.fault("is given twice"),
             _ => field.fault("is not right"),
         }
     }
 
     /// What would be right: the nearest word, where one is near.
-    fn remedy(&self, mismatch: &Mismatch) -> String {
+    fn remedy(&self, mismatch: &Mismatch, later: &'static [&'static str]) -> String {
         let near = match mismatch {
-            Mismatch::Word(words, _) => self.shown().and_then(|text| suggest::nearest(text, words.iter().copied())),
+            Mismatch::Word(words, _) => {
+                let known = words.iter().chain(later).copied();
+                self.shown().and_then(|text| suggest::nearest(text, known))
+            }
             _ => None,
         };
         near.map_or_else(|| mismatch.remedy(), |word| format!("did you mean {word:?}?"))

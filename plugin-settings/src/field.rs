@@ -216,6 +216,11 @@ impl<'a> Field<'a> {
         None
     }
 
+    /// How many faults were noted so far, in the whole document.
+    pub(super) fn fault_count(&self) -> usize {
+        self.faults.borrow().len()
+    }
+
     /// The code of what is wrong with it.
     pub(super) fn code(&self) -> Option<Code> {
         self.code

@@ -26,10 +26,15 @@ fn fill_in(outer: &str, node: &mut Node, table: &'static Table) {
     }
     let mode = table.mode_of(&plain, outer);
     for key in table.keys().filter(|key| key.serves(&mode)) {
-        if node.get(key.name()).is_none_or(|value| key.is_absent(&value.to_value()))
-            && let Some(value) = default_of(key, &node.span)
-        {
-            node.set(key.name(), value);
+        if node.get(key.name()).is_none_or(|value| key.is_absent(&value.to_value())) {
+            match default_of(key, &node.span) {
+                Some(value) => node.set(key.name(), value),
+                // A section that Go never set, and that has no defaults of its own, is not there.
+                None if matches!(node.get(key.name()), Some(Node { value: Value::Map(_), .. })) => {
+                    node.remove(key.name())
+                }
+                None => {}
+            }
         }
         match (key.kind(), node.get_mut(key.name())) {
             (Kind::Section(table) | Kind::Optional(table), Some(value)) => fill_in(&mode, value, table),

@@ -51,7 +51,7 @@ pub use declared::Unavailable;
 pub use fault::{Fault, Faults};
 pub use field::{Field, Integer};
 pub use fill::fill;
-pub use keys::{Context, Env, Found, Keys};
+pub use keys::{Context, Env, Keys};
 pub use limits::{MAX_BYTES, MAX_DEPTH, MAX_TEXT, MAX_VALUES};
 pub use markdown::{markdown, on_page};
 pub use merge::{NamedList, merge};

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use plugin_core::settings::{self, Settings, Table};
-use plugin_core::{Code, ConfigError};
+use plugin_core::Code;
+use plugin_core::settings::{Settings, Table};
 
 use super::fault::{Fault, Faults};
 use super::fill::fill;
@@ -13,7 +13,7 @@ use super::merge::{NamedList, merge};
 use super::node::{Node, Value};
 use super::source::{Source, Span};
 use super::syntax::Syntax;
-use super::{bare, load, off, overlay, parse, paths, read, secrets, shown, substitute};
+use super::{bare, keys, load, off, overlay, parse, paths, secrets, shown, substitute};
 
 /// Reads the settings in the file at `path`, with its overlay.
 ///
@@ -52,22 +52,7 @@ pub fn settings_from_text<T: Settings>(
 
 fn whole<T: Settings>(tree: Node, path: &Path, env: Env<'_>) -> Result<(T, Node), Faults> {
     let context = Context { dir: directory(path)?, env, unavailable: &[] };
-    settle_with(
-        tree,
-        &context,
-        T::TABLE,
-        |_| Faults::new(),
-        |tree| {
-            let (values, problems) = settings::read(T::TABLE, &tree.to_value(), "");
-            read(tree, |section| {
-                section.allow_unknown();
-                let root = section.whole(tree);
-                problems.iter().for_each(|problem| root.report(problem, &[]));
-                let note = |error: &ConfigError| section.fault_coded(&error.path(), error.code(), error.problem());
-                settings::make(&values, &problems).map_err(|errors| errors.iter().for_each(note)).ok()
-            })
-        },
-    )
+    settle(tree, &context, T::TABLE, |_| Faults::new(), |keys| keys.make())
 }
 
 /// The file at `path` with its overlay: that of `name` or, without one, of the variable `APP_ENV`.
@@ -94,33 +79,21 @@ pub fn open(path: &Path, name: Option<&str>, env: Env<'_>, named: &[NamedList<'_
     }
 }
 
-/// What `read` makes of a document, and the document that holds: with all defaults, and `file:PATH` where a secret is in a
+/// What `make` makes of a document, and the document that holds: with all defaults, and `file:PATH` where a secret is in a
 /// file.
 ///
 /// `${VAR}` is replaced; then `prepare` writes into the document what holds before the defaults of the table; then those are
-/// filled in, files of secrets read, and `read` asks for each key of `table`.
+/// filled in, files of secrets read, and `make` asks for each key of `table`.
 ///
 /// # Errors
 ///
 /// Every fault that was found on the way, each with its place and a stable code.
 pub fn settle<T>(
-    tree: Node,
-    context: &Context<'_>,
-    table: &'static Table,
-    prepare: impl FnOnce(&mut Node) -> Faults,
-    read_keys: impl FnOnce(&mut Keys<'_, '_>) -> Option<T>,
-) -> Result<(T, Node), Faults> {
-    settle_with(tree, context, table, prepare, |tree| {
-        read(tree, |section| Keys::read(section, table, context, "", read_keys))
-    })
-}
-
-fn settle_with<T>(
     mut tree: Node,
     context: &Context<'_>,
     table: &'static Table,
     prepare: impl FnOnce(&mut Node) -> Faults,
-    read: impl FnOnce(&Node) -> Result<Option<T>, Faults>,
+    make: impl FnOnce(&mut Keys<'_>) -> Option<T>,
 ) -> Result<(T, Node), Faults> {
     let mut faults = Faults::new();
     if let Err(found) = substitute(&mut tree, context.env) {
@@ -139,7 +112,7 @@ fn settle_with<T>(
     faults.append(paths::resolve(&mut tree, table, &context.dir));
     let off = off::spans(&tree, table, context.unavailable);
     faults.retain(|fault| !off.contains(fault.span()));
-    match read(&tree) {
+    match keys::read(&tree, table, context, make) {
         Ok(Some(settings)) if faults.is_empty() => return Ok((settings, shown)),
         Ok(Some(_)) => {}
         // Whatever makes it impossible to give settings has been noted; this only guards the promise that something is.

@@ -3,9 +3,6 @@
 use std::cell::RefCell;
 use std::fmt::Display;
 
-use plugin_core::Code;
-use plugin_core::settings::{Key, Table};
-
 use super::fault::{Fault, Faults};
 use super::field::Field;
 use super::node::{Entry, Node, Value};
@@ -61,18 +58,20 @@ use super::suggest;
 ///
 /// Every fault that was noted, by place; the value that `read` made is dropped.
 pub fn read<T>(root: &Node, read: impl FnOnce(&mut Section<'_>) -> T) -> Result<T, Faults> {
-    let faults = RefCell::new(Faults::new());
-    let field = Field::new(&faults, Some(root), String::new(), root.span.clone(), false);
-    let value = match &root.value {
+    let value = collect(root, |field| match &root.value {
         // An empty file has no keys, which is no fault of its own.
-        Value::Null => Some(Section::new(&faults, &[], &field).run(read)),
-        _ => field.section(read),
-    };
-    let faults = faults.into_inner();
-    match value {
-        Some(value) => faults.into_result(value),
-        None => Err(faults),
-    }
+        Value::Null => Some(Section::new(field.faults, &[], field).run(read)),
+        _ => field.clone().section(read),
+    })?;
+    // Without a value there is a fault: that it is no map.
+    value.ok_or_else(Faults::new)
+}
+
+/// What `read` makes of the top of a document, unless it notes a fault.
+pub(super) fn collect<T>(root: &Node, read: impl FnOnce(&Field<'_>) -> T) -> Result<T, Faults> {
+    let faults = RefCell::new(Faults::new());
+    let value = read(&Field::new(&faults, Some(root), String::new(), root.span.clone(), false));
+    faults.into_inner().into_result(value)
 }
 
 /// A map that is being read.
@@ -86,7 +85,6 @@ pub struct Section<'a> {
     span: Span,
     secret: bool,
     known: Vec<&'static str>,
-    table: Option<&'static Table>,
     open: bool,
 }
 
@@ -99,7 +97,6 @@ impl<'a> Section<'a> {
             span: field.span().clone(),
             secret: field.is_secret(),
             known: Vec::new(),
-            table: None,
             open: false,
         }
     }
@@ -135,43 +132,14 @@ impl<'a> Section<'a> {
         self.open = true;
     }
 
-    /// Says which table its keys are of, for who means another.
-    pub(super) fn declared_by(&mut self, table: &'static Table) {
-        self.table = Some(table);
-    }
-
     /// Notes a fault at `key`, for rules that hold between keys.
     pub fn fault(&self, key: &str, problem: impl Into<String>) {
         self.field(key).fault(problem);
     }
 
-    /// The same with a stable code, and for a key further in, such as `failure_rate.ratio` or `instances.0.name`. Where a
-    /// value on the way is absent, the fault is at the last one that is there.
-    pub fn fault_coded(&self, key: &str, code: Code, problem: impl Into<String>) {
-        let mut names = key.split('.');
-        let field = self.field(names.next().unwrap_or_default());
-        let (mut path, mut span, mut node) = (field.path().to_owned(), field.span().clone(), field.node());
-        for name in names {
-            (path, node) = match (node.map(|node| &node.value), name.parse()) {
-                (Some(Value::List(items)), Ok(index)) => (path::index(&path, index), items.get(index)),
-                _ => (path::join(&path, name), node.and_then(|node| node.get(name))),
-            };
-            if let Some(node) = node {
-                span = node.span.clone();
-            }
-        }
-        self.push(Fault::new(span, path, problem).with_code(code));
-    }
-
     /// The value, or notes the error as a fault of this section: for settings that check themselves.
     pub fn check<T, E: Display>(&self, result: Result<T, E>) -> Option<T> {
         result.map_err(|error| self.push(Fault::new(self.span.clone(), self.path.clone(), error.to_string()))).ok()
-    }
-
-    /// How many faults were noted so far, in the whole document.
-    #[must_use]
-    pub fn fault_count(&self) -> usize {
-        self.faults.borrow().len()
     }
 
     /// The config path of this map, such as `plugins[0].retry`; empty at the top.
@@ -184,11 +152,6 @@ impl<'a> Section<'a> {
     #[must_use]
     pub fn span(&self) -> &Span {
         &self.span
-    }
-
-    /// The map itself, which is `node`.
-    pub(super) fn whole(&self, node: &'a Node) -> Field<'a> {
-        Field::new(self.faults, Some(node), self.path.clone(), self.span.clone(), self.secret)
     }
 
     fn field(&self, key: &str) -> Field<'a> {
@@ -207,9 +170,7 @@ impl<'a> Section<'a> {
     fn report_unknown(&self) {
         for entry in self.entries.iter().filter(|entry| !self.known.contains(&entry.key.as_str())) {
             let fault = Fault::new(entry.key_span.clone(), path::join(&self.path, &entry.key), "unknown key");
-            let meant = self.table.and_then(|table| table.keys().find(|key| key.is_meant_by(&entry.key)));
-            let near = || suggest::nearest(&entry.key, self.known.iter().copied());
-            self.push(match meant.map(Key::name).or_else(near) {
+            self.push(match suggest::nearest(&entry.key, self.known.iter().copied()) {
                 Some(known) => fault.with_remedy(format!("did you mean {}?", path::quoted(known))),
                 None => fault,
             });

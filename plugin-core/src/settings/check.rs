@@ -24,7 +24,7 @@ pub(super) fn check(kind: &Kind, value: &Value) -> (Option<Checked>, Vec<Problem
     let mut problems = Vec::new();
     let mut note = |path: Vec<Step>, value: &Value, mismatch| {
         let found = if kind.is_secret() { "a value that is not shown".to_owned() } else { value.describe() };
-        problems.push(Problem { path, what: What::Mismatch(found, mismatch), code: None });
+        problems.push(Problem { path, what: What::Mismatch(found, mismatch), code: None, later: &[] });
     };
     let checked = match kind {
         Kind::Texts => texts(None, value, &mut note).map(Checked::Texts),

@@ -24,6 +24,8 @@ pub struct Problem {
     pub what: What,
     /// The stable code of the key, where it has one of its own.
     pub code: Option<Code>,
+    /// The words of the key of which a later version knows what to make: a slip may be meant for one of them.
+    pub later: &'static [&'static str],
 }
 
 impl Problem {
@@ -56,6 +58,8 @@ pub enum What {
     Twice,
     /// A key that must be there is absent.
     Missing,
+    /// A word of which a later version knows what to make; the others are those that are right.
+    Later(String, &'static [&'static str]),
     /// The key has no effect in this mode; the other is the modes that it is for.
     NoEffect(String, &'static [&'static str]),
     /// The value is not what the key takes. The first is what it is, in words that hold no secret.
@@ -150,6 +154,9 @@ impl From<&Problem> for ReadError {
             What::Twice => "is given twice".to_owned(),
             What::Missing => "is missing, and is required".to_owned(),
             What::NoEffect(mode, only) => without_effect(mode, only),
+            What::Later(word, words) => {
+                format!("is {word:?}, which is not in this build; expected one of {}", words.join(", "))
+            }
             What::Mismatch(found, mismatch) => mismatch.sentence(found),
         };
         Self { path, problem: said, code: problem.code }

@@ -116,17 +116,18 @@ impl Reader {
     fn key(&mut self, key: &'static Key, value: Option<&Value>) -> Option<Checked> {
         let Some(value) = value else {
             if key.is_required() {
-                self.push(key.code(), What::Missing);
+                self.push(None, What::Missing);
             }
             return None;
         };
-        if key.kind().table().is_some_and(|table| table.is_unset(value)) {
-            return None;
-        }
         if !key.serves(&self.mode) {
             if let Some(what) = key.without_effect(&self.mode, value) {
-                self.push(key.code(), what);
+                self.push(None, what);
             }
+            return None;
+        }
+        if let Some(word) = value.as_str().filter(|word| key.later_words().contains(word)) {
+            self.push(Some(key.later_code()), What::Later(word.to_owned(), key.kind().words()));
             return None;
         }
         match key.kind() {
@@ -136,7 +137,7 @@ impl Reader {
                 let (checked, found) = check::check(kind, value);
                 for problem in found {
                     let path = self.path.iter().cloned().chain(problem.path).collect();
-                    self.problems.push(Problem { path, code: key.code(), ..problem });
+                    self.problems.push(Problem { path, code: key.code(), later: key.later_words(), ..problem });
                 }
                 checked
             }
@@ -151,7 +152,8 @@ impl Reader {
         let mut list = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
             self.path.push(Step::Index(index));
-            list.extend(self.section(table, item));
+            // One that is no section has its place in the list, which the others are counted by.
+            list.push(self.section(table, item).unwrap_or_else(|| Values::new(table)));
             self.path.pop();
         }
         Some(Checked::List(list))
@@ -165,6 +167,6 @@ impl Reader {
     }
 
     fn push(&mut self, code: Option<Code>, what: What) {
-        self.problems.push(Problem { path: self.path.clone(), what, code });
+        self.problems.push(Problem { path: self.path.clone(), what, code, later: &[] });
     }
 }

@@ -3,6 +3,7 @@
 use super::kind::Kind;
 use super::problem::What;
 use super::value::Value;
+use super::values::Checked;
 use crate::Code;
 
 /// A section: a map with these keys.
@@ -124,12 +125,16 @@ impl Table {
             && entries.iter().all(|(_, value)| value.is_zero())
     }
 
-    /// The mode that holds in this section, where `outer` is that around it.
+    /// The mode that holds in this section, where `outer` is that around it. None (empty) holds where the key that says it
+    /// is absent or wrong: every key has an effect then.
     #[must_use]
     pub fn mode_of(&self, section: &Value, outer: &str) -> String {
-        match self.mode {
-            Some(key) => section.typed().get(key).and_then(Value::as_str).unwrap_or_default().to_owned(),
-            None => outer.to_owned(),
+        let Some(name) = self.mode else { return outer.to_owned() };
+        let said = self.key(name).zip(section.typed().get(name));
+        match said.and_then(|(key, value)| key.kind.check(value).0) {
+            Some(Checked::Word(word)) => word.to_owned(),
+            Some(Checked::Text(text)) => text,
+            _ => String::new(),
         }
     }
 }
@@ -147,6 +152,8 @@ pub struct Key {
     only: &'static [&'static str],
     code: Option<Code>,
     meant: &'static [&'static str],
+    later: &'static [&'static str],
+    later_code: Code,
 }
 
 impl Key {
@@ -164,6 +171,8 @@ impl Key {
             only: &[],
             code: None,
             meant: &[],
+            later: &[],
+            later_code: Code::ConfigSchema,
         }
     }
 
@@ -218,10 +227,30 @@ impl Key {
         self
     }
 
+    /// Further words, of which a later version knows what to make. They are refused by name, with this stable code, and are
+    /// not taken for a slip of the finger.
+    #[must_use]
+    pub const fn later(mut self, words: &'static [&'static str], code: Code) -> Self {
+        self.later = words;
+        self.later_code = code;
+        self
+    }
+
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &'static str {
         self.name
+    }
+
+    /// The words of which a later version knows what to make.
+    #[must_use]
+    pub fn later_words(&self) -> &'static [&'static str] {
+        self.later
+    }
+
+    /// The code of those words.
+    pub(super) fn later_code(&self) -> Code {
+        self.later_code
     }
 
     /// Whether people mean it who write `name`, in whatever case.
@@ -278,11 +307,13 @@ impl Key {
         mode.is_empty() || self.only.is_empty() || self.only.contains(&mode)
     }
 
-    /// Whether a key with this value counts as absent: with nothing, and with the empty text that Go writes for one that was
-    /// never set. Where the key is required an empty text is a fault.
+    /// Whether a key with this value counts as absent: with nothing, and with what Go writes for one that was never set, an
+    /// empty text or a section of nothing but zeros ([`Table::is_unset`]). Where the key is required an empty text is a fault.
     #[must_use]
     pub fn is_absent(&self, value: &Value) -> bool {
-        value.is_null() || (!self.required && self.kind.has_empty() && value.as_str() == Some(""))
+        value.is_null()
+            || (!self.required && self.kind.has_empty() && value.as_str() == Some(""))
+            || self.kind.table().is_some_and(|table| table.is_unset(value))
     }
 
     /// Whether a value says no more than what holds without it: it is absent, zero, empty or the default, or a section that

@@ -36,7 +36,7 @@ static TOKEN: Table = Table::new(
     "A bearer token, and what it is good for.",
     &[
         Key::new("name", Kind::Text, "Whose it is, for logs.").required(),
-        Key::new("token", Kind::Secret, "The token.").required(),
+        Key::new("token", Kind::Secret, "The token.").required().coded(Code::MissingBearerToken),
         Key::new("role", Kind::Word(&["read", "operate"]), "Whether it may only look, or also change.").default("read"),
     ],
 );
@@ -95,13 +95,9 @@ impl fmt::Debug for AdminConfig {
 }
 
 /// `port` is that of `metrics_port`, which holds when `listen` is absent.
-pub(super) fn read(keys: &mut Keys<'_, '_>, port: Option<u16>) -> Option<AdminConfig> {
-    let field = keys.field("listen")?;
-    let listen = match (field.is_present(), port) {
-        (true, _) => address(field),
-        (false, Some(port)) => Some(SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
-        (false, None) => None,
-    };
+pub(super) fn read(keys: &mut Keys<'_>, port: Option<u16>) -> Option<AdminConfig> {
+    let by_port = port.filter(|_| !keys.has("listen")).map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    let listen = address(keys).or(by_port);
     if let Some(listen) = listen.filter(|listen| !is_local(*listen)) {
         let problem = format!(
             "other machines reach {listen}, and the admin plane has no TLS in this version; listen on 127.0.0.1, and let \
@@ -130,12 +126,7 @@ pub(super) fn read(keys: &mut Keys<'_, '_>, port: Option<u16>) -> Option<AdminCo
                 format!("another token has the name {name:?}; each needs one of its own"),
             );
         }
-        match token {
-            Some(token) => verifier = std::mem::take(&mut verifier).with_bearer(&name, token),
-            // Absent, it is a fault already; empty, it would accept nobody.
-            None if keys.has("token") => keys.fault("token", Code::MissingBearerToken, "the token is empty"),
-            None => {}
-        }
+        verifier = std::mem::take(&mut verifier).with_bearer(&name, token?);
         Some(())
     });
     Some(AdminConfig {

@@ -5,7 +5,7 @@ use plugin_core::settings::{Key, Kind, Settings, Table};
 use plugin_health::HealthConfig;
 use plugin_ratelimit::RateLimitConfig;
 use plugin_retry::RetryConfig;
-use plugin_settings::{Found, Keys};
+use plugin_settings::Keys;
 
 use super::plugin::HTTP;
 
@@ -39,26 +39,19 @@ pub(super) static HEALTH_CHECK: Table = Table::new(
 .over(HealthConfig::TABLE)
 .switched();
 
-/// Whether a section that was read is on.
-fn is_on(found: &Found) -> bool {
-    found.values().bool("enabled") != Some(false)
-}
-
 /// None are made when it is off.
-pub(super) fn retry(keys: &mut Keys<'_, '_>, name: &'static str) -> Option<RetryConfig> {
-    let found = keys.values(name)?;
-    if is_on(&found) { keys.make(&found) } else { RetryConfig::builder().with_max_retries(0).build().ok() }
+pub(super) fn retry(keys: &mut Keys<'_>, name: &'static str) -> Option<RetryConfig> {
+    let off = || RetryConfig::builder().with_max_retries(0).build().ok();
+    keys.section(name, |keys| if keys.is_off() { off() } else { keys.make() }).flatten()
 }
 
 /// The limit, when it is on.
-pub(super) fn rate_limit(keys: &mut Keys<'_, '_>, name: &'static str) -> Option<RateLimitConfig> {
-    let found = keys.values(name).filter(is_on)?;
-    keys.make(&found)
+pub(super) fn rate_limit(keys: &mut Keys<'_>, name: &'static str) -> Option<RateLimitConfig> {
+    keys.section(name, |keys| if keys.is_off() { None } else { keys.make() }).flatten()
 }
 
 /// The check, when it is on, and where it is made.
-pub(super) fn health_check(keys: &mut Keys<'_, '_>, name: &'static str) -> Option<(HealthConfig, Option<String>)> {
-    let found = keys.values(name).filter(is_on)?;
-    let endpoint = found.values().text("endpoint").map(str::to_owned);
-    Some((keys.make(&found)?, endpoint))
+pub(super) fn health_check(keys: &mut Keys<'_>, name: &'static str) -> Option<(HealthConfig, Option<String>)> {
+    let check = |keys: &mut Keys<'_>| Some((keys.make()?, keys.text("endpoint")));
+    keys.section(name, |keys| if keys.is_off() { None } else { check(keys) }).flatten()
 }

@@ -22,7 +22,7 @@ const SHARED: [(&str, &str); 5] = [
 ///
 /// - `default_retry` and its like go under each plugin, key by key; what the plugin says itself stays. A section that a
 ///   plugin writes is on unless it says `enabled: false`, also where the default is off.
-/// - A section that Go never set is taken out.
+/// - A section that Go never set says nothing, here as for the reader.
 /// - `log_level` is `logging.level`, and `metrics_port` the port of `admin.listen`.
 ///
 /// # Errors
@@ -30,18 +30,16 @@ const SHARED: [(&str, &str); 5] = [
 /// When both of such a pair are there and cannot both hold.
 pub(super) fn spread(root: &mut Node) -> Faults {
     let faults = level_and_port(root);
-    forget_unset(root, &settings::TABLE);
     let shared: Vec<(&str, Node)> = SHARED
         .iter()
-        .filter_map(|(default, key)| Some((*key, root.get(default)?.clone())))
+        .filter_map(|(default, key)| Some((*key, said(root, default, &settings::TABLE)?.clone())))
         .filter(|(_, default)| matches!(default.value, Value::Map(_)))
         .collect();
     let Some(Value::List(plugins)) = root.get_mut("plugins").map(|plugins| &mut plugins.value) else {
         return faults;
     };
     for plugin in plugins.iter_mut().filter(|plugin| matches!(plugin.value, Value::Map(_))) {
-        forget_unset(plugin, &plugin::TABLE);
-        let transport = transport(plugin);
+        let transport = plugin::TABLE.mode_of(&plugin.to_value(), "");
         for (key, default) in &shared {
             if plugin::TABLE.key(key).is_some_and(|key| key.serves(&transport)) {
                 inherit(plugin, key, only_for(&transport, key, default.clone()));
@@ -51,21 +49,19 @@ pub(super) fn spread(root: &mut Node) -> Faults {
     faults
 }
 
-/// Takes out sections that are what Go writes for a struct that was never set.
-pub(super) fn forget_unset(node: &mut Node, table: &Table) {
-    let sections = table.keys().filter_map(|key| Some((key.name(), section(key)?)));
-    for (name, table) in sections {
-        if node.get(name).is_some_and(|value| table.is_unset(&value.to_value())) {
-            node.remove(name);
-        }
-    }
+/// The value of a key, unless that counts as absent.
+fn said<'n>(node: &'n Node, name: &str, table: &Table) -> Option<&'n Node> {
+    let key = table.key(name)?;
+    node.get(name).filter(|value| !key.is_absent(&value.to_value()))
 }
 
 /// Lays what the plugin says of `key` over `default`.
 fn inherit(plugin: &mut Node, key: &'static str, mut default: Node) {
     let table = plugin::TABLE.key(key).and_then(section);
+    if said(plugin, key, &plugin::TABLE).is_none() {
+        return plugin.set(key, default);
+    }
     match plugin.get_mut(key) {
-        Some(own) if matches!(own.value, Value::Null) => *own = default,
         // What is off is left as it is.
         Some(own) if table.is_some_and(|table| table.is_off(&own.to_value())) => {}
         Some(own) if matches!(own.value, Value::Map(_)) => {
@@ -77,8 +73,7 @@ fn inherit(plugin: &mut Node, key: &'static str, mut default: Node) {
             *own = merged;
         }
         // The reader finds fault with it.
-        Some(_) => {}
-        None => plugin.set(key, default),
+        _ => {}
     }
 }
 
@@ -159,10 +154,6 @@ fn section(key: &'static Key) -> Option<&'static Table> {
         Kind::Section(table) | Kind::Optional(table) => Some(table),
         _ => None,
     }
-}
-
-fn transport(plugin: &Node) -> String {
-    plugin.get("transport").and_then(Node::as_str).unwrap_or_default().to_owned()
 }
 
 /// The value of `key`, unless it is null.

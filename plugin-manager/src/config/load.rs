@@ -114,7 +114,6 @@ pub(crate) fn plugin_of_executable(
 fn one_plugin(tree: Node, path: &Path, timeout: Option<Duration>, env: Env<'_>) -> Result<PluginConfig, Faults> {
     let prepare = |tree: &mut Node| {
         effective::default_timeout(tree, timeout);
-        effective::forget_unset(tree, &plugin::TABLE);
         Faults::new()
     };
     document::settle(tree, &context(path, env)?, &plugin::TABLE, prepare, plugin::read).map(|(plugin, _)| plugin)

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use tracing::Level;
 
 use plugin_core::Code;
-use plugin_core::settings::{Checked, Key, Kind, Table};
+use plugin_core::settings::{Key, Kind, Table};
 use plugin_settings::Keys;
 
 /// In any case; go-plugins' documentation writes them in capitals too.
@@ -89,7 +89,7 @@ pub(super) fn level(name: &str) -> Option<Level> {
     if name.eq_ignore_ascii_case("warning") { Some(Level::WARN) } else { name.parse().ok() }
 }
 
-pub(super) fn read(keys: &mut Keys<'_, '_>) -> LoggingConfig {
+pub(super) fn read(keys: &mut Keys<'_>) -> LoggingConfig {
     let default = LoggingConfig::default();
     LoggingConfig {
         level: keys.word("level", level).unwrap_or(default.level),
@@ -100,19 +100,18 @@ pub(super) fn read(keys: &mut Keys<'_, '_>) -> LoggingConfig {
                 _ => None,
             })
             .unwrap_or_default(),
-        levels: levels(keys).unwrap_or_default(),
+        levels: levels(keys),
     }
 }
 
-fn levels(keys: &mut Keys<'_, '_>) -> Option<BTreeMap<String, Level>> {
-    let Checked::Map(levels) = keys.checked("levels")? else { return None };
+fn levels(keys: &mut Keys<'_>) -> BTreeMap<String, Level> {
     let is_module = |component: &str| {
         let part =
             |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
         component.split("::").all(part)
     };
     let mut found = BTreeMap::new();
-    for (component, word) in levels {
+    for (component, word) in keys.map("levels") {
         if is_module(&component) {
             found.extend(level(&word).map(|level| (component, level)));
         } else {
@@ -120,5 +119,5 @@ fn levels(keys: &mut Keys<'_, '_>) -> Option<BTreeMap<String, Level>> {
             keys.fault(&format!("levels.{component}"), Code::ConfigSchema, problem);
         }
     }
-    Some(found)
+    found
 }

@@ -11,7 +11,6 @@ use plugin_transports::http::ListenOptions;
 use plugin_transports::tls::{ServerTlsConfig, TlsError, TlsErrorKind, TlsVersion};
 
 use plugin_core::settings::{Key, Kind, Settings, Table};
-use plugin_settings::Field;
 use plugin_settings::Keys;
 
 use crate::manager::looks_alike;
@@ -188,11 +187,12 @@ impl ServerConfig {
     }
 }
 
-/// Reads an address. Port 0 is for tests, which do not write files.
-pub(super) fn address(field: Field<'_>) -> Option<SocketAddr> {
-    let address: SocketAddr = field.clone().parsed("an address such as \"127.0.0.1:8080\"")?;
+/// Reads the address of a plane. Port 0 is for tests, which do not write files.
+pub(super) fn address(keys: &mut Keys<'_>) -> Option<SocketAddr> {
+    let address: SocketAddr = keys.parsed("listen", "an address such as \"127.0.0.1:8080\"")?;
     if address.port() == 0 {
-        field.fault("port 0 means any free port, and nobody would know which; expected a port from 1 to 65535");
+        let problem = "port 0 means any free port, and nobody would know which; expected a port from 1 to 65535";
+        keys.fault("listen", Code::ConfigSchema, problem);
         return None;
     }
     Some(address)
@@ -203,8 +203,8 @@ pub(super) fn is_local(address: SocketAddr) -> bool {
     address.ip().to_canonical().is_loopback()
 }
 
-pub(super) fn read(keys: &mut Keys<'_, '_>) -> Option<ServerConfig> {
-    let listen = keys.field("listen").and_then(address);
+pub(super) fn read(keys: &mut Keys<'_>) -> Option<ServerConfig> {
+    let listen = address(keys);
     let has_tls = keys.has("tls");
     let tls = keys.section("tls", tls).flatten();
     let (tls, knows_by_certificate) = tls.map_or((None, false), |(tls, client_ca)| (Some(tls), client_ca));
@@ -268,30 +268,28 @@ pub(super) fn read(keys: &mut Keys<'_, '_>) -> Option<ServerConfig> {
 }
 
 /// Who may call; `None` when that is not limited.
-fn clients(keys: &mut Keys<'_, '_>) -> Option<Verifier> {
-    let found = keys.values_of_each("auth").filter(|found| !found.is_empty())?;
+fn clients(keys: &mut Keys<'_>) -> Option<Verifier> {
     let mut names = HashMap::new();
-    let mut verifier = Verifier::new();
-    for (index, found) in found.iter().enumerate() {
-        if let Some(problem) = found.values().text("name").and_then(looks_alike) {
-            keys.fault(&found.key("name"), Code::InvalidName, format!("a client's name {problem}"));
+    let clients = keys.sections("auth", |keys, index| {
+        let name = keys.text("name");
+        if let Some(problem) = name.as_deref().and_then(looks_alike) {
+            keys.fault("name", Code::InvalidName, format!("a client's name {problem}"));
         }
-        if let Some(name) = found.values().text("name")
-            && let Some(first) = names.insert(name.to_owned(), index)
+        if let Some(name) = name
+            && let Some(first) = names.insert(name.clone(), index)
         {
             let problem = format!("the name {name:?} is that of `server.auth[{first}]` too; each needs one of its own");
-            keys.fault(&found.key("name"), Code::DuplicateName, problem);
+            keys.fault("name", Code::DuplicateName, problem);
         }
-        if let Some(client) = keys.make::<ClientConfig>(found) {
-            verifier = verifier.with_client(&client);
-        }
-    }
-    Some(verifier)
+        keys.make::<ClientConfig>()
+    });
+    let clients = clients.filter(|clients| !clients.is_empty())?;
+    Some(clients.iter().fold(Verifier::new(), Verifier::with_client))
 }
 
 /// The names that a plane goes by. An address may be one; a port is none of it.
-pub(super) fn hosts(keys: &mut Keys<'_, '_>) -> Vec<String> {
-    let hosts = keys.field("allowed_hosts").and_then(|field| field.strings()).unwrap_or_default();
+pub(super) fn hosts(keys: &mut Keys<'_>) -> Vec<String> {
+    let hosts = keys.texts("allowed_hosts");
     let whole = |name: &str| name.parse::<Authority>().is_ok_and(|authority| authority.host() == name);
     if let Some(name) = hosts.iter().find(|name| !whole(name)) {
         let problem = format!("{name:?} is no name such as \"plugins.example.com\", without a port");
@@ -300,7 +298,7 @@ pub(super) fn hosts(keys: &mut Keys<'_, '_>) -> Vec<String> {
     hosts
 }
 
-fn connections(keys: &mut Keys<'_, '_>) -> Option<ListenOptions> {
+fn connections(keys: &mut Keys<'_>) -> Option<ListenOptions> {
     let (max, head) = (keys.integer("max_connections"), keys.time("header_timeout"));
     let (idle, write) = (keys.time("idle_timeout"), keys.time("write_timeout"));
     let options = ListenOptions::new().with_max_connections(max?).with_head_timeout(head?);
@@ -308,7 +306,7 @@ fn connections(keys: &mut Keys<'_, '_>) -> Option<ListenOptions> {
 }
 
 /// The settings, and whether clients must show a certificate.
-fn tls(keys: &mut Keys<'_, '_>) -> Option<(ServerTlsConfig, bool)> {
+fn tls(keys: &mut Keys<'_>) -> Option<(ServerTlsConfig, bool)> {
     let (cert, key, client_ca) = (keys.path("cert_file"), keys.path("key_file"), keys.path("client_ca_file"));
     let version = keys.word("min_version", |name| name.parse::<TlsVersion>().ok());
     let mut config = ServerTlsConfig::new(cert?, key?).with_min_version(version.unwrap_or_default());

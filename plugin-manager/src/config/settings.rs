@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use plugin_breaker::CircuitBreakerConfig;
 use plugin_core::Code;
-use plugin_core::settings::{Key, Kind, Settings, Table};
+use plugin_core::settings::{Checked, Key, Kind, Settings, Table};
 use plugin_settings::{Keys, Span};
 use plugin_transports::ConnectionConfig;
 
@@ -126,7 +126,7 @@ impl fmt::Debug for Config {
     }
 }
 
-pub(super) fn read(keys: &mut Keys<'_, '_>) -> Option<Config> {
+pub(super) fn read(keys: &mut Keys<'_>) -> Option<Config> {
     // Written under `logging` already; here it is only checked.
     let _: Option<tracing::Level> = keys.word("log_level", logging::level);
     let port = keys.integer("metrics_port").or(Some(9090).filter(|_| !keys.has("metrics_port")));
@@ -160,13 +160,18 @@ fn is_same(one: SocketAddr, other: SocketAddr) -> bool {
     one.port() == other.port() && (first == second || all(first, second) || all(second, first))
 }
 
-fn plugins(keys: &mut Keys<'_, '_>) -> Option<Vec<PluginConfig>> {
+fn plugins(keys: &mut Keys<'_>) -> Option<Vec<PluginConfig>> {
     let mut places: HashMap<String, Span> = HashMap::new();
-    if keys.is_none_or_empty("plugins") {
+    let none = match keys.checked("plugins") {
+        Some(Checked::List(plugins)) => plugins.is_empty(),
+        _ => !keys.has("plugins"),
+    };
+    if none {
         keys.fault("plugins", Code::NoPluginsConfigured, "there are no plugins; a gateway needs at least one");
     }
     keys.sections("plugins", |keys, _| {
-        if let Some((name, span)) = keys.place_of("name") {
+        if let Some(name) = keys.text("name") {
+            let span = keys.span("name");
             match places.get(&name) {
                 Some(first) => {
                     let problem =

@@ -7,6 +7,7 @@ use super::*;
 mod arbitrary;
 mod bounds;
 mod faults;
+mod keys;
 mod layers;
 mod places;
 mod reading;

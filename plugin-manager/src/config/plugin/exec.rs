@@ -26,17 +26,14 @@ pub(super) struct Exec {
 }
 
 impl Exec {
-    pub(super) fn read(keys: &mut Keys<'_, '_>) -> Self {
-        let mode = keys.word_or_later("mode", &["oneshot"], Code::ConfigSchema, Code::ConfigSchema, |word| {
-            (word == "lines").then_some(())
-        });
+    pub(super) fn read(keys: &mut Keys<'_>) -> Self {
         // One mode is served, so there is nothing to keep of it.
-        let _: Option<()> = mode;
+        let _ = keys.checked("mode");
         Self {
             executable: keys.text("executable"),
-            args: keys.field("args").and_then(|field| field.strings()).unwrap_or_default(),
-            env: keys.field("env").and_then(|field| field.string_map()).unwrap_or_default().into_iter().collect(),
-            env_allow: keys.field("env_allow").and_then(|field| field.strings()).unwrap_or_default(),
+            args: keys.texts("args"),
+            env: keys.map("env").into_iter().collect(),
+            env_allow: keys.texts("env_allow"),
             work_dir: keys.path("work_dir"),
             max_line: keys.size("max_line"),
             max_noise: keys.integer("max_noise"),
@@ -49,7 +46,7 @@ impl Exec {
     /// The settings of the subprocess. `endpoint` is where go-plugins also takes the executable from.
     pub(super) fn process(
         self,
-        keys: &Keys<'_, '_>,
+        keys: &Keys<'_>,
         plugin: &PluginConfig,
         endpoint: Option<String>,
         connection: &ConnectionConfig,
@@ -106,7 +103,7 @@ impl Exec {
 }
 
 /// A path starts from the directory of the configuration; a bare name is looked up in `PATH`.
-fn locate(keys: &Keys<'_, '_>, text: &str) -> Result<PathBuf, String> {
+fn locate(keys: &Keys<'_>, text: &str) -> Result<PathBuf, String> {
     let context = keys.context();
     if text.contains('/') {
         return Ok(context.path(text));

@@ -93,7 +93,7 @@ pub(super) struct Place {
 }
 
 impl Place {
-    pub(super) fn read(keys: &mut Keys<'_, '_>) -> Self {
+    pub(super) fn read(keys: &mut Keys<'_>) -> Self {
         Self {
             name: keys.text("name"),
             endpoint: keys.text("endpoint"),
@@ -120,7 +120,7 @@ pub(super) struct Common<'a> {
 
 /// The instances of a plugin, each as its transport needs it.
 pub(super) fn resolve(
-    keys: &Keys<'_, '_>,
+    keys: &Keys<'_>,
     plugin: &PluginConfig,
     endpoint: Option<String>,
     places: Option<Vec<Place>>,
@@ -170,13 +170,7 @@ pub(super) fn resolve(
 }
 
 /// The settings of one instance; what is wrong with them is said where it was written.
-fn http(
-    keys: &Keys<'_, '_>,
-    plugin: &PluginConfig,
-    endpoint: String,
-    at: &str,
-    common: &Common<'_>,
-) -> Option<HttpConfig> {
+fn http(keys: &Keys<'_>, plugin: &PluginConfig, endpoint: String, at: &str, common: &Common<'_>) -> Option<HttpConfig> {
     let mut builder = HttpConfig::builder(&plugin.name, &endpoint)
         .with_connection(common.connection.clone())
         // Its owner is the stack.

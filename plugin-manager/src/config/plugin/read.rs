@@ -23,9 +23,13 @@ pub(in crate::config) static TABLE: Table = Table::new("plugin", "A plugin: how 
             Kind::Text,
             "The name by which it is called: 1 to 128 bytes, none of / \\ < > | & ; $ * ?, quotes, spaces, characters that do not show, \"..\".",
         )
-        .required(),
+        .required()
+        .coded(Code::InvalidName),
         Key::new("type", Kind::Text, "The registered factory that makes it. The transport inproc needs one."),
-        Key::new("transport", Kind::Word(SERVED), "How it is reached.").required(),
+        Key::new("transport", Kind::Word(SERVED), "How it is reached.")
+            .required()
+            .coded(Code::InvalidTransport)
+            .later(transport::LATER, Code::UnsupportedTransport),
         Key::new("endpoint", Kind::Text, "Its URL. For exec, another name of `executable`.").only(CONNECTED).meant_by(URL),
         Key::new("instances", Kind::List(&instances::TABLE), "Several URLs instead of `endpoint`.").only(HTTP),
         Key::new(
@@ -39,7 +43,10 @@ pub(in crate::config) static TABLE: Table = Table::new("plugin", "A plugin: how 
             .meant_by(&["cwd", "dir", "directory", "workdir", "working_dir", "working_directory"])
             .derived_default("the directory of this file")
             .only(EXEC),
-        Key::new("mode", Kind::Word(&["lines"]), "How it speaks: one JSON object per line.").default("lines").only(EXEC),
+        Key::new("mode", Kind::Word(&["lines"]), "How it speaks: one JSON object per line.")
+            .default("lines")
+            .later(&["oneshot"], Code::ConfigSchema)
+            .only(EXEC),
         Key::new("version", Kind::Text, "Its version, after semver."),
         Key::new("labels", Kind::TextMap, "Labels, for whoever lists plugins."),
         Key::new("annotations", Kind::TextMap, "Annotations, for whoever looks at the plugin."),
@@ -51,7 +58,9 @@ pub(in crate::config) static TABLE: Table = Table::new("plugin", "A plugin: how 
         )
         .default("0"),
         Key::new("enabled", Kind::Bool, "Whether it is started and takes calls.").default("true"),
-        Key::new("codec", Kind::Word(&["json"]), "How payloads are written.").default("json"),
+        Key::new("codec", Kind::Word(&["json"]), "How payloads are written.")
+            .default("json")
+            .later(&["msgpack", "protobuf", "raw"], Code::ConfigSchema),
         Key::new("timeout", Kind::time(), "For a whole call, all attempts together.").default("30s"),
         Key::new("auth", Kind::Section(AuthConfig::TABLE), "What the gateway shows to it.").only(HTTP),
         Key::new("retry", Kind::Section(&RETRY), "When a call is tried again; `default_retry` holds otherwise."),
@@ -68,20 +77,13 @@ pub(in crate::config) static TABLE: Table = Table::new("plugin", "A plugin: how 
 /// What people call an endpoint.
 pub(super) const URL: &[&str] = &["url", "uri", "address", "addr", "base_url", "host", "target", "upstream"];
 
-/// The codecs and modes that a later version will have.
-const LATER_CODECS: &[&str] = &["msgpack", "protobuf", "raw"];
-
-pub(in crate::config) fn read(keys: &mut Keys<'_, '_>) -> Option<PluginConfig> {
-    let kind = transport::read(keys);
-    let name = keys.field("name").and_then(|field| {
-        field
-            .coded(Code::InvalidName)
-            .string_with(|name| check_name(name).map(|()| name.to_owned()).map_err(|error| error.message().to_owned()))
+pub(in crate::config) fn read(keys: &mut Keys<'_>) -> Option<PluginConfig> {
+    let kind = keys.word("transport", TransportKind::of);
+    let name = keys.text_with("name", Code::InvalidName, |name| {
+        check_name(name).map(|()| name.to_owned()).map_err(|error| error.message().to_owned())
     });
     // One codec is served, so there is nothing to keep of it.
-    let _: Option<()> = keys.word_or_later("codec", LATER_CODECS, Code::ConfigSchema, Code::ConfigSchema, |word| {
-        (word == "json").then_some(())
-    });
+    let _ = keys.checked("codec");
     let health_check = concerns::health_check(keys, "health_check");
     let (health_check, health_endpoint) =
         health_check.map_or((None, None), |(config, endpoint)| (Some(config), endpoint));
@@ -92,8 +94,8 @@ pub(in crate::config) fn read(keys: &mut Keys<'_, '_>) -> Option<PluginConfig> {
         enabled: keys.bool("enabled").unwrap_or(true),
         priority: keys.integer("priority").unwrap_or_default(),
         version: version(keys),
-        labels: keys.field("labels").and_then(|field| field.string_map()).unwrap_or_default(),
-        annotations: keys.field("annotations").and_then(|field| field.string_map()).unwrap_or_default(),
+        labels: keys.map("labels"),
+        annotations: keys.map("annotations"),
         options: keys.object("options").unwrap_or_default(),
         timeout: keys.time("timeout").unwrap_or_default(),
         attempt_timeout: connection.request_timeout(),
@@ -126,7 +128,7 @@ struct Parts {
     health_endpoint: Option<String>,
 }
 
-fn reach(keys: &Keys<'_, '_>, kind: TransportKind, plugin: &PluginConfig, parts: Parts) -> Option<TransportConfig> {
+fn reach(keys: &Keys<'_>, kind: TransportKind, plugin: &PluginConfig, parts: Parts) -> Option<TransportConfig> {
     // The builders want a name; when there is none, that is a fault already, and so may be what they would say.
     let named = PluginConfig { name: nonempty(&plugin.name), ..plugin.clone() };
     match kind {
@@ -162,7 +164,7 @@ fn nonempty(name: &str) -> String {
     if name.is_empty() { "unnamed".to_owned() } else { name.to_owned() }
 }
 
-fn version(keys: &mut Keys<'_, '_>) -> Option<String> {
+fn version(keys: &mut Keys<'_>) -> Option<String> {
     let text = keys.text("version")?;
     match Version::parse(&text) {
         Ok(_) => Some(text),

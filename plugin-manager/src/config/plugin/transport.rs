@@ -1,9 +1,5 @@
 //! Which transports there are.
 
-use plugin_core::Code;
-
-use plugin_settings::Keys;
-
 /// Those that this version serves.
 pub(in crate::config) const SERVED: &[&str] = &["http", "https", "exec", "inproc"];
 
@@ -41,7 +37,7 @@ impl TransportKind {
         }
     }
 
-    fn of(name: &str) -> Option<Self> {
+    pub(super) fn of(name: &str) -> Option<Self> {
         [Self::Http, Self::Https, Self::Exec, Self::InProcess].into_iter().find(|kind| kind.as_str() == name)
     }
 }
@@ -50,12 +46,4 @@ impl std::fmt::Display for TransportKind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.as_str())
     }
-}
-
-/// Reads `transport`, and holds the other keys to it.
-pub(super) fn read(keys: &mut Keys<'_, '_>) -> Option<TransportKind> {
-    let kind =
-        keys.word_or_later("transport", LATER, Code::InvalidTransport, Code::UnsupportedTransport, TransportKind::of)?;
-    keys.serve(kind.as_str());
-    Some(kind)
 }
