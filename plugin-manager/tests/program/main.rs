@@ -5,6 +5,7 @@
 mod access;
 mod commands;
 mod demo;
+mod hurried;
 mod kill;
 mod pages;
 mod restart;

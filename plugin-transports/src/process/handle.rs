@@ -109,6 +109,9 @@ pub struct ProcessStats {
     pub failed_starts: u64,
     /// Calls in flight, or waiting to be sent, also those that wait for a process to be ready.
     pub in_flight: usize,
+    /// Calls that the present process was sent and has not answered, and that nobody waits for any more: a plugin that takes
+    /// one call at a time has these to do before the next.
+    pub abandoned: usize,
     /// Replies of the present process that came after their call had ended.
     pub late_replies: u64,
     /// Lines of the present process on stdout that are not replies.
@@ -446,6 +449,7 @@ impl ProcessHandle {
             restarts: self.shared.restarts.load(Ordering::Relaxed),
             failed_starts: self.shared.failed_starts.load(Ordering::Relaxed),
             in_flight: counts.in_flight + self.shared.waiting.load(Ordering::Relaxed),
+            abandoned: counts.abandoned,
             late_replies: counts.late,
             noise_lines: counts.noise,
             dropped_lines: self.shared.dropped_lines.load(Ordering::Relaxed),

@@ -50,6 +50,16 @@
 //! with a quarter of the grace period after each of the first two; at the end of the period the whole process group is
 //! killed.
 //!
+//! # Calls that are given up
+//!
+//! A request that was not written goes with its caller. One that was written stays in the process's input, and a process that
+//! takes one call at a time works it off for nobody, before the next. So that callers in a hurry do not fill it up for the
+//! others, two requests at most are written ahead of its answers once a call was given up, and one more with each answer that
+//! somebody waited for; other calls wait here, within their own limits, and cost nothing when they are given up in turn. A
+//! process that answers out of turn serves calls side by side, and is never held back again. Where no answer comes at all, one
+//! more call is written after a second (or an eighth of `request_timeout`, if that is less). Health checks and `shutdown` never wait.
+//! [`ProcessStats::abandoned`] says how much there is to work off.
+//!
 //! # What holds the process in
 //!
 //! Nothing of the host's environment is passed on unless it is allowed by name. The process leads a group of its own,

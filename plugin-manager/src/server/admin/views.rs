@@ -46,6 +46,9 @@ pub(super) struct Plugin {
     #[serde(skip_serializing_if = "String::is_empty")]
     description: String,
     in_flight: usize,
+    /// Of a supervised process: calls that were given up and that it has not answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    abandoned: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     health: Option<Check>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -68,6 +71,7 @@ impl Plugin {
             transport: view.info.transport.clone(),
             description: view.info.description.clone(),
             in_flight: view.in_flight,
+            abandoned: process.map(|process| process.abandoned),
             health: view.health.as_ref().map(Check::of),
             breaker: view.controls.breaker.as_ref().map(|breaker| breaker.state().as_str()),
             restarts: process.map(|process| process.restarts),

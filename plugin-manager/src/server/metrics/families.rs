@@ -28,7 +28,7 @@ pub(super) struct Family {
 }
 
 /// Every family but the histogram.
-pub(super) static FAMILIES: [Family; 10] = [
+pub(super) static FAMILIES: [Family; 11] = [
     Family {
         name: "plugin_requests_total",
         help: "Calls that ended, by status: success, failure, refused, cancelled.",
@@ -54,6 +54,12 @@ pub(super) static FAMILIES: [Family; 10] = [
         help: "Calls that are running.",
         kind: Kind::Gauge,
         tell: |plugin, tell| one(plugin.calls.as_ref().map(Snapshot::active), tell),
+    },
+    Family {
+        name: "plugin_abandoned_requests",
+        help: "Calls that a supervised process was sent and has not answered, and that nobody waits for any more.",
+        kind: Kind::Gauge,
+        tell: |plugin, tell| one(plugin.abandoned, tell),
     },
     Family {
         name: "plugin_circuit_breaker_state",
@@ -114,6 +120,7 @@ pub(super) fn is_family(name: &str) -> bool {
 pub(super) struct Reading<'p> {
     pub(super) plugin: &'p str,
     pub(super) calls: Option<Snapshot>,
+    abandoned: Option<u64>,
     breaker: Option<u64>,
     health: Option<u64>,
     rate_limited: Option<u64>,
@@ -130,6 +137,7 @@ impl<'p> Reading<'p> {
         Self {
             plugin: &plugin.name,
             calls: plugin.telemetry.as_ref().map(|telemetry| telemetry.snapshot()),
+            abandoned: process.map(|process| process.abandoned as u64),
             breaker: controls.breaker.as_ref().map(|breaker| u64::from(breaker.state().metric())),
             health: plugin.health.as_ref().map(|health| health.state as u64),
             rate_limited: controls.rate_limit.as_ref().map(|limit| limit.stats().refused),

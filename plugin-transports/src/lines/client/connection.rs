@@ -5,15 +5,15 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker, ready},
+    time::Duration,
 };
 
-use plugin_core::Sent;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
     super::codec::Frame,
     Counts, Driver, Exchange, Failure, Limits, Place,
-    table::{Outcome, Table},
+    table::{Came, Outcome, Table},
 };
 
 /// Bytes that are written at once. Requests beyond it stay in the table, where they can still be withdrawn.
@@ -110,8 +110,8 @@ impl<W> Connection<W> {
         self.state().table.fetch(id, waker)
     }
 
-    /// Withdraws a request, and says whether it had been taken to be written: then the plugin may see it.
-    pub(super) fn forget(&self, id: u64) -> Sent {
+    /// Withdraws a request, and says how far it had come. One that was taken to be written the plugin may see.
+    pub(super) fn forget(&self, id: u64) -> Came {
         self.state().table.forget(id)
     }
 
@@ -119,6 +119,12 @@ impl<W> Connection<W> {
     pub(super) fn complete(&self, id: u64, outcome: Outcome) -> bool {
         let known = self.state().table.complete(id, outcome);
         known.map(|waker| waker.into_iter().for_each(Waker::wake)).is_ok()
+    }
+
+    /// The plugin has answered nothing for as long as [`flush`](Self::flush) said: one more of the calls that are held back
+    /// is written with the next.
+    pub(super) fn probe(&self) {
+        self.state().table.probe();
     }
 
     pub(super) fn count_noise(&self) {
@@ -164,8 +170,9 @@ impl<W: AsyncWrite + Unpin> Connection<W> {
         // runs after all of them and writes them at once.
         let written = alone
             && self.writer.try_lock().is_ok_and(|mut writer| {
-                // With the driver's waker: it goes on when the pipe has room again, and it meets the error, if any.
-                matches!(self.flush_locked(&mut writer, &mut Context::from_waker(&driver)), Poll::Ready(Ok(())))
+                // With the driver's waker: it goes on when the pipe has room again, it meets the error, if any, and it waits
+                // where the call is held back.
+                matches!(self.flush_locked(&mut writer, &mut Context::from_waker(&driver)), Poll::Ready(Ok(None)))
             });
         if !written {
             driver.wake();
@@ -173,15 +180,16 @@ impl<W: AsyncWrite + Unpin> Connection<W> {
         Ok(id)
     }
 
-    /// Writes what is queued, as far as the pipe takes it.
-    pub(super) fn flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Writes what is queued, as far as the pipe takes it. Where calls are held back it says how long to wait for an answer
+    /// before [`probe`](Self::probe).
+    pub(super) fn flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Duration>>> {
         self.flush_locked(&mut self.writer(), cx)
     }
 
-    fn flush_locked(&self, writer: &mut Writer<W>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn flush_locked(&self, writer: &mut Writer<W>, cx: &mut Context<'_>) -> Poll<io::Result<Option<Duration>>> {
         let Writer { io, batch, starts, written, finish } = writer;
         loop {
-            let Some(pipe) = io else { return Poll::Ready(Ok(())) };
+            let Some(pipe) = io else { return Poll::Ready(Ok(None)) };
             while *written < batch.len() {
                 let error = match ready!(Pin::new(&mut *pipe).poll_write(cx, &batch[*written..])) {
                     Ok(0) => io::ErrorKind::WriteZero.into(),
@@ -199,12 +207,12 @@ impl<W: AsyncWrite + Unpin> Connection<W> {
             batch.clear();
             starts.clear();
             *written = 0;
-            self.state().table.take_queued(batch, starts, BATCH);
+            let held = self.state().table.take_queued(batch, starts, BATCH);
             if batch.is_empty() {
                 if *finish {
                     *io = None;
                 }
-                return Poll::Ready(Ok(()));
+                return Poll::Ready(Ok(held));
             }
         }
     }

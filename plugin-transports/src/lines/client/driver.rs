@@ -10,7 +10,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::{Sleep, sleep},
+};
 use tokio_util::io::poll_read_buf;
 
 use super::{
@@ -41,6 +44,8 @@ pub(crate) struct Driver<R, W> {
     limits: Limits,
     /// Lines since the last reply that were none.
     noise: u32,
+    /// Runs while calls are held back and no answer comes.
+    hold: Option<Pin<Box<Sleep>>>,
     /// It has resolved, and only waits to be dropped.
     over: bool,
 }
@@ -81,7 +86,7 @@ impl fmt::Display for End {
 
 impl<R, W> Driver<R, W> {
     pub(super) fn new(plugin: Arc<str>, connection: Arc<Connection<W>>, reader: R, limits: Limits) -> Self {
-        Self { plugin, connection, reader, lines: Lines::new(limits.line), limits, noise: 0, over: false }
+        Self { plugin, connection, reader, lines: Lines::new(limits.line), limits, noise: 0, hold: None, over: false }
     }
 
     /// Whether it has resolved.
@@ -107,6 +112,8 @@ impl<R, W> Driver<R, W> {
         };
         if known {
             self.noise = 0;
+            // It lives: how long it takes for one answer counts from here.
+            self.hold = None;
             return Ok(());
         }
         self.connection.count_noise();
@@ -150,6 +157,33 @@ impl<R: AsyncRead + Unpin, W> Driver<R, W> {
     }
 }
 
+impl<R, W: AsyncWrite + Unpin> Driver<R, W> {
+    /// Writes what is queued, and where calls are held back and no answer comes, one more at a time.
+    fn write(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        loop {
+            let patience = match self.connection.flush(cx) {
+                Poll::Ready(Ok(Some(patience))) => patience,
+                Poll::Ready(Ok(None)) => {
+                    self.hold = None;
+                    return Ok(());
+                }
+                Poll::Ready(Err(error)) => return Err(error),
+                // The plugin does not read.
+                Poll::Pending => {
+                    self.hold = None;
+                    return Ok(());
+                }
+            };
+            let hold = self.hold.get_or_insert_with(|| Box::pin(sleep(patience)));
+            if hold.as_mut().poll(cx).is_pending() {
+                return Ok(());
+            }
+            self.hold = None;
+            self.connection.probe();
+        }
+    }
+}
+
 impl<R, W> Future for Driver<R, W>
 where
     R: AsyncRead + Unpin,
@@ -166,7 +200,7 @@ where
         let mut end = this.poll_replies(cx);
         // After the replies: a caller that is answered here may ask again at once on another thread.
         if end.is_pending()
-            && let Poll::Ready(Err(error)) = this.connection.flush(cx)
+            && let Err(error) = this.write(cx)
         {
             end = Poll::Ready(End::Broken(error));
         }

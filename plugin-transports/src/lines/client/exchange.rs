@@ -8,12 +8,13 @@ use std::{
     task::{Context, Poll},
 };
 
-use plugin_core::{Sent, deadline::cut};
+use plugin_core::deadline::cut;
 use tokio::io::AsyncWrite;
 
 use super::{
     super::codec::{Answer, Frame},
     Connection, Failure, Place,
+    table::Came,
 };
 
 /// Resolves to the answer, or to why there is none. It has no limit of its own: whoever has one drops it, which withdraws
@@ -64,16 +65,12 @@ impl<W: AsyncWrite + Unpin> Future for Exchange<W> {
 impl<W> Drop for Exchange<W> {
     fn drop(&mut self) {
         // Withdrawing is what makes it certain: a request that is still in the table now will never be written.
-        let sent = match self.stage {
-            Stage::New { .. } => Sent::Nothing,
+        let came = match self.stage {
+            Stage::New { .. } => Came::Queued,
             Stage::Waiting(id) => self.connection.forget(id),
             Stage::Over => return,
         };
-        let stage = match sent {
-            Sent::Nothing => "waiting until the plugin reads",
-            Sent::Maybe => "on the plugin",
-        };
-        cut::report(stage, sent);
+        cut::report(came.stage(), came.sent());
     }
 }
 

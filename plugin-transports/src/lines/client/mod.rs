@@ -1,11 +1,12 @@
 //! The host's end of the line protocol: many calls in flight over one pair of pipes.
 
+mod backlog;
 mod connection;
 mod driver;
 mod exchange;
 mod table;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use plugin_core::Sent;
 
@@ -27,6 +28,8 @@ pub(crate) struct Limits {
     pub(crate) line: usize,
     /// Lines in a row that are not replies, after which the plugin is broken.
     pub(crate) noise: u32,
+    /// What a call may take: how long is waited for an answer depends on it, where calls are held back.
+    pub(crate) patience: Duration,
     /// What bounds the JSON of a payload and of a result.
     pub(crate) json: crate::json::Limits,
 }
@@ -70,6 +73,8 @@ pub(crate) struct Counts {
     pub(crate) noise: u64,
     /// Calls that were in flight, or waiting to be sent, now.
     pub(crate) in_flight: usize,
+    /// Calls that were sent and given up, and that the plugin has not answered.
+    pub(crate) abandoned: usize,
 }
 
 #[cfg(test)]

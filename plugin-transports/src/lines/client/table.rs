@@ -5,6 +5,7 @@ use std::{
     hash::{BuildHasher, Hasher},
     sync::Arc,
     task::Waker,
+    time::Duration,
 };
 
 use plugin_core::Sent;
@@ -12,6 +13,7 @@ use plugin_core::Sent;
 use super::{
     super::codec::{Answer, Frame},
     Counts, Failure, Limits, Place,
+    backlog::Backlog,
 };
 
 /// The low bits of an id are the slot, those above it count calls. So an id is found without hashing, and the id of a call
@@ -20,13 +22,16 @@ const SLOT_BITS: u32 = 17;
 
 /// The count is of so many bits, and begins at random: what a caller can make a plugin log, or what it logs by itself, is no
 /// other call's id.
-const COUNT_BITS: u32 = 44;
+const COUNT_BITS: u32 = 43;
 const COUNT: u64 = (1 << COUNT_BITS) - 1;
+
+/// The bit above says that it is a request of the host's own, also when its slot is long another's.
+const OWN: u64 = 1 << (SLOT_BITS + COUNT_BITS);
 
 /// The three high bits. They make the first digit a letter, so that no decimal number is an id, and no digit can get lost
 /// where an id is read as a number and written as one.
-const TAG: u64 = 0b101 << (SLOT_BITS + COUNT_BITS);
-const TAG_BITS: u64 = 0b111 << (SLOT_BITS + COUNT_BITS);
+const TAG: u64 = 0b101 << 61;
+const TAG_BITS: u64 = 0b111 << 61;
 
 /// The most calls that can be in flight.
 pub(crate) const MAX_IN_FLIGHT: usize = 1 << 16;
@@ -53,6 +58,7 @@ pub(super) struct Table {
     queue: VecDeque<u64>,
     /// Bytes of calls alone.
     queued_bytes: usize,
+    backlog: Backlog,
     closed: Option<Failure>,
     limits: Limits,
     counts: Counts,
@@ -62,18 +68,45 @@ pub(super) struct Table {
 struct Slot {
     /// 0 for a free slot: no call has it.
     id: u64,
-    /// A request of the host's own.
-    own: bool,
     waker: Option<Waker>,
     stage: Stage,
+}
+
+/// How far a request had come that its caller gave up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Came {
+    /// Nothing of it was written: the plugin does not read.
+    Queued,
+    /// Nothing of it was written: it was not its turn.
+    Held,
+    /// The plugin may have seen it.
+    Sent,
+}
+
+impl Came {
+    pub(super) fn sent(self) -> Sent {
+        match self {
+            Self::Queued | Self::Held => Sent::Nothing,
+            Self::Sent => Sent::Maybe,
+        }
+    }
+
+    /// What it waited for.
+    pub(super) fn stage(self) -> &'static str {
+        match self {
+            Self::Queued => "waiting until the plugin reads",
+            Self::Held => "waiting until the plugin has done calls that were given up",
+            Self::Sent => "on the plugin",
+        }
+    }
 }
 
 #[derive(Debug)]
 enum Stage {
     /// Written to nobody yet; can be withdrawn without a trace.
     Queued(Frame),
-    /// The plugin may have seen it.
-    Sent,
+    /// The plugin may have seen it. A call has its number among those that were written.
+    Sent(u64),
     /// Writing it failed before its first byte.
     Unsent,
     /// The outcome waits for the caller to fetch it.
@@ -92,6 +125,7 @@ impl Table {
             ahead: VecDeque::new(),
             queue: VecDeque::new(),
             queued_bytes: 0,
+            backlog: Backlog::new(limits.patience),
             closed: None,
             limits: Limits { in_flight: limits.in_flight.clamp(1, MAX_IN_FLIGHT), ..limits },
             counts: Counts::default(),
@@ -116,12 +150,12 @@ impl Table {
             return Err(Failure::TooMany(most));
         }
         let index = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(Slot { id: 0, own, waker: None, stage: Stage::Free });
+            self.slots.push(Slot { id: 0, waker: None, stage: Stage::Free });
             self.slots.len() - 1
         });
         self.calls += 1;
         let number = self.first.wrapping_add(self.calls) & COUNT;
-        let id = TAG | (number << SLOT_BITS) | index as u64;
+        let id = TAG | if own { OWN } else { 0 } | (number << SLOT_BITS) | index as u64;
         frame.set_id(id);
         if own {
             self.own += 1;
@@ -130,7 +164,7 @@ impl Table {
         }
         let queue = if place == Place::Ahead { &mut self.ahead } else { &mut self.queue };
         queue.push_back(id);
-        self.slots[index] = Slot { id, own, waker: Some(waker), stage: Stage::Queued(frame) };
+        self.slots[index] = Slot { id, waker: Some(waker), stage: Stage::Queued(frame) };
         Ok(id)
     }
 
@@ -150,12 +184,16 @@ impl Table {
         }
     }
 
-    /// Forgets a call that nobody waits for, and says whether the plugin may have seen it. A reply that comes later is
-    /// counted and dropped.
-    pub(super) fn forget(&mut self, id: u64) -> Sent {
-        let sent = match self.release(id) {
-            Some(Stage::Queued(_) | Stage::Unsent | Stage::Done(Err(Failure::Lost(_, Sent::Nothing)))) => Sent::Nothing,
-            _ => Sent::Maybe,
+    /// Forgets a call that nobody waits for, and says how far it had come. A reply that comes later is counted and dropped.
+    pub(super) fn forget(&mut self, id: u64) -> Came {
+        let came = match self.release(id) {
+            Some(Stage::Queued(_)) if self.is_held() => Came::Held,
+            Some(Stage::Queued(_) | Stage::Unsent | Stage::Done(Err(Failure::Lost(_, Sent::Nothing)))) => Came::Queued,
+            Some(Stage::Sent(_)) if id & OWN == 0 => {
+                self.backlog.given_up();
+                Came::Sent
+            }
+            _ => Came::Sent,
         };
         // Ids of withdrawn requests stay in the queue until they outnumber what can be live.
         let slots = &self.slots;
@@ -164,21 +202,31 @@ impl Table {
                 queue.retain(|id| slots.get(index(*id)).is_some_and(|slot| slot.id == *id));
             }
         }
-        sent
+        came
     }
 
     /// Moves queued requests into `out`, in order, until it holds `enough` bytes, and says where each begins. From here
-    /// on they count as sent.
-    pub(super) fn take_queued(&mut self, out: &mut Vec<u8>, starts: &mut Vec<(u64, usize)>, enough: usize) {
+    /// on they count as sent. Calls that are held back stay: then it says how long to wait for an answer before
+    /// [`probe`](Self::probe).
+    pub(super) fn take_queued(
+        &mut self,
+        out: &mut Vec<u8>,
+        starts: &mut Vec<(u64, usize)>,
+        enough: usize,
+    ) -> Option<Duration> {
         while out.len() < enough {
-            let Some(id) = self.ahead.pop_front().or_else(|| self.queue.pop_front()) else { return };
-            let Some(slot) = self.slot(id) else { continue };
-            if !matches!(slot.stage, Stage::Queued(_)) {
+            let id = match self.ahead.pop_front() {
+                Some(id) => id,
+                None if self.is_held() => return self.awaits_turn().then(|| self.backlog.patience()),
+                None => self.queue.pop_front()?,
+            };
+            if !self.is_queued(id) {
                 continue;
             }
-            let own = slot.own;
-            let Stage::Queued(frame) = std::mem::replace(&mut slot.stage, Stage::Sent) else { continue };
-            if !own {
+            let number = if id & OWN == 0 { self.backlog.wrote() } else { 0 };
+            let Some(slot) = self.slot(id) else { continue };
+            let Stage::Queued(frame) = std::mem::replace(&mut slot.stage, Stage::Sent(number)) else { continue };
+            if id & OWN == 0 {
                 self.queued_bytes -= frame.len();
             }
             starts.push((id, out.len()));
@@ -188,31 +236,63 @@ impl Table {
                 out.extend_from_slice(&frame.into_bytes());
             }
         }
+        None
+    }
+
+    /// Whether calls stay in the queue, because of what the plugin has to do for nobody. Not on the way to an end, which
+    /// what is said last must not wait for.
+    fn is_held(&self) -> bool {
+        self.backlog.is_full() && self.closed.is_none()
+    }
+
+    /// Whether there is anything in the queue but what was withdrawn.
+    fn awaits_turn(&mut self) -> bool {
+        while let Some(id) = self.queue.front().copied() {
+            if self.is_queued(id) {
+                return true;
+            }
+            self.queue.pop_front();
+        }
+        false
+    }
+
+    /// The plugin has answered nothing for as long as [`take_queued`](Self::take_queued) said: one more call is written.
+    pub(super) fn probe(&mut self) {
+        self.backlog.probe();
     }
 
     /// A request that was taken to be written was not: the pipe is broken.
     pub(super) fn unsent(&mut self, id: u64) {
-        if let Some(slot) = self.slot(id).filter(|slot| matches!(slot.stage, Stage::Sent)) {
+        if let Some(slot) = self.slot(id).filter(|slot| matches!(slot.stage, Stage::Sent(_))) {
             slot.stage = Stage::Unsent;
         }
     }
 
     /// Delivers a reply to its call. `Err`: no call ever had this id.
     pub(super) fn complete(&mut self, id: u64, outcome: Outcome) -> Result<Option<Waker>, ()> {
-        let known = self.is_known(id);
-        match self.slot(id) {
-            Some(slot) if matches!(slot.stage, Stage::Sent) => {
-                slot.stage = Stage::Done(outcome);
-                Ok(slot.waker.take())
-            }
-            // A reply to a request that was not sent yet can only be a guess.
-            Some(slot) if matches!(slot.stage, Stage::Queued(_) | Stage::Unsent) => Err(()),
-            _ if !known => Err(()),
-            _ => {
-                self.counts.late += 1;
-                Ok(None)
+        if let Some(slot) = self.slot(id) {
+            match slot.stage {
+                Stage::Sent(number) => {
+                    slot.stage = Stage::Done(outcome);
+                    let waker = slot.waker.take();
+                    if id & OWN == 0 {
+                        self.backlog.answered(id, number);
+                    }
+                    return Ok(waker);
+                }
+                // A reply to a request that was not sent yet can only be a guess.
+                Stage::Queued(_) | Stage::Unsent => return Err(()),
+                Stage::Done(_) | Stage::Free => {}
             }
         }
+        if !self.is_known(id) {
+            return Err(());
+        }
+        self.counts.late += 1;
+        if id & OWN == 0 {
+            self.backlog.answered_late(id);
+        }
+        Ok(None)
     }
 
     pub(super) fn count_noise(&mut self) {
@@ -232,7 +312,7 @@ impl Table {
         for slot in &mut self.slots {
             let sent = match slot.stage {
                 Stage::Queued(_) | Stage::Unsent => Sent::Nothing,
-                Stage::Sent => Sent::Maybe,
+                Stage::Sent(_) => Sent::Maybe,
                 Stage::Done(_) | Stage::Free => continue,
             };
             slot.stage = Stage::Done(Err(Failure::Lost(why.clone(), sent)));
@@ -254,13 +334,17 @@ impl Table {
     }
 
     pub(super) fn counts(&self) -> Counts {
-        Counts { in_flight: self.in_flight(), ..self.counts }
+        Counts { in_flight: self.in_flight(), abandoned: self.backlog.abandoned(), ..self.counts }
     }
 
     /// Whether a call ever had this id.
     fn is_known(&self, id: u64) -> bool {
         let number = (id >> SLOT_BITS).wrapping_sub(self.first) & COUNT;
         id & TAG_BITS == TAG && (1..=self.calls).contains(&number)
+    }
+
+    fn is_queued(&self, id: u64) -> bool {
+        self.slots.get(index(id)).is_some_and(|slot| slot.id == id && matches!(slot.stage, Stage::Queued(_)))
     }
 
     fn slot(&mut self, id: u64) -> Option<&mut Slot> {
@@ -271,11 +355,10 @@ impl Table {
         let slot = self.slot(id)?;
         slot.id = 0;
         slot.waker = None;
-        let own = slot.own;
         let stage = std::mem::replace(&mut slot.stage, Stage::Free);
         self.free.push(index(id));
         match &stage {
-            _ if own => self.own -= 1,
+            _ if id & OWN != 0 => self.own -= 1,
             Stage::Queued(frame) => self.queued_bytes -= frame.len(),
             _ => {}
         }
