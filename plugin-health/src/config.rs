@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use plugin_core::ConfigError;
+use plugin_core::{ConfigError, settings};
 
 /// The settings of a health check. A value that exists is valid.
 ///
@@ -115,21 +115,7 @@ impl HealthConfigBuilder {
     ///
     /// When a value is outside the bounds on the [page of the crate](crate#defaults).
     pub fn build(self) -> Result<HealthConfig, ConfigError> {
-        let config = self.0;
-        for (field, value) in [("interval", config.interval), ("timeout", config.timeout)] {
-            if !(SHORTEST..=LONGEST).contains(&value) {
-                return Err(ConfigError::new(field, format!("must be from 1ms to 365 days, and is {value:?}")));
-            }
-        }
-        for (field, value) in [("failure_limit", config.failure_limit), ("success_limit", config.success_limit)] {
-            if value == 0 {
-                return Err(ConfigError::new(field, "must be at least 1, and is 0"));
-            }
-        }
-        if !(0.0..=1.0).contains(&config.jitter) {
-            return Err(ConfigError::new("jitter", format!("must be from 0.0 to 1.0, and is {}", config.jitter)));
-        }
-        Ok(config)
+        settings::fitting(self.0)
     }
 }
 

@@ -86,5 +86,7 @@ mod tests {
         assert!(unknown.contains("`retries`"), "{unknown}");
         let zero = read(r#"{"failure_limit": 0}"#).expect_err("out of bounds");
         assert!(zero.contains("`failure_limit` must be from 1 to 4294967295, and is 0"), "{zero}");
+        let built = HealthConfig::builder().with_failure_limit(0).build().expect_err("out of bounds");
+        assert!(zero.starts_with(&built.to_string()), "a builder says {built}");
     }
 }

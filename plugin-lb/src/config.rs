@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use plugin_core::ConfigError;
+use plugin_core::{ConfigError, settings};
 
 use crate::Strategy;
 
@@ -83,10 +83,7 @@ impl LbConfigBuilder {
     ///
     /// When `pick_timeout` is zero.
     pub fn build(self) -> Result<LbConfig, ConfigError> {
-        if self.0.pick_timeout.is_zero() {
-            return Err(ConfigError::new("pick_timeout", "must be longer than 0, and is 0"));
-        }
-        Ok(self.0)
+        settings::fitting(self.0)
     }
 }
 
@@ -97,7 +94,7 @@ mod tests {
     #[test]
     fn a_wait_of_nothing_is_refused_by_name() {
         let error = LbConfig::builder().with_pick_timeout(Duration::ZERO).build().expect_err("zero");
-        assert_eq!(error.to_string(), "`pick_timeout` must be longer than 0, and is 0");
+        assert_eq!(error.to_string(), "`pick_timeout` must be longer than zero, and is 0s");
         for shortest in [Duration::from_nanos(1), Duration::MAX] {
             let config = LbConfig::builder().with_pick_timeout(shortest).build().expect("longer than 0");
             assert_eq!(config.pick_timeout(), shortest);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use plugin_core::{ConfigError, clock::nanos};
+use plugin_core::{ConfigError, clock::nanos, settings};
 
 use crate::gcra::{LATEST, Limit};
 
@@ -104,25 +104,14 @@ impl RateLimitConfigBuilder {
     ///
     /// When a value is outside the bounds on the [page of the crate](crate#defaults).
     pub fn build(self) -> Result<RateLimitConfig, ConfigError> {
-        let config = self.0;
+        let config = settings::fitting(self.0)?;
         let rate = config.requests_per_second;
-        if !(rate > 0.0 && rate <= MOST_PER_SECOND) {
-            let problem = format!("must be above 0 and at most {MOST_PER_SECOND}, and is {rate}");
-            return Err(ConfigError::new("requests_per_second", problem));
-        }
-        if config.burst_size == 0 {
-            return Err(ConfigError::new("burst_size", "must be at least 1, and is 0"));
-        }
         if u128::from(interval(rate)) * u128::from(config.burst_size) > YEAR.as_nanos() {
             let problem = format!(
                 "must be refilled within 365 days, and {} tokens at {rate} per second take longer",
                 config.burst_size
             );
             return Err(ConfigError::new("burst_size", problem).with_others(&["requests_per_second"]));
-        }
-        if config.time_window.is_zero() || config.time_window > YEAR {
-            let problem = format!("must be above 0 and at most 365 days, and is {:?}", config.time_window);
-            return Err(ConfigError::new("time_window", problem));
         }
         Ok(config)
     }

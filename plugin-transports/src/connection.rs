@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use plugin_core::{
     ConfigError,
-    settings::{Key, Kind, Settings, Table, Values},
+    settings::{self, Key, Kind, Settings, Table, Values},
 };
 
 /// How a transport connects to its plugin. A value that exists is valid.
@@ -138,24 +138,7 @@ impl ConnectionConfigBuilder {
     ///
     /// Names the first setting that is out of its bounds, and what would be right.
     pub fn build(self) -> Result<ConnectionConfig, ConfigError> {
-        let config = self.0;
-        if !(1..=MOST_CONNECTIONS).contains(&config.max_connections) {
-            let problem = format!("must be from 1 to {MOST_CONNECTIONS}, and is {}", config.max_connections);
-            return Err(ConfigError::new("max_connections", problem));
-        }
-        if config.max_idle_connections > MOST_CONNECTIONS {
-            let problem = format!("must be at most {MOST_CONNECTIONS}, and is {}", config.max_idle_connections);
-            return Err(ConfigError::new("max_idle_connections", problem));
-        }
-        let times = [
-            ("idle_timeout", config.idle_timeout),
-            ("connection_timeout", config.connection_timeout),
-            ("request_timeout", config.request_timeout),
-        ];
-        if let Some((field, _)) = times.into_iter().find(|(_, time)| time.is_zero()) {
-            return Err(ConfigError::new(field, "must be longer than zero, and is 0s"));
-        }
-        Ok(config)
+        settings::fitting(self.0)
     }
 }
 

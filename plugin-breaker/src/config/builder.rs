@@ -2,14 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use plugin_core::{Backoff, ConfigError, Jitter, classify::Condition};
+use plugin_core::{Backoff, ConfigError, Jitter, classify::Condition, settings::Settings};
 
 use super::{Cancelled, CircuitBreakerConfig, Ratio, SlowCalls, Window};
-
-/// Calls that a window may hold.
-pub(super) const MOST_CALLS: u32 = 100_000;
-pub(super) const SHORTEST_WINDOW: Duration = Duration::from_millis(100);
-pub(super) const LONGEST_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Settings that have not been checked yet. The [page of the crate](crate#defaults) has the defaults and bounds.
 #[derive(Clone, Debug, PartialEq)]
@@ -145,21 +140,32 @@ impl CircuitBreakerConfigBuilder {
     /// When a value is outside the bounds on the [page of the crate](crate#defaults). The error names the setting
     /// by the key that configuration files use.
     pub fn build(self) -> Result<CircuitBreakerConfig, ConfigError> {
-        within("failure_threshold", self.failure_threshold, 0, 1_000_000)?;
-        within("success_threshold", self.success_threshold, 1, 1000)?;
-        self.half_open_max.map_or(Ok(()), |probes| within("half_open_max", probes, 1, 1000))?;
-        longer_than_zero("recovery_timeout", self.recovery_timeout)?;
-        self.half_open_timeout.map_or(Ok(()), |age| longer_than_zero("half_open_timeout", age))?;
-        let failure_rate = self.failure_rate.map(|share| Ratio::named("failure_rate.ratio", share)).transpose()?;
-        let slow = self.slow.map(|(over, share)| slow(over, share)).transpose()?;
+        let table = CircuitBreakerConfig::TABLE;
+        table.fits("failure_threshold", self.failure_threshold)?;
+        table.fits("min_request_threshold", self.min_request_threshold)?;
+        table.fits("success_threshold", self.success_threshold)?;
+        table.fits("half_open_max", self.half_open_max)?;
+        table.fits("recovery_timeout", self.recovery_timeout)?;
+        table.fits("half_open_timeout", self.half_open_timeout)?;
+        table.fits("max_push_back", self.max_push_back)?;
+        table.fits("failure_rate.ratio", self.failure_rate)?;
+        table.fits("slow.over", self.slow.map(|(over, _)| over))?;
+        table.fits("slow.ratio", self.slow.map(|(_, share)| share))?;
+        table.fits("failure_rate.window", self.window)?;
+        table.fits("failure_rate.min_calls", self.min_calls)?;
+        table.fits("backoff.multiplier", self.backoff.map(|(multiplier, _)| multiplier))?;
+        table.fits("backoff.jitter", self.jitter)?;
+        let failure_rate = self.failure_rate.map(Ratio::checked);
+        let slow = self.slow.map(|(over, share)| SlowCalls { over, ratio: Ratio::checked(share) });
         if self.failure_threshold == 0 && failure_rate.is_none() && slow.is_none() {
             let problem = "is 0, which switches the rule off; then `failure_rate` or `slow` must be set";
             return Err(ConfigError::new("failure_threshold", problem).with_others(&["failure_rate", "slow"]));
         }
-        check_window(self.window)?;
-        if let Some(calls) = self.min_calls {
-            let most = if let Window::Calls(size) = self.window { size } else { u32::MAX };
-            within("failure_rate.min_calls", calls, 1, most)?;
+        if let (Some(calls), Window::Calls(size)) = (self.min_calls, self.window)
+            && calls > size
+        {
+            let problem = format!("must be at most the {size} calls of the window, and is {calls}");
+            return Err(ConfigError::new("failure_rate.min_calls", problem));
         }
         if self.cancelled == Cancelled::Slow && slow.is_none() {
             let problem = "is \"slow\", which needs `slow` to be set";
@@ -190,13 +196,9 @@ impl CircuitBreakerConfigBuilder {
         let constant = || (1.0, constant_max(self.recovery_timeout, share));
         let (multiplier, max) = self.backoff.unwrap_or_else(constant);
         Backoff::new(self.recovery_timeout, max, multiplier, jitter).map_err(|error| {
-            let field = match error.field() {
-                "max_interval" => "backoff.max",
-                "multiplier" => "backoff.multiplier",
-                _ => "backoff.jitter",
-            };
+            // All else was found to fit.
             let problem = error.problem().replace("the initial interval", "`recovery_timeout`");
-            ConfigError::new(field, problem).with_others(&["recovery_timeout"])
+            ConfigError::new("backoff.max", problem).with_others(&["recovery_timeout"])
         })
     }
 }
@@ -209,31 +211,6 @@ fn constant_max(time: Duration, share: f64) -> Duration {
 
 fn scaled(time: Duration, share: f64) -> Duration {
     Duration::try_from_secs_f64(time.as_secs_f64() * share).unwrap_or(Duration::ZERO)
-}
-
-fn within(field: &'static str, value: u32, least: u32, most: u32) -> Result<(), ConfigError> {
-    if (least..=most).contains(&value) {
-        return Ok(());
-    }
-    Err(ConfigError::new(field, format!("must be from {least} to {most}, and is {value}")))
-}
-
-fn longer_than_zero(field: &'static str, time: Duration) -> Result<(), ConfigError> {
-    if time.is_zero() { Err(ConfigError::new(field, "must be longer than zero")) } else { Ok(()) }
-}
-
-fn slow(over: Duration, share: f64) -> Result<SlowCalls, ConfigError> {
-    longer_than_zero("slow.over", over)?;
-    Ok(SlowCalls { over, ratio: Ratio::named("slow.ratio", share)? })
-}
-
-fn check_window(window: Window) -> Result<(), ConfigError> {
-    const FIELD: &str = "failure_rate.window";
-    match window {
-        Window::Calls(calls) => within(FIELD, calls, 1, MOST_CALLS),
-        Window::Time(time) if (SHORTEST_WINDOW..=LONGEST_WINDOW).contains(&time) => Ok(()),
-        Window::Time(time) => Err(ConfigError::new(FIELD, format!("must be from 100ms to 24h, and is {time:?}"))),
-    }
 }
 
 impl Default for CircuitBreakerConfigBuilder {

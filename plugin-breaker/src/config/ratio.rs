@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use plugin_core::ConfigError;
+use plugin_core::{ConfigError, settings::Settings};
+
+use super::CircuitBreakerConfig;
 
 /// A share of calls: more than 0, at most 1.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
@@ -15,15 +17,16 @@ impl Ratio {
     ///
     /// When it is not more than 0 and at most 1.
     pub fn new(share: f64) -> Result<Self, ConfigError> {
-        Self::named("ratio", share)
+        CircuitBreakerConfig::TABLE.fits("failure_rate.ratio", share).map_err(|error| {
+            let problem = error.problem().to_owned();
+            ConfigError::new("ratio", problem)
+        })?;
+        Ok(Self(share))
     }
 
-    pub(crate) fn named(field: &'static str, share: f64) -> Result<Self, ConfigError> {
-        if share > 0.0 && share <= 1.0 {
-            Ok(Self(share))
-        } else {
-            Err(ConfigError::new(field, format!("must be more than 0 and at most 1, and is {share}")))
-        }
+    /// One that was found to fit.
+    pub(super) fn checked(share: f64) -> Self {
+        Self(share)
     }
 
     /// The share as a number.

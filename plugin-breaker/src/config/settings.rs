@@ -1,12 +1,13 @@
 //! The keys that configuration files have for a breaker.
 
+use std::time::Duration;
+
 use plugin_core::{
     ConfigError,
     classify::Condition,
     settings::{Bounds, Checked, Given, Key, Kind, Settings, Table, Values},
 };
 
-use super::builder::{LONGEST_WINDOW, MOST_CALLS, SHORTEST_WINDOW};
 use super::{Cancelled, CircuitBreakerConfig, CircuitBreakerConfigBuilder, Window};
 
 static TABLE: Table = Table::new("circuit_breaker", "When calls are no longer let through to a service that fails.", &[
@@ -23,7 +24,7 @@ static TABLE: Table = Table::new("circuit_breaker", "When calls are no longer le
         .go(),
     Key::new(
         "min_request_threshold",
-        Kind::integer(0, u64::MAX as i128),
+        Kind::integer(0, 1_000_000),
         "Calls since the circuit closed, before failures in a row open it.",
     )
     .default("3")
@@ -95,8 +96,10 @@ static BACKOFF: Table = Table::new(
     ],
 );
 
-const WINDOW: Kind =
-    Kind::CountOrTime(Bounds::from_to(1, MOST_CALLS as i128), Bounds::from_to(SHORTEST_WINDOW, LONGEST_WINDOW));
+const WINDOW: Kind = Kind::CountOrTime(
+    Bounds::from_to(1, 100_000),
+    Bounds::from_to(Duration::from_millis(100), Duration::from_secs(24 * 60 * 60)),
+);
 
 const MIN_CALLS: Kind = Kind::integer(1, u32::MAX as i128);
 
@@ -114,10 +117,7 @@ impl Settings for CircuitBreakerConfig {
     fn to_values(&self) -> Values {
         let builder = self.to_builder();
         let alone = builder.failure_rate.is_none();
-        let window = match builder.window {
-            Window::Calls(calls) => Checked::Integer(calls.into()),
-            Window::Time(time) => Checked::Time(time),
-        };
+        let window = Given::from(builder.window);
         let rate = builder.failure_rate.map(|ratio| {
             let rate = Values::new(&FAILURE_RATE).with("ratio", ratio);
             rate.with("window", window.clone()).with("min_calls", builder.min_calls)
@@ -187,9 +187,18 @@ fn made(values: &Values) -> Result<CircuitBreakerConfig, ConfigError> {
     builder.build()
 }
 
+impl From<Window> for Given {
+    fn from(window: Window) -> Self {
+        match window {
+            Window::Calls(calls) => calls.into(),
+            Window::Time(time) => time.into(),
+        }
+    }
+}
+
 fn window(rule: &Values) -> Option<Window> {
     match rule.get("window")? {
-        Checked::Integer(calls) => u32::try_from(*calls).ok().map(Window::Calls),
+        Checked::Integer(_) => rule.integer("window").map(Window::Calls),
         Checked::Time(time) => Some(Window::Time(*time)),
         _ => None,
     }

@@ -36,8 +36,9 @@ fn a_probe_has_at_least_the_open_time_and_half_a_minute_unless_the_settings_say_
 #[test]
 fn a_value_out_of_bounds_is_named_with_its_key() {
     let second = Duration::from_secs(1);
-    let cases: [(Builder, &str); 14] = [
+    let cases: [(Builder, &str); 15] = [
         (builder().with_failure_threshold(0), "failure_threshold"),
+        (builder().with_min_request_threshold(1_000_001), "min_request_threshold"),
         (builder().with_failure_threshold(1_000_001), "failure_threshold"),
         (builder().with_success_threshold(0), "success_threshold"),
         (builder().with_half_open_max(0), "half_open_max"),

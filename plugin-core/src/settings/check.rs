@@ -38,7 +38,7 @@ pub(super) fn check(kind: &Kind, value: &Value) -> (Option<Checked>, Vec<Problem
                 None
             }
         },
-        _ => match scalar(kind, value) {
+        _ => match scalar(kind, value).and_then(|checked| inside(kind, &checked).map(|()| checked)) {
             Ok(checked) => Some(checked),
             Err(mismatch) => {
                 note(Vec::new(), value, mismatch);
@@ -62,19 +62,16 @@ fn scalar(kind: &Kind, value: &Value) -> Result<Checked, Mismatch> {
         Kind::Bool => boolean(value.typed()).map(Checked::Bool),
         Kind::Integer(bounds) => integer(bounds, value.typed()).map(Checked::Integer),
         Kind::Number(bounds) => number(bounds, value.typed()).map(Checked::Number),
-        Kind::Time(bounds) => time(bounds, value.typed()).map(Checked::Time),
-        Kind::CountOrTime(count, time_bounds) => match value.typed() {
+        Kind::Time(_) => time(value.typed()).map(Checked::Time),
+        Kind::CountOrTime(count, _) => match value.typed() {
             value @ Value::Int(_) => integer(count, value).map(Checked::Integer),
-            value => time(time_bounds, value).map(Checked::Time).map_err(|mismatch| match value {
+            value => time(value).map(Checked::Time).map_err(|mismatch| match value {
                 Value::Str(_) => mismatch,
                 _ => Mismatch::other("expected a whole number of calls, or a duration such as \"30s\""),
             }),
         },
-        Kind::Size(bounds) => size(bounds, value.typed()).map(Checked::Size),
-        Kind::Text | Kind::Path | Kind::Secret => match &*text(value)? {
-            "" => Err(Mismatch::Plain("the string is empty".to_owned())),
-            text => Ok(Checked::Text(text.to_owned())),
-        },
+        Kind::Size(_) => size(value.typed()).map(Checked::Size),
+        Kind::Text | Kind::Path | Kind::Secret => text(value).map(Cow::into_owned).map(Checked::Text),
         Kind::AnyCase(words) => {
             any_case(words, value).ok_or_else(|| Mismatch::Word(words, String::new())).map(Checked::Word)
         }
@@ -89,7 +86,7 @@ fn scalar(kind: &Kind, value: &Value) -> Result<Checked, Mismatch> {
             word(words, value).or(by_number).ok_or(Mismatch::Word(words, more)).map(Checked::Word)
         }
         Kind::WordOrShare(words) => match value.typed() {
-            value @ (Value::Int(_) | Value::Float(_)) => number(&SHARE, value).map(Checked::Number),
+            value @ (Value::Int(_) | Value::Float(_)) => number(SHARE, value).map(Checked::Number),
             _ => {
                 let more = || ", or a share from 0.0 to 1.0".to_owned();
                 word(words, value).ok_or_else(|| Mismatch::Word(words, more())).map(Checked::Word)
@@ -99,7 +96,35 @@ fn scalar(kind: &Kind, value: &Value) -> Result<Checked, Mismatch> {
     }
 }
 
-const SHARE: Bounds<f64> = Bounds { low: Bound::Included(0.0), high: Bound::Included(1.0) };
+const SHARE: &Bounds<f64> = &Bounds { low: Bound::Included(0.0), high: Bound::Included(1.0) };
+
+/// Whether a value of the right type is within the bounds of its kind: the readers ask, and the builders.
+pub(super) fn inside(kind: &Kind, value: &Checked) -> Result<(), Mismatch> {
+    let bounds = |inside, noun, words: String| if inside { Ok(()) } else { Err(Mismatch::Bounds(noun, words)) };
+    match (kind, value) {
+        (Kind::Integer(range) | Kind::CountOrTime(range, _), Checked::Integer(value)) => {
+            bounds(range.contains(value), "a whole number", quantity::range(range, ToString::to_string))
+        }
+        (Kind::Number(range), Checked::Number(value)) => within(range, *value),
+        (Kind::WordOrShare(_), Checked::Number(value)) => within(SHARE, *value),
+        (Kind::Time(range) | Kind::CountOrTime(_, range), Checked::Time(value)) => {
+            bounds(range.contains(value), "a duration", quantity::times(range))
+        }
+        (Kind::Size(range), Checked::Size(value)) => {
+            bounds(range.contains(value), "a size in bytes", quantity::range(range, ToString::to_string))
+        }
+        (Kind::Text | Kind::Path | Kind::Secret, Checked::Text(text)) if text.is_empty() => {
+            Err(Mismatch::Plain("the string is empty".to_owned()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn within(range: &Bounds<f64>, value: f64) -> Result<(), Mismatch> {
+    let inside = value.is_finite() && range.contains(&value);
+    let words = || quantity::range(range, ToString::to_string);
+    if inside { Ok(()) } else { Err(Mismatch::Bounds("a number", words())) }
+}
 
 fn boolean(value: &Value) -> Result<bool, Mismatch> {
     match value {
@@ -116,8 +141,7 @@ fn boolean(value: &Value) -> Result<bool, Mismatch> {
 fn integer(bounds: &Bounds<i128>, value: &Value) -> Result<i128, Mismatch> {
     let words = || quantity::range(bounds, |value| value.to_string());
     match value {
-        Value::Int(value) if bounds.contains(value) => Ok(*value),
-        Value::Int(_) => Err(Mismatch::Bounds("a whole number", words())),
+        Value::Int(value) => Ok(*value),
         Value::Str(text) if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) => {
             Err(Mismatch::other(format!("expected a whole number{}, without quotes", words())))
         }
@@ -126,34 +150,29 @@ fn integer(bounds: &Bounds<i128>, value: &Value) -> Result<i128, Mismatch> {
 }
 
 fn number(bounds: &Bounds<f64>, value: &Value) -> Result<f64, Mismatch> {
-    let words = || quantity::range(bounds, |value| value.to_string());
-    let number = match value {
-        Value::Int(value) => *value as f64,
-        Value::Float(value) => *value,
-        _ => return Err(Mismatch::other(format!("expected a number{}", words()))),
-    };
-    if number.is_finite() && bounds.contains(&number) { Ok(number) } else { Err(Mismatch::Bounds("a number", words())) }
+    match value {
+        Value::Int(value) => Ok(*value as f64),
+        Value::Float(value) => Ok(*value),
+        _ => Err(Mismatch::other(format!("expected a number{}", quantity::range(bounds, ToString::to_string)))),
+    }
 }
 
-fn time(bounds: &Bounds<Duration>, value: &Value) -> Result<Duration, Mismatch> {
+fn time(value: &Value) -> Result<Duration, Mismatch> {
     let duration = match value {
         Value::Int(nanos) => quantity::nanoseconds(*nanos),
         Value::Str(text) => quantity::duration(text),
         _ => Err(quantity::duration_expected()),
     };
-    let duration = duration.map_err(Mismatch::Other)?;
-    if bounds.contains(&duration) { Ok(duration) } else { Err(Mismatch::Bounds("a duration", quantity::times(bounds))) }
+    duration.map_err(Mismatch::Other)
 }
 
-fn size(bounds: &Bounds<u64>, value: &Value) -> Result<u64, Mismatch> {
+fn size(value: &Value) -> Result<u64, Mismatch> {
     let bytes = match value {
         Value::Int(bytes) => u64::try_from(*bytes).map_err(|_| "a size cannot be negative"),
         Value::Str(text) => byte_size::parse(text),
         _ => Err("expected a size such as \"10MiB\", or a number of bytes"),
     };
-    let bytes = bytes.map_err(Mismatch::other)?;
-    let words = || quantity::range(bounds, |value| value.to_string());
-    if bounds.contains(&bytes) { Ok(bytes) } else { Err(Mismatch::Bounds("a size in bytes", words())) }
+    bytes.map_err(Mismatch::other)
 }
 
 /// Text. A number and `true` are too, as they were written where that is known, so that `1.10` keeps its zero.

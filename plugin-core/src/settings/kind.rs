@@ -119,6 +119,12 @@ impl Kind {
         Self::Time(Bounds { low: Bound::Unbounded, high: Bound::Unbounded })
     }
 
+    /// A duration of at least `low`.
+    #[must_use]
+    pub const fn time_from(low: Duration) -> Self {
+        Self::Time(Bounds { low: Bound::Included(low), high: Bound::Unbounded })
+    }
+
     /// A duration from `low` to `high`.
     #[must_use]
     pub const fn time_in(low: Duration, high: Duration) -> Self {

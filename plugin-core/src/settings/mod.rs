@@ -93,6 +93,16 @@ pub trait Settings: Sized {
     fn to_values(&self) -> Values;
 }
 
+/// The settings, when each of their values fits its key: for builders.
+///
+/// # Errors
+///
+/// The first value that does not, in the words of the readers.
+pub fn fitting<T: Settings>(settings: T) -> Result<T, ConfigError> {
+    settings.to_values().fits()?;
+    Ok(settings)
+}
+
 /// Reads and writes a type that has [`Settings`] by serde, where the feature `serde` is on in the crate that calls this.
 ///
 /// With `read only` there is no `Serialize`: for settings with secrets.

@@ -99,7 +99,7 @@ impl Mismatch {
     }
 
     /// A sentence that begins with the key.
-    fn sentence(&self, found: &str) -> String {
+    pub(super) fn sentence(&self, found: &str) -> String {
         match self {
             Self::Bounds(_, bounds) => {
                 let bounds = bounds.strip_prefix(" of").unwrap_or(bounds);

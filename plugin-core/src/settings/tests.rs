@@ -119,6 +119,31 @@ fn everything_that_is_wrong_is_said_at_once_with_what_would_be_right() {
 }
 
 #[test]
+fn a_builder_is_told_what_a_reader_is_told() {
+    let year = Duration::from_secs(365 * 86_400);
+    for (key, written, given) in [
+        ("count", Value::Int(10), Given::from(10_u32)),
+        ("count", Value::Int(0), Given::from(0_usize)),
+        ("year", str("0s"), Given::from(Duration::ZERO)),
+        ("year", str("366d"), Given::from(year + Duration::from_secs(86_400))),
+        ("size", Value::Int(1_048_577), Given::size(1_048_577)),
+        ("jitter", Value::Float(1.5), Given::from(1.5)),
+    ] {
+        let read = problems(&map(&[(key, written)]), "");
+        let built = TABLE.fits(key, given).expect_err(key).to_string();
+        assert_eq!(read, [built.replace("is 0s", "is \"0s\"").replace("is 366d", "is \"366d\"")]);
+    }
+    assert_eq!(TABLE.fits("count", 9_u32), Ok(()));
+    assert_eq!(TABLE.fits("count", None::<u32>), Ok(()), "what is not set has its default");
+    assert_eq!(TABLE.fits("jitter", f64::NAN).unwrap_err().problem(), "must be from 0 to 1, and is NaN");
+    let error = TABLE.fits("inner.share", 0.0).unwrap_err();
+    assert_eq!((error.field(), error.problem()), ("inner.share", "must be above 0 and at most 1, and is 0.0"));
+    let inner = Values::new(&TABLE).with("inner", Values::new(&INNER).with("share", 2.0));
+    assert_eq!(inner.fits().unwrap_err().to_string(), "`inner.share` must be above 0 and at most 1, and is 2.0");
+    assert!(!TABLE.fits("token", String::new()).unwrap_err().to_string().contains("hunter2"));
+}
+
+#[test]
 fn what_is_off_is_not_checked_further() {
     let off = map(&[("inner", map(&[("enabled", Value::Bool(false)), ("share", Value::Int(7)), ("x", Value::Null)]))]);
     let (values, found) = read(&TABLE, &off, "");

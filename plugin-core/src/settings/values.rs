@@ -2,8 +2,10 @@
 
 use std::{fmt, time::Duration};
 
+use super::quantity;
 use super::table::Table;
 use super::value::{Hidden, Value};
+use crate::ConfigError;
 
 /// A value that is what its key takes. What is written of it by `{:?}` does not show text, paths, and whatever else may be
 /// a secret: a value does not know its key.
@@ -63,6 +65,23 @@ macro_rules! getters {
     )*};
 }
 
+impl Checked {
+    /// What it is, in words.
+    pub(super) fn describe(&self) -> String {
+        match self {
+            Self::Bool(value) => value.to_string(),
+            Self::Integer(value) => value.to_string(),
+            Self::Number(value) => format!("{value:?}"),
+            Self::Time(value) => quantity::time(value),
+            Self::Size(value) => value.to_string(),
+            Self::Text(text) => format!("{text:?}"),
+            Self::Word(word) => format!("{word:?}"),
+            Self::Texts(_) | Self::List(_) => "a list".to_owned(),
+            Self::Map(_) | Self::Any(_) | Self::Section(_) => "a map".to_owned(),
+        }
+    }
+}
+
 impl Values {
     /// No values of the keys of `table`.
     #[must_use]
@@ -95,6 +114,18 @@ impl Values {
                 }
             }
         }
+    }
+
+    /// Whether every value fits its key: for builders, which say so in the words of the readers.
+    ///
+    /// # Errors
+    ///
+    /// The first that does not.
+    pub fn fits(&self) -> Result<(), ConfigError> {
+        self.entries.iter().try_for_each(|(key, value)| match value {
+            Checked::Section(values) => values.fits().map_err(|error| error.within(key)),
+            value => self.table.fits(key, value.clone()),
+        })
     }
 
     /// The keys that these are values of.
@@ -215,6 +246,10 @@ impl fmt::Debug for Values {
 pub struct Given(Option<Checked>);
 
 impl Given {
+    pub(super) fn into_checked(self) -> Option<Checked> {
+        self.0
+    }
+
     /// A word, as the declaration has it.
     #[must_use]
     pub fn word(word: &'static str) -> Self {

@@ -1,11 +1,14 @@
 //! The budget: retries in proportion to what works.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
-use plugin_core::{ConfigError, clock::Instant};
+use plugin_core::{ConfigError, clock::Instant, settings::Settings};
 
 use super::{ledger::Ledger, recent::Recent, second::second_of};
-use crate::sync::{AtomicU64, Ordering};
+use crate::{
+    RetryConfig,
+    sync::{AtomicU64, Ordering},
+};
 
 /// More than the longest window, so that a slot is never taken by a newer second while its own is in the window.
 const SLOTS: usize = 64;
@@ -32,12 +35,10 @@ impl BudgetConfig {
     ///
     /// When a value is outside its bounds.
     pub fn new(ratio: f64, min_per_second: u32, window: u32) -> Result<Self, ConfigError> {
-        if !(0.0..=10.0).contains(&ratio) {
-            return Err(ConfigError::new("budget.ratio", format!("must be from 0.0 to 10.0, and is {ratio}")));
-        }
-        let window = u8::try_from(window).ok().filter(|seconds| (1..=60).contains(seconds)).ok_or_else(|| {
-            ConfigError::new("budget.window", format!("must be from 1 to 60 whole seconds, and is {window}"))
-        })?;
+        RetryConfig::TABLE.fits("budget.ratio", ratio)?;
+        RetryConfig::TABLE.fits("budget.window", Duration::from_secs(window.into()))?;
+        // The type holds all that fits.
+        let window = u8::try_from(window).unwrap_or(u8::MAX);
         Ok(Self { ratio: (ratio * 1e6).round() as u32, min_per_second, window })
     }
 

@@ -2,7 +2,10 @@
 
 use plugin_core::ConfigError;
 
-use crate::sync::{AtomicU64, Ordering};
+use crate::{
+    config::THROTTLE,
+    sync::{AtomicU64, Ordering},
+};
 
 /// The settings of a [`Throttle`].
 ///
@@ -25,12 +28,8 @@ impl ThrottleConfig {
     ///
     /// When a value is outside its bounds.
     pub fn new(max_tokens: u32, token_ratio: f64) -> Result<Self, ConfigError> {
-        if !(1..=1000).contains(&max_tokens) {
-            return Err(ConfigError::new("max_tokens", format!("must be from 1 to 1000, and is {max_tokens}")));
-        }
-        if !(0.001..=1000.0).contains(&token_ratio) {
-            return Err(ConfigError::new("token_ratio", format!("must be from 0.001 to 1000.0, and is {token_ratio}")));
-        }
+        THROTTLE.fits("max_tokens", max_tokens)?;
+        THROTTLE.fits("token_ratio", token_ratio)?;
         // A thousandth is not exact in binary: 0.29 * 1000 is a little less than 290.
         Ok(Self { max_tokens, token_ratio: (token_ratio * 1000.0 + 1e-6) as u32 })
     }

@@ -4,7 +4,12 @@ mod settings;
 
 use std::{sync::Arc, time::Duration};
 
-use plugin_core::{Backoff, ConfigError, Jitter};
+use plugin_core::{
+    Backoff, ConfigError, Jitter,
+    settings::{Given, Settings},
+};
+
+pub(crate) use settings::THROTTLE;
 
 use crate::{BudgetConfig, Condition, ThrottleConfig, waits::Waits};
 
@@ -250,14 +255,18 @@ impl RetryConfigBuilder {
     ///
     /// When a value is outside the bounds on the [page of the crate](crate#defaults).
     pub fn build(mut self) -> Result<RetryConfig, ConfigError> {
-        let max_retries = u16::try_from(self.max_retries).ok().filter(|max| *max <= 100);
-        self.config.max_retries = max_retries.ok_or_else(|| {
-            ConfigError::new("max_retries", format!("must be from 0 to 100, and is {}", self.max_retries))
-        })?;
-        self.config.max_body = u32::try_from(self.max_body).map_err(|_| {
-            ConfigError::new("max_body", format!("must be at most {} bytes, and is {}", u32::MAX, self.max_body))
-        })?;
+        let table = RetryConfig::TABLE;
+        table.fits("max_retries", self.max_retries)?;
+        table.fits("max_body", Given::size(self.max_body))?;
+        // Both types hold all that fits.
+        self.config.max_retries = u16::try_from(self.max_retries).unwrap_or(u16::MAX);
+        self.config.max_body = u32::try_from(self.max_body).unwrap_or(u32::MAX);
         if !self.custom {
+            table.fits("initial_interval", self.initial)?;
+            table.fits("multiplier", self.multiplier)?;
+            if let Jitter::Proportional(share) = self.jitter {
+                table.fits("jitter", share)?;
+            }
             self.config.waits = Waits::Backoff(Backoff::new(self.initial, self.max, self.multiplier, self.jitter)?);
         }
         Ok(self.config)

@@ -81,7 +81,7 @@ const RATIO: Kind = Kind::number(0.0, 10.0);
 const MIN_PER_SECOND: Kind = Kind::integer(0, u32::MAX as i128);
 const BUDGET_WINDOW: Kind = Kind::time_in(Duration::from_secs(1), Duration::from_secs(60));
 
-static THROTTLE: Table = Table::new(
+pub(crate) static THROTTLE: Table = Table::new(
     "retry.throttle",
     "Stops retries while failures outweigh successes (gRFC A6).",
     &[

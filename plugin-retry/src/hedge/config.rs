@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use plugin_core::ConfigError;
+use plugin_core::{
+    ConfigError,
+    settings::{Given, Settings},
+};
 
 use crate::BudgetConfig;
 
@@ -125,25 +128,20 @@ impl HedgeConfigBuilder {
     ///
     /// When a value is outside the bounds on the [page of the crate](crate#defaults).
     pub fn build(self) -> Result<HedgeConfig, ConfigError> {
+        let table = HedgeConfig::TABLE;
         match self.delay {
-            HedgeDelay::After(delay) if delay.is_zero() => {
-                return Err(ConfigError::new("delay", "must be longer than zero"));
-            }
-            HedgeDelay::Percentile(percentile) if !(50.0..=99.9).contains(&percentile) => {
-                let problem = format!("must be from 50.0 to 99.9, and is {percentile}");
-                return Err(ConfigError::new("percentile", problem));
-            }
-            _ => {}
+            HedgeDelay::After(delay) => table.fits("delay", delay)?,
+            HedgeDelay::Percentile(percentile) => table.fits("percentile", percentile)?,
         }
-        let max = u16::try_from(self.max).ok().filter(|max| (1..=5).contains(max));
+        table.fits("max", self.max)?;
+        table.fits("max_body", Given::size(self.max_body))?;
         Ok(HedgeConfig {
             delay: self.delay,
-            max: max.ok_or_else(|| ConfigError::new("max", format!("must be from 1 to 5, and is {}", self.max)))?,
+            // Both types hold all that fits.
+            max: u16::try_from(self.max).unwrap_or(u16::MAX),
             budget: self.budget,
             idempotent: self.idempotent,
-            max_body: u32::try_from(self.max_body).map_err(|_| {
-                ConfigError::new("max_body", format!("must be at most {} bytes, and is {}", u32::MAX, self.max_body))
-            })?,
+            max_body: u32::try_from(self.max_body).unwrap_or(u32::MAX),
         })
     }
 }

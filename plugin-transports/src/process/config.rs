@@ -9,14 +9,11 @@ use std::{
     time::Duration,
 };
 
-use plugin_core::ConfigError;
+use plugin_core::{ConfigError, settings};
 use serde_json::{Map, Value};
 
 use super::{ResourceLimits, RestartConfig, StderrConfig};
-use crate::{
-    json,
-    lines::client::{Limits, MAX_IN_FLIGHT},
-};
+use crate::{json, lines::client::Limits};
 
 /// Settings of a plugin that runs as a process of its own. Made by [`ProcessConfig::builder`].
 ///
@@ -307,25 +304,7 @@ impl ProcessConfigBuilder {
         if [&config.kind, &config.version].into_iter().any(has_nul) {
             return error("version", "and the type must not hold a NUL".into());
         }
-        let durations = [
-            ("start_timeout", config.start_timeout),
-            ("request_timeout", config.request_timeout),
-            ("shutdown_grace", config.shutdown_grace),
-        ];
-        if let Some((field, _)) = durations.into_iter().find(|(_, value)| value.is_zero()) {
-            return error(field, "must be longer than zero".into());
-        }
-        let Limits { in_flight, line, noise, .. } = config.limits;
-        if !(1..=MAX_IN_FLIGHT).contains(&in_flight) {
-            return error("max_in_flight", format!("must be from 1 to {MAX_IN_FLIGHT}, and is {in_flight}"));
-        }
-        if !(LEAST_LINE..=MOST_LINE).contains(&line) {
-            return error("max_line", format!("must be from 1 KiB to 1 GiB, and is {line} bytes"));
-        }
-        if noise == 0 {
-            return error("max_noise", "must be at least 1".into());
-        }
-        Ok(config)
+        settings::fitting(config)
     }
 }
 

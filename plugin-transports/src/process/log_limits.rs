@@ -1,6 +1,6 @@
 //! What of a process's stderr becomes the host's log.
 
-use plugin_core::ConfigError;
+use plugin_core::{ConfigError, settings};
 
 /// How much of what a plugin writes to stderr is logged.
 ///
@@ -34,15 +34,7 @@ impl StderrConfig {
     ///
     /// When a value is outside the bounds of the table.
     pub fn new(lines_per_second: u32, max_line: usize) -> Result<Self, ConfigError> {
-        if !(1..=MOST_LINES).contains(&lines_per_second) {
-            let problem = format!("must be from 1 to {MOST_LINES}, and is {lines_per_second}");
-            return Err(ConfigError::new("lines_per_second", problem));
-        }
-        if !(LEAST_LINE..=MOST_LINE).contains(&max_line) {
-            let problem = format!("must be from {LEAST_LINE} bytes to 1 MiB, and is {max_line} bytes");
-            return Err(ConfigError::new("max_line", problem));
-        }
-        Ok(Self { lines_per_second, max_line })
+        settings::fitting(Self { lines_per_second, max_line })
     }
 
     /// Lines that are logged in a second at most.

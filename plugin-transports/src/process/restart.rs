@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use plugin_core::{Backoff, ConfigError, Jitter, clock::Instant};
+use plugin_core::{Backoff, ConfigError, Jitter, clock::Instant, settings::Settings};
 
 /// When a plugin's process that died is started again, and when it has failed.
 ///
@@ -25,8 +25,6 @@ pub struct RestartConfig {
     max_in_window: u32,
 }
 
-const MOST_IN_WINDOW: u32 = 1000;
-
 impl RestartConfig {
     /// Restarts by these rules.
     ///
@@ -34,21 +32,14 @@ impl RestartConfig {
     ///
     /// When a value is outside the bounds of the table.
     pub fn new(initial: Duration, max: Duration, window: Duration, max_in_window: u32) -> Result<Self, ConfigError> {
-        if initial.is_zero() {
-            return Err(ConfigError::new("initial", "must be longer than zero"));
-        }
+        Self::TABLE.fits("initial", initial)?;
+        Self::TABLE.fits("window", window)?;
+        Self::TABLE.fits("max_in_window", max_in_window)?;
         let too_short = |_| {
             ConfigError::new("max", format!("must be at least `initial`, {initial:?}, and is {max:?}"))
                 .with_others(&["initial"])
         };
         let backoff = Backoff::new(initial, max, 2.0, Jitter::None).map_err(too_short)?;
-        if window.is_zero() {
-            return Err(ConfigError::new("window", "must be longer than zero"));
-        }
-        if max_in_window > MOST_IN_WINDOW {
-            let problem = format!("must be at most {MOST_IN_WINDOW}, and is {max_in_window}");
-            return Err(ConfigError::new("max_in_window", problem));
-        }
         Ok(Self { backoff, window, max_in_window })
     }
 

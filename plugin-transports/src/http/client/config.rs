@@ -1,7 +1,10 @@
 //! The settings of a plugin that is reached over HTTP.
 
 use http::HeaderValue;
-use plugin_core::{Code, ConfigError, PluginError, Sent};
+use plugin_core::{
+    Code, ConfigError, PluginError, Sent,
+    settings::{Given, Settings},
+};
 
 use super::super::endpoint::{ENDPOINT, Endpoint, HEALTH};
 use crate::{
@@ -252,11 +255,8 @@ impl HttpConfigBuilder {
             let problem = "cannot be false with HTTP/2, whose connection carries all calls";
             return Err(ConfigError::new("keep_alive", problem).within("connection"));
         }
-        for (field, bytes) in [("max_request", self.max_request), ("max_response", self.max_response)] {
-            if !(LEAST_MAX..=MOST_MAX).contains(&bytes) {
-                return Err(ConfigError::new(field, format!("must be from 1 KiB to 1 GiB, and is {bytes} bytes")));
-            }
-        }
+        HttpConfig::TABLE.fits("max_request", Given::size(self.max_request))?;
+        HttpConfig::TABLE.fits("max_response", Given::size(self.max_response))?;
         let user_agent = HeaderValue::try_from(&self.user_agent)
             .map_err(|_| ConfigError::new("user_agent", "holds a character that no HTTP header can carry"))?;
         Ok(HttpConfig {
