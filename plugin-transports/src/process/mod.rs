@@ -20,7 +20,7 @@
 //! # Life
 //!
 //! A task of the runtime in which [`connect`] was called owns the process; no call and no caller does. When the process
-//! dies, each call in flight fails at once (`TRANSPORT_1304`, or `PLUGIN_1205` when it was not sent yet), it is reaped,
+//! dies, each call in flight fails at once (`TRANSPORT_1304`, or `PLUGIN_1205` when it has read nothing of it), it is reaped,
 //! and started again by the rules of [`RestartConfig`]. A call in the meantime waits for that start to end, within its own
 //! deadline and the limit of an attempt, and is sent when the process is ready; as many calls may wait as may be in flight.
 //! When the start fails, or would begin only after a call's time is up, calls are refused with `PLUGIN_1205`, are worth a

@@ -10,6 +10,10 @@ use plugin_core::{
     CallContext, Code, PluginError, PluginInfo, Sent,
     clock::{self, Instant},
 };
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::ioctl_fionread,
+};
 use tokio::{
     net::unix::pipe::{Receiver, Sender},
     time::{Sleep, sleep, timeout},
@@ -226,12 +230,21 @@ impl Running {
     /// The end, whatever the process does. When it resolves, every call in flight has its error and the process is
     /// reaped.
     pub(super) async fn cut_off(&mut self, why: &str) {
+        self.connection.recall(unread);
         self.connection.close(why);
         self.child.kill();
         // A process that the kernel cannot end at once is reaped by the spawning thread, when this is dropped.
         let _ = timeout(REAP, self.child.ended()).await;
         let _ = timeout(LAST_WORDS, self.stderr.end()).await;
     }
+}
+
+/// The bytes in a pipe whose reading end is gone: those that nobody has read. `None` while somebody has that end, such as a
+/// grandchild that outlives the process.
+fn unread(pipe: &Pipe) -> Option<u64> {
+    let mut fds = [PollFd::new(pipe, PollFlags::OUT)];
+    poll(&mut fds, Some(&Timespec::default())).ok()?;
+    if fds[0].revents().contains(PollFlags::ERR) { ioctl_fionread(pipe).ok() } else { None }
 }
 
 /// Waits for the end of the process, while its replies are still read: a full pipe must not keep it from ending, and

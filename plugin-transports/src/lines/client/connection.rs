@@ -39,9 +39,10 @@ struct Writer<W> {
     /// `None` once the plugin's stdin was closed.
     io: Option<W>,
     batch: Vec<u8>,
-    /// Where each request in `batch` begins.
-    starts: Vec<(u64, usize)>,
+    /// So many bytes of it.
     written: usize,
+    /// Bytes that were written before it.
+    before: u64,
     /// Close the stdin when everything is written.
     finish: bool,
 }
@@ -60,13 +61,7 @@ where
 {
     let connection = Arc::new(Connection {
         state: Mutex::new(State { table: Table::new(limits), driver: None }),
-        writer: Mutex::new(Writer {
-            io: Some(writer),
-            batch: Vec::new(),
-            starts: Vec::new(),
-            written: 0,
-            finish: false,
-        }),
+        writer: Mutex::new(Writer { io: Some(writer), batch: Vec::new(), written: 0, before: 0, finish: false }),
     });
     (connection.clone(), Driver::new(plugin, connection, reader, limits))
 }
@@ -86,6 +81,15 @@ impl<W> Connection<W> {
     /// Refuses new calls; those in flight go on.
     pub(crate) fn refuse_new(&self) {
         self.state().table.refuse_new();
+    }
+
+    /// Nobody reads any more, and of what was written nobody has read so many bytes at the end: what lies there as a whole was
+    /// never sent. `unread` looks at the writing end, and does not know where it is not sure.
+    pub(crate) fn recall(&self, unread: impl FnOnce(&W) -> Option<u64>) {
+        let writer = self.writer();
+        let Some(unread) = writer.io.as_ref().and_then(unread) else { return };
+        let end = writer.before + writer.written as u64;
+        self.state().table.unsent_from(end.saturating_sub(unread));
     }
 
     /// Fails every call in flight, and every call to come.
@@ -187,7 +191,7 @@ impl<W: AsyncWrite + Unpin> Connection<W> {
     }
 
     fn flush_locked(&self, writer: &mut Writer<W>, cx: &mut Context<'_>) -> Poll<io::Result<Option<Duration>>> {
-        let Writer { io, batch, starts, written, finish } = writer;
+        let Writer { io, batch, written, before, finish } = writer;
         loop {
             let Some(pipe) = io else { return Poll::Ready(Ok(None)) };
             while *written < batch.len() {
@@ -199,15 +203,15 @@ impl<W: AsyncWrite + Unpin> Connection<W> {
                     }
                     Err(error) => error,
                 };
-                // Of these not a byte went out.
-                let mut state = self.state();
-                starts.iter().filter(|(_, start)| start >= written).for_each(|(id, _)| state.table.unsent(*id));
+                self.state().table.unsent_from(*before + *written as u64);
                 return Poll::Ready(Err(error));
             }
             batch.clear();
-            starts.clear();
             *written = 0;
-            let held = self.state().table.take_queued(batch, starts, BATCH);
+            let mut state = self.state();
+            *before = state.table.taken();
+            let held = state.table.take_queued(batch, BATCH);
+            drop(state);
             if batch.is_empty() {
                 if *finish {
                     *io = None;

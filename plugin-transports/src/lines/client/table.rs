@@ -59,6 +59,8 @@ pub(super) struct Table {
     /// Bytes of calls alone.
     queued_bytes: usize,
     backlog: Backlog,
+    /// Bytes of requests that were taken to be written.
+    taken: u64,
     closed: Option<Failure>,
     limits: Limits,
     counts: Counts,
@@ -105,9 +107,14 @@ impl Came {
 enum Stage {
     /// Written to nobody yet; can be withdrawn without a trace.
     Queued(Frame),
-    /// The plugin may have seen it. A call has its number among those that were written.
-    Sent(u64),
-    /// Writing it failed before its first byte.
+    /// The plugin may have seen it.
+    Sent {
+        /// Of a call, its number among those that were written.
+        number: u64,
+        /// Where it begins in all that was written.
+        start: u64,
+    },
+    /// It was taken to be written, and the plugin has not got the first byte of it.
     Unsent,
     /// The outcome waits for the caller to fetch it.
     Done(Outcome),
@@ -126,6 +133,7 @@ impl Table {
             queue: VecDeque::new(),
             queued_bytes: 0,
             backlog: Backlog::new(limits.patience),
+            taken: 0,
             closed: None,
             limits: Limits { in_flight: limits.in_flight.clamp(1, MAX_IN_FLIGHT), ..limits },
             counts: Counts::default(),
@@ -189,7 +197,7 @@ impl Table {
         let came = match self.release(id) {
             Some(Stage::Queued(_)) if self.is_held() => Came::Held,
             Some(Stage::Queued(_) | Stage::Unsent | Stage::Done(Err(Failure::Lost(_, Sent::Nothing)))) => Came::Queued,
-            Some(Stage::Sent(_)) if id & OWN == 0 => {
+            Some(Stage::Sent { .. }) if id & OWN == 0 => {
                 self.backlog.given_up();
                 Came::Sent
             }
@@ -205,15 +213,9 @@ impl Table {
         came
     }
 
-    /// Moves queued requests into `out`, in order, until it holds `enough` bytes, and says where each begins. From here
-    /// on they count as sent. Calls that are held back stay: then it says how long to wait for an answer before
-    /// [`probe`](Self::probe).
-    pub(super) fn take_queued(
-        &mut self,
-        out: &mut Vec<u8>,
-        starts: &mut Vec<(u64, usize)>,
-        enough: usize,
-    ) -> Option<Duration> {
+    /// Moves queued requests into `out`, in order, until it holds `enough` bytes. From here on they count as sent. Calls
+    /// that are held back stay: then it says how long to wait for an answer before [`probe`](Self::probe).
+    pub(super) fn take_queued(&mut self, out: &mut Vec<u8>, enough: usize) -> Option<Duration> {
         while out.len() < enough {
             let id = match self.ahead.pop_front() {
                 Some(id) => id,
@@ -224,12 +226,14 @@ impl Table {
                 continue;
             }
             let number = if id & OWN == 0 { self.backlog.wrote() } else { 0 };
+            let start = self.taken;
             let Some(slot) = self.slot(id) else { continue };
-            let Stage::Queued(frame) = std::mem::replace(&mut slot.stage, Stage::Sent(number)) else { continue };
+            let sent = Stage::Sent { number, start };
+            let Stage::Queued(frame) = std::mem::replace(&mut slot.stage, sent) else { continue };
             if id & OWN == 0 {
                 self.queued_bytes -= frame.len();
             }
-            starts.push((id, out.len()));
+            self.taken += frame.len() as u64;
             if out.is_empty() {
                 *out = frame.into_bytes();
             } else {
@@ -261,10 +265,17 @@ impl Table {
         self.backlog.probe();
     }
 
-    /// A request that was taken to be written was not: the pipe is broken.
-    pub(super) fn unsent(&mut self, id: u64) {
-        if let Some(slot) = self.slot(id).filter(|slot| matches!(slot.stage, Stage::Sent(_))) {
-            slot.stage = Stage::Unsent;
+    /// Bytes of requests that were taken to be written so far.
+    pub(super) fn taken(&self) -> u64 {
+        self.taken
+    }
+
+    /// Of all that was taken to be written, nothing from this byte on has reached the plugin, and nothing will.
+    pub(super) fn unsent_from(&mut self, byte: u64) {
+        for slot in &mut self.slots {
+            if matches!(slot.stage, Stage::Sent { start, .. } if start >= byte) {
+                slot.stage = Stage::Unsent;
+            }
         }
     }
 
@@ -272,7 +283,7 @@ impl Table {
     pub(super) fn complete(&mut self, id: u64, outcome: Outcome) -> Result<Option<Waker>, ()> {
         if let Some(slot) = self.slot(id) {
             match slot.stage {
-                Stage::Sent(number) => {
+                Stage::Sent { number, .. } => {
                     slot.stage = Stage::Done(outcome);
                     let waker = slot.waker.take();
                     if id & OWN == 0 {
@@ -312,7 +323,7 @@ impl Table {
         for slot in &mut self.slots {
             let sent = match slot.stage {
                 Stage::Queued(_) | Stage::Unsent => Sent::Nothing,
-                Stage::Sent(_) => Sent::Maybe,
+                Stage::Sent { .. } => Sent::Maybe,
                 Stage::Done(_) | Stage::Free => continue,
             };
             slot.stage = Stage::Done(Err(Failure::Lost(why.clone(), sent)));
