@@ -119,7 +119,8 @@ async fn a_drain_is_undone_by_enabling_whether_it_is_over_or_not() {
         async move { manager.drain("slow", 60 * SECOND).await }
     });
     tokio::time::sleep(SECOND).await;
-    assert_eq!(manager.set_enabled("slow", false).expect_err("it drains").code(), Code::Draining);
+    manager.set_enabled("slow", false).expect("it takes no calls anyway");
+    assert_eq!(manager.get("slow").expect("kept").state, ServingState::Disabled);
     manager.set_enabled("slow", true).expect("it may be undone");
     let report = drain.await.expect("no panic").expect("known");
     assert_eq!((report.undone, report.is_clean()), (true, false), "{report:?}");
@@ -134,6 +135,19 @@ async fn a_drain_is_undone_by_enabling_whether_it_is_over_or_not() {
     manager.set_enabled("slow", true).expect("known");
     go.notify_one();
     assert_eq!(manager.execute("slow", 8).await.expect("it serves again").into_payload(), 8);
+
+    let call = tokio::spawn(manager.execute("slow", 9));
+    tokio::task::yield_now().await;
+    let switch_off = async {
+        tokio::time::sleep(SECOND).await;
+        manager.set_enabled("slow", false).expect("it drains");
+        tokio::time::sleep(SECOND).await;
+        go.notify_one();
+    };
+    let (report, ()) = tokio::join!(manager.drain("slow", 60 * SECOND), switch_off);
+    assert!(report.expect("known").is_clean());
+    assert_eq!(call.await.expect("no panic").expect("untouched").into_payload(), 9);
+    assert_eq!(code(&manager, "slow").await, Code::NotEnabled, "as it was asked last");
 }
 
 #[tokio::test(start_paused = true)]

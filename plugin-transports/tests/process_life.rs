@@ -436,6 +436,13 @@ async fn a_process_that_ignores_every_request_to_stop_is_killed_after_the_grace_
     assert!((millis(400)..Duration::from_secs(5)).contains(&took), "{took:?}");
     assert!(error.message().contains("400ms and was killed"), "{error}");
     assert_eq!(proc_state(pid), None);
+
+    // A gateway that stops gives its plugins all the time that it has, which is for their calls.
+    let instance = start(fixture(&["stubborn"]).with_shutdown_grace(millis(200))).await;
+    let pid = instance.service().handle().pid().expect("running");
+    let error = within(instance.close(Duration::from_secs(3600))).await.expect_err("it had to be killed");
+    assert!(error.message().contains("200ms and was killed"), "{error}");
+    assert_eq!(proc_state(pid), None);
 }
 
 #[tokio::test]

@@ -153,17 +153,17 @@ where
     /// Switches a plugin on or off. Calls that run are not touched.
     ///
     /// Switching on undoes a drain, whether it is over or not, and begins anew with a process that has failed: earlier
-    /// deaths are forgotten, and it is started now.
+    /// deaths are forgotten, and it is started now. Of a plugin that is switched off while it drains, whoever drains it still
+    /// waits for its calls, and it is disabled afterwards and not drained.
     ///
     /// # Errors
     ///
-    /// `PLUGIN_1201` for an unknown name, `LIFECYCLE_2101` for a plugin that drains and is to be switched off, or whose
-    /// transport is being closed.
+    /// `PLUGIN_1201` for an unknown name, `LIFECYCLE_2101` for a plugin whose transport is being closed.
     pub fn set_enabled(&self, name: &str, enabled: bool) -> Result<(), PluginError> {
         let mut found = None;
         self.change(|table| {
             let place = table.get(name).ok_or_else(|| PluginError::not_found(name))?;
-            if place.state == PlaceState::Closing || (place.state == PlaceState::Draining && !enabled) {
+            if place.state == PlaceState::Closing {
                 return Err(PluginError::from(plugin_core::Rejected::new(Code::Draining)).with_plugin(name));
             }
             let state = if enabled { PlaceState::Serving } else { PlaceState::Disabled };

@@ -239,7 +239,8 @@ impl ProcessConfigBuilder {
         self
     }
 
-    /// Sets how long a process may take to stop when nobody closed it explicitly.
+    /// Sets how long a process may take to stop that has no calls in flight, whatever time whoever closes it gives; and one
+    /// that nobody closed explicitly.
     pub fn with_shutdown_grace(mut self, grace: Duration) -> Self {
         self.0.shutdown_grace = grace;
         self

@@ -367,6 +367,9 @@ impl Drop for Waits {
     }
 }
 
+/// How a process ended that was stopped: by itself, or killed after this time.
+pub(super) type Stopped = Result<(), Duration>;
+
 pub(super) type Answer<T> = oneshot::Sender<Result<T, PluginError>>;
 
 /// What the supervisor is asked to do.
@@ -375,7 +378,7 @@ pub(super) enum Command {
     Restart(Answer<()>),
     RetryNow,
     Limit(ResourceLimits, Answer<()>),
-    Close { grace: Duration, done: oneshot::Sender<bool> },
+    Close { grace: Duration, done: oneshot::Sender<Stopped> },
 }
 
 /// Everybody who may keep the process alive holds one; when the last is dropped, the process is stopped.
@@ -391,11 +394,10 @@ impl Owner {
         let (done, stopped) = oneshot::channel();
         // Neither error is one: the supervisor has ended, and the process with it.
         let _ = self.commands.send(Command::Close { grace, done }).await;
-        if stopped.await.unwrap_or(true) {
-            return Ok(());
-        }
-        let text = format!("the plugin did not stop within the grace period of {grace:?} and was killed");
-        Err(PluginError::new(Code::Timeout, text).with_plugin(self.shared.name.clone()))
+        stopped.await.unwrap_or(Ok(())).map_err(|grace| {
+            let text = format!("the plugin did not stop within the grace period of {grace:?} and was killed");
+            PluginError::new(Code::Timeout, text).with_plugin(self.shared.name.clone())
+        })
     }
 }
 

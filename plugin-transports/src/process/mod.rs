@@ -48,7 +48,8 @@
 //!
 //! To stop a process, the host asks for `shutdown` where the plugin has that method, closes its stdin, and sends SIGTERM,
 //! with a quarter of the grace period after each of the first two; at the end of the period the whole process group is
-//! killed.
+//! killed. The period is what [`PluginInstance::close`] gives while calls are in flight, and no more than `shutdown_grace` (5 s)
+//! when there are none.
 //!
 //! # Calls that are given up
 //!

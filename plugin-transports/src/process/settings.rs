@@ -51,7 +51,7 @@ static PROCESS: Table = Table::new(
         Key::new("start_timeout", Kind::time(), "From its start until it is ready, `init` included.").default("10s"),
         Key::new("request_timeout", Kind::time(), "For one call; the call's own deadline holds where it is earlier.")
             .default("30s"),
-        Key::new("shutdown_grace", Kind::time(), "How long it may take to stop when nobody closed it explicitly.")
+        Key::new("shutdown_grace", Kind::time(), "How long it may take to stop with no calls in flight, or when nobody closed it explicitly.")
             .default("5s"),
         Key::new(
             "max_in_flight",

@@ -9,7 +9,7 @@ use plugin_core::{
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    handle::{Answer, Command, Down, ProcessEvent, Shared},
+    handle::{Answer, Command, Down, ProcessEvent, Shared, Stopped},
     restart::{Deaths, Decision},
     running::{Running, launch},
 };
@@ -97,7 +97,11 @@ impl Supervisor {
                     Some(Command::RetryNow) => self.deaths.clear(),
                     Some(Command::Close { grace, done }) => {
                         self.shared.stopped();
-                        let _ = done.send(running.stop(grace).await);
+                        // What is left of a long grace period is for calls, of which there may be none.
+                        let idle = running.connection().counts().in_flight == 0;
+                        let grace = if idle { grace.min(self.shared.config.shutdown_grace) } else { grace };
+                        let by_itself = running.stop(grace).await;
+                        let _ = done.send(if by_itself { Ok(()) } else { Err(grace) });
                         return Phase::Over;
                     }
                     None => {
@@ -215,9 +219,9 @@ impl Supervisor {
 }
 
 /// The plugin was closed while it had no process that is ready.
-fn closed(done: Option<oneshot::Sender<bool>>) -> Phase {
+fn closed(done: Option<oneshot::Sender<Stopped>>) -> Phase {
     if let Some(done) = done {
-        let _ = done.send(true);
+        let _ = done.send(Ok(()));
     }
     Phase::Over
 }
