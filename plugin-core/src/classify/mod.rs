@@ -66,13 +66,23 @@ pub fn of_attempt<C, Res, Err>(classify: &C, result: Result<&Res, &Err>, began: 
 where
     C: Classify<Res, Err> + ?Sized,
 {
-    match result {
-        Ok(_) => {
-            let judged = classify.classify(result);
-            if judged.is_told_time() { cut::narrow(began, || classify.classify(result)) } else { judged }
+    if result.is_ok() {
+        let judged = classify.classify(result);
+        if !judged.is_told_time() {
+            return judged;
         }
-        Err(_) => cut::narrow(began, || classify.classify(result)),
     }
+    in_its_time(classify, result, began)
+}
+
+/// Out of line, so that what is known of a success is known where it is asked for.
+#[cold]
+#[inline(never)]
+fn in_its_time<C, Res, Err>(classify: &C, result: Result<&Res, &Err>, began: Instant) -> Judgement
+where
+    C: Classify<Res, Err> + ?Sized,
+{
+    cut::narrow(began, || classify.classify(result))
 }
 
 /// Judges the outcome of a call.
