@@ -354,13 +354,19 @@ impl Key {
             || self.kind.table().is_some_and(|table| table.is_unset(value))
     }
 
-    /// Whether a value says no more than what holds without it: it is absent, zero, empty or the default, or a section that
-    /// is off or has only such values.
+    /// Whether a value says no more than what holds without it: it is absent, an empty list or map, a section that is off or
+    /// says nothing, or the default of a key that go-plugins writes whether it was set or not. A zero says something where the
+    /// default is another.
     #[must_use]
     pub fn says_nothing(&self, value: &Value) -> bool {
         let is_default = || {
-            let default = self.default_value().and_then(|default| self.kind.check(&default).0);
+            let default = self.default_value().filter(|_| self.go).and_then(|default| self.kind.check(&default).0);
             default.is_some() && self.kind.check(value).0 == default
+        };
+        let has_nothing = match value.typed() {
+            Value::List(items) => items.is_empty(),
+            Value::Map(entries) => entries.is_empty(),
+            _ => false,
         };
         let is_empty = |table: &Table| match value.typed() {
             Value::Map(entries) => {
@@ -369,9 +375,7 @@ impl Key {
             }
             _ => false,
         };
-        self.is_absent(value)
-            || (value.is_zero() && self.default != "true")
-            || self.kind.table().map_or_else(is_default, is_empty)
+        self.is_absent(value) || has_nothing || self.kind.table().map_or_else(is_default, is_empty)
     }
 
     /// What is wrong with giving it this value in `mode`, where it has no effect.

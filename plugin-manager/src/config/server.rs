@@ -30,13 +30,13 @@ pub(super) static TABLE: Table = Table::new(
             "What the request bodies of more than 16 KiB may come to that are held at once; at least `max_body`.",
         )
         .derived_default("256MiB"),
-        Key::new("body_timeout", Kind::time(), "How long a request body may take, from its head to its end.")
+        Key::new("body_timeout", TIMEOUT, "How long a request body may take, from its head to its end.")
             .default("30s"),
         Key::new("max_connections", Kind::integer(1, 1_000_000), "Connections at once; more wait to be accepted.")
             .default("1024"),
-        Key::new("header_timeout", Kind::time(), "From a connection to the head of its first request.").default("10s"),
-        Key::new("idle_timeout", Kind::time(), "From one answer to the head of the next request.").default("75s"),
-        Key::new("write_timeout", Kind::time(), "How long a client may take nothing of its answer.").default("30s"),
+        Key::new("header_timeout", TIMEOUT, "From a connection to the head of its first request.").default("10s"),
+        Key::new("idle_timeout", TIMEOUT, "From one answer to the head of the next request.").default("75s"),
+        Key::new("write_timeout", TIMEOUT, "How long a client may take nothing of its answer.").default("30s"),
         Key::new(
             "max_json_depth",
             Kind::integer(1, 100_000),
@@ -70,6 +70,9 @@ pub(super) static TABLE: Table = Table::new(
         .default("false"),
     ],
 );
+
+/// Of a listener. What is shorter cuts off everybody.
+const TIMEOUT: Kind = Kind::time_from(Duration::from_millis(1));
 
 static TLS: Table = Table::new(
     "server.tls",

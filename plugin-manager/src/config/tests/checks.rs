@@ -193,6 +193,15 @@ fn certificates_are_looked_at() {
 }
 
 #[test]
+fn a_listener_does_not_cut_off_everybody() {
+    for key in ["header_timeout", "idle_timeout", "body_timeout", "write_timeout"] {
+        let server = |time: &str| format!("{{plugins: [{PLAIN}], server: {{{key}: {time}}}}}");
+        says(&server("1ns"), &format!("server.{key}: found the string \"1ns\"; expected a duration of at least 1ms"));
+        assert!(try_read(&server("1ms")).is_ok());
+    }
+}
+
+#[test]
 fn names_are_given_once() {
     says(
         &format!("plugins: [{PLAIN}, {PLAIN}]"),

@@ -33,6 +33,123 @@ fn a_file_as_go_marshals_it_loads_unchanged() {
     assert!(shown.contains(r#"args: ["-c", "5", "true"]"#) && shown.contains(r#"["DEBUG", "PORT"]"#), "{shown}");
 }
 
+const UNSET: &str = r#"{"enabled": false, "requests_per_second": 0, "burst_size": 0, "time_window": 0}"#;
+
+/// Each clause of what go-plugins takes, as a file of its own. What is said of it holds of the plugin `a`.
+#[test]
+fn each_thing_that_go_plugins_takes_is_taken() {
+    type Holds = fn(&Config) -> bool;
+    let a = |transport: &str, rest: &str| {
+        format!(r#"{{"plugins": [{{"name": "a", "transport": "{transport}", {rest}}}]}}"#)
+    };
+    let exec = |rest: &str| a("exec", &format!(r#""executable": "sh", {rest}"#));
+    let http = |rest: &str| a("http", &format!(r#""endpoint": "http://127.0.0.1:1/", {rest}"#));
+    let top =
+        |rest: &str| format!(r#"{{{rest}, "plugins": [{{"name": "a", "transport": "exec", "executable": "sh"}}]}}"#);
+    fn plugin(config: &Config) -> &PluginConfig {
+        &config.plugins()[0]
+    }
+    let zeros = r#""retry": {"max_retries": 0, "initial_interval": 0, "max_interval": 0, "multiplier": 0, "random_jitter": false},
+        "circuit_breaker": {"enabled": false, "failure_threshold": 0, "recovery_timeout": 0, "min_request_threshold": 0,
+            "success_threshold": 0},
+        "health_check": {"enabled": false, "interval": 0, "timeout": 0, "failure_limit": 0, "endpoint": ""},
+        "connection": {"max_connections": 0, "max_idle_connections": 0, "idle_timeout": 0, "connection_timeout": 0,
+            "request_timeout": 0, "keep_alive": false, "disable_compression": false},
+        "auth": {"method": "", "api_key": "", "token": "", "username": "", "password": "", "cert_file": "", "key_file": "",
+            "ca_file": "", "headers": null},
+        "labels": null, "annotations": null, "options": null, "args": null, "env": null, "work_dir": "", "version": """#;
+    let defaults: String = ["retry", "circuit_breaker", "health_check", "connection"]
+        .map(|key| {
+            let (_, rest) = zeros.split_once(&format!("\"{key}\": ")).unwrap();
+            format!("\"default_{key}\": {}}}", rest.split_once('}').unwrap().0)
+        })
+        .join(", ");
+    let files: [(&str, String, Holds); 15] = [
+        ("`auth: {method: none}` on exec", exec(r#""auth": {"method": "none"}"#), |_| true),
+        (
+            "executable and endpoint with the same text",
+            exec(r#""endpoint": "sh""#),
+            |config| matches!(plugin(config).transport(), TransportConfig::Exec(process) if process.executable().ends_with("sh")),
+        ),
+        (
+            "sections that are off",
+            top(r#""discovery": {"enabled": false, "directories": ["/p"]},
+            "security": {"enabled": false, "whitelist_file": "/w"}, "observability": {"metrics": {"enabled": false}}"#),
+            |_| true,
+        ),
+        ("sections that are empty", top(r#""discovery": {}, "security": {}, "observability": {}"#), |_| true),
+        ("sections of a plugin that were never set", exec(&format!("{zeros}, \"rate_limit\": {UNSET}")), |config| {
+            let plugin = plugin(config);
+            plugin.retry().max_retries() == 3
+                && plugin.circuit_breaker().enabled()
+                && plugin.health_check().is_some()
+                && plugin.attempt_timeout().as_secs() == 30
+                && plugin.rate_limit().is_none()
+        }),
+        ("the same over http", http(&format!("{zeros}, \"rate_limit\": {UNSET}")), |_| true),
+        (
+            "shared defaults that were never set",
+            top(&format!("{defaults}, \"default_rate_limit\": {UNSET}")),
+            |config| plugin(config).retry().max_retries() == 3 && plugin(config).rate_limit().is_none(),
+        ),
+        (
+            "numbers and booleans where text is meant",
+            exec(r#""args": [1, true, 1.5], "env": {"A": 1, "B": false}, "labels": {"n": 7}"#),
+            |config| plugin(config).labels()["n"] == "7",
+        ),
+        ("a log level in any case", top(r#""log_level": "Warning""#), |config| config.logging().level() == Level::WARN),
+        (
+            "what is off is not checked",
+            exec(
+                r#""circuit_breaker": {"enabled": false, "failure_threshold": -1},
+            "health_check": {"enabled": false, "timeout": "soon"}, "rate_limit": {"enabled": false, "burst_size": "many"}"#,
+            ),
+            |config| !plugin(config).circuit_breaker().enabled() && plugin(config).health_check().is_none(),
+        ),
+        ("labels are no secrets", exec(r#""labels": {"env": "prod"}"#), |config| {
+            format!("{config:?}").contains("prod")
+        }),
+        (
+            "a secret in an endpoint's query is one",
+            a("http", r#""endpoint": "http://127.0.0.1:1/?api_key=hunter2""#),
+            |config| !format!("{config:?}").contains("hunter2"),
+        ),
+        ("durations as integers of nanoseconds", exec(r#""timeout": 5000000000"#), |config| {
+            plugin(config).timeout().as_secs() == 5
+        }),
+        ("enumerations by number", http(r#""load_balancer": {"strategy": 1}"#), |_| true),
+        ("empty text is absent", exec(r#""type": "", "version": "", "endpoint": """#), |config| {
+            plugin(config).kind().is_none()
+        }),
+    ];
+    for (clause, text, holds) in files {
+        let config = from_text(Path::new("g.json"), &text, None, &with_path);
+        let config = config.unwrap_or_else(|faults| panic!("{clause}: {faults}"));
+        assert!(holds(&config), "{clause}: {config:?}");
+    }
+}
+
+#[test]
+fn what_go_plugins_would_not_take_either_is_refused_with_its_code() {
+    for (clause, text, says) in [
+        ("an integer of less than a millisecond", "timeout: 5000", "write \"5000ms\" for milliseconds"),
+        ("out of bounds", "circuit_breaker: {success_threshold: 0}", "from 1 to 1000 [CONFIG_1802]"),
+        (
+            "out of bounds, and unreachable",
+            "circuit_breaker: {min_request_threshold: 9223372036854775808}",
+            "[CONFIG_1802]",
+        ),
+    ] {
+        let found = refused(&format!("plugins: [{{name: a, transport: exec, executable: sh, {text}}}]"));
+        assert!(found.contains(says) && found.lines().count() == 1, "{clause}: {found}");
+    }
+    let tls = "{method: mtls, cert_file: /absent/c.pem, key_file: /absent/k.pem, ca_file: /absent/a.pem}";
+    let found = refused(&format!("plugins: [{{name: a, transport: https, endpoint: 'https://h/', auth: {tls}}}]"));
+    for file in ["cert_file", "key_file", "ca_file"] {
+        assert!(found.contains(&format!("auth.{file}: ")), "every missing file at once: {found}");
+    }
+}
+
 #[test]
 fn what_does_something_is_still_refused_where_it_has_no_effect() {
     let exec = |keys: &str| format!("plugins: [{{name: a, transport: exec, executable: sh, {keys}}}]");
@@ -40,6 +157,9 @@ fn what_does_something_is_still_refused_where_it_has_no_effect() {
         ("auth: {method: bearer, token: t}", "`auth` has no effect with exec"),
         ("connection: {max_connections: 3}", "`max_connections` has no effect with exec"),
         ("connection: {keep_alive: false}", "`keep_alive` has no effect with exec"),
+        ("connection: {max_connections: 0}", "`max_connections` has no effect with exec"),
+        ("auth: {api_key: 0}", "`auth` has no effect with exec"),
+        ("load_balancer: {failover: true}", "`load_balancer` has no effect with exec"),
         ("endpoint: other", "names the executable a second time"),
     ] {
         let found = refused(&exec(keys));

@@ -18,6 +18,10 @@ fn a_section_with_nothing_in_it_is_neither_on_nor_off() {
         &format!("5:5: plugins[0].rate_limit: {nothing} [CONFIG_1801]"),
     );
     says(
+        &format!("default_rate_limit:\n{plugin}"),
+        "1:1: default_rate_limit: the section has nothing in it; write `default_rate_limit: {}`",
+    );
+    says(
         &format!("server:\n  tls:\n  # cert_file: a.pem\n{plugin}"),
         "2:3: server.tls: the section has nothing in it; write `tls: {}`",
     );
