@@ -279,6 +279,32 @@ async fn a_name_that_two_files_have_is_an_error_that_names_both() {
     assert!(faults.contains(&format!("used twice: by {first} and by {second}")), "{faults}");
 }
 
+/// Names in which something does not show, or which have letters in parts, whatever way they come in.
+const ALIKE: [(&str, &str); 3] = [
+    ("pay\u{200b}ment", "U+200B, which does not show"),
+    ("pay\u{202e}tnem", "U+202E, which does not show"),
+    ("cafe\u{301}", "has letters in parts"),
+];
+
+#[tokio::test]
+async fn a_name_that_looks_like_another_comes_in_by_no_builder_and_no_directory() {
+    for (name, says) in ALIKE {
+        for builder in [builder::simple(), builder::development(), builder::production()] {
+            let faults = refused(builder.with_plugin(name, echo()).build().await);
+            assert!(faults.contains(says) && faults.contains("PLUGIN_1001"), "{name:?}: {faults}");
+        }
+        let dir = tempfile::tempdir().expect("a directory");
+        program(dir.path(), &format!("{name}.sh"), SHELL);
+        let faults = refused(builder::auto().with_directory(dir.path()).build().await);
+        assert!(faults.contains(says) && faults.contains("PLUGIN_1001"), "an executable {name:?}: {faults}");
+        let dir = tempfile::tempdir().expect("a directory");
+        let manifest = format!("{{name: \"{name}\", transport: exec, executable: sh}}");
+        write(dir.path(), "a.plugin.yaml", &manifest);
+        let faults = refused(builder::auto().with_directory(dir.path()).build().await);
+        assert!(faults.contains(says) && faults.contains("PLUGIN_1001"), "a manifest {name:?}: {faults}");
+    }
+}
+
 #[tokio::test]
 async fn a_manifest_is_held_to_the_keys_of_a_configuration() {
     let dir = tempfile::tempdir().expect("a directory");

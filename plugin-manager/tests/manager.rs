@@ -57,7 +57,11 @@ async fn a_wrong_name_is_a_clear_error_and_so_is_one_that_is_taken() {
     assert_eq!(code(&manager, "duble").await, Code::NotFound);
     let taken = manager.register("double", double()).expect_err("taken");
     assert_eq!((taken.code(), taken.plugin()), (Code::DuplicateName, Some("double")));
-    assert_eq!(manager.register("../etc", double()).expect_err("not allowed").code(), Code::InvalidName);
+    for name in ["../etc", ".", "pay\u{200b}ment", "cafe\u{301}"] {
+        assert_eq!(manager.register(name, double()).expect_err(name).code(), Code::InvalidName, "{name:?}");
+    }
+    manager.register("caf\u{e9}", double()).expect("in whole letters");
+    assert_eq!(code(&manager, "cafe\u{301}").await, Code::NotFound, "what looks alike is not the same");
     let long = "x".repeat(100_000);
     let error = manager.execute(&long, 1).await.expect_err("unknown");
     assert!(error.to_string().len() < 500, "a caller's text is bounded in errors");

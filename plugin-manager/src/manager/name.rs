@@ -33,7 +33,7 @@ const INVISIBLE: &[RangeInclusive<char>] = &[
     '\u{e0000}'..='\u{e0fff}',
 ];
 
-/// Checks a plugin's name: 1 to 128 bytes, no `..`, none of `/ \ < > | & ; $ * ?`, quotes, spaces, control characters or
+/// Checks a plugin's name: 1 to 128 bytes, not `.` and no `..`, none of `/ \ < > | & ; $ * ?`, quotes, spaces, control characters or
 /// characters that show nothing, and letters with marks as one character each (NFC), so that no two names look alike that
 /// are not the same.
 ///
@@ -46,6 +46,7 @@ pub fn check_name(name: &str) -> Result<(), PluginError> {
         _ if name.len() > MAX_NAME => {
             format!("has at most {MAX_NAME} bytes, and this one has {}", name.len())
         }
+        "." => "must not be \".\", which is left out of a path".to_owned(),
         _ if name.contains("..") => "must not contain \"..\"".to_owned(),
         _ => match name.chars().find(|c| FORBIDDEN.contains(c) || c.is_whitespace()) {
             Some(' ') => "must not contain a space".to_owned(),
@@ -88,6 +89,7 @@ mod tests {
             "",
             "a/b",
             "a\\b",
+            ".",
             "..",
             "a..b",
             "a\0",
