@@ -7,8 +7,9 @@ use bytes::Bytes;
 use plugin_core::{Call, PluginError, Reply};
 use plugin_manager::{
     manager::{Manager, Registration},
-    server::{Gateway, GatewaySettings},
+    server::{Access, Gateway, GatewaySettings, Role},
 };
+use plugin_transports::auth::Verifier;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tower::service_fn;
 
@@ -107,16 +108,55 @@ async fn a_payload_says_that_it_is_json_and_is_not_compressed() {
         "content-type: text/plain\r\n",
         "content-type: text/plain; a=application/json\r\n",
         "content-type: application/json\r\ncontent-encoding: gzip\r\n",
+        "content-type: application/json; charset=latin1\r\n",
+        "content-type: application/json; a=b; Charset=\"utf-16\"\r\n",
     ] {
         let answer =
             raw(gateway.data_addr(), &post("/v1/plugins/echo", &format!("host: localhost\r\n{headers}"))).await;
         assert_eq!(status(&answer), 415, "{headers}: {answer}");
-        let says = if headers.contains("gzip") { "content-encoding" } else { "curl --json" };
+        let says = match headers {
+            _ if headers.contains("gzip") => "content-encoding",
+            _ if headers.contains("harset") => "JSON is UTF-8",
+            _ => "curl --json",
+        };
         assert!(answer.contains(says) && answer.contains("PLUGIN_1206"), "{headers}: {answer}");
     }
-    for kind in ["application/json; charset=utf-8", "Application/JSON", "application/vnd.x+json"] {
+    for kind in [
+        "application/json; charset=utf-8",
+        "application/json;a=b; charset=\"UTF-8\"",
+        "Application/JSON",
+        "application/vnd.x+json",
+    ] {
         let headers = format!("host: localhost\r\ncontent-type: {kind}\r\ncontent-encoding: identity\r\n");
         assert_eq!(status(&raw(gateway.data_addr(), &post("/v1/plugins/echo", &headers)).await), 200, "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_names_its_request_also_before_there_is_a_call() {
+    let verifier = Verifier::new().with_bearer("ci", "t");
+    let access = Access::new(verifier.clone(), |_| Role::Read);
+    let (gateway, _manager) = gateway(|settings| settings.with_verifier(verifier).with_access(access)).await;
+    let (data, admin) = (gateway.data_addr(), gateway.admin_addr());
+    let (call, enable) = ("/v1/plugins/echo", "/admin/v1/plugins/echo/enable");
+    for (address, path, headers, expected) in [
+        (data, call, "host: localhost\r\n", 401),
+        (data, call, "host: evil.example\r\n", 403),
+        (data, "/elsewhere", "host: localhost\r\nauthorization: Bearer t\r\n", 404),
+        (data, call, "", 400),
+        (admin, enable, "host: localhost\r\n", 401),
+        (admin, enable, "host: localhost\r\nauthorization: Bearer t\r\n", 403),
+        (admin, "/elsewhere", "host: localhost\r\n", 404),
+    ] {
+        for (said, id) in [("x-request-id: r-17\r\n", Some("r-17")), ("", None), ("x-request-id: a b\r\n", None)] {
+            let answer = raw(address, &post(path, &format!("{headers}{said}"))).await;
+            assert_eq!(status(&answer), expected, "{path} {headers}: {answer}");
+            let (head, body) = answer.split_once("\r\n\r\n").expect("a body");
+            let document: serde_json::Value = serde_json::from_str(body).unwrap_or_else(|_| panic!("{answer}"));
+            let told = document["request_id"].as_str().unwrap_or_else(|| panic!("{answer}"));
+            assert!(head.contains(&format!("x-request-id: {told}")) && told != "a b", "{answer}");
+            assert!(id.is_none_or(|id| id == told), "{answer}");
+        }
     }
 }
 

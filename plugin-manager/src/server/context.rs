@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::http::{HeaderMap, HeaderName};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use plugin_core::{CallContext, Code, PluginError, Sent, TraceContext, go_duration};
 
 /// The longest request id that is taken over, in bytes.
@@ -14,8 +14,7 @@ const MAX_REQUEST_ID: usize = 128;
 /// there is a limit.
 pub(crate) fn read(headers: &HeaderMap, context: &mut CallContext) -> Result<(), PluginError> {
     if let Some(id) = text(headers, "x-request-id")? {
-        let printable = id.bytes().all(|byte| (b'!'..=b'~').contains(&byte));
-        if id.is_empty() || id.len() > MAX_REQUEST_ID || !printable {
+        if !is_request_id(id) {
             return Err(bad("X-Request-ID", "1 to 128 printable characters without spaces", id));
         }
         context.set_request_id(id);
@@ -24,7 +23,7 @@ pub(crate) fn read(headers: &HeaderMap, context: &mut CallContext) -> Result<(),
     for limit in texts(headers, "x-request-timeout") {
         let limit = limit?;
         let duration = go_duration::parse(limit).ok().filter(|limit| *limit > Duration::ZERO);
-        let right = "a duration such as 500ms or 1m30s";
+        let right = "a duration such as 500ms or 1m30s, longer than zero and at most 2562047h";
         let duration = duration.ok_or_else(|| bad("X-Request-Timeout", right, limit))?;
         context.limit_deadline(context.received().saturating_add(duration));
     }
@@ -55,6 +54,16 @@ pub(crate) fn read(headers: &HeaderMap, context: &mut CallContext) -> Result<(),
     Ok(())
 }
 
+/// The id of a request that no call was made of: the caller's, or one of its own.
+pub(crate) fn request_id(said: Option<&HeaderValue>) -> String {
+    let said = said.and_then(|id| id.to_str().ok()).filter(|id| is_request_id(id));
+    said.map_or_else(|| CallContext::new().request_id().to_string(), str::to_owned)
+}
+
+fn is_request_id(id: &str) -> bool {
+    (1..=MAX_REQUEST_ID).contains(&id.len()) && id.bytes().all(|byte| (b'!'..=b'~').contains(&byte))
+}
+
 /// Headers of the caller's own that a plugin may read: `Idempotency-Key`, and those that begin with `X-Plugin-`.
 /// Credentials for this gateway are not the plugin's business.
 fn is_passed_on(name: &HeaderName) -> bool {
@@ -78,8 +87,6 @@ fn bad(header: &str, right: &str, found: &str) -> PluginError {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderValue;
-
     use super::*;
 
     fn read(headers: &HeaderMap) -> Result<CallContext, PluginError> {
@@ -151,6 +158,8 @@ mod tests {
             assert_eq!(error.code(), Code::InvalidPayload);
             assert!(error.message().to_lowercase().contains(name), "{error}");
         }
+        let long = of(&[("x-request-timeout", "9999999h")]).expect_err("300 years").to_string();
+        assert!(long.contains("longer than zero and at most 2562047h, and is \"9999999h\""), "{long}");
         assert!(of(&[("traceparent", "nonsense")]).expect("ignored").trace().is_none());
     }
 }

@@ -111,13 +111,18 @@ async fn forward(
 fn check_kind(headers: &HeaderMap) -> Result<(), Fault> {
     let refused =
         |problem: &'static str| Err(Fault::of(StatusCode::UNSUPPORTED_MEDIA_TYPE, Code::InvalidPayload, problem));
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let (kind, parameters) = value.split_once(';').unwrap_or((value, ""));
+    let kind = kind.trim().to_ascii_lowercase();
     if kind != "application/json" && !(kind.starts_with("application/") && kind.ends_with("+json")) {
         return refused(
             "the payload must be JSON and say so: `Content-Type: application/json`, as `curl --json` sends it, or \
              `curl -H 'content-type: application/json' -d`",
         );
+    }
+    // JSON is UTF-8 (RFC 8259); text in another encoding would be other text, or refused as if it were no JSON.
+    if !parameters.split(';').all(is_utf8) {
+        return refused("JSON is UTF-8, and the charset of the content type says that the payload is not");
     }
     let plain = headers
         .get_all(header::CONTENT_ENCODING)
@@ -127,6 +132,14 @@ fn check_kind(headers: &HeaderMap) -> Result<(), Fault> {
         return refused("the payload must not be compressed, and the header content-encoding says that it is");
     }
     Ok(())
+}
+
+/// Whether a parameter of a content type names no encoding but UTF-8.
+fn is_utf8(parameter: &str) -> bool {
+    let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+    let value = value.trim().trim_matches('"');
+    !name.trim().eq_ignore_ascii_case("charset")
+        || ["utf-8", "utf8", "us-ascii"].iter().any(|known| value.eq_ignore_ascii_case(known))
 }
 
 /// The whole body, within its bounds of size and of time. One that announces too much is not read, and its sender gets no

@@ -14,7 +14,7 @@ use axum::{
 };
 use plugin_core::{Code, PluginError, Sent};
 
-use super::problem;
+use super::{context, problem};
 
 /// What probes and scrapers ask, which need not know a name.
 const PROBES: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
@@ -104,12 +104,20 @@ fn refused(code: Code, problem: impl Into<std::borrow::Cow<'static, str>>) -> Pl
 }
 
 /// Lets through what comes from no page, or from a page of the listener's own. Probes are let through as they are.
+///
+/// It also stands outside of all that refuses a request before a call is made of it, so it gives what they say the id of the
+/// request.
 pub(super) async fn check(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response<Body> {
     if request.method().is_safe() && PROBES.contains(&request.uri().path()) {
         return next.run(request).await;
     }
-    match guard.allow(&request) {
+    let said = request.headers().get("x-request-id").cloned();
+    let response = match guard.allow(&request) {
         Ok(()) => next.run(request).await,
         Err(error) => problem::respond(error),
+    };
+    if !problem::lacks_id(&response) {
+        return response;
     }
+    problem::with_id(response, context::request_id(said.as_ref())).await
 }

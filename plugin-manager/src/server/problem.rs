@@ -3,15 +3,22 @@
 use std::{borrow::Cow, error::Error};
 
 use axum::{
-    body::Body,
+    body::{Body, to_bytes},
     http::{HeaderValue, Response, StatusCode, header},
     response::IntoResponse,
 };
 use plugin_core::{Code, PluginError, Sent};
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 /// The longest detail that is passed on, in bytes.
 const MAX_DETAIL: usize = 4096;
+
+/// No document is larger, in bytes.
+const MAX_DOCUMENT: usize = 1 << 20;
+
+const DOCUMENT: &str = "application/problem+json";
+const REQUEST_ID: &str = "x-request-id";
 
 /// The most causes that are listed.
 const MAX_CAUSES: usize = 8;
@@ -106,6 +113,34 @@ pub(crate) fn respond(error: PluginError) -> Response<Body> {
     Fault::from(error).into_response()
 }
 
+/// Whether this is a problem document that does not say of which request.
+pub(super) fn lacks_id(response: &Response<Body>) -> bool {
+    let headers = response.headers();
+    let kind = headers.get(header::CONTENT_TYPE);
+    !response.status().is_success()
+        && !headers.contains_key(REQUEST_ID)
+        && kind.is_some_and(|kind| kind.as_bytes() == DOCUMENT.as_bytes())
+}
+
+/// The same document with the id of its request, and the header that says it.
+pub(super) async fn with_id(response: Response<Body>, id: String) -> Response<Body> {
+    let (mut parts, body) = response.into_parts();
+    // They are written here and by the layers on the way, and are whole; anything else is left as it is.
+    let Ok(bytes) = to_bytes(body, MAX_DOCUMENT).await else { return Response::from_parts(parts, Body::empty()) };
+    let body = match serde_json::from_slice::<Map<String, Value>>(&bytes) {
+        Ok(mut document) => {
+            document.insert("request_id".to_owned(), Value::String(id.clone()));
+            serde_json::to_vec(&document).map_or_else(|_| Body::from(bytes), Body::from)
+        }
+        Err(_) => Body::from(bytes),
+    };
+    parts.headers.remove(header::CONTENT_LENGTH);
+    if let Ok(id) = HeaderValue::try_from(id) {
+        parts.headers.insert(REQUEST_ID, id);
+    }
+    Response::from_parts(parts, body)
+}
+
 fn document(fault: &Fault, detail: ErrorDetail, request_id: Option<&str>) -> Response<Body> {
     let error = &fault.error;
     let (code, status) = (error.code(), fault.status.unwrap_or_else(|| status(error)));
@@ -129,7 +164,7 @@ fn document(fault: &Fault, detail: ErrorDetail, request_id: Option<&str>) -> Res
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(DOCUMENT));
     if let Some(after) = retry_after {
         let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
