@@ -51,6 +51,31 @@ async fn a_breaker_that_is_written_opens_and_one_that_is_off_does_not() {
 }
 
 #[tokio::test]
+async fn a_type_that_is_registered_makes_the_plugin_whatever_its_transport_says() {
+    let unreachable = "endpoint: 'http://127.0.0.1:1/', health_check: {enabled: false}, retry: {enabled: false}";
+    let text = format!(
+        "plugins: [{{name: made, type: made, transport: http, {unreachable}}}, \
+         {{name: dialled, type: other, transport: http, {unreachable}}}]"
+    );
+    let config = config::from_text(Path::new("g.yaml"), &text, None, &|_| None).expect("valid");
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    let config = config.clone().with_server(config.server().clone().with_listen(any));
+    let config = config.clone().with_admin(config.admin().clone().with_listen(any));
+    let plugin = plugin_fn(|call: Call<Bytes>| async move { Ok::<_, PluginError>(Reply::new(call.into_payload())) });
+    let running = Running::start(&config, &Factories::new().with_plugin("made", plugin)).await.expect("it starts");
+    let outcome = running.manager().execute("made", Bytes::from_static(b"1")).await;
+    assert_eq!(outcome.map(|reply| reply.into_payload()).map_err(|error| error.code()), Ok(Bytes::from_static(b"1")));
+    assert_eq!(running.manager().get("made").expect("registered").info.transport, "inproc");
+    let outcome = running.manager().execute("dialled", Bytes::from_static(b"1")).await;
+    assert_eq!(
+        outcome.map(|_| ()).map_err(|error| error.code()),
+        Err(Code::ConnectionFailed),
+        "no factory has this type"
+    );
+    running.shutdown().await;
+}
+
+#[tokio::test]
 async fn the_depth_that_the_server_allows_is_that_of_replies_too() {
     let deep = plugin_fn(|_: Call<Bytes>| async {
         Ok::<_, PluginError>(Reply::new(Bytes::from("[".repeat(200) + &"]".repeat(200))))

@@ -8,9 +8,9 @@ use plugin_transports::{
     process::{self, ProcessHandle},
 };
 
-use super::Factories;
+use super::{Factories, Factory};
 use crate::{
-    config::{InstanceConfig, PluginConfig, TransportConfig},
+    config::{InstanceConfig, PluginConfig, TransportConfig, TransportKind},
     manager::Registration,
     stack::{Instance, Transport},
 };
@@ -29,8 +29,12 @@ pub(super) async fn connect(
     json: Limits,
     factories: &Factories,
 ) -> Result<Connected, PluginError> {
+    // A registered factory is what makes the plugin, whatever its `transport` says.
+    if let Some(factory) = factory(plugin, factories) {
+        return create(plugin, factory).await;
+    }
     match plugin.transport() {
-        TransportConfig::InProcess => create(plugin, factories).await,
+        TransportConfig::InProcess => Err(unknown(plugin, factories)),
         TransportConfig::Exec(config) => {
             let instance = process::connect((**config).clone().with_json_limits(json)).await?;
             let process = instance.service().handle();
@@ -44,14 +48,21 @@ pub(super) async fn connect(
     }
 }
 
-async fn create(plugin: &PluginConfig, factories: &Factories) -> Result<Connected, PluginError> {
-    let fault = |problem: String| PluginError::new(Code::InvalidTransport, problem);
-    let kind = plugin.kind().ok_or_else(|| {
-        fault(format!("`transport: inproc` needs the `type` of a plugin in this program: {}", factories.names()))
-    })?;
-    let factory = factories
-        .get(kind)
-        .ok_or_else(|| fault(format!("this program has no plugin of type {kind:?}; it has: {}", factories.names())))?;
+/// The factory that makes a plugin, where its `type` names one.
+pub(super) fn factory<'f>(plugin: &PluginConfig, factories: &'f Factories) -> Option<&'f dyn Factory> {
+    plugin.kind().and_then(|kind| factories.get(kind))
+}
+
+fn unknown(plugin: &PluginConfig, factories: &Factories) -> PluginError {
+    let names = factories.names();
+    let problem = match plugin.kind() {
+        Some(kind) => format!("this program has no plugin of type {kind:?}; it has: {names}"),
+        None => format!("`transport: inproc` needs the `type` of a plugin in this program: {names}"),
+    };
+    PluginError::new(Code::InvalidTransport, problem)
+}
+
+async fn create(plugin: &PluginConfig, factory: &dyn Factory) -> Result<Connected, PluginError> {
     factory.validate(plugin.options())?;
     let instance = factory.create(plugin.name(), plugin.options()).await?;
     Ok(Connected { instances: vec![Instance::new(ONLY, instance.map(Transport::Custom))], process: None })
@@ -71,7 +82,8 @@ fn http(config: &InstanceConfig, json: Limits) -> Result<Instance<Transport>, Pl
 
 /// A plugin that the configuration switches off is known by its name, and nothing of it is started.
 pub(super) fn switched_off(plugin: &PluginConfig) -> Registration<Bytes, Bytes> {
-    Registration::new(never()).with_info(complete(PluginInfo::default(), plugin)).enabled(false)
+    let transport = plugin.transport().kind();
+    Registration::new(never()).with_info(complete(PluginInfo::default(), plugin, transport)).enabled(false)
 }
 
 /// Answers when an operator enables it: the configuration has to, since nothing is connected.
@@ -84,11 +96,11 @@ fn never() -> impl Plugin<Bytes, Bytes> {
 }
 
 /// What the configuration knows where the plugin says nothing, and the operator's labels.
-pub(super) fn complete(mut info: PluginInfo, plugin: &PluginConfig) -> PluginInfo {
+pub(super) fn complete(mut info: PluginInfo, plugin: &PluginConfig, transport: TransportKind) -> PluginInfo {
     if info.version.is_empty() {
         info.version = plugin.version().unwrap_or_default().to_owned();
     }
-    info.transport = plugin.transport().kind().as_str().to_owned();
+    info.transport = transport.as_str().to_owned();
     let notes = plugin.annotations().iter().chain(plugin.labels());
     info.metadata.extend(notes.map(|(key, value)| (key.clone(), value.clone())));
     info

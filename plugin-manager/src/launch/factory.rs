@@ -6,7 +6,7 @@ use bytes::Bytes;
 use plugin_core::{BoxFuture, BoxPlugin, Plugin, PluginError, PluginInfo, PluginInstance};
 use serde_json::{Map, Value};
 
-/// Makes plugins of one kind. A configuration names it by `type`, and `transport: inproc`.
+/// Makes plugins of one kind. A configuration names it by `type`; what `transport` says has then no effect, as in go-plugins.
 pub trait Factory: Send + Sync {
     /// What is wrong with these options, without starting anything. Unless overridden, nothing.
     ///

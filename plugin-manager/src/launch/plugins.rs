@@ -9,7 +9,7 @@ use plugin_transports::{json::Limits, process::ProcessHandle};
 
 use super::{Factories, connect, events, recovery};
 use crate::{
-    config::PluginConfig,
+    config::{PluginConfig, TransportKind},
     manager::{Manager, Registration},
     stack::{Instance, StackSettings},
 };
@@ -74,6 +74,8 @@ async fn start(
     if !plugin.enabled() {
         return Ok((connect::switched_off(plugin), None));
     }
+    let made = connect::factory(plugin, factories).is_some();
+    let transport = if made { TransportKind::InProcess } else { plugin.transport().kind() };
     let connected = connect::connect(plugin, json, factories).await?;
     let breaker = plugin.circuit_breaker();
     let settings = StackSettings::default()
@@ -85,7 +87,7 @@ async fn start(
         .with_health_check(plugin.health_check())
         .with_balance(plugin.load_balancer());
     let mut registration = assemble(plugin.name(), settings, connected.instances)?;
-    registration = registration.map_info(|info| connect::complete(info, plugin));
+    registration = registration.map_info(|info| connect::complete(info, plugin, transport));
     if let Some(process) = connected.process.clone() {
         registration = registration.map_controls(|controls| {
             recovery::follow(&Arc::from(plugin.name()), controls, &process);

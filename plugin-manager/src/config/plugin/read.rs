@@ -25,7 +25,7 @@ pub(in crate::config) static TABLE: Table = Table::new("plugin", "A plugin: how 
         )
         .required()
         .coded(Code::InvalidName),
-        Key::new("type", Kind::Text, "The registered factory that makes it. The transport inproc needs one."),
+        Key::new("type", Kind::Text, "The registered factory that makes it, whatever `transport` says. The transport inproc needs one."),
         Key::new("transport", Kind::Word(SERVED), "How it is reached.")
             .required()
             .coded(Code::InvalidTransport)
