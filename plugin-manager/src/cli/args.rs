@@ -5,9 +5,13 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Parser, Subcommand};
 use plugin_core::go_duration;
 
+/// What every command ends with.
+pub(super) const EXIT_CODES: &str = "Exit codes: 0 it worked; 1 it did not (a gateway that is not reached or says no, a plugin \
+                                     that is down, calls that did not finish); 2 the arguments or the configuration are wrong.";
+
 /// Runs plugins behind circuit breakers, retries, limits and health checks, and serves them.
 #[derive(Debug, Parser)]
-#[command(name = "plugin-manager", version, about, propagate_version = true, arg_required_else_help = true)]
+#[command(name = "plugin-manager", version, about, propagate_version = true, arg_required_else_help = true, after_help = EXIT_CODES)]
 pub(super) struct Args {
     #[command(flatten)]
     pub(super) before: Before,
@@ -29,6 +33,11 @@ pub(super) struct Before {
 }
 
 impl Before {
+    /// Whether JSON was asked for.
+    pub(super) fn json(&self) -> bool {
+        self.json
+    }
+
     /// The flags that were given, which a command that talks to no gateway has no use for.
     pub(super) fn given(&self) -> Vec<&'static str> {
         let given = [
@@ -108,7 +117,7 @@ pub(super) enum Command {
     /// Run the gateway that a configuration file describes
     Run(Run),
     /// Check a configuration file and print every fault in it
-    Validate(ConfigFile),
+    Validate(Validate),
     /// Print the JSON Schema of the configuration, for an editor, or a page with every key
     Schema(Schema),
     /// Look at the configuration
@@ -129,6 +138,10 @@ pub(super) enum Command {
     Enable(Client<Name>),
     /// Switch a plugin off; calls that run are not touched
     Disable(Client<Name>),
+    /// Print the completions of a shell: `plugin-manager completions bash > ~/.local/share/bash-completion/completions/plugin-manager`
+    Completions(Completions),
+    /// Print the manual page: `plugin-manager man | man -l -`
+    Man,
     /// Serve one of the demo's plugins on standard input and output
     #[command(hide = true)]
     Plugin(DemoPlugin),
@@ -152,9 +165,18 @@ pub(super) struct ConfigFile {
     /// The configuration: YAML, JSON or TOML; - reads it from standard input, and its paths start from here
     #[arg(long, short, value_name = "FILE")]
     pub(super) config: PathBuf,
-    /// Lay FILE's variant of this name over it, such as config.production.yaml over config.yaml
-    #[arg(long, env = "APP_ENV", value_name = "NAME")]
+    /// Lay FILE's variant of this name over it, such as config.production.yaml over config.yaml [env: APP_ENV=]
+    #[arg(long, value_name = "NAME")]
     pub(super) env: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Validate {
+    #[command(flatten)]
+    pub(super) file: ConfigFile,
+    /// Print JSON: how many plugins there are, or every fault with its place, key and code
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 impl ConfigFile {
@@ -172,6 +194,12 @@ impl ConfigFile {
 pub(super) struct Run {
     #[command(flatten)]
     pub(super) file: ConfigFile,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Completions {
+    /// Which shell
+    pub(super) shell: clap_complete::Shell,
 }
 
 #[derive(Debug, clap::Args)]

@@ -2,15 +2,20 @@
 
 use std::process::ExitCode;
 
+use clap::CommandFactory;
+use clap_complete::Shell;
+use plugin_core::Code;
+use serde_json::Value;
+
 use super::{
     Outcome, Problem,
-    args::{Config, ConfigCommand, ConfigFile, Demo, DemoPlugin, Run, Schema},
+    args::{Args, Config, ConfigCommand, ConfigFile, Demo, DemoPlugin, Run, Schema, Validate},
     demo,
     output::{count, note, say},
     signals::StopSignals,
 };
 use crate::{
-    config::{self, Faults},
+    config::{self, Fault, Faults},
     launch::{Factories, Running, files, logging},
     server::ShutdownReport,
 };
@@ -78,9 +83,51 @@ pub(super) fn plugin(plugin: &DemoPlugin) -> Outcome {
     runtime()?.block_on(demo::serve_plugin(&plugin.name))
 }
 
-pub(super) fn validate(file: &ConfigFile) -> Outcome {
-    let config = read(file)?;
-    say(format_args!("{}: no faults, {}", file.shown(), count(config.plugins().len(), "plugin")))?;
+pub(super) fn validate(Validate { file, json }: &Validate) -> Outcome {
+    if !json {
+        let config = read(file)?;
+        say(format_args!("{}: no faults, {}", file.shown(), count(config.plugins().len(), "plugin")))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let (plugins, faults) = match load(file)? {
+        Ok(config) => (Some(config.plugins().len()), Vec::new()),
+        Err(faults) => (None, faults.iter().map(document).collect()),
+    };
+    let valid = plugins.is_some();
+    let said =
+        serde_json::json!({"file": file.shown().to_string(), "valid": valid, "plugins": plugins, "faults": faults});
+    say(format_args!("{said:#}"))?;
+    Ok(if valid { ExitCode::SUCCESS } else { ExitCode::from(2) })
+}
+
+/// A fault as JSON.
+fn document(fault: &Fault) -> Value {
+    let span = fault.span();
+    serde_json::json!({
+        "file": span.source().path().display().to_string(),
+        "line": span.line(),
+        "column": span.column(),
+        "key": fault.path(),
+        "problem": fault.problem(),
+        "remedy": fault.remedy(),
+        "code": fault.code().map(Code::as_str),
+    })
+}
+
+/// Prints what makes a shell complete the words of this program.
+pub(super) fn completions(shell: Shell) -> Outcome {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Args::command(), "plugin-manager", &mut text);
+    say(String::from_utf8_lossy(&text).trim_end())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints the manual page: this program, then each of its commands.
+pub(super) fn man() -> Outcome {
+    let mut text = Vec::new();
+    let made = clap_mangen::Man::new(Args::command()).render(&mut text);
+    made.map_err(|error| Problem::Failed(format!("the page cannot be made: {error}")))?;
+    say(String::from_utf8_lossy(&text).trim_end())?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -95,6 +142,7 @@ pub(super) fn schema(schema: &Schema) -> Outcome {
 
 pub(super) fn config(command: &Config) -> Outcome {
     let ConfigCommand::Show(file) = &command.command;
+    check_variant(file)?;
     let shown = if file.is_stdin() {
         config::show_from(std::io::stdin().lock(), &env)
     } else {
@@ -106,12 +154,32 @@ pub(super) fn config(command: &Config) -> Outcome {
 }
 
 fn read(file: &ConfigFile) -> Result<config::Config, Problem> {
-    let config = if file.is_stdin() {
+    load(file)?.map_err(|faults| wrong(&faults))
+}
+
+fn load(file: &ConfigFile) -> Result<Result<config::Config, Faults>, Problem> {
+    check_variant(file)?;
+    Ok(if file.is_stdin() {
         config::load_from(std::io::stdin().lock(), &env)
     } else {
         config::load(&file.config, file.env.as_deref(), &env)
-    };
-    config.map_err(|faults| wrong(&faults))
+    })
+}
+
+/// Standard input has no variants beside it. `APP_ENV` may be meant for other programs, so it is no fault there.
+fn check_variant(file: &ConfigFile) -> Result<(), Problem> {
+    if !file.is_stdin() {
+        return Ok(());
+    }
+    if file.env.is_some() {
+        return Err(Problem::Wrong(
+            "--env has no effect with -c -: standard input has no variant beside it".to_owned(),
+        ));
+    }
+    if let Some(name) = env("APP_ENV").filter(|name| !name.is_empty()) {
+        note(format_args!("APP_ENV is {name:?} and has no effect: standard input has no variant beside it"));
+    }
+    Ok(())
 }
 
 fn wrong(faults: &Faults) -> Problem {

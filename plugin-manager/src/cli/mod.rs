@@ -47,7 +47,11 @@ pub fn run() -> ExitCode {
         Command::Disable(Client { what, reach }) => {
             remote::run(reach.resolve(before), |remote| remote::switch(remote, &what, false))
         }
-        other => (false, here(other, &before)),
+        Command::Validate(mut validate) => {
+            validate.json |= before.json();
+            (validate.json, only(&before, &["--json"]).and_then(|()| local::validate(&validate)))
+        }
+        other => (false, only(&before, &[]).and_then(|()| here(other))),
     };
     let code = match result {
         Ok(code) => code,
@@ -65,18 +69,22 @@ pub fn run() -> ExitCode {
     code
 }
 
+/// Refuses what was said before a command that has no use for it.
+fn only(before: &Before, known: &[&str]) -> Result<(), Problem> {
+    let Some(flag) = before.given().into_iter().find(|flag| !known.contains(flag)) else { return Ok(()) };
+    let commands = "call, status, plugins, health, drain, restart, enable and disable";
+    Err(Problem::Wrong(format!("{flag} is for the commands that talk to a running gateway: {commands}")))
+}
+
 /// Commands that talk to no gateway.
-fn here(command: Command, before: &Before) -> Outcome {
-    if let Some(flag) = before.given().first() {
-        let commands = "call, status, plugins, health, drain, restart, enable and disable";
-        return Err(Problem::Wrong(format!("{flag} is for the commands that talk to a running gateway: {commands}")));
-    }
+fn here(command: Command) -> Outcome {
     match command {
         Command::Demo(demo) => local::demo(&demo),
         Command::Run(run) => local::run(&run),
-        Command::Validate(validate) => local::validate(&validate),
         Command::Schema(schema) => local::schema(&schema),
         Command::Config(config) => local::config(&config),
+        Command::Completions(completions) => local::completions(completions.shell),
+        Command::Man => local::man(),
         Command::Plugin(plugin) => local::plugin(&plugin),
         other => Err(Problem::Wrong(format!("{other:?} needs a gateway"))),
     }

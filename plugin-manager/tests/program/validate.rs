@@ -127,6 +127,72 @@ async fn a_good_configuration_is_said_to_be_good_and_the_schema_is_json() {
 }
 
 #[tokio::test]
+async fn faults_are_printed_as_json_for_who_asks_before_the_command_or_behind_it() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (file, mark) = (dir.path().join("gateway.yaml"), dir.path().join("started"));
+    std::fs::write(&file, ten_faults(&mark)).expect("written");
+    let path = file.to_str().expect("text");
+    for args in [["--json", "validate", "-c", path], ["validate", "--json", "-c", path]] {
+        let ended = Program::start(args).ends().await;
+        assert_eq!((ended.code(), ended.stderr.as_str()), (Some(2), ""), "{ended:?}");
+        let said: Value = serde_json::from_str(&ended.stdout).expect("JSON");
+        assert_eq!((&said["valid"], &said["plugins"]), (&false.into(), &Value::Null), "{said:#}");
+        let faults = said["faults"].as_array().expect("a list");
+        assert_eq!(faults.len(), FAULTS.len());
+        for (fault, (place, key, right)) in faults.iter().zip(FAULTS) {
+            assert_eq!(format!("{}:{}", fault["line"], fault["column"]), place, "{fault:#}");
+            let text =
+                format!("{}; {}", fault["problem"].as_str().expect("text"), fault["remedy"].as_str().unwrap_or(""));
+            assert!(fault["key"] == key && text.contains(right), "{fault:#}");
+            assert!(fault["code"].is_string() && fault["file"] == path, "{fault:#}");
+        }
+    }
+    std::fs::write(&file, "plugins: [{name: a, transport: http, endpoint: 'http://127.0.0.1:1/'}]").expect("written");
+    let said: Value = serde_json::from_str(&run(&["validate", "--json"], &file).await.worked()).expect("JSON");
+    let expected = serde_json::json!({"file": path, "valid": true, "plugins": 1, "faults": []});
+    assert_eq!(said, expected);
+}
+
+#[tokio::test]
+async fn a_variant_that_cannot_be_laid_over_is_not_passed_over() {
+    let plugin = "plugins: [{name: a, transport: http, endpoint: 'http://127.0.0.1:1/'}]";
+    let stdin = async |args: &[&str], env: &[(&str, &str)]| Program::start_with(args, env, plugin).ends().await;
+    for command in [&["validate"][..], &["run"], &["config", "show"]] {
+        let args = [command, &["-c", "-", "--env", "production"]].concat();
+        let said = stdin(&args, &[]).await.failed(2);
+        assert!(said.contains("--env has no effect with -c -"), "{said}");
+    }
+    let ended = stdin(&["validate", "-c", "-"], &[("APP_ENV", "production")]).await;
+    assert_eq!((ended.code(), ended.stdout.as_str()), (Some(0), "stdin: no faults, 1 plugin\n"), "{ended:?}");
+    assert!(ended.stderr.contains("APP_ENV is \"production\" and has no effect"), "{ended:?}");
+    // Without variants beside the file it may be meant for other programs, as the library has it.
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("gateway.yaml");
+    std::fs::write(&file, plugin).expect("written");
+    let path = file.to_str().expect("text");
+    let ended = Program::start_with(["validate", "-c", path], &[("APP_ENV", "production")], "").ends().await;
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
+    assert!(run(&["validate", "--env", "production"], &file).await.failed(2).contains("is not there"));
+}
+
+#[tokio::test]
+async fn shells_complete_the_commands_the_manual_has_them_and_the_help_says_the_exit_codes() {
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let script = Program::start(["completions", shell]).ends().await.worked();
+        for word in ["validate", "drain", "config"] {
+            assert!(script.contains(word), "{shell} does not complete {word}");
+        }
+    }
+    let page = Program::start(["man"]).ends().await.worked();
+    let help = Program::start(["--help"]).ends().await.worked();
+    for word in ["validate", "drain", "completions", "Exit codes: 0 it worked"] {
+        assert!(page.contains(word) && help.contains(word), "{word} is not in\n{page}\n{help}");
+    }
+    assert!(page.starts_with(".ie") || page.starts_with(".TH"), "{page}");
+    assert_eq!(Program::start(["completions", "cmd"]).ends().await.code(), Some(2));
+}
+
+#[tokio::test]
 async fn a_configuration_may_come_from_standard_input() {
     let plugin = "{\"plugins\": [{\"name\": \"a\", \"transport\": \"http\", \"endpoint\": \"http://127.0.0.1:1/\"}]}";
     let given = async |args: &[&str], input: &str| Program::start_with(args, &[], input).ends().await;
