@@ -110,7 +110,8 @@ impl<S, C, K> Course<S, C, K> {
         self.after_failure(judged, kept)
     }
 
-    #[inline]
+    // Always: it has a second, rare caller, for which it would be called out of line in every call.
+    #[inline(always)]
     fn succeeded(&self) {
         if self.control.counts_successes() {
             // It counts under the second of its end, which a layer further in may have looked at.
