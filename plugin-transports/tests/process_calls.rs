@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{FutureExt, future::join_all};
 use plugin_core::{AnyError, Call, Classify, Code, HealthState, Kind, Sent, TraceContext, Verdict};
+use plugin_transports::process::{ProcessConfig, connect};
 use serde_json::{Value, json};
 use support::{call, call_with, fixture, start, start_error, within};
 use tower::ServiceExt;
@@ -279,4 +280,47 @@ async fn a_plugin_that_is_full_of_calls_is_well() {
     assert_eq!(refused, Code::ConcurrencyExceeded);
     let status = tokio::time::timeout(Duration::from_secs(20), instance.check()).await.expect("it is not read");
     assert_eq!((status.state, status.message.as_str()), (HealthState::Degraded, "slow disk"), "as it says itself");
+}
+
+/// Its checks stand behind calls. They used to take it offline while it answered every one of them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_check_behind_calls_that_are_answered_is_no_failure() {
+    let serial = "
+import json, sys, time
+for line in sys.stdin:
+    request = json.loads(line)
+    result = {'methods': ['health'], 'status': 'degraded', 'message': 'slow disk'}
+    if request['method'] == 'execute':
+        time.sleep(request['payload'])
+        result = None
+    print(json.dumps({'id': request['id'], 'result': result}), flush=True)
+";
+    // As its checks are given a second each.
+    let limit = Duration::from_secs(1);
+    let config = ProcessConfig::builder("serial", "python3").with_args(["-c", serial]).build().expect("in bounds");
+    let instance = within(connect(config.with_check_limit(limit))).await.expect("it starts");
+    let check = || tokio::time::timeout(limit, instance.check());
+    let load: Vec<_> = (0..16)
+        .map(|_| {
+            let service = instance.service().clone();
+            tokio::spawn(async move { call(&service, json!(0.1)).await })
+        })
+        .collect();
+    within(async {
+        while instance.service().handle().stats().in_flight < 16 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let status = check().await.expect("a second and a half of calls are before it");
+    assert_eq!((status.state, status.message.as_str()), (HealthState::Healthy, ""), "it lives");
+    for answer in join_all(load).await {
+        answer.expect("no panic").expect("it answers every call");
+    }
+    let status = within(instance.check()).await;
+    assert_eq!((status.state, status.message.as_str()), (HealthState::Degraded, "slow disk"), "as it says itself");
+    // What answers nothing is not busy.
+    let hangs = call_with(instance.service(), json!(60), |call| call.with_timeout(Duration::from_millis(10)));
+    hangs.await.expect_err("it hangs");
+    check().await.expect_err("no answer");
 }

@@ -36,7 +36,11 @@ pub(super) async fn connect(
     match plugin.transport() {
         TransportConfig::InProcess => Err(unknown(plugin, factories)),
         TransportConfig::Exec(config) => {
-            let instance = process::connect((**config).clone().with_json_limits(json)).await?;
+            let mut config = (**config).clone().with_json_limits(json);
+            if let Some(check) = plugin.health_check() {
+                config = config.with_check_limit(check.timeout());
+            }
+            let instance = process::connect(config).await?;
             let process = instance.service().handle();
             let instance = Instance::new(ONLY, instance.map(Transport::Process));
             Ok(Connected { instances: vec![instance], process: Some(process) })

@@ -38,6 +38,7 @@ pub struct ProcessConfig {
     /// Whether the service keeps that limit itself.
     pub(super) keeps_request_timeout: bool,
     pub(super) shutdown_grace: Duration,
+    pub(super) check_limit: Duration,
     pub(super) limits: Limits,
 }
 
@@ -63,6 +64,7 @@ impl ProcessConfig {
             request_timeout: Duration::from_secs(30),
             keeps_request_timeout: true,
             shutdown_grace: Duration::from_secs(5),
+            check_limit: Duration::from_secs(5),
             limits: Limits {
                 in_flight: 1024,
                 queued_bytes: 16 << 20,
@@ -80,6 +82,15 @@ impl ProcessConfig {
     #[must_use]
     pub fn with_json_limits(mut self, limits: json::Limits) -> Self {
         self.limits.json = limits;
+        self
+    }
+
+    /// Says how long a health check of this plugin may take, which is bounded by whoever makes it; five seconds if nobody says
+    /// so. A check that has waited for three quarters of that behind calls, some of which were answered meanwhile, says that
+    /// nothing has changed: a plugin that takes one call at a time has not come to it yet.
+    #[must_use]
+    pub fn with_check_limit(mut self, limit: Duration) -> Self {
+        self.check_limit = limit;
         self
     }
 
@@ -117,6 +128,7 @@ impl fmt::Debug for ProcessConfig {
             .field("request_timeout", &self.request_timeout)
             .field("keeps_request_timeout", &self.keeps_request_timeout)
             .field("shutdown_grace", &self.shutdown_grace)
+            .field("check_limit", &self.check_limit)
             .field("max_in_flight", &self.limits.in_flight)
             .field("max_queued_bytes", &self.limits.queued_bytes)
             .field("max_line", &self.limits.line)

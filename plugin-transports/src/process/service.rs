@@ -73,23 +73,46 @@ impl ProcessService {
 
     async fn ask_health(&self) -> HealthStatus {
         let shared = &self.owner().shared;
-        let exchange = match &**shared.link() {
+        let connection = match &**shared.link() {
             Link::Up { methods, .. } if !methods.health => return HealthStatus::healthy(),
-            Link::Up { connection, .. } => {
-                let frame = Frame::new("health", b"null", &CallContext::new(), 0);
-                connection.exchange_at(Place::Ahead, frame)
-            }
+            Link::Up { connection, .. } => connection.clone(),
             link => return Shared::down_health(link).unwrap_or_default(),
         };
-        match exchange.await {
+        let frame = Frame::new("health", b"null", &CallContext::new(), 0);
+        let answer = tokio::select! {
+            biased;
+            answer = connection.exchange_at(Place::Ahead, frame) => answer,
+            () = busy(&connection, shared.config.check_limit) => return no_news(&shared.health.status()),
+        };
+        match answer {
             Ok(answer) => match answer.result {
                 Ok(json) => hello::health(&json),
                 Err(fault) => HealthStatus::new(HealthState::Unhealthy, fault.text),
             },
             // Too many ask at once, which is no news of the plugin.
-            Err(Failure::TooMany(_) | Failure::QueueFull(_)) => shared.health.status(),
+            Err(Failure::TooMany(_) | Failure::QueueFull(_)) => no_news(&shared.health.status()),
             Err(failure) => HealthStatus::new(HealthState::Unhealthy, error::failed(failure, shared).message()),
         }
+    }
+}
+
+/// Resolves when most of a check's time is over and the plugin has answered calls meanwhile that stand before the check: it
+/// lives, and has not come to it yet.
+async fn busy(connection: &Connection<Pipe>, limit: Duration) {
+    let then = connection.progress();
+    tokio::time::sleep(limit / 4 * 3).await;
+    while !then.was_busy(connection.progress()) {
+        tokio::time::sleep(limit / 32).await;
+    }
+}
+
+/// What a check says that found nothing out but that the plugin lives: no more than was known. What was found to be down
+/// answers calls, so it is not.
+fn no_news(known: &HealthStatus) -> HealthStatus {
+    match known.state {
+        HealthState::Unknown => HealthStatus::healthy(),
+        state if state.is_serving() => known.clone(),
+        _ => HealthStatus::degraded("it answers calls, and has not come to its health check behind them"),
     }
 }
 

@@ -41,6 +41,21 @@ pub(super) struct Backlog {
     probe: Option<u64>,
 }
 
+/// How far a plugin has come with its calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Progress {
+    written: u64,
+    answered: u64,
+}
+
+impl Progress {
+    /// Whether the plugin has answered calls since, and none but those that were written by then: whoever was written
+    /// then and has no answer may still stand behind one of them.
+    pub(crate) fn was_busy(self, now: Self) -> bool {
+        self.answered < now.answered && now.answered <= self.written
+    }
+}
+
 impl Backlog {
     /// `limit` is the time that a call may take.
     pub(super) fn new(limit: Duration) -> Self {
@@ -120,6 +135,10 @@ impl Backlog {
         self.abandoned
     }
 
+    pub(super) fn progress(&self) -> Progress {
+        Progress { written: self.written, answered: self.answered }
+    }
+
     fn unanswered(&self) -> u64 {
         self.written.saturating_sub(self.answered)
     }
@@ -188,6 +207,21 @@ mod tests {
             assert!(!backlog.is_full());
         }
         assert_eq!(backlog.abandoned(), 1001, "and it has as many to do for nobody");
+    }
+
+    #[test]
+    fn what_was_written_behind_calls_is_kept_waiting_by_them_and_by_no_others() {
+        let mut backlog = backlog(3);
+        backlog.answered(1, 1);
+        let then = backlog.progress();
+        assert!(!then.was_busy(backlog.progress()), "nothing was answered");
+        backlog.wrote();
+        backlog.answered(2, 2);
+        assert!(then.was_busy(backlog.progress()));
+        backlog.answered(3, 3);
+        assert!(then.was_busy(backlog.progress()), "it is next");
+        backlog.answered(4, 4);
+        assert!(!then.was_busy(backlog.progress()), "it was overtaken");
     }
 
     #[test]

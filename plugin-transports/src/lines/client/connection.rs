@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::{
     super::codec::Frame,
     Counts, Driver, Exchange, Failure, Limits, Place,
+    backlog::Progress,
     table::{Came, Outcome, Table},
 };
 
@@ -104,6 +105,10 @@ impl<W> Connection<W> {
     pub(crate) fn finish(&self) {
         self.writer().finish = true;
         self.wake_driver();
+    }
+
+    pub(crate) fn progress(&self) -> Progress {
+        self.state().table.progress()
     }
 
     pub(crate) fn counts(&self) -> Counts {

@@ -13,7 +13,7 @@ use plugin_core::Sent;
 use super::{
     super::codec::{Answer, Frame},
     Counts, Failure, Limits, Place,
-    backlog::Backlog,
+    backlog::{Backlog, Progress},
 };
 
 /// The low bits of an id are the slot, those above it count calls. So an id is found without hashing, and the id of a call
@@ -342,6 +342,10 @@ impl Table {
     /// The same with the host's own requests.
     pub(super) fn requests(&self) -> usize {
         self.slots.len() - self.free.len()
+    }
+
+    pub(super) fn progress(&self) -> Progress {
+        self.backlog.progress()
     }
 
     pub(super) fn counts(&self) -> Counts {
