@@ -298,7 +298,7 @@ impl Scanner {
             (key, b' ' | b'\t' | b'\r' | b'\\') => key,
             (Key::Read { length, outer, .. }, b'"' | b'\'') => Key::Read { length, outer, closed: true },
             (Key::Read { length, outer, closed }, b':') => self.end_key(length, outer, closed),
-            (_, b':') if !self.in_text && self.is_outermost() => self.end_key(0, true, false),
+            (_, b':') => self.end_key(0, true, false),
             // `["…"]` is how some write a text.
             (Key::Colon { quoted: false, .. }, b'[') => self.key,
             (Key::Colon { outer, closed, quoted: false }, b'"' | b'\'') => Key::Colon { outer, closed, quoted: true },

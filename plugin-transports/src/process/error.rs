@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use plugin_core::{Code, PluginError, Rejected, Sent, deadline::cut::AttemptTime};
 
-use super::handle::Shared;
+use super::link::Shared;
 use crate::{
     lines::{client::Failure, codec::Fault},
     said,

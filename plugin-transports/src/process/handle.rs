@@ -1,31 +1,14 @@
 //! What an operator holds of a process.
 
-use std::{
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{fmt, sync::Arc, time::Duration};
 
-use arc_swap::ArcSwap;
-use plugin_core::{
-    Code, HealthCell, HealthState, HealthStatus, PluginError, Rejected,
-    clock::{self, Instant},
-    deadline::attempt_limit,
-};
-use tokio::sync::{Notify, broadcast, mpsc, oneshot};
+use plugin_core::{Code, PluginError};
+use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::{
-    ProcessConfig, ResourceLimits,
-    hello::Methods,
-    running::{Pipe, Running},
+    ResourceLimits,
+    link::{Link, Shared},
 };
-use crate::lines::client::Connection;
-
-/// Events that a slow listener can fall behind by before it misses some.
-const EVENTS: usize = 64;
 
 /// What happened to a plugin's process.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,253 +103,6 @@ pub struct ProcessStats {
     pub dropped_lines: u64,
 }
 
-/// How calls reach the process now. Everything that is said of the process, anywhere, is read from here.
-#[derive(Debug)]
-pub(super) enum Link {
-    Up { connection: Arc<Connection<Pipe>>, pid: u32, methods: Methods },
-    Down(Down),
-    Stopped,
-}
-
-/// A process that is not there now, and will be again.
-#[derive(Clone, Debug)]
-pub(super) struct Down {
-    /// It died too often.
-    pub(super) failed: bool,
-    /// When it is started, at the latest. How long a start takes nobody knows, so that is no part of it. `None`: nobody
-    /// starts it.
-    pub(super) until: Option<Instant>,
-    /// How many starts there were before the one that is awaited.
-    pub(super) starts: u64,
-    /// The second half of a sentence about the process.
-    pub(super) why: String,
-}
-
-impl Down {
-    fn text(&self) -> String {
-        let why = &self.why;
-        match (self.failed, self.until) {
-            (false, _) => format!("the plugin's process is being restarted: it {why}"),
-            (true, Some(_)) => format!("the plugin's process has failed and is tried again later: it {why}"),
-            (true, None) => format!("the plugin's process has failed and is not started again by itself: it {why}"),
-        }
-    }
-
-    /// The time that is left. Nothing when it should be over: that it is zero would be a guess.
-    fn retry_after(&self) -> Option<Duration> {
-        self.until.map(|until| until.saturating_since(clock::now())).filter(|left| !left.is_zero())
-    }
-
-    /// Whether a call may wait for the end of the start that follows so many others. Not for a process that has failed,
-    /// nor for a start after that one.
-    fn is_awaited(&self, starts: u64) -> bool {
-        !self.failed && self.until.is_some() && self.starts == starts
-    }
-
-    /// Nothing was sent, and it says nothing new of the process: layers take it for a refusal.
-    fn refusal(&self) -> PluginError {
-        let rejected = Rejected::new(if self.failed { Code::CrashLoop } else { Code::ConnectionFailed });
-        let rejected = self.retry_after().map_or(rejected, |after| rejected.with_retry_after(after));
-        PluginError::refused(rejected, self.text())
-    }
-
-    fn health(&self) -> HealthStatus {
-        let state = if self.failed { HealthState::Offline } else { HealthState::Unhealthy };
-        HealthStatus::new(state, self.text()).with_last_check(clock::wall())
-    }
-}
-
-/// What the supervisor writes and everybody reads.
-#[derive(Debug)]
-pub(super) struct Shared {
-    pub(super) name: Arc<str>,
-    pub(super) config: Arc<ProcessConfig>,
-    link: ArcSwap<Link>,
-    /// Tells the calls that wait that the link is another.
-    changed: Notify,
-    /// Calls that wait for the process to be ready.
-    waiting: AtomicUsize,
-    /// Held while the process is not ready, so that no check says otherwise.
-    pub(super) health: Arc<HealthCell>,
-    events: broadcast::Sender<ProcessEvent>,
-    restarts: AtomicU64,
-    failed_starts: AtomicU64,
-    pub(super) dropped_lines: Arc<AtomicU64>,
-}
-
-impl Shared {
-    pub(super) fn new(config: Arc<ProcessConfig>) -> Self {
-        let down = Down { failed: false, until: None, starts: 0, why: "has not been started".into() };
-        Self {
-            name: config.name.as_str().into(),
-            config,
-            link: ArcSwap::from_pointee(Link::Down(down)),
-            changed: Notify::new(),
-            waiting: AtomicUsize::new(0),
-            health: Arc::default(),
-            events: broadcast::Sender::new(EVENTS),
-            restarts: AtomicU64::new(0),
-            failed_starts: AtomicU64::new(0),
-            dropped_lines: Arc::default(),
-        }
-    }
-
-    pub(super) fn tell(&self, event: ProcessEvent) {
-        // Nobody may be listening.
-        let _ = self.events.send(event);
-    }
-
-    pub(super) fn link(&self) -> arc_swap::Guard<Arc<Link>> {
-        self.link.load()
-    }
-
-    /// Calls reach this process from now on.
-    pub(super) fn up(&self, running: &Running) {
-        let (connection, pid, methods) = (running.connection().clone(), running.id(), running.methods());
-        self.change(Link::Up { connection, pid, methods });
-        // What is not held was never down, and is unknown until it is checked.
-        if self.health.is_held() {
-            self.health.release(HealthStatus::healthy().with_last_check(clock::wall()));
-        }
-        tracing::info!(plugin = %self.name, pid, "the plugin's process is ready");
-        self.tell(ProcessEvent::Ready { pid });
-    }
-
-    pub(super) fn down(&self, down: Down) {
-        self.health.hold(down.health());
-        self.change(Link::Down(down));
-    }
-
-    /// Whoever closes it needs not be told how it is.
-    pub(super) fn stopped(&self) {
-        self.change(Link::Stopped);
-    }
-
-    fn change(&self, link: Link) {
-        self.link.store(Arc::new(link));
-        self.changed.notify_waiters();
-    }
-
-    /// Starts after the first so far.
-    pub(super) fn starts(&self) -> u64 {
-        // Relaxed: only the supervisor, which writes it, asks.
-        self.restarts.load(Ordering::Relaxed)
-    }
-
-    /// Counts a start after the first.
-    pub(super) fn count_start(&self, ready: bool) {
-        // Relaxed: numbers for display, ordered with nothing.
-        self.restarts.fetch_add(1, Ordering::Relaxed);
-        self.failed_starts.fetch_add(u64::from(!ready), Ordering::Relaxed);
-    }
-
-    /// The connection to the process, the start to wait for, or why there is neither: also where the start is still to come
-    /// when the deadline has passed.
-    pub(super) fn connection(&self, deadline: Option<Instant>) -> Result<Reach, PluginError> {
-        match &**self.link.load() {
-            Link::Up { connection, .. } => Ok(Reach::Now(connection.clone())),
-            Link::Down(down) if down.is_awaited(down.starts) && down.until < Some(self.ends(deadline)) => {
-                Ok(Reach::AfterStart(down.starts))
-            }
-            link => Err(self.refusal(link)),
-        }
-    }
-
-    /// When an attempt that begins now ends at the latest.
-    fn ends(&self, deadline: Option<Instant>) -> Instant {
-        clock::now().saturating_add(self.attempt_limit()).min(deadline.unwrap_or(Instant::MAX))
-    }
-
-    /// How long an attempt may take: as its owner says, which is a layer outside of this or the service's own.
-    pub(super) fn attempt_limit(&self) -> Duration {
-        attempt_limit().unwrap_or(self.config.request_timeout)
-    }
-
-    /// Waits until the start has ended that follows so many others, and gives the connection to the process, or says why
-    /// there is none. As many calls may wait as may be in flight.
-    pub(super) async fn started(self: Arc<Self>, starts: u64) -> Result<Arc<Connection<Pipe>>, PluginError> {
-        let waits = Waits::begin(self)?;
-        let shared = &waits.0;
-        loop {
-            let mut changed = std::pin::pin!(shared.changed.notified());
-            // Before the look, so that no change is missed between the two.
-            changed.as_mut().enable();
-            match &**shared.link.load() {
-                Link::Up { connection, .. } => return Ok(connection.clone()),
-                Link::Down(down) if down.is_awaited(starts) => {}
-                link => return Err(shared.refusal(link)),
-            }
-            changed.await;
-        }
-    }
-
-    /// A call found the process dead, or on its way to an end, before anything was sent.
-    pub(super) fn too_late(&self, why: &str) -> PluginError {
-        match &**self.link.load() {
-            Link::Up { .. } => {
-                let text = format!("the plugin's process is gone: it {why}");
-                PluginError::refused(Rejected::new(Code::ConnectionFailed), text).with_plugin(self.name.clone())
-            }
-            link => self.refusal(link),
-        }
-    }
-
-    fn refusal(&self, link: &Link) -> PluginError {
-        let error = match link {
-            Link::Down(down) => down.refusal(),
-            Link::Up { .. } | Link::Stopped => PluginError::refused(Rejected::new(Code::ShuttingDown), STOPPED),
-        };
-        error.with_plugin(self.name.clone())
-    }
-
-    /// How long until there should be a process, where it is down and somebody tries.
-    pub(super) fn retry_after(&self) -> Option<Duration> {
-        match &**self.link.load() {
-            Link::Down(down) => down.retry_after(),
-            Link::Up { .. } | Link::Stopped => None,
-        }
-    }
-
-    /// How a process is that is not ready.
-    pub(super) fn down_health(link: &Link) -> Option<HealthStatus> {
-        match link {
-            Link::Up { .. } => None,
-            Link::Down(down) => Some(down.health()),
-            Link::Stopped => Some(HealthStatus::new(HealthState::Offline, STOPPED)),
-        }
-    }
-}
-
-const STOPPED: &str = "the plugin was stopped";
-
-/// How a call reaches the process.
-pub(super) enum Reach {
-    Now(Arc<Connection<Pipe>>),
-    /// Once a start has ended: that after so many others.
-    AfterStart(u64),
-}
-
-/// A call that waits for the process to be ready.
-struct Waits(Arc<Shared>);
-
-impl Waits {
-    fn begin(shared: Arc<Shared>) -> Result<Self, PluginError> {
-        // Relaxed: a number that bounds, ordered with nothing.
-        let before = shared.waiting.fetch_add(1, Ordering::Relaxed);
-        let waits = Self(shared);
-        if before < waits.0.config.limits.in_flight {
-            return Ok(waits);
-        }
-        Err(PluginError::from(Rejected::new(Code::ConcurrencyExceeded)).with_plugin(waits.0.name.clone()))
-    }
-}
-
-impl Drop for Waits {
-    fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 /// How a process ended that was stopped: by itself, or killed after this time.
 pub(super) type Stopped = Result<(), Duration>;
 
@@ -422,12 +158,7 @@ impl ProcessHandle {
     /// Where the process stands.
     #[must_use]
     pub fn state(&self) -> ProcessState {
-        match &**self.shared.link.load() {
-            Link::Up { pid, .. } => ProcessState::Running { pid: *pid },
-            Link::Down(Down { failed: false, .. }) => ProcessState::Restarting,
-            Link::Down(Down { failed: true, .. }) => ProcessState::Failed,
-            Link::Stopped => ProcessState::Stopped,
-        }
+        self.shared.state()
     }
 
     /// The process id, while it is ready.
@@ -442,26 +173,13 @@ impl ProcessHandle {
     /// Numbers for display.
     #[must_use]
     pub fn stats(&self) -> ProcessStats {
-        let counts = match &**self.shared.link.load() {
-            Link::Up { connection, .. } => connection.counts(),
-            _ => Default::default(),
-        };
-        ProcessStats {
-            // Relaxed: see `count_start`.
-            restarts: self.shared.restarts.load(Ordering::Relaxed),
-            failed_starts: self.shared.failed_starts.load(Ordering::Relaxed),
-            in_flight: counts.in_flight + self.shared.waiting.load(Ordering::Relaxed),
-            abandoned: counts.abandoned,
-            late_replies: counts.late,
-            noise_lines: counts.noise,
-            dropped_lines: self.shared.dropped_lines.load(Ordering::Relaxed),
-        }
+        self.shared.stats()
     }
 
     /// Follows what happens from now on. A listener that falls 64 events behind misses the oldest.
     #[must_use]
     pub fn subscribe(&self) -> broadcast::Receiver<ProcessEvent> {
-        self.shared.events.subscribe()
+        self.shared.subscribe()
     }
 
     /// Stops the process and starts it again, or starts one that has failed; earlier deaths are forgotten. Resolves

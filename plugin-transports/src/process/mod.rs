@@ -81,6 +81,7 @@ mod guard;
 mod handle;
 mod hello;
 mod limits;
+mod link;
 mod log_limits;
 mod pre_exec;
 mod restart;
@@ -104,11 +105,7 @@ pub use self::{
     restart::RestartConfig,
     service::{ProcessService, ResponseFuture},
 };
-use self::{
-    handle::{Owner, Shared},
-    running::launch,
-    supervisor::Supervisor,
-};
+use self::{handle::Owner, link::Shared, running::launch, supervisor::Supervisor};
 
 /// Commands that can wait for the supervisor.
 const COMMANDS: usize = 16;

@@ -24,8 +24,9 @@ use tower_service::Service;
 
 use super::{
     ProcessHandle, error,
-    handle::{Link, Owner, Reach, Shared},
+    handle::Owner,
     hello,
+    link::{Link, Reach, Shared},
     running::Pipe,
 };
 use crate::{

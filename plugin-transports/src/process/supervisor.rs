@@ -9,7 +9,8 @@ use plugin_core::{
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    handle::{Answer, Command, Down, ProcessEvent, Shared, Stopped},
+    handle::{Answer, Command, ProcessEvent, Stopped},
+    link::{Down, Shared},
     restart::{Deaths, Decision},
     running::{Running, launch},
 };
