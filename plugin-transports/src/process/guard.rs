@@ -114,16 +114,21 @@ fn start() -> io::Result<ChildStdin> {
 
 #[cfg(test)]
 mod tests {
-    use std::process::Child;
+    use std::{os::fd::AsRawFd, os::unix::process::ExitStatusExt, process::Child, time::Duration};
 
     use rustix::process::{Signal, kill_process};
 
     use super::*;
 
     fn sleeper() -> (Child, Pid) {
-        let child = Command::new("sleep").arg("60").process_group(0).spawn().expect("it starts");
+        let child = Command::new("sleep").arg("20").process_group(0).spawn().expect("it starts");
         let pid = Pid::from_child(&child);
         (child, pid)
+    }
+
+    /// `None`: it has come to its own end.
+    fn killed_by(child: &mut Child) -> Option<i32> {
+        child.wait().expect("ours").signal()
     }
 
     #[test]
@@ -135,9 +140,35 @@ mod tests {
         guard.watch(ended_pid, [kept_pid, ended_pid].into_iter());
         guard.forget(kept_pid);
         drop(guard);
-        ended.wait().expect("it is killed");
+        assert_eq!(killed_by(&mut ended), Some(9));
         assert_eq!(kept.try_wait().expect("ours"), None);
         kill_process(kept_pid, Signal::KILL).expect("ours");
         kept.wait().expect("reaped");
+    }
+
+    /// The process that reads this pipe as its descriptor 3.
+    fn reader(pipe: &ChildStdin) -> Pid {
+        let end = |path: String| std::fs::read_link(path).ok();
+        let pipe = end(format!("/proc/self/fd/{}", pipe.as_raw_fd())).expect("it is open");
+        let all = std::fs::read_dir("/proc").expect("it is mounted").flatten();
+        let mut pids = all.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+        let pid = pids.find(|pid| end(format!("/proc/{pid}/fd/3")).is_some_and(|other| other == pipe));
+        pid.and_then(Pid::from_raw).expect("the guard runs")
+    }
+
+    #[test]
+    fn a_guard_that_was_killed_is_replaced_by_one_that_knows_all_that_live() {
+        let (mut first, first_pid) = sleeper();
+        let (mut second, second_pid) = sleeper();
+        let mut guard = Guard::default();
+        guard.watch(first_pid, [first_pid].into_iter());
+        let reader = reader(guard.pipe.as_ref().expect("it was started"));
+        kill_process(reader, Signal::KILL).expect("ours");
+        let descriptor = format!("/proc/{}/fd/3", reader.as_raw_nonzero());
+        let tries = (0..30_000).take_while(|_| std::fs::read_link(&descriptor).is_ok());
+        assert!(tries.map(|_| std::thread::sleep(Duration::from_millis(1))).count() < 30_000, "it does not end");
+        guard.watch(second_pid, [first_pid, second_pid].into_iter());
+        drop(guard);
+        assert_eq!((killed_by(&mut first), killed_by(&mut second)), (Some(9), Some(9)));
     }
 }
