@@ -191,10 +191,16 @@ fn status(error: &PluginError) -> StatusCode {
 fn sent(error: &PluginError) -> &'static str {
     match error.sent() {
         Sent::Nothing => "no",
-        // It answered.
-        Sent::Maybe if error.code() == Code::ExecutionFailed || error.http_status().is_some() => "yes",
+        Sent::Maybe if has_answered(error) => "yes",
         Sent::Maybe => "maybe",
     }
+}
+
+/// Whether an error of a call that may have been sent is what the plugin said, or what was made of what it said. Its own
+/// `PLUGIN_1204` cannot be told from the gateway's.
+fn has_answered(error: &PluginError) -> bool {
+    let said = [Code::ExecutionFailed, Code::InvalidPayload, Code::PayloadTooLarge, Code::RateLimited];
+    said.contains(&error.code()) || error.http_status().is_some()
 }
 
 fn causes(error: &PluginError) -> Vec<String> {

@@ -185,7 +185,7 @@ pub(super) fn no_answer(status: StatusCode, unread: &envelope::Unread) -> Plugin
     match unread {
         envelope::Unread::Broken(why) => {
             let message = format!("the plugin answered {status} with something that is not a JSON envelope: {why}");
-            PluginError::new(Code::HttpTransport, message)
+            PluginError::new(Code::HttpTransport, message).with_http_status(status.as_u16())
         }
         envelope::Unread::Beyond(beyond) => {
             PluginError::new(Code::PayloadTooLarge, format!("the plugin's reply is not passed on: {beyond}"))
