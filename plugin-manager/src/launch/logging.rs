@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use metrics::{Key, Level, Metadata, Recorder, Unit};
 use tracing_subscriber::EnvFilter;
 
 use super::stderr::{self, Stderr};
@@ -13,6 +14,9 @@ use crate::config::LogFormat;
 
 /// How long a panic, and the end of what a builder built, wait until they are written.
 const LAST_WORDS: Duration = Duration::from_millis(200);
+
+const DROPPED: &str = "plugin_manager_dropped_log_lines_total";
+static METADATA: Metadata<'static> = Metadata::new("plugin_manager", Level::INFO, Some("plugin_manager"));
 
 /// Writes the log to standard error, as text or as one JSON object per line. `directives` are those of
 /// `tracing_subscriber::EnvFilter`, such as `info,plugin_manager=debug`.
@@ -48,6 +52,13 @@ pub fn init(directives: &str, format: LogFormat) -> bool {
 /// Waits until the log was written, at most for this time.
 pub fn flush(limit: Duration) {
     stderr::flush(limit);
+}
+
+/// Shows the lines that were dropped on the page of these metrics.
+pub(super) fn show_dropped(recorder: &impl Recorder) {
+    let help = "Lines of the program's own log that were dropped, since nobody read them in time.";
+    recorder.describe_counter(DROPPED.into(), Some(Unit::Count), help.into());
+    stderr::show_dropped(recorder.register_counter(&Key::from_static_name(DROPPED), &METADATA));
 }
 
 /// Waits, when it is dropped, until the log was written, so that the last lines of a program are not lost with it.

@@ -85,6 +85,7 @@ impl Running {
         let manager = Manager::new();
         let settings = gateway_settings(config).map_err(|fault| StartError(vec![fault]))?;
         let gateway = Gateway::start(manager.clone(), settings).await.map_err(|fault| StartError(vec![fault]))?;
+        logging::show_dropped(&gateway.metrics().recorder());
         let mut running =
             Self { gateway, manager, processes: Processes::new(), shutdown_timeout: config.shutdown_timeout() };
         let json = Limits::new().with_max_depth(config.server().max_json_depth());

@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use metrics::Counter;
 use rustix::io::Errno;
 
 /// Bytes that wait to be written, at most. What comes on top is dropped, and counted.
@@ -39,11 +40,13 @@ struct State {
     dropped: u64,
     /// Of those, how many the log has told of.
     told: u64,
+    /// Where the metrics have them.
+    shown: Option<Counter>,
 }
 
 impl State {
     const fn new() -> Self {
-        Self { lines: VecDeque::new(), bytes: 0, busy: false, started: false, dropped: 0, told: 0 }
+        Self { lines: VecDeque::new(), bytes: 0, busy: false, started: false, dropped: 0, told: 0, shown: None }
     }
 
     fn is_idle(&self) -> bool {
@@ -58,8 +61,15 @@ impl State {
             self.lines.push_back(line.to_vec());
         } else {
             self.dropped += 1;
+            self.show();
         }
         fits
+    }
+
+    fn show(&self) {
+        if let Some(counter) = &self.shown {
+            counter.absolute(self.dropped);
+        }
     }
 
     fn pop(&mut self) -> Option<Vec<u8>> {
@@ -108,6 +118,13 @@ pub(crate) fn flush(limit: Duration) {
 /// Lines that were dropped so far.
 pub(crate) fn dropped() -> u64 {
     QUEUE.state().dropped
+}
+
+/// Keeps this counter at the number of lines that were dropped, instead of the one before.
+pub(crate) fn show_dropped(counter: Counter) {
+    let mut state = QUEUE.state();
+    state.shown = Some(counter);
+    state.show();
 }
 
 fn work() {

@@ -156,6 +156,13 @@ plugins:
     assert_eq!(post(gateway.data, "chatty", "1").await.text(), "1");
     assert_eq!(get(gateway.admin, "/healthz").await.status.as_u16(), 200);
     assert_eq!(post(gateway.data, "chatty", "2").await.text(), "2");
+    until("the metrics count the lines that were dropped", async || {
+        let page = get(gateway.admin, "/metrics").await;
+        let page = page.text();
+        let dropped = page.lines().find_map(|line| line.strip_prefix("plugin_manager_dropped_log_lines_total "));
+        dropped.is_some_and(|count| count.parse::<u64>().expect("a count") > 0).then_some(())
+    })
+    .await;
     gateway.program.hold_stderr(false);
     gateway.program.prints("lines of the log were dropped").await.expect("it runs");
     gateway.program.hold_stderr(true);
