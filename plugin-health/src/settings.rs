@@ -11,7 +11,8 @@ use crate::config::{LONGEST, SHORTEST};
 static TABLE: Table =
     Table::new("health_check", "How often a plugin is asked how it is, and what is made of the answers.", &[
         Key::new("interval", TIME, "One check in each interval; the first is made at once.").default("30s").go(),
-        Key::new("timeout", TIME, "A check that takes longer is cut off and has failed (`HEALTH_1602`).")
+        Key::new("timeout", TIME, "A check that takes longer is cut off and has failed (`HEALTH_1602`). It may be longer than `interval`: the next check \
+             waits for it.")
             .default("5s")
             .go(),
         Key::new(
