@@ -26,7 +26,9 @@ async fn answering(bytes: Vec<u8>) -> SocketAddr {
         while let Ok((mut stream, _)) = listener.accept().await {
             let mut head = Vec::new();
             // The body of each request is short, and comes with its head or behind it.
-            while !head.windows(4).any(|part| part == b"\r\n\r\n") && stream.read_buf(&mut head).await.is_ok_and(|n| n > 0) {}
+            while !head.windows(4).any(|part| part == b"\r\n\r\n")
+                && stream.read_buf(&mut head).await.is_ok_and(|n| n > 0)
+            {}
             let _ = stream.write_all(&bytes).await;
             let _ = stream.shutdown().await;
             let _ = stream.read_to_end(&mut head).await;
@@ -36,7 +38,8 @@ async fn answering(bytes: Vec<u8>) -> SocketAddr {
 }
 
 fn answer(status: &str, headers: &str, body: &str) -> Vec<u8> {
-    format!("HTTP/1.1 {status}\r\n{headers}content-length: {}\r\nconnection: close\r\n\r\n{body}", body.len()).into_bytes()
+    format!("HTTP/1.1 {status}\r\n{headers}content-length: {}\r\nconnection: close\r\n\r\n{body}", body.len())
+        .into_bytes()
 }
 
 /// The status that a caller of this plugin gets, what `Retry-After` says, and the problem document.
@@ -64,7 +67,8 @@ async fn told(address: SocketAddr, server: &str) -> (StatusCode, Option<String>,
 
 #[tokio::test]
 async fn what_a_plugin_answers_has_its_status_and_says_that_it_was_sent_apart_from_whether_to_try_again() {
-    let envelope = |data: &str| answer("200 OK", "content-type: application/json\r\n", &format!("{{\"data\": {data}}}"));
+    let envelope =
+        |data: &str| answer("200 OK", "content-type: application/json\r\n", &format!("{{\"data\": {data}}}"));
     let problem = |status: &str, code: &str| {
         let body = format!(r#"{{"status": 400, "detail": "no", "code": "{code}"}}"#);
         answer(status, "content-type: application/problem+json\r\n", &body)
@@ -82,12 +86,19 @@ async fn what_a_plugin_answers_has_its_status_and_says_that_it_was_sent_apart_fr
     ] {
         let (found, after, document) = told(answering(bytes).await, "max_json_depth: 5").await;
         let says = (&document["code"], &document["sent"], &document["retryable"]);
-        assert_eq!((found.as_u16(), says), (status, (&json!(code), &json!(sent), &json!(retryable))), "{what}: {document:#}");
+        assert_eq!(
+            (found.as_u16(), says),
+            (status, (&json!(code), &json!(sent), &json!(retryable))),
+            "{what}: {document:#}"
+        );
         assert_eq!(after.is_some(), matches!(status, 429 | 503), "{what}: {document:#}");
         assert!(after.is_none_or(|after| after == "3"), "{what}: {document:#}");
     }
     // Nobody there: nothing was sent.
     let gone = TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("bound");
     let (status, _, document) = told(gone, "").await;
-    assert_eq!((status, &document["code"], &document["sent"]), (StatusCode::BAD_GATEWAY, &json!("PLUGIN_1205"), &json!("no")));
+    assert_eq!(
+        (status, &document["code"], &document["sent"]),
+        (StatusCode::BAD_GATEWAY, &json!("PLUGIN_1205"), &json!("no"))
+    );
 }

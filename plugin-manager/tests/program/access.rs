@@ -1,6 +1,21 @@
 //! What the log has of requests, and what is said to who asks the wrong plane.
 
-use crate::support::{example, gateway, until};
+use crate::support::{Gateway, example, gateway, until};
+
+/// A gateway with nothing but a plugin that echoes.
+async fn with_echo(dir: &tempfile::TempDir) -> Gateway {
+    let echo = example("plugins/echo.py");
+    gateway(&dir.path().join("gateway.yaml"), &[], |data, admin| {
+        format!(
+            "
+server: {{listen: '{data}'}}
+admin: {{listen: '{admin}'}}
+plugins: [{{name: echo, transport: exec, executable: python3, args: ['{echo}']}}]
+"
+        )
+    })
+    .await
+}
 
 #[tokio::test]
 async fn the_access_log_has_the_requests_that_it_is_told_to_have() {
@@ -46,17 +61,7 @@ plugins:
 #[tokio::test]
 async fn who_asks_the_other_plane_is_told_which_flag_names_which() {
     let dir = tempfile::tempdir().expect("a directory");
-    let echo = example("plugins/echo.py");
-    let gateway = gateway(&dir.path().join("gateway.yaml"), &[], |data, admin| {
-        format!(
-            "
-server: {{listen: '{data}'}}
-admin: {{listen: '{admin}'}}
-plugins: [{{name: echo, transport: exec, executable: python3, args: ['{echo}']}}]
-"
-        )
-    })
-    .await;
+    let gateway = with_echo(&dir).await;
     let swapped = [format!("--admin=http://{}", gateway.data), format!("--url=http://{}", gateway.admin)];
     for (command, says) in [
         (&["plugins"][..], "this is the data plane"),
@@ -72,17 +77,7 @@ plugins: [{{name: echo, transport: exec, executable: python3, args: ['{echo}']}}
 #[tokio::test]
 async fn what_goes_wrong_is_json_too_where_json_is_asked_for() {
     let dir = tempfile::tempdir().expect("a directory");
-    let echo = example("plugins/echo.py");
-    let gateway = gateway(&dir.path().join("gateway.yaml"), &[], |data, admin| {
-        format!(
-            "
-server: {{listen: '{data}'}}
-admin: {{listen: '{admin}'}}
-plugins: [{{name: echo, transport: exec, executable: python3, args: ['{echo}']}}]
-"
-        )
-    })
-    .await;
+    let gateway = with_echo(&dir).await;
     let told = async |command: &[&str], code: i32| {
         let ended = gateway.command(command).await;
         assert_eq!((ended.code(), ended.stderr.as_str()), (Some(code), ""), "{ended:?}");
