@@ -7,7 +7,6 @@ use http::HeaderMap;
 use crate::{
     InstanceId, RequestId, TraceContext,
     clock::{self, Instant},
-    deadline::lifted::is_lifted,
 };
 
 /// What travels with a call: identity, deadline, retry cap, affinity, priority, and, rarely, headers and metadata.
@@ -84,7 +83,7 @@ impl CallContext {
 
     #[inline]
     pub(crate) fn deadline_or_max(&self) -> Instant {
-        if is_lifted(self.deadline) { Instant::MAX } else { self.deadline }
+        self.deadline
     }
 
     /// Nanoseconds; `u64::MAX` stands for none.
@@ -100,9 +99,17 @@ impl CallContext {
         self.configured_timeout = self.configured_timeout.min(configured);
     }
 
+    /// Takes off the deadline, and with it the time that the service gives its calls: the call has other callers too, and
+    /// neither is that of the call any more.
+    pub(crate) fn take_deadline(&mut self) {
+        if self.deadline != Instant::MAX {
+            (self.deadline, self.configured_timeout) = (Instant::MAX, u64::MAX);
+        }
+    }
+
     /// Sets the deadline to this moment, unless an earlier one is set: a deadline is never extended.
     pub fn limit_deadline(&mut self, deadline: Instant) {
-        self.deadline = if is_lifted(self.deadline) { deadline } else { self.deadline.min(deadline) };
+        self.deadline = self.deadline.min(deadline);
     }
 
     /// Like [`limit_deadline`](Self::limit_deadline), counted from when the call was received.

@@ -272,7 +272,7 @@ async fn calls_that_miss_at_the_same_time_are_made_each_unless_they_are_coalesce
                 Ok::<_, PluginError>(1)
             }
         });
-        let share = CoalesceLayer::new(move |request: &u32| coalesced.then_some(*request));
+        let share = CoalesceLayer::new(move |request: &u32| coalesced.then_some(*request)).without_deadlines();
         let cache = CacheLayer::new(config(), key).every_call();
         let stack = ServiceBuilder::new().layer(cache).layer(share).service(slow);
         let (one, two) = tokio::join!(stack.clone().oneshot(1), stack.oneshot(1));

@@ -90,7 +90,7 @@ type Handle = CoalesceHandle<u32, usize, PluginError>;
 fn stack(
     scene: &Scene,
 ) -> (impl Service<u32, Response = usize, Error = PluginError, Future: Send> + Clone + Send + Sync + 'static, Handle) {
-    let layer = CoalesceLayer::new(key);
+    let layer = CoalesceLayer::new(key).without_deadlines();
     let handle = layer.handle();
     let scene = scene.clone();
     let inner = service_fn(move |_: u32| {
@@ -134,7 +134,7 @@ async fn a_call_that_comes_after_the_end_is_made_anew_though_not_all_have_fetche
 #[tokio::test(start_paused = true)]
 async fn a_call_without_a_key_and_one_beyond_the_bound_go_alone() {
     let scene = Scene::default();
-    let layer = CoalesceLayer::new(key).with_max_in_flight(1);
+    let layer = CoalesceLayer::new(key).without_deadlines().with_max_in_flight(1);
     let handle = layer.handle();
     let inner = scene.clone();
     let mut stack = layer.layer(service_fn(move |_: u32| {
@@ -228,7 +228,7 @@ async fn every_caller_gets_an_error_that_says_the_same_and_a_single_one_gets_the
         let error = PluginError::connection("lost", Sent::Nothing).with_retry_after(SECOND);
         Err::<usize, _>(error.with_source(std::io::Error::other("wire")))
     });
-    let stack = CoalesceLayer::new(key).layer(fails);
+    let stack = CoalesceLayer::new(key).without_deadlines().layer(fails);
     let (one, two) = tokio::join!(stack.clone().oneshot(1), stack.clone().oneshot(1));
     for error in [one.expect_err("lost"), two.expect_err("lost")] {
         assert_eq!((error.code(), error.message(), error.sent()), (Code::ConnectionFailed, "lost", Sent::Nothing));
@@ -244,7 +244,7 @@ async fn a_boxed_error_is_shared_too() {
         tokio::time::sleep(SECOND).await;
         Err::<(), BoxError>("lost".into())
     });
-    let stack = CoalesceLayer::new(key).layer(fails);
+    let stack = CoalesceLayer::new(key).without_deadlines().layer(fails);
     let (one, two) = tokio::join!(stack.clone().oneshot(1), stack.oneshot(1));
     assert_eq!(
         (one.expect_err("lost").to_string(), two.expect_err("lost").to_string()),
@@ -256,7 +256,7 @@ async fn a_boxed_error_is_shared_too() {
 async fn a_call_that_panics_fails_every_caller_and_leaves_nothing() {
     let scene = Scene::default();
     let inner = scene.clone();
-    let layer = CoalesceLayer::new(key);
+    let layer = CoalesceLayer::new(key).without_deadlines();
     let handle = layer.handle();
     let mut stack = layer.layer(service_fn(move |_: u32| {
         let scene = inner.clone();
@@ -282,7 +282,7 @@ async fn a_call_that_panics_fails_every_caller_and_leaves_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_service_that_panics_before_it_made_a_future_leaves_nothing() {
-    let layer = CoalesceLayer::new(key);
+    let layer = CoalesceLayer::new(key).without_deadlines();
     let handle = layer.handle();
     let panics = AtomicBool::new(true);
     let mut stack = layer.layer(service_fn(move |_: u32| {
@@ -301,7 +301,7 @@ async fn callers_that_go_at_every_point_leave_the_others_their_answer() {
     // Each caller is dropped after so many rounds; the last value is "never".
     for plan in 0..(WAITS + 2).pow(CALLERS as u32) {
         let stays = |caller: usize| plan / (WAITS + 2).pow(caller as u32) % (WAITS + 2);
-        let layer = CoalesceLayer::new(key);
+        let layer = CoalesceLayer::new(key).without_deadlines();
         let handle = layer.handle();
         let running = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&running);
@@ -337,7 +337,7 @@ async fn callers_that_go_at_every_point_leave_the_others_their_answer() {
 async fn threads_that_share_drop_and_repeat_calls_lose_no_wake_and_leave_nothing() {
     const TASKS: usize = 8;
     const TURNS: usize = 500;
-    let layer = CoalesceLayer::new(key);
+    let layer = CoalesceLayer::new(key).without_deadlines();
     let handle = layer.handle();
     let (made, running) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let (counted, active) = (Arc::clone(&made), Arc::clone(&running));

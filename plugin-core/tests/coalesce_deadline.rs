@@ -13,11 +13,11 @@ use plugin_core::{
     clock::{self, Instant},
     coalesce::CoalesceLayer,
     deadline::{
-        AttemptTimeoutLayer, DeadlineLayer, Deadlined,
+        AttemptTimeoutLayer, DeadlineLayer, Deadlined, attempt_limit,
         cut::{self, Cut},
     },
 };
-use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
+use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 
 const MILLI: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
@@ -47,8 +47,13 @@ impl Drop for Running {
 trait Stack: Service<Call<u32>, Response = Reply<u32>, Error = PluginError, Future: Send> + Clone + Send {}
 impl<S: Service<Call<u32>, Response = Reply<u32>, Error = PluginError, Future: Send> + Clone + Send> Stack for S {}
 
-/// A service that takes this long under an attempt's limit of 30 s, its calls shared.
+/// A service that takes this long under an attempt's limit of 30 s, its calls shared, within a layer that enforces deadlines.
 fn stack(takes: Duration, seen: &Seen) -> impl Stack + use<> {
+    DeadlineLayer::enforce_only().layer(shared(takes, seen))
+}
+
+/// The same without that layer.
+fn shared(takes: Duration, seen: &Seen) -> impl Stack + use<> {
     let seen = seen.clone();
     let slow = service_fn(move |call: Call<u32>| {
         seen.made.fetch_add(1, Ordering::SeqCst);
@@ -59,12 +64,12 @@ fn stack(takes: Duration, seen: &Seen) -> impl Stack + use<> {
         async move {
             let _running = running;
             tokio::time::sleep(takes).await;
+            assert_eq!(attempt_limit(), Some(30 * SECOND), "it is told the limit of the attempt");
             deadlines.lock().expect("no panic").push(call.context().deadline());
             Ok::<_, PluginError>(Reply::new(call.into_payload()))
         }
     });
     ServiceBuilder::new()
-        .layer(DeadlineLayer::enforce_only())
         .layer(CoalesceLayer::new(|call: &Call<u32>| Some(*call.payload())))
         .layer(AttemptTimeoutLayer::new(30 * SECOND))
         .service(slow)
@@ -88,6 +93,41 @@ async fn a_follower_outlives_the_deadline_of_the_leader() {
     assert_eq!(follower, (Ok(7), SECOND));
     assert_eq!(seen.counts(), (1, 0));
     assert_eq!(*seen.deadlines.lock().expect("no panic"), [None, None], "nobody inside is told the leader's");
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_layer_for_deadlines_each_caller_keeps_its_own_all_the_same() {
+    let seen = Seen::default();
+    let stack = shared(SECOND, &seen);
+    let calls = (ends(stack.clone(), 50 * MILLI), ends(stack.clone(), 5 * SECOND), ends(stack.clone(), 200 * MILLI));
+    let (leader, follower, hurried) = tokio::join!(calls.0, calls.1, calls.2);
+    assert_eq!(leader, (Err(Code::Timeout), 50 * MILLI));
+    assert_eq!(hurried, (Err(Code::Timeout), 200 * MILLI));
+    assert_eq!(follower, (Ok(7), SECOND));
+    assert_eq!(seen.counts(), (1, 0));
+    assert_eq!(*seen.deadlines.lock().expect("no panic"), [None, None], "nobody inside is told the leader's");
+
+    let (leader, last) = tokio::join!(ends(stack.clone(), 50 * MILLI), ends(stack.clone(), 200 * MILLI));
+    assert_eq!((leader.0, last), (Err(Code::Timeout), (Err(Code::Timeout), 200 * MILLI)));
+    assert_eq!(seen.counts(), (2, 0), "the last one has taken the call with it");
+
+    assert_eq!(ends(stack, Duration::ZERO).await, (Err(Code::Timeout), Duration::ZERO));
+    assert_eq!(seen.counts(), (2, 0), "whose time is up makes no call");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_gives_up_at_the_deadline_of_the_leader_does_so_by_itself() {
+    let gives_up = service_fn(|_: Call<u32>| async {
+        tokio::time::sleep(49 * MILLI).await;
+        Err::<Reply<u32>, _>(cut::out_of_time(PluginError::new(Code::Timeout, "of its own")))
+    });
+    let shared = CoalesceLayer::new(|call: &Call<u32>| Some(*call.payload())).layer(gives_up);
+    let stack = DeadlineLayer::enforce_only().layer(shared);
+    let of = |given| stack.clone().oneshot(Call::new(7).with_timeout(given));
+    let (leader, follower) = tokio::join!(of(50 * MILLI), of(5 * SECOND));
+    for error in [leader, follower].map(|ended| ended.expect_err("it gave up")) {
+        assert_eq!((error.rejected(), error.message()), (None, "of its own"), "{error:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -202,8 +242,10 @@ async fn a_hang_is_that_of_the_shared_call_whoever_leaves_last() {
 #[tokio::test(start_paused = true)]
 async fn a_shared_call_may_take_as_long_as_the_most_patient_of_its_callers_allows() {
     let callers = [[100 * MILLI, Duration::MAX, Duration::ZERO], [30 * SECOND, SECOND, 50 * MILLI]];
-    let (_, cut) = hang(None, callers).await;
-    assert_eq!((cut.ran(), cut.limit(), cut.is_evidence()), (1050 * MILLI, Some(30 * SECOND), false), "{cut:?}");
+    for attempts in [None, Some(AttemptTimeoutLayer::new(60 * SECOND))] {
+        let (_, cut) = hang(attempts, callers).await;
+        assert_eq!((cut.ran(), cut.limit(), cut.is_evidence()), (1050 * MILLI, Some(30 * SECOND), false), "{cut:?}");
+    }
 }
 
 #[cfg(feature = "http")]
@@ -224,4 +266,74 @@ async fn the_same_holds_for_an_http_request() {
     let refused = leader.expect_err("its time is up");
     assert_eq!(Rejected::find(&*refused).map(Rejected::code), Some(Code::Timeout));
     assert_eq!(follower.expect("in time"), 7);
+}
+
+#[cfg(feature = "grpc")]
+mod headers {
+    use std::convert::Infallible;
+
+    use bytes::Bytes;
+    use http::{Request, Response, header::CONTENT_TYPE};
+    use plugin_core::{AsGrpcStatus, AsHttpResponse, Reject};
+
+    use super::*;
+
+    /// What a request says of its time, and what a response.
+    struct Protocol<R> {
+        content: &'static str,
+        header: &'static str,
+        times: [&'static str; 2],
+        reject: R,
+        late: (u16, Option<&'static str>),
+    }
+
+    async fn leader_and_follower<R>(protocol: Protocol<R>)
+    where
+        R: Reject<Response<Bytes>, Infallible> + Clone + Send + 'static,
+    {
+        let Protocol { content, header, times, reject, late } = protocol;
+        let slow = service_fn(|request: Request<()>| async move {
+            assert_eq!(request.deadline(request.started()), None);
+            let told = ["grpc-timeout", "x-request-timeout"].map(|name| request.headers().get(name).cloned());
+            assert_eq!((told, attempt_limit()), ([None, None], Some(30 * SECOND)));
+            tokio::time::sleep(SECOND).await;
+            Ok::<_, Infallible>(Response::new(Bytes::from("the answer")))
+        });
+        let stack = ServiceBuilder::new()
+            .layer(CoalesceLayer::new(|_: &Request<()>| Some(())).reject_with(reject.clone()))
+            .layer(AttemptTimeoutLayer::new(30 * SECOND).reject_with(reject))
+            .service(slow);
+        let start = clock::now();
+        let calls = times.map(|time| {
+            let request = Request::builder().header(CONTENT_TYPE, content).header(header, time).body(());
+            let call = stack.clone().oneshot(request.expect("valid"));
+            async move { (call.await.expect("infallible"), start.elapsed()) }
+        });
+        let [leader, follower] = calls;
+        let (leader, follower) = tokio::join!(leader, follower);
+        let status = leader.0.headers().get("grpc-status").map(|status| status.to_str().expect("a number").to_owned());
+        assert_eq!((leader.0.status().as_u16(), status.as_deref(), leader.1), (late.0, late.1, 50 * MILLI), "{header}");
+        assert_eq!((follower.0.status().as_u16(), follower.1), (200, SECOND), "{header}");
+        assert_eq!(follower.0.body(), "the answer", "{header}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deadline_in_a_header_is_that_of_its_caller_alone() {
+        leader_and_follower(Protocol {
+            content: "application/json",
+            header: "x-request-timeout",
+            times: ["50ms", "5s"],
+            reject: AsHttpResponse,
+            late: (504, None),
+        })
+        .await;
+        leader_and_follower(Protocol {
+            content: "application/grpc",
+            header: "grpc-timeout",
+            times: ["50m", "5S"],
+            reject: AsGrpcStatus,
+            late: (200, Some("4")),
+        })
+        .await;
+    }
 }

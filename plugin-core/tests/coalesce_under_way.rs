@@ -56,7 +56,7 @@ impl Drop for Dropped {
 
 /// A call that goes on for as long as it is not done, and nobody wakes it; the handle; and how to make a call.
 fn stack(scene: &Scene) -> (impl Fn() -> Answer + Clone + Send + 'static, CoalesceHandle<(), (), PluginError>) {
-    let layer = CoalesceLayer::new(|(): &()| Some(()));
+    let layer = CoalesceLayer::new(|(): &()| Some(())).without_deadlines();
     let handle = layer.handle();
     let scene = scene.clone();
     let stack = layer.layer(service_fn(move |()| {
@@ -137,7 +137,7 @@ fn a_call_that_comes_while_an_abandoned_one_is_dropped_is_new_and_stays_in_the_t
 #[test]
 fn a_panic_wakes_those_who_did_not_drive_the_call() {
     let scene = Scene::default();
-    let layer = CoalesceLayer::new(|(): &()| Some(()));
+    let layer = CoalesceLayer::new(|(): &()| Some(())).without_deadlines();
     let done = Arc::clone(&scene.done);
     let mut stack = layer.layer(service_fn(move |()| {
         let done = Arc::clone(&done);

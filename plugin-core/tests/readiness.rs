@@ -42,7 +42,7 @@ async fn a_call_that_joins_another_leaves_no_permit_behind() {
     let permits = Arc::new(Semaphore::new(2));
     let (mock, mut handle) = tower_test::mock::pair::<u32, u32>();
     let errors = mock.map_err(|error| PluginError::execution(error.to_string()));
-    let share = CoalesceLayer::new(|request: &u32| Some(*request));
+    let share = CoalesceLayer::new(|request: &u32| Some(*request)).without_deadlines();
     let slots = Slots::new(share.layer(limited(errors, &permits)));
     let mut leads = task::spawn(Slots::call(&slots, 7));
     assert_pending!(leads.poll());

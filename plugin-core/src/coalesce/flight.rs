@@ -11,7 +11,7 @@ use std::{
 use super::wakers::Wakers;
 use crate::{
     clock::{self, Instant},
-    deadline::{cut, lifted},
+    deadline::{cut, enforced},
 };
 
 /// The call. It is polled by one of its callers and dropped by another, on any thread.
@@ -19,8 +19,6 @@ pub(super) type Work<Res, Err> = Pin<Box<dyn Future<Output = Result<Res, Err>> +
 
 /// A call that is shared.
 pub(super) struct Flight<Res, Err> {
-    /// The deadline that its maker's request carries, while a layer further out enforces it. It is not that of the call.
-    lifted: Instant,
     /// When it was made. It is judged by its own time, whichever of its callers leaves last.
     began: Instant,
     course: Mutex<Course<Res, Err>>,
@@ -63,7 +61,6 @@ impl<Res, Err> Flight<Res, Err> {
     /// A call with one caller, who is about to make it.
     pub(super) fn new() -> Self {
         Self {
-            lifted: lifted::enforced(),
             began: clock::now(),
             course: Mutex::new(Course { callers: 1, allowed: None, at: At::Taken }),
             wakers: Arc::default(),
@@ -106,8 +103,8 @@ impl<Res, Err> Flight<Res, Err> {
     }
 
     /// Makes the call. Nothing in it ends at the deadline of the caller that makes it.
-    pub(super) fn make<T>(&self, make: impl FnOnce() -> T) -> T {
-        lifted::lift(self.lifted, make)
+    pub(super) fn make<T>(make: impl FnOnce() -> T) -> T {
+        enforced::of_nobody(make)
     }
 
     /// The call was made. Followers that found it taken are told: its maker may never poll.
@@ -133,7 +130,7 @@ impl<Res, Err> Flight<Res, Err> {
         };
         self.wakers.begin();
         let waker = Waker::from(Arc::clone(&self.wakers));
-        let polled = lifted::lift(self.lifted, || {
+        let polled = enforced::of_nobody(|| {
             cut::shared(self.began, None, || work.as_mut().poll(&mut Context::from_waker(&waker)))
         });
         let Poll::Ready(result) = polled else {

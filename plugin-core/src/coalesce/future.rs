@@ -19,7 +19,7 @@ use super::{
 use crate::Lease;
 
 /// A caller of a shared call. Dropped, it is gone; the last one takes the call with it.
-pub(super) struct Caller<K: Hash + Eq, Res, Err> {
+pub struct Caller<K: Hash + Eq, Res, Err> {
     shared: Lease<Shared<K, Res, Err>>,
     key: K,
     flight: Arc<Flight<Res, Err>>,
@@ -48,27 +48,33 @@ impl<K: Hash + Eq, Res, Err> Caller<K, Res, Err> {
     /// Makes the call, as its first caller.
     pub(super) fn lead(&self, make: impl FnOnce() -> Work<Res, Err>) {
         let running = Running { shared: &self.shared, key: &self.key, flight: &self.flight };
-        let work = self.flight.make(make);
+        let work = Flight::<Res, Err>::make(make);
         std::mem::forget(running);
         self.flight.start(work);
     }
 }
 
-impl<K: Hash + Eq, Res: Clone, Err: ShareError> Caller<K, Res, Err> {
-    fn poll(&mut self, cx: &Context<'_>) -> Poll<Result<Res, Err>> {
-        let running = Running { shared: &self.shared, key: &self.key, flight: &self.flight };
-        let seen = self.flight.poll(&mut self.place, cx);
+// Nothing in it is pinned: the call itself is boxed.
+impl<K: Hash + Eq, Res, Err> Unpin for Caller<K, Res, Err> {}
+
+impl<K: Hash + Eq, Res: Clone, Err: ShareError> Future for Caller<K, Res, Err> {
+    type Output = Result<Res, Err>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Res, Err>> {
+        let this = self.get_mut();
+        let running = Running { shared: &this.shared, key: &this.key, flight: &this.flight };
+        let seen = this.flight.poll(&mut this.place, cx);
         std::mem::forget(running);
         match seen {
             Seen::Pending => Poll::Pending,
             Seen::Panicked => Poll::Ready(Err(Err::panicked())),
             Seen::Alone(result) => {
-                self.shared.remove(&self.key, &self.flight);
+                this.shared.remove(&this.key, &this.flight);
                 Poll::Ready(result)
             }
             Seen::Shared { result, drove } => {
                 if drove {
-                    self.shared.remove(&self.key, &self.flight);
+                    this.shared.remove(&this.key, &this.flight);
                 }
                 Poll::Ready(match &*result {
                     Ok(response) => Ok(response.clone()),
@@ -87,55 +93,57 @@ impl<K: Hash + Eq, Res, Err> Drop for Caller<K, Res, Err> {
     }
 }
 
+impl<K: Hash + Eq, Res, Err> fmt::Debug for Caller<K, Res, Err> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Caller").field("place", &self.place).finish_non_exhaustive()
+    }
+}
+
 pin_project! {
     /// The future of [`Coalesce`](super::Coalesce). The call goes on without it while it has other callers; dropped as
     /// the last of them, it drops the call.
-    pub struct ResponseFuture<F, K, Res, Err>
-    where
-        K: Hash,
-        K: Eq,
-    {
+    pub struct ResponseFuture<F, W> {
         // A call that is not shared.
         #[pin]
         alone: Option<F>,
-        caller: Option<Caller<K, Res, Err>>,
+        // A caller of one that is, and how long it waits.
+        #[pin]
+        waiting: Option<W>,
     }
 }
 
-impl<F, K: Hash + Eq, Res, Err> ResponseFuture<F, K, Res, Err> {
+impl<F, W> ResponseFuture<F, W> {
     pub(super) fn alone(call: F) -> Self {
-        Self { alone: Some(call), caller: None }
+        Self { alone: Some(call), waiting: None }
     }
 
-    pub(super) fn shared(caller: Caller<K, Res, Err>) -> Self {
-        Self { alone: None, caller: Some(caller) }
+    pub(super) fn shared(waiting: W) -> Self {
+        Self { alone: None, waiting: Some(waiting) }
     }
 }
 
-impl<F, K, Res, Err> Future for ResponseFuture<F, K, Res, Err>
+impl<F, W> Future for ResponseFuture<F, W>
 where
-    F: Future<Output = Result<Res, Err>>,
-    K: Hash + Eq,
-    Res: Clone,
-    Err: ShareError,
+    F: Future,
+    W: Future<Output = F::Output>,
 {
-    type Output = Result<Res, Err>;
+    type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
+        let mut this = self.project();
         if let Some(alone) = this.alone.as_pin_mut() {
             return alone.poll(cx);
         }
-        let Some(caller) = this.caller else { panic!("a call was polled after it had ended") };
-        let result = caller.poll(cx);
+        let Some(waiting) = this.waiting.as_mut().as_pin_mut() else { panic!("a call was polled after it had ended") };
+        let result = waiting.poll(cx);
         if result.is_ready() {
-            *this.caller = None;
+            this.waiting.set(None);
         }
         result
     }
 }
 
-impl<F, K: Hash + Eq, Res, Err> fmt::Debug for ResponseFuture<F, K, Res, Err> {
+impl<F, W> fmt::Debug for ResponseFuture<F, W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseFuture").field("shared", &self.alone.is_none()).finish_non_exhaustive()
     }

@@ -12,18 +12,21 @@ use std::{
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{ResponseFuture, ShareError, flight::Flight, future::Caller};
+use super::{ByDeadline, Deadlines, ResponseFuture, ShareError, WithoutDeadlines, flight::Flight, future::Caller};
 use crate::{KeyOf, KeyedTable, Striped, StripedCounter, readiness};
 
 /// Lets equal calls that are in flight at the same time share one.
 ///
 /// The response is `Clone`, the error [`ShareError`], and the inner future `Send + 'static`, since it may outlive the
-/// caller that made it. The request needs nothing. A call with a key costs four
-/// allocations, however many share it.
+/// caller that made it. The request carries a deadline or may ([`Deadlined`](crate::deadline::Deadlined)), and a caller
+/// whose deadline passes gets the refusal `PLUGIN_1204`, in the way of [`reject_with`](Self::reject_with); over requests
+/// of another type add [`without_deadlines`](Self::without_deadlines). A call with a key costs four allocations, however
+/// many share it.
 #[must_use = "a layer does nothing until it wraps a service"]
-pub struct CoalesceLayer<K, X, Res, Err> {
+pub struct CoalesceLayer<K, X, Res, Err, D = ByDeadline> {
     shared: Striped<Shared<K, Res, Err>>,
     key_of: X,
+    deadlines: D,
 }
 
 pub(super) struct Shared<K, Res, Err> {
@@ -86,7 +89,21 @@ impl<K: Hash + Eq + Clone, X, Res, Err> CoalesceLayer<K, X, Res, Err> {
     }
 
     fn made(key_of: X) -> Self {
-        Self { shared: Striped::new(Shared::new(Self::DEFAULT_MAX_IN_FLIGHT)), key_of }
+        let shared = Striped::new(Shared::new(Self::DEFAULT_MAX_IN_FLIGHT));
+        Self { shared, key_of, deadlines: ByDeadline::default() }
+    }
+}
+
+impl<K: Hash + Eq + Clone, X, Res, Err, D> CoalesceLayer<K, X, Res, Err, D> {
+    /// Answers a caller whose deadline has passed in another way.
+    pub fn reject_with<R>(self, reject: R) -> CoalesceLayer<K, X, Res, Err, ByDeadline<R>> {
+        CoalesceLayer { shared: self.shared, key_of: self.key_of, deadlines: ByDeadline(reject) }
+    }
+
+    /// Looks at no deadline, so that the request needs nothing. A deadline that a request carries all the same stays in
+    /// it, and whatever inside enforces it ends the call for all its callers.
+    pub fn without_deadlines(self) -> CoalesceLayer<K, X, Res, Err, WithoutDeadlines> {
+        CoalesceLayer { shared: self.shared, key_of: self.key_of, deadlines: WithoutDeadlines(()) }
     }
 
     /// Shares calls of at most this many keys at once, and at least one; a call beyond goes alone. Handles that were
@@ -102,21 +119,21 @@ impl<K: Hash + Eq + Clone, X, Res, Err> CoalesceLayer<K, X, Res, Err> {
     }
 }
 
-impl<S, K, X: Clone, Res, Err> Layer<S> for CoalesceLayer<K, X, Res, Err> {
-    type Service = Coalesce<S, K, X, Res, Err>;
+impl<S, K, X: Clone, Res, Err, D: Clone> Layer<S> for CoalesceLayer<K, X, Res, Err, D> {
+    type Service = Coalesce<S, K, X, Res, Err, D>;
 
     fn layer(&self, inner: S) -> Self::Service {
         Coalesce { inner, layer: self.clone() }
     }
 }
 
-impl<K, X: Clone, Res, Err> Clone for CoalesceLayer<K, X, Res, Err> {
+impl<K, X: Clone, Res, Err, D: Clone> Clone for CoalesceLayer<K, X, Res, Err, D> {
     fn clone(&self) -> Self {
-        Self { shared: self.shared.clone(), key_of: self.key_of.clone() }
+        Self { shared: self.shared.clone(), key_of: self.key_of.clone(), deadlines: self.deadlines.clone() }
     }
 }
 
-impl<K, X, Res, Err> fmt::Debug for CoalesceLayer<K, X, Res, Err> {
+impl<K, X, Res, Err, D> fmt::Debug for CoalesceLayer<K, X, Res, Err, D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CoalesceLayer").finish_non_exhaustive()
     }
@@ -158,12 +175,12 @@ impl<K, Res, Err> fmt::Debug for CoalesceHandle<K, Res, Err> {
 }
 
 /// The service that [`CoalesceLayer`] makes.
-pub struct Coalesce<S, K, X, Res, Err> {
+pub struct Coalesce<S, K, X, Res, Err, D = ByDeadline> {
     inner: S,
-    layer: CoalesceLayer<K, X, Res, Err>,
+    layer: CoalesceLayer<K, X, Res, Err, D>,
 }
 
-impl<S, K, X, Res, Err> Coalesce<S, K, X, Res, Err> {
+impl<S, K, X, Res, Err, D> Coalesce<S, K, X, Res, Err, D> {
     /// The inner service.
     pub fn get_ref(&self) -> &S {
         &self.inner
@@ -180,7 +197,7 @@ impl<S, K, X, Res, Err> Coalesce<S, K, X, Res, Err> {
     }
 }
 
-impl<S, K, X, Req> Service<Req> for Coalesce<S, K, X, S::Response, S::Error>
+impl<S, K, X, Req, D> Service<Req> for Coalesce<S, K, X, S::Response, S::Error, D>
 where
     S: Service<Req>,
     S::Response: Clone,
@@ -188,38 +205,45 @@ where
     S::Future: Future + Send + 'static,
     K: Hash + Eq + Clone,
     X: KeyOf<Req, Key = K>,
+    D: Deadlines<Req, S::Response, S::Error>,
 {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = ResponseFuture<S::Future, K, S::Response, S::Error>;
+    type Future = ResponseFuture<S::Future, D::Waiting<Caller<K, S::Response, S::Error>>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
     }
 
     fn call(&mut self, request: Req) -> Self::Future {
-        let Some(key) = self.layer.key_of.key(&request) else { return ResponseFuture::alone(self.inner.call(request)) };
-        let shared = self.layer.shared.lease();
-        let Some((flight, leads)) = shared.board(&key) else {
-            return ResponseFuture::alone(self.inner.call(request));
-        };
-        let caller = Caller::new(shared, key, flight);
-        if leads {
-            caller.lead(|| Box::pin(self.inner.call(request)));
-        } else {
-            readiness::unused();
+        let Self { inner, layer } = self;
+        let Some(key) = layer.key_of.key(&request) else { return ResponseFuture::alone(inner.call(request)) };
+        let joined = layer.deadlines.join(request, |mut request| {
+            let shared = layer.shared.lease();
+            let Some((flight, leads)) = shared.board(&key) else { return Err(inner.call(request)) };
+            let caller = Caller::new(shared, key, flight);
+            if leads {
+                D::take(&mut request);
+                caller.lead(|| Box::pin(inner.call(request)));
+            } else {
+                readiness::unused();
+            }
+            Ok(caller)
+        });
+        match joined {
+            Ok(waiting) => ResponseFuture::shared(waiting),
+            Err(alone) => ResponseFuture::alone(alone),
         }
-        ResponseFuture::shared(caller)
     }
 }
 
-impl<S: Clone, K, X: Clone, Res, Err> Clone for Coalesce<S, K, X, Res, Err> {
+impl<S: Clone, K, X: Clone, Res, Err, D: Clone> Clone for Coalesce<S, K, X, Res, Err, D> {
     fn clone(&self) -> Self {
         Self { inner: self.inner.clone(), layer: self.layer.clone() }
     }
 }
 
-impl<S: fmt::Debug, K, X, Res, Err> fmt::Debug for Coalesce<S, K, X, Res, Err> {
+impl<S: fmt::Debug, K, X, Res, Err, D> fmt::Debug for Coalesce<S, K, X, Res, Err, D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Coalesce").field("inner", &self.inner).finish_non_exhaustive()
     }

@@ -33,29 +33,32 @@
 //! | setting | default | what else |
 //! |---|---|---|
 //! | keys in flight | 10,000 | [`with_max_in_flight`](CoalesceLayer::with_max_in_flight); calls beyond are not shared |
+//! | deadlines | each caller waits until that of its own request | [`reject_with`](CoalesceLayer::reject_with) answers in another way, [`without_deadlines`](CoalesceLayer::without_deadlines) looks at none |
 //!
 //! # Where it stands
 //!
-//! Inside the deadline, so that each caller waits no longer than its own; outside of retry, breaker and limits, so that
+//! Inside the layer that gives requests their deadline, if there is one; outside of retry, breaker and limits, so that
 //! shared calls cost one attempt and one token. A follower drops its request: trace and priority that the inner layers
 //! see are the leader's.
 //!
-//! A shared call has the latest deadline of its callers. The [`DeadlineLayer`](crate::deadline::DeadlineLayer) outside
-//! ends each caller at its own, and the last of them takes the call with it. Inside, requests say that they have no
-//! deadline, since one who joins later may wait longer; the limit of an attempt holds as ever. A deadline that no layer
-//! outside enforces stays the leader's, for all; so does one that a header of an HTTP request tells the server.
-//! Leave calls out that must happen as often as they are made: a key of `None` is not
-//! shared.
+//! A shared call has the latest deadline of its callers. Each caller waits until its own, whoever set it: a
+//! [`DeadlineLayer`](crate::deadline::DeadlineLayer) outside, the caller in its [`Call`](crate::Call), or a header
+//! `x-request-timeout` or `grpc-timeout` of an `http::Request`. It then gets the refusal `PLUGIN_1204`, and the last of
+//! them takes the call with it. The request that is sent carries no deadline and neither header, since one who joins later
+//! may wait longer: a server that is told a time is told the limit of an attempt, which holds as ever. Leave calls out that
+//! must happen as often as they are made: a key of `None` is not shared, and keeps its deadline.
 //!
 //! One layer has one table. Where it wraps several services, the key has to tell them apart. A call that makes an equal
 //! call through the same layer, and waits for it, waits for itself.
 
+mod deadlines;
 mod flight;
 mod future;
 mod layer;
 mod share;
 mod wakers;
 
+pub use deadlines::{ByDeadline, Deadlines, WithoutDeadlines};
 pub use future::ResponseFuture;
 pub use layer::{Coalesce, CoalesceHandle, CoalesceLayer};
 pub use share::ShareError;

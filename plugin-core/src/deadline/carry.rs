@@ -28,6 +28,11 @@ pub trait Deadlined {
     /// Sets the deadline. Called only with a deadline that is not later than the one the request has.
     fn set_deadline(&mut self, deadline: Instant, started: Instant);
 
+    /// Takes the deadline off, and with it the [configured time](Self::configured_timeout), wherever the request says them:
+    /// for a call that has other callers too and does not end at the deadline of this one. Afterwards
+    /// [`deadline`](Self::deadline) is `None`, and nothing that is sent on says otherwise.
+    fn take_deadline(&mut self);
+
     /// The time that the service gives its calls, as it was configured. Unless overridden, nobody knows, and only the
     /// limit of an attempt tells whether a service had its time ([`cut::is_evidence`](super::cut::is_evidence)).
     fn configured_timeout(&self) -> Option<Duration> {
@@ -85,6 +90,10 @@ impl<T> Deadlined for Call<T> {
         self.context_mut().limit_deadline(deadline);
     }
 
+    fn take_deadline(&mut self) {
+        self.context_mut().take_deadline();
+    }
+
     fn configured_timeout(&self) -> Option<Duration> {
         self.context().configured_timeout()
     }
@@ -119,7 +128,7 @@ mod of_http {
     use http::{HeaderMap, HeaderValue, Request, header::CONTENT_TYPE};
 
     use super::{Deadlined, Instant};
-    use crate::{clock, deadline::lifted::is_lifted, go_duration};
+    use crate::{clock, go_duration};
 
     /// The deadline of an `http::Request`, in its extensions.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,6 +158,9 @@ mod of_http {
         }
     }
 
+    const GRPC_TIMEOUT: &str = "grpc-timeout";
+    const REQUEST_TIMEOUT: &str = "x-request-timeout";
+
     /// The deadline is the extension [`Deadline`], or else counts from the header `grpc-timeout` or
     /// `X-Request-Timeout`. Setting it writes the extension and, for the next hop, the header that the request's
     /// protocol uses. A header that cannot be read is no limit.
@@ -159,12 +171,11 @@ mod of_http {
 
         fn deadline(&self, started: Instant) -> Option<Instant> {
             if let Some(deadline) = self.extensions().get::<Deadline>() {
-                return Some(deadline.at).filter(|at| !is_lifted(*at));
+                return Some(deadline.at);
             }
             let headers = self.headers();
-            let grpc = text(headers, "grpc-timeout").and_then(parse_grpc_timeout);
-            let limit =
-                grpc.or_else(|| text(headers, "x-request-timeout").and_then(|text| go_duration::parse(text).ok()));
+            let grpc = text(headers, GRPC_TIMEOUT).and_then(parse_grpc_timeout);
+            let limit = grpc.or_else(|| text(headers, REQUEST_TIMEOUT).and_then(|text| go_duration::parse(text).ok()));
             limit.map(|limit| started.saturating_add(limit))
         }
 
@@ -185,12 +196,19 @@ mod of_http {
             let is_grpc =
                 text(self.headers(), CONTENT_TYPE.as_str()).is_some_and(|kind| kind.starts_with("application/grpc"));
             let (name, value) = if is_grpc {
-                ("grpc-timeout", format_grpc_timeout(left))
+                (GRPC_TIMEOUT, format_grpc_timeout(left))
             } else {
-                ("x-request-timeout", go_duration::format_ascii(left))
+                (REQUEST_TIMEOUT, go_duration::format_ascii(left))
             };
             if let Ok(value) = HeaderValue::try_from(value) {
                 self.headers_mut().insert(name, value);
+            }
+        }
+
+        fn take_deadline(&mut self) {
+            self.extensions_mut().remove::<Deadline>();
+            for name in [GRPC_TIMEOUT, REQUEST_TIMEOUT] {
+                self.headers_mut().remove(name);
             }
         }
 

@@ -10,8 +10,8 @@
 
 use std::{cell::Cell, time::Duration};
 
-use super::lifted;
 use super::{
+    enforced,
     layer::duration,
     polling::{self, UNLIMITED},
 };
@@ -335,10 +335,10 @@ pub fn elapsed() -> Option<Cut> {
 /// The time that the service was told of which this thread is polling: until the deadline that is enforced outside. For a
 /// classifier that meets an end of time of another owner, such as tonic's `Timeout expired`: tonic reads `grpc-timeout`
 /// itself and may be a moment earlier than the layer that set it. `None` where there is no deadline, or a task stands
-/// between it and this.
+/// between it and this, and inside of a call that is shared, which ends at no caller's.
 pub(crate) fn told() -> Option<AttemptTime> {
     let part = polling::with(|cell| cell.limits.get().then(|| cell.part.get()))?;
-    let deadline = Some(lifted::enforced()).filter(|deadline| *deadline != Instant::MAX)?;
+    let deadline = enforced::enforced()?;
     let time = AttemptTime::new(part.since).with_deadline(Some(deadline), deadline.saturating_since(part.since));
     Some(time.with_configured(duration(part.limit)))
 }

@@ -12,7 +12,7 @@ use std::{
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{Deadlined, ResponseFuture, future::Time, lifted};
+use super::{Deadlined, ResponseFuture, enforced, future::Time};
 use crate::{
     AsError, Reject,
     clock::{Instant, nanos},
@@ -182,10 +182,33 @@ where
     let times = request.times(started);
     let time = Time { started, deadline, given: times.given, allowed: limit.min(times.configured) };
     let inner = if deadline > started {
-        Some(lifted::enforce(deadline, || call(request)))
+        Some(enforced::within(deadline, || call(request)))
     } else {
         readiness::unused();
         None
     };
     ResponseFuture::new(inner, time, reject)
+}
+
+/// Joins a call that has other callers, as the caller that brings this request, and waits for it until the deadline of that
+/// request: unless a layer further out enforces one that is no later. `join` is not run when the deadline has passed.
+pub(crate) fn join<Req, C, E, R>(
+    request: Req,
+    join: impl FnOnce(Req) -> Result<C, E>,
+    reject: R,
+) -> Result<ResponseFuture<C, R>, E>
+where
+    Req: Deadlined,
+{
+    let started = request.started();
+    let times = request.times(started);
+    if enforced::until() <= times.deadline {
+        return Ok(ResponseFuture::unlimited(join(request)?, reject));
+    }
+    let time = Time { started, deadline: times.deadline, given: times.given, allowed: times.configured };
+    if time.deadline <= started {
+        readiness::unused();
+        return Ok(ResponseFuture::new(None, time, reject));
+    }
+    Ok(ResponseFuture::new(Some(join(request)?), time, reject))
 }

@@ -4,9 +4,9 @@ mod allowed;
 mod attempt;
 mod carry;
 pub mod cut;
+pub(crate) mod enforced;
 mod future;
 mod layer;
-pub(crate) mod lifted;
 mod polling;
 pub mod timer;
 pub mod waiting;
@@ -16,5 +16,7 @@ pub use attempt::{AttemptFuture, AttemptTimeout, AttemptTimeoutHandle, AttemptTi
 #[cfg(feature = "http")]
 pub use carry::{Deadline, format_grpc_timeout, parse_grpc_timeout};
 pub use carry::{Deadlined, Times};
+pub use enforced::enforced;
 pub use future::ResponseFuture;
+pub(crate) use layer::join;
 pub use layer::{DeadlineHandle, DeadlineLayer, WithDeadline, enforce};

@@ -3,7 +3,7 @@
 //! A layer that owns a limit tells those further in of it, and hears from them what they wait for. All of that is here, in
 //! one cell of plain words that is saved and put back once for each layer and poll, because every call pays for it twice,
 //! at the deadline and at the attempt's limit. What the words mean is said by those who own them: [`cut`](super::cut) the
-//! time of what is polled, [`lifted`](super::lifted) the deadlines, [`waiting`](super::waiting) what is heard.
+//! time of what is polled, [`enforced`](super::enforced) its deadline, [`waiting`](super::waiting) what is heard.
 
 use std::{cell::Cell, task::Poll};
 
@@ -43,8 +43,6 @@ pub(super) struct Polling {
     pub(super) enforced: Cell<Instant>,
     /// Nanoseconds that the attempt may take, [`UNLIMITED`], or 0 where nobody limits attempts.
     pub(super) attempt: Cell<u64>,
-    /// [`Instant::MAX`] stands for none.
-    pub(super) lifted: Cell<Instant>,
     pub(super) stage: Cell<Option<&'static str>>,
     pub(super) timer: Cell<Instant>,
     /// [`Instant::ZERO`] stands for none.
@@ -60,7 +58,6 @@ thread_local! {
             part: Cell::new(Part::WHOLE),
             enforced: Cell::new(Instant::MAX),
             attempt: Cell::new(0),
-            lifted: Cell::new(Instant::MAX),
             stage: Cell::new(None),
             timer: Cell::new(Instant::MAX),
             now: Cell::new(Instant::ZERO),
