@@ -47,8 +47,10 @@ impl Breaker {
     /// # Errors
     ///
     /// The refusal, while the circuit is open (`CIRCUIT_1401`, with the time that is left), or half-open with all probes
-    /// running: `CIRCUIT_1401`, or, when others have outlived the half-open time before them and have no outcome yet,
-    /// `CIRCUIT_1402` with the time after which the next place is given up.
+    /// running: `CIRCUIT_1401`, which says to come back after as long as the oldest of them has run, at least 100 ms; or,
+    /// when others have outlived the half-open time before them and have no outcome yet, `CIRCUIT_1402` with the time after
+    /// which the next place is given up. Also half-open, `CIRCUIT_1401` for a call whose deadline
+    /// ([`enforced`](plugin_core::deadline::enforced)) leaves it no more time than a probe had that was given up.
     // Always: returned through memory, the permit would cost as much again as the whole check.
     #[inline(always)]
     pub fn try_acquire(&self) -> Result<Permit<'_>, Rejected> {
@@ -146,7 +148,7 @@ macro_rules! permit {
             /// The call ended in a way that says nothing of the service.
             pub fn ignore(self) {
                 if let Some(mut guard) = self.0 {
-                    guard.ignore();
+                    guard.ignore(false);
                 }
             }
 

@@ -103,7 +103,7 @@ where
         match judged.verdict() {
             Verdict::Success => guard.success(),
             Verdict::Failure => guard.failure(judged.retry_after()),
-            Verdict::Ignored => guard.ignore(),
+            Verdict::Ignored => guard.ignore(judged.is_haste()),
             Verdict::AtEnd => {
                 guard.unmark();
                 // For its body, at the latest.
@@ -114,7 +114,7 @@ where
                     }
                     (result, Admission::Judged(mut guard)) => {
                         // An error has no end to wait for.
-                        guard.ignore();
+                        guard.ignore(false);
                         result
                     }
                     (result, _) => result,
@@ -151,7 +151,7 @@ impl<C: Send + 'static> Observe for AtItsEnd<C> {
         match judged.verdict() {
             Verdict::Success => self.guard.success(),
             Verdict::Failure => self.guard.failure(judged.retry_after()),
-            Verdict::Ignored | Verdict::AtEnd => self.guard.ignore(),
+            Verdict::Ignored | Verdict::AtEnd => self.guard.ignore(judged.is_haste()),
         }
     }
 }

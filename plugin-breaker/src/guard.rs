@@ -99,9 +99,10 @@ impl<P: Deref<Target = Shared>> Guard<P> {
         self.shared.failure(self.call, push_back);
     }
 
-    pub(crate) fn ignore(&mut self) {
+    /// The call says nothing of the service. `gave_up`: since its caller had no more time for it.
+    pub(crate) fn ignore(&mut self, gave_up: bool) {
         self.phase = Phase::Reported;
-        self.shared.ignored(self.call);
+        self.shared.ignored(self.call, gave_up);
     }
 
     pub(crate) fn is_probe(&self) -> bool {

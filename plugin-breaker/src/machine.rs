@@ -7,6 +7,7 @@ use plugin_core::clock::{Instant, nanos};
 use crate::{
     CircuitBreakerConfig, CircuitState, Event, Reason,
     cells::Cells,
+    hurry::Hurry,
     probes::Probes,
     refusal::Refusal,
     stats::{Stats, WindowStats, share},
@@ -46,6 +47,7 @@ pub(crate) struct Machine {
     ever_at_start: u64,
     window: Kept,
     probes: Probes,
+    hurry: Hurry,
     open_until: Instant,
     /// How often the circuit has opened without a long healthy time in between.
     level: u32,
@@ -83,6 +85,7 @@ impl Machine {
             fast_seen: 0,
             ever_at_start: 0,
             probes: Probes::default(),
+            hurry: Hurry::default(),
             open_until: Instant::ZERO,
             level: 0,
             last_open_time: Duration::ZERO,
@@ -136,8 +139,18 @@ impl Machine {
         }
     }
 
-    /// A call asks to pass.
-    pub(crate) fn admit(&mut self, now: Instant, cells: &Cells) -> Result<Ticket, Refusal> {
+    /// When the oldest probe began that holds a place.
+    pub(crate) fn oldest_probe(&self) -> Option<Instant> {
+        self.probes.oldest()
+    }
+
+    /// The most nanoseconds that a call may have left and gets no place among the probes, and until when.
+    pub(crate) fn hurried(&self) -> Option<(u64, Instant)> {
+        self.hurry.known(self.config.recovery_timeout())
+    }
+
+    /// A call asks to pass that has this much time left; `None`: nothing is known of its time, so it has enough.
+    pub(crate) fn admit(&mut self, now: Instant, left: Option<Duration>, cells: &Cells) -> Result<Ticket, Refusal> {
         match self.state {
             // ## Open => (Open | HalfOpen)
             CircuitState::Open if now < self.open_until => {
@@ -152,11 +165,17 @@ impl Machine {
                 self.probes.expire(now, self.config.half_open_timeout());
                 if self.probes.running() >= self.config.half_open_max() {
                     let left = nanos(self.not_before().saturating_since(now));
-                    return Err(if self.probes.overdue() > 0 { Refusal::ProbeTimeout(left) } else { Refusal::Full });
+                    return Err(match self.probes.oldest() {
+                        Some(oldest) if self.probes.overdue() == 0 => Refusal::full(oldest, now, left),
+                        _ => Refusal::ProbeTimeout(left),
+                    });
+                }
+                if let Some(until) = self.hurry.refuses(left, now, self.config.recovery_timeout()) {
+                    return Err(Refusal::Hurried(nanos(until.saturating_since(now))));
                 }
             }
             // ## Isolated => Isolated
-            CircuitState::Isolated => return Err(Refusal::Full),
+            CircuitState::Isolated => return Err(Refusal::Isolated),
             // ## (Closed | Disabled | MetricsOnly) stay: the call passes
             _ => return Ok(Ticket { generation: self.generation, probe: 0 }),
         }
@@ -198,6 +217,7 @@ impl Machine {
                     self.open(Reason::ProbeSlow, now, push_back, random, cells);
                 } else {
                     self.totals.probe_successes += 1;
+                    self.hurry.news(now);
                     if self.probes.succeed() >= self.config.success_threshold() {
                         self.enter(CircuitState::Closed, Reason::ProbesSucceeded, now, cells);
                     }
@@ -217,10 +237,16 @@ impl Machine {
         of.generation == self.generation
     }
 
-    /// A call ended without saying anything of the service. `false` when it belongs to an earlier stay.
-    pub(crate) fn nothing(&mut self, of: Ticket) -> bool {
+    /// A call ended without saying anything of the service; given up by its caller, when a moment is given. `false` when it
+    /// belongs to an earlier stay.
+    pub(crate) fn nothing(&mut self, of: Ticket, gave_up: Option<Instant>) -> bool {
         if of.generation == self.generation && of.probe != 0 {
-            self.probes.end(of.probe);
+            let started = self.probes.end(of.probe);
+            if let Some(now) = gave_up {
+                // One that had given up its place had at least the time after which it did.
+                let ran = started.map_or(self.config.half_open_timeout(), |started| now.saturating_since(started));
+                self.hurry.gave_up(ran, now);
+            }
         }
         of.generation == self.generation
     }
@@ -318,6 +344,7 @@ impl Machine {
         self.streak = 0;
         self.others = 0;
         self.probes.clear();
+        self.hurry.clear();
         self.window.clear();
         self.new_generation(cells);
     }

@@ -17,25 +17,25 @@ fn half_open() -> (Machine, Cells) {
 #[test]
 fn who_comes_for_a_place_that_another_took_meanwhile_hears_why_there_is_none() {
     let (mut machine, cells) = half_open();
-    let late = machine.admit(at(10), &cells).expect("a place");
-    machine.admit(at(12), &cells).expect("a place");
-    assert!(matches!(machine.admit(at(14), &cells), Err(Refusal::Full)), "nobody has outlived the time");
-    machine.admit(at(15), &cells).expect("the place that was given up");
+    let late = machine.admit(at(10), None, &cells).expect("a place");
+    machine.admit(at(12), None, &cells).expect("a place");
+    assert!(matches!(machine.admit(at(14), None, &cells), Err(Refusal::Full(_))), "nobody has outlived the time");
+    machine.admit(at(15), None, &cells).expect("the place that was given up");
     // The next to give its place up is the one of second 12.
     let left = nanos(SECOND);
-    assert!(matches!(machine.admit(at(16), &cells), Err(Refusal::ProbeTimeout(time)) if time == left));
-    assert!(machine.nothing(late));
-    assert!(matches!(machine.admit(at(16), &cells), Err(Refusal::Full)), "the late one has ended");
+    assert!(matches!(machine.admit(at(16), None, &cells), Err(Refusal::ProbeTimeout(time)) if time == left));
+    assert!(machine.nothing(late, None));
+    assert!(matches!(machine.admit(at(16), None, &cells), Err(Refusal::Full(_))), "the late one has ended");
 }
 
 #[test]
 fn the_end_of_a_call_of_an_earlier_stay_is_not_taken_for_that_of_a_late_probe() {
     let (mut machine, cells) = half_open();
-    let stale = machine.admit(at(10), &cells).expect("a place");
+    let stale = machine.admit(at(10), None, &cells).expect("a place");
     machine.enter(CircuitState::HalfOpen, Reason::OpenTimeOver, at(20), &cells);
-    machine.admit(at(20), &cells).expect("a place");
-    machine.admit(at(25), &cells).expect("the place that was given up");
+    machine.admit(at(20), None, &cells).expect("a place");
+    machine.admit(at(25), None, &cells).expect("the place that was given up");
     assert_eq!(machine.overdue(), 1);
-    assert!(!machine.nothing(stale));
+    assert!(!machine.nothing(stale, None));
     assert_eq!(machine.overdue(), 1);
 }

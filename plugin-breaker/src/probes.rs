@@ -36,12 +36,19 @@ impl Probes {
         }
     }
 
-    /// A probe of this stay has ended. Its place is free, unless it had given it up before.
-    pub(crate) fn end(&mut self, id: u64) {
-        match self.running.iter().position(|(running, _)| *running == id) {
-            Some(at) => drop(self.running.remove(at)),
-            None => self.overdue = self.overdue.saturating_sub(1),
-        }
+    /// A probe of this stay has ended. Its place is free, unless it had given it up before. Gives back when it began, where
+    /// that is still known.
+    pub(crate) fn end(&mut self, id: u64) -> Option<Instant> {
+        let Some(at) = self.running.iter().position(|(running, _)| *running == id) else {
+            self.overdue = self.overdue.saturating_sub(1);
+            return None;
+        };
+        self.running.remove(at).map(|(_, started)| started)
+    }
+
+    /// When the oldest probe that holds a place began.
+    pub(crate) fn oldest(&self) -> Option<Instant> {
+        self.running.front().map(|(_, started)| *started)
     }
 
     /// Counts a success, and gives how many there are.
@@ -68,7 +75,7 @@ impl Probes {
 
     /// When the oldest probe that holds a place reaches this age.
     pub(crate) fn first_expiry(&self, age: Duration) -> Option<Instant> {
-        self.running.front().map(|(_, started)| started.saturating_add(age))
+        self.oldest().map(|started| started.saturating_add(age))
     }
 
     /// Bytes on the heap.

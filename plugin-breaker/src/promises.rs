@@ -2,8 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures_util::FutureExt;
+use plugin_core::{AsError, Call, Rejected, deadline};
+
 use crate::{
     Breaker, CircuitBreakerConfig, CircuitBreakerConfigBuilder, CircuitState, Window,
+    guard::Admission,
     shared::Shared,
     sync::{locks, stripe_count},
 };
@@ -53,6 +57,21 @@ fn a_refusal_takes_no_lock_whatever_refuses() {
         assert_eq!(breaker.stats().rejected, 100);
     }
     drop(probes);
+}
+
+#[test]
+fn a_refusal_of_a_caller_in_a_hurry_takes_no_lock_either() {
+    let shared = Shared::new(Arc::new(config().with_recovery_timeout(MINUTE).build().expect("valid")));
+    shared.set(CircuitState::HalfOpen);
+    let given_up = shared.admit(|| &shared);
+    assert!(matches!(given_up, Admission::Judged(_)));
+    std::thread::sleep(Duration::from_millis(2));
+    drop(given_up);
+    let refused = || (0..100).for_each(|_| assert!(matches!(shared.admit(|| &shared), Admission::Refused(_))));
+    let in_a_hurry = |_| std::future::ready(Ok::<_, Rejected>(locks(refused)));
+    let call = deadline::enforce(Call::new(()).with_timeout(Duration::from_millis(1)), in_a_hurry, AsError);
+    assert_eq!(call.now_or_never(), Some(Ok(0)));
+    assert_eq!(shared.stats().rejected, 100);
 }
 
 #[test]

@@ -11,6 +11,7 @@ use plugin_core::{
     Judgement, Pad, Verdict,
     classify::Cause,
     clock::{self, Instant, nanos},
+    deadline,
 };
 
 use crate::{
@@ -38,6 +39,11 @@ struct Hot {
     slow_over: AtomicU64,
     /// Probes that have outlived the half-open time.
     overdue: AtomicU64,
+    /// When the oldest probe began that holds a place.
+    oldest: AtomicU64,
+    /// Half-open: the most nanoseconds that a call may have left and gets no place, or 0; and until when.
+    hurried: AtomicU64,
+    hurried_until: AtomicU64,
     /// Whether `on` names what is a failure.
     names_failures: AtomicU64,
     /// What a call counts as that was dropped, as the number of the [`Cancelled`].
@@ -72,6 +78,9 @@ impl Shared {
             bucket_width: AtomicU64::new(0),
             slow_over: AtomicU64::new(0),
             overdue: AtomicU64::new(0),
+            oldest: AtomicU64::new(0),
+            hurried: AtomicU64::new(0),
+            hurried_until: AtomicU64::new(0),
             names_failures: AtomicU64::new(0),
             cancelled: AtomicU64::new(0),
         };
@@ -97,24 +106,14 @@ impl Shared {
         if state == CircuitState::Disabled {
             return Admission::Free;
         }
-        match self.refused_for(state) {
-            0 => {}
-            left if state == CircuitState::Open => return Admission::Refused(Refusal::Open(left)),
-            left if state == CircuitState::HalfOpen && self.is_overdue() => {
-                return Admission::Refused(Refusal::ProbeTimeout(left));
-            }
-            _ => return Admission::Refused(Refusal::Full),
+        if let Some(refusal) = self.refused(state) {
+            return Admission::Refused(refusal);
         }
         match self.ask_under_lock() {
             Ok(None) => Admission::Free,
             Ok(Some(call)) => Admission::Judged(Guard::new(hold(), call)),
             Err(refusal) => Admission::Refused(refusal),
         }
-    }
-
-    fn is_overdue(&self) -> bool {
-        // Relaxed: it only chooses between two words for the same refusal.
-        self.hot.overdue.load(Ordering::Relaxed) != 0
     }
 
     /// Whether a call that comes now would not be refused at once.
@@ -133,21 +132,38 @@ impl Shared {
         if self.hot.slow_over.load(Ordering::Relaxed) == u64::MAX { Instant::ZERO } else { clock::now() }
     }
 
-    /// Nanoseconds for which calls are refused; 0 when one may ask under the lock. One word, so that a refusal costs no
-    /// more than the clock and a count.
+    /// Why calls are refused; `None` when one may ask under the lock. Of plain words, so that a refusal costs no more than
+    /// the clock and a count.
     #[inline(never)]
-    fn refused_for(&self, state: CircuitState) -> u64 {
-        // Relaxed: a call that reads the moment of a state before or after behaves as if it had come then. Except for an
-        // isolated circuit it is never later than an open time or a probe's age from now, so nobody is refused for good.
-        let left = if state == CircuitState::Isolated {
-            u64::MAX
-        } else {
-            self.hot.not_before.load(Ordering::Relaxed).saturating_sub(clock::now().as_nanos())
-        };
-        if left > 0 {
-            self.cells.tally(Tally::Rejected);
+    fn refused(&self, state: CircuitState) -> Option<Refusal> {
+        let refusal = self.refusal(state)?;
+        self.cells.tally(Tally::Rejected);
+        Some(refusal)
+    }
+
+    fn refusal(&self, state: CircuitState) -> Option<Refusal> {
+        // Relaxed, here and below: a call that reads a word of a state before or after behaves as if it had come then. Except
+        // for an isolated circuit no moment is later than an open time or a probe's age from now, so nobody is refused for
+        // good.
+        let word = |word: &AtomicU64| word.load(Ordering::Relaxed);
+        if state == CircuitState::Isolated {
+            return Some(Refusal::Isolated);
         }
-        left
+        let now = clock::now();
+        let left = word(&self.hot.not_before).saturating_sub(now.as_nanos());
+        if left > 0 {
+            return Some(match state {
+                CircuitState::HalfOpen if word(&self.hot.overdue) != 0 => Refusal::ProbeTimeout(left),
+                CircuitState::HalfOpen => Refusal::full(Instant::from_nanos(word(&self.hot.oldest)), now, left),
+                _ => Refusal::Open(left),
+            });
+        }
+        let hurried = word(&self.hot.hurried);
+        if hurried == 0 || time_left(now).is_none_or(|left| nanos(left) > hurried) {
+            return None;
+        }
+        let left = word(&self.hot.hurried_until).saturating_sub(now.as_nanos());
+        (left > 0).then_some(Refusal::Hurried(left))
     }
 
     /// `None` when the call passes and nobody wants to hear of it.
@@ -155,7 +171,7 @@ impl Shared {
     fn ask_under_lock(&self) -> Result<Option<Admitted>, Refusal> {
         let now = clock::now();
         let (ticket, state) = self.locked(|machine| {
-            let ticket = machine.admit(now, &self.cells);
+            let ticket = machine.admit(now, time_left(now), &self.cells);
             (ticket, machine.state())
         });
         match ticket {
@@ -239,9 +255,9 @@ impl Shared {
         self.evidence(call, Evidence { failed: true, slow, push_back }, now);
     }
 
-    /// A call ended, and says nothing of the service.
-    pub(crate) fn ignored(&self, call: Admitted) {
-        self.nothing(call, Tally::Ignored);
+    /// A call ended, and says nothing of the service; `gave_up` when its caller had no more time for it.
+    pub(crate) fn ignored(&self, call: Admitted, gave_up: bool) {
+        self.nothing(call, Tally::Ignored, gave_up);
     }
 
     /// A call was dropped before it had an outcome.
@@ -254,16 +270,17 @@ impl Shared {
         } else if counts_as == Cancelled::Slow as u64 {
             self.evidence(call, Evidence { failed: false, slow: true, push_back: None }, clock::end::read());
         } else {
-            return self.nothing(call, Tally::Cancelled);
+            return self.nothing(call, Tally::Cancelled, true);
         }
         self.cells.tally(Tally::Cancelled);
     }
 
-    fn nothing(&self, call: Admitted, tally: Tally) {
+    fn nothing(&self, call: Admitted, tally: Tally, gave_up: bool) {
         let counts = if call.probe == 0 {
             self.hot.word.load(Ordering::Relaxed) == call.word.0
         } else {
-            self.locked(|machine| machine.nothing(call.ticket()))
+            let gave_up = gave_up.then(clock::end::read);
+            self.locked(|machine| machine.nothing(call.ticket(), gave_up))
         };
         self.cells.tally(if counts { tally } else { Tally::Stale });
     }
@@ -350,6 +367,11 @@ impl Admitted {
     }
 }
 
+/// How much time the call has left that this thread makes; `None` where nobody further out enforces a deadline.
+fn time_left(now: Instant) -> Option<Duration> {
+    deadline::enforced().map(|deadline| deadline.saturating_since(now))
+}
+
 /// Makes what the machine has decided visible to calls that take no lock.
 fn publish(hot: &Hot, machine: &Machine) {
     let set = |atomic: &AtomicU64, value: u64| {
@@ -361,6 +383,10 @@ fn publish(hot: &Hot, machine: &Machine) {
     set(&hot.not_before, machine.not_before().as_nanos());
     set(&hot.streak, machine.streak().into());
     set(&hot.overdue, machine.overdue());
+    set(&hot.oldest, machine.oldest_probe().map_or(0, Instant::as_nanos));
+    let (hurried, until) = machine.hurried().unwrap_or((0, Instant::ZERO));
+    set(&hot.hurried, hurried);
+    set(&hot.hurried_until, until.as_nanos());
     set(&hot.names_failures, u64::from(!machine.config().on().is_empty()));
     set(&hot.bucket_width, machine.bucket_width());
     set(&hot.slow_over, machine.config().slow().map_or(u64::MAX, |slow| nanos(slow.over)));

@@ -9,7 +9,7 @@ use std::sync::{
 
 use common::*;
 use plugin_breaker::{Breaker, Cancelled, CircuitBreakerConfig, CircuitState};
-use plugin_core::{Code, Rejected};
+use plugin_core::{Code, PluginError, Rejected};
 use tower::{Layer, ServiceExt, service_fn};
 
 fn tripped(config: CircuitBreakerConfig) -> Breaker {
@@ -213,7 +213,7 @@ async fn callers_hear_of_a_probe_that_outlived_its_time_until_it_has_ended() {
     breaker.handle().force_open();
     advance(30 * SECOND).await;
     let late = [(); 2].map(|()| breaker.try_acquire_owned().expect("a place"));
-    assert_eq!(breaker.try_acquire().expect_err("full"), Rejected::circuit_open(None));
+    assert_eq!(breaker.try_acquire().expect_err("full"), Rejected::probes_running(100 * MILLI));
     advance(5 * SECOND).await;
     let young = [(); 2].map(|()| breaker.try_acquire_owned().expect("a place"));
     let timed_out = |left| Rejected::new(Code::CircuitProbeTimeout).with_retry_after(left);
@@ -225,8 +225,32 @@ async fn callers_hear_of_a_probe_that_outlived_its_time_until_it_has_ended() {
     drop(one);
     assert_eq!(breaker.try_acquire().expect_err("full"), timed_out(3 * SECOND));
     drop(two);
-    assert_eq!(breaker.try_acquire().expect_err("full"), Rejected::circuit_open(None));
+    assert_eq!(breaker.try_acquire().expect_err("full"), Rejected::probes_running(2 * SECOND));
     drop(young);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_finds_all_places_taken_is_told_to_come_back_after_as_long_as_the_oldest_probe_has_run() {
+    let breaker = Breaker::new(config().with_half_open_timeout(5 * SECOND).build().expect("valid"));
+    breaker.handle().force_open();
+    advance(30 * SECOND).await;
+    let oldest = breaker.try_acquire_owned().expect("a place");
+    advance(SECOND).await;
+    let younger = breaker.try_acquire_owned().expect("a place");
+    for (after, comes_back) in [(0, 1000), (500, 1500), (1500, 2000), (1950, 50)] {
+        advance(after * MILLI).await;
+        let refused = breaker.try_acquire().expect_err("full");
+        assert_eq!(refused.retry_after(), Some(comes_back * MILLI), "{refused}");
+        assert!(refused.is_retryable() && PluginError::from(refused).is_retryable());
+        let text = refused.to_string();
+        assert!(text.starts_with("the circuit is half-open, and its probes are running (CIRCUIT_1401);"), "{text}");
+    }
+    drop(oldest);
+    drop(breaker.try_acquire_owned().expect("the place is free"));
+    drop(younger);
+    breaker.handle().isolate();
+    let isolated = breaker.try_acquire().expect_err("isolated");
+    assert_eq!((isolated, isolated.is_retryable()), (Rejected::circuit_open(None), false));
 }
 
 #[tokio::test(start_paused = true)]

@@ -127,7 +127,13 @@ impl Model {
                         Some(next) if young.len() < self.probes.len() => {
                             Rejected::new(Code::CircuitProbeTimeout).with_retry_after(next.saturating_since(now))
                         }
-                        _ => Rejected::circuit_open(None),
+                        Some(next) => {
+                            // As long again as the oldest has run.
+                            let ran = self.config.half_open_timeout() - next.saturating_since(now);
+                            let after = ran.max(Duration::from_millis(100)).min(next.saturating_since(now));
+                            Rejected::probes_running(after)
+                        }
+                        None => unreachable!("there is a place at least"),
                     });
                 }
             }

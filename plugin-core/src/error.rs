@@ -261,9 +261,7 @@ impl Attributed for PluginError {
 impl From<Rejected> for PluginError {
     fn from(rejected: Rejected) -> Self {
         let mut error = Self::with_message(rejected.code(), OnceLock::new()).with_sent(rejected.sent());
-        if rejected.code() == Code::Timeout {
-            error.0.retryable = Some(rejected.is_attempt_timeout());
-        }
+        error.0.retryable = Some(rejected.is_retryable());
         error.0.retry_after = rejected.retry_after();
         error.0.rejected = Some(rejected);
         error

@@ -25,6 +25,8 @@ enum Detail {
     None,
     Deadline { limit: Duration, stage: Option<&'static str>, evidence: bool },
     Attempt { limit: Duration, stage: Option<&'static str> },
+    ProbesRunning,
+    TooShort,
     Quota(Quota),
     Cost { cost: u64, burst: u64 },
 }
@@ -62,6 +64,20 @@ impl Rejected {
         let mut rejected = Self::new(Code::CircuitOpen);
         rejected.retry_after = retry_after;
         rejected
+    }
+
+    /// A circuit is half-open, and all its probes are running. One of them may have ended after this time, so that another
+    /// attempt may help.
+    #[must_use]
+    pub const fn probes_running(retry_after: Duration) -> Self {
+        Self::with_detail(Code::CircuitOpen, Detail::ProbesRunning).with_retry_after(retry_after)
+    }
+
+    /// A circuit is half-open, and probes were given up that had as much time as this call has left: it would tell nothing of
+    /// the service. A call with more time may pass at once, one with as little after this time.
+    #[must_use]
+    pub const fn too_short_for_a_probe(retry_after: Duration) -> Self {
+        Self::with_detail(Code::CircuitOpen, Detail::TooShort).with_retry_after(retry_after)
     }
 
     /// A rate limit is used up; the next request fits after this time.
@@ -195,6 +211,13 @@ impl Rejected {
         matches!(self.detail, Detail::Attempt { .. })
     }
 
+    /// Whether another attempt of the same call may help: after the limit of one attempt, and where a place comes free by
+    /// itself, in a queue or among the probes of a half-open circuit.
+    #[must_use]
+    pub const fn is_retryable(&self) -> bool {
+        self.code.is_retryable() || matches!(self.detail, Detail::Attempt { .. } | Detail::ProbesRunning)
+    }
+
     /// The limit that passed, when a deadline or an attempt's limit did.
     #[must_use]
     pub const fn limit(&self) -> Option<Duration> {
@@ -244,6 +267,12 @@ impl Rejected {
     /// What `Display` says, with the code or without it.
     fn describe(&self, f: &mut fmt::Formatter<'_>, with_code: bool) -> fmt::Result {
         let text = match self.code {
+            Code::CircuitOpen if matches!(self.detail, Detail::ProbesRunning) => {
+                "the circuit is half-open, and its probes are running"
+            }
+            Code::CircuitOpen if matches!(self.detail, Detail::TooShort) => {
+                "the circuit is half-open, and probes with as little time as this call has told nothing"
+            }
             Code::CircuitOpen => "the circuit is open",
             Code::CircuitProbeTimeout => "a probe outlived the half-open time",
             Code::RateLimited if matches!(self.detail, Detail::Cost { .. }) => {

@@ -217,7 +217,9 @@ async fn an_overload_inside_is_retried_and_an_open_circuit_is_not() {
     for (refusal, attempts) in [
         (Rejected::overloaded(), 2),
         (Rejected::new(Code::QueueFull), 2),
+        (Rejected::probes_running(ms(10)), 2),
         (Rejected::circuit_open(Some(ms(10))), 1),
+        (Rejected::too_short_for_a_probe(ms(10)), 1),
         (Rejected::rate_limited(ms(10)), 1),
         (Rejected::unhealthy(), 1),
         (Rejected::new(Code::Draining), 1),

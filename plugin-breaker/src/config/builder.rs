@@ -66,7 +66,8 @@ impl CircuitBreakerConfigBuilder {
         self
     }
 
-    /// The age at which a probe that has no outcome gives up its place to the next caller.
+    /// The age at which a probe that has no outcome gives up its place to the next caller, at least a millisecond: in any
+    /// such time no more than [`half_open_max`](Self::with_half_open_max) calls pass that do not end.
     pub fn with_half_open_timeout(mut self, age: Duration) -> Self {
         self.half_open_timeout = Some(age);
         self

@@ -10,6 +10,9 @@ pub use builder::CircuitBreakerConfigBuilder;
 use plugin_core::{Backoff, classify::Condition};
 pub use ratio::Ratio;
 
+/// The shortest `half_open_timeout`: a shorter one would let calls through one after the other, whatever becomes of them.
+const SHORTEST_HALF_OPEN: Duration = Duration::from_millis(1);
+
 /// The shortest default of `half_open_timeout`. A service that is slow for its breaker's open time must be able to close it.
 const DEFAULT_HALF_OPEN: Duration = Duration::from_secs(30);
 
@@ -136,7 +139,7 @@ impl CircuitBreakerConfig {
     /// take. It is at least [`recovery_timeout`](Self::recovery_timeout), whatever is given.
     #[must_use]
     pub fn or_half_open_timeout(mut self, age: Duration) -> Self {
-        self.half_open_timeout.get_or_insert(age.max(self.open_time.initial()));
+        self.half_open_timeout.get_or_insert(age.max(self.open_time.initial()).max(SHORTEST_HALF_OPEN));
         self
     }
 

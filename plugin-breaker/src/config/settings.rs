@@ -1,6 +1,6 @@
 //! The keys that configuration files have for a breaker.
 
-use std::time::Duration;
+use std::{ops::Bound, time::Duration};
 
 use plugin_core::{
     ConfigError,
@@ -8,7 +8,7 @@ use plugin_core::{
     settings::{Bounds, Checked, Given, Key, Kind, Settings, Table, Values},
 };
 
-use super::{Cancelled, CircuitBreakerConfig, CircuitBreakerConfigBuilder, Window};
+use super::{Cancelled, CircuitBreakerConfig, CircuitBreakerConfigBuilder, SHORTEST_HALF_OPEN, Window};
 
 static TABLE: Table = Table::new("circuit_breaker", "When calls are no longer let through to a service that fails.", &[
     Key::new("enabled", Kind::Bool, "Whether calls are judged at all.").default("true").go(),
@@ -36,7 +36,7 @@ static TABLE: Table = Table::new("circuit_breaker", "When calls are no longer le
     Key::new("slow", Kind::Optional(&SLOW), "Opens by the share of calls that are slow, besides."),
     Key::new("half_open_max", Kind::integer(1, 1000), "Probes at once, while half-open.")
         .derived_default("`success_threshold`"),
-    Key::new("half_open_timeout", Kind::time(), "The age at which a probe without an outcome gives up its place.")
+    Key::new("half_open_timeout", HALF_OPEN_TIMEOUT, "The age at which a probe without an outcome gives up its place.")
         .derived_default("30s, or `recovery_timeout` when that is longer; under the manager the longer of it and `timeout`"),
     Key::new("backoff", Kind::Optional(&BACKOFF), "Lets the open time grow when the circuit opens again and again."),
     Key::new(
@@ -100,6 +100,8 @@ const WINDOW: Kind = Kind::CountOrTime(
     Bounds::from_to(1, 100_000),
     Bounds::from_to(Duration::from_millis(100), Duration::from_secs(24 * 60 * 60)),
 );
+
+const HALF_OPEN_TIMEOUT: Kind = Kind::Time(Bounds { low: Bound::Included(SHORTEST_HALF_OPEN), high: Bound::Unbounded });
 
 const MIN_CALLS: Kind = Kind::integer(1, u32::MAX as i128);
 

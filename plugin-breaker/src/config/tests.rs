@@ -31,6 +31,10 @@ fn a_probe_has_at_least_the_open_time_and_half_a_minute_unless_the_settings_say_
     assert_eq!([open(1), open(5), open(6)].map(|builder| age(builder, Some(5)).as_secs()), [5, 5, 6]);
     let set = open(5).with_half_open_timeout(Duration::from_secs(1));
     assert_eq!([None, Some(5)].map(|or| age(set.clone(), or).as_secs()), [1, 1]);
+    let nano = Duration::from_nanos(1);
+    let least = builder().with_recovery_timeout(nano).build().expect("valid").or_half_open_timeout(nano);
+    assert_eq!(least.half_open_timeout(), Duration::from_millis(1));
+    assert!(least.to_builder().build().is_ok());
 }
 
 #[test]
@@ -42,7 +46,7 @@ fn a_value_out_of_bounds_is_named_with_its_key() {
         (builder().with_failure_threshold(1_000_001), "failure_threshold"),
         (builder().with_success_threshold(0), "success_threshold"),
         (builder().with_half_open_max(0), "half_open_max"),
-        (builder().with_half_open_timeout(Duration::ZERO), "half_open_timeout"),
+        (builder().with_half_open_timeout(Duration::from_micros(999)), "half_open_timeout"),
         (builder().with_recovery_timeout(Duration::ZERO), "recovery_timeout"),
         (builder().with_failure_rate(1.5), "failure_rate.ratio"),
         (builder().with_window(Window::Calls(0)), "failure_rate.window"),
@@ -65,7 +69,7 @@ fn a_value_out_of_bounds_is_named_with_its_key() {
 
 #[test]
 fn what_is_exactly_at_a_bound_is_taken_and_what_is_one_past_it_is_not() {
-    let (nano, day) = (Duration::from_nanos(1), Duration::from_secs(24 * 60 * 60));
+    let (nano, milli, day) = (Duration::from_nanos(1), Duration::from_millis(1), Duration::from_secs(24 * 60 * 60));
     let time = |time| builder().with_window(Window::Time(time));
     let calls = |calls| builder().with_window(Window::Calls(calls));
     let cases: [(Builder, Builder); 14] = [
@@ -74,7 +78,7 @@ fn what_is_exactly_at_a_bound_is_taken_and_what_is_one_past_it_is_not() {
         (builder().with_success_threshold(1000), builder().with_success_threshold(1001)),
         (builder().with_half_open_max(1), builder().with_half_open_max(0)),
         (builder().with_half_open_max(1000), builder().with_half_open_max(1001)),
-        (builder().with_half_open_timeout(nano), builder().with_half_open_timeout(Duration::ZERO)),
+        (builder().with_half_open_timeout(milli), builder().with_half_open_timeout(milli - nano)),
         (builder().with_recovery_timeout(nano), builder().with_recovery_timeout(Duration::ZERO)),
         (calls(1), calls(0)),
         (calls(100_000), calls(100_001)),

@@ -221,8 +221,9 @@ impl Judgement {
         }
     }
 
-    /// Whether somebody was cut short, so that nothing can be made a failure of it.
-    pub(super) const fn is_haste(&self) -> bool {
+    /// Whether the call was given up before the service had its time, so that nothing can be made a failure of it.
+    #[must_use]
+    pub const fn is_haste(&self) -> bool {
         matches!(self.refusal, Some(Refusal { evidence: false, code: Code::Timeout }))
     }
 
@@ -279,9 +280,8 @@ impl From<&Rejected> for Judgement {
         let code = rejected.code();
         let evidence = rejected.is_evidence();
         let again = match code {
-            Code::Timeout if rejected.is_attempt_timeout() => Again::Yes,
+            _ if rejected.is_retryable() => Again::Yes,
             Code::Timeout => Again::Never,
-            _ if code.is_retryable() => Again::Yes,
             _ => Again::No,
         };
         Self {

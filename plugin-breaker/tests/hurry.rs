@@ -1,0 +1,147 @@
+//! Callers with little time while the circuit is half-open.
+
+mod common;
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use common::*;
+use plugin_breaker::{CircuitBreakerLayer, CircuitState};
+use plugin_core::{
+    Call, Code, PluginError, Rejected,
+    clock::{self, Instant},
+    deadline::{AttemptTimeoutLayer, DeadlineLayer},
+};
+use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
+
+type Answer = Result<(), PluginError>;
+
+trait Stack: Service<Call<()>, Response = (), Error = PluginError, Future: Send> + Clone + Send + 'static {}
+impl<S: Service<Call<()>, Response = (), Error = PluginError, Future: Send> + Clone + Send + 'static> Stack for S {}
+
+/// The service under the breaker, with the limit of a call; with one of an attempt, which then watches the deadline too, or
+/// without.
+fn stack<S>(layer: &CircuitBreakerLayer, attempts: bool, service: S) -> impl Stack + use<S>
+where
+    S: Service<Call<()>, Response = (), Error = PluginError, Future: Send> + Clone + Send + 'static,
+{
+    ServiceBuilder::new()
+        .layer(DeadlineLayer::new(5 * SECOND))
+        .layer(layer.clone())
+        .option_layer(attempts.then(|| AttemptTimeoutLayer::new(5 * SECOND)))
+        .service(service)
+}
+
+/// A service that does one thing at a time, 200 ms each, whether or not somebody still waits for it.
+fn one_at_a_time() -> impl Stack + use<> {
+    let free = Arc::new(Mutex::new(Instant::ZERO));
+    service_fn(move |_: Call<()>| {
+        let free = Arc::clone(&free);
+        async move {
+            let done = {
+                let mut free = free.lock().expect("no panic");
+                *free = clock::now().max(*free).saturating_add(200 * MILLI);
+                *free
+            };
+            tokio::time::sleep(done.saturating_since(clock::now())).await;
+            Ok(())
+        }
+    })
+}
+
+/// Calls, one after the other, for ever; and waits this long after a call that failed.
+async fn keep_calling(stack: impl Stack, given: Duration, pause: Duration) {
+    loop {
+        if stack.clone().oneshot(Call::new(()).with_timeout(given)).await.is_err() {
+            tokio::time::sleep(pause).await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn callers_in_a_hurry_leave_the_places_to_those_who_have_time() {
+    for attempts in [false, true] {
+        let layer = layer(config().with_recovery_timeout(SECOND));
+        let stack = stack(&layer, attempts, one_at_a_time());
+        layer.handle().force_open();
+        advance(SECOND).await;
+        // Four in a hurry take every place that comes free, and two have time.
+        let hurried = [(20 * MILLI, MILLI); 4].into_iter();
+        let patient = [(5 * SECOND, 250 * MILLI); 2];
+        let callers: Vec<_> = hurried
+            .chain(patient)
+            .map(|(given, pause)| tokio::spawn(keep_calling(stack.clone(), given, pause)))
+            .collect();
+        let start = clock::now();
+        while layer.handle().state() != CircuitState::Closed && start.elapsed() < 20 * SECOND {
+            tokio::time::sleep(10 * MILLI).await;
+        }
+        let stats = layer.handle().stats();
+        assert!(start.elapsed() < 2 * SECOND, "after {:?}: {stats:?}", start.elapsed());
+        callers.iter().for_each(tokio::task::JoinHandle::abort);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_circuit_that_only_callers_in_a_hurry_ask_tries_them_again_after_an_open_time() {
+    for attempts in [false, true] {
+        let takes = Arc::new(Mutex::new(100 * MILLI));
+        let layer = layer(config().with_recovery_timeout(30 * SECOND));
+        let service = service_fn({
+            let takes = Arc::clone(&takes);
+            move |_: Call<()>| {
+                let takes = *takes.lock().expect("no panic");
+                async move {
+                    tokio::time::sleep(takes).await;
+                    Ok::<_, PluginError>(())
+                }
+            }
+        });
+        let stack = stack(&layer, attempts, service);
+        let call = |given| stack.clone().oneshot(Call::new(()).with_timeout(given * MILLI));
+        layer.handle().force_open();
+        advance(30 * SECOND).await;
+        let code = |answer: Answer| answer.map_err(|error| error.code());
+        assert_eq!(code(call(50).await), Err(Code::Timeout), "a probe");
+        let refused = call(50).await.expect_err("it would tell as little");
+        let text = "the circuit is half-open, and probes with as little time as this call has told nothing";
+        assert_eq!((refused.code(), refused.is_retryable()), (Code::CircuitOpen, false), "{refused}");
+        assert!(refused.to_string().contains(text), "{refused}");
+        assert_eq!(refused.retry_after(), Some(30 * SECOND));
+        assert_eq!(code(call(60).await), Err(Code::Timeout), "it has more");
+        assert_eq!(code(call(60).await), Err(Code::CircuitOpen));
+
+        *takes.lock().expect("no panic") = 10 * MILLI;
+        advance(20 * SECOND).await;
+        let refused = call(50).await.expect_err("still");
+        assert_eq!((refused.code(), refused.retry_after()), (Code::CircuitOpen, Some(9940 * MILLI)));
+        advance(9940 * MILLI).await;
+        assert_eq!(code(call(50).await), Ok(()));
+        assert_eq!(code(call(50).await), Ok(()));
+        let stats = layer.handle().stats();
+        assert_eq!((stats.state, stats.failures), (CircuitState::Closed, 0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_goes_away_has_told_as_little_and_a_refusal_inside_is_not_that() {
+    for (goes_away, passes) in [(true, false), (false, true)] {
+        let layer = layer(config().with_half_open_max(1));
+        let refuses = service_fn(|_: Call<()>| async {
+            tokio::time::sleep(SECOND).await;
+            Err::<(), _>(PluginError::from(Rejected::overloaded()))
+        });
+        let stack = stack(&layer, false, refuses);
+        let call = |given| stack.clone().oneshot(Call::new(()).with_timeout(given));
+        layer.handle().force_open();
+        advance(30 * SECOND).await;
+        let waits = if goes_away { SECOND / 2 } else { 2 * SECOND };
+        assert_eq!(tokio::time::timeout(waits, call(5 * SECOND)).await.is_err(), goes_away);
+        let next = call(SECOND / 2).await.expect_err("it never succeeds").code();
+        assert_eq!(next, if passes { Code::Timeout } else { Code::CircuitOpen });
+        let next = call(2 * SECOND).await.expect_err("it never succeeds").code();
+        assert_eq!(next, Code::ConcurrencyExceeded, "it has more time");
+    }
+}
