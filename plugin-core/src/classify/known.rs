@@ -3,7 +3,7 @@
 use std::{any::Any, error::Error, io};
 
 use super::{Again, Cause, Judgement, Verdict, foreign};
-use crate::{Attributed, BoxError, Code, Kind, PluginError, Rejected, Sent, clock, deadline::cut};
+use crate::{Attributed, BoxError, Code, Kind, PluginError, Rejected, Sent, deadline::cut};
 
 /// The error inside a value of any type, where that type is known for an error that may hold a refusal or says what was
 /// sent.
@@ -92,7 +92,10 @@ fn of_plugin_error(error: &PluginError) -> Judgement {
     let refusal = match error.rejected() {
         Some(rejected) => Some(Judgement::from(rejected)),
         // Of another crate, or wrapped in an error with a code of its own.
-        None => error.source().map(chain).filter(|cause| cause.refusal().is_some()).or_else(|| out_of_time(error)),
+        None => {
+            let cause = error.source().map(chain).filter(|cause| cause.refusal().is_some());
+            cause.or_else(|| cut::end_of_told_time(error).as_ref().map(Judgement::from))
+        }
     };
     let verdict = match (&refusal, error.kind()) {
         (Some(refusal), _) => refusal.verdict(),
@@ -117,16 +120,6 @@ fn of_plugin_error(error: &PluginError) -> Judgement {
         judged = judged.with_instance(instance);
     }
     error.retry_after().map_or(judged, |after| judged.with_retry_after(after))
-}
-
-/// A service that says itself that its time was up: of the time that it was told, unless it says that another attempt may
-/// help.
-fn out_of_time(error: &PluginError) -> Option<Judgement> {
-    if error.code() != Code::Timeout || error.is_retryable() {
-        return None;
-    }
-    let refusal = cut::told()?.answered(clock::now())?;
-    Some(Judgement::from(&refusal))
 }
 
 fn of_io(error: &io::Error) -> Judgement {

@@ -343,15 +343,22 @@ pub(crate) fn told() -> Option<AttemptTime> {
     Some(time.with_configured(duration(part.limit)))
 }
 
+/// What it means that a service says itself that its time was up (`PLUGIN_1204`): the end of the time that it was told,
+/// where it is that ([`AttemptTime::answered`]). What says that another attempt may help was some other limit. For the poll
+/// of the service, under the layers that own its time.
+pub(crate) fn end_of_told_time(error: &PluginError) -> Option<Rejected> {
+    if error.code() != Code::Timeout || error.rejected().is_some() || error.is_retryable() {
+        return None;
+    }
+    told()?.answered(clock::now())
+}
+
 /// The error of a service which says itself that its time was up (`PLUGIN_1204`), for who calls it: as the end of the time
-/// that it was told, where it is that ([`AttemptTime::answered`]), and as it came otherwise. What says that another attempt
-/// may help was some other limit. For the poll of the service, under the layers that own its time.
+/// that it was told, where it is that, and as it came otherwise. For the poll of the service, under the layers that own its
+/// time.
 #[must_use]
 pub fn out_of_time(error: PluginError) -> PluginError {
-    if error.code() != Code::Timeout || error.rejected().is_some() || error.is_retryable() {
-        return error;
-    }
-    let Some(refusal) = told().and_then(|time| time.answered(clock::now())) else { return error };
+    let Some(refusal) = end_of_told_time(&error) else { return error };
     let refused = PluginError::from(refusal);
     match error.plugin() {
         Some(name) => refused.with_plugin(name),
