@@ -14,6 +14,7 @@ mod code;
 mod config_error;
 mod context;
 pub mod deadline;
+mod ended;
 mod error;
 pub mod fallback;
 pub mod go_duration;
@@ -50,6 +51,7 @@ pub use classify::{AnyError, Classify, ClassifyFn, ErrorChain, Judgement, Verdic
 pub use code::{Code, Kind};
 pub use config_error::ConfigError;
 pub use context::CallContext;
+pub use ended::polled_after_end;
 pub use error::{PluginError, Sent};
 pub use health::{HealthCell, HealthState, HealthStatus};
 pub use instance::{PluginInfo, PluginInstance, Probe};

@@ -123,6 +123,23 @@ async fn a_hang_under_a_deadline_alone_is_evidence_and_what_is_dropped_hears_it(
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_service_that_is_called_late_is_judged_by_the_time_that_it_had_whoever_cuts_it() {
+    for attempts in [None, Some(AttemptTimeoutLayer::new(30 * SECOND))] {
+        let transport = Transport::new();
+        let stack = ServiceBuilder::new()
+            .layer(DeadlineLayer::new(30 * SECOND))
+            .option_layer(attempts)
+            .service(transport.service());
+        let call = Call::new(());
+        // Its body is read.
+        tokio::time::sleep(29 * SECOND).await;
+        let error = cut_of(stack, call).await;
+        let cut = transport.cut().expect("its time was up");
+        assert_eq!((cut.ran(), cut.is_evidence(), is_evidence(&error)), (SECOND, false, false), "{error}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_caller_who_goes_away_is_no_cut() {
     let transport = Transport::new();
     let stack = ServiceBuilder::new().layer(DeadlineLayer::new(SECOND)).service(transport.service());

@@ -11,17 +11,24 @@ use std::{
 use pin_project_lite::pin_project;
 
 use super::{
-    cut::{self, Cut, Part},
+    cut::{self, AttemptTime, Part},
+    layer::duration,
     polling,
     timer::Timer,
     waiting,
 };
-use crate::{Reject, Rejected, Sent, clock::Instant};
+use crate::{
+    Reject, Rejected, Sent,
+    clock::{self, Instant},
+    polled_after_end,
+};
 
 /// The time of one call.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Time {
-    pub(super) started: Instant,
+    /// When it began: when the request did, until the call is first seen waiting. What was before, such as a body that was
+    /// read, was nobody's time further in.
+    pub(super) since: Instant,
     pub(super) deadline: Instant,
     /// Nanoseconds that the deadline was after its start, for the text of a refusal.
     pub(super) given: u64,
@@ -31,18 +38,45 @@ pub(super) struct Time {
 
 impl Time {
     fn part(self) -> Part {
-        Part { since: self.started, limit: self.allowed }
+        Part { since: self.since, limit: self.allowed }
     }
+
+    fn given(self) -> Duration {
+        Duration::from_nanos(self.given)
+    }
+
+    /// The same for the rule of its end: a call is one attempt that has no limit of its own.
+    fn whole(self) -> AttemptTime {
+        AttemptTime::new(self.since)
+            .with_deadline(Some(self.deadline), self.given())
+            .with_configured(duration(self.allowed))
+    }
+}
+
+/// How far a call is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Course {
+    /// It was made, and not yet seen waiting.
+    Made,
+    Waits,
+    /// Its deadline had passed before.
+    NotMade,
+    Ended,
 }
 
 pin_project! {
     /// The future of [`WithDeadline`](super::WithDeadline). Dropping it drops the call.
+    ///
+    /// # Panics
+    ///
+    /// When it is polled after it has ended.
     pub struct ResponseFuture<F, R> {
         #[pin]
         inner: Option<F>,
         timer: Option<Timer>,
         time: Time,
         stage: Option<&'static str>,
+        course: Course,
         reject: R,
     }
 
@@ -60,12 +94,12 @@ pin_project! {
 impl<F, R> ResponseFuture<F, R> {
     /// `None`: the deadline had passed before the call.
     pub(super) fn new(inner: Option<F>, time: Time, reject: R) -> Self {
-        let stage = if inner.is_some() { None } else { Some("before it was received") };
-        Self { inner, timer: None, time, stage, reject }
+        let course = if inner.is_some() { Course::Made } else { Course::NotMade };
+        Self { inner, timer: None, time, stage: None, course, reject }
     }
 
     pub(super) fn unlimited(inner: F, reject: R) -> Self {
-        let time = Time { started: Instant::MAX, deadline: Instant::MAX, given: u64::MAX, allowed: u64::MAX };
+        let time = Time { since: Instant::MAX, deadline: Instant::MAX, given: u64::MAX, allowed: u64::MAX };
         Self::new(Some(inner), time, reject)
     }
 }
@@ -80,36 +114,48 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let time = *this.time;
-        let mut sent = Sent::Nothing;
-        if let Some(inner) = this.inner.as_mut().as_pin_mut() {
-            if time.deadline == Instant::MAX {
-                return inner.poll(cx);
+        let Some(inner) = this.inner.as_mut().as_pin_mut() else {
+            if *this.course == Course::Ended {
+                polled_after_end("plugin_core::deadline::ResponseFuture");
             }
-            let tell = |cell: &polling::Polling| {
-                cell.limit(time.part());
-                cell.enforced.set(time.deadline);
-            };
-            let (result, heard) = polling::listen(tell, || inner.poll(cx));
+            *this.course = Course::Ended;
+            let late = Rejected::deadline_exceeded(time.given(), Some("before it was received"));
+            return Poll::Ready(this.reject.reject(late.with_sent(Sent::Nothing)));
+        };
+        if time.deadline == Instant::MAX {
+            let result = inner.poll(cx);
             if result.is_ready() {
                 this.inner.set(None);
-                return result;
+                *this.course = Course::Ended;
             }
-            *this.stage = heard.stage.or(*this.stage);
-            if !waiting::is_due(this.timer, time.deadline, heard, cx) {
-                return Poll::Pending;
-            }
-            let cut = Cut::of(time.part(), time.deadline);
-            // The work stops now, not when the caller gets round to dropping this future.
-            let progress = cut::drop_under(cut, || this.inner.set(None));
-            *this.stage = progress.stage.or(*this.stage);
-            sent = progress.sent;
-            if cut.is_evidence() {
-                let rejected = Rejected::deadline_exceeded(Duration::from_nanos(time.given), *this.stage);
-                return Poll::Ready(this.reject.reject(rejected.with_sent(sent).as_evidence()));
-            }
+            return result;
         }
-        let rejected = Rejected::deadline_exceeded(Duration::from_nanos(time.given), *this.stage);
-        Poll::Ready(this.reject.reject(rejected.with_sent(sent)))
+        let tell = |cell: &polling::Polling| {
+            cell.limit(time.part());
+            cell.enforced.set(time.deadline);
+        };
+        let (result, mut heard) = polling::listen(tell, || inner.poll(cx));
+        if result.is_ready() {
+            this.inner.set(None);
+            *this.course = Course::Ended;
+            return result;
+        }
+        if *this.course == Course::Made {
+            *this.course = Course::Waits;
+            this.time.since = heard.now.unwrap_or_else(clock::now);
+            heard.now = Some(this.time.since);
+            waiting::read(this.time.since);
+        }
+        *this.stage = heard.stage.or(*this.stage);
+        if !waiting::is_due(this.timer, time.deadline, heard, cx) {
+            return Poll::Pending;
+        }
+        *this.course = Course::Ended;
+        let ends = this.time.whole();
+        // The work stops now, not when the caller gets round to dropping this future.
+        let progress = cut::drop_under(ends.cut(), || this.inner.set(None));
+        let stage = progress.stage.or(*this.stage);
+        Poll::Ready(this.reject.reject(ends.refusal().with_stage(stage).with_sent(progress.sent)))
     }
 }
 

@@ -180,7 +180,7 @@ where
     }
     request.limit(deadline, started, limit);
     let times = request.times(started);
-    let time = Time { started, deadline, given: times.given, allowed: limit.min(times.configured) };
+    let time = Time { since: started, deadline, given: times.given, allowed: limit.min(times.configured) };
     let inner = if deadline > started {
         Some(enforced::within(deadline, || call(request)))
     } else {
@@ -205,7 +205,7 @@ where
     if enforced::until() <= times.deadline {
         return Ok(ResponseFuture::unlimited(join(request)?, reject));
     }
-    let time = Time { started, deadline: times.deadline, given: times.given, allowed: times.configured };
+    let time = Time { since: started, deadline: times.deadline, given: times.given, allowed: times.configured };
     if time.deadline <= started {
         readiness::unused();
         return Ok(ResponseFuture::new(None, time, reject));
