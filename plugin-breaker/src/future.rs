@@ -12,7 +12,7 @@ use std::{
 use pin_project_lite::pin_project;
 use plugin_core::{
     Asked, Asks, Classify, End, Judgement, Observe, Observer, Outcome, Reject, Verdict, classify::of_attempt,
-    clock::Instant, readiness,
+    clock::Instant, polled_after_end, readiness,
 };
 use tower_service::Service;
 
@@ -80,16 +80,19 @@ where
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let Some(inner) = this.inner.as_pin_mut() else {
+        let mut this = self.project();
+        let Some(inner) = this.inner.as_mut().as_pin_mut() else {
             return match mem::replace(this.admission, Admission::Free) {
                 Admission::Refused(refusal) => Poll::Ready(this.reject.reject(refusal.into())),
-                // Polled again after it had answered.
-                _ => Poll::Pending,
+                _ => polled_after_end("plugin_breaker::ResponseFuture"),
             };
         };
         let Admission::Judged(guard) = this.admission else {
-            return inner.poll(cx);
+            let result = inner.poll(cx);
+            if result.is_ready() {
+                this.inner.set(None);
+            }
+            return result;
         };
         guard.mark();
         let Poll::Ready(result) = inner.poll(cx) else {
@@ -97,6 +100,8 @@ where
             guard.waits();
             return Poll::Pending;
         };
+        // What it held, such as a connection, is given back before others hear of the end.
+        this.inner.set(None);
         // Still marked: a classifier that panics is a failure too.
         let judged = of_attempt(this.classify, result.as_ref(), guard.began().unwrap_or(Instant::MAX));
         let judged = guard.judge(judged);

@@ -13,7 +13,7 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use crate::{
-    readiness,
+    polled_after_end, readiness,
     striped::{Pad, stripe, stripe_count},
 };
 
@@ -126,6 +126,7 @@ pin_project! {
         Start { request: Option<Req> },
         Waiting { service: S, request: Option<Req> },
         Called { #[pin] future: F },
+        Ended,
     }
 }
 
@@ -143,7 +144,10 @@ impl<P, S: Service<Req>, Req> fmt::Debug for SlotCall<P, S, Req> {
     }
 }
 
-const POLLED_AGAIN: &str = "a SlotCall was polled after it had panicked";
+/// Also when it has panicked: the request is gone.
+fn polled_again() -> ! {
+    polled_after_end("plugin_core::SlotCall")
+}
 
 impl<P, S, Req> Future for SlotCall<P, S, Req>
 where
@@ -156,16 +160,30 @@ where
         let mut this = self.project();
         loop {
             let next = match this.state.as_mut().project() {
-                StateProject::Called { future } => return future.poll(cx),
-                StateProject::Start { request } => match this.slots.start(request.take().expect(POLLED_AGAIN), cx) {
-                    Started::Called(future) => State::Called { future },
-                    Started::Failed(error, _) => return Poll::Ready(Err(error)),
-                    Started::Wait(service, request) => State::Waiting { service, request: Some(request) },
-                },
-                StateProject::Waiting { service, request } => {
-                    ready!(service.poll_ready(cx))?;
-                    State::Called { future: service.call(request.take().expect(POLLED_AGAIN)) }
+                StateProject::Called { future } => {
+                    let result = ready!(future.poll(cx));
+                    this.state.set(State::Ended);
+                    return Poll::Ready(result);
                 }
+                StateProject::Start { request } => {
+                    let request = request.take().unwrap_or_else(|| polled_again());
+                    match this.slots.start(request, cx) {
+                        Started::Called(future) => State::Called { future },
+                        Started::Failed(error, _) => {
+                            this.state.set(State::Ended);
+                            return Poll::Ready(Err(error));
+                        }
+                        Started::Wait(service, request) => State::Waiting { service, request: Some(request) },
+                    }
+                }
+                StateProject::Waiting { service, request } => {
+                    if let Err(error) = ready!(service.poll_ready(cx)) {
+                        this.state.set(State::Ended);
+                        return Poll::Ready(Err(error));
+                    }
+                    State::Called { future: service.call(request.take().unwrap_or_else(|| polled_again())) }
+                }
+                StateProject::Ended => polled_again(),
             };
             this.state.set(next);
         }

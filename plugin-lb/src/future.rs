@@ -19,6 +19,7 @@ use plugin_core::{
         timer::{self, Timer},
         waiting,
     },
+    polled_after_end,
 };
 use tower_service::Service;
 
@@ -72,6 +73,7 @@ pin_project! {
         Waiting { service: S, request: Option<Req>, timer: Option<(Timer, Instant)> },
         // Called.
         Called { #[pin] future: F },
+        Ended,
     }
 }
 
@@ -90,7 +92,10 @@ impl<S: Service<Req>, Req, C, R, O, E> ResponseFuture<S, Req, C, R, O, E> {
 
 const READYING: &str = "waiting for an instance to be ready";
 
-const POLLED_AGAIN: &str = "the future of a Balance was polled after it had panicked";
+/// Also when it has panicked: the request is gone.
+fn polled_again() -> ! {
+    polled_after_end("plugin_lb::ResponseFuture")
+}
 
 /// What a look at the state came to.
 enum Step<S, Req, F, Res, Err> {
@@ -115,6 +120,11 @@ where
         loop {
             let this = self.as_mut().project();
             let Some(attempt) = this.attempt else {
+                let mut this = self.project();
+                if let StateProject::Ended = this.state.as_mut().project() {
+                    polled_again();
+                }
+                this.state.set(State::Ended);
                 return Poll::Ready(this.policy.reject.reject(Rejected::no_endpoint()));
             };
             match step(this.state, attempt, this.failed, cx) {
@@ -134,7 +144,10 @@ where
                     if self.as_mut().go_elsewhere(request) {
                         continue;
                     }
-                    let policy = self.project().policy;
+                    let mut this = self.project();
+                    this.state.set(State::Ended);
+                    *this.attempt = None;
+                    let policy = this.policy;
                     return Poll::Ready(match error {
                         Some(mut error) => {
                             policy.envelope.tag(Err(&mut error), instance);
@@ -185,7 +198,7 @@ where
 {
     match state.project() {
         StateProject::Start { request } => {
-            let request = request.take().expect(POLLED_AGAIN);
+            let request = request.take().unwrap_or_else(|| polled_again());
             match attempt.polling(|member| member.slots.start(request, cx)) {
                 Started::Called(future) => Step::Go(State::Called { future }),
                 Started::Failed(error, request) => Step::NotReady(Some(error), request),
@@ -196,12 +209,12 @@ where
         }
         StateProject::Waiting { service, request, timer } => match attempt.polling(|_| service.poll_ready(cx)) {
             Poll::Ready(Ok(())) => {
-                let request = request.take().expect(POLLED_AGAIN);
+                let request = request.take().unwrap_or_else(|| polled_again());
                 Step::Go(State::Called { future: attempt.polling(|_| service.call(request)) })
             }
-            Poll::Ready(Err(error)) => Step::NotReady(Some(error), request.take().expect(POLLED_AGAIN)),
+            Poll::Ready(Err(error)) => Step::NotReady(Some(error), request.take().unwrap_or_else(|| polled_again())),
             Poll::Pending if is_overdue(timer, attempt, failed, cx) => {
-                Step::NotReady(None, request.take().expect(POLLED_AGAIN))
+                Step::NotReady(None, request.take().unwrap_or_else(|| polled_again()))
             }
             Poll::Pending => {
                 waiting::note(READYING);
@@ -212,6 +225,7 @@ where
             Poll::Ready(result) => Step::Answer(result),
             Poll::Pending => Step::Pending,
         },
+        StateProject::Ended => polled_again(),
     }
 }
 
@@ -275,8 +289,9 @@ where
         mut result: Result<S::Response, S::Error>,
         judged: &Judgement,
     ) -> Result<S::Response, S::Error> {
-        let this = self.project();
+        let mut this = self.project();
         let Some(mut attempt) = this.attempt.take() else { return result };
+        this.state.set(State::Ended);
         this.policy.envelope.tag(result.as_mut(), attempt.member().id);
         match (judged.verdict(), result) {
             (Verdict::AtEnd, Ok(response)) => {

@@ -14,6 +14,7 @@ use plugin_core::{
         timer::{self, Timer},
         waiting,
     },
+    polled_after_end,
 };
 use tokio::time::Instant;
 
@@ -56,7 +57,7 @@ impl Future for UntilReady {
                     result => Turn::Done(result.map(drop)),
                 },
                 State::InLine { ticket, .. } => this.bucket.ask(*ticket, cx.waker().clone()),
-                State::Done => return Poll::Pending,
+                State::Done => polled_after_end("plugin_ratelimit::UntilReady"),
             };
             let (ticket, wait) = match turn {
                 Turn::Done(result) => {

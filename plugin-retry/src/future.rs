@@ -17,6 +17,7 @@ use plugin_core::{
         timer::{self, Timer},
         waiting,
     },
+    polled_after_end,
 };
 use tower_service::Service;
 
@@ -110,10 +111,14 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let Some(course) = this.course.as_mut() else {
-            return match this.stage.project() {
-                StageProject::Calling { future } => future.poll(cx),
-                _ => Poll::Pending,
+            let StageProject::Calling { future } = this.stage.as_mut().project() else {
+                polled_after_end("plugin_retry::ResponseFuture");
             };
+            let result = future.poll(cx);
+            if result.is_ready() {
+                this.stage.set(Stage::Done);
+            }
+            return result;
         };
         loop {
             let next = match this.stage.as_mut().project() {
@@ -125,7 +130,10 @@ where
                     let judged = of_attempt(&course.core.classify, result.as_ref(), course.began);
                     match course.after(&judged, this.kept) {
                         Some(next) => begin(next, || course.core.service()),
-                        None => return Poll::Ready(result),
+                        None => {
+                            this.stage.set(Stage::Done);
+                            return Poll::Ready(result);
+                        }
                     }
                 }
                 StageProject::Waiting { timer, at, request } => {
@@ -162,7 +170,7 @@ where
                         }
                     }
                 }
-                StageProject::Done => return Poll::Pending,
+                StageProject::Done => polled_after_end("plugin_retry::ResponseFuture"),
             };
             // Drops the attempt that failed before the next one is made.
             this.stage.set(next);

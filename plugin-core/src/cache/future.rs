@@ -14,6 +14,7 @@ use super::handle::Shared;
 use crate::{
     Classify, Lease, Verdict,
     clock::{self, Instant},
+    polled_after_end,
 };
 
 /// What is needed when the answer has come.
@@ -56,12 +57,13 @@ where
     type Output = Result<Res, Err>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let Some(inner) = this.inner.as_pin_mut() else {
-            let Some(response) = this.kept.take() else { panic!("a call was polled after it had ended") };
+        let mut this = self.project();
+        let Some(inner) = this.inner.as_mut().as_pin_mut() else {
+            let Some(response) = this.kept.take() else { polled_after_end("plugin_core::cache::ResponseFuture") };
             return Poll::Ready(Ok(response));
         };
         let outcome = ready!(inner.poll(cx));
+        this.inner.set(None);
         let Some(Plan { shared, key, made, classify }) = this.plan.take() else { return Poll::Ready(outcome) };
         let judged = classify.classify(outcome.as_ref());
         if judged.is_lost() {

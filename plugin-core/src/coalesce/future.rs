@@ -16,7 +16,7 @@ use super::{
     flight::{Flight, Seen, Work},
     layer::Shared,
 };
-use crate::Lease;
+use crate::{Lease, polled_after_end};
 
 /// A caller of a shared call. Dropped, it is gone; the last one takes the call with it.
 pub struct Caller<K: Hash + Eq, Res, Err> {
@@ -131,10 +131,16 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        if let Some(alone) = this.alone.as_pin_mut() {
-            return alone.poll(cx);
+        if let Some(alone) = this.alone.as_mut().as_pin_mut() {
+            let result = alone.poll(cx);
+            if result.is_ready() {
+                this.alone.set(None);
+            }
+            return result;
         }
-        let Some(waiting) = this.waiting.as_mut().as_pin_mut() else { panic!("a call was polled after it had ended") };
+        let Some(waiting) = this.waiting.as_mut().as_pin_mut() else {
+            polled_after_end("plugin_core::coalesce::ResponseFuture");
+        };
         let result = waiting.poll(cx);
         if result.is_ready() {
             this.waiting.set(None);

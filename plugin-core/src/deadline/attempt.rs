@@ -24,6 +24,7 @@ use super::{
 use crate::{
     AsError, Reject,
     clock::{self, Instant, nanos},
+    polled_after_end,
 };
 
 /// What an attempt waits for when nobody further in knows more.
@@ -191,10 +192,14 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let Some(inner) = this.inner.as_mut().as_pin_mut() else {
-            return Poll::Pending;
+            polled_after_end("plugin_core::deadline::AttemptFuture");
         };
         if *this.limit == u64::MAX && *this.deadline == Instant::MAX {
-            return allowed::limited(u64::MAX, || inner.poll(cx));
+            let result = allowed::limited(u64::MAX, || inner.poll(cx));
+            if result.is_ready() {
+                this.inner.set(None);
+            }
+            return result;
         }
         let part = Part { since: *this.since, limit: (*this.limit).min(*this.configured) };
         let tell = |cell: &polling::Polling| {

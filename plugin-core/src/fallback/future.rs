@@ -15,6 +15,7 @@ use crate::{
     Classify, Lease,
     clock::{self, Instant},
     deadline::cut,
+    polled_after_end,
 };
 
 /// What is needed when the call fails.
@@ -79,10 +80,12 @@ where
             *this.began = clock::now();
             this.other.set(Some(plan.shared.used().answer(plan.kept, outcome)));
         }
-        match this.other.as_mut().as_pin_mut() {
-            Some(other) => cut::narrow(*this.began, || other.poll(cx)),
-            None => panic!("a call was polled after it had ended"),
-        }
+        let Some(other) = this.other.as_mut().as_pin_mut() else {
+            polled_after_end("plugin_core::fallback::ResponseFuture");
+        };
+        let outcome = ready!(cut::narrow(*this.began, || other.poll(cx)));
+        this.other.set(None);
+        Poll::Ready(outcome)
     }
 }
 

@@ -4,13 +4,13 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use pin_project_lite::pin_project;
 
 use super::Reject;
-use crate::Rejected;
+use crate::{Rejected, polled_after_end};
 
 pin_project! {
     /// The future of a layer that refuses in `call` or passes the request on. Dropping it drops the call.
@@ -25,6 +25,7 @@ pin_project! {
     enum State<F, R> {
         Passed { #[pin] inner: F },
         Refused { rejected: Rejected, reject: R },
+        Ended,
     }
 }
 
@@ -51,10 +52,14 @@ where
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project().state.project() {
-            StateProject::Passed { inner } => inner.poll(cx),
-            StateProject::Refused { rejected, reject } => Poll::Ready(reject.reject(*rejected)),
-        }
+        let mut state = self.project().state;
+        let result = match state.as_mut().project() {
+            StateProject::Passed { inner } => ready!(inner.poll(cx)),
+            StateProject::Refused { rejected, reject } => reject.reject(*rejected),
+            StateProject::Ended => polled_after_end("plugin_core::reject::RejectFuture"),
+        };
+        state.set(State::Ended);
+        Poll::Ready(result)
     }
 }
 

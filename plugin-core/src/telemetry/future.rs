@@ -17,6 +17,7 @@ use crate::{
     classify::of_attempt,
     clock::{self, Instant, end, nanos},
     deadline::cut,
+    polled_after_end,
 };
 
 /// A call that has begun. Dropped, it ends as cancelled; as a failure when what it ran panicked; at the end of its time
@@ -124,7 +125,7 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let Some(active) = this.active.as_mut() else { return this.inner.poll(cx) };
+        let Some(active) = this.active.as_mut() else { polled_after_end("plugin_core::telemetry::ResponseFuture") };
         let result = ready!(active.run(|| this.inner.poll(cx)));
         let Some(mut active) = this.active.take() else { return Poll::Ready(result) };
         let judged = of_attempt(this.classify, result.as_ref(), active.started);

@@ -19,6 +19,7 @@ use plugin_core::{
         timer::{self, Timer},
         waiting,
     },
+    polled_after_end,
 };
 use tower_service::Service;
 
@@ -37,7 +38,7 @@ pin_project! {
         first: Option<S::Future>,
         // `None` once there shall be no other hedge. Beside the race, not in it: what is large is then written once.
         kept: Option<K::Kept>,
-        // `None`: the call passes through.
+        // `None`: the call passes through, or has ended.
         race: Option<Race<S, Req, C, K>>,
     }
 
@@ -259,20 +260,24 @@ where
         let mut this = self.project();
         if let Some(first) = this.first.as_mut().as_pin_mut() {
             let polled = first.poll(cx);
-            let Some(race) = this.race.as_mut() else { return polled };
-            if let Poll::Ready(result) = polled {
-                if race.ends(this.kept, &result, race.started, race.hedges.len()) {
-                    race.cancel();
-                    return Poll::Ready(result);
-                }
+            if polled.is_ready() {
                 this.first.set(None);
             }
+            let Some(race) = this.race.as_mut() else { return polled };
+            if let Poll::Ready(result) = polled
+                && race.ends(this.kept, &result, race.started, race.hedges.len())
+            {
+                race.cancel();
+                *this.race = None;
+                return Poll::Ready(result);
+            }
         }
-        let Some(race) = this.race.as_mut() else { return Poll::Pending };
+        let Some(race) = this.race.as_mut() else { polled_after_end("plugin_retry::HedgeFuture") };
         let result = ready!(race.poll_hedges(this.kept, cx, this.first.is_some()));
         // The losers stop now, not when the caller gets round to dropping this future.
         this.first.set(None);
         race.cancel();
+        *this.race = None;
         Poll::Ready(result)
     }
 }

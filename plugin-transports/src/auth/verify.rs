@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use pin_project_lite::pin_project;
-use plugin_core::{Code, readiness};
+use plugin_core::{Code, polled_after_end, readiness};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -136,7 +136,10 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
             StateProject::Accepted { future } => future.poll(cx),
-            StateProject::Refused { response } => response.take().map_or(Poll::Pending, |r| Poll::Ready(Ok(r))),
+            StateProject::Refused { response } => match response.take() {
+                Some(response) => Poll::Ready(Ok(response)),
+                None => polled_after_end("plugin_transports::auth::VerifyFuture"),
+            },
         }
     }
 }

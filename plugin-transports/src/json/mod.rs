@@ -35,7 +35,7 @@ use std::{
 
 use bytes::Bytes;
 use pin_project_lite::pin_project;
-use plugin_core::{Call, Code, PluginError, Reply, Seal, Sent, readiness};
+use plugin_core::{Call, Code, PluginError, Reply, Seal, Sent, polled_after_end, readiness};
 use serde::{Serialize, de::DeserializeOwned};
 use tower_service::Service;
 
@@ -234,7 +234,10 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project() {
             WorkProject::Calling { future } => future.poll(cx),
-            WorkProject::Failed { error } => error.take().map_or(Poll::Pending, |error| Poll::Ready(Err(error))),
+            WorkProject::Failed { error } => match error.take() {
+                Some(error) => Poll::Ready(Err(error)),
+                None => polled_after_end("plugin_transports::json::{TypedFuture, ServedFuture}"),
+            },
         }
     }
 }

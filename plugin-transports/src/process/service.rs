@@ -18,6 +18,7 @@ use plugin_core::{
         cut::{self, AttemptTime},
         waiting,
     },
+    polled_after_end,
 };
 use tower_layer::Layer;
 use tower_service::Service;
@@ -357,7 +358,10 @@ impl Future for Exchanging {
                 };
                 Poll::Ready(result.map(|answer| Answered { answer, told: *told }).map_err(Ended::Failed))
             }
-            Self::Refused(error) => error.take().map_or(Poll::Pending, |error| Poll::Ready(Err(Ended::Refused(error)))),
+            Self::Refused(error) => match error.take() {
+                Some(error) => Poll::Ready(Err(Ended::Refused(error))),
+                None => polled_after_end("plugin_transports::process::ResponseFuture"),
+            },
         }
     }
 }

@@ -8,7 +8,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use plugin_core::deadline::cut;
+use plugin_core::{deadline::cut, polled_after_end};
 use tokio::io::AsyncWrite;
 
 use super::{
@@ -56,8 +56,7 @@ impl<W: AsyncWrite + Unpin> Future for Exchange<W> {
                     Poll::Pending
                 }
             },
-            // Polled after it was over: there is nothing more to come.
-            Stage::Over => Poll::Pending,
+            Stage::Over => polled_after_end("plugin_transports::process::ResponseFuture"),
         }
     }
 }

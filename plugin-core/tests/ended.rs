@@ -1,0 +1,90 @@
+//! A future that is polled after it has ended panics, and says which it was.
+
+use std::{
+    future::{Future, ready},
+    panic::{AssertUnwindSafe, catch_unwind},
+    task::{Context, Waker},
+    time::Duration,
+};
+
+use plugin_core::{
+    AsError, Call, PluginError, Rejected, Reply, Slots,
+    coalesce::CoalesceLayer,
+    deadline::{AttemptTimeoutLayer, DeadlineLayer},
+    fallback::FallbackLayer,
+    reject::RejectFuture,
+    telemetry::TelemetryLayer,
+};
+use tower::{Layer, Service, service_fn};
+
+type Answer = Result<Reply<u32>, PluginError>;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Drives a future to its end, polls it once more, and gives back what the panic says.
+fn polled_again<F: Future>(future: F) -> String {
+    let mut future = Box::pin(future);
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!((0..9).any(|_| future.as_mut().poll(&mut cx).is_ready()), "it ends");
+    let again = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut cx).is_ready()));
+    let said = again.expect_err("it panics");
+    said.downcast_ref::<String>().cloned().unwrap_or_default()
+}
+
+fn says(future: &str) -> String {
+    format!("`{future}` was polled after it had ended")
+}
+
+/// Answers an odd number, and fails an even one.
+fn answers(call: Call<u32>) -> std::future::Ready<Answer> {
+    let number = call.into_payload();
+    ready(if number % 2 == 1 { Ok(Reply::new(number)) } else { Err(PluginError::execution("even")) })
+}
+
+#[test]
+fn a_future_of_every_layer_says_which_it_was() {
+    let one = || Call::new(1);
+    let late = || Call::new(1).with_timeout(Duration::ZERO);
+    let inner = || service_fn(answers);
+    let share = || CoalesceLayer::new(|call: &Call<u32>| Some(*call.payload()).filter(|number| *number < 3));
+    let passed = |answer| RejectFuture::<std::future::Ready<Answer>, AsError>::passed(answer);
+    let refused = || RejectFuture::<std::future::Ready<Answer>, _>::refused(Rejected::overloaded(), AsError);
+    let fallback = || FallbackLayer::value(Reply::new(7));
+    for (said, future) in [
+        (polled_again(DeadlineLayer::new(SECOND).layer(inner()).call(one())), "deadline::ResponseFuture"),
+        (polled_again(DeadlineLayer::enforce_only().layer(inner()).call(one())), "deadline::ResponseFuture"),
+        (polled_again(DeadlineLayer::new(SECOND).layer(inner()).call(late())), "deadline::ResponseFuture"),
+        (polled_again(AttemptTimeoutLayer::new(SECOND).layer(inner()).call(one())), "deadline::AttemptFuture"),
+        (polled_again(AttemptTimeoutLayer::disabled().layer(inner()).call(one())), "deadline::AttemptFuture"),
+        (polled_again(share().layer(inner()).call(one())), "coalesce::ResponseFuture"),
+        (polled_again(share().layer(inner()).call(Call::new(3))), "coalesce::ResponseFuture"),
+        (polled_again(fallback().layer(inner()).call(one())), "fallback::ResponseFuture"),
+        (polled_again(fallback().layer(inner()).call(Call::new(2))), "fallback::ResponseFuture"),
+        (polled_again(TelemetryLayer::new("dice").layer(inner()).call(one())), "telemetry::ResponseFuture"),
+        (polled_again(passed(answers(one()))), "reject::RejectFuture"),
+        (polled_again(refused()), "reject::RejectFuture"),
+        (polled_again(Slots::call(&Slots::new(inner()), one())), "SlotCall"),
+    ] {
+        assert_eq!(said, says(&format!("plugin_core::{future}")));
+    }
+}
+
+#[test]
+fn so_does_a_call_whose_service_was_not_ready() {
+    let (mock, mut handle) = tower_test::mock::pair::<u32, u32>();
+    handle.send_error("closed");
+    assert_eq!(polled_again(Slots::call(&Slots::new(mock), 1)), says("plugin_core::SlotCall"));
+}
+
+#[cfg(feature = "cache")]
+#[test]
+fn so_does_a_kept_answer_and_the_call_before_it() {
+    use plugin_core::cache::{CacheConfig, CacheLayer};
+
+    let config = CacheConfig::builder().with_ttl(SECOND).build().expect("valid");
+    let mut stack =
+        CacheLayer::new(config, |call: &Call<u32>| Some(*call.payload())).every_call().layer(service_fn(answers));
+    for number in [1, 1, 2] {
+        assert_eq!(polled_again(stack.call(Call::new(number))), says("plugin_core::cache::ResponseFuture"));
+    }
+}
