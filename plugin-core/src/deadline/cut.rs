@@ -417,6 +417,52 @@ mod tests {
     }
 
     #[test]
+    fn the_end_may_be_noticed_two_milliseconds_early_and_no_earlier() {
+        let time = AttemptTime::new(at(10)).with_deadline(Some(at(20)), 10 * SECOND).with_configured(Some(10 * SECOND));
+        let before = |nanos| Instant::from_nanos(at(20).as_nanos() - nanos);
+        for (moment, is_up) in [(before(2_000_001), false), (before(2_000_000), true), (at(20), true), (at(30), true)] {
+            assert_eq!((time.is_up(moment), time.answered(moment).is_some()), (is_up, is_up), "{moment:?}");
+        }
+        let hurried = time.with_configured(Some(30 * SECOND));
+        assert!(hurried.answered(at(12)).is_some_and(|refusal| !refusal.is_evidence()), "it never had its time");
+    }
+
+    #[test]
+    fn a_part_begins_no_earlier_than_the_whole() {
+        let cut = Cut::new(at(10), at(20), Some(30 * SECOND));
+        assert_eq!([5, 10, 16].map(|since| cut.of_part(at(since)).ran()), [10, 10, 4].map(|ran| ran * SECOND));
+        assert_eq!((cut.of_part(at(16)).at(), cut.of_part(at(16)).limit()), (cut.at(), cut.limit()));
+    }
+
+    #[test]
+    fn a_shared_call_is_cut_by_its_own_time_and_by_the_most_that_a_caller_allows() {
+        let of = |cut, allowed| {
+            let mut heard = None;
+            let _ = drop_under(cut, || shared(at(1), allowed, || heard = current()));
+            heard
+        };
+        let last = Cut::new(at(15), at(20), Some(4 * SECOND));
+        assert_eq!(of(last, Some(10 * SECOND)), Some(Cut::new(at(1), at(20), Some(10 * SECOND))));
+        assert_eq!(of(last, None), Some(Cut::new(at(1), at(20), Some(4 * SECOND))));
+    }
+
+    #[test]
+    fn only_a_plain_word_that_time_was_up_is_taken_for_the_end_of_the_told_time() {
+        let deadline = clock::now();
+        let said = |error: &PluginError| {
+            let part = Part { since: Instant::ZERO, limit: UNLIMITED };
+            enforced::within(deadline, || polled(part, || end_of_told_time(error)))
+        };
+        let late = || PluginError::new(Code::Timeout, "late");
+        let refused = PluginError::from(Rejected::deadline_exceeded(SECOND, None));
+        assert!(said(&late()).is_some());
+        for error in [late().with_retryable(true), refused, PluginError::execution("no")] {
+            assert_eq!(said(&error), None, "{error}");
+        }
+        assert_eq!(end_of_told_time(&late()), None, "nobody told it a time");
+    }
+
+    #[test]
     fn what_is_dropped_hears_of_the_cut_and_of_its_own_part_of_it() {
         assert_eq!(current(), None);
         let cut = Cut::new(at(10), at(20), Some(10 * SECOND));

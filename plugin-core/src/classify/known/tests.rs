@@ -200,3 +200,20 @@ mod statuses {
         }
     }
 }
+
+#[cfg(feature = "buffer")]
+#[tokio::test]
+async fn what_a_buffer_has_failed_was_never_sent_whatever_it_failed_of() {
+    use tower::ServiceExt;
+
+    let lost = || io::Error::from(io::ErrorKind::ConnectionReset);
+    let (service, mut handle) = tower_test::mock::pair::<(), ()>();
+    let buffer = tower::buffer::Buffer::new(service, 1);
+    handle.send_error(lost());
+    let error = buffer.oneshot(()).await.expect_err("the service was not ready");
+    assert!(error.is::<tower::buffer::error::ServiceError>(), "{error:?}");
+    let judged = of(error);
+    assert_eq!((judged.verdict(), judged.code()), (Verdict::Failure, Some(Code::ConnectionFailed)));
+    assert_eq!((judged.again(), judged.sent()), (Again::Yes, Sent::Nothing));
+    assert_eq!(of(lost()).sent(), Sent::Maybe, "without the buffer nobody knows");
+}
