@@ -1,198 +1,19 @@
-//! Who is to blame when time is up: one rule, and the way in which everybody involved hears of it.
-//!
-//! A call ends early when the layer that owns its time drops it: [`AttemptTimeout`](super::AttemptTimeout) one attempt,
-//! [`WithDeadline`](super::WithDeadline) the whole call. Dropping is what withdraws a request, so only then is it certain
-//! how far it came. Therefore a layer drops what it cuts with [`drop_under`]; whatever is dropped asks [`current`] why, a
-//! transport tells with [`report`] how far it came, and the layer has it in the [`Progress`]. All of it happens on one
-//! thread during one drop, and costs a call that ends by itself nothing.
-//!
-//! Whether the end is evidence against the service is asked of one function, [`is_evidence`], whoever cut the call.
+//! How all who are involved hear of an end, on one thread: what is dropped, and what is polled.
 
 use std::{cell::Cell, time::Duration};
 
 use super::{
-    enforced,
-    layer::duration,
-    polling::{self, UNLIMITED},
+    super::{
+        enforced,
+        layer::duration,
+        polling::{self, Part, UNLIMITED},
+    },
+    AttemptTime, Cut,
 };
 use crate::{
     Code, PluginError, Rejected, Sent,
     clock::{self, Instant, nanos},
 };
-
-pub(super) use super::polling::Part;
-
-/// THE rule: what was cut is evidence against the service when it ran for at least half of the time that it may take,
-/// which is the smaller of an attempt's limit and the call's configured timeout. Less says only that the service is not
-/// faster than that: a caller in a hurry must not open a breaker for everybody.
-#[must_use]
-pub const fn is_evidence(ran: Duration, limit: Duration) -> bool {
-    ran.as_nanos().saturating_mul(2) >= limit.as_nanos()
-}
-
-/// How much earlier than the owner of a limit somebody may be who was told of it: timers and headers count in whole
-/// milliseconds.
-const EARLY: Duration = Duration::from_millis(2);
-
-/// Why work is being dropped on this thread right now: its time was up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cut {
-    at: Instant,
-    since: Instant,
-    limit: Option<Duration>,
-}
-
-impl Cut {
-    /// Work that began `since` and is cut `at` this moment. `limit` is the time that it may take as it was configured, and
-    /// not what its caller allowed; without one, no end is evidence.
-    #[must_use]
-    pub const fn new(since: Instant, at: Instant, limit: Option<Duration>) -> Self {
-        Self { at, since, limit }
-    }
-
-    /// The moment of the cut.
-    #[must_use]
-    pub const fn at(&self) -> Instant {
-        self.at
-    }
-
-    /// When the work began that is dropped.
-    #[must_use]
-    pub const fn since(&self) -> Instant {
-        self.since
-    }
-
-    /// The time that it may take, as configured: the smaller of the attempt's limit and the call's timeout.
-    #[must_use]
-    pub const fn limit(&self) -> Option<Duration> {
-        self.limit
-    }
-
-    /// How long it ran.
-    #[must_use]
-    pub const fn ran(&self) -> Duration {
-        self.at.saturating_since(self.since)
-    }
-
-    /// Whether this says something of the service: [`is_evidence`].
-    #[must_use]
-    pub const fn is_evidence(&self) -> bool {
-        match self.limit {
-            Some(limit) => is_evidence(self.ran(), limit),
-            None => false,
-        }
-    }
-
-    /// The same cut for a part of the work that began at this moment, if that is later.
-    #[must_use]
-    pub const fn of_part(self, since: Instant) -> Self {
-        let since = if since.as_nanos() > self.since.as_nanos() { since } else { self.since };
-        Self { since, ..self }
-    }
-
-    /// The same for a part that began later, or may take less.
-    fn narrowed(self, part: Part) -> Self {
-        let own = Part { since: self.since, limit: self.limit.map_or(UNLIMITED, nanos) };
-        Self::of(own.narrowed(part), self.at)
-    }
-
-    /// This part of a call, cut at this moment.
-    pub(super) fn of(part: Part, at: Instant) -> Self {
-        Self { at, since: part.since, limit: duration(part.limit) }
-    }
-}
-
-/// What limits one attempt: the rule of when its time is up, and of what is answered then, for whoever finds it out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct AttemptTime {
-    /// When the attempt began.
-    pub since: Instant,
-    /// Its own limit.
-    pub limit: Option<Duration>,
-    /// The deadline of the call that it is part of.
-    pub deadline: Option<Instant>,
-    /// The time that was given when the deadline was set, for the text of a refusal.
-    pub given: Duration,
-    /// The time that the service gives its calls, as it was configured.
-    pub configured: Option<Duration>,
-}
-
-impl AttemptTime {
-    /// An attempt that began at this moment, with no limit yet.
-    #[must_use]
-    pub const fn new(since: Instant) -> Self {
-        Self { since, limit: None, deadline: None, given: Duration::MAX, configured: None }
-    }
-
-    /// Limits the attempt to this time. `Duration::MAX` is none, as it is what [`attempt_limit`](super::attempt_limit) tells.
-    #[must_use]
-    pub const fn with_limit(mut self, limit: Option<Duration>) -> Self {
-        self.limit = match limit {
-            Some(Duration::MAX) => None,
-            limit => limit,
-        };
-        self
-    }
-
-    /// Says which deadline the call has, and what time was given for it.
-    #[must_use]
-    pub const fn with_deadline(mut self, deadline: Option<Instant>, given: Duration) -> Self {
-        (self.deadline, self.given) = (deadline, given);
-        self
-    }
-
-    /// Says how much time the service gives its calls.
-    #[must_use]
-    pub const fn with_configured(mut self, timeout: Option<Duration>) -> Self {
-        self.configured = timeout;
-        self
-    }
-
-    fn own_end(&self) -> Instant {
-        self.limit.map_or(Instant::MAX, |limit| self.since.saturating_add(limit))
-    }
-
-    /// When its time is up: at the earlier of its own limit and the deadline.
-    #[must_use]
-    pub fn ends(&self) -> Instant {
-        self.own_end().min(self.deadline.unwrap_or(Instant::MAX))
-    }
-
-    /// The cut at the end of its time.
-    #[must_use]
-    pub fn cut(&self) -> Cut {
-        let allowed = self.limit.into_iter().chain(self.configured).min();
-        Cut::new(self.since, self.ends(), allowed)
-    }
-
-    /// What is answered then. Where both end at once it was the attempt, which may be repeated.
-    #[must_use]
-    pub fn refusal(&self) -> Rejected {
-        let refusal = match self.limit {
-            Some(limit) if self.own_end() == self.ends() => Rejected::attempt_timeout(limit),
-            _ => Rejected::deadline_exceeded(self.given, None),
-        };
-        if self.cut().is_evidence() { refusal.as_evidence() } else { refusal }
-    }
-
-    /// Whether somebody else who was told of this time may have noticed its end by now, a moment before its owner.
-    #[must_use]
-    pub fn is_up(&self, now: Instant) -> bool {
-        now.saturating_add(EARLY) >= self.ends()
-    }
-
-    /// What it means that the service itself answers now that its time was up: [the end of this time](Self::refusal), when
-    /// it is up, or when its caller gave it less than would be evidence. `None`: it gave up by itself, with time left or
-    /// where nobody limits it, which is its own failure.
-    #[must_use]
-    pub fn answered(&self, now: Instant) -> Option<Rejected> {
-        if self.ends() == Instant::MAX {
-            return None;
-        }
-        (self.is_up(now) || !self.cut().is_evidence()).then(|| self.refusal())
-    }
-}
 
 /// How far a request had come when it was dropped, as its transport reported. The default is that of a transport that reports
 /// nothing: the request may have been sent, and what it was waiting for is not known.
@@ -289,7 +110,7 @@ pub fn narrow<T>(since: Instant, run: impl FnOnce() -> T) -> T {
 }
 
 /// Like [`narrow`], with the time that the part may take.
-pub(super) fn within<T>(part: Part, run: impl FnOnce() -> T) -> T {
+pub(in super::super) fn within<T>(part: Part, run: impl FnOnce() -> T) -> T {
     match current() {
         Some(cut) => handed_on(cut.narrowed(part), run),
         None => polled(polling::with(|cell| cell.part.get()).narrowed(part), run),
@@ -301,7 +122,7 @@ pub(super) fn within<T>(part: Part, run: impl FnOnce() -> T) -> T {
 /// another one did.
 pub(crate) fn shared<T>(began: Instant, allowed: Option<Duration>, run: impl FnOnce() -> T) -> T {
     if let Some(cut) = current() {
-        return handed_on(Cut { since: began, limit: cut.limit.max(allowed), ..cut }, run);
+        return handed_on(Cut::new(began, cut.at(), cut.limit().max(allowed)), run);
     }
     let Some(before) = polling::with(|cell| cell.limits.get().then(|| cell.part.get())) else { return run() };
     let limit = duration(before.limit).max(allowed).map_or(UNLIMITED, nanos);
@@ -374,64 +195,6 @@ mod tests {
 
     fn at(seconds: u64) -> Instant {
         Instant::from_nanos(seconds * 1_000_000_000)
-    }
-
-    #[test]
-    fn half_of_the_limit_is_evidence_and_a_nanosecond_less_is_not() {
-        assert!(is_evidence(15 * SECOND, 30 * SECOND));
-        assert!(!is_evidence(15 * SECOND - Duration::from_nanos(1), 30 * SECOND));
-        assert!(is_evidence(Duration::MAX, Duration::MAX));
-        assert!(!Cut::new(at(0), at(60), None).is_evidence(), "nobody said how long it may take");
-    }
-
-    #[test]
-    fn the_earlier_of_limit_and_deadline_ends_an_attempt_and_the_attempt_where_both_do() {
-        let time = |limit: Option<u64>, deadline: Option<u64>| {
-            let time = AttemptTime::new(at(10)).with_limit(limit.map(Duration::from_secs));
-            time.with_deadline(deadline.map(at), 7 * SECOND).with_configured(Some(4 * SECOND))
-        };
-        for (limit, deadline, ends, is_own, is_evidence) in [
-            (Some(3), Some(14), 13, true, true),
-            (Some(3), Some(13), 13, true, true),
-            (Some(3), Some(12), 12, false, true),
-            (Some(3), Some(11), 11, false, false),
-            (None, Some(12), 12, false, true),
-            (None, Some(11), 11, false, false),
-        ] {
-            let time = time(limit, deadline);
-            let refusal = time.refusal();
-            assert_eq!((time.ends(), time.cut().at()), (at(ends), at(ends)), "{time:?}");
-            assert_eq!((refusal.is_attempt_timeout(), refusal.is_evidence()), (is_own, is_evidence), "{time:?}");
-        }
-        assert_eq!(time(None, None).ends(), Instant::MAX);
-    }
-
-    #[test]
-    fn a_service_that_nobody_limits_is_out_of_time_by_itself() {
-        for limit in [None, Some(Duration::MAX)] {
-            let time = AttemptTime::new(at(10)).with_limit(limit);
-            assert_eq!(time.answered(at(70)), None);
-            let refusal = time.with_deadline(Some(at(20)), 10 * SECOND).answered(at(20)).expect("its time was up");
-            assert!(!refusal.is_attempt_timeout(), "{refusal:?}");
-        }
-    }
-
-    #[test]
-    fn the_end_may_be_noticed_two_milliseconds_early_and_no_earlier() {
-        let time = AttemptTime::new(at(10)).with_deadline(Some(at(20)), 10 * SECOND).with_configured(Some(10 * SECOND));
-        let before = |nanos| Instant::from_nanos(at(20).as_nanos() - nanos);
-        for (moment, is_up) in [(before(2_000_001), false), (before(2_000_000), true), (at(20), true), (at(30), true)] {
-            assert_eq!((time.is_up(moment), time.answered(moment).is_some()), (is_up, is_up), "{moment:?}");
-        }
-        let hurried = time.with_configured(Some(30 * SECOND));
-        assert!(hurried.answered(at(12)).is_some_and(|refusal| !refusal.is_evidence()), "it never had its time");
-    }
-
-    #[test]
-    fn a_part_begins_no_earlier_than_the_whole() {
-        let cut = Cut::new(at(10), at(20), Some(30 * SECOND));
-        assert_eq!([5, 10, 16].map(|since| cut.of_part(at(since)).ran()), [10, 10, 4].map(|ran| ran * SECOND));
-        assert_eq!((cut.of_part(at(16)).at(), cut.of_part(at(16)).limit()), (cut.at(), cut.limit()));
     }
 
     #[test]
