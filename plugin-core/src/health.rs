@@ -79,6 +79,8 @@ pub struct HealthStatus {
     pub response_time: Duration,
     /// What the plugin said besides.
     pub metadata: BTreeMap<String, String>,
+    /// The check was not made.
+    not_made: bool,
 }
 
 impl HealthStatus {
@@ -105,6 +107,19 @@ impl HealthStatus {
     #[must_use]
     pub fn unhealthy(message: impl Into<String>) -> Self {
         Self::new(HealthState::Unhealthy, message)
+    }
+
+    /// The check could not be made, and `message` says why: all places for one were taken, say. It tells nothing of what was
+    /// to be checked, so a health check counts it neither as good nor as failed, and the status stays as it was.
+    #[must_use]
+    pub fn not_checked(message: impl Into<String>) -> Self {
+        Self { not_made: true, ..Self::new(HealthState::Unknown, message) }
+    }
+
+    /// Whether the check [could not be made](Self::not_checked).
+    #[must_use]
+    pub const fn is_not_checked(&self) -> bool {
+        self.not_made
     }
 
     /// What a check came to that had this long and took so long; `None`: it was given up. One that took longer is not

@@ -35,7 +35,8 @@ impl HealthCheck {
     /// Starts to check. The first check is made at once; until it has finished the state is Unknown.
     ///
     /// A probe succeeds by answering Healthy or Degraded, and fails by answering anything else, by a panic, or by not
-    /// answering within the timeout; then its future is dropped. No two checks run at once.
+    /// answering within the timeout; then its future is dropped. One that could not be made
+    /// ([`HealthStatus::not_checked`]) counts as neither, and the status stays as it was. No two checks run at once.
     ///
     /// # Panics
     ///

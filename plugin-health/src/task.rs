@@ -110,6 +110,10 @@ impl Task {
             self.progress.send_modify(|progress| progress.finished += 1);
             return;
         }
+        if status.is_not_checked() {
+            self.progress.send_modify(|progress| progress.finished += 1);
+            return;
+        }
         let reported = status.state;
         status.state = threshold.record(reported);
         if reported.is_serving() && !status.state.is_serving() {

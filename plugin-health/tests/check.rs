@@ -33,6 +33,31 @@ async fn it_is_unknown_until_the_first_check_which_is_made_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_check_that_could_not_be_made_is_neither_good_nor_failed() {
+    let not_made = || HealthStatus::not_checked("all places are taken");
+    let failed = || HealthStatus::unhealthy("down");
+    let script =
+        [not_made(), failed(), not_made(), not_made(), not_made(), failed(), HealthStatus::healthy(), not_made()];
+    let made = Arc::new(std::sync::Mutex::new(script.into_iter()));
+    let check = HealthCheck::start(
+        config(),
+        probe(move || {
+            let next = made.lock().expect("no panic").next().expect("no more checks than that");
+            async move { next }
+        }),
+    );
+    // The first one is made at once; of it nothing is known.
+    let mut changes = vec![(check.check_now().await.state, check.consecutive_failures(), check.last_check().is_some())];
+    for _ in 0..7 {
+        let state = check.check_now().await.state;
+        changes.push((state, check.consecutive_failures(), check.last_check().is_some()));
+    }
+    let ill = |failures| (Unhealthy, failures, true);
+    let (well, unknown) = ((Healthy, 0, true), (Unknown, 0, false));
+    assert_eq!(changes, [unknown, ill(1), ill(1), ill(1), ill(1), ill(2), well, well]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_check_is_made_in_each_interval() {
     for (interval, jitter) in [(30, 0.0), (10, 0.5), (10, 1.0)] {
         let probe = Scripted::new(Healthy);

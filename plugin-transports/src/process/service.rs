@@ -91,8 +91,9 @@ impl ProcessService {
                 Ok(json) => hello::health(&json),
                 Err(fault) => HealthStatus::new(HealthState::Unhealthy, fault.text),
             },
-            // Too many ask at once, which is no news of the plugin.
-            Err(Failure::TooMany(_) | Failure::QueueFull(_)) => no_news(&shared.health.status()),
+            Err(Failure::TooMany(_) | Failure::QueueFull(_)) => {
+                HealthStatus::not_checked("too many wait for the plugin")
+            }
             Err(failure) => HealthStatus::new(HealthState::Unhealthy, error::failed(failure, shared).message()),
         }
     }
