@@ -1,17 +1,15 @@
 //! The decisions. Time, chance and the counts of successes are given; no clock is read and no lock is taken here.
 
+mod report;
+
 use std::{sync::Arc, time::Duration};
 
 use plugin_core::clock::{Instant, nanos};
 
+use self::report::Totals;
 use crate::{
-    CircuitBreakerConfig, CircuitState, Event, Reason,
-    cells::Cells,
-    hurry::Hurry,
-    probes::Probes,
-    refusal::Refusal,
-    stats::{Stats, WindowStats, share},
-    window::{Kept, Sums},
+    CircuitBreakerConfig, CircuitState, Event, Reason, cells::Cells, hurry::Hurry, probes::Probes, refusal::Refusal,
+    stats::share, window::Kept,
 };
 
 /// What a call was admitted as.
@@ -58,17 +56,6 @@ pub(crate) struct Machine {
     last_event: u64,
     /// The event of the present operation, for the shell to pass on. Rare, and boxed to keep breakers small.
     pub(crate) news: Option<Box<Event>>,
-}
-
-#[derive(Default)]
-struct Totals {
-    failures: u64,
-    slow: u64,
-    slow_successes: u64,
-    probe_successes: u64,
-    opened: u64,
-    would_have_opened: u64,
-    last_failure: Option<Instant>,
 }
 
 impl Machine {
@@ -251,17 +238,6 @@ impl Machine {
         of.generation == self.generation
     }
 
-    fn count(&mut self, evidence: Evidence, now: Instant) {
-        if evidence.failed {
-            self.totals.failures += 1;
-            self.totals.last_failure = Some(now);
-        }
-        if evidence.slow {
-            self.totals.slow += 1;
-            self.totals.slow_successes += u64::from(!evidence.failed);
-        }
-    }
-
     /// Whether the circuit opens. Each rule is enough.
     fn verdict(&mut self, failed: bool, now: Instant, cells: &Cells) -> Option<Reason> {
         let in_a_row = self.config.failure_threshold().is_some_and(|threshold| self.streak >= threshold);
@@ -403,48 +379,7 @@ impl Machine {
         self.new_generation(cells);
         self.others = requests;
     }
-
-    pub(crate) fn stats(&mut self, now: Instant, cells: &Cells) -> Stats {
-        use crate::cells::Tally;
-        let fast = cells.ever();
-        let sums = self.window.sums(now, self.generation, cells);
-        let open = self.state == CircuitState::Open;
-        Stats {
-            state: self.state,
-            since: self.since,
-            successes: fast + self.totals.slow_successes + self.totals.probe_successes,
-            failures: self.totals.failures,
-            ignored: cells.tallied(Tally::Ignored),
-            cancelled: cells.tallied(Tally::Cancelled),
-            slow: self.totals.slow,
-            stale: cells.tallied(Tally::Stale),
-            rejected: cells.tallied(Tally::Rejected),
-            failures_in_a_row: self.streak,
-            window: sums.map(|Sums { calls, failures, slow }| WindowStats { calls, failures, slow }),
-            probes: self.probes.young(now, self.config.half_open_timeout()),
-            opened: self.totals.opened,
-            would_have_opened: self.totals.would_have_opened,
-            last_failure: self.totals.last_failure,
-            next_attempt: open.then_some(self.open_until),
-            last_open_time: Some(self.last_open_time).filter(|time| !time.is_zero()),
-        }
-    }
-
-    /// Bytes on the heap.
-    pub(crate) fn heap(&self) -> usize {
-        self.window.heap() + self.probes.heap()
-    }
-}
-
-impl std::fmt::Debug for Machine {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Machine")
-            .field("state", &self.state)
-            .field("generation", &self.generation)
-            .finish_non_exhaustive()
-    }
 }
 
 #[cfg(test)]
-#[path = "machine_tests.rs"]
 mod tests;

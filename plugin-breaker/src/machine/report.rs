@@ -1,0 +1,75 @@
+//! What a breaker has seen: the totals, and the statistics out of them.
+
+use plugin_core::clock::Instant;
+
+use super::{Evidence, Machine};
+use crate::{
+    CircuitState,
+    cells::{Cells, Tally},
+    stats::{Stats, WindowStats},
+    window::Sums,
+};
+
+/// Counts since the breaker was made, of what is not counted in cells.
+#[derive(Default)]
+pub(super) struct Totals {
+    pub(super) failures: u64,
+    pub(super) slow: u64,
+    pub(super) slow_successes: u64,
+    pub(super) probe_successes: u64,
+    pub(super) opened: u64,
+    pub(super) would_have_opened: u64,
+    pub(super) last_failure: Option<Instant>,
+}
+
+impl Machine {
+    pub(super) fn count(&mut self, evidence: Evidence, now: Instant) {
+        if evidence.failed {
+            self.totals.failures += 1;
+            self.totals.last_failure = Some(now);
+        }
+        if evidence.slow {
+            self.totals.slow += 1;
+            self.totals.slow_successes += u64::from(!evidence.failed);
+        }
+    }
+
+    pub(crate) fn stats(&mut self, now: Instant, cells: &Cells) -> Stats {
+        let fast = cells.ever();
+        let sums = self.window.sums(now, self.generation, cells);
+        let open = self.state == CircuitState::Open;
+        Stats {
+            state: self.state,
+            since: self.since,
+            successes: fast + self.totals.slow_successes + self.totals.probe_successes,
+            failures: self.totals.failures,
+            ignored: cells.tallied(Tally::Ignored),
+            cancelled: cells.tallied(Tally::Cancelled),
+            slow: self.totals.slow,
+            stale: cells.tallied(Tally::Stale),
+            rejected: cells.tallied(Tally::Rejected),
+            failures_in_a_row: self.streak,
+            window: sums.map(|Sums { calls, failures, slow }| WindowStats { calls, failures, slow }),
+            probes: self.probes.young(now, self.config.half_open_timeout()),
+            opened: self.totals.opened,
+            would_have_opened: self.totals.would_have_opened,
+            last_failure: self.totals.last_failure,
+            next_attempt: open.then_some(self.open_until),
+            last_open_time: Some(self.last_open_time).filter(|time| !time.is_zero()),
+        }
+    }
+
+    /// Bytes on the heap.
+    pub(crate) fn heap(&self) -> usize {
+        self.window.heap() + self.probes.heap()
+    }
+}
+
+impl std::fmt::Debug for Machine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Machine")
+            .field("state", &self.state)
+            .field("generation", &self.generation)
+            .finish_non_exhaustive()
+    }
+}
