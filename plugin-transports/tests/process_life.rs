@@ -12,11 +12,13 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use futures_util::FutureExt;
-use plugin_core::{Code, HealthState, Kind, Sent, clock};
+use plugin_core::{Call, Code, HealthState, Kind, Sent, clock, deadline::DeadlineLayer};
 use plugin_transports::process::{ProcessEvent, ProcessState, RestartConfig};
 use serde_json::json;
 use support::{call, call_with, event, fixture, gone, kill, proc_state, signal, start, within};
+use tower::{Layer, ServiceExt};
 
 fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -203,6 +205,35 @@ async fn as_many_calls_may_wait_for_a_restart_as_may_be_in_flight_and_one_that_g
     .await;
     within(instance.close(millis(1))).await.expect("there is no process");
     assert_eq!(waits.await.expect("no panic").expect_err("closed").code(), Code::ShuttingDown, "nobody waits for ever");
+}
+
+#[tokio::test]
+async fn a_wait_for_a_process_that_is_never_ready_is_evidence_once_it_has_had_half_of_the_time() {
+    let dir = tempfile::tempdir().expect("a directory");
+    // Ready at its first start alone.
+    let script = "test -e \"$0\" && exec sleep 60; touch \"$0\"; exec \"$1\" obliging";
+    let builder = plugin_transports::process::ProcessConfig::builder("fixture", "sh")
+        .with_args(["-c", script])
+        .with_arg(dir.path().join("started"))
+        .with_arg(env!("CARGO_BIN_EXE_plugin-fixture"));
+    let instance = start(builder.with_start_timeout(Duration::from_secs(60))).await;
+    let handle = instance.service().handle();
+    let mut events = handle.subscribe();
+    kill(handle.pid().expect("running"));
+    event(&mut events, |event| matches!(event, ProcessEvent::Started { .. })).await;
+    let limited = DeadlineLayer::new(millis(800)).layer(instance.service().clone());
+    let ends = |given| {
+        let call = Call::new(Bytes::from_static(b"1")).with_timeout(given);
+        async { within(limited.clone().oneshot(call)).await.expect_err("it is never ready") }
+    };
+    // The whole of what is configured, and a caller in a hurry.
+    let (patient, hurried) = tokio::join!(ends(millis(800)), ends(millis(100)));
+    for (error, is_evidence) in [(patient, true), (hurried, false)] {
+        let refusal = error.rejected().expect("cut");
+        assert_eq!((error.code(), error.sent(), refusal.is_evidence()), (Code::Timeout, Sent::Nothing, is_evidence));
+        assert!(error.message().contains("waiting for the plugin's process to be ready"), "{error}");
+    }
+    within(instance.close(millis(1))).await.expect("there is no process");
 }
 
 #[tokio::test]
