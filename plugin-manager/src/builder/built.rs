@@ -33,7 +33,8 @@ impl Built {
     }
 
     pub(super) async fn connect(&mut self, plugins: &[PluginConfig], factories: &Factories) -> Vec<PluginError> {
-        register_all(&self.manager, plugins, factories, Limits::new(), &mut self.processes).await
+        // Whoever builds in code is told of every one, and has no file in which to say which may be late.
+        register_all(&self.manager, plugins, true, factories, Limits::new(), &mut self.processes).await.faults
     }
 
     /// The manager: to call plugins, and to register more of them.

@@ -42,6 +42,10 @@ pub(super) fn run(run: &Run) -> Outcome {
             }
         };
         let running = running.map_err(|error| Problem::Failed(error.to_string()))?;
+        if !running.late().faults().is_empty() {
+            note(running.late());
+            note("what has not started is tried again; `required: true` would end the gateway");
+        }
         let gateway = running.gateway();
         say(format_args!("serving {} at http://{}", count(config.plugins().len(), "plugin"), gateway.data_addr()))?;
         say(format_args!("admin plane at http://{}", gateway.admin_addr()))?;

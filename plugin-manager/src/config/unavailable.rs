@@ -26,7 +26,7 @@ pub(super) const UNAVAILABLE: Unavailable = &[
     ("server.auth", &["plugins", "role"]),
     ("admin", &["probes_listen", "tls"]),
     ("admin.token", &["token_sha256"]),
-    ("plugin", &["build_id", "cache", "coalesce", "concurrency", "fallback", "ha", "hedge", "required"]),
+    ("plugin", &["build_id", "cache", "coalesce", "concurrency", "fallback", "ha", "hedge"]),
     ("load_balancer", &["outlier", "panic_threshold", "slow_start", "subset"]),
     ("rate_limit", &["key", "max_keys", "shared", "wait"]),
     ("circuit_breaker", &["key"]),

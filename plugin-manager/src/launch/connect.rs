@@ -19,13 +19,17 @@ use crate::{
 pub(super) struct Connected {
     pub(super) instances: Vec<Instance<Transport>>,
     pub(super) process: Option<ProcessHandle>,
+    /// Why its process is not ready, and will be tried again.
+    pub(super) late: Option<PluginError>,
 }
 
 /// The name of the one instance of a plugin that has no list of them.
 const ONLY: &str = "default";
 
+/// A process that does not start is a fault where it `must`, and otherwise supervised all the same.
 pub(super) async fn connect(
     plugin: &PluginConfig,
+    must: bool,
     json: Limits,
     factories: &Factories,
 ) -> Result<Connected, PluginError> {
@@ -40,14 +44,17 @@ pub(super) async fn connect(
             if let Some(check) = plugin.health_check() {
                 config = config.with_check_limit(check.timeout());
             }
-            let instance = process::connect(config).await?;
+            let (instance, late) = match must {
+                true => (process::connect(config).await?, None),
+                false => process::supervise(config).await,
+            };
             let process = instance.service().handle();
             let instance = Instance::new(ONLY, instance.map(Transport::Process));
-            Ok(Connected { instances: vec![instance], process: Some(process) })
+            Ok(Connected { instances: vec![instance], process: Some(process), late })
         }
         TransportConfig::Http(instances) | TransportConfig::Https(instances) => {
             let instances = instances.iter().map(|instance| http(instance, json)).collect::<Result<_, _>>()?;
-            Ok(Connected { instances, process: None })
+            Ok(Connected { instances, process: None, late: None })
         }
     }
 }
@@ -69,7 +76,7 @@ fn unknown(plugin: &PluginConfig, factories: &Factories) -> PluginError {
 async fn create(plugin: &PluginConfig, factory: &dyn Factory) -> Result<Connected, PluginError> {
     factory.validate(plugin.options())?;
     let instance = factory.create(plugin.name(), plugin.options()).await?;
-    Ok(Connected { instances: vec![Instance::new(ONLY, instance.map(Transport::Custom))], process: None })
+    Ok(Connected { instances: vec![Instance::new(ONLY, instance.map(Transport::Custom))], process: None, late: None })
 }
 
 fn http(config: &InstanceConfig, json: Limits) -> Result<Instance<Transport>, PluginError> {

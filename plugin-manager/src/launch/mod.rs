@@ -31,6 +31,7 @@ pub struct Running {
     gateway: Gateway,
     manager: Manager<Bytes, Bytes>,
     processes: Processes,
+    late: StartError,
     shutdown_timeout: Duration,
 }
 
@@ -75,27 +76,44 @@ impl std::error::Error for StartError {}
 impl Running {
     /// Binds both planes, connects every plugin, and is then ready.
     ///
+    /// A subprocess that does not start stops no other, unless its plugin is `required`: the plugin is registered, its calls are
+    /// refused until it starts, which is tried again by the rules of its `restart`, and [`late`](Self::late) says why.
+    ///
     /// Plugins of a higher `priority` are connected before those of a lower one, those of the same priority side by side.
     /// Nothing is left behind when it fails: what was started is stopped again.
     ///
     /// # Errors
     ///
-    /// Every fault at once: an address in use, certificates that cannot be read, plugins that do not start.
+    /// Every fault at once: an address in use, certificates that cannot be read, plugins of this program and `required` ones that
+    /// do not start.
     pub async fn start(config: &Config, factories: &Factories) -> Result<Self, StartError> {
         let manager = Manager::new();
         let settings = gateway_settings(config).map_err(|fault| StartError(vec![fault]))?;
         let gateway = Gateway::start(manager.clone(), settings).await.map_err(|fault| StartError(vec![fault]))?;
         logging::show_dropped(&gateway.metrics().recorder());
-        let mut running =
-            Self { gateway, manager, processes: Processes::new(), shutdown_timeout: config.shutdown_timeout() };
+        let mut running = Self {
+            gateway,
+            manager,
+            processes: Processes::new(),
+            late: StartError(Vec::new()),
+            shutdown_timeout: config.shutdown_timeout(),
+        };
         let json = Limits::new().with_max_depth(config.server().max_json_depth());
-        let faults = register_all(&running.manager, config.plugins(), factories, json, &mut running.processes).await;
-        if !faults.is_empty() {
+        let registered =
+            register_all(&running.manager, config.plugins(), false, factories, json, &mut running.processes).await;
+        if !registered.faults.is_empty() {
             running.shutdown().await;
-            return Err(StartError(faults));
+            return Err(StartError(registered.faults));
         }
+        running.late = StartError(registered.late);
         running.gateway.set_ready();
         Ok(running)
+    }
+
+    /// Why plugins were not ready when the gateway began to serve: one fault for each.
+    #[must_use]
+    pub fn late(&self) -> &StartError {
+        &self.late
     }
 
     /// The gateway.

@@ -17,41 +17,58 @@ use crate::{
 /// Supervised processes, by the name of their plugin.
 pub(crate) type Processes = BTreeMap<String, ProcessHandle>;
 
-/// Connects plugins and registers them. Those of a higher priority come before those of a lower one, those of the same
-/// priority are connected side by side; after a priority with faults no other begins. Gives back every fault.
+/// What became of the plugins that were to be started.
+#[derive(Debug, Default)]
+pub(crate) struct Registered {
+    /// Why the whole is not started.
+    pub(crate) faults: Vec<PluginError>,
+    /// Plugins that are registered and not ready: they are tried again.
+    pub(crate) late: Vec<PluginError>,
+}
+
+/// Connects plugins and registers them, those whose process does not start too, unless every one `must`, or it is required.
+/// Those of a higher priority come before those of a lower one, those of the same priority are connected side by side; after
+/// a priority with faults no other begins.
 pub(crate) async fn register_all(
     manager: &Manager<Bytes, Bytes>,
     plugins: &[PluginConfig],
+    must: bool,
     factories: &Factories,
     json: Limits,
     processes: &mut Processes,
-) -> Vec<PluginError> {
+) -> Registered {
     let mut by_priority: BTreeMap<i32, Vec<&PluginConfig>> = BTreeMap::new();
     for plugin in plugins {
         by_priority.entry(plugin.priority()).or_default().push(plugin);
     }
-    let mut faults = Vec::new();
+    let mut all = Registered::default();
+    let named = |fault: PluginError, plugin: &PluginConfig| match fault.plugin() {
+        None => fault.with_plugin(plugin.name()),
+        Some(_) => fault,
+    };
     for group in by_priority.values().rev() {
-        let started = join_all(group.iter().map(|plugin| start(plugin, json, factories))).await;
+        let started = join_all(group.iter().map(|plugin| start(plugin, must, json, factories))).await;
         for (plugin, started) in group.iter().zip(started) {
-            let registered = started.and_then(|(registration, process)| {
-                manager.register_with(plugin.name(), registration)?;
-                if let Some(process) = process {
+            let registered = started.and_then(|started| {
+                manager.register_with(plugin.name(), started.registration)?;
+                if let Some(process) = started.process {
                     processes.insert(plugin.name().to_owned(), process);
                 }
-                Ok(())
+                Ok(started.late)
             });
             match registered {
-                Ok(()) => tracing::info!(plugin = plugin.name(), "registered"),
-                Err(fault) if fault.plugin().is_none() => faults.push(fault.with_plugin(plugin.name())),
-                Err(fault) => faults.push(fault),
+                Ok(late) => {
+                    tracing::info!(plugin = plugin.name(), "registered");
+                    all.late.extend(late.map(|late| named(late, plugin)));
+                }
+                Err(fault) => all.faults.push(named(fault, plugin)),
             }
         }
-        if !faults.is_empty() {
+        if !all.faults.is_empty() {
             break;
         }
     }
-    faults
+    all
 }
 
 /// Builds the default stack of a plugin over its instances, and logs what happens to it.
@@ -65,18 +82,21 @@ pub(crate) fn assemble<S: Plugin<Bytes, Bytes>>(
     Ok(registration.map_controls(|controls| events::follow(&Arc::from(name), controls)))
 }
 
+/// A plugin that can be registered.
+struct Started {
+    registration: Registration<Bytes, Bytes>,
+    process: Option<ProcessHandle>,
+    late: Option<PluginError>,
+}
+
 /// Connects a plugin and builds its stack.
-async fn start(
-    plugin: &PluginConfig,
-    json: Limits,
-    factories: &Factories,
-) -> Result<(Registration<Bytes, Bytes>, Option<ProcessHandle>), PluginError> {
+async fn start(plugin: &PluginConfig, must: bool, json: Limits, factories: &Factories) -> Result<Started, PluginError> {
     if !plugin.enabled() {
-        return Ok((connect::switched_off(plugin), None));
+        return Ok(Started { registration: connect::switched_off(plugin), process: None, late: None });
     }
     let made = connect::factory(plugin, factories).is_some();
     let transport = if made { TransportKind::InProcess } else { plugin.transport().kind() };
-    let connected = connect::connect(plugin, json, factories).await?;
+    let connected = connect::connect(plugin, must || plugin.required(), json, factories).await?;
     let breaker = plugin.circuit_breaker();
     let settings = StackSettings::default()
         .with_timeout(plugin.timeout())
@@ -94,5 +114,5 @@ async fn start(
             controls.process = Some(process);
         });
     }
-    Ok((registration, connected.process))
+    Ok(Started { registration, process: connected.process, late: connected.late })
 }

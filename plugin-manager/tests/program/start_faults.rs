@@ -2,7 +2,7 @@
 
 use std::{net::TcpListener, path::Path};
 
-use crate::support::{none_running, ports, run};
+use crate::support::{Client, gateway, get, none_running, ports, post, run, until};
 
 /// Runs a gateway with one subprocess, a shell that does this, and gives back what it said when it failed.
 async fn start(dir: &Path, script: &str) -> String {
@@ -17,6 +17,7 @@ plugins:
     executable: sh
     args: [-c, '{script}', {mark}]
     connection: {{connection_timeout: 1s}}
+    required: true
 ",
         mark = mark(dir)
     );
@@ -65,8 +66,8 @@ async fn every_plugin_that_does_not_start_is_named_and_those_that_did_are_stoppe
 admin: {{listen: '{admin}'}}
 plugins:
   - {{name: good, transport: exec, executable: python3, args: ['{echo}', {mark}], priority: 1}}
-  - {{name: first, transport: exec, executable: sh, args: [-c, 'exit 3']}}
-  - {{name: second, transport: exec, executable: sh, args: [-c, 'exit 4']}}
+  - {{name: first, transport: exec, executable: sh, args: [-c, 'exit 3'], required: true}}
+  - {{name: second, transport: exec, executable: sh, args: [-c, 'exit 4'], required: true}}
   - {{name: third, transport: inproc, type: nothing}}
 ",
         echo = crate::support::example("plugins/echo.py")
@@ -102,4 +103,52 @@ async fn an_address_in_use_is_named_with_its_key_before_a_plugin_is_started() {
         assert!(said.contains(&format!("`{key}`: {} is in use by another process", taken.1)), "{said}");
         assert!(!started.exists(), "a plugin was started");
     }
+}
+
+/// One that did not start used to take all others with it.
+#[tokio::test]
+async fn a_plugin_that_does_not_start_stops_no_other_and_comes_when_it_can() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let script = "test -e database || { echo no database >&2; exit 7; }; exec python3 \"$0\"";
+    let echo = crate::support::example("plugins/echo.py");
+    let gateway = gateway(&dir.path().join("gateway.yaml"), &[], |data, admin| {
+        format!(
+            "server: {{listen: '{data}'}}
+admin: {{listen: '{admin}'}}
+plugins:
+  - name: late
+    transport: exec
+    executable: sh
+    args: [-c, '{script}', '{echo}']
+    work_dir: '{}'
+    restart: {{initial: 10ms, max: 50ms}}
+    retry: {{max_retries: 0}}
+  - {{name: steady, transport: exec, executable: python3, args: ['{echo}']}}
+",
+            dir.path().display()
+        )
+    })
+    .await;
+    let said = gateway.program.stderr();
+    assert!(
+        said.contains("plugin \"late\": the process exited with status 7 before it was ready (PLUGIN_1205)"),
+        "{said}"
+    );
+    assert!(said.contains("the end of its stderr:\n  no database\n"), "{said}");
+    assert_eq!(post(gateway.data, "steady", "1").await.text(), "1");
+    let state = async || {
+        let plugin = get(gateway.admin, "/admin/v1/plugins/late").await.json();
+        plugin["state"].as_str().expect("text").to_owned()
+    };
+    until("it was tried too often", async || (state().await == "failed").then_some(())).await;
+    let refused = post(gateway.data, "late", "1").await;
+    assert_eq!(refused.problem(), (503, "LIFECYCLE_2103".to_owned()));
+    let health = gateway.command(&["health"]).await;
+    assert!(health.stdout.contains("could not be started") && health.stdout.contains("status 7"), "{health:?}");
+    let ready = get(gateway.admin, "/readyz").await;
+    assert_eq!((ready.status.as_u16(), ready.text()), (200, "ready\n"), "nobody was to wait for it");
+    std::fs::write(dir.path().join("database"), "").expect("written");
+    until("it serves", async || Client::new().call(gateway.data, "late", "1").await?.status.is_success().then_some(()))
+        .await;
+    assert_eq!(state().await, "serving");
 }

@@ -86,7 +86,7 @@ impl ProcessState {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ProcessStats {
-    /// Starts after the first one, whether the process became ready or not.
+    /// Starts after the first one, whether the process became ready or not; and the first one when it did not.
     pub restarts: u64,
     /// Those of them that failed: the process could not be started, or did not become ready.
     pub failed_starts: u64,
@@ -159,6 +159,12 @@ impl ProcessHandle {
     #[must_use]
     pub fn state(&self) -> ProcessState {
         self.shared.state()
+    }
+
+    /// Whether the plugin was ready at any time, in whichever process.
+    #[must_use]
+    pub fn has_been_ready(&self) -> bool {
+        self.shared.has_been_ready()
     }
 
     /// The process id, while it is ready.

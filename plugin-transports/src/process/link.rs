@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -95,6 +95,7 @@ pub(super) struct Shared {
     /// Held while the process is not ready, so that no check says otherwise.
     pub(super) health: Arc<HealthCell>,
     events: broadcast::Sender<ProcessEvent>,
+    has_been_ready: AtomicBool,
     restarts: AtomicU64,
     failed_starts: AtomicU64,
     pub(super) dropped_lines: Arc<AtomicU64>,
@@ -111,6 +112,7 @@ impl Shared {
             waiting: AtomicUsize::new(0),
             health: Arc::default(),
             events: broadcast::Sender::new(EVENTS),
+            has_been_ready: AtomicBool::new(false),
             restarts: AtomicU64::new(0),
             failed_starts: AtomicU64::new(0),
             dropped_lines: Arc::default(),
@@ -128,6 +130,10 @@ impl Shared {
 
     pub(super) fn link(&self) -> arc_swap::Guard<Arc<Link>> {
         self.link.load()
+    }
+
+    pub(super) fn has_been_ready(&self) -> bool {
+        self.has_been_ready.load(Ordering::Relaxed)
     }
 
     pub(super) fn state(&self) -> ProcessState {
@@ -159,6 +165,8 @@ impl Shared {
     /// Calls reach this process from now on.
     pub(super) fn up(&self, running: &Running) {
         let (connection, pid, methods) = (running.connection().clone(), running.id(), running.methods());
+        // Relaxed: for display, and ordered with nothing.
+        self.has_been_ready.store(true, Ordering::Relaxed);
         self.change(Link::Up { connection, pid, methods });
         // What is not held was never down, and is unknown until it is checked.
         if self.health.is_held() {

@@ -94,7 +94,7 @@ mod supervisor;
 
 use std::sync::Arc;
 
-use plugin_core::{PluginError, PluginInstance};
+use plugin_core::{PluginError, PluginInfo, PluginInstance};
 use tokio::sync::mpsc;
 
 pub use self::{
@@ -105,7 +105,12 @@ pub use self::{
     restart::RestartConfig,
     service::{ProcessService, ResponseFuture},
 };
-use self::{handle::Owner, link::Shared, running::launch, supervisor::Supervisor};
+use self::{
+    handle::Owner,
+    link::Shared,
+    running::{Running, launch},
+    supervisor::Supervisor,
+};
 
 /// Commands that can wait for the supervisor.
 const COMMANDS: usize = 16;
@@ -125,18 +130,57 @@ const COMMANDS: usize = 16;
 /// - `PLUGIN_1203`: the plugin refused its options.
 /// - `TRANSPORT_1304`: the kernel would not start the process.
 pub async fn connect(config: ProcessConfig) -> Result<PluginInstance<ProcessService>, PluginError> {
+    let (shared, first) = first_start(config).await;
+    Ok(instance(shared, Ok(first?)))
+}
+
+/// The same for a plugin that is to be kept whether it starts now or later: where the first start fails, why it did comes with
+/// the instance, and the process is tried again by the rules of [`RestartConfig`], as after a death.
+///
+/// Of a plugin that was not ready yet the [`PluginInfo`] has no more than the name and the version of the configuration, also
+/// later. Its first start is counted in [`ProcessStats`] when it failed.
+///
+/// ```no_run
+/// # use plugin_transports::process::{ProcessConfig, supervise};
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let config = ProcessConfig::builder("greeter", "python3").with_arg("greeter.py").build()?;
+/// let (greeter, fault) = supervise(config).await;
+/// if let Some(fault) = fault {
+///     eprintln!("{fault}; calls are refused until it starts");
+/// }
+/// # drop(greeter);
+/// # Ok(()) }
+/// ```
+pub async fn supervise(config: ProcessConfig) -> (PluginInstance<ProcessService>, Option<PluginError>) {
+    let (shared, first) = first_start(config).await;
+    match first {
+        Ok(running) => (instance(shared, Ok(running)), None),
+        Err(fault) => (instance(shared, Err(&fault)), Some(fault)),
+    }
+}
+
+async fn first_start(config: ProcessConfig) -> (Arc<Shared>, Result<Running, PluginError>) {
     let config = Arc::new(config);
     let shared = Arc::new(Shared::new(config.clone()));
-    let first =
-        launch(&config, &shared.name, &shared.dropped_lines, |pid| shared.tell(ProcessEvent::Started { pid })).await?;
-    let info = first.info().clone();
+    let started = |pid| shared.tell(ProcessEvent::Started { pid });
+    let first = launch(&config, &shared.name, &shared.dropped_lines, started).await;
+    (shared, first)
+}
+
+/// The instance of a plugin whose first start has come to this, and from here on its supervisor.
+fn instance(shared: Arc<Shared>, first: Result<Running, &PluginError>) -> PluginInstance<ProcessService> {
+    let info = match &first {
+        Ok(running) => running.info().clone(),
+        Err(_) => PluginInfo::new(&*shared.name, &shared.config.version).with_transport("exec"),
+    };
     let (commands, inbox) = mpsc::channel(COMMANDS);
-    shared.up(&first);
-    tokio::spawn(Supervisor::new(shared.clone(), inbox).run(first));
+    let mut supervisor = Supervisor::new(shared.clone(), inbox);
+    let phase = supervisor.begin(first);
+    tokio::spawn(supervisor.run(phase));
     let health = shared.health.clone();
     let service = ProcessService::new(Arc::new(Owner { shared, commands }));
     let (probed, closed) = (service.clone(), service.owner().clone());
-    Ok(PluginInstance::new(service, info)
+    PluginInstance::new(service, info)
         .with_health(health)
         .with_probe(move || {
             let probed = probed.clone();
@@ -145,5 +189,5 @@ pub async fn connect(config: ProcessConfig) -> Result<PluginInstance<ProcessServ
         .with_close(move |grace| {
             let owner = closed.clone();
             async move { owner.close(grace).await }
-        }))
+        })
 }

@@ -25,7 +25,7 @@ pub(super) struct Supervisor {
 }
 
 /// Where the supervisor stands. Every arm below says what moves it on.
-enum Phase {
+pub(super) enum Phase {
     Up(Box<Running>),
     /// `None`: nothing but a command ends the wait.
     Waiting {
@@ -46,9 +46,19 @@ impl Supervisor {
         Self { _link: CloseLink(shared.clone()), shared, commands, deaths }
     }
 
+    /// Where it begins, after the first start has come to this.
+    pub(super) fn begin(&mut self, first: Result<Running, &PluginError>) -> Phase {
+        match first {
+            Ok(running) => {
+                self.shared.up(&running);
+                Phase::Up(Box::new(running))
+            }
+            Err(error) => self.start_failed("could not be started", error),
+        }
+    }
+
     /// Runs until the plugin is closed, or nobody holds it any more.
-    pub(super) async fn run(mut self, first: Running) {
-        let mut phase = Phase::Up(Box::new(first));
+    pub(super) async fn run(mut self, mut phase: Phase) {
         loop {
             phase = match phase {
                 // ## Up => Waiting | Starting | Over
@@ -192,17 +202,21 @@ impl Supervisor {
                 Phase::Up(Box::new(running))
             }
             Err(error) => {
-                let why = format!("could not be started again: {}", error.message());
-                tracing::warn!(plugin = %self.shared.name, detail = error.detail(), "the plugin's process {why}");
-                self.shared.count_start(false);
-                self.shared.tell(ProcessEvent::StartFailed { why: error.message().to_owned() });
-                let decision = self.deaths.decide(None, clock::now());
-                let phase = self.after_death(decision, why);
+                let phase = self.start_failed("could not be started again", &error);
                 let error = Arc::new(error);
                 asked.into_iter().for_each(|asked| drop(asked.send(Err(PluginError::shared(&error)))));
                 phase
             }
         }
+    }
+
+    fn start_failed(&mut self, what: &str, error: &PluginError) -> Phase {
+        let why = format!("{what}: {}", error.message());
+        tracing::warn!(plugin = %self.shared.name, detail = error.detail(), "the plugin's process {why}");
+        self.shared.count_start(false);
+        self.shared.tell(ProcessEvent::StartFailed { why: error.message().to_owned() });
+        let decision = self.deaths.decide(None, clock::now());
+        self.after_death(decision, why)
     }
 
     fn nothing_to_limit(&self, done: Answer<()>) {

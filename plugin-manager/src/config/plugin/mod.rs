@@ -32,6 +32,7 @@ pub struct PluginConfig {
     name: String,
     kind: Option<String>,
     enabled: bool,
+    required: bool,
     priority: i32,
     version: Option<String>,
     labels: BTreeMap<String, String>,
@@ -91,6 +92,13 @@ impl PluginConfig {
     #[must_use]
     pub fn enabled(&self) -> bool {
         self.enabled
+    }
+
+    /// Whether the gateway does not start when the plugin's process does not. Otherwise that is tried again while the others
+    /// serve.
+    #[must_use]
+    pub fn required(&self) -> bool {
+        self.required
     }
 
     /// Its place among the plugins; larger is higher. [`Config::plugins`](super::Config::plugins) is in this order.
@@ -180,6 +188,7 @@ impl fmt::Debug for PluginConfig {
             .field("name", &self.name)
             .field("kind", &self.kind)
             .field("enabled", &self.enabled)
+            .field("required", &self.required)
             .field("priority", &self.priority)
             .field("version", &self.version)
             .field("labels", &self.labels)

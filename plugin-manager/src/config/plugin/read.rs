@@ -58,6 +58,7 @@ pub(in crate::config) static TABLE: Table = Table::new("plugin", "A plugin: how 
         )
         .default("0"),
         Key::new("enabled", Kind::Bool, "Whether it is started and takes calls.").default("true"),
+        Key::new("required", Kind::Bool, "Whether the gateway does not start when it does not.").default("false").only(EXEC),
         Key::new("codec", Kind::Word(&["json"]), "How payloads are written.")
             .default("json")
             .later(&["msgpack", "protobuf", "raw"], Code::ConfigSchema),
@@ -92,6 +93,7 @@ pub(in crate::config) fn read(keys: &mut Keys<'_>) -> Option<PluginConfig> {
         name: name.unwrap_or_default(),
         kind: keys.text("type"),
         enabled: keys.bool("enabled").unwrap_or(true),
+        required: keys.bool("required").unwrap_or_default(),
         priority: keys.integer("priority").unwrap_or_default(),
         version: version(keys),
         labels: keys.map("labels"),

@@ -74,6 +74,7 @@ const EXAMPLES: &[(&str, &str, &str, &str)] = &[
     ("plugin", "options", "plugins: [{name: a, transport: inproc, type: x}]", "plugins: [{name: a, transport: inproc, type: x, options: {n: 1}}]"),
     ("plugin", "priority", "priority: 1", "priority: 2"),
     ("plugin", "enabled", "enabled: true", "enabled: false"),
+    ("plugin", "required", "plugins: [{name: a, transport: exec, executable: sh}]", "plugins: [{name: a, transport: exec, executable: sh, required: true}]"),
     ("plugin", "codec", "codec: json", "codec: msgpack"),
     ("plugin", "timeout", "timeout: 1s", "timeout: 2s"),
     ("plugin", "auth", "", "auth: {method: bearer, token: t}"),

@@ -17,6 +17,7 @@ use axum::{
 };
 use bytes::Bytes;
 use plugin_core::{Code, PluginError, clock, go_duration};
+use plugin_transports::process::ProcessHandle;
 
 pub use access::{Access, Role};
 
@@ -90,14 +91,18 @@ async fn check_query(request: Request, next: Next) -> Response<Body> {
     }
 }
 
-/// Ready once every configured plugin has been started, and no longer when the gateway is shutting down. Not ready while a
-/// plugin has failed: it would answer nothing but refusals.
+/// Ready once the start of every configured plugin has ended, and no longer when the gateway is shutting down. Not ready while a
+/// plugin has failed: it would answer nothing but refusals. One that has never been ready does not count: another gateway of
+/// this configuration would not have it either, and this one was not to wait for it.
 async fn readyz(State(plane): State<Plane>) -> Response<Body> {
     // Acquire: pairs with the release of whoever finished the start, whose registrations are then visible.
     if plane.manager.is_shutting_down() {
         (StatusCode::SERVICE_UNAVAILABLE, "shutting down\n").into_response()
     } else if plane.ready.load(std::sync::atomic::Ordering::Acquire) {
-        let failed = plane.manager.list().into_iter().filter(|plugin| plugin.state == ServingState::Failed);
+        let failed = plane.manager.list().into_iter().filter(|plugin| {
+            let process = plugin.controls.process.as_ref();
+            plugin.state == ServingState::Failed && process.is_none_or(ProcessHandle::has_been_ready)
+        });
         let failed: Vec<_> = failed.map(|plugin| plugin.name).collect();
         match failed.as_slice() {
             [] => "ready\n".into_response(),
