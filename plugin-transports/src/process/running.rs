@@ -98,8 +98,9 @@ pub(super) async fn launch(
     };
     // What it complained about is on stderr, and often the only hint.
     child.kill();
-    let _ = timeout(LAST_WORDS, stderr.end()).await;
     let _ = timeout(REAP, child.ended()).await;
+    // Nobody waits for an answer here, and on a busy machine they are read late.
+    let _ = timeout(DYING, stderr.end()).await;
     let tail = stderr.tail();
     let fault = if tail.is_empty() { fault } else { fault.with_detail(format!("the end of its stderr:\n{tail}")) };
     Err(fault.with_plugin(name.clone()))
