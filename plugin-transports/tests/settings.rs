@@ -91,7 +91,9 @@ mod http {
             .around("auth.cert_file", r#"{"name": "a", "endpoint": "https://h/", "auth": {"key_file": "/k"}}"#)
             .around("auth.key_file", r#"{"name": "a", "endpoint": "https://h/", "auth": {"cert_file": "/c"}}"#)
             .taking("endpoint", &["http://127.0.0.1:1/v1", "https://h"])
-            .taking("health_endpoint", &["/up", "up", "https://other/"]);
+            .taking("health_endpoint", &["/up", "up", "https://other/"])
+            // It lets something be, and is nothing that is shown: see the test below.
+            .silent("allow_plaintext_credentials");
         conform.readers();
         conform.page(PAGE);
     }
@@ -112,6 +114,19 @@ mod http {
             let faults = plugin_settings::settings_from_text::<HttpConfig>("p.yaml".as_ref(), &text, None, &|_| None);
             let faults = faults.expect_err(more).to_string();
             assert!(faults.contains(says) && !faults.contains("hunter2"), "{faults}");
+        }
+    }
+
+    #[test]
+    fn credentials_travel_in_plain_text_where_a_key_allows_it() {
+        for (allow, is_allowed) in [
+            ("", false),
+            (", allow_plaintext_credentials: false", false),
+            (", allow_plaintext_credentials: true", true),
+        ] {
+            let text = format!("{{name: a, endpoint: 'http://far/', auth: {{method: bearer, token: hunter2}}{allow}}}");
+            let read = plugin_settings::settings_from_text::<HttpConfig>("p.yaml".as_ref(), &text, None, &|_| None);
+            assert_eq!(read.is_ok(), is_allowed, "{allow}: {read:?}");
         }
     }
 }

@@ -99,7 +99,7 @@ impl<T: Settings + DeserializeOwned + Debug> Conform<T> {
         let schema = schema("test", T::TABLE);
         self.each(&mut |path, key, around| {
             let without = read::<T>(around);
-            let mut effects = BTreeSet::from([format!("{without:?}")]);
+            let mut effects = BTreeSet::from([without.clone()]);
             for Probe { value, fits, in_schema } in self.probes(path, key) {
                 let document = self.with(path, value);
                 let outcome = read::<T>(&document);
@@ -108,7 +108,7 @@ impl<T: Settings + DeserializeOwned + Debug> Conform<T> {
                     let errors = errors(&schema, &document);
                     assert_eq!(errors.is_empty(), fits, "{document}: the schema says {errors:?}");
                 }
-                effects.extend(outcome.ok());
+                effects.extend(outcome.is_ok().then_some(outcome));
             }
             let silent = self.silent.contains(&path.join(".").as_str());
             assert!(silent || effects.len() > 1, "`{}` has no effect", path.join("."));
@@ -246,4 +246,56 @@ fn with(document: &Value, path: &[&str], value: Value) -> Value {
     }
     *at = value;
     document
+}
+
+#[cfg(test)]
+mod tests {
+    use plugin_core::ConfigError;
+    use plugin_core::settings::{Kind, Values};
+
+    use super::*;
+
+    /// Reads one of the keys that it declares.
+    #[derive(Debug)]
+    struct Careless {
+        heard: bool,
+    }
+
+    static TABLE: Table = Table::new(
+        "careless",
+        "Reads one of its keys.",
+        &[
+            Key::new("heard", Kind::Bool, "Is read.").default("false"),
+            Key::new("unheard", Kind::Bool, "Is not.").default("false"),
+        ],
+    );
+
+    impl Settings for Careless {
+        const TABLE: &'static Table = &TABLE;
+
+        fn from_values(values: &Values) -> Result<Self, ConfigError> {
+            Ok(Self { heard: values.bool("heard").unwrap_or(false) })
+        }
+
+        fn to_values(&self) -> Values {
+            Values::new(&TABLE).with("heard", self.heard)
+        }
+    }
+
+    impl<'de> serde::Deserialize<'de> for Careless {
+        fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+            plugin_core::settings::deserialize(from)
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "`unheard` has no effect")]
+    fn a_key_that_is_declared_and_not_read_is_named() {
+        Conform::<Careless>::new().readers();
+    }
+
+    #[test]
+    fn a_key_whose_effect_is_not_shown_may_be_said_to_be_silent() {
+        Conform::<Careless>::new().silent("unheard").readers();
+    }
 }
