@@ -24,7 +24,7 @@ pub struct Rejected {
 enum Detail {
     None,
     Deadline { limit: Duration, stage: Option<&'static str>, evidence: bool },
-    Attempt { limit: Duration, stage: Option<&'static str> },
+    Attempt { limit: Duration, stage: Option<&'static str>, evidence: bool },
     ProbesRunning,
     TooShort,
     Quota(Quota),
@@ -121,7 +121,7 @@ impl Rejected {
     /// [told otherwise](Self::with_sent), the request may have been sent.
     #[must_use]
     pub const fn attempt_timeout(limit: Duration) -> Self {
-        Self::with_detail(Code::Timeout, Detail::Attempt { limit, stage: None })
+        Self::with_detail(Code::Timeout, Detail::Attempt { limit, stage: None, evidence: true })
     }
 
     /// Says that the service had time enough when the deadline passed, so that this is evidence against it.
@@ -129,6 +129,16 @@ impl Rejected {
     pub const fn as_evidence(mut self) -> Self {
         if let Detail::Deadline { limit, stage, .. } = self.detail {
             self.detail = Detail::Deadline { limit, stage, evidence: true };
+        }
+        self
+    }
+
+    /// Says that the service had not the time that it seems to have had, since the request was held back on this side: so
+    /// this is no evidence against it.
+    #[must_use]
+    pub const fn as_no_evidence(mut self) -> Self {
+        if let Detail::Deadline { evidence, .. } | Detail::Attempt { evidence, .. } = &mut self.detail {
+            *evidence = false;
         }
         self
     }
@@ -202,7 +212,7 @@ impl Rejected {
     /// outer layer of the family ignores it.
     #[must_use]
     pub const fn is_evidence(&self) -> bool {
-        matches!(self.detail, Detail::Attempt { .. } | Detail::Deadline { evidence: true, .. })
+        matches!(self.detail, Detail::Attempt { evidence: true, .. } | Detail::Deadline { evidence: true, .. })
     }
 
     /// Whether one attempt was cut by its own limit, so that another may help.

@@ -15,7 +15,7 @@ use tower_service::Service;
 
 use super::{
     Deadlined, allowed,
-    cut::{self, AttemptTime, Part},
+    cut::{self, AttemptTime, Part, Progress},
     layer::{Limit, duration},
     polling,
     timer::Timer,
@@ -233,7 +233,7 @@ where
         // The work stops now, not when the caller gets round to dropping this future.
         let progress = cut::drop_under(time.cut(), || this.inner.set(None));
         let stage = progress.stage.or(heard.stage).or(Some(WAITING));
-        Poll::Ready(this.reject.reject(time.refusal().with_stage(stage).with_sent(progress.sent)))
+        Poll::Ready(this.reject.reject(time.refusal_of(Progress { stage, ..progress })))
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
 use pin_project_lite::pin_project;
 
 use super::{
-    cut::{self, AttemptTime, Part},
+    cut::{self, AttemptTime, Part, Progress},
     layer::duration,
     polling,
     timer::Timer,
@@ -155,7 +155,7 @@ where
         // The work stops now, not when the caller gets round to dropping this future.
         let progress = cut::drop_under(ends.cut(), || this.inner.set(None));
         let stage = progress.stage.or(*this.stage);
-        Poll::Ready(this.reject.reject(ends.refusal().with_stage(stage).with_sent(progress.sent)))
+        Poll::Ready(this.reject.reject(ends.refusal_of(Progress { stage, ..progress })))
     }
 }
 

@@ -71,7 +71,6 @@ impl ProcessConfig {
                 line: 4 << 20,
                 noise: 16,
                 // That of a call, which `build` puts here.
-                patience: Duration::ZERO,
                 json: json::Limits::new(),
             },
         })
@@ -288,8 +287,7 @@ impl ProcessConfigBuilder {
     ///
     /// Names the first setting that is out of its bounds, and what would be right.
     pub fn build(self) -> Result<ProcessConfig, ConfigError> {
-        let mut config = self.0;
-        config.limits.patience = config.request_timeout;
+        let config = self.0;
         let error = |field, problem: String| Err(ConfigError::new(field, problem));
         if config.name.is_empty() || has_nul(&config.name) {
             return error("name", "must not be empty, and must not hold a NUL".into());

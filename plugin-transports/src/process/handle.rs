@@ -92,8 +92,8 @@ pub struct ProcessStats {
     pub failed_starts: u64,
     /// Calls in flight, or waiting to be sent, also those that wait for a process to be ready.
     pub in_flight: usize,
-    /// Calls that the present process was sent and has not answered, and that nobody waits for any more: a plugin that takes
-    /// one call at a time has these to do before the next.
+    /// Calls that the present process was sent after the latest that it has answered, and that nobody waits for any more: a
+    /// plugin that takes one call at a time has these to do before the next.
     pub abandoned: usize,
     /// Replies of the present process that came after their call had ended.
     pub late_replies: u64,

@@ -55,11 +55,14 @@
 //!
 //! A request that was not written goes with its caller. One that was written stays in the process's input, and a process that
 //! takes one call at a time works it off for nobody, before the next. So that callers in a hurry do not fill it up for the
-//! others, two requests at most are written ahead of its answers once a call was given up, and one more with each answer that
-//! somebody waited for; other calls wait here, within their own limits, and cost nothing when they are given up in turn. A
-//! process that answers out of turn serves calls side by side, and is never held back again. Where no answer comes at all, one
-//! more call is written after a second (or an eighth of `request_timeout`, if that is less). Health checks and `shutdown` never wait.
-//! [`ProcessStats::abandoned`] says how much there is to work off.
+//! others, calls are held back here for a while after one was given up: as long as the process would take longer for those
+//! that it has, at the speed at which it answers, than a second or an eighth of what a call may take, if that is less, and
+//! longer than a call takes that has none before it. That ends with sixteen answers that somebody waited for. Calls that are
+//! held back keep their own limits, and cost nothing when they are given up. Where no answer comes, one more call is written
+//! after a while, and the next after twice as long. A call whose time ends while it is held back, and while others were
+//! answered, is no evidence against the process ([`cut::report_held`](plugin_core::deadline::cut::report_held)); behind a
+//! process that answers nobody it is. Health checks and `shutdown` never wait. [`ProcessStats::abandoned`] says how much there
+//! may be to work off.
 //!
 //! # What holds the process in
 //!

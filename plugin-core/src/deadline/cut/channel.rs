@@ -24,6 +24,8 @@ pub struct Progress {
     pub stage: Option<&'static str>,
     /// How much of it had left the host.
     pub sent: Sent,
+    /// It was held back on this side all the time, so that the service had no time for it.
+    pub is_held: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -75,28 +77,37 @@ pub fn drop_under(cut: Cut, drop: impl FnOnce()) -> Progress {
 /// another reason, such as a caller that went away.
 #[must_use]
 pub fn current() -> Option<Cut> {
-    DROPPING.get().map(|dropping| dropping.cut)
+    DROPPING.get().map(|dropping| dropping.cut.of_held(dropping.progress.is_some_and(|progress| progress.is_held)))
 }
 
 /// Tells how far a request had come, from the drop of a transport's future, after it has withdrawn what it could. Of
 /// several attempts that are dropped together, the first tells the stage, and all are unsent only when each is.
 pub fn report(stage: &'static str, sent: Sent) {
-    add(Progress { stage: Some(stage), sent });
+    add(Progress { stage: Some(stage), sent, is_held: false });
+}
+
+/// Like [`report`], for a request of which nothing was sent because the transport held it back for the sake of others, while
+/// the service did what it had to do: then the end of its time is no evidence against the service. Of several attempts that
+/// are dropped together, each must say so.
+pub fn report_held(stage: &'static str) {
+    add(Progress { stage: Some(stage), sent: Sent::Nothing, is_held: true });
 }
 
 /// Tells, from the drop of a layer that makes several attempts, that one which ended before may have been sent: then the
 /// call was, however little is known of the attempt that is dropped.
 pub fn sent_before() {
-    add(Progress { stage: None, sent: Sent::Maybe });
+    add(Progress { stage: None, sent: Sent::Maybe, is_held: false });
 }
 
 fn add(new: Progress) {
     let Some(dropping) = DROPPING.get() else { return };
     let progress = match dropping.progress {
         None => new,
-        Some(Progress { stage, sent }) => {
-            Progress { stage: stage.or(new.stage), sent: if sent == Sent::Nothing { new.sent } else { sent } }
-        }
+        Some(Progress { stage, sent, is_held }) => Progress {
+            stage: stage.or(new.stage),
+            sent: if sent == Sent::Nothing { new.sent } else { sent },
+            is_held: is_held && new.is_held,
+        },
     };
     DROPPING.set(Some(Dropping { progress: Some(progress), ..dropping }));
 }
@@ -238,7 +249,7 @@ mod tests {
             assert_eq!(current(), Some(cut));
         });
         assert_eq!(current(), None);
-        assert_eq!(progress, Progress { stage: None, sent: Sent::Maybe });
+        assert_eq!(progress, Progress::default());
     }
 
     #[test]
@@ -272,18 +283,39 @@ mod tests {
             narrow(at(1), unsent);
             narrow(at(1), || report("reading", Sent::Nothing));
         });
-        assert_eq!(both, Progress { stage: Some("connecting"), sent: Sent::Nothing });
+        assert_eq!(both, Progress { stage: Some("connecting"), sent: Sent::Nothing, is_held: false });
         let silent = drop_under(cut, || {
             narrow(at(1), || {});
             narrow(at(1), unsent);
         });
-        assert_eq!(silent, Progress { stage: Some("connecting"), sent: Sent::Maybe });
+        assert_eq!(silent, Progress { stage: Some("connecting"), sent: Sent::Maybe, is_held: false });
         let one_sent = drop_under(cut, || {
             unsent();
             report("reading", Sent::Maybe);
             unsent();
         });
         assert_eq!(one_sent.sent, Sent::Maybe);
+    }
+
+    #[test]
+    fn what_was_held_back_is_no_evidence_unless_another_attempt_was_not() {
+        let cut = Cut::new(at(1), at(31), Some(30 * SECOND));
+        let held = || {
+            narrow(at(1), || report_held("held back"));
+            // What is dropped after it, such as a guard, hears of it.
+            assert!(current().is_some_and(|cut| !cut.is_evidence() && cut.ran() == 30 * SECOND));
+        };
+        let progress = drop_under(cut, held);
+        assert_eq!(progress, Progress { stage: Some("held back"), sent: Sent::Nothing, is_held: true });
+        let time = AttemptTime::new(at(1)).with_limit(Some(30 * SECOND));
+        assert!(time.refusal().is_evidence() && !time.refusal_of(progress).is_evidence());
+        assert_eq!(time.refusal_of(progress).sent(), Sent::Nothing);
+        let both = drop_under(cut, || {
+            held();
+            narrow(at(1), || report("reading", Sent::Nothing));
+            assert!(current().is_some_and(|cut| cut.is_evidence()));
+        });
+        assert!(!both.is_held && time.refusal_of(both).is_evidence());
     }
 
     #[test]

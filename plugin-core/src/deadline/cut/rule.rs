@@ -6,6 +6,7 @@ use super::super::{
     layer::duration,
     polling::{Part, UNLIMITED},
 };
+use super::Progress;
 use crate::{
     Rejected,
     clock::{Instant, nanos},
@@ -29,6 +30,7 @@ pub struct Cut {
     at: Instant,
     since: Instant,
     limit: Option<Duration>,
+    is_held: bool,
 }
 
 impl Cut {
@@ -36,7 +38,7 @@ impl Cut {
     /// not what its caller allowed; without one, no end is evidence.
     #[must_use]
     pub const fn new(since: Instant, at: Instant, limit: Option<Duration>) -> Self {
-        Self { at, since, limit }
+        Self { at, since, limit, is_held: false }
     }
 
     /// The moment of the cut.
@@ -67,7 +69,7 @@ impl Cut {
     #[must_use]
     pub const fn is_evidence(&self) -> bool {
         match self.limit {
-            Some(limit) => is_evidence(self.ran(), limit),
+            Some(limit) => !self.is_held && is_evidence(self.ran(), limit),
             None => false,
         }
     }
@@ -79,15 +81,20 @@ impl Cut {
         Self { since, ..self }
     }
 
+    /// The same cut, of work that was held back on this side and that the service has not seen.
+    pub(super) const fn of_held(self, is_held: bool) -> Self {
+        Self { is_held, ..self }
+    }
+
     /// The same for a part that began later, or may take less.
     pub(super) fn narrowed(self, part: Part) -> Self {
         let own = Part { since: self.since, limit: self.limit.map_or(UNLIMITED, nanos) };
-        Self::of(own.narrowed(part), self.at)
+        Self { is_held: self.is_held, ..Self::of(own.narrowed(part), self.at) }
     }
 
     /// This part of a call, cut at this moment.
     pub(super) fn of(part: Part, at: Instant) -> Self {
-        Self { at, since: part.since, limit: duration(part.limit) }
+        Self { at, since: part.since, limit: duration(part.limit), is_held: false }
     }
 }
 
@@ -163,6 +170,12 @@ impl AttemptTime {
             _ => Rejected::deadline_exceeded(self.given, None),
         };
         if self.cut().is_evidence() { refusal.as_evidence() } else { refusal }
+    }
+
+    /// The same for work that was dropped then and had come so far.
+    pub(in super::super) fn refusal_of(&self, progress: Progress) -> Rejected {
+        let refusal = self.refusal().with_stage(progress.stage).with_sent(progress.sent);
+        if progress.is_held { refusal.as_no_evidence() } else { refusal }
     }
 
     /// Whether somebody else who was told of this time may have noticed its end by now, a moment before its owner.

@@ -57,7 +57,7 @@ pub(super) static FAMILIES: [Family; 11] = [
     },
     Family {
         name: "plugin_abandoned_requests",
-        help: "Calls that a supervised process was sent and has not answered, and that nobody waits for any more.",
+        help: "Calls that a supervised process was sent and that nobody waits for any more, since the latest that it answered.",
         kind: Kind::Gauge,
         tell: |plugin, tell| one(plugin.abandoned, tell),
     },

@@ -5,9 +5,12 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker, ready},
-    time::Duration,
 };
 
+use plugin_core::{
+    clock::{self, Instant},
+    deadline::cut,
+};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
@@ -121,19 +124,15 @@ impl<W> Connection<W> {
 
     /// Withdraws a request, and says how far it had come. One that was taken to be written the plugin may see.
     pub(super) fn forget(&self, id: u64) -> Came {
-        self.state().table.forget(id)
+        // Whose time is up is dropped under a cut, which knows the limits.
+        let limit = cut::current().and_then(|cut| cut.limit());
+        self.state().table.forget(id, limit, clock::now)
     }
 
     /// Delivers a reply. `false`: nobody ever asked for it.
     pub(super) fn complete(&self, id: u64, outcome: Outcome) -> bool {
-        let known = self.state().table.complete(id, outcome);
+        let known = self.state().table.complete(id, outcome, clock::now);
         known.map(|waker| waker.into_iter().for_each(Waker::wake)).is_ok()
-    }
-
-    /// The plugin has answered nothing for as long as [`flush`](Self::flush) said: one more of the calls that are held back
-    /// is written with the next.
-    pub(super) fn probe(&self) {
-        self.state().table.probe();
     }
 
     pub(super) fn count_noise(&self) {
@@ -189,13 +188,12 @@ impl<W: AsyncWrite + Unpin> Connection<W> {
         Ok(id)
     }
 
-    /// Writes what is queued, as far as the pipe takes it. Where calls are held back it says how long to wait for an answer
-    /// before [`probe`](Self::probe).
-    pub(super) fn flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Duration>>> {
+    /// Writes what is queued, as far as the pipe takes it. Where calls are held back it says until when at the latest.
+    pub(super) fn flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Instant>>> {
         self.flush_locked(&mut self.writer(), cx)
     }
 
-    fn flush_locked(&self, writer: &mut Writer<W>, cx: &mut Context<'_>) -> Poll<io::Result<Option<Duration>>> {
+    fn flush_locked(&self, writer: &mut Writer<W>, cx: &mut Context<'_>) -> Poll<io::Result<Option<Instant>>> {
         let Writer { io, batch, written, before, finish } = writer;
         loop {
             let Some(pipe) = io else { return Poll::Ready(Ok(None)) };
@@ -215,7 +213,7 @@ impl<W: AsyncWrite + Unpin> Connection<W> {
             *written = 0;
             let mut state = self.state();
             *before = state.table.taken();
-            let held = state.table.take_queued(batch, BATCH);
+            let held = state.table.take_queued(batch, BATCH, clock::now);
             drop(state);
             if batch.is_empty() {
                 if *finish {

@@ -10,6 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use plugin_core::clock::{self, Instant};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::{Sleep, sleep},
@@ -44,8 +45,8 @@ pub(crate) struct Driver<R, W> {
     limits: Limits,
     /// Lines since the last reply that were none.
     noise: u32,
-    /// Runs while calls are held back and no answer comes.
-    hold: Option<Pin<Box<Sleep>>>,
+    /// Runs while calls are held back, until this moment.
+    hold: Option<(Instant, Pin<Box<Sleep>>)>,
     /// It has resolved, and only waits to be dropped.
     over: bool,
 }
@@ -112,8 +113,6 @@ impl<R, W> Driver<R, W> {
         };
         if known {
             self.noise = 0;
-            // It lives: how long it takes for one answer counts from here.
-            self.hold = None;
             return Ok(());
         }
         self.connection.count_noise();
@@ -158,28 +157,27 @@ impl<R: AsyncRead + Unpin, W> Driver<R, W> {
 }
 
 impl<R, W: AsyncWrite + Unpin> Driver<R, W> {
-    /// Writes what is queued, and where calls are held back and no answer comes, one more at a time.
+    /// Writes what is queued, and where calls are held back looks again when it is time.
     fn write(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         loop {
-            let patience = match self.connection.flush(cx) {
-                Poll::Ready(Ok(Some(patience))) => patience,
-                Poll::Ready(Ok(None)) => {
-                    self.hold = None;
-                    return Ok(());
-                }
+            let until = match self.connection.flush(cx) {
+                Poll::Ready(Ok(Some(until))) => until,
                 Poll::Ready(Err(error)) => return Err(error),
-                // The plugin does not read.
-                Poll::Pending => {
+                // All is written, or the plugin does not read.
+                Poll::Ready(Ok(None)) | Poll::Pending => {
                     self.hold = None;
                     return Ok(());
                 }
             };
-            let hold = self.hold.get_or_insert_with(|| Box::pin(sleep(patience)));
-            if hold.as_mut().poll(cx).is_pending() {
+            if self.hold.as_ref().is_none_or(|(known, _)| *known != until) {
+                self.hold = Some((until, Box::pin(sleep(until.saturating_since(clock::now())))));
+            }
+            if let Some((_, hold)) = &mut self.hold
+                && hold.as_mut().poll(cx).is_pending()
+            {
                 return Ok(());
             }
             self.hold = None;
-            self.connection.probe();
         }
     }
 }

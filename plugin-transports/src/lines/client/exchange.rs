@@ -69,7 +69,11 @@ impl<W> Drop for Exchange<W> {
             Stage::Waiting(id) => self.connection.forget(id),
             Stage::Over => return,
         };
-        cut::report(came.stage(), came.sent());
+        match came {
+            // The plugin was busy, and this call had none of its time.
+            Came::Held => cut::report_held(came.stage()),
+            _ => cut::report(came.stage(), came.sent()),
+        }
     }
 }
 

@@ -6,7 +6,7 @@ mod driver;
 mod exchange;
 mod table;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use plugin_core::Sent;
 
@@ -28,8 +28,6 @@ pub(crate) struct Limits {
     pub(crate) line: usize,
     /// Lines in a row that are not replies, after which the plugin is broken.
     pub(crate) noise: u32,
-    /// What a call may take: how long is waited for an answer depends on it, where calls are held back.
-    pub(crate) patience: Duration,
     /// What bounds the JSON of a payload and of a result.
     pub(crate) json: crate::json::Limits,
 }
@@ -73,7 +71,7 @@ pub(crate) struct Counts {
     pub(crate) noise: u64,
     /// Calls that were in flight, or waiting to be sent, now.
     pub(crate) in_flight: usize,
-    /// Calls that were sent and given up, and that the plugin has not answered.
+    /// Calls that were sent and given up, and neither answered nor overtaken by an answer to a later one.
     pub(crate) abandoned: usize,
 }
 

@@ -1,4 +1,4 @@
-//! The calls in flight, and the requests that wait to be written. No I/O, no clock, no lock.
+//! The calls in flight, and the requests that wait to be written. No I/O, no lock; whoever moves it brings the clock.
 
 use std::{
     collections::{VecDeque, hash_map::RandomState},
@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use plugin_core::Sent;
+use plugin_core::{Sent, clock::Instant};
 
 use super::{
     super::codec::{Answer, Frame},
@@ -59,6 +59,8 @@ pub(super) struct Table {
     /// Bytes of calls alone.
     queued_bytes: usize,
     backlog: Backlog,
+    /// Calls were held back when requests were last taken to be written.
+    is_held: bool,
     /// Bytes of requests that were taken to be written.
     taken: u64,
     closed: Option<Failure>,
@@ -79,8 +81,10 @@ struct Slot {
 pub(super) enum Came {
     /// Nothing of it was written: the plugin does not read.
     Queued,
-    /// Nothing of it was written: it was not its turn.
+    /// Nothing of it was written: it was not its turn. Meanwhile the plugin has answered others.
     Held,
+    /// The same, and the plugin has answered nobody.
+    Stuck,
     /// The plugin may have seen it.
     Sent,
 }
@@ -88,7 +92,7 @@ pub(super) enum Came {
 impl Came {
     pub(super) fn sent(self) -> Sent {
         match self {
-            Self::Queued | Self::Held => Sent::Nothing,
+            Self::Queued | Self::Held | Self::Stuck => Sent::Nothing,
             Self::Sent => Sent::Maybe,
         }
     }
@@ -97,7 +101,7 @@ impl Came {
     pub(super) fn stage(self) -> &'static str {
         match self {
             Self::Queued => "waiting until the plugin reads",
-            Self::Held => "waiting until the plugin has done calls that were given up",
+            Self::Held | Self::Stuck => "waiting until the plugin has done calls that were given up",
             Self::Sent => "on the plugin",
         }
     }
@@ -105,12 +109,10 @@ impl Came {
 
 #[derive(Debug)]
 enum Stage {
-    /// Written to nobody yet; can be withdrawn without a trace.
-    Queued(Frame),
+    /// Written to nobody yet; can be withdrawn without a trace. With how far the plugin had come by then.
+    Queued(Frame, Progress),
     /// The plugin may have seen it.
     Sent {
-        /// Of a call, its number among those that were written.
-        number: u64,
         /// Where it begins in all that was written.
         start: u64,
     },
@@ -132,7 +134,8 @@ impl Table {
             ahead: VecDeque::new(),
             queue: VecDeque::new(),
             queued_bytes: 0,
-            backlog: Backlog::new(limits.patience),
+            backlog: Backlog::new(),
+            is_held: false,
             taken: 0,
             closed: None,
             limits: Limits { in_flight: limits.in_flight.clamp(1, MAX_IN_FLIGHT), ..limits },
@@ -172,7 +175,7 @@ impl Table {
         }
         let queue = if place == Place::Ahead { &mut self.ahead } else { &mut self.queue };
         queue.push_back(id);
-        self.slots[index] = Slot { id, waker: Some(waker), stage: Stage::Queued(frame) };
+        self.slots[index] = Slot { id, waker: Some(waker), stage: Stage::Queued(frame, self.backlog.progress()) };
         Ok(id)
     }
 
@@ -193,12 +196,15 @@ impl Table {
     }
 
     /// Forgets a call that nobody waits for, and says how far it had come. A reply that comes later is counted and dropped.
-    pub(super) fn forget(&mut self, id: u64) -> Came {
+    /// `limit` is what it might have taken as it was configured, where that is known.
+    pub(super) fn forget(&mut self, id: u64, limit: Option<Duration>, now: impl FnOnce() -> Instant) -> Came {
         let came = match self.release(id) {
-            Some(Stage::Queued(_)) if self.is_held() => Came::Held,
-            Some(Stage::Queued(_) | Stage::Unsent | Stage::Done(Err(Failure::Lost(_, Sent::Nothing)))) => Came::Queued,
+            Some(Stage::Queued(_, then)) if self.is_held && id & OWN == 0 => {
+                if self.backlog.progress().has_moved(then) { Came::Held } else { Came::Stuck }
+            }
+            Some(Stage::Queued(..) | Stage::Unsent | Stage::Done(Err(Failure::Lost(_, Sent::Nothing)))) => Came::Queued,
             Some(Stage::Sent { .. }) if id & OWN == 0 => {
-                self.backlog.given_up();
+                self.backlog.given_up(self.number(id), limit, now);
                 Came::Sent
             }
             _ => Came::Sent,
@@ -214,22 +220,38 @@ impl Table {
     }
 
     /// Moves queued requests into `out`, in order, until it holds `enough` bytes. From here on they count as sent. Calls
-    /// that are held back stay: then it says how long to wait for an answer before [`probe`](Self::probe).
-    pub(super) fn take_queued(&mut self, out: &mut Vec<u8>, enough: usize) -> Option<Duration> {
+    /// that are held back stay, because of what the plugin has to do for nobody: then it says until when at the latest.
+    pub(super) fn take_queued(
+        &mut self,
+        out: &mut Vec<u8>,
+        enough: usize,
+        now: impl Fn() -> Instant,
+    ) -> Option<Instant> {
+        self.is_held = false;
         while out.len() < enough {
             let id = match self.ahead.pop_front() {
                 Some(id) => id,
-                None if self.is_held() => return self.awaits_turn().then(|| self.backlog.patience()),
-                None => self.queue.pop_front()?,
+                None if !self.awaits_turn() => return None,
+                None => {
+                    // What is said last, on the way to an end, must not wait for anything.
+                    if self.closed.is_none()
+                        && let Err(until) = self.backlog.admit(&now)
+                    {
+                        self.is_held = true;
+                        return Some(until);
+                    }
+                    self.queue.pop_front()?
+                }
             };
             if !self.is_queued(id) {
                 continue;
             }
-            let number = if id & OWN == 0 { self.backlog.wrote() } else { 0 };
+            if id & OWN == 0 {
+                self.backlog.wrote(self.number(id), &now);
+            }
             let start = self.taken;
             let Some(slot) = self.slot(id) else { continue };
-            let sent = Stage::Sent { number, start };
-            let Stage::Queued(frame) = std::mem::replace(&mut slot.stage, sent) else { continue };
+            let Stage::Queued(frame, _) = std::mem::replace(&mut slot.stage, Stage::Sent { start }) else { continue };
             if id & OWN == 0 {
                 self.queued_bytes -= frame.len();
             }
@@ -243,12 +265,6 @@ impl Table {
         None
     }
 
-    /// Whether calls stay in the queue, because of what the plugin has to do for nobody. Not on the way to an end, which
-    /// what is said last must not wait for.
-    fn is_held(&self) -> bool {
-        self.backlog.is_full() && self.closed.is_none()
-    }
-
     /// Whether there is anything in the queue but what was withdrawn.
     fn awaits_turn(&mut self) -> bool {
         while let Some(id) = self.queue.front().copied() {
@@ -260,11 +276,6 @@ impl Table {
         false
     }
 
-    /// The plugin has answered nothing for as long as [`take_queued`](Self::take_queued) said: one more call is written.
-    pub(super) fn probe(&mut self) {
-        self.backlog.probe();
-    }
-
     /// Bytes of requests that were taken to be written so far.
     pub(super) fn taken(&self) -> u64 {
         self.taken
@@ -273,26 +284,32 @@ impl Table {
     /// Of all that was taken to be written, nothing from this byte on has reached the plugin, and nothing will.
     pub(super) fn unsent_from(&mut self, byte: u64) {
         for slot in &mut self.slots {
-            if matches!(slot.stage, Stage::Sent { start, .. } if start >= byte) {
+            if matches!(slot.stage, Stage::Sent { start } if start >= byte) {
                 slot.stage = Stage::Unsent;
             }
         }
     }
 
     /// Delivers a reply to its call. `Err`: no call ever had this id.
-    pub(super) fn complete(&mut self, id: u64, outcome: Outcome) -> Result<Option<Waker>, ()> {
+    pub(super) fn complete(
+        &mut self,
+        id: u64,
+        outcome: Outcome,
+        now: impl FnOnce() -> Instant,
+    ) -> Result<Option<Waker>, ()> {
+        let number = self.number(id);
         if let Some(slot) = self.slot(id) {
             match slot.stage {
-                Stage::Sent { number, .. } => {
+                Stage::Sent { .. } => {
                     slot.stage = Stage::Done(outcome);
                     let waker = slot.waker.take();
                     if id & OWN == 0 {
-                        self.backlog.answered(id, number);
+                        self.backlog.answered(number, true, now);
                     }
                     return Ok(waker);
                 }
                 // A reply to a request that was not sent yet can only be a guess.
-                Stage::Queued(_) | Stage::Unsent => return Err(()),
+                Stage::Queued(..) | Stage::Unsent => return Err(()),
                 Stage::Done(_) | Stage::Free => {}
             }
         }
@@ -301,7 +318,7 @@ impl Table {
         }
         self.counts.late += 1;
         if id & OWN == 0 {
-            self.backlog.answered_late(id);
+            self.backlog.answered(number, false, now);
         }
         Ok(None)
     }
@@ -322,7 +339,7 @@ impl Table {
         }
         for slot in &mut self.slots {
             let sent = match slot.stage {
-                Stage::Queued(_) | Stage::Unsent => Sent::Nothing,
+                Stage::Queued(..) | Stage::Unsent => Sent::Nothing,
                 Stage::Sent { .. } => Sent::Maybe,
                 Stage::Done(_) | Stage::Free => continue,
             };
@@ -354,12 +371,17 @@ impl Table {
 
     /// Whether a call ever had this id.
     fn is_known(&self, id: u64) -> bool {
-        let number = (id >> SLOT_BITS).wrapping_sub(self.first) & COUNT;
-        id & TAG_BITS == TAG && (1..=self.calls).contains(&number)
+        id & TAG_BITS == TAG && (1..=self.calls).contains(&self.number(id))
+    }
+
+    /// Requests are numbered in the order in which they came, and so, but for the host's own, in that in which they are
+    /// written.
+    fn number(&self, id: u64) -> u64 {
+        (id >> SLOT_BITS).wrapping_sub(self.first) & COUNT
     }
 
     fn is_queued(&self, id: u64) -> bool {
-        self.slots.get(index(id)).is_some_and(|slot| slot.id == id && matches!(slot.stage, Stage::Queued(_)))
+        self.slots.get(index(id)).is_some_and(|slot| slot.id == id && matches!(slot.stage, Stage::Queued(..)))
     }
 
     fn slot(&mut self, id: u64) -> Option<&mut Slot> {
@@ -374,7 +396,7 @@ impl Table {
         self.free.push(index(id));
         match &stage {
             _ if id & OWN != 0 => self.own -= 1,
-            Stage::Queued(frame) => self.queued_bytes -= frame.len(),
+            Stage::Queued(frame, _) => self.queued_bytes -= frame.len(),
             _ => {}
         }
         Some(stage)

@@ -1,17 +1,19 @@
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use bytes::Bytes;
 use plugin_core::CallContext;
 use proptest::prelude::*;
 
 use super::*;
 
-const LIMITS: Limits = Limits {
-    in_flight: 4,
-    queued_bytes: 1 << 20,
-    line: 1 << 20,
-    noise: 16,
-    patience: Duration::from_secs(30),
-    json: crate::json::Limits::new(),
-};
+const LIMITS: Limits =
+    Limits { in_flight: 4, queued_bytes: 1 << 20, line: 1 << 20, noise: 16, json: crate::json::Limits::new() };
+
+/// So much later at each look that nothing is held back any more.
+fn now() -> Instant {
+    static MINUTES: AtomicU64 = AtomicU64::new(1);
+    Instant::ZERO.saturating_add(Duration::from_secs(60) * MINUTES.fetch_add(1, Ordering::Relaxed) as u32)
+}
 
 fn frame() -> Frame {
     Frame::new("execute", b"null", &CallContext::new(), 0)
@@ -31,7 +33,7 @@ fn fetch(table: &mut Table, id: u64) -> Option<Outcome> {
 
 fn written(table: &mut Table) -> usize {
     let mut out = Vec::new();
-    table.take_queued(&mut out, usize::MAX);
+    table.take_queued(&mut out, usize::MAX, now);
     memchr::memchr_iter(b'\n', &out).count()
 }
 
@@ -44,13 +46,13 @@ fn a_late_reply_is_dropped_and_counted_even_when_its_slot_has_a_new_call() {
     let mut table = Table::new(LIMITS);
     let first = insert(&mut table).expect("room");
     assert_eq!(written(&mut table), 1);
-    table.forget(first);
+    table.forget(first, None, now);
     let second = insert(&mut table).expect("room");
     assert_eq!(index(first), index(second), "the slot is used again");
     assert_eq!(written(&mut table), 1);
-    assert!(matches!(table.complete(first, answer(first)), Ok(None)));
+    assert!(matches!(table.complete(first, answer(first), now), Ok(None)));
     assert_eq!(fetch(&mut table, second), None, "the late reply did not reach the new call");
-    assert!(table.complete(second, answer(second)).is_ok());
+    assert!(table.complete(second, answer(second), now).is_ok());
     assert_eq!(fetch(&mut table, second), Some(answer(second)));
     assert_eq!(table.counts(), Counts { late: 1, ..Counts::default() });
 }
@@ -59,11 +61,11 @@ fn a_late_reply_is_dropped_and_counted_even_when_its_slot_has_a_new_call() {
 fn a_reply_to_what_was_never_asked_is_an_error() {
     let mut table = Table::new(LIMITS);
     let id = insert(&mut table).expect("room");
-    assert!(table.complete(id, answer(id)).is_err(), "it was not sent yet");
-    assert!(table.complete(id + (1 << SLOT_BITS), answer(id)).is_err());
-    assert!(table.complete(0, answer(0)).is_err());
-    assert!(table.complete(u64::MAX, answer(0)).is_err());
-    assert!(table.complete(id ^ TAG, answer(id)).is_err());
+    assert!(table.complete(id, answer(id), now).is_err(), "it was not sent yet");
+    assert!(table.complete(id + (1 << SLOT_BITS), answer(id), now).is_err());
+    assert!(table.complete(0, answer(0), now).is_err());
+    assert!(table.complete(u64::MAX, answer(0), now).is_err());
+    assert!(table.complete(id ^ TAG, answer(id), now).is_err());
     assert_eq!(table.counts().late, 0);
 }
 
@@ -87,11 +89,11 @@ fn the_count_of_calls_goes_on_past_its_last_number() {
         let id = insert(&mut table).expect("room");
         assert_eq!((id >> SLOT_BITS) & COUNT, (call + COUNT - 1) & COUNT);
         assert_eq!(written(&mut table), 1);
-        assert!(matches!(table.complete(id, answer(id)), Ok(Some(_))));
+        assert!(matches!(table.complete(id, answer(id), now), Ok(Some(_))));
         assert_eq!(fetch(&mut table, id), Some(answer(id)));
-        assert!(matches!(table.complete(id, answer(id)), Ok(None)), "it is late, and was asked for once");
+        assert!(matches!(table.complete(id, answer(id), now), Ok(None)), "it is late, and was asked for once");
     }
-    assert!(table.complete(TAG | (4 << SLOT_BITS), answer(0)).is_err(), "the next but one");
+    assert!(table.complete(TAG | (4 << SLOT_BITS), answer(0), now).is_err(), "the next but one");
 }
 
 #[test]
@@ -103,7 +105,7 @@ fn a_question_of_the_host_is_outside_of_the_bounds_of_calls_and_goes_first() {
     let question = insert_at(&mut table, Place::Ahead).expect("it is no call");
     assert_eq!(table.counts().in_flight, 4, "of calls");
     let mut out = Vec::new();
-    table.take_queued(&mut out, usize::MAX);
+    table.take_queued(&mut out, usize::MAX, now);
     let id = |line: &[u8]| serde_json::from_slice::<serde_json::Value>(line).expect("JSON")["id"].clone();
     let order: Vec<_> = out.split_inclusive(|byte| *byte == b'\n').map(id).collect();
     let written = [&[question][..], &calls, &[last]].concat();
@@ -115,10 +117,10 @@ fn a_question_of_the_host_is_outside_of_the_bounds_of_calls_and_goes_first() {
     assert_eq!(table.queued_bytes, 0);
     assert_eq!(insert(&mut table), Err(Failure::TooMany(4)), "and they leave calls no more room than they had");
     for id in [question, last] {
-        assert!(table.complete(id, answer(id)).is_ok());
+        assert!(table.complete(id, answer(id), now).is_ok());
         assert_eq!(fetch(&mut table, id), Some(answer(id)));
     }
-    table.forget(calls[0]);
+    table.forget(calls[0], None, now);
     assert!(insert(&mut table).is_ok(), "a slot that the host had may be a call's");
     assert_eq!((table.in_flight(), table.requests()), (4, 4));
 }
@@ -128,7 +130,7 @@ fn the_hosts_own_questions_are_bounded_too() {
     let mut table = Table::new(LIMITS);
     for _ in 0..10_000 {
         let id = insert_at(&mut table, Place::Ahead).expect("room");
-        table.forget(id);
+        table.forget(id, None, now);
     }
     assert!(table.ahead.len() <= 2 * MAX_OWN + 1, "{}", table.ahead.len());
     for _ in 0..MAX_OWN {
@@ -144,8 +146,8 @@ fn a_second_reply_does_not_replace_the_first() {
     let mut table = Table::new(LIMITS);
     let id = insert(&mut table).expect("room");
     written(&mut table);
-    assert!(table.complete(id, answer(1)).is_ok());
-    assert!(table.complete(id, answer(2)).is_ok());
+    assert!(table.complete(id, answer(1), now).is_ok());
+    assert!(table.complete(id, answer(2), now).is_ok());
     assert_eq!(fetch(&mut table, id), Some(answer(1)));
     assert_eq!(table.counts().late, 1);
 }
@@ -154,7 +156,7 @@ fn a_second_reply_does_not_replace_the_first() {
 fn a_call_that_is_dropped_before_it_was_written_never_is() {
     let mut table = Table::new(LIMITS);
     let ids: Vec<_> = (0..3).map(|_| insert(&mut table).expect("room")).collect();
-    table.forget(ids[1]);
+    table.forget(ids[1], None, now);
     assert_eq!(written(&mut table), 2);
     assert_eq!(table.queued_bytes, 0);
 }
@@ -164,13 +166,13 @@ fn calls_and_bytes_are_bounded_and_room_comes_back() {
     let mut table = Table::new(LIMITS);
     let ids: Vec<_> = (0..4).map(|_| insert(&mut table).expect("room")).collect();
     assert_eq!(insert(&mut table), Err(Failure::TooMany(4)));
-    table.forget(ids[0]);
+    table.forget(ids[0], None, now);
     assert!(insert(&mut table).is_ok());
 
     let mut narrow = Table::new(Limits { queued_bytes: 2 * frame().len(), ..LIMITS });
     let ids = [insert(&mut narrow).expect("room"), insert(&mut narrow).expect("room")];
     assert_eq!(insert(&mut narrow), Err(Failure::QueueFull(2 * frame().len())));
-    narrow.forget(ids[1]);
+    narrow.forget(ids[1], None, now);
     assert!(insert(&mut narrow).is_ok());
     written(&mut narrow);
     assert!(insert(&mut narrow).is_ok());
@@ -185,7 +187,7 @@ fn withdrawn_calls_do_not_pile_up_while_the_plugin_does_not_read() {
     let mut table = Table::new(LIMITS);
     for _ in 0..10_000 {
         let id = insert(&mut table).expect("room");
-        table.forget(id);
+        table.forget(id, None, now);
     }
     assert!(table.queue.len() <= 2 * (LIMITS.in_flight + MAX_OWN), "{}", table.queue.len());
     assert_eq!(table.queued_bytes, 0);
@@ -197,13 +199,13 @@ fn withdrawing_a_request_tells_whether_it_had_been_taken_to_be_written() {
     let taken = insert(&mut table).expect("room");
     written(&mut table);
     let queued = insert(&mut table).expect("room");
-    assert_eq!(table.forget(queued).sent(), Sent::Nothing);
+    assert_eq!(table.forget(queued, None, now).sent(), Sent::Nothing);
     assert_eq!(written(&mut table), 0, "what was withdrawn unsent is never written");
-    assert_eq!(table.forget(taken).sent(), Sent::Maybe);
-    assert_eq!(table.forget(taken).sent(), Sent::Maybe, "of what is not known anything may have happened");
+    assert_eq!(table.forget(taken, None, now).sent(), Sent::Maybe);
+    assert_eq!(table.forget(taken, None, now).sent(), Sent::Maybe, "of what is not known anything may have happened");
     let lost = insert(&mut table).expect("room");
     table.close(&"gone".into(), &mut Vec::new());
-    assert_eq!(table.forget(lost).sent(), Sent::Nothing);
+    assert_eq!(table.forget(lost, None, now).sent(), Sent::Nothing);
 }
 
 #[test]
@@ -214,7 +216,7 @@ fn what_a_broken_pipe_did_not_take_was_not_sent() {
     assert_eq!(table.taken(), 2 * frame().len() as u64);
     // All but the first byte of the first.
     table.unsent_from(1);
-    assert!(table.complete(ids[1], answer(ids[1])).is_err(), "a reply to it can only be a guess");
+    assert!(table.complete(ids[1], answer(ids[1]), now).is_err(), "a reply to it can only be a guess");
     table.close(&"gone".into(), &mut Vec::new());
     let lost = |sent| Some(Err(Failure::Lost("gone".into(), sent)));
     assert_eq!(fetch(&mut table, ids[0]), lost(Sent::Maybe));
@@ -283,16 +285,16 @@ proptest! {
                     }
                 }
                 Step::Write => { written(&mut table); }
-                Step::Complete(at) => if let Some(id) = pick(at) { let _ = table.complete(id, answer(id)); },
+                Step::Complete(at) => if let Some(id) = pick(at) { let _ = table.complete(id, answer(id), now); },
                 Step::Fetch(at) => if let Some(id) = pick(at) && let Some(Ok(got)) = fetch(&mut table, id) {
                     prop_assert_eq!(got.id, id);
                 },
-                Step::Forget(at) => if let Some(id) = pick(at) { let _ = table.forget(id); },
+                Step::Forget(at) => if let Some(id) = pick(at) { let _ = table.forget(id, None, now); },
             }
             prop_assert!(table.in_flight() <= LIMITS.in_flight);
         }
         for id in ids {
-            let _ = table.forget(id);
+            let _ = table.forget(id, None, now);
         }
         prop_assert_eq!((table.requests(), table.own, table.queued_bytes), (0, 0, 0));
     }

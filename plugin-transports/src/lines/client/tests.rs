@@ -12,14 +12,8 @@ use tower::ServiceExt;
 
 use super::{super::codec::Frame, *};
 
-const LIMITS: Limits = Limits {
-    in_flight: 1024,
-    queued_bytes: 1 << 20,
-    line: 4096,
-    noise: 4,
-    patience: Duration::from_secs(30),
-    json: crate::json::Limits::new(),
-};
+const LIMITS: Limits =
+    Limits { in_flight: 1024, queued_bytes: 1 << 20, line: 4096, noise: 4, json: crate::json::Limits::new() };
 
 type Far = (tokio::io::Lines<BufReader<tokio::io::ReadHalf<DuplexStream>>>, WriteHalf<DuplexStream>);
 type Near = Arc<Connection<WriteHalf<DuplexStream>>>;
@@ -47,12 +41,12 @@ fn ask(connection: &Near, payload: &str) -> Exchange<WriteHalf<DuplexStream>> {
     connection.exchange(frame(payload))
 }
 
-/// The same call under core's limit of an attempt.
-async fn limited(connection: &Near, payload: &str, limit: Duration) -> Result<crate::lines::codec::Answer, Ended> {
+/// The same call under core's limit of an attempt, by a caller who waits no longer than this.
+async fn limited(connection: &Near, payload: &str, waits: Duration) -> Result<crate::lines::codec::Answer, Ended> {
     let service = tower::service_fn(|exchange: Exchange<_>| async { exchange.await.map_err(Ended::Failed) });
-    let call = plugin_core::Call::new(ask(connection, payload));
+    let call = plugin_core::Call::new(ask(connection, payload)).with_timeout(waits);
     let service = tower::ServiceBuilder::new()
-        .layer(AttemptTimeoutLayer::new(limit))
+        .layer(AttemptTimeoutLayer::new(Duration::from_secs(30)))
         .map_request(plugin_core::Call::into_payload)
         .service(service);
     service.oneshot(call).await
@@ -454,9 +448,9 @@ async fn callers_in_a_hurry_do_not_keep_a_plugin_that_takes_one_call_at_a_time_f
         let patient = join_all((0..3).map(|_| caller(connection.clone(), Duration::from_secs(5), during / 2))).await;
         for (answered, lost, slowest) in patient {
             assert_eq!(lost, 0, "beside {hurried}: {answered} were answered");
-            // Each second one is a patient caller's.
+            // Some two of five are a patient caller's.
             assert!(
-                answered >= 25 && slowest < Duration::from_secs(2),
+                answered >= 20 && slowest < Duration::from_secs(2),
                 "{answered} answered, the slowest in {slowest:?}"
             );
         }
@@ -468,11 +462,9 @@ async fn callers_in_a_hurry_do_not_keep_a_plugin_that_takes_one_call_at_a_time_f
 #[tokio::test(start_paused = true)]
 async fn behind_calls_that_were_given_up_one_more_is_let_through_at_a_time_and_the_hosts_questions_always() {
     let (connection, _driver, mut far) = connected(1 << 16, LIMITS);
-    for _ in 0..2 {
-        let ended = limited(&connection, "0", Duration::from_millis(20)).await.expect_err("no answer");
-        assert_eq!(ended.cut(), (Sent::Maybe, Some("on the plugin")));
-    }
-    assert_eq!(connection.counts(), Counts { abandoned: 2, ..Counts::default() });
+    let ended = limited(&connection, "0", Duration::from_millis(20)).await.expect_err("no answer");
+    assert_eq!(ended.cut(), (Sent::Maybe, Some("on the plugin")));
+    assert_eq!(connection.counts(), Counts { abandoned: 1, ..Counts::default() });
     let start = clock::now();
     let waits = limited(&connection, "1", Duration::from_millis(900));
     let held = (Sent::Nothing, Some("waiting until the plugin has done calls that were given up"));
@@ -486,11 +478,11 @@ async fn behind_calls_that_were_given_up_one_more_is_let_through_at_a_time_and_t
     assert_eq!(third.expect_err("no answer").cut().0, Sent::Maybe, "after a second it is let through");
     assert_eq!(fourth.expect_err("no answer").cut(), held);
     let mut read = Vec::new();
-    for _ in 0..4 {
+    for _ in 0..3 {
         read.push(request(&mut far).await);
     }
     let payloads: Vec<_> = read.iter().map(|(_, payload)| payload.as_str()).collect();
-    assert_eq!(payloads, ["0", "0", "null", "3"]);
+    assert_eq!(payloads, ["0", "null", "3"]);
     assert!(start.elapsed() < Duration::from_secs(4));
     drop(check);
 }
@@ -508,17 +500,32 @@ async fn a_plugin_that_serves_side_by_side_is_never_held_back_for_calls_that_han
             }
         }
     });
-    let start = clock::now();
     for round in 0..20 {
-        // The first answer beside a call that hangs shows what it is.
-        for _ in 0..if round == 0 { 1 } else { 5 } {
+        for _ in 0..2 {
             let hangs = limited(&connection, "0", Duration::from_millis(10)).await;
-            assert_eq!(hangs.expect_err("no answer").cut().0, Sent::Maybe);
+            assert!(matches!(hangs, Err(Ended::Cut(_))));
         }
-        let before = clock::now();
-        assert!(limited(&connection, "1", Duration::from_secs(1)).await.is_ok());
-        assert_eq!(before.elapsed(), Duration::ZERO, "round {round}");
+        // The host's own questions are answered all the while, which says nothing of those in line.
+        let asks = async {
+            loop {
+                let _ = connection.exchange_at(Place::Ahead, frame("1")).await;
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        let calls = async {
+            let before = clock::now();
+            assert!(limited(&connection, "1", Duration::from_secs(5)).await.is_ok());
+            assert!(before.elapsed() <= Duration::from_secs(1), "round {round}");
+            // With that answer they stand in nobody's way.
+            let before = clock::now();
+            for answer in join_all((0..8).map(|_| limited(&connection, "1", Duration::from_secs(5)))).await {
+                assert!(answer.is_ok());
+            }
+            assert_eq!((before.elapsed(), connection.counts().abandoned), (Duration::ZERO, 0), "round {round}");
+        };
+        tokio::select! {
+            () = asks => unreachable!("they never end"),
+            () = calls => {}
+        }
     }
-    assert!(start.elapsed() < Duration::from_secs(2));
-    assert_eq!(connection.counts().abandoned, 96);
 }
