@@ -9,7 +9,10 @@ use std::{
 
 use tokio::sync::watch;
 
-use crate::{Code, clock::Instant};
+use crate::{
+    Code,
+    clock::{self, Instant},
+};
 
 /// The five states of health, from nothing known to given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
@@ -168,6 +171,8 @@ pub struct HealthCell {
     state: AtomicU8,
     /// When the next check is due, in nanoseconds; 0 when that is not known.
     next_check: AtomicU64,
+    /// When the state began, in nanoseconds of the clock.
+    since: AtomicU64,
     status: watch::Sender<HealthStatus>,
 }
 
@@ -181,6 +186,7 @@ impl HealthCell {
         Self {
             state: AtomicU8::new(status.state as u8),
             next_check: AtomicU64::new(0),
+            since: AtomicU64::new(clock::now().as_nanos()),
             status: watch::Sender::new(status),
         }
     }
@@ -191,6 +197,13 @@ impl HealthCell {
     pub fn state(&self) -> HealthState {
         // Relaxed: a call that reads the state of a moment ago behaves as if it had come a moment earlier.
         HealthState::from_u8(self.state.load(Ordering::Relaxed) & !HELD)
+    }
+
+    /// When the state began: the check or the owner that changed it, or the making of the cell.
+    #[must_use]
+    pub fn since(&self) -> Instant {
+        // Relaxed: see `state`.
+        Instant::from_nanos(self.since.load(Ordering::Relaxed))
     }
 
     /// Whether somebody [holds](Self::hold) it.
@@ -225,8 +238,7 @@ impl HealthCell {
             if self.state.load(Ordering::Relaxed) & HELD != 0 {
                 return false;
             }
-            self.state.store(status.state as u8, Ordering::Relaxed);
-            *present = status;
+            self.store(status, present, 0);
             true
         });
     }
@@ -243,10 +255,18 @@ impl HealthCell {
 
     fn write(&self, status: HealthStatus, held: u8) {
         self.status.send_modify(|present| {
-            // Relaxed: see `set`.
-            self.state.store(status.state as u8 | held, Ordering::Relaxed);
-            *present = status;
+            self.store(status, present, held);
         });
+    }
+
+    /// Writes the words and the status, under the lock of the channel.
+    fn store(&self, status: HealthStatus, present: &mut HealthStatus, held: u8) {
+        if status.state != present.state {
+            self.since.store(clock::now().as_nanos(), Ordering::Relaxed);
+        }
+        // Relaxed: see `set`.
+        self.state.store(status.state as u8 | held, Ordering::Relaxed);
+        *present = status;
     }
 
     /// Follows the status. A reader that is slow sees the newest status and may miss those between.
@@ -284,6 +304,21 @@ mod tests {
         assert_eq!(cell.next_check(), Some(Instant::from_nanos(7)));
         cell.set_next_check(None);
         assert_eq!(cell.next_check(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_state_began_when_it_changed_and_not_when_it_was_last_said() {
+        let cell = HealthCell::default();
+        let made = cell.since();
+        tokio::time::advance(Duration::from_secs(3)).await;
+        cell.set(HealthStatus::unhealthy("no answer"));
+        let fell = cell.since();
+        assert_eq!(fell.saturating_since(made), Duration::from_secs(3));
+        tokio::time::advance(Duration::from_secs(3)).await;
+        cell.set(HealthStatus::unhealthy("no answer yet"));
+        assert_eq!(cell.since(), fell);
+        cell.hold(HealthStatus::new(HealthState::Offline, "the process died"));
+        assert_eq!(cell.since().saturating_since(fell), Duration::from_secs(3));
     }
 
     #[test]

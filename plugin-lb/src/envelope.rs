@@ -2,7 +2,7 @@
 
 use plugin_core::{Attributed, Call, InstanceId, PluginError, Reply};
 
-use crate::Hints;
+use crate::{Hints, failure};
 
 /// What a balancer reads from a request, and writes to what comes back.
 ///
@@ -25,6 +25,13 @@ pub trait Envelope<Req, Res, Err> {
     /// instance.
     fn retain(&self, request: &Req) -> Option<Req> {
         let _ = request;
+        None
+    }
+
+    /// What an operator is told of an error that counts against its instance
+    /// ([`LastFailure::message`](crate::LastFailure)). Asked of those only. `None`: that it failed, and not why.
+    fn tell(&self, error: &Err) -> Option<String> {
+        let _ = error;
         None
     }
 }
@@ -56,6 +63,10 @@ impl<T: Clone, U> Envelope<Call<T>, Reply<U>, PluginError> for Calls {
 
     fn retain(&self, call: &Call<T>) -> Option<Call<T>> {
         Some(call.clone())
+    }
+
+    fn tell(&self, error: &PluginError) -> Option<String> {
+        Some(failure::say(error))
     }
 }
 
@@ -124,6 +135,10 @@ where
 
     fn retain(&self, request: &Req) -> Option<Req> {
         (self.copy)(request)
+    }
+
+    fn tell(&self, error: &Err) -> Option<String> {
+        self.envelope.tell(error)
     }
 }
 

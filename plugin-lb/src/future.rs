@@ -137,9 +137,12 @@ where
                     let judged =
                         error.as_ref().map(|error| of_attempt(&this.policy.classify, Err(error), attempt.began()));
                     // It was never called, whatever the error says.
-                    attempt.settle(
-                        judged.map_or(Settled::Abandoned, |judged| Settled::of(&judged.with_sent(Sent::Nothing))),
-                    );
+                    match judged {
+                        Some(judged) => attempt.settle_as(&judged.with_sent(Sent::Nothing), || {
+                            error.as_ref().and_then(|error| this.policy.envelope.tell(error))
+                        }),
+                        None => attempt.settle(Settled::Abandoned),
+                    }
                     let instance = attempt.member().id;
                     if self.as_mut().go_elsewhere(request) {
                         continue;
@@ -162,7 +165,7 @@ where
                         && is_for_another(&judged)
                         && let Some(request) = this.retained.take()
                     {
-                        attempt.settle(Settled::of(&judged));
+                        attempt.settle_as(&judged, || told(&this.policy.envelope, &result));
                         if self.as_mut().go_elsewhere(request) {
                             continue;
                         }
@@ -184,6 +187,12 @@ fn is_for_another(judged: &Judgement) -> bool {
         )
     });
     is_of_instance && judged.sent() == Sent::Nothing
+}
+
+/// What an operator is told of a failure.
+#[cold]
+fn told<Req, Res, Err>(envelope: &impl Envelope<Req, Res, Err>, result: &Result<Res, Err>) -> Option<String> {
+    result.as_ref().err().and_then(|error| envelope.tell(error))
 }
 
 /// One look at the state.
@@ -299,7 +308,7 @@ where
                 Ok(O::follow(response, *this.asked, Observer::new(body)))
             }
             (_, result) => {
-                attempt.settle(Settled::of(judged));
+                attempt.settle_as(judged, || told(&this.policy.envelope, &result));
                 result
             }
         }

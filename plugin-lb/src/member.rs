@@ -3,7 +3,7 @@
 use std::sync::{Arc, Weak};
 
 use plugin_core::{
-    Classify, End, HealthCell, HealthState, InstanceId, Judgement, Lease, Observe, Slots, Striped,
+    Classify, Code, End, HealthCell, HealthState, InstanceId, Judgement, Lease, Observe, Slots, Striped, Verdict,
     clock::{self, Instant},
     deadline::{cut, waiting},
 };
@@ -201,6 +201,17 @@ impl<S> InFlight<S> {
         }
     }
 
+    /// The same for an outcome that was judged. Of a failure it keeps what is `told`.
+    #[inline]
+    pub(crate) fn settle_as(&mut self, judged: &Judgement, told: impl FnOnce() -> Option<String>) {
+        let how = Settled::of(judged);
+        // Before it is counted, so that whoever is told of the count knows why.
+        if how == Settled::Failed {
+            self.member.meter.failure.keep(judged.code(), &told().unwrap_or_default());
+        }
+        self.settle(how);
+    }
+
     /// Goes on as the guard of a response's body.
     pub(crate) fn into_body<C, Res, Err>(mut self, classify: &C) -> InBody<C>
     where
@@ -219,7 +230,16 @@ impl<S> InFlight<S> {
 impl<S> Drop for InFlight<S> {
     fn drop(&mut self) {
         if !self.settled {
-            self.settle(if self.polled { Settled::Failed } else { self.timing.dropped() });
+            let how = if self.polled { Settled::Failed } else { self.timing.dropped() };
+            match how {
+                Settled::Failed if self.polled => self.member.meter.failure.keep(None, "the service panicked"),
+                Settled::Failed => {
+                    let told = "it had not answered when the time of the call was up";
+                    self.member.meter.failure.keep(Some(Code::Timeout), told);
+                }
+                _ => {}
+            }
+            self.settle(how);
         }
     }
 }
@@ -245,6 +265,9 @@ impl<C> InBody<C> {
 impl<C: Send + 'static> Observe for InBody<C> {
     fn end(mut self: Box<Self>, end: End<'_>) {
         let judged = (self.judge)(&self.classify, end);
+        if judged.verdict() == Verdict::Failure {
+            self.meter.failure.keep(judged.code(), "");
+        }
         self.settle(Settled::of(&judged));
     }
 }

@@ -11,7 +11,10 @@ use plugin_core::{
     striped::{stripe, stripe_count},
 };
 
-use crate::estimate::{Estimate, Sample};
+use crate::{
+    estimate::{Estimate, Sample},
+    failure::Kept,
+};
 
 /// How a call on an instance was settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +51,7 @@ pub(crate) struct Meter {
     /// Whether a response's body was ever followed.
     followed: AtomicBool,
     pub(crate) latency: Estimate,
+    pub(crate) failure: Kept,
 }
 
 #[derive(Debug, Default)]
@@ -85,6 +89,7 @@ impl Meter {
             score: AtomicU8::new(FULL),
             followed: AtomicBool::new(false),
             latency: Estimate::default(),
+            failure: Kept::default(),
         }
     }
 

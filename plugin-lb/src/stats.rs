@@ -7,7 +7,7 @@ use std::{
 
 use plugin_core::{HealthState, InstanceId, clock};
 
-use crate::member::Entry;
+use crate::{LastFailure, member::Entry};
 
 /// What is known of one instance. The numbers are read one after the other while calls go on, so that a sum may be off
 /// by the calls of that moment.
@@ -45,6 +45,8 @@ pub struct InstanceStats {
     /// When it was last picked, among the calls that are done and whose beginning is known: those that are timed, and
     /// all that say when they came, as a [`Call`](plugin_core::Call) does.
     pub last_used: Option<SystemTime>,
+    /// The last call that failed, whether others have succeeded since or not.
+    pub last_failure: Option<LastFailure>,
 }
 
 impl InstanceStats {
@@ -67,6 +69,7 @@ impl InstanceStats {
             average_latency: totals.average.unwrap_or_default(),
             health_score: member.meter.health_score(),
             last_used: totals.last_used.and_then(|at| clock::wall().checked_sub(at.elapsed())),
+            last_failure: member.meter.failure.read(),
         }
     }
 

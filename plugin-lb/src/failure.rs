@@ -1,0 +1,90 @@
+//! The last failure of an instance, for whoever asks why.
+
+use std::{
+    error::Error,
+    sync::{Arc, Mutex, PoisonError},
+    time::SystemTime,
+};
+
+use plugin_core::{Code, PluginError, clock};
+
+/// Why a call on an instance failed: the last time that one did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LastFailure {
+    /// When.
+    pub at: SystemTime,
+    /// Its code, where it has one.
+    pub code: Option<Code>,
+    /// What was said of it, at most [`LastFailure::MAX_MESSAGE`] bytes: the error with its causes, on one line. It is the
+    /// service's own text and may hold what a caller sent, so it is for operators and not for callers. Empty where the
+    /// [`Envelope`](crate::Envelope) tells nothing of errors.
+    pub message: Arc<str>,
+}
+
+impl LastFailure {
+    /// The longest message, in bytes. What is longer is cut, and ends with `…`.
+    pub const MAX_MESSAGE: usize = 512;
+}
+
+/// Where it is kept. A success does not come here.
+#[derive(Debug, Default)]
+pub(crate) struct Kept(Mutex<Option<LastFailure>>);
+
+impl Kept {
+    #[cold]
+    pub(crate) fn keep(&self, code: Option<Code>, message: &str) {
+        let failure = LastFailure { at: clock::wall(), code, message: bounded(message).into() };
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure);
+    }
+
+    pub(crate) fn read(&self) -> Option<LastFailure> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// On one line, and cut between two characters.
+fn bounded(message: &str) -> String {
+    const CUT: char = '…';
+    let line = |c: char| if c.is_control() { ' ' } else { c };
+    let message = message.trim();
+    if message.len() <= LastFailure::MAX_MESSAGE {
+        return message.chars().map(line).collect();
+    }
+    let end = message.floor_char_boundary(LastFailure::MAX_MESSAGE - CUT.len_utf8());
+    message[..end].chars().map(line).chain([CUT]).collect()
+}
+
+/// What happened, its causes, and what the service said besides.
+pub(crate) fn say(error: &PluginError) -> String {
+    let mut text = error.message().to_owned();
+    let mut cause = error.source();
+    while let Some(next) = cause.filter(|_| text.len() < LastFailure::MAX_MESSAGE) {
+        let said = next.to_string();
+        if !text.contains(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
+        cause = next.source();
+    }
+    if let Some(detail) = error.detail() {
+        text.push_str("; ");
+        text.push_str(detail.trim());
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_one_line_with_its_causes_and_is_cut_between_two_characters() {
+        let error = PluginError::execution("no answer")
+            .with_source(std::io::Error::other("connection refused"))
+            .with_detail("line one\nline two\u{1b}[31m");
+        assert_eq!(bounded(&say(&error)), "no answer: connection refused; line one line two [31m");
+        let cut = bounded(&"ü".repeat(LastFailure::MAX_MESSAGE));
+        assert!(cut.len() <= LastFailure::MAX_MESSAGE && cut.ends_with("ü…"), "{} bytes: {cut}", cut.len());
+    }
+}
