@@ -7,6 +7,7 @@ mod output;
 mod remote;
 mod signals;
 mod table;
+mod trouble;
 
 use std::{process::ExitCode, time::Duration};
 

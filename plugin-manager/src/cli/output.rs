@@ -31,3 +31,8 @@ pub(super) fn count(number: impl TryInto<u64>, noun: &str) -> String {
     let ending = if number == 1 { "" } else { "s" };
     format!("{number} {noun}{ending}")
 }
+
+/// So many calls, as the subject of a sentence: `1 call was`, `2 calls were`.
+pub(super) fn were(calls: u64) -> String {
+    format!("{} {}", count(calls, "call"), if calls == 1 { "was" } else { "were" })
+}

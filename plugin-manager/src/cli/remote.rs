@@ -16,8 +16,9 @@ use serde_json::Value;
 use super::{
     Outcome, Problem,
     args::{Call, Drain, Name, Remote},
-    output::{count, say},
+    output::{count, say, were},
     table::columns,
+    trouble,
 };
 
 /// How long a gateway may take to answer an admin request.
@@ -83,6 +84,7 @@ pub(super) fn plugins(remote: &Remote) -> Outcome {
     }
     let rows: Vec<_> = plugins.as_array().into_iter().flatten().map(row).collect();
     say(columns(HEADING, &rows).trim_end())?;
+    trouble::say_of(&plugins)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -120,10 +122,12 @@ pub(super) fn health(remote: &Remote) -> Outcome {
         .into_iter()
         .flatten()
         .map(|(name, check)| {
-            [name.clone(), text(&check["status"]), brief(&check["response_time"]), text(&check["message"])]
+            let (health, breaker) = (text(&check["status"]), text(&check["breaker"]));
+            [name.clone(), health, breaker, brief(&check["response_time"]), text(&check["message"])]
         })
         .collect();
-    say(columns(["NAME", "HEALTH", "TOOK", "MESSAGE"], &rows).trim_end())?;
+    say(columns(["NAME", "HEALTH", "BREAKER", "TOOK", "MESSAGE"], &rows).trim_end())?;
+    trouble::say_of(&admin(remote, Method::GET, &["plugins"], None)?)?;
     Ok(code)
 }
 
@@ -148,10 +152,10 @@ pub(super) fn drain(remote: &Remote, drain: &Drain) -> Outcome {
     }
     let close = report["close_error"].as_str().map(|error| format!("; {error}")).unwrap_or_default();
     Err(Problem::Failed(format!(
-        "{} takes no calls any more; after {} {} calls were unfinished{close}",
+        "{} takes no calls any more; after {} {} unfinished{close}",
         drain.name,
         brief(&report["took"]),
-        report["unfinished"]
+        were(report["unfinished"].as_u64().unwrap_or_default())
     )))
 }
 
@@ -184,14 +188,17 @@ fn print_json(remote: &Remote, value: &Value) -> Result<bool, Problem> {
 
 /// A time as a cell, in three digits: nobody reads the nanoseconds of a percentile.
 fn brief(value: &Value) -> String {
-    let Some(time) = value.as_str().and_then(|time| go_duration::parse(time).ok()) else { return text(value) };
+    value.as_str().and_then(|time| go_duration::parse(time).ok()).map_or_else(|| text(value), rounded)
+}
+
+pub(super) fn rounded(time: Duration) -> String {
     let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
     let unit = 10_u64.pow(nanos.checked_ilog10().unwrap_or_default().saturating_sub(2));
     go_duration::format(Duration::from_nanos((nanos + unit / 2) / unit * unit))
 }
 
 /// A value as a cell: text without quotes, `-` for what is not there.
-fn text(value: &Value) -> String {
+pub(super) fn text(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
         Value::String(text) => text.clone(),

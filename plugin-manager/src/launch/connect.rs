@@ -91,17 +91,20 @@ fn http(config: &InstanceConfig, json: Limits) -> Result<Instance<Transport>, Pl
     Ok(instance)
 }
 
+/// Told to callers, and to whoever wants to switch it on.
+const OFF: &str = "the configuration says `enabled: false`, so nothing of it was started; set `enabled: true` there and start \
+                   the gateway again";
+
 /// A plugin that the configuration switches off is known by its name, and nothing of it is started.
 pub(super) fn switched_off(plugin: &PluginConfig) -> Registration<Bytes, Bytes> {
     let transport = plugin.transport().kind();
-    Registration::new(never()).with_info(complete(PluginInfo::default(), plugin, transport)).enabled(false)
+    Registration::new(never()).with_info(complete(PluginInfo::default(), plugin, transport)).switched_off(OFF)
 }
 
-/// Answers when an operator enables it: the configuration has to, since nothing is connected.
+/// What stands for a plugin that is not there.
 fn never() -> impl Plugin<Bytes, Bytes> {
     tower::service_fn(|_: plugin_core::Call<Bytes>| {
-        let error = PluginError::from(Rejected::new(Code::NotEnabled)).with_sent(Sent::Nothing);
-        let error = error.with_detail("the configuration says `enabled: false`; nothing was started");
+        let error = PluginError::from(Rejected::new(Code::NotEnabled)).with_sent(Sent::Nothing).with_detail(OFF);
         std::future::ready(Err::<Reply<Bytes>, _>(error))
     })
 }

@@ -79,7 +79,8 @@ pub(crate) fn assemble<S: Plugin<Bytes, Bytes>>(
 ) -> Result<Registration<Bytes, Bytes>, PluginError> {
     let built = settings.build(name, instances);
     let registration = built.map_err(|error| PluginError::new(Code::ConfigValue, error.to_string()))?;
-    Ok(registration.map_controls(|controls| events::follow(&Arc::from(name), controls)))
+    events::follow(name, &registration);
+    Ok(registration)
 }
 
 /// A plugin that can be registered.

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use plugin_breaker::CircuitBreakerHandle;
 use plugin_core::deadline::AttemptTimeoutHandle;
 use plugin_health::HealthCheck;
-use plugin_lb::{Balance, InstanceStats, MembershipError};
+use plugin_lb::{Balance, InstanceStats, LastFailure, MembershipError};
 use plugin_ratelimit::RateLimitHandle;
 use plugin_retry::RetryHandle;
 use plugin_transports::process::ProcessHandle;
@@ -76,6 +76,13 @@ impl Instances {
     #[must_use]
     pub fn list(&self) -> Vec<InstanceStats> {
         self.0.list()
+    }
+
+    /// The last call that failed on one of them, and on which, whether others have succeeded since or not.
+    #[must_use]
+    pub fn last_failure(&self) -> Option<(Arc<str>, LastFailure)> {
+        let failed = self.list().into_iter().filter_map(|instance| Some((instance.name, instance.last_failure?)));
+        failed.max_by_key(|(_, failure)| failure.at)
     }
 
     /// Takes an instance out of the balance, or back in.

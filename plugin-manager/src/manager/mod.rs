@@ -95,7 +95,7 @@ where
                 let problem = "a plugin with this name is registered already";
                 return Err(PluginError::new(Code::DuplicateName, problem).with_plugin(name));
             }
-            Ok(table.with(Place { row, state }))
+            Ok(table.with(Place::new(row, state)))
         })?;
         Ok(())
     }
@@ -158,7 +158,8 @@ where
     ///
     /// # Errors
     ///
-    /// `PLUGIN_1201` for an unknown name, `LIFECYCLE_2101` for a plugin whose transport is being closed.
+    /// `PLUGIN_1201` for an unknown name, `LIFECYCLE_2101` for a plugin whose transport is being closed, `PLUGIN_1202` for
+    /// switching on one of which [nothing was started](Registration::switched_off).
     pub fn set_enabled(&self, name: &str, enabled: bool) -> Result<(), PluginError> {
         let mut found = None;
         self.change(|table| {
@@ -166,9 +167,12 @@ where
             if place.state == PlaceState::Closing {
                 return Err(PluginError::from(plugin_core::Rejected::new(Code::Draining)).with_plugin(name));
             }
+            if enabled {
+                place.row.started()?;
+            }
             let state = if enabled { PlaceState::Serving } else { PlaceState::Disabled };
             found = Some(Arc::clone(&place.row));
-            Ok(table.with(Place { row: Arc::clone(&place.row), state }))
+            Ok(table.with(Place::new(Arc::clone(&place.row), state)))
         })?;
         if let Some(process) = found.filter(|_| enabled).as_ref().and_then(|row| row.parts.controls.process.as_ref()) {
             process.retry_now();
@@ -181,11 +185,12 @@ where
     ///
     /// # Errors
     ///
-    /// `PLUGIN_1201` for an unknown name, `PLUGIN_1008` for a plugin that has no process of its own, and the fault of the
-    /// start when the new process does not become ready; it is then tried again by the usual rules.
+    /// `PLUGIN_1201` for an unknown name, `PLUGIN_1008` for a plugin that has no process of its own, `PLUGIN_1202` for one of
+    /// which [nothing was started](Registration::switched_off), and the fault of the start when the new process does not become ready; it is then tried again by the usual rules.
     pub async fn restart(&self, name: &str) -> Result<(), PluginError> {
-        let view = self.get(name).ok_or_else(|| PluginError::not_found(name))?;
-        let Some(process) = view.controls.process else {
+        let row = self.row(name)?;
+        row.started()?;
+        let Some(process) = row.parts.controls.process.clone() else {
             let problem = "this plugin has no process of its own that could be started again";
             return Err(PluginError::new(Code::UnsupportedTransport, problem).with_plugin(name));
         };
@@ -201,9 +206,11 @@ where
     ///
     /// # Errors
     ///
-    /// `PLUGIN_1201` for an unknown name, `LIFECYCLE_2101` for one whose transport is being closed to unregister it.
+    /// `PLUGIN_1201` for an unknown name, `LIFECYCLE_2101` for one whose transport is being closed to unregister it,
+    /// `PLUGIN_1202` for one of which [nothing was started](Registration::switched_off).
     pub async fn drain(&self, name: &str, limit: Duration) -> Result<DrainReport, PluginError> {
         let start = clock::now();
+        self.row(name)?.started()?;
         let refuse = |state| match state {
             PlaceState::Closing => Err(PluginError::from(plugin_core::Rejected::new(Code::Draining)).with_plugin(name)),
             _ => Ok(PlaceState::Draining),
@@ -281,7 +288,7 @@ where
         let old = self.change(|table| {
             let place = table.get(name).ok_or_else(|| PluginError::not_found(name))?;
             found = Some(Arc::clone(&place.row));
-            Ok(table.with(Place { row: Arc::clone(&place.row), state: next(place.state)? }))
+            Ok(table.with(Place::new(Arc::clone(&place.row), next(place.state)?)))
         })?;
         drain::readers_gone(old).await;
         found.ok_or_else(|| PluginError::not_found(name))
@@ -303,7 +310,7 @@ where
         let changed = self.change(|table| {
             let present = table.state_of(row).ok_or_else(|| PluginError::not_found(&row.name))?;
             let next = *state.insert(next(present));
-            Ok(table.with(Place { row: Arc::clone(row), state: next }))
+            Ok(table.with(Place::new(Arc::clone(row), next)))
         });
         drop(changed);
         state
@@ -347,6 +354,11 @@ where
         let _changing = self.shared.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let new = build(&self.shared.table.load())?;
         Ok(self.shared.table.swap(Arc::new(new)))
+    }
+
+    fn row(&self, name: &str) -> Result<Arc<Row<Req, Res>>, PluginError> {
+        let table = self.shared.table.load();
+        table.get(name).map(|place| Arc::clone(&place.row)).ok_or_else(|| PluginError::not_found(name))
     }
 
     fn take(&self, name: &str) -> Result<Place<Req, Res>, PluginError> {

@@ -35,6 +35,8 @@ pub(super) struct Parts {
     pub(super) probe: Option<ProbeFn>,
     pub(super) close: Vec<CloseFn>,
     pub(super) enabled: bool,
+    /// Why nothing of it was started, and what to do.
+    pub(super) off: Option<&'static str>,
 }
 
 impl<Req, Res> Registration<Req, Res>
@@ -57,6 +59,7 @@ where
                 probe: None,
                 close: Vec::new(),
                 enabled: true,
+                off: None,
             },
         }
     }
@@ -132,6 +135,23 @@ where
     pub fn enabled(mut self, enabled: bool) -> Self {
         self.parts.enabled = enabled;
         self
+    }
+
+    /// A plugin that is known by its name and of which nothing was started: it takes no calls, and nobody can switch it on,
+    /// drain it or start it again. `why` says so, and what to do about it.
+    pub fn switched_off(mut self, why: &'static str) -> Self {
+        self.parts.off = Some(why);
+        self.enabled(false)
+    }
+
+    /// Where its health is written, where that is known.
+    pub(crate) fn health(&self) -> Option<&Arc<HealthCell>> {
+        self.parts.health.as_ref()
+    }
+
+    /// The handles of the stack's layers.
+    pub(crate) fn controls(&self) -> &Controls {
+        &self.parts.controls
     }
 
     pub(super) fn build(self, name: Arc<str>) -> (Box<dyn Execute<Req, Res>>, Parts) {

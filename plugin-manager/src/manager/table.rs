@@ -2,7 +2,10 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use plugin_core::{Call, Code, PluginError, Rejected, Sent};
+use plugin_core::{
+    Call, Code, PluginError, Rejected, Sent,
+    clock::{self, Instant},
+};
 
 use super::{execute::Execute, registration::Parts};
 
@@ -17,11 +20,19 @@ pub(super) struct Row<Req, Res> {
 pub(super) struct Place<Req, Res> {
     pub(super) row: Arc<Row<Req, Res>>,
     pub(super) state: PlaceState,
+    /// When the state began.
+    pub(super) since: Instant,
+}
+
+impl<Req, Res> Place<Req, Res> {
+    pub(super) fn new(row: Arc<Row<Req, Res>>, state: PlaceState) -> Self {
+        Self { row, state, since: clock::now() }
+    }
 }
 
 impl<Req, Res> Clone for Place<Req, Res> {
     fn clone(&self) -> Self {
-        Self { row: Arc::clone(&self.row), state: self.state }
+        Self { row: Arc::clone(&self.row), state: self.state, since: self.since }
     }
 }
 
@@ -57,7 +68,7 @@ impl<Req, Res> Table<Req, Res> {
     /// The place that a call goes to.
     pub(super) fn serving(&self, name: &str) -> Result<&Row<Req, Res>, PluginError> {
         match self.places.get(name) {
-            Some(Place { row, state: PlaceState::Serving }) if !self.shutting_down => Ok(row),
+            Some(Place { row, state: PlaceState::Serving, .. }) if !self.shutting_down => Ok(row),
             place => Err(self.why_not(name, place)),
         }
     }
@@ -72,7 +83,10 @@ impl<Req, Res> Table<Req, Res> {
                 let shown: String = name.chars().take(super::name::MAX_NAME).collect();
                 PluginError::not_found(&shown)
             }
-            Some(Place { state: PlaceState::Disabled, .. }) => refused(Code::NotEnabled),
+            Some(Place { state: PlaceState::Disabled, row, .. }) => match row.parts.off {
+                Some(why) => refused(Code::NotEnabled).with_detail(why),
+                None => refused(Code::NotEnabled),
+            },
             Some(_) => refused(Code::Draining),
         }
     }
@@ -84,8 +98,14 @@ impl<Req, Res> Table<Req, Res> {
         places
     }
 
-    pub(super) fn with(&self, place: Place<Req, Res>) -> Self {
+    pub(super) fn with(&self, mut place: Place<Req, Res>) -> Self {
         let mut places = self.places.clone();
+        if let Some(present) = self.get(&place.row.name)
+            && Arc::ptr_eq(&present.row, &place.row)
+            && present.state == place.state
+        {
+            place.since = present.since;
+        }
         places.insert(Arc::clone(&place.row.name), place);
         Self { places, shutting_down: self.shutting_down }
     }
@@ -102,6 +122,17 @@ impl<Req, Res> Table<Req, Res> {
 }
 
 impl<Req, Res> Row<Req, Res> {
+    /// Whether anything of it can run, and what to do where that is not so.
+    pub(super) fn started(&self) -> Result<(), PluginError> {
+        match self.parts.off {
+            None => Ok(()),
+            Some(why) => Err(PluginError::new(Code::NotEnabled, why)
+                .with_plugin(Arc::clone(&self.name))
+                .with_retryable(false)
+                .with_sent(Sent::Nothing)),
+        }
+    }
+
     pub(super) fn call(&self, call: Call<Req>) -> plugin_core::BoxFuture<Result<plugin_core::Reply<Res>, PluginError>> {
         self.execute.execute(call)
     }

@@ -1,6 +1,6 @@
 //! What is told of the plugins.
 
-use plugin_core::{HealthState, HealthStatus, PluginInfo, telemetry::TelemetryHandle};
+use plugin_core::{HealthState, HealthStatus, PluginInfo, clock::Instant, telemetry::TelemetryHandle};
 use plugin_transports::process::{ProcessHandle, ProcessState};
 
 use super::{
@@ -49,6 +49,8 @@ pub struct PluginView {
     pub name: String,
     /// Whether it takes calls.
     pub state: ServingState,
+    /// When this state began. While its process is restarting or has failed: when that began.
+    pub since: Instant,
     /// What it says of itself.
     pub info: PluginInfo,
     /// Calls that are running.
@@ -56,6 +58,8 @@ pub struct PluginView {
     /// The last regular check's result, where there is a regular check, or what the supervisor of its process knows
     /// better.
     pub health: Option<HealthStatus>,
+    /// When that state of health began.
+    pub health_since: Option<Instant>,
     /// The counts of its telemetry layer, where it has one.
     pub telemetry: Option<TelemetryHandle>,
     /// The handles of its layers, where it has them.
@@ -65,21 +69,30 @@ pub struct PluginView {
 impl PluginView {
     pub(super) fn of<Req, Res>(place: &Place<Req, Res>) -> Self {
         let parts = &place.row.parts;
+        let state = match place.state {
+            PlaceState::Serving => match parts.controls.process.as_ref().map(ProcessHandle::state) {
+                Some(ProcessState::Restarting) => ServingState::Restarting,
+                Some(ProcessState::Failed) => ServingState::Failed,
+                _ => ServingState::Serving,
+            },
+            PlaceState::Disabled => ServingState::Disabled,
+            PlaceState::Draining | PlaceState::Closing => ServingState::Draining,
+            PlaceState::Drained => ServingState::Drained,
+        };
+        let health_since = parts.health.as_ref().map(|cell| cell.since());
+        // The supervisor holds the cell while its process is not ready.
+        let since = match state {
+            ServingState::Restarting | ServingState::Failed => health_since.unwrap_or(place.since),
+            _ => place.since,
+        };
         Self {
             name: place.row.name.to_string(),
-            state: match place.state {
-                PlaceState::Serving => match parts.controls.process.as_ref().map(ProcessHandle::state) {
-                    Some(ProcessState::Restarting) => ServingState::Restarting,
-                    Some(ProcessState::Failed) => ServingState::Failed,
-                    _ => ServingState::Serving,
-                },
-                PlaceState::Disabled => ServingState::Disabled,
-                PlaceState::Draining | PlaceState::Closing => ServingState::Draining,
-                PlaceState::Drained => ServingState::Drained,
-            },
+            state,
+            since,
             info: parts.info.clone(),
             in_flight: place.row.execute.in_flight(),
             health: parts.health.as_ref().map(|cell| cell.status()),
+            health_since,
             telemetry: parts.telemetry.clone(),
             controls: parts.controls.clone(),
         }

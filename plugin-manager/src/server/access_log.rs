@@ -38,7 +38,7 @@ pub(super) async fn write(State(log): State<AccessLog>, request: Request, next: 
     let text = |value: &axum::http::HeaderValue| value.to_str().unwrap_or_default().to_owned();
     line.answer = Some(Answer {
         status: response.status(),
-        code: response.extensions().get::<Told>().map(|Told(code)| code.as_str()),
+        code: response.extensions().get::<Told>().map(|told| told.code.as_str()),
         request_id: response.headers().get("x-request-id").map(text),
         who: response.extensions().get::<Identity>().cloned(),
     });

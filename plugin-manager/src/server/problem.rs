@@ -1,6 +1,6 @@
 //! Faults as RFC 9457 problem documents: whatever either plane answers that is no success, but for probes, is one of these.
 
-use std::{borrow::Cow, error::Error};
+use std::{borrow::Cow, error::Error, sync::Arc};
 
 use axum::{
     body::{Body, to_bytes},
@@ -80,14 +80,19 @@ impl Fault {
         Self { error: self.error.with_plugin(name), ..self }
     }
 
-    /// The code that the document has, which is also in the extensions of the response, for the log.
-    fn code(&self) -> Told {
-        Told(self.error.code())
+    /// Answers with another status than that of its code.
+    pub(super) fn with_status(self, status: StatusCode) -> Self {
+        Self { status: Some(status), ..self }
+    }
+
+    /// What the document says, which is also in the extensions of the response, for the log.
+    fn told(&self) -> Told {
+        Told { code: self.error.code(), said: self.error.message().into() }
     }
 
     pub(super) fn respond(&self, detail: ErrorDetail, request_id: Option<&str>) -> Response<Body> {
         let mut response = document(self, detail, request_id);
-        response.extensions_mut().insert(self.code());
+        response.extensions_mut().insert(self.told());
         response
     }
 }
@@ -104,9 +109,12 @@ impl IntoResponse for Fault {
     }
 }
 
-/// The code of the fault that a response tells.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Told(pub(super) Code);
+/// The code of the fault that a response tells, and its sentence.
+#[derive(Clone, Debug)]
+pub(super) struct Told {
+    pub(super) code: Code,
+    pub(super) said: Arc<str>,
+}
 
 /// The response to an error: its status, `Retry-After` where it is known, and a problem document.
 pub(crate) fn respond(error: PluginError) -> Response<Body> {

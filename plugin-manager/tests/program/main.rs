@@ -17,4 +17,5 @@ mod start_faults;
 mod stop;
 mod support;
 mod tokens;
+mod trouble;
 mod validate;

@@ -54,6 +54,7 @@ plugins:
         format!("who=\"sre\" {disable} outcome=\"done\""),
         format!("who=\"viewer\" {disable} outcome=\"denied\""),
         format!("who=\"somebody without a token\" {disable} outcome=\"denied\""),
+        format!("who=\"somebody with a wrong token\" {disable} outcome=\"denied\""),
     ] {
         assert!(log.contains(&line), "{line} is in the log: {log}");
     }

@@ -11,7 +11,7 @@ use axum::{
 use plugin_core::{Code, PluginError};
 use plugin_transports::auth::{Identity, Verifier};
 
-use crate::server::problem;
+use crate::server::problem::{self, Told};
 
 /// Characters of a path in the log, at most.
 const LONGEST_PATH: usize = 256;
@@ -48,20 +48,40 @@ impl Access {
             } else {
                 "the admin plane needs a token: send `Authorization: Bearer TOKEN`"
             };
-            return Err(Denied { who: None, error: PluginError::new(Code::Unauthenticated, problem) });
+            let who = Who::Unknown { token: headers.contains_key(AUTHORIZATION) };
+            return Err(Denied { who, error: PluginError::new(Code::Unauthenticated, problem) });
         };
         if (self.role)(&identity) < needed {
             let problem = format!("{:?} may read, and this needs the role \"operate\"", identity.name());
             let error = PluginError::new(Code::Forbidden, problem);
-            return Err(Denied { who: Some(identity), error });
+            return Err(Denied { who: Who::Known(identity), error });
         }
         Ok(identity)
     }
 }
 
+/// Who asks.
+enum Who {
+    Known(Identity),
+    Unknown {
+        /// Whether a token was sent that nobody has: somebody who guesses is not somebody who forgot.
+        token: bool,
+    },
+}
+
+impl Who {
+    fn name(&self) -> &str {
+        match self {
+            Self::Known(identity) => identity.name(),
+            Self::Unknown { token: true } => "somebody with a wrong token",
+            Self::Unknown { token: false } => "somebody without a token",
+        }
+    }
+}
+
 /// What is answered to somebody who may not.
 struct Denied {
-    who: Option<Identity>,
+    who: Who,
     error: PluginError,
 }
 
@@ -76,9 +96,9 @@ impl fmt::Debug for Access {
 pub(super) async fn check(State(access): State<Arc<Option<Access>>>, request: Request, next: Next) -> Response<Body> {
     let needed = if request.method().is_safe() { Role::Read } else { Role::Operate };
     let allowed = match &*access {
-        Some(access) => access.allow(needed, request.headers()).map(Some),
+        Some(access) => access.allow(needed, request.headers()).map(Who::Known),
         // Whoever can reach it may use it, which is why a gateway without tokens has its admin plane on loopback.
-        None => Ok(None),
+        None => Ok(Who::Unknown { token: false }),
     };
     match allowed {
         Ok(_) if needed == Role::Read => next.run(request).await,
@@ -86,6 +106,7 @@ pub(super) async fn check(State(access): State<Arc<Option<Access>>>, request: Re
             let mut line = Line::new(&request, who, "gone");
             let response = next.run(request).await;
             line.outcome = if response.status().is_success() { "done" } else { "failed" };
+            line.told = response.extensions().get::<Told>().cloned();
             response
         }
         Err(Denied { who, error }) => {
@@ -99,26 +120,29 @@ pub(super) async fn check(State(access): State<Arc<Option<Access>>>, request: Re
 struct Line {
     method: Method,
     path: String,
-    who: Option<Identity>,
+    who: Who,
     outcome: &'static str,
+    /// Why it failed.
+    told: Option<Told>,
 }
 
 impl Line {
-    fn new(request: &Request, who: Option<Identity>, outcome: &'static str) -> Self {
+    fn new(request: &Request, who: Who, outcome: &'static str) -> Self {
         // As it was sent, so that no character of it does anything in a log, and no more than a name of a plugin needs.
         let path = request.uri().path().chars().take(LONGEST_PATH).collect();
-        Self { method: request.method().clone(), path, who, outcome }
+        Self { method: request.method().clone(), path, who, outcome, told: None }
     }
 }
 
 impl Drop for Line {
     fn drop(&mut self) {
-        let Self { method, path, who, outcome } = self;
-        let who = who.as_ref().map_or("somebody without a token", Identity::name);
+        let Self { method, path, who, outcome, told } = self;
+        let who = who.name();
+        let (code, reason) = told.as_ref().map(|told| (told.code.as_str(), &*told.said)).unzip();
         if *outcome == "denied" {
             tracing::warn!(who, %method, path, outcome, "admin plane");
         } else {
-            tracing::info!(who, %method, path, outcome, "admin plane");
+            tracing::info!(who, %method, path, outcome, code, reason, "admin plane");
         }
     }
 }

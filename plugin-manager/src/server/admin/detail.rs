@@ -8,7 +8,7 @@ use plugin_ratelimit::RateLimitHandle;
 use plugin_retry::{GaveUp, RetryHandle};
 use serde::Serialize;
 
-use super::views::{Plugin, short};
+use super::views::{Failure, Plugin, short};
 use crate::manager::{Instances, PluginView};
 
 #[derive(Serialize)]
@@ -60,6 +60,8 @@ struct Instance {
     average_latency: String,
     health_score: u8,
     success_rate_percent: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_failure: Option<Failure>,
 }
 
 impl Instance {
@@ -77,6 +79,7 @@ impl Instance {
             failed: stats.failed,
             average_latency: short(stats.average_latency),
             health_score: stats.health_score,
+            last_failure: stats.last_failure.as_ref().map(|failure| Failure::of(&stats.name, failure)),
             success_rate_percent: (stats.success_rate() * 100.0).round() / 100.0,
         }
     }

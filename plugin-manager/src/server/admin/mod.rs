@@ -123,7 +123,7 @@ async fn metrics(State(plane): State<Plane>) -> Response<Body> {
 async fn health(State(plane): State<Plane>) -> Response<Body> {
     let health = plane.manager.health(HEALTH_LIMIT).await;
     let status = if health.state.is_serving() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(views::Health::of(&health))).into_response()
+    (status, Json(views::Health::of(&health, &plane.manager.list()))).into_response()
 }
 
 async fn status(State(plane): State<Plane>) -> Json<views::Status> {
@@ -161,7 +161,7 @@ async fn drain(State(plane): State<Plane>, Name(name): Name, uri: Uri) -> Respon
             tracing::info!(plugin = report.name, unfinished = report.unfinished, undone = report.undone, "drained");
             Json(views::Drain::of(&report)).into_response()
         }
-        Ok(Err(error)) => problem::respond(error),
+        Ok(Err(error)) => refused(error),
         Err(_) => {
             let problem = "the gateway failed in this drain; the log has the details";
             problem::respond(PluginError::new(Code::ExecutionFailed, problem))
@@ -172,7 +172,7 @@ async fn drain(State(plane): State<Plane>, Name(name): Name, uri: Uri) -> Respon
 async fn restart(State(plane): State<Plane>, Name(name): Name) -> Response<Body> {
     match plane.manager.restart(&name).await {
         Ok(()) => shown(&plane, &name),
-        Err(error) => problem::respond(error),
+        Err(error) => refused(error),
     }
 }
 
@@ -187,7 +187,16 @@ async fn disable(State(plane): State<Plane>, Name(name): Name) -> Response<Body>
 fn switch(plane: &Plane, name: &str, enabled: bool) -> Response<Body> {
     match plane.manager.set_enabled(name, enabled) {
         Ok(()) => shown(plane, name),
-        Err(error) => problem::respond(error),
+        Err(error) => refused(error),
+    }
+}
+
+/// A change that was not made. One of what the configuration switches off is no change of this moment's: another attempt
+/// would end in the same way.
+fn refused(error: PluginError) -> Response<Body> {
+    match error.code() {
+        Code::NotEnabled => Fault::from(error).with_status(StatusCode::CONFLICT).into_response(),
+        _ => problem::respond(error),
     }
 }
 

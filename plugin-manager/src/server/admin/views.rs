@@ -2,16 +2,19 @@
 
 use std::{
     collections::BTreeMap,
-    time::{Duration, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use plugin_core::{
-    HealthStatus, go_duration,
+    Code, HealthStatus,
+    clock::{self, Instant},
+    go_duration,
     telemetry::{Snapshot, Status as CallStatus},
 };
+use plugin_lb::LastFailure;
 use serde::Serialize;
 
-use crate::manager::{DrainReport, OverallHealth, PluginView};
+use crate::manager::{DrainReport, Instances, OverallHealth, PluginView};
 
 #[derive(Serialize)]
 pub(super) struct Status {
@@ -41,6 +44,8 @@ impl Status {
 pub(super) struct Plugin {
     name: String,
     state: &'static str,
+    /// Milliseconds since 1970; so are the others that end in `_ms`.
+    since_ms: u64,
     version: String,
     transport: String,
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -54,6 +59,14 @@ pub(super) struct Plugin {
     #[serde(skip_serializing_if = "Option::is_none")]
     breaker: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    breaker_since_ms: Option<u64>,
+    /// While the circuit is open: until a call is let through.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    breaker_next_try: Option<String>,
+    /// The last call that failed on an instance.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_failure: Option<Failure>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     restarts: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     failed_starts: Option<u64>,
@@ -63,22 +76,63 @@ pub(super) struct Plugin {
 
 impl Plugin {
     pub(super) fn of(view: &PluginView) -> Self {
+        let breaker = view.controls.breaker.as_ref().map(|breaker| breaker.stats());
+        let next_try = breaker.as_ref().and_then(|breaker| breaker.next_attempt);
         let process = view.controls.process.as_ref().map(|process| process.stats());
         Self {
             name: view.name.clone(),
             state: view.state.as_str(),
+            since_ms: since(view.since),
             version: view.info.version.clone(),
             transport: view.info.transport.clone(),
             description: view.info.description.clone(),
             in_flight: view.in_flight,
             abandoned: process.map(|process| process.abandoned),
-            health: view.health.as_ref().map(Check::of),
-            breaker: view.controls.breaker.as_ref().map(|breaker| breaker.state().as_str()),
+            health: view.health.as_ref().map(|status| Check::of(status, view.health_since)),
+            breaker: breaker.as_ref().map(|breaker| breaker.state.as_str()),
+            breaker_since_ms: breaker.as_ref().map(|breaker| since(breaker.since)),
+            breaker_next_try: next_try.map(|at| short(at.saturating_since(clock::now()))),
+            last_failure: view
+                .controls
+                .instances
+                .as_ref()
+                .and_then(Instances::last_failure)
+                .map(|(instance, failure)| Failure::of(&instance, &failure)),
             restarts: process.map(|process| process.restarts),
             failed_starts: process.map(|process| process.failed_starts),
             calls: view.telemetry.as_ref().map(|calls| Calls::of(&calls.snapshot())),
         }
     }
+}
+
+/// The last failure of an instance.
+#[derive(Serialize)]
+pub(super) struct Failure {
+    at_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
+    message: String,
+    instance: String,
+}
+
+impl Failure {
+    pub(super) fn of(instance: &str, failure: &LastFailure) -> Self {
+        Self {
+            at_ms: epoch_ms(failure.at),
+            code: failure.code.map(Code::as_str),
+            message: failure.message.to_string(),
+            instance: instance.to_owned(),
+        }
+    }
+}
+
+fn epoch_ms(at: SystemTime) -> Option<u64> {
+    at.duration_since(UNIX_EPOCH).ok().and_then(|since| u64::try_from(since.as_millis()).ok())
+}
+
+/// When that was, in milliseconds since 1970.
+fn since(moment: Instant) -> u64 {
+    clock::wall().checked_sub(moment.elapsed()).and_then(epoch_ms).unwrap_or_default()
 }
 
 #[derive(Serialize)]
@@ -134,11 +188,17 @@ pub(super) struct Health {
 }
 
 impl Health {
-    pub(super) fn of(health: &OverallHealth) -> Self {
+    /// The health of each is its own; the state of its breaker stands beside it.
+    pub(super) fn of(health: &OverallHealth, plugins: &[PluginView]) -> Self {
+        let view = |name: &str| plugins.iter().find(|view| view.name == name);
         Self {
             status: health.state.as_str(),
             message: health.message.clone(),
-            plugins: health.plugins.iter().map(|(name, status)| (name.clone(), Check::of(status))).collect(),
+            plugins: health
+                .plugins
+                .iter()
+                .map(|(name, status)| (name.clone(), Check::beside_breaker(status, view(name))))
+                .collect(),
         }
     }
 }
@@ -152,18 +212,30 @@ struct Check {
     #[serde(skip_serializing_if = "Option::is_none")]
     last_check_ms: Option<u64>,
     response_time: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since_ms: Option<u64>,
+    /// Of the health of all: that of the plugin's circuit breaker.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    breaker: Option<&'static str>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     metadata: BTreeMap<String, String>,
 }
 
 impl Check {
-    fn of(status: &HealthStatus) -> Self {
-        let since_epoch = status.last_check.and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+    fn beside_breaker(status: &HealthStatus, view: Option<&PluginView>) -> Self {
+        let breaker = view.and_then(|view| view.controls.breaker.as_ref());
+        let breaker = breaker.map(|breaker| breaker.state().as_str());
+        Self { breaker, ..Self::of(status, view.and_then(|view| view.health_since)) }
+    }
+
+    fn of(status: &HealthStatus, began: Option<Instant>) -> Self {
         Self {
             status: status.state.as_str(),
             message: status.message.clone(),
-            last_check_ms: since_epoch.and_then(|since| u64::try_from(since.as_millis()).ok()),
+            last_check_ms: status.last_check.and_then(epoch_ms),
             response_time: short(status.response_time),
+            since_ms: began.map(since),
+            breaker: None,
             metadata: status.metadata.clone(),
         }
     }

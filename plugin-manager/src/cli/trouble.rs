@@ -1,0 +1,82 @@
+//! What stands beneath a table of plugins: since when something is wrong, and why.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use plugin_core::{clock, go_duration};
+use serde_json::Value;
+
+use super::{
+    Problem,
+    output::say,
+    remote::{rounded, text},
+};
+
+/// For so long after a failure it is told of, in milliseconds, also where nothing else is wrong.
+const RECENT: u64 = 300_000;
+
+/// Prints what is wrong with these plugins.
+pub(super) fn say_of(plugins: &Value) -> Result<(), Problem> {
+    let now = clock::wall().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+    plugins.as_array().into_iter().flatten().flat_map(|plugin| of(plugin, now)).try_for_each(say)
+}
+
+fn of(plugin: &Value, now: u64) -> Vec<String> {
+    let (name, breaker, health) = (text(&plugin["name"]), &plugin["breaker"], &plugin["health"]["status"]);
+    let age = |at: &Value| at.as_u64().map(|at| now.saturating_sub(at));
+    let so_long = |at: &Value| age(at).map(Duration::from_millis).map_or_else(|| "-".to_owned(), rounded);
+    let mut lines = Vec::new();
+    if let Some(state) = plugin["state"].as_str().filter(|state| *state != "serving") {
+        lines.push(format!("{name}: {state} for {}", so_long(&plugin["since_ms"])));
+    }
+    let is_ill = health.as_str().is_some_and(|health| !matches!(health, "healthy" | "unknown"));
+    if is_ill {
+        lines.push(format!("{name}: {} for {}", text(health), so_long(&plugin["health"]["since_ms"])));
+    }
+    let refuses = breaker.as_str().is_some_and(|state| matches!(state, "open" | "half-open" | "isolated"));
+    if refuses {
+        let next = plugin["breaker_next_try"].as_str().and_then(|time| go_duration::parse(time).ok());
+        let next = match next {
+            Some(Duration::ZERO) => ", the next call is a try".to_owned(),
+            Some(time) => format!(", the next try is in {}", rounded(time)),
+            None => String::new(),
+        };
+        lines.push(format!(
+            "{name}: the circuit is {} for {}{next}",
+            text(breaker),
+            so_long(&plugin["breaker_since_ms"])
+        ));
+    }
+    let failure = &plugin["last_failure"];
+    let is_recent = age(&failure["at_ms"]).is_some_and(|age| age <= RECENT);
+    if failure.is_object() && (refuses || is_ill || is_recent) {
+        let code = failure["code"].as_str().map(|code| format!(" ({code})")).unwrap_or_default();
+        let said = failure["message"].as_str().filter(|said| !said.is_empty()).unwrap_or("it failed");
+        lines.push(format!("{name}: the last failure, {} ago: {said}{code}", so_long(&failure["at_ms"])));
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_circuit_that_is_open_is_told_with_its_time_its_next_try_and_the_last_failure() {
+        let mut plugin = json!({
+            "name": "flaky", "state": "serving", "health": {"status": "healthy", "since_ms": 1}, "breaker": "open",
+            "breaker_since_ms": 88_000, "breaker_next_try": "17.654321s",
+            "last_failure": {"at_ms": 87_000, "code": "PLUGIN_1203", "message": "database is down", "instance": "default"},
+        });
+        let told = "flaky: the circuit is open for 12s, the next try is in 17.7s\n\
+                    flaky: the last failure, 13s ago: database is down (PLUGIN_1203)";
+        assert_eq!(of(&plugin, 100_000).join("\n"), told);
+        plugin["breaker"] = "closed".into();
+        assert_eq!(of(&plugin, 100_000).len(), 1, "a failure of this minute is told all the same");
+        assert!(of(&plugin, 1_000_000).is_empty(), "one that is over is not");
+        plugin["health"]["status"] = "offline".into();
+        assert_eq!(of(&plugin, 600_001)[0], "flaky: offline for 10m0s");
+    }
+}

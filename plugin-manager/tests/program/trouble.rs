@@ -1,0 +1,163 @@
+//! What an operator is told of plugins that fail, that have a part which does, and that are switched off.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use http::Request;
+use http_body_util::Full;
+use plugin_core::{Call, HealthState, HealthStatus, Reply};
+use plugin_transports::{
+    http::{ServerOptions, Serving, serve},
+    inproc::plugin_fn,
+    json,
+};
+use serde_json::Value;
+use tokio::net::TcpListener;
+
+use crate::support::{Client, Gateway, gateway, get, post, until};
+
+const FLAKY: &str = "
+import json, sys
+for line in sys.stdin:
+    request = json.loads(line)
+    reply = {'error': 'database is down: conn refused 10.0.0.5:5432'}
+    print(json.dumps({'id': request['id'], **reply}), flush=True)
+";
+
+async fn with(dir: &tempfile::TempDir, plugins: &str) -> Gateway {
+    std::fs::write(dir.path().join("flaky.py"), FLAKY).expect("written");
+    gateway(&dir.path().join("gateway.yaml"), &[], |data, admin| {
+        format!("server: {{listen: '{data}'}}\nadmin: {{listen: '{admin}'}}\nplugins:\n{plugins}")
+    })
+    .await
+}
+
+#[tokio::test]
+async fn why_a_circuit_is_open_and_since_when_is_in_the_log_and_in_every_list() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let flaky = format!(
+        "  - {{name: flaky, transport: exec, executable: python3, args: [flaky.py], work_dir: '{}', \
+         retry: {{max_retries: 0}}, health_check: {{enabled: false}}, \
+         circuit_breaker: {{failure_threshold: 3, min_request_threshold: 1, recovery_timeout: 1h}}}}\n",
+        dir.path().display()
+    );
+    let gateway = with(&dir, &flaky).await;
+    for _ in 0..3 {
+        assert_eq!(post(gateway.data, "flaky", "1").await.problem(), (502, "PLUGIN_1203".to_owned()));
+    }
+    assert_eq!(post(gateway.data, "flaky", "1").await.problem().0, 503, "the circuit is open");
+    let cause = "database is down: conn refused 10.0.0.5:5432";
+    let said = until("it is in the log", async || {
+        let said = gateway.program.stderr();
+        said.lines().find(|line| line.contains("circuit breaker")).map(str::to_owned)
+    })
+    .await;
+    let expected = format!("to=\"open\" reason=\"3 failures in a row\" last_error=\"{cause}\" code=\"PLUGIN_1203\"");
+    assert!(said.contains(&expected), "{said}");
+
+    let plugin = get(gateway.admin, "/admin/v1/plugins/flaky").await.json();
+    let list: Value = serde_json::from_str(&gateway.command(&["plugins", "--json"]).await.worked()).expect("JSON");
+    let now = u64::try_from(std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_millis()).expect("milliseconds");
+    let is_now = |at: &Value| at.as_u64().is_some_and(|at| now.abs_diff(at) < 60_000);
+    for told in [&plugin, &list[0], &plugin["instances"][0]] {
+        let failure = &told["last_failure"];
+        assert_eq!((&failure["code"], &failure["message"]), (&"PLUGIN_1203".into(), &cause.into()), "{told:#}");
+        assert!(is_now(&failure["at_ms"]), "{told:#}");
+    }
+    assert_eq!(plugin["breaker"], "open");
+    assert!(is_now(&plugin["breaker_since_ms"]) && is_now(&plugin["since_ms"]), "{plugin:#}");
+    assert!(plugin["breaker_next_try"].as_str().is_some_and(|time| time.starts_with("59m")), "{plugin:#}");
+
+    let health = gateway.command(&["health"]).await;
+    // Health is what the plugin says, or nobody asks: what is shown beside that is the circuit.
+    assert_eq!(health.code(), Some(0), "{health:?}");
+    let health = health.worked();
+    let row: Vec<_> = health.lines().nth(2).expect("a row").split_whitespace().collect();
+    assert_eq!(row[..3], ["flaky", "unknown", "open"], "{health}");
+    for listed in [health, gateway.command(&["plugins"]).await.worked()] {
+        assert!(listed.contains("flaky: the circuit is open for "), "{listed}");
+        assert!(listed.contains(", the next try is in "), "{listed}");
+        assert!(listed.contains(&format!(" ago: {cause} (PLUGIN_1203)\n")), "{listed}");
+    }
+    let probe = get(gateway.admin, "/health").await.json();
+    assert_eq!(probe["plugins"]["flaky"]["breaker"], "open", "{probe:#}");
+    assert!(
+        !probe.to_string().contains("10.0.0.5"),
+        "a probe needs no token, and is not told what plugins say: {probe}"
+    );
+}
+
+#[tokio::test]
+async fn what_the_configuration_switches_off_says_so_to_every_command_and_stays_off() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let off = "  - {name: exe, transport: exec, executable: python3, args: [flaky.py], enabled: false}\n  \
+               - {name: web, transport: http, endpoint: 'http://127.0.0.1:1/', enabled: false}\n";
+    let gateway = with(&dir, off).await;
+    for name in ["exe", "web"] {
+        for command in ["enable", "restart", "drain"] {
+            let said = gateway.command(&[command, name]).await.failed(1);
+            assert!(said.contains("the configuration says `enabled: false`"), "{command} {name}: {said}");
+            assert!(said.contains("set `enabled: true` there") && said.contains("(PLUGIN_1202)"), "{said}");
+            let path = format!("http://{}/admin/v1/plugins/{name}/{command}", gateway.admin);
+            let request = Request::post(path).body(Full::default()).expect("valid");
+            let answer = Client::new().send(request).await.expect("an answer");
+            assert_eq!(answer.problem(), (409, "PLUGIN_1202".to_owned()), "{command} {name}");
+            assert_eq!(answer.json()["retryable"], false, "{command} {name}");
+        }
+        assert_eq!(gateway.command(&["disable", name]).await.worked(), format!("{name} is disabled\n"));
+        assert_eq!(get(gateway.admin, &format!("/admin/v1/plugins/{name}")).await.json()["state"], "disabled");
+        let said = gateway.command(&["call", name, "1"]).await.failed(1);
+        assert!(said.contains("the configuration says `enabled: false`"), "{said}");
+    }
+    let line =
+        "path=\"/admin/v1/plugins/exe/enable\" outcome=\"failed\" code=\"PLUGIN_1202\" reason=\"the configuration says";
+    until("the log says why the command failed", async || gateway.program.stderr().contains(line).then_some(())).await;
+}
+
+async fn web(well: &Arc<AtomicBool>) -> Serving {
+    let plugin = json::serve(plugin_fn(|call: Call<Value>| async move { Ok(Reply::new(call.into_payload())) }));
+    let well = Arc::clone(well);
+    let health = move || {
+        // Relaxed: nothing else is read because of it.
+        let state = if well.load(Ordering::Relaxed) { HealthState::Healthy } else { HealthState::Unhealthy };
+        std::future::ready(HealthStatus::new(state, "the disk is full"))
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    serve(plugin, listener, ServerOptions::new().with_health(health)).expect("it serves")
+}
+
+#[tokio::test]
+async fn a_change_of_health_names_the_instance_and_the_plugin_has_a_line_of_its_own() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (well, ill) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicBool::new(true)));
+    let (a, b) = (web(&well).await, web(&ill).await);
+    let multi = format!(
+        "  - name: multi\n    transport: http\n    health_check: {{interval: 50ms, failure_limit: 1}}\n    \
+         instances: [{{name: east, endpoint: 'http://{}/'}}, {{name: west, endpoint: 'http://{}/'}}]\n",
+        a.local_addr(),
+        b.local_addr()
+    );
+    let gateway = with(&dir, &multi).await;
+    let line = async |parts: &[&str]| {
+        until(&format!("a line with {parts:?}"), async || {
+            let said = gateway.program.stderr();
+            said.lines().any(|line| parts.iter().all(|part| line.contains(part))).then_some(())
+        })
+        .await;
+    };
+    line(&["health changed plugin=\"multi\" instance=\"east\" health=\"healthy\""]).await;
+    line(&["health changed plugin=\"multi\" instance=\"west\" health=\"healthy\""]).await;
+    line(&["health changed plugin=\"multi\" health=\"healthy\""]).await;
+    ill.store(false, Ordering::Relaxed);
+    line(&["WARN", "plugin=\"multi\" instance=\"west\" health=\"offline\" reason=\"", "the disk is full"]).await;
+    line(&["WARN", "plugin=\"multi\" health=\"degraded\" reason=\"1 of 2 instances are healthy"]).await;
+    let said = gateway.program.stderr();
+    assert!(!said.contains("plugin=\"multi\" health=\"offline\""), "the plugin is not: {said}");
+    drop((a, b));
+    tokio::time::timeout(Duration::from_secs(20), gateway.command(&["status"])).await.expect("in time").worked();
+}
