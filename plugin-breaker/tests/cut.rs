@@ -54,6 +54,21 @@ async fn callers_in_a_hurry_open_it_only_when_it_shall_count_what_is_cancelled()
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_layer_without_a_deadline_in_between_takes_nothing_from_the_evidence() {
+    let layer = breaker(Cancelled::Ignore);
+    let stack = ServiceBuilder::new()
+        .layer(AttemptTimeoutLayer::new(SECOND))
+        .layer(DeadlineLayer::enforce_only())
+        .layer(&layer)
+        .service(service_fn(|_: Call<()>| std::future::pending::<Result<Reply<()>, PluginError>>()));
+    for _ in 0..3 {
+        assert_eq!(stack.clone().oneshot(Call::new(())).await.expect_err("no answer").code(), Code::Timeout);
+    }
+    let stats = layer.handle().stats();
+    assert_eq!((stats.failures, stats.cancelled, stats.state), (3, 0, CircuitState::Open));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_probe_that_hangs_opens_the_circuit_again() {
     let layer = breaker(Cancelled::Ignore);
     layer.handle().force_open();
