@@ -110,9 +110,7 @@ where
             Verdict::Failure => guard.failure(judged.retry_after()),
             Verdict::Ignored => guard.ignore(judged.is_haste()),
             Verdict::AtEnd => {
-                guard.unmark();
-                // For its body, at the latest.
-                guard.waits();
+                guard.follows();
                 return Poll::Ready(match (result, mem::replace(this.admission, Admission::Free)) {
                     (Ok(response), Admission::Judged(guard)) => {
                         Ok(follow::<O, C, Res, Err>(response, *this.asked, guard, this.classify))

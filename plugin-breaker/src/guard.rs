@@ -35,6 +35,8 @@ pub(crate) struct Guard<P: Deref<Target = Shared>> {
     /// When the call was first seen waiting, and [`Instant::ZERO`] before.
     waits: Instant,
     phase: Phase,
+    /// The head of the response has come.
+    answered: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +49,7 @@ enum Phase {
 impl<P: Deref<Target = Shared>> Guard<P> {
     #[inline]
     pub(crate) fn new(shared: P, call: Admitted) -> Self {
-        Self { shared, call, waits: Instant::ZERO, phase: Phase::Waiting }
+        Self { shared, call, waits: Instant::ZERO, phase: Phase::Waiting, answered: false }
     }
 
     /// Foreign code runs from now on.
@@ -60,6 +62,13 @@ impl<P: Deref<Target = Shared>> Guard<P> {
     #[inline]
     pub(crate) fn unmark(&mut self) {
         self.phase = Phase::Waiting;
+    }
+
+    /// The head of the response has come, and its end decides: whoever leaves it now had time enough for an answer.
+    pub(crate) fn follows(&mut self) {
+        self.unmark();
+        self.waits();
+        self.answered = true;
     }
 
     /// The call waits. The first time of it is what a cut is narrowed to.
@@ -102,7 +111,7 @@ impl<P: Deref<Target = Shared>> Guard<P> {
     /// The call says nothing of the service. `gave_up`: since its caller had no more time for it.
     pub(crate) fn ignore(&mut self, gave_up: bool) {
         self.phase = Phase::Reported;
-        self.shared.ignored(self.call, gave_up);
+        self.shared.ignored(self.call, gave_up && !self.answered);
     }
 
     pub(crate) fn is_probe(&self) -> bool {
@@ -117,7 +126,8 @@ impl<P: Deref<Target = Shared>> Drop for Guard<P> {
             Phase::Reported => {}
             Phase::Running => self.shared.failure(self.call, None),
             Phase::Waiting if self.is_evidence() => self.shared.failure(self.call, None),
-            Phase::Waiting => self.shared.cancelled(self.call),
+            // Who has the head, or an answer of another attempt, was in no hurry.
+            Phase::Waiting => self.shared.cancelled(self.call, !self.answered && !cut::is_superseded()),
         }
     }
 }

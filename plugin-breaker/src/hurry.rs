@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use plugin_core::clock::{Instant, nanos};
 
-/// How long a probe ran at most that its caller gave up, so that it says nothing of the service. A call that has no more
-/// time than that would end the same way, and would hold a place meanwhile that a call with more time makes use of; so it
-/// gets none.
+/// How long a probe waited at most whose caller gave it up before an answer came, so that it says nothing of the service. A
+/// call that has no more time than that would end the same way, and would hold a place meanwhile that a call with more time
+/// makes use of; so it gets none. A probe that had its answer, and was left while its body was read, is none of these, nor
+/// is a hedge whose call had the answer of another.
 ///
 /// Where nobody has more time this must not keep the circuit half-open for good. So it is forgotten when it has been known
-/// for one open time in which no probe told anything, and calls in a hurry are tried again.
+/// for one open time, as long as the last one was, in which no probe told anything, and calls in a hurry are tried again.
 #[derive(Debug, Default)]
 pub(crate) struct Hurry {
     /// In nanoseconds; 0 when nothing is known.

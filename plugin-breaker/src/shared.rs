@@ -260,9 +260,9 @@ impl Shared {
         self.nothing(call, Tally::Ignored, gave_up);
     }
 
-    /// A call was dropped before it had an outcome.
+    /// A call was dropped before it had an outcome; `gave_up` when it waited for its answer.
     #[cold]
-    pub(crate) fn cancelled(&self, call: Admitted) {
+    pub(crate) fn cancelled(&self, call: Admitted, gave_up: bool) {
         // Relaxed: a setting that changes meanwhile is used from the next call on.
         let counts_as = self.hot.cancelled.load(Ordering::Relaxed);
         if counts_as == Cancelled::Failure as u64 {
@@ -270,7 +270,7 @@ impl Shared {
         } else if counts_as == Cancelled::Slow as u64 {
             self.evidence(call, Evidence { failed: false, slow: true, push_back: None }, clock::end::read());
         } else {
-            return self.nothing(call, Tally::Cancelled, true);
+            return self.nothing(call, Tally::Cancelled, gave_up);
         }
         self.cells.tally(Tally::Cancelled);
     }

@@ -1,4 +1,5 @@
 //! Callers with little time while the circuit is half-open.
+#![cfg(not(loom))]
 
 mod common;
 
@@ -7,14 +8,17 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use common::*;
+use http::{Request, Response};
+use http_body_util::StreamBody;
 use plugin_breaker::{CircuitBreakerLayer, CircuitState};
 use plugin_core::{
-    Call, Code, PluginError, Rejected,
+    AsHttpResponse, AtEnd, ByHttpStatus, Call, Code, PluginError, Rejected,
     clock::{self, Instant},
-    deadline::{AttemptTimeoutLayer, DeadlineLayer},
+    deadline::{AttemptTimeoutLayer, DeadlineLayer, cut},
 };
-use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
+use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 
 type Answer = Result<(), PluginError>;
 
@@ -144,4 +148,94 @@ async fn a_caller_that_goes_away_has_told_as_little_and_a_refusal_inside_is_not_
         let next = call(2 * SECOND).await.expect_err("it never succeeds").code();
         assert_eq!(next, Code::ConcurrencyExceeded, "it has more time");
     }
+}
+
+/// An answer whose head comes at once, and whose body never ends.
+async fn stream(_: Request<()>) -> Result<Response<axum::body::Body>, std::convert::Infallible> {
+    let frames = futures_util::stream::pending::<Result<http_body::Frame<Bytes>, std::convert::Infallible>>();
+    Ok(Response::new(axum::body::Body::new(StreamBody::new(frames))))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_leaves_a_stream_was_in_no_hurry() {
+    // Before its place is taken from it, and after.
+    for read in [10 * SECOND, 40 * SECOND] {
+        let layer = layer(config().with_half_open_max(1));
+        let judged = ByHttpStatus::new().until_end_of_body();
+        let stack = ServiceBuilder::new()
+            .layer(DeadlineLayer::new(5 * SECOND).reject_with(AsHttpResponse))
+            .layer(layer.clone().for_http().classify(judged).follow(AtEnd))
+            .service_fn(stream);
+        layer.handle().force_open();
+        advance(30 * SECOND).await;
+        for reader in 0..3 {
+            let response = stack.clone().oneshot(Request::new(())).await.expect("it is an answer");
+            assert_eq!(response.status(), 200, "reader {reader}");
+            advance(read).await;
+            drop(response);
+        }
+        assert_eq!(layer.handle().stats().rejected, 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_was_forgotten_keeps_nobody_out() {
+    let layer = layer(config().with_half_open_timeout(8 * SECOND));
+    let service = service_fn(|hangs: bool| async move {
+        if hangs {
+            std::future::pending::<()>().await;
+        }
+        Ok::<_, PluginError>(())
+    });
+    let forgotten = layer.layer(service);
+    let stack = ServiceBuilder::new()
+        .layer(DeadlineLayer::new(5 * SECOND))
+        .layer(layer.clone())
+        .map_request(|call: Call<bool>| *call.payload())
+        .service(service);
+    layer.handle().force_open();
+    advance(30 * SECOND).await;
+    let mut held = Box::pin(forgotten.oneshot(true));
+    assert!(poll_once(&mut held).is_pending());
+    advance(9 * SECOND).await;
+    assert!(stack.clone().oneshot(Call::new(false)).await.is_ok(), "its place was taken from it");
+    drop(held);
+    assert_eq!(stack.clone().oneshot(Call::new(false)).await.map_err(|error| error.code()), Ok(()));
+    assert_eq!(layer.handle().state(), CircuitState::Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_another_has_made_needless_was_in_no_hurry() {
+    for (superseded, code) in [(true, Code::Timeout), (false, Code::CircuitOpen)] {
+        let layer = layer(config());
+        let hangs = service_fn(|_: Call<()>| std::future::pending::<Answer>());
+        let stack = stack(&layer, false, hangs);
+        layer.handle().force_open();
+        advance(30 * SECOND).await;
+        let mut probe = Box::pin(stack.clone().oneshot(Call::new(())));
+        assert!(poll_once(&mut probe).is_pending());
+        advance(3 * SECOND).await;
+        if superseded {
+            cut::drop_superseded(|| drop(probe))
+        } else {
+            drop(probe)
+        }
+        let next = stack.clone().oneshot(Call::new(()).with_timeout(2 * SECOND)).await.expect_err("it hangs");
+        assert_eq!(next.code(), code);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_known_of_callers_in_a_hurry_is_forgotten_after_the_open_time_that_was_used() {
+    let layer = layer(config().with_recovery_timeout(SECOND).with_backoff(10.0, 100 * SECOND).with_jitter(0.0));
+    let hangs = service_fn(|_: Call<()>| std::future::pending::<Answer>());
+    let stack = stack(&layer, false, hangs);
+    let call = |given| stack.clone().oneshot(Call::new(()).with_timeout(given));
+    layer.handle().force_open();
+    advance(SECOND).await;
+    assert_eq!(call(5 * SECOND).await.expect_err("it hangs").code(), Code::Timeout, "it had its time: open again");
+    advance(10 * SECOND).await;
+    assert_eq!(call(SECOND).await.expect_err("it hangs").code(), Code::Timeout, "a probe");
+    let refused = call(SECOND).await.expect_err("it would tell as little");
+    assert_eq!((refused.code(), refused.retry_after()), (Code::CircuitOpen, Some(10 * SECOND)));
 }

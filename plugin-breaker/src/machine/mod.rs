@@ -126,6 +126,11 @@ impl Machine {
         }
     }
 
+    /// How long the circuit was open before this stay, or would have been.
+    fn open_time(&self) -> Duration {
+        if self.last_open_time.is_zero() { self.config.recovery_timeout() } else { self.last_open_time }
+    }
+
     /// When the oldest probe began that holds a place.
     pub(crate) fn oldest_probe(&self) -> Option<Instant> {
         self.probes.oldest()
@@ -133,7 +138,7 @@ impl Machine {
 
     /// The most nanoseconds that a call may have left and gets no place among the probes, and until when.
     pub(crate) fn hurried(&self) -> Option<(u64, Instant)> {
-        self.hurry.known(self.config.recovery_timeout())
+        self.hurry.known(self.open_time())
     }
 
     /// A call asks to pass that has this much time left; `None`: nothing is known of its time, so it has enough.
@@ -157,7 +162,7 @@ impl Machine {
                         _ => Refusal::ProbeTimeout(left),
                     });
                 }
-                if let Some(until) = self.hurry.refuses(left, now, self.config.recovery_timeout()) {
+                if let Some(until) = self.hurry.refuses(left, now, self.open_time()) {
                     return Err(Refusal::Hurried(nanos(until.saturating_since(now))));
                 }
             }
@@ -224,15 +229,14 @@ impl Machine {
         of.generation == self.generation
     }
 
-    /// A call ended without saying anything of the service; given up by its caller, when a moment is given. `false` when it
-    /// belongs to an earlier stay.
+    /// A call ended without saying anything of the service; given up before its answer came, when a moment is given. `false`
+    /// when it belongs to an earlier stay.
     pub(crate) fn nothing(&mut self, of: Ticket, gave_up: Option<Instant>) -> bool {
         if of.generation == self.generation && of.probe != 0 {
-            let started = self.probes.end(of.probe);
-            if let Some(now) = gave_up {
-                // One that had given up its place had at least the time after which it did.
-                let ran = started.map_or(self.config.half_open_timeout(), |started| now.saturating_since(started));
-                self.hurry.gave_up(ran, now);
+            // One that had given up its place before was held, or waited longer than any that holds one: it teaches nothing
+            // of how much time a probe needs, and must not keep others out.
+            if let Some((started, now)) = self.probes.end(of.probe).zip(gave_up) {
+                self.hurry.gave_up(now.saturating_since(started), now);
             }
         }
         of.generation == self.generation

@@ -267,7 +267,7 @@ where
             if let Poll::Ready(result) = polled
                 && race.ends(this.kept, &result, race.started, race.hedges.len())
             {
-                race.cancel();
+                race.lose();
                 *this.race = None;
                 return Poll::Ready(result);
             }
@@ -275,8 +275,10 @@ where
         let Some(race) = this.race.as_mut() else { polled_after_end("plugin_retry::HedgeFuture") };
         let result = ready!(race.poll_hedges(this.kept, cx, this.first.is_some()));
         // The losers stop now, not when the caller gets round to dropping this future.
-        this.first.set(None);
-        race.cancel();
+        if this.first.is_some() {
+            cut::drop_superseded(|| this.first.set(None));
+        }
+        race.lose();
         *this.race = None;
         Poll::Ready(result)
     }
@@ -324,6 +326,13 @@ where
     S: Service<Req>,
     K: Replay<Req>,
 {
+    /// Drops the hedges that run when another attempt has ended the race.
+    fn lose(&mut self) {
+        if !self.hedges.is_empty() {
+            cut::drop_superseded(|| self.cancel());
+        }
+    }
+
     /// Drops the hedges that run. What did not begin goes back to the budget.
     fn cancel(&mut self) {
         for Running { mut future, began, withdrawn } in self.hedges.drain(..) {

@@ -35,7 +35,10 @@ struct Dropping {
 }
 
 // Apart from what is known of a poll: it is asked when something is dropped, and written when time is up.
-thread_local!(static DROPPING: Cell<Option<Dropping>> = const { Cell::new(None) });
+thread_local! {
+    static DROPPING: Cell<Option<Dropping>> = const { Cell::new(None) };
+    static SUPERSEDED: Cell<bool> = const { Cell::new(false) };
+}
 
 /// Puts back what was dropped before when it goes, also when what ran meanwhile panics.
 struct Restore(Option<Dropping>);
@@ -78,6 +81,27 @@ pub fn drop_under(cut: Cut, drop: impl FnOnce()) -> Progress {
 #[must_use]
 pub fn current() -> Option<Cut> {
     DROPPING.get().map(|dropping| dropping.cut.of_held(dropping.progress.is_some_and(|progress| progress.is_held)))
+}
+
+/// Drops attempts of a call that has its answer from another one, so that they are told from those that nobody had the time
+/// to wait for. For a layer that makes several at a time.
+pub fn drop_superseded(drop: impl FnOnce()) {
+    struct Restore(bool);
+
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            SUPERSEDED.set(self.0);
+        }
+    }
+
+    let _restore = Restore(SUPERSEDED.replace(true));
+    drop();
+}
+
+/// Whether what is being dropped on this thread is an attempt whose call has its answer from another one.
+#[must_use]
+pub fn is_superseded() -> bool {
+    SUPERSEDED.get()
 }
 
 /// Tells how far a request had come, from the drop of a transport's future, after it has withdrawn what it could. Of
@@ -328,6 +352,15 @@ mod tests {
             std::panic::catch_unwind(|| polled(Part { since: at(1), limit: UNLIMITED }, || panic!("polled")));
         assert!(panicked.is_err());
         assert_eq!(elapsed(), None);
+    }
+
+    #[test]
+    fn an_attempt_that_another_has_made_needless_hears_so_and_a_panic_leaves_no_word_of_it() {
+        assert!(!is_superseded());
+        drop_superseded(|| assert!(is_superseded()));
+        assert!(!is_superseded());
+        let panicked = std::panic::catch_unwind(|| drop_superseded(|| panic!("in a drop")));
+        assert!(panicked.is_err() && !is_superseded());
     }
 
     #[test]

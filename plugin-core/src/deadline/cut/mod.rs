@@ -15,6 +15,9 @@ pub(super) use super::polling::Part;
 #[cfg(feature = "tonic")]
 pub(crate) use channel::told;
 pub(super) use channel::within;
-pub use channel::{Progress, current, drop_under, elapsed, narrow, out_of_time, report, report_held, sent_before};
+pub use channel::{
+    Progress, current, drop_superseded, drop_under, elapsed, is_superseded, narrow, out_of_time, report, report_held,
+    sent_before,
+};
 pub(crate) use channel::{end_of_told_time, shared};
 pub use rule::{AttemptTime, Cut, is_evidence};
