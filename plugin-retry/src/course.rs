@@ -174,7 +174,7 @@ impl<S, C, K> Course<S, C, K> {
         if let Some(instance) = judged.instance() {
             kept.note_failure(instance);
         }
-        let withdrawn = self.core.state.spend(config, now)?;
+        let withdrawn = self.core.state.spend(config, judged, now)?;
         let at = now.saturating_add(wait);
         let attempt = Attempt { number: self.retries + 1, at, deadline, beside: false };
         let Some(request) = kept.again(attempt) else {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use plugin_core::{
-    Judgement, Sent,
+    Code, Judgement, Sent,
     classify::{Again, Condition, PushBack},
     clock::Instant,
 };
@@ -87,9 +87,23 @@ pub(crate) fn next(config: &RetryConfig, judged: &Judgement, at: &Situation) -> 
     // A service that says "at once" is not retried faster than one that says nothing: all attempts would fall into one
     // restart.
     let wait = config.waits.wait(at.retries, at.last_wait, at.random).max(asked);
-    match at.deadline {
-        // An attempt that begins at the deadline has no time left.
-        Some(deadline) if at.now.saturating_add(wait) >= deadline => Err(GaveUp::Deadline),
-        _ => Ok(wait),
+    // An attempt that begins at the deadline has no time left.
+    let left = at.deadline.map_or(Duration::MAX, |deadline| deadline.saturating_since(at.now)).saturating_sub(wait);
+    if left.is_zero() {
+        return Err(GaveUp::Deadline);
     }
+    // All who were told the same moment would come at it together.
+    let spread = if wait == asked && !asked.is_zero() { config.waits.spread(asked, at.random) } else { Duration::ZERO };
+    Ok(wait.saturating_add(spread.min(left / 2)))
+}
+
+/// Whether a failure costs a token of the throttle: it is one of the service, and no mere word of a layer before it.
+pub(crate) fn is_of_the_service(judged: &Judgement) -> bool {
+    !(judged.is_mere_refusal() && judged.sent() == Sent::Nothing)
+}
+
+/// Whether a breaker beneath refused this attempt and nothing was sent: the next one multiplies nothing.
+pub(crate) fn is_kept_by_a_circuit(judged: &Judgement) -> bool {
+    let of_a_circuit = matches!(judged.refusal(), Some(Code::CircuitOpen | Code::CircuitProbeTimeout));
+    of_a_circuit && judged.sent() == Sent::Nothing
 }

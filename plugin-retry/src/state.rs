@@ -8,7 +8,7 @@ use std::sync::{
 use arc_swap::ArcSwap;
 use plugin_core::{Judgement, classify::PushBack, clock::Instant};
 
-use crate::{Budget, GaveUp, Limits, RetryConfig, Throttle, Withdrawal, config::Spending};
+use crate::{Budget, GaveUp, Limits, RetryConfig, Throttle, Withdrawal, config::Spending, decide};
 
 /// Settings, budget and counters. While calls succeed nothing here is written but the budget's own stripes.
 pub(crate) struct State {
@@ -151,19 +151,27 @@ impl State {
         }
     }
 
-    /// Takes a retry out of the budget, or asks the throttle.
-    pub(crate) fn spend(&self, config: &RetryConfig, now: Instant) -> Result<Option<Withdrawal>, GaveUp> {
+    /// Takes a retry out of the budget, or asks the throttle. It bounds what the service is asked more than once: an attempt
+    /// that a breaker kept from it has used nothing up, and the next is in its place.
+    pub(crate) fn spend(
+        &self,
+        config: &RetryConfig,
+        judged: &Judgement,
+        now: Instant,
+    ) -> Result<Option<Withdrawal>, GaveUp> {
         match config.spending {
             Spending::Free => Ok(None),
+            _ if decide::is_kept_by_a_circuit(judged) => Ok(None),
             Spending::Budget(_) => self.budget.withdraw(now).map(Some).ok_or(GaveUp::Budget),
             Spending::Throttle(_) => self.throttle.allows().then_some(None).ok_or(GaveUp::Budget),
         }
     }
 
-    /// Books a failure that could be retried, or that its server forbids to retry.
+    /// Books a failure that could be retried, or that its server forbids to retry. What a layer before the service refused
+    /// says nothing of it.
     pub(crate) fn failed(&self, config: &RetryConfig, judged: &Judgement, is_retryable: bool) {
         let counts = is_retryable || judged.push_back() == Some(PushBack::Never);
-        if counts && matches!(config.spending, Spending::Throttle(_)) {
+        if counts && decide::is_of_the_service(judged) && matches!(config.spending, Spending::Throttle(_)) {
             self.throttle.on_failure();
         }
     }

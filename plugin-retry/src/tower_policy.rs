@@ -91,7 +91,7 @@ impl<C> TowerPolicy<C> {
         if let Some(instance) = judged.instance() {
             request.note_failure(instance);
         }
-        let withdrawn = self.state.spend(config, now)?;
+        let withdrawn = self.state.spend(config, judged, now)?;
         let number = self.retries + 1;
         let again = request.again(Attempt { number, at: now.saturating_add(wait), deadline, beside: false });
         let Some(again) = again else {

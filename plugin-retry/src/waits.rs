@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use plugin_core::Backoff;
+use plugin_core::{Backoff, backoff::Jitter};
 
 /// The waits between attempts.
 #[derive(Clone)]
@@ -17,6 +17,17 @@ impl Waits {
         match self {
             Self::Backoff(backoff) => backoff.wait(retry.into(), last, random),
             Self::Custom(wait) => wait(retry.into()),
+        }
+    }
+
+    /// What is added to a wait that the service asked for, so that those who were told the same do not come back together: up
+    /// to a tenth of it and at least up to the first wait; nothing where the waits have no jitter.
+    pub(crate) fn spread(&self, asked: Duration, random: f64) -> Duration {
+        match self {
+            Self::Backoff(backoff) if backoff.jitter() != Jitter::None => {
+                (asked / 10).max(backoff.initial()).mul_f64(random.clamp(0.0, 1.0))
+            }
+            _ => Duration::ZERO,
         }
     }
 }

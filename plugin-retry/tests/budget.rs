@@ -6,7 +6,7 @@ mod common;
 use std::sync::Arc;
 
 use common::{SECOND, Script, call, config, lost, ms};
-use plugin_core::clock::Instant;
+use plugin_core::{PluginError, Rejected, clock::Instant};
 use plugin_retry::{Budget, BudgetConfig, GaveUp, RetryLayer, ThrottleConfig, Withdrawal};
 use proptest::prelude::*;
 use tower::{Layer, ServiceExt};
@@ -238,6 +238,39 @@ async fn a_throttle_stops_retries_while_failures_outweigh_successes() {
     let once = Script::default().then(|| Err(lost()));
     layer.layer(once.clone()).oneshot(call()).await.expect("3.5 - 1 is more than half");
     assert_eq!(once.calls(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_half_open_circuit_refuses_uses_nothing_up_that_failures_after_it_need() {
+    let refused = || PluginError::from(Rejected::probes_running(ms(100)));
+    let spending = [
+        config(|set| set.with_budget(budget(1.0, 1, 1)).with_max_retries(3)),
+        config(|set| set.with_throttle(ThrottleConfig::new(4, 0.5).expect("in bounds")).with_max_retries(3)),
+    ];
+    for config in spending {
+        let layer = RetryLayer::new(config);
+        let half_open = Script::failing_with(refused);
+        for _ in 0..20 {
+            layer.layer(half_open.clone()).oneshot(call()).await.expect_err("its probes run");
+        }
+        assert_eq!(half_open.calls(), 80, "{:?}", layer.handle().stats());
+        let once = Script::default().then(|| Err(lost()));
+        layer.layer(once.clone()).oneshot(call()).await.expect("there is one for it");
+        assert_eq!(once.calls(), 2);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_queue_costs_the_budget_and_is_no_answer_of_the_service_to_the_throttle() {
+    let full = || PluginError::from(Rejected::overloaded());
+    let budgeted = RetryLayer::new(config(|set| set.with_budget(budget(1.0, 1, 1)).with_max_retries(3)));
+    let script = Script::failing_with(full);
+    budgeted.layer(script.clone()).oneshot(call()).await.expect_err("it is full");
+    assert!(script.calls() < 4, "{}", script.calls());
+    let throttle = ThrottleConfig::new(4, 0.5).expect("in bounds");
+    let throttled = RetryLayer::new(config(|set| set.with_throttle(throttle).with_max_retries(3)));
+    throttled.layer(Script::failing_with(full)).oneshot(call()).await.expect_err("it is full");
+    assert_eq!(throttled.handle().throttle_tokens(), Some(4.0));
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,9 +3,14 @@
 
 mod common;
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
 use bytes::Bytes;
 use common::{SECOND, Script, call, failed, lost, ms, silent_call};
-use plugin_core::{PluginError, Reply, clock};
+use plugin_core::{Call, PluginError, Reply, clock, deadline::cut};
 use plugin_retry::{BudgetConfig, Hedge, HedgeConfig, HedgeHandle, HedgeLayer};
 use tower::{Layer, ServiceExt};
 
@@ -35,6 +40,35 @@ async fn a_slow_attempt_gets_a_second_beside_it_and_the_loser_is_cancelled() {
     assert_eq!((script.calls(), script.running()), (2, 0));
     assert_eq!((handle.stats().hedges, handle.stats().won), (1, 1));
     assert_eq!(script.seen()[1].attempt, 1);
+}
+
+/// An attempt that says what it was told when it was dropped.
+struct Told(Arc<AtomicBool>);
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        self.0.store(cut::is_superseded(), Ordering::SeqCst);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_loser_hears_that_it_is_not_needed_whichever_attempt_it_is_and_one_whose_caller_left_does_not() {
+    for (first, hedge, superseded) in [(10_000, 30, true), (120, 10_000, true), (10_000, 10_000, false)] {
+        let told = [(); 2].map(|()| Arc::new(AtomicBool::new(false)));
+        let heard = told.clone();
+        let service = tower::service_fn(move |call: Call<Bytes>| {
+            let number = usize::from(call.context().attempt());
+            let (told, wait) = (Told(Arc::clone(&told[number])), ms([first, hedge][number]));
+            async move {
+                tokio::time::sleep(wait).await;
+                std::mem::forget(told);
+                Ok::<_, PluginError>(Reply::new(Bytes::new()))
+            }
+        });
+        let answer = tokio::time::timeout(SECOND, HedgeLayer::new(after_100_ms()).layer(service).oneshot(call())).await;
+        assert_eq!(answer.is_ok(), superseded);
+        assert_eq!(heard.iter().any(|told| told.load(Ordering::SeqCst)), superseded, "{first} ms, {hedge} ms");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -175,12 +175,13 @@ async fn an_attempt_has_its_own_limit_inside_the_deadline_over_all() {
 async fn the_service_may_say_when_it_can_be_called_again() {
     let script = Script::default().then(|| Err(refused().with_retry_after(7 * SECOND)));
     over(&script, RetryConfig::default()).oneshot(call()).await.expect("recovers");
-    assert_eq!(script.waits(), [7 * SECOND]);
+    let between = |waits: Vec<Duration>, least, most| waits.len() == 1 && (least..=most).contains(&waits[0]);
+    assert!(between(script.waits(), 7 * SECOND, ms(7_701)), "{:?}", script.waits());
 
     let script = Script::default().then(|| Err(refused().with_retry_after(3600 * SECOND)));
     let capped = config(|set| set.with_max_retry_after(9 * SECOND));
     over(&script, capped).oneshot(call()).await.expect("recovers");
-    assert_eq!(script.waits(), [9 * SECOND]);
+    assert!(between(script.waits(), 9 * SECOND, ms(9_901)), "{:?}", script.waits());
 }
 
 #[tokio::test(start_paused = true)]
@@ -198,6 +199,25 @@ async fn a_push_back_makes_no_wait_shorter_than_the_backoff() {
     let capped = config(|set| set.with_constant_interval(ms(100)).with_max_retry_after(ms(50)));
     over(&script, capped).oneshot(call()).await.expect("recovers");
     assert_eq!(script.waits(), [ms(100)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn callers_that_were_told_the_same_moment_do_not_come_at_it_together_and_none_before_it() {
+    let mut waits = BTreeSet::new();
+    for _ in 0..50 {
+        let script = Script::default().then(|| Err(Rejected::probes_running(SECOND).into()));
+        over(&script, RetryConfig::default()).oneshot(call()).await.expect("recovers");
+        waits.extend(script.waits());
+    }
+    assert!(waits.len() > 20 && waits.iter().all(|wait| (SECOND..=ms(1_101)).contains(wait)), "{waits:?}");
+    // Who has no time for more comes in time.
+    let script = Script::default().then(|| Err(Rejected::probes_running(SECOND).into()));
+    over(&script, RetryConfig::default()).oneshot(call().with_timeout(ms(1_010))).await.expect("in time");
+    assert!(script.waits()[0] <= ms(1_006), "{:?}", script.waits());
+    // Settings without jitter are kept to the letter.
+    let script = Script::default().then(|| Err(Rejected::probes_running(SECOND).into()));
+    over(&script, config(|set| set.with_jitter(Jitter::None))).oneshot(call()).await.expect("recovers");
+    assert_eq!(script.waits(), [SECOND]);
 }
 
 #[tokio::test(start_paused = true)]
