@@ -229,6 +229,12 @@ impl PluginError {
         self.0.retryable.unwrap_or_else(|| self.0.code.is_retryable())
     }
 
+    /// Whether the caller's caller does well to come back: [`Rejected::is_worth_coming_back`].
+    #[must_use]
+    pub fn is_worth_coming_back(&self) -> bool {
+        crate::rejected::is_worth_coming_back(self.is_retryable(), self.retry_after())
+    }
+
     /// When a second attempt can pass, where somebody said so.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {

@@ -228,6 +228,14 @@ impl Rejected {
         self.code.is_retryable() || matches!(self.detail, Detail::Attempt { .. } | Detail::ProbesRunning)
     }
 
+    /// Whether the caller's caller does well to come back: another attempt may help now, or at a moment that is known, as after
+    /// the open time of a circuit. What a problem document says under `retryable`, beside `retry_after_ms`; a retry layer in
+    /// between asks [`is_retryable`](Self::is_retryable), and does not hold a call for an open time.
+    #[must_use]
+    pub const fn is_worth_coming_back(&self) -> bool {
+        is_worth_coming_back(self.is_retryable(), self.retry_after)
+    }
+
     /// The limit that passed, when a deadline or an attempt's limit did.
     #[must_use]
     pub const fn limit(&self) -> Option<Duration> {
@@ -335,6 +343,11 @@ impl Rejected {
 
         Bare(self).to_string()
     }
+}
+
+/// One rule for refusals and errors.
+pub(crate) const fn is_worth_coming_back(is_retryable: bool, retry_after: Option<Duration>) -> bool {
+    is_retryable || retry_after.is_some()
 }
 
 impl fmt::Display for Rejected {

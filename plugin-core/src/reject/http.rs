@@ -83,7 +83,7 @@ fn problem(rejected: &Rejected) -> String {
     let mut json = format!(
         r#"{{"type":"about:blank","title":"{title}","status":{},"code":"{code}","retryable":{},"detail":""#,
         code.http_status(),
-        rejected.retry_after().is_some() || rejected.is_attempt_timeout() || code.is_retryable(),
+        rejected.is_worth_coming_back(),
     );
     let _ = write!(Escaped(&mut json), "{rejected}");
     json.push('"');
@@ -136,6 +136,25 @@ mod tests {
         let rejected = Rejected::deadline_exceeded(Duration::from_micros(15), Some("in \"C:\\queue\"\n\0"));
         let json: serde_json::Value = serde_json::from_slice(&answer(rejected).into_body()).expect("JSON");
         assert_eq!(json["detail"], rejected.to_string());
+    }
+
+    #[test]
+    fn whether_to_come_back_is_what_the_refusal_says_of_itself_to_every_reader() {
+        let second = Duration::from_secs(1);
+        let known = [
+            Rejected::circuit_open(Some(second)),
+            Rejected::circuit_open(None),
+            Rejected::probes_running(second),
+            Rejected::too_short_for_a_probe(second),
+            Rejected::attempt_timeout(second),
+            Rejected::deadline_exceeded(second, None),
+        ];
+        for rejected in known.into_iter().chain(Code::ALL.iter().map(|code| Rejected::new(*code))) {
+            let json: serde_json::Value = serde_json::from_slice(&answer(rejected).into_body()).expect("JSON");
+            assert_eq!(json["retryable"], rejected.is_worth_coming_back(), "{rejected}");
+            assert_eq!(crate::PluginError::from(rejected).is_worth_coming_back(), rejected.is_worth_coming_back());
+            assert!(rejected.is_worth_coming_back() || !rejected.is_retryable(), "{rejected}");
+        }
     }
 
     #[test]

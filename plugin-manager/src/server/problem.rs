@@ -161,7 +161,7 @@ fn document(fault: &Fault, detail: ErrorDetail, request_id: Option<&str>) -> Res
         detail: told.then(|| error.message()),
         code: code.as_str(),
         plugin: error.plugin(),
-        retryable: error.is_retryable() || retry_after.is_some(),
+        retryable: error.is_worth_coming_back(),
         sent: sent(error),
         retry_after_ms: retry_after.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX)),
         plugin_detail: error.detail().filter(|_| told).map(bounded),
