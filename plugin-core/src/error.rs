@@ -43,6 +43,7 @@ struct Inner {
     sent: Sent,
     instance: Option<InstanceId>,
     http_status: Option<u16>,
+    of_reply: bool,
 }
 
 impl PluginError {
@@ -66,6 +67,7 @@ impl PluginError {
             sent: Sent::Maybe,
             instance: None,
             http_status: None,
+            of_reply: false,
         }))
     }
 
@@ -93,6 +95,7 @@ impl PluginError {
             sent: inner.sent,
             instance: inner.instance,
             http_status: inner.http_status,
+            of_reply: inner.of_reply,
         }))
     }
 
@@ -100,6 +103,15 @@ impl PluginError {
     #[must_use]
     pub fn execution(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Code::ExecutionFailed, message)
+    }
+
+    /// The plugin's reply is beyond a limit of the host, and is not passed on (`PLUGIN_1207`). Made otherwise, an error with
+    /// this code says that the caller's payload is too large.
+    #[must_use]
+    pub fn reply_too_large(message: impl Into<Cow<'static, str>>) -> Self {
+        let mut error = Self::new(Code::PayloadTooLarge, message);
+        error.0.of_reply = true;
+        error
     }
 
     /// A refusal whose `message` says more than its code: nothing was sent, and no layer takes it for a failure of the
@@ -221,6 +233,13 @@ impl PluginError {
     #[must_use]
     pub fn rejected(&self) -> Option<&Rejected> {
         self.0.rejected.as_ref()
+    }
+
+    /// Whether what is too large is the plugin's reply ([`reply_too_large`](Self::reply_too_large)), and the caller is not at
+    /// fault.
+    #[must_use]
+    pub fn is_of_reply(&self) -> bool {
+        self.0.of_reply
     }
 
     /// Whether a second attempt may help. The caller's own deadline never is; the limit of one attempt is.

@@ -188,7 +188,7 @@ fn document(fault: &Fault, detail: ErrorDetail, request_id: Option<&str>) -> Res
 fn status(error: &PluginError) -> StatusCode {
     let of_plugin = error.http_status().and_then(|status| StatusCode::from_u16(status).ok());
     match (error.code(), of_plugin) {
-        (Code::PayloadTooLarge, _) if error.sent() != Sent::Nothing => StatusCode::BAD_GATEWAY,
+        (Code::PayloadTooLarge, _) if error.is_of_reply() => StatusCode::BAD_GATEWAY,
         (Code::HttpTransport, Some(status @ (StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE))) => {
             status
         }

@@ -183,10 +183,14 @@ fn read(line: &Bytes, limits: Limits) -> Result<Reply, String> {
         return Ok(Reply::Beyond(id, beyond));
     }
     // An error is text; a plugin that sends an object instead is shown as it wrote it.
-    let result = match raw.error.map(metadata::error) {
-        Some(text) if !text.is_empty() => {
-            let code = raw.code.map(metadata::text).and_then(|code| said::code(&code));
-            Err(Fault { code: code.unwrap_or(Code::ExecutionFailed), text })
+    let has_error = raw.error.is_some();
+    let text = raw.error.map(metadata::error).filter(|text| !text.is_empty());
+    let code = raw.code.map(metadata::text).and_then(|code| said::code(&code));
+    let result = match (text, code) {
+        (Some(text), code) => Err(Fault { code: code.unwrap_or(Code::ExecutionFailed), text }),
+        // The code of an error without its sentence; beside a result it is a key that nobody knows.
+        (None, Some(code)) if has_error || raw.result.is_none() => {
+            Err(Fault { code, text: "the plugin gave no reason".to_owned() })
         }
         _ => Ok(match raw.result.map(RawValue::get) {
             None => Bytes::from_static(b"null"),
@@ -347,7 +351,16 @@ mod tests {
         else {
             panic!("a reply")
         };
-        assert!(fine.result.is_ok(), "a code alone is no error");
+        assert!(fine.result.is_ok(), "a code beside a result is no error");
+        for silent in [r#""error":"","code":"PLUGIN_1206""#, r#""error":null,"code":"PLUGIN_1206""#] {
+            let line = format!(r#"{{"id":"00000000000000ff",{silent}}}"#);
+            let Reply::Answer(answer) = decode_line(&Bytes::from(line)) else { panic!("a reply") };
+            let fault = answer.result.expect_err("an error that gives no reason");
+            assert_eq!((fault.code, fault.text.as_str()), (Code::InvalidPayload, "the plugin gave no reason"));
+        }
+        let line = Bytes::from_static(br#"{"id":"00000000000000ff","error":"","code":"0"}"#);
+        let Reply::Answer(fine) = decode_line(&line) else { panic!("a reply") };
+        assert!(fine.result.is_ok(), "an empty error with a code of nobody's is none");
     }
 
     #[test]

@@ -29,10 +29,10 @@ pub(super) fn failed(failure: Failure, shared: &Shared) -> PluginError {
             PluginError::new(Code::ExecTransport, format!("the plugin's reply cannot be read: {why}"))
         }
         Failure::Beyond(beyond) => {
-            PluginError::new(Code::PayloadTooLarge, format!("the plugin's reply is not passed on: {beyond}"))
+            PluginError::reply_too_large(format!("the plugin's reply is not passed on: {beyond}"))
         }
         Failure::ReplyTooLarge(limit) => {
-            PluginError::new(Code::PayloadTooLarge, format!("the reply is longer than a line may be, {limit} bytes"))
+            PluginError::reply_too_large(format!("the reply is longer than a line may be, {limit} bytes"))
         }
         Failure::QueueFull(_) => Rejected::new(Code::QueueFull).into(),
         Failure::TooMany(_) => Rejected::new(Code::ConcurrencyExceeded).into(),

@@ -92,6 +92,13 @@ async fn the_code_in_a_problem_document_is_read_where_an_answer_can_have_it() {
         assert_eq!(error.message() == "no", code != Code::HttpTransport, "{error}");
         assert_eq!(error.http_status().map(|status| status.to_string()).as_deref(), Some(&status[..3]));
     }
+    // A failure is none the less one when its status says otherwise.
+    for (said, code) in [("PLUGIN_1206", Code::InvalidPayload), ("E42", Code::HttpTransport)] {
+        let problem = format!(r#"{{"code":"{said}","detail":"no"}}"#);
+        let error =
+            fault(answer("200 OK", "content-type: Application/Problem+JSON; charset=utf-8\r\n", &problem)).await;
+        assert_eq!((error.code(), error.is_retryable(), error.sent()), (code, false, Sent::Maybe), "{error}");
+    }
     let page =
         fault(answer("500 Internal Server Error", "content-type: text/html\r\n", r#"{"code":"PLUGIN_1206"}"#)).await;
     assert_eq!(page.code(), Code::HttpTransport);

@@ -97,6 +97,11 @@ impl Incomplete {
         self.response.status()
     }
 
+    /// Whether it says that it tells of a problem, whatever its status.
+    pub(super) fn is_problem(&self) -> bool {
+        fault::is_problem(self.response.headers())
+    }
+
     /// The body of a success, whole and decompressed, and the connection that it came on, to be
     /// [finished](Lease::finish).
     pub(super) async fn read(self, config: &HttpConfig, progress: &Progress) -> Result<(Bytes, Lease), PluginError> {

@@ -23,6 +23,14 @@ const MAX_READ: usize = 64 << 10;
 /// Where a redirect points to is shown up to this length.
 const MAX_LOCATION: usize = 200;
 
+const PROBLEM: &[u8] = b"application/problem+json";
+
+/// Whether a body is a problem document (RFC 9457).
+pub(super) fn is_problem(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).map(|kind| kind.as_bytes().trim_ascii_start());
+    kind.and_then(|kind| kind.get(..PROBLEM.len())).is_some_and(|kind| kind.eq_ignore_ascii_case(PROBLEM))
+}
+
 /// The answer is not a success: what the plugin said of it, and whether to come back. A code that an answer can have, in a
 /// document as RFC 9457 has it, says what was wrong, and so do the statuses that blame the caller.
 pub(super) fn status(config: &HttpConfig, status: StatusCode, headers: &HeaderMap, body: Body) -> PluginError {
@@ -33,6 +41,8 @@ pub(super) fn status(config: &HttpConfig, status: StatusCode, headers: &HeaderMa
             | StatusCode::SERVICE_UNAVAILABLE
             | StatusCode::GATEWAY_TIMEOUT
     );
+    // The number of a success would tell a list `on` less than the code does.
+    let tells = !(status.is_success() && body.said.is_some());
     let (error, retryable) = match body.said {
         Some((code, said)) => {
             let error = said::error(code, said.detail.unwrap_or_else(|| format!("the plugin answered {status}")));
@@ -44,7 +54,8 @@ pub(super) fn status(config: &HttpConfig, status: StatusCode, headers: &HeaderMa
             (if let Some(text) = body.text { error.with_detail(text) } else { error }, passes)
         }
     };
-    let error = error.with_retryable(retryable).with_http_status(status.as_u16());
+    let error = error.with_retryable(retryable);
+    let error = if tells { error.with_http_status(status.as_u16()) } else { error };
     match retry_after::from_http(headers, clock::wall()) {
         Some(after) if passes => error.with_retry_after(after),
         _ => error,
@@ -77,6 +88,9 @@ fn message(config: &HttpConfig, status: StatusCode, headers: &HeaderMap) -> Stri
                 "the plugin answered {status}{}; redirects are not followed, so set `endpoint` to where the plugin is",
                 location(headers)
             )
+        }
+        status if status.is_success() => {
+            format!("the plugin answered {status} with a problem document whose `code` is none that an answer can have")
         }
         status => format!("the plugin answered {status}"),
     }
@@ -123,7 +137,7 @@ impl Body {
             let text = String::from_utf8_lossy(&bytes[..bytes.len().min(MAX_DETAIL + 4)]);
             truncated(text.trim(), MAX_DETAIL).to_owned()
         });
-        let said = if kind.starts_with("application/problem+json") { problem(&bytes) } else { None };
+        let said = if is_problem(headers) { problem(&bytes) } else { None };
         Self { text, said, is_whole: true }
     }
 }
@@ -144,10 +158,9 @@ fn truncated(text: &str, max: usize) -> &str {
 /// The body of a success was not read to its end.
 pub(super) fn unread(error: Unread<hyper::Error>, max: usize) -> PluginError {
     match error {
-        Unread::TooLarge => PluginError::new(
-            Code::PayloadTooLarge,
-            format!("the plugin's answer is longer than `max_response`, which is {max} bytes"),
-        ),
+        Unread::TooLarge => PluginError::reply_too_large(format!(
+            "the plugin's answer is longer than `max_response`, which is {max} bytes"
+        )),
         Unread::Broken(error) => {
             PluginError::connection("the connection broke in the middle of the answer", Sent::Maybe).with_source(error)
         }
@@ -188,7 +201,7 @@ pub(super) fn no_answer(status: StatusCode, unread: &envelope::Unread) -> Plugin
             PluginError::new(Code::HttpTransport, message).with_http_status(status.as_u16())
         }
         envelope::Unread::Beyond(beyond) => {
-            PluginError::new(Code::PayloadTooLarge, format!("the plugin's reply is not passed on: {beyond}"))
+            PluginError::reply_too_large(format!("the plugin's reply is not passed on: {beyond}"))
         }
     }
 }

@@ -307,7 +307,7 @@ impl Shared {
 
         let answer = exchange::send(&self.pool, &self.config.endpoint, outgoing, now, progress).await?;
         let status = answer.status();
-        if !status.is_success() {
+        if !status.is_success() || answer.is_problem() {
             let error = answer.fault(&self.config, progress).await;
             let is_out_of_time = status == http::StatusCode::GATEWAY_TIMEOUT || error.code() == Code::Timeout;
             return Err(match is_out_of_time {
