@@ -83,7 +83,7 @@ async fn the_plugin_over_http_of_its_page_does_what_the_page_says() {
     let gateway = serve(dir.path(), &yaml.replace("127.0.0.1:9000", &address.to_string())).await;
     assert_eq!(gateway.command(&["call", "shout", "\"hello\""]).await.worked(), "\"HELLO\"\n");
     let said = gateway.command(&["call", "shout", "5"]).await.failed(1);
-    assert!(said.contains("there is nothing to shout") && said.contains("PLUGIN_1203"), "{said}");
+    assert!(said.contains("there is nothing to shout") && said.contains("PLUGIN_1206"), "{said}");
     let health = until("it was asked how it is", async || {
         let health = gateway.command(&["health", "--json"]).await.worked();
         health.contains("\"healthy\"").then_some(health)
