@@ -33,24 +33,30 @@ pub fn attempt_limit() -> Option<Duration> {
 }
 
 /// Puts the limit back that was before, also when what ran meanwhile panics.
-struct Restore(u64);
+#[must_use = "it is put back at once"]
+pub(super) struct Restore(u64);
 
 impl Drop for Restore {
+    #[inline]
     fn drop(&mut self) {
         polling::with(|cell| cell.attempt.set(self.0));
     }
 }
 
-/// Begins an attempt that has this limit, in nanoseconds.
+/// While the answer lives, what is begun or polled is an attempt that has this limit, in nanoseconds.
 #[inline]
-pub(super) fn limited<T>(limit: u64, run: impl FnOnce() -> T) -> T {
-    let _restore = Restore(polling::with(|cell| cell.limit_attempt(limit)));
-    run()
+pub(super) fn limiting(limit: u64) -> Restore {
+    Restore(polling::with(|cell| cell.limit_attempt(limit)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn limited<T>(limit: u64, run: impl FnOnce() -> T) -> T {
+        let _restore = limiting(limit);
+        run()
+    }
 
     #[test]
     fn the_smallest_limit_holds_for_as_long_as_it_is_in_force() {

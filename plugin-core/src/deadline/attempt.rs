@@ -15,14 +15,15 @@ use tower_service::Service;
 
 use super::{
     Deadlined, allowed,
+    carry::Times,
     cut::{self, AttemptTime, Part, Progress},
     layer::{Limit, duration},
     polling,
     timer::Timer,
-    waiting,
+    waiting::{self, Note},
 };
 use crate::{
-    AsError, Reject,
+    AsError, Reject, Rejected,
     clock::{self, Instant, nanos},
     polled_after_end,
 };
@@ -134,21 +135,11 @@ where
         self.inner.poll_ready(cx)
     }
 
+    #[inline]
     fn call(&mut self, request: Req) -> Self::Future {
-        let started = request.started();
         let limit = self.limit.get();
-        let times = request.times(started);
-        AttemptFuture {
-            since: started,
-            fires: Instant::ZERO,
-            deadline: times.deadline,
-            given: times.given,
-            limit,
-            configured: times.configured,
-            inner: Some(allowed::limited(limit, || self.inner.call(request))),
-            timer: None,
-            reject: self.reject.clone(),
-        }
+        let _told = allowed::limiting(limit);
+        AttemptFuture::begin(&mut self.inner, request, limit, self.reject.clone())
     }
 }
 
@@ -182,6 +173,22 @@ pin_project! {
     }
 }
 
+impl<F, R> AttemptFuture<F, R> {
+    /// A function of its own, without anything that must be undone when the call panics: the future of the call is then
+    /// written where it stays, and not copied there.
+    #[inline]
+    fn begin<S, Req>(service: &mut S, request: Req, limit: u64, reject: R) -> Self
+    where
+        S: Service<Req, Future = F>,
+        Req: Deadlined,
+    {
+        let since = request.started();
+        let Times { deadline, given, configured } = request.times(since);
+        let inner = Some(service.call(request));
+        Self { inner, timer: None, since, fires: Instant::ZERO, deadline, given, limit, configured, reject }
+    }
+}
+
 impl<F, R, Res, Err> Future for AttemptFuture<F, R>
 where
     F: Future<Output = Result<Res, Err>>,
@@ -189,30 +196,54 @@ where
 {
     type Output = Result<Res, Err>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.as_mut().project();
         let Some(inner) = this.inner.as_mut().as_pin_mut() else {
             polled_after_end("plugin_core::deadline::AttemptFuture");
         };
-        if *this.limit == u64::MAX && *this.deadline == Instant::MAX {
-            let result = allowed::limited(u64::MAX, || inner.poll(cx));
-            if result.is_ready() {
-                this.inner.set(None);
-            }
-            return result;
+        if *this.limit != u64::MAX || *this.deadline != Instant::MAX {
+            return self.poll_limited(cx);
         }
+        let _told = allowed::limiting(u64::MAX);
+        let polled = inner.poll(cx);
+        if polled.is_ready() {
+            this.inner.set(None);
+        }
+        polled
+    }
+}
+
+impl<F, R> AttemptFuture<F, R> {
+    /// Gives back what it has polled, and nothing else, at one place: an answer then stays where it was written.
+    #[inline]
+    fn poll_limited<Res, Err>(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Res, Err>>
+    where
+        F: Future<Output = Result<Res, Err>>,
+        R: Reject<Res, Err>,
+    {
+        let mut this = self.as_mut().project();
         let part = Part { since: *this.since, limit: (*this.limit).min(*this.configured) };
-        let tell = |cell: &polling::Polling| {
+        let Some(inner) = this.inner.as_mut().as_pin_mut() else { return Poll::Pending };
+        let listening = polling::listening(|cell| {
             cell.limit(part);
             cell.limit_attempt(*this.limit);
             // A layer further out may enforce an earlier one.
             cell.enforced.set(cell.enforced.get().min(*this.deadline));
-        };
-        let (result, mut heard) = polling::listen(tell, || inner.poll(cx));
-        if result.is_ready() {
+        });
+        let mut polled = inner.poll(cx);
+        let heard = listening.heard(polled.is_pending());
+        if polled.is_ready() {
             this.inner.set(None);
-            return result;
+        } else if let Some(rejected) = self.as_mut().late(heard, cx) {
+            polled = Poll::Ready(self.project().reject.reject(rejected));
         }
+        polled
+    }
+
+    /// The refusal, if the time of what waits is up.
+    fn late(self: Pin<&mut Self>, mut heard: Note, cx: &mut Context<'_>) -> Option<Rejected> {
+        let mut this = self.project();
         if *this.fires == Instant::ZERO {
             *this.since = heard.now.unwrap_or_else(clock::now);
             heard.now = Some(*this.since);
@@ -221,7 +252,7 @@ where
         }
         waiting::note(WAITING);
         if !waiting::is_due(this.timer, *this.fires, heard, cx) {
-            return Poll::Pending;
+            return None;
         }
         let time = AttemptTime::new(*this.since)
             .with_limit(duration(*this.limit))
@@ -233,7 +264,7 @@ where
         // The work stops now, not when the caller gets round to dropping this future.
         let progress = cut::drop_under(time.cut(), || this.inner.set(None));
         let stage = progress.stage.or(heard.stage).or(Some(WAITING));
-        Poll::Ready(this.reject.reject(time.refusal_of(Progress { stage, ..progress })))
+        Some(time.refusal_of(Progress { stage, ..progress }))
     }
 }
 

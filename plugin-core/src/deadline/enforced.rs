@@ -4,7 +4,8 @@ use super::polling;
 use crate::clock::Instant;
 
 /// Puts the deadline back that was before, also when what ran meanwhile panics.
-struct Restore(Instant);
+#[must_use = "it is put back at once"]
+pub(super) struct Restore(Instant);
 
 impl Drop for Restore {
     #[inline]
@@ -13,16 +14,16 @@ impl Drop for Restore {
     }
 }
 
-/// Begins a call whose deadline is enforced by the one who asks. Who polls it says so in that poll.
+/// While the answer lives a call is begun whose deadline is enforced by the one who asks. Who polls it says so in that poll.
 #[inline]
-pub(super) fn within<T>(deadline: Instant, run: impl FnOnce() -> T) -> T {
-    let _restore = Restore(polling::with(|cell| cell.enforced.replace(deadline)));
-    run()
+pub(super) fn enforcing(deadline: Instant) -> Restore {
+    Restore(polling::with(|cell| cell.enforced.replace(deadline)))
 }
 
 /// Begins or polls a call that has other callers too: it does not end at the deadline of the one who happens to do so.
 pub(crate) fn of_nobody<T>(run: impl FnOnce() -> T) -> T {
-    within(Instant::MAX, run)
+    let _restore = enforcing(Instant::MAX);
+    run()
 }
 
 /// [`Instant::MAX`] stands for none.

@@ -15,7 +15,7 @@ use super::{
     layer::duration,
     polling,
     timer::Timer,
-    waiting,
+    waiting::{self, Note},
 };
 use crate::{
     Reject, Rejected, Sent,
@@ -93,6 +93,7 @@ pin_project! {
 
 impl<F, R> ResponseFuture<F, R> {
     /// `None`: the deadline had passed before the call.
+    #[inline]
     pub(super) fn new(inner: Option<F>, time: Time, reject: R) -> Self {
         let course = if inner.is_some() { Course::Made } else { Course::NotMade };
         Self { inner, timer: None, time, stage: None, course, reject }
@@ -112,35 +113,67 @@ where
 {
     type Output = Result<Res, Err>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
-        let time = *this.time;
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.as_mut().project();
         let Some(inner) = this.inner.as_mut().as_pin_mut() else {
-            if *this.course == Course::Ended {
-                polled_after_end("plugin_core::deadline::ResponseFuture");
-            }
-            *this.course = Course::Ended;
-            let late = Rejected::deadline_exceeded(time.given(), Some("before it was received"));
-            return Poll::Ready(this.reject.reject(late.with_sent(Sent::Nothing)));
+            return Poll::Ready(self.not_made());
         };
-        if time.deadline == Instant::MAX {
-            let result = inner.poll(cx);
-            if result.is_ready() {
-                this.inner.set(None);
-                *this.course = Course::Ended;
-            }
-            return result;
+        if this.time.deadline != Instant::MAX {
+            return self.poll_limited(cx);
         }
-        let tell = |cell: &polling::Polling| {
-            cell.limit(time.part());
-            cell.enforced.set(time.deadline);
-        };
-        let (result, mut heard) = polling::listen(tell, || inner.poll(cx));
-        if result.is_ready() {
+        let polled = inner.poll(cx);
+        if polled.is_ready() {
             this.inner.set(None);
             *this.course = Course::Ended;
-            return result;
         }
+        polled
+    }
+}
+
+impl<F, R> ResponseFuture<F, R> {
+    #[cold]
+    fn not_made<Res, Err>(self: Pin<&mut Self>) -> Result<Res, Err>
+    where
+        R: Reject<Res, Err>,
+    {
+        let this = self.project();
+        if *this.course == Course::Ended {
+            polled_after_end("plugin_core::deadline::ResponseFuture");
+        }
+        *this.course = Course::Ended;
+        let late = Rejected::deadline_exceeded(this.time.given(), Some("before it was received"));
+        this.reject.reject(late.with_sent(Sent::Nothing))
+    }
+
+    /// Gives back what it has polled, and nothing else, at one place: an answer then stays where it was written.
+    #[inline]
+    fn poll_limited<Res, Err>(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Res, Err>>
+    where
+        F: Future<Output = Result<Res, Err>>,
+        R: Reject<Res, Err>,
+    {
+        let mut this = self.as_mut().project();
+        let time = *this.time;
+        let Some(inner) = this.inner.as_mut().as_pin_mut() else { return Poll::Pending };
+        let listening = polling::listening(|cell| {
+            cell.limit(time.part());
+            cell.enforced.set(time.deadline);
+        });
+        let mut polled = inner.poll(cx);
+        let heard = listening.heard(polled.is_pending());
+        if polled.is_ready() {
+            this.inner.set(None);
+            *this.course = Course::Ended;
+        } else if let Some(rejected) = self.as_mut().late(heard, cx) {
+            polled = Poll::Ready(self.project().reject.reject(rejected));
+        }
+        polled
+    }
+
+    /// The refusal, if the time of what waits is up.
+    fn late(self: Pin<&mut Self>, mut heard: Note, cx: &mut Context<'_>) -> Option<Rejected> {
+        let mut this = self.project();
         if *this.course == Course::Made {
             *this.course = Course::Waits;
             this.time.since = heard.now.unwrap_or_else(clock::now);
@@ -148,15 +181,15 @@ where
             waiting::read(this.time.since);
         }
         *this.stage = heard.stage.or(*this.stage);
-        if !waiting::is_due(this.timer, time.deadline, heard, cx) {
-            return Poll::Pending;
+        if !waiting::is_due(this.timer, this.time.deadline, heard, cx) {
+            return None;
         }
         *this.course = Course::Ended;
         let ends = this.time.whole();
         // The work stops now, not when the caller gets round to dropping this future.
         let progress = cut::drop_under(ends.cut(), || this.inner.set(None));
         let stage = progress.stage.or(*this.stage);
-        Poll::Ready(this.reject.reject(ends.refusal_of(Progress { stage, ..progress })))
+        Some(ends.refusal_of(Progress { stage, ..progress }))
     }
 }
 

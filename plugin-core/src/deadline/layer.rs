@@ -153,6 +153,7 @@ where
         self.inner.poll_ready(cx)
     }
 
+    #[inline]
     fn call(&mut self, request: Req) -> Self::Future {
         let Self { inner, limit, reject } = self;
         limited(request, limit.get(), |request| inner.call(request), reject.clone())
@@ -168,6 +169,7 @@ where
     limited(request, u64::MAX, call, reject)
 }
 
+#[inline]
 fn limited<Req, F, R>(mut request: Req, limit: u64, call: impl FnOnce(Req) -> F, reject: R) -> ResponseFuture<F, R>
 where
     Req: Deadlined,
@@ -181,13 +183,19 @@ where
     request.limit(deadline, started, limit);
     let times = request.times(started);
     let time = Time { since: started, deadline, given: times.given, allowed: limit.min(times.configured) };
-    let inner = if deadline > started {
-        Some(enforced::within(deadline, || call(request)))
-    } else {
+    if deadline <= started {
         readiness::unused();
-        None
-    };
-    ResponseFuture::new(inner, time, reject)
+        return ResponseFuture::new(None, time, reject);
+    }
+    let _enforced = enforced::enforcing(deadline);
+    begun(request, time, call, reject)
+}
+
+/// A function of its own, without anything that must be undone when the call panics: the future of the call is then written
+/// where it stays, and not copied there.
+#[inline]
+fn begun<Req, F, R>(request: Req, time: Time, call: impl FnOnce(Req) -> F, reject: R) -> ResponseFuture<F, R> {
+    ResponseFuture::new(Some(call(request)), time, reject)
 }
 
 /// Joins a call that has other callers, as the caller that brings this request, and waits for it until the deadline of that

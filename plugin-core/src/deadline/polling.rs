@@ -5,7 +5,7 @@
 //! at the deadline and at the attempt's limit. What the words mean is said by those who own them: [`cut`](super::cut) the
 //! time of what is polled, [`enforced`](super::enforced) its deadline, [`waiting`](super::waiting) what is heard.
 
-use std::{cell::Cell, task::Poll};
+use std::cell::Cell;
 
 use super::waiting::Note;
 use crate::clock::Instant;
@@ -71,8 +71,9 @@ pub(super) fn with<T>(f: impl FnOnce(&Polling) -> T) -> T {
     POLLING.with(f)
 }
 
-/// Puts back what a poll has changed, also when what was polled panics.
-struct Restore {
+/// A layer listens. Puts back what a poll has changed when it goes, also when what was polled panics.
+#[must_use = "it listens for as long as it lives"]
+pub(super) struct Listening {
     listens: bool,
     limits: bool,
     part: Part,
@@ -83,7 +84,7 @@ struct Restore {
     now: Instant,
 }
 
-impl Drop for Restore {
+impl Drop for Listening {
     #[inline]
     fn drop(&mut self) {
         with(|cell| {
@@ -99,12 +100,13 @@ impl Drop for Restore {
     }
 }
 
-/// Polls for a layer that listens, and gives back what was heard, which those further out hear too when it is pending. What
-/// the layer tells those further in, it says in `tell`.
+/// Begins to listen, for one poll. What the layer tells those further in, it says in `tell`.
+///
+/// A guard and not a function around the poll: an answer then stays where it was written.
 #[inline]
-pub(super) fn listen<T>(tell: impl FnOnce(&Polling), poll: impl FnOnce() -> Poll<T>) -> (Poll<T>, Note) {
-    let mut restore = with(|cell| {
-        let restore = Restore {
+pub(super) fn listening(tell: impl FnOnce(&Polling)) -> Listening {
+    with(|cell| {
+        let listening = Listening {
             listens: cell.listens.replace(true),
             limits: cell.limits.get(),
             part: cell.part.get(),
@@ -115,23 +117,27 @@ pub(super) fn listen<T>(tell: impl FnOnce(&Polling), poll: impl FnOnce() -> Poll
             now: cell.now.get(),
         };
         tell(cell);
-        restore
-    });
-    let result = poll();
-    let heard = if result.is_pending() {
+        listening
+    })
+}
+
+impl Listening {
+    /// What was heard, where the poll was pending. Those further out hear it too.
+    #[inline]
+    pub(super) fn heard(mut self, is_pending: bool) -> Note {
+        if !is_pending {
+            return Note { stage: None, timer: Instant::MAX, now: None };
+        }
         with(|cell| {
             let (stage, timer, now) = (cell.stage.get(), cell.timer.get(), cell.now.get());
-            if restore.listens {
-                restore.stage = restore.stage.or(stage);
-                restore.timer = restore.timer.min(timer);
-                restore.now = now;
+            if self.listens {
+                self.stage = self.stage.or(stage);
+                self.timer = self.timer.min(timer);
+                self.now = now;
             }
             Note { stage, timer, now: (now != Instant::ZERO).then_some(now) }
         })
-    } else {
-        Note { stage: None, timer: Instant::MAX, now: None }
-    };
-    (result, heard)
+    }
 }
 
 impl Polling {

@@ -81,7 +81,10 @@ pub fn began() -> Option<Instant> {
 /// Polls, and gives back what was heard, which is passed on to the layers further out too. Of a poll that is ready nothing
 /// is heard.
 pub fn listen<T>(poll: impl FnOnce() -> Poll<T>) -> (Poll<T>, Note) {
-    polling::listen(|_| {}, poll)
+    let listening = polling::listening(|_| {});
+    let polled = poll();
+    let heard = listening.heard(polled.is_pending());
+    (polled, heard)
 }
 
 /// Whether this moment has come, for the layer that owns this limit and has just heard its inner future wait. Arms a

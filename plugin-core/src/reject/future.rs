@@ -4,7 +4,7 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use pin_project_lite::pin_project;
@@ -32,6 +32,7 @@ pin_project! {
 impl<F, R> RejectFuture<F, R> {
     /// The request was passed on.
     #[must_use]
+    #[inline]
     pub fn passed(inner: F) -> Self {
         Self { state: State::Passed { inner } }
     }
@@ -53,13 +54,16 @@ where
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = self.project().state;
-        let result = match state.as_mut().project() {
-            StateProject::Passed { inner } => ready!(inner.poll(cx)),
-            StateProject::Refused { rejected, reject } => reject.reject(*rejected),
+        // One answer at one place, which stays where it was written.
+        let polled = match state.as_mut().project() {
+            StateProject::Passed { inner } => inner.poll(cx),
+            StateProject::Refused { rejected, reject } => Poll::Ready(reject.reject(*rejected)),
             StateProject::Ended => polled_after_end("plugin_core::reject::RejectFuture"),
         };
-        state.set(State::Ended);
-        Poll::Ready(result)
+        if polled.is_ready() {
+            state.set(State::Ended);
+        }
+        polled
     }
 }
 

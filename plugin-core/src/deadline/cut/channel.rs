@@ -249,7 +249,8 @@ mod tests {
         let deadline = clock::now();
         let said = |error: &PluginError| {
             let part = Part { since: Instant::ZERO, limit: UNLIMITED };
-            enforced::within(deadline, || polled(part, || end_of_told_time(error)))
+            let _enforced = enforced::enforcing(deadline);
+            polled(part, || end_of_told_time(error))
         };
         let late = || PluginError::new(Code::Timeout, "late");
         let refused = PluginError::from(Rejected::deadline_exceeded(SECOND, None));
