@@ -180,8 +180,9 @@ fn polled<T>(part: Part, poll: impl FnOnce() -> T) -> T {
     poll()
 }
 
-/// How the call that this thread is polling would be judged if its time were up now. `None` outside of a [`WithDeadline`](super::WithDeadline) and an
-/// [`AttemptTimeout`](super::AttemptTimeout), or when a task stands between them and this. It reads the clock.
+/// How the call that this thread is polling would be judged if its time were up now. `None` outside of a
+/// [`WithDeadline`](crate::deadline::WithDeadline) and an [`AttemptTimeout`](crate::deadline::AttemptTimeout), or when a
+/// task stands between them and this. It reads the clock.
 #[must_use]
 pub fn elapsed() -> Option<Cut> {
     let part = polling::with(|cell| cell.limits.get().then(|| cell.part.get()))?;

@@ -121,7 +121,8 @@ impl AttemptTime {
         Self { since, limit: None, deadline: None, given: Duration::MAX, configured: None }
     }
 
-    /// Limits the attempt to this time. `Duration::MAX` is none, as it is what [`attempt_limit`](super::attempt_limit) tells.
+    /// Limits the attempt to this time. `Duration::MAX` is none, as it is what
+    /// [`attempt_limit`](crate::deadline::attempt_limit) tells.
     #[must_use]
     pub const fn with_limit(mut self, limit: Option<Duration>) -> Self {
         self.limit = match limit {
