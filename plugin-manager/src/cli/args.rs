@@ -11,7 +11,7 @@ pub(super) const EXIT_CODES: &str = "Exit codes: 0 it worked; 1 it did not (a ga
 
 /// Runs plugins behind circuit breakers, retries, limits and health checks, and serves them.
 #[derive(Debug, Parser)]
-#[command(name = "plugin-manager", version, about, propagate_version = true, arg_required_else_help = true, after_help = EXIT_CODES)]
+#[command(name = "plugin-manager", version, propagate_version = true, arg_required_else_help = true, after_help = EXIT_CODES)]
 pub(super) struct Args {
     #[command(flatten)]
     pub(super) before: Before,
@@ -225,7 +225,7 @@ pub(super) enum ConfigCommand {
 pub(super) struct Call {
     /// The plugin
     pub(super) name: String,
-    /// The payload, or - to read it from standard input
+    /// The payload, which is JSON, such as '{"a": 1}' or '"text"'; or - to read it from standard input
     #[arg(default_value = "null")]
     pub(super) payload: String,
     /// How long to wait, such as 500ms

@@ -241,6 +241,11 @@ fn refused(status: StatusCode, body: &[u8]) -> Problem {
     if status == StatusCode::NOT_FOUND && problem["plugin"].is_null() {
         message.push_str("\nThe data plane is what --url names, and the admin plane what --admin names.");
     }
+    if problem["code"] == "HEALTH_1601" {
+        message.push_str(
+            "\n`plugin-manager health` says why. `plugin-manager restart NAME` starts the process of a plugin anew.",
+        );
+    }
     if problem["code"] == "AUTH_1106" {
         message.push_str("\nGive the token with --token or PLUGIN_MANAGER_TOKEN.");
     }
@@ -335,10 +340,10 @@ mod tests {
             assert_eq!(brief(&Value::from(time)), shown);
         }
         assert_eq!(brief(&Value::Null), "-");
-        for detail in ["the health check failed", "the health check failed (HEALTH_1601)"] {
-            let document = serde_json::json!({"detail": detail, "code": "HEALTH_1601"}).to_string();
+        for detail in ["the circuit is open", "the circuit is open (CIRCUIT_1401)"] {
+            let document = serde_json::json!({"detail": detail, "code": "CIRCUIT_1401"}).to_string();
             let said = refused(StatusCode::SERVICE_UNAVAILABLE, document.as_bytes()).to_string();
-            assert_eq!(said, "the health check failed (HEALTH_1601)");
+            assert_eq!(said, "the circuit is open (CIRCUIT_1401)");
         }
     }
 

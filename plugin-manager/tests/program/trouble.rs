@@ -17,9 +17,12 @@ use plugin_transports::{
     json,
 };
 use serde_json::Value;
-use tokio::net::TcpListener;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
 
-use crate::support::{Client, Gateway, gateway, get, post, until};
+use crate::support::{Client, Gateway, Program, gateway, get, post, until};
 
 const FLAKY: &str = "
 import json, sys
@@ -59,6 +62,8 @@ async fn why_a_circuit_is_open_and_since_when_is_in_the_log_and_in_every_list() 
     .await;
     let expected = format!("to=\"open\" reason=\"3 failures in a row\" last_error=\"{cause}\" code=\"PLUGIN_1203\"");
     assert!(said.contains(&expected), "{said}");
+    let ready = "the plugin's process is ready plugin=\"flaky\" pid=";
+    assert!(gateway.program.stderr().contains(ready), "one search finds all lines of a plugin");
 
     let plugin = get(gateway.admin, "/admin/v1/plugins/flaky").await.json();
     let list: Value = serde_json::from_str(&gateway.command(&["plugins", "--json"]).await.worked()).expect("JSON");
@@ -160,4 +165,42 @@ async fn a_change_of_health_names_the_instance_and_the_plugin_has_a_line_of_its_
     assert!(!said.contains("plugin=\"multi\" health=\"offline\""), "the plugin is not: {said}");
     drop((a, b));
     tokio::time::timeout(Duration::from_secs(20), gateway.command(&["status"])).await.expect("in time").worked();
+}
+
+#[tokio::test]
+async fn a_plugin_without_a_health_endpoint_is_told_the_way_out_with_the_refusal_and_in_the_list() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut head = [0; 1024];
+            let _ = stream.read(&mut head).await;
+            let _ = stream.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await;
+        }
+    });
+    let dir = tempfile::tempdir().expect("a directory");
+    let plugin = format!(
+        "  - {{name: bare, transport: http, endpoint: 'http://{address}/', \
+         health_check: {{interval: 20ms, failure_limit: 1}}, retry: {{max_retries: 0}}}}\n"
+    );
+    let gateway = with(&dir, &plugin).await;
+    let said = until("it is taken out", async || {
+        let ended = gateway.command(&["call", "bare", "1"]).await;
+        ended.stderr.contains("HEALTH_1601").then_some(ended.stderr)
+    })
+    .await;
+    assert!(said.contains("`plugin-manager health` says why. `plugin-manager restart NAME` starts"), "{said}");
+    let health = gateway.command(&["health"]).await.stdout;
+    let way_out =
+        "/health answered 404 Not Found; a plugin without a health endpoint needs `health_check: {enabled: false}`";
+    assert!(health.contains(way_out), "{health}");
+}
+
+#[tokio::test]
+async fn help_says_what_there_is_and_that_a_payload_is_json() {
+    let help = Program::start(["--help"]).ends().await.worked();
+    assert!(help.starts_with("Runs plugins behind circuit breakers, retries, limits and health checks"), "{help}");
+    assert!(!help.contains("reload"), "there is none: {help}");
+    let help = Program::start(["call", "--help"]).ends().await.worked();
+    assert!(help.contains("The payload, which is JSON, such as"), "{help}");
 }

@@ -172,7 +172,7 @@ impl Shared {
         if self.health.is_held() {
             self.health.release(HealthStatus::healthy().with_last_check(clock::wall()));
         }
-        tracing::info!(plugin = %self.name, pid, "the plugin's process is ready");
+        tracing::info!(plugin = &*self.name, pid, "the plugin's process is ready");
         self.tell(ProcessEvent::Ready { pid });
     }
 

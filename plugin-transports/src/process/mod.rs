@@ -43,7 +43,7 @@
 //! row to stdout that are not replies and name no call, or one line of sixteen times `max_line`. Fewer such lines are logged
 //! and counted.
 //!
-//! Each line on stderr becomes an event of `tracing` with the target `plugin::stderr` and the field `plugin`, as far as
+//! Each line on stderr becomes an event of `tracing` with the target `plugin::stderr` and the fields `plugin` and `source="stderr"`, as far as
 //! [`StderrConfig`] allows: of a plugin that writes more lines a second the rest is dropped and counted.
 //!
 //! To stop a process, the host asks for `shutdown` where the plugin has that method, closes its stdin, and sends SIGTERM,

@@ -134,14 +134,15 @@ impl Log {
             self.tell_dropped();
             self.pace.begin(now);
         }
-        let plugin = &*self.plugin;
+        // In a log without targets nothing else says whose sentence it is.
+        let (plugin, source) = (&*self.plugin, "stderr");
         if !self.pace.admit() {
             // Relaxed: a number for display.
             self.dropped.fetch_add(1, Ordering::Relaxed);
         } else if cut {
-            tracing::info!(target: "plugin::stderr", plugin, cut, "{text}");
+            tracing::info!(target: "plugin::stderr", plugin, source, cut, "{text}");
         } else {
-            tracing::info!(target: "plugin::stderr", plugin, "{text}");
+            tracing::info!(target: "plugin::stderr", plugin, source, "{text}");
         }
     }
 
@@ -240,6 +241,7 @@ mod tests {
         let (events, tail) = logged(b"first\r\n\nsecond").await;
         assert_eq!(events.len(), 2);
         assert_eq!((&events[0]["target"], &events[0]["fields"]["plugin"]), (&"plugin::stderr".into(), &"noisy".into()));
+        assert_eq!(events[0]["fields"]["source"], "stderr", "a log without targets tells it from the host's own");
         let texts: Vec<_> = events.iter().map(|event| event["fields"]["message"].clone()).collect();
         assert_eq!(texts, ["first", "second"]);
         assert_eq!(tail, "first\nsecond");

@@ -85,7 +85,7 @@ impl Supervisor {
             tokio::select! {
                 biased;
                 why = running.died() => {
-                    tracing::warn!(plugin = %self.shared.name, pid, "the plugin's process {why}");
+                    tracing::warn!(plugin = &*self.shared.name, pid, "the plugin's process {why}");
                     let decision = self.deaths.decide(Some(ready), clock::now());
                     // Before any call hears of it, so that each is told when to come again.
                     self.down(decision.wait(), &why);
@@ -132,7 +132,11 @@ impl Supervisor {
             Decision::After(after) => self.shared.tell(ProcessEvent::Restarting { after }),
             Decision::Fail(after) => {
                 let again = after.map_or_else(|| "not by itself".to_owned(), |after| format!("in {after:?}"));
-                tracing::error!(plugin = %self.shared.name, again, "the plugin's process died too often and has failed");
+                tracing::error!(
+                    plugin = &*self.shared.name,
+                    again,
+                    "the plugin's process died too often and has failed"
+                );
                 self.shared.tell(ProcessEvent::Failed { after });
             }
         }
@@ -212,7 +216,7 @@ impl Supervisor {
 
     fn start_failed(&mut self, what: &str, error: &PluginError) -> Phase {
         let why = format!("{what}: {}", error.message());
-        tracing::warn!(plugin = %self.shared.name, detail = error.detail(), "the plugin's process {why}");
+        tracing::warn!(plugin = &*self.shared.name, detail = error.detail(), "the plugin's process {why}");
         self.shared.count_start(false);
         self.shared.tell(ProcessEvent::StartFailed { why: error.message().to_owned() });
         let decision = self.deaths.decide(None, clock::now());

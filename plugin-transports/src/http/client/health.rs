@@ -1,7 +1,7 @@
 //! How the plugin is.
 
 use bytes::Bytes;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, StatusCode};
 use plugin_core::{HealthState, HealthStatus, PluginError, clock};
 use serde::Deserialize;
 
@@ -33,6 +33,18 @@ pub(super) async fn check(config: &HttpConfig, pool: &std::sync::Arc<Pool>, head
     HealthStatus::within(limit, reported, started.elapsed()).with_last_check(clock::wall())
 }
 
+/// What an answer comes to that says nothing more. A service that has no such path is taken out like one that is down, so
+/// that the way out is told with it.
+fn no_word(path: &str, status: StatusCode) -> String {
+    let answered = format!("{path} answered {status}");
+    match status {
+        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => {
+            format!("{answered}; a plugin without a health endpoint needs `health_check: {{enabled: false}}`")
+        }
+        _ => answered,
+    }
+}
+
 async fn ask(
     config: &HttpConfig,
     pool: &std::sync::Arc<Pool>,
@@ -47,7 +59,7 @@ async fn ask(
         let said = error.detail().and_then(|body| serde_json::from_str::<Said>(body).ok());
         let message = match said {
             Some(said) if !said.message.is_empty() => said.message,
-            _ => format!("{} answered {status}", config.health.path.path()),
+            _ => no_word(config.health.path.path(), status),
         };
         return Ok(HealthStatus::new(HealthState::Unhealthy, message));
     }
