@@ -12,7 +12,7 @@ mod channel;
 mod rule;
 
 pub(super) use super::polling::Part;
-#[cfg(feature = "tonic")]
+#[cfg(any(feature = "grpc", feature = "tonic"))]
 pub(crate) use channel::told;
 pub(super) use channel::within;
 pub use channel::{
