@@ -136,11 +136,13 @@ fn probes_that_end_at_once_decide_once() {
 #[test]
 fn a_probe_that_gave_up_its_place_ends_while_another_takes_it_and_neither_is_lost() {
     loom::model(|| {
-        // Every probe has outlived its time when the next caller comes.
-        let aged = config().with_half_open_timeout(Duration::from_nanos(1));
+        // Every probe has outlived its time when the next caller comes: the clock is real here.
+        let shortest = Duration::from_millis(1);
+        let aged = config().with_half_open_timeout(shortest);
         let breaker = breaker(aged.with_half_open_max(1).with_success_threshold(2));
         breaker.handle().force_open();
         let late = breaker.try_acquire_owned().expect("a place");
+        std::thread::sleep(2 * shortest);
         let ends = thread::spawn(move || late.success());
         breaker.try_acquire().expect("free, or given up").success();
         ends.join().expect("no panic");
