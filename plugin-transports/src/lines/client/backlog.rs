@@ -214,8 +214,8 @@ impl Backlog {
         self.calm < CALM
     }
 
-    /// How long the plugin takes for what stands in line and one more, as far as that is known. One that has become slower shows by
-    /// the answer that does not come; an eighth of that, since many give several answers at once.
+    /// How long the plugin takes for what stands in line and one more, as far as that is known. One that has become slower
+    /// shows by the answer that does not come; an eighth of that, since many give several answers at once.
     fn takes(&self, now: Instant) -> Option<Duration> {
         let waits = self.moved.map_or(Duration::ZERO, |moved| now.saturating_since(moved)) / 8;
         let count = u32::try_from(self.line.len() + 1).unwrap_or(u32::MAX);
