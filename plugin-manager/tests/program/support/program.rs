@@ -19,7 +19,7 @@ use rustix::{
     process::{Pid, Signal, kill_process},
 };
 
-use super::until;
+use super::{LIMIT, until};
 
 /// A run that is killed when it is dropped.
 pub(crate) struct Program {
@@ -114,6 +114,19 @@ impl Program {
             ended.map(|status| if self.is_read() && printed() { Ok(()) } else { Err(status) })
         })
         .await
+    }
+
+    /// Waits until standard error has all of these, and returns what it has then. The log is written by a thread of its
+    /// own and read by another, so a line may come after the answer of the call that it tells of.
+    pub(crate) async fn logs(&self, texts: &[&str]) -> String {
+        let limit = tokio::time::Instant::now() + LIMIT;
+        loop {
+            let said = self.stderr();
+            let missing = texts.iter().find(|text| !said.contains(**text));
+            let Some(missing) = missing else { return said };
+            assert!(tokio::time::Instant::now() < limit, "{missing:?} is not in the log: {said}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     /// Closes the pipes that it prints to.
