@@ -367,9 +367,9 @@ impl Admitted {
     }
 }
 
-/// How much time the call has left that this thread makes; `None` where nobody further out enforces a deadline.
+/// How much time the call has left that this thread makes; `None` where nobody further out limits it.
 fn time_left(now: Instant) -> Option<Duration> {
-    deadline::enforced().map(|deadline| deadline.saturating_since(now))
+    deadline::awaited_until().map(|until| until.saturating_since(now))
 }
 
 /// Makes what the machine has decided visible to calls that take no lock.

@@ -16,6 +16,7 @@ use plugin_breaker::{CircuitBreakerLayer, CircuitState};
 use plugin_core::{
     AsHttpResponse, AtEnd, ByHttpStatus, Call, Code, PluginError, Rejected,
     clock::{self, Instant},
+    coalesce::CoalesceLayer,
     deadline::{AttemptTimeoutLayer, DeadlineLayer, cut},
 };
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
@@ -147,6 +148,37 @@ async fn a_caller_that_goes_away_has_told_as_little_and_a_refusal_inside_is_not_
         assert_eq!(next, if passes { Code::Timeout } else { Code::CircuitOpen });
         let next = call(2 * SECOND).await.expect_err("it never succeeds").code();
         assert_eq!(next, Code::ConcurrencyExceeded, "it has more time");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn callers_in_a_hurry_who_share_a_call_are_in_a_hurry_too() {
+    // A layer outside enforces the deadlines, or the shared call does so for each of its callers.
+    for enforces in [true, false] {
+        let layer = layer(config().with_half_open_max(1));
+        let slow = service_fn(|_: Call<u8>| async {
+            tokio::time::sleep(200 * MILLI).await;
+            Ok::<_, PluginError>(())
+        });
+        let stack = ServiceBuilder::new()
+            .option_layer(enforces.then(DeadlineLayer::enforce_only))
+            .layer(CoalesceLayer::new(|call: &Call<u8>| Some(*call.payload())))
+            .layer(layer.clone())
+            .service(slow);
+        let call = |key, given| {
+            let call = stack.clone().oneshot(Call::new(key).with_timeout(given));
+            async move { call.await.map_err(|error| error.code()) }
+        };
+        layer.handle().force_open();
+        advance(30 * SECOND).await;
+        let probe = tokio::join!(call(1, 20 * MILLI), call(1, 15 * MILLI));
+        assert_eq!(probe, (Err(Code::Timeout), Err(Code::Timeout)), "a probe, which both have given up");
+        for key in [1, 2] {
+            let next = tokio::join!(call(key, 20 * MILLI), call(key, 15 * MILLI));
+            assert_eq!(next, (Err(Code::CircuitOpen), Err(Code::CircuitOpen)), "it would tell as little");
+        }
+        let patient = tokio::join!(call(3, SECOND), call(3, 20 * MILLI));
+        assert_eq!(patient, (Ok(()), Err(Code::Timeout)), "somebody has time for it");
     }
 }
 

@@ -13,7 +13,7 @@ use plugin_core::{
     clock::{self, Instant},
     coalesce::CoalesceLayer,
     deadline::{
-        AttemptTimeoutLayer, DeadlineLayer, Deadlined, attempt_limit,
+        AttemptTimeoutLayer, DeadlineLayer, Deadlined, attempt_limit, awaited_until,
         cut::{self, Cut},
     },
 };
@@ -127,6 +127,51 @@ async fn a_service_that_gives_up_at_the_deadline_of_the_leader_does_so_by_itself
     let (leader, follower) = tokio::join!(of(50 * MILLI), of(5 * SECOND));
     for error in [leader, follower].map(|ended| ended.expect_err("it gave up")) {
         assert_eq!((error.rejected(), error.message()), (None, "of its own"), "{error:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_called_inside_hears_until_when_the_last_of_those_waits_who_are_there() {
+    for enforces in [false, true] {
+        let start = clock::now();
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let ask = {
+            let heard = Arc::clone(&heard);
+            move || {
+                let until = awaited_until().map(|until| until.saturating_since(start).as_millis());
+                heard.lock().expect("no panic").push(until);
+            }
+        };
+        let asking = service_fn(move |_: Call<u32>| {
+            ask();
+            let ask = ask.clone();
+            async move {
+                loop {
+                    tokio::time::sleep(100 * MILLI).await;
+                    ask();
+                }
+                #[expect(unreachable_code)]
+                Ok::<_, PluginError>(Reply::new(0))
+            }
+        });
+        let stack = ServiceBuilder::new()
+            .option_layer(enforces.then(DeadlineLayer::enforce_only))
+            .layer(CoalesceLayer::new(|call: &Call<u32>| Some(*call.payload())))
+            .service(asking);
+        // It comes after so many milliseconds, and goes away after so many more.
+        let caller = |comes: u32, call: Call<u32>, goes: u32| {
+            let stack = stack.clone();
+            async move {
+                tokio::time::sleep(comes * MILLI).await;
+                let _ = tokio::time::timeout(goes * MILLI, stack.oneshot(call)).await;
+            }
+        };
+        let leader = caller(0, Call::new(7).with_timeout(450 * MILLI), 500);
+        let patient = caller(50, Call::new(7).with_timeout(5 * SECOND), 100);
+        let unlimited = caller(250, Call::new(7), 100);
+        tokio::join!(leader, patient, unlimited);
+        assert_eq!(*heard.lock().expect("no panic"), [Some(450), Some(5000), Some(450), None, Some(450)]);
+        assert_eq!(awaited_until(), None);
     }
 }
 

@@ -4,7 +4,8 @@ use std::future::Future;
 
 use crate::{
     AsError, Reject,
-    deadline::{self, Deadlined},
+    clock::Instant,
+    deadline::{self, Deadlined, enforced},
 };
 
 /// Each caller waits until the deadline of its own request: the default of a [`CoalesceLayer`](super::CoalesceLayer).
@@ -20,8 +21,8 @@ pub trait Deadlines<Req, Res, Err>: sealed::Sealed {
     /// A caller that waits.
     type Waiting<C: Future<Output = Result<Res, Err>>>: Future<Output = Result<Res, Err>>;
 
-    /// Joins a call as the caller that brings this request; not when its time is up already.
-    fn join<C, E>(&self, request: Req, join: impl FnOnce(Req) -> Result<C, E>) -> Result<Self::Waiting<C>, E>
+    /// Joins a call as the caller that brings this request and waits until this moment; not when its time is up already.
+    fn join<C, E>(&self, request: Req, join: impl FnOnce(Req, Instant) -> Result<C, E>) -> Result<Self::Waiting<C>, E>
     where
         C: Future<Output = Result<Res, Err>>;
 
@@ -36,7 +37,7 @@ where
 {
     type Waiting<C: Future<Output = Result<Res, Err>>> = deadline::ResponseFuture<C, R>;
 
-    fn join<C, E>(&self, request: Req, join: impl FnOnce(Req) -> Result<C, E>) -> Result<Self::Waiting<C>, E>
+    fn join<C, E>(&self, request: Req, join: impl FnOnce(Req, Instant) -> Result<C, E>) -> Result<Self::Waiting<C>, E>
     where
         C: Future<Output = Result<Res, Err>>,
     {
@@ -51,11 +52,11 @@ where
 impl<Req, Res, Err> Deadlines<Req, Res, Err> for WithoutDeadlines {
     type Waiting<C: Future<Output = Result<Res, Err>>> = C;
 
-    fn join<C, E>(&self, request: Req, join: impl FnOnce(Req) -> Result<C, E>) -> Result<C, E>
+    fn join<C, E>(&self, request: Req, join: impl FnOnce(Req, Instant) -> Result<C, E>) -> Result<C, E>
     where
         C: Future<Output = Result<Res, Err>>,
     {
-        join(request)
+        join(request, enforced::awaited())
     }
 
     fn take(_: &mut Req) {}

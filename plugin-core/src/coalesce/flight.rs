@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use super::wakers::Wakers;
+use super::callers::Callers;
 use crate::{
     clock::{self, Instant},
     deadline::{cut, enforced},
@@ -22,7 +22,7 @@ pub(super) struct Flight<Res, Err> {
     /// When it was made. It is judged by its own time, whichever of its callers leaves last.
     began: Instant,
     course: Mutex<Course<Res, Err>>,
-    wakers: Arc<Wakers>,
+    callers: Arc<Callers>,
 }
 
 struct Course<Res, Err> {
@@ -58,13 +58,16 @@ pub(super) enum Seen<Res, Err> {
 }
 
 impl<Res, Err> Flight<Res, Err> {
-    /// A call with one caller, who is about to make it.
-    pub(super) fn new() -> Self {
-        Self {
-            began: clock::now(),
-            course: Mutex::new(Course { callers: 1, allowed: None, at: At::Taken }),
-            wakers: Arc::default(),
-        }
+    /// The place of the caller that makes the call.
+    pub(super) const FIRST: usize = 0;
+
+    /// A call with one caller, who is about to make it and waits until this moment.
+    pub(super) fn new(until: Instant) -> Self {
+        let callers = Arc::new(Callers::default());
+        let first = callers.enter(until);
+        debug_assert_eq!(first, Self::FIRST);
+        let course = Mutex::new(Course { callers: 1, allowed: None, at: At::Taken });
+        Self { began: clock::now(), course, callers }
     }
 
     fn lock(&self) -> MutexGuard<'_, Course<Res, Err>> {
@@ -72,19 +75,18 @@ impl<Res, Err> Flight<Res, Err> {
         self.course.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a caller, unless the call has ended or was abandoned.
-    pub(super) fn join(&self) -> bool {
+    /// Adds a caller that waits until this moment, and gives it its place; `None` when the call has ended or was abandoned.
+    pub(super) fn join(&self, until: Instant) -> Option<usize> {
         let mut course = self.lock();
         let joins = matches!(course.at, At::Taken | At::Waiting(_));
         course.callers += usize::from(joins);
-        joins
+        drop(course);
+        joins.then(|| self.callers.enter(until))
     }
 
     /// A caller is gone. `true` when it was the last one and the call was dropped under way.
-    pub(super) fn leave(&self, place: Option<usize>) -> bool {
-        if let Some(place) = place {
-            self.wakers.leave(place);
-        }
+    pub(super) fn leave(&self, place: usize) -> bool {
+        self.callers.leave(place);
         let mut course = self.lock();
         course.callers -= 1;
         if course.callers > 0 {
@@ -103,39 +105,39 @@ impl<Res, Err> Flight<Res, Err> {
     }
 
     /// Makes the call. Nothing in it ends at the deadline of the caller that makes it.
-    pub(super) fn make<T>(make: impl FnOnce() -> T) -> T {
-        enforced::of_nobody(make)
+    pub(super) fn make<T>(&self, make: impl FnOnce() -> T) -> T {
+        enforced::of_all(self.callers.begin(), make)
     }
 
     /// The call was made. Followers that found it taken are told: its maker may never poll.
     pub(super) fn start(&self, work: Work<Res, Err>) {
         self.lock().at = At::Waiting(work);
-        self.wakers.wake_all();
+        self.callers.wake_all();
     }
 
     /// The caller that had taken the call panicked in it.
     pub(super) fn panicked(&self) {
         self.lock().at = At::Panicked;
-        self.wakers.wake_all();
+        self.callers.wake_all();
     }
 
     /// Drives the call, or finds how it ended. When the call panics, so does this: the caller then says
     /// [`panicked`](Self::panicked).
-    pub(super) fn poll(&self, place: &mut Option<usize>, cx: &Context<'_>) -> Seen<Res, Err> {
+    pub(super) fn poll(&self, place: usize, cx: &Context<'_>) -> Seen<Res, Err> {
         // Before the look at the call, so that whoever changes it next finds the waker.
-        self.wakers.register(place, cx.waker());
+        self.callers.wait(place, enforced::awaited(), cx.waker());
         let mut work = match self.take() {
             Ok(work) => work,
             Err(seen) => return seen,
         };
-        self.wakers.begin();
-        let waker = Waker::from(Arc::clone(&self.wakers));
-        let polled = enforced::of_nobody(|| {
+        let last_leaves = self.callers.begin();
+        let waker = Waker::from(Arc::clone(&self.callers));
+        let polled = enforced::of_all(last_leaves, || {
             cut::shared(self.began, None, || work.as_mut().poll(&mut Context::from_waker(&waker)))
         });
         let Poll::Ready(result) = polled else {
             self.lock().at = At::Waiting(work);
-            self.wakers.pause();
+            self.callers.pause();
             return Seen::Pending;
         };
         drop(work);
@@ -147,7 +149,7 @@ impl<Res, Err> Flight<Res, Err> {
         let result = Arc::new(result.map_err(Arc::new));
         course.at = At::Ended(Arc::clone(&result));
         drop(course);
-        self.wakers.wake_all();
+        self.callers.wake_all();
         Seen::Shared { result, drove: true }
     }
 

@@ -23,7 +23,7 @@ pub struct Caller<K: Hash + Eq, Res, Err> {
     shared: Lease<Shared<K, Res, Err>>,
     key: K,
     flight: Arc<Flight<Res, Err>>,
-    place: Option<usize>,
+    place: usize,
 }
 
 /// Held while foreign code of the call runs: dropped, that code has panicked, and the other callers are told.
@@ -41,14 +41,14 @@ impl<K: Hash + Eq, Res, Err> Drop for Running<'_, K, Res, Err> {
 }
 
 impl<K: Hash + Eq, Res, Err> Caller<K, Res, Err> {
-    pub(super) fn new(shared: Lease<Shared<K, Res, Err>>, key: K, flight: Arc<Flight<Res, Err>>) -> Self {
-        Self { shared, key, flight, place: None }
+    pub(super) fn new(shared: Lease<Shared<K, Res, Err>>, key: K, flight: Arc<Flight<Res, Err>>, place: usize) -> Self {
+        Self { shared, key, flight, place }
     }
 
     /// Makes the call, as its first caller.
     pub(super) fn lead(&self, make: impl FnOnce() -> Work<Res, Err>) {
         let running = Running { shared: &self.shared, key: &self.key, flight: &self.flight };
-        let work = Flight::<Res, Err>::make(make);
+        let work = self.flight.make(make);
         std::mem::forget(running);
         self.flight.start(work);
     }
@@ -63,7 +63,7 @@ impl<K: Hash + Eq, Res: Clone, Err: ShareError> Future for Caller<K, Res, Err> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Res, Err>> {
         let this = self.get_mut();
         let running = Running { shared: &this.shared, key: &this.key, flight: &this.flight };
-        let seen = this.flight.poll(&mut this.place, cx);
+        let seen = this.flight.poll(this.place, cx);
         std::mem::forget(running);
         match seen {
             Seen::Pending => Poll::Pending,

@@ -13,7 +13,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{ByDeadline, Deadlines, ResponseFuture, ShareError, WithoutDeadlines, flight::Flight, future::Caller};
-use crate::{KeyOf, KeyedTable, Striped, StripedCounter, readiness};
+use crate::{KeyOf, KeyedTable, Striped, StripedCounter, clock::Instant, readiness};
 
 /// Lets equal calls that are in flight at the same time share one.
 ///
@@ -35,31 +35,43 @@ pub(super) struct Shared<K, Res, Err> {
     joined: StripedCounter,
 }
 
+/// A caller of a shared call.
+struct Boarded<Res, Err> {
+    flight: Arc<Flight<Res, Err>>,
+    place: usize,
+    /// It is the first, and makes the call.
+    leads: bool,
+}
+
 impl<K: Hash + Eq, Res, Err> Shared<K, Res, Err> {
     fn new(cap: usize) -> Self {
         Self { flights: KeyedTable::new(cap), led: StripedCounter::new(), joined: StripedCounter::new() }
     }
 
-    /// The call of this key that is in flight, or a new one (`true`) that this caller leads. `None` when the table is
-    /// full.
-    fn board(&self, key: &K) -> Option<(Arc<Flight<Res, Err>>, bool)>
+    /// The call of this key that is in flight, or a new one that this caller leads, who waits until this moment. `None` when
+    /// the table is full.
+    fn board(&self, key: &K, until: Instant) -> Option<Boarded<Res, Err>>
     where
         K: Clone,
     {
         let leads = Cell::new(false);
         let begin = || {
             leads.set(true);
-            Arc::new(Flight::new())
+            Arc::new(Flight::new(until))
         };
         let board = |flight: &mut Arc<Flight<Res, Err>>| {
-            // One that has ended is on its way out of the table. It goes with its result, outside the table's lock.
-            let ended = (!leads.get() && !flight.join()).then(|| std::mem::replace(flight, begin()));
-            (Arc::clone(flight), ended)
+            let place = if leads.get() { Some(Flight::<Res, Err>::FIRST) } else { flight.join(until) };
+            if let Some(place) = place {
+                return (Arc::clone(flight), place, None);
+            }
+            // It has ended and is on its way out of the table. It goes with its result, outside the table's lock.
+            let ended = std::mem::replace(flight, begin());
+            (Arc::clone(flight), Flight::<Res, Err>::FIRST, Some(ended))
         };
-        let (flight, ended) = self.flights.get_or_insert_with(key, begin, |_, _| false, board)?;
+        let (flight, place, ended) = self.flights.get_or_insert_with(key, begin, |_, _| false, board)?;
         drop(ended);
         if leads.get() { &self.led } else { &self.joined }.add(1);
-        Some((flight, leads.get()))
+        Some(Boarded { flight, place, leads: leads.get() })
     }
 
     /// Takes this call out of the table, unless another one has its place already.
@@ -218,10 +230,12 @@ where
     fn call(&mut self, request: Req) -> Self::Future {
         let Self { inner, layer } = self;
         let Some(key) = layer.key_of.key(&request) else { return ResponseFuture::alone(inner.call(request)) };
-        let joined = layer.deadlines.join(request, |mut request| {
+        let joined = layer.deadlines.join(request, |mut request, until| {
             let shared = layer.shared.lease();
-            let Some((flight, leads)) = shared.board(&key) else { return Err(inner.call(request)) };
-            let caller = Caller::new(shared, key, flight);
+            let Some(Boarded { flight, place, leads }) = shared.board(&key, until) else {
+                return Err(inner.call(request));
+            };
+            let caller = Caller::new(shared, key, flight, place);
             if leads {
                 D::take(&mut request);
                 caller.lead(|| Box::pin(inner.call(request)));

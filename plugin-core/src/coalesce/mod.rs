@@ -45,18 +45,20 @@
 //! [`DeadlineLayer`](crate::deadline::DeadlineLayer) outside, the caller in its [`Call`](crate::Call), or a header
 //! `x-request-timeout` or `grpc-timeout` of an `http::Request`. It then gets the refusal `PLUGIN_1204`, and the last of
 //! them takes the call with it. The request that is sent carries no deadline and neither header, since one who joins later
-//! may wait longer: a server that is told a time is told the limit of an attempt, which holds as ever. Leave calls out that
-//! must happen as often as they are made: a key of `None` is not shared, and keeps its deadline.
+//! may wait longer: a server that is told a time is told the limit of an attempt, which holds as ever. A layer inside that
+//! asks how much time is left ([`awaited_until`](crate::deadline::awaited_until)), as a half-open breaker does, hears the
+//! latest deadline of those who wait at that moment; who joins a call that it has just refused is refused with it. Leave
+//! calls out that must happen as often as they are made: a key of `None` is not shared, and keeps its deadline.
 //!
 //! One layer has one table. Where it wraps several services, the key has to tell them apart. A call that makes an equal
 //! call through the same layer, and waits for it, waits for itself.
 
+mod callers;
 mod deadlines;
 mod flight;
 mod future;
 mod layer;
 mod share;
-mod wakers;
 
 pub use deadlines::{ByDeadline, Deadlines, WithoutDeadlines};
 pub use future::ResponseFuture;

@@ -1,4 +1,5 @@
-//! The deadline that a layer further out enforces for the call that this thread begins or polls.
+//! The deadline that a layer further out enforces for the call that this thread begins or polls, and how long somebody waits
+//! for a call that is shared.
 
 use super::polling;
 use crate::clock::Instant;
@@ -20,9 +21,19 @@ pub(super) fn enforcing(deadline: Instant) -> Restore {
     Restore(polling::with(|cell| cell.enforced.replace(deadline)))
 }
 
-/// Begins or polls a call that has other callers too: it does not end at the deadline of the one who happens to do so.
-pub(crate) fn of_nobody<T>(run: impl FnOnce() -> T) -> T {
-    let _restore = enforcing(Instant::MAX);
+/// Begins or polls a call that is shared, whose last caller leaves at this moment: it does not end at the deadline of the one
+/// who happens to do so.
+pub(crate) fn of_all<T>(last_leaves: Instant, run: impl FnOnce() -> T) -> T {
+    struct Restore(Instant);
+
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            polling::with(|cell| cell.awaited.set(self.0));
+        }
+    }
+
+    let _enforced = enforcing(Instant::MAX);
+    let _awaited = Restore(polling::with(|cell| cell.awaited.replace(last_leaves)));
     run()
 }
 
@@ -31,10 +42,15 @@ pub(super) fn until() -> Instant {
     polling::with(|cell| cell.enforced.get())
 }
 
+/// Until when somebody waits; [`Instant::MAX`] stands for as long as it takes.
+pub(crate) fn awaited() -> Instant {
+    polling::with(|cell| cell.enforced.get().min(cell.awaited.get()))
+}
+
 /// The deadline of the call that this thread is beginning or polling: after it nobody waits for the call any more, since a
 /// [`WithDeadline`](super::WithDeadline) or an [`AttemptTimeout`](super::AttemptTimeout) outside then drops it. `None` where
-/// there is no such layer or the call has no deadline, inside of a call that is [shared](crate::coalesce), or when a task
-/// stands between them and this.
+/// there is no such layer or the call has no deadline, inside of a call that is [shared](crate::coalesce), which ends at no
+/// caller's (see [`awaited_until`]), or when a task stands between them and this.
 ///
 /// ```
 /// use plugin_core::{Call, PluginError, deadline::{DeadlineLayer, enforced}};
@@ -51,4 +67,26 @@ pub(super) fn until() -> Instant {
 #[must_use]
 pub fn enforced() -> Option<Instant> {
     Some(until()).filter(|deadline| *deadline != Instant::MAX)
+}
+
+/// Until when somebody waits for the call that this thread is beginning or polling: [`enforced`], and for a call that is
+/// [shared](crate::coalesce) the latest deadline of those who wait for it at this moment. Others may join it, so it is no
+/// deadline of the call; it is for who decides whether a call that begins now has time enough. `None`: for as long as it
+/// takes, as far as is known.
+///
+/// ```
+/// use plugin_core::{Call, PluginError, Reply, coalesce::CoalesceLayer, deadline::{awaited_until, enforced}};
+/// use tower::{Layer, Service, service_fn};
+///
+/// let inner = service_fn(|_: Call<u8>| {
+///     assert!(awaited_until().is_some() && enforced().is_none());
+///     std::future::ready(Ok::<_, PluginError>(Reply::new(())))
+/// });
+/// let mut shared = CoalesceLayer::new(|call: &Call<u8>| Some(*call.payload())).layer(inner);
+/// drop(shared.call(Call::new(7).with_timeout(std::time::Duration::from_secs(5))));
+/// assert_eq!(awaited_until(), None);
+/// ```
+#[must_use]
+pub fn awaited_until() -> Option<Instant> {
+    Some(awaited()).filter(|until| *until != Instant::MAX)
 }

@@ -199,10 +199,11 @@ fn begun<Req, F, R>(request: Req, time: Time, call: impl FnOnce(Req) -> F, rejec
 }
 
 /// Joins a call that has other callers, as the caller that brings this request, and waits for it until the deadline of that
-/// request: unless a layer further out enforces one that is no later. `join` is not run when the deadline has passed.
+/// request: unless a layer further out enforces one that is no later. `join` is told until when this caller waits
+/// ([`Instant::MAX`]: for as long as it takes), and is not run when the deadline has passed.
 pub(crate) fn join<Req, C, E, R>(
     request: Req,
-    join: impl FnOnce(Req) -> Result<C, E>,
+    join: impl FnOnce(Req, Instant) -> Result<C, E>,
     reject: R,
 ) -> Result<ResponseFuture<C, R>, E>
 where
@@ -210,13 +211,14 @@ where
 {
     let started = request.started();
     let times = request.times(started);
+    let awaited = enforced::awaited().min(times.deadline);
     if enforced::until() <= times.deadline {
-        return Ok(ResponseFuture::unlimited(join(request)?, reject));
+        return Ok(ResponseFuture::unlimited(join(request, awaited)?, reject));
     }
     let time = Time { since: started, deadline: times.deadline, given: times.given, allowed: times.configured };
     if time.deadline <= started {
         readiness::unused();
         return Ok(ResponseFuture::new(None, time, reject));
     }
-    Ok(ResponseFuture::new(Some(join(request)?), time, reject))
+    Ok(ResponseFuture::new(Some(join(request, awaited)?), time, reject))
 }

@@ -41,6 +41,9 @@ pub(super) struct Polling {
     pub(super) part: Cell<Part>,
     /// [`Instant::MAX`] stands for none.
     pub(super) enforced: Cell<Instant>,
+    /// When the last caller leaves of the shared call that is polled; [`Instant::MAX`] stands for never. Not saved by who
+    /// listens: only a shared call sets it.
+    pub(super) awaited: Cell<Instant>,
     /// Nanoseconds that the attempt may take, [`UNLIMITED`], or 0 where nobody limits attempts.
     pub(super) attempt: Cell<u64>,
     pub(super) stage: Cell<Option<&'static str>>,
@@ -57,6 +60,7 @@ thread_local! {
             limits: Cell::new(false),
             part: Cell::new(Part::WHOLE),
             enforced: Cell::new(Instant::MAX),
+            awaited: Cell::new(Instant::MAX),
             attempt: Cell::new(0),
             stage: Cell::new(None),
             timer: Cell::new(Instant::MAX),
