@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{Attributed, BoxError, Code, InstanceId, Kind, Rejected};
+use crate::{Attributed, BoxError, Code, InstanceId, Kind, Rejected, classify::Amendment};
 
 /// How much of a request had left the host when the call failed.
 ///
@@ -20,6 +20,17 @@ pub enum Sent {
     /// The plugin may have seen the request, or part of it.
     #[default]
     Maybe,
+}
+
+impl Sent {
+    /// The most of two attempts of one call: once one of them may have been seen, the call may have been.
+    #[must_use]
+    pub const fn most(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Nothing, Self::Nothing) => Self::Nothing,
+            _ => Self::Maybe,
+        }
+    }
 }
 
 /// What went wrong with a plugin call.
@@ -97,6 +108,15 @@ impl PluginError {
             http_status: inner.http_status,
             of_reply: inner.of_reply,
         }))
+    }
+
+    /// Says of the whole call what this says of one attempt.
+    #[cold]
+    pub(crate) fn amend(&mut self, with: Amendment) {
+        let inner = &mut *self.0;
+        inner.sent = inner.sent.most(with.sent);
+        inner.retry_after = inner.retry_after.max(with.retry_after);
+        inner.rejected = inner.rejected.map(|rejected| rejected.amended(with));
     }
 
     /// The plugin answered, and its answer is an error (`PLUGIN_1203`).

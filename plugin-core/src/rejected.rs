@@ -4,7 +4,7 @@ use std::{error::Error, fmt, time::Duration};
 
 use crate::{
     Code, Kind, PluginError, Sent,
-    classify::{as_error, source_of},
+    classify::{Amendment, as_error, source_of},
 };
 
 /// A refusal: a layer of this family did not pass the request on, or stopped waiting for it.
@@ -158,6 +158,11 @@ impl Rejected {
     pub const fn with_sent(mut self, sent: Sent) -> Self {
         self.sent = sent;
         self
+    }
+
+    /// What it is of the whole call.
+    pub(crate) const fn amended(self, with: Amendment) -> Self {
+        self.with_sent(self.sent.most(with.sent))
     }
 
     /// Says when to come back.

@@ -10,7 +10,7 @@ use std::{
 };
 
 use plugin_core::{
-    AnyError, Call, Code, PluginError, Rejected, Reply,
+    AnyError, Call, Code, PluginError, Rejected, Reply, Sent,
     deadline::DeadlineLayer,
     fallback::{Fallback, FallbackLayer, Value},
 };
@@ -204,4 +204,16 @@ async fn a_future_that_is_dropped_drops_whichever_call_is_running() {
         drop(call);
         assert!(!first_runs() && !second_runs());
     }
+}
+
+#[tokio::test]
+async fn a_fallback_that_was_refused_does_not_hide_what_the_call_before_it_had_sent() {
+    let of = |sent| async move {
+        let first = service_fn(move |_: u32| async move { Err::<u32, _>(PluginError::connection("lost", sent)) });
+        let second = service_fn(|_: u32| async { Err::<u32, _>(PluginError::from(Rejected::unhealthy())) });
+        let error = FallbackLayer::service(second).layer(first).oneshot(7).await.expect_err("both");
+        (error.code(), error.sent())
+    };
+    assert_eq!(of(Sent::Maybe).await, (Code::Unhealthy, Sent::Maybe));
+    assert_eq!(of(Sent::Nothing).await, (Code::Unhealthy, Sent::Nothing), "neither of the two has seen it");
 }

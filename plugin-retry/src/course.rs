@@ -6,7 +6,8 @@ use std::{
 };
 
 use plugin_core::{
-    Judgement, Lease, Sent,
+    Classify, Judgement, Lease, Sent,
+    classify::{Again, Amendment},
     clock::{self, Instant, end},
     deadline::{cut, waiting},
 };
@@ -39,6 +40,28 @@ impl<T, S, C, K> Core<T, S, C, K> {
         // A panic in the service's `clone` leaves the prototype as it was.
         self.prototype.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
+
+/// What is answered in place of an outcome of which nothing was sent, though another attempt may have been: `earlier`, the
+/// error of the last attempt that may have been. An attempt that a circuit refused which its own call opened says less of
+/// the call than why it opened. Where no attempt failed with an error, or the caller's time was up, it stays the outcome, and
+/// says what was sent.
+#[cold]
+pub(crate) fn answer<C, Res, Err>(
+    classify: &C,
+    outcome: Result<Res, Err>,
+    judged: &Judgement,
+    earlier: Option<Err>,
+) -> Result<Res, Err>
+where
+    C: Classify<Res, Err>,
+{
+    let (mut answer, after) = match earlier.filter(|_| judged.again() != Again::Never) {
+        Some(earlier) => (Err(earlier), judged.retry_after()),
+        None => (outcome, None),
+    };
+    classify.amend(&mut answer, Amendment::sent().with_retry_after(after));
+    answer
 }
 
 /// A call over all its attempts. Dropped while it waits for the next one, it gives back what it took of the budget.
@@ -185,6 +208,12 @@ impl<S, C, K> Course<S, C, K> {
         self.withdrawn = withdrawn;
         self.last_wait = wait;
         Ok(Next { wait, at, request })
+    }
+
+    /// Whether this outcome, which nothing follows, hides that an attempt before it may have been sent.
+    #[inline]
+    pub(crate) fn hides_what_was_sent(&self, judged: &Judgement) -> bool {
+        self.was_sent && judged.sent() == Sent::Nothing
     }
 
     /// The next attempt begins: what it costs is spent.

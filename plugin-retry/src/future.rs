@@ -23,7 +23,7 @@ use tower_service::Service;
 
 use crate::{
     ByRequest, Replay,
-    course::{Course, Next},
+    course::{Course, Next, answer},
 };
 
 pin_project! {
@@ -38,6 +38,8 @@ pin_project! {
         stage: Stage<S, Req, S::Future>,
         // Beside the course, not in it: what is large is then written once, where it stays.
         kept: Option<K::Kept>,
+        // The error of the last attempt that failed and may have been sent.
+        failed: Option<S::Error>,
         // After the attempt, which it outlives. `None`: the call passes through.
         course: Option<Course<S, C, K>>,
     }
@@ -90,12 +92,12 @@ where
 {
     #[inline]
     pub(crate) fn passed_through(future: S::Future) -> Self {
-        Self { stage: Stage::Calling { future }, kept: None, course: None }
+        Self { stage: Stage::Calling { future }, kept: None, failed: None, course: None }
     }
 
     #[inline]
     pub(crate) fn new(future: S::Future, kept: Option<K::Kept>, course: Course<S, C, K>) -> Self {
-        Self { stage: Stage::Calling { future }, kept, course: Some(course) }
+        Self { stage: Stage::Calling { future }, kept, failed: None, course: Some(course) }
     }
 }
 
@@ -129,9 +131,18 @@ where
                     };
                     let judged = of_attempt(&course.core.classify, result.as_ref(), course.began);
                     match course.after(&judged, this.kept) {
-                        Some(next) => begin(next, || course.core.service()),
+                        Some(next) => {
+                            if let (Err(error), Sent::Maybe) = (result, judged.sent()) {
+                                *this.failed = Some(error);
+                            }
+                            begin(next, || course.core.service())
+                        }
                         None => {
                             this.stage.set(Stage::Done);
+                            if course.hides_what_was_sent(&judged) {
+                                let earlier = this.failed.take();
+                                return Poll::Ready(answer(&course.core.classify, result, &judged, earlier));
+                            }
                             return Poll::Ready(result);
                         }
                     }
@@ -164,6 +175,15 @@ where
                                 Some(next) => begin(next, || course.core.service()),
                                 None => {
                                     this.stage.set(Stage::Done);
+                                    if course.hides_what_was_sent(&judged) {
+                                        let earlier = this.failed.take();
+                                        return Poll::Ready(answer(
+                                            &course.core.classify,
+                                            Err(error),
+                                            &judged,
+                                            earlier,
+                                        ));
+                                    }
                                     return Poll::Ready(Err(error));
                                 }
                             }

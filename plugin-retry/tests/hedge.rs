@@ -216,3 +216,37 @@ async fn a_disabled_layer_passes_through_and_a_live_change_counts_for_the_next_c
     handle.disable();
     assert_eq!(ask(slow()).await, "slow");
 }
+
+fn open() -> Result<Reply<Bytes>, PluginError> {
+    Err(plugin_core::Rejected::circuit_open(None).into())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_ends_no_race_in_which_another_attempt_runs() {
+    for slow_first in [true, false] {
+        let script = match slow_first {
+            true => Script::default().then_after(ms(300), answer("slow")).then(open),
+            false => Script::default().then_after(ms(150), open).then_after(ms(200), answer("slow")),
+        };
+        let (service, _) = hedged(after_100_ms(), &script);
+        assert_eq!(service.oneshot(call()).await.expect("the other one answers").into_payload(), "slow");
+        assert_eq!(script.calls(), 2);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_race_that_a_refusal_ends_says_what_another_attempt_had_sent_and_why_it_failed() {
+    let script = Script::default().then_after(ms(150), || Err(lost())).then_after(ms(100), open);
+    let (service, _) = hedged(after_100_ms(), &script);
+    let error = service.oneshot(call()).await.expect_err("lost, and refused");
+    assert_eq!((script.calls(), error.sent(), error.message()), (2, plugin_core::Sent::Maybe, lost().message()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mistake_that_ends_a_race_before_it_was_sent_does_not_hide_the_attempt_that_runs() {
+    let mistake = || Err(PluginError::not_found("nobody"));
+    let script = Script::default().then_after(SECOND, answer("slow")).then(mistake);
+    let (service, _) = hedged(after_100_ms(), &script);
+    let error = service.oneshot(call()).await.expect_err("a name that nobody has");
+    assert_eq!((error.code(), error.sent()), (plugin_core::Code::NotFound, plugin_core::Sent::Maybe));
+}

@@ -13,7 +13,7 @@ use std::{
 
 use common::{config, ms};
 use http::{Request, Response};
-use plugin_core::{CallContext, InstanceId, Rejected, clock};
+use plugin_core::{CallContext, InstanceId, Rejected, Sent, clock};
 use plugin_retry::{GaveUp, RetryConfig, RetryLayer};
 use tower::{Layer, Service, ServiceExt};
 
@@ -162,4 +162,22 @@ async fn a_servers_push_back_of_nothing_does_not_beat_the_backoff() {
         .expect("infallible");
         assert_eq!(answers.waits(), [ms(10); 2], "{name}: {value}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_response_that_refuses_says_what_an_attempt_before_had_sent() {
+    fn refused() -> http::response::Builder {
+        status(503).extension(Rejected::circuit_open(None))
+    }
+
+    let sent = |response: &Response<()>| response.extensions().get::<Rejected>().expect("the refusal").sent();
+    let answers = Answers::default().then(status(503)).then(refused());
+    let layer = RetryLayer::http(on(&[]));
+    let response = layer.layer(answers.clone()).oneshot(Request::get("/").body(()).expect("a request")).await;
+    assert_eq!((answers.calls(), sent(&response.expect("infallible"))), (2, Sent::Maybe));
+
+    let answers = Answers::default().then(grpc("14")).then(refused());
+    let layer = RetryLayer::grpc(on(&[]));
+    let response = layer.layer(answers.clone()).oneshot(Request::post("/").body(()).expect("a request")).await;
+    assert_eq!((answers.calls(), sent(&response.expect("infallible"))), (2, Sent::Maybe));
 }

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use super::{Classify, Judgement, known};
+use super::{Amendment, Classify, Judgement, amend, known};
 
 /// Every response is a success and every error a failure, but for refusals and for what is the caller's own. The default
 /// of every layer.
@@ -38,6 +38,12 @@ impl<Res, Err: 'static> Classify<Res, Err> for AnyError {
             Err(error) => known::value(error),
         }
     }
+
+    fn amend(&self, outcome: &mut Result<Res, Err>, with: Amendment) {
+        if let Err(error) = outcome {
+            amend::error(error, with);
+        }
+    }
 }
 
 /// Like [`AnyError`], and looks through the chain of sources of any error. For error enums of your own.
@@ -50,6 +56,12 @@ impl<Res, Err: Error + 'static> Classify<Res, Err> for ErrorChain {
         match result {
             Ok(_) => Judgement::success(),
             Err(error) => known::chain(error),
+        }
+    }
+
+    fn amend(&self, outcome: &mut Result<Res, Err>, with: Amendment) {
+        if let Err(error) = outcome {
+            amend::error(error, with);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{fmt, marker::PhantomData};
 
-use super::{Classify, Judgement, known};
+use super::{Amendment, Classify, Judgement, amend, known};
 
 /// Judges by a closure that answers with a [`Verdict`](super::Verdict) or a [`Judgement`]; made by the layers'
 /// `classify_with`.
@@ -41,6 +41,12 @@ where
         match result {
             Ok(_) => judged,
             Err(error) => judged.completed(&known::value(error)),
+        }
+    }
+
+    fn amend(&self, outcome: &mut Result<Res, Err>, with: Amendment) {
+        if let Err(error) = outcome {
+            amend::error(error, with);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{AnyError, Classify, Condition, Judgement};
+use super::{Amendment, AnyError, Classify, Condition, Judgement};
 use crate::End;
 
 /// Judges as `C` does, and takes for failures what these conditions name and nothing else, see
@@ -40,6 +40,10 @@ impl<C: Classify<Res, Err>, Res, Err> Classify<Res, Err> for FailuresOn<C> {
     fn classify_end(&self, end: End<'_>) -> Judgement {
         let judged = self.judge.classify_end(end);
         self.on.as_deref().map_or(judged, |on| judged.failing_on(on))
+    }
+
+    fn amend(&self, outcome: &mut Result<Res, Err>, with: Amendment) {
+        self.judge.amend(outcome, with);
     }
 }
 

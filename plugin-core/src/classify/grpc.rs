@@ -3,7 +3,7 @@
 use http::{HeaderMap, Response};
 
 use super::{
-    Again, Cause, Classify, Judgement, PushBack, Verdict,
+    Again, Amendment, Cause, Classify, Judgement, PushBack, Verdict, amend,
     http::{from_instance, refusal_in},
     known, retry_after,
 };
@@ -111,6 +111,13 @@ impl<B, Err: 'static> Classify<Response<B>, Err> for ByGrpcStatus {
             End::Error(error) => known::chain(error),
             // The layer does not follow responses.
             End::Unfollowed => Judgement::success(),
+        }
+    }
+
+    fn amend(&self, outcome: &mut Result<Response<B>, Err>, with: Amendment) {
+        match outcome {
+            Ok(response) => amend::response(response, with),
+            Err(error) => amend::error(error, with),
         }
     }
 }

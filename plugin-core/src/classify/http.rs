@@ -2,7 +2,7 @@
 
 use http::{Response, StatusCode};
 
-use super::{Again, Cause, Classify, Judgement, known, retry_after};
+use super::{Again, Amendment, Cause, Classify, Judgement, amend, known, retry_after};
 use crate::{InstanceId, Rejected, clock};
 
 /// Judges the status of an HTTP response, and errors as [`AnyError`](super::AnyError) does.
@@ -104,6 +104,13 @@ impl<B, Err: 'static> Classify<Response<B>, Err> for ByHttpStatus {
                 _ => self.judge(response),
             },
             Err(error) => known::value(error),
+        }
+    }
+
+    fn amend(&self, outcome: &mut Result<Response<B>, Err>, with: Amendment) {
+        match outcome {
+            Ok(response) => amend::response(response, with),
+            Err(error) => amend::error(error, with),
         }
     }
 }

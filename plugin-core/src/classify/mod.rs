@@ -15,6 +15,7 @@
 //! # let _ = layer;
 //! ```
 
+mod amend;
 mod any_error;
 mod cause;
 mod closure;
@@ -29,6 +30,7 @@ mod known;
 #[cfg(feature = "http")]
 pub mod retry_after;
 
+pub use amend::Amendment;
 pub use any_error::{AnyError, ErrorChain};
 pub use cause::{Cause, Condition};
 pub use closure::ClassifyFn;
@@ -104,5 +106,13 @@ pub trait Classify<Res, Err> {
             End::Complete { .. } | End::Unfollowed => Judgement::success(),
             End::Error(error) => known::chain(error),
         }
+    }
+
+    /// Adds to the outcome that a caller gets what other attempts of the same call say of it, so that one which was refused
+    /// does not hide that another was sent. Unless overridden, nothing is added; the ready-made ones and closures know
+    /// [`Rejected`](crate::Rejected), [`PluginError`](crate::PluginError) and `tonic::Status`, also in a
+    /// [`BoxError`](crate::BoxError), and the refusal that a response carries.
+    fn amend(&self, outcome: &mut Result<Res, Err>, with: Amendment) {
+        let _ = (outcome, with);
     }
 }

@@ -12,7 +12,8 @@ use pin_project_lite::pin_project;
 
 use super::{Instead, layer::Shared};
 use crate::{
-    Classify, Lease,
+    Classify, Lease, Sent,
+    classify::Amendment,
     clock::{self, Instant},
     deadline::cut,
     polled_after_end,
@@ -35,6 +36,8 @@ pin_project! {
         other: Option<G>,
         // When the fallback began, which the time of the call is not to be held against.
         began: Instant,
+        // The call that failed before the fallback may have been sent: who says so of what the fallback answers.
+        sent: Option<C>,
         // `None` when the fallback is switched off, and once the call has ended.
         plan: Option<Plan<I, K, C>>,
         of: PhantomData<fn(Req)>,
@@ -45,7 +48,9 @@ pin_project! {
             let mut this = this.project();
             if this.other.is_some() && cut::current().is_some() {
                 // Cut in the fallback: the call that failed before it may have been sent.
-                cut::sent_before();
+                if this.sent.is_some() {
+                    cut::sent_before();
+                }
                 cut::narrow(*this.began, || this.other.set(None));
             }
         }
@@ -54,7 +59,7 @@ pin_project! {
 
 impl<Req, F, G, I, K, C> ResponseFuture<Req, F, G, I, K, C> {
     pub(super) fn new(inner: F, plan: Option<Plan<I, K, C>>) -> Self {
-        Self { inner: Some(inner), other: None, began: Instant::ZERO, plan, of: PhantomData }
+        Self { inner: Some(inner), other: None, began: Instant::ZERO, sent: None, plan, of: PhantomData }
     }
 }
 
@@ -74,17 +79,22 @@ where
             // What the call held, such as a permit, is given back before the fallback begins.
             this.inner.set(None);
             let plan = this.plan.take();
-            let Some(plan) = plan.filter(|plan| plan.classify.classify(outcome.as_ref()).is_lost()) else {
+            let lost = plan.map(|plan| (plan.classify.classify(outcome.as_ref()), plan));
+            let Some((judged, plan)) = lost.filter(|(judged, _)| judged.is_lost()) else {
                 return Poll::Ready(outcome);
             };
             *this.began = clock::now();
             this.other.set(Some(plan.shared.used().answer(plan.kept, outcome)));
+            *this.sent = (judged.sent() != Sent::Nothing).then_some(plan.classify);
         }
         let Some(other) = this.other.as_mut().as_pin_mut() else {
             polled_after_end("plugin_core::fallback::ResponseFuture");
         };
-        let outcome = ready!(cut::narrow(*this.began, || other.poll(cx)));
+        let mut outcome = ready!(cut::narrow(*this.began, || other.poll(cx)));
         this.other.set(None);
+        if let Some(classify) = this.sent.take() {
+            classify.amend(&mut outcome, Amendment::sent());
+        }
         Poll::Ready(outcome)
     }
 }

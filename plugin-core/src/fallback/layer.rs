@@ -14,7 +14,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{Instead, OtherService, ResponseFuture, Value, With, future::Plan};
-use crate::{Classify, ClassifyFn, Judgement, Striped, Verdict};
+use crate::{AnyError, Classify, ClassifyFn, Judgement, Striped, Verdict, classify::Amendment};
 
 /// Answers something else where the inner service fails.
 ///
@@ -33,10 +33,14 @@ pub struct FallbackLayer<I, C = EveryError> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EveryError;
 
-impl<Res, Err> Classify<Res, Err> for EveryError {
+impl<Res, Err: 'static> Classify<Res, Err> for EveryError {
     #[inline]
     fn classify(&self, outcome: Result<&Res, &Err>) -> Judgement {
-        if outcome.is_ok() { Judgement::success() } else { Judgement::failure() }
+        if outcome.is_ok() { Judgement::success() } else { AnyError.classify(outcome).with_verdict(Verdict::Failure) }
+    }
+
+    fn amend(&self, outcome: &mut Result<Res, Err>, with: Amendment) {
+        AnyError.amend(outcome, with);
     }
 }
 
@@ -74,7 +78,7 @@ where
 
 impl<S> FallbackLayer<OtherService<S>> {
     /// Sends the request to this service, of which it makes a clone that it waits to be ready. Its error, when it fails
-    /// too, is the error of the call.
+    /// too, is the error of the call, and says what was sent to either of the two.
     pub fn service(other: S) -> Self {
         Self::instead(OtherService(other))
     }

@@ -24,7 +24,10 @@ use plugin_core::{
 use tower_service::Service;
 
 use super::state::HedgeState;
-use crate::{Attempt, ByRequest, Kept, Replay, Withdrawal, course::Core};
+use crate::{
+    Attempt, ByRequest, Kept, Replay, Withdrawal,
+    course::{Core, answer},
+};
 
 pin_project! {
     /// The future of [`Hedge`](crate::Hedge). Dropping it drops all attempts; a hedge that did not begin goes back to the
@@ -80,6 +83,8 @@ pub(super) struct Race<S: Service<Req>, Req, C, K: Replay<Req>> {
     not_before: Instant,
     /// An attempt that ended, while others ran, may have been sent.
     was_sent: bool,
+    /// The error of the last such attempt.
+    failed: Option<S::Error>,
 }
 
 struct Running<S: Service<Req>, Req> {
@@ -129,6 +134,7 @@ where
             launched: 0,
             not_before: Instant::ZERO,
             was_sent: false,
+            failed: None,
         }
     }
 }
@@ -139,14 +145,15 @@ where
     C: Classify<S::Response, S::Error>,
     K: Replay<Req>,
 {
-    /// Whether this outcome ends the race. A failure does not while another attempt runs.
-    fn ends(
+    /// The answer of the call, where this outcome ends the race. While another attempt runs, a failure does not, and neither
+    /// does a refusal: a circuit that has opened since says nothing of the attempt that had passed.
+    fn end(
         &mut self,
         kept: &mut Option<K::Kept>,
-        result: &Result<S::Response, S::Error>,
+        result: Result<S::Response, S::Error>,
         began: Instant,
         others: usize,
-    ) -> bool {
+    ) -> Option<Result<S::Response, S::Error>> {
         let judged = of_attempt(&self.core.classify, result.as_ref(), began);
         if judged.is_answer() {
             self.core.state.succeeded(self.started, self.began, self.measured, clock::now);
@@ -156,9 +163,23 @@ where
             Some(PushBack::After(wait)) if others > 0 => self.put_off(wait),
             _ => {}
         }
-        let ends = judged.again() != Again::Yes || others == 0;
-        self.was_sent |= !ends && judged.sent() != Sent::Nothing;
-        ends
+        let is_unsent = judged.sent() == Sent::Nothing;
+        let is_final = match judged.again() {
+            Again::Yes => false,
+            Again::No => !(is_unsent && judged.is_mere_refusal()),
+            Again::Never => true,
+        };
+        if others > 0 && !is_final {
+            self.was_sent |= !is_unsent;
+            if let (Err(error), false) = (result, is_unsent) {
+                self.failed = Some(error);
+            }
+            return None;
+        }
+        if is_unsent && (self.was_sent || others > 0) {
+            return Some(answer(&self.core.classify, result, &judged, self.failed.take()));
+        }
+        Some(result)
     }
 
     /// The next hedge starts when this time has passed, and at least the delay of a hedge. gRFC A6: as if the first
@@ -265,7 +286,7 @@ where
             }
             let Some(race) = this.race.as_mut() else { return polled };
             if let Poll::Ready(result) = polled
-                && race.ends(this.kept, &result, race.started, race.hedges.len())
+                && let Some(result) = race.end(this.kept, result, race.started, race.hedges.len())
             {
                 race.lose();
                 *this.race = None;
@@ -305,7 +326,7 @@ where
                 };
                 let began = hedge.began;
                 let others = self.hedges.len() - 1 + usize::from(first_runs);
-                if self.ends(kept, &result, began, others) {
+                if let Some(result) = self.end(kept, result, began, others) {
                     // Relaxed: a count.
                     self.core.state.won.fetch_add(u64::from(result.is_ok()), Ordering::Relaxed);
                     return Poll::Ready(result);
