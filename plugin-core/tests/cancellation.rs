@@ -116,7 +116,7 @@ async fn a_call_that_is_dropped_at_any_point_leaves_nothing_behind() {
     }
     let snapshot = scene.counts.snapshot();
     // Before its first poll a call through slots has not begun.
-    assert_eq!(Status::ALL.map(|status| snapshot.ended(status)), [WAITS as u64 + 1, 0, 0, WAITS as u64]);
+    assert_eq!(Status::ALL.map(|status| snapshot.ended(status)), [WAITS as u64 + 1, 0, 0, WAITS as u64, 0]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -153,7 +153,7 @@ async fn a_call_that_panics_at_any_point_is_a_failure_and_leaves_nothing_behind(
     }
     let snapshot = scene.counts.snapshot();
     let clean = WAITS as u64 + 1;
-    assert_eq!(Status::ALL.map(|status| snapshot.ended(status)), [clean, WAITS as u64 + 1, 0, 0]);
+    assert_eq!(Status::ALL.map(|status| snapshot.ended(status)), [clean, WAITS as u64 + 1, 0, 0, 0]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,7 +4,7 @@ use std::{panic::AssertUnwindSafe, time::Duration};
 
 use futures_util::FutureExt;
 use plugin_core::{
-    Call, Code, PluginError, Reply, Verdict,
+    Call, Code, PluginError, Rejected, Reply, Verdict,
     deadline::DeadlineLayer,
     telemetry::{Status, TelemetryLayer},
 };
@@ -47,7 +47,7 @@ async fn every_way_to_end_is_counted_once_and_nothing_stays_active() {
 
     let snapshot = handle.snapshot();
     assert_eq!(snapshot.active(), 0);
-    assert_eq!(Status::ALL.map(|status| snapshot.ended(status)), [1, 3, 1, 2]);
+    assert_eq!(Status::ALL.map(|status| snapshot.ended(status)), [1, 3, 0, 2, 1]);
     assert_eq!(snapshot.codes(), [(Code::ExecutionFailed, 1), (Code::Timeout, 2)]);
     assert_eq!(snapshot.max(), Duration::from_secs(1));
 }
@@ -64,6 +64,49 @@ async fn durations_are_exact_in_their_sum_and_near_in_their_percentiles() {
     assert_eq!((snapshot.min(), snapshot.mean()), (Duration::from_millis(30), Duration::from_millis(30)));
     assert_eq!(snapshot.percentile(0.99), Duration::from_millis(30), "no higher than the longest");
     assert_eq!(snapshot.buckets().iter().map(|bucket| bucket.sum).sum::<Duration>(), Duration::from_millis(300));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_is_the_services_own_and_what_others_are_to_blame_for_stands_apart() {
+    let error = |code| PluginError::new(code, "as asked");
+    let cases: [(PluginError, Status); 10] = [
+        (error(Code::ExecutionFailed), Status::Failure),
+        (error(Code::ConnectionFailed), Status::Failure),
+        // The configuration's, which is for an operator to mend.
+        (error(Code::MissingTlsFiles), Status::Failure),
+        (error(Code::InvalidPayload), Status::Caller),
+        (error(Code::PayloadTooLarge), Status::Caller),
+        (error(Code::Forbidden), Status::Caller),
+        (error(Code::RateLimited), Status::Refused),
+        (error(Code::ConcurrencyExceeded), Status::Refused),
+        (Rejected::circuit_open(None).into(), Status::Refused),
+        // Held back until its time was up: nobody was sent anything.
+        (
+            PluginError::from(
+                Rejected::deadline_exceeded(Duration::from_millis(1), None).with_sent(plugin_core::Sent::Nothing),
+            ),
+            Status::Refused,
+        ),
+    ];
+    for (error, status) in cases {
+        let layer = TelemetryLayer::for_plugin("demo");
+        let counts = layer.handle();
+        let code = error.code();
+        let answer = std::sync::Mutex::new(Some(error));
+        let fails = service_fn(|_: Call<()>| std::future::ready(Err::<(), _>(answer.lock().unwrap().take().unwrap())));
+        layer.layer(fails).oneshot(Call::new(())).await.expect_err("as asked");
+        let counted = counts.snapshot();
+        assert_eq!((counted.ended(status), counted.total(), counted.codes()), (1, 1, &[(code, 1)][..]), "{code}");
+    }
+}
+
+#[test]
+fn what_never_came_to_the_layer_can_be_counted_all_the_same() {
+    let counts = TelemetryLayer::for_plugin("demo").handle();
+    counts.count(Status::Refused, Some(Code::Draining), Duration::from_millis(2));
+    let snapshot = counts.snapshot();
+    assert_eq!((snapshot.ended(Status::Refused), snapshot.active()), (1, 0));
+    assert_eq!((snapshot.codes(), snapshot.max()), (&[(Code::Draining, 1)][..], Duration::from_millis(2)));
 }
 
 #[test]

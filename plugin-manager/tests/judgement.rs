@@ -176,8 +176,8 @@ struct Judged {
     sent: Option<Sent>,
     /// Successes, failures, and what says nothing.
     breaker: [u64; 3],
-    /// Success, failure, refused, cancelled.
-    telemetry: [u64; 4],
+    /// Success, failure, refused, cancelled, and the caller's fault.
+    telemetry: [u64; 5],
     /// Calls that were answered and that failed.
     balancer: [u64; 2],
     retries: u64,
@@ -220,22 +220,23 @@ async fn a_call_that_ends_is_judged_alike_on_every_transport() {
         code: Some(code),
         sent: Some(sent),
         breaker: [0, 1, 0],
-        telemetry: [0, 1, 0, 0],
+        telemetry: [0, 1, 0, 0, 0],
         balancer: [0, 1],
         retries: 0,
     };
     let in_time =
-        Judged { code: None, sent: None, breaker: [1, 0, 0], telemetry: [1, 0, 0, 0], balancer: [1, 0], retries: 0 };
+        Judged { code: None, sent: None, breaker: [1, 0, 0], telemetry: [1, 0, 0, 0, 0], balancer: [1, 0], retries: 0 };
     let in_a_hurry = Judged {
         code: Some(Code::Timeout),
         sent: Some(Sent::Maybe),
         breaker: [0, 0, 1],
-        telemetry: [0, 0, 1, 0],
+        telemetry: [0, 0, 0, 0, 1],
         balancer: [0, 0],
         retries: 0,
     };
-    // A failure to whoever called, and nothing against the plugin.
-    let of_the_caller = |code| Judged { breaker: [0, 0, 1], balancer: [0, 0], ..failed(code, Sent::Maybe) };
+    // Nothing against the plugin: its caller's fault, or a call for which it has no room.
+    let spared =
+        |code, telemetry| Judged { breaker: [0, 0, 1], balancer: [0, 0], telemetry, ..failed(code, Sent::Maybe) };
     let hurry = Duration::from_millis(150);
     for ((transport, unreadable), lost) in TRANSPORTS.into_iter().zip(UNREADABLE).zip(LOST) {
         for (what, limit, expected) in [
@@ -245,8 +246,8 @@ async fn a_call_that_ends_is_judged_alike_on_every_transport() {
             (json!({"do": "lose"}), None, &failed(lost, Sent::Maybe)),
             (json!({"do": "garble"}), None, &failed(unreadable, Sent::Maybe)),
             (json!({"do": "fail"}), None, &failed(Code::ExecutionFailed, Sent::Maybe)),
-            (json!({"do": "blame"}), None, &of_the_caller(Code::InvalidPayload)),
-            (json!({"do": "spare"}), None, &of_the_caller(Code::ConcurrencyExceeded)),
+            (json!({"do": "blame"}), None, &spared(Code::InvalidPayload, [0, 0, 0, 0, 1])),
+            (json!({"do": "spare"}), None, &spared(Code::ConcurrencyExceeded, [0, 0, 1, 0, 0])),
             // A limit of the plugin's own, and the time that it was told, of which it may keep a margin.
             (json!({"do": "run out", "ms": 20}), None, &failed(Code::Timeout, Sent::Maybe)),
             (json!({"do": "run out", "ms": 100}), Some(hurry), &in_a_hurry),

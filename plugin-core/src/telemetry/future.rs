@@ -67,15 +67,11 @@ impl Active {
         }
     }
 
-    /// Ends as it was judged. An error that a classifier ignores is still a failure to whoever made the call; a call that
-    /// had its time and was not answered is one of the service, though a layer gave it up.
+    /// Ends as it was judged. A call that had its time and was not answered is a failure of the service, though a layer gave
+    /// it up.
     fn end_as(&mut self, end: impl FnOnce() -> Instant, judged: &Judgement, is_error: bool) {
-        let status = match judged.verdict() {
-            _ if judged.is_mere_refusal() => Status::Refused,
-            _ if is_error => Status::Failure,
-            Verdict::Failure => Status::Failure,
-            _ => Status::Success,
-        };
+        let is_plain = judged.is_answer() && judged.refusal().is_none();
+        let status = if is_plain { Status::Success } else { Status::of(judged, is_error) };
         self.end_at(end, status, if status == Status::Success { None } else { judged.code() });
     }
 }
@@ -86,7 +82,8 @@ impl Drop for Active {
             _ if self.running => (Status::Failure, None),
             // The same statuses as for a refusal that is answered: who saw the end of the time is one question.
             Some(cut) if cut.of_part(self.started).is_evidence() => (Status::Failure, Some(Code::Timeout)),
-            Some(_) => (Status::Refused, Some(Code::Timeout)),
+            Some(cut) if cut.is_held() => (Status::Refused, Some(Code::Timeout)),
+            Some(_) => (Status::Caller, Some(Code::Timeout)),
             None => (Status::Cancelled, None),
         };
         self.end(status, code);

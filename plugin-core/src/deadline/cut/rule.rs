@@ -74,6 +74,11 @@ impl Cut {
         }
     }
 
+    /// Whether the request was held back on this side, and the service has not seen it.
+    pub(crate) const fn is_held(&self) -> bool {
+        self.is_held
+    }
+
     /// The same cut for a part of the work that began at this moment, if that is later.
     #[must_use]
     pub const fn of_part(self, since: Instant) -> Self {
