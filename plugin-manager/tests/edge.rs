@@ -255,3 +255,31 @@ async fn what_is_held_of_payloads_is_bounded_and_given_back_when_their_client_go
     let free = async || while status(&call(80 << 10).await) != 200 {};
     tokio::time::timeout(Duration::from_secs(20), free()).await.expect("its bytes come back");
 }
+
+#[tokio::test]
+async fn the_admin_plane_reads_every_parameter_and_says_nothing_of_what_was_sent() {
+    let (gateway, _manager) = gateway(|settings| settings).await;
+    let admin = gateway.admin_addr();
+    let ask = async |method: &str, target: &str| {
+        let request = format!("{method} {target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+        let answer = raw(admin, &request).await;
+        let body = answer.split_once("\r\n\r\n").expect("a body").1.to_owned();
+        (status(&answer), body)
+    };
+    for path in ["/metrics", "/healthz", "/readyz", "/health", "/admin/v1/status", "/admin/v1/plugins/echo"] {
+        assert_eq!(ask("GET", path).await.0, 200, "{path}");
+        let (status, body) = ask("GET", &format!("{path}?x=1")).await;
+        assert!(status == 400 && body.contains("this path takes none"), "{path}: {status} {body}");
+    }
+    for (target, expected, says) in [
+        ("/admin/v1/plugins/echo/drain?timeout=5", 400, "the parameter timeout is no duration"),
+        ("/admin/v1/plugins/echo/drain?timout=5s", 400, "did you mean"),
+        ("/admin/v1/plugins/echo/drian", 404, "/drain, .../enable, .../disable and .../restart"),
+        ("/admin/v1/plugins/nobody/enable", 404, "no plugin has this name"),
+        ("/admin/v1/plugins/echo/restart", 500, "no process of its own"),
+    ] {
+        let (status, body) = ask("POST", target).await;
+        assert!(status == expected && body.contains(says), "{target}: {status} {body}");
+        assert!(body.contains("\"request_id\"") && !body.contains("\"sent\""), "there is no call: {body}");
+    }
+}

@@ -9,6 +9,8 @@ use plugin_core::Code;
 use plugin_core::settings::{Key, Kind, Table};
 use plugin_settings::Keys;
 
+use crate::server::ClientAddress;
+
 /// In any case; go-plugins' documentation writes them in capitals too.
 pub(super) const LEVELS: &[&str] = &["trace", "debug", "info", "warn", "warning", "error"];
 
@@ -25,6 +27,12 @@ pub(super) static TABLE: Table = Table::new(
             Kind::AnyCaseMap(LEVELS),
             "Levels of single components, by the module that logs: `plugin_breaker`, `plugin_transports::process`, `hyper`.",
         ),
+        Key::new(
+            "client_address",
+            Kind::Word(&["full", "truncated", "none"]),
+            "How much of a client's address the access log has: all of it, its network (24 bits of IPv4, 48 of IPv6), or nothing.",
+        )
+        .default("truncated"),
     ],
 );
 
@@ -45,6 +53,7 @@ pub struct LoggingConfig {
     level: Level,
     format: LogFormat,
     levels: BTreeMap<String, Level>,
+    client_address: ClientAddress,
 }
 
 impl LoggingConfig {
@@ -66,7 +75,13 @@ impl LoggingConfig {
         &self.levels
     }
 
-    /// All of it as `tracing-subscriber`'s `EnvFilter` reads it: `info,plugin_breaker=debug`.
+    /// How much of a client's address the access log has.
+    #[must_use]
+    pub fn client_address(&self) -> ClientAddress {
+        self.client_address
+    }
+
+    /// The levels as `tracing-subscriber`'s `EnvFilter` reads it: `info,plugin_breaker=debug`.
     #[must_use]
     pub fn directives(&self) -> String {
         let mut text = self.level.to_string().to_lowercase();
@@ -80,7 +95,8 @@ impl LoggingConfig {
 
 impl Default for LoggingConfig {
     fn default() -> Self {
-        Self { level: Level::INFO, format: LogFormat::Text, levels: BTreeMap::new() }
+        let client_address = ClientAddress::default();
+        Self { level: Level::INFO, format: LogFormat::Text, levels: BTreeMap::new(), client_address }
     }
 }
 
@@ -101,6 +117,14 @@ pub(super) fn read(keys: &mut Keys<'_>) -> LoggingConfig {
             })
             .unwrap_or_default(),
         levels: levels(keys),
+        client_address: keys
+            .word("client_address", |name| match name {
+                "full" => Some(ClientAddress::Full),
+                "truncated" => Some(ClientAddress::Truncated),
+                "none" => Some(ClientAddress::None),
+                _ => None,
+            })
+            .unwrap_or_default(),
     }
 }
 

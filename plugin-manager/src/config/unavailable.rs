@@ -18,10 +18,7 @@ pub(super) const UNAVAILABLE: Unavailable = &[
             "state_dir",
         ],
     ),
-    (
-        "logging",
-        &["caller", "client_address", "compress", "file", "max_age", "max_backups", "max_size", "redact", "stack"],
-    ),
+    ("logging", &["caller", "compress", "file", "max_age", "max_backups", "max_size", "redact", "stack"]),
     ("server", &["client_rate_limit", "cors", "redirect_http", "unix"]),
     ("server.auth", &["plugins", "role"]),
     ("admin", &["probes_listen", "tls"]),

@@ -157,6 +157,7 @@ fn gateway_settings(config: &Config) -> Result<GatewaySettings, PluginError> {
         .with_admin_allowed_hosts(admin.allowed_hosts())
         .with_error_detail(server.error_detail())
         .with_access_log(server.access_log())
+        .with_client_address(config.logging().client_address())
         .with_drain_timeout(config.shutdown_timeout())
         .insecure(server.insecure());
     if let Some(tls) = server.tls() {

@@ -16,7 +16,11 @@ use std::{
 
 use arc_swap::ArcSwap;
 use futures_util::future::join_all;
-use plugin_core::{BoxFuture, Call, Code, HealthStatus, Plugin, PluginError, Reply, clock};
+use plugin_core::{
+    BoxFuture, Call, Code, HealthStatus, Plugin, PluginError, Reply,
+    clock::{self, Instant},
+    telemetry::Status,
+};
 
 pub use controls::{Controls, Instances};
 pub use drain::DrainReport;
@@ -105,7 +109,8 @@ where
     /// # Errors
     ///
     /// The future answers `PLUGIN_1201` for an unknown name, `PLUGIN_1202` for a plugin that is switched off, a
-    /// `LIFECYCLE` code while it drains or the manager shuts down, and whatever the stack answers.
+    /// `LIFECYCLE` code while it drains or the manager shuts down, and whatever the stack answers. What is refused here is
+    /// in the plugin's counts too.
     pub fn execute(&self, name: &str, payload: Req) -> BoxFuture<Result<Reply<Res>, PluginError>> {
         self.execute_with(name, Call::new(payload))
     }
@@ -116,9 +121,24 @@ where
     ///
     /// As [`execute`](Self::execute).
     pub fn execute_with(&self, name: &str, call: Call<Req>) -> BoxFuture<Result<Reply<Res>, PluginError>> {
-        match self.shared.table.load().serving(name) {
+        let table = self.shared.table.load();
+        match table.serving(name) {
             Ok(row) => row.call(call),
-            Err(error) => Box::pin(std::future::ready(Err(error))),
+            Err(error) => {
+                if let Some(place) = table.get(name) {
+                    let code = error.code();
+                    place.row.count(Status::of_code(code), Some(code), call.context().received());
+                }
+                Box::pin(std::future::ready(Err(error)))
+            }
+        }
+    }
+
+    /// Counts a call that was received at this moment and that ended before it came here. The counts of a plugin are then
+    /// what its callers have seen.
+    pub(crate) fn count(&self, name: &str, status: Status, code: Option<Code>, received: Instant) {
+        if let Some(place) = self.shared.table.load().get(name) {
+            place.row.count(status, code, received);
         }
     }
 

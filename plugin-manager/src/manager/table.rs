@@ -5,6 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use plugin_core::{
     Call, Code, PluginError, Rejected, Sent,
     clock::{self, Instant},
+    telemetry::Status,
 };
 
 use super::{execute::Execute, registration::Parts};
@@ -122,6 +123,14 @@ impl<Req, Res> Table<Req, Res> {
 }
 
 impl<Req, Res> Row<Req, Res> {
+    /// Counts a call of this plugin that never came to its stack, where anybody counts its calls.
+    #[cold]
+    pub(super) fn count(&self, status: Status, code: Option<Code>, received: Instant) {
+        if let Some(telemetry) = &self.parts.telemetry {
+            telemetry.count(status, code, received.elapsed());
+        }
+    }
+
     /// Whether anything of it can run, and what to do where that is not so.
     pub(super) fn started(&self) -> Result<(), PluginError> {
         match self.parts.off {

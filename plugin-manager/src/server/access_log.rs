@@ -1,21 +1,33 @@
 //! A line of the log for each request of the data plane, or for those that failed.
 
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    sync::Arc,
+};
+
 use axum::{
     body::Body,
     extract::{Request, State},
     http::{Method, Response, StatusCode},
     middleware::Next,
 };
-use plugin_core::clock::{self, Instant};
-use plugin_transports::auth::Identity;
+use plugin_core::{
+    Code, Rejected,
+    clock::{self, Instant},
+};
+use plugin_transports::{auth::Identity, http::PeerAddr};
+use tracing::Level;
 
 use super::problem::Told;
 
 /// Characters of a path in the log, at most.
 const LONGEST_PATH: usize = 256;
 
-/// Which requests of the data plane have a line in the log, at the level `info` and with the target
-/// `plugin_manager::access`.
+/// Bytes of what went wrong in the log, at most.
+const LONGEST_REASON: usize = 512;
+
+/// Which requests of the data plane have a line in the log, with the target `plugin_manager::access`: at the level `warn`
+/// those that were answered with a status of 500 or above, the others at `info`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AccessLog {
@@ -28,19 +40,64 @@ pub enum AccessLog {
     All,
 }
 
-/// Writes the line of a request: method, path, status, code, request id, who called, and how long it took until there was
-/// an answer. A client that went away has its line too, without a status.
-pub(super) async fn write(State(log): State<AccessLog>, request: Request, next: Next) -> Response<Body> {
+/// How much of a client's address the log has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ClientAddress {
+    /// The address.
+    Full,
+    /// The network: the first 24 bits of an address of IPv4 and the first 48 of one of IPv6, with zeroes behind them, which is
+    /// enough to tell one site from another and not one person from another.
+    #[default]
+    Truncated,
+    /// Nothing.
+    None,
+}
+
+impl ClientAddress {
+    fn shown(self, address: IpAddr) -> Option<IpAddr> {
+        match (self, address.to_canonical()) {
+            (Self::None, _) => None,
+            (Self::Full, address) => Some(address),
+            (Self::Truncated, IpAddr::V4(address)) => {
+                Some(Ipv4Addr::from_bits(address.to_bits() & !0 << (32 - 24)).into())
+            }
+            (Self::Truncated, IpAddr::V6(address)) => {
+                Some(Ipv6Addr::from_bits(address.to_bits() & !0 << (128 - 48)).into())
+            }
+        }
+    }
+}
+
+/// What is written.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Wanted {
+    pub(super) requests: AccessLog,
+    pub(super) address: ClientAddress,
+}
+
+/// The plugin that a request was for, where there is one, on its response.
+#[derive(Clone, Debug)]
+pub(super) struct Asked(pub(super) Arc<str>);
+
+/// Writes the line of a request: method, path, status, code, request id, who called, the plugin, what went wrong, and how long
+/// it took until there was an answer. A client that went away has its line too, without a status.
+pub(super) async fn write(State(wanted): State<Wanted>, request: Request, next: Next) -> Response<Body> {
     // As it was sent, so that no character of it does anything in a log.
     let path = request.uri().path().chars().take(LONGEST_PATH).collect();
-    let mut line = Line { log, method: request.method().clone(), path, began: clock::now(), answer: None };
+    let client = request.extensions().get::<PeerAddr>().and_then(|peer| wanted.address.shown(peer.0.ip()));
+    let (log, method) = (wanted.requests, request.method().clone());
+    let mut line = Line { log, method, path, client, began: clock::now(), answer: None };
     let response = next.run(request).await;
     let text = |value: &axum::http::HeaderValue| value.to_str().unwrap_or_default().to_owned();
+    let (said, known) = (response.extensions().get::<Told>(), response.extensions());
     line.answer = Some(Answer {
         status: response.status(),
-        code: response.extensions().get::<Told>().map(|told| told.code.as_str()),
+        code: said.map(|told| told.code).or(known.get::<Rejected>().map(Rejected::code)).map(Code::as_str),
         request_id: response.headers().get("x-request-id").map(text),
-        who: response.extensions().get::<Identity>().cloned(),
+        who: known.get::<Identity>().cloned(),
+        plugin: known.get::<Asked>().map(|asked| Arc::clone(&asked.0)),
+        reason: said.map(|told| Arc::clone(&told.said)),
     });
     response
 }
@@ -50,6 +107,8 @@ struct Answer {
     code: Option<&'static str>,
     request_id: Option<String>,
     who: Option<Identity>,
+    plugin: Option<Arc<str>>,
+    reason: Option<Arc<str>>,
 }
 
 /// Written when it is dropped.
@@ -57,31 +116,63 @@ struct Line {
     log: AccessLog,
     method: Method,
     path: String,
+    client: Option<IpAddr>,
     began: Instant,
     answer: Option<Answer>,
 }
 
 impl Drop for Line {
     fn drop(&mut self) {
-        let Self { log, method, path, began, answer } = self;
+        let Self { log, method, path, client, began, answer } = self;
         let failed = answer.as_ref().is_none_or(|answer| answer.status.as_u16() >= 400);
         if *log == AccessLog::Off || (*log == AccessLog::Errors && !failed) {
             return;
         }
         let took_ms = began.elapsed().as_micros() as f64 / 1000.0;
-        match answer {
-            Some(Answer { status, code, request_id, who }) => tracing::info!(
-                target: "plugin_manager::access",
-                %method,
-                path,
-                status = status.as_u16(),
-                code,
-                request_id,
-                who = who.as_ref().map(Identity::name),
-                took_ms,
-                "request"
-            ),
-            None => tracing::info!(target: "plugin_manager::access", %method, path, took_ms, "request, client gone"),
+        let client = client.map(tracing::field::display);
+        let Some(Answer { status, code, request_id, who, plugin, reason }) = answer else {
+            tracing::info!(target: "plugin_manager::access", %method, path, client, took_ms, "request, client gone");
+            return;
+        };
+        let (who, plugin) = (who.as_ref().map(Identity::name), plugin.as_deref());
+        let reason = reason.as_deref().map(|reason| &reason[..reason.floor_char_boundary(LONGEST_REASON)]);
+        macro_rules! line {
+            ($level:expr) => {
+                tracing::event!(
+                    target: "plugin_manager::access",
+                    $level,
+                    %method,
+                    path,
+                    status = status.as_u16(),
+                    code,
+                    request_id,
+                    who,
+                    plugin,
+                    reason,
+                    client,
+                    took_ms,
+                    "request"
+                )
+            };
+        }
+        if status.is_server_error() { line!(Level::WARN) } else { line!(Level::INFO) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_an_address_the_log_has_as_much_as_it_is_told_to() {
+        for (address, truncated) in
+            [("192.0.2.77", "192.0.2.0"), ("::ffff:192.0.2.77", "192.0.2.0"), ("2001:db8:1:2:3:4:5:6", "2001:db8:1::")]
+        {
+            let address: IpAddr = address.parse().expect("an address");
+            let shown = |how: ClientAddress| how.shown(address).map(|address| address.to_string());
+            assert_eq!(shown(ClientAddress::Truncated).as_deref(), Some(truncated));
+            assert_eq!(shown(ClientAddress::Full), Some(address.to_canonical().to_string()));
+            assert_eq!(shown(ClientAddress::None), None);
         }
     }
 }

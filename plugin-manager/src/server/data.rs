@@ -12,11 +12,11 @@ use axum::{
 };
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
-use plugin_core::{Call, CallContext, Code, PluginError, Sent};
+use plugin_core::{Call, CallContext, Code, PluginError, Sent, clock::Instant, telemetry::Status};
 use plugin_transports::{auth::Identity, json};
 
 use super::{
-    access_log::AccessLog,
+    access_log::{AccessLog, Asked, Wanted},
     bodies::{Bodies, Full, Held},
     context,
     problem::{ErrorDetail, Fault},
@@ -44,7 +44,7 @@ pub(super) struct Bounds {
     /// What bounds the JSON of a payload; that of a reply is for its transport.
     pub(super) json: json::Limits,
     pub(super) error_detail: ErrorDetail,
-    pub(super) access_log: AccessLog,
+    pub(super) access_log: Wanted,
 }
 
 /// The routes of the data plane. The body of a request is the payload, and must be JSON; the body of an answer is the
@@ -62,7 +62,11 @@ async fn call(State(plane): State<Plane>, name: Result<Name, Fault>, request: Re
     let mut context = CallContext::new();
     let read = context::read(&parts.headers, &mut context);
     let request_id = context.request_id().to_string();
-    let mut response = match forward(&plane, name, read.map(|()| context), &parts, body).await {
+    let received = context.received();
+    let log = plane.bounds.access_log.requests != AccessLog::Off;
+    let asked =
+        name.as_ref().ok().filter(|Name(name)| log && plane.manager.contains(name)).map(|name| (*name.0).into());
+    let mut response = match forward(&plane, name, received, read.map(|()| context), &parts, body).await {
         Ok(payload) => {
             let mut response = Response::new(Body::from(payload));
             response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -70,9 +74,10 @@ async fn call(State(plane): State<Plane>, name: Result<Name, Fault>, request: Re
         }
         Err(fault) => fault.respond(plane.bounds.error_detail, Some(&request_id)),
     };
-    if plane.bounds.access_log != AccessLog::Off
-        && let Some(who) = parts.extensions.get::<Identity>()
-    {
+    if let Some(plugin) = asked {
+        response.extensions_mut().insert(Asked(plugin));
+    }
+    if log && let Some(who) = parts.extensions.get::<Identity>() {
         response.extensions_mut().insert(who.clone());
     }
     if let Ok(id) = HeaderValue::try_from(request_id) {
@@ -84,6 +89,7 @@ async fn call(State(plane): State<Plane>, name: Result<Name, Fault>, request: Re
 async fn forward(
     plane: &Plane,
     name: Result<Name, Fault>,
+    received: Instant,
     context: Result<CallContext, PluginError>,
     parts: &Parts,
     body: Body,
@@ -94,17 +100,70 @@ async fn forward(
         let shown: String = name.chars().take(crate::manager::MAX_NAME).collect();
         return Err(PluginError::not_found(&shown).into());
     }
-    let named = |fault: Fault| fault.with_plugin(name);
-    let context = context.map_err(|error| named(error.into()))?;
-    target::query(&parts.uri, &[]).map_err(named)?;
-    check_kind(&parts.headers).map_err(named)?;
+    let door = Door { manager: &plane.manager, name, received, is_passed: false };
     // Until the reply is there: so long the payload lives.
     let mut held = plane.bodies.enter();
-    let payload = read_whole(body, plane.bounds, &mut held).await.map_err(named)?;
+    let call = match admit(plane.bounds, context, parts, body, &mut held).await {
+        Ok(call) => door.pass(call),
+        Err(fault) => return Err(door.refuse(fault)),
+    };
+    match plane.manager.execute_with(name, call).await {
+        Ok(reply) => Ok(reply.into_payload()),
+        // It has been taken out meanwhile, and its counts with it.
+        Err(error) if error.code() == Code::NotFound && !plane.manager.contains(name) => Err(error.into()),
+        Err(error) => Err(Fault::from(error).counted()),
+    }
+}
+
+/// Where a request for a plugin becomes a call of it. Whatever does not pass is in the plugin's counts, as what passes is.
+struct Door<'r> {
+    manager: &'r Manager<Bytes, Bytes>,
+    name: &'r str,
+    received: Instant,
+    is_passed: bool,
+}
+
+impl Door<'_> {
+    /// The manager and the stack count it from here on.
+    fn pass<T>(mut self, call: T) -> T {
+        self.is_passed = true;
+        call
+    }
+
+    fn refuse(mut self, fault: Fault) -> Fault {
+        self.is_passed = true;
+        let status = match fault.status().as_u16() {
+            400..500 => Status::Caller,
+            _ => Status::of_code(fault.code()),
+        };
+        self.manager.count(self.name, status, Some(fault.code()), self.received);
+        fault.with_plugin(self.name).counted()
+    }
+}
+
+impl Drop for Door<'_> {
+    fn drop(&mut self) {
+        // Its client went away before it had sent all of it.
+        if !self.is_passed {
+            self.manager.count(self.name, Status::Cancelled, None, self.received);
+        }
+    }
+}
+
+/// What a request asks for, once it is whole and nothing of it is at fault.
+async fn admit(
+    bounds: Bounds,
+    context: Result<CallContext, PluginError>,
+    parts: &Parts,
+    body: Body,
+    held: &mut Held,
+) -> Result<Call<Bytes>, Fault> {
+    let context = context?;
+    target::query(&parts.uri, &[])?;
+    check_kind(&parts.headers)?;
+    let payload = read_whole(body, bounds, held).await?;
     // The one place where it is read as JSON on its way to a transport, however many attempts it takes.
-    let call = json::checked_within(Call::with_context(context, payload), plane.bounds.json)
-        .map_err(|error| named(error.into()))?;
-    Ok(plane.manager.execute_with(name, call).await?.into_payload())
+    Ok(json::checked_within(Call::with_context(context, payload), bounds.json)?)
 }
 
 /// A payload is JSON, not compressed, and says so: a page of another site can make a browser send anything that does not.

@@ -14,7 +14,11 @@ use axum::{
 };
 use plugin_core::{Code, PluginError, Sent};
 
-use super::{context, problem};
+use super::{
+    context,
+    problem::{self, About},
+    rejections::Rejections,
+};
 
 /// What probes and scrapers ask, which need not know a name.
 const PROBES: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
@@ -25,11 +29,13 @@ pub(super) struct Guard {
     listen: SocketAddr,
     /// Names that it goes by besides those of this machine. Off loopback it goes by any when there are none.
     names: Vec<String>,
+    /// Counts what never became a call of a plugin, where plugins are called; the other plane has none.
+    rejected: Option<Rejections>,
 }
 
 impl Guard {
-    pub(super) fn new(listen: SocketAddr, names: Vec<String>) -> Arc<Self> {
-        Arc::new(Self { listen, names })
+    pub(super) fn new(listen: SocketAddr, names: Vec<String>, rejected: Option<Rejections>) -> Arc<Self> {
+        Arc::new(Self { listen, names, rejected })
     }
 
     fn allow(&self, request: &Request) -> Result<(), PluginError> {
@@ -105,19 +111,22 @@ fn refused(code: Code, problem: impl Into<std::borrow::Cow<'static, str>>) -> Pl
 
 /// Lets through what comes from no page, or from a page of the listener's own. Probes are let through as they are.
 ///
-/// It also stands outside of all that refuses a request before a call is made of it, so it gives what they say the id of the
-/// request.
+/// It also stands outside of all that refuses a request before a call is made of it, so it counts what they refuse, and gives
+/// what they say the id of the request.
 pub(super) async fn check(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response<Body> {
-    if request.method().is_safe() && PROBES.contains(&request.uri().path()) {
-        return next.run(request).await;
-    }
+    let is_probe = request.method().is_safe() && PROBES.contains(&request.uri().path());
     let said = request.headers().get("x-request-id").cloned();
-    let response = match guard.allow(&request) {
+    let allowed = if is_probe { Ok(()) } else { guard.allow(&request) };
+    let response = match allowed {
         Ok(()) => next.run(request).await,
         Err(error) => problem::respond(error),
     };
+    if let Some(rejected) = &guard.rejected {
+        rejected.see(&response);
+    }
     if !problem::lacks_id(&response) {
         return response;
     }
-    problem::with_id(response, context::request_id(said.as_ref())).await
+    let about = if guard.rejected.is_some() { About::Call } else { About::Command };
+    problem::completed(response, context::request_id(said.as_ref()), about).await
 }

@@ -8,6 +8,7 @@ mod data;
 mod guard;
 mod metrics;
 mod problem;
+mod rejections;
 mod target;
 
 use std::{
@@ -36,12 +37,12 @@ use tower_http::{
 };
 use tracing::Level;
 
-pub use access_log::AccessLog;
+pub use access_log::{AccessLog, ClientAddress};
 pub use admin::{Access, Role};
 pub use metrics::{Metrics, PageRecorder, Publisher};
 pub use problem::ErrorDetail;
 
-use self::guard::Guard;
+use self::{guard::Guard, rejections::Rejections};
 use crate::manager::{DrainReport, Manager};
 
 /// The settings of a gateway.
@@ -58,6 +59,7 @@ use crate::manager::{DrainReport, Manager};
 /// | `allowed_hosts`, of each plane | on loopback only names of this machine, elsewhere any name |
 /// | `error_detail` | [`ErrorDetail::Message`] |
 /// | `access_log` | [`AccessLog::Off`] |
+/// | `client_address`, in the access log | [`ClientAddress::Truncated`] |
 /// | `drain_timeout`, of one plugin | 30 s |
 /// | TLS, who may call, who may operate | no TLS, everybody who can reach it |
 #[derive(Clone, Debug)]
@@ -88,7 +90,7 @@ impl Default for GatewaySettings {
                 body_timeout: Duration::from_secs(30),
                 json: json::Limits::new(),
                 error_detail: ErrorDetail::default(),
-                access_log: AccessLog::default(),
+                access_log: access_log::Wanted::default(),
             },
             connections: ListenOptions::new(),
             hosts: Vec::new(),
@@ -157,7 +159,13 @@ impl GatewaySettings {
 
     /// Which requests of the data plane have a line in the log.
     pub fn with_access_log(mut self, log: AccessLog) -> Self {
-        self.data.access_log = log;
+        self.data.access_log.requests = log;
+        self
+    }
+
+    /// How much of a client's address these lines have.
+    pub fn with_client_address(mut self, address: ClientAddress) -> Self {
+        self.data.access_log.address = address;
         self
     }
 
@@ -261,14 +269,15 @@ impl Gateway {
             Some(verifier) => data.layer(VerifyLayer::new(verifier)),
             None => data,
         };
-        let data = finish(data, Guard::new(settings.listen, settings.hosts));
+        let rejections = Rejections::new(metrics.recorder());
+        let data = finish(data, Guard::new(settings.listen, settings.hosts, Some(rejections)));
         // Outside of all that may refuse a request, and not there at all when nothing is to be written.
         let data = match settings.data.access_log {
-            AccessLog::Off => data,
-            log => data.layer(middleware::from_fn_with_state(log, access_log::write)),
+            access_log::Wanted { requests: AccessLog::Off, .. } => data,
+            wanted => data.layer(middleware::from_fn_with_state(wanted, access_log::write)),
         };
-        let admin =
-            finish(admin::routes(plane, settings.access), Guard::new(settings.admin_listen, settings.admin_hosts));
+        let guard = Guard::new(settings.admin_listen, settings.admin_hosts, None);
+        let admin = finish(admin::routes(plane, settings.access), guard);
         // Both are bound before either serves: a gateway that cannot be operated does not take calls.
         let data_listener = bind("server.listen", settings.listen).await?;
         let admin_listener = bind("admin.listen", settings.admin_listen).await?;
@@ -357,6 +366,7 @@ fn finish(routes: Router, guard: Arc<Guard>) -> Router {
                 .on_failure(DefaultOnFailure::new().level(Level::DEBUG)),
         )
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| -> Response<Body> {
+            // A plugin's panic is a failure in its counts.
             let problem = "the gateway failed in this request; the log has the details";
             problem::respond(PluginError::new(Code::ExecutionFailed, problem))
         }))

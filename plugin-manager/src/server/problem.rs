@@ -66,13 +66,29 @@ pub(super) struct Fault {
     error: PluginError,
     /// Where the code's own status does not say it.
     status: Option<StatusCode>,
+    /// Whether it is in the counts of its plugin.
+    is_counted: bool,
 }
 
 impl Fault {
     /// A fault of the request itself, of which nothing was sent.
     pub(super) fn of(status: StatusCode, code: Code, problem: impl Into<Cow<'static, str>>) -> Self {
         let error = PluginError::new(code, problem).with_sent(Sent::Nothing);
-        Self { error, status: Some(status) }
+        Self { error, status: Some(status), is_counted: false }
+    }
+
+    /// What it is answered with.
+    pub(super) fn status(&self) -> StatusCode {
+        self.status.unwrap_or_else(|| status(&self.error))
+    }
+
+    pub(super) fn code(&self) -> Code {
+        self.error.code()
+    }
+
+    /// Says that it is in the counts of its plugin.
+    pub(super) fn counted(self) -> Self {
+        Self { is_counted: true, ..self }
     }
 
     /// Names the plugin that was asked for.
@@ -87,7 +103,7 @@ impl Fault {
 
     /// What the document says, which is also in the extensions of the response, for the log.
     fn told(&self) -> Told {
-        Told { code: self.error.code(), said: self.error.message().into() }
+        Told { code: self.error.code(), said: self.error.message().into(), is_counted: self.is_counted }
     }
 
     pub(super) fn respond(&self, detail: ErrorDetail, request_id: Option<&str>) -> Response<Body> {
@@ -99,7 +115,7 @@ impl Fault {
 
 impl From<PluginError> for Fault {
     fn from(error: PluginError) -> Self {
-        Self { error, status: None }
+        Self { error, status: None, is_counted: false }
     }
 }
 
@@ -114,6 +130,8 @@ impl IntoResponse for Fault {
 pub(super) struct Told {
     pub(super) code: Code,
     pub(super) said: Arc<str>,
+    /// Whether it is in the counts of a plugin.
+    pub(super) is_counted: bool,
 }
 
 /// The response to an error: its status, `Retry-After` where it is known, and a problem document.
@@ -130,14 +148,27 @@ pub(super) fn lacks_id(response: &Response<Body>) -> bool {
         && kind.is_some_and(|kind| kind.as_bytes() == DOCUMENT.as_bytes())
 }
 
-/// The same document with the id of its request, and the header that says it.
-pub(super) async fn with_id(response: Response<Body>, id: String) -> Response<Body> {
+/// What a document is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum About {
+    /// A call of a plugin.
+    Call,
+    /// Something else, of which no plugin is sent anything.
+    Command,
+}
+
+/// The same document with the id of its request, and the header that says it; and about nothing but a call with what was sent
+/// of one.
+pub(super) async fn completed(response: Response<Body>, id: String, about: About) -> Response<Body> {
     let (mut parts, body) = response.into_parts();
     // They are written here and by the layers on the way, and are whole; anything else is left as it is.
     let Ok(bytes) = to_bytes(body, MAX_DOCUMENT).await else { return Response::from_parts(parts, Body::empty()) };
     let body = match serde_json::from_slice::<Map<String, Value>>(&bytes) {
         Ok(mut document) => {
             document.insert("request_id".to_owned(), Value::String(id.clone()));
+            if about == About::Command {
+                document.remove("sent");
+            }
             serde_json::to_vec(&document).map_or_else(|_| Body::from(bytes), Body::from)
         }
         Err(_) => Body::from(bytes),
@@ -151,7 +182,7 @@ pub(super) async fn with_id(response: Response<Body>, id: String) -> Response<Bo
 
 fn document(fault: &Fault, detail: ErrorDetail, request_id: Option<&str>) -> Response<Body> {
     let error = &fault.error;
-    let (code, status) = (error.code(), fault.status.unwrap_or_else(|| status(error)));
+    let (code, status) = (error.code(), fault.status());
     let retry_after = error.retry_after();
     let told = detail != ErrorDetail::Code;
     let problem = Problem {

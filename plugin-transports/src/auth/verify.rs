@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use pin_project_lite::pin_project;
-use plugin_core::{Code, polled_after_end, readiness};
+use plugin_core::{Code, Rejected, polled_after_end, readiness};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -19,7 +19,8 @@ use super::Verifier;
 
 /// Refuses requests without good credentials: 401, with a `WWW-Authenticate` for each accepted scheme and a body of
 /// `application/problem+json` whose code is `AUTH_1106`. Requests with good ones carry an [`Identity`](super::Identity)
-/// in their extensions.
+/// in their extensions. The extensions of a refusal hold the [`Rejected`], so that layers further out know it from the
+/// service's own answer.
 ///
 /// It decides in `call`, before the body is read. It goes onto an `axum::Router`, and onto any service whose body can be
 /// made out of [`Bytes`].
@@ -108,6 +109,7 @@ fn refuse<R: From<Bytes>>(verifier: &Verifier) -> Response<R> {
     for challenge in verifier.challenges() {
         headers.append(header::WWW_AUTHENTICATE, challenge);
     }
+    response.extensions_mut().insert(Rejected::new(Code::Unauthenticated));
     response
 }
 

@@ -24,6 +24,7 @@ const EXAMPLES: &[(&str, &str, &str, &str)] = &[
     ("config", "shutdown_timeout", "", "shutdown_timeout: 5s"),
     ("logging", "level", "level: info", "level: WARN"),
     ("logging", "format", "format: text", "format: json"),
+    ("logging", "client_address", "client_address: full", "client_address: none"),
     ("logging", "levels", "", "levels: {'plugin_transports::process': debug}"),
     ("server", "listen", "", "listen: '127.0.0.1:8081'"),
     ("server", "tls", "", "tls: {cert_file: absent.pem, key_file: absent.pem}"),

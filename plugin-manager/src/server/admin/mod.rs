@@ -54,23 +54,22 @@ pub(super) fn routes(plane: Plane, access: Option<Access>) -> Router {
         .route("/admin/v1/plugins/{name}/disable", post(disable))
         .route_layer(middleware::from_fn(check_query))
         .route_layer(middleware::from_fn_with_state(Arc::new(access), access::check));
-    Router::new()
+    let open = Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
         .route("/health", get(health))
         .route("/metrics", get(metrics))
-        .merge(admin)
-        .method_not_allowed_fallback(other_method)
-        .fallback(no_such_path)
-        .with_state(plane)
+        .route_layer(middleware::from_fn(check_query));
+    open.merge(admin).method_not_allowed_fallback(other_method).fallback(no_such_path).with_state(plane)
 }
 
 async fn no_such_path(uri: Uri) -> Fault {
     let problem = if uri.path().starts_with("/v1/") {
         "this is the admin plane; plugins are called at the data plane, 127.0.0.1:8080 by default"
     } else {
-        "this is the admin plane; it answers /metrics, /healthz, /readyz, /health and /admin/v1/status, \
-         /admin/v1/plugins, /admin/v1/health"
+        "this is the admin plane; it answers GET /metrics, /healthz, /readyz, /health, /admin/v1/status, /admin/v1/health, \
+         /admin/v1/plugins and /admin/v1/plugins/NAME, and POST /admin/v1/plugins/NAME/drain, .../enable, .../disable and \
+         .../restart"
     };
     Fault::of(StatusCode::NOT_FOUND, Code::InvalidPayload, problem)
 }
@@ -151,7 +150,7 @@ async fn drain(State(plane): State<Plane>, Name(name): Name, uri: Uri) -> Respon
         Some(Ok(limit)) => limit,
         Some(Err(problem)) => {
             let text = format!("the parameter timeout is no duration: {problem}");
-            return problem::respond(PluginError::new(Code::InvalidPayload, text));
+            return Fault::of(StatusCode::BAD_REQUEST, Code::InvalidPayload, text).into_response();
         }
     };
     // A task of its own: a client that hangs up must not leave the plugin half drained.

@@ -142,32 +142,41 @@ struct Calls {
     failure: u64,
     refused: u64,
     cancelled: u64,
-    success_rate_percent: f64,
-    min: String,
-    mean: String,
-    p50: String,
-    p99: String,
-    max: String,
+    /// Ended by a fault of the caller's.
+    caller: u64,
+    /// Of those that the plugin and the gateway are answerable for: neither what a caller did wrong nor one that went away
+    /// says anything of them. `null` without any.
+    success_rate_percent: Option<f64>,
+    /// `null` before the first call, as the others are.
+    min: Option<String>,
+    mean: Option<String>,
+    p50: Option<String>,
+    p99: Option<String>,
+    max: Option<String>,
     errors: BTreeMap<&'static str, u64>,
 }
 
 impl Calls {
     fn of(snapshot: &Snapshot) -> Self {
         let ended = |status| snapshot.ended(status);
+        let [success, failure, refused] = [CallStatus::Success, CallStatus::Failure, CallStatus::Refused].map(ended);
+        let answerable = success + failure + refused;
+        let percent = || (success as f64 * 10_000.0 / answerable as f64).round() / 100.0;
         let total = snapshot.total();
-        let rate = if total == 0 { 0.0 } else { ended(CallStatus::Success) as f64 * 100.0 / total as f64 };
+        let time = |time| (total > 0).then(|| short(time));
         Self {
             total,
-            success: ended(CallStatus::Success),
-            failure: ended(CallStatus::Failure),
-            refused: ended(CallStatus::Refused),
+            success,
+            failure,
+            refused,
             cancelled: ended(CallStatus::Cancelled),
-            success_rate_percent: (rate * 100.0).round() / 100.0,
-            min: short(snapshot.min()),
-            mean: short(snapshot.mean()),
-            p50: short(snapshot.percentile(0.5)),
-            p99: short(snapshot.percentile(0.99)),
-            max: short(snapshot.max()),
+            caller: ended(CallStatus::Caller),
+            success_rate_percent: (answerable > 0).then(percent),
+            min: time(snapshot.min()),
+            mean: time(snapshot.mean()),
+            p50: time(snapshot.percentile(0.5)),
+            p99: time(snapshot.percentile(0.99)),
+            max: time(snapshot.max()),
             errors: snapshot.codes().iter().map(|(code, count)| (code.as_str(), *count)).collect(),
         }
     }

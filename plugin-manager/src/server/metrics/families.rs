@@ -31,7 +31,7 @@ pub(super) struct Family {
 pub(super) static FAMILIES: [Family; 11] = [
     Family {
         name: "plugin_requests_total",
-        help: "Calls that ended, by status: success, failure, refused, cancelled.",
+        help: "Calls that ended, by status: success, failure, refused, cancelled, caller (its fault).",
         kind: Kind::Counter,
         tell: |plugin, tell| {
             if let Some(calls) = &plugin.calls {
