@@ -4,6 +4,9 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Parser, Subcommand};
 use plugin_core::go_duration;
+use plugin_transports::json;
+
+use crate::manager::check_name;
 
 /// What every command ends with.
 pub(super) const EXIT_CODES: &str = "Exit codes: 0 it worked; 1 it did not (a gateway that is not reached or says no, a plugin \
@@ -126,8 +129,8 @@ pub(super) enum Command {
     Call(Client<Call>),
     /// Show how a running gateway does
     Status(Client<Nothing>),
-    /// List the plugins of a running gateway
-    Plugins(Client<Nothing>),
+    /// List the plugins of a running gateway, or tell all that is known of one
+    Plugins(Client<Plugins>),
     /// Show the health of every plugin; exit code 1 when any is down
     Health(Client<Nothing>),
     /// Let a plugin finish its calls and take no others, until it is enabled again
@@ -224,9 +227,10 @@ pub(super) enum ConfigCommand {
 #[derive(Debug, clap::Args)]
 pub(super) struct Call {
     /// The plugin
+    #[arg(value_parser = plugin_name)]
     pub(super) name: String,
     /// The payload, which is JSON, such as '{"a": 1}' or '"text"'; or - to read it from standard input
-    #[arg(default_value = "null")]
+    #[arg(default_value = "null", value_parser = payload)]
     pub(super) payload: String,
     /// How long to wait, such as 500ms
     #[arg(long, value_parser = duration, value_name = "TIME")]
@@ -239,6 +243,7 @@ pub(super) struct Call {
 #[derive(Debug, clap::Args)]
 pub(super) struct Drain {
     /// The plugin
+    #[arg(value_parser = plugin_name)]
     pub(super) name: String,
     /// How long its calls may take to end; the gateway's `shutdown_timeout` without it
     #[arg(long, value_parser = duration, value_name = "TIME")]
@@ -246,8 +251,16 @@ pub(super) struct Drain {
 }
 
 #[derive(Debug, clap::Args)]
+pub(super) struct Plugins {
+    /// One of them: its state, circuit, calls, errors, limits, retries and instances
+    #[arg(value_parser = plugin_name)]
+    pub(super) name: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
 pub(super) struct Name {
     /// The plugin
+    #[arg(value_parser = plugin_name)]
     pub(super) name: String,
 }
 
@@ -255,6 +268,28 @@ pub(super) struct Name {
 pub(super) struct DemoPlugin {
     /// Which one
     pub(super) name: String,
+}
+
+/// No plugin has a name that none may have, so no gateway needs to be asked.
+fn plugin_name(name: &str) -> Result<String, String> {
+    check_name(name).map(|()| name.to_owned()).map_err(|error| error.message().to_owned())
+}
+
+/// What is no JSON would be refused by any gateway.
+fn payload(text: &str) -> Result<String, String> {
+    match text {
+        "-" => Ok(text.to_owned()),
+        _ => check_payload(text.as_bytes()).map(|()| text.to_owned()),
+    }
+}
+
+/// Whether a payload is JSON, and how to write a text as it.
+pub(super) fn check_payload(json: &[u8]) -> Result<(), String> {
+    json::Limits::none().check(json).map_err(|flaw| {
+        let flaw = flaw.to_string();
+        let flaw = flaw.strip_prefix("it ").unwrap_or(&flaw);
+        format!("the payload {flaw}; a text is written in quotes, as '\"text\"'")
+    })
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -281,6 +316,24 @@ mod tests {
         assert_eq!((remote.url.as_str(), remote.json), ("http://b", true));
         for command in ["schema", "run", "demo"] {
             assert!(Args::try_parse_from(["plugin-manager", command, "--url", "http://a"]).is_err(), "{command}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_no_plugin_has_and_a_payload_that_is_no_json_are_wrong_arguments() {
+        for (args, says) in [
+            (&["call", "", "1"][..], "must not be empty"),
+            (&["plugins", "a/b"], "must not"),
+            (&["drain", ".."], "must not contain"),
+            (&["call", "x", "you"], "a text is written in quotes, as '\"text\"'"),
+            (&["call", "x", "{"], "the payload is not JSON"),
+            (&["call", "x", ""], "the payload is not JSON"),
+        ] {
+            let error = Args::try_parse_from([&["plugin-manager"], args].concat()).expect_err("refused");
+            assert!(error.exit_code() == 2 && error.to_string().contains(says), "{args:?}: {error}");
+        }
+        for payload in ["-", "1e999", "[1]", "\"you\""] {
+            assert!(Args::try_parse_from(["plugin-manager", "call", "x", payload]).is_ok(), "{payload}");
         }
     }
 

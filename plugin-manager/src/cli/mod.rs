@@ -2,6 +2,7 @@
 
 mod args;
 mod demo;
+mod detail;
 mod local;
 mod output;
 mod remote;
@@ -28,13 +29,18 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// 0: it worked. 1: it did not. 2: the arguments or the configuration are wrong.
 #[must_use]
 pub fn run() -> ExitCode {
-    let Args { before, command } = Args::parse();
+    let Args { before, command } = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return usage(&error),
+    };
     let (json, result) = match command {
         Command::Call(Client { what, reach }) => {
             remote::run(reach.resolve(before), |remote| remote::call(remote, &what))
         }
         Command::Status(Client { reach, .. }) => remote::run(reach.resolve(before), remote::status),
-        Command::Plugins(Client { reach, .. }) => remote::run(reach.resolve(before), remote::plugins),
+        Command::Plugins(Client { what, reach }) => {
+            remote::run(reach.resolve(before), |remote| remote::plugins(remote, &what))
+        }
         Command::Health(Client { reach, .. }) => remote::run(reach.resolve(before), remote::health),
         Command::Drain(Client { what, reach }) => {
             remote::run(reach.resolve(before), |remote| remote::drain(remote, &what))
@@ -68,6 +74,21 @@ pub fn run() -> ExitCode {
     };
     logging::flush(LAST_WORDS);
     code
+}
+
+/// Arguments that are wrong, or a page of help. Who asks for JSON has not been understood, and reads JSON all the same.
+fn usage(error: &clap::Error) -> ExitCode {
+    let words: Vec<_> = std::env::args_os().skip(1).take_while(|word| word != "--").collect();
+    if error.use_stderr() && words.iter().any(|word| word == "--json") {
+        let problem = Problem::Wrong(error.render().to_string().trim_end().to_owned());
+        return match output::say(format_args!("{:#}", problem.document())) {
+            Ok(()) => problem.exit_code(),
+            Err(problem) => problem.exit_code(),
+        };
+    }
+    // A reader who has left is nobody to tell.
+    let _ = error.print();
+    if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS }
 }
 
 /// Refuses what was said before a command that has no use for it.

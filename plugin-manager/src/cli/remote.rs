@@ -15,7 +15,8 @@ use serde_json::Value;
 
 use super::{
     Outcome, Problem,
-    args::{Call, Drain, Name, Remote},
+    args::{self, Call, Drain, Name, Plugins, Remote},
+    detail,
     output::{count, say, were},
     table::columns,
     trouble,
@@ -39,6 +40,7 @@ pub(super) fn call(remote: &Remote, call: &Call) -> Outcome {
             let mut text = Vec::new();
             let read = std::io::stdin().read_to_end(&mut text);
             read.map_err(|error| Problem::Failed(format!("standard input cannot be read: {error}")))?;
+            args::check_payload(&text).map_err(Problem::Wrong)?;
             text
         }
         text => text.as_bytes().to_vec(),
@@ -77,7 +79,14 @@ pub(super) fn status(remote: &Remote) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) fn plugins(remote: &Remote) -> Outcome {
+pub(super) fn plugins(remote: &Remote, which: &Plugins) -> Outcome {
+    if let Some(name) = &which.name {
+        let plugin = admin(remote, Method::GET, &["plugins", name], None)?;
+        if !print_json(remote, &plugin)? {
+            detail::say_of(&plugin)?;
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
     let plugins = admin(remote, Method::GET, &["plugins"], None)?;
     if print_json(remote, &plugins)? {
         return Ok(ExitCode::SUCCESS);
@@ -187,7 +196,7 @@ fn print_json(remote: &Remote, value: &Value) -> Result<bool, Problem> {
 }
 
 /// A time as a cell, in three digits: nobody reads the nanoseconds of a percentile.
-fn brief(value: &Value) -> String {
+pub(super) fn brief(value: &Value) -> String {
     value.as_str().and_then(|time| go_duration::parse(time).ok()).map_or_else(|| text(value), rounded)
 }
 

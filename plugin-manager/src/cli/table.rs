@@ -1,7 +1,7 @@
 //! Text in columns.
 
 /// What most terminals show of a line.
-const WIDTH: usize = 80;
+pub(super) const WIDTH: usize = 80;
 
 /// Lays out rows under a heading. Columns are as wide as their widest cell; the last one is not padded. Two blanks stand
 /// between them, or one where two would not fit a terminal.

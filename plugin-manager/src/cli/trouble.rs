@@ -14,17 +14,40 @@ use super::{
 /// For so long after a failure it is told of, in milliseconds, also where nothing else is wrong.
 const RECENT: u64 = 300_000;
 
-/// Prints what is wrong with these plugins.
-pub(super) fn say_of(plugins: &Value) -> Result<(), Problem> {
-    let now = clock::wall().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
-    plugins.as_array().into_iter().flatten().flat_map(|plugin| of(plugin, now)).try_for_each(say)
+/// How long ago something was, of which the gateway tells the moment in milliseconds since 1970.
+pub(super) struct Ages {
+    now: u64,
 }
 
-fn of(plugin: &Value, now: u64) -> Vec<String> {
+impl Ages {
+    pub(super) fn now() -> Self {
+        let now = clock::wall().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self::at(u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    pub(super) const fn at(now: u64) -> Self {
+        Self { now }
+    }
+
+    fn of(&self, at: &Value) -> Option<u64> {
+        at.as_u64().map(|at| self.now.saturating_sub(at))
+    }
+
+    /// As a person says it.
+    pub(super) fn since(&self, at: &Value) -> String {
+        self.of(at).map(Duration::from_millis).map_or_else(|| "-".to_owned(), rounded)
+    }
+}
+
+/// Prints what is wrong with these plugins.
+pub(super) fn say_of(plugins: &Value) -> Result<(), Problem> {
+    let ages = Ages::now();
+    plugins.as_array().into_iter().flatten().flat_map(|plugin| of(plugin, &ages)).try_for_each(say)
+}
+
+fn of(plugin: &Value, ages: &Ages) -> Vec<String> {
     let (name, breaker, health) = (text(&plugin["name"]), &plugin["breaker"], &plugin["health"]["status"]);
-    let age = |at: &Value| at.as_u64().map(|at| now.saturating_sub(at));
-    let so_long = |at: &Value| age(at).map(Duration::from_millis).map_or_else(|| "-".to_owned(), rounded);
+    let so_long = |at: &Value| ages.since(at);
     let mut lines = Vec::new();
     if let Some(state) = plugin["state"].as_str().filter(|state| *state != "serving") {
         lines.push(format!("{name}: {state} for {}", so_long(&plugin["since_ms"])));
@@ -48,7 +71,7 @@ fn of(plugin: &Value, now: u64) -> Vec<String> {
         ));
     }
     let failure = &plugin["last_failure"];
-    let is_recent = age(&failure["at_ms"]).is_some_and(|age| age <= RECENT);
+    let is_recent = ages.of(&failure["at_ms"]).is_some_and(|age| age <= RECENT);
     if failure.is_object() && (refuses || is_ill || is_recent) {
         let code = failure["code"].as_str().map(|code| format!(" ({code})")).unwrap_or_default();
         let said = failure["message"].as_str().filter(|said| !said.is_empty()).unwrap_or("it failed");
@@ -72,11 +95,11 @@ mod tests {
         });
         let told = "flaky: the circuit is open for 12s, the next try is in 17.7s\n\
                     flaky: the last failure, 13s ago: database is down (PLUGIN_1203)";
-        assert_eq!(of(&plugin, 100_000).join("\n"), told);
+        assert_eq!(of(&plugin, &Ages::at(100_000)).join("\n"), told);
         plugin["breaker"] = "closed".into();
-        assert_eq!(of(&plugin, 100_000).len(), 1, "a failure of this minute is told all the same");
-        assert!(of(&plugin, 1_000_000).is_empty(), "one that is over is not");
+        assert_eq!(of(&plugin, &Ages::at(100_000)).len(), 1, "a failure of this minute is told all the same");
+        assert!(of(&plugin, &Ages::at(1_000_000)).is_empty(), "one that is over is not");
         plugin["health"]["status"] = "offline".into();
-        assert_eq!(of(&plugin, 600_001)[0], "flaky: offline for 10m0s");
+        assert_eq!(of(&plugin, &Ages::at(600_001))[0], "flaky: offline for 10m0s");
     }
 }

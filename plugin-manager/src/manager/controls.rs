@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use plugin_breaker::CircuitBreakerHandle;
-use plugin_core::deadline::AttemptTimeoutHandle;
+use plugin_core::deadline::{AttemptTimeoutHandle, DeadlineHandle};
 use plugin_health::HealthCheck;
 use plugin_lb::{Balance, InstanceStats, LastFailure, MembershipError};
 use plugin_ratelimit::RateLimitHandle;
@@ -19,6 +19,8 @@ pub struct Controls {
     pub retry: Option<RetryHandle>,
     /// The rate limit.
     pub rate_limit: Option<RateLimitHandle>,
+    /// The limit of a call, all attempts included.
+    pub deadline: Option<DeadlineHandle>,
     /// The regular check of each instance.
     pub health_checks: Vec<HealthCheck>,
     /// The limit of an attempt. Over HTTP and to a subprocess it is the only one when they were built
@@ -36,6 +38,7 @@ impl fmt::Debug for Controls {
             .field("breaker", &self.breaker.is_some())
             .field("retry", &self.retry.is_some())
             .field("rate_limit", &self.rate_limit.is_some())
+            .field("deadline", &self.deadline)
             .field("attempt_timeout", &self.attempt_timeout)
             .field("health_checks", &self.health_checks.len())
             .field("process", &self.process)

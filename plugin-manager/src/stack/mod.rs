@@ -187,6 +187,7 @@ impl StackSettings {
         let breaker = circuit_breaker.map_or_else(CircuitBreakerLayer::disabled, CircuitBreakerLayer::new);
         let info = instances.first().map(|instance| instance.connected.info().clone()).unwrap_or_default();
 
+        let deadline = self.timeout.map_or_else(DeadlineLayer::enforce_only, DeadlineLayer::new);
         let attempt = self.attempt_timeout.map_or_else(AttemptTimeoutLayer::disabled, AttemptTimeoutLayer::new);
 
         let mut known = self.health_check.is_some();
@@ -218,6 +219,7 @@ impl StackSettings {
             retry: has_retry.then(|| retry.handle()),
             rate_limit: self.rate_limit.map(|_| rate_limit.handle()),
             health_checks: checks.clone(),
+            deadline: Some(deadline.handle()),
             attempt_timeout: Some(attempt.handle()),
             instances: Some(Instances::of(&balance)),
             process: None,
@@ -225,7 +227,7 @@ impl StackSettings {
         let counts = telemetry.handle();
         let stack = ServiceBuilder::new()
             .layer(telemetry)
-            .layer(self.timeout.map_or_else(DeadlineLayer::enforce_only, DeadlineLayer::new))
+            .layer(deadline)
             .layer(rate_limit)
             .layer(retry)
             .layer(breaker)

@@ -63,6 +63,10 @@ async fn an_operator_looks_switches_and_drains() {
     let gateway = gateway_of(&web, &dir).await;
     let parse = |text: &str| serde_json::from_str::<Value>(text).expect("JSON");
 
+    for row in gateway.command(&["plugins"]).await.worked().lines().skip(1) {
+        let cells: Vec<_> = row.split_whitespace().collect();
+        assert_eq!(cells[5..8], ["0", "-", "-"], "what was never measured has no figure: {row}");
+    }
     assert_eq!(gateway.command(&["call", "echo", "{\"a\": [1, 2.5]}"]).await.worked(), "{\"a\": [1, 2.5]}\n");
     assert_eq!(gateway.command_with(&["call", "web", "-"], &[], "[true]").await.worked(), "[true]\n");
     assert_eq!(gateway.command(&["call", "web"]).await.worked(), "null\n");
@@ -131,8 +135,10 @@ async fn a_call_that_fails_says_why() {
     let gateway = gateway_of(&web, &dir).await;
     let said = gateway.command(&["call", "web", "\"fail\""]).await.failed(1);
     assert_eq!(said, "plugin-manager: web: out of paper (PLUGIN_1203)\n");
-    let said = gateway.command(&["call", "web", "no json"]).await.failed(1);
-    assert!(said.contains("the payload is not JSON") && said.contains("(PLUGIN_1206)"), "{said}");
+    let said = gateway.command(&["call", "web", "no json"]).await.failed(2);
+    assert!(said.contains("the payload is not JSON") && said.contains("as '\"text\"'"), "{said}");
+    let ended = gateway.command_with(&["call", "web", "-"], &[], "no json").await;
+    assert!(ended.code() == Some(2) && ended.stderr.contains("the payload is not JSON"), "{ended:?}");
     // The second as Go writes a time that is no whole number of milliseconds: `250.5µs`, which no header may carry.
     for limit in ["100ms", "250.5us"] {
         let said = gateway.command(&["call", "web", "\"hang\"", "--timeout", limit]).await.failed(1);

@@ -90,6 +90,24 @@ async fn why_a_circuit_is_open_and_since_when_is_in_the_log_and_in_every_list() 
         assert!(listed.contains(", the next try is in "), "{listed}");
         assert!(listed.contains(&format!(" ago: {cause} (PLUGIN_1203)\n")), "{listed}");
     }
+    // All that one asks at three in the morning, without another program.
+    let detail = gateway.command(&["plugins", "flaky"]).await.worked();
+    let unwrapped = detail.split_whitespace().collect::<Vec<_>>().join(" ");
+    for told in [
+        "circuit open for ",
+        "; opened 1 time, the last time for 1h0m0s; 1 call refused last failure",
+        &format!(" ago on default: {cause} (PLUGIN_1203) calls 4: success 0, failure 3, refused 1,"),
+        "errors CIRCUIT_1401: 1, PLUGIN_1203: 3 ",
+        "in flight 0, 0 calls given up and not answered ",
+        "process 0 restarts, of which 0 failed ",
+        "INSTANCE HEALTH ACTIVE CALLS OK FAILED MEAN SCORE default unknown 0 3 0 3 ",
+    ] {
+        assert!(unwrapped.contains(told), "{told:?} is not in\n{detail}");
+    }
+    assert!(detail.lines().all(|line| line.chars().count() <= 80), "{detail}");
+    let told: Value =
+        serde_json::from_str(&gateway.command(&["plugins", "flaky", "--json"]).await.worked()).expect("JSON");
+    assert_eq!((&told["circuit"]["opened"], &told["limits"]["timeout"]), (&1.into(), &"30s".into()), "{told:#}");
     let probe = get(gateway.admin, "/health").await.json();
     assert_eq!(probe["plugins"]["flaky"]["breaker"], "open", "{probe:#}");
     assert!(

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use plugin_core::go_duration;
+use plugin_breaker::CircuitBreakerHandle;
+use plugin_core::{HealthState, go_duration};
 use plugin_lb::InstanceStats;
 use plugin_ratelimit::RateLimitHandle;
 use plugin_retry::{GaveUp, RetryHandle};
 use serde::Serialize;
 
 use super::views::{Failure, Plugin, short};
-use crate::manager::{Instances, PluginView};
+use crate::manager::{Controls, Instances, PluginView};
 
 #[derive(Serialize)]
 pub(super) struct Detail {
@@ -17,6 +18,10 @@ pub(super) struct Detail {
     plugin: Plugin,
     /// Labels and annotations of the configuration, and what the plugin says besides.
     metadata: BTreeMap<String, String>,
+    limits: Limits,
+    /// Besides its state, which the list has too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    circuit: Option<Circuit>,
     #[serde(skip_serializing_if = "Option::is_none")]
     rate_limit: Option<RateLimit>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -30,6 +35,8 @@ impl Detail {
         Self {
             plugin: Plugin::of(view),
             metadata: view.info.metadata.clone(),
+            limits: Limits::of(controls),
+            circuit: controls.breaker.as_ref().map(Circuit::of),
             rate_limit: controls.rate_limit.as_ref().map(RateLimit::of),
             retry: controls.retry.as_ref().map(Retry::of),
             instances: controls
@@ -40,6 +47,48 @@ impl Detail {
                 .iter()
                 .map(Instance::of)
                 .collect(),
+        }
+    }
+}
+
+/// How long a call may take; without a limit there is none.
+#[derive(Serialize)]
+struct Limits {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timeout: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attempt_timeout: Option<String>,
+}
+
+impl Limits {
+    fn of(controls: &Controls) -> Self {
+        let attempt = controls.attempt_timeout.as_ref().and_then(|attempt| attempt.limit());
+        Self {
+            timeout: controls.deadline.as_ref().and_then(|deadline| deadline.timeout()).map(short),
+            attempt_timeout: attempt.map(short),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Circuit {
+    failures_in_a_row: u32,
+    /// Calls that it refused.
+    refused: u64,
+    /// How often it has opened, and for how long the last time.
+    opened: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_open_time: Option<String>,
+}
+
+impl Circuit {
+    fn of(handle: &CircuitBreakerHandle) -> Self {
+        let stats = handle.stats();
+        Self {
+            failures_in_a_row: stats.failures_in_a_row,
+            refused: stats.rejected,
+            opened: stats.opened,
+            last_open_time: stats.last_open_time.map(short),
         }
     }
 }
@@ -58,7 +107,8 @@ struct Instance {
     ok: u64,
     failed: u64,
     average_latency: String,
-    health_score: u8,
+    /// `null` where it is down and was never called: nothing good has been seen of it.
+    health_score: Option<u8>,
     success_rate_percent: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_failure: Option<Failure>,
@@ -66,6 +116,7 @@ struct Instance {
 
 impl Instance {
     fn of(stats: &InstanceStats) -> Self {
+        let is_down = matches!(stats.health, HealthState::Unhealthy | HealthState::Offline);
         Self {
             name: stats.name.to_string(),
             zone: stats.zone.as_deref().map(str::to_owned),
@@ -78,7 +129,7 @@ impl Instance {
             ok: stats.ok,
             failed: stats.failed,
             average_latency: short(stats.average_latency),
-            health_score: stats.health_score,
+            health_score: Some(stats.health_score).filter(|_| stats.total > 0 || !is_down),
             last_failure: stats.last_failure.as_ref().map(|failure| Failure::of(&stats.name, failure)),
             success_rate_percent: (stats.success_rate() * 100.0).round() / 100.0,
         }
