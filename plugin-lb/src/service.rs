@@ -7,7 +7,6 @@ use std::{
     task::{Context, Poll},
 };
 
-use arc_swap::Cache;
 use plugin_core::{AnyError, AsError, Asks, AtHead, Classify, ClassifyFn, Judgement, Outcome, Reject};
 use tower_service::Service;
 
@@ -15,7 +14,7 @@ use crate::{
     BalanceHandle, Endpoint, Envelope, Hints, HintsFrom, LbConfig, MembershipError, Plain, ResponseFuture,
     envelope::{Calls, CallsOnce, Retaining},
     future::Policy,
-    shared::{Shared, Snapshot, Source},
+    shared::Shared,
 };
 
 /// A service over a changing set of instances: each call goes to one of them.
@@ -39,7 +38,7 @@ use crate::{
 /// `C` judges outcomes for the statistics and for `least-latency`, `R` answers refusals, `O` says whether a call is in
 /// flight until the head of its response or until the end of its body, and `E` reads hints and writes tags.
 pub struct Balance<S, C = AnyError, R = AsError, O = AtHead, E = Plain> {
-    snapshot: Cache<Source<S>, Arc<Snapshot<S>>>,
+    // Nothing of the membership is kept in a clone: one that is never called would keep instances that are removed.
     shared: Arc<Shared<S>>,
     policy: Policy<C, R, E>,
     outcome: PhantomData<fn() -> O>,
@@ -56,7 +55,6 @@ impl<S: Clone> Balance<S> {
         let handle = BalanceHandle::new(Arc::clone(&shared));
         handle.extend(endpoints)?;
         Ok(Self {
-            snapshot: Cache::new(Source(Arc::clone(&shared))),
             shared,
             policy: Policy { classify: AnyError, reject: AsError, envelope: Plain },
             outcome: PhantomData,
@@ -69,12 +67,7 @@ impl<S, C, R, O, E> Balance<S, C, R, O, E> {
     #[must_use]
     pub fn classify<C2>(self, classify: C2) -> Balance<S, C2, R, O, E> {
         let Policy { reject, envelope, .. } = self.policy;
-        Balance {
-            snapshot: self.snapshot,
-            shared: self.shared,
-            policy: Policy { classify, reject, envelope },
-            outcome: PhantomData,
-        }
+        Balance { shared: self.shared, policy: Policy { classify, reject, envelope }, outcome: PhantomData }
     }
 
     /// Judges outcomes by a closure.
@@ -91,12 +84,7 @@ impl<S, C, R, O, E> Balance<S, C, R, O, E> {
     #[must_use]
     pub fn reject_with<R2>(self, reject: R2) -> Balance<S, C, R2, O, E> {
         let Policy { classify, envelope, .. } = self.policy;
-        Balance {
-            snapshot: self.snapshot,
-            shared: self.shared,
-            policy: Policy { classify, reject, envelope },
-            outcome: PhantomData,
-        }
+        Balance { shared: self.shared, policy: Policy { classify, reject, envelope }, outcome: PhantomData }
     }
 
     /// Follows responses whose classifier waits for the end, as [`AtEnd`](plugin_core::AtEnd) does. The call is in flight
@@ -104,19 +92,14 @@ impl<S, C, R, O, E> Balance<S, C, R, O, E> {
     #[must_use]
     pub fn follow<O2>(self, outcome: O2) -> Balance<S, C, R, O2, E> {
         let _ = outcome;
-        Balance { snapshot: self.snapshot, shared: self.shared, policy: self.policy, outcome: PhantomData }
+        Balance { shared: self.shared, policy: self.policy, outcome: PhantomData }
     }
 
     /// Reads hints and writes tags in another way.
     #[must_use]
     pub fn with_envelope<E2>(self, envelope: E2) -> Balance<S, C, R, O, E2> {
         let Policy { classify, reject, .. } = self.policy;
-        Balance {
-            snapshot: self.snapshot,
-            shared: self.shared,
-            policy: Policy { classify, reject, envelope },
-            outcome: PhantomData,
-        }
+        Balance { shared: self.shared, policy: Policy { classify, reject, envelope }, outcome: PhantomData }
     }
 
     /// Reads hints with a closure.
@@ -185,7 +168,6 @@ impl<S, C, R, O, E> Balance<S, C, R, O, E> {
     {
         let Policy { classify, reject, envelope } = self.policy;
         Balance {
-            snapshot: self.snapshot,
             shared: self.shared,
             policy: Policy { classify, reject, envelope: Retaining { envelope, copy } },
             outcome: PhantomData,
@@ -215,7 +197,7 @@ where
     }
 
     fn call(&mut self, request: Req) -> Self::Future {
-        let snapshot = self.snapshot.load();
+        let snapshot = self.shared.load();
         let hints = self.policy.envelope.hints(&request);
         let attempt = snapshot.begin(&self.shared.turns, &hints, &[]);
         let retained = if snapshot.fails_over() { self.policy.envelope.retain(&request) } else { None };
@@ -226,12 +208,7 @@ where
 
 impl<S, C: Clone, R: Clone, O, E: Clone> Clone for Balance<S, C, R, O, E> {
     fn clone(&self) -> Self {
-        Self {
-            snapshot: self.snapshot.clone(),
-            shared: Arc::clone(&self.shared),
-            policy: self.policy.clone(),
-            outcome: PhantomData,
-        }
+        Self { shared: Arc::clone(&self.shared), policy: self.policy.clone(), outcome: PhantomData }
     }
 }
 

@@ -61,23 +61,6 @@ impl<S> Deref for Shared<S> {
     }
 }
 
-/// What `arc_swap`'s cache wants to hold: something that leads to the `ArcSwap`.
-pub(crate) struct Source<S>(pub(crate) Arc<Shared<S>>);
-
-impl<S> Deref for Source<S> {
-    type Target = ArcSwap<Snapshot<S>>;
-
-    fn deref(&self) -> &Self::Target {
-        &self.0
-    }
-}
-
-impl<S> Clone for Source<S> {
-    fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
-    }
-}
-
 /// The membership and the settings at one moment, with the strategy's tables.
 pub(crate) struct Snapshot<S> {
     pub(crate) config: LbConfig,

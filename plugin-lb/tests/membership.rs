@@ -78,11 +78,13 @@ async fn nothing_is_kept_of_a_removed_instance_once_its_calls_are_done() {
     let held = Arc::new(());
     let weak: Weak<()> = Arc::downgrade(&held);
     let mut balance = Balance::new(LbConfig::default(), [Endpoint::new("a", Held(held))]).expect("one");
+    // As a retry keeps one that it clones from, and slots one for each stripe.
+    let (_never_called, mut called_before) = (balance.clone(), balance.clone());
+    called_before.call(()).await.expect("there");
     let in_flight = balance.call(());
     let removed = balance.handle().remove("a").expect("there");
     assert_eq!(removed.active(), 1);
     drop(removed);
-    balance.call(()).await.expect_err("none left");
     assert!(weak.upgrade().is_some(), "the call keeps its instance");
     in_flight.await.expect("finishes");
     assert!(weak.upgrade().is_none());
