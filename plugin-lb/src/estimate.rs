@@ -26,13 +26,13 @@ pub(crate) struct Estimate(AtomicU64);
 pub(crate) enum Sample {
     /// It answered after this time.
     Answered(Duration),
-    /// It failed after this time.
+    /// It failed after this time, or was turned away.
     Failed(Duration),
     /// An answer would have taken longer than this: the caller went away or was in a hurry, or the outcome says nothing
     /// else of the instance.
     AtLeast(Duration),
-    /// It was refused before it reached the instance.
-    Refused,
+    /// It never reached the instance, through no fault of that: the caller's mistake.
+    Unsent,
 }
 
 impl Estimate {
@@ -99,9 +99,9 @@ impl Word {
             Sample::AtLeast(elapsed) if after(elapsed) > self.value * decay(ticks) => after(elapsed),
             // One that was never measured would be asked by every call again. It is taken to be as slow as one that fails,
             // until that has decayed.
-            Sample::Refused if self.is_empty() => after(FAILURE),
+            Sample::Unsent if self.is_empty() => after(FAILURE),
             // It says only what was expected, or nothing.
-            Sample::AtLeast(_) | Sample::Refused => return self,
+            Sample::AtLeast(_) | Sample::Unsent => return self,
         };
         Self { value, tick: self.tick.wrapping_add(ticks) }
     }
@@ -225,13 +225,13 @@ mod tests {
     }
 
     #[test]
-    fn an_instance_that_was_never_measured_and_refuses_is_measured() {
+    fn an_instance_that_was_never_measured_is_measured_by_a_call_that_never_reached_it() {
         let estimate = Estimate::default();
-        estimate.feed(Sample::Refused, at(1));
+        estimate.feed(Sample::Unsent, at(1));
         assert!((millis(&estimate, at(1)) - 1000.0).abs() < 0.1);
         estimate.feed(Sample::Answered(MS), at(51));
         let answered = estimate.read(at(51));
-        estimate.feed(Sample::Refused, at(51));
+        estimate.feed(Sample::Unsent, at(51));
         assert_eq!(estimate.read(at(51)), answered);
     }
 

@@ -304,7 +304,7 @@ where
         this.policy.envelope.tag(result.as_mut(), attempt.member().id);
         match (judged.verdict(), result) {
             (Verdict::AtEnd, Ok(response)) => {
-                let body = attempt.into_body::<C, S::Response, S::Error>(&this.policy.classify);
+                let body = attempt.into_body::<C, S::Response, S::Error>(&this.policy.classify, judged);
                 Ok(O::follow(response, *this.asked, Observer::new(body)))
             }
             (_, result) => {

@@ -212,8 +212,8 @@ impl<S> InFlight<S> {
         self.settle(how);
     }
 
-    /// Goes on as the guard of a response's body.
-    pub(crate) fn into_body<C, Res, Err>(mut self, classify: &C) -> InBody<C>
+    /// Goes on as the guard of the body of a response whose head was judged so.
+    pub(crate) fn into_body<C, Res, Err>(mut self, classify: &C, head: &Judgement) -> InBody<C>
     where
         C: Classify<Res, Err> + Clone,
     {
@@ -223,7 +223,8 @@ impl<S> InFlight<S> {
         self.member.meter.follow();
         let meter = self.member.bodies.lease();
         let judge = <C as Classify<Res, Err>>::classify_end;
-        InBody { meter, timing: self.timing, settled: false, classify: classify.clone(), judge }
+        let declined = head.is_turned_away();
+        InBody { meter, timing: self.timing, declined, settled: false, classify: classify.clone(), judge }
     }
 }
 
@@ -248,6 +249,8 @@ impl<S> Drop for InFlight<S> {
 pub(crate) struct InBody<C> {
     meter: Lease<Meter>,
     timing: Timing,
+    /// The head says that the instance takes no call now.
+    declined: bool,
     settled: bool,
     classify: C,
     /// The classifier's own; a pointer, so that the types of response and error need not be `'static`.
@@ -268,14 +271,21 @@ impl<C: Send + 'static> Observe for InBody<C> {
         if judged.verdict() == Verdict::Failure {
             self.meter.failure.keep(judged.code(), "");
         }
-        self.settle(Settled::of(&judged));
+        self.settle(match Settled::of(&judged) {
+            Settled::Succeeded if self.declined => Settled::Declined,
+            how => how,
+        });
     }
 }
 
 impl<C> Drop for InBody<C> {
     fn drop(&mut self) {
         if !self.settled {
-            self.settle(self.timing.dropped());
+            self.settle(match self.timing.dropped() {
+                // What nobody reads of it changes nothing.
+                Settled::Abandoned if self.declined => Settled::Refused,
+                how => how,
+            });
         }
     }
 }

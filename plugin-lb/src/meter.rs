@@ -20,11 +20,15 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Settled {
     Succeeded,
+    /// The answer is its own and no failure, and says that it takes no call now.
+    Declined,
     Failed,
     /// The outcome says nothing of the instance, except that it took this long.
     Ignored,
-    /// The request did not leave the host, and that is not the instance's doing.
+    /// The instance, or a layer before it, took no call.
     Refused,
+    /// The request did not leave the host, and that is not the instance's doing.
+    Unsent,
     /// The caller went away, its time was up early, or another instance was picked.
     Abandoned,
 }
@@ -34,10 +38,11 @@ impl Settled {
     #[inline]
     pub(crate) fn of(judged: &Judgement) -> Self {
         match judged.verdict() {
+            Verdict::Success if judged.is_turned_away() => Self::Declined,
             Verdict::Success => Self::Succeeded,
             Verdict::Failure => Self::Failed,
-            // The request did not leave the host.
-            Verdict::Ignored if judged.sent() == Sent::Nothing => Self::Refused,
+            Verdict::Ignored if judged.is_turned_away() => Self::Refused,
+            Verdict::Ignored if judged.sent() == Sent::Nothing => Self::Unsent,
             Verdict::Ignored | Verdict::AtEnd => Self::Ignored,
         }
     }
@@ -106,9 +111,9 @@ impl Meter {
     pub(crate) fn settle(&self, how: Settled, started: Instant, timed: bool) {
         let cell = &self.cells[stripe()];
         let counter = match how {
-            Settled::Succeeded => &cell.succeeded,
+            Settled::Succeeded | Settled::Declined => &cell.succeeded,
             Settled::Failed => &cell.failed,
-            Settled::Ignored | Settled::Refused | Settled::Abandoned => &cell.neither,
+            Settled::Ignored | Settled::Refused | Settled::Unsent | Settled::Abandoned => &cell.neither,
         };
         counter.fetch_add(1, Ordering::Relaxed);
         // Not a `fetch_max`: threads that share the stripe may lose the later of two moments that lie a call apart.
@@ -126,12 +131,13 @@ impl Meter {
         let elapsed = now.saturating_since(started);
         let sample = match how {
             Settled::Succeeded => Sample::Answered(elapsed),
-            Settled::Failed => Sample::Failed(elapsed),
+            // Each time: it takes less to be turned away than to be answered, and one that turns calls away would get them all.
+            Settled::Failed | Settled::Declined | Settled::Refused => Sample::Failed(elapsed),
             Settled::Ignored | Settled::Abandoned => Sample::AtLeast(elapsed),
-            Settled::Refused => Sample::Refused,
+            Settled::Unsent => Sample::Unsent,
         };
         self.latency.feed(sample, now);
-        if matches!(how, Settled::Succeeded | Settled::Failed) {
+        if matches!(how, Settled::Succeeded | Settled::Declined | Settled::Failed) {
             cell.timed.fetch_add(1, Ordering::Relaxed);
             cell.nanos.fetch_add(clock::nanos(elapsed), Ordering::Relaxed);
         }
@@ -142,10 +148,10 @@ impl Meter {
     fn score(&self, how: Settled) {
         let step: fn(u8) -> u8 = match how {
             // A full score is only read, so that threads do not meet here while all is well.
-            Settled::Succeeded if self.score.load(Ordering::Relaxed) == FULL => return,
-            Settled::Succeeded => |score| (score + 1).min(FULL),
+            Settled::Succeeded | Settled::Declined if self.score.load(Ordering::Relaxed) == FULL => return,
+            Settled::Succeeded | Settled::Declined => |score| (score + 1).min(FULL),
             Settled::Failed => |score| score.saturating_sub(5),
-            Settled::Ignored | Settled::Refused | Settled::Abandoned => return,
+            Settled::Ignored | Settled::Refused | Settled::Unsent | Settled::Abandoned => return,
         };
         let _ = self.score.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |score| Some(step(score)));
     }

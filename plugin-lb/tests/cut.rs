@@ -65,6 +65,52 @@ async fn least_latency_is_not_drawn_to_a_new_instance_that_refuses() {
     assert_eq!((stats(&handle, "good").ok, stats(&handle, "refuses").failed), (19, 0));
 }
 
+/// Calls to the instance "turns away" in the last 50 of 100 seconds with 25 calls each. The other two answer after 20 ms, and
+/// so does it until `good_for` has passed.
+async fn drawn(turns_away: fn() -> PluginError, good_for: Duration) -> u64 {
+    let begin = tokio::time::Instant::now();
+    let service = |is_good: bool| {
+        service_fn(move |_: Call<u64>| async move {
+            if is_good || begin.elapsed() < good_for {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                return Ok(Reply::new(0));
+            }
+            Err(turns_away())
+        })
+    };
+    let config = LbConfig::builder().with_strategy(Strategy::LeastLatency).with_failover(false).build().expect("valid");
+    let endpoints = [("turns away", false), ("good", true), ("better", true)];
+    let endpoints = endpoints.map(|(name, is_good)| Endpoint::new(name, service(is_good)));
+    let balance = Balance::new(config, endpoints).expect("three names").for_calls();
+    let total = || stats(&balance.handle(), "turns away").total;
+    let mut before = 0;
+    for call in 0..2500 {
+        if call == 1250 {
+            before = total();
+        }
+        let next = tokio::time::Instant::now() + Duration::from_millis(40);
+        let _ = balance.clone().oneshot(Call::new(0)).await;
+        tokio::time::sleep_until(next).await;
+    }
+    total() - before
+}
+
+#[tokio::test(start_paused = true)]
+async fn least_latency_stays_away_from_an_instance_that_turns_calls_away_for_as_long_as_it_does() {
+    let turned_away: [fn() -> PluginError; 4] = [
+        || PluginError::new(Code::RateLimited, "what an HTTP plugin's 429 becomes").with_http_status(429),
+        || PluginError::new(Code::QueueFull, "what a plugin says of itself"),
+        || Rejected::overloaded().into(),
+        || Rejected::circuit_open(None).into(),
+    ];
+    for turns_away in turned_away {
+        for good_for in [Duration::ZERO, 30 * SECOND] {
+            let drawn = drawn(turns_away, good_for).await;
+            assert!(drawn <= 4, "{drawn} of 1250 calls, good for {good_for:?}: {}", turns_away());
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn least_latency_knows_how_long_an_instance_takes_to_blame_the_caller() {
     let service = |name: &'static str, takes: Duration| {

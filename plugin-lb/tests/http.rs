@@ -252,3 +252,36 @@ async fn a_balancer_in_front_of_routers_serves_an_axum_application() {
     })
     .await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_status_429_attracts_no_calls_whether_its_head_decides_or_its_end() {
+    let service = |status: u16| {
+        service_fn(move |_: Request<()>| async move {
+            tokio::time::sleep(Duration::from_millis(if status == 429 { 1 } else { 20 })).await;
+            Ok::<_, BoxError>(Response::builder().status(status).body(Body::empty()).expect("a response"))
+        })
+    };
+    let config = || LbConfig::builder().with_strategy(Strategy::LeastLatency).build().expect("valid");
+    let endpoints = || [("busy", 429), ("good", 200)].map(|(name, status)| Endpoint::new(name, service(status)));
+    let total = |handle: &plugin_lb::BalanceHandle<_>| handle.get("busy").expect("there").total;
+
+    let balance = Balance::new(config(), endpoints()).expect("two names").for_http();
+    let handle = balance.handle();
+    for _ in 0..500 {
+        balance.clone().oneshot(Request::new(())).await.expect("a response");
+    }
+    assert!(total(&handle) <= 2, "{} of 500", total(&handle));
+
+    for is_read in [true, false] {
+        let balance = Balance::new(config(), endpoints()).expect("two names").for_http();
+        let balance = balance.classify(ByHttpStatus::new().until_end_of_body()).follow(AtEnd);
+        let handle = balance.handle();
+        for _ in 0..500 {
+            let response = balance.clone().oneshot(Request::new(())).await.expect("a response");
+            if is_read || response.status() == 200 {
+                response.into_body().collect().await.expect("a body");
+            }
+        }
+        assert!(total(&handle) <= 2, "{} of 500, read: {is_read}", total(&handle));
+    }
+}

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Cause, Condition, Verdict};
-use crate::{Code, InstanceId, Rejected, Sent};
+use crate::{Code, InstanceId, Kind, Rejected, Sent};
 
 /// What one outcome says to every layer: of the service, of another attempt, of where it came from.
 ///
@@ -221,6 +221,21 @@ impl Judgement {
         }
     }
 
+    /// Whether it says that no call is taken now: the refusal of a layer before the service, a rate limit, an overload, the
+    /// HTTP status 429. Such an outcome comes fast, and is not to make the service look fast.
+    #[inline]
+    #[must_use]
+    pub const fn is_turned_away(&self) -> bool {
+        match (self.refusal, self.cause) {
+            (Some(Refusal { code: Code::Timeout, .. }), _) | (None, None) => false,
+            (Some(_), _) => true,
+            (None, Some(Cause::Code(code))) => has_no_room(code),
+            (None, Some(Cause::CodeOfHttp(code, status))) => status == 429 || has_no_room(code),
+            (None, Some(Cause::Http(status))) => status == 429,
+            (None, Some(Cause::Grpc(status))) => status == 8,
+        }
+    }
+
     /// Whether the call was given up before the service had its time, so that nothing can be made a failure of it.
     #[must_use]
     pub const fn is_haste(&self) -> bool {
@@ -263,6 +278,10 @@ impl Judgement {
             refusal: self.refusal.or(known.refusal),
         }
     }
+}
+
+const fn has_no_room(code: Code) -> bool {
+    matches!(code.kind(), Kind::RateLimited | Kind::Overloaded)
 }
 
 impl From<Verdict> for Judgement {
