@@ -187,6 +187,8 @@ codes! {
     CrashLoop = "LIFECYCLE_2103", Lifecycle, 503, 14, false;
     /// The plugin went over a resource limit and was stopped.
     LimitExceeded = "LIFECYCLE_2104", Lifecycle, 503, 14, false;
+    /// The plugin is being started, and was not there before.
+    Starting = "LIFECYCLE_2105", Lifecycle, 503, 14, true;
 }
 
 impl Code {
@@ -226,7 +228,15 @@ mod tests {
         let retryable: Vec<_> = Code::ALL.iter().filter(|code| code.is_retryable()).map(|c| c.as_str()).collect();
         assert_eq!(
             retryable,
-            ["PLUGIN_1205", "HEALTH_1602", "LOADBALANCER_1702", "OVERLOAD_2001", "OVERLOAD_2002", "OVERLOAD_2003"]
+            [
+                "PLUGIN_1205",
+                "HEALTH_1602",
+                "LOADBALANCER_1702",
+                "OVERLOAD_2001",
+                "OVERLOAD_2002",
+                "OVERLOAD_2003",
+                "LIFECYCLE_2105"
+            ]
         );
     }
 }

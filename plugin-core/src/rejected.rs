@@ -314,6 +314,7 @@ impl Rejected {
             Code::Draining => "the plugin is being drained",
             Code::ShuttingDown => "the host is shutting down",
             Code::NotEnabled => "the plugin is switched off",
+            Code::Starting => "the plugin is being started",
             _ => "the call was refused",
         };
         f.write_str(text)?;

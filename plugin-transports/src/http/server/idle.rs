@@ -12,6 +12,8 @@ use std::{
 use plugin_core::clock::{self, Instant};
 use tokio_util::sync::CancellationToken;
 
+use super::stalled::Stalled;
+
 /// A connection that has not sent the head of its first request is left alone for so long: its client may be on its way.
 const SILENT: Duration = Duration::from_secs(1);
 
@@ -38,9 +40,10 @@ pub(super) struct Connection {
     open: Arc<Open>,
     id: u64,
     state: Arc<State>,
+    stalled: Stalled,
 }
 
-/// A request that is being answered, until this is dropped.
+/// A request that is being answered, until this is dropped: by then its answer has been handed over whole.
 #[derive(Debug)]
 pub(super) struct Busy(Arc<State>);
 
@@ -57,7 +60,7 @@ impl Open {
         let id = all.0;
         all.1.insert(id, Arc::clone(&state));
         drop(all);
-        Connection { open: Arc::clone(self), id, state }
+        Connection { open: Arc::clone(self), id, state, stalled: Stalled::default() }
     }
 
     /// Asks the connection to leave that has been idle for longest; of those that never sent anything only when no other is
@@ -96,6 +99,17 @@ impl Connection {
         self.state.busy.fetch_add(1, Ordering::Relaxed);
         self.state.seen.fetch_add(1, Ordering::Relaxed);
         Busy(Arc::clone(&self.state))
+    }
+
+    /// What says whether an answer waits for the peer.
+    pub(super) fn stalled(&self) -> Stalled {
+        self.stalled.clone()
+    }
+
+    /// Whether something is being answered, or waits to be read by the peer.
+    pub(super) fn is_busy(&self) -> bool {
+        // Relaxed: see `begin`.
+        self.state.busy.load(Ordering::Relaxed) > 0 || self.stalled.get()
     }
 
     /// Whether a request ever came.

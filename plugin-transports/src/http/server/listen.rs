@@ -23,6 +23,7 @@ use tower_service::Service;
 
 use super::{
     ListenOptions,
+    followed::Followed,
     idle::{Connection, Open},
     stalled::Impatient,
 };
@@ -37,6 +38,9 @@ const MAX_STREAMS: u32 = 256;
 
 /// At the cap, how often an idle connection is asked to leave while another waits.
 const ASK_EVERY: Duration = Duration::from_millis(100);
+
+/// How long a connection that is to end may take for the rest of a head of which it has sent a part.
+const REST_OF_HEAD: Duration = Duration::from_secs(1);
 
 /// How long to wait when no connection can be accepted, as when the process has no file handle left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -88,7 +92,8 @@ impl Serving {
         self.address
     }
 
-    /// Stops: accepts no more, lets what is in flight end, and cuts it off when `grace` has passed.
+    /// Stops: accepts no more, lets what is in flight end, and cuts it off when `grace` has passed. A connection that has sent
+    /// a part of a head and nothing else is given a second for the rest.
     ///
     /// # Errors
     ///
@@ -219,23 +224,27 @@ where
         .keep_alive_interval(options.idle_timeout)
         .max_concurrent_streams(MAX_STREAMS);
 
-    let io = TokioIo::new(Impatient::new(Paced::new(stream), options.write_timeout));
     let known = Arc::new(known);
+    let io = TokioIo::new(Impatient::new(Paced::new(stream), options.write_timeout, known.stalled()));
     let of_requests = Arc::clone(&known);
     let service = service_fn(move |mut request: Request<Incoming>| {
         let busy = of_requests.begin();
         request.extensions_mut().insert(PeerAddr(peer));
         let mut service = service.clone();
         async move {
-            let _busy = busy;
             poll_fn(|cx| service.poll_ready(cx)).await?;
-            service.call(request).await
+            let response = service.call(request).await?;
+            Ok::<_, S::Error>(response.map(|body| Followed::new(body, busy)))
         }
     });
     let mut connection = pin!(builder.serve_connection_with_upgrades(io, service));
     let mut head = pin!(tokio::time::sleep(options.head_timeout));
+    let mut rest = pin!(async {
+        stop.gentle.cancelled().await;
+        tokio::time::sleep(REST_OF_HEAD).await;
+    });
     let mut asked = pin!(known.asked_to_leave());
-    let (mut stopping, mut waiting_for_head) = (false, true);
+    let (mut heads_end, mut stopping, mut waiting_for_head) = (false, false, true);
     loop {
         tokio::select! {
             result = connection.as_mut() => return result,
@@ -243,6 +252,13 @@ where
             () = stop.gentle.cancelled(), if !stopping => {
                 stopping = true;
                 connection.as_mut().graceful_shutdown();
+            }
+            () = rest.as_mut(), if !heads_end => {
+                heads_end = true;
+                // All that is answered keeps it open, and what is answered closes it.
+                if !known.is_busy() {
+                    return Ok(());
+                }
             }
             () = asked.as_mut(), if !stopping => {
                 if !known.has_begun() {

@@ -1,6 +1,7 @@
 //! The plugin's side.
 
 mod answer;
+mod followed;
 mod idle;
 mod listen;
 mod options;

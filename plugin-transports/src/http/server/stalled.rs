@@ -4,6 +4,10 @@ use std::{
     future::Future,
     io,
     pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -13,26 +17,48 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
+/// Whether what is written to a connection waits for its peer.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Stalled(Arc<AtomicBool>);
+
+impl Stalled {
+    fn set(&self, stalled: bool) {
+        // Relaxed: only the task of the connection writes and reads it.
+        self.0.store(stalled, Ordering::Relaxed);
+    }
+
+    pub(super) fn get(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// A connection whose writing ends with an error when the peer takes nothing for `limit`.
 pub(super) struct Impatient<I> {
     inner: I,
     limit: Duration,
     /// There while something waits to be written: one that is taken at once costs no timer.
     waiting: Option<Pin<Box<Sleep>>>,
+    /// Whether something waits, for whoever closes the connection.
+    told: Stalled,
 }
 
 impl<I> Impatient<I> {
-    pub(super) fn new(inner: I, limit: Duration) -> Self {
-        Self { inner, limit, waiting: None }
+    pub(super) fn new(inner: I, limit: Duration, told: Stalled) -> Self {
+        Self { inner, limit, waiting: None, told }
     }
 
     /// What came of a try to write. Any progress begins the limit anew.
     fn judge<T>(&mut self, cx: &mut Context<'_>, tried: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if tried.is_ready() {
-            self.waiting = None;
+            if self.waiting.take().is_some() {
+                self.told.set(false);
+            }
             return tried;
         }
         let limit = self.limit;
+        if self.waiting.is_none() {
+            self.told.set(true);
+        }
         let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(limit)));
         match waiting.as_mut().poll(cx) {
             Poll::Pending => Poll::Pending,
