@@ -282,3 +282,50 @@ async fn calls_lose_nothing_while_names_come_and_go() {
         caller.await.expect("no panic");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_name_that_is_announced_is_known_and_takes_its_plugin_in_as_it_was_left() {
+    let manager: Manager<u32, u32> = Manager::new();
+    let coming = |name: &str| manager.announce(name, PluginInfo::new("", "1.0.0")).expect("a free name");
+    let [plain, off, drained] = ["plain", "off", "drained"].map(coming);
+    let view = |name: &str| manager.get(name).expect("known");
+    assert_eq!((view("plain").state, view("plain").info.version.as_str()), (ServingState::Starting, "1.0.0"));
+    let refused = manager.execute("plain", 1).await.expect_err("not there yet");
+    assert_eq!((refused.code(), refused.retry_after()), (Code::Starting, Some(SECOND)));
+    assert!(refused.is_retryable() && refused.rejected().is_some(), "layers take it for a refusal: {refused:?}");
+    let health = manager.health(SECOND).await;
+    assert_eq!((health.state, health.plugins.len()), (HealthState::Unhealthy, 3));
+    assert_eq!(manager.announce("plain", PluginInfo::default()).expect_err("taken").code(), Code::DuplicateName);
+    assert_eq!(manager.register("plain", double()).expect_err("taken").code(), Code::DuplicateName);
+    assert_eq!(manager.restart("plain").await.expect_err("it has no process").code(), Code::Starting);
+
+    manager.set_enabled("off", false).expect("known");
+    assert!(manager.drain("drained", SECOND).await.expect("known").is_clean());
+    assert_eq!((code(&manager, "off").await, code(&manager, "drained").await), (Code::NotEnabled, Code::Draining));
+    for coming in [plain, off, drained] {
+        coming.register(Registration::new(double())).expect("nobody took it out");
+    }
+    let states = ["plain", "off", "drained"].map(|name| view(name).state);
+    assert_eq!(states, [ServingState::Serving, ServingState::Disabled, ServingState::Drained]);
+    manager.set_enabled("drained", true).expect("known");
+    assert_eq!(manager.execute("drained", 21).await.expect("a reply").into_payload(), 42);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plugin_that_does_not_come_is_unknown_again_and_one_that_comes_too_late_is_turned_away() {
+    let manager: Manager<u32, u32> = Manager::new();
+    drop(manager.announce("never", PluginInfo::default()).expect("a free name"));
+    assert_eq!(code(&manager, "never").await, Code::NotFound);
+
+    let taken_out = manager.announce("out", PluginInfo::default()).expect("a free name");
+    assert!(manager.unregister("out", SECOND).await.expect("known").is_clean());
+    manager.register("out", double()).expect("a free name");
+    let late = taken_out.register(Registration::new(double())).expect_err("another has the name");
+    assert_eq!(late.code(), Code::NotFound);
+    assert_eq!(manager.execute("out", 21).await.expect("the other is left alone").into_payload(), 42);
+
+    let late = manager.announce("late", PluginInfo::default()).expect("a free name");
+    assert_eq!(manager.shutdown(SECOND).await.len(), 2);
+    let late = late.register(Registration::new(double())).expect_err("too late");
+    assert_eq!(late.code(), Code::ShuttingDown);
+}

@@ -7,8 +7,8 @@ use plugin_core::PluginError;
 use plugin_transports::{json::Limits, process::ProcessHandle};
 
 use crate::{
-    config::PluginConfig,
-    launch::{Factories, Processes, logging, register_all},
+    config::{PluginConfig, START_AT_ONCE},
+    launch::{Factories, Terms, announce, logging},
     manager::{DrainReport, Manager},
     server::Metrics,
 };
@@ -22,19 +22,22 @@ use crate::{
 pub struct Built {
     manager: Manager<Bytes, Bytes>,
     metrics: Option<Metrics>,
-    processes: Processes,
     // The last to be dropped, since the others may have something to tell.
     _log: Option<logging::FlushOnDrop>,
 }
 
 impl Built {
     pub(super) fn new(metrics: Option<Metrics>, log: Option<logging::FlushOnDrop>) -> Self {
-        Self { manager: Manager::new(), metrics, processes: Processes::new(), _log: log }
+        Self { manager: Manager::new(), metrics, _log: log }
     }
 
-    pub(super) async fn connect(&mut self, plugins: &[PluginConfig], factories: &Factories) -> Vec<PluginError> {
+    pub(super) async fn connect(&self, plugins: &[PluginConfig], factories: &Factories) -> Vec<PluginError> {
         // Whoever builds in code is told of every one, and has no file in which to say which may be late.
-        register_all(&self.manager, plugins, true, factories, Limits::new(), &mut self.processes).await.faults
+        let terms = Terms { must: true, factories, json: Limits::new(), at_once: START_AT_ONCE };
+        match announce(&self.manager, plugins) {
+            Ok(announced) => announced.start(&terms).await.faults,
+            Err(fault) => vec![fault],
+        }
     }
 
     /// The manager: to call plugins, and to register more of them.
@@ -57,8 +60,8 @@ impl Built {
 
     /// The supervised process of a plugin.
     #[must_use]
-    pub fn process(&self, plugin: &str) -> Option<&ProcessHandle> {
-        self.processes.get(plugin)
+    pub fn process(&self, plugin: &str) -> Option<ProcessHandle> {
+        self.manager.get(plugin)?.controls.process
     }
 
     /// Drains and closes every plugin within `limit`, and says of each what did not finish.

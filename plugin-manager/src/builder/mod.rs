@@ -150,8 +150,8 @@ impl Builder {
         self
     }
 
-    /// Connects the plugins, those with a configuration by their `priority`, and registers them. Must be called within a
-    /// tokio runtime. When it fails, or its future is dropped, what was started is stopped again.
+    /// Connects the plugins, those with a configuration by their `priority` and at most eight at once, and registers them.
+    /// Must be called within a tokio runtime. When it fails, or its future is dropped, what was started is stopped again.
     ///
     /// # Errors
     ///
@@ -162,7 +162,7 @@ impl Builder {
         }
         let mut faults = self.faults();
         let log = self.logging.is_some().then_some(logging::FlushOnDrop);
-        let mut built = Built::new(self.metrics.then(Metrics::new), log);
+        let built = Built::new(self.metrics.then(Metrics::new), log);
         if faults.is_empty() {
             for (name, make) in self.stacks {
                 match make(&name, self.timeout).and_then(|stack| built.manager().register_with(&name, stack)) {

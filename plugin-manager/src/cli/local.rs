@@ -11,12 +11,12 @@ use super::{
     Outcome, Problem,
     args::{Args, Config, ConfigCommand, ConfigFile, Demo, DemoPlugin, Run, Schema, Validate},
     demo,
-    output::{count, note, say},
+    output::{complain, count, note, say},
     signals::StopSignals,
 };
 use crate::{
     config::{self, Fault, Faults},
-    launch::{Factories, Running, files, logging},
+    launch::{Factories, Running, StartError, files, logging},
     server::ShutdownReport,
 };
 
@@ -32,51 +32,92 @@ pub(super) fn run(run: &Run) -> Outcome {
     runtime()?.block_on(async {
         // Before there is anything to stop.
         let mut stop = StopSignals::new()?;
-        let factories = Factories::new();
-        let running = tokio::select! {
-            running = Running::start(&config, &factories) => running,
-            () = stop.next() => {
-                // Dropping the start has killed what it had begun.
-                note("stopped while its plugins were being started");
-                return Ok(ExitCode::SUCCESS);
-            }
+        let failed = |error: StartError| Problem::Failed(error.to_string());
+        let mut starting = Running::listen(&config).await.map_err(failed)?;
+        let plugins = count(config.plugins().len(), "plugin");
+        tracing::info!(at_once = config.start_at_once(), "starting {plugins}");
+        let (manager, factories) = (starting.manager().clone(), Factories::new());
+        let started = tokio::select! {
+            started = starting.plugins(&factories) => Some(started),
+            // Before those are gone that have not come: their names are not to be unknown ones.
+            () = async { stop.next().await; manager.begin_shutdown() } => None,
         };
-        let running = running.map_err(|error| Problem::Failed(error.to_string()))?;
-        if !running.late().faults().is_empty() {
-            note(running.late());
-            note("what has not started is tried again; `required: true` would end the gateway");
+        let running = starting.into_running();
+        match started {
+            Some(Ok(())) => {}
+            Some(Err(faults)) => {
+                running.drain().await;
+                return Err(failed(faults));
+            }
+            None => {
+                note("stopped while its plugins were being started");
+                return finish(running, stop).await;
+            }
         }
+        tell_of(running.late());
         let gateway = running.gateway();
-        say(format_args!("serving {} at http://{}", count(config.plugins().len(), "plugin"), gateway.data_addr()))?;
+        say(format_args!("serving {plugins} at http://{}", gateway.data_addr()))?;
         say(format_args!("admin plane at http://{}", gateway.admin_addr()))?;
         stop.next().await;
+        tokio::select! {
+            () = running.lame_duck() => {}
+            () = stop.next() => {}
+        }
         finish(running, stop).await
     })
 }
 
+/// Plugins that have not started, each with what is known of why.
+fn tell_of(late: &StartError) {
+    if late.faults().is_empty() {
+        return;
+    }
+    if logging::is_json() {
+        for fault in late.faults() {
+            let (plugin, code) = (fault.plugin(), fault.code().as_str());
+            tracing::warn!(plugin, code, detail = fault.detail(), "{}", fault.message());
+        }
+    } else {
+        note(late);
+    }
+    note("what has not started is tried again; `required: true` would end the gateway");
+}
+
 /// Drains, and leaves at once when it is told to stop a second time.
 pub(crate) async fn finish(running: Running, mut stop: StopSignals) -> Outcome {
-    note("stopping: calls in flight may finish; a second Ctrl-C stops at once");
+    let (limit, calls) = (running.shutdown_timeout(), running.manager().list());
+    let calls: usize = calls.iter().map(|plugin| plugin.in_flight).sum();
+    let said = "stopping: calls in flight may finish; a second Ctrl-C stops at once";
+    if tracing::enabled!(tracing::Level::INFO) {
+        tracing::info!(calls, ?limit, "{said}");
+    } else {
+        note(said);
+    }
     tokio::select! {
-        report = running.shutdown() => Ok(told(&report)),
-        () = stop.next() => Ok(ExitCode::from(1)),
+        report = running.drain() => Ok(told(&report)),
+        () = stop.next() => {
+            note("stopped at once, as it was told to");
+            Ok(ExitCode::from(1))
+        }
     }
 }
 
 fn told(report: &ShutdownReport) -> ExitCode {
     for plugin in report.plugins.iter().filter(|plugin| !plugin.is_clean()) {
         let close = plugin.close_error.as_deref().unwrap_or("closed");
-        note(format_args!("{}: {} did not finish; {close}", plugin.name, count(plugin.unfinished, "call")));
+        complain(format_args!("{}: {} did not finish; {close}", plugin.name, count(plugin.unfinished, "call")));
     }
     if let Some(error) = &report.data_error {
-        note(error);
+        complain(error);
     }
-    if report.is_clean() {
-        note(format_args!("stopped after {:.1?}", report.took));
-        ExitCode::SUCCESS
+    let (took, clean) = (format!("{:.1?}", report.took), report.is_clean());
+    let said = format!("stopped after {took}");
+    if tracing::enabled!(tracing::Level::INFO) {
+        tracing::info!(clean, "{said}");
     } else {
-        ExitCode::from(1)
+        note(said);
     }
+    if clean { ExitCode::SUCCESS } else { ExitCode::from(1) }
 }
 
 pub(super) fn demo(demo: &Demo) -> Outcome {

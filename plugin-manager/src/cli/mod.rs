@@ -68,7 +68,7 @@ pub fn run() -> ExitCode {
             Err(problem) => problem.exit_code(),
         },
         Err(problem) => {
-            output::note(format_args!("plugin-manager: {problem}"));
+            output::complain(format_args!("plugin-manager: {problem}"));
             problem.exit_code()
         }
     };

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::Problem;
-use crate::launch::stderr::Stderr;
+use crate::launch::{logging, stderr::Stderr};
 
 /// Prints a line to standard output. A reader that has seen enough, such as `head`, is no failure.
 pub(crate) fn say(line: impl Display) -> Result<(), Problem> {
@@ -19,10 +19,23 @@ pub(crate) fn say(line: impl Display) -> Result<(), Problem> {
     }
 }
 
-/// Prints a line to standard error. When nobody reads it there is nobody to tell, and `eprintln!` would panic or wait for
+/// Prints a line to standard error, as an event where the log is JSON: whoever reads that reads JSON to the end. When nobody reads it there is nobody to tell, and `eprintln!` would panic or wait for
 /// ever: Ctrl-C also ends the `tee` that the log goes through, and calls in flight are to finish all the same.
 pub(crate) fn note(line: impl Display) {
+    if logging::is_json() {
+        tracing::info!("{line}");
+        return;
+    }
     let _ = Stderr.write_all(format!("{line}\n").as_bytes());
+}
+
+/// The same of what is wrong.
+pub(crate) fn complain(line: impl Display) {
+    if logging::is_json() {
+        tracing::error!("{line}");
+    } else {
+        note(line);
+    }
 }
 
 /// So many of something: `1 plugin`, `2 plugins`.

@@ -67,15 +67,19 @@ pub(super) fn status(remote: &Remote) -> Outcome {
     if print_json(remote, &status)? {
         return Ok(ExitCode::SUCCESS);
     }
-    let state = if status["shutting_down"] == true { "shutting down" } else { "serving" };
+    let starting = status["starting"].as_u64().unwrap_or_default();
+    let state = match starting {
+        _ if status["shutting_down"] == true => "shutting down",
+        0 => "serving",
+        _ => "starting",
+    };
     say(format_args!("{state}, up {}, version {}", text(&status["uptime"]), text(&status["version"])))?;
     let number = |key: &str, noun| count(status[key].as_u64().unwrap_or_default(), noun);
-    say(format_args!(
-        "{}, {}, {} in flight",
-        number("plugins", "plugin"),
-        number("calls", "call"),
-        status["in_flight"]
-    ))?;
+    let plugins = match starting {
+        0 => number("plugins", "plugin"),
+        _ => format!("{} ({starting} starting)", number("plugins", "plugin")),
+    };
+    say(format_args!("{plugins}, {}, {} in flight", number("calls", "call"), status["in_flight"]))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -75,3 +75,4 @@ pub use plugin_settings as document;
 pub use plugin_settings::{Env, Fault, Faults, Syntax};
 pub use server::ServerConfig;
 pub use settings::Config;
+pub(crate) use settings::START_AT_ONCE;

@@ -53,9 +53,25 @@ pub(super) static TABLE: Table = Table::new(
         Key::new("plugins", Kind::List(&plugin::TABLE), "The plugins; at least one."),
         Key::new("server", Kind::Section(&server::TABLE), "The data plane."),
         Key::new("admin", Kind::Section(&admin::TABLE), "The admin plane."),
+        Key::new("start", Kind::Section(&START), "How plugins are started."),
+        Key::new(
+            "lame_duck",
+            Kind::time_or_zero(),
+            "How long the gateway goes on serving when it is told to stop, while `/readyz` says that it leaves.",
+        )
+        .default("0s"),
         Key::new("shutdown_timeout", Kind::time_or_zero(), "How long calls in flight may take to finish at the end.")
             .default("30s"),
     ],
+);
+
+/// So many plugins may be starting at once, where nothing else is said.
+pub(crate) const START_AT_ONCE: usize = 8;
+
+static START: Table = Table::new(
+    "start",
+    "How plugins are started.",
+    &[Key::new("max_concurrent", Kind::integer(1, 10_000), "Plugins that may be starting at once.").default("8")],
 );
 
 /// A configuration in which nothing is wrong. `Debug` shows no secret.
@@ -65,6 +81,8 @@ pub struct Config {
     plugins: Vec<PluginConfig>,
     server: ServerConfig,
     admin: AdminConfig,
+    start_at_once: usize,
+    lame_duck: Duration,
     shutdown_timeout: Duration,
 }
 
@@ -91,6 +109,18 @@ impl Config {
     #[must_use]
     pub fn admin(&self) -> &AdminConfig {
         &self.admin
+    }
+
+    /// Plugins that may be starting at once.
+    #[must_use]
+    pub fn start_at_once(&self) -> usize {
+        self.start_at_once
+    }
+
+    /// How long it goes on serving when it is told to stop, while `/readyz` says that it leaves.
+    #[must_use]
+    pub fn lame_duck(&self) -> Duration {
+        self.lame_duck
     }
 
     /// How long calls in flight may take to finish at the end.
@@ -121,6 +151,8 @@ impl fmt::Debug for Config {
             .field("plugins", &self.plugins)
             .field("server", &self.server)
             .field("admin", &self.admin)
+            .field("start_at_once", &self.start_at_once)
+            .field("lame_duck", &self.lame_duck)
             .field("shutdown_timeout", &self.shutdown_timeout)
             .finish()
     }
@@ -147,10 +179,19 @@ pub(super) fn read(keys: &mut Keys<'_>) -> Option<Config> {
             format!("the data plane listens there already (`server.listen` is {server}, and this is {admin})");
         keys.fault("admin.listen", Code::ConfigValue, format!("{problem}; give one of them another port"));
     }
-    let shutdown_timeout = keys.time("shutdown_timeout");
+    let start_at_once = keys.section("start", |keys| keys.integer("max_concurrent")).flatten();
+    let (lame_duck, shutdown_timeout) = (keys.time("lame_duck"), keys.time("shutdown_timeout"));
     let mut plugins = plugins(keys)?;
     plugins.sort_by_key(|plugin| std::cmp::Reverse(plugin.priority()));
-    Some(Config { logging: logging?, plugins, server: server?, admin: admin?, shutdown_timeout: shutdown_timeout? })
+    Some(Config {
+        logging: logging?,
+        plugins,
+        server: server?,
+        admin: admin?,
+        start_at_once: start_at_once?,
+        lame_duck: lame_duck?,
+        shutdown_timeout: shutdown_timeout?,
+    })
 }
 
 /// Whether two cannot listen there at once: an address of all interfaces takes the port of each.

@@ -4,20 +4,7 @@ use plugin_settings::Unavailable;
 
 /// The keys of each table that are refused by name, rather than taken for a slip of the finger.
 pub(super) const UNAVAILABLE: Unavailable = &[
-    (
-        "config",
-        &[
-            "default_resources",
-            "discovery",
-            "lame_duck",
-            "observability",
-            "reload",
-            "routes",
-            "security",
-            "start",
-            "state_dir",
-        ],
-    ),
+    ("config", &["default_resources", "discovery", "observability", "reload", "routes", "security", "state_dir"]),
     ("logging", &["caller", "compress", "file", "max_age", "max_backups", "max_size", "redact", "stack"]),
     ("server", &["client_rate_limit", "cors", "redirect_http", "unix"]),
     ("server.auth", &["plugins", "role"]),

@@ -3,6 +3,7 @@
 use std::{
     backtrace::{Backtrace, BacktraceStatus},
     io::IsTerminal,
+    sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
@@ -16,6 +17,9 @@ use crate::config::LogFormat;
 const LAST_WORDS: Duration = Duration::from_millis(200);
 
 const DROPPED: &str = "plugin_manager_dropped_log_lines_total";
+/// Whether what is written to standard error is JSON.
+static JSON: AtomicBool = AtomicBool::new(false);
+
 static METADATA: Metadata<'static> = Metadata::new("plugin_manager", Level::INFO, Some("plugin_manager"));
 
 /// Writes the log to standard error, as text or as one JSON object per line. `directives` are those of
@@ -37,6 +41,8 @@ pub fn init(directives: &str, format: LogFormat) -> bool {
         _ => log.with_ansi(std::io::stderr().is_terminal()).with_target(false).try_init().is_ok(),
     };
     if first {
+        // Relaxed: nothing else is read because of it.
+        JSON.store(format == LogFormat::Json, Ordering::Relaxed);
         std::panic::set_hook(Box::new(|panic| {
             let trace = Backtrace::capture();
             match trace.status() {
@@ -47,6 +53,11 @@ pub fn init(directives: &str, format: LogFormat) -> bool {
         }));
     }
     first
+}
+
+/// Whether each line on standard error is to be JSON, since the log is.
+pub(crate) fn is_json() -> bool {
+    JSON.load(Ordering::Relaxed)
 }
 
 /// Waits until the log was written, at most for this time.

@@ -16,7 +16,7 @@ use plugin_core::PluginError;
 use plugin_transports::{json::Limits, process::ProcessHandle, tls::TlsError};
 
 pub use factory::{Factories, Factory};
-pub(crate) use plugins::{Processes, assemble, register_all};
+pub(crate) use plugins::{Announced, Terms, announce, assemble};
 
 use crate::{
     config::Config,
@@ -30,8 +30,8 @@ use crate::{
 pub struct Running {
     gateway: Gateway,
     manager: Manager<Bytes, Bytes>,
-    processes: Processes,
     late: StartError,
+    lame_duck: Duration,
     shutdown_timeout: Duration,
 }
 
@@ -73,41 +73,91 @@ impl fmt::Display for StartError {
 
 impl std::error::Error for StartError {}
 
+/// A gateway that listens, and whose plugins are being started: each is called as soon as it is ready, and the calls of one
+/// that is not are refused meanwhile (`LIFECYCLE_2105`).
+#[derive(Debug)]
+#[must_use = "plugins are started when this is polled by `plugins`"]
+pub struct Starting {
+    running: Running,
+    announced: Option<Announced>,
+    at_once: usize,
+    json: Limits,
+}
+
+impl Starting {
+    /// Starts the plugins, and resolves when the start of each has ended. Dropping the future gives up those that are not ready
+    /// yet and kills what was started of them; those that are go on serving.
+    ///
+    /// # Errors
+    ///
+    /// As [`Running::start`], but for what listens already. What was started goes on serving until it is shut down.
+    pub async fn plugins(&mut self, factories: &Factories) -> Result<(), StartError> {
+        let Some(announced) = self.announced.take() else { return Ok(()) };
+        let terms = Terms { must: false, factories, json: self.json, at_once: self.at_once };
+        let registered = announced.start(&terms).await;
+        self.running.late = StartError(registered.late);
+        if registered.faults.is_empty() {
+            self.running.gateway.set_ready();
+            return Ok(());
+        }
+        Err(StartError(registered.faults))
+    }
+
+    /// The plugins, those that are still to come too.
+    #[must_use]
+    pub fn manager(&self) -> &Manager<Bytes, Bytes> {
+        &self.running.manager
+    }
+
+    /// The gateway, whatever is started by now.
+    pub fn into_running(self) -> Running {
+        self.running
+    }
+}
+
 impl Running {
     /// Binds both planes, connects every plugin, and is then ready.
     ///
     /// A subprocess that does not start stops no other, unless its plugin is `required`: the plugin is registered, its calls are
     /// refused until it starts, which is tried again by the rules of its `restart`, and [`late`](Self::late) says why.
     ///
-    /// Plugins of a higher `priority` are connected before those of a lower one, those of the same priority side by side.
-    /// Nothing is left behind when it fails: what was started is stopped again.
+    /// Plugins of a higher `priority` are connected before those of a lower one, those of the same priority side by side, as
+    /// many at once as `start.max_concurrent` says. Each serves as soon as it is ready. Nothing is left behind when it fails:
+    /// what was started is stopped again.
     ///
     /// # Errors
     ///
     /// Every fault at once: an address in use, certificates that cannot be read, plugins of this program and `required` ones that
     /// do not start.
     pub async fn start(config: &Config, factories: &Factories) -> Result<Self, StartError> {
+        let mut starting = Self::listen(config).await?;
+        let started = starting.plugins(factories).await;
+        let running = starting.into_running();
+        match started {
+            Ok(()) => Ok(running),
+            Err(faults) => {
+                running.drain().await;
+                Err(faults)
+            }
+        }
+    }
+
+    /// Binds both planes. Every plugin of the configuration is known from then on, and [`Starting::plugins`] starts them.
+    ///
+    /// # Errors
+    ///
+    /// An address in use, or certificates that cannot be read.
+    pub async fn listen(config: &Config) -> Result<Starting, StartError> {
         let manager = Manager::new();
         let settings = gateway_settings(config).map_err(|fault| StartError(vec![fault]))?;
+        // Before anybody can ask for one.
+        let announced = announce(&manager, config.plugins()).map_err(|fault| StartError(vec![fault]))?;
         let gateway = Gateway::start(manager.clone(), settings).await.map_err(|fault| StartError(vec![fault]))?;
         logging::show_dropped(&gateway.metrics().recorder());
-        let mut running = Self {
-            gateway,
-            manager,
-            processes: Processes::new(),
-            late: StartError(Vec::new()),
-            shutdown_timeout: config.shutdown_timeout(),
-        };
+        let (lame_duck, shutdown_timeout) = (config.lame_duck(), config.shutdown_timeout());
+        let running = Self { gateway, manager, late: StartError(Vec::new()), lame_duck, shutdown_timeout };
         let json = Limits::new().with_max_depth(config.server().max_json_depth());
-        let registered =
-            register_all(&running.manager, config.plugins(), false, factories, json, &mut running.processes).await;
-        if !registered.faults.is_empty() {
-            running.shutdown().await;
-            return Err(StartError(registered.faults));
-        }
-        running.late = StartError(registered.late);
-        running.gateway.set_ready();
-        Ok(running)
+        Ok(Starting { running, announced: Some(announced), at_once: config.start_at_once(), json })
     }
 
     /// Why plugins were not ready when the gateway began to serve: one fault for each.
@@ -130,13 +180,34 @@ impl Running {
 
     /// The supervised process of a plugin.
     #[must_use]
-    pub fn process(&self, plugin: &str) -> Option<&ProcessHandle> {
-        self.processes.get(plugin)
+    pub fn process(&self, plugin: &str) -> Option<ProcessHandle> {
+        self.manager.get(plugin)?.controls.process
     }
 
-    /// Drains and stops everything within the configuration's `shutdown_timeout`.
+    /// Leaves, as [`lame_duck`](Self::lame_duck) does, and then drains and stops everything within the configuration's
+    /// `shutdown_timeout`.
     pub async fn shutdown(self) -> ShutdownReport {
+        self.lame_duck().await;
+        self.drain().await
+    }
+
+    /// Says by `/readyz` that it leaves, and goes on serving for the configuration's `lame_duck`. Resolves at once where it has
+    /// left already, or was never ready.
+    pub async fn lame_duck(&self) {
+        if self.gateway.leave() && !self.lame_duck.is_zero() {
+            tracing::info!(lame_duck = ?self.lame_duck, "leaving: not ready any more, and serving for a while");
+            tokio::time::sleep(self.lame_duck).await;
+        }
+    }
+
+    /// Drains and stops everything now.
+    pub(crate) async fn drain(self) -> ShutdownReport {
         self.gateway.shutdown(self.shutdown_timeout).await
+    }
+
+    /// How long calls in flight may take at the end.
+    pub(crate) fn shutdown_timeout(&self) -> Duration {
+        self.shutdown_timeout
     }
 }
 

@@ -1,21 +1,35 @@
 //! From the settings of plugins to what a manager has of them.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
-use futures_util::future::join_all;
-use plugin_core::{Code, Plugin, PluginError};
-use plugin_transports::{json::Limits, process::ProcessHandle};
+use futures_util::{StreamExt, stream};
+use plugin_core::{Code, Plugin, PluginError, PluginInfo, clock};
+use plugin_transports::json::Limits;
 
 use super::{Factories, connect, events, recovery};
 use crate::{
     config::{PluginConfig, TransportKind},
-    manager::{Manager, Registration},
+    manager::{Announcement, Manager, Registration},
     stack::{Instance, StackSettings},
 };
 
-/// Supervised processes, by the name of their plugin.
-pub(crate) type Processes = BTreeMap<String, ProcessHandle>;
+/// So often the log says for which plugins a start waits.
+const TELL_EVERY: Duration = Duration::from_secs(5);
+
+/// How plugins are started.
+pub(crate) struct Terms<'f> {
+    /// Whether every one must start, and not just those that are required.
+    pub(crate) must: bool,
+    pub(crate) factories: &'f Factories,
+    pub(crate) json: Limits,
+    /// So many may be starting at once.
+    pub(crate) at_once: usize,
+}
 
 /// What became of the plugins that were to be started.
 #[derive(Debug, Default)]
@@ -26,49 +40,94 @@ pub(crate) struct Registered {
     pub(crate) late: Vec<PluginError>,
 }
 
-/// Connects plugins and registers them, those whose process does not start too, unless every one `must`, or it is required.
-/// Those of a higher priority come before those of a lower one, those of the same priority are connected side by side; after
-/// a priority with faults no other begins.
-pub(crate) async fn register_all(
-    manager: &Manager<Bytes, Bytes>,
-    plugins: &[PluginConfig],
-    must: bool,
-    factories: &Factories,
-    json: Limits,
-    processes: &mut Processes,
-) -> Registered {
-    let mut by_priority: BTreeMap<i32, Vec<&PluginConfig>> = BTreeMap::new();
+/// Plugins whose names a manager knows, and that are still to be started. Dropping it takes out those that have not come.
+#[derive(Debug)]
+pub(crate) struct Announced(Vec<Coming>);
+
+#[derive(Debug)]
+struct Coming {
+    plugin: PluginConfig,
+    place: Announcement<Bytes, Bytes>,
+}
+
+/// Makes the names of plugins known; what is switched off is all there then.
+pub(crate) fn announce(manager: &Manager<Bytes, Bytes>, plugins: &[PluginConfig]) -> Result<Announced, PluginError> {
+    let mut all = Vec::new();
     for plugin in plugins {
-        by_priority.entry(plugin.priority()).or_default().push(plugin);
+        if plugin.enabled() {
+            // What it says of itself comes with it.
+            let info = PluginInfo::new(plugin.name(), plugin.version().unwrap_or_default());
+            let place = manager.announce(plugin.name(), connect::complete(info, plugin, plugin.transport().kind()))?;
+            all.push(Coming { plugin: plugin.clone(), place });
+        } else {
+            manager.register_with(plugin.name(), connect::switched_off(plugin))?;
+        }
     }
-    let mut all = Registered::default();
-    let named = |fault: PluginError, plugin: &PluginConfig| match fault.plugin() {
-        None => fault.with_plugin(plugin.name()),
-        Some(_) => fault,
-    };
-    for group in by_priority.values().rev() {
-        let started = join_all(group.iter().map(|plugin| start(plugin, must, json, factories))).await;
-        for (plugin, started) in group.iter().zip(started) {
-            let registered = started.and_then(|started| {
-                manager.register_with(plugin.name(), started.registration)?;
-                if let Some(process) = started.process {
-                    processes.insert(plugin.name().to_owned(), process);
-                }
-                Ok(started.late)
-            });
-            match registered {
-                Ok(late) => {
-                    tracing::info!(plugin = plugin.name(), "registered");
-                    all.late.extend(late.map(|late| named(late, plugin)));
-                }
-                Err(fault) => all.faults.push(named(fault, plugin)),
+    Ok(Announced(all))
+}
+
+impl Announced {
+    /// Connects the plugins, and registers each as soon as it is ready, those whose process does not start too, unless every
+    /// one `must`, or it is required. Those of a higher priority come before those of a lower one, those of the same
+    /// priority are connected side by side; after a priority with faults no other begins.
+    pub(crate) async fn start(self, terms: &Terms<'_>) -> Registered {
+        let mut by_priority: BTreeMap<i32, Vec<Coming>> = BTreeMap::new();
+        for coming in self.0 {
+            by_priority.entry(coming.plugin.priority()).or_default().push(coming);
+        }
+        let mut all = Registered::default();
+        for group in by_priority.into_values().rev() {
+            start_group(group, terms, &mut all).await;
+            if !all.faults.is_empty() {
+                break;
             }
         }
-        if !all.faults.is_empty() {
-            break;
+        all
+    }
+}
+
+async fn start_group(group: Vec<Coming>, terms: &Terms<'_>, all: &mut Registered) {
+    let mut waiting: BTreeSet<String> = group.iter().map(|coming| coming.plugin.name().to_owned()).collect();
+    let starts = group.into_iter().map(|Coming { plugin, place }| async move {
+        let begun = clock::now();
+        let started = start(&plugin, terms).await;
+        let started = started.and_then(|started| place.register(started.registration).map(|()| started.late));
+        let named = |fault: PluginError| match fault.plugin() {
+            None => fault.with_plugin(plugin.name()),
+            Some(_) => fault,
+        };
+        let started = started.map(|late| late.map(named)).map_err(named);
+        (plugin.name().to_owned(), started, begun.elapsed())
+    });
+    let mut starts = stream::iter(starts).buffer_unordered(terms.at_once);
+    let mut tell = tokio::time::interval(TELL_EVERY);
+    tell.reset();
+    loop {
+        let next = tokio::select! {
+            biased;
+            next = starts.next() => next,
+            _ = tell.tick() => {
+                let plugins = waiting.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+                tracing::info!(plugins, "still starting");
+                continue;
+            }
+        };
+        let Some((plugin, started, took)) = next else { return };
+        waiting.remove(&plugin);
+        match started {
+            Ok(None) => tracing::info!(plugin, "started in {}", shown(took)),
+            Ok(Some(late)) => {
+                tracing::info!(plugin, "not ready after {}, and is tried again", shown(took));
+                all.late.push(late);
+            }
+            Err(fault) => all.faults.push(fault),
         }
     }
-    all
+}
+
+/// A time in a sentence: nobody reads the microseconds of a start.
+fn shown(took: Duration) -> String {
+    plugin_core::go_duration::format(Duration::from_millis(u64::try_from(took.as_millis()).unwrap_or(u64::MAX)))
 }
 
 /// Builds the default stack of a plugin over its instances, and logs what happens to it.
@@ -86,18 +145,15 @@ pub(crate) fn assemble<S: Plugin<Bytes, Bytes>>(
 /// A plugin that can be registered.
 struct Started {
     registration: Registration<Bytes, Bytes>,
-    process: Option<ProcessHandle>,
     late: Option<PluginError>,
 }
 
 /// Connects a plugin and builds its stack.
-async fn start(plugin: &PluginConfig, must: bool, json: Limits, factories: &Factories) -> Result<Started, PluginError> {
-    if !plugin.enabled() {
-        return Ok(Started { registration: connect::switched_off(plugin), process: None, late: None });
-    }
-    let made = connect::factory(plugin, factories).is_some();
+async fn start(plugin: &PluginConfig, terms: &Terms<'_>) -> Result<Started, PluginError> {
+    let made = connect::factory(plugin, terms.factories).is_some();
     let transport = if made { TransportKind::InProcess } else { plugin.transport().kind() };
-    let connected = connect::connect(plugin, must || plugin.required(), json, factories).await?;
+    let must = terms.must || plugin.required();
+    let connected = connect::connect(plugin, must, terms.json, terms.factories).await?;
     let breaker = plugin.circuit_breaker();
     let settings = StackSettings::default()
         .with_timeout(plugin.timeout())
@@ -109,11 +165,93 @@ async fn start(plugin: &PluginConfig, must: bool, json: Limits, factories: &Fact
         .with_balance(plugin.load_balancer());
     let mut registration = assemble(plugin.name(), settings, connected.instances)?;
     registration = registration.map_info(|info| connect::complete(info, plugin, transport));
-    if let Some(process) = connected.process.clone() {
+    if let Some(process) = connected.process {
         registration = registration.map_controls(|controls| {
             recovery::follow(&Arc::from(plugin.name()), controls, &process);
             controls.process = Some(process);
         });
     }
-    Ok(Started { registration, process: connected.process, late: connected.late })
+    Ok(Started { registration, late: connected.late })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io,
+        path::Path,
+        sync::{Mutex, PoisonError},
+    };
+
+    use plugin_core::{BoxFuture, BoxPlugin, Call, PluginInstance, Reply};
+    use serde_json::{Map, Value};
+
+    use super::*;
+    use crate::{config, launch::Factory};
+
+    /// Makes a plugin that takes this long.
+    struct Takes(Duration);
+
+    impl Factory for Takes {
+        fn create(
+            &self,
+            name: &str,
+            _: &Map<String, Value>,
+        ) -> BoxFuture<Result<PluginInstance<BoxPlugin<Bytes, Bytes>>, PluginError>> {
+            let (name, takes) = (name.to_owned(), self.0);
+            Box::pin(async move {
+                tokio::time::sleep(takes).await;
+                let echo = |call: Call<Bytes>| std::future::ready(Ok(Reply::new(call.into_payload())));
+                Ok(PluginInstance::new(BoxPlugin::new(tower::service_fn(echo)), PluginInfo::new(name, "")))
+            })
+        }
+    }
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Log {
+        fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(line);
+            Ok(line.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_log_says_every_five_seconds_which_plugins_are_waited_for() {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(move || writer.clone())
+            .without_time()
+            .with_target(false)
+            .with_ansi(false);
+        let _logs = tracing::subscriber::set_default(subscriber.finish());
+        let text = "plugins: [{name: b, transport: inproc, type: slow}, {name: a, transport: inproc, type: slower}, \
+                    {name: now, transport: inproc, type: now}]";
+        let config = config::from_text(Path::new("test.yaml"), text, None, &|_| None).expect("no faults");
+        let factories = Factories::new()
+            .with("now", Takes(Duration::ZERO))
+            .with("slow", Takes(Duration::from_secs(7)))
+            .with("slower", Takes(Duration::from_secs(12)));
+        let manager = Manager::new();
+        let announced = announce(&manager, config.plugins()).expect("free names");
+        let terms = Terms { must: true, factories: &factories, json: Limits::new(), at_once: 8 };
+        assert!(announced.start(&terms).await.faults.is_empty());
+        let said = String::from_utf8(log.0.lock().expect("no panic").clone()).expect("text");
+        let told: Vec<_> = said.lines().map(str::trim).filter(|line| line.contains("start")).collect();
+        assert_eq!(
+            told,
+            [
+                "INFO started in 0s plugin=\"now\"",
+                "INFO still starting plugins=\"a, b\"",
+                "INFO started in 7s plugin=\"b\"",
+                "INFO still starting plugins=\"a\"",
+                "INFO started in 12s plugin=\"a\"",
+            ]
+        );
+    }
 }

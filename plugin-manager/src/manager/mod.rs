@@ -1,5 +1,6 @@
 //! The manager: names, the stacks behind them, and what is done with them while calls flow.
 
+mod announce;
 mod controls;
 mod drain;
 mod execute;
@@ -17,11 +18,12 @@ use std::{
 use arc_swap::ArcSwap;
 use futures_util::future::join_all;
 use plugin_core::{
-    BoxFuture, Call, Code, HealthStatus, Plugin, PluginError, Reply,
+    BoxFuture, Call, Code, HealthStatus, Plugin, PluginError, PluginInfo, Reply,
     clock::{self, Instant},
     telemetry::Status,
 };
 
+pub use announce::Announcement;
 pub use controls::{Controls, Instances};
 pub use drain::DrainReport;
 pub(crate) use name::looks_alike;
@@ -84,20 +86,49 @@ where
     /// As [`register`](Self::register).
     pub fn register_with(&self, name: &str, registration: Registration<Req, Res>) -> Result<(), PluginError> {
         check_name(name)?;
-        let shared_name: Arc<str> = name.into();
-        let (execute, mut parts) = registration.build(Arc::clone(&shared_name));
-        if parts.info.name.is_empty() {
-            parts.info.name = name.to_owned();
-        }
-        let state = if parts.enabled { PlaceState::Serving } else { PlaceState::Disabled };
-        let row = Arc::new(Row { name: shared_name, execute, parts });
+        let row = Row::new(name.into(), registration);
+        let state = if row.parts.enabled { PlaceState::Serving } else { PlaceState::Disabled };
+        self.insert(Arc::new(row), state)
+    }
+
+    /// Makes a name known whose plugin is still to come, so that nobody is told that there is no such plugin while it is
+    /// being started. `info` is what is known of it already.
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use plugin_core::{Call, PluginError, PluginInfo, Reply};
+    /// use plugin_manager::manager::{Manager, Registration, ServingState};
+    /// use plugin_transports::inproc::plugin_fn;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), PluginError> {
+    /// let manager: Manager<Bytes, Bytes> = Manager::new();
+    /// let echo = manager.announce("echo", PluginInfo::new("echo", "1.0.0"))?;
+    /// assert_eq!(manager.list()[0].state, ServingState::Starting);
+    /// let refused = manager.execute("echo", "1".into()).await.unwrap_err();
+    /// assert_eq!((refused.code().as_str(), refused.is_retryable()), ("LIFECYCLE_2105", true));
+    ///
+    /// // ... whatever takes its time, and then:
+    /// let plugin = plugin_fn(|call: Call<Bytes>| async move { Ok::<_, PluginError>(Reply::new(call.into_payload())) });
+    /// echo.register(Registration::new(plugin))?;
+    /// assert_eq!(manager.execute("echo", "1".into()).await?.payload(), "1");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`register`](Self::register).
+    pub fn announce(&self, name: &str, info: PluginInfo) -> Result<Announcement<Req, Res>, PluginError> {
+        Announcement::make(self, name, info)
+    }
+
+    fn insert(&self, row: Arc<Row<Req, Res>>, state: PlaceState) -> Result<(), PluginError> {
         self.change(|table| {
-            if table.shutting_down {
-                return Err(PluginError::from(plugin_core::Rejected::new(Code::ShuttingDown)).with_plugin(name));
-            }
-            if table.get(name).is_some() {
+            table.takes_in(&row.name)?;
+            if table.get(&row.name).is_some() {
                 let problem = "a plugin with this name is registered already";
-                return Err(PluginError::new(Code::DuplicateName, problem).with_plugin(name));
+                return Err(PluginError::new(Code::DuplicateName, problem).with_plugin(Arc::clone(&row.name)));
             }
             Ok(table.with(Place::new(row, state)))
         })?;
@@ -109,8 +140,8 @@ where
     /// # Errors
     ///
     /// The future answers `PLUGIN_1201` for an unknown name, `PLUGIN_1202` for a plugin that is switched off, a
-    /// `LIFECYCLE` code while it drains or the manager shuts down, and whatever the stack answers. What is refused here is
-    /// in the plugin's counts too.
+    /// `LIFECYCLE` code while it is being started, drains, or the manager shuts down, and whatever the stack answers. What is
+    /// refused here is in the plugin's counts too.
     pub fn execute(&self, name: &str, payload: Req) -> BoxFuture<Result<Reply<Res>, PluginError>> {
         self.execute_with(name, Call::new(payload))
     }
@@ -142,10 +173,20 @@ where
         }
     }
 
+    /// Whether somebody counts the calls of this plugin, those that are refused too. Nobody does of one that is not there yet.
+    pub(crate) fn counts(&self, name: &str) -> bool {
+        self.shared.table.load().get(name).is_some_and(|place| place.row.parts.telemetry.is_some())
+    }
+
     /// Whether a plugin of this name is registered, whatever its state.
     #[must_use]
     pub fn contains(&self, name: &str) -> bool {
         self.shared.table.load().get(name).is_some()
+    }
+
+    /// Whether there is a plugin of this name, and what a caller is told where there is none.
+    pub(crate) fn knows(&self, name: &str) -> Result<(), PluginError> {
+        self.shared.table.load().knows(name)
     }
 
     /// Every plugin, sorted by name.
@@ -206,10 +247,15 @@ where
     /// # Errors
     ///
     /// `PLUGIN_1201` for an unknown name, `PLUGIN_1008` for a plugin that has no process of its own, `PLUGIN_1202` for one of
-    /// which [nothing was started](Registration::switched_off), and the fault of the start when the new process does not become ready; it is then tried again by the usual rules.
+    /// which [nothing was started](Registration::switched_off), `LIFECYCLE_2105` for one that is
+    /// [still to come](Self::announce), and the fault of the start when the new process does not become ready; it is then
+    /// tried again by the usual rules.
     pub async fn restart(&self, name: &str) -> Result<(), PluginError> {
         let row = self.row(name)?;
         row.started()?;
+        if row.parts.awaited {
+            return Err(announce::starting(&row.name));
+        }
         let Some(process) = row.parts.controls.process.clone() else {
             let problem = "this plugin has no process of its own that could be started again";
             return Err(PluginError::new(Code::UnsupportedTransport, problem).with_plugin(name));
@@ -340,23 +386,47 @@ where
     ///
     /// Plugins are drained side by side. The manager stays usable for reading; a second call drains what is left.
     pub async fn shutdown(&self, limit: Duration) -> Vec<DrainReport> {
+        self.shutdown_with(limit, || {}).await
+    }
+
+    /// The same, and says when calls that still run are not waited for any longer, before their transports are closed.
+    pub(crate) async fn shutdown_with(&self, limit: Duration, over: impl FnOnce()) -> Vec<DrainReport> {
         let start = clock::now();
-        let mut rows = Vec::new();
-        let old = self.change(|table| {
-            rows = table.places().into_iter().map(|place| Arc::clone(&place.row)).collect();
-            Ok(table.shutting_down())
-        });
-        if let Ok(old) = old {
-            drain::readers_gone(old).await;
-        }
-        let drains = rows.iter().map(|row| async move {
-            let unfinished = drain::calls_gone(row, limit.saturating_sub(start.elapsed()), || false).await;
+        let old = self.refuse_all();
+        let rows: Vec<_> = old.places().into_iter().map(|place| Arc::clone(&place.row)).collect();
+        drain::readers_gone(old).await;
+        let close = async |row: &Arc<Row<Req, Res>>, unfinished| {
             let close_error = drain::close(row, drain::closing_time(limit, start.elapsed())).await;
             DrainReport { name: row.name.to_string(), took: start.elapsed(), unfinished, close_error, undone: false }
+        };
+        // Those that are done are closed meanwhile.
+        let drains = rows.iter().map(async |row| {
+            match drain::calls_gone(row, limit.saturating_sub(start.elapsed()), || false).await {
+                0 => Ok(close(row, 0).await),
+                unfinished => Err((row, unfinished)),
+            }
         });
-        let reports = join_all(drains).await;
+        let drained = join_all(drains).await;
+        over();
+        let reports = join_all(drained.into_iter().map(async |drained| match drained {
+            Ok(report) => report,
+            Err((row, unfinished)) => close(row, unfinished).await,
+        }));
+        let reports = reports.await;
         rows.iter().for_each(|row| self.remove_row(row));
         reports
+    }
+
+    /// Refuses new calls, and plugins, from now on. [`shutdown`](Self::shutdown) does the rest.
+    pub(crate) fn begin_shutdown(&self) {
+        drop(self.refuse_all());
+    }
+
+    /// Gives back the table from before.
+    fn refuse_all(&self) -> Arc<Table<Req, Res>> {
+        let _changing = self.shared.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = self.shared.table.load().shutting_down();
+        self.shared.table.swap(Arc::new(new))
     }
 
     /// Whether [`shutdown`](Self::shutdown) has begun.
@@ -401,6 +471,9 @@ where
 }
 
 async fn health_of<Req, Res>(row: &Row<Req, Res>, limit: Duration) -> HealthStatus {
+    if row.parts.awaited {
+        return announce::health();
+    }
     if let Some(cell) = &row.parts.health {
         return cell.status();
     }

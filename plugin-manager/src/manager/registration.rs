@@ -27,6 +27,7 @@ pub struct Registration<Req, Res> {
 }
 
 /// What does not depend on the payloads.
+#[derive(Default)]
 pub(super) struct Parts {
     pub(super) info: PluginInfo,
     pub(super) health: Option<Arc<HealthCell>>,
@@ -37,6 +38,8 @@ pub(super) struct Parts {
     pub(super) enabled: bool,
     /// Why nothing of it was started, and what to do.
     pub(super) off: Option<&'static str>,
+    /// The name is known, and the plugin still to come.
+    pub(super) awaited: bool,
 }
 
 impl<Req, Res> Registration<Req, Res>
@@ -51,16 +54,7 @@ where
                 let shelf: Striped<Shelf<_>> = Shelf::new(name, stack);
                 Box::new(shelf)
             }),
-            parts: Parts {
-                info: PluginInfo::default(),
-                health: None,
-                telemetry: None,
-                controls: Controls::default(),
-                probe: None,
-                close: Vec::new(),
-                enabled: true,
-                off: None,
-            },
+            parts: Parts { enabled: true, ..Parts::default() },
         }
     }
 

@@ -8,7 +8,7 @@ use plugin_core::{
     telemetry::Status,
 };
 
-use super::{execute::Execute, registration::Parts};
+use super::{Registration, execute::Execute, registration::Parts};
 
 /// One name in the table.
 pub(super) struct Row<Req, Res> {
@@ -74,6 +74,14 @@ impl<Req, Res> Table<Req, Res> {
         }
     }
 
+    /// Whether it has a plugin of this name; while it shuts down, names that are gone are not unknown ones.
+    pub(super) fn knows(&self, name: &str) -> Result<(), PluginError> {
+        match self.places.get(name) {
+            Some(_) => Ok(()),
+            None => Err(self.why_not(name, None)),
+        }
+    }
+
     #[cold]
     fn why_not(&self, name: &str, place: Option<&Place<Req, Res>>) -> PluginError {
         let refused = |code| PluginError::from(Rejected::new(code)).with_sent(Sent::Nothing).with_plugin(name);
@@ -90,6 +98,14 @@ impl<Req, Res> Table<Req, Res> {
             },
             Some(_) => refused(Code::Draining),
         }
+    }
+
+    /// Whether it takes in another plugin.
+    pub(super) fn takes_in(&self, name: &Arc<str>) -> Result<(), PluginError> {
+        if !self.shutting_down {
+            return Ok(());
+        }
+        Err(PluginError::from(Rejected::new(Code::ShuttingDown)).with_plugin(Arc::clone(name)))
     }
 
     /// The places, sorted by name.
@@ -119,6 +135,16 @@ impl<Req, Res> Table<Req, Res> {
 
     pub(super) fn shutting_down(&self) -> Self {
         Self { places: self.places.clone(), shutting_down: true }
+    }
+}
+
+impl<Req: Send + 'static, Res: Send + 'static> Row<Req, Res> {
+    pub(super) fn new(name: Arc<str>, registration: Registration<Req, Res>) -> Self {
+        let (execute, mut parts) = registration.build(Arc::clone(&name));
+        if parts.info.name.is_empty() {
+            parts.info.name = name.to_string();
+        }
+        Self { name, execute, parts }
     }
 }
 

@@ -4,6 +4,7 @@ use plugin_core::{HealthState, HealthStatus, PluginInfo, clock::Instant, telemet
 use plugin_transports::process::{ProcessHandle, ProcessState};
 
 use super::{
+    announce,
     controls::Controls,
     table::{Place, PlaceState},
 };
@@ -14,6 +15,8 @@ use super::{
 pub enum ServingState {
     /// It does.
     Serving,
+    /// It is switched on, and being started for the first time.
+    Starting,
     /// It is switched off.
     Disabled,
     /// It finishes what it has.
@@ -32,11 +35,25 @@ impl ServingState {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Serving => "serving",
+            Self::Starting => "starting",
             Self::Disabled => "disabled",
             Self::Draining => "draining",
             Self::Drained => "drained",
             Self::Restarting => "restarting",
             Self::Failed => "failed",
+        }
+    }
+
+    /// The number that metrics have for it.
+    pub(crate) const fn metric(self) -> u64 {
+        match self {
+            Self::Serving => 0,
+            Self::Starting => 1,
+            Self::Restarting => 2,
+            Self::Failed => 3,
+            Self::Draining => 4,
+            Self::Drained => 5,
+            Self::Disabled => 6,
         }
     }
 }
@@ -70,6 +87,7 @@ impl PluginView {
     pub(super) fn of<Req, Res>(place: &Place<Req, Res>) -> Self {
         let parts = &place.row.parts;
         let state = match place.state {
+            PlaceState::Serving if parts.awaited => ServingState::Starting,
             PlaceState::Serving => match parts.controls.process.as_ref().map(ProcessHandle::state) {
                 Some(ProcessState::Restarting) => ServingState::Restarting,
                 Some(ProcessState::Failed) => ServingState::Failed,
@@ -79,7 +97,8 @@ impl PluginView {
             PlaceState::Draining | PlaceState::Closing => ServingState::Draining,
             PlaceState::Drained => ServingState::Drained,
         };
-        let health_since = parts.health.as_ref().map(|cell| cell.since());
+        let starts = state == ServingState::Starting;
+        let health_since = if starts { Some(place.since) } else { parts.health.as_ref().map(|cell| cell.since()) };
         // The supervisor holds the cell while its process is not ready.
         let since = match state {
             ServingState::Restarting | ServingState::Failed => health_since.unwrap_or(place.since),
@@ -91,7 +110,7 @@ impl PluginView {
             since,
             info: parts.info.clone(),
             in_flight: place.row.execute.in_flight(),
-            health: parts.health.as_ref().map(|cell| cell.status()),
+            health: if starts { Some(announce::health()) } else { parts.health.as_ref().map(|cell| cell.status()) },
             health_since,
             telemetry: parts.telemetry.clone(),
             controls: parts.controls.clone(),

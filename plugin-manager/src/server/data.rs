@@ -12,13 +12,14 @@ use axum::{
 };
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
-use plugin_core::{Call, CallContext, Code, PluginError, Sent, clock::Instant, telemetry::Status};
+use plugin_core::{Call, CallContext, Code, PluginError, Rejected, Sent, clock::Instant, telemetry::Status};
 use plugin_transports::{auth::Identity, json};
 
 use super::{
     access_log::{AccessLog, Asked, Wanted},
     bodies::{Bodies, Full, Held},
     context,
+    course::Course,
     problem::{ErrorDetail, Fault},
     target::{self, Name},
 };
@@ -31,6 +32,7 @@ struct Plane {
     manager: Manager<Bytes, Bytes>,
     bounds: Bounds,
     bodies: Arc<Bodies>,
+    course: Arc<Course>,
 }
 
 /// What bounds a call, and what is told of it.
@@ -49,11 +51,12 @@ pub(super) struct Bounds {
 
 /// The routes of the data plane. The body of a request is the payload, and must be JSON; the body of an answer is the
 /// plugin's reply.
-pub(super) fn routes(manager: Manager<Bytes, Bytes>, bounds: Bounds) -> Router {
+pub(super) fn routes(manager: Manager<Bytes, Bytes>, bounds: Bounds, course: Arc<Course>) -> Router {
     Router::new().route("/v1/plugins/{name}", post(call).fallback(only_post)).fallback(no_such_path).with_state(Plane {
         manager,
         bounds,
         bodies: Bodies::new(bounds.max_bodies),
+        course,
     })
 }
 
@@ -95,22 +98,34 @@ async fn forward(
     body: Body,
 ) -> Result<Bytes, Fault> {
     let Name(name) = &name?;
-    if !plane.manager.contains(name) {
-        // Before the body is read: an unknown name must not cost the memory of a payload.
-        let shown: String = name.chars().take(crate::manager::MAX_NAME).collect();
-        return Err(PluginError::not_found(&shown).into());
-    }
+    // Before the body is read: an unknown name must not cost the memory of a payload.
+    plane.manager.knows(name)?;
     let door = Door { manager: &plane.manager, name, received, is_passed: false };
     // Until the reply is there: so long the payload lives.
     let mut held = plane.bodies.enter();
-    let call = match admit(plane.bounds, context, parts, body, &mut held).await {
+    let admitted = tokio::select! {
+        biased;
+        admitted = admit(plane.bounds, context, parts, body, &mut held) => admitted,
+        // Its call would be refused.
+        () = plane.course.closed.raised() => Err(PluginError::from(Rejected::new(Code::ShuttingDown)).into()),
+    };
+    let call = match admitted {
         Ok(call) => door.pass(call),
         Err(fault) => return Err(door.refuse(fault)),
     };
-    match plane.manager.execute_with(name, call).await {
+    let answer = tokio::select! {
+        biased;
+        answer = plane.manager.execute_with(name, call) => answer,
+        () = plane.course.over.raised() => {
+            let problem = "the gateway has stopped and did not wait for the plugin's answer any longer";
+            let error = PluginError::new(Code::ShuttingDown, problem).with_sent(Sent::Maybe);
+            Err(error.with_plugin(name.as_str()))
+        }
+    };
+    match answer {
         Ok(reply) => Ok(reply.into_payload()),
-        // It has been taken out meanwhile, and its counts with it.
-        Err(error) if error.code() == Code::NotFound && !plane.manager.contains(name) => Err(error.into()),
+        // It has been taken out meanwhile, and its counts with it, or is not there yet.
+        Err(error) if !plane.manager.counts(name) => Err(error.into()),
         Err(error) => Err(Fault::from(error).counted()),
     }
 }
@@ -137,7 +152,8 @@ impl Door<'_> {
             _ => Status::of_code(fault.code()),
         };
         self.manager.count(self.name, status, Some(fault.code()), self.received);
-        fault.with_plugin(self.name).counted()
+        let fault = fault.with_plugin(self.name);
+        if self.manager.counts(self.name) { fault.counted() } else { fault }
     }
 }
 

@@ -4,6 +4,7 @@ mod access_log;
 mod admin;
 mod bodies;
 mod context;
+mod course;
 mod data;
 mod guard;
 mod metrics;
@@ -11,15 +12,7 @@ mod problem;
 mod rejections;
 mod target;
 
-use std::{
-    fmt, io,
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body, http::Response, middleware};
 use bytes::Bytes;
@@ -42,8 +35,11 @@ pub use admin::{Access, Role};
 pub use metrics::{Metrics, PageRecorder, Publisher};
 pub use problem::ErrorDetail;
 
-use self::{guard::Guard, rejections::Rejections};
+use self::{course::Course, guard::Guard, rejections::Rejections};
 use crate::manager::{DrainReport, Manager};
+
+/// What those are given to take their answer whose calls are not waited for any longer.
+const LAST_ANSWERS: Duration = Duration::from_millis(500);
 
 /// The settings of a gateway.
 ///
@@ -241,7 +237,7 @@ impl GatewaySettings {
 pub struct Gateway {
     manager: Manager<Bytes, Bytes>,
     metrics: Metrics,
-    ready: Arc<AtomicBool>,
+    course: Arc<Course>,
     data: Serving,
     admin: Serving,
 }
@@ -256,15 +252,15 @@ impl Gateway {
     pub async fn start(manager: Manager<Bytes, Bytes>, settings: GatewaySettings) -> Result<Self, PluginError> {
         settings.check()?;
         let metrics = Metrics::new();
-        let ready = Arc::new(AtomicBool::new(false));
+        let course = Arc::new(Course::new());
         let plane = admin::Plane {
             manager: manager.clone(),
             metrics: metrics.clone(),
             started: clock::now(),
             drain_timeout: settings.drain_timeout,
-            ready: Arc::clone(&ready),
+            course: Arc::clone(&course),
         };
-        let data = data::routes(manager.clone(), settings.data);
+        let data = data::routes(manager.clone(), settings.data, Arc::clone(&course));
         let data = match settings.verifier {
             Some(verifier) => data.layer(VerifyLayer::new(verifier)),
             None => data,
@@ -283,13 +279,21 @@ impl Gateway {
         let admin_listener = bind("admin.listen", settings.admin_listen).await?;
         let data = serve(data, data_listener, settings.connections, settings.tls)?;
         let admin = serve(admin, admin_listener, ListenOptions::new(), settings.admin_tls)?;
-        Ok(Self { manager, metrics, ready, data, admin })
+        Ok(Self { manager, metrics, course, data, admin })
     }
 
-    /// Says that every plugin has been registered: `/readyz` answers 200 from now on.
+    /// Says that every plugin has been registered: `/readyz` answers 200 from now on, once none of them is
+    /// [announced](Manager::announce) and still to come.
     pub fn set_ready(&self) {
-        // Release: pairs with the acquire of `/readyz`.
-        self.ready.store(true, Ordering::Release);
+        self.course.set_ready();
+    }
+
+    /// Says that the gateway is about to stop: `/readyz` answers 503 from now on, and it goes on serving until it is
+    /// [shut down](Self::shutdown), so that whoever sends calls to it can turn to another. `false`: it was not ready, so nobody
+    /// does.
+    #[allow(clippy::must_use_candidate, reason = "it is called for what it does")]
+    pub fn leave(&self) -> bool {
+        self.course.leave()
     }
 
     /// Where the data plane listens.
@@ -313,12 +317,17 @@ impl Gateway {
     /// Stops within `limit`: `/readyz` says so at once, the data plane takes no new connection and lets requests end,
     /// then every plugin is drained and closed, and the admin plane goes last.
     ///
-    /// The report lists every plugin, and what did not finish.
+    /// A request whose payload has not come yet is answered at once, and a call that runs at the end of `limit` then: 503,
+    /// `LIFECYCLE_2102`. The report lists every plugin, and what did not finish.
     pub async fn shutdown(self, limit: Duration) -> ShutdownReport {
         let start = clock::now();
-        self.ready.store(false, Ordering::Release);
+        self.course.leave();
+        self.course.closed.raise();
         // Side by side: a request that is in flight at the plane is a call in flight at its plugin.
-        let (data, plugins) = tokio::join!(self.data.shutdown(limit), self.manager.shutdown(limit));
+        let (data, plugins) = tokio::join!(
+            self.data.shutdown(limit.saturating_add(LAST_ANSWERS)),
+            self.manager.shutdown_with(limit, || self.course.over.raise())
+        );
         let left = limit.saturating_sub(start.elapsed()).max(Duration::from_secs(1));
         let admin = self.admin.shutdown(left.min(Duration::from_secs(2))).await;
         ShutdownReport { plugins, data_error: data.err(), admin_error: admin.err(), took: start.elapsed() }

@@ -14,6 +14,7 @@ mod secrets;
 mod shortage;
 mod soak;
 mod start_faults;
+mod starting;
 mod stop;
 mod support;
 mod tokens;

@@ -9,10 +9,14 @@ use plugin_transports::{
     json,
 };
 use serde_json::Value;
-use tokio::{net::TcpListener, sync::Semaphore};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+};
 
 use crate::support::{
-    Client, Gateway, Program, Signal, children, example, gateway, get, gone, has_line, kill, post, until,
+    Client, Gateway, LIMIT, Program, Signal, children, example, gateway, get, gone, has_line, kill, post, until,
 };
 
 /// A plugin that answers when it may, and says when it was asked.
@@ -203,4 +207,120 @@ async fn a_signal_while_plugins_are_started_leaves_none_of_them() {
     assert_eq!(ended.code(), Some(0), "{ended:?}");
     assert!(ended.stderr.contains("stopped while its plugins were being started"), "{ended:?}");
     gone(child).await;
+}
+
+/// A gateway whose one plugin, `slow`, answers when it may.
+async fn gateway_with(slow: &Slow, dir: &tempfile::TempDir, head: &str) -> Gateway {
+    let web = slow.serving.local_addr();
+    gateway(&dir.path().join("gateway.yaml"), &[], |data: SocketAddr, admin| {
+        format!(
+            "
+server: {{listen: '{data}'}}
+admin: {{listen: '{admin}'}}
+{head}
+plugins:
+  - {{name: slow, transport: http, endpoint: 'http://{web}/'}}
+"
+        )
+    })
+    .await
+}
+
+/// It used to be a connection that was closed without a byte.
+#[tokio::test]
+async fn a_call_that_is_not_waited_for_any_longer_is_told_so() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let slow = slow().await;
+    let gateway = gateway_with(&slow, &dir, "shutdown_timeout: 200ms").await;
+    let data = gateway.data;
+    let call = tokio::spawn(async move { post(data, "slow", "1").await });
+    slow.asked.acquire().await.expect("never closed").forget();
+    gateway.program.signal(Signal::TERM);
+    let answer = call.await.expect("no panic");
+    assert_eq!(answer.problem(), (503, "LIFECYCLE_2102".to_owned()));
+    let said = answer.json();
+    assert_eq!((&said["plugin"], &said["sent"]), (&Value::from("slow"), &Value::from("maybe")), "{said}");
+    assert!(said["request_id"].is_string(), "{said}");
+    let ended = gateway.program.ends().await;
+    assert_eq!(ended.code(), Some(1), "{ended:?}");
+    assert!(ended.stderr.contains("slow: 1 call did not finish"), "{ended:?}");
+}
+
+/// Connections whose clients have sent a part of a request used to cost the whole of `shutdown_timeout`.
+#[tokio::test]
+async fn what_a_client_has_not_sent_is_not_waited_for() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let slow = slow().await;
+    let gateway = gateway_with(&slow, &dir, "shutdown_timeout: 1h").await;
+    let connect = async |sent: &str| {
+        let mut client = TcpStream::connect(gateway.data).await.expect("it listens");
+        client.write_all(sent.as_bytes()).await.expect("sent");
+        client
+    };
+    let head = "POST /v1/plugins/slow HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n";
+    let mut half_body = connect(&format!("{head}content-length: 100\r\n\r\n[1")).await;
+    let mut half_head = connect(head).await;
+    let mut silent = connect("").await;
+    // All three were accepted before this one.
+    assert_eq!(get(gateway.data, "/").await.status, 404);
+    gateway.program.signal(Signal::TERM);
+    let read = async |client: &mut TcpStream| {
+        let mut text = String::new();
+        // Its end may be a reset.
+        let _ = tokio::time::timeout(LIMIT, client.read_to_string(&mut text)).await.expect("an end");
+        text
+    };
+    let answer = read(&mut half_body).await;
+    assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("LIFECYCLE_2102"), "{answer}");
+    assert_eq!([read(&mut half_head).await, read(&mut silent).await], ["", ""]);
+    let ended = gateway.program.ends().await;
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_lame_duck_serves_until_its_time_is_up_or_a_second_signal_comes() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let slow = slow().await;
+    slow.may.add_permits(100);
+    for (lame_duck, signals) in [("1h", 2), ("300ms", 1)] {
+        let mut gateway = gateway_with(&slow, &dir, &format!("lame_duck: {lame_duck}")).await;
+        assert_eq!(get(gateway.admin, "/readyz").await.text(), "ready\n");
+        gateway.program.signal(Signal::TERM);
+        gateway.program.prints("leaving: not ready any more").await.expect("it goes on");
+        if signals == 2 {
+            let ready = get(gateway.admin, "/readyz").await;
+            assert_eq!((ready.status.as_u16(), ready.text()), (503, "shutting down\n"));
+            assert_eq!(get(gateway.admin, "/admin/v1/status").await.json()["shutting_down"], true);
+            assert_eq!(post(gateway.data, "slow", "[1]").await.text(), "[1]");
+            gateway.program.signal(Signal::TERM);
+        }
+        let ended = gateway.program.ends().await;
+        assert_eq!(ended.code(), Some(0), "{ended:?}");
+        assert!(ended.stderr.contains("stopped after"), "{ended:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_log_of_json_is_json_to_its_end() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let slow = slow().await;
+    let head = "logging: {format: json}\nshutdown_timeout: 100ms";
+    let gateway = gateway_with(&slow, &dir, head).await;
+    let data = gateway.data;
+    let call = tokio::spawn(async move { Client::new().call(data, "slow", "1").await });
+    slow.asked.acquire().await.expect("never closed").forget();
+    gateway.program.signal(Signal::TERM);
+    let ended = gateway.program.ends().await;
+    assert!(call.await.expect("no panic").is_some());
+    let events: Vec<Value> = ended
+        .stderr
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}\n{}", ended.stderr)))
+        .collect();
+    let said =
+        |text: &str| events.iter().find(|event| event["message"].as_str().is_some_and(|said| said.contains(text)));
+    let stopping = said("stopping: calls in flight may finish").expect("it is told when it begins");
+    assert_eq!((&stopping["calls"], &stopping["level"]), (&Value::from(1), &Value::from("INFO")), "{stopping}");
+    assert_eq!(said("slow: 1 call did not finish").expect("it is told what was cut")["level"], "ERROR");
+    assert_eq!(said("stopped after").expect("it is told when it has ended")["clean"], false);
 }

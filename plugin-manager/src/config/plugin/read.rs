@@ -54,7 +54,7 @@ pub(in crate::config) static TABLE: Table = Table::new("plugin", "A plugin: how 
         Key::new(
             "priority",
             Kind::integer(i32::MIN as i128, i32::MAX as i128),
-            "Its place among the plugins, where they are started and listed: larger is first.",
+            "When it is started: those with a larger one first. Lists are in the order of the names.",
         )
         .default("0"),
         Key::new("enabled", Kind::Bool, "Whether it is started and takes calls.").default("true"),

@@ -22,11 +22,12 @@ use plugin_transports::process::ProcessHandle;
 pub use access::{Access, Role};
 
 use super::{
+    course::Course,
     metrics::Metrics,
     problem::{self, Fault},
     target::{self, Name},
 };
-use crate::manager::{Manager, ServingState};
+use crate::manager::{Manager, PluginView, ServingState};
 
 /// How long a health request may ask plugins that nobody checks regularly.
 const HEALTH_LIMIT: Duration = Duration::from_secs(5);
@@ -38,7 +39,13 @@ pub(super) struct Plane {
     pub(super) metrics: Metrics,
     pub(super) started: clock::Instant,
     pub(super) drain_timeout: Duration,
-    pub(super) ready: Arc<std::sync::atomic::AtomicBool>,
+    pub(super) course: Arc<Course>,
+}
+
+impl Plane {
+    fn is_leaving(&self) -> bool {
+        self.course.is_leaving() || self.manager.is_shutting_down()
+    }
 }
 
 /// The routes of the admin plane. Probes and metrics never need a token; the rest does when access is limited.
@@ -94,21 +101,27 @@ async fn check_query(request: Request, next: Next) -> Response<Body> {
 /// plugin has failed: it would answer nothing but refusals. One that has never been ready does not count: another gateway of
 /// this configuration would not have it either, and this one was not to wait for it.
 async fn readyz(State(plane): State<Plane>) -> Response<Body> {
-    // Acquire: pairs with the release of whoever finished the start, whose registrations are then visible.
-    if plane.manager.is_shutting_down() {
-        (StatusCode::SERVICE_UNAVAILABLE, "shutting down\n").into_response()
-    } else if plane.ready.load(std::sync::atomic::Ordering::Acquire) {
-        let failed = plane.manager.list().into_iter().filter(|plugin| {
-            let process = plugin.controls.process.as_ref();
-            plugin.state == ServingState::Failed && process.is_none_or(ProcessHandle::has_been_ready)
-        });
-        let failed: Vec<_> = failed.map(|plugin| plugin.name).collect();
-        match failed.as_slice() {
-            [] => "ready\n".into_response(),
-            _ => (StatusCode::SERVICE_UNAVAILABLE, format!("failed: {}\n", failed.join(", "))).into_response(),
-        }
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "starting\n").into_response()
+    let not_ready = |why: String| (StatusCode::SERVICE_UNAVAILABLE, why).into_response();
+    if plane.is_leaving() {
+        return not_ready("shutting down\n".to_owned());
+    }
+    // Before the look at the plugins, which are there when it is ready.
+    let ready = plane.course.is_ready();
+    let plugins = plane.manager.list();
+    let named = |which: &dyn Fn(&PluginView) -> bool| {
+        let names: Vec<_> = plugins.iter().filter(|plugin| which(plugin)).map(|plugin| plugin.name.as_str()).collect();
+        names.join(", ")
+    };
+    let starting = named(&|plugin| plugin.state == ServingState::Starting);
+    let failed = named(&|plugin| {
+        let process = plugin.controls.process.as_ref();
+        plugin.state == ServingState::Failed && process.is_none_or(ProcessHandle::has_been_ready)
+    });
+    match (ready, starting.as_str(), failed.as_str()) {
+        (true, "", "") => "ready\n".into_response(),
+        (true, "", failed) => not_ready(format!("failed: {failed}\n")),
+        (false, "", _) => not_ready("starting\n".to_owned()),
+        (_, starting, _) => not_ready(format!("starting: {starting}\n")),
     }
 }
 
@@ -126,7 +139,7 @@ async fn health(State(plane): State<Plane>) -> Response<Body> {
 }
 
 async fn status(State(plane): State<Plane>) -> Json<views::Status> {
-    Json(views::Status::of(&plane.manager.list(), plane.started.elapsed(), plane.manager.is_shutting_down()))
+    Json(views::Status::of(&plane.manager.list(), plane.started.elapsed(), plane.is_leaving()))
 }
 
 async fn plugins(State(plane): State<Plane>) -> Json<Vec<views::Plugin>> {

@@ -14,7 +14,7 @@ use plugin_core::{
 use plugin_lb::LastFailure;
 use serde::Serialize;
 
-use crate::manager::{DrainReport, Instances, OverallHealth, PluginView};
+use crate::manager::{DrainReport, Instances, OverallHealth, PluginView, ServingState};
 
 #[derive(Serialize)]
 pub(super) struct Status {
@@ -22,6 +22,8 @@ pub(super) struct Status {
     uptime: String,
     shutting_down: bool,
     plugins: usize,
+    /// Of those, how many are being started for the first time.
+    starting: usize,
     calls: u64,
     in_flight: usize,
 }
@@ -34,6 +36,7 @@ impl Status {
             uptime: go_duration::format(Duration::from_secs(uptime.as_secs())),
             shutting_down,
             plugins: plugins.len(),
+            starting: plugins.iter().filter(|plugin| plugin.state == ServingState::Starting).count(),
             calls: calls.sum(),
             in_flight: plugins.iter().map(|plugin| plugin.in_flight).sum(),
         }

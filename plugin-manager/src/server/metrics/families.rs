@@ -28,7 +28,7 @@ pub(super) struct Family {
 }
 
 /// Every family but the histogram.
-pub(super) static FAMILIES: [Family; 11] = [
+pub(super) static FAMILIES: [Family; 12] = [
     Family {
         name: "plugin_requests_total",
         help: "Calls that ended, by status: success, failure, refused, cancelled, caller (its fault).",
@@ -60,6 +60,12 @@ pub(super) static FAMILIES: [Family; 11] = [
         help: "Calls that a supervised process was sent and that nobody waits for any more, since the latest that it answered.",
         kind: Kind::Gauge,
         tell: |plugin, tell| one(plugin.abandoned, tell),
+    },
+    Family {
+        name: "plugin_state",
+        help: "The state: 0 serving, 1 starting, 2 restarting, 3 failed, 4 draining, 5 drained, 6 disabled.",
+        kind: Kind::Gauge,
+        tell: |plugin, tell| tell(None, plugin.state),
     },
     Family {
         name: "plugin_circuit_breaker_state",
@@ -120,6 +126,7 @@ pub(super) fn is_family(name: &str) -> bool {
 pub(super) struct Reading<'p> {
     pub(super) plugin: &'p str,
     pub(super) calls: Option<Snapshot>,
+    state: u64,
     abandoned: Option<u64>,
     breaker: Option<u64>,
     health: Option<u64>,
@@ -137,6 +144,7 @@ impl<'p> Reading<'p> {
         Self {
             plugin: &plugin.name,
             calls: plugin.telemetry.as_ref().map(|telemetry| telemetry.snapshot()),
+            state: plugin.state.metric(),
             abandoned: process.map(|process| process.abandoned as u64),
             breaker: controls.breaker.as_ref().map(|breaker| u64::from(breaker.state().metric())),
             health: plugin.health.as_ref().map(|health| health.state as u64),

@@ -36,9 +36,22 @@ pub(crate) fn ports() -> (SocketAddr, SocketAddr) {
 }
 
 /// Starts `run` with what `write` writes into `file` for the addresses of the two planes, and waits until it serves.
-///
-/// Another process may take one of the ports before the gateway does. Then there are others.
 pub(crate) async fn gateway(
+    file: &Path,
+    env: &[(&str, &str)],
+    write: impl Fn(SocketAddr, SocketAddr) -> String,
+) -> Gateway {
+    gateway_that_prints(|admin| format!("admin plane at http://{admin}\n"), file, env, write).await
+}
+
+/// The same, and waits no longer than until both planes listen: plugins are being started.
+pub(crate) async fn starting_gateway(file: &Path, write: impl Fn(SocketAddr, SocketAddr) -> String) -> Gateway {
+    gateway_that_prints(|_| " starting ".to_owned(), file, &[], write).await
+}
+
+/// Another process may take one of the ports before the gateway does. Then there are others.
+async fn gateway_that_prints(
+    text: impl Fn(SocketAddr) -> String,
     file: &Path,
     env: &[(&str, &str)],
     write: impl Fn(SocketAddr, SocketAddr) -> String,
@@ -48,7 +61,7 @@ pub(crate) async fn gateway(
         std::fs::write(file, write(data, admin)).expect("written");
         let args = ["run".as_ref(), "--config".as_ref(), file.as_os_str()];
         let mut program = Program::start_with(args, env, "");
-        match program.prints(&format!("admin plane at http://{admin}\n")).await {
+        match program.prints(&text(admin)).await {
             Ok(()) => return Gateway { program, data, admin },
             Err(_) if program.stderr().contains("is in use") => {}
             Err(status) => panic!("{status}: {}", program.stderr()),

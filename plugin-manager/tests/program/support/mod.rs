@@ -7,7 +7,7 @@ mod program;
 
 use std::time::Duration;
 
-pub(crate) use gateway::{Gateway, gateway, ports};
+pub(crate) use gateway::{Gateway, gateway, ports, starting_gateway};
 pub(crate) use http::{Client, get, has_line, post};
 pub(crate) use proc::{children, gone, kill, none_running, state};
 pub(crate) use program::{Ended, Program, run};

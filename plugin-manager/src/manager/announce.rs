@@ -1,0 +1,125 @@
+//! Names that are known before their plugin is there.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use plugin_core::{BoxFuture, Call, Code, HealthState, HealthStatus, PluginError, PluginInfo, Rejected, Reply, Sent};
+
+use super::{
+    Manager, Registration, check_name,
+    execute::Execute,
+    registration::Parts,
+    table::{Place, PlaceState, Row},
+};
+
+/// When a caller may ask again whose plugin is being started. That is a pace and no forecast: how long a start takes nobody
+/// knows.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+
+const STARTING: &str = "the plugin is being started";
+
+/// A name that a manager knows and whose plugin is still to come. Dropping it takes the name out again.
+///
+/// Until [`register`](Self::register) the plugin is [`Starting`](super::ServingState::Starting): it is listed, it is unhealthy,
+/// and its calls are refused with `LIFECYCLE_2105`. An operator can disable or drain it; it is then registered in that state.
+#[must_use = "dropping it takes the name out of the manager"]
+pub struct Announcement<Req, Res>
+where
+    Req: Send + 'static,
+    Res: Send + 'static,
+{
+    manager: Manager<Req, Res>,
+    row: Arc<Row<Req, Res>>,
+}
+
+impl<Req, Res> Announcement<Req, Res>
+where
+    Req: Send + 'static,
+    Res: Send + 'static,
+{
+    pub(super) fn make(manager: &Manager<Req, Res>, name: &str, mut info: PluginInfo) -> Result<Self, PluginError> {
+        check_name(name)?;
+        let shared_name: Arc<str> = name.into();
+        if info.name.is_empty() {
+            info.name = name.to_owned();
+        }
+        let parts = Parts { awaited: true, info, ..Parts::default() };
+        let row = Arc::new(Row { execute: Box::new(Awaited(Arc::clone(&shared_name))), name: shared_name, parts });
+        manager.insert(Arc::clone(&row), PlaceState::Serving)?;
+        Ok(Self { manager: manager.clone(), row })
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.row.name
+    }
+
+    /// Puts the plugin in its place: from now on it is called.
+    ///
+    /// # Errors
+    ///
+    /// `LIFECYCLE_2102` when the manager is shutting down, `PLUGIN_1201` when the name was taken out meanwhile. What was to
+    /// be registered is then dropped.
+    pub fn register(self, registration: Registration<Req, Res>) -> Result<(), PluginError> {
+        let new = Row::new(Arc::clone(&self.row.name), registration);
+        let enabled = new.parts.enabled;
+        let new = Arc::new(new);
+        self.manager.change(|table| {
+            table.takes_in(&self.row.name)?;
+            let state = match table.state_of(&self.row) {
+                Some(PlaceState::Serving) if enabled => PlaceState::Serving,
+                Some(PlaceState::Serving | PlaceState::Disabled) => PlaceState::Disabled,
+                // There was no call that a drain could wait for.
+                Some(PlaceState::Draining | PlaceState::Drained) => PlaceState::Drained,
+                Some(PlaceState::Closing) | None => return Err(PluginError::not_found(&self.row.name)),
+            };
+            Ok(table.with(Place::new(new, state)))
+        })?;
+        Ok(())
+    }
+}
+
+impl<Req, Res> Drop for Announcement<Req, Res>
+where
+    Req: Send + 'static,
+    Res: Send + 'static,
+{
+    fn drop(&mut self) {
+        // Nothing where the plugin has come: that is another row.
+        self.manager.remove_row(&self.row);
+    }
+}
+
+impl<Req, Res> fmt::Debug for Announcement<Req, Res>
+where
+    Req: Send + 'static,
+    Res: Send + 'static,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Announcement").field(&self.row.name).finish()
+    }
+}
+
+/// What is called in place of a plugin that is not there yet.
+struct Awaited(Arc<str>);
+
+impl<Req: Send + 'static, Res: Send + 'static> Execute<Req, Res> for Awaited {
+    fn execute(&self, _: Call<Req>) -> BoxFuture<Result<Reply<Res>, PluginError>> {
+        Box::pin(std::future::ready(Err(starting(&self.0))))
+    }
+
+    fn in_flight(&self) -> usize {
+        0
+    }
+}
+
+/// What is told of a plugin that is not there yet. Nothing was sent, and it is worth a second attempt.
+pub(super) fn starting(name: &Arc<str>) -> PluginError {
+    let rejected = Rejected::new(Code::Starting).with_retry_after(ASK_AGAIN);
+    PluginError::from(rejected).with_sent(Sent::Nothing).with_plugin(Arc::clone(name))
+}
+
+/// How it is meanwhile, as that of a process that is started again.
+pub(super) fn health() -> HealthStatus {
+    HealthStatus::new(HealthState::Unhealthy, STARTING)
+}

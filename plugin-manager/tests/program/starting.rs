@@ -1,0 +1,205 @@
+//! While plugins are being started: who is known, who serves, and who may be starting at once.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use crate::support::{Client, Gateway, Signal, children, example, get, gone, has_line, post, starting_gateway, until};
+
+/// A plugin that starts to be one when the file `go-NAME` is there, and says by `begun-NAME` that its process runs.
+fn waits(name: &str, more: &str) -> String {
+    let script = format!("touch begun-{name}; until test -e go-{name}; do sleep 0.01; done; exec python3 \"$0\"");
+    let echo = example("plugins/echo.py");
+    format!("{{name: {name}, transport: exec, executable: sh, args: [-c, '{script}', '{echo}'], work_dir: '.'{more}}}")
+}
+
+async fn starts(dir: &Path, head: &str, plugins: &[String]) -> Gateway {
+    starting_gateway(&dir.join("gateway.yaml"), |data, admin| {
+        let plugins: String = plugins.iter().map(|plugin| format!("  - {plugin}\n")).collect();
+        format!("server: {{listen: '{data}'}}\nadmin: {{listen: '{admin}'}}\n{head}\nplugins:\n{plugins}")
+    })
+    .await
+}
+
+fn quick() -> String {
+    format!("{{name: quick, transport: exec, executable: python3, args: ['{}']}}", example("plugins/echo.py"))
+}
+
+fn go(dir: &Path, name: &str) {
+    std::fs::write(dir.join(format!("go-{name}")), "").expect("written");
+}
+
+async fn serves(gateway: &Gateway, plugin: &str) {
+    let client = Client::new();
+    let serves = async || client.call(gateway.data, plugin, "1").await?.status.is_success().then_some(());
+    until("it serves", serves).await;
+}
+
+async fn operate(gateway: &Gateway, plugin: &str, what: &str) -> (i32, String) {
+    let ended = gateway.command(&[what, plugin]).await;
+    (ended.code().expect("not killed"), format!("{}{}", ended.stdout, ended.stderr).trim_end().to_owned())
+}
+
+/// Every configured plugin used to be 404 `retryable: false` until the slowest was ready.
+#[tokio::test]
+async fn a_plugin_that_is_being_started_is_known_everywhere_and_keeps_no_other_from_serving() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let gateway = starts(dir.path(), "", &[quick(), waits("slow", "")]).await;
+    serves(&gateway, "quick").await;
+
+    let refused = post(gateway.data, "slow", "1").await;
+    assert_eq!(refused.problem(), (503, "LIFECYCLE_2105".to_owned()));
+    assert_eq!(refused.headers["retry-after"], "1", "{refused:?}");
+    let said = refused.json();
+    assert_eq!([&said["retryable"], &said["sent"], &said["plugin"]], [&json!(true), &json!("no"), &json!("slow")]);
+    assert_eq!(post(gateway.data, "nobody", "1").await.problem(), (404, "PLUGIN_1201".to_owned()));
+
+    let ready = get(gateway.admin, "/readyz").await;
+    assert_eq!((ready.status.as_u16(), ready.text()), (503, "starting: slow\n"));
+    let plugins = get(gateway.admin, "/admin/v1/plugins").await.json();
+    let states: Vec<_> = plugins.as_array().expect("a list").iter().map(|plugin| &plugin["state"]).collect();
+    assert_eq!(states, ["serving", "starting"]);
+    assert_eq!(get(gateway.admin, "/admin/v1/status").await.json()["starting"], 1);
+    let health = get(gateway.admin, "/health").await;
+    assert_eq!((health.status.as_u16(), &health.json()["plugins"]["slow"]["status"]), (503, &json!("unhealthy")));
+    let page = get(gateway.admin, "/metrics").await;
+    for line in ["plugin_state{plugin=\"slow\"} 1", "plugin_state{plugin=\"quick\"} 0"] {
+        assert!(has_line(page.text(), line), "{line}\n{}", page.text());
+    }
+    for (command, said, code) in [
+        ("status", "starting, up ", 0),
+        ("status", "2 plugins (1 starting)", 0),
+        ("plugins", "slow: starting for ", 0),
+        ("health", "the plugin is being started", 1),
+    ] {
+        let ended = gateway.command(&[command]).await;
+        assert!(ended.stdout.contains(said) && ended.code() == Some(code), "{said}: {ended:?}");
+    }
+    let (code, said) = operate(&gateway, "slow", "restart").await;
+    assert!(code == 1 && said.contains("slow: the plugin is being started"), "{said}");
+
+    go(dir.path(), "slow");
+    serves(&gateway, "slow").await;
+    until("it is ready", async || (get(gateway.admin, "/readyz").await.text() == "ready\n").then_some(())).await;
+    assert!(has_line(get(gateway.admin, "/metrics").await.text(), "plugin_state{plugin=\"slow\"} 0"));
+    let status = gateway.command(&["status"]).await.worked();
+    assert!(status.starts_with("serving, up ") && status.contains("2 plugins, "), "{status}");
+}
+
+#[tokio::test]
+async fn what_an_operator_says_of_a_plugin_that_is_being_started_holds_when_it_is_there() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let gateway = starts(dir.path(), "", &[waits("off", ""), waits("drained", ""), waits("on", "")]).await;
+    assert_eq!(operate(&gateway, "off", "disable").await, (0, "off is disabled".to_owned()));
+    assert_eq!(post(gateway.data, "off", "1").await.problem(), (503, "PLUGIN_1202".to_owned()));
+    let (code, said) = operate(&gateway, "drained", "drain").await;
+    assert!(code == 0 && said.starts_with("drained drained in "), "{said}");
+    assert_eq!(post(gateway.data, "drained", "1").await.problem(), (503, "LIFECYCLE_2101".to_owned()));
+    assert_eq!(operate(&gateway, "on", "disable").await.0, 0);
+    assert_eq!(operate(&gateway, "on", "enable").await, (0, "on is starting".to_owned()));
+    for name in ["off", "drained", "on"] {
+        go(dir.path(), name);
+    }
+    serves(&gateway, "on").await;
+    until("it is ready", async || (get(gateway.admin, "/readyz").await.text() == "ready\n").then_some(())).await;
+    for (name, state) in [("off", "disabled"), ("drained", "drained"), ("on", "serving")] {
+        let plugin = get(gateway.admin, &format!("/admin/v1/plugins/{name}")).await.json();
+        assert_eq!(plugin["state"], state, "{name}");
+    }
+    assert_eq!(operate(&gateway, "drained", "enable").await, (0, "drained is serving".to_owned()));
+    assert_eq!(post(gateway.data, "drained", "2").await.text(), "2");
+}
+
+#[tokio::test]
+async fn no_more_plugins_are_starting_at_once_than_the_configuration_says() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let names = ["a", "b", "c", "d", "e"];
+    let plugins = names.map(|name| waits(name, ""));
+    let gateway = starts(dir.path(), "start: {max_concurrent: 2}", &plugins).await;
+    let begun = |name: &&str| dir.path().join(format!("begun-{name}")).exists();
+    let mut released: Vec<&str> = Vec::new();
+    for step in [2, 4, 5] {
+        let running = until("the next ones begin", async || {
+            let running: Vec<_> = names.into_iter().filter(begun).collect();
+            assert!(running.len() <= released.len() + 2, "{running:?} have begun, and {released:?} may be ready");
+            (running.len() == step).then_some(running)
+        })
+        .await;
+        assert_eq!(get(gateway.admin, "/admin/v1/status").await.json()["starting"], 5 - released.len());
+        running.iter().for_each(|name| go(dir.path(), name));
+        for name in &running {
+            serves(&gateway, name).await;
+        }
+        released = running;
+    }
+    assert_eq!(get(gateway.admin, "/admin/v1/status").await.json()["starting"], 0);
+}
+
+#[tokio::test]
+async fn a_larger_priority_is_started_first() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let gateway = starts(dir.path(), "", &[waits("last", ""), waits("first", ", priority: 1")]).await;
+    let begun = |name: &str| -> PathBuf { dir.path().join(format!("begun-{name}")) };
+    until("the first begins", async || begun("first").exists().then_some(())).await;
+    assert_eq!(get(gateway.admin, "/readyz").await.text(), "starting: first, last\n");
+    assert!(!begun("last").exists());
+    go(dir.path(), "first");
+    serves(&gateway, "first").await;
+    until("the last begins", async || begun("last").exists().then_some(())).await;
+}
+
+#[tokio::test]
+async fn the_log_says_what_is_started_and_how_long_it_took() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut gateway = starts(dir.path(), "", &[quick(), waits("slow", "")]).await;
+    gateway.program.prints(" starting 2 plugins at_once=8").await.expect("it runs");
+    go(dir.path(), "slow");
+    for plugin in ["quick", "slow"] {
+        until("it is told when it is there", async || {
+            let said = gateway.program.stderr();
+            let line = said.lines().find(|line| line.contains(" started in ") && line.contains(plugin))?;
+            let took = line.split_once(" started in ")?.1.split_once(' ')?.0;
+            took.ends_with('s').then_some(())
+        })
+        .await;
+    }
+    gateway.program.prints("serving 2 plugins at ").await.expect("it runs");
+}
+
+#[tokio::test]
+async fn a_signal_while_a_plugin_is_being_started_lets_the_calls_of_the_others_end() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let script = "
+import json, os, sys, time
+for line in sys.stdin:
+    request = json.loads(line)
+    if request['method'] == 'execute':
+        open('asked', 'w').close()
+        while not os.path.exists('answer'):
+            time.sleep(0.01)
+    print(json.dumps({'id': request['id'], 'result': request['payload']}), flush=True)
+";
+    std::fs::write(dir.path().join("works.py"), script).expect("written");
+    let works = "{name: works, transport: exec, executable: python3, args: [works.py], work_dir: '.'}".to_owned();
+    let mut gateway = starts(dir.path(), "", &[works, waits("slow", "")]).await;
+    let (data, admin) = (gateway.data, gateway.admin);
+    until("it serves", async || {
+        let plugin = get(admin, "/admin/v1/plugins/works").await.json();
+        (plugin["state"] == "serving").then_some(())
+    })
+    .await;
+    let call = tokio::spawn(async move { post(data, "works", "[1]").await });
+    let there = |name: &str| dir.path().join(name).exists();
+    until("it was asked, and the other runs", async || (there("asked") && there("begun-slow")).then_some(())).await;
+    let processes = children(gateway.program.pid());
+    gateway.program.signal(Signal::TERM);
+    gateway.program.prints("stopping: calls in flight may finish").await.expect("it waits");
+    assert!(!call.is_finished());
+    std::fs::write(dir.path().join("answer"), "").expect("written");
+    assert_eq!(call.await.expect("no panic").text(), "[1]");
+    let ended = gateway.program.ends().await;
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
+    for process in processes {
+        gone(process).await;
+    }
+}
