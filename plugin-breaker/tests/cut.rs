@@ -8,6 +8,7 @@ use plugin_breaker::{Breaker, Cancelled, CircuitBreakerConfig, CircuitBreakerLay
 use plugin_core::{
     BoxError, BoxErrorLayer, ByGrpcStatus, Call, Code, PluginError, Reply, clock,
     deadline::{AttemptTimeoutLayer, DeadlineLayer},
+    telemetry::{Status, TelemetryHandle, TelemetryLayer},
 };
 use tower::{Layer, ServiceBuilder, ServiceExt, service_fn};
 
@@ -16,6 +17,12 @@ const SECOND: Duration = Duration::from_secs(1);
 fn breaker(cancelled: Cancelled) -> CircuitBreakerLayer {
     let config = CircuitBreakerConfig::builder().with_failure_threshold(3).with_cancelled(cancelled);
     CircuitBreakerLayer::new(config.build().expect("valid"))
+}
+
+/// Calls that telemetry has counted as failures, and as refused.
+fn counted(telemetry: &TelemetryHandle) -> (u64, u64) {
+    let counts = telemetry.snapshot();
+    (counts.ended(Status::Failure), counts.ended(Status::Refused))
 }
 
 /// Calls one after the other of a service that never answers.
@@ -100,7 +107,9 @@ async fn another_librarys_end_of_the_same_time_is_judged_by_the_same_rule() {
             } else {
                 (Some(30 * SECOND), AttemptTimeoutLayer::disabled())
             };
+            let telemetry = TelemetryLayer::new("of the caller");
             let stack = ServiceBuilder::new()
+                .layer(telemetry.clone())
                 .option_layer(timeout.map(DeadlineLayer::new))
                 .option_layer(watched_by_attempt.then_some(attempt))
                 .layer(&layer)
@@ -111,6 +120,8 @@ async fn another_librarys_end_of_the_same_time_is_judged_by_the_same_rule() {
             }
             let stats = layer.handle().stats();
             assert_eq!(stats.state == CircuitState::Open, opens, "{limit:?}, {watched_by_attempt}: {stats:?}");
+            let outside = counted(&telemetry.handle());
+            assert_eq!(outside, if opens { (3, 0) } else { (0, 3) }, "{limit:?}, {watched_by_attempt}");
         }
     }
 }
@@ -120,7 +131,9 @@ async fn a_server_that_keeps_the_time_it_was_told_is_judged_by_the_same_rule() {
     // A caller in a hurry, also where the server keeps a margin; one who gives time; and a server that gave up by itself.
     for (limit, after, failures) in [(150, 149, 0), (150, 60, 0), (20_000, 19_999, 3), (20_000, 1_000, 3)] {
         let layer = breaker(Cancelled::Ignore);
+        let telemetry = TelemetryLayer::new("of the caller").classify(ByGrpcStatus);
         let stack = ServiceBuilder::new()
+            .layer(telemetry.clone())
             .layer(DeadlineLayer::new(30 * SECOND))
             .layer(layer.clone().classify(ByGrpcStatus))
             .service(service_fn(move |_: Request<()>| async move {
@@ -134,7 +147,35 @@ async fn a_server_that_keeps_the_time_it_was_told_is_judged_by_the_same_rule() {
         }
         let stats = layer.handle().stats();
         assert_eq!((stats.failures, stats.ignored), (failures, 3 - failures), "{after} of {limit} ms: {stats:?}");
+        assert_eq!(counted(&telemetry.handle()), (failures, 3 - failures), "{after} of {limit} ms, outside");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_service_was_told_is_known_outside_to_nobody_but_in_the_poll_in_which_it_was_judged() {
+    let telemetry = TelemetryLayer::new("of the caller");
+    let late = || PluginError::new(Code::Timeout, "late");
+    let in_a_hurry = || Call::new(()).with_timeout(SECOND);
+    let told = ServiceBuilder::new()
+        .layer(DeadlineLayer::new(30 * SECOND))
+        .layer(breaker(Cancelled::Ignore))
+        .service(service_fn(move |_: Call<()>| async move { Err::<Reply<()>, _>(late()) }));
+    let handler = service_fn(move |waits: bool| {
+        let told = told.clone();
+        async move {
+            let of_another = told.oneshot(in_a_hurry()).await;
+            if waits {
+                tokio::time::sleep(SECOND).await;
+                return Err(late());
+            }
+            of_another
+        }
+    });
+    let stack = telemetry.layer(handler);
+    stack.clone().oneshot(false).await.expect_err("no time");
+    assert_eq!(counted(&telemetry.handle()), (0, 1), "it is that answer");
+    stack.oneshot(true).await.expect_err("no time");
+    assert_eq!(counted(&telemetry.handle()), (1, 1), "it is another, of a service that was told no time");
 }
 
 #[tokio::test(start_paused = true)]

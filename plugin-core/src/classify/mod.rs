@@ -68,23 +68,44 @@ pub fn of_attempt<C, Res, Err>(classify: &C, result: Result<&Res, &Err>, began: 
 where
     C: Classify<Res, Err> + ?Sized,
 {
+    unless_told(classify, result, |judge| cut::narrow(began, judge))
+}
+
+/// Judges the outcome of a call that began at the moment `began`, for a layer that may stand outside of those that own its
+/// time, and [forgets](cut::forget_told) what was told before it polls: the end of a told time is the same to it as to who
+/// has judged it further in.
+#[inline]
+pub(crate) fn of_call<C, Res, Err>(classify: &C, result: Result<&Res, &Err>, began: Instant) -> Judgement
+where
+    C: Classify<Res, Err> + ?Sized,
+{
+    unless_told(classify, result, |judge| cut::as_told(began, judge))
+}
+
+/// Judges what may be the end of a told time in the time that is known of it, and a success as it is.
+#[inline]
+fn unless_told<C, Res, Err>(
+    classify: &C,
+    result: Result<&Res, &Err>,
+    in_its_time: impl FnOnce(&dyn Fn() -> Judgement) -> Judgement,
+) -> Judgement
+where
+    C: Classify<Res, Err> + ?Sized,
+{
+    /// Out of line, so that what is known of a success is known where it is asked for.
+    #[cold]
+    #[inline(never)]
+    fn cold(judge: impl FnOnce() -> Judgement) -> Judgement {
+        judge()
+    }
+
     if result.is_ok() {
         let judged = classify.classify(result);
         if !judged.is_told_time() {
             return judged;
         }
     }
-    in_its_time(classify, result, began)
-}
-
-/// Out of line, so that what is known of a success is known where it is asked for.
-#[cold]
-#[inline(never)]
-fn in_its_time<C, Res, Err>(classify: &C, result: Result<&Res, &Err>, began: Instant) -> Judgement
-where
-    C: Classify<Res, Err> + ?Sized,
-{
-    cut::narrow(began, || classify.classify(result))
+    cold(|| in_its_time(&|| classify.classify(result)))
 }
 
 /// Judges the outcome of a call.

@@ -14,7 +14,7 @@ use tracing::Span;
 use super::{Status, cells::Cells};
 use crate::{
     Asked, Classify, Code, End, Judgement, Lease, Observe, Observer, Outcome, Verdict,
-    classify::of_attempt,
+    classify::of_call,
     clock::{self, Instant, end, nanos},
     deadline::cut,
     polled_after_end,
@@ -41,9 +41,8 @@ impl Active {
     /// Runs a part of the call, in its span. The call is marked meanwhile, so that a drop under the mark is a panic.
     pub(super) fn run<T>(&mut self, f: impl FnOnce() -> T) -> T {
         self.running = true;
-        if self.takes_end {
-            end::forget();
-        }
+        end::forget();
+        cut::forget_told();
         // A disabled span is not entered: that is the usual case, and saves a visit to the subscriber.
         let result = if self.span.is_disabled() { f() } else { self.span.in_scope(f) };
         self.running = false;
@@ -125,7 +124,7 @@ where
         let Some(active) = this.active.as_mut() else { polled_after_end("plugin_core::telemetry::ResponseFuture") };
         let result = ready!(active.run(|| this.inner.poll(cx)));
         let Some(mut active) = this.active.take() else { return Poll::Ready(result) };
-        let judged = of_attempt(this.classify, result.as_ref(), active.started);
+        let judged = of_call(this.classify, result.as_ref(), active.started);
         Poll::Ready(match result {
             Ok(response) if judged.verdict() == Verdict::AtEnd => {
                 let classify = this.classify.clone();

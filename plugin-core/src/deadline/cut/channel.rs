@@ -38,6 +38,10 @@ struct Dropping {
 thread_local! {
     static DROPPING: Cell<Option<Dropping>> = const { Cell::new(None) };
     static SUPERSEDED: Cell<bool> = const { Cell::new(false) };
+    // What a judge has found in this poll to be the time that the service was told: its deadline, `Instant::ZERO` for none,
+    // and the nanoseconds that it may take.
+    static TOLD_DEADLINE: Cell<Instant> = const { Cell::new(Instant::ZERO) };
+    static TOLD_LIMIT: Cell<u64> = const { Cell::new(UNLIMITED) };
 }
 
 /// Puts back what was dropped before when it goes, also when what ran meanwhile panics.
@@ -196,8 +200,28 @@ pub fn elapsed() -> Option<Cut> {
 pub(crate) fn told() -> Option<AttemptTime> {
     let part = polling::with(|cell| cell.limits.get().then(|| cell.part.get()))?;
     let deadline = enforced::enforced()?;
+    TOLD_DEADLINE.set(deadline);
+    TOLD_LIMIT.set(part.limit);
     let time = AttemptTime::new(part.since).with_deadline(Some(deadline), deadline.saturating_since(part.since));
     Some(time.with_configured(duration(part.limit)))
+}
+
+/// Forgets what time a service was told. Before the poll of a call that is judged by [`as_told`].
+#[inline]
+pub(crate) fn forget_told() {
+    TOLD_DEADLINE.set(Instant::ZERO);
+}
+
+/// Judges the answer of a call that began at this moment, for who stands outside of the layers that own its time: as in
+/// there, where somebody in there has judged it in this poll by the time that the service was told. A layer that owns a
+/// time leaves no word of it by itself, which would cost every call.
+pub(crate) fn as_told<T>(began: Instant, judge: impl FnOnce() -> T) -> T {
+    let (deadline, limit) = (TOLD_DEADLINE.get(), TOLD_LIMIT.get());
+    if deadline == Instant::ZERO || enforced::enforced().is_some() {
+        return narrow(began, judge);
+    }
+    let _enforced = enforced::enforcing(deadline);
+    polled(Part { since: began, limit }, judge)
 }
 
 /// What it means that a service says itself that its time was up (`PLUGIN_1204`): the end of the time that it was told,
