@@ -1,7 +1,8 @@
 //! What a future does that is polled after it has ended.
 
-/// Panics, since a future of this type was polled after it had ended: there is nothing left that it could answer. All futures
-/// of the family do so, and say which of them it was.
+/// Panics, since a future of this type was polled after it had ended: there is nothing left that it could answer. The future
+/// of every layer and of every transport does so, and says which it was; one that only changes what another answers leaves
+/// that to the other.
 ///
 /// # Panics
 ///

@@ -1,11 +1,9 @@
 //! A future that is polled after it has ended panics, and says which it was.
 
-use std::{
-    future::{Future, ready},
-    panic::{AssertUnwindSafe, catch_unwind},
-    task::{Context, Waker},
-    time::Duration,
-};
+#[path = "support/polled_again.rs"]
+mod support;
+
+use std::{future::ready, time::Duration};
 
 use plugin_core::{
     AsError, Call, PluginError, Rejected, Reply, Slots,
@@ -15,25 +13,12 @@ use plugin_core::{
     reject::RejectFuture,
     telemetry::TelemetryLayer,
 };
+use support::{polled_again, says};
 use tower::{Layer, Service, service_fn};
 
 type Answer = Result<Reply<u32>, PluginError>;
 
 const SECOND: Duration = Duration::from_secs(1);
-
-/// Drives a future to its end, polls it once more, and gives back what the panic says.
-fn polled_again<F: Future>(future: F) -> String {
-    let mut future = Box::pin(future);
-    let mut cx = Context::from_waker(Waker::noop());
-    assert!((0..9).any(|_| future.as_mut().poll(&mut cx).is_ready()), "it ends");
-    let again = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut cx).is_ready()));
-    let said = again.expect_err("it panics");
-    said.downcast_ref::<String>().cloned().unwrap_or_default()
-}
-
-fn says(future: &str) -> String {
-    format!("`{future}` was polled after it had ended")
-}
 
 /// Answers an odd number, and fails an even one.
 fn answers(call: Call<u32>) -> std::future::Ready<Answer> {

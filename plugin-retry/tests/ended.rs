@@ -1,28 +1,14 @@
 //! A future that is polled after it has ended panics, and says which it was.
 
-use std::{
-    future::{Future, ready},
-    panic::{AssertUnwindSafe, catch_unwind},
-    task::{Context, Waker},
-};
+#[path = "../../plugin-core/tests/support/polled_again.rs"]
+mod support;
+
+use std::future::ready;
 
 use plugin_core::{Call, PluginError, Reply};
 use plugin_retry::{HedgeConfig, HedgeLayer, RetryConfig, RetryLayer};
+use support::{polled_again, says};
 use tower::{Layer, Service, service_fn};
-
-/// Drives a future to its end, polls it once more, and gives back what the panic says.
-fn polled_again<F: Future>(future: F) -> String {
-    let mut future = Box::pin(future);
-    let mut cx = Context::from_waker(Waker::noop());
-    assert!((0..9).any(|_| future.as_mut().poll(&mut cx).is_ready()), "it ends");
-    let again = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut cx).is_ready()));
-    let said = again.expect_err("it panics");
-    said.downcast_ref::<String>().cloned().unwrap_or_default()
-}
-
-fn says(future: &str) -> String {
-    format!("`{future}` was polled after it had ended")
-}
 
 #[test]
 fn the_futures_of_retry_and_hedge_say_so() {

@@ -5,8 +5,11 @@ mod answers;
 mod auth;
 mod connections;
 mod dial;
+mod ended;
 mod floods;
 mod limits;
+#[path = "../../../plugin-core/tests/support/polled_again.rs"]
+mod polled_again;
 #[path = "../../../plugin-core/tests/servers/refusing.rs"]
 mod refusing;
 mod server;

@@ -5,7 +5,7 @@ use std::{
     future::{Future, poll_fn},
     pin::{Pin, pin},
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -16,6 +16,7 @@ use plugin_core::{
     BoxFuture, Call, Code, PluginError, PluginInfo, PluginInstance, Rejected, Reply, Sent,
     clock::Instant,
     deadline::{AttemptFuture, AttemptTimeout, AttemptTimeoutLayer, attempt_limit, cut::AttemptTime, waiting},
+    polled_after_end,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_layer::Layer;
@@ -210,6 +211,7 @@ pin_project! {
     enum Work {
         Limited { #[pin] future: AttemptFuture<BoxFuture<Result<Reply<Bytes>, PluginError>>, plugin_core::AsError> },
         Bare { #[pin] future: BoxFuture<Result<Reply<Bytes>, PluginError>> },
+        Ended,
     }
 }
 
@@ -217,12 +219,14 @@ impl Future for HttpFuture {
     type Output = Result<Reply<Bytes>, PluginError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let result = match this.work.project() {
+        let mut this = self.project();
+        let result = ready!(match this.work.as_mut().project() {
             WorkProject::Limited { future } => future.poll(cx),
             WorkProject::Bare { future } => future.poll(cx),
-        };
-        result.map_err(|error| error.with_plugin(Arc::clone(&this.shared.name)))
+            WorkProject::Ended => polled_after_end("plugin_transports::http::HttpFuture"),
+        });
+        this.work.set(Work::Ended);
+        Poll::Ready(result.map_err(|error| error.with_plugin(Arc::clone(&this.shared.name))))
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
     panic::AssertUnwindSafe,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -15,7 +15,7 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::Body;
-use plugin_core::{AsError, BoxFuture, Call, Code, HealthStatus, Plugin, PluginError, Reply, clock};
+use plugin_core::{AsError, BoxFuture, Call, Code, HealthStatus, Plugin, PluginError, Reply, clock, polled_after_end};
 use tower_service::Service;
 
 use super::{answer, options::Settings, problem::problem, request};
@@ -103,7 +103,7 @@ where
 
     fn call(&mut self, request: Request<B>) -> PluginServerFuture {
         let (plugin, settings) = (self.inner.clone(), Arc::clone(&self.settings));
-        PluginServerFuture(Box::pin(async move { respond(plugin, &settings, request).await }))
+        PluginServerFuture(Some(Box::pin(async move { respond(plugin, &settings, request).await })))
     }
 }
 
@@ -149,13 +149,16 @@ impl<S: fmt::Debug> fmt::Debug for PluginServer<S> {
 }
 
 /// The future of [`PluginServer`].
-pub struct PluginServerFuture(BoxFuture<Response<Parts>>);
+pub struct PluginServerFuture(Option<BoxFuture<Response<Parts>>>);
 
 impl Future for PluginServerFuture {
     type Output = Result<Response<Parts>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.as_mut().poll(cx).map(Ok)
+        let Some(work) = &mut self.0 else { polled_after_end("plugin_transports::http::PluginServerFuture") };
+        let response = ready!(work.as_mut().poll(cx));
+        self.0 = None;
+        Poll::Ready(Ok(response))
     }
 }
 
