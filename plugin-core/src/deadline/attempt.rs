@@ -16,7 +16,8 @@ use tower_service::Service;
 use super::{
     Deadlined, allowed,
     carry::Times,
-    cut::{self, AttemptTime, Part, Progress},
+    cut::{AttemptTime, Part},
+    end,
     layer::{Limit, duration},
     polling,
     timer::Timer,
@@ -24,7 +25,7 @@ use super::{
 };
 use crate::{
     AsError, Reject, Rejected,
-    clock::{self, Instant, nanos},
+    clock::{Instant, nanos},
     polled_after_end,
 };
 
@@ -39,7 +40,7 @@ const WAITING: &str = "waiting for the answer";
 /// too long may be repeated, a deadline that passed may not.
 ///
 /// Either is evidence against the service when the attempt ran for at least half of the smaller of its own limit and the
-/// call's configured timeout ([`cut::is_evidence`]): a caller in a hurry says nothing of the service.
+/// call's configured timeout ([`cut::is_evidence`](super::cut::is_evidence)): a caller in a hurry says nothing of the service.
 #[derive(Clone, Debug)]
 #[must_use = "a layer does nothing until it wraps a service"]
 pub struct AttemptTimeoutLayer<R = AsError> {
@@ -163,12 +164,8 @@ pin_project! {
 
     impl<F, R> PinnedDrop for AttemptFuture<F, R> {
         fn drop(this: Pin<&mut Self>) {
-            let mut this = this.project();
-            // Cut by a layer further out: what is in here began when this attempt did, and has its limit too.
-            if this.inner.is_some() && cut::current().is_some() {
-                let part = Part { since: *this.since, limit: (*this.limit).min(*this.configured) };
-                cut::within(part, || this.inner.set(None));
-            }
+            let this = this.project();
+            end::drop_limited(this.inner, || Part { since: *this.since, limit: (*this.limit).min(*this.configured) });
         }
     }
 }
@@ -243,11 +240,9 @@ impl<F, R> AttemptFuture<F, R> {
 
     /// The refusal, if the time of what waits is up.
     fn late(self: Pin<&mut Self>, mut heard: Note, cx: &mut Context<'_>) -> Option<Rejected> {
-        let mut this = self.project();
+        let this = self.project();
         if *this.fires == Instant::ZERO {
-            *this.since = heard.now.unwrap_or_else(clock::now);
-            heard.now = Some(*this.since);
-            waiting::read(*this.since);
+            *this.since = end::seen_waiting(&mut heard);
             *this.fires = Instant::from_nanos(this.since.as_nanos().saturating_add(*this.limit)).min(*this.deadline);
         }
         waiting::note(WAITING);
@@ -261,10 +256,7 @@ impl<F, R> AttemptFuture<F, R> {
                 Duration::from_nanos(*this.given),
             )
             .with_configured(duration(*this.configured));
-        // The work stops now, not when the caller gets round to dropping this future.
-        let progress = cut::drop_under(time.cut(), || this.inner.set(None));
-        let stage = progress.stage.or(heard.stage).or(Some(WAITING));
-        Some(time.refusal_of(Progress { stage, ..progress }))
+        Some(end::end(this.inner, &time, heard.stage.or(Some(WAITING))))
     }
 }
 

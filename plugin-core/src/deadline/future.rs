@@ -11,17 +11,14 @@ use std::{
 use pin_project_lite::pin_project;
 
 use super::{
-    cut::{self, AttemptTime, Part, Progress},
+    cut::{AttemptTime, Part},
+    end,
     layer::duration,
     polling,
     timer::Timer,
     waiting::{self, Note},
 };
-use crate::{
-    Reject, Rejected, Sent,
-    clock::{self, Instant},
-    polled_after_end,
-};
+use crate::{Reject, Rejected, Sent, clock::Instant, polled_after_end};
 
 /// The time of one call.
 #[derive(Clone, Copy, Debug)]
@@ -82,11 +79,8 @@ pin_project! {
 
     impl<F, R> PinnedDrop for ResponseFuture<F, R> {
         fn drop(this: Pin<&mut Self>) {
-            let mut this = this.project();
-            // Cut by a layer further out: what is in here has this layer's limit too.
-            if this.inner.is_some() && cut::current().is_some() {
-                cut::within(this.time.part(), || this.inner.set(None));
-            }
+            let this = this.project();
+            end::drop_limited(this.inner, || this.time.part());
         }
     }
 }
@@ -173,23 +167,17 @@ impl<F, R> ResponseFuture<F, R> {
 
     /// The refusal, if the time of what waits is up.
     fn late(self: Pin<&mut Self>, mut heard: Note, cx: &mut Context<'_>) -> Option<Rejected> {
-        let mut this = self.project();
+        let this = self.project();
         if *this.course == Course::Made {
             *this.course = Course::Waits;
-            this.time.since = heard.now.unwrap_or_else(clock::now);
-            heard.now = Some(this.time.since);
-            waiting::read(this.time.since);
+            this.time.since = end::seen_waiting(&mut heard);
         }
         *this.stage = heard.stage.or(*this.stage);
         if !waiting::is_due(this.timer, this.time.deadline, heard, cx) {
             return None;
         }
         *this.course = Course::Ended;
-        let ends = this.time.whole();
-        // The work stops now, not when the caller gets round to dropping this future.
-        let progress = cut::drop_under(ends.cut(), || this.inner.set(None));
-        let stage = progress.stage.or(*this.stage);
-        Some(ends.refusal_of(Progress { stage, ..progress }))
+        Some(end::end(this.inner, &this.time.whole(), *this.stage))
     }
 }
 

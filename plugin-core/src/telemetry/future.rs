@@ -41,8 +41,6 @@ impl Active {
     /// Runs a part of the call, in its span. The call is marked meanwhile, so that a drop under the mark is a panic.
     pub(super) fn run<T>(&mut self, f: impl FnOnce() -> T) -> T {
         self.running = true;
-        end::forget();
-        cut::forget_told();
         // A disabled span is not entered: that is the usual case, and saves a visit to the subscriber.
         let result = if self.span.is_disabled() { f() } else { self.span.in_scope(f) };
         self.running = false;
@@ -122,6 +120,9 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let Some(active) = this.active.as_mut() else { polled_after_end("plugin_core::telemetry::ResponseFuture") };
+        // Of what a layer further in leaves there, only what it leaves in this poll is of this call.
+        end::forget();
+        cut::forget_told();
         let result = ready!(active.run(|| this.inner.poll(cx)));
         let Some(mut active) = this.active.take() else { return Poll::Ready(result) };
         let judged = of_call(this.classify, result.as_ref(), active.started);
