@@ -8,6 +8,7 @@ mod event;
 mod future;
 mod guard;
 mod handle;
+mod hot;
 mod hurry;
 mod keyed;
 mod layer;

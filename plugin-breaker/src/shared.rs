@@ -11,7 +11,6 @@ use plugin_core::{
     Judgement, Pad, Verdict,
     classify::Cause,
     clock::{self, Instant, nanos},
-    deadline,
 };
 
 use crate::{
@@ -19,36 +18,12 @@ use crate::{
     cells::{Cells, Place, Tally},
     event::Journal,
     guard::{Admission, Guard},
+    hot::{Hot, time_left},
     machine::{Evidence, Machine, Ticket},
     refusal::Refusal,
     state::Word,
-    sync::{AtomicU64, Mutex, MutexGuard, Ordering},
+    sync::{Mutex, MutexGuard},
 };
-
-/// What calls read and only the lock's holder writes.
-struct Hot {
-    /// The state and its generation.
-    word: AtomicU64,
-    /// While calls are refused: the moment from which one may ask under the lock.
-    not_before: AtomicU64,
-    /// Failures in a row. A success has to write only when it is not 0.
-    streak: AtomicU64,
-    /// Nanoseconds of a bucket of the time window, or 0.
-    bucket_width: AtomicU64,
-    /// Nanoseconds from which a call is slow, or `u64::MAX`.
-    slow_over: AtomicU64,
-    /// Probes that have outlived the half-open time.
-    overdue: AtomicU64,
-    /// When the oldest probe began that holds a place.
-    oldest: AtomicU64,
-    /// Half-open: the most nanoseconds that a call may have left and gets no place, or 0; and until when.
-    hurried: AtomicU64,
-    hurried_until: AtomicU64,
-    /// Whether `on` names what is a failure.
-    names_failures: AtomicU64,
-    /// What a call counts as that was dropped, as the number of the [`Cancelled`].
-    cancelled: AtomicU64,
-}
 
 /// A breaker's state, shared by everything that a layer makes.
 pub(crate) struct Shared {
@@ -71,34 +46,14 @@ pub(crate) struct Admitted {
 impl Shared {
     pub(crate) fn new(config: Arc<CircuitBreakerConfig>) -> Self {
         let machine = Machine::new(config, clock::now());
-        let hot = Hot {
-            word: AtomicU64::new(0),
-            not_before: AtomicU64::new(0),
-            streak: AtomicU64::new(0),
-            bucket_width: AtomicU64::new(0),
-            slow_over: AtomicU64::new(0),
-            overdue: AtomicU64::new(0),
-            oldest: AtomicU64::new(0),
-            hurried: AtomicU64::new(0),
-            hurried_until: AtomicU64::new(0),
-            names_failures: AtomicU64::new(0),
-            cancelled: AtomicU64::new(0),
-        };
-        publish(&hot, &machine);
+        let hot = Hot::new(&machine);
         Self { hot: Pad(hot), cells: Cells::new(), machine: Mutex::new(machine), journal: OnceLock::new() }
-    }
-
-    #[inline]
-    fn word(&self) -> Word {
-        // Acquire: whoever sees a new generation also sees the bucket width and the slow limit that belong to it, which
-        // `publish` stores first.
-        Word(self.hot.word.load(Ordering::Acquire))
     }
 
     /// A call asks to pass. `hold` makes what the guard holds the breaker by.
     #[inline(always)]
     pub(crate) fn admit<P: Deref<Target = Self>>(&self, hold: impl FnOnce() -> P) -> Admission<P> {
-        let word = self.word();
+        let word = self.hot.word();
         if word.is_judging() {
             return Admission::Judged(Guard::new(hold(), Admitted { word, probe: 0, started: self.started() }));
         }
@@ -120,50 +75,23 @@ impl Shared {
     pub(crate) fn would_ask(&self, now: Instant) -> bool {
         match self.state() {
             CircuitState::Closed | CircuitState::HalfOpen => true,
-            // Relaxed: see `ask`.
-            CircuitState::Open => now.as_nanos() >= self.hot.not_before.load(Ordering::Relaxed),
+            CircuitState::Open => self.hot.may_ask(now),
             _ => false,
         }
     }
 
     #[inline]
     fn started(&self) -> Instant {
-        // Relaxed: the limit that was valid a moment ago is as good.
-        if self.hot.slow_over.load(Ordering::Relaxed) == u64::MAX { Instant::ZERO } else { clock::now() }
+        if self.hot.slow_over() == u64::MAX { Instant::ZERO } else { clock::now() }
     }
 
     /// Why calls are refused; `None` when one may ask under the lock. Of plain words, so that a refusal costs no more than
     /// the clock and a count.
     #[inline(never)]
     fn refused(&self, state: CircuitState) -> Option<Refusal> {
-        let refusal = self.refusal(state)?;
+        let refusal = self.hot.refusal(state)?;
         self.cells.tally(Tally::Rejected);
         Some(refusal)
-    }
-
-    fn refusal(&self, state: CircuitState) -> Option<Refusal> {
-        // Relaxed, here and below: a call that reads a word of a state before or after behaves as if it had come then. Except
-        // for an isolated circuit no moment is later than an open time or a probe's age from now, so nobody is refused for
-        // good.
-        let word = |word: &AtomicU64| word.load(Ordering::Relaxed);
-        if state == CircuitState::Isolated {
-            return Some(Refusal::Isolated);
-        }
-        let now = clock::now();
-        let left = word(&self.hot.not_before).saturating_sub(now.as_nanos());
-        if left > 0 {
-            return Some(match state {
-                CircuitState::HalfOpen if word(&self.hot.overdue) != 0 => Refusal::ProbeTimeout(left),
-                CircuitState::HalfOpen => Refusal::full(Instant::from_nanos(word(&self.hot.oldest)), now, left),
-                _ => Refusal::Open(left),
-            });
-        }
-        let hurried = word(&self.hot.hurried);
-        if hurried == 0 || time_left(now).is_none_or(|left| nanos(left) > hurried) {
-            return None;
-        }
-        let left = word(&self.hot.hurried_until).saturating_sub(now.as_nanos());
-        (left > 0).then_some(Refusal::Hurried(left))
     }
 
     /// `None` when the call passes and nobody wants to hear of it.
@@ -189,8 +117,7 @@ impl Shared {
     /// What an outcome is under the list `on`, if there is one.
     #[inline]
     pub(crate) fn judge(&self, judged: Judgement) -> Judgement {
-        // Relaxed: an outcome that is judged by the list of a moment ago came a moment earlier.
-        if self.hot.names_failures.load(Ordering::Relaxed) == 0 { judged } else { self.judge_by_name(judged) }
+        if self.hot.names_failures() { self.judge_by_name(judged) } else { judged }
     }
 
     #[cold]
@@ -205,8 +132,7 @@ impl Shared {
     /// A call succeeded.
     #[inline]
     pub(crate) fn success(&self, call: Admitted) {
-        // Relaxed reading of a word that this call has acquired before.
-        if self.hot.word.load(Ordering::Relaxed) != call.word.0 {
+        if !self.hot.is_still(call.word) {
             self.cells.tally(Tally::Stale);
             return;
         }
@@ -220,11 +146,10 @@ impl Shared {
             let now = if now == Instant::ZERO { clock::end::read() } else { now };
             return self.evidence(call, Evidence { failed: false, slow, push_back: None }, now);
         }
-        // Relaxed: the thread that failed before sees its own failure, and for others either order is right.
-        if self.hot.streak.load(Ordering::Relaxed) != 0 && !self.end_streak(call) {
+        if self.hot.has_streak() && !self.end_streak(call) {
             return;
         }
-        let width = self.hot.bucket_width.load(Ordering::Relaxed);
+        let width = self.hot.bucket_width();
         let generation = call.word.generation();
         self.cells.add(if width == 0 {
             Place::whole(generation)
@@ -235,7 +160,7 @@ impl Shared {
     }
 
     fn is_slow(&self, call: Admitted, now: Instant) -> bool {
-        nanos(now.saturating_since(call.started)) >= self.hot.slow_over.load(Ordering::Relaxed)
+        nanos(now.saturating_since(call.started)) >= self.hot.slow_over()
     }
 
     #[cold]
@@ -263,8 +188,7 @@ impl Shared {
     /// A call was dropped before it had an outcome; `gave_up` when it waited for its answer.
     #[cold]
     pub(crate) fn cancelled(&self, call: Admitted, gave_up: bool) {
-        // Relaxed: a setting that changes meanwhile is used from the next call on.
-        let counts_as = self.hot.cancelled.load(Ordering::Relaxed);
+        let counts_as = self.hot.cancelled();
         if counts_as == Cancelled::Failure as u64 {
             self.failure(call, None);
         } else if counts_as == Cancelled::Slow as u64 {
@@ -277,7 +201,7 @@ impl Shared {
 
     fn nothing(&self, call: Admitted, tally: Tally, gave_up: bool) {
         let counts = if call.probe == 0 {
-            self.hot.word.load(Ordering::Relaxed) == call.word.0
+            self.hot.is_still(call.word)
         } else {
             let gave_up = gave_up.then(clock::end::read);
             self.locked(|machine| machine.nothing(call.ticket(), gave_up))
@@ -303,7 +227,7 @@ impl Shared {
     fn locked<T>(&self, change: impl FnOnce(&mut Machine) -> T) -> T {
         let mut machine = self.lock();
         let result = change(&mut machine);
-        publish(&self.hot, &machine);
+        self.hot.publish(&machine);
         let news = machine.news.take();
         let journal = news.and_then(|event| {
             let journal = self.journal.get()?;
@@ -318,7 +242,7 @@ impl Shared {
     }
 
     pub(crate) fn state(&self) -> CircuitState {
-        self.word().state()
+        self.hot.word().state()
     }
 
     pub(crate) fn stats(&self) -> Stats {
@@ -367,37 +291,6 @@ impl Admitted {
     }
 }
 
-/// How much time the call has left that this thread makes; `None` where nobody further out limits it.
-fn time_left(now: Instant) -> Option<Duration> {
-    deadline::awaited_until().map(|until| until.saturating_since(now))
-}
-
-/// Makes what the machine has decided visible to calls that take no lock.
-fn publish(hot: &Hot, machine: &Machine) {
-    let set = |atomic: &AtomicU64, value: u64| {
-        // Relaxed: only the lock's holder writes. Most operations change nothing, and a load leaves the line shared.
-        if atomic.load(Ordering::Relaxed) != value {
-            atomic.store(value, Ordering::Relaxed);
-        }
-    };
-    set(&hot.not_before, machine.not_before().as_nanos());
-    set(&hot.streak, machine.streak().into());
-    set(&hot.overdue, machine.overdue());
-    set(&hot.oldest, machine.oldest_probe().map_or(0, Instant::as_nanos));
-    let (hurried, until) = machine.hurried().unwrap_or((0, Instant::ZERO));
-    set(&hot.hurried, hurried);
-    set(&hot.hurried_until, until.as_nanos());
-    set(&hot.names_failures, u64::from(!machine.config().on().is_empty()));
-    set(&hot.bucket_width, machine.bucket_width());
-    set(&hot.slow_over, machine.config().slow().map_or(u64::MAX, |slow| nanos(slow.over)));
-    set(&hot.cancelled, machine.config().cancelled() as u64);
-    let word = Word::new(machine.state(), machine.generation());
-    if hot.word.load(Ordering::Relaxed) != word.0 {
-        // Release: pairs with `Shared::word`. What was stored above is seen by whoever sees this generation.
-        hot.word.store(word.0, Ordering::Release);
-    }
-}
-
 impl Drop for Shared {
     fn drop(&mut self) {
         if let Some(journal) = self.journal.get() {
@@ -408,7 +301,7 @@ impl Drop for Shared {
 
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let word = self.word();
+        let word = self.hot.word();
         f.debug_struct("Breaker")
             .field("state", &word.state())
             .field("generation", &word.generation())
