@@ -19,10 +19,10 @@ fn breaker(cancelled: Cancelled) -> CircuitBreakerLayer {
     CircuitBreakerLayer::new(config.build().expect("valid"))
 }
 
-/// Calls that telemetry has counted as failures, and as refused.
+/// Calls that telemetry has counted as failures of the service, and as in a hurry.
 fn counted(telemetry: &TelemetryHandle) -> (u64, u64) {
     let counts = telemetry.snapshot();
-    (counts.ended(Status::Failure), counts.ended(Status::Refused))
+    (counts.ended(Status::Failure), counts.ended(Status::Caller))
 }
 
 /// Calls one after the other of a service that never answers.
