@@ -107,6 +107,50 @@ async fn a_call_in_flight_on_a_process_that_dies_fails_at_once() {
     assert_eq!(instance.check().await.state, HealthState::Unhealthy);
 }
 
+/// Whoever judges the process by its calls forgets it before they say anything of it.
+#[tokio::test]
+async fn what_is_to_be_done_before_calls_are_lost_is_done_before_any_of_them_hears_of_it() {
+    let instance = start(fixture(&["mute"]).with_shutdown_grace(millis(1)).with_restart(quick(5))).await;
+    let (handle, told) = (instance.service().handle(), Arc::new(AtomicUsize::new(0)));
+    let mut events = handle.subscribe();
+    let (seen, count) = (handle.clone(), told.clone());
+    handle.before_calls_are_lost(|| panic!("no harm is done by it"));
+    handle.before_calls_are_lost(move || {
+        assert_ne!(seen.pid(), Some(0), "it may be looked at");
+        assert!(!matches!(seen.state(), ProcessState::Running { .. }), "nobody is sent to it any more");
+        count.fetch_add(1, Ordering::SeqCst);
+    });
+    let lost = async |before: usize| {
+        let calls = (0..8).map(|n| {
+            let (service, told) = (instance.service().clone(), told.clone());
+            async move {
+                call(&service, json!(n)).await.expect_err("no answer");
+                told.load(Ordering::SeqCst)
+            }
+        });
+        let heard = tokio::spawn(futures_util::future::join_all(calls.collect::<Vec<_>>()));
+        within(async {
+            while handle.stats().in_flight < 8 {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        (heard, vec![before + 1; 8])
+    };
+    let (heard, expected) = lost(0).await;
+    kill(handle.pid().expect("running"));
+    assert_eq!(within(heard).await.expect("no panic"), expected);
+    event(&mut events, |event| matches!(event, ProcessEvent::Ready { .. })).await;
+    let (heard, expected) = lost(1).await;
+    within(handle.restart()).await.expect("it starts");
+    assert_eq!(within(heard).await.expect("no panic"), expected);
+    let (heard, expected) = lost(2).await;
+    // By itself or killed: it has next to no time.
+    let _closed = within(instance.close(millis(1))).await;
+    assert_eq!(within(heard).await.expect("no panic"), expected);
+    handle.before_calls_are_lost(|| unreachable!("nothing happens any more"));
+}
+
 /// A call that is written a few milliseconds after the death, before anybody knows of it, is in the pipe, and nobody has read it.
 #[tokio::test]
 async fn a_request_that_a_dead_process_has_not_read_was_never_sent() {

@@ -2,20 +2,27 @@
 
 use std::sync::Arc;
 
-use plugin_breaker::CircuitState;
+use plugin_breaker::{CircuitBreakerHandle, CircuitState};
 use plugin_transports::process::{ProcessEvent, ProcessHandle, ProcessState};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 
 use crate::manager::Controls;
 
 /// Gives each new process of a plugin a fresh start, for as long as the plugin lives: what was counted of the last one is
-/// forgotten at its death, and when the next is ready an open breaker is closed and health is checked at once.
+/// forgotten at its end, before the calls that are lost with it hear of that, and when the next is ready an open breaker is
+/// closed and health is checked at once.
 ///
-/// Calls that were lost with one process are as many failures, and more than enough to open its breaker. They are evidence
-/// against the process that died, and the next one would be kept waiting for them for the whole recovery time; meanwhile
-/// callers would be told that time, and not the one that the process is away. A plugin that dies again and again is not spared by this: its supervisor says that it has failed. What an operator isolated, disabled or
-/// set to report only stays so; a circuit that was opened by hand for its open time counts as open.
+/// Calls that are lost with one process are as many failures, and more than enough to open its breaker. They are evidence
+/// against the process that died, and who comes for the next one would be refused because of them and told the recovery time,
+/// in the place of waiting for the restart. So they belong to the state before. A plugin that dies again and again is not
+/// spared by this: its supervisor says that it has failed. What an operator isolated, disabled or set to report only stays
+/// so; a circuit that was opened by hand for its open time counts as open.
 pub(super) fn follow(plugin: &Arc<str>, controls: &Controls, process: &ProcessHandle) {
+    if let Some(breaker) = controls.breaker.clone() {
+        // No more than the breaker: the process keeps what this holds.
+        let plugin = Arc::clone(plugin);
+        process.before_calls_are_lost(move || forget(&plugin, &breaker));
+    }
     let (plugin, controls, events, process) =
         (Arc::clone(plugin), controls.clone(), process.subscribe(), process.clone());
     tokio::spawn(async move { heed(&plugin, &controls, events, || process.state()).await });
@@ -31,11 +38,6 @@ async fn heed(plugin: &str, controls: &Controls, mut events: Receiver<ProcessEve
                     is_ready(plugin, controls);
                 }
             }
-            // A closed one too: calls that were lost and have not been counted yet belong to the state before.
-            Ok(ProcessEvent::Died { .. }) => {
-                let states = [CircuitState::Closed, CircuitState::Open, CircuitState::HalfOpen];
-                close_breaker(plugin, controls, &states);
-            }
             // The handle here keeps the channel open, so this is its end.
             Ok(ProcessEvent::Stopped) | Err(RecvError::Closed) => return,
             Ok(_) => {}
@@ -43,23 +45,29 @@ async fn heed(plugin: &str, controls: &Controls, mut events: Receiver<ProcessEve
     }
 }
 
+/// Calls that waited for the start and ran out of time may have opened the breaker meanwhile.
 fn is_ready(plugin: &str, controls: &Controls) {
-    close_breaker(plugin, controls, &[CircuitState::Open, CircuitState::HalfOpen]);
-    // Not here: the next death is to be heard also while a check hangs, which ends at its own timeout.
+    if let Some(breaker) = &controls.breaker
+        && breaker.state() != CircuitState::Closed
+    {
+        forget(plugin, breaker);
+    }
+    // Not here: what happens next is to be heard also while a check hangs, which ends at its own timeout.
     for check in controls.health_checks.clone() {
         tokio::spawn(async move { check.check_now().await });
     }
 }
 
-fn close_breaker(plugin: &str, controls: &Controls, when: &[CircuitState]) {
-    let Some(breaker) = &controls.breaker else { return };
-    let state = breaker.state();
-    if when.contains(&state) {
-        if state != CircuitState::Closed {
+/// A closed one forgets what it has counted, and calls that are still to be counted.
+fn forget(plugin: &str, breaker: &CircuitBreakerHandle) {
+    match breaker.state() {
+        CircuitState::Closed => {}
+        CircuitState::Open | CircuitState::HalfOpen => {
             tracing::info!(plugin, "the breaker is closed: what opened it was another process");
         }
-        breaker.begin_anew();
+        _ => return,
     }
+    breaker.begin_anew();
 }
 
 #[cfg(test)]
@@ -99,9 +107,23 @@ mod tests {
     const UP: ProcessState = ProcessState::Running { pid: 1 };
 
     #[tokio::test(start_paused = true)]
-    async fn a_death_is_heard_while_a_check_hangs() {
-        let died = ProcessEvent::Died { pid: 1, why: "was killed".into() };
-        assert_eq!(after(64, UP, &[ProcessEvent::Ready { pid: 1 }], died).await, CircuitState::Closed);
+    async fn a_process_that_is_ready_is_heard_while_a_check_of_the_last_one_hangs() {
+        let ready = |pid| ProcessEvent::Ready { pid };
+        assert_eq!(after(64, UP, &[ready(1)], ready(2)).await, CircuitState::Closed);
+    }
+
+    #[test]
+    fn what_an_operator_has_set_outlives_the_process() {
+        let breaker = CircuitBreakerLayer::new(CircuitBreakerConfig::default()).handle();
+        breaker.force_open();
+        forget("p", &breaker);
+        assert_eq!(breaker.state(), CircuitState::Closed);
+        breaker.isolate();
+        forget("p", &breaker);
+        assert_eq!(breaker.state(), CircuitState::Isolated);
+        breaker.disable();
+        forget("p", &breaker);
+        assert_eq!(breaker.state(), CircuitState::Disabled);
     }
 
     #[tokio::test(start_paused = true)]

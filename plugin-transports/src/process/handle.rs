@@ -188,6 +188,24 @@ impl ProcessHandle {
         self.shared.subscribe()
     }
 
+    /// Runs this each time that calls in flight are about to be lost with the process, before any of them hears of it: what
+    /// judges the process by its calls can forget there what it knows of it, so that nobody meets, in the place of the
+    /// restart, what the calls that are lost say of a process that is no more. Calls that come from then on wait for the next
+    /// one, or are refused.
+    ///
+    /// It runs on the task that watches the process, and must not block. It is kept until the plugin is closed, and so is all
+    /// that it holds: an instance of the plugin, or its service, would keep the process alive.
+    ///
+    /// ```no_run
+    /// # use plugin_transports::process::ProcessHandle;
+    /// # fn example(process: &ProcessHandle) {
+    /// process.before_calls_are_lost(|| println!("the process has died"));
+    /// # }
+    /// ```
+    pub fn before_calls_are_lost(&self, act: impl Fn() + Send + Sync + 'static) {
+        self.shared.before_calls_are_lost(Arc::new(act));
+    }
+
     /// Stops the process and starts it again, or starts one that has failed; earlier deaths are forgotten. Resolves
     /// when the new process is ready. One that is being started already is not interrupted: this waits for it too.
     /// Dropping the future changes nothing: the restart goes on.

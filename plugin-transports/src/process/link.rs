@@ -1,8 +1,10 @@
 //! How a plugin's process is: what the supervisor writes, and everybody reads.
 
 use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -95,6 +97,7 @@ pub(super) struct Shared {
     /// Held while the process is not ready, so that no check says otherwise.
     pub(super) health: Arc<HealthCell>,
     events: broadcast::Sender<ProcessEvent>,
+    losses: Losses,
     has_been_ready: AtomicBool,
     restarts: AtomicU64,
     failed_starts: AtomicU64,
@@ -112,6 +115,7 @@ impl Shared {
             waiting: AtomicUsize::new(0),
             health: Arc::default(),
             events: broadcast::Sender::new(EVENTS),
+            losses: Losses::default(),
             has_been_ready: AtomicBool::new(false),
             restarts: AtomicU64::new(0),
             failed_starts: AtomicU64::new(0),
@@ -126,6 +130,32 @@ impl Shared {
 
     pub(super) fn subscribe(&self) -> broadcast::Receiver<ProcessEvent> {
         self.events.subscribe()
+    }
+
+    /// See [`ProcessHandle::before_calls_are_lost`](super::ProcessHandle::before_calls_are_lost).
+    pub(super) fn before_calls_are_lost(&self, act: Act) {
+        let mut acts = self.losses.acts();
+        // Who comes after the end has nothing to hear of. Looked at under the lock, so that what is kept is also let go.
+        if !matches!(&**self.link.load(), Link::Stopped) {
+            acts.push(act);
+        }
+    }
+
+    /// Calls in flight are about to hear that they are lost. The link says already that the process is not there.
+    pub(super) fn calls_are_lost(&self) {
+        // Outside of the lock: what is run is somebody else's code.
+        let acts = self.losses.acts().clone();
+        for act in acts {
+            // The supervisor must outlive it: its end would be that of the process.
+            let _ = catch_unwind(AssertUnwindSafe(|| act()));
+        }
+    }
+
+    /// Nothing happens any more.
+    pub(super) fn over(&self) {
+        self.stopped();
+        self.losses.acts().clear();
+        self.tell(ProcessEvent::Stopped);
     }
 
     pub(super) fn link(&self) -> arc_swap::Guard<Arc<Link>> {
@@ -278,6 +308,25 @@ impl Shared {
             Link::Down(down) => Some(down.health()),
             Link::Stopped => Some(HealthStatus::new(HealthState::Offline, STOPPED)),
         }
+    }
+}
+
+/// What somebody wants done before calls are lost.
+pub(super) type Act = Arc<dyn Fn() + Send + Sync>;
+
+#[derive(Default)]
+struct Losses(Mutex<Vec<Act>>);
+
+impl Losses {
+    fn acts(&self) -> MutexGuard<'_, Vec<Act>> {
+        // Nothing that runs under the lock can panic half way through a change.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Losses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Losses").field(&self.acts().len()).finish()
     }
 }
 

@@ -24,6 +24,7 @@ use super::{
     child::{Child, describe},
     command,
     hello::{self, Methods},
+    link::Shared,
     spawner,
     stderr::Stderr,
 };
@@ -196,11 +197,11 @@ impl Running {
 
     /// Stops the process: method `shutdown` where the plugin has it, end of its stdin, SIGTERM, each with a share of
     /// the grace period, and SIGKILL to its whole group at the end. `false`: it had to be killed.
-    pub(super) async fn stop(mut self, grace: Duration) -> bool {
+    pub(super) async fn stop(mut self, grace: Duration, shared: &Shared) -> bool {
         self.connection.refuse_new();
         let limit = std::pin::pin!(sleep(grace));
         let by_itself = self.ask_to_stop(grace, limit).await;
-        self.cut_off("was stopped").await;
+        self.cut_off("was stopped", shared).await;
         by_itself
     }
 
@@ -229,9 +230,10 @@ impl Running {
     }
 
     /// The end, whatever the process does. When it resolves, every call in flight has its error and the process is
-    /// reaped.
-    pub(super) async fn cut_off(&mut self, why: &str) {
+    /// reaped. `shared` says already that the process is not there.
+    pub(super) async fn cut_off(&mut self, why: &str, shared: &Shared) {
         self.connection.recall(unread);
+        shared.calls_are_lost();
         self.connection.close(why);
         self.child.kill();
         // A process that the kernel cannot end at once is reaped by the spawning thread, when this is dropped.

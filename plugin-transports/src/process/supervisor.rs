@@ -89,7 +89,7 @@ impl Supervisor {
                     let decision = self.deaths.decide(Some(ready), clock::now());
                     // Before any call hears of it, so that each is told when to come again.
                     self.down(decision.wait(), &why);
-                    running.cut_off(&why).await;
+                    running.cut_off(&why, &self.shared).await;
                     self.shared.tell(ProcessEvent::Died { pid, why: why.clone() });
                     return self.after_death(decision, why);
                 }
@@ -102,7 +102,7 @@ impl Supervisor {
                         let why = "is restarted on request".to_owned();
                         self.deaths.clear();
                         self.down(Some(Duration::ZERO), &why);
-                        running.stop(self.shared.config.shutdown_grace).await;
+                        running.stop(self.shared.config.shutdown_grace, &self.shared).await;
                         return Phase::Starting { why, asked: vec![done] };
                     }
                     Some(Command::RetryNow) => self.deaths.clear(),
@@ -111,13 +111,13 @@ impl Supervisor {
                         // What is left of a long grace period is for calls, of which there may be none.
                         let idle = running.connection().counts().in_flight == 0;
                         let grace = if idle { grace.min(self.shared.config.shutdown_grace) } else { grace };
-                        let by_itself = running.stop(grace).await;
+                        let by_itself = running.stop(grace, &self.shared).await;
                         let _ = done.send(if by_itself { Ok(()) } else { Err(grace) });
                         return Phase::Over;
                     }
                     None => {
                         self.shared.stopped();
-                        running.stop(self.shared.config.shutdown_grace).await;
+                        running.stop(self.shared.config.shutdown_grace, &self.shared).await;
                         return Phase::Over;
                     }
                 },
@@ -251,7 +251,6 @@ struct CloseLink(Arc<Shared>);
 
 impl Drop for CloseLink {
     fn drop(&mut self) {
-        self.0.stopped();
-        self.0.tell(ProcessEvent::Stopped);
+        self.0.over();
     }
 }
