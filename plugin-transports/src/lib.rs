@@ -24,6 +24,8 @@ pub mod json;
 #[cfg(feature = "lines")]
 pub mod lines;
 #[cfg(any(feature = "http", all(feature = "process", target_os = "linux")))]
+mod members;
+#[cfg(any(feature = "http", all(feature = "process", target_os = "linux")))]
 mod metadata;
 #[cfg(all(feature = "process", target_os = "linux"))]
 pub mod process;

@@ -18,6 +18,7 @@ use serde_json::value::RawValue;
 use crate::{
     flaw,
     json::{Beyond, Limits},
+    members::{self, Unknown},
     metadata,
 };
 
@@ -114,12 +115,31 @@ pub(super) enum Unread {
 pub(super) fn read_answer(body: &Bytes, limits: Limits) -> Result<Answer, Unread> {
     let raw: RawAnswer<'_> = object(body).map_err(Unread::Broken)?;
     raw.data.map_or(Ok(()), |data| limits.hold(data)).map_err(Unread::Beyond)?;
+    if raw.data.is_none() && raw.error.is_none() {
+        check_names(body).map_err(Unread::Broken)?;
+    }
     // An error is text; a plugin that sends an object instead is shown as it wrote it.
     let result = match raw.error.map(metadata::error) {
         Some(text) if !text.is_empty() => Err(text),
         _ => Ok(part(body, raw.data)),
     };
     Ok(Answer { result, metadata: raw.metadata })
+}
+
+/// Refuses what has something else in the place of what a reply has: an answer of some other service, or a name with a
+/// mistake in it, would be a result that is `null`. What has nothing at all is one, as Go writes it.
+#[cold]
+fn check_names(body: &[u8]) -> Result<(), String> {
+    let (mut is_reply, mut others) = (false, Unknown::default());
+    members::visit(flaw::text(body)?, |name| match name {
+        "data" | "error" => is_reply = true,
+        "request_id" | "metadata" => {}
+        other => others.note(other),
+    });
+    if is_reply || others.is_empty() {
+        return Ok(());
+    }
+    Err(format!("it has neither `data` nor `error`, of which a reply has one, but {others}"))
 }
 
 fn part(whole: &Bytes, part: Option<&RawValue>) -> Bytes {
@@ -269,6 +289,24 @@ mod tests {
         assert_eq!(read(r#"{"error":{"c":1}}"#).expect("valid"), Err(r#"{"c":1}"#.to_owned()));
         for bad in ["", "hello", "[1]", "{\"data\":1}x", r#"{"data":1,"data":2}"#, r#"{"metadata":[1]}"#] {
             assert!(read(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_has_something_else_in_the_place_of_a_result_is_none() {
+        let read = |text: &'static str| read_answer(&Bytes::from_static(text.as_bytes()), Limits::new());
+        // What Go writes for a result that is nil, and what a plugin may add.
+        for nothing in ["{}", r#"{"request_id":"r"}"#, r#"{"data":null,"took":5}"#, r#"{"metadata":{},"error":null}"#] {
+            assert_eq!(read(nothing).expect("a reply").result, Ok(Bytes::from_static(b"null")), "{nothing}");
+        }
+        for (text, names) in [
+            (r#"{"dat":7}"#, "\"dat\""),
+            (r#"{"status":"ok","version":2}"#, "\"status\", \"version\""),
+            (r#"{"request_id":"r","result":7}"#, "\"result\""),
+            (r#"{"Data":7}"#, "\"Data\""),
+        ] {
+            let why = format!("it has neither `data` nor `error`, of which a reply has one, but {names}");
+            assert_eq!(read(text), Err(Unread::Broken(why)), "{text}");
         }
     }
 

@@ -4,10 +4,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use plugin_core::{CallContext, Code};
-use serde::{
-    Deserialize,
-    de::{Deserializer, IgnoredAny, MapAccess, Visitor},
-};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
@@ -18,6 +15,7 @@ use super::{
 use crate::{
     flaw,
     json::{Beyond, Limits},
+    members::{self, Unknown},
     metadata, said,
 };
 
@@ -171,12 +169,12 @@ fn read(line: &Bytes, limits: Limits) -> Result<Reply, String> {
     // Otherwise it is a request that was written back, as a plugin does that logs to stdout, or another line of a log.
     // What has a result is a reply, and no other key makes it less of one.
     if raw.result.is_none() || raw.error.is_some() {
-        let (keys, first_other) = keys_of(text);
+        let (keys, others) = keys_of(text);
         if !keys.is_reply() {
             return Ok(Reply::Noise);
         }
         if keys.lacks_answer() {
-            return Err(format!("it has neither `result` nor `error`, of which a reply has one, but {first_other:?}"));
+            return Err(format!("it has neither `result` nor `error`, of which a reply has one, but {others}"));
         }
     }
     if let Some(Err(beyond)) = raw.result.map(|result| limits.hold(result)) {
@@ -201,38 +199,16 @@ fn read(line: &Bytes, limits: Limits) -> Result<Reply, String> {
     Ok(Reply::Answer(Answer { id, result, metadata: raw.metadata }))
 }
 
-/// The keys of a JSON object, and the first that no reply has.
+/// The keys of a reply, and those that no reply has.
 #[cold]
-fn keys_of(object: &str) -> (scan::Keys, String) {
-    #[derive(Default)]
-    struct Noted(scan::Keys, Option<String>);
-
-    impl<'de> Deserialize<'de> for Noted {
-        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            deserializer.deserialize_map(Self::default())
+fn keys_of(object: &str) -> (scan::Keys, Unknown) {
+    let (mut keys, mut others) = (scan::Keys::default(), Unknown::default());
+    members::visit(object, |key| {
+        if !keys.note(key.as_bytes()) {
+            others.note(key);
         }
-    }
-
-    impl<'de> Visitor<'de> for Noted {
-        type Value = Self;
-
-        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.write_str("an object")
-        }
-
-        fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Self, A::Error> {
-            while let Some((key, IgnoredAny)) = map.next_entry::<Cow<'_, str>, IgnoredAny>()? {
-                self.0.note(key.as_bytes());
-                if self.0.has_other() {
-                    self.1.get_or_insert_with(|| key.chars().take(SHOWN).collect());
-                }
-            }
-            Ok(self)
-        }
-    }
-
-    let Noted(keys, other) = serde_json::from_str(object).unwrap_or_default();
-    (keys, other.unwrap_or_default())
+    });
+    (keys, others)
 }
 
 #[cold]
@@ -382,7 +358,7 @@ mod tests {
                 br#"{"id":"0000000000020001","results":1}"#,
                 "neither `result` nor `error`, of which a reply has one, but \"results\"",
             ),
-            (br#"{"status":"ok","id":"0000000000020001","took":5}"#, "but \"status\""),
+            (br#"{"status":"ok","id":"0000000000020001","took":5}"#, "but \"status\", \"took\""),
             (br#"{"id":"0000000000020001","results":NaN}"#, "expected value at byte 36"),
             (br#"{"id":["0000000000020001"],"result":1}"#, "invalid type: sequence, expected a string"),
         ] {

@@ -44,6 +44,8 @@ pub(crate) mod codec;
 pub(crate) mod env;
 pub(crate) mod id;
 pub(crate) mod json;
+#[cfg(all(feature = "process", target_os = "linux"))]
+pub(crate) mod log;
 pub(crate) mod scan;
 mod serve;
 pub(crate) mod split;

@@ -39,7 +39,8 @@ pub(crate) struct Keys {
 }
 
 impl Keys {
-    pub(crate) fn note(&mut self, key: &[u8]) {
+    /// Whether it is one that a reply may have.
+    pub(crate) fn note(&mut self, key: &[u8]) -> bool {
         let is = |names: &[&str]| names.iter().any(|name| key.eq_ignore_ascii_case(name.as_bytes()));
         match () {
             () if is(&["result"]) => self.result = true,
@@ -49,8 +50,10 @@ impl Keys {
                 self.other = true;
                 self.log |= is(&["level", "lvl", "severity", "levelname", "method", "msg", "ts", "time", "timestamp"]);
                 self.level |= is(&["level", "lvl", "severity", "levelname"]);
+                return false;
             }
         }
+        true
     }
 
     /// Whether an object with these keys and the id of a call is its reply, or was meant to be: it has a `result`, or an
@@ -64,12 +67,6 @@ impl Keys {
     #[cfg(any(test, all(feature = "process", target_os = "linux")))]
     pub(crate) fn lacks_answer(self) -> bool {
         self.other && !self.has_answer()
-    }
-
-    /// Whether one was anything that the protocol does not have in a reply.
-    #[cfg(any(test, all(feature = "process", target_os = "linux")))]
-    pub(crate) fn has_other(self) -> bool {
-        self.other
     }
 
     fn has_answer(self) -> bool {

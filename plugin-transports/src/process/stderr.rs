@@ -6,18 +6,17 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
 };
 
-use plugin_core::clock::{self, Instant};
+use plugin_core::clock;
 use tokio::{io::AsyncRead, task::JoinHandle, time::sleep};
 use tokio_util::io::poll_read_buf;
 
 use super::StderrConfig;
-use crate::lines::split::{Line, Lines};
-
-/// Over which lines are counted.
-const SECOND: Duration = Duration::from_secs(1);
+use crate::lines::{
+    log::{Pace, harmless},
+    split::{Line, Lines},
+};
 
 /// How much of the newest output is kept, to say why a plugin did not start.
 const TAIL_LINES: usize = 8;
@@ -90,7 +89,7 @@ async fn read(mut log: Log, mut reader: impl AsyncRead + Unpin, max_line: usize)
             biased;
             read = more => read,
             // A plugin that falls silent must not leave it untold.
-            () = sleep(log.pace.left(clock::now())), if log.pace.dropped > 0 => {
+            () = sleep(log.pace.left(clock::now())), if log.pace.has_dropped() => {
                 log.tell_dropped();
                 continue;
             }
@@ -126,8 +125,7 @@ impl Log {
         if text.is_empty() {
             return;
         }
-        // A plugin must not be able to forge lines of the host's log, or to move the cursor of who reads it.
-        let text: String = text.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect();
+        let text = harmless(text);
         self.tail.push(&text);
         let now = clock::now();
         if self.pace.left(now).is_zero() {
@@ -147,9 +145,9 @@ impl Log {
     }
 
     fn tell_dropped(&mut self) {
-        let dropped = std::mem::take(&mut self.pace.dropped);
+        let dropped = self.pace.take_dropped();
         if dropped > 0 {
-            let (plugin, most) = (&*self.plugin, self.pace.most);
+            let (plugin, most) = (&*self.plugin, self.pace.most());
             tracing::warn!(
                 plugin,
                 dropped,
@@ -160,47 +158,15 @@ impl Log {
     }
 }
 
-/// So many lines a second.
-struct Pace {
-    most: u32,
-    since: Instant,
-    lines: u32,
-    /// Since it was told the last time.
-    dropped: u64,
-}
-
-impl Pace {
-    fn new(most: u32) -> Self {
-        Self { most, since: clock::now(), lines: 0, dropped: 0 }
-    }
-
-    /// What is left of the second.
-    fn left(&self, now: Instant) -> Duration {
-        SECOND.saturating_sub(now.saturating_since(self.since))
-    }
-
-    fn begin(&mut self, now: Instant) {
-        (self.since, self.lines) = (now, 0);
-    }
-
-    fn admit(&mut self) -> bool {
-        let admitted = self.lines < self.most;
-        if admitted {
-            self.lines += 1;
-        } else {
-            self.dropped += 1;
-        }
-        admitted
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::io;
+    use std::{io, time::Duration};
 
     use tracing_subscriber::fmt::MakeWriter;
 
     use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
 
     #[derive(Clone, Default)]
     struct Written(Arc<Mutex<Vec<u8>>>);

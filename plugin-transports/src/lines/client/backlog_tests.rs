@@ -180,11 +180,15 @@ fn an_answer_that_never_comes_changes_nothing_for_those_after_it() {
 
 #[test]
 fn neither_a_second_answer_nor_one_to_what_was_not_written_moves_the_line() {
-    let mut trial = Trial::new(3);
+    let mut trial = Trial::new(4);
     trial.give_up(1);
-    trial.answer_late(1);
+    for number in [1, 2] {
+        trial.pass(2000);
+        trial.answer_late(number);
+    }
     let then = trial.backlog.progress();
-    for number in [1, 1, 7, u64::MAX] {
+    // The last one again, and an older one.
+    for number in [2, 1, 2, 1, 7, u64::MAX] {
         trial.answer_late(number);
         assert_eq!((trial.backlog.progress(), trial.backlog.line.len()), (then, 2));
         assert!(trial.holds_for().is_some());

@@ -17,7 +17,7 @@ use super::{
     super::codec::Frame,
     Counts, Driver, Exchange, Failure, Limits, Place,
     backlog::Progress,
-    table::{Came, Outcome, Table},
+    table::{Came, Delivered, Outcome, Table},
 };
 
 /// Bytes that are written at once. Requests beyond it stay in the table, where they can still be withdrawn.
@@ -129,10 +129,14 @@ impl<W> Connection<W> {
         self.state().table.forget(id, limit, clock::now)
     }
 
-    /// Delivers a reply. `false`: nobody ever asked for it.
-    pub(super) fn complete(&self, id: u64, outcome: Outcome) -> bool {
-        let known = self.state().table.complete(id, outcome, clock::now);
-        known.map(|waker| waker.into_iter().for_each(Waker::wake)).is_ok()
+    /// Delivers a reply, and wakes who waits for it.
+    pub(super) fn complete(&self, id: u64, outcome: Outcome) -> Delivered {
+        let mut delivered = self.state().table.complete(id, outcome, clock::now);
+        // Outside of the lock: a waker is somebody else's code.
+        if let Delivered::ToItsCall(waker) = &mut delivered {
+            waker.take().into_iter().for_each(Waker::wake);
+        }
+        delivered
     }
 
     pub(super) fn count_noise(&self) {

@@ -24,10 +24,9 @@ use super::{
         split::{Line, Lines},
     },
     Connection, Failure, Limits,
+    odd::Odd,
+    table::Delivered,
 };
-
-/// How much of a line that is not a reply is shown in the log.
-const SHOWN: usize = 200;
 
 /// Why a reply is lost that may be well in itself.
 const SHARED: &str = "it stands in one line with a reply that cannot be read (each must end with a line feed)";
@@ -38,13 +37,13 @@ const ENDLESS: u64 = 16;
 /// The part of a connection that must be polled. It resolves once, when the connection is over;
 /// dropping it ends the connection too, and fails what is in flight.
 pub(crate) struct Driver<R, W> {
-    plugin: Arc<str>,
     connection: Arc<Connection<W>>,
     reader: R,
     lines: Lines,
     limits: Limits,
     /// Lines since the last reply that were none.
     noise: u32,
+    odd: Odd,
     /// Runs while calls are held back, until this moment.
     hold: Option<(Instant, Pin<Box<Sleep>>)>,
     /// It has resolved, and only waits to be dropped.
@@ -87,7 +86,8 @@ impl fmt::Display for End {
 
 impl<R, W> Driver<R, W> {
     pub(super) fn new(plugin: Arc<str>, connection: Arc<Connection<W>>, reader: R, limits: Limits) -> Self {
-        Self { plugin, connection, reader, lines: Lines::new(limits.line), limits, noise: 0, hold: None, over: false }
+        let (lines, odd) = (Lines::new(limits.line), Odd::new(plugin));
+        Self { connection, reader, lines, limits, noise: 0, odd, hold: None, over: false }
     }
 
     /// Whether it has resolved.
@@ -96,43 +96,55 @@ impl<R, W> Driver<R, W> {
     }
 
     fn accept(&mut self, line: Line) -> Result<(), End> {
-        let (shown, known) = match line {
+        let (shown, became) = match line {
             Line::Whole(text) => {
-                let known = match decode(&text, self.limits.json) {
-                    Reply::Answer(answer) => self.connection.complete(answer.id, Ok(answer)),
-                    Reply::Beyond(id, beyond) => self.connection.complete(id, Err(Failure::Beyond(beyond))),
+                let became = match decode(&text, self.limits.json) {
+                    Reply::Answer(answer) => Some(self.connection.complete(answer.id, Ok(answer))),
+                    Reply::Beyond(id, beyond) => Some(self.connection.complete(id, Err(Failure::Beyond(beyond)))),
                     Reply::Broken(found, why) => self.fail(&found, &Failure::Unreadable(why)),
-                    Reply::Noise => false,
+                    Reply::Noise => None,
                 };
-                (text, known)
+                (text, became)
             }
             Line::TooLong(head, found) => {
-                let known = self.fail(&found, &Failure::ReplyTooLarge(self.limits.line));
-                (head, known)
+                let became = self.fail(&found, &Failure::ReplyTooLarge(self.limits.line));
+                (head, became)
             }
         };
-        if known {
-            self.noise = 0;
-            return Ok(());
+        match became {
+            Some(Delivered::ToItsCall(_)) => {}
+            Some(Delivered::TooLate) => self.odd.late(&shown),
+            Some(Delivered::Twice) => self.odd.tell("a second reply to one call on the plugin's stdout", &shown),
+            Some(Delivered::ToNobody) => {
+                return self.noise("a reply on the plugin's stdout has an id that no call had", &shown);
+            }
+            None => return self.noise("a line on the plugin's stdout is not a reply", &shown),
         }
+        self.noise = 0;
+        Ok(())
+    }
+
+    fn noise(&mut self, what: &str, line: &Bytes) -> Result<(), End> {
         self.connection.count_noise();
         self.noise += 1;
-        log_noise(&self.plugin, &shown);
+        self.odd.tell(what, line);
         if self.noise < self.limits.noise { Ok(()) } else { Err(End::Noise(self.noise)) }
     }
 
-    /// Ends the calls whose replies cannot be read. `false`: there never was one with any of these ids.
-    fn fail(&self, found: &Found, failure: &Failure) -> bool {
+    /// Ends the calls whose replies cannot be read, and says what became of the first of these replies that had a call.
+    fn fail(&self, found: &Found, failure: &Failure) -> Option<Delivered> {
         let shared = Failure::Unreadable(SHARED.to_owned());
         let own = found.reply.into_iter().map(|id| (id, failure));
         let others = found.others.iter().map(|id| (*id, &shared));
-        own.chain(others).fold(false, |known, (id, failure)| {
+        let all = own.chain(others).map(|(id, failure)| {
             let id = match id {
                 // Whoever made a number of an id read it as the hexadecimal one that it is: no id is of decimal digits alone.
                 Id::Text(id) | Id::Number { value: id, .. } => id,
             };
-            self.connection.complete(id, Err(failure.clone())) | known
-        })
+            self.connection.complete(id, Err(failure.clone()))
+        });
+        // All of them, and not as many as it takes to know.
+        all.reduce(|first, next| if matches!(first, Delivered::ToNobody) { next } else { first })
     }
 }
 
@@ -217,9 +229,4 @@ impl<R, W> Drop for Driver<R, W> {
     fn drop(&mut self) {
         self.connection.close("was abandoned by the host");
     }
-}
-
-fn log_noise(plugin: &str, line: &Bytes) {
-    let text = String::from_utf8_lossy(&line[..line.len().min(SHOWN)]);
-    tracing::warn!(plugin, line = %text.escape_debug(), bytes = line.len(), "a line on the plugin's stdout is not a reply");
 }

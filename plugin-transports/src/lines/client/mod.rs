@@ -4,6 +4,7 @@ mod backlog;
 mod connection;
 mod driver;
 mod exchange;
+mod odd;
 mod table;
 
 use std::sync::Arc;

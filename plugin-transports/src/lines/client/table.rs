@@ -43,6 +43,19 @@ const _: () = assert!(MAX_IN_FLIGHT + MAX_OWN <= 1 << SLOT_BITS, "each has a slo
 
 pub(super) type Outcome = Result<Answer, Failure>;
 
+/// What became of a reply.
+#[derive(Debug)]
+pub(super) enum Delivered {
+    /// Its call has it, and waits for it with this waker.
+    ToItsCall(Option<Waker>),
+    /// Its call has ended. This is the first reply to it, as far as that is known.
+    TooLate,
+    /// Its call has had a reply already.
+    Twice,
+    /// No call that was sent ever had its id.
+    ToNobody,
+}
+
 #[derive(Debug)]
 pub(super) struct Table {
     slots: Vec<Slot>,
@@ -74,6 +87,8 @@ struct Slot {
     id: u64,
     waker: Option<Waker>,
     stage: Stage,
+    /// The id of a call that had this slot and has had a reply: the last of which one came.
+    replied: u64,
 }
 
 /// How far a request had come that its caller gave up.
@@ -161,7 +176,7 @@ impl Table {
             return Err(Failure::TooMany(most));
         }
         let index = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(Slot { id: 0, waker: None, stage: Stage::Free });
+            self.slots.push(Slot { id: 0, waker: None, stage: Stage::Free, replied: 0 });
             self.slots.len() - 1
         });
         self.calls += 1;
@@ -175,7 +190,8 @@ impl Table {
         }
         let queue = if place == Place::Ahead { &mut self.ahead } else { &mut self.queue };
         queue.push_back(id);
-        self.slots[index] = Slot { id, waker: Some(waker), stage: Stage::Queued(frame, self.backlog.progress()) };
+        let slot = &mut self.slots[index];
+        (slot.id, slot.waker, slot.stage) = (id, Some(waker), Stage::Queued(frame, self.backlog.progress()));
         Ok(id)
     }
 
@@ -290,37 +306,40 @@ impl Table {
         }
     }
 
-    /// Delivers a reply to its call. `Err`: no call ever had this id.
-    pub(super) fn complete(
-        &mut self,
-        id: u64,
-        outcome: Outcome,
-        now: impl FnOnce() -> Instant,
-    ) -> Result<Option<Waker>, ()> {
+    /// Delivers a reply to its call, and says what became of it.
+    pub(super) fn complete(&mut self, id: u64, outcome: Outcome, now: impl FnOnce() -> Instant) -> Delivered {
         let number = self.number(id);
         if let Some(slot) = self.slot(id) {
             match slot.stage {
                 Stage::Sent { .. } => {
                     slot.stage = Stage::Done(outcome);
+                    slot.replied = id;
                     let waker = slot.waker.take();
                     if id & OWN == 0 {
                         self.backlog.answered(number, true, now);
                     }
-                    return Ok(waker);
+                    return Delivered::ToItsCall(waker);
                 }
                 // A reply to a request that was not sent yet can only be a guess.
-                Stage::Queued(..) | Stage::Unsent => return Err(()),
+                Stage::Queued(..) | Stage::Unsent => return Delivered::ToNobody,
                 Stage::Done(_) | Stage::Free => {}
             }
         }
         if !self.is_known(id) {
-            return Err(());
+            return Delivered::ToNobody;
         }
         self.counts.late += 1;
         if id & OWN == 0 {
             self.backlog.answered(number, false, now);
         }
-        Ok(None)
+        match self.slots.get_mut(index(id)) {
+            Some(slot) if slot.replied == id => Delivered::Twice,
+            Some(slot) => {
+                slot.replied = id;
+                Delivered::TooLate
+            }
+            None => Delivered::TooLate,
+        }
     }
 
     pub(super) fn count_noise(&mut self) {

@@ -1,7 +1,10 @@
 //! A connection against plugins that are a few lines each, over pipes in memory and on a paused clock.
 
 use std::{
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -231,6 +234,74 @@ async fn noise_between_replies_is_counted_and_in_a_row_ends_the_connection() {
     assert!(end.contains("4 lines in a row"), "{end}");
     assert_eq!(last, Err(Failure::Lost(end.into(), plugin_core::Sent::Maybe)));
     assert_eq!(connection.counts().noise, 19);
+}
+
+#[derive(Clone, Default)]
+struct Written(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Written {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("no panic").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_no_reply_to_a_call_in_flight_is_logged_as_what_it_is() {
+    let written = Written::default();
+    let writer = written.clone();
+    let log = tracing_subscriber::fmt().json().with_max_level(tracing::Level::DEBUG);
+    let subscriber = log.with_writer(move || writer.clone()).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let (connection, _driver, mut far) = connected(1 << 16, LIMITS);
+    let call = tokio::spawn(ask(&connection, "1"));
+    let (first, _) = request(&mut far).await;
+    reply(&mut far, &first, "1").await;
+    reply(&mut far, &first, "2").await;
+    assert_eq!(text(call.await.expect("no panic")), "1");
+    let given_up = limited(&connection, "2", Duration::from_millis(10)).await.expect_err("no answer");
+    assert_eq!(given_up.cut().0, Sent::Maybe);
+    let (second, _) = request(&mut far).await;
+    reply(&mut far, &second, "3").await;
+    reply(&mut far, &second, "4").await;
+    reply(&mut far, "b000000000000000", "5").await;
+    far.1.write_all(b"no \"reply\" \x1b[1m\n").await.expect("writable");
+    // The rest of this second is counted, and told with the first line of the next.
+    for _ in 0..6 {
+        reply(&mut far, &second, "6").await;
+        for _ in 0..2 {
+            far.1.write_all(b"more\n").await.expect("writable");
+        }
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    far.1.write_all(b"last\n").await.expect("writable");
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let text = String::from_utf8(written.0.lock().expect("no panic").clone()).expect("text");
+    let events: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).expect("an event")).collect();
+    let said: Vec<_> = events.iter().map(|event| event["fields"]["message"].as_str().expect("a message")).collect();
+    assert_eq!(
+        said[..5],
+        [
+            "a second reply to one call on the plugin's stdout",
+            "a reply came after its call had ended",
+            "a second reply to one call on the plugin's stdout",
+            "a reply on the plugin's stdout has an id that no call had",
+            "a line on the plugin's stdout is not a reply",
+        ]
+    );
+    assert_eq!((events[0]["level"].as_str(), events[1]["level"].as_str()), (Some("WARN"), Some("DEBUG")));
+    assert_eq!(events[0]["fields"]["plugin"], "far");
+    assert_eq!(events[0]["fields"]["line"], format!("{{\"id\":\"{first}\",\"result\":2}}"), "as it was written");
+    assert_eq!(events[4]["fields"]["line"], "no \"reply\" \u{fffd}[1m");
+    let warned = events.iter().filter(|event| event["level"] == "WARN").count();
+    let dropped = events.last().expect("some")["fields"]["dropped"].as_u64();
+    assert_eq!((warned, dropped), (11, Some(22 - 10)), "ten in a second, and the last");
+    assert_eq!(connection.counts().noise, 15);
 }
 
 #[tokio::test(start_paused = true)]
