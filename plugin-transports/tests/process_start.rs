@@ -37,6 +37,27 @@ async fn an_executable_that_cannot_be_executed_is_named_and_so_is_the_reason() {
     assert!(missing("no-such-program-anywhere").await.contains("PATH"));
 }
 
+/// The host may have been started with more than three, or have opened some in another language.
+#[tokio::test]
+async fn a_process_has_no_descriptor_of_its_host_but_the_three_streams_that_it_was_given() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let passed_on = fs::File::create(dir.path().join("lock")).expect("created");
+    rustix::io::fcntl_setfd(&passed_on, rustix::io::FdFlags::empty()).expect("it is open");
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    rustix::io::fcntl_setfd(&listener, rustix::io::FdFlags::empty()).expect("it is open");
+    let instance = start(fixture(&["mute"])).await;
+    let pid = instance.service().handle().pid().expect("running");
+    let open = fs::read_dir(format!("/proc/{pid}/fd")).expect("ours").flatten();
+    let links = open.map(|entry| {
+        let link = fs::read_link(entry.path()).expect("open").to_string_lossy().into_owned();
+        (entry.file_name().to_string_lossy().into_owned(), link)
+    });
+    let links: BTreeMap<_, _> = links.collect();
+    assert_eq!(links.keys().collect::<Vec<_>>(), ["0", "1", "2"], "{links:?}");
+    assert!(links.values().all(|link| link.starts_with("pipe:")), "{links:?}");
+    drop((passed_on, listener));
+}
+
 #[tokio::test]
 async fn a_work_dir_that_is_not_there_is_named() {
     let error = start_error(fixture(&["obliging"]).with_work_dir("/no/such/directory")).await;

@@ -13,6 +13,8 @@ use std::{
 
 use rustix::{io::ioctl_fionbio, process::Pid};
 
+use super::pre_exec;
+
 /// `+ GROUP` and `- GROUP` per line. What is left in the background is nobody's child, so that the host has nothing to reap,
 /// and ignores what a terminal or an init system sends to everybody: it ends when its input does.
 const SCRIPT: &str = r#"
@@ -98,14 +100,16 @@ impl Guard {
 
 /// Starts it, and waits until it is in the background.
 fn start() -> io::Result<ChildStdin> {
-    let mut shell = Command::new(SHELL)
+    let mut command = Command::new(SHELL);
+    command
         .args(["-c", SCRIPT, NAME])
         .env_clear()
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        .process_group(0)
-        .spawn()?;
+        .process_group(0);
+    pre_exec::keep_descriptors(&mut command);
+    let mut shell = command.spawn()?;
     let pipe = shell.stdin.take().ok_or_else(|| io::Error::other("the pipe to it is missing"))?;
     ioctl_fionbio(&pipe, true)?;
     let status = shell.wait()?;
@@ -154,6 +158,25 @@ mod tests {
         let mut pids = all.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
         let pid = pids.find(|pid| end(format!("/proc/{pid}/fd/3")).is_some_and(|other| other == pipe));
         pid.and_then(Pid::from_raw).expect("the guard runs")
+    }
+
+    /// What it holds open would outlive this process, if for a moment: a lock, or the port of a listener.
+    #[test]
+    fn the_guard_has_no_descriptor_of_this_process() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("lock");
+        let lock = std::fs::File::create(&path).expect("created");
+        rustix::io::fcntl_setfd(&lock, rustix::io::FdFlags::empty()).expect("it is open");
+        let (mut plugin, pid) = sleeper();
+        let mut guard = Guard::default();
+        guard.watch(pid, [pid].into_iter());
+        let reader = reader(guard.pipe.as_ref().expect("it was started"));
+        let descriptors = format!("/proc/{}/fd", reader.as_raw_nonzero());
+        let open = std::fs::read_dir(descriptors).expect("the guard runs").flatten();
+        let links: Vec<_> = open.filter_map(|entry| std::fs::read_link(entry.path()).ok()).collect();
+        assert!(!links.is_empty() && !links.contains(&path), "{links:?}");
+        drop((guard, lock));
+        assert_eq!(killed_by(&mut plugin), Some(9));
     }
 
     #[test]

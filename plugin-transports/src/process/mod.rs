@@ -68,7 +68,8 @@
 //!
 //! Nothing of the host's environment is passed on unless it is allowed by name. The process leads a group of its own,
 //! which is killed with it, so that what it started does not live on; a grandchild that moves to another group or session
-//! escapes. It cannot gain privileges, and has the [`ResourceLimits`] that it was given.
+//! escapes. It cannot gain privileges, and has the [`ResourceLimits`] that it was given. Of the host's open files it has none
+//! but its three streams, however the host came by them.
 //!
 //! When the host dies, however it does, the kernel kills the process (`PR_SET_PDEATHSIG`), and a guard, one small
 //! `/bin/sh` per host that outlives it for a moment, kills what is left of its group: what a launcher such as `npx`, `uv run`
