@@ -255,9 +255,10 @@ fn refused(status: StatusCode, body: &[u8]) -> Problem {
         message.push_str("\nThe data plane is what --url names, and the admin plane what --admin names.");
     }
     if problem["code"] == "HEALTH_1601" {
-        message.push_str(
-            "\n`plugin-manager health` says why. `plugin-manager restart NAME` starts the process of a plugin anew.",
-        );
+        let plugin = problem["plugin"].as_str().unwrap_or("NAME");
+        message.push_str(&format!(
+            "\n`plugin-manager health` says why. `plugin-manager restart {plugin}` starts its process anew, where it has one."
+        ));
     }
     if problem["code"] == "AUTH_1106" {
         message.push_str("\nGive the token with --token or PLUGIN_MANAGER_TOKEN.");

@@ -65,7 +65,9 @@ fn together(cells: &[Arc<HealthCell>]) -> HealthStatus {
     let message = match state {
         HealthState::Healthy | HealthState::Unknown => String::new(),
         _ => {
-            let first = statuses.iter().find(|status| !status.message.is_empty()).map(|status| status.message.as_str());
+            // What is wrong with one, and not what another says that is well.
+            let mut wrong = statuses.iter().filter(|status| status.state != HealthState::Healthy);
+            let first = wrong.find(|status| !status.message.is_empty()).map(|status| status.message.as_str());
             format!("{healthy} of {all} instances are healthy; {}", first.unwrap_or("no message"))
         }
     };
@@ -85,12 +87,13 @@ mod tests {
         let (group, _watcher) = group(cells.clone());
         let mut watch = group.watch();
         let mut after = async |index: usize, state| {
-            cells[index].set(HealthStatus::new(state, "because"));
+            cells[index].set(HealthStatus::new(state, if state.is_serving() { "all is well" } else { "because" }));
             watch.changed().await.expect("the cell lives");
             group.state()
         };
         assert_eq!(after(0, HealthState::Healthy).await, HealthState::Healthy, "the others are not known yet");
         assert_eq!(after(1, HealthState::Offline).await, HealthState::Degraded);
+        assert_eq!(group.status().message, "1 of 3 instances are healthy; because");
         assert_eq!(after(0, HealthState::Offline).await, HealthState::Degraded, "one is not known");
         assert_eq!(after(2, HealthState::Offline).await, HealthState::Offline);
         assert_eq!(group.status().message, "0 of 3 instances are healthy; because");

@@ -187,32 +187,47 @@ async fn a_change_of_health_names_the_instance_and_the_plugin_has_a_line_of_its_
 }
 
 #[tokio::test]
-async fn a_plugin_without_a_health_endpoint_is_told_the_way_out_with_the_refusal_and_in_the_list() {
+async fn a_plugin_without_a_health_endpoint_serves_unless_one_is_named_and_the_refusal_tells_the_way_out() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             let mut head = [0; 1024];
-            let _ = stream.read(&mut head).await;
-            let _ = stream.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await;
+            let read = stream.read(&mut head).await.unwrap_or_default();
+            let answer = match head[..read].starts_with(b"GET") {
+                true => "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+                false => "HTTP/1.1 200 OK\r\ncontent-length: 10\r\nconnection: close\r\n\r\n{\"data\":7}",
+            };
+            let _ = stream.write_all(answer.as_bytes()).await;
         }
     });
     let dir = tempfile::tempdir().expect("a directory");
-    let plugin = format!(
-        "  - {{name: bare, transport: http, endpoint: 'http://{address}/', \
-         health_check: {{interval: 20ms, failure_limit: 1}}, retry: {{max_retries: 0}}}}\n"
-    );
-    let gateway = with(&dir, &plugin).await;
+    let plugin = |name: &str, endpoint: &str| {
+        format!(
+            "  - {{name: {name}, transport: http, endpoint: 'http://{address}/', \
+             health_check: {{interval: 20ms, failure_limit: 1{endpoint}}}, retry: {{max_retries: 0}}}}\n"
+        )
+    };
+    let gateway = with(&dir, &(plugin("bare", "") + &plugin("named", ", endpoint: /up"))).await;
     let said = until("it is taken out", async || {
-        let ended = gateway.command(&["call", "bare", "1"]).await;
+        let ended = gateway.command(&["call", "named", "1"]).await;
         ended.stderr.contains("HEALTH_1601").then_some(ended.stderr)
     })
     .await;
-    assert!(said.contains("`plugin-manager health` says why. `plugin-manager restart NAME` starts"), "{said}");
-    let health = gateway.command(&["health"]).await.stdout;
-    let way_out =
-        "/health answered 404 Not Found; a plugin without a health endpoint needs `health_check: {enabled: false}`";
-    assert!(health.contains(way_out), "{health}");
+    let way_out = "`plugin-manager health` says why. `plugin-manager restart named` starts its process anew, where it has one.";
+    assert!(said.contains(way_out), "{said}");
+    let health = until("the other is checked", async || {
+        let said = gateway.command(&["health"]).await.stdout;
+        said.contains("no health endpoint").then_some(said)
+    })
+    .await;
+    assert!(health.contains("/up answered 404 Not Found, and is what `health_check.endpoint` names"), "{health}");
+    let bare = health.lines().find(|line| line.starts_with("bare")).expect("a row");
+    assert!(bare.contains("healthy") && bare.contains("has no health endpoint: /health answered 404"), "{health}");
+    assert_eq!(gateway.command(&["call", "bare", "1"]).await.worked(), "7\n");
+    let warned = |log: &str| log.matches("the plugin has no health endpoint").count();
+    until("the log says so", async || (warned(&gateway.program.stderr()) > 0).then_some(())).await;
+    assert_eq!(warned(&gateway.program.stderr()), 1, "after many checks: {}", gateway.program.stderr());
 }
 
 #[tokio::test]

@@ -239,6 +239,32 @@ async fn health_is_asked_where_it_should_be_and_credentials_stay_at_home() {
 }
 
 /// An answer whose length is announced as it is not.
+/// The only default of a plugin over HTTP that it must do something for: it was out of service within three checks.
+#[tokio::test]
+async fn a_plugin_without_a_health_endpoint_is_healthy_where_nobody_has_named_one() {
+    for status in ["404 Not Found", "405 Method Not Allowed", "501 Not Implemented"] {
+        let plugin = Scripted::answering(answer(status, "", "no such page")).await;
+        let health = connect(plugin.config()).check().await;
+        let said = format!("the plugin answers, and has no health endpoint: /run/health answered {status}");
+        assert_eq!((health.state, health.message), (HealthState::Healthy, said));
+        let health = connect(plugin.config().with_health_endpoint("/named")).check().await;
+        let said = format!("/named answered {status}, and is what `health_check.endpoint` names");
+        assert_eq!((health.state, health.message), (HealthState::Unhealthy, said));
+    }
+    // It was there: another server has its place, or the path is broken.
+    let plugin = Scripted::start(|checks, _| match checks {
+        1 => Act::Answer(ok("1")),
+        _ => Act::Answer(answer("404 Not Found", "", "")),
+    })
+    .await;
+    let instance = connect(plugin.config());
+    let mut states = Vec::new();
+    for _ in 0..3 {
+        states.push(instance.check().await.state);
+    }
+    assert_eq!(states, [HealthState::Healthy, HealthState::Healthy, HealthState::Unhealthy]);
+}
+
 fn announcing(length: &str, body: &str) -> Vec<u8> {
     format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{body}").into_bytes()
 }

@@ -53,6 +53,8 @@ pub struct HttpConfig {
     pub(super) name: String,
     pub(super) endpoint: Endpoint,
     pub(super) health: Endpoint,
+    /// Whether the settings name it, so that it must be there.
+    pub(super) names_health: bool,
     pub(super) credentials: Credentials,
     pub(super) connection: ConnectionConfig,
     pub(super) version: HttpVersion,
@@ -137,7 +139,8 @@ pub struct HttpConfigBuilder {
 }
 
 impl HttpConfigBuilder {
-    /// Sets where health is asked after.
+    /// Sets where health is asked after. It must be there then: at the default path a plugin may answer 404, 405 or 501, which
+    /// says that it has no health endpoint, and is healthy as long as it answers.
     pub fn with_health_endpoint(mut self, endpoint: impl Into<String>) -> Self {
         self.health = endpoint.into();
         self
@@ -263,6 +266,7 @@ impl HttpConfigBuilder {
             name: self.name,
             endpoint,
             health,
+            names_health: !self.health.is_empty(),
             credentials,
             connection: self.connection,
             version: self.version,

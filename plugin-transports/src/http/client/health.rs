@@ -1,5 +1,10 @@
 //! How the plugin is.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
 use plugin_core::{HealthState, HealthStatus, PluginError, clock};
@@ -22,10 +27,10 @@ struct Said {
 }
 
 /// Asks. It has a connection of its own, so that a plugin that is busy is not taken for one that is down.
-pub(super) async fn check(config: &HttpConfig, pool: &std::sync::Arc<Pool>, headers: HeaderMap) -> HealthStatus {
+pub(super) async fn check(config: &HttpConfig, pool: &Arc<Pool>, headers: HeaderMap, known: &Known) -> HealthStatus {
     let started = clock::now();
     let limit = config.connection.request_timeout();
-    let result = tokio::time::timeout(limit, ask(config, pool, headers)).await;
+    let result = tokio::time::timeout(limit, ask(config, pool, headers, known)).await;
     let reported = result.ok().map(|answer| match answer {
         Ok(status) => status,
         Err(error) => HealthStatus::new(HealthState::Unhealthy, error.message()),
@@ -33,22 +38,51 @@ pub(super) async fn check(config: &HttpConfig, pool: &std::sync::Arc<Pool>, head
     HealthStatus::within(limit, reported, started.elapsed()).with_last_check(clock::wall())
 }
 
-/// What an answer comes to that says nothing more. A service that has no such path is taken out like one that is down, so
-/// that the way out is told with it.
-fn no_word(path: &str, status: StatusCode) -> String {
-    let answered = format!("{path} answered {status}");
-    match status {
-        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => {
-            format!("{answered}; a plugin without a health endpoint needs `health_check: {{enabled: false}}`")
+/// What is known of a plugin's health endpoint so far.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    /// It has said that the plugin is well, so it is there.
+    is_there: AtomicBool,
+    /// That it is not has been told.
+    told: AtomicBool,
+}
+
+impl Known {
+    /// What an answer that is no success comes to, where it says no more than its status.
+    ///
+    /// A server without such a path is no fault of the plugin's, unless somebody said that it is there or it was seen: that it
+    /// answers is then all that is asked of it.
+    fn judge(&self, config: &HttpConfig, status: StatusCode) -> HealthStatus {
+        let path = config.health.path.path();
+        let answered = format!("{path} answered {status}");
+        let is_absent = matches!(
+            status,
+            StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED
+        );
+        // Relaxed: two checks that run at once may both tell of it.
+        if !is_absent || self.is_there.load(Ordering::Relaxed) {
+            return HealthStatus::unhealthy(answered);
         }
-        _ => answered,
+        if config.names_health {
+            return HealthStatus::unhealthy(format!("{answered}, and is what `health_check.endpoint` names"));
+        }
+        if !self.told.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                plugin = &*config.name,
+                path,
+                status = status.as_u16(),
+                "the plugin has no health endpoint, so checks see no more than that it answers; `health_check.endpoint` names one"
+            );
+        }
+        HealthStatus::new(HealthState::Healthy, format!("the plugin answers, and has no health endpoint: {answered}"))
     }
 }
 
 async fn ask(
     config: &HttpConfig,
-    pool: &std::sync::Arc<Pool>,
+    pool: &Arc<Pool>,
     headers: HeaderMap,
+    known: &Known,
 ) -> Result<HealthStatus, PluginError> {
     let progress = Progress::new();
     let outgoing = Outgoing { method: Method::GET, headers, body: Parts::from(Bytes::new()) };
@@ -59,10 +93,11 @@ async fn ask(
         let said = error.detail().and_then(|body| serde_json::from_str::<Said>(body).ok());
         let message = match said {
             Some(said) if !said.message.is_empty() => said.message,
-            _ => no_word(config.health.path.path(), status),
+            _ => return Ok(known.judge(config, status)),
         };
         return Ok(HealthStatus::new(HealthState::Unhealthy, message));
     }
+    known.is_there.store(true, Ordering::Relaxed);
     // The status has decided that the plugin serves; the body can only add that something is wrong with it.
     let said = answer.read(config, &progress).await.ok().map(|(body, lease)| {
         lease.finish();

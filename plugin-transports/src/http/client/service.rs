@@ -44,7 +44,8 @@ impl HttpPlugin {
     /// Makes an instance out of settings. The files of TLS are read; connections are opened by the first calls.
     ///
     /// The instance's probe is `GET` on the health endpoint, over a connection of its own: 2xx is healthy, and a body such
-    /// as `{"status":"degraded","message":"..."}` makes it degraded. Closing it refuses new calls (`LIFECYCLE_2101`), waits
+    /// as `{"status":"degraded","message":"..."}` makes it degraded. 404, 405 or 501 at the default path says that the plugin has
+    /// no such endpoint, is told once in the log, and healthy. Closing it refuses new calls (`LIFECYCLE_2101`), waits
     /// for those in flight, and cuts them off when the grace period ends.
     ///
     /// # Errors
@@ -66,6 +67,7 @@ impl HttpPlugin {
             base,
             pool,
             probe_pool,
+            health: health::Known::default(),
             calls: TaskTracker::new(),
             closing: CancellationToken::new(),
             cut: CancellationToken::new(),
@@ -74,7 +76,9 @@ impl HttpPlugin {
         Ok(PluginInstance::new(HttpClient::new(shared), info)
             .with_probe(move || {
                 let shared = Arc::clone(&probed);
-                async move { health::check(&shared.config, &shared.probe_pool, shared.probe_headers()).await }
+                async move {
+                    health::check(&shared.config, &shared.probe_pool, shared.probe_headers(), &shared.health).await
+                }
             })
             .with_close(move |grace| Arc::clone(&closed).close(grace)))
     }
@@ -118,6 +122,7 @@ struct Shared {
     base: HeaderMap,
     pool: Arc<Pool>,
     probe_pool: Arc<Pool>,
+    health: health::Known,
     calls: TaskTracker,
     /// No new call is taken.
     closing: CancellationToken,
