@@ -151,6 +151,50 @@ async fn what_is_to_be_done_before_calls_are_lost_is_done_before_any_of_them_hea
     handle.before_calls_are_lost(|| unreachable!("nothing happens any more"));
 }
 
+/// Which is all that there is at 3 a.m., when nobody has kept the lines before it.
+#[tokio::test]
+async fn what_a_process_said_last_is_remembered_and_in_the_line_of_the_log_that_tells_of_its_death() {
+    let written = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let log = tracing_subscriber::fmt().json().with_writer({
+        let written = written.clone();
+        move || Log(written.clone())
+    });
+    let _guard = tracing::subscriber::set_default(log.finish());
+    let slow = RestartConfig::new(Duration::from_secs(60), Duration::from_secs(60), Duration::from_secs(60), 5);
+    let instance = start(fixture(&["obliging"]).with_restart(slow.expect("in bounds"))).await;
+    let health = instance.health().expect("a cell").clone();
+    let mut events = instance.service().handle().subscribe();
+    let lost = call(instance.service(), json!({"log": "out of memory\nin module \"x\"", "exit": 7})).await;
+    assert_eq!(lost.expect_err("it dies").code(), Code::ExecTransport);
+    event(&mut events, |event| matches!(event, ProcessEvent::Restarting { .. })).await;
+    let end = instance.service().handle().last_end().expect("it has ended");
+    let said = "the end of its stderr:\nout of memory\nin module \"x\"";
+    assert_eq!((end.why.as_str(), end.said.as_deref()), ("exited with status 7", Some(said)));
+    assert!(!health.status().message.contains("memory"), "anybody may ask for it: {:?}", health.status());
+    let refused = call_with(instance.service(), json!(1), |call| call.with_timeout(millis(20))).await;
+    let refused = refused.expect_err("it is not started by then");
+    assert!(!refused.message().contains("memory"), "a caller is not told: {refused}");
+    assert_eq!(refused.detail(), Some(said));
+    let log = String::from_utf8(written.lock().expect("no panic").clone()).expect("text");
+    let lines = log.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("an event"));
+    let died = lines.filter(|event| event["fields"]["message"] == "the plugin's process exited with status 7");
+    let died: Vec<_> = died.map(|event| event["fields"]["detail"].clone()).collect();
+    assert_eq!(died, [json!(said)]);
+}
+
+struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("no panic").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 /// A call that is written a few milliseconds after the death, before anybody knows of it, is in the pipe, and nobody has read it.
 #[tokio::test]
 async fn a_request_that_a_dead_process_has_not_read_was_never_sent() {

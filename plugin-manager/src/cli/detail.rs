@@ -7,7 +7,7 @@ use super::{
     output::{count, say},
     remote::{brief, text},
     table::{WIDTH, columns},
-    trouble::Ages,
+    trouble::{Ages, ended},
 };
 
 /// What the labels stand in.
@@ -124,7 +124,9 @@ fn lines(plugin: &Value, ages: &Ages) -> Vec<(&'static str, String)> {
     }
     if let Some(restarts) = plugin["restarts"].as_u64() {
         let failed = plugin["failed_starts"].as_u64().unwrap_or_default();
-        lines.push(("process", format!("{}, of which {failed} failed", count(restarts, "restart"))));
+        let end = &plugin["last_end"];
+        let end = if end.is_object() { format!("; the last one {}", ended(end, ages)) } else { String::new() };
+        lines.push(("process", format!("{}, of which {failed} failed{end}", count(restarts, "restart"))));
     }
     if let Some(metadata) = plugin["metadata"].as_object().filter(|metadata| !metadata.is_empty()) {
         let parts: Vec<_> = metadata.iter().map(|(key, value)| format!("{key}={}", text(value))).collect();
@@ -197,6 +199,7 @@ mod tests {
             "limits": {"timeout": "5s", "attempt_timeout": "30s"},
             "rate_limit": {"enabled": true, "limit": 10, "window": "1s", "remaining": 7, "refused": 4},
             "retry": {"enabled": true, "retries": 1, "recovered": 0, "gave_up": {"attempts": 1, "not_idempotent": 4, "budget": 0}},
+            "last_end": {"at_ms": 40_000, "why": "exited with status 7", "said": "the end of its stderr:\nout of memory"},
             "metadata": {},
             "instances": [
                 {"name": "a", "health": "degraded", "enabled": true, "active": 1, "total": 15, "ok": 10, "failed": 5,
@@ -221,7 +224,8 @@ errors        CIRCUIT_1401: 1, PLUGIN_1203: 5
 in flight     1, 1 call given up and not answered
 limits        a call 5s, an attempt 30s, 10 calls in 1s (7 left, 4 refused)
 retries       1 attempt, 0 recovered; gave up: attempts 1, not idempotent 4
-process       3 restarts, of which 1 failed
+process       3 restarts, of which 1 failed; the last one exited with status 7,
+              1m0s ago; the end of its stderr: out of memory
 
 INSTANCE  HEALTH    ACTIVE  CALLS  OK  FAILED  MEAN    SCORE
 a         degraded  1       15     10  5       2.35ms  85

@@ -77,7 +77,39 @@ fn of(plugin: &Value, ages: &Ages) -> Vec<String> {
         let said = failure["message"].as_str().filter(|said| !said.is_empty()).unwrap_or("it failed");
         lines.push(format!("{name}: the last failure, {} ago: {said}{code}", so_long(&failure["at_ms"])));
     }
+    let end = &plugin["last_end"];
+    let is_recent = ages.of(&end["at_ms"]).is_some_and(|age| age <= RECENT);
+    if end.is_object() && (plugin["state"] != "serving" || is_recent) {
+        lines.push(format!("{name}: the process {}", ended(end, ages)));
+    }
     lines
+}
+
+/// How a process ended, when, and what it said last, as the second half of a sentence.
+pub(super) fn ended(end: &Value, ages: &Ages) -> String {
+    let said = end["said"].as_str().map(|said| format!("; {}", on_one_line(said))).unwrap_or_default();
+    format!("{}, {} ago{said}", text(&end["why"]), ages.since(&end["at_ms"]))
+}
+
+/// So much is shown of what a process said last.
+const SAID: usize = 400;
+
+/// The last lines of it, on one.
+fn on_one_line(said: &str) -> String {
+    let (what, lines) = said.split_once(":\n").map_or((None, said), |(what, lines)| (Some(what), lines));
+    let (mut kept, mut length) = (Vec::new(), 0);
+    for line in lines.lines().rev().map(str::trim).filter(|line| !line.is_empty()) {
+        length += line.len();
+        // One that is too long by itself is better than none.
+        if length > SAID && !kept.is_empty() {
+            kept.push("...");
+            break;
+        }
+        kept.push(line);
+    }
+    kept.reverse();
+    let lines = kept.join(" | ");
+    what.map_or_else(|| lines.clone(), |what| format!("{what}: {lines}"))
 }
 
 #[cfg(test)]
@@ -101,5 +133,22 @@ mod tests {
         assert!(of(&plugin, &Ages::at(1_000_000)).is_empty(), "one that is over is not");
         plugin["health"]["status"] = "offline".into();
         assert_eq!(of(&plugin, &Ages::at(600_001))[0], "flaky: offline for 10m0s");
+    }
+
+    #[test]
+    fn how_a_process_ended_is_told_with_what_it_said_last_while_it_is_away_and_for_a_while_after() {
+        let mut plugin = json!({
+            "name": "worker", "state": "restarting", "since_ms": 99_000,
+            "last_end": {"at_ms": 99_000, "why": "exited with status 7", "said": "the end of its stderr:\nout of memory\n in x"},
+        });
+        let told = "worker: restarting for 1s\n\
+                    worker: the process exited with status 7, 1s ago; the end of its stderr: out of memory | in x";
+        assert_eq!(of(&plugin, &Ages::at(100_000)).join("\n"), told);
+        plugin["state"] = "serving".into();
+        assert_eq!(of(&plugin, &Ages::at(200_000)).len(), 1);
+        assert!(of(&plugin, &Ages::at(1_000_000)).is_empty());
+        let long = format!("the end:\nfirst\n{}\nlast", "x".repeat(SAID - 4));
+        assert_eq!(on_one_line(&long), format!("the end: ... | {} | last", "x".repeat(SAID - 4)));
+        assert_eq!(on_one_line("no head"), "no head");
     }
 }

@@ -111,8 +111,15 @@ fn never() -> impl Plugin<Bytes, Bytes> {
 
 /// What the configuration knows where the plugin says nothing, and the operator's labels.
 pub(super) fn complete(mut info: PluginInfo, plugin: &PluginConfig, transport: TransportKind) -> PluginInfo {
-    if info.version.is_empty() {
-        info.version = plugin.version().unwrap_or_default().to_owned();
+    match plugin.version() {
+        Some(version) if info.version.is_empty() => info.version = version.to_owned(),
+        Some(version) if info.version != version => tracing::warn!(
+            plugin = plugin.name(),
+            configured = version,
+            version = info.version,
+            "the plugin says that it is another version than the configuration does"
+        ),
+        _ => {}
     }
     info.transport = transport.as_str().to_owned();
     let notes = plugin.annotations().iter().chain(plugin.labels());

@@ -4,8 +4,12 @@ use std::{iter, sync::Arc};
 
 use bytes::Bytes;
 use plugin_breaker::{CircuitState, Event};
-use plugin_core::{HealthCell, HealthState, HealthStatus};
+use plugin_core::{
+    HealthCell, HealthState, HealthStatus,
+    clock::{self, Instant},
+};
 
+use super::flaps::Flaps;
 use crate::manager::{Instances, Registration};
 
 /// Logs the transitions of a plugin's breaker and health for as long as they live, and where it has several instances those
@@ -29,28 +33,42 @@ pub(super) fn follow(plugin: &str, registration: &Registration<Bytes, Bytes>) {
 }
 
 fn follow_health(cell: &Arc<HealthCell>, plugin: &Arc<str>, instance: Option<Arc<str>>) {
-    let (plugin, mut changes, mut last) = (Arc::clone(plugin), cell.watch(), HealthState::Unknown);
+    let (plugin, mut changes, mut flaps) = (Arc::clone(plugin), cell.watch(), Flaps::new());
     // The first check may have ended before anybody watched.
     changes.mark_changed();
     tokio::spawn(async move {
-        while changes.changed().await.is_ok() {
+        loop {
+            tokio::select! {
+                changed = changes.changed() => if changed.is_err() {
+                    return;
+                },
+                () = until(flaps.due()) => {}
+            }
             let status = changes.borrow_and_update().clone();
-            if status.state != last {
-                last = status.state;
-                log_health(&plugin, instance.as_deref(), &status);
+            if let Some(untold) = flaps.is(status.state, clock::now()) {
+                log_health(&plugin, instance.as_deref(), &status, untold);
             }
         }
     });
 }
 
-fn log_health(plugin: &str, instance: Option<&str>, status: &HealthStatus) {
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep(due.saturating_since(clock::now())).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// `untold`: changes since the last line that were too many for the log.
+fn log_health(plugin: &str, instance: Option<&str>, status: &HealthStatus, untold: u64) {
     let health = status.state.as_str();
     let reason = Some(&*status.message).filter(|reason| !reason.is_empty());
+    let untold = Some(untold).filter(|untold| *untold > 0);
     match status.state {
         HealthState::Healthy | HealthState::Unknown => {
-            tracing::info!(plugin, instance, health, reason, "health changed");
+            tracing::info!(plugin, instance, health, reason, untold, "health changed");
         }
-        _ => tracing::warn!(plugin, instance, health, reason, "health changed"),
+        _ => tracing::warn!(plugin, instance, health, reason, untold, "health changed"),
     }
 }
 
@@ -66,5 +84,50 @@ fn log_breaker(plugin: &str, event: &Event, instances: Option<&Instances>) {
         tracing::warn!(plugin, from, to, reason, last_error, code, instance, "circuit breaker");
     } else {
         tracing::info!(plugin, from, to, reason, "circuit breaker");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().expect("no panic").extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_health_that_goes_up_and_down_each_second_fills_no_log_and_its_last_word_is_right() {
+        let written = Written::default();
+        let writer = written.clone();
+        let log = tracing_subscriber::fmt().json().with_writer(move || writer.clone()).finish();
+        let _guard = tracing::subscriber::set_default(log);
+        let cell = Arc::new(HealthCell::default());
+        follow_health(&cell, &"p".into(), None);
+        for second in 0..600 {
+            let status = if second % 2 == 0 { HealthStatus::healthy() } else { HealthStatus::degraded("slow disk") };
+            cell.set(status);
+            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        }
+        tokio::time::sleep(std::time::Duration::from_secs(120)).await;
+        let text = String::from_utf8(written.0.lock().expect("no panic").clone()).expect("text");
+        let lines: Vec<serde_json::Value> =
+            text.lines().map(|line| serde_json::from_str(line).expect("an event")).collect();
+        assert!((20..=22).contains(&lines.len()), "{}", lines.len());
+        let last = &lines.last().expect("some")["fields"];
+        assert_eq!((&last["health"], &last["reason"]), (&"degraded".into(), &"slow disk".into()));
+        let changes: u64 = lines.iter().map(|line| 1 + line["fields"]["untold"].as_u64().unwrap_or(0)).sum();
+        assert_eq!(changes, 600, "each is told or counted");
     }
 }

@@ -4,6 +4,7 @@ mod connect;
 mod events;
 mod factory;
 pub(crate) mod files;
+mod flaps;
 pub mod logging;
 mod plugins;
 mod recovery;

@@ -1,6 +1,10 @@
 //! What an operator holds of a process.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use plugin_core::{Code, PluginError};
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -80,6 +84,18 @@ impl ProcessState {
             Self::Stopped => "stopped",
         }
     }
+}
+
+/// How a process of a plugin has ended that was not stopped, or why it did not become ready.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ProcessEnd {
+    /// When that was noticed.
+    pub at: SystemTime,
+    /// How, as the second half of a sentence about the process, such as "exited with status 7".
+    pub why: String,
+    /// What it said last: some lines from the end of its stderr, below a line that says so. For its operator, and no caller.
+    pub said: Option<String>,
 }
 
 /// Numbers about a plugin's process.
@@ -174,6 +190,13 @@ impl ProcessHandle {
             ProcessState::Running { pid } => Some(pid),
             _ => None,
         }
+    }
+
+    /// How the last process ended that did so by itself, or why it did not become ready; it is remembered when another one
+    /// runs.
+    #[must_use]
+    pub fn last_end(&self) -> Option<ProcessEnd> {
+        self.shared.last_end()
     }
 
     /// Numbers for display.

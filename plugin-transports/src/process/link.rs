@@ -19,7 +19,7 @@ use plugin_core::{
 use tokio::sync::{Notify, broadcast};
 
 use super::{
-    ProcessConfig, ProcessEvent, ProcessState, ProcessStats,
+    ProcessConfig, ProcessEnd, ProcessEvent, ProcessState, ProcessStats,
     hello::Methods,
     running::{Pipe, Running},
 };
@@ -46,13 +46,27 @@ pub(super) struct Down {
     pub(super) until: Option<Instant>,
     /// How many starts there were before the one that is awaited.
     pub(super) starts: u64,
+    pub(super) why: Cause,
+}
+
+/// Why there is no process.
+#[derive(Clone, Debug)]
+pub(super) struct Cause {
     /// The second half of a sentence about the process.
     pub(super) why: String,
+    /// What it said last, which is for its operator and no caller.
+    pub(super) said: Option<String>,
+}
+
+impl From<&str> for Cause {
+    fn from(why: &str) -> Self {
+        Self { why: why.to_owned(), said: None }
+    }
 }
 
 impl Down {
     fn text(&self) -> String {
-        let why = &self.why;
+        let why = &self.why.why;
         match (self.failed, self.until) {
             (false, _) => format!("the plugin's process is being restarted: it {why}"),
             (true, Some(_)) => format!("the plugin's process has failed and is tried again later: it {why}"),
@@ -75,7 +89,11 @@ impl Down {
     fn refusal(&self) -> PluginError {
         let rejected = Rejected::new(if self.failed { Code::CrashLoop } else { Code::ConnectionFailed });
         let rejected = self.retry_after().map_or(rejected, |after| rejected.with_retry_after(after));
-        PluginError::refused(rejected, self.text())
+        let refusal = PluginError::refused(rejected, self.text());
+        match &self.why.said {
+            Some(said) => refusal.with_detail(said.clone()),
+            None => refusal,
+        }
     }
 
     fn health(&self) -> HealthStatus {
@@ -99,6 +117,7 @@ pub(super) struct Shared {
     events: broadcast::Sender<ProcessEvent>,
     losses: Losses,
     has_been_ready: AtomicBool,
+    last_end: Mutex<Option<ProcessEnd>>,
     restarts: AtomicU64,
     failed_starts: AtomicU64,
     pub(super) dropped_lines: Arc<AtomicU64>,
@@ -106,7 +125,7 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn new(config: Arc<ProcessConfig>) -> Self {
-        let down = Down { failed: false, until: None, starts: 0, why: "has not been started".into() };
+        let down = Down { failed: false, until: None, starts: 0, why: Cause::from("has not been started") };
         Self {
             name: config.name.as_str().into(),
             config,
@@ -117,6 +136,7 @@ impl Shared {
             events: broadcast::Sender::new(EVENTS),
             losses: Losses::default(),
             has_been_ready: AtomicBool::new(false),
+            last_end: Mutex::new(None),
             restarts: AtomicU64::new(0),
             failed_starts: AtomicU64::new(0),
             dropped_lines: Arc::default(),
@@ -160,6 +180,16 @@ impl Shared {
 
     pub(super) fn link(&self) -> arc_swap::Guard<Arc<Link>> {
         self.link.load()
+    }
+
+    /// A process has ended, or has not become ready.
+    pub(super) fn ended(&self, cause: &Cause) {
+        let end = ProcessEnd { at: clock::wall(), why: cause.why.clone(), said: cause.said.clone() };
+        *self.last_end.lock().unwrap_or_else(PoisonError::into_inner) = Some(end);
+    }
+
+    pub(super) fn last_end(&self) -> Option<ProcessEnd> {
+        self.last_end.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn has_been_ready(&self) -> bool {

@@ -103,7 +103,7 @@ use tokio::sync::mpsc;
 
 pub use self::{
     config::{ProcessConfig, ProcessConfigBuilder},
-    handle::{ProcessEvent, ProcessHandle, ProcessState, ProcessStats},
+    handle::{ProcessEnd, ProcessEvent, ProcessHandle, ProcessState, ProcessStats},
     limits::ResourceLimits,
     log_limits::StderrConfig,
     restart::RestartConfig,

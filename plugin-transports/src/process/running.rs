@@ -102,9 +102,17 @@ pub(super) async fn launch(
     let _ = timeout(REAP, child.ended()).await;
     // Nobody waits for an answer here, and on a busy machine they are read late.
     let _ = timeout(DYING, stderr.end()).await;
-    let tail = stderr.tail();
-    let fault = if tail.is_empty() { fault } else { fault.with_detail(format!("the end of its stderr:\n{tail}")) };
+    let fault = match last_words_of(&stderr) {
+        Some(said) => fault.with_detail(said),
+        None => fault,
+    };
     Err(fault.with_plugin(name.clone()))
+}
+
+/// What a process has said last on its stderr, if anything.
+fn last_words_of(stderr: &Stderr) -> Option<String> {
+    let tail = stderr.tail();
+    (!tail.is_empty()).then(|| format!("the end of its stderr:\n{tail}"))
 }
 
 fn not_ready(text: String) -> PluginError {
@@ -176,6 +184,11 @@ impl Running {
         let limited = self.child.visit(move |pid| limits.apply_to(pid)).await;
         limited
             .map_err(|error| PluginError::new(Code::ExecTransport, "the kernel refused the limits").with_source(error))
+    }
+
+    /// What it has said last on its stderr, as far as that was read: all after [`cut_off`](Self::cut_off).
+    pub(super) fn last_words(&self) -> Option<String> {
+        last_words_of(&self.stderr)
     }
 
     /// Serves the connection until the process is dead, or broken; says which, as the second half of a sentence.

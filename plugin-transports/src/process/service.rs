@@ -76,7 +76,7 @@ impl ProcessService {
     async fn ask_health(&self) -> HealthStatus {
         let shared = &self.owner().shared;
         let connection = match &**shared.link() {
-            Link::Up { methods, .. } if !methods.health => return HealthStatus::healthy(),
+            Link::Up { methods, .. } if !methods.health => return HealthStatus::new(HealthState::Healthy, ONLY_UP),
             Link::Up { connection, .. } => connection.clone(),
             link => return Shared::down_health(link).unwrap_or_default(),
         };
@@ -98,6 +98,9 @@ impl ProcessService {
         }
     }
 }
+
+/// All that is known of a plugin that cannot be asked.
+const ONLY_UP: &str = "the process is up; the plugin has no health method";
 
 /// Resolves when most of a check's time is over and the plugin has answered calls meanwhile that stand before the check: it
 /// lives, and has not come to it yet.

@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{
     handle::{Answer, Command, ProcessEvent, Stopped},
-    link::{Down, Shared},
+    link::{Cause, Down, Shared},
     restart::{Deaths, Decision},
     running::{Running, launch},
 };
@@ -30,10 +30,10 @@ pub(super) enum Phase {
     /// `None`: nothing but a command ends the wait.
     Waiting {
         until: Option<Instant>,
-        why: String,
+        why: Cause,
     },
     Starting {
-        why: String,
+        why: Cause,
         /// Who waits for it.
         asked: Vec<Answer<()>>,
     },
@@ -85,13 +85,16 @@ impl Supervisor {
             tokio::select! {
                 biased;
                 why = running.died() => {
-                    tracing::warn!(plugin = &*self.shared.name, pid, "the plugin's process {why}");
                     let decision = self.deaths.decide(Some(ready), clock::now());
                     // Before any call hears of it, so that each is told when to come again.
-                    self.down(decision.wait(), &why);
+                    self.down(decision.wait(), &why.as_str().into());
                     running.cut_off(&why, &self.shared).await;
+                    let cause = Cause { said: running.last_words(), why };
+                    let (why, detail) = (&cause.why, cause.said.as_deref());
+                    tracing::warn!(plugin = &*self.shared.name, pid, detail, "the plugin's process {why}");
+                    self.shared.ended(&cause);
                     self.shared.tell(ProcessEvent::Died { pid, why: why.clone() });
-                    return self.after_death(decision, why);
+                    return self.after_death(decision, cause);
                 }
                 command = self.commands.recv() => match command {
                     Some(Command::Limit(limits, done)) => {
@@ -99,7 +102,7 @@ impl Supervisor {
                         let _ = done.send(limited);
                     }
                     Some(Command::Restart(done)) => {
-                        let why = "is restarted on request".to_owned();
+                        let why = Cause::from("is restarted on request");
                         self.deaths.clear();
                         self.down(Some(Duration::ZERO), &why);
                         running.stop(self.shared.config.shutdown_grace, &self.shared).await;
@@ -125,7 +128,7 @@ impl Supervisor {
         }
     }
 
-    fn after_death(&mut self, decision: Decision, why: String) -> Phase {
+    fn after_death(&mut self, decision: Decision, why: Cause) -> Phase {
         let wait = decision.wait();
         self.down(wait, &why);
         match decision {
@@ -143,7 +146,7 @@ impl Supervisor {
         Phase::Waiting { until: wait.map(|wait| clock::now().saturating_add(wait)), why }
     }
 
-    async fn waiting(&mut self, until: Option<Instant>, why: String) -> Phase {
+    async fn waiting(&mut self, until: Option<Instant>, why: Cause) -> Phase {
         let wait = async {
             match until {
                 Some(until) => tokio::time::sleep(until.saturating_since(clock::now())).await,
@@ -172,7 +175,7 @@ impl Supervisor {
         }
     }
 
-    async fn starting(&mut self, why: String, mut asked: Vec<Answer<()>>) -> Phase {
+    async fn starting(&mut self, why: Cause, mut asked: Vec<Answer<()>>) -> Phase {
         self.down(Some(Duration::ZERO), &why);
         let shared = self.shared.clone();
         // Boxed, so that it can be dropped, which kills what was started, before a close is answered.
@@ -217,6 +220,8 @@ impl Supervisor {
     fn start_failed(&mut self, what: &str, error: &PluginError) -> Phase {
         let why = format!("{what}: {}", error.message());
         tracing::warn!(plugin = &*self.shared.name, detail = error.detail(), "the plugin's process {why}");
+        let why = Cause { why, said: error.detail().map(str::to_owned) };
+        self.shared.ended(&why);
         self.shared.count_start(false);
         self.shared.tell(ProcessEvent::StartFailed { why: error.message().to_owned() });
         let decision = self.deaths.decide(None, clock::now());
@@ -230,10 +235,10 @@ impl Supervisor {
     }
 
     /// There is no process; the next start is after this time, or nobody tries.
-    fn down(&self, wait: Option<Duration>, why: &str) {
+    fn down(&self, wait: Option<Duration>, why: &Cause) {
         let until = wait.map(|wait| clock::now().saturating_add(wait));
         let (failed, starts) = (self.deaths.failed(), self.shared.starts());
-        self.shared.down(Down { failed, until, starts, why: why.to_owned() });
+        self.shared.down(Down { failed, until, starts, why: why.clone() });
     }
 }
 

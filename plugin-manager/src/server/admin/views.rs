@@ -12,6 +12,7 @@ use plugin_core::{
     telemetry::{Snapshot, Status as CallStatus},
 };
 use plugin_lb::LastFailure;
+use plugin_transports::process::ProcessEnd;
 use serde::Serialize;
 
 use crate::manager::{DrainReport, Instances, OverallHealth, PluginView, ServingState};
@@ -69,6 +70,9 @@ pub(super) struct Plugin {
     /// The last call that failed on an instance.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_failure: Option<Failure>,
+    /// Of a supervised process: how the last one ended that did so by itself, or why it did not start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_end: Option<End>,
     #[serde(skip_serializing_if = "Option::is_none")]
     restarts: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -101,6 +105,7 @@ impl Plugin {
                 .as_ref()
                 .and_then(Instances::last_failure)
                 .map(|(instance, failure)| Failure::of(&instance, &failure)),
+            last_end: view.controls.process.as_ref().and_then(|process| process.last_end()).map(End::of),
             restarts: process.map(|process| process.restarts),
             failed_starts: process.map(|process| process.failed_starts),
             calls: view.telemetry.as_ref().map(|calls| Calls::of(&calls.snapshot())),
@@ -126,6 +131,22 @@ impl Failure {
             message: failure.message.to_string(),
             instance: instance.to_owned(),
         }
+    }
+}
+
+/// How a process ended.
+#[derive(Serialize)]
+struct End {
+    at_ms: Option<u64>,
+    why: String,
+    /// Some lines of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    said: Option<String>,
+}
+
+impl End {
+    fn of(end: ProcessEnd) -> Self {
+        Self { at_ms: epoch_ms(end.at), why: end.why, said: end.said }
     }
 }
 
