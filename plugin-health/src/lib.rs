@@ -26,5 +26,5 @@ pub use layer::HealthGateLayer;
 pub use monitor::HealthMonitor;
 /// The future of [`HealthGate`].
 pub use plugin_core::reject::RejectFuture as ResponseFuture;
-pub use probe::probe;
+pub use probe::{ask, probe};
 pub use service::HealthGate;

@@ -1,8 +1,7 @@
 //! The task that makes the checks.
 
 use std::{
-    future::{pending, poll_fn},
-    panic::{AssertUnwindSafe, catch_unwind},
+    future::pending,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -11,12 +10,12 @@ use std::{
 };
 
 use plugin_core::{
-    Code, HealthCell, HealthState, HealthStatus, Probe,
+    Code, HealthCell, HealthStatus, Probe,
     clock::{self, Instant},
 };
 use tokio::sync::watch;
 
-use crate::{HealthConfig, schedule::Schedule, threshold::Threshold};
+use crate::{HealthConfig, ask, schedule::Schedule, threshold::Threshold};
 
 /// What handles ask of the task.
 #[derive(Clone, Copy, Debug)]
@@ -92,14 +91,11 @@ impl Task {
 
     /// Makes one check, and never leaves it running.
     async fn check(&mut self) -> Result<HealthStatus, Abandoned> {
-        let started = clock::now();
-        let limit = self.config.timeout();
-        let reported = tokio::select! {
+        tokio::select! {
             biased;
-            answer = tokio::time::timeout(limit, call(&self.probe)) => answer.ok(),
-            abandoned = abandoned(&mut self.control) => return Err(abandoned),
-        };
-        Ok(HealthStatus::within(limit, reported, started.elapsed()).with_last_check(clock::wall()))
+            status = ask(&self.probe, self.config.timeout()) => Ok(status),
+            abandoned = abandoned(&mut self.control) => Err(abandoned),
+        }
     }
 
     fn publish(&self, threshold: &mut Threshold, mut status: HealthStatus) {
@@ -127,19 +123,6 @@ impl Task {
         self.cell.set(status);
         self.progress.send_modify(|progress| progress.finished += 1);
     }
-}
-
-/// Calls the probe. A panic inside it is a failed check, and does not end the checks.
-async fn call(probe: &Probe) -> HealthStatus {
-    let panicked =
-        || HealthStatus::new(HealthState::Unhealthy, format!("the health check panicked ({})", Code::Unhealthy));
-    let Ok(mut future) = catch_unwind(AssertUnwindSafe(|| probe())) else { return panicked() };
-    // A future that panicked is not polled again, and what it broke inside stays inside.
-    poll_fn(move |cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
-        Ok(poll) => poll,
-        Err(_) => std::task::Poll::Ready(panicked()),
-    })
-    .await
 }
 
 /// Waits until no handle is left.

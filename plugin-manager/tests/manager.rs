@@ -253,6 +253,19 @@ async fn overall_health_names_those_that_are_not_well() {
     assert_eq!((health.state, health.message.as_str()), (HealthState::Unhealthy, "hung is unhealthy"));
     manager.set_enabled("hung", false).expect("known");
     assert_eq!(manager.health(SECOND).await.state, HealthState::Degraded, "what is switched off is not asked");
+    let panics = Registration::new(double()).with_probe(|| async { panic!("a fault of its author") });
+    manager.register_with("panics", panics).expect("a free name");
+    let health = manager.health(SECOND).await;
+    assert_eq!((health.state, health.message.as_str()), (HealthState::Unhealthy, "panics is unhealthy"));
+    let of = |name: &str, plugins: Vec<(String, HealthStatus)>| {
+        plugins.into_iter().find(|(known, _)| known == name).expect("it is switched on").1
+    };
+    assert_eq!(of("panics", health.plugins).message, "the health check panicked (HEALTH_1601)");
+    manager.set_enabled("panics", false).expect("known");
+    let full = Registration::new(double()).with_probe(|| async { HealthStatus::not_checked("all places are taken") });
+    manager.register_with("full", full).expect("a free name");
+    let full = of("full", manager.health(SECOND).await.plugins);
+    assert!(full.is_not_checked() && full.message == "all places are taken", "{full:?}");
 }
 
 #[tokio::test]

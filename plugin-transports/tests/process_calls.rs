@@ -324,3 +324,18 @@ for line in sys.stdin:
     hangs.await.expect_err("it hangs");
     check().await.expect_err("no answer");
 }
+
+/// Nobody's checks overlap but those that are asked for by hand, and then too many of them say nothing of the plugin.
+#[tokio::test]
+async fn a_check_that_finds_no_place_among_others_is_not_made() {
+    let instance = start(fixture(&["hears-nothing"])).await;
+    let mut checks: Vec<_> = (0..64).map(|_| Box::pin(instance.check())).collect();
+    for check in &mut checks {
+        assert!(check.now_or_never().is_none(), "it waits for an answer");
+    }
+    let status = within(instance.check()).await;
+    assert!(status.is_not_checked(), "{status:?}");
+    assert_eq!((status.state, status.message.as_str()), (HealthState::Unknown, "too many wait for the plugin"));
+    checks.pop();
+    assert!(instance.check().now_or_never().is_none(), "there is room again");
+}

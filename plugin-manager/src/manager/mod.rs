@@ -478,9 +478,7 @@ async fn health_of<Req, Res>(row: &Row<Req, Res>, limit: Duration) -> HealthStat
         return cell.status();
     }
     let Some(probe) = &row.parts.probe else { return HealthStatus::default() };
-    let start = clock::now();
-    let reported = tokio::time::timeout(limit, probe()).await.ok();
-    HealthStatus::within(limit, reported, start.elapsed()).with_last_check(clock::wall())
+    plugin_health::ask(probe, limit).await
 }
 
 impl<Req, Res> Clone for Manager<Req, Res> {

@@ -7,16 +7,20 @@ use futures_util::future::join_all;
 use http::{Request, StatusCode};
 use http_body_util::Full;
 
-use crate::support::{Client, Gateway, gateway, get};
+use crate::support::{Client, Gateway, LIMIT, gateway, get};
 
-/// A gateway with a Python plugin that takes a twentieth of a second per call.
+/// A gateway with a Python plugin that takes a twentieth of a second per call, and hangs for good in one of them when there is a
+/// file `hang`, which it takes away.
 async fn gateway_of(dir: &Path, more: &str) -> Gateway {
     let plugin = "
-import json, sys, time
+import json, os, sys, time
 for line in sys.stdin:
     request = json.loads(line)
     reply = {'error': 'unknown method'}
     if request['method'] == 'execute':
+        if os.path.exists('hang'):
+            os.remove('hang')
+            time.sleep(3600)
         time.sleep(0.05)
         reply = {'result': request['payload']}
     print(json.dumps({'id': request['id'], **reply}), flush=True)
@@ -28,7 +32,7 @@ for line in sys.stdin:
 server: {{listen: '{data}'}}
 admin: {{listen: '{admin}'}}
 plugins:
-  - {{name: serial, transport: exec, executable: python3, args: [serial.py], timeout: 2s, {more}}}
+  - {{name: serial, transport: exec, executable: python3, args: [serial.py], work_dir: ., timeout: 2s, {more}}}
 "
         )
     })
@@ -80,4 +84,43 @@ async fn callers_in_a_hurry_shut_a_slow_plugin_for_nobody_else() {
     assert_eq!(told["breaker"], "closed", "{told:#}");
     let abandoned = told["abandoned"].as_u64().expect("a number");
     assert!(abandoned <= 8, "{told:#}");
+}
+
+/// Those in a hurry say nothing of a plugin that hangs, and keep the patient ones from it, who are the evidence.
+#[tokio::test]
+async fn a_plugin_that_hangs_for_good_opens_its_breaker_under_patient_and_hurried_callers_and_a_restart_heals_it() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let gateway = gateway_of(dir.path(), "retry: {max_retries: 0}").await;
+    let client = Client::new();
+    let call = async |payload: &str| {
+        let answer = client.call(gateway.data, "serial", payload).await.expect("an answer");
+        answer.status.as_u16()
+    };
+    assert_eq!(call("1").await, 200);
+    std::fs::write(dir.path().join("hang"), "").expect("written");
+    let hurried = join_all((0..3).map(|_| hurries(client.clone(), &gateway)));
+    let told = async || get(gateway.admin, "/admin/v1/plugins/serial").await.json();
+    let patient = async {
+        let calls = join_all((0..3).map(|_| async {
+            let mut statuses = Vec::new();
+            while statuses.last() != Some(&503) {
+                statuses.push(call("2").await);
+            }
+            statuses
+        }));
+        let statuses = tokio::time::timeout(LIMIT, calls).await.expect("the breaker opens");
+        assert!(statuses.iter().flatten().all(|status| matches!(status, 503 | 504)), "{statuses:?}");
+        let plugin = told().await;
+        assert_eq!((&plugin["breaker"], &plugin["state"]), (&"open".into(), &"serving".into()), "{plugin:#}");
+        gateway.command(&["restart", "serial"]).await.worked();
+        for round in 0..10 {
+            assert_eq!(call("3").await, 200, "{round}");
+        }
+        let plugin = told().await;
+        assert_eq!((&plugin["breaker"], &plugin["restarts"]), (&"closed".into(), &1.into()), "{plugin:#}");
+    };
+    tokio::select! {
+        _ = hurried => unreachable!("they never end"),
+        () = patient => {}
+    }
 }

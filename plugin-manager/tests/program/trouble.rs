@@ -214,7 +214,8 @@ async fn a_plugin_without_a_health_endpoint_serves_unless_one_is_named_and_the_r
         ended.stderr.contains("HEALTH_1601").then_some(ended.stderr)
     })
     .await;
-    let way_out = "`plugin-manager health` says why. `plugin-manager restart named` starts its process anew, where it has one.";
+    let way_out =
+        "`plugin-manager health` says why. `plugin-manager restart named` starts its process anew, where it has one.";
     assert!(said.contains(way_out), "{said}");
     let health = until("the other is checked", async || {
         let said = gateway.command(&["health"]).await.stdout;

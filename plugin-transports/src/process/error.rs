@@ -1,6 +1,6 @@
 //! From what went wrong on a connection to the error that a caller gets.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use plugin_core::{Code, PluginError, Rejected, Sent, deadline::cut::AttemptTime};
 
@@ -38,12 +38,6 @@ pub(super) fn failed(failure: Failure, shared: &Shared) -> PluginError {
         Failure::TooMany(_) => Rejected::new(Code::ConcurrencyExceeded).into(),
     };
     error.with_plugin(shared.name.clone())
-}
-
-/// The deadline of a call had passed before there was anything to send. `given` is all that its caller gave it.
-pub(super) fn too_late(given: Duration, plugin: &Arc<str>) -> PluginError {
-    let rejected = Rejected::deadline_exceeded(given, Some("before it was sent")).with_sent(Sent::Nothing);
-    PluginError::from(rejected).with_plugin(plugin.clone())
 }
 
 /// The plugin answered, with an error.

@@ -35,7 +35,7 @@ use crate::{
         client::{Connection, Exchange, Failure, Place},
         codec::{Answer, Frame},
     },
-    told::tellable,
+    told::{tellable, too_late},
 };
 
 /// Calls a plugin that runs as a process of its own, many calls at a time.
@@ -174,7 +174,9 @@ impl Future for ResponseFuture {
         Poll::Ready(match ready!(polled) {
             Ok(Answered { answer, told }) => match answer.result {
                 Ok(payload) => Ok(Reply::new(payload).with_metadata(answer.metadata)),
-                Err(fault) => Err(error::answered(fault, told.time().as_ref(), &shared.name)),
+                Err(fault) => {
+                    Err(error::answered(fault, told.since.map(|since| told.time(since)).as_ref(), &shared.name))
+                }
             },
             Err(Ended::Refused(error)) => Err(error),
             Err(Ended::Failed(failure)) => Err(error::failed(failure, shared)),
@@ -227,7 +229,7 @@ fn exchange(shared: &Shared, connection: &Arc<Connection<Pipe>>, call: &Call<Byt
             told.since = Some(now);
             let left = deadline.saturating_since(now);
             if left.is_zero() {
-                return Err(error::too_late(deadline.saturating_since(context.received()), &shared.name));
+                return Err(too_late(&told.time(now)).with_plugin(shared.name.clone()));
             }
             left.min(limit)
         }
@@ -270,10 +272,11 @@ impl Told {
         Self { since: None, received: context.received(), deadline, configured, limit }
     }
 
-    fn time(&self) -> Option<AttemptTime> {
+    /// That of an attempt that began then.
+    fn time(&self, since: Instant) -> AttemptTime {
         let given = self.deadline.map_or(Duration::MAX, |deadline| deadline.saturating_since(self.received));
-        let time = AttemptTime::new(self.since?).with_limit(Some(self.limit)).with_deadline(self.deadline, given);
-        Some(time.with_configured(self.configured))
+        let time = AttemptTime::new(since).with_limit(Some(self.limit)).with_deadline(self.deadline, given);
+        time.with_configured(self.configured)
     }
 }
 

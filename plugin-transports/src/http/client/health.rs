@@ -55,10 +55,8 @@ impl Known {
     fn judge(&self, config: &HttpConfig, status: StatusCode) -> HealthStatus {
         let path = config.health.path.path();
         let answered = format!("{path} answered {status}");
-        let is_absent = matches!(
-            status,
-            StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED
-        );
+        let is_absent =
+            matches!(status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED);
         // Relaxed: two checks that run at once may both tell of it.
         if !is_absent || self.is_there.load(Ordering::Relaxed) {
             return HealthStatus::unhealthy(answered);

@@ -33,7 +33,7 @@ use super::{
 use crate::{
     http::{body::Parts, envelope},
     json, said,
-    told::tellable,
+    told::{tellable, too_late},
 };
 
 /// Connects plugins that are reached over HTTP.
@@ -250,7 +250,7 @@ impl Shared {
         // What the plugin may take is told from now on and not from when the call was received, which may have waited.
         let now = waiting::present();
         if call.context().deadline().is_some_and(|deadline| deadline <= now) {
-            return Err(self.late(&call, now, progress));
+            return Err(too_late(&self.time(&call, now)));
         }
         let mut exchange = pin!(self.exchange(&call, now, progress));
         let mut closed = pin!(self.cut.cancelled());
@@ -277,12 +277,6 @@ impl Shared {
             .with_limit(Some(own))
             .with_deadline(context.deadline(), given)
             .with_configured(context.configured_timeout())
-    }
-
-    /// The time of an attempt that began `since` is up, and it was not the layer with the timer that found it out first.
-    fn late(&self, call: &Call<Bytes>, since: Instant, progress: &Progress) -> PluginError {
-        let stage = progress.stage();
-        self.time(call, since).refusal().with_stage(Some(stage.as_str())).with_sent(stage.sent()).into()
     }
 
     async fn exchange(
