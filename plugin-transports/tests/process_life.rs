@@ -151,6 +151,14 @@ async fn what_is_to_be_done_before_calls_are_lost_is_done_before_any_of_them_hea
     handle.before_calls_are_lost(|| unreachable!("nothing happens any more"));
 }
 
+#[tokio::test]
+async fn of_a_plugin_that_cannot_be_asked_no_more_is_known_than_that_its_process_is_up() {
+    let instance = start(fixture(&["mute"])).await;
+    let status = instance.check().await;
+    let said = "the process is up; the plugin has no health method";
+    assert_eq!((status.state, status.message.as_str()), (HealthState::Healthy, said));
+}
+
 /// Which is all that there is at 3 a.m., when nobody has kept the lines before it.
 #[tokio::test]
 async fn what_a_process_said_last_is_remembered_and_in_the_line_of_the_log_that_tells_of_its_death() {

@@ -187,6 +187,29 @@ async fn a_change_of_health_names_the_instance_and_the_plugin_has_a_line_of_its_
 }
 
 #[tokio::test]
+async fn a_plugin_that_is_another_version_than_it_should_be_is_told_of_once_and_one_that_says_none_is_not() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let plugin = "
+import json, sys
+for line in sys.stdin:
+    request = json.loads(line)
+    print(json.dumps({'id': request['id'], 'result': {'version': sys.argv[1]}}), flush=True)
+";
+    std::fs::write(dir.path().join("says.py"), plugin).expect("written");
+    let of = |name: &str, says: &str| {
+        format!(
+            "  - {{name: {name}, transport: exec, executable: python3, args: [says.py, '{says}'], work_dir: ., version: 2.0.0}}\n"
+        )
+    };
+    let gateway = with(&dir, &(of("older", "1.9.0") + &of("same", "2.0.0") + &of("silent", ""))).await;
+    let told = "another version than the configuration does plugin=\"older\" configured=\"2.0.0\" version=\"1.9.0\"";
+    until("the log says so", async || gateway.program.stderr().contains(told).then_some(())).await;
+    assert_eq!(gateway.program.stderr().matches("another version").count(), 1, "{}", gateway.program.stderr());
+    let silent = get(gateway.admin, "/admin/v1/plugins/silent").await.json();
+    assert_eq!(silent["version"], "2.0.0", "{silent:#}");
+}
+
+#[tokio::test]
 async fn a_plugin_without_a_health_endpoint_serves_unless_one_is_named_and_the_refusal_tells_the_way_out() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
