@@ -5,13 +5,24 @@ use std::{borrow::Borrow, future::Future, path::PathBuf, time::Duration};
 
 use bytes::Bytes;
 use plugin_core::{Call, PluginError, PluginInstance};
-use plugin_transports::process::{ProcessConfig, ProcessConfigBuilder, ProcessEvent, ProcessService, connect};
+use plugin_transports::process::{
+    ProcessConfig, ProcessConfigBuilder, ProcessEvent, ProcessService, RestartConfig, connect,
+};
 use serde_json::Value;
 use tokio::sync::broadcast::Receiver;
 use tower::ServiceExt;
 
 /// Far more than anything here needs on a slow machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(crate) const fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// Restarts at once, so many times.
+pub(crate) fn quick(max_in_window: u32) -> RestartConfig {
+    RestartConfig::new(millis(10), millis(10), Duration::from_secs(60), max_in_window).expect("in bounds")
+}
 
 /// A plugin that runs in this mode of the fixture.
 pub(crate) fn fixture(mode: &[&str]) -> ProcessConfigBuilder {

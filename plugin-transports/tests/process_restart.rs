@@ -1,0 +1,264 @@
+//! What follows a death: restarts, calls that wait for them, and a process that has failed.
+
+mod support;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use plugin_core::{Call, Code, HealthState, Kind, Sent, deadline::DeadlineLayer};
+use plugin_transports::process::{ProcessEvent, ProcessState, RestartConfig};
+use serde_json::json;
+use support::{call, call_with, event, fixture, kill, millis, proc_state, quick, start, within};
+use tower::{Layer, ServiceExt};
+
+#[tokio::test]
+async fn a_call_that_meets_a_restart_waits_for_it_however_long_the_first_start_took() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let started = dir.path().join("started");
+    // As where the first start fills a cache.
+    let slow_at_first = "test -e \"$0\" || { touch \"$0\"; sleep 0.3; }; exec \"$1\" obliging";
+    let builder = plugin_transports::process::ProcessConfig::builder("fixture", "sh")
+        .with_args(["-c", slow_at_first])
+        .with_arg(&started)
+        .with_arg(env!("CARGO_BIN_EXE_plugin-fixture"));
+    let instance = start(builder).await;
+    let (handle, health) = (instance.service().handle(), instance.health().expect("a cell").clone());
+    let mut events = handle.subscribe();
+    kill(handle.pid().expect("running"));
+    event(&mut events, |event| matches!(event, ProcessEvent::Died { .. })).await;
+    // At once, and not with the next check.
+    assert_eq!((handle.state(), handle.state().as_str()), (ProcessState::Restarting, "restarting"));
+    assert_eq!(health.state(), HealthState::Unhealthy);
+    assert!(health.status().message.contains("restarted: it was killed by signal 9"), "{:?}", health.status());
+    let waiting = (0..10).map(|n| call(instance.service(), json!(n)));
+    for (n, answer) in futures_util::future::join_all(waiting).await.into_iter().enumerate() {
+        assert_eq!(answer.expect("it waited"), json!(n));
+    }
+    assert_eq!((health.state(), handle.stats().in_flight), (HealthState::Healthy, 0));
+    // One that is asked for is no other.
+    let (restarted, answer) = tokio::join!(handle.restart(), async {
+        event(&mut events, |event| matches!(event, ProcessEvent::Started { .. })).await;
+        call(instance.service(), json!("meanwhile")).await
+    });
+    restarted.expect("it starts");
+    assert_eq!(answer.expect("it waited"), "meanwhile");
+}
+
+#[tokio::test]
+async fn as_many_calls_may_wait_for_a_restart_as_may_be_in_flight_and_one_that_goes_away_leaves_its_place() {
+    let dir = tempfile::tempdir().expect("a directory");
+    // Ready at its first start alone.
+    let script = "test -e \"$0\" && exec sleep 60; touch \"$0\"; exec \"$1\" obliging";
+    let builder = plugin_transports::process::ProcessConfig::builder("fixture", "sh")
+        .with_args(["-c", script])
+        .with_arg(dir.path().join("started"))
+        .with_arg(env!("CARGO_BIN_EXE_plugin-fixture"));
+    let instance = start(builder.with_start_timeout(Duration::from_secs(60)).with_max_in_flight(2)).await;
+    let handle = instance.service().handle();
+    let mut events = handle.subscribe();
+    kill(handle.pid().expect("running"));
+    event(&mut events, |event| matches!(event, ProcessEvent::Restarting { .. })).await;
+    let hurried = call_with(instance.service(), json!(0), |call| call.with_timeout(millis(20))).await;
+    assert_eq!(hurried.expect_err("it is not even started by then").code(), Code::ConnectionFailed);
+    event(&mut events, |event| matches!(event, ProcessEvent::Started { .. })).await;
+    let short = |call: plugin_core::Call<bytes::Bytes>| call.with_timeout(millis(50));
+    let (first, second, third) = tokio::join!(
+        call_with(instance.service(), json!(1), short),
+        call_with(instance.service(), json!(2), short),
+        call(instance.service(), json!(3)),
+    );
+    for cut in [first, second] {
+        let cut = cut.expect_err("its time is up");
+        assert_eq!((cut.code(), cut.sent()), (Code::Timeout, Sent::Nothing), "{cut:?}");
+        assert!(cut.message().contains("waiting for the plugin's process to be ready"), "{cut}");
+    }
+    assert_eq!(third.expect_err("one too many").code(), Code::ConcurrencyExceeded);
+    assert_eq!(handle.stats().in_flight, 0);
+    let waits = tokio::spawn({
+        let service = instance.service().clone();
+        async move { call(&service, json!(4)).await }
+    });
+    within(async {
+        while handle.stats().in_flight == 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    within(instance.close(millis(1))).await.expect("there is no process");
+    assert_eq!(waits.await.expect("no panic").expect_err("closed").code(), Code::ShuttingDown, "nobody waits for ever");
+}
+
+#[tokio::test]
+async fn a_wait_for_a_process_that_is_never_ready_is_evidence_once_it_has_had_half_of_the_time() {
+    let dir = tempfile::tempdir().expect("a directory");
+    // Ready at its first start alone.
+    let script = "test -e \"$0\" && exec sleep 60; touch \"$0\"; exec \"$1\" obliging";
+    let builder = plugin_transports::process::ProcessConfig::builder("fixture", "sh")
+        .with_args(["-c", script])
+        .with_arg(dir.path().join("started"))
+        .with_arg(env!("CARGO_BIN_EXE_plugin-fixture"));
+    let instance = start(builder.with_start_timeout(Duration::from_secs(60))).await;
+    let handle = instance.service().handle();
+    let mut events = handle.subscribe();
+    kill(handle.pid().expect("running"));
+    event(&mut events, |event| matches!(event, ProcessEvent::Started { .. })).await;
+    let limited = DeadlineLayer::new(millis(800)).layer(instance.service().clone());
+    let ends = |given| {
+        let call = Call::new(Bytes::from_static(b"1")).with_timeout(given);
+        async { within(limited.clone().oneshot(call)).await.expect_err("it is never ready") }
+    };
+    // The whole of what is configured, and a caller in a hurry.
+    let (patient, hurried) = tokio::join!(ends(millis(800)), ends(millis(100)));
+    for (error, is_evidence) in [(patient, true), (hurried, false)] {
+        let refusal = error.rejected().expect("cut");
+        assert_eq!((error.code(), error.sent(), refusal.is_evidence()), (Code::Timeout, Sent::Nothing, is_evidence));
+        assert!(error.message().contains("waiting for the plugin's process to be ready"), "{error}");
+    }
+    within(instance.close(millis(1))).await.expect("there is no process");
+}
+
+#[tokio::test]
+async fn a_crash_loop_has_failed_until_somebody_asks_for_a_restart() {
+    let long =
+        RestartConfig::new(millis(10), Duration::from_secs(3600), Duration::from_secs(60), 2).expect("in bounds");
+    let instance = start(fixture(&["dies-on", "1"]).with_restart(long)).await;
+    let handle = instance.service().handle();
+    let health = instance.health().expect("a process says itself how it is").clone();
+    let mut events = handle.subscribe();
+    for death in 1..=3 {
+        let error = call(instance.service(), &json!(death)).await.expect_err("it dies");
+        assert_eq!(error.code(), Code::ExecTransport);
+        let next = |event: &ProcessEvent| matches!(event, ProcessEvent::Ready { .. } | ProcessEvent::Failed { .. });
+        let next = event(&mut events, next).await;
+        assert_eq!(
+            next == ProcessEvent::Failed { after: Some(Duration::from_secs(3600)) },
+            death == 3,
+            "death {death}"
+        );
+    }
+    let error = call(instance.service(), &json!(4)).await.expect_err("failed");
+    assert_eq!((error.code(), error.kind(), error.is_retryable()), (Code::CrashLoop, Kind::Lifecycle, false));
+    let left = error.retry_after().expect("it is tried again").as_secs();
+    assert!((3590..=3610).contains(&left), "{left}");
+    assert_eq!((handle.state(), handle.state().as_str()), (ProcessState::Failed, "failed"));
+    assert_eq!((instance.check().await.state, health.state()), (HealthState::Offline, HealthState::Offline));
+    assert!(health.status().message.contains("exited with status 7"), "{:?}", health.status());
+
+    within(handle.restart()).await.expect("it starts");
+    assert!(matches!(handle.state(), ProcessState::Running { .. }));
+    assert_eq!((instance.check().await.state, health.state()), (HealthState::Healthy, HealthState::Healthy));
+    assert!(!health.is_held(), "checks are heard again");
+}
+
+#[tokio::test]
+async fn what_has_failed_is_tried_again_every_longest_wait_and_comes_back_by_itself() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (file, away) = (dir.path().join("plugin"), dir.path().join("away"));
+    std::fs::copy(env!("CARGO_BIN_EXE_plugin-fixture"), &file).expect("copied");
+    let builder = plugin_transports::process::ProcessConfig::builder("fixture", &file).with_arg("obliging");
+    let instance = start(builder.with_restart(quick(2))).await;
+    let handle = instance.service().handle();
+    let mut events = handle.subscribe();
+    std::fs::rename(&file, &away).expect("moved");
+    kill(handle.pid().expect("running"));
+    for _ in 0..3 {
+        event(&mut events, |event| matches!(event, ProcessEvent::Failed { .. })).await;
+        assert_eq!(handle.state(), ProcessState::Failed);
+    }
+    let stats = handle.stats();
+    assert!(stats.failed_starts >= 4 && stats.restarts == stats.failed_starts, "{stats:?}");
+    std::fs::rename(&away, &file).expect("moved");
+    event(&mut events, |event| matches!(event, ProcessEvent::Ready { .. })).await;
+    assert_eq!(call(instance.service(), &json!(1)).await.expect("an echo"), 1);
+    let stats = handle.stats();
+    assert_eq!(stats.restarts, stats.failed_starts + 1, "{stats:?}");
+}
+
+#[tokio::test]
+async fn what_has_failed_is_started_at_once_when_somebody_wants_it_and_what_runs_is_left_alone() {
+    let never = RestartConfig::new(millis(10), millis(10), Duration::from_secs(60), 0).expect("in bounds");
+    let instance = start(fixture(&["obliging"]).with_restart(never)).await;
+    let handle = instance.service().handle();
+    let mut events = handle.subscribe();
+    let pid = handle.pid().expect("running");
+    handle.retry_now();
+    assert_eq!(call(instance.service(), &json!(1)).await.expect("an echo"), 1);
+    assert_eq!(handle.pid(), Some(pid));
+    kill(pid);
+    event(&mut events, |event| *event == ProcessEvent::Failed { after: None }).await;
+    let error = call(instance.service(), &json!(2)).await.expect_err("failed");
+    assert_eq!((error.code(), error.retry_after()), (Code::CrashLoop, None));
+    handle.retry_now();
+    event(&mut events, |event| matches!(event, ProcessEvent::Ready { .. })).await;
+    assert_eq!(call(instance.service(), &json!(3)).await.expect("an echo"), 3);
+}
+
+#[tokio::test]
+async fn a_refusal_after_a_start_that_failed_says_the_time_until_the_next_and_is_no_evidence() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (file, away) = (dir.path().join("plugin"), dir.path().join("away"));
+    std::fs::copy(env!("CARGO_BIN_EXE_plugin-fixture"), &file).expect("copied");
+    let builder = plugin_transports::process::ProcessConfig::builder("fixture", &file).with_arg("obliging");
+    let slow = RestartConfig::new(millis(200), Duration::from_secs(60), Duration::from_secs(60), 5).expect("in bounds");
+    let instance = start(builder.with_restart(slow)).await;
+    std::fs::rename(&file, &away).expect("moved");
+    let (handle, health) = (instance.service().handle(), instance.health().expect("a cell").clone());
+    let mut events = handle.subscribe();
+    kill(handle.pid().expect("running"));
+    event(&mut events, |event| matches!(event, ProcessEvent::Restarting { .. })).await;
+    let refused = call(instance.service(), json!(1)).await.expect_err("the start that it waits for fails");
+    assert_eq!((refused.code(), refused.sent()), (Code::ConnectionFailed, Sent::Nothing), "{refused:?}");
+    assert!(refused.is_retryable() && refused.rejected().is_some_and(|refusal| !refusal.is_evidence()));
+    let after = refused.retry_after().expect("it is started again");
+    assert!(after > millis(100) && after <= millis(400), "{after:?}");
+    assert!(health.status().message.contains("does not exist"), "{:?}", health.status());
+    std::fs::rename(&away, &file).expect("moved");
+    assert_eq!(call(instance.service(), json!(2)).await.expect("the next start is awaited too"), 2);
+}
+
+#[tokio::test]
+async fn a_restart_that_is_asked_for_gives_a_new_process() {
+    let instance = start(fixture(&["obliging"])).await;
+    let handle = instance.service().handle();
+    let before = handle.pid().expect("running");
+    within(handle.restart()).await.expect("it starts");
+    let after = handle.pid().expect("running");
+    assert_ne!(before, after);
+    assert_eq!(proc_state(before), None);
+    assert_eq!(call(instance.service(), &json!(1)).await.expect("an echo"), 1);
+}
+
+#[tokio::test]
+async fn a_restart_that_is_asked_for_while_one_goes_on_waits_for_that_one() {
+    let instance = start(fixture(&["obliging"])).await;
+    let handle = instance.service().handle();
+    let mut events = handle.subscribe();
+    // The first stops the process; the others are asked for while the next one starts.
+    let (first, second, third) =
+        within(async { tokio::join!(handle.restart(), handle.restart(), handle.restart()) }).await;
+    assert_eq!([first.is_ok(), second.is_ok(), third.is_ok()], [true; 3], "{first:?} {second:?} {third:?}");
+    assert_eq!(handle.stats().restarts, 1);
+    let pid = handle.pid().expect("running");
+    assert_eq!(events.recv().await, Ok(ProcessEvent::Started { pid }), "no other was started, and killed");
+    assert_eq!(events.recv().await, Ok(ProcessEvent::Ready { pid }));
+}
+
+#[tokio::test]
+async fn an_executable_that_vanishes_is_tried_again_and_found_when_it_is_back() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("plugin");
+    std::fs::copy(env!("CARGO_BIN_EXE_plugin-fixture"), &file).expect("copied");
+    let builder = plugin_transports::process::ProcessConfig::builder("fixture", &file).with_arg("obliging");
+    let instance = start(builder.with_restart(quick(1000))).await;
+    let handle = instance.service().handle();
+    let mut events = handle.subscribe();
+    let away = dir.path().join("away");
+    std::fs::rename(&file, &away).expect("moved");
+    kill(handle.pid().expect("running"));
+    let failed = event(&mut events, |event| matches!(event, ProcessEvent::StartFailed { .. })).await;
+    assert!(format!("{failed:?}").contains("does not exist"), "{failed:?}");
+    assert_eq!(handle.state(), ProcessState::Restarting);
+    std::fs::rename(&away, &file).expect("moved");
+    event(&mut events, |event| matches!(event, ProcessEvent::Ready { .. })).await;
+    assert_eq!(call(instance.service(), &json!(1)).await.expect("an echo"), 1);
+}
