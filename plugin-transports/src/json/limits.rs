@@ -65,7 +65,7 @@ impl Limits {
     /// The first thing that is wrong, and where.
     pub fn check(&self, json: &[u8]) -> Result<(), Flaw> {
         #[cfg(test)]
-        super::tests::CHECKS.with(|checks| checks.set(checks.get() + 1));
+        super::checked::tests::CHECKS.with(|checks| checks.set(checks.get() + 1));
         // As text first, in one fast pass; what is no text is for the parser to explain.
         let text = std::str::from_utf8(json).map_err(|_| syntax(json))?;
         Scan::new(text, *self).document().map_err(|stop| match stop {
