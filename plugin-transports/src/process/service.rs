@@ -222,8 +222,8 @@ fn exchange(shared: &Shared, connection: &Arc<Connection<Pipe>>, call: &Call<Byt
     // call is then seen waiting.
     let limit = shared.attempt_limit();
     let mut told = Told::of(context, limit);
-    let left = match context.deadline() {
-        None => limit,
+    let (left, until) = match context.deadline() {
+        None => (limit, None),
         Some(deadline) => {
             let now = waiting::present();
             told.since = Some(now);
@@ -231,7 +231,8 @@ fn exchange(shared: &Shared, connection: &Arc<Connection<Pipe>>, call: &Call<Byt
             if left.is_zero() {
                 return Err(too_late(&told.time(now)).with_plugin(shared.name.clone()));
             }
-            left.min(limit)
+            let left = left.min(limit);
+            (left, Some(now.saturating_add(left)))
         }
     };
     let frame = Frame::new("execute", &payload, context, clock::nanos(tellable(left)));
@@ -239,7 +240,7 @@ fn exchange(shared: &Shared, connection: &Arc<Connection<Pipe>>, call: &Call<Byt
     if frame.len() > config.limits.line {
         return Err(error::too_large(frame.len(), config.limits.line, &shared.name));
     }
-    Ok(Asked { exchange: connection.exchange(frame), told })
+    Ok(Asked { exchange: connection.exchange(frame, until), told })
 }
 
 /// A call that the plugin is asked to answer, and the time that it is told.

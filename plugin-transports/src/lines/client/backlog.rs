@@ -1,70 +1,108 @@
 //! What stands before a call inside of the plugin. Pure: no I/O, no clock, no lock.
 //!
 //! A request that was written cannot be taken back. When its caller gives it up, a plugin that takes one call at a time
-//! works it off all the same, and whoever comes later waits behind it. Callers in a hurry would so fill such a plugin for
-//! everybody, and nothing but the pipe would bound it: those that stay would be answered too late, for ever. So after a
-//! call was given up, calls are held back on the host's side, where one that is given up costs nothing, while one more
-//! would take the plugin too long: the calls that stand in line, times the time from one answer to the next (Little's law;
-//! a bound on the time in a queue is what CoDel keeps, RFC 8289). Too long is what is longer than a call takes that stands
-//! in no line at all, so that a plugin is not held back that takes its time for each but serves many side by side.
+//! works it off all the same, and whoever comes later waits behind it. Callers in a hurry, and those who leave, would so
+//! fill such a plugin for everybody, and nothing but the pipe would bound it: those that stay would be answered too late,
+//! for ever. So after a call was given up, two rules hold calls back on the host's side, where one that is given up costs
+//! nothing:
+//!
+//! * **A call that has less time left than each of the last answers took** is written when no other like it is in line, and
+//!   where all answers came in the order of the calls, when none is: it would hardly be answered in time, and from a plugin
+//!   that takes one call at a time it would take the time of others. No other call is held up by it.
+//! * **The plugin does not work for nobody more than it works for somebody.** Once more calls in line were given up than
+//!   half of those that are waited for, as many as are waited for may stand in line, and one more with each answer to
+//!   somebody. When none that was given up is in line any more, as many are written as come; fewer where that has gone
+//!   wrong before.
 //!
 //! An answer to a call says that all that were written before it stand in nobody's way any more. They were answered, or the
 //! plugin serves calls side by side, or it has lost them. So the line is what was written after the latest call that was
-//! answered, calls that hang in a parallel plugin leave it with the next answer, and a plugin that answers many calls per
-//! second is not held back, in whatever order it does.
+//! answered, calls that hang in a parallel plugin leave it with the next answer, and a plugin that serves calls side by side
+//! is held back for as long at most as it takes for one of them.
 //!
 //! Where no answer comes, one more is written after a while, and the next after twice as long: a plugin that has room left
 //! answers it.
+//!
+//! Neither rule asks how many calls a plugin serves at once, which cannot be told from outside: one that takes one at a time
+//! and one that serves many with equal times answer in the same order, and a rate of answers that was seen while few calls
+//! were there is no bound on the rate with many.
 
 use std::{collections::VecDeque, time::Duration};
 
 use plugin_core::clock::Instant;
 
-/// What stands in line may take the plugin so long, or an eighth of what a call may take.
-const SOON: Duration = Duration::from_secs(1);
-
 /// An answer is waited for so long at least, and at most, before one more is written.
 const PATIENCE: [Duration; 2] = [Duration::from_millis(10), Duration::from_secs(8)];
 
-/// After so many answers to somebody, none of which had been given up, nothing is held back any more.
-const CALM: u32 = 16;
+/// The same where nothing is known of how long an answer takes.
+const UNKNOWN: Duration = Duration::from_secs(1);
+
+/// After so many answers to somebody, while nobody gave up, nothing is held back any more.
+const CALM: u32 = 64;
+
+/// So many may stand in line after the line was too long twice. A quarter of it after each time more.
+const CAUTIOUS: usize = 16;
+
+/// So many of the last answers say how long one takes.
+const RECENT: usize = 4;
 
 /// The most calls in line that are remembered. More is only there where no answer comes at all.
 const MOST: usize = 1 << 16;
 
-/// Calls that were written to a plugin, as far as they may stand before another.
+/// Calls that were written to a plugin, as far as they may stand before another. They are known by their place in all that
+/// was written, which is greater than of those before, and of the first than 0.
 #[derive(Debug)]
 pub(super) struct Backlog {
     /// What was written after the latest call that was answered, oldest first.
     line: VecDeque<Standing>,
     /// Of those, the ones that nobody waits for.
     abandoned: usize,
-    /// Numbers of the last that was written, and of the latest that was answered.
     progress: Progress,
-    /// Answers to somebody since a call was given up, up to [`CALM`].
+    /// Answers to somebody since somebody gave up, up to [`CALM`].
     calm: u32,
-    /// The most that a call that was given up might have taken, where that is known.
-    allowed: Option<Duration>,
-    /// From one answer to the next, on average over the last.
-    pace: Option<Duration>,
-    /// From writing a call to its answer, where none stood before it. No more than any other took.
-    alone: Option<Duration>,
-    /// When the line last moved, or began.
-    moved: Option<Instant>,
-    /// When the line last moved, or one more was written though it was full.
-    quiet: Option<Instant>,
-    /// So many were, since the line last moved.
-    probes: u32,
+    /// How long the last answers took, from the writing of the call.
+    recent: Recent,
+    /// For everybody.
+    line_up: Turn,
+    /// So many may stand in line.
+    window: usize,
+    /// There were too many in line that nobody waits for, and some still are.
+    is_shut: bool,
+    /// How often it was.
+    shuts: u32,
+    /// No call was answered after one that was written later. One that takes one call at a time never does otherwise.
+    is_in_order: bool,
+    /// For those that have little time.
+    alone: Turn,
+    /// Of those in line, the ones that had little time.
+    late: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Standing {
+    place: u64,
+    /// What is known of it when it has been given up.
     number: u64,
     is_abandoned: bool,
+    /// It had less time left than answers took.
+    is_late: bool,
     /// When it was written, where that is of use.
     written: Option<Instant>,
-    /// None stood before it.
-    is_alone: bool,
+}
+
+/// When one more may be written though it is no call's turn.
+#[derive(Clone, Copy, Debug, Default)]
+struct Turn {
+    /// When the line last moved, or began, or one was let through.
+    since: Option<Instant>,
+    /// So many were let through, since the line last moved.
+    probes: u32,
+}
+
+/// How long the last answers took.
+#[derive(Clone, Copy, Debug, Default)]
+struct Recent {
+    times: [Duration; RECENT],
+    count: usize,
 }
 
 /// How far a plugin has come with its calls.
@@ -72,6 +110,15 @@ struct Standing {
 pub(crate) struct Progress {
     written: u64,
     answered: u64,
+}
+
+/// A call is not written now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hold {
+    /// Nor is any other, until this moment at the latest.
+    All(Instant),
+    /// It has little time, and is written when [`Backlog::admit_late`] says so.
+    Late,
 }
 
 impl Progress {
@@ -87,6 +134,35 @@ impl Progress {
     }
 }
 
+impl Turn {
+    fn moved(now: Instant) -> Self {
+        Self { since: Some(now), probes: 0 }
+    }
+
+    /// Until when to wait, where one more is let through after this time, and the next after twice as long.
+    fn until(self, patience: Duration) -> Option<Instant> {
+        let [_, most] = PATIENCE;
+        let wait = patience.saturating_mul(1 << self.probes.min(16)).min(most);
+        self.since.map(|since| since.saturating_add(wait))
+    }
+
+    fn let_through(&mut self, now: Instant) {
+        *self = Self { since: Some(now), probes: self.probes + 1 };
+    }
+}
+
+impl Recent {
+    fn add(&mut self, time: Duration) {
+        self.times[self.count % RECENT] = time;
+        // It stays in the same place of the ring, and does not overflow.
+        self.count = if self.count == 2 * RECENT - 1 { RECENT } else { self.count + 1 };
+    }
+
+    fn all(&self) -> impl Iterator<Item = Duration> {
+        self.times.into_iter().take(self.count)
+    }
+}
+
 impl Backlog {
     pub(super) fn new() -> Self {
         Self {
@@ -94,111 +170,161 @@ impl Backlog {
             abandoned: 0,
             progress: Progress::default(),
             calm: CALM,
-            allowed: None,
-            pace: None,
-            alone: None,
-            moved: None,
-            quiet: None,
-            probes: 0,
+            recent: Recent::default(),
+            line_up: Turn::default(),
+            window: usize::MAX,
+            is_shut: false,
+            shuts: 0,
+            is_in_order: true,
+            alone: Turn::default(),
+            late: 0,
         }
     }
 
-    /// Whether a call may be written now. If not, until when it is to be asked again at the latest.
-    pub(super) fn admit(&mut self, now: impl FnOnce() -> Instant) -> Result<(), Instant> {
-        if !self.is_watched() || self.line.is_empty() {
+    /// Whether a call may be written now whose caller waits until `deadline`. Who may, is.
+    pub(super) fn admit(&self, deadline: Option<Instant>, now: impl FnOnce() -> Instant) -> Result<(), Hold> {
+        if !self.is_watched() {
             return Ok(());
         }
         let now = now();
-        if self.takes(now).is_some_and(|takes| takes <= self.bound().max(self.alone.unwrap_or_default())) {
+        if self.is_late(deadline, now) { Err(Hold::Late) } else { self.admit_to_line(now).map_err(Hold::All) }
+    }
+
+    /// Whether one of the calls that have little time may be written now. If not, until when it is to be asked again at the
+    /// latest.
+    pub(super) fn admit_late(&self, now: impl FnOnce() -> Instant) -> Result<(), Instant> {
+        if !self.is_watched() {
             return Ok(());
         }
-        let until = self.quiet.get_or_insert(now).saturating_add(self.patience());
-        if now < until {
-            return Err(until);
-        }
-        self.quiet = Some(now);
-        self.probes += 1;
-        Ok(())
+        let now = now();
+        self.admit_to_line(now)?;
+        let turn = match () {
+            () if self.late > 0 => self.alone,
+            () if self.is_in_order && !self.line.is_empty() => self.line_up,
+            () => return Ok(()),
+        };
+        // Whatever is in line may have to be answered first.
+        let line = u32::try_from(self.line.len()).unwrap_or(u32::MAX);
+        turn.until(self.patience().saturating_mul(line)).filter(|until| now < *until).map_or(Ok(()), Err)
     }
 
-    /// A call is written. Its number is greater than those before.
-    pub(super) fn wrote(&mut self, number: u64, now: impl FnOnce() -> Instant) {
-        let is_alone = self.line.is_empty();
-        // The first is measured in any case, so that there is something to go by.
-        let written = (self.is_watched() || (is_alone && self.alone.is_none())).then(now);
-        if is_alone && self.is_watched() {
-            self.moved = written;
+    fn admit_to_line(&self, now: Instant) -> Result<(), Instant> {
+        match self.line_up.until(self.patience()) {
+            Some(until) if self.is_full() && now < until => Err(until),
+            _ => Ok(()),
         }
-        if self.line.len() == MOST {
-            self.line.pop_front().inspect(|first| self.abandoned -= usize::from(first.is_abandoned));
-        }
-        self.line.push_back(Standing { number, is_abandoned: false, written, is_alone });
-        self.progress.written = number;
     }
 
-    /// A call has its answer, which somebody waits for or not.
-    pub(super) fn answered(&mut self, number: u64, is_awaited: bool, now: impl FnOnce() -> Instant) {
+    /// A call is written.
+    pub(super) fn wrote(&mut self, place: u64, number: u64, deadline: Option<Instant>, now: impl FnOnce() -> Instant) {
+        let written = self.is_watched().then(now);
+        let mut is_late = false;
+        if let Some(now) = written {
+            if self.line.is_empty() {
+                self.line_up = Turn::moved(now);
+            } else if self.is_full() {
+                self.line_up.let_through(now);
+            }
+            is_late = self.is_late(deadline, now);
+            if is_late {
+                if self.late == 0 {
+                    self.alone = Turn::moved(now)
+                } else {
+                    self.alone.let_through(now)
+                }
+                self.late += 1;
+            }
+        }
+        if self.line.len() == MOST
+            && let Some(first) = self.line.pop_front()
+        {
+            self.left(first);
+        }
+        self.line.push_back(Standing { place, number, is_abandoned: false, is_late, written });
+        self.progress.written = place;
+    }
+
+    /// A call that was given up has its answer.
+    pub(super) fn answered_late(&mut self, number: u64, now: impl FnOnce() -> Instant) {
+        // It is among the first of a plugin that takes one call at a time, and the line of others is short.
+        let standing = self.line.iter().find(|standing| standing.number == number);
+        if let Some(standing) = standing.filter(|standing| standing.is_abandoned) {
+            self.moved(standing.place, false, now);
+        }
+    }
+
+    /// A call has its answer, which somebody waits for.
+    pub(super) fn answered(&mut self, place: u64, now: impl FnOnce() -> Instant) {
+        self.moved(place, true, now);
+    }
+
+    fn moved(&mut self, place: u64, is_awaited: bool, now: impl FnOnce() -> Instant) {
         let was_watched = self.is_watched();
         if is_awaited && was_watched {
             self.calm += 1;
+            // Where nobody is in line that the plugin works for in vain, it may be tried faster.
+            let more = if self.abandoned == 0 { self.window } else { 1 };
+            self.window = self.window.saturating_add(more);
         }
-        // It was overtaken, or is answered once more: neither says anything of those in line. Or it was never written.
-        if number <= self.progress.answered || number > self.progress.written {
+        // It was overtaken, which says nothing of those in line.
+        if place <= self.progress.answered {
+            self.is_in_order = false;
             return;
         }
-        self.progress.answered = number;
-        let (mut left, mut last) = (0, None);
-        while let Some(first) = self.line.pop_front_if(|first| first.number <= number) {
-            self.abandoned -= usize::from(first.is_abandoned);
-            left += 1;
+        self.progress.answered = place;
+        let mut last = None;
+        while let Some(first) = self.line.pop_front_if(|first| first.place <= place) {
+            self.left(first);
             last = Some(first);
-        }
-        let written = last.filter(|last| last.number == number).and_then(|last| Some((last.written?, last.is_alone)));
-        if !was_watched && written.is_none() {
-            return;
-        }
-        let now = now();
-        if let Some((written, is_alone)) = written {
-            self.took(now.saturating_since(written), is_alone);
         }
         if !was_watched {
             return;
         }
-        if let Some(moved) = self.moved {
-            let each = now.saturating_since(moved) / left.max(1);
-            self.pace = Some(self.pace.map_or(each, |pace| pace - pace / 8 + each / 8));
+        let now = now();
+        if let Some(written) = last.filter(|last| last.place == place).and_then(|last| last.written) {
+            self.recent.add(now.saturating_since(written));
         }
-        self.moved = (!self.line.is_empty()).then_some(now);
-        self.quiet = Some(now);
-        self.probes = 0;
+        self.line_up = Turn::moved(now);
+        if self.is_shut && self.abandoned == 0 {
+            self.is_shut = false;
+            self.window = match self.shuts {
+                0 | 1 => usize::MAX,
+                // A line that was grown again is not cut here.
+                shuts => self.window.max(CAUTIOUS >> (2 * (shuts - 2)).min(4)),
+            };
+        }
     }
 
-    fn took(&mut self, time: Duration, is_alone: bool) {
-        self.alone = match self.alone {
-            Some(alone) if time < alone => Some(time),
-            Some(alone) if is_alone => Some(alone + (time - alone) / 4),
-            None if is_alone => Some(time),
-            known => known,
-        };
+    fn left(&mut self, standing: Standing) {
+        self.abandoned -= usize::from(standing.is_abandoned);
+        self.late -= usize::from(standing.is_late);
     }
 
-    /// Nobody waits any more for a call that was written and has no answer. `limit` is what it might have taken as it was
-    /// configured, where that is known.
-    pub(super) fn given_up(&mut self, number: u64, limit: Option<Duration>, now: impl FnOnce() -> Instant) {
+    /// Nobody waits any more for a call that was written and has no answer.
+    pub(super) fn given_up(&mut self, place: u64, now: impl FnOnce() -> Instant) {
+        self.missed(now);
+        let Ok(at) = self.line.binary_search_by_key(&place, |standing| standing.place) else { return };
+        self.line[at].is_abandoned = true;
+        self.abandoned += 1;
+        let awaited = self.line.len() - self.abandoned;
+        if self.abandoned > 1.max(awaited / 2) {
+            self.shuts += u32::from(!self.is_shut);
+            self.is_shut = true;
+            self.window = self.window.min(awaited.max(1));
+        }
+    }
+
+    /// Nobody waits any more for a call, whether it was written or held back: somebody is in a hurry.
+    pub(super) fn missed(&mut self, now: impl FnOnce() -> Instant) {
         if !self.is_watched() {
             // It moved before, but nobody looked when.
-            self.moved = None;
-            self.quiet = Some(now());
-            self.probes = 0;
-            self.allowed = limit.or(self.allowed);
+            self.line_up = Turn::moved(now());
+            self.recent = Recent::default();
+            self.window = usize::MAX;
+            self.is_shut = false;
+            self.shuts = 0;
         }
         self.calm = 0;
-        // Callers with different limits: the most patient of them decides.
-        self.allowed = self.allowed.max(limit);
-        if let Ok(at) = self.line.binary_search_by_key(&number, |standing| standing.number) {
-            self.line[at].is_abandoned = true;
-            self.abandoned += 1;
-        }
     }
 
     /// Requests that the plugin may still work off for nobody.
@@ -214,26 +340,19 @@ impl Backlog {
         self.calm < CALM
     }
 
-    /// How long the plugin takes for what stands in line and one more, as far as that is known. One that has become slower
-    /// shows by the answer that does not come; an eighth of that, since many give several answers at once.
-    fn takes(&self, now: Instant) -> Option<Duration> {
-        let waits = self.moved.map_or(Duration::ZERO, |moved| now.saturating_since(moved)) / 8;
-        let count = u32::try_from(self.line.len() + 1).unwrap_or(u32::MAX);
-        Some(self.pace?.max(waits).saturating_mul(count))
+    fn is_full(&self) -> bool {
+        !self.line.is_empty() && self.line.len() >= self.window
     }
 
-    /// What stands in line may take so long.
-    fn bound(&self) -> Duration {
-        self.allowed.map_or(SOON, |allowed| SOON.min(allowed / 8))
+    fn is_late(&self, deadline: Option<Instant>, now: Instant) -> bool {
+        let quickest = self.recent.all().min();
+        deadline.zip(quickest).is_some_and(|(deadline, quickest)| deadline.saturating_since(now) < quickest)
     }
 
-    /// How long to wait for an answer before one more is written: several times as long as it takes, so that a plugin that
-    /// is only slow gets no more than it answers.
+    /// How long to wait for an answer before one more is written: as long as the slowest of the last took.
     fn patience(&self) -> Duration {
         let [least, most] = PATIENCE;
-        let slow = self.alone.unwrap_or_default().saturating_mul(2);
-        let first = self.pace.map_or(self.bound().max(slow), |pace| pace.saturating_mul(4)).max(least);
-        first.saturating_mul(1 << self.probes.min(16)).min(most.max(first))
+        self.recent.all().max().unwrap_or(UNKNOWN).clamp(least, most)
     }
 }
 

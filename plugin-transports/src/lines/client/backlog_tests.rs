@@ -17,8 +17,27 @@ impl Trial {
         trial
     }
 
+    /// The same, where an answer takes so long, and somebody was in a hurry. Nothing is in line.
+    fn taking(ticks: u64) -> Self {
+        let mut trial = Self::new(0);
+        let now = trial.now;
+        trial.backlog.missed(|| now);
+        for _ in 0..RECENT {
+            assert_eq!(trial.fill(1), 1);
+            trial.pass(ticks);
+            trial.answer(trial.written);
+        }
+        trial
+    }
+
     fn pass(&mut self, ticks: u64) {
         self.now = self.now.saturating_add(Duration::from_millis(ticks));
+    }
+
+    fn write(&mut self, deadline: Option<Instant>) {
+        let now = self.now;
+        self.written += 1;
+        self.backlog.wrote(self.written, self.written, deadline, || now);
     }
 
     /// Writes calls as long as it may, this many at most, and says how many.
@@ -26,110 +45,207 @@ impl Trial {
         let now = self.now;
         (0..most)
             .take_while(|_| {
-                let is_free = self.backlog.admit(|| now).is_ok();
+                let is_free = self.backlog.admit(None, || now).is_ok();
                 if is_free {
-                    self.written += 1;
-                    self.backlog.wrote(self.written, || now);
+                    self.write(None);
                 }
                 is_free
             })
             .count() as u64
     }
 
+    /// A call with so much time comes, and is written or not.
+    fn hurry(&mut self, ticks: u64) -> Result<(), Option<u128>> {
+        let (now, deadline) = (self.now, Some(self.now.saturating_add(Duration::from_millis(ticks))));
+        let after = |until: Instant| Some(until.saturating_since(now).as_millis());
+        match self.backlog.admit(deadline, || now) {
+            Ok(()) => {}
+            Err(Hold::All(until)) => return Err(after(until)),
+            Err(Hold::Late) => self.backlog.admit_late(|| now).map_err(after)?,
+        }
+        self.write(deadline);
+        Ok(())
+    }
+
     fn answer(&mut self, number: u64) {
         let now = self.now;
-        self.backlog.answered(number, true, || now);
+        self.backlog.answered(number, || now);
     }
 
     fn answer_late(&mut self, number: u64) {
         let now = self.now;
-        self.backlog.answered(number, false, || now);
+        self.backlog.answered_late(number, || now);
     }
 
-    /// Of a call that might have taken 30 seconds, as it was configured.
     fn give_up(&mut self, number: u64) {
         let now = self.now;
-        self.backlog.given_up(number, Some(30 * SECOND), || now);
+        self.backlog.given_up(number, || now);
     }
 
-    /// How long until the next look, where a call is held back.
+    /// How long until the next look, where all are held back.
     fn holds_for(&mut self) -> Option<u128> {
         let now = self.now;
-        self.backlog.admit(|| now).err().map(|until| until.saturating_since(now).as_millis())
+        match self.backlog.admit(None, || now) {
+            Err(Hold::All(until)) => Some(until.saturating_since(now).as_millis()),
+            Err(Hold::Late) => panic!("it has all the time"),
+            Ok(()) => None,
+        }
     }
 }
 
 #[test]
 fn where_no_call_is_given_up_nothing_is_held_back_and_no_clock_is_read() {
     let mut backlog = Backlog::new();
-    backlog.wrote(1, || Instant::ZERO);
-    backlog.answered(1, true, || Instant::ZERO);
     let never = || -> Instant { panic!("the clock was read") };
-    for number in 2..=1000 {
-        assert_eq!(backlog.admit(never), Ok(()));
-        backlog.wrote(number, never);
+    for number in 1..=1000 {
+        assert_eq!(backlog.admit(Some(Instant::ZERO), never), Ok(()));
+        backlog.wrote(number, number, Some(Instant::ZERO), never);
         if number > 500 {
-            backlog.answered(number - 500, true, never);
+            backlog.answered(number - 500, never);
         }
     }
 }
 
 #[test]
-fn after_a_call_was_given_up_a_serial_plugin_gets_what_it_does_within_a_second() {
-    let mut trial = Trial::new(10);
+fn who_has_less_time_than_answers_take_is_written_alone_and_holds_up_no_other() {
+    let mut trial = Trial::taking(200);
+    assert_eq!(trial.fill(3), 3);
+    assert_eq!(trial.hurry(199), Err(Some(600)), "it comes after those, however long they take");
+    assert_eq!(trial.hurry(200), Ok(()), "it has as much as one takes");
+    for _ in 0..3 {
+        trial.pass(200);
+        trial.answer(trial.written - trial.backlog.line.len() as u64 + 1);
+        assert!(trial.hurry(199).is_err());
+    }
+    trial.pass(200);
+    trial.answer(trial.written);
+    assert_eq!(trial.hurry(20), Ok(()), "nothing is in line");
+    assert_eq!(trial.hurry(20), Err(Some(800)), "the fourth of those had to wait for all");
+    trial.give_up(trial.written);
+    assert_eq!(trial.fill(3), 3, "those that have time");
+    // An answer that never comes keeps them for a while only, and for longer each time.
+    assert_eq!(trial.hurry(20), Err(Some(3200)), "four times that");
+    trial.pass(3200);
+    assert_eq!(trial.hurry(20), Ok(()));
+    assert_eq!(trial.hurry(20), Err(Some(8000)), "five times, and twice that, were no more than the most");
+}
+
+#[test]
+fn where_calls_overtake_each_other_one_with_little_time_is_written_beside_the_others() {
+    let mut trial = Trial::taking(200);
+    assert_eq!(trial.fill(3), 3);
+    trial.pass(200);
+    trial.answer(trial.written);
+    trial.answer(trial.written - 1);
+    assert_eq!(trial.fill(3), 3);
+    assert_eq!(trial.hurry(20), Ok(()));
+    let first = trial.written;
+    assert!(trial.hurry(20).is_err());
+    assert_eq!(trial.fill(1), 1);
+    trial.give_up(first);
+    assert!(trial.hurry(20).is_err());
+    trial.answer(trial.written);
+    assert_eq!(trial.hurry(20), Ok(()), "it was overtaken");
+}
+
+#[test]
+fn the_quickest_of_the_last_answers_says_who_is_in_a_hurry() {
+    let mut trial = Trial::taking(3000);
+    trial.backlog.is_in_order = false;
+    assert_eq!(trial.hurry(1000), Ok(()));
+    assert!(trial.hurry(1000).is_err());
+    trial.pass(10);
+    trial.answer(trial.written);
+    for _ in 0..100 {
+        assert_eq!(trial.hurry(1000), Ok(()));
+    }
+    assert_eq!(trial.hurry(9), Ok(()));
+    assert!(trial.hurry(9).is_err());
+    // And no older one does.
+    for _ in 0..RECENT {
+        trial.pass(1000);
+        trial.answer(trial.written);
+        trial.fill(1);
+    }
+    assert_eq!(trial.hurry(999), Ok(()));
+    assert!(trial.hurry(999).is_err());
+}
+
+#[test]
+fn once_more_were_given_up_than_half_of_those_that_wait_as_many_may_stand_in_line_as_wait() {
+    let mut trial = Trial::new(9);
     trial.give_up(1);
-    for number in 1..=6 {
-        assert!(trial.holds_for().is_some(), "{number}");
-        trial.pass(200);
-        trial.answer_late(number);
-    }
-    for number in 7..=10 {
-        assert_eq!(trial.fill(100), 1, "four stand in line, and it does five in a second");
-        trial.pass(200);
-        trial.answer_late(number);
-    }
-}
-
-#[test]
-fn a_plugin_that_does_a_hundred_in_a_fifth_of_a_second_is_held_back_for_two_answers() {
-    let mut trial = Trial::new(100);
-    trial.give_up(50);
-    let mut answered = 0;
-    for _ in 0..2 {
-        assert!(trial.holds_for().is_some());
-        trial.pass(2);
-        answered += 1;
-        trial.answer(answered);
-    }
-    assert_eq!(trial.fill(2), 2);
-    for _ in 0..300 {
-        trial.pass(2);
-        answered += 1;
-        // One in ten is given up again.
-        if answered % 10 == 0 {
-            trial.give_up(answered);
-            trial.answer_late(answered);
-        } else {
-            trial.answer(answered);
-        }
-        assert_eq!(trial.fill(1), 1, "{answered}");
-    }
-}
-
-#[test]
-fn one_that_gives_many_answers_at_once_keeps_getting_as_many() {
-    let mut trial = Trial::new(32);
+    trial.give_up(2);
     trial.give_up(3);
-    let mut answered = 0;
-    for round in 0..20 {
+    assert_eq!(trial.fill(1), 1, "three of nine, and six wait");
+    trial.give_up(4);
+    assert!(trial.holds_for().is_some(), "four, and six wait");
+    for number in 1..=4 {
+        assert!(trial.holds_for().is_some(), "{number}");
         trial.pass(100);
-        for _ in 0..32 {
-            answered += 1;
-            trial.answer(answered);
-        }
-        trial.give_up(answered + 1);
-        assert_eq!(trial.fill(32), 32, "{round}");
+        trial.answer_late(number);
     }
+    assert_eq!(trial.fill(100), 100, "none that was given up is in line");
+}
+
+#[test]
+fn one_call_that_was_given_up_holds_nobody_back() {
+    let mut trial = Trial::new(1);
+    trial.give_up(1);
+    assert_eq!(trial.fill(100), 100);
+}
+
+#[test]
+fn while_some_are_worked_off_for_nobody_each_answer_to_somebody_makes_room_for_one_more() {
+    let mut trial = Trial::new(8);
+    // Those that wait are the first.
+    (3..=8).for_each(|number| trial.give_up(number));
+    for number in 1..=2 {
+        assert!(trial.holds_for().is_some());
+        trial.pass(100);
+        trial.answer(number);
+    }
+    // Six are in line, and two and one more for each answer may be.
+    for number in 3..=4 {
+        assert!(trial.holds_for().is_some());
+        trial.pass(100);
+        trial.answer_late(number);
+    }
+    assert!(trial.holds_for().is_some());
+    trial.pass(100);
+    trial.answer_late(5);
+    assert_eq!(trial.fill(100), 1, "three are in line");
+}
+
+#[test]
+fn the_oftener_the_line_was_too_long_the_fewer_are_written_when_it_is_not() {
+    let mut trial = Trial::new(0);
+    for expected in [100, CAUTIOUS as u64, 4, 1, 1] {
+        let first = trial.written + 1;
+        let written = trial.fill(100);
+        (first..=trial.written).for_each(|number| trial.give_up(number));
+        assert!(trial.holds_for().is_some());
+        (first..=trial.written).for_each(|number| trial.answer_late(number));
+        assert!(written >= 1);
+        assert_eq!(trial.fill(100), expected);
+        let last = trial.written;
+        trial.answer(last);
+        // What was answered to somebody while nobody was in line in vain doubles it; that is undone by the next.
+        trial.backlog.window = trial.backlog.window.min(expected as usize).max(2);
+    }
+}
+
+#[test]
+fn with_each_answer_twice_as_many_are_written_while_none_in_line_was_given_up() {
+    let mut trial = Trial::new(4);
+    let now = trial.now;
+    trial.backlog.missed(|| now);
+    trial.backlog.window = 4;
+    assert!(trial.holds_for().is_some());
+    trial.answer(1);
+    assert_eq!(trial.fill(100), 5, "three are in line");
+    trial.answer(2);
+    assert_eq!(trial.fill(100), 9, "seven are");
 }
 
 #[test]
@@ -141,15 +257,24 @@ fn calls_that_hang_stand_in_nobodys_way_once_a_later_one_was_answered() {
     assert_eq!(trial.backlog.abandoned(), 2);
     assert_eq!(trial.holds_for(), Some(1000));
     trial.pass(1000);
-    assert_eq!(trial.fill(1), 1, "nothing came, so one more is written");
+    assert_eq!(trial.fill(2), 1, "nothing came, so one more is written");
     assert_eq!(trial.holds_for(), Some(2000), "and the next after twice as long");
     trial.pass(10);
     trial.answer(3);
     assert_eq!(trial.backlog.abandoned(), 0);
-    assert_eq!(trial.fill(1), 1);
-    trial.pass(10);
-    trial.answer(4);
-    assert_eq!(trial.fill(90), 90, "it does a hundred in a second");
+    assert_eq!(trial.fill(100), 100);
+}
+
+#[test]
+fn the_time_until_one_more_is_written_has_a_bound() {
+    let mut trial = Trial::new(2);
+    trial.give_up(1);
+    trial.give_up(2);
+    for seconds in [1, 2, 4, 8, 8, 8] {
+        assert_eq!(trial.holds_for(), Some(seconds * 1000));
+        trial.pass(seconds as u64 * 1000);
+        assert_eq!(trial.fill(2), 1);
+    }
 }
 
 #[test]
@@ -164,24 +289,22 @@ fn a_call_that_comes_long_after_the_last_does_not_wait() {
 #[test]
 fn an_answer_that_never_comes_changes_nothing_for_those_after_it() {
     let mut trial = Trial::new(6);
-    trial.give_up(1);
+    (1..=6).for_each(|number| trial.give_up(number));
     // The first has no answer, and then all have.
-    for number in 2..=4 {
+    for number in 2..=5 {
         trial.pass(200);
         trial.answer_late(number);
+        assert!(trial.holds_for().is_some());
     }
-    assert_eq!(trial.fill(100), 3, "two stand in line, and it does five in a second");
-    for number in 5..=7 {
-        trial.pass(200);
-        trial.answer_late(number);
-        assert_eq!(trial.fill(100), 1);
-    }
+    trial.pass(200);
+    trial.answer_late(6);
+    assert_eq!(trial.holds_for(), None);
 }
 
 #[test]
 fn neither_a_second_answer_nor_one_to_what_was_not_written_moves_the_line() {
     let mut trial = Trial::new(4);
-    trial.give_up(1);
+    (1..=4).for_each(|number| trial.give_up(number));
     for number in [1, 2] {
         trial.pass(2000);
         trial.answer_late(number);
@@ -196,44 +319,43 @@ fn neither_a_second_answer_nor_one_to_what_was_not_written_moves_the_line() {
 }
 
 #[test]
-fn after_enough_answers_to_somebody_nothing_is_watched_any_more() {
-    let mut trial = Trial::new(200);
-    trial.give_up(1);
-    for number in 2..=u64::from(CALM) {
-        trial.pass(500);
-        trial.answer(number);
-        assert!(trial.holds_for().is_some(), "{number}");
-    }
-    trial.pass(500);
-    trial.answer(u64::from(CALM) + 1);
-    assert_eq!(trial.fill(1000), 1000);
-}
-
-#[test]
-fn a_plugin_that_has_become_slow_is_held_back_before_it_answers() {
-    let mut trial = Trial::new(1);
-    trial.give_up(1);
-    for number in 1..=50 {
-        trial.pass(5);
-        trial.answer_late(number);
-        assert_eq!(trial.fill(1), 1);
-    }
-    assert_eq!(trial.fill(100), 100, "five milliseconds for each");
-    trial.pass(400);
-    assert_eq!(trial.fill(100), 1, "nothing for four hundred: ten times as slow at least");
-}
-
-#[test]
-fn where_a_call_may_take_less_the_line_may_be_less_long() {
+fn a_late_answer_to_a_call_that_somebody_waits_for_is_none() {
     let mut trial = Trial::new(2);
+    trial.give_up(1);
+    trial.answer_late(2);
+    assert_eq!(trial.backlog.line.len(), 2);
+}
+
+#[test]
+fn after_enough_answers_to_somebody_nothing_is_watched_any_more() {
+    let mut trial = Trial::taking(200);
+    let mut answered = trial.written;
+    // What is held back and given up there is somebody in a hurry too.
     let now = trial.now;
-    trial.backlog.given_up(1, Some(SECOND), || now);
-    assert_eq!(trial.holds_for(), Some(125));
-    // Who went away without being cut says nothing of limits, and the most patient one decides.
-    trial.backlog.given_up(2, None, || now);
-    assert_eq!(trial.holds_for(), Some(125));
-    trial.backlog.given_up(2, Some(2 * SECOND), || now);
-    assert_eq!(trial.holds_for(), Some(250));
+    trial.backlog.missed(|| now);
+    for _ in 0..CALM {
+        assert_eq!(trial.hurry(1), Ok(()), "none like it is in line");
+        assert!(trial.hurry(1).is_err());
+        trial.pass(200);
+        answered += 1;
+        trial.answer(answered);
+    }
+    for _ in 0..100 {
+        assert_eq!(trial.hurry(1), Ok(()));
+    }
+}
+
+#[test]
+fn what_was_known_when_nothing_was_watched_is_forgotten() {
+    let mut trial = Trial::taking(200);
+    trial.backlog.calm = CALM;
+    trial.backlog.shuts = 3;
+    let now = trial.now;
+    trial.backlog.missed(|| now);
+    assert_eq!((trial.backlog.shuts, trial.backlog.window), (0, usize::MAX));
+    for _ in 0..10 {
+        assert_eq!(trial.hurry(1), Ok(()), "nobody knows how long an answer takes");
+    }
 }
 
 #[test]
@@ -260,67 +382,4 @@ fn what_was_written_behind_calls_is_kept_waiting_by_them_and_by_no_others() {
     assert!(then.was_busy(trial.backlog.progress()), "it is next");
     trial.answer(4);
     assert!(!then.was_busy(trial.backlog.progress()), "it was overtaken");
-}
-
-#[test]
-fn a_slow_plugin_that_takes_one_call_at_a_time_gets_one_at_a_time_and_no_more_for_want_of_an_answer() {
-    let mut trial = Trial::new(1);
-    trial.give_up(1);
-    for number in 1..=3 {
-        trial.pass(2000);
-        trial.answer_late(number);
-        assert_eq!(trial.fill(100), 1);
-    }
-    for _ in 0..3 {
-        trial.pass(2000);
-        assert_eq!(trial.fill(100), 0, "an answer takes two seconds");
-    }
-    trial.pass(2000);
-    assert_eq!(trial.fill(100), 1, "it takes four times as long");
-}
-
-#[test]
-fn a_plugin_that_takes_two_seconds_for_each_and_serves_many_side_by_side_keeps_as_many() {
-    let mut trial = Trial::new(1);
-    trial.pass(2000);
-    trial.answer(1);
-    // Sixty callers, evenly spread, one of whom gives up each second.
-    let mut written = std::collections::VecDeque::new();
-    let (mut held, mut ended) = (0, 0);
-    for tick in 0..60_000_u64 / 25 {
-        trial.pass(25);
-        while written.front().is_some_and(|(when, _)| tick >= *when) {
-            let Some((_, number)) = written.pop_front() else { break };
-            trial.answer(number);
-            ended += 1;
-        }
-        if tick % 40 == 39 {
-            let last = trial.written;
-            trial.give_up(last);
-        }
-        if trial.fill(1) == 1 {
-            written.push_back((tick + 80, trial.written));
-        } else {
-            held += 1;
-        }
-    }
-    assert!(held < 60 && ended > 2200, "{held} held, {ended} ended");
-}
-
-#[test]
-fn one_whose_first_call_was_slow_has_no_more_in_line_than_when_a_call_was_given_up() {
-    let mut trial = Trial::new(1);
-    trial.pass(3000);
-    trial.answer(1);
-    // From now on each takes a fifth of a second, one after the other, and callers in a hurry write what they may.
-    assert_eq!(trial.fill(8), 8);
-    trial.give_up(2);
-    for number in 2..200 {
-        trial.pass(200);
-        trial.answer_late(number);
-        trial.fill(100);
-        let last = trial.written;
-        trial.give_up(last);
-    }
-    assert!(trial.backlog.line.len() < 8, "{}", trial.backlog.line.len());
 }

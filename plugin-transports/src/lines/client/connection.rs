@@ -7,10 +7,7 @@ use std::{
     task::{Context, Poll, Waker, ready},
 };
 
-use plugin_core::{
-    clock::{self, Instant},
-    deadline::cut,
-};
+use plugin_core::clock::{self, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
@@ -73,13 +70,14 @@ where
 impl<W> Connection<W> {
     /// A request and its answer. Nothing is sent before the first poll; dropping it withdraws the request, or, when
     /// it was sent, lets the reply be dropped on arrival.
-    pub(crate) fn exchange(self: &Arc<Self>, frame: Frame) -> Exchange<W> {
-        self.exchange_at(Place::Call, frame)
+    /// `deadline` is until when its caller waits, where that is known.
+    pub(crate) fn exchange(self: &Arc<Self>, frame: Frame, deadline: Option<Instant>) -> Exchange<W> {
+        Exchange::new(self.clone(), frame, Place::Call, deadline)
     }
 
-    /// Like [`exchange`](Self::exchange), for the host's own requests too.
+    /// Like [`exchange`](Self::exchange), for the host's own requests.
     pub(crate) fn exchange_at(self: &Arc<Self>, place: Place, frame: Frame) -> Exchange<W> {
-        Exchange::new(self.clone(), frame, place)
+        Exchange::new(self.clone(), frame, place, None)
     }
 
     /// Refuses new calls; those in flight go on.
@@ -124,9 +122,7 @@ impl<W> Connection<W> {
 
     /// Withdraws a request, and says how far it had come. One that was taken to be written the plugin may see.
     pub(super) fn forget(&self, id: u64) -> Came {
-        // Whose time is up is dropped under a cut, which knows the limits.
-        let limit = cut::current().and_then(|cut| cut.limit());
-        self.state().table.forget(id, limit, clock::now)
+        self.state().table.forget(id, clock::now)
     }
 
     /// Delivers a reply, and wakes who waits for it.
@@ -171,9 +167,15 @@ impl<W> Connection<W> {
 
 impl<W: AsyncWrite + Unpin> Connection<W> {
     /// Queues a request and sees to it that it is written.
-    pub(super) fn submit(&self, frame: Frame, waker: &Waker, place: Place) -> Result<u64, Failure> {
+    pub(super) fn submit(
+        &self,
+        frame: Frame,
+        waker: &Waker,
+        place: Place,
+        deadline: Option<Instant>,
+    ) -> Result<u64, Failure> {
         let mut state = self.state();
-        let id = state.table.insert(frame, waker.clone(), place)?;
+        let id = state.table.insert(frame, waker.clone(), place, deadline)?;
         let alone = state.table.requests() == 1;
         let driver = state.driver.clone();
         drop(state);

@@ -8,7 +8,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use plugin_core::{deadline::cut, polled_after_end};
+use plugin_core::{clock::Instant, deadline::cut, polled_after_end};
 use tokio::io::AsyncWrite;
 
 use super::{
@@ -25,14 +25,14 @@ pub(crate) struct Exchange<W> {
 }
 
 enum Stage {
-    New { frame: Frame, place: Place },
+    New { frame: Frame, place: Place, deadline: Option<Instant> },
     Waiting(u64),
     Over,
 }
 
 impl<W> Exchange<W> {
-    pub(super) fn new(connection: Arc<Connection<W>>, frame: Frame, place: Place) -> Self {
-        Self { connection, stage: Stage::New { frame, place } }
+    pub(super) fn new(connection: Arc<Connection<W>>, frame: Frame, place: Place, deadline: Option<Instant>) -> Self {
+        Self { connection, stage: Stage::New { frame, place, deadline } }
     }
 }
 
@@ -42,7 +42,7 @@ impl<W: AsyncWrite + Unpin> Future for Exchange<W> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
         match std::mem::replace(&mut this.stage, Stage::Over) {
-            Stage::New { frame, place } => match this.connection.submit(frame, cx.waker(), place) {
+            Stage::New { frame, place, deadline } => match this.connection.submit(frame, cx.waker(), place, deadline) {
                 Ok(id) => {
                     this.stage = Stage::Waiting(id);
                     Poll::Pending

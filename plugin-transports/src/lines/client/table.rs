@@ -5,7 +5,6 @@ use std::{
     hash::{BuildHasher, Hasher},
     sync::Arc,
     task::Waker,
-    time::Duration,
 };
 
 use plugin_core::{Sent, clock::Instant};
@@ -13,7 +12,7 @@ use plugin_core::{Sent, clock::Instant};
 use super::{
     super::codec::{Answer, Frame},
     Counts, Failure, Limits, Place,
-    backlog::{Backlog, Progress},
+    backlog::{Backlog, Hold, Progress},
 };
 
 /// The low bits of an id are the slot, those above it count calls. So an id is found without hashing, and the id of a call
@@ -69,6 +68,8 @@ pub(super) struct Table {
     ahead: VecDeque<u64>,
     /// Ids in the order in which they were queued. In both queues an id whose slot has moved on is skipped.
     queue: VecDeque<u64>,
+    /// Calls that have so little time left that they are written one at a time, after all others.
+    aside: VecDeque<u64>,
     /// Bytes of calls alone.
     queued_bytes: usize,
     backlog: Backlog,
@@ -124,8 +125,8 @@ impl Came {
 
 #[derive(Debug)]
 enum Stage {
-    /// Written to nobody yet; can be withdrawn without a trace. With how far the plugin had come by then.
-    Queued(Frame, Progress),
+    /// Written to nobody yet; can be withdrawn without a trace.
+    Queued(Waiting),
     /// The plugin may have seen it.
     Sent {
         /// Where it begins in all that was written.
@@ -138,6 +139,17 @@ enum Stage {
     Free,
 }
 
+#[derive(Debug)]
+struct Waiting {
+    frame: Frame,
+    /// Until when its caller waits, where that is known.
+    deadline: Option<Instant>,
+    /// How far the plugin had come when it was queued.
+    then: Progress,
+    /// It waits for a turn of those that have little time.
+    is_aside: bool,
+}
+
 impl Table {
     pub(super) fn new(limits: Limits) -> Self {
         Self {
@@ -148,6 +160,7 @@ impl Table {
             own: 0,
             ahead: VecDeque::new(),
             queue: VecDeque::new(),
+            aside: VecDeque::new(),
             queued_bytes: 0,
             backlog: Backlog::new(),
             is_held: false,
@@ -160,7 +173,13 @@ impl Table {
 
     /// Queues a request. One of the host's own passes while new calls are refused, and is outside of the bounds of calls:
     /// that many of them wait says nothing of the plugin's health.
-    pub(super) fn insert(&mut self, mut frame: Frame, waker: Waker, place: Place) -> Result<u64, Failure> {
+    pub(super) fn insert(
+        &mut self,
+        mut frame: Frame,
+        waker: Waker,
+        place: Place,
+        deadline: Option<Instant>,
+    ) -> Result<u64, Failure> {
         let own = place != Place::Call;
         match &self.closed {
             Some(Failure::Closing) if own => {}
@@ -190,8 +209,9 @@ impl Table {
         }
         let queue = if place == Place::Ahead { &mut self.ahead } else { &mut self.queue };
         queue.push_back(id);
+        let waiting = Waiting { frame, deadline, then: self.backlog.progress(), is_aside: false };
         let slot = &mut self.slots[index];
-        (slot.id, slot.waker, slot.stage) = (id, Some(waker), Stage::Queued(frame, self.backlog.progress()));
+        (slot.id, slot.waker, slot.stage) = (id, Some(waker), Stage::Queued(waiting));
         Ok(id)
     }
 
@@ -212,22 +232,23 @@ impl Table {
     }
 
     /// Forgets a call that nobody waits for, and says how far it had come. A reply that comes later is counted and dropped.
-    /// `limit` is what it might have taken as it was configured, where that is known.
-    pub(super) fn forget(&mut self, id: u64, limit: Option<Duration>, now: impl FnOnce() -> Instant) -> Came {
+    pub(super) fn forget(&mut self, id: u64, now: impl FnOnce() -> Instant) -> Came {
         let came = match self.release(id) {
-            Some(Stage::Queued(_, then)) if self.is_held && id & OWN == 0 => {
+            Some(Stage::Queued(Waiting { then, is_aside, .. })) if (self.is_held || is_aside) && id & OWN == 0 => {
+                self.backlog.missed(now);
                 if self.backlog.progress().has_moved(then) { Came::Held } else { Came::Stuck }
             }
             Some(Stage::Queued(..) | Stage::Unsent | Stage::Done(Err(Failure::Lost(_, Sent::Nothing)))) => Came::Queued,
-            Some(Stage::Sent { .. }) if id & OWN == 0 => {
-                self.backlog.given_up(self.number(id), limit, now);
+            Some(Stage::Sent { start }) if id & OWN == 0 => {
+                self.backlog.given_up(place(start), now);
                 Came::Sent
             }
             _ => Came::Sent,
         };
         // Ids of withdrawn requests stay in the queue until they outnumber what can be live.
         let slots = &self.slots;
-        for (queue, live) in [(&mut self.queue, self.limits.in_flight + MAX_OWN), (&mut self.ahead, MAX_OWN)] {
+        let calls = self.limits.in_flight + MAX_OWN;
+        for (queue, live) in [(&mut self.queue, calls), (&mut self.aside, calls), (&mut self.ahead, MAX_OWN)] {
             if queue.len() > 2 * live {
                 queue.retain(|id| slots.get(index(*id)).is_some_and(|slot| slot.id == *id));
             }
@@ -245,30 +266,19 @@ impl Table {
     ) -> Option<Instant> {
         self.is_held = false;
         while out.len() < enough {
-            let id = match self.ahead.pop_front() {
-                Some(id) => id,
-                None if !self.awaits_turn() => return None,
-                None => {
-                    // What is said last, on the way to an end, must not wait for anything.
-                    if self.closed.is_none()
-                        && let Err(until) = self.backlog.admit(&now)
-                    {
-                        self.is_held = true;
-                        return Some(until);
-                    }
-                    self.queue.pop_front()?
-                }
+            let id = match self.next(&now) {
+                Ok(id) => id?,
+                Err(until) => return Some(until),
             };
-            if !self.is_queued(id) {
-                continue;
-            }
-            if id & OWN == 0 {
-                self.backlog.wrote(self.number(id), &now);
-            }
-            let start = self.taken;
+            let (start, number) = (self.taken, self.number(id));
             let Some(slot) = self.slot(id) else { continue };
-            let Stage::Queued(frame, _) = std::mem::replace(&mut slot.stage, Stage::Sent { start }) else { continue };
+            let Stage::Queued(Waiting { frame, deadline, .. }) =
+                std::mem::replace(&mut slot.stage, Stage::Sent { start })
+            else {
+                continue;
+            };
             if id & OWN == 0 {
+                self.backlog.wrote(place(start), number, deadline, &now);
                 self.queued_bytes -= frame.len();
             }
             self.taken += frame.len() as u64;
@@ -281,15 +291,45 @@ impl Table {
         None
     }
 
-    /// Whether there is anything in the queue but what was withdrawn.
-    fn awaits_turn(&mut self) -> bool {
-        while let Some(id) = self.queue.front().copied() {
-            if self.is_queued(id) {
-                return true;
-            }
-            self.queue.pop_front();
+    /// The next request to be written. `Err`: until when at the latest all that wait are held back.
+    fn next(&mut self, now: &impl Fn() -> Instant) -> Result<Option<u64>, Instant> {
+        if let Some((id, _)) = first(&mut self.ahead, &mut self.slots) {
+            self.ahead.pop_front();
+            return Ok(Some(id));
         }
-        false
+        // What is said last, on the way to an end, must not wait for anything.
+        let is_last = self.closed.is_some();
+        while let Some((id, waiting)) = first(&mut self.queue, &mut self.slots) {
+            let admitted = if is_last { Ok(()) } else { self.backlog.admit(waiting.deadline, now) };
+            if let Err(Hold::All(until)) = admitted {
+                self.is_held = true;
+                return Err(until);
+            }
+            waiting.is_aside = admitted.is_err();
+            self.queue.pop_front();
+            if admitted.is_ok() {
+                return Ok(Some(id));
+            }
+            self.aside.push_back(id);
+        }
+        let Some((id, deadline)) = self.most_patient() else { return Ok(None) };
+        if !is_last {
+            match self.backlog.admit(deadline, now) {
+                Ok(()) => {}
+                Err(Hold::All(until)) => return Err(until),
+                Err(Hold::Late) => self.backlog.admit_late(now)?,
+            }
+        }
+        self.aside.retain(|other| *other != id);
+        Ok(Some(id))
+    }
+
+    /// Of the calls that have little time, the one that has most. Whoever comes last need not be it.
+    fn most_patient(&mut self) -> Option<(u64, Option<Instant>)> {
+        let Self { aside, slots, .. } = self;
+        let deadline = |id: u64| Some((id, queued(slots, id)?.deadline));
+        aside.retain(|id| deadline(*id).is_some());
+        aside.iter().filter_map(|id| deadline(*id)).max_by_key(|(_, deadline)| *deadline)
     }
 
     /// Bytes of requests that were taken to be written so far.
@@ -311,12 +351,12 @@ impl Table {
         let number = self.number(id);
         if let Some(slot) = self.slot(id) {
             match slot.stage {
-                Stage::Sent { .. } => {
+                Stage::Sent { start } => {
                     slot.stage = Stage::Done(outcome);
                     slot.replied = id;
                     let waker = slot.waker.take();
                     if id & OWN == 0 {
-                        self.backlog.answered(number, true, now);
+                        self.backlog.answered(place(start), now);
                     }
                     return Delivered::ToItsCall(waker);
                 }
@@ -330,7 +370,7 @@ impl Table {
         }
         self.counts.late += 1;
         if id & OWN == 0 {
-            self.backlog.answered(number, false, now);
+            self.backlog.answered_late(number, now);
         }
         match self.slots.get_mut(index(id)) {
             Some(slot) if slot.replied == id => Delivered::Twice,
@@ -367,6 +407,7 @@ impl Table {
         }
         self.ahead.clear();
         self.queue.clear();
+        self.aside.clear();
         self.queued_bytes = 0;
     }
 
@@ -393,14 +434,9 @@ impl Table {
         id & TAG_BITS == TAG && (1..=self.calls).contains(&self.number(id))
     }
 
-    /// Requests are numbered in the order in which they came, and so, but for the host's own, in that in which they are
-    /// written.
+    /// Requests are numbered in the order in which they came.
     fn number(&self, id: u64) -> u64 {
         (id >> SLOT_BITS).wrapping_sub(self.first) & COUNT
-    }
-
-    fn is_queued(&self, id: u64) -> bool {
-        self.slots.get(index(id)).is_some_and(|slot| slot.id == id && matches!(slot.stage, Stage::Queued(..)))
     }
 
     fn slot(&mut self, id: u64) -> Option<&mut Slot> {
@@ -415,10 +451,35 @@ impl Table {
         self.free.push(index(id));
         match &stage {
             _ if id & OWN != 0 => self.own -= 1,
-            Stage::Queued(frame, _) => self.queued_bytes -= frame.len(),
+            Stage::Queued(waiting) => self.queued_bytes -= waiting.frame.len(),
             _ => {}
         }
         Some(stage)
+    }
+}
+
+/// The place of a request in all that was written, as the backlog counts it: 0 is before all.
+fn place(start: u64) -> u64 {
+    start + 1
+}
+
+/// The first of a queue, without those that were withdrawn.
+fn first<'a>(queue: &mut VecDeque<u64>, slots: &'a mut [Slot]) -> Option<(u64, &'a mut Waiting)> {
+    while queue.front().is_some_and(|id| queued(slots, *id).is_none()) {
+        queue.pop_front();
+    }
+    let id = *queue.front()?;
+    match &mut slots.get_mut(index(id))?.stage {
+        Stage::Queued(waiting) => Some((id, waiting)),
+        _ => None,
+    }
+}
+
+/// A request that was not written and not withdrawn.
+fn queued(slots: &[Slot], id: u64) -> Option<&Waiting> {
+    match slots.get(index(id)).filter(|slot| slot.id == id)? {
+        Slot { stage: Stage::Queued(waiting), .. } => Some(waiting),
+        _ => None,
     }
 }
 

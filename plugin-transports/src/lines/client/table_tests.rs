@@ -1,4 +1,7 @@
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use plugin_core::CallContext;
@@ -24,7 +27,7 @@ fn insert(table: &mut Table) -> Result<u64, Failure> {
 }
 
 fn insert_at(table: &mut Table, place: Place) -> Result<u64, Failure> {
-    table.insert(frame(), Waker::noop().clone(), place)
+    table.insert(frame(), Waker::noop().clone(), place, None)
 }
 
 fn fetch(table: &mut Table, id: u64) -> Option<Outcome> {
@@ -50,7 +53,7 @@ fn a_late_reply_is_dropped_and_counted_even_when_its_slot_has_a_new_call() {
     let mut table = Table::new(LIMITS);
     let first = insert(&mut table).expect("room");
     assert_eq!(written(&mut table), 1);
-    table.forget(first, None, now);
+    table.forget(first, now);
     let second = insert(&mut table).expect("room");
     assert_eq!(index(first), index(second), "the slot is used again");
     assert_eq!(written(&mut table), 1);
@@ -124,7 +127,7 @@ fn a_question_of_the_host_is_outside_of_the_bounds_of_calls_and_goes_first() {
         assert!(is_known(&table.complete(id, answer(id), now)));
         assert_eq!(fetch(&mut table, id), Some(answer(id)));
     }
-    table.forget(calls[0], None, now);
+    table.forget(calls[0], now);
     assert!(insert(&mut table).is_ok(), "a slot that the host had may be a call's");
     assert_eq!((table.in_flight(), table.requests()), (4, 4));
 }
@@ -134,7 +137,7 @@ fn the_hosts_own_questions_are_bounded_too() {
     let mut table = Table::new(LIMITS);
     for _ in 0..10_000 {
         let id = insert_at(&mut table, Place::Ahead).expect("room");
-        table.forget(id, None, now);
+        table.forget(id, now);
     }
     assert!(table.ahead.len() <= 2 * MAX_OWN + 1, "{}", table.ahead.len());
     for _ in 0..MAX_OWN {
@@ -160,7 +163,7 @@ fn a_second_reply_does_not_replace_the_first() {
 fn a_call_that_is_dropped_before_it_was_written_never_is() {
     let mut table = Table::new(LIMITS);
     let ids: Vec<_> = (0..3).map(|_| insert(&mut table).expect("room")).collect();
-    table.forget(ids[1], None, now);
+    table.forget(ids[1], now);
     assert_eq!(written(&mut table), 2);
     assert_eq!(table.queued_bytes, 0);
 }
@@ -170,13 +173,13 @@ fn calls_and_bytes_are_bounded_and_room_comes_back() {
     let mut table = Table::new(LIMITS);
     let ids: Vec<_> = (0..4).map(|_| insert(&mut table).expect("room")).collect();
     assert_eq!(insert(&mut table), Err(Failure::TooMany(4)));
-    table.forget(ids[0], None, now);
+    table.forget(ids[0], now);
     assert!(insert(&mut table).is_ok());
 
     let mut narrow = Table::new(Limits { queued_bytes: 2 * frame().len(), ..LIMITS });
     let ids = [insert(&mut narrow).expect("room"), insert(&mut narrow).expect("room")];
     assert_eq!(insert(&mut narrow), Err(Failure::QueueFull(2 * frame().len())));
-    narrow.forget(ids[1], None, now);
+    narrow.forget(ids[1], now);
     assert!(insert(&mut narrow).is_ok());
     written(&mut narrow);
     assert!(insert(&mut narrow).is_ok());
@@ -191,7 +194,7 @@ fn withdrawn_calls_do_not_pile_up_while_the_plugin_does_not_read() {
     let mut table = Table::new(LIMITS);
     for _ in 0..10_000 {
         let id = insert(&mut table).expect("room");
-        table.forget(id, None, now);
+        table.forget(id, now);
     }
     assert!(table.queue.len() <= 2 * (LIMITS.in_flight + MAX_OWN), "{}", table.queue.len());
     assert_eq!(table.queued_bytes, 0);
@@ -203,13 +206,13 @@ fn withdrawing_a_request_tells_whether_it_had_been_taken_to_be_written() {
     let taken = insert(&mut table).expect("room");
     written(&mut table);
     let queued = insert(&mut table).expect("room");
-    assert_eq!(table.forget(queued, None, now).sent(), Sent::Nothing);
+    assert_eq!(table.forget(queued, now).sent(), Sent::Nothing);
     assert_eq!(written(&mut table), 0, "what was withdrawn unsent is never written");
-    assert_eq!(table.forget(taken, None, now).sent(), Sent::Maybe);
-    assert_eq!(table.forget(taken, None, now).sent(), Sent::Maybe, "of what is not known anything may have happened");
+    assert_eq!(table.forget(taken, now).sent(), Sent::Maybe);
+    assert_eq!(table.forget(taken, now).sent(), Sent::Maybe, "of what is not known anything may have happened");
     let lost = insert(&mut table).expect("room");
     table.close(&"gone".into(), &mut Vec::new());
-    assert_eq!(table.forget(lost, None, now).sent(), Sent::Nothing);
+    assert_eq!(table.forget(lost, now).sent(), Sent::Nothing);
 }
 
 #[test]
@@ -293,12 +296,12 @@ proptest! {
                 Step::Fetch(at) => if let Some(id) = pick(at) && let Some(Ok(got)) = fetch(&mut table, id) {
                     prop_assert_eq!(got.id, id);
                 },
-                Step::Forget(at) => if let Some(id) = pick(at) { let _ = table.forget(id, None, now); },
+                Step::Forget(at) => if let Some(id) = pick(at) { let _ = table.forget(id, now); },
             }
             prop_assert!(table.in_flight() <= LIMITS.in_flight);
         }
         for id in ids {
-            let _ = table.forget(id, None, now);
+            let _ = table.forget(id, now);
         }
         prop_assert_eq!((table.requests(), table.own, table.queued_bytes), (0, 0, 0));
     }

@@ -16,6 +16,7 @@ use tower::ServiceExt;
 use super::{super::codec::Frame, *};
 
 mod hurry;
+mod trials;
 
 const LIMITS: Limits =
     Limits { in_flight: 1024, queued_bytes: 1 << 20, line: 4096, noise: 4, json: crate::json::Limits::new() };
@@ -43,7 +44,12 @@ fn frame(payload: &str) -> Frame {
 }
 
 fn ask(connection: &Near, payload: &str) -> Exchange<WriteHalf<DuplexStream>> {
-    connection.exchange(frame(payload))
+    connection.exchange(frame(payload), None)
+}
+
+/// A call by a caller who waits no longer than this, and says so.
+fn ask_within(connection: &Near, payload: &str, waits: Duration) -> Exchange<WriteHalf<DuplexStream>> {
+    connection.exchange(frame(payload), Some(clock::now().saturating_add(waits)))
 }
 
 /// The same call under core's limit of an attempt, by a caller who waits no longer than this.
@@ -59,7 +65,7 @@ async fn limited_to(
     waits: Duration,
 ) -> Result<crate::lines::codec::Answer, Ended> {
     let service = tower::service_fn(|exchange: Exchange<_>| async { exchange.await.map_err(Ended::Failed) });
-    let call = plugin_core::Call::new(ask(connection, payload)).with_timeout(waits);
+    let call = plugin_core::Call::new(ask_within(connection, payload, waits)).with_timeout(waits);
     let service = tower::ServiceBuilder::new()
         .layer(AttemptTimeoutLayer::new(attempt))
         .map_request(plugin_core::Call::into_payload)

@@ -3,7 +3,7 @@
 use super::*;
 
 /// The far end as a plugin that takes one call at a time, and each for so long. It ends with the connection.
-fn serial(mut far: Far, takes: Duration) -> tokio::task::JoinHandle<()> {
+pub(super) fn serial(mut far: Far, takes: Duration) -> tokio::task::JoinHandle<()> {
     tokio::spawn(async move {
         while let Ok(Some(line)) = far.0.next_line().await {
             tokio::time::sleep(takes).await;
@@ -18,7 +18,7 @@ fn serial(mut far: Far, takes: Duration) -> tokio::task::JoinHandle<()> {
 
 /// Calls one after the other for this time, each with this limit; gives back how many were answered, how many were not, and how
 /// long the slowest took.
-async fn caller(connection: Near, limit: Duration, during: Duration) -> (usize, usize, Duration) {
+pub(super) async fn caller(connection: Near, limit: Duration, during: Duration) -> (usize, usize, Duration) {
     caller_limited_to(Duration::from_secs(30), connection, limit, during).await
 }
 
@@ -46,7 +46,7 @@ async fn caller_limited_to(
 /// them until their time was up.
 #[tokio::test(start_paused = true)]
 async fn callers_in_a_hurry_do_not_keep_a_plugin_that_takes_one_call_at_a_time_from_the_others() {
-    for hurried in [6, 60] {
+    for hurried in [6, 30] {
         let (connection, _driver, far) = connected(1 << 16, LIMITS);
         let _plugin = serial(far, Duration::from_millis(200));
         let during = Duration::from_secs(60);
@@ -72,9 +72,11 @@ async fn callers_in_a_hurry_do_not_keep_a_plugin_that_takes_one_call_at_a_time_f
 #[tokio::test(start_paused = true)]
 async fn behind_calls_that_were_given_up_one_more_is_let_through_at_a_time_and_the_hosts_questions_always() {
     let (connection, _driver, mut far) = connected(1 << 16, LIMITS);
-    let ended = limited(&connection, "0", Duration::from_millis(20)).await.expect_err("no answer");
-    assert_eq!(ended.cut(), (Sent::Maybe, Some("on the plugin")));
-    assert_eq!(connection.counts(), Counts { abandoned: 1, ..Counts::default() });
+    for abandoned in 1..=2 {
+        let ended = limited(&connection, "0", Duration::from_millis(20)).await.expect_err("no answer");
+        assert_eq!(ended.cut(), (Sent::Maybe, Some("on the plugin")));
+        assert_eq!(connection.counts(), Counts { abandoned, ..Counts::default() });
+    }
     let start = clock::now();
     let waits = limited(&connection, "1", Duration::from_millis(900));
     let held = (Sent::Nothing, Some("waiting until the plugin has done calls that were given up"));
@@ -88,11 +90,11 @@ async fn behind_calls_that_were_given_up_one_more_is_let_through_at_a_time_and_t
     assert_eq!(third.expect_err("no answer").cut().0, Sent::Maybe, "after a second it is let through");
     assert_eq!(fourth.expect_err("no answer").cut(), held);
     let mut read = Vec::new();
-    for _ in 0..3 {
+    for _ in 0..4 {
         read.push(request(&mut far).await);
     }
     let payloads: Vec<_> = read.iter().map(|(_, payload)| payload.as_str()).collect();
-    assert_eq!(payloads, ["0", "null", "3"]);
+    assert_eq!(payloads, ["0", "0", "null", "3"]);
     assert!(start.elapsed() < Duration::from_secs(4));
     drop(check);
 }
@@ -140,10 +142,9 @@ async fn a_plugin_that_serves_side_by_side_is_never_held_back_for_calls_that_han
     }
 }
 
-/// What may stand in line is an eighth of what a call may take, which is less than one takes: then it is one at a time, and those
-/// in a hurry get a turn only where no other waits.
+/// With a short limit, and with one call that takes nearly half of what a caller waits.
 #[tokio::test(start_paused = true)]
-async fn a_plugin_that_takes_longer_for_each_than_may_stand_in_line_is_kept_from_nobody_by_callers_in_a_hurry() {
+async fn a_plugin_that_takes_long_for_each_is_kept_from_nobody_by_callers_in_a_hurry() {
     let (second, during) = (Duration::from_secs(1), Duration::from_secs(60));
     for (takes, attempt, waits) in [(second * 3 / 5, second * 2, second * 2), (second * 2, second * 30, second * 5)] {
         let (connection, _driver, far) = connected(1 << 16, LIMITS);
@@ -152,7 +153,8 @@ async fn a_plugin_that_takes_longer_for_each_than_may_stand_in_line_is_kept_from
             let hurried = caller_limited_to(attempt, connection.clone(), Duration::from_millis(20), during * 2);
             drop(tokio::spawn(hurried));
         }
-        tokio::time::sleep(during / 4).await;
+        // After the first burst, of which nothing was known before.
+        tokio::time::sleep(during / 2).await;
         let patient = (0..2).map(|_| caller_limited_to(attempt, connection.clone(), waits, during));
         for (answered, lost, slowest) in join_all(patient).await {
             assert_eq!(lost, 0, "{takes:?}: {answered} were answered, the slowest in {slowest:?}");

@@ -1,0 +1,123 @@
+//! Callers in a hurry and callers who leave, beside patient ones, over plugins of every kind: what is held back for the sake of
+//! the patient must not cost them anything where there is nothing to hold back for.
+
+use super::{
+    hurry::{caller, serial},
+    *,
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+const HURRY: Duration = Duration::from_millis(50);
+
+/// The far end as a plugin that serves all calls side by side. How long one takes is its payload, in milliseconds; one of
+/// 0 has no answer.
+fn parallel(mut far: Far) -> tokio::task::JoinHandle<()> {
+    tokio::spawn(async move {
+        let (answers, mut answered) = tokio::sync::mpsc::unbounded_channel::<String>();
+        loop {
+            tokio::select! {
+                Some(reply) = answered.recv() => if far.1.write_all(reply.as_bytes()).await.is_err() {
+                    return;
+                },
+                Ok(Some(line)) = far.0.next_line() => {
+                    let json: serde_json::Value = serde_json::from_str(&line).expect("whole lines only");
+                    let takes = json["payload"].as_u64().expect("a number");
+                    if takes > 0 {
+                        let (answers, reply) = (answers.clone(), format!("{{\"id\":{},\"result\":1}}\n", json["id"]));
+                        drop(tokio::spawn(async move {
+                            tokio::time::sleep(Duration::from_millis(takes)).await;
+                            let _ = answers.send(reply);
+                        }));
+                    }
+                }
+                else => return,
+            }
+        }
+    })
+}
+
+async fn is_answered(connection: &Near, takes: u64, waits: Duration) -> bool {
+    match limited(connection, &takes.to_string(), waits).await {
+        Ok(_) => true,
+        Err(Ended::Cut(_)) => false,
+        Err(Ended::Failed(failure)) => panic!("{failure:?}"),
+    }
+}
+
+/// Comes and goes for this time, and never says how long it will wait.
+async fn leaver(connection: Near, stays: Duration, during: Duration) {
+    let start = clock::now();
+    while start.elapsed() < during {
+        let _ = tokio::time::timeout(stays, ask(&connection, "1")).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_call_in_a_hurry_is_no_reason_to_hold_back_a_burst_from_a_plugin_that_serves_side_by_side() {
+    for takes in [300, 1000, 2000] {
+        let (connection, _driver, far) = connected(1 << 16, LIMITS);
+        let _plugin = parallel(far);
+        assert!(is_answered(&connection, takes, 5 * SECOND).await);
+        for _ in 0..3 {
+            assert!(!is_answered(&connection, takes, HURRY).await);
+            let before = clock::now();
+            assert!(is_answered(&connection, takes, 5 * SECOND).await);
+            let burst = join_all((0..60).map(|_| is_answered(&connection, takes, 5 * SECOND))).await;
+            assert!(burst.iter().all(|answered| *answered), "{takes}");
+            let long = before.elapsed().as_millis();
+            assert!(u128::from(3 * takes) >= long, "one call and then sixty at once of {takes} took {long}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_that_hang_in_a_plugin_that_serves_side_by_side_cost_no_other_its_answer() {
+    for (each, hangs) in [(20, "one in twenty"), (5, "one in five")] {
+        let (connection, _driver, far) = connected(1 << 16, LIMITS);
+        let _plugin = parallel(far);
+        let calls = (0..1800_u64).map(|number| {
+            let connection = connection.clone();
+            async move {
+                // Thirty a second, evenly spread, of half a second to one and a half.
+                tokio::time::sleep(Duration::from_millis(number * 1000 / 30)).await;
+                let takes = if number % each == 3 { 0 } else { 500 + number * 7919 % 1000 };
+                (takes > 0) == is_answered(&connection, takes, 5 * SECOND).await
+            }
+        });
+        let as_expected = join_all(calls).await.into_iter().filter(|is| *is).count();
+        assert_eq!(as_expected, 1800, "{hangs} hangs");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn callers_who_leave_cost_the_others_half_of_a_plugin_that_takes_one_call_at_a_time_and_no_answer() {
+    for leavers in [1, 6] {
+        let (connection, _driver, far) = connected(1 << 16, LIMITS);
+        let _plugin = serial(far, Duration::from_millis(200));
+        let during = 60 * SECOND;
+        for _ in 0..leavers {
+            drop(tokio::spawn(leaver(connection.clone(), HURRY, during)));
+        }
+        let patient = join_all((0..3).map(|_| caller(connection.clone(), 5 * SECOND, during))).await;
+        let answered: usize = patient.iter().map(|(answered, ..)| answered).sum();
+        assert_eq!(patient.iter().map(|(_, lost, _)| lost).sum::<usize>(), 0, "{answered} were answered");
+        // It does five in a second.
+        assert!(answered >= 100, "{answered} beside {leavers}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_held_back_is_not_let_through_at_once_when_all_is_well_again() {
+    let (connection, _driver, far) = connected(1 << 16, LIMITS);
+    let _plugin = serial(far, Duration::from_millis(200));
+    let during = 60 * SECOND;
+    let patient = (0..12).map(|_| caller(connection.clone(), 5 * SECOND, during));
+    for _ in 0..10 {
+        drop(tokio::spawn(caller(connection.clone(), Duration::from_millis(150), during)));
+    }
+    let (mut answered, mut lost) = (0, 0);
+    for (ok, not, _) in join_all(patient).await {
+        (answered, lost) = (answered + ok, lost + not);
+    }
+    assert!(lost == 0 && answered >= 200, "{answered} answered, {lost} lost");
+}
