@@ -102,12 +102,12 @@ impl ProcessService {
 /// All that is known of a plugin that cannot be asked.
 const ONLY_UP: &str = "the process is up; the plugin has no health method";
 
-/// Resolves when most of a check's time is over and the plugin has answered calls meanwhile that stand before the check: it
-/// lives, and has not come to it yet.
+/// Resolves when most of a check's time is over and the check stands behind calls that the plugin works on: it has answered
+/// some meanwhile, or since the check before this one. It lives, and has not come to it yet.
 async fn busy(connection: &Connection<Pipe>, limit: Duration) {
-    let then = connection.progress();
+    let look = connection.look();
     tokio::time::sleep(limit / 4 * 3).await;
-    while !then.was_busy(connection.progress()) {
+    while !look.was_busy(connection.progress()) {
         tokio::time::sleep(limit / 32).await;
     }
 }

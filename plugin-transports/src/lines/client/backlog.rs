@@ -126,11 +126,29 @@ impl Progress {
     pub(super) fn has_moved(self, then: Self) -> bool {
         self.answered > then.answered
     }
+}
 
-    /// Whether the plugin has answered calls since, and none but those that were written by then: whoever was written
-    /// then and has no answer may still stand behind one of them.
-    pub(crate) fn was_busy(self, now: Self) -> bool {
-        self.answered < now.answered && now.answered <= self.written
+/// A look at how far a plugin has come, from time to time.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Look {
+    /// At the look before, or when the plugin began.
+    before: Progress,
+    at: Progress,
+}
+
+impl Look {
+    /// The next look, when it has come so far.
+    pub(super) fn next(self, at: Progress) -> Self {
+        Self { before: self.at, at }
+    }
+
+    /// Whether what was asked of the plugin at the time of the look, and has no answer, stands behind calls that it works on:
+    /// it has answered some meanwhile, and none but those that were written by then. Or it has since the look before, and
+    /// one that was written by then has no answer yet, however long that one takes.
+    pub(crate) fn was_busy(self, now: Progress) -> bool {
+        let Self { before, at } = self;
+        let since = if now.answered < at.written { before } else { at };
+        since.answered < now.answered && now.answered <= at.written
     }
 }
 

@@ -373,13 +373,30 @@ fn what_nobody_answers_is_remembered_up_to_a_bound() {
 fn what_was_written_behind_calls_is_kept_waiting_by_them_and_by_no_others() {
     let mut trial = Trial::new(3);
     trial.answer(1);
-    let then = trial.backlog.progress();
-    assert!(!then.was_busy(trial.backlog.progress()), "nothing was answered");
+    // The look before was after that answer too.
+    let look = Look::default().next(trial.backlog.progress()).next(trial.backlog.progress());
+    assert!(!look.was_busy(trial.backlog.progress()), "nothing was answered");
     trial.fill(1);
     trial.answer(2);
-    assert!(then.was_busy(trial.backlog.progress()));
+    assert!(look.was_busy(trial.backlog.progress()));
     trial.answer(3);
-    assert!(then.was_busy(trial.backlog.progress()), "it is next");
+    assert!(look.was_busy(trial.backlog.progress()), "it is next");
     trial.answer(4);
-    assert!(!then.was_busy(trial.backlog.progress()), "it was overtaken");
+    assert!(!look.was_busy(trial.backlog.progress()), "it was overtaken");
+}
+
+#[test]
+fn a_call_that_takes_longer_than_a_check_keeps_the_plugin_busy_until_the_next_but_one() {
+    let mut trial = Trial::new(3);
+    trial.answer(1);
+    let look = Look::default().next(trial.backlog.progress());
+    assert!(look.was_busy(trial.backlog.progress()), "one was answered before, and two stand before the check");
+    let look = look.next(trial.backlog.progress());
+    assert!(!look.was_busy(trial.backlog.progress()), "none was since");
+    trial.answer(2);
+    let look = look.next(trial.backlog.progress());
+    assert!(look.was_busy(trial.backlog.progress()));
+    trial.answer(3);
+    let look = look.next(trial.backlog.progress());
+    assert!(!look.was_busy(trial.backlog.progress()), "nothing stands before this check");
 }

@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::{
     super::codec::Frame,
     Counts, Driver, Exchange, Failure, Limits, Place,
-    backlog::Progress,
+    backlog::{Look, Progress},
     table::{Came, Delivered, Outcome, Table},
 };
 
@@ -31,6 +31,7 @@ pub(crate) struct Connection<W> {
 #[derive(Debug)]
 struct State {
     table: Table,
+    look: Look,
     /// Wakes the driver. `None` until it was polled, when it looks at everything by itself.
     driver: Option<Waker>,
 }
@@ -61,7 +62,7 @@ where
     W: AsyncWrite + Unpin,
 {
     let connection = Arc::new(Connection {
-        state: Mutex::new(State { table: Table::new(limits), driver: None }),
+        state: Mutex::new(State { table: Table::new(limits), look: Look::default(), driver: None }),
         writer: Mutex::new(Writer { io: Some(writer), batch: Vec::new(), written: 0, before: 0, finish: false }),
     });
     (connection.clone(), Driver::new(plugin, connection, reader, limits))
@@ -106,6 +107,14 @@ impl<W> Connection<W> {
     pub(crate) fn finish(&self) {
         self.writer().finish = true;
         self.wake_driver();
+    }
+
+    /// Looks how far the plugin has come.
+    pub(crate) fn look(&self) -> Look {
+        let mut state = self.state();
+        let at = state.table.progress();
+        state.look = state.look.next(at);
+        state.look
     }
 
     pub(crate) fn progress(&self) -> Progress {
