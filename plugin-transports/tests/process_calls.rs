@@ -291,14 +291,19 @@ for line in sys.stdin:
     request = json.loads(line)
     result = {'methods': ['health'], 'status': 'degraded', 'message': 'slow disk'}
     if request['method'] == 'execute':
+        open(sys.argv[1], 'a').write('.')
         time.sleep(request['payload'])
         result = None
     print(json.dumps({'id': request['id'], 'result': result}), flush=True)
 ";
+    let dir = tempfile::tempdir().expect("a directory");
+    let begun = dir.path().join("begun");
+    let calls = || std::fs::read(&begun).map_or(0, |dots| dots.len());
     // As its checks are given a second each.
     let limit = Duration::from_secs(1);
-    let config = ProcessConfig::builder("serial", "python3").with_args(["-c", serial]).build().expect("in bounds");
-    let instance = within(connect(config.with_check_limit(limit))).await.expect("it starts");
+    let config = ProcessConfig::builder("serial", "python3").with_args(["-c", serial]).with_arg(&begun);
+    let config = config.build().expect("in bounds").with_check_limit(limit);
+    let instance = within(connect(config)).await.expect("it starts");
     let check = || tokio::time::timeout(limit, instance.check());
     let load: Vec<_> = (0..16)
         .map(|_| {
@@ -322,10 +327,11 @@ for line in sys.stdin:
     // One call may take longer than a check, as long as some are answered from check to check.
     let service = instance.service().clone();
     call(&service, json!(0.01)).await.expect("an answer");
+    let before = calls();
     let long = tokio::spawn(async move { call(&service, json!(1.5)).await });
     within(async {
-        while instance.service().handle().stats().in_flight == 0 {
-            tokio::task::yield_now().await;
+        while calls() == before {
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     })
     .await;

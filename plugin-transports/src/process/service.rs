@@ -11,7 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use plugin_core::{
-    BoxFuture, Call, CallContext, HealthState, HealthStatus, PluginError, Rejected, Reply, Sent,
+    BoxFuture, Call, CallContext, HealthState, HealthStatus, PluginError, Rejected, Reply,
     clock::{self, Instant},
     deadline::{
         AttemptFuture, AttemptTimeout, AttemptTimeoutLayer,
@@ -323,7 +323,9 @@ impl Starting {
 
 impl Drop for Starting {
     fn drop(&mut self) {
-        cut::report(STARTING, Sent::Nothing);
+        // That it is not ready is known, by everybody who asks: what it died of was the evidence. A breaker that opens on those
+        // who waited would stay open when it is ready, and tell callers a time that is not that of the start.
+        cut::report_held(STARTING);
     }
 }
 
