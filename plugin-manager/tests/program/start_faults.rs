@@ -45,7 +45,7 @@ async fn a_plugin_that_prints_garbage_is_no_plugin() {
     let dir = tempfile::tempdir().expect("a directory");
     let said = start(dir.path(), "while :; do echo garbage; done").await;
     assert!(said.contains("wrote 16 lines in a row to stdout that are not replies"), "{said}");
-    assert!(said.contains("line=garbage") && said.contains("PLUGIN_1205"), "{said}");
+    assert!(said.contains("line=\"garbage\"") && said.contains("PLUGIN_1205"), "{said}");
 }
 
 #[tokio::test]
