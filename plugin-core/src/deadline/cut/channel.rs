@@ -26,6 +26,8 @@ pub struct Progress {
     pub sent: Sent,
     /// It was held back on this side all the time, so that the service had no time for it.
     pub is_held: bool,
+    /// When it was sent, where it was held back on this side until then: what went before is not the service's.
+    pub held_until: Option<Instant>,
 }
 
 #[derive(Clone, Copy)]
@@ -84,7 +86,7 @@ pub fn drop_under(cut: Cut, drop: impl FnOnce()) -> Progress {
 /// another reason, such as a caller that went away.
 #[must_use]
 pub fn current() -> Option<Cut> {
-    DROPPING.get().map(|dropping| dropping.cut.of_held(dropping.progress.is_some_and(|progress| progress.is_held)))
+    DROPPING.get().map(|dropping| dropping.progress.map_or(dropping.cut, |progress| dropping.cut.of_progress(progress)))
 }
 
 /// Drops attempts of a call that has its answer from another one, so that they are told from those that nobody had the time
@@ -111,30 +113,43 @@ pub fn is_superseded() -> bool {
 /// Tells how far a request had come, from the drop of a transport's future, after it has withdrawn what it could. Of
 /// several attempts that are dropped together, the first tells the stage, and all are unsent only when each is.
 pub fn report(stage: &'static str, sent: Sent) {
-    add(Progress { stage: Some(stage), sent, is_held: false });
+    add(Progress { stage: Some(stage), sent, ..Progress::default() });
 }
 
 /// Like [`report`], for a request of which nothing was sent because the transport held it back for the sake of others, while
 /// the service did what it had to do: then the end of its time is no evidence against the service. Of several attempts that
 /// are dropped together, each must say so.
 pub fn report_held(stage: &'static str) {
-    add(Progress { stage: Some(stage), sent: Sent::Nothing, is_held: true });
+    add(Progress { stage: Some(stage), sent: Sent::Nothing, is_held: true, held_until: None });
+}
+
+/// Like [`report`], for a request that may have been sent at this moment, and was held back until then for the sake of others:
+/// the service is judged by the time that it had. Of several attempts that are dropped together, the first one to be sent
+/// says since when.
+pub fn report_held_until(stage: &'static str, sent: Sent, at: Instant) {
+    add(Progress { stage: Some(stage), sent, is_held: false, held_until: Some(at) });
 }
 
 /// Tells, from the drop of a layer that makes several attempts, that one which ended before may have been sent: then the
 /// call was, however little is known of the attempt that is dropped.
 pub fn sent_before() {
-    add(Progress { stage: None, sent: Sent::Maybe, is_held: false });
+    add(Progress { stage: None, sent: Sent::Maybe, ..Progress::default() });
 }
 
 fn add(new: Progress) {
     let Some(dropping) = DROPPING.get() else { return };
     let progress = match dropping.progress {
         None => new,
-        Some(Progress { stage, sent, is_held }) => Progress {
+        Some(Progress { stage, sent, is_held, held_until }) => Progress {
             stage: stage.or(new.stage),
             sent: if sent == Sent::Nothing { new.sent } else { sent },
             is_held: is_held && new.is_held,
+            // One that was held all the time says nothing of when another was sent.
+            held_until: match (is_held, new.is_held) {
+                (true, _) => new.held_until,
+                (_, true) => held_until,
+                _ => held_until.zip(new.held_until).map(|(first, second)| first.min(second)),
+            },
         },
     };
     DROPPING.set(Some(Dropping { progress: Some(progress), ..dropping }));
@@ -258,6 +273,45 @@ mod tests {
     }
 
     #[test]
+    fn what_was_held_back_and_then_sent_is_judged_from_then_on() {
+        let time = AttemptTime::new(at(0)).with_limit(Some(10 * SECOND));
+        let judged = |reports: &dyn Fn()| {
+            let mut inner = None;
+            let progress = drop_under(time.cut(), || {
+                reports();
+                inner = current().map(|cut| cut.is_evidence());
+            });
+            assert_eq!(inner, Some(time.refusal_of(progress).is_evidence()), "{progress:?}");
+            time.refusal_of(progress).is_evidence()
+        };
+        let sent = |seconds: u64| report_held_until("on the plugin", Sent::Maybe, at(seconds));
+        assert!(judged(&|| sent(5)), "it had half of the time");
+        assert!(!judged(&|| sent(6)));
+        assert!(judged(&|| [6, 5].into_iter().for_each(sent)), "one of two had");
+        assert!(!judged(&|| [6, 7].into_iter().for_each(sent)));
+        for held_first in [true, false] {
+            let both = |seconds| {
+                let held = || report_held("held back");
+                if held_first {
+                    held()
+                }
+                sent(seconds);
+                if !held_first {
+                    held()
+                }
+            };
+            assert!(judged(&|| both(5)) && !judged(&|| both(6)), "{held_first}");
+        }
+        assert!(
+            judged(&|| {
+                sent(9);
+                report("on the plugin", Sent::Maybe);
+            }),
+            "the other was not held back"
+        );
+    }
+
+    #[test]
     fn a_shared_call_is_cut_by_its_own_time_and_by_the_most_that_a_caller_allows() {
         let of = |cut, allowed| {
             let mut heard = None;
@@ -333,12 +387,12 @@ mod tests {
             narrow(at(1), unsent);
             narrow(at(1), || report("reading", Sent::Nothing));
         });
-        assert_eq!(both, Progress { stage: Some("connecting"), sent: Sent::Nothing, is_held: false });
+        assert_eq!(both, Progress { stage: Some("connecting"), sent: Sent::Nothing, ..Progress::default() });
         let silent = drop_under(cut, || {
             narrow(at(1), || {});
             narrow(at(1), unsent);
         });
-        assert_eq!(silent, Progress { stage: Some("connecting"), sent: Sent::Maybe, is_held: false });
+        assert_eq!(silent, Progress { stage: Some("connecting"), sent: Sent::Maybe, ..Progress::default() });
         let one_sent = drop_under(cut, || {
             unsent();
             report("reading", Sent::Maybe);
@@ -356,7 +410,8 @@ mod tests {
             assert!(current().is_some_and(|cut| !cut.is_evidence() && cut.ran() == 30 * SECOND));
         };
         let progress = drop_under(cut, held);
-        assert_eq!(progress, Progress { stage: Some("held back"), sent: Sent::Nothing, is_held: true });
+        let expected = Progress { stage: Some("held back"), sent: Sent::Nothing, is_held: true, held_until: None };
+        assert_eq!(progress, expected);
         let time = AttemptTime::new(at(1)).with_limit(Some(30 * SECOND));
         assert!(time.refusal().is_evidence() && !time.refusal_of(progress).is_evidence());
         assert_eq!(time.refusal_of(progress).sent(), Sent::Nothing);

@@ -17,7 +17,7 @@ pub(crate) use channel::told;
 pub(super) use channel::within;
 pub use channel::{
     Progress, current, drop_superseded, drop_under, elapsed, is_superseded, narrow, out_of_time, report, report_held,
-    sent_before,
+    report_held_until, sent_before,
 };
 pub(crate) use channel::{as_told, end_of_told_time, forget_told, shared};
 pub use rule::{AttemptTime, Cut, is_evidence};

@@ -86,9 +86,10 @@ impl Cut {
         Self { since, ..self }
     }
 
-    /// The same cut, of work that was held back on this side and that the service has not seen.
-    pub(super) const fn of_held(self, is_held: bool) -> Self {
-        Self { is_held, ..self }
+    /// The same cut, of work that came so far: as far as it was held back on this side, the service has not seen it.
+    pub(super) fn of_progress(self, progress: Progress) -> Self {
+        let part = progress.held_until.map_or(self, |sent| self.of_part(sent));
+        Self { is_held: progress.is_held, ..part }
     }
 
     /// The same for a part that began later, or may take less.
@@ -181,7 +182,7 @@ impl AttemptTime {
     /// The same for work that was dropped then and had come so far.
     pub(in super::super) fn refusal_of(&self, progress: Progress) -> Rejected {
         let refusal = self.refusal().with_stage(progress.stage).with_sent(progress.sent);
-        if progress.is_held { refusal.as_no_evidence() } else { refusal }
+        if self.cut().of_progress(progress).is_evidence() { refusal } else { refusal.as_no_evidence() }
     }
 
     /// Whether somebody else who was told of this time may have noticed its end by now, a moment before its owner.

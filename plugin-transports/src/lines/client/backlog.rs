@@ -233,8 +233,14 @@ impl Backlog {
         }
     }
 
-    /// A call is written.
-    pub(super) fn wrote(&mut self, place: u64, number: u64, deadline: Option<Instant>, now: impl FnOnce() -> Instant) {
+    /// A call is written. Gives back when, where calls may have been held back.
+    pub(super) fn wrote(
+        &mut self,
+        place: u64,
+        number: u64,
+        deadline: Option<Instant>,
+        now: impl FnOnce() -> Instant,
+    ) -> Option<Instant> {
         let written = self.is_watched().then(now);
         let mut is_late = false;
         if let Some(now) = written {
@@ -260,6 +266,7 @@ impl Backlog {
         }
         self.line.push_back(Standing { place, number, is_abandoned: false, is_late, written });
         self.progress.written = place;
+        written
     }
 
     /// A call that was given up has its answer.

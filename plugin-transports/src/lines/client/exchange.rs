@@ -72,6 +72,7 @@ impl<W> Drop for Exchange<W> {
         match came {
             // The plugin was busy, and this call had none of its time.
             Came::Held => cut::report_held(came.stage()),
+            Came::Sent(Some(since)) => cut::report_held_until(came.stage(), came.sent(), since),
             _ => cut::report(came.stage(), came.sent()),
         }
     }

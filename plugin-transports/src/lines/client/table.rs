@@ -101,15 +101,15 @@ pub(super) enum Came {
     Held,
     /// The same, and the plugin has answered nobody.
     Stuck,
-    /// The plugin may have seen it.
-    Sent,
+    /// The plugin may have seen it, since this moment, where it may have been held back until then.
+    Sent(Option<Instant>),
 }
 
 impl Came {
     pub(super) fn sent(self) -> Sent {
         match self {
             Self::Queued | Self::Held | Self::Stuck => Sent::Nothing,
-            Self::Sent => Sent::Maybe,
+            Self::Sent(_) => Sent::Maybe,
         }
     }
 
@@ -118,7 +118,7 @@ impl Came {
         match self {
             Self::Queued => "waiting until the plugin reads",
             Self::Held | Self::Stuck => "waiting until the plugin has done calls that were given up",
-            Self::Sent => "on the plugin",
+            Self::Sent(_) => "on the plugin",
         }
     }
 }
@@ -131,6 +131,8 @@ enum Stage {
     Sent {
         /// Where it begins in all that was written.
         start: u64,
+        /// When it was written, where it may have been held back until then.
+        held_until: Option<Instant>,
     },
     /// It was taken to be written, and the plugin has not got the first byte of it.
     Unsent,
@@ -239,11 +241,11 @@ impl Table {
                 if self.backlog.progress().has_moved(then) { Came::Held } else { Came::Stuck }
             }
             Some(Stage::Queued(..) | Stage::Unsent | Stage::Done(Err(Failure::Lost(_, Sent::Nothing)))) => Came::Queued,
-            Some(Stage::Sent { start }) if id & OWN == 0 => {
+            Some(Stage::Sent { start, held_until }) if id & OWN == 0 => {
                 self.backlog.given_up(place(start), now);
-                Came::Sent
+                Came::Sent(held_until)
             }
-            _ => Came::Sent,
+            _ => Came::Sent(None),
         };
         // Ids of withdrawn requests stay in the queue until they outnumber what can be live.
         let slots = &self.slots;
@@ -272,14 +274,18 @@ impl Table {
             };
             let (start, number) = (self.taken, self.number(id));
             let Some(slot) = self.slot(id) else { continue };
-            let Stage::Queued(Waiting { frame, deadline, .. }) =
-                std::mem::replace(&mut slot.stage, Stage::Sent { start })
-            else {
+            let sent = Stage::Sent { start, held_until: None };
+            let Stage::Queued(Waiting { frame, deadline, .. }) = std::mem::replace(&mut slot.stage, sent) else {
                 continue;
             };
             if id & OWN == 0 {
-                self.backlog.wrote(place(start), number, deadline, &now);
                 self.queued_bytes -= frame.len();
+                let held_until = self.backlog.wrote(place(start), number, deadline, &now);
+                if held_until.is_some()
+                    && let Some(slot) = self.slot(id)
+                {
+                    slot.stage = Stage::Sent { start, held_until };
+                }
             }
             self.taken += frame.len() as u64;
             if out.is_empty() {
@@ -340,7 +346,7 @@ impl Table {
     /// Of all that was taken to be written, nothing from this byte on has reached the plugin, and nothing will.
     pub(super) fn unsent_from(&mut self, byte: u64) {
         for slot in &mut self.slots {
-            if matches!(slot.stage, Stage::Sent { start } if start >= byte) {
+            if matches!(slot.stage, Stage::Sent { start, .. } if start >= byte) {
                 slot.stage = Stage::Unsent;
             }
         }
@@ -351,7 +357,7 @@ impl Table {
         let number = self.number(id);
         if let Some(slot) = self.slot(id) {
             match slot.stage {
-                Stage::Sent { start } => {
+                Stage::Sent { start, .. } => {
                     slot.stage = Stage::Done(outcome);
                     slot.replied = id;
                     let waker = slot.waker.take();

@@ -194,3 +194,22 @@ async fn two_calls_that_hang_keep_a_caller_who_comes_now_and_then_from_nothing()
         assert!(answer.is_ok() && took <= Duration::from_millis(20), "{round}: {took:?} {answer:?}");
     }
 }
+
+/// What it waited on this side was not the plugin's time.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_was_held_back_and_then_written_is_judged_by_the_time_that_the_plugin_had() {
+    let second = Duration::from_secs(1);
+    for (limit, is_evidence) in [(second * 6 / 5, false), (second * 5 / 2, true)] {
+        let (connection, _driver, _far) = connected(1 << 16, LIMITS);
+        for _ in 0..2 {
+            limited(&connection, "0", Duration::from_millis(20)).await.expect_err("no answer");
+        }
+        // It is let through after a second.
+        match limited_to(limit, &connection, "1", second * 60).await {
+            Err(Ended::Cut(refusal)) => {
+                assert_eq!((refusal.sent(), refusal.is_evidence()), (Sent::Maybe, is_evidence), "{limit:?}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
