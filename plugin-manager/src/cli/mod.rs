@@ -3,6 +3,7 @@
 mod args;
 mod demo;
 mod detail;
+mod hearing;
 mod local;
 mod output;
 mod remote;
@@ -117,6 +118,8 @@ fn here(command: Command) -> Outcome {
 pub(crate) enum Problem {
     /// Something outside: a gateway that does not answer, a file that cannot be read.
     Failed(String),
+    /// No gateway is where it was looked for.
+    Unreached(String),
     /// The arguments or the configuration.
     Wrong(String),
     /// The gateway said no, in this document.
@@ -126,7 +129,7 @@ pub(crate) enum Problem {
 impl Problem {
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Failed(_) | Self::Refused(..) => ExitCode::from(1),
+            Self::Failed(_) | Self::Unreached(_) | Self::Refused(..) => ExitCode::from(1),
             Self::Wrong(_) => ExitCode::from(2),
         }
     }
@@ -135,7 +138,7 @@ impl Problem {
     fn document(&self) -> serde_json::Value {
         match self {
             Self::Refused(document, _) => document.clone(),
-            Self::Failed(text) | Self::Wrong(text) => serde_json::json!({
+            Self::Failed(text) | Self::Unreached(text) | Self::Wrong(text) => serde_json::json!({
                 "type": "about:blank",
                 "title": "the command did not work",
                 "detail": text,
@@ -147,7 +150,9 @@ impl Problem {
 impl std::fmt::Display for Problem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Failed(text) | Self::Wrong(text) | Self::Refused(_, text) => f.write_str(text),
+            Self::Failed(text) | Self::Unreached(text) | Self::Wrong(text) | Self::Refused(_, text) => {
+                f.write_str(text)
+            }
         }
     }
 }

@@ -17,6 +17,7 @@ use super::{
     Outcome, Problem,
     args::{self, Call, Drain, Name, Plugins, Remote},
     detail,
+    hearing::Hearing,
     output::{count, say, were},
     table::columns,
     trouble,
@@ -24,6 +25,8 @@ use super::{
 
 /// How long a gateway may take to answer an admin request.
 const ADMIN_LIMIT: Duration = Duration::from_secs(30);
+/// How long a gateway may take to say whether it is stopping, when it is not reached.
+const STOPPING_LIMIT: Duration = Duration::from_secs(2);
 /// How long connecting to a gateway may take.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// The largest answer that is read.
@@ -54,12 +57,24 @@ pub(super) fn call(remote: &Remote, call: &Call) -> Outcome {
         request = request.header("x-affinity-key", key);
     }
     let limit = call.timeout.map_or(Duration::from_secs(3600), |limit| limit + Duration::from_secs(5));
-    let (status, body) = send(remote, request, payload.into(), limit)?;
+    let (status, body) = send(remote, request, payload.into(), limit).map_err(|problem| match problem {
+        Problem::Unreached(_) if is_stopping(remote) => {
+            Problem::Failed(format!("the gateway of {} is stopping and takes no calls any more", remote.url))
+        }
+        other => other,
+    })?;
     if status.is_success() {
         say(String::from_utf8_lossy(&body))?;
         return Ok(ExitCode::SUCCESS);
     }
     Err(refused(status, &body))
+}
+
+/// Whether the admin plane, which goes last, says so.
+fn is_stopping(remote: &Remote) -> bool {
+    let Ok(ready) = url(&remote.admin, &["readyz"]) else { return false };
+    let answer = send(remote, Request::get(ready), Bytes::new(), STOPPING_LIMIT);
+    answer.is_ok_and(|(_, body)| body.starts_with(b"shutting down"))
 }
 
 pub(super) fn status(remote: &Remote) -> Outcome {
@@ -307,7 +322,7 @@ fn send(
             Box::pin(async move {
                 let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
                 let dialer = Dialer::new(host, uri.port_u16().unwrap_or(80));
-                Ok::<_, DialError>(TokioIo::new(dialer.connect(CONNECT_LIMIT).await?))
+                Ok::<_, DialError>(TokioIo::new(Hearing::new(dialer.connect(CONNECT_LIMIT).await?)))
             })
         });
         let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build(connector);
@@ -331,7 +346,11 @@ fn unreachable_gateway(place: &str, error: &hyper_util::client::legacy::Error) -
     while let Some(next) = cause.source().filter(|_| !cause.is::<DialError>()) {
         cause = next;
     }
-    Problem::Failed(format!(
+    // There was a connection: somebody is there.
+    if !error.is_connect() {
+        return Problem::Failed(format!("the connection with {place} broke off before there was an answer: {cause}"));
+    }
+    Problem::Unreached(format!(
         "no gateway answers at {place} ({cause}). Start one with `plugin-manager run` or `plugin-manager demo`, \
          or name another with --url and --admin."
     ))

@@ -5,6 +5,7 @@
 mod access;
 mod commands;
 mod demo;
+mod early;
 mod hurried;
 mod kill;
 mod pages;

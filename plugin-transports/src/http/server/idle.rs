@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -41,6 +41,8 @@ pub(super) struct Connection {
     id: u64,
     state: Arc<State>,
     stalled: Stalled,
+    /// A request came with a body, which may not have been read to its end when it was answered.
+    had_a_body: AtomicBool,
 }
 
 /// A request that is being answered, until this is dropped: by then its answer has been handed over whole.
@@ -60,7 +62,13 @@ impl Open {
         let id = all.0;
         all.1.insert(id, Arc::clone(&state));
         drop(all);
-        Connection { open: Arc::clone(self), id, state, stalled: Stalled::default() }
+        Connection {
+            open: Arc::clone(self),
+            id,
+            state,
+            stalled: Stalled::default(),
+            had_a_body: AtomicBool::new(false),
+        }
     }
 
     /// Asks the connection to leave that has been idle for longest; of those that never sent anything only when no other is
@@ -99,6 +107,16 @@ impl Connection {
         self.state.busy.fetch_add(1, Ordering::Relaxed);
         self.state.seen.fetch_add(1, Ordering::Relaxed);
         Busy(Arc::clone(&self.state))
+    }
+
+    /// A request comes with a body.
+    pub(super) fn has_a_body(&self) {
+        // Relaxed: only the task of the connection writes and reads it.
+        self.had_a_body.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn had_a_body(&self) -> bool {
+        self.had_a_body.load(Ordering::Relaxed)
     }
 
     /// What says whether an answer waits for the peer.

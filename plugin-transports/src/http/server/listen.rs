@@ -2,7 +2,7 @@
 
 use std::{future::poll_fn, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
-use http::{Request, Response};
+use http::{Request, Response, Version};
 use http_body::Body;
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
@@ -25,6 +25,7 @@ use super::{
     ListenOptions,
     followed::Followed,
     idle::{Connection, Open},
+    linger::{lend, linger},
     stalled::Impatient,
 };
 use crate::http::pace::Paced;
@@ -225,10 +226,15 @@ where
         .max_concurrent_streams(MAX_STREAMS);
 
     let known = Arc::new(known);
-    let io = TokioIo::new(Impatient::new(Paced::new(stream), options.write_timeout, known.stalled()));
+    let (stream, comes_back) = lend(Impatient::new(Paced::new(stream), options.write_timeout, known.stalled()));
+    let io = TokioIo::new(stream);
     let of_requests = Arc::clone(&known);
     let service = service_fn(move |mut request: Request<Incoming>| {
         let busy = of_requests.begin();
+        // Over HTTP/2 a stream that is not read to its end is reset, and nothing else with it.
+        if request.version() < Version::HTTP_2 && !request.body().is_end_stream() {
+            of_requests.has_a_body();
+        }
         request.extensions_mut().insert(PeerAddr(peer));
         let mut service = service.clone();
         async move {
@@ -237,7 +243,7 @@ where
             Ok::<_, S::Error>(response.map(|body| Followed::new(body, busy)))
         }
     });
-    let mut connection = pin!(builder.serve_connection_with_upgrades(io, service));
+    let mut connection = Box::pin(builder.serve_connection_with_upgrades(io, service));
     let mut head = pin!(tokio::time::sleep(options.head_timeout));
     let mut rest = pin!(async {
         stop.gentle.cancelled().await;
@@ -247,7 +253,18 @@ where
     let (mut heads_end, mut stopping, mut waiting_for_head) = (false, false, true);
     loop {
         tokio::select! {
-            result = connection.as_mut() => return result,
+            result = connection.as_mut() => {
+                // What is left of it goes, and with it the stream comes back.
+                drop(connection);
+                if let Some(mut stream) = comes_back.await.ok().filter(|_| known.had_a_body()) {
+                    tokio::select! {
+                        () = linger(&mut stream, stop.gentle.is_cancelled()) => {}
+                        () = stop.cut.cancelled() => {}
+                        () = known.asked_to_leave() => {}
+                    }
+                }
+                return result;
+            }
             () = stop.cut.cancelled() => return Ok(()),
             () = stop.gentle.cancelled(), if !stopping => {
                 stopping = true;

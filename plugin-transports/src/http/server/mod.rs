@@ -3,6 +3,7 @@
 mod answer;
 mod followed;
 mod idle;
+mod linger;
 mod listen;
 mod options;
 mod problem;
