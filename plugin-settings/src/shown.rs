@@ -5,17 +5,18 @@ use plugin_core::settings::{self, Checked, Kind, Table};
 use super::node::{Node, Value};
 use super::redact::redact;
 use super::schema::tables;
-use super::write::to_yaml;
+use super::write::to_yaml_with_defaults;
 
 /// The document as YAML, with the keys of `table` as people write them: `90s` and `90000000000` are `1m30s`, and `10485760`
-/// bytes are `10MiB`. Secrets are `***`.
+/// bytes are `10MiB`. Secrets are `***`. What holds for a key that is not there and whose default is none that could be written
+/// (it comes out of other keys, say) stands in a comment.
 #[must_use]
 pub fn shown(tree: &Node, table: &'static Table) -> String {
     let mut tree = tree.clone();
     normalise(&mut tree, table);
     let keys = tables(table).into_values().flat_map(Table::keys);
     let secret: Vec<_> = keys.filter(|key| key.kind().is_secret()).map(|key| key.name()).collect();
-    to_yaml(&redact(&tree, &secret))
+    to_yaml_with_defaults(&redact(&tree, &secret), table)
 }
 
 fn normalise(node: &mut Node, table: &'static Table) {

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use plugin_core::settings::{Kind, Table};
+
 use super::node::{Node, Value};
 use super::scalar;
 
@@ -13,22 +15,62 @@ const BOOLEAN_IN_YAML_1_1: [&str; 6] = ["y", "n", "yes", "no", "on", "off"];
 /// What is printed parses to an equal tree. For JSON there is [`Node::to_json`].
 #[must_use]
 pub fn to_yaml(node: &Node) -> String {
+    document(node, None)
+}
+
+/// The same, and for each key of `table` that is not there, and whose default is no value that could stand there, a comment
+/// that says what holds.
+pub(super) fn to_yaml_with_defaults(node: &Node, table: &'static Table) -> String {
+    document(node, Some(&Known { table, mode: String::new() }))
+}
+
+fn document(node: &Node, known: Option<&Known>) -> String {
     let mut out = String::new();
-    block(&mut out, node, 0);
+    block(&mut out, node, known, 0);
     if !out.ends_with('\n') {
         out.push('\n');
     }
     out
 }
 
+/// What is known of the keys of a map: their table, and the mode that holds around it.
+struct Known {
+    table: &'static Table,
+    mode: String,
+}
+
+impl Known {
+    /// What is known of the value of this key in this map.
+    fn under(&self, map: &Node, key: &str) -> Option<Self> {
+        match self.table.key(key)?.kind() {
+            Kind::Section(table) | Kind::Optional(table) | Kind::List(table) => {
+                Some(Self { table, mode: self.table.mode_of(&map.to_value(), &self.mode) })
+            }
+            _ => None,
+        }
+    }
+
+    /// A line for each key that this map does not have and that has a default in words.
+    fn notes(&self, map: &Node) -> Vec<String> {
+        let value = map.to_value();
+        if self.table.is_off(&value) {
+            return Vec::new();
+        }
+        let mode = self.table.mode_of(&value, &self.mode);
+        let absent = self.table.keys().filter(|key| map.get(key.name()).is_none() && key.serves(&mode));
+        let told = absent.filter_map(|key| Some((key.name(), key.unfilled_default()?)));
+        told.map(|(name, default)| format!("# {name}, unless it is set: {default}")).collect()
+    }
+}
+
 /// Writes a value whose first line has begun, with `indent` levels before the next.
-fn block(out: &mut String, node: &Node, indent: usize) {
+fn block(out: &mut String, node: &Node, known: Option<&Known>, indent: usize) {
     match &node.value {
         Value::List(items) if !items.is_empty() => {
             for (index, item) in items.iter().enumerate() {
                 start_line(out, index, indent);
                 out.push('-');
-                nested(out, item, indent, true);
+                nested(out, item, known, indent, true);
             }
         }
         Value::Map(entries) if !entries.is_empty() => {
@@ -36,7 +78,13 @@ fn block(out: &mut String, node: &Node, indent: usize) {
                 start_line(out, index, indent);
                 out.push_str(&string(&entry.key));
                 out.push(':');
-                nested(out, &entry.value, indent, false);
+                let inner = known.and_then(|known| known.under(node, &entry.key));
+                nested(out, &entry.value, inner.as_ref(), indent, false);
+            }
+            for note in known.map(|known| known.notes(node)).unwrap_or_default() {
+                start_line(out, entries.len(), indent);
+                out.push_str(&note);
+                out.push('\n');
             }
         }
         _ => out.push_str(&inline(&node.value)),
@@ -44,20 +92,20 @@ fn block(out: &mut String, node: &Node, indent: usize) {
 }
 
 /// Writes what follows `-` or `key:`.
-fn nested(out: &mut String, node: &Node, indent: usize, in_list: bool) {
+fn nested(out: &mut String, node: &Node, known: Option<&Known>, indent: usize, in_list: bool) {
     match &node.value {
         // Inside a list the first line of a map or list stands behind the dash.
         Value::List(items) if !items.is_empty() && !in_list => {
             out.push('\n');
-            block(out, node, indent + 1);
+            block(out, node, known, indent + 1);
         }
         Value::Map(entries) if !entries.is_empty() && !in_list => {
             out.push('\n');
-            block(out, node, indent + 1);
+            block(out, node, known, indent + 1);
         }
         _ => {
             out.push(' ');
-            block(out, node, indent + 1);
+            block(out, node, known, indent + 1);
         }
     }
     if !out.ends_with('\n') {

@@ -185,6 +185,7 @@ pub struct Key {
     about: &'static str,
     default: &'static str,
     filled: bool,
+    alias: bool,
     required: bool,
     go: bool,
     only: &'static [&'static str],
@@ -204,6 +205,7 @@ impl Key {
             about,
             default: "",
             filled: true,
+            alias: false,
             required: false,
             go: false,
             only: &[],
@@ -226,6 +228,13 @@ impl Key {
     pub const fn derived_default(mut self, default: &'static str) -> Self {
         self.default = default;
         self.filled = false;
+        self
+    }
+
+    /// Another name of a key, which is shown under that one.
+    #[must_use]
+    pub const fn alias(mut self) -> Self {
+        self.alias = true;
         self
     }
 
@@ -319,6 +328,12 @@ impl Key {
     #[must_use]
     pub fn default_value(&self) -> Option<Value> {
         if self.filled && !self.default.is_empty() { self.kind.parse(self.default) } else { None }
+    }
+
+    /// What holds when it is absent, in words, where no value can stand for it: where it comes about in another way.
+    #[must_use]
+    pub fn unfilled_default(&self) -> Option<&'static str> {
+        (!self.filled && !self.alias && !self.default.is_empty()).then_some(self.default)
     }
 
     /// Whether it must be there.

@@ -23,7 +23,7 @@ const SHARED: [(&str, &str); 5] = [
 /// - `default_retry` and its like go under each plugin, key by key; what the plugin says itself stays. A section that a
 ///   plugin writes is on unless it says `enabled: false`, also where the default is off.
 /// - A section that Go never set says nothing, here as for the reader.
-/// - `log_level` is `logging.level`, and `metrics_port` the port of `admin.listen`.
+/// - `log_level` is `logging.level`, and `metrics_port` the port of `admin.listen`: they become those.
 ///
 /// # Errors
 ///
@@ -91,11 +91,15 @@ fn level_and_port(root: &mut Node) -> Faults {
     if let Some(level) = present(root, "log_level").cloned() {
         match root.get("logging").and_then(|logging| present(logging, "level")) {
             Some(other) if !is_same_level(other, &level) => faults.push(beside(&level, "log_level", "logging.level")),
-            Some(_) => {}
-            // One that is wrong is a fault at its own place alone.
+            // It is shown under one name.
+            Some(_) => {
+                root.remove("log_level");
+            }
             None if level.as_str().is_some_and(|level| logging::level(level).is_some()) => {
+                root.remove("log_level");
                 insert_in(root, "logging", "level", level);
             }
+            // One that is wrong is a fault at its own place alone.
             None => {}
         }
     }
@@ -103,6 +107,7 @@ fn level_and_port(root: &mut Node) -> Faults {
     match (port, root.get("admin").and_then(|admin| present(admin, "listen"))) {
         (Some(port), Some(_)) => faults.push(beside(&port, "metrics_port", "admin.listen")),
         (Some(Node { value: Value::Int(port), span, .. }), None) if u16::try_from(port).is_ok_and(|port| port > 0) => {
+            root.remove("metrics_port");
             insert_in(root, "admin", "listen", Node::new(Value::Str(format!("127.0.0.1:{port}")), span));
         }
         (None, None) => {

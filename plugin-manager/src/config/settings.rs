@@ -21,14 +21,17 @@ pub(super) static TABLE: Table = Table::new(
     "config",
     "The configuration of a gateway.",
     &[
-        Key::new("log_level", Kind::AnyCase(LEVELS), "Another name of `logging.level`.").derived_default("info"),
+        Key::new("log_level", Kind::AnyCase(LEVELS), "Another name of `logging.level`.")
+            .derived_default("info")
+            .alias(),
         Key::new("logging", Kind::Section(&logging::TABLE), "What is logged, and how."),
         Key::new(
             "metrics_port",
             Kind::integer(1, 65_535),
             "The port of the admin plane, when `admin.listen` is absent.",
         )
-        .derived_default("9090"),
+        .derived_default("9090")
+        .alias(),
         Key::new("default_retry", Kind::Optional(&RETRY), "What holds where a plugin's `retry` says nothing."),
         Key::new(
             "default_circuit_breaker",

@@ -29,6 +29,7 @@ static TABLE: Table = Table::new("retry", "When a call that failed is tried agai
         "Whether waits are spread, so that clients do not retry in step. `false` is `jitter: none`.",
     )
     .derived_default("true")
+    .alias()
     .go(),
     Key::new(
         "jitter",
@@ -55,7 +56,7 @@ static TABLE: Table = Table::new("retry", "When a call that failed is tried agai
     Key::new(
         "unsent",
         Kind::Bool,
-        "Whether HTTP requests are kept too that may only be repeated when nothing of them was sent.",
+        "Whether other HTTP requests than gRPC calls are kept too that may only be repeated when nothing of them was sent.",
     )
     .default("false"),
     Key::new("max_retry_after", Kind::time_or_zero(), "The longest wait that a service may ask for.").default("30s"),
