@@ -11,8 +11,10 @@ use std::{
 
 use pin_project_lite::pin_project;
 use plugin_core::{
-    Asked, Asks, Classify, End, Judgement, Observe, Observer, Outcome, Reject, Verdict, classify::of_attempt,
-    clock::Instant, polled_after_end, readiness,
+    Asked, Asks, Classify, End, Judgement, Observe, Observer, Outcome, Reject, Verdict,
+    classify::{of_attempt, sees_failures},
+    clock::Instant,
+    polled_after_end, readiness,
 };
 use tower_service::Service;
 
@@ -49,7 +51,16 @@ impl<F, C, R, O> ResponseFuture<F, C, R, O> {
     where
         S: Service<Req, Future = F>,
         O: Asks<Req>,
+        C: Classify<S::Response, S::Error>,
     {
+        const {
+            assert!(
+                sees_failures::<C, S::Response, S::Error>(),
+                "this circuit breaker would never open: the service has no errors, and without a classifier of responses a \
+                 status of 500 is a success. Say `.for_http()` or `.for_grpc()` (features `http` and `grpc` of \
+                 plugin-breaker), or `.classify_with(|_| Verdict::Success)` where only slow calls, hangs and panics matter"
+            );
+        }
         let asked = O::asked(&request);
         let inner = match &mut admission {
             Admission::Judged(guard) => {

@@ -98,6 +98,24 @@ impl<C, R, O> CircuitBreakerLayer<C, R, O> {
         self.classify(ByGrpcStatus).reject_with(AsGrpcStatus).follow(AtEnd)
     }
 
+    #[cfg(not(feature = "http"))]
+    #[doc(hidden)]
+    pub fn for_http(self) -> Self
+    where
+        Self: crate::missing::Http,
+    {
+        self
+    }
+
+    #[cfg(not(feature = "grpc"))]
+    #[doc(hidden)]
+    pub fn for_grpc(self) -> Self
+    where
+        Self: crate::missing::Grpc,
+    {
+        self
+    }
+
     /// What an operator holds.
     pub fn handle(&self) -> CircuitBreakerHandle {
         self.breaker.handle()

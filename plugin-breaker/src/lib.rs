@@ -13,10 +13,14 @@ mod hurry;
 mod keyed;
 mod layer;
 mod machine;
+#[cfg(not(feature = "grpc"))]
+#[doc(hidden)]
+pub mod missing;
 mod probes;
 #[cfg(all(test, not(loom)))]
 mod promises;
 mod refusal;
+mod refuse;
 mod service;
 mod shared;
 mod state;
@@ -35,6 +39,7 @@ pub use layer::CircuitBreakerLayer;
 pub use plugin_core;
 /// What the list `on` of the settings consists of.
 pub use plugin_core::classify::Condition;
+pub use refuse::Refuse;
 pub use service::CircuitBreaker;
 pub use state::CircuitState;
 pub use stats::{Stats, WindowStats};

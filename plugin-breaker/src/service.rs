@@ -6,10 +6,10 @@ use std::{
     task::{Context, Poll},
 };
 
-use plugin_core::{AnyError, AsError, Asks, AtHead, Classify, Outcome, Reject};
+use plugin_core::{AnyError, AsError, Asks, AtHead, Classify, Outcome};
 use tower_service::Service;
 
-use crate::{Breaker, ResponseFuture};
+use crate::{Breaker, Refuse, ResponseFuture};
 
 /// The service that [`CircuitBreakerLayer`](crate::CircuitBreakerLayer) makes.
 ///
@@ -48,7 +48,7 @@ impl<S, C, R, O, Req> Service<Req> for CircuitBreaker<S, C, R, O>
 where
     S: Service<Req>,
     C: Classify<S::Response, S::Error> + Clone + Send + 'static,
-    R: Reject<S::Response, S::Error> + Clone,
+    R: Refuse<S::Response, S::Error> + Clone,
     O: Outcome<S::Response> + Asks<Req>,
 {
     type Response = S::Response;

@@ -70,6 +70,24 @@ impl<R> HealthGateLayer<R> {
         self.reject_with(AsGrpcStatus)
     }
 
+    #[cfg(not(feature = "http"))]
+    #[doc(hidden)]
+    pub fn for_http(self) -> Self
+    where
+        Self: crate::missing::Http,
+    {
+        self
+    }
+
+    #[cfg(not(feature = "grpc"))]
+    #[doc(hidden)]
+    pub fn for_grpc(self) -> Self
+    where
+        Self: crate::missing::Grpc,
+    {
+        self
+    }
+
     /// State, statistics and policies of every service that this layer makes.
     #[must_use]
     pub fn handle(&self) -> HealthGateHandle {

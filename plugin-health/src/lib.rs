@@ -6,6 +6,9 @@ mod check;
 mod config;
 mod handle;
 mod layer;
+#[cfg(not(feature = "grpc"))]
+#[doc(hidden)]
+pub mod missing;
 mod monitor;
 mod overall;
 mod probe;

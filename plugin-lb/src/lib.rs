@@ -12,6 +12,9 @@ mod handle;
 mod hints;
 mod member;
 mod meter;
+#[cfg(not(feature = "http"))]
+#[doc(hidden)]
+pub mod missing;
 mod pick;
 mod picked;
 mod service;

@@ -136,6 +136,16 @@ impl<S, C, R, O, E> Balance<S, C, R, O, E> {
         self.with_envelope(crate::HttpExtensions).classify(plugin_core::ByHttpStatus::new())
     }
 
+    #[cfg(not(feature = "http"))]
+    #[doc(hidden)]
+    #[must_use]
+    pub fn for_http(self) -> Self
+    where
+        Self: crate::missing::Http,
+    {
+        self
+    }
+
     /// Sends a request to another instance when the first could not be reached, where the error says that nothing of it
     /// was sent: a refused connection, say. So any method may be copied, a POST too.
     ///

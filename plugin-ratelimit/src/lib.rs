@@ -7,6 +7,9 @@ mod gcra;
 mod handle;
 mod layer;
 mod meter;
+#[cfg(not(feature = "grpc"))]
+#[doc(hidden)]
+pub mod missing;
 mod queue;
 mod service;
 mod settings;

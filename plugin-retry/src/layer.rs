@@ -60,11 +60,35 @@ impl RetryLayer<ByHttpStatus> {
 
 #[cfg(feature = "grpc")]
 impl RetryLayer<ByGrpcStatus> {
-    /// Retries by the gRPC status ([`ByGrpcStatus`]). A gRPC method does not say whether it may be
-    /// repeated: set `idempotent` for services whose methods all may.
+    /// Retries by the gRPC status ([`ByGrpcStatus`]). With the defaults only calls that were never sent are repeated, since a
+    /// gRPC method does not say whether it may be: set `idempotent` for services whose methods all may.
     #[must_use]
     pub fn grpc(config: RetryConfig) -> Self {
         RetryLayer::new(config).classify(ByGrpcStatus)
+    }
+}
+
+#[cfg(not(feature = "http"))]
+impl RetryLayer {
+    #[doc(hidden)]
+    #[must_use]
+    pub fn http(config: RetryConfig) -> Self
+    where
+        for<'any> &'any Self: crate::missing::Http,
+    {
+        Self::new(config)
+    }
+}
+
+#[cfg(not(feature = "grpc"))]
+impl RetryLayer {
+    #[doc(hidden)]
+    #[must_use]
+    pub fn grpc(config: RetryConfig) -> Self
+    where
+        for<'any> &'any Self: crate::missing::Grpc,
+    {
+        Self::new(config)
     }
 }
 

@@ -10,6 +10,9 @@ mod future;
 mod handle;
 mod hedge;
 mod layer;
+#[cfg(not(feature = "grpc"))]
+#[doc(hidden)]
+pub mod missing;
 mod replay;
 mod service;
 mod state;

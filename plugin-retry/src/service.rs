@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use plugin_core::{AnyError, Classify, Striped, readiness};
+use plugin_core::{AnyError, Classify, Striped, classify::sees_failures, readiness};
 use tower_service::Service;
 
 use crate::{
@@ -69,6 +69,14 @@ where
 
     #[inline]
     fn call(&mut self, mut request: Req) -> Self::Future {
+        const {
+            assert!(
+                sees_failures::<C, S::Response, S::Error>(),
+                "this layer would never retry: the service has no errors, and without a classifier of responses a status of \
+                 503 is a success. Say `RetryLayer::http(..)` or `RetryLayer::grpc(..)` (features `http` and `grpc` of \
+                 plugin-retry), or `.classify_with(|result| ..)`"
+            );
+        }
         let control = self.state.control();
         if control.passes_through() {
             return ResponseFuture::passed_through(readiness::call(&mut self.inner, request));

@@ -139,6 +139,24 @@ impl<K, X, C, R, O> KeyedBreakerLayer<K, X, C, R, O> {
     pub fn for_grpc(self) -> KeyedBreakerLayer<K, X, ByGrpcStatus, AsGrpcStatus, AtEnd> {
         self.classify(ByGrpcStatus).reject_with(AsGrpcStatus).follow(AtEnd)
     }
+
+    #[cfg(not(feature = "http"))]
+    #[doc(hidden)]
+    pub fn for_http(self) -> Self
+    where
+        Self: crate::missing::Http,
+    {
+        self
+    }
+
+    #[cfg(not(feature = "grpc"))]
+    #[doc(hidden)]
+    pub fn for_grpc(self) -> Self
+    where
+        Self: crate::missing::Grpc,
+    {
+        self
+    }
 }
 
 impl<S, K, X: Clone, C: Clone, R: Clone, O> Layer<S> for KeyedBreakerLayer<K, X, C, R, O> {

@@ -8,11 +8,11 @@ use std::{
     task::{Context, Poll},
 };
 
-use plugin_core::{AnyError, AsError, Asks, AtHead, Classify, KeyOf, Outcome, Reject};
+use plugin_core::{AnyError, AsError, Asks, AtHead, Classify, KeyOf, Outcome};
 use tower_service::Service;
 
 use super::Breakers;
-use crate::{ResponseFuture, guard::Admission};
+use crate::{Refuse, ResponseFuture, guard::Admission};
 
 /// The service that [`KeyedBreakerLayer`](super::KeyedBreakerLayer) makes.
 ///
@@ -49,7 +49,7 @@ where
     K: Hash + Eq + Clone,
     X: KeyOf<Req, Key = K>,
     C: Classify<S::Response, S::Error> + Clone + Send + 'static,
-    R: Reject<S::Response, S::Error> + Clone,
+    R: Refuse<S::Response, S::Error> + Clone,
     O: Outcome<S::Response> + Asks<Req>,
 {
     type Response = S::Response;

@@ -31,6 +31,8 @@ use super::{Amendment, Classify, Judgement, amend, known};
 pub struct AnyError;
 
 impl<Res, Err: 'static> Classify<Res, Err> for AnyError {
+    const JUDGES_RESPONSES: bool = false;
+
     #[inline]
     fn classify(&self, result: Result<&Res, &Err>) -> Judgement {
         match result {
@@ -51,6 +53,8 @@ impl<Res, Err: 'static> Classify<Res, Err> for AnyError {
 pub struct ErrorChain;
 
 impl<Res, Err: Error + 'static> Classify<Res, Err> for ErrorChain {
+    const JUDGES_RESPONSES: bool = false;
+
     #[inline]
     fn classify(&self, result: Result<&Res, &Err>) -> Judgement {
         match result {

@@ -31,6 +31,8 @@ impl<C> FailuresOn<C> {
 }
 
 impl<C: Classify<Res, Err>, Res, Err> Classify<Res, Err> for FailuresOn<C> {
+    const JUDGES_RESPONSES: bool = C::JUDGES_RESPONSES;
+
     #[inline]
     fn classify(&self, result: Result<&Res, &Err>) -> Judgement {
         let judged = self.judge.classify(result);

@@ -108,6 +108,28 @@ where
     cold(|| in_its_time(&|| classify.classify(result)))
 }
 
+/// Whether this classifier could ever judge an outcome of these types a failure.
+///
+/// It could not where it judges errors alone and the error type has no value, such as [`Infallible`](std::convert::Infallible),
+/// the error of an axum route: there every outcome is a success, a status of 500 too. A layer that lives by failures refuses
+/// such a stack when the program is built:
+///
+/// ```compile_fail,E0080
+/// use std::convert::Infallible;
+///
+/// use plugin_core::{AnyError, classify::sees_failures};
+///
+/// const { assert!(sees_failures::<AnyError, http::Response<()>, Infallible>(), "say `.for_http()`") }
+/// ```
+#[must_use]
+pub const fn sees_failures<C, Res, Err>() -> bool
+where
+    C: Classify<Res, Err>,
+{
+    // `Some(error)` and `None` are told apart wherever there can be an error, which takes a byte at least.
+    C::JUDGES_RESPONSES || size_of::<Option<Err>>() > 0
+}
+
 /// Judges the outcome of a call.
 ///
 /// An implementation of your own may begin with what a ready-made one says and change it, as
@@ -117,6 +139,10 @@ where
     note = "`ByHttpStatus` and `ByGrpcStatus` judge an `http::Response<_>`, `AnyError` any result whose error is `'static`; anything else is judged by a closure: `.classify_with(|result| ..)`"
 )]
 pub trait Classify<Res, Err> {
+    /// Whether a response may be judged a failure, and not errors alone. `false` for [`AnyError`] and [`ErrorChain`], to which
+    /// an HTTP status of 500 is a response like any other. See [`sees_failures`].
+    const JUDGES_RESPONSES: bool = true;
+
     /// Judges a response's head, or an error. Runs once for each outcome, so it should be quick for a success.
     fn classify(&self, result: Result<&Res, &Err>) -> Judgement;
 
@@ -135,5 +161,28 @@ pub trait Classify<Res, Err> {
     /// [`BoxError`](crate::BoxError), and the refusal that a response carries.
     fn amend(&self, outcome: &mut Result<Res, Err>, with: Amendment) {
         let _ = (outcome, with);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use super::*;
+    use crate::{BoxError, PluginError, fallback::EveryError};
+
+    #[test]
+    fn who_judges_errors_alone_sees_no_failure_where_there_can_be_no_error() {
+        assert!(!sees_failures::<AnyError, (), Infallible>());
+        assert!(!sees_failures::<ErrorChain, (), Infallible>());
+        assert!(!sees_failures::<EveryError, (), Infallible>());
+        assert!(!sees_failures::<FailuresOn<AnyError>, (), Infallible>());
+        // Errors of any size, also of none.
+        assert!(sees_failures::<AnyError, (), ()>() && sees_failures::<AnyError, (), BoxError>());
+        assert!(sees_failures::<AnyError, Infallible, PluginError>());
+        type Closure = ClassifyFn<fn(Result<&(), &Infallible>) -> Verdict, (), Infallible>;
+        assert!(sees_failures::<Closure, (), Infallible>());
+        #[cfg(feature = "http")]
+        assert!(sees_failures::<ByHttpStatus, ::http::Response<()>, Infallible>());
     }
 }

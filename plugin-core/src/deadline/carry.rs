@@ -10,7 +10,8 @@ use crate::{
 /// A request that carries a deadline: a [`Call`], or (feature `http`) an `http::Request`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` carries no deadline",
-    note = "`plugin_core::Call<T>` and, with the feature `http`, `http::Request<B>` do; implement `Deadlined` for a request type of your own"
+    note = "`plugin_core::Call<T>` and, with the feature `http`, `http::Request<B>` do; implement `Deadlined` for a request type of your own",
+    note = "over a client with its own type of request, such as reqwest, let the layers see an `http::Request` and translate it beneath them: `.filter(|request: http::Request<_>| reqwest::Request::try_from(request))` of tower, as the page of plugin-lb shows"
 )]
 pub trait Deadlined {
     /// The moment that a limit counts from.

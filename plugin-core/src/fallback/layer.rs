@@ -14,7 +14,10 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{Instead, OtherService, ResponseFuture, Value, With, future::Plan};
-use crate::{AnyError, Classify, ClassifyFn, Judgement, Striped, Verdict, classify::Amendment};
+use crate::{
+    AnyError, Classify, ClassifyFn, Judgement, Striped, Verdict,
+    classify::{Amendment, sees_failures},
+};
 
 /// Answers something else where the inner service fails.
 ///
@@ -34,6 +37,8 @@ pub struct FallbackLayer<I, C = EveryError> {
 pub struct EveryError;
 
 impl<Res, Err: 'static> Classify<Res, Err> for EveryError {
+    const JUDGES_RESPONSES: bool = false;
+
     #[inline]
     fn classify(&self, outcome: Result<&Res, &Err>) -> Judgement {
         if outcome.is_ok() { Judgement::success() } else { AnyError.classify(outcome).with_verdict(Verdict::Failure) }
@@ -213,6 +218,14 @@ where
     }
 
     fn call(&mut self, request: Req) -> Self::Future {
+        const {
+            assert!(
+                sees_failures::<C, S::Response, S::Error>(),
+                "this fallback would never be used: the service has no errors, and without a classifier of responses a status \
+                 of 500 is a success. Say `.classify(ByHttpStatus::new())` or `.classify(ByGrpcStatus)` (features `http` and \
+                 `grpc` of plugin-core), or `.when(|outcome| ..)`"
+            );
+        }
         let Some(shared) = &self.layer.shared else { return ResponseFuture::new(self.inner.call(request), None) };
         let shared = shared.lease();
         let plan = Plan { kept: shared.instead.keep(&request), shared, classify: self.layer.classify.clone() };

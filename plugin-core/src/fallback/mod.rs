@@ -37,7 +37,7 @@
 //! | when | [`EveryError`]: refusals of this family too | [`classify`](FallbackLayer::classify), [`classify_with`](FallbackLayer::classify_with) |
 //!
 //! On a service that answers refusals and faults with responses, such as an axum route, say
-//! `.classify(ByHttpStatus::new())`: errors alone would never come.
+//! `.classify(ByHttpStatus::new())`: errors alone would never come, and a program that leaves it out does not build.
 //!
 //! # Where it stands
 //!

@@ -73,6 +73,30 @@ impl HedgeLayer<ByGrpcStatus> {
     }
 }
 
+#[cfg(not(feature = "http"))]
+impl HedgeLayer {
+    #[doc(hidden)]
+    #[must_use]
+    pub fn http(config: HedgeConfig) -> Self
+    where
+        for<'any> &'any Self: crate::missing::Http,
+    {
+        Self::new(config)
+    }
+}
+
+#[cfg(not(feature = "grpc"))]
+impl HedgeLayer {
+    #[doc(hidden)]
+    #[must_use]
+    pub fn grpc(config: HedgeConfig) -> Self
+    where
+        for<'any> &'any Self: crate::missing::Grpc,
+    {
+        Self::new(config)
+    }
+}
+
 impl<C, K> HedgeLayer<C, K> {
     /// Judges outcomes in another way.
     #[must_use]
