@@ -122,7 +122,7 @@ impl<S, C, K> Course<S, C, K> {
 
     /// Books the outcome of an attempt. `None`: it is the caller's.
     #[inline]
-    pub(crate) fn after<Req, H>(&mut self, judged: &Judgement, kept: &mut Option<H>) -> Option<Next<Req>>
+    pub(crate) fn after<Req, H>(&mut self, judged: &Judgement, kept: &mut Result<H, GaveUp>) -> Option<Next<Req>>
     where
         H: Kept<Req>,
     {
@@ -148,7 +148,7 @@ impl<S, C, K> Course<S, C, K> {
     }
 
     #[cold]
-    fn after_failure<Req, H>(&mut self, judged: &Judgement, kept: &mut Option<H>) -> Option<Next<Req>>
+    fn after_failure<Req, H>(&mut self, judged: &Judgement, kept: &mut Result<H, GaveUp>) -> Option<Next<Req>>
     where
         H: Kept<Req>,
     {
@@ -172,7 +172,7 @@ impl<S, C, K> Course<S, C, K> {
         &mut self,
         config: &crate::RetryConfig,
         judged: &Judgement,
-        kept: &mut Option<H>,
+        kept: &mut Result<H, GaveUp>,
     ) -> Result<Next<Req>, GaveUp>
     where
         H: Kept<Req>,
@@ -181,7 +181,7 @@ impl<S, C, K> Course<S, C, K> {
         if self.core.state.control().passes_through() {
             return Err(GaveUp::Attempts);
         }
-        let kept = kept.as_mut().ok_or(GaveUp::NotKept)?;
+        let kept = kept.as_mut().map_err(|reason| *reason)?;
         let now = clock::now();
         let deadline = kept.deadline(self.started);
         let situation = Situation {

@@ -20,7 +20,7 @@ pub enum GaveUp {
     NotKept,
     /// All attempts were used.
     Attempts,
-    /// The request may have been sent, and may not be repeated.
+    /// The request may have been sent, and may not be repeated; or it may not, and so was not kept.
     NotIdempotent,
     /// The service said not to come back.
     PushedBack,

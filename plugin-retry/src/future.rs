@@ -22,7 +22,7 @@ use plugin_core::{
 use tower_service::Service;
 
 use crate::{
-    ByRequest, Replay,
+    ByRequest, GaveUp, Replay,
     course::{Course, Next, answer},
 };
 
@@ -37,7 +37,8 @@ pin_project! {
         #[pin]
         stage: Stage<S, Req, S::Future>,
         // Beside the course, not in it: what is large is then written once, where it stays.
-        kept: Option<K::Kept>,
+        // What another attempt is made of, or why there will be none.
+        kept: Result<K::Kept, GaveUp>,
         // The error of the last attempt that failed and may have been sent.
         failed: Option<S::Error>,
         // After the attempt, which it outlives. `None`: the call passes through.
@@ -92,11 +93,11 @@ where
 {
     #[inline]
     pub(crate) fn passed_through(future: S::Future) -> Self {
-        Self { stage: Stage::Calling { future }, kept: None, failed: None, course: None }
+        Self { stage: Stage::Calling { future }, kept: Err(GaveUp::Attempts), failed: None, course: None }
     }
 
     #[inline]
-    pub(crate) fn new(future: S::Future, kept: Option<K::Kept>, course: Course<S, C, K>) -> Self {
+    pub(crate) fn new(future: S::Future, kept: Result<K::Kept, GaveUp>, course: Course<S, C, K>) -> Self {
         Self { stage: Stage::Calling { future }, kept, failed: None, course: Some(course) }
     }
 }

@@ -31,7 +31,7 @@ pub use layer::RetryLayer;
 /// The vocabulary of the family: what a program needs besides this crate.
 pub use plugin_core;
 pub use plugin_core::{Backoff, Jitter, classify::Condition};
-pub use replay::{Attempt, ByRequest, Kept, KeptClone, Limits, Replay, ReplayFn};
+pub use replay::{Attempt, ByRequest, Kept, KeptClone, Limits, Replay, ReplayFn, Unsent};
 #[cfg(feature = "http")]
 pub use replay::{KeptRequest, Recording, RepeatBody, ReplayBody, ReplayBodyLayer, ReplayError, Replaying};
 pub use service::Retry;

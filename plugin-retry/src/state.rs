@@ -8,7 +8,7 @@ use std::sync::{
 use arc_swap::ArcSwap;
 use plugin_core::{Judgement, classify::PushBack, clock::Instant};
 
-use crate::{Budget, GaveUp, Limits, RetryConfig, Throttle, Withdrawal, config::Spending, decide};
+use crate::{Budget, GaveUp, Limits, RetryConfig, Throttle, Unsent, Withdrawal, config::Spending, decide};
 
 /// Settings, budget and counters. While calls succeed nothing here is written but the budget's own stripes.
 pub(crate) struct State {
@@ -68,7 +68,7 @@ impl Control {
     pub(crate) const fn limits(self) -> Limits {
         Limits {
             idempotent: self.has(Self::IDEMPOTENT),
-            unsent: self.has(Self::UNSENT),
+            unsent: if self.has(Self::UNSENT) { Unsent::All } else { Unsent::Grpc },
             max_body: (self.0 >> 32) as usize,
         }
     }

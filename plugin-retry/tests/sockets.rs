@@ -27,8 +27,8 @@ use bytes::Bytes;
 use common::{config, ms};
 use http_body_util::{BodyExt, Full};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
-use plugin_core::BoxErrorLayer;
-use plugin_retry::{ReplayBodyLayer, RetryConfig, RetryLayer};
+use plugin_core::{BoxError, BoxErrorLayer, ByGrpcStatus};
+use plugin_retry::{GaveUp, ReplayBodyLayer, RetryConfig, RetryLayer};
 use tokio::net::TcpListener;
 use tower::{Service, ServiceBuilder, ServiceExt};
 
@@ -91,6 +91,7 @@ async fn an_axum_route_is_retried_inside_the_server() {
     assert_eq!((handle.stats().retries, handle.stats().recovered), (2, 1));
     bodies.lock().expect("unpoisoned").clear();
     assert_eq!(in_time(ask(Method::POST)).await.expect("an answer").status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(handle.stats().gave_up(GaveUp::NotIdempotent), 1, "and not that nothing was kept of it");
 }
 
 #[tokio::test]
@@ -148,24 +149,50 @@ impl Service<Request<tonic::body::Body>> for Flaky {
     }
 }
 
-#[tokio::test]
-async fn a_tonic_channel_is_retried_until_the_server_is_available() {
+const PING: Bytes = Bytes::from_static(b"\0\0\0\0\x04ping");
+
+/// One call of the method that echoes, as a generated client makes it.
+async fn ping(layer: RetryLayer<ByGrpcStatus>, to: SocketAddr) -> Result<Response<tonic::body::Body>, BoxError> {
+    let channel = tonic::transport::Endpoint::from_shared(format!("http://{to}")).expect("valid").connect_lazy();
+    let stack = ServiceBuilder::new().layer(layer).layer(BoxErrorLayer).service(channel);
+    let request = Request::post("/test.Flaky/Echo").header("content-type", "application/grpc");
+    in_time(stack.oneshot(request.body(tonic::body::Body::new(Full::new(PING))).expect("valid"))).await
+}
+
+async fn flaky_grpc() -> (Flaky, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     let server = Flaky::default();
     let incoming = tonic::transport::server::TcpIncoming::from(listener);
     tokio::spawn(tonic::transport::Server::builder().add_service(server.clone()).serve_with_incoming(incoming));
+    (server, address)
+}
 
+#[tokio::test]
+async fn a_grpc_call_that_never_left_is_made_again_by_default_and_one_that_did_is_not() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let nobody = listener.local_addr().expect("an address");
+    drop(listener);
+    let layer = RetryLayer::grpc(quick());
+    ping(layer.clone(), nobody).await.expect_err("nobody listens");
+    assert_eq!((layer.handle().stats().retries, layer.handle().stats().gave_up(GaveUp::Attempts)), (3, 1));
+
+    let (server, address) = flaky_grpc().await;
+    let layer = RetryLayer::grpc(quick());
+    let answer = ping(layer.clone(), address).await.expect("an answer");
+    assert_eq!(answer.headers()["grpc-status"], "14", "it reached the server, and may not be repeated");
+    assert_eq!((layer.handle().stats().retries, layer.handle().stats().gave_up(GaveUp::NotIdempotent)), (0, 1));
+    assert_eq!(server.calls.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_tonic_channel_is_retried_until_the_server_is_available() {
+    let (server, address) = flaky_grpc().await;
     let layer = RetryLayer::grpc(config(|set| set.with_constant_interval(ms(1)).with_idempotent(true)));
-    let channel = tonic::transport::Endpoint::from_shared(format!("http://{address}")).expect("valid").connect_lazy();
-    let stack = ServiceBuilder::new().layer(layer.clone()).layer(BoxErrorLayer).service(channel);
-    let message = Bytes::from_static(b"\0\0\0\0\x04ping");
-    let request = Request::post("/test.Flaky/Echo").header("content-type", "application/grpc");
-    let request = request.body(tonic::body::Body::new(Full::new(message.clone()))).expect("valid");
-    let response = in_time(stack.oneshot(request)).await.expect("an answer");
+    let response = ping(layer.clone(), address).await.expect("an answer");
     let body = in_time(response.into_body().collect()).await.expect("a body");
     assert_eq!(body.trailers().expect("trailers")["grpc-status"], "0");
-    assert_eq!(body.to_bytes(), message);
+    assert_eq!(body.to_bytes(), PING);
     assert_eq!(layer.handle().stats().recovered, 1);
     let previous: Vec<_> = server.previous.lock().expect("unpoisoned").clone();
     assert_eq!(previous, [None, Some("1".to_owned()), Some("2".to_owned())]);

@@ -105,7 +105,7 @@ impl RetryConfig {
         self.idempotent
     }
 
-    /// Whether HTTP requests are kept that may only be repeated when nothing was sent.
+    /// Whether other HTTP requests than gRPC calls are kept that may only be repeated when nothing was sent.
     #[must_use]
     pub fn unsent(&self) -> bool {
         self.unsent
@@ -231,7 +231,7 @@ impl RetryConfigBuilder {
     }
 
     /// Keeps HTTP requests too that are not idempotent, to repeat them when nothing was sent (a refused connection, an
-    /// overload inside). It costs a copy of the head for each of them.
+    /// overload inside). It costs a copy of the head for each of them. gRPC calls are kept in any case.
     pub fn with_unsent(mut self, unsent: bool) -> Self {
         self.config.unsent = unsent;
         self

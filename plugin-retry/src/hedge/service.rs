@@ -71,7 +71,7 @@ where
         let started = core.replay.started(&request);
         let limits = control.limits();
         let kept = core.replay.keep(&mut request, limits);
-        let kept = kept.filter(|kept| kept.idempotent().unwrap_or(limits.idempotent));
+        let kept = kept.ok().filter(|kept| kept.idempotent().unwrap_or(limits.idempotent));
         let race = Race::new(core, started, kept.is_some());
         HedgeFuture::new(readiness::call(&mut self.inner, request), kept, race)
     }

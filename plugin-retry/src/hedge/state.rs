@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 use plugin_core::clock::Instant;
 
 use super::{HedgeConfig, HedgeDelay, latency::Latencies};
-use crate::{Budget, Limits, Withdrawal};
+use crate::{Budget, Limits, Unsent, Withdrawal};
 
 pub(crate) struct HedgeState {
     control: AtomicU64,
@@ -54,7 +54,7 @@ impl Control {
     }
 
     pub(super) const fn limits(self) -> Limits {
-        Limits { idempotent: self.has(Self::IDEMPOTENT), unsent: false, max_body: (self.0 >> 32) as usize }
+        Limits { idempotent: self.has(Self::IDEMPOTENT), unsent: Unsent::None, max_body: (self.0 >> 32) as usize }
     }
 }
 

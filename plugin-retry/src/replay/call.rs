@@ -3,6 +3,7 @@
 use plugin_core::{Call, InstanceId, clock::Instant};
 
 use super::{Attempt, ByRequest, Kept, Limits, Replay};
+use crate::GaveUp;
 
 /// A call is cloned, whether it is idempotent or not: when nothing was sent, either may be repeated. With a payload
 /// whose clone is cheap (`Bytes`, an `Arc`) nothing is allocated.
@@ -15,8 +16,11 @@ impl<T: Clone> Replay<Call<T>> for ByRequest {
     }
 
     #[inline]
-    fn keep(&self, call: &mut Call<T>, _: Limits) -> Option<Call<T>> {
-        (call.context().max_retries() != Some(0)).then(|| call.clone())
+    fn keep(&self, call: &mut Call<T>, _: Limits) -> Result<Call<T>, GaveUp> {
+        if call.context().max_retries() == Some(0) {
+            return Err(GaveUp::Attempts);
+        }
+        Ok(call.clone())
     }
 }
 

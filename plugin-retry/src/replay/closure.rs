@@ -8,6 +8,7 @@ use plugin_core::{
 };
 
 use super::{Attempt, Kept, Limits, Replay};
+use crate::GaveUp;
 
 /// Copies a request by a closure; made by the layers' `replay_with`.
 ///
@@ -36,8 +37,9 @@ where
         clock::now()
     }
 
-    fn keep(&self, request: &mut Req, _: Limits) -> Option<Self::Kept> {
-        (self.copy)(request).map(|kept| KeptClone { kept, copy: self.copy.clone() })
+    fn keep(&self, request: &mut Req, _: Limits) -> Result<Self::Kept, GaveUp> {
+        let kept = (self.copy)(request).ok_or(GaveUp::NotKept)?;
+        Ok(KeptClone { kept, copy: self.copy.clone() })
     }
 }
 

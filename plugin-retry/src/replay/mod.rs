@@ -22,6 +22,8 @@ use plugin_core::{InstanceId, clock::Instant};
 #[cfg(feature = "http")]
 pub use request::KeptRequest;
 
+use crate::GaveUp;
+
 /// Keeps of a request what another attempt needs.
 ///
 /// [`ByRequest`], the default, knows [`plugin_core::Call`] and, with the feature `http`, `http::Request`. For a request
@@ -40,8 +42,12 @@ pub trait Replay<Req> {
     fn started(&self, request: &Req) -> Instant;
 
     /// Keeps what is needed, and may put something in its place that does: the request is sent afterwards as it is then.
-    /// `None`: it cannot be made again.
-    fn keep(&self, request: &mut Req, limits: Limits) -> Option<Self::Kept>;
+    ///
+    /// # Errors
+    ///
+    /// When it is not made again, whatever becomes of it, and why: that is what [`RetryStats`](crate::RetryStats) counts if it
+    /// fails.
+    fn keep(&self, request: &mut Req, limits: Limits) -> Result<Self::Kept, GaveUp>;
 }
 
 /// What a layer's settings say of keeping a request.
@@ -50,10 +56,22 @@ pub trait Replay<Req> {
 pub struct Limits {
     /// The settings say that requests which do not say otherwise may be repeated.
     pub idempotent: bool,
-    /// Keep requests too that may only be repeated when nothing was sent, though keeping costs something.
-    pub unsent: bool,
+    /// Which requests to keep too that may only be repeated when nothing was sent, though keeping costs something.
+    pub unsent: Unsent,
     /// The most bytes of a body to keep.
     pub max_body: usize,
+}
+
+/// Which requests are kept that may only be repeated when nothing of them was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Unsent {
+    /// None: an attempt beside another is no use to them.
+    None,
+    /// gRPC calls, of which none says that it may be repeated; every client of gRPC makes one again that never left it.
+    Grpc,
+    /// All.
+    All,
 }
 
 /// What was kept of a request.

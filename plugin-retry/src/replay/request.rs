@@ -7,11 +7,12 @@ use plugin_core::{
     deadline::Deadlined,
 };
 
-use super::{Attempt, ByRequest, Kept, Limits, RepeatBody, Replay};
+use super::{Attempt, ByRequest, Kept, Limits, RepeatBody, Replay, Unsent};
+use crate::GaveUp;
 
 /// The head is cloned once, and only for a request that may be repeated: its method is GET, HEAD, OPTIONS, TRACE, PUT or
-/// DELETE (RFC 9110, 9.2.2), it has an `Idempotency-Key`, its [`CallContext`] extension says so, or the settings do. The
-/// bytes of the body are never copied.
+/// DELETE (RFC 9110, 9.2.2), it has an `Idempotency-Key`, its [`CallContext`] extension says so, or the settings do; or, by
+/// a retry, for a gRPC call, which is made again when nothing of it was sent. The bytes of the body are never copied.
 impl<B: RepeatBody> Replay<Request<B>> for ByRequest {
     type Kept = KeptRequest<B>;
 
@@ -19,15 +20,23 @@ impl<B: RepeatBody> Replay<Request<B>> for ByRequest {
         clock::now()
     }
 
-    fn keep(&self, request: &mut Request<B>, limits: Limits) -> Option<KeptRequest<B>> {
+    fn keep(&self, request: &mut Request<B>, limits: Limits) -> Result<KeptRequest<B>, GaveUp> {
         let context = request.extensions().get::<CallContext>();
-        let idempotent = context.and_then(CallContext::idempotent).or_else(|| says_idempotent(request));
-        let allowed = limits.unsent || idempotent.unwrap_or(limits.idempotent);
-        if !allowed || context.and_then(CallContext::max_retries) == Some(0) {
-            return None;
+        if context.and_then(CallContext::max_retries) == Some(0) {
+            return Err(GaveUp::Attempts);
         }
-        let body = request.body_mut().keep(limits.max_body)?;
-        Some(KeptRequest { head: clone_head(request), body, idempotent })
+        let idempotent = context.and_then(CallContext::idempotent).or_else(|| says_idempotent(request));
+        let is_kept = idempotent.unwrap_or(limits.idempotent)
+            || match limits.unsent {
+                Unsent::None => false,
+                Unsent::Grpc => is_grpc(request.headers()),
+                Unsent::All => true,
+            };
+        if !is_kept {
+            return Err(GaveUp::NotIdempotent);
+        }
+        let body = request.body_mut().keep(limits.max_body).ok_or(GaveUp::NotKept)?;
+        Ok(KeptRequest { head: clone_head(request), body, idempotent })
     }
 }
 
