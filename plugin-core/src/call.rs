@@ -66,6 +66,14 @@ impl<T> Call<T> {
         self
     }
 
+    /// Says whether the call may be made twice without a second effect, so that it may be repeated, hedged and answered from a
+    /// cache. Where nobody says so, the settings of those layers do.
+    #[must_use]
+    pub fn with_idempotent(mut self, idempotent: bool) -> Self {
+        self.context.set_idempotent(idempotent);
+        self
+    }
+
     /// What travels with the payload.
     #[must_use]
     pub fn context(&self) -> &CallContext {

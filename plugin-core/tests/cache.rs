@@ -150,9 +150,8 @@ async fn without_stale_if_error_a_failure_is_a_failure() {
 async fn only_calls_that_are_marked_idempotent_are_kept_unless_told() {
     let marks = [None, Some(false), Some(true)];
     let call = |mark: Option<bool>| {
-        let mut call = Call::new(1_u32);
-        mark.into_iter().for_each(|mark| call.context_mut().set_idempotent(mark));
-        call
+        let call = Call::new(1_u32);
+        mark.map_or(call.clone(), |mark| call.with_idempotent(mark))
     };
     let by_payload = |call: &Call<u32>| Some(*call.payload());
     for (mark, calls) in marks.into_iter().zip([2, 2, 1]) {
@@ -170,12 +169,38 @@ async fn only_calls_that_are_marked_idempotent_are_kept_unless_told() {
     }
     let scene = Scene::default();
     let by_path = |request: &http::Request<()>| Some(request.uri().path().to_owned());
-    let stack = CacheLayer::new(config(), by_path).layer(service_fn(scene.answer()));
+    let answer = scene.answer();
+    let site = service_fn(move |request: http::Request<()>| {
+        let answer = answer(request);
+        async { answer.await.map(http::Response::new) }
+    });
+    let stack = CacheLayer::new(config(), by_path).layer(site);
     for method in ["GET", "POST", "GET", "POST"] {
         let request = http::Request::builder().method(method).uri("/a").body(()).expect("valid");
         stack.clone().oneshot(request).await.expect("an answer");
     }
     assert_eq!(scene.calls(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn over_http_only_what_a_status_lets_be_kept_is_kept() {
+    let site = service_fn(|request: http::Request<()>| async move {
+        let status: u16 = request.uri().path()[1..].parse().expect("a status");
+        Ok::<_, PluginError>(http::Response::builder().status(status).body(()).expect("a response"))
+    });
+    let layer = CacheLayer::new(config(), |request: &http::Request<()>| Some(request.uri().path().to_owned()));
+    let cache = layer.handle();
+    let stack = layer.layer(site);
+    let mut kept = Vec::new();
+    for status in 200..=599 {
+        let before = cache.stats().hits();
+        for _ in 0..2 {
+            let request = http::Request::get(format!("/{status}")).body(()).expect("valid");
+            assert_eq!(stack.clone().oneshot(request).await.expect("an answer").status().as_u16(), status);
+        }
+        kept.extend((cache.stats().hits() > before).then_some(status));
+    }
+    assert_eq!(kept, [200, 203, 204, 300, 301, 308, 404, 405, 410, 414]);
 }
 
 #[tokio::test(start_paused = true)]

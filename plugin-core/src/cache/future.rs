@@ -24,6 +24,8 @@ pub(super) struct Plan<K, Res, C> {
     /// When the call was made, and in which generation.
     pub(super) made: (Instant, u64),
     pub(super) classify: C,
+    /// Whether a success may be kept.
+    pub(super) keeps: fn(&Res) -> bool,
 }
 
 pin_project! {
@@ -64,12 +66,14 @@ where
         };
         let outcome = ready!(inner.poll(cx));
         this.inner.set(None);
-        let Some(Plan { shared, key, made, classify }) = this.plan.take() else { return Poll::Ready(outcome) };
+        let Some(Plan { shared, key, made, classify, keeps }) = this.plan.take() else { return Poll::Ready(outcome) };
         let judged = classify.classify(outcome.as_ref());
         if judged.is_lost() {
             return Poll::Ready(shared.in_place_of_failure(&key, clock::now()).map_or(outcome, Ok));
         }
-        if let (Verdict::Success, Ok(response)) = (judged.verdict(), &outcome) {
+        if let (Verdict::Success, Ok(response)) = (judged.verdict(), &outcome)
+            && keeps(response)
+        {
             shared.keep(key, response.clone(), made, clock::now());
         }
         Poll::Ready(outcome)

@@ -51,7 +51,8 @@ where
 }
 
 impl<K, X, Res, C, A> CacheLayer<K, X, Res, C, A> {
-    /// Judges in another way what is kept (a success), and what an old answer may stand in for (a failure).
+    /// Judges in another way what is kept (a success, as far as [`Admit::keeps`] lets it), and what an old answer may stand in
+    /// for (a failure).
     pub fn classify<C2>(self, classify: C2) -> CacheLayer<K, X, Res, C2, A> {
         let Self { shared, key_of, admit, .. } = self;
         CacheLayer { shared, key_of, classify, admit }
@@ -66,7 +67,9 @@ impl<K, X, Res, C, A> CacheLayer<K, X, Res, C, A> {
         self.classify(ClassifyFn::new(judge))
     }
 
-    /// Serves and keeps every call that has a key, marked idempotent or not.
+    /// Serves and keeps every call that has a key, marked idempotent or not, and every response that is judged a success: over
+    /// HTTP say which those are, by [`classify`](Self::classify) or [`classify_with`](Self::classify_with), or a status of 500
+    /// is one.
     pub fn every_call(self) -> CacheLayer<K, X, Res, C, EveryCall> {
         self.admit(EveryCall)
     }
@@ -138,7 +141,7 @@ where
     K: Hash + Eq + Clone + Send + Sync + 'static,
     X: KeyOf<Req, Key = K>,
     C: Classify<S::Response, S::Error> + Clone,
-    A: Admit<Req>,
+    A: Admit<Req, S::Response>,
 {
     type Response = S::Response;
     type Error = S::Error;
@@ -160,7 +163,13 @@ where
             readiness::unused();
             return ResponseFuture::kept(response);
         }
-        let plan = Plan { shared: shared.lease(), key, made: (asked, generation), classify: classify.clone() };
+        let plan = Plan {
+            shared: shared.lease(),
+            key,
+            made: (asked, generation),
+            classify: classify.clone(),
+            keeps: A::keeps,
+        };
         ResponseFuture::asking(self.inner.call(request), Some(plan))
     }
 }

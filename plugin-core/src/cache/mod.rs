@@ -20,8 +20,7 @@
 //! let cache = layer.handle();
 //! let stack = ServiceBuilder::new().layer(layer).service(prices);
 //! for _ in 0..2 {
-//!     let mut call = Call::new(7);
-//!     call.context_mut().set_idempotent(true);
+//!     let call = Call::new(7).with_idempotent(true);
 //!     assert_eq!(stack.clone().oneshot(call).await?.into_payload(), 105);
 //! }
 //! assert_eq!((cache.stats().hits(), cache.stats().misses()), (1, 1));
@@ -37,7 +36,8 @@
 //! The caller's own mistakes are answered as they come.
 //!
 //! Only calls that are marked idempotent are served from the cache and kept in it: [`OnlyIdempotent`] says which,
-//! [`every_call`](CacheLayer::every_call) takes all.
+//! [`every_call`](CacheLayer::every_call) takes all. Over HTTP that is `GET` and `HEAD`, and of the responses those are kept
+//! whose status lets them: 200 and 404, say, and never a 500.
 //!
 //! The bound is kept by [moka](https://docs.rs/moka), which prefers keys that are asked for often (TinyLFU): a new key
 //! may not be taken into a full cache. It works its writes off in batches, so that the cache may exceed the bound by a
@@ -50,7 +50,7 @@
 //! | what | default | or |
 //! |---|---|---|
 //! | calls | [`OnlyIdempotent`] | [`every_call`](CacheLayer::every_call) |
-//! | what is kept | [`AnyError`](crate::AnyError): every response | [`classify`](CacheLayer::classify) |
+//! | what is kept | every success ([`AnyError`](crate::AnyError)); over HTTP of these statuses: [`OnlyIdempotent`] | [`classify`](CacheLayer::classify) |
 //!
 //! # Where it stands
 //!
@@ -63,8 +63,8 @@
 //!
 //! - Leave out of the key what the answer depends on: who asks, above all. One layer has one cache, so where it wraps
 //!   several services the key has to tell these apart too.
-//! - Take it for an HTTP cache: it reads no `Cache-Control` and no `Vary`. On HTTP responses say what may be kept, such as
-//!   `.classify_with(|result| ..)` with a success for 200 alone: `ByHttpStatus` judges 404 a success too.
+//! - Take it for an HTTP cache: it reads no `Cache-Control` and no `Vary`. Say `.classify(ByHttpStatus::new())` to have an old
+//!   answer served in place of a 500 too, and `.classify_with(|result| ..)` with a success for 200 alone to keep no 404.
 
 mod admit;
 mod config;
