@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{Attributed, BoxError, Code, InstanceId, Kind, Rejected, classify::Amendment};
+use crate::{Attributed, BoxError, Code, InstanceId, Kind, Rejected, classify::Amendment, rounded};
 
 /// How much of a request had left the host when the call failed.
 ///
@@ -160,7 +160,8 @@ impl PluginError {
     /// One attempt took longer than its own limit (`PLUGIN_1204`, and worth a second attempt).
     #[must_use]
     pub fn attempt_timeout(limit: Duration) -> Self {
-        Self::new(Code::Timeout, format!("the attempt took longer than its limit of {limit:?}")).with_retryable(true)
+        Self::new(Code::Timeout, format!("the attempt took longer than its limit of {}", rounded(limit)))
+            .with_retryable(true)
     }
 
     /// Names the plugin.

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use crate::{
     Code,
     clock::{self, Instant},
+    rounded,
 };
 
 /// The five states of health, from nothing known to given up.
@@ -131,7 +132,8 @@ impl HealthStatus {
     pub fn within(limit: Duration, reported: Option<Self>, took: Duration) -> Self {
         let in_time = reported.filter(|_| took <= limit);
         let status = in_time.unwrap_or_else(|| {
-            let message = format!("the health check did not answer within {limit:?} ({})", Code::HealthTimeout);
+            let message =
+                format!("the health check did not answer within {} ({})", rounded(limit), Code::HealthTimeout);
             Self::unhealthy(message)
         });
         status.with_response_time(took)

@@ -38,6 +38,7 @@ pub mod telemetry;
 #[cfg(feature = "tonic")]
 mod tonic_status;
 mod trace_context;
+mod words;
 
 pub use backoff::{Backoff, Jitter};
 pub use box_error::{BoxError, BoxErrorFuture, BoxErrorLayer, BoxErrors};
@@ -72,3 +73,4 @@ pub use request_id::RequestId;
 pub use slots::{SlotCall, Slots, Started};
 pub use striped::{Lease, Pad, Striped, StripedCounter};
 pub use trace_context::TraceContext;
+pub use words::{Rounded, counted, rounded};

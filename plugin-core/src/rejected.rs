@@ -5,6 +5,7 @@ use std::{error::Error, fmt, time::Duration};
 use crate::{
     Code, Kind, PluginError, Sent,
     classify::{Amendment, as_error, source_of},
+    rounded,
 };
 
 /// A refusal: a layer of this family did not pass the request on, or stopped waiting for it.
@@ -322,8 +323,8 @@ impl Rejected {
             write!(f, " ({})", self.code)?;
         }
         match self.detail {
-            Detail::Deadline { limit, .. } => write!(f, ": {limit:?} were given")?,
-            Detail::Attempt { limit, .. } => write!(f, ": one attempt may take {limit:?}")?,
+            Detail::Deadline { limit, .. } => write!(f, ": {} were given", rounded(limit))?,
+            Detail::Attempt { limit, .. } => write!(f, ": one attempt may take {}", rounded(limit))?,
             Detail::Cost { cost, burst } => write!(f, ": it costs {cost} tokens, and the bucket holds {burst}")?,
             _ => {}
         }
@@ -332,7 +333,7 @@ impl Rejected {
             write!(f, ", the last of {them} spent {stage}")?;
         }
         if let Some(after) = self.retry_after {
-            write!(f, "; try again in {after:?}")?;
+            write!(f, "; try again in {}", rounded(after))?;
         }
         Ok(())
     }

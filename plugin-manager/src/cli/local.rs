@@ -4,13 +4,13 @@ use std::process::ExitCode;
 
 use clap::CommandFactory;
 use clap_complete::Shell;
-use plugin_core::Code;
+use plugin_core::{Code, rounded};
 use serde_json::Value;
 
 use super::{
     Outcome, Problem,
     args::{Args, Config, ConfigCommand, ConfigFile, Demo, DemoPlugin, Run, Schema, Validate},
-    demo,
+    demo, manual,
     output::{complain, count, note, say},
     signals::StopSignals,
 };
@@ -110,7 +110,7 @@ fn told(report: &ShutdownReport) -> ExitCode {
     if let Some(error) = &report.data_error {
         complain(error);
     }
-    let (took, clean) = (format!("{:.1?}", report.took), report.is_clean());
+    let (took, clean) = (rounded(report.took), report.is_clean());
     let said = format!("stopped after {took}");
     if tracing::enabled!(tracing::Level::INFO) {
         tracing::info!(clean, "{said}");
@@ -167,12 +167,10 @@ pub(super) fn completions(shell: Shell) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Prints the manual page: this program, then each of its commands.
+/// Prints the manual page: this program, then each of its commands with its options.
 pub(super) fn man() -> Outcome {
-    let mut text = Vec::new();
-    let made = clap_mangen::Man::new(Args::command()).render(&mut text);
-    made.map_err(|error| Problem::Failed(format!("the page cannot be made: {error}")))?;
-    say(String::from_utf8_lossy(&text).trim_end())?;
+    let page = manual::page(Args::command());
+    say(page.map_err(|error| Problem::Failed(format!("the page cannot be made: {error}")))?.trim_end())?;
     Ok(ExitCode::SUCCESS)
 }
 

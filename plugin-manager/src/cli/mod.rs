@@ -5,6 +5,7 @@ mod demo;
 mod detail;
 mod hearing;
 mod local;
+mod manual;
 mod output;
 mod remote;
 mod signals;

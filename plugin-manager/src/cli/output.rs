@@ -5,6 +5,8 @@ use std::{
     io::{ErrorKind, Write},
 };
 
+pub(super) use plugin_core::counted as count;
+
 use super::Problem;
 use crate::launch::{logging, stderr::Stderr};
 
@@ -36,13 +38,6 @@ pub(crate) fn complain(line: impl Display) {
     } else {
         note(line);
     }
-}
-
-/// So many of something: `1 plugin`, `2 plugins`.
-pub(super) fn count(number: impl TryInto<u64>, noun: &str) -> String {
-    let number = number.try_into().unwrap_or(u64::MAX);
-    let ending = if number == 1 { "" } else { "s" };
-    format!("{number} {noun}{ending}")
 }
 
 /// So many calls, as the subject of a sentence: `1 call was`, `2 calls were`.

@@ -9,7 +9,7 @@ use hyper_util::{
     client::legacy::Client,
     rt::{TokioExecutor, TokioIo},
 };
-use plugin_core::go_duration;
+use plugin_core::{go_duration, rounded};
 use plugin_transports::dial::{DialError, Dialer};
 use serde_json::Value;
 
@@ -216,13 +216,10 @@ fn print_json(remote: &Remote, value: &Value) -> Result<bool, Problem> {
 
 /// A time as a cell, in three digits: nobody reads the nanoseconds of a percentile.
 pub(super) fn brief(value: &Value) -> String {
-    value.as_str().and_then(|time| go_duration::parse(time).ok()).map_or_else(|| text(value), rounded)
-}
-
-pub(super) fn rounded(time: Duration) -> String {
-    let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-    let unit = 10_u64.pow(nanos.checked_ilog10().unwrap_or_default().saturating_sub(2));
-    go_duration::format(Duration::from_nanos((nanos + unit / 2) / unit * unit))
+    value
+        .as_str()
+        .and_then(|time| go_duration::parse(time).ok())
+        .map_or_else(|| text(value), |time| rounded(time).to_string())
 }
 
 /// A value as a cell: text without quotes, `-` for what is not there.
@@ -335,7 +332,7 @@ fn send(
         };
         match tokio::time::timeout(limit, exchange).await {
             Ok(result) => result,
-            Err(_) => Err(Problem::Failed(format!("{place} did not answer within {limit:?}"))),
+            Err(_) => Err(Problem::Failed(format!("{place} did not answer within {}", rounded(limit)))),
         }
     })
 }
@@ -363,12 +360,12 @@ mod tests {
     #[test]
     fn times_are_shown_in_three_digits_and_a_code_once() {
         for (time, shown) in [
-            ("1.234567ms", "1.23ms"),
-            ("12.345µs", "12.3µs"),
+            ("1.234567ms", "1.24ms"),
+            ("12.345µs", "12.4µs"),
             ("999.6ms", "1s"),
             ("7ns", "7ns"),
             ("0s", "0s"),
-            ("1m2.345s", "1m2.3s"),
+            ("1m2.345s", "1m2.4s"),
         ] {
             assert_eq!(brief(&Value::from(time)), shown);
         }

@@ -2,14 +2,10 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use plugin_core::{clock, go_duration};
+use plugin_core::{clock, go_duration, rounded};
 use serde_json::Value;
 
-use super::{
-    Problem,
-    output::say,
-    remote::{rounded, text},
-};
+use super::{Problem, output::say, remote::text};
 
 /// For so long after a failure it is told of, in milliseconds, also where nothing else is wrong.
 const RECENT: u64 = 300_000;
@@ -35,7 +31,7 @@ impl Ages {
 
     /// As a person says it.
     pub(super) fn since(&self, at: &Value) -> String {
-        self.of(at).map(Duration::from_millis).map_or_else(|| "-".to_owned(), rounded)
+        self.of(at).map(Duration::from_millis).map_or_else(|| "-".to_owned(), |time| rounded(time).to_string())
     }
 }
 

@@ -12,7 +12,7 @@ use axum::{
 };
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
-use plugin_core::{Call, CallContext, Code, PluginError, Rejected, Sent, clock::Instant, telemetry::Status};
+use plugin_core::{Call, CallContext, Code, PluginError, Rejected, Sent, clock::Instant, rounded, telemetry::Status};
 use plugin_transports::{auth::Identity, json};
 
 use super::{
@@ -224,7 +224,8 @@ async fn read_whole(body: Body, bounds: Bounds, held: &mut Held) -> Result<Bytes
         Ok(read) => read,
         Err(_) => {
             let limit = bounds.body_timeout;
-            let problem = format!("the payload did not arrive within {limit:?}; `server.body_timeout` sets the limit");
+            let problem =
+                format!("the payload did not arrive within {}; `server.body_timeout` sets the limit", rounded(limit));
             Err(Fault::of(StatusCode::REQUEST_TIMEOUT, Code::Timeout, problem))
         }
     }

@@ -176,7 +176,7 @@ async fn a_variant_that_cannot_be_laid_over_is_not_passed_over() {
 }
 
 #[tokio::test]
-async fn shells_complete_the_commands_the_manual_has_them_and_the_help_says_the_exit_codes() {
+async fn shells_complete_the_commands_the_manual_has_them_with_their_options_and_the_help_says_the_exit_codes() {
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let script = Program::start(["completions", shell]).ends().await.worked();
         for word in ["validate", "drain", "config"] {
@@ -188,6 +188,15 @@ async fn shells_complete_the_commands_the_manual_has_them_and_the_help_says_the_
     for word in ["validate", "drain", "completions", "Exit codes: 0 it worked"] {
         assert!(page.contains(word) && help.contains(word), "{word} is not in\n{page}\n{help}");
     }
+    for option in ["config", "env", "url", "admin", "token", "json", "timeout", "affinity", "markdown", "listen"] {
+        assert!(page.contains(&format!("\\-\\-{option}")), "{option} is not in\n{page}");
+    }
+    assert!(
+        page.contains(".SS \"plugin\\-manager config show\"") && page.contains("default: 127.0.0.1:8080"),
+        "{page}"
+    );
+    let other_page = page.lines().find(|line| line.contains("(1)") && !line.starts_with(".TH"));
+    assert_eq!(other_page, None, "a page that no command prints");
     assert!(page.starts_with(".ie") || page.starts_with(".TH"), "{page}");
     assert_eq!(Program::start(["completions", "cmd"]).ends().await.code(), Some(2));
 }

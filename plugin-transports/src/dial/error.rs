@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt, net::SocketAddr, time::Duration};
 
-use plugin_core::BoxError;
+use plugin_core::{BoxError, rounded};
 
 /// No address of a name gave a connection. `Display` says what each of them said, and [`source`](Error::source) is the
 /// last of these errors, or that of the name lookup.
@@ -68,7 +68,7 @@ impl fmt::Display for DialError {
             }
         }
         match self.within {
-            Some(limit) if self.said.is_empty() => write!(f, "the name was not looked up within {limit:?}"),
+            Some(limit) if self.said.is_empty() => write!(f, "the name was not looked up within {}", rounded(limit)),
             None if self.said.is_empty() => f.write_str("the name has no address"),
             _ => Ok(()),
         }

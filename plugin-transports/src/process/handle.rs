@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use plugin_core::{Code, PluginError};
+use plugin_core::{Code, PluginError, rounded};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::{
@@ -147,7 +147,7 @@ impl Owner {
         // Neither error is one: the supervisor has ended, and the process with it.
         let _ = self.commands.send(Command::Close { grace, done }).await;
         stopped.await.unwrap_or(Ok(())).map_err(|grace| {
-            let text = format!("the plugin did not stop within the grace period of {grace:?} and was killed");
+            let text = format!("the plugin did not stop within the grace period of {} and was killed", rounded(grace));
             PluginError::new(Code::Timeout, text).with_plugin(self.shared.name.clone())
         })
     }

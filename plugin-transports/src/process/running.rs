@@ -9,6 +9,7 @@ use std::{
 use plugin_core::{
     CallContext, Code, PluginError, PluginInfo, Sent,
     clock::{self, Instant},
+    rounded,
 };
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
@@ -67,7 +68,7 @@ pub(super) async fn launch(
     started: impl FnOnce(u32),
 ) -> Result<Running, PluginError> {
     let mut limit = std::pin::pin!(sleep(config.start_timeout));
-    let late = |what: &str| not_ready(format!("{what} within the start timeout of {:?}", config.start_timeout));
+    let late = |what: &str| not_ready(format!("{what} within the start timeout of {}", rounded(config.start_timeout)));
 
     let for_thread = config.clone();
     let spawned = tokio::select! {

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use plugin_core::{
     PluginError, Sent,
     clock::{self, Instant},
+    rounded,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -134,7 +135,7 @@ impl Supervisor {
         match decision {
             Decision::After(after) => self.shared.tell(ProcessEvent::Restarting { after }),
             Decision::Fail(after) => {
-                let again = after.map_or_else(|| "not by itself".to_owned(), |after| format!("in {after:?}"));
+                let again = after.map_or_else(|| "not by itself".to_owned(), |after| format!("in {}", rounded(after)));
                 tracing::error!(
                     plugin = &*self.shared.name,
                     again,

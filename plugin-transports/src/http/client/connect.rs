@@ -4,7 +4,7 @@ use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use plugin_core::{BoxError, PluginError, Sent};
+use plugin_core::{BoxError, PluginError, Sent, rounded};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -148,9 +148,9 @@ impl Connector {
     fn fault(&self, error: DialError) -> PluginError {
         let (origin, timeout) = (&self.origin, self.timeout);
         let what = match (error.was_taken() && origin.starts_with("https"), error.is_timeout()) {
-            (true, true) => format!("no TLS connection to {origin} within {timeout:?}"),
+            (true, true) => format!("no TLS connection to {origin} within {}", rounded(timeout)),
             (true, false) => format!("no TLS connection to {origin}"),
-            (false, true) => format!("no connection to {origin} within {timeout:?}"),
+            (false, true) => format!("no connection to {origin} within {}", rounded(timeout)),
             (false, false) => format!("{origin} cannot be reached"),
         };
         PluginError::connection(format!("{what}: {error}"), Sent::Nothing)

@@ -350,7 +350,8 @@ impl Shared {
         if finished || left == 0 {
             return Ok(());
         }
-        let message = format!("{left} calls were still in flight after {grace:?}, and were cut off");
+        let (left, grace) = (plugin_core::counted(left, "call"), plugin_core::rounded(grace));
+        let message = format!("cut off {left} that had not ended within {grace}");
         Err(PluginError::new(Code::Draining, message).with_plugin(Arc::clone(&self.name)))
     }
 }

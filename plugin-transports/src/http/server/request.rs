@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode, header};
 use http_body::Body;
-use plugin_core::{Call, CallContext, Code, TraceContext, clock::Instant, go_duration};
+use plugin_core::{Call, CallContext, Code, TraceContext, clock::Instant, go_duration, rounded};
 
 use super::{options::Settings, problem::problem};
 use crate::http::{
@@ -45,7 +45,7 @@ pub(super) async fn decode<B: Body>(
         }
         Ok(Err(Unread::Broken(_) | Unread::NotGzip(_))) => return Err(bad("the body broke off")),
         Err(_) => {
-            let detail = format!("the body did not arrive within {:?}", settings.body_timeout);
+            let detail = format!("the body did not arrive within {}", rounded(settings.body_timeout));
             return Err(refuse(StatusCode::REQUEST_TIMEOUT, Code::Timeout, &detail));
         }
     };

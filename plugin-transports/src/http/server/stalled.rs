@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use plugin_core::rounded;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::{Sleep, sleep},
@@ -62,9 +63,10 @@ impl<I> Impatient<I> {
         let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(limit)));
         match waiting.as_mut().poll(cx) {
             Poll::Pending => Poll::Pending,
-            Poll::Ready(()) => {
-                Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, format!("nothing was read for {limit:?}"))))
-            }
+            Poll::Ready(()) => Poll::Ready(Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                format!("nothing was read for {}", rounded(limit)),
+            ))),
         }
     }
 }

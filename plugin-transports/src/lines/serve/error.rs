@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt, io, time::Duration};
 
-use plugin_core::ConfigError;
+use plugin_core::{ConfigError, counted, rounded};
 
 /// Why a plugin's server ended otherwise than by being told to.
 ///
@@ -54,7 +54,7 @@ impl fmt::Display for ServeError {
             Kind::Config(_) => f.write_str("a setting of the plugin's server is out of its bounds"),
             Kind::Io(_) => f.write_str("a standard stream of the plugin broke"),
             Kind::Drain { limit, left } => {
-                write!(f, "the drain timeout of {limit:?} passed, and {left} requests were dropped")
+                write!(f, "the drain timeout of {} passed; {} dropped", rounded(*limit), counted(*left, "request"))
             }
         }
     }

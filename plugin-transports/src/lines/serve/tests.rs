@@ -328,7 +328,7 @@ async fn draining_is_bounded() {
     let start = clock::now();
     let error = host.finish().await.expect_err("it was cut");
     assert_eq!(start.elapsed().as_secs(), 1);
-    assert!(error.to_string().contains("1 requests were dropped"), "{error}");
+    assert!(error.to_string().contains("passed; 1 request dropped"), "{error}");
 }
 
 #[tokio::test(start_paused = true)]

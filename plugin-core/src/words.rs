@@ -1,0 +1,72 @@
+//! Durations and counts in sentences.
+
+use std::{fmt, time::Duration};
+
+use crate::{go_duration, settings};
+
+/// A duration as a sentence says it: `93ms`, `1.25s`, `2m4s`, `0s`. Three digits, rounded up, so that who comes back when it has
+/// passed is not early; what was configured in three digits or fewer is shown as it is.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use plugin_core::rounded;
+///
+/// assert_eq!(rounded(Duration::from_nanos(29_989_272_831)).to_string(), "30s");
+/// ```
+#[must_use]
+pub fn rounded(duration: Duration) -> Rounded {
+    Rounded(duration)
+}
+
+/// What [`rounded`] makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Rounded(Duration);
+
+impl fmt::Display for Rounded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let nanos = self.0.as_nanos();
+        if nanos == 0 {
+            return f.write_str("0s");
+        }
+        // From a second on the digits before the point are all kept.
+        let unit = 10_u128.pow(nanos.ilog10().saturating_sub(2).min(9));
+        let nanos = nanos.div_ceil(unit).saturating_mul(unit);
+        let nanos = u64::try_from(nanos).unwrap_or(u64::MAX);
+        f.write_str(&settings::time(&Duration::from_nanos(nanos).min(go_duration::MAX)))
+    }
+}
+
+/// So many of something: `1 plugin`, `2 plugins`.
+#[must_use]
+pub fn counted(number: impl TryInto<u64>, noun: &str) -> String {
+    let number = number.try_into().unwrap_or(u64::MAX);
+    let ending = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{ending}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn three_digits_rounded_up_and_what_has_no_more_as_it_is() {
+        for (nanos, text) in [
+            (0, "0s"),
+            (1, "1ns"),
+            (999, "999ns"),
+            (1_001, "1.01\u{b5}s"),
+            (92_871_923, "92.9ms"),
+            (93_000_000, "93ms"),
+            (999_999_999, "1s"),
+            (1_250_000_000, "1.25s"),
+            (29_989_272_831, "30s"),
+            (60_000_000_000, "1m"),
+            (123_400_000_000, "2m4s"),
+            (3_600_000_000_001, "1h0m1s"),
+        ] {
+            assert_eq!(rounded(Duration::from_nanos(nanos)).to_string(), text);
+        }
+        assert_eq!(rounded(Duration::MAX).to_string(), rounded(go_duration::MAX).to_string());
+    }
+}
