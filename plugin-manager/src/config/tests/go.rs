@@ -169,6 +169,30 @@ fn what_does_something_is_still_refused_where_it_has_no_effect() {
     assert!(found.contains("`security` is not available in this version [CONFIG_1801]"), "{found}");
 }
 
+/// The rows of `docs/go-plugins.md`.
+#[test]
+fn what_of_a_file_of_go_plugins_is_a_fault_is_said_as_its_page_says_it() {
+    let plugin = |rest: &str| format!("plugins: [{{name: a, {rest}}}]");
+    let on = |section: &str| format!("{{{section}: {{enabled: true}}, plugins: [{PLAIN}]}}");
+    for (text, says) in [
+        (plugin("transport: grpc, endpoint: '127.0.0.1:1'"), "is not in this build"),
+        (plugin("transport: unix, endpoint: /run/a.sock"), "is not in this build"),
+        (plugin("transport: http, endpoint: 'http://127.0.0.1:1/', options: {a: 1}"), "has no effect with http"),
+        (on("discovery"), "is not available in this version"),
+        (on("security"), "is not available in this version"),
+        (on("observability"), "is not available in this version"),
+        (plugin("transport: exec, executable: sh, auth: {method: bearer, token: t}"), "has no effect with exec"),
+        (plugin("transport: exec, executable: sh, retry: {max_retries: 101}"), "from 0 to 100"),
+    ] {
+        let found = refused(&text);
+        assert!(found.contains(says), "{text}: {found}");
+    }
+    let page = include_str!("../../../../docs/go-plugins.md");
+    for says in ["is not in this build", "has no effect with http", "is not available in this version", "CONFIG_1802"] {
+        assert!(page.contains(says), "{says}");
+    }
+}
+
 #[test]
 fn every_credential_that_has_no_effect_is_named_at_once_beside_other_faults() {
     let found = refused(
