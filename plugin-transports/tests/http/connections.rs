@@ -183,7 +183,7 @@ async fn closing_cuts_off_what_does_not_end() {
     let running = tokio::spawn(instance.service().clone().oneshot(numbered(0)));
     plugin.until_seen(1).await;
     let error = within(instance.close(Duration::from_millis(20))).await.expect_err("one was left");
-    assert!(error.message().starts_with("1 calls were still in flight"), "{error}");
+    assert!(error.message().starts_with("cut off 1 call that had not ended within"), "{error}");
     let error = within(running).await.expect("no panic").expect_err("cut off");
     assert_eq!((error.code(), error.sent()), (Code::Draining, Sent::Maybe));
     plugin.until_open(0).await;
