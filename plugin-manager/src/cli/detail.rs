@@ -211,7 +211,7 @@ mod tests {
         let page = page(&plugin, &Ages::at(100_000));
         let expected = "\
 plugin        flaky 1.2.0, over exec
-state         serving for 1m0s
+state         serving for 1m
 health        degraded for 30s, checked 5s ago: queue is long
 circuit       open for 12s, the next try is in 17.7s; 1 failure in a row; opened
               2 times, the last time for 30s; 7 calls refused

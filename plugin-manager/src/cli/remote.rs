@@ -386,7 +386,7 @@ mod tests {
         });
         let text = columns(HEADING, &[row(&plugin)]);
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
-        assert!(text.contains("1234567 99.97 123ms 12"), "{text}");
+        assert!(text.contains("1234567 99.97 124ms 12"), "{text}");
     }
 
     #[test]

@@ -128,7 +128,7 @@ mod tests {
         assert_eq!(of(&plugin, &Ages::at(100_000)).len(), 1, "a failure of this minute is told all the same");
         assert!(of(&plugin, &Ages::at(1_000_000)).is_empty(), "one that is over is not");
         plugin["health"]["status"] = "offline".into();
-        assert_eq!(of(&plugin, &Ages::at(600_001))[0], "flaky: offline for 10m0s");
+        assert_eq!(of(&plugin, &Ages::at(600_001))[0], "flaky: offline for 10m");
     }
 
     #[test]
