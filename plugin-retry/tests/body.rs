@@ -209,7 +209,7 @@ async fn a_put_is_repeated_with_head_and_body_and_a_post_is_not() {
     let mut post = put(Frames::new(&["half ", "half"], None));
     *post.method_mut() = Method::POST;
     assert_eq!(stack().oneshot(post).await.expect("an answer").status(), 503);
-    assert_eq!(layer.handle().stats().gave_up(GaveUp::NotKept), 1);
+    assert_eq!(layer.handle().stats().gave_up(GaveUp::NotIdempotent), 1);
 
     log.lock().expect("unpoisoned").clear();
     let mut keyed = put(Frames::new(&["half ", "half"], None));

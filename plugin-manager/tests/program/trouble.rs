@@ -95,7 +95,7 @@ async fn why_a_circuit_is_open_and_since_when_is_in_the_log_and_in_every_list() 
     let unwrapped = detail.split_whitespace().collect::<Vec<_>>().join(" ");
     for told in [
         "circuit open for ",
-        "; opened 1 time, the last time for 1h0m0s; 1 call refused last failure",
+        "; opened 1 time, the last time for 1h; 1 call refused last failure",
         &format!(" ago on default: {cause} (PLUGIN_1203) calls 4: success 0, failure 3, refused 1,"),
         "errors CIRCUIT_1401: 1, PLUGIN_1203: 3 ",
         "in flight 0, 0 calls given up and not answered ",
