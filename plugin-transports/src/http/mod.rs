@@ -42,5 +42,5 @@ mod server;
 pub use body::Parts;
 pub use client::{HttpClient, HttpConfig, HttpConfigBuilder, HttpFuture, HttpPlugin, HttpVersion};
 pub use server::{
-    ListenOptions, PeerAddr, PluginServer, PluginServerFuture, ServerOptions, Serving, serve, serve_http,
+    HostGuard, ListenOptions, PeerAddr, PluginServer, PluginServerFuture, ServerOptions, Serving, serve, serve_http,
 };

@@ -69,7 +69,7 @@ async fn raw(serving: &Serving, request: &str) -> String {
 }
 
 fn post(headers: &str, body: &str) -> String {
-    format!("POST / HTTP/1.1\r\nhost: h\r\n{headers}content-length: {}\r\n\r\n{body}", body.len())
+    format!("POST / HTTP/1.1\r\nhost: localhost\r\n{headers}content-length: {}\r\n\r\n{body}", body.len())
 }
 
 #[tokio::test]
@@ -153,8 +153,8 @@ async fn each_bad_request_has_its_status_and_says_what_is_wrong() {
         (post("content-type: text/plain\r\n", "{}"), 415, "application/json"),
         (post("content-encoding: gzip\r\n", "{}"), 415, "not compressed"),
         (post("", &long), 413, "1000 bytes"),
-        ("PUT / HTTP/1.1\r\nhost: h\r\ncontent-length: 0\r\n\r\n".to_owned(), 405, "a call is a POST"),
-        ("GET /else HTTP/1.1\r\nhost: h\r\n\r\n".to_owned(), 405, "allow: POST"),
+        ("PUT / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n".to_owned(), 405, "a call is a POST"),
+        ("GET /else HTTP/1.1\r\nhost: localhost\r\n\r\n".to_owned(), 405, "allow: POST"),
     ] {
         let answer = raw(&serving, &request).await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{request}: {answer}");
@@ -165,13 +165,51 @@ async fn each_bad_request_has_its_status_and_says_what_is_wrong() {
 }
 
 #[tokio::test]
+async fn no_page_in_a_browser_calls_a_plugin_nor_does_a_name_that_is_not_its() {
+    let serving = serving(ServerOptions::new().with_allowed_hosts(["plugin.internal"])).await;
+    let json = "content-type: application/json\r\n";
+    let of = |host: &str, more: &str| {
+        post(&format!("{json}{more}"), "{\"data\":1}").replace("host: localhost", &format!("host: {host}"))
+    };
+    for (host, more) in [
+        ("localhost", "origin: https://evil.example\r\n"),
+        ("localhost", "sec-fetch-site: cross-site\r\n"),
+        ("evil.example", ""),
+        ("evil.example", "origin: http://evil.example\r\nsec-fetch-site: same-origin\r\n"),
+    ] {
+        let answer = raw(&serving, &of(host, more)).await;
+        assert!(answer.starts_with("HTTP/1.1 403 ") && answer.contains("AUTH_1107"), "{host} {more}: {answer}");
+    }
+    let answer = raw(&serving, &post("", "{}").replace("host: localhost\r\n", "")).await;
+    assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("no line `Host`"), "{answer}");
+    let address = serving.local_addr().to_string();
+    for (host, more) in [
+        (&*address, ""),
+        ("localhost:1", "origin: http://localhost:1\r\nsec-fetch-site: same-origin\r\n"),
+        ("plugin.internal", ""),
+    ] {
+        let answer = raw(&serving, &of(host, more)).await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{host} {more}: {answer}");
+    }
+    let health = "HEAD /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    let mut stream = TcpStream::connect(serving.local_addr()).await.expect("a connection");
+    stream.write_all(health.as_bytes()).await.expect("written");
+    let mut answer = String::new();
+    within(stream.read_to_string(&mut answer)).await.expect("an end");
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("\r\n\r\n"), "a head and nothing else: {answer}");
+}
+
+#[tokio::test]
 async fn a_body_of_a_hundred_mebibytes_is_refused_before_it_is_read() {
     let serving = serving(ServerOptions::new()).await;
-    let announced = "POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 104857600\r\n\r\n";
+    let announced = "POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 104857600\r\n\r\n";
     assert!(raw(&serving, announced).await.starts_with("HTTP/1.1 413 "));
 
     let mut stream = TcpStream::connect(serving.local_addr()).await.expect("a connection");
-    stream.write_all(b"POST / HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n").await.expect("written");
+    stream
+        .write_all(b"POST / HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n")
+        .await
+        .expect("written");
     let chunk = [b"10000\r\n".as_slice(), &[b' '; 0x10000], b"\r\n"].concat();
     let mut sent = 0_u64;
     let ended = within(async {
@@ -190,7 +228,7 @@ async fn a_body_of_a_hundred_mebibytes_is_refused_before_it_is_read() {
 #[tokio::test]
 async fn a_body_that_does_not_come_is_given_up() {
     let serving = serving(ServerOptions::new().with_body_timeout(Duration::from_millis(30))).await;
-    let answer = raw(&serving, "POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 10\r\n\r\n{").await;
+    let answer = raw(&serving, "POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 10\r\n\r\n{").await;
     assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("did not arrive within 30ms"), "{answer}");
 }
 
@@ -198,7 +236,7 @@ async fn a_body_that_does_not_come_is_given_up() {
 async fn who_sends_no_request_is_hung_up_on() {
     let listen = ListenOptions::new().with_head_timeout(Duration::from_millis(30));
     let serving = serving(ServerOptions::new().with_listen(listen)).await;
-    for begun in ["", "P", "POST / HTTP/1.1\r\nhost: h\r\n"] {
+    for begun in ["", "P", "POST / HTTP/1.1\r\nhost: localhost\r\n"] {
         let mut stream = TcpStream::connect(serving.local_addr()).await.expect("a connection");
         stream.write_all(begun.as_bytes()).await.expect("written");
         // An end or a reset: either way it is over.
@@ -327,5 +365,5 @@ async fn a_plugin_stands_in_an_axum_router_beside_other_routes() {
     let instance = connect(HttpConfig::builder("echo", endpoint));
     assert_eq!(call(&instance, "[1]").await.expect("an echo").payload(), "[1]");
     assert_eq!(instance.check().await.state, HealthState::Healthy);
-    assert!(raw(&serving, "GET /hello HTTP/1.1\r\nhost: h\r\n\r\n").await.ends_with("hello"));
+    assert!(raw(&serving, "GET /hello HTTP/1.1\r\nhost: localhost\r\n\r\n").await.ends_with("hello"));
 }

@@ -4,6 +4,7 @@ use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 use plugin_core::{HealthStatus, Probe};
 
+use super::HostGuard;
 use crate::{auth::Verifier, json::Limits};
 
 /// How a server listens, whatever it serves.
@@ -95,6 +96,7 @@ impl ListenOptions {
 /// |---|---|---|
 /// | `listen` | [`ListenOptions::default`] | |
 /// | `verifier` | none: everybody may call | |
+/// | `allowed_hosts` | none | names that `Host` may have besides those of this machine, see [`HostGuard`] |
 /// | `max_body` | 10 MiB | of a request; a longer one is 413, `PLUGIN_1207` |
 /// | `body_timeout` | 30 s | for reading a request's body; 408 |
 /// | `json_limits` | [`Limits::new`] | depth and numbers of a payload; beyond them 400, `PLUGIN_1206` |
@@ -103,6 +105,7 @@ impl ListenOptions {
 pub struct ServerOptions {
     pub(super) listen: ListenOptions,
     pub(super) verifier: Option<Verifier>,
+    pub(super) names: Vec<String>,
     pub(super) settings: Settings,
 }
 
@@ -113,6 +116,8 @@ pub(super) struct Settings {
     pub(super) body_timeout: Duration,
     pub(super) json: Limits,
     pub(super) health: Probe,
+    /// Whose requests it takes; that of whoever serves it, where it does not listen itself.
+    pub(super) guard: Option<HostGuard>,
 }
 
 impl Default for Settings {
@@ -122,6 +127,7 @@ impl Default for Settings {
             body_timeout: Duration::from_secs(30),
             json: Limits::new(),
             health: Arc::new(|| Box::pin(async { HealthStatus::healthy() })),
+            guard: None,
         }
     }
 }
@@ -152,6 +158,14 @@ impl ServerOptions {
     #[must_use]
     pub fn with_verifier(mut self, verifier: Verifier) -> Self {
         self.verifier = Some(verifier);
+        self
+    }
+
+    /// Names, without a port, that `Host` may have besides those of this machine. Without any a plugin on loopback goes by names of
+    /// this machine alone, and one elsewhere by every name.
+    #[must_use]
+    pub fn with_allowed_hosts<T: Into<String>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
+        self.names = names.into_iter().map(Into::into).collect();
         self
     }
 
@@ -193,6 +207,7 @@ impl fmt::Debug for ServerOptions {
         f.debug_struct("ServerOptions")
             .field("listen", &self.listen)
             .field("verifier", &self.verifier)
+            .field("allowed_hosts", &self.names)
             .field("max_body", &self.settings.max_body)
             .field("body_timeout", &self.settings.body_timeout)
             .finish_non_exhaustive()

@@ -113,6 +113,10 @@ where
     B: Body,
 {
     let received = clock::now();
+    if let Some(Err(error)) = settings.guard.as_ref().map(|guard| guard.check(&request)) {
+        let status = StatusCode::from_u16(error.code().http_status()).unwrap_or(StatusCode::FORBIDDEN);
+        return problem(status, error.code(), error.message(), None);
+    }
     let (parts, body) = request.into_parts();
     match parts.method {
         Method::POST => {}
