@@ -130,8 +130,11 @@ fn boolean(value: &Value) -> Result<bool, Mismatch> {
     match value {
         Value::Bool(value) => Ok(*value),
         Value::Str(word) => Err(Mismatch::other(match word.to_ascii_lowercase().as_str() {
-            "yes" | "on" | "y" | "true" => "write true, without quotes",
-            "no" | "off" | "n" | "false" => "write false, without quotes",
+            "true" => "write true, without quotes",
+            "false" => "write false, without quotes",
+            // Text in YAML 1.2 whether it stands in quotes or not.
+            "yes" | "on" | "y" => "write true",
+            "no" | "off" | "n" => "write false",
             _ => "expected true or false",
         })),
         _ => Err(Mismatch::other("expected true or false")),

@@ -83,7 +83,7 @@ const FAULTS: [&str; 11] = [
     "token: found a string that is not shown; expected a whole number from 0 to 4294967295",
     "plugins[0].name: required key is missing",
     r#"plugins[0].timeout: found 30; 30 means 30 ns; write "30s" for seconds"#,
-    r#"plugins[0].enabled: found the string "yes"; write true, without quotes"#,
+    r#"plugins[0].enabled: found the string "yes"; write true"#,
     r#"plugins[0].circuit_breaker.failure_treshold: unknown key; did you mean "failure_threshold"?"#,
     "plugins[0].circuit_breaker.ratio: found 1.5; expected a number from 0 to 1 [CONFIG_1802]",
     "plugins[1].name: found a list; expected a string",

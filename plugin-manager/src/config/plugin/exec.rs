@@ -51,26 +51,28 @@ impl Exec {
         endpoint: Option<String>,
         connection: &ConnectionConfig,
     ) -> Option<ProcessConfig> {
+        // Whatever is wrong here, what else is wrong is told all the same: each fault that is kept back costs another run.
         let (key, text) = match (self.executable, endpoint) {
-            (Some(text), Some(other)) if text == other => ("executable", text),
-            (Some(_), Some(_)) => {
-                let problem = "names the executable a second time, beside `executable`; take one of them out";
-                keys.fault("endpoint", Code::ConfigSchema, problem);
-                return None;
+            (Some(text), other) => {
+                if other.is_some_and(|other| other != text) {
+                    let problem = "names the executable a second time, beside `executable`; take one of them out";
+                    keys.fault("endpoint", Code::ConfigSchema, problem);
+                }
+                ("executable", text)
             }
-            (Some(text), None) => ("executable", text),
             (None, Some(text)) => ("endpoint", text),
             (None, None) => {
                 keys.fault("executable", Code::MissingExecutable, "the transport exec needs `executable`");
-                return None;
+                ("executable", String::new())
             }
         };
         let executable = locate(keys, &text);
         if plugin.enabled {
-            let problem = executable.as_ref().map_or_else(Clone::clone, |path| unfit(path).unwrap_or_default());
-            if !problem.is_empty() {
+            let problem = executable.as_ref().map_or_else(Clone::clone, |path| {
+                unfit(path).map(|problem| format!("{problem}{}", meant(keys, &text))).unwrap_or_default()
+            });
+            if !problem.is_empty() && !text.is_empty() {
                 keys.fault(key, Code::MissingExecutable, problem);
-                return None;
             }
             if let Some(dir) = self.work_dir.as_ref().filter(|dir| !dir.is_dir()) {
                 let problem = if dir.exists() { "is not a directory" } else { "is not there" };
@@ -112,9 +114,28 @@ fn locate(keys: &Keys<'_>, text: &str) -> Result<PathBuf, String> {
     let found = std::env::split_paths(&path).map(|dir| dir.join(text)).find(|path| unfit(path).is_none());
     found.ok_or_else(|| {
         let beside = context.path(text);
-        let hint = if beside.exists() { format!("; write \"./{text}\" for {beside:?}") } else { String::new() };
+        if beside.is_dir() {
+            return format!("the executable {beside:?} is a directory; name the program in it");
+        }
+        let hint = if beside.exists() { format!("; write \"./{text}\" for {beside:?}") } else { meant(keys, text) };
         format!("no directory of PATH has a program {text:?}{hint}")
     })
+}
+
+/// What somebody has meant who writes this as they would for a shell.
+fn meant(keys: &Keys<'_>, text: &str) -> String {
+    if text.starts_with('~') {
+        return "; `~` is not expanded here: write the whole path, or begin with ${HOME}".to_owned();
+    }
+    let mut words = text.split_whitespace();
+    let Some(program) = words.next().filter(|program| program.len() < text.len()) else { return String::new() };
+    match locate(keys, program) {
+        Ok(path) if unfit(&path).is_none() => {
+            let args: Vec<_> = words.map(|word| format!("{word:?}")).collect();
+            format!("; its arguments go into `args`: write `executable: {program:?}` and `args: [{}]`", args.join(", "))
+        }
+        _ => String::new(),
+    }
 }
 
 /// Why a file cannot be executed.

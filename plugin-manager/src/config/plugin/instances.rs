@@ -129,10 +129,10 @@ pub(super) fn resolve(
     let transport = common.transport;
     let listed = places.is_some();
     let places = match (endpoint, places) {
-        (Some(_), Some(_)) => {
+        (Some(_), Some(places)) => {
             let problem = "stands beside `instances`, which name an endpoint each; take one of them out";
             keys.fault("endpoint", Code::ConfigSchema, problem);
-            return Vec::new();
+            places
         }
         (Some(endpoint), None) => vec![Place::only(endpoint)],
         (None, Some(places)) if places.is_empty() => {

@@ -90,6 +90,27 @@ fn an_executable_is_there_and_can_be_executed() {
     let found = fault(&exec("executable: tool"));
     assert!(found.contains("no directory of PATH has a program \"tool\"; write \"./tool\" for"), "{found}");
     assert!(fault(&exec("executable: ./nothing")).contains("nothing\" is not there [PLUGIN_1007]"));
+    for (written, says) in [
+        ("'sh good.sh'", "; its arguments go into `args`: write `executable: \"sh\"` and `args: [\"good.sh\"]`"),
+        ("'/bin/sh -c \"a b\"'", "is not there; its arguments go into `args`: write `executable: \"/bin/sh\"`"),
+        ("'~/good.py'", "is not there; `~` is not expanded here: write the whole path, or begin with ${HOME}"),
+        ("'~'", "; `~` is not expanded here"),
+        (".", "is a directory; name the program in it"),
+        ("..", "is a directory; name the program in it"),
+    ] {
+        let found = fault(&exec(&format!("executable: {written}")));
+        assert!(found.contains(says) && found.contains("[PLUGIN_1007]"), "{written}: {found}");
+    }
+    // One run tells all.
+    for (written, first) in [("executable: sh, endpoint: bash", "a second time"), ("timeout: 1s", "needs `executable`")]
+    {
+        let found = fault(&exec(&format!("{written}, work_dir: ./nowhere")));
+        assert!(found.contains(first) && found.contains("nowhere\" is not there"), "{found}");
+    }
+    let found = fault(&exec("executable: ./nothing, work_dir: ./nowhere, env: {PLUGIN_NAME: x}"));
+    for says in ["nothing\" is not there", "nowhere\" is not there", "must not set \"PLUGIN_NAME\""] {
+        assert!(found.contains(says), "{found}");
+    }
     assert!(fault(&exec("executable: ./")).contains("is a directory [PLUGIN_1007]"));
     assert!(fault(&exec("timeout: 1s")).contains("executable: the transport exec needs `executable` [PLUGIN_1007]"));
     assert!(fault(&exec("executable: sh, endpoint: bash")).contains("names the executable a second time"));
