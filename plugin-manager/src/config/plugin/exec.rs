@@ -79,7 +79,10 @@ impl Exec {
                 keys.fault("work_dir", Code::ConfigFile, format!("the directory {dir:?} {problem}"));
             }
         }
-        let mut builder = ProcessConfig::builder(&plugin.name, executable.unwrap_or_else(|_| PathBuf::from(text)))
+        // The builder would say of one that is missing that it is empty.
+        let path =
+            if text.is_empty() { PathBuf::from("/") } else { executable.unwrap_or_else(|_| PathBuf::from(text)) };
+        let mut builder = ProcessConfig::builder(&plugin.name, path)
             .with_args(self.args)
             .with_options(plugin.options.clone())
             .with_resources(self.resources)
