@@ -3,7 +3,10 @@
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, Uri, header};
 use hyper::body::Incoming;
-use plugin_core::{PluginError, Sent, clock::Instant};
+use plugin_core::{
+    PluginError, Sent,
+    clock::{self, Instant},
+};
 
 use super::{
     HttpConfig, fault,
@@ -28,17 +31,27 @@ pub(super) struct Incomplete {
     lease: Lease,
 }
 
+/// How often a request is sent again that a living peer has certainly not taken. Go's client makes as many attempts; one
+/// that refuses them all is at fault.
+const MAX_RESENT: usize = 6;
+
 /// Sends a request on the first connection that takes it. A pooled one that turns out to be closed before a byte was
 /// written costs nothing but another try.
+///
+/// So does a peer that answers over HTTP/2 that it has not looked at the request, since it ends the connection in order or
+/// has no room on it: what `make` gives is then sent again, at once. It is asked for the request of an attempt that is sent
+/// at that moment.
 pub(super) async fn send(
     pool: &std::sync::Arc<Pool>,
     endpoint: &Endpoint,
-    mut outgoing: Outgoing,
+    make: impl Fn(Instant) -> Outgoing,
     now: Instant,
     progress: &Progress,
 ) -> Result<Incomplete, PluginError> {
     // Every idle connection may be dead; after as many tries as there can be of them, it is not bad luck any more.
     let mut tries = pool.free() + 2;
+    let mut refused = 0;
+    let mut outgoing = make(now);
     loop {
         let mut lease = pool.checkout(now, progress).await?;
         progress.set(Stage::Sent);
@@ -56,12 +69,26 @@ pub(super) async fn send(
             Ok(response) => return Ok(Incomplete { response, lease }),
             Err(error) => error,
         };
-        tries = tries.saturating_sub(1);
-        match error.take_message() {
-            Some(request) if tries > 0 => outgoing = Outgoing::back(request),
-            Some(_) => return Err(fault::lost(error.into_error(), Sent::Nothing)),
-            None => return Err(fault::lost(error.into_error(), Sent::Maybe)),
+        let message = error.take_message();
+        let error = error.into_error();
+        if let Some(request) = message {
+            tries = tries.saturating_sub(1);
+            if tries == 0 {
+                return Err(fault::lost(error, Sent::Nothing));
+            }
+            outgoing = Outgoing::back(request);
+            continue;
         }
+        let is_unsent = fault::is_unsent(&error);
+        refused += 1;
+        if !is_unsent || refused > MAX_RESENT {
+            return Err(fault::lost(error, if is_unsent { Sent::Nothing } else { Sent::Maybe }));
+        }
+        // There may have been no room for a moment only. Where a connection has ended, it refuses this one too.
+        if refused > 1 {
+            lease.leave();
+        }
+        outgoing = make(clock::now());
     }
 }
 

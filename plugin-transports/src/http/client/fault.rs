@@ -171,6 +171,11 @@ pub(super) fn unread(error: Unread<hyper::Error>, max: usize) -> PluginError {
     }
 }
 
+/// Whether the plugin has certainly not looked at a request that was handed to a connection.
+pub(super) fn is_unsent(error: &hyper::Error) -> bool {
+    AnyError.classify(Err::<&(), _>(error)).sent() == Sent::Nothing
+}
+
 /// The request was handed to a connection, and no answer came.
 pub(super) fn lost(error: hyper::Error, sent: Sent) -> PluginError {
     if let Some(fault) = TooMany::behind(&error) {
@@ -183,11 +188,9 @@ pub(super) fn lost(error: hyper::Error, sent: Sent) -> PluginError {
         };
         return PluginError::new(Code::HttpTransport, message).with_sent(sent).with_source(error);
     }
-    if sent == Sent::Maybe && AnyError.classify(Err::<&(), _>(&error)).sent() == Sent::Nothing {
-        return PluginError::connection("the plugin did not take the request", Sent::Nothing).with_source(error);
-    }
     let message = match sent {
-        Sent::Nothing => "the connection closed before the request was sent",
+        Sent::Nothing if error.is_canceled() => "the connection closed before the request was sent",
+        Sent::Nothing => "the plugin did not take the request",
         Sent::Maybe => "the connection closed before an answer came",
     };
     PluginError::connection(message, sent).with_source(error)

@@ -83,7 +83,7 @@ async fn ask(
     known: &Known,
 ) -> Result<HealthStatus, PluginError> {
     let progress = Progress::new();
-    let outgoing = Outgoing { method: Method::GET, headers, body: Parts::from(Bytes::new()) };
+    let outgoing = |_| Outgoing { method: Method::GET, headers: headers.clone(), body: Parts::from(Bytes::new()) };
     let answer = exchange::send(pool, &config.health, outgoing, clock::now(), &progress).await?;
     let status = answer.status();
     if !status.is_success() {

@@ -60,30 +60,45 @@ struct State {
 /// A connection of HTTP/2, for all calls. It closes when the last sender is dropped.
 pub(super) struct Shared {
     pub(super) sender: http2::SendRequest<Parts>,
-    /// Counts the calls on it, besides the pool; and says when the last one came or went.
-    used: Arc<AtomicU64>,
+    /// Counts the calls on it, besides the pool.
+    known: Arc<Known>,
+}
+
+/// What is known of a connection of HTTP/2 to all who use it.
+#[derive(Default)]
+struct Known {
+    /// When the last call came or went.
+    used: AtomicU64,
+    /// It ends with the calls that are on it: no other is to come.
+    is_left: AtomicBool,
 }
 
 impl Shared {
     /// The same connection, for a call that began `now`.
     fn for_call(&self, now: Instant) -> Self {
-        let shared = Self { sender: self.sender.clone(), used: Arc::clone(&self.used) };
+        let shared = Self { sender: self.sender.clone(), known: Arc::clone(&self.known) };
         shared.touch(now);
         shared
     }
 
     fn touch(&self, now: Instant) {
         // Relaxed: the reaper that reads it tolerates the moment before. A call may have waited since it began.
-        self.used.fetch_max(now.as_nanos(), Ordering::Relaxed);
+        self.known.used.fetch_max(now.as_nanos(), Ordering::Relaxed);
+    }
+
+    /// Whether another call may come onto it.
+    fn is_open(&self) -> bool {
+        // Relaxed: who misses it is told by the connection.
+        !self.sender.is_closed() && !self.known.is_left.load(Ordering::Relaxed)
     }
 
     /// For how long nobody has used it. Under the lock of the pool, without which no call takes it.
     fn idle(&self, now: Instant) -> Duration {
-        if Arc::strong_count(&self.used) > 1 {
+        if Arc::strong_count(&self.known) > 1 {
             return Duration::ZERO;
         }
         // Relaxed: as above.
-        now.saturating_since(Instant::from_nanos(self.used.load(Ordering::Relaxed)))
+        now.saturating_since(Instant::from_nanos(self.known.used.load(Ordering::Relaxed)))
     }
 }
 
@@ -163,7 +178,7 @@ impl Pool {
             }
             Opened::Http2(sender, driver) => {
                 tokio::spawn(driver);
-                let shared = Shared { sender, used: Arc::default() };
+                let shared = Shared { sender, known: Arc::default() };
                 let lease = Lease::Shared(shared.for_call(clock::now()));
                 let mut state = self.state();
                 // Looked at under the lock, which a close takes after it: what is opened meanwhile serves the one call.
@@ -179,7 +194,7 @@ impl Pool {
     fn shared(&self, now: Instant) -> Option<Lease> {
         let mut state = self.state();
         let shared = state.shared.as_ref()?;
-        if shared.sender.is_closed() {
+        if !shared.is_open() {
             state.shared = None;
             return None;
         }
@@ -266,7 +281,7 @@ async fn reap(pool: Weak<Pool>, timeout: Duration) {
         }
         if let Some(shared) = &state.shared {
             let age = shared.idle(now);
-            if age < timeout && !shared.sender.is_closed() {
+            if age < timeout && shared.is_open() {
                 wait = wait.min(timeout - age);
             } else {
                 state.shared = None;
@@ -325,6 +340,14 @@ impl Lease {
     fn own(pool: &Arc<Pool>, connection: Connection, permit: OwnedSemaphorePermit) -> Self {
         *lock(&connection.held) = Some(permit);
         Self::Own(Own { connection: Some(connection), pool: Arc::clone(pool) })
+    }
+
+    /// No other call is to come onto this connection.
+    pub(super) fn leave(&self) {
+        if let Self::Shared(shared) = self {
+            // Relaxed: see `is_open`.
+            shared.known.is_left.store(true, Ordering::Relaxed);
+        }
     }
 
     /// The answer has been read to its end.

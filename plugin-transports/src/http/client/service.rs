@@ -91,6 +91,9 @@ impl HttpPlugin {
 /// `HttpConfigBuilder::without_request_timeout` leaves both to a layer outside. Dropping the future gives up its place in
 /// line, or cuts off the connection it was on; over HTTP/2, only its stream.
 ///
+/// A plugin that ends a connection of HTTP/2 in order, or has no room on it for the moment, costs no call: what it has
+/// certainly not taken is sent again at once, within the same attempt.
+///
 /// Connecting has limits of its own (`connection_timeout`, and a share of it for each of several addresses), and a connection
 /// that was idle has a moment to show that it is alive: those timers run beside that one, while a connection is made or taken.
 ///
@@ -99,6 +102,7 @@ impl HttpPlugin {
 /// | the payload is not JSON | `PLUGIN_1206` | no | nothing |
 /// | the payload or the answer is too long | `PLUGIN_1207` | no | nothing, or maybe |
 /// | no connection: refused, no such name, TLS, too slow | `PLUGIN_1205` | yes, but for a certificate | nothing |
+/// | over HTTP/2, not taken (`REFUSED_STREAM`, or above the last stream of a `GOAWAY`), nor when sent again six times | `PLUGIN_1205` | yes | nothing |
 /// | the connection closed before an answer, or in its middle | `PLUGIN_1205` | yes | maybe |
 /// | the attempt took longer than `request_timeout` | `PLUGIN_1204` | yes | nothing, or maybe |
 /// | the deadline passed | `PLUGIN_1204` | no | nothing, or maybe |
@@ -295,17 +299,19 @@ impl Shared {
             self.config.json.check(payload).map_err(|flaw| json::refused(&flaw))?;
         }
 
-        // The plugin is told the attempt's limit, whoever keeps it.
-        let timeout = tellable(self.time(call, now).ends().saturating_since(now));
-        // Whole milliseconds read better, and never promise more than there is.
-        let timeout = Duration::from_millis(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX).max(1));
         let request_id = context.request_id().to_string();
         let hidden = |name: &http::HeaderName| headers::hidden(&self.config, name);
-        let (before, behind) = envelope::request_around(context, &request_id, timeout, hidden);
-        let outgoing = Outgoing {
-            method: Method::POST,
-            headers: headers::of_call(&self.config, &self.base, context, &request_id, timeout),
-            body: Parts::around(before, payload.clone(), behind),
+        let outgoing = |at: Instant| {
+            // The plugin is told what is left of the attempt's limit, whoever keeps it.
+            let timeout = tellable(self.time(call, now).ends().saturating_since(at));
+            // Whole milliseconds read better, and never promise more than there is.
+            let timeout = Duration::from_millis(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX).max(1));
+            let (before, behind) = envelope::request_around(context, &request_id, timeout, hidden);
+            Outgoing {
+                method: Method::POST,
+                headers: headers::of_call(&self.config, &self.base, context, &request_id, timeout),
+                body: Parts::around(before, payload.clone(), behind),
+            }
         };
 
         let answer = exchange::send(&self.pool, &self.config.endpoint, outgoing, now, progress).await?;
