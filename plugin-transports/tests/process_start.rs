@@ -77,7 +77,9 @@ async fn a_process_that_ends_before_it_is_ready_says_its_status_and_its_last_wor
 async fn a_process_that_never_answers_is_given_up_after_the_start_timeout() {
     let error = start_error(fixture(&["silent"]).with_start_timeout(Duration::from_millis(200))).await;
     assert_eq!(error.code(), Code::ConnectionFailed);
-    assert!(error.message().contains("not ready within the start timeout of 200ms"), "{error}");
+    let expected = "the plugin was not ready within the start timeout of 200ms: it has not answered `info`, and nothing came on its \
+                    stdout (does it flush after each line?)";
+    assert_eq!(error.message(), expected);
 }
 
 #[tokio::test]

@@ -4,15 +4,19 @@ use std::time::Duration;
 
 use plugin_core::{HealthState, clock::Instant};
 
-/// One state is told of once in this time.
+/// One state is told of [`FEW`] times in this time.
 const QUIET: Duration = Duration::from_secs(60);
 
-/// The first change to a state is told at once. What changes to it again within a minute is counted, and told at the end of
+/// What goes down and comes back is told as it happens; what does so oftener than this in a minute does not settle.
+const FEW: u32 = 4;
+
+/// The first changes to a state are told at once. What changes to it again within a minute is counted, and told at the end of
 /// that minute if it is how things are by then: so the last word of the log is always right, and a plugin that goes up and down
-/// each second has no more than a line for each state and minute.
+/// each second has no more than a few lines for each state and minute.
 #[derive(Debug)]
 pub(super) struct Flaps {
-    told: [Option<Instant>; STATES],
+    /// For each state, since when how often it was told of.
+    told: [Option<(Instant, u32)>; STATES],
     last: HealthState,
     /// Changes that it was not told of.
     untold: u64,
@@ -34,14 +38,21 @@ impl Flaps {
         if self.due().is_none_or(|due| now < due) {
             return None;
         }
-        self.told[state as usize] = Some(now);
+        let told = &mut self.told[state as usize];
+        *told = match *told {
+            Some((since, count)) if now < since.saturating_add(QUIET) => Some((since, count + 1)),
+            _ => Some((now, 1)),
+        };
         Some(std::mem::take(&mut self.untold).saturating_sub(1))
     }
 
     /// When the log is to be told how it is, if it stays so; `None`: it knows.
     pub(super) fn due(&self) -> Option<Instant> {
         let told = self.told[self.last as usize];
-        (self.untold > 0).then(|| told.map_or(Instant::ZERO, |told| told.saturating_add(QUIET)))
+        (self.untold > 0).then(|| match told {
+            Some((since, count)) if count >= FEW => since.saturating_add(QUIET),
+            _ => Instant::ZERO,
+        })
     }
 }
 
@@ -64,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn what_goes_up_and_down_each_second_is_told_once_a_minute_for_each_state_with_how_often_it_was() {
+    fn what_goes_up_and_down_each_second_is_told_a_few_times_a_minute_for_each_state_with_how_often_it_was() {
         let mut flaps = Flaps::new();
         let states = [Healthy, Unhealthy];
         let told: Vec<_> = (0..180)
@@ -73,30 +84,33 @@ mod tests {
                 flaps.is(state, at(second)).map(|untold| (second, state, untold))
             })
             .collect();
-        let expected = [
-            (0, Healthy, 0),
-            (1, Unhealthy, 0),
-            (60, Healthy, 58),
-            (61, Unhealthy, 0),
-            (120, Healthy, 58),
-            (121, Unhealthy, 0),
-        ];
+        let expected = |minute: u64| {
+            let (first, second) = (60 * minute, 60 * minute + 1);
+            let before = if minute == 0 { 0 } else { 52 };
+            let mut lines = vec![(first, Healthy, before), (second, Unhealthy, 0)];
+            lines.extend(
+                (1..u64::from(FEW)).flat_map(|n| [(first + 2 * n, Healthy, 0), (second + 2 * n, Unhealthy, 0)]),
+            );
+            lines
+        };
+        let expected: Vec<_> = (0..3).flat_map(expected).collect();
         assert_eq!(told, expected);
     }
 
     #[test]
     fn the_last_word_is_how_it_is() {
         let mut flaps = Flaps::new();
-        for (second, state) in [(0, Healthy), (1, Unhealthy), (2, Healthy)] {
-            flaps.is(state, at(second));
+        for second in 0..u64::from(FEW) {
+            assert_eq!(flaps.is(Healthy, at(2 * second)), Some(0), "it comes back at once");
+            assert_eq!(flaps.is(Unhealthy, at(2 * second + 1)), Some(0));
         }
-        assert_eq!(flaps.due(), Some(at(60)));
+        assert_eq!((flaps.is(Healthy, at(10)), flaps.due()), (None, Some(at(60))));
         assert_eq!((flaps.is(Healthy, at(59)), flaps.is(Healthy, at(60)), flaps.due()), (None, Some(0), None));
         // Back to what the log says already: it is told all the same that there was something.
-        flaps.is(Unhealthy, at(61));
-        flaps.is(Healthy, at(62));
-        flaps.is(Unhealthy, at(63));
-        flaps.is(Healthy, at(64));
-        assert_eq!((flaps.due(), flaps.is(Healthy, at(120))), (Some(at(120)), Some(2)));
+        for second in [61, 63] {
+            flaps.is(Unhealthy, at(second));
+            flaps.is(Healthy, at(second + 1));
+        }
+        assert_eq!(flaps.due(), None, "a new minute has begun");
     }
 }

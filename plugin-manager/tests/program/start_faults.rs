@@ -37,7 +37,11 @@ fn mark(dir: &Path) -> String {
 async fn a_plugin_that_never_answers_is_given_up() {
     let dir = tempfile::tempdir().expect("a directory");
     let said = start(dir.path(), "while :; do sleep 1; done").await;
-    assert!(said.contains("was not ready within the start timeout of 1s (PLUGIN_1205)"), "{said}");
+    let expected = "was not ready within the start timeout of 1s: it has not answered `info`, and nothing came on its stdout \
+                    (does it flush after each line?) (PLUGIN_1205)";
+    assert!(said.contains(expected), "{said}");
+    let said = start(dir.path(), "echo Loading model; while :; do sleep 1; done").await;
+    assert!(said.contains("what came on its stdout is no answer (1 line; its log belongs on stderr)"), "{said}");
 }
 
 #[tokio::test]

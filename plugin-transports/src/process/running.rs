@@ -2,14 +2,17 @@
 
 use std::{
     pin::Pin,
-    sync::{Arc, atomic::AtomicU64},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
 use plugin_core::{
     CallContext, Code, PluginError, PluginInfo, Sent,
     clock::{self, Instant},
-    rounded,
+    counted, rounded,
 };
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
@@ -82,10 +85,11 @@ pub(super) async fn launch(
     let (stdin, stdout, stderr) = pipes.register().map_err(unable)?;
     let mut stderr = Stderr::follow(name.clone(), stderr, config.stderr, dropped_lines.clone());
     let (connection, mut driver) = connect(name.clone(), stdout, stdin, config.limits);
+    let has_info = AtomicBool::new(false);
 
     let fault = tokio::select! {
         biased;
-        hello = greet(&connection, config, name) => match hello {
+        hello = greet(&connection, config, name, &has_info) => match hello {
             Ok((info, methods)) => {
                 return Ok(Running { child, connection, driver, stderr, info, methods, ready: clock::now() });
             }
@@ -96,7 +100,12 @@ pub(super) async fn launch(
             Ok(status) => not_ready(format!("the process {} before it was ready", describe(status))),
             Err(error) => unable(error),
         },
-        () = &mut limit => late("the plugin was not ready"),
+        () = &mut limit => {
+            let heard = heard(connection.counts().noise);
+            let asked = if has_info.load(Ordering::Relaxed) { "init" } else { "info" };
+            let late = late("the plugin was not ready");
+            not_ready(format!("{}: it has not answered `{asked}`, and {heard}", late.message()))
+        }
     };
     // What it complained about is on stderr, and often the only hint.
     child.kill();
@@ -116,6 +125,15 @@ fn last_words_of(stderr: &Stderr) -> Option<String> {
     (!tail.is_empty()).then(|| format!("the end of its stderr:\n{tail}"))
 }
 
+/// What came on a plugin's stdout that gave no answer in time.
+fn heard(lines: u64) -> String {
+    if lines == 0 {
+        // What a language buffers where stdout is no terminal is the commonest reason.
+        return "nothing came on its stdout (does it flush after each line?)".to_owned();
+    }
+    format!("what came on its stdout is no answer ({}; its log belongs on stderr)", counted(lines, "line"))
+}
+
 fn not_ready(text: String) -> PluginError {
     PluginError::new(Code::ConnectionFailed, text).with_sent(Sent::Nothing)
 }
@@ -125,6 +143,7 @@ async fn greet(
     connection: &Arc<Connection<Pipe>>,
     config: &ProcessConfig,
     name: &str,
+    has_info: &AtomicBool,
 ) -> Result<(PluginInfo, Methods), PluginError> {
     let (info, methods) = match ask(connection, "info", b"null").await? {
         Ok(json) => hello::info(&json, name),
@@ -132,6 +151,7 @@ async fn greet(
         Err(_) => hello::info(b"null", name),
     };
     if methods.init {
+        has_info.store(true, Ordering::Relaxed);
         let options = serde_json::to_vec(&config.options).unwrap_or_else(|_| b"{}".to_vec());
         if let Err(fault) = ask(connection, "init", &options).await? {
             let text = format!("the plugin refused its options: {}", fault.text);
