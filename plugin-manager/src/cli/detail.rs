@@ -225,7 +225,7 @@ in flight     1, 1 call given up and not answered
 limits        a call 5s, an attempt 30s, 10 calls in 1s (7 left, 4 refused)
 retries       1 attempt, 0 recovered; gave up: attempts 1, not idempotent 4
 process       3 restarts, of which 1 failed; the last one exited with status 7,
-              1m0s ago; the end of its stderr: out of memory
+              1m ago; the end of its stderr: out of memory
 
 INSTANCE  HEALTH    ACTIVE  CALLS  OK  FAILED  MEAN    SCORE
 a         degraded  1       15     10  5       2.35ms  85
