@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicU32, Ordering},
     },
     time::SystemTime,
@@ -154,9 +154,52 @@ impl HealthCheck {
         let _stopped = progress.wait_for(|progress| progress.stops >= stop).await;
     }
 
+    /// A handle that does not keep the checks going: for what the probe itself keeps alive, which would otherwise keep the
+    /// probe.
+    #[must_use]
+    pub fn downgrade(&self) -> WeakHealthCheck {
+        WeakHealthCheck {
+            control: Arc::downgrade(&self.control),
+            progress: self.progress.clone(),
+            cell: Arc::downgrade(&self.cell),
+            failures: Arc::clone(&self.failures),
+            config: self.config,
+        }
+    }
+
     /// Checks in each interval again, the first time at once. Counts go on where they were.
     pub fn restart(&self) {
         self.control.send_if_modified(|control| !std::mem::replace(&mut control.running, true));
+    }
+}
+
+/// A handle of a [`HealthCheck`] that does not keep it going, made by [`downgrade`](HealthCheck::downgrade).
+#[derive(Clone)]
+pub struct WeakHealthCheck {
+    control: Weak<watch::Sender<Control>>,
+    progress: watch::Receiver<Progress>,
+    cell: Weak<HealthCell>,
+    failures: Arc<AtomicU32>,
+    config: HealthConfig,
+}
+
+impl WeakHealthCheck {
+    /// The handle. `None` once the last one was dropped, and the checks have ended with it.
+    #[must_use]
+    pub fn upgrade(&self) -> Option<HealthCheck> {
+        Some(HealthCheck {
+            control: self.control.upgrade()?,
+            progress: self.progress.clone(),
+            cell: self.cell.upgrade()?,
+            failures: Arc::clone(&self.failures),
+            config: self.config,
+        })
+    }
+}
+
+impl fmt::Debug for WeakHealthCheck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WeakHealthCheck").field("is_going", &(self.control.strong_count() > 0)).finish_non_exhaustive()
     }
 }
 

@@ -22,7 +22,7 @@ mod threshold;
 pub use plugin_core;
 
 pub use changes::HealthChanges;
-pub use check::HealthCheck;
+pub use check::{HealthCheck, WeakHealthCheck};
 pub use config::{HealthConfig, HealthConfigBuilder};
 pub use handle::{GatePolicy, HealthGateHandle};
 pub use layer::HealthGateLayer;

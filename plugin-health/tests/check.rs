@@ -257,16 +257,18 @@ async fn a_restart_during_a_stop_leaves_nobody_waiting() {
 async fn dropping_the_last_handle_stops_the_task_and_the_check_that_runs() {
     let probe = Scripted::new(Healthy);
     let check = HealthCheck::start(config(), probe.probe());
-    let other = check.clone();
+    let (other, weak) = (check.clone(), check.downgrade());
     check.check_now().await;
     drop(check);
     sleep(31 * SECOND).await;
     assert_eq!(probe.count(), 2, "somebody holds a handle");
+    assert_eq!(weak.upgrade().expect("that one").state(), Healthy);
     probe.change(|answer| answer.after = 4 * SECOND);
     sleep(31 * SECOND).await;
     assert_eq!(probe.running(), 1);
     let (cell, mut changes) = (other.cell(), other.changes());
     drop(other);
+    assert!(weak.upgrade().is_none(), "a weak handle keeps nothing going");
     sleep(Duration::from_millis(1)).await;
     assert_eq!(probe.running(), 0, "the check was cut off");
     sleep(1000 * SECOND).await;

@@ -15,6 +15,8 @@ use plugin_manager::{
     config::{self, LogFormat, PluginConfig},
     launch::{Factories, StartError},
 };
+use plugin_transports::process::{ProcessEvent, ProcessState};
+use tokio::sync::broadcast::error::RecvError;
 use tower::service_fn;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -235,6 +237,28 @@ async fn auto_runs_the_executables_and_the_manifests_of_a_directory() {
     assert!(process.pid().is_some());
     stop(built).await;
     assert_eq!(process.pid(), None, "shutdown stops the process");
+}
+
+#[tokio::test]
+async fn dropping_what_was_built_stops_its_processes_in_a_program_that_lives_on() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let worker = program(dir.path(), "worker", PYTHON);
+    let text = format!("plugins: [{{name: worker, transport: exec, executable: {}}}]", worker.display());
+    let config = config::from_text(Path::new("g.yaml"), &text, None, &|_| None).expect("valid").plugins()[0].clone();
+    let built = tokio::time::timeout(LIMIT, builder::simple().with_config(config).build()).await.expect("in time");
+    let built = built.unwrap_or_else(|faults| panic!("{faults}"));
+    let reply = tokio::time::timeout(LIMIT, built.manager().execute("worker", "1".into())).await.expect("in time");
+    assert_eq!(reply.expect("a reply").payload(), "1");
+    let view = built.manager().get("worker").expect("registered");
+    assert!(view.controls.breaker.is_some() && !view.controls.health_checks.is_empty(), "all that follows it is on");
+    drop(view);
+
+    let process = built.process("worker").expect("a process");
+    let mut events = process.subscribe();
+    drop(built);
+    let stopped = async { while !matches!(events.recv().await, Ok(ProcessEvent::Stopped) | Err(RecvError::Closed)) {} };
+    tokio::time::timeout(LIMIT / 4, stopped).await.expect("nobody holds it any more");
+    assert_eq!((process.state(), process.pid()), (ProcessState::Stopped, None));
 }
 
 #[tokio::test]

@@ -10,15 +10,19 @@ use plugin_core::{
 };
 
 use super::flaps::Flaps;
-use crate::manager::{Instances, Registration};
+use crate::manager::{Instances, Registration, WeakInstances};
 
 /// Logs the transitions of a plugin's breaker and health for as long as they live, and where it has several instances those
 /// of each under its name. The transport itself logs the life of a process.
 pub(super) fn follow(plugin: &str, registration: &Registration<Bytes, Bytes>) {
     let (plugin, controls): (Arc<str>, _) = (plugin.into(), registration.controls());
     if let Some(breaker) = &controls.breaker {
-        let (plugin, instances) = (Arc::clone(&plugin), controls.instances.clone());
-        tokio::spawn(breaker.events().for_each(move |event| log_breaker(&plugin, &event, instances.as_ref())));
+        // Who follows keeps nothing alive: with the instances their services would live on, and a process with them.
+        let (plugin, instances) = (Arc::clone(&plugin), controls.instances.as_ref().map(Instances::downgrade));
+        tokio::spawn(breaker.events().for_each(move |event| {
+            let instances = instances.as_ref().and_then(WeakInstances::upgrade);
+            log_breaker(&plugin, &event, instances.as_ref());
+        }));
     }
     if let Some(cell) = registration.health().filter(|_| !controls.health_checks.is_empty()) {
         follow_health(cell, &plugin, None);

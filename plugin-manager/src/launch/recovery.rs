@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use plugin_breaker::{CircuitBreakerHandle, CircuitState};
+use plugin_health::{HealthCheck, WeakHealthCheck};
 use plugin_transports::process::{ProcessEvent, ProcessHandle, ProcessState};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 
 use crate::manager::Controls;
 
-/// Gives each new process of a plugin a fresh start, for as long as the plugin lives: what was counted of the last one is
+/// Gives each new process of a plugin a fresh start, for as long as somebody holds the plugin: what was counted of the last one is
 /// forgotten at its end, before the calls that are lost with it hear of that, and when the next is ready an open breaker is
 /// closed and health is checked at once.
 ///
@@ -24,11 +25,24 @@ pub(super) fn follow(plugin: &Arc<str>, controls: &Controls, process: &ProcessHa
         process.before_calls_are_lost(move || forget(&plugin, &breaker));
     }
     let (plugin, controls, events, process) =
-        (Arc::clone(plugin), controls.clone(), process.subscribe(), process.clone());
+        (Arc::clone(plugin), Begins::of(controls), process.subscribe(), process.clone());
     tokio::spawn(async move { heed(&plugin, &controls, events, || process.state()).await });
 }
 
-async fn heed(plugin: &str, controls: &Controls, mut events: Receiver<ProcessEvent>, state: impl Fn() -> ProcessState) {
+/// What begins anew. None of it leads to the process: it would be kept alive by who waits for its end.
+struct Begins {
+    breaker: Option<CircuitBreakerHandle>,
+    health_checks: Vec<WeakHealthCheck>,
+}
+
+impl Begins {
+    fn of(controls: &Controls) -> Self {
+        let health_checks = controls.health_checks.iter().map(HealthCheck::downgrade).collect();
+        Self { breaker: controls.breaker.clone(), health_checks }
+    }
+}
+
+async fn heed(plugin: &str, controls: &Begins, mut events: Receiver<ProcessEvent>, state: impl Fn() -> ProcessState) {
     while state() != ProcessState::Stopped {
         match events.recv().await {
             Ok(ProcessEvent::Ready { .. }) => is_ready(plugin, controls),
@@ -46,14 +60,14 @@ async fn heed(plugin: &str, controls: &Controls, mut events: Receiver<ProcessEve
 }
 
 /// Calls that waited for the start and ran out of time may have opened the breaker meanwhile.
-fn is_ready(plugin: &str, controls: &Controls) {
+fn is_ready(plugin: &str, controls: &Begins) {
     if let Some(breaker) = &controls.breaker
         && breaker.state() != CircuitState::Closed
     {
         forget(plugin, breaker);
     }
     // Not here: what happens next is to be heard also while a check hangs, which ends at its own timeout.
-    for check in controls.health_checks.clone() {
+    for check in controls.health_checks.iter().filter_map(WeakHealthCheck::upgrade) {
         tokio::spawn(async move { check.check_now().await });
     }
 }
@@ -73,7 +87,7 @@ fn forget(plugin: &str, breaker: &CircuitBreakerHandle) {
 #[cfg(test)]
 mod tests {
     use plugin_breaker::{CircuitBreakerConfig, CircuitBreakerLayer};
-    use plugin_health::{HealthCheck, HealthConfig, probe};
+    use plugin_health::{HealthConfig, probe};
     use tokio::sync::broadcast::Sender;
 
     use super::*;
@@ -85,7 +99,7 @@ mod tests {
         let controls = Controls { breaker: Some(layer.handle()), health_checks: vec![hangs], ..Controls::default() };
         let events = Sender::new(capacity);
         let heeds = events.subscribe();
-        let heed = tokio::spawn(async move { heed("p", &controls, heeds, || state).await });
+        let heed = tokio::spawn(async move { heed("p", &Begins::of(&controls), heeds, || state).await });
         let heard = async || {
             for _ in 0..100 {
                 tokio::task::yield_now().await;

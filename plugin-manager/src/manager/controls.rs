@@ -1,6 +1,9 @@
 //! The handles of a stack's layers, as far as it has them.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, Weak},
+};
 
 use plugin_breaker::CircuitBreakerHandle;
 use plugin_core::deadline::{AttemptTimeoutHandle, DeadlineHandle};
@@ -75,6 +78,11 @@ impl Instances {
         Self(Arc::new(balance.handle()))
     }
 
+    /// The same for whoever is not to keep them alive.
+    pub(crate) fn downgrade(&self) -> WeakInstances {
+        WeakInstances(Arc::downgrade(&self.0))
+    }
+
     /// What is known of each.
     #[must_use]
     pub fn list(&self) -> Vec<InstanceStats> {
@@ -95,6 +103,15 @@ impl Instances {
     /// When no instance has this name.
     pub fn set_enabled(&self, name: &str, enabled: bool) -> Result<(), MembershipError> {
         self.0.set_enabled(name, enabled)
+    }
+}
+
+/// The instances of a balancer for as long as somebody has the stack's [`Controls`].
+pub(crate) struct WeakInstances(Weak<dyn Membership>);
+
+impl WeakInstances {
+    pub(crate) fn upgrade(&self) -> Option<Instances> {
+        self.0.upgrade().map(Instances)
     }
 }
 

@@ -24,6 +24,7 @@ use plugin_core::{
 };
 
 pub use announce::Announcement;
+pub(crate) use controls::WeakInstances;
 pub use controls::{Controls, Instances};
 pub use drain::DrainReport;
 pub(crate) use name::looks_alike;
