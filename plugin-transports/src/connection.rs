@@ -170,7 +170,7 @@ static TABLE: Table = Table::new(
         Key::new(
             "connection_timeout",
             Kind::time(),
-            "For one connection: name lookup, connect, TLS. For a subprocess, from its start until it is ready.",
+            "For one connection: name lookup, connect, TLS. For a subprocess the start timeout: from its start until it is ready.",
         )
         .default("10s")
         .go()
