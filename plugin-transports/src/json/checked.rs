@@ -12,8 +12,8 @@ static JSON: Seal = Seal::new("JSON");
 static JSON_ON_ONE_LINE: Seal = Seal::new("JSON on one line");
 
 /// Checks the payload once, at the door, so that no transport behind it does so at each attempt: that it is one JSON value,
-/// within the default [`Limits`]. The bytes stay as they are. [`typed`](super::typed) marks what it writes in the same way, and the gateway
-/// what it is sent.
+/// within the default [`Limits`]. The bytes stay as they are. [`typed`](super::typed) marks what it writes in the same
+/// way, and the gateway what it is sent.
 ///
 /// A transport that is given a call without this checks it by itself. A copy of the payload, as a retry makes one, does
 /// not allocate afterwards.
