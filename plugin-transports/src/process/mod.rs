@@ -61,7 +61,7 @@
 //! given up than half of those that are waited for, as many may be in line as are waited for, and one more with each answer,
 //! until none that was given up is in line; after that as many are written as come, at first, and the oftener it went
 //! wrong the fewer. In line is what was written after the latest call that was answered, so a process that serves many calls
-//! side by side is held back for as long at most as one takes. It ends with sixty-four answers that somebody waited for,
+//! side by side is soon let go (in trials after no more than one takes). It ends with sixty-four answers that somebody waited for,
 //! while nobody gave up. Calls that are held back keep their own limits, and cost nothing when they are given up. Where no
 //! answer comes, one more call is written after a second, or the time that the slowest of the last four took (8 s at most), and
 //! the next after twice as long. A call whose time ends while it is held back, and while others were

@@ -31,8 +31,7 @@ pub(super) struct Incomplete {
     lease: Lease,
 }
 
-/// How often a request is sent again that a living peer has certainly not taken. Go's client makes as many attempts; one
-/// that refuses them all is at fault.
+/// How often a request is sent again that a living peer has certainly not taken. One that refuses all of them is at fault.
 const MAX_RESENT: usize = 6;
 
 /// Sends a request on the first connection that takes it. A pooled one that turns out to be closed before a byte was

@@ -17,7 +17,7 @@
 //! An answer to a call says that all that were written before it stand in nobody's way any more. They were answered, or the
 //! plugin serves calls side by side, or it has lost them. So the line is what was written after the latest call that was
 //! answered, calls that hang in a parallel plugin leave it with the next answer, and a plugin that serves calls side by side
-//! is held back for as long at most as it takes for one of them.
+//! is soon let go: in trials after no longer than one of them takes, which is what was seen and not a bound.
 //!
 //! Where no answer comes, one more is written after a while, and the next after twice as long: a plugin that has room left
 //! answers it.
