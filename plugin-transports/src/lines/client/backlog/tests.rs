@@ -1,4 +1,6 @@
-use super::*;
+use std::time::Duration;
+
+use super::{line::MOST, pace::RECENT, window::CAUTIOUS, *};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -151,7 +153,7 @@ fn where_calls_overtake_each_other_one_with_little_time_is_written_beside_the_ot
 #[test]
 fn the_quickest_of_the_last_answers_says_who_is_in_a_hurry() {
     let mut trial = Trial::taking(3000);
-    trial.backlog.is_in_order = false;
+    trial.backlog.late.is_in_order = false;
     assert_eq!(trial.hurry(1000), Ok(()));
     assert!(trial.hurry(1000).is_err());
     trial.pass(10);
@@ -231,7 +233,7 @@ fn the_oftener_the_line_was_too_long_the_fewer_are_written_when_it_is_not() {
         let last = trial.written;
         trial.answer(last);
         // What was answered to somebody while nobody was in line in vain doubles it; that is undone by the next.
-        trial.backlog.window = trial.backlog.window.min(expected as usize).max(2);
+        trial.backlog.window.most = trial.backlog.window.most.min(expected as usize).max(2);
     }
 }
 
@@ -240,7 +242,7 @@ fn with_each_answer_twice_as_many_are_written_while_none_in_line_was_given_up() 
     let mut trial = Trial::new(4);
     let now = trial.now;
     trial.backlog.missed(|| now);
-    trial.backlog.window = 4;
+    trial.backlog.window.most = 4;
     assert!(trial.holds_for().is_some());
     trial.answer(1);
     assert_eq!(trial.fill(100), 5, "three are in line");
@@ -349,10 +351,10 @@ fn after_enough_answers_to_somebody_nothing_is_watched_any_more() {
 fn what_was_known_when_nothing_was_watched_is_forgotten() {
     let mut trial = Trial::taking(200);
     trial.backlog.calm = CALM;
-    trial.backlog.shuts = 3;
+    trial.backlog.window.shuts = 3;
     let now = trial.now;
     trial.backlog.missed(|| now);
-    assert_eq!((trial.backlog.shuts, trial.backlog.window), (0, usize::MAX));
+    assert_eq!((trial.backlog.window.shuts, trial.backlog.window.most), (0, usize::MAX));
     for _ in 0..10 {
         assert_eq!(trial.hurry(1), Ok(()), "nobody knows how long an answer takes");
     }

@@ -7,7 +7,10 @@ use bytes::Bytes;
 use plugin_core::CallContext;
 use proptest::prelude::*;
 
-use super::*;
+use super::{
+    ids::{COUNT, TAG, index},
+    *,
+};
 
 const LIMITS: Limits =
     Limits { in_flight: 4, queued_bytes: 1 << 20, line: 1 << 20, noise: 16, json: crate::json::Limits::new() };
@@ -91,7 +94,7 @@ fn nobody_can_guess_where_ids_begin_and_none_is_a_decimal_number() {
 #[test]
 fn the_count_of_calls_goes_on_past_its_last_number() {
     let mut table = Table::new(LIMITS);
-    table.first = COUNT - 1;
+    table.ids.first = COUNT - 1;
     for call in 1..=4 {
         let id = insert(&mut table).expect("room");
         assert_eq!((id >> SLOT_BITS) & COUNT, (call + COUNT - 1) & COUNT);
@@ -139,7 +142,7 @@ fn the_hosts_own_questions_are_bounded_too() {
         let id = insert_at(&mut table, Place::Ahead).expect("room");
         table.forget(id, now);
     }
-    assert!(table.ahead.len() <= 2 * MAX_OWN + 1, "{}", table.ahead.len());
+    assert!(table.queues.ahead.len() <= 2 * MAX_OWN + 1, "{}", table.queues.ahead.len());
     for _ in 0..MAX_OWN {
         insert_at(&mut table, Place::Ahead).expect("room");
     }
@@ -196,7 +199,7 @@ fn withdrawn_calls_do_not_pile_up_while_the_plugin_does_not_read() {
         let id = insert(&mut table).expect("room");
         table.forget(id, now);
     }
-    assert!(table.queue.len() <= 2 * (LIMITS.in_flight + MAX_OWN), "{}", table.queue.len());
+    assert!(table.queues.in_turn.len() <= 2 * (LIMITS.in_flight + MAX_OWN), "{}", table.queues.in_turn.len());
     assert_eq!(table.queued_bytes, 0);
 }
 

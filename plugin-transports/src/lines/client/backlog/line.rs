@@ -1,0 +1,81 @@
+//! The calls that stand before another inside of the plugin.
+
+use std::collections::VecDeque;
+
+use plugin_core::clock::Instant;
+
+use super::pace::Turn;
+
+/// The most calls in line that are remembered. More is only there where no answer comes at all.
+pub(super) const MOST: usize = 1 << 16;
+
+/// What was written after the latest call that was answered.
+#[derive(Debug, Default)]
+pub(super) struct Line {
+    /// Oldest first.
+    calls: VecDeque<Standing>,
+    /// Of those, the ones that nobody waits for.
+    abandoned: usize,
+    /// When it last moved.
+    pub(super) turn: Turn,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Standing {
+    pub(super) place: u64,
+    /// What is known of it when it has been given up.
+    pub(super) number: u64,
+    pub(super) is_abandoned: bool,
+    /// It had less time left than answers took.
+    pub(super) is_late: bool,
+    /// When it was written, where that is of use.
+    pub(super) written: Option<Instant>,
+}
+
+impl Line {
+    pub(super) fn len(&self) -> usize {
+        self.calls.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.calls.is_empty()
+    }
+
+    pub(super) fn abandoned(&self) -> usize {
+        self.abandoned
+    }
+
+    /// Those that somebody waits for.
+    pub(super) fn awaited(&self) -> usize {
+        self.calls.len() - self.abandoned
+    }
+
+    /// A call was written. Gives back the one that is not remembered any more, if there are too many.
+    pub(super) fn join(&mut self, call: Standing) -> Option<Standing> {
+        let forgotten = if self.calls.len() == MOST { self.leave(u64::MAX) } else { None };
+        self.calls.push_back(call);
+        forgotten
+    }
+
+    /// The first leaves, if it was not written after the one in this place.
+    pub(super) fn leave(&mut self, place: u64) -> Option<Standing> {
+        let first = self.calls.pop_front_if(|first| first.place <= place)?;
+        self.abandoned -= usize::from(first.is_abandoned);
+        Some(first)
+    }
+
+    /// Nobody waits for it any more. False where it does not stand in the line.
+    pub(super) fn abandon(&mut self, place: u64) -> bool {
+        let Ok(at) = self.calls.binary_search_by_key(&place, |call| call.place) else { return false };
+        self.calls[at].is_abandoned = true;
+        self.abandoned += 1;
+        true
+    }
+
+    /// The place of a call that was given up.
+    pub(super) fn abandoned_at(&self, number: u64) -> Option<u64> {
+        // It is among the first of a plugin that takes one call at a time, and the line of others is short.
+        let call = self.calls.iter().find(|call| call.number == number)?;
+        call.is_abandoned.then_some(call.place)
+    }
+}

@@ -1,0 +1,71 @@
+//! How long answers take, and so how long one is waited for.
+
+use std::time::Duration;
+
+use plugin_core::clock::Instant;
+
+/// An answer is waited for so long at least, and at most, before one more is written.
+const PATIENCE: [Duration; 2] = [Duration::from_millis(10), Duration::from_secs(8)];
+
+/// The same where nothing is known of how long an answer takes.
+const UNKNOWN: Duration = Duration::from_secs(1);
+
+/// So many of the last answers say how long one takes.
+pub(super) const RECENT: usize = 4;
+
+/// How long the last answers took.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Recent {
+    times: [Duration; RECENT],
+    count: usize,
+}
+
+impl Recent {
+    pub(super) fn add(&mut self, time: Duration) {
+        self.times[self.count % RECENT] = time;
+        // It stays in the same place of the ring, and does not overflow.
+        self.count = if self.count == 2 * RECENT - 1 { RECENT } else { self.count + 1 };
+    }
+
+    /// Whether a caller who waits until `deadline` has less time left than each of them took.
+    pub(super) fn are_all_longer(&self, deadline: Option<Instant>, now: Instant) -> bool {
+        let quickest = self.all().min();
+        deadline.zip(quickest).is_some_and(|(deadline, quickest)| deadline.saturating_since(now) < quickest)
+    }
+
+    /// How long to wait for an answer before one more is written: as long as the slowest took.
+    pub(super) fn patience(&self) -> Duration {
+        let [least, most] = PATIENCE;
+        self.all().max().unwrap_or(UNKNOWN).clamp(least, most)
+    }
+
+    fn all(&self) -> impl Iterator<Item = Duration> {
+        self.times.into_iter().take(self.count)
+    }
+}
+
+/// When one more may be written though it is no call's turn.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Turn {
+    /// When what stands before it last moved, or began, or one was let through.
+    since: Option<Instant>,
+    /// So many were let through, since it last moved.
+    probes: u32,
+}
+
+impl Turn {
+    pub(super) fn moved(now: Instant) -> Self {
+        Self { since: Some(now), probes: 0 }
+    }
+
+    pub(super) fn let_through(&mut self, now: Instant) {
+        *self = Self { since: Some(now), probes: self.probes + 1 };
+    }
+
+    /// Until when to wait, where one more is let through after this time, and the next after twice as long. `None`: now.
+    pub(super) fn until(self, patience: Duration, now: Instant) -> Option<Instant> {
+        let [_, most] = PATIENCE;
+        let wait = patience.saturating_mul(1 << self.probes.min(16)).min(most);
+        self.since.map(|since| since.saturating_add(wait)).filter(|until| now < *until)
+    }
+}

@@ -1,0 +1,34 @@
+//! How far a request had come that nobody waits for any more.
+
+use plugin_core::{Sent, clock::Instant};
+
+/// How far a request had come that its caller gave up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) enum Came {
+    /// Nothing of it was written: the plugin does not read.
+    Queued,
+    /// Nothing of it was written: it was not its turn. Meanwhile the plugin has answered others.
+    Held,
+    /// The same, and the plugin has answered nobody.
+    Stuck,
+    /// The plugin may have seen it, since this moment, where it may have been held back until then.
+    Sent(Option<Instant>),
+}
+
+impl Came {
+    pub(in super::super) fn sent(self) -> Sent {
+        match self {
+            Self::Queued | Self::Held | Self::Stuck => Sent::Nothing,
+            Self::Sent(_) => Sent::Maybe,
+        }
+    }
+
+    /// What it waited for.
+    pub(in super::super) fn stage(self) -> &'static str {
+        match self {
+            Self::Queued => "waiting until the plugin reads",
+            Self::Held | Self::Stuck => "waiting until the plugin has done calls that were given up",
+            Self::Sent(_) => "on the plugin",
+        }
+    }
+}

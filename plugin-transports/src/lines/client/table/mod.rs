@@ -1,0 +1,296 @@
+//! The calls in flight, and the requests that wait to be written. No I/O, no lock; whoever moves it brings the clock.
+
+mod came;
+mod ids;
+mod queues;
+mod slots;
+
+use std::{sync::Arc, task::Waker};
+
+use plugin_core::{Sent, clock::Instant};
+
+pub(super) use self::came::Came;
+use self::{
+    ids::{Ids, SLOT_BITS, is_own},
+    queues::Queues,
+    slots::{Slots, Stage, Waiting},
+};
+use super::{
+    super::codec::{Answer, Frame},
+    Counts, Failure, Limits, Place,
+    backlog::{Backlog, Progress},
+};
+
+/// The most calls that can be in flight.
+pub(crate) const MAX_IN_FLIGHT: usize = 1 << 16;
+
+/// The most requests of the host's own that can be in flight beside the calls.
+const MAX_OWN: usize = 64;
+
+const _: () = assert!(MAX_IN_FLIGHT + MAX_OWN <= 1 << SLOT_BITS, "each has a slot");
+
+pub(super) type Outcome = Result<Answer, Failure>;
+
+/// What became of a reply.
+#[derive(Debug)]
+pub(super) enum Delivered {
+    /// Its call has it, and waits for it with this waker.
+    ToItsCall(Option<Waker>),
+    /// Its call has ended. This is the first reply to it, as far as that is known.
+    TooLate,
+    /// Its call has had a reply already.
+    Twice,
+    /// No call that was sent ever had its id.
+    ToNobody,
+}
+
+#[derive(Debug)]
+pub(super) struct Table {
+    ids: Ids,
+    slots: Slots,
+    /// Slots of the host's own requests, which are no calls.
+    own: usize,
+    queues: Queues,
+    /// Bytes of calls alone.
+    queued_bytes: usize,
+    backlog: Backlog,
+    /// Bytes of requests that were taken to be written.
+    taken: u64,
+    closed: Option<Failure>,
+    limits: Limits,
+    counts: Counts,
+}
+
+impl Table {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self {
+            ids: Ids::new(),
+            slots: Slots::default(),
+            own: 0,
+            queues: Queues::default(),
+            queued_bytes: 0,
+            backlog: Backlog::new(),
+            taken: 0,
+            closed: None,
+            limits: Limits { in_flight: limits.in_flight.clamp(1, MAX_IN_FLIGHT), ..limits },
+            counts: Counts::default(),
+        }
+    }
+
+    /// Queues a request. One of the host's own passes while new calls are refused, and is outside of the bounds of calls:
+    /// that many of them wait says nothing of the plugin's health.
+    pub(super) fn insert(
+        &mut self,
+        mut frame: Frame,
+        waker: Waker,
+        place: Place,
+        deadline: Option<Instant>,
+    ) -> Result<u64, Failure> {
+        let own = place != Place::Call;
+        match &self.closed {
+            Some(Failure::Closing) if own => {}
+            Some(failure) => return Err(failure.clone()),
+            None => {}
+        }
+        // A single request larger than the bound may still pass when nothing else waits.
+        if !own && self.queued_bytes > 0 && self.queued_bytes + frame.len() > self.limits.queued_bytes {
+            return Err(Failure::QueueFull(self.limits.queued_bytes));
+        }
+        let (used, most) = if own { (self.own, MAX_OWN) } else { (self.in_flight(), self.limits.in_flight) };
+        if used >= most {
+            return Err(Failure::TooMany(most));
+        }
+        let id = self.ids.next(self.slots.take(), own);
+        frame.set_id(id);
+        if own {
+            self.own += 1;
+        } else {
+            self.queued_bytes += frame.len();
+        }
+        self.queues.push(id, place);
+        let waiting = Waiting { frame, deadline, then: self.backlog.progress(), is_aside: false };
+        self.slots.queue(id, waker, waiting);
+        Ok(id)
+    }
+
+    /// Fetches the outcome, or leaves this waker.
+    pub(super) fn fetch(&mut self, id: u64, waker: &Waker) -> Option<Outcome> {
+        let slot = self.slots.get_mut(id)?;
+        if !matches!(slot.stage, Stage::Done(_)) {
+            match &mut slot.waker {
+                Some(known) => known.clone_from(waker),
+                none => *none = Some(waker.clone()),
+            }
+            return None;
+        }
+        match self.release(id) {
+            Some(Stage::Done(outcome)) => Some(outcome),
+            _ => None,
+        }
+    }
+
+    /// Forgets a call that nobody waits for, and says how far it had come. A reply that comes later is counted and dropped.
+    pub(super) fn forget(&mut self, id: u64, now: impl FnOnce() -> Instant) -> Came {
+        let came = match self.release(id) {
+            Some(Stage::Queued(Waiting { then, is_aside, .. })) if (self.queues.is_held || is_aside) && !is_own(id) => {
+                self.backlog.missed(now);
+                if self.backlog.progress().has_moved(then) { Came::Held } else { Came::Stuck }
+            }
+            Some(Stage::Queued(..) | Stage::Unsent | Stage::Done(Err(Failure::Lost(_, Sent::Nothing)))) => Came::Queued,
+            Some(Stage::Sent { start, held_until }) if !is_own(id) => {
+                self.backlog.given_up(place(start), now);
+                Came::Sent(held_until)
+            }
+            _ => Came::Sent(None),
+        };
+        self.queues.tidy(&self.slots, self.limits.in_flight);
+        came
+    }
+
+    /// Moves queued requests into `out`, in order, until it holds `enough` bytes. From here on they count as sent. Calls
+    /// that are held back stay, because of what the plugin has to do for nobody: then it says until when at the latest.
+    pub(super) fn take_queued(
+        &mut self,
+        out: &mut Vec<u8>,
+        enough: usize,
+        now: impl Fn() -> Instant,
+    ) -> Option<Instant> {
+        while out.len() < enough {
+            let id = match self.queues.next(&mut self.slots, &self.backlog, self.closed.is_some(), &now) {
+                Ok(id) => id?,
+                Err(until) => return Some(until),
+            };
+            let start = self.taken;
+            let Some(slot) = self.slots.get_mut(id) else { continue };
+            let sent = Stage::Sent { start, held_until: None };
+            let Stage::Queued(Waiting { frame, deadline, .. }) = std::mem::replace(&mut slot.stage, sent) else {
+                continue;
+            };
+            if !is_own(id) {
+                self.queued_bytes -= frame.len();
+                let number = self.ids.number(id);
+                let held_until = self.backlog.wrote(place(start), number, deadline, &now);
+                slot.stage = Stage::Sent { start, held_until };
+            }
+            self.taken += frame.len() as u64;
+            if out.is_empty() {
+                *out = frame.into_bytes();
+            } else {
+                out.extend_from_slice(&frame.into_bytes());
+            }
+        }
+        None
+    }
+
+    /// Bytes of requests that were taken to be written so far.
+    pub(super) fn taken(&self) -> u64 {
+        self.taken
+    }
+
+    /// Of all that was taken to be written, nothing from this byte on has reached the plugin, and nothing will.
+    pub(super) fn unsent_from(&mut self, byte: u64) {
+        for slot in self.slots.iter_mut() {
+            if matches!(slot.stage, Stage::Sent { start, .. } if start >= byte) {
+                slot.stage = Stage::Unsent;
+            }
+        }
+    }
+
+    /// Delivers a reply to its call, and says what became of it.
+    pub(super) fn complete(&mut self, id: u64, outcome: Outcome, now: impl FnOnce() -> Instant) -> Delivered {
+        if let Some(slot) = self.slots.get_mut(id) {
+            match slot.stage {
+                Stage::Sent { start, .. } => {
+                    slot.stage = Stage::Done(outcome);
+                    slot.replied = id;
+                    let waker = slot.waker.take();
+                    if !is_own(id) {
+                        self.backlog.answered(place(start), now);
+                    }
+                    return Delivered::ToItsCall(waker);
+                }
+                // A reply to a request that was not sent yet can only be a guess.
+                Stage::Queued(..) | Stage::Unsent => return Delivered::ToNobody,
+                Stage::Done(_) | Stage::Free => {}
+            }
+        }
+        if !self.ids.is_known(id) {
+            return Delivered::ToNobody;
+        }
+        self.counts.late += 1;
+        if !is_own(id) {
+            self.backlog.answered_late(self.ids.number(id), now);
+        }
+        match self.slots.of_old(id) {
+            Some(slot) if slot.replied == id => Delivered::Twice,
+            Some(slot) => {
+                slot.replied = id;
+                Delivered::TooLate
+            }
+            None => Delivered::TooLate,
+        }
+    }
+
+    pub(super) fn count_noise(&mut self) {
+        self.counts.noise += 1;
+    }
+
+    /// Refuses new calls; those in flight go on.
+    pub(super) fn refuse_new(&mut self) {
+        self.closed.get_or_insert(Failure::Closing);
+    }
+
+    /// Fails every call in flight, and every call to come. Only the first reason counts.
+    pub(super) fn close(&mut self, why: &Arc<str>, wake: &mut Vec<Waker>) {
+        if matches!(self.closed, None | Some(Failure::Closing)) {
+            self.closed = Some(Failure::Lost(why.clone(), Sent::Nothing));
+        }
+        for slot in self.slots.iter_mut() {
+            let sent = match slot.stage {
+                Stage::Queued(..) | Stage::Unsent => Sent::Nothing,
+                Stage::Sent { .. } => Sent::Maybe,
+                Stage::Done(_) | Stage::Free => continue,
+            };
+            slot.stage = Stage::Done(Err(Failure::Lost(why.clone(), sent)));
+            wake.extend(slot.waker.take());
+        }
+        self.queues.clear();
+        self.queued_bytes = 0;
+    }
+
+    /// Calls that are not over for their callers.
+    pub(super) fn in_flight(&self) -> usize {
+        self.requests() - self.own
+    }
+
+    /// The same with the host's own requests.
+    pub(super) fn requests(&self) -> usize {
+        self.slots.used()
+    }
+
+    pub(super) fn progress(&self) -> Progress {
+        self.backlog.progress()
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        Counts { in_flight: self.in_flight(), abandoned: self.backlog.abandoned(), ..self.counts }
+    }
+
+    fn release(&mut self, id: u64) -> Option<Stage> {
+        let stage = self.slots.release(id)?;
+        match &stage {
+            _ if is_own(id) => self.own -= 1,
+            Stage::Queued(waiting) => self.queued_bytes -= waiting.frame.len(),
+            _ => {}
+        }
+        Some(stage)
+    }
+}
+
+/// The place of a request in all that was written, as the backlog counts it: 0 is before all.
+fn place(start: u64) -> u64 {
+    start + 1
+}
+
+#[cfg(test)]
+mod tests;
