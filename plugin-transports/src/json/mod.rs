@@ -36,5 +36,5 @@ pub(crate) use self::checked::refused;
 pub use self::{
     checked::{checked, checked_within},
     limits::{Beyond, Flaw, Limits},
-    typed::{Served, ServedFuture, Typed, TypedFuture, serve, typed},
+    typed::{FromJson, Served, ToJson, Translated, TranslatedFuture, Typed, Way, serve, typed},
 };

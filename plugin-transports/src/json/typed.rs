@@ -22,7 +22,7 @@ use super::checked::sealed;
 /// that is not a `Res` is `PLUGIN_1206` too, after the plugin has done its work.
 #[must_use]
 pub fn typed<Req, Res, S>(plugin: S) -> Typed<S, Req, Res> {
-    Typed { inner: plugin, types: PhantomData }
+    Translated { inner: plugin, way: PhantomData }
 }
 
 /// A plugin that takes and gives JSON, over a service that takes `Req` and gives `Res`.
@@ -33,15 +33,89 @@ pub fn serve<Req, Res, S>(service: S) -> Served<S, Req, Res>
 where
     S: Service<Call<Req>, Response = Reply<Res>, Error = PluginError>,
 {
-    Served { inner: service, types: PhantomData }
+    Translated { inner: service, way: PhantomData }
 }
 
-/// Writes a payload.
-fn encode<T: Serialize>(payload: &T) -> Result<Bytes, PluginError> {
-    serde_json::to_vec(payload).map(Bytes::from).map_err(|error| {
-        PluginError::new(Code::InvalidPayload, format!("the payload cannot be written as JSON: {error}"))
-            .with_sent(Sent::Nothing)
-    })
+/// What [`typed`] makes.
+pub type Typed<S, Req, Res> = Translated<S, ToJson<Req, Res>>;
+
+/// What [`serve`] makes.
+pub type Served<S, Req, Res> = Translated<S, FromJson<Req, Res>>;
+
+/// A service between callers that speak in types and one that speaks in JSON, or the other way round: [`Typed`] or
+/// [`Served`].
+pub struct Translated<S, W> {
+    inner: S,
+    way: PhantomData<fn() -> W>,
+}
+
+/// Which way requests are translated; replies go the other.
+pub trait Way {
+    /// The payload of a call to the service.
+    type Taken;
+    /// The payload of the call that it makes of it.
+    type Asked;
+    /// The payload of the reply to that.
+    type Answered;
+    /// The payload of the reply that it makes of it.
+    type Given;
+
+    /// # Errors
+    ///
+    /// Why it cannot be translated: nothing is sent.
+    fn request(call: Call<Self::Taken>) -> Result<Call<Self::Asked>, PluginError>;
+
+    /// # Errors
+    ///
+    /// Why it cannot be translated, after the work was done.
+    fn reply(reply: Reply<Self::Answered>) -> Result<Reply<Self::Given>, PluginError>;
+}
+
+/// Takes a type, and asks in JSON.
+pub struct ToJson<Req, Res>(PhantomData<fn(Req) -> Res>);
+
+/// Takes JSON, and asks in a type.
+pub struct FromJson<Req, Res>(PhantomData<fn(Req) -> Res>);
+
+impl<Req: Serialize, Res: DeserializeOwned> Way for ToJson<Req, Res> {
+    type Taken = Req;
+    type Asked = Bytes;
+    type Answered = Bytes;
+    type Given = Res;
+
+    fn request(call: Call<Req>) -> Result<Call<Bytes>, PluginError> {
+        let (context, payload) = call.into_parts();
+        let bytes = serde_json::to_vec(&payload).map_err(|error| {
+            PluginError::new(Code::InvalidPayload, format!("the payload cannot be written as JSON: {error}"))
+                .with_sent(Sent::Nothing)
+        })?;
+        Ok(sealed(Call::with_context(context, Bytes::from(bytes))))
+    }
+
+    fn reply(reply: Reply<Bytes>) -> Result<Reply<Res>, PluginError> {
+        let value = decode("reply", reply.payload())?;
+        Ok(reply.map(|_| value))
+    }
+}
+
+impl<Req: DeserializeOwned, Res: Serialize> Way for FromJson<Req, Res> {
+    type Taken = Bytes;
+    type Asked = Req;
+    type Answered = Res;
+    type Given = Bytes;
+
+    fn request(call: Call<Bytes>) -> Result<Call<Req>, PluginError> {
+        let (context, bytes) = call.into_parts();
+        let payload = decode("payload", &bytes).map_err(|error| error.with_sent(Sent::Nothing))?;
+        Ok(Call::with_context(context, payload))
+    }
+
+    fn reply(reply: Reply<Res>) -> Result<Reply<Bytes>, PluginError> {
+        // The plugin has done its work, so this is its failure and not the caller's.
+        let bytes = serde_json::to_vec(reply.payload())
+            .map_err(|error| PluginError::execution(format!("the reply cannot be written as JSON: {error}")))?;
+        Ok(reply.map(|_| Bytes::from(bytes)))
+    }
 }
 
 fn decode<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T, PluginError> {
@@ -53,13 +127,7 @@ fn decode<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T, PluginErro
     })
 }
 
-/// What [`typed`] makes.
-pub struct Typed<S, Req, Res> {
-    inner: S,
-    types: PhantomData<fn(Req) -> Res>,
-}
-
-impl<S, Req, Res> Typed<S, Req, Res> {
+impl<S, W> Translated<S, W> {
     /// The inner service.
     pub fn get_ref(&self) -> &S {
         &self.inner
@@ -76,39 +144,41 @@ impl<S, Req, Res> Typed<S, Req, Res> {
     }
 }
 
-impl<S: Clone, Req, Res> Clone for Typed<S, Req, Res> {
+impl<S: Clone, W> Clone for Translated<S, W> {
     fn clone(&self) -> Self {
-        Self { inner: self.inner.clone(), types: PhantomData }
+        Self { inner: self.inner.clone(), way: PhantomData }
     }
 }
 
-impl<S: fmt::Debug, Req, Res> fmt::Debug for Typed<S, Req, Res> {
+impl<S: fmt::Debug, W> fmt::Debug for Translated<S, W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Typed").field("inner", &self.inner).finish()
+        f.debug_struct("Translated").field("inner", &self.inner).finish()
     }
 }
 
-impl<S, Req, Res> Service<Call<Req>> for Typed<S, Req, Res>
+impl<S, W> Service<Call<W::Taken>> for Translated<S, W>
 where
-    S: Service<Call<Bytes>, Response = Reply<Bytes>, Error = PluginError>,
-    Req: Serialize,
-    Res: DeserializeOwned,
+    W: Way,
+    S: Service<Call<W::Asked>, Response = Reply<W::Answered>, Error = PluginError>,
 {
-    type Response = Reply<Res>;
+    type Response = Reply<W::Given>;
     type Error = PluginError;
-    type Future = TypedFuture<S::Future, Res>;
+    type Future = TranslatedFuture<S::Future, W>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), PluginError>> {
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, call: Call<Req>) -> Self::Future {
-        let (context, payload) = call.into_parts();
-        let work = match encode(&payload) {
-            Ok(bytes) => Work::Calling { future: self.inner.call(sealed(Call::with_context(context, bytes))) },
-            Err(error) => Work::failed(error),
+    fn call(&mut self, call: Call<W::Taken>) -> Self::Future {
+        let work = match W::request(call) {
+            Ok(call) => Work::Calling { future: self.inner.call(call) },
+            Err(error) => {
+                // The inner service is not called.
+                readiness::unused();
+                Work::Failed { error: Some(error) }
+            }
         };
-        TypedFuture { work, types: PhantomData }
+        TranslatedFuture { work, way: PhantomData }
     }
 }
 
@@ -121,146 +191,48 @@ pin_project! {
     }
 }
 
-impl<F> Work<F> {
-    /// The inner service is not called.
-    fn failed(error: PluginError) -> Self {
-        readiness::unused();
-        Self::Failed { error: Some(error) }
+pin_project! {
+    /// The future of [`Translated`]. Dropping it drops the call.
+    pub struct TranslatedFuture<F, W> {
+        #[pin]
+        work: Work<F>,
+        way: PhantomData<fn() -> W>,
     }
 }
 
-impl<F, T> Future for Work<F>
+impl<F, W> Future for TranslatedFuture<F, W>
 where
-    F: Future<Output = Result<T, PluginError>>,
+    W: Way,
+    F: Future<Output = Result<Reply<W::Answered>, PluginError>>,
 {
-    type Output = Result<T, PluginError>;
+    type Output = Result<Reply<W::Given>, PluginError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project() {
-            WorkProject::Calling { future } => future.poll(cx),
+        match self.project().work.project() {
+            WorkProject::Calling { future } => Poll::Ready(W::reply(ready!(future.poll(cx))?)),
             WorkProject::Failed { error } => match error.take() {
                 Some(error) => Poll::Ready(Err(error)),
-                None => polled_after_end("plugin_transports::json::{TypedFuture, ServedFuture}"),
+                None => polled_after_end("plugin_transports::json::TranslatedFuture"),
             },
         }
     }
 }
 
-pin_project! {
-    /// The future of [`Typed`]. Dropping it drops the call.
-    pub struct TypedFuture<F, Res> {
-        #[pin]
-        work: Work<F>,
-        types: PhantomData<fn() -> Res>,
-    }
-}
-
-impl<F, Res> Future for TypedFuture<F, Res>
-where
-    F: Future<Output = Result<Reply<Bytes>, PluginError>>,
-    Res: DeserializeOwned,
-{
-    type Output = Result<Reply<Res>, PluginError>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let reply = ready!(self.project().work.poll(cx))?;
-        let value = decode("reply", reply.payload())?;
-        Poll::Ready(Ok(reply.map(|_| value)))
-    }
-}
-
-impl<F, Res> fmt::Debug for TypedFuture<F, Res> {
+impl<F, W> fmt::Debug for TranslatedFuture<F, W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TypedFuture").finish_non_exhaustive()
+        f.debug_struct("TranslatedFuture").finish_non_exhaustive()
     }
 }
 
-/// What [`serve`] makes.
-pub struct Served<S, Req, Res> {
-    inner: S,
-    types: PhantomData<fn(Req) -> Res>,
-}
-
-impl<S, Req, Res> Served<S, Req, Res> {
-    /// The inner service.
-    pub fn get_ref(&self) -> &S {
-        &self.inner
-    }
-
-    /// The inner service, to write to.
-    pub fn get_mut(&mut self) -> &mut S {
-        &mut self.inner
-    }
-
-    /// The inner service alone.
-    pub fn into_inner(self) -> S {
-        self.inner
-    }
-}
-
-impl<S: Clone, Req, Res> Clone for Served<S, Req, Res> {
-    fn clone(&self) -> Self {
-        Self { inner: self.inner.clone(), types: PhantomData }
-    }
-}
-
-impl<S: fmt::Debug, Req, Res> fmt::Debug for Served<S, Req, Res> {
+impl<Req, Res> fmt::Debug for ToJson<Req, Res> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Served").field("inner", &self.inner).finish()
+        f.write_str("ToJson")
     }
 }
 
-impl<S, Req, Res> Service<Call<Bytes>> for Served<S, Req, Res>
-where
-    S: Service<Call<Req>, Response = Reply<Res>, Error = PluginError>,
-    Req: DeserializeOwned,
-    Res: Serialize,
-{
-    type Response = Reply<Bytes>;
-    type Error = PluginError;
-    type Future = ServedFuture<S::Future>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), PluginError>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, call: Call<Bytes>) -> Self::Future {
-        let (context, bytes) = call.into_parts();
-        let work = match decode("payload", &bytes) {
-            Ok(payload) => Work::Calling { future: self.inner.call(Call::with_context(context, payload)) },
-            Err(error) => Work::failed(error.with_sent(Sent::Nothing)),
-        };
-        ServedFuture { work }
-    }
-}
-
-pin_project! {
-    /// The future of [`Served`]. Dropping it drops the call.
-    pub struct ServedFuture<F> {
-        #[pin]
-        work: Work<F>,
-    }
-}
-
-impl<F, Res> Future for ServedFuture<F>
-where
-    F: Future<Output = Result<Reply<Res>, PluginError>>,
-    Res: Serialize,
-{
-    type Output = Result<Reply<Bytes>, PluginError>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let reply = ready!(self.project().work.poll(cx))?;
-        // The plugin has done its work, so this is its failure and not the caller's.
-        let bytes = serde_json::to_vec(reply.payload())
-            .map_err(|error| PluginError::execution(format!("the reply cannot be written as JSON: {error}")))?;
-        Poll::Ready(Ok(reply.map(|_| Bytes::from(bytes))))
-    }
-}
-
-impl<F> fmt::Debug for ServedFuture<F> {
+impl<Req, Res> fmt::Debug for FromJson<Req, Res> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ServedFuture").finish_non_exhaustive()
+        f.write_str("FromJson")
     }
 }
 
