@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::ConfigError;
+use crate::{
+    ConfigError,
+    settings::{Key, Kind, Table},
+};
 
 /// How the waits of several clients are kept from falling together.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,12 +26,12 @@ pub enum Jitter {
 /// The jitters named full and decorrelated are those of Marc Brooker, "Exponential Backoff And Jitter" (AWS, 2015).
 /// The decision is pure: the caller brings the randomness.
 ///
-/// | setting | default | bounds |
-/// |---|---|---|
-/// | `initial` | 100 ms | more than zero |
-/// | `max` | 5 s | at least `initial` |
-/// | `multiplier` | 2.0 | 1.0 to 100.0 |
-/// | `jitter` | proportional, 0.1 | share 0.0 to 1.0 |
+/// | setting | default |
+/// |---|---|
+/// | `initial` | 100 ms |
+/// | `max` | 5 s |
+/// | `multiplier` | 2.0 |
+/// | `jitter` | proportional, 0.1 |
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Backoff {
     initial: Duration,
@@ -48,27 +51,41 @@ impl Default for Backoff {
     }
 }
 
+/// What any backoff may be, under the names of the keys that configuration files have for one.
+static BOUNDS: Table = Table::new(
+    "bounds of a backoff",
+    "Waits that grow.",
+    &[
+        Key::new("initial_interval", Kind::time(), "The first wait."),
+        Key::new("max_interval", Kind::time(), "The longest wait."),
+        Key::new("multiplier", Backoff::MULTIPLIER, "The factor from one wait to the next."),
+        Key::new("jitter", Backoff::SHARE, "The share by which a wait is moved."),
+    ],
+);
+
 impl Backoff {
+    /// What a `multiplier` may be: from 1 to 100. For the declarations of settings that have one.
+    pub const MULTIPLIER: Kind = Kind::number(1.0, 100.0);
+
+    /// What the share of [`Jitter::Proportional`] may be: from 0 to 1.
+    pub const SHARE: Kind = Kind::number(0.0, 1.0);
+
     /// Growing waits.
     ///
     /// # Errors
     ///
-    /// When a value is outside the bounds that the table of [`Backoff`] gives.
+    /// When `initial` is zero (`initial_interval`), `max` is shorter than it (`max_interval`), or another is outside of
+    /// [`MULTIPLIER`](Self::MULTIPLIER) and [`SHARE`](Self::SHARE).
     pub fn new(initial: Duration, max: Duration, multiplier: f64, jitter: Jitter) -> Result<Self, ConfigError> {
-        if initial.is_zero() {
-            return Err(ConfigError::new("initial_interval", "must be longer than zero"));
-        }
+        BOUNDS.fits("initial_interval", initial)?;
+        BOUNDS.fits("max_interval", max)?;
         if max < initial {
             let problem = format!("must be at least the initial interval of {initial:?}, and is {max:?}");
             return Err(ConfigError::new("max_interval", problem).with_others(&["initial_interval"]));
         }
-        if !(1.0..=100.0).contains(&multiplier) {
-            return Err(ConfigError::new("multiplier", format!("must be from 1.0 to 100.0, and is {multiplier}")));
-        }
-        if let Jitter::Proportional(share) = jitter
-            && !(0.0..=1.0).contains(&share)
-        {
-            return Err(ConfigError::new("jitter", format!("must be a share from 0.0 to 1.0, and is {share}")));
+        BOUNDS.fits("multiplier", multiplier)?;
+        if let Jitter::Proportional(share) = jitter {
+            BOUNDS.fits("jitter", share)?;
         }
         Ok(Self { initial, max, multiplier, jitter })
     }

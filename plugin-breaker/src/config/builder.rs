@@ -152,9 +152,15 @@ impl CircuitBreakerConfigBuilder {
         table.fits("failure_rate.ratio", self.failure_rate)?;
         table.fits("slow.over", self.slow.map(|(over, _)| over))?;
         table.fits("slow.ratio", self.slow.map(|(_, share)| share))?;
-        table.fits("failure_rate.window", self.window)?;
-        table.fits("failure_rate.min_calls", self.min_calls)?;
+        // The rules share them, and they stand with the one that is there.
+        let [window, min_calls] = match (self.failure_rate, self.slow) {
+            (None, Some(_)) => ["slow.window", "slow.min_calls"],
+            _ => ["failure_rate.window", "failure_rate.min_calls"],
+        };
+        table.fits(window, self.window)?;
+        table.fits(min_calls, self.min_calls)?;
         table.fits("backoff.multiplier", self.backoff.map(|(multiplier, _)| multiplier))?;
+        table.fits("backoff.max", self.backoff.map(|(_, max)| max))?;
         table.fits("backoff.jitter", self.jitter)?;
         let failure_rate = self.failure_rate.map(Ratio::checked);
         let slow = self.slow.map(|(over, share)| SlowCalls { over, ratio: Ratio::checked(share) });
@@ -166,7 +172,7 @@ impl CircuitBreakerConfigBuilder {
             && calls > size
         {
             let problem = format!("must be at most the {size} calls of the window, and is {calls}");
-            return Err(ConfigError::new("failure_rate.min_calls", problem));
+            return Err(ConfigError::new(min_calls, problem));
         }
         if self.cancelled == Cancelled::Slow && slow.is_none() {
             let problem = "is \"slow\", which needs `slow` to be set";

@@ -3,7 +3,7 @@
 use std::{ops::Bound, time::Duration};
 
 use plugin_core::{
-    ConfigError,
+    Backoff, ConfigError,
     classify::Condition,
     settings::{Bounds, Checked, Given, Key, Kind, Settings, Table, Values},
 };
@@ -89,10 +89,9 @@ static BACKOFF: Table = Table::new(
     "circuit_breaker.backoff",
     "How the open time grows.",
     &[
-        Key::new("multiplier", Kind::number(1.0, 100.0), "The factor from one open time to the next.").required(),
+        Key::new("multiplier", Backoff::MULTIPLIER, "The factor from one open time to the next.").required(),
         Key::new("max", Kind::time(), "The longest open time; at least `recovery_timeout`.").required(),
-        Key::new("jitter", Kind::number(0.0, 1.0), "The share by which each open time is moved up or down.")
-            .default("0.1"),
+        Key::new("jitter", Backoff::SHARE, "The share by which each open time is moved up or down.").default("0.1"),
     ],
 );
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::ConfigError;
+use crate::{ConfigError, settings};
 
 /// Settings of a [`CacheLayer`](super::CacheLayer).
 ///
@@ -53,7 +53,8 @@ pub struct CacheConfigBuilder {
 }
 
 impl CacheConfigBuilder {
-    /// How long an answer is served without asking the service. More than 0; 60 s unless set.
+    /// How long an answer is served without asking the service. More than 0 (to keep nothing, leave the layer out); 60 s unless
+    /// set.
     pub fn with_ttl(mut self, ttl: Duration) -> Self {
         self.config.ttl = ttl;
         self
@@ -77,12 +78,6 @@ impl CacheConfigBuilder {
     ///
     /// When a field is outside of its bounds; the error names it.
     pub fn build(self) -> Result<CacheConfig, ConfigError> {
-        if self.config.ttl.is_zero() {
-            return Err(ConfigError::new("ttl", "must be more than 0: leave the layer out to keep nothing"));
-        }
-        if self.config.max_entries == 0 {
-            return Err(ConfigError::new("max_entries", "must be at least 1, and is 0"));
-        }
-        Ok(self.config)
+        settings::fitting(self.config)
     }
 }

@@ -15,11 +15,8 @@ const SLOTS: usize = 64;
 
 /// The settings of a [`Budget`].
 ///
-/// | setting | default | bounds |
-/// |---|---|---|
-/// | `ratio` | 0.2 | 0.0 to 10.0, in millionths |
-/// | `min_per_second` | 10 | any |
-/// | `window` | 10 s | 1 to 60 whole seconds |
+/// The [page of the crate](crate#defaults) has them under `budget`, with their defaults and bounds. A `ratio` is kept in
+/// millionths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BudgetConfig {
     /// In millionths: a share of a count is then exact.
@@ -33,7 +30,7 @@ impl BudgetConfig {
     ///
     /// # Errors
     ///
-    /// When a value is outside its bounds.
+    /// When a value is outside the bounds on the [page of the crate](crate#defaults).
     pub fn new(ratio: f64, min_per_second: u32, window: u32) -> Result<Self, ConfigError> {
         RetryConfig::TABLE.fits("budget.ratio", ratio)?;
         RetryConfig::TABLE.fits("budget.window", Duration::from_secs(window.into()))?;

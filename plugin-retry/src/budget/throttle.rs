@@ -9,10 +9,7 @@ use crate::{
 
 /// The settings of a [`Throttle`].
 ///
-/// | setting | default | bounds |
-/// |---|---|---|
-/// | `max_tokens` | 10 | 1 to 1000 |
-/// | `token_ratio` | 0.1 | 0.001 to 1000.0 |
+/// The [page of the crate](crate#defaults) has them under `throttle`, with their defaults and bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ThrottleConfig {
     max_tokens: u32,
@@ -26,7 +23,7 @@ impl ThrottleConfig {
     ///
     /// # Errors
     ///
-    /// When a value is outside its bounds.
+    /// When a value is outside the bounds on the [page of the crate](crate#defaults).
     pub fn new(max_tokens: u32, token_ratio: f64) -> Result<Self, ConfigError> {
         THROTTLE.fits("max_tokens", max_tokens)?;
         THROTTLE.fits("token_ratio", token_ratio)?;

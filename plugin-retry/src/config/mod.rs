@@ -262,11 +262,6 @@ impl RetryConfigBuilder {
         self.config.max_retries = u16::try_from(self.max_retries).unwrap_or(u16::MAX);
         self.config.max_body = u32::try_from(self.max_body).unwrap_or(u32::MAX);
         if !self.custom {
-            table.fits("initial_interval", self.initial)?;
-            table.fits("multiplier", self.multiplier)?;
-            if let Jitter::Proportional(share) = self.jitter {
-                table.fits("jitter", share)?;
-            }
             self.config.waits = Waits::Backoff(Backoff::new(self.initial, self.max, self.multiplier, self.jitter)?);
         }
         Ok(self.config)

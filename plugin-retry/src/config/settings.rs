@@ -22,7 +22,7 @@ static TABLE: Table = Table::new("retry", "When a call that failed is tried agai
     Key::new("max_interval", Kind::time(), "The longest wait, jitter included; at least `initial_interval`.")
         .default("5s")
         .go(),
-    Key::new("multiplier", Kind::number(1.0, 100.0), "The factor from one wait to the next.").default("2.0").go(),
+    Key::new("multiplier", Backoff::MULTIPLIER, "The factor from one wait to the next.").default("2.0").go(),
     Key::new(
         "random_jitter",
         Kind::Bool,
@@ -131,8 +131,9 @@ fn budget(values: &Values, default: BudgetConfig) -> Result<Option<BudgetConfig>
         return Ok(None);
     }
     let window = values.time("window").unwrap_or(Duration::from_secs(default.window().into()));
+    RetryConfig::TABLE.fits("budget.window", window)?;
     if window.subsec_nanos() != 0 {
-        let problem = format!("must be from 1 to 60 whole seconds, and is {window:?}");
+        let problem = format!("must be whole seconds, and is {window:?}");
         return Err(ConfigError::new("budget.window", problem));
     }
     let budget = BudgetConfig::new(
@@ -205,7 +206,7 @@ impl Settings for RetryConfig {
                     throttle.integer("max_tokens").unwrap_or(default.max_tokens()),
                     throttle.number("token_ratio").unwrap_or(default.token_ratio()),
                 );
-                builder.with_throttle(throttle?).build()
+                builder.with_throttle(throttle.map_err(|error| error.within("throttle"))?).build()
             }
             (Some(values), None) => match budget(values, BudgetConfig::default())? {
                 Some(budget) => builder.with_budget(budget).build(),
@@ -358,7 +359,7 @@ mod tests {
             (r#"{"jitter":"full","random_jitter":false}"#, "`jitter` has no effect beside `random_jitter: false`"),
             (r#"{"budget":{"ratio":-1.0}}"#, "`budget.ratio` must be from 0 to 10, and is -1.0"),
             (r#"{"budget":{"window":"90s"}}"#, "`budget.window` must be from 1s to 1m, and is \"90s\""),
-            (r#"{"budget":{"window":"1500ms"}}"#, "`budget.window` must be from 1 to 60"),
+            (r#"{"budget":{"window":"1500ms"}}"#, "`budget.window` must be whole seconds, and is 1.5s"),
             (r#"{"budget":{"share":1}}"#, "unknown field `share`"),
             (r#"{"throttle":{"max_tokens":0}}"#, "`throttle.max_tokens` must be from 1"),
             (r#"{"throttle":{},"budget":{}}"#, "`throttle` excludes a budget"),

@@ -24,6 +24,7 @@
 //! conform.page(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md"));
 //! ```
 
+mod past;
 mod probe;
 mod validate;
 
@@ -90,7 +91,8 @@ impl<T: Settings + DeserializeOwned + Debug> Conform<T> {
 
     /// Gives every key each of its words, what is at its bounds, what is past them, and what it does not take, to the reader
     /// with places, to serde and to the schema. They must agree, each key must have an effect, and a default must be what
-    /// holds without it.
+    /// holds without it. What is past the bounds is also set without a reader, as a program does by a builder: it must hear
+    /// the same of it.
     ///
     /// # Panics
     ///
@@ -112,6 +114,7 @@ impl<T: Settings + DeserializeOwned + Debug> Conform<T> {
             }
             let silent = self.silent.contains(&path.join(".").as_str());
             assert!(silent || effects.len() > 1, "`{}` has no effect", path.join("."));
+            self.built(path, key);
             if let Some(default) = key.default_value() {
                 let document = with(around, path, probe::json(&default));
                 assert_eq!(read::<T>(&document), without, "{document} is not what holds without the key");
@@ -178,6 +181,18 @@ impl<T: Settings + DeserializeOwned + Debug> Conform<T> {
                 let path = [&section[..], &[key.name()]].concat();
                 try_key(&path, key, &self.document(&path));
             }
+        }
+    }
+
+    /// Sets what is past the bounds of a key without a reader.
+    fn built(&self, path: &[&str], key: &'static Key) {
+        let name = path.join(".");
+        let alone = Table::new("alone", "A key by itself.", std::slice::from_ref(key));
+        for value in past::outside(key.kind()) {
+            let said = alone.fits(key.name(), value.clone()).expect_err("it is past the bounds");
+            let built = T::from_values(&past::values::<T>(&self.document(path), path, value));
+            let error = built.expect_err(&format!("a builder takes what `{name}` does not: {}", said.problem()));
+            assert_eq!(format!("{} {}", error.path(), error.problem()), format!("{name} {}", said.problem()));
         }
     }
 
@@ -292,6 +307,39 @@ mod tests {
     #[should_panic(expected = "`unheard` has no effect")]
     fn a_key_that_is_declared_and_not_read_is_named() {
         Conform::<Careless>::new().readers();
+    }
+
+    /// Takes whatever it is given.
+    #[derive(Debug)]
+    struct Lax {
+        count: u32,
+    }
+
+    static COUNT: Table =
+        Table::new("lax", "Has a bound.", &[Key::new("count", Kind::integer(1, 9), "So many.").default("1")]);
+
+    impl Settings for Lax {
+        const TABLE: &'static Table = &COUNT;
+
+        fn from_values(values: &Values) -> Result<Self, ConfigError> {
+            Ok(Self { count: values.integer("count").unwrap_or(1) })
+        }
+
+        fn to_values(&self) -> Values {
+            Values::new(&COUNT).with("count", self.count)
+        }
+    }
+
+    impl<'de> serde::Deserialize<'de> for Lax {
+        fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+            plugin_core::settings::deserialize(from)
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "a builder takes what `count` does not: must be from 1 to 9, and is 0")]
+    fn a_builder_that_takes_what_the_declaration_does_not_is_named() {
+        Conform::<Lax>::new().readers();
     }
 
     #[test]

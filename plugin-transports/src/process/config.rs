@@ -142,8 +142,7 @@ impl fmt::Debug for ProcessConfig {
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct ProcessConfigBuilder(ProcessConfig);
 
-/// The bounds of `max_line`.
-pub(super) const LEAST_LINE: usize = 1 << 10;
+/// The longest that `max_line` may be.
 pub(super) const MOST_LINE: usize = 1 << 30;
 
 /// Names that the protocol sets itself.

@@ -4,10 +4,8 @@ use plugin_core::{ConfigError, settings};
 
 /// How much of what a plugin writes to stderr is logged.
 ///
-/// | setting | default | bounds |
-/// |---|---|---|
-/// | `lines_per_second`: more are dropped, counted, and told of once a second | 100 | 1 to 1,000,000 |
-/// | `max_line`: of a longer line its beginning is logged, with the field `cut` | 16 KiB | 64 bytes to 1 MiB |
+/// The [page of the crate](crate#settings) has the settings, with their defaults and bounds. What is dropped is told of once
+/// a second; a line that is cut has the field `cut`.
 ///
 /// ```
 /// use plugin_transports::process::{ProcessConfig, StderrConfig};
@@ -32,7 +30,7 @@ impl StderrConfig {
     ///
     /// # Errors
     ///
-    /// When a value is outside the bounds of the table.
+    /// When a value is outside the bounds on the [page of the crate](crate#settings).
     pub fn new(lines_per_second: u32, max_line: usize) -> Result<Self, ConfigError> {
         settings::fitting(Self { lines_per_second, max_line })
     }

@@ -6,14 +6,9 @@ use plugin_core::{Backoff, ConfigError, Jitter, clock::Instant, settings::Settin
 
 /// When a plugin's process that died is started again, and when it has failed.
 ///
-/// | setting | default | bounds |
-/// |---|---|---|
-/// | `initial`: wait before the first restart | 100 ms | more than zero |
-/// | `max`: longest wait; each is twice the one before | 30 s | at least `initial` |
-/// | `window` | 60 s | more than zero |
-/// | `max_in_window`: deaths within `window` that are followed by a restart | 5 | 0 to 1000; 0 never restarts by itself |
+/// The [page of the crate](crate#settings) has the settings, with their defaults and bounds.
 ///
-/// One death more within the window is a crash loop: the process has failed, calls get `LIFECYCLE_2103`, and it is tried
+/// One death more than `max_in_window` within `window` is a crash loop: the process has failed, calls get `LIFECYCLE_2103`, and it is tried
 /// again every `max`, until it is ready. [`ProcessHandle::restart`](super::ProcessHandle::restart) and
 /// [`ProcessHandle::retry_now`](super::ProcessHandle::retry_now) begin anew at once; with `max_in_window` 0 only they do.
 /// What is ready again has not yet proved anything: deaths stay counted for their window, so that one more within it makes the
@@ -30,9 +25,10 @@ impl RestartConfig {
     ///
     /// # Errors
     ///
-    /// When a value is outside the bounds of the table.
+    /// When a value is outside the bounds on the [page of the crate](crate#settings), or `max` is less than `initial`.
     pub fn new(initial: Duration, max: Duration, window: Duration, max_in_window: u32) -> Result<Self, ConfigError> {
         Self::TABLE.fits("initial", initial)?;
+        Self::TABLE.fits("max", max)?;
         Self::TABLE.fits("window", window)?;
         Self::TABLE.fits("max_in_window", max_in_window)?;
         let too_short = |_| {

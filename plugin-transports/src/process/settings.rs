@@ -5,12 +5,12 @@ use std::path::PathBuf;
 
 use plugin_core::{
     ConfigError,
-    settings::{Given, Key, Kind, Settings, Table, Value, Values},
+    settings::{self, Given, Key, Kind, Settings, Table, Value, Values},
 };
 use serde_json::{Map, Number, Value as Json};
 
 use super::{ProcessConfig, ResourceLimits, RestartConfig, StderrConfig, config, log_limits};
-use crate::lines::client::MAX_IN_FLIGHT;
+use crate::lines::{LEAST_LINE, client::MAX_IN_FLIGHT};
 
 /// The transport whose plugins have the keys that a gateway takes over.
 const EXEC: &[&str] = &["exec"];
@@ -67,7 +67,7 @@ static PROCESS: Table = Table::new(
         .default("16MiB"),
         Key::new(
             "max_line",
-            Kind::size(config::LEAST_LINE as u64, config::MOST_LINE as u64),
+            Kind::size(LEAST_LINE as u64, config::MOST_LINE as u64),
             "The longest request, with all that travels with it, and the longest reply.",
         )
         .default("4MiB")
@@ -179,7 +179,7 @@ impl Settings for ResourceLimits {
         if let Some(count) = values.integer("max_file_handles") {
             limits = limits.with_file_handles(count);
         }
-        Ok(limits)
+        settings::fitting(limits)
     }
 
     fn to_values(&self) -> Values {

@@ -12,7 +12,7 @@ use tokio::{
 use tower_service::Service;
 
 use super::{ServeError, session::Session, stdio};
-use crate::lines::env as names;
+use crate::lines::{LEAST_LINE, env as names};
 
 type Health = Arc<dyn Fn() -> BoxFuture<HealthStatus> + Send + Sync>;
 pub(super) type Init = Arc<dyn Fn(Map<String, Value>) -> BoxFuture<Result<(), String>> + Send + Sync>;
@@ -144,8 +144,8 @@ impl Server {
         if self.concurrency == 0 {
             return Err(ConfigError::new("concurrency", "must be at least 1").into());
         }
-        if self.max_line < 1024 {
-            let problem = format!("must be at least 1 KiB, and is {} bytes", self.max_line);
+        if self.max_line < LEAST_LINE {
+            let problem = format!("must be at least {LEAST_LINE} bytes, and is {}", self.max_line);
             return Err(ConfigError::new("max_line", problem).into());
         }
         Session::new(self, service, input, output).run(stop).await
