@@ -1,0 +1,73 @@
+//! The end of a manager: all of its plugins are drained and closed.
+
+use std::{
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
+
+use futures_util::future::join_all;
+use plugin_core::clock;
+
+use super::{
+    DrainReport, Manager, drain,
+    table::{Row, Table},
+};
+
+impl<Req, Res> Manager<Req, Res>
+where
+    Req: Send + 'static,
+    Res: Send + 'static,
+{
+    /// Refuses new calls, lets those that run end within `limit`, closes every transport, and reports.
+    ///
+    /// Plugins are drained side by side. The manager stays usable for reading; a second call drains what is left.
+    pub async fn shutdown(&self, limit: Duration) -> Vec<DrainReport> {
+        self.shutdown_with(limit, || {}).await
+    }
+
+    /// The same, and says when calls that still run are not waited for any longer, before their transports are closed.
+    pub(crate) async fn shutdown_with(&self, limit: Duration, over: impl FnOnce()) -> Vec<DrainReport> {
+        let start = clock::now();
+        let old = self.refuse_all();
+        let rows: Vec<_> = old.places().into_iter().map(|place| Arc::clone(&place.row)).collect();
+        drain::readers_gone(old).await;
+        let close = async |row: &Arc<Row<Req, Res>>, unfinished| {
+            let close_error = drain::close(row, drain::closing_time(limit, start.elapsed())).await;
+            DrainReport { name: row.name.to_string(), took: start.elapsed(), unfinished, close_error, undone: false }
+        };
+        // Those that are done are closed meanwhile.
+        let drains = rows.iter().map(async |row| {
+            match drain::calls_gone(row, limit.saturating_sub(start.elapsed()), || false).await {
+                0 => Ok(close(row, 0).await),
+                unfinished => Err((row, unfinished)),
+            }
+        });
+        let drained = join_all(drains).await;
+        over();
+        let reports = join_all(drained.into_iter().map(async |drained| match drained {
+            Ok(report) => report,
+            Err((row, unfinished)) => close(row, unfinished).await,
+        }));
+        let reports = reports.await;
+        rows.iter().for_each(|row| self.remove_row(row));
+        reports
+    }
+
+    /// Refuses new calls, and plugins, from now on. [`shutdown`](Self::shutdown) does the rest.
+    pub(crate) fn begin_shutdown(&self) {
+        drop(self.refuse_all());
+    }
+
+    /// Gives back the table from before.
+    fn refuse_all(&self) -> Arc<Table<Req, Res>> {
+        let _changing = self.shared.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = self.shared.table.load().shutting_down();
+        self.shared.table.swap(Arc::new(new))
+    }
+
+    /// Whether [`shutdown`](Self::shutdown) has begun.
+    #[must_use]
+    pub fn is_shutting_down(&self) -> bool {
+        self.shared.table.load().shutting_down
+    }
+}

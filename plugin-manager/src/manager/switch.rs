@@ -1,0 +1,68 @@
+//! Switching a plugin on and off, and starting its process again.
+
+use std::sync::Arc;
+
+use plugin_core::{Code, PluginError, Rejected};
+
+use super::{
+    Manager, announce,
+    table::{Place, PlaceState},
+};
+
+impl<Req, Res> Manager<Req, Res>
+where
+    Req: Send + 'static,
+    Res: Send + 'static,
+{
+    /// Switches a plugin on or off. Calls that run are not touched.
+    ///
+    /// Switching on undoes a drain, whether it is over or not, and begins anew with a process that has failed: earlier
+    /// deaths are forgotten, and it is started now. Of a plugin that is switched off while it drains, whoever drains it still
+    /// waits for its calls, and it is disabled afterwards and not drained.
+    ///
+    /// # Errors
+    ///
+    /// `PLUGIN_1201` for an unknown name, `LIFECYCLE_2101` for a plugin whose transport is being closed, `PLUGIN_1202` for
+    /// switching on one of which [nothing was started](super::Registration::switched_off).
+    pub fn set_enabled(&self, name: &str, enabled: bool) -> Result<(), PluginError> {
+        let mut found = None;
+        self.change(|table| {
+            let place = table.get(name).ok_or_else(|| PluginError::not_found(name))?;
+            if place.state == PlaceState::Closing {
+                return Err(PluginError::from(Rejected::new(Code::Draining)).with_plugin(name));
+            }
+            if enabled {
+                place.row.started()?;
+            }
+            let state = if enabled { PlaceState::Serving } else { PlaceState::Disabled };
+            found = Some(Arc::clone(&place.row));
+            Ok(table.with(Place::new(Arc::clone(&place.row), state)))
+        })?;
+        if let Some(process) = found.filter(|_| enabled).as_ref().and_then(|row| row.parts.controls.process.as_ref()) {
+            process.retry_now();
+        }
+        Ok(())
+    }
+
+    /// Stops the process of a plugin and starts it again, or starts one that has failed; earlier deaths are forgotten.
+    /// Resolves when the new process is ready. Dropping the future changes nothing: the restart goes on.
+    ///
+    /// # Errors
+    ///
+    /// `PLUGIN_1201` for an unknown name, `PLUGIN_1008` for a plugin that has no process of its own, `PLUGIN_1202` for one of
+    /// which [nothing was started](super::Registration::switched_off), `LIFECYCLE_2105` for one that is
+    /// [still to come](Self::announce), and the fault of the start when the new process does not become ready; it is then
+    /// tried again by the usual rules.
+    pub async fn restart(&self, name: &str) -> Result<(), PluginError> {
+        let row = self.row(name)?;
+        row.started()?;
+        if row.parts.awaited {
+            return Err(announce::starting(&row.name));
+        }
+        let Some(process) = row.parts.controls.process.clone() else {
+            let problem = "this plugin has no process of its own that could be started again";
+            return Err(PluginError::new(Code::UnsupportedTransport, problem).with_plugin(name));
+        };
+        process.restart().await
+    }
+}
