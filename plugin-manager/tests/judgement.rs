@@ -41,6 +41,13 @@ async fn function(call: Call<Bytes>) -> Result<Reply<Bytes>, PluginError> {
         "fail" => return Err(PluginError::execution("as asked")),
         "blame" => return Err(PluginError::new(Code::InvalidPayload, "as asked")),
         "spare" => return Err(PluginError::new(Code::ConcurrencyExceeded, "as asked")),
+        "say" => {
+            let error =
+                PluginError::new(Code::parse(told["code"].as_str().expect("a word")).expect("a code"), "as asked");
+            let error = told["retryable"].as_bool().into_iter().fold(error, PluginError::with_retryable);
+            let after = told["retry_after_ms"].as_u64().map(Duration::from_millis);
+            return Err(after.into_iter().fold(error, PluginError::with_retry_after));
+        }
         "run out" => {
             tokio::time::sleep(Duration::from_millis(told["ms"].as_u64().expect("a number"))).await;
             return Err(PluginError::new(Code::Timeout, "as asked"));
@@ -68,6 +75,9 @@ for line in sys.stdin:
         print('{"id":"%s","result":NaN}' % id, flush=True)
     elif told["do"] == "fail":
         print(json.dumps({"id": id, "error": "as asked"}), flush=True)
+    elif told["do"] == "say":
+        said = {key: told[key] for key in ("code", "retryable", "retry_after_ms") if key in told}
+        print(json.dumps({"id": id, "error": "as asked", **said}), flush=True)
     elif told["do"] in CODES:
         print(json.dumps({"id": id, "error": "as asked", "code": CODES[told["do"]]}), flush=True)
     else:
@@ -88,7 +98,11 @@ async fn converse(mut stream: TcpStream) {
             "lose" => return,
             _ => tokio::time::sleep(Duration::from_millis(told["ms"].as_u64().unwrap_or_default())).await,
         }
+        let said = json!({"detail": "as asked", "code": told["code"], "retryable": told["retryable"],
+            "retry_after_ms": told["retry_after_ms"]})
+        .to_string();
         let (status, kind, body) = match told["do"].as_str() {
+            Some("say") => (500, "problem+json", said.as_str()),
             Some("garble") => (200, "json", r#"{"data":NaN}"#),
             Some("fail") => (200, "json", r#"{"error":"as asked"}"#),
             Some("blame") => (400, "problem+json", r#"{"detail":"as asked","code":"PLUGIN_1206"}"#),
@@ -253,6 +267,50 @@ async fn a_call_that_ends_is_judged_alike_on_every_transport() {
             (json!({"do": "run out", "ms": 100}), Some(hurry), &in_a_hurry),
         ] {
             assert_eq!(judged(transport, &what, limit).await, *expected, "{what} over {transport}");
+        }
+    }
+}
+
+/// Whether a call that may be repeated is, and what its caller is told: when to come back.
+#[tokio::test]
+async fn another_attempt_is_made_alike_on_every_transport() {
+    let say = |code: &str, retryable: Option<bool>, after: Option<&Value>| {
+        let mut say = json!({"do": "say", "code": code});
+        if let Some(retryable) = retryable {
+            say["retryable"] = retryable.into();
+        }
+        if let Some(after) = after {
+            say["retry_after_ms"] = after.clone();
+        }
+        say
+    };
+    let soon = json!(30);
+    for transport in TRANSPORTS {
+        for (what, retries, after) in [
+            (json!({"do": "answer"}), 0, None),
+            (json!({"do": "garble"}), 0, None),
+            (json!({"do": "fail"}), 0, None),
+            (json!({"do": "blame"}), 0, None),
+            (json!({"do": "spare"}), 1, None),
+            (say("PLUGIN_1203", Some(true), None), 1, None),
+            (say("PLUGIN_1203", Some(true), Some(&soon)), 1, Some(30)),
+            (say("RATELIMIT_1501", None, Some(&soon)), 0, Some(30)),
+            (say("RATELIMIT_1501", Some(true), Some(&soon)), 1, Some(30)),
+            (say("OVERLOAD_2001", Some(false), None), 0, None),
+            (say("PLUGIN_1204", Some(true), None), 1, None),
+            (say("PLUGIN_1206", Some(true), None), 1, None),
+            // No time at all, as over HTTP: the code is read all the same.
+            (say("OVERLOAD_2001", None, Some(&json!(-1))), 1, None),
+            (say("OVERLOAD_2001", None, Some(&json!("soon"))), 1, None),
+        ] {
+            let retry = json!({"max_retries": 1, "initial_interval": "1ms", "idempotent": true});
+            let gateway = gateway(transport, &json!({"timeout": "20s", "retry": retry}).to_string()).await;
+            let outcome = send(&gateway, told(&what)).await;
+            let said = outcome.as_ref().err().and_then(PluginError::retry_after);
+            let view = gateway.manager().get("p").expect("registered");
+            let seen = view.controls.retry.expect("on").stats().retries;
+            assert_eq!((seen, said.map(|said| said.as_millis())), (retries, after), "{what} over {transport}");
+            gateway.shutdown().await;
         }
     }
 }

@@ -3,6 +3,8 @@
 #![cfg_attr(not(feature = "full"), doc = "How a call reaches code that runs elsewhere, and how that code is served.")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(any(feature = "http", feature = "lines"))]
+mod again;
 #[cfg(feature = "auth")]
 pub mod auth;
 #[cfg(feature = "http")]

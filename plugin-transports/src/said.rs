@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use plugin_core::{Code, Kind, PluginError, clock, deadline::cut::AttemptTime};
 
+use crate::again::{self, Again};
+
 /// The code that a plugin gives its error, where it is one that an answer can have: the payload or who sent it is at fault,
 /// or the plugin has no time or room for the call. What is wrong between host and plugin is for the host to say.
 pub(crate) fn code(text: &str) -> Option<Code> {
@@ -16,11 +18,9 @@ pub(crate) fn code(text: &str) -> Option<Code> {
     })
 }
 
-/// The error that a plugin answers with.
-pub(crate) fn error(code: Code, text: impl Into<Cow<'static, str>>) -> PluginError {
-    let error = PluginError::new(code, text);
-    // Some limit of the plugin's own, as far as it alone knows: another attempt may end otherwise.
-    if code == Code::Timeout { error.with_retryable(true) } else { error }
+/// The error that a plugin answers with, and what it says of another attempt.
+pub(crate) fn error(code: Code, text: impl Into<Cow<'static, str>>, again: Again) -> PluginError {
+    again.on(PluginError::new(code, text).with_retryable(again::by_code(code)))
 }
 
 /// What a plugin's answer that its time was up means for a call that was told this time: the end of the time, as whoever
@@ -54,7 +54,7 @@ mod tests {
             let deadline: Instant = since.saturating_add(given);
             let time = AttemptTime::new(since).with_limit(Some(30 * SECOND)).with_deadline(Some(deadline), given);
             tokio::time::advance(after).await;
-            let error = out_of_time(error(Code::Timeout, "no time"), &time, "waiting");
+            let error = out_of_time(error(Code::Timeout, "no time", Again::default()), &time, "waiting");
             assert_eq!(error.code(), Code::Timeout);
             assert_eq!(error.rejected().map(|rejected| rejected.is_evidence()), refusal, "{given:?} {after:?}");
             assert_eq!(error.is_retryable(), refusal.is_none());

@@ -1,12 +1,15 @@
 //! Calls to a plugin's process: many at once, and none that suffers for another.
 
+#[cfg(feature = "http")]
+#[path = "../fixture/blunt.rs"]
+mod blunt;
 mod support;
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{FutureExt, future::join_all};
-use plugin_core::{AnyError, Call, Classify, Code, HealthState, Kind, Sent, TraceContext, Verdict};
+use plugin_core::{AnyError, Call, Classify, Code, HealthState, Kind, PluginError, Sent, TraceContext, Verdict};
 use plugin_transports::process::{ProcessConfig, connect};
 use serde_json::{Value, json};
 use support::{call, call_with, fixture, start, start_error, within};
@@ -44,6 +47,45 @@ async fn an_error_of_the_plugin_is_its_own_and_not_retried() {
     assert!(panic.message().contains("the plugin panicked: oh no"), "{panic}");
     assert_eq!(call(instance.service(), &json!(1)).await.expect("it lives on"), 1);
     assert_eq!(instance.service().handle().stats().restarts, 0);
+}
+
+/// The same Rust plugin, called without any transport, as a process and over HTTP.
+#[cfg(feature = "http")]
+#[tokio::test]
+async fn what_a_plugin_says_of_another_attempt_is_the_same_however_it_is_carried() {
+    use plugin_transports::http::{HttpConfig, HttpPlugin, ServerOptions, serve};
+    let service = plugin_transports::inproc::plugin_fn(blunt::blunt);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let serving = serve(service, listener, ServerOptions::new()).expect("it serves");
+    let config = HttpConfig::builder("fixture", format!("http://{}/", serving.local_addr()));
+    let http = HttpPlugin::connect(config.build().expect("in bounds")).expect("a client");
+    let lines = start(fixture(&["blunt"])).await;
+    let said = |error: PluginError| (error.code(), error.is_retryable(), error.retry_after());
+    for told in [
+        json!({}),
+        json!({"retryable": true}),
+        json!({"retryable": true, "after_ms": 1500}),
+        json!({"after_ms": 70}),
+        json!({"code": "OVERLOAD_2001"}),
+        json!({"code": "OVERLOAD_2001", "retryable": false}),
+        json!({"code": "RATELIMIT_1501", "after_ms": 5000}),
+        json!({"code": "RATELIMIT_1501", "retryable": true, "after_ms": 5000}),
+        json!({"code": "PLUGIN_1204"}),
+        json!({"code": "PLUGIN_1204", "retryable": true}),
+        json!({"code": "PLUGIN_1206", "retryable": true}),
+        json!({"by": "a layer", "code": "RATELIMIT_1501", "after_ms": 5000}),
+        json!({"by": "a layer", "code": "RATELIMIT_1501"}),
+        json!({"by": "a layer", "code": "OVERLOAD_2001"}),
+    ] {
+        let call = || Call::new(Bytes::from(told.to_string()));
+        let over_lines = said(within(lines.service().clone().oneshot(call())).await.expect_err("as told"));
+        let over_http = said(within(http.service().clone().oneshot(call())).await.expect_err("as told"));
+        assert_eq!(over_lines, over_http, "{told}");
+        let (code, mut retryable, after) = said(service.oneshot(call()).await.expect_err("as told"));
+        // Who called from outside is told whether to come back; a layer between the two, whether it may ask again now.
+        retryable |= told["by"] == "a layer" && after.is_some();
+        assert_eq!(over_lines, (code, retryable, after), "{told}");
+    }
 }
 
 /// The payload of one caller opens no breaker for all.

@@ -27,7 +27,6 @@ mod grpc;
 mod http;
 mod judgement;
 mod known;
-#[cfg(feature = "http")]
 pub mod retry_after;
 
 pub use amend::Amendment;

@@ -1,39 +1,54 @@
 //! Reading when a server wants to be called again.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
+#[cfg(feature = "http")]
+use std::time::SystemTime;
 
+#[cfg(feature = "http")]
 use http::{HeaderMap, HeaderValue, header};
 
+#[cfg(feature = "http")]
 use super::PushBack;
 
-/// The longest time that is believed. A header that says more is read as this.
+/// The longest time that is believed. What says more is read as this.
 pub const MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Reads `Retry-After` (RFC 9110, 10.2.3): seconds, or an HTTP date. A date in the past is zero.
 ///
 /// `None` when the header is missing, or is neither.
+#[cfg(feature = "http")]
 #[must_use]
 pub fn from_http(headers: &HeaderMap, wall: SystemTime) -> Option<Duration> {
     let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        // Digits that do not fit are still a number, and a large one.
-        return Some(text.parse().map_or(MAX, Duration::from_secs).min(MAX));
+    if let Some(seconds) = digits(text) {
+        return Some(Duration::from_secs(seconds).min(MAX));
     }
     let date = httpdate::parse_http_date(text).ok()?;
     Some(date.duration_since(wall).unwrap_or(Duration::ZERO).min(MAX))
 }
 
+/// Reads a number of milliseconds, as a plugin writes it beside an error: digits alone. `None` when it is none.
+#[must_use]
+pub fn from_millis(text: &str) -> Option<Duration> {
+    digits(text).map(|millis| Duration::from_millis(millis).min(MAX))
+}
+
+/// Digits alone: Rust would read a `+` before them too. Those that do not fit are still a number, and a large one.
+fn digits(text: &str) -> Option<u64> {
+    let are_digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    are_digits.then(|| text.parse().unwrap_or(u64::MAX))
+}
+
 /// Reads `grpc-retry-pushback-ms` (gRFC A6). A negative or unreadable value says "do not retry": [`PushBack::Never`].
+#[cfg(feature = "http")]
 #[must_use]
 pub fn from_grpc(headers: &HeaderMap) -> Option<PushBack> {
     let value: &HeaderValue = headers.get("grpc-retry-pushback-ms")?;
-    // Digits alone: Rust would read a `+` before them too.
-    let text = value.to_str().ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
-    let millis = text.and_then(|text| text.parse::<u32>().ok());
+    let millis = value.to_str().ok().and_then(digits).and_then(|millis| u32::try_from(millis).ok());
     Some(millis.map_or(PushBack::Never, |millis| PushBack::After(Duration::from_millis(millis.into()).min(MAX))))
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "http"))]
 mod tests {
     use proptest::prelude::*;
 
@@ -71,8 +86,10 @@ mod tests {
     #[test]
     fn what_is_neither_is_no_answer() {
         for bad in ["", "-1", "1.5", "soon", "12s"] {
-            assert_eq!(http(bad), None, "{bad:?}");
+            assert_eq!((http(bad), from_millis(bad)), (None, None), "{bad:?}");
         }
+        assert_eq!([from_millis("1500"), from_millis("+5")], [Some(Duration::from_millis(1500)), None]);
+        assert_eq!([from_millis("99999999999999999999999999"), from_millis("86400001")], [Some(MAX); 2]);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use super::{
     scan,
 };
 use crate::{
+    again::Again,
     flaw,
     json::{Beyond, Limits},
     members::{self, Unknown},
@@ -111,6 +112,7 @@ pub(crate) struct Fault {
     /// [`Code::ExecutionFailed`] unless the plugin says otherwise, and may.
     pub(crate) code: Code,
     pub(crate) text: String,
+    pub(crate) again: Again,
 }
 
 /// What one line of a plugin's stdout is.
@@ -135,6 +137,10 @@ struct RawAnswer<'a> {
     error: Option<&'a RawValue>,
     #[serde(borrow, default)]
     code: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    retryable: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    retry_after_ms: Option<&'a RawValue>,
     #[serde(default, deserialize_with = "metadata::texts")]
     metadata: std::collections::BTreeMap<String, String>,
 }
@@ -184,11 +190,12 @@ fn read(line: &Bytes, limits: Limits) -> Result<Reply, String> {
     let has_error = raw.error.is_some();
     let text = raw.error.map(metadata::error).filter(|text| !text.is_empty());
     let code = raw.code.map(metadata::text).and_then(|code| said::code(&code));
+    let fault = |code, text| Fault { code, text, again: Again::read(raw.retryable, raw.retry_after_ms) };
     let result = match (text, code) {
-        (Some(text), code) => Err(Fault { code: code.unwrap_or(Code::ExecutionFailed), text }),
+        (Some(text), code) => Err(fault(code.unwrap_or(Code::ExecutionFailed), text)),
         // The code of an error without its sentence; beside a result it is a key that nobody knows.
         (None, Some(code)) if has_error || raw.result.is_none() => {
-            Err(Fault { code, text: "the plugin gave no reason".to_owned() })
+            Err(fault(code, "the plugin gave no reason".to_owned()))
         }
         _ => Ok(match raw.result.map(RawValue::get) {
             None => Bytes::from_static(b"null"),
@@ -292,7 +299,7 @@ mod tests {
         };
         let id = "00000000000000ff";
         let ok = |text: &'static str| Some((255, Ok(Bytes::from_static(text.as_bytes()))));
-        let failed = |text: &str| Some((255, Err(Fault { code: Code::ExecutionFailed, text: text.to_owned() })));
+        let failed = |text: &str| Some((255, Err(fault(Code::ExecutionFailed, text))));
         assert_eq!(read(&format!(r#"{{"id": "{id}", "result": {{"a": [1, 2]}}}}"#)), ok(r#"{"a": [1, 2]}"#));
         assert_eq!(read(&format!(r#"{{"id":"{id}"}}"#)), ok("null"));
         assert_eq!(read(&format!(r#"{{"id":"{id}","result":null,"error":""}}"#)), ok("null"));
@@ -302,6 +309,34 @@ mod tests {
         for bad in ["", "hello", "{}", r#"{"id":"7"}"#, r#"{"id":7}"#, r#"{"id":"00000000000000FF"}"#, "[1]"] {
             assert_eq!(read(bad), None, "{bad:?}");
         }
+    }
+
+    fn fault(code: Code, text: &str) -> Fault {
+        Fault { code, text: text.to_owned(), again: Again::default() }
+    }
+
+    #[test]
+    fn an_error_may_say_whether_another_attempt_helps_and_when_and_a_bad_value_costs_it_nothing() {
+        let read = |keys: &str| {
+            let line = format!(r#"{{"id":"00000000000000ff","error":"no","code":"RATELIMIT_1501",{keys}}}"#);
+            match decode_line(&Bytes::from(line)) {
+                Reply::Answer(Answer { result: Err(fault), .. }) if fault.code == Code::RateLimited => {
+                    (fault.again.retryable, fault.again.retry_after.map(|after| after.as_millis()))
+                }
+                other => panic!("{keys}: {other:?}"),
+            }
+        };
+        assert_eq!(read(r#""retryable":true,"retry_after_ms":1500"#), (Some(true), Some(1500)));
+        assert_eq!(read(r#""retry_after_ms":1000000000"#), (None, Some(86_400_000)));
+        for bad in [r#""retryable":"yes","retry_after_ms":-1"#, r#""retryable":[],"retry_after_ms":"soon""#] {
+            assert_eq!(read(bad), (None, None), "{bad}");
+        }
+        let line = br#"{"id":"00000000000000ff","result":1,"retryable":true,"retry_after_ms":5}"#;
+        let Reply::Answer(fine) = decode_line(&Bytes::from_static(line)) else { panic!("a reply") };
+        assert!(fine.result.is_ok(), "beside a result they are keys that nobody knows");
+        // Nothing else beside an id is a result that is null, as one encoder writes it, and no line of a log either.
+        let line = br#"{"id":"00000000000000ff","retryable":false}"#;
+        assert!(matches!(decode_line(&Bytes::from_static(line)), Reply::Answer(Answer { result: Ok(_), .. })));
     }
 
     #[test]

@@ -3,7 +3,8 @@
 //! ```text
 //! stdin  -> {"id":"7","method":"execute","payload":<JSON>,"context":{"request_id":"..","timeout":<ns>,"max_retries":0,
 //!            "headers":{..}?,"metadata":{..}?}}
-//! stdout <- {"id":"7","result":<JSON>}  or  {"id":"7","error":"text","code":"PLUGIN_1206"?}; ours also "metadata":{..}?
+//! stdout <- {"id":"7","result":<JSON>}  or  {"id":"7","error":"text","code":"PLUGIN_1206"?,
+//!            "retryable":true?,"retry_after_ms":1500?}; ours also "metadata":{..}?
 //! stderr    the plugin's log
 //! ```
 //!
@@ -14,7 +15,8 @@
 //! (`PLUGIN_1206`, `PLUGIN_1207`, `AUTH_1107`) or that there is no room for the call now (`RATELIMIT_1501`, `OVERLOAD_2001`
 //! to `OVERLOAD_2003`). `PLUGIN_1204` says that it ran out of time: of the time that it was told, which is judged as if the
 //! host had ended the call, or with time left of a limit of its own, which is a failure that may be tried again. Any other
-//! code, or none, is `PLUGIN_1203`.
+//! code, or none, is `PLUGIN_1203`. Whether another attempt may help follows from the code unless `retryable` says it, and
+//! `retry_after_ms` is what `Retry-After` is over HTTP.
 //!
 //! An object with the id of a call is its reply when it has a `result`; when it has an `error`, and no `level` as a line of a
 //! log has; or when it has nothing but its id, which is a `result` that is null. The id is to be given back as it came, a

@@ -45,7 +45,7 @@ impl Keys {
         match () {
             () if is(&["result"]) => self.result = true,
             () if is(&["error"]) => self.error = true,
-            () if is(&["id", "code", "metadata"]) => {}
+            () if is(&["id", "code", "metadata", "retryable", "retry_after_ms"]) => {}
             () => {
                 self.other = true;
                 self.log |= is(&["level", "lvl", "severity", "levelname", "method", "msg", "ts", "time", "timestamp"]);

@@ -43,7 +43,7 @@ pub(super) fn failed(failure: Failure, shared: &Shared) -> PluginError {
 /// The plugin answered, with an error.
 pub(super) fn answered(fault: Fault, time: Option<&AttemptTime>, plugin: &Arc<str>) -> PluginError {
     let is_out_of_time = fault.code == Code::Timeout;
-    let error = said::error(fault.code, fault.text);
+    let error = said::error(fault.code, fault.text, fault.again);
     let error = match time {
         Some(time) if is_out_of_time => said::out_of_time(error, time, WAITING),
         _ => error,

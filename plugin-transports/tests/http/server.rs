@@ -134,7 +134,7 @@ async fn refusals_keep_their_status_and_say_when_to_come_back() {
     let instance = connect(config(&serving));
     let error = call(&instance, "\"refuse\"").await.expect_err("a refusal");
     assert_eq!((error.code(), error.is_retryable()), (Code::RateLimited, true));
-    assert_eq!((error.retry_after(), error.http_status()), (Some(Duration::from_secs(3)), Some(429)));
+    assert_eq!((error.retry_after(), error.http_status()), (Some(Duration::from_millis(2500)), Some(429)));
     assert_eq!(error.to_string().matches("RATELIMIT_1501").count(), 1, "{error}");
     let error = call(&instance, "\"busy\"").await.expect_err("a refusal");
     assert_eq!((error.code(), error.http_status()), (Code::ConcurrencyExceeded, Some(503)));

@@ -4,9 +4,11 @@ use http::{HeaderMap, StatusCode, header};
 use hyper::body::Incoming;
 use plugin_core::{AnyError, Classify, Code, PluginError, Sent, classify::retry_after, clock};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::{HttpConfig, interim::TooMany};
 use crate::{
+    again::Again,
     http::{
         body::{self, Unread},
         envelope,
@@ -43,23 +45,21 @@ pub(super) fn status(config: &HttpConfig, status: StatusCode, headers: &HeaderMa
     );
     // The number of a success would tell a list `on` less than the code does.
     let tells = !(status.is_success() && body.said.is_some());
-    let (error, retryable) = match body.said {
-        Some((code, said)) => {
-            let error = said::error(code, said.detail.unwrap_or_else(|| format!("the plugin answered {status}")));
-            let retryable = said.retryable.unwrap_or_else(|| error.is_retryable());
-            (error, retryable)
+    let later = || retry_after::from_http(headers, clock::wall());
+    let error = match body.said {
+        Some(Said { code, detail, mut again }) => {
+            // The document is more exact than the header, which has whole seconds.
+            again.retry_after = again.retry_after.or_else(later);
+            said::error(code, detail.unwrap_or_else(|| format!("the plugin answered {status}")), again)
         }
         None => {
             let error = PluginError::new(code(status), message(config, status, headers));
-            (if let Some(text) = body.text { error.with_detail(text) } else { error }, passes)
+            let error = if let Some(text) = body.text { error.with_detail(text) } else { error };
+            let again = Again { retryable: Some(passes), retry_after: if passes { later() } else { None } };
+            again.on(error)
         }
     };
-    let error = error.with_retryable(retryable);
-    let error = if tells { error.with_http_status(status.as_u16()) } else { error };
-    match retry_after::from_http(headers, clock::wall()) {
-        Some(after) if passes => error.with_retry_after(after),
-        _ => error,
-    }
+    if tells { error.with_http_status(status.as_u16()) } else { error }
 }
 
 /// The code of a status that came alone.
@@ -111,20 +111,29 @@ fn location(headers: &HeaderMap) -> String {
 pub(super) struct Body {
     /// As text, where it is text.
     text: Option<String>,
-    /// What a problem document says of it, where its code is one that an answer can have.
-    said: Option<(Code, Problem)>,
+    /// What a problem document says of it.
+    said: Option<Said>,
     /// It was read to its end.
     pub(super) is_whole: bool,
 }
 
 /// The part of a problem document (RFC 9457) that is read, see the server's side.
 #[derive(Deserialize)]
-struct Problem {
+struct Problem<'a> {
     code: String,
     #[serde(default)]
     detail: Option<String>,
-    #[serde(default)]
-    retryable: Option<bool>,
+    #[serde(borrow, default)]
+    retryable: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    retry_after_ms: Option<&'a RawValue>,
+}
+
+/// What it says, where its code is one that an answer can have.
+struct Said {
+    code: Code,
+    detail: Option<String>,
+    again: Again,
 }
 
 impl Body {
@@ -142,13 +151,13 @@ impl Body {
     }
 }
 
-fn problem(json: &[u8]) -> Option<(Code, Problem)> {
-    let mut problem: Problem = serde_json::from_slice(json).ok()?;
+fn problem(json: &[u8]) -> Option<Said> {
+    let problem: Problem<'_> = serde_json::from_slice(json).ok()?;
     let code = said::code(&problem.code)?;
     // The text of a refusal of this family names its code, and so does that of the error.
     let text = problem.detail.map(|text| truncated(&text.replace(&format!(" ({code})"), ""), MAX_DETAIL).to_owned());
-    problem.detail = text.filter(|text| !text.is_empty());
-    Some((code, problem))
+    let again = Again::read(problem.retryable, problem.retry_after_ms);
+    Some(Said { code, detail: text.filter(|text| !text.is_empty()), again })
 }
 
 fn truncated(text: &str, max: usize) -> &str {

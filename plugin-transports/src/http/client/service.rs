@@ -107,7 +107,7 @@ impl HttpPlugin {
 /// | the attempt took longer than `request_timeout` | `PLUGIN_1204` | yes | nothing, or maybe |
 /// | the deadline passed | `PLUGIN_1204` | no | nothing, or maybe |
 /// | 2xx whose `error` is not empty | `PLUGIN_1203` | no | maybe |
-/// | a problem document (RFC 9457) whose `code` the line protocol knows too | that code | as its `retryable` says | maybe |
+/// | a problem document (RFC 9457) whose `code` the line protocol knows too | that code | as its `retryable` says, after its `retry_after_ms` or `Retry-After` | maybe |
 /// | 400, 422; 413: the caller is at fault | `PLUGIN_1206`; `PLUGIN_1207` | no | maybe |
 /// | 429 | `RATELIMIT_1501` | yes, after `Retry-After` | maybe |
 /// | 504, or the code `PLUGIN_1204`, at the end of the time that the plugin was told, or under a caller in a hurry | `PLUGIN_1204`, as the limit or the deadline that it is | as above | maybe |

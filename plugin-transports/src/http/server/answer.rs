@@ -7,12 +7,14 @@ use serde::Serialize;
 
 use super::problem::{self, json, json_parts};
 use crate::{
+    again::Again,
     http::{body::Parts, envelope},
     json::Limits,
 };
 
-/// The plugin's own failure is a success of HTTP with a text in `error`, as go-plugins has it. Other errors, such as a
-/// refusal or a call that could not be read, are problems with the status of their code.
+/// The plugin's own failure is a success of HTTP with a text in `error`, as go-plugins has it, unless it has more to say than
+/// that: whether or when another attempt may help. Then, and of other errors, such as a refusal or a call that could not be
+/// read, it is a problem with the status of its code.
 pub(super) fn answer(result: Result<Reply<Bytes>, PluginError>, request_id: &str) -> Response<Parts> {
     match result {
         Ok(reply) => match Limits::none().check(reply.payload()) {
@@ -25,11 +27,15 @@ pub(super) fn answer(result: Result<Reply<Bytes>, PluginError>, request_id: &str
                 json(StatusCode::OK, envelope::failure(request_id, &text))
             }
         },
-        Err(error) if error.code() == Code::ExecutionFailed => {
+        Err(error) if error.code() == Code::ExecutionFailed && says_no_more(&error) => {
             json(StatusCode::OK, envelope::failure(request_id, error.message()))
         }
         Err(error) => problem::of_error(&error, request_id),
     }
+}
+
+fn says_no_more(error: &PluginError) -> bool {
+    Again::of(error).beyond(error.code()) == Again::default()
 }
 
 /// What `GET .../health` answers: 200 when healthy or degraded, and 503 otherwise.

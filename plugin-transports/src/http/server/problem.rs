@@ -5,7 +5,7 @@ use http::{HeaderValue, Response, StatusCode, header};
 use plugin_core::{AsHttpResponse, Code, PluginError, Reject};
 use serde::Serialize;
 
-use crate::http::body::Parts;
+use crate::{again::Again, http::body::Parts};
 
 #[derive(Serialize)]
 struct Problem<'a> {
@@ -16,22 +16,26 @@ struct Problem<'a> {
     code: &'a str,
     retryable: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<&'a str>,
 }
 
 /// A problem with this status.
 pub(super) fn problem(status: StatusCode, code: Code, detail: &str, request_id: Option<&str>) -> Response<Parts> {
-    of(status, code, detail, code.is_retryable(), request_id)
+    let again = Again { retryable: Some(code.is_retryable()), retry_after: None };
+    of(status, code, detail, again, request_id)
 }
 
-fn of(status: StatusCode, code: Code, detail: &str, retryable: bool, request_id: Option<&str>) -> Response<Parts> {
+fn of(status: StatusCode, code: Code, detail: &str, again: Again, request_id: Option<&str>) -> Response<Parts> {
     let problem = Problem {
         r#type: "about:blank",
         title: status.canonical_reason().unwrap_or("Error"),
         status: status.as_u16(),
         detail,
         code: code.as_str(),
-        retryable,
+        retryable: again.retryable.unwrap_or_default(),
+        retry_after_ms: again.retry_after_ms(),
         request_id,
     };
     let mut response = json(status, serde_json::to_vec(&problem).unwrap_or_default());
@@ -46,7 +50,7 @@ pub(super) fn of_error(error: &PluginError, request_id: &str) -> Response<Parts>
         return response;
     }
     let status = StatusCode::from_u16(error.code().http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = of(status, error.code(), error.message(), error.is_retryable(), Some(request_id));
+    let mut response = of(status, error.code(), error.message(), Again::of(error), Some(request_id));
     if let Some(after) = error.retry_after() {
         // Rounded up: who comes back on the second must not be early.
         let seconds = after.as_secs().saturating_add(u64::from(after.subsec_nanos() > 0));

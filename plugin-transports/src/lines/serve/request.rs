@@ -8,10 +8,13 @@ use plugin_core::{Call, CallContext, Code, TraceContext};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::flaw;
-use crate::lines::{
-    json::{push_str, push_texts},
-    scan::{self, Found},
+use crate::{
+    again::Again,
+    flaw,
+    lines::{
+        json::{push_str, push_texts},
+        scan::{self, Found},
+    },
 };
 
 /// One request of the host.
@@ -156,12 +159,12 @@ pub(super) fn result(id: &Id, json: &[u8], metadata: &BTreeMap<String, String>) 
 
 /// A reply that carries an error of the plugin itself.
 pub(super) fn error(id: &Id, text: &str) -> Vec<u8> {
-    fault(id, Code::ExecutionFailed, text)
+    fault(id, Code::ExecutionFailed, text, Again::default())
 }
 
 /// A reply that carries an error. An empty text would mean success, so it never is. The code that an error has anyway is
-/// not written.
-pub(super) fn fault(id: &Id, code: Code, text: &str) -> Vec<u8> {
+/// not written, nor what that code says of another attempt.
+pub(super) fn fault(id: &Id, code: Code, text: &str, again: Again) -> Vec<u8> {
     let text = if text.is_empty() { "the plugin failed, and did not say why" } else { text };
     let mut line = begin(id, text.len());
     line.extend_from_slice(b"\"error\":");
@@ -169,6 +172,13 @@ pub(super) fn fault(id: &Id, code: Code, text: &str) -> Vec<u8> {
     if code != Code::ExecutionFailed {
         line.extend_from_slice(b",\"code\":");
         push_str(&mut line, code.as_str());
+    }
+    let again = again.beyond(code);
+    if let Some(retryable) = again.retryable {
+        line.extend_from_slice(if retryable { b",\"retryable\":true" } else { b",\"retryable\":false" });
+    }
+    if let Some(millis) = again.retry_after_ms() {
+        line.extend_from_slice(format!(",\"retry_after_ms\":{millis}").as_bytes());
     }
     line.extend_from_slice(b"}\n");
     line
@@ -235,7 +245,10 @@ mod tests {
         assert_eq!(parse(&result(&id, b"1", &metadata)), json!({"id": "7", "result": 1, "metadata": {"k": "v"}}));
         assert_eq!(parse(&error(&id, "two\nlines")), json!({"id": "7", "error": "two\nlines"}));
         let refused = json!({"id": "7", "error": "no name", "code": "PLUGIN_1206"});
-        assert_eq!(parse(&fault(&id, Code::InvalidPayload, "no name")), refused);
+        assert_eq!(parse(&fault(&id, Code::InvalidPayload, "no name", Again::default())), refused);
+        let again = Again { retryable: Some(true), retry_after: Some(Duration::from_millis(1500)) };
+        let later = json!({"id": "7", "error": "no", "retryable": true, "retry_after_ms": 1500});
+        assert_eq!(parse(&fault(&id, Code::ExecutionFailed, "no", again)), later);
         assert_ne!(parse(&error(&Id::found(Found::default()), "")), json!({"id": "", "error": ""}));
     }
 

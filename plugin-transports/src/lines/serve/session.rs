@@ -31,6 +31,7 @@ use super::{
     server::Init,
 };
 use crate::{
+    again::Again,
     lines::{
         env,
         json::single_line,
@@ -370,14 +371,15 @@ where
     }
 }
 
-/// The reply to a call that failed. An error of the family has a code, which travels beside its text: what one caller sends
-/// is no evidence against the plugin.
+/// The reply to a call that failed. An error of the family has a code, which travels beside its text, since what one caller
+/// sends is no evidence against the plugin; and it says whether and when another attempt may help.
 fn failed<E: fmt::Display + 'static>(id: &Id, error: &E) -> Vec<u8> {
     let any: &dyn Any = error;
     let boxed = any.downcast_ref::<BoxError>();
+    let fault = |error: &PluginError| request::fault(id, error.code(), error.message(), Again::of(error));
     match (any.downcast_ref::<PluginError>().or_else(|| boxed?.downcast_ref()), any.downcast_ref::<Rejected>()) {
-        (Some(error), _) => request::fault(id, error.code(), error.message()),
-        (None, Some(rejected)) => request::fault(id, rejected.code(), PluginError::from(*rejected).message()),
+        (Some(error), _) => fault(error),
+        (None, Some(rejected)) => fault(&PluginError::from(*rejected)),
         (None, None) => request::error(id, &error.to_string()),
     }
 }
