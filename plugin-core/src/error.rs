@@ -55,6 +55,7 @@ struct Inner {
     instance: Option<InstanceId>,
     http_status: Option<u16>,
     of_reply: bool,
+    evidence: bool,
 }
 
 impl PluginError {
@@ -79,6 +80,7 @@ impl PluginError {
             instance: None,
             http_status: None,
             of_reply: false,
+            evidence: true,
         }))
     }
 
@@ -107,6 +109,7 @@ impl PluginError {
             instance: inner.instance,
             http_status: inner.http_status,
             of_reply: inner.of_reply,
+            evidence: inner.evidence,
         }))
     }
 
@@ -206,6 +209,14 @@ impl PluginError {
         self
     }
 
+    /// Says that what this tells of the plugin is known: another call has told it. A layer that counts failures then counts one,
+    /// as where many calls are lost with one connection. Whether another attempt may help is as before.
+    #[must_use]
+    pub fn as_no_evidence(mut self) -> Self {
+        self.0.evidence = false;
+        self
+    }
+
     /// Names the HTTP status that the plugin answered with, for the lists `on` of a configuration.
     #[must_use]
     pub fn with_http_status(mut self, status: u16) -> Self {
@@ -285,6 +296,11 @@ impl PluginError {
     #[must_use]
     pub fn sent(&self) -> Sent {
         self.0.sent
+    }
+
+    /// Whether this says something of the plugin that [is not known yet](Self::as_no_evidence).
+    pub(crate) fn is_news(&self) -> bool {
+        self.0.evidence
     }
 
     /// The HTTP status that the plugin answered with, where that is what failed.

@@ -73,6 +73,21 @@ pub(super) fn is_unprocessed(error: &(dyn Error + 'static)) -> bool {
     error.is_go_away() || (error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM))
 }
 
+/// Whether an error of hyper's befell one stream of a connection of HTTP/2, which a reset of that stream has ended. Anything
+/// else that ends a call there befalls all that are on the connection.
+#[cfg(feature = "http2")]
+#[must_use]
+pub fn is_of_one_stream(error: &(dyn Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if error.downcast_ref::<h2::Error>().is_some_and(h2::Error::is_reset) {
+            return true;
+        }
+        next = error.source();
+    }
+    false
+}
+
 #[cfg(not(any(feature = "http2", feature = "channel")))]
 pub(super) fn is_unprocessed(_: &(dyn Error + 'static)) -> bool {
     false

@@ -99,6 +99,7 @@ fn of_plugin_error(error: &PluginError) -> Judgement {
     };
     let verdict = match (&refusal, error.kind()) {
         (Some(refusal), _) => refusal.verdict(),
+        (None, _) if !error.is_news() => Verdict::Ignored,
         // As the head of a response with this status: it was answered, and who asked or who configured it is at fault.
         (None, Kind::Connection) if error.http_status().is_some_and(|status| (300..500).contains(&status)) => {
             Verdict::Ignored

@@ -34,6 +34,8 @@ pub use any_error::{AnyError, ErrorChain};
 pub use cause::{Cause, Condition};
 pub use closure::ClassifyFn;
 pub use failures_on::FailuresOn;
+#[cfg(feature = "http2")]
+pub use foreign::is_of_one_stream;
 #[cfg(feature = "grpc")]
 pub use grpc::ByGrpcStatus;
 #[cfg(feature = "http")]

@@ -4,6 +4,10 @@ use std::{
     future::Future,
     io,
     pin::{Pin, pin},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     task::{Context, Poll, ready},
 };
 
@@ -21,11 +25,27 @@ const PER_UNIT: usize = 1024;
 
 /// A connection whose reading costs its task by the byte. When the task's budget is spent, its next read makes it yield.
 #[derive(Debug)]
-pub(super) struct Paced<I>(I);
+pub(super) struct Paced<I>(I, Option<Heard>);
+
+/// Counts how often something was read from a connection.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Heard(Arc<AtomicU64>);
 
 impl<I> Paced<I> {
     pub(super) fn new(inner: I) -> Self {
-        Self(inner)
+        Self(inner, None)
+    }
+
+    /// Likewise, and counts its reads.
+    pub(super) fn counting(inner: I, heard: Heard) -> Self {
+        Self(inner, Some(heard))
+    }
+}
+
+impl Heard {
+    pub(super) fn count(&self) -> u64 {
+        // Relaxed: who reads it compares it with what it was.
+        self.0.load(Ordering::Relaxed)
     }
 }
 
@@ -41,7 +61,11 @@ impl<I: AsyncRead + Unpin> AsyncRead for Paced<I> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.0).poll_read(cx, buf))?;
-        charge(cx, buf.filled().len() - before);
+        let read = buf.filled().len() - before;
+        if let Some(Heard(heard)) = self.1.as_ref().filter(|_| read > 0) {
+            heard.fetch_add(1, Ordering::Relaxed);
+        }
+        charge(cx, read);
         Poll::Ready(Ok(()))
     }
 }

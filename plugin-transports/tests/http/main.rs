@@ -7,16 +7,19 @@ mod connections;
 mod dial;
 mod ended;
 mod floods;
+mod frames;
 mod limits;
 #[path = "../../../plugin-core/tests/support/polled_again.rs"]
 mod polled_again;
 #[path = "../../../plugin-core/tests/servers/refusing.rs"]
 mod refusing;
 mod server;
+mod shared;
 mod shutdown;
 mod support;
 #[path = "../../src/tls/test_files.rs"]
 mod test_files;
 mod time;
 mod tls;
+mod turns;
 mod unprocessed;

@@ -17,7 +17,7 @@ use plugin_transports::{
     http::{HttpClient, HttpConfig, HttpConfigBuilder, HttpPlugin},
 };
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::{Notify, Semaphore},
 };
@@ -198,7 +198,7 @@ async fn converse(
 }
 
 /// A head and, as long as `content-length` says, a body.
-pub(crate) async fn read_message(stream: &mut TcpStream) -> Option<String> {
+pub(crate) async fn read_message(stream: &mut (impl AsyncRead + Unpin)) -> Option<String> {
     let mut bytes = Vec::new();
     let mut wanted = usize::MAX;
     while bytes.len() < wanted {

@@ -14,7 +14,11 @@ use tokio::{
 use super::{HttpConfig, HttpVersion, interim::Bounded};
 use crate::{
     dial::{DialError, Dialer, Dialing},
-    http::{body::Parts, endpoint::Endpoint, pace::Paced},
+    http::{
+        body::Parts,
+        endpoint::Endpoint,
+        pace::{Heard, Paced},
+    },
 };
 
 /// Over HTTP/2, an idle peer is asked whether it is still there while calls are in flight.
@@ -31,7 +35,8 @@ pub(super) type Driver = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// A connection, and the future that must be polled for it to live.
 pub(super) enum Opened {
     Http1(http1::SendRequest<Parts>, Driver),
-    Http2(http2::SendRequest<Parts>, Driver),
+    /// And what counts what is read from it.
+    Http2(http2::SendRequest<Parts>, Driver, Heard),
 }
 
 pub(super) struct Connector {
@@ -134,9 +139,10 @@ impl Connector {
         if http2 {
             let mut builder = http2::Builder::new(TokioExecutor::new());
             builder.timer(TokioTimer::new()).keep_alive_interval(PING_EVERY);
-            let (sender, connection) =
-                builder.handshake(TokioIo::new(Paced::new(stream))).await.map_err(Unfit::passing)?;
-            return Ok(Opened::Http2(sender, Box::pin(async { drop(connection.await) })));
+            let heard = Heard::default();
+            let io = TokioIo::new(Paced::counting(stream, heard.clone()));
+            let (sender, connection) = builder.handshake(io).await.map_err(Unfit::passing)?;
+            return Ok(Opened::Http2(sender, Box::pin(async { drop(connection.await) }), heard));
         }
         let mut builder = http1::Builder::new();
         builder.max_header_size(MAX_HEAD);

@@ -62,8 +62,9 @@ pub(super) async fn send(
                 };
                 sender.try_send_request(request).await
             }
-            Lease::Shared(shared) => shared.sender.try_send_request(outgoing.over_http2(endpoint)).await,
+            Lease::Shared(stream) => stream.sender.try_send_request(outgoing.over_http2(endpoint)).await,
         };
+        lease.heard_of();
         let mut error = match result {
             Ok(response) => return Ok(Incomplete { response, lease }),
             Err(error) => error,
@@ -81,7 +82,10 @@ pub(super) async fn send(
         let is_unsent = fault::is_unsent(&error);
         refused += 1;
         if !is_unsent || refused > MAX_RESENT {
-            return Err(fault::lost(error, if is_unsent { Sent::Nothing } else { Sent::Maybe }));
+            return Err(match is_unsent {
+                true => fault::lost(error, Sent::Nothing),
+                false => fault::lost_on(&lease, error),
+            });
         }
         // There may have been no room for a moment only. Where a connection has ended, it refuses this one too.
         if refused > 1 {
@@ -135,7 +139,7 @@ impl Incomplete {
         let (parts, incoming) = self.response.into_parts();
         let gzip = is_gzip(&parts.headers)?;
         let body = body::read(incoming, config.max_response, gzip).await;
-        let body = body.map_err(|error| fault::unread(error, config.max_response))?;
+        let body = body.map_err(|error| fault::unread(error, config.max_response, &self.lease))?;
         Ok((body, self.lease))
     }
 

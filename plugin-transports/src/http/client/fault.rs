@@ -6,7 +6,7 @@ use plugin_core::{AnyError, Classify, Code, PluginError, Sent, classify::retry_a
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{HttpConfig, interim::TooMany};
+use super::{HttpConfig, interim::TooMany, pool::Lease};
 use crate::{
     again::Again,
     http::{
@@ -164,14 +164,16 @@ fn truncated(text: &str, max: usize) -> &str {
     &text[..text.floor_char_boundary(max)]
 }
 
-/// The body of a success was not read to its end.
-pub(super) fn unread(error: Unread<hyper::Error>, max: usize) -> PluginError {
+/// The body of a success was not read to its end, which came on this connection.
+pub(super) fn unread(error: Unread<hyper::Error>, max: usize, lease: &Lease) -> PluginError {
     match error {
         Unread::TooLarge => PluginError::reply_too_large(format!(
             "the plugin's answer is longer than `max_response`, which is {max} bytes"
         )),
         Unread::Broken(error) => {
-            PluginError::connection("the connection broke in the middle of the answer", Sent::Maybe).with_source(error)
+            let is_told = lease.is_told(&error);
+            let lost = PluginError::connection("the connection broke in the middle of the answer", Sent::Maybe);
+            once(is_told, lost.with_source(error))
         }
         Unread::NotGzip(error) => {
             PluginError::new(Code::HttpTransport, "the plugin's answer says that it is gzip, and is not")
@@ -203,6 +205,17 @@ pub(super) fn lost(error: hyper::Error, sent: Sent) -> PluginError {
         Sent::Maybe => "the connection closed before an answer came",
     };
     PluginError::connection(message, sent).with_source(error)
+}
+
+/// Likewise, of a request that the plugin may have seen, on a connection that others may be lost with.
+pub(super) fn lost_on(lease: &Lease, error: hyper::Error) -> PluginError {
+    let is_told = lease.is_told(&error);
+    once(is_told, lost(error, Sent::Maybe))
+}
+
+/// What befell a connection is one piece of evidence, whoever tells it first.
+fn once(is_told: bool, error: PluginError) -> PluginError {
+    if is_told { error.as_no_evidence() } else { error }
 }
 
 /// A success whose body is no answer that is passed on.

@@ -11,6 +11,7 @@ mod pool;
 mod progress;
 mod service;
 mod settings;
+mod shared;
 
 pub use config::{HttpConfig, HttpConfigBuilder, HttpVersion};
 pub use service::{HttpClient, HttpFuture, HttpPlugin};

@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use hyper::client::conn::{http1, http2};
+use hyper::client::conn::http1;
 use plugin_core::{
     Code, PluginError, Rejected, Sent,
     clock::{self, Instant},
@@ -29,6 +29,7 @@ use tokio::{
 use super::{
     connect::{Connector, Driver, Opened},
     progress::{Progress, Stage},
+    shared::{Shared, Stream},
 };
 use crate::{connection::ConnectionConfig, http::body::Parts};
 
@@ -41,7 +42,10 @@ pub(super) struct Pool {
     state: Mutex<State>,
     /// Held while a connection is opened that may speak HTTP/2: who comes meanwhile shares it.
     opening: tokio::sync::Mutex<()>,
-    /// A server that chose HTTP/1.1 once will do so again, so connections may be opened side by side.
+    /// How often that came to nothing. Who waited for it does not wait again: connections are then opened side by side, and
+    /// what is found out of an origin that is away is found out by all in the time of one.
+    in_vain: AtomicU64,
+    /// A server that chose HTTP/1.1 once will do so again, so connections are opened side by side.
     http1: AtomicBool,
     max_idle: usize,
     idle_timeout: Duration,
@@ -55,51 +59,6 @@ struct State {
     shared: Option<Shared>,
     /// Closes what has been idle for too long; there while anything can become so.
     reaper: Option<AbortHandle>,
-}
-
-/// A connection of HTTP/2, for all calls. It closes when the last sender is dropped.
-pub(super) struct Shared {
-    pub(super) sender: http2::SendRequest<Parts>,
-    /// Counts the calls on it, besides the pool.
-    known: Arc<Known>,
-}
-
-/// What is known of a connection of HTTP/2 to all who use it.
-#[derive(Default)]
-struct Known {
-    /// When the last call came or went.
-    used: AtomicU64,
-    /// It ends with the calls that are on it: no other is to come.
-    is_left: AtomicBool,
-}
-
-impl Shared {
-    /// The same connection, for a call that began `now`.
-    fn for_call(&self, now: Instant) -> Self {
-        let shared = Self { sender: self.sender.clone(), known: Arc::clone(&self.known) };
-        shared.touch(now);
-        shared
-    }
-
-    fn touch(&self, now: Instant) {
-        // Relaxed: the reaper that reads it tolerates the moment before. A call may have waited since it began.
-        self.known.used.fetch_max(now.as_nanos(), Ordering::Relaxed);
-    }
-
-    /// Whether another call may come onto it.
-    fn is_open(&self) -> bool {
-        // Relaxed: who misses it is told by the connection.
-        !self.sender.is_closed() && !self.known.is_left.load(Ordering::Relaxed)
-    }
-
-    /// For how long nobody has used it. Under the lock of the pool, without which no call takes it.
-    fn idle(&self, now: Instant) -> Duration {
-        if Arc::strong_count(&self.known) > 1 {
-            return Duration::ZERO;
-        }
-        // Relaxed: as above.
-        now.saturating_since(Instant::from_nanos(self.known.used.load(Ordering::Relaxed)))
-    }
 }
 
 struct Idle {
@@ -123,6 +82,7 @@ impl Pool {
             permits: Arc::new(Semaphore::new(max)),
             state: Mutex::default(),
             opening: tokio::sync::Mutex::default(),
+            in_vain: AtomicU64::new(0),
             http1: AtomicBool::new(false),
             max_idle: config.max_idle_connections().min(max),
             idle_timeout: config.idle_timeout(),
@@ -153,15 +113,26 @@ impl Pool {
             }
         }
         progress.set(Stage::Connecting);
-        // Relaxed: not to see it costs one connection opened in turn.
-        if !self.connector.may_be_http2() || self.http1.load(Ordering::Relaxed) {
+        if !self.connector.may_be_http2() || self.speaks_http1() {
             return self.open(permit).await;
         }
-        let _turn = self.opening.lock().await;
-        match self.shared(now) {
-            Some(lease) => Ok(lease),
-            None => self.open(permit).await,
+        // Relaxed: not to see that it has changed costs one more turn.
+        let in_vain = self.in_vain.load(Ordering::Relaxed);
+        let turn = Turn { pool: self, _lock: self.opening.lock().await, is_of_use: true };
+        // Looked at again: what the one before has found out is what this one waited for.
+        if let Some(lease) = self.shared(now) {
+            return Ok(lease);
         }
+        if self.speaks_http1() || self.in_vain.load(Ordering::Relaxed) != in_vain {
+            drop(turn);
+            return self.open(permit).await;
+        }
+        turn.take(self.open(permit)).await
+    }
+
+    fn speaks_http1(&self) -> bool {
+        // Relaxed: not to see it costs one connection opened in turn.
+        self.http1.load(Ordering::Relaxed)
     }
 
     async fn open(self: &Arc<Self>, permit: OwnedSemaphorePermit) -> Result<Lease, PluginError> {
@@ -176,9 +147,9 @@ impl Pool {
                 })?;
                 Ok(Lease::own(self, connection, permit))
             }
-            Opened::Http2(sender, driver) => {
+            Opened::Http2(sender, driver, heard) => {
                 tokio::spawn(driver);
-                let shared = Shared { sender, known: Arc::default() };
+                let mut shared = Shared::new(sender, heard, &self.permits);
                 let lease = Lease::Shared(shared.for_call(clock::now()));
                 let mut state = self.state();
                 // Looked at under the lock, which a close takes after it: what is opened meanwhile serves the one call.
@@ -193,7 +164,7 @@ impl Pool {
 
     fn shared(&self, now: Instant) -> Option<Lease> {
         let mut state = self.state();
-        let shared = state.shared.as_ref()?;
+        let shared = state.shared.as_mut()?;
         if !shared.is_open() {
             state.shared = None;
             return None;
@@ -242,6 +213,32 @@ impl Pool {
 
     pub(super) fn free(&self) -> usize {
         self.permits.available_permits()
+    }
+}
+
+/// The turn to open a connection that all may share.
+struct Turn<'p> {
+    pool: &'p Pool,
+    _lock: tokio::sync::MutexGuard<'p, ()>,
+    is_of_use: bool,
+}
+
+impl Turn<'_> {
+    async fn take(mut self, open: impl Future<Output = Result<Lease, PluginError>>) -> Result<Lease, PluginError> {
+        // Until it is known otherwise: who takes it may be dropped.
+        self.is_of_use = false;
+        let opened = open.await;
+        self.is_of_use = opened.is_ok();
+        opened
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        // Before the next one has its turn.
+        if !self.is_of_use {
+            self.pool.in_vain.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -326,7 +323,7 @@ impl Drop for Driving {
 /// A connection to send one request on.
 pub(super) enum Lease {
     Own(Own),
-    Shared(Shared),
+    Shared(Stream),
 }
 
 /// A connection of HTTP/1.1 that nobody else uses. Dropped before it is finished, it is cut off: an answer that is still
@@ -344,9 +341,23 @@ impl Lease {
 
     /// No other call is to come onto this connection.
     pub(super) fn leave(&self) {
-        if let Self::Shared(shared) = self {
-            // Relaxed: see `is_open`.
-            shared.known.is_left.store(true, Ordering::Relaxed);
+        if let Self::Shared(stream) = self {
+            stream.leave();
+        }
+    }
+
+    /// An answer has begun, or the call has failed.
+    pub(super) fn heard_of(&mut self) {
+        if let Self::Shared(stream) = self {
+            stream.heard_of();
+        }
+    }
+
+    /// Whether another call has told already what is to be told of the plugin by one that was lost to `cause`.
+    pub(super) fn is_told(&self, cause: &hyper::Error) -> bool {
+        match self {
+            Self::Own(_) => false,
+            Self::Shared(stream) => stream.is_told(cause),
         }
     }
 
@@ -358,7 +369,7 @@ impl Lease {
                     own.pool.give_back(connection);
                 }
             }
-            Self::Shared(shared) => shared.touch(clock::end::read()),
+            Self::Shared(stream) => stream.finish(),
         }
     }
 }

@@ -1,0 +1,150 @@
+//! A plugin that speaks HTTP/2 frame by frame, for what no server does that behaves.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    sync::Notify,
+};
+
+use crate::support::{listener, within};
+
+/// What becomes of a stream of a connection; its first one is 1.
+pub(crate) enum Act {
+    Answer,
+    /// It was not looked at, for want of room.
+    Refuse,
+    /// It is looked at, and not answered.
+    Hold,
+    /// It was looked at, and is given up.
+    Reset,
+    /// The connection is closed, with all that is on it.
+    Close,
+    /// The connection ends with the stream that has this number, and nothing more is said on it.
+    GoAway(u32),
+}
+
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
+const GOAWAY: u8 = 7;
+const ACK: u8 = 1;
+const END_STREAM: u8 = 1;
+const END_HEADERS: u8 = 4;
+const INTERNAL_ERROR: u32 = 2;
+const REFUSED_STREAM: u32 = 7;
+/// `:status: 200`, in the static table of HPACK.
+const OK: u8 = 0x88;
+
+/// A plugin that speaks HTTP/2 in frames, by a script that is told the numbers of a connection and of its stream, from 1.
+pub(crate) struct Frames {
+    pub(crate) address: SocketAddr,
+    accepted: Arc<AtomicU32>,
+    answered: Arc<AtomicU32>,
+    /// Streams that came.
+    seen: Arc<AtomicU32>,
+    changed: Arc<Notify>,
+}
+
+impl Frames {
+    pub(crate) async fn start(script: fn(u32, u32) -> Act) -> Self {
+        let (listener, address) = listener().await;
+        let plugin = Self {
+            address,
+            accepted: Arc::default(),
+            answered: Arc::default(),
+            seen: Arc::default(),
+            changed: Arc::default(),
+        };
+        let (accepted, answered) = (Arc::clone(&plugin.accepted), Arc::clone(&plugin.answered));
+        let (seen, changed) = (Arc::clone(&plugin.seen), Arc::clone(&plugin.changed));
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let connection = accepted.fetch_add(1, Ordering::SeqCst) + 1;
+                let (seen, changed) = (Arc::clone(&seen), Arc::clone(&changed));
+                let script = move |stream| {
+                    seen.fetch_add(1, Ordering::SeqCst);
+                    changed.notify_waiters();
+                    script(connection, stream)
+                };
+                tokio::spawn(converse(stream, script, Arc::clone(&answered)));
+            }
+        });
+        plugin
+    }
+
+    pub(crate) fn accepted(&self) -> u32 {
+        self.accepted.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn answered(&self) -> u32 {
+        self.answered.load(Ordering::SeqCst)
+    }
+
+    /// Resolves when so many streams have come.
+    pub(crate) async fn until_seen(&self, count: u32) {
+        within(async {
+            loop {
+                let changed = self.changed.notified();
+                if self.seen.load(Ordering::SeqCst) >= count {
+                    return;
+                }
+                changed.await;
+            }
+        })
+        .await;
+    }
+}
+
+/// `None`: the host has gone.
+async fn converse(mut stream: TcpStream, script: impl Fn(u32) -> Act, answered: Arc<AtomicU32>) -> Option<()> {
+    stream.read_exact(&mut [0; 24]).await.ok()?;
+    write(&mut stream, SETTINGS, 0, 0, &[]).await?;
+    let mut has_ended = false;
+    loop {
+        let mut head = [0; 9];
+        stream.read_exact(&mut head).await.ok()?;
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+        let mut payload = vec![0; usize::try_from(length).expect("24 bits")];
+        stream.read_exact(&mut payload).await.ok()?;
+        let id = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
+        match head[3] {
+            _ if has_ended => {}
+            SETTINGS if head[4] != ACK => write(&mut stream, SETTINGS, ACK, 0, &[]).await?,
+            // A client's streams have odd numbers.
+            HEADERS => match script(id.div_ceil(2)) {
+                Act::Answer => {
+                    answered.fetch_add(1, Ordering::SeqCst);
+                    write(&mut stream, HEADERS, END_HEADERS, id, &[OK]).await?;
+                    write(&mut stream, DATA, END_STREAM, id, b"{}").await?;
+                }
+                Act::Refuse => write(&mut stream, RST_STREAM, 0, id, &REFUSED_STREAM.to_be_bytes()).await?,
+                Act::Hold => {}
+                Act::Reset => write(&mut stream, RST_STREAM, 0, id, &INTERNAL_ERROR.to_be_bytes()).await?,
+                Act::Close => return None,
+                Act::GoAway(last) => {
+                    has_ended = true;
+                    let last = 2 * last - 1;
+                    write(&mut stream, GOAWAY, 0, 0, &[last.to_be_bytes(), [0; 4]].concat()).await?;
+                }
+            },
+            _ => {}
+        }
+    }
+}
+
+async fn write(stream: &mut TcpStream, kind: u8, flags: u8, id: u32, payload: &[u8]) -> Option<()> {
+    let length = u8::try_from(payload.len()).expect("short");
+    let mut frame = vec![0, 0, length, kind, flags];
+    frame.extend(id.to_be_bytes());
+    frame.extend(payload);
+    stream.write_all(&frame).await.ok()
+}
