@@ -16,6 +16,7 @@ use super::field::{Field, Integer};
 use super::node::{Node, Value};
 use super::section;
 use super::source::Span;
+use super::within::Within;
 
 /// What the environment is asked through: the value of a variable, if it is set.
 pub type Env<'e> = &'e dyn Fn(&str) -> Option<String>;
@@ -53,8 +54,8 @@ impl Context<'_> {
 pub struct Keys<'r> {
     values: &'r Values,
     place: Field<'r>,
-    path: Vec<Step>,
-    problems: &'r [Problem],
+    /// What is wrong in it.
+    problems: Within<'r>,
     context: &'r Context<'r>,
     faults_before: usize,
     asked: Vec<&'static str>,
@@ -77,21 +78,15 @@ pub(super) fn read<T>(
         problems.iter().for_each(|problem| root.report(problem, context.unavailable));
         // What is no section at all has no keys to ask for.
         let is_section = matches!(tree.value, Value::Map(_));
-        let root = || Keys::new(&values, root.clone(), Vec::new(), &problems, context);
+        let root = || Keys::new(&values, root.clone(), Within::all(&problems), context);
         is_section.then(|| root().run(make)).flatten()
     })
 }
 
 impl<'r> Keys<'r> {
-    fn new(
-        values: &'r Values,
-        place: Field<'r>,
-        path: Vec<Step>,
-        problems: &'r [Problem],
-        context: &'r Context<'r>,
-    ) -> Self {
+    fn new(values: &'r Values, place: Field<'r>, problems: Within<'r>, context: &'r Context<'r>) -> Self {
         let faults_before = place.fault_count();
-        Self { values, place, path, problems, context, faults_before, asked: Vec::new(), whole: false }
+        Self { values, place, problems, context, faults_before, asked: Vec::new(), whole: false }
     }
 
     fn run<T>(mut self, make: impl FnOnce(&mut Self) -> T) -> T {
@@ -217,8 +212,8 @@ impl<'r> Keys<'r> {
     /// A section, when it is there. The closure gets its keys.
     pub fn section<T>(&mut self, name: &'static str, make: impl FnOnce(&mut Keys<'r>) -> T) -> Option<T> {
         let values = self.ask(name).section(name)?;
-        let (place, path) = (self.place(name), self.path_of(name));
-        Some(Keys::new(values, place, path, self.problems, self.context).run(make))
+        let (place, problems) = (self.place(name), self.problems.under(name));
+        Some(Keys::new(values, place, problems, self.context).run(make))
     }
 
     /// A list of sections. The closure gets the keys of each, and its index. Those for which it returns `None` are left out.
@@ -229,21 +224,15 @@ impl<'r> Keys<'r> {
     ) -> Option<Vec<T>> {
         let list = self.ask(name).list(name)?;
         let mut made = Vec::with_capacity(list.len());
-        for (index, values) in list.iter().enumerate() {
-            let step = Step::Index(index);
-            let place = self.place(name).step(&step);
+        let problems = self.problems.under(name).of_items(list.len());
+        for ((index, values), problems) in list.iter().enumerate().zip(problems) {
+            let place = self.place(name).step(&Step::Index(index));
             let is_section = place.node().is_some_and(|node| matches!(node.value, Value::Map(_)));
-            let mut path = self.path_of(name);
-            path.push(step);
             // What is no section is a fault already.
-            let keys = is_section.then(|| Keys::new(values, place, path, self.problems, self.context));
+            let keys = is_section.then(|| Keys::new(values, place, problems, self.context));
             made.extend(keys.and_then(|keys| keys.run(|keys| make(keys, index))));
         }
         Some(made)
-    }
-
-    fn path_of(&self, name: &str) -> Vec<Step> {
-        self.path.iter().cloned().chain([Step::Key(name.to_owned())]).collect()
     }
 
     /// The settings of a section, when it is there. What does not hold between its keys is noted at the key.
@@ -254,17 +243,9 @@ impl<'r> Keys<'r> {
     /// The settings that this section is as a whole. What does not hold between its keys is noted at the key.
     pub fn make<T: Settings>(&mut self) -> Option<T> {
         self.whole = true;
-        let problems: Vec<_> = self.own_problems().collect();
+        let problems: Vec<_> = self.problems.from_here().collect();
         let note = |error: &ConfigError| self.fault(&error.path(), error.code(), error.problem());
         settings::make(self.values, &problems).map_err(|errors| errors.iter().for_each(note)).ok()
-    }
-
-    /// What is wrong in this section, with the way from here.
-    fn own_problems(&self) -> impl Iterator<Item = Problem> {
-        self.problems.iter().filter_map(|problem| {
-            let path = problem.path.strip_prefix(&self.path[..])?.to_vec();
-            Some(Problem { path, ..problem.clone() })
-        })
     }
 
     /// Whether it says `enabled: false` where that switches it off. Nothing in it need be asked for then.
@@ -309,8 +290,8 @@ impl<'r> Keys<'r> {
     /// Whether no value of this section was found to be wrong so far. What several keys make together is only judged then.
     #[must_use]
     pub fn are_sound(&self) -> bool {
-        let is_value = |problem: Problem| !matches!(problem.what, What::UnknownKey(_) | What::NoEffect(..));
-        self.place.fault_count() == self.faults_before && !self.own_problems().any(is_value)
+        let is_value = |problem: &Problem| !matches!(problem.what, What::UnknownKey(_) | What::NoEffect(..));
+        self.place.fault_count() == self.faults_before && !self.problems.iter().any(is_value)
     }
 
     /// The settings, or notes at its key what is wrong with them.

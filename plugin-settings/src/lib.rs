@@ -38,6 +38,7 @@ mod substitute;
 mod suggest;
 mod syntax;
 mod toml;
+mod within;
 mod write;
 mod yaml;
 
