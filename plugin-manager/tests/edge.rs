@@ -257,6 +257,46 @@ async fn what_is_held_of_payloads_is_bounded_and_given_back_when_their_client_go
 }
 
 #[tokio::test]
+async fn replies_that_nobody_takes_are_bounded_and_cost_neither_small_calls_nor_payloads_their_place() {
+    // More than any buffer of a connection takes.
+    const LARGE: usize = 16 << 20;
+    let (gateway, manager) = gateway(|settings| settings.with_max_bodies(20 << 20)).await;
+    let reply = Bytes::from("1".repeat(LARGE));
+    let large = service_fn(move |_: Call<Bytes>| {
+        let reply = Reply::new(reply.clone());
+        async move { Ok::<_, PluginError>(reply) }
+    });
+    manager.register_with("large", Registration::new(large)).expect("a free name");
+    let request = |plugin: &str, payload: &str| {
+        format!(
+            "POST /v1/plugins/{plugin} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n{payload}",
+            payload.len()
+        )
+    };
+    let data = gateway.data_addr();
+    let call = async |plugin: &str, payload: &str| raw(data, &request(plugin, payload)).await;
+    let mut unread = tokio::net::TcpStream::connect(data).await.expect("a connection");
+    unread.write_all(request("large", "1").as_bytes()).await.expect("written");
+    let refused = async || loop {
+        let answer = call("large", "1").await;
+        if status(&answer) != 200 {
+            return answer;
+        }
+    };
+    let answer = tokio::time::timeout(Duration::from_secs(20), refused()).await.expect("the unread one is counted");
+    assert_eq!(status(&answer), 503, "{answer}");
+    assert!(answer.contains("OVERLOAD_2002") && answer.contains("server.max_bodies"), "{answer}");
+    assert!(answer.contains(r#""sent":"maybe""#) && answer.contains(r#""plugin":"large""#), "{answer}");
+    assert_eq!(status(&call("echo", "1").await), 200);
+    let text = format!("\"{}\"", "x".repeat(1 << 20));
+    assert_eq!(status(&call("echo", &text).await), 200, "what is left of both is enough for it");
+    drop(unread);
+    let free = async || while status(&call("large", "1").await) != 200 {};
+    tokio::time::timeout(Duration::from_secs(20), free()).await.expect("its bytes come back");
+}
+
+#[tokio::test]
 async fn the_admin_plane_reads_every_parameter_and_says_nothing_of_what_was_sent() {
     let (gateway, _manager) = gateway(|settings| settings).await;
     let admin = gateway.admin_addr();

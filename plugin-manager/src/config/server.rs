@@ -27,7 +27,8 @@ pub(super) static TABLE: Table = Table::new(
         Key::new(
             "max_bodies",
             Kind::size(1, u64::MAX),
-            "What the request bodies of more than 16 KiB may come to that are held at once; at least `max_body`.",
+            "What the request bodies of more than 16 KiB may come to that are held at once, and the replies that clients have \
+             not taken; at least `max_body`.",
         )
         .derived_default("256MiB"),
         Key::new("body_timeout", TIMEOUT, "How long a request body may take, from its head to its end.")
@@ -141,7 +142,7 @@ impl ServerConfig {
         self.max_body
     }
 
-    /// What the request bodies may come to that are held at once, in bytes.
+    /// What the request bodies may come to that are held at once, in bytes, and likewise the replies.
     #[must_use]
     pub fn max_bodies(&self) -> u64 {
         self.max_bodies

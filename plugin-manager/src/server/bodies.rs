@@ -1,15 +1,17 @@
-//! The bodies of requests that are held at once, in bytes.
+//! The bodies that are held at once, in bytes: those of requests, and those of answers.
 
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},
 };
 
+use bytes::Bytes;
+
 /// A body up to this size is not counted: as much as is read of a connection in one piece is held anyway, and calls with small
 /// payloads must not meet at one count.
 const SMALL: u64 = 16 << 10;
 
-/// What all bodies may come to.
+/// What all bodies of one direction may come to.
 #[derive(Debug)]
 pub(super) struct Bodies {
     held: AtomicU64,
@@ -23,6 +25,18 @@ pub(super) struct Held {
     bytes: u64,
 }
 
+/// A reply, which counts until the last of it has gone to its client.
+struct Kept {
+    reply: Bytes,
+    _held: Held,
+}
+
+impl AsRef<[u8]> for Kept {
+    fn as_ref(&self) -> &[u8] {
+        &self.reply
+    }
+}
+
 /// There is no room for it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Full;
@@ -34,6 +48,15 @@ impl Bodies {
 
     pub(super) fn enter(self: &Arc<Self>) -> Held {
         Held { bodies: Arc::clone(self), bytes: 0 }
+    }
+
+    /// Counts a reply for as long as any of it is held, be it in the connection to its client. One is taken however large
+    /// it is, since its transport bounds it: only beside others it may be too much.
+    pub(super) fn keep(self: &Arc<Self>, reply: Bytes) -> Result<Bytes, Full> {
+        let mut held = self.enter();
+        let bytes = reply.len() as u64;
+        held.grow(bytes).or_else(|full| held.take_alone(bytes).then_some(()).ok_or(full))?;
+        Ok(if held.bytes > 0 { Bytes::from_owner(Kept { reply, _held: held }) } else { reply })
     }
 }
 
@@ -50,6 +73,16 @@ impl Held {
         });
         self.bytes = counted.map(|_| bytes).map_err(|_| Full)?;
         Ok(())
+    }
+
+    /// Counts the body with so many bytes, more than there is room for, if no other is counted.
+    fn take_alone(&mut self, bytes: u64) -> bool {
+        // Relaxed: see `grow`.
+        let is_alone = self.bodies.held.compare_exchange(0, bytes, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        if is_alone {
+            self.bytes = bytes;
+        }
+        is_alone
     }
 }
 
@@ -77,6 +110,21 @@ mod tests {
         drop(one);
         assert_eq!((two.grow(60 << 10), two.grow(100 << 10), two.grow(u64::MAX)), (Ok(()), Ok(()), Err(Full)));
         drop(two);
+        assert_eq!(bodies.held.load(Ordering::Relaxed), 0);
+    }
+    #[test]
+    fn a_reply_counts_until_the_last_of_it_is_dropped_and_one_alone_is_taken_whatever_its_size() {
+        let (bodies, reply) = (Bodies::new(100 << 10), |kib: usize| Bytes::from(vec![b'1'; kib << 10]));
+        let mut first = bodies.keep(reply(60)).expect("room");
+        assert_eq!(bodies.keep(reply(60)), Err(Full));
+        let sent = first.split_to(1 << 10);
+        drop(first);
+        assert_eq!(bodies.keep(reply(60)), Err(Full), "a part of it is still to be sent");
+        bodies.keep(reply(16)).expect("small ones are not counted");
+        drop(sent);
+        let alone = bodies.keep(reply(200)).expect("nothing else is held");
+        assert_eq!((alone.len(), bodies.keep(reply(17))), (200 << 10, Err(Full)));
+        drop(alone);
         assert_eq!(bodies.held.load(Ordering::Relaxed), 0);
     }
 }

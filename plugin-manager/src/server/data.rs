@@ -31,7 +31,10 @@ static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 struct Plane {
     manager: Manager<Bytes, Bytes>,
     bounds: Bounds,
+    /// Of payloads, until the reply is there.
     bodies: Arc<Bodies>,
+    /// Of replies, until their clients have them: so those that do not read take no room from those that ask.
+    replies: Arc<Bodies>,
     course: Arc<Course>,
 }
 
@@ -39,7 +42,7 @@ struct Plane {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
     pub(super) max_body: u64,
-    /// Of all that are held at once.
+    /// Of all that are held at once, in each direction.
     pub(super) max_bodies: u64,
     /// For the whole body: one that comes a byte at a time is no way round it.
     pub(super) body_timeout: Duration,
@@ -56,6 +59,7 @@ pub(super) fn routes(manager: Manager<Bytes, Bytes>, bounds: Bounds, course: Arc
         manager,
         bounds,
         bodies: Bodies::new(bounds.max_bodies),
+        replies: Bodies::new(bounds.max_bodies),
         course,
     })
 }
@@ -123,7 +127,16 @@ async fn forward(
         }
     };
     match answer {
-        Ok(reply) => Ok(reply.into_payload()),
+        Ok(reply) => plane.replies.keep(reply.into_payload()).map_err(|_| {
+            let max = plane.bounds.max_bodies;
+            let problem = format!(
+                "the plugin has answered, and the replies that other clients have not taken yet come to {max} bytes \
+                 already; `server.max_bodies` sets the limit"
+            );
+            let error = PluginError::new(Code::QueueFull, problem).with_plugin(name.as_str());
+            // The plugin's stack has counted the call, as the success that it was.
+            Fault::from(error).counted()
+        }),
         // It has been taken out meanwhile, and its counts with it, or is not there yet.
         Err(error) if !plane.manager.counts(name) => Err(error.into()),
         Err(error) => Err(Fault::from(error).counted()),

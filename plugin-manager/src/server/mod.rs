@@ -48,7 +48,7 @@ const LAST_ANSWERS: Duration = Duration::from_millis(500);
 /// | `listen` | 127.0.0.1:8080 |
 /// | `admin_listen` | 127.0.0.1:9090 |
 /// | `max_body` | 10 MiB |
-/// | `max_bodies`, of all that are held at once; those up to 16 KiB are not counted | 256 MiB |
+/// | `max_bodies`, of all payloads that are held at once, and of all replies; those up to 16 KiB are not counted | 256 MiB |
 /// | `body_timeout`, for the whole body of a request | 30 s |
 /// | `max_connections`, `header_timeout`, `idle_timeout`, `write_timeout` of the data plane | those of `ListenOptions` |
 /// | `max_json_depth`, of a payload | 128 |
@@ -122,6 +122,9 @@ impl GatewaySettings {
 
     /// What the payloads come to that are held at once, in bytes, from the head of a request until its reply. One that would
     /// go beyond it is 503, `OVERLOAD_2002`. Payloads up to 16 KiB are not counted.
+    ///
+    /// Replies may come to as much besides, until their clients have taken them; one is taken whatever its size where no other
+    /// is held. A call whose reply would go beyond it is 503, `OVERLOAD_2002`, though the plugin has done its work.
     pub fn with_max_bodies(mut self, bytes: u64) -> Self {
         self.data.max_bodies = bytes;
         self
