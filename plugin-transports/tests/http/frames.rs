@@ -89,12 +89,17 @@ impl Frames {
         self.answered.load(Ordering::SeqCst)
     }
 
+    /// Streams that came.
+    pub(crate) fn seen(&self) -> u32 {
+        self.seen.load(Ordering::SeqCst)
+    }
+
     /// Resolves when so many streams have come.
     pub(crate) async fn until_seen(&self, count: u32) {
         within(async {
             loop {
                 let changed = self.changed.notified();
-                if self.seen.load(Ordering::SeqCst) >= count {
+                if self.seen() >= count {
                     return;
                 }
                 changed.await;
@@ -132,7 +137,7 @@ async fn converse(mut stream: TcpStream, script: impl Fn(u32) -> Act, answered: 
                 Act::Close => return None,
                 Act::GoAway(last) => {
                     has_ended = true;
-                    let last = 2 * last - 1;
+                    let last = (2 * last).saturating_sub(1);
                     write(&mut stream, GOAWAY, 0, 0, &[last.to_be_bytes(), [0; 4]].concat()).await?;
                 }
             },

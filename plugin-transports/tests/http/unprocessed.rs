@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use futures_util::future::join_all;
-use plugin_core::{AnyError, Classify, Code, Sent};
+use plugin_core::{AnyError, Classify, Code, Sent, Verdict};
 use plugin_transports::http::{HttpConfig, HttpVersion};
 
 use crate::{
@@ -29,7 +29,7 @@ async fn a_stream_that_was_refused_or_came_after_a_goaway_was_never_sent() {
 
 #[tokio::test]
 async fn what_comes_after_the_last_stream_of_a_connection_is_sent_on_the_next_one() {
-    const EACH: u32 = 5;
+    const EACH: u32 = 10;
     let plugin = Frames::start(|_, stream| match stream {
         1..=EACH => Act::Answer,
         _ => Act::GoAway(EACH),
@@ -47,4 +47,26 @@ async fn a_stream_that_is_refused_once_is_sent_again_on_its_connection() {
     let plugin = Frames::start(|_, stream| if stream == 1 { Act::Refuse } else { Act::Answer }).await;
     call(&connect(config(plugin.address)), "1").await.expect("a reply");
     assert_eq!((plugin.answered(), plugin.accepted()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_peer_that_has_no_room_is_asked_once_more_and_keeps_its_connection() {
+    let plugin = Frames::start(|_, _| Act::Refuse).await;
+    let error = call(&connect(config(plugin.address)), "1").await.expect_err("no room");
+    assert_eq!((error.code(), error.sent(), error.is_retryable()), (Code::ConnectionFailed, Sent::Nothing, true));
+    assert_eq!((plugin.seen(), plugin.accepted()), (2, 1), "streams, and connections");
+}
+
+#[tokio::test]
+async fn calls_that_two_ending_connections_refuse_are_one_piece_of_evidence() {
+    let plugin = Frames::start(|connection, _| if connection <= 2 { Act::GoAway(0) } else { Act::Answer }).await;
+    let instance = connect(config(plugin.address));
+    let outcomes = join_all((0..12).map(|_| call(&instance, "1"))).await;
+    // One that came late may have met the third connection.
+    let refused: Vec<_> = outcomes.into_iter().filter_map(Result::err).collect();
+    assert!(refused.iter().all(|error| error.sent() == Sent::Nothing && error.is_retryable()), "{refused:?}");
+    let failures =
+        refused.iter().filter(|error| AnyError.classify(Err::<&(), _>(*error)).verdict() == Verdict::Failure);
+    assert_eq!(failures.count(), 1, "of {}", refused.len());
+    call(&instance, "1").await.expect("a reply on the next one");
 }

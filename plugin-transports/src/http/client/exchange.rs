@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, Uri, header};
 use hyper::body::Incoming;
 use plugin_core::{
-    PluginError, Sent,
+    PluginError, Sent, classify,
     clock::{self, Instant},
 };
 
@@ -31,14 +31,16 @@ pub(super) struct Incomplete {
     lease: Lease,
 }
 
-/// How often a request is sent again that a living peer has certainly not taken. One that refuses all of them is at fault.
-const MAX_RESENT: usize = 6;
+/// How often a request is sent again at once that a living peer has certainly not taken: what the end of a connection needs. A
+/// peer that refuses this one too has no room, and is not to be asked more often for it. When it is asked again is for a retry
+/// to say, which has a backoff and a budget.
+const MAX_RESENT: usize = 1;
 
 /// Sends a request on the first connection that takes it. A pooled one that turns out to be closed before a byte was
 /// written costs nothing but another try.
 ///
 /// So does a peer that answers over HTTP/2 that it has not looked at the request, since it ends the connection in order or
-/// has no room on it: what `make` gives is then sent again, at once. It is asked for the request of an attempt that is sent
+/// has no room on it: what `make` gives is then sent again, at once and [once](MAX_RESENT). It is asked for the request of an attempt that is sent
 /// at that moment.
 pub(super) async fn send(
     pool: &std::sync::Arc<Pool>,
@@ -82,13 +84,10 @@ pub(super) async fn send(
         let is_unsent = fault::is_unsent(&error);
         refused += 1;
         if !is_unsent || refused > MAX_RESENT {
-            return Err(match is_unsent {
-                true => fault::lost(error, Sent::Nothing),
-                false => fault::lost_on(&lease, error),
-            });
+            return Err(fault::lost_on(&lease, error, if is_unsent { Sent::Nothing } else { Sent::Maybe }));
         }
-        // There may have been no room for a moment only. Where a connection has ended, it refuses this one too.
-        if refused > 1 {
+        // For one stream there may have been no room for a moment only. A connection that has ended refuses whatever comes.
+        if !classify::is_of_one_stream(&error) {
             lease.leave();
         }
         outgoing = make(clock::now());

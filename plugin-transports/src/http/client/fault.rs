@@ -207,10 +207,10 @@ pub(super) fn lost(error: hyper::Error, sent: Sent) -> PluginError {
     PluginError::connection(message, sent).with_source(error)
 }
 
-/// Likewise, of a request that the plugin may have seen, on a connection that others may be lost with.
-pub(super) fn lost_on(lease: &Lease, error: hyper::Error) -> PluginError {
+/// Likewise, on a connection that others may be lost with.
+pub(super) fn lost_on(lease: &Lease, error: hyper::Error, sent: Sent) -> PluginError {
     let is_told = lease.is_told(&error);
-    once(is_told, lost(error, Sent::Maybe))
+    once(is_told, lost(error, sent))
 }
 
 /// What befell a connection is one piece of evidence, whoever tells it first.

@@ -92,7 +92,8 @@ impl HttpPlugin {
 /// line, or cuts off the connection it was on; over HTTP/2, only its stream.
 ///
 /// A plugin that ends a connection of HTTP/2 in order, or has no room on it for the moment, costs no call: what it has
-/// certainly not taken is sent again at once, within the same attempt.
+/// certainly not taken is sent again at once, within the same attempt. Once: what is refused then too is for a retry, with its
+/// backoff and its budget.
 ///
 /// Connecting has limits of its own (`connection_timeout`, and a share of it for each of several addresses), and a connection
 /// that was idle has a moment to show that it is alive: those timers run beside that one, while a connection is made or taken.
@@ -102,7 +103,7 @@ impl HttpPlugin {
 /// | the payload is not JSON | `PLUGIN_1206` | no | nothing |
 /// | the payload or the answer is too long | `PLUGIN_1207` | no | nothing, or maybe |
 /// | no connection: refused, no such name, TLS, too slow | `PLUGIN_1205` | yes, but for a certificate | nothing |
-/// | over HTTP/2, not taken (`REFUSED_STREAM`, or above the last stream of a `GOAWAY`), nor when sent again six times | `PLUGIN_1205` | yes | nothing |
+/// | over HTTP/2, not taken (`REFUSED_STREAM`, or above the last stream of a `GOAWAY`), nor when sent again | `PLUGIN_1205` | yes | nothing |
 /// | the connection closed before an answer, or in its middle | `PLUGIN_1205` | yes | maybe |
 /// | the attempt took longer than `request_timeout` | `PLUGIN_1204` | yes | nothing, or maybe |
 /// | the deadline passed | `PLUGIN_1204` | no | nothing, or maybe |
