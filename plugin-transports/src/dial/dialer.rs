@@ -72,6 +72,18 @@ impl Dialer {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A connection to this address was of use.
+    #[cfg(feature = "http")]
+    pub(crate) fn heard_from(&self, address: SocketAddr) {
+        self.memory().answered(address);
+    }
+
+    /// A connection to this address came about, and nothing ever came out of it.
+    #[cfg(feature = "http")]
+    pub(crate) fn heard_nothing_from(&self, address: SocketAddr) {
+        self.memory().failed(address, plugin_core::clock::now());
+    }
+
     pub(super) async fn open(&self, address: SocketAddr) -> std::io::Result<TcpStream> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;

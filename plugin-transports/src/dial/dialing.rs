@@ -77,6 +77,13 @@ impl<'d> Dialing<'d> {
         }
     }
 
+    /// The last connection is taken. Whether it is of use will show when its peer has said something: until then nothing is known of
+    /// its address that was not known before.
+    #[cfg(feature = "http")]
+    pub(crate) fn taken(mut self) {
+        self.pending.clear();
+    }
+
     /// How long the connection that was given last may take to be set up: what is left of the limit, shared with the
     /// addresses that are left.
     pub(crate) fn share(&self) -> Duration {

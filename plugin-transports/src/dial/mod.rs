@@ -16,7 +16,8 @@
 //! first that answers wins, and the rest are given up.
 //!
 //! An address that failed, or that had a start and was overtaken, stands at the end of the line for a minute, so that the
-//! next connection does not begin with it. Those that answer keep the order of the name lookup, which spreads load.
+//! next connection does not begin with it. So does one that takes connections of the HTTP client and never says anything on
+//! them. Those that answer keep the order of the name lookup, which spreads load.
 
 mod dialer;
 mod dialing;

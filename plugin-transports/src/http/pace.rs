@@ -3,11 +3,8 @@
 use std::{
     future::Future,
     io,
+    num::NonZero,
     pin::{Pin, pin},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
     task::{Context, Poll, ready},
 };
 
@@ -25,27 +22,32 @@ const PER_UNIT: usize = 1024;
 
 /// A connection whose reading costs its task by the byte. When the task's budget is spent, its next read makes it yield.
 #[derive(Debug)]
-pub(super) struct Paced<I>(I, Option<Heard>);
+pub(super) struct Paced<I, W = ()> {
+    inner: I,
+    watch: W,
+}
 
-/// Counts how often something was read from a connection.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Heard(Arc<AtomicU64>);
+/// Hears of what is read from a connection.
+pub(super) trait Watch: Unpin {
+    /// So many bytes came; `None`: it has ended, or broken.
+    fn read(&mut self, bytes: Option<NonZero<usize>>);
+}
+
+/// Nobody does.
+impl Watch for () {
+    fn read(&mut self, _: Option<NonZero<usize>>) {}
+}
 
 impl<I> Paced<I> {
     pub(super) fn new(inner: I) -> Self {
-        Self(inner, None)
-    }
-
-    /// Likewise, and counts its reads.
-    pub(super) fn counting(inner: I, heard: Heard) -> Self {
-        Self(inner, Some(heard))
+        Self { inner, watch: () }
     }
 }
 
-impl Heard {
-    pub(super) fn count(&self) -> u64 {
-        // Relaxed: who reads it compares it with what it was.
-        self.0.load(Ordering::Relaxed)
+impl<I, W> Paced<I, W> {
+    /// Likewise, and somebody hears of what is read.
+    pub(super) fn watched(inner: I, watch: W) -> Self {
+        Self { inner, watch }
     }
 }
 
@@ -57,22 +59,23 @@ fn charge(cx: &mut Context<'_>, bytes: usize) {
     }
 }
 
-impl<I: AsyncRead + Unpin> AsyncRead for Paced<I> {
+impl<I: AsyncRead + Unpin, W: Watch> AsyncRead for Paced<I, W> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        ready!(Pin::new(&mut self.0).poll_read(cx, buf))?;
+        let (before, room) = (buf.filled().len(), buf.remaining());
+        let result = ready!(Pin::new(&mut self.inner).poll_read(cx, buf));
         let read = buf.filled().len() - before;
-        if let Some(Heard(heard)) = self.1.as_ref().filter(|_| read > 0) {
-            heard.fetch_add(1, Ordering::Relaxed);
+        if room > 0 {
+            self.watch.read(NonZero::new(read).filter(|_| result.is_ok()));
         }
+        result?;
         charge(cx, read);
         Poll::Ready(Ok(()))
     }
 }
 
-impl<I: AsyncWrite + Unpin> AsyncWrite for Paced<I> {
+impl<I: AsyncWrite + Unpin, W: Watch> AsyncWrite for Paced<I, W> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, bytes)
+        Pin::new(&mut self.inner).poll_write(cx, bytes)
     }
 
     fn poll_write_vectored(
@@ -80,18 +83,18 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Paced<I> {
         cx: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(cx, parts)
+        Pin::new(&mut self.inner).poll_write_vectored(cx, parts)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.0.is_write_vectored()
+        self.inner.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
+        Pin::new(&mut self.inner).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
+        Pin::new(&mut self.inner).poll_shutdown(cx)
     }
 }

@@ -19,12 +19,13 @@ use plugin_transports::{
     tls::ServerTlsConfig,
 };
 use tokio::{
+    io::AsyncReadExt,
     net::{TcpListener, TcpSocket, TcpStream},
     time::Instant,
 };
 
 use crate::{
-    support::{Scripted, call, connect, connection, listener, ok, within},
+    support::{Scripted, call, connect, connection, listener, ok, settle, within},
     test_files::Files,
 };
 
@@ -105,6 +106,45 @@ async fn a_call_is_answered_by_the_address_that_lives_and_the_next_does_not_begi
     assert_eq!(instance.check().await.state, HealthState::Healthy);
     assert!(started.elapsed() < Duration::from_millis(100), "it began with the dead one: {:?}", started.elapsed());
     assert_eq!(asked.load(Ordering::SeqCst), 3, "a name may move between two connections");
+}
+
+/// What an address is like whose backend is gone: it takes every connection, and closes it at once or never says anything.
+async fn hollow(port: u16, closes: bool) -> Option<SocketAddr> {
+    let address = SocketAddr::from(([127, 0, 0, 11], port));
+    let listener = TcpListener::bind(address).await.ok()?;
+    tokio::spawn(async move {
+        let mut held = Vec::new();
+        while let Ok((mut stream, _)) = listener.accept().await {
+            // A request has come, so it was not the connection that failed.
+            let _ = stream.read_u8().await;
+            if !closes {
+                held.push(stream);
+            }
+        }
+    });
+    Some(address)
+}
+
+#[tokio::test]
+async fn an_address_that_takes_connections_and_never_says_anything_is_not_begun_with_again() {
+    for closes in [true, false] {
+        let (plugin, hollow) = loop {
+            let plugin = Scripted::answering(ok(r#"{"data":1}"#)).await;
+            if let Some(hollow) = hollow(plugin.address.port(), closes).await {
+                break (plugin, hollow);
+            }
+        };
+        let (resolver, _) = resolver([hollow, plugin.address]);
+        let each = connection(|config| config.with_request_timeout(Duration::from_millis(300)).with_keep_alive(false));
+        let instance = connect(at(plugin.address.port()).with_connection(each).with_resolver(resolver));
+        let error = call(&instance, "1").await.expect_err("it says nothing");
+        let code = if closes { Code::ConnectionFailed } else { Code::Timeout };
+        assert_eq!((error.code(), error.sent()), (code, Sent::Maybe), "{error}");
+        settle().await;
+        for _ in 0..3 {
+            call(&instance, "1").await.expect("the other address is well, and stays so");
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,6 @@
 //! Opens connections: name lookup, TCP, TLS, and the version of HTTP.
 
-use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{future::Future, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -11,14 +11,14 @@ use tokio::{
     time::timeout,
 };
 
-use super::{HttpConfig, HttpVersion, interim::Bounded};
+use super::{
+    HttpConfig, HttpVersion,
+    heard::{Ear, Heard},
+    interim::Bounded,
+};
 use crate::{
     dial::{DialError, Dialer, Dialing},
-    http::{
-        body::Parts,
-        endpoint::Endpoint,
-        pace::{Heard, Paced},
-    },
+    http::{body::Parts, endpoint::Endpoint, pace::Paced},
 };
 
 /// Over HTTP/2, an idle peer is asked whether it is still there while calls are in flight.
@@ -103,9 +103,9 @@ impl Connector {
         loop {
             let (stream, address) = dialing.next().await.map_err(|error| self.fault(error))?;
             let share = dialing.share();
-            match timeout(share, self.set_up(stream)).await {
+            match timeout(share, self.set_up(stream, address)).await {
                 Ok(Ok(opened)) => {
-                    dialing.done();
+                    dialing.taken();
                     return Ok(opened);
                 }
                 Ok(Err(Unfit { error, permanent })) => dialing.unfit(address, error, permanent),
@@ -118,7 +118,7 @@ impl Connector {
         }
     }
 
-    async fn set_up(&self, stream: TcpStream) -> Result<Opened, Unfit> {
+    async fn set_up(&self, stream: TcpStream, address: SocketAddr) -> Result<Opened, Unfit> {
         #[cfg(feature = "tls")]
         if let Some(tls) = &self.tls {
             let stream = tls.connector.connect(tls.name.clone(), stream).await.map_err(Unfit::tls)?;
@@ -126,27 +126,28 @@ impl Connector {
             if self.version == HttpVersion::Http2 && !http2 {
                 return Err(Unfit { error: "it does not speak HTTP/2 (ALPN)".into(), permanent: true });
             }
-            return self.shake_hands(stream, http2).await;
+            return self.shake_hands(stream, address, http2).await;
         }
-        self.shake_hands(stream, self.version == HttpVersion::Http2).await
+        self.shake_hands(stream, address, self.version == HttpVersion::Http2).await
     }
 
-    async fn shake_hands<I>(&self, stream: I, http2: bool) -> Result<Opened, Unfit>
+    async fn shake_hands<I>(&self, stream: I, address: SocketAddr, http2: bool) -> Result<Opened, Unfit>
     where
         I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
+        let ear = Ear::new(&self.dialer, address);
+        let heard = ear.heard();
+        let stream = Paced::watched(stream, ear);
         // A connection's own error also reaches the call that is on it, which tells it better.
         if http2 {
             let mut builder = http2::Builder::new(TokioExecutor::new());
             builder.timer(TokioTimer::new()).keep_alive_interval(PING_EVERY);
-            let heard = Heard::default();
-            let io = TokioIo::new(Paced::counting(stream, heard.clone()));
-            let (sender, connection) = builder.handshake(io).await.map_err(Unfit::passing)?;
+            let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(Unfit::passing)?;
             return Ok(Opened::Http2(sender, Box::pin(async { drop(connection.await) }), heard));
         }
         let mut builder = http1::Builder::new();
         builder.max_header_size(MAX_HEAD);
-        let io = TokioIo::new(Bounded::new(Paced::new(stream)));
+        let io = TokioIo::new(Bounded::new(stream));
         let (sender, connection) = builder.handshake(io).await.map_err(Unfit::passing)?;
         Ok(Opened::Http1(sender, Box::pin(async { drop(connection.await) })))
     }

@@ -6,6 +6,7 @@ mod exchange;
 mod fault;
 mod headers;
 mod health;
+mod heard;
 mod interim;
 mod pool;
 mod progress;

@@ -19,7 +19,8 @@ use plugin_core::{
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::http::{body::Parts, pace::Heard};
+use super::heard::Heard;
+use crate::http::body::Parts;
 
 /// A connection on which nothing was read for so long, while calls waited on it, gets no other call once one of them was
 /// given up. Shorter, and callers in a hurry would have a connection opened for each of them.
