@@ -243,7 +243,7 @@ impl<'r> Keys<'r> {
     /// The settings that this section is as a whole. What does not hold between its keys is noted at the key.
     pub fn make<T: Settings>(&mut self) -> Option<T> {
         self.whole = true;
-        let problems: Vec<_> = self.problems.from_here().collect();
+        let problems: Vec<_> = self.problems.relative().collect();
         let note = |error: &ConfigError| self.fault(&error.path(), error.code(), error.problem());
         settings::make(self.values, &problems).map_err(|errors| errors.iter().for_each(note)).ok()
     }

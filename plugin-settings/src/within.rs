@@ -42,7 +42,7 @@ impl<'r> Within<'r> {
     }
 
     /// Each with the way from here.
-    pub(super) fn from_here(&self) -> impl Iterator<Item = Problem> {
+    pub(super) fn relative(&self) -> impl Iterator<Item = Problem> {
         self.iter().map(|problem| Problem {
             path: problem.path.get(self.depth..).unwrap_or_default().to_vec(),
             ..problem.clone()
