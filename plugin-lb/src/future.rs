@@ -56,9 +56,9 @@ pin_project! {
         S: Service<Req>,
     {
         fn drop(this: Pin<&mut Self>) {
-            if cut::current().is_some() && matches!(this.project().state.project(), StateProject::Start { .. } | StateProject::Waiting { .. }) {
-                // Whatever was tried before was not sent either.
-                cut::report(READYING, Sent::Nothing);
+            if cut::current().is_some() {
+                let this = this.project();
+                drop_cut(this.state, this.attempt.as_ref());
             }
         }
     }
@@ -70,7 +70,8 @@ pin_project! {
         // Picked, not polled.
         Start { request: Option<Req> },
         // Polled, and not ready.
-        Waiting { service: S, request: Option<Req>, timer: Option<(Timer, Instant)> },
+        // `answered`: the calls that the instance had answered by then.
+        Waiting { service: S, request: Option<Req>, timer: Option<(Timer, Instant)>, answered: u64 },
         // Called.
         Called { #[pin] future: F },
         Ended,
@@ -91,6 +92,25 @@ impl<S: Service<Req>, Req, C, R, O, E> ResponseFuture<S, Req, C, R, O, E> {
 }
 
 const READYING: &str = "waiting for an instance to be ready";
+
+/// Drops a call whose time is up.
+#[cold]
+fn drop_cut<S: Service<Req>, Req>(mut state: Pin<&mut State<S, Req, S::Future>>, attempt: Option<&InFlight<S>>) {
+    match (state.as_mut().project(), attempt) {
+        // Whatever was tried before was not sent either.
+        (StateProject::Start { .. }, _) => cut::report(READYING, Sent::Nothing),
+        (StateProject::Waiting { answered, .. }, Some(attempt)) => {
+            cut::report_in_line(READYING, attempt.member().meter.answered() != *answered);
+        }
+        (StateProject::Waiting { .. }, None) => cut::report_in_line(READYING, false),
+        (StateProject::Called { .. }, Some(attempt)) => {
+            if let Some(turn) = attempt.turn() {
+                cut::drop_held_until(turn, || state.set(State::Ended));
+            }
+        }
+        (StateProject::Called { .. } | StateProject::Ended, _) => {}
+    }
+}
 
 /// Also when it has panicked: the request is gone.
 fn polled_again() -> ! {
@@ -212,25 +232,34 @@ where
                 Started::Called(future) => Step::Go(State::Called { future }),
                 Started::Failed(error, request) => Step::NotReady(Some(error), request),
                 Started::Wait(service, request) => {
-                    Step::Go(State::Waiting { service, request: Some(request), timer: None })
+                    let answered = attempt.member().meter.answered();
+                    Step::Go(State::Waiting { service, request: Some(request), timer: None, answered })
                 }
             }
         }
-        StateProject::Waiting { service, request, timer } => match attempt.polling(|_| service.poll_ready(cx)) {
-            Poll::Ready(Ok(())) => {
-                let request = request.take().unwrap_or_else(|| polled_again());
-                Step::Go(State::Called { future: attempt.polling(|_| service.call(request)) })
+        StateProject::Waiting { service, request, timer, answered } => {
+            match attempt.polling(|_| service.poll_ready(cx)) {
+                Poll::Ready(Ok(())) => {
+                    let request = request.take().unwrap_or_else(|| polled_again());
+                    // It had no room, and answered others meanwhile: what this call waited is not held against it.
+                    if attempt.member().meter.answered() != *answered {
+                        attempt.has_turn();
+                    }
+                    Step::Go(State::Called { future: attempt.polling(|_| service.call(request)) })
+                }
+                Poll::Ready(Err(error)) => {
+                    Step::NotReady(Some(error), request.take().unwrap_or_else(|| polled_again()))
+                }
+                Poll::Pending if is_overdue(timer, attempt, failed, cx) => {
+                    Step::NotReady(None, request.take().unwrap_or_else(|| polled_again()))
+                }
+                Poll::Pending => {
+                    waiting::note(READYING);
+                    Step::Pending
+                }
             }
-            Poll::Ready(Err(error)) => Step::NotReady(Some(error), request.take().unwrap_or_else(|| polled_again())),
-            Poll::Pending if is_overdue(timer, attempt, failed, cx) => {
-                Step::NotReady(None, request.take().unwrap_or_else(|| polled_again()))
-            }
-            Poll::Pending => {
-                waiting::note(READYING);
-                Step::Pending
-            }
-        },
-        StateProject::Called { future } => match attempt.polling(|_| future.poll(cx)) {
+        }
+        StateProject::Called { future } => match attempt.polling_since_turn(|| future.poll(cx)) {
             Poll::Ready(result) => Step::Answer(result),
             Poll::Pending => Step::Pending,
         },

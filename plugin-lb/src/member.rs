@@ -119,6 +119,8 @@ struct Timing {
     timed: bool,
     /// When it was first seen waiting for the instance, where its time is not taken.
     waits: Instant,
+    /// When it had its turn, where it waited for that until others were answered.
+    turn: Instant,
 }
 
 impl Timing {
@@ -133,7 +135,8 @@ impl Timing {
     /// When the instance was given its time, as far as is known.
     #[inline]
     fn began(self) -> Option<Instant> {
-        Some(if self.timed { self.started } else { self.waits }).filter(|began| *began != Instant::ZERO)
+        let waited = if self.timed { self.started } else { self.waits };
+        Some(waited.max(self.turn)).filter(|began| *began != Instant::ZERO)
     }
 
     /// What a call came to that is dropped now: a failure if its time was up and the instance had enough of it, and else
@@ -164,7 +167,12 @@ impl<S> InFlight<S> {
         let member = entry.member.lease();
         let timed = now.is_some() || entry.meter.wants_time();
         let started = if timed { now.unwrap_or_else(clock::now) } else { came.unwrap_or(Instant::ZERO) };
-        Self { member, timing: Timing { started, timed, waits: Instant::ZERO }, polled: false, settled: false }
+        Self {
+            member,
+            timing: Timing { started, timed, waits: Instant::ZERO, turn: Instant::ZERO },
+            polled: false,
+            settled: false,
+        }
     }
 
     #[inline]
@@ -185,6 +193,27 @@ impl<S> InFlight<S> {
     #[inline]
     pub(crate) fn waits(&mut self) {
         self.timing.waits();
+    }
+
+    /// The instance answered others while the call waited for it, and takes it now.
+    #[cold]
+    pub(crate) fn has_turn(&mut self) {
+        self.timing.turn = clock::now();
+    }
+
+    /// When the call had its turn, where it waited for that.
+    #[inline]
+    pub(crate) fn turn(&self) -> Option<Instant> {
+        Some(self.timing.turn).filter(|turn| *turn != Instant::ZERO)
+    }
+
+    /// Runs a poll of the call, which hears of its own time alone.
+    #[inline]
+    pub(crate) fn polling_since_turn<T>(&mut self, poll: impl FnOnce() -> T) -> T {
+        match self.turn() {
+            None => self.polling(|_| poll()),
+            Some(turn) => self.polling(|_| cut::narrow(turn, poll)),
+        }
     }
 
     /// When the instance was given its time; never, where it was not seen waiting.

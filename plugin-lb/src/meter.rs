@@ -173,6 +173,12 @@ impl Meter {
         self.score.load(Ordering::Relaxed)
     }
 
+    /// Calls that were answered so far.
+    pub(crate) fn answered(&self) -> u64 {
+        // Relaxed: as above.
+        self.cells.iter().fold(0, |sum, cell| sum.wrapping_add(cell.succeeded.load(Ordering::Relaxed)))
+    }
+
     pub(crate) fn totals(&self) -> Totals {
         let sum = |of: fn(&Cell) -> &AtomicU64| {
             self.cells.iter().fold(0_u64, |sum, cell| sum.wrapping_add(of(cell).load(Ordering::Relaxed)))

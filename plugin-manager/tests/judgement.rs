@@ -16,7 +16,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpSocket, TcpStream},
 };
-use tower::service_fn;
+use tower::{ServiceBuilder, service_fn};
 
 const TRANSPORTS: [&str; 3] = ["in-process", "http", "subprocess"];
 
@@ -155,7 +155,8 @@ async fn gateway(transport: &str, settings: &str) -> Running {
     for (key, value) in plain.as_object().into_iter().chain(more.as_object()).flatten() {
         plugin[key] = value.clone();
     }
-    let factories = Factories::new().with_plugin("function", service_fn(function));
+    let bulkhead = ServiceBuilder::new().concurrency_limit(1).service(service_fn(function));
+    let factories = Factories::new().with_plugin("function", service_fn(function)).with_plugin("bulkhead", bulkhead);
     for _ in 0..20 {
         let (data, admin) = (free_address().await, free_address().await);
         let text = json!({"server": {"listen": data}, "admin": {"listen": admin}, "plugins": [plugin]}).to_string();
@@ -375,6 +376,35 @@ async fn a_plugin_that_hangs_opens_its_breaker_on_every_transport() {
             assert!(instance.average_latency >= TIMEOUT / 2, "{:?}", instance.average_latency);
             gateway.shutdown().await;
         }
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_the_host_held_back_is_evidence_on_no_transport() {
+    for transport in TRANSPORTS {
+        // One at a time, by a limit of the service's own, of the connections, or since others were given up.
+        let mut settings = match transport {
+            "in-process" => json!({"type": "bulkhead"}),
+            "http" => json!({"connection": {"max_connections": 1}}),
+            _ => json!({}),
+        };
+        settings["retry"] = json!({"enabled": false});
+        let gateway = gateway(transport, &settings.to_string()).await;
+        let wait = |ms: u64| told(&json!({"do": "wait", "ms": ms}));
+        if transport == "subprocess" {
+            let hurried = || send(&gateway, wait(150).with_timeout(Duration::from_millis(30)));
+            let (first, second) = tokio::join!(hurried(), hurried());
+            assert!(first.is_err() && second.is_err(), "{first:?} {second:?}");
+        }
+        let call = || send(&gateway, wait(250));
+        let (first, second, third) = tokio::join!(call(), call(), call());
+        assert_eq!(first.is_ok(), transport != "subprocess", "{transport}: {first:?}");
+        for late in [second, third] {
+            assert_eq!(late.expect_err("its time was up").code(), Code::Timeout, "{transport}");
+        }
+        let [failures, _, failed, _, of_instance] = counted(&gateway);
+        assert_eq!([failures, failed, of_instance], [0; 3], "{transport}");
+        gateway.shutdown().await;
     }
 }
 

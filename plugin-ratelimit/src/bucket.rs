@@ -91,7 +91,8 @@ impl TokenBucket {
     /// leaves the line, and gives back tokens that it was given and never told of. A future that is kept and not polled
     /// does not block the line: whoever looks next gives it the tokens of its turn, and those behind it lose what the
     /// bucket could not hold meanwhile. Waits end with tokio's timer, so up to a millisecond late; what the bucket can
-    /// hold of that millisecond's tokens is not lost.
+    /// hold of that millisecond's tokens is not lost. A wait that a layer further out cuts at its limit is no evidence against
+    /// what stands behind the bucket.
     ///
     /// # Errors
     ///

@@ -11,6 +11,7 @@ use std::{
 use plugin_core::{
     Rejected, clock,
     deadline::{
+        cut,
         timer::{self, Timer},
         waiting,
     },
@@ -19,6 +20,9 @@ use plugin_core::{
 use tokio::time::Instant;
 
 use crate::{TokenBucket, bucket::Turn};
+
+/// What a call waits for in line.
+const WAITING: &str = "waiting for a token";
 
 /// The longest that one timer runs; a longer wait arms it again.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
@@ -77,7 +81,7 @@ impl Future for UntilReady {
             }
             let Some(timer) = timer else { return Poll::Pending };
             if timer.as_mut().poll(cx).is_pending() {
-                waiting::note("waiting for a token");
+                waiting::note(WAITING);
                 waiting::enforcing(clock::now().saturating_add(wait));
                 return Poll::Pending;
             }
@@ -89,6 +93,8 @@ impl Drop for UntilReady {
     fn drop(&mut self) {
         if let State::InLine { ticket, .. } = self.state {
             self.bucket.leave(ticket);
+            // It is the limit's doing, and says nothing of what is behind it.
+            cut::report_held(WAITING);
         }
     }
 }

@@ -2,10 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use plugin_core::{Code, clock};
+use plugin_core::{Call, Code, PluginError, Rejected, Sent, clock, deadline::AttemptTimeoutLayer};
 use plugin_ratelimit::{RateLimitConfig, TokenBucket};
 use tokio::{sync::mpsc, task::JoinSet, time::advance};
 use tokio_test::{assert_pending, assert_ready, assert_ready_ok, task};
+use tower::{ServiceBuilder, ServiceExt, service_fn};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -52,6 +53,21 @@ async fn a_wait_ends_when_the_tokens_are_there() {
         ends.push(start.elapsed().as_millis());
     }
     assert_eq!(ends, [0, 0, 500, 1000, 1500]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_wait_for_a_token_is_no_evidence_against_what_is_behind_it() {
+    let bucket = bucket(1.0, 1);
+    let behind = service_fn(move |_: Call<()>| {
+        let bucket = bucket.clone();
+        async move { bucket.until_ready(1).await.map_err(PluginError::from) }
+    });
+    let stack = ServiceBuilder::new().layer(AttemptTimeoutLayer::new(SECOND / 2)).service(behind);
+    stack.clone().oneshot(Call::new(())).await.expect("a token");
+    let error = stack.oneshot(Call::new(())).await.expect_err("the next comes after a second");
+    assert_eq!((error.code(), error.sent()), (Code::Timeout, Sent::Nothing));
+    assert!(error.to_string().ends_with("spent waiting for a token"), "{error}");
+    assert_eq!(error.rejected().map(Rejected::is_evidence), Some(false));
 }
 
 #[tokio::test(start_paused = true)]

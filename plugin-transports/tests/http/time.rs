@@ -1,12 +1,13 @@
 //! Who owns the time of a call, and what is said of a call whose time was up.
 
-use std::{task::Poll, time::Duration};
+use std::{sync::Arc, task::Poll, time::Duration};
 
 use bytes::Bytes;
 use plugin_core::{
-    Call, Code, PluginError, Sent, clock,
+    Call, Code, PluginError, Rejected, Sent, clock,
     deadline::{AttemptTimeoutLayer, DeadlineLayer, timer},
 };
+use tokio::sync::Semaphore;
 use tower::{Service, ServiceBuilder, ServiceExt};
 
 use crate::support::{Act, Scripted, answer, call, connect, connection, ok, send, settle, within};
@@ -51,6 +52,62 @@ async fn a_call_that_waited_in_line_or_was_never_polled_is_called_unsent() {
     let cut = plugin_core::deadline::cut::Cut::new(clock::now(), clock::now(), None);
     let progress = plugin_core::deadline::cut::drop_under(cut, || drop(future));
     assert_eq!(progress.sent, Sent::Nothing);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_wait_in_line_is_evidence_only_where_nobody_was_answered() {
+    for answers in [true, false] {
+        let plugin = Scripted::start(move |number, _| match number {
+            0 if answers => Act::Answer(ok("{}")),
+            _ => Act::Stall(Vec::new()),
+        })
+        .await;
+        let one = connection(|config| config.with_max_connections(1).with_request_timeout(Duration::from_secs(5)));
+        let instance = connect(plugin.config().with_connection(one));
+        let calls = [(); 3].map(|()| instance.service().clone().oneshot(request()));
+        let [first, second, third] = <[_; 3]>::try_from(futures_util::future::join_all(calls).await).expect("three");
+        assert_eq!(first.is_ok(), answers);
+        let second = second.expect_err("it hangs on this one");
+        assert!(second.rejected().is_some_and(Rejected::is_evidence), "{second}");
+        let third = third.expect_err("no connection is free");
+        assert_eq!((third.sent(), stage(&third)), (Sent::Nothing, Some("waiting for a free connection")));
+        assert_eq!(third.rejected().map(Rejected::is_evidence), Some(!answers), "{third}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_waited_in_line_is_judged_by_the_time_that_the_plugin_had_and_told_it() {
+    const SECOND: Duration = Duration::from_secs(1);
+    for says_so in [true, false] {
+        for (waits, told, is_evidence) in [(2, "3s", true), (4, "1s", false)] {
+            let go = Arc::new(Semaphore::new(0));
+            let answers = Arc::clone(&go);
+            let plugin = Scripted::start(move |number, _| match number {
+                0 => Act::Wait(Arc::clone(&answers), ok("{}")),
+                _ if says_so => Act::Wait(Arc::clone(&answers), answer("504 Gateway Timeout", "", "")),
+                _ => Act::Stall(Vec::new()),
+            })
+            .await;
+            let one = connection(|config| config.with_max_connections(1).with_request_timeout(5 * SECOND));
+            let instance = connect(plugin.config().with_connection(one));
+            let calls = [(); 2].map(|()| tokio::spawn(instance.service().clone().oneshot(request())));
+            plugin.until_seen(1).await;
+            tokio::time::advance(waits * SECOND).await;
+            go.add_permits(1);
+            plugin.until_seen(2).await;
+            assert!(plugin.seen()[1].contains(&format!("x-request-timeout: {told}")), "{}", plugin.seen()[1]);
+            if says_so {
+                // A moment before the layer that owns the limit.
+                tokio::time::advance((5 - waits) * SECOND - Duration::from_millis(1)).await;
+                go.add_permits(1);
+            }
+            let [first, second] = calls;
+            within(first).await.expect("no panic").expect("an answer");
+            let error = within(second).await.expect("no panic").expect_err("its time was up");
+            assert_eq!((error.code(), error.sent()), (Code::Timeout, Sent::Maybe));
+            assert_eq!(error.rejected().map(Rejected::is_evidence), Some(is_evidence), "{says_so} {waits}: {error}");
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

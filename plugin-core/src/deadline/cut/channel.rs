@@ -77,9 +77,7 @@ impl Drop for Unlimit {
 
 /// Drops work whose time is up, and gives back how far it had come. For a layer that owns a limit.
 pub fn drop_under(cut: Cut, drop: impl FnOnce()) -> Progress {
-    let _restore = dropping(cut);
-    drop();
-    DROPPING.get().and_then(|dropping| dropping.progress).unwrap_or_default()
+    told_under(cut, drop).1
 }
 
 /// The cut under which work is being dropped on this thread, for what is dropped to ask. `None`: it is dropped for
@@ -116,9 +114,9 @@ pub fn report(stage: &'static str, sent: Sent) {
     add(Progress { stage: Some(stage), sent, ..Progress::default() });
 }
 
-/// Like [`report`], for a request of which nothing was sent because the transport held it back for the sake of others, while
-/// the service did what it had to do: then the end of its time is no evidence against the service. Of several attempts that
-/// are dropped together, each must say so.
+/// Like [`report`], for a request of which nothing was sent because it was held on this side, and that says nothing of the
+/// service: then the end of its time is no evidence against it. Of several attempts that are dropped together, each must say
+/// so. What waits for others to be answered says it with [`report_in_line`](super::report_in_line).
 pub fn report_held(stage: &'static str) {
     add(Progress { stage: Some(stage), sent: Sent::Nothing, is_held: true, held_until: None });
 }
@@ -128,6 +126,17 @@ pub fn report_held(stage: &'static str) {
 /// says since when.
 pub fn report_held_until(stage: &'static str, sent: Sent, at: Instant) {
     add(Progress { stage: Some(stage), sent, is_held: false, held_until: Some(at) });
+}
+
+/// Drops, under a cut, work that was held back on this side until this moment, for the sake of others: it is judged by the time
+/// since then, here and by those further out. For a layer that lets a call wait for its turn and then makes it. Of
+/// work that ends otherwise nothing is told.
+pub fn drop_held_until<T>(at: Instant, drop: impl FnOnce() -> T) -> T {
+    let Some(cut) = current() else { return drop() };
+    let (result, progress) = told_under(cut.of_part(at), drop);
+    let held_until = Some(progress.held_until.map_or(at, |later| later.max(at)));
+    add(Progress { held_until, ..progress });
+    result
 }
 
 /// Tells, from the drop of a layer that makes several attempts, that one which ended before may have been sent: then the
@@ -185,12 +194,16 @@ pub(crate) fn shared<T>(began: Instant, allowed: Option<Duration>, run: impl FnO
 
 /// Drops a part under a cut of its own, and adds its progress to that of the whole.
 fn handed_on<T>(cut: Cut, run: impl FnOnce() -> T) -> T {
-    let restore = dropping(cut);
-    let result = run();
-    let progress = DROPPING.get().and_then(|dropping| dropping.progress);
-    drop(restore);
-    add(progress.unwrap_or_default());
+    let (result, progress) = told_under(cut, run);
+    add(progress);
     result
+}
+
+/// Drops a part under a cut of its own, and gives back its progress.
+fn told_under<T>(cut: Cut, run: impl FnOnce() -> T) -> (T, Progress) {
+    let _restore = dropping(cut);
+    let result = run();
+    (result, DROPPING.get().and_then(|dropping| dropping.progress).unwrap_or_default())
 }
 
 /// Polls a part of a call whose time is this, so that [`elapsed`] knows of it.

@@ -9,6 +9,7 @@
 //! Whether the end is evidence against the service is asked of one function, [`is_evidence`], whoever cut the call.
 
 mod channel;
+mod line;
 mod rule;
 
 pub(super) use super::polling::Part;
@@ -16,8 +17,9 @@ pub(super) use super::polling::Part;
 pub(crate) use channel::told;
 pub(super) use channel::within;
 pub use channel::{
-    Progress, current, drop_superseded, drop_under, elapsed, is_superseded, narrow, out_of_time, report, report_held,
-    report_held_until, sent_before,
+    Progress, current, drop_held_until, drop_superseded, drop_under, elapsed, is_superseded, narrow, out_of_time,
+    report, report_held, report_held_until, sent_before,
 };
 pub(crate) use channel::{as_told, end_of_told_time, forget_told, shared};
+pub use line::{Line, Place, report_in_line};
 pub use rule::{AttemptTime, Cut, is_evidence};

@@ -118,13 +118,15 @@ pub struct AttemptTime {
     pub given: Duration,
     /// The time that the service gives its calls, as it was configured.
     pub configured: Option<Duration>,
+    /// Until when it was held back on this side for the sake of others: what went before is not the service's.
+    pub held_until: Option<Instant>,
 }
 
 impl AttemptTime {
     /// An attempt that began at this moment, with no limit yet.
     #[must_use]
     pub const fn new(since: Instant) -> Self {
-        Self { since, limit: None, deadline: None, given: Duration::MAX, configured: None }
+        Self { since, limit: None, deadline: None, given: Duration::MAX, configured: None, held_until: None }
     }
 
     /// Limits the attempt to this time. `Duration::MAX` is none, as it is what
@@ -152,6 +154,13 @@ impl AttemptTime {
         self
     }
 
+    /// Says until when it was held back on this side, if it was.
+    #[must_use]
+    pub const fn with_held_until(mut self, at: Option<Instant>) -> Self {
+        self.held_until = at;
+        self
+    }
+
     fn own_end(&self) -> Instant {
         self.limit.map_or(Instant::MAX, |limit| self.since.saturating_add(limit))
     }
@@ -166,7 +175,8 @@ impl AttemptTime {
     #[must_use]
     pub fn cut(&self) -> Cut {
         let allowed = self.limit.into_iter().chain(self.configured).min();
-        Cut::new(self.since, self.ends(), allowed)
+        let cut = Cut::new(self.since, self.ends(), allowed);
+        self.held_until.map_or(cut, |at| cut.of_part(at))
     }
 
     /// What is answered then. Where both end at once it was the attempt, which may be repeated.
@@ -176,7 +186,7 @@ impl AttemptTime {
             Some(limit) if self.own_end() == self.ends() => Rejected::attempt_timeout(limit),
             _ => Rejected::deadline_exceeded(self.given, None),
         };
-        if self.cut().is_evidence() { refusal.as_evidence() } else { refusal }
+        if self.cut().is_evidence() { refusal.as_evidence() } else { refusal.as_no_evidence() }
     }
 
     /// The same for work that was dropped then and had come so far.
@@ -262,6 +272,17 @@ mod tests {
         }
         let hurried = time.with_configured(Some(30 * SECOND));
         assert!(hurried.answered(at(12)).is_some_and(|refusal| !refusal.is_evidence()), "it never had its time");
+    }
+
+    #[test]
+    fn what_was_held_back_is_judged_by_the_time_that_the_service_had() {
+        let time = AttemptTime::new(at(10)).with_limit(Some(10 * SECOND));
+        for (held_until, is_evidence) in [(None, true), (Some(at(15)), true), (Some(at(16)), false)] {
+            let time = time.with_held_until(held_until);
+            assert_eq!(time.ends(), at(20), "it ends when it would have");
+            assert_eq!(time.refusal().is_evidence(), is_evidence, "{held_until:?}");
+            assert_eq!(time.answered(at(20)).map(|refusal| refusal.is_evidence()), Some(is_evidence));
+        }
     }
 
     #[test]

@@ -52,9 +52,11 @@ pub(super) async fn send(
     // Every idle connection may be dead; after as many tries as there can be of them, it is not bad luck any more.
     let mut tries = pool.free() + 2;
     let mut refused = 0;
-    let mut outgoing = make(now);
+    let (mut began, mut back) = (now, None);
     loop {
         let mut lease = pool.checkout(now, progress).await?;
+        // It is made when it can be sent: what it says of time is what is left after a wait in line.
+        let outgoing = back.take().unwrap_or_else(|| make(progress.sending(began)));
         progress.set(Stage::Sent);
         let result = match &mut lease {
             Lease::Own(own) => {
@@ -68,7 +70,10 @@ pub(super) async fn send(
         };
         lease.heard_of();
         let mut error = match result {
-            Ok(response) => return Ok(Incomplete { response, lease }),
+            Ok(response) => {
+                pool.answered();
+                return Ok(Incomplete { response, lease });
+            }
             Err(error) => error,
         };
         let message = error.take_message();
@@ -78,7 +83,7 @@ pub(super) async fn send(
             if tries == 0 {
                 return Err(fault::lost(error, Sent::Nothing));
             }
-            outgoing = Outgoing::back(request);
+            back = Some(Outgoing::back(request));
             continue;
         }
         let is_unsent = fault::is_unsent(&error);
@@ -90,7 +95,7 @@ pub(super) async fn send(
         if !classify::is_of_one_stream(&error) {
             lease.leave();
         }
-        outgoing = make(clock::now());
+        began = clock::now();
     }
 }
 

@@ -20,9 +20,10 @@ use hyper::client::conn::http1;
 use plugin_core::{
     Code, PluginError, Rejected, Sent,
     clock::{self, Instant},
+    deadline::cut::Line,
 };
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError},
     task::AbortHandle,
 };
 
@@ -39,6 +40,8 @@ const READY_WITHIN: Duration = Duration::from_millis(100);
 pub(super) struct Pool {
     connector: Connector,
     permits: Arc<Semaphore>,
+    /// Those who wait for a permit.
+    line: Line,
     state: Mutex<State>,
     /// Held while a connection is opened that may speak HTTP/2: who comes meanwhile shares it.
     opening: tokio::sync::Mutex<()>,
@@ -80,6 +83,7 @@ impl Pool {
         Arc::new(Self {
             connector,
             permits: Arc::new(Semaphore::new(max)),
+            line: Line::default(),
             state: Mutex::default(),
             opening: tokio::sync::Mutex::default(),
             in_vain: AtomicU64::new(0),
@@ -103,8 +107,7 @@ impl Pool {
         if let Some(lease) = self.shared(now) {
             return Ok(lease);
         }
-        progress.set(Stage::Waiting);
-        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| closed())?;
+        let permit = self.permit(progress).await?;
         while let Some(mut connection) = self.pop_idle(now) {
             match tokio::time::timeout(READY_WITHIN, connection.sender.ready()).await {
                 Ok(Ok(())) => return Ok(Lease::own(self, connection, permit)),
@@ -133,6 +136,26 @@ impl Pool {
     fn speaks_http1(&self) -> bool {
         // Relaxed: not to see it costs one connection opened in turn.
         self.http1.load(Ordering::Relaxed)
+    }
+
+    /// The permit for a connection, in turn. Who waits for it waits for calls that are on the others, and not for the plugin.
+    async fn permit(&self, progress: &Progress) -> Result<OwnedSemaphorePermit, PluginError> {
+        progress.set(Stage::Waiting);
+        match Arc::clone(&self.permits).try_acquire_owned() {
+            Ok(permit) => Ok(permit),
+            Err(TryAcquireError::Closed) => Err(closed()),
+            Err(TryAcquireError::NoPermits) => {
+                let place = progress.in_line(&self.line);
+                let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| closed())?;
+                place.has_turn();
+                Ok(permit)
+            }
+        }
+    }
+
+    /// The plugin has answered a call.
+    pub(super) fn answered(&self) {
+        self.line.answered();
     }
 
     async fn open(self: &Arc<Self>, permit: OwnedSemaphorePermit) -> Result<Lease, PluginError> {

@@ -1,8 +1,12 @@
 //! How far a call has come: what a late one was doing, and whether the plugin can have seen it.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
-use plugin_core::{Sent, deadline::cut};
+use plugin_core::{
+    Sent,
+    clock::{self, Instant},
+    deadline::cut::{self, Line, Place},
+};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
 #[repr(u8)]
@@ -11,13 +15,15 @@ pub(super) enum Stage {
     Connecting,
     Sent,
     Reading,
+    /// It was given up in line, while others were answered.
+    Held,
 }
 
 impl Stage {
     /// Reads on from "spent ...".
     pub(super) const fn as_str(self) -> &'static str {
         match self {
-            Self::Waiting => "waiting for a free connection",
+            Self::Waiting | Self::Held => "waiting for a free connection",
             Self::Connecting => "connecting to the plugin",
             Self::Sent => "waiting for the plugin's answer",
             Self::Reading => "reading the plugin's answer",
@@ -26,7 +32,7 @@ impl Stage {
 
     pub(super) const fn sent(self) -> Sent {
         match self {
-            Self::Waiting | Self::Connecting => Sent::Nothing,
+            Self::Waiting | Self::Connecting | Self::Held => Sent::Nothing,
             Self::Sent | Self::Reading => Sent::Maybe,
         }
     }
@@ -37,32 +43,83 @@ impl Stage {
 /// When it goes because the call is cut at its limit, it tells the layer that owns the limit how far the call had come. So
 /// it must outlive the exchange: only what is withdrawn for good can be called unsent.
 #[derive(Debug)]
-pub(super) struct Progress(AtomicU8);
+pub(super) struct Progress {
+    stage: AtomicU8,
+    /// When it had its turn, where it waited in line for that; [`Instant::ZERO`] where it did not.
+    turn: AtomicU64,
+}
 
 impl Progress {
     pub(super) fn new() -> Self {
-        Self(AtomicU8::new(Stage::Waiting as u8))
+        Self { stage: AtomicU8::new(Stage::Waiting as u8), turn: AtomicU64::new(Instant::ZERO.as_nanos()) }
     }
 
     pub(super) fn set(&self, stage: Stage) {
-        // Relaxed: one task writes and reads; the atomic is there only because a future has to be Sync to be Send.
-        self.0.store(stage as u8, Ordering::Relaxed);
+        // Relaxed: one task writes and reads; the atomics are there only because a future has to be Sync to be Send.
+        self.stage.store(stage as u8, Ordering::Relaxed);
     }
 
     pub(super) fn stage(&self) -> Stage {
         // Relaxed: as above.
-        match self.0.load(Ordering::Relaxed) {
+        match self.stage.load(Ordering::Relaxed) {
             0 => Stage::Waiting,
             1 => Stage::Connecting,
             2 => Stage::Sent,
-            _ => Stage::Reading,
+            3 => Stage::Reading,
+            _ => Stage::Held,
         }
+    }
+
+    /// When it had its turn, where it waited in line for that.
+    pub(super) fn turn(&self) -> Option<Instant> {
+        // Relaxed: as above.
+        Some(Instant::from_nanos(self.turn.load(Ordering::Relaxed))).filter(|turn| *turn != Instant::ZERO)
+    }
+
+    /// The present moment, for what is sent next of a call that began then: it may have waited in line since.
+    pub(super) fn sending(&self, began: Instant) -> Instant {
+        self.turn().map_or(began, |turn| turn.max(began))
+    }
+
+    /// The call waits in this line from now on, as long as the answer lives.
+    pub(super) fn in_line<'p>(&'p self, line: &'p Line) -> InLine<'p> {
+        InLine { progress: self, place: line.join(), has_turn: false }
     }
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
         let stage = self.stage();
-        cut::report(stage.as_str(), stage.sent());
+        match (stage, self.turn()) {
+            (Stage::Waiting, _) => cut::report_in_line(stage.as_str(), false),
+            (Stage::Held, _) => cut::report_in_line(stage.as_str(), true),
+            (_, None) => cut::report(stage.as_str(), stage.sent()),
+            // The plugin had it, or was dialled for it, since then.
+            (_, Some(turn)) => cut::report_held_until(stage.as_str(), stage.sent(), turn),
+        }
+    }
+}
+
+/// A call in line for a connection.
+pub(super) struct InLine<'p> {
+    progress: &'p Progress,
+    place: Place<'p>,
+    has_turn: bool,
+}
+
+impl InLine<'_> {
+    /// It is this call's turn.
+    pub(super) fn has_turn(mut self) {
+        self.has_turn = true;
+        // Relaxed: as above.
+        self.progress.turn.store(clock::now().as_nanos(), Ordering::Relaxed);
+    }
+}
+
+impl Drop for InLine<'_> {
+    fn drop(&mut self) {
+        if !self.has_turn && self.place.was_answered() {
+            self.progress.set(Stage::Held);
+        }
     }
 }

@@ -321,7 +321,10 @@ impl Shared {
             let error = answer.fault(&self.config, progress).await;
             let is_out_of_time = status == http::StatusCode::GATEWAY_TIMEOUT || error.code() == Code::Timeout;
             return Err(match is_out_of_time {
-                true => said::out_of_time(error, &self.time(call, now), progress.stage().as_str()),
+                true => {
+                    let time = self.time(call, now).with_held_until(progress.turn());
+                    said::out_of_time(error, &time, progress.stage().as_str())
+                }
                 false => error,
             });
         }

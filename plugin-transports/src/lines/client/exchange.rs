@@ -70,8 +70,8 @@ impl<W> Drop for Exchange<W> {
             Stage::Over => return,
         };
         match came {
-            // The plugin was busy, and this call had none of its time.
-            Came::Held => cut::report_held(came.stage()),
+            Came::Held => cut::report_in_line(came.stage(), true),
+            Came::Stuck => cut::report_in_line(came.stage(), false),
             Came::Sent(Some(since)) => cut::report_held_until(came.stage(), came.sent(), since),
             _ => cut::report(came.stage(), came.sent()),
         }
