@@ -57,12 +57,14 @@
 //! takes one call at a time works it off for nobody, before the next. So that callers in a hurry do not fill it up for the
 //! others, two rules hold calls back here after one was given up. One that has less time left than each of the last four
 //! answers took is written when no other like it is in line (and no other at all, where every answer came in the order of the
-//! calls), and holds up none that has more. And once more calls in line were
-//! given up than half of those that are waited for, as many may be in line as are waited for, and one more with each answer,
-//! until none that was given up is in line; after that as many are written as come, at first, and the oftener it went
-//! wrong the fewer. In line is what was written after the latest call that was answered, so a process that serves many calls
-//! side by side is soon let go (in trials after no more than one takes). It ends with sixty-four answers that somebody waited for,
-//! while nobody gave up. Calls that are held back keep their own limits, and cost nothing when they are given up. Where no
+//! calls), and holds up none that has more. And once more calls in line were given up than half of those that are waited for,
+//! as many may be in line as are waited for, and one more with each answer, until none that was given up is in line; after
+//! that as many are written as come, at first, and the oftener it went wrong the fewer. In line is what was written after the
+//! latest call that was answered. As many as the process was seen to work on at once are written in any case, twice as many
+//! of those that have time, and those that have time no later than when a call's time and a quarter is left. It ends with
+//! sixty-four answers that somebody waited for, while nobody gave up.
+//!
+//! Calls that are held back keep their own limits, and cost nothing when they are given up. Where no
 //! answer comes, one more call is written after a second, or the time that the slowest of the last four took (8 s at most), and
 //! the next after twice as long. A call whose time ends while it is held back, and while others were
 //! answered, is no evidence against the process ([`cut::report_held`](plugin_core::deadline::cut::report_held)); behind a

@@ -103,7 +103,8 @@ impl ProcessService {
 const ONLY_UP: &str = "the process is up; the plugin has no health method";
 
 /// Resolves when most of a check's time is over and the check stands behind calls that the plugin works on: it has answered
-/// some meanwhile, or since the check before this one. It lives, and has not come to it yet.
+/// some meanwhile, or since the check before this one, or somebody waits still for the first of them. It has not come to the
+/// check yet, as far as is known.
 async fn busy(connection: &Connection<Pipe>, limit: Duration) {
     let look = connection.look();
     tokio::time::sleep(limit / 4 * 3).await;

@@ -28,6 +28,8 @@ pub(super) struct Standing {
     pub(super) is_abandoned: bool,
     /// It had less time left than answers took.
     pub(super) is_late: bool,
+    /// It could not be held back any longer.
+    pub(super) is_rescued: bool,
     /// When it was written, where that is of use.
     pub(super) written: Option<Instant>,
 }
@@ -39,6 +41,11 @@ impl Line {
 
     pub(super) fn is_empty(&self) -> bool {
         self.calls.is_empty()
+    }
+
+    /// The one that has been there longest.
+    pub(super) fn first(&self) -> Option<&Standing> {
+        self.calls.front()
     }
 
     pub(super) fn abandoned(&self) -> usize {
@@ -64,18 +71,18 @@ impl Line {
         Some(first)
     }
 
-    /// Nobody waits for it any more. False where it does not stand in the line.
-    pub(super) fn abandon(&mut self, place: u64) -> bool {
-        let Ok(at) = self.calls.binary_search_by_key(&place, |call| call.place) else { return false };
+    /// Nobody waits for it any more. `None` where it does not stand in the line.
+    pub(super) fn abandon(&mut self, place: u64) -> Option<Standing> {
+        let at = self.calls.binary_search_by_key(&place, |call| call.place).ok()?;
         self.calls[at].is_abandoned = true;
         self.abandoned += 1;
-        true
+        Some(self.calls[at])
     }
 
-    /// The place of a call that was given up.
-    pub(super) fn abandoned_at(&self, number: u64) -> Option<u64> {
-        // It is among the first of a plugin that takes one call at a time, and the line of others is short.
+    /// The place of a call, and whether it was given up. `None` where it does not stand in the line.
+    pub(super) fn place_of(&self, number: u64) -> Option<(u64, bool)> {
+        // Who was given up is among the first of a plugin that takes one call at a time, and the line of others is short.
         let call = self.calls.iter().find(|call| call.number == number)?;
-        call.is_abandoned.then_some(call.place)
+        Some((call.place, call.is_abandoned))
     }
 }

@@ -8,7 +8,7 @@ use plugin_core::clock::Instant;
 const PATIENCE: [Duration; 2] = [Duration::from_millis(10), Duration::from_secs(8)];
 
 /// The same where nothing is known of how long an answer takes.
-const UNKNOWN: Duration = Duration::from_secs(1);
+pub(super) const UNKNOWN: Duration = Duration::from_secs(1);
 
 /// So many of the last answers say how long one takes.
 pub(super) const RECENT: usize = 4;
@@ -27,10 +27,9 @@ impl Recent {
         self.count = if self.count == 2 * RECENT - 1 { RECENT } else { self.count + 1 };
     }
 
-    /// Whether a caller who waits until `deadline` has less time left than each of them took.
-    pub(super) fn are_all_longer(&self, deadline: Option<Instant>, now: Instant) -> bool {
-        let quickest = self.all().min();
-        deadline.zip(quickest).is_some_and(|(deadline, quickest)| deadline.saturating_since(now) < quickest)
+    /// Each of them took so long at least.
+    pub(super) fn quickest(&self) -> Option<Duration> {
+        self.all().min()
     }
 
     /// How long to wait for an answer before one more is written: as long as the slowest took.

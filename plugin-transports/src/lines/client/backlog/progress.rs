@@ -5,6 +5,8 @@
 pub(crate) struct Progress {
     pub(super) written: u64,
     pub(super) answered: u64,
+    /// The first call in line, where somebody waits for it.
+    pub(super) works_on: Option<u64>,
 }
 
 impl Progress {
@@ -28,12 +30,14 @@ impl Look {
         Self { before: self.at, at }
     }
 
-    /// Whether what was asked of the plugin at the time of the look, and has no answer, stands behind calls that it works on:
-    /// it has answered some meanwhile, and none but those that were written by then. Or it has since the look before, and
-    /// one that was written by then has no answer yet, however long that one takes.
+    /// Whether what was asked of the plugin at the time of the look, and has no answer, stands behind calls that it works on.
+    /// It has answered none that was written later; and it has answered some meanwhile, or since the look before if one that
+    /// was written by then has no answer yet, or the first that has none is still waited for: whether that one takes too
+    /// long is for its own limit to say.
     pub(crate) fn was_busy(self, now: Progress) -> bool {
         let Self { before, at } = self;
         let since = if now.answered < at.written { before } else { at };
-        since.answered < now.answered && now.answered <= at.written
+        let works_on = now.works_on.is_some_and(|place| place <= at.written);
+        now.answered <= at.written && (since.answered < now.answered || works_on)
     }
 }

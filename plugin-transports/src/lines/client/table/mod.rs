@@ -69,7 +69,7 @@ impl Table {
             own: 0,
             queues: Queues::default(),
             queued_bytes: 0,
-            backlog: Backlog::new(),
+            backlog: Backlog::default(),
             taken: 0,
             closed: None,
             limits: Limits { in_flight: limits.in_flight.clamp(1, MAX_IN_FLIGHT), ..limits },
@@ -218,17 +218,15 @@ impl Table {
             return Delivered::ToNobody;
         }
         self.counts.late += 1;
+        match self.slots.of_old(id) {
+            Some(slot) if slot.replied == id => return Delivered::Twice,
+            Some(slot) => slot.replied = id,
+            None => {}
+        }
         if !is_own(id) {
             self.backlog.answered_late(self.ids.number(id), now);
         }
-        match self.slots.of_old(id) {
-            Some(slot) if slot.replied == id => Delivered::Twice,
-            Some(slot) => {
-                slot.replied = id;
-                Delivered::TooLate
-            }
-            None => Delivered::TooLate,
-        }
+        Delivered::TooLate
     }
 
     pub(super) fn count_noise(&mut self) {

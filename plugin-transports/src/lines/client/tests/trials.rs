@@ -121,3 +121,64 @@ async fn what_was_held_back_is_not_let_through_at_once_when_all_is_well_again() 
     }
     assert!(lost == 0 && answered >= 200, "{answered} answered, {lost} lost");
 }
+
+/// Comes, and goes after a moment.
+async fn leaves(connection: &Near, takes: u64) {
+    let _ = tokio::time::timeout(SECOND / 5, is_answered(connection, takes, 30 * SECOND)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn clients_who_leave_cost_nobody_his_answer_where_a_call_takes_more_than_half_of_its_time() {
+    for (takes, waits) in [(16_000, 30 * SECOND), (3_000, 5 * SECOND)] {
+        for was_watched in [false, true] {
+            let (connection, _driver, far) = connected(1 << 16, LIMITS);
+            let _plugin = parallel(far);
+            if was_watched {
+                leaves(&connection, takes).await;
+            }
+            assert!(is_answered(&connection, takes, waits).await);
+            for _ in 0..2 {
+                tokio::join!(leaves(&connection, takes), leaves(&connection, takes));
+                let burst = join_all((0..30).map(|_| is_answered(&connection, takes, waits))).await;
+                let answered = burst.iter().filter(|answered| **answered).count();
+                assert_eq!(answered, 30, "{takes}, watched before: {was_watched}");
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn however_often_clients_have_left_a_plugin_that_serves_side_by_side_answers_all_others() {
+    let (connection, _driver, far) = connected(1 << 16, LIMITS);
+    let _plugin = parallel(far);
+    assert!(is_answered(&connection, 1_500, 5 * SECOND).await);
+    for _ in 0..8 {
+        tokio::join!(leaves(&connection, 1_500), leaves(&connection, 1_500));
+        tokio::time::sleep(2 * SECOND).await;
+    }
+    assert_eq!(connection.counts().abandoned, 0);
+    let burst = join_all((0..30).map(|_| is_answered(&connection, 1_500, 5 * SECOND))).await;
+    assert!(burst.iter().all(|answered| *answered));
+}
+
+/// Four of five take three times as long as their callers wait.
+#[tokio::test(start_paused = true)]
+async fn the_few_calls_that_are_quick_are_answered_beside_the_many_that_are_not() {
+    for share in [20, 5] {
+        let (connection, _driver, far) = connected(1 << 16, LIMITS);
+        let _plugin = parallel(far);
+        // Not evenly spread, nor the same for each run of them.
+        let is_quick = move |number: u64| (number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32 & 0xffff < share * 655;
+        let quick = (0..1800_u64).map(|number| {
+            let connection = connection.clone();
+            async move {
+                tokio::time::sleep(Duration::from_millis(number * 50)).await;
+                let takes = if is_quick(number) { 50 } else { 3_000 };
+                is_answered(&connection, takes, SECOND).await && is_quick(number)
+            }
+        });
+        let answered = join_all(quick).await.into_iter().filter(|is| *is).count() as u64;
+        let quick = (0..1800).filter(|number| is_quick(*number)).count() as u64;
+        assert!(answered == quick && quick > 9 * share, "{answered} of {quick}, which are {share} in a hundred");
+    }
+}
