@@ -13,7 +13,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use plugin_core::{BoxError, Call, HealthStatus, PluginError, Rejected, Reply, clock};
+use plugin_core::{BoxError, Call, Code, HealthStatus, PluginError, Rejected, Reply, clock};
 use serde_json::{Map, Value};
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt},
@@ -216,9 +216,11 @@ where
             && let Some((cost, request)) = self.held.pop_front()
         {
             self.held_bytes -= cost;
-            // Nobody waits any more for what waited too long here.
+            // What waited too long here is not begun.
             if request.call.context().deadline().is_none_or(|deadline| clock::now() < deadline) {
                 self.execute(request, cx);
+            } else {
+                self.replies.extend_from_slice(&late(&request.id, "its time was up before it was begun"));
             }
         }
     }
@@ -355,20 +357,38 @@ async fn initialise(
     ready.get_or_init(first).await.clone()
 }
 
+/// Why there is no reply of the service.
+enum Ended<E> {
+    Failed(E),
+    /// The time that the host gave was up.
+    Late(Rejected),
+}
+
+impl<E> From<E> for Ended<E> {
+    fn from(error: E) -> Self {
+        Self::Failed(error)
+    }
+}
+
 async fn execute<S>(service: S, id: Id, call: Call<Bytes>) -> Vec<u8>
 where
     S: Service<Call<Bytes>, Response = Reply<Bytes>, Error: fmt::Display> + 'static,
 {
-    match served::call(service, call, |_: Rejected| Err(None)).await {
-        // Nobody waits for an answer any more, so there is none. An error from here could overtake the host's own
-        // clock, and would be taken for the plugin's failure.
-        Err(None) => Vec::new(),
-        Err(Some(error)) => failed(&id, &error),
+    match served::call(service, call, |refused: Rejected| Err(Ended::Late(refused))).await {
+        Err(Ended::Late(refused)) => late(&id, PluginError::from(refused).message()),
+        Err(Ended::Failed(error)) => failed(&id, &error),
         Ok(reply) => match single_line(reply.payload()) {
             Ok(json) => request::result(&id, &json, reply.metadata()),
             Err(flaw) => request::error(&id, &format!("the plugin's result cannot be sent: {flaw}")),
         },
     }
+}
+
+/// The reply to a call whose time was up. Nobody waits for it, but it says that the plugin does not work on that call any
+/// more: the host holds others back for what it believes that a plugin has to do for nobody. Where it overtakes the host's own
+/// clock it is the end of the time that was told, and no failure of the plugin's.
+fn late(id: &Id, why: &str) -> Vec<u8> {
+    request::fault(id, Code::Timeout, why, Again::default())
 }
 
 /// The reply to a call that failed. An error of the family has a code, which travels beside its text, since what one caller

@@ -178,6 +178,10 @@ async fn a_request_that_waited_past_its_deadline_is_not_worked_on() {
         host.say(&json!({"id": id, "method": "execute", "payload": 1, "context": context}).to_string()).await;
     }
     assert_eq!(host.hear().await, json!({"id": 1, "result": 1_000}));
+    for id in 2..=3 {
+        let late = host.hear().await;
+        assert_eq!((&late["id"], &late["code"]), (&json!(id), &json!("PLUGIN_1204")), "{late}");
+    }
     host.finish().await.expect("they end a drain too");
     assert_eq!(worked.load(Ordering::Relaxed), 1);
 }
@@ -224,12 +228,14 @@ async fn requests_that_block_run_beside_each_other_on_several_threads() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_whose_deadline_passes_frees_its_place_and_is_not_answered() {
+async fn a_request_whose_deadline_passes_frees_its_place_and_is_answered_all_the_same() {
     let mut host = Host::start(Server::new().with_concurrency(1), plugin_fn(sleeper));
     let context = json!({"timeout": 50_000_000});
     host.say(&json!({"id": 1, "method": "execute", "payload": 5_000, "context": context}).to_string()).await;
     host.send(2, "execute", json!(1)).await;
     let start = clock::now();
+    let late = host.hear().await;
+    assert_eq!((&late["id"], &late["code"]), (&json!(1), &json!("PLUGIN_1204")), "{late}");
     assert_eq!(host.hear().await, json!({"id": 2, "result": 1}));
     assert!(start.elapsed() < Duration::from_secs(1));
     host.finish().await.expect("a good end");
