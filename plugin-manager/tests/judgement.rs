@@ -426,7 +426,8 @@ async fn a_waiting_call_arms_one_timer_on_every_transport() {
         assert_eq!(timer::armed() - armed, calls, "{transport}");
         // When it came, when an instance had it (it may have been held before, which is not the instance's doing), and
         // when it had ended. The timer, the header that tells the plugin its time, the retry's budget, the connection that
-        // is idle again and telemetry read no clock of their own.
+        // is idle again and telemetry read no clock of their own. Of one answer in 128 a process looks how long it took,
+        // which is none of these.
         assert_eq!(clock::readings() - read, 3 * calls, "{transport}");
         gateway.shutdown().await;
     }

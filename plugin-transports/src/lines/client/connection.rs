@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::{
     super::codec::Frame,
     Counts, Driver, Exchange, Failure, Limits, Place,
-    backlog::{Look, Progress},
+    backlog::{Caller, Look, Progress},
     table::{Came, Delivered, Outcome, Table},
 };
 
@@ -176,15 +176,9 @@ impl<W> Connection<W> {
 
 impl<W: AsyncWrite + Unpin> Connection<W> {
     /// Queues a request and sees to it that it is written.
-    pub(super) fn submit(
-        &self,
-        frame: Frame,
-        waker: &Waker,
-        place: Place,
-        deadline: Option<Instant>,
-    ) -> Result<u64, Failure> {
+    pub(super) fn submit(&self, frame: Frame, waker: &Waker, place: Place, caller: Caller) -> Result<u64, Failure> {
         let mut state = self.state();
-        let id = state.table.insert(frame, waker.clone(), place, deadline)?;
+        let id = state.table.insert(frame, waker.clone(), place, caller)?;
         let alone = state.table.requests() == 1;
         let driver = state.driver.clone();
         drop(state);

@@ -8,12 +8,17 @@ use std::{
     task::{Context, Poll},
 };
 
-use plugin_core::{clock::Instant, deadline::cut, polled_after_end};
+use plugin_core::{
+    clock::Instant,
+    deadline::{cut, waiting},
+    polled_after_end,
+};
 use tokio::io::AsyncWrite;
 
 use super::{
     super::codec::{Answer, Frame},
     Connection, Failure, Place,
+    backlog::Caller,
     table::Came,
 };
 
@@ -42,13 +47,16 @@ impl<W: AsyncWrite + Unpin> Future for Exchange<W> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
         match std::mem::replace(&mut this.stage, Stage::Over) {
-            Stage::New { frame, place, deadline } => match this.connection.submit(frame, cx.waker(), place, deadline) {
-                Ok(id) => {
-                    this.stage = Stage::Waiting(id);
-                    Poll::Pending
+            Stage::New { frame, place, deadline } => {
+                let caller = Caller { came: waiting::began(), deadline };
+                match this.connection.submit(frame, cx.waker(), place, caller) {
+                    Ok(id) => {
+                        this.stage = Stage::Waiting(id);
+                        Poll::Pending
+                    }
+                    Err(failure) => Poll::Ready(Err(failure)),
                 }
-                Err(failure) => Poll::Ready(Err(failure)),
-            },
+            }
             Stage::Waiting(id) => match this.connection.fetch(id, cx.waker()) {
                 Some(outcome) => Poll::Ready(outcome),
                 None => {

@@ -3,8 +3,8 @@
 //! A request that was written cannot be taken back. When its caller gives it up, a plugin that takes one call at a time
 //! works it off all the same, and whoever comes later waits behind it. Callers in a hurry, and those who leave, would so
 //! fill such a plugin for everybody, and nothing but the pipe would bound it: those that stay would be answered too late,
-//! for ever. So after a call was given up, two rules hold calls back on the host's side, where one that is given up costs
-//! nothing:
+//! for ever. So once a call was given up, or came with less time than calls take, two rules hold calls back on the host's
+//! side, where one that is given up costs nothing:
 //!
 //! * **A call that has less time left than each of the last answers took** is written when no other like it is in line, and
 //!   where all answers came in the order of the calls, when none is: it would hardly be answered in time, and from a plugin
@@ -81,6 +81,15 @@ pub(super) struct Backlog {
     late: Late,
 }
 
+/// Who waits for a call.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Caller {
+    /// Since when, where that is known without looking at the clock.
+    pub(super) came: Option<Instant>,
+    /// Until when, where that is known.
+    pub(super) deadline: Option<Instant>,
+}
+
 /// A call is not written now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Hold {
@@ -91,12 +100,13 @@ pub(super) enum Hold {
 }
 
 impl Backlog {
-    /// Whether a call may be written now whose caller waits until `deadline`. Who may, is.
-    pub(super) fn admit(&self, deadline: Option<Instant>, now: impl FnOnce() -> Instant) -> Result<(), Hold> {
-        if !self.watch.is_on() {
+    /// Whether the call of this caller may be written now. Who may, is.
+    pub(super) fn admit(&mut self, caller: Caller, now: impl FnOnce() -> Instant) -> Result<(), Hold> {
+        if !self.watch.is_on() && !self.is_hurried(caller) {
             return Ok(());
         }
-        let now = now();
+        let (now, deadline) = (now(), caller.deadline);
+        self.watch_from(|| now);
         if self.is_late(deadline, now) {
             return Err(Hold::Late);
         }
@@ -135,6 +145,11 @@ impl Backlog {
         self.together.has_room(line) || self.together.may_have_room(line)
     }
 
+    /// Whether the caller came with less time than a call takes.
+    fn is_hurried(&self, Caller { came, deadline }: Caller) -> bool {
+        came.is_some_and(|came| self.is_late(deadline, came))
+    }
+
     /// Whether its caller has less time left than a call takes.
     fn is_late(&self, deadline: Option<Instant>, now: Instant) -> bool {
         deadline.zip(self.recent.quickest()).is_some_and(|(deadline, takes)| deadline.saturating_since(now) < takes)
@@ -165,12 +180,12 @@ impl Backlog {
         &mut self,
         place: u64,
         number: u64,
-        deadline: Option<Instant>,
+        caller: Caller,
         now: impl FnOnce() -> Instant,
     ) -> Option<Instant> {
-        let written = self.watch.is_on().then(now);
-        let (mut is_late, mut is_rescued) = (false, false);
-        if let Some(now) = written {
+        let held_until = self.watch.is_on().then(now);
+        let (mut is_late, mut is_rescued, deadline) = (false, false, caller.deadline);
+        if let Some(now) = held_until {
             is_late = self.is_late(deadline, now);
             if self.line.is_empty() {
                 self.line.turn = Turn::moved(now);
@@ -183,13 +198,14 @@ impl Backlog {
                 self.late.wrote(now);
             }
         }
+        let written = held_until.or(caller.came);
         let call = Standing { place, number, is_abandoned: false, is_late, is_rescued, written };
         if let Some(forgotten) = self.line.join(call) {
             self.late.left(forgotten);
         }
         self.together.wrote();
         self.written = place;
-        written
+        held_until
     }
 
     /// A call that was given up has its answer, its first.
@@ -232,6 +248,9 @@ impl Backlog {
         };
         self.together.answered(self.line.len());
         if !was_watched {
+            if let Some(written) = call.written.filter(|_| self.recent.is_old()) {
+                self.recent.add(now().saturating_since(written));
+            }
             return;
         }
         let now = now();
@@ -257,10 +276,19 @@ impl Backlog {
 
     /// Nobody waits any more for a call, whether it was written or held back: somebody is in a hurry.
     pub(super) fn missed(&mut self, now: impl FnOnce() -> Instant) {
-        let Some(begins) = self.watch.gave_up(self.answered, now) else { return };
+        self.watch_from(now);
+        self.watch.gave_up();
+    }
+
+    /// Looks at the calls from now on, if it does not yet.
+    fn watch_from(&mut self, now: impl FnOnce() -> Instant) {
+        if self.watch.is_on() {
+            return;
+        }
+        let now = now();
+        self.watch = Watch::new(self.answered, now);
         // It moved before, but nobody looked when.
-        self.line.turn = Turn::moved(begins);
-        self.recent = Recent::default();
+        self.line.turn = Turn::moved(now);
         self.window = Window::default();
         self.rescue = Rescue::default();
     }

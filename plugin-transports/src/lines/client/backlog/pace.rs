@@ -13,15 +13,27 @@ pub(super) const UNKNOWN: Duration = Duration::from_secs(1);
 /// So many of the last answers say how long one takes.
 pub(super) const RECENT: usize = 4;
 
+/// While nobody is in a hurry, one answer of so many is looked at, so that it is known how long they take when somebody is.
+pub(super) const SELDOM: u32 = 128;
+
 /// How long the last answers took.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Recent {
     times: [Duration; RECENT],
     count: usize,
+    /// Answers that were not looked at since the last that was.
+    passed: u32,
 }
 
 impl Recent {
+    /// An answer came. Whether it is to be looked at, while nobody is in a hurry.
+    pub(super) fn is_old(&mut self) -> bool {
+        self.passed += 1;
+        self.count < RECENT || self.passed >= SELDOM
+    }
+
     pub(super) fn add(&mut self, time: Duration) {
+        self.passed = 0;
         self.times[self.count % RECENT] = time;
         // It stays in the same place of the ring, and does not overflow.
         self.count = if self.count == 2 * RECENT - 1 { RECENT } else { self.count + 1 };

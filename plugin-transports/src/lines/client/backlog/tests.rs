@@ -1,8 +1,18 @@
 use std::time::Duration;
 
-use super::{line::MOST, pace::RECENT, watch::CALM, window::CAUTIOUS, *};
+use super::{
+    line::MOST,
+    pace::{RECENT, SELDOM},
+    watch::CALM,
+    window::CAUTIOUS,
+    *,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
+
+fn until(deadline: Option<Instant>) -> Caller {
+    Caller { came: None, deadline }
+}
 
 /// A plugin, and the host's clock. A tick is a millisecond.
 struct Trial {
@@ -39,7 +49,7 @@ impl Trial {
     fn write(&mut self, deadline: Option<Instant>) {
         let now = self.now;
         self.written += 1;
-        self.backlog.wrote(self.written, self.written, deadline, || now);
+        self.backlog.wrote(self.written, self.written, until(deadline), || now);
     }
 
     /// Writes calls as long as it may, this many at most, and says how many.
@@ -47,7 +57,7 @@ impl Trial {
         let now = self.now;
         (0..most)
             .take_while(|_| {
-                let is_free = self.backlog.admit(None, || now).is_ok();
+                let is_free = self.backlog.admit(Caller::default(), || now).is_ok();
                 if is_free {
                     self.write(None);
                 }
@@ -60,7 +70,7 @@ impl Trial {
     fn hurry(&mut self, ticks: u64) -> Result<(), Option<u128>> {
         let (now, deadline) = (self.now, Some(self.now.saturating_add(Duration::from_millis(ticks))));
         let after = |until: Instant| Some(until.saturating_since(now).as_millis());
-        match self.backlog.admit(deadline, || now) {
+        match self.backlog.admit(until(deadline), || now) {
             Ok(()) => {}
             Err(Hold::All(until)) => return Err(after(until)),
             Err(Hold::Late) => self.backlog.admit_late(|| now).map_err(after)?,
@@ -87,7 +97,7 @@ impl Trial {
     /// How long until the next look, where all are held back.
     fn holds_for(&mut self) -> Option<u128> {
         let now = self.now;
-        match self.backlog.admit(None, || now) {
+        match self.backlog.admit(Caller::default(), || now) {
             Err(Hold::All(until)) => Some(until.saturating_since(now).as_millis()),
             Err(Hold::Late) => panic!("it has all the time"),
             Ok(()) => None,
@@ -100,8 +110,8 @@ fn where_no_call_is_given_up_nothing_is_held_back_and_no_clock_is_read() {
     let mut backlog = Backlog::default();
     let never = || -> Instant { panic!("the clock was read") };
     for number in 1..=1000 {
-        assert_eq!(backlog.admit(Some(Instant::ZERO), never), Ok(()));
-        backlog.wrote(number, number, Some(Instant::ZERO), never);
+        assert_eq!(backlog.admit(until(Some(Instant::ZERO)), never), Ok(()));
+        backlog.wrote(number, number, until(Some(Instant::ZERO)), never);
         if number > 500 {
             backlog.answered(number - 500, never);
         }
@@ -356,16 +366,42 @@ fn after_enough_answers_to_somebody_nothing_is_watched_any_more() {
 }
 
 #[test]
-fn what_was_known_when_nothing_was_watched_is_forgotten() {
+fn how_full_the_line_was_is_forgotten_while_nobody_is_in_a_hurry_and_how_long_calls_take_is_not() {
     let mut trial = Trial::taking(200);
     trial.backlog.watch.calm = CALM;
     trial.backlog.window.shuts = 3;
     let now = trial.now;
     trial.backlog.missed(|| now);
     assert_eq!((trial.backlog.window.shuts, trial.backlog.window.most), (0, usize::MAX));
-    for _ in 0..10 {
-        assert_eq!(trial.hurry(1), Ok(()), "nobody knows how long an answer takes");
+    assert_eq!(trial.hurry(1), Ok(()));
+    assert!(trial.hurry(1).is_err());
+}
+
+#[test]
+fn while_nobody_is_in_a_hurry_one_answer_in_many_is_looked_at_and_who_has_less_time_is_the_first_in_a_hurry() {
+    let mut backlog = Backlog::default();
+    let at = |ticks: u64| Instant::ZERO.saturating_add(Duration::from_millis(ticks));
+    let comes = |ticks: u64, waits: u64| Caller { came: Some(at(ticks)), deadline: Some(at(ticks + waits)) };
+    let mut looked = 0;
+    for number in 1..=600 {
+        let caller = comes(number * 1000, if looked == 0 { 1 } else { 200 });
+        assert_eq!(backlog.admit(caller, || panic!("the clock was read")), Ok(()));
+        backlog.wrote(number, number, caller, || panic!("the clock was read"));
+        backlog.answered(number, || {
+            looked += 1;
+            at(number * 1000 + 200)
+        });
     }
+    assert_eq!(looked, RECENT as u64 + (600 - RECENT as u64) / u64::from(SELDOM));
+    // Two who have less at once, beside one who has more.
+    for (number, caller) in [(601, comes(601_000, 5000)), (602, comes(601_000, 199)), (603, comes(601_000, 199))] {
+        let admitted = backlog.admit(caller, || at(601_000));
+        assert_eq!(admitted, if number == 601 { Ok(()) } else { Err(Hold::Late) });
+        if number == 601 {
+            backlog.wrote(number, number, caller, || panic!("nobody was in a hurry"));
+        }
+    }
+    assert!(backlog.admit_late(|| at(601_000)).is_err());
 }
 
 #[test]

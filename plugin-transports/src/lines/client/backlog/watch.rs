@@ -24,11 +24,16 @@ impl Default for Watch {
 }
 
 impl Watch {
+    /// From now on, where this was the latest call that was answered.
+    pub(super) fn new(answered: u64, now: Instant) -> Self {
+        Self { calm: 0, since: now, answered }
+    }
+
     pub(super) fn is_on(self) -> bool {
         self.calm < CALM
     }
 
-    /// For how long nothing was answered, if nothing was since somebody gave up first.
+    /// For how long nothing was answered, if nothing was since it began.
     pub(super) fn silence(self, answered: u64, now: Instant) -> Option<Duration> {
         (answered == self.answered).then(|| now.saturating_since(self.since))
     }
@@ -37,13 +42,7 @@ impl Watch {
         self.calm = (self.calm + 1).min(CALM);
     }
 
-    /// Somebody gave up. Gives back when, if nobody was known to be in a hurry.
-    pub(super) fn gave_up(&mut self, answered: u64, now: impl FnOnce() -> Instant) -> Option<Instant> {
-        let begins = (!self.is_on()).then(now);
-        if let Some(since) = begins {
-            *self = Self { calm: 0, since, answered };
-        }
+    pub(super) fn gave_up(&mut self) {
         self.calm = 0;
-        begins
     }
 }

@@ -18,7 +18,7 @@ use self::{
 use super::{
     super::codec::{Answer, Frame},
     Counts, Failure, Limits, Place,
-    backlog::{Backlog, Progress},
+    backlog::{Backlog, Caller, Progress},
 };
 
 /// The most calls that can be in flight.
@@ -84,7 +84,7 @@ impl Table {
         mut frame: Frame,
         waker: Waker,
         place: Place,
-        deadline: Option<Instant>,
+        caller: Caller,
     ) -> Result<u64, Failure> {
         let own = place != Place::Call;
         match &self.closed {
@@ -108,7 +108,7 @@ impl Table {
             self.queued_bytes += frame.len();
         }
         self.queues.push(id, place);
-        let waiting = Waiting { frame, deadline, then: self.backlog.progress(), is_aside: false };
+        let waiting = Waiting { frame, caller, then: self.backlog.progress(), is_aside: false };
         self.slots.queue(id, waker, waiting);
         Ok(id)
     }
@@ -156,20 +156,20 @@ impl Table {
         now: impl Fn() -> Instant,
     ) -> Option<Instant> {
         while out.len() < enough {
-            let id = match self.queues.next(&mut self.slots, &self.backlog, self.closed.is_some(), &now) {
+            let id = match self.queues.next(&mut self.slots, &mut self.backlog, self.closed.is_some(), &now) {
                 Ok(id) => id?,
                 Err(until) => return Some(until),
             };
             let start = self.taken;
             let Some(slot) = self.slots.get_mut(id) else { continue };
             let sent = Stage::Sent { start, held_until: None };
-            let Stage::Queued(Waiting { frame, deadline, .. }) = std::mem::replace(&mut slot.stage, sent) else {
+            let Stage::Queued(Waiting { frame, caller, .. }) = std::mem::replace(&mut slot.stage, sent) else {
                 continue;
             };
             if !is_own(id) {
                 self.queued_bytes -= frame.len();
                 let number = self.ids.number(id);
-                let held_until = self.backlog.wrote(place(start), number, deadline, &now);
+                let held_until = self.backlog.wrote(place(start), number, caller, &now);
                 slot.stage = Stage::Sent { start, held_until };
             }
             self.taken += frame.len() as u64;

@@ -7,7 +7,7 @@ use plugin_core::clock::Instant;
 use super::{
     super::{
         Place,
-        backlog::{Backlog, Hold},
+        backlog::{Backlog, Caller, Hold},
     },
     MAX_OWN,
     slots::{Slots, Waiting},
@@ -38,7 +38,7 @@ impl Queues {
     pub(super) fn next(
         &mut self,
         slots: &mut Slots,
-        backlog: &Backlog,
+        backlog: &mut Backlog,
         is_last: bool,
         now: &impl Fn() -> Instant,
     ) -> Result<Option<u64>, Instant> {
@@ -48,7 +48,7 @@ impl Queues {
             return Ok(Some(id));
         }
         while let Some((id, waiting)) = first(&mut self.in_turn, slots) {
-            let admitted = if is_last { Ok(()) } else { backlog.admit(waiting.deadline, now) };
+            let admitted = if is_last { Ok(()) } else { backlog.admit(waiting.caller, now) };
             if let Err(Hold::All(until)) = admitted {
                 self.is_held = true;
                 return Err(until);
@@ -60,9 +60,9 @@ impl Queues {
             }
             self.aside.push_back(id);
         }
-        let Some((id, deadline)) = self.most_patient(slots) else { return Ok(None) };
+        let Some((id, caller)) = self.most_patient(slots) else { return Ok(None) };
         if !is_last {
-            match backlog.admit(deadline, now) {
+            match backlog.admit(caller, now) {
                 Ok(()) => {}
                 Err(Hold::All(until)) => return Err(until),
                 Err(Hold::Late) => backlog.admit_late(now)?,
@@ -73,10 +73,10 @@ impl Queues {
     }
 
     /// Of the calls that have little time, the one that has most. Whoever comes last need not be it.
-    fn most_patient(&mut self, slots: &mut Slots) -> Option<(u64, Option<Instant>)> {
-        let mut deadline = |id: u64| Some((id, slots.queued(id)?.deadline));
-        self.aside.retain(|id| deadline(*id).is_some());
-        self.aside.iter().filter_map(|id| deadline(*id)).max_by_key(|(_, deadline)| *deadline)
+    fn most_patient(&mut self, slots: &mut Slots) -> Option<(u64, Caller)> {
+        let mut caller = |id: u64| Some((id, slots.queued(id)?.caller));
+        self.aside.retain(|id| caller(*id).is_some());
+        self.aside.iter().filter_map(|id| caller(*id)).max_by_key(|(_, caller)| caller.deadline)
     }
 
     /// Ids of withdrawn requests stay until they outnumber what can be live.

@@ -5,7 +5,10 @@ use std::task::Waker;
 use plugin_core::clock::Instant;
 
 use super::{
-    super::{super::codec::Frame, backlog::Progress},
+    super::{
+        super::codec::Frame,
+        backlog::{Caller, Progress},
+    },
     Outcome,
     ids::index,
 };
@@ -47,8 +50,7 @@ pub(super) enum Stage {
 #[derive(Debug)]
 pub(super) struct Waiting {
     pub(super) frame: Frame,
-    /// Until when its caller waits, where that is known.
-    pub(super) deadline: Option<Instant>,
+    pub(super) caller: Caller,
     /// How far the plugin had come when it was queued.
     pub(super) then: Progress,
     /// It waits for a turn of those that have little time.

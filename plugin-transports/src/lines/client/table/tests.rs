@@ -30,7 +30,7 @@ fn insert(table: &mut Table) -> Result<u64, Failure> {
 }
 
 fn insert_at(table: &mut Table, place: Place) -> Result<u64, Failure> {
-    table.insert(frame(), Waker::noop().clone(), place, None)
+    table.insert(frame(), Waker::noop().clone(), place, Caller::default())
 }
 
 fn fetch(table: &mut Table, id: u64) -> Option<Outcome> {

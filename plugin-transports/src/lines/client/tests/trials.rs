@@ -182,3 +182,19 @@ async fn the_few_calls_that_are_quick_are_answered_beside_the_many_that_are_not(
         assert!(answered == quick && quick > 9 * share, "{answered} of {quick}, which are {share} in a hundred");
     }
 }
+
+/// It was known how long a call takes, before anybody was in a hurry.
+#[tokio::test(start_paused = true)]
+async fn a_burst_of_calls_in_a_hurry_costs_those_who_were_there_before_no_answer() {
+    let (connection, _driver, far) = connected(1 << 16, LIMITS);
+    let _plugin = serial(far, 2 * SECOND);
+    let patient = (0..8).map(|_| caller(connection.clone(), 30 * SECOND, 80 * SECOND));
+    let burst = async {
+        tokio::time::sleep(20 * SECOND).await;
+        join_all((0..8).map(|_| limited(&connection, "1", Duration::from_millis(20)))).await
+    };
+    let (patient, burst) = tokio::join!(join_all(patient), burst);
+    assert!(burst.iter().all(Result::is_err));
+    let lost: usize = patient.iter().map(|(_, lost, _)| lost).sum();
+    assert_eq!(lost, 0, "{patient:?}");
+}
