@@ -76,6 +76,53 @@ async fn a_type_that_is_registered_makes_the_plugin_whatever_its_transport_says(
 }
 
 #[tokio::test]
+async fn a_plugin_of_a_registered_type_needs_nothing_that_its_transport_does() {
+    let plugins = [
+        ("bare", "transport: http"),
+        ("tls", "transport: https"),
+        ("process", "transport: exec"),
+        ("absent", "transport: exec, executable: ./absent"),
+        ("other", "transport: https, endpoint: 'http://127.0.0.1:1/'"),
+    ];
+    let list = |kind: &str| {
+        let one = |(name, keys): &(&str, &str)| format!("{{name: {name}, type: {kind}, {keys}}}");
+        plugins.iter().map(one).collect::<Vec<_>>().join(", ")
+    };
+    let read = |kind: &str| {
+        let text = format!("plugins: [{}]", list(kind));
+        let config = config::from_text(Path::new("g.yaml"), &text, None, &|_| None).expect("a factory may make them");
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let config = config.clone().with_server(config.server().clone().with_listen(any));
+        config.clone().with_admin(config.admin().clone().with_listen(any))
+    };
+    let plugin = plugin_fn(|call: Call<Bytes>| async move { Ok::<_, PluginError>(Reply::new(call.into_payload())) });
+    let factories = Factories::new().with_plugin("made", plugin);
+
+    let config = read("made");
+    assert_eq!(config.check_types(|kind| kind == "made"), Ok(()));
+    let running = Running::start(&config, &factories).await.expect("it starts");
+    for (name, _) in plugins {
+        let outcome = running.manager().execute(name, Bytes::from_static(b"1")).await;
+        assert_eq!(outcome.expect(name).into_payload(), "1");
+        assert_eq!(running.manager().get(name).expect(name).info.transport, "inproc");
+    }
+    running.shutdown().await;
+
+    // Where nobody makes them, it is said what each lacks, and where: before the start, and by the start.
+    let config = read("else");
+    let faults = config.check_types(|kind| kind == "made").expect_err("nobody makes them");
+    assert_eq!(faults.len(), plugins.len(), "{faults}");
+    assert!(faults.to_string().contains("plugins[0].endpoint: the transport http needs `endpoint`"), "{faults}");
+    let error = Running::start(&config, &factories).await.expect_err("nobody makes them");
+    assert_eq!(error.faults().len(), plugins.len(), "{error}");
+    for says in
+        ["plugins[2].executable: the transport exec needs `executable`", "no plugin of type \"else\"; it has: made"]
+    {
+        assert!(error.to_string().contains(says), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn the_depth_that_the_server_allows_is_that_of_replies_too() {
     let deep = plugin_fn(|_: Call<Bytes>| async {
         Ok::<_, PluginError>(Reply::new(Bytes::from("[".repeat(200) + &"]".repeat(200))))

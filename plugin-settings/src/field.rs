@@ -221,6 +221,11 @@ impl<'a> Field<'a> {
         self.faults.borrow().len()
     }
 
+    /// Exchanges the faults that were noted so far, in the whole document, for others.
+    pub(super) fn exchange_faults(&self, others: Faults) -> Faults {
+        self.faults.replace(others)
+    }
+
     /// The code of what is wrong with it.
     pub(super) fn code(&self) -> Option<Code> {
         self.code

@@ -287,11 +287,27 @@ impl<'r> Keys<'r> {
         key.split('.').fold(self.place.clone(), step).coded(code).fault(problem);
     }
 
+    /// What `make` gives, and the faults that it notes, which are then not faults of the document: for what only matters
+    /// where something holds that is known later.
+    pub fn apart<T>(&mut self, make: impl FnOnce(&mut Self) -> T) -> (T, Faults) {
+        // What was wrong before still is, and what was not is not by the faults of others.
+        let within = if self.is_clean() { 0 } else { usize::MAX };
+        let before = std::mem::replace(&mut self.faults_before, within);
+        let noted = self.place.exchange_faults(Faults::new());
+        let made = make(self);
+        self.faults_before = before;
+        (made, self.place.exchange_faults(noted))
+    }
+
+    fn is_clean(&self) -> bool {
+        self.place.fault_count() == self.faults_before
+    }
+
     /// Whether no value of this section was found to be wrong so far. What several keys make together is only judged then.
     #[must_use]
     pub fn are_sound(&self) -> bool {
         let is_value = |problem: &Problem| !matches!(problem.what, What::UnknownKey(_) | What::NoEffect(..));
-        self.place.fault_count() == self.faults_before && !self.problems.iter().any(is_value)
+        self.is_clean() && !self.problems.iter().any(is_value)
     }
 
     /// The settings, or notes at its key what is wrong with them.

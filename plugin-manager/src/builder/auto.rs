@@ -87,7 +87,7 @@ impl AutoBuilder {
         self
     }
 
-    /// The factories that manifests with `transport: inproc` can name.
+    /// The factories that the `type` of a manifest can name.
     pub fn with_factories(mut self, factories: Factories) -> Self {
         self.builder = self.builder.with_factories(factories);
         self

@@ -125,7 +125,7 @@ impl Builder {
         self
     }
 
-    /// The factories that configurations with `transport: inproc` can name.
+    /// The factories that the `type` of a plugin can name.
     pub fn with_factories(mut self, factories: Factories) -> Self {
         self.factories = factories;
         self

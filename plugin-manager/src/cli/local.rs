@@ -202,11 +202,13 @@ fn read(file: &ConfigFile) -> Result<config::Config, Problem> {
 
 fn load(file: &ConfigFile) -> Result<Result<config::Config, Faults>, Problem> {
     check_variant(file)?;
-    Ok(if file.is_stdin() {
+    let config = if file.is_stdin() {
         config::load_from(std::io::stdin().lock(), &env)
     } else {
         config::load(&file.config, file.env.as_deref(), &env)
-    })
+    };
+    // This program has no factories.
+    Ok(config.and_then(|config| config.check_types(|_| false).map(|()| config)))
 }
 
 /// Standard input has no variants beside it. `APP_ENV` may be meant for other programs, so it is no fault there.

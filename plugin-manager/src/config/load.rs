@@ -28,6 +28,9 @@ const NAMED: [NamedList<'_>; 4] = [
 /// Relative paths start from the directory of `path`. Files that are named are looked at: secrets, certificates,
 /// executables (those of plugins that are not enabled aside). Nothing is started, connected or changed.
 ///
+/// How a plugin is reached that has a `type` need not be right, for a factory of that name may make it, which only the program
+/// knows: [`Config::check_types`] tells it what is wrong there, or whoever starts the plugins.
+///
 /// # Errors
 ///
 /// Every fault that was found, each with its place, what would be right, and a stable code.
@@ -41,8 +44,7 @@ pub fn load(path: &Path, name: Option<&str>, env: Env<'_>) -> Result<Config, Fau
 ///
 /// Those of [`load`].
 pub fn show(path: &Path, name: Option<&str>, env: Env<'_>) -> Result<String, Faults> {
-    let (_, tree) = open(path, name, env).and_then(|tree| build(tree, path, env))?;
-    Ok(document::shown(&tree, &settings::TABLE))
+    open(path, name, env).and_then(|tree| build(tree, path, env)).and_then(shown)
 }
 
 /// Reads a configuration out of `reader`, to its end: for standard input. Faults call it `stdin`; its content says the
@@ -61,7 +63,13 @@ pub fn load_from(reader: impl Read, env: Env<'_>) -> Result<Config, Faults> {
 ///
 /// Those of [`load`].
 pub fn show_from(reader: impl Read, env: Env<'_>) -> Result<String, Faults> {
-    read_from(reader, env).map(|(_, tree)| document::shown(&tree, &settings::TABLE))
+    read_from(reader, env).and_then(shown)
+}
+
+/// No factory is registered where a configuration is only shown.
+fn shown((config, tree): (Config, Node)) -> Result<String, Faults> {
+    config.check_types(|_| false)?;
+    Ok(document::shown(&tree, &settings::TABLE))
 }
 
 fn read_from(reader: impl Read, env: Env<'_>) -> Result<(Config, Node), Faults> {

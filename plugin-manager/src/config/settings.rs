@@ -8,13 +8,13 @@ use std::time::Duration;
 use plugin_breaker::CircuitBreakerConfig;
 use plugin_core::Code;
 use plugin_core::settings::{Checked, Key, Kind, Settings, Table};
-use plugin_settings::{Keys, Span};
+use plugin_settings::{Faults, Keys, Span};
 use plugin_transports::ConnectionConfig;
 
 use super::admin::{self, AdminConfig};
 use super::concerns::{self, CIRCUIT_BREAKER, HEALTH_CHECK, RATE_LIMIT, RETRY};
 use super::logging::{self, LEVELS, LoggingConfig};
-use super::plugin::{self, PluginConfig};
+use super::plugin::{self, PluginConfig, TransportConfig};
 use super::server::{self, ServerConfig};
 
 pub(super) static TABLE: Table = Table::new(
@@ -77,7 +77,8 @@ static START: Table = Table::new(
     &[Key::new("max_concurrent", Kind::integer(1, 10_000), "Plugins that may be starting at once.").default("8")],
 );
 
-/// A configuration in which nothing is wrong. `Debug` shows no secret.
+/// A configuration in which nothing is wrong, but perhaps how a plugin is reached that a registered factory may make
+/// ([`check_types`](Self::check_types)). `Debug` shows no secret.
 #[derive(Clone)]
 pub struct Config {
     logging: LoggingConfig,
@@ -100,6 +101,22 @@ impl Config {
     #[must_use]
     pub fn plugins(&self) -> &[PluginConfig] {
         &self.plugins
+    }
+
+    /// Checks how plugins are reached, of all but those whose `type` names a registered factory, which makes them whatever
+    /// their `transport` says or lacks. Who starts the plugins finds the same; this tells it before anything is started.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong, or missing, each with its place.
+    pub fn check_types(&self, is_registered: impl Fn(&str) -> bool) -> Result<(), Faults> {
+        let mut all = Faults::new();
+        for plugin in self.plugins.iter().filter(|plugin| !plugin.kind().is_some_and(&is_registered)) {
+            if let TransportConfig::Unusable(_, faults) = plugin.transport() {
+                all.append(faults.clone());
+            }
+        }
+        all.into_result(())
     }
 
     /// The data plane.

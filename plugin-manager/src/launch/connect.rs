@@ -5,12 +5,12 @@ use plugin_core::{Code, Plugin, PluginError, PluginInfo, Rejected, Reply, Sent};
 use plugin_transports::{
     http::HttpPlugin,
     json::Limits,
-    process::{self, ProcessHandle},
+    process::{self, ProcessConfig, ProcessHandle},
 };
 
 use super::{Factories, Factory};
 use crate::{
-    config::{InstanceConfig, PluginConfig, TransportConfig, TransportKind},
+    config::{Fault, InstanceConfig, PluginConfig, TransportConfig, TransportKind},
     manager::Registration,
     stack::{Instance, Transport},
 };
@@ -26,21 +26,53 @@ pub(super) struct Connected {
 /// The name of the one instance of a plugin that has no list of them.
 const ONLY: &str = "default";
 
+/// Who makes a plugin.
+pub(super) enum Maker<'a> {
+    Factory(&'a dyn Factory),
+    Process(&'a ProcessConfig),
+    Http(TransportKind, &'a [InstanceConfig]),
+}
+
+impl<'a> Maker<'a> {
+    /// The registered factory that its `type` names, whatever its `transport` says and lacks; otherwise its transport.
+    pub(super) fn of(plugin: &'a PluginConfig, factories: &'a Factories) -> Result<Self, PluginError> {
+        if let Some(factory) = plugin.kind().and_then(|kind| factories.get(kind)) {
+            return Ok(Self::Factory(factory));
+        }
+        match plugin.transport() {
+            TransportConfig::InProcess => Err(PluginError::new(Code::InvalidTransport, unknown(plugin, factories))),
+            TransportConfig::Exec(config) => Ok(Self::Process(config)),
+            TransportConfig::Http(instances) | TransportConfig::Https(instances) => {
+                Ok(Self::Http(plugin.transport().kind(), instances))
+            }
+            TransportConfig::Unusable(_, faults) => {
+                let code = faults.iter().find_map(Fault::code).unwrap_or(Code::InvalidTransport);
+                Err(PluginError::new(code, format!("{faults}; and {}", unknown(plugin, factories))))
+            }
+        }
+    }
+
+    /// How the plugin is reached that it makes.
+    pub(super) fn transport(&self) -> TransportKind {
+        match self {
+            Self::Factory(_) => TransportKind::InProcess,
+            Self::Process(_) => TransportKind::Exec,
+            Self::Http(kind, _) => *kind,
+        }
+    }
+}
+
 /// A process that does not start is a fault where it `must`, and otherwise supervised all the same.
 pub(super) async fn connect(
     plugin: &PluginConfig,
+    maker: &Maker<'_>,
     must: bool,
     json: Limits,
-    factories: &Factories,
 ) -> Result<Connected, PluginError> {
-    // A registered factory is what makes the plugin, whatever its `transport` says.
-    if let Some(factory) = factory(plugin, factories) {
-        return create(plugin, factory).await;
-    }
-    match plugin.transport() {
-        TransportConfig::InProcess => Err(unknown(plugin, factories)),
-        TransportConfig::Exec(config) => {
-            let mut config = (**config).clone().with_json_limits(json);
+    match *maker {
+        Maker::Factory(factory) => create(plugin, factory).await,
+        Maker::Process(config) => {
+            let mut config = config.clone().with_json_limits(json);
             if let Some(check) = plugin.health_check() {
                 config = config.with_check_limit(check.timeout());
             }
@@ -52,25 +84,19 @@ pub(super) async fn connect(
             let instance = Instance::new(ONLY, instance.map(Transport::Process));
             Ok(Connected { instances: vec![instance], process: Some(process), late })
         }
-        TransportConfig::Http(instances) | TransportConfig::Https(instances) => {
+        Maker::Http(_, instances) => {
             let instances = instances.iter().map(|instance| http(instance, json)).collect::<Result<_, _>>()?;
             Ok(Connected { instances, process: None, late: None })
         }
     }
 }
 
-/// The factory that makes a plugin, where its `type` names one.
-pub(super) fn factory<'f>(plugin: &PluginConfig, factories: &'f Factories) -> Option<&'f dyn Factory> {
-    plugin.kind().and_then(|kind| factories.get(kind))
-}
-
-fn unknown(plugin: &PluginConfig, factories: &Factories) -> PluginError {
+fn unknown(plugin: &PluginConfig, factories: &Factories) -> String {
     let names = factories.names();
-    let problem = match plugin.kind() {
+    match plugin.kind() {
         Some(kind) => format!("this program has no plugin of type {kind:?}; it has: {names}"),
         None => format!("`transport: inproc` needs the `type` of a plugin in this program: {names}"),
-    };
-    PluginError::new(Code::InvalidTransport, problem)
+    }
 }
 
 async fn create(plugin: &PluginConfig, factory: &dyn Factory) -> Result<Connected, PluginError> {

@@ -11,9 +11,13 @@ use futures_util::{StreamExt, stream};
 use plugin_core::{Code, Plugin, PluginError, PluginInfo, clock};
 use plugin_transports::json::Limits;
 
-use super::{Factories, connect, events, recovery};
+use super::{
+    Factories,
+    connect::{self, Maker},
+    events, recovery,
+};
 use crate::{
-    config::{PluginConfig, TransportKind},
+    config::PluginConfig,
     manager::{Announcement, Manager, Registration},
     stack::{Instance, StackSettings},
 };
@@ -150,10 +154,10 @@ struct Started {
 
 /// Connects a plugin and builds its stack.
 async fn start(plugin: &PluginConfig, terms: &Terms<'_>) -> Result<Started, PluginError> {
-    let made = connect::factory(plugin, terms.factories).is_some();
-    let transport = if made { TransportKind::InProcess } else { plugin.transport().kind() };
+    let maker = Maker::of(plugin, terms.factories)?;
+    let transport = maker.transport();
     let must = terms.must || plugin.required();
-    let connected = connect::connect(plugin, must, terms.json, terms.factories).await?;
+    let connected = connect::connect(plugin, &maker, must, terms.json).await?;
     let breaker = plugin.circuit_breaker();
     let settings = StackSettings::default()
         .with_timeout(plugin.timeout())

@@ -154,6 +154,17 @@ async fn faults_are_printed_as_json_for_who_asks_before_the_command_or_behind_it
 }
 
 #[tokio::test]
+async fn a_type_makes_up_for_nothing_in_a_program_that_has_no_factories() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("gateway.yaml");
+    std::fs::write(&file, "plugins: [{name: a, type: payments, transport: http}]\n").expect("written");
+    for command in [&["validate"][..], &["run"], &["config", "show"]] {
+        let said = run(command, &file).await.failed(2);
+        assert!(said.contains("plugins[0].endpoint: the transport http needs `endpoint` or `instances`"), "{said}");
+    }
+}
+
+#[tokio::test]
 async fn a_variant_that_cannot_be_laid_over_is_not_passed_over() {
     let plugin = "plugins: [{name: a, transport: http, endpoint: 'http://127.0.0.1:1/'}]";
     let stdin = async |args: &[&str], env: &[(&str, &str)]| Program::start_with(args, env, plugin).ends().await;

@@ -15,6 +15,7 @@ use plugin_health::HealthConfig;
 use plugin_lb::LbConfig;
 use plugin_ratelimit::RateLimitConfig;
 use plugin_retry::RetryConfig;
+use plugin_settings::Faults;
 use plugin_transports::process::ProcessConfig;
 use serde_json::{Map, Value};
 
@@ -60,6 +61,9 @@ pub enum TransportConfig {
     Http(Vec<InstanceConfig>),
     /// The same over TLS.
     Https(Vec<InstanceConfig>),
+    /// What it says of this transport is wrong, or lacks something, as these faults say. [`PluginConfig::kind`] names a
+    /// factory: where that is registered, the plugin needs none of it.
+    Unusable(TransportKind, Faults),
 }
 
 impl TransportConfig {
@@ -71,6 +75,7 @@ impl TransportConfig {
             Self::Exec(_) => TransportKind::Exec,
             Self::Http(_) => TransportKind::Http,
             Self::Https(_) => TransportKind::Https,
+            Self::Unusable(kind, _) => *kind,
         }
     }
 }

@@ -25,7 +25,11 @@ pub(in crate::config) static TABLE: Table = Table::new("plugin", "A plugin: how 
         )
         .required()
         .coded(Code::InvalidName),
-        Key::new("type", Kind::Text, "The registered factory that makes it, whatever `transport` says. The transport inproc needs one."),
+        Key::new(
+            "type",
+            Kind::Text,
+            "The registered factory that makes it, whatever `transport` says, which then needs nothing besides. The transport inproc needs one.",
+        ),
         Key::new("transport", Kind::Word(SERVED), "How it is reached.")
             .required()
             .coded(Code::InvalidTransport)
@@ -116,7 +120,14 @@ pub(in crate::config) fn read(keys: &mut Keys<'_>) -> Option<PluginConfig> {
         connection,
         health_endpoint,
     };
-    plugin.transport = reach(keys, kind?, &plugin, parts)?;
+    let kind = kind?;
+    plugin.transport = if plugin.kind.is_none() {
+        reach(keys, kind, &plugin, parts)?
+    } else {
+        // Whether a factory makes it, which needs none of that, is known to whoever starts it.
+        let (transport, faults) = keys.apart(|keys| reach(keys, kind, &plugin, parts));
+        if faults.is_empty() { transport? } else { TransportConfig::Unusable(kind, faults) }
+    };
     Some(plugin)
 }
 
