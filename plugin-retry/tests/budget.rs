@@ -3,13 +3,20 @@
 
 mod common;
 
-use std::sync::Arc;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    task::{Context, Poll},
+};
 
+use bytes::Bytes;
 use common::{SECOND, Script, call, config, lost, ms};
-use plugin_core::{PluginError, Rejected, clock::Instant};
+use plugin_core::{Call, PluginError, Rejected, Reply, Sent, clock::Instant};
 use plugin_retry::{Budget, BudgetConfig, GaveUp, RetryLayer, ThrottleConfig, Withdrawal};
 use proptest::prelude::*;
-use tower::{Layer, ServiceExt};
+use tower::{Layer, Service, ServiceExt};
 
 fn budget(ratio: f64, min_per_second: u32, window: u32) -> BudgetConfig {
     BudgetConfig::new(ratio, min_per_second, window).expect("in bounds")
@@ -281,4 +288,70 @@ async fn a_success_counts_when_it_comes_and_not_when_its_call_came() {
     assert_eq!(layer.handle().budget_balance(), Some(1));
     tokio::time::advance(11 * SECOND).await;
     assert_eq!(layer.handle().budget_balance(), Some(0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_success_of_a_later_attempt_counts_when_it_comes() {
+    let settings = config(|set| set.with_budget(budget(1.0, 1, 10)).with_constant_interval(60 * SECOND));
+    let layer = RetryLayer::new(settings);
+    let once = Script::default().then(|| Err(lost()));
+    layer.layer(once).oneshot(call()).await.expect("recovers");
+    assert_eq!(layer.handle().budget_balance(), Some(11), "ten of the seconds, and one of the success");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_made_again_after_all_costs_nothing() {
+    let layer = RetryLayer::new(config(|set| set.with_budget(budget(0.0, 5, 10))));
+    let copies = Arc::<AtomicU32>::default();
+    // It is kept, and then not copied.
+    let retry = layer
+        .clone()
+        .replay_with(move |call: &Call<Bytes>| (copies.fetch_add(1, Ordering::SeqCst) == 0).then(|| call.clone()));
+    let script = Script::failing_with(lost);
+    retry.layer(script.clone()).oneshot(call()).await.expect_err("there is no second attempt");
+    assert_eq!((script.calls(), layer.handle().stats().gave_up(GaveUp::NotKept)), (1, 1));
+    assert_eq!(layer.handle().budget_balance(), Some(50));
+}
+
+/// Is ready once, and then lost.
+#[derive(Clone)]
+struct Once(Arc<AtomicU32>);
+
+impl Service<Call<Bytes>> for Once {
+    type Response = Reply<Bytes>;
+    type Error = PluginError;
+    type Future = std::future::Ready<Result<Reply<Bytes>, PluginError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), PluginError>> {
+        let polls = self.0.fetch_add(1, Ordering::SeqCst);
+        Poll::Ready(if polls == 0 { Ok(()) } else { Err(lost()) })
+    }
+
+    fn call(&mut self, _: Call<Bytes>) -> Self::Future {
+        std::future::ready(Err(lost()))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_the_service_was_not_ready_for_costs_nothing() {
+    let settings = config(|set| set.with_budget(budget(0.0, 5, 10)).with_constant_interval(ms(1)));
+    let layer = RetryLayer::new(settings);
+    let polls = Arc::<AtomicU32>::default();
+    layer.layer(Once(polls.clone())).oneshot(call()).await.expect_err("never ready again");
+    assert_eq!(polls.load(Ordering::SeqCst), 4);
+    assert_eq!((layer.handle().stats().retries, layer.handle().budget_balance()), (0, Some(50)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_of_what_was_sent_costs_as_much_as_any_failure() {
+    // It comes from behind another hop, whose circuit has not kept the call from whoever stands there.
+    let far = || PluginError::from(Rejected::probes_running(ms(1)).with_sent(Sent::Maybe));
+    let budgeted = RetryLayer::new(config(|set| set.with_budget(budget(0.0, 1, 1)).with_constant_interval(ms(1))));
+    let script = Script::failing_with(far);
+    budgeted.layer(script.clone()).oneshot(call()).await.expect_err("it is refused");
+    assert_eq!((script.calls(), budgeted.handle().budget_balance()), (2, Some(0)));
+    let throttle = ThrottleConfig::new(4, 0.5).expect("in bounds");
+    let throttled = RetryLayer::new(config(|set| set.with_throttle(throttle).with_max_retries(1)));
+    throttled.layer(Script::failing_with(far)).oneshot(call()).await.expect_err("it is refused");
+    assert_eq!(throttled.handle().throttle_tokens(), Some(2.0));
 }

@@ -253,3 +253,14 @@ fn a_call_that_succeeds_at_once_needs_no_runtime() {
     let reply = tokio_test::block_on(async { retry.ready().await.expect("ready").call(call()).await });
     assert_eq!(reply.expect("an answer").into_payload(), "done");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_layer_that_is_switched_off_while_an_attempt_runs_makes_no_other() {
+    let script = Script::failing_with(lost).then_after(ms(20), || Err(lost()));
+    let layer = RetryLayer::default();
+    let running = tokio::spawn(layer.layer(script.clone()).oneshot(call()));
+    tokio::time::sleep(ms(10)).await;
+    layer.handle().disable();
+    running.await.expect("no panic").expect_err("it was the only one");
+    assert_eq!(script.calls(), 1);
+}

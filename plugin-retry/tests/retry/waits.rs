@@ -112,3 +112,30 @@ async fn callers_that_were_told_the_same_moment_do_not_come_at_it_together_and_n
     over(&script, config(|set| set.with_jitter(Jitter::None))).oneshot(call()).await.expect("recovers");
     assert_eq!(script.waits(), [SECOND]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_added_to_a_backoff_that_is_longer_than_what_was_asked() {
+    let steady = || config(|set| set.with_initial_interval(SECOND).with_max_interval(SECOND));
+    for _ in 0..50 {
+        let script = Script::default().then(|| Err(refused().with_retry_after(ms(500))));
+        over(&script, steady()).oneshot(call()).await.expect("recovers");
+        assert!(script.waits()[0] <= ms(1_001), "the longest wait is that with its jitter: {:?}", script.waits());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_decorrelated_wait_goes_by_the_one_before() {
+    let growing = || {
+        config(|set| {
+            set.with_jitter(Jitter::Decorrelated).with_max_interval(60 * SECOND).with_max_retries(10).without_budget()
+        })
+    };
+    let mut waits = Vec::new();
+    for _ in 0..20 {
+        let script = Script::failing_with(lost);
+        over(&script, growing()).oneshot(call()).await.expect_err("never succeeds");
+        waits.extend(script.waits());
+    }
+    // By the first of 100 ms alone none would be longer than 300 ms.
+    assert!(waits.iter().max() > Some(&SECOND), "{waits:?}");
+}
