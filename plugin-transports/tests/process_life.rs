@@ -12,7 +12,7 @@ use std::{
 
 use futures_util::FutureExt;
 use plugin_core::{Code, HealthState, Kind, Sent, clock};
-use plugin_transports::process::{ProcessEvent, ProcessState, RestartConfig};
+use plugin_transports::process::{ProcessConfig, ProcessConfigBuilder, ProcessEvent, ProcessState, RestartConfig};
 use serde_json::json;
 use support::{call, call_with, event, fixture, kill, millis, proc_state, quick, signal, start, within};
 
@@ -191,27 +191,60 @@ impl std::io::Write for Log {
     }
 }
 
-/// A call that is written a few milliseconds after the death, before anybody knows of it, is in the pipe, and nobody has read it.
+/// The first process reads no call, the others do.
+fn deaf_at_first(dir: &tempfile::TempDir, more: &str) -> ProcessConfigBuilder {
+    let script = format!("{more} mkdir \"$1\" 2>/dev/null && exec \"$0\" deaf; exec \"$0\" obliging");
+    ProcessConfig::builder("fixture", "sh")
+        .with_args(["-c", &script, env!("CARGO_BIN_EXE_plugin-fixture")])
+        .with_arg(dir.path().join("first"))
+        .with_restart(quick(5))
+}
+
+/// What is written a few milliseconds after the death, before anybody knows of it, is in the pipe, and nobody has read it.
 #[tokio::test]
-async fn a_request_that_a_dead_process_has_not_read_was_never_sent() {
+async fn a_request_that_a_dead_process_has_not_read_goes_to_the_next_one() {
     // What the kernel shows of the pipe is no proof while somebody else could read it.
-    let shares = "exec 3<&0; setsid sh -c 'sleep 3 <&3 &' >&- 2>&-; exec 3<&-; exec \"$0\" deaf";
-    let shared = plugin_transports::process::ProcessConfig::builder("fixture", "sh").with_args([
-        "-c",
-        shares,
-        env!("CARGO_BIN_EXE_plugin-fixture"),
-    ]);
-    let nothing = (Code::ConnectionFailed, Sent::Nothing);
-    for (builder, expected) in [(fixture(&["deaf"]), nothing), (shared, (Code::ExecTransport, Sent::Maybe))] {
-        let instance = start(builder).await;
+    let shares = "exec 3<&0; setsid sh -c 'sleep 3 <&3 &' >&- 2>&-; exec 3<&-;";
+    for (more, is_proved) in [("", true), (shares, false)] {
+        let dir = tempfile::tempdir().expect("a directory");
+        let instance = start(deaf_at_first(&dir, more)).await;
         let handle = instance.service().handle();
         let mut call = Box::pin(call(instance.service(), json!(1)));
         // One that is alone is written by its first poll.
         assert!((&mut call).now_or_never().is_none());
         kill(handle.pid().expect("running"));
-        let error = call.await.expect_err("nobody reads");
-        assert_eq!((error.code(), error.sent(), error.is_retryable()), (expected.0, expected.1, true), "{error:?}");
+        match call.await {
+            Ok(answer) => assert!(is_proved && answer == 1, "{answer}"),
+            Err(error) => {
+                let found = (error.code(), error.sent(), error.is_retryable());
+                assert!(!is_proved && found == (Code::ExecTransport, Sent::Maybe, true), "{error:?}");
+            }
+        }
     }
+}
+
+/// Nobody has to repeat it: one death is no reason to count hundreds of attempts.
+#[tokio::test]
+async fn a_long_line_of_calls_that_a_dead_process_has_not_read_is_answered_by_the_next_one() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let instance = start(deaf_at_first(&dir, "")).await;
+    let handle = instance.service().handle();
+    let calls = (0..400).map(|n| {
+        let service = instance.service().clone();
+        async move { call(&service, json!(n)).await }
+    });
+    let answers = tokio::spawn(futures_util::future::join_all(calls.collect::<Vec<_>>()));
+    within(async {
+        while handle.stats().in_flight < 400 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    kill(handle.pid().expect("running"));
+    for (n, answer) in within(answers).await.expect("no panic").into_iter().enumerate() {
+        assert_eq!(answer.expect("the next process answers"), n);
+    }
+    assert_eq!(handle.stats().restarts, 1);
 }
 
 #[tokio::test]

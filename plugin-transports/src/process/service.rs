@@ -11,7 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use plugin_core::{
-    BoxFuture, Call, CallContext, HealthState, HealthStatus, PluginError, Rejected, Reply,
+    BoxFuture, Call, CallContext, HealthState, HealthStatus, PluginError, Rejected, Reply, Sent,
     clock::{self, Instant},
     deadline::{
         AttemptFuture, AttemptTimeout, AttemptTimeoutLayer,
@@ -208,15 +208,15 @@ impl Unlimited {
             return Err(error::too_large(size, limit, &shared.name));
         }
         match shared.connection(call.context().deadline())? {
-            Reach::Now(connection) => exchange(shared, &connection, &call).map(Exchanging::Waiting),
+            Reach::Now(connection) => exchange(shared.clone(), connection, call).map(Exchanging::Waiting),
             Reach::AfterStart(starts) => Ok(Exchanging::Starting(Starting::new(shared.clone(), starts, call))),
         }
     }
 }
 
-fn exchange(shared: &Shared, connection: &Arc<Connection<Pipe>>, call: &Call<Bytes>) -> Result<Asked, PluginError> {
+fn exchange(shared: Arc<Shared>, connection: Arc<Connection<Pipe>>, call: Call<Bytes>) -> Result<Asked, PluginError> {
     let config = &shared.config;
-    let payload = crate::json::on_one_line(call, shared.config.limits.json);
+    let payload = crate::json::on_one_line(&call, shared.config.limits.json);
     let payload = payload.map_err(|flaw| error::not_json(&flaw, &shared.name))?;
     let context = call.context();
     // What the plugin is told that it has. The clock is read only where there is a deadline, and not again when the
@@ -241,13 +241,32 @@ fn exchange(shared: &Shared, connection: &Arc<Connection<Pipe>>, call: &Call<Byt
     if frame.len() > config.limits.line {
         return Err(error::too_large(frame.len(), config.limits.line, &shared.name));
     }
-    Ok(Asked { exchange: connection.exchange(frame, until), told })
+    Ok(Asked { exchange: connection.exchange(frame, until), told, call, connection, shared })
 }
 
 /// A call that the plugin is asked to answer, and the time that it is told.
 struct Asked {
     exchange: Exchange<Pipe>,
     told: Told,
+    /// For the next process, if this one has not read it.
+    call: Call<Bytes>,
+    connection: Arc<Connection<Pipe>>,
+    shared: Arc<Shared>,
+}
+
+impl Asked {
+    /// The process ended and has not read the call: it is one that comes now. It is no other attempt, since nothing was
+    /// attempted; who counts attempts would refuse most of a long line because of one death.
+    fn anew(&self, failure: Failure) -> Result<Exchanging, Ended> {
+        let (call, shared) = (self.call.clone(), self.shared.clone());
+        match shared.connection(call.context().deadline()) {
+            // Its end is not known there yet.
+            Ok(Reach::Now(next)) if Arc::ptr_eq(&next, &self.connection) => Err(Ended::Failed(failure)),
+            Ok(Reach::Now(next)) => exchange(shared, next, call).map(Exchanging::Waiting).map_err(Ended::Refused),
+            Ok(Reach::AfterStart(starts)) => Ok(Exchanging::Starting(Starting::new(shared, starts, call))),
+            Err(error) => Err(Ended::Refused(error)),
+        }
+    }
 }
 
 /// An answer, and the time that the plugin was told.
@@ -316,7 +335,7 @@ impl Starting {
     fn new(shared: Arc<Shared>, starts: u64, call: Call<Bytes>) -> Self {
         let work = async move {
             let connection = shared.clone().started(starts).await?;
-            exchange(&shared, &connection, &call)
+            exchange(shared, connection, call)
         };
         Self { work: Box::pin(work) }
     }
@@ -350,29 +369,36 @@ impl Future for Exchanging {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        if let Self::Starting(starting) = this {
-            *this = match starting.work.as_mut().poll(cx) {
-                Poll::Ready(Ok(asked)) => Self::Waiting(asked),
-                Poll::Ready(Err(error)) => Self::Refused(Some(error)),
-                Poll::Pending => {
-                    waiting::note(STARTING);
-                    return Poll::Pending;
+        loop {
+            match this {
+                Self::Starting(starting) => {
+                    *this = match starting.work.as_mut().poll(cx) {
+                        Poll::Ready(Ok(asked)) => Self::Waiting(asked),
+                        Poll::Ready(Err(error)) => Self::Refused(Some(error)),
+                        Poll::Pending => {
+                            waiting::note(STARTING);
+                            return Poll::Pending;
+                        }
+                    };
                 }
-            };
-        }
-        match this {
-            Self::Starting(_) => Poll::Pending,
-            Self::Waiting(Asked { exchange, told }) => {
-                let Poll::Ready(result) = Pin::new(exchange).poll(cx) else {
-                    told.since = told.since.or_else(waiting::began);
-                    return Poll::Pending;
-                };
-                Poll::Ready(result.map(|answer| Answered { answer, told: *told }).map_err(Ended::Failed))
+                Self::Waiting(asked) => {
+                    let Poll::Ready(result) = Pin::new(&mut asked.exchange).poll(cx) else {
+                        asked.told.since = asked.told.since.or_else(waiting::began);
+                        return Poll::Pending;
+                    };
+                    *this = match result {
+                        Ok(answer) => return Poll::Ready(Ok(Answered { answer, told: asked.told })),
+                        Err(failure @ (Failure::Lost(_, Sent::Nothing) | Failure::Closing)) => asked.anew(failure)?,
+                        Err(failure) => return Poll::Ready(Err(Ended::Failed(failure))),
+                    };
+                }
+                Self::Refused(error) => {
+                    return match error.take() {
+                        Some(error) => Poll::Ready(Err(Ended::Refused(error))),
+                        None => polled_after_end("plugin_transports::process::ResponseFuture"),
+                    };
+                }
             }
-            Self::Refused(error) => match error.take() {
-                Some(error) => Poll::Ready(Err(Ended::Refused(error))),
-                None => polled_after_end("plugin_transports::process::ResponseFuture"),
-            },
         }
     }
 }
