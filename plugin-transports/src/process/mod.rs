@@ -83,6 +83,7 @@
 //! or a script has started goes too. Where there is no `/bin/sh` the log says that there is no guard. A grandchild that moves
 //! to another group or session escapes; it notices, if it reads, that its pipes were closed.
 
+mod asking;
 mod child;
 mod command;
 mod config;

@@ -11,31 +11,24 @@ use std::{
 
 use bytes::Bytes;
 use plugin_core::{
-    BoxFuture, Call, CallContext, HealthState, HealthStatus, PluginError, Rejected, Reply, Sent,
-    clock::{self, Instant},
-    deadline::{
-        AttemptFuture, AttemptTimeout, AttemptTimeoutLayer,
-        cut::{self, AttemptTime},
-        waiting,
-    },
-    polled_after_end,
+    Call, CallContext, HealthState, HealthStatus, PluginError, Reply, clock,
+    deadline::{AttemptFuture, AttemptTimeout, AttemptTimeoutLayer},
 };
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{
-    ProcessHandle, error,
+    ProcessHandle,
+    asking::{Answered, Asking, Ended, Unlimited},
+    error,
     handle::Owner,
     hello,
-    link::{Link, Reach, Shared},
+    link::{Link, Shared},
     running::Pipe,
 };
-use crate::{
-    lines::{
-        client::{Connection, Exchange, Failure, Place},
-        codec::{Answer, Frame},
-    },
-    told::{tellable, too_late},
+use crate::lines::{
+    client::{Connection, Failure, Place},
+    codec::Frame,
 };
 
 /// Calls a plugin that runs as a process of its own, many calls at a time.
@@ -158,8 +151,8 @@ pub struct ResponseFuture {
 }
 
 enum Work {
-    Limited(AttemptFuture<Exchanging, plugin_core::AsError>),
-    Bare(Exchanging),
+    Limited(AttemptFuture<Asking, plugin_core::AsError>),
+    Bare(Asking),
 }
 
 impl Future for ResponseFuture {
@@ -189,216 +182,5 @@ impl Future for ResponseFuture {
 impl fmt::Debug for ResponseFuture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseFuture").field("plugin", &self.owner.shared.name).finish_non_exhaustive()
-    }
-}
-
-/// The same without a limit of its own.
-#[derive(Clone)]
-struct Unlimited {
-    owner: Arc<Owner>,
-}
-
-impl Unlimited {
-    fn begin(&self, call: Call<Bytes>) -> Result<Exchanging, PluginError> {
-        let shared = &self.owner.shared;
-        let limit = shared.config.limits.line;
-        // Before it is read as JSON, which takes time.
-        let size = call.payload().len();
-        if size > limit {
-            return Err(error::too_large(size, limit, &shared.name));
-        }
-        match shared.connection(call.context().deadline())? {
-            Reach::Now(connection) => exchange(shared.clone(), connection, call).map(Exchanging::Waiting),
-            Reach::AfterStart(starts) => Ok(Exchanging::Starting(Starting::new(shared.clone(), starts, call))),
-        }
-    }
-}
-
-fn exchange(shared: Arc<Shared>, connection: Arc<Connection<Pipe>>, call: Call<Bytes>) -> Result<Asked, PluginError> {
-    let config = &shared.config;
-    let payload = crate::json::on_one_line(&call, shared.config.limits.json);
-    let payload = payload.map_err(|flaw| error::not_json(&flaw, &shared.name))?;
-    let context = call.context();
-    // What the plugin is told that it has. The clock is read only where there is a deadline, and not again when the
-    // call is then seen waiting.
-    let limit = shared.attempt_limit();
-    let mut told = Told::of(context, limit);
-    let (left, until) = match context.deadline() {
-        None => (limit, None),
-        Some(deadline) => {
-            let now = waiting::present();
-            told.since = Some(now);
-            let left = deadline.saturating_since(now);
-            if left.is_zero() {
-                return Err(too_late(&told.time(now)).with_plugin(shared.name.clone()));
-            }
-            let left = left.min(limit);
-            (left, Some(now.saturating_add(left)))
-        }
-    };
-    let frame = Frame::new("execute", &payload, context, clock::nanos(tellable(left)));
-    // What travels with the payload is part of the line, which the plugin bounds as a whole.
-    if frame.len() > config.limits.line {
-        return Err(error::too_large(frame.len(), config.limits.line, &shared.name));
-    }
-    Ok(Asked { exchange: connection.exchange(frame, until), told, call, connection, shared })
-}
-
-/// A call that the plugin is asked to answer, and the time that it is told.
-struct Asked {
-    exchange: Exchange<Pipe>,
-    told: Told,
-    /// For the next process, if this one has not read it.
-    call: Call<Bytes>,
-    connection: Arc<Connection<Pipe>>,
-    shared: Arc<Shared>,
-}
-
-impl Asked {
-    /// The process ended and has not read the call: it is one that comes now. It is no other attempt, since nothing was
-    /// attempted; who counts attempts would refuse most of a long line because of one death.
-    fn anew(&self, failure: Failure) -> Result<Exchanging, Ended> {
-        let (call, shared) = (self.call.clone(), self.shared.clone());
-        match shared.connection(call.context().deadline()) {
-            // Its end is not known there yet.
-            Ok(Reach::Now(next)) if Arc::ptr_eq(&next, &self.connection) => Err(Ended::Failed(failure)),
-            Ok(Reach::Now(next)) => exchange(shared, next, call).map(Exchanging::Waiting).map_err(Ended::Refused),
-            Ok(Reach::AfterStart(starts)) => Ok(Exchanging::Starting(Starting::new(shared, starts, call))),
-            Err(error) => Err(Ended::Refused(error)),
-        }
-    }
-}
-
-/// An answer, and the time that the plugin was told.
-struct Answered {
-    answer: Answer,
-    told: Told,
-}
-
-/// What the plugin is told of the call's time, for the case that it says that this is up.
-#[derive(Clone, Copy)]
-struct Told {
-    /// When the call began to wait for the plugin; `None` when nobody could cut it.
-    since: Option<Instant>,
-    received: Instant,
-    deadline: Option<Instant>,
-    configured: Option<Duration>,
-    /// The limit of the attempt, of whoever owns it.
-    limit: Duration,
-}
-
-impl Told {
-    fn of(context: &CallContext, limit: Duration) -> Self {
-        let (deadline, configured) = (context.deadline(), context.configured_timeout());
-        Self { since: None, received: context.received(), deadline, configured, limit }
-    }
-
-    /// That of an attempt that began then.
-    fn time(&self, since: Instant) -> AttemptTime {
-        let given = self.deadline.map_or(Duration::MAX, |deadline| deadline.saturating_since(self.received));
-        let time = AttemptTime::new(since).with_limit(Some(self.limit)).with_deadline(self.deadline, given);
-        time.with_configured(self.configured)
-    }
-}
-
-impl Service<Call<Bytes>> for Unlimited {
-    type Response = Answered;
-    type Error = Ended;
-    type Future = Exchanging;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Ended>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, call: Call<Bytes>) -> Exchanging {
-        self.begin(call).unwrap_or_else(|error| Exchanging::Refused(Some(error)))
-    }
-}
-
-/// A call without a limit. Dropping it withdraws the request, and tells under a cut how far it had come.
-enum Exchanging {
-    Waiting(Asked),
-    Starting(Starting),
-    Refused(Option<PluginError>),
-}
-
-/// What a call waits for that met a process which is being started.
-const STARTING: &str = "waiting for the plugin's process to be ready";
-
-/// A call that waits for the process to be ready. Nothing of it was sent.
-struct Starting {
-    /// Boxed, since few calls ever wait for it.
-    work: BoxFuture<Result<Asked, PluginError>>,
-}
-
-impl Starting {
-    fn new(shared: Arc<Shared>, starts: u64, call: Call<Bytes>) -> Self {
-        let work = async move {
-            let connection = shared.clone().started(starts).await?;
-            exchange(shared, connection, call)
-        };
-        Self { work: Box::pin(work) }
-    }
-}
-
-impl Drop for Starting {
-    fn drop(&mut self) {
-        // That it is not ready is known, by everybody who asks: what it died of was the evidence. A breaker that opens on those
-        // who waited would stay open when it is ready, and tell callers a time that is not that of the start.
-        cut::report_held(STARTING);
-    }
-}
-
-/// How a call ended without an answer, before there are words for it.
-enum Ended {
-    /// Before there was a request.
-    Refused(PluginError),
-    Failed(Failure),
-    /// Its time was up.
-    Cut(Rejected),
-}
-
-impl From<Rejected> for Ended {
-    fn from(rejected: Rejected) -> Self {
-        Self::Cut(rejected)
-    }
-}
-
-impl Future for Exchanging {
-    type Output = Result<Answered, Ended>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.get_mut();
-        loop {
-            match this {
-                Self::Starting(starting) => {
-                    *this = match starting.work.as_mut().poll(cx) {
-                        Poll::Ready(Ok(asked)) => Self::Waiting(asked),
-                        Poll::Ready(Err(error)) => Self::Refused(Some(error)),
-                        Poll::Pending => {
-                            waiting::note(STARTING);
-                            return Poll::Pending;
-                        }
-                    };
-                }
-                Self::Waiting(asked) => {
-                    let Poll::Ready(result) = Pin::new(&mut asked.exchange).poll(cx) else {
-                        asked.told.since = asked.told.since.or_else(waiting::began);
-                        return Poll::Pending;
-                    };
-                    *this = match result {
-                        Ok(answer) => return Poll::Ready(Ok(Answered { answer, told: asked.told })),
-                        Err(failure @ (Failure::Lost(_, Sent::Nothing) | Failure::Closing)) => asked.anew(failure)?,
-                        Err(failure) => return Poll::Ready(Err(Ended::Failed(failure))),
-                    };
-                }
-                Self::Refused(error) => {
-                    return match error.take() {
-                        Some(error) => Poll::Ready(Err(Ended::Refused(error))),
-                        None => polled_after_end("plugin_transports::process::ResponseFuture"),
-                    };
-                }
-            }
-        }
     }
 }
