@@ -162,6 +162,58 @@ async fn a_fallback_that_is_cut_had_only_its_own_time_and_the_call_before_it_may
     assert!(other.cut().is_some_and(|cut| cut.ran() == SECOND / 10 && !cut.is_evidence()), "{:?}", other.cut());
 }
 
+/// A transport whose answers come by a pipe, which a task of its own reads. The plugin writes its answer after this time.
+fn piped(takes: Duration) -> impl Plugin<(), ()> {
+    service_fn(move |_: Call<()>| async move {
+        let (plugin, mut host) = tokio::sync::mpsc::channel(1);
+        let (answer, answered) = tokio::sync::oneshot::channel();
+        tokio::spawn(async move {
+            tokio::time::sleep(takes).await;
+            plugin.send("answer").await
+        });
+        tokio::spawn(async move {
+            if host.recv().await.is_some() {
+                let _ = answer.send(());
+            }
+        });
+        answered.await.map(|()| Reply::new(())).map_err(|_| PluginError::execution("the pipe was closed"))
+    })
+}
+
+/// Two limits, either of which may be the first to end.
+fn limited<P: Plugin<(), ()>>(inner: P, timeout: Duration, attempt: Duration) -> impl Plugin<(), ()> {
+    let layers = ServiceBuilder::new().layer(DeadlineLayer::new(timeout)).layer(AttemptTimeoutLayer::new(attempt));
+    layers.service(inner)
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_came_while_this_process_was_stopped_is_read_before_its_call_is_cut() {
+    for (timeout, attempt) in [(5, 30), (30, 5), (5, 5)] {
+        let call = tokio::spawn(limited(piped(SECOND), timeout * SECOND, attempt * SECOND).oneshot(Call::new(())));
+        tokio::time::sleep(SECOND / 2).await;
+        // In one step, as for a process that runs again: all timers are due at once.
+        tokio::time::advance(35 * SECOND).await;
+        call.await.expect("no panic").expect("its answer was there");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_nobody_could_see_answered_because_this_process_was_stopped_is_no_evidence() {
+    for (timeout, attempt) in [(5, 30), (30, 5), (5, 5)] {
+        for (asleep, expected) in [(35 * SECOND, false), (SECOND, true)] {
+            let transport = Transport::new();
+            let stack = limited(transport.service(), timeout * SECOND, attempt * SECOND);
+            let call = tokio::spawn(cut_of(stack, Call::new(())));
+            tokio::time::sleep(9 * SECOND / 2).await;
+            tokio::time::advance(asleep).await;
+            let error = call.await.expect("no panic");
+            assert_eq!(is_evidence(&error), expected, "{timeout}, {attempt}, {asleep:?}: {error}");
+            let heard = transport.cut().map(|cut| cut.is_evidence());
+            assert_eq!(heard, Some(expected), "{timeout}, {attempt}, {asleep:?}");
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_was_written_between_two_polls_is_not_called_unsent() {
     for written in [false, true] {
@@ -212,7 +264,7 @@ async fn a_waiting_call_has_one_timer_however_many_limits_it_has() {
         assert_eq!(start.elapsed(), deadline.min(outer).min(inner), "{limits:?}");
         let expected = if outer < inner.min(deadline) { 2 } else { 1 };
         assert_eq!(timer::armed() - armed, expected, "{limits:?}");
-        assert_eq!(clock::readings() - readings, 1, "{limits:?}");
+        assert_eq!(clock::readings() - readings, 2, "{limits:?}: when it began to wait, and how late its timer is");
     }
 }
 

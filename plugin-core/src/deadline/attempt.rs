@@ -17,10 +17,10 @@ use super::{
     Deadlined, allowed,
     carry::Times,
     cut::{AttemptTime, Part},
+    due::{self, Alarm, Due},
     end,
     layer::{Limit, duration},
     polling,
-    timer::Timer,
     waiting::{self, Note},
 };
 use crate::{
@@ -149,7 +149,7 @@ pin_project! {
     pub struct AttemptFuture<F, R> {
         #[pin]
         inner: Option<F>,
-        timer: Option<Timer>,
+        timer: Option<Alarm>,
         // When the attempt began: when the request did, until it is first seen waiting.
         since: Instant,
         // When its time is up; zero until it is first seen waiting.
@@ -246,7 +246,8 @@ impl<F, R> AttemptFuture<F, R> {
             *this.fires = Instant::from_nanos(this.since.as_nanos().saturating_add(*this.limit)).min(*this.deadline);
         }
         waiting::note(WAITING);
-        if !waiting::is_due(this.timer, *this.fires, heard, cx) {
+        let due = due::is_due(this.timer, *this.since, *this.fires, heard, cx);
+        if due == Due::NotYet {
             return None;
         }
         let time = AttemptTime::new(*this.since)
@@ -256,7 +257,7 @@ impl<F, R> AttemptFuture<F, R> {
                 Duration::from_nanos(*this.given),
             )
             .with_configured(duration(*this.configured));
-        Some(end::end(this.inner, &time, heard.stage.or(Some(WAITING))))
+        Some(end::end(this.inner, &time, heard.stage.or(Some(WAITING)), due))
     }
 }
 

@@ -4,6 +4,7 @@ use std::pin::Pin;
 
 use super::{
     cut::{self, AttemptTime, Part, Progress},
+    due::Due,
     waiting::{self, Note},
 };
 use crate::{
@@ -20,11 +21,18 @@ pub(super) fn seen_waiting(heard: &mut Note) -> Instant {
 }
 
 /// Drops what this time is up of, and gives back the refusal, which says how far it had come; what it was waiting for by
-/// this stage, if it does not say so itself. The work stops now, not when the caller gets round to dropping its future.
-pub(super) fn end<F>(mut work: Pin<&mut Option<F>>, time: &AttemptTime, stage: Option<&'static str>) -> Rejected {
-    let progress = cut::drop_under(time.cut(), || work.set(None));
+/// this stage, if it does not say so itself. The work stops now, not when the caller gets round to dropping its future. An end
+/// that was overslept is no evidence.
+pub(super) fn end<F>(
+    mut work: Pin<&mut Option<F>>,
+    time: &AttemptTime,
+    stage: Option<&'static str>,
+    due: Due,
+) -> Rejected {
+    let overslept = due == Due::Overslept;
+    let progress = cut::drop_under(time.cut().of_unseen(overslept), || work.set(None));
     let stage = progress.stage.or(stage);
-    time.refusal_of(Progress { stage, ..progress })
+    time.refusal_of(Progress { stage, is_held: progress.is_held || overslept, ..progress })
 }
 
 /// Drops what is limited with its future. Where that is cut by a layer further out, what is in here has this limit too.

@@ -12,11 +12,11 @@ use pin_project_lite::pin_project;
 
 use super::{
     cut::{AttemptTime, Part},
+    due::{self, Alarm, Due},
     end,
     layer::duration,
     polling,
-    timer::Timer,
-    waiting::{self, Note},
+    waiting::Note,
 };
 use crate::{Reject, Rejected, Sent, clock::Instant, polled_after_end};
 
@@ -70,7 +70,7 @@ pin_project! {
     pub struct ResponseFuture<F, R> {
         #[pin]
         inner: Option<F>,
-        timer: Option<Timer>,
+        timer: Option<Alarm>,
         time: Time,
         stage: Option<&'static str>,
         course: Course,
@@ -173,11 +173,12 @@ impl<F, R> ResponseFuture<F, R> {
             this.time.since = end::seen_waiting(&mut heard);
         }
         *this.stage = heard.stage.or(*this.stage);
-        if !waiting::is_due(this.timer, this.time.deadline, heard, cx) {
+        let due = due::is_due(this.timer, this.time.since, this.time.deadline, heard, cx);
+        if due == Due::NotYet {
             return None;
         }
         *this.course = Course::Ended;
-        Some(end::end(this.inner, &this.time.whole(), *this.stage))
+        Some(end::end(this.inner, &this.time.whole(), *this.stage, due))
     }
 }
 

@@ -4,6 +4,7 @@ mod allowed;
 mod attempt;
 mod carry;
 pub mod cut;
+mod due;
 mod end;
 pub(crate) mod enforced;
 mod future;

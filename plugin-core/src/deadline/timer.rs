@@ -33,9 +33,15 @@ pub fn arm_at(at: Instant) -> Timer {
 }
 
 fn counted(sleep: Sleep) -> Timer {
+    count();
+    Box::pin(sleep)
+}
+
+/// One more was armed.
+#[inline]
+pub(super) fn count() {
     #[cfg(any(debug_assertions, feature = "test-util"))]
     ARMED.with(|armed| armed.set(armed.get() + 1));
-    Box::pin(sleep)
 }
 
 #[cfg(any(debug_assertions, feature = "test-util"))]

@@ -4,15 +4,9 @@
 //! tell where the time went. A layer whose timer will fire at the deadline or before says so with [`enforcing`], so that
 //! outer layers need no timer of their own. Both are heard only by a layer of this family that is polling at the moment.
 
-use std::{
-    future::Future,
-    task::{Context, Poll},
-};
+use std::task::Poll;
 
-use super::{
-    polling,
-    timer::{self, Timer},
-};
+use super::polling;
 use crate::clock::{self, Instant};
 
 /// What was heard during one poll.
@@ -85,23 +79,6 @@ pub fn listen<T>(poll: impl FnOnce() -> Poll<T>) -> (Poll<T>, Note) {
     let polled = poll();
     let heard = listening.heard(polled.is_pending());
     (polled, heard)
-}
-
-/// Whether this moment has come, for the layer that owns this limit and has just heard its inner future wait. Arms a
-/// timer, unless a layer further in has one that fires no later: a waiting call needs no more than one.
-pub(super) fn is_due(timer: &mut Option<Timer>, at: Instant, heard: Note, cx: &mut Context<'_>) -> bool {
-    if heard.timer <= at {
-        *timer = None;
-        return false;
-    }
-    let armed = match timer {
-        Some(armed) => armed,
-        // It may have passed while what is further in was polled, and need not be waited for then.
-        None if heard.now.is_some_and(|now| at <= now) => return true,
-        None => timer.insert(timer::arm_at(at)),
-    };
-    enforcing(at);
-    armed.as_mut().poll(cx).is_ready()
 }
 
 #[cfg(test)]

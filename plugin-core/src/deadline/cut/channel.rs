@@ -185,7 +185,7 @@ pub(in super::super) fn within<T>(part: Part, run: impl FnOnce() -> T) -> T {
 /// another one did.
 pub(crate) fn shared<T>(began: Instant, allowed: Option<Duration>, run: impl FnOnce() -> T) -> T {
     if let Some(cut) = current() {
-        return handed_on(Cut::new(began, cut.at(), cut.limit().max(allowed)), run);
+        return handed_on(cut.of_shared(began, allowed), run);
     }
     let Some(before) = polling::with(|cell| cell.limits.get().then(|| cell.part.get())) else { return run() };
     let limit = duration(before.limit).max(allowed).map_or(UNLIMITED, nanos);

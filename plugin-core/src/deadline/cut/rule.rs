@@ -89,7 +89,19 @@ impl Cut {
     /// The same cut, of work that came so far: as far as it was held back on this side, the service has not seen it.
     pub(super) fn of_progress(self, progress: Progress) -> Self {
         let part = progress.held_until.map_or(self, |sent| self.of_part(sent));
-        Self { is_held: progress.is_held, ..part }
+        part.of_unseen(progress.is_held)
+    }
+
+    /// The same cut, of work that had not the time which it seems to have had: this process did not run, or the service has not
+    /// seen it.
+    #[must_use]
+    pub(in super::super) const fn of_unseen(self, is_unseen: bool) -> Self {
+        Self { is_held: self.is_held || is_unseen, ..self }
+    }
+
+    /// The same of a call that is shared, by its own time, where this caller or another one allows it so much.
+    pub(super) fn of_shared(self, began: Instant, allowed: Option<Duration>) -> Self {
+        Self { since: began, limit: self.limit.max(allowed), ..self }
     }
 
     /// The same for a part that began later, or may take less.
