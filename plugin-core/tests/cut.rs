@@ -282,6 +282,32 @@ async fn who_meets_another_librarys_end_of_time_can_tell_how_long_the_call_has_r
     assert_eq!(cut::elapsed(), None);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_service_that_is_called_from_within_another_is_judged_by_its_own_limit() {
+    // The limit of whoever calls it, its own, and whether the end of the earlier is evidence against it.
+    for (outer, own, expected) in [(1, Some(30), false), (20, Some(30), true), (30, Some(1), true), (1, None, true)] {
+        let transport = Transport::new();
+        let limit = own.map_or_else(DeadlineLayer::enforce_only, |own| DeadlineLayer::new(own * SECOND));
+        let dependency = ServiceBuilder::new().layer(limit.clone()).service(transport.service());
+        let tells = service_fn(|_: Call<()>| async { Ok::<_, PluginError>(Reply::new(cut::elapsed())) });
+        let tells = ServiceBuilder::new().layer(limit).service(tells);
+        let works = service_fn(move |_: Call<()>| {
+            let (dependency, tells) = (dependency.clone(), tells.clone());
+            async move {
+                let told = tells.oneshot(Call::new(())).await?.into_payload().and_then(|cut| cut.limit());
+                assert_eq!(told, Some(own.unwrap_or(outer) * SECOND), "{outer}, {own:?}");
+                dependency.oneshot(Call::new(())).await
+            }
+        });
+        for attempts in [AttemptTimeoutLayer::disabled(), AttemptTimeoutLayer::new(outer * SECOND)] {
+            let layers = ServiceBuilder::new().layer(DeadlineLayer::new(outer * SECOND)).layer(attempts);
+            cut_of(layers.service(works.clone()), Call::new(())).await;
+            let heard = transport.cut().map(|cut| cut.is_evidence());
+            assert_eq!(heard, Some(expected), "{outer}, {own:?}");
+        }
+    }
+}
+
 #[cfg(feature = "http")]
 #[tokio::test(start_paused = true)]
 async fn the_configured_timeout_travels_with_an_http_request_too() {

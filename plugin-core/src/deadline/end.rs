@@ -35,6 +35,15 @@ pub(super) fn end<F>(
     time.refusal_of(Progress { stage, is_held: progress.is_held || overslept, ..progress })
 }
 
+/// Drops a call with the future that limits it. Where that is cut by a layer further out, what is in here has this limit, if there
+/// is one.
+#[inline]
+pub(super) fn drop_call<F>(mut work: Pin<&mut Option<F>>, call: impl FnOnce() -> Part) {
+    if work.is_some() && cut::current().is_some() {
+        cut::within_call(call(), || work.set(None));
+    }
+}
+
 /// Drops what is limited with its future. Where that is cut by a layer further out, what is in here has this limit too.
 #[inline]
 pub(super) fn drop_limited<F>(mut work: Pin<&mut Option<F>>, part: impl FnOnce() -> Part) {

@@ -80,7 +80,7 @@ pin_project! {
     impl<F, R> PinnedDrop for ResponseFuture<F, R> {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
-            end::drop_limited(this.inner, || this.time.part());
+            end::drop_call(this.inner, || this.time.part());
         }
     }
 }
@@ -151,7 +151,7 @@ impl<F, R> ResponseFuture<F, R> {
         let time = *this.time;
         let Some(inner) = this.inner.as_mut().as_pin_mut() else { return Poll::Pending };
         let listening = polling::listening(|cell| {
-            cell.limit(time.part());
+            cell.limit_call(time.part());
             cell.enforced.set(time.deadline);
         });
         let mut polled = inner.poll(cx);

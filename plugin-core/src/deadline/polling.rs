@@ -30,6 +30,14 @@ impl Part {
     pub(super) fn narrowed(self, part: Self) -> Self {
         Self { since: self.since.max(part.since), limit: self.limit.min(part.limit) }
     }
+
+    /// A call that is made within this part, and has a limit of its own. What is configured for whoever makes it says nothing of how
+    /// long the service may take that is called: only how long it is waited for.
+    #[inline]
+    pub(super) fn of_call(self, call: Self) -> Self {
+        let limit = if call.limit == UNLIMITED { self.limit } else { call.limit };
+        Self { since: self.since.max(call.since), limit }
+    }
 }
 
 /// The cell of a thread.
@@ -152,6 +160,13 @@ impl Polling {
         // Of a limit of nothing there is a nanosecond left, so that it is told from nobody's.
         self.attempt.set(if before == 0 { limit.max(1) } else { before.min(limit.max(1)) });
         before
+    }
+
+    /// Tells that a call of what is polled so far is limited.
+    #[inline]
+    pub(super) fn limit_call(&self, call: Part) {
+        self.limits.set(true);
+        self.part.set(self.part.get().of_call(call));
     }
 
     /// Tells that a part of what is polled so far is limited.

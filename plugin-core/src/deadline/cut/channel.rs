@@ -180,6 +180,14 @@ pub(in super::super) fn within<T>(part: Part, run: impl FnOnce() -> T) -> T {
     }
 }
 
+/// Like [`narrow`], for the drop of a call that has a limit of its own, if it has.
+pub(in super::super) fn within_call<T>(call: Part, drop: impl FnOnce() -> T) -> T {
+    match current() {
+        Some(cut) => handed_on(cut.of_call(call), drop),
+        None => drop(),
+    }
+}
+
 /// Runs what concerns a call that is shared, for one of its callers: a poll of it, or its drop by the last. Who asks within
 /// hears of the call's own time, which may have begun before this caller's. It may take as long as this caller allows, or
 /// another one did.

@@ -15,7 +15,7 @@ mod rule;
 pub(super) use super::polling::Part;
 #[cfg(any(feature = "grpc", feature = "tonic"))]
 pub(crate) use channel::told;
-pub(super) use channel::within;
+pub(super) use channel::{within, within_call};
 pub use channel::{
     Progress, current, drop_held_until, drop_superseded, drop_under, elapsed, is_superseded, narrow, out_of_time,
     report, report_held, report_held_until, sent_before,

@@ -106,8 +106,16 @@ impl Cut {
 
     /// The same for a part that began later, or may take less.
     pub(super) fn narrowed(self, part: Part) -> Self {
-        let own = Part { since: self.since, limit: self.limit.map_or(UNLIMITED, nanos) };
-        Self { is_held: self.is_held, ..Self::of(own.narrowed(part), self.at) }
+        Self { is_held: self.is_held, ..Self::of(self.part().narrowed(part), self.at) }
+    }
+
+    /// The same for a call that is made within the work, and has a limit of its own.
+    pub(super) fn of_call(self, call: Part) -> Self {
+        Self { is_held: self.is_held, ..Self::of(self.part().of_call(call), self.at) }
+    }
+
+    fn part(self) -> Part {
+        Part { since: self.since, limit: self.limit.map_or(UNLIMITED, nanos) }
     }
 
     /// This part of a call, cut at this moment.
