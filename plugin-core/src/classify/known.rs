@@ -128,8 +128,10 @@ fn of_plugin_error(error: &PluginError) -> Judgement {
 }
 
 fn of_io(error: &io::Error) -> Judgement {
+    // Of no other kind it is known that it came from connecting: a file that is not there may be missed half way through the
+    // work, as may an address. Whoever connects where these say it, such as to a socket's path, knows it (`foreign`).
     let sent = match error.kind() {
-        io::ErrorKind::ConnectionRefused | io::ErrorKind::AddrNotAvailable | io::ErrorKind::NotFound => Sent::Nothing,
+        io::ErrorKind::ConnectionRefused => Sent::Nothing,
         _ => Sent::Maybe,
     };
     Judgement::failure().with_again(Again::Yes).with_cause(Cause::Code(Code::ConnectionFailed)).with_sent(sent)

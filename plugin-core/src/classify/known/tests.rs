@@ -147,6 +147,18 @@ fn a_refused_connection_deep_in_a_chain_sent_nothing() {
 }
 
 #[test]
+fn what_may_be_missed_half_way_through_the_work_is_not_called_unsent() {
+    for kind in [io::ErrorKind::NotFound, io::ErrorKind::AddrNotAvailable, io::ErrorKind::BrokenPipe] {
+        let error = || Own(io::Error::from(kind));
+        for judged in
+            [of(io::Error::from(kind)), of(BoxError::from(error())), of(BoxError::from(io::Error::from(kind)))]
+        {
+            assert_eq!((judged.sent(), judged.verdict()), (Sent::Maybe, Verdict::Failure), "{kind}");
+        }
+    }
+}
+
+#[test]
 fn the_instance_that_failed_is_named() {
     let instance = InstanceId::next();
     let error = PluginError::connection("reset", Sent::Maybe).with_instance(instance);
