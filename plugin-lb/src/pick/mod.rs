@@ -70,7 +70,7 @@ impl Picker {
     /// only ones left are Offline while others are not.
     #[inline]
     pub(crate) fn pick<V: View>(&self, pool: &Pool<'_, V>, draw: &impl Draw) -> Option<usize> {
-        match self {
+        let picked = match self {
             Self::RoundRobin => round_robin::pick(pool, draw.turn()),
             Self::Random => random::pick(pool, draw.ticket()),
             Self::LeastConnections => least_connections::pick(pool, draw.turn()),
@@ -79,7 +79,9 @@ impl Picker {
             Self::ConsistentHash(ring) => ring.pick(pool, draw.affinity().unwrap_or_else(|| draw.ticket())),
             Self::Priority(levels) => levels.pick(pool, draw.turn(), draw.priority()),
             Self::WeightedRoundRobin(schedule) => schedule.pick(pool, draw.turn()),
-        }
+        };
+        // One that was to be picked has become worse in between, and a strategy that looks twice has found nobody.
+        picked.or_else(|| pool.best().map(|best| best.first()))
     }
 }
 

@@ -62,11 +62,16 @@ impl<'a, V: View> Pool<'a, V> {
 
     /// The class of an instance, lower is better.
     fn class(&self, index: usize, ignore_health: bool) -> u8 {
+        self.class_with(index, self.views[index].health(), ignore_health)
+    }
+
+    /// The same of an instance whose health was read.
+    fn class_with(&self, index: usize, health: HealthState, ignore_health: bool) -> u8 {
         let view = &self.views[index];
         if self.failed.contains(&view.id()) {
             return NEVER;
         }
-        let health = match view.health() {
+        let health = match health {
             _ if ignore_health => 0,
             HealthState::Unknown | HealthState::Healthy => 0,
             HealthState::Degraded => 1,
@@ -76,19 +81,20 @@ impl<'a, V: View> Pool<'a, V> {
         health + if self.tried.contains(&view.id()) { 3 } else { 0 }
     }
 
-    /// The best class that is not empty. `None` when all are.
+    /// The best class that is not empty. `None` when all are. Reads the health of each instance once: it may change at any
+    /// moment, and then there is still one to be had.
     #[cold]
     pub(crate) fn best(&self) -> Option<Best<'_, 'a, V>> {
-        let ignore_health = !self.views.iter().any(|view| is_up(view.health()));
-        let mut best = Best { pool: self, ignore_health, class: NEVER, count: 0 };
-        for index in 0..self.len() {
-            let class = self.class(index, ignore_health);
-            if class < best.class {
-                (best.class, best.count) = (class, 1);
-            } else if class == best.class {
-                best.count += 1;
+        let none = |ignore_health| Best { pool: self, ignore_health, class: NEVER, count: 0, first: 0 };
+        let (mut healthy, mut any, mut is_one_up) = (none(false), none(true), false);
+        for (index, view) in self.views.iter().enumerate() {
+            let health = view.health();
+            is_one_up |= is_up(health);
+            for best in [&mut healthy, &mut any] {
+                best.add(index, self.class_with(index, health, best.ignore_health));
             }
         }
+        let best = if is_one_up { healthy } else { any };
         (best.class != NEVER).then_some(best)
     }
 
@@ -140,9 +146,23 @@ pub(crate) struct Best<'p, 'a, V> {
     ignore_health: bool,
     class: u8,
     count: usize,
+    first: usize,
 }
 
 impl<V: View> Best<'_, '_, V> {
+    fn add(&mut self, index: usize, class: u8) {
+        if class < self.class {
+            (self.class, self.count, self.first) = (class, 1, index);
+        } else if class == self.class {
+            self.count += 1;
+        }
+    }
+
+    /// One of them, also when it is none any more.
+    pub(crate) fn first(&self) -> usize {
+        self.first
+    }
+
     /// How many there are: at least one.
     pub(crate) fn count(&self) -> usize {
         self.count

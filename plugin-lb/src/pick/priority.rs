@@ -44,6 +44,10 @@ impl Levels {
         if same().any(|same| same == index) {
             return Some(index);
         }
-        same().nth(turn_to_index(turn / level.len() as u64, same().count()))
+        match same().count() {
+            // All of them have become worse since they were counted.
+            0 => None,
+            count => same().nth(turn_to_index(turn / level.len() as u64, count)),
+        }
     }
 }

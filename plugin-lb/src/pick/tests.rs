@@ -350,6 +350,57 @@ fn class(fakes: &[Fake], index: usize, tried: &[InstanceId], failed: &[InstanceI
     (!failed.contains(&fake.id)).then(|| health + 3 * u8::from(tried.contains(&fake.id)))
 }
 
+/// Its health is another one at each look.
+struct Flapping {
+    fake: Fake,
+    looks: Cell<usize>,
+}
+
+impl View for Flapping {
+    fn id(&self) -> InstanceId {
+        self.fake.id
+    }
+
+    fn weight(&self) -> u32 {
+        self.fake.weight
+    }
+
+    fn priority(&self) -> i32 {
+        self.fake.priority
+    }
+
+    fn health(&self) -> HealthState {
+        use HealthState::{Degraded, Healthy, Offline, Unhealthy};
+        let look = self.looks.replace(self.looks.get() + 1);
+        [Healthy, Offline, Degraded, Unhealthy, Offline][look % 5]
+    }
+
+    fn in_flight(&self) -> usize {
+        self.fake.in_flight
+    }
+
+    fn latency(&self, now: Instant) -> Option<f32> {
+        self.fake.latency(now)
+    }
+}
+
+#[test]
+fn a_call_finds_an_instance_also_while_the_health_of_all_changes() {
+    for strategy in Strategy::ALL {
+        for count in 1..4 {
+            let fakes = fakes(count);
+            let (picker, draw) = (picker(*strategy, &fakes), Seeded::new());
+            let flapping = fakes.iter().enumerate();
+            let flapping: Vec<_> =
+                flapping.map(|(n, fake)| Flapping { fake: fake.clone(), looks: Cell::new(n) }).collect();
+            for round in 0..100 {
+                let picked = picker.pick(&Pool::new(&flapping, &[], &[]), &draw);
+                assert!(picked.is_some_and(|index| index < count), "{strategy} of {count}, {round}: {picked:?}");
+            }
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
