@@ -17,7 +17,9 @@ const SHARE: f32 = 1.0 / 8.0;
 ///
 /// A sample weighs an eighth, and more when the last one is long ago. As it is read it halves for every five seconds
 /// without a sample, so that an instance that was slow, or failed, is asked again one day. Failures, and calls that ended
-/// without an answer after more than what is read, raise it at once, and never lower it.
+/// without an answer after more than what is read, raise it at once, and never lower it. An answer that says nothing of the
+/// instance leaves it what it was when it was last fed, or takes an instance that was never measured to be as slow as one
+/// that fails.
 #[derive(Debug, Default)]
 pub(crate) struct Estimate(AtomicU64);
 
@@ -28,9 +30,10 @@ pub(crate) enum Sample {
     Answered(Duration),
     /// It failed after this time, or was turned away.
     Failed(Duration),
-    /// An answer would have taken longer than this: the caller went away or was in a hurry, or the outcome says nothing
-    /// else of the instance.
+    /// An answer would have taken longer than this: the caller went away or was in a hurry.
     AtLeast(Duration),
+    /// It was answered after this time, and the answer says nothing of the instance, such as its caller's mistake.
+    Ignored(Duration),
     /// It never reached the instance, through no fault of that: the caller's mistake.
     Unsent,
 }
@@ -97,6 +100,10 @@ impl Word {
             // Against what is left of the average, which is what a pick reads.
             Sample::Failed(elapsed) => (self.value * decay(ticks)).max(after(elapsed.max(FAILURE))),
             Sample::AtLeast(elapsed) if after(elapsed) > self.value * decay(ticks) => after(elapsed),
+            // It takes less to say that a call is wrong than to answer it, and an instance that says it of every call, since it
+            // is set up wrong, would look like the fastest. So it lowers nothing, not even by its age.
+            Sample::Ignored(elapsed) if self.is_empty() => after(elapsed.max(FAILURE)),
+            Sample::Ignored(elapsed) => self.value.max(after(elapsed)),
             // One that was never measured would be asked by every call again. It is taken to be as slow as one that fails,
             // until that has decayed.
             Sample::Unsent if self.is_empty() => after(FAILURE),
@@ -187,6 +194,21 @@ mod tests {
         assert!((millis(&estimate, at(1)) - 5.0).abs() < 0.01);
         estimate.feed(Sample::AtLeast(9 * MS), at(1));
         assert!((millis(&estimate, at(1)) - 9.0).abs() < 0.01);
+    }
+
+    #[test]
+    fn an_answer_that_says_nothing_of_the_instance_makes_it_no_faster_however_often_it_comes() {
+        let estimate = Estimate::default();
+        estimate.feed(Sample::Ignored(MS), at(1));
+        assert!((millis(&estimate, at(1)) - 1_000.0).abs() < 0.1);
+        for second in 2..=100 {
+            estimate.feed(Sample::Ignored(MS), at(second));
+            assert!((millis(&estimate, at(second)) - 1_000.0).abs() < 0.1, "{second}");
+        }
+        estimate.feed(Sample::Ignored(3_000 * MS), at(101));
+        assert!((millis(&estimate, at(101)) - 3_000.0).abs() < 1.0);
+        estimate.feed(Sample::Answered(20 * MS), at(161));
+        assert!(millis(&estimate, at(161)) < 30.0, "an answer is what it is measured by");
     }
 
     #[test]

@@ -133,7 +133,8 @@ impl Meter {
             Settled::Succeeded => Sample::Answered(elapsed),
             // Each time: it takes less to be turned away than to be answered, and one that turns calls away would get them all.
             Settled::Failed | Settled::Declined | Settled::Refused => Sample::Failed(elapsed),
-            Settled::Ignored | Settled::Abandoned => Sample::AtLeast(elapsed),
+            Settled::Ignored => Sample::Ignored(elapsed),
+            Settled::Abandoned => Sample::AtLeast(elapsed),
             Settled::Unsent => Sample::Unsent,
         };
         self.latency.feed(sample, now);

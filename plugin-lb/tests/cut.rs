@@ -111,6 +111,19 @@ async fn least_latency_stays_away_from_an_instance_that_turns_calls_away_for_as_
     }
 }
 
+/// What an HTTP plugin's answer becomes that blames the caller, and an instance that is set up wrong gives to every call.
+#[tokio::test(start_paused = true)]
+async fn least_latency_is_not_drawn_to_an_instance_that_blames_every_caller() {
+    let blames: [fn() -> PluginError; 2] = [
+        || PluginError::new(Code::HttpTransport, "not here").with_http_status(404),
+        || PluginError::new(Code::InvalidPayload, "not like this"),
+    ];
+    for blames in blames {
+        let drawn = drawn(blames, Duration::ZERO).await;
+        assert!(drawn <= 4, "{drawn} of 1250 calls: {}", blames());
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn least_latency_knows_how_long_an_instance_takes_to_blame_the_caller() {
     let service = |name: &'static str, takes: Duration| {
