@@ -74,15 +74,16 @@ impl<P: Deref<Target = Shared>> Guard<P> {
     /// The call waits. The first time of it is what a cut is narrowed to.
     #[inline]
     pub(crate) fn waits(&mut self) {
-        if self.waits == Instant::ZERO && self.call.started == Instant::ZERO {
+        if self.waits == Instant::ZERO {
             self.waits = waiting::began().unwrap_or(Instant::ZERO);
         }
     }
 
-    /// When the service was given its time, as far as is known.
+    /// When the service was given its time, as far as is known. Not when it was called, which a rule for slow calls asks for: one
+    /// that is not polled then has had nothing.
     #[inline]
     pub(crate) fn began(&self) -> Option<Instant> {
-        [self.call.started, self.waits].into_iter().find(|moment| *moment != Instant::ZERO)
+        Some(self.waits).filter(|began| *began != Instant::ZERO)
     }
 
     /// Whether the call is dropped at the end of its time, and the service had enough of it.
@@ -126,8 +127,10 @@ impl<P: Deref<Target = Shared>> Drop for Guard<P> {
             Phase::Reported => {}
             Phase::Running => self.shared.failure(self.call, None),
             Phase::Waiting if self.is_evidence() => self.shared.failure(self.call, None),
-            // Who has the head, or an answer of another attempt, was in no hurry.
-            Phase::Waiting => self.shared.cancelled(self.call, !self.answered && !cut::is_superseded()),
+            // Its caller has an answer, and dropped nothing.
+            Phase::Waiting if cut::is_superseded() => self.shared.superseded(self.call),
+            // Who has the head was in no hurry.
+            Phase::Waiting => self.shared.cancelled(self.call, !self.answered),
         }
     }
 }

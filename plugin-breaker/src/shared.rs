@@ -199,6 +199,12 @@ impl Shared {
         self.cells.tally(Tally::Cancelled);
     }
 
+    /// A call was dropped since another attempt has the answer: whatever cancelled calls count as, this says nothing.
+    #[cold]
+    pub(crate) fn superseded(&self, call: Admitted) {
+        self.nothing(call, Tally::Cancelled, false);
+    }
+
     fn nothing(&self, call: Admitted, tally: Tally, gave_up: bool) {
         let counts = if call.probe == 0 {
             self.hot.is_still(call.word)

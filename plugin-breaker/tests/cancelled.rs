@@ -10,7 +10,7 @@ use std::{
 
 use common::*;
 use plugin_breaker::{Breaker, Cancelled, CircuitBreakerConfig, CircuitBreakerLayer, CircuitState};
-use plugin_core::{BoxError, Verdict};
+use plugin_core::{BoxError, Verdict, deadline::cut};
 use tower::{Layer, Service, ServiceExt};
 
 #[tokio::test(start_paused = true)]
@@ -30,6 +30,22 @@ async fn a_dropped_call_counts_as_the_settings_say() {
         }
         assert_eq!((layer.handle().state() == CircuitState::Open).then_some(dropped), opens_after);
         assert_eq!(layer.handle().stats().cancelled, dropped);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_whose_caller_has_the_answer_of_another_attempt_counts_as_nothing_whatever_a_dropped_one_does() {
+    let slow = config().with_slow_calls(SECOND, 1.0).with_failure_threshold(0).with_cancelled(Cancelled::Slow);
+    for builder in [config(), config().with_cancelled(Cancelled::Failure), slow] {
+        let layer = layer(builder);
+        let stack = over(&layer);
+        for _ in 0..20 {
+            let mut future = Box::pin(stack.clone().oneshot(Will::Hang));
+            assert!(poll_once(&mut future).is_pending());
+            cut::drop_superseded(|| drop(future));
+        }
+        let stats = layer.handle().stats();
+        assert_eq!((stats.state, stats.failures, stats.cancelled), (CircuitState::Closed, 0, 20), "{stats:?}");
     }
 }
 

@@ -10,7 +10,7 @@ use plugin_core::{
     deadline::{AttemptTimeoutLayer, DeadlineLayer},
     telemetry::{Status, TelemetryHandle, TelemetryLayer},
 };
-use tower::{Layer, ServiceBuilder, ServiceExt, service_fn};
+use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -293,6 +293,29 @@ async fn a_permit_that_nobody_saw_wait_is_cancelled_when_it_is_dropped_under_a_c
     handler.oneshot(Call::new(())).await.expect_err("no answer");
     let stats = breaker.stats();
     assert_eq!((stats.failures, stats.cancelled), (0, 1), "{stats:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_was_never_polled_is_cancelled_when_it_is_cut_also_under_a_rule_for_slow_calls() {
+    for slow in [false, true] {
+        let mut config = CircuitBreakerConfig::builder();
+        if slow {
+            config = config.with_slow_calls(SECOND, 0.5);
+        }
+        let layer = CircuitBreakerLayer::new(config.build().expect("in bounds"));
+        let hangs = service_fn(|_: Call<()>| std::future::pending::<Result<Reply<()>, PluginError>>());
+        let dependency = layer.layer(hangs);
+        let handler = ServiceBuilder::new().layer(DeadlineLayer::new(SECOND)).service(service_fn(move |call| {
+            let mut dependency = dependency.clone();
+            async move {
+                let _made = dependency.call(call);
+                std::future::pending::<Result<Reply<()>, PluginError>>().await
+            }
+        }));
+        handler.oneshot(Call::new(())).await.expect_err("no answer");
+        let stats = layer.handle().stats();
+        assert_eq!((stats.failures, stats.cancelled), (0, 1), "slow: {slow}: {stats:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
