@@ -23,3 +23,4 @@ mod time;
 mod tls;
 mod turns;
 mod unprocessed;
+mod windows;

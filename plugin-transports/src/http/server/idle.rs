@@ -27,9 +27,11 @@ pub(super) struct Open {
 struct State {
     /// Requests that are being answered.
     busy: AtomicUsize,
+    /// Of answers that were handed over whole, the pieces that wait for the peer's window.
+    held: AtomicUsize,
     /// Requests that have come.
     seen: AtomicUsize,
-    /// Since when nothing was to be answered, in nanoseconds.
+    /// Since when nothing was to be answered, or when the last piece was written after that, in nanoseconds.
     since: AtomicU64,
     leave: CancellationToken,
 }
@@ -49,10 +51,15 @@ pub(super) struct Connection {
 #[derive(Debug)]
 pub(super) struct Busy(Arc<State>);
 
+/// A piece of an answer that was handed over and may wait for the peer's window, until this is dropped.
+#[derive(Debug)]
+pub(super) struct Held(Arc<State>);
+
 impl Open {
     pub(super) fn enter(self: &Arc<Self>) -> Connection {
         let state = Arc::new(State {
             busy: AtomicUsize::new(0),
+            held: AtomicUsize::new(0),
             seen: AtomicUsize::new(0),
             since: AtomicU64::new(clock::now().as_nanos()),
             leave: CancellationToken::new(),
@@ -103,7 +110,7 @@ impl State {
 impl Connection {
     /// A request begins.
     pub(super) fn begin(&self) -> Busy {
-        // Relaxed: only this connection writes them, and `rank` says what a reader makes of it.
+        // Relaxed: only the tasks of this connection write them, and what a reader makes of them may be a moment late.
         self.state.busy.fetch_add(1, Ordering::Relaxed);
         self.state.seen.fetch_add(1, Ordering::Relaxed);
         Busy(Arc::clone(&self.state))
@@ -124,10 +131,18 @@ impl Connection {
         self.stalled.clone()
     }
 
-    /// Whether something is being answered, or waits to be read by the peer.
-    pub(super) fn is_busy(&self) -> bool {
+    /// Whether a piece of an answer that was handed over waits for the peer's window.
+    pub(super) fn holds(&self) -> bool {
         // Relaxed: see `begin`.
-        self.state.busy.load(Ordering::Relaxed) > 0 || self.stalled.get()
+        self.state.held.load(Ordering::Relaxed) > 0
+    }
+
+    /// For how long nothing was to be answered; `None` while something is, or waits to be read by the peer.
+    pub(super) fn quiet_for(&self) -> Option<Duration> {
+        // Relaxed: see `begin`.
+        let busy = self.state.busy.load(Ordering::Relaxed) > 0 || self.stalled.get();
+        let since = Instant::from_nanos(self.state.since.load(Ordering::Relaxed));
+        (!busy).then(|| clock::now().saturating_since(since))
     }
 
     /// Whether a request ever came.
@@ -139,6 +154,30 @@ impl Connection {
     /// Waits until another one needs the room.
     pub(super) async fn asked_to_leave(&self) {
         self.state.leave.cancelled().await;
+    }
+}
+
+impl Busy {
+    /// A piece of the answer is handed over, which waits for nothing but the socket.
+    pub(super) fn another(&self) -> Self {
+        // Relaxed: see `begin`.
+        self.0.busy.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(&self.0))
+    }
+
+    /// A piece of the answer is handed over, which may wait for the peer's window.
+    pub(super) fn hold(&self) -> Held {
+        // Relaxed: see `begin`.
+        self.0.held.fetch_add(1, Ordering::Relaxed);
+        Held(Arc::clone(&self.0))
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // Relaxed: see `begin`.
+        self.0.since.store(clock::now().as_nanos(), Ordering::Relaxed);
+        self.0.held.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

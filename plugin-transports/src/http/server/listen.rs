@@ -6,7 +6,7 @@ use http::{Request, Response, Version};
 use http_body::Body;
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
+    rt::{TokioIo, TokioTimer},
     server::conn::auto,
 };
 use plugin_core::{
@@ -17,6 +17,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::Semaphore,
+    time::sleep,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_service::Service;
@@ -26,7 +27,9 @@ use super::{
     followed::Followed,
     idle::{Connection, Open},
     linger::{lend, linger},
+    patience::Patience,
     stalled::Impatient,
+    streams::Streams,
 };
 use crate::http::pace::Paced;
 
@@ -217,8 +220,9 @@ where
     B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(options.idle_timeout);
+    let patience = Patience::new(options.write_timeout, stop.gentle.clone());
+    let mut builder = auto::Builder::new(Streams::new(patience.clone()));
+    // Whether the peer lives; whether it wants anything is asked below, for either version.
     builder
         .http2()
         .timer(TokioTimer::new())
@@ -226,13 +230,13 @@ where
         .max_concurrent_streams(MAX_STREAMS);
 
     let known = Arc::new(known);
-    let (stream, comes_back) = lend(Impatient::new(Paced::new(stream), options.write_timeout, known.stalled()));
+    let (stream, comes_back) = lend(Impatient::new(Paced::new(stream), patience.clone(), known.stalled()));
     let io = TokioIo::new(stream);
     let of_requests = Arc::clone(&known);
     let service = service_fn(move |mut request: Request<Incoming>| {
-        let busy = of_requests.begin();
+        let (busy, version) = (of_requests.begin(), request.version());
         // Over HTTP/2 a stream that is not read to its end is reset, and nothing else with it.
-        if request.version() < Version::HTTP_2 && !request.body().is_end_stream() {
+        if version < Version::HTTP_2 && !request.body().is_end_stream() {
             of_requests.has_a_body();
         }
         request.extensions_mut().insert(PeerAddr(peer));
@@ -240,19 +244,17 @@ where
         async move {
             poll_fn(|cx| service.poll_ready(cx)).await?;
             let response = service.call(request).await?;
-            Ok::<_, S::Error>(response.map(|body| Followed::new(body, busy)))
+            Ok::<_, S::Error>(response.map(|body| Followed::new(body, busy, version)))
         }
     });
     let mut connection = Box::pin(builder.serve_connection_with_upgrades(io, service));
-    let mut head = pin!(tokio::time::sleep(options.head_timeout));
-    let mut rest = pin!(async {
-        stop.gentle.cancelled().await;
-        tokio::time::sleep(REST_OF_HEAD).await;
-    });
+    let (mut head, mut idle) = (pin!(sleep(options.head_timeout)), pin!(sleep(options.idle_timeout)));
+    // Begins anew when the connection is to end.
+    let mut rest = pin!(sleep(REST_OF_HEAD));
     let mut asked = pin!(known.asked_to_leave());
-    let (mut heads_end, mut stopping, mut waiting_for_head) = (false, false, true);
+    let (mut ending, mut stopping, mut waiting_for_head) = (false, false, true);
     loop {
-        tokio::select! {
+        let end = tokio::select! {
             result = connection.as_mut() => {
                 // What is left of it goes, and with it the stream comes back.
                 drop(connection);
@@ -268,28 +270,40 @@ where
             () = stop.cut.cancelled() => return Ok(()),
             () = stop.gentle.cancelled(), if !stopping => {
                 stopping = true;
-                connection.as_mut().graceful_shutdown();
+                true
             }
-            () = rest.as_mut(), if !heads_end => {
-                heads_end = true;
-                // All that is answered keeps it open, and what is answered closes it.
-                if !known.is_busy() {
-                    return Ok(());
-                }
-            }
-            () = asked.as_mut(), if !stopping => {
+            () = asked.as_mut(), if !ending => {
                 if !known.has_begun() {
                     return Ok(());
                 }
-                stopping = true;
-                connection.as_mut().graceful_shutdown();
+                true
+            }
+            () = idle.as_mut(), if !ending => {
+                let quiet = known.quiet_for().filter(|_| known.has_begun()).unwrap_or_default();
+                idle.set(sleep(options.idle_timeout.saturating_sub(quiet)));
+                quiet >= options.idle_timeout
+            }
+            () = rest.as_mut(), if ending => {
+                // What is answered keeps it open, and so does the last of an answer for as long as it may stand still.
+                let patience = if known.holds() { patience.limit() } else { Duration::ZERO };
+                if known.quiet_for().is_some_and(|quiet| quiet >= patience) {
+                    return Ok(());
+                }
+                rest.set(sleep(REST_OF_HEAD));
+                false
             }
             () = head.as_mut(), if waiting_for_head => {
                 if !known.has_begun() {
                     return Ok(());
                 }
                 waiting_for_head = false;
+                false
             }
+        };
+        if end && !ending {
+            ending = true;
+            connection.as_mut().graceful_shutdown();
+            rest.set(sleep(REST_OF_HEAD));
         }
     }
 }

@@ -7,10 +7,12 @@ mod idle;
 mod linger;
 mod listen;
 mod options;
+mod patience;
 mod problem;
 mod request;
 mod service;
 mod stalled;
+mod streams;
 
 use std::io;
 

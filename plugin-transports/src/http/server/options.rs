@@ -13,9 +13,13 @@ use crate::{auth::Verifier, json::Limits};
 /// |---|---|---|
 /// | `max_connections` | 1024 | at least 1; at the cap an idle one is closed for each that comes, and more wait |
 /// | `head_timeout` | 10 s | from the connection to the head of its first request, and for the handshake of TLS |
-/// | `idle_timeout` | 75 s | until the head of each further request |
+/// | `idle_timeout` | 75 s | from one answer to the head of the next request, after which the connection is closed |
 /// | `write_timeout` | 30 s | without any progress: an answer that nobody reads, whose connection is then closed |
 /// | `tls` | none | |
+///
+/// Over HTTP/2 progress is that 16 KiB of an answer find room in the window of its stream. An answer without it is given up for
+/// itself: its stream is reset, and the others on its connection go on. When the server stops, who makes no progress is waited
+/// for no longer than 5 s.
 #[derive(Clone, Debug)]
 pub struct ListenOptions {
     pub(super) max_connections: usize,
@@ -67,14 +71,14 @@ impl ListenOptions {
         self
     }
 
-    /// Limits the wait for further requests.
+    /// Limits the time for which nothing is asked on a connection.
     #[must_use]
     pub fn with_idle_timeout(mut self, timeout: Duration) -> Self {
         self.idle_timeout = timeout;
         self
     }
 
-    /// Limits the wait for a peer that takes nothing of what is written to it.
+    /// Limits the wait for a peer that takes nothing of an answer.
     #[must_use]
     pub fn with_write_timeout(mut self, timeout: Duration) -> Self {
         self.write_timeout = timeout;

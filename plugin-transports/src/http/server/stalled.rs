@@ -1,7 +1,6 @@
 //! A peer that does not read must not hold an answer for ever.
 
 use std::{
-    future::Future,
     io,
     pin::Pin,
     sync::{
@@ -9,14 +8,12 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll},
-    time::Duration,
 };
 
 use plugin_core::rounded;
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::{Sleep, sleep},
-};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::patience::{End, Patience};
 
 /// Whether what is written to a connection waits for its peer.
 #[derive(Clone, Debug, Default)]
@@ -33,19 +30,19 @@ impl Stalled {
     }
 }
 
-/// A connection whose writing ends with an error when the peer takes nothing for `limit`.
+/// A connection whose writing ends with an error when the peer takes nothing for as long as the patience with it lasts.
 pub(super) struct Impatient<I> {
     inner: I,
-    limit: Duration,
-    /// There while something waits to be written: one that is taken at once costs no timer.
-    waiting: Option<Pin<Box<Sleep>>>,
+    patience: Patience,
+    /// There while something waits to be written.
+    waiting: Option<End>,
     /// Whether something waits, for whoever closes the connection.
     told: Stalled,
 }
 
 impl<I> Impatient<I> {
-    pub(super) fn new(inner: I, limit: Duration, told: Stalled) -> Self {
-        Self { inner, limit, waiting: None, told }
+    pub(super) fn new(inner: I, patience: Patience, told: Stalled) -> Self {
+        Self { inner, patience, waiting: None, told }
     }
 
     /// What came of a try to write. Any progress begins the limit anew.
@@ -56,14 +53,14 @@ impl<I> Impatient<I> {
             }
             return tried;
         }
-        let limit = self.limit;
-        if self.waiting.is_none() {
-            self.told.set(true);
-        }
-        let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(limit)));
+        let Self { patience, waiting, told, .. } = self;
+        let waiting = waiting.get_or_insert_with(|| {
+            told.set(true);
+            patience.begin()
+        });
         match waiting.as_mut().poll(cx) {
             Poll::Pending => Poll::Pending,
-            Poll::Ready(()) => Poll::Ready(Err(io::Error::new(
+            Poll::Ready(limit) => Poll::Ready(Err(io::Error::new(
                 io::ErrorKind::TimedOut,
                 format!("nothing was read for {}", rounded(limit)),
             ))),

@@ -1,0 +1,74 @@
+//! How long a peer may take nothing of what is sent to it.
+
+use std::{future::Future, pin::Pin, time::Duration};
+
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+/// The most of it when the server stops: who takes nothing must not cost the others the time that a stop has.
+pub(super) const AT_STOP: Duration = Duration::from_secs(5);
+
+/// The patience with the peers of a server.
+#[derive(Clone, Debug)]
+pub(super) struct Patience {
+    limit: Duration,
+    stop: CancellationToken,
+}
+
+/// Ready when the patience has come to its end, with how long that was at most.
+pub(super) type End = Pin<Box<dyn Future<Output = Duration> + Send>>;
+
+impl Patience {
+    pub(super) fn new(limit: Duration, stop: CancellationToken) -> Self {
+        Self { limit, stop }
+    }
+
+    /// What it is at present.
+    pub(super) fn limit(&self) -> Duration {
+        if self.stop.is_cancelled() { self.limit.min(AT_STOP) } else { self.limit }
+    }
+
+    /// Begins now. It is made when somebody has to wait: what is taken at once costs no timer.
+    pub(super) fn begin(&self) -> End {
+        let Self { limit, stop } = self.clone();
+        Box::pin(async move {
+            tokio::select! {
+                () = sleep(limit) => limit,
+                () = async {
+                    stop.cancelled().await;
+                    sleep(AT_STOP).await;
+                } => AT_STOP,
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stop_shortens_what_is_left_and_lengthens_nothing() {
+        let took = async |limit: u64, stop_after: u64| {
+            let stop = CancellationToken::new();
+            let patience = Patience::new(Duration::from_secs(limit), stop.clone());
+            let (begun, end) = (Instant::now(), patience.begin());
+            let stopping = async {
+                sleep(Duration::from_secs(stop_after)).await;
+                stop.cancel();
+            };
+            tokio::join!(
+                async {
+                    end.await;
+                    begun.elapsed().as_secs()
+                },
+                stopping
+            )
+            .0
+        };
+        assert_eq!([took(30, 100).await, took(30, 0).await, took(30, 10).await], [30, 5, 15]);
+        assert_eq!([took(30, 28).await, took(2, 0).await], [30, 2]);
+    }
+}
