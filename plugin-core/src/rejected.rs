@@ -329,8 +329,7 @@ impl Rejected {
             _ => {}
         }
         if let Some(stage) = self.stage() {
-            let them = if self.is_attempt_timeout() { "it" } else { "them" };
-            write!(f, ", the last of {them} spent {stage}")?;
+            write!(f, ", and the end of that time was spent {stage}")?;
         }
         if let Some(after) = self.retry_after {
             write!(f, "; try again in {}", rounded(after))?;
@@ -390,7 +389,7 @@ mod tests {
             .to_string();
         assert_eq!(
             text,
-            "the deadline passed (PLUGIN_1204): 250ms were given, the last of them spent on the plugin; try again in 1s"
+            "the deadline passed (PLUGIN_1204): 250ms were given, and the end of that time was spent on the plugin; try again in 1s"
         );
     }
 }

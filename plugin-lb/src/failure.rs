@@ -6,7 +6,7 @@ use std::{
     time::SystemTime,
 };
 
-use plugin_core::{Code, PluginError, clock};
+use plugin_core::{Code, PluginError, Rejected, clock};
 
 /// Why a call on an instance failed: the last time that one did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,7 +61,9 @@ pub(crate) fn say(error: &PluginError) -> String {
     let mut cause = error.source();
     while let Some(next) = cause.filter(|_| text.len() < LastFailure::MAX_MESSAGE) {
         let said = next.to_string();
-        if !text.contains(&said) {
+        // A refusal is the cause of the error that it was made into, and says the same beside its code.
+        let is_itself = next.downcast_ref::<Rejected>().is_some_and(|cause| error.rejected() == Some(cause));
+        if !is_itself && !text.contains(&said) {
             text.push_str(": ");
             text.push_str(&said);
         }
@@ -77,6 +79,16 @@ pub(crate) fn say(error: &PluginError) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refusal_is_told_once() {
+        let late = Rejected::deadline_exceeded(std::time::Duration::from_secs(2), Some("on the plugin"));
+        let said = "the deadline passed: 2s were given, and the end of that time was spent on the plugin";
+        assert_eq!(say(&PluginError::from(late)), said);
+        let wrapped = PluginError::execution("the store is late").with_source(late);
+        assert_eq!(say(&wrapped), "the store is late: the deadline passed (PLUGIN_1204): 2s were given, and the end of \
+                                   that time was spent on the plugin");
+    }
 
     #[test]
     fn a_message_is_one_line_with_its_causes_and_is_cut_between_two_characters() {
