@@ -1,15 +1,16 @@
 //! What happens to plugins, as lines in the log.
 
-use std::{iter, sync::Arc};
+use std::{iter, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use plugin_breaker::{CircuitState, Event};
 use plugin_core::{
     HealthCell, HealthState, HealthStatus,
     clock::{self, Instant},
+    rounded,
 };
 
-use super::flaps::Flaps;
+use super::flaps::{Flaps, Told};
 use crate::manager::{Instances, Registration, WeakInstances};
 
 /// Logs the transitions of a plugin's breaker and health for as long as they live, and where it has several instances those
@@ -49,8 +50,8 @@ fn follow_health(cell: &Arc<HealthCell>, plugin: &Arc<str>, instance: Option<Arc
                 () = until(flaps.due()) => {}
             }
             let status = changes.borrow_and_update().clone();
-            if let Some(untold) = flaps.is(status.state, clock::now()) {
-                log_health(&plugin, instance.as_deref(), &status, untold);
+            if let Some(told) = flaps.is(status.state, clock::now()) {
+                log_health(&plugin, instance.as_deref(), &status, told);
             }
         }
     });
@@ -63,16 +64,20 @@ async fn until(due: Option<Instant>) {
     }
 }
 
+/// From so long on a line says for how long it has been so: it was held back.
+const HELD_BACK: Duration = Duration::from_secs(1);
+
 /// `untold`: changes since the last line that were too many for the log.
-fn log_health(plugin: &str, instance: Option<&str>, status: &HealthStatus, untold: u64) {
+fn log_health(plugin: &str, instance: Option<&str>, status: &HealthStatus, Told { untold, stayed }: Told) {
     let health = status.state.as_str();
     let reason = Some(&*status.message).filter(|reason| !reason.is_empty());
     let untold = Some(untold).filter(|untold| *untold > 0);
+    let since = Some(stayed).filter(|stayed| *stayed >= HELD_BACK).map(|stayed| format!("{} ago", rounded(stayed)));
     match status.state {
         HealthState::Healthy | HealthState::Unknown => {
-            tracing::info!(plugin, instance, health, reason, untold, "health changed");
+            tracing::info!(plugin, instance, health, reason, untold, since, "health changed");
         }
-        _ => tracing::warn!(plugin, instance, health, reason, untold, "health changed"),
+        _ => tracing::warn!(plugin, instance, health, reason, untold, since, "health changed"),
     }
 }
 
@@ -122,15 +127,16 @@ mod tests {
         for second in 0..600 {
             let status = if second % 2 == 0 { HealthStatus::healthy() } else { HealthStatus::degraded("slow disk") };
             cell.set(status);
-            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+            tokio::time::sleep(Duration::from_secs(1)).await;
         }
-        tokio::time::sleep(std::time::Duration::from_secs(120)).await;
+        tokio::time::sleep(Duration::from_secs(120)).await;
         let text = String::from_utf8(written.0.lock().expect("no panic").clone()).expect("text");
         let lines: Vec<serde_json::Value> =
             text.lines().map(|line| serde_json::from_str(line).expect("an event")).collect();
         assert!((80..=84).contains(&lines.len()), "{}", lines.len());
         let last = &lines.last().expect("some")["fields"];
         assert_eq!((&last["health"], &last["reason"]), (&"degraded".into(), &"slow disk".into()));
+        assert!(last["since"].as_str().is_some_and(|since| since.starts_with("2") && since.ends_with("s ago")), "{last}");
         let changes: u64 = lines.iter().map(|line| 1 + line["fields"]["untold"].as_u64().unwrap_or(0)).sum();
         assert_eq!(changes, 600, "each is told or counted");
     }

@@ -49,7 +49,8 @@ pub(super) fn group(cells: Vec<Arc<HealthCell>>) -> (Arc<HealthCell>, Watcher) {
 }
 
 /// A group is offline when all of it is: as long as one instance may answer, calls must reach the balancer. It is
-/// degraded when a part is not well, and the message names how many.
+/// degraded when a part is not well, and the message names how many. Before each has been checked once nothing bad is said
+/// of it: those that are still to come may all be well.
 fn together(cells: &[Arc<HealthCell>]) -> HealthStatus {
     let statuses: Vec<_> = cells.iter().map(|cell| cell.status()).collect();
     let count = |state| statuses.iter().filter(|status| status.state == state).count();
@@ -57,6 +58,7 @@ fn together(cells: &[Arc<HealthCell>]) -> HealthStatus {
     let state = match () {
         () if unknown == all => HealthState::Unknown,
         () if healthy == all => HealthState::Healthy,
+        () if unknown > 0 && healthy + unknown < all => HealthState::Unknown,
         () if count(HealthState::Offline) == all => HealthState::Offline,
         () if count(HealthState::Offline) + count(HealthState::Unhealthy) == all => HealthState::Unhealthy,
         () if healthy + unknown == all => HealthState::Healthy,
@@ -92,9 +94,10 @@ mod tests {
             group.state()
         };
         assert_eq!(after(0, HealthState::Healthy).await, HealthState::Healthy, "the others are not known yet");
-        assert_eq!(after(1, HealthState::Offline).await, HealthState::Degraded);
-        assert_eq!(group.status().message, "1 of 3 instances are healthy; because");
-        assert_eq!(after(0, HealthState::Offline).await, HealthState::Degraded, "one is not known");
+        assert_eq!(after(1, HealthState::Offline).await, HealthState::Unknown, "one is not known");
+        assert_eq!(after(2, HealthState::Healthy).await, HealthState::Degraded);
+        assert_eq!(group.status().message, "2 of 3 instances are healthy; because");
+        assert_eq!(after(0, HealthState::Offline).await, HealthState::Degraded);
         assert_eq!(after(2, HealthState::Offline).await, HealthState::Offline);
         assert_eq!(group.status().message, "0 of 3 instances are healthy; because");
     }
