@@ -191,6 +191,47 @@ async fn what_has_failed_is_started_at_once_when_somebody_wants_it_and_what_runs
     handle.retry_now();
     event(&mut events, |event| matches!(event, ProcessEvent::Ready { .. })).await;
     assert_eq!(call(instance.service(), &json!(3)).await.expect("an echo"), 3);
+    // Who waits for it hears when it is there, and what is there is left alone.
+    let pid = handle.pid().expect("running");
+    kill(pid);
+    event(&mut events, |event| *event == ProcessEvent::Failed { after: None }).await;
+    assert!(handle.why_down().is_some_and(|why| why.ends_with("by itself: it was killed by signal 9")));
+    within(handle.start()).await.expect("it starts");
+    let anew = handle.pid().expect("ready by then");
+    within(handle.start()).await.expect("it runs");
+    assert_eq!((handle.pid(), handle.why_down(), handle.next_start()), (Some(anew), None, None));
+}
+
+/// It was the operator, and counted as the plugin's failure.
+#[tokio::test]
+async fn a_call_that_a_restart_on_request_cuts_is_no_evidence_against_the_plugin() {
+    let instance = start(fixture(&["obliging"]).with_shutdown_grace(millis(50))).await;
+    let handle = instance.service().handle();
+    let (service, hangs) = (instance.service().clone(), json!({"sleep": 600_000}));
+    let lost = tokio::spawn(async move { call(&service, &hangs).await });
+    within(async {
+        while handle.stats().in_flight == 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    within(handle.restart()).await.expect("it starts");
+    let lost = within(lost).await.expect("no panic").expect_err("it was cut");
+    assert_eq!((lost.code(), lost.sent(), lost.is_retryable()), (Code::Draining, Sent::Maybe, true), "{lost:?}");
+    assert!(lost.rejected().is_some_and(|refusal| !refusal.is_evidence()), "{lost:?}");
+    assert!(lost.message().contains("was started again on request before it had answered"), "{lost}");
+    // The same where the plugin is closed.
+    let (service, hangs) = (instance.service().clone(), json!({"sleep": 600_000}));
+    let lost = tokio::spawn(async move { call(&service, &hangs).await });
+    within(async {
+        while handle.stats().in_flight == 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let _ = within(instance.close(millis(50))).await;
+    let lost = within(lost).await.expect("no panic").expect_err("it was cut");
+    assert_eq!((lost.code(), lost.sent()), (Code::Draining, Sent::Maybe), "{lost:?}");
 }
 
 #[tokio::test]

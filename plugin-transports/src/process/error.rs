@@ -6,7 +6,10 @@ use plugin_core::{Code, PluginError, Rejected, Sent, deadline::cut::AttemptTime}
 
 use super::link::Shared;
 use crate::{
-    lines::{client::Failure, codec::Fault},
+    lines::{
+        client::{Failure, Loss},
+        codec::Fault,
+    },
     said,
 };
 
@@ -15,8 +18,14 @@ const WAITING: &str = "waiting for the plugin";
 
 pub(super) fn failed(failure: Failure, shared: &Shared) -> PluginError {
     let error = match failure {
-        Failure::Lost(why, Sent::Nothing) => return shared.too_late(&why),
-        Failure::Lost(why, Sent::Maybe) => {
+        Failure::Lost(loss, Sent::Nothing) => return shared.too_late(&loss.why),
+        // Whoever asked for that did it, and not the plugin: what judges the plugin by its calls ignores a refusal.
+        Failure::Lost(Loss { why, on_request: true }, Sent::Maybe) => {
+            let text = format!("the plugin's process {why} before it had answered");
+            let rejected = Rejected::new(Code::Draining).with_sent(Sent::Maybe);
+            PluginError::refused(rejected, text).with_sent(Sent::Maybe).with_retryable(true)
+        }
+        Failure::Lost(Loss { why, .. }, Sent::Maybe) => {
             let text = format!("the plugin's process was lost during the call: it {why}");
             let error = PluginError::new(Code::ExecTransport, text).with_retryable(true);
             match shared.retry_after() {

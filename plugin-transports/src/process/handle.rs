@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use plugin_core::{Code, PluginError, rounded};
+use plugin_core::{Code, PluginError, PluginInfo, rounded};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::{
@@ -102,9 +102,9 @@ pub struct ProcessEnd {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ProcessStats {
-    /// Starts after the first one, whether the process became ready or not; and the first one when it did not.
+    /// Starts after the first one, whether the process became ready or not.
     pub restarts: u64,
-    /// Those of them that failed: the process could not be started, or did not become ready.
+    /// Starts that failed, the first one too: the process could not be started, or did not become ready.
     pub failed_starts: u64,
     /// Calls in flight, or waiting to be sent, also those that wait for a process to be ready.
     pub in_flight: usize,
@@ -128,9 +128,13 @@ pub(super) type Answer<T> = oneshot::Sender<Result<T, PluginError>>;
 #[derive(Debug)]
 pub(super) enum Command {
     Restart(Answer<()>),
-    RetryNow,
+    /// Somebody may wait for the process to be ready.
+    RetryNow(Option<Answer<()>>),
     Limit(ResourceLimits, Answer<()>),
-    Close { grace: Duration, done: oneshot::Sender<Stopped> },
+    Close {
+        grace: Duration,
+        done: oneshot::Sender<Stopped>,
+    },
 }
 
 /// Everybody who may keep the process alive holds one; when the last is dropped, the process is stopped.
@@ -181,6 +185,26 @@ impl ProcessHandle {
     #[must_use]
     pub fn has_been_ready(&self) -> bool {
         self.shared.has_been_ready()
+    }
+
+    /// What the plugin said of itself when it was last ready; `None` before that.
+    #[must_use]
+    pub fn info(&self) -> Option<PluginInfo> {
+        self.shared.info()
+    }
+
+    /// The time until the process is started next, while it waits for that: after a death, and while it has failed. `None` where it is
+    /// ready, where the start goes on, and where nobody but an operator starts it.
+    #[must_use]
+    pub fn next_start(&self) -> Option<Duration> {
+        self.shared.retry_after()
+    }
+
+    /// Why there is no process that is ready, in the words that callers are told, such as "the plugin's process is being
+    /// restarted: it exited with status 7". `None` where there is one, and when the plugin was closed.
+    #[must_use]
+    pub fn why_down(&self) -> Option<String> {
+        self.shared.why_down()
     }
 
     /// The process id, while it is ready.
@@ -247,8 +271,26 @@ impl ProcessHandle {
     pub fn retry_now(&self) {
         if let Some(commands) = self.commands.upgrade() {
             // Full: as many commands wait already, and the supervisor is about to do one of them.
-            let _ = commands.try_send(Command::RetryNow);
+            let _ = commands.try_send(Command::RetryNow(None));
         }
+    }
+
+    /// The same, and resolves when the process is ready: at once where it is. Dropping the future changes nothing: the start
+    /// goes on.
+    ///
+    /// # Errors
+    ///
+    /// As [`restart`](Self::restart).
+    ///
+    /// ```no_run
+    /// # async fn example(process: plugin_transports::process::ProcessHandle) -> Result<(), plugin_core::PluginError> {
+    /// process.start().await?;
+    /// assert!(process.pid().is_some());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn start(&self) -> Result<(), PluginError> {
+        self.ask(|done| Command::RetryNow(Some(done))).await
     }
 
     /// Changes the limits of the present process; those after it start with the configured ones. A limit that is

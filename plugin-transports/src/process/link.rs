@@ -12,7 +12,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use plugin_core::{
-    Code, HealthCell, HealthState, HealthStatus, PluginError, Rejected,
+    Code, HealthCell, HealthState, HealthStatus, PluginError, PluginInfo, Rejected,
     clock::{self, Instant},
     deadline::attempt_limit,
 };
@@ -118,7 +118,9 @@ pub(super) struct Shared {
     losses: Losses,
     has_been_ready: AtomicBool,
     last_end: Mutex<Option<ProcessEnd>>,
-    restarts: AtomicU64,
+    info: Mutex<Option<PluginInfo>>,
+    /// Of the process, the first one included.
+    starts: AtomicU64,
     failed_starts: AtomicU64,
     pub(super) dropped_lines: Arc<AtomicU64>,
 }
@@ -137,7 +139,8 @@ impl Shared {
             losses: Losses::default(),
             has_been_ready: AtomicBool::new(false),
             last_end: Mutex::new(None),
-            restarts: AtomicU64::new(0),
+            info: Mutex::new(None),
+            starts: AtomicU64::new(0),
             failed_starts: AtomicU64::new(0),
             dropped_lines: Arc::default(),
         }
@@ -192,6 +195,11 @@ impl Shared {
         self.last_end.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// What the plugin said of itself when it was last ready.
+    pub(super) fn info(&self) -> Option<PluginInfo> {
+        self.info.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     pub(super) fn has_been_ready(&self) -> bool {
         self.has_been_ready.load(Ordering::Relaxed)
     }
@@ -211,8 +219,8 @@ impl Shared {
             _ => Default::default(),
         };
         ProcessStats {
+            restarts: self.starts().saturating_sub(1),
             // Relaxed: see `count_start`.
-            restarts: self.restarts.load(Ordering::Relaxed),
             failed_starts: self.failed_starts.load(Ordering::Relaxed),
             in_flight: counts.in_flight + self.waiting.load(Ordering::Relaxed),
             abandoned: counts.abandoned,
@@ -225,6 +233,7 @@ impl Shared {
     /// Calls reach this process from now on.
     pub(super) fn up(&self, running: &Running) {
         let (connection, pid, methods) = (running.connection().clone(), running.id(), running.methods());
+        *self.info.lock().unwrap_or_else(PoisonError::into_inner) = Some(running.info().clone());
         // Relaxed: for display, and ordered with nothing.
         self.has_been_ready.store(true, Ordering::Relaxed);
         self.change(Link::Up { connection, pid, methods });
@@ -251,16 +260,16 @@ impl Shared {
         self.changed.notify_waiters();
     }
 
-    /// Starts after the first so far.
+    /// Starts so far that have ended, in readiness or not.
     pub(super) fn starts(&self) -> u64 {
-        // Relaxed: only the supervisor, which writes it, asks.
-        self.restarts.load(Ordering::Relaxed)
+        // Relaxed: only the supervisor, which writes it, goes by it; for others it is for display.
+        self.starts.load(Ordering::Relaxed)
     }
 
-    /// Counts a start after the first.
+    /// Counts a start.
     pub(super) fn count_start(&self, ready: bool) {
         // Relaxed: numbers for display, ordered with nothing.
-        self.restarts.fetch_add(1, Ordering::Relaxed);
+        self.starts.fetch_add(1, Ordering::Relaxed);
         self.failed_starts.fetch_add(u64::from(!ready), Ordering::Relaxed);
     }
 
@@ -327,6 +336,14 @@ impl Shared {
     pub(super) fn retry_after(&self) -> Option<Duration> {
         match &**self.link.load() {
             Link::Down(down) => down.retry_after(),
+            Link::Up { .. } | Link::Stopped => None,
+        }
+    }
+
+    /// What callers are told of a process that is not ready.
+    pub(super) fn why_down(&self) -> Option<String> {
+        match &**self.link.load() {
+            Link::Down(down) => Some(down.text()),
             Link::Up { .. } | Link::Stopped => None,
         }
     }

@@ -150,7 +150,7 @@ pub async fn connect(config: ProcessConfig) -> Result<PluginInstance<ProcessServ
 /// the instance, and the process is tried again by the rules of [`RestartConfig`], as after a death.
 ///
 /// Of a plugin that was not ready yet the [`PluginInfo`] has no more than the name and the version of the configuration, also
-/// later. Its first start is counted in [`ProcessStats`] when it failed.
+/// later; [`ProcessHandle::info`] has what it says of itself when it is there.
 ///
 /// ```no_run
 /// # use plugin_transports::process::{ProcessConfig, supervise};

@@ -33,7 +33,7 @@ use super::{
     stderr::Stderr,
 };
 use crate::lines::{
-    client::{Connection, Driver, End, Failure, Place, connect},
+    client::{Connection, Driver, End, Failure, Loss, Place, connect},
     codec::{Fault, Frame},
 };
 
@@ -231,11 +231,13 @@ impl Running {
 
     /// Stops the process: method `shutdown` where the plugin has it, end of its stdin, SIGTERM, each with a share of
     /// the grace period, and SIGKILL to its whole group at the end. `false`: it had to be killed.
-    pub(super) async fn stop(mut self, grace: Duration, shared: &Shared) -> bool {
+    ///
+    /// Calls that have no answer then are told `why`, as the second half of a sentence, and that it was asked for.
+    pub(super) async fn stop(mut self, why: &str, grace: Duration, shared: &Shared) -> bool {
         self.connection.refuse_new();
         let limit = std::pin::pin!(sleep(grace));
         let by_itself = self.ask_to_stop(grace, limit).await;
-        self.cut_off("was stopped", shared).await;
+        self.cut_off(&Loss::on_request(why), shared).await;
         by_itself
     }
 
@@ -265,10 +267,10 @@ impl Running {
 
     /// The end, whatever the process does. When it resolves, every call in flight has its error and the process is
     /// reaped. `shared` says already that the process is not there.
-    pub(super) async fn cut_off(&mut self, why: &str, shared: &Shared) {
+    pub(super) async fn cut_off(&mut self, loss: &Loss, shared: &Shared) {
         self.connection.recall(unread);
         shared.calls_are_lost();
-        self.connection.close(why);
+        self.connection.close(loss);
         self.child.kill();
         // A process that the kernel cannot end at once is reaped by the spawning thread, when this is dropped.
         let _ = timeout(REAP, self.child.ended()).await;

@@ -16,6 +16,9 @@ use super::{
     running::{Running, launch},
 };
 
+/// Why there is no process any more of a plugin that is closed, or that nobody holds.
+const CLOSED: &str = "was stopped on request";
+
 /// The task that watches, restarts and stops one plugin's process.
 #[derive(Debug)]
 pub(super) struct Supervisor {
@@ -51,6 +54,7 @@ impl Supervisor {
     pub(super) fn begin(&mut self, first: Result<Running, &PluginError>) -> Phase {
         match first {
             Ok(running) => {
+                self.shared.count_start(true);
                 self.shared.up(&running);
                 Phase::Up(Box::new(running))
             }
@@ -89,7 +93,7 @@ impl Supervisor {
                     let decision = self.deaths.decide(Some(ready), clock::now());
                     // Before any call hears of it, so that each is told when to come again.
                     self.down(decision.wait(), &why.as_str().into());
-                    running.cut_off(&why, &self.shared).await;
+                    running.cut_off(&why.as_str().into(), &self.shared).await;
                     let cause = Cause { said: running.last_words(), why };
                     let (why, detail) = (&cause.why, cause.said.as_deref());
                     tracing::warn!(plugin = &*self.shared.name, pid, detail, "the plugin's process {why}");
@@ -106,22 +110,25 @@ impl Supervisor {
                         let why = Cause::from("is restarted on request");
                         self.deaths.clear();
                         self.down(Some(Duration::ZERO), &why);
-                        running.stop(self.shared.config.shutdown_grace, &self.shared).await;
+                        running.stop("was started again on request", self.shared.config.shutdown_grace, &self.shared).await;
                         return Phase::Starting { why, asked: vec![done] };
                     }
-                    Some(Command::RetryNow) => self.deaths.clear(),
+                    Some(Command::RetryNow(done)) => {
+                        self.deaths.clear();
+                        done.map(|done| done.send(Ok(())));
+                    }
                     Some(Command::Close { grace, done }) => {
                         self.shared.stopped();
                         // What is left of a long grace period is for calls, of which there may be none.
                         let idle = running.connection().counts().in_flight == 0;
                         let grace = if idle { grace.min(self.shared.config.shutdown_grace) } else { grace };
-                        let by_itself = running.stop(grace, &self.shared).await;
+                        let by_itself = running.stop(CLOSED, grace, &self.shared).await;
                         let _ = done.send(if by_itself { Ok(()) } else { Err(grace) });
                         return Phase::Over;
                     }
                     None => {
                         self.shared.stopped();
-                        running.stop(self.shared.config.shutdown_grace, &self.shared).await;
+                        running.stop(CLOSED, self.shared.config.shutdown_grace, &self.shared).await;
                         return Phase::Over;
                     }
                 },
@@ -164,9 +171,9 @@ impl Supervisor {
                         self.deaths.clear();
                         return Phase::Starting { why, asked: vec![done] };
                     }
-                    Some(Command::RetryNow) => {
+                    Some(Command::RetryNow(done)) => {
                         self.deaths.clear();
-                        return Phase::Starting { why, asked: Vec::new() };
+                        return Phase::Starting { why, asked: done.into_iter().collect() };
                     }
                     Some(Command::Close { done, .. }) => return closed(Some(done)),
                     None => return closed(None),
@@ -192,7 +199,10 @@ impl Supervisor {
                         self.deaths.clear();
                         asked.push(done);
                     }
-                    Some(Command::RetryNow) => self.deaths.clear(),
+                    Some(Command::RetryNow(done)) => {
+                        self.deaths.clear();
+                        asked.extend(done);
+                    }
                     Some(Command::Close { done, .. }) => {
                         drop(start);
                         return closed(Some(done));

@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
     super::codec::Frame,
-    Counts, Driver, Exchange, Failure, Limits, Place,
+    Counts, Driver, Exchange, Failure, Limits, Loss, Place,
     backlog::{Caller, Look, Progress},
     table::{Came, Delivered, Outcome, Table},
 };
@@ -96,9 +96,9 @@ impl<W> Connection<W> {
     }
 
     /// Fails every call in flight, and every call to come.
-    pub(crate) fn close(&self, why: &str) {
+    pub(crate) fn close(&self, loss: &Loss) {
         let mut wake = Vec::new();
-        self.state().table.close(&why.into(), &mut wake);
+        self.state().table.close(loss, &mut wake);
         // Outside the lock: a waker is somebody else's code.
         wake.into_iter().for_each(Waker::wake);
     }

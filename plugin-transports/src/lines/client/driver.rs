@@ -227,6 +227,6 @@ impl<R, W> fmt::Debug for Driver<R, W> {
 
 impl<R, W> Drop for Driver<R, W> {
     fn drop(&mut self) {
-        self.connection.close("was abandoned by the host");
+        self.connection.close(&"was abandoned by the host".into());
     }
 }

@@ -48,7 +48,7 @@ pub(crate) enum Place {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
     /// The connection ended, or had ended before.
-    Lost(Arc<str>, Sent),
+    Lost(Loss, Sent),
     /// The connection takes no new call.
     Closing,
     /// The reply cannot be read; why, as the second half of a sentence.
@@ -61,6 +61,28 @@ pub(crate) enum Failure {
     QueueFull(usize),
     /// Too many calls are in flight.
     TooMany(usize),
+}
+
+/// How a connection ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Loss {
+    /// As the second half of a sentence about the other side.
+    pub(crate) why: Arc<str>,
+    /// This side ended it, since somebody asked for that.
+    pub(crate) on_request: bool,
+}
+
+impl From<&str> for Loss {
+    fn from(why: &str) -> Self {
+        Self { why: why.into(), on_request: false }
+    }
+}
+
+impl Loss {
+    /// That of a connection which this side ended, since somebody asked for that.
+    pub(crate) fn on_request(why: &str) -> Self {
+        Self { why: why.into(), on_request: true }
+    }
 }
 
 /// What a connection has seen, since it was made.

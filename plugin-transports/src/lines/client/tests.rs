@@ -32,7 +32,7 @@ fn connected(pipe: usize, limits: Limits) -> (Near, tokio::task::JoinHandle<Stri
     let closing = connection.clone();
     let driver = tokio::spawn(async move {
         let end = (&mut driver).await.to_string();
-        closing.close(&end);
+        closing.close(&(&*end).into());
         end
     });
     let (reader, writer) = split(far);
@@ -250,7 +250,7 @@ async fn noise_between_replies_is_counted_and_in_a_row_ends_the_connection() {
     let (last, ()) = tokio::join!(calls, plugin);
     let end = driver.await.expect("no panic");
     assert!(end.contains("4 lines in a row"), "{end}");
-    assert_eq!(last, Err(Failure::Lost(end.into(), plugin_core::Sent::Maybe)));
+    assert_eq!(last, Err(Failure::Lost((&*end).into(), plugin_core::Sent::Maybe)));
     assert_eq!(connection.counts().noise, 19);
 }
 

@@ -5,7 +5,7 @@ mod ids;
 mod queues;
 mod slots;
 
-use std::{sync::Arc, task::Waker};
+use std::task::Waker;
 
 use plugin_core::{Sent, clock::Instant};
 
@@ -17,7 +17,7 @@ use self::{
 };
 use super::{
     super::codec::{Answer, Frame},
-    Counts, Failure, Limits, Place,
+    Counts, Failure, Limits, Loss, Place,
     backlog::{Backlog, Caller, Progress},
 };
 
@@ -239,9 +239,9 @@ impl Table {
     }
 
     /// Fails every call in flight, and every call to come. Only the first reason counts.
-    pub(super) fn close(&mut self, why: &Arc<str>, wake: &mut Vec<Waker>) {
+    pub(super) fn close(&mut self, loss: &Loss, wake: &mut Vec<Waker>) {
         if matches!(self.closed, None | Some(Failure::Closing)) {
-            self.closed = Some(Failure::Lost(why.clone(), Sent::Nothing));
+            self.closed = Some(Failure::Lost(loss.clone(), Sent::Nothing));
         }
         for slot in self.slots.iter_mut() {
             let sent = match slot.stage {
@@ -249,7 +249,7 @@ impl Table {
                 Stage::Sent { .. } => Sent::Maybe,
                 Stage::Done(_) | Stage::Free => continue,
             };
-            slot.stage = Stage::Done(Err(Failure::Lost(why.clone(), sent)));
+            slot.stage = Stage::Done(Err(Failure::Lost(loss.clone(), sent)));
             wake.extend(slot.waker.take());
         }
         self.queues.clear();
