@@ -68,7 +68,7 @@ impl<'a> Field<'a> {
                 field.fault(format!("`{}` {}", key.unwrap_or_default(), without_effect(mode, only)));
             }
             What::Later(word, words) => {
-                field.fault(format!("{word:?} is not in this build; expected one of {}", words.join(", ")));
+                field.fault(format!("{word:?} is not available in this version; expected one of {}", words.join(", ")));
             }
             What::Mismatch(_, Mismatch::Plain(problem)) => field.fault(problem.clone()),
             What::Mismatch(_, mismatch) => field.wrong(None, field.remedy(mismatch, problem.later)),

@@ -155,7 +155,7 @@ impl From<&Problem> for ReadError {
             What::Missing => "is missing, and is required".to_owned(),
             What::NoEffect(mode, only) => without_effect(mode, only),
             What::Later(word, words) => {
-                format!("is {word:?}, which is not in this build; expected one of {}", words.join(", "))
+                format!("is {word:?}, which is not available in this version; expected one of {}", words.join(", "))
             }
             What::Mismatch(found, mismatch) => mismatch.sentence(found),
         };

@@ -119,7 +119,7 @@ places:
   - {port: 70000, limits: [1]}
 ";
     let expected = [
-        "1:6: how: \"orbit\" is not in this build; expected one of near, far [PLUGIN_1008]",
+        "1:6: how: \"orbit\" is not available in this version; expected one of near, far [PLUGIN_1008]",
         "2:8: later: `later` is not available in this version [CONFIG_1801]",
         "3:21: limits.threshold: must not be 7 [CONFIG_1802]",
         "4:19: more.threshold: found 10; expected a whole number from 1 to 9 [CONFIG_1802]",

@@ -27,7 +27,7 @@ fn a_transport_that_is_known_is_not_taken_for_a_slip() {
         says(
             &text,
             &format!(
-                "transport: {name:?} is not in this build; expected one of http, https, exec, inproc [PLUGIN_1008]"
+                "transport: {name:?} is not available in this version; expected one of http, https, exec, inproc [PLUGIN_1008]"
             ),
         );
     }
@@ -36,10 +36,13 @@ fn a_transport_that_is_known_is_not_taken_for_a_slip() {
         "plugins: [{name: a, transport: carrier-pigeon}]",
         "expected one of \"http\", \"https\", \"exec\", \"inproc\"",
     );
-    says(&exec("executable: sh, mode: oneshot"), "mode: \"oneshot\" is not in this build; expected one of lines");
+    says(
+        &exec("executable: sh, mode: oneshot"),
+        "mode: \"oneshot\" is not available in this version; expected one of lines",
+    );
     says(
         &http("endpoint: 'http://h', codec: msgpack"),
-        "codec: \"msgpack\" is not in this build; expected one of json",
+        "codec: \"msgpack\" is not available in this version; expected one of json",
     );
 }
 

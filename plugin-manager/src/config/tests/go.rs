@@ -175,8 +175,8 @@ fn what_of_a_file_of_go_plugins_is_a_fault_is_said_as_its_page_says_it() {
     let plugin = |rest: &str| format!("plugins: [{{name: a, {rest}}}]");
     let on = |section: &str| format!("{{{section}: {{enabled: true}}, plugins: [{PLAIN}]}}");
     for (text, says) in [
-        (plugin("transport: grpc, endpoint: '127.0.0.1:1'"), "is not in this build"),
-        (plugin("transport: unix, endpoint: /run/a.sock"), "is not in this build"),
+        (plugin("transport: grpc, endpoint: '127.0.0.1:1'"), "is not available in this version"),
+        (plugin("transport: unix, endpoint: /run/a.sock"), "is not available in this version"),
         (plugin("transport: http, endpoint: 'http://127.0.0.1:1/', options: {a: 1}"), "has no effect with http"),
         (on("discovery"), "is not available in this version"),
         (on("security"), "is not available in this version"),
@@ -188,7 +188,7 @@ fn what_of_a_file_of_go_plugins_is_a_fault_is_said_as_its_page_says_it() {
         assert!(found.contains(says), "{text}: {found}");
     }
     let page = include_str!("../../../../docs/go-plugins.md");
-    for says in ["is not in this build", "has no effect with http", "is not available in this version", "CONFIG_1802"] {
+    for says in ["has no effect with http", "is not available in this version", "CONFIG_1802"] {
         assert!(page.contains(says), "{says}");
     }
 }
