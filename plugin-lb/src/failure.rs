@@ -86,8 +86,11 @@ mod tests {
         let said = "the deadline passed: 2s were given, and the end of that time was spent on the plugin";
         assert_eq!(say(&PluginError::from(late)), said);
         let wrapped = PluginError::execution("the store is late").with_source(late);
-        assert_eq!(say(&wrapped), "the store is late: the deadline passed (PLUGIN_1204): 2s were given, and the end of \
-                                   that time was spent on the plugin");
+        assert_eq!(
+            say(&wrapped),
+            "the store is late: the deadline passed (PLUGIN_1204): 2s were given, and the end of \
+                                   that time was spent on the plugin"
+        );
     }
 
     #[test]

@@ -142,7 +142,10 @@ mod tests {
         let rejected = Rejected::deadline_exceeded(Duration::from_micros(15), Some("in a queue at 100%"));
         let answer = answer(rejected);
         let message = answer.headers()["grpc-message"].to_str().expect("ASCII");
-        assert!(message.ends_with("15%C2%B5s were given, and the end of that time was spent in a queue at 100%25"), "{message}");
+        assert!(
+            message.ends_with("15%C2%B5s were given, and the end of that time was spent in a queue at 100%25"),
+            "{message}"
+        );
     }
 
     #[test]

@@ -136,7 +136,10 @@ mod tests {
         assert!((80..=84).contains(&lines.len()), "{}", lines.len());
         let last = &lines.last().expect("some")["fields"];
         assert_eq!((&last["health"], &last["reason"]), (&"degraded".into(), &"slow disk".into()));
-        assert!(last["since"].as_str().is_some_and(|since| since.starts_with("2") && since.ends_with("s ago")), "{last}");
+        assert!(
+            last["since"].as_str().is_some_and(|since| since.starts_with("2") && since.ends_with("s ago")),
+            "{last}"
+        );
         let changes: u64 = lines.iter().map(|line| 1 + line["fields"]["untold"].as_u64().unwrap_or(0)).sum();
         assert_eq!(changes, 600, "each is told or counted");
     }

@@ -64,9 +64,7 @@ impl Flaps {
     pub(super) fn due(&self) -> Option<Instant> {
         let told = self.told[self.last as usize];
         (self.untold > 0).then(|| match told {
-            Some((since, count)) if count >= FEW => {
-                since.saturating_add(QUIET).min(self.since.saturating_add(SETTLED))
-            }
+            Some((since, count)) if count >= FEW => since.saturating_add(QUIET).min(self.since.saturating_add(SETTLED)),
             _ => Instant::ZERO,
         })
     }
