@@ -7,7 +7,7 @@ use super::{
     output::{count, say},
     remote::{brief, text},
     table::{WIDTH, columns},
-    trouble::{Ages, ended},
+    trouble::{Ages, ended, next_start},
 };
 
 /// What the labels stand in.
@@ -40,7 +40,8 @@ fn lines(plugin: &Value, ages: &Ages) -> Vec<(&'static str, String)> {
         said.push_str(&format!(" {}", text(&plugin["version"])));
     }
     lines.push(("plugin", format!("{said}, over {}", text(&plugin["transport"]))));
-    lines.push(("state", format!("{} for {}", text(&plugin["state"]), ages.since(&plugin["since_ms"]))));
+    let state = format!("{} for {}{}", text(&plugin["state"]), ages.since(&plugin["since_ms"]), next_start(plugin));
+    lines.push(("state", state));
     if health.is_object() {
         let mut said = format!("{} for {}", text(&health["status"]), ages.since(&health["since_ms"]));
         match health["last_check_ms"].as_u64() {
@@ -100,9 +101,11 @@ fn lines(plugin: &Value, ages: &Ages) -> Vec<(&'static str, String)> {
     let mut said = format!("a call {}, an attempt {}", brief(&limits["timeout"]), brief(&limits["attempt_timeout"]));
     let rate = &plugin["rate_limit"];
     if rate["enabled"] == true {
-        let (limit, window) = (text(&rate["limit"]), brief(&rate["window"]));
+        let limit = count(rate["limit"].as_u64().unwrap_or_default(), "call");
         said.push_str(&format!(
-            ", {limit} calls in {window} ({} left, {} refused)",
+            ", {limit} in {} and {} at once ({} left, {} refused)",
+            brief(&rate["window"]),
+            text(&rate["burst"]),
             text(&rate["remaining"]),
             text(&rate["refused"])
         ));
@@ -125,8 +128,8 @@ fn lines(plugin: &Value, ages: &Ages) -> Vec<(&'static str, String)> {
     if let Some(restarts) = plugin["restarts"].as_u64() {
         let failed = plugin["failed_starts"].as_u64().unwrap_or_default();
         let end = &plugin["last_end"];
-        let end = if end.is_object() { format!("; the last one {}", ended(end, ages)) } else { String::new() };
-        lines.push(("process", format!("{}, of which {failed} failed{end}", count(restarts, "restart"))));
+        let end = if end.is_object() { format!("; it {}", ended(end, ages)) } else { String::new() };
+        lines.push(("process", format!("{}, {}{end}", count(restarts, "restart"), count(failed, "failed start"))));
     }
     if let Some(metadata) = plugin["metadata"].as_object().filter(|metadata| !metadata.is_empty()) {
         let parts: Vec<_> = metadata.iter().map(|(key, value)| format!("{key}={}", text(value))).collect();
@@ -197,7 +200,7 @@ mod tests {
                 "errors": {"CIRCUIT_1401": 1, "PLUGIN_1203": 5},
             },
             "limits": {"timeout": "5s", "attempt_timeout": "30s"},
-            "rate_limit": {"enabled": true, "limit": 10, "window": "1s", "remaining": 7, "refused": 4},
+            "rate_limit": {"enabled": true, "limit": 1, "burst": 10, "window": "1s", "remaining": 7, "refused": 4},
             "retry": {"enabled": true, "retries": 1, "recovered": 0, "gave_up": {"attempts": 1, "not_idempotent": 4, "budget": 0}},
             "last_end": {"at_ms": 40_000, "why": "exited with status 7", "said": "the end of its stderr:\nout of memory"},
             "metadata": {},
@@ -222,10 +225,11 @@ calls         20: success 10, failure 5, refused 1, caller 3, cancelled 1; 62.5
 times         min 1ms, mean 2.35ms, p50 2ms, p99 12ms, max 12ms
 errors        CIRCUIT_1401: 1, PLUGIN_1203: 5
 in flight     1, 1 call given up and not answered
-limits        a call 5s, an attempt 30s, 10 calls in 1s (7 left, 4 refused)
+limits        a call 5s, an attempt 30s, 1 call in 1s and 10 at once (7 left, 4
+              refused)
 retries       1 attempt, 0 recovered; gave up: attempts 1, not idempotent 4
-process       3 restarts, of which 1 failed; the last one exited with status 7,
-              1m ago; the end of its stderr: out of memory
+process       3 restarts, 1 failed start; it exited with status 7, 1m ago; the
+              end of its stderr: out of memory
 
 INSTANCE  HEALTH    ACTIVE  CALLS  OK  FAILED  MEAN    SCORE
 a         degraded  1       15     10  5       2.35ms  85

@@ -11,7 +11,7 @@ use super::{
     Outcome, Problem,
     args::{Args, Config, ConfigCommand, ConfigFile, Demo, DemoPlugin, Run, Schema, Validate},
     demo, manual,
-    output::{complain, count, note, say},
+    output::{complain, count, note, say, tell},
     signals::StopSignals,
 };
 use crate::{
@@ -50,14 +50,18 @@ pub(super) fn run(run: &Run) -> Outcome {
                 return Err(failed(faults));
             }
             None => {
-                note("stopped while its plugins were being started");
+                // Whoever goes by `/readyz` has not turned to this gateway yet.
+                note(match config.lame_duck().is_zero() {
+                    true => "stopped while its plugins were being started",
+                    false => "stopped while its plugins were being started: without the lame duck, since /readyz was 503 all along",
+                });
                 return finish(running, stop).await;
             }
         }
         tell_of(running.late());
         let gateway = running.gateway();
-        say(format_args!("serving {plugins} at http://{}", gateway.data_addr()))?;
-        say(format_args!("admin plane at http://{}", gateway.admin_addr()))?;
+        tell(format_args!("serving {plugins} at http://{}", gateway.data_addr()));
+        tell(format_args!("admin plane at http://{}", gateway.admin_addr()));
         stop.next().await;
         tokio::select! {
             () = running.lame_duck() => {}

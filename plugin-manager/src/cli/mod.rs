@@ -19,7 +19,7 @@ use clap::Parser;
 use crate::launch::logging;
 use args::{Args, Before, Client, Command};
 pub(crate) use local::finish;
-pub(crate) use output::say;
+pub(crate) use output::tell;
 pub(crate) use signals::StopSignals;
 pub(crate) use table::columns;
 
@@ -48,13 +48,13 @@ pub fn run() -> ExitCode {
             remote::run(reach.resolve(before), |remote| remote::drain(remote, &what))
         }
         Command::Restart(Client { what, reach }) => {
-            remote::run(reach.resolve(before), |remote| remote::restart(remote, &what))
+            remote::run(reach.resolve(before), |remote| remote::operate(remote, &what, "restart"))
         }
         Command::Enable(Client { what, reach }) => {
-            remote::run(reach.resolve(before), |remote| remote::switch(remote, &what, true))
+            remote::run(reach.resolve(before), |remote| remote::operate(remote, &what, "enable"))
         }
         Command::Disable(Client { what, reach }) => {
-            remote::run(reach.resolve(before), |remote| remote::switch(remote, &what, false))
+            remote::run(reach.resolve(before), |remote| remote::operate(remote, &what, "disable"))
         }
         Command::Validate(mut validate) => {
             validate.json |= before.json();

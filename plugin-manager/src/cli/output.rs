@@ -8,10 +8,11 @@ use std::{
 pub(super) use plugin_core::counted as count;
 
 use super::Problem;
-use crate::launch::{logging, stderr::Stderr};
+use crate::launch::{logging, streams};
 
-/// Prints a line to standard output. A reader that has seen enough, such as `head`, is no failure.
-pub(crate) fn say(line: impl Display) -> Result<(), Problem> {
+/// Prints a line to standard output, for a command that is over when it has. A reader that has seen enough, such as `head`, is no
+/// failure. A program that goes on takes [`tell`].
+pub(super) fn say(line: impl Display) -> Result<(), Problem> {
     let mut out = std::io::stdout().lock();
     match writeln!(out, "{line}").and_then(|()| out.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
@@ -21,6 +22,12 @@ pub(crate) fn say(line: impl Display) -> Result<(), Problem> {
     }
 }
 
+/// Prints a line to standard output for a program that goes on: it waits for nobody who reads it, and no fault of whoever does is
+/// its own. Were that not so, a pager that stands still or a full disk would stop a gateway, with its signals.
+pub(crate) fn tell(line: impl Display) {
+    streams::print(format!("{line}\n").as_bytes());
+}
+
 /// Prints a line to standard error, as an event where the log is JSON: whoever reads that reads JSON to the end. When nobody reads it there is nobody to tell, and `eprintln!` would panic or wait for
 /// ever: Ctrl-C also ends the `tee` that the log goes through, and calls in flight are to finish all the same.
 pub(crate) fn note(line: impl Display) {
@@ -28,7 +35,7 @@ pub(crate) fn note(line: impl Display) {
         tracing::info!("{line}");
         return;
     }
-    let _ = Stderr.write_all(format!("{line}\n").as_bytes());
+    let _ = streams::Stderr.write_all(format!("{line}\n").as_bytes());
 }
 
 /// The same of what is wrong.

@@ -9,7 +9,7 @@ use hyper_util::{
     client::legacy::Client,
     rt::{TokioExecutor, TokioIo},
 };
-use plugin_core::{go_duration, rounded};
+use plugin_core::{Code, go_duration, rounded};
 use plugin_transports::dial::{DialError, Dialer};
 use serde_json::Value;
 
@@ -25,8 +25,8 @@ use super::{
 
 /// How long a gateway may take to answer an admin request.
 const ADMIN_LIMIT: Duration = Duration::from_secs(30);
-/// How long a gateway may take to say whether it is stopping, when it is not reached.
-const STOPPING_LIMIT: Duration = Duration::from_secs(2);
+/// How long a gateway may take to say of itself or of a plugin what a call would have its caller know.
+const ASIDE_LIMIT: Duration = Duration::from_secs(2);
 /// How long connecting to a gateway may take.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// The largest answer that is read.
@@ -67,13 +67,30 @@ pub(super) fn call(remote: &Remote, call: &Call) -> Outcome {
         say(String::from_utf8_lossy(&body))?;
         return Ok(ExitCode::SUCCESS);
     }
-    Err(refused(status, &body))
+    Err(match refused(status, &body) {
+        Problem::Refused(problem, message) if problem["code"] == Code::Unhealthy.as_str() => {
+            let hint = match has_process(remote, &call.name) {
+                true => format!(" `plugin-manager restart {}` starts its process anew.", call.name),
+                false => String::new(),
+            };
+            Problem::Refused(problem, format!("{message}\n`plugin-manager health` says why.{hint}"))
+        }
+        other => other,
+    })
+}
+
+/// Whether the admin plane says that the plugin has a process of its own.
+fn has_process(remote: &Remote, name: &str) -> bool {
+    let Ok(plugin) = url(&remote.admin, &["admin", "v1", "plugins", name]) else { return false };
+    let answer = send(remote, Request::get(plugin), Bytes::new(), ASIDE_LIMIT);
+    let plugin = answer.ok().and_then(|(_, body)| serde_json::from_slice::<Value>(&body).ok());
+    plugin.is_some_and(|plugin| plugin["restarts"].is_u64())
 }
 
 /// Whether the admin plane, which goes last, says so.
 fn is_stopping(remote: &Remote) -> bool {
     let Ok(ready) = url(&remote.admin, &["readyz"]) else { return false };
-    let answer = send(remote, Request::get(ready), Bytes::new(), STOPPING_LIMIT);
+    let answer = send(remote, Request::get(ready), Bytes::new(), ASIDE_LIMIT);
     answer.is_ok_and(|(_, body)| body.starts_with(b"shutting down"))
 }
 
@@ -145,17 +162,26 @@ pub(super) fn health(remote: &Remote) -> Outcome {
         Some(message) => say(format_args!("{}: {message}", text(&health["status"])))?,
         None => say(text(&health["status"]))?,
     }
-    let rows: Vec<_> = health["plugins"]
-        .as_object()
-        .into_iter()
-        .flatten()
-        .map(|(name, check)| {
-            let (health, breaker) = (text(&check["status"]), text(&check["breaker"]));
-            [name.clone(), health, breaker, brief(&check["response_time"]), text(&check["message"])]
-        })
-        .collect();
-    say(columns(["NAME", "HEALTH", "BREAKER", "TOOK", "MESSAGE"], &rows).trim_end())?;
-    trouble::say_of(&admin(remote, Method::GET, &["plugins"], None)?)?;
+    let checks: Vec<_> = health["plugins"].as_object().into_iter().flatten().collect();
+    let row = |(name, check): &(&String, &Value)| {
+        [(*name).clone(), text(&check["status"]), text(&check["breaker"]), brief(&check["response_time"])]
+    };
+    let rows: Vec<_> = checks.iter().map(row).collect();
+    say(columns(["NAME", "HEALTH", "BREAKER", "TOOK"], &rows).trim_end())?;
+    let mut plugins = admin(remote, Method::GET, &["plugins"], None)?;
+    for plugin in plugins.as_array_mut().into_iter().flatten() {
+        // What nobody checks regularly was asked for this.
+        if let Some((_, check)) = checks.iter().find(|(name, _)| plugin["name"] == **name) {
+            plugin["health"] = (*check).clone();
+        }
+    }
+    trouble::say_of(&plugins)?;
+    // A sentence of one that is well is no trouble, and worth a line where one asks for it.
+    for (name, check) in checks {
+        if let ("healthy" | "unknown", Some(message)) = (text(&check["status"]).as_str(), check["message"].as_str()) {
+            say(format_args!("{name}: {message}"))?;
+        }
+    }
     Ok(code)
 }
 
@@ -187,20 +213,12 @@ pub(super) fn drain(remote: &Remote, drain: &Drain) -> Outcome {
     )))
 }
 
-pub(super) fn restart(remote: &Remote, name: &Name) -> Outcome {
-    let path = url(&remote.admin, &["admin", "v1", "plugins", &name.name, "restart"])?;
+/// `restart`, `enable` or `disable`.
+pub(super) fn operate(remote: &Remote, name: &Name, verb: &str) -> Outcome {
+    let path = url(&remote.admin, &["admin", "v1", "plugins", &name.name, verb])?;
     // The old process may take its grace period, and the new one its start timeout; the gateway bounds both.
     let (status, body) = send(remote, Request::post(path), Bytes::new(), Duration::from_secs(3600))?;
     let plugin = answer(status, &body, None)?;
-    if !print_json(remote, &plugin)? {
-        say(format_args!("{} is {}", name.name, text(&plugin["state"])))?;
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-pub(super) fn switch(remote: &Remote, name: &Name, on: bool) -> Outcome {
-    let verb = if on { "enable" } else { "disable" };
-    let plugin = admin(remote, Method::POST, &["plugins", &name.name, verb], None)?;
     if !print_json(remote, &plugin)? {
         say(format_args!("{} is {}", name.name, text(&plugin["state"])))?;
     }
@@ -266,12 +284,6 @@ fn refused(status: StatusCode, body: &[u8]) -> Problem {
     if status == StatusCode::NOT_FOUND && problem["plugin"].is_null() {
         message.push_str("\nThe data plane is what --url names, and the admin plane what --admin names.");
     }
-    if problem["code"] == "HEALTH_1601" {
-        let plugin = problem["plugin"].as_str().unwrap_or("NAME");
-        message.push_str(&format!(
-            "\n`plugin-manager health` says why. `plugin-manager restart {plugin}` starts its process anew, where it has one."
-        ));
-    }
     if problem["code"] == "AUTH_1106" {
         message.push_str("\nGive the token with --token or PLUGIN_MANAGER_TOKEN.");
     }
@@ -315,6 +327,7 @@ fn send(
     let runtime = runtime.map_err(|error| Problem::Failed(format!("no runtime: {error}")))?;
     runtime.block_on(async {
         let place = request.uri().authority().map(ToString::to_string).unwrap_or_default();
+        let is_safe = request.method().is_safe();
         let connector = tower::service_fn(|uri: Uri| {
             Box::pin(async move {
                 let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
@@ -324,7 +337,8 @@ fn send(
         });
         let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build(connector);
         let exchange = async {
-            let response = client.request(request).await.map_err(|error| unreachable_gateway(&place, &error))?;
+            let response =
+                client.request(request).await.map_err(|error| unreachable_gateway(&place, is_safe, &error))?;
             let status = response.status();
             let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await;
             let body = body.map_err(|error| Problem::Failed(format!("the answer of {place} broke off: {error}")))?;
@@ -337,7 +351,8 @@ fn send(
     })
 }
 
-fn unreachable_gateway(place: &str, error: &hyper_util::client::legacy::Error) -> Problem {
+/// Why there is no answer. What is not `is_safe` does something.
+fn unreachable_gateway(place: &str, is_safe: bool, error: &hyper_util::client::legacy::Error) -> Problem {
     let mut cause: &dyn std::error::Error = error;
     // What a person needs of it: which addresses were tried, or the innermost.
     while let Some(next) = cause.source().filter(|_| !cause.is::<DialError>()) {
@@ -345,7 +360,13 @@ fn unreachable_gateway(place: &str, error: &hyper_util::client::legacy::Error) -
     }
     // There was a connection: somebody is there.
     if !error.is_connect() {
-        return Problem::Failed(format!("the connection with {place} broke off before there was an answer: {cause}"));
+        let done = match is_safe {
+            true => "",
+            false => "; what was asked for may have been done all the same",
+        };
+        return Problem::Failed(format!(
+            "the connection with {place} broke off before there was an answer: {cause}{done}"
+        ));
     }
     Problem::Unreached(format!(
         "no gateway answers at {place} ({cause}). Start one with `plugin-manager run` or `plugin-manager demo`, \

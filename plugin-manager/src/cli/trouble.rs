@@ -5,7 +5,11 @@ use std::time::{Duration, UNIX_EPOCH};
 use plugin_core::{clock, go_duration, rounded};
 use serde_json::Value;
 
-use super::{Problem, output::say, remote::text};
+use super::{
+    Problem,
+    output::say,
+    remote::{brief, text},
+};
 
 /// For so long after a failure it is told of, in milliseconds, also where nothing else is wrong.
 const RECENT: u64 = 300_000;
@@ -41,16 +45,26 @@ pub(super) fn say_of(plugins: &Value) -> Result<(), Problem> {
     plugins.as_array().into_iter().flatten().flat_map(|plugin| of(plugin, &ages)).try_for_each(say)
 }
 
+/// `, the next start is in 27s`, of a plugin whose process waits for that.
+pub(super) fn next_start(plugin: &Value) -> String {
+    let next = plugin["next_start"].as_str().map(|_| brief(&plugin["next_start"]));
+    next.map(|next| format!(", the next start is in {next}")).unwrap_or_default()
+}
+
 fn of(plugin: &Value, ages: &Ages) -> Vec<String> {
     let (name, breaker, health) = (text(&plugin["name"]), &plugin["breaker"], &plugin["health"]["status"]);
     let so_long = |at: &Value| ages.since(at);
     let mut lines = Vec::new();
     if let Some(state) = plugin["state"].as_str().filter(|state| *state != "serving") {
-        lines.push(format!("{name}: {state} for {}", so_long(&plugin["since_ms"])));
+        lines.push(format!("{name}: {state} for {}{}", so_long(&plugin["since_ms"]), next_start(plugin)));
     }
     let is_ill = health.as_str().is_some_and(|health| !matches!(health, "healthy" | "unknown"));
-    if is_ill {
-        lines.push(format!("{name}: {} for {}", text(health), so_long(&plugin["health"]["since_ms"])));
+    // Of a process that is not there the health says nothing else.
+    let is_away = plugin["state"].as_str().is_some_and(|state| matches!(state, "starting" | "restarting" | "failed"));
+    let message = plugin["health"]["message"].as_str().filter(|message| !message.is_empty());
+    if is_ill && !is_away {
+        let message = message.map(|message| format!(": {message}")).unwrap_or_default();
+        lines.push(format!("{name}: {} for {}{message}", text(health), so_long(&plugin["health"]["since_ms"])));
     }
     let refuses = breaker.as_str().is_some_and(|state| matches!(state, "open" | "half-open" | "isolated"));
     if refuses {
@@ -68,12 +82,15 @@ fn of(plugin: &Value, ages: &Ages) -> Vec<String> {
     }
     let failure = &plugin["last_failure"];
     let is_recent = ages.of(&failure["at_ms"]).is_some_and(|age| age <= RECENT);
-    if failure.is_object() && (refuses || is_ill || is_recent) {
+    let end = &plugin["last_end"];
+    // That it died of the call, or the call of that, is told with its end.
+    let is_end = |why: &str| failure["message"].as_str().is_some_and(|said| said.contains(why));
+    let is_told = is_away && end["why"].as_str().is_some_and(is_end);
+    if failure.is_object() && !is_told && (refuses || is_ill || is_recent) {
         let code = failure["code"].as_str().map(|code| format!(" ({code})")).unwrap_or_default();
         let said = failure["message"].as_str().filter(|said| !said.is_empty()).unwrap_or("it failed");
         lines.push(format!("{name}: the last failure, {} ago: {said}{code}", so_long(&failure["at_ms"])));
     }
-    let end = &plugin["last_end"];
     let is_recent = ages.of(&end["at_ms"]).is_some_and(|age| age <= RECENT);
     if end.is_object() && (plugin["state"] != "serving" || is_recent) {
         lines.push(format!("{name}: the process {}", ended(end, ages)));
@@ -128,19 +145,25 @@ mod tests {
         assert_eq!(of(&plugin, &Ages::at(100_000)).len(), 1, "a failure of this minute is told all the same");
         assert!(of(&plugin, &Ages::at(1_000_000)).is_empty(), "one that is over is not");
         plugin["health"]["status"] = "offline".into();
-        assert_eq!(of(&plugin, &Ages::at(600_001))[0], "flaky: offline for 10m");
+        plugin["health"]["message"] = "no route".into();
+        assert_eq!(of(&plugin, &Ages::at(600_001))[0], "flaky: offline for 10m: no route");
     }
 
     #[test]
     fn how_a_process_ended_is_told_with_what_it_said_last_while_it_is_away_and_for_a_while_after() {
         let mut plugin = json!({
-            "name": "worker", "state": "restarting", "since_ms": 99_000,
+            "name": "worker", "state": "restarting", "since_ms": 99_000, "next_start": "12.3456s",
+            "health": {"status": "unhealthy", "since_ms": 99_000, "message": "it exited with status 7"},
+            "last_failure": {"at_ms": 99_000, "message": "the process was lost during the call: it exited with status 7"},
             "last_end": {"at_ms": 99_000, "why": "exited with status 7", "said": "the end of its stderr:\nout of memory\n in x"},
         });
-        let told = "worker: restarting for 1s\n\
+        let told = "worker: restarting for 1s, the next start is in 12.4s\n\
                     worker: the process exited with status 7, 1s ago; the end of its stderr: out of memory | in x";
         assert_eq!(of(&plugin, &Ages::at(100_000)).join("\n"), told);
         plugin["state"] = "serving".into();
+        plugin["health"] = json!({"status": "healthy", "since_ms": 99_000});
+        assert_eq!(of(&plugin, &Ages::at(200_000)).len(), 2, "the call that was lost is told where it serves again");
+        plugin["last_failure"] = Value::Null;
         assert_eq!(of(&plugin, &Ages::at(200_000)).len(), 1);
         assert!(of(&plugin, &Ages::at(1_000_000)).is_empty());
         let long = format!("the end:\nfirst\n{}\nlast", "x".repeat(SAID - 4));

@@ -12,7 +12,7 @@ use super::{Factories, Factory};
 use crate::{
     config::{Fault, InstanceConfig, PluginConfig, TransportConfig, TransportKind},
     manager::Registration,
-    stack::{Instance, Transport},
+    stack::{self, Instance, Transport},
 };
 
 /// The instances of a plugin, and its process when it has one.
@@ -124,7 +124,10 @@ const OFF: &str = "the configuration says `enabled: false`, so nothing of it was
 /// A plugin that the configuration switches off is known by its name, and nothing of it is started.
 pub(super) fn switched_off(plugin: &PluginConfig) -> Registration<Bytes, Bytes> {
     let transport = plugin.transport().kind();
-    Registration::new(never()).with_info(complete(PluginInfo::default(), plugin, transport)).switched_off(OFF)
+    Registration::new(never())
+        .with_info(complete(PluginInfo::default(), plugin, transport))
+        .with_telemetry(stack::counts(plugin.name()).handle())
+        .switched_off(OFF)
 }
 
 /// What stands for a plugin that is not there.

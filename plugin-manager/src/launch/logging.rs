@@ -10,7 +10,7 @@ use std::{
 use metrics::{Key, Level, Metadata, Recorder, Unit};
 use tracing_subscriber::EnvFilter;
 
-use super::stderr::{self, Stderr};
+use super::streams::{self, Stderr};
 use crate::config::LogFormat;
 
 /// How long a panic, and the end of what a builder built, wait until they are written.
@@ -49,7 +49,7 @@ pub fn init(directives: &str, format: LogFormat) -> bool {
                 BacktraceStatus::Captured => tracing::error!("{panic}\n{trace}"),
                 _ => tracing::error!("{panic}"),
             }
-            stderr::flush(LAST_WORDS);
+            streams::flush(LAST_WORDS);
         }));
     }
     first
@@ -62,14 +62,14 @@ pub(crate) fn is_json() -> bool {
 
 /// Waits until the log was written, at most for this time.
 pub fn flush(limit: Duration) {
-    stderr::flush(limit);
+    streams::flush(limit);
 }
 
 /// Shows the lines that were dropped on the page of these metrics.
 pub(super) fn show_dropped(recorder: &impl Recorder) {
     let help = "Lines of the program's own log that were dropped, since nobody read them in time.";
     recorder.describe_counter(DROPPED.into(), Some(Unit::Count), help.into());
-    stderr::show_dropped(recorder.register_counter(&Key::from_static_name(DROPPED), &METADATA));
+    streams::show_dropped(recorder.register_counter(&Key::from_static_name(DROPPED), &METADATA));
 }
 
 /// Waits, when it is dropped, until the log was written, so that the last lines of a program are not lost with it.
@@ -78,7 +78,7 @@ pub(crate) struct FlushOnDrop;
 
 impl Drop for FlushOnDrop {
     fn drop(&mut self) {
-        stderr::flush(LAST_WORDS);
+        streams::flush(LAST_WORDS);
     }
 }
 
@@ -86,5 +86,5 @@ impl Drop for FlushOnDrop {
 /// somebody does.
 #[must_use]
 pub fn dropped() -> u64 {
-    stderr::dropped()
+    streams::dropped()
 }

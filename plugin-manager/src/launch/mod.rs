@@ -8,7 +8,7 @@ mod flaps;
 pub mod logging;
 mod plugins;
 mod recovery;
-pub(crate) mod stderr;
+pub(crate) mod streams;
 
 use std::{fmt, time::Duration};
 

@@ -8,7 +8,10 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
-use plugin_core::{Code, Plugin, PluginError, PluginInfo, clock};
+use plugin_core::{
+    Code, Plugin, PluginError, PluginInfo, clock,
+    deadline::{AttemptTimeoutLayer, DeadlineLayer},
+};
 use plugin_transports::json::Limits;
 
 use super::{
@@ -18,8 +21,8 @@ use super::{
 };
 use crate::{
     config::PluginConfig,
-    manager::{Announcement, Manager, Registration},
-    stack::{Instance, StackSettings},
+    manager::{Announcement, Controls, Known, Manager, Registration},
+    stack::{self, Counts, Instance, StackSettings},
 };
 
 /// So often the log says for which plugins a start waits.
@@ -52,6 +55,7 @@ pub(crate) struct Announced(Vec<Coming>);
 struct Coming {
     plugin: PluginConfig,
     place: Announcement<Bytes, Bytes>,
+    counts: Counts,
 }
 
 /// Makes the names of plugins known; what is switched off is all there then.
@@ -61,8 +65,16 @@ pub(crate) fn announce(manager: &Manager<Bytes, Bytes>, plugins: &[PluginConfig]
         if plugin.enabled() {
             // What it says of itself comes with it.
             let info = PluginInfo::new(plugin.name(), plugin.version().unwrap_or_default());
-            let place = manager.announce(plugin.name(), connect::complete(info, plugin, plugin.transport().kind()))?;
-            all.push(Coming { plugin: plugin.clone(), place });
+            let counts = stack::counts(plugin.name());
+            let controls = Controls {
+                deadline: Some(DeadlineLayer::new(plugin.timeout()).handle()),
+                attempt_timeout: Some(AttemptTimeoutLayer::new(plugin.attempt_timeout()).handle()),
+                ..Controls::default()
+            };
+            let info = connect::complete(info, plugin, plugin.transport().kind());
+            let known = Known { info, telemetry: Some(counts.handle()), controls };
+            let place = manager.announce_known(plugin.name(), known)?;
+            all.push(Coming { plugin: plugin.clone(), place, counts });
         } else {
             manager.register_with(plugin.name(), connect::switched_off(plugin))?;
         }
@@ -92,9 +104,9 @@ impl Announced {
 
 async fn start_group(group: Vec<Coming>, terms: &Terms<'_>, all: &mut Registered) {
     let mut waiting: BTreeSet<String> = group.iter().map(|coming| coming.plugin.name().to_owned()).collect();
-    let starts = group.into_iter().map(|Coming { plugin, place }| async move {
+    let starts = group.into_iter().map(|Coming { plugin, place, counts }| async move {
         let begun = clock::now();
-        let started = start(&plugin, terms).await;
+        let started = start(&plugin, counts, terms).await;
         let started = started.and_then(|started| place.register(started.registration).map(|()| started.late));
         let named = |fault: PluginError| match fault.plugin() {
             None => fault.with_plugin(plugin.name()),
@@ -153,7 +165,7 @@ struct Started {
 }
 
 /// Connects a plugin and builds its stack.
-async fn start(plugin: &PluginConfig, terms: &Terms<'_>) -> Result<Started, PluginError> {
+async fn start(plugin: &PluginConfig, counts: Counts, terms: &Terms<'_>) -> Result<Started, PluginError> {
     let maker = Maker::of(plugin, terms.factories)?;
     let transport = maker.transport();
     let must = terms.must || plugin.required();
@@ -166,7 +178,8 @@ async fn start(plugin: &PluginConfig, terms: &Terms<'_>) -> Result<Started, Plug
         .with_retry(Some(plugin.retry().clone()).filter(|retry| retry.max_retries() > 0))
         .with_circuit_breaker(Some(breaker.clone()).filter(|breaker| breaker.enabled()))
         .with_health_check(plugin.health_check())
-        .with_balance(plugin.load_balancer());
+        .with_balance(plugin.load_balancer())
+        .with_counts(counts);
     let mut registration = assemble(plugin.name(), settings, connected.instances)?;
     registration = registration.map_info(|info| connect::complete(info, plugin, transport));
     if let Some(process) = connected.process {

@@ -2,10 +2,13 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use plugin_core::{BoxFuture, Call, Code, HealthState, HealthStatus, PluginError, PluginInfo, Rejected, Reply, Sent};
+use plugin_core::{
+    BoxFuture, Call, Code, HealthState, HealthStatus, PluginError, PluginInfo, Rejected, Reply, Sent,
+    telemetry::{Status, TelemetryHandle},
+};
 
 use super::{
-    Manager, Registration, check_name,
+    Controls, Manager, Registration, check_name,
     execute::Execute,
     registration::Parts,
     table::{Place, PlaceState, Row},
@@ -36,14 +39,19 @@ where
     Req: Send + 'static,
     Res: Send + 'static,
 {
-    pub(super) fn make(manager: &Manager<Req, Res>, name: &str, mut info: PluginInfo) -> Result<Self, PluginError> {
+    pub(super) fn make(manager: &Manager<Req, Res>, name: &str, known: Known) -> Result<Self, PluginError> {
         check_name(name)?;
-        let shared_name: Arc<str> = name.into();
+        let Known { mut info, telemetry, controls } = known;
+        let name: Arc<str> = name.into();
         if info.name.is_empty() {
-            info.name = name.to_owned();
+            info.name = name.to_string();
         }
-        let parts = Parts { awaited: true, info, ..Parts::default() };
-        let row = Arc::new(Row { execute: Box::new(Awaited(Arc::clone(&shared_name))), name: shared_name, parts });
+        let execute = Box::new(Awaited { name: Arc::clone(&name), telemetry: telemetry.clone() });
+        let row = Arc::new(Row {
+            execute,
+            name,
+            parts: Parts { awaited: true, info, telemetry, controls, ..Parts::default() },
+        });
         manager.insert(Arc::clone(&row), PlaceState::Serving)?;
         Ok(Self { manager: manager.clone(), row })
     }
@@ -100,12 +108,30 @@ where
     }
 }
 
+/// What is known of a plugin that is still to come.
+#[derive(Default)]
+pub(crate) struct Known {
+    pub(crate) info: PluginInfo,
+    /// The counts of the stack that is to come: they go on when it is there.
+    pub(crate) telemetry: Option<TelemetryHandle>,
+    /// The limits that it will have.
+    pub(crate) controls: Controls,
+}
+
 /// What is called in place of a plugin that is not there yet.
-struct Awaited(Arc<str>);
+struct Awaited {
+    name: Arc<str>,
+    telemetry: Option<TelemetryHandle>,
+}
 
 impl<Req: Send + 'static, Res: Send + 'static> Execute<Req, Res> for Awaited {
-    fn execute(&self, _: Call<Req>) -> BoxFuture<Result<Reply<Res>, PluginError>> {
-        Box::pin(std::future::ready(Err(starting(&self.0))))
+    fn execute(&self, call: Call<Req>) -> BoxFuture<Result<Reply<Res>, PluginError>> {
+        let refusal = starting(&self.name);
+        if let Some(telemetry) = &self.telemetry {
+            let code = refusal.code();
+            telemetry.count(Status::of_code(code), Some(code), call.context().received().elapsed());
+        }
+        Box::pin(std::future::ready(Err(refusal)))
     }
 
     fn in_flight(&self) -> usize {

@@ -21,10 +21,13 @@ use std::{
 use arc_swap::ArcSwap;
 use futures_util::future::join_all;
 use plugin_core::{
-    BoxFuture, Call, Code, HealthStatus, Plugin, PluginError, PluginInfo, Reply, clock::Instant, telemetry::Status,
+    BoxFuture, Call, Code, HealthStatus, Plugin, PluginError, PluginInfo, Reply, Sent, clock::Instant,
+    telemetry::Status,
 };
+use plugin_transports::process::ProcessHandle;
 
 pub use announce::Announcement;
+pub(crate) use announce::Known;
 pub(crate) use controls::WeakInstances;
 pub use controls::{Controls, Instances};
 pub use drain::DrainReport;
@@ -122,7 +125,12 @@ where
     ///
     /// As [`register`](Self::register).
     pub fn announce(&self, name: &str, info: PluginInfo) -> Result<Announcement<Req, Res>, PluginError> {
-        Announcement::make(self, name, info)
+        self.announce_known(name, Known { info, ..Known::default() })
+    }
+
+    /// The same of a plugin of which more is known. Where its counts are, the calls that are refused meanwhile are in them.
+    pub(crate) fn announce_known(&self, name: &str, known: Known) -> Result<Announcement<Req, Res>, PluginError> {
+        Announcement::make(self, name, known)
     }
 
     fn insert(&self, row: Arc<Row<Req, Res>>, state: PlaceState) -> Result<(), PluginError> {
@@ -178,6 +186,20 @@ where
     /// Whether somebody counts the calls of this plugin, those that are refused too. Nobody does of one that is not there yet.
     pub(crate) fn counts(&self, name: &str) -> bool {
         self.shared.table.load().get(name).is_some_and(|place| place.row.parts.telemetry.is_some())
+    }
+
+    /// Of a call whose time was up before anything of it was sent: why there was no process, where that is what it waited for.
+    /// Its own error knows no more than that it waited.
+    pub(crate) fn explain(&self, name: &str, error: PluginError) -> PluginError {
+        if error.code() != Code::Timeout || error.sent() != Sent::Nothing || error.detail().is_some() {
+            return error;
+        }
+        let table = self.shared.table.load();
+        let process = table.get(name).and_then(|place| place.row.parts.controls.process.as_ref());
+        match process.and_then(ProcessHandle::why_down) {
+            Some(why) => error.with_detail(why),
+            None => error,
+        }
     }
 
     /// Whether a plugin of this name is registered, whatever its state.

@@ -65,4 +65,13 @@ where
         };
         process.restart().await
     }
+
+    /// Resolves when the process of a plugin is ready, which is started now where it waits for that; at once where it has
+    /// none.
+    pub(crate) async fn started(&self, name: &str) -> Result<(), PluginError> {
+        match self.row(name)?.parts.controls.process.clone() {
+            Some(process) => process.start().await,
+            None => Ok(()),
+        }
+    }
 }

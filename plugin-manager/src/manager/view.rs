@@ -6,6 +6,7 @@ use plugin_transports::process::{ProcessHandle, ProcessState};
 use super::{
     announce,
     controls::Controls,
+    registration::Parts,
     table::{Place, PlaceState},
 };
 
@@ -108,7 +109,7 @@ impl PluginView {
             name: place.row.name.to_string(),
             state,
             since,
-            info: parts.info.clone(),
+            info: info(parts),
             in_flight: place.row.execute.in_flight(),
             health: if starts { Some(announce::health()) } else { parts.health.as_ref().map(|cell| cell.status()) },
             health_since,
@@ -116,6 +117,22 @@ impl PluginView {
             controls: parts.controls.clone(),
         }
     }
+}
+
+/// What is known of a plugin: what it said when it was last ready, where that is known, and what the configuration has.
+fn info(parts: &Parts) -> PluginInfo {
+    let mut info = parts.info.clone();
+    let Some(said) = parts.controls.process.as_ref().and_then(ProcessHandle::info) else { return info };
+    if !said.version.is_empty() {
+        info.version = said.version;
+    }
+    if !said.description.is_empty() {
+        info.description = said.description;
+    }
+    for (key, value) in said.metadata {
+        info.metadata.entry(key).or_insert(value);
+    }
+    info
 }
 
 /// The health of all plugins together.

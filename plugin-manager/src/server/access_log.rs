@@ -2,7 +2,7 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use axum::{
@@ -18,7 +18,7 @@ use plugin_core::{
 use plugin_transports::{auth::Identity, http::PeerAddr};
 use tracing::Level;
 
-use super::problem::Told;
+use super::{course::Course, problem::Told};
 
 /// Characters of a path in the log, at most.
 const LONGEST_PATH: usize = 256;
@@ -76,18 +76,44 @@ pub(super) struct Wanted {
     pub(super) address: ClientAddress,
 }
 
-/// The plugin that a request was for, where there is one, on its response.
+/// What is written, and where the gateway stands.
 #[derive(Clone, Debug)]
-pub(super) struct Asked(pub(super) Arc<str>);
+pub(super) struct Writes {
+    pub(super) wanted: Wanted,
+    pub(super) course: Arc<Course>,
+}
+
+/// Who asked for what. It stands in the extensions of a request whose line is to be written, and whoever knows it tells it, so
+/// that the line has it however the request ends.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Asked(Arc<OnceLock<Known>>);
+
+#[derive(Debug)]
+struct Known {
+    request_id: String,
+    who: Option<Identity>,
+    plugin: Option<String>,
+}
+
+impl Asked {
+    /// Who asked, and for which plugin, where there is one of that name.
+    pub(super) fn tell(&self, request_id: &str, who: Option<&Identity>, plugin: Option<&str>) {
+        let known =
+            || Known { request_id: request_id.to_owned(), who: who.cloned(), plugin: plugin.map(str::to_owned) };
+        self.0.get_or_init(known);
+    }
+}
 
 /// Writes the line of a request: method, path, status, code, request id, who called, the plugin, what went wrong, and how long
-/// it took until there was an answer. A client that went away has its line too, without a status.
-pub(super) async fn write(State(wanted): State<Wanted>, request: Request, next: Next) -> Response<Body> {
+/// it took until there was an answer. One that had none has its line too.
+pub(super) async fn write(State(writes): State<Writes>, mut request: Request, next: Next) -> Response<Body> {
+    let Writes { wanted, course } = writes;
     // As it was sent, so that no character of it does anything in a log.
     let path = request.uri().path().chars().take(LONGEST_PATH).collect();
     let client = request.extensions().get::<PeerAddr>().and_then(|peer| wanted.address.shown(peer.0.ip()));
-    let (log, method) = (wanted.requests, request.method().clone());
-    let mut line = Line { log, method, path, client, began: clock::now(), answer: None };
+    let (log, method, asked) = (wanted.requests, request.method().clone(), Asked::default());
+    request.extensions_mut().insert(asked.clone());
+    let mut line = Line { log, method, path, client, began: clock::now(), asked, course, answer: None };
     let response = next.run(request).await;
     let text = |value: &axum::http::HeaderValue| value.to_str().unwrap_or_default().to_owned();
     let (said, known) = (response.extensions().get::<Told>(), response.extensions());
@@ -95,8 +121,6 @@ pub(super) async fn write(State(wanted): State<Wanted>, request: Request, next: 
         status: response.status(),
         code: said.map(|told| told.code).or(known.get::<Rejected>().map(Rejected::code)).map(Code::as_str),
         request_id: response.headers().get("x-request-id").map(text),
-        who: known.get::<Identity>().cloned(),
-        plugin: known.get::<Asked>().map(|asked| Arc::clone(&asked.0)),
         reason: said.map(|told| Arc::clone(&told.said)),
     });
     response
@@ -106,8 +130,6 @@ struct Answer {
     status: StatusCode,
     code: Option<&'static str>,
     request_id: Option<String>,
-    who: Option<Identity>,
-    plugin: Option<Arc<str>>,
     reason: Option<Arc<str>>,
 }
 
@@ -118,44 +140,60 @@ struct Line {
     path: String,
     client: Option<IpAddr>,
     began: Instant,
+    asked: Asked,
+    course: Arc<Course>,
     answer: Option<Answer>,
 }
 
+/// The status of a request whose client did not wait for the answer: it had none, and nginx writes this one.
+const CLIENT_GONE: u16 = 499;
+
 impl Drop for Line {
     fn drop(&mut self) {
-        let Self { log, method, path, client, began, answer } = self;
+        let Self { log, method, path, client, began, asked, course, answer } = &*self;
         let failed = answer.as_ref().is_none_or(|answer| answer.status.as_u16() >= 400);
         if *log == AccessLog::Off || (*log == AccessLog::Errors && !failed) {
             return;
         }
         let took_ms = began.elapsed().as_micros() as f64 / 1000.0;
-        let client = client.map(tracing::field::display);
-        let Some(Answer { status, code, request_id, who, plugin, reason }) = answer else {
-            tracing::info!(target: "plugin_manager::access", %method, path, client, took_ms, "request, client gone");
-            return;
-        };
-        let (who, plugin) = (who.as_ref().map(Identity::name), plugin.as_deref());
-        let reason = reason.as_deref().map(|reason| &reason[..reason.floor_char_boundary(LONGEST_REASON)]);
+        let (client, asked) = (client.map(tracing::field::display), asked.0.get());
+        let who = asked.and_then(|asked| asked.who.as_ref()).map(Identity::name);
+        let plugin = asked.and_then(|asked| asked.plugin.as_deref());
+        let answered = answer.as_ref().and_then(|answer| answer.request_id.as_deref());
+        let request_id = answered.or(asked.map(|asked| asked.request_id.as_str()));
+        let reason = answer.as_ref().and_then(|answer| answer.reason.as_deref());
+        let reason = reason.map(|reason| &reason[..reason.floor_char_boundary(LONGEST_REASON)]);
         macro_rules! line {
-            ($level:expr) => {
+            ($level:expr, $status:expr, $code:expr, $message:literal) => {
                 tracing::event!(
                     target: "plugin_manager::access",
                     $level,
                     %method,
                     path,
-                    status = status.as_u16(),
-                    code,
+                    status = $status,
+                    code = $code,
                     request_id,
                     who,
                     plugin,
                     reason,
                     client,
                     took_ms,
-                    "request"
+                    $message
                 )
             };
         }
-        if status.is_server_error() { line!(Level::WARN) } else { line!(Level::INFO) }
+        match answer {
+            Some(Answer { status, code, .. }) if status.is_server_error() => {
+                line!(Level::WARN, status.as_u16(), *code, "request");
+            }
+            Some(Answer { status, code, .. }) => line!(Level::INFO, status.as_u16(), *code, "request"),
+            // Its client may well be there, and hears nothing.
+            None if course.is_cut_off() => {
+                let (status, code) = (None::<u16>, Code::ShuttingDown.as_str());
+                line!(Level::WARN, status, code, "request, cut off: the gateway was told to stop at once");
+            }
+            None => line!(Level::INFO, CLIENT_GONE, None::<&str>, "request, client gone"),
+        }
     }
 }
 

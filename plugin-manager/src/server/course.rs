@@ -3,7 +3,10 @@
 use std::{
     fmt,
     pin::pin,
-    sync::atomic::{AtomicBool, AtomicU8, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU8, Ordering},
+    },
 };
 
 use plugin_core::striped::{Pad, stripe, stripe_count};
@@ -21,11 +24,14 @@ pub(super) struct Course {
     pub(super) closed: Signal,
     /// Calls that are still running are not waited for any longer.
     pub(super) over: Signal,
+    /// Nobody waits for what still runs, and it ends with the program.
+    cut_off: AtomicBool,
 }
 
 impl Course {
     pub(super) fn new() -> Self {
-        Self { phase: AtomicU8::new(STARTING), closed: Signal::new(), over: Signal::new() }
+        let phase = AtomicU8::new(STARTING);
+        Self { phase, closed: Signal::new(), over: Signal::new(), cut_off: AtomicBool::new(false) }
     }
 
     /// Release: pairs with the acquire of [`is_ready`](Self::is_ready), so that what was registered before is seen then. One
@@ -45,6 +51,22 @@ impl Course {
 
     pub(super) fn is_leaving(&self) -> bool {
         self.phase.load(Ordering::Acquire) == LEAVING
+    }
+
+    /// Whether what ends without an answer does so because the gateway is not waited for.
+    pub(super) fn is_cut_off(&self) -> bool {
+        self.cut_off.load(Ordering::Acquire)
+    }
+}
+
+/// The gateway has it: when that is dropped, nobody waits for what still runs.
+#[derive(Debug)]
+pub(super) struct CutOff(pub(super) Arc<Course>);
+
+impl Drop for CutOff {
+    fn drop(&mut self) {
+        // Release: a request that ends because of what follows sees it.
+        self.0.cut_off.store(true, Ordering::Release);
     }
 }
 
@@ -83,8 +105,6 @@ impl fmt::Debug for Signal {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use futures_util::FutureExt;
 
     use super::*;

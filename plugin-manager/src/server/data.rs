@@ -16,7 +16,7 @@ use plugin_core::{Call, CallContext, Code, PluginError, Rejected, Sent, clock::I
 use plugin_transports::{auth::Identity, json};
 
 use super::{
-    access_log::{AccessLog, Asked, Wanted},
+    access_log::{Asked, Wanted},
     bodies::{Bodies, Full, Held},
     context,
     course::Course,
@@ -70,9 +70,10 @@ async fn call(State(plane): State<Plane>, name: Result<Name, Fault>, request: Re
     let read = context::read(&parts.headers, &mut context);
     let request_id = context.request_id().to_string();
     let received = context.received();
-    let log = plane.bounds.access_log.requests != AccessLog::Off;
-    let asked =
-        name.as_ref().ok().filter(|Name(name)| log && plane.manager.contains(name)).map(|name| (*name.0).into());
+    if let Some(asked) = parts.extensions.get::<Asked>() {
+        let plugin = name.as_ref().ok().map(|Name(name)| name.as_str()).filter(|name| plane.manager.contains(name));
+        asked.tell(&request_id, parts.extensions.get::<Identity>(), plugin);
+    }
     let mut response = match forward(&plane, name, received, read.map(|()| context), &parts, body).await {
         Ok(payload) => {
             let mut response = Response::new(Body::from(payload));
@@ -81,12 +82,6 @@ async fn call(State(plane): State<Plane>, name: Result<Name, Fault>, request: Re
         }
         Err(fault) => fault.respond(plane.bounds.error_detail, Some(&request_id)),
     };
-    if let Some(plugin) = asked {
-        response.extensions_mut().insert(Asked(plugin));
-    }
-    if log && let Some(who) = parts.extensions.get::<Identity>() {
-        response.extensions_mut().insert(who.clone());
-    }
     if let Ok(id) = HeaderValue::try_from(request_id) {
         response.headers_mut().insert(REQUEST_ID.clone(), id);
     }
@@ -139,7 +134,7 @@ async fn forward(
         }),
         // It has been taken out meanwhile, and its counts with it, or is not there yet.
         Err(error) if !plane.manager.counts(name) => Err(error.into()),
-        Err(error) => Err(Fault::from(error).counted()),
+        Err(error) => Err(Fault::from(plane.manager.explain(name, error)).counted()),
     }
 }
 

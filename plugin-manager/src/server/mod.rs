@@ -35,7 +35,11 @@ pub use admin::{Access, Role};
 pub use metrics::{Metrics, PageRecorder, Publisher};
 pub use problem::ErrorDetail;
 
-use self::{course::Course, guard::Guard, rejections::Rejections};
+use self::{
+    course::{Course, CutOff},
+    guard::Guard,
+    rejections::Rejections,
+};
 use crate::manager::{DrainReport, Manager};
 
 /// What those are given to take their answer whose calls are not waited for any longer.
@@ -243,6 +247,7 @@ pub struct Gateway {
     course: Arc<Course>,
     data: Serving,
     admin: Serving,
+    _cut_off: CutOff,
 }
 
 impl Gateway {
@@ -273,7 +278,10 @@ impl Gateway {
         // Outside of all that may refuse a request, and not there at all when nothing is to be written.
         let data = match settings.data.access_log {
             access_log::Wanted { requests: AccessLog::Off, .. } => data,
-            wanted => data.layer(middleware::from_fn_with_state(wanted, access_log::write)),
+            wanted => {
+                let writes = access_log::Writes { wanted, course: Arc::clone(&course) };
+                data.layer(middleware::from_fn_with_state(writes, access_log::write))
+            }
         };
         let guard = Guard::new(settings.admin_listen, settings.admin_hosts, None);
         let admin = finish(admin::routes(plane, settings.access), guard);
@@ -282,7 +290,8 @@ impl Gateway {
         let admin_listener = bind("admin.listen", settings.admin_listen).await?;
         let data = serve(data, data_listener, settings.connections, settings.tls)?;
         let admin = serve(admin, admin_listener, ListenOptions::new(), settings.admin_tls)?;
-        Ok(Self { manager, metrics, course, data, admin })
+        let cut_off = CutOff(Arc::clone(&course));
+        Ok(Self { manager, metrics, course, data, admin, _cut_off: cut_off })
     }
 
     /// Says that every plugin has been registered: `/readyz` answers 200 from now on, once none of them is

@@ -101,9 +101,11 @@ impl Fault {
         Self { status: Some(status), ..self }
     }
 
-    /// What the document says, which is also in the extensions of the response, for the log.
+    /// What the document says at most, which is also in the extensions of the response, for the log.
     fn told(&self) -> Told {
-        Told { code: self.error.code(), said: self.error.message().into(), is_counted: self.is_counted }
+        let (message, detail) = (self.error.message(), self.error.detail().map(bounded));
+        let said = detail.map_or_else(|| message.into(), |detail| format!("{message}; {}", detail.trim()).into());
+        Told { code: self.error.code(), said, is_counted: self.is_counted }
     }
 
     pub(super) fn respond(&self, detail: ErrorDetail, request_id: Option<&str>) -> Response<Body> {
@@ -125,7 +127,7 @@ impl IntoResponse for Fault {
     }
 }
 
-/// The code of the fault that a response tells, and its sentence.
+/// The code of the fault that a response tells, and its sentence with what the plugin said besides.
 #[derive(Clone, Debug)]
 pub(super) struct Told {
     pub(super) code: Code,

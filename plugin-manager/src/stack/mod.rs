@@ -9,7 +9,7 @@ use plugin_breaker::{CircuitBreakerConfig, CircuitBreakerLayer};
 use plugin_core::{
     ConfigError, HealthCell, HealthStatus, Plugin, PluginInstance,
     deadline::{AttemptTimeout, AttemptTimeoutLayer, DeadlineLayer},
-    telemetry::TelemetryLayer,
+    telemetry::{ByCall, TelemetryLayer},
 };
 use plugin_health::{HealthCheck, HealthConfig, HealthGateLayer};
 use plugin_lb::{Balance, Endpoint, LbConfig};
@@ -48,6 +48,16 @@ pub struct StackSettings {
     circuit_breaker: Option<CircuitBreakerConfig>,
     health_check: Option<HealthConfig>,
     balance: LbConfig,
+    counts: Option<Counts>,
+}
+
+/// Counts the calls of a default stack.
+pub(crate) type Counts = TelemetryLayer<ByCall>;
+
+/// Counts the calls of the plugin of this name.
+pub(crate) fn counts(name: &str) -> Counts {
+    // Every layer of this stack is of the family, so the end that one further in has read is the call's.
+    TelemetryLayer::for_plugin(name).take_end_from_within()
 }
 
 impl Default for StackSettings {
@@ -60,6 +70,7 @@ impl Default for StackSettings {
             circuit_breaker: Some(CircuitBreakerConfig::default()),
             health_check: Some(HealthConfig::default()),
             balance: LbConfig::default(),
+            counts: None,
         }
     }
 }
@@ -157,6 +168,12 @@ impl StackSettings {
         self
     }
 
+    /// Counts with this, which counts already, and with nothing of its own.
+    pub(crate) fn with_counts(mut self, counts: Counts) -> Self {
+        self.counts = Some(counts);
+        self
+    }
+
     /// Builds the stack of a plugin over its instances, with its handles. The checks of health start at once, so this
     /// must be called within a tokio runtime, unless there are none.
     ///
@@ -173,8 +190,7 @@ impl StackSettings {
         Req: Clone + Send + 'static,
         Res: Send + 'static,
     {
-        // Every layer of this stack is of the family, so the end that one further in has read is the call's.
-        let telemetry = TelemetryLayer::for_plugin(name).take_end_from_within();
+        let telemetry = self.counts.unwrap_or_else(|| counts(name));
         let rate_limit = self.rate_limit.map_or_else(RateLimitLayer::disabled, RateLimitLayer::new);
         let has_retry = self.retry.is_some();
         let retry = self.retry.map_or_else(RetryLayer::disabled, RetryLayer::new);
@@ -224,7 +240,7 @@ impl StackSettings {
             instances: Some(Instances::of(&balance)),
             process: None,
         };
-        let counts = telemetry.handle();
+        let handle = telemetry.handle();
         let stack = ServiceBuilder::new()
             .layer(telemetry)
             .layer(deadline)
@@ -233,7 +249,7 @@ impl StackSettings {
             .layer(breaker)
             .layer(gate)
             .service(balance.for_calls());
-        let mut registration = Registration::new(stack).with_info(info).with_telemetry(counts).with_controls(controls);
+        let mut registration = Registration::new(stack).with_info(info).with_telemetry(handle).with_controls(controls);
         if known {
             registration = registration.with_health(group);
         }

@@ -1,6 +1,12 @@
 //! What the log has of requests, and what is said to who asks the wrong plane.
 
-use crate::support::{Gateway, Program, example, gateway, until};
+use tokio::{
+    io::AsyncWriteExt,
+    net::{TcpListener, TcpStream},
+    time::timeout,
+};
+
+use crate::support::{Gateway, LIMIT, Program, example, gateway, until};
 
 /// Is fine until it is called.
 const FRAIL: &str = "
@@ -75,6 +81,33 @@ plugins:
         assert!(said.lines().any(|line| line.contains(" INFO ") && line.contains(failed)), "{said}");
         assert!(!said.contains("open") && !said.contains("shut\""), "no token is in it: {said}");
     }
+}
+
+/// It had none of plugin, request and status, so that who searched for a plugin did not find it.
+#[tokio::test]
+async fn the_line_of_a_client_that_left_says_which_request_of_which_plugin_it_was() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let web = silent.local_addr().expect("an address");
+    let gateway = gateway(&dir.path().join("gateway.yaml"), &[], |data, admin| {
+        format!(
+            "
+server: {{listen: '{data}', access_log: errors, auth: [{{name: shop, method: bearer, token: open}}]}}
+admin: {{listen: '{admin}'}}
+plugins: [{{name: hangs, transport: http, endpoint: 'http://{web}/', health_check: {{enabled: false}}}}]
+"
+        )
+    })
+    .await;
+    let mut client = TcpStream::connect(gateway.data).await.expect("it listens");
+    let head = "POST /v1/plugins/hangs HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+                authorization: Bearer open\r\nx-request-id: order-17\r\ncontent-length: 1\r\n\r\n1";
+    client.write_all(head.as_bytes()).await.expect("sent");
+    let _asked = timeout(LIMIT, silent.accept()).await.expect("it is called").expect("a connection");
+    drop(client);
+    let line = "request, client gone method=POST path=\"/v1/plugins/hangs\" status=499 request_id=\"order-17\" \
+                who=\"shop\" plugin=\"hangs\" client=127.0.0.0 took_ms=";
+    gateway.program.logs(&[line]).await;
 }
 
 #[tokio::test]

@@ -81,7 +81,18 @@ async fn seven_poisonous_requests_fail_it_everywhere_at_once_and_an_operator_bri
     assert!(listed.contains("failed") && listed.contains("offline"), "{listed}");
     let said = gateway.command(&["health"]).await;
     assert!(said.code() == Some(1) && said.stdout.starts_with("unhealthy: fragile is offline\n"), "{said:?}");
-    assert!(said.stdout.contains("has failed and is tried again later: it exited with status 1"), "{said:?}");
+    for told in ["\nfragile: failed for ", ", the next start is in ", "\nfragile: the process exited with status 1, "] {
+        assert_eq!(said.stdout.matches(told).count(), 1, "{told}: {said:?}");
+    }
+    assert_eq!(said.stdout.matches("status 1").count(), 1, "each thing is told once: {said:?}");
+    let detail = gateway.command(&["plugins", "fragile"]).await.worked();
+    assert!(detail.contains(", the next start is in "), "{detail}");
+    for told in [
+        get(gateway.admin, "/admin/v1/plugins/fragile").await.json(),
+        get(gateway.admin, "/health").await.json()["plugins"]["fragile"].clone(),
+    ] {
+        assert!(told["next_start"].as_str().is_some_and(|time| time.starts_with("59m") || time == "1h"), "{told:#}");
+    }
     let metrics = get(gateway.admin, "/metrics").await;
     assert!(has_line(metrics.text(), "plugin_restarts_total{plugin=\"fragile\"} 5"), "{}", metrics.text());
     assert!(has_line(metrics.text(), "plugin_failed_starts_total{plugin=\"fragile\"} 0"), "{}", metrics.text());
@@ -94,7 +105,7 @@ async fn seven_poisonous_requests_fail_it_everywhere_at_once_and_an_operator_bri
     }
     assert_eq!(told(&gateway).await.0, "failed");
     gateway.command(&["disable", "fragile"]).await.worked();
-    gateway.command(&["enable", "fragile"]).await.worked();
+    assert_eq!(gateway.command(&["enable", "fragile"]).await.worked(), "fragile is serving\n");
     is_back(&gateway).await;
 }
 
@@ -127,4 +138,84 @@ async fn a_database_that_is_away_is_counted_and_the_plugin_comes_back_with_it() 
     assert!(restarts >= 5 && restarts == failed, "{restarts} starts, {failed} failed");
     std::fs::write(dir.path().join("database"), "").expect("written");
     is_back(&gateway).await;
+}
+
+/// The caller waited for all of its time and heard no more than that.
+#[tokio::test]
+async fn a_caller_whose_time_is_up_while_a_plugin_does_not_start_is_told_what_it_died_of() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let gateway = gateway(&dir.path().join("gateway.yaml"), &[], |data, admin| {
+        format!(
+            "
+server: {{listen: '{data}'}}
+admin: {{listen: '{admin}'}}
+plugins:
+  - name: dies
+    transport: exec
+    executable: sh
+    args: [-c, 'sleep 0.2; exit 3']
+    restart: {{initial: 10ms, max: 10ms, max_in_window: 1000}}
+    timeout: 300ms
+"
+        )
+    })
+    .await;
+    let late = until("its time is up while a start goes on", async || {
+        let answer = post(gateway.data, "dies", "1").await;
+        (answer.status == 504).then_some(answer)
+    })
+    .await
+    .json();
+    let detail = late["plugin_detail"].as_str().unwrap_or_default();
+    assert!(detail.ends_with("the process exited with status 3 before it was ready"), "{late:#}");
+    assert_eq!(late["sent"], "no", "{late:#}");
+}
+
+/// It was the operator, and the circuit opened for it.
+#[tokio::test]
+async fn a_restart_that_an_operator_asks_for_is_no_failure_of_the_plugin() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let plugin = "
+import json, os, sys, time
+for line in sys.stdin:
+    request = json.loads(line)
+    if request['method'] == 'execute' and request['payload'] == 'hang':
+        open('asked', 'w').close()
+        time.sleep(600)
+    print(json.dumps({'id': request['id'], 'result': request['payload']}), flush=True)
+";
+    std::fs::write(dir.path().join("hangs.py"), plugin).expect("written");
+    let gateway = gateway(&dir.path().join("gateway.yaml"), &[], |data, admin| {
+        format!(
+            "
+server: {{listen: '{data}'}}
+admin: {{listen: '{admin}'}}
+plugins:
+  - name: hangs
+    transport: exec
+    executable: python3
+    args: [hangs.py]
+    work_dir: .
+    circuit_breaker: {{failure_threshold: 1, min_request_threshold: 1}}
+"
+        )
+    })
+    .await;
+    let data = gateway.data;
+    let call = tokio::spawn(async move { post(data, "hangs", "\"hang\"").await });
+    until("it was asked", async || dir.path().join("asked").exists().then_some(())).await;
+    assert_eq!(gateway.command(&["restart", "hangs"]).await.worked(), "hangs is serving\n");
+    let cut = call.await.expect("no panic");
+    assert_eq!(cut.problem(), (503, "LIFECYCLE_2101".to_owned()));
+    let said = cut.json();
+    assert!(said["detail"].as_str().is_some_and(|said| said.contains("was started again on request")), "{said:#}");
+    assert_eq!((&said["sent"], &said["retryable"]), (&"maybe".into(), &true.into()), "{said:#}");
+    let plugin = get(gateway.admin, "/admin/v1/plugins/hangs").await.json();
+    assert_eq!((&plugin["calls"]["failure"], &plugin["calls"]["refused"]), (&0.into(), &1.into()), "{plugin:#}");
+    assert_eq!(
+        (&plugin["circuit"]["opened"], &plugin["last_failure"]),
+        (&0.into(), &serde_json::Value::Null),
+        "{plugin:#}"
+    );
+    assert_eq!(post(gateway.data, "hangs", "1").await.text(), "1");
 }

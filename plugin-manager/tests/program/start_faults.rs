@@ -116,6 +116,14 @@ async fn a_plugin_that_does_not_start_stops_no_other_and_comes_when_it_can() {
     let dir = tempfile::tempdir().expect("a directory");
     let script = "test -e database || { echo no database >&2; exit 7; }; exec python3 \"$0\"";
     let echo = crate::support::example("plugins/echo.py");
+    let plugin = "
+import json, sys
+for line in sys.stdin:
+    request = json.loads(line)
+    result = {'version': '1.0.0', 'description': 'comes late'} if request['method'] == 'info' else request['payload']
+    print(json.dumps({'id': request['id'], 'result': result}), flush=True)
+";
+    std::fs::write(dir.path().join("late.py"), plugin).expect("written");
     let gateway = gateway(&dir.path().join("gateway.yaml"), &[], |data, admin| {
         format!(
             "server: {{listen: '{data}'}}
@@ -124,7 +132,7 @@ plugins:
   - name: late
     transport: exec
     executable: sh
-    args: [-c, '{script}', '{echo}']
+    args: [-c, '{script}', late.py]
     work_dir: '{}'
     restart: {{initial: 10ms, max: 50ms}}
     retry: {{max_retries: 0}}
@@ -152,4 +160,9 @@ plugins:
     until("it serves", async || Client::new().call(gateway.data, "late", "1").await?.status.is_success().then_some(()))
         .await;
     assert_eq!(state().await, "serving");
+    // The first start is no restart, and failed all the same; what it says of itself came with it.
+    let plugin = get(gateway.admin, "/admin/v1/plugins/late").await.json();
+    let (restarts, failed) = (plugin["restarts"].as_u64(), plugin["failed_starts"].as_u64());
+    assert!(restarts.is_some() && restarts == failed, "{plugin:#}");
+    assert_eq!((&plugin["version"], &plugin["description"]), (&"1.0.0".into(), &"comes late".into()), "{plugin:#}");
 }

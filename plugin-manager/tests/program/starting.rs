@@ -10,7 +10,10 @@ use crate::support::{Client, Gateway, Signal, children, example, get, gone, has_
 fn waits(name: &str, more: &str) -> String {
     let script = format!("touch begun-{name}; until test -e go-{name}; do sleep 0.01; done; exec python3 \"$0\"");
     let echo = example("plugins/echo.py");
-    format!("{{name: {name}, transport: exec, executable: sh, args: [-c, '{script}', '{echo}'], work_dir: '.'{more}}}")
+    format!(
+        "{{name: {name}, transport: exec, executable: sh, args: [-c, '{script}', '{echo}'], work_dir: '.', \
+             connection: {{connection_timeout: 1m}}{more}}}"
+    )
 }
 
 async fn starts(dir: &Path, head: &str, plugins: &[String]) -> Gateway {
@@ -63,17 +66,24 @@ async fn a_plugin_that_is_being_started_is_known_everywhere_and_keeps_no_other_f
     let health = get(gateway.admin, "/health").await;
     assert_eq!((health.status.as_u16(), &health.json()["plugins"]["slow"]["status"]), (503, &json!("unhealthy")));
     let page = get(gateway.admin, "/metrics").await;
-    for line in ["plugin_state{plugin=\"slow\"} 1", "plugin_state{plugin=\"quick\"} 0"] {
+    for line in [
+        "plugin_state{plugin=\"slow\"} 1",
+        "plugin_state{plugin=\"quick\"} 0",
+        "plugin_requests_total{plugin=\"slow\",status=\"refused\"} 1",
+        "plugin_errors_total{plugin=\"slow\",code=\"LIFECYCLE_2105\"} 1",
+    ] {
         assert!(has_line(page.text(), line), "{line}\n{}", page.text());
     }
+    assert!(!page.text().contains("rejected_requests_total{http_status=\"503\""), "{}", page.text());
     for (command, said, code) in [
         ("status", "starting, up ", 0),
         ("status", "2 plugins (1 starting)", 0),
         ("plugins", "slow: starting for ", 0),
-        ("health", "the plugin is being started", 1),
+        ("health", "slow: starting for ", 1),
+        ("plugins slow", "limits        a call 30s, an attempt 30s\n", 0),
     ] {
-        let ended = gateway.command(&[command]).await;
-        assert!(ended.stdout.contains(said) && ended.code() == Some(code), "{said}: {ended:?}");
+        let ended = gateway.command(&command.split(' ').collect::<Vec<_>>()).await;
+        assert_eq!((ended.stdout.matches(said).count(), ended.code()), (1, Some(code)), "{said}: {ended:?}");
     }
     let (code, said) = operate(&gateway, "slow", "restart").await;
     assert!(code == 1 && said.contains("slow: the plugin is being started"), "{said}");
@@ -81,7 +91,10 @@ async fn a_plugin_that_is_being_started_is_known_everywhere_and_keeps_no_other_f
     go(dir.path(), "slow");
     serves(&gateway, "slow").await;
     until("it is ready", async || (get(gateway.admin, "/readyz").await.text() == "ready\n").then_some(())).await;
-    assert!(has_line(get(gateway.admin, "/metrics").await.text(), "plugin_state{plugin=\"slow\"} 0"));
+    let page = get(gateway.admin, "/metrics").await;
+    let counts = ["plugin_state{plugin=\"slow\"} 0", "plugin_requests_total{plugin=\"slow\",status=\"success\"} 1"];
+    assert!(counts.iter().all(|line| has_line(page.text(), line)), "{}", page.text());
+    assert!(page.text().contains("plugin_errors_total{plugin=\"slow\",code=\"LIFECYCLE_2105\"}"), "its counts go on");
     let status = gateway.command(&["status"]).await.worked();
     assert!(status.starts_with("serving, up ") && status.contains("2 plugins, "), "{status}");
 }

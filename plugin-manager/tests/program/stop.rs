@@ -1,6 +1,11 @@
 //! Signals: calls in flight may end, unless somebody insists.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    io::{PipeReader, PipeWriter, Write},
+    net::SocketAddr,
+    process::Stdio,
+    sync::Arc,
+};
 
 use plugin_core::{Call, PluginError, Reply};
 use plugin_transports::{
@@ -8,6 +13,7 @@ use plugin_transports::{
     inproc::plugin_fn,
     json,
 };
+use rustix::fs::{OFlags, fcntl_setfl};
 use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -16,7 +22,7 @@ use tokio::{
 };
 
 use crate::support::{
-    Client, Gateway, LIMIT, Program, Signal, children, example, gateway, get, gone, has_line, kill, post, until,
+    Client, Gateway, LIMIT, Program, Signal, children, example, gateway, get, gone, has_line, kill, ports, post, until,
 };
 
 /// A plugin that answers when it may, and says when it was asked.
@@ -48,7 +54,7 @@ async fn gateway_of(slow: &Slow, dir: &tempfile::TempDir) -> Gateway {
     gateway(&dir.path().join("gateway.yaml"), &[], |data: SocketAddr, admin| {
         format!(
             "
-server: {{listen: '{data}'}}
+server: {{listen: '{data}', access_log: errors}}
 admin: {{listen: '{admin}'}}
 plugins:
   - {{name: slow, transport: http, endpoint: 'http://{web}/'}}
@@ -87,16 +93,23 @@ async fn a_second_signal_stops_at_once_and_leaves_nothing() {
     let mut gateway = gateway_of(&slow, &dir).await;
     let echo = children(gateway.program.pid());
     assert_eq!(echo.len(), 1);
-    let client = Client::new();
-    let data = gateway.data;
-    let call = tokio::spawn(async move { client.call(data, "slow", "1").await });
+    let url = format!("http://{}", gateway.data);
+    let call = Program::start(["--url", &url, "call", "slow", "1"]);
     slow.asked.acquire().await.expect("never closed").forget();
     gateway.program.signal(Signal::INT);
     gateway.program.prints("a second Ctrl-C stops at once").await.expect("it waits");
     gateway.program.signal(Signal::INT);
     let ended = gateway.program.ends().await;
     assert_eq!(ended.code(), Some(1), "{ended:?}");
-    assert!(call.await.expect("no panic").is_none(), "the call was cut off");
+    // Its caller was there, and is told no more than is known.
+    let line = "WARN request, cut off: the gateway was told to stop at once method=POST \
+                path=\"/v1/plugins/slow\" code=\"LIFECYCLE_2102\" request_id=";
+    assert!(ended.stderr.contains(line) && !ended.stderr.contains("client gone"), "{ended:?}");
+    let said = call.ends().await.failed(1);
+    assert!(
+        said.contains("broke off before there was an answer") && said.contains("may have been done all the same"),
+        "{said}"
+    );
     gone(echo[0]).await;
 }
 
@@ -177,6 +190,51 @@ plugins:
     assert_eq!(gateway.program.ends().await.code(), Some(0));
 }
 
+/// The writing end of a pipe that nobody reads and that takes no more, and the other end.
+fn full_pipe() -> (PipeReader, PipeWriter) {
+    let (reader, mut writer) = std::io::pipe().expect("a pipe");
+    fcntl_setfl(&writer, OFlags::NONBLOCK).expect("a pipe");
+    while writer.write(&[b'x'; 4096]).is_ok() {}
+    // What is written next waits, as it does in a terminal's pager.
+    fcntl_setfl(&writer, OFlags::empty()).expect("a pipe");
+    (reader, writer)
+}
+
+/// It was written by the task that listens for signals: only SIGKILL ended it.
+#[tokio::test]
+async fn a_standard_output_that_takes_nothing_stops_neither_a_gateway_nor_its_end() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (_reader, pipe) = full_pipe();
+    let disk = std::fs::File::options().write(true).open("/dev/full").expect("a device");
+    let outs: [Stdio; 2] = [pipe.into(), disk.into()];
+    for out in outs {
+        let (file, (data, admin)) = (dir.path().join("gateway.yaml"), ports());
+        let echo =
+            format!("{{name: echo, transport: exec, executable: python3, args: ['{}']}}", example("plugins/echo.py"));
+        std::fs::write(
+            &file,
+            format!("server: {{listen: '{data}'}}\nadmin: {{listen: '{admin}'}}\nplugins: [{echo}]\n"),
+        )
+        .expect("written");
+        let program = Program::start_unread(["run".as_ref(), "--config".as_ref(), file.as_os_str()], out);
+        until("it is ready", async || {
+            let request = http::Request::get(format!("http://{admin}/readyz")).body(Default::default()).ok()?;
+            (Client::new().send(request).await?.status == 200).then_some(())
+        })
+        .await;
+        assert_eq!(post(data, "echo", "1").await.text(), "1");
+        program.signal(Signal::TERM);
+        let ended = program.ends().await;
+        assert_eq!(ended.code(), Some(0), "{ended:?}");
+        assert!(ended.stderr.contains("stopped after"), "{ended:?}");
+    }
+    let (_reader, pipe) = full_pipe();
+    let any = "127.0.0.1:0";
+    let args = ["demo", "--listen", any, "--admin-listen", any, "--stop-after", "1s"];
+    let ended = Program::start_unread(args, pipe).ends().await;
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
+}
+
 #[tokio::test]
 async fn a_terminal_that_is_closed_ends_nothing() {
     let dir = tempfile::tempdir().expect("a directory");
@@ -195,17 +253,16 @@ async fn a_signal_while_plugins_are_started_leaves_none_of_them() {
     let file = dir.path().join("gateway.yaml");
     let (data, admin) = crate::support::ports();
     let plugin = "{name: mute, transport: exec, executable: sleep, args: ['1000']}";
-    std::fs::write(
-        &file,
-        format!("server: {{listen: '{data}'}}\nadmin: {{listen: '{admin}'}}\nplugins:\n  - {plugin}\n"),
-    )
-    .expect("written");
+    let text =
+        format!("server: {{listen: '{data}'}}\nadmin: {{listen: '{admin}'}}\nlame_duck: 1h\nplugins:\n  - {plugin}\n");
+    std::fs::write(&file, text).expect("written");
     let program = Program::start(["run".as_ref(), "--config".as_ref(), file.as_os_str()]);
     let child = until("its plugin runs", async || children(program.pid()).first().copied()).await;
     program.signal(Signal::TERM);
     let ended = program.ends().await;
     assert_eq!(ended.code(), Some(0), "{ended:?}");
-    assert!(ended.stderr.contains("stopped while its plugins were being started"), "{ended:?}");
+    let said = "stopped while its plugins were being started: without the lame duck, since /readyz was 503 all along";
+    assert!(ended.stderr.contains(said), "{ended:?}");
     gone(child).await;
 }
 

@@ -10,7 +10,7 @@ use plugin_transports::http::{ServerOptions, Serving};
 use tokio::net::TcpListener;
 
 use crate::{
-    cli::{Outcome, Problem, StopSignals, finish, say},
+    cli::{Outcome, Problem, StopSignals, finish, tell},
     config::{self, LogFormat},
     launch::{Factories, Running, logging},
 };
@@ -37,17 +37,11 @@ pub(crate) async fn run(listen: SocketAddr, admin_listen: SocketAddr, stop_after
     })?;
     // Before anybody is told how to stop it.
     let mut stop = StopSignals::new()?;
-    introduce(&running)?;
+    introduce(&running);
     let traffic = tokio::spawn(traffic::run(running.gateway().data_addr()));
-    let stopped = watch(&running, stop_after, &mut stop).await;
+    watch(&running, stop_after, &mut stop).await;
     traffic.abort();
-    let code = match stopped {
-        Ok(()) => finish(running, stop).await,
-        Err(problem) => {
-            running.shutdown().await;
-            Err(problem)
-        }
-    };
+    let code = finish(running, stop).await;
     // After the gateway, whose calls it serves.
     let _ = weather.shutdown(Duration::from_secs(1)).await;
     code
@@ -83,7 +77,7 @@ plugins:
         .map_err(|faults| Problem::Failed(format!("the demo's configuration has faults\n{faults}")))
 }
 
-fn introduce(running: &Running) -> Result<(), Problem> {
+fn introduce(running: &Running) {
     let (data, admin) = (running.gateway().data_addr(), running.gateway().admin_addr());
     let options = if data.port() == 8080 && admin.port() == 9090 {
         String::new()
@@ -93,7 +87,7 @@ fn introduce(running: &Running) -> Result<(), Problem> {
     let (program, kill) = (program(), running.process("wordcount").and_then(|process| process.pid()));
     let kill = kill
         .map_or_else(String::new, |pid| format!("\n  kill -9 {pid}  # the subprocess comes back, with another PID"));
-    say(format_args!(
+    tell(format_args!(
         "
 A gateway with three plugins: greeter (in this process), wordcount (a
 subprocess), weather (over HTTP). Light traffic is on its way to all of them.
@@ -111,7 +105,7 @@ Type, in another terminal
 
 Ctrl-C drains and stops.
 "
-    ))
+    ));
 }
 
 /// How this program is started from here: by its name where PATH has it, or by its path.
@@ -132,7 +126,7 @@ fn program() -> String {
 }
 
 /// Shows what happens until it is time to stop.
-async fn watch(running: &Running, stop_after: Option<Duration>, stop: &mut StopSignals) -> Result<(), Problem> {
+async fn watch(running: &Running, stop_after: Option<Duration>, stop: &mut StopSignals) {
     let mut summaries = tokio::time::interval(SUMMARY_EVERY);
     summaries.tick().await;
     let kill = tokio::time::sleep(KILL_AFTER);
@@ -141,25 +135,24 @@ async fn watch(running: &Running, stop_after: Option<Duration>, stop: &mut StopS
     let mut killed = false;
     loop {
         tokio::select! {
-            () = stop.next() => return Ok(()),
-            () = &mut end => return Ok(()),
-            _ = summaries.tick() => say(traffic::summary(&running.manager().list()).trim_end())?,
+            () = stop.next() => return,
+            () = &mut end => return,
+            _ = summaries.tick() => tell(traffic::summary(&running.manager().list()).trim_end()),
             () = &mut kill, if !killed => {
                 killed = true;
-                kill_wordcount(running)?;
+                kill_wordcount(running);
             }
         }
     }
 }
 
-fn kill_wordcount(running: &Running) -> Result<(), Problem> {
-    let Some(pid) = running.process("wordcount").and_then(|process| process.pid()) else { return Ok(()) };
-    say(format_args!("The demo now does: kill -9 {pid}, the subprocess of wordcount"))?;
+fn kill_wordcount(running: &Running) {
+    let Some(pid) = running.process("wordcount").and_then(|process| process.pid()) else { return };
+    tell(format_args!("The demo now does: kill -9 {pid}, the subprocess of wordcount"));
     let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
     if let Some(Err(error)) = pid.map(|pid| rustix::process::kill_process(pid, rustix::process::Signal::KILL)) {
-        say(format_args!("and that did not work: {error}"))?;
+        tell(format_args!("and that did not work: {error}"));
     }
-    Ok(())
 }
 
 /// The error of a plugin that was asked for something it does not have.

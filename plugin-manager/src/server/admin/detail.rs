@@ -143,6 +143,8 @@ struct RateLimit {
     refused: u64,
     remaining: u64,
     limit: u64,
+    /// So many may come at once after a while without any.
+    burst: u32,
     window: String,
     /// Until the bucket is full again.
     reset: String,
@@ -157,6 +159,7 @@ impl RateLimit {
             refused: stats.refused,
             remaining: stats.remaining,
             limit: stats.limit,
+            burst: handle.config().burst_size(),
             window: go_duration::format(stats.window),
             reset: short(stats.reset),
         }

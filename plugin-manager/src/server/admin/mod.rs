@@ -189,18 +189,15 @@ async fn restart(State(plane): State<Plane>, Name(name): Name) -> Response<Body>
 }
 
 async fn enable(State(plane): State<Plane>, Name(name): Name) -> Response<Body> {
-    switch(&plane, &name, true)
+    let switched = match plane.manager.set_enabled(&name, true) {
+        Ok(()) => plane.manager.started(&name).await,
+        Err(error) => Err(error),
+    };
+    switched.map_or_else(refused, |()| shown(&plane, &name))
 }
 
 async fn disable(State(plane): State<Plane>, Name(name): Name) -> Response<Body> {
-    switch(&plane, &name, false)
-}
-
-fn switch(plane: &Plane, name: &str, enabled: bool) -> Response<Body> {
-    match plane.manager.set_enabled(name, enabled) {
-        Ok(()) => shown(plane, name),
-        Err(error) => refused(error),
-    }
+    plane.manager.set_enabled(&name, false).map_or_else(refused, |()| shown(&plane, &name))
 }
 
 /// A change that was not made. One of what the configuration switches off is no change of this moment's: another attempt

@@ -12,7 +12,7 @@ use plugin_core::{
     telemetry::{Snapshot, Status as CallStatus},
 };
 use plugin_lb::LastFailure;
-use plugin_transports::process::ProcessEnd;
+use plugin_transports::process::{ProcessEnd, ProcessHandle};
 use serde::Serialize;
 
 use crate::manager::{DrainReport, Instances, OverallHealth, PluginView, ServingState};
@@ -73,6 +73,9 @@ pub(super) struct Plugin {
     /// Of a supervised process: how the last one ended that did so by itself, or why it did not start.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_end: Option<End>,
+    /// Until its process is started next, while it waits for that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_start: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     restarts: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -106,11 +109,17 @@ impl Plugin {
                 .and_then(Instances::last_failure)
                 .map(|(instance, failure)| Failure::of(&instance, &failure)),
             last_end: view.controls.process.as_ref().and_then(|process| process.last_end()).map(End::of),
+            next_start: next_start(view),
             restarts: process.map(|process| process.restarts),
             failed_starts: process.map(|process| process.failed_starts),
             calls: view.telemetry.as_ref().map(|calls| Calls::of(&calls.snapshot())),
         }
     }
+}
+
+/// The time until a plugin's process is started next, while it waits for that.
+fn next_start(view: &PluginView) -> Option<String> {
+    view.controls.process.as_ref().and_then(ProcessHandle::next_start).map(short)
 }
 
 /// The last failure of an instance.
@@ -250,6 +259,9 @@ struct Check {
     /// Of the health of all: that of the plugin's circuit breaker.
     #[serde(skip_serializing_if = "Option::is_none")]
     breaker: Option<&'static str>,
+    /// Of the health of all: until the plugin's process is started next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_start: Option<String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     metadata: BTreeMap<String, String>,
 }
@@ -258,7 +270,8 @@ impl Check {
     fn beside_breaker(status: &HealthStatus, view: Option<&PluginView>) -> Self {
         let breaker = view.and_then(|view| view.controls.breaker.as_ref());
         let breaker = breaker.map(|breaker| breaker.state().as_str());
-        Self { breaker, ..Self::of(status, view.and_then(|view| view.health_since)) }
+        let next_start = view.and_then(next_start);
+        Self { breaker, next_start, ..Self::of(status, view.and_then(|view| view.health_since)) }
     }
 
     fn of(status: &HealthStatus, began: Option<Instant>) -> Self {
@@ -269,6 +282,7 @@ impl Check {
             response_time: short(status.response_time),
             since_ms: began.map(since),
             breaker: None,
+            next_start: None,
             metadata: status.metadata.clone(),
         }
     }

@@ -93,13 +93,13 @@ pub(super) static FAMILIES: [Family; 12] = [
     },
     Family {
         name: "plugin_restarts_total",
-        help: "Starts of a supervised process after the first, those that failed included.",
+        help: "Starts of a supervised process after the first, whether it became ready or not.",
         kind: Kind::Counter,
         tell: |plugin, tell| one(plugin.restarts, tell),
     },
     Family {
         name: "plugin_failed_starts_total",
-        help: "Starts of a supervised process after the first that failed.",
+        help: "Starts of a supervised process that failed, the first one too.",
         kind: Kind::Counter,
         tell: |plugin, tell| one(plugin.failed_starts, tell),
     },

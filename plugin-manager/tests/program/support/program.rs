@@ -70,19 +70,36 @@ impl Program {
         env: &[(&str, &str)],
         input: &str,
     ) -> Self {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        Self::start_into(args, env, input, writer, Printed::of_pipe(reader))
+    }
+
+    /// Starts it with a standard output that nobody reads.
+    pub(crate) fn start_unread(args: impl IntoIterator<Item = impl AsRef<OsStr>>, stdout: impl Into<Stdio>) -> Self {
+        Self::start_into(args, &[], "", stdout, Printed::read(std::io::empty()))
+    }
+
+    fn start_into(
+        args: impl IntoIterator<Item = impl AsRef<OsStr>>,
+        env: &[(&str, &str)],
+        input: &str,
+        out: impl Into<Stdio>,
+        stdout: Printed,
+    ) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_plugin-manager"));
         for name in ["APP_ENV", "PLUGIN_MANAGER_URL", "PLUGIN_MANAGER_ADMIN", "PLUGIN_MANAGER_TOKEN", "RUST_LOG"] {
             command.env_remove(name);
         }
         command.args(args).envs(env.iter().copied());
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdin(Stdio::piped()).stdout(out).stderr(Stdio::piped());
         let mut child = command.spawn().expect("it starts");
+        // With its end of the pipe, which would keep that open.
+        drop(command);
         let mut stdin = child.stdin.take().expect("a pipe");
         // A program that does not read its input may have closed it.
         let _ = stdin.write_all(input.as_bytes());
         drop(stdin);
-        let stdout = Printed::read(child.stdout.take().expect("a pipe"));
-        let stderr = Printed::read(child.stderr.take().expect("a pipe"));
+        let stderr = Printed::of_pipe(child.stderr.take().expect("a pipe"));
         Self { child, stdout, stderr }
     }
 
@@ -174,9 +191,13 @@ struct Printed {
 }
 
 impl Printed {
-    fn read(mut pipe: impl Read + AsFd + Send + 'static) -> Self {
+    fn of_pipe(pipe: impl Read + AsFd + Send + 'static) -> Self {
         // So that the thread notices when it is to close the pipe.
         fcntl_setfl(&pipe, OFlags::NONBLOCK).expect("a pipe");
+        Self::read(pipe)
+    }
+
+    fn read(mut pipe: impl Read + Send + 'static) -> Self {
         let (bytes, enough) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
         let (read, told) = (Arc::clone(&bytes), Arc::clone(&enough));
         let hold = Arc::new(AtomicBool::new(false));

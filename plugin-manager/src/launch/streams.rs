@@ -1,4 +1,4 @@
-//! Standard error, written by a thread of its own: nobody waits for whoever reads it.
+//! Standard error and standard output, each written by a thread of its own: nobody waits for whoever reads them.
 //!
 //! A pipe that nobody reads takes 64 KiB and then holds whoever writes to it, for ever. Were that a worker of the runtime, a
 //! pager that stands still, or a plugin that logs a lot, would stop the gateway with its probes and its signals.
@@ -6,6 +6,7 @@
 use std::{
     collections::VecDeque,
     io,
+    os::fd::BorrowedFd,
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
     thread,
     time::Duration,
@@ -17,12 +18,16 @@ use rustix::io::Errno;
 /// Bytes that wait to be written, at most. What comes on top is dropped, and counted.
 const MAX_WAITING: usize = 1 << 20;
 
-/// How long a writer waits where standard error is not to be waited for.
+/// How long a writer waits where a stream is not to be waited for.
 const LOOK: Duration = Duration::from_millis(10);
 
-static QUEUE: Queue = Queue { state: Mutex::new(State::new()), more: Condvar::new(), less: Condvar::new() };
+static STDERR: Queue = Queue::new("log", rustix::stdio::stderr);
+static STDOUT: Queue = Queue::new("stdout", rustix::stdio::stdout);
 
 struct Queue {
+    /// The name of its thread.
+    name: &'static str,
+    stream: fn() -> BorrowedFd<'static>,
     state: Mutex<State>,
     /// There is something to write.
     more: Condvar,
@@ -80,6 +85,51 @@ impl State {
 }
 
 impl Queue {
+    const fn new(name: &'static str, stream: fn() -> BorrowedFd<'static>) -> Self {
+        Self { name, stream, state: Mutex::new(State::new()), more: Condvar::new(), less: Condvar::new() }
+    }
+
+    /// Takes the bytes whole, or drops them whole: a line must come in one piece.
+    fn push(&'static self, line: &[u8]) -> io::Result<()> {
+        let mut state = self.state();
+        if !state.started {
+            thread::Builder::new().name(self.name.into()).spawn(|| self.work())?;
+            state.started = true;
+        }
+        if state.push(line) {
+            self.more.notify_one();
+        }
+        Ok(())
+    }
+
+    fn flush(&self, limit: Duration) {
+        let wait = self.less.wait_timeout_while(self.state(), limit, |state| !state.is_idle());
+        drop(wait.unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn work(&self) {
+        let mut state = self.state();
+        loop {
+            if let Some(line) = state.pop() {
+                state.busy = true;
+                drop(state);
+                write_all((self.stream)(), &line);
+                state = self.state();
+                state.busy = false;
+            } else if state.dropped > state.told {
+                let dropped = state.dropped - state.told;
+                state.told = state.dropped;
+                // It comes back as a line, in the form that the log has.
+                drop(state);
+                tell_of_dropped(self.name, dropped);
+                state = self.state();
+            } else {
+                self.less.notify_all();
+                state = self.more.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
+        }
+    }
+
     // Nothing that runs under the lock can panic half way through a change, so a poisoned lock is still sound.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -91,17 +141,8 @@ impl Queue {
 pub(crate) struct Stderr;
 
 impl io::Write for Stderr {
-    /// Takes the bytes whole, or drops them whole: a line must come in one piece.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let mut state = QUEUE.state();
-        if !state.started {
-            thread::Builder::new().name("log".into()).spawn(work)?;
-            state.started = true;
-        }
-        if state.push(line) {
-            QUEUE.more.notify_one();
-        }
-        Ok(line.len())
+        STDERR.push(line).map(|()| line.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -109,51 +150,42 @@ impl io::Write for Stderr {
     }
 }
 
-/// Waits until everything was written, and no longer than this: nobody may read it.
+/// What a program that goes on says on standard output. What cannot be written there is dropped: whoever is to read it may have
+/// left, or its disk be full, and that is no reason to stop.
+pub(crate) fn print(line: &[u8]) {
+    // Without a thread there is nobody to write it.
+    let _ = STDOUT.push(line);
+}
+
+/// Waits until everything was written, and no longer than this for each: nobody may read it.
 pub(crate) fn flush(limit: Duration) {
-    let wait = QUEUE.less.wait_timeout_while(QUEUE.state(), limit, |state| !state.is_idle());
-    drop(wait.unwrap_or_else(PoisonError::into_inner));
+    STDERR.flush(limit);
+    STDOUT.flush(limit);
 }
 
 /// Lines that were dropped so far.
 pub(crate) fn dropped() -> u64 {
-    QUEUE.state().dropped
+    STDERR.state().dropped
 }
 
 /// Keeps this counter at the number of lines that were dropped, instead of the one before.
 pub(crate) fn show_dropped(counter: Counter) {
-    let mut state = QUEUE.state();
+    let mut state = STDERR.state();
     state.shown = Some(counter);
     state.show();
 }
 
-fn work() {
-    let mut state = QUEUE.state();
-    loop {
-        if let Some(line) = state.pop() {
-            state.busy = true;
-            drop(state);
-            write_all(&line);
-            state = QUEUE.state();
-            state.busy = false;
-        } else if state.dropped > state.told {
-            let dropped = state.dropped - state.told;
-            state.told = state.dropped;
-            // It comes back as a line, in the form that the log has.
-            drop(state);
-            tracing::warn!(dropped, "lines of the log were dropped, since nobody read them in time");
-            state = QUEUE.state();
-        } else {
-            QUEUE.less.notify_all();
-            state = QUEUE.more.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
+fn tell_of_dropped(stream: &str, dropped: u64) {
+    match stream {
+        "stdout" => tracing::warn!(dropped, "lines of standard output were dropped, since nobody read them in time"),
+        _ => tracing::warn!(dropped, "lines of the log were dropped, since nobody read them in time"),
     }
 }
 
 /// Past the lock of `std::io::stderr`: a panic that is told of there must not wait for this.
-fn write_all(mut bytes: &[u8]) {
+fn write_all(stream: BorrowedFd<'_>, mut bytes: &[u8]) {
     while !bytes.is_empty() {
-        match rustix::io::write(rustix::stdio::stderr(), bytes) {
+        match rustix::io::write(stream, bytes) {
             Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
             Err(Errno::INTR) => {}
             Err(Errno::AGAIN) => thread::sleep(LOOK),
