@@ -202,6 +202,50 @@ async fn what_has_failed_is_started_at_once_when_somebody_wants_it_and_what_runs
     assert_eq!((handle.pid(), handle.why_down(), handle.next_start()), (Some(anew), None, None));
 }
 
+/// A plugin that takes one call at a time was stopped with those that were in its line.
+#[tokio::test]
+async fn a_restart_on_request_lets_the_calls_end_that_the_process_has_and_new_ones_wait_for_the_next() {
+    let plugin = "
+import json, os, sys, time
+for line in sys.stdin:
+    request = json.loads(line)
+    if request['method'] == 'execute':
+        time.sleep(0.3)
+    print(json.dumps({'id': request['id'], 'result': os.getpid()}), flush=True)
+";
+    let builder = plugin_transports::process::ProcessConfig::builder("serial", "python3").with_args(["-c", plugin]);
+    let instance = start(builder).await;
+    let handle = instance.service().handle();
+    let before = handle.pid().expect("running");
+    let ask = || {
+        let service = instance.service().clone();
+        tokio::spawn(async move { call(&service, &json!(1)).await })
+    };
+    let first: Vec<_> = (0..6).map(|_| ask()).collect();
+    within(async {
+        while handle.stats().in_flight < first.len() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let restarted = handle.clone();
+    let restart = tokio::spawn(async move { restarted.restart().await });
+    within(async {
+        while handle.state() != ProcessState::Restarting {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let new = ask();
+    for call in first {
+        assert_eq!(within(call).await.expect("no panic").expect("it may end"), before);
+    }
+    within(restart).await.expect("no panic").expect("it starts");
+    let after = handle.pid().expect("running");
+    assert_eq!(within(new).await.expect("no panic").expect("it waits"), after);
+    assert_ne!(before, after);
+}
+
 /// It was the operator, and counted as the plugin's failure.
 #[tokio::test]
 async fn a_call_that_a_restart_on_request_cuts_is_no_evidence_against_the_plugin() {
@@ -219,7 +263,7 @@ async fn a_call_that_a_restart_on_request_cuts_is_no_evidence_against_the_plugin
     let lost = within(lost).await.expect("no panic").expect_err("it was cut");
     assert_eq!((lost.code(), lost.sent(), lost.is_retryable()), (Code::Draining, Sent::Maybe, true), "{lost:?}");
     assert!(lost.rejected().is_some_and(|refusal| !refusal.is_evidence()), "{lost:?}");
-    assert!(lost.message().contains("was started again on request before it had answered"), "{lost}");
+    assert!(lost.message().contains("was stopped for a restart on request before it had answered"), "{lost}");
     // The same where the plugin is closed.
     let (service, hangs) = (instance.service().clone(), json!({"sleep": 600_000}));
     let lost = tokio::spawn(async move { call(&service, &hangs).await });

@@ -46,7 +46,11 @@ pub(super) fn run(run: &Run) -> Outcome {
         match started {
             Some(Ok(())) => {}
             Some(Err(faults)) => {
-                running.drain().await;
+                // Calls of those that serve may end, unless somebody insists.
+                tokio::select! {
+                    _ = running.drain() => {}
+                    () = stop.next() => {}
+                }
                 return Err(failed(faults));
             }
             None => {

@@ -122,8 +122,8 @@ impl Running {
     /// A subprocess that does not start stops no other, unless its plugin is `required`: the plugin is registered, its calls are
     /// refused until it starts, which is tried again by the rules of its `restart`, and [`late`](Self::late) says why.
     ///
-    /// Plugins of a higher `priority` are connected before those of a lower one, those of the same priority side by side, as
-    /// many at once as `start.max_concurrent` says. Each serves as soon as it is ready. Nothing is left behind when it fails:
+    /// Plugins are connected side by side, as many at once as `start.max_concurrent` says; those of a higher `priority` begin
+    /// before those of a lower one. Each serves as soon as it is ready. Nothing is left behind when it fails:
     /// what was started is stopped again.
     ///
     /// # Errors

@@ -1,8 +1,13 @@
 //! From the settings of plugins to what a manager has of them.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    cmp::Reverse,
+    collections::BTreeSet,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -84,27 +89,22 @@ pub(crate) fn announce(manager: &Manager<Bytes, Bytes>, plugins: &[PluginConfig]
 
 impl Announced {
     /// Connects the plugins, and registers each as soon as it is ready, those whose process does not start too, unless every
-    /// one `must`, or it is required. Those of a higher priority come before those of a lower one, those of the same
-    /// priority are connected side by side; after a priority with faults no other begins.
+    /// one `must`, or it is required. Those of a higher priority begin before those of a lower one, and nobody waits for another:
+    /// who is next takes the first place that is free. After a fault no other begins.
     pub(crate) async fn start(self, terms: &Terms<'_>) -> Registered {
-        let mut by_priority: BTreeMap<i32, Vec<Coming>> = BTreeMap::new();
-        for coming in self.0 {
-            by_priority.entry(coming.plugin.priority()).or_default().push(coming);
-        }
+        let mut coming = self.0;
+        // Those of the same priority in the order of the configuration.
+        coming.sort_by_key(|coming| Reverse(coming.plugin.priority()));
         let mut all = Registered::default();
-        for group in by_priority.into_values().rev() {
-            start_group(group, terms, &mut all).await;
-            if !all.faults.is_empty() {
-                break;
-            }
-        }
+        start_all(coming, terms, &mut all).await;
         all
     }
 }
 
-async fn start_group(group: Vec<Coming>, terms: &Terms<'_>, all: &mut Registered) {
-    let mut waiting: BTreeSet<String> = group.iter().map(|coming| coming.plugin.name().to_owned()).collect();
-    let starts = group.into_iter().map(|Coming { plugin, place, counts }| async move {
+async fn start_all(coming: Vec<Coming>, terms: &Terms<'_>, all: &mut Registered) {
+    let mut waiting: BTreeSet<String> = coming.iter().map(|coming| coming.plugin.name().to_owned()).collect();
+    let failed = AtomicBool::new(false);
+    let starts = coming.into_iter().map(|Coming { plugin, place, counts }| async move {
         let begun = clock::now();
         let started = start(&plugin, counts, terms).await;
         let started = started.and_then(|started| place.register(started.registration).map(|()| started.late));
@@ -115,7 +115,9 @@ async fn start_group(group: Vec<Coming>, terms: &Terms<'_>, all: &mut Registered
         let started = started.map(|late| late.map(named)).map_err(named);
         (plugin.name().to_owned(), started, begun.elapsed())
     });
-    let mut starts = stream::iter(starts).buffer_unordered(terms.at_once);
+    // Relaxed: one task writes and reads; it is atomic so that the future can be sent.
+    let begin = |_: &_| std::future::ready(!failed.load(Ordering::Relaxed));
+    let mut starts = pin!(stream::iter(starts).take_while(begin).buffer_unordered(terms.at_once));
     let mut tell = tokio::time::interval(TELL_EVERY);
     tell.reset();
     loop {
@@ -136,7 +138,10 @@ async fn start_group(group: Vec<Coming>, terms: &Terms<'_>, all: &mut Registered
                 tracing::info!(plugin, "not ready after {}, and is tried again", shown(took));
                 all.late.push(late);
             }
-            Err(fault) => all.faults.push(fault),
+            Err(fault) => {
+                failed.store(true, Ordering::Relaxed);
+                all.faults.push(fault);
+            }
         }
     }
 }

@@ -13,10 +13,17 @@ use std::{
 };
 
 use metrics::Counter;
+use plugin_core::clock::{self, Instant};
 use rustix::io::Errno;
 
 /// Bytes that wait to be written, at most. What comes on top is dropped, and counted.
 const MAX_WAITING: usize = 1 << 20;
+
+/// So often a reader who is slow is told that lines were dropped.
+const TELL_EVERY: Duration = Duration::from_secs(1);
+
+/// The room that takes.
+const TELLING: usize = 1 << 10;
 
 /// How long a writer waits where a stream is not to be waited for.
 const LOOK: Duration = Duration::from_millis(10);
@@ -43,15 +50,25 @@ struct State {
     /// Whether there is a thread that writes.
     started: bool,
     dropped: u64,
-    /// Of those, how many the log has told of.
+    /// Of those, how many the log has told of, and when.
     told: u64,
+    told_at: Option<Instant>,
     /// Where the metrics have them.
     shown: Option<Counter>,
 }
 
 impl State {
     const fn new() -> Self {
-        Self { lines: VecDeque::new(), bytes: 0, busy: false, started: false, dropped: 0, told: 0, shown: None }
+        Self {
+            lines: VecDeque::new(),
+            bytes: 0,
+            busy: false,
+            started: false,
+            dropped: 0,
+            told: 0,
+            told_at: None,
+            shown: None,
+        }
     }
 
     fn is_idle(&self) -> bool {
@@ -69,6 +86,19 @@ impl State {
             self.show();
         }
         fits
+    }
+
+    /// Lines of which the log is to be told now that they were dropped: where there is room again, and to a reader who is slow,
+    /// and for whom there never is, from time to time.
+    fn tell_of_dropped(&mut self) -> Option<u64> {
+        let dropped = self.dropped - self.told;
+        let is_late =
+            || self.told_at.is_none_or(|at| at.elapsed() >= TELL_EVERY) && self.bytes + TELLING <= MAX_WAITING;
+        if dropped == 0 || !(self.lines.is_empty() || is_late()) {
+            return None;
+        }
+        (self.told, self.told_at) = (self.dropped, Some(clock::now()));
+        Some(dropped)
     }
 
     fn show(&self) {
@@ -110,19 +140,17 @@ impl Queue {
     fn work(&self) {
         let mut state = self.state();
         loop {
-            if let Some(line) = state.pop() {
+            if let Some(dropped) = state.tell_of_dropped() {
+                // It comes back as a line, in the form that the log has.
+                drop(state);
+                tell_of_dropped(self.name, dropped);
+                state = self.state();
+            } else if let Some(line) = state.pop() {
                 state.busy = true;
                 drop(state);
                 write_all((self.stream)(), &line);
                 state = self.state();
                 state.busy = false;
-            } else if state.dropped > state.told {
-                let dropped = state.dropped - state.told;
-                state.told = state.dropped;
-                // It comes back as a line, in the form that the log has.
-                drop(state);
-                tell_of_dropped(self.name, dropped);
-                state = self.state();
             } else {
                 self.less.notify_all();
                 state = self.more.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -198,6 +226,22 @@ fn write_all(stream: BorrowedFd<'_>, mut bytes: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// It used to hear of it when it had read everything, which a slow one never has.
+    #[test]
+    fn a_slow_reader_is_told_of_what_was_dropped_as_soon_as_there_is_room_for_that_and_then_each_second() {
+        let mut state = State::new();
+        let line = vec![b'x'; MAX_WAITING / 4];
+        while state.push(&line) {}
+        assert_eq!(state.tell_of_dropped(), None, "there is no room for it");
+        state.pop();
+        assert_eq!((state.tell_of_dropped(), state.tell_of_dropped()), (Some(1), None));
+        assert!(state.push(&line) && !state.push(&line));
+        state.pop();
+        assert_eq!(state.tell_of_dropped(), None, "a moment ago it was told");
+        while state.pop().is_some() {}
+        assert_eq!(state.tell_of_dropped(), Some(1), "it has read everything");
+    }
 
     #[test]
     fn what_waits_is_bounded_and_what_is_dropped_is_counted() {

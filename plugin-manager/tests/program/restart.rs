@@ -208,7 +208,10 @@ plugins:
     let cut = call.await.expect("no panic");
     assert_eq!(cut.problem(), (503, "LIFECYCLE_2101".to_owned()));
     let said = cut.json();
-    assert!(said["detail"].as_str().is_some_and(|said| said.contains("was started again on request")), "{said:#}");
+    assert!(
+        said["detail"].as_str().is_some_and(|said| said.contains("was stopped for a restart on request")),
+        "{said:#}"
+    );
     assert_eq!((&said["sent"], &said["retryable"]), (&"maybe".into(), &true.into()), "{said:#}");
     let plugin = get(gateway.admin, "/admin/v1/plugins/hangs").await.json();
     assert_eq!((&plugin["calls"]["failure"], &plugin["calls"]["refused"]), (&0.into(), &1.into()), "{plugin:#}");

@@ -149,16 +149,24 @@ async fn no_more_plugins_are_starting_at_once_than_the_configuration_says() {
 }
 
 #[tokio::test]
-async fn a_larger_priority_is_started_first() {
-    let dir = tempfile::tempdir().expect("a directory");
-    let gateway = starts(dir.path(), "", &[waits("last", ""), waits("first", ", priority: 1")]).await;
-    let begun = |name: &str| -> PathBuf { dir.path().join(format!("begun-{name}")) };
-    until("the first begins", async || begun("first").exists().then_some(())).await;
-    assert_eq!(get(gateway.admin, "/readyz").await.text(), "starting: first, last\n");
-    assert!(!begun("last").exists());
-    go(dir.path(), "first");
-    serves(&gateway, "first").await;
-    until("the last begins", async || begun("last").exists().then_some(())).await;
+async fn a_larger_priority_takes_the_next_free_place_and_keeps_no_other_from_starting_where_there_is_one() {
+    for (room, head) in [(false, "start: {max_concurrent: 1}"), (true, "start: {max_concurrent: 2}")] {
+        let dir = tempfile::tempdir().expect("a directory");
+        let plugins = [waits("last", ""), waits("first", ", priority: 1")];
+        let gateway = starts(dir.path(), head, &plugins).await;
+        let begun = |name: &str| -> PathBuf { dir.path().join(format!("begun-{name}")) };
+        until("the first begins", async || begun("first").exists().then_some(())).await;
+        assert_eq!(get(gateway.admin, "/readyz").await.text(), "starting: first, last\n");
+        if room {
+            go(dir.path(), "last");
+            serves(&gateway, "last").await;
+            assert_eq!(get(gateway.admin, "/readyz").await.text(), "starting: first\n");
+        }
+        assert_eq!(begun("last").exists(), room);
+        go(dir.path(), "first");
+        serves(&gateway, "first").await;
+        until("the last begins", async || begun("last").exists().then_some(())).await;
+    }
 }
 
 #[tokio::test]
@@ -177,6 +185,41 @@ async fn the_log_says_what_is_started_and_how_long_it_took() {
         .await;
     }
     gateway.program.prints("serving 2 plugins at ").await.expect("it runs");
+}
+
+/// Nobody listened for it: it took all of `shutdown_timeout`.
+#[tokio::test]
+async fn a_signal_ends_a_gateway_at_once_that_drains_since_a_required_plugin_has_failed() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let script = "
+import json, sys, time
+for line in sys.stdin:
+    request = json.loads(line)
+    if request['method'] == 'execute':
+        open('asked', 'w').close()
+        time.sleep(600)
+    print(json.dumps({'id': request['id'], 'result': {}}), flush=True)
+";
+    std::fs::write(dir.path().join("hangs.py"), script).expect("written");
+    let hangs = "{name: hangs, transport: exec, executable: python3, args: [hangs.py], work_dir: '.', timeout: 10m}";
+    let fails = "{name: fails, transport: exec, executable: sh, \
+                 args: [-c, 'until test -e go-fails; do sleep 0.01; done; exit 3'], work_dir: '.', required: true}";
+    let plugins = [hangs.to_owned(), fails.to_owned()];
+    let gateway = starts(dir.path(), "shutdown_timeout: 10m", &plugins).await;
+    let data = gateway.data;
+    until("it serves", async || {
+        let plugin = get(gateway.admin, "/admin/v1/plugins/hangs").await.json();
+        (plugin["state"] == "serving").then_some(())
+    })
+    .await;
+    let _call = tokio::spawn(async move { Client::new().call(data, "hangs", "1").await });
+    until("it was asked", async || dir.path().join("asked").exists().then_some(())).await;
+    go(dir.path(), "fails");
+    until("it drains", async || tokio::net::TcpStream::connect(data).await.err()).await;
+    gateway.program.signal(Signal::TERM);
+    let ended = gateway.program.ends().await;
+    assert_eq!(ended.code(), Some(1), "{ended:?}");
+    assert!(ended.stderr.contains("plugin \"fails\": the process exited with status 3"), "{ended:?}");
 }
 
 #[tokio::test]

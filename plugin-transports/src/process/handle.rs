@@ -254,7 +254,8 @@ impl ProcessHandle {
     }
 
     /// Stops the process and starts it again, or starts one that has failed; earlier deaths are forgotten. Resolves
-    /// when the new process is ready. One that is being started already is not interrupted: this waits for it too.
+    /// when the new process is ready. Calls that the old one has may end first, for as long as `request_timeout`, unless none
+    /// ends for `shutdown_grace`; those that have no answer then are refused with `LIFECYCLE_2101`. New calls wait meanwhile. One that is being started already is not interrupted: this waits for it too.
     /// Dropping the future changes nothing: the restart goes on.
     ///
     /// # Errors

@@ -45,6 +45,9 @@ const LAST_WORDS: Duration = Duration::from_millis(20);
 /// moment earlier, which on a busy machine is a long one, and how it died says more than that it did.
 const DYING: Duration = Duration::from_millis(500);
 
+/// How often it is looked whether calls have ended.
+const LOOK: Duration = Duration::from_millis(5);
+
 /// How long a killed process is waited for before it is left to the spawning thread.
 const REAP: Duration = Duration::from_secs(1);
 
@@ -226,6 +229,30 @@ impl Running {
                 last_words(&mut self.driver).await;
                 status.map_or_else(|error| format!("cannot be watched: {error}"), describe)
             }
+        }
+    }
+
+    /// Lets the calls that it has end, and takes no others. Over when none is left, when none has ended for `grace`, and after
+    /// `limit`.
+    pub(super) async fn let_calls_end(&mut self, grace: Duration, limit: Duration) {
+        self.connection.refuse_new();
+        let connection = self.connection.clone();
+        let gone = async move {
+            let (mut least, mut since) = (usize::MAX, clock::now());
+            loop {
+                match connection.counts().in_flight {
+                    0 => return,
+                    calls if calls < least => (least, since) = (calls, clock::now()),
+                    _ if since.elapsed() >= grace => return,
+                    _ => {}
+                }
+                sleep(LOOK).await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = ended(&mut self.child, &mut self.driver) => {}
+            _ = timeout(limit, gone) => {}
         }
     }
 

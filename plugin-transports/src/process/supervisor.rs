@@ -106,34 +106,64 @@ impl Supervisor {
                         let limited = running.limit(limits).await.map_err(|error| error.with_plugin(self.shared.name.clone()));
                         let _ = done.send(limited);
                     }
-                    Some(Command::Restart(done)) => {
-                        let why = Cause::from("is restarted on request");
-                        self.deaths.clear();
-                        self.down(Some(Duration::ZERO), &why);
-                        running.stop("was started again on request", self.shared.config.shutdown_grace, &self.shared).await;
-                        return Phase::Starting { why, asked: vec![done] };
-                    }
+                    Some(Command::Restart(done)) => return self.restart(running, vec![done]).await,
                     Some(Command::RetryNow(done)) => {
                         self.deaths.clear();
                         done.map(|done| done.send(Ok(())));
                     }
-                    Some(Command::Close { grace, done }) => {
-                        self.shared.stopped();
-                        // What is left of a long grace period is for calls, of which there may be none.
-                        let idle = running.connection().counts().in_flight == 0;
-                        let grace = if idle { grace.min(self.shared.config.shutdown_grace) } else { grace };
-                        let by_itself = running.stop(CLOSED, grace, &self.shared).await;
-                        let _ = done.send(if by_itself { Ok(()) } else { Err(grace) });
-                        return Phase::Over;
-                    }
-                    None => {
-                        self.shared.stopped();
-                        running.stop(CLOSED, self.shared.config.shutdown_grace, &self.shared).await;
-                        return Phase::Over;
-                    }
+                    Some(Command::Close { grace, done }) => return self.close(*running, Some((grace, done))).await,
+                    None => return self.close(*running, None).await,
                 },
             }
         }
+    }
+
+    /// Stops the process for another one. The calls that it has may end first, while new ones wait for the next.
+    async fn restart(&mut self, mut running: Box<Running>, mut asked: Vec<Answer<()>>) -> Phase {
+        let why = Cause::from("was stopped on request");
+        self.deaths.clear();
+        self.down(Some(Duration::ZERO), &why);
+        let shared = self.shared.clone();
+        let (grace, limit) = (shared.config.shutdown_grace, shared.config.request_timeout);
+        let closed = {
+            let mut calls_end = std::pin::pin!(running.let_calls_end(grace, limit));
+            loop {
+                tokio::select! {
+                    biased;
+                    command = self.commands.recv() => match command {
+                        Some(Command::Limit(_, done)) => self.nothing_to_limit(done),
+                        Some(Command::Restart(done)) => asked.push(done),
+                        Some(Command::RetryNow(done)) => asked.extend(done),
+                        Some(Command::Close { grace, done }) => break Some(Some((grace, done))),
+                        None => break Some(None),
+                    },
+                    () = &mut calls_end => break None,
+                }
+            }
+        };
+        match closed {
+            Some(asked) => self.close(*running, asked).await,
+            None => {
+                running.stop("was stopped for a restart on request", grace, &shared).await;
+                Phase::Starting { why, asked }
+            }
+        }
+    }
+
+    /// Stops the process for good, within a grace period where somebody gives one.
+    async fn close(&mut self, running: Running, asked: Option<(Duration, oneshot::Sender<Stopped>)>) -> Phase {
+        self.shared.stopped();
+        let usual = self.shared.config.shutdown_grace;
+        let Some((grace, done)) = asked else {
+            running.stop(CLOSED, usual, &self.shared).await;
+            return Phase::Over;
+        };
+        // What is left of a long grace period is for calls, of which there may be none.
+        let idle = running.connection().counts().in_flight == 0;
+        let grace = if idle { grace.min(usual) } else { grace };
+        let by_itself = running.stop(CLOSED, grace, &self.shared).await;
+        let _ = done.send(if by_itself { Ok(()) } else { Err(grace) });
+        Phase::Over
     }
 
     fn after_death(&mut self, decision: Decision, why: Cause) -> Phase {

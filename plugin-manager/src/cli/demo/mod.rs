@@ -25,6 +25,8 @@ const SUMMARY_EVERY: Duration = Duration::from_secs(5);
 /// Runs the demo until Ctrl-C, or for as long as `stop_after` says.
 pub(crate) async fn run(listen: SocketAddr, admin_listen: SocketAddr, stop_after: Option<Duration>) -> Outcome {
     logging::init("info", LogFormat::Text);
+    // Before there is anything to stop.
+    let mut stop = StopSignals::new()?;
     let weather = serve_weather().await?;
     let config = configuration(&weather)?;
     let config = config.clone().with_server(config.server().clone().with_listen(listen));
@@ -35,8 +37,6 @@ pub(crate) async fn run(listen: SocketAddr, admin_listen: SocketAddr, stop_after
         let said = error.to_string().replace("`server.listen`", "`--listen`");
         Problem::Failed(said.replace("`admin.listen`", "`--admin-listen`"))
     })?;
-    // Before anybody is told how to stop it.
-    let mut stop = StopSignals::new()?;
     introduce(&running);
     let traffic = tokio::spawn(traffic::run(running.gateway().data_addr()));
     watch(&running, stop_after, &mut stop).await;
@@ -117,12 +117,18 @@ fn program() -> String {
         return name.to_owned();
     }
     let from_here = std::env::current_dir().ok().and_then(|dir| Some(path.strip_prefix(dir).ok()?.to_owned()));
-    match from_here {
+    quoted(&match from_here {
         // The shell looks for a bare name in PATH alone.
         Some(bare) if bare.components().count() == 1 => format!("./{}", bare.display()),
         Some(path) => path.display().to_string(),
         None => path.display().to_string(),
-    }
+    })
+}
+
+/// As a shell reads it as one word.
+fn quoted(path: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "/._-+:@%,".contains(c);
+    if path.chars().all(is_plain) { path.to_owned() } else { format!("'{}'", path.replace('\'', "'\\''")) }
 }
 
 /// Shows what happens until it is time to stop.
@@ -158,4 +164,15 @@ fn kill_wordcount(running: &Running) {
 /// The error of a plugin that was asked for something it does not have.
 pub(crate) fn unknown_plugin(name: &str) -> Result<ExitCode, Problem> {
     Err(Problem::Wrong(PluginError::not_found(name).to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_printed_as_a_shell_takes_it() {
+        assert_eq!(quoted("target/release/plugin-manager"), "target/release/plugin-manager");
+        assert_eq!(quoted("/my tools/it's/plugin-manager"), r"'/my tools/it'\''s/plugin-manager'");
+    }
 }
