@@ -39,3 +39,24 @@ fn the_end_of_a_call_of_an_earlier_stay_is_not_taken_for_that_of_a_late_probe() 
     assert!(!machine.nothing(stale, None));
     assert_eq!(machine.overdue(), 1);
 }
+
+#[test]
+fn who_asks_before_all_know_that_a_probe_was_given_up_gets_no_place_with_as_little_time() {
+    let (mut machine, cells) = half_open();
+    let hurried = machine.admit(at(10), Some(SECOND), &cells).expect("a place");
+    assert!(machine.nothing(hurried, Some(at(11))));
+    let left = nanos(29 * SECOND);
+    assert!(matches!(machine.admit(at(12), Some(SECOND), &cells), Err(Refusal::Hurried(time)) if time == left));
+    machine.admit(at(12), Some(2 * SECOND), &cells).expect("it has more time than that");
+    machine.admit(at(12), None, &cells).expect("nothing is known of its time");
+}
+
+#[test]
+fn a_stay_knows_nothing_of_who_gave_up_in_the_one_before() {
+    let (mut machine, cells) = half_open();
+    let hurried = machine.admit(at(10), Some(SECOND), &cells).expect("a place");
+    assert!(machine.nothing(hurried, Some(at(11))));
+    machine.enter(CircuitState::HalfOpen, Reason::OpenTimeOver, at(12), &cells);
+    assert_eq!(machine.hurried(), None);
+    machine.admit(at(12), Some(SECOND), &cells).expect("nobody has given up in this one");
+}
