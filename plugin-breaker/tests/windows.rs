@@ -301,3 +301,12 @@ async fn switching_the_settings_off_and_on_takes_effect_at_once() {
     breaker.handle().reconfigure(config().build().expect("valid"));
     assert_eq!(breaker.state(), CircuitState::Closed);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_window_of_another_size_changes_nothing_of_how_many_calls_there_were() {
+    let breaker = breaker(rate(1.0, Window::Calls(100)).with_failure_threshold(2).with_min_request_threshold(10));
+    succeed(&breaker, 8);
+    let config = breaker.handle().config().to_builder().with_window(Window::Calls(50)).build().expect("valid");
+    breaker.handle().reconfigure(config);
+    assert_eq!(failures_to_open(&breaker, 2), 2, "with the eight of before there are ten");
+}
