@@ -265,3 +265,43 @@ async fn a_connection_of_http2_that_opens_while_its_instance_is_closed_is_not_ke
     call(&second, "2").await.expect("a reply");
     drop(first);
 }
+
+/// A plugin that serves one connection after the other, as many a server in a script does, and keeps each until its client
+/// closes it.
+async fn one_at_a_time() -> std::net::SocketAddr {
+    let (listener, address) = crate::support::listener().await;
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            while crate::support::read_message(&mut stream).await.is_some() {
+                if stream.write_all(&ok(r#"{"data":1}"#)).await.is_err() {
+                    break;
+                }
+            }
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_check_of_a_plugin_that_is_at_the_connection_of_the_calls_is_none_while_it_answers_them() {
+    let limit = Duration::from_millis(400);
+    let config = plugin_transports::http::HttpConfig::builder("p", format!("http://{}/run", one_at_a_time().await));
+    let config = config.with_connection(connection(|config| config.with_request_timeout(2 * limit)));
+    let config = config.build().expect("valid settings").with_check_limit(limit);
+    let instance = plugin_transports::http::HttpPlugin::connect(config).expect("nothing to read");
+    call(&instance, "1").await.expect("a reply");
+    let calls = async {
+        loop {
+            call(&instance, "1").await.expect("a reply, on the same connection");
+        }
+    };
+    let status = tokio::select! {
+        status = within(instance.check()) => status,
+        () = calls => unreachable!("they go on"),
+    };
+    assert!(status.is_not_checked(), "{status:?}");
+    // What was given up is closed; the next one is kept. Where no call is answered either, nothing speaks for the plugin.
+    call(&instance, "1").await.expect("a reply");
+    let status = within(instance.check()).await;
+    assert!(!status.is_not_checked() && !status.state.is_serving(), "{status:?}");
+}

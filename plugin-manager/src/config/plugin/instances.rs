@@ -199,7 +199,9 @@ fn http(keys: &Keys<'_>, plugin: &PluginConfig, endpoint: String, at: &str, comm
         };
         keys.fault(key, error.code(), problem(error));
     };
-    builder.check().inspect_err(note).ok()
+    let http = builder.check().inspect_err(note).ok()?;
+    let limit = plugin.health_check.map(|check| check.timeout());
+    Some(limit.into_iter().fold(http, HttpConfig::with_check_limit))
 }
 
 /// What is wrong, without the setting that only a program has.

@@ -1,5 +1,7 @@
 //! The settings of a plugin that is reached over HTTP.
 
+use std::time::Duration;
+
 use http::HeaderValue;
 use plugin_core::{
     Code, ConfigError, PluginError, Sent,
@@ -61,6 +63,7 @@ pub struct HttpConfig {
     pub(super) max_request: usize,
     pub(super) max_response: usize,
     pub(super) json: Limits,
+    pub(super) check_limit: Duration,
     pub(super) request_timeout: bool,
     pub(super) resolver: Resolver,
     pub(super) user_agent: HeaderValue,
@@ -94,6 +97,16 @@ impl HttpConfig {
     #[must_use]
     pub fn with_json_limits(mut self, limits: Limits) -> Self {
         self.json = limits;
+        self
+    }
+
+    /// Says how long a health check of this plugin may take, which is bounded by whoever makes it; five seconds if nobody says
+    /// so. A check that has had no answer for three quarters of that, while calls were answered, could not be made
+    /// ([`HealthStatus::not_checked`](plugin_core::HealthStatus::not_checked)): a plugin that serves one connection at a time has
+    /// not come to that of the check.
+    #[must_use]
+    pub fn with_check_limit(mut self, limit: Duration) -> Self {
+        self.check_limit = limit;
         self
     }
 
@@ -273,6 +286,7 @@ impl HttpConfigBuilder {
             max_request: self.max_request,
             max_response: self.max_response,
             json: Limits::new(),
+            check_limit: Duration::from_secs(5),
             request_timeout: self.request_timeout,
             resolver: self.resolver,
             user_agent,

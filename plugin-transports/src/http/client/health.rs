@@ -1,13 +1,19 @@
 //! How the plugin is.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
-use plugin_core::{HealthState, HealthStatus, PluginError, clock};
+use plugin_core::{
+    HealthState, HealthStatus, PluginError,
+    clock::{self, Instant},
+};
 use serde::Deserialize;
 
 use super::{
@@ -26,16 +32,37 @@ struct Said {
     message: String,
 }
 
-/// Asks. It has a connection of its own, so that a plugin that is busy is not taken for one that is down.
-pub(super) async fn check(config: &HttpConfig, pool: &Arc<Pool>, headers: HeaderMap, known: &Known) -> HealthStatus {
+/// Asks. It has a connection of its own, so that a plugin that is busy is not taken for one that is down; nor is one that
+/// takes a connection at a time and has those of `calls`.
+pub(super) async fn check(
+    config: &HttpConfig,
+    pool: &Arc<Pool>,
+    calls: &Pool,
+    headers: HeaderMap,
+    known: &Known,
+) -> HealthStatus {
     let started = clock::now();
     let limit = config.connection.request_timeout();
-    let result = tokio::time::timeout(limit, ask(config, pool, headers, known)).await;
+    let result = tokio::select! {
+        biased;
+        result = tokio::time::timeout(limit, ask(config, pool, headers, known)) => result,
+        () = busy(calls, started, config.check_limit) => {
+            return HealthStatus::not_checked("the plugin answers calls, and not the check beside them");
+        }
+    };
     let reported = result.ok().map(|answer| match answer {
         Ok(status) => status,
         Err(error) => HealthStatus::new(HealthState::Unhealthy, error.message()),
     });
     HealthStatus::within(limit, reported, started.elapsed()).with_last_check(clock::wall())
+}
+
+/// Resolves when most of a check's time is over and calls were answered since it began.
+async fn busy(calls: &Pool, began: Instant, limit: Duration) {
+    tokio::time::sleep(limit / 4 * 3).await;
+    while !calls.has_answered_since(began) {
+        tokio::time::sleep(limit / 32).await;
+    }
 }
 
 /// What is known of a plugin's health endpoint so far.

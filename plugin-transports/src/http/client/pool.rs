@@ -60,6 +60,8 @@ struct State {
     /// The longest idle first.
     idle: VecDeque<Idle>,
     shared: Option<Shared>,
+    /// When a call was last answered on a connection that was kept.
+    answered: Instant,
     /// Closes what has been idle for too long; there while anything can become so.
     reaper: Option<AbortHandle>,
 }
@@ -215,7 +217,9 @@ impl Pool {
             if state.idle.len() >= self.max_idle {
                 state.idle.pop_front();
             }
-            state.idle.push_back(Idle { connection, since: clock::end::read() });
+            state.answered = clock::end::read();
+            let since = state.answered;
+            state.idle.push_back(Idle { connection, since });
             self.reap_later(&mut state);
         }
         // Only now, so that who gets it finds the connection idle and opens no other.
@@ -232,6 +236,11 @@ impl Pool {
 
     fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
+    }
+
+    /// Whether a call was answered since then on a connection that was then kept, and may keep the plugin from another.
+    pub(super) fn has_answered_since(&self, then: Instant) -> bool {
+        self.state().answered > then
     }
 
     pub(super) fn free(&self) -> usize {

@@ -77,7 +77,8 @@ impl HttpPlugin {
             .with_probe(move || {
                 let shared = Arc::clone(&probed);
                 async move {
-                    health::check(&shared.config, &shared.probe_pool, shared.probe_headers(), &shared.health).await
+                    let Shared { config, probe_pool, pool, health, .. } = &*shared;
+                    health::check(config, probe_pool, pool, shared.probe_headers(), health).await
                 }
             })
             .with_close(move |grace| Arc::clone(&closed).close(grace)))
