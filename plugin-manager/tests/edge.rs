@@ -297,6 +297,50 @@ async fn replies_that_nobody_takes_are_bounded_and_cost_neither_small_calls_nor_
 }
 
 #[tokio::test]
+async fn a_client_that_closes_its_side_has_gone_and_hears_only_what_is_answered_at_once() {
+    use std::sync::Arc;
+    use tokio::sync::Semaphore;
+    struct Tells(Arc<Semaphore>);
+    impl Drop for Tells {
+        fn drop(&mut self) {
+            self.0.add_permits(1);
+        }
+    }
+    let (gateway, manager) = gateway(|settings| settings).await;
+    let (begun, dropped) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let (begins, drops) = (Arc::clone(&begun), Arc::clone(&dropped));
+    let hang = service_fn(move |_: Call<Bytes>| {
+        begins.add_permits(1);
+        let tells = Tells(Arc::clone(&drops));
+        async move {
+            let _tells = tells;
+            std::future::pending::<Result<Reply<Bytes>, PluginError>>().await
+        }
+    });
+    manager.register_with("hang", Registration::new(hang)).expect("a free name");
+    let json = "host: localhost\r\ncontent-type: application/json\r\n";
+    let heard = async |name: &str, begun: Option<&Semaphore>| {
+        let exchange = async {
+            let mut stream = tokio::net::TcpStream::connect(gateway.data_addr()).await.expect("a connection");
+            let request = post(&format!("/v1/plugins/{name}"), json);
+            stream.write_all(request.as_bytes()).await.expect("written");
+            if let Some(begun) = begun {
+                begun.acquire().await.expect("open").forget();
+            }
+            stream.shutdown().await.expect("it is open");
+            let mut answer = Vec::new();
+            let _ = stream.read_to_end(&mut answer).await;
+            String::from_utf8_lossy(&answer).into_owned()
+        };
+        tokio::time::timeout(Duration::from_secs(20), exchange).await.expect("in time")
+    };
+    assert_eq!(heard("hang", Some(&begun)).await, "");
+    let noticed = tokio::time::timeout(Duration::from_secs(20), dropped.acquire()).await;
+    noticed.expect("the call is given up").expect("open").forget();
+    assert_eq!(status(&heard("nobody", None).await), 404);
+}
+
+#[tokio::test]
 async fn the_admin_plane_reads_every_parameter_and_says_nothing_of_what_was_sent() {
     let (gateway, _manager) = gateway(|settings| settings).await;
     let admin = gateway.admin_addr();

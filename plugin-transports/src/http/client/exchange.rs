@@ -40,8 +40,8 @@ const MAX_RESENT: usize = 1;
 /// written costs nothing but another try.
 ///
 /// So does a peer that answers over HTTP/2 that it has not looked at the request, since it ends the connection in order or
-/// has no room on it: what `make` gives is then sent again, at once and [once](MAX_RESENT). It is asked for the request of an attempt that is sent
-/// at that moment.
+/// has no room on it: what `make` gives is then sent again, at once and [once](MAX_RESENT). It is asked for the request of an
+/// attempt that is sent at that moment.
 pub(super) async fn send(
     pool: &std::sync::Arc<Pool>,
     endpoint: &Endpoint,
