@@ -128,7 +128,7 @@ async fn an_answer_that_nobody_reads_is_given_up_and_its_connection_is_free() {
     });
     let listen = plugin_transports::http::ListenOptions::new()
         .with_max_connections(1)
-        .with_write_timeout(Duration::from_millis(50));
+        .with_write_timeout(Duration::from_millis(500));
     let serving = serve(plugin, listener().await.0, ServerOptions::new().with_listen(listen)).expect("an address");
     let mut deaf = tokio::net::TcpStream::connect(serving.local_addr()).await.expect("a connection");
     deaf.write_all(b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n\r\n{}").await.expect("written");
