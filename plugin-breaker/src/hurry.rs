@@ -93,4 +93,12 @@ mod tests {
             "the shorter time is all that is known"
         );
     }
+
+    #[test]
+    fn news_that_another_thread_had_before_makes_nothing_be_forgotten_sooner() {
+        let mut hurry = Hurry::default();
+        hurry.gave_up(3 * SECOND, at(10));
+        hurry.news(at(5));
+        assert_eq!(hurry.refuses(Some(SECOND), at(39), 30 * SECOND), Some(at(40)));
+    }
 }

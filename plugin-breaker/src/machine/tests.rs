@@ -60,3 +60,18 @@ fn a_stay_knows_nothing_of_who_gave_up_in_the_one_before() {
     assert_eq!(machine.hurried(), None);
     machine.admit(at(12), Some(SECOND), &cells).expect("nobody has given up in this one");
 }
+
+#[test]
+fn a_success_of_an_earlier_stay_ends_no_row_of_failures() {
+    let config = CircuitBreakerConfig::builder().with_failure_threshold(2).with_min_request_threshold(0);
+    let (mut machine, cells) = (Machine::new(Arc::new(config.build().expect("valid")), at(0)), Cells::new());
+    let stale = machine.admit(at(0), None, &cells).expect("closed");
+    machine.enter(CircuitState::Closed, Reason::Operator, at(1), &cells);
+    let of = machine.admit(at(1), None, &cells).expect("closed");
+    let failure = Evidence { failed: true, slow: false, push_back: None };
+    assert!(machine.evidence(of, failure, at(1), 0.5, &cells));
+    assert!(!machine.end_streak(stale));
+    assert_eq!(machine.streak(), 1);
+    assert!(machine.end_streak(of));
+    assert_eq!(machine.streak(), 0);
+}
