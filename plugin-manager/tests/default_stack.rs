@@ -1,6 +1,7 @@
 //! The default stack: what a call through it costs, and that each layer is where it should be.
 
 use std::{
+    cell::RefCell,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -10,7 +11,9 @@ use std::{
 
 use bytes::Bytes;
 use plugin_breaker::CircuitState;
-use plugin_core::{Call, Code, HealthState, HealthStatus, PluginError, PluginInfo, PluginInstance, Reply, Sent};
+use plugin_core::{
+    Call, Code, HealthState, HealthStatus, PluginError, PluginInfo, PluginInstance, Reply, Sent, clock::fake::Machine,
+};
 use plugin_health::HealthConfig;
 use plugin_manager::{
     manager::Manager,
@@ -178,4 +181,32 @@ async fn a_plugin_that_is_slower_than_the_open_time_closes_its_breaker() {
     let calls = (0..10).map(|_| manager.execute("slow", Bytes::new()));
     let passed = futures_util::future::join_all(calls).await.into_iter().filter(Result::is_ok).count();
     assert_eq!((passed, breaker.state()), (2, CircuitState::Closed));
+}
+
+thread_local!(static CLOCK: RefCell<Option<Machine>> = const { RefCell::new(None) });
+
+/// A plugin in this process that calls another one by the manager, and works on after it has the answer.
+#[tokio::test]
+async fn the_end_of_a_plugin_that_calls_another_is_its_own() {
+    const WORK: Duration = Duration::from_millis(50);
+    CLOCK.set(Some(Machine::install()));
+    let manager = Manager::new();
+    let inner = instance("inner", |_| std::future::ready(Ok(Reply::new(Bytes::new()))));
+    manager.register_with("inner", everything().build("inner", vec![inner]).expect("one")).expect("a free name");
+    let calls = manager.clone();
+    let outer = instance("outer", move |_| {
+        let calls = calls.clone();
+        async move {
+            let reply = calls.execute("inner", Bytes::new()).await?;
+            CLOCK.with_borrow(|clock| clock.as_ref().expect("installed").pass(WORK));
+            Ok(reply)
+        }
+    });
+    manager.register_with("outer", everything().build("outer", vec![outer]).expect("one")).expect("a free name");
+    // The balancer takes the time of the first calls by itself.
+    for _ in 0..80 {
+        manager.execute("outer", Bytes::new()).await.expect("a reply");
+    }
+    let counts = manager.get("outer").expect("registered").telemetry.expect("on").snapshot();
+    assert_eq!((counts.min(), counts.max()), (WORK, WORK));
 }

@@ -108,7 +108,7 @@ impl Builder {
         let make: Make = Box::new(|name, timeout| {
             let info = PluginInfo::new(name, "").with_transport("inproc");
             let settings = StackSettings::default().with_timeout(timeout).with_attempt_timeout(timeout);
-            assemble(name, settings, vec![Instance::new("default", PluginInstance::new(plugin, info))])
+            assemble(name, settings.build(name, vec![Instance::new("default", PluginInstance::new(plugin, info))]))
         });
         self.stacks.push((name.into(), make));
         self

@@ -14,7 +14,7 @@ use std::{
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use plugin_core::{
-    Code, Plugin, PluginError, PluginInfo, clock,
+    Code, ConfigError, PluginError, PluginInfo, clock,
     deadline::{AttemptTimeoutLayer, DeadlineLayer},
 };
 use plugin_transports::json::Limits;
@@ -27,7 +27,7 @@ use super::{
 use crate::{
     config::PluginConfig,
     manager::{Announcement, Controls, Known, Manager, Registration},
-    stack::{self, Counts, Instance, StackSettings},
+    stack::{self, Counts, StackSettings},
 };
 
 /// So often the log says for which plugins a start waits.
@@ -151,13 +151,11 @@ fn shown(took: Duration) -> String {
     plugin_core::go_duration::format(Duration::from_millis(u64::try_from(took.as_millis()).unwrap_or(u64::MAX)))
 }
 
-/// Builds the default stack of a plugin over its instances, and logs what happens to it.
-pub(crate) fn assemble<S: Plugin<Bytes, Bytes>>(
+/// The default stack of a plugin that was built, and what happens to it logged.
+pub(crate) fn assemble(
     name: &str,
-    settings: StackSettings,
-    instances: Vec<Instance<S>>,
+    built: Result<Registration<Bytes, Bytes>, ConfigError>,
 ) -> Result<Registration<Bytes, Bytes>, PluginError> {
-    let built = settings.build(name, instances);
     let registration = built.map_err(|error| PluginError::new(Code::ConfigValue, error.to_string()))?;
     events::follow(name, &registration);
     Ok(registration)
@@ -185,7 +183,7 @@ async fn start(plugin: &PluginConfig, counts: Counts, terms: &Terms<'_>) -> Resu
         .with_health_check(plugin.health_check())
         .with_balance(plugin.load_balancer())
         .with_counts(counts);
-    let mut registration = assemble(plugin.name(), settings, connected.instances)?;
+    let mut registration = assemble(plugin.name(), settings.build_over(plugin.name(), connected.instances))?;
     registration = registration.map_info(|info| connect::complete(info, plugin, transport));
     if let Some(process) = connected.process {
         registration = registration.map_controls(|controls| {

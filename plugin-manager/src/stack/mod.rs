@@ -1,5 +1,6 @@
 //! The default stack: the layers of the family in the order that the manager uses, out of settings.
 
+mod foreign;
 mod health;
 mod transport;
 
@@ -17,6 +18,7 @@ use plugin_ratelimit::{RateLimitConfig, RateLimitLayer};
 use plugin_retry::{RetryConfig, RetryLayer};
 use tower::{Layer, ServiceBuilder};
 
+use foreign::Foreign;
 pub use transport::{Transport, TransportFuture};
 
 use crate::manager::{Controls, Instances, Registration};
@@ -56,7 +58,8 @@ pub(crate) type Counts = TelemetryLayer<ByCall>;
 
 /// Counts the calls of the plugin of this name.
 pub(crate) fn counts(name: &str) -> Counts {
-    // Every layer of this stack is of the family, so the end that one further in has read is the call's.
+    // Every layer of this stack is of the family, and what code of somebody else leaves is forgotten (`foreign`), so the end that
+    // one further in has read is the call's.
     TelemetryLayer::for_plugin(name).take_end_from_within()
 }
 
@@ -181,6 +184,20 @@ impl StackSettings {
     ///
     /// When two instances have the same name, or a weight is out of bounds.
     pub fn build<S, Req, Res>(
+        self,
+        name: &str,
+        instances: Vec<Instance<S>>,
+    ) -> Result<Registration<Req, Res>, ConfigError>
+    where
+        S: Plugin<Req, Res>,
+        Req: Clone + Send + 'static,
+        Res: Send + 'static,
+    {
+        self.build_over(name, instances.into_iter().map(|instance| instance.map(Foreign)).collect())
+    }
+
+    /// The same over services that know where foreign code begins.
+    pub(crate) fn build_over<S, Req, Res>(
         self,
         name: &str,
         instances: Vec<Instance<S>>,

@@ -13,6 +13,8 @@ use plugin_core::{BoxFuture, BoxPlugin, Call, PluginError, Reply, deadline::cut}
 use plugin_transports::{http::HttpClient, process::ProcessService};
 use tower_service::Service;
 
+use super::foreign;
+
 /// Where a stack ends that was built from a configuration. One type for all, so that nothing is boxed on the way down.
 #[derive(Clone)]
 #[non_exhaustive]
@@ -43,7 +45,7 @@ impl Service<Call<Bytes>> for Transport {
             kind: match self {
                 Self::Process(service) => Kind::Process { future: service.call(call) },
                 Self::Http(service) => Kind::Boxed { future: Box::pin(service.call(call)) },
-                Self::Custom(service) => Kind::Boxed { future: service.call(call) },
+                Self::Custom(service) => Kind::Foreign { future: service.call(call) },
             },
         }
     }
@@ -73,6 +75,7 @@ pin_project! {
     enum Kind {
         Process { #[pin] future: plugin_transports::process::ResponseFuture },
         Boxed { future: BoxFuture<Result<Reply<Bytes>, PluginError>> },
+        Foreign { future: BoxFuture<Result<Reply<Bytes>, PluginError>> },
     }
 }
 
@@ -82,8 +85,8 @@ impl Future for TransportFuture {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().kind.project() {
             KindProject::Process { future } => future.poll(cx),
-            // One in this process says like any other that it ran out of time, and nobody but the call told it.
             KindProject::Boxed { future } => future.as_mut().poll(cx).map_err(cut::out_of_time),
+            KindProject::Foreign { future } => foreign::ended(future.as_mut().poll(cx)),
         }
     }
 }

@@ -17,6 +17,7 @@ mod soak;
 mod start_faults;
 mod starting;
 mod stop;
+mod stopped;
 mod support;
 mod tokens;
 mod trouble;
