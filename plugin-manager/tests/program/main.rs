@@ -17,7 +17,6 @@ mod soak;
 mod start_faults;
 mod starting;
 mod stop;
-mod stopped;
 mod support;
 mod tokens;
 mod trouble;
