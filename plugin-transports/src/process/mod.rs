@@ -66,8 +66,8 @@
 //!
 //! Calls that are held back keep their own limits, and cost nothing when they are given up. Where no
 //! answer comes, one more call is written after a second, or the time that the slowest of the last four took (8 s at most), and
-//! the next after twice as long. A call whose time ends while it is held back, and while others were
-//! answered, is no evidence against the process ([`cut::report_held`](plugin_core::deadline::cut::report_held)); behind a
+//! the next after twice as long. A call whose time ends while it is held back, or behind one that stands before it
+//! in line, and while others were answered, is no evidence against the process ([`cut::report_held`](plugin_core::deadline::cut::report_held)); behind a
 //! process that answers nobody it is. Health checks and `shutdown` never wait. [`ProcessStats::abandoned`] says how much there
 //! may be to work off.
 //!

@@ -9,7 +9,7 @@ use std::{
 };
 
 use plugin_core::{
-    clock::Instant,
+    clock::{self, Instant},
     deadline::{cut, waiting},
     polled_after_end,
 };
@@ -80,6 +80,7 @@ impl<W> Drop for Exchange<W> {
         match came {
             Came::Held => cut::report_in_line(came.stage(), true),
             Came::Stuck => cut::report_in_line(came.stage(), false),
+            Came::Behind => cut::report_held_until(came.stage(), came.sent(), clock::now()),
             Came::Sent(Some(since)) => cut::report_held_until(came.stage(), came.sent(), since),
             _ => cut::report(came.stage(), came.sent()),
         }

@@ -30,6 +30,8 @@ pub(super) struct Standing {
     pub(super) is_late: bool,
     /// It could not be held back any longer.
     pub(super) is_rescued: bool,
+    /// So many answers had come to somebody before it was written.
+    pub(super) after: u64,
     /// When it was written, where that is of use.
     pub(super) written: Option<Instant>,
 }

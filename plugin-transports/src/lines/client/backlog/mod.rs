@@ -71,6 +71,8 @@ pub(super) struct Backlog {
     /// The places of the last that was written, and of the latest that was answered.
     written: u64,
     answered: u64,
+    /// Answers that came to somebody.
+    awaited: u64,
     watch: Watch,
     /// How long the last answers took, from the writing of the call.
     recent: Recent,
@@ -199,7 +201,7 @@ impl Backlog {
             }
         }
         let written = held_until.or(caller.came);
-        let call = Standing { place, number, is_abandoned: false, is_late, is_rescued, written };
+        let call = Standing { place, number, is_abandoned: false, is_late, is_rescued, after: self.awaited, written };
         if let Some(forgotten) = self.line.join(call) {
             self.late.left(forgotten);
         }
@@ -225,6 +227,7 @@ impl Backlog {
 
     fn moved(&mut self, place: u64, is_awaited: bool, now: impl FnOnce() -> Instant) {
         let was_watched = self.watch.is_on();
+        self.awaited += u64::from(is_awaited);
         if is_awaited && was_watched {
             self.watch.answered();
             self.window.widen(self.line.abandoned());
@@ -264,14 +267,17 @@ impl Backlog {
         self.window.moved(self.line.abandoned());
     }
 
-    /// Nobody waits any more for a call that was written and has no answer.
-    pub(super) fn given_up(&mut self, place: u64, now: impl FnOnce() -> Instant) {
+    /// Nobody waits any more for a call that was written and has no answer. Whether it had not come to its turn, as far as can
+    /// be seen: the plugin has answered somebody since, none that was written later, and works on one before it.
+    pub(super) fn given_up(&mut self, place: u64, now: impl FnOnce() -> Instant) -> bool {
         self.missed(now);
-        let Some(call) = self.line.abandon(place) else { return };
+        let is_first = self.line.first().is_none_or(|first| first.place >= place);
+        let Some(call) = self.line.abandon(place) else { return false };
         self.window.gave_up(self.line.abandoned(), self.line.awaited());
         if call.is_rescued {
             self.rescue.given_up();
         }
+        !is_first && self.awaited > call.after
     }
 
     /// Nobody waits any more for a call, whether it was written or held back: somebody is in a hurry.

@@ -550,3 +550,23 @@ fn where_those_that_were_written_so_late_are_given_up_no_others_are() {
     (1..=3).for_each(|number| trial.give_up(last + number));
     assert_eq!(trial.hurry(250), Ok(()));
 }
+
+#[test]
+fn a_call_had_not_come_to_its_turn_where_others_were_answered_and_one_stands_before_it() {
+    let mut trial = Trial::new(4);
+    let given_up = |trial: &mut Trial, number| {
+        let now = trial.now;
+        trial.backlog.given_up(number, || now)
+    };
+    assert!(!given_up(&mut trial, 4), "nobody was answered");
+    trial.answer(1);
+    assert!(given_up(&mut trial, 3), "the second stands before it");
+    assert!(!given_up(&mut trial, 2), "it is the first");
+    trial.fill(2);
+    trial.answer_late(2);
+    assert!(!given_up(&mut trial, 6), "since it was written none was answered to somebody");
+    trial.answer(5);
+    trial.fill(2);
+    trial.answer(8);
+    assert!(!given_up(&mut trial, 7), "one that was written later was answered");
+}

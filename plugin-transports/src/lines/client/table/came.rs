@@ -11,6 +11,8 @@ pub(in super::super) enum Came {
     Held,
     /// The same, and the plugin has answered nobody.
     Stuck,
+    /// It was written behind others, of which the plugin has answered some meanwhile, and not come to it.
+    Behind,
     /// The plugin may have seen it, since this moment, where it may have been held back until then.
     Sent(Option<Instant>),
 }
@@ -19,7 +21,7 @@ impl Came {
     pub(in super::super) fn sent(self) -> Sent {
         match self {
             Self::Queued | Self::Held | Self::Stuck => Sent::Nothing,
-            Self::Sent(_) => Sent::Maybe,
+            Self::Behind | Self::Sent(_) => Sent::Maybe,
         }
     }
 
@@ -28,6 +30,7 @@ impl Came {
         match self {
             Self::Queued => "waiting until the plugin reads",
             Self::Held | Self::Stuck => "waiting until the plugin has done calls that were given up",
+            Self::Behind => "waiting behind others that the plugin answers",
             Self::Sent(_) => "on the plugin",
         }
     }

@@ -137,10 +137,10 @@ impl Table {
                 if self.backlog.progress().has_moved(then) { Came::Held } else { Came::Stuck }
             }
             Some(Stage::Queued(..) | Stage::Unsent | Stage::Done(Err(Failure::Lost(_, Sent::Nothing)))) => Came::Queued,
-            Some(Stage::Sent { start, held_until }) if !is_own(id) => {
-                self.backlog.given_up(place(start), now);
-                Came::Sent(held_until)
-            }
+            Some(Stage::Sent { start, held_until }) if !is_own(id) => match self.backlog.given_up(place(start), now) {
+                true => Came::Behind,
+                false => Came::Sent(held_until),
+            },
             _ => Came::Sent(None),
         };
         self.queues.tidy(&self.slots, self.limits.in_flight);

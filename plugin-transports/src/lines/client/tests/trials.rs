@@ -198,3 +198,24 @@ async fn a_burst_of_calls_in_a_hurry_costs_those_who_were_there_before_no_answer
     let lost: usize = patient.iter().map(|(_, lost, _)| lost).sum();
     assert_eq!(lost, 0, "{patient:?}");
 }
+
+/// Too many callers are no fault of a plugin that answers one after the other; one that answers nobody hangs.
+#[tokio::test(start_paused = true)]
+async fn what_is_cut_behind_others_that_are_answered_is_no_evidence_and_what_hangs_is() {
+    let evidence = async |connection: &Near| {
+        let calls = (0..40).map(|_| limited_to(5 * SECOND, connection, "1", 60 * SECOND));
+        let ends = join_all(calls).await.into_iter().filter_map(|end| match end {
+            Ok(_) => None,
+            Err(Ended::Cut(refusal)) => Some(refusal.is_evidence()),
+            Err(Ended::Failed(failure)) => panic!("{failure:?}"),
+        });
+        let ends: Vec<_> = ends.collect();
+        (ends.len(), ends.iter().filter(|is_evidence| **is_evidence).count())
+    };
+    let (connection, _driver, far) = connected(1 << 16, LIMITS);
+    let _plugin = serial(far, SECOND / 5);
+    let (lost, blamed) = evidence(&connection).await;
+    assert!(lost >= 15 && blamed <= 1, "{blamed} of {lost}");
+    let (connection, _driver, _far) = connected(1 << 16, LIMITS);
+    assert_eq!(evidence(&connection).await, (40, 40));
+}
