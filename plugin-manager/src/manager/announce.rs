@@ -8,7 +8,9 @@ use plugin_core::{
 };
 
 use super::{
-    Controls, Manager, Registration, check_name,
+    Controls, Manager, Registration,
+    asked::Asked,
+    check_name,
     execute::Execute,
     registration::Parts,
     table::{Place, PlaceState, Row},
@@ -51,6 +53,7 @@ where
             execute,
             name,
             parts: Parts { awaited: true, info, telemetry, controls, ..Parts::default() },
+            asked: Asked::default(),
         });
         manager.insert(Arc::clone(&row), PlaceState::Serving)?;
         Ok(Self { manager: manager.clone(), row })

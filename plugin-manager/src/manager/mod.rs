@@ -1,6 +1,7 @@
 //! The manager: names, the stacks behind them, and what is done with them while calls flow.
 
 mod announce;
+mod asked;
 mod controls;
 mod drain;
 mod execute;
@@ -225,7 +226,8 @@ where
         self.shared.table.load().get(name).map(PluginView::of)
     }
 
-    /// The health of every plugin, and of all together. What nobody checks regularly is asked now, at most `limit` long.
+    /// The health of every plugin, and of all together. What nobody checks regularly is asked now, at most `limit` long; those
+    /// who want to know meanwhile hear the same answer.
     pub async fn health(&self, limit: Duration) -> OverallHealth {
         let rows: Vec<_> = self.shared.table.load().places().into_iter().cloned().collect();
         let checks = rows
@@ -269,7 +271,7 @@ async fn health_of<Req, Res>(row: &Row<Req, Res>, limit: Duration) -> HealthStat
         return cell.status();
     }
     let Some(probe) = &row.parts.probe else { return HealthStatus::default() };
-    plugin_health::ask(probe, limit).await
+    row.asked.ask(probe, limit).await
 }
 
 impl<Req, Res> Clone for Manager<Req, Res> {

@@ -8,13 +8,14 @@ use plugin_core::{
     telemetry::Status,
 };
 
-use super::{Registration, execute::Execute, registration::Parts};
+use super::{Registration, asked::Asked, execute::Execute, registration::Parts};
 
 /// One name in the table.
 pub(super) struct Row<Req, Res> {
     pub(super) name: Arc<str>,
     pub(super) execute: Box<dyn Execute<Req, Res>>,
     pub(super) parts: Parts,
+    pub(super) asked: Asked,
 }
 
 /// A row, and whether it takes calls. The state is part of the table, so a change of it is a new table.
@@ -144,7 +145,7 @@ impl<Req: Send + 'static, Res: Send + 'static> Row<Req, Res> {
         if parts.info.name.is_empty() {
             parts.info.name = name.to_string();
         }
-        Self { name, execute, parts }
+        Self { name, execute, parts, asked: Asked::default() }
     }
 }
 
