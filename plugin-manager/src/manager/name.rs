@@ -12,7 +12,7 @@ pub const MAX_NAME: usize = 128;
 const FORBIDDEN: &[char] = &['/', '\\', '<', '>', '|', '&', ';', '$', '*', '?', '"', '\'', '`'];
 
 /// Characters that show nothing: those that Unicode calls ignorable by default, joiners and the marks that turn the
-/// direction of text among them. Two names that differ by one of these look alike.
+/// direction of text among them, and the pattern of Braille without a dot. Two names that differ by one of these look alike.
 const INVISIBLE: &[RangeInclusive<char>] = &[
     '\u{ad}'..='\u{ad}',
     '\u{34f}'..='\u{34f}',
@@ -23,6 +23,7 @@ const INVISIBLE: &[RangeInclusive<char>] = &[
     '\u{200b}'..='\u{200f}',
     '\u{202a}'..='\u{202e}',
     '\u{2060}'..='\u{206f}',
+    '\u{2800}'..='\u{2800}',
     '\u{3164}'..='\u{3164}',
     '\u{fe00}'..='\u{fe0f}',
     '\u{feff}'..='\u{feff}',
@@ -34,8 +35,9 @@ const INVISIBLE: &[RangeInclusive<char>] = &[
 ];
 
 /// Checks a plugin's name: 1 to 128 bytes, not `.` and no `..`, none of `/ \ < > | & ; $ * ?`, quotes, spaces, control characters or
-/// characters that show nothing, and letters with marks as one character each (NFC), so that no two names look alike that
-/// are not the same.
+/// characters that show nothing, and letters with marks as one character each (NFC). So no two names differ only in what does
+/// not show or in how a letter is written. Letters of other scripts that have the same shape, such as a Cyrillic and a Latin
+/// `a`, are letters of their own: a name may be in any language.
 ///
 /// # Errors
 ///
@@ -114,6 +116,7 @@ mod tests {
             ("pay\u{202e}tnem", "must not contain U+202E, which does not show"),
             ("\u{feff}payment", "must not contain U+FEFF, which does not show"),
             ("pay\u{ad}ment", "must not contain U+00AD, which does not show"),
+            ("pay\u{2800}ment", "must not contain U+2800, which does not show"),
             ("pay\u{e0041}ment", "must not contain U+E0041, which does not show"),
             (
                 "cafe\u{301}",
