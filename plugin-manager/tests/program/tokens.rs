@@ -3,6 +3,29 @@
 use crate::support::{example, gateway, get};
 
 #[tokio::test]
+async fn whoever_has_no_token_cannot_write_the_log_full() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let gateway = gateway(&dir.path().join("gateway.yaml"), &[], |data, admin| {
+        let off = "{name: echo, enabled: false, transport: exec, executable: 'true'}";
+        format!(
+            "server: {{listen: '{data}'}}\nadmin: {{listen: '{admin}', tokens: [{{name: sre, token: secret}}]}}\n\
+             plugins: [{off}]\n"
+        )
+    })
+    .await;
+    let guessing = async {
+        loop {
+            assert_eq!(get(gateway.admin, "/admin/v1/status").await.status, 401);
+        }
+    };
+    // The first line of a second tells how many there were in the one before that have none.
+    tokio::select! {
+        _ = gateway.program.logs(&["outcome=\"denied\" untold="]) => {}
+        () = guessing => {}
+    }
+}
+
+#[tokio::test]
 async fn a_token_of_each_role_opens_what_it_should() {
     let dir = tempfile::tempdir().expect("a directory");
     let echo = example("plugins/echo.py");

@@ -8,9 +8,10 @@ use axum::{
     http::{HeaderMap, Method, Response, header::AUTHORIZATION},
     middleware::Next,
 };
-use plugin_core::{Code, PluginError};
+use plugin_core::{Code, PluginError, clock};
 use plugin_transports::auth::{Identity, Verifier};
 
+use super::denials::Denials;
 use crate::server::problem::{self, Told};
 
 /// Characters of a path in the log, at most.
@@ -91,11 +92,23 @@ impl fmt::Debug for Access {
     }
 }
 
-/// Lets those pass who may, and writes a line of the log for every change that was asked for, done or not, and for everybody
-/// who was turned away. A change that the client did not wait for has its line too: it says `gone`.
-pub(super) async fn check(State(access): State<Arc<Option<Access>>>, request: Request, next: Next) -> Response<Body> {
+/// What stands before the routes that need a role.
+pub(super) struct Door {
+    access: Option<Access>,
+    denials: Denials,
+}
+
+impl Door {
+    pub(super) fn new(access: Option<Access>) -> Arc<Self> {
+        Arc::new(Self { access, denials: Denials::default() })
+    }
+}
+
+/// Lets those pass who may, and writes a line of the log for every change that was asked for, done or not, and for those who
+/// were turned away, of whom there may be many. A change that the client did not wait for has its line too: it says `gone`.
+pub(super) async fn check(State(door): State<Arc<Door>>, request: Request, next: Next) -> Response<Body> {
     let needed = if request.method().is_safe() { Role::Read } else { Role::Operate };
-    let allowed = match &*access {
+    let allowed = match &door.access {
         Some(access) => access.allow(needed, request.headers()).map(Who::Known),
         // Whoever can reach it may use it, which is why a gateway without tokens has its admin plane on loopback.
         None => Ok(Who::Unknown { token: false }),
@@ -110,13 +123,16 @@ pub(super) async fn check(State(access): State<Arc<Option<Access>>>, request: Re
             response
         }
         Err(Denied { who, error }) => {
-            drop(Line::new(&request, who, "denied"));
+            if let Some(untold) = door.denials.another(clock::now()) {
+                let mut line = Line::new(&request, who, "denied");
+                line.untold = untold;
+            }
             problem::respond(error)
         }
     }
 }
 
-/// A line of the log about a change, written when it is dropped.
+/// A line of the log about a change or a denial, written when it is dropped.
 struct Line {
     method: Method,
     path: String,
@@ -124,23 +140,26 @@ struct Line {
     outcome: &'static str,
     /// Why it failed.
     told: Option<Told>,
+    /// Denials before it that have no line.
+    untold: u64,
 }
 
 impl Line {
     fn new(request: &Request, who: Who, outcome: &'static str) -> Self {
         // As it was sent, so that no character of it does anything in a log, and no more than a name of a plugin needs.
         let path = request.uri().path().chars().take(LONGEST_PATH).collect();
-        Self { method: request.method().clone(), path, who, outcome, told: None }
+        Self { method: request.method().clone(), path, who, outcome, told: None, untold: 0 }
     }
 }
 
 impl Drop for Line {
     fn drop(&mut self) {
-        let Self { method, path, who, outcome, told } = self;
+        let Self { method, path, who, outcome, told, untold } = self;
         let who = who.name();
         let (code, reason) = told.as_ref().map(|told| (told.code.as_str(), &*told.said)).unzip();
         if *outcome == "denied" {
-            tracing::warn!(who, %method, path, outcome, "admin plane");
+            let untold = (*untold > 0).then_some(*untold);
+            tracing::warn!(who, %method, path, outcome, untold, "admin plane");
         } else {
             tracing::info!(who, %method, path, outcome, code, reason, "admin plane");
         }

@@ -1,6 +1,7 @@
 //! The admin plane: probes, metrics, and `/admin/v1`.
 
 mod access;
+mod denials;
 mod detail;
 mod views;
 
@@ -60,7 +61,7 @@ pub(super) fn routes(plane: Plane, access: Option<Access>) -> Router {
         .route("/admin/v1/plugins/{name}/enable", post(enable))
         .route("/admin/v1/plugins/{name}/disable", post(disable))
         .route_layer(middleware::from_fn(check_query))
-        .route_layer(middleware::from_fn_with_state(Arc::new(access), access::check));
+        .route_layer(middleware::from_fn_with_state(access::Door::new(access), access::check));
     let open = Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
