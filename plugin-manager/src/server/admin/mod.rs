@@ -49,7 +49,9 @@ impl Plane {
     }
 }
 
-/// The routes of the admin plane. Probes and metrics never need a token; the rest does when access is limited.
+/// The routes of the admin plane. Probes and metrics never need a token; the rest does when access is limited. Nor do they mind a
+/// parameter that they do not know: who looks believes in no effect of it, and a gateway that works must not be taken for one
+/// that does not because of `?verbose`.
 pub(super) fn routes(plane: Plane, access: Option<Access>) -> Router {
     let admin = Router::new()
         .route("/admin/v1/status", get(status))
@@ -66,8 +68,7 @@ pub(super) fn routes(plane: Plane, access: Option<Access>) -> Router {
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
         .route("/health", get(health))
-        .route("/metrics", get(metrics))
-        .route_layer(middleware::from_fn(check_query));
+        .route("/metrics", get(metrics));
     open.merge(admin).method_not_allowed_fallback(other_method).fallback(no_such_path).with_state(plane)
 }
 
@@ -201,11 +202,13 @@ async fn disable(State(plane): State<Plane>, Name(name): Name) -> Response<Body>
     plane.manager.set_enabled(&name, false).map_or_else(refused, |()| shown(&plane, &name))
 }
 
-/// A change that was not made. One of what the configuration switches off is no change of this moment's: another attempt
-/// would end in the same way.
+/// A change that was not made. One that does not fit how the plugin is configured, such as a restart of what has no process, is
+/// neither this moment's nor the gateway's fault: another attempt would end in the same way.
 fn refused(error: PluginError) -> Response<Body> {
     match error.code() {
-        Code::NotEnabled => Fault::from(error).with_status(StatusCode::CONFLICT).into_response(),
+        Code::NotEnabled | Code::UnsupportedTransport => {
+            Fault::from(error).with_status(StatusCode::CONFLICT).into_response()
+        }
         _ => problem::respond(error),
     }
 }
