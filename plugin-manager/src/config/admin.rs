@@ -8,8 +8,12 @@ use plugin_core::Code;
 use plugin_core::settings::{Key, Kind, Table};
 use plugin_settings::Keys;
 use plugin_transports::auth::{Identity, Verifier};
+use plugin_transports::http::ListenOptions;
 
-use super::server::{address, hosts, is_local};
+use super::server::{
+    CONNECTIONS, HEADER_TIMEOUT, IDLE_TIMEOUT, MAX_CONNECTIONS, TIMEOUT, WRITE_TIMEOUT, address, connections, hosts,
+    is_local,
+};
 use crate::{manager::looks_alike, server::Role};
 
 pub(super) static TABLE: Table = Table::new(
@@ -28,6 +32,10 @@ pub(super) static TABLE: Table = Table::new(
             Kind::Texts,
             "Names, without a port, that it goes by besides those of this machine; probes and metrics answer to any.",
         ),
+        Key::new("max_connections", CONNECTIONS, MAX_CONNECTIONS).default("128"),
+        Key::new("header_timeout", TIMEOUT, HEADER_TIMEOUT).default("10s"),
+        Key::new("idle_timeout", TIMEOUT, IDLE_TIMEOUT).default("75s"),
+        Key::new("write_timeout", TIMEOUT, WRITE_TIMEOUT).default("30s"),
     ],
 );
 
@@ -47,6 +55,7 @@ pub struct AdminConfig {
     listen: SocketAddr,
     verifier: Option<Verifier>,
     roles: BTreeMap<String, Role>,
+    connections: ListenOptions,
     allowed_hosts: Vec<String>,
 }
 
@@ -70,6 +79,12 @@ impl AdminConfig {
         self.verifier.as_ref()
     }
 
+    /// What bounds its connections.
+    #[must_use]
+    pub fn connections(&self) -> &ListenOptions {
+        &self.connections
+    }
+
     /// Names that it goes by besides those of this machine.
     #[must_use]
     pub fn allowed_hosts(&self) -> &[String] {
@@ -89,6 +104,7 @@ impl fmt::Debug for AdminConfig {
         f.debug_struct("AdminConfig")
             .field("listen", &self.listen)
             .field("tokens", &self.roles)
+            .field("connections", &self.connections)
             .field("allowed_hosts", &self.allowed_hosts)
             .finish()
     }
@@ -105,7 +121,7 @@ pub(super) fn read(keys: &mut Keys<'_>, port: Option<u16>) -> Option<AdminConfig
         );
         keys.fault("listen", Code::ConfigValue, problem);
     }
-    let allowed_hosts = hosts(keys);
+    let (allowed_hosts, connections) = (hosts(keys), connections(keys));
     let mut roles = BTreeMap::new();
     let mut verifier = Verifier::new();
     let tokens = keys.sections("tokens", |keys, _| {
@@ -133,6 +149,7 @@ pub(super) fn read(keys: &mut Keys<'_>, port: Option<u16>) -> Option<AdminConfig
         listen: listen?,
         verifier: tokens.is_some_and(|list| !list.is_empty()).then_some(verifier),
         roles,
+        connections: connections?,
         allowed_hosts,
     })
 }

@@ -16,6 +16,16 @@ use plugin_settings::Keys;
 use crate::manager::looks_alike;
 use crate::server::{AccessLog, ErrorDetail};
 
+// The keys that both planes have.
+pub(super) const CONNECTIONS: Kind = Kind::integer(1, 1_000_000);
+pub(super) const MAX_CONNECTIONS: &str = "Connections at once; at the cap the one that has been unused for longest \
+    makes room for each that comes, and more wait.";
+pub(super) const HEADER_TIMEOUT: &str = "From a connection to the head of its first request.";
+pub(super) const IDLE_TIMEOUT: &str =
+    "How long a connection may be unused: from one answer to the head of the next request.";
+pub(super) const WRITE_TIMEOUT: &str = "How long a client may take nothing of its answer, over HTTP/2 less than 16 KiB; \
+    at most 5s when the gateway stops.";
+
 pub(super) static TABLE: Table = Table::new(
     "server",
     "The data plane: where calls come in.",
@@ -33,11 +43,10 @@ pub(super) static TABLE: Table = Table::new(
         .derived_default("256MiB"),
         Key::new("body_timeout", TIMEOUT, "How long a request body may take, from its head to its end.")
             .default("30s"),
-        Key::new("max_connections", Kind::integer(1, 1_000_000), "Connections at once; more wait to be accepted.")
-            .default("1024"),
-        Key::new("header_timeout", TIMEOUT, "From a connection to the head of its first request.").default("10s"),
-        Key::new("idle_timeout", TIMEOUT, "From one answer to the head of the next request.").default("75s"),
-        Key::new("write_timeout", TIMEOUT, "How long a client may take nothing of its answer.").default("30s"),
+        Key::new("max_connections", CONNECTIONS, MAX_CONNECTIONS).default("1024"),
+        Key::new("header_timeout", TIMEOUT, HEADER_TIMEOUT).default("10s"),
+        Key::new("idle_timeout", TIMEOUT, IDLE_TIMEOUT).default("75s"),
+        Key::new("write_timeout", TIMEOUT, WRITE_TIMEOUT).default("30s"),
         Key::new(
             "max_json_depth",
             Kind::integer(1, 100_000),
@@ -73,7 +82,7 @@ pub(super) static TABLE: Table = Table::new(
 );
 
 /// Of a listener. What is shorter cuts off everybody.
-const TIMEOUT: Kind = Kind::time_from(Duration::from_millis(1));
+pub(super) const TIMEOUT: Kind = Kind::time_from(Duration::from_millis(1));
 
 static TLS: Table = Table::new(
     "server.tls",
@@ -302,7 +311,8 @@ pub(super) fn hosts(keys: &mut Keys<'_>) -> Vec<String> {
     hosts
 }
 
-fn connections(keys: &mut Keys<'_>) -> Option<ListenOptions> {
+/// What bounds the connections of a plane.
+pub(super) fn connections(keys: &mut Keys<'_>) -> Option<ListenOptions> {
     let (max, head) = (keys.integer("max_connections"), keys.time("header_timeout"));
     let (idle, write) = (keys.time("idle_timeout"), keys.time("write_timeout"));
     let options = ListenOptions::new().with_max_connections(max?).with_head_timeout(head?);

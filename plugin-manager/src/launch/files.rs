@@ -17,18 +17,18 @@ pub(crate) fn raise_limit() {
     }
 }
 
-/// So many connections the data plane may have, out of those that it is configured for: half of the files that may be open,
-/// since the admin plane, plugins and connections to them need some too.
-pub(super) fn cap(configured: usize) -> usize {
+/// So many connections a plane may have, out of those that `key` has it configured for: one `part`th of the files that may be
+/// open, since plugins and connections to them need some too.
+pub(super) fn cap(key: &str, configured: usize, part: u64) -> usize {
     let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    let half = usize::try_from(limit / 2).unwrap_or(usize::MAX).max(1);
-    if half < configured {
+    let most = usize::try_from(limit / part).unwrap_or(usize::MAX).max(1);
+    if most < configured {
         tracing::warn!(
             limit,
             configured,
-            connections = half,
-            "the limit of open files allows fewer connections than `server.max_connections`"
+            connections = most,
+            "the limit of open files allows fewer connections than `{key}`"
         );
     }
-    configured.min(half)
+    configured.min(most)
 }

@@ -14,7 +14,7 @@ use std::{fmt, time::Duration};
 
 use bytes::Bytes;
 use plugin_core::PluginError;
-use plugin_transports::{json::Limits, process::ProcessHandle, tls::TlsError};
+use plugin_transports::{http::ListenOptions, json::Limits, process::ProcessHandle, tls::TlsError};
 
 pub use factory::{Factories, Factory};
 pub(crate) use plugins::{Announced, Terms, announce, assemble};
@@ -214,9 +214,11 @@ impl Running {
 
 fn gateway_settings(config: &Config) -> Result<GatewaySettings, PluginError> {
     let (server, admin) = (config.server(), config.admin());
-    let connections = server.connections().clone();
-    let most = files::cap(connections.max_connections());
-    let connections = connections.with_max_connections(most);
+    let bounded = |key: &str, options: &ListenOptions, part| {
+        options.clone().with_max_connections(files::cap(key, options.max_connections(), part))
+    };
+    let connections = bounded("server.max_connections", server.connections(), 2);
+    let admin_connections = bounded("admin.max_connections", admin.connections(), 8);
     let mut settings = GatewaySettings::default()
         .with_listen(server.listen())
         .with_admin_listen(admin.listen())
@@ -225,6 +227,7 @@ fn gateway_settings(config: &Config) -> Result<GatewaySettings, PluginError> {
         .with_body_timeout(server.body_timeout())
         .with_max_json_depth(server.max_json_depth())
         .with_connections(connections)
+        .with_admin_connections(admin_connections)
         .with_allowed_hosts(server.allowed_hosts())
         .with_admin_allowed_hosts(admin.allowed_hosts())
         .with_error_detail(server.error_detail())

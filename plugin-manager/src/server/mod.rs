@@ -45,6 +45,10 @@ use crate::manager::{DrainReport, Manager};
 /// What those are given to take their answer whose calls are not waited for any longer.
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
 
+/// Connections of the admin plane: a few people and programs look at a gateway, and theirs are not to take the files that plugins
+/// need.
+const ADMIN_CONNECTIONS: usize = 128;
+
 /// The settings of a gateway.
 ///
 /// | setting | default |
@@ -54,7 +58,7 @@ const LAST_ANSWERS: Duration = Duration::from_millis(500);
 /// | `max_body` | 10 MiB |
 /// | `max_bodies`, of all payloads that are held at once, and of all replies; those up to 16 KiB are not counted | 256 MiB |
 /// | `body_timeout`, for the whole body of a request | 30 s |
-/// | `max_connections`, `header_timeout`, `idle_timeout`, `write_timeout` of the data plane | those of `ListenOptions` |
+/// | what bounds the connections of each plane | [`ListenOptions::default`]; 128 connections of the admin plane |
 /// | `max_json_depth`, of a payload | 128 |
 /// | `allowed_hosts`, of each plane | on loopback only names of this machine, elsewhere any name |
 /// | `error_detail` | [`ErrorDetail::Message`] |
@@ -69,6 +73,7 @@ pub struct GatewaySettings {
     admin_listen: SocketAddr,
     data: data::Bounds,
     connections: ListenOptions,
+    admin_connections: ListenOptions,
     hosts: Vec<String>,
     admin_hosts: Vec<String>,
     drain_timeout: Duration,
@@ -93,6 +98,7 @@ impl Default for GatewaySettings {
                 access_log: access_log::Wanted::default(),
             },
             connections: ListenOptions::new(),
+            admin_connections: ListenOptions::new().with_max_connections(ADMIN_CONNECTIONS),
             hosts: Vec::new(),
             admin_hosts: Vec::new(),
             drain_timeout: Duration::from_secs(30),
@@ -144,6 +150,12 @@ impl GatewaySettings {
     /// [`with_tls`](Self::with_tls).
     pub fn with_connections(mut self, options: ListenOptions) -> Self {
         self.connections = options;
+        self
+    }
+
+    /// The same for the admin plane, whose TLS is that of [`with_admin_tls`](Self::with_admin_tls).
+    pub fn with_admin_connections(mut self, options: ListenOptions) -> Self {
+        self.admin_connections = options;
         self
     }
 
@@ -289,7 +301,7 @@ impl Gateway {
         let data_listener = bind("server.listen", settings.listen).await?;
         let admin_listener = bind("admin.listen", settings.admin_listen).await?;
         let data = serve(data, data_listener, settings.connections, settings.tls)?;
-        let admin = serve(admin, admin_listener, ListenOptions::new(), settings.admin_tls)?;
+        let admin = serve(admin, admin_listener, settings.admin_connections, settings.admin_tls)?;
         let cut_off = CutOff(Arc::clone(&course));
         Ok(Self { manager, metrics, course, data, admin, _cut_off: cut_off })
     }

@@ -222,6 +222,11 @@ fn a_listener_does_not_cut_off_everybody() {
         let server = |time: &str| format!("{{plugins: [{PLAIN}], server: {{{key}: {time}}}}}");
         says(&server("1ns"), &format!("server.{key}: found the string \"1ns\"; expected a duration of at least 1ms"));
         assert!(try_read(&server("1ms")).is_ok());
+        let admin = |time: &str| format!("{{plugins: [{PLAIN}], admin: {{{key}: {time}}}}}");
+        if key != "body_timeout" {
+            says(&admin("1ns"), &format!("admin.{key}: found the string \"1ns\"; expected a duration of at least 1ms"));
+            assert!(try_read(&admin("1ms")).is_ok());
+        }
     }
 }
 

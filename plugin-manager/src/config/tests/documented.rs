@@ -22,7 +22,10 @@ const DOCUMENTED: &[(&str, &str)] = &[
     ),
     ("server.tls", "cert_file key_file client_ca_file min_version"),
     ("server.auth", "name method api_key token username password role plugins"),
-    ("admin", "listen tls tokens allowed_hosts probes_listen"),
+    (
+        "admin",
+        "listen tls tokens allowed_hosts max_connections header_timeout idle_timeout write_timeout probes_listen",
+    ),
     ("admin.token", "name token token_sha256 role"),
     (
         "plugin",
