@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 when all passed, 1 when something failed, 2 when the command line was wrong.
 
+mod api;
 mod args;
 mod bench;
 mod check;
@@ -24,6 +25,9 @@ use std::process::ExitCode;
 use args::{Command, Parsed};
 
 fn main() -> ExitCode {
+    if let Some(code) = api::as_rustdoc() {
+        return code;
+    }
     let args: Vec<String> = std::env::args().skip(1).collect();
     let command = match args::parse(&args) {
         Ok(Parsed::Run(command)) => command,

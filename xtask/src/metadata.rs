@@ -1,5 +1,7 @@
 //! What the checks need to know of the workspace, read from `cargo metadata`.
 
+use std::path::PathBuf;
+
 use serde_json::Value;
 
 use crate::process::{Cmd, Failure};
@@ -51,11 +53,20 @@ impl Member {
     }
 }
 
+fn command() -> Cmd {
+    Cmd::cargo(["metadata", "--no-deps", "--format-version", "1"])
+}
+
 /// Asks cargo.
 pub(crate) fn load() -> Result<Vec<Member>, Failure> {
-    let command = Cmd::cargo(["metadata", "--no-deps", "--format-version", "1"]);
-    let json = command.output()?;
-    parse(&json).map_err(|what| Failure::of(&command, what))
+    parse(&command().output()?).map_err(|what| Failure::of(&command(), what))
+}
+
+/// Where cargo puts what it makes.
+pub(crate) fn target_directory() -> Result<PathBuf, Failure> {
+    let root: Value = serde_json::from_str(&command().output()?).map_err(|error| Failure::of(&command(), error))?;
+    let directory = root["target_directory"].as_str();
+    directory.map(PathBuf::from).ok_or_else(|| Failure::of(&command(), "its output has no `target_directory`"))
 }
 
 /// Reads the answer of `cargo metadata --no-deps`.

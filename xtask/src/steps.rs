@@ -4,6 +4,7 @@
 //! docs) and built once (tests, doc tests). Only the loom models have a directory of their own: their `--cfg` would
 //! rebuild everything twice.
 
+use crate::api;
 use crate::metadata;
 use crate::prerequisites::{self, Tool};
 use crate::process::{Cmd, Failure};
@@ -97,6 +98,13 @@ pub(crate) const DOCS: Step = Step {
         Cmd::cargo(["doc", "--no-deps", "--workspace", "--all-features"]).env("RUSTDOCFLAGS", "-D warnings").run()?;
         Ok(None)
     },
+};
+
+pub(crate) const API: Step = Step {
+    name: "api",
+    about: "the public items are those of docs/api",
+    needs: &[Tool::CCompiler],
+    run: |_| api::run(),
 };
 
 pub(crate) const LOOM: Step = Step {

@@ -14,6 +14,7 @@ pub(crate) fn steps() -> Vec<Step> {
         steps::DOCTEST,
         steps::SNIPPETS,
         steps::DOCS,
+        steps::API,
         steps::LOOM,
         steps::DENY,
     ]
