@@ -190,12 +190,16 @@ fn read(line: &Bytes, limits: Limits) -> Result<Reply, String> {
     let has_error = raw.error.is_some();
     let text = raw.error.map(metadata::error).filter(|text| !text.is_empty());
     let code = raw.code.map(metadata::text).and_then(|code| said::code(&code));
+    // What only errors have makes it one where there is no result, with or without its sentence; beside a result it is a key
+    // that nobody knows. One encoder writes those that say nothing.
+    let says = |key: Option<&RawValue>, nothing| key.is_some_and(|value| value.get() != nothing);
+    let says_error = code.is_some() || says(raw.retryable, "false") || says(raw.retry_after_ms, "0");
+    let is_error = says_error && (has_error || raw.result.is_none());
     let fault = |code, text| Fault { code, text, again: Again::read(raw.retryable, raw.retry_after_ms) };
     let result = match (text, code) {
         (Some(text), code) => Err(fault(code.unwrap_or(Code::ExecutionFailed), text)),
-        // The code of an error without its sentence; beside a result it is a key that nobody knows.
-        (None, Some(code)) if has_error || raw.result.is_none() => {
-            Err(fault(code, "the plugin gave no reason".to_owned()))
+        (None, code) if is_error => {
+            Err(fault(code.unwrap_or(Code::ExecutionFailed), "the plugin gave no reason".to_owned()))
         }
         _ => Ok(match raw.result.map(RawValue::get) {
             None => Bytes::from_static(b"null"),
@@ -368,6 +372,11 @@ mod tests {
             let Reply::Answer(answer) = decode_line(&Bytes::from(line)) else { panic!("a reply") };
             let fault = answer.result.expect_err("an error that gives no reason");
             assert_eq!((fault.code, fault.text.as_str()), (Code::InvalidPayload, "the plugin gave no reason"));
+        }
+        for silent in [r#""error":"","retryable":true"#, r#""retryable":true"#, r#""retry_after_ms":5"#] {
+            let line = format!(r#"{{"id":"00000000000000ff",{silent}}}"#);
+            let Reply::Answer(answer) = decode_line(&Bytes::from(line)) else { panic!("a reply") };
+            assert_eq!(answer.result.expect_err("another attempt at what?").code, Code::ExecutionFailed, "{silent}");
         }
         let line = Bytes::from_static(br#"{"id":"00000000000000ff","error":"","code":"0"}"#);
         let Reply::Answer(fine) = decode_line(&line) else { panic!("a reply") };

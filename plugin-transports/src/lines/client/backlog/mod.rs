@@ -305,7 +305,9 @@ impl Backlog {
     }
 
     pub(super) fn progress(&self) -> Progress {
-        let works_on = self.line.first().filter(|first| !first.is_abandoned).map(|first| first.place);
+        // What is asked of a plugin that works on several calls at once does not stand behind them.
+        let first = self.line.first().filter(|first| !first.is_abandoned && self.together.is_one_at_a_time());
+        let works_on = first.map(|first| first.place);
         Progress { written: self.written, answered: self.answered, works_on }
     }
 }

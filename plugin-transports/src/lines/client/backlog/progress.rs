@@ -5,7 +5,7 @@
 pub(crate) struct Progress {
     pub(super) written: u64,
     pub(super) answered: u64,
-    /// The first call in line, where somebody waits for it.
+    /// The first call in line, where somebody waits for it and the plugin takes one at a time, as far as was seen.
     pub(super) works_on: Option<u64>,
 }
 

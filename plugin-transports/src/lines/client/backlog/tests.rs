@@ -458,6 +458,15 @@ fn a_call_keeps_a_check_waiting_for_as_long_as_somebody_waits_for_it() {
 }
 
 #[test]
+fn no_call_keeps_a_check_waiting_at_a_plugin_that_was_seen_to_work_on_several_at_once() {
+    let mut trial = Trial::new(3);
+    trial.answer(2);
+    trial.answer(1);
+    let look = Look::default().next(trial.backlog.progress()).next(trial.backlog.progress());
+    assert!(!look.was_busy(trial.backlog.progress()), "somebody waits for the third, and it stands in no other's way");
+}
+
+#[test]
 fn an_abandoned_call_keeps_a_check_waiting_until_the_next_but_one() {
     let mut trial = Trial::new(3);
     (2..=3).for_each(|number| trial.give_up(number));

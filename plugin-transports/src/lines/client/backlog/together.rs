@@ -33,6 +33,11 @@ impl Together {
         self.unanswered = self.unanswered.saturating_sub(1);
     }
 
+    /// No two were seen to be worked on at once.
+    pub(super) fn is_one_at_a_time(self) -> bool {
+        self.seen == 1
+    }
+
     /// Whether the plugin would begin another at once, as far as it was seen to, where so many stand in line.
     pub(super) fn has_room(self, line: usize) -> bool {
         self.unanswered(line) < self.seen

@@ -29,7 +29,7 @@ impl Came {
     pub(in super::super) fn stage(self) -> &'static str {
         match self {
             Self::Queued => "waiting until the plugin reads",
-            Self::Held | Self::Stuck => "waiting until the plugin has done calls that were given up",
+            Self::Held | Self::Stuck => "waiting for its turn at the plugin",
             Self::Behind => "waiting behind others that the plugin answers",
             Self::Sent(_) => "on the plugin",
         }

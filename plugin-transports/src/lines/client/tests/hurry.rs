@@ -79,7 +79,7 @@ async fn behind_calls_that_were_given_up_one_more_is_let_through_at_a_time_and_t
     }
     let start = clock::now();
     let waits = limited(&connection, "1", Duration::from_millis(900));
-    let held = (Sent::Nothing, Some("waiting until the plugin has done calls that were given up"));
+    let held = (Sent::Nothing, Some("waiting for its turn at the plugin"));
     assert_eq!(waits.await.expect_err("it was not its turn").cut(), held);
     let mut check = connection.exchange_at(Place::Ahead, frame("null"));
     assert!((&mut check).now_or_never().is_none());
