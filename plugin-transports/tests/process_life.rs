@@ -112,7 +112,9 @@ async fn what_is_to_be_done_before_calls_are_lost_is_done_before_any_of_them_hea
         let calls = (0..8).map(|n| {
             let (service, told) = (instance.service().clone(), told.clone());
             async move {
-                call(&service, json!(n)).await.expect_err("no answer");
+                // What was not read yet goes to the next process, and has no answer there either.
+                let short = |call: plugin_core::Call<bytes::Bytes>| call.with_timeout(Duration::from_secs(1));
+                call_with(&service, json!(n), short).await.expect_err("no answer");
                 told.load(Ordering::SeqCst)
             }
         });
@@ -267,22 +269,21 @@ async fn a_plugin_that_closes_its_stdin_is_killed_and_started_again() {
     let instance = start(fixture(&["close-stdin"]).with_restart(quick(5))).await;
     let handle = instance.service().handle();
     let mut events = handle.subscribe();
-    let service = instance.service().clone();
-    let first = tokio::spawn(async move { call(&service, json!(1)).await });
-    // Calls go on until one meets the closed pipe; those before it were written to nobody.
-    let error = within(async {
+    // Calls go on until one meets the closed pipe; those before it were written to nobody, and go to the next process, which
+    // does the same.
+    let why = within(async {
         loop {
             let short = |call: plugin_core::Call<bytes::Bytes>| call.with_timeout(millis(20));
-            let error = call_with(instance.service(), json!(2), short).await.expect_err("nobody reads");
-            if error.code() != Code::Timeout {
-                return error;
+            call_with(instance.service(), json!(2), short).await.expect_err("nobody reads");
+            while let Ok(event) = events.try_recv() {
+                if let ProcessEvent::Died { why, .. } = event {
+                    return why;
+                }
             }
         }
     })
     .await;
-    assert_eq!((error.kind(), error.is_retryable()), (Kind::Connection, true), "{error}");
-    let first = first.await.expect("no panic").expect_err("lost");
-    assert!(first.message().contains("left a broken pipe"), "{first}");
+    assert!(why.contains("left a broken pipe"), "{why}");
     event(&mut events, |event| matches!(event, ProcessEvent::Ready { .. })).await;
 }
 

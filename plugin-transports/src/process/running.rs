@@ -51,6 +51,9 @@ const LOOK: Duration = Duration::from_millis(5);
 /// How long a killed process is waited for before it is left to the spawning thread.
 const REAP: Duration = Duration::from_secs(1);
 
+/// How long the others of a killed process's group are waited for.
+const GROUP: Duration = Duration::from_millis(200);
+
 /// The writing end of a plugin's stdin.
 pub(super) type Pipe = Sender;
 
@@ -295,12 +298,18 @@ impl Running {
     /// The end, whatever the process does. When it resolves, every call in flight has its error and the process is
     /// reaped. `shared` says already that the process is not there.
     pub(super) async fn cut_off(&mut self, loss: &Loss, shared: &Shared) {
-        self.connection.recall(unread);
         shared.calls_are_lost();
-        self.connection.close(loss);
         self.child.kill();
         // A process that the kernel cannot end at once is reaped by the spawning thread, when this is dropped.
         let _ = timeout(REAP, self.child.ended()).await;
+        // While one of its group has the reading end, it may read: one with much memory takes the kernel a moment more.
+        let recalled = async {
+            while !self.connection.recall(unread) {
+                sleep(LOOK).await;
+            }
+        };
+        let _ = timeout(GROUP, recalled).await;
+        self.connection.close(loss);
         let _ = timeout(LAST_WORDS, self.stderr.end()).await;
     }
 }

@@ -87,12 +87,13 @@ impl<W> Connection<W> {
     }
 
     /// Nobody reads any more, and of what was written nobody has read so many bytes at the end: what lies there as a whole was
-    /// never sent. `unread` looks at the writing end, and does not know where it is not sure.
-    pub(crate) fn recall(&self, unread: impl FnOnce(&W) -> Option<u64>) {
+    /// never sent. `unread` looks at the writing end, and does not know where it is not sure. Whether it was.
+    pub(crate) fn recall(&self, unread: impl FnOnce(&W) -> Option<u64>) -> bool {
         let writer = self.writer();
-        let Some(unread) = writer.io.as_ref().and_then(unread) else { return };
+        let Some(unread) = writer.io.as_ref().and_then(unread) else { return writer.io.is_none() };
         let end = writer.before + writer.written as u64;
         self.state().table.unsent_from(end.saturating_sub(unread));
+        true
     }
 
     /// Fails every call in flight, and every call to come.

@@ -210,10 +210,10 @@ impl Backlog {
         held_until
     }
 
-    /// A call that was given up has its answer, its first.
-    pub(super) fn answered_late(&mut self, number: u64, now: impl FnOnce() -> Instant) {
+    /// A call that was given up has its answer, its first: a result, or an error.
+    pub(super) fn answered_late(&mut self, number: u64, is_result: bool, now: impl FnOnce() -> Instant) {
         match self.line.place_of(number) {
-            Some((place, true)) => self.moved(place, false, now),
+            Some((place, true)) => self.moved(place, false, is_result, now),
             // Somebody waits for it, and this was no answer to it.
             Some((_, false)) => {}
             None => self.together.overtaken_answered(),
@@ -221,11 +221,11 @@ impl Backlog {
     }
 
     /// A call has its answer, which somebody waits for.
-    pub(super) fn answered(&mut self, place: u64, now: impl FnOnce() -> Instant) {
-        self.moved(place, true, now);
+    pub(super) fn answered(&mut self, place: u64, is_result: bool, now: impl FnOnce() -> Instant) {
+        self.moved(place, true, is_result, now);
     }
 
-    fn moved(&mut self, place: u64, is_awaited: bool, now: impl FnOnce() -> Instant) {
+    fn moved(&mut self, place: u64, is_awaited: bool, is_result: bool, now: impl FnOnce() -> Instant) {
         let was_watched = self.watch.is_on();
         self.awaited += u64::from(is_awaited);
         if is_awaited && was_watched {
@@ -249,15 +249,21 @@ impl Backlog {
             self.together.overtaken_answered();
             return;
         };
-        self.together.answered(self.line.len());
+        // What is refused at once says neither how long calls take nor how many are worked on.
+        let written = call.written.filter(|_| is_result);
+        if is_result {
+            self.together.answered(self.line.len());
+        } else {
+            self.together.overtaken_answered();
+        }
         if !was_watched {
-            if let Some(written) = call.written.filter(|_| self.recent.is_old()) {
+            if let Some(written) = written.filter(|_| self.recent.is_old()) {
                 self.recent.add(now().saturating_since(written));
             }
             return;
         }
         let now = now();
-        if let Some(written) = call.written {
+        if let Some(written) = written {
             self.recent.add(now.saturating_since(written));
         }
         if call.is_rescued && is_awaited {

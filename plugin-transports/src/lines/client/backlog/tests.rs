@@ -81,12 +81,12 @@ impl Trial {
 
     fn answer(&mut self, number: u64) {
         let now = self.now;
-        self.backlog.answered(number, || now);
+        self.backlog.answered(number, true, || now);
     }
 
     fn answer_late(&mut self, number: u64) {
         let now = self.now;
-        self.backlog.answered_late(number, || now);
+        self.backlog.answered_late(number, true, || now);
     }
 
     fn give_up(&mut self, number: u64) {
@@ -113,7 +113,7 @@ fn where_no_call_is_given_up_nothing_is_held_back_and_no_clock_is_read() {
         assert_eq!(backlog.admit(until(Some(Instant::ZERO)), never), Ok(()));
         backlog.wrote(number, number, until(Some(Instant::ZERO)), never);
         if number > 500 {
-            backlog.answered(number - 500, never);
+            backlog.answered(number - 500, true, never);
         }
     }
 }
@@ -387,7 +387,7 @@ fn while_nobody_is_in_a_hurry_one_answer_in_many_is_looked_at_and_who_has_less_t
         let caller = comes(number * 1000, if looked == 0 { 1 } else { 200 });
         assert_eq!(backlog.admit(caller, || panic!("the clock was read")), Ok(()));
         backlog.wrote(number, number, caller, || panic!("the clock was read"));
-        backlog.answered(number, || {
+        backlog.answered(number, true, || {
             looked += 1;
             at(number * 1000 + 200)
         });
@@ -578,4 +578,15 @@ fn a_call_had_not_come_to_its_turn_where_others_were_answered_and_one_stands_bef
     trial.fill(2);
     trial.answer(8);
     assert!(!given_up(&mut trial, 7), "one that was written later was answered");
+}
+
+#[test]
+fn a_call_that_is_refused_at_once_says_nothing_of_how_many_are_worked_on_nor_how_long_others_take() {
+    let mut trial = Trial::taking(2000);
+    assert_eq!(trial.fill(8), 8);
+    let now = trial.now;
+    trial.backlog.answered(trial.written, false, || now);
+    assert!(trial.backlog.together.is_one_at_a_time());
+    assert_eq!(trial.hurry(1000), Ok(()), "nothing is in line");
+    assert!(trial.hurry(1000).is_err(), "others take two seconds");
 }

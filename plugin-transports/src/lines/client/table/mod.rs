@@ -198,6 +198,7 @@ impl Table {
 
     /// Delivers a reply to its call, and says what became of it.
     pub(super) fn complete(&mut self, id: u64, outcome: Outcome, now: impl FnOnce() -> Instant) -> Delivered {
+        let is_result = outcome.as_ref().is_ok_and(|answer| answer.result.is_ok());
         if let Some(slot) = self.slots.get_mut(id) {
             match slot.stage {
                 Stage::Sent { start, .. } => {
@@ -205,7 +206,7 @@ impl Table {
                     slot.replied = id;
                     let waker = slot.waker.take();
                     if !is_own(id) {
-                        self.backlog.answered(place(start), now);
+                        self.backlog.answered(place(start), is_result, now);
                     }
                     return Delivered::ToItsCall(waker);
                 }
@@ -224,7 +225,7 @@ impl Table {
             None => {}
         }
         if !is_own(id) {
-            self.backlog.answered_late(self.ids.number(id), now);
+            self.backlog.answered_late(self.ids.number(id), is_result, now);
         }
         Delivered::TooLate
     }
