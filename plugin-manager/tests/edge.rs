@@ -288,6 +288,12 @@ async fn replies_that_nobody_takes_are_bounded_and_cost_neither_small_calls_nor_
     assert_eq!(status(&answer), 503, "{answer}");
     assert!(answer.contains("OVERLOAD_2002") && answer.contains("server.max_bodies"), "{answer}");
     assert!(answer.contains(r#""sent":"maybe""#) && answer.contains(r#""plugin":"large""#), "{answer}");
+    // To the plugin it was a success. An operator sees it all the same.
+    let metrics =
+        raw(gateway.admin_addr(), "GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await;
+    let counted = r#"plugin_manager_rejected_requests_total{code="OVERLOAD_2002",http_status="503"} 1"#;
+    let other = r#"plugin_manager_rejected_requests_total{http_status="503",code="OVERLOAD_2002"} 1"#;
+    assert!(metrics.contains(counted) || metrics.contains(other), "{metrics}");
     assert_eq!(status(&call("echo", "1").await), 200);
     let text = format!("\"{}\"", "x".repeat(1 << 20));
     assert_eq!(status(&call("echo", &text).await), 200, "what is left of both is enough for it");

@@ -125,12 +125,11 @@ async fn forward(
         Ok(reply) => plane.replies.keep(reply.into_payload()).map_err(|_| {
             let max = plane.bounds.max_bodies;
             let problem = format!(
-                "the plugin has answered, and the replies that other clients have not taken yet come to {max} bytes \
-                 already; `server.max_bodies` sets the limit"
+                "the plugin has answered, and with this reply those that clients have not taken yet would come to more than \
+                 {max} bytes; `server.max_bodies` sets the limit"
             );
-            let error = PluginError::new(Code::QueueFull, problem).with_plugin(name.as_str());
-            // The plugin's stack has counted the call, as the success that it was.
-            Fault::from(error).counted()
+            // The plugin's stack has counted the call, as the success that it was. That nobody gets it is counted here.
+            Fault::from(PluginError::new(Code::QueueFull, problem).with_plugin(name.as_str()))
         }),
         // It has been taken out meanwhile, and its counts with it, or is not there yet.
         Err(error) if !plane.manager.counts(name) => Err(error.into()),

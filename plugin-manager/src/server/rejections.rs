@@ -1,4 +1,4 @@
-//! Requests of the data plane that never became a call of a plugin, counted.
+//! Requests of the data plane that never became a call of a plugin, and those whose reply is not passed on, counted.
 
 use axum::http::Response;
 use metrics::{Key, Label, Level, Metadata, Recorder, Unit};
@@ -28,7 +28,7 @@ pub(super) struct Rejections(PageRecorder);
 
 impl Rejections {
     pub(super) fn new(recorder: PageRecorder) -> Self {
-        let help = "Requests of the data plane that were answered without a call of any plugin.";
+        let help = "Requests of the data plane that were answered without a plugin's answer to a call of it.";
         recorder.describe_counter(REJECTED.into(), Some(Unit::Count), help.into());
         let this = Self(recorder);
         KNOWN.iter().for_each(|(status, code)| this.add(*status, code.as_str(), 0));
