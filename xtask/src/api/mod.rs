@@ -4,6 +4,7 @@ mod listing;
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use crate::metadata;
@@ -25,9 +26,10 @@ pub(crate) fn as_rustdoc() -> Option<ExitCode> {
 /// Compares the public items of every library with the committed list; `UPDATE_PAGES=1` writes it. Says how many.
 pub(crate) fn run() -> Result<Option<String>, Failure> {
     let update = std::env::var_os("UPDATE_PAGES").is_some();
+    let rustdoc = copy_of_this()?;
     let (mut all, mut changed) = (0, Vec::new());
     for member in metadata::load()?.iter().filter(|member| member.is_plugin_library()) {
-        let listed = listed(&member.name)?;
+        let listed = listed(&member.name, &rustdoc)?;
         all += listed.len();
         let page = root().join(format!("docs/api/{}.txt", member.name));
         if update {
@@ -45,13 +47,23 @@ pub(crate) fn run() -> Result<Option<String>, Failure> {
     Err(Failure::new(what).hint("where that is meant, `UPDATE_PAGES=1 cargo xtask test --only api` writes them down"))
 }
 
+/// A copy of this program for cargo to start. The file from which this runs may be gone: the step that builds the tests has
+/// built this program too, and put another in its place.
+fn copy_of_this() -> Result<PathBuf, Failure> {
+    let copy = metadata::target_directory()?.join("xtask-as-rustdoc");
+    let running = Path::new("/proc/self/exe");
+    let this = if running.exists() { Ok(running.to_owned()) } else { std::env::current_exe() };
+    let copied = this.and_then(|this| fs::copy(this, &copy));
+    copied.map_err(|error| Failure::new(format!("a copy of this program, {}: {error}", copy.display())))?;
+    Ok(copy)
+}
+
 /// The public items of a library with all its features, those hidden from its pages too.
-fn listed(name: &str) -> Result<BTreeSet<String>, Failure> {
-    let this = std::env::current_exe().map_err(|error| Failure::new(format!("the path of this program: {error}")))?;
+fn listed(name: &str, rustdoc: &Path) -> Result<BTreeSet<String>, Failure> {
     let command = Cmd::cargo(["rustdoc", "--quiet", "--package", name, "--lib", "--all-features", "--"])
         .args(["-Z", "unstable-options", "--output-format", "json", "--document-hidden-items", "--cap-lints", "allow"])
         .env(AS_RUSTDOC, std::env::var("RUSTDOC").unwrap_or_else(|_| "rustdoc".to_owned()))
-        .env("RUSTDOC", this.to_string_lossy());
+        .env("RUSTDOC", rustdoc.to_string_lossy());
     command.run()?;
     let path = metadata::target_directory()?.join(format!("doc/{}.json", name.replace('-', "_")));
     let json = fs::read(&path).map_err(|error| Failure::of(&command, format!("{}: {error}", path.display())))?;
@@ -68,6 +80,13 @@ fn differences(known: &BTreeSet<String>, listed: &BTreeSet<String>) -> Vec<Strin
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_copy_of_this_program_can_be_started() {
+        let copy = copy_of_this().unwrap();
+        let listed = Command::new(copy).args(["--list", "--exact", "nothing"]).output().unwrap();
+        assert!(listed.status.success(), "{listed:?}");
+    }
 
     #[test]
     fn what_is_gone_and_what_is_new_are_told_apart() {
