@@ -250,6 +250,47 @@ mod tests {
     }
 
     #[test]
+    fn what_is_of_another_generation_or_long_ago_is_in_no_sum() {
+        for generation in [5, 6, 8, 9] {
+            let cells = Cells::new();
+            cells.add(Place::whole(generation));
+            cells.add(Place::bucket(generation, 101));
+            assert_eq!((cells.of_generation(7), cells.of_buckets(7, 101)), (0, [0; BUCKETS]), "{generation}");
+        }
+        let cells = Cells::new();
+        cells.add(Place::bucket(7, 100));
+        for power in 8..24 {
+            let later = 100 + (BUCKETS as u64) * (1 << (power - 1));
+            assert_eq!(cells.of_buckets(7, later), [0; BUCKETS], "2^{power} buckets later");
+        }
+    }
+
+    #[test]
+    fn the_first_success_of_a_generation_counts_whatever_its_number_and_whatever_is_left_in_the_cell() {
+        for generation in (1..1 << 16).step_by(97) {
+            let cells = Cells::new();
+            cells.add(Place::whole(generation));
+            assert_eq!(cells.of_generation(generation), 1, "{generation}");
+            // Another window, whose cells are of the other form.
+            cells.add(Place::bucket(generation + 1, 110));
+            assert_eq!(cells.of_buckets(generation + 1, 110)[BUCKETS - 1], 1, "{generation}");
+            cells.add(Place::whole(generation + 2));
+            assert_eq!((cells.of_generation(generation + 2), cells.ever()), (1, 3), "{generation}");
+        }
+    }
+
+    #[test]
+    fn a_full_cell_counts_no_further_and_nothing_is_lost_from_the_total() {
+        for place in [Place::whole(3), Place::bucket(3, 100)] {
+            let cells = Cells::new();
+            let full = place.tag << place.shift | place.most();
+            cells.mine().cells[place.slot].store(full, Ordering::Relaxed);
+            cells.add(place);
+            assert_eq!((cells.sum(place), cells.ever()), (place.most(), place.most() + 1));
+        }
+    }
+
+    #[test]
     fn each_thread_counts_in_its_own_stripe() {
         let cells = Cells::new();
         let counts = || -> Vec<u64> {

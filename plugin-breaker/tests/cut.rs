@@ -371,3 +371,23 @@ async fn the_end_of_a_call_that_failed_is_read_once_and_left_for_the_layers_furt
         assert_eq!(layer.handle().stats().failures, 1);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_dependency_that_says_at_once_that_the_time_is_up_had_none_of_it() {
+    let layer = breaker(Cancelled::Ignore);
+    let out_of_time = service_fn(|_: Call<()>| async {
+        Err::<Reply<()>, _>(PluginError::new(Code::Timeout, "no time is left").with_retryable(false))
+    });
+    let dependency = ServiceBuilder::new().layer(&layer).service(out_of_time);
+    let handler =
+        ServiceBuilder::new().layer(DeadlineLayer::new(SECOND / 2)).service(service_fn(move |call: Call<()>| {
+            let dependency = dependency.clone();
+            async move {
+                tokio::time::sleep(Duration::from_millis(499)).await;
+                dependency.oneshot(call).await
+            }
+        }));
+    handler.oneshot(Call::new(())).await.expect_err("no answer");
+    let stats = layer.handle().stats();
+    assert_eq!((stats.failures, stats.ignored), (0, 1), "{stats:?}");
+}

@@ -11,10 +11,10 @@ use std::{
 use bytes::Bytes;
 use common::*;
 use http::{Request, Response};
-use http_body_util::StreamBody;
+use http_body_util::{BodyExt, StreamBody};
 use plugin_breaker::{CircuitBreakerLayer, CircuitState};
 use plugin_core::{
-    AsHttpResponse, AtEnd, ByHttpStatus, Call, Code, PluginError, Rejected,
+    AsHttpResponse, AtEnd, BoxError, ByHttpStatus, Call, Code, PluginError, Rejected,
     clock::{self, Instant},
     coalesce::CoalesceLayer,
     deadline::{AttemptTimeoutLayer, DeadlineLayer, cut},
@@ -208,6 +208,35 @@ async fn a_reader_that_leaves_a_stream_was_in_no_hurry() {
         }
         assert_eq!(layer.handle().stats().rejected, 0);
     }
+}
+
+/// An answer whose head comes at once, and whose body breaks off: what is further in gave it up before it had its time.
+async fn given_up(_: Request<()>) -> Result<Response<axum::body::Body>, std::convert::Infallible> {
+    let given_up = Rejected::attempt_timeout(SECOND).as_no_evidence();
+    let frames = futures_util::stream::once(async move {
+        tokio::time::sleep(10 * SECOND).await;
+        Err::<http_body::Frame<Bytes>, BoxError>(given_up.into())
+    });
+    Ok(Response::new(axum::body::Body::new(StreamBody::new(frames))))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_is_given_up_after_its_head_was_in_no_hurry() {
+    let layer = layer(config().with_half_open_max(1));
+    let judged = ByHttpStatus::new().until_end_of_body();
+    let stack = ServiceBuilder::new()
+        .layer(DeadlineLayer::new(5 * SECOND).reject_with(AsHttpResponse))
+        .layer(layer.clone().for_http().classify(judged).follow(AtEnd))
+        .service_fn(given_up);
+    layer.handle().force_open();
+    advance(30 * SECOND).await;
+    for reader in 0..3 {
+        let response = stack.clone().oneshot(Request::new(())).await.expect("it is an answer");
+        assert_eq!(response.status(), 200, "reader {reader}");
+        assert!(response.into_body().collect().await.is_err(), "reader {reader}");
+    }
+    let stats = layer.handle().stats();
+    assert_eq!((stats.ignored, stats.rejected), (3, 0));
 }
 
 #[tokio::test(start_paused = true)]

@@ -128,6 +128,26 @@ async fn a_breaker_whose_call_is_running_or_whose_handle_is_held_stays() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_an_operator_has_said_of_a_key_is_not_forgotten_for_others() {
+    let layer = keyed(3);
+    let stack = layer.layer(Inner);
+    for key in 0..3 {
+        refused(&stack, key, true).await;
+    }
+    let handle = |key| layer.handle().get(&key).expect("it is there");
+    handle(0).isolate();
+    handle(1).disable();
+    handle(2).metrics_only();
+    advance(3600 * SECOND).await;
+    for key in 10..20 {
+        assert_eq!(refused(&stack, key, true).await, None);
+    }
+    let states = [CircuitState::Isolated, CircuitState::Disabled, CircuitState::MetricsOnly];
+    assert_eq!([0, 1, 2].map(|key| handle(key).state()), states);
+    assert_eq!(layer.handle().unguarded(), 10);
+}
+
+#[tokio::test(start_paused = true)]
 async fn other_settings_reach_the_keys_that_are_there_and_those_that_come() {
     let layer = keyed(100);
     let stack = layer.layer(Inner);

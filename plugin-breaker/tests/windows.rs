@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use common::*;
 use plugin_breaker::{Breaker, CircuitBreakerConfigBuilder, CircuitState, Reason, Window};
-use plugin_core::Code;
+use plugin_core::{Code, clock};
 
 fn breaker(builder: CircuitBreakerConfigBuilder) -> Breaker {
     Breaker::new(builder.build().expect("valid settings"))
@@ -275,6 +275,47 @@ async fn a_window_of_another_size_or_kind_takes_over_what_is_in_it() {
     assert_eq!(breaker.stats().window.map(|window| window.calls), Some(5), "in the age that they had");
     assert_eq!(change(Window::Calls(100)), (5, 0));
     assert_eq!(breaker.stats().successes, 75);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_slow_and_what_is_newest_is_still_so_in_a_window_of_another_kind() {
+    let breaker = breaker(rate(1.0, Window::Calls(100)).with_slow_calls(SECOND, 1.0));
+    let slow: Vec<_> = (0..3).map(|_| breaker.try_acquire().expect("closed")).collect();
+    advance(2 * SECOND).await;
+    slow.into_iter().for_each(plugin_breaker::Permit::success);
+    breaker.try_acquire().expect("closed").failure();
+    let change = |window| {
+        let config = breaker.handle().config().to_builder().with_window(window).build().expect("valid");
+        breaker.handle().reconfigure(config);
+        let window = breaker.stats().window.expect("kept");
+        (window.calls, window.failures, window.slow)
+    };
+    assert_eq!(change(Window::Time(100 * SECOND)), (4, 1, 3));
+    advance(20 * SECOND).await;
+    succeed(&breaker, 5);
+    advance(20 * SECOND).await;
+    breaker.try_acquire().expect("closed").failure();
+    assert_eq!(change(Window::Calls(2)), (2, 1, 0), "the newest");
+    assert_eq!(breaker.stats().successes, 8);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_began_before_there_was_a_rule_for_slow_calls_is_not_slow() {
+    let breaker = breaker(rate(1.0, Window::Calls(100)));
+    let before = [breaker.try_acquire().expect("closed"), breaker.try_acquire().expect("closed")];
+    let with_rule = breaker.handle().config().to_builder().with_slow_calls(SECOND, 1.0);
+    breaker.handle().reconfigure(with_rule.build().expect("valid"));
+    let [failed, succeeded] = before;
+    let slow = breaker.try_acquire().expect("closed");
+    advance(2 * SECOND).await;
+    failed.failure();
+    succeeded.success();
+    assert_eq!(breaker.stats().slow, 0);
+    let now = clock::now();
+    slow.failure();
+    let stats = breaker.stats();
+    assert_eq!((stats.slow, stats.failures, stats.successes), (1, 2, 1), "a slow failure is no success");
+    assert_eq!(stats.last_failure, Some(now));
 }
 
 #[tokio::test(start_paused = true)]

@@ -144,6 +144,22 @@ mod tests {
         assert_eq!(window.sums(), Sums { calls: 100, failures: 0, slow: 0 });
     }
 
+    #[test]
+    fn calls_of_which_only_the_numbers_are_known_are_all_there_and_those_that_were_fast_are_the_oldest() {
+        for sums in [
+            Sums { calls: 10, failures: 3, slow: 5 },
+            Sums { calls: 10, failures: 5, slow: 3 },
+            Sums { calls: 4, failures: 4, slow: 0 },
+        ] {
+            let mut window = CallWindow::new(100);
+            window.append(sums);
+            assert_eq!(window.sums(), sums);
+        }
+        let mut window = CallWindow::new(4);
+        window.append(Sums { calls: 10, failures: 3, slow: 2 });
+        assert_eq!(window.sums(), Sums { calls: 4, failures: 3, slow: 2 });
+    }
+
     #[derive(Clone, Debug)]
     enum Step {
         Fast(u64),

@@ -135,4 +135,12 @@ mod tests {
         assert_eq!(sums, window.sums(at(950), &fast));
         assert_eq!(sums, Sums { calls: 40, failures: 10, slow: 0 });
     }
+
+    #[test]
+    fn a_part_is_in_the_middle_of_its_bucket_and_never_later_than_now() {
+        let window = TimeWindow::new(Duration::from_secs(1));
+        let times = |now| window.parts(now, &[1; BUCKETS]).into_iter().map(|(at, _)| at).collect::<Vec<_>>();
+        assert_eq!(times(at(999)), Vec::from_iter((0..10).map(|index| at(index * 100 + 50))));
+        assert_eq!(times(at(920))[8..], [at(850), at(920)]);
+    }
 }
