@@ -119,7 +119,7 @@ async fn without_a_layer_for_deadlines_each_caller_keeps_its_own_all_the_same() 
 async fn a_service_that_gives_up_at_the_deadline_of_the_leader_does_so_by_itself() {
     let gives_up = service_fn(|_: Call<u32>| async {
         tokio::time::sleep(49 * MILLI).await;
-        Err::<Reply<u32>, _>(cut::out_of_time(PluginError::new(Code::Timeout, "of its own")))
+        Err::<Reply<u32>, _>(cut::out_of_time(PluginError::new(Code::Timeout, "of its own"), false))
     });
     let shared = CoalesceLayer::new(|call: &Call<u32>| Some(*call.payload())).layer(gives_up);
     let stack = DeadlineLayer::enforce_only().layer(shared);

@@ -408,6 +408,54 @@ async fn a_call_that_the_host_held_back_is_evidence_on_no_transport() {
     }
 }
 
+/// A caller that allows more than half of what is configured is in a hurry all the same, and a plugin that answers others
+/// meanwhile does not hang. One that hangs for one kind of call is known by those who wait for the whole time, and one that
+/// answers nobody by everybody.
+#[tokio::test]
+async fn a_shorter_limit_of_a_caller_is_evidence_only_where_nobody_else_is_answered_meanwhile() {
+    let short = TIMEOUT / 4 * 3;
+    for transport in TRANSPORTS {
+        let retry_less = json!({"retry": {"enabled": false}, "circuit_breaker": {"failure_threshold": 50}});
+        let gateway = gateway(transport, &retry_less.to_string()).await;
+        let hang = |what: &Value, limit: Option<Duration>| {
+            let call = told(what);
+            send(&gateway, limit.into_iter().fold(call, Call::with_timeout))
+        };
+        let others = async || {
+            tokio::time::sleep(TIMEOUT / 4).await;
+            send(&gateway, told(&json!({"do": "answer"}))).await.expect("an answer");
+        };
+        let hangs = json!({"do": "hang"});
+        // It says so itself, at the end of the time that it was told.
+        let runs_out = json!({"do": "run out", "ms": short.as_millis() as u64});
+        let mut expected = 0;
+        for (what, limit, beside_others, is_evidence) in [
+            (&hangs, Some(short), true, false),
+            (&runs_out, Some(short), true, false),
+            (&hangs, None, true, true),
+            (&hangs, Some(short), false, true),
+            (&runs_out, Some(short), false, true),
+        ] {
+            // The process waits itself, and so would take one after the other.
+            if transport == "subprocess" && what == &runs_out {
+                continue;
+            }
+            let cut = async || tokio::join!(hang(what, limit), hang(what, limit));
+            let (first, second) = match beside_others {
+                true => tokio::join!(cut(), others()).0,
+                false => cut().await,
+            };
+            for outcome in [first, second] {
+                assert_eq!(outcome.expect_err("its time was up").code(), Code::Timeout, "{what} over {transport}");
+            }
+            expected += if is_evidence { 2 } else { 0 };
+            let [failures, _, failed, _, of_instance] = counted(&gateway);
+            assert_eq!([failures, failed, of_instance], [expected; 3], "{what} under {limit:?} over {transport}");
+        }
+        gateway.shutdown().await;
+    }
+}
+
 /// Calls after which the balancer takes the time of one in thirty-two only.
 const WARM: usize = 64;
 

@@ -94,7 +94,7 @@ fn of_plugin_error(error: &PluginError) -> Judgement {
         // Of another crate, or wrapped in an error with a code of its own.
         None => {
             let cause = error.source().map(chain).filter(|cause| cause.refusal().is_some());
-            cause.or_else(|| cut::end_of_told_time(error).as_ref().map(Judgement::from))
+            cause.or_else(|| cut::end_of_told_time(error, false).as_ref().map(Judgement::from))
         }
     };
     let verdict = match (&refusal, error.kind()) {

@@ -88,8 +88,10 @@ impl fmt::Debug for Instant {
 
 /// A duration in nanoseconds; `u64::MAX` when it is longer than 584 years.
 #[must_use]
-pub fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+pub const fn nanos(duration: Duration) -> u64 {
+    let nanos = duration.as_nanos();
+    #[expect(clippy::cast_possible_truncation, reason = "it is no more than that")]
+    if nanos > u64::MAX as u128 { u64::MAX } else { nanos as u64 }
 }
 
 /// The present moment. Never goes backwards on one thread, and moves on with the monotonic clock whatever the

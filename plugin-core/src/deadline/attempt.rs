@@ -165,9 +165,18 @@ pin_project! {
     impl<F, R> PinnedDrop for AttemptFuture<F, R> {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
-            end::drop_limited(this.inner, || Part { since: *this.since, limit: (*this.limit).min(*this.configured) });
+            let part = || part(*this.since, *this.limit, *this.deadline, *this.given, *this.configured);
+            end::drop_limited(this.inner, part);
         }
     }
+}
+
+/// An attempt, as a part of what is polled or dropped.
+#[inline]
+fn part(since: Instant, limit: u64, deadline: Instant, given: u64, configured: u64) -> Part {
+    let own_end = Instant::from_nanos(since.as_nanos().saturating_add(limit));
+    let whole = own_end.min(polling::whole(deadline, given, configured));
+    Part { since, limit: limit.min(configured), whole }
 }
 
 impl<F, R> AttemptFuture<F, R> {
@@ -220,7 +229,7 @@ impl<F, R> AttemptFuture<F, R> {
         R: Reject<Res, Err>,
     {
         let mut this = self.as_mut().project();
-        let part = Part { since: *this.since, limit: (*this.limit).min(*this.configured) };
+        let part = part(*this.since, *this.limit, *this.deadline, *this.given, *this.configured);
         let Some(inner) = this.inner.as_mut().as_pin_mut() else { return Poll::Pending };
         let listening = polling::listening(|cell| {
             cell.limit(part);

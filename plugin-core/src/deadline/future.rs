@@ -35,7 +35,8 @@ pub(super) struct Time {
 
 impl Time {
     fn part(self) -> Part {
-        Part { since: self.since, limit: self.allowed }
+        let whole = polling::whole(self.deadline, self.given, self.allowed);
+        Part { since: self.since, limit: self.allowed, whole }
     }
 
     fn given(self) -> Duration {

@@ -19,24 +19,37 @@ pub(super) struct Part {
     pub(super) since: Instant,
     /// Nanoseconds that it may take as it was configured, or [`UNLIMITED`].
     pub(super) limit: u64,
+    /// When that time is up, whatever its caller allows; [`Instant::MAX`] without a limit. It counts from when the request
+    /// came, which may be before `since`.
+    pub(super) whole: Instant,
+}
+
+/// When the time is up that a call may take as it was configured, where its caller gave it so many nanoseconds until its
+/// deadline.
+#[inline]
+pub(super) fn whole(deadline: Instant, given: u64, configured: u64) -> Instant {
+    if configured == UNLIMITED {
+        return Instant::MAX;
+    }
+    Instant::from_nanos(deadline.as_nanos().saturating_sub(given).saturating_add(configured))
 }
 
 impl Part {
     /// Everything there is: what is narrowed to it stays what it was.
-    const WHOLE: Self = Self { since: Instant::ZERO, limit: UNLIMITED };
+    const WHOLE: Self = Self { since: Instant::ZERO, limit: UNLIMITED, whole: Instant::MAX };
 
     /// A part of this part.
     #[inline]
     pub(super) fn narrowed(self, part: Self) -> Self {
-        Self { since: self.since.max(part.since), limit: self.limit.min(part.limit) }
+        Self { since: self.since.max(part.since), limit: self.limit.min(part.limit), whole: self.whole.min(part.whole) }
     }
 
     /// A call that is made within this part, and has a limit of its own. What is configured for whoever makes it says nothing of how
     /// long the service may take that is called: only how long it is waited for.
     #[inline]
     pub(super) fn of_call(self, call: Self) -> Self {
-        let limit = if call.limit == UNLIMITED { self.limit } else { call.limit };
-        Self { since: self.since.max(call.since), limit }
+        let Self { limit, whole, .. } = if call.limit == UNLIMITED { self } else { call };
+        Self { since: self.since.max(call.since), limit, whole }
     }
 }
 

@@ -102,7 +102,7 @@ fn unknown(plugin: &PluginConfig, factories: &Factories) -> String {
 async fn create(plugin: &PluginConfig, factory: &dyn Factory) -> Result<Connected, PluginError> {
     factory.validate(plugin.options())?;
     let instance = factory.create(plugin.name(), plugin.options()).await?;
-    Ok(Connected { instances: vec![Instance::new(ONLY, instance.map(Transport::Custom))], process: None, late: None })
+    Ok(Connected { instances: vec![Instance::new(ONLY, instance.map(Transport::custom))], process: None, late: None })
 }
 
 fn http(config: &InstanceConfig, json: Limits) -> Result<Instance<Transport>, PluginError> {

@@ -1,22 +1,35 @@
 //! Where a stack ends in code of somebody else.
 
 use std::{
+    fmt,
     future::Future,
     pin::Pin,
     task::{Context, Poll},
 };
 
 use pin_project_lite::pin_project;
-use plugin_core::{Call, PluginError, Reply, clock::end, deadline::cut};
+use plugin_core::{
+    Call, Lease, PluginError, Reply, Striped,
+    clock::end,
+    deadline::cut::{self, Line, Place},
+};
 use tower_service::Service;
 
 /// A plugin that is code, in this process or with a transport of its own.
 ///
 /// It may call a stack of the family itself, and go on after that: what the layers of that stack have left behind is
 /// not the end of this call. And one in this process says like any other that it ran out of time, and nobody but the call
-/// told it.
-#[derive(Clone, Debug)]
-pub(crate) struct Foreign<S>(pub(crate) S);
+/// told it. Like every transport it knows whether others are answered while a call waits.
+pub struct Foreign<S> {
+    service: S,
+    line: Striped<Line>,
+}
+
+impl<S> Foreign<S> {
+    pub(crate) fn new(service: S) -> Self {
+        Self { service, line: Striped::new(Line::striped()) }
+    }
+}
 
 impl<S, Req, Res> Service<Call<Req>> for Foreign<S>
 where
@@ -27,20 +40,50 @@ where
     type Future = ForeignFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), PluginError>> {
-        self.0.poll_ready(cx)
+        self.service.poll_ready(cx)
     }
 
     fn call(&mut self, call: Call<Req>) -> Self::Future {
-        ForeignFuture { inner: self.0.call(call) }
+        ForeignFuture { inner: Some(self.service.call(call)), line: self.line.lease(), place: None }
+    }
+}
+
+impl<S: Clone> Clone for Foreign<S> {
+    fn clone(&self) -> Self {
+        Self { service: self.service.clone(), line: self.line.clone() }
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for Foreign<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Foreign").field(&self.service).finish()
     }
 }
 
 pin_project! {
     /// The future of a plugin that is code.
-    pub(crate) struct ForeignFuture<F> {
+    pub struct ForeignFuture<F> {
         #[pin]
-        inner: F,
+        inner: Option<F>,
+        line: Lease<Line>,
+        // Once it is seen waiting.
+        place: Option<Place>,
     }
+
+    impl<F> PinnedDrop for ForeignFuture<F> {
+        fn drop(this: Pin<&mut Self>) {
+            if cut::current().is_some() {
+                let mut this = this.project();
+                let others_answered = has_moved(this.line, *this.place);
+                cut::drop_code(others_answered, || this.inner.set(None));
+            }
+        }
+    }
+}
+
+/// Whether others were answered while a call waited.
+fn has_moved(line: &Line, place: Option<Place>) -> bool {
+    place.is_some_and(|place| line.has_moved(place))
 }
 
 impl<F, Res> Future for ForeignFuture<F>
@@ -50,14 +93,18 @@ where
     type Output = Result<Reply<Res>, PluginError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        ended(self.project().inner.poll(cx))
+        let this = self.project();
+        // It is there until the end, after which its own poll says that it has ended.
+        let Some(inner) = this.inner.as_pin_mut() else { return Poll::Pending };
+        let polled = inner.poll(cx);
+        match &polled {
+            Poll::Pending => *this.place = this.place.or_else(|| Some(this.line.join())),
+            Poll::Ready(Ok(_)) => this.line.answered(),
+            Poll::Ready(Err(_)) => {}
+        }
+        if polled.is_ready() {
+            end::forget();
+        }
+        polled.map_err(|error| cut::out_of_time(error, has_moved(this.line, *this.place)))
     }
-}
-
-/// What such a poll came to.
-pub(super) fn ended<Res>(polled: Poll<Result<Reply<Res>, PluginError>>) -> Poll<Result<Reply<Res>, PluginError>> {
-    if polled.is_ready() {
-        end::forget();
-    }
-    polled.map_err(cut::out_of_time)
 }

@@ -193,7 +193,7 @@ impl StackSettings {
         Req: Clone + Send + 'static,
         Res: Send + 'static,
     {
-        self.build_over(name, instances.into_iter().map(|instance| instance.map(Foreign)).collect())
+        self.build_over(name, instances.into_iter().map(|instance| instance.map(Foreign::new)).collect())
     }
 
     /// The same over services that know where foreign code begins.

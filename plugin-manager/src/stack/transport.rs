@@ -9,11 +9,11 @@ use std::{
 
 use bytes::Bytes;
 use pin_project_lite::pin_project;
-use plugin_core::{BoxFuture, BoxPlugin, Call, PluginError, Reply, deadline::cut};
+use plugin_core::{BoxFuture, BoxPlugin, Call, PluginError, Reply};
 use plugin_transports::{http::HttpClient, process::ProcessService};
 use tower_service::Service;
 
-use super::foreign;
+use super::foreign::{Foreign, ForeignFuture};
 
 /// Where a stack ends that was built from a configuration. One type for all, so that nothing is boxed on the way down.
 #[derive(Clone)]
@@ -24,7 +24,15 @@ pub enum Transport {
     /// A plugin over HTTP or HTTPS.
     Http(HttpClient),
     /// What a factory made, in this process or elsewhere.
-    Custom(BoxPlugin<Bytes, Bytes>),
+    Custom(Foreign<BoxPlugin<Bytes, Bytes>>),
+}
+
+impl Transport {
+    /// A plugin that is code.
+    #[must_use]
+    pub fn custom(plugin: BoxPlugin<Bytes, Bytes>) -> Self {
+        Self::Custom(Foreign::new(plugin))
+    }
 }
 
 impl Service<Call<Bytes>> for Transport {
@@ -75,7 +83,7 @@ pin_project! {
     enum Kind {
         Process { #[pin] future: plugin_transports::process::ResponseFuture },
         Boxed { future: BoxFuture<Result<Reply<Bytes>, PluginError>> },
-        Foreign { future: BoxFuture<Result<Reply<Bytes>, PluginError>> },
+        Foreign { #[pin] future: ForeignFuture<BoxFuture<Result<Reply<Bytes>, PluginError>>> },
     }
 }
 
@@ -85,8 +93,8 @@ impl Future for TransportFuture {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().kind.project() {
             KindProject::Process { future } => future.poll(cx),
-            KindProject::Boxed { future } => future.as_mut().poll(cx).map_err(cut::out_of_time),
-            KindProject::Foreign { future } => foreign::ended(future.as_mut().poll(cx)),
+            KindProject::Boxed { future } => future.as_mut().poll(cx),
+            KindProject::Foreign { future } => future.poll(cx),
         }
     }
 }

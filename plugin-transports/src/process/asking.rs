@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     lines::{
-        client::{Connection, Exchange, Failure},
+        client::{Connection, Exchange, Failure, Turn},
         codec::{Answer, Frame},
     },
     told::{tellable, too_late},
@@ -50,14 +50,31 @@ impl Unlimited {
         if size > limit {
             return Err(error::too_large(size, limit, &shared.name));
         }
-        match shared.connection(call.context().deadline())? {
-            Reach::Now(connection) => exchange(shared.clone(), connection, call).map(Asking::Waiting),
-            Reach::AfterStart(starts) => Ok(Asking::Starting(Starting::new(shared.clone(), starts, call))),
-        }
+        let reach = shared.connection(call.context().deadline())?;
+        begin(shared.clone(), reach, call, None)
     }
 }
 
-fn exchange(shared: Arc<Shared>, connection: Arc<Connection<Pipe>>, call: Call<Bytes>) -> Result<Asked, PluginError> {
+/// Asks the process that can be reached, now or when it is ready.
+fn begin(
+    shared: Arc<Shared>,
+    reach: Reach,
+    call: Call<Bytes>,
+    held_until: Option<Instant>,
+) -> Result<Asking, PluginError> {
+    match reach {
+        Reach::Now(connection) => exchange(shared, connection, call, held_until).map(Asking::Waiting),
+        Reach::AfterStart(starts) => Ok(Asking::Starting(Starting::new(shared, starts, call))),
+    }
+}
+
+/// `held_until`: when the process was ready, where the call waited for that.
+fn exchange(
+    shared: Arc<Shared>,
+    connection: Arc<Connection<Pipe>>,
+    call: Call<Bytes>,
+    held_until: Option<Instant>,
+) -> Result<Asked, PluginError> {
     let config = &shared.config;
     let payload = crate::json::on_one_line(&call, shared.config.limits.json);
     let payload = payload.map_err(|flaw| error::not_json(&flaw, &shared.name))?;
@@ -84,7 +101,8 @@ fn exchange(shared: Arc<Shared>, connection: Arc<Connection<Pipe>>, call: Call<B
     if frame.len() > config.limits.line {
         return Err(error::too_large(frame.len(), config.limits.line, &shared.name));
     }
-    Ok(Asked { exchange: connection.exchange(frame, until), told, call, connection, shared })
+    let exchange = connection.exchange(frame, until).held_until(held_until);
+    Ok(Asked { exchange, told, call, connection, shared })
 }
 
 /// A call that the plugin is asked to answer, and the time that it is told.
@@ -105,8 +123,8 @@ impl Asked {
         match shared.connection(call.context().deadline()) {
             // Its end is not known there yet.
             Ok(Reach::Now(next)) if Arc::ptr_eq(&next, &self.connection) => Err(Ended::Failed(failure)),
-            Ok(Reach::Now(next)) => exchange(shared, next, call).map(Asking::Waiting).map_err(Ended::Refused),
-            Ok(Reach::AfterStart(starts)) => Ok(Asking::Starting(Starting::new(shared, starts, call))),
+            // The next one has it from now on.
+            Ok(reach) => begin(shared, reach, call, Some(waiting::present())).map_err(Ended::Refused),
             Err(error) => Err(Ended::Refused(error)),
         }
     }
@@ -128,19 +146,22 @@ pub(super) struct Told {
     configured: Option<Duration>,
     /// The limit of the attempt, of whoever owns it.
     limit: Duration,
+    /// How it was treated on this side, once it has its answer.
+    turn: Turn,
 }
 
 impl Told {
     fn of(context: &CallContext, limit: Duration) -> Self {
         let (deadline, configured) = (context.deadline(), context.configured_timeout());
-        Self { since: None, received: context.received(), deadline, configured, limit }
+        Self { since: None, received: context.received(), deadline, configured, limit, turn: Turn::default() }
     }
 
     /// That of an attempt that began then.
     pub(super) fn time(&self, since: Instant) -> AttemptTime {
         let given = self.deadline.map_or(Duration::MAX, |deadline| deadline.saturating_since(self.received));
         let time = AttemptTime::new(since).with_limit(Some(self.limit)).with_deadline(self.deadline, given);
-        time.with_configured(self.configured)
+        let Turn { held_until, others_answered } = self.turn;
+        time.with_configured(self.configured).with_held_until(held_until).with_others_answered(others_answered)
     }
 }
 
@@ -182,7 +203,7 @@ impl Starting {
     fn new(shared: Arc<Shared>, starts: u64, call: Call<Bytes>) -> Self {
         let work = async move {
             let connection = shared.clone().started(starts).await?;
-            exchange(shared, connection, call)
+            exchange(shared, connection, call, Some(waiting::present()))
         };
         Self { work: Box::pin(work) }
     }
@@ -234,7 +255,10 @@ impl Future for Asking {
                         return Poll::Pending;
                     };
                     *this = match result {
-                        Ok(answer) => return Poll::Ready(Ok(Answered { answer, told: asked.told })),
+                        Ok(answer) => {
+                            let told = Told { turn: asked.exchange.turn(), ..asked.told };
+                            return Poll::Ready(Ok(Answered { answer, told }));
+                        }
                         Err(failure @ (Failure::Lost(_, Sent::Nothing) | Failure::Closing)) => asked.anew(failure)?,
                         Err(failure) => return Poll::Ready(Err(Ended::Failed(failure))),
                     };

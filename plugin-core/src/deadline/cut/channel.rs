@@ -28,6 +28,17 @@ pub struct Progress {
     pub is_held: bool,
     /// When it was sent, where it was held back on this side until then: what went before is not the service's.
     pub held_until: Option<Instant>,
+    /// The service answered others since it had this request, so that it does not hang: that a caller had less time for it than
+    /// is configured says nothing against it.
+    pub others_answered: bool,
+}
+
+impl Progress {
+    /// Tells it, from the drop of a transport's future, after it has withdrawn what it could. What [`report`] and the
+    /// functions like it are short for.
+    pub fn report(self) {
+        add(self);
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -118,14 +129,14 @@ pub fn report(stage: &'static str, sent: Sent) {
 /// service: then the end of its time is no evidence against it. Of several attempts that are dropped together, each must say
 /// so. What waits for others to be answered says it with [`report_in_line`](super::report_in_line).
 pub fn report_held(stage: &'static str) {
-    add(Progress { stage: Some(stage), sent: Sent::Nothing, is_held: true, held_until: None });
+    add(Progress { stage: Some(stage), sent: Sent::Nothing, is_held: true, ..Progress::default() });
 }
 
 /// Like [`report`], for a request that may have been sent at this moment, and was held back until then for the sake of others:
 /// the service is judged by the time that it had. Of several attempts that are dropped together, the first one to be sent
 /// says since when.
 pub fn report_held_until(stage: &'static str, sent: Sent, at: Instant) {
-    add(Progress { stage: Some(stage), sent, is_held: false, held_until: Some(at) });
+    add(Progress { stage: Some(stage), sent, held_until: Some(at), ..Progress::default() });
 }
 
 /// Drops, under a cut, work that was held back on this side until this moment, for the sake of others: it is judged by the time
@@ -139,6 +150,17 @@ pub fn drop_held_until<T>(at: Instant, drop: impl FnOnce() -> T) -> T {
     result
 }
 
+/// Drops, under a cut, code that answered others since it had this call, or did not. For a transport that carries a call to code
+/// in this process, which may make calls itself: each is judged by the first limit that a layer has which it is made through,
+/// whether that limits calls or attempts, and by that of this call where it has none. Of work that ends otherwise nothing is
+/// told.
+pub fn drop_code<T>(others_answered: bool, drop: impl FnOnce() -> T) -> T {
+    let Some(cut) = current() else { return drop() };
+    let (result, progress) = told_under(cut.beside(others_answered).of_code(), drop);
+    add(Progress { others_answered: progress.others_answered || others_answered, ..progress });
+    result
+}
+
 /// Tells, from the drop of a layer that makes several attempts, that one which ended before may have been sent: then the
 /// call was, however little is known of the attempt that is dropped.
 pub fn sent_before() {
@@ -149,7 +171,7 @@ fn add(new: Progress) {
     let Some(dropping) = DROPPING.get() else { return };
     let progress = match dropping.progress {
         None => new,
-        Some(Progress { stage, sent, is_held, held_until }) => Progress {
+        Some(Progress { stage, sent, is_held, held_until, others_answered }) => Progress {
             stage: stage.or(new.stage),
             sent: if sent == Sent::Nothing { new.sent } else { sent },
             is_held: is_held && new.is_held,
@@ -158,6 +180,11 @@ fn add(new: Progress) {
                 (true, _) => new.held_until,
                 (_, true) => held_until,
                 _ => held_until.zip(new.held_until).map(|(first, second)| first.min(second)),
+            },
+            others_answered: match (is_held, new.is_held) {
+                (true, _) => new.others_answered,
+                (_, true) => others_answered,
+                _ => others_answered && new.others_answered,
             },
         },
     };
@@ -169,7 +196,7 @@ fn add(new: Progress) {
 pub fn narrow<T>(since: Instant, run: impl FnOnce() -> T) -> T {
     // Outside of every limit there is nothing to narrow, and `elapsed` is to say so.
     let is_limited = current().is_some() || polling::with(|cell| cell.limits.get());
-    if is_limited { within(Part { since, limit: UNLIMITED }, run) } else { run() }
+    if is_limited { within(Part { since, limit: UNLIMITED, whole: Instant::MAX }, run) } else { run() }
 }
 
 /// Like [`narrow`], with the time that the part may take.
@@ -197,7 +224,8 @@ pub(crate) fn shared<T>(began: Instant, allowed: Option<Duration>, run: impl FnO
     }
     let Some(before) = polling::with(|cell| cell.limits.get().then(|| cell.part.get())) else { return run() };
     let limit = duration(before.limit).max(allowed).map_or(UNLIMITED, nanos);
-    polled(Part { since: began, limit }, run)
+    let whole = before.whole.min(polling::whole(began, 0, limit));
+    polled(Part { since: began, limit, whole }, run)
 }
 
 /// Drops a part under a cut of its own, and adds its progress to that of the whole.
@@ -239,7 +267,7 @@ pub(crate) fn told() -> Option<AttemptTime> {
     TOLD_DEADLINE.set(deadline);
     TOLD_LIMIT.set(part.limit);
     let time = AttemptTime::new(part.since).with_deadline(Some(deadline), deadline.saturating_since(part.since));
-    Some(time.with_configured(duration(part.limit)))
+    Some(time.with_configured(duration(part.limit)).with_whole(part.whole))
 }
 
 /// Forgets what time a service was told. Before the poll of a call that is judged by [`as_told`].
@@ -257,25 +285,25 @@ pub(crate) fn as_told<T>(began: Instant, judge: impl FnOnce() -> T) -> T {
         return narrow(began, judge);
     }
     let _enforced = enforced::enforcing(deadline);
-    polled(Part { since: began, limit }, judge)
+    polled(Part { since: began, limit, whole: Instant::MAX }, judge)
 }
 
 /// What it means that a service says itself that its time was up (`PLUGIN_1204`): the end of the time that it was told,
 /// where it is that ([`AttemptTime::answered`]). What says that another attempt may help was some other limit. For the poll
 /// of the service, under the layers that own its time.
-pub(crate) fn end_of_told_time(error: &PluginError) -> Option<Rejected> {
+pub(crate) fn end_of_told_time(error: &PluginError, others_answered: bool) -> Option<Rejected> {
     if error.code() != Code::Timeout || error.rejected().is_some() || error.is_retryable() {
         return None;
     }
-    told()?.answered(clock::now())
+    told()?.with_others_answered(others_answered).answered(clock::now())
 }
 
 /// The error of a service which says itself that its time was up (`PLUGIN_1204`), for who calls it: as the end of the time
 /// that it was told, where it is that, and as it came otherwise. For the poll of the service, under the layers that own its
-/// time.
+/// time. `others_answered` since it had the request: where nobody knows, `false`.
 #[must_use]
-pub fn out_of_time(error: PluginError) -> PluginError {
-    let Some(refusal) = end_of_told_time(&error) else { return error };
+pub fn out_of_time(error: PluginError, others_answered: bool) -> PluginError {
+    let Some(refusal) = end_of_told_time(&error, others_answered) else { return error };
     let refused = PluginError::from(refusal);
     match error.plugin() {
         Some(name) => refused.with_plugin(name),
@@ -291,6 +319,12 @@ mod tests {
 
     fn at(seconds: u64) -> Instant {
         Instant::from_nanos(seconds * 1_000_000_000)
+    }
+
+    /// What began then and may take so many seconds.
+    fn part(since: u64, limit: Option<u32>) -> Part {
+        let limit = limit.map_or(UNLIMITED, |seconds| nanos(seconds * SECOND));
+        Part { since: at(since), limit, whole: polling::whole(at(since), 0, limit) }
     }
 
     #[test]
@@ -348,9 +382,9 @@ mod tests {
     fn only_a_plain_word_that_time_was_up_is_taken_for_the_end_of_the_told_time() {
         let deadline = clock::now();
         let said = |error: &PluginError| {
-            let part = Part { since: Instant::ZERO, limit: UNLIMITED };
+            let part = part(0, None);
             let _enforced = enforced::enforcing(deadline);
-            polled(part, || end_of_told_time(error))
+            polled(part, || end_of_told_time(error, false))
         };
         let late = || PluginError::new(Code::Timeout, "late");
         let refused = PluginError::from(Rejected::deadline_exceeded(SECOND, None));
@@ -358,7 +392,7 @@ mod tests {
         for error in [late().with_retryable(true), refused, PluginError::execution("no")] {
             assert_eq!(said(&error), None, "{error}");
         }
-        assert_eq!(end_of_told_time(&late()), None, "nobody told it a time");
+        assert_eq!(end_of_told_time(&late(), false), None, "nobody told it a time");
     }
 
     #[test]
@@ -368,9 +402,7 @@ mod tests {
         let progress = drop_under(cut, || {
             assert_eq!(current(), Some(cut));
             narrow(at(16), || assert!(current().is_some_and(|cut| cut.ran() == 4 * SECOND && !cut.is_evidence())));
-            within(Part { since: at(16), limit: nanos(8 * SECOND) }, || {
-                assert!(current().is_some_and(|cut| cut.is_evidence()));
-            });
+            within_call(part(16, Some(8)), || assert!(current().is_some_and(|cut| cut.is_evidence())));
             assert_eq!(current(), Some(cut));
         });
         assert_eq!(current(), None);
@@ -378,24 +410,106 @@ mod tests {
     }
 
     #[test]
-    fn of_two_limits_the_smaller_one_is_that_of_the_part_whoever_set_it() {
-        for (outer, inner, both) in [(4, Some(8), 4), (8, Some(4), 4), (4, None, 4)] {
-            let part = Part { since: at(0), limit: inner.map_or(UNLIMITED, |seconds| nanos(seconds * SECOND)) };
+    fn what_has_a_limit_of_its_own_is_judged_by_that_and_else_by_that_of_whoever_makes_it() {
+        for (outer, inner, expected) in [
+            (Some(4), Some(8), Some(8)),
+            (Some(8), Some(4), Some(4)),
+            (Some(4), None, Some(4)),
+            (None, Some(1), Some(1)),
+        ] {
             let limit = || current().and_then(|cut| cut.limit());
-            let _ = drop_under(Cut::new(at(0), at(20), Some(outer * SECOND)), || {
-                within(part, || assert_eq!(limit(), Some(both * SECOND), "{outer} s outside, {inner:?} s inside"));
+            let _ = drop_under(Cut::new(at(0), at(20), outer.map(|seconds: u32| seconds * SECOND)), || {
+                let expected = expected.map(|seconds: u32| seconds * SECOND);
+                within_call(part(0, inner), || {
+                    assert_eq!(limit(), expected, "{outer:?} s outside, {inner:?} s inside")
+                });
             });
         }
-        let part = Part { since: at(0), limit: nanos(SECOND) };
-        let _ = drop_under(Cut::new(at(0), at(20), None), || {
-            within(part, || assert_eq!(current().and_then(|cut| cut.limit()), Some(SECOND), "nobody outside set one"));
-        });
+    }
+
+    #[test]
+    fn of_two_limits_the_smaller_one_is_that_of_the_part_and_of_code_that_makes_a_call_the_first_of_the_call() {
+        let limit = || current().and_then(|cut| cut.limit()).map(|limit| limit.as_secs());
+        let attempt = |limit: Option<u32>, run: &dyn Fn()| within(part(0, limit), run);
+        for (outer, inner, of_part, of_code) in [
+            (Some(4), Some(8), Some(4), Some(8)),
+            (Some(8), Some(4), Some(4), Some(4)),
+            (Some(4), None, Some(4), Some(4)),
+            (None, Some(1), Some(1), Some(1)),
+        ] {
+            let _ = drop_under(Cut::new(at(0), at(20), outer.map(|seconds: u32| seconds * SECOND)), || {
+                attempt(inner, &|| assert_eq!(limit(), of_part, "{outer:?} s outside, {inner:?} s inside"));
+                drop_code(false, || {
+                    // Through layers that set none, and once it has one the smaller of those that follow.
+                    narrow(at(1), || within_call(part(0, None), || attempt(inner, &|| assert_eq!(limit(), of_code))));
+                    attempt(inner, &|| {
+                        attempt(Some(2), &|| assert_eq!(limit(), inner.or(outer).map(|s| u64::from(s.min(2)))))
+                    });
+                });
+            });
+        }
+    }
+
+    #[test]
+    fn a_shorter_limit_of_a_caller_is_evidence_only_where_nobody_else_was_answered_and_a_configured_one_always() {
+        for (given, others_answered, expected) in [
+            (10, false, true),
+            (10, true, true),
+            (9, false, true),
+            (9, true, false),
+            (5, true, false),
+            (4, false, false),
+        ] {
+            let time = AttemptTime::new(at(0)).with_deadline(Some(at(given)), Duration::from_secs(given));
+            let time = time.with_configured(Some(10 * SECOND));
+            let mut inner = None;
+            let progress = drop_under(time.cut(), || {
+                Progress { stage: Some("on the plugin"), others_answered, ..Progress::default() }.report();
+                inner = current().map(|cut| cut.is_evidence());
+            });
+            let refused = time.refusal_of(progress).is_evidence();
+            assert_eq!((inner, refused), (Some(expected), expected), "{given} s of ten, {others_answered}");
+            let said =
+                time.with_others_answered(others_answered).answered(at(given)).map(|refusal| refusal.is_evidence());
+            assert_eq!(said, Some(expected), "that the service itself says it changes nothing: {given} s");
+        }
+        // What is reported by two that are dropped together is so of each.
+        for (second, expected) in [(true, true), (false, false)] {
+            let both = drop_under(Cut::new(at(0), at(9), Some(10 * SECOND)), || {
+                for others_answered in [true, second] {
+                    Progress { others_answered, ..Progress::default() }.report();
+                }
+            });
+            assert_eq!(both.others_answered, expected);
+        }
+    }
+
+    #[test]
+    fn the_configured_time_counts_from_when_the_request_came_and_that_of_an_attempt_from_its_own_start() {
+        let others = |time: AttemptTime| time.with_others_answered(true).refusal().is_evidence();
+        // It came at 0, and was seen waiting 2 s later.
+        let late = AttemptTime::new(at(2)).with_deadline(Some(at(10)), 10 * SECOND).with_configured(Some(10 * SECOND));
+        assert!(others(late), "all of the time that is configured");
+        assert!(!others(late.with_deadline(Some(at(9)), 9 * SECOND)), "its caller's");
+        let attempt = late.with_limit(Some(4 * SECOND));
+        assert!(others(attempt), "its own limit is up");
+        assert!(!others(attempt.with_deadline(Some(at(5)), 5 * SECOND)), "and here its caller's");
+        // A call that is made within another has time left when that one is cut, so it was its caller's.
+        let cut = Cut::new(at(0), at(6), Some(6 * SECOND));
+        for (inner, expected) in [(Some(10), false), (None, true)] {
+            let _ = drop_under(cut, || {
+                within_call(part(0, inner), || {
+                    drop_code(true, || assert_eq!(current().map(|cut| cut.is_evidence()), Some(expected)));
+                    assert_eq!(current().map(|cut| cut.is_evidence()), Some(expected), "{inner:?}");
+                });
+            });
+        }
     }
 
     #[test]
     fn outside_of_a_limit_there_is_no_part_of_it() {
         narrow(at(1), || assert_eq!(elapsed(), None));
-        polled(Part { since: at(1), limit: nanos(SECOND) }, || {
+        polled(part(1, Some(1)), || {
             narrow(at(2), || assert!(elapsed().is_some_and(|cut| (cut.since(), cut.limit()) == (at(2), Some(SECOND)))));
         });
     }
@@ -431,7 +545,7 @@ mod tests {
             assert!(current().is_some_and(|cut| !cut.is_evidence() && cut.ran() == 30 * SECOND));
         };
         let progress = drop_under(cut, held);
-        let expected = Progress { stage: Some("held back"), sent: Sent::Nothing, is_held: true, held_until: None };
+        let expected = Progress { stage: Some("held back"), sent: Sent::Nothing, is_held: true, ..Progress::default() };
         assert_eq!(progress, expected);
         let time = AttemptTime::new(at(1)).with_limit(Some(30 * SECOND));
         assert!(time.refusal().is_evidence() && !time.refusal_of(progress).is_evidence());
@@ -450,8 +564,7 @@ mod tests {
         let panicked = std::panic::catch_unwind(|| drop_under(cut, || panic!("in a drop")));
         assert!(panicked.is_err());
         assert_eq!(current(), None);
-        let panicked =
-            std::panic::catch_unwind(|| polled(Part { since: at(1), limit: UNLIMITED }, || panic!("polled")));
+        let panicked = std::panic::catch_unwind(|| polled(part(1, None), || panic!("polled")));
         assert!(panicked.is_err());
         assert_eq!(elapsed(), None);
     }

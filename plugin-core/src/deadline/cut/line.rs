@@ -1,9 +1,12 @@
-//! Calls that wait on this side for their turn at a service.
+//! Whether a service answers others while a call waits for it.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{report, report_held};
-use crate::Sent;
+use crate::{
+    Sent,
+    striped::{Pad, stripe, stripe_count},
+};
 
 /// Tells of a request that is dropped while it waits on this side until others are done, such as for one of so many
 /// connections: nothing of it was sent. Where the service has answered others meanwhile, the line was too long for this call,
@@ -12,63 +15,60 @@ pub fn report_in_line(stage: &'static str, was_answered: bool) {
     if was_answered { report_held(stage) } else { report(stage, Sent::Nothing) }
 }
 
-/// A line in which a transport lets calls wait for their turn, such as for one of so many connections. It knows whether the
-/// service answers others meanwhile, which is what [`report_in_line`] asks.
-///
-/// While nobody waits, an answer costs a look at a word that nobody writes.
+/// Whether a service answers others meanwhile: a transport counts its answers here, and asks it of a call that waits, in a line of
+/// the host ([`report_in_line`]) or for its answer ([`Progress::others_answered`](super::Progress::others_answered)).
 ///
 /// ```
 /// use plugin_core::deadline::cut::Line;
 ///
 /// let line = Line::default();
 /// let place = line.join();
-/// assert!(!place.was_answered());
+/// assert!(!line.has_moved(place));
 /// line.answered();
-/// assert!(place.was_answered());
+/// assert!(line.has_moved(place));
 /// ```
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Line {
-    waiting: AtomicUsize,
-    answered: AtomicU64,
+    /// One for all, or one for each stripe of threads.
+    answered: Box<[Pad<AtomicU64>]>,
+}
+
+/// What a service had answered when a call began to wait for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[must_use = "it is what the line is asked about"]
+pub struct Place(u64);
+
+impl Default for Line {
+    /// One for a transport whose calls meet anyway, such as at a connection.
+    fn default() -> Self {
+        Self { answered: Box::new([Pad::default()]) }
+    }
 }
 
 impl Line {
-    /// A call begins to wait. It has left the line when this place is dropped.
-    pub fn join(&self) -> Place<'_> {
+    /// One in which threads do not meet that answer calls. Joining it, and asking it, walks all stripes.
+    #[must_use]
+    pub fn striped() -> Self {
+        Self { answered: (0..stripe_count()).map(|_| Pad::default()).collect() }
+    }
+
+    /// A call begins to wait.
+    pub fn join(&self) -> Place {
         // Relaxed, here and below: counts order nothing, and who misses one of this moment behaves as if it had come later.
-        self.waiting.fetch_add(1, Ordering::Relaxed);
-        Place { line: self, before: self.answered.load(Ordering::Relaxed) }
+        Place(self.answered.iter().fold(0, |sum, count| sum.wrapping_add(count.load(Ordering::Relaxed))))
     }
 
     /// The service has answered a call, whatever it said.
     #[inline]
     pub fn answered(&self) {
-        if self.waiting.load(Ordering::Relaxed) > 0 {
-            self.answered.fetch_add(1, Ordering::Relaxed);
-        }
+        // There are one or a power of two of them.
+        self.answered[stripe() & (self.answered.len() - 1)].fetch_add(1, Ordering::Relaxed);
     }
-}
 
-/// The place of a call in a [`Line`].
-#[derive(Debug)]
-#[must_use = "a call waits for as long as its place is there"]
-pub struct Place<'l> {
-    line: &'l Line,
-    /// What was answered by then.
-    before: u64,
-}
-
-impl Place<'_> {
-    /// Whether the service has answered a call since this one began to wait.
+    /// Whether the service has answered a call since this place was taken.
     #[must_use]
-    pub fn was_answered(&self) -> bool {
-        self.line.answered.load(Ordering::Relaxed) != self.before
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.line.waiting.fetch_sub(1, Ordering::Relaxed);
+    pub fn has_moved(&self, since: Place) -> bool {
+        self.join() != since
     }
 }
 
@@ -89,17 +89,15 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_seen_by_those_who_waited_for_it_and_counted_only_for_them() {
-        let line = Line::default();
-        line.answered();
-        assert_eq!(line.answered.load(Ordering::Relaxed), 0, "nobody waits, so nobody is to meet here");
-        let first = line.join();
-        line.answered();
-        let second = line.join();
-        assert!(first.was_answered() && !second.was_answered());
-        drop((first, second));
-        line.answered();
-        assert_eq!(line.answered.load(Ordering::Relaxed), 1);
+    fn an_answer_is_seen_by_those_who_waited_for_it_whoever_counts_it() {
+        for line in [Line::default(), Line::striped()] {
+            line.answered();
+            let first = line.join();
+            assert!(!line.has_moved(first));
+            std::thread::scope(|scope| scope.spawn(|| line.answered()).join()).expect("no panic");
+            let second = line.join();
+            assert!(line.has_moved(first) && !line.has_moved(second));
+        }
     }
 
     #[test]

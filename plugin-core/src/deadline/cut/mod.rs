@@ -16,8 +16,8 @@ pub(super) use super::polling::Part;
 #[cfg(any(feature = "grpc", feature = "tonic"))]
 pub(crate) use channel::told;
 pub use channel::{
-    Progress, current, drop_held_until, drop_superseded, drop_under, elapsed, is_superseded, narrow, out_of_time,
-    report, report_held, report_held_until, sent_before,
+    Progress, current, drop_code, drop_held_until, drop_superseded, drop_under, elapsed, is_superseded, narrow,
+    out_of_time, report, report_held, report_held_until, sent_before,
 };
 pub(crate) use channel::{as_told, end_of_told_time, forget_told, shared};
 pub(super) use channel::{within, within_call};

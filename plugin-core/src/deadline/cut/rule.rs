@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::super::{
     layer::duration,
-    polling::{Part, UNLIMITED},
+    polling::{self, Part, UNLIMITED},
 };
 use super::Progress;
 use crate::{
@@ -30,7 +30,12 @@ pub struct Cut {
     at: Instant,
     since: Instant,
     limit: Option<Duration>,
+    /// When the configured time is up. A cut before is its caller's doing.
+    whole: Instant,
     is_held: bool,
+    others_answered: bool,
+    /// It is code that is dropped, and no call that it makes was seen to have a limit of its own.
+    is_code: bool,
 }
 
 impl Cut {
@@ -38,7 +43,11 @@ impl Cut {
     /// not what its caller allowed; without one, no end is evidence.
     #[must_use]
     pub const fn new(since: Instant, at: Instant, limit: Option<Duration>) -> Self {
-        Self { at, since, limit, is_held: false }
+        let whole = match limit {
+            Some(limit) => Instant::from_nanos(since.as_nanos().saturating_add(nanos(limit))),
+            None => Instant::MAX,
+        };
+        Self { at, since, limit, whole, is_held: false, others_answered: false, is_code: false }
     }
 
     /// The moment of the cut.
@@ -65,11 +74,14 @@ impl Cut {
         self.at.saturating_since(self.since)
     }
 
-    /// Whether this says something of the service: [`is_evidence`].
+    /// Whether this says something of the service: [`is_evidence`]. Not where its caller allowed less than is configured and
+    /// the service answered others meanwhile: then all that is known is that this call takes longer.
     #[must_use]
     pub const fn is_evidence(&self) -> bool {
+        let is_callers = self.at.as_nanos() < self.whole.as_nanos();
         match self.limit {
-            Some(limit) => !self.is_held && is_evidence(self.ran(), limit),
+            _ if self.is_held || (is_callers && self.others_answered) => false,
+            Some(limit) => is_evidence(self.ran(), limit),
             None => false,
         }
     }
@@ -89,7 +101,7 @@ impl Cut {
     /// The same cut, of work that came so far: as far as it was held back on this side, the service has not seen it.
     pub(super) fn of_progress(self, progress: Progress) -> Self {
         let part = progress.held_until.map_or(self, |sent| self.of_part(sent));
-        part.of_unseen(progress.is_held)
+        part.of_unseen(progress.is_held).beside(progress.others_answered)
     }
 
     /// The same cut, of work that had not the time which it seems to have had: this process did not run, or the service has not
@@ -99,28 +111,47 @@ impl Cut {
         Self { is_held: self.is_held || is_unseen, ..self }
     }
 
+    /// The same cut, of work while which the service answered others, or did not.
+    pub(super) const fn beside(self, others_answered: bool) -> Self {
+        Self { others_answered: self.others_answered || others_answered, ..self }
+    }
+
+    /// The same cut, of code that may have made calls itself.
+    pub(super) const fn of_code(self) -> Self {
+        Self { is_code: true, ..self }
+    }
+
     /// The same of a call that is shared, by its own time, where this caller or another one allows it so much.
     pub(super) fn of_shared(self, began: Instant, allowed: Option<Duration>) -> Self {
-        Self { since: began, limit: self.limit.max(allowed), ..self }
+        let limit = self.limit.max(allowed);
+        // Of a caller that came later the time is up later than that of the call.
+        let whole = self.whole.min(Self::new(began, self.at, limit).whole);
+        Self { since: began, limit, whole, ..self }
     }
 
     /// The same for a part that began later, or may take less.
     pub(super) fn narrowed(self, part: Part) -> Self {
-        Self { is_held: self.is_held, ..Self::of(self.part().narrowed(part), self.at) }
+        if self.is_code { self.of_call(part) } else { self.of_the_same(self.part().narrowed(part)) }
     }
 
     /// The same for a call that is made within the work, and has a limit of its own.
     pub(super) fn of_call(self, call: Part) -> Self {
-        Self { is_held: self.is_held, ..Self::of(self.part().of_call(call), self.at) }
+        Self { is_code: self.is_code && call.limit == UNLIMITED, ..self.of_the_same(self.part().of_call(call)) }
+    }
+
+    fn of_the_same(self, part: Part) -> Self {
+        let Part { since, limit, whole } = part;
+        Self { since, limit: duration(limit), whole, ..self }
     }
 
     fn part(self) -> Part {
-        Part { since: self.since, limit: self.limit.map_or(UNLIMITED, nanos) }
+        Part { since: self.since, limit: self.limit.map_or(UNLIMITED, nanos), whole: self.whole }
     }
 
     /// This part of a call, cut at this moment.
     pub(super) fn of(part: Part, at: Instant) -> Self {
-        Self { at, since: part.since, limit: duration(part.limit), is_held: false }
+        let Part { since, limit, whole } = part;
+        Self { at, since, limit: duration(limit), whole, is_held: false, others_answered: false, is_code: false }
     }
 }
 
@@ -140,13 +171,26 @@ pub struct AttemptTime {
     pub configured: Option<Duration>,
     /// Until when it was held back on this side for the sake of others: what went before is not the service's.
     pub held_until: Option<Instant>,
+    /// The service answered others since it had this one.
+    pub others_answered: bool,
+    /// When the configured time is up, where that is known better than by the given and the configured time.
+    whole: Option<Instant>,
 }
 
 impl AttemptTime {
     /// An attempt that began at this moment, with no limit yet.
     #[must_use]
     pub const fn new(since: Instant) -> Self {
-        Self { since, limit: None, deadline: None, given: Duration::MAX, configured: None, held_until: None }
+        Self {
+            since,
+            limit: None,
+            deadline: None,
+            given: Duration::MAX,
+            configured: None,
+            held_until: None,
+            others_answered: false,
+            whole: None,
+        }
     }
 
     /// Limits the attempt to this time. `Duration::MAX` is none, as it is what
@@ -181,6 +225,30 @@ impl AttemptTime {
         self
     }
 
+    /// Says whether the service answered others since it had this one.
+    #[must_use]
+    pub const fn with_others_answered(mut self, were_answered: bool) -> Self {
+        self.others_answered = were_answered;
+        self
+    }
+
+    /// Says when the configured time is up.
+    pub(super) const fn with_whole(mut self, at: Instant) -> Self {
+        self.whole = Some(at);
+        self
+    }
+
+    /// When the time is up that was configured, whatever its caller allows.
+    fn whole(&self) -> Instant {
+        let configured = self.configured.map_or(UNLIMITED, nanos);
+        let of_call = match (self.whole, self.deadline) {
+            (Some(whole), _) => whole,
+            (None, Some(deadline)) => polling::whole(deadline, nanos(self.given), configured),
+            (None, None) => polling::whole(self.since, 0, configured),
+        };
+        self.own_end().min(of_call)
+    }
+
     fn own_end(&self) -> Instant {
         self.limit.map_or(Instant::MAX, |limit| self.since.saturating_add(limit))
     }
@@ -195,7 +263,8 @@ impl AttemptTime {
     #[must_use]
     pub fn cut(&self) -> Cut {
         let allowed = self.limit.into_iter().chain(self.configured).min();
-        let cut = Cut::new(self.since, self.ends(), allowed);
+        let cut =
+            Cut { whole: self.whole(), ..Cut::new(self.since, self.ends(), allowed) }.beside(self.others_answered);
         self.held_until.map_or(cut, |at| cut.of_part(at))
     }
 

@@ -1,7 +1,7 @@
 //! One request and its answer.
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, Uri, header};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header};
 use hyper::body::Incoming;
 use plugin_core::{
     PluginError, Sent, classify,
@@ -11,7 +11,7 @@ use plugin_core::{
 use super::{
     HttpConfig, fault,
     pool::{Lease, Pool},
-    progress::{Progress, Stage},
+    progress::{Beside, Progress, Stage},
 };
 use crate::http::{
     body::{self, Parts},
@@ -26,9 +26,13 @@ pub(super) struct Outgoing {
 }
 
 /// An answer, whose connection comes back to the pool when it has been read.
-pub(super) struct Incomplete {
+pub(super) struct Incomplete<'p> {
     response: Response<Incoming>,
     lease: Lease,
+    /// The plugin answered others before it began this answer.
+    others_answered: bool,
+    /// Until the answer has been read.
+    _beside: Beside<'p>,
 }
 
 /// How often a request is sent again at once that a living peer has certainly not taken: what the end of a connection needs. A
@@ -42,22 +46,24 @@ const MAX_RESENT: usize = 1;
 /// So does a peer that answers over HTTP/2 that it has not looked at the request, since it ends the connection in order or
 /// has no room on it: what `make` gives is then sent again, at once and [once](MAX_RESENT). It is asked for the request of an
 /// attempt that is sent at that moment.
-pub(super) async fn send(
-    pool: &std::sync::Arc<Pool>,
+pub(super) async fn send<'p>(
+    pool: &'p std::sync::Arc<Pool>,
     endpoint: &Endpoint,
     make: impl Fn(Instant) -> Outgoing,
     now: Instant,
-    progress: &Progress,
-) -> Result<Incomplete, PluginError> {
+    progress: &'p Progress,
+) -> Result<Incomplete<'p>, PluginError> {
     // Every idle connection may be dead; after as many tries as there can be of them, it is not bad luck any more.
     let mut tries = pool.free() + 2;
     let mut refused = 0;
     let (mut began, mut back) = (now, None);
+    let mut beside = progress.beside(pool.line());
     loop {
         let mut lease = pool.checkout(now, progress).await?;
         // It is made when it can be sent: what it says of time is what is left after a wait in line.
         let outgoing = back.take().unwrap_or_else(|| make(progress.sending(began)));
         progress.set(Stage::Sent);
+        beside.begins();
         let result = match &mut lease {
             Lease::Own(own) => {
                 let request = outgoing.over_http1(endpoint);
@@ -71,8 +77,14 @@ pub(super) async fn send(
         lease.heard_of();
         let mut error = match result {
             Ok(response) => {
-                pool.answered();
-                return Ok(Incomplete { response, lease });
+                let others_answered = beside.others_answered();
+                // To say that it ran out of its time is no answer.
+                if response.status() != StatusCode::GATEWAY_TIMEOUT {
+                    pool.line().answered();
+                }
+                // What it has said itself says nothing of others.
+                beside.begins();
+                return Ok(Incomplete { response, lease, others_answered, _beside: beside });
             }
             Err(error) => error,
         };
@@ -126,9 +138,14 @@ impl Outgoing {
     }
 }
 
-impl Incomplete {
+impl Incomplete<'_> {
     pub(super) fn status(&self) -> http::StatusCode {
         self.response.status()
+    }
+
+    /// Whether the plugin answered others before it began this answer.
+    pub(super) fn others_answered(&self) -> bool {
+        self.others_answered
     }
 
     /// Whether it says that it tells of a problem, whatever its status.

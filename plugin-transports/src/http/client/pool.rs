@@ -40,7 +40,7 @@ const READY_WITHIN: Duration = Duration::from_millis(100);
 pub(super) struct Pool {
     connector: Connector,
     permits: Arc<Semaphore>,
-    /// Those who wait for a permit.
+    /// Who waits for a permit, or for an answer, asks it whether others are answered.
     line: Line,
     state: Mutex<State>,
     /// Held while a connection is opened that may speak HTTP/2: who comes meanwhile shares it.
@@ -155,9 +155,9 @@ impl Pool {
         }
     }
 
-    /// The plugin has answered a call.
-    pub(super) fn answered(&self) {
-        self.line.answered();
+    /// What the plugin answers, of all its calls.
+    pub(super) fn line(&self) -> &Line {
+        &self.line
     }
 
     async fn open(self: &Arc<Self>, permit: OwnedSemaphorePermit) -> Result<Lease, PluginError> {

@@ -1,6 +1,6 @@
 //! How far a call has come: what a late one was doing, and whether the plugin can have seen it.
 
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use plugin_core::{
     Sent,
@@ -47,11 +47,17 @@ pub(super) struct Progress {
     stage: AtomicU8,
     /// When it had its turn, where it waited in line for that; [`Instant::ZERO`] where it did not.
     turn: AtomicU64,
+    /// The plugin answered others since it had this call.
+    others_answered: AtomicBool,
 }
 
 impl Progress {
     pub(super) fn new() -> Self {
-        Self { stage: AtomicU8::new(Stage::Waiting as u8), turn: AtomicU64::new(Instant::ZERO.as_nanos()) }
+        Self {
+            stage: AtomicU8::new(Stage::Waiting as u8),
+            turn: AtomicU64::new(Instant::ZERO.as_nanos()),
+            others_answered: AtomicBool::new(false),
+        }
     }
 
     pub(super) fn set(&self, stage: Stage) {
@@ -83,19 +89,59 @@ impl Progress {
 
     /// The call waits in this line from now on, as long as the answer lives.
     pub(super) fn in_line<'p>(&'p self, line: &'p Line) -> InLine<'p> {
-        InLine { progress: self, place: line.join(), has_turn: false }
+        InLine { progress: self, line, place: line.join(), has_turn: false }
+    }
+
+    /// The plugin has the call, or is given it soon, as long as the answer lives.
+    pub(super) fn beside<'p>(&'p self, line: &'p Line) -> Beside<'p> {
+        Beside { progress: self, line, place: line.join() }
     }
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
         let stage = self.stage();
-        match (stage, self.turn()) {
-            (Stage::Waiting, _) => cut::report_in_line(stage.as_str(), false),
-            (Stage::Held, _) => cut::report_in_line(stage.as_str(), true),
-            (_, None) => cut::report(stage.as_str(), stage.sent()),
-            // The plugin had it, or was dialled for it, since then.
-            (_, Some(turn)) => cut::report_held_until(stage.as_str(), stage.sent(), turn),
+        match stage {
+            Stage::Waiting => cut::report_in_line(stage.as_str(), false),
+            Stage::Held => cut::report_in_line(stage.as_str(), true),
+            Stage::Connecting | Stage::Sent | Stage::Reading => cut::Progress {
+                stage: Some(stage.as_str()),
+                sent: stage.sent(),
+                // The plugin had it, or was dialled for it, since then.
+                held_until: self.turn(),
+                // Relaxed: as above.
+                others_answered: self.others_answered.load(Ordering::Relaxed),
+                ..cut::Progress::default()
+            }
+            .report(),
+        }
+    }
+}
+
+/// A call that the plugin has, beside others.
+pub(super) struct Beside<'p> {
+    progress: &'p Progress,
+    line: &'p Line,
+    place: Place,
+}
+
+impl Beside<'_> {
+    /// The plugin has it from now on, or goes on with it.
+    pub(super) fn begins(&mut self) {
+        self.place = self.line.join();
+    }
+
+    /// Whether the plugin answered others since then.
+    pub(super) fn others_answered(&self) -> bool {
+        self.line.has_moved(self.place)
+    }
+}
+
+impl Drop for Beside<'_> {
+    fn drop(&mut self) {
+        if cut::current().is_some() && self.progress.stage() >= Stage::Sent && self.others_answered() {
+            // Relaxed: as above.
+            self.progress.others_answered.store(true, Ordering::Relaxed);
         }
     }
 }
@@ -103,7 +149,8 @@ impl Drop for Progress {
 /// A call in line for a connection.
 pub(super) struct InLine<'p> {
     progress: &'p Progress,
-    place: Place<'p>,
+    line: &'p Line,
+    place: Place,
     has_turn: bool,
 }
 
@@ -118,7 +165,7 @@ impl InLine<'_> {
 
 impl Drop for InLine<'_> {
     fn drop(&mut self) {
-        if !self.has_turn && self.place.was_answered() {
+        if !self.has_turn && self.line.has_moved(self.place) {
             self.progress.set(Stage::Held);
         }
     }

@@ -319,11 +319,13 @@ impl Shared {
         let answer = exchange::send(&self.pool, &self.config.endpoint, outgoing, now, progress).await?;
         let status = answer.status();
         if !status.is_success() || answer.is_problem() {
+            let others_answered = answer.others_answered();
             let error = answer.fault(&self.config, progress).await;
             let is_out_of_time = status == http::StatusCode::GATEWAY_TIMEOUT || error.code() == Code::Timeout;
             return Err(match is_out_of_time {
                 true => {
                     let time = self.time(call, now).with_held_until(progress.turn());
+                    let time = time.with_others_answered(others_answered);
                     said::out_of_time(error, &time, progress.stage().as_str())
                 }
                 false => error,

@@ -14,7 +14,7 @@ use super::{
     super::codec::Frame,
     Counts, Driver, Exchange, Failure, Limits, Loss, Place,
     backlog::{Caller, Look, Progress},
-    table::{Came, Delivered, Outcome, Table},
+    table::{Came, Delivered, Outcome, Table, Turn},
 };
 
 /// Bytes that are written at once. Requests beyond it stay in the table, where they can still be withdrawn.
@@ -126,7 +126,7 @@ impl<W> Connection<W> {
         self.state().table.counts()
     }
 
-    pub(super) fn fetch(&self, id: u64, waker: &Waker) -> Option<Outcome> {
+    pub(super) fn fetch(&self, id: u64, waker: &Waker) -> Option<(Outcome, Turn)> {
         self.state().table.fetch(id, waker)
     }
 

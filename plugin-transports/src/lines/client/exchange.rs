@@ -19,7 +19,7 @@ use super::{
     super::codec::{Answer, Frame},
     Connection, Failure, Place,
     backlog::Caller,
-    table::Came,
+    table::{Came, Turn},
 };
 
 /// Resolves to the answer, or to why there is none. It has no limit of its own: whoever has one drops it, which withdraws
@@ -27,6 +27,7 @@ use super::{
 pub(crate) struct Exchange<W> {
     connection: Arc<Connection<W>>,
     stage: Stage,
+    turn: Turn,
 }
 
 enum Stage {
@@ -37,7 +38,18 @@ enum Stage {
 
 impl<W> Exchange<W> {
     pub(super) fn new(connection: Arc<Connection<W>>, frame: Frame, place: Place, deadline: Option<Instant>) -> Self {
-        Self { connection, stage: Stage::New { frame, place, deadline } }
+        Self { connection, stage: Stage::New { frame, place, deadline }, turn: Turn::default() }
+    }
+
+    /// The call was held back on this side until this moment, before it came here.
+    pub(crate) fn held_until(mut self, at: Option<Instant>) -> Self {
+        self.turn.held_until = at;
+        self
+    }
+
+    /// How the call was treated on this side, once it has its answer.
+    pub(crate) fn turn(&self) -> Turn {
+        self.turn
     }
 }
 
@@ -58,7 +70,10 @@ impl<W: AsyncWrite + Unpin> Future for Exchange<W> {
                 }
             }
             Stage::Waiting(id) => match this.connection.fetch(id, cx.waker()) {
-                Some(outcome) => Poll::Ready(outcome),
+                Some((outcome, turn)) => {
+                    this.turn = this.turn.then(turn);
+                    Poll::Ready(outcome)
+                }
                 None => {
                     this.stage = Stage::Waiting(id);
                     Poll::Pending
@@ -66,6 +81,24 @@ impl<W: AsyncWrite + Unpin> Future for Exchange<W> {
             },
             Stage::Over => polled_after_end("plugin_transports::process::ResponseFuture"),
         }
+    }
+}
+
+impl Turn {
+    /// That of a call that was held back before, and then treated so.
+    fn then(self, next: Self) -> Self {
+        Self { held_until: self.held_until.max(next.held_until), ..next }
+    }
+
+    fn report(self, came: Came) {
+        cut::Progress {
+            stage: Some(came.stage()),
+            sent: came.sent(),
+            held_until: self.held_until,
+            others_answered: self.others_answered,
+            ..cut::Progress::default()
+        }
+        .report();
     }
 }
 
@@ -81,8 +114,8 @@ impl<W> Drop for Exchange<W> {
             Came::Held => cut::report_in_line(came.stage(), true),
             Came::Stuck => cut::report_in_line(came.stage(), false),
             Came::Behind => cut::report_held_until(came.stage(), came.sent(), clock::now()),
-            Came::Sent(Some(since)) => cut::report_held_until(came.stage(), came.sent(), since),
-            _ => cut::report(came.stage(), came.sent()),
+            Came::Queued => self.turn.report(came),
+            Came::Sent(turn) => self.turn.then(turn).report(came),
         }
     }
 }

@@ -15,7 +15,7 @@ pub(crate) use self::{
     connection::{Connection, connect},
     driver::{Driver, End},
     exchange::Exchange,
-    table::MAX_IN_FLIGHT,
+    table::{MAX_IN_FLIGHT, Turn},
 };
 
 /// What bounds a connection.

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use plugin_core::clock::Instant;
+use plugin_core::{clock::Instant, deadline::cut::Place};
 
 use super::pace::Turn;
 
@@ -30,8 +30,8 @@ pub(super) struct Standing {
     pub(super) is_late: bool,
     /// It could not be held back any longer.
     pub(super) is_rescued: bool,
-    /// So many answers had come to somebody before it was written.
-    pub(super) after: u64,
+    /// What was answered to somebody before it was written.
+    pub(super) after: Place,
     /// When it was written, where that is of use.
     pub(super) written: Option<Instant>,
 }

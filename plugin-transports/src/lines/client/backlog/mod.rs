@@ -46,7 +46,10 @@ mod together;
 mod watch;
 mod window;
 
-use plugin_core::clock::Instant;
+use plugin_core::{
+    clock::Instant,
+    deadline::cut::{self, Place},
+};
 
 pub(crate) use self::progress::{Look, Progress};
 use self::{
@@ -73,7 +76,7 @@ pub(super) struct Backlog {
     written: u64,
     answered: u64,
     /// Answers that came to somebody.
-    awaited: u64,
+    answers: cut::Line,
     watch: Watch,
     /// How long the last answers took, from the writing of the call.
     recent: Recent,
@@ -202,7 +205,7 @@ impl Backlog {
             }
         }
         let written = held_until.or(caller.came);
-        let call = Standing { place, number, is_abandoned: false, is_late, is_rescued, after: self.awaited, written };
+        let call = Standing { place, number, is_abandoned: false, is_late, is_rescued, after: self.join(), written };
         if let Some(forgotten) = self.line.join(call) {
             self.late.left(forgotten);
         }
@@ -223,12 +226,17 @@ impl Backlog {
 
     /// A call has its answer, which somebody waits for.
     pub(super) fn answered(&mut self, place: u64, is_result: bool, now: impl FnOnce() -> Instant) {
+        self.answers.answered();
         self.moved(place, true, is_result, now);
+    }
+
+    /// Likewise, and all that it says is that it ran out of its time: to say that is no answer.
+    pub(super) fn ran_out(&mut self, place: u64, now: impl FnOnce() -> Instant) {
+        self.moved(place, true, false, now);
     }
 
     fn moved(&mut self, place: u64, is_awaited: bool, is_result: bool, now: impl FnOnce() -> Instant) {
         let was_watched = self.watch.is_on();
-        self.awaited += u64::from(is_awaited);
         if is_awaited && was_watched {
             self.watch.answered();
             self.window.widen(self.line.abandoned());
@@ -258,7 +266,7 @@ impl Backlog {
             self.together.overtaken_answered();
         }
         if !was_watched {
-            if let Some(written) = written.filter(|_| self.recent.is_old()) {
+            if let Some(written) = written.filter(|_| self.recent.count()) {
                 self.recent.add(now().saturating_since(written));
             }
             return;
@@ -284,7 +292,17 @@ impl Backlog {
         if call.is_rescued {
             self.rescue.given_up();
         }
-        !is_first && self.awaited > call.after
+        !is_first && self.has_answered(call.after)
+    }
+
+    /// A call begins to wait for an answer.
+    pub(super) fn join(&self) -> Place {
+        self.answers.join()
+    }
+
+    /// Whether the plugin has answered somebody since.
+    pub(super) fn has_answered(&self, since: Place) -> bool {
+        self.answers.has_moved(since)
     }
 
     /// Nobody waits any more for a call, whether it was written or held back: somebody is in a hurry.

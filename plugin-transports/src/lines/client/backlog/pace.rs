@@ -20,23 +20,24 @@ pub(super) const SELDOM: u32 = 128;
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Recent {
     times: [Duration; RECENT],
-    count: usize,
+    /// How many of them there are, and where the next one goes.
+    known: usize,
     /// Answers that were not looked at since the last that was.
     passed: u32,
 }
 
 impl Recent {
-    /// An answer came. Whether it is to be looked at, while nobody is in a hurry.
-    pub(super) fn is_old(&mut self) -> bool {
+    /// An answer came, while nobody is in a hurry: counts it, and says whether it is one to be looked at.
+    pub(super) fn count(&mut self) -> bool {
         self.passed += 1;
-        self.count < RECENT || self.passed >= SELDOM
+        self.known < RECENT || self.passed >= SELDOM
     }
 
     pub(super) fn add(&mut self, time: Duration) {
         self.passed = 0;
-        self.times[self.count % RECENT] = time;
+        self.times[self.known % RECENT] = time;
         // It stays in the same place of the ring, and does not overflow.
-        self.count = if self.count == 2 * RECENT - 1 { RECENT } else { self.count + 1 };
+        self.known = if self.known == 2 * RECENT - 1 { RECENT } else { self.known + 1 };
     }
 
     /// Each of them took so long at least.
@@ -51,7 +52,7 @@ impl Recent {
     }
 
     fn all(&self) -> impl Iterator<Item = Duration> {
-        self.times.into_iter().take(self.count)
+        self.times.into_iter().take(self.known)
     }
 }
 

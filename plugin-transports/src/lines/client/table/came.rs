@@ -1,6 +1,8 @@
 //! How far a request had come that nobody waits for any more.
 
-use plugin_core::{Sent, clock::Instant};
+use plugin_core::Sent;
+
+use super::slots::Turn;
 
 /// How far a request had come that its caller gave up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,8 +15,8 @@ pub(in super::super) enum Came {
     Stuck,
     /// It was written behind others, of which the plugin has answered some meanwhile, and not come to it.
     Behind,
-    /// The plugin may have seen it, since this moment, where it may have been held back until then.
-    Sent(Option<Instant>),
+    /// The plugin may have seen it.
+    Sent(Turn),
 }
 
 impl Came {

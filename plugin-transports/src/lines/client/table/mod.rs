@@ -7,9 +7,10 @@ mod slots;
 
 use std::task::Waker;
 
-use plugin_core::{Sent, clock::Instant};
+use plugin_core::{Code, Sent, clock::Instant};
 
 pub(super) use self::came::Came;
+pub(crate) use self::slots::Turn;
 use self::{
     ids::{Ids, SLOT_BITS, is_own},
     queues::Queues,
@@ -114,9 +115,9 @@ impl Table {
     }
 
     /// Fetches the outcome, or leaves this waker.
-    pub(super) fn fetch(&mut self, id: u64, waker: &Waker) -> Option<Outcome> {
+    pub(super) fn fetch(&mut self, id: u64, waker: &Waker) -> Option<(Outcome, Turn)> {
         let slot = self.slots.get_mut(id)?;
-        if !matches!(slot.stage, Stage::Done(_)) {
+        if !matches!(slot.stage, Stage::Done(..)) {
             match &mut slot.waker {
                 Some(known) => known.clone_from(waker),
                 none => *none = Some(waker.clone()),
@@ -124,7 +125,7 @@ impl Table {
             return None;
         }
         match self.release(id) {
-            Some(Stage::Done(outcome)) => Some(outcome),
+            Some(Stage::Done(outcome, turn)) => Some((outcome, turn)),
             _ => None,
         }
     }
@@ -136,12 +137,16 @@ impl Table {
                 self.backlog.missed(now);
                 if self.backlog.progress().has_moved(then) { Came::Held } else { Came::Stuck }
             }
-            Some(Stage::Queued(..) | Stage::Unsent | Stage::Done(Err(Failure::Lost(_, Sent::Nothing)))) => Came::Queued,
-            Some(Stage::Sent { start, held_until }) if !is_own(id) => match self.backlog.given_up(place(start), now) {
-                true => Came::Behind,
-                false => Came::Sent(held_until),
-            },
-            _ => Came::Sent(None),
+            Some(Stage::Queued(..) | Stage::Unsent | Stage::Done(Err(Failure::Lost(_, Sent::Nothing)), _)) => {
+                Came::Queued
+            }
+            Some(Stage::Sent { start, held_until, after }) if !is_own(id) => {
+                match self.backlog.given_up(place(start), now) {
+                    true => Came::Behind,
+                    false => Came::Sent(Turn { held_until, others_answered: self.backlog.has_answered(after) }),
+                }
+            }
+            _ => Came::Sent(Turn::default()),
         };
         self.queues.tidy(&self.slots, self.limits.in_flight);
         came
@@ -162,7 +167,8 @@ impl Table {
             };
             let start = self.taken;
             let Some(slot) = self.slots.get_mut(id) else { continue };
-            let sent = Stage::Sent { start, held_until: None };
+            let after = self.backlog.join();
+            let sent = Stage::Sent { start, held_until: None, after };
             let Stage::Queued(Waiting { frame, caller, .. }) = std::mem::replace(&mut slot.stage, sent) else {
                 continue;
             };
@@ -170,7 +176,7 @@ impl Table {
                 self.queued_bytes -= frame.len();
                 let number = self.ids.number(id);
                 let held_until = self.backlog.wrote(place(start), number, caller, &now);
-                slot.stage = Stage::Sent { start, held_until };
+                slot.stage = Stage::Sent { start, held_until, after };
             }
             self.taken += frame.len() as u64;
             if out.is_empty() {
@@ -198,21 +204,25 @@ impl Table {
 
     /// Delivers a reply to its call, and says what became of it.
     pub(super) fn complete(&mut self, id: u64, outcome: Outcome, now: impl FnOnce() -> Instant) -> Delivered {
-        let is_result = outcome.as_ref().is_ok_and(|answer| answer.result.is_ok());
+        let said = outcome.as_ref().ok().map(|answer| answer.result.as_ref().map_err(|fault| fault.code));
+        let (is_result, has_run_out) = (matches!(said, Some(Ok(_))), matches!(said, Some(Err(Code::Timeout))));
         if let Some(slot) = self.slots.get_mut(id) {
             match slot.stage {
-                Stage::Sent { start, .. } => {
-                    slot.stage = Stage::Done(outcome);
+                Stage::Sent { start, held_until, after } => {
+                    let turn = Turn { held_until, others_answered: self.backlog.has_answered(after) };
+                    slot.stage = Stage::Done(outcome, turn);
                     slot.replied = id;
                     let waker = slot.waker.take();
-                    if !is_own(id) {
-                        self.backlog.answered(place(start), is_result, now);
+                    match is_own(id) {
+                        true => {}
+                        false if has_run_out => self.backlog.ran_out(place(start), now),
+                        false => self.backlog.answered(place(start), is_result, now),
                     }
                     return Delivered::ToItsCall(waker);
                 }
                 // A reply to a request that was not sent yet can only be a guess.
                 Stage::Queued(..) | Stage::Unsent => return Delivered::ToNobody,
-                Stage::Done(_) | Stage::Free => {}
+                Stage::Done(..) | Stage::Free => {}
             }
         }
         if !self.ids.is_known(id) {
@@ -248,9 +258,9 @@ impl Table {
             let sent = match slot.stage {
                 Stage::Queued(..) | Stage::Unsent => Sent::Nothing,
                 Stage::Sent { .. } => Sent::Maybe,
-                Stage::Done(_) | Stage::Free => continue,
+                Stage::Done(..) | Stage::Free => continue,
             };
-            slot.stage = Stage::Done(Err(Failure::Lost(loss.clone(), sent)));
+            slot.stage = Stage::Done(Err(Failure::Lost(loss.clone(), sent)), Turn::default());
             wake.extend(slot.waker.take());
         }
         self.queues.clear();

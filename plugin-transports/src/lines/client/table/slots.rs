@@ -2,7 +2,7 @@
 
 use std::task::Waker;
 
-use plugin_core::clock::Instant;
+use plugin_core::{clock::Instant, deadline::cut::Place};
 
 use super::{
     super::{
@@ -39,12 +39,23 @@ pub(super) enum Stage {
         start: u64,
         /// When it was written, where it may have been held back until then.
         held_until: Option<Instant>,
+        /// What was answered by then.
+        after: Place,
     },
     /// It was taken to be written, and the plugin has not got the first byte of it.
     Unsent,
     /// The outcome waits for the caller to fetch it.
-    Done(Outcome),
+    Done(Outcome, Turn),
     Free,
+}
+
+/// How a call was treated on this side that has its answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Turn {
+    /// When it was written, where it may have been held back until then.
+    pub(crate) held_until: Option<Instant>,
+    /// The plugin answered others since it was written.
+    pub(crate) others_answered: bool,
 }
 
 #[derive(Debug)]
