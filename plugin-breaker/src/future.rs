@@ -105,12 +105,13 @@ where
             }
             return result;
         };
-        guard.mark();
+        guard.mark_poll();
         let Poll::Ready(result) = inner.poll(cx) else {
             guard.unmark();
             guard.waits();
             return Poll::Pending;
         };
+        guard.had_turn();
         // What it held, such as a connection, is given back before others hear of the end.
         this.inner.set(None);
         // Still marked: a classifier that panics is a failure too.

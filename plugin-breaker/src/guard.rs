@@ -5,7 +5,7 @@ use std::{fmt, ops::Deref, sync::Arc, time::Duration};
 use plugin_core::{
     Judgement, Lease,
     clock::Instant,
-    deadline::{cut, waiting},
+    deadline::{cut, turn, waiting},
 };
 
 use crate::{
@@ -56,6 +56,27 @@ impl<P: Deref<Target = Shared>> Guard<P> {
     #[inline]
     pub(crate) fn mark(&mut self) {
         self.phase = Phase::Running;
+    }
+
+    /// Foreign code runs from now on, and may end the call.
+    #[inline]
+    pub(crate) fn mark_poll(&mut self) {
+        self.mark();
+        if self.is_measured() {
+            turn::forget();
+        }
+    }
+
+    /// The call has its outcome: what it was held back on this side is not the service's time.
+    #[inline]
+    pub(crate) fn had_turn(&mut self) {
+        if self.is_measured() {
+            self.call.started = turn::since(self.call.started);
+        }
+    }
+
+    fn is_measured(&self) -> bool {
+        self.call.started != Instant::ZERO
     }
 
     /// It has come back.

@@ -1,11 +1,14 @@
 //! An instance inside a balancer, and the guard of a call on it.
 
-use std::sync::{Arc, Weak};
+use std::{
+    sync::{Arc, Weak},
+    task::Poll,
+};
 
 use plugin_core::{
     Classify, Code, End, HealthCell, HealthState, InstanceId, Judgement, Lease, Observe, Slots, Striped, Verdict,
     clock::{self, Instant},
-    deadline::{cut, waiting},
+    deadline::{cut, turn, waiting},
 };
 
 use crate::{
@@ -207,13 +210,26 @@ impl<S> InFlight<S> {
         Some(self.timing.turn).filter(|turn| *turn != Instant::ZERO)
     }
 
-    /// Runs a poll of the call, which hears of its own time alone.
+    /// Runs a poll of the call, which hears of its own time alone. What it was held back on this side until then, or is found
+    /// to have been further in, is no time of the instance, and is told to those further out.
     #[inline]
-    pub(crate) fn polling_since_turn<T>(&mut self, poll: impl FnOnce() -> T) -> T {
-        match self.turn() {
+    pub(crate) fn polling_since_turn<T>(&mut self, poll: impl FnOnce() -> Poll<T>) -> Poll<T> {
+        if self.timing.timed {
+            turn::forget();
+        }
+        let polled = match self.turn() {
             None => self.polling(|_| poll()),
             Some(turn) => self.polling(|_| cut::narrow(turn, poll)),
+        };
+        if polled.is_ready() {
+            if let Some(turn) = self.turn() {
+                turn::tell(turn);
+            }
+            if self.timing.timed {
+                self.timing.started = turn::since(self.timing.started);
+            }
         }
+        polled
     }
 
     /// When the instance was given its time; never, where it was not seen waiting.

@@ -59,6 +59,11 @@ async fn function(call: Call<Bytes>) -> Result<Reply<Bytes>, PluginError> {
 
 const PROCESS: &str = r#"
 import json, os, sys, time
+if sys.argv[1:]:
+    # Its next start takes longer.
+    if os.path.exists(sys.argv[1]):
+        time.sleep(0.6)
+    open(sys.argv[1], "w").close()
 CODES = {"blame": "PLUGIN_1206", "spare": "OVERLOAD_2001", "run out": "PLUGIN_1204"}
 for line in sys.stdin:
     request = json.loads(line)
@@ -452,6 +457,45 @@ async fn a_shorter_limit_of_a_caller_is_evidence_only_where_nobody_else_is_answe
             let [failures, _, failed, _, of_instance] = counted(&gateway);
             assert_eq!([failures, failed, of_instance], [expected; 3], "{what} under {limit:?} over {transport}");
         }
+        gateway.shutdown().await;
+    }
+}
+
+/// What a call waits for on this side is not the plugin's time where it is answered, either: a limit of the service's own or of
+/// the connections, or a process that is being started.
+#[tokio::test]
+async fn a_call_that_was_held_back_and_is_answered_is_slow_on_no_transport() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mark = directory.path().join("started");
+    let over = Duration::from_millis(500);
+    for transport in TRANSPORTS {
+        let slow = json!({"over": "500ms", "ratio": 0.1, "min_calls": 1, "window": "20s"});
+        let mut settings = match transport {
+            "in-process" => json!({"type": "bulkhead"}),
+            "http" => json!({"connection": {"max_connections": 1}}),
+            _ => json!({"args": ["-c", PROCESS, mark], "restart": {"initial": "10ms"}}),
+        };
+        settings["timeout"] = json!("20s");
+        settings["circuit_breaker"] = json!({"slow": slow, "failure_threshold": 50});
+        let gateway = gateway(transport, &settings.to_string()).await;
+        let took = if transport == "subprocess" {
+            send(&gateway, told(&json!({"do": "lose"}))).await.expect_err("the process is gone");
+            0
+        } else {
+            160
+        };
+        let began = clock::now();
+        let call = || send(&gateway, told(&json!({"do": "wait", "ms": took})));
+        let all = tokio::join!(call(), call(), call(), call());
+        assert!(began.elapsed() > over, "the last of them waited for longer than is slow");
+        for outcome in [all.0, all.1, all.2, all.3] {
+            outcome.unwrap_or_else(|error| panic!("{transport}: {error}"));
+        }
+        let view = gateway.manager().get("p").expect("registered");
+        let breaker = view.controls.breaker.expect("on");
+        assert_eq!(breaker.state(), CircuitState::Closed, "{transport}: {:?}", breaker.stats());
+        let instance = view.controls.instances.expect("a balancer").list().remove(0);
+        assert!(instance.average_latency < over / 5 * 3, "{transport}: {:?}", instance.average_latency);
         gateway.shutdown().await;
     }
 }

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use super::{
     cut::{self, AttemptTime, Part, Progress},
     due::Due,
+    turn,
     waiting::{self, Note},
 };
 use crate::{
@@ -31,6 +32,9 @@ pub(super) fn end<F>(
 ) -> Rejected {
     let overslept = due == Due::Overslept;
     let progress = cut::drop_under(time.cut().of_unseen(overslept), || work.set(None));
+    if let Some(at) = progress.held_until {
+        turn::tell(at);
+    }
     let stage = progress.stage.or(stage);
     time.refusal_of(Progress { stage, is_held: progress.is_held || overslept, ..progress })
 }

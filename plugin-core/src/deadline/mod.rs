@@ -11,6 +11,7 @@ mod future;
 mod layer;
 mod polling;
 pub mod timer;
+pub mod turn;
 pub mod waiting;
 
 pub use allowed::attempt_limit;

@@ -15,7 +15,7 @@ use plugin_core::{
     clock::{self, Instant},
     deadline::{
         cut::{self, AttemptTime},
-        waiting,
+        turn, waiting,
     },
     polled_after_end,
 };
@@ -257,6 +257,9 @@ impl Future for Asking {
                     *this = match result {
                         Ok(answer) => {
                             let told = Told { turn: asked.exchange.turn(), ..asked.told };
+                            if let Some(at) = told.turn.held_until {
+                                turn::tell(at);
+                            }
                             return Poll::Ready(Ok(Answered { answer, told }));
                         }
                         Err(failure @ (Failure::Lost(_, Sent::Nothing) | Failure::Closing)) => asked.anew(failure)?,

@@ -15,7 +15,7 @@ use pin_project_lite::pin_project;
 use plugin_core::{
     BoxFuture, Call, Code, PluginError, PluginInfo, PluginInstance, Rejected, Reply, Sent,
     clock::Instant,
-    deadline::{AttemptFuture, AttemptTimeout, AttemptTimeoutLayer, attempt_limit, cut::AttemptTime, waiting},
+    deadline::{AttemptFuture, AttemptTimeout, AttemptTimeoutLayer, attempt_limit, cut::AttemptTime, turn, waiting},
     polled_after_end,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -262,6 +262,9 @@ impl Shared {
         let mut closed = pin!(self.cut.cancelled());
         poll_fn(|cx| {
             if let Poll::Ready(result) = exchange.as_mut().poll(cx) {
+                if let Some(at) = progress.turn() {
+                    turn::tell(at);
+                }
                 return Poll::Ready(result);
             }
             if closed.as_mut().poll(cx).is_ready() {
