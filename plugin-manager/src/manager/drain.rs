@@ -1,10 +1,13 @@
 //! Waiting until nobody uses a plugin any more.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use plugin_core::clock;
 
-use super::table::{Row, Table};
+use super::table::Row;
 
 /// How often a drain looks. Calls pay nothing for being drained, so there is no wake-up to wait for.
 const LOOK: Duration = Duration::from_millis(2);
@@ -33,13 +36,36 @@ impl DrainReport {
     }
 }
 
-/// Waits until nobody reads `old` any more, so that no call can begin from it.
+/// The tables that were replaced, as long as somebody may read them: a thread that has loaded one may be put aside for
+/// more than one change before it takes the lease of its call.
+pub(super) struct Superseded<T>(Vec<Weak<T>>);
+
+impl<T> Superseded<T> {
+    pub(super) const fn none() -> Self {
+        Self(Vec::new())
+    }
+
+    /// This table was replaced.
+    pub(super) fn add(&mut self, old: &Arc<T>) {
+        self.0.retain(|table| table.strong_count() > 0);
+        self.0.push(Arc::downgrade(old));
+    }
+
+    /// All that were replaced so far.
+    pub(super) fn all(&self) -> Vec<Weak<T>> {
+        self.0.clone()
+    }
+}
+
+/// Waits until nobody reads any of these tables, so that no call can begin from one. Whoever asks holds none himself.
 ///
-/// A call takes its lease while it holds the table; when the table has no other owner, every call that found its row
-/// there has its lease, and `in_flight` counts it.
-pub(super) async fn readers_gone<Req, Res>(old: Arc<Table<Req, Res>>) {
-    while Arc::strong_count(&old) > 1 {
-        tokio::time::sleep(LOOK).await;
+/// A call takes its lease while it holds the table; when a table has no owner, every call that found its row there has
+/// its lease, and `in_flight` counts it.
+pub(super) async fn readers_gone<T>(tables: Vec<Weak<T>>) {
+    for table in tables {
+        while table.strong_count() > 0 {
+            tokio::time::sleep(LOOK).await;
+        }
     }
 }
 
@@ -71,4 +97,36 @@ pub(super) async fn close<Req, Res>(row: &Row<Req, Res>, grace: Duration) -> Opt
         }
     }
     problem
+}
+
+#[cfg(test)]
+mod tests {
+    use plugin_core::{Call, PluginError, Reply};
+    use tower::service_fn;
+
+    use super::super::Manager;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_drain_waits_for_a_reader_of_a_table_that_was_replaced_before_the_last_change() {
+        let manager = Manager::<u32, u32>::new();
+        let plugin =
+            || service_fn(|call: Call<u32>| async move { Ok::<_, PluginError>(Reply::new(call.into_payload())) });
+        manager.register("a", plugin()).expect("free");
+        // A thread that was put aside between its look at the table and its call.
+        let reader = manager.shared.table.load_full();
+        manager.register("b", plugin()).expect("free");
+        let limit = std::time::Duration::from_secs(60);
+        let mut drain = std::pin::pin!(manager.drain("a", limit));
+        let early = tokio::time::timeout(limit, drain.as_mut()).await;
+        assert!(early.is_err(), "its call may still begin: {early:?}");
+        drop(reader);
+        assert!(drain.await.expect("known").is_clean());
+        // Nor does a shutdown, whose refusal is one change more.
+        let reader = manager.shared.table.load_full();
+        manager.begin_shutdown();
+        let mut shutdown = std::pin::pin!(manager.shutdown(limit));
+        assert!(tokio::time::timeout(limit, shutdown.as_mut()).await.is_err());
+        drop(reader);
+        assert_eq!(shutdown.await.len(), 2);
+    }
 }

@@ -102,12 +102,12 @@ where
         next: impl FnOnce(PlaceState) -> Result<PlaceState, PluginError>,
     ) -> Result<Arc<Row<Req, Res>>, PluginError> {
         let mut found = None;
-        let old = self.change(|table| {
+        self.change(|table| {
             let place = table.get(name).ok_or_else(|| PluginError::not_found(name))?;
             found = Some(Arc::clone(&place.row));
             Ok(table.with(Place::new(Arc::clone(&place.row), next(place.state)?)))
         })?;
-        drain::readers_gone(old).await;
+        self.readers_gone().await;
         found.ok_or_else(|| PluginError::not_found(name))
     }
 

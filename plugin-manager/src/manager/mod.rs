@@ -50,8 +50,8 @@ pub struct Manager<Req, Res> {
 
 struct Shared<Req, Res> {
     table: ArcSwap<Table<Req, Res>>,
-    /// Held while a new table is built from the present one, never across an await.
-    changing: Mutex<()>,
+    /// Held while a new table is built from the present one, never across an await. What was replaced before.
+    changing: Mutex<drain::Superseded<Table<Req, Res>>>,
 }
 
 impl<Req, Res> Default for Manager<Req, Res>
@@ -72,7 +72,8 @@ where
     /// A manager without plugins.
     #[must_use]
     pub fn new() -> Self {
-        Self { shared: Arc::new(Shared { table: ArcSwap::from_pointee(Table::new()), changing: Mutex::new(()) }) }
+        let changing = Mutex::new(drain::Superseded::none());
+        Self { shared: Arc::new(Shared { table: ArcSwap::from_pointee(Table::new()), changing }) }
     }
 
     /// Registers a stack under a name.
@@ -237,15 +238,22 @@ where
         OverallHealth::of(join_all(checks).await)
     }
 
-    /// Builds a new table from the present one and swaps it. Gives back the old one.
+    /// Builds a new table from the present one and swaps it.
     fn change(
         &self,
         build: impl FnOnce(&Table<Req, Res>) -> Result<Table<Req, Res>, PluginError>,
-    ) -> Result<Arc<Table<Req, Res>>, PluginError> {
+    ) -> Result<(), PluginError> {
         // A panic in `build` leaves the present table as it is, so a poisoned lock is no reason to stop.
-        let _changing = self.shared.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut superseded = self.shared.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let new = build(&self.shared.table.load())?;
-        Ok(self.shared.table.swap(Arc::new(new)))
+        superseded.add(&self.shared.table.swap(Arc::new(new)));
+        Ok(())
+    }
+
+    /// Waits until no call can begin from a table that was replaced by now.
+    async fn readers_gone(&self) {
+        let tables = self.shared.changing.lock().unwrap_or_else(PoisonError::into_inner).all();
+        drain::readers_gone(tables).await;
     }
 
     fn row(&self, name: &str) -> Result<Arc<Row<Req, Res>>, PluginError> {

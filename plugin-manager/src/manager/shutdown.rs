@@ -1,17 +1,11 @@
 //! The end of a manager: all of its plugins are drained and closed.
 
-use std::{
-    sync::{Arc, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use plugin_core::clock;
 
-use super::{
-    DrainReport, Manager, drain,
-    table::{Row, Table},
-};
+use super::{DrainReport, Manager, drain, table::Row};
 
 impl<Req, Res> Manager<Req, Res>
 where
@@ -28,9 +22,12 @@ where
     /// The same, and says when calls that still run are not waited for any longer, before their transports are closed.
     pub(crate) async fn shutdown_with(&self, limit: Duration, over: impl FnOnce()) -> Vec<DrainReport> {
         let start = clock::now();
-        let old = self.refuse_all();
-        let rows: Vec<_> = old.places().into_iter().map(|place| Arc::clone(&place.row)).collect();
-        drain::readers_gone(old).await;
+        self.begin_shutdown();
+        let rows: Vec<_> = {
+            let table = self.shared.table.load();
+            table.places().into_iter().map(|place| Arc::clone(&place.row)).collect()
+        };
+        self.readers_gone().await;
         let close = async |row: &Arc<Row<Req, Res>>, unfinished| {
             let close_error = drain::close(row, drain::closing_time(limit, start.elapsed())).await;
             DrainReport { name: row.name.to_string(), took: start.elapsed(), unfinished, close_error, undone: false }
@@ -55,14 +52,8 @@ where
 
     /// Refuses new calls, and plugins, from now on. [`shutdown`](Self::shutdown) does the rest.
     pub(crate) fn begin_shutdown(&self) {
-        drop(self.refuse_all());
-    }
-
-    /// Gives back the table from before.
-    fn refuse_all(&self) -> Arc<Table<Req, Res>> {
-        let _changing = self.shared.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = self.shared.table.load().shutting_down();
-        self.shared.table.swap(Arc::new(new))
+        // It never fails.
+        drop(self.change(|table| Ok(table.shutting_down())));
     }
 
     /// Whether [`shutdown`](Self::shutdown) has begun.
