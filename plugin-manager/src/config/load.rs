@@ -1,5 +1,6 @@
 //! From files to settings.
 
+use std::collections::HashSet;
 use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use plugin_core::Code;
 use plugin_settings::{Context, Env, Fault, Faults, NamedList, Node, Source, Span, Syntax};
 
-use super::plugin::{self, PluginConfig};
+use super::plugin::{self, PluginConfig, TransportKind};
 use super::settings::{self, Config};
 use super::unavailable::UNAVAILABLE;
 use super::{document, effective};
@@ -66,9 +67,11 @@ pub fn show_from(reader: impl Read, env: Env<'_>) -> Result<String, Faults> {
     read_from(reader, env).and_then(shown)
 }
 
-/// No factory is registered where a configuration is only shown.
+/// Which factories there are is not known where a configuration is only shown: that of a plugin in the program is one.
 fn shown((config, tree): (Config, Node)) -> Result<String, Faults> {
-    config.check_types(|_| false)?;
+    let inproc = |plugin: &&PluginConfig| plugin.transport().kind() == TransportKind::InProcess;
+    let made: HashSet<_> = config.plugins().iter().filter(inproc).filter_map(PluginConfig::kind).collect();
+    config.check_types(|kind| made.contains(kind))?;
     Ok(document::shown(&tree, &settings::TABLE))
 }
 

@@ -103,8 +103,8 @@ impl Config {
         &self.plugins
     }
 
-    /// Checks how plugins are reached, of all but those whose `type` names a registered factory, which makes them whatever
-    /// their `transport` says or lacks. Who starts the plugins finds the same; this tells it before anything is started.
+    /// Checks how plugins are made, of all but those whose `type` names a registered factory, which makes them whatever
+    /// their `transport` says or lacks: one of the transport `inproc` that is enabled is then made by nobody. Who starts the plugins finds the same; this tells it before anything is started.
     ///
     /// # Errors
     ///
@@ -112,9 +112,7 @@ impl Config {
     pub fn check_types(&self, is_registered: impl Fn(&str) -> bool) -> Result<(), Faults> {
         let mut all = Faults::new();
         for plugin in self.plugins.iter().filter(|plugin| !plugin.kind().is_some_and(&is_registered)) {
-            if let TransportConfig::Unusable(_, faults) = plugin.transport() {
-                all.append(faults.clone());
-            }
+            all.append(plugin.unmade().clone());
         }
         all.into_result(())
     }

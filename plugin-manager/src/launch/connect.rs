@@ -10,7 +10,7 @@ use plugin_transports::{
 
 use super::{Factories, Factory};
 use crate::{
-    config::{Fault, InstanceConfig, PluginConfig, TransportConfig, TransportKind},
+    config::{Fault, InstanceConfig, PluginConfig, TransportConfig, TransportKind, no_such_type},
     manager::Registration,
     stack::{self, Instance, Transport},
 };
@@ -49,6 +49,14 @@ impl<'a> Maker<'a> {
                 let code = faults.iter().find_map(Fault::code).unwrap_or(Code::InvalidTransport);
                 Err(PluginError::new(code, format!("{faults}; and {}", unknown(plugin, factories))))
             }
+        }
+    }
+
+    /// Whether it can make this plugin, as far as that is known without starting anything.
+    pub(super) fn check(&self, plugin: &PluginConfig) -> Result<(), PluginError> {
+        match self {
+            Self::Factory(factory) => factory.validate(plugin.options()),
+            Self::Process(_) | Self::Http(..) => Ok(()),
         }
     }
 
@@ -94,13 +102,12 @@ pub(super) async fn connect(
 fn unknown(plugin: &PluginConfig, factories: &Factories) -> String {
     let names = factories.names();
     match plugin.kind() {
-        Some(kind) => format!("this program has no plugin of type {kind:?}; it has: {names}"),
+        Some(kind) => format!("{}; it has: {names}", no_such_type(kind)),
         None => format!("`transport: inproc` needs the `type` of a plugin in this program: {names}"),
     }
 }
 
 async fn create(plugin: &PluginConfig, factory: &dyn Factory) -> Result<Connected, PluginError> {
-    factory.validate(plugin.options())?;
     let instance = factory.create(plugin.name(), plugin.options()).await?;
     Ok(Connected { instances: vec![Instance::new(ONLY, instance.map(Transport::custom))], process: None, late: None })
 }

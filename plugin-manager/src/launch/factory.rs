@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 /// Makes plugins of one kind. A configuration names it by `type`; what `transport` says has then no effect, as in go-plugins.
 pub trait Factory: Send + Sync {
-    /// What is wrong with these options, without starting anything. Unless overridden, nothing.
+    /// What is wrong with these options. Asked before anything is started of any plugin. Unless overridden, nothing.
     ///
     /// # Errors
     ///

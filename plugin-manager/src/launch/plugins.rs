@@ -90,9 +90,18 @@ pub(crate) fn announce(manager: &Manager<Bytes, Bytes>, plugins: &[PluginConfig]
 impl Announced {
     /// Connects the plugins, and registers each as soon as it is ready, those whose process does not start too, unless every
     /// one `must`, or it is required. Those of a higher priority begin before those of a lower one, and nobody waits for another:
-    /// who is next takes the first place that is free. After a fault no other begins.
+    /// who is next takes the first place that is free. After a fault no other begins, and none at all where nobody can make one
+    /// of them.
     pub(crate) async fn start(self, terms: &Terms<'_>) -> Registered {
         let mut coming = self.0;
+        let unmade = |coming: &Coming| {
+            let checked = Maker::of(&coming.plugin, terms.factories).and_then(|maker| maker.check(&coming.plugin));
+            checked.err().map(|fault| named(fault, coming.plugin.name()))
+        };
+        let faults: Vec<_> = coming.iter().filter_map(unmade).collect();
+        if !faults.is_empty() {
+            return Registered { faults, ..Registered::default() };
+        }
         // Those of the same priority in the order of the configuration.
         coming.sort_by_key(|coming| Reverse(coming.plugin.priority()));
         let mut all = Registered::default();
@@ -108,10 +117,7 @@ async fn start_all(coming: Vec<Coming>, terms: &Terms<'_>, all: &mut Registered)
         let begun = clock::now();
         let started = start(&plugin, counts, terms).await;
         let started = started.and_then(|started| place.register(started.registration).map(|()| started.late));
-        let named = |fault: PluginError| match fault.plugin() {
-            None => fault.with_plugin(plugin.name()),
-            Some(_) => fault,
-        };
+        let named = |fault| named(fault, plugin.name());
         let started = started.map(|late| late.map(named)).map_err(named);
         (plugin.name().to_owned(), started, begun.elapsed())
     });
@@ -143,6 +149,14 @@ async fn start_all(coming: Vec<Coming>, terms: &Terms<'_>, all: &mut Registered)
                 all.faults.push(fault);
             }
         }
+    }
+}
+
+/// A fault with the plugin that has it.
+fn named(fault: PluginError, plugin: &str) -> PluginError {
+    match fault.plugin() {
+        None => fault.with_plugin(plugin),
+        Some(_) => fault,
     }
 }
 
@@ -273,5 +287,25 @@ mod tests {
                 "INFO started in 12s plugin=\"a\"",
             ]
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_nobody_can_make_one_of_the_plugins_none_is_started() {
+        let plugin = tower::service_fn(|call: Call<Bytes>| async { Ok::<_, PluginError>(Reply::new(call.into_payload())) });
+        let factories = Factories::new().with_plugin("made", plugin);
+        for (bad, says) in [
+            ("type: maed", "this program has no plugin of type \"maed\"; it has: made"),
+            ("type: made, options: {n: 1}", "this type of plugin takes no options, and `options.n` is set"),
+        ] {
+            let text = format!(
+                "plugins: [{{name: good, transport: inproc, type: made}}, {{name: bad, transport: inproc, {bad}}}]"
+            );
+            let config = config::from_text(Path::new("test.yaml"), &text, None, &|_| None).expect("read");
+            let manager = Manager::new();
+            let announced = announce(&manager, config.plugins()).expect("free names");
+            let faults = announced.start(&Terms { must: false, factories: &factories, json: Limits::new(), at_once: 8 }).await.faults;
+            assert_eq!((faults.len(), faults[0].plugin(), faults[0].message()), (1, Some("bad"), says));
+            assert!(!manager.contains("good"), "it was started");
+        }
     }
 }

@@ -70,6 +70,27 @@ async fn ten_faults_are_printed_each_with_its_place_and_nothing_is_started() {
     assert!(!mark.exists(), "a plugin was started");
 }
 
+/// `validate` found nothing, and the start ended all that was started.
+#[tokio::test]
+async fn a_type_that_this_program_does_not_have_is_a_fault_before_anything_is_started() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (file, mark) = (dir.path().join("gateway.yaml"), dir.path().join("started"));
+    let (started, off) = (mark.display(), "{name: b, transport: inproc, type: nosuch, enabled: false}");
+    let text = format!("plugins:\n  - {{name: a, transport: exec, executable: sh, args: [-c, 'touch {started}']}}\n");
+    std::fs::write(&file, format!("{text}  - {{name: k, transport: inproc, type: nosuch}}\n  - {off}\n")).expect("written");
+    let says = "gateway.yaml:3:40: plugins[1].type: this program has no plugin of type \"nosuch\" [PLUGIN_1002]\n";
+    for command in ["validate", "run"] {
+        let said = run(&[command], &file).await.failed(2);
+        assert!(said.starts_with("plugin-manager: 1 fault in the configuration\n") && said.ends_with(says), "{said}");
+    }
+    assert!(!mark.exists(), "a plugin was started");
+    // What is shown is right in the program that has it, and what is off is made by nobody.
+    let shown = Program::start(["config".as_ref(), "show".as_ref(), "-c".as_ref(), file.as_os_str()]).ends().await.worked();
+    assert!(shown.contains("type: nosuch"), "{shown}");
+    std::fs::write(&file, format!("{text}  - {off}\n")).expect("written");
+    run(&["validate"], &file).await.worked();
+}
+
 #[tokio::test]
 async fn what_is_no_configuration_file_is_named() {
     let dir = tempfile::tempdir().expect("a directory");

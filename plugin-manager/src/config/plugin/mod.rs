@@ -22,6 +22,7 @@ use serde_json::{Map, Value};
 pub use instances::InstanceConfig;
 pub use transport::TransportKind;
 
+pub(crate) use read::no_such_type;
 pub(super) use read::{TABLE, read};
 pub(super) use transport::HTTP;
 
@@ -32,6 +33,8 @@ pub(super) use transport::HTTP;
 pub struct PluginConfig {
     name: String,
     kind: Option<String>,
+    /// What is wrong with `kind` where no factory of that name is registered and nothing else can make the plugin.
+    unregistered: Faults,
     enabled: bool,
     required: bool,
     priority: i32,
@@ -91,6 +94,14 @@ impl PluginConfig {
     #[must_use]
     pub fn kind(&self) -> Option<&str> {
         self.kind.as_deref()
+    }
+
+    /// What is wrong with how it is made, where no factory is registered under its `type`.
+    pub(super) fn unmade(&self) -> &Faults {
+        match &self.transport {
+            TransportConfig::Unusable(_, faults) => faults,
+            _ => &self.unregistered,
+        }
     }
 
     /// Whether it takes calls. One that does not is not started, and calls get `PLUGIN_1202`.

@@ -3,7 +3,7 @@
 use plugin_core::Code;
 use plugin_core::settings::{Key, Kind, Settings, Table};
 use plugin_lb::LbConfig;
-use plugin_settings::Keys;
+use plugin_settings::{Faults, Keys};
 use plugin_transports::ConnectionConfig;
 use plugin_transports::auth::AuthConfig;
 use plugin_transports::process::ProcessConfig;
@@ -96,6 +96,7 @@ pub(in crate::config) fn read(keys: &mut Keys<'_>) -> Option<PluginConfig> {
     let mut plugin = PluginConfig {
         name: name.unwrap_or_default(),
         kind: keys.text("type"),
+        unregistered: Faults::new(),
         enabled: keys.bool("enabled").unwrap_or(true),
         required: keys.bool("required").unwrap_or_default(),
         priority: keys.integer("priority").unwrap_or_default(),
@@ -126,7 +127,15 @@ pub(in crate::config) fn read(keys: &mut Keys<'_>) -> Option<PluginConfig> {
     } else {
         // Whether a factory makes it, which needs none of that, is known to whoever starts it.
         let (transport, faults) = keys.apart(|keys| reach(keys, kind, &plugin, parts));
-        if faults.is_empty() { transport? } else { TransportConfig::Unusable(kind, faults) }
+        match transport {
+            // There is nothing that it could lack, but the factory.
+            Some(TransportConfig::InProcess) => {
+                plugin.unregistered = faults;
+                TransportConfig::InProcess
+            }
+            Some(transport) if faults.is_empty() => transport,
+            _ => TransportConfig::Unusable(kind, faults),
+        }
     };
     Some(plugin)
 }
@@ -146,9 +155,14 @@ fn reach(keys: &Keys<'_>, kind: TransportKind, plugin: &PluginConfig, parts: Par
     let named = PluginConfig { name: nonempty(&plugin.name), ..plugin.clone() };
     match kind {
         TransportKind::InProcess => {
-            if plugin.kind.is_none() {
-                let problem = "the transport inproc needs `type`, the name of a registered factory";
-                keys.fault("type", Code::ConfigSchema, problem);
+            match &plugin.kind {
+                None => {
+                    let problem = "the transport inproc needs `type`, the name of a registered factory";
+                    keys.fault("type", Code::ConfigSchema, problem);
+                }
+                // Nothing of it is made.
+                Some(_) if !plugin.enabled => {}
+                Some(kind) => keys.fault("type", Code::InvalidTransport, no_such_type(kind)),
             }
             Some(TransportConfig::InProcess)
         }
@@ -171,6 +185,11 @@ fn reach(keys: &Keys<'_>, kind: TransportKind, plugin: &PluginConfig, parts: Par
             Some(if tls { TransportConfig::Https(instances) } else { TransportConfig::Http(instances) })
         }
     }
+}
+
+/// What is told of a `type` where no factory of that name is registered.
+pub(crate) fn no_such_type(kind: &str) -> String {
+    format!("this program has no plugin of type {kind:?}")
 }
 
 fn nonempty(name: &str) -> String {
