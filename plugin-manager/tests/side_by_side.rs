@@ -87,7 +87,7 @@ async fn a_short_drain_ends_no_long_one() {
     tokio::time::sleep(SECOND).await;
     let short = stage.drain(SECOND).await.expect("no panic").expect("known");
     assert_eq!((short.unfinished, short.undone), (1, false), "{short:?}");
-    assert_eq!(stage.state(), Some(ServingState::Drained));
+    assert_eq!(stage.state(), Some(ServingState::Draining), "the call runs");
     tokio::time::sleep(SECOND).await;
     assert!(!long.is_finished(), "it has its own time");
     stage.end_the_call().await;

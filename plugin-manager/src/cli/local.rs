@@ -113,7 +113,12 @@ pub(crate) async fn finish(running: Running, mut stop: StopSignals) -> Outcome {
 fn told(report: &ShutdownReport) -> ExitCode {
     for plugin in report.plugins.iter().filter(|plugin| !plugin.is_clean()) {
         let close = plugin.close_error.as_deref().unwrap_or("closed");
-        complain(format_args!("{}: {} did not finish; {close}", plugin.name, count(plugin.unfinished, "call")));
+        let cut = match plugin.cut {
+            0 => String::new(),
+            cut => format!("a restart cut off {}; ", count(cut, "call")),
+        };
+        let unfinished = count(plugin.unfinished, "call");
+        complain(format_args!("{}: {unfinished} did not finish; {cut}{close}", plugin.name));
     }
     if let Some(error) = &report.data_error {
         complain(error);

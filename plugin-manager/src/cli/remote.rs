@@ -204,12 +204,14 @@ pub(super) fn drain(remote: &Remote, drain: &Drain) -> Outcome {
     if report["undone"] == true {
         return Err(Problem::Failed(format!("{} was switched on again meanwhile, and serves", drain.name)));
     }
+    let (unfinished, cut) = (&report["unfinished"], report["cut"].as_u64().unwrap_or_default());
+    let cut = if cut == 0 { String::new() } else { format!("; a restart has cut off {}", count(cut, "call")) };
     let close = report["close_error"].as_str().map(|error| format!("; {error}")).unwrap_or_default();
     Err(Problem::Failed(format!(
-        "{} takes no calls any more; after {} {} unfinished{close}",
+        "{} takes no calls any more; after {} {} unfinished{cut}{close}",
         drain.name,
         brief(&report["took"]),
-        were(report["unfinished"].as_u64().unwrap_or_default())
+        were(unfinished.as_u64().unwrap_or_default())
     )))
 }
 
@@ -220,7 +222,9 @@ pub(super) fn operate(remote: &Remote, name: &Name, verb: &str) -> Outcome {
     let (status, body) = send(remote, Request::post(path), Bytes::new(), Duration::from_secs(3600))?;
     let plugin = answer(status, &body, None)?;
     if !print_json(remote, &plugin)? {
-        say(format_args!("{} is {}", name.name, text(&plugin["state"])))?;
+        let cut = plugin["cut"].as_u64().filter(|cut| *cut > 0);
+        let cut = cut.map(|cut| format!("; the restart has cut off {} that had no answer", count(cut, "call")));
+        say(format_args!("{} is {}{}", name.name, text(&plugin["state"]), cut.unwrap_or_default()))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -263,6 +267,9 @@ fn answer(status: StatusCode, body: &[u8], also: Option<StatusCode>) -> Result<V
     serde_json::from_slice(body).map_err(|_| Problem::Failed(format!("the answer ({status}) is not a gateway's")))
 }
 
+/// What stands before a time until another attempt.
+const AGAIN: &str = "try again in";
+
 /// What a problem document says, or the status when it is none.
 fn refused(status: StatusCode, body: &[u8]) -> Problem {
     let Ok(problem) = serde_json::from_slice::<Value>(body) else {
@@ -274,6 +281,9 @@ fn refused(status: StatusCode, body: &[u8]) -> Problem {
         Some(code) if !said.contains(code) => format!("{said} ({code})"),
         _ => said.to_owned(),
     };
+    if let Some(after) = problem["retry_after_ms"].as_u64().filter(|_| !said.contains(AGAIN)) {
+        message.push_str(&format!("; {AGAIN} {}", rounded(Duration::from_millis(after))));
+    }
     if let Some(plugin) = problem["plugin"].as_str() {
         message = format!("{plugin}: {message}");
     }

@@ -45,8 +45,11 @@ pub(super) fn say_of(plugins: &Value) -> Result<(), Problem> {
     plugins.as_array().into_iter().flatten().flat_map(|plugin| of(plugin, &ages)).try_for_each(say)
 }
 
-/// `, the next start is in 27s`, of a plugin whose process waits for that.
+/// `, the next start is in 27s`, of a plugin whose process waits for that, and what is to be done where it waits for nothing.
 pub(super) fn next_start(plugin: &Value) -> String {
+    if plugin["waits_for_operator"] == true {
+        return format!(", and is not started again by itself: `plugin-manager restart {}`", text(&plugin["name"]));
+    }
     let next = plugin["next_start"].as_str().map(|_| brief(&plugin["next_start"]));
     next.map(|next| format!(", the next start is in {next}")).unwrap_or_default()
 }
@@ -56,11 +59,14 @@ fn of(plugin: &Value, ages: &Ages) -> Vec<String> {
     let so_long = |at: &Value| ages.since(at);
     let mut lines = Vec::new();
     if let Some(state) = plugin["state"].as_str().filter(|state| *state != "serving") {
-        lines.push(format!("{name}: {state} for {}{}", so_long(&plugin["since_ms"]), next_start(plugin)));
+        let why = plugin["health"]["message"].as_str().filter(|_| state == "waiting");
+        let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+        lines.push(format!("{name}: {state} for {}{}{why}", so_long(&plugin["since_ms"]), next_start(plugin)));
     }
     let is_ill = health.as_str().is_some_and(|health| !matches!(health, "healthy" | "unknown"));
     // Of a process that is not there the health says nothing else.
-    let is_away = plugin["state"].as_str().is_some_and(|state| matches!(state, "starting" | "restarting" | "failed"));
+    let is_away =
+        plugin["state"].as_str().is_some_and(|state| matches!(state, "waiting" | "starting" | "restarting" | "failed"));
     let message = plugin["health"]["message"].as_str().filter(|message| !message.is_empty());
     if is_ill && !is_away {
         let message = message.map(|message| format!(": {message}")).unwrap_or_default();

@@ -14,7 +14,7 @@ use plugin_transports::ConnectionConfig;
 use super::admin::{self, AdminConfig};
 use super::concerns::{self, CIRCUIT_BREAKER, HEALTH_CHECK, RATE_LIMIT, RETRY};
 use super::logging::{self, LEVELS, LoggingConfig};
-use super::plugin::{self, PluginConfig, TransportConfig};
+use super::plugin::{self, PluginConfig};
 use super::server::{self, ServerConfig};
 
 pub(super) static TABLE: Table = Table::new(

@@ -2,7 +2,8 @@
 
 use std::{
     cmp::Reverse,
-    collections::BTreeSet,
+    collections::BTreeMap,
+    future::Future,
     pin::pin,
     sync::{
         Arc,
@@ -12,12 +13,13 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::{StreamExt, stream};
+use futures_util::{StreamExt, stream::FuturesUnordered};
 use plugin_core::{
     Code, ConfigError, PluginError, PluginInfo, clock,
     deadline::{AttemptTimeoutLayer, DeadlineLayer},
 };
 use plugin_transports::json::Limits;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{
     Factories,
@@ -26,7 +28,7 @@ use super::{
 };
 use crate::{
     config::PluginConfig,
-    manager::{Announcement, Controls, Known, Manager, Registration},
+    manager::{Announcement, Controls, Known, Manager, Registration, Turn},
     stack::{self, Counts, StackSettings},
 };
 
@@ -77,7 +79,7 @@ pub(crate) fn announce(manager: &Manager<Bytes, Bytes>, plugins: &[PluginConfig]
                 ..Controls::default()
             };
             let info = connect::complete(info, plugin, plugin.transport().kind());
-            let known = Known { info, telemetry: Some(counts.handle()), controls };
+            let known = Known { info, telemetry: Some(counts.handle()), controls, waits: true };
             let place = manager.announce_known(plugin.name(), known)?;
             all.push(Coming { plugin: plugin.clone(), place, counts });
         } else {
@@ -111,19 +113,30 @@ impl Announced {
 }
 
 async fn start_all(coming: Vec<Coming>, terms: &Terms<'_>, all: &mut Registered) {
-    let mut waiting: BTreeSet<String> = coming.iter().map(|coming| coming.plugin.name().to_owned()).collect();
-    let failed = AtomicBool::new(false);
-    let starts = coming.into_iter().map(|Coming { plugin, place, counts }| async move {
-        let begun = clock::now();
-        let started = start(&plugin, counts, terms).await;
-        let started = started.and_then(|started| place.register(started.registration).map(|()| started.late));
-        let named = |fault| named(fault, plugin.name());
-        let started = started.map(|late| late.map(named)).map_err(named);
-        (plugin.name().to_owned(), started, begun.elapsed())
-    });
-    // Relaxed: one task writes and reads; it is atomic so that the future can be sent.
-    let begin = |_: &_| std::future::ready(!failed.load(Ordering::Relaxed));
-    let mut starts = pin!(stream::iter(starts).take_while(begin).buffer_unordered(terms.at_once));
+    let mut awaited: BTreeMap<String, Arc<Turn>> =
+        coming.iter().map(|coming| (coming.plugin.name().to_owned(), Arc::clone(coming.place.turn()))).collect();
+    let (failed, places) = (AtomicBool::new(false), Semaphore::new(terms.at_once));
+    let (failed, places) = (&failed, &places);
+    // Polled in this order at first, which is that in which they get their places.
+    let mut starts: FuturesUnordered<_> = coming
+        .into_iter()
+        .map(|Coming { plugin, place, counts }| async move {
+            let name = plugin.name().to_owned();
+            // It is never closed.
+            let permit = places.acquire().await.ok();
+            // Relaxed: one task writes and reads; it is atomic so that the future can be sent.
+            if failed.load(Ordering::Relaxed) {
+                return (name, None);
+            }
+            place.turn().begin();
+            let begun = clock::now();
+            let started = holding(permit, place.turn(), start(&plugin, counts, terms)).await;
+            let started = started.and_then(|started| place.register(started.registration).map(|()| started.late));
+            let named = |fault| named(fault, plugin.name());
+            let started = started.map(|late| late.map(named)).map_err(named);
+            (name, Some((started, begun.elapsed())))
+        })
+        .collect();
     let mut tell = tokio::time::interval(TELL_EVERY);
     tell.reset();
     loop {
@@ -131,23 +144,40 @@ async fn start_all(coming: Vec<Coming>, terms: &Terms<'_>, all: &mut Registered)
             biased;
             next = starts.next() => next,
             _ = tell.tick() => {
-                let plugins = waiting.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
-                tracing::info!(plugins, "still starting");
+                let named = |waits| {
+                    let names = awaited.iter().filter(|(_, turn)| turn.waits() == waits).map(|(name, _)| name.as_str());
+                    names.collect::<Vec<_>>().join(", ")
+                };
+                let (plugins, waiting) = (named(false), Some(named(true)).filter(|names| !names.is_empty()));
+                tracing::info!(plugins, waiting, "still starting");
                 continue;
             }
         };
-        let Some((plugin, started, took)) = next else { return };
-        waiting.remove(&plugin);
-        match started {
-            Ok(None) => tracing::info!(plugin, "started in {}", shown(took)),
-            Ok(Some(late)) => {
+        let Some((plugin, ended)) = next else { return };
+        awaited.remove(&plugin);
+        match ended {
+            None => {}
+            Some((Ok(None), took)) => tracing::info!(plugin, "started in {}", shown(took)),
+            Some((Ok(Some(late)), took)) => {
                 tracing::info!(plugin, "not ready after {}, and is tried again", shown(took));
                 all.late.push(late);
             }
-            Err(fault) => {
+            Some((Err(fault), _)) => {
                 failed.store(true, Ordering::Relaxed);
                 all.faults.push(fault);
             }
+        }
+    }
+}
+
+/// A start, which has this place until it ends, or until an operator has no use for the plugin now: then another one may begin.
+async fn holding<T>(mut place: Option<SemaphorePermit<'_>>, turn: &Turn, start: impl Future<Output = T>) -> T {
+    let mut start = pin!(start);
+    loop {
+        tokio::select! {
+            biased;
+            started = &mut start => return started,
+            () = turn.left(), if place.is_some() => place = None,
         }
     }
 }
@@ -291,7 +321,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn where_nobody_can_make_one_of_the_plugins_none_is_started() {
-        let plugin = tower::service_fn(|call: Call<Bytes>| async { Ok::<_, PluginError>(Reply::new(call.into_payload())) });
+        let plugin =
+            tower::service_fn(|call: Call<Bytes>| async { Ok::<_, PluginError>(Reply::new(call.into_payload())) });
         let factories = Factories::new().with_plugin("made", plugin);
         for (bad, says) in [
             ("type: maed", "this program has no plugin of type \"maed\"; it has: made"),
@@ -303,7 +334,10 @@ mod tests {
             let config = config::from_text(Path::new("test.yaml"), &text, None, &|_| None).expect("read");
             let manager = Manager::new();
             let announced = announce(&manager, config.plugins()).expect("free names");
-            let faults = announced.start(&Terms { must: false, factories: &factories, json: Limits::new(), at_once: 8 }).await.faults;
+            let faults = announced
+                .start(&Terms { must: false, factories: &factories, json: Limits::new(), at_once: 8 })
+                .await
+                .faults;
             assert_eq!((faults.len(), faults[0].plugin(), faults[0].message()), (1, Some("bad"), says));
             assert!(!manager.contains("good"), "it was started");
         }

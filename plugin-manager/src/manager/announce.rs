@@ -14,6 +14,7 @@ use super::{
     execute::Execute,
     registration::Parts,
     table::{Place, PlaceState, Row},
+    turn::Turn,
 };
 
 /// When a caller may ask again whose plugin is being started. That is a pace and no forecast: how long a start takes nobody
@@ -21,6 +22,10 @@ use super::{
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 const STARTING: &str = "the plugin is being started";
+
+/// The rest of a sentence that begins with the plugin.
+const WAITS: &str =
+    "the plugin waits for its turn to be started: as many others as `start.max_concurrent` allows are starting";
 
 /// A name that a manager knows and whose plugin is still to come. Dropping it takes the name out again.
 ///
@@ -34,6 +39,7 @@ where
 {
     manager: Manager<Req, Res>,
     row: Arc<Row<Req, Res>>,
+    turn: Arc<Turn>,
 }
 
 impl<Req, Res> Announcement<Req, Res>
@@ -43,26 +49,33 @@ where
 {
     pub(super) fn make(manager: &Manager<Req, Res>, name: &str, known: Known) -> Result<Self, PluginError> {
         check_name(name)?;
-        let Known { mut info, telemetry, controls } = known;
+        let Known { mut info, telemetry, controls, waits } = known;
+        let turn = Arc::new(Turn::new(waits));
         let name: Arc<str> = name.into();
         if info.name.is_empty() {
             info.name = name.to_string();
         }
-        let execute = Box::new(Awaited { name: Arc::clone(&name), telemetry: telemetry.clone() });
+        let execute =
+            Box::new(Awaited { name: Arc::clone(&name), telemetry: telemetry.clone(), turn: Arc::clone(&turn) });
         let row = Arc::new(Row {
             execute,
             name,
-            parts: Parts { awaited: true, info, telemetry, controls, ..Parts::default() },
+            parts: Parts { awaited: Some(Arc::clone(&turn)), info, telemetry, controls, ..Parts::default() },
             asked: Asked::default(),
         });
         manager.insert(Arc::clone(&row), PlaceState::Serving)?;
-        Ok(Self { manager: manager.clone(), row })
+        Ok(Self { manager: manager.clone(), row, turn })
     }
 
     /// The name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.row.name
+    }
+
+    /// Whose turn it is.
+    pub(crate) fn turn(&self) -> &Arc<Turn> {
+        &self.turn
     }
 
     /// Puts the plugin in its place: from now on it is called.
@@ -119,17 +132,20 @@ pub(crate) struct Known {
     pub(crate) telemetry: Option<TelemetryHandle>,
     /// The limits that it will have.
     pub(crate) controls: Controls,
+    /// Others are started before it, until its [turn](Announcement::turn) begins.
+    pub(crate) waits: bool,
 }
 
 /// What is called in place of a plugin that is not there yet.
 struct Awaited {
     name: Arc<str>,
     telemetry: Option<TelemetryHandle>,
+    turn: Arc<Turn>,
 }
 
 impl<Req: Send + 'static, Res: Send + 'static> Execute<Req, Res> for Awaited {
     fn execute(&self, call: Call<Req>) -> BoxFuture<Result<Reply<Res>, PluginError>> {
-        let refusal = starting(&self.name);
+        let refusal = starting(&self.name, &self.turn);
         if let Some(telemetry) = &self.telemetry {
             let code = refusal.code();
             telemetry.count(Status::of_code(code), Some(code), call.context().received().elapsed());
@@ -143,12 +159,13 @@ impl<Req: Send + 'static, Res: Send + 'static> Execute<Req, Res> for Awaited {
 }
 
 /// What is told of a plugin that is not there yet. Nothing was sent, and it is worth a second attempt.
-pub(super) fn starting(name: &Arc<str>) -> PluginError {
+pub(super) fn starting(name: &Arc<str>, turn: &Turn) -> PluginError {
     let rejected = Rejected::new(Code::Starting).with_retry_after(ASK_AGAIN);
-    PluginError::from(rejected).with_sent(Sent::Nothing).with_plugin(Arc::clone(name))
+    let refused = if turn.waits() { PluginError::refused(rejected, WAITS) } else { PluginError::from(rejected) };
+    refused.with_sent(Sent::Nothing).with_plugin(Arc::clone(name))
 }
 
 /// How it is meanwhile, as that of a process that is started again.
-pub(super) fn health() -> HealthStatus {
-    HealthStatus::new(HealthState::Unhealthy, STARTING)
+pub(super) fn health(turn: &Turn) -> HealthStatus {
+    HealthStatus::new(HealthState::Unhealthy, if turn.waits() { WAITS } else { STARTING })
 }

@@ -22,6 +22,8 @@ pub struct DrainReport {
     pub took: Duration,
     /// Calls that were still running at the end, and were left to their own deadlines.
     pub unfinished: usize,
+    /// Calls that ended meanwhile without an answer, since somebody had the plugin's process restarted.
+    pub cut: usize,
     /// What went wrong when the transport was closed.
     pub close_error: Option<String>,
     /// The plugin was switched on again meanwhile, and serves.
@@ -29,10 +31,10 @@ pub struct DrainReport {
 }
 
 impl DrainReport {
-    /// Whether every call ended and the transport, if it was to be closed, closed in time.
+    /// Whether every call came to its own end and the transport, if it was to be closed, closed in time.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        self.unfinished == 0 && self.close_error.is_none() && !self.undone
+        self.unfinished == 0 && self.cut == 0 && self.close_error.is_none() && !self.undone
     }
 }
 

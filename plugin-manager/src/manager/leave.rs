@@ -15,7 +15,9 @@ where
     Res: Send + 'static,
 {
     /// Drains a plugin and keeps it: new calls are refused with `LIFECYCLE_2101`, calls that run may end within `limit`,
-    /// and then it is drained. [`set_enabled`](Self::set_enabled) undoes it at any time. Its transport stays open.
+    /// and then it is drained: it is [`Draining`](super::ServingState::Draining) as long as a call runs, also beyond that time.
+    /// [`set_enabled`](Self::set_enabled)
+    /// undoes it at any time. Its transport stays open.
     ///
     /// No other plugin notices. A caller that drops this future leaves the plugin draining; call it again to go on. Of
     /// several at once each waits for its own limit, and the first that ends says that the plugin is drained. One that is
@@ -33,14 +35,20 @@ where
             _ => Ok(PlaceState::Draining),
         };
         let row = self.refuse_calls(name, refuse).await?;
+        if let Some(turn) = &row.parts.awaited {
+            turn.leave();
+        }
+        let before = row.cut_calls();
         let unfinished = self.calls_gone(&row, limit).await;
+        let cut = row.cut_calls() - before;
         // Whoever drains it too, or takes it out, may have been faster: what they made of it stays.
         let state = self.change_state(&row, |state| match state {
             PlaceState::Draining => PlaceState::Drained,
             other => other,
         });
         let undone = state == Some(PlaceState::Serving);
-        Ok(DrainReport { name: name.to_owned(), took: start.elapsed(), unfinished, close_error: None, undone })
+        let close_error = None;
+        Ok(DrainReport { name: name.to_owned(), took: start.elapsed(), unfinished, cut, close_error, undone })
     }
 
     /// Takes a plugin out at once. Calls that run keep their stack until they end; the transport is closed with this
@@ -57,6 +65,7 @@ where
             name: name.to_owned(),
             took: start.elapsed(),
             unfinished: place.row.execute.in_flight(),
+            cut: 0,
             close_error,
             undone: false,
         })
@@ -80,7 +89,9 @@ where
             _ => Ok(PlaceState::Draining),
         };
         let row = self.refuse_calls(name, refuse).await?;
+        let before = row.cut_calls();
         let unfinished = self.calls_gone(&row, limit).await;
+        let cut = row.cut_calls() - before;
         let state = self.change_state(&row, |state| match state {
             PlaceState::Serving => PlaceState::Serving,
             _ => PlaceState::Closing,
@@ -92,7 +103,7 @@ where
             self.remove_row(&row);
         }
         let undone = state == Some(PlaceState::Serving);
-        Ok(DrainReport { name: name.to_owned(), took: start.elapsed(), unfinished, close_error, undone })
+        Ok(DrainReport { name: name.to_owned(), took: start.elapsed(), unfinished, cut, close_error, undone })
     }
 
     /// Gives a plugin a state in which it takes no new call, and waits until none can begin.

@@ -11,6 +11,7 @@ mod registration;
 mod shutdown;
 mod switch;
 mod table;
+mod turn;
 mod view;
 
 use std::{
@@ -35,6 +36,7 @@ pub use drain::DrainReport;
 pub(crate) use name::looks_alike;
 pub use name::{MAX_NAME, check_name};
 pub use registration::Registration;
+pub(crate) use turn::Turn;
 pub use view::{OverallHealth, PluginView, ServingState};
 
 use table::{Place, PlaceState, Row, Table};
@@ -272,8 +274,8 @@ where
 }
 
 async fn health_of<Req, Res>(row: &Row<Req, Res>, limit: Duration) -> HealthStatus {
-    if row.parts.awaited {
-        return announce::health();
+    if let Some(turn) = &row.parts.awaited {
+        return announce::health(turn);
     }
     if let Some(cell) = &row.parts.health {
         return cell.status();

@@ -10,6 +10,7 @@ use plugin_core::{
 use super::{
     controls::Controls,
     execute::{Execute, Shelf},
+    turn::Turn,
 };
 
 type CloseFn = Arc<dyn Fn(Duration) -> BoxFuture<Result<(), PluginError>> + Send + Sync>;
@@ -39,7 +40,7 @@ pub(super) struct Parts {
     /// Why nothing of it was started, and what to do.
     pub(super) off: Option<&'static str>,
     /// The name is known, and the plugin still to come.
-    pub(super) awaited: bool,
+    pub(super) awaited: Option<Arc<Turn>>,
 }
 
 impl<Req, Res> Registration<Req, Res>

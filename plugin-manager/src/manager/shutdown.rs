@@ -28,22 +28,25 @@ where
             table.places().into_iter().map(|place| Arc::clone(&place.row)).collect()
         };
         self.readers_gone().await;
-        let close = async |row: &Arc<Row<Req, Res>>, unfinished| {
+        let close = async |row: &Arc<Row<Req, Res>>, unfinished, cut| {
             let close_error = drain::close(row, drain::closing_time(limit, start.elapsed())).await;
-            DrainReport { name: row.name.to_string(), took: start.elapsed(), unfinished, close_error, undone: false }
+            let (name, took) = (row.name.to_string(), start.elapsed());
+            DrainReport { name, took, unfinished, cut, close_error, undone: false }
         };
         // Those that are done are closed meanwhile.
         let drains = rows.iter().map(async |row| {
-            match drain::calls_gone(row, limit.saturating_sub(start.elapsed()), || false).await {
-                0 => Ok(close(row, 0).await),
-                unfinished => Err((row, unfinished)),
+            let before = row.cut_calls();
+            let unfinished = drain::calls_gone(row, limit.saturating_sub(start.elapsed()), || false).await;
+            match (unfinished, row.cut_calls() - before) {
+                (0, cut) => Ok(close(row, 0, cut).await),
+                (unfinished, cut) => Err((row, unfinished, cut)),
             }
         });
         let drained = join_all(drains).await;
         over();
         let reports = join_all(drained.into_iter().map(async |drained| match drained {
             Ok(report) => report,
-            Err((row, unfinished)) => close(row, unfinished).await,
+            Err((row, unfinished, cut)) => close(row, unfinished, cut).await,
         }));
         let reports = reports.await;
         rows.iter().for_each(|row| self.remove_row(row));

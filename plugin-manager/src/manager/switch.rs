@@ -38,6 +38,9 @@ where
             found = Some(Arc::clone(&place.row));
             Ok(table.with(Place::new(Arc::clone(&place.row), state)))
         })?;
+        if let Some(turn) = found.as_ref().filter(|_| !enabled).and_then(|row| row.parts.awaited.as_ref()) {
+            turn.leave();
+        }
         if let Some(process) = found.filter(|_| enabled).as_ref().and_then(|row| row.parts.controls.process.as_ref()) {
             process.retry_now();
         }
@@ -56,8 +59,8 @@ where
     pub async fn restart(&self, name: &str) -> Result<(), PluginError> {
         let row = self.row(name)?;
         row.started()?;
-        if row.parts.awaited {
-            return Err(announce::starting(&row.name));
+        if let Some(turn) = &row.parts.awaited {
+            return Err(announce::starting(&row.name, turn));
         }
         let Some(process) = row.parts.controls.process.clone() else {
             let problem = "this plugin has no process of its own that could be started again";

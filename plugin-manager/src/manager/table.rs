@@ -10,6 +10,9 @@ use plugin_core::{
 
 use super::{Registration, asked::Asked, execute::Execute, registration::Parts};
 
+/// What a caller is told long after.
+const DRAINED: &str = "the plugin was drained, and takes no calls until it is switched on again";
+
 /// One name in the table.
 pub(super) struct Row<Req, Res> {
     pub(super) name: Arc<str>,
@@ -97,6 +100,9 @@ impl<Req, Res> Table<Req, Res> {
                 Some(why) => refused(Code::NotEnabled).with_detail(why),
                 None => refused(Code::NotEnabled),
             },
+            Some(Place { state: PlaceState::Drained, .. }) => {
+                PluginError::refused(Rejected::new(Code::Draining), DRAINED).with_sent(Sent::Nothing).with_plugin(name)
+            }
             Some(_) => refused(Code::Draining),
         }
     }
@@ -150,6 +156,12 @@ impl<Req: Send + 'static, Res: Send + 'static> Row<Req, Res> {
 }
 
 impl<Req, Res> Row<Req, Res> {
+    /// Calls that restarts of its process have cut off so far.
+    pub(super) fn cut_calls(&self) -> usize {
+        let process = self.parts.controls.process.as_ref();
+        process.map_or(0, |process| usize::try_from(process.stats().cut_calls).unwrap_or(usize::MAX))
+    }
+
     /// Counts a call of this plugin that never came to its stack, where anybody counts its calls.
     #[cold]
     pub(super) fn count(&self, status: Status, code: Option<Code>, received: Instant) {

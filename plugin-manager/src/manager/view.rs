@@ -16,6 +16,8 @@ use super::{
 pub enum ServingState {
     /// It does.
     Serving,
+    /// It is switched on, and still to be started: others are started before it.
+    Waiting,
     /// It is switched on, and being started for the first time.
     Starting,
     /// It is switched off.
@@ -36,6 +38,7 @@ impl ServingState {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Serving => "serving",
+            Self::Waiting => "waiting",
             Self::Starting => "starting",
             Self::Disabled => "disabled",
             Self::Draining => "draining",
@@ -45,11 +48,16 @@ impl ServingState {
         }
     }
 
+    /// Whether the plugin is still to come.
+    pub(crate) const fn is_to_come(self) -> bool {
+        matches!(self, Self::Waiting | Self::Starting)
+    }
+
     /// The number that metrics have for it.
     pub(crate) const fn metric(self) -> u64 {
         match self {
             Self::Serving => 0,
-            Self::Starting => 1,
+            Self::Waiting | Self::Starting => 1,
             Self::Restarting => 2,
             Self::Failed => 3,
             Self::Draining => 4,
@@ -67,7 +75,7 @@ pub struct PluginView {
     pub name: String,
     /// Whether it takes calls.
     pub state: ServingState,
-    /// When this state began. While its process is restarting or has failed: when that began.
+    /// When this state began: of one with a process that serves, restarts or has failed no earlier than its process did.
     pub since: Instant,
     /// What it says of itself.
     pub info: PluginInfo,
@@ -87,22 +95,30 @@ pub struct PluginView {
 impl PluginView {
     pub(super) fn of<Req, Res>(place: &Place<Req, Res>) -> Self {
         let parts = &place.row.parts;
+        let (process, in_flight) = (parts.controls.process.as_ref(), place.row.execute.in_flight());
         let state = match place.state {
-            PlaceState::Serving if parts.awaited => ServingState::Starting,
-            PlaceState::Serving => match parts.controls.process.as_ref().map(ProcessHandle::state) {
+            PlaceState::Serving if parts.awaited.as_ref().is_some_and(|turn| turn.waits()) => ServingState::Waiting,
+            PlaceState::Serving if parts.awaited.is_some() => ServingState::Starting,
+            PlaceState::Serving => match process.map(ProcessHandle::state) {
                 Some(ProcessState::Restarting) => ServingState::Restarting,
                 Some(ProcessState::Failed) => ServingState::Failed,
                 _ => ServingState::Serving,
             },
             PlaceState::Disabled => ServingState::Disabled,
             PlaceState::Draining | PlaceState::Closing => ServingState::Draining,
+            // The drain has run out of its time: who waits for the end of the calls is not to take it for that.
+            PlaceState::Drained if in_flight > 0 => ServingState::Draining,
             PlaceState::Drained => ServingState::Drained,
         };
-        let starts = state == ServingState::Starting;
-        let health_since = if starts { Some(place.since) } else { parts.health.as_ref().map(|cell| cell.since()) };
+        let to_come = parts.awaited.as_ref().filter(|_| state.is_to_come());
+        let health_since =
+            if to_come.is_some() { Some(place.since) } else { parts.health.as_ref().map(|cell| cell.since()) };
         // The supervisor holds the cell while its process is not ready.
         let since = match state {
             ServingState::Restarting | ServingState::Failed => health_since.unwrap_or(place.since),
+            ServingState::Serving => {
+                place.since.max(process.and_then(ProcessHandle::ready_since).unwrap_or(place.since))
+            }
             _ => place.since,
         };
         Self {
@@ -110,8 +126,11 @@ impl PluginView {
             state,
             since,
             info: info(parts),
-            in_flight: place.row.execute.in_flight(),
-            health: if starts { Some(announce::health()) } else { parts.health.as_ref().map(|cell| cell.status()) },
+            in_flight,
+            health: match to_come {
+                Some(turn) => Some(announce::health(turn)),
+                None => parts.health.as_ref().map(|cell| cell.status()),
+            },
             health_since,
             telemetry: parts.telemetry.clone(),
             controls: parts.controls.clone(),

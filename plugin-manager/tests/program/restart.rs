@@ -87,6 +87,8 @@ async fn seven_poisonous_requests_fail_it_everywhere_at_once_and_an_operator_bri
     assert_eq!(said.stdout.matches("status 1").count(), 1, "each thing is told once: {said:?}");
     let detail = gateway.command(&["plugins", "fragile"]).await.worked();
     assert!(detail.contains(", the next start is in "), "{detail}");
+    let called = gateway.command(&["call", "fragile", "1"]).await.failed(1);
+    assert!(called.contains("(LIFECYCLE_2103); try again in 59m") || called.contains("try again in 1h"), "{called}");
     for told in [
         get(gateway.admin, "/admin/v1/plugins/fragile").await.json(),
         get(gateway.admin, "/health").await.json()["plugins"]["fragile"].clone(),
@@ -136,6 +138,15 @@ async fn a_database_that_is_away_is_counted_and_the_plugin_comes_back_with_it() 
     let (restarts, failed) =
         (counted("plugin_restarts_total", metrics.text()), counted("plugin_failed_starts_total", metrics.text()));
     assert!(restarts >= 5 && restarts == failed, "{restarts} starts, {failed} failed");
+    // It is an alert once, and not at each try.
+    until("it was tried often", async || {
+        let metrics = get(gateway.admin, "/metrics").await;
+        (counted("plugin_failed_starts_total", metrics.text()) >= 9).then_some(())
+    })
+    .await;
+    let log = gateway.program.logs(&["died too often and has failed"]).await;
+    let lines = |text| log.matches(text).count();
+    assert_eq!((lines("died too often and has failed"), lines("could not be started again")), (1, 6), "{log}");
     std::fs::write(dir.path().join("database"), "").expect("written");
     is_back(&gateway).await;
 }
@@ -201,10 +212,32 @@ plugins:
         )
     })
     .await;
-    let data = gateway.data;
+    let (data, admin) = (gateway.data, gateway.admin);
     let call = tokio::spawn(async move { post(data, "hangs", "\"hang\"").await });
     until("it was asked", async || dir.path().join("asked").exists().then_some(())).await;
-    assert_eq!(gateway.command(&["restart", "hangs"]).await.worked(), "hangs is serving\n");
+    let state = async |wanted: &str| {
+        until(wanted, async || {
+            let plugin = get(admin, "/admin/v1/plugins/hangs").await.json();
+            (plugin["state"] == wanted).then_some(plugin)
+        })
+        .await
+    };
+    let drain = gateway.start(&["drain", "hangs"]);
+    state("draining").await;
+    let restarted = gateway.command(&["restart", "hangs"]).await.worked();
+    assert_eq!(restarted, "hangs is drained; the restart has cut off 1 call that had no answer\n");
+    let drained = drain.ends().await.failed(1);
+    assert!(drained.contains(" 0 calls were unfinished; a restart has cut off 1 call\n"), "{drained}");
+    let log = gateway.program.logs(&["drain outcome=", "restart outcome="]).await;
+    for (line, says) in [
+        (" WARN the plugin's process was stopped for the restart", "cut=1 killed="),
+        (" WARN drained, and a restart has cut off calls meanwhile", "unfinished=0 cut=1"),
+        ("path=\"/admin/v1/plugins/hangs/drain\"", "outcome=\"not clean\""),
+        ("path=\"/admin/v1/plugins/hangs/restart\"", "outcome=\"not clean\""),
+    ] {
+        assert!(log.lines().any(|found| found.contains(line) && found.contains(says)), "{line} {says}\n{log}");
+    }
+    gateway.command(&["enable", "hangs"]).await.worked();
     let cut = call.await.expect("no panic");
     assert_eq!(cut.problem(), (503, "LIFECYCLE_2101".to_owned()));
     let said = cut.json();
@@ -221,4 +254,95 @@ plugins:
         "{plugin:#}"
     );
     assert_eq!(post(gateway.data, "hangs", "1").await.text(), "1");
+}
+
+/// A gateway with a plugin that says by `asked` that it has a call, and answers when `answer` is there.
+async fn gateway_that_waits(dir: &Path) -> Gateway {
+    let plugin = "
+import json, os, sys, time
+for line in sys.stdin:
+    request = json.loads(line)
+    if request['method'] == 'execute':
+        open('asked', 'w').close()
+        while not os.path.exists('answer'):
+            time.sleep(0.01)
+    print(json.dumps({'id': request['id'], 'result': request['payload']}), flush=True)
+";
+    std::fs::write(dir.join("works.py"), plugin).expect("written");
+    gateway(&dir.join("gateway.yaml"), &[], |data, admin| {
+        format!(
+            "
+server: {{listen: '{data}'}}
+admin: {{listen: '{admin}'}}
+plugins: [{{name: works, transport: exec, executable: python3, args: [works.py], work_dir: '.'}}]
+"
+        )
+    })
+    .await
+}
+
+/// All said that it was stopped, and for how long it had served went on from the start of the gateway.
+#[tokio::test]
+async fn while_a_restart_lets_calls_end_it_says_so_and_what_serves_then_has_begun_anew() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let gateway = gateway_that_waits(dir.path()).await;
+    let (data, admin) = (gateway.data, gateway.admin);
+    let plugin = async || get(admin, "/admin/v1/plugins/works").await.json();
+    let before = plugin().await["since_ms"].as_u64().expect("a time");
+    let call = tokio::spawn(async move { post(data, "works", "[1]").await });
+    until("it was asked", async || dir.path().join("asked").exists().then_some(())).await;
+    let restart = gateway.start(&["restart", "works"]);
+    let waits =
+        until("it restarts", async || Some(plugin().await).filter(|plugin| plugin["state"] == "restarting")).await;
+    let says =
+        "the plugin's process is being restarted: it ends the calls that it has first, and is then stopped on request";
+    assert_eq!(waits["health"]["message"], says, "{waits:#}");
+    gateway.program.logs(&["a restart of the plugin's process was asked for", " calls=1"]).await;
+    std::fs::write(dir.path().join("answer"), "").expect("written");
+    assert_eq!(call.await.expect("no panic").text(), "[1]");
+    assert_eq!(restart.ends().await.worked(), "works is serving\n");
+    let after = plugin().await;
+    assert!(after["since_ms"].as_u64() > waits["since_ms"].as_u64().max(Some(before)), "{waits:#}\n{after:#}");
+    let log = gateway.program.logs(&["restart\" outcome=\"done\""]).await;
+    assert!(log.contains(" INFO the plugin's process was stopped for the restart"), "{log}");
+}
+
+/// It was `drained` at once, and who then stopped it cut a call.
+#[tokio::test]
+async fn a_drain_that_runs_out_of_its_time_says_so_and_goes_on_until_the_last_call_has_ended() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let gateway = gateway_that_waits(dir.path()).await;
+    let (data, admin) = (gateway.data, gateway.admin);
+    let call = tokio::spawn(async move { post(data, "works", "[1]").await });
+    until("it was asked", async || dir.path().join("asked").exists().then_some(())).await;
+    let said = gateway.command(&["drain", "works", "--timeout", "50ms"]).await.failed(1);
+    assert!(said.contains("1 call was unfinished"), "{said}");
+    let state = async || get(admin, "/admin/v1/plugins/works").await.json()["state"].as_str().map(str::to_owned);
+    assert_eq!(state().await.as_deref(), Some("draining"));
+    let log = gateway.program.logs(&["drain\" outcome=\"not clean\""]).await;
+    assert!(log.contains(" WARN the drain has run out of its time plugin=\"works\" unfinished=1"), "{log}");
+    std::fs::write(dir.path().join("answer"), "").expect("written");
+    assert_eq!(call.await.expect("no panic").text(), "[1]");
+    until("it is drained", async || (state().await.as_deref() == Some("drained")).then_some(())).await;
+    let refused = post(data, "works", "1").await;
+    assert_eq!(refused.problem(), (503, "LIFECYCLE_2101".to_owned()));
+    let detail = refused.json()["detail"].as_str().expect("text").to_owned();
+    assert!(detail.contains("was drained, and takes no calls until it is switched on again"), "{detail}");
+}
+
+#[tokio::test]
+async fn a_plugin_that_nobody_starts_again_says_so_in_every_list_and_what_does() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let gateway = gateway_of(dir.path(), "restart: {max_in_window: 0}, retry: {max_retries: 0}").await;
+    is_back(&gateway).await;
+    assert_eq!(post(gateway.data, "fragile", "\"poison\"").await.problem(), (502, "TRANSPORT_1304".to_owned()));
+    let says = ", and is not started again by itself: `plugin-manager restart fragile`";
+    for (command, code) in [("plugins", 0), ("plugins fragile", 0), ("health", 1)] {
+        let ended = gateway.command(&command.split(' ').collect::<Vec<_>>()).await;
+        let said = ended.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(ended.code() == Some(code) && said.matches(says).count() == 1, "{command}: {ended:?}");
+    }
+    assert_eq!(gateway.command(&["restart", "fragile"]).await.worked(), "fragile is serving\n");
+    let detail = gateway.command(&["plugins", "fragile"]).await.worked();
+    assert!(!detail.contains("by itself"), "{detail}");
 }

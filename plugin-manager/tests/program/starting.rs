@@ -156,7 +156,8 @@ async fn a_larger_priority_takes_the_next_free_place_and_keeps_no_other_from_sta
         let gateway = starts(dir.path(), head, &plugins).await;
         let begun = |name: &str| -> PathBuf { dir.path().join(format!("begun-{name}")) };
         until("the first begins", async || begun("first").exists().then_some(())).await;
-        assert_eq!(get(gateway.admin, "/readyz").await.text(), "starting: first, last\n");
+        let says = if room { "starting: first, last\n" } else { "starting: first; waiting for their turn: last\n" };
+        assert_eq!(get(gateway.admin, "/readyz").await.text(), says);
         if room {
             go(dir.path(), "last");
             serves(&gateway, "last").await;
@@ -166,6 +167,40 @@ async fn a_larger_priority_takes_the_next_free_place_and_keeps_no_other_from_sta
         go(dir.path(), "first");
         serves(&gateway, "first").await;
         until("the last begins", async || begun("last").exists().then_some(())).await;
+    }
+}
+
+/// It was `starting` like the others, though nothing of it was, and nobody could make room for it.
+#[tokio::test]
+async fn who_waits_for_a_place_says_so_and_one_that_is_switched_off_leaves_its_own() {
+    for what in ["disable", "drain"] {
+        let dir = tempfile::tempdir().expect("a directory");
+        let plugins = [waits("first", ""), waits("last", "")];
+        let gateway = starts(dir.path(), "start: {max_concurrent: 1}", &plugins).await;
+        let begun = |name: &str| dir.path().join(format!("begun-{name}")).exists();
+        until("the first begins", async || begun("first").then_some(())).await;
+        let last = async || get(gateway.admin, "/admin/v1/plugins/last").await.json();
+        assert_eq!(last().await["state"], "waiting");
+        let refused = post(gateway.data, "last", "1").await;
+        assert_eq!(refused.problem(), (503, "LIFECYCLE_2105".to_owned()));
+        let said = refused.json()["detail"].as_str().expect("text").to_owned();
+        assert!(said.contains("the plugin waits for its turn to be started"), "{said}");
+        let listed = gateway.command(&["plugins"]).await.worked();
+        assert!(
+            listed.contains("last: waiting for ") && listed.contains("as `start.max_concurrent` allows"),
+            "{listed}"
+        );
+        assert_eq!(gateway.command(&["status"]).await.worked().matches("2 plugins (2 starting)").count(), 1);
+        assert!(!begun("last"));
+        assert_eq!(operate(&gateway, "first", what).await.0, 0);
+        until("the last begins", async || begun("last").then_some(())).await;
+        assert_eq!(last().await["state"], "starting");
+        go(dir.path(), "last");
+        serves(&gateway, "last").await;
+        // What was switched off goes on, and is switched on when that is asked for.
+        go(dir.path(), "first");
+        operate(&gateway, "first", "enable").await;
+        serves(&gateway, "first").await;
     }
 }
 

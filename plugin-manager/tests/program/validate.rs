@@ -77,7 +77,8 @@ async fn a_type_that_this_program_does_not_have_is_a_fault_before_anything_is_st
     let (file, mark) = (dir.path().join("gateway.yaml"), dir.path().join("started"));
     let (started, off) = (mark.display(), "{name: b, transport: inproc, type: nosuch, enabled: false}");
     let text = format!("plugins:\n  - {{name: a, transport: exec, executable: sh, args: [-c, 'touch {started}']}}\n");
-    std::fs::write(&file, format!("{text}  - {{name: k, transport: inproc, type: nosuch}}\n  - {off}\n")).expect("written");
+    std::fs::write(&file, format!("{text}  - {{name: k, transport: inproc, type: nosuch}}\n  - {off}\n"))
+        .expect("written");
     let says = "gateway.yaml:3:40: plugins[1].type: this program has no plugin of type \"nosuch\" [PLUGIN_1002]\n";
     for command in ["validate", "run"] {
         let said = run(&[command], &file).await.failed(2);
@@ -85,7 +86,8 @@ async fn a_type_that_this_program_does_not_have_is_a_fault_before_anything_is_st
     }
     assert!(!mark.exists(), "a plugin was started");
     // What is shown is right in the program that has it, and what is off is made by nobody.
-    let shown = Program::start(["config".as_ref(), "show".as_ref(), "-c".as_ref(), file.as_os_str()]).ends().await.worked();
+    let shown =
+        Program::start(["config".as_ref(), "show".as_ref(), "-c".as_ref(), file.as_os_str()]).ends().await.worked();
     assert!(shown.contains("type: nosuch"), "{shown}");
     std::fs::write(&file, format!("{text}  - {off}\n")).expect("written");
     run(&["validate"], &file).await.worked();

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use plugin_core::{Code, PluginError, PluginInfo, rounded};
+use plugin_core::{Code, PluginError, PluginInfo, clock::Instant, rounded};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::{
@@ -106,6 +106,8 @@ pub struct ProcessStats {
     pub restarts: u64,
     /// Starts that failed, the first one too: the process could not be started, or did not become ready.
     pub failed_starts: u64,
+    /// Calls that the process may have seen and that were cut off since a restart, or a close, was asked for.
+    pub cut_calls: u64,
     /// Calls in flight, or waiting to be sent, also those that wait for a process to be ready.
     pub in_flight: usize,
     /// Calls that the present process was sent after the latest that it has answered, and that nobody waits for any more: a
@@ -187,6 +189,12 @@ impl ProcessHandle {
         self.shared.has_been_ready()
     }
 
+    /// Since when the present process is ready; `None` while there is none that is.
+    #[must_use]
+    pub fn ready_since(&self) -> Option<Instant> {
+        self.shared.ready_since()
+    }
+
     /// What the plugin said of itself when it was last ready; `None` before that.
     #[must_use]
     pub fn info(&self) -> Option<PluginInfo> {
@@ -198,6 +206,12 @@ impl ProcessHandle {
     #[must_use]
     pub fn next_start(&self) -> Option<Duration> {
         self.shared.retry_after()
+    }
+
+    /// Whether the process has failed and nobody but an operator starts it again: `max_in_window` is 0.
+    #[must_use]
+    pub fn waits_for_operator(&self) -> bool {
+        self.shared.waits_for_operator()
     }
 
     /// Why there is no process that is ready, in the words that callers are told, such as "the plugin's process is being
@@ -255,7 +269,8 @@ impl ProcessHandle {
 
     /// Stops the process and starts it again, or starts one that has failed; earlier deaths are forgotten. Resolves
     /// when the new process is ready. Calls that the old one has may end first, for as long as `request_timeout`, unless none
-    /// ends for `shutdown_grace`; those that have no answer then are refused with `LIFECYCLE_2101`. New calls wait meanwhile. One that is being started already is not interrupted: this waits for it too.
+    /// ends for `shutdown_grace`; those that have no answer then are refused with `LIFECYCLE_2101`, and are counted in
+    /// [`ProcessStats::cut_calls`]. New calls wait meanwhile. One that is being started already is not interrupted: this waits for it too.
     /// Dropping the future changes nothing: the restart goes on.
     ///
     /// # Errors

@@ -31,7 +31,7 @@ const EVENTS: usize = 64;
 /// How calls reach the process now. Everything that is said of the process, anywhere, is read from here.
 #[derive(Debug)]
 pub(super) enum Link {
-    Up { connection: Arc<Connection<Pipe>>, pid: u32, methods: Methods },
+    Up { connection: Arc<Connection<Pipe>>, pid: u32, methods: Methods, since: Instant },
     Down(Down),
     Stopped,
 }
@@ -122,6 +122,7 @@ pub(super) struct Shared {
     /// Of the process, the first one included.
     starts: AtomicU64,
     failed_starts: AtomicU64,
+    cut_calls: AtomicU64,
     pub(super) dropped_lines: Arc<AtomicU64>,
 }
 
@@ -142,6 +143,7 @@ impl Shared {
             info: Mutex::new(None),
             starts: AtomicU64::new(0),
             failed_starts: AtomicU64::new(0),
+            cut_calls: AtomicU64::new(0),
             dropped_lines: Arc::default(),
         }
     }
@@ -222,6 +224,7 @@ impl Shared {
             restarts: self.starts().saturating_sub(1),
             // Relaxed: see `count_start`.
             failed_starts: self.failed_starts.load(Ordering::Relaxed),
+            cut_calls: self.cut_calls.load(Ordering::Acquire),
             in_flight: counts.in_flight + self.waiting.load(Ordering::Relaxed),
             abandoned: counts.abandoned,
             late_replies: counts.late,
@@ -233,10 +236,11 @@ impl Shared {
     /// Calls reach this process from now on.
     pub(super) fn up(&self, running: &Running) {
         let (connection, pid, methods) = (running.connection().clone(), running.id(), running.methods());
+        let since = running.ready();
         *self.info.lock().unwrap_or_else(PoisonError::into_inner) = Some(running.info().clone());
         // Relaxed: for display, and ordered with nothing.
         self.has_been_ready.store(true, Ordering::Relaxed);
-        self.change(Link::Up { connection, pid, methods });
+        self.change(Link::Up { connection, pid, methods, since });
         // What is not held was never down, and is unknown until it is checked.
         if self.health.is_held() {
             self.health.release(HealthStatus::healthy().with_last_check(clock::wall()));
@@ -271,6 +275,20 @@ impl Shared {
         // Relaxed: numbers for display, ordered with nothing.
         self.starts.fetch_add(1, Ordering::Relaxed);
         self.failed_starts.fetch_add(u64::from(!ready), Ordering::Relaxed);
+    }
+
+    /// Counts calls that are cut off since somebody asked for that, before they end.
+    pub(super) fn count_cut(&self, calls: usize) {
+        // Release: who has seen the end of such a call reads it.
+        self.cut_calls.fetch_add(calls as u64, Ordering::Release);
+    }
+
+    /// Since when the process is ready, while it is.
+    pub(super) fn ready_since(&self) -> Option<Instant> {
+        match &**self.link.load() {
+            Link::Up { since, .. } => Some(*since),
+            Link::Down(_) | Link::Stopped => None,
+        }
     }
 
     /// The connection to the process, the start to wait for, or why there is neither: also where the start is still to come
@@ -338,6 +356,11 @@ impl Shared {
             Link::Down(down) => down.retry_after(),
             Link::Up { .. } | Link::Stopped => None,
         }
+    }
+
+    /// Whether nobody tries by himself.
+    pub(super) fn waits_for_operator(&self) -> bool {
+        matches!(&**self.link.load(), Link::Down(Down { failed: true, until: None, .. }))
     }
 
     /// What callers are told of a process that is not ready.

@@ -103,6 +103,7 @@ mod settings;
 mod spawner;
 mod stderr;
 mod supervisor;
+mod tries;
 
 use std::sync::Arc;
 

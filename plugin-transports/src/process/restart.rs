@@ -83,6 +83,11 @@ pub(super) enum Decision {
 }
 
 impl Decision {
+    /// Whether it was one death too many.
+    pub(super) fn has_failed(self) -> bool {
+        matches!(self, Self::Fail(_))
+    }
+
     /// The time until the next start, if there is to be one.
     pub(super) fn wait(self) -> Option<Duration> {
         match self {

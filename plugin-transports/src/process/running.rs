@@ -69,6 +69,15 @@ pub(super) struct Running {
     ready: Instant,
 }
 
+/// How a process was stopped.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stop {
+    /// It did not have to be killed.
+    pub(super) by_itself: bool,
+    /// Calls that it may have seen, and that have no answer.
+    pub(super) cut: usize,
+}
+
 /// Starts the process and takes it through `info` and `init`. Dropping the future kills what was started.
 pub(super) async fn launch(
     config: &Arc<ProcessConfig>,
@@ -260,15 +269,15 @@ impl Running {
     }
 
     /// Stops the process: method `shutdown` where the plugin has it, end of its stdin, SIGTERM, each with a share of
-    /// the grace period, and SIGKILL to its whole group at the end. `false`: it had to be killed.
+    /// the grace period, and SIGKILL to its whole group at the end.
     ///
     /// Calls that have no answer then are told `why`, as the second half of a sentence, and that it was asked for.
-    pub(super) async fn stop(mut self, why: &str, grace: Duration, shared: &Shared) -> bool {
+    pub(super) async fn stop(mut self, why: &str, grace: Duration, shared: &Shared) -> Stop {
         self.connection.refuse_new();
         let limit = std::pin::pin!(sleep(grace));
         let by_itself = self.ask_to_stop(grace, limit).await;
-        self.cut_off(&Loss::on_request(why), shared).await;
-        by_itself
+        let cut = self.cut_off(&Loss::on_request(why), shared).await;
+        Stop { by_itself, cut }
     }
 
     async fn ask_to_stop(&mut self, grace: Duration, mut limit: Pin<&mut Sleep>) -> bool {
@@ -296,8 +305,9 @@ impl Running {
     }
 
     /// The end, whatever the process does. When it resolves, every call in flight has its error and the process is
-    /// reaped. `shared` says already that the process is not there.
-    pub(super) async fn cut_off(&mut self, loss: &Loss, shared: &Shared) {
+    /// reaped. `shared` says already that the process is not there. Gives back how many calls it has cut off that the process
+    /// may have seen.
+    pub(super) async fn cut_off(&mut self, loss: &Loss, shared: &Shared) -> usize {
         shared.calls_are_lost();
         self.child.kill();
         // A process that the kernel cannot end at once is reaped by the spawning thread, when this is dropped.
@@ -309,8 +319,14 @@ impl Running {
             }
         };
         let _ = timeout(GROUP, recalled).await;
+        let cut = self.connection.sent();
+        if loss.on_request {
+            // Before any of them hears of it, so that who waits for their ends knows how they ended.
+            shared.count_cut(cut);
+        }
         self.connection.close(loss);
         let _ = timeout(LAST_WORDS, self.stderr.end()).await;
+        cut
     }
 }
 

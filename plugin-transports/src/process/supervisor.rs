@@ -13,11 +13,15 @@ use super::{
     handle::{Answer, Command, ProcessEvent, Stopped},
     link::{Cause, Down, Shared},
     restart::{Deaths, Decision},
-    running::{Running, launch},
+    running::{Running, Stop, launch},
+    tries::{Tell, Tries},
 };
 
 /// Why there is no process any more of a plugin that is closed, or that nobody holds.
 const CLOSED: &str = "was stopped on request";
+
+/// Why there is none to be called while one that is restarted on request still has calls.
+const LETS_CALLS_END: &str = "ends the calls that it has first, and is then stopped on request";
 
 /// The task that watches, restarts and stops one plugin's process.
 #[derive(Debug)]
@@ -25,6 +29,7 @@ pub(super) struct Supervisor {
     shared: Arc<Shared>,
     commands: mpsc::Receiver<Command>,
     deaths: Deaths,
+    tries: Tries,
     _link: CloseLink,
 }
 
@@ -47,7 +52,7 @@ pub(super) enum Phase {
 impl Supervisor {
     pub(super) fn new(shared: Arc<Shared>, commands: mpsc::Receiver<Command>) -> Self {
         let deaths = Deaths::new(shared.config.restart);
-        Self { _link: CloseLink(shared.clone()), shared, commands, deaths }
+        Self { _link: CloseLink(shared.clone()), shared, commands, deaths, tries: Tries::default() }
     }
 
     /// Where it begins, after the first start has come to this.
@@ -99,7 +104,12 @@ impl Supervisor {
                     tracing::warn!(plugin = &*self.shared.name, pid, detail, "the plugin's process {why}");
                     self.shared.ended(&cause);
                     self.shared.tell(ProcessEvent::Died { pid, why: why.clone() });
-                    return self.after_death(decision, cause);
+                    let tell = self.tell(decision);
+                    if let Tell::Still { tries } = tell {
+                        let again = again(decision);
+                        tracing::warn!(plugin = &*self.shared.name, tries, again, "{DIED_TOO_OFTEN}");
+                    }
+                    return self.after_death(decision, cause, tell);
                 }
                 command = self.commands.recv() => match command {
                     Some(Command::Limit(limits, done)) => {
@@ -108,7 +118,7 @@ impl Supervisor {
                     }
                     Some(Command::Restart(done)) => return self.restart(running, vec![done]).await,
                     Some(Command::RetryNow(done)) => {
-                        self.deaths.clear();
+                        self.begin_anew();
                         done.map(|done| done.send(Ok(())));
                     }
                     Some(Command::Close { grace, done }) => return self.close(*running, Some((grace, done))).await,
@@ -121,10 +131,13 @@ impl Supervisor {
     /// Stops the process for another one. The calls that it has may end first, while new ones wait for the next.
     async fn restart(&mut self, mut running: Box<Running>, mut asked: Vec<Answer<()>>) -> Phase {
         let why = Cause::from("was stopped on request");
-        self.deaths.clear();
-        self.down(Some(Duration::ZERO), &why);
+        self.begin_anew();
         let shared = self.shared.clone();
         let (grace, limit) = (shared.config.shutdown_grace, shared.config.request_timeout);
+        let (plugin, pid, calls) = (&*shared.name, running.id(), running.connection().counts().in_flight);
+        let at_first = if calls == 0 { why.clone() } else { Cause::from(LETS_CALLS_END) };
+        self.down(Some(Duration::ZERO), &at_first);
+        tracing::info!(plugin, pid, calls, "a restart of the plugin's process was asked for");
         let closed = {
             let mut calls_end = std::pin::pin!(running.let_calls_end(grace, limit));
             loop {
@@ -144,7 +157,15 @@ impl Supervisor {
         match closed {
             Some(asked) => self.close(*running, asked).await,
             None => {
-                running.stop("was stopped for a restart on request", grace, &shared).await;
+                self.down(Some(Duration::ZERO), &why);
+                let Stop { by_itself, cut } =
+                    running.stop("was stopped for a restart on request", grace, &shared).await;
+                let killed = !by_itself;
+                if killed || cut > 0 {
+                    tracing::warn!(plugin, pid, cut, killed, "the plugin's process was stopped for the restart");
+                } else {
+                    tracing::info!(plugin, pid, cut, killed, "the plugin's process was stopped for the restart");
+                }
                 Phase::Starting { why, asked }
             }
         }
@@ -161,23 +182,38 @@ impl Supervisor {
         // What is left of a long grace period is for calls, of which there may be none.
         let idle = running.connection().counts().in_flight == 0;
         let grace = if idle { grace.min(usual) } else { grace };
-        let by_itself = running.stop(CLOSED, grace, &self.shared).await;
+        let by_itself = running.stop(CLOSED, grace, &self.shared).await.by_itself;
         let _ = done.send(if by_itself { Ok(()) } else { Err(grace) });
         Phase::Over
     }
 
-    fn after_death(&mut self, decision: Decision, why: Cause) -> Phase {
+    /// What the log says of this decision besides what it is about.
+    fn tell(&mut self, decision: Decision) -> Tell {
+        match decision {
+            Decision::After(_) => {
+                self.tries.begin_anew();
+                Tell::Nothing
+            }
+            Decision::Fail(_) => self.tries.failed(clock::now()),
+        }
+    }
+
+    /// What was is forgotten, since somebody asked for a start.
+    fn begin_anew(&mut self) {
+        self.deaths.clear();
+        self.tries.begin_anew();
+    }
+
+    fn after_death(&mut self, decision: Decision, why: Cause, tell: Tell) -> Phase {
         let wait = decision.wait();
         self.down(wait, &why);
         match decision {
             Decision::After(after) => self.shared.tell(ProcessEvent::Restarting { after }),
             Decision::Fail(after) => {
-                let again = after.map_or_else(|| "not by itself".to_owned(), |after| format!("in {}", rounded(after)));
-                tracing::error!(
-                    plugin = &*self.shared.name,
-                    again,
-                    "the plugin's process died too often and has failed"
-                );
+                if tell == Tell::First {
+                    let again = again(decision);
+                    tracing::error!(plugin = &*self.shared.name, again, "{DIED_TOO_OFTEN}");
+                }
                 self.shared.tell(ProcessEvent::Failed { after });
             }
         }
@@ -198,11 +234,11 @@ impl Supervisor {
                 command = self.commands.recv() => match command {
                     Some(Command::Limit(_, done)) => self.nothing_to_limit(done),
                     Some(Command::Restart(done)) => {
-                        self.deaths.clear();
+                        self.begin_anew();
                         return Phase::Starting { why, asked: vec![done] };
                     }
                     Some(Command::RetryNow(done)) => {
-                        self.deaths.clear();
+                        self.begin_anew();
                         return Phase::Starting { why, asked: done.into_iter().collect() };
                     }
                     Some(Command::Close { done, .. }) => return closed(Some(done)),
@@ -226,11 +262,11 @@ impl Supervisor {
                 command = self.commands.recv() => match command {
                     Some(Command::Limit(_, done)) => self.nothing_to_limit(done),
                     Some(Command::Restart(done)) => {
-                        self.deaths.clear();
+                        self.begin_anew();
                         asked.push(done);
                     }
                     Some(Command::RetryNow(done)) => {
-                        self.deaths.clear();
+                        self.begin_anew();
                         asked.extend(done);
                     }
                     Some(Command::Close { done, .. }) => {
@@ -260,13 +296,23 @@ impl Supervisor {
 
     fn start_failed(&mut self, what: &str, error: &PluginError) -> Phase {
         let why = format!("{what}: {}", error.message());
-        tracing::warn!(plugin = &*self.shared.name, detail = error.detail(), "the plugin's process {why}");
+        let decision = self.deaths.decide(None, clock::now());
+        let tell = self.tell(decision);
+        let (plugin, detail) = (&*self.shared.name, error.detail());
+        match tell {
+            // Told a moment ago, and the next time with how often it was.
+            Tell::Nothing if decision.has_failed() => tracing::debug!(plugin, detail, "the plugin's process {why}"),
+            Tell::Still { tries } => {
+                let again = again(decision);
+                tracing::warn!(plugin, tries, again, detail, "the plugin's process {why}");
+            }
+            _ => tracing::warn!(plugin, detail, "the plugin's process {why}"),
+        }
         let why = Cause { why, said: error.detail().map(str::to_owned) };
         self.shared.ended(&why);
         self.shared.count_start(false);
         self.shared.tell(ProcessEvent::StartFailed { why: error.message().to_owned() });
-        let decision = self.deaths.decide(None, clock::now());
-        self.after_death(decision, why)
+        self.after_death(decision, why, tell)
     }
 
     fn nothing_to_limit(&self, done: Answer<()>) {
@@ -281,6 +327,13 @@ impl Supervisor {
         let (failed, starts) = (self.deaths.failed(), self.shared.starts());
         self.shared.down(Down { failed, until, starts, why: why.clone() });
     }
+}
+
+const DIED_TOO_OFTEN: &str = "the plugin's process died too often and has failed";
+
+/// When it is tried again that has failed.
+fn again(decision: Decision) -> String {
+    decision.wait().map_or_else(|| "not by itself".to_owned(), |after| format!("in {}", rounded(after)))
 }
 
 /// The plugin was closed while it had no process that is ready.

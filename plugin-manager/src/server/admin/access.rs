@@ -118,7 +118,11 @@ pub(super) async fn check(State(door): State<Arc<Door>>, request: Request, next:
         Ok(who) => {
             let mut line = Line::new(&request, who, "gone");
             let response = next.run(request).await;
-            line.outcome = if response.status().is_success() { "done" } else { "failed" };
+            line.outcome = match response.extensions().get::<Outcome>() {
+                Some(Outcome(outcome)) => outcome,
+                None if response.status().is_success() => "done",
+                None => "failed",
+            };
             line.told = response.extensions().get::<Told>().cloned();
             response
         }
@@ -131,6 +135,14 @@ pub(super) async fn check(State(door): State<Arc<Door>>, request: Request, next:
         }
     }
 }
+
+/// What became of a change that was made, where more is known than that it was.
+#[derive(Clone, Copy)]
+pub(super) struct Outcome(&'static str);
+
+pub(super) const DONE: Outcome = Outcome("done");
+/// Calls were cut off, or run on.
+pub(super) const PARTLY: Outcome = Outcome("not clean");
 
 /// A line of the log about a change or a denial, written when it is dropped.
 struct Line {

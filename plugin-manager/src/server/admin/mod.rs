@@ -8,7 +8,7 @@ mod views;
 use std::{sync::Arc, time::Duration};
 
 use axum::{
-    Json, Router,
+    Extension, Json, Router,
     body::Body,
     extract::{Request, State},
     http::{HeaderValue, Response, StatusCode, Uri, header},
@@ -115,10 +115,15 @@ async fn readyz(State(plane): State<Plane>) -> Response<Body> {
         names.join(", ")
     };
     let starting = named(&|plugin| plugin.state == ServingState::Starting);
+    let waiting = named(&|plugin| plugin.state == ServingState::Waiting);
     let failed = named(&|plugin| {
         let process = plugin.controls.process.as_ref();
         plugin.state == ServingState::Failed && process.is_none_or(ProcessHandle::has_been_ready)
     });
+    let starting = match waiting.as_str() {
+        "" => starting,
+        waiting => format!("{starting}; waiting for their turn: {waiting}"),
+    };
     match (ready, starting.as_str(), failed.as_str()) {
         (true, "", "") => "ready\n".into_response(),
         (true, "", failed) => not_ready(format!("failed: {failed}\n")),
@@ -172,8 +177,16 @@ async fn drain(State(plane): State<Plane>, Name(name): Name, uri: Uri) -> Respon
     let drain = tokio::spawn(async move { plane.manager.drain(&name, limit).await });
     match drain.await {
         Ok(Ok(report)) => {
-            tracing::info!(plugin = report.name, unfinished = report.unfinished, undone = report.undone, "drained");
-            Json(views::Drain::of(&report)).into_response()
+            let (plugin, unfinished, cut, undone) = (&*report.name, report.unfinished, report.cut, report.undone);
+            if unfinished > 0 {
+                tracing::warn!(plugin, unfinished, cut, undone, "the drain has run out of its time");
+            } else if cut > 0 {
+                tracing::warn!(plugin, unfinished, cut, undone, "drained, and a restart has cut off calls meanwhile");
+            } else {
+                tracing::info!(plugin, unfinished, cut, undone, "drained");
+            }
+            let outcome = if report.is_clean() { access::DONE } else { access::PARTLY };
+            (Extension(outcome), Json(views::Drain::of(&report))).into_response()
         }
         Ok(Err(error)) => refused(error),
         Err(_) => {
@@ -184,10 +197,15 @@ async fn drain(State(plane): State<Plane>, Name(name): Name, uri: Uri) -> Respon
 }
 
 async fn restart(State(plane): State<Plane>, Name(name): Name) -> Response<Body> {
-    match plane.manager.restart(&name).await {
-        Ok(()) => shown(&plane, &name),
-        Err(error) => refused(error),
+    let cut_calls = || plane.manager.get(&name)?.controls.process.map(|process| process.stats().cut_calls);
+    let before = cut_calls().unwrap_or_default();
+    if let Err(error) = plane.manager.restart(&name).await {
+        return refused(error);
     }
+    let cut = cut_calls().unwrap_or_default().saturating_sub(before);
+    let Some(view) = plane.manager.get(&name) else { return problem::respond(PluginError::not_found(&name)) };
+    let outcome = if cut == 0 { access::DONE } else { access::PARTLY };
+    (Extension(outcome), Json(views::Restarted::of(&view, cut))).into_response()
 }
 
 async fn enable(State(plane): State<Plane>, Name(name): Name) -> Response<Body> {

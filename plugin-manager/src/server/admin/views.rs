@@ -15,7 +15,7 @@ use plugin_lb::LastFailure;
 use plugin_transports::process::{ProcessEnd, ProcessHandle};
 use serde::Serialize;
 
-use crate::manager::{DrainReport, Instances, OverallHealth, PluginView, ServingState};
+use crate::manager::{DrainReport, Instances, OverallHealth, PluginView};
 
 #[derive(Serialize)]
 pub(super) struct Status {
@@ -23,7 +23,7 @@ pub(super) struct Status {
     uptime: String,
     shutting_down: bool,
     plugins: usize,
-    /// Of those, how many are being started for the first time.
+    /// Of those, how many are being started for the first time, or wait for their turn.
     starting: usize,
     calls: u64,
     in_flight: usize,
@@ -37,7 +37,7 @@ impl Status {
             uptime: go_duration::format(Duration::from_secs(uptime.as_secs())),
             shutting_down,
             plugins: plugins.len(),
-            starting: plugins.iter().filter(|plugin| plugin.state == ServingState::Starting).count(),
+            starting: plugins.iter().filter(|plugin| plugin.state.is_to_come()).count(),
             calls: calls.sum(),
             in_flight: plugins.iter().map(|plugin| plugin.in_flight).sum(),
         }
@@ -76,6 +76,9 @@ pub(super) struct Plugin {
     /// Until its process is started next, while it waits for that.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_start: Option<String>,
+    /// Its process has failed, and is not started again by itself.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    waits_for_operator: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     restarts: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -110,10 +113,26 @@ impl Plugin {
                 .map(|(instance, failure)| Failure::of(&instance, &failure)),
             last_end: view.controls.process.as_ref().and_then(|process| process.last_end()).map(End::of),
             next_start: next_start(view),
+            waits_for_operator: view.controls.process.as_ref().is_some_and(ProcessHandle::waits_for_operator),
             restarts: process.map(|process| process.restarts),
             failed_starts: process.map(|process| process.failed_starts),
             calls: view.telemetry.as_ref().map(|calls| Calls::of(&calls.snapshot())),
         }
+    }
+}
+
+/// A plugin whose process was restarted.
+#[derive(Serialize)]
+pub(super) struct Restarted {
+    #[serde(flatten)]
+    plugin: Plugin,
+    /// Calls that the old process may have seen, and that got no answer.
+    cut: u64,
+}
+
+impl Restarted {
+    pub(super) fn of(view: &PluginView, cut: u64) -> Self {
+        Self { plugin: Plugin::of(view), cut }
     }
 }
 
@@ -294,6 +313,7 @@ pub(super) struct Drain {
     clean: bool,
     took: String,
     unfinished: usize,
+    cut: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     close_error: Option<String>,
     undone: bool,
@@ -306,6 +326,7 @@ impl Drain {
             clean: report.is_clean(),
             took: short(report.took),
             unfinished: report.unfinished,
+            cut: report.cut,
             close_error: report.close_error.clone(),
             undone: report.undone,
         }

@@ -20,6 +20,12 @@ impl Gateway {
         self.command_with(args, &[], "").await
     }
 
+    /// Starts a command against it.
+    pub(crate) fn start(&self, args: &[&str]) -> Program {
+        let (url, admin) = (format!("http://{}", self.data), format!("http://{}", self.admin));
+        Program::start(["--url", &url, "--admin", &admin].iter().chain(args))
+    }
+
     /// Runs a command with variables, and something on its standard input.
     pub(crate) async fn command_with(&self, args: &[&str], env: &[(&str, &str)], input: &str) -> Ended {
         let (url, admin) = (format!("http://{}", self.data), format!("http://{}", self.admin));

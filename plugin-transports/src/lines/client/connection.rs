@@ -126,6 +126,11 @@ impl<W> Connection<W> {
         self.state().table.counts()
     }
 
+    /// Calls that somebody waits for, and that the plugin may have seen and has not answered.
+    pub(crate) fn sent(&self) -> usize {
+        self.state().table.sent()
+    }
+
     pub(super) fn fetch(&self, id: u64, waker: &Waker) -> Option<(Outcome, Turn)> {
         self.state().table.fetch(id, waker)
     }

@@ -267,6 +267,11 @@ impl Table {
         self.queued_bytes = 0;
     }
 
+    /// Calls that somebody waits for, and that the plugin may have seen.
+    pub(super) fn sent(&self) -> usize {
+        self.slots.sent(|id| !is_own(id))
+    }
+
     /// Calls that are not over for their callers.
     pub(super) fn in_flight(&self) -> usize {
         self.requests() - self.own

@@ -83,6 +83,12 @@ impl Slots {
         (slot.id, slot.waker, slot.stage) = (id, Some(waker), Stage::Queued(waiting));
     }
 
+    /// Of those that the plugin may have seen and not answered, which this says something of.
+    pub(super) fn sent(&self, which: impl Fn(u64) -> bool) -> usize {
+        let sent = self.slots.iter().filter(|slot| matches!(slot.stage, Stage::Sent { .. }));
+        sent.filter(|slot| which(slot.id)).count()
+    }
+
     pub(super) fn used(&self) -> usize {
         self.slots.len() - self.free.len()
     }
