@@ -278,7 +278,9 @@ impl<S> Drop for InFlight<S> {
         if !self.settled {
             let how = if self.polled { Settled::Failed } else { self.timing.dropped() };
             match how {
-                Settled::Failed if self.polled => self.member.meter.failure.keep(None, "the service panicked"),
+                Settled::Failed if self.polled => {
+                    self.member.meter.failure.keep(Some(Code::ExecutionFailed), "the service panicked");
+                }
                 Settled::Failed => {
                     let told = "it had not answered when the time of the call was up";
                     self.member.meter.failure.keep(Some(Code::Timeout), told);

@@ -76,7 +76,7 @@ impl Active {
 impl Drop for Active {
     fn drop(&mut self) {
         let (status, code) = match cut::current() {
-            _ if self.running => (Status::Failure, None),
+            _ if self.running => (Status::Failure, Some(Code::ExecutionFailed)),
             // The same statuses as for a refusal that is answered: who saw the end of the time is one question.
             Some(cut) if cut.of_part(self.started).is_evidence() => (Status::Failure, Some(Code::Timeout)),
             Some(cut) if cut.is_held() => (Status::Refused, Some(Code::Timeout)),

@@ -161,7 +161,7 @@ impl Builder {
             logging::init(directives, *format);
         }
         let mut faults = self.faults();
-        let log = self.logging.is_some().then_some(logging::FlushOnDrop);
+        let log = self.logging.is_some().then_some(logging::FlushOnDrop(logging::LAST_WORDS));
         let built = Built::new(self.metrics.then(Metrics::new), log);
         if faults.is_empty() {
             for (name, make) in self.stacks {

@@ -31,6 +31,8 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// 0: it worked. 1: it did not. 2: the arguments or the configuration are wrong.
 #[must_use]
 pub fn run() -> ExitCode {
+    // Also at the end by a panic.
+    let _log = logging::FlushOnDrop(LAST_WORDS);
     let Args { before, command } = match Args::try_parse() {
         Ok(args) => args,
         Err(error) => return usage(&error),
@@ -74,7 +76,6 @@ pub fn run() -> ExitCode {
             problem.exit_code()
         }
     };
-    logging::flush(LAST_WORDS);
     code
 }
 

@@ -14,7 +14,7 @@ use super::streams::{self, Stderr};
 use crate::config::LogFormat;
 
 /// How long a panic, and the end of what a builder built, wait until they are written.
-const LAST_WORDS: Duration = Duration::from_millis(200);
+pub(crate) const LAST_WORDS: Duration = Duration::from_millis(200);
 
 const DROPPED: &str = "plugin_manager_dropped_log_lines_total";
 /// Whether what is written to standard error is JSON.
@@ -49,7 +49,11 @@ pub fn init(directives: &str, format: LogFormat) -> bool {
                 BacktraceStatus::Captured => tracing::error!("{panic}\n{trace}"),
                 _ => tracing::error!("{panic}"),
             }
-            streams::flush(LAST_WORDS);
+            // Where it goes on, it waits for nobody: a plugin that panics in each call would hold up all others behind a log
+            // that nobody reads.
+            if cfg!(panic = "abort") {
+                streams::flush(LAST_WORDS);
+            }
         }));
     }
     first
@@ -72,13 +76,13 @@ pub(super) fn show_dropped(recorder: &impl Recorder) {
     streams::show_dropped(recorder.register_counter(&Key::from_static_name(DROPPED), &METADATA));
 }
 
-/// Waits, when it is dropped, until the log was written, so that the last lines of a program are not lost with it.
+/// Waits, when it is dropped, until the log was written, at most for this time, so that the last lines of a program are not lost with it.
 #[derive(Debug)]
-pub(crate) struct FlushOnDrop;
+pub(crate) struct FlushOnDrop(pub(crate) Duration);
 
 impl Drop for FlushOnDrop {
     fn drop(&mut self) {
-        streams::flush(LAST_WORDS);
+        streams::flush(self.0);
     }
 }
 

@@ -1,6 +1,6 @@
 //! The data plane: `POST /v1/plugins/{name}`.
 
-use std::{sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -11,6 +11,7 @@ use axum::{
     routing::post,
 };
 use bytes::{Bytes, BytesMut};
+use futures_util::FutureExt;
 use http_body_util::BodyExt;
 use plugin_core::{Call, CallContext, Code, PluginError, Rejected, Sent, clock::Instant, rounded, telemetry::Status};
 use plugin_transports::{auth::Identity, json};
@@ -70,11 +71,15 @@ async fn call(State(plane): State<Plane>, name: Result<Name, Fault>, request: Re
     let read = context::read(&parts.headers, &mut context);
     let request_id = context.request_id().to_string();
     let received = context.received();
+    let plugin = name.as_ref().ok().map(|Name(name)| name.clone()).filter(|name| plane.manager.contains(name));
     if let Some(asked) = parts.extensions.get::<Asked>() {
-        let plugin = name.as_ref().ok().map(|Name(name)| name.as_str()).filter(|name| plane.manager.contains(name));
+        let plugin = plugin.as_deref();
         asked.tell(&request_id, parts.extensions.get::<Identity>(), plugin);
     }
-    let mut response = match forward(&plane, name, received, read.map(|()| context), &parts, body).await {
+    // A plugin that is code of this program may panic. What it did not get to is dropped as of a call that has failed.
+    let forwarded =
+        AssertUnwindSafe(forward(&plane, name, received, read.map(|()| context), &parts, body)).catch_unwind();
+    let mut response = match forwarded.await.unwrap_or_else(|_| Err(panicked(plugin.as_deref(), &request_id))) {
         Ok(payload) => {
             let mut response = Response::new(Body::from(payload));
             response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -86,6 +91,19 @@ async fn call(State(plane): State<Plane>, name: Result<Name, Fault>, request: Re
         response.headers_mut().insert(REQUEST_ID.clone(), id);
     }
     response
+}
+
+/// The answer of a call that has panicked, which the log names: what the panic itself says, the program's hook tells.
+#[cold]
+fn panicked(plugin: Option<&str>, request_id: &str) -> Fault {
+    tracing::error!(plugin, request_id, "a call has panicked");
+    let error =
+        PluginError::new(Code::ExecutionFailed, "the plugin has panicked in this call; the log has the details");
+    match plugin {
+        // It was counted when it was dropped.
+        Some(plugin) => Fault::from(error.with_plugin(plugin)).counted(),
+        None => error.into(),
+    }
 }
 
 async fn forward(
@@ -129,7 +147,7 @@ async fn forward(
                  {max} bytes; `server.max_bodies` sets the limit"
             );
             // The plugin's stack has counted the call, as the success that it was. That nobody gets it is counted here.
-            Fault::from(PluginError::new(Code::QueueFull, problem).with_plugin(name.as_str()))
+            Fault::from(PluginError::new(Code::QueueFull, problem).with_plugin(name.as_str())).answered()
         }),
         // It has been taken out meanwhile, and its counts with it, or is not there yet.
         Err(error) if !plane.manager.counts(name) => Err(error.into()),

@@ -68,13 +68,15 @@ pub(super) struct Fault {
     status: Option<StatusCode>,
     /// Whether it is in the counts of its plugin.
     is_counted: bool,
+    /// Whether the plugin had answered, whatever its code says.
+    is_answered: bool,
 }
 
 impl Fault {
     /// A fault of the request itself, of which nothing was sent.
     pub(super) fn of(status: StatusCode, code: Code, problem: impl Into<Cow<'static, str>>) -> Self {
         let error = PluginError::new(code, problem).with_sent(Sent::Nothing);
-        Self { error, status: Some(status), is_counted: false }
+        Self { error, status: Some(status), is_counted: false, is_answered: false }
     }
 
     /// What it is answered with.
@@ -89,6 +91,11 @@ impl Fault {
     /// Says that it is in the counts of its plugin.
     pub(super) fn counted(self) -> Self {
         Self { is_counted: true, ..self }
+    }
+
+    /// Says that the plugin had answered.
+    pub(super) fn answered(self) -> Self {
+        Self { is_answered: true, ..self }
     }
 
     /// Names the plugin that was asked for.
@@ -117,7 +124,7 @@ impl Fault {
 
 impl From<PluginError> for Fault {
     fn from(error: PluginError) -> Self {
-        Self { error, status: None, is_counted: false }
+        Self { error, status: None, is_counted: false, is_answered: false }
     }
 }
 
@@ -195,7 +202,7 @@ fn document(fault: &Fault, detail: ErrorDetail, request_id: Option<&str>) -> Res
         code: code.as_str(),
         plugin: error.plugin(),
         retryable: error.is_worth_coming_back(),
-        sent: sent(error),
+        sent: if fault.is_answered { "yes" } else { sent(error) },
         retry_after_ms: retry_after.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX)),
         plugin_detail: error.detail().filter(|_| told).map(bounded),
         causes: if detail == ErrorDetail::Full { causes(error) } else { Vec::new() },
