@@ -287,7 +287,7 @@ async fn replies_that_nobody_takes_are_bounded_and_cost_neither_small_calls_nor_
     let answer = tokio::time::timeout(Duration::from_secs(20), refused()).await.expect("the unread one is counted");
     assert_eq!(status(&answer), 503, "{answer}");
     assert!(answer.contains("OVERLOAD_2002") && answer.contains("server.max_bodies"), "{answer}");
-    assert!(answer.contains(r#""sent":"maybe""#) && answer.contains(r#""plugin":"large""#), "{answer}");
+    assert!(answer.contains(r#""sent":"yes""#) && answer.contains(r#""plugin":"large""#), "{answer}");
     // To the plugin it was a success. An operator sees it all the same.
     let metrics =
         raw(gateway.admin_addr(), "GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await;

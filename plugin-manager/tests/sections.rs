@@ -115,7 +115,7 @@ async fn a_plugin_of_a_registered_type_needs_nothing_that_its_transport_does() {
     assert_eq!(faults.len(), plugins.len(), "{faults}");
     for says in [
         "plugins[0].endpoint: the transport http needs `endpoint`",
-        "g.yaml:1:346: plugins[5].type: this program has no plugin of type \"else\" [PLUGIN_1002]",
+        "g.yaml:1:307: plugins[5].type: this program has no plugin of type \"else\" [PLUGIN_1002]",
     ] {
         assert!(faults.to_string().contains(says), "{faults}");
     }

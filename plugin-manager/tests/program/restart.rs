@@ -228,7 +228,7 @@ plugins:
     assert_eq!(restarted, "hangs is drained; the restart has cut off 1 call that had no answer\n");
     let drained = drain.ends().await.failed(1);
     assert!(drained.contains(" 0 calls were unfinished; a restart has cut off 1 call\n"), "{drained}");
-    let log = gateway.program.logs(&["drain outcome=", "restart outcome="]).await;
+    let log = gateway.program.logs(&["drain\" outcome=", "restart\" outcome="]).await;
     for (line, says) in [
         (" WARN the plugin's process was stopped for the restart", "cut=1 killed="),
         (" WARN drained, and a restart has cut off calls meanwhile", "unfinished=0 cut=1"),
