@@ -9,6 +9,7 @@ use std::{
     io::{self, Write},
     os::unix::process::CommandExt,
     process::{ChildStdin, Command, Stdio},
+    time::{Duration, Instant},
 };
 
 use rustix::{io::ioctl_fionbio, process::Pid};
@@ -47,32 +48,53 @@ const NAME: &str = "plugin-guard";
 const SHELL: &str = "/bin/sh";
 
 /// The host's end. Only the spawning thread has it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Guard {
+    shell: &'static str,
     pipe: Option<ChildStdin>,
-    /// There is none on this machine, which was said.
-    given_up: bool,
+    /// Starts in a row that have failed.
+    failures: u32,
+    /// No other is tried before.
+    not_before: Option<Instant>,
+}
+
+/// The pauses between starts that fail: the first, and the longest.
+const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+impl Default for Guard {
+    fn default() -> Self {
+        Self { shell: SHELL, pipe: None, failures: 0, not_before: None }
+    }
 }
 
 impl Guard {
     /// A process leads a group of its own from now on. `living` are the leaders of all groups, this one's included.
     pub(super) fn watch(&mut self, group: Pid, living: impl Iterator<Item = Pid>) {
-        if self.given_up || self.tell('+', group) {
+        if self.tell('+', group) || self.not_before.is_some_and(|at| Instant::now() < at) {
             return;
         }
-        // The first of all, or the last guard was killed.
-        match start() {
+        // The first of all, or the last guard was killed, or could not be started: what was short then, such as open files, may
+        // be there now.
+        match start(self.shell) {
             Ok(pipe) => {
-                self.pipe = Some(pipe);
+                if self.failures > 0 {
+                    tracing::info!(failures = self.failures, "the plugins have a guard after all");
+                }
+                (self.pipe, self.failures, self.not_before) = (Some(pipe), 0, None);
                 for group in living {
                     self.tell('+', group);
                 }
             }
             Err(error) => {
-                self.given_up = true;
+                let pause = PAUSES.0.saturating_mul(1 << self.failures.min(6)).min(PAUSES.1);
+                self.failures = self.failures.saturating_add(1);
+                self.not_before = Some(Instant::now() + pause);
                 tracing::warn!(
                     %error,
-                    "no {SHELL} to guard the plugins: what a plugin starts itself may outlive this process if it is killed"
+                    failures = self.failures,
+                    "no {} guards the plugins: what a plugin starts itself may outlive this process if it is killed; it is \
+                     tried again when a plugin is started",
+                    self.shell
                 );
             }
         }
@@ -99,8 +121,8 @@ impl Guard {
 }
 
 /// Starts it, and waits until it is in the background.
-fn start() -> io::Result<ChildStdin> {
-    let mut command = Command::new(SHELL);
+fn start(shell: &str) -> io::Result<ChildStdin> {
+    let mut command = Command::new(shell);
     command
         .args(["-c", SCRIPT, NAME])
         .env_clear()
@@ -118,7 +140,7 @@ fn start() -> io::Result<ChildStdin> {
 
 #[cfg(test)]
 mod tests {
-    use std::{os::fd::AsRawFd, os::unix::process::ExitStatusExt, process::Child, time::Duration};
+    use std::{os::fd::AsRawFd, os::unix::process::ExitStatusExt, process::Child};
 
     use rustix::process::{Signal, kill_process};
 
@@ -191,6 +213,26 @@ mod tests {
         let tries = (0..30_000).take_while(|_| std::fs::read_link(&descriptor).is_ok());
         assert!(tries.map(|_| std::thread::sleep(Duration::from_millis(1))).count() < 30_000, "it does not end");
         guard.watch(second_pid, [first_pid, second_pid].into_iter());
+        drop(guard);
+        assert_eq!((killed_by(&mut first), killed_by(&mut second)), (Some(9), Some(9)));
+    }
+
+    #[test]
+    fn a_guard_that_could_not_be_started_is_tried_again_after_a_pause_and_watches_all_that_live_then() {
+        let ((mut first, first_pid), (mut second, second_pid)) = (sleeper(), sleeper());
+        let mut guard = Guard { shell: "/nowhere/sh", ..Guard::default() };
+        for failures in 1..=9 {
+            guard.watch(first_pid, [first_pid].into_iter());
+            assert_eq!((guard.pipe.is_none(), guard.failures), (true, failures));
+            let pause = guard.not_before.expect("a pause").saturating_duration_since(Instant::now());
+            assert!(pause <= PAUSES.1 && (failures > 1 || pause <= PAUSES.0), "{failures}: {pause:?}");
+            guard.watch(first_pid, [first_pid].into_iter());
+            assert_eq!(guard.failures, failures, "not in the pause");
+            guard.not_before = Some(Instant::now());
+        }
+        guard.shell = SHELL;
+        guard.watch(second_pid, [first_pid, second_pid].into_iter());
+        assert_eq!((guard.pipe.is_some(), guard.failures), (true, 0));
         drop(guard);
         assert_eq!((killed_by(&mut first), killed_by(&mut second)), (Some(9), Some(9)));
     }

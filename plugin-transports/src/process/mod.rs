@@ -80,7 +80,8 @@
 //!
 //! When the host dies, however it does, the kernel kills the process (`PR_SET_PDEATHSIG`), and a guard, one small
 //! `/bin/sh` per host that outlives it for a moment, kills what is left of its group: what a launcher such as `npx`, `uv run`
-//! or a script has started goes too. Where there is no `/bin/sh` the log says that there is no guard. A grandchild that moves
+//! or a script has started goes too. Where it cannot be started the log says so, and it is tried
+//! again when another plugin is started. A grandchild that moves
 //! to another group or session escapes; it notices, if it reads, that its pipes were closed.
 
 mod asking;
