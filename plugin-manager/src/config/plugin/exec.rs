@@ -76,7 +76,8 @@ impl Exec {
             }
             if let Some(dir) = self.work_dir.as_ref().filter(|dir| !dir.is_dir()) {
                 let problem = if dir.exists() { "is not a directory" } else { "is not there" };
-                keys.fault("work_dir", Code::ConfigFile, format!("the directory {dir:?} {problem}"));
+                let hint = dir.to_str().and_then(unexpanded).unwrap_or_default();
+                keys.fault("work_dir", Code::ConfigFile, format!("the directory {dir:?} {problem}{hint}"));
             }
         }
         // The builder would say of one that is missing that it is empty.
@@ -120,15 +121,26 @@ fn locate(keys: &Keys<'_>, text: &str) -> Result<PathBuf, String> {
         if beside.is_dir() {
             return format!("the executable {beside:?} is a directory; name the program in it");
         }
-        let hint = if beside.exists() { format!("; write \"./{text}\" for {beside:?}") } else { meant(keys, text) };
+        let hint = match unfit(&beside) {
+            None => format!("; write \"./{text}\" for {beside:?}"),
+            Some(_) if beside.exists() => {
+                let other = by_interpreter(&beside, text);
+                format!(", and {beside:?} is not executable; with `chmod +x` it is, as \"./{text}\"{other}")
+            }
+            Some(_) => meant(keys, text),
+        };
         format!("no directory of PATH has a program {text:?}{hint}")
     })
 }
 
 /// What somebody has meant who writes this as they would for a shell.
 fn meant(keys: &Keys<'_>, text: &str) -> String {
-    if text.starts_with('~') {
-        return "; `~` is not expanded here: write the whole path, or begin with ${HOME}".to_owned();
+    if let Some(hint) = unexpanded(text) {
+        return hint;
+    }
+    let path = keys.context().path(text);
+    if path.is_file() && !text.contains(char::is_whitespace) {
+        return by_interpreter(&path, text);
     }
     let mut words = text.split_whitespace();
     let Some(program) = words.next().filter(|program| program.len() < text.len()) else { return String::new() };
@@ -139,6 +151,26 @@ fn meant(keys: &Keys<'_>, text: &str) -> String {
         }
         _ => String::new(),
     }
+}
+
+/// What a shell would have made another path of, and nobody does here.
+fn unexpanded(path: &str) -> Option<String> {
+    let mut parts = path.split('/');
+    if parts.clone().any(|part| part == "~") || path.starts_with('~') {
+        return Some("; `~` is not expanded here: write the whole path, or begin with ${HOME}".to_owned());
+    }
+    let name = parts.find_map(|part| part.strip_prefix('$'))?;
+    Some(format!("; a variable has braces here: write ${{{name}}}"))
+}
+
+/// How a script is started that cannot be executed.
+fn by_interpreter(path: &Path, text: &str) -> String {
+    let known = [("py", "python3"), ("js", "node"), ("rb", "ruby"), ("sh", "sh"), ("pl", "perl")];
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    let interpreter = known.into_iter().find(|(ending, _)| Some(*ending) == extension);
+    interpreter.map_or_else(String::new, |(_, program)| {
+        format!("; a script can be started by its interpreter: write `executable: {program:?}` and `args: [{text:?}]`")
+    })
 }
 
 /// Why a file cannot be executed.

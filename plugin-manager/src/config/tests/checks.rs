@@ -91,18 +91,34 @@ fn an_executable_is_there_and_can_be_executed() {
         "{found}"
     );
     let found = fault(&exec("executable: tool"));
-    assert!(found.contains("no directory of PATH has a program \"tool\"; write \"./tool\" for"), "{found}");
+    assert!(
+        found.contains("has a program \"tool\", and ") && found.contains("it is, as \"./tool\" [PLUGIN"),
+        "{found}"
+    );
+    fs::write(dir.path().join("greeter.py"), "print()").unwrap();
     assert!(fault(&exec("executable: ./nothing")).contains("nothing\" is not there [PLUGIN_1007]"));
     for (written, says) in [
         ("'sh good.sh'", "; its arguments go into `args`: write `executable: \"sh\"` and `args: [\"good.sh\"]`"),
         ("'/bin/sh -c \"a b\"'", "is not there; its arguments go into `args`: write `executable: \"/bin/sh\"`"),
         ("'~/good.py'", "is not there; `~` is not expanded here: write the whole path, or begin with ${HOME}"),
         ("'~'", "; `~` is not expanded here"),
+        ("$HOME/bin/x", "is not there; a variable has braces here: write ${HOME}"),
+        (
+            "greeter.py",
+            "; a script can be started by its interpreter: write `executable: \"python3\"` and `args: [\"greeter.py\"]`",
+        ),
+        (
+            "./greeter.py",
+            "`chmod +x` makes it so; a script can be started by its interpreter: write `executable: \"python3\"`",
+        ),
+        ("sh, work_dir: '~'", "~\" is not there; `~` is not expanded here"),
+        ("sh, work_dir: $DATA/x", "is not there; a variable has braces here: write ${DATA}"),
         (".", "is a directory; name the program in it"),
         ("..", "is a directory; name the program in it"),
     ] {
         let found = fault(&exec(&format!("executable: {written}")));
-        assert!(found.contains(says) && found.contains("[PLUGIN_1007]"), "{written}: {found}");
+        let code = if written.contains("work_dir") { "[CONFIG_1805]" } else { "[PLUGIN_1007]" };
+        assert!(found.contains(says) && found.contains(code), "{written}: {found}");
     }
     // One run tells all.
     for (written, first) in [("executable: sh, endpoint: bash", "a second time"), ("timeout: 1s", "needs `executable`")]
@@ -123,6 +139,8 @@ fn an_executable_is_there_and_can_be_executed() {
     );
 
     fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+    let found = fault(&exec("executable: tool"));
+    assert!(found.contains("no directory of PATH has a program \"tool\"; write \"./tool\" for"), "{found}");
     for text in [exec("executable: ./tool"), exec("endpoint: ./tool")] {
         let config = read(&text).unwrap();
         let TransportConfig::Exec(process) = config.plugins()[0].transport() else { panic!("another transport") };
