@@ -24,7 +24,7 @@ pub struct Rejected {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Detail {
     None,
-    Deadline { limit: Duration, stage: Option<&'static str>, evidence: bool },
+    Deadline { limit: Duration, stage: Option<&'static str>, evidence: bool, hurried: bool },
     Attempt { limit: Duration, stage: Option<&'static str>, evidence: bool },
     ProbesRunning,
     TooShort,
@@ -115,7 +115,7 @@ impl Rejected {
     /// [told otherwise](Self::with_sent), the request may have been sent.
     #[must_use]
     pub const fn deadline_exceeded(limit: Duration, stage: Option<&'static str>) -> Self {
-        Self::with_detail(Code::Timeout, Detail::Deadline { limit, stage, evidence: false })
+        Self::with_detail(Code::Timeout, Detail::Deadline { limit, stage, evidence: false, hurried: false })
     }
 
     /// One attempt took longer than its own limit. The service was called and did not answer, so this is evidence. Unless
@@ -128,10 +128,23 @@ impl Rejected {
     /// Says that the service had time enough when the deadline passed, so that this is evidence against it.
     #[must_use]
     pub const fn as_evidence(mut self) -> Self {
-        if let Detail::Deadline { limit, stage, .. } = self.detail {
-            self.detail = Detail::Deadline { limit, stage, evidence: true };
+        if let Detail::Deadline { evidence, .. } = &mut self.detail {
+            *evidence = true;
         }
         self
+    }
+
+    /// Says whether the caller had given less time from the beginning than would be evidence, however it was spent.
+    pub(crate) const fn of_hurry(mut self, is_hurry: bool) -> Self {
+        if let Detail::Deadline { hurried, .. } = &mut self.detail {
+            *hurried = is_hurry;
+        }
+        self
+    }
+
+    /// Whether the caller had given less time than would be evidence.
+    pub(crate) const fn is_hurry(&self) -> bool {
+        matches!(self.detail, Detail::Deadline { hurried: true, .. })
     }
 
     /// Says that the service had not the time that it seems to have had, since the request was held back on this side: so

@@ -4,8 +4,8 @@ use std::{panic::AssertUnwindSafe, time::Duration};
 
 use futures_util::FutureExt;
 use plugin_core::{
-    Call, Code, PluginError, Rejected, Reply, Verdict,
-    deadline::DeadlineLayer,
+    Call, Code, PluginError, Rejected, Reply, Sent, Verdict,
+    deadline::{DeadlineLayer, cut},
     telemetry::{Status, TelemetryLayer},
 };
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
@@ -50,6 +50,37 @@ async fn every_way_to_end_is_counted_once_and_nothing_stays_active() {
     assert_eq!(Status::ALL.map(|status| snapshot.ended(status)), [1, 3, 0, 2, 1]);
     assert_eq!(snapshot.codes(), [(Code::ExecutionFailed, 2), (Code::Timeout, 2)]);
     assert_eq!(snapshot.max(), Duration::from_secs(1));
+}
+
+/// It was `caller` or `refused`, by whether it had been written by then.
+#[tokio::test(start_paused = true)]
+async fn a_time_that_was_too_short_from_the_beginning_is_the_callers_wherever_the_call_was_when_it_ended() {
+    struct Came {
+        is_held: bool,
+    }
+    impl Drop for Came {
+        fn drop(&mut self) {
+            if self.is_held { cut::report_held("in a line") } else { cut::report("on the plugin", Sent::Maybe) }
+        }
+    }
+    for (given, is_held, status) in [
+        (999, true, Status::Caller),
+        (999, false, Status::Caller),
+        (1000, true, Status::Refused),
+        (2000, true, Status::Refused),
+        (1000, false, Status::Failure),
+    ] {
+        let layer = TelemetryLayer::for_plugin("demo");
+        let handle = layer.handle();
+        let waits = service_fn(move |_: Call<()>| async move {
+            let _came = Came { is_held };
+            std::future::pending::<Result<Reply<()>, PluginError>>().await
+        });
+        let stack = ServiceBuilder::new().layer(layer).layer(DeadlineLayer::new(Duration::from_secs(2))).service(waits);
+        stack.oneshot(Call::new(()).with_timeout(Duration::from_millis(given))).await.expect_err("its time is up");
+        let snapshot = handle.snapshot();
+        assert_eq!((snapshot.ended(status), snapshot.total()), (1, 1), "{given} ms, held {is_held}: {snapshot:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -50,6 +50,8 @@ pub enum PushBack {
 struct Refusal {
     code: Code,
     evidence: bool,
+    /// The caller had given less time than would be evidence.
+    hurried: bool,
 }
 
 impl Judgement {
@@ -242,6 +244,11 @@ impl Judgement {
         matches!(self.refusal, Some(Refusal { evidence: false, code: Code::Timeout }))
     }
 
+    /// Whether the caller had given less time than would be evidence, and it was up, however it was spent.
+    pub(crate) const fn is_hurry(&self) -> bool {
+        matches!(self.refusal, Some(Refusal { evidence: false, hurried: true, .. }))
+    }
+
     /// Whether a response says that the time was up that the service was told: a gRPC `DEADLINE_EXCEEDED`.
     #[inline]
     pub(super) const fn is_told_time(&self) -> bool {
@@ -310,7 +317,7 @@ impl From<&Rejected> for Judgement {
             push_back: rejected.retry_after().map(PushBack::After),
             instance: None,
             cause: Some(Cause::Code(code)),
-            refusal: Some(Refusal { code, evidence }),
+            refusal: Some(Refusal { code, evidence, hurried: rejected.is_hurry() }),
         }
     }
 }

@@ -64,6 +64,8 @@ impl Status {
     #[cold]
     pub(super) fn of(judged: &Judgement, is_error: bool) -> Self {
         match judged.verdict() {
+            // It was the caller's time, whether the request had been sent by then or was still in some line.
+            _ if judged.is_hurry() => Self::Caller,
             _ if judged.is_haste() && judged.sent() != Sent::Nothing => Self::Caller,
             _ if judged.is_mere_refusal() => judged.code().map_or(Self::Refused, |code| match Self::of_code(code) {
                 Self::Failure => Self::Refused,

@@ -79,7 +79,7 @@ impl Drop for Active {
             _ if self.running => (Status::Failure, Some(Code::ExecutionFailed)),
             // The same statuses as for a refusal that is answered: who saw the end of the time is one question.
             Some(cut) if cut.of_part(self.started).is_evidence() => (Status::Failure, Some(Code::Timeout)),
-            Some(cut) if cut.is_held() => (Status::Refused, Some(Code::Timeout)),
+            Some(cut) if cut.is_held() && !cut.is_hurry() => (Status::Refused, Some(Code::Timeout)),
             Some(_) => (Status::Caller, Some(Code::Timeout)),
             None => (Status::Cancelled, None),
         };

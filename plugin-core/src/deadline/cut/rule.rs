@@ -86,6 +86,14 @@ impl Cut {
         }
     }
 
+    /// Whether it ran for less time, from its beginning on, than would be evidence.
+    pub(crate) const fn is_hurry(&self) -> bool {
+        match self.limit {
+            Some(limit) => !is_evidence(self.ran(), limit),
+            None => true,
+        }
+    }
+
     /// Whether the request was held back on this side, and the service has not seen it.
     pub(crate) const fn is_held(&self) -> bool {
         self.is_held
@@ -268,12 +276,17 @@ impl AttemptTime {
         self.held_until.map_or(cut, |at| cut.of_part(at))
     }
 
+    /// Whether its caller has given less time than would be evidence.
+    fn is_hurry(&self) -> bool {
+        self.limit.into_iter().chain(self.configured).min().is_some_and(|allowed| !is_evidence(self.given, allowed))
+    }
+
     /// What is answered then. Where both end at once it was the attempt, which may be repeated.
     #[must_use]
     pub fn refusal(&self) -> Rejected {
         let refusal = match self.limit {
             Some(limit) if self.own_end() == self.ends() => Rejected::attempt_timeout(limit),
-            _ => Rejected::deadline_exceeded(self.given, None),
+            _ => Rejected::deadline_exceeded(self.given, None).of_hurry(self.is_hurry()),
         };
         if self.cut().is_evidence() { refusal.as_evidence() } else { refusal.as_no_evidence() }
     }
