@@ -1,11 +1,13 @@
 //! What callers see and what is counted are the same numbers, whoever refused a call.
 
-use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, path::Path, time::Duration};
 
 use bytes::Bytes;
 use plugin_breaker::CircuitBreakerConfig;
-use plugin_core::{Call, Code, PluginError, PluginInfo, PluginInstance, Reply};
+use plugin_core::{Call, Code, PluginError, PluginInfo, PluginInstance, Reply, telemetry::Status};
 use plugin_manager::{
+    config,
+    launch::{Factories, Running},
     manager::Manager,
     server::{Gateway, GatewaySettings},
     stack::{Instance, StackSettings},
@@ -27,21 +29,25 @@ async fn plugin(call: Call<Bytes>) -> Result<Reply<Bytes>, PluginError> {
     }
 }
 
+async fn answer(data: SocketAddr, request: &str) -> String {
+    let exchange = async {
+        let mut stream = tokio::net::TcpStream::connect(data).await.expect("a connection");
+        stream.write_all(request.as_bytes()).await.expect("written");
+        let mut answer = Vec::new();
+        // An end or a reset: what came before it is the answer.
+        let _ = stream.read_to_end(&mut answer).await;
+        String::from_utf8_lossy(&answer).into_owned()
+    };
+    tokio::time::timeout(Duration::from_secs(20), exchange).await.expect("in time")
+}
+
 /// Answers, by their status, of which a client has seen so many.
 #[derive(Default)]
 struct Seen(BTreeMap<u16, u64>);
 
 impl Seen {
     async fn ask(&mut self, data: SocketAddr, request: String) -> u16 {
-        let exchange = async {
-            let mut stream = tokio::net::TcpStream::connect(data).await.expect("a connection");
-            stream.write_all(request.as_bytes()).await.expect("written");
-            let mut answer = Vec::new();
-            // An end or a reset: what came before it is the answer.
-            let _ = stream.read_to_end(&mut answer).await;
-            String::from_utf8_lossy(&answer).into_owned()
-        };
-        let answer = tokio::time::timeout(Duration::from_secs(20), exchange).await.expect("in time");
+        let answer = answer(data, &request).await;
         let status = answer.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)?.parse().ok());
         let status = status.unwrap_or_else(|| panic!("{answer:?} to {request:?}"));
         *self.0.entry(status).or_default() += 1;
@@ -199,4 +205,43 @@ async fn every_answer_that_a_client_gets_is_counted_once_whoever_refused_it() {
     assert_eq!(*refused, 2);
     hung.abort();
     stopped.await.expect("no panic");
+}
+
+/// Nothing of it said which plugin and which request it was, and it was in the counts without a code.
+#[tokio::test]
+async fn a_plugin_of_this_program_that_panics_is_named_with_its_request_and_counted_by_its_code() {
+    let text = "plugins: [{name: p, type: panics, transport: inproc, retry: {max_retries: 0}}]";
+    let config = config::from_text(Path::new("g.yaml"), text, None, &|_| None).expect("valid");
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    let config = config.clone().with_server(config.server().clone().with_listen(any));
+    let config = config.clone().with_admin(config.admin().clone().with_listen(any));
+    let plugin = service_fn(|call: Call<Bytes>| async move {
+        assert_ne!(call.payload(), "13", "unlucky");
+        Ok::<_, PluginError>(Reply::new(call.into_payload()))
+    });
+    let running = Running::start(&config, &Factories::new().with_plugin("panics", plugin)).await.expect("it starts");
+    let data = running.gateway().data_addr();
+    let call = async |payload: &str| answer(data, &post("p", &format!("{JSON}x-request-id: abc-1\r\n"), payload)).await;
+    let failed = call("13").await;
+    for said in [
+        "HTTP/1.1 502 ",
+        "x-request-id: abc-1\r\n",
+        r#""code":"PLUGIN_1203""#,
+        r#""plugin":"p""#,
+        r#""request_id":"abc-1""#,
+        "has panicked",
+    ] {
+        assert!(failed.contains(said), "{said} is not in {failed}");
+    }
+    assert!(call("1").await.starts_with("HTTP/1.1 200 "), "the next one is answered");
+    let view = running.manager().get("p").expect("registered");
+    let counts = view.telemetry.expect("counted").snapshot();
+    assert_eq!(counts.ended(Status::Failure), 1);
+    assert_eq!(
+        counts.codes().iter().map(|(code, times)| (*code, *times)).collect::<Vec<_>>(),
+        [(Code::ExecutionFailed, 1)]
+    );
+    let (_, failure) = view.controls.instances.and_then(|instances| instances.last_failure()).expect("one failed");
+    assert_eq!((failure.code, &*failure.message), (Some(Code::ExecutionFailed), "the service panicked"));
+    running.shutdown().await;
 }

@@ -9,6 +9,7 @@ mod early;
 mod hurried;
 mod kill;
 mod pages;
+mod panics;
 mod restart;
 mod run;
 mod secrets;
