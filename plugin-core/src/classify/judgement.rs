@@ -241,7 +241,7 @@ impl Judgement {
     /// Whether the call was given up before the service had its time, so that nothing can be made a failure of it.
     #[must_use]
     pub const fn is_haste(&self) -> bool {
-        matches!(self.refusal, Some(Refusal { evidence: false, code: Code::Timeout }))
+        matches!(self.refusal, Some(Refusal { evidence: false, code: Code::Timeout, .. }))
     }
 
     /// Whether the caller had given less time than would be evidence, and it was up, however it was spent.

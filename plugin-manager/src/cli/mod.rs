@@ -64,7 +64,7 @@ pub fn run() -> ExitCode {
         }
         other => (false, only(&before, &[]).and_then(|()| here(other))),
     };
-    let code = match result {
+    match result {
         Ok(code) => code,
         // To where the answer would have gone: what reads it reads JSON whatever happens.
         Err(problem) if json => match output::say(format_args!("{:#}", problem.document())) {
@@ -75,8 +75,7 @@ pub fn run() -> ExitCode {
             output::complain(format_args!("plugin-manager: {problem}"));
             problem.exit_code()
         }
-    };
-    code
+    }
 }
 
 /// Arguments that are wrong, or a page of help. Who asks for JSON has not been understood, and reads JSON all the same.
