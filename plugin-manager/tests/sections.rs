@@ -1,14 +1,24 @@
 //! A section of a configuration that is written is meant: seen at the running stack.
 
-use std::{net::SocketAddr, path::Path};
+use std::{
+    net::SocketAddr,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
-use plugin_core::{Call, Code, PluginError, Reply};
+use plugin_core::{BoxFuture, BoxPlugin, Call, Code, PluginError, PluginInfo, PluginInstance, Reply, Sent};
 use plugin_manager::{
     config,
-    launch::{Factories, Running},
+    launch::{Factories, Factory, Running},
+    manager::ServingState,
 };
 use plugin_transports::{http::ServerOptions, inproc::plugin_fn};
+use serde_json::{Map, Value};
 
 /// The codes of five calls of a plugin that always fails, or always answers.
 async fn five_calls(section: &str, fails: bool) -> Vec<Option<Code>> {
@@ -126,6 +136,77 @@ async fn a_plugin_of_a_registered_type_needs_nothing_that_its_transport_does() {
     {
         assert!(error.to_string().contains(says), "{error}");
     }
+}
+
+/// Makes a plugin where what it needs is there.
+struct Needs(Arc<AtomicBool>);
+
+impl Factory for Needs {
+    fn create(
+        &self,
+        name: &str,
+        _: &Map<String, Value>,
+    ) -> BoxFuture<Result<PluginInstance<BoxPlugin<Bytes, Bytes>>, PluginError>> {
+        let made = match self.0.load(Ordering::SeqCst) {
+            true => {
+                let echo = |call: Call<Bytes>| async { Ok::<_, PluginError>(Reply::new(call.into_payload())) };
+                Ok(PluginInstance::new(BoxPlugin::new(plugin_fn(echo)), PluginInfo::new(name, "")))
+            }
+            false => Err(PluginError::connection("no database", Sent::Nothing)),
+        };
+        Box::pin(std::future::ready(made))
+    }
+}
+
+/// One whose database was away for a second ended the gateway, with all that served.
+#[tokio::test(start_paused = true)]
+async fn a_plugin_of_this_program_that_does_not_start_stops_no_other_unless_it_is_required_and_is_tried_again() {
+    let read = |required: bool| {
+        let text = format!(
+            "plugins: [{{name: away, type: needs, transport: inproc, required: {required}}}, \
+             {{name: asked, type: needs, transport: inproc}}, {{name: here, type: made, transport: inproc}}]"
+        );
+        let config = config::from_text(Path::new("g.yaml"), &text, None, &|_| None).expect("valid");
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let config = config.clone().with_server(config.server().clone().with_listen(any));
+        config.clone().with_admin(config.admin().clone().with_listen(any))
+    };
+    let there = Arc::new(AtomicBool::new(false));
+    let echo = plugin_fn(|call: Call<Bytes>| async move { Ok::<_, PluginError>(Reply::new(call.into_payload())) });
+    let factories = Factories::new().with_plugin("made", echo).with("needs", Needs(Arc::clone(&there)));
+    let fault = Running::start(&read(true), &factories).await.expect_err("it is required");
+    assert_eq!((fault.faults().len(), fault.faults()[0].plugin()), (1, Some("away")), "{fault}");
+
+    let running = Running::start(&read(false), &factories).await.expect("one stops no other");
+    let manager = running.manager();
+    let call =
+        async |name: &str| manager.execute(name, Bytes::from_static(b"1")).await.map(|reply| reply.into_payload());
+    assert_eq!(call("here").await.expect("it serves"), "1");
+    let late: Vec<_> = running.late().faults().iter().map(PluginError::plugin).collect();
+    assert_eq!(late, [Some("away"), Some("asked")]);
+    let view = manager.get("away").expect("known");
+    assert_eq!(view.state, ServingState::Failed);
+    assert!(view.next_start.is_some_and(|next| next <= Duration::from_secs(1)), "{:?}", view.next_start);
+    let health = view.health.expect("known").message;
+    assert!(
+        health.starts_with("the plugin could not be started and is tried again: ") && health.contains("no database")
+    );
+    let refused = call("away").await.expect_err("it is not there");
+    assert_eq!(
+        (refused.code(), refused.sent(), refused.retry_after().is_some()),
+        (Code::CrashLoop, Sent::Nothing, true)
+    );
+    let fault = manager.restart("asked").await.expect_err("nothing has changed");
+    assert_eq!(fault.code(), Code::CrashLoop);
+
+    there.store(true, Ordering::SeqCst);
+    manager.restart("asked").await.expect("it is there");
+    assert_eq!(call("asked").await.expect("it serves"), "1");
+    // And by itself.
+    tokio::time::sleep(Duration::from_secs(31)).await;
+    assert_eq!(call("away").await.expect("it serves"), "1");
+    assert_eq!(manager.get("away").expect("known").state, ServingState::Serving);
+    running.shutdown().await;
 }
 
 #[tokio::test]

@@ -59,7 +59,9 @@ fn of(plugin: &Value, ages: &Ages) -> Vec<String> {
     let so_long = |at: &Value| ages.since(at);
     let mut lines = Vec::new();
     if let Some(state) = plugin["state"].as_str().filter(|state| *state != "serving") {
-        let why = plugin["health"]["message"].as_str().filter(|_| state == "waiting");
+        // What happened to a process is told with its end.
+        let is_told = state != "waiting" && (state != "failed" || plugin["last_end"].is_object());
+        let why = plugin["health"]["message"].as_str().filter(|_| !is_told);
         let why = why.map(|why| format!(": {why}")).unwrap_or_default();
         lines.push(format!("{name}: {state} for {}{}{why}", so_long(&plugin["since_ms"]), next_start(plugin)));
     }

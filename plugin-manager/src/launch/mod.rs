@@ -15,6 +15,7 @@ use std::{fmt, time::Duration};
 use bytes::Bytes;
 use plugin_core::PluginError;
 use plugin_transports::{http::ListenOptions, json::Limits, process::ProcessHandle, tls::TlsError};
+use tokio::task::JoinSet;
 
 pub use factory::{Factories, Factory};
 pub(crate) use plugins::{Announced, Terms, announce, assemble};
@@ -32,6 +33,8 @@ pub struct Running {
     gateway: Gateway,
     manager: Manager<Bytes, Bytes>,
     late: StartError,
+    /// Starts that are tried again, for as long as this lives.
+    again: JoinSet<()>,
     lame_duck: Duration,
     shutdown_timeout: Duration,
 }
@@ -97,6 +100,9 @@ impl Starting {
         let terms = Terms { must: false, factories, json: self.json, at_once: self.at_once };
         let registered = announced.start(&terms).await;
         self.running.late = StartError(registered.late);
+        for again in registered.again {
+            self.running.again.spawn(again.until_it_is_there(factories.clone(), self.json));
+        }
         if registered.faults.is_empty() {
             self.running.gateway.set_ready();
             return Ok(());
@@ -119,8 +125,9 @@ impl Starting {
 impl Running {
     /// Binds both planes, connects every plugin, and is then ready.
     ///
-    /// A subprocess that does not start stops no other, unless its plugin is `required`: the plugin is registered, its calls are
-    /// refused until it starts, which is tried again by the rules of its `restart`, and [`late`](Self::late) says why.
+    /// A plugin that does not start stops no other, unless it is `required`: its calls are refused until it starts, which is tried
+    /// again, that of a subprocess by the rules of its `restart` and any other after one second to thirty, and
+    /// [`late`](Self::late) says why.
     ///
     /// Plugins are connected side by side, as many at once as `start.max_concurrent` says; those of a higher `priority` begin
     /// before those of a lower one. Each serves as soon as it is ready. Nothing is left behind when it fails:
@@ -128,8 +135,8 @@ impl Running {
     ///
     /// # Errors
     ///
-    /// Every fault at once: an address in use, certificates that cannot be read, plugins of this program and `required` ones that
-    /// do not start.
+    /// Every fault at once: an address in use, certificates that cannot be read, plugins that nobody can make, and `required` ones
+    /// that do not start.
     pub async fn start(config: &Config, factories: &Factories) -> Result<Self, StartError> {
         let mut starting = Self::listen(config).await?;
         let started = starting.plugins(factories).await;
@@ -156,7 +163,8 @@ impl Running {
         let gateway = Gateway::start(manager.clone(), settings).await.map_err(|fault| StartError(vec![fault]))?;
         logging::show_dropped(&gateway.metrics().recorder());
         let (lame_duck, shutdown_timeout) = (config.lame_duck(), config.shutdown_timeout());
-        let running = Self { gateway, manager, late: StartError(Vec::new()), lame_duck, shutdown_timeout };
+        let (late, again) = (StartError(Vec::new()), JoinSet::new());
+        let running = Self { gateway, manager, late, again, lame_duck, shutdown_timeout };
         let json = Limits::new().with_max_depth(config.server().max_json_depth());
         Ok(Starting { running, announced: Some(announced), at_once: config.start_at_once(), json })
     }
@@ -202,7 +210,12 @@ impl Running {
     }
 
     /// Drains and stops everything now.
-    pub(crate) async fn drain(self) -> ShutdownReport {
+    pub(crate) async fn drain(mut self) -> ShutdownReport {
+        if !self.again.is_empty() {
+            // Before those are gone that have not come: their names are not to be unknown ones.
+            self.manager.begin_shutdown();
+            self.again.shutdown().await;
+        }
         self.gateway.shutdown(self.shutdown_timeout).await
     }
 

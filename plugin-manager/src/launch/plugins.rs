@@ -35,6 +35,12 @@ use crate::{
 /// So often the log says for which plugins a start waits.
 const TELL_EVERY: Duration = Duration::from_secs(5);
 
+/// The pauses between starts that fail of a plugin that has no process: the first, and the longest.
+const AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+
+/// So often the log says that one still does not start.
+const TELL_STILL: Duration = Duration::from_secs(60);
+
 /// How plugins are started.
 pub(crate) struct Terms<'f> {
     /// Whether every one must start, and not just those that are required.
@@ -50,8 +56,52 @@ pub(crate) struct Terms<'f> {
 pub(crate) struct Registered {
     /// Why the whole is not started.
     pub(crate) faults: Vec<PluginError>,
-    /// Plugins that are registered and not ready: they are tried again.
+    /// Why plugins are not ready that are tried again.
     pub(crate) late: Vec<PluginError>,
+    /// Those of them that have no process, whose supervisor tries by itself.
+    pub(crate) again: Vec<Again>,
+}
+
+/// A plugin whose start has failed, and that somebody is to try again. Dropping it takes out its name.
+#[derive(Debug)]
+pub(crate) struct Again(Coming);
+
+impl Again {
+    /// Tries until it is there, with growing pauses, and at once when an operator asks for that. Dropping the future gives it up.
+    pub(crate) async fn until_it_is_there(self, factories: Factories, json: Limits) {
+        let Coming { plugin, place, counts } = self.0;
+        let terms = Terms { must: false, factories: &factories, json, at_once: 1 };
+        let (mut pause, mut told) = (AGAIN.0, clock::now());
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = place.turn().wanted() => pause = AGAIN.0,
+            }
+            let begun = clock::now();
+            match start(&plugin, counts.clone(), &terms).await {
+                Ok(started) => {
+                    // Otherwise it is to be there no more.
+                    if place.register(started.registration).is_ok() {
+                        tracing::info!(plugin = plugin.name(), "started in {}", shown(begun.elapsed()));
+                    }
+                    return;
+                }
+                Err(fault) => {
+                    pause = pause.saturating_mul(2).min(AGAIN.1);
+                    let fault = named(fault, plugin.name());
+                    if told.elapsed() >= TELL_STILL {
+                        told = clock::now();
+                        tracing::warn!(
+                            plugin = plugin.name(),
+                            again = shown(pause),
+                            "it could still not be started: {fault}"
+                        );
+                    }
+                    place.turn().fail(&fault.to_string(), pause);
+                }
+            }
+        }
+    }
 }
 
 /// Plugins whose names a manager knows, and that are still to be started. Dropping it takes out those that have not come.
@@ -90,10 +140,10 @@ pub(crate) fn announce(manager: &Manager<Bytes, Bytes>, plugins: &[PluginConfig]
 }
 
 impl Announced {
-    /// Connects the plugins, and registers each as soon as it is ready, those whose process does not start too, unless every
-    /// one `must`, or it is required. Those of a higher priority begin before those of a lower one, and nobody waits for another:
-    /// who is next takes the first place that is free. After a fault no other begins, and none at all where nobody can make one
-    /// of them.
+    /// Connects the plugins, and registers each as soon as it is ready. One that does not start is a fault where every one `must`,
+    /// or it is required, and otherwise tried again: its process by its supervisor, any other by who takes it over. Those of a
+    /// higher priority begin before those of a lower one, and nobody waits for another: who is next takes the first place that is
+    /// free. After a fault no other begins, and none at all where nobody can make one of them.
     pub(crate) async fn start(self, terms: &Terms<'_>) -> Registered {
         let mut coming = self.0;
         let unmade = |coming: &Coming| {
@@ -130,10 +180,17 @@ async fn start_all(coming: Vec<Coming>, terms: &Terms<'_>, all: &mut Registered)
             }
             place.turn().begin();
             let begun = clock::now();
-            let started = holding(permit, place.turn(), start(&plugin, counts, terms)).await;
-            let started = started.and_then(|started| place.register(started.registration).map(|()| started.late));
-            let named = |fault| named(fault, plugin.name());
-            let started = started.map(|late| late.map(named)).map_err(named);
+            let started = match holding(permit, place.turn(), start(&plugin, counts.clone(), terms)).await {
+                Err(fault) if !terms.must && !plugin.required() => {
+                    let fault = named(fault, plugin.name());
+                    place.turn().fail(&fault.to_string(), AGAIN.0);
+                    Ok((Some(fault), Some(Coming { plugin, place, counts })))
+                }
+                Err(fault) => Err(fault),
+                Ok(started) => place.register(started.registration).map(|()| (started.late, None)),
+            };
+            let started = started.map(|(late, again)| (late.map(|fault| named(fault, &name)), again));
+            let started = started.map_err(|fault| named(fault, &name));
             (name, Some((started, begun.elapsed())))
         })
         .collect();
@@ -157,10 +214,11 @@ async fn start_all(coming: Vec<Coming>, terms: &Terms<'_>, all: &mut Registered)
         awaited.remove(&plugin);
         match ended {
             None => {}
-            Some((Ok(None), took)) => tracing::info!(plugin, "started in {}", shown(took)),
-            Some((Ok(Some(late)), took)) => {
+            Some((Ok((None, _)), took)) => tracing::info!(plugin, "started in {}", shown(took)),
+            Some((Ok((Some(late), again)), took)) => {
                 tracing::info!(plugin, "not ready after {}, and is tried again", shown(took));
                 all.late.push(late);
+                all.again.extend(again.map(Again));
             }
             Some((Err(fault), _)) => {
                 failed.store(true, Ordering::Relaxed);

@@ -14,7 +14,7 @@ use super::{
     execute::Execute,
     registration::Parts,
     table::{Place, PlaceState, Row},
-    turn::Turn,
+    turn::{Stage, Turn},
 };
 
 /// When a caller may ask again whose plugin is being started. That is a pace and no forecast: how long a start takes nobody
@@ -22,6 +22,8 @@ use super::{
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 const STARTING: &str = "the plugin is being started";
+
+const FAILED: &str = "the plugin could not be started and is tried again";
 
 /// The rest of a sentence that begins with the plugin.
 const WAITS: &str =
@@ -99,6 +101,7 @@ where
             };
             Ok(table.with(Place::new(new, state)))
         })?;
+        self.turn.come();
         Ok(())
     }
 }
@@ -161,11 +164,23 @@ impl<Req: Send + 'static, Res: Send + 'static> Execute<Req, Res> for Awaited {
 /// What is told of a plugin that is not there yet. Nothing was sent, and it is worth a second attempt.
 pub(super) fn starting(name: &Arc<str>, turn: &Turn) -> PluginError {
     let rejected = Rejected::new(Code::Starting).with_retry_after(ASK_AGAIN);
-    let refused = if turn.waits() { PluginError::refused(rejected, WAITS) } else { PluginError::from(rejected) };
+    let refused = match turn.stage() {
+        Stage::Waits => PluginError::refused(rejected, WAITS),
+        Stage::Starts | Stage::Come => PluginError::from(rejected),
+        Stage::Failed(failed) => {
+            let rejected = Rejected::new(Code::CrashLoop);
+            let rejected = failed.next().map_or(rejected, |after| rejected.with_retry_after(after));
+            PluginError::refused(rejected, format!("{FAILED}: {}", failed.why))
+        }
+    };
     refused.with_sent(Sent::Nothing).with_plugin(Arc::clone(name))
 }
 
 /// How it is meanwhile, as that of a process that is started again.
 pub(super) fn health(turn: &Turn) -> HealthStatus {
-    HealthStatus::new(HealthState::Unhealthy, if turn.waits() { WAITS } else { STARTING })
+    match turn.stage() {
+        Stage::Waits => HealthStatus::new(HealthState::Unhealthy, WAITS),
+        Stage::Starts | Stage::Come => HealthStatus::new(HealthState::Unhealthy, STARTING),
+        Stage::Failed(failed) => HealthStatus::new(HealthState::Offline, format!("{FAILED}: {}", failed.why)),
+    }
 }

@@ -7,6 +7,7 @@ use plugin_core::{Code, PluginError, Rejected};
 use super::{
     Manager, announce,
     table::{Place, PlaceState},
+    turn::{Stage, Turn},
 };
 
 impl<Req, Res> Manager<Req, Res>
@@ -54,13 +55,13 @@ where
     ///
     /// `PLUGIN_1201` for an unknown name, `PLUGIN_1008` for a plugin that has no process of its own, `PLUGIN_1202` for one of
     /// which [nothing was started](super::Registration::switched_off), `LIFECYCLE_2105` for one that is
-    /// [still to come](Self::announce), and the fault of the start when the new process does not become ready; it is then
-    /// tried again by the usual rules.
+    /// [still to come](Self::announce) and has not failed, and the fault of the start when the new process does not become ready;
+    /// it is then tried again by the usual rules.
     pub async fn restart(&self, name: &str) -> Result<(), PluginError> {
         let row = self.row(name)?;
         row.started()?;
         if let Some(turn) = &row.parts.awaited {
-            return Err(announce::starting(&row.name, turn));
+            return tried(&row.name, turn).await;
         }
         let Some(process) = row.parts.controls.process.clone() else {
             let problem = "this plugin has no process of its own that could be started again";
@@ -72,9 +73,19 @@ where
     /// Resolves when the process of a plugin is ready, which is started now where it waits for that; at once where it has
     /// none.
     pub(crate) async fn started(&self, name: &str) -> Result<(), PluginError> {
-        match self.row(name)?.parts.controls.process.clone() {
-            Some(process) => process.start().await,
-            None => Ok(()),
+        let row = self.row(name)?;
+        match (&row.parts.awaited, row.parts.controls.process.clone()) {
+            (Some(turn), _) if matches!(turn.stage(), Stage::Failed(_)) => tried(&row.name, turn).await,
+            (_, Some(process)) => process.start().await,
+            (_, None) => Ok(()),
         }
     }
+}
+
+/// Has a start that has failed tried again now. One that goes on, or is still to begin, is not waited for.
+async fn tried(name: &Arc<str>, turn: &Turn) -> Result<(), PluginError> {
+    if matches!(turn.stage(), Stage::Failed(_)) && turn.try_now().await {
+        return Ok(());
+    }
+    Err(announce::starting(name, turn))
 }

@@ -1,5 +1,7 @@
 //! What is told of the plugins.
 
+use std::time::Duration;
+
 use plugin_core::{HealthState, HealthStatus, PluginInfo, clock::Instant, telemetry::TelemetryHandle};
 use plugin_transports::process::{ProcessHandle, ProcessState};
 
@@ -8,6 +10,7 @@ use super::{
     controls::Controls,
     registration::Parts,
     table::{Place, PlaceState},
+    turn::{Failed, Stage},
 };
 
 /// Whether a plugin takes calls.
@@ -28,7 +31,7 @@ pub enum ServingState {
     Drained,
     /// It is switched on, and its process is being started again.
     Restarting,
-    /// It is switched on, and its process died too often. It is tried again now and then.
+    /// It is switched on, and its process died too often, or it could not be started. It is tried again now and then.
     Failed,
 }
 
@@ -86,6 +89,9 @@ pub struct PluginView {
     pub health: Option<HealthStatus>,
     /// When that state of health began.
     pub health_since: Option<Instant>,
+    /// The time until it is started next, while it waits for that: its process after a death, or another plugin whose start has
+    /// failed.
+    pub next_start: Option<Duration>,
     /// The counts of its telemetry layer, where it has one.
     pub telemetry: Option<TelemetryHandle>,
     /// The handles of its layers, where it has them.
@@ -96,9 +102,15 @@ impl PluginView {
     pub(super) fn of<Req, Res>(place: &Place<Req, Res>) -> Self {
         let parts = &place.row.parts;
         let (process, in_flight) = (parts.controls.process.as_ref(), place.row.execute.in_flight());
+        let stage = parts.awaited.as_ref().map(|turn| turn.stage());
+        let failed =
+            stage.as_ref().and_then(|stage| if let Stage::Failed(failed) = stage { Some(failed) } else { None });
         let state = match place.state {
-            PlaceState::Serving if parts.awaited.as_ref().is_some_and(|turn| turn.waits()) => ServingState::Waiting,
-            PlaceState::Serving if parts.awaited.is_some() => ServingState::Starting,
+            PlaceState::Serving if stage.is_some() => match &stage {
+                Some(Stage::Waits) => ServingState::Waiting,
+                Some(Stage::Failed(_)) => ServingState::Failed,
+                _ => ServingState::Starting,
+            },
             PlaceState::Serving => match process.map(ProcessHandle::state) {
                 Some(ProcessState::Restarting) => ServingState::Restarting,
                 Some(ProcessState::Failed) => ServingState::Failed,
@@ -110,9 +122,11 @@ impl PluginView {
             PlaceState::Drained if in_flight > 0 => ServingState::Draining,
             PlaceState::Drained => ServingState::Drained,
         };
-        let to_come = parts.awaited.as_ref().filter(|_| state.is_to_come());
-        let health_since =
-            if to_come.is_some() { Some(place.since) } else { parts.health.as_ref().map(|cell| cell.since()) };
+        let to_come = parts.awaited.as_ref().filter(|_| place.state == PlaceState::Serving);
+        let health_since = match to_come {
+            Some(_) => Some(failed.map_or(place.since, |failed| failed.since)),
+            None => parts.health.as_ref().map(|cell| cell.since()),
+        };
         // The supervisor holds the cell while its process is not ready.
         let since = match state {
             ServingState::Restarting | ServingState::Failed => health_since.unwrap_or(place.since),
@@ -132,6 +146,7 @@ impl PluginView {
                 None => parts.health.as_ref().map(|cell| cell.status()),
             },
             health_since,
+            next_start: process.map_or_else(|| failed.and_then(Failed::next), ProcessHandle::next_start),
             telemetry: parts.telemetry.clone(),
             controls: parts.controls.clone(),
         }

@@ -110,7 +110,7 @@ impl PluginConfig {
         self.enabled
     }
 
-    /// Whether the gateway does not start when the plugin's process does not. Otherwise that is tried again while the others
+    /// Whether the gateway does not start when the plugin does not. Otherwise that is tried again while the others
     /// serve.
     #[must_use]
     pub fn required(&self) -> bool {

@@ -118,7 +118,7 @@ async fn readyz(State(plane): State<Plane>) -> Response<Body> {
     let waiting = named(&|plugin| plugin.state == ServingState::Waiting);
     let failed = named(&|plugin| {
         let process = plugin.controls.process.as_ref();
-        plugin.state == ServingState::Failed && process.is_none_or(ProcessHandle::has_been_ready)
+        plugin.state == ServingState::Failed && process.is_some_and(ProcessHandle::has_been_ready)
     });
     let starting = match waiting.as_str() {
         "" => starting,

@@ -136,9 +136,9 @@ impl Restarted {
     }
 }
 
-/// The time until a plugin's process is started next, while it waits for that.
+/// The time until a plugin is started next, while it waits for that.
 fn next_start(view: &PluginView) -> Option<String> {
-    view.controls.process.as_ref().and_then(ProcessHandle::next_start).map(short)
+    view.next_start.map(short)
 }
 
 /// The last failure of an instance.
