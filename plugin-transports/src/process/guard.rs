@@ -9,9 +9,10 @@ use std::{
     io::{self, Write},
     os::unix::process::CommandExt,
     process::{ChildStdin, Command, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
+use plugin_core::clock::{self, Instant};
 use rustix::{io::ioctl_fionbio, process::Pid};
 
 use super::pre_exec;
@@ -70,7 +71,7 @@ impl Default for Guard {
 impl Guard {
     /// A process leads a group of its own from now on. `living` are the leaders of all groups, this one's included.
     pub(super) fn watch(&mut self, group: Pid, living: impl Iterator<Item = Pid>) {
-        if self.tell('+', group) || self.not_before.is_some_and(|at| Instant::now() < at) {
+        if self.tell('+', group) || self.not_before.is_some_and(|at| clock::now() < at) {
             return;
         }
         // The first of all, or the last guard was killed, or could not be started: what was short then, such as open files, may
@@ -88,7 +89,7 @@ impl Guard {
             Err(error) => {
                 let pause = PAUSES.0.saturating_mul(1 << self.failures.min(6)).min(PAUSES.1);
                 self.failures = self.failures.saturating_add(1);
-                self.not_before = Some(Instant::now() + pause);
+                self.not_before = Some(clock::now().saturating_add(pause));
                 tracing::warn!(
                     %error,
                     failures = self.failures,
@@ -224,11 +225,11 @@ mod tests {
         for failures in 1..=9 {
             guard.watch(first_pid, [first_pid].into_iter());
             assert_eq!((guard.pipe.is_none(), guard.failures), (true, failures));
-            let pause = guard.not_before.expect("a pause").saturating_duration_since(Instant::now());
+            let pause = guard.not_before.expect("a pause").saturating_since(clock::now());
             assert!(pause <= PAUSES.1 && (failures > 1 || pause <= PAUSES.0), "{failures}: {pause:?}");
             guard.watch(first_pid, [first_pid].into_iter());
             assert_eq!(guard.failures, failures, "not in the pause");
-            guard.not_before = Some(Instant::now());
+            guard.not_before = Some(clock::now());
         }
         guard.shell = SHELL;
         guard.watch(second_pid, [first_pid, second_pid].into_iter());
