@@ -44,6 +44,37 @@ async fn a_call_that_meets_a_restart_waits_for_it_however_long_the_first_start_t
     assert_eq!(answer.expect("it waited"), "meanwhile");
 }
 
+/// The host counts it from when the call began to wait, and a plugin that was told more would work for nobody.
+#[tokio::test]
+async fn a_call_that_waited_for_a_start_tells_the_plugin_what_is_left_of_the_attempt() {
+    let dir = tempfile::tempdir().expect("a directory");
+    // Each start but the first takes a while.
+    let slow_again = "test -e \"$0\" && sleep 0.4; touch \"$0\"; exec \"$1\" obliging";
+    let builder = plugin_transports::process::ProcessConfig::builder("fixture", "sh")
+        .with_args(["-c", slow_again])
+        .with_arg(dir.path().join("started"))
+        .with_arg(env!("CARGO_BIN_EXE_plugin-fixture"));
+    let instance = start(builder.with_request_timeout(millis(20_000)).with_restart(quick(9))).await;
+    let handle = instance.service().handle();
+    let left = |answer: Result<serde_json::Value, plugin_core::PluginError>| {
+        answer.expect("an answer")["left_ms"].as_u64().expect("it is told a time")
+    };
+    for deadline in [None, Some(millis(30_000))] {
+        let asked = || {
+            call_with(instance.service(), json!({"tell": "context"}), |call| {
+                deadline.into_iter().fold(call, Call::with_timeout)
+            })
+        };
+        let before = left(asked().await);
+        assert!((19_700..=20_000).contains(&before), "all of it: {before} ms");
+        let mut events = handle.subscribe();
+        kill(handle.pid().expect("running"));
+        event(&mut events, |event| matches!(event, ProcessEvent::Died { .. })).await;
+        let after = left(asked().await);
+        assert!(after <= 19_600, "less by what the start took, with {deadline:?}: {after} ms");
+    }
+}
+
 #[tokio::test]
 async fn as_many_calls_may_wait_for_a_restart_as_may_be_in_flight_and_one_that_goes_away_leaves_its_place() {
     let dir = tempfile::tempdir().expect("a directory");

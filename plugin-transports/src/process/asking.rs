@@ -51,49 +51,53 @@ impl Unlimited {
             return Err(error::too_large(size, limit, &shared.name));
         }
         let reach = shared.connection(call.context().deadline())?;
-        begin(shared.clone(), reach, call, None)
+        begin(shared.clone(), reach, call, Before::default())
     }
+}
+
+/// What a call has behind it that comes to a process.
+#[derive(Clone, Copy, Default)]
+struct Before {
+    /// When its attempt began to wait, where it did.
+    since: Option<Instant>,
+    /// Until when it was kept on this side.
+    held_until: Option<Instant>,
 }
 
 /// Asks the process that can be reached, now or when it is ready.
-fn begin(
-    shared: Arc<Shared>,
-    reach: Reach,
-    call: Call<Bytes>,
-    held_until: Option<Instant>,
-) -> Result<Asking, PluginError> {
+fn begin(shared: Arc<Shared>, reach: Reach, call: Call<Bytes>, before: Before) -> Result<Asking, PluginError> {
     match reach {
-        Reach::Now(connection) => exchange(shared, connection, call, held_until).map(Asking::Waiting),
-        Reach::AfterStart(starts) => Ok(Asking::Starting(Starting::new(shared, starts, call))),
+        Reach::Now(connection) => exchange(shared, connection, call, before).map(Asking::Waiting),
+        Reach::AfterStart(starts) => Ok(Asking::Starting(Starting::new(shared, starts, call, before))),
     }
 }
 
-/// `held_until`: when the process was ready, where the call waited for that.
 fn exchange(
     shared: Arc<Shared>,
     connection: Arc<Connection<Pipe>>,
     call: Call<Bytes>,
-    held_until: Option<Instant>,
+    before: Before,
 ) -> Result<Asked, PluginError> {
     let config = &shared.config;
     let payload = crate::json::on_one_line(&call, shared.config.limits.json);
     let payload = payload.map_err(|flaw| error::not_json(&flaw, &shared.name))?;
     let context = call.context();
-    // What the plugin is told that it has. The clock is read only where there is a deadline, and not again when the
-    // call is then seen waiting.
+    // What the plugin is told that it has: what is left of the attempt, which began before a wait. The clock is read only
+    // where there is a deadline or was a wait, and not again when the call is then seen waiting.
     let limit = shared.attempt_limit();
-    let mut told = Told::of(context, limit);
-    let (left, until) = match context.deadline() {
-        None => (limit, None),
-        Some(deadline) => {
+    let mut told = Told::of(context, limit, before);
+    let (left, until) = match (context.deadline(), before.since) {
+        (None, None) => (limit, None),
+        (_, since) => {
             let now = waiting::present();
-            told.since = Some(now);
-            let left = deadline.saturating_since(now);
+            let since = since.unwrap_or(now);
+            told.since = Some(since);
+            let ends = told.time(since).ends();
+            let left = ends.saturating_since(now);
             if left.is_zero() {
-                return Err(too_late(&told.time(now)).with_plugin(shared.name.clone()));
+                return Err(too_late(&told.time(since)).with_plugin(shared.name.clone()));
             }
-            let left = left.min(limit);
-            (left, Some(now.saturating_add(left)))
+            (left, Some(ends))
         }
     };
     let frame = Frame::new("execute", &payload, context, clock::nanos(tellable(left)));
@@ -101,7 +105,7 @@ fn exchange(
     if frame.len() > config.limits.line {
         return Err(error::too_large(frame.len(), config.limits.line, &shared.name));
     }
-    let exchange = connection.exchange(frame, until).held_until(held_until);
+    let exchange = connection.exchange(frame, until).limited_to(limit).held_until(before.held_until);
     Ok(Asked { exchange, told, call, connection, shared })
 }
 
@@ -124,7 +128,10 @@ impl Asked {
             // Its end is not known there yet.
             Ok(Reach::Now(next)) if Arc::ptr_eq(&next, &self.connection) => Err(Ended::Failed(failure)),
             // The next one has it from now on.
-            Ok(reach) => begin(shared, reach, call, Some(waiting::present())).map_err(Ended::Refused),
+            Ok(reach) => {
+                let before = Before { since: self.told.since, held_until: Some(waiting::present()) };
+                begin(shared, reach, call, before).map_err(Ended::Refused)
+            }
             Err(error) => Err(Ended::Refused(error)),
         }
     }
@@ -151,9 +158,10 @@ pub(super) struct Told {
 }
 
 impl Told {
-    fn of(context: &CallContext, limit: Duration) -> Self {
+    fn of(context: &CallContext, limit: Duration, before: Before) -> Self {
         let (deadline, configured) = (context.deadline(), context.configured_timeout());
-        Self { since: None, received: context.received(), deadline, configured, limit, turn: Turn::default() }
+        let turn = Turn { held_until: before.held_until, ..Turn::default() };
+        Self { since: before.since, received: context.received(), deadline, configured, limit, turn }
     }
 
     /// That of an attempt that began then.
@@ -200,10 +208,11 @@ pub(super) struct Starting {
 }
 
 impl Starting {
-    fn new(shared: Arc<Shared>, starts: u64, call: Call<Bytes>) -> Self {
+    fn new(shared: Arc<Shared>, starts: u64, call: Call<Bytes>, before: Before) -> Self {
         let work = async move {
+            let since = before.since.or_else(waiting::began);
             let connection = shared.clone().started(starts).await?;
-            exchange(shared, connection, call, Some(waiting::present()))
+            exchange(shared, connection, call, Before { since, held_until: Some(waiting::present()) })
         };
         Self { work: Box::pin(work) }
     }

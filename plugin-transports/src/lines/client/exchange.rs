@@ -6,6 +6,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use plugin_core::{
@@ -27,6 +28,7 @@ use super::{
 pub(crate) struct Exchange<W> {
     connection: Arc<Connection<W>>,
     stage: Stage,
+    limit: Duration,
     turn: Turn,
 }
 
@@ -38,7 +40,13 @@ enum Stage {
 
 impl<W> Exchange<W> {
     pub(super) fn new(connection: Arc<Connection<W>>, frame: Frame, place: Place, deadline: Option<Instant>) -> Self {
-        Self { connection, stage: Stage::New { frame, place, deadline }, turn: Turn::default() }
+        Self { connection, stage: Stage::New { frame, place, deadline }, limit: Duration::MAX, turn: Turn::default() }
+    }
+
+    /// Where the call has no deadline, its caller waits for so long from when it is seen waiting.
+    pub(crate) fn limited_to(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
     }
 
     /// The call was held back on this side until this moment, before it came here.
@@ -60,7 +68,9 @@ impl<W: AsyncWrite + Unpin> Future for Exchange<W> {
         let this = self.get_mut();
         match std::mem::replace(&mut this.stage, Stage::Over) {
             Stage::New { frame, place, deadline } => {
-                let caller = Caller { came: waiting::began(), deadline };
+                let came = waiting::began();
+                let end = came.map(|came| came.saturating_add(this.limit)).filter(|end| *end != Instant::MAX);
+                let caller = Caller { came, deadline: deadline.or(end) };
                 match this.connection.submit(frame, cx.waker(), place, caller) {
                     Ok(id) => {
                         this.stage = Stage::Waiting(id);
