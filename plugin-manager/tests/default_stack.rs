@@ -10,9 +10,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use plugin_breaker::CircuitState;
+use plugin_breaker::{CircuitBreakerLayer, CircuitState};
 use plugin_core::{
     Call, Code, HealthState, HealthStatus, PluginError, PluginInfo, PluginInstance, Reply, Sent, clock::fake::Machine,
+    deadline::AttemptTimeoutLayer,
 };
 use plugin_health::HealthConfig;
 use plugin_manager::{
@@ -20,7 +21,7 @@ use plugin_manager::{
     stack::{Instance, StackSettings},
 };
 use plugin_ratelimit::RateLimitConfig;
-use tower::service_fn;
+use tower::{ServiceBuilder, ServiceExt, service_fn};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -209,4 +210,25 @@ async fn the_end_of_a_plugin_that_calls_another_is_its_own() {
     }
     let counts = manager.get("outer").expect("registered").telemetry.expect("on").snapshot();
     assert_eq!((counts.min(), counts.max()), (WORK, WORK));
+}
+
+/// The plugin in here makes calls of its own, through a stack that limits attempts and no calls.
+#[tokio::test(start_paused = true)]
+async fn a_stack_that_a_plugin_calls_is_judged_by_its_own_limit_and_not_by_how_long_the_plugin_may_take() {
+    let breaker = CircuitBreakerLayer::default();
+    let handle = breaker.handle();
+    let inner = ServiceBuilder::new()
+        .layer(breaker)
+        .layer(AttemptTimeoutLayer::new(30 * SECOND))
+        .service(service_fn(|_: Call<Bytes>| std::future::pending::<Result<Reply<Bytes>, PluginError>>()));
+    let outer = instance("outer", move |_| inner.clone().oneshot(Call::new(Bytes::new())));
+    let settings = StackSettings::default().with_timeout(SECOND).with_retry(None);
+    let manager = Manager::new();
+    manager.register_with("outer", settings.build("outer", vec![outer]).expect("one instance")).expect("a free name");
+    let error = manager.execute("outer", Bytes::new()).await.expect_err("it hangs");
+    assert_eq!(error.code(), Code::Timeout);
+    let stats = handle.stats();
+    assert_eq!((stats.failures, stats.cancelled), (0, 1), "a second of its thirty: {stats:?}");
+    let stats = manager.get("outer").expect("registered").controls.breaker.expect("on").stats();
+    assert_eq!(stats.failures, 1, "and all of the second that the plugin may take: {stats:?}");
 }

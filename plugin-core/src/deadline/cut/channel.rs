@@ -45,6 +45,25 @@ impl Progress {
 struct Dropping {
     cut: Cut,
     progress: Option<Progress>,
+    /// What a call that code makes has for a limit of its own, once that was found further in: the layers that the call is made
+    /// through hear of it too, wherever they stand.
+    own: Option<Part>,
+}
+
+impl Dropping {
+    const fn new(cut: Cut) -> Self {
+        Self { cut, progress: None, own: None }
+    }
+
+    /// The cut for a part: of what another part is limited to it hears nothing.
+    fn of_next(self) -> Cut {
+        self.progress.map_or(self.cut, |progress| self.cut.of_progress(progress))
+    }
+
+    /// The cut, as far as is known by now.
+    fn so_far(self) -> Cut {
+        self.own.map_or(self.of_next(), |own| self.of_next().of_call(own))
+    }
 }
 
 // Apart from what is known of a poll: it is asked when something is dropped, and written when time is up.
@@ -68,7 +87,7 @@ impl Drop for Restore {
 
 /// Says what is being dropped for as long as the answer lives.
 fn dropping(cut: Cut) -> Restore {
-    Restore(DROPPING.replace(Some(Dropping { cut, progress: None })))
+    Restore(DROPPING.replace(Some(Dropping::new(cut))))
 }
 
 /// Puts back whose time it was that was polled.
@@ -95,7 +114,12 @@ pub fn drop_under(cut: Cut, drop: impl FnOnce()) -> Progress {
 /// another reason, such as a caller that went away.
 #[must_use]
 pub fn current() -> Option<Cut> {
-    DROPPING.get().map(|dropping| dropping.progress.map_or(dropping.cut, |progress| dropping.cut.of_progress(progress)))
+    DROPPING.get().map(Dropping::so_far)
+}
+
+/// The cut under which a part of what is being dropped is dropped.
+fn for_part() -> Option<Cut> {
+    DROPPING.get().map(Dropping::of_next)
 }
 
 /// Drops attempts of a call that has its answer from another one, so that they are told from those that nobody had the time
@@ -143,8 +167,9 @@ pub fn report_held_until(stage: &'static str, sent: Sent, at: Instant) {
 /// since then, here and by those further out. For a layer that lets a call wait for its turn and then makes it. Of
 /// work that ends otherwise nothing is told.
 pub fn drop_held_until<T>(at: Instant, drop: impl FnOnce() -> T) -> T {
-    let Some(cut) = current() else { return drop() };
-    let (result, progress) = told_under(cut.of_part(at), drop);
+    let Some(cut) = for_part() else { return drop() };
+    let (result, progress, own) = told_under(cut.of_part(at), drop);
+    limited_by(own);
     let held_until = Some(progress.held_until.map_or(at, |later| later.max(at)));
     add(Progress { held_until, ..progress });
     result
@@ -155,8 +180,8 @@ pub fn drop_held_until<T>(at: Instant, drop: impl FnOnce() -> T) -> T {
 /// whether that limits calls or attempts, and by that of this call where it has none. Of work that ends otherwise nothing is
 /// told.
 pub fn drop_code<T>(others_answered: bool, drop: impl FnOnce() -> T) -> T {
-    let Some(cut) = current() else { return drop() };
-    let (result, progress) = told_under(cut.beside(others_answered).of_code(), drop);
+    let Some(cut) = for_part() else { return drop() };
+    let (result, progress, _) = told_under(cut.beside(others_answered).of_code(), drop);
     add(Progress { others_answered: progress.others_answered || others_answered, ..progress });
     result
 }
@@ -201,16 +226,16 @@ pub fn narrow<T>(since: Instant, run: impl FnOnce() -> T) -> T {
 
 /// Like [`narrow`], with the time that the part may take.
 pub(in super::super) fn within<T>(part: Part, run: impl FnOnce() -> T) -> T {
-    match current() {
-        Some(cut) => handed_on(cut.narrowed(part), run),
+    match for_part() {
+        Some(cut) => handed_on(cut.narrowed(part), part, run),
         None => polled(polling::with(|cell| cell.part.get()).narrowed(part), run),
     }
 }
 
 /// Like [`narrow`], for the drop of a call that has a limit of its own, if it has.
 pub(in super::super) fn within_call<T>(call: Part, drop: impl FnOnce() -> T) -> T {
-    match current() {
-        Some(cut) => handed_on(cut.of_call(call), drop),
+    match for_part() {
+        Some(cut) => handed_on(cut.of_call(call), call, drop),
         None => drop(),
     }
 }
@@ -219,8 +244,10 @@ pub(in super::super) fn within_call<T>(call: Part, drop: impl FnOnce() -> T) -> 
 /// hears of the call's own time, which may have begun before this caller's. It may take as long as this caller allows, or
 /// another one did.
 pub(crate) fn shared<T>(began: Instant, allowed: Option<Duration>, run: impl FnOnce() -> T) -> T {
-    if let Some(cut) = current() {
-        return handed_on(cut.of_shared(began, allowed), run);
+    if let Some(cut) = for_part() {
+        let (result, progress, _) = told_under(cut.of_shared(began, allowed), run);
+        add(progress);
+        return result;
     }
     let Some(before) = polling::with(|cell| cell.limits.get().then(|| cell.part.get())) else { return run() };
     let limit = duration(before.limit).max(allowed).map_or(UNLIMITED, nanos);
@@ -229,17 +256,26 @@ pub(crate) fn shared<T>(began: Instant, allowed: Option<Duration>, run: impl FnO
 }
 
 /// Drops a part under a cut of its own, and adds its progress to that of the whole.
-fn handed_on<T>(cut: Cut, run: impl FnOnce() -> T) -> T {
-    let (result, progress) = told_under(cut, run);
+fn handed_on<T>(cut: Cut, part: Part, run: impl FnOnce() -> T) -> T {
+    let (result, progress, own) = told_under(cut, run);
     add(progress);
+    limited_by(Some(part).filter(|part| part.limit != UNLIMITED).or(own));
     result
 }
 
-/// Drops a part under a cut of its own, and gives back its progress.
-fn told_under<T>(cut: Cut, run: impl FnOnce() -> T) -> (T, Progress) {
+/// Tells the layers further out, of a call that code makes, which limit it has: that of the layer which is furthest out.
+fn limited_by(own: Option<Part>) {
+    if let (Some(dropping), Some(_)) = (DROPPING.get().filter(|dropping| dropping.cut.is_code()), own) {
+        DROPPING.set(Some(Dropping { own, ..dropping }));
+    }
+}
+
+/// Drops a part under a cut of its own, and gives back its progress, and the limit of its own that was found further in.
+fn told_under<T>(cut: Cut, run: impl FnOnce() -> T) -> (T, Progress, Option<Part>) {
     let _restore = dropping(cut);
     let result = run();
-    (result, DROPPING.get().and_then(|dropping| dropping.progress).unwrap_or_default())
+    let Dropping { progress, own, .. } = DROPPING.get().unwrap_or(Dropping::new(cut));
+    (result, progress.unwrap_or_default(), own)
 }
 
 /// Polls a part of a call whose time is this, so that [`elapsed`] knows of it.
@@ -441,7 +477,13 @@ mod tests {
                 attempt(inner, &|| assert_eq!(limit(), of_part, "{outer:?} s outside, {inner:?} s inside"));
                 drop_code(false, || {
                     // Through layers that set none, and once it has one the smaller of those that follow.
-                    narrow(at(1), || within_call(part(0, None), || attempt(inner, &|| assert_eq!(limit(), of_code))));
+                    narrow(at(1), || {
+                        within_call(part(0, None), || attempt(inner, &|| assert_eq!(limit(), of_code)));
+                        // Who stands between the code and that limit, such as a breaker, hears of it as well.
+                        assert_eq!(limit(), of_code);
+                    });
+                    // And of another call that the code makes nothing of the first.
+                    attempt(Some(9), &|| assert_eq!(limit(), Some(9)));
                     attempt(inner, &|| {
                         attempt(Some(2), &|| assert_eq!(limit(), inner.or(outer).map(|s| u64::from(s.min(2)))))
                     });

@@ -124,6 +124,10 @@ impl Cut {
         Self { others_answered: self.others_answered || others_answered, ..self }
     }
 
+    pub(super) const fn is_code(self) -> bool {
+        self.is_code
+    }
+
     /// The same cut, of code that may have made calls itself.
     pub(super) const fn of_code(self) -> Self {
         Self { is_code: true, ..self }
