@@ -6,7 +6,7 @@ use std::{
 };
 
 use plugin_core::{
-    Classify, Code, End, HealthCell, HealthState, InstanceId, Judgement, Lease, Observe, Slots, Striped, Verdict,
+    Classify, Code, End, HealthCell, HealthState, InstanceId, Judgement, Lease, Observe, Sent, Slots, Striped, Verdict,
     clock::{self, Instant},
     deadline::{cut, turn, waiting},
 };
@@ -253,6 +253,9 @@ impl<S> InFlight<S> {
         // Before it is counted, so that whoever is told of the count knows why.
         if how == Settled::Failed {
             self.member.meter.failure.keep(judged.code(), &told().unwrap_or_default());
+        }
+        if judged.verdict() == Verdict::Ignored && judged.refusal().is_none() && judged.sent() != Sent::Nothing {
+            self.member.meter.told();
         }
         self.settle(how);
     }

@@ -64,6 +64,8 @@ struct Cell {
     succeeded: AtomicU64,
     failed: AtomicU64,
     neither: AtomicU64,
+    /// Of those, the ones that the instance answered itself.
+    told: AtomicU64,
     /// Calls whose time was taken, and the sum of their nanoseconds.
     timed: AtomicU64,
     nanos: AtomicU64,
@@ -174,10 +176,18 @@ impl Meter {
         self.score.load(Ordering::Relaxed)
     }
 
-    /// Calls that were answered so far.
+    /// The instance has answered a call with what says nothing of it, such as that the payload is wrong.
+    #[cold]
+    pub(crate) fn told(&self) {
+        self.cells[stripe()].told.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Calls that were answered so far, whatever was said but for failures.
     pub(crate) fn answered(&self) -> u64 {
         // Relaxed: as above.
-        self.cells.iter().fold(0, |sum, cell| sum.wrapping_add(cell.succeeded.load(Ordering::Relaxed)))
+        self.cells.iter().fold(0, |sum, cell| {
+            sum.wrapping_add(cell.succeeded.load(Ordering::Relaxed)).wrapping_add(cell.told.load(Ordering::Relaxed))
+        })
     }
 
     pub(crate) fn totals(&self) -> Totals {
