@@ -150,8 +150,11 @@ impl<P: Deref<Target = Shared>> Drop for Guard<P> {
             Phase::Waiting if self.is_evidence() => self.shared.failure(self.call, None),
             // Its caller has an answer, and dropped nothing.
             Phase::Waiting if cut::is_superseded() => self.shared.superseded(self.call),
-            // Who has the head was in no hurry.
-            Phase::Waiting => self.shared.cancelled(self.call, !self.answered),
+            // Who has the head was in no hurry, nor was one whose time passed on this side.
+            Phase::Waiting => {
+                let is_held = cut::current().is_some_and(|cut| cut.is_held());
+                self.shared.cancelled(self.call, !self.answered && !is_held);
+            }
         }
     }
 }

@@ -89,6 +89,42 @@ async fn callers_in_a_hurry_leave_the_places_to_those_who_have_time() {
     }
 }
 
+/// It had all the time that is configured, and the service none of it: that says nothing of others who have as much.
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_was_held_back_on_this_side_was_in_no_hurry() {
+    struct InLine;
+
+    impl Drop for InLine {
+        fn drop(&mut self) {
+            cut::report_held("waiting in line");
+        }
+    }
+
+    for attempts in [false, true] {
+        let layer = layer(config().with_recovery_timeout(30 * SECOND));
+        let is_held = Arc::new(Mutex::new(true));
+        let service = service_fn({
+            let is_held = Arc::clone(&is_held);
+            move |_: Call<()>| {
+                let line = is_held.lock().expect("no panic").then_some(InLine);
+                async move {
+                    if line.is_some() {
+                        std::future::pending::<()>().await;
+                    }
+                    Ok::<_, PluginError>(())
+                }
+            }
+        });
+        let stack = stack(&layer, attempts, service);
+        layer.handle().force_open();
+        advance(30 * SECOND).await;
+        let error = stack.clone().oneshot(Call::new(())).await.expect_err("it was held back");
+        assert_eq!((error.code(), layer.handle().state()), (Code::Timeout, CircuitState::HalfOpen));
+        *is_held.lock().expect("no panic") = false;
+        stack.oneshot(Call::new(())).await.expect("a place, and an answer");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_circuit_that_only_callers_in_a_hurry_ask_tries_them_again_after_an_open_time() {
     for attempts in [false, true] {

@@ -24,12 +24,23 @@ pub struct Rejected {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Detail {
     None,
-    Deadline { limit: Duration, stage: Option<&'static str>, evidence: bool, hurried: bool },
-    Attempt { limit: Duration, stage: Option<&'static str>, evidence: bool },
+    Deadline { limit: Duration, stage: Option<&'static str>, of: Whose, hurried: bool },
+    Attempt { limit: Duration, stage: Option<&'static str>, of: Whose },
     ProbesRunning,
     TooShort,
     Quota(Quota),
     Cost { cost: u64, burst: u64 },
+}
+
+/// Whose time was up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whose {
+    /// The service had its time: this is evidence against it.
+    Service,
+    /// The caller gave less than that.
+    Caller,
+    /// The request was held back on this side, or this process did not run.
+    Host,
 }
 
 /// The state of a rate limit, for the `RateLimit` response headers.
@@ -115,21 +126,21 @@ impl Rejected {
     /// [told otherwise](Self::with_sent), the request may have been sent.
     #[must_use]
     pub const fn deadline_exceeded(limit: Duration, stage: Option<&'static str>) -> Self {
-        Self::with_detail(Code::Timeout, Detail::Deadline { limit, stage, evidence: false, hurried: false })
+        Self::with_detail(Code::Timeout, Detail::Deadline { limit, stage, of: Whose::Caller, hurried: false })
     }
 
     /// One attempt took longer than its own limit. The service was called and did not answer, so this is evidence. Unless
     /// [told otherwise](Self::with_sent), the request may have been sent.
     #[must_use]
     pub const fn attempt_timeout(limit: Duration) -> Self {
-        Self::with_detail(Code::Timeout, Detail::Attempt { limit, stage: None, evidence: true })
+        Self::with_detail(Code::Timeout, Detail::Attempt { limit, stage: None, of: Whose::Service })
     }
 
     /// Says that the service had time enough when the deadline passed, so that this is evidence against it.
     #[must_use]
     pub const fn as_evidence(mut self) -> Self {
-        if let Detail::Deadline { evidence, .. } = &mut self.detail {
-            *evidence = true;
+        if let Detail::Deadline { of, .. } = &mut self.detail {
+            *of = Whose::Service;
         }
         self
     }
@@ -147,14 +158,28 @@ impl Rejected {
         matches!(self.detail, Detail::Deadline { hurried: true, .. })
     }
 
-    /// Says that the service had not the time that it seems to have had, since the request was held back on this side: so
-    /// this is no evidence against it.
+    /// Says that the service had less time than it may take, since its caller had: so this is no evidence against it.
     #[must_use]
     pub const fn as_no_evidence(mut self) -> Self {
-        if let Detail::Deadline { evidence, .. } | Detail::Attempt { evidence, .. } = &mut self.detail {
-            *evidence = false;
+        if let Detail::Deadline { of, .. } | Detail::Attempt { of, .. } = &mut self.detail {
+            *of = Whose::Caller;
         }
         self
+    }
+
+    /// Says that the service had not the time that it seems to have had, since the request was held back on this side, or
+    /// this process did not run: so this is no evidence against it, and no haste of the caller either.
+    #[must_use]
+    pub(crate) const fn as_held(mut self) -> Self {
+        if let Detail::Deadline { of, .. } | Detail::Attempt { of, .. } = &mut self.detail {
+            *of = Whose::Host;
+        }
+        self
+    }
+
+    /// Whether it was held back on this side.
+    pub(crate) const fn is_held(&self) -> bool {
+        matches!(self.detail, Detail::Attempt { of: Whose::Host, .. } | Detail::Deadline { of: Whose::Host, .. })
     }
 
     /// Says what the call was waiting for when its time was up.
@@ -231,7 +256,7 @@ impl Rejected {
     /// outer layer of the family ignores it.
     #[must_use]
     pub const fn is_evidence(&self) -> bool {
-        matches!(self.detail, Detail::Attempt { evidence: true, .. } | Detail::Deadline { evidence: true, .. })
+        matches!(self.detail, Detail::Attempt { of: Whose::Service, .. } | Detail::Deadline { of: Whose::Service, .. })
     }
 
     /// Whether one attempt was cut by its own limit, so that another may help.

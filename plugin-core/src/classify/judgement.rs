@@ -52,6 +52,8 @@ struct Refusal {
     evidence: bool,
     /// The caller had given less time than would be evidence.
     hurried: bool,
+    /// The call was held back on this side.
+    is_held: bool,
 }
 
 impl Judgement {
@@ -215,7 +217,8 @@ impl Judgement {
     /// had its time is no failure by any name.
     #[cold]
     pub fn failing_on(self, on: &[Condition]) -> Self {
-        let is_named = Condition::any_matches(on, self.cause) && !self.is_haste();
+        let is_cut_short = matches!(self.refusal, Some(Refusal { evidence: false, code: Code::Timeout, .. }));
+        let is_named = Condition::any_matches(on, self.cause) && !is_cut_short;
         match self.verdict {
             _ if is_named => self.with_verdict(Verdict::Failure),
             Verdict::Failure => self.with_verdict(Verdict::Ignored),
@@ -238,10 +241,11 @@ impl Judgement {
         }
     }
 
-    /// Whether the call was given up before the service had its time, so that nothing can be made a failure of it.
+    /// Whether the call was given up before the service had its time, since its caller had no more. Not where the service had
+    /// less because the call was held back on this side: that is neither's.
     #[must_use]
     pub const fn is_haste(&self) -> bool {
-        matches!(self.refusal, Some(Refusal { evidence: false, code: Code::Timeout, .. }))
+        matches!(self.refusal, Some(Refusal { evidence: false, is_held: false, code: Code::Timeout, .. }))
     }
 
     /// Whether the caller had given less time than would be evidence, and it was up, however it was spent.
@@ -317,7 +321,7 @@ impl From<&Rejected> for Judgement {
             push_back: rejected.retry_after().map(PushBack::After),
             instance: None,
             cause: Some(Cause::Code(code)),
-            refusal: Some(Refusal { code, evidence, hurried: rejected.is_hurry() }),
+            refusal: Some(Refusal { code, evidence, hurried: rejected.is_hurry(), is_held: rejected.is_held() }),
         }
     }
 }

@@ -94,8 +94,9 @@ impl Cut {
         }
     }
 
-    /// Whether the request was held back on this side, and the service has not seen it.
-    pub(crate) const fn is_held(&self) -> bool {
+    /// Whether the request was held back on this side, so that the service has not seen it, or this process did not run.
+    #[must_use]
+    pub const fn is_held(&self) -> bool {
         self.is_held
     }
 
@@ -298,7 +299,16 @@ impl AttemptTime {
     /// The same for work that was dropped then and had come so far.
     pub(in super::super) fn refusal_of(&self, progress: Progress) -> Rejected {
         let refusal = self.refusal().with_stage(progress.stage).with_sent(progress.sent);
-        if self.cut().of_progress(progress).is_evidence() { refusal } else { refusal.as_no_evidence() }
+        let cut = self.cut();
+        // As far as it was held back, whoever gave it how much time.
+        let held = cut.of_progress(Progress { others_answered: false, ..progress });
+        if cut.of_progress(progress).is_evidence() {
+            refusal
+        } else if cut.is_evidence() && !held.is_evidence() {
+            refusal.as_held()
+        } else {
+            refusal.as_no_evidence()
+        }
     }
 
     /// Whether somebody else who was told of this time may have noticed its end by now, a moment before its owner.
@@ -388,6 +398,34 @@ mod tests {
             assert_eq!(time.ends(), at(20), "it ends when it would have");
             assert_eq!(time.refusal().is_evidence(), is_evidence, "{held_until:?}");
             assert_eq!(time.answered(at(20)).map(|refusal| refusal.is_evidence()), Some(is_evidence));
+        }
+    }
+
+    #[test]
+    fn what_was_held_back_is_neither_evidence_nor_its_callers_haste() {
+        let time = |given: u64| {
+            let time = AttemptTime::new(at(0)).with_deadline(Some(at(given)), Duration::from_secs(given));
+            time.with_configured(Some(10 * SECOND))
+        };
+        let held = Progress { is_held: true, ..Progress::default() };
+        let late = Progress { held_until: Some(at(7)), ..Progress::default() };
+        let beside = Progress { others_answered: true, ..Progress::default() };
+        for (given, progress, expected) in [
+            (10, Progress::default(), (true, false)),
+            (10, held, (false, false)),
+            (10, late, (false, false)),
+            (8, held, (false, false)),
+            (8, beside, (false, true)),
+            (4, Progress::default(), (false, true)),
+            // It had no time for an answer in any case.
+            (4, held, (false, true)),
+        ] {
+            let judged = crate::Judgement::from(&time(given).refusal_of(progress));
+            assert_eq!(
+                (judged.verdict() == crate::Verdict::Failure, judged.is_haste()),
+                expected,
+                "{given} {progress:?}"
+            );
         }
     }
 
