@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt, time::Duratio
 use plugin_core::{Code, HealthState, PluginError};
 use plugin_transports::process::{ProcessConfig, ResourceLimits};
 use serde_json::{Map, Value, json};
-use support::{call, fixture, in_repository, start, start_error};
+use support::{call, fixture, in_repository, millis, start, start_error};
 
 fn options(value: Value) -> Map<String, Value> {
     value.as_object().cloned().expect("an object")
@@ -80,6 +80,27 @@ async fn a_process_that_never_answers_is_given_up_after_the_start_timeout() {
     let expected = "the plugin was not ready within the start timeout of 200ms: it has not answered `info`, and nothing came on its \
                     stdout (does it flush after each line?)";
     assert_eq!(error.message(), expected);
+}
+
+/// As one that is stopped, or whose machine is paused: the limit of the start is over when it runs again, and the answer is
+/// there, unread.
+#[tokio::test]
+async fn a_plugin_that_was_ready_while_its_host_stood_still_is_started() {
+    let slow = "sleep 0.3; exec \"$0\" obliging";
+    let builder = plugin_transports::process::ProcessConfig::builder("fixture", "sh")
+        .with_args(["-c", slow, env!("CARGO_BIN_EXE_plugin-fixture")])
+        .with_start_timeout(Duration::from_secs(8));
+    let mut starting = std::pin::pin!(start(builder));
+    tokio::select! {
+        _ = starting.as_mut() => panic!("it sleeps"),
+        () = tokio::time::sleep(millis(100)) => {}
+    }
+    std::thread::sleep(millis(800));
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(9)).await;
+    tokio::time::resume();
+    let instance = starting.await;
+    assert_eq!(instance.info().name, "obliging");
 }
 
 #[tokio::test]

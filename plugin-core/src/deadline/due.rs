@@ -1,8 +1,10 @@
-//! Whether the time of a call is up, for the layer that owns it, and the timer that tells.
+//! Whether the time of a call is up, for the layer that owns it, and the timer that tells; and the same timer for whoever
+//! limits something else by which a service is judged: a start, a check, a connection.
 
 use std::{
-    future::Future,
-    pin::Pin,
+    fmt,
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
     task::{Context, Poll},
     time::Duration,
 };
@@ -45,6 +47,82 @@ pin_project! {
         sleep: Sleep,
         // How late it was, while it waits a moment longer.
         late: Option<Duration>,
+    }
+}
+
+pin_project! {
+    /// The end of a limit by which a service is judged, see [`limit`].
+    #[must_use = "a future does nothing until it is polled"]
+    pub struct Limited {
+        #[pin]
+        armed: Armed,
+        since: Instant,
+        at: Instant,
+    }
+}
+
+/// Resolves after this time, for whoever limits something that says how a service is, such as its start, a check or a
+/// connection. It is to be polled after the work that it limits.
+///
+/// Where this process did not run meanwhile, since it was stopped or its machine was paused, the answer may have come long
+/// ago and be unread. So an end that is noticed late waits a moment longer, in which it is read: 100 ms, and no more than a
+/// quarter of the time.
+///
+/// ```
+/// use std::time::Duration;
+/// use plugin_core::deadline;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let answer = deadline::within(Duration::from_secs(5), std::future::ready(42)).await;
+/// assert_eq!(answer, Some(42));
+/// let late = deadline::within(Duration::from_millis(5), std::future::pending::<u8>()).await;
+/// assert_eq!(late, None);
+/// # }
+/// ```
+///
+/// # Panics
+///
+/// Outside of a tokio runtime with its timers enabled.
+pub fn limit(after: Duration) -> Limited {
+    let since = clock::now();
+    let at = since.saturating_add(after);
+    Limited { armed: Armed { sleep: tokio::time::sleep_until(clock::on_tokio(at)), late: None }, since, at }
+}
+
+/// The outcome of this work, or `None` when it has not ended within the [`limit`]. It is dropped then.
+///
+/// # Panics
+///
+/// Outside of a tokio runtime with its timers enabled.
+pub async fn within<F: Future>(after: Duration, work: F) -> Option<F::Output> {
+    let (mut work, mut limit) = (pin!(work), pin!(limit(after)));
+    poll_fn(|cx| match work.as_mut().poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => limit.as_mut().poll(cx).map(|()| None),
+    })
+    .await
+}
+
+impl Future for Limited {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut this = self.project();
+        if this.armed.as_mut().project().sleep.poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        let nothing = Note { stage: None, timer: Instant::MAX, now: None };
+        match this.armed.fired(*this.since, *this.at, nothing, cx) {
+            Due::NotYet => Poll::Pending,
+            Due::Now | Due::Overslept => Poll::Ready(()),
+        }
+    }
+}
+
+impl fmt::Debug for Limited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Limited").field("at", &self.at).finish_non_exhaustive()
     }
 }
 
@@ -99,5 +177,37 @@ impl Armed {
             Some(late) if late >= ASLEEP.max(given / 4) => Due::Overslept,
             _ => Due::Now,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_limit_that_is_noticed_late_leaves_a_moment_in_which_the_answer_is_read() {
+        // What comes too late; how late the end is noticed; how long after that the answer is read.
+        for (late, read, is_in_time) in [(9 * SECOND, 90, true), (9 * SECOND, 110, false), (SECOND / 100, 5, false)] {
+            let (tell, told) = tokio::sync::oneshot::channel();
+            let mut answer = pin!(within(8 * SECOND, told));
+            let first = poll_fn(|cx| Poll::Ready(answer.as_mut().poll(cx).is_pending())).await;
+            assert!(first);
+            tokio::time::advance(8 * SECOND + late).await;
+            let reader = async {
+                tokio::time::sleep(Duration::from_millis(read)).await;
+                let _ = tell.send(7);
+            };
+            let (answer, ()) = tokio::join!(answer, reader);
+            assert_eq!(answer.is_some(), is_in_time, "{late:?} late, {read} ms later");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_limit_ends_when_it_should_where_somebody_looks() {
+        let start = clock::now();
+        assert_eq!(within(2 * SECOND, std::future::pending::<()>()).await, None);
+        assert_eq!(start.elapsed(), 2 * SECOND);
     }
 }

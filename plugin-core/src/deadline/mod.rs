@@ -19,6 +19,7 @@ pub use attempt::{AttemptFuture, AttemptTimeout, AttemptTimeoutHandle, AttemptTi
 #[cfg(feature = "http")]
 pub use carry::{Deadline, format_grpc_timeout, parse_grpc_timeout};
 pub use carry::{Deadlined, Times};
+pub use due::{Limited, limit, within};
 pub use enforced::{awaited_until, enforced};
 pub use future::ResponseFuture;
 pub(crate) use layer::join;

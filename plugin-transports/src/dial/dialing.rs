@@ -3,11 +3,11 @@
 use std::{collections::VecDeque, net::SocketAddr, time::Duration};
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
-use plugin_core::{BoxError, clock, deadline::cut};
-use tokio::{
-    net::TcpStream,
-    time::{Instant, sleep_until, timeout_at},
+use plugin_core::{
+    BoxError, clock,
+    deadline::{cut, limit, within},
 };
+use tokio::{net::TcpStream, time::Instant};
 
 use super::{DialError, Dialer, error::Said};
 
@@ -50,10 +50,10 @@ impl<'d> Dialing<'d> {
     pub(crate) async fn next(&mut self) -> Result<(TcpStream, SocketAddr), DialError> {
         let left = match self.left.take() {
             Some(left) => left,
-            None => match timeout_at(self.until, self.dialer.lookup()).await {
-                Ok(Ok(addresses)) => self.dialer.memory().order(addresses, clock::now()),
-                Ok(Err(error)) => return Err(self.fault(Some(error.into()), false)),
-                Err(_) => return Err(self.fault(None, true)),
+            None => match within(self.left_of_it(), self.dialer.lookup()).await {
+                Some(Ok(addresses)) => self.dialer.memory().order(addresses, clock::now()),
+                Some(Err(error)) => return Err(self.fault(Some(error.into()), false)),
+                None => return Err(self.fault(None, true)),
             },
         };
         self.race(left).await
@@ -88,7 +88,12 @@ impl<'d> Dialing<'d> {
     /// addresses that are left.
     pub(crate) fn share(&self) -> Duration {
         let left = self.left.as_ref().map_or(0, VecDeque::len);
-        self.until.saturating_duration_since(Instant::now()) / share_of(left)
+        self.left_of_it() / share_of(left)
+    }
+
+    /// What is left of the limit.
+    fn left_of_it(&self) -> Duration {
+        self.until.saturating_duration_since(Instant::now())
     }
 
     async fn race(&mut self, mut left: VecDeque<SocketAddr>) -> Result<(TcpStream, SocketAddr), DialError> {
@@ -100,9 +105,8 @@ impl<'d> Dialing<'d> {
                 self.pending.push_back(Begun { address, at: Instant::now() });
                 running.push(async move { (address, dialer.open(address).await) });
             }
-            let now = Instant::now();
-            let share = self.until.saturating_duration_since(now) / share_of(left.len());
-            let next = if left.is_empty() { self.until } else { now + share.min(STAGGER) };
+            let all = self.left_of_it();
+            let next = if left.is_empty() { all } else { (all / share_of(left.len())).min(STAGGER) };
             tokio::select! {
                 // In this order: what has come about is not lost to the clock.
                 biased;
@@ -116,7 +120,7 @@ impl<'d> Dialing<'d> {
                     }
                     None => return Err(self.fault(None, false)),
                 },
-                () = sleep_until(next) => {
+                () = limit(next) => {
                     if Instant::now() >= self.until {
                         for Begun { address, .. } in std::mem::take(&mut self.pending) {
                             self.failed(Said { address, error: None, taken: false, permanent: false });

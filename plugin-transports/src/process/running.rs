@@ -12,7 +12,7 @@ use std::{
 use plugin_core::{
     CallContext, Code, PluginError, PluginInfo, Sent,
     clock::{self, Instant},
-    counted, rounded,
+    counted, deadline, rounded,
 };
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
@@ -85,7 +85,7 @@ pub(super) async fn launch(
     dropped_lines: &Arc<AtomicU64>,
     started: impl FnOnce(u32),
 ) -> Result<Running, PluginError> {
-    let mut limit = std::pin::pin!(sleep(config.start_timeout));
+    let mut limit = std::pin::pin!(deadline::limit(config.start_timeout));
     let late = |what: &str| not_ready(format!("{what} within the start timeout of {}", rounded(config.start_timeout)));
 
     let for_thread = config.clone();

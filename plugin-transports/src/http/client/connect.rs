@@ -4,11 +4,10 @@ use std::{future::Future, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use plugin_core::{BoxError, PluginError, Sent, rounded};
+use plugin_core::{BoxError, PluginError, Sent, deadline::within, rounded};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
-    time::timeout,
 };
 
 use super::{
@@ -103,13 +102,13 @@ impl Connector {
         loop {
             let (stream, address) = dialing.next().await.map_err(|error| self.fault(error))?;
             let share = dialing.share();
-            match timeout(share, self.set_up(stream, address)).await {
-                Ok(Ok(opened)) => {
+            match within(share, self.set_up(stream, address)).await {
+                Some(Ok(opened)) => {
                     dialing.taken();
                     return Ok(opened);
                 }
-                Ok(Err(Unfit { error, permanent })) => dialing.unfit(address, error, permanent),
-                Err(_) => {
+                Some(Err(Unfit { error, permanent })) => dialing.unfit(address, error, permanent),
+                None => {
                     // Less by what the lookup took: rounded, so that it reads well.
                     let share = Duration::from_millis(u64::try_from(share.as_millis()).unwrap_or(u64::MAX).max(1));
                     dialing.unfit(address, format!("TLS was not finished within {share:?}"), false);
