@@ -50,3 +50,29 @@ impl fmt::Debug for Waits {
         }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn what_is_added_is_up_to_a_tenth_and_at_least_up_to_the_first_wait() {
+        let waits = |jitter| Waits::Backoff(Backoff::new(SECOND, SECOND, 1.0, jitter).expect("in bounds"));
+        let jittered = waits(Jitter::Full);
+        for (asked, random, added) in
+            [(40, 1.0, 4 * SECOND), (40, 0.25, SECOND), (5, 1.0, SECOND), (5, 0.0, Duration::ZERO), (5, 7.0, SECOND)]
+        {
+            assert_eq!(jittered.spread(asked * SECOND, random), added, "{asked} s, {random}");
+        }
+        assert_eq!(waits(Jitter::None).spread(40 * SECOND, 1.0), Duration::ZERO);
+    }
+
+    #[test]
+    fn waits_of_a_closure_are_equal_to_those_of_the_same_closure_alone() {
+        let custom = |wait: Duration| Waits::Custom(Arc::new(move |_| wait));
+        let own = custom(SECOND);
+        assert!(own == own.clone() && own != custom(SECOND));
+    }
+}

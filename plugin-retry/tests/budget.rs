@@ -13,7 +13,11 @@ use std::{
 
 use bytes::Bytes;
 use common::{SECOND, Script, call, config, lost, ms};
-use plugin_core::{Call, PluginError, Rejected, Reply, Sent, clock::Instant};
+use plugin_core::{
+    Call, Judgement, PluginError, Rejected, Reply, Sent,
+    classify::{Again, PushBack},
+    clock::Instant,
+};
 use plugin_retry::{Budget, BudgetConfig, GaveUp, RetryLayer, ThrottleConfig, Withdrawal};
 use proptest::prelude::*;
 use tower::{Layer, Service, ServiceExt};
@@ -49,6 +53,44 @@ fn the_minimum_is_there_without_any_success_and_comes_back_with_time() {
     assert_eq!((0..100).filter(|_| budget.withdraw(at(50)).is_some()).count(), 30);
     assert!(budget.withdraw(at(59)).is_none(), "the second 50 is still in the window");
     assert!(budget.withdraw(at(60)).is_some(), "and now it is not");
+}
+
+#[test]
+fn who_asks_with_an_older_clock_is_booked_under_the_present_second() {
+    let one = Budget::new(budget(0.0, 1, 1));
+    let first = one.withdraw(at(7)).expect("one a second");
+    one.give_back(first);
+    let late = one.withdraw(at(5)).expect("it was given back");
+    assert!(one.withdraw(at(7)).is_none());
+    one.give_back(late);
+    assert!(one.withdraw(at(7)).is_some(), "what is given back is of this second");
+
+    let shared = Budget::new(budget(1.0, 0, 1));
+    shared.deposit(at(7));
+    assert!(shared.withdraw(at(5)).is_none(), "nothing had succeeded by then");
+    assert!(shared.withdraw(at(7)).is_some());
+    shared.deposit(at(7));
+    assert!(shared.withdraw(at(5)).is_some(), "in the present second two had");
+}
+
+#[test]
+fn a_success_that_is_long_over_is_in_no_later_second() {
+    let budget = Budget::new(budget(1.0, 0, 60));
+    budget.deposit(at(100));
+    budget.deposit(at(100 - 64));
+    assert_eq!(budget.balance(at(100)), 1);
+}
+
+#[test]
+fn a_ratio_is_kept_as_it_was_given() {
+    for thousandths in 0..=1000_u32 {
+        let ratio = f64::from(thousandths) / 1000.0;
+        assert_eq!(budget(ratio, 0, 1).ratio(), ratio);
+        if thousandths > 0 {
+            assert_eq!(ThrottleConfig::new(10, ratio).expect("in bounds").token_ratio(), ratio);
+        }
+    }
+    assert_eq!(ThrottleConfig::new(10, 0.1999).expect("in bounds").token_ratio(), 0.199);
 }
 
 #[test]
@@ -354,4 +396,31 @@ async fn a_refusal_of_what_was_sent_costs_as_much_as_any_failure() {
     let throttled = RetryLayer::new(config(|set| set.with_throttle(throttle).with_max_retries(1)));
     throttled.layer(Script::failing_with(far)).oneshot(call()).await.expect_err("it is refused");
     assert_eq!(throttled.handle().throttle_tokens(), Some(2.0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn other_settings_of_a_throttle_keep_the_tokens_that_are_there() {
+    let throttle = |max| ThrottleConfig::new(max, 0.1).expect("in bounds");
+    let script = Script::failing_with(lost);
+    let layer = RetryLayer::new(config(|set| set.with_throttle(throttle(10)).with_max_retries(1)));
+    layer.layer(script).oneshot(call()).await.expect_err("as it was told");
+    let handle = layer.handle();
+    assert_eq!(handle.throttle_tokens(), Some(8.0));
+    for (max, tokens) in [(20, 8.0), (5, 5.0), (10, 5.0)] {
+        handle.reconfigure(config(|set| set.with_throttle(throttle(max))));
+        assert_eq!(handle.throttle_tokens(), Some(tokens), "of {max}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_tried_again_costs_a_token_where_the_server_forbids_it_and_else_none() {
+    let forbids = Judgement::failure().with_again(Again::No).with_push_back(PushBack::Never);
+    for (judged, tokens) in [(Judgement::failure().with_again(Again::No), 10.0), (forbids, 9.0)] {
+        let throttle = ThrottleConfig::new(10, 0.1).expect("in bounds");
+        let layer = RetryLayer::new(config(|set| set.with_throttle(throttle)))
+            .classify_with(move |_: Result<&Reply<Bytes>, &PluginError>| judged);
+        let script = Script::failing_with(lost);
+        layer.layer(script.clone()).oneshot(call()).await.expect_err("as it was told");
+        assert_eq!((script.calls(), layer.handle().throttle_tokens()), (1, Some(tokens)));
+    }
 }

@@ -162,6 +162,40 @@ async fn hedges_are_paid_from_a_budget() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_failure_pays_for_no_hedge_and_one_that_ends_the_race_so_has_not_won() {
+    let paid = |ratio| HedgeConfig::after(ms(100)).with_budget(BudgetConfig::new(ratio, 1, 10).expect("in bounds"));
+    let layer = HedgeLayer::new(paid(1.0).build().expect("in bounds"));
+    let failing = Script::default().then_after(ms(150), || Err(lost())).then_after(ms(20), || Err(lost()));
+    layer.layer(failing).oneshot(call()).await.expect_err("both fail");
+    assert_eq!((layer.handle().stats().hedges, layer.handle().stats().won), (1, 0));
+    assert_eq!(layer.handle().budget_balance(), Some(9), "ten, and one hedge was made");
+    layer.layer(Script::default()).oneshot(call()).await.expect("an answer");
+    assert_eq!(layer.handle().budget_balance(), Some(10));
+    let refused = HedgeLayer::new(paid(1.0).build().expect("in bounds"))
+        .classify_with(|_: Result<&Reply<Bytes>, &PluginError>| plugin_core::Verdict::Failure);
+    refused.layer(Script::default()).oneshot(call()).await.expect("an answer, which is judged a failure");
+    assert_eq!(refused.handle().budget_balance(), Some(10));
+    let other = HedgeConfig::after(ms(100)).with_budget(BudgetConfig::new(0.0, 2, 10).expect("in bounds"));
+    layer.handle().reconfigure(other.build().expect("in bounds"));
+    assert_eq!(layer.handle().budget_balance(), Some(19));
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_budget_every_slow_call_is_hedged() {
+    let config = HedgeConfig::after(ms(100)).without_budget().build().expect("in bounds");
+    let layer = HedgeLayer::new(config);
+    let mut calls = tokio::task::JoinSet::new();
+    for _ in 0..300 {
+        let script = Script::default().then_after(SECOND, answer("slow")).then(answer("hedge"));
+        calls.spawn(layer.layer(script).oneshot(call()));
+    }
+    for answered in calls.join_all().await {
+        assert_eq!(answered.expect("an answer").into_payload(), "hedge");
+    }
+    assert_eq!((layer.handle().stats().hedges, layer.handle().stats().won), (300, 300));
+}
+
+#[tokio::test(start_paused = true)]
 async fn no_hedge_starts_that_cannot_finish() {
     let script = Script::default().then_after(SECOND, answer("slow"));
     let (service, handle) = hedged(after_100_ms(), &script);

@@ -176,6 +176,19 @@ mod tests {
     }
 
     #[test]
+    fn the_percentile_is_of_the_call_that_reaches_it() {
+        let latencies = Latencies::new();
+        (0..99).for_each(|_| latencies.record(Duration::from_millis(1)));
+        latencies.record(Duration::from_secs(1));
+        let of = |percent| {
+            latencies.forget_estimate();
+            latencies.percentile(percent, Instant::from_nanos(100_000_000_000)).expect("enough calls")
+        };
+        assert!(of(99.0) < Duration::from_millis(2));
+        assert!(of(99.5) >= Duration::from_secs(1), "the hundredth of a hundred");
+    }
+
+    #[test]
     fn what_was_long_ago_is_forgotten() {
         let latencies = Latencies::new();
         let start = Instant::from_nanos(100_000_000_000);
@@ -187,6 +200,7 @@ mod tests {
         let later = later.saturating_add(GENERATION);
         let p95 = latencies.percentile(95.0, later).expect("enough calls");
         assert!(p95 < Duration::from_millis(2), "{p95:?}");
+        (0..1000).for_each(|_| latencies.record(Duration::from_millis(1)));
         let later = later.saturating_add(GENERATION * 3);
         assert_eq!(latencies.percentile(95.0, later), None);
     }
