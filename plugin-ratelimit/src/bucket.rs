@@ -337,3 +337,21 @@ impl fmt::Debug for TokenBucket {
         f.debug_struct("TokenBucket").field("quota", &self.quota()).finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_left_of_a_line_whose_waits_have_ended() {
+        let config = RateLimitConfig::builder().with_requests_per_second(10.0).with_burst_size(1);
+        let bucket = TokenBucket::new(config.build().expect("valid"));
+        for _ in 0..20 {
+            bucket.until_ready(1).await.expect("it fits");
+        }
+        assert!(bucket.rare().queue.is_empty());
+        tokio::time::advance(Duration::from_secs(1)).await;
+        let quick = bucket.0.meter.try_take(1, clock::now().as_nanos());
+        assert_eq!(quick, Quick::Admitted, "nobody has to look for the line any more");
+    }
+}

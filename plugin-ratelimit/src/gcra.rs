@@ -191,6 +191,13 @@ mod tests {
     }
 
     #[test]
+    fn other_settings_keep_what_is_owed_and_give_no_part_of_a_token_away() {
+        assert_eq!(rescale(1_700, 1_000, 100, 200), 2_400);
+        assert_eq!(rescale(1_001, 1_000, 3, 2), 1_001, "two thirds of a nanosecond are one");
+        assert_eq!(rescale(900, 1_000, 100, 200), 900, "nothing is owed");
+    }
+
+    #[test]
     fn a_quota_states_the_window_and_stretches_one_that_is_too_short() {
         let quota = limit(100_000_000, 20).quota(0, 1);
         assert_eq!((quota.limit, quota.remaining, quota.window), (10, 20, Duration::from_secs(1)));

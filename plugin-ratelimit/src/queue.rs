@@ -66,6 +66,11 @@ pub(crate) struct Left {
 }
 
 impl Queue {
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     pub(crate) fn is_waiting(&self) -> bool {
         self.served < self.entries.len()
     }

@@ -60,10 +60,13 @@ mod tests {
     fn the_parts_of_a_word_do_not_touch_each_other() {
         let mut word = Word::NEW.with_arrival(u64::MAX);
         assert_eq!((word.arrival(), word.generation(), word.is_waiting()), (LATEST, 0, false));
-        for generation in 1..20 {
-            word = word.with_next_generation().with_waiting(generation % 2 == 0);
-            assert_eq!((word.arrival(), word.generation()), (LATEST, generation % 8));
-            assert_eq!(word.is_waiting(), generation % 2 == 0);
+        for arrival in [LATEST, 2, 0] {
+            word = Word::NEW.with_arrival(arrival);
+            for generation in 1..20 {
+                word = word.with_next_generation().with_waiting(generation % 2 == 0);
+                assert_eq!((word.arrival(), word.generation()), (arrival, generation % 8));
+                assert_eq!(word.is_waiting(), generation % 2 == 0);
+            }
         }
         assert_eq!(word.with_arrival(7).arrival(), 7);
     }

@@ -1,6 +1,6 @@
 //! The bucket without tower: lines, cancellation, fairness.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use plugin_core::{Call, Code, PluginError, Rejected, Sent, clock, deadline::AttemptTimeoutLayer};
 use plugin_ratelimit::{RateLimitConfig, TokenBucket};
@@ -129,6 +129,8 @@ async fn tokens_are_not_lost_on_drop_wherever_the_wait_is_dropped() {
         if granted {
             // Whoever looks serves those who are due, so `waiting` has its token and has not been told.
             assert_pending!(behind.poll());
+            // It was told that it is the first now; that is over with the next look.
+            assert_pending!(behind.poll());
         }
         drop(waiting);
         assert!(behind.is_woken(), "the next in line looks again");
@@ -148,7 +150,9 @@ async fn what_one_caller_gave_back_the_next_does_not_give_back_again() {
     assert_pending!(first.poll());
     assert_pending!(second.poll());
     advance(2 * SECOND).await;
-    assert!(bucket.try_acquire(1).is_err(), "two are there, and go to the two who wait");
+    for _ in 0..2 {
+        assert!(bucket.try_acquire(1).is_err(), "two are there, and go to the two who wait");
+    }
     advance(SECOND / 10).await;
     drop(first);
     advance(SECOND * 28 / 10).await;
@@ -157,6 +161,98 @@ async fn what_one_caller_gave_back_the_next_does_not_give_back_again() {
     drop(second);
     assert!(bucket.try_acquire(2).is_err(), "that would be five in 0.6 s, of a bucket of four");
     assert_eq!(bucket.try_acquire(1), Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_becomes_the_first_is_told_since_some_may_have_left_from_before_it() {
+    for granted in [false, true] {
+        let bucket = bucket(1.0, 3);
+        bucket.try_acquire(3).expect("full");
+        let mut waiting = [(); 3].map(|()| task::spawn(bucket.until_ready(1)));
+        waiting.iter_mut().for_each(|wait| assert_pending!(wait.poll()));
+        let [mut first, second, mut third] = waiting;
+        if granted {
+            advance(SECOND).await;
+            for _ in 0..2 {
+                assert_pending!(third.poll(), "the first has its token, and was not told");
+            }
+            drop(second);
+            assert!(third.is_woken(), "it is the first of those who wait");
+            assert_ready_ok!(first.poll());
+        } else {
+            drop(second);
+            advance(SECOND).await;
+            assert_ready_ok!(first.poll());
+            assert!(third.is_woken(), "it counted on two before it");
+        }
+        assert_pending!(third.poll());
+        advance(SECOND).await;
+        assert!(third.is_woken());
+        assert_ready_ok!(third.poll());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_newcomer_serves_and_wakes_those_whose_turn_it_is_and_takes_what_is_left() {
+    let bucket = bucket(1.0, 3);
+    bucket.try_acquire(3).expect("full");
+    let mut waiting = task::spawn(bucket.until_ready(1));
+    assert_pending!(waiting.poll());
+    assert_eq!(bucket.try_acquire(0), Ok(()), "who wants nothing overtakes nobody");
+    let later = clock::now().saturating_add(2 * SECOND);
+    assert!(!waiting.is_woken());
+    assert_eq!(bucket.try_acquire_at(1, later), Ok(()), "two are there, and one waits");
+    assert!(waiting.is_woken());
+    assert_ready_ok!(waiting.poll());
+    assert!(bucket.try_acquire_at(1, later).is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_is_woken_where_it_was_polled_last() {
+    let bucket = bucket(0.001, 1);
+    bucket.try_acquire(1).expect("full");
+    let mut waiting = Box::pin(bucket.until_ready(1));
+    let (mut before, mut now) = (task::spawn(()), task::spawn(()));
+    assert_pending!(before.enter(|cx, _| waiting.as_mut().poll(cx)));
+    assert_pending!(now.enter(|cx, _| waiting.as_mut().poll(cx)));
+    bucket.disable();
+    assert!(now.is_woken());
+    assert_ready_ok!(now.enter(|cx, _| waiting.as_mut().poll(cx)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bucket_that_becomes_too_small_turns_away_whoever_it_can_never_serve_and_nobody_else() {
+    let bucket = bucket(1.0, 5);
+    bucket.try_acquire(5).expect("full");
+    let mut large = task::spawn(bucket.until_ready(5));
+    assert_pending!(large.poll());
+    let mut small = task::spawn(bucket.until_ready(1));
+    assert_pending!(small.poll());
+    let mut behind = task::spawn(bucket.until_ready(4));
+    assert_pending!(behind.poll());
+    bucket.reconfigure(config(1.0, 3));
+    let never = assert_ready!(large.poll()).expect_err("the bucket holds three");
+    assert_eq!(never.retry_after(), None);
+    assert_pending!(small.poll());
+    assert!(assert_ready!(behind.poll()).is_err(), "it is told before it is the first");
+    let refused = bucket.try_acquire(1).expect_err("five are owed of three");
+    assert_eq!(refused.retry_after(), Some(4 * SECOND), "one waits, and for one token");
+    advance(3 * SECOND).await;
+    assert_ready_ok!(small.poll());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_granted_before_new_settings_is_given_back_by_the_new_ones() {
+    let bucket = bucket(1.0, 4);
+    bucket.try_acquire(4).expect("full");
+    let mut granted = task::spawn(bucket.until_ready(2));
+    assert_pending!(granted.poll());
+    advance(2 * SECOND).await;
+    assert!(bucket.try_acquire(1).is_err(), "two are there, for the one who waits");
+    bucket.reconfigure(config(0.1, 4));
+    assert_eq!(bucket.remaining(), 0, "four are owed, for ten seconds each");
+    drop(granted);
+    assert_eq!(bucket.remaining(), 2);
 }
 
 #[tokio::test(start_paused = true)]
