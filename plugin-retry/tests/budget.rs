@@ -90,9 +90,12 @@ fn a_ratio_is_kept_as_it_was_given() {
             assert_eq!(ThrottleConfig::new(10, ratio).expect("in bounds").token_ratio(), ratio);
         }
     }
-    // Millionths that are a little less in binary.
-    for ratio in [0.000_249, 0.000_489, 0.000_498] {
+    // Those that are a little less, or more, in binary.
+    for ratio in [0.000_249, 0.000_489, 0.000_123, 0.000_246] {
         assert_eq!(budget(ratio, 0, 1).ratio(), ratio);
+    }
+    for ratio in [1.001, 1.003, 1.005] {
+        assert_eq!(ThrottleConfig::new(10, ratio).expect("in bounds").token_ratio(), ratio);
     }
     assert_eq!(ThrottleConfig::new(10, 0.1999).expect("in bounds").token_ratio(), 0.199);
 }

@@ -165,7 +165,7 @@ async fn hedges_are_paid_from_a_budget() {
 async fn a_failure_pays_for_no_hedge_and_one_that_ends_the_race_so_has_not_won() {
     let paid = |ratio| HedgeConfig::after(ms(100)).with_budget(BudgetConfig::new(ratio, 1, 10).expect("in bounds"));
     let layer = HedgeLayer::new(paid(1.0).build().expect("in bounds"));
-    let failing = Script::default().then_after(ms(150), || Err(lost())).then_after(ms(20), || Err(lost()));
+    let failing = Script::default().then_after(ms(150), || Err(lost())).then_after(ms(200), || Err(lost()));
     layer.layer(failing).oneshot(call()).await.expect_err("both fail");
     assert_eq!((layer.handle().stats().hedges, layer.handle().stats().won), (1, 0));
     assert_eq!(layer.handle().budget_balance(), Some(9), "ten, and one hedge was made");
