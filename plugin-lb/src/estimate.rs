@@ -168,19 +168,22 @@ mod tests {
         estimate.feed(Sample::Answered(MS), at(1));
         estimate.feed(Sample::Failed(Duration::from_micros(3)), at(1));
         assert!((millis(&estimate, at(1)) - 1000.0).abs() < 0.1);
+        estimate.feed(Sample::Failed(3000 * MS), at(1));
+        assert!((millis(&estimate, at(1)) - 3000.0).abs() < 0.1, "nor is a slow one as fast as that");
     }
 
     #[test]
     fn the_estimate_halves_every_five_seconds_and_a_late_sample_replaces_it() {
         let estimate = Estimate::default();
         estimate.feed(Sample::Failed(MS), at(1));
+        assert!((millis(&estimate, Instant::from_nanos(3_500_000_000)) - 750.0).abs() < 1.0, "evenly in between");
         assert!((millis(&estimate, at(6)) - 500.0).abs() < 1.0);
         assert!((millis(&estimate, at(51)) - 0.97).abs() < 0.02);
         estimate.feed(Sample::Answered(2 * MS), at(51));
         assert!(millis(&estimate, at(51)) < 4.0, "ten half-lives leave a thousandth of the failure");
         // However long ago: minutes without a call are no clock that ran backwards.
         estimate.feed(Sample::Failed(MS), at(60));
-        for later in [65, 120, 600, 86_400] {
+        for later in [65, 120, 600, 86_400, 30 * 86_400] {
             let left = millis(&estimate, at(60 + later));
             assert!(left < 1000.0 / later as f32, "{left} ms are left after {later} s");
         }

@@ -101,5 +101,37 @@ mod tests {
         assert_eq!(bounded(&say(&error)), "no answer: connection refused; line one line two [31m");
         let cut = bounded(&"ü".repeat(LastFailure::MAX_MESSAGE));
         assert!(cut.len() <= LastFailure::MAX_MESSAGE && cut.ends_with("ü…"), "{} bytes: {cut}", cut.len());
+        let whole = "n".repeat(LastFailure::MAX_MESSAGE);
+        assert_eq!(bounded(&format!("  {whole}\n")), whole, "what fits is not cut");
+    }
+
+    /// An error with a cause.
+    #[derive(Debug)]
+    struct Because(&'static str, Option<Box<Because>>);
+
+    impl std::fmt::Display for Because {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str(self.0)
+        }
+    }
+
+    impl Error for Because {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            self.1.as_deref().map(|cause| cause as _)
+        }
+    }
+
+    #[test]
+    fn every_cause_is_told_once_as_long_as_there_is_room() {
+        let root = Because("connection refused", None);
+        let middle = Because("the store: connection refused", Some(Box::new(root)));
+        let error = PluginError::execution("no answer").with_source(middle).with_detail(" more \n");
+        assert_eq!(say(&error), "no answer: the store: connection refused; more");
+        let root = Because("the disk is full", None);
+        let error = PluginError::execution("no answer").with_source(Because("the store", Some(Box::new(root))));
+        assert_eq!(say(&error), "no answer: the store: the disk is full");
+        let long: &'static str = "l".repeat(LastFailure::MAX_MESSAGE).leak();
+        let error = PluginError::execution(long).with_source(Because("which nobody sees", None));
+        assert_eq!(say(&error), long);
     }
 }

@@ -225,6 +225,66 @@ mod tests {
         assert_eq!(meter.health_score(), 0);
     }
 
+    #[test]
+    fn what_an_outcome_says_of_the_instance() {
+        use plugin_core::{Rejected, classify::Cause};
+        let outcomes = [
+            (Judgement::success(), Settled::Succeeded),
+            (Judgement::success().with_cause(Cause::Http(429)), Settled::Declined),
+            (Judgement::failure(), Settled::Failed),
+            (Judgement::failure().with_sent(Sent::Nothing), Settled::Failed),
+            (Judgement::from(&Rejected::overloaded()), Settled::Refused),
+            (Judgement::ignored().with_sent(Sent::Nothing), Settled::Unsent),
+            (Judgement::ignored(), Settled::Ignored),
+            (Judgement::at_end(), Settled::Ignored),
+        ];
+        for (judged, how) in outcomes {
+            assert_eq!(Settled::of(&judged), how, "{judged:?}");
+        }
+    }
+
+    /// Succeeded, failed, neither; the score after a failure; whether the time is averaged; and the estimate in
+    /// milliseconds where there was none, and where it was 100 and the call took 200 or 50.
+    const EVERY_WAY: [(Settled, [u64; 3], u8, bool, [u32; 3]); 7] = [
+        (Settled::Succeeded, [1, 1, 0], 96, true, [200, 112, 94]),
+        (Settled::Declined, [1, 1, 0], 96, true, [1000, 1000, 1000]),
+        (Settled::Failed, [0, 2, 0], 90, true, [1000, 1000, 1000]),
+        (Settled::Ignored, [0, 1, 1], 95, false, [1000, 200, 100]),
+        (Settled::Refused, [0, 1, 1], 95, false, [1000, 1000, 1000]),
+        (Settled::Unsent, [0, 1, 1], 95, false, [1000, 98, 99]),
+        (Settled::Abandoned, [0, 1, 1], 95, false, [200, 200, 99]),
+    ];
+
+    #[tokio::test(start_paused = true)]
+    async fn every_way_to_end_is_counted_and_moves_the_score_and_the_estimate_in_its_own_way() {
+        for (how, counts, score, averaged, [fresh, slower, faster]) in EVERY_WAY {
+            for (known, took, expected) in [(false, 200, fresh), (true, 200, slower), (true, 50, faster)] {
+                let meter = Meter::new();
+                meter.settle(Settled::Failed, Instant::ZERO, false);
+                if known {
+                    meter.latency.feed(Sample::Answered(Duration::from_millis(100)), clock::now());
+                }
+                let started = clock::now();
+                tokio::time::advance(Duration::from_millis(took)).await;
+                meter.settle(how, started, true);
+                let totals = meter.totals();
+                assert_eq!([totals.succeeded, totals.failed, totals.neither], counts, "{how:?}");
+                assert_eq!((meter.health_score(), totals.average.is_some()), (score, averaged), "{how:?}");
+                let expects = meter.latency.read(clock::now()).expect("it was fed") / 1e6;
+                assert!((expects - expected as f32).abs() < 1.0, "{how:?} after {took} ms: {expects} ms");
+            }
+        }
+    }
+
+    #[test]
+    fn a_call_that_began_before_the_last_one_is_not_the_last() {
+        let meter = Meter::new();
+        for second in [1, 3, 2] {
+            meter.settle(Settled::Succeeded, Instant::from_nanos(second * 1_000_000_000), false);
+        }
+        assert_eq!(meter.totals().last_used, Some(Instant::from_nanos(3_000_000_000)));
+    }
+
     #[tokio::test(start_paused = true)]
     async fn the_average_is_that_of_the_calls_whose_time_was_taken() {
         let meter = Meter::new();

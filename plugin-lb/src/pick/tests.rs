@@ -234,15 +234,19 @@ fn moved(before: &[InstanceId], after: &[InstanceId]) -> f64 {
 
 #[test]
 fn one_that_joins_or_leaves_moves_about_one_key_in_n() {
-    let mut fakes = fakes(11);
-    let newcomer = fakes.pop().expect("eleven");
-    let before = owners(&fakes, 20_000);
-    fakes.insert(4, newcomer);
-    let after = owners(&fakes, 20_000);
-    let share = moved(&before, &after);
-    assert!((0.06..0.13).contains(&share), "{share} of the keys moved, 0.09 have to");
-    let strangers = before.iter().zip(&after).filter(|(before, after)| before != after && **after != fakes[4].id);
-    assert_eq!(strangers.count(), 0, "keys move to the newcomer only");
+    // Also where its weight moves the mean.
+    for weight in [100, 120] {
+        let mut fakes = weighted(&[100; 11]);
+        let mut newcomer = fakes.pop().expect("eleven");
+        newcomer.weight = weight;
+        let before = owners(&fakes, 20_000);
+        fakes.insert(4, newcomer);
+        let after = owners(&fakes, 20_000);
+        let share = moved(&before, &after);
+        assert!((0.06..0.14).contains(&share), "{share} of the keys moved, 0.09 have to");
+        let strangers = before.iter().zip(&after).filter(|(before, after)| before != after && **after != fakes[4].id);
+        assert_eq!(strangers.count(), 0, "keys move to the newcomer only");
+    }
 }
 
 #[test]
@@ -251,10 +255,29 @@ fn a_key_belongs_to_the_first_point_at_or_after_it() {
         let fakes = fakes(count);
         let ring = Ring::build(fakes.iter().map(|fake| (fake.name.as_str(), 1)));
         let mut random = fastrand::Rng::with_seed(3);
-        for key in (0..2000).map(|_| random.u64(..)).chain([0, 1, u64::MAX]) {
+        for key in (0..10_000).map(|_| random.u64(..)).chain([0, 1, u64::MAX]) {
             let owner = ring.pick(&Pool::new(&fakes, &[], &[]), key);
             assert_eq!(owner, ring.owner_by_search(super::mix(key)), "{key} of {count}");
         }
+    }
+}
+
+#[test]
+fn one_of_the_least_weight_has_keys_too() {
+    let fakes = weighted(&[1, 10_000, 10_000]);
+    assert!(owners(&fakes, 200_000).contains(&fakes[0].id));
+}
+
+#[test]
+fn a_wish_for_a_degraded_instance_is_followed_and_not_for_one_that_was_tried() {
+    use HealthState::{Degraded, Healthy, Offline, Unhealthy, Unknown};
+    for (health, followed) in [(Healthy, true), (Unknown, true), (Degraded, true), (Unhealthy, false), (Offline, false)]
+    {
+        let mut fakes = fakes(2);
+        fakes[0].health = health;
+        assert_eq!(Pool::new(&fakes, &[], &[]).is_agreeable(0), followed, "{health:?}");
+        assert!(!Pool::new(&fakes, &[fakes[0].id], &[]).is_agreeable(0), "tried, {health:?}");
+        assert!(!Pool::new(&fakes, &[], &[fakes[0].id]).is_agreeable(0), "failed, {health:?}");
     }
 }
 
