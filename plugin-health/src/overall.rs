@@ -65,7 +65,9 @@ mod tests {
         let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
         let first = HealthStatus::healthy().with_last_check(at(1)).with_response_time(Duration::from_secs(9));
         let second = HealthStatus::healthy().with_last_check(at(2)).with_response_time(Duration::from_secs(3));
-        let overall = overall([("a", &first), ("b", &second)]);
-        assert_eq!((overall.last_check, overall.response_time.as_secs()), (Some(at(2)), 9));
+        for all in [[("a", &first), ("b", &second)], [("a", &second), ("b", &first)]] {
+            let overall = overall(all);
+            assert_eq!((overall.last_check, overall.response_time.as_secs()), (Some(at(2)), 9));
+        }
     }
 }

@@ -29,7 +29,8 @@ async fn it_is_unknown_until_the_first_check_which_is_made_at_once() {
     let status = changes.next().await.expect("it lives");
     assert_eq!((status.state, status.message.as_str()), (Healthy, ""));
     assert_eq!((probe.count(), check.last_check()), (1, status.last_check));
-    assert!(status.last_check.is_some());
+    let ago = clock::wall().duration_since(status.last_check.expect("it was made")).expect("in the past");
+    assert!(ago < SECOND, "{ago:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -336,6 +337,15 @@ async fn checks_of_what_its_owner_holds_are_not_heard_and_counts_begin_anew_afte
     }
     cell.release(HealthStatus::healthy());
     assert_eq!(check.check_now().await.state, Unhealthy, "the first failure, and not the sixth");
+    // Nor do those count that were there before.
+    check.check_now().await;
+    assert_eq!(check.consecutive_failures(), 2);
+    cell.hold(HealthStatus::new(Unhealthy, "restarting"));
+    check.check_now().await;
+    assert_eq!(check.consecutive_failures(), 0);
+    cell.release(HealthStatus::healthy());
+    assert_eq!(check.check_now().await.state, Unhealthy, "and not the third, which would be Offline");
+    assert_eq!(check.consecutive_failures(), 1);
 }
 
 #[tokio::test(start_paused = true)]

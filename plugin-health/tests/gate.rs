@@ -59,8 +59,11 @@ async fn a_refusal_says_when_the_next_check_is() {
     assert_eq!(refused.retry_after(), Some(Duration::from_secs(7)));
     check.stop().await;
     tokio::time::sleep(Duration::from_millis(1)).await;
-    let refused = stack.oneshot(Call::new(())).await.expect_err("still");
+    let refused = stack.clone().oneshot(Call::new(())).await.expect_err("still");
     assert_eq!(refused.retry_after(), None, "nobody checks any more");
+    check.cell().set_next_check(Some(plugin_core::clock::now()));
+    let refused = stack.oneshot(Call::new(())).await.expect_err("still");
+    assert_eq!(refused.retry_after(), None, "it is due, or runs, and may end at any moment");
 }
 
 #[tokio::test]
