@@ -108,7 +108,7 @@ fn who_waits_is_woken_whoever_polled_the_source_last() {
 #[test]
 fn every_reader_is_at_the_end_when_it_has_read_all_and_has_the_trailers_once() {
     let (source, mut first, kept) = body(1024);
-    [Comes::Data("a"), Comes::Trailers].map(|comes| source.put(comes));
+    [Comes::Data("a"), Comes::Trailers].into_iter().for_each(|comes| source.put(comes));
     assert_eq!(["a", "trailers", "end"].map(|_| read(&mut first)), ["a", "trailers", "end"]);
     let mut second = again(&kept, true);
     for expected in ["a", "trailers"] {
@@ -119,7 +119,7 @@ fn every_reader_is_at_the_end_when_it_has_read_all_and_has_the_trailers_once() {
     assert_eq!(read(&mut second), "end");
 
     let (source, mut first, kept) = body(1024);
-    [Comes::Data("a"), Comes::End].map(|comes| source.put(comes));
+    [Comes::Data("a"), Comes::End].into_iter().for_each(|comes| source.put(comes));
     assert_eq!(["a", "end"].map(|_| read(&mut first)), ["a", "end"]);
     let mut second = again(&kept, true);
     assert!(!second.enter(|_, body| body.is_end_stream()), "it has read nothing");
@@ -130,7 +130,7 @@ fn every_reader_is_at_the_end_when_it_has_read_all_and_has_the_trailers_once() {
 fn a_source_that_failed_or_panicked_under_one_reader_looks_complete_to_none() {
     let (source, mut first, kept) = body(1024);
     let mut second = again(&kept, true);
-    [Comes::Data("a"), Comes::Error].map(|comes| source.put(comes));
+    [Comes::Data("a"), Comes::Error].into_iter().for_each(|comes| source.put(comes));
     assert_eq!(["a", "the source is gone"].map(|_| read(&mut first)), ["a", "the source is gone"]);
     assert_eq!(read(&mut second), "a");
     for _ in 0..2 {
@@ -140,7 +140,7 @@ fn a_source_that_failed_or_panicked_under_one_reader_looks_complete_to_none() {
 
     let (source, mut first, kept) = body(1024);
     let mut second = again(&kept, true);
-    [Comes::Panic, Comes::Data("a")].map(|comes| source.put(comes));
+    [Comes::Panic, Comes::Data("a")].into_iter().for_each(|comes| source.put(comes));
     assert!(catch_unwind(AssertUnwindSafe(|| read(&mut first))).is_err());
     assert_eq!(read(&mut second), "a", "it polls the source itself");
 }
@@ -152,7 +152,7 @@ fn past_the_cap_the_oldest_that_began_goes_on_where_it_was() {
     let mut second = again(&kept, true);
     source.put(Comes::Data("a"));
     assert_eq!((read(&mut first), read(&mut second)), ("a".into(), "a".into()));
-    ["b", "c", "d"].map(|text| source.put(Comes::Data(text)));
+    ["b", "c", "d"].into_iter().for_each(|text| source.put(Comes::Data(text)));
     assert_eq!(["b", "c"].map(|_| read(&mut second)), ["b", "c"], "one, 64 and 64");
     for _ in 0..2 {
         assert_eq!(read(&mut second), TOO_LARGE, "it was ahead");
@@ -175,7 +175,7 @@ fn past_the_cap_one_that_is_gone_or_was_cut_off_keeps_nobody_from_going_on() {
         if beside {
             drop(first);
         }
-        ["12345678901", "2"].map(|text| source.put(Comes::Data(text)));
+        ["12345678901", "2"].into_iter().for_each(|text| source.put(Comes::Data(text)));
         assert_eq!(["12345678901", "2"].map(|_| read(&mut second)), ["12345678901", "2"]);
     }
 }
