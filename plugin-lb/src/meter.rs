@@ -245,7 +245,9 @@ mod tests {
 
     /// Succeeded, failed, neither; the score after a failure; whether the time is averaged; and the estimate in
     /// milliseconds where there was none, and where it was 100 and the call took 200 or 50.
-    const EVERY_WAY: [(Settled, [u64; 3], u8, bool, [u32; 3]); 7] = [
+    type Way = (Settled, [u64; 3], u8, bool, [u32; 3]);
+
+    const EVERY_WAY: [Way; 7] = [
         (Settled::Succeeded, [1, 1, 0], 96, true, [200, 112, 94]),
         (Settled::Declined, [1, 1, 0], 96, true, [1000, 1000, 1000]),
         (Settled::Failed, [0, 2, 0], 90, true, [1000, 1000, 1000]),
