@@ -81,3 +81,26 @@ impl Turn {
         self.since.map(|since| since.saturating_add(wait)).filter(|until| now < *until)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_time_takes_the_place_of_the_oldest_and_one_answer_in_many_is_looked_at() {
+        let (mut recent, second) = (Recent::default(), Duration::from_secs(1));
+        for newest in 1..=11 {
+            recent.add(second * newest);
+            let oldest = newest.saturating_sub(RECENT as u32 - 1).max(1);
+            assert_eq!((recent.quickest(), recent.all().max()), (Some(second * oldest), Some(second * newest)));
+        }
+        let looked_at = (0..3 * SELDOM).filter(|_| {
+            let is_looked_at = recent.is_old();
+            if is_looked_at {
+                recent.add(second);
+            }
+            is_looked_at
+        });
+        assert_eq!(looked_at.count(), 3);
+    }
+}

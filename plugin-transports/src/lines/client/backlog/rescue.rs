@@ -24,3 +24,23 @@ impl Rescue {
         self.balance = (self.balance - 1).max(MOST[0]);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_balance_has_a_short_way_up_and_a_long_one_down() {
+        let mut rescue = Rescue::default();
+        (0..1000).for_each(|_| rescue.answered());
+        (0..8).for_each(|_| rescue.given_up());
+        assert!(rescue.is_of_use(), "as often as not");
+        rescue.given_up();
+        assert!(!rescue.is_of_use());
+        (0..1000).for_each(|_| rescue.given_up());
+        (0..63).for_each(|_| rescue.answered());
+        assert!(!rescue.is_of_use());
+        rescue.answered();
+        assert!(rescue.is_of_use());
+    }
+}

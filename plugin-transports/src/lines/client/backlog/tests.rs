@@ -8,6 +8,8 @@ use super::{
     *,
 };
 
+mod corners;
+
 const SECOND: Duration = Duration::from_secs(1);
 
 fn until(deadline: Option<Instant>) -> Caller {
@@ -571,11 +573,11 @@ fn a_call_had_not_come_to_its_turn_where_others_were_answered_and_one_stands_bef
     trial.answer(1);
     assert!(given_up(&mut trial, 3), "the second stands before it");
     assert!(!given_up(&mut trial, 2), "it is the first");
-    trial.fill(2);
+    (5..=6).for_each(|_| trial.write(None));
     trial.answer_late(2);
     assert!(!given_up(&mut trial, 6), "since it was written none was answered to somebody");
     trial.answer(5);
-    trial.fill(2);
+    (7..=8).for_each(|_| trial.write(None));
     trial.answer(8);
     assert!(!given_up(&mut trial, 7), "one that was written later was answered");
 }
