@@ -288,11 +288,20 @@ mod tests {
         let mut context = CallContext::new();
         context.headers_mut().insert("traceparent", "stale".parse().expect("a value"));
         let trace = plugin_core::TraceContext::new(1, 2, 1).expect("ids are not zero").with_state("a=b");
+        context.headers_mut().insert("tracestate", "stale".parse().expect("a value"));
+        context.headers_mut().insert("x-tenant", "a".parse().expect("a value"));
+        let headers = |context: &CallContext| {
+            let frame = Frame::new("execute", b"null", context, 0);
+            for name in ["traceparent", "tracestate"] {
+                assert_eq!(String::from_utf8_lossy(&frame.0).matches(name).count(), 1, "each is said once");
+            }
+            written(frame)["context"]["headers"].clone()
+        };
+        let copied = json!({"traceparent": "stale", "tracestate": "stale", "x-tenant": "a"});
+        assert_eq!(headers(&context), copied, "what was copied is passed on where there is no other");
         context.set_trace(trace.clone());
-        assert_eq!(
-            written(Frame::new("execute", b"null", &context, 0))["context"]["headers"],
-            json!({"traceparent": trace.to_string(), "tracestate": "a=b"})
-        );
+        let own = json!({"traceparent": trace.to_string(), "tracestate": "a=b", "x-tenant": "a"});
+        assert_eq!(headers(&context), own);
     }
 
     #[test]
@@ -367,7 +376,11 @@ mod tests {
             panic!("a reply")
         };
         assert!(fine.result.is_ok(), "a code beside a result is no error");
-        for silent in [r#""error":"","code":"PLUGIN_1206""#, r#""error":null,"code":"PLUGIN_1206""#] {
+        for silent in [
+            r#""error":"","code":"PLUGIN_1206""#,
+            r#""error":null,"code":"PLUGIN_1206""#,
+            r#""result":1,"error":"","code":"PLUGIN_1206""#,
+        ] {
             let line = format!(r#"{{"id":"00000000000000ff",{silent}}}"#);
             let Reply::Answer(answer) = decode_line(&Bytes::from(line)) else { panic!("a reply") };
             let fault = answer.result.expect_err("an error that gives no reason");
@@ -405,6 +418,9 @@ mod tests {
             (br#"{"status":"ok","id":"0000000000020001","took":5}"#, "but \"status\", \"took\""),
             (br#"{"id":"0000000000020001","results":NaN}"#, "expected value at byte 36"),
             (br#"{"id":["0000000000020001"],"result":1}"#, "invalid type: sequence, expected a string"),
+            (br#"{"id":"0000000000020001","metadata":"a at line 3"}"#, "\"a at line 3\", expected a map at byte"),
+            // Sixteen bytes of what stands there.
+            (br#"{"id":"0000000000020001","result":NaN,"x":"0123456789"}"#, r#"at byte 35, "NaN,\"x\":\"0123456""#),
         ] {
             let Reply::Broken(found, said) = decode_line(&Bytes::copy_from_slice(line)) else { panic!("{line:?}") };
             assert_eq!(found.reply, Some(id));
@@ -476,6 +492,9 @@ mod tests {
             r#"{"level":"info","id":"0000000000020001","took":NaN}"#,
             r#"{"id":"0000000000020001","severity":"ERROR","error":NaN}"#,
             r#"[{"id":"0000000000020001"}]"#,
+            // The fields of a reply in order, which serde would take for one.
+            r#"["0000000000020001",1]"#,
+            r#"  ["0000000000020001",1]"#,
         ] {
             assert_eq!(decode_line(&Bytes::copy_from_slice(line.as_bytes())), Reply::Noise, "{line}");
         }
@@ -493,7 +512,8 @@ mod tests {
     fn a_large_result_shares_the_buffer_and_a_small_one_does_not() {
         let line = |size: usize| Bytes::from(format!(r#"{{"id":"{:016x}","result":"{}"}}"#, 1, "x".repeat(size)));
         let within = |line: &Bytes, part: &Bytes| line.as_ptr_range().contains(&part.as_ptr());
-        for (size, shared) in [(10, false), (COPY_UP_TO, true)] {
+        // With its quotation marks.
+        for (size, shared) in [(10, false), (COPY_UP_TO - 2, false), (COPY_UP_TO - 1, true)] {
             let line = line(size);
             let Reply::Answer(Answer { result: Ok(result), .. }) = decode_line(&line) else { panic!("a result") };
             assert_eq!(within(&line, &result), shared);

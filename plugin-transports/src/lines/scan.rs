@@ -367,10 +367,21 @@ mod tests {
             r#"{"id":"0000000000020001"#,
             r#"{"Id":"0000000000020001"}"#,
             r#"{"id":"0000000000020001","metadata":{"took_ms":"5"},"code":"a: b"}"#,
+            // The last word of another key is none.
+            r#"{"my id":"00000000000f0001","id":"0000000000020001"}"#,
+            r#"{"id":"0000000000020001","my level":"high","error":NaN}"#,
+            // What breaks an escape off ends its text all the same.
+            r#"{"result":"\u0","x":{"id":"00000000000f0001"},"id":"0000000000020001"}"#,
         ] {
             assert_eq!(Scanner::line(line.as_bytes()), Found { id: SOME, reply: SOME, ..Found::default() }, "{line}");
         }
         assert_eq!(id_of(r#""{\n\"id\":\t\"0000000000020001\"}""#), SOME, "white space in a text, as an escape");
+        assert_eq!(id_of("{id: 00000000000f0001}"), Some(Id::Text(0xf_0001)), "with a letter it is no number");
+        for swapped in [false, true] {
+            let units = "\u{feff}{\"id\":\"0000000000020001\"}".encode_utf16();
+            let bytes = units.flat_map(|unit| if swapped { unit.to_be_bytes() } else { unit.to_le_bytes() });
+            assert_eq!(Scanner::line(&bytes.collect::<Vec<_>>()).reply, SOME, "the mark is no text before it");
+        }
         let number = |quoted| Some(Id::Number { value: 0x2_0001, quoted });
         assert_eq!((id_of("{\"id\":131073}"), id_of("{\"id\":\"131073\"}")), (number(false), number(true)));
         assert_eq!(
@@ -389,6 +400,7 @@ mod tests {
             r#"{"id":"x"}"#,
             "paid: 0000000000020001",
             r#"{"idx":"0000000000020001"}"#,
+            r#"{"_id":"0000000000020001"}"#,
             r#"{"\u0169d":"0000000000020001"}"#,
             // Its first twenty digits would be one.
             r#"{"id":"000000000000001310730"}"#,
@@ -415,12 +427,17 @@ mod tests {
             r#"error: {"id":"0000000000020001"} result: 1"#,
             r#"id: "0000000000020001", result: 1"#,
             r#""sending {\"id\":\"0000000000020001\",\"result\":1}""#,
+            r#"{"id":"0000000000020001","of":{},"level":"info"}"#,
+            r#"{"id":"0000000000020001","Level":"ERROR","error":NaN}"#,
+            r#"{"level":"info","id":"0000000000020001"} {"size":1}"#,
         ] {
             assert_eq!(Scanner::line(line.as_bytes()), Found { id: SOME, ..Found::default() }, "{line}");
         }
         for line in [
             "\u{feff} {\"id\":\"0000000000020001\"",
             r#"[INFO] done {"error":"no","id":"0000000000020001"}"#,
+            r#"[INFO] done {"error":"no","id":"0000000000020001""#,
+            r#"{"id":"0000000000020001"} {"level":"info"}"#,
             r#"after {"id":"00000000000f0001"} comes {"id":"0000000000020001","result":1}"#,
             r#"[{"id":"00000000000f0001"},{"id":"0000000000020001","result":1}]"#,
         ] {
@@ -439,6 +456,9 @@ mod tests {
             r#"{"id":"0000000000020001","error":"{"error":"no","id":"00000000000f0001"}"#,
             r#"{"id":"0000000000020001","result":1}{"id":"00000000000f0001","result":2}"#,
             r#"{"id":"0000000000020001","result":1} {"level":"info","id":"00000000000e0001"} {"id":"00000000000f0001","error":""}"#,
+            r#"{"id":"0000000000020001","result":1} {"level":"error","id":"00000000000e0001","error":""} {"id":"00000000000f0001","error":""}"#,
+            r#"{"id":"0000000000020001","result":[{"id":"00000000000f0001"},{"id":"00000000000f0001"}"#,
+            r#"{"id":"0000000000020001","result":1} "id":"00000000000f0001"#,
         ] {
             assert_eq!(Scanner::line(line.as_bytes()).reply, SOME, "{line}");
             assert_eq!(others(line), other, "{line}");
@@ -455,6 +475,8 @@ mod tests {
         }
         let many: String = (1..1000).map(|n| format!("{{\"id\":\"{n:016x}\",\"result\":")).collect();
         assert!(others(&many).len() <= 2 * MOST_OTHERS);
+        let many: String = (1..1000).map(|n| format!("{{\"id\":\"{n:016x}\",\"result\":1}}")).collect();
+        assert_eq!(others(&many).len(), MOST_OTHERS - 1, "and the first");
     }
 
     proptest! {
