@@ -188,7 +188,9 @@ mod tests {
     fn the_guard_has_no_descriptor_of_this_process() {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("lock");
-        let lock = std::fs::File::create(&path).expect("created");
+        let file = std::fs::File::create(&path).expect("created");
+        // Beyond those that the shell itself would put something else in the place of.
+        let lock = rustix::io::fcntl_dupfd_cloexec(&file, 20).expect("a descriptor");
         rustix::io::fcntl_setfd(&lock, rustix::io::FdFlags::empty()).expect("it is open");
         let (mut plugin, pid) = sleeper();
         let mut guard = Guard::default();
@@ -198,7 +200,7 @@ mod tests {
         let open = std::fs::read_dir(descriptors).expect("the guard runs").flatten();
         let links: Vec<_> = open.filter_map(|entry| std::fs::read_link(entry.path()).ok()).collect();
         assert!(!links.is_empty() && !links.contains(&path), "{links:?}");
-        drop((guard, lock));
+        drop((guard, lock, file));
         assert_eq!(killed_by(&mut plugin), Some(9));
     }
 
