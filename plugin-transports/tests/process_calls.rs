@@ -120,6 +120,55 @@ async fn a_payload_that_cannot_be_sent_is_refused_before_it_is() {
 }
 
 #[tokio::test]
+async fn a_request_may_be_as_long_as_a_line_and_not_a_byte_longer() {
+    const LINE: usize = 2048;
+    let instance = start(fixture(&["obliging"]).with_max_line(LINE)).await;
+    let send = async |payload: usize| {
+        let mut call = Call::new(Bytes::from(format!("\"{}\"", "x".repeat(payload - 2))));
+        call.context_mut().set_request_id("always of one length");
+        within(instance.service().clone().oneshot(call)).await.map_err(|error| error.message().to_owned())
+    };
+    let bytes = |length: usize| Some(format!("the request has {length} bytes, and a line may have {LINE}"));
+    let whole = send(LINE).await.expect_err("the payload alone fits");
+    let length: usize = whole.split(' ').find_map(|word| word.parse().ok()).expect("a number");
+    let around = length - LINE;
+    assert!(around > 0, "{whole}");
+    assert_eq!(send(LINE + 1 - around).await.err(), bytes(LINE + 1));
+    assert_eq!(send(LINE - around).await.err(), None);
+}
+
+#[tokio::test]
+async fn a_plugin_is_told_the_least_of_what_limits_its_call_and_at_most_a_year() {
+    let told = async |limit: Duration, given: Option<Duration>| {
+        let instance = start(fixture(&["obliging"]).with_request_timeout(limit)).await;
+        let within = |call: Call<Bytes>| given.into_iter().fold(call, Call::with_timeout);
+        let context = call_with(instance.service(), json!({"tell": "context"}), within).await.expect("a context");
+        Duration::from_millis(context["left_ms"].as_u64().expect("a limit"))
+    };
+    let (second, year) = (Duration::from_secs(1), Duration::from_secs(365 * 86_400));
+    let about = |told: Duration, most: Duration| assert!(most / 2 < told && told <= most, "{told:?} of {most:?}");
+    about(told(30 * second, Some(600 * second)).await, 30 * second);
+    about(told(600 * second, Some(30 * second)).await, 30 * second);
+    about(told(Duration::from_nanos(i64::MAX as u64), None).await, year);
+}
+
+#[tokio::test]
+async fn where_a_layer_outside_keeps_the_limit_a_call_whose_time_is_up_is_not_sent() {
+    let instance = start(fixture(&["says"]).without_request_timeout()).await;
+    let late = |call: Call<Bytes>| call.with_timeout(Duration::ZERO);
+    let error = call_with(instance.service(), json!("{\"id\":\"ID\",\"result\":1}"), late).await.expect_err("too late");
+    assert_eq!((error.code(), error.sent(), error.plugin()), (Code::Timeout, Sent::Nothing, Some("fixture")));
+    assert_eq!(error.rejected().and_then(|refusal| refusal.stage()), Some("before it was sent"));
+    // What the plugin says of the time of a caller in a hurry says nothing of the plugin, and with time left it does.
+    let up = "{\"id\":\"ID\",\"error\":\"no time\",\"code\":\"PLUGIN_1204\"}";
+    for (seconds, is_refusal) in [(2, true), (25, false)] {
+        let given = |call: Call<Bytes>| call.with_timeout(Duration::from_secs(seconds));
+        let error = call_with(instance.service(), json!(up), given).await.expect_err("it says so");
+        assert_eq!((error.code(), error.rejected().is_some()), (Code::Timeout, is_refusal), "{seconds}: {error:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_call_ends_at_its_deadline_or_at_the_transports_own_limit() {
     let instance = start(fixture(&["mute"]).with_request_timeout(Duration::from_millis(100))).await;
     let own = call(instance.service(), &json!(1)).await.expect_err("no answer");

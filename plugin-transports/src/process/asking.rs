@@ -285,3 +285,29 @@ impl Future for Asking {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn the_end_of_the_time_that_a_plugin_was_told_is_judged_by_all_that_limits_its_call() {
+        // The limit of the attempt, what its caller gives, what the call is configured with, and when the plugin says
+        // that its time is up: whether that is the end of the time, and evidence.
+        let judged = |limit: Duration, given: u32, configured: Option<Duration>, after: u32| {
+            let mut context = CallContext::received_at(Instant::from_nanos(1)).with_timeout(given * SECOND);
+            configured.into_iter().for_each(|configured| context.limit_configured_timeout(configured));
+            let begun = context.received();
+            let time = Told::of(&context, limit).time(begun);
+            assert!(time.refusal().to_string().contains(&format!("{given}s were given")), "{}", time.refusal());
+            let ends = begun.saturating_add(after * SECOND);
+            (time.is_up(ends), time.refusal().is_evidence())
+        };
+        assert_eq!(judged(30 * SECOND, 20, None, 20), (true, true), "more than half of the limit");
+        assert_eq!(judged(30 * SECOND, 20, None, 10), (false, true));
+        assert_eq!(judged(30 * SECOND, 12, None, 12), (true, false));
+        assert_eq!(judged(30 * SECOND, 12, Some(12 * SECOND), 12), (true, true), "all that it ever has");
+    }
+}
