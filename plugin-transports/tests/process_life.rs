@@ -225,6 +225,20 @@ async fn a_request_that_a_dead_process_has_not_read_goes_to_the_next_one() {
     }
 }
 
+/// Its caller looks late.
+#[tokio::test]
+async fn a_request_that_was_not_read_goes_to_the_process_that_is_there_when_its_caller_looks() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let instance = start(deaf_at_first(&dir, "")).await;
+    let handle = instance.service().handle();
+    let mut events = handle.subscribe();
+    let mut call = Box::pin(call(instance.service(), json!(1)));
+    assert!((&mut call).now_or_never().is_none());
+    kill(handle.pid().expect("running"));
+    event(&mut events, |event| matches!(event, ProcessEvent::Ready { .. })).await;
+    assert_eq!(call.await.expect("the next process answers"), 1);
+}
+
 /// Nobody has to repeat it: one death is no reason to count hundreds of attempts.
 #[tokio::test]
 async fn a_long_line_of_calls_that_a_dead_process_has_not_read_is_answered_by_the_next_one() {

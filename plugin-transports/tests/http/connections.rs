@@ -240,6 +240,17 @@ async fn an_idle_connection_of_http2_is_closed_too() {
 }
 
 #[tokio::test]
+async fn closing_closes_a_connection_of_http2_that_nobody_uses() {
+    let (_serving, address, relay) = relayed().await;
+    let config = plugin_transports::http::HttpConfig::builder("p", format!("http://{address}/"));
+    let instance = connect(config.with_version(plugin_transports::http::HttpVersion::Http2));
+    call(&instance, "1").await.expect("a reply");
+    within(instance.close(Duration::from_secs(5))).await.expect("no call is in flight");
+    within(relay).await.expect("the client has closed it, though its instance lives");
+    drop(instance);
+}
+
+#[tokio::test]
 async fn a_connection_of_http2_that_opens_while_its_instance_is_closed_is_not_kept() {
     let (_serving, address, relay) = relayed().await;
     let (asked, go_on) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
