@@ -95,7 +95,7 @@ mod tests {
             assert_eq!((recent.quickest(), recent.all().max()), (Some(second * oldest), Some(second * newest)));
         }
         let looked_at = (0..3 * SELDOM).filter(|_| {
-            let is_looked_at = recent.is_old();
+            let is_looked_at = recent.count();
             if is_looked_at {
                 recent.add(second);
             }
