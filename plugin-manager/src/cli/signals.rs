@@ -2,17 +2,21 @@
 
 use std::io;
 
+use rustix::process::Signal as Number;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Problem;
 
 /// Ctrl-C and SIGTERM, from its making on: one that comes while nobody waits is kept for the next wait. SIGHUP, which a
-/// terminal that is closed sends too, ends nothing and is logged.
+/// terminal that is closed sends too, ends nothing and is logged. A log that has reached the limit of a file's size
+/// (`ulimit -f`) is one that takes nothing, and no reason to end.
 #[derive(Debug)]
 pub(crate) struct StopSignals {
     interrupt: Signal,
     terminate: Signal,
     hangup: Signal,
+    /// Never looked at: that somebody listens is what keeps it from ending the process.
+    _file_size: Signal,
 }
 
 impl StopSignals {
@@ -23,6 +27,7 @@ impl StopSignals {
             interrupt: signal(SignalKind::interrupt()).map_err(failed)?,
             terminate: signal(SignalKind::terminate()).map_err(failed)?,
             hangup: signal(SignalKind::hangup()).map_err(failed)?,
+            _file_size: signal(SignalKind::from_raw(Number::XFSZ.as_raw())).map_err(failed)?,
         })
     }
 

@@ -236,10 +236,12 @@ async fn a_standard_output_that_takes_nothing_stops_neither_a_gateway_nor_its_en
 }
 
 #[tokio::test]
-async fn a_terminal_that_is_closed_ends_nothing() {
+async fn neither_a_terminal_that_is_closed_nor_a_log_that_is_full_ends_anything() {
     let dir = tempfile::tempdir().expect("a directory");
     let slow = slow().await;
     let mut gateway = gateway_of(&slow, &dir).await;
+    // What the kernel sends where a file is to grow beyond `ulimit -f`.
+    gateway.program.signal(Signal::XFSZ);
     gateway.program.signal(Signal::HUP);
     gateway.program.prints("SIGHUP is ignored").await.expect("it goes on");
     assert_eq!(post(gateway.data, "echo", "1").await.text(), "1");
