@@ -378,3 +378,86 @@ async fn an_executable_that_vanishes_is_tried_again_and_found_when_it_is_back() 
     event(&mut events, |event| matches!(event, ProcessEvent::Ready { .. })).await;
     assert_eq!(call(instance.service(), &json!(1)).await.expect("an echo"), 1);
 }
+
+/// They were written into the process that hangs, since what is said last must not wait, and ended with it.
+#[tokio::test]
+async fn what_was_held_back_when_a_restart_is_asked_for_goes_to_the_next_process() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let hangs = folder.path().join("hangs");
+    std::fs::write(&hangs, "").expect("written");
+    let plugin = "
+import json, os, sys
+hangs = os.path.exists(sys.argv[1])
+for line in sys.stdin:
+    request = json.loads(line)
+    if request['method'] != 'execute' or request['payload'] == 0 or not hangs:
+        print(json.dumps({'id': request['id'], 'result': os.getpid()}), flush=True)
+";
+    let config = plugin_transports::process::ProcessConfig::builder("hangs", "python3");
+    let config = config.with_args(["-c".into(), plugin.into(), hangs.display().to_string()]);
+    let instance = start(config.with_shutdown_grace(millis(50))).await;
+    let handle = instance.service().handle();
+    for _ in 0..4 {
+        call(instance.service(), &json!(0)).await.expect("an answer");
+    }
+    let hasty = |call: Call<Bytes>| call.with_timeout(millis(200));
+    let given_up = (0..4).map(|_| call_with(instance.service(), json!(1), hasty));
+    for end in within(futures_util::future::join_all(given_up)).await {
+        assert_eq!(end.expect_err("it hangs").code(), Code::Timeout);
+    }
+    std::fs::remove_file(&hangs).expect("it is there");
+    let calls: Vec<_> = (0..20)
+        .map(|_| {
+            let service = instance.service().clone();
+            tokio::spawn(async move { call(&service, &json!(1)).await })
+        })
+        .collect();
+    within(async {
+        while handle.stats().in_flight < calls.len() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    within(handle.restart()).await.expect("it starts");
+    let (next, mut answered) = (handle.pid().expect("running"), 0);
+    for call in calls {
+        if let Ok(pid) = within(call).await.expect("no panic") {
+            assert_eq!(pid, next);
+            answered += 1;
+        }
+    }
+    assert!(answered >= 16, "{answered} of 20: what the process had not is answered by the next");
+}
+
+/// Everybody was told that it was the operator.
+#[tokio::test]
+async fn a_process_that_dies_while_a_restart_lets_its_calls_end_has_died_for_its_calls_and_for_those_who_watch() {
+    let instance = start(fixture(&["obliging"]).with_shutdown_grace(Duration::from_secs(20))).await;
+    let handle = instance.service().handle();
+    let (mut events, pid) = (handle.subscribe(), handle.pid().expect("running"));
+    let (service, long) = (instance.service().clone(), json!({"sleep": 600_000}));
+    let lost = tokio::spawn(async move { call(&service, &long).await });
+    within(async {
+        while handle.stats().in_flight == 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    // It has read what was written before.
+    call(instance.service(), json!(1)).await.expect("an answer");
+    let restarted = handle.clone();
+    let restart = tokio::spawn(async move { restarted.restart().await });
+    within(async {
+        while handle.state() != ProcessState::Restarting {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    kill(pid);
+    let error = within(lost).await.expect("no panic").expect_err("it was in there");
+    assert!(error.to_string().contains("was killed by signal 9"), "{error}");
+    assert!(error.rejected().is_none_or(plugin_core::Rejected::is_evidence), "{error}");
+    event(&mut events, |event| matches!(event, ProcessEvent::Died { .. })).await;
+    within(restart).await.expect("no panic").expect("it starts all the same");
+    assert!(handle.last_end().is_some_and(|end| end.why.contains("signal 9")));
+}

@@ -244,10 +244,11 @@ impl Running {
         }
     }
 
-    /// Lets the calls that it has end, and takes no others. Over when none is left, when none has ended for `grace`, and after
-    /// `limit`.
-    pub(super) async fn let_calls_end(&mut self, grace: Duration, limit: Duration) {
-        self.connection.refuse_new();
+    /// Lets the calls that it has end, and takes no others: those that were not written to it are for the next process. Over
+    /// when none is left, when none has ended for `grace`, and after `limit`. Gives back how the process ended, if it did that
+    /// by itself meanwhile, as [`died`](Self::died) does.
+    pub(super) async fn let_calls_end(&mut self, grace: Duration, limit: Duration) -> Option<String> {
+        self.connection.hand_over();
         let connection = self.connection.clone();
         let gone = async move {
             let (mut least, mut since) = (usize::MAX, clock::now());
@@ -263,8 +264,8 @@ impl Running {
         };
         tokio::select! {
             biased;
-            () = ended(&mut self.child, &mut self.driver) => {}
-            _ = timeout(limit, gone) => {}
+            why = self.died() => Some(why),
+            _ = timeout(limit, gone) => None,
         }
     }
 

@@ -90,7 +90,7 @@ impl Supervisor {
     }
 
     async fn up(&mut self, mut running: Box<Running>) -> Phase {
-        let (pid, ready) = (running.id(), running.ready());
+        let ready = running.ready();
         loop {
             tokio::select! {
                 biased;
@@ -98,12 +98,7 @@ impl Supervisor {
                     let decision = self.deaths.decide(Some(ready), clock::now());
                     // Before any call hears of it, so that each is told when to come again.
                     self.down(decision.wait(), &why.as_str().into());
-                    running.cut_off(&why.as_str().into(), &self.shared).await;
-                    let cause = Cause { said: running.last_words(), why };
-                    let (why, detail) = (&cause.why, cause.said.as_deref());
-                    tracing::warn!(plugin = &*self.shared.name, pid, detail, "the plugin's process {why}");
-                    self.shared.ended(&cause);
-                    self.shared.tell(ProcessEvent::Died { pid, why: why.clone() });
+                    let cause = self.bury(&mut running, why).await;
                     let tell = self.tell(decision);
                     if let Tell::Still { tries } = tell {
                         let again = again(decision);
@@ -128,6 +123,18 @@ impl Supervisor {
         }
     }
 
+    /// The process died: its calls hear of it, and everybody else. What it said last belongs to it.
+    async fn bury(&self, running: &mut Running, why: String) -> Cause {
+        let pid = running.id();
+        running.cut_off(&why.as_str().into(), &self.shared).await;
+        let cause = Cause { said: running.last_words(), why };
+        let (why, detail) = (&cause.why, cause.said.as_deref());
+        tracing::warn!(plugin = &*self.shared.name, pid, detail, "the plugin's process {why}");
+        self.shared.ended(&cause);
+        self.shared.tell(ProcessEvent::Died { pid, why: why.clone() });
+        cause
+    }
+
     /// Stops the process for another one. The calls that it has may end first, while new ones wait for the next.
     async fn restart(&mut self, mut running: Box<Running>, mut asked: Vec<Answer<()>>) -> Phase {
         let why = Cause::from("was stopped on request");
@@ -138,7 +145,7 @@ impl Supervisor {
         let at_first = if calls == 0 { why.clone() } else { Cause::from(LETS_CALLS_END) };
         self.down(Some(Duration::ZERO), &at_first);
         tracing::info!(plugin, pid, calls, "a restart of the plugin's process was asked for");
-        let closed = {
+        let end = {
             let mut calls_end = std::pin::pin!(running.let_calls_end(grace, limit));
             loop {
                 tokio::select! {
@@ -147,16 +154,16 @@ impl Supervisor {
                         Some(Command::Limit(_, done)) => self.nothing_to_limit(done),
                         Some(Command::Restart(done)) => asked.push(done),
                         Some(Command::RetryNow(done)) => asked.extend(done),
-                        Some(Command::Close { grace, done }) => break Some(Some((grace, done))),
-                        None => break Some(None),
+                        Some(Command::Close { grace, done }) => break Err(Some((grace, done))),
+                        None => break Err(None),
                     },
-                    () = &mut calls_end => break None,
+                    died = &mut calls_end => break Ok(died),
                 }
             }
         };
-        match closed {
-            Some(asked) => self.close(*running, asked).await,
-            None => {
+        match end {
+            Err(asked) => self.close(*running, asked).await,
+            Ok(None) => {
                 self.down(Some(Duration::ZERO), &why);
                 let Stop { by_itself, cut } =
                     running.stop("was stopped for a restart on request", grace, &shared).await;
@@ -166,6 +173,12 @@ impl Supervisor {
                 } else {
                     tracing::info!(plugin, pid, cut, killed, "the plugin's process was stopped for the restart");
                 }
+                Phase::Starting { why, asked }
+            }
+            // Nobody asked for that: its calls, and the log, are told what it died of.
+            Ok(Some(died)) => {
+                self.down(Some(Duration::ZERO), &died.as_str().into());
+                let why = self.bury(&mut running, died).await;
                 Phase::Starting { why, asked }
             }
         }

@@ -86,6 +86,14 @@ impl<W> Connection<W> {
         self.state().table.refuse_new();
     }
 
+    /// The same, and calls that were not written yet end with [`Failure::Closing`], for another process.
+    pub(crate) fn hand_over(&self) {
+        let mut wake = Vec::new();
+        self.state().table.hand_over(&mut wake);
+        // Outside the lock: a waker is somebody else's code.
+        wake.into_iter().for_each(Waker::wake);
+    }
+
     /// Nobody reads any more, and of what was written nobody has read so many bytes at the end: what lies there as a whole was
     /// never sent. `unread` looks at the writing end, and does not know where it is not sure. Whether it was.
     pub(crate) fn recall(&self, unread: impl FnOnce(&W) -> Option<u64>) -> bool {
@@ -137,7 +145,12 @@ impl<W> Connection<W> {
 
     /// Withdraws a request, and says how far it had come. One that was taken to be written the plugin may see.
     pub(super) fn forget(&self, id: u64) -> Came {
-        self.state().table.forget(id, clock::now)
+        let came = self.state().table.forget(id, clock::now);
+        // The others were held back until it was its turn, which may be later than that of the next.
+        if matches!(came, Came::Held | Came::Stuck) {
+            self.wake_driver();
+        }
+        came
     }
 
     /// Delivers a reply, and wakes who waits for it.

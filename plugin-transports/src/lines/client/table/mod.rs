@@ -249,6 +249,16 @@ impl Table {
         self.closed.get_or_insert(Failure::Closing);
     }
 
+    /// The same, and calls that were not taken to be written end like those that come now: there is another who takes them.
+    pub(super) fn hand_over(&mut self, wake: &mut Vec<Waker>) {
+        self.refuse_new();
+        for slot in self.slots.calls_mut().filter(|slot| matches!(slot.stage, Stage::Queued(..))) {
+            slot.stage = Stage::Done(Err(Failure::Closing), Turn::default());
+            wake.extend(slot.waker.take());
+        }
+        self.queued_bytes = 0;
+    }
+
     /// Fails every call in flight, and every call to come. Only the first reason counts.
     pub(super) fn close(&mut self, loss: &Loss, wake: &mut Vec<Waker>) {
         if matches!(self.closed, None | Some(Failure::Closing)) {

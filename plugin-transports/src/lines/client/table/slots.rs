@@ -10,7 +10,7 @@ use super::{
         backlog::{Caller, Progress},
     },
     Outcome,
-    ids::index,
+    ids::{index, is_own},
 };
 
 #[derive(Debug, Default)]
@@ -123,6 +123,11 @@ impl Slots {
         let stage = std::mem::replace(&mut slot.stage, Stage::Free);
         self.free.push(index(id));
         Some(stage)
+    }
+
+    /// Those of calls, and free ones.
+    pub(super) fn calls_mut(&mut self) -> impl Iterator<Item = &mut Slot> {
+        self.slots.iter_mut().filter(|slot| !is_own(slot.id))
     }
 
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Slot> {
