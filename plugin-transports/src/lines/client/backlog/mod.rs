@@ -18,11 +18,11 @@
 //! with equal times answer in the same order, and a rate of answers that was seen while few calls were there is no bound on
 //! the rate with many. So two others keep small what a plugin that serves calls side by side loses by these:
 //!
-//! * **What it was seen to work on at once it gets** ([`Together`]): an answer that overtakes others shows how many. Calls
-//!   that have time may be twice as many.
+//! * **What it was seen to work on at once it gets** ([`Together`]): an answer that overtakes others that are no older shows how
+//!   many. Calls that have time may be twice as many.
 //! * **A call is held back no longer than it can be** ([`Backlog::latest`]): it is written when the time that is left for it
-//!   is what a call takes and a quarter, unless the first in line is there for longer than that; where nothing was answered
-//!   yet, when it is four times the silence so far. As long as calls that were written so late are not given up more often
+//!   is what a call takes and a quarter, unless the first in line is there for longer than that and does not seem to hang; where
+//!   nothing was answered yet, when it is four times the silence so far. As long as calls that were written so late are not given up more often
 //!   than answered.
 //!
 //! An answer to a call says that all that were written before it stand in nobody's way any more. They were answered, or the
@@ -167,9 +167,14 @@ impl Backlog {
         match self.recent.quickest() {
             Some(quickest) => {
                 let takes = quickest.saturating_add(quickest / 4);
-                let first = now.saturating_since(self.line.first()?.written?);
-                // Otherwise the first in line had to wait itself.
-                (first <= takes).then(|| deadline.saturating_sub(takes))
+                let (first, due) = (self.line.first()?, deadline.saturating_sub(takes));
+                let written = first.written?;
+                if now.saturating_since(written) <= takes {
+                    return Some(due);
+                }
+                // Otherwise the first in line had to wait itself, unless it hangs where all others took what one takes.
+                let may_hang = first.is_abandoned && self.recent.are_alike();
+                may_hang.then(|| due.max(written.saturating_add(takes.saturating_mul(2))))
             }
             None => {
                 let (silence, left) = (self.watch.silence(self.answered, now)?, deadline.saturating_since(now));
@@ -220,7 +225,7 @@ impl Backlog {
             Some((place, true)) => self.moved(place, false, is_result, now),
             // Somebody waits for it, and this was no answer to it.
             Some((_, false)) => {}
-            None => self.together.overtaken_answered(),
+            None => self.together.overtaken_answered_late(number),
         }
     }
 
@@ -244,37 +249,35 @@ impl Backlog {
         // It was overtaken, which says nothing of those in line.
         if place <= self.answered {
             self.late.was_overtaken();
-            self.together.overtaken_answered();
+            self.together.overtaken_answered(place);
             return;
         }
         self.answered = place;
-        let mut last = None;
+        let mut answered = None;
         while let Some(first) = self.line.leave(place) {
             self.late.left(first);
-            last = Some(first);
+            if first.place == place {
+                answered = Some(first);
+            } else {
+                self.together.overtook(first);
+            }
         }
-        let Some(call) = last.filter(|last| last.place == place) else {
-            // So long ago that it was forgotten.
-            self.together.overtaken_answered();
-            return;
-        };
+        // Otherwise it was so long ago that it was forgotten.
+        let Some(call) = answered else { return self.together.answered() };
+        let after = self.line.len();
         // What is refused at once says neither how long calls take nor how many are worked on.
         let written = call.written.filter(|_| is_result);
-        if is_result {
-            self.together.answered(self.line.len());
-        } else {
-            self.together.overtaken_answered();
-        }
-        if !was_watched {
-            if let Some(written) = written.filter(|_| self.recent.count()) {
-                self.recent.add(now().saturating_since(written));
+        let is_wanted = was_watched || written.is_some() && self.recent.count();
+        let now = (is_wanted || self.together.may_show_more(after)).then(now);
+        if let Some((written, now)) = written.zip(now) {
+            let took = now.saturating_since(written);
+            self.together.shown(took, after, now);
+            if is_wanted {
+                self.recent.add(took);
             }
-            return;
         }
-        let now = now();
-        if let Some(written) = written {
-            self.recent.add(now.saturating_since(written));
-        }
+        self.together.answered();
+        let Some(now) = now.filter(|_| was_watched) else { return };
         if call.is_rescued && is_awaited {
             self.rescue.answered();
         }

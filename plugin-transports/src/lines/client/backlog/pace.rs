@@ -51,6 +51,11 @@ impl Recent {
         self.all().max().unwrap_or(UNKNOWN).clamp(least, most)
     }
 
+    /// The slowest took not much longer than the quickest.
+    pub(super) fn are_alike(&self) -> bool {
+        self.quickest().is_some_and(|quickest| self.patience() < quickest.saturating_mul(3))
+    }
+
     fn all(&self) -> impl Iterator<Item = Duration> {
         self.times.into_iter().take(self.known)
     }

@@ -51,7 +51,7 @@ impl Trial {
     fn write(&mut self, deadline: Option<Instant>) {
         let now = self.now;
         self.written += 1;
-        self.backlog.wrote(self.written, self.written, until(deadline), || now);
+        self.backlog.wrote(self.written, self.written, Caller { came: Some(now), deadline }, || now);
     }
 
     /// Writes calls as long as it may, this many at most, and says how many.
@@ -462,6 +462,7 @@ fn a_call_keeps_a_check_waiting_for_as_long_as_somebody_waits_for_it() {
 #[test]
 fn no_call_keeps_a_check_waiting_at_a_plugin_that_was_seen_to_work_on_several_at_once() {
     let mut trial = Trial::new(3);
+    trial.pass(100);
     trial.answer(2);
     trial.answer(1);
     let look = Look::default().next(trial.backlog.progress()).next(trial.backlog.progress());
@@ -591,4 +592,46 @@ fn a_call_that_is_refused_at_once_says_nothing_of_how_many_are_worked_on_nor_how
     assert!(trial.backlog.together.is_one_at_a_time());
     assert_eq!(trial.hurry(1000), Ok(()), "nothing is in line");
     assert!(trial.hurry(1000).is_err(), "others take two seconds");
+}
+
+#[test]
+fn where_the_first_in_line_seems_to_hang_others_are_written_in_time() {
+    // How long the last answers took; who is given up of four; how long a call with half a second is held back.
+    let all_alike = [200; 4];
+    for (took, given_up, held) in
+        [(all_alike, 1..=4, 250), (all_alike, 2..=4, 400), ([200, 200, 200, 1000], 1..=4, 2000)]
+    {
+        let mut trial = Trial::taking(200);
+        for ticks in took {
+            assert_eq!(trial.fill(1), 1);
+            trial.pass(ticks);
+            trial.answer(trial.written);
+        }
+        let before = trial.written;
+        assert_eq!(trial.fill(4), 4);
+        given_up.clone().for_each(|number| trial.give_up(before + number));
+        trial.pass(took[3] + 100);
+        assert_eq!(trial.hurry(5000), Ok(()), "one is let through");
+        assert_eq!(trial.hurry(500), Err(Some(held)), "{took:?} {given_up:?}");
+    }
+}
+
+#[test]
+fn how_many_are_worked_on_is_seen_while_nobody_is_in_a_hurry_too_and_what_is_answered_counts_no_more() {
+    let mut trial = Trial::new(0);
+    for _ in 0..RECENT {
+        assert_eq!(trial.fill(1), 1);
+        trial.pass(100);
+        trial.answer(trial.written);
+    }
+    assert_eq!(trial.fill(4), 4);
+    trial.pass(100);
+    trial.answer(RECENT as u64 + 4);
+    assert!(!trial.backlog.together.is_one_at_a_time());
+    assert!(trial.backlog.together.has_room(3) && !trial.backlog.together.has_room(4), "four were seen");
+    trial.answer(RECENT as u64 + 2);
+    trial.answer_late(RECENT as u64 + 2);
+    trial.give_up(RECENT as u64 + 1);
+    trial.answer_late(RECENT as u64 + 1);
+    assert_eq!(trial.backlog.together.overtaken(), 1, "the third");
 }

@@ -219,3 +219,96 @@ async fn what_is_cut_behind_others_that_are_answered_is_no_evidence_and_what_han
     let (connection, _driver, _far) = connected(1 << 16, LIMITS);
     assert_eq!(evidence(&connection).await, (40, 40));
 }
+
+/// The far end as a plugin that takes one call at a time, and answers some beside it at once: those whose payload is 0.
+fn serial_with_a_quick_way(mut far: Far, takes: Duration) -> tokio::task::JoinHandle<()> {
+    tokio::spawn(async move {
+        let mut line = std::collections::VecDeque::new();
+        let mut done = std::pin::pin!(tokio::time::sleep(Duration::ZERO));
+        loop {
+            let id: serde_json::Value = tokio::select! {
+                () = &mut done, if !line.is_empty() => {
+                    done.as_mut().reset(tokio::time::Instant::now() + takes);
+                    line.pop_front().expect("one at least")
+                }
+                Ok(Some(read)) = far.0.next_line() => {
+                    let mut json: serde_json::Value = serde_json::from_str(&read).expect("whole lines only");
+                    let id = json["id"].take();
+                    if json["payload"] != 0 {
+                        if line.is_empty() {
+                            done.as_mut().reset(tokio::time::Instant::now() + takes);
+                        }
+                        line.push_back(id);
+                        continue;
+                    }
+                    id
+                }
+                else => return,
+            };
+            if far.1.write_all(format!("{{\"id\":{id},\"result\":1}}\n").as_bytes()).await.is_err() {
+                return;
+            }
+        }
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_quick_answer_does_not_make_a_plugin_that_takes_one_call_at_a_time_one_that_serves_side_by_side() {
+    for quick in [1, 40] {
+        let (connection, _driver, far) = connected(1 << 16, LIMITS);
+        let _plugin = serial_with_a_quick_way(far, SECOND / 5);
+        let burst = join_all((0..30).map(|_| is_answered(&connection, 1, 30 * SECOND)));
+        let overtakes = async {
+            for _ in 0..quick {
+                tokio::time::sleep(SECOND).await;
+                assert!(is_answered(&connection, 0, 5 * SECOND).await);
+            }
+        };
+        let patient = async {
+            tokio::time::sleep(15 * SECOND).await;
+            join_all((0..3).map(|_| caller(connection.clone(), 5 * SECOND, 25 * SECOND))).await
+        };
+        let hurried = async {
+            tokio::time::sleep(10 * SECOND).await;
+            join_all((0..6).map(|_| caller(connection.clone(), HURRY, 30 * SECOND))).await
+        };
+        let (burst, (), patient, _) = tokio::join!(burst, overtakes, patient, hurried);
+        assert!(burst.iter().all(|answered| *answered));
+        let lost = patient.iter().map(|(_, lost, _)| lost).sum::<usize>();
+        assert_eq!(lost, 0, "{quick} quick, patient {patient:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_that_hung_cost_those_who_come_next_no_answer_where_calls_are_served_side_by_side() {
+    for waits in [9 * SECOND / 2, 5 * SECOND] {
+        let (connection, _driver, far) = connected(1 << 16, LIMITS);
+        let _plugin = parallel(far);
+        for _ in 0..5 {
+            assert!(is_answered(&connection, 2000, 30 * SECOND).await);
+        }
+        let hung = join_all((0..3).map(|_| is_answered(&connection, 0, 3 * SECOND))).await;
+        assert_eq!(hung, [false; 3]);
+        tokio::time::sleep(SECOND / 5).await;
+        let next = join_all((0..5).map(|_| is_answered(&connection, 2000, waits))).await;
+        assert_eq!(next, [true; 5], "with {waits:?}");
+    }
+}
+
+/// Nobody looked at it before the turn of the one that had gone away.
+#[tokio::test(start_paused = true)]
+async fn who_stands_behind_one_that_goes_away_is_written_when_it_is_his_own_turn() {
+    let (connection, _driver, far) = connected(1 << 16, LIMITS);
+    let _plugin = parallel(far);
+    for _ in 0..5 {
+        assert!(is_answered(&connection, 2000, 30 * SECOND).await);
+    }
+    join_all((0..3).map(|_| is_answered(&connection, 0, 3 * SECOND))).await;
+    tokio::time::sleep(SECOND / 5).await;
+    // The first is let through after two seconds, and the second would be four later.
+    let first = is_answered(&connection, 2000, 60 * SECOND);
+    let second = tokio::time::timeout(2 * SECOND, is_answered(&connection, 2000, 60 * SECOND));
+    let third = is_answered(&connection, 2000, 5 * SECOND);
+    let (first, second, third) = tokio::join!(first, second, third);
+    assert_eq!((first, second.ok(), third), (true, None, true));
+}
