@@ -9,6 +9,7 @@ mod ended;
 mod floods;
 mod frames;
 mod limits;
+mod losses;
 #[path = "../../../plugin-core/tests/support/polled_again.rs"]
 mod polled_again;
 #[path = "../../../plugin-core/tests/servers/refusing.rs"]

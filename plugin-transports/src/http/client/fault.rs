@@ -207,13 +207,13 @@ pub(super) fn lost(error: hyper::Error, sent: Sent) -> PluginError {
     PluginError::connection(message, sent).with_source(error)
 }
 
-/// Likewise, on a connection that others may be lost with.
+/// Likewise; others may be lost with it.
 pub(super) fn lost_on(lease: &Lease, error: hyper::Error, sent: Sent) -> PluginError {
     let is_told = lease.is_told(&error);
     once(is_told, lost(error, sent))
 }
 
-/// What befell a connection is one piece of evidence, whoever tells it first.
+/// What befell connections at once is one piece of evidence, whoever tells it first.
 fn once(is_told: bool, error: PluginError) -> PluginError {
     if is_told { error.as_no_evidence() } else { error }
 }

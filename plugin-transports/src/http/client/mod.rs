@@ -8,6 +8,7 @@ mod headers;
 mod health;
 mod heard;
 mod interim;
+mod losses;
 mod pool;
 mod progress;
 mod service;

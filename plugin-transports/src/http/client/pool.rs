@@ -29,6 +29,7 @@ use tokio::{
 
 use super::{
     connect::{Connector, Driver, Opened},
+    losses::{Before, Losses},
     progress::{Progress, Stage},
     shared::{Shared, Stream},
 };
@@ -42,6 +43,7 @@ pub(super) struct Pool {
     permits: Arc<Semaphore>,
     /// Who waits for a permit, or for an answer, asks it whether others are answered.
     line: Line,
+    losses: Arc<Losses>,
     state: Mutex<State>,
     /// Held while a connection is opened that may speak HTTP/2: who comes meanwhile shares it.
     opening: tokio::sync::Mutex<()>,
@@ -86,6 +88,7 @@ impl Pool {
             connector,
             permits: Arc::new(Semaphore::new(max)),
             line: Line::default(),
+            losses: Arc::default(),
             state: Mutex::default(),
             opening: tokio::sync::Mutex::default(),
             in_vain: AtomicU64::new(0),
@@ -174,7 +177,7 @@ impl Pool {
             }
             Opened::Http2(sender, driver, heard) => {
                 tokio::spawn(driver);
-                let mut shared = Shared::new(sender, heard, &self.permits);
+                let mut shared = Shared::new(sender, heard, &self.permits, &self.losses);
                 let lease = Lease::Shared(shared.for_call(clock::now()));
                 let mut state = self.state();
                 // Looked at under the lock, which a close takes after it: what is opened meanwhile serves the one call.
@@ -363,18 +366,27 @@ pub(super) enum Lease {
 pub(super) struct Own {
     connection: Option<Connection>,
     pool: Arc<Pool>,
+    before: Before,
 }
 
 impl Lease {
     fn own(pool: &Arc<Pool>, connection: Connection, permit: OwnedSemaphorePermit) -> Self {
         *lock(&connection.held) = Some(permit);
-        Self::Own(Own { connection: Some(connection), pool: Arc::clone(pool) })
+        Self::Own(Own { connection: Some(connection), pool: Arc::clone(pool), before: Before::default() })
     }
 
     /// No other call is to come onto this connection.
     pub(super) fn leave(&self) {
         if let Self::Shared(stream) = self {
             stream.leave();
+        }
+    }
+
+    /// A call is sent on it now.
+    pub(super) fn is_sent(&mut self) {
+        match self {
+            Self::Own(own) => own.before = own.pool.losses.before(),
+            Self::Shared(stream) => stream.is_sent(),
         }
     }
 
@@ -385,10 +397,10 @@ impl Lease {
         }
     }
 
-    /// Whether another call has told already what is to be told of the plugin by one that was lost to `cause`.
+    /// See [`Losses::is_told`].
     pub(super) fn is_told(&self, cause: &hyper::Error) -> bool {
         match self {
-            Self::Own(_) => false,
+            Self::Own(own) => own.pool.losses.is_told(own.before, cause),
             Self::Shared(stream) => stream.is_told(cause),
         }
     }

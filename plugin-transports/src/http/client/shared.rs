@@ -1,8 +1,8 @@
 //! A connection of HTTP/2, which all calls share.
 //!
-//! What befalls the connection befalls every call on it. So it is one piece of evidence when it is lost, however many calls
-//! were on it; and a call that is given up on a connection that says nothing at all takes it out of use, before each call
-//! that comes later is sent into the same silence.
+//! What befalls the connection befalls every call on it. What is lost with it is counted once, see [`Losses`]; and a call
+//! that is given up on a connection that says nothing at all takes it out of use, before each call that comes later is sent
+//! into the same silence.
 
 use std::{
     sync::{
@@ -13,13 +13,13 @@ use std::{
 };
 
 use hyper::client::conn::http2;
-use plugin_core::{
-    classify,
-    clock::{self, Instant},
-};
+use plugin_core::clock::{self, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::heard::Heard;
+use super::{
+    heard::Heard,
+    losses::{Before, Losses},
+};
 use crate::http::body::Parts;
 
 /// A connection on which nothing was read for so long, while calls waited on it, gets no other call once one of them was
@@ -41,9 +41,8 @@ struct Known {
     used: AtomicU64,
     /// It ends with the calls that are on it: no other is to come.
     is_left: AtomicBool,
-    /// A call has told that it was lost.
-    is_lost: AtomicBool,
     /// Of the pool's connections.
+    losses: Arc<Losses>,
     permits: Arc<Semaphore>,
     /// What it counts against the pool's cap once it is left for its silence and another is opened beside it.
     place: OnceLock<OwnedSemaphorePermit>,
@@ -57,11 +56,11 @@ struct Quiet {
 }
 
 impl Shared {
-    pub(super) fn new(sender: http2::SendRequest<Parts>, heard: Heard, permits: &Arc<Semaphore>) -> Self {
+    pub(super) fn new(sender: http2::SendRequest<Parts>, heard: Heard, permits: &Arc<Semaphore>, losses: &Arc<Losses>) -> Self {
         let known = Arc::new(Known {
             used: AtomicU64::new(0),
             is_left: AtomicBool::new(false),
-            is_lost: AtomicBool::new(false),
+            losses: Arc::clone(losses),
             permits: Arc::clone(permits),
             place: OnceLock::new(),
         });
@@ -76,7 +75,8 @@ impl Shared {
         }
         self.known.touch(now);
         let (sender, known) = (self.sender.clone(), Arc::clone(&self.known));
-        Stream { sender, heard: self.heard.clone(), quiet: self.quiet, known, waits: true }
+        let before = Before::default();
+        Stream { sender, heard: self.heard.clone(), quiet: self.quiet, known, before, waits: true }
     }
 
     /// Whether another call may come onto it.
@@ -125,11 +125,17 @@ pub(super) struct Stream {
     heard: Heard,
     quiet: Quiet,
     known: Arc<Known>,
+    before: Before,
     /// No answer has begun, nor has it failed.
     waits: bool,
 }
 
 impl Stream {
+    /// It is sent now.
+    pub(super) fn is_sent(&mut self) {
+        self.before = self.known.losses.before();
+    }
+
     /// An answer has begun, or it has failed.
     pub(super) fn heard_of(&mut self) {
         self.waits = false;
@@ -145,11 +151,9 @@ impl Stream {
         self.known.leave();
     }
 
-    /// Whether another call has told already what is to be told of the plugin by one that was lost to `cause`: that the
-    /// connection has ended. The first to ask is the one that tells it.
+    /// See [`Losses::is_told`].
     pub(super) fn is_told(&self, cause: &hyper::Error) -> bool {
-        // Relaxed: any of them may be the first.
-        !classify::is_of_one_stream(cause) && self.known.is_lost.swap(true, Ordering::Relaxed)
+        self.known.losses.is_told(self.before, cause)
     }
 }
 

@@ -1,0 +1,62 @@
+//! What is lost with a plugin's process, over connections that nobody shares.
+
+use futures_util::future::join_all;
+use plugin_core::{AnyError, Classify, PluginInstance, Verdict};
+use plugin_transports::http::{HttpClient, HttpConfig};
+use tokio::{io::AsyncWriteExt, net::TcpListener};
+
+use crate::support::{call, connect, listener, read_message, within};
+
+/// So many calls are in flight, and have been told this much, when all their connections are closed: how many of them are
+/// failures of the plugin.
+async fn failures(listener: &TcpListener, instance: &PluginInstance<HttpClient>, told: &[&str]) -> usize {
+    let calls = join_all(told.iter().map(|_| call(instance, "1")));
+    let crash = async {
+        let mut open = Vec::new();
+        for _ in told {
+            let (mut stream, _) = listener.accept().await.expect("a connection");
+            read_message(&mut stream).await.expect("a request");
+            open.push(stream);
+        }
+        for (stream, told) in open.iter_mut().zip(told) {
+            stream.write_all(told.as_bytes()).await.expect("it is open");
+        }
+    };
+    let (outcomes, ()) = within(async { tokio::join!(calls, crash) }).await;
+    let verdicts = outcomes.iter().map(|outcome| {
+        let error = outcome.as_ref().expect_err("it is lost");
+        AnyError.classify(Err::<&(), _>(error)).verdict()
+    });
+    verdicts.filter(|verdict| *verdict == Verdict::Failure).count()
+}
+
+const HALF: &str = "HTTP/1.1 200 OK\r\ncontent-length: 20\r\n\r\n{\"da";
+
+#[tokio::test]
+async fn calls_that_are_lost_with_one_process_are_one_piece_of_evidence_and_with_each_further_one_another() {
+    let (listener, address) = listener().await;
+    let instance = connect(HttpConfig::builder("p", format!("http://{address}/run")));
+    for process in 1..=5 {
+        assert_eq!(failures(&listener, &instance, &["", HALF, "", HALF, ""]).await, 1, "process {process}");
+    }
+}
+
+#[tokio::test]
+async fn a_plugin_that_closes_the_connection_of_one_call_after_another_fails_each_of_them() {
+    let (listener, address) = listener().await;
+    let instance = connect(HttpConfig::builder("p", format!("http://{address}/run")));
+    for told in ["", HALF, "", HALF, ""] {
+        assert_eq!(failures(&listener, &instance, &[told]).await, 1, "{told:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_cannot_be_read_is_evidence_however_many_there_are_at_once() {
+    const NO_HTTP: &str = "what?\r\n\r\n";
+    const NO_CHUNK: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nwhat?\r\n";
+    let (listener, address) = listener().await;
+    let instance = connect(HttpConfig::builder("p", format!("http://{address}/run")));
+    for told in [NO_HTTP, NO_CHUNK] {
+        assert_eq!(failures(&listener, &instance, &[told; 4]).await, 4, "{told:?}");
+    }
+}
