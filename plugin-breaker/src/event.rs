@@ -52,6 +52,8 @@ pub enum Reason {
     Operator,
     /// What was judged is gone: the service was started anew.
     Restarted,
+    /// The service can be reached again.
+    Reachable,
 }
 
 impl fmt::Display for Reason {
@@ -66,6 +68,7 @@ impl fmt::Display for Reason {
             Self::ProbesSucceeded => f.write_str("enough probes succeeded"),
             Self::Operator => f.write_str("an operator said so"),
             Self::Restarted => f.write_str("the service was started anew"),
+            Self::Reachable => f.write_str("the service can be reached again"),
         }
     }
 }

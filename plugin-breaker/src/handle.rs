@@ -89,6 +89,26 @@ impl CircuitBreakerHandle {
         self.shared.reset(Reason::Restarted);
     }
 
+    /// Ends the open time of a circuit that a rule has opened, because the service can be reached again: the next calls are its
+    /// probes. The event says so ([`Reason::Reachable`]). In any other state, and of a circuit that was opened by a command,
+    /// nothing changes; tells whether it did.
+    ///
+    /// ```
+    /// # use plugin_breaker::{Breaker, CircuitState};
+    /// let breaker = Breaker::default();
+    /// while let Ok(permit) = breaker.try_acquire() {
+    ///     permit.failure();
+    /// }
+    /// assert!(breaker.handle().try_early());
+    /// assert_eq!(breaker.state(), CircuitState::HalfOpen);
+    /// breaker.handle().force_open();
+    /// assert!(!breaker.handle().try_early());
+    /// ```
+    #[must_use = "it may have changed nothing"]
+    pub fn try_early(&self) -> bool {
+        self.shared.try_early()
+    }
+
     /// The events from now on.
     ///
     /// ```

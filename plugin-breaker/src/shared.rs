@@ -273,6 +273,11 @@ impl Shared {
         });
     }
 
+    pub(crate) fn try_early(&self) -> bool {
+        let now = clock::now();
+        self.locked(|machine| machine.try_early(now, &self.cells))
+    }
+
     pub(crate) fn reconfigure(&self, config: Arc<CircuitBreakerConfig>) {
         let now = clock::now();
         self.locked(|machine| machine.reconfigure(config, now, &self.cells));

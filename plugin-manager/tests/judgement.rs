@@ -507,6 +507,31 @@ async fn a_call_that_was_held_back_and_is_answered_is_slow_on_no_transport() {
     }
 }
 
+#[tokio::test]
+async fn a_plugin_over_http_that_could_not_be_reached_is_called_as_soon_as_it_can_be() {
+    // Bound, so that nobody else has it, and refused as long as nobody listens.
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
+    let endpoint = format!("http://{}/run", socket.local_addr().expect("an address"));
+    let gateway = gateway("http", &json!({"endpoint": endpoint, "timeout": "30s"}).to_string()).await;
+    let breaker = gateway.manager().get("p").expect("registered").controls.breaker.expect("on");
+    for _ in 0..10 {
+        let error = send(&gateway, told(&json!({"do": "answer"}))).await.expect_err("nobody is there");
+        assert_eq!(error.sent(), Sent::Nothing, "{error}");
+    }
+    assert_eq!(breaker.state(), CircuitState::Open);
+    tokio::spawn(serve(socket.listen(16).expect("a listener")));
+    let again = async {
+        while let Err(error) = send(&gateway, told(&json!({"do": "answer"}))).await {
+            assert_eq!(error.code(), Code::CircuitOpen, "{error}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    // Its open time is 30 s.
+    tokio::time::timeout(Duration::from_secs(10), again).await.expect("it can be reached");
+    gateway.shutdown().await;
+}
+
 /// Calls after which the balancer takes the time of one in thirty-two only.
 const WARM: usize = 64;
 

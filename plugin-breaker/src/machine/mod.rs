@@ -33,6 +33,8 @@ pub(crate) struct Evidence {
 pub(crate) struct Machine {
     config: Arc<CircuitBreakerConfig>,
     state: CircuitState,
+    /// A command has begun this stay.
+    is_commanded: bool,
     generation: u64,
     since: Instant,
     /// Failures since the last success.
@@ -65,6 +67,7 @@ impl Machine {
             window: Kept::for_config(&config),
             config,
             state,
+            is_commanded: false,
             generation: 1,
             since: now,
             streak: 0,
@@ -320,6 +323,7 @@ impl Machine {
             self.news = Some(Box::new(event));
         }
         self.state = state;
+        self.is_commanded = is_command;
         self.since = now;
         self.streak = 0;
         self.others = 0;
@@ -351,6 +355,15 @@ impl Machine {
                 self.enter(state, why, now, cells);
             }
         }
+    }
+
+    /// What opened the circuit may be over. `false` where no rule has opened it.
+    pub(crate) fn try_early(&mut self, now: Instant, cells: &Cells) -> bool {
+        let is_open = self.state == CircuitState::Open && !self.is_commanded;
+        if is_open {
+            self.enter(CircuitState::HalfOpen, Reason::Reachable, now, cells);
+        }
+        is_open
     }
 
     /// Takes over other settings. What the window holds is kept, in a window of the new shape; the state stays, unless

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use plugin_core::{Code, Plugin, PluginError, PluginInfo, Rejected, Reply, Sent};
 use plugin_transports::{
-    http::HttpPlugin,
+    http::{HttpPlugin, Reach},
     json::Limits,
     process::{self, ProcessConfig, ProcessHandle},
 };
@@ -19,6 +19,8 @@ use crate::{
 pub(super) struct Connected {
     pub(super) instances: Vec<Instance<Transport>>,
     pub(super) process: Option<ProcessHandle>,
+    /// Whether its instances can be reached, where they are on another machine or may be.
+    pub(super) reach: Vec<Reach>,
     /// Why its process is not ready, and will be tried again.
     pub(super) late: Option<PluginError>,
 }
@@ -90,11 +92,12 @@ pub(super) async fn connect(
             };
             let process = instance.service().handle();
             let instance = Instance::new(ONLY, instance.map(Transport::Process));
-            Ok(Connected { instances: vec![instance], process: Some(process), late })
+            Ok(Connected { instances: vec![instance], process: Some(process), reach: Vec::new(), late })
         }
         Maker::Http(_, instances) => {
-            let instances = instances.iter().map(|instance| http(instance, json)).collect::<Result<_, _>>()?;
-            Ok(Connected { instances, process: None, late: None })
+            let connected = instances.iter().map(|instance| http(instance, json)).collect::<Result<Vec<_>, _>>()?;
+            let (instances, reach) = connected.into_iter().unzip();
+            Ok(Connected { instances, process: None, reach, late: None })
         }
     }
 }
@@ -109,19 +112,21 @@ fn unknown(plugin: &PluginConfig, factories: &Factories) -> String {
 
 async fn create(plugin: &PluginConfig, factory: &dyn Factory) -> Result<Connected, PluginError> {
     let instance = factory.create(plugin.name(), plugin.options()).await?;
-    Ok(Connected { instances: vec![Instance::new(ONLY, instance.map(Transport::custom))], process: None, late: None })
+    let instances = vec![Instance::new(ONLY, instance.map(Transport::custom))];
+    Ok(Connected { instances, process: None, reach: Vec::new(), late: None })
 }
 
-fn http(config: &InstanceConfig, json: Limits) -> Result<Instance<Transport>, PluginError> {
-    let connected = HttpPlugin::connect(config.http().clone().with_json_limits(json))?.map(Transport::Http);
-    let mut instance = Instance::new(config.name(), connected)
+fn http(config: &InstanceConfig, json: Limits) -> Result<(Instance<Transport>, Reach), PluginError> {
+    let connected = HttpPlugin::connect(config.http().clone().with_json_limits(json))?;
+    let reach = connected.service().reach();
+    let mut instance = Instance::new(config.name(), connected.map(Transport::Http))
         .with_weight(config.weight())
         .with_priority(config.priority())
         .with_enabled(config.enabled());
     if let Some(zone) = config.zone() {
         instance = instance.with_zone(zone);
     }
-    Ok(instance)
+    Ok((instance, reach))
 }
 
 /// Told to callers, and to whoever wants to switch it on.

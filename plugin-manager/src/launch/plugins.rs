@@ -287,6 +287,9 @@ async fn start(plugin: &PluginConfig, counts: Counts, terms: &Terms<'_>) -> Resu
         .with_counts(counts);
     let mut registration = assemble(plugin.name(), settings.build_over(plugin.name(), connected.instances))?;
     registration = registration.map_info(|info| connect::complete(info, plugin, transport));
+    if !connected.reach.is_empty() {
+        recovery::follow_reach(registration.controls(), connected.reach);
+    }
     if let Some(process) = connected.process {
         registration = registration.map_controls(|controls| {
             recovery::follow(&Arc::from(plugin.name()), controls, &process);

@@ -1,10 +1,15 @@
-//! What a process that was started again begins with.
+//! What a plugin begins with that is there again: one whose process was started again, and one that can be reached again.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use plugin_breaker::{CircuitBreakerHandle, CircuitState};
+use futures_util::future::join_all;
+use plugin_breaker::{CircuitBreakerHandle, CircuitState, Events, Reason};
+use plugin_core::clock;
 use plugin_health::{HealthCheck, WeakHealthCheck};
-use plugin_transports::process::{ProcessEvent, ProcessHandle, ProcessState};
+use plugin_transports::{
+    http::Reach,
+    process::{ProcessEvent, ProcessHandle, ProcessState},
+};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 
 use crate::manager::Controls;
@@ -66,8 +71,12 @@ fn is_ready(plugin: &str, controls: &Begins) {
     {
         forget(plugin, breaker);
     }
+    check_now(&controls.health_checks);
+}
+
+fn check_now(checks: &[WeakHealthCheck]) {
     // Not here: what happens next is to be heard also while a check hangs, which ends at its own timeout.
-    for check in controls.health_checks.iter().filter_map(WeakHealthCheck::upgrade) {
+    for check in checks.iter().filter_map(WeakHealthCheck::upgrade) {
         tokio::spawn(async move { check.check_now().await });
     }
 }
@@ -84,9 +93,87 @@ fn forget(plugin: &str, breaker: &CircuitBreakerHandle) {
     breaker.begin_anew();
 }
 
+/// So often, about, it is tried whether a plugin over HTTP can be reached again.
+const TRY_EVERY: Duration = Duration::from_secs(1);
+
+/// The same for a plugin over HTTP, whose process somebody else starts: while its breaker is open and the latest connection
+/// could not be made, a bare one is tried about once a second, as long as callers come. When one is made the breaker is
+/// half-open at once, and health is checked.
+///
+/// Callers who are refused a connection open the breaker within a moment, by attempts that cost nobody anything, and a restart
+/// of a third of a second would be an outage of the whole `recovery_timeout`. It is not closed, as it is for a process that
+/// is known to be the plugin: who takes connections on that port may be a stranger. What an operator has set stays so.
+pub(super) fn follow_reach(controls: &Controls, reach: Vec<Reach>) {
+    let Some(breaker) = controls.breaker.clone() else { return };
+    let (checks, events) = (Begins::of(controls).health_checks, breaker.events());
+    let all = reach.clone();
+    let is_lost = move || all.iter().any(Reach::is_lost);
+    let all = reach.clone();
+    let can_connect = move || {
+        let lost = all.iter().filter(|reach| reach.is_lost()).cloned();
+        let tries: Vec<_> = lost.map(|reach| async move { reach.connect().await.is_ok() }).collect();
+        async move { join_all(tries).await.contains(&true) }
+    };
+    let heeds = heed_reach(breaker, events, is_lost, can_connect, checks);
+    let closed = join_all(reach.into_iter().map(|reach| async move { reach.closed().await }));
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = closed => {}
+            () = heeds => {}
+        }
+    });
+}
+
+async fn heed_reach<F: Future<Output = bool>>(
+    breaker: CircuitBreakerHandle,
+    mut events: Events,
+    is_lost: impl Fn() -> bool,
+    can_connect: impl Fn() -> F,
+    checks: Vec<WeakHealthCheck>,
+) {
+    while let Some(event) = events.next().await {
+        if event.to == CircuitState::Open
+            && event.reason != Reason::Operator
+            && is_reached_early(&breaker, &is_lost, &can_connect).await
+        {
+            check_now(&checks);
+        }
+    }
+}
+
+/// Whether the breaker of a plugin that can be reached again is half-open before its open time is over.
+async fn is_reached_early<F: Future<Output = bool>>(
+    breaker: &CircuitBreakerHandle,
+    is_lost: &impl Fn() -> bool,
+    can_connect: &impl Fn() -> F,
+) -> bool {
+    let (mut refused, mut was_lost) = (breaker.stats().rejected, is_lost());
+    loop {
+        // Not all hosts at once whose plugin went away.
+        tokio::time::sleep(TRY_EVERY.mul_f64(0.75 + fastrand::f64() / 2.0)).await;
+        let stats = breaker.stats();
+        // Another state has another owner, and after the open time the next caller is the one who tries.
+        if stats.state != CircuitState::Open || stats.next_attempt.is_none_or(|next| next <= clock::now()) {
+            return false;
+        }
+        was_lost |= is_lost();
+        // What has opened it is nothing that a connection could be asked for, or nobody comes.
+        if !was_lost || stats.rejected == refused {
+            continue;
+        }
+        refused = stats.rejected;
+        // A call that was under way may have been connected since.
+        if !is_lost() || can_connect().await {
+            return breaker.try_early();
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use plugin_breaker::{CircuitBreakerConfig, CircuitBreakerLayer};
+    use std::cell::Cell;
+
+    use plugin_breaker::{Breaker, CircuitBreakerConfig, CircuitBreakerLayer};
     use plugin_health::{HealthConfig, probe};
     use tokio::sync::broadcast::Sender;
 
@@ -146,6 +233,72 @@ mod tests {
         for (state, breaker) in [(UP, CircuitState::Closed), (ProcessState::Restarting, CircuitState::Open)] {
             let last = ProcessEvent::Started { pid: 3 };
             assert_eq!(after(1, state, &missed, last).await, breaker, "{state:?}");
+        }
+    }
+
+    /// Ten callers a second, or none, come for a plugin that can be reached after this time, and this is done with its breaker
+    /// once that has opened; how often a connection was tried in 20 seconds, and how the breaker is then.
+    async fn reached(
+        back: Duration,
+        calls: bool,
+        is_lost: impl Fn(Duration) -> bool,
+        done: impl Fn(&CircuitBreakerHandle),
+    ) -> (u32, CircuitState) {
+        let breaker = Breaker::default();
+        let (handle, events) = (breaker.handle(), breaker.handle().events());
+        while let Ok(call) = breaker.try_acquire() {
+            call.failure();
+        }
+        done(&handle);
+        let (begun, tries) = (clock::now(), Cell::new(0));
+        let can_connect = || {
+            tries.set(tries.get() + 1);
+            std::future::ready(begun.elapsed() >= back)
+        };
+        let come = async {
+            while begun.elapsed() < Duration::from_secs(20) {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                if calls && let Ok(call) = breaker.try_acquire() {
+                    call.ignore();
+                }
+            }
+        };
+        tokio::select! {
+            () = heed_reach(handle, events, || is_lost(begun.elapsed()), can_connect, Vec::new()) => {}
+            () = come => {}
+        }
+        (tries.get(), breaker.state())
+    }
+
+    const NEVER: Duration = Duration::MAX;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_breaker_is_half_open_once_the_plugin_can_be_reached_again_and_until_then_it_is_tried_once_a_second() {
+        let (tries, state) = reached(NEVER, true, |_| true, |_| ()).await;
+        assert!((15..=26).contains(&tries), "{tries}");
+        assert_eq!(state, CircuitState::Open);
+        let (tries, state) = reached(Duration::from_secs(3), true, |_| true, |_| ()).await;
+        assert!((3..=5).contains(&tries), "{tries}");
+        assert_eq!(state, CircuitState::HalfOpen);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_connection_is_tried_that_nobody_comes_for_or_to_a_plugin_that_could_be_reached() {
+        assert_eq!(reached(Duration::ZERO, false, |_| true, |_| ()).await, (0, CircuitState::Open));
+        assert_eq!(reached(Duration::ZERO, true, |_| false, |_| ()).await, (0, CircuitState::Open));
+        // A call was connected that was under way when the breaker opened.
+        let connected = |since| since < Duration::from_millis(500);
+        assert_eq!(reached(NEVER, true, connected, |_| ()).await, (0, CircuitState::HalfOpen));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_an_operator_has_set_outlives_that_a_plugin_can_be_reached_again() {
+        for (command, state) in [
+            (CircuitBreakerHandle::force_open as fn(&_), CircuitState::Open),
+            (CircuitBreakerHandle::isolate, CircuitState::Isolated),
+            (CircuitBreakerHandle::disable, CircuitState::Disabled),
+        ] {
+            assert_eq!(reached(Duration::ZERO, true, |_| true, command).await.1, state);
         }
     }
 }

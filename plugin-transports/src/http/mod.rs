@@ -40,7 +40,7 @@ mod pace;
 mod server;
 
 pub use body::Parts;
-pub use client::{HttpClient, HttpConfig, HttpConfigBuilder, HttpFuture, HttpPlugin, HttpVersion};
+pub use client::{HttpClient, HttpConfig, HttpConfigBuilder, HttpFuture, HttpPlugin, HttpVersion, Reach};
 pub use server::{
     HostGuard, ListenOptions, PeerAddr, PluginServer, PluginServerFuture, ServerOptions, Serving, serve, serve_http,
 };

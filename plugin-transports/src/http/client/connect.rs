@@ -1,6 +1,15 @@
 //! Opens connections: name lookup, TCP, TLS, and the version of HTTP.
 
-use std::{future::Future, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    net::SocketAddr,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -45,6 +54,8 @@ pub(super) struct Connector {
     version: HttpVersion,
     #[cfg(feature = "tls")]
     tls: Option<Tls>,
+    /// The latest try has failed.
+    is_lost: AtomicBool,
 }
 
 #[cfg(feature = "tls")]
@@ -78,6 +89,7 @@ impl Connector {
             version: config.version,
             #[cfg(feature = "tls")]
             tls: endpoint.tls.then(|| Tls::new(config, endpoint)).transpose()?,
+            is_lost: AtomicBool::new(false),
         })
     }
 
@@ -98,6 +110,21 @@ impl Connector {
     /// Where the name has further addresses, each has a share of the limit for TLS too: one that takes a connection and
     /// then says nothing is as dead as one that takes none.
     pub(super) async fn connect(&self) -> Result<Opened, PluginError> {
+        let opened = self.open().await;
+        // Relaxed: of two that end at once either is the latest. Who is told of a failure knows it from the error.
+        if self.is_lost() != opened.is_err() {
+            self.is_lost.store(opened.is_err(), Ordering::Relaxed);
+        }
+        opened
+    }
+
+    /// Whether the latest try of a connection has failed.
+    pub(super) fn is_lost(&self) -> bool {
+        // Relaxed: see `connect`.
+        self.is_lost.load(Ordering::Relaxed)
+    }
+
+    async fn open(&self) -> Result<Opened, PluginError> {
         let mut dialing = Dialing::begin(&self.dialer, self.timeout);
         loop {
             let (stream, address) = dialing.next().await.map_err(|error| self.fault(error))?;

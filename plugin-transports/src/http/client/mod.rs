@@ -11,9 +11,11 @@ mod interim;
 mod losses;
 mod pool;
 mod progress;
+mod reach;
 mod service;
 mod settings;
 mod shared;
 
 pub use config::{HttpConfig, HttpConfigBuilder, HttpVersion};
+pub use reach::Reach;
 pub use service::{HttpClient, HttpFuture, HttpPlugin};

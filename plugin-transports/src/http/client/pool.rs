@@ -99,6 +99,10 @@ impl Pool {
         })
     }
 
+    pub(super) fn connector(&self) -> &Connector {
+        &self.connector
+    }
+
     /// Closes what is idle and turns away who waits or comes.
     pub(super) fn close(&self) {
         self.permits.close();

@@ -18,7 +18,10 @@ use plugin_core::{
     deadline::{AttemptFuture, AttemptTimeout, AttemptTimeoutLayer, attempt_limit, cut::AttemptTime, turn, waiting},
     polled_after_end,
 };
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::{
+    sync::{CancellationToken, DropGuard},
+    task::TaskTracker,
+};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -29,6 +32,7 @@ use super::{
     fault, headers, health,
     pool::Pool,
     progress::Progress,
+    reach::Reach,
 };
 use crate::{
     http::{body::Parts, envelope},
@@ -61,6 +65,7 @@ impl HttpPlugin {
         let base = headers::base(&config);
         let transport = if config.endpoint.tls { "https" } else { "http" };
         let info = PluginInfo::new(config.name.as_str(), "").with_transport(transport);
+        let closing = CancellationToken::new();
         let shared = Arc::new(Shared {
             config,
             name,
@@ -69,7 +74,8 @@ impl HttpPlugin {
             probe_pool,
             health: health::Known::default(),
             calls: TaskTracker::new(),
-            closing: CancellationToken::new(),
+            _gone: closing.clone().drop_guard(),
+            closing,
             cut: CancellationToken::new(),
         });
         let (probed, closed) = (Arc::clone(&shared), Arc::clone(&shared));
@@ -132,6 +138,8 @@ struct Shared {
     calls: TaskTracker,
     /// No new call is taken.
     closing: CancellationToken,
+    /// It closes too when nobody has it.
+    _gone: DropGuard,
     /// What is in flight is given up.
     cut: CancellationToken,
 }
@@ -146,6 +154,12 @@ impl HttpClient {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.shared.name
+    }
+
+    /// Whether the plugin can be reached, for who waits until it can be.
+    #[must_use]
+    pub fn reach(&self) -> Reach {
+        Reach::new(&self.shared.pool, &self.shared.closing)
     }
 
     /// Connections that could be in use besides those that are: 0 when calls wait in line. Over HTTP/2 calls share one.

@@ -56,7 +56,12 @@ struct Quiet {
 }
 
 impl Shared {
-    pub(super) fn new(sender: http2::SendRequest<Parts>, heard: Heard, permits: &Arc<Semaphore>, losses: &Arc<Losses>) -> Self {
+    pub(super) fn new(
+        sender: http2::SendRequest<Parts>,
+        heard: Heard,
+        permits: &Arc<Semaphore>,
+        losses: &Arc<Losses>,
+    ) -> Self {
         let known = Arc::new(Known {
             used: AtomicU64::new(0),
             is_left: AtomicBool::new(false),
