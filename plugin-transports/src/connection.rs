@@ -41,7 +41,8 @@ impl ConnectionConfig {
         ConnectionConfigBuilder(Self::default())
     }
 
-    /// The most connections at once over HTTP/1.1. Over HTTP/2 all calls share one, and this caps neither calls nor streams.
+    /// The most connections at once. Over HTTP/2 calls share one, as many at once as the plugin takes on it; another is opened
+    /// beside it where that is used up.
     #[must_use]
     pub fn max_connections(&self) -> usize {
         self.max_connections
@@ -90,7 +91,8 @@ impl ConnectionConfig {
 pub struct ConnectionConfigBuilder(ConnectionConfig);
 
 impl ConnectionConfigBuilder {
-    /// Caps the connections over HTTP/1.1. Over HTTP/2 all calls share one, and this caps neither calls nor streams.
+    /// Caps the connections. Over HTTP/2 calls share one, as many at once as the plugin takes on it; another is opened beside it
+    /// where that is used up, and those for whom there is neither wait in line.
     pub fn with_max_connections(mut self, max: usize) -> Self {
         self.0.max_connections = max;
         self
@@ -149,8 +151,8 @@ static TABLE: Table = Table::new(
         Key::new(
             "max_connections",
             Kind::integer(1, MOST_CONNECTIONS as i128),
-            "Connections at once over HTTP/1.1, a real cap: further calls wait in line, first come first served. Over HTTP/2 \
-             calls share one.",
+            "Connections at once, a real cap: further calls wait in line, first come first served. Over HTTP/2 calls share one, \
+             and another is opened where the plugin takes no more calls on it.",
         )
         .default("10")
         .go()

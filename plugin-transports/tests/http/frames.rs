@@ -36,6 +36,7 @@ const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const GOAWAY: u8 = 7;
+const MAX_CONCURRENT_STREAMS: u16 = 3;
 const ACK: u8 = 1;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
@@ -56,6 +57,17 @@ pub(crate) struct Frames {
 
 impl Frames {
     pub(crate) async fn start(script: fn(u32, u32) -> Act) -> Self {
+        Self::saying(&[], script).await
+    }
+
+    /// One that takes so many streams at once on a connection, and says so.
+    pub(crate) async fn allowing(streams: u32, script: fn(u32, u32) -> Act) -> Self {
+        let setting = [&MAX_CONCURRENT_STREAMS.to_be_bytes()[..], &streams.to_be_bytes()].concat();
+        Self::saying(&setting, script).await
+    }
+
+    async fn saying(settings: &[u8], script: fn(u32, u32) -> Act) -> Self {
+        let settings: Arc<[u8]> = settings.into();
         let (listener, address) = listener().await;
         let plugin = Self {
             address,
@@ -75,7 +87,7 @@ impl Frames {
                     changed.notify_waiters();
                     script(connection, stream)
                 };
-                tokio::spawn(converse(stream, script, Arc::clone(&answered)));
+                tokio::spawn(converse(stream, Arc::clone(&settings), script, Arc::clone(&answered)));
             }
         });
         plugin
@@ -110,9 +122,14 @@ impl Frames {
 }
 
 /// `None`: the host has gone.
-async fn converse(mut stream: TcpStream, script: impl Fn(u32) -> Act, answered: Arc<AtomicU32>) -> Option<()> {
+async fn converse(
+    mut stream: TcpStream,
+    settings: Arc<[u8]>,
+    script: impl Fn(u32) -> Act,
+    answered: Arc<AtomicU32>,
+) -> Option<()> {
     stream.read_exact(&mut [0; 24]).await.ok()?;
-    write(&mut stream, SETTINGS, 0, 0, &[]).await?;
+    write(&mut stream, SETTINGS, 0, 0, &settings).await?;
     let mut has_ended = false;
     loop {
         let mut head = [0; 9];

@@ -17,6 +17,7 @@ mod refusing;
 mod server;
 mod shared;
 mod shutdown;
+mod streams;
 mod support;
 #[path = "../../src/tls/test_files.rs"]
 mod test_files;

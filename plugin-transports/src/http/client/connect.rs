@@ -12,7 +12,7 @@ use std::{
 };
 
 use hyper::client::conn::{http1, http2};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use plugin_core::{BoxError, PluginError, Sent, deadline::within, rounded};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -21,6 +21,7 @@ use tokio::{
 
 use super::{
     HttpConfig, HttpVersion,
+    driven::{Link, Queue, Telling, UNTOLD},
     heard::{Ear, Heard},
     interim::Bounded,
 };
@@ -44,7 +45,7 @@ pub(super) type Driver = Pin<Box<dyn Future<Output = ()> + Send>>;
 pub(super) enum Opened {
     Http1(http1::SendRequest<Parts>, Driver),
     /// And what counts what is read from it.
-    Http2(http2::SendRequest<Parts>, Driver, Heard),
+    Http2(http2::SendRequest<Parts>, Arc<Link>, Heard),
 }
 
 pub(super) struct Connector {
@@ -109,8 +110,10 @@ impl Connector {
     ///
     /// Where the name has further addresses, each has a share of the limit for TLS too: one that takes a connection and
     /// then says nothing is as dead as one that takes none.
-    pub(super) async fn connect(&self) -> Result<Opened, PluginError> {
-        let opened = self.open().await;
+    ///
+    /// Those in the queue are told when there may be another stream on it.
+    pub(super) async fn connect(&self, queue: &Arc<Queue>) -> Result<Opened, PluginError> {
+        let opened = self.open(queue).await;
         // Relaxed: of two that end at once either is the latest. Who is told of a failure knows it from the error.
         if self.is_lost() != opened.is_err() {
             self.is_lost.store(opened.is_err(), Ordering::Relaxed);
@@ -124,12 +127,12 @@ impl Connector {
         self.is_lost.load(Ordering::Relaxed)
     }
 
-    async fn open(&self) -> Result<Opened, PluginError> {
+    async fn open(&self, queue: &Arc<Queue>) -> Result<Opened, PluginError> {
         let mut dialing = Dialing::begin(&self.dialer, self.timeout);
         loop {
             let (stream, address) = dialing.next().await.map_err(|error| self.fault(error))?;
             let share = dialing.share();
-            match within(share, self.set_up(stream, address)).await {
+            match within(share, self.set_up(stream, address, queue)).await {
                 Some(Ok(opened)) => {
                     dialing.taken();
                     return Ok(opened);
@@ -144,7 +147,7 @@ impl Connector {
         }
     }
 
-    async fn set_up(&self, stream: TcpStream, address: SocketAddr) -> Result<Opened, Unfit> {
+    async fn set_up(&self, stream: TcpStream, address: SocketAddr, queue: &Arc<Queue>) -> Result<Opened, Unfit> {
         #[cfg(feature = "tls")]
         if let Some(tls) = &self.tls {
             let stream = tls.connector.connect(tls.name.clone(), stream).await.map_err(Unfit::tls)?;
@@ -152,12 +155,13 @@ impl Connector {
             if self.version == HttpVersion::Http2 && !http2 {
                 return Err(Unfit { error: "it does not speak HTTP/2 (ALPN)".into(), permanent: true });
             }
-            return self.shake_hands(stream, address, http2).await;
+            return self.shake_hands(stream, address, http2.then_some(queue)).await;
         }
-        self.shake_hands(stream, address, self.version == HttpVersion::Http2).await
+        self.shake_hands(stream, address, (self.version == HttpVersion::Http2).then_some(queue)).await
     }
 
-    async fn shake_hands<I>(&self, stream: I, address: SocketAddr, http2: bool) -> Result<Opened, Unfit>
+    /// Over HTTP/2 where there is a queue.
+    async fn shake_hands<I>(&self, stream: I, address: SocketAddr, queue: Option<&Arc<Queue>>) -> Result<Opened, Unfit>
     where
         I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
@@ -165,11 +169,11 @@ impl Connector {
         let heard = ear.heard();
         let stream = Paced::watched(stream, ear);
         // A connection's own error also reaches the call that is on it, which tells it better.
-        if http2 {
-            let mut builder = http2::Builder::new(TokioExecutor::new());
-            builder.timer(TokioTimer::new()).keep_alive_interval(PING_EVERY);
+        if let Some(queue) = queue {
+            let mut builder = http2::Builder::new(Telling(Arc::clone(queue)));
+            builder.timer(TokioTimer::new()).keep_alive_interval(PING_EVERY).initial_max_send_streams(UNTOLD);
             let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(Unfit::passing)?;
-            return Ok(Opened::Http2(sender, Box::pin(async { drop(connection.await) }), heard));
+            return Ok(Opened::Http2(sender, Link::new(connection), heard));
         }
         let mut builder = http1::Builder::new();
         builder.max_header_size(MAX_HEAD);

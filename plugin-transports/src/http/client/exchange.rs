@@ -59,7 +59,7 @@ pub(super) async fn send<'p>(
     let (mut began, mut back) = (now, None);
     let mut beside = progress.beside(pool.line());
     loop {
-        let mut lease = pool.checkout(now, progress).await?;
+        let mut lease = pool.checkout(began, progress).await?;
         // It is made when it can be sent: what it says of time is what is left after a wait in line.
         let outgoing = back.take().unwrap_or_else(|| make(progress.sending(began)));
         progress.set(Stage::Sent);

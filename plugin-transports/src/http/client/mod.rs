@@ -2,6 +2,7 @@
 
 mod config;
 mod connect;
+mod driven;
 mod exchange;
 mod fault;
 mod headers;

@@ -3,6 +3,10 @@
 //! A permit stands for a connection in use, and waiters are served in order. Connections that are idle hold none, and a new
 //! one is opened only when none is idle, so that the two together never exceed the cap: at the moment of opening there are
 //! at most as many as permits, and afterwards one more in use is one fewer idle.
+//!
+//! Over HTTP/2 calls share a connection, see [`sharing`].
+
+mod sharing;
 
 use std::{
     collections::VecDeque,
@@ -27,8 +31,10 @@ use tokio::{
     task::AbortHandle,
 };
 
+use self::sharing::Beside;
 use super::{
     connect::{Connector, Driver, Opened},
+    driven::Queue,
     losses::{Before, Losses},
     progress::{Progress, Stage},
     shared::{Shared, Stream},
@@ -39,14 +45,17 @@ use crate::{connection::ConnectionConfig, http::body::Parts};
 const READY_WITHIN: Duration = Duration::from_millis(100);
 
 pub(super) struct Pool {
-    connector: Connector,
+    connector: Arc<Connector>,
     permits: Arc<Semaphore>,
-    /// Who waits for a permit, or for an answer, asks it whether others are answered.
+    /// Who waits for a permit or a stream, or for an answer, asks it whether others are answered.
     line: Line,
     losses: Arc<Losses>,
     state: Mutex<State>,
-    /// Held while a connection is opened that may speak HTTP/2: who comes meanwhile shares it.
-    opening: tokio::sync::Mutex<()>,
+    /// Held by the first of those who wait for a stream of HTTP/2, be it of a connection that is still to be opened: who comes
+    /// meanwhile shares it.
+    turn: tokio::sync::Mutex<()>,
+    /// Who has that turn, or waits for it.
+    queue: Arc<Queue>,
     /// How often that came to nothing. Who waited for it does not wait again: connections are then opened side by side, and
     /// what is found out of an origin that is away is found out by all in the time of one.
     in_vain: AtomicU64,
@@ -61,7 +70,9 @@ pub(super) struct Pool {
 struct State {
     /// The longest idle first.
     idle: VecDeque<Idle>,
-    shared: Option<Shared>,
+    /// Those that calls share. The first holds no place under the cap, see [`place_beside`](super::shared::place_beside).
+    shared: Vec<Shared>,
+    beside: Beside,
     /// When a call was last answered on a connection that was kept.
     answered: Instant,
     /// Closes what has been idle for too long; there while anything can become so.
@@ -85,12 +96,13 @@ struct Connection {
 impl Pool {
     pub(super) fn new(connector: Connector, config: &ConnectionConfig, max: usize) -> Arc<Self> {
         Arc::new(Self {
-            connector,
+            connector: Arc::new(connector),
             permits: Arc::new(Semaphore::new(max)),
             line: Line::default(),
             losses: Arc::default(),
             state: Mutex::default(),
-            opening: tokio::sync::Mutex::default(),
+            turn: tokio::sync::Mutex::default(),
+            queue: Arc::default(),
             in_vain: AtomicU64::new(0),
             http1: AtomicBool::new(false),
             max_idle: config.max_idle_connections().min(max),
@@ -108,12 +120,17 @@ impl Pool {
         self.permits.close();
         let mut state = self.state();
         state.idle.clear();
-        state.shared = None;
+        state.shared.clear();
+        state.beside.give_up();
+        drop(state);
+        self.queue.tell();
     }
 
     /// A connection to send on, in turn, for a call that began `now`. Dropping the future gives up the place in line.
     pub(super) async fn checkout(self: &Arc<Self>, now: Instant, progress: &Progress) -> Result<Lease, PluginError> {
-        if let Some(lease) = self.shared(now) {
+        if self.connector.may_be_http2()
+            && let Some(lease) = self.share(now, progress).await?
+        {
             return Ok(lease);
         }
         let permit = self.permit(progress).await?;
@@ -125,21 +142,7 @@ impl Pool {
             }
         }
         progress.set(Stage::Connecting);
-        if !self.connector.may_be_http2() || self.speaks_http1() {
-            return self.open(permit).await;
-        }
-        // Relaxed: not to see that it has changed costs one more turn.
-        let in_vain = self.in_vain.load(Ordering::Relaxed);
-        let turn = Turn { pool: self, _lock: self.opening.lock().await, is_of_use: true };
-        // Looked at again: what the one before has found out is what this one waited for.
-        if let Some(lease) = self.shared(now) {
-            return Ok(lease);
-        }
-        if self.speaks_http1() || self.in_vain.load(Ordering::Relaxed) != in_vain {
-            drop(turn);
-            return self.open(permit).await;
-        }
-        turn.take(self.open(permit)).await
+        self.open(permit).await
     }
 
     fn speaks_http1(&self) -> bool {
@@ -168,7 +171,7 @@ impl Pool {
     }
 
     async fn open(self: &Arc<Self>, permit: OwnedSemaphorePermit) -> Result<Lease, PluginError> {
-        match self.connector.connect().await? {
+        match self.connector.connect(&self.queue).await? {
             Opened::Http1(sender, driver) => {
                 // Relaxed: see `checkout`.
                 self.http1.store(true, Ordering::Relaxed);
@@ -179,29 +182,10 @@ impl Pool {
                 })?;
                 Ok(Lease::own(self, connection, permit))
             }
-            Opened::Http2(sender, driver, heard) => {
-                tokio::spawn(driver);
-                let mut shared = Shared::new(sender, heard, &self.permits, &self.losses);
-                let lease = Lease::Shared(shared.for_call(clock::now()));
-                let mut state = self.state();
-                // Looked at under the lock, which a close takes after it: what is opened meanwhile serves the one call.
-                if !self.permits.is_closed() {
-                    state.shared = Some(shared);
-                    self.reap_later(&mut state);
-                }
-                Ok(lease)
-            }
+            Opened::Http2(sender, link, heard) => Ok(Lease::Shared(
+                self.keep_shared(Shared::new(sender, link, heard, &self.queue, &self.permits, &self.losses), permit),
+            )),
         }
-    }
-
-    fn shared(&self, now: Instant) -> Option<Lease> {
-        let mut state = self.state();
-        let shared = state.shared.as_mut()?;
-        if !shared.is_open() {
-            state.shared = None;
-            return None;
-        }
-        Some(Lease::Shared(shared.for_call(now)))
     }
 
     /// The connection that was used last: it is the least likely to have been closed, and the rest can age.
@@ -255,35 +239,11 @@ impl Pool {
     }
 }
 
-/// The turn to open a connection that all may share.
-struct Turn<'p> {
-    pool: &'p Pool,
-    _lock: tokio::sync::MutexGuard<'p, ()>,
-    is_of_use: bool,
-}
-
-impl Turn<'_> {
-    async fn take(mut self, open: impl Future<Output = Result<Lease, PluginError>>) -> Result<Lease, PluginError> {
-        // Until it is known otherwise: who takes it may be dropped.
-        self.is_of_use = false;
-        let opened = open.await;
-        self.is_of_use = opened.is_ok();
-        opened
-    }
-}
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        // Before the next one has its turn.
-        if !self.is_of_use {
-            self.pool.in_vain.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-}
-
 impl Drop for Pool {
     fn drop(&mut self) {
-        if let Some(reaper) = self.state().reaper.take() {
+        let mut state = self.state();
+        state.beside.give_up();
+        if let Some(reaper) = state.reaper.take() {
             reaper.abort();
         }
     }
@@ -315,15 +275,16 @@ async fn reap(pool: Weak<Pool>, timeout: Duration) {
             }
             state.idle.pop_front();
         }
-        if let Some(shared) = &state.shared {
+        let mut unused = |shared: &Shared| {
             let age = shared.idle(now);
-            if age < timeout && shared.is_open() {
+            let is_kept = age < timeout && shared.is_open();
+            if is_kept {
                 wait = wait.min(timeout - age);
-            } else {
-                state.shared = None;
             }
-        }
-        if state.idle.is_empty() && state.shared.is_none() {
+            is_kept
+        };
+        state.keep(&mut unused);
+        if state.idle.is_empty() && state.shared.is_empty() {
             state.reaper = None;
             return;
         }

@@ -50,7 +50,7 @@ impl Reach {
     /// `PLUGIN_1205` when none can be made, or the plugin is gone.
     pub async fn connect(&self) -> Result<(), PluginError> {
         match self.pool.upgrade() {
-            Some(pool) => pool.connector().connect().await.map(drop),
+            Some(pool) => pool.connector().connect(&Arc::default()).await.map(drop),
             None => Err(PluginError::connection("the plugin is gone", plugin_core::Sent::Nothing)),
         }
     }

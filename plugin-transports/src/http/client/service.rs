@@ -162,7 +162,8 @@ impl HttpClient {
         Reach::new(&self.shared.pool, &self.shared.closing)
     }
 
-    /// Connections that could be in use besides those that are: 0 when calls wait in line. Over HTTP/2 calls share one.
+    /// Connections that could be in use besides those that are: over HTTP/1.1, 0 when calls wait in line. Over HTTP/2 the one
+    /// that calls share does not count, but those that were opened beside it do.
     #[must_use]
     pub fn free_connections(&self) -> usize {
         self.shared.pool.free()

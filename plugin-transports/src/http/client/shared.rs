@@ -6,8 +6,8 @@
 
 use std::{
     sync::{
-        Arc, OnceLock,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -17,6 +17,7 @@ use plugin_core::clock::{self, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{
+    driven::{Driving, Link, Queue},
     heard::Heard,
     losses::{Before, Losses},
 };
@@ -41,11 +42,24 @@ struct Known {
     used: AtomicU64,
     /// It ends with the calls that are on it: no other is to come.
     is_left: AtomicBool,
+    /// The connection itself, which knows how many calls its peer takes at once.
+    link: Arc<Link>,
+    /// How many calls are on it. It grows under the lock of the pool alone.
+    streams: AtomicUsize,
+    /// Who waits until there are fewer.
+    queue: Arc<Queue>,
     /// Of the pool's connections.
     losses: Arc<Losses>,
     permits: Arc<Semaphore>,
-    /// What it counts against the pool's cap once it is left for its silence and another is opened beside it.
-    place: OnceLock<OwnedSemaphorePermit>,
+    /// What it counts against the pool's cap where there is another beside it. See [`place_beside`].
+    place: Mutex<Option<OwnedSemaphorePermit>>,
+}
+
+/// A place under the pool's cap for a connection beside the one that all share, which counts as one and holds none.
+pub(super) fn place_beside(permits: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+    // Of two, so that one is left for that.
+    let mut two = Arc::clone(permits).try_acquire_many_owned(2).ok()?;
+    two.split(1)
 }
 
 /// Since when nothing was read while a call waited: the first call that was sent after what was read last.
@@ -56,24 +70,48 @@ struct Quiet {
 }
 
 impl Shared {
+    /// Has the connection driven from now on.
     pub(super) fn new(
         sender: http2::SendRequest<Parts>,
+        link: Arc<Link>,
         heard: Heard,
+        queue: &Arc<Queue>,
         permits: &Arc<Semaphore>,
         losses: &Arc<Losses>,
     ) -> Self {
+        tokio::spawn(Driving { link: Arc::clone(&link), queue: Arc::clone(queue) });
         let known = Arc::new(Known {
             used: AtomicU64::new(0),
             is_left: AtomicBool::new(false),
+            link,
+            streams: AtomicUsize::new(0),
+            queue: Arc::clone(queue),
             losses: Arc::clone(losses),
             permits: Arc::clone(permits),
-            place: OnceLock::new(),
+            place: Mutex::default(),
         });
         Self { sender, heard, quiet: Quiet { heard: u64::MAX, since: Instant::ZERO }, known }
     }
 
-    /// The same connection, for a call that began `now`.
+    /// Whether its peer takes one more call. Until it has said how many it takes, which it does at once, it gets one.
+    pub(super) fn has_room(&self) -> bool {
+        // SeqCst: see `Queue::join`.
+        self.known.streams.load(Ordering::SeqCst) < self.known.link.max_streams().unwrap_or(1)
+    }
+
+    /// Whether it is full because its peer says so, and not because it says nothing yet, or that it takes no call at all.
+    pub(super) fn is_full(&self) -> bool {
+        self.known.link.max_streams().is_some_and(|max| max > 0)
+    }
+
+    /// Makes it count, for as long as it lives, or count no longer.
+    pub(super) fn set_place(&self, place: Option<OwnedSemaphorePermit>) {
+        *self.known.place() = place;
+    }
+
+    /// The same connection, for a call that has it from `now` on.
     pub(super) fn for_call(&mut self, now: Instant) -> Stream {
+        self.known.streams.fetch_add(1, Ordering::SeqCst);
         let heard = self.heard.count();
         if heard != self.quiet.heard {
             self.quiet = Quiet { heard, since: now };
@@ -114,13 +152,17 @@ impl Known {
     /// Leaves it to the calls that are on it. It counts as a connection beside the one that is opened in its place, and where
     /// there is no room for both, it stays: whether it lives is then found out by a ping.
     fn leave_beside(&self) {
-        // Two at once may both take a place, and the second gives its own back.
-        if self.permits.available_permits() > 1
-            && let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned()
-            && self.place.set(permit).is_ok()
-        {
+        let mut place = self.place();
+        if place.is_none() {
+            *place = place_beside(&self.permits);
+        }
+        if place.is_some() {
             self.leave();
         }
+    }
+
+    fn place(&self) -> MutexGuard<'_, Option<OwnedSemaphorePermit>> {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -171,5 +213,8 @@ impl Drop for Stream {
         {
             self.known.leave_beside();
         }
+        // SeqCst: see `Queue::join`.
+        self.known.streams.fetch_sub(1, Ordering::SeqCst);
+        self.known.queue.tell();
     }
 }

@@ -1,0 +1,117 @@
+//! Calls over HTTP/2 to a plugin that takes few at once.
+
+use std::{pin::Pin, time::Duration};
+
+use bytes::Bytes;
+use futures_util::{FutureExt, future::join_all};
+use plugin_core::{Call, PluginInstance, Rejected, Sent};
+use plugin_transports::http::{HttpClient, HttpConfig, HttpVersion};
+use tower::{ServiceExt, util::Oneshot};
+
+use crate::{
+    frames::{Act, Frames},
+    support::{call, connect, connection, settle, within},
+};
+
+type Waiting = Pin<Box<Oneshot<HttpClient, Call<Bytes>>>>;
+
+fn instance(plugin: &Frames, max_connections: usize) -> PluginInstance<HttpClient> {
+    let config = HttpConfig::builder("p", format!("http://{}/run", plugin.address)).with_version(HttpVersion::Http2);
+    let limits =
+        connection(|config| config.with_max_connections(max_connections).with_request_timeout(Duration::from_secs(5)));
+    connect(config.with_connection(limits))
+}
+
+fn request() -> Call<Bytes> {
+    Call::new(Bytes::from_static(b"1"))
+}
+
+/// A call that has begun, and is not answered at once.
+fn begun(instance: &PluginInstance<HttpClient>) -> Waiting {
+    let mut call = Box::pin(instance.service().clone().oneshot(request()));
+    assert!((&mut call).now_or_never().is_none(), "it waits");
+    call
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_wait_for_a_stream_is_evidence_only_where_nobody_was_answered() {
+    for answers in [true, false] {
+        let plugin = match answers {
+            true => Frames::allowing(1, |_, stream| if stream <= 2 { Act::Answer } else { Act::Hold }).await,
+            false => Frames::allowing(1, |_, stream| if stream == 1 { Act::Answer } else { Act::Hold }).await,
+        };
+        let instance = instance(&plugin, 1);
+        call(&instance, "1").await.expect("a reply");
+        let [first, second, third] =
+            <[_; 3]>::try_from(join_all((0..3).map(|_| call(&instance, "1"))).await).expect("three");
+        assert_eq!(first.is_ok(), answers);
+        let second = second.expect_err("it hangs on this one");
+        assert!(second.rejected().is_some_and(Rejected::is_evidence), "{second}");
+        let third = third.expect_err("no stream is free");
+        let stage = third.rejected().and_then(Rejected::stage);
+        assert_eq!((third.sent(), stage), (Sent::Nothing, Some("waiting for a free connection")));
+        assert_eq!(third.rejected().map(Rejected::is_evidence), Some(!answers), "{third}");
+    }
+}
+
+#[tokio::test]
+async fn calls_have_a_stream_in_the_order_in_which_they_came_and_who_leaves_gives_his_place_on() {
+    let plugin = Frames::allowing(1, |_, _| Act::Hold).await;
+    let instance = instance(&plugin, 1);
+    let mut calls: Vec<_> = (0..4).map(|_| begun(&instance)).collect();
+    within(async {
+        tokio::select! {
+            _ = join_all(calls.iter_mut()) => panic!("nobody answers"),
+            () = plugin.until_seen(1) => {}
+        }
+        // The second goes while it waits, and the first on its stream: so it is the third's turn.
+        drop(calls.remove(1));
+        drop(calls.remove(0));
+        let (third, fourth) = calls.split_at_mut(1);
+        tokio::select! {
+            _ = &mut third[0] => panic!("nobody answers"),
+            () = plugin.until_seen(2) => {}
+        }
+        assert!((&mut fourth[0]).now_or_never().is_none());
+        settle().await;
+        assert_eq!(plugin.seen(), 2, "the fourth waits on this side");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn another_connection_is_opened_for_want_of_a_stream_as_far_as_the_cap_allows_one() {
+    const MOST: u32 = 3;
+    let plugin = Frames::allowing(2, |_, _| Act::Hold).await;
+    let instance = instance(&plugin, 3);
+    let mut calls: Vec<_> = (0..10).map(|_| begun(&instance)).collect();
+    within(async {
+        tokio::select! {
+            _ = join_all(calls.iter_mut()) => panic!("nobody answers"),
+            () = plugin.until_seen(2 * MOST) => {}
+        }
+        settle().await;
+        let all = join_all(calls.iter_mut()).now_or_never();
+        assert!(all.is_none(), "the others wait on this side");
+        assert_eq!((plugin.seen(), plugin.accepted()), (2 * MOST, MOST));
+        assert_eq!(instance.service().free_connections(), 1, "the first one holds no place");
+        calls.clear();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn no_connection_is_opened_beside_one_whose_peer_takes_all_calls() {
+    let plugin = Frames::start(|_, stream| if stream <= 50 { Act::Hold } else { Act::Answer }).await;
+    let instance = instance(&plugin, 10);
+    let mut calls: Vec<_> = (0..50).map(|_| begun(&instance)).collect();
+    within(async {
+        tokio::select! {
+            _ = join_all(calls.iter_mut()) => panic!("nobody answers"),
+            () = plugin.until_seen(50) => {}
+        }
+    })
+    .await;
+    call(&instance, "1").await.expect("a reply");
+    assert_eq!(plugin.accepted(), 1);
+}
