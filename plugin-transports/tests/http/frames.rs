@@ -80,6 +80,8 @@ impl Frames {
         let (seen, changed) = (Arc::clone(&plugin.seen), Arc::clone(&plugin.changed));
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
+                // Frames are written one by one, and none waits for the other side.
+                stream.set_nodelay(true).expect("a socket");
                 let connection = accepted.fetch_add(1, Ordering::SeqCst) + 1;
                 let (seen, changed) = (Arc::clone(&seen), Arc::clone(&changed));
                 let script = move |stream| {
