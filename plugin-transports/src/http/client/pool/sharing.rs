@@ -84,10 +84,10 @@ impl Pool {
         loop {
             // Looked at again: what the one before has found out is what this one waited for.
             let stream = self.stream(clock::now());
-            if stream.is_some() || !self.is_shared() {
-                if let Some(place) = place.take() {
-                    place.has_turn();
-                }
+            if (stream.is_some() || !self.is_shared())
+                && let Some(place) = place.take()
+            {
+                place.has_turn();
             }
             if let Some(stream) = stream {
                 return Ok(Some(Lease::Shared(stream)));
