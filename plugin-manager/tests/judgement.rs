@@ -2,21 +2,31 @@
 //!
 //! The plugins are a function, a server on a real socket and a real process, configured as a user would.
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
+use axum::{Json, Router, routing::post};
 use bytes::Bytes;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto,
+    service::TowerToHyperService,
+};
 use plugin_breaker::CircuitState;
-use plugin_core::{Call, Code, PluginError, Reply, Sent, clock, deadline::timer, telemetry::Status};
+use plugin_core::{Call, Code, Plugin, PluginError, Reply, Sent, clock, deadline::timer, telemetry::Status};
 use plugin_manager::{
     config,
     launch::{Factories, Running},
+};
+use plugin_transports::{
+    ConnectionConfig,
+    http::{HttpConfig, HttpPlugin, HttpVersion},
 };
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpSocket, TcpStream},
 };
-use tower::{ServiceBuilder, service_fn};
+use tower::{ServiceBuilder, ServiceExt, service_fn};
 
 const TRANSPORTS: [&str; 3] = ["in-process", "http", "subprocess"];
 
@@ -125,6 +135,36 @@ async fn converse(mut stream: TcpStream) {
     }
 }
 
+/// Waits as it is told and answers, over HTTP/2: it takes one call at a time on a connection, and says so.
+async fn serve_one_stream(listener: TcpListener) {
+    let app = Router::new().route(
+        "/run",
+        post(async |Json(told): Json<Value>| {
+            tokio::time::sleep(Duration::from_millis(told["data"]["ms"].as_u64().unwrap_or_default())).await;
+            Json(json!({"data": 1}))
+        }),
+    );
+    while let Ok((stream, _)) = listener.accept().await {
+        let service = TowerToHyperService::new(app.clone());
+        tokio::spawn(async move {
+            let mut builder = auto::Builder::new(TokioExecutor::new());
+            builder.http2().max_concurrent_streams(1);
+            builder.serve_connection(TokioIo::new(stream), service).await
+        });
+    }
+}
+
+/// A client of that, on one connection. A configuration has HTTP/2 over TLS alone.
+async fn over_one_stream() -> impl Plugin<Bytes, Bytes> {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let endpoint = format!("http://{}/run", listener.local_addr().expect("an address"));
+    tokio::spawn(serve_one_stream(listener));
+    let one = ConnectionConfig::builder().with_max_connections(1).build().expect("valid settings");
+    let config = HttpConfig::builder("p", endpoint).with_version(HttpVersion::Http2).with_connection(one);
+    let client = Arc::new(HttpPlugin::connect(config.build().expect("valid settings")).expect("nothing to read"));
+    service_fn(move |call: Call<Bytes>| client.service().clone().oneshot(call))
+}
+
 /// The payload of the next request.
 async fn request(stream: &mut TcpStream) -> Option<Value> {
     let mut bytes = Vec::new();
@@ -152,6 +192,7 @@ async fn gateway(transport: &str, settings: &str) -> Running {
             tokio::spawn(serve(listener));
             json!({"transport": "http", "endpoint": endpoint})
         }
+        "h2" => json!({"transport": "inproc", "type": "streams"}),
         _ => json!({"transport": "exec", "executable": "python3", "args": ["-c", PROCESS]}),
     };
     let mut plugin = wire;
@@ -162,6 +203,7 @@ async fn gateway(transport: &str, settings: &str) -> Running {
     }
     let bulkhead = ServiceBuilder::new().concurrency_limit(1).service(service_fn(function));
     let factories = Factories::new().with_plugin("function", service_fn(function)).with_plugin("bulkhead", bulkhead);
+    let factories = factories.with_plugin("streams", over_one_stream().await);
     for _ in 0..20 {
         let (data, admin) = (free_address().await, free_address().await);
         let text = json!({"server": {"listen": data}, "admin": {"listen": admin}, "plugins": [plugin]}).to_string();
@@ -386,8 +428,8 @@ async fn a_plugin_that_hangs_opens_its_breaker_on_every_transport() {
 
 #[tokio::test]
 async fn a_call_that_the_host_held_back_is_evidence_on_no_transport() {
-    for transport in TRANSPORTS {
-        // One at a time, by a limit of the service's own, of the connections, or since others were given up.
+    for transport in TRANSPORTS.into_iter().chain(["h2"]) {
+        // One at a time, by a limit of the service's own, of the connections or their streams, or since others were given up.
         let mut settings = match transport {
             "in-process" => json!({"type": "bulkhead"}),
             "http" => json!({"connection": {"max_connections": 1}}),
