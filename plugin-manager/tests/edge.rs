@@ -239,7 +239,8 @@ async fn what_is_held_of_payloads_is_bounded_and_given_back_when_their_client_go
         raw(gateway.data_addr(), &(head(length) + &payload)).await
     };
     let mut slow = tokio::net::TcpStream::connect(gateway.data_addr()).await.expect("a connection");
-    slow.write_all((head(80 << 10) + "\"").as_bytes()).await.expect("written");
+    let most = head(80 << 10) + "\"" + &"x".repeat((80 << 10) - 2);
+    slow.write_all(most.as_bytes()).await.expect("written");
     let held = async || loop {
         let answer = call(80 << 10).await;
         if status(&answer) != 200 {
@@ -254,6 +255,30 @@ async fn what_is_held_of_payloads_is_bounded_and_given_back_when_their_client_go
     drop(slow);
     let free = async || while status(&call(80 << 10).await) != 200 {};
     tokio::time::timeout(Duration::from_secs(20), free()).await.expect("its bytes come back");
+}
+
+#[tokio::test]
+async fn a_client_that_announces_payloads_and_sends_none_takes_no_room_from_another() {
+    let (gateway, _manager) = gateway(|settings| settings.with_max_bodies(100 << 10)).await;
+    let request = |sent: usize| {
+        format!(
+            "POST /v1/plugins/echo HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\n\
+             content-length: {}\r\n\r\n{}",
+            80 << 10,
+            &format!("\"{}\"", "x".repeat((80 << 10) - 2))[..sent]
+        )
+    };
+    let mut announced = Vec::new();
+    for _ in 0..5 {
+        let mut stream = tokio::net::TcpStream::connect(gateway.data_addr()).await.expect("a connection");
+        stream.write_all(request(10).as_bytes()).await.expect("written");
+        announced.push(stream);
+    }
+    // Those heads were read long ago by then, and nothing else holds what would not leave room for the rest.
+    for _ in 0..20 {
+        let answer = raw(gateway.data_addr(), &request(80 << 10)).await;
+        assert_eq!(status(&answer), 200, "{answer}");
+    }
 }
 
 #[tokio::test]

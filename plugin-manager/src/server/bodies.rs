@@ -1,27 +1,42 @@
 //! The bodies that are held at once, in bytes: those of requests, and those of answers.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use bytes::Bytes;
+use plugin_transports::http::PeerAddr;
 
 /// A body up to this size is not counted: as much as is read of a connection in one piece is held anyway, and calls with small
 /// payloads must not meet at one count.
 const SMALL: u64 = 16 << 10;
 
+/// Several bodies of one connection may come to this part of all: over HTTP/2 one client could hold everything otherwise, and
+/// all others were refused for it.
+const SHARE: u64 = 4;
+
 /// What all bodies of one direction may come to.
 #[derive(Debug)]
 pub(super) struct Bodies {
-    held: AtomicU64,
+    counts: Mutex<Counts>,
     max: u64,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    all: u64,
+    /// Of each connection that has any.
+    of: HashMap<SocketAddr, u64>,
 }
 
 /// What one body is counted with, until this is dropped.
 #[derive(Debug)]
 pub(super) struct Held {
     bodies: Arc<Bodies>,
+    /// The connection that it belongs to.
+    peer: Option<SocketAddr>,
     bytes: u64,
 }
 
@@ -38,25 +53,46 @@ impl AsRef<[u8]> for Kept {
 }
 
 /// There is no room for it.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Full;
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Full {
+    /// Beside those of all.
+    All,
+    /// Beside the others of its connection.
+    Connection,
+}
+
+impl Full {
+    /// Whose bodies they are that leave no room, and how many bytes they may come to, of so many for all.
+    pub(super) fn of(self, max: u64) -> (&'static str, u64) {
+        match self {
+            Self::All => ("", max),
+            Self::Connection => (" on this connection", max / SHARE),
+        }
+    }
+}
 
 impl Bodies {
     pub(super) fn new(max: u64) -> Arc<Self> {
-        Arc::new(Self { held: AtomicU64::new(0), max })
+        Arc::new(Self { counts: Mutex::default(), max })
     }
 
-    pub(super) fn enter(self: &Arc<Self>) -> Held {
-        Held { bodies: Arc::clone(self), bytes: 0 }
+    /// One that belongs to this connection, where that is known.
+    pub(super) fn enter(self: &Arc<Self>, peer: Option<PeerAddr>) -> Held {
+        Held { bodies: Arc::clone(self), peer: peer.map(|peer| peer.0), bytes: 0 }
     }
 
     /// Counts a reply for as long as any of it is held, be it in the connection to its client. One is taken however large
     /// it is, since its transport bounds it: only beside others it may be too much.
-    pub(super) fn keep(self: &Arc<Self>, reply: Bytes) -> Result<Bytes, Full> {
-        let mut held = self.enter();
+    pub(super) fn keep(self: &Arc<Self>, peer: Option<PeerAddr>, reply: Bytes) -> Result<Bytes, Full> {
+        let mut held = self.enter(peer);
         let bytes = reply.len() as u64;
         held.grow(bytes).or_else(|full| held.take_alone(bytes).then_some(()).ok_or(full))?;
         Ok(if held.bytes > 0 { Bytes::from_owner(Kept { reply, _held: held }) } else { reply })
+    }
+
+    /// No code that can panic runs under it.
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -66,31 +102,59 @@ impl Held {
         if bytes <= SMALL.max(self.bytes) {
             return Ok(());
         }
-        let (more, max) = (bytes - self.bytes, self.bodies.max);
-        // Relaxed: the number is all that is shared.
-        let counted = self.bodies.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |held| {
-            held.checked_add(more).filter(|sum| *sum <= max)
-        });
-        self.bytes = counted.map(|_| bytes).map_err(|_| Full)?;
+        let mut counts = self.bodies.counts();
+        let beside = |all: u64| (all - self.bytes).saturating_add(bytes);
+        // The only one of its connection is bounded as all are: it may be as large as a body may be.
+        let of = self.peer.and_then(|peer| counts.of.get(&peer).copied()).unwrap_or_default();
+        if of > self.bytes && beside(of) > self.bodies.max / SHARE {
+            return Err(Full::Connection);
+        }
+        if beside(counts.all) > self.bodies.max {
+            return Err(Full::All);
+        }
+        let more = bytes - self.bytes;
+        counts.add(self.peer, more);
+        drop(counts);
+        self.bytes = bytes;
         Ok(())
     }
 
     /// Counts the body with so many bytes, more than there is room for, if no other is counted.
     fn take_alone(&mut self, bytes: u64) -> bool {
-        // Relaxed: see `grow`.
-        let is_alone = self.bodies.held.compare_exchange(0, bytes, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        let mut counts = self.bodies.counts();
+        let is_alone = counts.all == 0;
         if is_alone {
+            counts.add(self.peer, bytes);
+            drop(counts);
             self.bytes = bytes;
         }
         is_alone
     }
 }
 
+impl Counts {
+    fn add(&mut self, peer: Option<SocketAddr>, more: u64) {
+        self.all += more;
+        if let Some(peer) = peer {
+            *self.of.entry(peer).or_default() += more;
+        }
+    }
+}
+
 impl Drop for Held {
     fn drop(&mut self) {
-        if self.bytes > 0 {
-            // Relaxed: see `grow`.
-            self.bodies.held.fetch_sub(self.bytes, Ordering::Relaxed);
+        if self.bytes == 0 {
+            return;
+        }
+        let mut counts = self.bodies.counts();
+        counts.all -= self.bytes;
+        if let Some(peer) = self.peer
+            && let Some(of) = counts.of.get_mut(&peer)
+        {
+            *of -= self.bytes;
+            if *of == 0 {
+                counts.of.remove(&peer);
+            }
         }
     }
 }
@@ -99,32 +163,62 @@ impl Drop for Held {
 mod tests {
     use super::*;
 
+    fn all(bodies: &Bodies) -> (u64, usize) {
+        let counts = bodies.counts();
+        (counts.all, counts.of.len())
+    }
+
     #[test]
     fn what_is_held_is_bounded_and_given_back_and_small_bodies_are_not_counted() {
         let bodies = Bodies::new(100 << 10);
-        let (mut one, mut two) = (bodies.enter(), bodies.enter());
-        assert_eq!((one.grow(60 << 10), two.grow(60 << 10)), (Ok(()), Err(Full)));
+        let (mut one, mut two) = (bodies.enter(None), bodies.enter(None));
+        assert_eq!((one.grow(60 << 10), two.grow(60 << 10)), (Ok(()), Err(Full::All)));
         assert_eq!(two.grow(SMALL), Ok(()));
-        assert_eq!((one.grow(101 << 10), one.grow(10)), (Err(Full), Ok(())));
-        assert_eq!(bodies.held.load(Ordering::Relaxed), 60 << 10);
+        assert_eq!((one.grow(101 << 10), one.grow(10)), (Err(Full::All), Ok(())));
+        assert_eq!(all(&bodies), (60 << 10, 0));
         drop(one);
-        assert_eq!((two.grow(60 << 10), two.grow(100 << 10), two.grow(u64::MAX)), (Ok(()), Ok(()), Err(Full)));
+        let grown = [60 << 10, 100 << 10, u64::MAX].map(|bytes| two.grow(bytes));
+        assert_eq!(grown, [Ok(()), Ok(()), Err(Full::All)]);
         drop(two);
-        assert_eq!(bodies.held.load(Ordering::Relaxed), 0);
+        assert_eq!(all(&bodies), (0, 0));
     }
+
+    #[test]
+    fn several_bodies_of_one_connection_have_a_share_and_leave_the_rest_to_others() {
+        let bodies = Bodies::new(400 << 10);
+        let peer = |port: u16| Some(PeerAddr(SocketAddr::from(([127, 0, 0, 1], port))));
+        let mut held: Vec<_> = (0..20).map(|_| bodies.enter(peer(1))).collect();
+        let taken = held.iter_mut().filter_map(|held| held.grow(20 << 10).ok()).count();
+        assert_eq!((taken, held[0].grow(21 << 10)), (5, Err(Full::Connection)), "a quarter of all");
+        // Alone on its connection one may be as large as any, and so may a reply.
+        let mut other = bodies.enter(peer(2));
+        assert_eq!((other.grow(200 << 10), other.grow(301 << 10)), (Ok(()), Err(Full::All)));
+        drop(held);
+        assert_eq!(bodies.enter(peer(2)).grow(20 << 10), Err(Full::Connection));
+        assert_eq!(all(&bodies), (200 << 10, 1));
+        drop(other);
+        let reply = Bytes::from(vec![b'1'; 60 << 10]);
+        let kept = bodies.keep(peer(1), reply.clone()).expect("the first");
+        assert_eq!(bodies.keep(peer(1), reply.clone()), Err(Full::Connection));
+        bodies.keep(peer(2), reply).expect("another connection has a share of its own");
+        drop(kept);
+        assert_eq!(all(&bodies), (0, 0));
+    }
+
     #[test]
     fn a_reply_counts_until_the_last_of_it_is_dropped_and_one_alone_is_taken_whatever_its_size() {
         let (bodies, reply) = (Bodies::new(100 << 10), |kib: usize| Bytes::from(vec![b'1'; kib << 10]));
-        let mut first = bodies.keep(reply(60)).expect("room");
-        assert_eq!(bodies.keep(reply(60)), Err(Full));
+        let keep = |kib: usize| bodies.keep(None, reply(kib));
+        let mut first = keep(60).expect("room");
+        assert_eq!(keep(60), Err(Full::All));
         let sent = first.split_to(1 << 10);
         drop(first);
-        assert_eq!(bodies.keep(reply(60)), Err(Full), "a part of it is still to be sent");
-        bodies.keep(reply(16)).expect("small ones are not counted");
+        assert_eq!(keep(60), Err(Full::All), "a part of it is still to be sent");
+        keep(16).expect("small ones are not counted");
         drop(sent);
-        let alone = bodies.keep(reply(200)).expect("nothing else is held");
-        assert_eq!((alone.len(), bodies.keep(reply(17))), (200 << 10, Err(Full)));
+        let alone = keep(200).expect("nothing else is held");
+        assert_eq!((alone.len(), keep(17)), (200 << 10, Err(Full::All)));
         drop(alone);
-        assert_eq!(bodies.held.load(Ordering::Relaxed), 0);
+        assert_eq!(all(&bodies), (0, 0));
     }
 }

@@ -14,7 +14,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
 use http_body_util::BodyExt;
 use plugin_core::{Call, CallContext, Code, PluginError, Rejected, Sent, clock::Instant, rounded, telemetry::Status};
-use plugin_transports::{auth::Identity, json};
+use plugin_transports::{auth::Identity, http::PeerAddr, json};
 
 use super::{
     access_log::{Asked, Wanted},
@@ -119,7 +119,8 @@ async fn forward(
     plane.manager.knows(name)?;
     let door = Door { manager: &plane.manager, name, received, is_passed: false };
     // Until the reply is there: so long the payload lives.
-    let mut held = plane.bodies.enter();
+    let peer = parts.extensions.get::<PeerAddr>().copied();
+    let mut held = plane.bodies.enter(peer);
     let admitted = tokio::select! {
         biased;
         admitted = admit(plane.bounds, context, parts, body, &mut held) => admitted,
@@ -140,11 +141,11 @@ async fn forward(
         }
     };
     match answer {
-        Ok(reply) => plane.replies.keep(reply.into_payload()).map_err(|_| {
-            let max = plane.bounds.max_bodies;
+        Ok(reply) => plane.replies.keep(peer, reply.into_payload()).map_err(|full| {
+            let (whose, max) = full.of(plane.bounds.max_bodies);
             let problem = format!(
-                "the plugin has answered, and with this reply those that clients have not taken yet would come to more than \
-                 {max} bytes; `server.max_bodies` sets the limit"
+                "the plugin has answered, and with this reply those that clients have not taken yet{whose} would come to \
+                 more than {max} bytes; `server.max_bodies` sets the limit"
             );
             // The plugin's stack has counted the call, as the success that it was. That nobody gets it is counted here.
             Fault::from(PluginError::new(Code::QueueFull, problem).with_plugin(name.as_str())).answered()
@@ -258,10 +259,12 @@ async fn read_whole(body: Body, bounds: Bounds, held: &mut Held) -> Result<Bytes
 
 async fn read_body(mut body: Body, bounds: Bounds, held: &mut Held) -> Result<Bytes, Fault> {
     let max = bounds.max_body;
-    let full = |_: Full| {
-        let max = bounds.max_bodies;
-        let problem =
-            format!("the payloads that are held come to {max} bytes already; `server.max_bodies` sets the limit");
+    let full = |full: Full| {
+        let (whose, max) = full.of(bounds.max_bodies);
+        let problem = format!(
+            "with this payload those that are held{whose} would come to more than {max} bytes; `server.max_bodies` sets the \
+             limit"
+        );
         Fault::from(PluginError::new(Code::QueueFull, problem).with_sent(Sent::Nothing))
     };
     let too_large = || {
@@ -273,7 +276,8 @@ async fn read_body(mut body: Body, bounds: Bounds, held: &mut Held) -> Result<By
     if announced > max {
         return Err(too_large());
     }
-    held.grow(announced).map_err(full)?;
+    // What a head announces costs its sender nothing, so it counts with what has come, and takes no room before.
+    let most = if announced > 0 { announced } else { max };
     // What comes in one piece, as most do, is not copied. Pieces are copied together, so that many small ones cost no more
     // than their bytes.
     let (mut first, mut rest) = (Bytes::new(), BytesMut::new());
@@ -292,13 +296,11 @@ async fn read_body(mut body: Body, bounds: Bounds, held: &mut Held) -> Result<By
             first = data;
             continue;
         }
-        // One of unknown length counts with what its buffer grows to: doubled, when it is full.
-        if announced == 0 && length > rest.capacity() {
-            held.grow((length as u64).saturating_mul(2).min(max)).map_err(full)?;
-        }
-        if rest.is_empty() {
-            // Within the bound, so room for all that is announced may be made at once.
-            rest.reserve(usize::try_from(announced).unwrap_or_default().max(length));
+        // Counted with what its buffer grows to: doubled, when it is full.
+        if length > rest.capacity() {
+            let room = (length as u64).saturating_mul(2).min(most).max(length as u64);
+            held.grow(room).map_err(full)?;
+            rest.reserve(usize::try_from(room).unwrap_or(length) - rest.len());
             rest.extend_from_slice(&std::mem::take(&mut first));
         }
         rest.extend_from_slice(&data);
