@@ -300,7 +300,7 @@ mod tests {
             let mut context = CallContext::received_at(Instant::from_nanos(1)).with_timeout(given * SECOND);
             configured.into_iter().for_each(|configured| context.limit_configured_timeout(configured));
             let begun = context.received();
-            let time = Told::of(&context, limit).time(begun);
+            let time = Told::of(&context, limit, Before::default()).time(begun);
             assert!(time.refusal().to_string().contains(&format!("{given}s were given")), "{}", time.refusal());
             let ends = begun.saturating_add(after * SECOND);
             (time.is_up(ends), time.refusal().is_evidence())
