@@ -19,6 +19,8 @@ mod soak;
 mod steps;
 mod summary;
 mod test;
+#[cfg(test)]
+mod timers;
 
 use std::process::ExitCode;
 

@@ -61,8 +61,10 @@
 //! as many may be in line as are waited for, and one more with each answer, until none that was given up is in line; after
 //! that as many are written as come, at first, and the oftener it went wrong the fewer. In line is what was written after the
 //! latest call that was answered. As many as the process was seen to work on at once are written in any case, twice as many
-//! of those that have time, and those that have time no later than when a call's time and a quarter is left. It ends with
-//! sixty-four answers that somebody waited for, while nobody gave up.
+//! of those that have time: an answer that overtakes others shows those at work that are no older than it took itself. Those
+//! that have time are written no later than when a call's time and a quarter is left, unless others that were written so late
+//! were mostly given up, or the first in line is there for longer and does not seem to hang. It ends with sixty-four answers
+//! that somebody waited for, while nobody gave up.
 //!
 //! Calls that are held back keep their own limits, and cost nothing when they are given up. Where no
 //! answer comes, one more call is written after a second, or the time that the slowest of the last four took (8 s at most), and
