@@ -26,7 +26,7 @@ async fn what_is_told_of_the_last_failure_is_why_and_of_what_is_none_nothing() {
     for (does, expected) in [
         (Does::Answer, None),
         (Does::Fail, Some((Some(Code::ExecutionFailed), "as asked".to_owned()))),
-        (Does::Panic, Some((None, "the service panicked".to_owned()))),
+        (Does::Panic, Some((Some(Code::ExecutionFailed), "the service panicked".to_owned()))),
         (Does::Hang, Some((Some(Code::Timeout), timeout))),
     ] {
         let balance = balance(Strategy::RoundRobin, [&Instance::new("a", does)]);

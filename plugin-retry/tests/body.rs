@@ -118,6 +118,12 @@ async fn a_body_above_the_cap_passes_through_and_is_forgotten() {
     let mut first = ReplayBody::new(Full::new(Bytes::from_static(b"12345678901")));
     assert!(first.keep(10).is_none());
     assert_eq!(text(first).await.expect("readable").0, "12345678901");
+    #[cfg(feature = "axum")]
+    {
+        let mut first = axum::body::Body::from("12345678901");
+        assert!(first.keep(10).is_none());
+        assert_eq!(first.collect().await.expect("readable").to_bytes(), "12345678901");
+    }
 }
 
 #[tokio::test]

@@ -61,6 +61,19 @@ mod tests {
     }
 
     #[test]
+    fn the_end_of_a_response_goes_by_the_list_too_and_what_others_say_is_added() {
+        let by = FailuresOn::new(&on(&["PLUGIN_1205"]));
+        let ends = |code| {
+            let error = PluginError::new(code, "x");
+            Classify::<(), PluginError>::classify_end(&by, End::Error(&error)).verdict()
+        };
+        assert_eq!([Code::ConnectionFailed, Code::ExecutionFailed].map(ends), [Verdict::Failure, Verdict::Ignored]);
+        let mut outcome = Err::<(), _>(PluginError::execution("x").with_sent(crate::Sent::Nothing));
+        by.amend(&mut outcome, Amendment::sent());
+        assert_eq!(outcome.map_err(|error| error.sent()), Err(crate::Sent::Maybe));
+    }
+
+    #[test]
     fn only_the_named_codes_are_failures() {
         let by = FailuresOn::new(&on(&["PLUGIN_1205", "TRANSPORT"]));
         let of = |error: PluginError| by.classify(Err::<&(), _>(&error)).verdict();

@@ -156,10 +156,12 @@ mod tests {
             ("4", Verdict::Failure, Again::No),
             ("5", Verdict::Success, Again::No),
             ("8", Verdict::Failure, Again::No),
+            ("10", Verdict::Success, Again::No),
             ("13", Verdict::Failure, Again::No),
             ("14", Verdict::Failure, Again::Yes),
             ("99", Verdict::Failure, Again::No),
             ("x", Verdict::Failure, Again::No),
+            ("+0", Verdict::Failure, Again::No),
         ] {
             let judged = of(200, &[("grpc-status", status)]);
             assert_eq!((judged.verdict(), judged.again()), (verdict, again), "{status}");
@@ -170,6 +172,7 @@ mod tests {
     fn a_head_without_status_waits_for_the_end() {
         let head = of(200, &[]);
         assert_eq!((head.verdict(), head.again(), head.is_answer()), (Verdict::AtEnd, Again::No, true));
+        assert_eq!(end(End::Complete { trailers: None }).again(), Again::No, "its messages have reached the caller");
         let complete = |trailers: Option<&HeaderMap>| end(End::Complete { trailers }).verdict();
         let mut trailers = HeaderMap::new();
         assert_eq!(complete(None), Verdict::Failure);
@@ -192,6 +195,26 @@ mod tests {
     }
 
     #[test]
+    fn the_instance_that_answered_is_named() {
+        let instance = crate::InstanceId::next();
+        for status in ["0", "14"] {
+            let mut response = Response::builder().header("grpc-status", status).body(()).expect("a response");
+            response.extensions_mut().insert(instance);
+            let judged = ByGrpcStatus.classify(Ok::<_, &Infallible>(&response));
+            assert_eq!(judged.instance(), Some(instance), "{status}");
+        }
+    }
+
+    #[cfg(feature = "tonic")]
+    #[test]
+    fn a_client_that_resets_the_stream_is_nobodys_failure_whatever_was_its_cause() {
+        let mut reset = tonic::Status::cancelled("the stream was reset");
+        reset.set_source(std::sync::Arc::new(std::io::Error::other("a broken pipe")));
+        let judged = end(End::Error(&reset));
+        assert_eq!((judged.verdict(), judged.again()), (Verdict::Ignored, Again::Never));
+    }
+
+    #[test]
     fn a_push_back_sets_the_time_or_forbids() {
         let quarter = Some(PushBack::After(Duration::from_millis(250)));
         let after = of(200, &[("grpc-status", "8"), ("grpc-retry-pushback-ms", "250")]);
@@ -208,6 +231,8 @@ mod tests {
     fn an_error_page_of_a_proxy_is_a_failure() {
         let bad_gateway = of(502, &[]);
         assert_eq!((bad_gateway.verdict(), bad_gateway.again()), (Verdict::Failure, Again::Yes));
+        let too_many = of(429, &[]);
+        assert_eq!((too_many.verdict(), too_many.again()), (Verdict::Failure, Again::Yes));
         let not_found = of(404, &[]);
         assert_eq!((not_found.verdict(), not_found.again()), (Verdict::Failure, Again::No));
     }

@@ -170,6 +170,16 @@ mod tests {
     }
 
     #[test]
+    fn a_success_is_named_and_what_others_say_of_an_error_is_added() {
+        use crate::{PluginError, Sent};
+
+        assert_eq!(of(ByHttpStatus::new(), &status(204)).cause(), Some(Cause::Http(204)));
+        let mut outcome = Err::<Response<()>, _>(PluginError::execution("x").with_sent(Sent::Nothing));
+        ByHttpStatus::new().amend(&mut outcome, Amendment::sent());
+        assert_eq!(outcome.map(drop).map_err(|error| error.sent()), Err(Sent::Maybe));
+    }
+
+    #[test]
     fn retry_after_is_read() {
         let mut response = status(503);
         response.headers_mut().insert(http::header::RETRY_AFTER, http::HeaderValue::from_static("7"));

@@ -325,3 +325,71 @@ impl From<&Rejected> for Judgement {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn who_has_no_room_now_turns_calls_away_and_who_is_late_or_broken_does_not() {
+        let caused = |cause| Judgement::failure().with_cause(cause);
+        for judged in [
+            Judgement::from(&Rejected::overloaded()),
+            Judgement::from(&Rejected::circuit_open(None)),
+            caused(Cause::Code(Code::RateLimited)),
+            caused(Cause::Code(Code::ConcurrencyExceeded)),
+            caused(Cause::CodeOfHttp(Code::ExecutionFailed, 429)),
+            caused(Cause::CodeOfHttp(Code::ConcurrencyExceeded, 503)),
+            caused(Cause::Http(429)),
+            caused(Cause::Grpc(8)),
+        ] {
+            assert!(judged.is_turned_away(), "{judged:?}");
+        }
+        for judged in [
+            Judgement::success(),
+            Judgement::from(&Rejected::attempt_timeout(SECOND)),
+            Judgement::from(&Rejected::deadline_exceeded(SECOND, None)),
+            caused(Cause::Code(Code::ExecutionFailed)),
+            caused(Cause::CodeOfHttp(Code::ExecutionFailed, 503)),
+            caused(Cause::Http(503)),
+            caused(Cause::Grpc(14)),
+        ] {
+            assert!(!judged.is_turned_away(), "{judged:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_left_out_is_added_and_what_was_said_stands() {
+        let instances = [(); 2].map(|()| InstanceId::next());
+        let known = Judgement::from(&Rejected::attempt_timeout(SECOND))
+            .with_push_back(PushBack::Never)
+            .with_instance(instances[0])
+            .with_sent(Sent::Nothing);
+        assert_eq!(Judgement::failure().completed(&known), known);
+        let own = Judgement::from(&Rejected::overloaded())
+            .with_verdict(Verdict::Failure)
+            .with_again(Again::No)
+            .with_sent(Sent::Maybe)
+            .with_retry_after(SECOND)
+            .with_instance(instances[1])
+            .with_cause(Cause::Http(500));
+        assert_eq!(own.completed(&known), own);
+    }
+
+    #[test]
+    fn what_is_no_failure_is_not_tried_again_and_a_caller_that_has_gone_is_not_overruled() {
+        for (verdict, known, again) in [
+            (Verdict::Failure, Again::Yes, Again::Yes),
+            (Verdict::Failure, Again::No, Again::No),
+            (Verdict::Ignored, Again::Yes, Again::No),
+            (Verdict::Ignored, Again::Never, Again::Never),
+            (Verdict::Success, Again::Yes, Again::No),
+            (Verdict::Success, Again::Never, Again::No),
+        ] {
+            let judged = Judgement::from(verdict).completed(&Judgement::failure().with_again(known));
+            assert_eq!(judged.again(), again, "{verdict:?}, {known:?}");
+        }
+    }
+}

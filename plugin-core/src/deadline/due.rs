@@ -182,6 +182,8 @@ impl Armed {
 
 #[cfg(test)]
 mod tests {
+    use std::task::Waker;
+
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -209,5 +211,53 @@ mod tests {
         let start = clock::now();
         assert_eq!(within(2 * SECOND, std::future::pending::<()>()).await, None);
         assert_eq!(start.elapsed(), 2 * SECOND);
+    }
+
+    const MS: Duration = Duration::from_millis(1);
+
+    /// What was heard in a poll in which nobody has read the clock.
+    const SILENCE: Note = Note { stage: None, timer: Instant::MAX, now: None };
+
+    #[tokio::test(start_paused = true)]
+    async fn answers_are_read_for_a_moment_after_a_late_timer_and_a_process_that_did_not_run_knows_it() {
+        for (given, late, reading, due) in [
+            (1000, 5, 0, Due::Now),
+            (1000, 30, 100, Due::Now),
+            (1000, 240, 100, Due::Now),
+            (1000, 260, 100, Due::Overslept),
+            (4000, 980, 100, Due::Now),
+            (4000, 1010, 100, Due::Overslept),
+            (100, 200, 25, Due::Now),
+            (100, 260, 25, Due::Overslept),
+        ] {
+            let said = format!("{late} ms late, after {given}");
+            let (mut alarm, cx) = (None, &mut Context::from_waker(Waker::noop()));
+            let since = clock::now();
+            let at = since.saturating_add(given * MS);
+            assert_eq!(is_due(&mut alarm, since, at, SILENCE, cx), Due::NotYet, "{said}");
+            tokio::time::advance((given + late) * MS).await;
+            if reading > 0 {
+                assert_eq!(is_due(&mut alarm, since, at, SILENCE, cx), Due::NotYet, "{said}");
+                tokio::time::advance((reading - 2) * MS).await;
+                assert_eq!(is_due(&mut alarm, since, at, SILENCE, cx), Due::NotYet, "{said}");
+                tokio::time::advance(4 * MS).await;
+            }
+            assert_eq!(is_due(&mut alarm, since, at, SILENCE, cx), due, "{said}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn there_is_no_timer_where_one_further_in_fires_no_later_or_the_moment_has_come() {
+        let (mut alarm, cx) = (None, &mut Context::from_waker(Waker::noop()));
+        let since = clock::now();
+        let at = since.saturating_add(1000 * MS);
+        let armed = timer::armed();
+        assert_eq!(is_due(&mut alarm, since, at, Note { now: Some(at), ..SILENCE }, cx), Due::Now);
+        assert_eq!(is_due(&mut alarm, since, at, Note { timer: at, ..SILENCE }, cx), Due::NotYet);
+        assert_eq!((alarm.is_none(), timer::armed() - armed), (true, 0));
+        assert_eq!(is_due(&mut alarm, since, at, SILENCE, cx), Due::NotYet);
+        assert_eq!((alarm.is_some(), timer::armed() - armed), (true, 1));
+        assert_eq!(is_due(&mut alarm, since, at, Note { timer: since, ..SILENCE }, cx), Due::NotYet);
+        assert!(alarm.is_none(), "it would fire for nothing");
     }
 }

@@ -47,3 +47,22 @@ impl<T: Clone> Kept<Call<T>> for Call<T> {
         Some(call)
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::Unsent;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_began_when_it_was_received_and_one_that_allows_no_retry_is_not_kept() {
+        let limits = Limits { idempotent: true, unsent: Unsent::All, max_body: 0 };
+        let mut call = Call::new(7);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(ByRequest.started(&call), call.context().received());
+        assert!(ByRequest.keep(&mut call, limits).is_ok());
+        call.context_mut().limit_retries(0);
+        assert_eq!(ByRequest.keep(&mut call, limits).map(drop), Err(GaveUp::Attempts));
+    }
+}

@@ -91,10 +91,13 @@ mod tests {
     fn what_failed_is_tried_last_until_it_answers_or_a_minute_has_passed() {
         let mut memory = Memory::default();
         let all = addresses("1.1.1.1 1.1.1.2 1.1.1.3");
-        memory.failed(all[1], at(0));
+        memory.failed(all[1], at(5));
+        memory.failed(all[1], at(5));
         memory.failed(all[0], at(10));
+        assert_eq!(memory.0.len(), 2, "each is remembered once");
         assert_eq!(ordered(&mut memory, "1.1.1.1 1.1.1.2 1.1.1.3", 11), "1.1.1.3 1.1.1.2 1.1.1.1");
         memory.answered(all[1]);
+        assert_eq!(ordered(&mut memory, "1.1.1.1 1.1.1.2 1.1.1.3", 11), "1.1.1.2 1.1.1.3 1.1.1.1", "it answered");
         assert_eq!(ordered(&mut memory, "1.1.1.1 1.1.1.2 1.1.1.3", 69), "1.1.1.2 1.1.1.3 1.1.1.1");
         assert_eq!(ordered(&mut memory, "1.1.1.1 1.1.1.2 1.1.1.3", 70), "1.1.1.1 1.1.1.2 1.1.1.3");
     }
@@ -107,5 +110,6 @@ mod tests {
         }
         assert_eq!(memory.0.len(), MAX);
         assert_eq!(ordered(&mut memory, "1.1.1.1 1.1.1.0", 2), "1.1.1.0 1.1.1.1", "the oldest was forgotten");
+        assert_eq!(ordered(&mut memory, "1.1.1.63 1.1.1.0", 2), "1.1.1.0 1.1.1.63", "and no later one");
     }
 }

@@ -217,11 +217,31 @@ mod tests {
     }
 
     #[test]
+    fn of_many_deaths_the_last_ones_count_for_as_long_as_a_window_and_no_longer() {
+        let second = Duration::from_secs(1);
+        let config = |most| RestartConfig::new(second, 30 * second, 60 * second, most).expect("in bounds");
+        let mut deaths = Deaths::new(config(2));
+        let decisions = [0, 10_000, 20_000].map(|millis| deaths.decide(None, at(millis)));
+        assert_eq!(decisions, [after(1000), after(2000), FAILED]);
+        assert_eq!(decisions[2].wait(), Some(30 * second));
+        assert_eq!(deaths.decide(Some(at(65_000)), at(65_000)), FAILED, "the last two are within the window");
+        let mut deaths = Deaths::new(config(2));
+        let decisions = [0, 10_000, 60_000].map(|millis| deaths.decide(None, at(millis)));
+        assert_eq!(decisions, [after(1000), after(2000), after(4000)], "the first is a window ago");
+        for most in [0, 2] {
+            let mut deaths = Deaths::new(config(most));
+            (0..100).for_each(|n| drop(deaths.decide(None, at(n))));
+            assert_eq!(deaths.recent.len(), most as usize);
+        }
+    }
+
+    #[test]
     fn an_operators_restart_forgets_the_past_and_zero_restarts_are_none() {
         let mut deaths = Deaths::new(RestartConfig::default());
-        for n in 0..5 {
+        for n in 0..6 {
             let _ = deaths.decide(None, at(n));
         }
+        assert!(deaths.failed());
         deaths.clear();
         assert_eq!(deaths.decide(None, at(6)), after(100));
         let second = Duration::from_secs(1);

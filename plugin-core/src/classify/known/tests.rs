@@ -96,6 +96,19 @@ fn the_callers_own_mistake_is_ignored_and_the_plugins_is_a_failure() {
 }
 
 #[test]
+fn an_answer_that_blames_the_caller_is_ignored_whatever_it_was_made_of() {
+    for (status, verdict) in
+        [(299, Verdict::Failure), (300, Verdict::Ignored), (499, Verdict::Ignored), (500, Verdict::Failure)]
+    {
+        let judged = of(PluginError::new(Code::ConnectionFailed, "x").with_http_status(status));
+        assert_eq!(judged.verdict(), verdict, "{status}");
+    }
+    let mistake = PluginError::new(Code::PayloadTooLarge, "x").with_source(io::Error::other("cut off"));
+    assert_eq!(of(mistake).verdict(), Verdict::Ignored, "its cause is no refusal");
+    assert_eq!(of(PluginError::new(Code::Unhealthy, "x")).verdict(), Verdict::Failure);
+}
+
+#[test]
 fn an_enum_of_the_users_own_is_looked_into_by_the_chain() {
     let own = Own(Rejected::overloaded());
     assert_eq!(ErrorChain.classify(Err::<&(), _>(&own)).verdict(), Verdict::Ignored);

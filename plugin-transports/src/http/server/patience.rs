@@ -61,8 +61,11 @@ mod tests {
             };
             tokio::join!(
                 async {
-                    end.await;
-                    begun.elapsed().as_secs()
+                    let most = end.await.as_secs();
+                    let took = begun.elapsed().as_secs();
+                    // What is said of it: it ends at the limit, or so long after a stop.
+                    assert!([limit, took - stop_after.min(took)].contains(&most), "{most} of {took}");
+                    took
                 },
                 stopping
             )
@@ -70,5 +73,12 @@ mod tests {
         };
         assert_eq!([took(30, 100).await, took(30, 0).await, took(30, 10).await], [30, 5, 15]);
         assert_eq!([took(30, 28).await, took(2, 0).await], [30, 2]);
+        for (limit, at_stop) in [(30, 5), (2, 2)] {
+            let stop = CancellationToken::new();
+            let patience = Patience::new(Duration::from_secs(limit), stop.clone());
+            let before = patience.limit().as_secs();
+            stop.cancel();
+            assert_eq!([before, patience.limit().as_secs()], [limit, at_stop]);
+        }
     }
 }

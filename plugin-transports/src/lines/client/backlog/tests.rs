@@ -21,12 +21,15 @@ struct Trial {
     backlog: Backlog,
     now: Instant,
     written: u64,
+    /// Nobody knows when the next calls came.
+    is_unknown: bool,
 }
 
 impl Trial {
     /// With so many calls written.
     fn new(written: u64) -> Self {
-        let mut trial = Self { backlog: Backlog::default(), now: Instant::ZERO.saturating_add(SECOND), written: 0 };
+        let now = Instant::ZERO.saturating_add(SECOND);
+        let mut trial = Self { backlog: Backlog::default(), now, written: 0, is_unknown: false };
         assert_eq!(trial.fill(written), written);
         trial
     }
@@ -51,7 +54,12 @@ impl Trial {
     fn write(&mut self, deadline: Option<Instant>) {
         let now = self.now;
         self.written += 1;
-        self.backlog.wrote(self.written, self.written, Caller { came: Some(now), deadline }, || now);
+        self.backlog.wrote(
+            self.written,
+            self.written,
+            Caller { came: (!self.is_unknown).then_some(now), deadline },
+            || now,
+        );
     }
 
     /// Writes calls as long as it may, this many at most, and says how many.

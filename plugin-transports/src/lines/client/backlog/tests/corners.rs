@@ -148,6 +148,7 @@ fn who_has_little_time_waits_where_the_line_is_too_long_for_all() {
 fn behind_a_call_of_which_it_is_not_known_how_long_it_is_there_nobody_is_written_sooner() {
     let mut trial = Trial::taking(200);
     trial.backlog.watch.calm = CALM;
+    trial.is_unknown = true;
     trial.give_up_three();
     assert_eq!(trial.hurry(300), Err(Some(200)));
 }
