@@ -161,6 +161,14 @@ impl InLine<'_> {
         // Relaxed: as above.
         self.progress.turn.store(clock::now().as_nanos(), Ordering::Relaxed);
     }
+
+    /// It is this call's turn, and what it waited for was the plugin, unless others were answered meanwhile.
+    pub(super) fn has_turn_at_last(mut self) {
+        if self.line.has_moved(self.place) {
+            return self.has_turn();
+        }
+        self.has_turn = true;
+    }
 }
 
 impl Drop for InLine<'_> {

@@ -77,9 +77,11 @@ impl Pool {
         // Relaxed: not to see that it has changed costs one more turn.
         let in_vain = self.in_vain.load(Ordering::Relaxed);
         let _waiter = self.queue.join();
-        // A wait for calls that are on the connections is not the plugin's; a wait for a connection is.
-        let mut place = self.is_shared().then(|| progress.in_line(&self.line));
-        progress.set(if place.is_some() { Stage::Waiting } else { Stage::Connecting });
+        // A wait for calls that are on the connections is not the plugin's; a wait for a connection is, as long as it answers
+        // nobody.
+        let was_shared = self.is_shared();
+        let mut place = Some(progress.in_line(&self.line));
+        progress.set(if was_shared { Stage::Waiting } else { Stage::Connecting });
         let turn = Turn { pool: self, _lock: self.turn.lock().await, is_of_use: true };
         loop {
             // Looked at again: what the one before has found out is what this one waited for.
@@ -87,7 +89,7 @@ impl Pool {
             if (stream.is_some() || !self.is_shared())
                 && let Some(place) = place.take()
             {
-                place.has_turn();
+                if was_shared { place.has_turn() } else { place.has_turn_at_last() }
             }
             if let Some(stream) = stream {
                 return Ok(Some(Lease::Shared(stream)));
@@ -103,6 +105,7 @@ impl Pool {
                 progress.set(Stage::Connecting);
                 return turn.take(self.open(permit)).await.map(Some);
             }
+            progress.set(Stage::Waiting);
             match self.open_beside() {
                 // It is only looked at again.
                 Some(again) => drop(timeout(again, self.queue.changed()).await),
