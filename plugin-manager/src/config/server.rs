@@ -81,8 +81,8 @@ pub(super) static TABLE: Table = Table::new(
     ],
 );
 
-/// Of a listener. What is shorter cuts off everybody.
-pub(super) const TIMEOUT: Kind = Kind::time_from(Duration::from_millis(1));
+/// Of a listener.
+pub(super) const TIMEOUT: Kind = Kind::time_from(ListenOptions::SHORTEST);
 
 static TLS: Table = Table::new(
     "server.tls",

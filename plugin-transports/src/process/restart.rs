@@ -230,7 +230,9 @@ mod tests {
         assert_eq!(decisions, [after(1000), after(2000), after(4000)], "the first is a window ago");
         for most in [0, 2] {
             let mut deaths = Deaths::new(config(most));
-            (0..100).for_each(|n| drop(deaths.decide(None, at(n))));
+            for n in 0..100 {
+                let _ = deaths.decide(None, at(n));
+            }
             assert_eq!(deaths.recent.len(), most as usize);
         }
     }

@@ -20,6 +20,8 @@ use crate::{auth::Verifier, json::Limits};
 /// Over HTTP/2 progress is that 16 KiB of an answer find room in the window of its stream. An answer without it is given up for
 /// itself: its stream is reset, and the others on its connection go on. When the server stops, who makes no progress is waited
 /// for no longer than 5 s.
+///
+/// A time that is shorter than [`ListenOptions::SHORTEST`], such as zero, is taken as that: it would cut off everybody.
 #[derive(Clone, Debug)]
 pub struct ListenOptions {
     pub(super) max_connections: usize,
@@ -44,6 +46,9 @@ impl Default for ListenOptions {
 }
 
 impl ListenOptions {
+    /// The shortest time that a listener has for anything: a millisecond. Shorter, and nobody would get through.
+    pub const SHORTEST: Duration = Duration::from_millis(1);
+
     /// The defaults.
     #[must_use]
     pub fn new() -> Self {
@@ -67,21 +72,21 @@ impl ListenOptions {
     /// Limits the wait for the first request of a connection.
     #[must_use]
     pub fn with_head_timeout(mut self, timeout: Duration) -> Self {
-        self.head_timeout = timeout;
+        self.head_timeout = timeout.max(Self::SHORTEST);
         self
     }
 
     /// Limits the time for which nothing is asked on a connection.
     #[must_use]
     pub fn with_idle_timeout(mut self, timeout: Duration) -> Self {
-        self.idle_timeout = timeout;
+        self.idle_timeout = timeout.max(Self::SHORTEST);
         self
     }
 
     /// Limits the wait for a peer that takes nothing of an answer.
     #[must_use]
     pub fn with_write_timeout(mut self, timeout: Duration) -> Self {
-        self.write_timeout = timeout;
+        self.write_timeout = timeout.max(Self::SHORTEST);
         self
     }
 
@@ -102,7 +107,7 @@ impl ListenOptions {
 /// | `verifier` | none: everybody may call | |
 /// | `allowed_hosts` | none | names that `Host` may have besides those of this machine, see [`HostGuard`] |
 /// | `max_body` | 10 MiB | of a request; a longer one is 413, `PLUGIN_1207` |
-/// | `body_timeout` | 30 s | for reading a request's body; 408 |
+/// | `body_timeout` | 30 s, at least [`ListenOptions::SHORTEST`] | for reading a request's body; 408 |
 /// | `json_limits` | [`Limits::new`] | depth and numbers of a payload; beyond them 400, `PLUGIN_1206` |
 /// | `health` | always healthy | what `GET .../health` asks |
 #[derive(Clone, Default)]
@@ -183,7 +188,7 @@ impl ServerOptions {
     /// Limits the time for reading a request's body.
     #[must_use]
     pub fn with_body_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.body_timeout = timeout;
+        self.settings.body_timeout = timeout.max(ListenOptions::SHORTEST);
         self
     }
 
@@ -215,5 +220,20 @@ impl fmt::Debug for ServerOptions {
             .field("max_body", &self.settings.max_body)
             .field("body_timeout", &self.settings.body_timeout)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_time_is_so_short_that_nobody_gets_through() {
+        let zero = Duration::ZERO;
+        let options = ListenOptions::new().with_head_timeout(zero).with_idle_timeout(zero).with_write_timeout(zero);
+        let shortest = ListenOptions::SHORTEST;
+        assert_eq!([options.head_timeout, options.idle_timeout, options.write_timeout], [shortest; 3]);
+        assert_eq!(ServerOptions::new().with_body_timeout(zero).settings.body_timeout, shortest);
+        assert_eq!(ListenOptions::new().with_head_timeout(shortest * 2).head_timeout, shortest * 2);
     }
 }

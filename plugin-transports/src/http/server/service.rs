@@ -54,10 +54,10 @@ impl<S> PluginServer<S> {
         self
     }
 
-    /// Limits the time for reading a request's body.
+    /// Limits the time for reading a request's body, to [`ListenOptions::SHORTEST`](super::ListenOptions::SHORTEST) at least.
     #[must_use]
     pub fn with_body_timeout(mut self, timeout: Duration) -> Self {
-        Arc::make_mut(&mut self.settings).body_timeout = timeout;
+        Arc::make_mut(&mut self.settings).body_timeout = timeout.max(super::ListenOptions::SHORTEST);
         self
     }
 
