@@ -38,7 +38,7 @@ pub(super) static TABLE: Table = Table::new(
             "max_bodies",
             Kind::size(1, u64::MAX),
             "What the request bodies of more than 16 KiB may come to that are held at once, and the replies that clients have \
-             not taken; several on one connection to a quarter of that. At least `max_body`.",
+             not taken; several on one connection, once half of that is taken, to a quarter. At least `max_body`.",
         )
         .derived_default("256MiB"),
         Key::new("body_timeout", TIMEOUT, "How long a request body may take, from its head to its end.")

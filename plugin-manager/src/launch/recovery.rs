@@ -96,9 +96,13 @@ fn forget(plugin: &str, breaker: &CircuitBreakerHandle) {
 /// So often, about, it is tried whether a plugin over HTTP can be reached again.
 const TRY_EVERY: Duration = Duration::from_secs(1);
 
-/// The same for a plugin over HTTP, whose process somebody else starts: while its breaker is open and the latest connection
-/// could not be made, a bare one is tried about once a second, as long as callers come. When one is made the breaker is
-/// half-open at once, and health is checked.
+/// Where the breaker opened again after that, it waits for twice as long before the next, and so on up to so many times.
+const TWICE: u32 = 5;
+
+/// The same for a plugin over HTTP, whose process somebody else starts: while its breaker is open, and the latest connection
+/// could not be made or one ended with a call on it and nothing was answered since, a bare one is tried about once a second, as
+/// long as callers come. When one is made the breaker is half-open at once, and health is checked. Where that was too early, the
+/// next time it waits for two seconds first, then four, and so on until the breaker has been closed.
 ///
 /// Callers who are refused a connection open the breaker within a moment, by attempts that cost nobody anything, and a restart
 /// of a third of a second would be an outage of the whole `recovery_timeout`. It is not closed, as it is for a process that
@@ -131,11 +135,16 @@ async fn heed_reach<F: Future<Output = bool>>(
     can_connect: impl Fn() -> F,
     checks: Vec<WeakHealthCheck>,
 ) {
+    let mut too_early = 0;
     while let Some(event) = events.next().await {
+        if event.to == CircuitState::Closed {
+            too_early = 0;
+        }
         if event.to == CircuitState::Open
             && event.reason != Reason::Operator
-            && is_reached_early(&breaker, &is_lost, &can_connect).await
+            && is_reached_early(&breaker, TRY_EVERY * (1 << too_early), &is_lost, &can_connect).await
         {
+            too_early = TWICE.min(too_early + 1);
             check_now(&checks);
         }
     }
@@ -144,13 +153,15 @@ async fn heed_reach<F: Future<Output = bool>>(
 /// Whether the breaker of a plugin that can be reached again is half-open before its open time is over.
 async fn is_reached_early<F: Future<Output = bool>>(
     breaker: &CircuitBreakerHandle,
+    mut wait: Duration,
     is_lost: &impl Fn() -> bool,
     can_connect: &impl Fn() -> F,
 ) -> bool {
     let (mut refused, mut was_lost) = (breaker.stats().rejected, is_lost());
     loop {
         // Not all hosts at once whose plugin went away.
-        tokio::time::sleep(TRY_EVERY.mul_f64(0.75 + fastrand::f64() / 2.0)).await;
+        tokio::time::sleep(wait.mul_f64(0.75 + fastrand::f64() / 2.0)).await;
+        wait = TRY_EVERY;
         let stats = breaker.stats();
         // Another state has another owner, and after the open time the next caller is the one who tries.
         if stats.state != CircuitState::Open || stats.next_attempt.is_none_or(|next| next <= clock::now()) {
@@ -289,6 +300,28 @@ mod tests {
         // A call was connected that was under way when the breaker opened.
         let connected = |since| since < Duration::from_millis(500);
         assert_eq!(reached(NEVER, true, connected, |_| ()).await, (0, CircuitState::HalfOpen));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_plugin_that_takes_connections_and_fails_is_tried_early_less_and_less_until_it_has_answered() {
+        let breaker = Breaker::default();
+        let (handle, events) = (breaker.handle(), breaker.handle().events());
+        let (begun, early) = (clock::now(), Cell::new(Vec::new()));
+        let come = async {
+            while begun.elapsed() < Duration::from_secs(38) {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                let Ok(call) = breaker.try_acquire() else { continue };
+                early.set([early.take(), vec![begun.elapsed().as_secs()]].concat());
+                call.failure();
+            }
+        };
+        let heeds = heed_reach(handle, events, || true, || std::future::ready(true), Vec::new());
+        tokio::select! {
+            () = heeds => {}
+            () = come => {}
+        }
+        let early: Vec<_> = early.take().into_iter().filter(|second| *second > 0).collect();
+        assert!((4..=6).contains(&early.len()), "after 1 s, 2 s, 4 s, 8 s, 16 s: {early:?}");
     }
 
     #[tokio::test(start_paused = true)]

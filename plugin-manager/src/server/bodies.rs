@@ -13,8 +13,9 @@ use plugin_transports::http::PeerAddr;
 /// payloads must not meet at one count.
 const SMALL: u64 = 16 << 10;
 
-/// Several bodies of one connection may come to this part of all: over HTTP/2 one client could hold everything otherwise, and
-/// all others were refused for it.
+/// Once half of all is taken, several bodies of one connection may come to this part of it: over HTTP/2 one client could hold
+/// everything otherwise, and all others were refused for it. A proxy has one for all its clients, so there is no such bound while
+/// there is room for others.
 const SHARE: u64 = 4;
 
 /// What all bodies of one direction may come to.
@@ -106,7 +107,7 @@ impl Held {
         let beside = |all: u64| (all - self.bytes).saturating_add(bytes);
         // The only one of its connection is bounded as all are: it may be as large as a body may be.
         let of = self.peer.and_then(|peer| counts.of.get(&peer).copied()).unwrap_or_default();
-        if of > self.bytes && beside(of) > self.bodies.max / SHARE {
+        if of > self.bytes && beside(of) > self.bodies.max / SHARE && beside(counts.all) > self.bodies.max / 2 {
             return Err(Full::Connection);
         }
         if beside(counts.all) > self.bodies.max {
@@ -189,7 +190,12 @@ mod tests {
         let peer = |port: u16| Some(PeerAddr(SocketAddr::from(([127, 0, 0, 1], port))));
         let mut held: Vec<_> = (0..20).map(|_| bodies.enter(peer(1))).collect();
         let taken = held.iter_mut().filter_map(|held| held.grow(20 << 10).ok()).count();
-        assert_eq!((taken, held[0].grow(21 << 10)), (5, Err(Full::Connection)), "a quarter of all");
+        assert_eq!((taken, held[0].grow(21 << 10)), (10, Err(Full::Connection)), "half of all");
+        let mut third = bodies.enter(peer(3));
+        let mut fourth = bodies.enter(peer(3));
+        assert_eq!((third.grow(40 << 10), fourth.grow(60 << 10)), (Ok(()), Ok(())), "a quarter of all");
+        assert_eq!(fourth.grow(61 << 10), Err(Full::Connection));
+        drop((third, fourth));
         // Alone on its connection one may be as large as any, and so may a reply.
         let mut other = bodies.enter(peer(2));
         assert_eq!((other.grow(200 << 10), other.grow(301 << 10)), (Ok(()), Err(Full::All)));
@@ -197,7 +203,7 @@ mod tests {
         assert_eq!(bodies.enter(peer(2)).grow(20 << 10), Err(Full::Connection));
         assert_eq!(all(&bodies), (200 << 10, 1));
         drop(other);
-        let reply = Bytes::from(vec![b'1'; 60 << 10]);
+        let reply = Bytes::from(vec![b'1'; 110 << 10]);
         let kept = bodies.keep(peer(1), reply.clone()).expect("the first");
         assert_eq!(bodies.keep(peer(1), reply.clone()), Err(Full::Connection));
         bodies.keep(peer(2), reply).expect("another connection has a share of its own");

@@ -56,7 +56,7 @@ const ADMIN_CONNECTIONS: usize = 128;
 /// | `listen` | 127.0.0.1:8080 |
 /// | `admin_listen` | 127.0.0.1:9090 |
 /// | `max_body` | 10 MiB |
-/// | `max_bodies`, of payloads over 16 KiB held at once, and of replies; a quarter for several of one connection | 256 MiB |
+/// | `max_bodies`, of payloads over 16 KiB held at once, and of replies; a quarter for several of one connection, once half is taken | 256 MiB |
 /// | `body_timeout`, for the whole body of a request | 30 s |
 /// | what bounds the connections of each plane | [`ListenOptions::default`]; 128 connections of the admin plane |
 /// | `max_json_depth`, of a payload | 128 |

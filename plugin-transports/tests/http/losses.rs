@@ -1,4 +1,4 @@
-//! What is lost with a plugin's process, over connections that nobody shares.
+//! Calls that are lost with their connections, which nobody shares.
 
 use futures_util::future::join_all;
 use plugin_core::{AnyError, Classify, PluginInstance, Verdict};
@@ -33,11 +33,26 @@ async fn failures(listener: &TcpListener, instance: &PluginInstance<HttpClient>,
 const HALF: &str = "HTTP/1.1 200 OK\r\ncontent-length: 20\r\n\r\n{\"da";
 
 #[tokio::test]
-async fn calls_that_are_lost_with_one_process_are_one_piece_of_evidence_and_with_each_further_one_another() {
+async fn each_call_that_is_lost_on_a_connection_of_its_own_is_a_failure_and_the_plugin_seems_away_until_it_answers() {
     let (listener, address) = listener().await;
     let instance = connect(HttpConfig::builder("p", format!("http://{address}/run")));
-    for process in 1..=5 {
-        assert_eq!(failures(&listener, &instance, &["", HALF, "", HALF, ""]).await, 1, "process {process}");
+    let reach = instance.service().reach();
+    assert!(!reach.is_lost());
+    for told in ["", HALF] {
+        assert_eq!(failures(&listener, &instance, &[told; 5]).await, 5, "{told:?}");
+        assert!(reach.is_lost(), "{told:?}");
+        reach.connect().await.expect("it listens");
+        drop(within(listener.accept()).await);
+        assert!(reach.is_lost(), "who takes a connection need not answer");
+        let answer = async {
+            let (mut stream, _) = listener.accept().await.expect("a connection");
+            read_message(&mut stream).await.expect("a request");
+            let text = "HTTP/1.1 200 OK\r\ncontent-length: 10\r\nconnection: close\r\n\r\n{\"data\":1}";
+            stream.write_all(text.as_bytes()).await.expect("it is open");
+        };
+        let (answered, ()) = within(async { tokio::join!(call(&instance, "1"), answer) }).await;
+        answered.expect("an answer");
+        assert!(!reach.is_lost(), "{told:?}");
     }
 }
 

@@ -62,7 +62,7 @@ pub(in crate::config) static TABLE: Table = Table::new("plugin", "A plugin: how 
         )
         .default("0"),
         Key::new("enabled", Kind::Bool, "Whether it is started and takes calls.").default("true"),
-        Key::new("required", Kind::Bool, "Whether the gateway does not start when it does not.").default("false"),
+        Key::new("required", Kind::Bool, "Whether the gateway does not start when it does not. One over HTTP has nothing to start, and may be away.").default("false"),
         Key::new("codec", Kind::Word(&["json"]), "How payloads are written.")
             .default("json")
             .later(&["msgpack", "protobuf", "raw"], Code::ConfigSchema),

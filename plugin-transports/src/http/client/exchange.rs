@@ -64,7 +64,6 @@ pub(super) async fn send<'p>(
         let outgoing = back.take().unwrap_or_else(|| make(progress.sending(began)));
         progress.set(Stage::Sent);
         beside.begins();
-        lease.is_sent();
         let result = match &mut lease {
             Lease::Own(own) => {
                 let request = outgoing.over_http1(endpoint);

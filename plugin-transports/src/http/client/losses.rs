@@ -1,39 +1,45 @@
-//! What is lost with one process, or with one connection of HTTP/2, is one piece of evidence.
+//! Connections that ended with a call on them.
 
 use std::{
     error::Error,
     io,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{Arc, Mutex, PoisonError},
 };
 
-use plugin_core::classify;
+use plugin_core::{
+    classify,
+    deadline::cut::{Line, Place},
+};
 
 use super::interim::TooMany;
 
-/// How many losses of connections a pool has counted as evidence against the plugin.
-///
-/// A plugin that goes away takes with it what is in flight, on one connection or on many. So a call says something of it
-/// only where none was counted since the call was sent. One that was sent later meets a plugin that is lost anew.
+/// Whether the last that was heard of a plugin is that a connection to it ended: as when its process has died.
 #[derive(Default)]
-pub(super) struct Losses(AtomicU64);
-
-/// What was counted when a call was sent.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Before(u64);
+pub(super) struct Losses {
+    line: Arc<Line>,
+    /// What the plugin had answered when the last connection ended.
+    last: Mutex<Option<Place>>,
+}
 
 impl Losses {
-    /// Of a call that is sent now.
-    pub(super) fn before(&self) -> Before {
-        // Relaxed: not to see one costs one failure more.
-        Before(self.0.load(Ordering::Relaxed))
+    /// `line` counts what the plugin answers.
+    pub(super) fn new(line: &Arc<Line>) -> Arc<Self> {
+        Arc::new(Self { line: Arc::clone(line), last: Mutex::default() })
     }
 
-    /// Whether another call has told already what is to be told of the plugin by one that was lost to `cause`. The first of
-    /// those that were sent before it to ask is the one that tells it.
-    pub(super) fn is_told(&self, before: Before, cause: &hyper::Error) -> bool {
-        // Relaxed: any of them may be the first.
-        let tells = || self.0.compare_exchange(before.0, before.0 + 1, Ordering::Relaxed, Ordering::Relaxed).is_ok();
-        is_of_connection(cause) && !tells()
+    /// A call was lost to this. Whether that is because its connection ended.
+    pub(super) fn add(&self, cause: &hyper::Error) -> bool {
+        let is_of_connection = is_of_connection(cause);
+        if is_of_connection {
+            *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.line.join());
+        }
+        is_of_connection
+    }
+
+    /// Whether nothing was answered since.
+    pub(super) fn is_latest(&self) -> bool {
+        let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.is_some_and(|place| !self.line.has_moved(place))
     }
 }
 

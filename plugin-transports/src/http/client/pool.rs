@@ -35,7 +35,7 @@ use self::sharing::Beside;
 use super::{
     connect::{Connector, Driver, Opened},
     driven::Queue,
-    losses::{Before, Losses},
+    losses::Losses,
     progress::{Progress, Stage},
     shared::{Shared, Stream},
 };
@@ -48,7 +48,7 @@ pub(super) struct Pool {
     connector: Arc<Connector>,
     permits: Arc<Semaphore>,
     /// Who waits for a permit or a stream, or for an answer, asks it whether others are answered.
-    line: Line,
+    line: Arc<Line>,
     losses: Arc<Losses>,
     state: Mutex<State>,
     /// Held by the first of those who wait for a stream of HTTP/2, be it of a connection that is still to be opened: who comes
@@ -95,11 +95,12 @@ struct Connection {
 
 impl Pool {
     pub(super) fn new(connector: Connector, config: &ConnectionConfig, max: usize) -> Arc<Self> {
+        let line = Arc::default();
         Arc::new(Self {
+            losses: Losses::new(&line),
             connector: Arc::new(connector),
             permits: Arc::new(Semaphore::new(max)),
-            line: Line::default(),
-            losses: Arc::default(),
+            line,
             state: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
             queue: Arc::default(),
@@ -234,6 +235,12 @@ impl Pool {
         self.state().answered > then
     }
 
+    /// Whether the plugin seems to be away: the latest connection could not be made, or one ended with a call on it, and
+    /// nothing was answered since.
+    pub(super) fn is_lost(&self) -> bool {
+        self.connector.is_lost() || self.losses.is_latest()
+    }
+
     pub(super) fn free(&self) -> usize {
         self.permits.available_permits()
     }
@@ -331,27 +338,18 @@ pub(super) enum Lease {
 pub(super) struct Own {
     connection: Option<Connection>,
     pool: Arc<Pool>,
-    before: Before,
 }
 
 impl Lease {
     fn own(pool: &Arc<Pool>, connection: Connection, permit: OwnedSemaphorePermit) -> Self {
         *lock(&connection.held) = Some(permit);
-        Self::Own(Own { connection: Some(connection), pool: Arc::clone(pool), before: Before::default() })
+        Self::Own(Own { connection: Some(connection), pool: Arc::clone(pool) })
     }
 
     /// No other call is to come onto this connection.
     pub(super) fn leave(&self) {
         if let Self::Shared(stream) = self {
             stream.leave();
-        }
-    }
-
-    /// A call is sent on it now.
-    pub(super) fn is_sent(&mut self) {
-        match self {
-            Self::Own(own) => own.before = own.pool.losses.before(),
-            Self::Shared(stream) => stream.is_sent(),
         }
     }
 
@@ -362,10 +360,14 @@ impl Lease {
         }
     }
 
-    /// See [`Losses::is_told`].
+    /// A call was lost to this. Whether another call has told already what is to be told of the plugin by that: that the
+    /// connection has ended. The first to ask is the one that tells it.
     pub(super) fn is_told(&self, cause: &hyper::Error) -> bool {
         match self {
-            Self::Own(own) => own.pool.losses.is_told(own.before, cause),
+            Self::Own(own) => {
+                own.pool.losses.add(cause);
+                false
+            }
             Self::Shared(stream) => stream.is_told(cause),
         }
     }

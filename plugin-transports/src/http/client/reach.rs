@@ -36,10 +36,11 @@ impl Reach {
         Self { pool: Arc::downgrade(pool), closing: closing.clone() }
     }
 
-    /// Whether the latest try of a connection has failed, whoever made it: a call or [`connect`](Self::connect).
+    /// Whether the latest try of a connection has failed, whoever made it, a call or [`connect`](Self::connect); or whether a
+    /// connection ended with a call on it, and nothing was answered since.
     #[must_use]
     pub fn is_lost(&self) -> bool {
-        self.pool.upgrade().is_some_and(|pool| pool.connector().is_lost())
+        self.pool.upgrade().is_some_and(|pool| pool.is_lost())
     }
 
     /// Makes a connection, TLS included, and closes it: nothing is sent on it. It counts as none of `max_connections`, and takes

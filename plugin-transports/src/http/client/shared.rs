@@ -1,7 +1,7 @@
 //! A connection of HTTP/2, which all calls share.
 //!
-//! What befalls the connection befalls every call on it. What is lost with it is counted once, see [`Losses`]; and a call
-//! that is given up on a connection that says nothing at all takes it out of use, before each call that comes later is sent
+//! What befalls the connection befalls every call on it. So it is one piece of evidence when it is lost, however many calls
+//! were on it; and a call that is given up on a connection that says nothing at all takes it out of use, before each call that comes later is sent
 //! into the same silence.
 
 use std::{
@@ -19,7 +19,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::{
     driven::{Driving, Link, Queue},
     heard::Heard,
-    losses::{Before, Losses},
+    losses::Losses,
 };
 use crate::http::body::Parts;
 
@@ -42,6 +42,8 @@ struct Known {
     used: AtomicU64,
     /// It ends with the calls that are on it: no other is to come.
     is_left: AtomicBool,
+    /// A call has told that it was lost.
+    is_lost: AtomicBool,
     /// The connection itself, which knows how many calls its peer takes at once.
     link: Arc<Link>,
     /// How many calls are on it. It grows under the lock of the pool alone.
@@ -83,6 +85,7 @@ impl Shared {
         let known = Arc::new(Known {
             used: AtomicU64::new(0),
             is_left: AtomicBool::new(false),
+            is_lost: AtomicBool::new(false),
             link,
             streams: AtomicUsize::new(0),
             queue: Arc::clone(queue),
@@ -118,8 +121,7 @@ impl Shared {
         }
         self.known.touch(now);
         let (sender, known) = (self.sender.clone(), Arc::clone(&self.known));
-        let before = Before::default();
-        Stream { sender, heard: self.heard.clone(), quiet: self.quiet, known, before, waits: true }
+        Stream { sender, heard: self.heard.clone(), quiet: self.quiet, known, waits: true }
     }
 
     /// Whether another call may come onto it.
@@ -172,17 +174,11 @@ pub(super) struct Stream {
     heard: Heard,
     quiet: Quiet,
     known: Arc<Known>,
-    before: Before,
     /// No answer has begun, nor has it failed.
     waits: bool,
 }
 
 impl Stream {
-    /// It is sent now.
-    pub(super) fn is_sent(&mut self) {
-        self.before = self.known.losses.before();
-    }
-
     /// An answer has begun, or it has failed.
     pub(super) fn heard_of(&mut self) {
         self.waits = false;
@@ -198,9 +194,10 @@ impl Stream {
         self.known.leave();
     }
 
-    /// See [`Losses::is_told`].
+    /// See [`Lease::is_told`](super::pool::Lease::is_told).
     pub(super) fn is_told(&self, cause: &hyper::Error) -> bool {
-        self.known.losses.is_told(self.before, cause)
+        // Relaxed: any of them may be the first.
+        self.known.losses.add(cause) && self.known.is_lost.swap(true, Ordering::Relaxed)
     }
 }
 
