@@ -291,7 +291,9 @@ impl Backlog {
         self.missed(now);
         let is_first = self.line.first().is_none_or(|first| first.place >= place);
         let Some(call) = self.line.abandon(place) else { return false };
-        self.window.gave_up(self.line.abandoned(), self.line.awaited());
+        if self.window.gave_up(self.line.abandoned(), self.line.awaited()) {
+            self.together.is_doubted();
+        }
         if call.is_rescued {
             self.rescue.given_up();
         }

@@ -643,3 +643,22 @@ fn how_many_are_worked_on_is_seen_while_nobody_is_in_a_hurry_too_and_what_is_ans
     trial.answer_late(RECENT as u64 + 1);
     assert_eq!(trial.backlog.together.overtaken(), 1, "the third");
 }
+
+/// One that was written at about the same time as a burst, and is answered beside it, shows as many at work as there are.
+#[test]
+fn how_many_are_worked_on_is_doubted_each_time_that_too_many_are_given_up() {
+    let mut trial = Trial::new(8);
+    trial.pass(100);
+    trial.answer(8);
+    assert!(trial.backlog.together.has_room(7), "eight were seen");
+    (1..8).for_each(|number| trial.answer(number));
+    for expected in [4, 2, 1, 1] {
+        assert_eq!(trial.fill(4), 4);
+        let last = trial.written;
+        (last - 3..=last).for_each(|number| trial.give_up(number));
+        trial.pass(100);
+        (last - 3..=last).for_each(|number| trial.answer_late(number));
+        let together = &trial.backlog.together;
+        assert_eq!((together.has_room(expected - 1), together.has_room(expected)), (true, false), "{expected}");
+    }
+}

@@ -75,6 +75,11 @@ impl Together {
         self.seen = self.seen.max(self.unanswered.saturating_sub(after).min(1 + others));
     }
 
+    /// More were given up than fit with that. A plugin that works on so many at once shows it again.
+    pub(super) fn is_doubted(&mut self) {
+        self.seen = self.seen.div_ceil(2);
+    }
+
     /// A call was answered.
     pub(super) fn answered(&mut self) {
         self.unanswered = self.unanswered.saturating_sub(1);

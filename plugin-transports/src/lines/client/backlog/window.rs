@@ -33,13 +33,15 @@ impl Window {
         self.most = self.most.saturating_add(more);
     }
 
-    /// One more in line was given up. Now so many are, and so many others are waited for.
-    pub(super) fn gave_up(&mut self, abandoned: usize, awaited: usize) {
-        if abandoned > 1.max(awaited / 2) {
-            self.shuts += u32::from(!self.is_shut);
+    /// One more in line was given up. Now so many are, and so many others are waited for. Whether it shuts by that.
+    pub(super) fn gave_up(&mut self, abandoned: usize, awaited: usize) -> bool {
+        let (shuts, was_shut) = (abandoned > 1.max(awaited / 2), self.is_shut);
+        if shuts {
+            self.shuts += u32::from(!was_shut);
             self.is_shut = true;
             self.most = self.most.min(awaited.max(1));
         }
+        shuts && !was_shut
     }
 
     /// The line has moved, and of those that are in it so many were given up.
