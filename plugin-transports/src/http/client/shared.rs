@@ -1,8 +1,8 @@
 //! A connection of HTTP/2, which all calls share.
 //!
 //! What befalls the connection befalls every call on it. So it is one piece of evidence when it is lost, however many calls
-//! were on it; and a call that is given up on a connection that says nothing at all takes it out of use, before each call that comes later is sent
-//! into the same silence.
+//! were on it; and a call that is given up on a connection that says nothing at all takes it out of use, before each call
+//! that comes later is sent into the same silence.
 
 use std::{
     sync::{
