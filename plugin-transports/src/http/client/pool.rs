@@ -31,7 +31,7 @@ use tokio::{
     task::AbortHandle,
 };
 
-use self::sharing::Beside;
+use self::sharing::Opening;
 use super::{
     connect::{Connector, Driver, Opened},
     driven::Queue,
@@ -72,7 +72,7 @@ struct State {
     idle: VecDeque<Idle>,
     /// Those that calls share. The first holds no place under the cap, see [`place_beside`](super::shared::place_beside).
     shared: Vec<Shared>,
-    beside: Beside,
+    beside: Opening,
     /// When a call was last answered on a connection that was kept.
     answered: Instant,
     /// Closes what has been idle for too long; there while anything can become so.

@@ -30,13 +30,13 @@ const TRY_AGAIN: Duration = Duration::from_secs(1);
 
 /// The connection that is being opened beside those that are full.
 #[derive(Debug, Default)]
-pub(super) struct Beside {
+pub(super) struct Opening {
     opening: Option<AbortHandle>,
     /// No other is opened before.
     not_before: Instant,
 }
 
-impl Beside {
+impl Opening {
     pub(super) fn give_up(&mut self) {
         if let Some(opening) = self.opening.take() {
             opening.abort();
