@@ -86,16 +86,22 @@ async fn a_process_that_never_answers_is_given_up_after_the_start_timeout() {
 /// there, unread.
 #[tokio::test]
 async fn a_plugin_that_was_ready_while_its_host_stood_still_is_started() {
-    let slow = "sleep 0.3; exec \"$0\" obliging";
+    let dir = tempfile::tempdir().expect("a directory");
+    let said = dir.path().join("said");
+    // What it says is in the file once it is in the pipe.
+    let slow = "sleep 0.3; \"$0\" obliging | while IFS= read -r line; do echo \"$line\"; echo >\"$1\"; done";
     let builder = plugin_transports::process::ProcessConfig::builder("fixture", "sh")
         .with_args(["-c", slow, env!("CARGO_BIN_EXE_plugin-fixture")])
+        .with_arg(&said)
         .with_start_timeout(Duration::from_secs(8));
     let mut starting = std::pin::pin!(start(builder));
     tokio::select! {
         _ = starting.as_mut() => panic!("it sleeps"),
         () = tokio::time::sleep(millis(100)) => {}
     }
-    std::thread::sleep(millis(800));
+    // Nothing of this process runs until then, as where it is stopped.
+    let looks = (0..3000).take_while(|_| !said.exists()).map(|_| std::thread::sleep(millis(10))).count();
+    assert!(looks < 3000, "it says nothing");
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(9)).await;
     tokio::time::resume();
