@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use plugin_core::{Rejected, Striped};
 
 use crate::{
-    CircuitBreakerConfig, CircuitBreakerHandle, CircuitState, Stats,
+    CircuitBreakerConfig, CircuitBreakerHandle, CircuitBreakerStats, CircuitState,
     guard::{Admission, Guard, Hold},
     shared::Shared,
 };
@@ -88,7 +88,7 @@ impl Breaker {
 
     /// The statistics.
     #[must_use]
-    pub fn stats(&self) -> Stats {
+    pub fn stats(&self) -> CircuitBreakerStats {
         self.shared.stats()
     }
 

@@ -11,7 +11,7 @@ use std::{
 
 use pin_project_lite::pin_project;
 use plugin_core::{
-    Asked, Asks, Classify, End, Judgement, Observe, Observer, Outcome, Reject, Verdict,
+    Classify, End, ExpectedBody, Judgement, Observe, Observer, Outcome, Reject, ResponseBodyRule, Verdict,
     classify::{of_attempt, sees_failures},
     clock::Instant,
     polled_after_end, readiness,
@@ -31,7 +31,7 @@ pin_project! {
         inner: Option<F>,
         // After the inner future, so that a probe's place is not free while the work still lives.
         admission: Admission<Hold>,
-        asked: Asked,
+        asked: ExpectedBody,
         classify: C,
         reject: R,
         outcome: PhantomData<fn() -> O>,
@@ -50,7 +50,7 @@ impl<F, C, R, O> ResponseFuture<F, C, R, O> {
     ) -> Self
     where
         S: Service<Req, Future = F>,
-        O: Asks<Req>,
+        O: ResponseBodyRule<Req>,
         C: Classify<S::Response, S::Error>,
     {
         const {
@@ -142,7 +142,7 @@ where
 }
 
 /// Hands the guard to whoever sees the end of the response.
-fn follow<O, C, Res, Err>(response: Res, asked: Asked, guard: Guard<Hold>, classify: &C) -> Res
+fn follow<O, C, Res, Err>(response: Res, asked: ExpectedBody, guard: Guard<Hold>, classify: &C) -> Res
 where
     O: Outcome<Res>,
     C: Classify<Res, Err> + Clone + Send + 'static,

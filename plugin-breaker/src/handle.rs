@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::{CircuitBreakerConfig, CircuitState, Events, Reason, Stats, shared::Shared};
+use crate::{CircuitBreakerConfig, CircuitBreakerStats, CircuitState, Events, Reason, shared::Shared};
 
 /// Reads and commands a breaker. Cheap to clone; every clone, and every service of the layer, is the same breaker.
 ///
@@ -34,7 +34,7 @@ impl CircuitBreakerHandle {
 
     /// The statistics.
     #[must_use]
-    pub fn stats(&self) -> Stats {
+    pub fn stats(&self) -> CircuitBreakerStats {
         self.shared.stats()
     }
 

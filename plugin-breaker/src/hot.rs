@@ -76,7 +76,7 @@ impl Hot {
         let (hurried, until) = machine.hurried().unwrap_or((0, Instant::ZERO));
         set(&self.hurried, hurried);
         set(&self.hurried_until, until.as_nanos());
-        set(&self.names_failures, u64::from(!machine.config().on().is_empty()));
+        set(&self.names_failures, u64::from(!machine.config().failures_on().is_empty()));
         set(&self.bucket_width, machine.bucket_width());
         set(&self.slow_over, machine.config().slow().map_or(u64::MAX, |slow| nanos(slow.over)));
         set(&self.cancelled, machine.config().cancelled() as u64);

@@ -2,7 +2,7 @@
 
 use std::{fmt, marker::PhantomData};
 
-use plugin_core::{AnyError, AsError, AtHead, ClassifyFn, Judgement};
+use plugin_core::{AsErrorValue, AtHead, ByErrorType, ClassifyFn, Judgement};
 #[cfg(feature = "grpc")]
 use plugin_core::{AsGrpcStatus, AtEnd, ByGrpcStatus};
 #[cfg(feature = "http")]
@@ -16,11 +16,11 @@ use crate::{Breaker, CircuitBreaker, CircuitBreakerConfig, CircuitBreakerHandle}
 /// The breaker belongs to the layer: every service that it makes, and every clone of the layer, shares it. The crate's
 /// page has the behaviour, the defaults, and where it stands in a stack.
 ///
-/// Three parameters are set by methods: `C` judges outcomes ([`AnyError`] by default), `R` answers refusals
-/// ([`AsError`]), and `O` says whether an outcome is known with the head of a response or with the end of its body
+/// Three parameters are set by methods: `C` judges outcomes ([`ByErrorType`] by default), `R` answers refusals
+/// ([`AsErrorValue`]), and `O` says whether an outcome is known with the head of a response or with the end of its body
 /// ([`AtHead`]).
 #[must_use = "a layer does nothing until it wraps a service"]
-pub struct CircuitBreakerLayer<C = AnyError, R = AsError, O = AtHead> {
+pub struct CircuitBreakerLayer<C = ByErrorType, R = AsErrorValue, O = AtHead> {
     breaker: Breaker,
     classify: C,
     reject: R,
@@ -30,7 +30,7 @@ pub struct CircuitBreakerLayer<C = AnyError, R = AsError, O = AtHead> {
 impl CircuitBreakerLayer {
     /// A breaker with these settings.
     pub fn new(config: CircuitBreakerConfig) -> Self {
-        Self::with_breaker(Breaker::new(config))
+        Self::sharing(Breaker::new(config))
     }
 
     /// A breaker that lets everything pass and judges nothing, until [`CircuitBreakerHandle::reconfigure`] or
@@ -41,8 +41,8 @@ impl CircuitBreakerLayer {
     }
 
     /// A layer for a breaker that others use too.
-    pub fn with_breaker(breaker: Breaker) -> Self {
-        Self { breaker, classify: AnyError, reject: AsError, outcome: PhantomData }
+    pub fn sharing(breaker: Breaker) -> Self {
+        Self { breaker, classify: ByErrorType, reject: AsErrorValue, outcome: PhantomData }
     }
 }
 

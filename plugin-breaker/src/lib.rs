@@ -42,4 +42,4 @@ pub use plugin_core::classify::Condition;
 pub use refuse::Refuse;
 pub use service::CircuitBreaker;
 pub use state::CircuitState;
-pub use stats::{Stats, WindowStats};
+pub use stats::{CircuitBreakerStats, WindowStats};

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
-use plugin_core::{AsError, Call, Rejected, deadline};
+use plugin_core::{AsErrorValue, Call, Rejected, deadline};
 
 use crate::{
     Breaker, CircuitBreakerConfig, CircuitBreakerConfigBuilder, CircuitState, Window,
@@ -69,7 +69,7 @@ fn a_refusal_of_a_caller_in_a_hurry_takes_no_lock_either() {
     drop(given_up);
     let refused = || (0..100).for_each(|_| assert!(matches!(shared.admit(|| &shared), Admission::Refused(_))));
     let in_a_hurry = |_| std::future::ready(Ok::<_, Rejected>(locks(refused)));
-    let call = deadline::enforce(Call::new(()).with_timeout(Duration::from_millis(1)), in_a_hurry, AsError);
+    let call = deadline::enforce(Call::new(()).with_timeout(Duration::from_millis(1)), in_a_hurry, AsErrorValue);
     assert_eq!(call.now_or_never(), Some(Ok(0)));
     assert_eq!(shared.stats().rejected, 100);
 }

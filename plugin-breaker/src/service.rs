@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use plugin_core::{AnyError, AsError, Asks, AtHead, Classify, Outcome};
+use plugin_core::{AsErrorValue, AtHead, ByErrorType, Classify, Outcome, ResponseBodyRule};
 use tower_service::Service;
 
 use crate::{Breaker, Refuse, ResponseFuture};
@@ -15,7 +15,7 @@ use crate::{Breaker, Refuse, ResponseFuture};
 ///
 /// It is ready when its inner service is, and decides in `call`: a service that was found ready and is then dropped has
 /// taken no probe's place.
-pub struct CircuitBreaker<S, C = AnyError, R = AsError, O = AtHead> {
+pub struct CircuitBreaker<S, C = ByErrorType, R = AsErrorValue, O = AtHead> {
     inner: S,
     breaker: Breaker,
     classify: C,
@@ -49,7 +49,7 @@ where
     S: Service<Req>,
     C: Classify<S::Response, S::Error> + Clone + Send + 'static,
     R: Refuse<S::Response, S::Error> + Clone,
-    O: Outcome<S::Response> + Asks<Req>,
+    O: Outcome<S::Response> + ResponseBodyRule<Req>,
 {
     type Response = S::Response;
     type Error = S::Error;

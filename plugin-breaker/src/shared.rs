@@ -14,7 +14,7 @@ use plugin_core::{
 };
 
 use crate::{
-    Cancelled, CircuitBreakerConfig, CircuitState, Events, Reason, Stats,
+    Cancelled, CircuitBreakerConfig, CircuitBreakerStats, CircuitState, Events, Reason,
     cells::{Cells, Place, Tally},
     event::Journal,
     guard::{Admission, Guard},
@@ -125,7 +125,7 @@ impl Shared {
         match (judged.verdict(), judged.cause()) {
             // No list can name it, so a plain success takes no lock.
             (Verdict::Success | Verdict::AtEnd, None | Some(Cause::Http(..=299) | Cause::Grpc(0))) => judged,
-            _ => judged.failing_on(self.lock().config().on()),
+            _ => judged.failing_on(self.lock().config().failures_on()),
         }
     }
 
@@ -251,7 +251,7 @@ impl Shared {
         self.hot.word().state()
     }
 
-    pub(crate) fn stats(&self) -> Stats {
+    pub(crate) fn stats(&self) -> CircuitBreakerStats {
         let now = clock::now();
         self.lock().stats(now, &self.cells)
     }

@@ -9,7 +9,7 @@ use crate::CircuitState;
 /// The statistics of a breaker at one moment. Counts are since the breaker was made, unless they say otherwise.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub struct Stats {
+pub struct CircuitBreakerStats {
     /// The state. An open circuit turns half-open with the first call after its open time, not by itself.
     pub state: CircuitState,
     /// When this state began.
@@ -46,7 +46,7 @@ pub struct Stats {
     pub last_open_time: Option<Duration>,
 }
 
-impl Stats {
+impl CircuitBreakerStats {
     /// Calls that had an outcome: successes, failures and ignored ones.
     #[must_use]
     pub fn requests(&self) -> u64 {

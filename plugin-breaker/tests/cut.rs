@@ -21,7 +21,7 @@ fn breaker(cancelled: Cancelled) -> CircuitBreakerLayer {
 
 /// Calls that telemetry has counted as failures of the service, and as in a hurry.
 fn counted(telemetry: &TelemetryHandle) -> (u64, u64) {
-    let counts = telemetry.snapshot();
+    let counts = telemetry.stats();
     (counts.ended(Status::Failure), counts.ended(Status::Caller))
 }
 

@@ -9,7 +9,7 @@ use futures_util::{FutureExt, StreamExt, stream};
 use http::{HeaderMap, Request, Response};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
-use plugin_breaker::{Cancelled, CircuitBreakerConfig, CircuitBreakerLayer, Stats};
+use plugin_breaker::{Cancelled, CircuitBreakerConfig, CircuitBreakerLayer, CircuitBreakerStats};
 use plugin_core::{
     AsHttpResponse, AtEnd, BoxError, ByHttpStatus, Classify, End, Judgement, Verdict, clock,
     deadline::{DeadlineLayer, cut},
@@ -20,12 +20,13 @@ const SECOND: Duration = Duration::from_secs(1);
 
 fn layer(on: &[&str]) -> CircuitBreakerLayer {
     let on: Vec<_> = on.iter().map(|name| name.parse().expect("a condition")).collect();
-    let config = CircuitBreakerConfig::builder().with_failure_threshold(1).with_min_request_threshold(0).with_on(on);
+    let config =
+        CircuitBreakerConfig::builder().with_failure_threshold(1).with_min_request_threshold(0).with_failures_on(on);
     CircuitBreakerLayer::new(config.with_cancelled(Cancelled::Ignore).build().expect("valid"))
 }
 
 /// Successes, failures, what says nothing, and what was dropped.
-fn counts(stats: &Stats) -> [u64; 4] {
+fn counts(stats: &CircuitBreakerStats) -> [u64; 4] {
     [stats.successes, stats.failures, stats.ignored, stats.cancelled]
 }
 

@@ -4,17 +4,17 @@
 use std::convert::Infallible;
 
 use http::{Request, Response};
-use plugin_breaker::{CircuitBreakerConfig, CircuitBreakerLayer, KeyedBreakerLayer, Stats};
+use plugin_breaker::{CircuitBreakerConfig, CircuitBreakerLayer, CircuitBreakerStats, KeyedBreakerLayer};
 use plugin_core::{Code, PluginError};
 use tower::{Layer, Service, ServiceExt, service_fn};
 
 fn on(names: &[&str]) -> CircuitBreakerConfig {
     let names: Vec<_> = names.iter().map(|name| name.parse().expect("a condition")).collect();
-    CircuitBreakerConfig::builder().with_on(names).build().expect("in bounds")
+    CircuitBreakerConfig::builder().with_failures_on(names).build().expect("in bounds")
 }
 
 /// Successes, failures, and what says nothing.
-fn counts(stats: &Stats) -> [u64; 3] {
+fn counts(stats: &CircuitBreakerStats) -> [u64; 3] {
     [stats.successes, stats.failures, stats.ignored]
 }
 

@@ -4,7 +4,7 @@
 use std::{error::Error, fmt, io, time::Duration};
 
 use plugin_breaker::{CircuitBreakerLayer, CircuitState};
-use plugin_core::{BoxError, PluginError, classify::ErrorChain};
+use plugin_core::{BoxError, PluginError, classify::ByErrorChain};
 use tower::{Layer, ServiceBuilder, ServiceExt, load_shed::error::Overloaded, service_fn};
 
 const WORK: Duration = Duration::from_millis(100);
@@ -50,7 +50,7 @@ impl Error for Own {
 /// Ten calls that end with this error under a breaker that looks through the chain, which is at first closed.
 macro_rules! after_ten {
     ($error:expr) => {{
-        let layer = CircuitBreakerLayer::default().classify(ErrorChain);
+        let layer = CircuitBreakerLayer::default().classify(ByErrorChain);
         let handle = layer.handle();
         let stack = layer.layer(service_fn(|(): ()| async { Err::<(), _>($error) }));
         for _ in 0..10 {

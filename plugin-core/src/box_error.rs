@@ -17,26 +17,26 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// Boxes the errors of a service whose error type is foreign, such as a hyper client or a tonic channel.
 ///
 /// Put it beneath the layers of this family: `BoxError` has `From<Rejected>`, so they can refuse with
-/// [`AsError`](crate::AsError).
+/// [`AsErrorValue`](crate::AsErrorValue).
 #[derive(Clone, Copy, Debug, Default)]
 #[must_use = "a layer does nothing until it wraps a service"]
 pub struct BoxErrorLayer;
 
 impl<S> Layer<S> for BoxErrorLayer {
-    type Service = BoxErrors<S>;
+    type Service = BoxErrorService<S>;
 
-    fn layer(&self, inner: S) -> BoxErrors<S> {
-        BoxErrors { inner }
+    fn layer(&self, inner: S) -> BoxErrorService<S> {
+        BoxErrorService { inner }
     }
 }
 
 /// The service that [`BoxErrorLayer`] makes.
 #[derive(Clone, Debug)]
-pub struct BoxErrors<S> {
+pub struct BoxErrorService<S> {
     inner: S,
 }
 
-impl<S, Req> Service<Req> for BoxErrors<S>
+impl<S, Req> Service<Req> for BoxErrorService<S>
 where
     S: Service<Req>,
     S::Error: Into<BoxError>,
@@ -55,7 +55,7 @@ where
 }
 
 pin_project! {
-    /// The future of [`BoxErrors`].
+    /// The future of [`BoxErrorService`].
     pub struct BoxErrorFuture<F> {
         #[pin]
         inner: F,

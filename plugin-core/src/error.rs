@@ -423,8 +423,8 @@ mod tests {
             (Some(&rejected), Some(after), Sent::Nothing)
         );
         assert!(error.is_retryable());
-        use crate::{AnyError, Classify, Verdict};
-        assert_eq!(AnyError.classify(Err::<&(), _>(&error)).verdict(), Verdict::Ignored);
+        use crate::{ByErrorType, Classify, Verdict};
+        assert_eq!(ByErrorType.classify(Err::<&(), _>(&error)).verdict(), Verdict::Ignored);
     }
 
     #[test]

@@ -41,14 +41,14 @@ mod trace_context;
 mod words;
 
 pub use backoff::{Backoff, Jitter};
-pub use box_error::{BoxError, BoxErrorFuture, BoxErrorLayer, BoxErrors};
+pub use box_error::{BoxError, BoxErrorFuture, BoxErrorLayer, BoxErrorService};
 pub use call::{Call, Reply, Seal};
 pub use check::check;
 #[cfg(feature = "grpc")]
 pub use classify::ByGrpcStatus;
 #[cfg(feature = "http")]
 pub use classify::ByHttpStatus;
-pub use classify::{AnyError, Classify, ClassifyFn, ErrorChain, Judgement, Verdict};
+pub use classify::{ByErrorChain, ByErrorType, Classify, ClassifyFn, Judgement, Verdict};
 pub use code::{Code, Kind};
 pub use config_error::ConfigError;
 pub use context::CallContext;
@@ -59,7 +59,7 @@ pub use instance::{PluginInfo, PluginInstance, Probe};
 pub use instance_id::{Attributed, InstanceId};
 pub use key::KeyOf;
 pub use keyed::KeyedTable;
-pub use outcome::{Asked, Asks, AtEnd, AtHead, End, Observe, Observer, Outcome};
+pub use outcome::{AtEnd, AtHead, End, ExpectedBody, Observe, Observer, Outcome, ResponseBodyRule};
 #[cfg(feature = "http")]
 pub use outcome::{FollowBody, FollowedBody};
 pub use plugin::{BoxFuture, BoxPlugin, Plugin};
@@ -67,10 +67,10 @@ pub use plugin::{BoxFuture, BoxPlugin, Plugin};
 pub use reject::AsGrpcStatus;
 #[cfg(feature = "http")]
 pub use reject::AsHttpResponse;
-pub use reject::{AsError, Reject};
+pub use reject::{AsErrorValue, Reject};
 pub use rejected::{Quota, Rejected};
 pub use request_id::RequestId;
 pub use slots::{SlotCall, Slots, Started};
 pub use striped::{Lease, Pad, Striped, StripedCounter};
 pub use trace_context::TraceContext;
-pub use words::{Rounded, counted, rounded};
+pub use words::{RoundedDuration, counted, rounded};

@@ -15,15 +15,15 @@ use crate::{go_duration, settings};
 /// assert_eq!(rounded(Duration::from_nanos(29_989_272_831)).to_string(), "30s");
 /// ```
 #[must_use]
-pub fn rounded(duration: Duration) -> Rounded {
-    Rounded(duration)
+pub fn rounded(duration: Duration) -> RoundedDuration {
+    RoundedDuration(duration)
 }
 
 /// What [`rounded`] makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Rounded(Duration);
+pub struct RoundedDuration(Duration);
 
-impl fmt::Display for Rounded {
+impl fmt::Display for RoundedDuration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let nanos = self.0.as_nanos();
         if nanos == 0 {

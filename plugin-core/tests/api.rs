@@ -3,16 +3,16 @@
 use std::{convert::Infallible, error::Error, fmt::Debug, time::Duration};
 
 use plugin_core::{
-    AnyError, AsError, AtEnd, AtHead, Attributed, Backoff, BoxError, BoxErrorLayer, BoxErrors, BoxPlugin, Call,
-    CallContext, ClassifyFn, Code, ConfigError, End, ErrorChain, HealthCell, HealthState, HealthStatus, InstanceId,
-    Jitter, Kind, Lease, Observer, PluginError, PluginInfo, PluginInstance, Probe, Quota, Rejected, Reply, RequestId,
-    Sent, SlotCall, Slots, Striped, StripedCounter, TraceContext, Verdict, clock,
+    AsErrorValue, AtEnd, AtHead, Attributed, Backoff, BoxError, BoxErrorLayer, BoxErrorService, BoxPlugin,
+    ByErrorChain, ByErrorType, Call, CallContext, ClassifyFn, Code, ConfigError, End, HealthCell, HealthState,
+    HealthStatus, InstanceId, Jitter, Kind, Lease, Observer, PluginError, PluginInfo, PluginInstance, Probe, Quota,
+    Rejected, Reply, RequestId, Sent, SlotCall, Slots, Striped, StripedCounter, TraceContext, Verdict, clock,
     deadline::{
-        AttemptFuture, AttemptTimeout, AttemptTimeoutHandle, AttemptTimeoutLayer, DeadlineHandle, DeadlineLayer,
-        ResponseFuture, WithDeadline,
+        AttemptTimeout, AttemptTimeoutFuture, AttemptTimeoutHandle, AttemptTimeoutLayer, Deadline, DeadlineHandle,
+        DeadlineLayer, ResponseFuture,
     },
     go_duration,
-    telemetry::{self, AnyRequest, Bucket, ByCall, Snapshot, Status, Telemetry, TelemetryHandle, TelemetryLayer},
+    telemetry::{self, AnyRequest, Bucket, ByCall, Status, Telemetry, TelemetryHandle, TelemetryLayer, TelemetryStats},
 };
 
 fn is_send<T: Send>() {}
@@ -59,12 +59,12 @@ fn public_types_cross_threads_and_can_be_cloned_and_shown() {
         PluginInfo,
         clock::Instant,
         go_duration::ParseError,
-        Snapshot,
+        TelemetryStats,
         Status,
         Bucket,
-        AsError,
-        AnyError,
-        ErrorChain,
+        AsErrorValue,
+        ByErrorType,
+        ByErrorChain,
         AtHead,
         AtEnd,
         AnyRequest,
@@ -72,9 +72,9 @@ fn public_types_cross_threads_and_can_be_cloned_and_shown() {
     );
     // Layers, their handles and the services that they make.
     all_of_it!(
-        DeadlineLayer, DeadlineHandle, WithDeadline<Option<u8>>, AttemptTimeoutLayer, AttemptTimeoutHandle,
-        AttemptTimeout<Option<u8>>, TelemetryLayer, TelemetryLayer<ByCall, ErrorChain, AtEnd>, TelemetryHandle,
-        Telemetry<Option<u8>>, BoxErrorLayer, BoxErrors<Option<u8>>, BoxPlugin<u8, u8>, PluginInstance<u8>,
+        DeadlineLayer, DeadlineHandle, Deadline<Option<u8>>, AttemptTimeoutLayer, AttemptTimeoutHandle,
+        AttemptTimeout<Option<u8>>, TelemetryLayer, TelemetryLayer<ByCall, ByErrorChain, AtEnd>, TelemetryHandle,
+        Telemetry<Option<u8>>, BoxErrorLayer, BoxErrorService<Option<u8>>, BoxPlugin<u8, u8>, PluginInstance<u8>,
         Striped<NotClone>, Lease<NotClone>,
     );
     all_but_clone!(PluginError, HealthCell, StripedCounter, Slots<Option<u8>>);
@@ -94,21 +94,23 @@ fn public_types_cross_threads_and_can_be_cloned_and_shown() {
 #[test]
 fn futures_cross_threads_when_what_they_hold_does() {
     type Future = plugin_core::BoxFuture<Result<Reply<u8>, PluginError>>;
-    is_send::<ResponseFuture<Future, AsError>>();
-    is_send::<AttemptFuture<Future, AsError>>();
-    is_send::<telemetry::ResponseFuture<Future, AnyError, AtHead>>();
+    is_send::<ResponseFuture<Future, AsErrorValue>>();
+    is_send::<AttemptTimeoutFuture<Future, AsErrorValue>>();
+    is_send::<telemetry::ResponseFuture<Future, ByErrorType, AtHead>>();
     is_send::<SlotCall<Lease<Slots<Inner>>, Inner, Call<u8>>>();
-    is_debug::<ResponseFuture<Future, AsError>>();
-    is_debug::<AttemptFuture<Future, AsError>>();
-    is_debug::<telemetry::ResponseFuture<Future, AnyError, AtHead>>();
+    is_debug::<ResponseFuture<Future, AsErrorValue>>();
+    is_debug::<AttemptTimeoutFuture<Future, AsErrorValue>>();
+    is_debug::<telemetry::ResponseFuture<Future, ByErrorType, AtHead>>();
     is_debug::<SlotCall<Lease<Slots<Inner>>, Inner, Call<u8>>>();
 }
 
 #[cfg(all(feature = "axum", feature = "tonic"))]
 #[test]
 fn what_features_add_is_no_different() {
-    use plugin_core::{AsGrpcStatus, AsHttpResponse, ByGrpcStatus, ByHttpStatus, FollowedBody, deadline::Deadline};
-    all_of_it!(AsHttpResponse, AsGrpcStatus, ByHttpStatus, ByGrpcStatus, Deadline);
+    use plugin_core::{
+        AsGrpcStatus, AsHttpResponse, ByGrpcStatus, ByHttpStatus, FollowedBody, deadline::RequestDeadline,
+    };
+    all_of_it!(AsHttpResponse, AsGrpcStatus, ByHttpStatus, ByGrpcStatus, RequestDeadline);
     is_send::<FollowedBody<axum::body::Body>>();
     is_debug::<FollowedBody<tonic::body::Body>>();
 }

@@ -9,7 +9,7 @@ use futures_util::stream;
 use http::{HeaderMap, Method, Request, Response, header};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
-use plugin_core::{Asked, Asks, AtEnd, End, Observer, Outcome};
+use plugin_core::{AtEnd, End, ExpectedBody, Observer, Outcome, ResponseBodyRule};
 
 /// How an observer heard of the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,10 +65,10 @@ fn pieces(then: Vec<Result<Frame<Bytes>, std::io::Error>>) -> Body {
 
 /// Reads so many frames and drops the rest; gives what was heard before the drop and after.
 async fn read(response: Response<Body>, frames: usize) -> (Vec<Heard>, Vec<Heard>) {
-    read_of(response, Asked::Content, frames).await
+    read_of(response, ExpectedBody::Content, frames).await
 }
 
-async fn read_of(response: Response<Body>, asked: Asked, frames: usize) -> (Vec<Heard>, Vec<Heard>) {
+async fn read_of(response: Response<Body>, asked: ExpectedBody, frames: usize) -> (Vec<Heard>, Vec<Heard>) {
     let ear = Ear::default();
     let mut body = AtEnd::follow(response, asked, ear.observer()).into_body();
     for _ in 0..frames {
@@ -162,19 +162,19 @@ async fn what_has_no_room_for_a_body_is_at_its_end_at_once() {
 async fn what_was_asked_says_whether_a_declared_length_comes() {
     let asked = |method: Method| AtEnd::asked(&Request::builder().method(method).body(()).expect("a request"));
     for (method, is_asked) in [
-        (Method::GET, Asked::Content),
-        (Method::POST, Asked::Content),
-        (Method::HEAD, Asked::Head),
-        (Method::CONNECT, Asked::Tunnel),
+        (Method::GET, ExpectedBody::Content),
+        (Method::POST, ExpectedBody::Content),
+        (Method::HEAD, ExpectedBody::Head),
+        (Method::CONNECT, ExpectedBody::Tunnel),
     ] {
         assert_eq!(asked(method), is_asked);
     }
     for (asked, status, heard) in [
-        (Asked::Head, 200, WHOLE),
-        (Asked::Head, 404, WHOLE),
-        (Asked::Tunnel, 200, WHOLE),
-        (Asked::Tunnel, 407, Heard::Abandoned),
-        (Asked::Content, 200, Heard::Abandoned),
+        (ExpectedBody::Head, 200, WHOLE),
+        (ExpectedBody::Head, 404, WHOLE),
+        (ExpectedBody::Tunnel, 200, WHOLE),
+        (ExpectedBody::Tunnel, 407, Heard::Abandoned),
+        (ExpectedBody::Content, 200, Heard::Abandoned),
     ] {
         for kind in ["text/plain", "application/grpc"] {
             let mut response = declared("10", pieces(vec![]));

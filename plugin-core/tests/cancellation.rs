@@ -88,7 +88,7 @@ impl<P: Plugin<Do, ()>> Scene<P> {
 
     /// Nothing is taken, and a call from the beginning to its end is served.
     fn is_clean(&self, context: &str) {
-        assert_eq!(self.counts.snapshot().active(), 0, "active calls, {context}");
+        assert_eq!(self.counts.stats().active(), 0, "active calls, {context}");
         assert_eq!(self.running.0.load(Ordering::SeqCst), 0, "running plugins, {context}");
         let mut call = self.call(Do::Answer);
         for _ in 0..WAITS {
@@ -99,7 +99,7 @@ impl<P: Plugin<Do, ()>> Scene<P> {
             Poll::Ready(Err(error)) => panic!("{error}, {context}"),
             Poll::Pending => panic!("wedged, {context}"),
         }
-        assert_eq!(self.counts.snapshot().active(), 0, "active calls after one more, {context}");
+        assert_eq!(self.counts.stats().active(), 0, "active calls after one more, {context}");
     }
 }
 
@@ -114,7 +114,7 @@ async fn a_call_that_is_dropped_at_any_point_leaves_nothing_behind() {
         drop(call);
         scene.is_clean(&format!("dropped after {polls} polls"));
     }
-    let snapshot = scene.counts.snapshot();
+    let snapshot = scene.counts.stats();
     // Before its first poll a call through slots has not begun.
     assert_eq!(Status::ALL.map(|status| snapshot.ended(status)), [WAITS as u64 + 1, 0, 0, WAITS as u64, 0]);
 }
@@ -151,7 +151,7 @@ async fn a_call_that_panics_at_any_point_is_a_failure_and_leaves_nothing_behind(
         drop(call);
         scene.is_clean(&format!("panicked at point {index}"));
     }
-    let snapshot = scene.counts.snapshot();
+    let snapshot = scene.counts.stats();
     let clean = WAITS as u64 + 1;
     assert_eq!(Status::ALL.map(|status| snapshot.ended(status)), [clean, WAITS as u64 + 1, 0, 0, 0]);
 }
@@ -177,7 +177,7 @@ async fn a_call_that_is_cut_at_a_limit_leaves_nothing_behind() {
         drop(call);
         scene.is_clean(&format!("cut, with a deadline of {deadline} s"));
     }
-    assert_eq!(scene.counts.snapshot().codes(), [(Code::Timeout, 2)]);
+    assert_eq!(scene.counts.stats().codes(), [(Code::Timeout, 2)]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -198,5 +198,5 @@ async fn a_future_that_is_forgotten_keeps_only_its_own() {
     assert!(kept.poll().is_pending());
     std::mem::forget(kept);
     drop(stack);
-    assert_eq!((counts.snapshot().active(), running.0.load(Ordering::SeqCst)), (1, 1), "it never ended");
+    assert_eq!((counts.stats().active(), running.0.load(Ordering::SeqCst)), (1, 1), "it never ended");
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use plugin_core::{
-    AnyError, Call, Classify, Code, Plugin, PluginError, Reply, Verdict, clock,
+    ByErrorType, Call, Classify, Code, Plugin, PluginError, Reply, Verdict, clock,
     deadline::{AttemptTimeoutLayer, DeadlineLayer},
 };
 use tower::{ServiceBuilder, ServiceExt, service_fn};
@@ -105,7 +105,7 @@ async fn an_attempt_that_is_cut_at_its_own_limit_may_be_repeated_and_is_evidence
     let error = stack.oneshot(Call::new(())).await.expect_err("too slow");
     assert_eq!(start.elapsed().as_secs(), 1);
     assert!(error.is_retryable());
-    assert_eq!(AnyError.classify(Err::<&(), _>(&error)).verdict(), Verdict::Failure);
+    assert_eq!(ByErrorType.classify(Err::<&(), _>(&error)).verdict(), Verdict::Failure);
 }
 
 #[tokio::test(start_paused = true)]
@@ -115,7 +115,7 @@ async fn a_caller_in_a_hurry_is_no_evidence_and_a_hung_plugin_is() {
             .layer(AttemptTimeoutLayer::new(limit))
             .service(answers_after(600 * SECOND, &Running::default()))
     };
-    let judge = |error: PluginError| AnyError.classify(Err::<&(), _>(&error)).verdict();
+    let judge = |error: PluginError| ByErrorType.classify(Err::<&(), _>(&error)).verdict();
     let hurry = attempt(30 * SECOND).oneshot(Call::new(()).with_timeout(SECOND)).await.expect_err("cut");
     assert_eq!(judge(hurry), Verdict::Ignored);
     let hung = attempt(30 * SECOND).oneshot(Call::new(()).with_timeout(30 * SECOND)).await.expect_err("cut");
@@ -141,10 +141,10 @@ async fn a_live_change_counts_for_the_next_call() {
     let handle = layer.handle();
     let stack = layer_over(&layer, answers_after(5 * SECOND, &Running::default()));
     assert!(stack.clone().oneshot(Call::new(())).await.is_err());
-    handle.set_timeout(Some(9 * SECOND));
+    handle.reconfigure(Some(9 * SECOND));
     assert!(stack.clone().oneshot(Call::new(())).await.is_ok());
-    handle.set_timeout(None);
-    assert_eq!(handle.timeout(), None);
+    handle.reconfigure(None);
+    assert_eq!(handle.config(), None);
     assert!(stack.oneshot(Call::new(())).await.is_ok());
 }
 

@@ -6,7 +6,7 @@ mod support;
 use std::{future::ready, time::Duration};
 
 use plugin_core::{
-    AsError, Call, PluginError, Rejected, Reply, Slots,
+    AsErrorValue, Call, PluginError, Rejected, Reply, Slots,
     coalesce::CoalesceLayer,
     deadline::{AttemptTimeoutLayer, DeadlineLayer},
     fallback::FallbackLayer,
@@ -32,15 +32,15 @@ fn a_future_of_every_layer_says_which_it_was() {
     let late = || Call::new(1).with_timeout(Duration::ZERO);
     let inner = || service_fn(answers);
     let share = || CoalesceLayer::new(|call: &Call<u32>| Some(*call.payload()).filter(|number| *number < 3));
-    let passed = |answer| RejectFuture::<std::future::Ready<Answer>, AsError>::passed(answer);
-    let refused = || RejectFuture::<std::future::Ready<Answer>, _>::refused(Rejected::overloaded(), AsError);
+    let passed = |answer| RejectFuture::<std::future::Ready<Answer>, AsErrorValue>::passed(answer);
+    let refused = || RejectFuture::<std::future::Ready<Answer>, _>::refused(Rejected::overloaded(), AsErrorValue);
     let fallback = || FallbackLayer::value(Reply::new(7));
     for (said, future) in [
         (polled_again(DeadlineLayer::new(SECOND).layer(inner()).call(one())), "deadline::ResponseFuture"),
         (polled_again(DeadlineLayer::enforce_only().layer(inner()).call(one())), "deadline::ResponseFuture"),
         (polled_again(DeadlineLayer::new(SECOND).layer(inner()).call(late())), "deadline::ResponseFuture"),
-        (polled_again(AttemptTimeoutLayer::new(SECOND).layer(inner()).call(one())), "deadline::AttemptFuture"),
-        (polled_again(AttemptTimeoutLayer::disabled().layer(inner()).call(one())), "deadline::AttemptFuture"),
+        (polled_again(AttemptTimeoutLayer::new(SECOND).layer(inner()).call(one())), "deadline::AttemptTimeoutFuture"),
+        (polled_again(AttemptTimeoutLayer::disabled().layer(inner()).call(one())), "deadline::AttemptTimeoutFuture"),
         (polled_again(share().layer(inner()).call(one())), "coalesce::ResponseFuture"),
         (polled_again(share().layer(inner()).call(Call::new(3))), "coalesce::ResponseFuture"),
         (polled_again(fallback().layer(inner()).call(one())), "fallback::ResponseFuture"),

@@ -10,9 +10,9 @@ use std::{
 };
 
 use plugin_core::{
-    AnyError, Call, Code, PluginError, Rejected, Reply, Sent,
+    ByErrorType, Call, Code, PluginError, Rejected, Reply, Sent,
     deadline::DeadlineLayer,
-    fallback::{Fallback, FallbackLayer, Value},
+    fallback::{Fallback, FallbackLayer, FallbackValue},
 };
 use tokio_test::{assert_pending, task};
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
@@ -110,7 +110,7 @@ async fn a_refusal_and_a_deadline_are_errors_too() {
 
 #[tokio::test]
 async fn a_classifier_lets_the_callers_own_mistakes_pass_and_replaces_failures_and_refusals() {
-    let layer = FallbackLayer::value(1).classify(AnyError);
+    let layer = FallbackLayer::value(1).classify(ByErrorType);
     let handle = layer.handle();
     let stack = layer.layer(service_fn(|error: PluginError| async move { Err::<u32, _>(error) }));
     let mistake = stack.clone().oneshot(PluginError::new(Code::InvalidPayload, "not JSON")).await;
@@ -157,7 +157,7 @@ async fn over_http_a_fault_and_a_refusal_that_are_responses_are_replaced() {
 #[tokio::test]
 async fn a_layer_that_is_switched_off_has_the_same_type_and_changes_nothing() {
     let layer = |on: bool| if on { FallbackLayer::value(7) } else { FallbackLayer::disabled() };
-    let stack = |on| -> Fallback<_, Value<u32>> { layer(on).layer(service_fn(fails)) };
+    let stack = |on| -> Fallback<_, FallbackValue<u32>> { layer(on).layer(service_fn(fails)) };
     assert_eq!(stack(true).oneshot(Once).await.expect("the value"), 7);
     assert_eq!(stack(false).oneshot(Once).await.expect_err("as it was").code(), Code::ExecutionFailed);
     assert!(!layer(false).is_enabled());

@@ -8,8 +8,8 @@ use std::{convert::Infallible, fmt, time::Duration};
 
 use gate::GateLayer;
 use plugin_core::{
-    AnyError, AsError, BoxError, Call, Classify, Code, ErrorChain, Kind, Plugin, PluginError, Rejected, Reply, Sent,
-    Verdict, check,
+    AsErrorValue, BoxError, ByErrorChain, ByErrorType, Call, Classify, Code, Kind, Plugin, PluginError, Rejected,
+    Reply, Sent, Verdict, check,
     deadline::{AttemptTimeoutLayer, DeadlineLayer},
     telemetry::{Status, TelemetryLayer},
 };
@@ -40,7 +40,7 @@ fn six_deep(gate: GateLayer) -> (impl Plugin<u32, u32>, plugin_core::telemetry::
 async fn a_call_passes_six_layers_and_a_refusal_is_typed_and_counted_as_one() {
     let (open, counts) = six_deep(GateLayer::open());
     assert_eq!(open.oneshot(Call::new(7)).await.expect("open").into_payload(), 7);
-    assert_eq!(counts.snapshot().ended(Status::Success), 1);
+    assert_eq!(counts.stats().ended(Status::Success), 1);
 
     let (closed, counts) = six_deep(GateLayer::refusing(Rejected::circuit_open(Some(3 * SECOND))));
     let error = closed.oneshot(Call::new(7)).await.expect_err("refused");
@@ -48,8 +48,12 @@ async fn a_call_passes_six_layers_and_a_refusal_is_typed_and_counted_as_one() {
     assert_eq!(error.retry_after(), Some(3 * SECOND));
     assert_eq!((error.sent(), error.is_retryable()), (Sent::Nothing, false));
     assert_eq!(error.rejected(), Some(&Rejected::circuit_open(Some(3 * SECOND))));
-    assert_eq!(AnyError.classify(Err::<&(), _>(&error)).verdict(), Verdict::Ignored, "it says nothing of the service");
-    let snapshot = counts.snapshot();
+    assert_eq!(
+        ByErrorType.classify(Err::<&(), _>(&error)).verdict(),
+        Verdict::Ignored,
+        "it says nothing of the service"
+    );
+    let snapshot = counts.stats();
     assert_eq!((snapshot.ended(Status::Refused), snapshot.total()), (1, 1));
     assert_eq!(snapshot.codes(), [(Code::CircuitOpen, 1)]);
 }
@@ -98,7 +102,7 @@ impl std::error::Error for AppError {
 async fn an_enum_of_ones_own_needs_a_single_impl_for_all_layers() {
     let never = service_fn(|_: Call<u32>| std::future::pending::<Result<u32, AppError>>());
     let late = ServiceBuilder::new()
-        .layer(TelemetryLayer::for_plugin("own").classify(ErrorChain))
+        .layer(TelemetryLayer::for_plugin("own").classify(ByErrorChain))
         .layer(DeadlineLayer::new(SECOND))
         .layer(GateLayer::open())
         .layer(GateLayer::open())
@@ -115,8 +119,8 @@ async fn an_enum_of_ones_own_needs_a_single_impl_for_all_layers() {
     let stack = GateLayer::refusing(Rejected::unhealthy()).layer(broken);
     let error = stack.oneshot(Call::new(7)).await.expect_err("refused");
     assert!(matches!(&error, AppError::Refused(rejected) if rejected.code() == Code::Unhealthy), "{error:?}");
-    assert_eq!(ErrorChain.classify(Err::<&(), _>(&error)).verdict(), Verdict::Ignored);
-    assert_eq!(ErrorChain.classify(Err::<&(), _>(&AppError::Database)).verdict(), Verdict::Failure);
+    assert_eq!(ByErrorChain.classify(Err::<&(), _>(&error)).verdict(), Verdict::Ignored);
+    assert_eq!(ByErrorChain.classify(Err::<&(), _>(&AppError::Database)).verdict(), Verdict::Failure);
 }
 
 #[tokio::test(start_paused = true)]
@@ -135,7 +139,7 @@ async fn a_closure_answers_in_the_types_of_the_service() {
 async fn an_outer_layer_recognises_an_inner_refusal_in_every_error_type() {
     fn refused<E: From<Rejected> + 'static>() -> (Verdict, Option<Code>) {
         let error = E::from(Rejected::no_endpoint());
-        (AnyError.classify(Err::<&(), _>(&error)).verdict(), Rejected::find_in(&error).map(Rejected::code))
+        (ByErrorType.classify(Err::<&(), _>(&error)).verdict(), Rejected::find_in(&error).map(Rejected::code))
     }
     let expected = (Verdict::Ignored, Some(Code::NoEndpoint));
     assert_eq!(refused::<Rejected>(), expected);
@@ -148,7 +152,7 @@ async fn an_outer_layer_recognises_an_inner_refusal_in_every_error_type() {
 #[test]
 fn check_gives_the_stack_back_as_it_was() {
     let stack = ServiceBuilder::new()
-        .layer(GateLayer::refusing(Rejected::overloaded()).reject_with(AsError))
+        .layer(GateLayer::refusing(Rejected::overloaded()).reject_with(AsErrorValue))
         .service(service_fn(echo));
     let mut stack = check::<Call<u32>, _>(stack);
     let error = tokio_test::block_on(stack.call(Call::new(7))).expect_err("refused");
@@ -169,10 +173,10 @@ async fn a_call_that_towers_load_shed_refused_is_counted_as_refused_and_can_be_a
     };
     let stack = ServiceBuilder::new().layer(telemetry.clone()).service(full());
     stack.oneshot(()).await.expect_err("no place");
-    let snapshot = counts.snapshot();
+    let snapshot = counts.stats();
     assert_eq!((snapshot.ended(Status::Refused), snapshot.ended(Status::Failure)), (1, 0));
     assert_eq!(snapshot.codes(), [(Code::ConcurrencyExceeded, 1)]);
 
-    let stack = ServiceBuilder::new().layer(FallbackLayer::value(2).classify(AnyError)).service(full());
+    let stack = ServiceBuilder::new().layer(FallbackLayer::value(2).classify(ByErrorType)).service(full());
     assert_eq!(stack.oneshot(()).await.expect("the fallback"), 2);
 }

@@ -41,11 +41,11 @@ async fn every_way_to_end_is_counted_once_and_nothing_stays_active() {
     assert!(panicking.await.is_err());
     let mut dropped = Box::pin(stack.ready().await.expect("ready").call(Call::new("hang")));
     assert!(futures_util::poll!(&mut dropped).is_pending());
-    assert_eq!(handle.snapshot().active(), 1);
+    assert_eq!(handle.stats().active(), 1);
     drop(dropped);
     drop(stack.ready().await.expect("ready").call(Call::new("never polled")));
 
-    let snapshot = handle.snapshot();
+    let snapshot = handle.stats();
     assert_eq!(snapshot.active(), 0);
     assert_eq!(Status::ALL.map(|status| snapshot.ended(status)), [1, 3, 0, 2, 1]);
     assert_eq!(snapshot.codes(), [(Code::ExecutionFailed, 2), (Code::Timeout, 2)]);
@@ -78,7 +78,7 @@ async fn a_time_that_was_too_short_from_the_beginning_is_the_callers_wherever_th
         });
         let stack = ServiceBuilder::new().layer(layer).layer(DeadlineLayer::new(Duration::from_secs(2))).service(waits);
         stack.oneshot(Call::new(()).with_timeout(Duration::from_millis(given))).await.expect_err("its time is up");
-        let snapshot = handle.snapshot();
+        let snapshot = handle.stats();
         assert_eq!((snapshot.ended(status), snapshot.total()), (1, 1), "{given} ms, held {is_held}: {snapshot:?}");
     }
 }
@@ -91,7 +91,7 @@ async fn durations_are_exact_in_their_sum_and_near_in_their_percentiles() {
     for _ in 0..10 {
         stack.clone().oneshot(Call::new("wait")).await.expect("a reply");
     }
-    let snapshot = handle.snapshot();
+    let snapshot = handle.stats();
     assert_eq!((snapshot.min(), snapshot.mean()), (Duration::from_millis(30), Duration::from_millis(30)));
     assert_eq!(snapshot.percentile(0.99), Duration::from_millis(30), "no higher than the longest");
     assert_eq!(snapshot.buckets().iter().map(|bucket| bucket.sum).sum::<Duration>(), Duration::from_millis(300));
@@ -126,7 +126,7 @@ async fn a_failure_is_the_services_own_and_what_others_are_to_blame_for_stands_a
         let answer = std::sync::Mutex::new(Some(error));
         let fails = service_fn(|_: Call<()>| std::future::ready(Err::<(), _>(answer.lock().unwrap().take().unwrap())));
         layer.layer(fails).oneshot(Call::new(())).await.expect_err("as asked");
-        let counted = counts.snapshot();
+        let counted = counts.stats();
         assert_eq!((counted.ended(status), counted.total(), counted.codes()), (1, 1, &[(code, 1)][..]), "{code}");
     }
 }
@@ -135,7 +135,7 @@ async fn a_failure_is_the_services_own_and_what_others_are_to_blame_for_stands_a
 fn what_never_came_to_the_layer_can_be_counted_all_the_same() {
     let counts = TelemetryLayer::for_plugin("demo").handle();
     counts.count(Status::Refused, Some(Code::Draining), Duration::from_millis(2));
-    let snapshot = counts.snapshot();
+    let snapshot = counts.stats();
     assert_eq!((snapshot.ended(Status::Refused), snapshot.active()), (1, 0));
     assert_eq!((snapshot.codes(), snapshot.max()), (&[(Code::Draining, 1)][..], Duration::from_millis(2)));
 }
@@ -152,7 +152,7 @@ fn a_closure_judges_by_what_it_reads() {
     for number in [6, 7, 8] {
         assert_eq!(tokio_test::block_on(stack.call(number)).expect("infallible"), number);
     }
-    let snapshot = counts.snapshot();
+    let snapshot = counts.stats();
     assert_eq!((snapshot.ended(Status::Success), snapshot.ended(Status::Failure)), (2, 1));
 }
 
@@ -183,7 +183,7 @@ async fn the_end_is_read_by_telemetry_unless_it_was_told_to_take_it_from_within(
             }));
         let read = clock::readings();
         stack.oneshot(Call::new(())).await.expect("an answer");
-        assert_eq!(handle.snapshot().max(), took);
+        assert_eq!(handle.stats().max(), took);
         assert_eq!(clock::readings() - read, if takes_end { 2 } else { 3 });
     }
 }

@@ -5,12 +5,12 @@ use tokio::sync::watch;
 
 /// The changes of one state. It keeps nothing alive.
 #[derive(Clone, Debug)]
-pub struct HealthChanges {
+pub struct HealthEvents {
     status: watch::Receiver<HealthStatus>,
     last: HealthState,
 }
 
-impl HealthChanges {
+impl HealthEvents {
     /// Follows this cell from its present state on.
     #[must_use]
     pub fn new(cell: &HealthCell) -> Self {

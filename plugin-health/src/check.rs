@@ -13,7 +13,7 @@ use plugin_core::{HealthCell, HealthState, HealthStatus, Probe};
 use tokio::sync::watch;
 
 use crate::{
-    HealthChanges, HealthConfig,
+    HealthConfig, HealthEvents,
     task::{Control, Progress, Task},
 };
 
@@ -88,8 +88,8 @@ impl HealthCheck {
 
     /// Follows the state, from now on.
     #[must_use]
-    pub fn changes(&self) -> HealthChanges {
-        HealthChanges::new(&self.cell)
+    pub fn events(&self) -> HealthEvents {
+        HealthEvents::new(&self.cell)
     }
 
     /// Failed checks since the last good one.

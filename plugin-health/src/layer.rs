@@ -6,7 +6,7 @@ use std::sync::Arc;
 use plugin_core::AsGrpcStatus;
 #[cfg(feature = "http")]
 use plugin_core::AsHttpResponse;
-use plugin_core::{AsError, HealthCell};
+use plugin_core::{AsErrorValue, HealthCell};
 use tower_layer::Layer;
 
 use crate::{GatePolicy, HealthGate, HealthGateHandle};
@@ -22,7 +22,7 @@ use crate::{GatePolicy, HealthGate, HealthGateHandle};
 /// alone when the state changes.
 #[derive(Clone, Debug)]
 #[must_use = "a layer does nothing until it wraps a service"]
-pub struct HealthGateLayer<R = AsError> {
+pub struct HealthGateLayer<R = AsErrorValue> {
     handle: HealthGateHandle,
     reject: R,
 }
@@ -30,13 +30,13 @@ pub struct HealthGateLayer<R = AsError> {
 impl HealthGateLayer {
     /// A gate that reads this cell.
     pub fn new(cell: Arc<HealthCell>) -> Self {
-        Self { handle: HealthGateHandle::new(cell, true), reject: AsError }
+        Self { handle: HealthGateHandle::new(cell, true), reject: AsErrorValue }
     }
 
     /// Passes everything through, until the handle's [`enable`](HealthGateHandle::enable). It reads a cell of its own,
     /// which the handle gives out to be written to.
     pub fn disabled() -> Self {
-        Self { handle: HealthGateHandle::new(Arc::default(), false), reject: AsError }
+        Self { handle: HealthGateHandle::new(Arc::default(), false), reject: AsErrorValue }
     }
 }
 

@@ -21,7 +21,7 @@ mod threshold;
 /// The vocabulary of the family: what a program needs besides this crate.
 pub use plugin_core;
 
-pub use changes::HealthChanges;
+pub use changes::HealthEvents;
 pub use check::{HealthCheck, WeakHealthCheck};
 pub use config::{HealthConfig, HealthConfigBuilder};
 pub use handle::{GatePolicy, HealthGateHandle};

@@ -2,7 +2,7 @@
 
 use std::task::{Context, Poll};
 
-use plugin_core::{AsError, Reject, readiness};
+use plugin_core::{AsErrorValue, Reject, readiness};
 use tower_service::Service;
 
 use crate::{HealthGateHandle, ResponseFuture};
@@ -12,7 +12,7 @@ use crate::{HealthGateHandle, ResponseFuture};
 /// `poll_ready` is that of the inner service; `call` passes the request on or refuses. Dropping the response's future drops
 /// the inner call.
 #[derive(Clone, Debug)]
-pub struct HealthGate<S, R = AsError> {
+pub struct HealthGate<S, R = AsErrorValue> {
     inner: S,
     handle: HealthGateHandle,
     reject: R,

@@ -25,7 +25,7 @@ async fn it_is_unknown_until_the_first_check_which_is_made_at_once() {
     let probe = Scripted::new(Healthy);
     let check = HealthCheck::start(config(), probe.probe());
     assert_eq!((check.state(), check.last_check()), (Unknown, None));
-    let mut changes = check.changes();
+    let mut changes = check.events();
     let status = changes.next().await.expect("it lives");
     assert_eq!((status.state, status.message.as_str()), (Healthy, ""));
     assert_eq!((probe.count(), check.last_check()), (1, status.last_check));
@@ -126,7 +126,7 @@ async fn a_hung_probe_is_cut_at_its_timeout_and_the_next_check_comes() {
     probe.change(|answer| answer.after = Duration::from_secs(100_000));
     let begin = clock::now();
     let check = HealthCheck::start(config(), probe.probe());
-    let status = check.changes().next().await.expect("it lives");
+    let status = check.events().next().await.expect("it lives");
     assert_eq!((begin.elapsed(), status.state), (5 * SECOND, Unhealthy));
     assert_eq!(status.message, "the health check did not answer within 5s (HEALTH_1602)");
     assert_eq!((status.response_time, probe.running()), (5 * SECOND, 0));
@@ -267,7 +267,7 @@ async fn dropping_the_last_handle_stops_the_task_and_the_check_that_runs() {
     probe.change(|answer| answer.after = 4 * SECOND);
     sleep(31 * SECOND).await;
     assert_eq!(probe.running(), 1);
-    let (cell, mut changes) = (other.cell(), other.changes());
+    let (cell, mut changes) = (other.cell(), other.events());
     drop(other);
     assert!(weak.upgrade().is_none(), "a weak handle keeps nothing going");
     sleep(Duration::from_millis(1)).await;
@@ -283,7 +283,7 @@ async fn changes_tells_each_change_once_and_keeps_silent_about_the_rest() {
     let probe = Scripted::new(Healthy);
     let check = HealthCheck::start(config(), probe.probe());
     check.check_now().await;
-    let mut changes = check.changes();
+    let mut changes = check.events();
     let mut next = task::spawn(async move {
         let mut states = Vec::new();
         for _ in 0..3 {

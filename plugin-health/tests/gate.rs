@@ -126,7 +126,7 @@ fn public_types_are_shared_between_threads() {
     shared::<plugin_health::HealthGate<()>>();
     shared::<plugin_health::HealthGateHandle>();
     shared::<plugin_health::HealthCheck>();
-    shared::<plugin_health::HealthChanges>();
+    shared::<plugin_health::HealthEvents>();
     shared::<plugin_health::HealthMonitor>();
     shared::<plugin_health::HealthConfig>();
 }

@@ -10,19 +10,19 @@ use crate::Strategy;
 ///
 /// The [page of the crate](crate#defaults) has the keys, with their defaults and bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LbConfig {
+pub struct BalanceConfig {
     strategy: Strategy,
     failover: bool,
     pick_timeout: Duration,
 }
 
-impl Default for LbConfig {
+impl Default for BalanceConfig {
     fn default() -> Self {
         Self { strategy: Strategy::default(), failover: true, pick_timeout: Duration::from_secs(1) }
     }
 }
 
-impl LbConfig {
+impl BalanceConfig {
     /// The defaults with this strategy.
     #[must_use]
     pub fn new(strategy: Strategy) -> Self {
@@ -30,8 +30,8 @@ impl LbConfig {
     }
 
     /// Settings to be changed and checked.
-    pub fn builder() -> LbConfigBuilder {
-        LbConfigBuilder(Self::default())
+    pub fn builder() -> BalanceConfigBuilder {
+        BalanceConfigBuilder(Self::default())
     }
 
     /// How to pick.
@@ -53,12 +53,12 @@ impl LbConfig {
     }
 }
 
-/// Collects settings for an [`LbConfig`].
+/// Collects settings for an [`BalanceConfig`].
 #[derive(Clone, Copy, Debug)]
 #[must_use = "settings have no effect until they are built"]
-pub struct LbConfigBuilder(LbConfig);
+pub struct BalanceConfigBuilder(BalanceConfig);
 
-impl LbConfigBuilder {
+impl BalanceConfigBuilder {
     /// Sets how to pick.
     pub fn with_strategy(mut self, strategy: Strategy) -> Self {
         self.0.strategy = strategy;
@@ -82,7 +82,7 @@ impl LbConfigBuilder {
     /// # Errors
     ///
     /// When `pick_timeout` is zero.
-    pub fn build(self) -> Result<LbConfig, ConfigError> {
+    pub fn build(self) -> Result<BalanceConfig, ConfigError> {
         settings::fitting(self.0)
     }
 }
@@ -93,10 +93,10 @@ mod tests {
 
     #[test]
     fn a_wait_of_nothing_is_refused_by_name() {
-        let error = LbConfig::builder().with_pick_timeout(Duration::ZERO).build().expect_err("zero");
+        let error = BalanceConfig::builder().with_pick_timeout(Duration::ZERO).build().expect_err("zero");
         assert_eq!(error.to_string(), "`pick_timeout` must be longer than zero, and is 0s");
         for shortest in [Duration::from_nanos(1), Duration::MAX] {
-            let config = LbConfig::builder().with_pick_timeout(shortest).build().expect("longer than 0");
+            let config = BalanceConfig::builder().with_pick_timeout(shortest).build().expect("longer than 0");
             assert_eq!(config.pick_timeout(), shortest);
         }
     }
@@ -104,8 +104,8 @@ mod tests {
     #[cfg(feature = "serde")]
     #[test]
     fn a_document_is_read_by_name_and_by_number_and_unknown_keys_are_errors() {
-        let read = |json: &str| serde_json::from_str::<LbConfig>(json).map_err(|error| error.to_string());
-        assert_eq!(read("{}"), Ok(LbConfig::default()));
+        let read = |json: &str| serde_json::from_str::<BalanceConfig>(json).map_err(|error| error.to_string());
+        assert_eq!(read("{}"), Ok(BalanceConfig::default()));
         let config = read(r#"{"strategy":"least-latency","failover":false,"pick_timeout":"250ms"}"#).expect("valid");
         assert_eq!(config.strategy(), Strategy::LeastLatency);
         assert_eq!((config.failover(), config.pick_timeout()), (false, Duration::from_millis(250)));

@@ -6,7 +6,7 @@ use crate::{Hints, failure};
 
 /// What a balancer reads from a request, and writes to what comes back.
 ///
-/// [`Plain`] is the default and knows nothing of either. Each method but [`hints`](Self::hints) may be left out.
+/// [`PlainEnvelope`] is the default and knows nothing of either. Each method but [`hints`](Self::hints) may be left out.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot read hints from `{Req}`, or cannot tag `Result<{Res}, {Err}>`",
     note = "`Calls` and `CallsOnce` serve `plugin_core::Call<_>`, `HttpExtensions` (feature `http`) serves `http::Request<_>`, `Plain` serves everything; for a request type of your own use `Balance::hints_with`, or implement `Envelope`"
@@ -38,9 +38,9 @@ pub trait Envelope<Req, Res, Err> {
 
 /// No hints, no tags: any request, any response, any error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Plain;
+pub struct PlainEnvelope;
 
-impl<Req, Res, Err> Envelope<Req, Res, Err> for Plain {
+impl<Req, Res, Err> Envelope<Req, Res, Err> for PlainEnvelope {
     fn hints<'r>(&self, _: &'r Req) -> Hints<'r> {
         Hints::new()
     }
@@ -50,9 +50,9 @@ impl<Req, Res, Err> Envelope<Req, Res, Err> for Plain {
 /// error, and, after an error that says nothing was sent, the same call on another instance. A copy of the call is kept
 /// for that, so the payload is `Clone`; it should be cheap to clone, as `Bytes` is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Calls;
+pub struct CallEnvelope;
 
-impl<T: Clone, U> Envelope<Call<T>, Reply<U>, PluginError> for Calls {
+impl<T: Clone, U> Envelope<Call<T>, Reply<U>, PluginError> for CallEnvelope {
     fn hints<'r>(&self, call: &'r Call<T>) -> Hints<'r> {
         call.context().into()
     }
@@ -70,11 +70,11 @@ impl<T: Clone, U> Envelope<Call<T>, Reply<U>, PluginError> for Calls {
     }
 }
 
-/// Like [`Calls`] for payloads that are not cloned: another instance is tried only when one is not ready.
+/// Like [`CallEnvelope`] for payloads that are not cloned: another instance is tried only when one is not ready.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CallsOnce;
+pub struct CallOnceEnvelope;
 
-impl<T, Res: Attributed, Err: Attributed> Envelope<Call<T>, Res, Err> for CallsOnce {
+impl<T, Res: Attributed, Err: Attributed> Envelope<Call<T>, Res, Err> for CallOnceEnvelope {
     fn hints<'r>(&self, call: &'r Call<T>) -> Hints<'r> {
         call.context().into()
     }
@@ -98,10 +98,10 @@ fn attribute(result: Result<&mut impl Attributed, &mut impl Attributed>, instanc
 #[cfg(feature = "http")]
 #[cfg_attr(docsrs, doc(cfg(feature = "http")))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct HttpExtensions;
+pub struct HttpEnvelope;
 
 #[cfg(feature = "http")]
-impl<B, C, Err> Envelope<http::Request<B>, http::Response<C>, Err> for HttpExtensions {
+impl<B, C, Err> Envelope<http::Request<B>, http::Response<C>, Err> for HttpEnvelope {
     fn hints<'r>(&self, request: &'r http::Request<B>) -> Hints<'r> {
         request.extensions().get::<plugin_core::CallContext>().map_or_else(Hints::new, Hints::from)
     }
@@ -115,12 +115,12 @@ impl<B, C, Err> Envelope<http::Request<B>, http::Response<C>, Err> for HttpExten
 
 /// Another envelope with requests that are copied by a closure, see [`Balance::retain_with`](crate::Balance::retain_with).
 #[derive(Clone, Copy)]
-pub struct Retaining<E, F> {
+pub struct RetainingEnvelope<E, F> {
     pub(crate) envelope: E,
     pub(crate) copy: F,
 }
 
-impl<E, F, Req, Res, Err> Envelope<Req, Res, Err> for Retaining<E, F>
+impl<E, F, Req, Res, Err> Envelope<Req, Res, Err> for RetainingEnvelope<E, F>
 where
     E: Envelope<Req, Res, Err>,
     F: Fn(&Req) -> Option<Req>,
@@ -142,17 +142,17 @@ where
     }
 }
 
-impl<E: std::fmt::Debug, F> std::fmt::Debug for Retaining<E, F> {
+impl<E: std::fmt::Debug, F> std::fmt::Debug for RetainingEnvelope<E, F> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Retaining").field("envelope", &self.envelope).finish_non_exhaustive()
+        f.debug_struct("RetainingEnvelope").field("envelope", &self.envelope).finish_non_exhaustive()
     }
 }
 
 /// Hints from a closure, see [`Balance::hints_with`](crate::Balance::hints_with).
 #[derive(Clone, Copy)]
-pub struct HintsFrom<F>(pub(crate) F);
+pub struct HintsEnvelope<F>(pub(crate) F);
 
-impl<F, Req, Res, Err> Envelope<Req, Res, Err> for HintsFrom<F>
+impl<F, Req, Res, Err> Envelope<Req, Res, Err> for HintsEnvelope<F>
 where
     F: for<'r> Fn(&'r Req) -> Hints<'r>,
 {
@@ -161,8 +161,8 @@ where
     }
 }
 
-impl<F> std::fmt::Debug for HintsFrom<F> {
+impl<F> std::fmt::Debug for HintsEnvelope<F> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("HintsFrom").finish_non_exhaustive()
+        f.debug_struct("HintsEnvelope").finish_non_exhaustive()
     }
 }

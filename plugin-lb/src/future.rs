@@ -10,8 +10,8 @@ use std::{
 
 use pin_project_lite::pin_project;
 use plugin_core::{
-    AnyError, AsError, Asked, AtHead, Classify, Code, InstanceId, Judgement, Kind, Observer, Outcome, Reject, Rejected,
-    Sent, Started, Verdict,
+    AsErrorValue, AtHead, ByErrorType, Classify, Code, ExpectedBody, InstanceId, Judgement, Kind, Observer, Outcome,
+    Reject, Rejected, Sent, Started, Verdict,
     classify::of_attempt,
     clock::{self, Instant},
     deadline::{
@@ -23,7 +23,7 @@ use plugin_core::{
 };
 use tower_service::Service;
 
-use crate::{Envelope, Plain, member::InFlight, meter::Settled};
+use crate::{Envelope, PlainEnvelope, member::InFlight, meter::Settled};
 
 /// How a balancer judges, refuses, reads and tags. Cloned for every call, so each should be cheap to clone.
 #[derive(Clone)]
@@ -35,7 +35,7 @@ pub(crate) struct Policy<C, R, E> {
 
 pin_project! {
     /// The future of [`Balance`](crate::Balance). Dropping it drops the call.
-    pub struct ResponseFuture<S, Req, C = AnyError, R = AsError, O = AtHead, E = Plain>
+    pub struct ResponseFuture<S, Req, C = ByErrorType, R = AsErrorValue, O = AtHead, E = PlainEnvelope>
     where
         S: Service<Req>,
     {
@@ -46,7 +46,7 @@ pin_project! {
         // A copy of the request, for when the instance cannot be reached.
         retained: Option<Req>,
         failed: Vec<InstanceId>,
-        asked: Asked,
+        asked: ExpectedBody,
         policy: Policy<C, R, E>,
         outcome: PhantomData<fn() -> O>,
     }
@@ -83,7 +83,7 @@ impl<S: Service<Req>, Req, C, R, O, E> ResponseFuture<S, Req, C, R, O, E> {
         request: Req,
         retained: Option<Req>,
         attempt: Option<InFlight<S>>,
-        asked: Asked,
+        asked: ExpectedBody,
         policy: Policy<C, R, E>,
     ) -> Self {
         let state = State::Start { request: Some(request) };

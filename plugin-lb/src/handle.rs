@@ -5,10 +5,10 @@ use std::{convert::Infallible, fmt, sync::Arc};
 use plugin_core::{InstanceId, Rejected};
 
 use crate::{
-    Endpoint, Hints, InstanceStats, LbConfig, MembershipError,
+    BalanceConfig, Endpoint, Hints, InstanceStats, MembershipError,
     error::MembershipErrorKind::{Duplicate, Unknown, Weight},
     member::Entry,
-    picked::Picked,
+    picked::PickedInstance,
     shared::Shared,
 };
 
@@ -66,10 +66,10 @@ impl<S> BalanceHandle<S> {
     /// # Errors
     ///
     /// When there is none of this name.
-    pub fn remove(&self, name: &str) -> Result<Removed<S>, MembershipError> {
+    pub fn remove(&self, name: &str) -> Result<RemovedInstance<S>, MembershipError> {
         self.0.change(|_, entries| {
             let position = position(entries, name).ok_or_else(|| MembershipError::new(Unknown, name))?;
-            Ok(Removed(entries.remove(position)))
+            Ok(RemovedInstance(entries.remove(position)))
         })
     }
 
@@ -78,7 +78,7 @@ impl<S> BalanceHandle<S> {
     /// # Errors
     ///
     /// When there is none of this name.
-    pub fn enable(&self, name: &str) -> Result<(), MembershipError> {
+    pub fn enable_instance(&self, name: &str) -> Result<(), MembershipError> {
         self.change_one(name, |entry| entry.enabled = true)
     }
 
@@ -87,7 +87,7 @@ impl<S> BalanceHandle<S> {
     /// # Errors
     ///
     /// When there is none of this name.
-    pub fn disable(&self, name: &str) -> Result<(), MembershipError> {
+    pub fn disable_instance(&self, name: &str) -> Result<(), MembershipError> {
         self.change_one(name, |entry| entry.enabled = false)
     }
 
@@ -111,12 +111,12 @@ impl<S> BalanceHandle<S> {
 
     /// The settings.
     #[must_use]
-    pub fn config(&self) -> LbConfig {
+    pub fn config(&self) -> BalanceConfig {
         self.0.load().config
     }
 
     /// Changes the settings. Instances and their statistics stay.
-    pub fn set_config(&self, config: LbConfig) {
+    pub fn reconfigure(&self, config: BalanceConfig) {
         let Ok(()) = self.0.change(|present, _| {
             *present = config;
             Ok::<_, Infallible>(())
@@ -125,7 +125,7 @@ impl<S> BalanceHandle<S> {
 
     /// What is known of every instance, in the order in which they joined.
     #[must_use]
-    pub fn list(&self) -> Vec<InstanceStats> {
+    pub fn stats(&self) -> Vec<InstanceStats> {
         self.0.load().entries.iter().map(InstanceStats::read).collect()
     }
 
@@ -160,8 +160,8 @@ impl<S> BalanceHandle<S> {
     /// # Errors
     ///
     /// `LOADBALANCER_1701` when no instance is enabled.
-    pub fn pick(&self, hints: &Hints<'_>) -> Result<Picked<S>, Rejected> {
-        self.0.load().begin(&self.0.turns, hints, &[]).map(Picked).ok_or_else(Rejected::no_endpoint)
+    pub fn pick(&self, hints: &Hints<'_>) -> Result<PickedInstance<S>, Rejected> {
+        self.0.load().begin(&self.0.turns, hints, &[]).map(PickedInstance).ok_or_else(Rejected::no_endpoint)
     }
 }
 
@@ -191,9 +191,9 @@ impl<S> fmt::Debug for BalanceHandle<S> {
 }
 
 /// An instance that was removed and may still have calls in flight.
-pub struct Removed<S>(Entry<S>);
+pub struct RemovedInstance<S>(Entry<S>);
 
-impl<S> Removed<S> {
+impl<S> RemovedInstance<S> {
     /// What is known of it; `active` falls to 0 as its calls come to their end.
     #[must_use]
     pub fn stats(&self) -> InstanceStats {
@@ -207,8 +207,8 @@ impl<S> Removed<S> {
     }
 }
 
-impl<S> fmt::Debug for Removed<S> {
+impl<S> fmt::Debug for RemovedInstance<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Removed").field("name", &self.0.member.name).field("active", &self.active()).finish()
+        f.debug_struct("RemovedInstance").field("name", &self.0.member.name).field("active", &self.active()).finish()
     }
 }

@@ -26,17 +26,17 @@ mod strategy;
 /// The vocabulary of the family: what a program needs besides this crate.
 pub use plugin_core;
 
-pub use config::{LbConfig, LbConfigBuilder};
+pub use config::{BalanceConfig, BalanceConfigBuilder};
 pub use endpoint::Endpoint;
 #[cfg(feature = "http")]
-pub use envelope::HttpExtensions;
-pub use envelope::{Calls, CallsOnce, Envelope, HintsFrom, Plain, Retaining};
+pub use envelope::HttpEnvelope;
+pub use envelope::{CallEnvelope, CallOnceEnvelope, Envelope, HintsEnvelope, PlainEnvelope, RetainingEnvelope};
 pub use error::{MembershipError, MembershipErrorKind};
 pub use failure::LastFailure;
 pub use future::ResponseFuture;
-pub use handle::{BalanceHandle, Removed};
+pub use handle::{BalanceHandle, RemovedInstance};
 pub use hints::Hints;
-pub use picked::Picked;
+pub use picked::PickedInstance;
 pub use service::Balance;
 pub use stats::InstanceStats;
 pub use strategy::Strategy;

@@ -10,9 +10,9 @@ use crate::{member::InFlight, meter::Settled};
 ///
 /// Say how it went with [`succeeded`](Self::succeeded) or [`failed`](Self::failed); dropped, it counts as neither.
 #[must_use = "the instance counts as in flight until this is dropped"]
-pub struct Picked<S>(pub(crate) InFlight<S>);
+pub struct PickedInstance<S>(pub(crate) InFlight<S>);
 
-impl<S: Clone> Picked<S> {
+impl<S: Clone> PickedInstance<S> {
     /// The instance's id.
     #[must_use]
     pub fn id(&self) -> InstanceId {
@@ -42,8 +42,8 @@ impl<S: Clone> Picked<S> {
     }
 }
 
-impl<S> fmt::Debug for Picked<S> {
+impl<S> fmt::Debug for PickedInstance<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Picked").field(&self.0.member().name).finish()
+        f.debug_tuple("PickedInstance").field(&self.0.member().name).finish()
     }
 }

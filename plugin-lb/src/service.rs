@@ -7,12 +7,15 @@ use std::{
     task::{Context, Poll},
 };
 
-use plugin_core::{AnyError, AsError, Asks, AtHead, Classify, ClassifyFn, Judgement, Outcome, Reject};
+use plugin_core::{
+    AsErrorValue, AtHead, ByErrorType, Classify, ClassifyFn, Judgement, Outcome, Reject, ResponseBodyRule,
+};
 use tower_service::Service;
 
 use crate::{
-    BalanceHandle, Endpoint, Envelope, Hints, HintsFrom, LbConfig, MembershipError, Plain, ResponseFuture,
-    envelope::{Calls, CallsOnce, Retaining},
+    BalanceConfig, BalanceHandle, Endpoint, Envelope, Hints, HintsEnvelope, MembershipError, PlainEnvelope,
+    ResponseFuture,
+    envelope::{CallEnvelope, CallOnceEnvelope, RetainingEnvelope},
     future::Policy,
     shared::Shared,
 };
@@ -37,7 +40,7 @@ use crate::{
 ///
 /// `C` judges outcomes for the statistics and for `least-latency`, `R` answers refusals, `O` says whether a call is in
 /// flight until the head of its response or until the end of its body, and `E` reads hints and writes tags.
-pub struct Balance<S, C = AnyError, R = AsError, O = AtHead, E = Plain> {
+pub struct Balance<S, C = ByErrorType, R = AsErrorValue, O = AtHead, E = PlainEnvelope> {
     // Nothing of the membership is kept in a clone: one that is never called would keep instances that are removed.
     shared: Arc<Shared<S>>,
     policy: Policy<C, R, E>,
@@ -50,13 +53,16 @@ impl<S: Clone> Balance<S> {
     /// # Errors
     ///
     /// When two endpoints have one name, or a weight is out of bounds.
-    pub fn new(config: LbConfig, endpoints: impl IntoIterator<Item = Endpoint<S>>) -> Result<Self, MembershipError> {
+    pub fn new(
+        config: BalanceConfig,
+        endpoints: impl IntoIterator<Item = Endpoint<S>>,
+    ) -> Result<Self, MembershipError> {
         let shared = Arc::new(Shared::new(config));
         let handle = BalanceHandle::new(Arc::clone(&shared));
         handle.extend(endpoints)?;
         Ok(Self {
             shared,
-            policy: Policy { classify: AnyError, reject: AsError, envelope: Plain },
+            policy: Policy { classify: ByErrorType, reject: AsErrorValue, envelope: PlainEnvelope },
             outcome: PhantomData,
         })
     }
@@ -104,26 +110,26 @@ impl<S, C, R, O, E> Balance<S, C, R, O, E> {
 
     /// Reads hints with a closure.
     #[must_use]
-    pub fn hints_with<Req, F>(self, hints: F) -> Balance<S, C, R, O, HintsFrom<F>>
+    pub fn hints_with<Req, F>(self, hints: F) -> Balance<S, C, R, O, HintsEnvelope<F>>
     where
         F: for<'r> Fn(&'r Req) -> Hints<'r>,
     {
-        self.with_envelope(HintsFrom(hints))
+        self.with_envelope(HintsEnvelope(hints))
     }
 
-    /// For [`Call`](plugin_core::Call)s with a payload that is cheap to clone, see [`Calls`].
+    /// For [`Call`](plugin_core::Call)s with a payload that is cheap to clone, see [`CallEnvelope`].
     #[must_use]
-    pub fn for_calls(self) -> Balance<S, C, R, O, Calls> {
-        self.with_envelope(Calls)
+    pub fn for_calls(self) -> Balance<S, C, R, O, CallEnvelope> {
+        self.with_envelope(CallEnvelope)
     }
 
-    /// For [`Call`](plugin_core::Call)s whose payload is not cloned, see [`CallsOnce`].
+    /// For [`Call`](plugin_core::Call)s whose payload is not cloned, see [`CallOnceEnvelope`].
     #[must_use]
-    pub fn for_calls_once(self) -> Balance<S, C, R, O, CallsOnce> {
-        self.with_envelope(CallsOnce)
+    pub fn for_calls_once(self) -> Balance<S, C, R, O, CallOnceEnvelope> {
+        self.with_envelope(CallOnceEnvelope)
     }
 
-    /// For HTTP: hints and tags in extensions, see [`HttpExtensions`](crate::HttpExtensions), and a status from 500 is a
+    /// For HTTP: hints and tags in extensions, see [`HttpEnvelope`](crate::HttpEnvelope), and a status from 500 is a
     /// failure. Refusals are answered as before, since not every client's body type can hold an answer of ours.
     ///
     /// An error of a foreign client, such as hyper's for a refused connection, has no place for a tag: a retry outside is
@@ -132,8 +138,8 @@ impl<S, C, R, O, E> Balance<S, C, R, O, E> {
     #[cfg(feature = "http")]
     #[cfg_attr(docsrs, doc(cfg(feature = "http")))]
     #[must_use]
-    pub fn for_http(self) -> Balance<S, plugin_core::ByHttpStatus, R, O, crate::HttpExtensions> {
-        self.with_envelope(crate::HttpExtensions).classify(plugin_core::ByHttpStatus::new())
+    pub fn for_http(self) -> Balance<S, plugin_core::ByHttpStatus, R, O, crate::HttpEnvelope> {
+        self.with_envelope(crate::HttpEnvelope).classify(plugin_core::ByHttpStatus::new())
     }
 
     #[cfg(not(feature = "http"))]
@@ -172,14 +178,14 @@ impl<S, C, R, O, E> Balance<S, C, R, O, E> {
     /// # Ok::<(), plugin_lb::MembershipError>(())
     /// ```
     #[must_use]
-    pub fn retain_with<F, Req>(self, copy: F) -> Balance<S, C, R, O, Retaining<E, F>>
+    pub fn retain_with<F, Req>(self, copy: F) -> Balance<S, C, R, O, RetainingEnvelope<E, F>>
     where
         F: Fn(&Req) -> Option<Req>,
     {
         let Policy { classify, reject, envelope } = self.policy;
         Balance {
             shared: self.shared,
-            policy: Policy { classify, reject, envelope: Retaining { envelope, copy } },
+            policy: Policy { classify, reject, envelope: RetainingEnvelope { envelope, copy } },
             outcome: PhantomData,
         }
     }
@@ -195,7 +201,7 @@ where
     S: Service<Req> + Clone,
     C: Classify<S::Response, S::Error> + Clone + Send + 'static,
     R: Reject<S::Response, S::Error> + Clone,
-    O: Outcome<S::Response> + Asks<Req>,
+    O: Outcome<S::Response> + ResponseBodyRule<Req>,
     E: Envelope<Req, S::Response, S::Error> + Clone,
 {
     type Response = S::Response;

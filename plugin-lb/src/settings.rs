@@ -5,7 +5,7 @@ use plugin_core::{
     settings::{Given, Key, Kind, Settings, Table, Values},
 };
 
-use crate::{LbConfig, Strategy};
+use crate::{BalanceConfig, Strategy};
 
 static TABLE: Table = Table::new(
     "load_balancer",
@@ -23,7 +23,7 @@ static TABLE: Table = Table::new(
     ],
 );
 
-impl Settings for LbConfig {
+impl Settings for BalanceConfig {
     const TABLE: &'static Table = &TABLE;
 
     fn from_values(values: &Values) -> Result<Self, ConfigError> {
@@ -43,4 +43,4 @@ impl Settings for LbConfig {
     }
 }
 
-plugin_core::serde_by_settings!(LbConfig);
+plugin_core::serde_by_settings!(BalanceConfig);

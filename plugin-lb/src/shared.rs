@@ -17,7 +17,7 @@ use plugin_core::{
 };
 
 use crate::{
-    Hints, LbConfig,
+    BalanceConfig, Hints,
     member::{Entry, InFlight},
     pick::{Draw, Picker, Pool},
 };
@@ -31,7 +31,7 @@ pub(crate) struct Shared<S> {
 }
 
 impl<S> Shared<S> {
-    pub(crate) fn new(config: LbConfig) -> Self {
+    pub(crate) fn new(config: BalanceConfig) -> Self {
         Self {
             snapshot: ArcSwap::from_pointee(Snapshot::new(config, Vec::new())),
             turns: Turns::new(),
@@ -42,7 +42,7 @@ impl<S> Shared<S> {
     /// Makes the next snapshot from the present one. An error leaves everything as it was.
     pub(crate) fn change<T, E>(
         &self,
-        change: impl FnOnce(&mut LbConfig, &mut Vec<Entry<S>>) -> Result<T, E>,
+        change: impl FnOnce(&mut BalanceConfig, &mut Vec<Entry<S>>) -> Result<T, E>,
     ) -> Result<T, E> {
         let _guard: MutexGuard<'_, ()> = self.change.lock().unwrap_or_else(PoisonError::into_inner);
         let present = self.snapshot.load();
@@ -63,7 +63,7 @@ impl<S> Deref for Shared<S> {
 
 /// The membership and the settings at one moment, with the strategy's tables.
 pub(crate) struct Snapshot<S> {
-    pub(crate) config: LbConfig,
+    pub(crate) config: BalanceConfig,
     /// Every instance, in the order in which they joined.
     pub(crate) entries: Vec<Entry<S>>,
     /// The enabled ones, which the picker knows by their index here.
@@ -73,7 +73,7 @@ pub(crate) struct Snapshot<S> {
 }
 
 impl<S> Snapshot<S> {
-    fn new(config: LbConfig, entries: Vec<Entry<S>>) -> Self {
+    fn new(config: BalanceConfig, entries: Vec<Entry<S>>) -> Self {
         let enabled: Box<[Entry<S>]> = entries.iter().filter(|entry| entry.enabled).cloned().collect();
         let names = enabled.iter().enumerate().map(|(index, entry)| (Arc::clone(&entry.member.name), index)).collect();
         let picker = Picker::build(config.strategy(), &enabled, enabled.iter().map(|entry| &*entry.member.name));

@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use plugin_core::{Call, PluginError, Reply};
-use plugin_lb::{Balance, Endpoint, Hints, LbConfig, Strategy};
+use plugin_lb::{Balance, BalanceConfig, Endpoint, Hints, Strategy};
 use tower_service::Service;
 
 #[derive(Clone)]
@@ -33,7 +33,8 @@ fn neither_a_pick_nor_a_call_allocates_whatever_the_strategy() {
     for instances in [1, 2, 10] {
         for strategy in Strategy::ALL {
             let endpoints = (0..instances).map(|index| Endpoint::new(index.to_string(), Echo));
-            let mut balance = Balance::new(LbConfig::new(*strategy), endpoints).expect("distinct names").for_calls();
+            let mut balance =
+                Balance::new(BalanceConfig::new(*strategy), endpoints).expect("distinct names").for_calls();
             let handle = balance.handle();
             let mut one_call = || {
                 let future = pin!(balance.call(Call::new(Bytes::from_static(b"payload"))));

@@ -13,7 +13,7 @@ use std::{
 
 use common::{Does, Instance, active, balance, balance_with, call, id_of};
 use plugin_core::{Attributed, Call, Code, HealthCell, HealthState, HealthStatus, PluginError, Rejected, Reply, Sent};
-use plugin_lb::{Balance, Endpoint, Hints, LbConfig, Strategy};
+use plugin_lb::{Balance, BalanceConfig, Endpoint, Hints, Strategy};
 use tower::{Service, ServiceExt, service_fn};
 
 fn three() -> [Instance; 3] {
@@ -64,9 +64,9 @@ async fn without_an_enabled_instance_the_call_is_refused_with_its_code() {
     assert_eq!((error.code(), error.rejected()), (Code::NoEndpoint, Some(&Rejected::no_endpoint())));
     let only = Instance::new("a", Does::Answer);
     let mut balance = balance(Strategy::Random, [&only]);
-    balance.handle().disable("a").expect("there");
+    balance.handle().disable_instance("a").expect("there");
     assert_eq!(call(&mut balance).await.expect_err("disabled").code(), Code::NoEndpoint);
-    balance.handle().enable("a").expect("there");
+    balance.handle().enable_instance("a").expect("there");
     call(&mut balance).await.expect("a reply");
 }
 
@@ -129,7 +129,7 @@ async fn a_single_instance_answers_for_itself() {
 async fn an_instance_that_stays_busy_is_left_after_the_pick_timeout() {
     let [a, b, _] = three();
     let a = a.never_ready();
-    let config = LbConfig::builder().with_pick_timeout(Duration::from_millis(200)).build().expect("valid");
+    let config = BalanceConfig::builder().with_pick_timeout(Duration::from_millis(200)).build().expect("valid");
     let mut balance = balance_with(config, [&a, &b]);
     let start = tokio::time::Instant::now();
     assert_eq!(*call(&mut balance).await.expect("b answers").payload(), "b");
@@ -185,7 +185,7 @@ async fn what_was_sent_and_what_is_the_callers_own_mistake_are_tried_on_no_other
             });
             Endpoint::new(name, service)
         });
-        let balance = Balance::new(LbConfig::default(), endpoints).expect("distinct names").for_calls();
+        let balance = Balance::new(BalanceConfig::default(), endpoints).expect("distinct names").for_calls();
         let answer = balance.clone().oneshot(Call::new(())).await.expect_err("neither answers");
         assert_eq!((answer.code(), calls.load(Ordering::SeqCst)), (error().code(), tries), "{answer}");
     }
@@ -193,7 +193,7 @@ async fn what_was_sent_and_what_is_the_callers_own_mistake_are_tried_on_no_other
 
 #[tokio::test(start_paused = true)]
 async fn with_failover_off_the_first_error_is_the_answer() {
-    let config = LbConfig::builder().with_failover(false).build().expect("valid");
+    let config = BalanceConfig::builder().with_failover(false).build().expect("valid");
     let (dead, live) = (Instance::new("dead", Does::RefuseConnection), Instance::new("live", Does::Answer));
     let mut balance = balance_with(config, [&dead, &live]);
     assert_eq!(call(&mut balance).await.expect_err("no failover").code(), Code::ConnectionFailed);
@@ -224,7 +224,7 @@ async fn preferences_are_followed_in_their_order_while_the_instance_is_well() {
         _ => instance.endpoint(),
     });
     for strategy in Strategy::ALL {
-        let mut balance = Balance::new(LbConfig::new(*strategy), endpoints.clone()).expect("distinct").for_calls();
+        let mut balance = Balance::new(BalanceConfig::new(*strategy), endpoints.clone()).expect("distinct").for_calls();
         let mut prefers = || {
             let mut call = Call::new(1);
             ["nobody", "c", "b"].into_iter().for_each(|name| call.context_mut().prefer(name));
@@ -280,9 +280,9 @@ async fn any_request_type_is_served_and_a_closure_reads_its_hints() {
     let named = |name: &'static str| {
         Endpoint::new(name, service_fn(move |_: u64| async move { Ok::<_, plugin_core::BoxError>(name) }))
     };
-    let mut plain = Balance::new(LbConfig::default(), ["a", "b"].map(named)).expect("distinct names");
+    let mut plain = Balance::new(BalanceConfig::default(), ["a", "b"].map(named)).expect("distinct names");
     assert_eq!(plain.call(1).await.expect("an answer"), "a");
-    let config = LbConfig::new(Strategy::ConsistentHash);
+    let config = BalanceConfig::new(Strategy::ConsistentHash);
     let sticky = Balance::new(config, ["a", "b"].map(named)).expect("distinct names");
     let mut sticky = sticky.hints_with(|key: &u64| Hints::new().with_affinity(*key));
     let first = sticky.call(9).await.expect("an answer");

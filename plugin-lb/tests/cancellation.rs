@@ -5,15 +5,15 @@ mod common;
 use std::time::Duration;
 
 use common::{Does, Instance, active, balance, balance_with, call, poll_at_most};
-use plugin_lb::{LbConfig, Strategy};
+use plugin_lb::{BalanceConfig, Strategy};
 
 /// One instance that is never ready, one that cannot be reached, one that takes three polls: a call that meets them in
 /// this order goes through every state.
 #[tokio::test(start_paused = true)]
 async fn a_call_dropped_at_any_poll_point_leaves_nothing_in_flight() {
-    let config = LbConfig::builder().with_pick_timeout(Duration::from_millis(12)).build().expect("valid");
+    let config = BalanceConfig::builder().with_pick_timeout(Duration::from_millis(12)).build().expect("valid");
     for strategy in Strategy::ALL {
-        let config = LbConfig::builder()
+        let config = BalanceConfig::builder()
             .with_strategy(*strategy)
             .with_pick_timeout(config.pick_timeout())
             .build()
@@ -29,7 +29,7 @@ async fn a_call_dropped_at_any_poll_point_leaves_nothing_in_flight() {
             let mut balance = balance_with(config, &instances);
             let finished = poll_at_most(call(&mut balance), polls).await;
             assert_eq!(active(&balance), 0, "{strategy}, dropped after {polls} polls");
-            let picks: u64 = balance.handle().list().iter().map(|stats| stats.total).sum();
+            let picks: u64 = balance.handle().stats().iter().map(|stats| stats.total).sum();
             assert!(picks >= 1, "{strategy}: every pick is counted once, and was there from the start");
             if finished {
                 finished_at.get_or_insert(polls);

@@ -15,7 +15,7 @@ use plugin_core::{
     Call, Code, PluginError, Rejected, Reply, Sent,
     deadline::{AttemptTimeoutLayer, DeadlineLayer, timer},
 };
-use plugin_lb::{Balance, BalanceHandle, Endpoint, InstanceStats, LbConfig, Strategy};
+use plugin_lb::{Balance, BalanceConfig, BalanceHandle, Endpoint, InstanceStats, Strategy};
 use tower::{Layer, ServiceBuilder, ServiceExt, service_fn};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -32,7 +32,7 @@ async fn least_latency_loses_one_call_to_an_instance_that_hangs_however_the_call
             let attempts = attempts.map_or_else(AttemptTimeoutLayer::disabled, AttemptTimeoutLayer::new);
             let endpoints = [Instance::new("hung", Does::Hang), Instance::new("good", Does::Answer)]
                 .map(|instance| instance.endpoint().map(|service| attempts.layer(service)));
-            let config = LbConfig::builder().with_strategy(Strategy::LeastLatency).build().expect("valid");
+            let config = BalanceConfig::builder().with_strategy(Strategy::LeastLatency).build().expect("valid");
             let balance = Balance::new(config, endpoints).expect("two names").for_calls();
             let handle = balance.handle();
             let stack = ServiceBuilder::new().layer(DeadlineLayer::new(timeout)).service(balance);
@@ -55,7 +55,8 @@ async fn least_latency_is_not_drawn_to_a_new_instance_that_refuses() {
             if refuses { Err(PluginError::from(Rejected::overloaded())) } else { Ok(Reply::new(0)) }
         })
     };
-    let config = LbConfig::builder().with_strategy(Strategy::LeastLatency).with_failover(false).build().expect("valid");
+    let config =
+        BalanceConfig::builder().with_strategy(Strategy::LeastLatency).with_failover(false).build().expect("valid");
     let endpoints = [Endpoint::new("refuses", service(true)), Endpoint::new("good", service(false))];
     let balance = Balance::new(config, endpoints).expect("two names").for_calls();
     let handle = balance.handle();
@@ -78,7 +79,8 @@ async fn drawn(turns_away: fn() -> PluginError, good_for: Duration) -> u64 {
             Err(turns_away())
         })
     };
-    let config = LbConfig::builder().with_strategy(Strategy::LeastLatency).with_failover(false).build().expect("valid");
+    let config =
+        BalanceConfig::builder().with_strategy(Strategy::LeastLatency).with_failover(false).build().expect("valid");
     let endpoints = [("turns away", false), ("good", true), ("better", true)];
     let endpoints = endpoints.map(|(name, is_good)| Endpoint::new(name, service(is_good)));
     let balance = Balance::new(config, endpoints).expect("three names").for_calls();
@@ -138,7 +140,7 @@ async fn least_latency_knows_how_long_an_instance_takes_to_blame_the_caller() {
     };
     let endpoints =
         [("slow", 5 * SECOND), ("good", 2 * SECOND)].map(|(name, takes)| Endpoint::new(name, service(name, takes)));
-    let config = LbConfig::builder().with_strategy(Strategy::LeastLatency).build().expect("valid");
+    let config = BalanceConfig::builder().with_strategy(Strategy::LeastLatency).build().expect("valid");
     let balance = Balance::new(config, endpoints).expect("two names").for_calls();
     let handle = balance.handle();
     for _ in 0..3 {
@@ -156,7 +158,7 @@ async fn a_wait_for_an_instance_that_answers_others_is_not_held_against_it() {
             if blames { Err(PluginError::new(Code::InvalidPayload, "as asked")) } else { Ok(Reply::new(0_u64)) }
         };
         let bulkhead = ServiceBuilder::new().concurrency_limit(1).service(service_fn(works));
-        let balance = Balance::new(LbConfig::default(), [Endpoint::new("a", bulkhead)]).expect("one").for_calls();
+        let balance = Balance::new(BalanceConfig::default(), [Endpoint::new("a", bulkhead)]).expect("one").for_calls();
         let handle = balance.handle();
         let stack = ServiceBuilder::new().layer(DeadlineLayer::new(4 * SECOND)).service(balance);
         let call = |time| stack.clone().oneshot(Call::new(0).with_timeout(time));
@@ -199,7 +201,7 @@ async fn an_instance_that_was_called_late_is_judged_by_the_time_that_it_had() {
                 async move { if hangs { std::future::pending().await } else { Ok::<_, PluginError>(Reply::new(0_u64)) } }
             }
         });
-        let config = LbConfig::builder().with_strategy(Strategy::RoundRobin).build().expect("valid");
+        let config = BalanceConfig::builder().with_strategy(Strategy::RoundRobin).build().expect("valid");
         let balance = Balance::new(config, [Endpoint::new("a", service)]).expect("one name").for_calls();
         let handle = balance.handle();
         for _ in 0..WARM {
@@ -234,7 +236,7 @@ async fn an_instance_that_says_that_time_was_up_is_judged_by_the_time_that_it_ha
             let exceeded = http::Response::builder().header("grpc-status", "4").body(()).expect("valid");
             Ok::<_, PluginError>(exceeded)
         });
-        let balance = Balance::new(LbConfig::default(), [Endpoint::new("a", instance)]).expect("one name");
+        let balance = Balance::new(BalanceConfig::default(), [Endpoint::new("a", instance)]).expect("one name");
         let balance = balance.classify(plugin_core::ByGrpcStatus);
         let handle = balance.handle();
         let handler =
@@ -254,7 +256,7 @@ async fn an_instance_that_says_that_time_was_up_is_judged_by_the_time_that_it_ha
 async fn a_call_that_waits_for_an_instance_has_one_timer_under_a_deadline_too() {
     let endpoints = [Instance::new("busy", Does::Answer).never_ready(), Instance::new("good", Does::Answer)]
         .map(|instance| instance.endpoint());
-    let config = LbConfig::builder().with_pick_timeout(SECOND).build().expect("valid");
+    let config = BalanceConfig::builder().with_pick_timeout(SECOND).build().expect("valid");
     let balance = Balance::new(config, endpoints).expect("two names").for_calls();
     let stack = ServiceBuilder::new().layer(DeadlineLayer::new(30 * SECOND)).service(balance);
     let (armed, start) = (timer::armed(), tokio::time::Instant::now());

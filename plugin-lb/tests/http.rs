@@ -17,7 +17,7 @@ use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use plugin_core::{
     AsHttpResponse, AtEnd, BoxError, BoxErrorLayer, ByHttpStatus, CallContext, End, InstanceId, Judgement,
 };
-use plugin_lb::{Balance, Endpoint, LbConfig, Strategy};
+use plugin_lb::{Balance, BalanceConfig, Endpoint, Strategy};
 use tower::{Layer, Service, ServiceExt, service_fn};
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -45,7 +45,7 @@ async fn a_response_is_in_flight_until_the_end_of_its_body() {
         let body = http_body_util::Full::new(Bytes::from_static(b"a body"));
         Ok::<_, BoxError>(Response::new(Body::new(body)))
     });
-    let balance = Balance::new(LbConfig::default(), [Endpoint::new("a", service)]).expect("one");
+    let balance = Balance::new(BalanceConfig::default(), [Endpoint::new("a", service)]).expect("one");
     let mut balance = balance.classify(JudgeTheBody).follow(AtEnd);
     let handle = balance.handle();
     let state = || handle.get("a").map(|stats| (stats.active, stats.ok, stats.total)).expect("there");
@@ -74,7 +74,7 @@ async fn a_download_that_is_read_to_its_declared_length_is_ok() {
             let answer = move |_: axum::extract::Request| std::future::ready(Ok::<_, Infallible>(answer()));
             Endpoint::new(name, service_fn(answer))
         });
-        let balance = Balance::new(LbConfig::default(), endpoints).expect("distinct names").for_http();
+        let balance = Balance::new(BalanceConfig::default(), endpoints).expect("distinct names").for_http();
         let judge = ByHttpStatus::new().until_end_of_body();
         let balance = balance.classify(judge).reject_with(AsHttpResponse).follow(AtEnd);
         let handle = balance.handle();
@@ -107,7 +107,7 @@ async fn the_head_of_a_download_is_ok_and_no_longer_in_flight() {
     // Over HTTP/2 hyper sends whatever body a service answers HEAD with.
     let [(_, client), _] = download::clients();
     let answer = |_: axum::extract::Request| std::future::ready(Ok::<_, Infallible>(download::whole()));
-    let balance = Balance::new(LbConfig::default(), [Endpoint::new("a", service_fn(answer))]).expect("one");
+    let balance = Balance::new(BalanceConfig::default(), [Endpoint::new("a", service_fn(answer))]).expect("one");
     let balance = balance.for_http().classify(ByHttpStatus::new().until_end_of_body());
     let balance = balance.reject_with(AsHttpResponse).follow(AtEnd);
     let handle = balance.handle();
@@ -123,7 +123,7 @@ async fn a_status_from_500_is_a_failure_of_the_instance() {
         let status = http::StatusCode::from_u16(*status.body()).expect("a status");
         Ok::<_, BoxError>(Response::builder().status(status).body(()).expect("a response"))
     });
-    let mut balance = Balance::new(LbConfig::default(), [Endpoint::new("a", service)]).expect("one").for_http();
+    let mut balance = Balance::new(BalanceConfig::default(), [Endpoint::new("a", service)]).expect("one").for_http();
     for status in [200, 404, 500, 503] {
         balance.call(Request::new(status)).await.expect("a response");
     }
@@ -136,7 +136,7 @@ async fn hints_and_the_instance_travel_in_extensions() {
     let named = |name: &'static str| {
         Endpoint::new(name, service_fn(move |_: Request<()>| async move { Ok::<_, BoxError>(Response::new(name)) }))
     };
-    let balance = Balance::new(LbConfig::default(), ["a", "b", "c"].map(named)).expect("distinct names");
+    let balance = Balance::new(BalanceConfig::default(), ["a", "b", "c"].map(named)).expect("distinct names");
     let mut balance = balance.for_http();
     for _ in 0..6 {
         let mut context = CallContext::new();
@@ -191,7 +191,7 @@ async fn when_a_server_dies_its_calls_go_to_the_others_and_none_fails() {
         let (first, first_task) = server("first").await;
         let (second, _second_task) = server("second").await;
         let endpoints = [("first", first), ("second", second)].map(|(name, address)| client(name, address));
-        let balance = Balance::new(LbConfig::default(), endpoints).expect("distinct names").for_http();
+        let balance = Balance::new(BalanceConfig::default(), endpoints).expect("distinct names").for_http();
         let mut balance = balance.retain_with(|request: &Request<String>| Some(request.clone()));
         let mut answers = Vec::new();
         for _ in 0..4 {
@@ -221,7 +221,7 @@ async fn a_balancer_in_front_of_routers_serves_an_axum_application() {
             servers.push((name, server(name).await));
         }
         let clients = servers.iter().map(|(name, (address, _))| client(name, *address));
-        let balance = Balance::new(LbConfig::new(Strategy::LeastConnections), clients).expect("distinct names");
+        let balance = Balance::new(BalanceConfig::new(Strategy::LeastConnections), clients).expect("distinct names");
         let handle = balance.handle();
         let balance = balance.reject_with(|rejected: plugin_core::Rejected| Err(BoxError::from(rejected)));
         let front = Router::new().fallback(move || {
@@ -261,7 +261,7 @@ async fn a_status_429_attracts_no_calls_whether_its_head_decides_or_its_end() {
             Ok::<_, BoxError>(Response::builder().status(status).body(Body::empty()).expect("a response"))
         })
     };
-    let config = || LbConfig::builder().with_strategy(Strategy::LeastLatency).build().expect("valid");
+    let config = || BalanceConfig::builder().with_strategy(Strategy::LeastLatency).build().expect("valid");
     let endpoints = || [("busy", 429), ("good", 200)].map(|(name, status)| Endpoint::new(name, service(status)));
     let total = |handle: &plugin_lb::BalanceHandle<_>| handle.get("busy").expect("there").total;
 

@@ -9,7 +9,7 @@ use std::{
 
 use common::{Does, Instance, active, balance, call};
 use plugin_core::{Call, Code, HealthCell, HealthState, HealthStatus};
-use plugin_lb::{Balance, Endpoint, Hints, LbConfig, MembershipErrorKind, Strategy};
+use plugin_lb::{Balance, BalanceConfig, Endpoint, Hints, MembershipErrorKind, Strategy};
 use tower::Service;
 
 const MS: Duration = Duration::from_millis(1);
@@ -77,7 +77,7 @@ async fn nothing_is_kept_of_a_removed_instance_once_its_calls_are_done() {
     }
     let held = Arc::new(());
     let weak: Weak<()> = Arc::downgrade(&held);
-    let mut balance = Balance::new(LbConfig::default(), [Endpoint::new("a", Held(held))]).expect("one");
+    let mut balance = Balance::new(BalanceConfig::default(), [Endpoint::new("a", Held(held))]).expect("one");
     // As a retry keeps one that it clones from, and slots one for each stripe.
     let (_never_called, mut called_before) = (balance.clone(), balance.clone());
     called_before.call(()).await.expect("there");
@@ -95,7 +95,7 @@ async fn a_name_is_taken_once_and_a_failed_change_changes_nothing() {
     let a = Instance::new("a", Does::Answer);
     let balance = balance(Strategy::RoundRobin, [&a]);
     let handle = balance.handle();
-    let before = handle.list();
+    let before = handle.stats();
     let duplicate = handle.add(a.endpoint()).expect_err("taken");
     assert_eq!((duplicate.kind(), duplicate.name()), (MembershipErrorKind::Duplicate, "a"));
     let several = handle.extend([Instance::new("b", Does::Answer).endpoint(), a.endpoint()]);
@@ -104,12 +104,16 @@ async fn a_name_is_taken_once_and_a_failed_change_changes_nothing() {
     assert_eq!(weightless.to_string(), "the weight of instance \"a\" must be from 1 to 1000000");
     let heavy = Instance::new("b", Does::Answer).endpoint().with_weight(Endpoint::MAX_WEIGHT + 1);
     assert_eq!(handle.add(heavy).expect_err("too large").kind(), MembershipErrorKind::Weight);
-    for unknown in [handle.enable("x"), handle.disable("x"), handle.set_weight("x", 2), handle.remove("x").map(|_| ())]
-    {
+    for unknown in [
+        handle.enable_instance("x"),
+        handle.disable_instance("x"),
+        handle.set_weight("x", 2),
+        handle.remove("x").map(|_| ()),
+    ] {
         assert_eq!(unknown.expect_err("unknown").to_string(), "there is no instance named \"x\"");
     }
-    assert_eq!(handle.list(), before);
-    let twice = Balance::new(LbConfig::default(), [a.endpoint(), a.endpoint()]);
+    assert_eq!(handle.stats(), before);
+    let twice = Balance::new(BalanceConfig::default(), [a.endpoint(), a.endpoint()]);
     assert_eq!(twice.expect_err("one name").kind(), MembershipErrorKind::Duplicate);
 }
 
@@ -137,7 +141,7 @@ async fn a_change_of_weight_or_strategy_takes_effect_at_once_and_keeps_the_stati
         call(&mut balance).await.expect("a reply");
     }
     assert_eq!((a.calls(), b.calls()), (13, 7));
-    handle.set_config(LbConfig::new(Strategy::RoundRobin));
+    handle.reconfigure(BalanceConfig::new(Strategy::RoundRobin));
     for _ in 0..10 {
         call(&mut balance).await.expect("a reply");
     }
@@ -152,7 +156,7 @@ async fn statistics_tell_what_was_set_and_what_happened() {
     let good = Instance::new("good", Does::AnswerAfter(30 * MS));
     let endpoint = good.endpoint().with_weight(3).with_priority(7).with_zone("eu-1").with_health(Arc::clone(&health));
     let bad = Instance::new("bad", Does::Fail).endpoint().with_enabled(false);
-    let mut balance = Balance::new(LbConfig::default(), [endpoint, bad]).expect("distinct names").for_calls();
+    let mut balance = Balance::new(BalanceConfig::default(), [endpoint, bad]).expect("distinct names").for_calls();
     let handle = balance.handle();
     let fresh = handle.get("good").expect("there");
     assert_eq!((fresh.weight, fresh.priority, fresh.enabled, fresh.zone.as_deref()), (3, 7, true, Some("eu-1")));
@@ -172,8 +176,8 @@ async fn statistics_tell_what_was_set_and_what_happened() {
     assert!(stats.last_used.is_some());
     drop(pending);
 
-    handle.disable("good").expect("there");
-    handle.enable("bad").expect("there");
+    handle.disable_instance("good").expect("there");
+    handle.enable_instance("bad").expect("there");
     call(&mut balance).await.expect_err("as asked");
     let stats = handle.get("bad").expect("there");
     assert_eq!((stats.ok, stats.failed, stats.health_score), (0, 1, 95));
@@ -198,11 +202,11 @@ async fn an_instance_can_be_picked_without_a_call() {
     first.succeeded();
     second.failed();
     drop(handle.pick(&Hints::new()).expect("two are there"));
-    let sum = |of: fn(&plugin_lb::InstanceStats) -> u64| handle.list().iter().map(of).sum::<u64>();
+    let sum = |of: fn(&plugin_lb::InstanceStats) -> u64| handle.stats().iter().map(of).sum::<u64>();
     assert_eq!((sum(|stats| stats.ok), sum(|stats| stats.failed), sum(|stats| stats.total)), (1, 1, 3));
     assert_eq!(active(&balance), 0);
-    handle.disable("a").expect("there");
-    handle.disable("b").expect("there");
+    handle.disable_instance("a").expect("there");
+    handle.disable_instance("b").expect("there");
     assert_eq!(handle.pick(&Hints::new()).expect_err("none").code(), Code::NoEndpoint);
 }
 
@@ -229,7 +233,7 @@ fn the_membership_changes_under_calls_from_many_threads_and_no_call_is_lost() {
         for round in 0..200 {
             let name = names[1 + round % 3];
             handle.remove(name).expect("there");
-            handle.set_config(LbConfig::new(Strategy::ALL[round % Strategy::ALL.len()]));
+            handle.reconfigure(BalanceConfig::new(Strategy::ALL[round % Strategy::ALL.len()]));
             tokio::task::yield_now().await;
             handle.add(instances[1 + round % 3].endpoint()).expect("free again");
         }

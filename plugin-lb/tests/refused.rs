@@ -11,7 +11,7 @@ use http::Request;
 use http_body_util::{BodyExt, Full};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use plugin_core::{BoxError, BoxErrorLayer, Rejected};
-use plugin_lb::{Balance, Endpoint, LbConfig};
+use plugin_lb::{Balance, BalanceConfig, Endpoint};
 use tokio::net::TcpListener;
 use tower::{Layer, Service, ServiceExt};
 
@@ -84,8 +84,8 @@ async fn hypers_client_goes_to_another_address_when_one_refuses_though_it_is_a_p
     let (refusing, _socket) = refusing();
     let echo = echo().await;
     let endpoints = || [hyper_client("down", refusing), hyper_client("up", echo)];
-    let once = Balance::new(LbConfig::default(), endpoints()).expect("distinct names").for_http();
-    let balance = Balance::new(LbConfig::default(), endpoints()).expect("distinct names").for_http();
+    let once = Balance::new(BalanceConfig::default(), endpoints()).expect("distinct names").for_http();
+    let balance = Balance::new(BalanceConfig::default(), endpoints()).expect("distinct names").for_http();
     let balance = balance.retain_with(|request: &HyperRequest| Some(request.clone()));
     for _ in 0..4 {
         let response = bounded(balance.clone().oneshot(posted())).await.expect("the other one answers");
@@ -114,7 +114,7 @@ async fn reqwest_goes_to_another_address_when_one_refuses_though_it_is_a_post() 
         };
         Endpoint::new(name, BoxErrorLayer.layer(client.clone()).map_request(to_address))
     };
-    let balance = Balance::new(LbConfig::default(), [endpoint("down", refusing), endpoint("up", echo)]);
+    let balance = Balance::new(BalanceConfig::default(), [endpoint("down", refusing), endpoint("up", echo)]);
     let balance = balance.expect("distinct names").retain_with(reqwest::Request::try_clone);
     for _ in 0..4 {
         let request = client.post("http://127.0.0.1/echo").body("payload").build().expect("valid");
@@ -130,7 +130,7 @@ async fn a_request_that_was_sent_goes_nowhere_else() {
     let (hanging_up, served, stop) = hanging_up().await;
     let (other, other_served, other_stop) = self::hanging_up().await;
     let endpoints = [hyper_client("a", hanging_up), hyper_client("b", other)];
-    let balance = Balance::new(LbConfig::default(), endpoints).expect("distinct names").for_http();
+    let balance = Balance::new(BalanceConfig::default(), endpoints).expect("distinct names").for_http();
     let balance = balance.retain_with(|request: &HyperRequest| Some(request.clone()));
     let error = bounded(balance.oneshot(posted())).await.expect_err("it was hung up");
     assert!(Rejected::find(&*error).is_none());
@@ -143,7 +143,7 @@ async fn a_request_that_was_sent_goes_nowhere_else() {
 async fn when_nobody_listens_anywhere_each_address_is_tried_once() {
     let ((first, _first), (second, _second)) = (refusing(), refusing());
     let endpoints = [hyper_client("first", first), hyper_client("second", second)];
-    let balance = Balance::new(LbConfig::default(), endpoints).expect("distinct names").for_http();
+    let balance = Balance::new(BalanceConfig::default(), endpoints).expect("distinct names").for_http();
     let balance = balance.retain_with(|request: &HyperRequest| Some(request.clone()));
     bounded(balance.clone().oneshot(posted())).await.expect_err("nobody listens");
     for name in ["first", "second"] {

@@ -254,7 +254,7 @@ async fn dropping_what_was_built_stops_its_processes_in_a_program_that_lives_on(
     drop(view);
 
     let process = built.process("worker").expect("a process");
-    let mut events = process.subscribe();
+    let mut events = process.events();
     drop(built);
     let stopped = async { while !matches!(events.recv().await, Ok(ProcessEvent::Stopped) | Err(RecvError::Closed)) {} };
     tokio::time::timeout(LIMIT / 4, stopped).await.expect("nobody holds it any more");

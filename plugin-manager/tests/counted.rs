@@ -235,7 +235,7 @@ async fn a_plugin_of_this_program_that_panics_is_named_with_its_request_and_coun
     }
     assert!(call("1").await.starts_with("HTTP/1.1 200 "), "the next one is answered");
     let view = running.manager().get("p").expect("registered");
-    let counts = view.telemetry.expect("counted").snapshot();
+    let counts = view.telemetry.expect("counted").stats();
     assert_eq!(counts.ended(Status::Failure), 1);
     assert_eq!(
         counts.codes().iter().map(|(code, times)| (*code, *times)).collect::<Vec<_>>(),

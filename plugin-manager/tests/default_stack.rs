@@ -76,7 +76,7 @@ async fn a_failing_plugin_opens_the_breaker_and_the_telemetry_counts_what_was_re
     assert!(error.retry_after().is_some_and(|after| after <= 30 * SECOND));
     let view = manager.get("bad").expect("registered");
     assert_eq!(view.controls.breaker.expect("on").state(), CircuitState::Open);
-    let counts = view.telemetry.expect("on").snapshot();
+    let counts = view.telemetry.expect("on").stats();
     assert_eq!(counts.codes(), [(Code::ExecutionFailed, 5), (Code::CircuitOpen, 1)]);
 }
 
@@ -208,7 +208,7 @@ async fn the_end_of_a_plugin_that_calls_another_is_its_own() {
     for _ in 0..80 {
         manager.execute("outer", Bytes::new()).await.expect("a reply");
     }
-    let counts = manager.get("outer").expect("registered").telemetry.expect("on").snapshot();
+    let counts = manager.get("outer").expect("registered").telemetry.expect("on").stats();
     assert_eq!((counts.min(), counts.max()), (WORK, WORK));
 }
 

@@ -261,7 +261,7 @@ async fn judged(transport: &str, what: &Value, limit: Option<Duration>) -> Judge
     .await;
     let view = gateway.manager().get("p").expect("registered");
     let stats = view.controls.breaker.expect("on").stats();
-    let counts = view.telemetry.expect("on").snapshot();
+    let counts = view.telemetry.expect("on").stats();
     let instance = view.controls.instances.expect("a balancer").list().remove(0);
     // With its process a plugin's breaker begins anew, so what was lost counts there, or comes too late to count.
     let is_lost = transport == "subprocess" && what["do"] == "lose";
@@ -370,7 +370,7 @@ async fn another_attempt_is_made_alike_on_every_transport() {
 fn counted(gateway: &Running) -> [u64; 5] {
     let view = gateway.manager().get("p").expect("registered");
     let stats = view.controls.breaker.expect("on").stats();
-    let counts = view.telemetry.expect("on").snapshot();
+    let counts = view.telemetry.expect("on").stats();
     let failed = view.controls.instances.expect("a balancer").list()[0].failed;
     let told = [counts.ended(Status::Failure), counts.ended(Status::Refused)];
     [stats.failures, stats.ignored, told[0], told[1], failed]
@@ -419,7 +419,7 @@ async fn a_plugin_that_hangs_opens_its_breaker_on_every_transport() {
             assert_eq!(codes, [Code::Timeout, Code::Timeout, Code::Timeout, Code::CircuitOpen], "{transport} {limit}");
             let view = gateway.manager().get("p").expect("registered");
             assert_eq!(view.controls.breaker.expect("on").state(), CircuitState::Open);
-            assert_eq!(view.telemetry.expect("on").snapshot().ended(Status::Failure), 3);
+            assert_eq!(view.telemetry.expect("on").stats().ended(Status::Failure), 3);
             let instance = view.controls.instances.expect("a balancer").list().remove(0);
             assert_eq!((instance.failed, instance.health_score), (3, 85));
             assert!(instance.average_latency >= TIMEOUT / 2, "{:?}", instance.average_latency);
@@ -457,7 +457,7 @@ async fn a_call_that_the_host_held_back_is_evidence_on_no_transport() {
         // an attempt begins late, and that it has less time then is not told from a caller who gives less.
         if transport == "subprocess" {
             let view = gateway.manager().get("p").expect("registered");
-            let callers = view.telemetry.expect("on").snapshot().ended(Status::Caller);
+            let callers = view.telemetry.expect("on").stats().ended(Status::Caller);
             assert_eq!(callers, 2, "those in a hurry alone");
         }
         gateway.shutdown().await;
@@ -637,18 +637,18 @@ async fn a_limit_of_an_attempt_that_is_changed_live_holds_on_every_transport() {
         let limit = view.controls.attempt_timeout.expect("a limit");
         let slow = || told(&json!({"do": "wait", "ms": 400}));
         if transport != "in-process" {
-            assert_eq!(limit.limit(), Some(Duration::from_millis(150)));
+            assert_eq!(limit.config(), Some(Duration::from_millis(150)));
             assert_eq!(send(&gateway, slow()).await.expect_err("too slow").code(), Code::Timeout, "{transport}");
         }
         for longer in [Some(Duration::from_secs(15)), None] {
-            limit.set_limit(longer);
+            limit.reconfigure(longer);
             send(&gateway, slow()).await.unwrap_or_else(|error| panic!("{transport} under {longer:?}: {error}"));
             // Past the limit that was, and long before the one that is: the plugin gave up by itself.
             let error = send(&gateway, told(&json!({"do": "run out", "ms": 300}))).await.expect_err("as asked");
             let seen = (error.code(), error.rejected());
             assert_eq!(seen, (Code::Timeout, None), "{transport} under {longer:?}");
         }
-        limit.set_limit(Some(Duration::from_millis(150)));
+        limit.reconfigure(Some(Duration::from_millis(150)));
         assert_eq!(send(&gateway, slow()).await.expect_err("too slow").code(), Code::Timeout, "{transport}");
         gateway.shutdown().await;
     }

@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use plugin_breaker::{CircuitBreakerConfig, CircuitBreakerLayer, KeyedBreakerLayer};
 use plugin_core::{BoxPlugin, Call, Code, HealthCell, HealthState, HealthStatus, Plugin, PluginError, Reply, Slots};
 use plugin_health::HealthGateLayer;
-use plugin_lb::{Balance, Endpoint, LbConfig};
+use plugin_lb::{Balance, BalanceConfig, Endpoint};
 use plugin_manager::manager::Manager;
 use plugin_ratelimit::{RateLimitConfig, RateLimitLayer};
 use plugin_retry::{HedgeConfig, HedgeLayer, RetryConfig, RetryLayer};
@@ -99,7 +99,7 @@ async fn under_a_hedge() {
 #[tokio::test(start_paused = true)]
 async fn under_a_balancer() {
     for (code, stack, permits) in refusing() {
-        let balance = Balance::new(LbConfig::default(), [Endpoint::new("one", stack)]).expect("one name");
+        let balance = Balance::new(BalanceConfig::default(), [Endpoint::new("one", stack)]).expect("one name");
         let mut kept = balance.for_calls();
         assert_eq!(refused(&mut kept).await, code);
         assert_eq!(permits.available_permits(), 1, "{code}");

@@ -1,6 +1,6 @@
 //! The layer.
 
-use plugin_core::AsError;
+use plugin_core::AsErrorValue;
 #[cfg(feature = "grpc")]
 use plugin_core::AsGrpcStatus;
 #[cfg(feature = "http")]
@@ -16,7 +16,7 @@ use crate::{RateLimit, RateLimitConfig, RateLimitHandle, TokenBucket};
 /// service that was ready is not called.
 #[derive(Clone, Debug)]
 #[must_use = "a layer does nothing until it wraps a service"]
-pub struct RateLimitLayer<R = AsError> {
+pub struct RateLimitLayer<R = AsErrorValue> {
     handle: RateLimitHandle,
     reject: R,
 }
@@ -24,18 +24,18 @@ pub struct RateLimitLayer<R = AsError> {
 impl RateLimitLayer {
     /// Limits to these settings, with a bucket of its own.
     pub fn new(config: RateLimitConfig) -> Self {
-        Self::with_bucket(TokenBucket::new(config))
+        Self::sharing(TokenBucket::new(config))
     }
 
     /// Passes everything through, until the handle's [`enable`](RateLimitHandle::enable). The settings are the defaults
     /// until the handle changes them.
     pub fn disabled() -> Self {
-        Self::with_bucket(TokenBucket::with_enabled(RateLimitConfig::default(), false))
+        Self::sharing(TokenBucket::with_enabled(RateLimitConfig::default(), false))
     }
 
     /// Takes from this bucket, which others may take from too.
-    pub fn with_bucket(bucket: TokenBucket) -> Self {
-        Self { handle: RateLimitHandle::new(bucket), reject: AsError }
+    pub fn sharing(bucket: TokenBucket) -> Self {
+        Self { handle: RateLimitHandle::new(bucket), reject: AsErrorValue }
     }
 }
 

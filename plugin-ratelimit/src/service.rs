@@ -2,7 +2,7 @@
 
 use std::task::{Context, Poll};
 
-use plugin_core::{AsError, Reject, readiness};
+use plugin_core::{AsErrorValue, Reject, readiness};
 use tower_service::Service;
 
 use crate::{RateLimitHandle, ResponseFuture};
@@ -12,7 +12,7 @@ use crate::{RateLimitHandle, ResponseFuture};
 /// `poll_ready` is that of the inner service; `call` takes a token or refuses. Dropping the response's future drops the
 /// inner call, and does not bring the token back: the request was made.
 #[derive(Clone, Debug)]
-pub struct RateLimit<S, R = AsError> {
+pub struct RateLimit<S, R = AsErrorValue> {
     inner: S,
     handle: RateLimitHandle,
     reject: R,

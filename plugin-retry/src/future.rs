@@ -9,7 +9,7 @@ use std::{
 
 use pin_project_lite::pin_project;
 use plugin_core::{
-    AnyError, Classify, Sent,
+    ByErrorType, Classify, Sent,
     classify::of_attempt,
     clock::Instant,
     deadline::{
@@ -29,7 +29,7 @@ use crate::{
 pin_project! {
     /// The future of [`Retry`](crate::Retry). Dropping it drops the attempt that runs, and starts no other; what an
     /// attempt that did not begin would have cost goes back to the budget.
-    pub struct ResponseFuture<S, Req, C = AnyError, K = ByRequest>
+    pub struct ResponseFuture<S, Req, C = ByErrorType, K = ByRequest>
     where
         S: Service<Req>,
         K: Replay<Req>,

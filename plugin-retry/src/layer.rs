@@ -6,7 +6,7 @@ use std::{fmt, sync::Arc};
 use plugin_core::ByGrpcStatus;
 #[cfg(feature = "http")]
 use plugin_core::ByHttpStatus;
-use plugin_core::{AnyError, ClassifyFn, Judgement, Striped};
+use plugin_core::{ByErrorType, ClassifyFn, Judgement, Striped};
 use tower_layer::Layer;
 
 use crate::{Budget, ByRequest, ReplayFn, Retry, RetryConfig, RetryHandle, course::Core, state::State};
@@ -17,14 +17,14 @@ use crate::{Budget, ByRequest, ReplayFn, Retry, RetryConfig, RetryHandle, course
 /// that one layer makes share its budget, settings and counters, and so do clones of the layer.
 ///
 /// The inner service must be `Clone`: an attempt after the first is made by a clone, which is polled until it is ready.
-pub struct RetryLayer<C = AnyError, K = ByRequest> {
+pub struct RetryLayer<C = ByErrorType, K = ByRequest> {
     state: Arc<State>,
     classify: C,
     replay: K,
 }
 
 impl RetryLayer {
-    /// Retries by what the error says ([`AnyError`]).
+    /// Retries by what the error says ([`ByErrorType`]).
     #[must_use]
     pub fn new(config: RetryConfig) -> Self {
         Self::with_state(State::new(config, true, None))
@@ -45,7 +45,7 @@ impl RetryLayer {
     }
 
     fn with_state(state: State) -> Self {
-        Self { state: Arc::new(state), classify: AnyError, replay: ByRequest }
+        Self { state: Arc::new(state), classify: ByErrorType, replay: ByRequest }
     }
 }
 

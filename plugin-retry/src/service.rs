@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use plugin_core::{AnyError, Classify, Striped, classify::sees_failures, readiness};
+use plugin_core::{ByErrorType, Classify, Striped, classify::sees_failures, readiness};
 use tower_service::Service;
 
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
 /// The service that [`RetryLayer`](crate::RetryLayer) makes.
 ///
 /// It is ready when the inner service is. Clones share everything.
-pub struct Retry<S, C = AnyError, K = ByRequest> {
+pub struct Retry<S, C = ByErrorType, K = ByRequest> {
     inner: S,
     /// The one that `core` holds, without the way there: every call reads it.
     state: Arc<State>,

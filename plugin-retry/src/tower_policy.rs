@@ -7,7 +7,7 @@ use std::{
 };
 
 use plugin_core::{
-    AnyError, Classify, Judgement,
+    ByErrorType, Classify, Judgement,
     classify::of_attempt,
     clock::{self, Instant},
 };
@@ -34,7 +34,7 @@ impl TowersBudget for Budget {
 ///
 /// It serves requests that keep themselves, such as [`plugin_core::Call`]. Clones share budget, settings and counters.
 /// tower's future does not say when it was dropped, so a retry counts as spent when it is decided.
-pub struct TowerPolicy<C = AnyError> {
+pub struct TowerPolicy<C = ByErrorType> {
     state: Arc<State>,
     classify: C,
     started: Instant,
@@ -45,12 +45,12 @@ pub struct TowerPolicy<C = AnyError> {
 }
 
 impl TowerPolicy {
-    /// Retries by what the error says ([`AnyError`]).
+    /// Retries by what the error says ([`ByErrorType`]).
     #[must_use]
     pub fn new(config: RetryConfig) -> Self {
         let state = Arc::new(State::new(config, true, None));
         let began = Instant::ZERO;
-        Self { state, classify: AnyError, started: began, began, retries: 0, last_wait: Duration::ZERO }
+        Self { state, classify: ByErrorType, started: began, began, retries: 0, last_wait: Duration::ZERO }
     }
 }
 

@@ -19,7 +19,7 @@ use common::{config, ms};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full};
-use plugin_core::{BoxError, ByHttpStatus, CallContext, InstanceId, clock, deadline::Deadline};
+use plugin_core::{BoxError, ByHttpStatus, CallContext, InstanceId, clock, deadline::RequestDeadline};
 use plugin_retry::{GaveUp, HedgeConfig, HedgeLayer, RepeatBody, ReplayBody, ReplayBodyLayer, RetryConfig, RetryLayer};
 use tower::{ServiceBuilder, ServiceExt, service_fn};
 
@@ -274,7 +274,7 @@ async fn an_attempt_is_told_what_time_is_left_and_which_instances_were_tried() {
     });
     let layer = RetryLayer::new(config(|set| set.with_constant_interval(ms(100)))).classify(ByHttpStatus::new());
     let mut request = Request::get("/").body(Full::new(Bytes::new())).expect("valid");
-    request.extensions_mut().insert(Deadline::after(ms(250), clock::now()));
+    request.extensions_mut().insert(RequestDeadline::after(ms(250), clock::now()));
     let start = clock::now();
     let response = tower::Layer::layer(&layer, service).oneshot(request).await.expect("infallible");
     // The third attempt would begin at 200 ms of 250, the fourth after the deadline.

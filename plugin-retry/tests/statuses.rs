@@ -77,7 +77,7 @@ fn grpc(number: &str) -> http::response::Builder {
 
 fn on(conditions: &[&str]) -> RetryConfig {
     let conditions: Vec<_> = conditions.iter().map(|text| text.parse().expect("a condition")).collect();
-    config(|set| set.with_constant_interval(ms(10)).with_idempotent(true).with_on(conditions))
+    config(|set| set.with_constant_interval(ms(10)).with_idempotent(true).with_retry_on(conditions))
 }
 
 #[tokio::test(start_paused = true)]

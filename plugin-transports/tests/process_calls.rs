@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{FutureExt, future::join_all};
-use plugin_core::{AnyError, Call, Classify, Code, HealthState, Kind, PluginError, Sent, TraceContext, Verdict};
+use plugin_core::{ByErrorType, Call, Classify, Code, HealthState, Kind, PluginError, Sent, TraceContext, Verdict};
 use plugin_transports::process::{ProcessConfig, connect};
 use serde_json::{Value, json};
 use support::{call, call_with, fixture, start, start_error, within};
@@ -94,7 +94,7 @@ async fn a_payload_that_the_plugin_refuses_is_the_callers_fault() {
     let instance = start(fixture(&["obliging"])).await;
     let error = call(instance.service(), &json!({"refuse": "no name"})).await.expect_err("refused");
     assert_eq!((error.code(), error.message(), error.sent()), (Code::InvalidPayload, "no name", Sent::Maybe));
-    let verdict = Classify::<(), _>::classify(&AnyError, Err(&error)).verdict();
+    let verdict = Classify::<(), _>::classify(&ByErrorType, Err(&error)).verdict();
     assert_eq!(verdict, Verdict::Ignored, "it is no evidence");
     let by_hand = start(fixture(&["says"])).await;
     let line = "{\"id\":\"ID\",\"error\":\"no name\",\"code\":\"PLUGIN_1206\"}";
@@ -297,7 +297,7 @@ async fn a_reply_that_cannot_be_read_ends_its_call_at_once_with_the_reason() {
         assert_eq!((error.code(), error.is_retryable(), error.sent()), (Code::ExecTransport, false, Sent::Maybe));
         assert!(error.message().starts_with("the plugin's reply cannot be read: it is no "), "{error}");
         assert!(error.message().contains(why), "{line}: {error}");
-        let verdict = Classify::<(), _>::classify(&AnyError, Err(&error)).verdict();
+        let verdict = Classify::<(), _>::classify(&ByErrorType, Err(&error)).verdict();
         assert_eq!(verdict, Verdict::Failure, "it is evidence");
     }
     let long = call(instance.service(), json!("{\"result\":\"FILLER\",\"id\":\"ID\"}")).await.expect_err("too long");

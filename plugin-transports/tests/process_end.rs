@@ -57,7 +57,7 @@ async fn a_process_that_ignores_every_request_to_stop_is_killed_after_the_grace_
 #[tokio::test]
 async fn a_grandchild_that_holds_the_pipes_hangs_nobody_and_goes_too() {
     let instance = start(fixture(&["grandchild"]).with_restart(quick(5))).await;
-    let mut events = instance.service().handle().subscribe();
+    let mut events = instance.service().handle().events();
     let pid = call(instance.service(), &json!(null)).await.expect("a pid");
     let grandchild = u32::try_from(pid.as_u64().expect("a pid")).expect("a pid");
     assert!(proc_state(grandchild).is_some_and(|state| state != 'Z'));
@@ -78,7 +78,7 @@ async fn a_grandchild_that_holds_the_pipes_hangs_nobody_and_goes_too() {
 async fn a_process_that_nobody_holds_any_more_is_stopped() {
     let instance = start(fixture(&["obliging"])).await;
     let handle = instance.service().handle();
-    let mut events = handle.subscribe();
+    let mut events = handle.events();
     let pid = handle.pid().expect("running");
     let service = instance.service().clone();
     drop(instance);

@@ -20,7 +20,7 @@ use support::{call, call_with, event, fixture, kill, millis, proc_state, quick, 
 async fn kill_9_under_32_way_load_gives_typed_errors_only_and_calls_succeed_again() {
     let instance = start(fixture(&["obliging"])).await;
     let service = instance.service().clone();
-    let mut events = service.handle().subscribe();
+    let mut events = service.handle().events();
     let (stop, lost, served) =
         (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let load: Vec<_> = (0..32_u64)
@@ -100,7 +100,7 @@ async fn a_call_in_flight_on_a_process_that_dies_fails_at_once() {
 async fn what_is_to_be_done_before_calls_are_lost_is_done_before_any_of_them_hears_of_it() {
     let instance = start(fixture(&["mute"]).with_shutdown_grace(millis(1)).with_restart(quick(5))).await;
     let (handle, told) = (instance.service().handle(), Arc::new(AtomicUsize::new(0)));
-    let mut events = handle.subscribe();
+    let mut events = handle.events();
     let (seen, count) = (handle.clone(), told.clone());
     handle.before_calls_are_lost(|| panic!("no harm is done by it"));
     handle.before_calls_are_lost(move || {
@@ -161,7 +161,7 @@ async fn what_a_process_said_last_is_remembered_and_in_the_line_of_the_log_that_
     let slow = RestartConfig::new(Duration::from_secs(60), Duration::from_secs(60), Duration::from_secs(60), 5);
     let instance = start(fixture(&["obliging"]).with_restart(slow.expect("in bounds"))).await;
     let health = instance.health().expect("a cell").clone();
-    let mut events = instance.service().handle().subscribe();
+    let mut events = instance.service().handle().events();
     let lost = call(instance.service(), json!({"log": "out of memory\nin module \"x\"", "exit": 7})).await;
     assert_eq!(lost.expect_err("it dies").code(), Code::ExecTransport);
     event(&mut events, |event| matches!(event, ProcessEvent::Restarting { .. })).await;
@@ -231,7 +231,7 @@ async fn a_request_that_was_not_read_goes_to_the_process_that_is_there_when_its_
     let dir = tempfile::tempdir().expect("a directory");
     let instance = start(deaf_at_first(&dir, "")).await;
     let handle = instance.service().handle();
-    let mut events = handle.subscribe();
+    let mut events = handle.events();
     let mut call = Box::pin(call(instance.service(), json!(1)));
     assert!((&mut call).now_or_never().is_none());
     kill(handle.pid().expect("running"));
@@ -268,7 +268,7 @@ async fn a_plugin_that_writes_garbage_is_killed_and_started_again() {
     for mode in [&["garbage", "1000"][..], &["endless"], &["close-stdout"]] {
         let instance = start(fixture(mode).with_max_line(64 << 10).with_restart(quick(5))).await;
         let handle = instance.service().handle();
-        let mut events = handle.subscribe();
+        let mut events = handle.events();
         let pid = handle.pid().expect("running");
         let error = call(instance.service(), &json!(1)).await.expect_err("garbage");
         assert_eq!((error.code(), error.is_retryable()), (Code::ExecTransport, true), "{mode:?}: {error}");
@@ -282,7 +282,7 @@ async fn a_plugin_that_writes_garbage_is_killed_and_started_again() {
 async fn a_plugin_that_closes_its_stdin_is_killed_and_started_again() {
     let instance = start(fixture(&["close-stdin"]).with_restart(quick(5))).await;
     let handle = instance.service().handle();
-    let mut events = handle.subscribe();
+    let mut events = handle.events();
     // Calls go on until one meets the closed pipe; those before it were written to nobody, and go to the next process, which
     // does the same.
     let why = within(async {

@@ -23,7 +23,7 @@ async fn a_call_that_meets_a_restart_waits_for_it_however_long_the_first_start_t
         .with_arg(env!("CARGO_BIN_EXE_plugin-fixture"));
     let instance = start(builder).await;
     let (handle, health) = (instance.service().handle(), instance.health().expect("a cell").clone());
-    let mut events = handle.subscribe();
+    let mut events = handle.events();
     kill(handle.pid().expect("running"));
     event(&mut events, |event| matches!(event, ProcessEvent::Died { .. })).await;
     // At once, and not with the next check.
@@ -67,7 +67,7 @@ async fn a_call_that_waited_for_a_start_tells_the_plugin_what_is_left_of_the_att
         };
         let before = left(asked().await);
         assert!((19_700..=20_000).contains(&before), "all of it: {before} ms");
-        let mut events = handle.subscribe();
+        let mut events = handle.events();
         kill(handle.pid().expect("running"));
         event(&mut events, |event| matches!(event, ProcessEvent::Died { .. })).await;
         let after = left(asked().await);
@@ -86,7 +86,7 @@ async fn as_many_calls_may_wait_for_a_restart_as_may_be_in_flight_and_one_that_g
         .with_arg(env!("CARGO_BIN_EXE_plugin-fixture"));
     let instance = start(builder.with_start_timeout(Duration::from_secs(60)).with_max_in_flight(2)).await;
     let handle = instance.service().handle();
-    let mut events = handle.subscribe();
+    let mut events = handle.events();
     kill(handle.pid().expect("running"));
     event(&mut events, |event| matches!(event, ProcessEvent::Restarting { .. })).await;
     let hurried = call_with(instance.service(), json!(0), |call| call.with_timeout(millis(20))).await;
@@ -130,7 +130,7 @@ async fn a_wait_for_a_process_that_is_not_ready_is_no_evidence_however_long_it_w
         .with_arg(env!("CARGO_BIN_EXE_plugin-fixture"));
     let instance = start(builder.with_start_timeout(Duration::from_secs(60))).await;
     let handle = instance.service().handle();
-    let mut events = handle.subscribe();
+    let mut events = handle.events();
     kill(handle.pid().expect("running"));
     event(&mut events, |event| matches!(event, ProcessEvent::Started { .. })).await;
     let limited = DeadlineLayer::new(millis(800)).layer(instance.service().clone());
@@ -155,7 +155,7 @@ async fn a_crash_loop_has_failed_until_somebody_asks_for_a_restart() {
     let instance = start(fixture(&["dies-on", "1"]).with_restart(long)).await;
     let handle = instance.service().handle();
     let health = instance.health().expect("a process says itself how it is").clone();
-    let mut events = handle.subscribe();
+    let mut events = handle.events();
     for death in 1..=3 {
         let error = call(instance.service(), &json!(death)).await.expect_err("it dies");
         assert_eq!(error.code(), Code::ExecTransport);
@@ -189,7 +189,7 @@ async fn what_has_failed_is_tried_again_every_longest_wait_and_comes_back_by_its
     let builder = plugin_transports::process::ProcessConfig::builder("fixture", &file).with_arg("obliging");
     let instance = start(builder.with_restart(quick(2))).await;
     let handle = instance.service().handle();
-    let mut events = handle.subscribe();
+    let mut events = handle.events();
     std::fs::rename(&file, &away).expect("moved");
     kill(handle.pid().expect("running"));
     for _ in 0..3 {
@@ -210,7 +210,7 @@ async fn what_has_failed_is_started_at_once_when_somebody_wants_it_and_what_runs
     let never = RestartConfig::new(millis(10), millis(10), Duration::from_secs(60), 0).expect("in bounds");
     let instance = start(fixture(&["obliging"]).with_restart(never)).await;
     let handle = instance.service().handle();
-    let mut events = handle.subscribe();
+    let mut events = handle.events();
     let pid = handle.pid().expect("running");
     handle.retry_now();
     assert_eq!(call(instance.service(), &json!(1)).await.expect("an echo"), 1);
@@ -319,7 +319,7 @@ async fn a_refusal_after_a_start_that_failed_says_the_time_until_the_next_and_is
     let instance = start(builder.with_restart(slow)).await;
     std::fs::rename(&file, &away).expect("moved");
     let (handle, health) = (instance.service().handle(), instance.health().expect("a cell").clone());
-    let mut events = handle.subscribe();
+    let mut events = handle.events();
     kill(handle.pid().expect("running"));
     event(&mut events, |event| matches!(event, ProcessEvent::Restarting { .. })).await;
     let refused = call(instance.service(), json!(1)).await.expect_err("the start that it waits for fails");
@@ -348,7 +348,7 @@ async fn a_restart_that_is_asked_for_gives_a_new_process() {
 async fn a_restart_that_is_asked_for_while_one_goes_on_waits_for_that_one() {
     let instance = start(fixture(&["obliging"])).await;
     let handle = instance.service().handle();
-    let mut events = handle.subscribe();
+    let mut events = handle.events();
     // The first stops the process; the others are asked for while the next one starts.
     let (first, second, third) =
         within(async { tokio::join!(handle.restart(), handle.restart(), handle.restart()) }).await;
@@ -367,7 +367,7 @@ async fn an_executable_that_vanishes_is_tried_again_and_found_when_it_is_back() 
     let builder = plugin_transports::process::ProcessConfig::builder("fixture", &file).with_arg("obliging");
     let instance = start(builder.with_restart(quick(1000))).await;
     let handle = instance.service().handle();
-    let mut events = handle.subscribe();
+    let mut events = handle.events();
     let away = dir.path().join("away");
     std::fs::rename(&file, &away).expect("moved");
     kill(handle.pid().expect("running"));
@@ -434,7 +434,7 @@ for line in sys.stdin:
 async fn a_process_that_dies_while_a_restart_lets_its_calls_end_has_died_for_its_calls_and_for_those_who_watch() {
     let instance = start(fixture(&["obliging"]).with_shutdown_grace(Duration::from_secs(20))).await;
     let handle = instance.service().handle();
-    let (mut events, pid) = (handle.subscribe(), handle.pid().expect("running"));
+    let (mut events, pid) = (handle.events(), handle.pid().expect("running"));
     let (service, long) = (instance.service().clone(), json!({"sleep": 600_000}));
     let lost = tokio::spawn(async move { call(&service, &long).await });
     within(async {

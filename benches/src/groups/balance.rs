@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use plugin_core::PluginError;
-use plugin_lb::{Balance, Endpoint, LbConfig, Strategy};
+use plugin_lb::{Balance, BalanceConfig, Endpoint, Strategy};
 use tower::balance::p2c;
 use tower::discover::ServiceList;
 use tower::load::{CompleteOnResponse, PeakEwma, PendingRequests};
@@ -25,7 +25,7 @@ fn rows(group: &mut Group) {
     let bare = echo::<PluginError>();
     let over = |strategy, instances: usize| {
         let endpoints = (0..instances).map(|index| Endpoint::new(format!("instance-{index}"), echo::<PluginError>()));
-        Balance::new(LbConfig::new(strategy), endpoints).expect("distinct names")
+        Balance::new(BalanceConfig::new(strategy), endpoints).expect("distinct names")
     };
     group.service("bare service", bare, || 1_u64);
     group.service("one instance", over(Strategy::RoundRobin, 1), || 1_u64);

@@ -123,7 +123,7 @@ impl CircuitBreakerConfigBuilder {
 
     /// What counts as a failure: nothing else then does, whatever the layer's classifier says
     /// ([`Judgement::failing_on`](plugin_core::Judgement::failing_on)). Empty leaves it to the classifier.
-    pub fn with_on(mut self, on: impl IntoIterator<Item = Condition>) -> Self {
+    pub fn with_failures_on(mut self, on: impl IntoIterator<Item = Condition>) -> Self {
         self.on = on.into_iter().collect();
         self
     }

@@ -200,7 +200,7 @@ impl CircuitBreakerConfig {
 
     /// What counts as a failure, and nothing else then does. Empty means the classifier's own rule.
     #[must_use]
-    pub fn on(&self) -> &[Condition] {
+    pub fn failures_on(&self) -> &[Condition] {
         &self.on
     }
 

@@ -152,7 +152,7 @@ fn full() -> CircuitBreakerConfig {
         .with_jitter(0.2)
         .with_max_push_back(Duration::from_secs(60))
         .with_cancelled(Cancelled::Slow)
-        .with_on(["TRANSPORT", "PLUGIN_1205"].map(|name| name.parse().expect("a condition")))
+        .with_failures_on(["TRANSPORT", "PLUGIN_1205"].map(|name| name.parse().expect("a condition")))
         .with_key("header:x-tenant")
         .build()
         .expect("valid")

@@ -2,7 +2,7 @@
 
 use std::{fmt, hash::Hash, marker::PhantomData, sync::Arc};
 
-use plugin_core::{AnyError, AsError, AtHead, ClassifyFn, Judgement, KeyOf};
+use plugin_core::{AsErrorValue, AtHead, ByErrorType, ClassifyFn, Judgement, KeyOf};
 #[cfg(feature = "grpc")]
 use plugin_core::{AsGrpcStatus, AtEnd, ByGrpcStatus};
 #[cfg(feature = "http")]
@@ -35,7 +35,7 @@ use crate::CircuitBreakerConfig;
 /// assert!(handle.get("example.org").is_none());
 /// ```
 #[must_use = "a layer does nothing until it wraps a service"]
-pub struct KeyedBreakerLayer<K, X, C = AnyError, R = AsError, O = AtHead> {
+pub struct KeyedBreakerLayer<K, X, C = ByErrorType, R = AsErrorValue, O = AtHead> {
     breakers: Arc<Breakers<K>>,
     key_of: X,
     classify: C,
@@ -65,7 +65,7 @@ impl<K: Hash + Eq + Clone, X> KeyedBreakerLayer<K, X> {
 
     fn made(config: CircuitBreakerConfig, key_of: X) -> Self {
         let breakers = Arc::new(Breakers::new(Arc::new(config), Self::DEFAULT_CAP));
-        Self { breakers, key_of, classify: AnyError, reject: AsError, outcome: PhantomData }
+        Self { breakers, key_of, classify: ByErrorType, reject: AsErrorValue, outcome: PhantomData }
     }
 }
 

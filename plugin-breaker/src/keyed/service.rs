@@ -8,7 +8,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use plugin_core::{AnyError, AsError, Asks, AtHead, Classify, KeyOf, Outcome};
+use plugin_core::{AsErrorValue, AtHead, ByErrorType, Classify, KeyOf, Outcome, ResponseBodyRule};
 use tower_service::Service;
 
 use super::Breakers;
@@ -17,7 +17,7 @@ use crate::{Refuse, ResponseFuture, guard::Admission};
 /// The service that [`KeyedBreakerLayer`](super::KeyedBreakerLayer) makes.
 ///
 /// It is ready when its inner service is, and decides in `call`.
-pub struct KeyedBreaker<S, K, X, C = AnyError, R = AsError, O = AtHead> {
+pub struct KeyedBreaker<S, K, X, C = ByErrorType, R = AsErrorValue, O = AtHead> {
     pub(super) inner: S,
     pub(super) breakers: Arc<Breakers<K>>,
     pub(super) key_of: X,
@@ -50,7 +50,7 @@ where
     X: KeyOf<Req, Key = K>,
     C: Classify<S::Response, S::Error> + Clone + Send + 'static,
     R: Refuse<S::Response, S::Error> + Clone,
-    O: Outcome<S::Response> + Asks<Req>,
+    O: Outcome<S::Response> + ResponseBodyRule<Req>,
 {
     type Response = S::Response;
     type Error = S::Error;

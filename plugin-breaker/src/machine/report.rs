@@ -6,7 +6,7 @@ use super::{Evidence, Machine};
 use crate::{
     CircuitState,
     cells::{Cells, Tally},
-    stats::{Stats, WindowStats},
+    stats::{CircuitBreakerStats, WindowStats},
     window::Sums,
 };
 
@@ -34,11 +34,11 @@ impl Machine {
         }
     }
 
-    pub(crate) fn stats(&mut self, now: Instant, cells: &Cells) -> Stats {
+    pub(crate) fn stats(&mut self, now: Instant, cells: &Cells) -> CircuitBreakerStats {
         let fast = cells.ever();
         let sums = self.window.sums(now, self.generation, cells);
         let open = self.state == CircuitState::Open;
-        Stats {
+        CircuitBreakerStats {
             state: self.state,
             since: self.since,
             successes: fast + self.totals.slow_successes + self.totals.probe_successes,

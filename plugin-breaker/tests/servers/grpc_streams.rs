@@ -1,7 +1,7 @@
 //! A gRPC stream that fails in its trailers is a failure for the breaker, on a server and under a client.
 
 use plugin_breaker::{CircuitBreakerConfig, CircuitBreakerLayer, CircuitState};
-use plugin_core::{AsGrpcStatus, Asked, Asks, AtEnd, ByGrpcStatus, End, Observer, Outcome};
+use plugin_core::{AsGrpcStatus, AtEnd, ByGrpcStatus, End, ExpectedBody, Observer, Outcome, ResponseBodyRule};
 use tonic::Code;
 use tower::{Layer, ServiceBuilder, ServiceExt, layer::util::Identity};
 
@@ -119,14 +119,14 @@ async fn a_probe_keeps_its_place_until_its_stream_ends() {
 /// Tells the end at once, with trailers in which the server pushes back.
 struct EndsWithPushBack;
 
-impl<Req> Asks<Req> for EndsWithPushBack {
-    fn asked(_: &Req) -> Asked {
-        Asked::Content
+impl<Req> ResponseBodyRule<Req> for EndsWithPushBack {
+    fn asked(_: &Req) -> ExpectedBody {
+        ExpectedBody::Content
     }
 }
 
 impl<Res> Outcome<Res> for EndsWithPushBack {
-    fn follow(response: Res, _: Asked, mut observer: Observer) -> Res {
+    fn follow(response: Res, _: ExpectedBody, mut observer: Observer) -> Res {
         let mut trailers = http::HeaderMap::new();
         trailers.insert("grpc-status", http::HeaderValue::from_static("14"));
         trailers.insert("grpc-retry-pushback-ms", http::HeaderValue::from_static("7000"));

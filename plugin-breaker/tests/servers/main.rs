@@ -15,7 +15,7 @@ mod hurry;
 
 use std::{future::Future, time::Duration};
 
-use plugin_breaker::{CircuitBreakerHandle, Stats};
+use plugin_breaker::{CircuitBreakerHandle, CircuitBreakerStats};
 
 /// No test may hang: what takes longer than this never ends.
 async fn bounded<T>(future: impl Future<Output = T>) -> T {
@@ -23,7 +23,7 @@ async fn bounded<T>(future: impl Future<Output = T>) -> T {
 }
 
 /// Waits until so many calls have ended: the other side of a connection may see the end first.
-async fn ended(handle: &CircuitBreakerHandle, calls: u64) -> Stats {
+async fn ended(handle: &CircuitBreakerHandle, calls: u64) -> CircuitBreakerStats {
     bounded(async {
         loop {
             let stats = handle.stats();

@@ -10,14 +10,14 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{Admit, CacheConfig, CacheHandle, EveryCall, OnlyIdempotent, ResponseFuture, future::Plan, handle::Shared};
-use crate::{AnyError, Classify, ClassifyFn, Judgement, KeyOf, Striped, clock, readiness};
+use crate::{ByErrorType, Classify, ClassifyFn, Judgement, KeyOf, Striped, clock, readiness};
 
 /// Answers from what it has kept of earlier calls; see the [module](super) for what is kept and for how long.
 ///
 /// Keys and responses are `Send + Sync + 'static`, the response is `Clone`, and the request needs nothing. A hit clones
 /// the response once. A future that is dropped drops the call, and nothing is kept of it.
 #[must_use = "a layer does nothing until it wraps a service"]
-pub struct CacheLayer<K, X, Res, C = AnyError, A = OnlyIdempotent> {
+pub struct CacheLayer<K, X, Res, C = ByErrorType, A = OnlyIdempotent> {
     shared: Striped<Shared<K, Res>>,
     key_of: X,
     classify: C,
@@ -46,7 +46,7 @@ where
     }
 
     fn made(config: CacheConfig, key_of: X) -> Self {
-        Self { shared: Striped::new(Shared::new(config)), key_of, classify: AnyError, admit: OnlyIdempotent }
+        Self { shared: Striped::new(Shared::new(config)), key_of, classify: ByErrorType, admit: OnlyIdempotent }
     }
 }
 
@@ -112,7 +112,7 @@ impl<K, X, Res, C, A> fmt::Debug for CacheLayer<K, X, Res, C, A> {
 }
 
 /// The service that [`CacheLayer`] makes.
-pub struct Cache<S, K, X, Res, C = AnyError, A = OnlyIdempotent> {
+pub struct Cache<S, K, X, Res, C = ByErrorType, A = OnlyIdempotent> {
     inner: S,
     layer: CacheLayer<K, X, Res, C, A>,
 }

@@ -50,7 +50,7 @@
 //! | what | default | or |
 //! |---|---|---|
 //! | calls | [`OnlyIdempotent`] | [`every_call`](CacheLayer::every_call) |
-//! | what is kept | every success ([`AnyError`](crate::AnyError)); over HTTP of these statuses: [`OnlyIdempotent`] | [`classify`](CacheLayer::classify) |
+//! | what is kept | every success ([`ByErrorType`](crate::ByErrorType)); over HTTP of these statuses: [`OnlyIdempotent`] | [`classify`](CacheLayer::classify) |
 //!
 //! # Where it stands
 //!

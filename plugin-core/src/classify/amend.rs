@@ -78,14 +78,14 @@ pub(super) fn response<B>(response: &mut http::Response<B>, with: Amendment) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{AnyError, Classify};
+    use crate::{ByErrorType, Classify};
 
     const LATER: Option<Duration> = Some(Duration::from_secs(7));
 
     fn amended<E: 'static>(error: E) -> (Sent, Option<Duration>) {
         let mut outcome = Err::<(), _>(error);
-        AnyError.amend(&mut outcome, Amendment::sent().with_retry_after(LATER));
-        let judged = AnyError.classify(outcome.as_ref());
+        ByErrorType.amend(&mut outcome, Amendment::sent().with_retry_after(LATER));
+        let judged = ByErrorType.classify(outcome.as_ref());
         (judged.sent(), judged.retry_after())
     }
 

@@ -26,11 +26,11 @@ use super::{Amendment, Classify, Judgement, amend, known};
 /// The errors are known by their type, never by their text. They are found as they are, in a
 /// [`BoxError`](crate::BoxError), and in what one of these has for its source: what is furthest in and known decides, but
 /// no further in than a `PluginError`, which speaks for itself. An error enum of your own that wraps them is judged by
-/// [`ErrorChain`].
+/// [`ByErrorChain`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct AnyError;
+pub struct ByErrorType;
 
-impl<Res, Err: 'static> Classify<Res, Err> for AnyError {
+impl<Res, Err: 'static> Classify<Res, Err> for ByErrorType {
     const JUDGES_RESPONSES: bool = false;
 
     #[inline]
@@ -48,11 +48,11 @@ impl<Res, Err: 'static> Classify<Res, Err> for AnyError {
     }
 }
 
-/// Like [`AnyError`], and looks through the chain of sources of any error. For error enums of your own.
+/// Like [`ByErrorType`], and looks through the chain of sources of any error. For error enums of your own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ErrorChain;
+pub struct ByErrorChain;
 
-impl<Res, Err: Error + 'static> Classify<Res, Err> for ErrorChain {
+impl<Res, Err: Error + 'static> Classify<Res, Err> for ByErrorChain {
     const JUDGES_RESPONSES: bool = false;
 
     #[inline]

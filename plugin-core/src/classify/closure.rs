@@ -9,7 +9,7 @@ use super::{Amendment, Classify, Judgement, amend, known};
 ///
 /// What the closure leaves out of its judgement of an error is added where it is known of the error: what was sent, who
 /// refused, which instance it was, and after a failure whether another attempt may help; see
-/// [`AnyError`](super::AnyError).
+/// [`ByErrorType`](super::ByErrorType).
 ///
 /// It carries the types that the closure reads, so that `|result| ..` infers them from the service.
 pub struct ClassifyFn<F, Res, Err> {

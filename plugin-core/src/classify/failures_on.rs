@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::{Amendment, AnyError, Classify, Condition, Judgement};
+use super::{Amendment, ByErrorType, Classify, Condition, Judgement};
 use crate::End;
 
 /// Judges as `C` does, and takes for failures what these conditions name and nothing else, see
 /// [`Judgement::failing_on`]. Without any condition it is `C`. A breaker does this by itself, with `on` of its settings.
 #[derive(Clone, Debug, Default)]
-pub struct FailuresOn<C = AnyError> {
+pub struct FailuresOn<C = ByErrorType> {
     judge: C,
     /// `None` for an empty list, which is the usual case.
     on: Option<Arc<[Condition]>>,
@@ -18,7 +18,7 @@ impl FailuresOn {
     /// Judges errors.
     #[must_use]
     pub fn new(on: &[Condition]) -> Self {
-        Self::over(AnyError, on)
+        Self::over(ByErrorType, on)
     }
 }
 

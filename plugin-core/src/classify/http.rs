@@ -5,7 +5,7 @@ use http::{Response, StatusCode};
 use super::{Again, Amendment, Cause, Classify, Judgement, amend, known, retry_after};
 use crate::{InstanceId, Rejected, clock};
 
-/// Judges the status of an HTTP response, and errors as [`AnyError`](super::AnyError) does.
+/// Judges the status of an HTTP response, and errors as [`ByErrorType`](super::ByErrorType) does.
 ///
 /// | outcome | verdict | another attempt |
 /// |---|---|---|

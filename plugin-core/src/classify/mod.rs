@@ -1,7 +1,7 @@
 //! One judgement of an outcome, which every layer reads.
 //!
 //! [`Classify`] looks at a response's head, at an error or at the end of a body, once, and answers with a [`Judgement`].
-//! Ready-made are [`AnyError`] and [`ErrorChain`] for errors, [`ByHttpStatus`] and [`ByGrpcStatus`] for responses;
+//! Ready-made are [`ByErrorType`] and [`ByErrorChain`] for errors, [`ByHttpStatus`] and [`ByGrpcStatus`] for responses;
 //! [`FailuresOn`] narrows each of them to the [`Condition`]s of a configuration. Every layer that judges takes a closure
 //! too, by the same method:
 //!
@@ -30,7 +30,7 @@ mod known;
 pub mod retry_after;
 
 pub use amend::Amendment;
-pub use any_error::{AnyError, ErrorChain};
+pub use any_error::{ByErrorChain, ByErrorType};
 pub use cause::{Cause, Condition};
 pub use closure::ClassifyFn;
 pub use failures_on::FailuresOn;
@@ -134,13 +134,13 @@ where
 /// Judges the outcome of a call.
 ///
 /// An implementation of your own may begin with what a ready-made one says and change it, as
-/// `AnyError.classify(result).with_verdict(..)`; what it leaves out of a judgement no layer will know.
+/// `ByErrorType.classify(result).with_verdict(..)`; what it leaves out of a judgement no layer will know.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot judge a `Result<{Res}, {Err}>`",
     note = "`ByHttpStatus` and `ByGrpcStatus` judge an `http::Response<_>`, `AnyError` any result whose error is `'static`; anything else is judged by a closure: `.classify_with(|result| ..)`"
 )]
 pub trait Classify<Res, Err> {
-    /// Whether a response may be judged a failure, and not errors alone. `false` for [`AnyError`] and [`ErrorChain`], to which
+    /// Whether a response may be judged a failure, and not errors alone. `false` for [`ByErrorType`] and [`ByErrorChain`], to which
     /// an HTTP status of 500 is a response like any other. See [`sees_failures`].
     const JUDGES_RESPONSES: bool = true;
 
@@ -148,7 +148,7 @@ pub trait Classify<Res, Err> {
     fn classify(&self, result: Result<&Res, &Err>) -> Judgement;
 
     /// Judges how a body ended whose head was judged [`Verdict::AtEnd`]. Unless overridden, an error is judged as
-    /// [`AnyError`] does and an orderly end is a success. [`Verdict::AtEnd`] is not an answer here and counts as ignored.
+    /// [`ByErrorType`] does and an orderly end is a success. [`Verdict::AtEnd`] is not an answer here and counts as ignored.
     fn classify_end(&self, end: End<'_>) -> Judgement {
         match end {
             End::Complete { .. } | End::Unfollowed => Judgement::success(),
@@ -170,17 +170,17 @@ mod tests {
     use std::convert::Infallible;
 
     use super::*;
-    use crate::{BoxError, PluginError, fallback::EveryError};
+    use crate::{BoxError, PluginError, fallback::EveryFailure};
 
     #[test]
     fn who_judges_errors_alone_sees_no_failure_where_there_can_be_no_error() {
-        assert!(!sees_failures::<AnyError, (), Infallible>());
-        assert!(!sees_failures::<ErrorChain, (), Infallible>());
-        assert!(!sees_failures::<EveryError, (), Infallible>());
-        assert!(!sees_failures::<FailuresOn<AnyError>, (), Infallible>());
+        assert!(!sees_failures::<ByErrorType, (), Infallible>());
+        assert!(!sees_failures::<ByErrorChain, (), Infallible>());
+        assert!(!sees_failures::<EveryFailure, (), Infallible>());
+        assert!(!sees_failures::<FailuresOn<ByErrorType>, (), Infallible>());
         // Errors of any size, also of none.
-        assert!(sees_failures::<AnyError, (), ()>() && sees_failures::<AnyError, (), BoxError>());
-        assert!(sees_failures::<AnyError, Infallible, PluginError>());
+        assert!(sees_failures::<ByErrorType, (), ()>() && sees_failures::<ByErrorType, (), BoxError>());
+        assert!(sees_failures::<ByErrorType, Infallible, PluginError>());
         type Closure = ClassifyFn<fn(Result<&(), &Infallible>) -> Verdict, (), Infallible>;
         assert!(sees_failures::<Closure, (), Infallible>());
         #[cfg(feature = "http")]

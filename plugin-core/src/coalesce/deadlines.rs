@@ -3,14 +3,14 @@
 use std::future::Future;
 
 use crate::{
-    AsError, Reject,
+    AsErrorValue, Reject,
     clock::Instant,
     deadline::{self, Deadlined, enforced},
 };
 
 /// Each caller waits until the deadline of its own request: the default of a [`CoalesceLayer`](super::CoalesceLayer).
 #[derive(Clone, Copy, Debug, Default)]
-pub struct ByDeadline<R = AsError>(pub(super) R);
+pub struct ByDeadline<R = AsErrorValue>(pub(super) R);
 
 /// Requests carry no deadline, or it is not looked at.
 #[derive(Clone, Copy, Debug)]

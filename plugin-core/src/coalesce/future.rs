@@ -12,7 +12,7 @@ use std::{
 use pin_project_lite::pin_project;
 
 use super::{
-    ShareError,
+    Shareable,
     flight::{Flight, Seen, Work},
     layer::Shared,
 };
@@ -57,7 +57,7 @@ impl<K: Hash + Eq, Res, Err> Caller<K, Res, Err> {
 // Nothing in it is pinned: the call itself is boxed.
 impl<K: Hash + Eq, Res, Err> Unpin for Caller<K, Res, Err> {}
 
-impl<K: Hash + Eq, Res: Clone, Err: ShareError> Future for Caller<K, Res, Err> {
+impl<K: Hash + Eq, Res: Clone, Err: Shareable> Future for Caller<K, Res, Err> {
     type Output = Result<Res, Err>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Res, Err>> {

@@ -12,12 +12,12 @@ use std::{
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{ByDeadline, Deadlines, ResponseFuture, ShareError, WithoutDeadlines, flight::Flight, future::Caller};
+use super::{ByDeadline, Deadlines, ResponseFuture, Shareable, WithoutDeadlines, flight::Flight, future::Caller};
 use crate::{KeyOf, KeyedTable, Striped, StripedCounter, clock::Instant, readiness};
 
 /// Lets equal calls that are in flight at the same time share one.
 ///
-/// The response is `Clone`, the error [`ShareError`], and the inner future `Send + 'static`, since it may outlive the
+/// The response is `Clone`, the error [`Shareable`], and the inner future `Send + 'static`, since it may outlive the
 /// caller that made it. The request carries a deadline or may ([`Deadlined`](crate::deadline::Deadlined)), and a caller
 /// whose deadline passes gets the refusal `PLUGIN_1204`, in the way of [`reject_with`](Self::reject_with); over requests
 /// of another type add [`without_deadlines`](Self::without_deadlines). A call with a key costs four allocations, however
@@ -213,7 +213,7 @@ impl<S, K, X, Req, D> Service<Req> for Coalesce<S, K, X, S::Response, S::Error, 
 where
     S: Service<Req>,
     S::Response: Clone,
-    S::Error: ShareError,
+    S::Error: Shareable,
     S::Future: Future + Send + 'static,
     K: Hash + Eq + Clone,
     X: KeyOf<Req, Key = K>,

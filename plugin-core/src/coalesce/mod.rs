@@ -23,7 +23,7 @@
 //! ```
 //!
 //! The first call of a key leads: its request is the one that is sent. Those that come while it is in flight follow, and
-//! each gets a clone of the response, or an error that says the same ([`ShareError`]). Nobody owns the shared call:
+//! each gets a clone of the response, or an error that says the same ([`Shareable`]). Nobody owns the shared call:
 //! whichever of its callers is polled drives it. So a leader that is cancelled does not fail its followers, and the call
 //! is dropped when the last of its callers is gone. A call that comes after the end begins a new one; to keep answers
 //! use a cache.
@@ -63,4 +63,4 @@ mod share;
 pub use deadlines::{ByDeadline, Deadlines, WithoutDeadlines};
 pub use future::ResponseFuture;
 pub use layer::{Coalesce, CoalesceHandle, CoalesceLayer};
-pub use share::ShareError;
+pub use share::Shareable;

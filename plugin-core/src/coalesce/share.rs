@@ -9,10 +9,10 @@ use crate::{BoxError, Code, PluginError, Rejected};
 /// An error type of your own that is `Clone` needs one line: `fn share(error: &Arc<Self>) -> Self { (**error).clone() }`.
 #[diagnostic::on_unimplemented(
     message = "calls that end with `{Self}` cannot be shared",
-    note = "for an error type of your own write `impl plugin_core::coalesce::ShareError for {Self} {{ .. }}`",
+    note = "for an error type of your own write `impl plugin_core::coalesce::Shareable for {Self} {{ .. }}`",
     note = "over a client whose error type is foreign, put `plugin_core::BoxErrorLayer` beneath the layer"
 )]
-pub trait ShareError: Sized {
+pub trait Shareable: Sized {
     /// An error that says what this one says.
     fn share(error: &Arc<Self>) -> Self;
 
@@ -27,7 +27,7 @@ pub trait ShareError: Sized {
     }
 }
 
-impl ShareError for PluginError {
+impl Shareable for PluginError {
     fn share(error: &Arc<Self>) -> Self {
         Self::shared(error)
     }
@@ -38,7 +38,7 @@ impl ShareError for PluginError {
 }
 
 /// The text is that of the original. The original is the `source`, unless it is a type of this family, which is copied.
-impl ShareError for BoxError {
+impl Shareable for BoxError {
     fn share(error: &Arc<Self>) -> Self {
         if let Some(rejected) = error.downcast_ref::<Rejected>() {
             return (*rejected).into();
@@ -54,20 +54,20 @@ impl ShareError for BoxError {
     }
 }
 
-impl ShareError for Rejected {
+impl Shareable for Rejected {
     fn share(error: &Arc<Self>) -> Self {
         **error
     }
 }
 
-impl ShareError for Infallible {
+impl Shareable for Infallible {
     fn share(error: &Arc<Self>) -> Self {
         **error
     }
 }
 
 #[cfg(feature = "tonic")]
-impl ShareError for tonic::Status {
+impl Shareable for tonic::Status {
     fn share(error: &Arc<Self>) -> Self {
         (**error).clone()
     }

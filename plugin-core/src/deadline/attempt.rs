@@ -24,7 +24,7 @@ use super::{
     waiting::{self, Note},
 };
 use crate::{
-    AsError, Reject, Rejected,
+    AsErrorValue, Reject, Rejected,
     clock::{Instant, nanos},
     polled_after_end,
 };
@@ -43,7 +43,7 @@ const WAITING: &str = "waiting for the answer";
 /// call's configured timeout ([`cut::is_evidence`](super::cut::is_evidence)): a caller in a hurry says nothing of the service.
 #[derive(Clone, Debug)]
 #[must_use = "a layer does nothing until it wraps a service"]
-pub struct AttemptTimeoutLayer<R = AsError> {
+pub struct AttemptTimeoutLayer<R = AsErrorValue> {
     limit: Arc<Limit>,
     reject: R,
 }
@@ -51,12 +51,12 @@ pub struct AttemptTimeoutLayer<R = AsError> {
 impl AttemptTimeoutLayer {
     /// Limits an attempt to this time.
     pub fn new(limit: Duration) -> Self {
-        Self { limit: Arc::new(Limit::new(nanos(limit))), reject: AsError }
+        Self { limit: Arc::new(Limit::new(nanos(limit))), reject: AsErrorValue }
     }
 
     /// Sets no limit of its own, and watches the deadline.
     pub fn disabled() -> Self {
-        Self { limit: Arc::new(Limit::new(u64::MAX)), reject: AsError }
+        Self { limit: Arc::new(Limit::new(u64::MAX)), reject: AsErrorValue }
     }
 }
 
@@ -87,19 +87,19 @@ pub struct AttemptTimeoutHandle(Arc<Limit>);
 impl AttemptTimeoutHandle {
     /// The limit, when there is one.
     #[must_use]
-    pub fn limit(&self) -> Option<Duration> {
+    pub fn config(&self) -> Option<Duration> {
         self.0.duration()
     }
 
     /// Changes the limit for attempts that begin from now on.
-    pub fn set_limit(&self, limit: Option<Duration>) {
+    pub fn reconfigure(&self, limit: Option<Duration>) {
         self.0.set(limit);
     }
 }
 
 /// The service that [`AttemptTimeoutLayer`] makes.
 #[derive(Clone, Debug)]
-pub struct AttemptTimeout<S, R = AsError> {
+pub struct AttemptTimeout<S, R = AsErrorValue> {
     inner: S,
     limit: Arc<Limit>,
     reject: R,
@@ -130,7 +130,7 @@ where
 {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = AttemptFuture<S::Future, R>;
+    type Future = AttemptTimeoutFuture<S::Future, R>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
@@ -140,13 +140,13 @@ where
     fn call(&mut self, request: Req) -> Self::Future {
         let limit = self.limit.get();
         let _told = allowed::limiting(limit);
-        AttemptFuture::begin(&mut self.inner, request, limit, self.reject.clone())
+        AttemptTimeoutFuture::begin(&mut self.inner, request, limit, self.reject.clone())
     }
 }
 
 pin_project! {
     /// The future of [`AttemptTimeout`]. Dropping it drops the call.
-    pub struct AttemptFuture<F, R> {
+    pub struct AttemptTimeoutFuture<F, R> {
         #[pin]
         inner: Option<F>,
         timer: Option<Alarm>,
@@ -162,7 +162,7 @@ pin_project! {
         reject: R,
     }
 
-    impl<F, R> PinnedDrop for AttemptFuture<F, R> {
+    impl<F, R> PinnedDrop for AttemptTimeoutFuture<F, R> {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
             let part = || part(*this.since, *this.limit, *this.deadline, *this.given, *this.configured);
@@ -179,7 +179,7 @@ fn part(since: Instant, limit: u64, deadline: Instant, given: u64, configured: u
     Part { since, limit: limit.min(configured), whole }
 }
 
-impl<F, R> AttemptFuture<F, R> {
+impl<F, R> AttemptTimeoutFuture<F, R> {
     /// A function of its own, without anything that must be undone when the call panics: the future of the call is then
     /// written where it stays, and not copied there.
     #[inline]
@@ -195,7 +195,7 @@ impl<F, R> AttemptFuture<F, R> {
     }
 }
 
-impl<F, R, Res, Err> Future for AttemptFuture<F, R>
+impl<F, R, Res, Err> Future for AttemptTimeoutFuture<F, R>
 where
     F: Future<Output = Result<Res, Err>>,
     R: Reject<Res, Err>,
@@ -206,7 +206,7 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.as_mut().project();
         let Some(inner) = this.inner.as_mut().as_pin_mut() else {
-            polled_after_end("plugin_core::deadline::AttemptFuture");
+            polled_after_end("plugin_core::deadline::AttemptTimeoutFuture");
         };
         if *this.limit != u64::MAX || *this.deadline != Instant::MAX {
             return self.poll_limited(cx);
@@ -220,7 +220,7 @@ where
     }
 }
 
-impl<F, R> AttemptFuture<F, R> {
+impl<F, R> AttemptTimeoutFuture<F, R> {
     /// Gives back what it has polled, and nothing else, at one place: an answer then stays where it was written.
     #[inline]
     fn poll_limited<Res, Err>(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Res, Err>>
@@ -270,8 +270,8 @@ impl<F, R> AttemptFuture<F, R> {
     }
 }
 
-impl<F, R> fmt::Debug for AttemptFuture<F, R> {
+impl<F, R> fmt::Debug for AttemptTimeoutFuture<F, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AttemptFuture").field("deadline", &self.deadline).finish_non_exhaustive()
+        f.debug_struct("AttemptTimeoutFuture").field("deadline", &self.deadline).finish_non_exhaustive()
     }
 }

@@ -120,7 +120,7 @@ impl<T> Deadlined for Call<T> {
 }
 
 #[cfg(feature = "http")]
-pub use of_http::{Deadline, format_grpc_timeout, parse_grpc_timeout};
+pub use of_http::{RequestDeadline, format_grpc_timeout, parse_grpc_timeout};
 
 #[cfg(feature = "http")]
 mod of_http {
@@ -133,13 +133,13 @@ mod of_http {
 
     /// The deadline of an `http::Request`, in its extensions.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub struct Deadline {
+    pub struct RequestDeadline {
         at: Instant,
         given: Duration,
         configured: Option<Duration>,
     }
 
-    impl Deadline {
+    impl RequestDeadline {
         /// The deadline that lies this much after this moment.
         #[must_use]
         pub fn after(given: Duration, started: Instant) -> Self {
@@ -162,7 +162,7 @@ mod of_http {
     const GRPC_TIMEOUT: &str = "grpc-timeout";
     const REQUEST_TIMEOUT: &str = "x-request-timeout";
 
-    /// The deadline is the extension [`Deadline`], or else counts from the header `grpc-timeout` or
+    /// The deadline is the extension [`RequestDeadline`], or else counts from the header `grpc-timeout` or
     /// `X-Request-Timeout`. Setting it writes the extension and, for the next hop, the header that the request's
     /// protocol uses. A header that cannot be read is no limit.
     impl<B> Deadlined for Request<B> {
@@ -171,7 +171,7 @@ mod of_http {
         }
 
         fn deadline(&self, started: Instant) -> Option<Instant> {
-            if let Some(deadline) = self.extensions().get::<Deadline>() {
+            if let Some(deadline) = self.extensions().get::<RequestDeadline>() {
                 return Some(deadline.at);
             }
             let headers = self.headers();
@@ -181,7 +181,7 @@ mod of_http {
         }
 
         fn given(&self, started: Instant) -> Option<Duration> {
-            match self.extensions().get::<Deadline>() {
+            match self.extensions().get::<RequestDeadline>() {
                 Some(deadline) => Some(deadline.given),
                 None => self.deadline(started).map(|deadline| deadline.saturating_since(started)),
             }
@@ -189,10 +189,10 @@ mod of_http {
 
         fn set_deadline(&mut self, deadline: Instant, started: Instant) {
             let left = deadline.saturating_since(started);
-            let known = self.extensions().get::<Deadline>().copied();
+            let known = self.extensions().get::<RequestDeadline>().copied();
             if known.is_none_or(|known| known.at != deadline) {
                 let configured = known.and_then(|known| known.configured);
-                self.extensions_mut().insert(Deadline { at: deadline, given: left, configured });
+                self.extensions_mut().insert(RequestDeadline { at: deadline, given: left, configured });
             }
             let is_grpc =
                 text(self.headers(), CONTENT_TYPE.as_str()).is_some_and(|kind| kind.starts_with("application/grpc"));
@@ -207,19 +207,19 @@ mod of_http {
         }
 
         fn take_deadline(&mut self) {
-            self.extensions_mut().remove::<Deadline>();
+            self.extensions_mut().remove::<RequestDeadline>();
             for name in [GRPC_TIMEOUT, REQUEST_TIMEOUT] {
                 self.headers_mut().remove(name);
             }
         }
 
         fn configured_timeout(&self) -> Option<Duration> {
-            self.extensions().get::<Deadline>().and_then(|deadline| deadline.configured)
+            self.extensions().get::<RequestDeadline>().and_then(|deadline| deadline.configured)
         }
 
         fn set_configured_timeout(&mut self, timeout: Duration) {
             // It travels with the deadline, which a layer has set before.
-            if let Some(deadline) = self.extensions_mut().get_mut::<Deadline>() {
+            if let Some(deadline) = self.extensions_mut().get_mut::<RequestDeadline>() {
                 deadline.configured = Some(deadline.configured.map_or(timeout, |known| known.min(timeout)));
             }
         }

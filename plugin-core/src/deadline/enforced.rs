@@ -48,7 +48,7 @@ pub(crate) fn awaited() -> Instant {
 }
 
 /// The deadline of the call that this thread is beginning or polling: after it nobody waits for the call any more, since a
-/// [`WithDeadline`](super::WithDeadline) or an [`AttemptTimeout`](super::AttemptTimeout) outside then drops it. `None` where
+/// [`Deadline`](super::Deadline) or an [`AttemptTimeout`](super::AttemptTimeout) outside then drops it. `None` where
 /// there is no such layer or the call has no deadline, inside of a call that is [shared](crate::coalesce), which ends at no
 /// caller's (see [`awaited_until`]), or when a task stands between them and this.
 ///

@@ -63,7 +63,7 @@ enum Course {
 }
 
 pin_project! {
-    /// The future of [`WithDeadline`](super::WithDeadline). Dropping it drops the call.
+    /// The future of [`Deadline`](super::Deadline). Dropping it drops the call.
     ///
     /// # Panics
     ///

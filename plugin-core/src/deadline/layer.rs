@@ -14,7 +14,7 @@ use tower_service::Service;
 
 use super::{Deadlined, ResponseFuture, enforced, future::Time};
 use crate::{
-    AsError, Reject,
+    AsErrorValue, Reject,
     clock::{Instant, nanos},
     readiness,
 };
@@ -32,7 +32,7 @@ use crate::{
 /// arrives, not a body that is read afterwards.
 #[derive(Clone, Debug)]
 #[must_use = "a layer does nothing until it wraps a service"]
-pub struct DeadlineLayer<R = AsError> {
+pub struct DeadlineLayer<R = AsErrorValue> {
     limit: Arc<Limit>,
     reject: R,
 }
@@ -68,12 +68,12 @@ pub(super) fn duration(nanos: u64) -> Option<Duration> {
 impl DeadlineLayer {
     /// Limits requests to this time.
     pub fn new(timeout: Duration) -> Self {
-        Self { limit: Arc::new(Limit::new(nanos(timeout))), reject: AsError }
+        Self { limit: Arc::new(Limit::new(nanos(timeout))), reject: AsErrorValue }
     }
 
     /// Sets no deadline, and enforces those that requests bring.
     pub fn enforce_only() -> Self {
-        Self { limit: Arc::new(Limit::new(u64::MAX)), reject: AsError }
+        Self { limit: Arc::new(Limit::new(u64::MAX)), reject: AsErrorValue }
     }
 }
 
@@ -90,10 +90,10 @@ impl<R> DeadlineLayer<R> {
 }
 
 impl<S, R: Clone> Layer<S> for DeadlineLayer<R> {
-    type Service = WithDeadline<S, R>;
+    type Service = Deadline<S, R>;
 
-    fn layer(&self, inner: S) -> WithDeadline<S, R> {
-        WithDeadline { inner, limit: Arc::clone(&self.limit), reject: self.reject.clone() }
+    fn layer(&self, inner: S) -> Deadline<S, R> {
+        Deadline { inner, limit: Arc::clone(&self.limit), reject: self.reject.clone() }
     }
 }
 
@@ -104,25 +104,25 @@ pub struct DeadlineHandle(Arc<Limit>);
 impl DeadlineHandle {
     /// The limit; `None` when the layer only enforces what requests bring.
     #[must_use]
-    pub fn timeout(&self) -> Option<Duration> {
+    pub fn config(&self) -> Option<Duration> {
         self.0.duration()
     }
 
     /// Changes the limit for requests that come from now on.
-    pub fn set_timeout(&self, timeout: Option<Duration>) {
+    pub fn reconfigure(&self, timeout: Option<Duration>) {
         self.0.set(timeout);
     }
 }
 
 /// The service that [`DeadlineLayer`] makes.
 #[derive(Clone, Debug)]
-pub struct WithDeadline<S, R = AsError> {
+pub struct Deadline<S, R = AsErrorValue> {
     inner: S,
     limit: Arc<Limit>,
     reject: R,
 }
 
-impl<S, R> WithDeadline<S, R> {
+impl<S, R> Deadline<S, R> {
     /// The inner service.
     pub fn get_ref(&self) -> &S {
         &self.inner
@@ -139,7 +139,7 @@ impl<S, R> WithDeadline<S, R> {
     }
 }
 
-impl<S, R, Req> Service<Req> for WithDeadline<S, R>
+impl<S, R, Req> Service<Req> for Deadline<S, R>
 where
     S: Service<Req>,
     R: Reject<S::Response, S::Error> + Clone,

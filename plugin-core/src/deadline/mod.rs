@@ -15,12 +15,12 @@ pub mod turn;
 pub mod waiting;
 
 pub use allowed::attempt_limit;
-pub use attempt::{AttemptFuture, AttemptTimeout, AttemptTimeoutHandle, AttemptTimeoutLayer};
-#[cfg(feature = "http")]
-pub use carry::{Deadline, format_grpc_timeout, parse_grpc_timeout};
+pub use attempt::{AttemptTimeout, AttemptTimeoutFuture, AttemptTimeoutHandle, AttemptTimeoutLayer};
 pub use carry::{Deadlined, Times};
+#[cfg(feature = "http")]
+pub use carry::{RequestDeadline, format_grpc_timeout, parse_grpc_timeout};
 pub use due::{Limited, limit, within};
 pub use enforced::{awaited_until, enforced};
 pub use future::ResponseFuture;
 pub(crate) use layer::join;
-pub use layer::{DeadlineHandle, DeadlineLayer, WithDeadline, enforce};
+pub use layer::{Deadline, DeadlineHandle, DeadlineLayer, enforce};

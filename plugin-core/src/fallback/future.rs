@@ -10,7 +10,7 @@ use std::{
 
 use pin_project_lite::pin_project;
 
-use super::{Instead, layer::Shared};
+use super::{FallbackAnswer, layer::Shared};
 use crate::{
     Classify, Lease, Sent,
     classify::Amendment,
@@ -67,7 +67,7 @@ impl<Req, F, G, I, K, C, Res, Err> Future for ResponseFuture<Req, F, G, I, K, C>
 where
     F: Future<Output = Result<Res, Err>>,
     G: Future<Output = Result<Res, Err>>,
-    I: Instead<Req, Res, Err, Kept = K, Future = G>,
+    I: FallbackAnswer<Req, Res, Err, Kept = K, Future = G>,
     C: Classify<Res, Err>,
 {
     type Output = Result<Res, Err>;

@@ -11,9 +11,9 @@ use tower_service::Service;
 
 /// Makes the answer that a caller gets instead of a failed one.
 ///
-/// [`Value`], [`With`] and [`OtherService`] are the three that [`FallbackLayer`](super::FallbackLayer) has a
+/// [`FallbackValue`], [`FallbackFn`] and [`FallbackService`] are the three that [`FallbackLayer`](super::FallbackLayer) has a
 /// constructor for.
-pub trait Instead<Req, Res, Err> {
+pub trait FallbackAnswer<Req, Res, Err> {
     /// What has to be kept of a request until it is known whether the call fails.
     type Kept;
 
@@ -28,9 +28,9 @@ pub trait Instead<Req, Res, Err> {
 }
 
 /// Answers with a clone of a value.
-pub struct Value<V>(pub(super) V);
+pub struct FallbackValue<V>(pub(super) V);
 
-impl<Req, Res: Clone, Err> Instead<Req, Res, Err> for Value<Res> {
+impl<Req, Res: Clone, Err> FallbackAnswer<Req, Res, Err> for FallbackValue<Res> {
     type Kept = ();
     type Future = Ready<Result<Res, Err>>;
 
@@ -42,21 +42,21 @@ impl<Req, Res: Clone, Err> Instead<Req, Res, Err> for Value<Res> {
 }
 
 /// A value may be a secret, and large: only its type is shown.
-impl<V> fmt::Debug for Value<V> {
+impl<V> fmt::Debug for FallbackValue<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Value").field(&format_args!("{}", std::any::type_name::<V>())).finish()
+        f.debug_tuple("FallbackValue").field(&format_args!("{}", std::any::type_name::<V>())).finish()
     }
 }
 
 /// Answers with what a closure makes of the failed outcome.
 ///
 /// It carries the types that the closure reads, so that `|failed| ..` infers them from the service.
-pub struct With<F, Res, Err> {
+pub struct FallbackFn<F, Res, Err> {
     pub(super) make: F,
     pub(super) reads: PhantomData<fn(Res, Err)>,
 }
 
-impl<Req, Res, Err, F> Instead<Req, Res, Err> for With<F, Res, Err>
+impl<Req, Res, Err, F> FallbackAnswer<Req, Res, Err> for FallbackFn<F, Res, Err>
 where
     F: Fn(Result<Res, Err>) -> Result<Res, Err>,
 {
@@ -70,17 +70,17 @@ where
     }
 }
 
-impl<F, Res, Err> fmt::Debug for With<F, Res, Err> {
+impl<F, Res, Err> fmt::Debug for FallbackFn<F, Res, Err> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("With").finish_non_exhaustive()
+        f.debug_struct("FallbackFn").finish_non_exhaustive()
     }
 }
 
 /// Sends a clone of the request to a clone of another service.
 #[derive(Debug)]
-pub struct OtherService<S>(pub(super) S);
+pub struct FallbackService<S>(pub(super) S);
 
-impl<Req, S> Instead<Req, S::Response, S::Error> for OtherService<S>
+impl<Req, S> FallbackAnswer<Req, S::Response, S::Error> for FallbackService<S>
 where
     Req: Clone,
     S: Service<Req> + Clone,

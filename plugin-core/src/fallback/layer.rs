@@ -13,9 +13,9 @@ use std::{
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{Instead, OtherService, ResponseFuture, Value, With, future::Plan};
+use super::{FallbackAnswer, FallbackFn, FallbackService, FallbackValue, ResponseFuture, future::Plan};
 use crate::{
-    AnyError, Classify, ClassifyFn, Judgement, Striped, Verdict,
+    ByErrorType, Classify, ClassifyFn, Judgement, Striped, Verdict,
     classify::{Amendment, sees_failures},
 };
 
@@ -25,7 +25,7 @@ use crate::{
 /// function needs no `Clone` of it. A call that does not fail costs one reference count, in a
 /// stripe of the thread's own. A future that is dropped drops whichever of the two calls is running.
 #[must_use = "a layer does nothing until it wraps a service"]
-pub struct FallbackLayer<I, C = EveryError> {
+pub struct FallbackLayer<I, C = EveryFailure> {
     /// `None` when it is switched off.
     shared: Option<Striped<Shared<I>>>,
     used: Arc<AtomicU64>,
@@ -34,18 +34,22 @@ pub struct FallbackLayer<I, C = EveryError> {
 
 /// Every error is a failure, refusals and the caller's own mistakes too, and every response a success: the default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct EveryError;
+pub struct EveryFailure;
 
-impl<Res, Err: 'static> Classify<Res, Err> for EveryError {
+impl<Res, Err: 'static> Classify<Res, Err> for EveryFailure {
     const JUDGES_RESPONSES: bool = false;
 
     #[inline]
     fn classify(&self, outcome: Result<&Res, &Err>) -> Judgement {
-        if outcome.is_ok() { Judgement::success() } else { AnyError.classify(outcome).with_verdict(Verdict::Failure) }
+        if outcome.is_ok() {
+            Judgement::success()
+        } else {
+            ByErrorType.classify(outcome).with_verdict(Verdict::Failure)
+        }
     }
 
     fn amend(&self, outcome: &mut Result<Res, Err>, with: Amendment) {
-        AnyError.amend(outcome, with);
+        ByErrorType.amend(outcome, with);
     }
 }
 
@@ -63,43 +67,43 @@ impl<I> Shared<I> {
     }
 }
 
-impl<V> FallbackLayer<Value<V>> {
+impl<V> FallbackLayer<FallbackValue<V>> {
     /// Answers with a clone of this value.
     pub fn value(value: V) -> Self {
-        Self::instead(Value(value))
+        Self::new(FallbackValue(value))
     }
 }
 
-impl<F, Res, Err> FallbackLayer<With<F, Res, Err>>
+impl<F, Res, Err> FallbackLayer<FallbackFn<F, Res, Err>>
 where
     F: Fn(Result<Res, Err>) -> Result<Res, Err>,
 {
     /// Answers with what the closure makes of the failed outcome: an error, or a response where
     /// [`classify`](Self::classify) or [`classify_with`](Self::classify_with) selects responses.
     pub fn with(make: F) -> Self {
-        Self::instead(With { make, reads: PhantomData })
+        Self::new(FallbackFn { make, reads: PhantomData })
     }
 }
 
-impl<S> FallbackLayer<OtherService<S>> {
+impl<S> FallbackLayer<FallbackService<S>> {
     /// Sends the request to this service, of which it makes a clone that it waits to be ready. Its error, when it fails
     /// too, is the error of the call, and says what was sent to either of the two.
     pub fn service(other: S) -> Self {
-        Self::instead(OtherService(other))
+        Self::new(FallbackService(other))
     }
 }
 
 impl<I> FallbackLayer<I> {
     /// Answers in a way of your own.
-    pub fn instead(instead: I) -> Self {
+    pub fn new(instead: I) -> Self {
         let used = Arc::<AtomicU64>::default();
-        Self { shared: Some(Striped::new(Shared { instead, used: Arc::clone(&used) })), used, classify: EveryError }
+        Self { shared: Some(Striped::new(Shared { instead, used: Arc::clone(&used) })), used, classify: EveryFailure }
     }
 
     /// Passes everything on. It has the type of a layer that is at work, such as
-    /// `FallbackLayer::<Value<Reply<Bytes>>>::disabled()`, so that a stack is of one type with and without a fallback.
+    /// `FallbackLayer::<FallbackValue<Reply<Bytes>>>::disabled()`, so that a stack is of one type with and without a fallback.
     pub fn disabled() -> Self {
-        Self { shared: None, used: Arc::default(), classify: EveryError }
+        Self { shared: None, used: Arc::default(), classify: EveryFailure }
     }
 }
 
@@ -181,7 +185,7 @@ impl FallbackHandle {
 }
 
 /// The service that [`FallbackLayer`] makes.
-pub struct Fallback<S, I, C = EveryError> {
+pub struct Fallback<S, I, C = EveryFailure> {
     inner: S,
     layer: FallbackLayer<I, C>,
 }
@@ -206,7 +210,7 @@ impl<S, I, C> Fallback<S, I, C> {
 impl<S, I, C, Req> Service<Req> for Fallback<S, I, C>
 where
     S: Service<Req>,
-    I: Instead<Req, S::Response, S::Error>,
+    I: FallbackAnswer<Req, S::Response, S::Error>,
     C: Classify<S::Response, S::Error> + Clone,
 {
     type Response = S::Response;

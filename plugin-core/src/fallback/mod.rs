@@ -34,7 +34,7 @@
 //!
 //! | setting | default | what else |
 //! |---|---|---|
-//! | when | [`EveryError`]: refusals of this family too | [`classify`](FallbackLayer::classify), [`classify_with`](FallbackLayer::classify_with) |
+//! | when | [`EveryFailure`]: refusals of this family too | [`classify`](FallbackLayer::classify), [`classify_with`](FallbackLayer::classify_with) |
 //!
 //! On a service that answers refusals and faults with responses, such as an axum route, say
 //! `.classify(ByHttpStatus::new())`: errors alone would never come, and a program that leaves it out does not build.
@@ -52,5 +52,5 @@ mod instead;
 mod layer;
 
 pub use future::ResponseFuture;
-pub use instead::{Instead, OtherService, Value, With};
-pub use layer::{EveryError, Fallback, FallbackHandle, FallbackLayer};
+pub use instead::{FallbackAnswer, FallbackFn, FallbackService, FallbackValue};
+pub use layer::{EveryFailure, Fallback, FallbackHandle, FallbackLayer};

@@ -12,7 +12,7 @@ use http::{HeaderMap, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use super::{Asked, AtEnd, End, Observer, Outcome};
+use super::{AtEnd, End, ExpectedBody, Observer, Outcome};
 
 /// A body type that can hold a wrapped body of the same type, as the boxed bodies of axum and tonic can.
 #[diagnostic::on_unimplemented(
@@ -30,7 +30,7 @@ where
     B: FollowBody,
     B::Error: Error + 'static,
 {
-    fn follow(response: Response<B>, asked: Asked, mut observer: Observer) -> Response<B> {
+    fn follow(response: Response<B>, asked: ExpectedBody, mut observer: Observer) -> Response<B> {
         let left = Left::of(&response, asked);
         if response.body().is_end_stream() || left.is_none() {
             // Nobody polls a body that says it is at its end, or that has no room in the protocol.
@@ -53,9 +53,9 @@ enum Left {
 }
 
 impl Left {
-    fn of<B: Body>(response: &Response<B>, asked: Asked) -> Self {
+    fn of<B: Body>(response: &Response<B>, asked: ExpectedBody) -> Self {
         let (headers, status) = (response.headers(), response.status());
-        if asked == Asked::Head || (asked == Asked::Tunnel && status.is_success()) {
+        if asked == ExpectedBody::Head || (asked == ExpectedBody::Tunnel && status.is_success()) {
             // Its length, and its trailers, are those of an answer that it stands for.
             return Self::Bytes(0);
         }

@@ -72,7 +72,7 @@ impl fmt::Debug for Observer {
 )]
 pub trait Outcome<Res> {
     /// Gives back the response to what was asked; the observer is told its end.
-    fn follow(response: Res, asked: Asked, observer: Observer) -> Res;
+    fn follow(response: Res, asked: ExpectedBody, observer: Observer) -> Res;
 }
 
 /// What was asked, as far as it says whether the response has content.
@@ -81,7 +81,7 @@ pub trait Outcome<Res> {
 /// ends. A layer notes this of the request before it passes it on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Asked {
+pub enum ExpectedBody {
     /// Content, as far as the response has some.
     #[default]
     Content,
@@ -94,28 +94,28 @@ pub enum Asked {
 /// Tells what a request asks for, where the end of its response is followed.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not know what a request of type `{Req}` asks for",
-    note = "`AtEnd` reads the method of an `http::Request`; implement `plugin_core::Asks` for a request type of your own, or judge by the head: leave `.follow(AtEnd)` out"
+    note = "`AtEnd` reads the method of an `http::Request`; implement `plugin_core::ResponseBodyRule` for a request type of your own, or judge by the head: leave `.follow(AtEnd)` out"
 )]
-pub trait Asks<Req> {
+pub trait ResponseBodyRule<Req> {
     /// What this request asks for.
-    fn asked(request: &Req) -> Asked;
+    fn asked(request: &Req) -> ExpectedBody;
 }
 
 /// The head decides, whatever was asked.
-impl<Req> Asks<Req> for AtHead {
+impl<Req> ResponseBodyRule<Req> for AtHead {
     #[inline]
-    fn asked(_: &Req) -> Asked {
-        Asked::Content
+    fn asked(_: &Req) -> ExpectedBody {
+        ExpectedBody::Content
     }
 }
 
-impl<B> Asks<http::Request<B>> for AtEnd {
+impl<B> ResponseBodyRule<http::Request<B>> for AtEnd {
     #[inline]
-    fn asked(request: &http::Request<B>) -> Asked {
+    fn asked(request: &http::Request<B>) -> ExpectedBody {
         match *request.method() {
-            Method::HEAD => Asked::Head,
-            Method::CONNECT => Asked::Tunnel,
-            _ => Asked::Content,
+            Method::HEAD => ExpectedBody::Head,
+            Method::CONNECT => ExpectedBody::Tunnel,
+            _ => ExpectedBody::Content,
         }
     }
 }
@@ -125,7 +125,7 @@ impl<B> Asks<http::Request<B>> for AtEnd {
 pub struct AtHead;
 
 impl<Res> Outcome<Res> for AtHead {
-    fn follow(response: Res, _: Asked, mut observer: Observer) -> Res {
+    fn follow(response: Res, _: ExpectedBody, mut observer: Observer) -> Res {
         observer.end(End::Unfollowed);
         response
     }

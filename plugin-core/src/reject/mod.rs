@@ -17,7 +17,7 @@ use crate::Rejected;
 /// Answers a refusal in the types of the service that is wrapped.
 ///
 /// A layer of this family keeps the error type of its inner service. When it refuses a request it asks a `Reject` for
-/// the answer: an error ([`AsError`], the default), or a response (`AsHttpResponse`, `AsGrpcStatus`), which leaves
+/// the answer: an error ([`AsErrorValue`], the default), or a response (`AsHttpResponse`, `AsGrpcStatus`), which leaves
 /// the error type alone and so fits an `axum::Router`, whose error is `Infallible`. A closure
 /// `Fn(Rejected) -> Result<Res, Err>` is a `Reject` too.
 #[diagnostic::on_unimplemented(
@@ -42,10 +42,10 @@ pub trait Reject<Res, Err> {
 /// `BoxError` has that impl from the standard library, [`PluginError`](crate::PluginError) has it, `tonic::Status` has
 /// it with the feature `tonic`, and an error type of your own needs one such impl for the whole family.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct AsError;
+pub struct AsErrorValue;
 
 #[diagnostic::do_not_recommend]
-impl<Res, Err: From<Rejected>> Reject<Res, Err> for AsError {
+impl<Res, Err: From<Rejected>> Reject<Res, Err> for AsErrorValue {
     fn reject(&self, rejected: Rejected) -> Result<Res, Err> {
         Err(rejected.into())
     }

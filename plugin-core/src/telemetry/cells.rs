@@ -116,8 +116,8 @@ impl Cells {
         stripe.ended[status as usize].fetch_add(1, Ordering::Release);
     }
 
-    fn snapshot(&self) -> Snapshot {
-        let mut snapshot = Snapshot {
+    fn snapshot(&self) -> TelemetryStats {
+        let mut snapshot = TelemetryStats {
             ended: [0; Status::ALL.len()],
             started: 0,
             buckets: vec![Bucket::default(); BUCKETS],
@@ -155,7 +155,7 @@ pub struct TelemetryHandle(pub(super) Arc<Cells>);
 impl TelemetryHandle {
     /// The counts since the layer was made. Calls that end meanwhile may or may not be in them.
     #[must_use]
-    pub fn snapshot(&self) -> Snapshot {
+    pub fn stats(&self) -> TelemetryStats {
         self.0.snapshot()
     }
 
@@ -169,13 +169,13 @@ impl TelemetryHandle {
 
 impl fmt::Debug for TelemetryHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("TelemetryHandle").field(&self.snapshot()).finish()
+        f.debug_tuple("TelemetryHandle").field(&self.stats()).finish()
     }
 }
 
 /// The counts at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Snapshot {
+pub struct TelemetryStats {
     started: u64,
     ended: [u64; Status::ALL.len()],
     buckets: Vec<Bucket>,
@@ -184,7 +184,7 @@ pub struct Snapshot {
     codes: Vec<(Code, u64)>,
 }
 
-impl Snapshot {
+impl TelemetryStats {
     /// Calls that ended in this way.
     #[must_use]
     pub fn ended(&self, status: Status) -> u64 {

@@ -13,7 +13,7 @@ use tracing::Span;
 
 use super::{Status, cells::Cells};
 use crate::{
-    Asked, Classify, Code, End, Judgement, Lease, Observe, Observer, Outcome, Verdict,
+    Classify, Code, End, ExpectedBody, Judgement, Lease, Observe, Observer, Outcome, Verdict,
     classify::of_call,
     clock::{self, Instant, end, nanos},
     deadline::cut,
@@ -95,14 +95,14 @@ pin_project! {
         inner: F,
         // After the future: a call is active for as long as its work lives.
         active: Option<Active>,
-        asked: Asked,
+        asked: ExpectedBody,
         classify: C,
         outcome: PhantomData<fn() -> O>,
     }
 }
 
 impl<F, C, O> ResponseFuture<F, C, O> {
-    pub(super) fn new(inner: F, active: Active, asked: Asked, classify: C) -> Self {
+    pub(super) fn new(inner: F, active: Active, asked: ExpectedBody, classify: C) -> Self {
         Self { inner, active: Some(active), asked, classify, outcome: PhantomData }
     }
 }

@@ -11,15 +11,15 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{AnyRequest, ByCall, Describe, ResponseFuture, TelemetryHandle, cells::Cells, future::Active};
-use crate::{AnyError, Asks, AtHead, Classify, ClassifyFn, Judgement, Outcome, Striped};
+use crate::{AtHead, ByErrorType, Classify, ClassifyFn, Judgement, Outcome, ResponseBodyRule, Striped};
 
 /// Counts every call, its duration and how it ended, and opens one span (level DEBUG) round it.
 ///
 /// Put it outermost, so that refused calls are counted too. Counts are kept in stripes, so that two threads do not
-/// meet; [`TelemetryHandle::snapshot`] adds them up. A future that is dropped counts as cancelled, one that panics as a
+/// meet; [`TelemetryHandle::stats`] adds them up. A future that is dropped counts as cancelled, one that panics as a
 /// failure; in either case the call is no longer active. With `follow(AtEnd)` a call lasts until the end of its body.
 #[must_use = "a layer does nothing until it wraps a service"]
-pub struct TelemetryLayer<D = AnyRequest, C = AnyError, O = AtHead> {
+pub struct TelemetryLayer<D = AnyRequest, C = ByErrorType, O = AtHead> {
     name: Arc<str>,
     cells: Striped<Cells>,
     describe: D,
@@ -48,7 +48,7 @@ impl<D> TelemetryLayer<D> {
             name,
             cells: Striped::new(Cells::new()),
             describe,
-            classify: AnyError,
+            classify: ByErrorType,
             outcome: PhantomData,
             takes_end: false,
         }
@@ -134,7 +134,7 @@ impl<D, C, O> fmt::Debug for TelemetryLayer<D, C, O> {
 }
 
 /// The service that [`TelemetryLayer`] makes.
-pub struct Telemetry<S, D = AnyRequest, C = AnyError, O = AtHead> {
+pub struct Telemetry<S, D = AnyRequest, C = ByErrorType, O = AtHead> {
     inner: S,
     name: Arc<str>,
     cells: Striped<Cells>,
@@ -168,7 +168,7 @@ where
     S::Error: 'static,
     D: Describe<Req>,
     C: Classify<S::Response, S::Error> + Clone + Send + 'static,
-    O: Outcome<S::Response> + Asks<Req>,
+    O: Outcome<S::Response> + ResponseBodyRule<Req>,
 {
     type Response = S::Response;
     type Error = S::Error;

@@ -6,7 +6,7 @@ mod future;
 mod histogram;
 mod layer;
 
-pub use cells::{Snapshot, Status, TelemetryHandle};
+pub use cells::{Status, TelemetryHandle, TelemetryStats};
 pub use describe::{AnyRequest, ByCall, Describe};
 pub use future::ResponseFuture;
 pub use histogram::{Bucket, bucket_bounds};

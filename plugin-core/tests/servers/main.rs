@@ -19,7 +19,7 @@ mod unprocessed;
 
 use std::{future::Future, time::Duration};
 
-use plugin_core::telemetry::{Snapshot, Status, TelemetryHandle};
+use plugin_core::telemetry::{Status, TelemetryHandle, TelemetryStats};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -29,10 +29,10 @@ async fn bounded<T>(future: impl Future<Output = T>) -> T {
 }
 
 /// Waits for the counts of a call whose end the other side of a connection sees first.
-async fn ended(counts: &TelemetryHandle, calls: u64) -> Snapshot {
+async fn ended(counts: &TelemetryHandle, calls: u64) -> TelemetryStats {
     bounded(async {
         loop {
-            let snapshot = counts.snapshot();
+            let snapshot = counts.stats();
             if snapshot.total() >= calls {
                 return snapshot;
             }
@@ -43,7 +43,7 @@ async fn ended(counts: &TelemetryHandle, calls: u64) -> Snapshot {
 }
 
 /// Success, failure, refused, cancelled, and still running; no call of these tests is its caller's fault.
-fn tally(snapshot: &Snapshot) -> [u64; 5] {
+fn tally(snapshot: &TelemetryStats) -> [u64; 5] {
     let [success, failure, refused, cancelled, 0] = Status::ALL.map(|status| snapshot.ended(status)) else {
         panic!("{snapshot:?}")
     };

@@ -5,7 +5,7 @@ use std::{error::Error, time::Duration};
 use axum::{Router, routing::get};
 use http_body_util::BodyExt;
 use plugin_core::{
-    AnyError, BoxErrorLayer, ByHttpStatus, Classify, Code, Rejected, Sent, Verdict,
+    BoxErrorLayer, ByErrorType, ByHttpStatus, Classify, Code, Rejected, Sent, Verdict,
     classify::Again,
     deadline::{AttemptTimeoutLayer, DeadlineLayer},
     telemetry::{Status, TelemetryLayer},
@@ -46,7 +46,7 @@ async fn a_response_passes_and_the_deadline_travels_in_the_request() {
     let response = bounded(stack.oneshot(request(site().await, "/"))).await.expect("a response");
     let body = response.into_body().collect().await.expect("a body").to_bytes();
     assert_eq!(body, "Some(\"30s\")");
-    assert_eq!(counts.snapshot().ended(Status::Success), 1);
+    assert_eq!(counts.stats().ended(Status::Success), 1);
 }
 
 #[tokio::test]
@@ -78,9 +78,9 @@ async fn the_clients_own_error_stays_what_it_is_and_is_a_failure() {
     let own = error.downcast_ref::<hyper_util::client::legacy::Error>().expect("hyper's own type");
     assert!(own.is_connect() && own.source().is_some(), "{own:?}");
     assert_eq!(Rejected::find_in(&error), None);
-    let judged = AnyError.classify(Err::<&(), _>(&error));
+    let judged = ByErrorType.classify(Err::<&(), _>(&error));
     assert_eq!((judged.verdict(), judged.sent()), (Verdict::Failure, Sent::Nothing));
-    assert_eq!(AnyError.classify(Err::<&(), _>(own)).sent(), Sent::Nothing, "unboxed too");
+    assert_eq!(ByErrorType.classify(Err::<&(), _>(own)).sent(), Sent::Nothing, "unboxed too");
 }
 
 #[tokio::test]
@@ -96,7 +96,7 @@ async fn no_way_to_a_connection_is_one_that_sent_nothing() {
         tower::service_fn(move |_: http::Uri| std::future::ready(Err::<TokioIo<tokio::net::TcpStream>, _>(lost())));
     let client = Client::builder(TokioExecutor::new()).build(connector);
     let error = bounded(BoxErrorLayer.layer(client).oneshot(request(([127, 0, 0, 1], 1).into(), "/"))).await;
-    let judged = AnyError.classify(error.as_ref());
+    let judged = ByErrorType.classify(error.as_ref());
     assert_eq!((judged.verdict(), judged.again(), judged.sent()), (Verdict::Failure, Again::Yes, Sent::Nothing));
 }
 
@@ -114,9 +114,9 @@ async fn a_request_that_its_connection_never_took_was_not_sent_and_one_that_it_t
     assert_eq!(taken, b'G');
     drop(far);
     let error = bounded(answer).await.expect("no panic").expect_err("no answer");
-    assert_eq!(AnyError.classify(Err::<&(), _>(&error)).sent(), Sent::Maybe, "{error:?}");
+    assert_eq!(ByErrorType.classify(Err::<&(), _>(&error)).sent(), Sent::Maybe, "{error:?}");
     let _ = bounded(running).await;
     let late = bounded(sender.send_request(request(([127, 0, 0, 1], 1).into(), "/"))).await.expect_err("it is gone");
     assert!(late.is_canceled(), "{late:?}");
-    assert_eq!(AnyError.classify(Err::<&(), _>(&late)).sent(), Sent::Nothing);
+    assert_eq!(ByErrorType.classify(Err::<&(), _>(&late)).sent(), Sent::Nothing);
 }

@@ -171,7 +171,7 @@ async fn a_status_made_from_a_refusal_tells_the_same_as_the_answer_of_a_layer() 
 
 #[tokio::test]
 async fn a_channel_without_a_connection_has_sent_nothing() {
-    use plugin_core::{AnyError, BoxError, Classify, ErrorChain, Sent, Verdict};
+    use plugin_core::{BoxError, ByErrorChain, ByErrorType, Classify, Sent, Verdict};
     use tower::ServiceExt;
 
     let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -179,14 +179,14 @@ async fn a_channel_without_a_connection_has_sent_nothing() {
     drop(free);
     let status = bounded(EchoClient::new(channel(address)).unary("hello")).await.expect_err("nobody listens");
     assert_eq!(status.code(), Code::Unavailable);
-    let judged = AnyError.classify(Err::<&(), _>(&status));
+    let judged = ByErrorType.classify(Err::<&(), _>(&status));
     assert_eq!((judged.verdict(), judged.sent()), (Verdict::Failure, Sent::Nothing));
 
     let request = http::Request::post("/echo").body(tonic::body::Body::empty()).expect("valid");
     let error = bounded(channel(address).oneshot(request)).await.expect_err("nobody listens");
-    assert_eq!(ErrorChain.classify(Err::<&(), _>(&error)).sent(), Sent::Nothing, "{error:?}");
-    assert_eq!(AnyError.classify(Err::<&(), _>(&BoxError::from(error))).sent(), Sent::Nothing);
+    assert_eq!(ByErrorChain.classify(Err::<&(), _>(&error)).sent(), Sent::Nothing, "{error:?}");
+    assert_eq!(ByErrorType.classify(Err::<&(), _>(&BoxError::from(error))).sent(), Sent::Nothing);
     // The same status from a server that was reached is one of its own.
     let own = Status::unavailable("connection refused");
-    assert_eq!(AnyError.classify(Err::<&(), _>(&own)).sent(), Sent::Maybe);
+    assert_eq!(ByErrorType.classify(Err::<&(), _>(&own)).sent(), Sent::Maybe);
 }

@@ -66,7 +66,7 @@ async fn judged_at_the_head_the_same_stream_would_be_a_success() {
     let counts = layer.handle();
     let mut client = EchoClient::new(ServiceBuilder::new().layer(layer).service(channel(address)));
     let stream = bounded(client.stream("fail 2")).await.expect("the head is good");
-    assert_eq!(tally(&counts.snapshot()), [1, 0, 0, 0, 0]);
+    assert_eq!(tally(&counts.stats()), [1, 0, 0, 0, 0]);
     assert_eq!(bounded(drain(stream)).await, (2, Code::DataLoss));
 }
 
@@ -74,8 +74,8 @@ async fn judged_at_the_head_the_same_stream_would_be_a_success() {
 async fn a_stream_is_active_until_its_end() {
     let mut both = Both::new().await;
     let stream = bounded(both.client.stream("hang 1")).await.expect("a stream");
-    assert_eq!(tally(&both.at_client.snapshot()), [0, 0, 0, 0, 1]);
-    assert_eq!(tally(&both.at_server.snapshot()), [0, 0, 0, 0, 1]);
+    assert_eq!(tally(&both.at_client.stats()), [0, 0, 0, 0, 1]);
+    assert_eq!(tally(&both.at_server.stats()), [0, 0, 0, 0, 1]);
     drop(stream);
     both.counted([0, 0, 0, 1, 0]).await;
 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
-use plugin_core::{AnyError, Classify, Sent};
+use plugin_core::{ByErrorType, Classify, Sent};
 use tower::ServiceExt;
 
 use super::{
@@ -22,7 +22,7 @@ async fn hyper_tells_that_a_stream_was_refused_or_came_after_a_goaway() {
         let client = Client::builder(TokioExecutor::new()).http2_only(true).build_http();
         let request = http::Request::post(format!("http://{address}/")).body(Full::<Bytes>::default());
         let error = bounded(client.request(request.expect("a request"))).await.expect_err("it is not taken");
-        let judged = AnyError.classify(Err::<&(), _>(&error));
+        let judged = ByErrorType.classify(Err::<&(), _>(&error));
         assert_eq!(judged.sent(), sent(is_unsent), "{refusal:?}: {error:?}");
     }
 }
@@ -35,9 +35,9 @@ async fn so_does_a_channel_of_tonics() {
             tonic::transport::Endpoint::from_shared(format!("http://{address}")).expect("a uri").connect_lazy();
         let request = http::Request::post("/greeter/Greet").body(tonic::body::Body::empty()).expect("a request");
         let error = bounded(channel.oneshot(request)).await.expect_err("it is not taken");
-        let judged = AnyError.classify(Err::<&(), _>(&error));
+        let judged = ByErrorType.classify(Err::<&(), _>(&error));
         assert_eq!(judged.sent(), sent(is_unsent), "{refusal:?}: {error:?}");
-        let judged = AnyError.classify(Err::<&(), _>(&tonic::Status::from_error(error.into())));
+        let judged = ByErrorType.classify(Err::<&(), _>(&tonic::Status::from_error(error.into())));
         assert_eq!(judged.sent(), sent(is_unsent), "{refusal:?}, as a status");
     }
 }

@@ -7,23 +7,23 @@ use std::{
 };
 
 use futures_util::future::Either;
-use plugin_core::{AsError, Reject, Rejected};
+use plugin_core::{AsErrorValue, Reject, Rejected};
 use tower::{Layer, Service};
 
 /// Refuses every request, or lets every request through.
 #[derive(Clone, Debug)]
-pub(crate) struct GateLayer<R = AsError> {
+pub(crate) struct GateLayer<R = AsErrorValue> {
     refusal: Option<Rejected>,
     reject: R,
 }
 
 impl GateLayer {
     pub(crate) fn open() -> Self {
-        Self { refusal: None, reject: AsError }
+        Self { refusal: None, reject: AsErrorValue }
     }
 
     pub(crate) fn refusing(refusal: Rejected) -> Self {
-        Self { refusal: Some(refusal), reject: AsError }
+        Self { refusal: Some(refusal), reject: AsErrorValue }
     }
 
     pub(crate) fn reject_with<R>(self, reject: R) -> GateLayer<R> {

@@ -14,7 +14,7 @@ use std::{
 };
 
 use plugin_core::{BoxFuture, Call, InstanceId, PluginError, Reply, Sent};
-use plugin_lb::{Balance, Endpoint, LbConfig, Strategy};
+use plugin_lb::{Balance, BalanceConfig, Endpoint, Strategy};
 use tower_service::Service;
 
 /// What a test instance does with its next call.
@@ -104,14 +104,19 @@ impl Service<Call<u8>> for Instance {
     }
 }
 
-pub(crate) type Calls =
-    Balance<Instance, plugin_core::AnyError, plugin_core::AsError, plugin_core::AtHead, plugin_lb::Calls>;
+pub(crate) type Calls = Balance<
+    Instance,
+    plugin_core::ByErrorType,
+    plugin_core::AsErrorValue,
+    plugin_core::AtHead,
+    plugin_lb::CallEnvelope,
+>;
 
 pub(crate) fn balance<'i>(strategy: Strategy, instances: impl IntoIterator<Item = &'i Instance>) -> Calls {
-    balance_with(LbConfig::new(strategy), instances)
+    balance_with(BalanceConfig::new(strategy), instances)
 }
 
-pub(crate) fn balance_with<'i>(config: LbConfig, instances: impl IntoIterator<Item = &'i Instance>) -> Calls {
+pub(crate) fn balance_with<'i>(config: BalanceConfig, instances: impl IntoIterator<Item = &'i Instance>) -> Calls {
     Balance::new(config, instances.into_iter().map(Instance::endpoint)).expect("distinct names").for_calls()
 }
 
@@ -124,7 +129,7 @@ pub(crate) fn id_of(balance: &Calls, name: &str) -> InstanceId {
 }
 
 pub(crate) fn active(balance: &Calls) -> u64 {
-    balance.handle().list().iter().map(|stats| stats.active).sum()
+    balance.handle().stats().iter().map(|stats| stats.active).sum()
 }
 
 /// Polls a future so many times and drops it if it is still pending then. True when it was ready.

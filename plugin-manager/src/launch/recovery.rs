@@ -30,7 +30,7 @@ pub(super) fn follow(plugin: &Arc<str>, controls: &Controls, process: &ProcessHa
         process.before_calls_are_lost(move || forget(&plugin, &breaker));
     }
     let (plugin, controls, events, process) =
-        (Arc::clone(plugin), Begins::of(controls), process.subscribe(), process.clone());
+        (Arc::clone(plugin), Begins::of(controls), process.events(), process.clone());
     tokio::spawn(async move { heed(&plugin, &controls, events, || process.state()).await });
 }
 

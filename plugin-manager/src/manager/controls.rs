@@ -65,7 +65,7 @@ impl<S: Clone + Send + Sync + 'static> Membership for plugin_lb::BalanceHandle<S
     }
 
     fn set_enabled(&self, name: &str, enabled: bool) -> Result<(), MembershipError> {
-        if enabled { self.enable(name) } else { self.disable(name) }
+        if enabled { self.enable_instance(name) } else { self.disable_instance(name) }
     }
 }
 

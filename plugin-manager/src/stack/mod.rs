@@ -13,7 +13,7 @@ use plugin_core::{
     telemetry::{ByCall, TelemetryLayer},
 };
 use plugin_health::{HealthCheck, HealthConfig, HealthGateLayer};
-use plugin_lb::{Balance, Endpoint, LbConfig};
+use plugin_lb::{Balance, BalanceConfig, Endpoint};
 use plugin_ratelimit::{RateLimitConfig, RateLimitLayer};
 use plugin_retry::{RetryConfig, RetryLayer};
 use tower::{Layer, ServiceBuilder};
@@ -39,7 +39,7 @@ use crate::manager::{Controls, Instances, Registration};
 /// | `retry` | on, [`RetryConfig::default`] |
 /// | `circuit_breaker` | on, [`CircuitBreakerConfig::default`]; without a `half_open_timeout`, the longer of `recovery_timeout` and `timeout` |
 /// | `health_check` | on, [`HealthConfig::default`] |
-/// | `balance` | [`LbConfig::default`] |
+/// | `balance` | [`BalanceConfig::default`] |
 #[derive(Clone, Debug)]
 #[must_use = "settings do nothing until a stack is built from them"]
 pub struct StackSettings {
@@ -49,7 +49,7 @@ pub struct StackSettings {
     retry: Option<RetryConfig>,
     circuit_breaker: Option<CircuitBreakerConfig>,
     health_check: Option<HealthConfig>,
-    balance: LbConfig,
+    balance: BalanceConfig,
     counts: Option<Counts>,
 }
 
@@ -72,7 +72,7 @@ impl Default for StackSettings {
             retry: Some(RetryConfig::default()),
             circuit_breaker: Some(CircuitBreakerConfig::default()),
             health_check: Some(HealthConfig::default()),
-            balance: LbConfig::default(),
+            balance: BalanceConfig::default(),
             counts: None,
         }
     }
@@ -166,7 +166,7 @@ impl StackSettings {
     }
 
     /// How calls are spread over the instances.
-    pub fn with_balance(mut self, config: LbConfig) -> Self {
+    pub fn with_balance(mut self, config: BalanceConfig) -> Self {
         self.balance = config;
         self
     }

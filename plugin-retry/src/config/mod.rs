@@ -95,7 +95,7 @@ impl RetryConfig {
 
     /// The failures that are retried; empty when the classifier decides.
     #[must_use]
-    pub fn on(&self) -> &[Condition] {
+    pub fn retry_on(&self) -> &[Condition] {
         &self.on
     }
 
@@ -219,7 +219,7 @@ impl RetryConfigBuilder {
     }
 
     /// Retries on these failures and no others. What the caller has given up is never retried.
-    pub fn with_on(mut self, on: impl IntoIterator<Item = Condition>) -> Self {
+    pub fn with_retry_on(mut self, on: impl IntoIterator<Item = Condition>) -> Self {
         self.config.on = on.into_iter().collect();
         self
     }

@@ -191,7 +191,7 @@ impl Settings for RetryConfig {
             .with_max_interval(values.time("max_interval").unwrap_or(backoff.max()))
             .with_multiplier(values.number("multiplier").unwrap_or(backoff.multiplier()))
             .with_jitter(jitter(values)?)
-            .with_on(on)
+            .with_retry_on(on)
             .with_idempotent(values.bool("idempotent").unwrap_or(default.idempotent))
             .with_unsent(values.bool("unsent").unwrap_or(default.unsent))
             .with_max_retry_after(values.time("max_retry_after").unwrap_or(default.max_retry_after))

@@ -11,7 +11,7 @@ use std::{
 
 use pin_project_lite::pin_project;
 use plugin_core::{
-    AnyError, Classify, Lease, Sent,
+    ByErrorType, Classify, Lease, Sent,
     classify::{Again, PushBack, of_attempt},
     clock::{self, Instant},
     deadline::{
@@ -32,7 +32,7 @@ use crate::{
 pin_project! {
     /// The future of [`Hedge`](crate::Hedge). Dropping it drops all attempts; a hedge that did not begin goes back to the
     /// budget.
-    pub struct HedgeFuture<S, Req, C = AnyError, K = ByRequest>
+    pub struct HedgeFuture<S, Req, C = ByErrorType, K = ByRequest>
     where
         S: Service<Req>,
         K: Replay<Req>,

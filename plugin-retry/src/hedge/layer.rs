@@ -6,7 +6,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use plugin_core::ByGrpcStatus;
 #[cfg(feature = "http")]
 use plugin_core::ByHttpStatus;
-use plugin_core::{AnyError, ClassifyFn, Judgement, Striped};
+use plugin_core::{ByErrorType, ClassifyFn, Judgement, Striped};
 use tower_layer::Layer;
 
 use super::{Hedge, HedgeConfig, HedgeHandle, state::HedgeState};
@@ -19,7 +19,7 @@ use crate::{ByRequest, ReplayFn, course::Core};
 /// answer. A failure before the delay has passed is not hedged but returned, for a retry layer outside.
 ///
 /// After J. Dean and L. A. Barroso, "The Tail at Scale" (2013); the delay as a percentile of what was measured.
-pub struct HedgeLayer<C = AnyError, K = ByRequest> {
+pub struct HedgeLayer<C = ByErrorType, K = ByRequest> {
     state: Arc<HedgeState>,
     classify: C,
     replay: K,
@@ -29,7 +29,7 @@ impl HedgeLayer {
     /// Hedges calls.
     #[must_use]
     pub fn new(config: HedgeConfig) -> Self {
-        Self { state: Arc::new(HedgeState::new(config, true)), classify: AnyError, replay: ByRequest }
+        Self { state: Arc::new(HedgeState::new(config, true)), classify: ByErrorType, replay: ByRequest }
     }
 
     /// Hedges nothing until its handle reconfigures and enables it. For stacks whose type must not depend on their

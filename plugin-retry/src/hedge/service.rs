@@ -5,7 +5,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use plugin_core::{AnyError, Classify, Striped, readiness};
+use plugin_core::{ByErrorType, Classify, Striped, readiness};
 use tower_service::Service;
 
 use super::{HedgeFuture, HedgeHandle, future::Race, state::HedgeState};
@@ -14,7 +14,7 @@ use crate::{ByRequest, Kept, Replay, course::Core};
 /// The service that [`HedgeLayer`](crate::HedgeLayer) makes.
 ///
 /// It is ready when the inner service is. Clones share everything.
-pub struct Hedge<S, C = AnyError, K = ByRequest> {
+pub struct Hedge<S, C = ByErrorType, K = ByRequest> {
     inner: S,
     core: Striped<Core<HedgeState, S, C, K>>,
 }

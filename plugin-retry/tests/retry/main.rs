@@ -12,7 +12,7 @@ use std::convert::Infallible;
 use bytes::Bytes;
 use common::{SECOND, Script, call, config, failed, lost, ms, refused, silent_call};
 use plugin_core::{
-    AnyError, BoxError, Call, Code, ErrorChain, InstanceId, PluginError, Rejected, Reply, Verdict, clock,
+    BoxError, ByErrorChain, ByErrorType, Call, Code, InstanceId, PluginError, Rejected, Reply, Verdict, clock,
     deadline::{AttemptTimeoutLayer, DeadlineLayer},
 };
 use plugin_retry::{GaveUp, Retry, RetryConfig, RetryHandle, RetryLayer};
@@ -62,7 +62,7 @@ async fn an_answer_that_is_an_error_is_not_retried() {
 
 #[tokio::test(start_paused = true)]
 async fn the_list_of_the_settings_replaces_what_the_policy_says() {
-    let only_1203 = || config(|set| set.with_on(["PLUGIN_1203".parse().expect("a code")]));
+    let only_1203 = || config(|set| set.with_retry_on(["PLUGIN_1203".parse().expect("a code")]));
     let script = Script::default().then(|| Err(failed()));
     over(&script, only_1203()).oneshot(call()).await.expect("recovers");
     assert_eq!(script.calls(), 2);
@@ -76,7 +76,7 @@ async fn retry_of_the_callers_own_cancellation() {
     // Its deadline, which a layer further in noticed, even when the list names the code.
     let gone = || PluginError::from(Rejected::deadline_exceeded(SECOND, None));
     let script = Script::failing_with(gone);
-    let listed = config(|set| set.with_on([Code::Timeout.into()]));
+    let listed = config(|set| set.with_retry_on([Code::Timeout.into()]));
     over(&script, listed).oneshot(call()).await.expect_err("the deadline passed");
     assert_eq!(script.calls(), 1);
 
@@ -242,9 +242,9 @@ async fn a_refusal_inside_an_enum_of_the_users_own_is_found_in_the_chain() {
         counted.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         async { Err::<(), _>(Own(Rejected::circuit_open(None))) }
     });
-    RetryLayer::default().classify(ErrorChain).layer(open).oneshot(Call::new(())).await.expect_err("open");
+    RetryLayer::default().classify(ByErrorChain).layer(open).oneshot(Call::new(())).await.expect_err("open");
     assert_eq!(calls.load(std::sync::atomic::Ordering::SeqCst), 1);
-    let _: RetryLayer<AnyError> = RetryLayer::default();
+    let _: RetryLayer<ByErrorType> = RetryLayer::default();
 }
 
 #[test]

@@ -24,7 +24,7 @@ async fn a_call_that_may_have_been_sent_fails_for_its_own_reason_when_a_later_at
 
     // An attempt that failed before anything of it was sent hides as much.
     let script = Script::failing_with(refused).then(|| Err(failed()));
-    let named = config(|set| set.with_on(vec!["PLUGIN".parse().expect("a condition")]));
+    let named = config(|set| set.with_retry_on(vec!["PLUGIN".parse().expect("a condition")]));
     let error = over(&script, named).oneshot(call()).await.expect_err("four attempts");
     assert_eq!((script.calls(), error.sent(), error.code()), (4, Sent::Maybe, Code::ExecutionFailed));
 

@@ -17,7 +17,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     flaw,
-    json::{Beyond, Limits},
+    json::{LimitExceeded, Limits},
     members::{self, Unknown},
     metadata,
 };
@@ -108,13 +108,13 @@ pub(super) enum Unread {
     /// It is no envelope; why, as the second half of a sentence.
     Broken(String),
     /// It is one, and its result is beyond a limit.
-    Beyond(Beyond),
+    LimitExceeded(LimitExceeded),
 }
 
 /// Reads a reply.
 pub(super) fn read_answer(body: &Bytes, limits: Limits) -> Result<Answer, Unread> {
     let raw: RawAnswer<'_> = object(body).map_err(Unread::Broken)?;
-    raw.data.map_or(Ok(()), |data| limits.hold(data)).map_err(Unread::Beyond)?;
+    raw.data.map_or(Ok(()), |data| limits.hold(data)).map_err(Unread::LimitExceeded)?;
     if raw.data.is_none() && raw.error.is_none() {
         check_names(body).map_err(Unread::Broken)?;
     }
@@ -363,7 +363,7 @@ mod tests {
             read_request(&body(129), limits).expect_err("beyond it").contains("`data` is not accepted: it is nested")
         );
         assert!(read_answer(&body(128), limits).is_ok());
-        assert_eq!(read_answer(&body(129), limits), Err(Unread::Beyond(Beyond::Depth(128))));
+        assert_eq!(read_answer(&body(129), limits), Err(Unread::LimitExceeded(LimitExceeded::Depth(128))));
         assert_eq!(read_request(&body(100_000), Limits::none()).expect("any").data.len(), 200_000);
     }
 

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use plugin_core::{Call, Code, PluginError, Seal, Sent};
 
-use super::{Flaw, Limits};
+use super::{JsonFault, Limits};
 
 /// The payload is one JSON value.
 static JSON: Seal = Seal::new("JSON");
@@ -42,10 +42,10 @@ pub fn checked_within(call: Call<Bytes>, limits: Limits) -> Result<Call<Bytes>, 
 
 /// The error about a payload that is not the JSON that it must be.
 #[cold]
-pub(crate) fn refused(flaw: &Flaw) -> PluginError {
+pub(crate) fn refused(flaw: &JsonFault) -> PluginError {
     let message = match flaw {
-        Flaw::Syntax(error) => format!("the payload is not JSON: {error}"),
-        Flaw::Beyond(_) => format!("the payload is not accepted: {flaw}"),
+        JsonFault::Syntax(error) => format!("the payload is not JSON: {error}"),
+        JsonFault::LimitExceeded(_) => format!("the payload is not accepted: {flaw}"),
     };
     PluginError::new(Code::InvalidPayload, message).with_sent(Sent::Nothing)
 }
@@ -65,7 +65,7 @@ pub(crate) fn is_checked(call: &Call<Bytes>) -> bool {
 
 /// The payload on one line, looked at only as far as it is not known.
 #[cfg(all(feature = "process", target_os = "linux"))]
-pub(crate) fn on_one_line(call: &Call<Bytes>, limits: Limits) -> Result<std::borrow::Cow<'_, [u8]>, Flaw> {
+pub(crate) fn on_one_line(call: &Call<Bytes>, limits: Limits) -> Result<std::borrow::Cow<'_, [u8]>, JsonFault> {
     use crate::lines::json::flat;
     if call.has_seal(&JSON_ON_ONE_LINE) {
         return Ok(call.payload()[..].into());

@@ -63,14 +63,14 @@ impl Limits {
     /// # Errors
     ///
     /// The first thing that is wrong, and where.
-    pub fn check(&self, json: &[u8]) -> Result<(), Flaw> {
+    pub fn check(&self, json: &[u8]) -> Result<(), JsonFault> {
         #[cfg(test)]
         super::checked::tests::CHECKS.with(|checks| checks.set(checks.get() + 1));
         // As text first, in one fast pass; what is no text is for the parser to explain.
         let text = std::str::from_utf8(json).map_err(|_| syntax(json))?;
         Scan::new(text, *self).document().map_err(|stop| match stop {
             Stop::Syntax => syntax(json),
-            Stop::Beyond(beyond) => Flaw::Beyond(beyond),
+            Stop::LimitExceeded(beyond) => JsonFault::LimitExceeded(beyond),
         })
     }
 }
@@ -78,13 +78,13 @@ impl Limits {
 impl Limits {
     /// Whether what the parser has read is within the limits. Little JSON is, whatever it says.
     #[cfg(any(feature = "http", all(feature = "process", target_os = "linux")))]
-    pub(crate) fn hold(&self, json: &RawValue) -> Result<(), Beyond> {
+    pub(crate) fn hold(&self, json: &RawValue) -> Result<(), LimitExceeded> {
         let text = json.get();
         if text.len() <= self.depth.min(self.digits) {
             return Ok(());
         }
         match Scan::new(text, *self).document() {
-            Err(Stop::Beyond(beyond)) => Err(beyond),
+            Err(Stop::LimitExceeded(beyond)) => Err(beyond),
             Ok(()) | Err(Stop::Syntax) => Ok(()),
         }
     }
@@ -92,43 +92,43 @@ impl Limits {
 
 /// The scanner says that something is wrong; the parser says what.
 #[cold]
-fn syntax(json: &[u8]) -> Flaw {
+fn syntax(json: &[u8]) -> JsonFault {
     let parsed: Result<&RawValue, _> = serde_json::from_slice(json);
-    Flaw::Syntax(parsed.map_or_else(|error| error, |_| serde::de::Error::custom("this is not JSON")))
+    JsonFault::Syntax(parsed.map_or_else(|error| error, |_| serde::de::Error::custom("this is not JSON")))
 }
 
 /// Why bytes are not the JSON that they should be. Its text is the second half of a sentence.
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum Flaw {
+pub enum JsonFault {
     /// They are no JSON.
     Syntax(serde_json::Error),
     /// They are, or begin like, JSON that is beyond a limit.
-    Beyond(Beyond),
+    LimitExceeded(LimitExceeded),
 }
 
-impl fmt::Display for Flaw {
+impl fmt::Display for JsonFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Syntax(error) => write!(f, "it is not JSON: {error}"),
-            Self::Beyond(beyond) => beyond.fmt(f),
+            Self::LimitExceeded(beyond) => beyond.fmt(f),
         }
     }
 }
 
-impl std::error::Error for Flaw {}
+impl std::error::Error for JsonFault {}
 
 /// The limit that a document is beyond.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Beyond {
+pub enum LimitExceeded {
     /// It is nested deeper than this.
     Depth(usize),
     /// It has a number of more characters than this.
     Digits(usize),
 }
 
-impl fmt::Display for Beyond {
+impl fmt::Display for LimitExceeded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Depth(max) => write!(f, "it is nested deeper than `max_json_depth`, which is {max}"),
@@ -141,5 +141,5 @@ impl fmt::Display for Beyond {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stop {
     Syntax,
-    Beyond(Beyond),
+    LimitExceeded(LimitExceeded),
 }

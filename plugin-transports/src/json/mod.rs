@@ -35,6 +35,6 @@ pub(crate) use self::checked::on_one_line;
 pub(crate) use self::checked::refused;
 pub use self::{
     checked::{checked, checked_within},
-    limits::{Beyond, Flaw, Limits},
-    typed::{FromJson, Served, ToJson, Translated, TranslatedFuture, Typed, Way, serve, typed},
+    limits::{JsonFault, LimitExceeded, Limits},
+    typed::{Direction, FromJson, JsonFuture, JsonService, Served, ToJson, Typed, serve, typed},
 };

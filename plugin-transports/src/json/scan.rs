@@ -1,6 +1,6 @@
 //! One pass over a document: whether it is JSON, and within its limits. It builds nothing, and never calls itself.
 
-use super::limits::{Beyond, Limits, Stop};
+use super::limits::{LimitExceeded, Limits, Stop};
 
 /// Eight bytes of this value.
 const fn each(byte: u8) -> u64 {
@@ -69,7 +69,7 @@ impl<'a> Scan<'a> {
                 Some(b'n') => self.word(b"ull")?,
                 Some(begin @ (b'[' | b'{')) => {
                     if open.depth == self.limits.depth {
-                        return Err(Stop::Beyond(Beyond::Depth(self.limits.depth)));
+                        return Err(Stop::LimitExceeded(LimitExceeded::Depth(self.limits.depth)));
                     }
                     open.push(begin == b'{');
                     // The end of a list and of an object is two behind its beginning.
@@ -152,7 +152,7 @@ impl<'a> Scan<'a> {
             self.some_digits()?;
         }
         if self.at - begin > self.limits.digits {
-            return Err(Stop::Beyond(Beyond::Digits(self.limits.digits)));
+            return Err(Stop::LimitExceeded(LimitExceeded::Digits(self.limits.digits)));
         }
         Ok(())
     }
@@ -240,7 +240,7 @@ mod tests {
     #[test]
     fn the_limits_are_reached_and_not_passed() {
         let depth = |text: &str, max| Scan::new(text, Limits::new().with_max_depth(max)).document();
-        let too_deep = |max| Err(Stop::Beyond(Beyond::Depth(max)));
+        let too_deep = |max| Err(Stop::LimitExceeded(LimitExceeded::Depth(max)));
         assert_eq!((depth("[[[]]]", 3), depth("[[[]]]", 2)), (Ok(()), too_deep(2)));
         assert_eq!(depth(r#"[{"a":[]},{"b":[]}]"#, 3), Ok(()));
         assert_eq!(depth(r#"[{"a":[]},{"b":[]}]"#, 2), too_deep(2));
@@ -252,7 +252,7 @@ mod tests {
             assert_eq!((depth(&mixed, 2 * levels), depth(&mixed, 2 * levels - 1)), (Ok(()), too_deep(2 * levels - 1)));
         }
         let digits = |text: &str| Scan::new(text, Limits::new().with_max_digits(6)).document();
-        let too_long = Err(Stop::Beyond(Beyond::Digits(6)));
+        let too_long = Err(Stop::LimitExceeded(LimitExceeded::Digits(6)));
         for number in ["123456", "-12345", "1.2e-3", "[123456,123456]", "\"1234567\"", "1.2345"] {
             assert_eq!(digits(number), Ok(()), "{number}");
         }

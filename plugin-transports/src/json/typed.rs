@@ -22,7 +22,7 @@ use super::checked::sealed;
 /// that is not a `Res` is `PLUGIN_1206` too, after the plugin has done its work.
 #[must_use]
 pub fn typed<Req, Res, S>(plugin: S) -> Typed<S, Req, Res> {
-    Translated { inner: plugin, way: PhantomData }
+    JsonService { inner: plugin, way: PhantomData }
 }
 
 /// A plugin that takes and gives JSON, over a service that takes `Req` and gives `Res`.
@@ -33,24 +33,24 @@ pub fn serve<Req, Res, S>(service: S) -> Served<S, Req, Res>
 where
     S: Service<Call<Req>, Response = Reply<Res>, Error = PluginError>,
 {
-    Translated { inner: service, way: PhantomData }
+    JsonService { inner: service, way: PhantomData }
 }
 
 /// What [`typed`] makes.
-pub type Typed<S, Req, Res> = Translated<S, ToJson<Req, Res>>;
+pub type Typed<S, Req, Res> = JsonService<S, ToJson<Req, Res>>;
 
 /// What [`serve`] makes.
-pub type Served<S, Req, Res> = Translated<S, FromJson<Req, Res>>;
+pub type Served<S, Req, Res> = JsonService<S, FromJson<Req, Res>>;
 
 /// A service between callers that speak in types and one that speaks in JSON, or the other way round: [`Typed`] or
 /// [`Served`].
-pub struct Translated<S, W> {
+pub struct JsonService<S, W> {
     inner: S,
     way: PhantomData<fn() -> W>,
 }
 
 /// Which way requests are translated; replies go the other.
-pub trait Way {
+pub trait Direction {
     /// The payload of a call to the service.
     type Taken;
     /// The payload of the call that it makes of it.
@@ -77,7 +77,7 @@ pub struct ToJson<Req, Res>(PhantomData<fn(Req) -> Res>);
 /// Takes JSON, and asks in a type.
 pub struct FromJson<Req, Res>(PhantomData<fn(Req) -> Res>);
 
-impl<Req: Serialize, Res: DeserializeOwned> Way for ToJson<Req, Res> {
+impl<Req: Serialize, Res: DeserializeOwned> Direction for ToJson<Req, Res> {
     type Taken = Req;
     type Asked = Bytes;
     type Answered = Bytes;
@@ -98,7 +98,7 @@ impl<Req: Serialize, Res: DeserializeOwned> Way for ToJson<Req, Res> {
     }
 }
 
-impl<Req: DeserializeOwned, Res: Serialize> Way for FromJson<Req, Res> {
+impl<Req: DeserializeOwned, Res: Serialize> Direction for FromJson<Req, Res> {
     type Taken = Bytes;
     type Asked = Req;
     type Answered = Res;
@@ -127,7 +127,7 @@ fn decode<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T, PluginErro
     })
 }
 
-impl<S, W> Translated<S, W> {
+impl<S, W> JsonService<S, W> {
     /// The inner service.
     pub fn get_ref(&self) -> &S {
         &self.inner
@@ -144,26 +144,26 @@ impl<S, W> Translated<S, W> {
     }
 }
 
-impl<S: Clone, W> Clone for Translated<S, W> {
+impl<S: Clone, W> Clone for JsonService<S, W> {
     fn clone(&self) -> Self {
         Self { inner: self.inner.clone(), way: PhantomData }
     }
 }
 
-impl<S: fmt::Debug, W> fmt::Debug for Translated<S, W> {
+impl<S: fmt::Debug, W> fmt::Debug for JsonService<S, W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Translated").field("inner", &self.inner).finish()
+        f.debug_struct("JsonService").field("inner", &self.inner).finish()
     }
 }
 
-impl<S, W> Service<Call<W::Taken>> for Translated<S, W>
+impl<S, W> Service<Call<W::Taken>> for JsonService<S, W>
 where
-    W: Way,
+    W: Direction,
     S: Service<Call<W::Asked>, Response = Reply<W::Answered>, Error = PluginError>,
 {
     type Response = Reply<W::Given>;
     type Error = PluginError;
-    type Future = TranslatedFuture<S::Future, W>;
+    type Future = JsonFuture<S::Future, W>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), PluginError>> {
         self.inner.poll_ready(cx)
@@ -178,7 +178,7 @@ where
                 Work::Failed { error: Some(error) }
             }
         };
-        TranslatedFuture { work, way: PhantomData }
+        JsonFuture { work, way: PhantomData }
     }
 }
 
@@ -192,17 +192,17 @@ pin_project! {
 }
 
 pin_project! {
-    /// The future of [`Translated`]. Dropping it drops the call.
-    pub struct TranslatedFuture<F, W> {
+    /// The future of [`JsonService`]. Dropping it drops the call.
+    pub struct JsonFuture<F, W> {
         #[pin]
         work: Work<F>,
         way: PhantomData<fn() -> W>,
     }
 }
 
-impl<F, W> Future for TranslatedFuture<F, W>
+impl<F, W> Future for JsonFuture<F, W>
 where
-    W: Way,
+    W: Direction,
     F: Future<Output = Result<Reply<W::Answered>, PluginError>>,
 {
     type Output = Result<Reply<W::Given>, PluginError>;
@@ -212,15 +212,15 @@ where
             WorkProject::Calling { future } => Poll::Ready(W::reply(ready!(future.poll(cx))?)),
             WorkProject::Failed { error } => match error.take() {
                 Some(error) => Poll::Ready(Err(error)),
-                None => polled_after_end("plugin_transports::json::TranslatedFuture"),
+                None => polled_after_end("plugin_transports::json::JsonFuture"),
             },
         }
     }
 }
 
-impl<F, W> fmt::Debug for TranslatedFuture<F, W> {
+impl<F, W> fmt::Debug for JsonFuture<F, W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TranslatedFuture").finish_non_exhaustive()
+        f.debug_struct("JsonFuture").finish_non_exhaustive()
     }
 }
 

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     again::Again,
     flaw,
-    json::{Beyond, Limits},
+    json::{LimitExceeded, Limits},
     members::{self, Unknown},
     metadata, said,
 };
@@ -120,7 +120,7 @@ pub(crate) struct Fault {
 pub(crate) enum Reply {
     Answer(Answer),
     /// The result of a call, which is beyond a limit.
-    Beyond(u64, Beyond),
+    LimitExceeded(u64, LimitExceeded),
     /// It names calls, and cannot be read; why, as the second half of a sentence.
     Broken(scan::Found, String),
     /// Not a reply.
@@ -184,7 +184,7 @@ fn read(line: &Bytes, limits: Limits) -> Result<Reply, String> {
         }
     }
     if let Some(Err(beyond)) = raw.result.map(|result| limits.hold(result)) {
-        return Ok(Reply::Beyond(id, beyond));
+        return Ok(Reply::LimitExceeded(id, beyond));
     }
     // An error is text; a plugin that sends an object instead is shown as it wrote it.
     let has_error = raw.error.is_some();
@@ -505,7 +505,7 @@ mod tests {
         let line =
             |depth| format!(r#"{{"id":"0000000000020001","result":{}{}}}"#, "[".repeat(depth), "]".repeat(depth));
         assert!(matches!(decode_line(&Bytes::from(line(128))), Reply::Answer(_)));
-        assert_eq!(decode_line(&Bytes::from(line(129))), Reply::Beyond(0x2_0001, Beyond::Depth(128)));
+        assert_eq!(decode_line(&Bytes::from(line(129))), Reply::LimitExceeded(0x2_0001, LimitExceeded::Depth(128)));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 /// Checks that these bytes are one JSON value and gives them back without raw line feeds, which may only stand
 /// between tokens. No tree is built.
-pub(crate) fn single_line(json: &[u8]) -> Result<Cow<'_, [u8]>, crate::json::Flaw> {
+pub(crate) fn single_line(json: &[u8]) -> Result<Cow<'_, [u8]>, crate::json::JsonFault> {
     // Of any depth: the host has a limit, and says so.
     crate::json::Limits::none().check(json)?;
     Ok(flat(json))

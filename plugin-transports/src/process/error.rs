@@ -37,7 +37,7 @@ pub(super) fn failed(failure: Failure, shared: &Shared) -> PluginError {
         Failure::Unreadable(why) => {
             PluginError::new(Code::ExecTransport, format!("the plugin's reply cannot be read: {why}"))
         }
-        Failure::Beyond(beyond) => {
+        Failure::LimitExceeded(beyond) => {
             PluginError::reply_too_large(format!("the plugin's reply is not passed on: {beyond}"))
         }
         Failure::ReplyTooLarge(limit) => {
@@ -60,7 +60,7 @@ pub(super) fn answered(fault: Fault, time: Option<&AttemptTime>, plugin: &Arc<st
     error.with_plugin(plugin.clone())
 }
 
-pub(super) fn not_json(flaw: &crate::json::Flaw, plugin: &Arc<str>) -> PluginError {
+pub(super) fn not_json(flaw: &crate::json::JsonFault, plugin: &Arc<str>) -> PluginError {
     crate::json::refused(flaw).with_plugin(plugin.clone())
 }
 

@@ -245,7 +245,7 @@ impl ProcessHandle {
 
     /// Follows what happens from now on. A listener that falls 64 events behind misses the oldest.
     #[must_use]
-    pub fn subscribe(&self) -> broadcast::Receiver<ProcessEvent> {
+    pub fn events(&self) -> broadcast::Receiver<ProcessEvent> {
         self.shared.subscribe()
     }
 
@@ -283,7 +283,7 @@ impl ProcessHandle {
 
     /// Forgets earlier deaths, and starts a process that has failed, or waits to be started again, now. A process that is
     /// ready or being started is left alone. Does not wait; [`state`](Self::state) and
-    /// [`subscribe`](Self::subscribe) tell what comes of it.
+    /// [`subscribe`](Self::events) tell what comes of it.
     pub fn retry_now(&self) {
         if let Some(commands) = self.commands.upgrade() {
             // Full: as many commands wait already, and the supervisor is about to do one of them.

@@ -188,7 +188,9 @@ async fn ask(connection: &Arc<Connection<Pipe>>, method: &str, payload: &[u8]) -
         Err(Failure::ReplyTooLarge(limit)) => {
             Err(not_ready(format!("the reply to `{method}` is longer than {limit} bytes")))
         }
-        Err(Failure::Beyond(beyond)) => Err(not_ready(format!("the reply to `{method}` is not accepted: {beyond}"))),
+        Err(Failure::LimitExceeded(beyond)) => {
+            Err(not_ready(format!("the reply to `{method}` is not accepted: {beyond}")))
+        }
         Err(Failure::Unreadable(why)) => Err(not_ready(format!("the reply to `{method}` cannot be read: {why}"))),
         // The end of the process is told, and better, by whoever watches it.
         Err(_) => std::future::pending().await,

@@ -12,7 +12,7 @@ use std::{
 use bytes::Bytes;
 use plugin_core::{
     Call, CallContext, HealthState, HealthStatus, PluginError, Reply, clock,
-    deadline::{AttemptFuture, AttemptTimeout, AttemptTimeoutLayer},
+    deadline::{AttemptTimeout, AttemptTimeoutFuture, AttemptTimeoutLayer},
 };
 use tower_layer::Layer;
 use tower_service::Service;
@@ -151,7 +151,7 @@ pub struct ResponseFuture {
 }
 
 enum Work {
-    Limited(AttemptFuture<Asking, plugin_core::AsError>),
+    Limited(AttemptTimeoutFuture<Asking, plugin_core::AsErrorValue>),
     Bare(Asking),
 }
 

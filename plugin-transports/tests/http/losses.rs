@@ -1,7 +1,7 @@
 //! Calls that are lost with their connections, which nobody shares.
 
 use futures_util::future::join_all;
-use plugin_core::{AnyError, Classify, PluginInstance, Verdict};
+use plugin_core::{ByErrorType, Classify, PluginInstance, Verdict};
 use plugin_transports::http::{HttpClient, HttpConfig};
 use tokio::{io::AsyncWriteExt, net::TcpListener};
 
@@ -25,7 +25,7 @@ async fn failures(listener: &TcpListener, instance: &PluginInstance<HttpClient>,
     let (outcomes, ()) = within(async { tokio::join!(calls, crash) }).await;
     let verdicts = outcomes.iter().map(|outcome| {
         let error = outcome.as_ref().expect_err("it is lost");
-        AnyError.classify(Err::<&(), _>(error)).verdict()
+        ByErrorType.classify(Err::<&(), _>(error)).verdict()
     });
     verdicts.filter(|verdict| *verdict == Verdict::Failure).count()
 }

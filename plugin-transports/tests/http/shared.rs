@@ -4,7 +4,7 @@ use std::{pin::pin, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{FutureExt, future::join_all};
-use plugin_core::{AnyError, Call, Classify, Code, PluginInstance, Sent, Verdict, classify::Again};
+use plugin_core::{ByErrorType, Call, Classify, Code, PluginInstance, Sent, Verdict, classify::Again};
 use plugin_transports::http::{HttpClient, HttpConfig, HttpVersion};
 use tower::ServiceExt;
 
@@ -25,7 +25,7 @@ async fn failures(plugin: &Frames, calls: usize) -> usize {
     for outcome in join_all((0..calls).map(|_| call(&instance, "1"))).await {
         let error = outcome.expect_err("it is lost");
         assert_eq!((error.code(), error.sent()), (Code::ConnectionFailed, Sent::Maybe), "{error}");
-        let judged = AnyError.classify(Err::<&(), _>(&error));
+        let judged = ByErrorType.classify(Err::<&(), _>(&error));
         assert_eq!(judged.again(), Again::Yes, "another attempt may help each of them");
         failures += usize::from(judged.verdict() == Verdict::Failure);
     }

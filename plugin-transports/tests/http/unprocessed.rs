@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use futures_util::future::join_all;
-use plugin_core::{AnyError, Classify, Code, Sent, Verdict};
+use plugin_core::{ByErrorType, Classify, Code, Sent, Verdict};
 use plugin_transports::http::{HttpConfig, HttpVersion};
 
 use crate::{
@@ -23,7 +23,7 @@ async fn a_stream_that_was_refused_or_came_after_a_goaway_was_never_sent() {
         let error = call(&connect(config(address)), "1").await.expect_err("it is not taken");
         let sent = if is_unsent { Sent::Nothing } else { Sent::Maybe };
         assert_eq!((error.code(), error.sent()), (Code::ConnectionFailed, sent), "{refusal:?}: {error:?}");
-        assert_eq!(AnyError.classify(Err::<&(), _>(&error)).sent(), sent, "{refusal:?}, as it is judged");
+        assert_eq!(ByErrorType.classify(Err::<&(), _>(&error)).sent(), sent, "{refusal:?}, as it is judged");
     }
 }
 
@@ -74,7 +74,7 @@ async fn calls_that_two_ending_connections_refuse_are_one_piece_of_evidence() {
     assert_eq!(refused.len(), 12);
     assert!(refused.iter().all(|error| error.sent() == Sent::Nothing && error.is_retryable()), "{refused:?}");
     let failures =
-        refused.iter().filter(|error| AnyError.classify(Err::<&(), _>(*error)).verdict() == Verdict::Failure);
+        refused.iter().filter(|error| ByErrorType.classify(Err::<&(), _>(*error)).verdict() == Verdict::Failure);
     assert_eq!(failures.count(), 1);
     call(&instance, "1").await.expect("a reply on the next one");
 }

@@ -1,9 +1,9 @@
 use plugin_health::HealthGateLayer;
-use plugin_lb::{Balance, Endpoint, LbConfig};
+use plugin_lb::{Balance, Endpoint, BalanceConfig};
 use plugin_ratelimit::RateLimitLayer;
 
 fn balance(endpoints: Vec<Endpoint<String>>) {
-    let _ = Balance::new(LbConfig::default(), endpoints).unwrap().for_http();
+    let _ = Balance::new(BalanceConfig::default(), endpoints).unwrap().for_http();
 }
 
 fn main() {

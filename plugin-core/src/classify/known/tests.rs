@@ -1,10 +1,10 @@
 use std::{fmt, time::Duration};
 
 use super::*;
-use crate::{AnyError, Classify, ErrorChain, InstanceId};
+use crate::{ByErrorChain, ByErrorType, Classify, InstanceId};
 
 fn of<E: 'static>(error: E) -> Judgement {
-    AnyError.classify(Err::<&(), _>(&error))
+    ByErrorType.classify(Err::<&(), _>(&error))
 }
 
 /// An error of the user's own, which has another one for its source.
@@ -48,7 +48,7 @@ fn a_refusal_of_towers_own_is_one_wherever_it_sits() {
         of(BoxError::from(Overloaded::new())),
         of(BoxError::from(Own(Own(Overloaded::new())))),
         of(io::Error::other(Overloaded::new())),
-        ErrorChain.classify(Err::<&(), _>(&Own(Overloaded::new()))),
+        ByErrorChain.classify(Err::<&(), _>(&Own(Overloaded::new()))),
     ] {
         assert_eq!((judged.verdict(), judged.refusal()), (Verdict::Ignored, Some(Code::ConcurrencyExceeded)));
         assert_eq!((judged.again(), judged.sent()), (Again::Yes, Sent::Nothing));
@@ -111,7 +111,7 @@ fn an_answer_that_blames_the_caller_is_ignored_whatever_it_was_made_of() {
 #[test]
 fn an_enum_of_the_users_own_is_looked_into_by_the_chain() {
     let own = Own(Rejected::overloaded());
-    assert_eq!(ErrorChain.classify(Err::<&(), _>(&own)).verdict(), Verdict::Ignored);
+    assert_eq!(ByErrorChain.classify(Err::<&(), _>(&own)).verdict(), Verdict::Ignored);
     assert_eq!(of(own).verdict(), Verdict::Failure);
 }
 
@@ -155,7 +155,7 @@ fn an_open_circuit_inside_is_not_retried() {
 fn a_refused_connection_deep_in_a_chain_sent_nothing() {
     let error = || Own(io::Error::from(io::ErrorKind::ConnectionRefused));
     assert_eq!(of(BoxError::from(error())).sent(), Sent::Nothing);
-    assert_eq!(ErrorChain.classify(Err::<&(), _>(&error())).sent(), Sent::Nothing);
+    assert_eq!(ByErrorChain.classify(Err::<&(), _>(&error())).sent(), Sent::Nothing);
     assert_eq!(of(error()).sent(), Sent::Maybe, "without a chain it is an unknown error");
 }
 

@@ -285,7 +285,7 @@ fn polled<T>(part: Part, poll: impl FnOnce() -> T) -> T {
 }
 
 /// How the call that this thread is polling would be judged if its time were up now. `None` outside of a
-/// [`WithDeadline`](crate::deadline::WithDeadline) and an [`AttemptTimeout`](crate::deadline::AttemptTimeout), or when a
+/// [`Deadline`](crate::deadline::Deadline) and an [`AttemptTimeout`](crate::deadline::AttemptTimeout), or when a
 /// task stands between them and this. It reads the clock.
 #[must_use]
 pub fn elapsed() -> Option<Cut> {

@@ -1,7 +1,7 @@
 //! Who is to blame when time is up: one rule, and the way in which everybody involved hears of it.
 //!
 //! A call ends early when the layer that owns its time drops it: [`AttemptTimeout`](super::AttemptTimeout) one attempt,
-//! [`WithDeadline`](super::WithDeadline) the whole call. Dropping is what withdraws a request, so only then is it certain
+//! [`Deadline`](super::Deadline) the whole call. Dropping is what withdraws a request, so only then is it certain
 //! how far it came. Therefore a layer drops what it cuts with [`drop_under`]; whatever is dropped asks [`current`] why, a
 //! transport tells with [`report`] how far it came, and the layer has it in the [`Progress`]. All of it happens on one
 //! thread during one drop, and costs a call that ends by itself nothing.

@@ -38,7 +38,7 @@ pub(super) fn summary(plugins: &[PluginView]) -> String {
 }
 
 fn row(plugin: &PluginView) -> [String; 7] {
-    let calls = plugin.telemetry.as_ref().map(|calls| calls.snapshot());
+    let calls = plugin.telemetry.as_ref().map(|calls| calls.stats());
     let count = |status| calls.as_ref().map_or(0, |calls| calls.ended(status)).to_string();
     let process = plugin.controls.process.as_ref();
     let none = || "-".to_owned();

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use plugin_breaker::CircuitBreakerConfig;
 use plugin_health::HealthConfig;
-use plugin_lb::LbConfig;
+use plugin_lb::BalanceConfig;
 use plugin_ratelimit::RateLimitConfig;
 use plugin_retry::RetryConfig;
 use plugin_settings::Faults;
@@ -49,7 +49,7 @@ pub struct PluginConfig {
     circuit_breaker: CircuitBreakerConfig,
     health_check: Option<HealthConfig>,
     rate_limit: Option<RateLimitConfig>,
-    load_balancer: LbConfig,
+    load_balancer: BalanceConfig,
 }
 
 /// What the transport of a plugin needs. `Debug` shows no secret.
@@ -191,7 +191,7 @@ impl PluginConfig {
 
     /// How one of several instances is picked.
     #[must_use]
-    pub fn load_balancer(&self) -> LbConfig {
+    pub fn load_balancer(&self) -> BalanceConfig {
         self.load_balancer
     }
 }

@@ -2,7 +2,7 @@
 
 use plugin_core::Code;
 use plugin_core::settings::{Key, Kind, Settings, Table};
-use plugin_lb::LbConfig;
+use plugin_lb::BalanceConfig;
 use plugin_settings::{Faults, Keys};
 use plugin_transports::ConnectionConfig;
 use plugin_transports::auth::AuthConfig;
@@ -73,7 +73,7 @@ pub(in crate::config) static TABLE: Table = Table::new("plugin", "A plugin: how 
         Key::new("health_check", Kind::Section(&HEALTH_CHECK), "How often it is asked how it is."),
         Key::new("connection", Kind::Section(ConnectionConfig::TABLE), "How the transport connects."),
         Key::new("rate_limit", Kind::Optional(&RATE_LIMIT), "How many calls it gets.").default("off"),
-        Key::new("load_balancer", Kind::Section(LbConfig::TABLE), "How one of several instances is picked.").only(HTTP),
+        Key::new("load_balancer", Kind::Section(BalanceConfig::TABLE), "How one of several instances is picked.").only(HTTP),
     ])
     .over(ProcessConfig::TABLE)
     .without(&["no_new_privs", "start_timeout", "request_timeout", "shutdown_grace", "max_in_flight", "max_queued_bytes"])

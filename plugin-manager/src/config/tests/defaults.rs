@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use plugin_breaker::CircuitBreakerConfig;
 use plugin_health::HealthConfig;
-use plugin_lb::LbConfig;
+use plugin_lb::BalanceConfig;
 use plugin_ratelimit::RateLimitConfig;
 use plugin_retry::RetryConfig;
 use plugin_transports::process::{ProcessConfig, RestartConfig};
@@ -20,7 +20,7 @@ fn what_is_not_said_is_what_the_crates_take_for_granted() {
         assert_eq!(*plugin.retry(), RetryConfig::default());
         assert_eq!(*plugin.circuit_breaker(), CircuitBreakerConfig::default());
         assert_eq!(plugin.health_check(), Some(HealthConfig::default()));
-        assert_eq!(plugin.load_balancer(), LbConfig::default());
+        assert_eq!(plugin.load_balancer(), BalanceConfig::default());
         assert_eq!((plugin.timeout(), plugin.attempt_timeout()), (Duration::from_secs(30), Duration::from_secs(30)));
         assert!(plugin.enabled() && plugin.priority() == 0);
     }

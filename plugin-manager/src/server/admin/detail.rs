@@ -62,9 +62,9 @@ struct Limits {
 
 impl Limits {
     fn of(controls: &Controls) -> Self {
-        let attempt = controls.attempt_timeout.as_ref().and_then(|attempt| attempt.limit());
+        let attempt = controls.attempt_timeout.as_ref().and_then(|attempt| attempt.config());
         Self {
-            timeout: controls.deadline.as_ref().and_then(|deadline| deadline.timeout()).map(short),
+            timeout: controls.deadline.as_ref().and_then(|deadline| deadline.config()).map(short),
             attempt_timeout: attempt.map(short),
         }
     }

@@ -9,7 +9,7 @@ use plugin_core::{
     Code, HealthStatus,
     clock::{self, Instant},
     go_duration,
-    telemetry::{Snapshot, Status as CallStatus},
+    telemetry::{Status as CallStatus, TelemetryStats},
 };
 use plugin_lb::LastFailure;
 use plugin_transports::process::{ProcessEnd, ProcessHandle};
@@ -31,7 +31,7 @@ pub(super) struct Status {
 
 impl Status {
     pub(super) fn of(plugins: &[PluginView], uptime: Duration, shutting_down: bool) -> Self {
-        let calls = plugins.iter().filter_map(|plugin| plugin.telemetry.as_ref()).map(|calls| calls.snapshot().total());
+        let calls = plugins.iter().filter_map(|plugin| plugin.telemetry.as_ref()).map(|calls| calls.stats().total());
         Self {
             version: env!("CARGO_PKG_VERSION"),
             uptime: go_duration::format(Duration::from_secs(uptime.as_secs())),
@@ -116,7 +116,7 @@ impl Plugin {
             waits_for_operator: view.controls.process.as_ref().is_some_and(ProcessHandle::waits_for_operator),
             restarts: process.map(|process| process.restarts),
             failed_starts: process.map(|process| process.failed_starts),
-            calls: view.telemetry.as_ref().map(|calls| Calls::of(&calls.snapshot())),
+            calls: view.telemetry.as_ref().map(|calls| Calls::of(&calls.stats())),
         }
     }
 }
@@ -209,7 +209,7 @@ struct Calls {
 }
 
 impl Calls {
-    fn of(snapshot: &Snapshot) -> Self {
+    fn of(snapshot: &TelemetryStats) -> Self {
         let ended = |status| snapshot.ended(status);
         let [success, failure, refused] = [CallStatus::Success, CallStatus::Failure, CallStatus::Refused].map(ended);
         let answerable = success + failure + refused;

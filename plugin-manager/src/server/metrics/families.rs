@@ -1,6 +1,6 @@
 //! What is told of a plugin in metrics: the one list that the page and every other recorder read.
 
-use plugin_core::telemetry::{Snapshot, Status};
+use plugin_core::telemetry::{Status, TelemetryStats};
 
 use crate::manager::PluginView;
 
@@ -53,7 +53,7 @@ pub(super) static FAMILIES: [Family; 12] = [
         name: "plugin_active_requests",
         help: "Calls that are running.",
         kind: Kind::Gauge,
-        tell: |plugin, tell| one(plugin.calls.as_ref().map(Snapshot::active), tell),
+        tell: |plugin, tell| one(plugin.calls.as_ref().map(TelemetryStats::active), tell),
     },
     Family {
         name: "plugin_abandoned_requests",
@@ -125,7 +125,7 @@ pub(super) fn is_family(name: &str) -> bool {
 /// One plugin's numbers at one moment. None where it has no such layer.
 pub(super) struct Reading<'p> {
     pub(super) plugin: &'p str,
-    pub(super) calls: Option<Snapshot>,
+    pub(super) calls: Option<TelemetryStats>,
     state: u64,
     abandoned: Option<u64>,
     breaker: Option<u64>,
@@ -143,7 +143,7 @@ impl<'p> Reading<'p> {
         let process = controls.process.as_ref().map(|process| process.stats());
         Self {
             plugin: &plugin.name,
-            calls: plugin.telemetry.as_ref().map(|telemetry| telemetry.snapshot()),
+            calls: plugin.telemetry.as_ref().map(|telemetry| telemetry.stats()),
             state: plugin.state.metric(),
             abandoned: process.map(|process| process.abandoned as u64),
             breaker: controls.breaker.as_ref().map(|breaker| u64::from(breaker.state().metric())),

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write, time::Duration};
 
-use plugin_core::telemetry::{Snapshot, bucket_bounds};
+use plugin_core::telemetry::{TelemetryStats, bucket_bounds};
 
 use super::families::{DURATION, DURATION_HELP, FAMILIES, Kind, Reading};
 
@@ -53,7 +53,7 @@ fn heading(page: &mut String, name: &str, help: &str, kind: &str) -> usize {
     start
 }
 
-fn histogram(page: &mut String, plugin: &str, calls: &Snapshot, bounds: &[Option<String>]) {
+fn histogram(page: &mut String, plugin: &str, calls: &TelemetryStats, bounds: &[Option<String>]) {
     let (mut count, mut sum) = (0_u64, Duration::ZERO);
     // The last bucket has no bound.
     for (bucket, bound) in calls.buckets().iter().zip(bounds.iter().chain([&None])) {

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, fmt};
 
 use metrics::{Key, Level, Metadata, Recorder, Unit};
-use plugin_core::telemetry::{Bucket, Snapshot};
+use plugin_core::telemetry::{Bucket, TelemetryStats};
 
 use super::families::{DURATION, DURATION_HELP, FAMILIES, Kind, Reading};
 use crate::manager::PluginView;
@@ -79,7 +79,7 @@ impl Publisher {
 }
 
 impl Published {
-    fn record(&mut self, recorder: &dyn Recorder, plugin: &str, calls: &Snapshot) {
+    fn record(&mut self, recorder: &dyn Recorder, plugin: &str, calls: &TelemetryStats) {
         let histogram = recorder.register_histogram(&key(DURATION, plugin, None), &METADATA);
         let total = |buckets: &[Bucket]| buckets.iter().map(|bucket| bucket.count).sum::<u64>();
         if self.buckets.is_empty() || total(calls.buckets()) < total(&self.buckets) {

@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, StatusCode, header};
 use hyper::body::Incoming;
-use plugin_core::{AnyError, Classify, Code, PluginError, Sent, classify::retry_after, clock};
+use plugin_core::{ByErrorType, Classify, Code, PluginError, Sent, classify::retry_after, clock};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -184,7 +184,7 @@ pub(super) fn unread(error: Unread<hyper::Error>, max: usize, lease: &Lease) -> 
 
 /// Whether the plugin has certainly not looked at a request that was handed to a connection.
 pub(super) fn is_unsent(error: &hyper::Error) -> bool {
-    AnyError.classify(Err::<&(), _>(error)).sent() == Sent::Nothing
+    ByErrorType.classify(Err::<&(), _>(error)).sent() == Sent::Nothing
 }
 
 /// The request was handed to a connection, and no answer came.
@@ -225,7 +225,7 @@ pub(super) fn no_answer(status: StatusCode, unread: &envelope::Unread) -> Plugin
             let message = format!("the plugin answered {status} with something that is not a JSON envelope: {why}");
             PluginError::new(Code::HttpTransport, message).with_http_status(status.as_u16())
         }
-        envelope::Unread::Beyond(beyond) => {
+        envelope::Unread::LimitExceeded(beyond) => {
             PluginError::reply_too_large(format!("the plugin's reply is not passed on: {beyond}"))
         }
     }

@@ -15,7 +15,9 @@ use pin_project_lite::pin_project;
 use plugin_core::{
     BoxFuture, Call, Code, PluginError, PluginInfo, PluginInstance, Rejected, Reply, Sent,
     clock::Instant,
-    deadline::{AttemptFuture, AttemptTimeout, AttemptTimeoutLayer, attempt_limit, cut::AttemptTime, turn, waiting},
+    deadline::{
+        AttemptTimeout, AttemptTimeoutFuture, AttemptTimeoutLayer, attempt_limit, cut::AttemptTime, turn, waiting,
+    },
     polled_after_end,
 };
 use tokio_util::{
@@ -235,7 +237,7 @@ pin_project! {
 pin_project! {
     #[project = WorkProject]
     enum Work {
-        Limited { #[pin] future: AttemptFuture<BoxFuture<Result<Reply<Bytes>, PluginError>>, plugin_core::AsError> },
+        Limited { #[pin] future: AttemptTimeoutFuture<BoxFuture<Result<Reply<Bytes>, PluginError>>, plugin_core::AsErrorValue> },
         Bare { #[pin] future: BoxFuture<Result<Reply<Bytes>, PluginError>> },
         Ended,
     }

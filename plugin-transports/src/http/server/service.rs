@@ -15,7 +15,9 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::Body;
-use plugin_core::{AsError, BoxFuture, Call, Code, HealthStatus, Plugin, PluginError, Reply, clock, polled_after_end};
+use plugin_core::{
+    AsErrorValue, BoxFuture, Call, Code, HealthStatus, Plugin, PluginError, Reply, clock, polled_after_end,
+};
 use tower_service::Service;
 
 use super::{answer, options::Settings, problem::problem, request};
@@ -138,7 +140,7 @@ where
 
 /// Calls the plugin, within the call's deadline.
 async fn run<S: Plugin<Bytes, Bytes>>(plugin: S, call: Call<Bytes>) -> Result<Reply<Bytes>, PluginError> {
-    let finished = AssertUnwindSafe(served::call(plugin, call, AsError)).catch_unwind().await;
+    let finished = AssertUnwindSafe(served::call(plugin, call, AsErrorValue)).catch_unwind().await;
     finished.unwrap_or_else(|_| Err(PluginError::execution("the plugin panicked")))
 }
 

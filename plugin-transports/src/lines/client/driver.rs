@@ -100,7 +100,9 @@ impl<R, W> Driver<R, W> {
             Line::Whole(text) => {
                 let became = match decode(&text, self.limits.json) {
                     Reply::Answer(answer) => Some(self.connection.complete(answer.id, Ok(answer))),
-                    Reply::Beyond(id, beyond) => Some(self.connection.complete(id, Err(Failure::Beyond(beyond)))),
+                    Reply::LimitExceeded(id, beyond) => {
+                        Some(self.connection.complete(id, Err(Failure::LimitExceeded(beyond))))
+                    }
                     Reply::Broken(found, why) => self.fail(&found, &Failure::Unreadable(why)),
                     Reply::Noise => None,
                 };

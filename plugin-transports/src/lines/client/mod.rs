@@ -54,7 +54,7 @@ pub(crate) enum Failure {
     /// The reply cannot be read; why, as the second half of a sentence.
     Unreadable(String),
     /// The result is beyond a limit.
-    Beyond(crate::json::Beyond),
+    LimitExceeded(crate::json::LimitExceeded),
     /// The reply is longer than a line may be.
     ReplyTooLarge(usize),
     /// The plugin does not read, and what waits for it is at its bound.
