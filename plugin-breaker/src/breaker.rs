@@ -6,8 +6,8 @@ use plugin_core::{Rejected, Striped};
 
 use crate::{
     CircuitBreakerConfig, CircuitBreakerHandle, CircuitBreakerStats, CircuitState,
+    circuit::Shared,
     guard::{Admission, Guard, Hold},
-    shared::Shared,
 };
 
 /// A circuit breaker that is asked before, and told after. For code that is no tower service.

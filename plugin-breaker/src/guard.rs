@@ -9,8 +9,8 @@ use plugin_core::{
 };
 
 use crate::{
+    circuit::{Admitted, Shared},
     refusal::Refusal,
-    shared::{Admitted, Shared},
 };
 
 /// What became of a call that asked to pass.

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::{CircuitBreakerConfig, CircuitBreakerStats, CircuitState, Events, Reason, shared::Shared};
+use crate::{CircuitBreakerConfig, CircuitBreakerStats, CircuitState, Events, Reason, circuit::Shared};
 
 /// Reads and commands a breaker. Cheap to clone; every clone, and every service of the layer, is the same breaker.
 ///

@@ -2,14 +2,14 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod breaker;
-mod cells;
+mod circuit;
 pub mod config;
+#[cfg(all(test, not(loom)))]
+mod documented_costs;
 mod event;
 mod future;
 mod guard;
 mod handle;
-mod hot;
-mod hurry;
 mod keyed;
 mod layer;
 mod machine;
@@ -17,14 +17,14 @@ mod machine;
 #[doc(hidden)]
 pub mod missing;
 mod probes;
-#[cfg(all(test, not(loom)))]
-mod promises;
+mod published;
 mod refusal;
 mod refuse;
 mod service;
-mod shared;
+mod short_deadlines;
 mod state;
 mod stats;
+mod success_counters;
 mod sync;
 mod window;
 

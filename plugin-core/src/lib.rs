@@ -14,7 +14,6 @@ mod code;
 mod config_error;
 mod context;
 pub mod deadline;
-mod ended;
 mod error;
 pub mod fallback;
 pub mod go_duration;
@@ -25,10 +24,12 @@ mod key;
 mod keyed;
 pub mod outcome;
 mod plugin;
+mod polled_after_end;
 pub mod readiness;
 pub mod reject;
 mod rejected;
 mod request_id;
+mod sentences;
 #[cfg(feature = "serde")]
 pub mod serde_duration;
 pub mod settings;
@@ -38,7 +39,6 @@ pub mod telemetry;
 #[cfg(feature = "tonic")]
 mod tonic_status;
 mod trace_context;
-mod words;
 
 pub use backoff::{Backoff, Jitter};
 pub use box_error::{BoxError, BoxErrorFuture, BoxErrorLayer, BoxErrorService};
@@ -52,7 +52,6 @@ pub use classify::{ByErrorChain, ByErrorType, Classify, ClassifyFn, Judgement, V
 pub use code::{Code, Kind};
 pub use config_error::ConfigError;
 pub use context::CallContext;
-pub use ended::polled_after_end;
 pub use error::{PluginError, Sent};
 pub use health::{HealthCell, HealthState, HealthStatus};
 pub use instance::{PluginInfo, PluginInstance, Probe};
@@ -63,6 +62,7 @@ pub use outcome::{AtEnd, AtHead, End, ExpectedBody, Observe, Observer, Outcome, 
 #[cfg(feature = "http")]
 pub use outcome::{FollowBody, FollowedBody};
 pub use plugin::{BoxFuture, BoxPlugin, Plugin};
+pub use polled_after_end::polled_after_end;
 #[cfg(feature = "grpc")]
 pub use reject::AsGrpcStatus;
 #[cfg(feature = "http")]
@@ -70,7 +70,7 @@ pub use reject::AsHttpResponse;
 pub use reject::{AsErrorValue, Reject};
 pub use rejected::{Quota, Rejected};
 pub use request_id::RequestId;
+pub use sentences::{RoundedDuration, counted, rounded};
 pub use slots::{SlotCall, Slots, Started};
 pub use striped::{Lease, Pad, Striped, StripedCounter};
 pub use trace_context::TraceContext;
-pub use words::{RoundedDuration, counted, rounded};

@@ -1,9 +1,9 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-mod changes;
 mod check;
 mod config;
+mod events;
 mod handle;
 mod layer;
 #[cfg(not(feature = "grpc"))]
@@ -21,9 +21,9 @@ mod threshold;
 /// The vocabulary of the family: what a program needs besides this crate.
 pub use plugin_core;
 
-pub use changes::HealthEvents;
 pub use check::{HealthCheck, WeakHealthCheck};
 pub use config::{HealthConfig, HealthConfigBuilder};
+pub use events::HealthEvents;
 pub use handle::{GatePolicy, HealthGateHandle};
 pub use layer::HealthGateLayer;
 pub use monitor::HealthMonitor;

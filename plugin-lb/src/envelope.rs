@@ -2,7 +2,7 @@
 
 use plugin_core::{Attributed, Call, InstanceId, PluginError, Reply};
 
-use crate::{Hints, failure};
+use crate::{Hints, last_failure};
 
 /// What a balancer reads from a request, and writes to what comes back.
 ///
@@ -66,7 +66,7 @@ impl<T: Clone, U> Envelope<Call<T>, Reply<U>, PluginError> for CallEnvelope {
     }
 
     fn tell(&self, error: &PluginError) -> Option<String> {
-        Some(failure::say(error))
+        Some(last_failure::say(error))
     }
 }
 

@@ -8,8 +8,8 @@ use crate::{
     BalanceConfig, Endpoint, Hints, InstanceStats, MembershipError,
     error::MembershipErrorKind::{Duplicate, Unknown, Weight},
     member::Entry,
-    picked::PickedInstance,
-    shared::Shared,
+    membership::Shared,
+    picked_instance::PickedInstance,
 };
 
 /// Adds and removes instances, reads statistics and changes settings, while calls go on.

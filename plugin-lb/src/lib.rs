@@ -6,20 +6,20 @@ mod endpoint;
 mod envelope;
 mod error;
 mod estimate;
-mod failure;
 mod future;
 mod handle;
 mod hints;
+mod last_failure;
 mod member;
+mod membership;
 mod meter;
 #[cfg(not(feature = "http"))]
 #[doc(hidden)]
 pub mod missing;
 mod pick;
-mod picked;
+mod picked_instance;
 mod service;
 mod settings;
-mod shared;
 mod stats;
 mod strategy;
 
@@ -32,11 +32,11 @@ pub use endpoint::Endpoint;
 pub use envelope::HttpEnvelope;
 pub use envelope::{CallEnvelope, CallOnceEnvelope, Envelope, HintsEnvelope, PlainEnvelope, RetainingEnvelope};
 pub use error::{MembershipError, MembershipErrorKind};
-pub use failure::LastFailure;
 pub use future::ResponseFuture;
 pub use handle::{BalanceHandle, RemovedInstance};
 pub use hints::Hints;
-pub use picked::PickedInstance;
+pub use last_failure::LastFailure;
+pub use picked_instance::PickedInstance;
 pub use service::Balance;
 pub use stats::InstanceStats;
 pub use strategy::Strategy;

@@ -12,9 +12,9 @@ use plugin_core::{
 };
 
 use crate::{
+    membership::Shared,
     meter::{Meter, Settled},
     pick::View,
-    shared::Shared,
 };
 
 /// What an instance is for as long as it is part of a balancer.

@@ -13,7 +13,7 @@ use plugin_core::{
 
 use crate::{
     estimate::{Estimate, Sample},
-    failure::Kept,
+    last_failure::Kept,
 };
 
 /// How a call on an instance was settled.

@@ -17,7 +17,7 @@ use crate::{
     ResponseFuture,
     envelope::{CallEnvelope, CallOnceEnvelope, RetainingEnvelope},
     future::Policy,
-    shared::Shared,
+    membership::Shared,
 };
 
 /// A service over a changing set of instances: each call goes to one of them.

@@ -10,12 +10,12 @@ mod meter;
 #[cfg(not(feature = "grpc"))]
 #[doc(hidden)]
 pub mod missing;
+mod packed_state;
 mod queue;
 mod service;
 mod settings;
 mod sync;
 mod until_ready;
-mod word;
 
 /// The vocabulary of the family: what a program needs besides this crate.
 pub use plugin_core;

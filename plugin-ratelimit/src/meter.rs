@@ -4,8 +4,8 @@ use std::fmt;
 
 use crate::{
     gcra::{self, Decision, Limit},
+    packed_state::Word,
     sync::{AtomicU64, Ordering},
-    word::Word,
 };
 
 /// The word holds the arrival time and counts the changes of settings; its count picks one of two slots, so that new

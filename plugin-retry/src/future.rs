@@ -23,7 +23,7 @@ use tower_service::Service;
 
 use crate::{
     ByRequest, GaveUp, Replay,
-    course::{Course, Next, answer},
+    attempts::{Course, Next, answer},
 };
 
 pin_project! {

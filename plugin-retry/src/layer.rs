@@ -9,7 +9,7 @@ use plugin_core::ByHttpStatus;
 use plugin_core::{ByErrorType, ClassifyFn, Judgement, Striped};
 use tower_layer::Layer;
 
-use crate::{Budget, ByRequest, ReplayFn, Retry, RetryConfig, RetryHandle, course::Core, state::State};
+use crate::{Budget, ByRequest, ReplayFn, Retry, RetryConfig, RetryHandle, attempts::Core, state::State};
 
 /// Repeats calls that failed in a way that another attempt may not meet.
 ///

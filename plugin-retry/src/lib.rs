@@ -2,9 +2,9 @@
 #![cfg_attr(all(feature = "axum", feature = "tonic"), doc = "", doc = include_str!("../docs/over-http.md"))]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod attempts;
 pub mod budget;
 mod config;
-mod course;
 mod decide;
 mod future;
 mod handle;
@@ -19,7 +19,7 @@ mod state;
 mod sync;
 #[cfg(feature = "tower")]
 mod tower_policy;
-mod waits;
+mod wait_policy;
 
 pub use budget::{Budget, BudgetConfig, Throttle, ThrottleConfig, Withdrawal};
 pub use config::{RetryConfig, RetryConfigBuilder};

@@ -11,7 +11,7 @@ use tower_service::Service;
 
 use crate::{
     ByRequest, Replay, ResponseFuture, RetryHandle,
-    course::{Core, Course},
+    attempts::{Core, Course},
     state::State,
 };
 

@@ -15,8 +15,8 @@ use super::fault::Faults;
 use super::field::{Field, Integer};
 use super::node::{Node, Value};
 use super::section;
+use super::section_problems::Within;
 use super::source::Span;
-use super::within::Within;
 
 /// What the environment is asked through: the value of a variable, if it is set.
 pub type Env<'e> = &'e dyn Fn(&str) -> Option<String>;

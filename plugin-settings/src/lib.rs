@@ -6,10 +6,10 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
-mod bare;
 #[cfg(feature = "conform")]
 pub mod conform;
 mod declared;
+mod empty_section;
 mod fault;
 mod field;
 mod field_lists;
@@ -20,7 +20,6 @@ mod limits;
 mod markdown;
 mod merge;
 mod node;
-mod off;
 mod overlay;
 mod parsing;
 mod path;
@@ -32,13 +31,14 @@ mod scalar;
 mod schema;
 mod secrets;
 mod section;
+mod section_problems;
 mod shown;
 mod source;
 mod substitute;
 mod suggest;
+mod switched_off;
 mod syntax;
 mod toml;
-mod within;
 mod write;
 mod yaml;
 

@@ -13,7 +13,7 @@ use super::merge::{NamedList, merge};
 use super::node::{Node, Value};
 use super::source::{Source, Span};
 use super::syntax::Syntax;
-use super::{bare, keys, load, off, overlay, parse, paths, secrets, shown, substitute};
+use super::{empty_section, keys, load, overlay, parse, paths, secrets, shown, substitute, switched_off};
 
 /// Reads the settings in the file at `path`, with its overlay.
 ///
@@ -104,13 +104,13 @@ pub fn settle<T>(
     if matches!(tree.value, Value::Null) {
         tree.value = Value::Map(Vec::new());
     }
-    faults.append(bare::faults(&tree, table));
+    faults.append(empty_section::faults(&tree, table));
     faults.append(prepare(&mut tree));
     fill(&mut tree, table);
     let shown = tree.clone();
     faults.append(secrets::resolve(&mut tree, table, context));
     faults.append(paths::resolve(&mut tree, table, &context.dir));
-    let off = off::spans(&tree, table, context.unavailable);
+    let off = switched_off::spans(&tree, table, context.unavailable);
     faults.retain(|fault| !off.contains(fault.span()));
     match keys::read(&tree, table, context, make) {
         Ok(Some(settings)) if faults.is_empty() => return Ok((settings, shown)),

@@ -3,10 +3,10 @@
 #![cfg_attr(not(feature = "full"), doc = "How a call reaches code that runs elsewhere, and how that code is served.")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-#[cfg(any(feature = "http", feature = "lines"))]
-mod again;
 #[cfg(feature = "auth")]
 pub mod auth;
+#[cfg(any(feature = "http", feature = "lines"))]
+mod call_served;
 #[cfg(feature = "http")]
 mod connection;
 #[cfg(feature = "dial")]
@@ -15,30 +15,30 @@ mod connection;
     allow(dead_code, reason = "what a transport tells of an address after it was dialled")
 )]
 pub mod dial;
-#[cfg(feature = "json")]
-mod flaw;
 #[cfg(feature = "http")]
 pub mod http;
 #[cfg(feature = "inproc")]
 pub mod inproc;
 #[cfg(feature = "json")]
 pub mod json;
+#[cfg(feature = "json")]
+mod json_faults;
 #[cfg(feature = "lines")]
 pub mod lines;
 #[cfg(any(feature = "http", all(feature = "process", target_os = "linux")))]
-mod members;
-#[cfg(any(feature = "http", all(feature = "process", target_os = "linux")))]
 mod metadata;
+#[cfg(any(feature = "http", all(feature = "process", target_os = "linux")))]
+mod object_names;
+#[cfg(any(feature = "http", all(feature = "process", target_os = "linux")))]
+mod plugin_errors;
 #[cfg(all(feature = "process", target_os = "linux"))]
 pub mod process;
-#[cfg(any(feature = "http", all(feature = "process", target_os = "linux")))]
-mod said;
 #[cfg(any(feature = "http", feature = "lines"))]
-mod served;
+mod retry_hint;
 #[cfg(feature = "tls")]
 pub mod tls;
 #[cfg(any(feature = "http", all(feature = "process", target_os = "linux")))]
-mod told;
+mod told_time;
 
 /// The vocabulary of the family: what a program needs besides this crate.
 pub use plugin_core;

@@ -17,8 +17,8 @@ pub use service::KeyedBreaker;
 
 use crate::{
     CircuitBreakerConfig,
+    circuit::Shared,
     guard::{Admission, Hold},
-    shared::Shared,
 };
 
 /// The breakers of a layer.

@@ -8,8 +8,8 @@ use plugin_core::clock::{Instant, nanos};
 
 use self::report::Totals;
 use crate::{
-    CircuitBreakerConfig, CircuitState, Event, Reason, cells::Cells, hurry::Hurry, probes::Probes, refusal::Refusal,
-    stats::share, window::Kept,
+    CircuitBreakerConfig, CircuitState, Event, Reason, probes::Probes, refusal::Refusal, short_deadlines::Hurry,
+    stats::share, success_counters::Cells, window::Kept,
 };
 
 /// What a call was admitted as.

@@ -5,8 +5,8 @@ use plugin_core::clock::Instant;
 use super::{Evidence, Machine};
 use crate::{
     CircuitState,
-    cells::{Cells, Tally},
     stats::{CircuitBreakerStats, WindowStats},
+    success_counters::{Cells, Tally},
     window::Sums,
 };
 

@@ -1,14 +1,14 @@
 //! What the last calls were: over a number of calls, or over a time.
 //!
-//! Successes are in the [cells](crate::cells); these hold the rest, under the breaker's lock, and are brought together
+//! Successes are in the [cells](crate::success_counters); these hold the rest, under the breaker's lock, and are brought together
 //! when a failure asks.
 
+mod any_window;
 mod calls;
-mod kept;
 mod time;
 
+pub(crate) use any_window::Kept;
 use calls::CallWindow;
-pub(crate) use kept::Kept;
 use time::TimeWindow;
 
 /// What a window holds.

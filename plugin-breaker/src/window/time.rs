@@ -5,7 +5,7 @@ use std::time::Duration;
 use plugin_core::clock::{Instant, nanos};
 
 use super::Sums;
-use crate::cells::BUCKETS;
+use crate::success_counters::BUCKETS;
 
 /// Ten buckets. A window of length W covers the present bucket and the nine before it: never more than W back, and never
 /// less than nine tenths of it. Cost and size do not depend on how many calls are in it.

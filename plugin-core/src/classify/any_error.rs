@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use super::{Amendment, Classify, Judgement, amend, known};
+use super::{Amendment, Classify, Judgement, amend, error_chain};
 
 /// Every response is a success and every error a failure, but for refusals and for what is the caller's own. The default
 /// of every layer.
@@ -37,7 +37,7 @@ impl<Res, Err: 'static> Classify<Res, Err> for ByErrorType {
     fn classify(&self, result: Result<&Res, &Err>) -> Judgement {
         match result {
             Ok(_) => Judgement::success(),
-            Err(error) => known::value(error),
+            Err(error) => error_chain::value(error),
         }
     }
 
@@ -59,7 +59,7 @@ impl<Res, Err: Error + 'static> Classify<Res, Err> for ByErrorChain {
     fn classify(&self, result: Result<&Res, &Err>) -> Judgement {
         match result {
             Ok(_) => Judgement::success(),
-            Err(error) => known::chain(error),
+            Err(error) => error_chain::chain(error),
         }
     }
 

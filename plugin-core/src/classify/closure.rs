@@ -2,7 +2,7 @@
 
 use std::{fmt, marker::PhantomData};
 
-use super::{Amendment, Classify, Judgement, amend, known};
+use super::{Amendment, Classify, Judgement, amend, error_chain};
 
 /// Judges by a closure that answers with a [`Verdict`](super::Verdict) or a [`Judgement`]; made by the layers'
 /// `classify_with`.
@@ -40,7 +40,7 @@ where
         let judged = (self.judge)(result).into();
         match result {
             Ok(_) => judged,
-            Err(error) => judged.completed(&known::value(error)),
+            Err(error) => judged.completed(&error_chain::value(error)),
         }
     }
 

@@ -3,9 +3,9 @@
 use http::{HeaderMap, Response};
 
 use super::{
-    Again, Amendment, Cause, Classify, Judgement, PushBack, Verdict, amend,
+    Again, Amendment, Cause, Classify, Judgement, PushBack, Verdict, amend, error_chain,
     http::{from_instance, refusal_in},
-    known, retry_after,
+    retry_after,
 };
 use crate::{End, clock, deadline::cut};
 
@@ -95,7 +95,7 @@ impl<B, Err: 'static> Classify<Response<B>, Err> for ByGrpcStatus {
                 Judgement::at_end()
             }
             Ok(response) => of_head(response),
-            Err(error) => known::value(error),
+            Err(error) => error_chain::value(error),
         }
     }
 
@@ -108,7 +108,7 @@ impl<B, Err: 'static> Classify<Response<B>, Err> for ByGrpcStatus {
             // decides.
             #[cfg(feature = "tonic")]
             End::Error(error) if is_cancelled(error) => Judgement::ignored().with_again(Again::Never),
-            End::Error(error) => known::chain(error),
+            End::Error(error) => error_chain::chain(error),
             // The layer does not follow responses.
             End::Unfollowed => Judgement::success(),
         }

@@ -2,7 +2,7 @@
 
 use http::{Response, StatusCode};
 
-use super::{Again, Amendment, Cause, Classify, Judgement, amend, known, retry_after};
+use super::{Again, Amendment, Cause, Classify, Judgement, amend, error_chain, retry_after};
 use crate::{InstanceId, Rejected, clock};
 
 /// Judges the status of an HTTP response, and errors as [`ByErrorType`](super::ByErrorType) does.
@@ -103,7 +103,7 @@ impl<B, Err: 'static> Classify<Response<B>, Err> for ByHttpStatus {
                 status @ 200..=299 => self.answer().with_cause(Cause::Http(status)),
                 _ => self.judge(response),
             },
-            Err(error) => known::value(error),
+            Err(error) => error_chain::value(error),
         }
     }
 

@@ -19,6 +19,7 @@ mod amend;
 mod any_error;
 mod cause;
 mod closure;
+mod error_chain;
 mod failures_on;
 mod foreign;
 #[cfg(feature = "grpc")]
@@ -26,13 +27,13 @@ mod grpc;
 #[cfg(feature = "http")]
 mod http;
 mod judgement;
-mod known;
 pub mod retry_after;
 
 pub use amend::Amendment;
 pub use any_error::{ByErrorChain, ByErrorType};
 pub use cause::{Cause, Condition};
 pub use closure::ClassifyFn;
+pub(crate) use error_chain::{as_error, source_of};
 pub use failures_on::FailuresOn;
 #[cfg(feature = "http2")]
 pub use foreign::is_of_one_stream;
@@ -41,7 +42,6 @@ pub use grpc::ByGrpcStatus;
 #[cfg(feature = "http")]
 pub use http::ByHttpStatus;
 pub use judgement::{Again, Judgement, PushBack};
-pub(crate) use known::{as_error, source_of};
 
 use crate::{End, clock::Instant, deadline::cut};
 
@@ -152,7 +152,7 @@ pub trait Classify<Res, Err> {
     fn classify_end(&self, end: End<'_>) -> Judgement {
         match end {
             End::Complete { .. } | End::Unfollowed => Judgement::success(),
-            End::Error(error) => known::chain(error),
+            End::Error(error) => error_chain::chain(error),
         }
     }
 

@@ -13,8 +13,8 @@ use pin_project_lite::pin_project;
 
 use super::{
     Shareable,
-    flight::{Flight, Seen, Work},
     layer::Shared,
+    shared_call::{Flight, Seen, Work},
 };
 use crate::{Lease, polled_after_end};
 

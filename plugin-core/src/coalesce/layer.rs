@@ -12,7 +12,7 @@ use std::{
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{ByDeadline, Deadlines, ResponseFuture, Shareable, WithoutDeadlines, flight::Flight, future::Caller};
+use super::{ByDeadline, Deadlines, ResponseFuture, Shareable, WithoutDeadlines, future::Caller, shared_call::Flight};
 use crate::{KeyOf, KeyedTable, Striped, StripedCounter, clock::Instant, readiness};
 
 /// Lets equal calls that are in flight at the same time share one.

@@ -55,12 +55,12 @@
 
 mod callers;
 mod deadlines;
-mod flight;
 mod future;
 mod layer;
-mod share;
+mod shareable;
+mod shared_call;
 
 pub use deadlines::{ByDeadline, Deadlines, WithoutDeadlines};
 pub use future::ResponseFuture;
 pub use layer::{Coalesce, CoalesceHandle, CoalesceLayer};
-pub use share::Shareable;
+pub use shareable::Shareable;

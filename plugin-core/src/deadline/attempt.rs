@@ -14,13 +14,13 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{
-    Deadlined, allowed,
-    carry::Times,
+    Deadlined, attempt_limit,
     cut::{AttemptTime, Part},
     due::{self, Alarm, Due},
     end,
     layer::{Limit, duration},
     polling,
+    request::Times,
     waiting::{self, Note},
 };
 use crate::{
@@ -139,7 +139,7 @@ where
     #[inline]
     fn call(&mut self, request: Req) -> Self::Future {
         let limit = self.limit.get();
-        let _told = allowed::limiting(limit);
+        let _told = attempt_limit::limiting(limit);
         AttemptTimeoutFuture::begin(&mut self.inner, request, limit, self.reject.clone())
     }
 }
@@ -211,7 +211,7 @@ where
         if *this.limit != u64::MAX || *this.deadline != Instant::MAX {
             return self.poll_limited(cx);
         }
-        let _told = allowed::limiting(u64::MAX);
+        let _told = attempt_limit::limiting(u64::MAX);
         let polled = inner.poll(cx);
         if polled.is_ready() {
             this.inner.set(None);

@@ -47,10 +47,10 @@
 //!
 //! A readiness error (`poll_ready`) says that the inner service is gone for good, and passes.
 
+mod answer;
 mod future;
-mod instead;
 mod layer;
 
+pub use answer::{FallbackAnswer, FallbackFn, FallbackService, FallbackValue};
 pub use future::ResponseFuture;
-pub use instead::{FallbackAnswer, FallbackFn, FallbackService, FallbackValue};
 pub use layer::{EveryFailure, Fallback, FallbackHandle, FallbackLayer};

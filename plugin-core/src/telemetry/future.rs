@@ -11,7 +11,7 @@ use std::{
 use pin_project_lite::pin_project;
 use tracing::Span;
 
-use super::{Status, cells::Cells};
+use super::{Status, counters::Cells};
 use crate::{
     Classify, Code, End, ExpectedBody, Judgement, Lease, Observe, Observer, Outcome, Verdict,
     classify::of_call,

@@ -10,7 +10,7 @@ use std::{
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{AnyRequest, ByCall, Describe, ResponseFuture, TelemetryHandle, cells::Cells, future::Active};
+use super::{AnyRequest, ByCall, Describe, ResponseFuture, TelemetryHandle, counters::Cells, future::Active};
 use crate::{AtHead, ByErrorType, Classify, ClassifyFn, Judgement, Outcome, ResponseBodyRule, Striped};
 
 /// Counts every call, its duration and how it ended, and opens one span (level DEBUG) round it.

@@ -1,12 +1,12 @@
 //! One span and exact counts for every call.
 
-mod cells;
+mod counters;
 mod describe;
 mod future;
 mod histogram;
 mod layer;
 
-pub use cells::{Status, TelemetryHandle, TelemetryStats};
+pub use counters::{Status, TelemetryHandle, TelemetryStats};
 pub use describe::{AnyRequest, ByCall, Describe};
 pub use future::ResponseFuture;
 pub use histogram::{Bucket, bucket_bounds};

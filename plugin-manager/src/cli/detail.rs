@@ -5,9 +5,9 @@ use serde_json::Value;
 use super::{
     Problem,
     output::{count, say},
+    plugin_trouble::{Ages, ended, next_start},
     remote::{brief, text},
     table::{WIDTH, columns},
-    trouble::{Ages, ended, next_start},
 };
 
 /// What the labels stand in.

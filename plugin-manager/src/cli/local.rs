@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     config::{self, Fault, Faults},
-    launch::{Factories, Running, StartError, files, logging},
+    launch::{Factories, Running, StartError, logging, open_files},
     server::ShutdownReport,
 };
 
@@ -28,7 +28,7 @@ fn env(name: &str) -> Option<String> {
 pub(super) fn run(run: &Run) -> Outcome {
     let config = read(&run.file)?;
     logging::init(&config.logging().directives(), config.logging().format());
-    files::raise_limit();
+    open_files::raise_limit();
     runtime()?.block_on(async {
         // Before there is anything to stop.
         let mut stop = StopSignals::new()?;

@@ -3,14 +3,14 @@
 mod args;
 mod demo;
 mod detail;
-mod hearing;
+mod early_answers;
 mod local;
 mod manual;
 mod output;
+mod plugin_trouble;
 mod remote;
 mod signals;
 mod table;
-mod trouble;
 
 use std::{process::ExitCode, time::Duration};
 

@@ -17,10 +17,10 @@ use super::{
     Outcome, Problem,
     args::{self, Call, Drain, Name, Plugins, Remote},
     detail,
-    hearing::Hearing,
+    early_answers::Hearing,
     output::{count, say, were},
+    plugin_trouble,
     table::columns,
-    trouble,
 };
 
 /// How long a gateway may take to answer an admin request.
@@ -129,7 +129,7 @@ pub(super) fn plugins(remote: &Remote, which: &Plugins) -> Outcome {
     }
     let rows: Vec<_> = plugins.as_array().into_iter().flatten().map(row).collect();
     say(columns(HEADING, &rows).trim_end())?;
-    trouble::say_of(&plugins)?;
+    plugin_trouble::say_of(&plugins)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -175,7 +175,7 @@ pub(super) fn health(remote: &Remote) -> Outcome {
             plugin["health"] = (*check).clone();
         }
     }
-    trouble::say_of(&plugins)?;
+    plugin_trouble::say_of(&plugins)?;
     // A sentence of one that is well is no trouble, and worth a line where one asks for it.
     for (name, check) in checks {
         if let ("healthy" | "unknown", Some(message)) = (text(&check["status"]).as_str(), check["message"].as_str()) {

@@ -11,7 +11,7 @@ use plugin_settings::{Context, Env, Fault, Faults, NamedList, Node, Source, Span
 use super::plugin::{self, PluginConfig, TransportKind};
 use super::settings::{self, Config};
 use super::unavailable::UNAVAILABLE;
-use super::{document, effective};
+use super::{document, inherited};
 
 /// The lists whose items have names, so that an overlay says of one item only what differs.
 const NAMED: [NamedList<'_>; 4] = [
@@ -119,12 +119,12 @@ pub(crate) fn plugin_of_executable(
         let span = Span::whole_file(&Source::new(path, ""));
         return Err(Fault::new(span, "executable", "the path is not UTF-8").with_code(Code::ConfigValue).into());
     };
-    one_plugin(effective::executable(name, text, path, timeout), path, Some(timeout), env)
+    one_plugin(inherited::executable(name, text, path, timeout), path, Some(timeout), env)
 }
 
 fn one_plugin(tree: Node, path: &Path, timeout: Option<Duration>, env: Env<'_>) -> Result<PluginConfig, Faults> {
     let prepare = |tree: &mut Node| {
-        effective::default_timeout(tree, timeout);
+        inherited::default_timeout(tree, timeout);
         Faults::new()
     };
     document::settle(tree, &context(path, env)?, &plugin::TABLE, prepare, plugin::read).map(|(plugin, _)| plugin)
@@ -135,7 +135,7 @@ fn open(path: &Path, name: Option<&str>, env: Env<'_>) -> Result<Node, Faults> {
 }
 
 fn build(tree: Node, path: &Path, env: Env<'_>) -> Result<(Config, Node), Faults> {
-    document::settle(tree, &context(path, env)?, &settings::TABLE, effective::spread, settings::read)
+    document::settle(tree, &context(path, env)?, &settings::TABLE, inherited::spread, settings::read)
 }
 
 fn context<'e>(path: &Path, env: Env<'e>) -> Result<Context<'e>, Faults> {

@@ -54,7 +54,7 @@
 
 mod admin;
 mod concerns;
-mod effective;
+mod inherited;
 mod load;
 mod logging;
 mod plugin;

@@ -10,7 +10,7 @@ use plugin_core::{
     rounded,
 };
 
-use super::flaps::{Flaps, Told};
+use super::health_log_limit::{Flaps, Told};
 use crate::manager::{Instances, Registration, WeakInstances};
 
 /// Logs the transitions of a plugin's breaker and health for as long as they live, and where it has several instances those

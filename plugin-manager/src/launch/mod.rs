@@ -3,9 +3,9 @@
 mod connect;
 mod events;
 mod factory;
-pub(crate) mod files;
-mod flaps;
+mod health_log_limit;
 pub mod logging;
+pub(crate) mod open_files;
 mod plugins;
 mod recovery;
 pub(crate) mod streams;
@@ -228,7 +228,7 @@ impl Running {
 fn gateway_settings(config: &Config) -> Result<GatewaySettings, PluginError> {
     let (server, admin) = (config.server(), config.admin());
     let bounded = |key: &str, options: &ListenOptions, part| {
-        options.clone().with_max_connections(files::cap(key, options.max_connections(), part))
+        options.clone().with_max_connections(open_files::cap(key, options.max_connections(), part))
     };
     let connections = bounded("server.max_connections", server.connections(), 2);
     let admin_connections = bounded("admin.max_connections", admin.connections(), 8);

@@ -8,10 +8,9 @@ use plugin_core::{
 };
 
 use super::{
-    Controls, Manager, Registration,
-    asked::Asked,
-    check_name,
+    Controls, Manager, Registration, check_name,
     execute::Execute,
+    on_demand_health::Asked,
     registration::Parts,
     table::{Place, PlaceState, Row},
     turn::{Stage, Turn},

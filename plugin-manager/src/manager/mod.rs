@@ -1,17 +1,17 @@
 //! The manager: names, the stacks behind them, and what is done with them while calls flow.
 
 mod announce;
-mod asked;
 mod controls;
 mod drain;
 mod execute;
-mod leave;
 mod name;
+mod on_demand_health;
 mod registration;
 mod shutdown;
 mod switch;
 mod table;
 mod turn;
+mod unregister;
 mod view;
 
 use std::{

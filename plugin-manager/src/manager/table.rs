@@ -8,7 +8,7 @@ use plugin_core::{
     telemetry::Status,
 };
 
-use super::{Registration, asked::Asked, execute::Execute, registration::Parts};
+use super::{Registration, execute::Execute, on_demand_health::Asked, registration::Parts};
 
 /// What a caller is told long after.
 const DRAINED: &str = "the plugin was drained, and takes no calls until it is switched on again";

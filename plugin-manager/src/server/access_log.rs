@@ -18,7 +18,7 @@ use plugin_core::{
 use plugin_transports::{auth::Identity, http::PeerAddr};
 use tracing::Level;
 
-use super::{course::Course, problem::Told};
+use super::{lifecycle::Course, problem::Told};
 
 /// Characters of a path in the log, at most.
 const LONGEST_PATH: usize = 256;

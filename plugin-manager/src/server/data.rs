@@ -18,11 +18,11 @@ use plugin_transports::{auth::Identity, http::PeerAddr, json};
 
 use super::{
     access_log::{Asked, Wanted},
-    bodies::{Bodies, Full, Held},
+    body_memory::{Bodies, Full, Held},
     context,
-    course::Course,
+    lifecycle::Course,
     problem::{ErrorDetail, Fault},
-    target::{self, Name},
+    request_target::{self, Name},
 };
 use crate::manager::Manager;
 
@@ -201,7 +201,7 @@ async fn admit(
     held: &mut Held,
 ) -> Result<Call<Bytes>, Fault> {
     let context = context?;
-    target::query(&parts.uri, &[])?;
+    request_target::query(&parts.uri, &[])?;
     check_kind(&parts.headers)?;
     let payload = read_whole(body, bounds, held).await?;
     // The one place where it is read as JSON on its way to a transport, however many attempts it takes.

@@ -2,15 +2,15 @@
 
 mod access_log;
 mod admin;
-mod bodies;
+mod body_memory;
 mod context;
-mod course;
 mod data;
 mod guard;
+mod lifecycle;
 mod metrics;
 mod problem;
 mod rejections;
-mod target;
+mod request_target;
 
 use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -36,8 +36,8 @@ pub use metrics::{Metrics, PageRecorder, Publisher};
 pub use problem::ErrorDetail;
 
 use self::{
-    course::{Course, CutOff},
     guard::Guard,
+    lifecycle::{Course, CutOff},
     rejections::Rejections,
 };
 use crate::manager::{DrainReport, Manager};

@@ -1,12 +1,12 @@
 //! What retries may cost.
 
 mod ledger;
+mod proportional;
 mod recent;
 mod second;
-mod share;
 mod throttle;
 
-pub use share::{Budget, BudgetConfig, Withdrawal};
+pub use proportional::{Budget, BudgetConfig, Withdrawal};
 pub use throttle::{Throttle, ThrottleConfig};
 
 /// The atomics behind a [`Budget`], for the models that check every interleaving.

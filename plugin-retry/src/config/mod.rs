@@ -11,7 +11,7 @@ use plugin_core::{
 
 pub(crate) use settings::THROTTLE;
 
-use crate::{BudgetConfig, Condition, ThrottleConfig, waits::Waits};
+use crate::{BudgetConfig, Condition, ThrottleConfig, wait_policy::Waits};
 
 /// The settings of a [`RetryLayer`](crate::RetryLayer).
 ///

@@ -26,7 +26,7 @@ use tower_service::Service;
 use super::state::HedgeState;
 use crate::{
     Attempt, ByRequest, Kept, Replay, Withdrawal,
-    course::{Core, answer},
+    attempts::{Core, answer},
 };
 
 pin_project! {

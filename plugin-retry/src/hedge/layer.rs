@@ -10,7 +10,7 @@ use plugin_core::{ByErrorType, ClassifyFn, Judgement, Striped};
 use tower_layer::Layer;
 
 use super::{Hedge, HedgeConfig, HedgeHandle, state::HedgeState};
-use crate::{ByRequest, ReplayFn, course::Core};
+use crate::{ByRequest, ReplayFn, attempts::Core};
 
 /// Makes a second attempt beside one that is slow, and takes the answer that comes first.
 ///

@@ -9,7 +9,7 @@ use plugin_core::{ByErrorType, Classify, Striped, readiness};
 use tower_service::Service;
 
 use super::{HedgeFuture, HedgeHandle, future::Race, state::HedgeState};
-use crate::{ByRequest, Kept, Replay, course::Core};
+use crate::{ByRequest, Kept, Replay, attempts::Core};
 
 /// The service that [`HedgeLayer`](crate::HedgeLayer) makes.
 ///

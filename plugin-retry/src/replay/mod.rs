@@ -1,21 +1,21 @@
 //! Making a request again.
 
 #[cfg(feature = "http")]
+mod bodies;
+#[cfg(feature = "http")]
 mod body;
 mod call;
 mod closure;
-#[cfg(feature = "http")]
-mod kinds;
 #[cfg(feature = "http")]
 mod layer;
 #[cfg(feature = "http")]
 mod request;
 
 #[cfg(feature = "http")]
+pub use bodies::RepeatBody;
+#[cfg(feature = "http")]
 pub use body::{Recording, ReplayBody, ReplayError};
 pub use closure::{KeptClone, ReplayFn};
-#[cfg(feature = "http")]
-pub use kinds::RepeatBody;
 #[cfg(feature = "http")]
 pub use layer::{ReplayBodyLayer, Replaying};
 use plugin_core::{InstanceId, clock::Instant};

@@ -24,7 +24,7 @@
 //! conform.page(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md"));
 //! ```
 
-mod past;
+mod builders;
 mod probe;
 mod validate;
 
@@ -188,9 +188,9 @@ impl<T: Settings + DeserializeOwned + Debug> Conform<T> {
     fn built(&self, path: &[&str], key: &'static Key) {
         let name = path.join(".");
         let alone = Table::new("alone", "A key by itself.", std::slice::from_ref(key));
-        for value in past::outside(key.kind()) {
+        for value in builders::outside(key.kind()) {
             let said = alone.fits(key.name(), value.clone()).expect_err("it is past the bounds");
-            let built = T::from_values(&past::values::<T>(&self.document(path), path, value));
+            let built = T::from_values(&builders::values::<T>(&self.document(path), path, value));
             let error = built.expect_err(&format!("a builder takes what `{name}` does not: {}", said.problem()));
             assert_eq!(format!("{} {}", error.path(), error.problem()), format!("{name} {}", said.problem()));
         }

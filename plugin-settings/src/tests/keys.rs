@@ -155,10 +155,10 @@ fn a_mode_that_is_wrong_is_no_mode_and_a_slip_may_be_meant_for_a_later_one() {
 fn what_is_wrong_in_a_section_is_not_looked_at_for_every_other_section() {
     let looks = |places: usize| {
         let text: String = (0..places).map(|_| "  - {port: 1, limits: {threshhold: 7}, prot: 2}\n").collect();
-        let before = within::looked::times();
+        let before = section_problems::looked::times();
         let faults = made(&format!("places:\n{text}")).unwrap_err();
         assert!(faults.ends_with(&format!("and {} more", 2 * places - Faults::MAX)), "{faults}");
-        within::looked::times() - before
+        section_problems::looked::times() - before
     };
     let (few, many) = (looks(200), looks(800));
     assert!(many <= 5 * few, "{few} for 200 places, and {many} for 800");

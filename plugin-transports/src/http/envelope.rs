@@ -16,10 +16,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::{
-    flaw,
     json::{LimitExceeded, Limits},
-    members::{self, Unknown},
-    metadata,
+    json_faults, metadata,
+    object_names::{self, Unknown},
 };
 
 /// Values of at most this size are copied out of what was read, so that a small one that is kept does not keep a large
@@ -95,10 +94,10 @@ struct RawAnswer<'a> {
 
 /// Reads an object. (serde would read a list too, as the fields in order.) The error says what is wrong with it.
 fn object<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, String> {
-    let text = flaw::text(json)?;
+    let text = json_faults::text(json)?;
     match text.trim_ascii_start().as_bytes().first() {
         Some(b'[') => Err("a list stands where an object belongs".to_owned()),
-        _ => serde_json::from_str(text).map_err(|error| flaw::describe(&error, text)),
+        _ => serde_json::from_str(text).map_err(|error| json_faults::describe(&error, text)),
     }
 }
 
@@ -131,7 +130,7 @@ pub(super) fn read_answer(body: &Bytes, limits: Limits) -> Result<Answer, Unread
 #[cold]
 fn check_names(body: &[u8]) -> Result<(), String> {
     let (mut is_reply, mut others) = (false, Unknown::default());
-    members::visit(flaw::text(body)?, |name| match name {
+    object_names::visit(json_faults::text(body)?, |name| match name {
         "data" | "error" => is_reply = true,
         "request_id" | "metadata" => {}
         other => others.note(other),

@@ -36,8 +36,8 @@ mod body;
 mod client;
 mod endpoint;
 mod envelope;
-mod pace;
 mod server;
+mod yielding;
 
 pub use body::Parts;
 pub use client::{HttpClient, HttpConfig, HttpConfigBuilder, HttpFuture, HttpPlugin, HttpVersion, Reach};

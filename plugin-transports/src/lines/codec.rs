@@ -9,15 +9,15 @@ use serde_json::value::RawValue;
 
 use super::{
     id,
-    json::{push_display, push_str, push_texts},
+    json_writer::{push_display, push_str, push_texts},
     scan,
 };
 use crate::{
-    again::Again,
-    flaw,
     json::{LimitExceeded, Limits},
-    members::{self, Unknown},
-    metadata, said,
+    json_faults, metadata,
+    object_names::{self, Unknown},
+    plugin_errors,
+    retry_hint::Again,
 };
 
 /// Every request begins with this, and the id follows as 16 hexadecimal digits.
@@ -189,7 +189,7 @@ fn read(line: &Bytes, limits: Limits) -> Result<Reply, String> {
     // An error is text; a plugin that sends an object instead is shown as it wrote it.
     let has_error = raw.error.is_some();
     let text = raw.error.map(metadata::error).filter(|text| !text.is_empty());
-    let code = raw.code.map(metadata::text).and_then(|code| said::code(&code));
+    let code = raw.code.map(metadata::text).and_then(|code| plugin_errors::code(&code));
     // What only errors have makes it one where there is no result, with or without its sentence; beside a result it is a key
     // that nobody knows. One encoder writes those that say nothing.
     let says = |key: Option<&RawValue>, nothing| key.is_some_and(|value| value.get() != nothing);
@@ -214,7 +214,7 @@ fn read(line: &Bytes, limits: Limits) -> Result<Reply, String> {
 #[cold]
 fn keys_of(object: &str) -> (scan::Keys, Unknown) {
     let (mut keys, mut others) = (scan::Keys::default(), Unknown::default());
-    members::visit(object, |key| {
+    object_names::visit(object, |key| {
         if !keys.note(key.as_bytes()) {
             others.note(key);
         }
@@ -239,7 +239,7 @@ fn describe(error: &serde_json::Error, json: &[u8]) -> String {
     if scan::is_wide(json) {
         return WIDE.to_owned();
     }
-    let text = flaw::said(error);
+    let text = json_faults::said(error);
     let what = text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
     let at = error.column().saturating_sub(1).min(json.len());
     let near = String::from_utf8_lossy(&json[at..json.len().min(at + SHOWN)]).into_owned();

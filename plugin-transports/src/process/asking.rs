@@ -32,7 +32,7 @@ use crate::{
         client::{Connection, Exchange, Failure, Turn},
         codec::{Answer, Frame},
     },
-    told::{tellable, too_late},
+    told_time::{tellable, too_late},
 };
 
 /// The process as a service that has no limit of its own.

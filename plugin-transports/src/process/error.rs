@@ -10,7 +10,7 @@ use crate::{
         client::{Failure, Loss},
         codec::Fault,
     },
-    said,
+    plugin_errors,
 };
 
 /// What a call waited for whose plugin answers that its time is up.
@@ -52,9 +52,9 @@ pub(super) fn failed(failure: Failure, shared: &Shared) -> PluginError {
 /// The plugin answered, with an error.
 pub(super) fn answered(fault: Fault, time: Option<&AttemptTime>, plugin: &Arc<str>) -> PluginError {
     let is_out_of_time = fault.code == Code::Timeout;
-    let error = said::error(fault.code, fault.text, fault.again);
+    let error = plugin_errors::error(fault.code, fault.text, fault.again);
     let error = match time {
-        Some(time) if is_out_of_time => said::out_of_time(error, time, WAITING),
+        Some(time) if is_out_of_time => plugin_errors::out_of_time(error, time, WAITING),
         _ => error,
     };
     error.with_plugin(plugin.clone())

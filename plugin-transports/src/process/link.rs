@@ -20,7 +20,7 @@ use tokio::sync::{Notify, broadcast};
 
 use super::{
     ProcessConfig, ProcessEnd, ProcessEvent, ProcessState, ProcessStats,
-    hello::Methods,
+    introduction::Methods,
     running::{Pipe, Running},
 };
 use crate::lines::client::Connection;

@@ -94,7 +94,7 @@ mod env;
 mod error;
 mod guard;
 mod handle;
-mod hello;
+mod introduction;
 mod limits;
 mod link;
 mod log_limits;

@@ -27,7 +27,7 @@ use super::{
     ProcessConfig, ResourceLimits,
     child::{Child, describe},
     command,
-    hello::{self, Methods},
+    introduction::{self, Methods},
     link::Shared,
     spawner,
     stderr::Stderr,
@@ -161,9 +161,9 @@ async fn greet(
     has_info: &AtomicBool,
 ) -> Result<(PluginInfo, Methods), PluginError> {
     let (info, methods) = match ask(connection, "info", b"null").await? {
-        Ok(json) => hello::info(&json, name),
+        Ok(json) => introduction::info(&json, name),
         // A plugin that knows only `execute` says so with an error.
-        Err(_) => hello::info(b"null", name),
+        Err(_) => introduction::info(b"null", name),
     };
     if methods.init {
         has_info.store(true, Ordering::Relaxed);

@@ -22,7 +22,7 @@ use super::{
     asking::{Answered, Asking, Ended, Unlimited},
     error,
     handle::Owner,
-    hello,
+    introduction,
     link::{Link, Shared},
     running::Pipe,
 };
@@ -81,7 +81,7 @@ impl ProcessService {
         };
         match answer {
             Ok(answer) => match answer.result {
-                Ok(json) => hello::health(&json),
+                Ok(json) => introduction::health(&json),
                 Err(fault) => HealthStatus::new(HealthState::Unhealthy, fault.text),
             },
             Err(Failure::TooMany(_) | Failure::QueueFull(_)) => {

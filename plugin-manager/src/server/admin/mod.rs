@@ -23,10 +23,10 @@ use plugin_transports::process::ProcessHandle;
 pub use access::{Access, Role};
 
 use super::{
-    course::Course,
+    lifecycle::Course,
     metrics::Metrics,
     problem::{self, Fault},
-    target::{self, Name},
+    request_target::{self, Name},
 };
 use crate::manager::{Manager, PluginView, ServingState};
 
@@ -93,7 +93,7 @@ const DRAIN: [&str; 1] = ["timeout"];
 
 async fn check_query(request: Request, next: Next) -> Response<Body> {
     let known: &[&str] = if request.uri().path().ends_with("/drain") { &DRAIN } else { &[] };
-    match target::query(request.uri(), known) {
+    match request_target::query(request.uri(), known) {
         Ok(_) => next.run(request).await,
         Err(fault) => fault.into_response(),
     }
@@ -161,7 +161,7 @@ async fn plugin(State(plane): State<Plane>, Name(name): Name) -> Response<Body> 
 }
 
 async fn drain(State(plane): State<Plane>, Name(name): Name, uri: Uri) -> Response<Body> {
-    let query = match target::query(&uri, &DRAIN) {
+    let query = match request_target::query(&uri, &DRAIN) {
         Ok(query) => query,
         Err(fault) => return fault.into_response(),
     };

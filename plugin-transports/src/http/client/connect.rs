@@ -22,12 +22,12 @@ use tokio::{
 use super::{
     HttpConfig, HttpVersion,
     driven::{Link, Queue, Telling, UNTOLD},
-    heard::{Ear, Heard},
     interim::Bounded,
+    liveness::{Ear, Heard},
 };
 use crate::{
     dial::{DialError, Dialer, Dialing},
-    http::{body::Parts, endpoint::Endpoint, pace::Paced},
+    http::{body::Parts, endpoint::Endpoint, yielding::Paced},
 };
 
 /// Over HTTP/2, an idle peer is asked whether it is still there while calls are in flight.

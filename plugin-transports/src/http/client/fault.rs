@@ -8,12 +8,12 @@ use serde_json::value::RawValue;
 
 use super::{HttpConfig, interim::TooMany, pool::Lease};
 use crate::{
-    again::Again,
     http::{
         body::{self, Unread},
         envelope,
     },
-    said,
+    plugin_errors,
+    retry_hint::Again,
 };
 
 /// What is kept of the body of an error.
@@ -50,7 +50,7 @@ pub(super) fn status(config: &HttpConfig, status: StatusCode, headers: &HeaderMa
         Some(Said { code, detail, mut again }) => {
             // The document is more exact than the header, which has whole seconds.
             again.retry_after = again.retry_after.or_else(later);
-            said::error(code, detail.unwrap_or_else(|| format!("the plugin answered {status}")), again)
+            plugin_errors::error(code, detail.unwrap_or_else(|| format!("the plugin answered {status}")), again)
         }
         None => {
             let error = PluginError::new(code(status), message(config, status, headers));
@@ -153,7 +153,7 @@ impl Body {
 
 fn problem(json: &[u8]) -> Option<Said> {
     let problem: Problem<'_> = serde_json::from_slice(json).ok()?;
-    let code = said::code(&problem.code)?;
+    let code = plugin_errors::code(&problem.code)?;
     // The text of a refusal of this family names its code, and so does that of the error.
     let text = problem.detail.map(|text| truncated(&text.replace(&format!(" ({code})"), ""), MAX_DETAIL).to_owned());
     let again = Again::read(problem.retryable, problem.retry_after_ms);

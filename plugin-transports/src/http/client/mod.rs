@@ -7,15 +7,15 @@ mod exchange;
 mod fault;
 mod headers;
 mod health;
-mod heard;
+mod http2_connection;
 mod interim;
+mod liveness;
 mod losses;
 mod pool;
 mod progress;
 mod reach;
 mod service;
 mod settings;
-mod shared;
 
 pub use config::{HttpConfig, HttpConfigBuilder, HttpVersion};
 pub use reach::Reach;

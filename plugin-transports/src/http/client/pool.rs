@@ -35,9 +35,9 @@ use self::sharing::Opening;
 use super::{
     connect::{Connector, Driver, Opened},
     driven::Queue,
+    http2_connection::{Shared, Stream},
     losses::Losses,
     progress::{Progress, Stage},
-    shared::{Shared, Stream},
 };
 use crate::{connection::ConnectionConfig, http::body::Parts};
 
@@ -70,7 +70,7 @@ pub(super) struct Pool {
 struct State {
     /// The longest idle first.
     idle: VecDeque<Idle>,
-    /// Those that calls share. The first holds no place under the cap, see [`place_beside`](super::shared::place_beside).
+    /// Those that calls share. The first holds no place under the cap, see [`place_beside`](super::http2_connection::place_beside).
     shared: Vec<Shared>,
     beside: Opening,
     /// When a call was last answered on a connection that was kept.

@@ -38,8 +38,8 @@ use super::{
 };
 use crate::{
     http::{body::Parts, envelope},
-    json, said,
-    told::{tellable, too_late},
+    json, plugin_errors,
+    told_time::{tellable, too_late},
 };
 
 /// Connects plugins that are reached over HTTP.
@@ -346,7 +346,7 @@ impl Shared {
                 true => {
                     let time = self.time(call, now).with_held_until(progress.turn());
                     let time = time.with_others_answered(others_answered);
-                    said::out_of_time(error, &time, progress.stage().as_str())
+                    plugin_errors::out_of_time(error, &time, progress.stage().as_str())
                 }
                 false => error,
             });

@@ -7,9 +7,9 @@ use serde::Serialize;
 
 use super::problem::{self, json, json_parts};
 use crate::{
-    again::Again,
     http::{body::Parts, envelope},
     json::Limits,
+    retry_hint::Again,
 };
 
 /// The plugin's own failure is a success of HTTP with a text in `error`, as go-plugins has it, unless it has more to say than

@@ -24,14 +24,14 @@ use tower_service::Service;
 
 use super::{
     ListenOptions,
-    followed::Followed,
     idle::{Connection, Open},
     linger::{lend, linger},
-    patience::Patience,
+    open_body::Followed,
     stalled::Impatient,
     streams::Streams,
+    write_timeout::Patience,
 };
-use crate::http::pace::Paced;
+use crate::http::yielding::Paced;
 
 /// The address of the other side. [`serve_http`] puts it into the extensions of every request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

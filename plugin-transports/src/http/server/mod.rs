@@ -1,18 +1,18 @@
 //! The plugin's side.
 
 mod answer;
-mod followed;
 mod host_guard;
 mod idle;
 mod linger;
 mod listen;
+mod open_body;
 mod options;
-mod patience;
 mod problem;
 mod request;
 mod service;
 mod stalled;
 mod streams;
+mod write_timeout;
 
 use std::io;
 

@@ -5,7 +5,7 @@ use http::{HeaderValue, Response, StatusCode, header};
 use plugin_core::{AsHttpResponse, Code, PluginError, Reject};
 use serde::Serialize;
 
-use crate::{again::Again, http::body::Parts};
+use crate::{http::body::Parts, retry_hint::Again};
 
 #[derive(Serialize)]
 struct Problem<'a> {

@@ -21,7 +21,7 @@ use plugin_core::{
 use tower_service::Service;
 
 use super::{answer, options::Settings, problem::problem, request};
-use crate::{http::body::Parts, served};
+use crate::{call_served, http::body::Parts};
 
 /// A plugin as a service for `http::Request`: `POST` on any path is a call, `GET` on a path that ends in `/health` asks
 /// after its health, and anything else is refused.
@@ -140,7 +140,7 @@ where
 
 /// Calls the plugin, within the call's deadline.
 async fn run<S: Plugin<Bytes, Bytes>>(plugin: S, call: Call<Bytes>) -> Result<Reply<Bytes>, PluginError> {
-    let finished = AssertUnwindSafe(served::call(plugin, call, AsErrorValue)).catch_unwind().await;
+    let finished = AssertUnwindSafe(call_served::call(plugin, call, AsErrorValue)).catch_unwind().await;
     finished.unwrap_or_else(|_| Err(PluginError::execution("the plugin panicked")))
 }
 

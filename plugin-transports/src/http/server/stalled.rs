@@ -13,7 +13,7 @@ use std::{
 use plugin_core::rounded;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::patience::{End, Patience};
+use super::write_timeout::{End, Patience};
 
 /// Whether what is written to a connection waits for its peer.
 #[derive(Clone, Debug, Default)]

@@ -14,7 +14,7 @@ use hyper::rt::Executor;
 use pin_project_lite::pin_project;
 use plugin_core::rounded;
 
-use super::patience::{End, Patience};
+use super::write_timeout::{End, Patience};
 
 tokio::task_local! {
     /// Of the stream that is being polled. Its answer is polled within.

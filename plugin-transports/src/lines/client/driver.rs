@@ -24,8 +24,8 @@ use super::{
         split::{Line, Lines},
     },
     Connection, Failure, Limits,
-    odd::Odd,
     table::Delivered,
+    unexpected_lines::Odd,
 };
 
 /// Why a reply is lost that may be well in itself.

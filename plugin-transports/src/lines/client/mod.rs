@@ -4,8 +4,8 @@ mod backlog;
 mod connection;
 mod driver;
 mod exchange;
-mod odd;
 mod table;
+mod unexpected_lines;
 
 use std::sync::Arc;
 

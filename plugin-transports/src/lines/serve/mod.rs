@@ -13,7 +13,7 @@ use plugin_core::{Call, Code, PluginError, Reply};
 use serde::{Serialize, de::DeserializeOwned};
 use tower_service::Service;
 
-use crate::{flaw, inproc};
+use crate::{inproc, json_faults};
 
 pub use self::{error::ServeError, server::Server};
 
@@ -58,7 +58,7 @@ where
             let response = match work {
                 Ok(work) => work.await.map_err(|error| PluginError::execution(error.to_string()))?,
                 Err(error) => {
-                    let text = format!("the payload is not what this plugin takes: {}", flaw::said(&error));
+                    let text = format!("the payload is not what this plugin takes: {}", json_faults::said(&error));
                     return Err(PluginError::new(Code::InvalidPayload, text));
                 }
             };

@@ -9,12 +9,12 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::{
-    again::Again,
-    flaw,
+    json_faults,
     lines::{
-        json::{push_str, push_texts},
+        json_writer::{push_str, push_texts},
         scan::{self, Found},
     },
+    retry_hint::Again,
 };
 
 /// One request of the host.
@@ -91,7 +91,7 @@ struct RawContext<'a> {
 
 pub(super) fn decode(line: &Bytes) -> Result<Request, String> {
     let text = std::str::from_utf8(line).map_err(|error| error.to_string())?;
-    let raw: RawRequest<'_> = serde_json::from_str(text).map_err(|error| flaw::said(&error))?;
+    let raw: RawRequest<'_> = serde_json::from_str(text).map_err(|error| json_faults::said(&error))?;
     let payload = match raw.payload {
         Some(payload) => line.slice_ref(payload.get().as_bytes()),
         None => Bytes::from_static(b"null"),

@@ -31,14 +31,14 @@ use super::{
     server::Init,
 };
 use crate::{
-    again::Again,
+    call_served,
     lines::{
         env,
-        json::single_line,
+        json_writer::single_line,
         scan::Scanner,
         split::{Line, Lines},
     },
-    served,
+    retry_hint::Again,
 };
 
 /// Replies that the host has not read, beyond which no further request is read.
@@ -374,7 +374,7 @@ async fn execute<S>(service: S, id: Id, call: Call<Bytes>) -> Vec<u8>
 where
     S: Service<Call<Bytes>, Response = Reply<Bytes>, Error: fmt::Display> + 'static,
 {
-    match served::call(service, call, |refused: Rejected| Err(Ended::Late(refused))).await {
+    match call_served::call(service, call, |refused: Rejected| Err(Ended::Late(refused))).await {
         Err(Ended::Late(refused)) => late(&id, PluginError::from(refused).message()),
         Err(Ended::Failed(error)) => failed(&id, &error),
         Ok(reply) => match single_line(reply.payload()) {

@@ -19,8 +19,8 @@ use tokio::{sync::OwnedSemaphorePermit, task::AbortHandle, time::timeout};
 use super::{
     super::{
         connect::Opened,
+        http2_connection::{Shared, Stream, place_beside},
         progress::{Progress, Stage},
-        shared::{Shared, Stream, place_beside},
     },
     Lease, Pool, State, closed,
 };

@@ -1,6 +1,6 @@
 //! The calls in flight, and the requests that wait to be written. No I/O, no lock; whoever moves it brings the clock.
 
-mod came;
+mod abandoned;
 mod ids;
 mod queues;
 mod slots;
@@ -9,7 +9,7 @@ use std::task::Waker;
 
 use plugin_core::{Code, Sent, clock::Instant};
 
-pub(super) use self::came::Came;
+pub(super) use self::abandoned::Came;
 pub(crate) use self::slots::Turn;
 use self::{
     ids::{Ids, SLOT_BITS, is_own},

@@ -7,8 +7,8 @@ use plugin_core::{AsErrorValue, Call, Rejected, deadline};
 
 use crate::{
     Breaker, CircuitBreakerConfig, CircuitBreakerConfigBuilder, CircuitState, Window,
+    circuit::Shared,
     guard::Admission,
-    shared::Shared,
     sync::{locks, stripe_count},
 };
 

@@ -18,7 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{
     driven::{Driving, Link, Queue},
-    heard::Heard,
+    liveness::Heard,
     losses::Losses,
 };
 use crate::http::body::Parts;

@@ -12,7 +12,7 @@ use std::{
 
 use plugin_core::clock::{self, Instant};
 
-use crate::{dial::Dialer, http::pace::Watch};
+use crate::{dial::Dialer, http::yielding::Watch};
 
 /// As long as an address has before the next one is tried: one that was left alone for less has told nothing.
 const START: Duration = Duration::from_millis(250);

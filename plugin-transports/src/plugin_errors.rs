@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use plugin_core::{Code, Kind, PluginError, clock, deadline::cut::AttemptTime};
 
-use crate::again::{self, Again};
+use crate::retry_hint::{self, Again};
 
 /// The code that a plugin gives its error, where it is one that an answer can have: the payload or who sent it is at fault,
 /// or the plugin has no time or room for the call. What is wrong between host and plugin is for the host to say.
@@ -20,7 +20,7 @@ pub(crate) fn code(text: &str) -> Option<Code> {
 
 /// The error that a plugin answers with, and what it says of another attempt.
 pub(crate) fn error(code: Code, text: impl Into<Cow<'static, str>>, again: Again) -> PluginError {
-    again.on(PluginError::new(code, text).with_retryable(again::by_code(code)))
+    again.on(PluginError::new(code, text).with_retryable(retry_hint::by_code(code)))
 }
 
 /// What a plugin's answer that its time was up means for a call that was told this time: the end of the time, as whoever

@@ -15,13 +15,13 @@ use plugin_core::{
 
 use crate::{
     Cancelled, CircuitBreakerConfig, CircuitBreakerStats, CircuitState, Events, Reason,
-    cells::{Cells, Place, Tally},
     event::Journal,
     guard::{Admission, Guard},
-    hot::{Hot, time_left},
     machine::{Evidence, Machine, Ticket},
+    published::{Hot, time_left},
     refusal::Refusal,
     state::Word,
+    success_counters::{Cells, Place, Tally},
     sync::{Mutex, MutexGuard},
 };
 

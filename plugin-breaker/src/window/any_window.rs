@@ -3,7 +3,7 @@
 use plugin_core::clock::Instant;
 
 use super::{CallWindow, Sums, TimeWindow};
-use crate::{CircuitBreakerConfig, Window, cells::Cells};
+use crate::{CircuitBreakerConfig, Window, success_counters::Cells};
 
 /// The window that the rules need, if any.
 pub(crate) enum Kept {
