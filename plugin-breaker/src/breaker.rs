@@ -6,7 +6,7 @@ use plugin_core::{Rejected, Striped};
 
 use crate::{
     CircuitBreakerConfig, CircuitBreakerHandle, CircuitBreakerStats, CircuitState,
-    circuit::Shared,
+    circuit::Circuit,
     guard::{Admission, Guard, Hold},
 };
 
@@ -32,14 +32,14 @@ use crate::{
 /// ```
 #[derive(Clone)]
 pub struct Breaker {
-    shared: Striped<Shared>,
+    shared: Striped<Circuit>,
 }
 
 impl Breaker {
     /// A closed breaker, or one in [`CircuitState::Disabled`] when the settings say so.
     #[must_use]
     pub fn new(config: CircuitBreakerConfig) -> Self {
-        Self { shared: Striped::new(Shared::new(Arc::new(config))) }
+        Self { shared: Striped::new(Circuit::new(Arc::new(config))) }
     }
 
     /// Asks to make a call. Takes neither a lock nor a share of the breaker while the circuit is closed.
@@ -54,7 +54,7 @@ impl Breaker {
     // Always: returned through memory, the permit would cost as much again as the whole check.
     #[inline(always)]
     pub fn try_acquire(&self) -> Result<Permit<'_>, Rejected> {
-        let shared: &Shared = &self.shared;
+        let shared: &Circuit = &self.shared;
         match shared.admit(|| shared) {
             Admission::Judged(guard) => Ok(Permit(Some(guard))),
             Admission::Free => Ok(Permit(None)),
@@ -163,7 +163,7 @@ macro_rules! permit {
 
 permit! {
     /// A call that may be made.
-    Permit<'a>, &'a Shared
+    Permit<'a>, &'a Circuit
 }
 
 permit! {

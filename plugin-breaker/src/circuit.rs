@@ -18,17 +18,17 @@ use crate::{
     event::Journal,
     guard::{Admission, Guard},
     machine::{Evidence, Machine, Ticket},
-    published::{Hot, time_left},
+    published::{PublishedState, time_left},
     refusal::Refusal,
-    state::Word,
-    success_counters::{Cells, Place, Tally},
+    state::PackedState,
+    success_counters::{CountedIn, SuccessCounters, Tally},
     sync::{Mutex, MutexGuard},
 };
 
 /// A breaker's state, shared by everything that a layer makes.
-pub(crate) struct Shared {
-    hot: Pad<Hot>,
-    cells: Cells,
+pub(crate) struct Circuit {
+    hot: Pad<PublishedState>,
+    cells: SuccessCounters,
     machine: Mutex<Machine>,
     journal: OnceLock<Arc<Journal>>,
 }
@@ -36,18 +36,18 @@ pub(crate) struct Shared {
 /// What a call that passed brings back.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Admitted {
-    pub(crate) word: Word,
+    pub(crate) word: PackedState,
     /// The number of the probe, or 0.
     pub(crate) probe: u64,
     /// When the call began, or [`Instant::ZERO`] when nobody asks how long it takes.
     pub(crate) started: Instant,
 }
 
-impl Shared {
+impl Circuit {
     pub(crate) fn new(config: Arc<CircuitBreakerConfig>) -> Self {
         let machine = Machine::new(config, clock::now());
-        let hot = Hot::new(&machine);
-        Self { hot: Pad(hot), cells: Cells::new(), machine: Mutex::new(machine), journal: OnceLock::new() }
+        let hot = PublishedState::new(&machine);
+        Self { hot: Pad(hot), cells: SuccessCounters::new(), machine: Mutex::new(machine), journal: OnceLock::new() }
     }
 
     /// A call asks to pass. `hold` makes what the guard holds the breaker by.
@@ -105,7 +105,7 @@ impl Shared {
         match ticket {
             Ok(_) if state == CircuitState::Disabled => Ok(None),
             Ok(Ticket { generation, probe }) => {
-                Ok(Some(Admitted { word: Word::new(state, generation), probe, started: self.started() }))
+                Ok(Some(Admitted { word: PackedState::new(state, generation), probe, started: self.started() }))
             }
             Err(refusal) => {
                 self.cells.tally(Tally::Rejected);
@@ -152,10 +152,10 @@ impl Shared {
         let width = self.hot.bucket_width();
         let generation = call.word.generation();
         self.cells.add(if width == 0 {
-            Place::whole(generation)
+            CountedIn::whole(generation)
         } else {
             let now = if now == Instant::ZERO { clock::end::read() } else { now };
-            Place::bucket(generation, now.as_nanos().checked_div(width).unwrap_or(0))
+            CountedIn::bucket(generation, now.as_nanos().checked_div(width).unwrap_or(0))
         });
     }
 
@@ -302,7 +302,7 @@ impl Admitted {
     }
 }
 
-impl Drop for Shared {
+impl Drop for Circuit {
     fn drop(&mut self) {
         if let Some(journal) = self.journal.get() {
             journal.close();
@@ -310,7 +310,7 @@ impl Drop for Shared {
     }
 }
 
-impl fmt::Debug for Shared {
+impl fmt::Debug for Circuit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let word = self.hot.word();
         f.debug_struct("Breaker")

@@ -7,7 +7,7 @@ use plugin_core::{AsErrorValue, Call, Rejected, deadline};
 
 use crate::{
     Breaker, CircuitBreakerConfig, CircuitBreakerConfigBuilder, CircuitState, Window,
-    circuit::Shared,
+    circuit::Circuit,
     guard::Admission,
     sync::{locks, stripe_count},
 };
@@ -61,7 +61,7 @@ fn a_refusal_takes_no_lock_whatever_refuses() {
 
 #[test]
 fn a_refusal_of_a_caller_in_a_hurry_takes_no_lock_either() {
-    let shared = Shared::new(Arc::new(config().with_recovery_timeout(MINUTE).build().expect("valid")));
+    let shared = Circuit::new(Arc::new(config().with_recovery_timeout(MINUTE).build().expect("valid")));
     shared.set(CircuitState::HalfOpen);
     let given_up = shared.admit(|| &shared);
     assert!(matches!(given_up, Admission::Judged(_)));
@@ -90,7 +90,7 @@ fn a_window_is_kept_only_where_a_rule_reads_it() {
 #[test]
 fn the_memory_of_a_breaker_is_what_it_says() {
     let memory = |builder| breaker(builder).handle().memory();
-    let bare = size_of::<Shared>() + 128 * stripe_count();
+    let bare = size_of::<Circuit>() + 128 * stripe_count();
     assert_eq!(memory(config()), bare);
     let calls = |calls| memory(config().with_failure_rate(0.5).with_window(Window::Calls(calls))) - bare;
     assert_eq!([1, 64, 65, 100, 100_000].map(calls), [16, 16, 32, 32, 2 * 8 * 1563]);
@@ -103,8 +103,8 @@ fn the_memory_that_a_breaker_says_is_what_it_takes_from_the_allocator() {
     let shared = |builder: CircuitBreakerConfigBuilder| {
         let config = Arc::new(builder.build().expect("valid"));
         let mut made = None;
-        let taken = allocation_counter::measure(|| made = Some(Shared::new(Arc::clone(&config)))).bytes_current;
-        let said = made.map_or(0, |shared| shared.size() - size_of::<Shared>());
+        let taken = allocation_counter::measure(|| made = Some(Circuit::new(Arc::clone(&config)))).bytes_current;
+        let said = made.map_or(0, |shared| shared.size() - size_of::<Circuit>());
         (usize::try_from(taken).expect("some"), said)
     };
     let rules = [

@@ -81,12 +81,12 @@ const KEPT: usize = 64;
 ///
 /// An event is pushed under the breaker's lock, which keeps the order; listeners copy it from here, in their own task.
 pub(crate) struct Journal {
-    events: Mutex<Kept>,
+    events: Mutex<BufferedEvents>,
     notify: Notify,
 }
 
 #[derive(Default)]
-struct Kept {
+struct BufferedEvents {
     last: VecDeque<Event>,
     closed: bool,
 }
@@ -96,7 +96,7 @@ impl Journal {
         Self { events: Mutex::default(), notify: Notify::new() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Kept> {
+    fn lock(&self) -> MutexGuard<'_, BufferedEvents> {
         // No code of anybody else runs under this lock, so a panic cannot leave it half written.
         self.events.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -9,13 +9,13 @@ use plugin_core::{
 };
 
 use crate::{
-    circuit::{Admitted, Shared},
+    circuit::{Admitted, Circuit},
     refusal::Refusal,
 };
 
 /// What became of a call that asked to pass.
 #[derive(Debug)]
-pub(crate) enum Admission<P: Deref<Target = Shared>> {
+pub(crate) enum Admission<P: Deref<Target = Circuit>> {
     /// It passes, and nobody wants to hear of its outcome.
     Free,
     /// It passes, and its outcome is judged.
@@ -29,7 +29,7 @@ pub(crate) enum Admission<P: Deref<Target = Shared>> {
 /// [marked](Self::mark) foreign code runs, and a drop is a panic in there, which counts as a failure. So does a drop at
 /// the end of the call's time when the service had enough of it ([`cut::is_evidence`]), counted from when the call was
 /// first seen waiting. One that nobody has seen is cancelled.
-pub(crate) struct Guard<P: Deref<Target = Shared>> {
+pub(crate) struct Guard<P: Deref<Target = Circuit>> {
     shared: P,
     call: Admitted,
     /// When the call was first seen waiting, and [`Instant::ZERO`] before.
@@ -46,7 +46,7 @@ enum Phase {
     Reported,
 }
 
-impl<P: Deref<Target = Shared>> Guard<P> {
+impl<P: Deref<Target = Circuit>> Guard<P> {
     #[inline]
     pub(crate) fn new(shared: P, call: Admitted) -> Self {
         Self { shared, call, waits: Instant::ZERO, phase: Phase::Waiting, answered: false }
@@ -141,7 +141,7 @@ impl<P: Deref<Target = Shared>> Guard<P> {
     }
 }
 
-impl<P: Deref<Target = Shared>> Drop for Guard<P> {
+impl<P: Deref<Target = Circuit>> Drop for Guard<P> {
     #[inline]
     fn drop(&mut self) {
         match self.phase {
@@ -159,7 +159,7 @@ impl<P: Deref<Target = Shared>> Drop for Guard<P> {
     }
 }
 
-impl<P: Deref<Target = Shared>> fmt::Debug for Guard<P> {
+impl<P: Deref<Target = Circuit>> fmt::Debug for Guard<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Guard").field("call", &self.call).field("phase", &self.phase).finish_non_exhaustive()
     }
@@ -168,16 +168,16 @@ impl<P: Deref<Target = Shared>> fmt::Debug for Guard<P> {
 /// How a guard that lives on its own holds the breaker.
 pub(crate) enum Hold {
     /// A share of a layer's breaker: two threads that take one do not meet.
-    Lease(Lease<Shared>),
+    Lease(Lease<Circuit>),
     /// A breaker of one key. Stripes for every key would take more memory than the breakers themselves.
-    Arc(Arc<Shared>),
+    Arc(Arc<Circuit>),
 }
 
 impl Deref for Hold {
-    type Target = Shared;
+    type Target = Circuit;
 
     #[inline]
-    fn deref(&self) -> &Shared {
+    fn deref(&self) -> &Circuit {
         match self {
             Self::Lease(lease) => lease,
             Self::Arc(arc) => arc,

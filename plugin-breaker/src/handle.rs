@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::{CircuitBreakerConfig, CircuitBreakerStats, CircuitState, Events, Reason, circuit::Shared};
+use crate::{CircuitBreakerConfig, CircuitBreakerStats, CircuitState, Events, Reason, circuit::Circuit};
 
 /// Reads and commands a breaker. Cheap to clone; every clone, and every service of the layer, is the same breaker.
 ///
@@ -18,11 +18,11 @@ use crate::{CircuitBreakerConfig, CircuitBreakerStats, CircuitState, Events, Rea
 /// Each of them begins a new stay: what calls report that were admitted before does not count.
 #[derive(Clone)]
 pub struct CircuitBreakerHandle {
-    shared: Arc<Shared>,
+    shared: Arc<Circuit>,
 }
 
 impl CircuitBreakerHandle {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(shared: Arc<Circuit>) -> Self {
         Self { shared }
     }
 

@@ -1,6 +1,6 @@
 //! What calls read of a breaker without its lock.
 //!
-//! Only the lock's holder writes, with [`Hot::publish`]. But for [`Hot::word`] all reads are relaxed: a call that reads what
+//! Only the lock's holder writes, with [`PublishedState::publish`]. But for [`PublishedState::word`] all reads are relaxed: a call that reads what
 //! was valid a moment ago behaves as if it had come, or ended, a moment earlier.
 
 use std::time::Duration;
@@ -14,11 +14,11 @@ use crate::{
     CircuitState,
     machine::Machine,
     refusal::Refusal,
-    state::Word,
+    state::PackedState,
     sync::{AtomicU64, Ordering},
 };
 
-pub(crate) struct Hot {
+pub(crate) struct PublishedState {
     /// The state and its generation.
     word: AtomicU64,
     /// While calls are refused: the moment from which one may ask under the lock.
@@ -42,7 +42,7 @@ pub(crate) struct Hot {
     cancelled: AtomicU64,
 }
 
-impl Hot {
+impl PublishedState {
     pub(crate) fn new(machine: &Machine) -> Self {
         let hot = Self {
             word: AtomicU64::new(0),
@@ -80,7 +80,7 @@ impl Hot {
         set(&self.bucket_width, machine.bucket_width());
         set(&self.slow_over, machine.config().slow().map_or(u64::MAX, |slow| nanos(slow.over)));
         set(&self.cancelled, machine.config().cancelled() as u64);
-        let word = Word::new(machine.state(), machine.generation());
+        let word = PackedState::new(machine.state(), machine.generation());
         if self.word.load(Ordering::Relaxed) != word.0 {
             // Release: pairs with `word`. What was stored above is seen by whoever sees this generation.
             self.word.store(word.0, Ordering::Release);
@@ -88,15 +88,15 @@ impl Hot {
     }
 
     #[inline]
-    pub(crate) fn word(&self) -> Word {
+    pub(crate) fn word(&self) -> PackedState {
         // Acquire: whoever sees a new generation also sees the bucket width and the slow limit that belong to it, which
         // `publish` stores first.
-        Word(self.word.load(Ordering::Acquire))
+        PackedState(self.word.load(Ordering::Acquire))
     }
 
     /// Whether this is still the state that a call was admitted in, which has acquired it before.
     #[inline]
-    pub(crate) fn is_still(&self, word: Word) -> bool {
+    pub(crate) fn is_still(&self, word: PackedState) -> bool {
         self.word.load(Ordering::Relaxed) == word.0
     }
 

@@ -56,9 +56,9 @@ impl fmt::Display for CircuitState {
 /// A state and its generation in one word. The generation grows with every transition, so two equal words are the same
 /// stay in the same state: a result counts only when the word is still the one that admitted its call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Word(pub(crate) u64);
+pub(crate) struct PackedState(pub(crate) u64);
 
-impl Word {
+impl PackedState {
     const STATE_BITS: u32 = 3;
 
     pub(crate) const fn new(state: CircuitState, generation: u64) -> Self {
@@ -102,7 +102,7 @@ mod tests {
             CircuitState::Disabled,
             CircuitState::MetricsOnly,
         ] {
-            let word = Word::new(state, 77);
+            let word = PackedState::new(state, 77);
             assert_eq!((word.state(), word.generation()), (state, 77));
         }
     }

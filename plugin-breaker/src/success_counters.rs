@@ -34,13 +34,13 @@ pub(crate) enum Tally {
 ///
 /// The highest bit of a cell says which of two forms it has, so that a cell can be read by whoever finds it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Place {
+pub(crate) struct CountedIn {
     slot: usize,
     tag: u64,
     shift: u32,
 }
 
-impl Place {
+impl CountedIn {
     const BUCKETED: u64 = 1 << 63;
 
     /// Without a time window: 15 bits of the generation over 48 of the count.
@@ -86,12 +86,12 @@ impl Place {
 
 /// The count in a cell of either form.
 const fn count_in(cell: u64) -> u64 {
-    if cell & Place::BUCKETED == 0 { cell & 0xffff_ffff_ffff } else { cell & 0xffff_ffff }
+    if cell & CountedIn::BUCKETED == 0 { cell & 0xffff_ffff_ffff } else { cell & 0xffff_ffff }
 }
 
-pub(crate) struct Cells(Box<[Pad<Stripe>]>);
+pub(crate) struct SuccessCounters(Box<[Pad<Stripe>]>);
 
-impl Cells {
+impl SuccessCounters {
     pub(crate) fn new() -> Self {
         let zero = || AtomicU64::new(0);
         let stripe = || Stripe {
@@ -112,7 +112,7 @@ impl Cells {
 
     /// Counts a success.
     #[inline]
-    pub(crate) fn add(&self, place: Place) {
+    pub(crate) fn add(&self, place: CountedIn) {
         let stripe = self.mine();
         let cell = &stripe.cells[place.slot];
         // Relaxed, here and below: a count publishes nothing. Whoever sums for a decision saw the failure that asks for
@@ -149,7 +149,7 @@ impl Cells {
         self.0.iter().map(|stripe| stripe.of(tally).load(Ordering::Relaxed)).sum()
     }
 
-    fn sum(&self, place: Place) -> u64 {
+    fn sum(&self, place: CountedIn) -> u64 {
         let count = |stripe: &Pad<Stripe>| {
             let cell = stripe.cells[place.slot].load(Ordering::Relaxed);
             if place.is_in(cell) { count_in(cell) } else { 0 }
@@ -159,14 +159,14 @@ impl Cells {
 
     /// Successes of this generation, without a time window.
     pub(crate) fn of_generation(&self, generation: u64) -> u64 {
-        self.sum(Place::whole(generation))
+        self.sum(CountedIn::whole(generation))
     }
 
     /// Successes in each of the last buckets, the present one (`number`) last.
     pub(crate) fn of_buckets(&self, generation: u64, number: u64) -> [u64; BUCKETS] {
         std::array::from_fn(|index| {
             let bucket = number.checked_sub((BUCKETS - 1 - index) as u64);
-            bucket.map_or(0, |number| self.sum(Place::bucket(generation, number)))
+            bucket.map_or(0, |number| self.sum(CountedIn::bucket(generation, number)))
         })
     }
 
@@ -215,19 +215,19 @@ mod tests {
 
     #[test]
     fn a_success_of_an_earlier_generation_never_enters_a_later_one() {
-        let cells = Cells::new();
-        cells.add(Place::whole(1));
-        cells.add(Place::whole(2));
-        cells.add(Place::whole(1));
+        let cells = SuccessCounters::new();
+        cells.add(CountedIn::whole(1));
+        cells.add(CountedIn::whole(2));
+        cells.add(CountedIn::whole(1));
         assert_eq!((cells.of_generation(1), cells.of_generation(2)), (0, 1));
         assert_eq!(cells.ever(), 3);
     }
 
     #[test]
     fn a_bucket_is_reused_when_its_time_has_come_round() {
-        let cells = Cells::new();
+        let cells = SuccessCounters::new();
         for number in 100..=110 {
-            cells.add(Place::bucket(7, number));
+            cells.add(CountedIn::bucket(7, number));
         }
         assert_eq!(cells.of_buckets(7, 110), [1; BUCKETS]);
         assert_eq!(cells.of_buckets(7, 115).iter().sum::<u64>(), 5);
@@ -237,28 +237,28 @@ mod tests {
 
     #[test]
     fn a_late_success_of_an_older_bucket_does_not_enter_the_one_that_has_its_cell() {
-        let cells = Cells::new();
+        let cells = SuccessCounters::new();
         let (old, new) = (100, 100 + BUCKETS as u64);
-        cells.add(Place::bucket(7, new));
-        cells.add(Place::bucket(7, old));
+        cells.add(CountedIn::bucket(7, new));
+        cells.add(CountedIn::bucket(7, old));
         assert_eq!(cells.of_buckets(7, new), std::array::from_fn(|index| u64::from(index == BUCKETS - 1)));
         assert_eq!((cells.of_buckets(7, old).iter().sum::<u64>(), cells.ever()), (0, 2));
         // Nor does one of an earlier generation, in the same bucket or another.
-        cells.add(Place::bucket(6, new));
-        cells.add(Place::bucket(6, new + BUCKETS as u64));
+        cells.add(CountedIn::bucket(6, new));
+        cells.add(CountedIn::bucket(6, new + BUCKETS as u64));
         assert_eq!((cells.of_buckets(7, new).iter().sum::<u64>(), cells.ever()), (1, 4));
     }
 
     #[test]
     fn what_is_of_another_generation_or_long_ago_is_in_no_sum() {
         for generation in [5, 6, 8, 9] {
-            let cells = Cells::new();
-            cells.add(Place::whole(generation));
-            cells.add(Place::bucket(generation, 101));
+            let cells = SuccessCounters::new();
+            cells.add(CountedIn::whole(generation));
+            cells.add(CountedIn::bucket(generation, 101));
             assert_eq!((cells.of_generation(7), cells.of_buckets(7, 101)), (0, [0; BUCKETS]), "{generation}");
         }
-        let cells = Cells::new();
-        cells.add(Place::bucket(7, 100));
+        let cells = SuccessCounters::new();
+        cells.add(CountedIn::bucket(7, 100));
         for power in 8..24 {
             let later = 100 + (BUCKETS as u64) * (1 << (power - 1));
             assert_eq!(cells.of_buckets(7, later), [0; BUCKETS], "2^{power} buckets later");
@@ -268,21 +268,21 @@ mod tests {
     #[test]
     fn the_first_success_of_a_generation_counts_whatever_its_number_and_whatever_is_left_in_the_cell() {
         for generation in (1..1 << 16).step_by(97) {
-            let cells = Cells::new();
-            cells.add(Place::whole(generation));
+            let cells = SuccessCounters::new();
+            cells.add(CountedIn::whole(generation));
             assert_eq!(cells.of_generation(generation), 1, "{generation}");
             // Another window, whose cells are of the other form.
-            cells.add(Place::bucket(generation + 1, 110));
+            cells.add(CountedIn::bucket(generation + 1, 110));
             assert_eq!(cells.of_buckets(generation + 1, 110)[BUCKETS - 1], 1, "{generation}");
-            cells.add(Place::whole(generation + 2));
+            cells.add(CountedIn::whole(generation + 2));
             assert_eq!((cells.of_generation(generation + 2), cells.ever()), (1, 3), "{generation}");
         }
     }
 
     #[test]
     fn a_full_cell_counts_no_further_and_nothing_is_lost_from_the_total() {
-        for place in [Place::whole(3), Place::bucket(3, 100)] {
-            let cells = Cells::new();
+        for place in [CountedIn::whole(3), CountedIn::bucket(3, 100)] {
+            let cells = SuccessCounters::new();
             let full = place.tag << place.shift | place.most();
             cells.mine().cells[place.slot].store(full, Ordering::Relaxed);
             cells.add(place);
@@ -292,7 +292,7 @@ mod tests {
 
     #[test]
     fn each_thread_counts_in_its_own_stripe() {
-        let cells = Cells::new();
+        let cells = SuccessCounters::new();
         let counts = || -> Vec<u64> {
             cells.0.iter().map(|stripe| count_in(stripe.0.cells[0].load(Ordering::Relaxed))).collect()
         };
@@ -300,7 +300,7 @@ mod tests {
             std::thread::scope(|scope| {
                 let thread = scope.spawn(|| {
                     let (before, mine) = (counts(), stripe() & (cells.0.len() - 1));
-                    (0..100).for_each(|_| cells.add(Place::whole(1)));
+                    (0..100).for_each(|_| cells.add(CountedIn::whole(1)));
                     for (index, (now, before)) in counts().into_iter().zip(before).enumerate() {
                         assert_eq!(now - before, if index == mine { 100 } else { 0 }, "stripe {index}");
                     }
@@ -313,19 +313,19 @@ mod tests {
 
     #[test]
     fn a_drained_cell_takes_any_generation_and_nothing_is_lost_from_the_total() {
-        let cells = Cells::new();
-        cells.add(Place::bucket(250, 5));
+        let cells = SuccessCounters::new();
+        cells.add(CountedIn::bucket(250, 5));
         cells.drain();
-        cells.add(Place::whole(3));
+        cells.add(CountedIn::whole(3));
         assert_eq!((cells.of_generation(3), cells.ever()), (1, 2));
     }
 
     #[test]
     fn no_success_is_lost_between_threads() {
-        let cells = Cells::new();
+        let cells = SuccessCounters::new();
         std::thread::scope(|scope| {
             for _ in 0..4 {
-                scope.spawn(|| (0..10_000).for_each(|_| cells.add(Place::whole(9))));
+                scope.spawn(|| (0..10_000).for_each(|_| cells.add(CountedIn::whole(9))));
             }
         });
         assert_eq!(cells.of_generation(9), 40_000);

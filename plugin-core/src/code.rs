@@ -5,7 +5,7 @@ use std::fmt;
 /// The family a [`Code`] belongs to: what a program branches on when the exact code does not matter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Kind {
+pub enum CodeKind {
     /// A setting is wrong: nothing was called.
     Config,
     /// Credentials are missing, wrong, or do not allow this.
@@ -57,7 +57,7 @@ macro_rules! codes {
 
             /// The family of this code.
             #[must_use]
-            pub const fn kind(self) -> Kind { match self { $(Code::$name => Kind::$kind),+ } }
+            pub const fn kind(self) -> CodeKind { match self { $(Code::$name => CodeKind::$kind),+ } }
 
             /// The HTTP status that a gateway answers with.
             #[must_use]

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{Attributed, BoxError, Code, InstanceId, Kind, Rejected, classify::Amendment, rounded};
+use crate::{Attributed, BoxError, Code, CodeKind, InstanceId, Rejected, classify::Amendment, rounded};
 
 /// How much of a request had left the host when the call failed.
 ///
@@ -239,7 +239,7 @@ impl PluginError {
 
     /// The family of the code.
     #[must_use]
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> CodeKind {
         self.0.code.kind()
     }
 

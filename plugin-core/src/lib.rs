@@ -49,7 +49,7 @@ pub use classify::ByGrpcStatus;
 #[cfg(feature = "http")]
 pub use classify::ByHttpStatus;
 pub use classify::{ByErrorChain, ByErrorType, Classify, ClassifyFn, Judgement, Verdict};
-pub use code::{Code, Kind};
+pub use code::{Code, CodeKind};
 pub use config_error::ConfigError;
 pub use context::CallContext;
 pub use error::{PluginError, Sent};

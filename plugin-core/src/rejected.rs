@@ -3,7 +3,7 @@
 use std::{error::Error, fmt, time::Duration};
 
 use crate::{
-    Code, Kind, PluginError, Sent,
+    Code, CodeKind, PluginError, Sent,
     classify::{Amendment, as_error, source_of},
     rounded,
 };
@@ -226,7 +226,7 @@ impl Rejected {
 
     /// The family of the code.
     #[must_use]
-    pub const fn kind(&self) -> Kind {
+    pub const fn kind(&self) -> CodeKind {
         self.code.kind()
     }
 

@@ -52,7 +52,7 @@ impl<S: Clone> Slots<S> {
         P: Deref<Target = Self>,
         S: Service<Req>,
     {
-        SlotCall { slots, state: State::Start { request: Some(request) } }
+        SlotCall { slots, state: SlotCallState::Start { request: Some(request) } }
     }
 
     /// Polls this stripe's clone and calls it, or hands back the service that must be waited for. It is what
@@ -116,13 +116,13 @@ pin_project! {
     pub struct SlotCall<P, S: Service<Req>, Req> {
         slots: P,
         #[pin]
-        state: State<S, Req, S::Future>,
+        state: SlotCallState<S, Req, S::Future>,
     }
 }
 
 pin_project! {
     #[project = StateProject]
-    enum State<S, Req, F> {
+    enum SlotCallState<S, Req, F> {
         Start { request: Option<Req> },
         Waiting { service: S, request: Option<Req> },
         Called { #[pin] future: F },
@@ -162,26 +162,26 @@ where
             let next = match this.state.as_mut().project() {
                 StateProject::Called { future } => {
                     let result = ready!(future.poll(cx));
-                    this.state.set(State::Ended);
+                    this.state.set(SlotCallState::Ended);
                     return Poll::Ready(result);
                 }
                 StateProject::Start { request } => {
                     let request = request.take().unwrap_or_else(|| polled_again());
                     match this.slots.start(request, cx) {
-                        Started::Called(future) => State::Called { future },
+                        Started::Called(future) => SlotCallState::Called { future },
                         Started::Failed(error, _) => {
-                            this.state.set(State::Ended);
+                            this.state.set(SlotCallState::Ended);
                             return Poll::Ready(Err(error));
                         }
-                        Started::Wait(service, request) => State::Waiting { service, request: Some(request) },
+                        Started::Wait(service, request) => SlotCallState::Waiting { service, request: Some(request) },
                     }
                 }
                 StateProject::Waiting { service, request } => {
                     if let Err(error) = ready!(service.poll_ready(cx)) {
-                        this.state.set(State::Ended);
+                        this.state.set(SlotCallState::Ended);
                         return Poll::Ready(Err(error));
                     }
-                    State::Called { future: service.call(request.take().unwrap_or_else(|| polled_again())) }
+                    SlotCallState::Called { future: service.call(request.take().unwrap_or_else(|| polled_again())) }
                 }
                 StateProject::Ended => polled_again(),
             };

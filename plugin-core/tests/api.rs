@@ -4,12 +4,12 @@ use std::{convert::Infallible, error::Error, fmt::Debug, time::Duration};
 
 use plugin_core::{
     AsErrorValue, AtEnd, AtHead, Attributed, Backoff, BoxError, BoxErrorLayer, BoxErrorService, BoxPlugin,
-    ByErrorChain, ByErrorType, Call, CallContext, ClassifyFn, Code, ConfigError, End, HealthCell, HealthState,
-    HealthStatus, InstanceId, Jitter, Kind, Lease, Observer, PluginError, PluginInfo, PluginInstance, Probe, Quota,
-    Rejected, Reply, RequestId, Sent, SlotCall, Slots, Striped, StripedCounter, TraceContext, Verdict, clock,
+    ByErrorChain, ByErrorType, Call, CallContext, ClassifyFn, Code, CodeKind, ConfigError, End, HealthCell,
+    HealthState, HealthStatus, InstanceId, Jitter, Lease, Observer, PluginError, PluginInfo, PluginInstance, Probe,
+    Quota, Rejected, Reply, RequestId, Sent, SlotCall, Slots, Striped, StripedCounter, TraceContext, Verdict, clock,
     deadline::{
-        AttemptTimeout, AttemptTimeoutFuture, AttemptTimeoutHandle, AttemptTimeoutLayer, Deadline, DeadlineHandle,
-        DeadlineLayer, ResponseFuture,
+        AttemptTimeout, AttemptTimeoutFuture, AttemptTimeoutHandle, AttemptTimeoutLayer, Deadline, DeadlineFuture,
+        DeadlineHandle, DeadlineLayer,
     },
     go_duration,
     telemetry::{self, AnyRequest, Bucket, ByCall, Status, Telemetry, TelemetryHandle, TelemetryLayer, TelemetryStats},
@@ -46,7 +46,7 @@ fn public_types_cross_threads_and_can_be_cloned_and_shown() {
         TraceContext,
         InstanceId,
         Code,
-        Kind,
+        CodeKind,
         Sent,
         Rejected,
         Quota,
@@ -94,11 +94,11 @@ fn public_types_cross_threads_and_can_be_cloned_and_shown() {
 #[test]
 fn futures_cross_threads_when_what_they_hold_does() {
     type Future = plugin_core::BoxFuture<Result<Reply<u8>, PluginError>>;
-    is_send::<ResponseFuture<Future, AsErrorValue>>();
+    is_send::<DeadlineFuture<Future, AsErrorValue>>();
     is_send::<AttemptTimeoutFuture<Future, AsErrorValue>>();
     is_send::<telemetry::ResponseFuture<Future, ByErrorType, AtHead>>();
     is_send::<SlotCall<Lease<Slots<Inner>>, Inner, Call<u8>>>();
-    is_debug::<ResponseFuture<Future, AsErrorValue>>();
+    is_debug::<DeadlineFuture<Future, AsErrorValue>>();
     is_debug::<AttemptTimeoutFuture<Future, AsErrorValue>>();
     is_debug::<telemetry::ResponseFuture<Future, ByErrorType, AtHead>>();
     is_debug::<SlotCall<Lease<Slots<Inner>>, Inner, Call<u8>>>();

@@ -8,7 +8,7 @@ use std::{convert::Infallible, fmt, time::Duration};
 
 use gate::GateLayer;
 use plugin_core::{
-    AsErrorValue, BoxError, ByErrorChain, ByErrorType, Call, Classify, Code, Kind, Plugin, PluginError, Rejected,
+    AsErrorValue, BoxError, ByErrorChain, ByErrorType, Call, Classify, Code, CodeKind, Plugin, PluginError, Rejected,
     Reply, Sent, Verdict, check,
     deadline::{AttemptTimeoutLayer, DeadlineLayer},
     telemetry::{Status, TelemetryLayer},
@@ -44,7 +44,7 @@ async fn a_call_passes_six_layers_and_a_refusal_is_typed_and_counted_as_one() {
 
     let (closed, counts) = six_deep(GateLayer::refusing(Rejected::circuit_open(Some(3 * SECOND))));
     let error = closed.oneshot(Call::new(7)).await.expect_err("refused");
-    assert_eq!((error.code(), error.kind()), (Code::CircuitOpen, Kind::CircuitOpen));
+    assert_eq!((error.code(), error.kind()), (Code::CircuitOpen, CodeKind::CircuitOpen));
     assert_eq!(error.retry_after(), Some(3 * SECOND));
     assert_eq!((error.sent(), error.is_retryable()), (Sent::Nothing, false));
     assert_eq!(error.rejected(), Some(&Rejected::circuit_open(Some(3 * SECOND))));

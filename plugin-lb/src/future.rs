@@ -10,8 +10,8 @@ use std::{
 
 use pin_project_lite::pin_project;
 use plugin_core::{
-    AsErrorValue, AtHead, ByErrorType, Classify, Code, ExpectedBody, InstanceId, Judgement, Kind, Observer, Outcome,
-    Reject, Rejected, Sent, Started, Verdict,
+    AsErrorValue, AtHead, ByErrorType, Classify, Code, CodeKind, ExpectedBody, InstanceId, Judgement, Observer,
+    Outcome, Reject, Rejected, Sent, Started, Verdict,
     classify::of_attempt,
     clock::{self, Instant},
     deadline::{
@@ -40,7 +40,7 @@ pin_project! {
         S: Service<Req>,
     {
         #[pin]
-        state: State<S, Req, S::Future>,
+        state: CallState<S, Req, S::Future>,
         // After the state: the instance is in flight until its future is gone. `None`: there was nothing to pick.
         attempt: Option<InFlight<S>>,
         // A copy of the request, for when the instance cannot be reached.
@@ -66,7 +66,7 @@ pin_project! {
 
 pin_project! {
     #[project = StateProject]
-    enum State<S, Req, F> {
+    enum CallState<S, Req, F> {
         // Picked, not polled.
         Start { request: Option<Req> },
         // Polled, and not ready.
@@ -86,7 +86,7 @@ impl<S: Service<Req>, Req, C, R, O, E> ResponseFuture<S, Req, C, R, O, E> {
         asked: ExpectedBody,
         policy: Policy<C, R, E>,
     ) -> Self {
-        let state = State::Start { request: Some(request) };
+        let state = CallState::Start { request: Some(request) };
         Self { state, attempt, retained, failed: Vec::new(), asked, policy, outcome: PhantomData }
     }
 }
@@ -95,7 +95,7 @@ const READYING: &str = "waiting for an instance to be ready";
 
 /// Drops a call whose time is up.
 #[cold]
-fn drop_cut<S: Service<Req>, Req>(mut state: Pin<&mut State<S, Req, S::Future>>, attempt: Option<&InFlight<S>>) {
+fn drop_cut<S: Service<Req>, Req>(mut state: Pin<&mut CallState<S, Req, S::Future>>, attempt: Option<&InFlight<S>>) {
     match (state.as_mut().project(), attempt) {
         // Whatever was tried before was not sent either.
         (StateProject::Start { .. }, _) => cut::report(READYING, Sent::Nothing),
@@ -105,7 +105,7 @@ fn drop_cut<S: Service<Req>, Req>(mut state: Pin<&mut State<S, Req, S::Future>>,
         (StateProject::Waiting { .. }, None) => cut::report_in_line(READYING, false),
         (StateProject::Called { .. }, Some(attempt)) => {
             if let Some(turn) = attempt.turn() {
-                cut::drop_held_until(turn, || state.set(State::Ended));
+                cut::drop_held_until(turn, || state.set(CallState::Ended));
             }
         }
         (StateProject::Called { .. } | StateProject::Ended, _) => {}
@@ -119,7 +119,7 @@ fn polled_again() -> ! {
 
 /// What a look at the state came to.
 enum Step<S, Req, F, Res, Err> {
-    Go(State<S, Req, F>),
+    Go(CallState<S, Req, F>),
     /// The instance did not take the request, because of this error or for too long.
     NotReady(Option<Err>, Req),
     Answer(Result<Res, Err>),
@@ -144,7 +144,7 @@ where
                 if let StateProject::Ended = this.state.as_mut().project() {
                     polled_again();
                 }
-                this.state.set(State::Ended);
+                this.state.set(CallState::Ended);
                 return Poll::Ready(this.policy.reject.reject(Rejected::no_endpoint()));
             };
             match step(this.state, attempt, this.failed, cx) {
@@ -168,7 +168,7 @@ where
                         continue;
                     }
                     let mut this = self.project();
-                    this.state.set(State::Ended);
+                    this.state.set(CallState::Ended);
                     *this.attempt = None;
                     let policy = this.policy;
                     return Poll::Ready(match error {
@@ -203,7 +203,11 @@ fn is_for_another(judged: &Judgement) -> bool {
     let is_of_instance = judged.code().is_some_and(|code| {
         matches!(
             code.kind(),
-            Kind::Connection | Kind::CircuitOpen | Kind::Unhealthy | Kind::Overloaded | Kind::Lifecycle
+            CodeKind::Connection
+                | CodeKind::CircuitOpen
+                | CodeKind::Unhealthy
+                | CodeKind::Overloaded
+                | CodeKind::Lifecycle
         )
     });
     is_of_instance && judged.sent() == Sent::Nothing
@@ -217,7 +221,7 @@ fn told<Req, Res, Err>(envelope: &impl Envelope<Req, Res, Err>, result: &Result<
 
 /// One look at the state.
 fn step<S, Req>(
-    state: Pin<&mut State<S, Req, S::Future>>,
+    state: Pin<&mut CallState<S, Req, S::Future>>,
     attempt: &mut InFlight<S>,
     failed: &[InstanceId],
     cx: &mut Context<'_>,
@@ -229,11 +233,11 @@ where
         StateProject::Start { request } => {
             let request = request.take().unwrap_or_else(|| polled_again());
             match attempt.polling(|member| member.slots.start(request, cx)) {
-                Started::Called(future) => Step::Go(State::Called { future }),
+                Started::Called(future) => Step::Go(CallState::Called { future }),
                 Started::Failed(error, request) => Step::NotReady(Some(error), request),
                 Started::Wait(service, request) => {
                     let answered = attempt.member().meter.answered();
-                    Step::Go(State::Waiting { service, request: Some(request), timer: None, answered })
+                    Step::Go(CallState::Waiting { service, request: Some(request), timer: None, answered })
                 }
             }
         }
@@ -245,7 +249,7 @@ where
                     if attempt.member().meter.answered() != *answered {
                         attempt.has_turn();
                     }
-                    Step::Go(State::Called { future: attempt.polling(|_| service.call(request)) })
+                    Step::Go(CallState::Called { future: attempt.polling(|_| service.call(request)) })
                 }
                 Poll::Ready(Err(error)) => {
                     Step::NotReady(Some(error), request.take().unwrap_or_else(|| polled_again()))
@@ -315,7 +319,7 @@ where
         let Some(next) = snapshot.begin(&home.turns, &hints, this.failed) else { return false };
         *this.retained = this.policy.envelope.retain(&request);
         // The state first: what is left of the failed try goes before its guard does.
-        this.state.set(State::Start { request: Some(request) });
+        this.state.set(CallState::Start { request: Some(request) });
         *this.attempt = Some(next);
         true
     }
@@ -329,7 +333,7 @@ where
     ) -> Result<S::Response, S::Error> {
         let mut this = self.project();
         let Some(mut attempt) = this.attempt.take() else { return result };
-        this.state.set(State::Ended);
+        this.state.set(CallState::Ended);
         this.policy.envelope.tag(result.as_mut(), attempt.member().id);
         match (judged.verdict(), result) {
             (Verdict::AtEnd, Ok(response)) => {

@@ -8,7 +8,7 @@ use crate::{
     BalanceConfig, Endpoint, Hints, InstanceStats, MembershipError,
     error::MembershipErrorKind::{Duplicate, Unknown, Weight},
     member::Entry,
-    membership::Shared,
+    membership::Membership,
     picked_instance::PickedInstance,
 };
 
@@ -16,10 +16,10 @@ use crate::{
 ///
 /// Each change is one swap of the whole membership: a pick sees it before or after, never between. An idle clone of the
 /// balancer keeps what was removed alive until its next call.
-pub struct BalanceHandle<S>(Arc<Shared<S>>);
+pub struct BalanceHandle<S>(Arc<Membership<S>>);
 
 impl<S> BalanceHandle<S> {
-    pub(crate) fn new(shared: Arc<Shared<S>>) -> Self {
+    pub(crate) fn new(shared: Arc<Membership<S>>) -> Self {
         Self(shared)
     }
 

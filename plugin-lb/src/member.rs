@@ -12,7 +12,7 @@ use plugin_core::{
 };
 
 use crate::{
-    membership::Shared,
+    membership::Membership,
     meter::{Meter, Settled},
     pick::View,
 };
@@ -28,7 +28,7 @@ pub(crate) struct Member<S> {
     /// Leased by responses whose body is followed to its end.
     bodies: Striped<Meter>,
     /// Where another instance is picked from.
-    pub(crate) home: Weak<Shared<S>>,
+    pub(crate) home: Weak<Membership<S>>,
 }
 
 /// A member in one snapshot: what a pick reads lies here, and not behind the member's pointers. Calls in flight are the
@@ -43,7 +43,7 @@ pub(crate) struct Entry<S> {
 }
 
 impl<S: Clone> Entry<S> {
-    pub(crate) fn new(endpoint: crate::Endpoint<S>, home: Weak<Shared<S>>) -> Self {
+    pub(crate) fn new(endpoint: crate::Endpoint<S>, home: Weak<Membership<S>>) -> Self {
         let crate::Endpoint { name, service, weight, priority, enabled, zone, health } = endpoint;
         let meter = Arc::new(Meter::new());
         let member = Member {

@@ -23,14 +23,14 @@ use crate::{
 };
 
 /// The state of a balancer.
-pub(crate) struct Shared<S> {
+pub(crate) struct Membership<S> {
     snapshot: ArcSwap<Snapshot<S>>,
     pub(crate) turns: Turns,
     /// Held while a snapshot is made from the last one.
     change: Mutex<()>,
 }
 
-impl<S> Shared<S> {
+impl<S> Membership<S> {
     pub(crate) fn new(config: BalanceConfig) -> Self {
         Self {
             snapshot: ArcSwap::from_pointee(Snapshot::new(config, Vec::new())),
@@ -53,7 +53,7 @@ impl<S> Shared<S> {
     }
 }
 
-impl<S> Deref for Shared<S> {
+impl<S> Deref for Membership<S> {
     type Target = ArcSwap<Snapshot<S>>;
 
     fn deref(&self) -> &Self::Target {

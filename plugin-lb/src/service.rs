@@ -17,7 +17,7 @@ use crate::{
     ResponseFuture,
     envelope::{CallEnvelope, CallOnceEnvelope, RetainingEnvelope},
     future::Policy,
-    membership::Shared,
+    membership::Membership,
 };
 
 /// A service over a changing set of instances: each call goes to one of them.
@@ -42,7 +42,7 @@ use crate::{
 /// flight until the head of its response or until the end of its body, and `E` reads hints and writes tags.
 pub struct Balance<S, C = ByErrorType, R = AsErrorValue, O = AtHead, E = PlainEnvelope> {
     // Nothing of the membership is kept in a clone: one that is never called would keep instances that are removed.
-    shared: Arc<Shared<S>>,
+    shared: Arc<Membership<S>>,
     policy: Policy<C, R, E>,
     outcome: PhantomData<fn() -> O>,
 }
@@ -57,7 +57,7 @@ impl<S: Clone> Balance<S> {
         config: BalanceConfig,
         endpoints: impl IntoIterator<Item = Endpoint<S>>,
     ) -> Result<Self, MembershipError> {
-        let shared = Arc::new(Shared::new(config));
+        let shared = Arc::new(Membership::new(config));
         let handle = BalanceHandle::new(Arc::clone(&shared));
         handle.extend(endpoints)?;
         Ok(Self {

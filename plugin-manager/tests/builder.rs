@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use plugin_core::{BoxPlugin, Call, Code, Kind, Plugin, PluginError, Reply, clock};
+use plugin_core::{BoxPlugin, Call, Code, CodeKind, Plugin, PluginError, Reply, clock};
 use plugin_manager::{
     builder::{self, AutoBuilder, Builder, Built},
     config::{self, LogFormat, PluginConfig},
@@ -35,7 +35,7 @@ fn hang() -> impl Plugin<Bytes, Bytes> {
 async fn time_of_a_call(built: Built) -> Duration {
     let start = clock::now();
     let error = built.manager().execute("hang", "1".into()).await.expect_err("it never answers");
-    assert_eq!(error.kind(), Kind::Timeout, "{error}");
+    assert_eq!(error.kind(), CodeKind::Timeout, "{error}");
     start.elapsed()
 }
 
@@ -360,7 +360,7 @@ async fn an_executable_that_never_answers_is_given_up_at_the_timeout() {
     program(dir.path(), "mute.sh", &SHELL.replace("from sh\\\"}\"", "\" > /dev/null"));
     let built = build(builder::auto().with_directory(dir.path()).with_timeout(Duration::from_millis(300))).await;
     let call = tokio::time::timeout(LIMIT, built.manager().execute("mute", "1".into())).await;
-    assert_eq!(call.expect("far below the default").expect_err("no answer").kind(), Kind::Timeout);
+    assert_eq!(call.expect("far below the default").expect_err("no answer").kind(), CodeKind::Timeout);
     stop(built).await;
 }
 

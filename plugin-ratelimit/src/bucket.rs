@@ -21,9 +21,9 @@ use crate::{
 /// same bucket. Those who wait with [`until_ready`](Self::until_ready) are served in the order in which they came, and
 /// nobody overtakes them: while somebody waits, [`try_acquire`](Self::try_acquire) refuses.
 #[derive(Clone)]
-pub struct TokenBucket(Arc<Shared>);
+pub struct TokenBucket(Arc<BucketState>);
 
-struct Shared {
+struct BucketState {
     // Threads that take tokens write here; on lines of its own, so that nothing else is slowed.
     meter: Pad<Meter>,
     rare: Mutex<Rare>,
@@ -59,7 +59,7 @@ impl TokenBucket {
     pub(crate) fn with_enabled(config: RateLimitConfig, enabled: bool) -> Self {
         let rare = Rare { queue: Queue::default(), config, enabled };
         let limit = rare.limit();
-        Self(Arc::new(Shared { meter: Pad(Meter::new(limit)), rare: Mutex::new(rare) }))
+        Self(Arc::new(BucketState { meter: Pad(Meter::new(limit)), rare: Mutex::new(rare) }))
     }
 
     /// Takes `n` tokens now, or none.

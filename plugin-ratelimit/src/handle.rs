@@ -8,10 +8,10 @@ use crate::{RateLimitConfig, TokenBucket, bucket::Acquired};
 
 /// Reads the statistics and changes the settings of everything that one layer made. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct RateLimitHandle(Arc<Shared>);
+pub struct RateLimitHandle(Arc<CountedBucket>);
 
 #[derive(Debug)]
-struct Shared {
+struct CountedBucket {
     bucket: TokenBucket,
     allowed: StripedCounter,
     refused: StripedCounter,
@@ -37,7 +37,7 @@ pub struct RateLimitStats {
 
 impl RateLimitHandle {
     pub(crate) fn new(bucket: TokenBucket) -> Self {
-        Self(Arc::new(Shared { bucket, allowed: StripedCounter::new(), refused: StripedCounter::new() }))
+        Self(Arc::new(CountedBucket { bucket, allowed: StripedCounter::new(), refused: StripedCounter::new() }))
     }
 
     #[inline]

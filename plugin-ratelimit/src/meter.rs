@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::{
     gcra::{self, Decision, Limit},
-    packed_state::Word,
+    packed_state::PackedState,
     sync::{AtomicU64, Ordering},
 };
 
@@ -69,7 +69,7 @@ pub(crate) struct Reading {
 
 impl Meter {
     pub(crate) fn new(limit: Limit) -> Self {
-        Self { word: AtomicU64::new(Word::NEW.bits()), slots: [Slot::new(limit), Slot::new(limit)] }
+        Self { word: AtomicU64::new(PackedState::NEW.bits()), slots: [Slot::new(limit), Slot::new(limit)] }
     }
 
     /// Whether anything is limited at this moment.
@@ -96,7 +96,7 @@ impl Meter {
             };
             match self.exchange(word, word.with_arrival(next)) {
                 Ok(_) => return Quick::Admitted,
-                Err(present) => word = Word::from_bits(present),
+                Err(present) => word = PackedState::from_bits(present),
             }
         }
     }
@@ -117,7 +117,7 @@ impl Meter {
                 Decision::Admit(next) => match self.exchange(word, word.with_arrival(next)) {
                     Ok(_) => return Taken::Admitted { arrival: next },
                     Err(present) => {
-                        word = Word::from_bits(present);
+                        word = PackedState::from_bits(present);
                         continue;
                     }
                 },
@@ -157,7 +157,7 @@ impl Meter {
             // Release: publishes the slot to whoever loads this word, or one that later tries made of it.
             match self.word.compare_exchange(word.bits(), next.bits(), Ordering::Release, Ordering::Relaxed) {
                 Ok(_) => return,
-                Err(present) => word = Word::from_bits(present),
+                Err(present) => word = PackedState::from_bits(present),
             }
         }
     }
@@ -171,7 +171,7 @@ impl Meter {
             let next = word.with_arrival(gcra::give_back(word.arrival(), now, cost, taken));
             match self.exchange(word, next) {
                 Ok(_) => return word.arrival() - next.arrival(),
-                Err(present) => word = Word::from_bits(present),
+                Err(present) => word = PackedState::from_bits(present),
             }
         }
     }
@@ -181,31 +181,31 @@ impl Meter {
         // Relaxed: who sees the bit takes the bucket's lock, and finds the line there; who does not see it yet came
         // before those who wait. A read-modify-write, so it keeps the release sequence that `change` began.
         if waiting {
-            self.word.fetch_or(Word::NEW.with_waiting(true).bits(), Ordering::Relaxed);
+            self.word.fetch_or(PackedState::NEW.with_waiting(true).bits(), Ordering::Relaxed);
         } else {
-            self.word.fetch_and(!Word::NEW.with_waiting(true).bits(), Ordering::Relaxed);
+            self.word.fetch_and(!PackedState::NEW.with_waiting(true).bits(), Ordering::Relaxed);
         }
     }
 
     #[inline]
-    fn exchange(&self, present: Word, next: Word) -> Result<u64, u64> {
+    fn exchange(&self, present: PackedState, next: PackedState) -> Result<u64, u64> {
         // Success is relaxed: only a number changes, and a read-modify-write keeps the release sequence that `change`
         // began. Failure acquires, for the reason given in `load`.
         self.word.compare_exchange_weak(present.bits(), next.bits(), Ordering::Relaxed, Ordering::Acquire)
     }
 
     #[inline]
-    fn load(&self) -> Word {
+    fn load(&self) -> PackedState {
         // Acquire: pairs with the release in `change`, so that the slot which this word picks is as it was published.
-        Word::from_bits(self.word.load(Ordering::Acquire))
+        PackedState::from_bits(self.word.load(Ordering::Acquire))
     }
 
-    fn limit(&self, word: Word) -> Limit {
+    fn limit(&self, word: PackedState) -> Limit {
         self.slots[slot_of(word)].load()
     }
 }
 
-const fn slot_of(word: Word) -> usize {
+const fn slot_of(word: PackedState) -> usize {
     (word.generation() & 1) as usize
 }
 

@@ -5,14 +5,14 @@ use crate::gcra::LATEST;
 /// The arrival time in the upper 60 bits, then three bits that count changes of settings, then one that says whether
 /// somebody waits for tokens.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Word(u64);
+pub(crate) struct PackedState(u64);
 
 const WAITING: u64 = 1;
 const GENERATION_SHIFT: u32 = 1;
 const GENERATION_MASK: u64 = 0b111;
 const ARRIVAL_SHIFT: u32 = 4;
 
-impl Word {
+impl PackedState {
     /// A full bucket under its first settings, and nobody waiting.
     pub(crate) const NEW: Self = Self(0);
 
@@ -58,10 +58,10 @@ mod tests {
 
     #[test]
     fn the_parts_of_a_word_do_not_touch_each_other() {
-        let mut word = Word::NEW.with_arrival(u64::MAX);
+        let mut word = PackedState::NEW.with_arrival(u64::MAX);
         assert_eq!((word.arrival(), word.generation(), word.is_waiting()), (LATEST, 0, false));
         for arrival in [LATEST, 2, 0] {
-            word = Word::NEW.with_arrival(arrival);
+            word = PackedState::NEW.with_arrival(arrival);
             for generation in 1..20 {
                 word = word.with_next_generation().with_waiting(generation % 2 == 0);
                 assert_eq!((word.arrival(), word.generation()), (arrival, generation % 8));

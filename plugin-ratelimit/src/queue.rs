@@ -22,11 +22,11 @@ struct Entry {
     tokens: u64,
     /// `Queue::asked` before this entry came.
     asked_before: u64,
-    state: State,
+    state: TicketState,
 }
 
 #[derive(Debug)]
-enum State {
+enum TicketState {
     /// `None` when it was woken and has not been polled since.
     Waiting(Option<Waker>),
     Served(Serving),
@@ -84,7 +84,12 @@ impl Queue {
     pub(crate) fn push(&mut self, tokens: u64, waker: Waker) -> u64 {
         let ticket = self.next_ticket;
         self.next_ticket += 1;
-        self.entries.push_back(Entry { ticket, tokens, asked_before: self.asked, state: State::Waiting(Some(waker)) });
+        self.entries.push_back(Entry {
+            ticket,
+            tokens,
+            asked_before: self.asked,
+            state: TicketState::Waiting(Some(waker)),
+        });
         self.asked = self.asked.wrapping_add(tokens);
         self.waiting += tokens;
         ticket
@@ -98,16 +103,16 @@ impl Queue {
     /// How the first of those who wait is woken. It leaves another when it is polled.
     pub(crate) fn take_first_waker(&mut self) -> Option<Waker> {
         match &mut self.entries.get_mut(self.served)?.state {
-            State::Waiting(waker) => waker.take(),
-            State::Served(_) => None,
+            TicketState::Waiting(waker) => waker.take(),
+            TicketState::Served(_) => None,
         }
     }
 
     /// How all those who wait are woken.
     pub(crate) fn take_wakers(&mut self) -> impl Iterator<Item = Waker> {
         self.entries.iter_mut().filter_map(|entry| match &mut entry.state {
-            State::Waiting(waker) => waker.take(),
-            State::Served(_) => None,
+            TicketState::Waiting(waker) => waker.take(),
+            TicketState::Served(_) => None,
         })
     }
 
@@ -116,9 +121,9 @@ impl Queue {
         let entry = self.entries.get_mut(self.served)?;
         self.served += 1;
         self.waiting -= entry.tokens;
-        match std::mem::replace(&mut entry.state, State::Served(serving)) {
-            State::Waiting(waker) => waker,
-            State::Served(_) => None,
+        match std::mem::replace(&mut entry.state, TicketState::Served(serving)) {
+            TicketState::Waiting(waker) => waker,
+            TicketState::Served(_) => None,
         }
     }
 
@@ -129,8 +134,8 @@ impl Queue {
         let first_asked = self.entries.get(self.served).map_or(self.asked, |first| first.asked_before);
         let entry = self.entries.get_mut(index)?;
         Some(match &mut entry.state {
-            State::Served(serving) => (Found::Served(*serving), Some(waker)),
-            State::Waiting(present) => {
+            TicketState::Served(serving) => (Found::Served(*serving), Some(waker)),
+            TicketState::Waiting(present) => {
                 let ahead = entry.asked_before.wrapping_sub(first_asked);
                 (Found::Waiting { tokens: entry.tokens, ahead }, present.replace(waker))
             }
@@ -143,11 +148,11 @@ impl Queue {
         let was_first = index == self.served;
         let entry = self.entries.remove(index)?;
         let (serving, waker) = match entry.state {
-            State::Served(serving) => {
+            TicketState::Served(serving) => {
                 self.served -= 1;
                 (Some(serving), None)
             }
-            State::Waiting(waker) => {
+            TicketState::Waiting(waker) => {
                 self.waiting -= entry.tokens;
                 (None, waker)
             }
@@ -158,7 +163,7 @@ impl Queue {
     /// Moves the arrival times of the grants that have not been noticed and stand at or after `ticket`.
     pub(crate) fn adjust_grants(&mut self, from_ticket: u64, adjust: impl Fn(u64) -> u64) {
         for entry in self.entries.iter_mut().take(self.served).filter(|entry| entry.ticket >= from_ticket) {
-            if let State::Served(Serving::Granted { taken }) = &mut entry.state {
+            if let TicketState::Served(Serving::Granted { taken }) = &mut entry.state {
                 *taken = adjust(*taken);
             }
         }

@@ -32,10 +32,10 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 pub struct UntilReady {
     bucket: TokenBucket,
     tokens: u32,
-    state: State,
+    state: WaitState,
 }
 
-enum State {
+enum WaitState {
     New,
     InLine { ticket: u64, timer: Option<Timer> },
     Done,
@@ -43,7 +43,7 @@ enum State {
 
 impl UntilReady {
     pub(crate) fn new(bucket: TokenBucket, tokens: u32) -> Self {
-        Self { bucket, tokens, state: State::New }
+        Self { bucket, tokens, state: WaitState::New }
     }
 }
 
@@ -54,27 +54,27 @@ impl Future for UntilReady {
         let this = &mut *self;
         loop {
             let turn = match &this.state {
-                State::New => match this.bucket.acquire(this.tokens, clock::now) {
+                WaitState::New => match this.bucket.acquire(this.tokens, clock::now) {
                     Err(rejected) if rejected.retry_after().is_some() => {
                         this.bucket.line_up(this.tokens, cx.waker().clone())
                     }
                     result => Turn::Done(result.map(drop)),
                 },
-                State::InLine { ticket, .. } => this.bucket.ask(*ticket, cx.waker().clone()),
-                State::Done => polled_after_end("plugin_ratelimit::UntilReady"),
+                WaitState::InLine { ticket, .. } => this.bucket.ask(*ticket, cx.waker().clone()),
+                WaitState::Done => polled_after_end("plugin_ratelimit::UntilReady"),
             };
             let (ticket, wait) = match turn {
                 Turn::Done(result) => {
-                    this.state = State::Done;
+                    this.state = WaitState::Done;
                     return Poll::Ready(result);
                 }
                 Turn::Waiting { ticket, wait } => (ticket, wait.min(LONGEST)),
             };
             // The ticket is kept before a timer is made: without a runtime that panics, and the drop must find it.
-            if !matches!(this.state, State::InLine { .. }) {
-                this.state = State::InLine { ticket, timer: None };
+            if !matches!(this.state, WaitState::InLine { .. }) {
+                this.state = WaitState::InLine { ticket, timer: None };
             }
-            let State::InLine { timer, .. } = &mut this.state else { return Poll::Pending };
+            let WaitState::InLine { timer, .. } = &mut this.state else { return Poll::Pending };
             match timer {
                 Some(timer) => timer.as_mut().reset(Instant::now() + wait),
                 None => *timer = Some(timer::arm(wait)),
@@ -91,7 +91,7 @@ impl Future for UntilReady {
 
 impl Drop for UntilReady {
     fn drop(&mut self) {
-        if let State::InLine { ticket, .. } = self.state {
+        if let WaitState::InLine { ticket, .. } = self.state {
             self.bucket.leave(ticket);
             // It is the limit's doing, and says nothing of what is behind it.
             cut::report_held(WAITING);
@@ -103,7 +103,7 @@ impl fmt::Debug for UntilReady {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("UntilReady")
             .field("tokens", &self.tokens)
-            .field("in_line", &matches!(self.state, State::InLine { .. }))
+            .field("in_line", &matches!(self.state, WaitState::InLine { .. }))
             .finish_non_exhaustive()
     }
 }

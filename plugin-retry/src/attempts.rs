@@ -15,11 +15,11 @@ use plugin_core::{
 use crate::{
     Attempt, GaveUp, Kept, Withdrawal,
     decide::{self, Situation},
-    state::{Control, State},
+    state::{RetryControl, RetryState},
 };
 
 /// What the services of one layer over one inner service share.
-pub(crate) struct Core<T, S, C, K> {
+pub(crate) struct SharedService<T, S, C, K> {
     pub(crate) state: Arc<T>,
     pub(crate) classify: C,
     pub(crate) replay: K,
@@ -27,7 +27,7 @@ pub(crate) struct Core<T, S, C, K> {
     prototype: Mutex<S>,
 }
 
-impl<T, S, C, K> Core<T, S, C, K> {
+impl<T, S, C, K> SharedService<T, S, C, K> {
     pub(crate) fn new(state: Arc<T>, classify: C, replay: K, prototype: S) -> Self {
         Self { state, classify, replay, prototype: Mutex::new(prototype) }
     }
@@ -65,10 +65,10 @@ where
 }
 
 /// A call over all its attempts. Dropped while it waits for the next one, it gives back what it took of the budget.
-pub(crate) struct Course<S, C, K> {
-    pub(crate) core: Lease<Core<State, S, C, K>>,
+pub(crate) struct CallAttempts<S, C, K> {
+    pub(crate) core: Lease<SharedService<RetryState, S, C, K>>,
     /// The settings as they were when the call came.
-    control: Control,
+    control: RetryControl,
     started: Instant,
     /// An attempt was not ready at once, so that time may have passed since `started`.
     pub(crate) has_waited: bool,
@@ -88,9 +88,13 @@ pub(crate) struct Next<Req> {
     pub(crate) request: Req,
 }
 
-impl<S, C, K> Course<S, C, K> {
+impl<S, C, K> CallAttempts<S, C, K> {
     #[inline]
-    pub(crate) fn new(core: Lease<Core<State, S, C, K>>, control: Control, started: Instant) -> Self {
+    pub(crate) fn new(
+        core: Lease<SharedService<RetryState, S, C, K>>,
+        control: RetryControl,
+        started: Instant,
+    ) -> Self {
         Self {
             core,
             control,
@@ -236,7 +240,7 @@ impl<S, C, K> Course<S, C, K> {
     }
 }
 
-impl<S, C, K> Drop for Course<S, C, K> {
+impl<S, C, K> Drop for CallAttempts<S, C, K> {
     fn drop(&mut self) {
         if let Some(withdrawal) = self.withdrawn.take() {
             self.core.state.budget().give_back(withdrawal);

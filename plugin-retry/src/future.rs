@@ -23,13 +23,13 @@ use tower_service::Service;
 
 use crate::{
     ByRequest, GaveUp, Replay,
-    attempts::{Course, Next, answer},
+    attempts::{CallAttempts, Next, answer},
 };
 
 pin_project! {
     /// The future of [`Retry`](crate::Retry). Dropping it drops the attempt that runs, and starts no other; what an
     /// attempt that did not begin would have cost goes back to the budget.
-    pub struct ResponseFuture<S, Req, C = ByErrorType, K = ByRequest>
+    pub struct RetryFuture<S, Req, C = ByErrorType, K = ByRequest>
     where
         S: Service<Req>,
         K: Replay<Req>,
@@ -42,10 +42,10 @@ pin_project! {
         // The error of the last attempt that failed and may have been sent.
         failed: Option<S::Error>,
         // After the attempt, which it outlives. `None`: the call passes through.
-        course: Option<Course<S, C, K>>,
+        course: Option<CallAttempts<S, C, K>>,
     }
 
-    impl<S, Req, C, K> PinnedDrop for ResponseFuture<S, Req, C, K>
+    impl<S, Req, C, K> PinnedDrop for RetryFuture<S, Req, C, K>
     where
         S: Service<Req>,
         K: Replay<Req>,
@@ -86,7 +86,7 @@ pin_project! {
     }
 }
 
-impl<S, Req, C, K> ResponseFuture<S, Req, C, K>
+impl<S, Req, C, K> RetryFuture<S, Req, C, K>
 where
     S: Service<Req>,
     K: Replay<Req>,
@@ -97,12 +97,12 @@ where
     }
 
     #[inline]
-    pub(crate) fn new(future: S::Future, kept: Result<K::Kept, GaveUp>, course: Course<S, C, K>) -> Self {
+    pub(crate) fn new(future: S::Future, kept: Result<K::Kept, GaveUp>, course: CallAttempts<S, C, K>) -> Self {
         Self { stage: Stage::Calling { future }, kept, failed: None, course: Some(course) }
     }
 }
 
-impl<S, Req, C, K> Future for ResponseFuture<S, Req, C, K>
+impl<S, Req, C, K> Future for RetryFuture<S, Req, C, K>
 where
     S: Service<Req> + Clone,
     C: Classify<S::Response, S::Error>,
@@ -115,7 +115,7 @@ where
         let mut this = self.project();
         let Some(course) = this.course.as_mut() else {
             let StageProject::Calling { future } = this.stage.as_mut().project() else {
-                polled_after_end("plugin_retry::ResponseFuture");
+                polled_after_end("plugin_retry::RetryFuture");
             };
             let result = future.poll(cx);
             if result.is_ready() {
@@ -191,7 +191,7 @@ where
                         }
                     }
                 }
-                StageProject::Done => polled_after_end("plugin_retry::ResponseFuture"),
+                StageProject::Done => polled_after_end("plugin_retry::RetryFuture"),
             };
             // Drops the attempt that failed before the next one is made.
             this.stage.set(next);
@@ -209,7 +209,7 @@ fn begin<S, Req, F>(next: Next<Req>, service: impl FnOnce() -> S) -> Stage<S, Re
     Stage::Waiting { timer: timer::arm(wait), at, request: Some(request) }
 }
 
-impl<S, Req, C, K> fmt::Debug for ResponseFuture<S, Req, C, K>
+impl<S, Req, C, K> fmt::Debug for RetryFuture<S, Req, C, K>
 where
     S: Service<Req>,
     K: Replay<Req>,
@@ -221,6 +221,6 @@ where
             Stage::Readying { .. } => "readying",
             Stage::Done => "done",
         };
-        f.debug_struct("ResponseFuture").field("stage", &stage).finish_non_exhaustive()
+        f.debug_struct("RetryFuture").field("stage", &stage).finish_non_exhaustive()
     }
 }

@@ -7,14 +7,14 @@ use std::{
 
 use plugin_core::clock;
 
-use crate::{GaveUp, RetryConfig, config::Spending, state::State};
+use crate::{GaveUp, RetryConfig, config::Spending, state::RetryState};
 
 /// Reads and changes what all services of a [`RetryLayer`](crate::RetryLayer) share. Cheap to clone.
 #[derive(Clone)]
-pub struct RetryHandle(Arc<State>);
+pub struct RetryHandle(Arc<RetryState>);
 
 impl RetryHandle {
-    pub(crate) fn new(state: Arc<State>) -> Self {
+    pub(crate) fn new(state: Arc<RetryState>) -> Self {
         Self(state)
     }
 

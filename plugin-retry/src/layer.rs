@@ -9,7 +9,7 @@ use plugin_core::ByHttpStatus;
 use plugin_core::{ByErrorType, ClassifyFn, Judgement, Striped};
 use tower_layer::Layer;
 
-use crate::{Budget, ByRequest, ReplayFn, Retry, RetryConfig, RetryHandle, attempts::Core, state::State};
+use crate::{Budget, ByRequest, ReplayFn, Retry, RetryConfig, RetryHandle, attempts::SharedService, state::RetryState};
 
 /// Repeats calls that failed in a way that another attempt may not meet.
 ///
@@ -18,7 +18,7 @@ use crate::{Budget, ByRequest, ReplayFn, Retry, RetryConfig, RetryHandle, attemp
 ///
 /// The inner service must be `Clone`: an attempt after the first is made by a clone, which is polled until it is ready.
 pub struct RetryLayer<C = ByErrorType, K = ByRequest> {
-    state: Arc<State>,
+    state: Arc<RetryState>,
     classify: C,
     replay: K,
 }
@@ -27,24 +27,24 @@ impl RetryLayer {
     /// Retries by what the error says ([`ByErrorType`]).
     #[must_use]
     pub fn new(config: RetryConfig) -> Self {
-        Self::with_state(State::new(config, true, None))
+        Self::with_state(RetryState::new(config, true, None))
     }
 
     /// Retries nothing until its handle enables it, and then as `config` says. For stacks whose type must not depend on
     /// their settings.
     #[must_use]
     pub fn disabled() -> Self {
-        Self::with_state(State::new(RetryConfig::default(), false, None))
+        Self::with_state(RetryState::new(RetryConfig::default(), false, None))
     }
 
     /// Like [`new`](Self::new), and takes from a budget that others take from as well. The settings of the budget
     /// are its own.
     #[must_use]
     pub fn sharing(config: RetryConfig, budget: Arc<Budget>) -> Self {
-        Self::with_state(State::new(config, true, Some(budget)))
+        Self::with_state(RetryState::new(config, true, Some(budget)))
     }
 
-    fn with_state(state: State) -> Self {
+    fn with_state(state: RetryState) -> Self {
         Self { state: Arc::new(state), classify: ByErrorType, replay: ByRequest }
     }
 }
@@ -155,7 +155,8 @@ where
     type Service = Retry<S, C, K>;
 
     fn layer(&self, inner: S) -> Retry<S, C, K> {
-        let core = Core::new(Arc::clone(&self.state), self.classify.clone(), self.replay.clone(), inner.clone());
+        let core =
+            SharedService::new(Arc::clone(&self.state), self.classify.clone(), self.replay.clone(), inner.clone());
         Retry::new(inner, Striped::new(core))
     }
 }

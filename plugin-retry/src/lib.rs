@@ -24,7 +24,7 @@ mod wait_policy;
 pub use budget::{Budget, BudgetConfig, Throttle, ThrottleConfig, Withdrawal};
 pub use config::{RetryConfig, RetryConfigBuilder};
 pub use decide::GaveUp;
-pub use future::ResponseFuture;
+pub use future::RetryFuture;
 pub use handle::{RetryHandle, RetryStats};
 pub use hedge::{Hedge, HedgeConfig, HedgeConfigBuilder, HedgeDelay, HedgeFuture, HedgeHandle, HedgeLayer, HedgeStats};
 pub use layer::RetryLayer;

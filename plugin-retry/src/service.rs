@@ -10,9 +10,9 @@ use plugin_core::{ByErrorType, Classify, Striped, classify::sees_failures, readi
 use tower_service::Service;
 
 use crate::{
-    ByRequest, Replay, ResponseFuture, RetryHandle,
-    attempts::{Core, Course},
-    state::State,
+    ByRequest, Replay, RetryFuture, RetryHandle,
+    attempts::{CallAttempts, SharedService},
+    state::RetryState,
 };
 
 /// The service that [`RetryLayer`](crate::RetryLayer) makes.
@@ -21,12 +21,12 @@ use crate::{
 pub struct Retry<S, C = ByErrorType, K = ByRequest> {
     inner: S,
     /// The one that `core` holds, without the way there: every call reads it.
-    state: Arc<State>,
-    core: Striped<Core<State, S, C, K>>,
+    state: Arc<RetryState>,
+    core: Striped<SharedService<RetryState, S, C, K>>,
 }
 
 impl<S, C, K> Retry<S, C, K> {
-    pub(crate) fn new(inner: S, core: Striped<Core<State, S, C, K>>) -> Self {
+    pub(crate) fn new(inner: S, core: Striped<SharedService<RetryState, S, C, K>>) -> Self {
         Self { inner, state: Arc::clone(&core.state), core }
     }
 
@@ -60,7 +60,7 @@ where
 {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = ResponseFuture<S, Req, C, K>;
+    type Future = RetryFuture<S, Req, C, K>;
 
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
@@ -79,12 +79,12 @@ where
         }
         let control = self.state.control();
         if control.passes_through() {
-            return ResponseFuture::passed_through(readiness::call(&mut self.inner, request));
+            return RetryFuture::passed_through(readiness::call(&mut self.inner, request));
         }
         let core = self.core.lease();
         let started = core.replay.started(&request);
         let kept = core.replay.keep(&mut request, control.limits());
-        ResponseFuture::new(readiness::call(&mut self.inner, request), kept, Course::new(core, control, started))
+        RetryFuture::new(readiness::call(&mut self.inner, request), kept, CallAttempts::new(core, control, started))
     }
 }
 

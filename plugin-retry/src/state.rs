@@ -11,7 +11,7 @@ use plugin_core::{Judgement, classify::PushBack, clock::Instant};
 use crate::{Budget, GaveUp, Limits, RetryConfig, Throttle, Unsent, Withdrawal, config::Spending, decide};
 
 /// Settings, budget and counters. While calls succeed nothing here is written but the budget's own stripes.
-pub(crate) struct State {
+pub(crate) struct RetryState {
     control: AtomicU64,
     config: ArcSwap<RetryConfig>,
     budget: Arc<Budget>,
@@ -21,9 +21,9 @@ pub(crate) struct State {
 
 /// What a call must know of the settings before anything has failed, in one word.
 #[derive(Clone, Copy)]
-pub(crate) struct Control(u64);
+pub(crate) struct RetryControl(u64);
 
-impl Control {
+impl RetryControl {
     const ON: u64 = 1;
     const RETRIES: u64 = 2;
     const BUDGET: u64 = 4;
@@ -82,12 +82,12 @@ pub(crate) struct Counters {
     pub(crate) gave_up: [AtomicU64; GaveUp::COUNT],
 }
 
-impl State {
+impl RetryState {
     pub(crate) fn new(config: RetryConfig, on: bool, budget: Option<Arc<Budget>>) -> Self {
         let throttle = Throttle::new(config.throttle().unwrap_or_default());
         let budget = budget.unwrap_or_else(|| Arc::new(Budget::new(config.budget().unwrap_or_default())));
         Self {
-            control: AtomicU64::new(Control::new(&config, on).0),
+            control: AtomicU64::new(RetryControl::new(&config, on).0),
             config: ArcSwap::from_pointee(config),
             budget,
             throttle,
@@ -96,10 +96,10 @@ impl State {
     }
 
     #[inline]
-    pub(crate) fn control(&self) -> Control {
+    pub(crate) fn control(&self) -> RetryControl {
         // Relaxed: one word that publishes nothing else. A call that reads the word of a moment ago behaves as if it
         // had come a moment earlier.
-        Control(self.control.load(Ordering::Relaxed))
+        RetryControl(self.control.load(Ordering::Relaxed))
     }
 
     pub(crate) fn config(&self) -> Arc<RetryConfig> {
@@ -120,33 +120,33 @@ impl State {
             Spending::Budget(budget) => self.budget.reconfigure(budget),
             Spending::Throttle(throttle) => self.throttle.reconfigure(throttle),
         }
-        let next = |on| Control::new(&config, on).0;
+        let next = |on| RetryControl::new(&config, on).0;
         // Relaxed: see `control`. The switch is kept as whoever switches meanwhile leaves it.
         let (on, off) = (next(true), next(false));
-        let change = |word| Some(if Control(word).has(Control::ON) { on } else { off });
+        let change = |word| Some(if RetryControl(word).has(RetryControl::ON) { on } else { off });
         let _ = self.control.fetch_update(Ordering::Relaxed, Ordering::Relaxed, change);
         self.config.store(Arc::new(config));
     }
 
     pub(crate) fn is_on(&self) -> bool {
-        self.control().has(Control::ON)
+        self.control().has(RetryControl::ON)
     }
 
     pub(crate) fn switch(&self, on: bool) {
         // Relaxed: see `control`.
         if on {
-            self.control.fetch_or(Control::ON, Ordering::Relaxed);
+            self.control.fetch_or(RetryControl::ON, Ordering::Relaxed);
         } else {
-            self.control.fetch_and(!Control::ON, Ordering::Relaxed);
+            self.control.fetch_and(!RetryControl::ON, Ordering::Relaxed);
         }
     }
 
     /// Books a success.
     #[inline]
-    pub(crate) fn succeeded(&self, control: Control, now: Instant) {
-        if control.has(Control::BUDGET) {
+    pub(crate) fn succeeded(&self, control: RetryControl, now: Instant) {
+        if control.has(RetryControl::BUDGET) {
             self.budget.deposit(now);
-        } else if control.has(Control::THROTTLE) {
+        } else if control.has(RetryControl::THROTTLE) {
             self.throttle.on_success();
         }
     }

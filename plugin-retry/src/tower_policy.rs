@@ -17,7 +17,7 @@ use tower::retry::{Policy as TowersPolicy, budget::Budget as TowersBudget};
 use crate::{
     Attempt, Budget, Kept, RetryConfig, RetryHandle,
     decide::{self, GaveUp, Situation},
-    state::State,
+    state::RetryState,
 };
 
 impl TowersBudget for Budget {
@@ -35,7 +35,7 @@ impl TowersBudget for Budget {
 /// It serves requests that keep themselves, such as [`plugin_core::Call`]. Clones share budget, settings and counters.
 /// tower's future does not say when it was dropped, so a retry counts as spent when it is decided.
 pub struct TowerPolicy<C = ByErrorType> {
-    state: Arc<State>,
+    state: Arc<RetryState>,
     classify: C,
     started: Instant,
     /// When the attempt began that runs.
@@ -48,7 +48,7 @@ impl TowerPolicy {
     /// Retries by what the error says ([`ByErrorType`]).
     #[must_use]
     pub fn new(config: RetryConfig) -> Self {
-        let state = Arc::new(State::new(config, true, None));
+        let state = Arc::new(RetryState::new(config, true, None));
         let began = Instant::ZERO;
         Self { state, classify: ByErrorType, started: began, began, retries: 0, last_wait: Duration::ZERO }
     }

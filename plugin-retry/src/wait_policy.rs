@@ -6,12 +6,12 @@ use plugin_core::{Backoff, backoff::Jitter};
 
 /// The waits between attempts.
 #[derive(Clone)]
-pub(crate) enum Waits {
+pub(crate) enum WaitPolicy {
     Backoff(Backoff),
     Custom(Arc<dyn Fn(u32) -> Duration + Send + Sync>),
 }
 
-impl Waits {
+impl WaitPolicy {
     /// The wait before repetition number `retry`, from 0. `random` is drawn for each call anew.
     pub(crate) fn wait(&self, retry: u16, last: Duration, random: f64) -> Duration {
         match self {
@@ -32,7 +32,7 @@ impl Waits {
     }
 }
 
-impl PartialEq for Waits {
+impl PartialEq for WaitPolicy {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Backoff(own), Self::Backoff(other)) => own == other,
@@ -42,7 +42,7 @@ impl PartialEq for Waits {
     }
 }
 
-impl fmt::Debug for Waits {
+impl fmt::Debug for WaitPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Backoff(backoff) => backoff.fmt(f),
@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn what_is_added_is_up_to_a_tenth_and_at_least_up_to_the_first_wait() {
-        let waits = |jitter| Waits::Backoff(Backoff::new(SECOND, SECOND, 1.0, jitter).expect("in bounds"));
+        let waits = |jitter| WaitPolicy::Backoff(Backoff::new(SECOND, SECOND, 1.0, jitter).expect("in bounds"));
         let jittered = waits(Jitter::Full);
         for (asked, random, added) in
             [(40, 1.0, 4 * SECOND), (40, 0.25, SECOND), (5, 1.0, SECOND), (5, 0.0, Duration::ZERO), (5, 7.0, SECOND)]
@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn waits_of_a_closure_are_equal_to_those_of_the_same_closure_alone() {
-        let custom = |wait: Duration| Waits::Custom(Arc::new(move |_| wait));
+        let custom = |wait: Duration| WaitPolicy::Custom(Arc::new(move |_| wait));
         let own = custom(SECOND);
         assert!(own == own.clone() && own != custom(SECOND));
     }

@@ -22,7 +22,7 @@ fn the_futures_of_retry_and_hedge_say_so() {
         let retry = || RetryLayer::new(RetryConfig::default());
         for layer in [retry(), RetryLayer::disabled()] {
             let call = layer.layer(answers()).call(Call::new(good));
-            assert_eq!(polled_again(call), says("plugin_retry::ResponseFuture"));
+            assert_eq!(polled_again(call), says("plugin_retry::RetryFuture"));
         }
         let hedge =
             HedgeLayer::new(HedgeConfig::after(std::time::Duration::from_millis(100)).build().expect("in bounds"));

@@ -92,26 +92,26 @@ fn place(span: &Span) -> (u32, u32) {
 
 /// A step on the way to a value.
 #[derive(Clone, Copy)]
-enum Step<'a> {
+enum ParseStep<'a> {
     Key(&'a str),
     Index(usize),
 }
 
 /// Finds the path of each value, if it is no list and no map, whose place is asked for.
-fn find<'a>(node: &'a Node, way: &mut Vec<Step<'a>>, paths: &mut HashMap<(u32, u32), Option<String>>) {
+fn find<'a>(node: &'a Node, way: &mut Vec<ParseStep<'a>>, paths: &mut HashMap<(u32, u32), Option<String>>) {
     let mut into = |step, inner: &'a Node| {
         way.push(step);
         find(inner, way, paths);
         way.pop();
     };
     match &node.value {
-        Value::List(items) => items.iter().enumerate().for_each(|(index, item)| into(Step::Index(index), item)),
-        Value::Map(entries) => entries.iter().for_each(|entry| into(Step::Key(&entry.key), &entry.value)),
+        Value::List(items) => items.iter().enumerate().for_each(|(index, item)| into(ParseStep::Index(index), item)),
+        Value::Map(entries) => entries.iter().for_each(|entry| into(ParseStep::Key(&entry.key), &entry.value)),
         _ => {
             if let Some(path @ None) = paths.get_mut(&place(&node.span)) {
                 *path = Some(way.iter().fold(String::new(), |path, step| match step {
-                    Step::Key(key) => path::join(&path, key),
-                    Step::Index(index) => path::index(&path, *index),
+                    ParseStep::Key(key) => path::join(&path, key),
+                    ParseStep::Index(index) => path::index(&path, *index),
                 }));
             }
         }

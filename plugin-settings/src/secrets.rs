@@ -22,16 +22,16 @@ const MAX: u64 = 64 * 1024;
 /// Blanks and line breaks at either end are cut off: editors add them, and no header could carry them.
 pub(super) fn resolve(tree: &mut Node, table: &'static Table, context: &Context<'_>) -> Faults {
     let mut faults = Faults::new();
-    Walk { context, faults: &mut faults }.below("", tree, Some(table), false);
+    SecretWalk { context, faults: &mut faults }.below("", tree, Some(table), false);
     faults
 }
 
-struct Walk<'w> {
+struct SecretWalk<'w> {
     context: &'w Context<'w>,
     faults: &'w mut Faults,
 }
 
-impl Walk<'_> {
+impl SecretWalk<'_> {
     fn below(&mut self, at: &str, node: &mut Node, table: Option<&'static Table>, secret: bool) {
         match &mut node.value {
             Value::Map(entries) => {

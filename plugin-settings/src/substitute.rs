@@ -30,18 +30,18 @@ const MAX_PROBLEMS: usize = 20;
 /// A fault for each variable that is not set, with the config path; for what is not closed or no name; and when the
 /// document grows past [`MAX_TEXT`](super::MAX_TEXT). Values with a fault are left as they were.
 pub fn substitute(node: &mut Node, env: &dyn Fn(&str) -> Option<String>) -> Result<(), Faults> {
-    let mut walk = Walk { env, faults: Faults::new(), budget: Budget::default() };
+    let mut walk = SubstituteWalk { env, faults: Faults::new(), budget: Budget::default() };
     walk.node("", node);
     walk.faults.into_result(())
 }
 
-struct Walk<'e> {
+struct SubstituteWalk<'e> {
     env: &'e dyn Fn(&str) -> Option<String>,
     faults: Faults,
     budget: Budget,
 }
 
-impl Walk<'_> {
+impl SubstituteWalk<'_> {
     fn node(&mut self, at: &str, node: &mut Node) {
         match &mut node.value {
             Value::Str(text) if text.contains('$') => match self.string(text) {

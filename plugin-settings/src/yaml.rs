@@ -63,10 +63,10 @@ struct Builder {
 struct Open {
     offset: usize,
     anchor: usize,
-    kind: Kind,
+    kind: ContainerKind,
 }
 
-enum Kind {
+enum ContainerKind {
     List(Vec<Node>),
     Map { map: MapBuilder, key: Option<Key>, merged: Vec<Node> },
 }
@@ -95,10 +95,10 @@ impl Builder {
                 self.scalar(offset, if bare { "" } else { &text }, style, anchor, tag)
             }
             Event::SequenceStart(_, anchor, tag) => {
-                self.open(offset, anchor, tag.as_deref(), "seq", Kind::List(Vec::new()))
+                self.open(offset, anchor, tag.as_deref(), "seq", ContainerKind::List(Vec::new()))
             }
             Event::MappingStart(_, anchor, tag) => {
-                let kind = Kind::Map { map: MapBuilder::default(), key: None, merged: Vec::new() };
+                let kind = ContainerKind::Map { map: MapBuilder::default(), key: None, merged: Vec::new() };
                 self.open(offset, anchor, tag.as_deref(), "map", kind)
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(),
@@ -133,7 +133,14 @@ impl Builder {
         self.finished(offset, anchor, node)
     }
 
-    fn open(&mut self, offset: usize, anchor: usize, tag: Option<&Tag>, core: &str, kind: Kind) -> Result<(), Stop> {
+    fn open(
+        &mut self,
+        offset: usize,
+        anchor: usize,
+        tag: Option<&Tag>,
+        core: &str,
+        kind: ContainerKind,
+    ) -> Result<(), Stop> {
         if let Some(tag) = tag
             && !tag.is_yaml_core_schema_tag(core)
         {
@@ -152,8 +159,8 @@ impl Builder {
             return Ok(());
         };
         let value = match kind {
-            Kind::List(items) => Value::List(items),
-            Kind::Map { mut map, merged, .. } => {
+            ContainerKind::List(items) => Value::List(items),
+            ContainerKind::Map { mut map, merged, .. } => {
                 merged.into_iter().for_each(|from| merge(&mut map, from));
                 map.finish()
             }
@@ -199,8 +206,8 @@ impl Builder {
     fn place(&mut self, offset: usize, node: Node) -> Result<(), Stop> {
         match self.open.last_mut().map(|open| &mut open.kind) {
             None => self.root = Some(node),
-            Some(Kind::List(items)) => items.push(node),
-            Some(Kind::Map { map, key, merged }) => match key.take() {
+            Some(ContainerKind::List(items)) => items.push(node),
+            Some(ContainerKind::Map { map, key, merged }) => match key.take() {
                 Some(Key::Named(key, span)) => map.value(key, span, node),
                 Some(Key::Merge) => match node.value {
                     Value::Map(_) => merged.push(node),
@@ -217,11 +224,11 @@ impl Builder {
 
     /// Whether the innermost open value is a map that waits for a key.
     fn key_is_next(&self) -> bool {
-        matches!(self.open.last(), Some(Open { kind: Kind::Map { key: None, .. }, .. }))
+        matches!(self.open.last(), Some(Open { kind: ContainerKind::Map { key: None, .. }, .. }))
     }
 
     fn named_key(&mut self, offset: usize, text: &str) -> Result<(), Stop> {
-        if let Some(Open { kind: Kind::Map { map, key, .. }, .. }) = self.open.last_mut() {
+        if let Some(Open { kind: ContainerKind::Map { map, key, .. }, .. }) = self.open.last_mut() {
             let span = map.key(&mut self.parsing, text, offset)?;
             *key = Some(Key::Named(text.to_owned(), span));
         }
@@ -229,7 +236,7 @@ impl Builder {
     }
 
     fn merge_key(&mut self, offset: usize) -> Result<(), Stop> {
-        if let Some(Open { kind: Kind::Map { key, merged, .. }, .. }) = self.open.last_mut() {
+        if let Some(Open { kind: ContainerKind::Map { key, merged, .. }, .. }) = self.open.last_mut() {
             if !merged.is_empty() {
                 return Err(self.parsing.stop(offset, "`<<` is given twice; write `<<: [*a, *b]`"));
             }

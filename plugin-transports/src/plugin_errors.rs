@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
-use plugin_core::{Code, Kind, PluginError, clock, deadline::cut::AttemptTime};
+use plugin_core::{Code, CodeKind, PluginError, clock, deadline::cut::AttemptTime};
 
-use crate::retry_hint::{self, Again};
+use crate::retry_hint::{self, RetryHint};
 
 /// The code that a plugin gives its error, where it is one that an answer can have: the payload or who sent it is at fault,
 /// or the plugin has no time or room for the call. What is wrong between host and plugin is for the host to say.
@@ -12,14 +12,14 @@ pub(crate) fn code(text: &str) -> Option<Code> {
     Code::parse(text).filter(|code| {
         let kind = matches!(
             code.kind(),
-            Kind::Payload | Kind::Execution | Kind::Timeout | Kind::RateLimited | Kind::Overloaded
+            CodeKind::Payload | CodeKind::Execution | CodeKind::Timeout | CodeKind::RateLimited | CodeKind::Overloaded
         );
         kind || *code == Code::Forbidden
     })
 }
 
 /// The error that a plugin answers with, and what it says of another attempt.
-pub(crate) fn error(code: Code, text: impl Into<Cow<'static, str>>, again: Again) -> PluginError {
+pub(crate) fn error(code: Code, text: impl Into<Cow<'static, str>>, again: RetryHint) -> PluginError {
     again.on(PluginError::new(code, text).with_retryable(retry_hint::by_code(code)))
 }
 
@@ -54,7 +54,7 @@ mod tests {
             let deadline: Instant = since.saturating_add(given);
             let time = AttemptTime::new(since).with_limit(Some(30 * SECOND)).with_deadline(Some(deadline), given);
             tokio::time::advance(after).await;
-            let error = out_of_time(error(Code::Timeout, "no time", Again::default()), &time, "waiting");
+            let error = out_of_time(error(Code::Timeout, "no time", RetryHint::default()), &time, "waiting");
             assert_eq!(error.code(), Code::Timeout);
             assert_eq!(error.rejected().map(|rejected| rejected.is_evidence()), refusal, "{given:?} {after:?}");
             assert_eq!(error.is_retryable(), refusal.is_none());

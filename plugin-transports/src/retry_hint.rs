@@ -8,7 +8,7 @@ use plugin_core::{Code, PluginError};
 
 /// What a plugin says of another attempt. What it does not say, the code of its error does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Again {
+pub(crate) struct RetryHint {
     pub(crate) retryable: Option<bool>,
     pub(crate) retry_after: Option<Duration>,
 }
@@ -19,7 +19,7 @@ pub(crate) fn by_code(code: Code) -> bool {
     code.is_retryable() || code == Code::Timeout
 }
 
-impl Again {
+impl RetryHint {
     /// What an error of a plugin says to who called it. A refusal of the plugin's own layers says what it says to every
     /// caller from outside: whether to come back, be it later.
     pub(crate) fn of(error: &PluginError) -> Self {
@@ -44,7 +44,7 @@ impl Again {
 }
 
 #[cfg(any(feature = "http", all(feature = "process", target_os = "linux")))]
-impl Again {
+impl RetryHint {
     /// Reads both. A value that is none is as if it were not there, as with `Retry-After`: an error must not lose its code
     /// for it.
     pub(crate) fn read(
@@ -77,9 +77,9 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn read(retryable: &str, retry_after_ms: &str) -> Again {
+    fn read(retryable: &str, retry_after_ms: &str) -> RetryHint {
         let raw = |json: &str| RawValue::from_string(json.to_owned()).expect("JSON");
-        Again::read(Some(&raw(retryable)), Some(&raw(retry_after_ms)))
+        RetryHint::read(Some(&raw(retryable)), Some(&raw(retry_after_ms)))
     }
 
     #[test]
@@ -101,7 +101,7 @@ mod tests {
             ("true", None),
             ("[250]", None),
         ] {
-            assert_eq!(read("null", json), Again { retryable: None, retry_after: after }, "{json}");
+            assert_eq!(read("null", json), RetryHint { retryable: None, retry_after: after }, "{json}");
         }
         for (json, retryable) in [("true", Some(true)), ("false", Some(false)), ("\"true\"", None), ("1", None)] {
             assert_eq!(read(json, "null").retryable, retryable, "{json}");
@@ -112,7 +112,7 @@ mod tests {
     fn what_is_written_is_what_a_reader_would_not_know_from_the_code() {
         let written = |error: PluginError| {
             let code = error.code();
-            let again = Again::of(&error).beyond(code);
+            let again = RetryHint::of(&error).beyond(code);
             (again.retryable, again.retry_after_ms())
         };
         assert_eq!(written(PluginError::execution("no")), (None, None));

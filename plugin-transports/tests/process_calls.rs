@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{FutureExt, future::join_all};
-use plugin_core::{ByErrorType, Call, Classify, Code, HealthState, Kind, PluginError, Sent, TraceContext, Verdict};
+use plugin_core::{ByErrorType, Call, Classify, Code, CodeKind, HealthState, PluginError, Sent, TraceContext, Verdict};
 use plugin_transports::process::{ProcessConfig, connect};
 use serde_json::{Value, json};
 use support::{call, call_with, fixture, start, start_error, within};
@@ -108,7 +108,10 @@ async fn a_payload_that_cannot_be_sent_is_refused_before_it_is() {
     let send = |payload: Vec<u8>| within(instance.service().clone().oneshot(Call::new(Bytes::from(payload))));
     for bad in [&b"hello"[..], b"", b"{\"a\":1}{}", b"\"\xff\"", b"1,\"context\":{}"] {
         let error = send(bad.to_vec()).await.expect_err("no JSON");
-        assert_eq!((error.code(), error.kind(), error.sent()), (Code::InvalidPayload, Kind::Payload, Sent::Nothing));
+        assert_eq!(
+            (error.code(), error.kind(), error.sent()),
+            (Code::InvalidPayload, CodeKind::Payload, Sent::Nothing)
+        );
     }
     let error = send(format!("\"{}\"", "x".repeat(3000)).into_bytes()).await.expect_err("too long");
     assert_eq!((error.code(), error.sent()), (Code::PayloadTooLarge, Sent::Nothing));

@@ -11,7 +11,7 @@ use std::{
 };
 
 use futures_util::FutureExt;
-use plugin_core::{Code, HealthState, Kind, Sent, clock};
+use plugin_core::{Code, CodeKind, HealthState, Sent, clock};
 use plugin_transports::process::{ProcessConfig, ProcessConfigBuilder, ProcessEvent, ProcessState, RestartConfig};
 use serde_json::json;
 use support::{call, call_with, event, fixture, kill, millis, proc_state, quick, signal, start, within};
@@ -37,7 +37,7 @@ async fn kill_9_under_32_way_load_gives_typed_errors_only_and_calls_succeed_agai
                             served.fetch_add(1, Ordering::Relaxed);
                         }
                         Err(error) => {
-                            assert_eq!((error.kind(), error.is_retryable()), (Kind::Connection, true), "{error:?}");
+                            assert_eq!((error.kind(), error.is_retryable()), (CodeKind::Connection, true), "{error:?}");
                             let expected = if error.sent() == Sent::Nothing {
                                 Code::ConnectionFailed
                             } else {

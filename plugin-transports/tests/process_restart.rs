@@ -5,7 +5,7 @@ mod support;
 use std::time::Duration;
 
 use bytes::Bytes;
-use plugin_core::{Call, Code, HealthState, Kind, Sent, deadline::DeadlineLayer};
+use plugin_core::{Call, Code, CodeKind, HealthState, Sent, deadline::DeadlineLayer};
 use plugin_transports::process::{ProcessEvent, ProcessState, RestartConfig};
 use serde_json::json;
 use support::{call, call_with, event, fixture, kill, millis, proc_state, quick, start, within};
@@ -168,7 +168,7 @@ async fn a_crash_loop_has_failed_until_somebody_asks_for_a_restart() {
         );
     }
     let error = call(instance.service(), &json!(4)).await.expect_err("failed");
-    assert_eq!((error.code(), error.kind(), error.is_retryable()), (Code::CrashLoop, Kind::Lifecycle, false));
+    assert_eq!((error.code(), error.kind(), error.is_retryable()), (Code::CrashLoop, CodeKind::Lifecycle, false));
     let left = error.retry_after().expect("it is tried again").as_secs();
     assert!((3590..=3610).contains(&left), "{left}");
     assert_eq!((handle.state(), handle.state().as_str()), (ProcessState::Failed, "failed"));

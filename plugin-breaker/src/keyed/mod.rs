@@ -17,13 +17,13 @@ pub use service::KeyedBreaker;
 
 use crate::{
     CircuitBreakerConfig,
-    circuit::Shared,
+    circuit::Circuit,
     guard::{Admission, Hold},
 };
 
 /// The breakers of a layer.
 struct Breakers<K> {
-    table: KeyedTable<K, Arc<Shared>>,
+    table: KeyedTable<K, Arc<Circuit>>,
     config: Mutex<Arc<CircuitBreakerConfig>>,
     /// Whether the settings judge at all.
     enabled: atomic::AtomicBool,
@@ -51,7 +51,7 @@ impl<K: Hash + Eq + Clone> Breakers<K> {
         if !self.enabled.load(atomic::Ordering::Relaxed) {
             return Admission::Free;
         }
-        let make = || Arc::new(Shared::new(self.config()));
+        let make = || Arc::new(Circuit::new(self.config()));
         match self.table.get_or_insert_with(key, make, |_, shared| is_idle(shared), |shared| Arc::clone(shared)) {
             Some(shared) => shared.admit(|| Hold::Arc(Arc::clone(&shared))),
             None => {
@@ -72,7 +72,7 @@ impl<K: Hash + Eq + Clone> Breakers<K> {
         }
     }
 
-    fn list(&self) -> Vec<(K, Arc<Shared>)> {
+    fn list(&self) -> Vec<(K, Arc<Circuit>)> {
         let mut list = Vec::new();
         self.table.for_each(|key, shared| list.push((key.clone(), Arc::clone(shared))));
         list
@@ -81,7 +81,7 @@ impl<K: Hash + Eq + Clone> Breakers<K> {
 
 /// Whether nothing is lost with this breaker but the memory of a row of failures that was not used lately: no call is
 /// running and nobody holds a handle; it is closed, or its open time is over and nobody came.
-fn is_idle(shared: &Arc<Shared>) -> bool {
+fn is_idle(shared: &Arc<Circuit>) -> bool {
     Arc::strong_count(shared) == 1 && shared.would_ask(clock::now())
 }
 

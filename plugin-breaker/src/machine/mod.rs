@@ -9,7 +9,7 @@ use plugin_core::clock::{Instant, nanos};
 use self::report::Totals;
 use crate::{
     CircuitBreakerConfig, CircuitState, Event, Reason, probes::Probes, refusal::Refusal, short_deadlines::Hurry,
-    stats::share, success_counters::Cells, window::Kept,
+    stats::share, success_counters::SuccessCounters, window::AnyWindow,
 };
 
 /// What a call was admitted as.
@@ -43,9 +43,9 @@ pub(crate) struct Machine {
     others: u64,
     /// The most fast successes of this stay that a sum has shown.
     fast_seen: u64,
-    /// `Cells::ever` when this stay began.
+    /// `SuccessCounters::ever` when this stay began.
     ever_at_start: u64,
-    window: Kept,
+    window: AnyWindow,
     probes: Probes,
     hurry: Hurry,
     open_until: Instant,
@@ -64,7 +64,7 @@ impl Machine {
     pub(crate) fn new(config: Arc<CircuitBreakerConfig>, now: Instant) -> Self {
         let state = if config.enabled() { CircuitState::Closed } else { CircuitState::Disabled };
         Self {
-            window: Kept::for_config(&config),
+            window: AnyWindow::for_config(&config),
             config,
             state,
             is_commanded: false,
@@ -145,7 +145,12 @@ impl Machine {
     }
 
     /// A call asks to pass that has this much time left; `None`: nothing is known of its time, so it has enough.
-    pub(crate) fn admit(&mut self, now: Instant, left: Option<Duration>, cells: &Cells) -> Result<Ticket, Refusal> {
+    pub(crate) fn admit(
+        &mut self,
+        now: Instant,
+        left: Option<Duration>,
+        cells: &SuccessCounters,
+    ) -> Result<Ticket, Refusal> {
         match self.state {
             // ## Open => (Open | HalfOpen)
             CircuitState::Open if now < self.open_until => {
@@ -185,7 +190,7 @@ impl Machine {
         evidence: Evidence,
         now: Instant,
         random: f64,
-        cells: &Cells,
+        cells: &SuccessCounters,
     ) -> bool {
         if of.generation != self.generation {
             return false;
@@ -246,7 +251,7 @@ impl Machine {
     }
 
     /// Whether the circuit opens. Each rule is enough.
-    fn verdict(&mut self, failed: bool, now: Instant, cells: &Cells) -> Option<Reason> {
+    fn verdict(&mut self, failed: bool, now: Instant, cells: &SuccessCounters) -> Option<Reason> {
         let in_a_row = self.config.failure_threshold().is_some_and(|threshold| self.streak >= threshold);
         if failed && in_a_row && self.requests(cells) >= self.config.min_request_threshold() {
             return Some(Reason::Failures(self.streak));
@@ -264,7 +269,7 @@ impl Machine {
     }
 
     /// Calls of this stay.
-    fn requests(&mut self, cells: &Cells) -> u64 {
+    fn requests(&mut self, cells: &SuccessCounters) -> u64 {
         let fast = if self.bucket_width() == 0 {
             cells.of_generation(self.generation)
         } else {
@@ -282,7 +287,7 @@ impl Machine {
         now: Instant,
         push_back: Option<Duration>,
         random: f64,
-        cells: &Cells,
+        cells: &SuccessCounters,
     ) {
         if self.state == CircuitState::MetricsOnly {
             self.totals.would_have_opened += 1;
@@ -311,7 +316,7 @@ impl Machine {
     }
 
     /// Begins a new stay. Whatever was admitted before belongs to an earlier one.
-    pub(crate) fn enter(&mut self, state: CircuitState, reason: Reason, now: Instant, cells: &Cells) {
+    pub(crate) fn enter(&mut self, state: CircuitState, reason: Reason, now: Instant, cells: &SuccessCounters) {
         let open_for = (state == CircuitState::Open).then_some(self.last_open_time);
         // A command that changes nothing anybody sees is no event. One that opens an open circuit sets its time anew, and
         // one that only reports says why it would have opened.
@@ -333,7 +338,7 @@ impl Machine {
         self.new_generation(cells);
     }
 
-    fn new_generation(&mut self, cells: &Cells) {
+    fn new_generation(&mut self, cells: &SuccessCounters) {
         self.generation += 1;
         cells.drain();
         self.fast_seen = 0;
@@ -341,7 +346,7 @@ impl Machine {
     }
 
     /// A command sets a state. Closing begins anew: the open time does not remember earlier trips.
-    pub(crate) fn set(&mut self, state: CircuitState, why: Reason, now: Instant, random: f64, cells: &Cells) {
+    pub(crate) fn set(&mut self, state: CircuitState, why: Reason, now: Instant, random: f64, cells: &SuccessCounters) {
         match state {
             CircuitState::Open => {
                 if self.state == CircuitState::MetricsOnly {
@@ -358,7 +363,7 @@ impl Machine {
     }
 
     /// What opened the circuit may be over. `false` where no rule has opened it.
-    pub(crate) fn try_early(&mut self, now: Instant, cells: &Cells) -> bool {
+    pub(crate) fn try_early(&mut self, now: Instant, cells: &SuccessCounters) -> bool {
         let is_open = self.state == CircuitState::Open && !self.is_commanded;
         if is_open {
             self.enter(CircuitState::HalfOpen, Reason::Reachable, now, cells);
@@ -368,7 +373,7 @@ impl Machine {
 
     /// Takes over other settings. What the window holds is kept, in a window of the new shape; the state stays, unless
     /// `enabled` has changed.
-    pub(crate) fn reconfigure(&mut self, config: Arc<CircuitBreakerConfig>, now: Instant, cells: &Cells) {
+    pub(crate) fn reconfigure(&mut self, config: Arc<CircuitBreakerConfig>, now: Instant, cells: &SuccessCounters) {
         let same = self.config.keeps_window() == config.keeps_window()
             && (!config.keeps_window() || self.config.window() == config.window());
         let switched = self.config.enabled() != config.enabled();
@@ -377,7 +382,7 @@ impl Machine {
             let requests = self.requests(cells);
             // The cells are emptied as what they were. The window that follows has all that they held.
             self.new_generation_keeping(requests, cells);
-            self.window = Kept::for_config(&config);
+            self.window = AnyWindow::for_config(&config);
             self.window.refill(parts);
         }
         self.config = config;
@@ -387,7 +392,7 @@ impl Machine {
         }
     }
 
-    fn new_generation_keeping(&mut self, requests: u64, cells: &Cells) {
+    fn new_generation_keeping(&mut self, requests: u64, cells: &SuccessCounters) {
         if !matches!(self.state, CircuitState::Closed | CircuitState::MetricsOnly) {
             // There is nothing in the cells, and probes keep their places.
             cells.drain();

@@ -6,7 +6,7 @@ use super::{Evidence, Machine};
 use crate::{
     CircuitState,
     stats::{CircuitBreakerStats, WindowStats},
-    success_counters::{Cells, Tally},
+    success_counters::{SuccessCounters, Tally},
     window::Sums,
 };
 
@@ -34,7 +34,7 @@ impl Machine {
         }
     }
 
-    pub(crate) fn stats(&mut self, now: Instant, cells: &Cells) -> CircuitBreakerStats {
+    pub(crate) fn stats(&mut self, now: Instant, cells: &SuccessCounters) -> CircuitBreakerStats {
         let fast = cells.ever();
         let sums = self.window.sums(now, self.generation, cells);
         let open = self.state == CircuitState::Open;

@@ -7,9 +7,9 @@ fn at(seconds: u64) -> Instant {
 }
 
 /// Half-open with two places, which a probe gives up after 5 s.
-fn half_open() -> (Machine, Cells) {
+fn half_open() -> (Machine, SuccessCounters) {
     let config = CircuitBreakerConfig::builder().with_half_open_max(2).with_half_open_timeout(5 * SECOND);
-    let (mut machine, cells) = (Machine::new(Arc::new(config.build().expect("valid")), at(0)), Cells::new());
+    let (mut machine, cells) = (Machine::new(Arc::new(config.build().expect("valid")), at(0)), SuccessCounters::new());
     machine.enter(CircuitState::HalfOpen, Reason::OpenTimeOver, at(10), &cells);
     (machine, cells)
 }
@@ -64,7 +64,7 @@ fn a_stay_knows_nothing_of_who_gave_up_in_the_one_before() {
 #[test]
 fn a_success_of_an_earlier_stay_ends_no_row_of_failures() {
     let config = CircuitBreakerConfig::builder().with_failure_threshold(2).with_min_request_threshold(0);
-    let (mut machine, cells) = (Machine::new(Arc::new(config.build().expect("valid")), at(0)), Cells::new());
+    let (mut machine, cells) = (Machine::new(Arc::new(config.build().expect("valid")), at(0)), SuccessCounters::new());
     let stale = machine.admit(at(0), None, &cells).expect("closed");
     machine.enter(CircuitState::Closed, Reason::Operator, at(1), &cells);
     let of = machine.admit(at(1), None, &cells).expect("closed");

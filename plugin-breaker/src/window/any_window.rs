@@ -3,16 +3,16 @@
 use plugin_core::clock::Instant;
 
 use super::{CallWindow, Sums, TimeWindow};
-use crate::{CircuitBreakerConfig, Window, success_counters::Cells};
+use crate::{CircuitBreakerConfig, Window, success_counters::SuccessCounters};
 
 /// The window that the rules need, if any.
-pub(crate) enum Kept {
+pub(crate) enum AnyWindow {
     Nothing,
     Calls(CallWindow),
     Time(Box<TimeWindow>),
 }
 
-impl Kept {
+impl AnyWindow {
     pub(crate) fn for_config(config: &CircuitBreakerConfig) -> Self {
         match config.window() {
             _ if !config.keeps_window() => Self::Nothing,
@@ -22,7 +22,7 @@ impl Kept {
     }
 
     /// Adds a call that was not a fast success.
-    pub(crate) fn record(&mut self, failed: bool, slow: bool, now: Instant, generation: u64, cells: &Cells) {
+    pub(crate) fn record(&mut self, failed: bool, slow: bool, now: Instant, generation: u64, cells: &SuccessCounters) {
         match self {
             Self::Nothing => {}
             Self::Calls(window) => {
@@ -36,7 +36,7 @@ impl Kept {
     }
 
     /// What the window holds, brought up to date; `None` when none is kept.
-    pub(crate) fn sums(&mut self, now: Instant, generation: u64, cells: &Cells) -> Option<Sums> {
+    pub(crate) fn sums(&mut self, now: Instant, generation: u64, cells: &SuccessCounters) -> Option<Sums> {
         match self {
             Self::Nothing => None,
             Self::Calls(window) => {
@@ -70,7 +70,7 @@ impl Kept {
     }
 
     /// What the window holds, so that one of another shape can take it over.
-    pub(crate) fn parts(&mut self, now: Instant, generation: u64, cells: &Cells) -> Parts {
+    pub(crate) fn parts(&mut self, now: Instant, generation: u64, cells: &SuccessCounters) -> Parts {
         match self {
             Self::Nothing => Parts::Nothing,
             Self::Calls(window) => {
@@ -96,7 +96,7 @@ impl Kept {
     }
 }
 
-/// See [`Kept::parts`].
+/// See [`AnyWindow::parts`].
 pub(crate) enum Parts {
     Nothing,
     Calls(CallWindow, Instant),

@@ -7,7 +7,7 @@ mod any_window;
 mod calls;
 mod time;
 
-pub(crate) use any_window::Kept;
+pub(crate) use any_window::AnyWindow;
 use calls::CallWindow;
 use time::TimeWindow;
 

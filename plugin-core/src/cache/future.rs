@@ -10,7 +10,7 @@ use std::{
 
 use pin_project_lite::pin_project;
 
-use super::handle::Shared;
+use super::handle::Store;
 use crate::{
     Classify, Lease, Verdict,
     clock::{self, Instant},
@@ -18,8 +18,8 @@ use crate::{
 };
 
 /// What is needed when the answer has come.
-pub(super) struct Plan<K, Res, C> {
-    pub(super) shared: Lease<Shared<K, Res>>,
+pub(super) struct KeepPlan<K, Res, C> {
+    pub(super) shared: Lease<Store<K, Res>>,
     pub(super) key: K,
     /// When the call was made, and in which generation.
     pub(super) made: (Instant, u64),
@@ -30,26 +30,26 @@ pub(super) struct Plan<K, Res, C> {
 
 pin_project! {
     /// The future of [`Cache`](super::Cache). Dropping it drops the call; nothing is kept of it.
-    pub struct ResponseFuture<F, K, Res, C> {
+    pub struct CacheFuture<F, K, Res, C> {
         #[pin]
         inner: Option<F>,
         kept: Option<Res>,
         // `None` for a call that the cache has no part in.
-        plan: Option<Plan<K, Res, C>>,
+        plan: Option<KeepPlan<K, Res, C>>,
     }
 }
 
-impl<F, K, Res, C> ResponseFuture<F, K, Res, C> {
+impl<F, K, Res, C> CacheFuture<F, K, Res, C> {
     pub(super) fn kept(response: Res) -> Self {
         Self { inner: None, kept: Some(response), plan: None }
     }
 
-    pub(super) fn asking(call: F, plan: Option<Plan<K, Res, C>>) -> Self {
+    pub(super) fn asking(call: F, plan: Option<KeepPlan<K, Res, C>>) -> Self {
         Self { inner: Some(call), kept: None, plan }
     }
 }
 
-impl<F, K, Res, Err, C> Future for ResponseFuture<F, K, Res, C>
+impl<F, K, Res, Err, C> Future for CacheFuture<F, K, Res, C>
 where
     F: Future<Output = Result<Res, Err>>,
     K: Hash + Eq + Send + Sync + 'static,
@@ -61,12 +61,14 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let Some(inner) = this.inner.as_mut().as_pin_mut() else {
-            let Some(response) = this.kept.take() else { polled_after_end("plugin_core::cache::ResponseFuture") };
+            let Some(response) = this.kept.take() else { polled_after_end("plugin_core::cache::CacheFuture") };
             return Poll::Ready(Ok(response));
         };
         let outcome = ready!(inner.poll(cx));
         this.inner.set(None);
-        let Some(Plan { shared, key, made, classify, keeps }) = this.plan.take() else { return Poll::Ready(outcome) };
+        let Some(KeepPlan { shared, key, made, classify, keeps }) = this.plan.take() else {
+            return Poll::Ready(outcome);
+        };
         let judged = classify.classify(outcome.as_ref());
         if judged.is_lost() {
             return Poll::Ready(shared.in_place_of_failure(&key, clock::now()).map_or(outcome, Ok));
@@ -80,8 +82,8 @@ where
     }
 }
 
-impl<F, K, Res, C> fmt::Debug for ResponseFuture<F, K, Res, C> {
+impl<F, K, Res, C> fmt::Debug for CacheFuture<F, K, Res, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResponseFuture").field("hit", &self.inner.is_none()).finish_non_exhaustive()
+        f.debug_struct("CacheFuture").field("hit", &self.inner.is_none()).finish_non_exhaustive()
     }
 }

@@ -15,7 +15,7 @@ use super::CacheConfig;
 use crate::{StripedCounter, clock::Instant};
 
 /// What the services of one layer share.
-pub(super) struct Shared<K, Res> {
+pub(super) struct Store<K, Res> {
     answers: moka::sync::Cache<K, Answer<Res>>,
     config: CacheConfig,
     /// Answers of calls that began before it was last changed are not served: the cache was cleared meanwhile.
@@ -34,7 +34,7 @@ struct Answer<Res> {
     generation: u64,
 }
 
-impl<K, Res> Shared<K, Res>
+impl<K, Res> Store<K, Res>
 where
     K: Hash + Eq + Send + Sync + 'static,
     Res: Clone + Send + Sync + 'static,
@@ -91,7 +91,7 @@ where
 }
 
 /// Reads and clears what a [`CacheLayer`](super::CacheLayer) keeps.
-pub struct CacheHandle<K, Res>(pub(super) Arc<Shared<K, Res>>);
+pub struct CacheHandle<K, Res>(pub(super) Arc<Store<K, Res>>);
 
 impl<K, Res> CacheHandle<K, Res>
 where
@@ -101,7 +101,7 @@ where
     /// The counts.
     #[must_use]
     pub fn stats(&self) -> CacheStats {
-        let Shared { answers, hits, misses, stale, .. } = &*self.0;
+        let Store { answers, hits, misses, stale, .. } = &*self.0;
         // Else writes that moka has not worked off yet would be missing.
         answers.run_pending_tasks();
         CacheStats { hits: hits.sum(), misses: misses.sum(), stale: stale.sum(), entries: answers.entry_count() }
@@ -109,7 +109,7 @@ where
 
     /// Forgets everything. The answer of a call that is under way is not kept.
     pub fn clear(&self) {
-        // Release: see `Shared::generation`.
+        // Release: see `Store::generation`.
         self.0.generation.fetch_add(1, Ordering::Release);
         self.0.answers.invalidate_all();
     }

@@ -9,7 +9,7 @@ use std::{
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{Admit, CacheConfig, CacheHandle, EveryCall, OnlyIdempotent, ResponseFuture, future::Plan, handle::Shared};
+use super::{Admit, CacheConfig, CacheFuture, CacheHandle, EveryCall, OnlyIdempotent, future::KeepPlan, handle::Store};
 use crate::{ByErrorType, Classify, ClassifyFn, Judgement, KeyOf, Striped, clock, readiness};
 
 /// Answers from what it has kept of earlier calls; see the [module](super) for what is kept and for how long.
@@ -18,7 +18,7 @@ use crate::{ByErrorType, Classify, ClassifyFn, Judgement, KeyOf, Striped, clock,
 /// the response once. A future that is dropped drops the call, and nothing is kept of it.
 #[must_use = "a layer does nothing until it wraps a service"]
 pub struct CacheLayer<K, X, Res, C = ByErrorType, A = OnlyIdempotent> {
-    shared: Striped<Shared<K, Res>>,
+    shared: Striped<Store<K, Res>>,
     key_of: X,
     classify: C,
     admit: A,
@@ -46,7 +46,7 @@ where
     }
 
     fn made(config: CacheConfig, key_of: X) -> Self {
-        Self { shared: Striped::new(Shared::new(config)), key_of, classify: ByErrorType, admit: OnlyIdempotent }
+        Self { shared: Striped::new(Store::new(config)), key_of, classify: ByErrorType, admit: OnlyIdempotent }
     }
 }
 
@@ -145,7 +145,7 @@ where
 {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = ResponseFuture<S::Future, K, S::Response, C>;
+    type Future = CacheFuture<S::Future, K, S::Response, C>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
@@ -155,22 +155,22 @@ where
         let CacheLayer { shared, key_of, classify, admit } = &self.layer;
         let Some(key) = Some(&request).filter(|request| admit.admits(request)).and_then(|request| key_of.key(request))
         else {
-            return ResponseFuture::asking(self.inner.call(request), None);
+            return CacheFuture::asking(self.inner.call(request), None);
         };
         let generation = shared.generation();
         let asked = clock::now();
         if let Some(response) = shared.fresh(&key, asked) {
             readiness::unused();
-            return ResponseFuture::kept(response);
+            return CacheFuture::kept(response);
         }
-        let plan = Plan {
+        let plan = KeepPlan {
             shared: shared.lease(),
             key,
             made: (asked, generation),
             classify: classify.clone(),
             keeps: A::keeps,
         };
-        ResponseFuture::asking(self.inner.call(request), Some(plan))
+        CacheFuture::asking(self.inner.call(request), Some(plan))
     }
 }
 

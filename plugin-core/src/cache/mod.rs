@@ -75,6 +75,6 @@ mod settings;
 
 pub use admit::{Admit, EveryCall, OnlyIdempotent};
 pub use config::{CacheConfig, CacheConfigBuilder};
-pub use future::ResponseFuture;
+pub use future::CacheFuture;
 pub use handle::{CacheHandle, CacheStats};
 pub use layer::{Cache, CacheLayer};

@@ -3,7 +3,7 @@
 use std::{any::Any, error::Error, io};
 
 use super::{Again, Cause, Judgement, Verdict, foreign};
-use crate::{Attributed, BoxError, Code, Kind, PluginError, Rejected, Sent, deadline::cut};
+use crate::{Attributed, BoxError, Code, CodeKind, PluginError, Rejected, Sent, deadline::cut};
 
 /// The error inside a value of any type, where that type is known for an error that may hold a refusal or says what was
 /// sent.
@@ -101,10 +101,12 @@ fn of_plugin_error(error: &PluginError) -> Judgement {
         (Some(refusal), _) => refusal.verdict(),
         (None, _) if !error.is_news() => Verdict::Ignored,
         // As the head of a response with this status: it was answered, and who asked or who configured it is at fault.
-        (None, Kind::Connection) if error.http_status().is_some_and(|status| (300..500).contains(&status)) => {
+        (None, CodeKind::Connection) if error.http_status().is_some_and(|status| (300..500).contains(&status)) => {
             Verdict::Ignored
         }
-        (None, Kind::Execution | Kind::Timeout | Kind::Connection | Kind::Unhealthy) => Verdict::Failure,
+        (None, CodeKind::Execution | CodeKind::Timeout | CodeKind::Connection | CodeKind::Unhealthy) => {
+            Verdict::Failure
+        }
         (None, _) => Verdict::Ignored,
     };
     let again = match error.is_retryable() {

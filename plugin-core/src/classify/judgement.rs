@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Cause, Condition, Verdict};
-use crate::{Code, InstanceId, Kind, Rejected, Sent};
+use crate::{Code, CodeKind, InstanceId, Rejected, Sent};
 
 /// What one outcome says to every layer: of the service, of another attempt, of where it came from.
 ///
@@ -292,7 +292,7 @@ impl Judgement {
 }
 
 const fn has_no_room(code: Code) -> bool {
-    matches!(code.kind(), Kind::RateLimited | Kind::Overloaded)
+    matches!(code.kind(), CodeKind::RateLimited | CodeKind::Overloaded)
 }
 
 impl From<Verdict> for Judgement {

@@ -17,7 +17,7 @@ pub(super) struct Callers(Mutex<List>);
 struct List {
     /// Woken since the last drive began.
     woken: bool,
-    places: Vec<Place>,
+    places: Vec<CallerPlace>,
     free: Vec<usize>,
     /// The latest `until`. `None` after the one who waited longest has left, until somebody asks: those who leave in any
     /// order are not searched for each of them.
@@ -25,7 +25,7 @@ struct List {
 }
 
 /// The place of a caller. One that is free waits until [`Instant::ZERO`].
-struct Place {
+struct CallerPlace {
     waker: Option<Waker>,
     until: Instant,
 }
@@ -53,7 +53,7 @@ impl Callers {
     pub(super) fn enter(&self, until: Instant) -> usize {
         let mut list = self.lock();
         let place = list.free.pop().unwrap_or_else(|| {
-            list.places.push(Place { waker: None, until: Instant::ZERO });
+            list.places.push(CallerPlace { waker: None, until: Instant::ZERO });
             list.places.len() - 1
         });
         list.wait(place, until);

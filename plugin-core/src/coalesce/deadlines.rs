@@ -35,7 +35,7 @@ where
     Req: Deadlined,
     R: Reject<Res, Err> + Clone,
 {
-    type Waiting<C: Future<Output = Result<Res, Err>>> = deadline::ResponseFuture<C, R>;
+    type Waiting<C: Future<Output = Result<Res, Err>>> = deadline::DeadlineFuture<C, R>;
 
     fn join<C, E>(&self, request: Req, join: impl FnOnce(Req, Instant) -> Result<C, E>) -> Result<Self::Waiting<C>, E>
     where

@@ -13,24 +13,24 @@ use pin_project_lite::pin_project;
 
 use super::{
     Shareable,
-    layer::Shared,
-    shared_call::{Flight, Seen, Work},
+    layer::SharedCalls,
+    shared_call::{Seen, SharedCall, Work},
 };
 use crate::{Lease, polled_after_end};
 
 /// A caller of a shared call. Dropped, it is gone; the last one takes the call with it.
 pub struct Caller<K: Hash + Eq, Res, Err> {
-    shared: Lease<Shared<K, Res, Err>>,
+    shared: Lease<SharedCalls<K, Res, Err>>,
     key: K,
-    flight: Arc<Flight<Res, Err>>,
+    flight: Arc<SharedCall<Res, Err>>,
     place: usize,
 }
 
 /// Held while foreign code of the call runs: dropped, that code has panicked, and the other callers are told.
 struct Running<'a, K: Hash + Eq, Res, Err> {
-    shared: &'a Shared<K, Res, Err>,
+    shared: &'a SharedCalls<K, Res, Err>,
     key: &'a K,
-    flight: &'a Arc<Flight<Res, Err>>,
+    flight: &'a Arc<SharedCall<Res, Err>>,
 }
 
 impl<K: Hash + Eq, Res, Err> Drop for Running<'_, K, Res, Err> {
@@ -41,7 +41,12 @@ impl<K: Hash + Eq, Res, Err> Drop for Running<'_, K, Res, Err> {
 }
 
 impl<K: Hash + Eq, Res, Err> Caller<K, Res, Err> {
-    pub(super) fn new(shared: Lease<Shared<K, Res, Err>>, key: K, flight: Arc<Flight<Res, Err>>, place: usize) -> Self {
+    pub(super) fn new(
+        shared: Lease<SharedCalls<K, Res, Err>>,
+        key: K,
+        flight: Arc<SharedCall<Res, Err>>,
+        place: usize,
+    ) -> Self {
         Self { shared, key, flight, place }
     }
 
@@ -102,7 +107,7 @@ impl<K: Hash + Eq, Res, Err> fmt::Debug for Caller<K, Res, Err> {
 pin_project! {
     /// The future of [`Coalesce`](super::Coalesce). The call goes on without it while it has other callers; dropped as
     /// the last of them, it drops the call.
-    pub struct ResponseFuture<F, W> {
+    pub struct CoalesceFuture<F, W> {
         // A call that is not shared.
         #[pin]
         alone: Option<F>,
@@ -112,7 +117,7 @@ pin_project! {
     }
 }
 
-impl<F, W> ResponseFuture<F, W> {
+impl<F, W> CoalesceFuture<F, W> {
     pub(super) fn alone(call: F) -> Self {
         Self { alone: Some(call), waiting: None }
     }
@@ -122,7 +127,7 @@ impl<F, W> ResponseFuture<F, W> {
     }
 }
 
-impl<F, W> Future for ResponseFuture<F, W>
+impl<F, W> Future for CoalesceFuture<F, W>
 where
     F: Future,
     W: Future<Output = F::Output>,
@@ -139,7 +144,7 @@ where
             return result;
         }
         let Some(waiting) = this.waiting.as_mut().as_pin_mut() else {
-            polled_after_end("plugin_core::coalesce::ResponseFuture");
+            polled_after_end("plugin_core::coalesce::CoalesceFuture");
         };
         let result = waiting.poll(cx);
         if result.is_ready() {
@@ -149,8 +154,8 @@ where
     }
 }
 
-impl<F, W> fmt::Debug for ResponseFuture<F, W> {
+impl<F, W> fmt::Debug for CoalesceFuture<F, W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResponseFuture").field("shared", &self.alone.is_none()).finish_non_exhaustive()
+        f.debug_struct("CoalesceFuture").field("shared", &self.alone.is_none()).finish_non_exhaustive()
     }
 }

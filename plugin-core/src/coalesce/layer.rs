@@ -12,7 +12,9 @@ use std::{
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{ByDeadline, Deadlines, ResponseFuture, Shareable, WithoutDeadlines, future::Caller, shared_call::Flight};
+use super::{
+    ByDeadline, CoalesceFuture, Deadlines, Shareable, WithoutDeadlines, future::Caller, shared_call::SharedCall,
+};
 use crate::{KeyOf, KeyedTable, Striped, StripedCounter, clock::Instant, readiness};
 
 /// Lets equal calls that are in flight at the same time share one.
@@ -24,58 +26,58 @@ use crate::{KeyOf, KeyedTable, Striped, StripedCounter, clock::Instant, readines
 /// many share it.
 #[must_use = "a layer does nothing until it wraps a service"]
 pub struct CoalesceLayer<K, X, Res, Err, D = ByDeadline> {
-    shared: Striped<Shared<K, Res, Err>>,
+    shared: Striped<SharedCalls<K, Res, Err>>,
     key_of: X,
     deadlines: D,
 }
 
-pub(super) struct Shared<K, Res, Err> {
-    flights: KeyedTable<K, Arc<Flight<Res, Err>>>,
+pub(super) struct SharedCalls<K, Res, Err> {
+    flights: KeyedTable<K, Arc<SharedCall<Res, Err>>>,
     led: StripedCounter,
     joined: StripedCounter,
 }
 
 /// A caller of a shared call.
-struct Boarded<Res, Err> {
-    flight: Arc<Flight<Res, Err>>,
+struct JoinedCall<Res, Err> {
+    flight: Arc<SharedCall<Res, Err>>,
     place: usize,
     /// It is the first, and makes the call.
     leads: bool,
 }
 
-impl<K: Hash + Eq, Res, Err> Shared<K, Res, Err> {
+impl<K: Hash + Eq, Res, Err> SharedCalls<K, Res, Err> {
     fn new(cap: usize) -> Self {
         Self { flights: KeyedTable::new(cap), led: StripedCounter::new(), joined: StripedCounter::new() }
     }
 
     /// The call of this key that is in flight, or a new one that this caller leads, who waits until this moment. `None` when
     /// the table is full.
-    fn board(&self, key: &K, until: Instant) -> Option<Boarded<Res, Err>>
+    fn board(&self, key: &K, until: Instant) -> Option<JoinedCall<Res, Err>>
     where
         K: Clone,
     {
         let leads = Cell::new(false);
         let begin = || {
             leads.set(true);
-            Arc::new(Flight::new(until))
+            Arc::new(SharedCall::new(until))
         };
-        let board = |flight: &mut Arc<Flight<Res, Err>>| {
-            let place = if leads.get() { Some(Flight::<Res, Err>::FIRST) } else { flight.join(until) };
+        let board = |flight: &mut Arc<SharedCall<Res, Err>>| {
+            let place = if leads.get() { Some(SharedCall::<Res, Err>::FIRST) } else { flight.join(until) };
             if let Some(place) = place {
                 return (Arc::clone(flight), place, None);
             }
             // It has ended and is on its way out of the table. It goes with its result, outside the table's lock.
             let ended = std::mem::replace(flight, begin());
-            (Arc::clone(flight), Flight::<Res, Err>::FIRST, Some(ended))
+            (Arc::clone(flight), SharedCall::<Res, Err>::FIRST, Some(ended))
         };
         let (flight, place, ended) = self.flights.get_or_insert_with(key, begin, |_, _| false, board)?;
         drop(ended);
         if leads.get() { &self.led } else { &self.joined }.add(1);
-        Some(Boarded { flight, place, leads: leads.get() })
+        Some(JoinedCall { flight, place, leads: leads.get() })
     }
 
     /// Takes this call out of the table, unless another one has its place already.
-    pub(super) fn remove(&self, key: &K, flight: &Arc<Flight<Res, Err>>) {
+    pub(super) fn remove(&self, key: &K, flight: &Arc<SharedCall<Res, Err>>) {
         self.flights.remove_if(key, |other| Arc::ptr_eq(other, flight));
     }
 }
@@ -101,7 +103,7 @@ impl<K: Hash + Eq + Clone, X, Res, Err> CoalesceLayer<K, X, Res, Err> {
     }
 
     fn made(key_of: X) -> Self {
-        let shared = Striped::new(Shared::new(Self::DEFAULT_MAX_IN_FLIGHT));
+        let shared = Striped::new(SharedCalls::new(Self::DEFAULT_MAX_IN_FLIGHT));
         Self { shared, key_of, deadlines: ByDeadline::default() }
     }
 }
@@ -121,7 +123,7 @@ impl<K: Hash + Eq + Clone, X, Res, Err, D> CoalesceLayer<K, X, Res, Err, D> {
     /// Shares calls of at most this many keys at once, and at least one; a call beyond goes alone. Handles that were
     /// taken before belong to another table.
     pub fn with_max_in_flight(mut self, keys: usize) -> Self {
-        self.shared = Striped::new(Shared::new(keys));
+        self.shared = Striped::new(SharedCalls::new(keys));
         self
     }
 
@@ -152,7 +154,7 @@ impl<K, X, Res, Err, D> fmt::Debug for CoalesceLayer<K, X, Res, Err, D> {
 }
 
 /// Reads the counts of a [`CoalesceLayer`].
-pub struct CoalesceHandle<K, Res, Err>(Arc<Shared<K, Res, Err>>);
+pub struct CoalesceHandle<K, Res, Err>(Arc<SharedCalls<K, Res, Err>>);
 
 impl<K: Hash + Eq, Res, Err> CoalesceHandle<K, Res, Err> {
     /// Calls that were made for their caller and for those that joined it. Those without a key are not counted.
@@ -221,7 +223,7 @@ where
 {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = ResponseFuture<S::Future, D::Waiting<Caller<K, S::Response, S::Error>>>;
+    type Future = CoalesceFuture<S::Future, D::Waiting<Caller<K, S::Response, S::Error>>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
@@ -229,10 +231,10 @@ where
 
     fn call(&mut self, request: Req) -> Self::Future {
         let Self { inner, layer } = self;
-        let Some(key) = layer.key_of.key(&request) else { return ResponseFuture::alone(inner.call(request)) };
+        let Some(key) = layer.key_of.key(&request) else { return CoalesceFuture::alone(inner.call(request)) };
         let joined = layer.deadlines.join(request, |mut request, until| {
             let shared = layer.shared.lease();
-            let Some(Boarded { flight, place, leads }) = shared.board(&key, until) else {
+            let Some(JoinedCall { flight, place, leads }) = shared.board(&key, until) else {
                 return Err(inner.call(request));
             };
             let caller = Caller::new(shared, key, flight, place);
@@ -245,8 +247,8 @@ where
             Ok(caller)
         });
         match joined {
-            Ok(waiting) => ResponseFuture::shared(waiting),
-            Err(alone) => ResponseFuture::alone(alone),
+            Ok(waiting) => CoalesceFuture::shared(waiting),
+            Err(alone) => CoalesceFuture::alone(alone),
         }
     }
 }

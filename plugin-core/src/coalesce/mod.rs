@@ -61,6 +61,6 @@ mod shareable;
 mod shared_call;
 
 pub use deadlines::{ByDeadline, Deadlines, WithoutDeadlines};
-pub use future::ResponseFuture;
+pub use future::CoalesceFuture;
 pub use layer::{Coalesce, CoalesceHandle, CoalesceLayer};
 pub use shareable::Shareable;

@@ -18,14 +18,14 @@ use crate::{
 pub(super) type Work<Res, Err> = Pin<Box<dyn Future<Output = Result<Res, Err>> + Send>>;
 
 /// A call that is shared.
-pub(super) struct Flight<Res, Err> {
+pub(super) struct SharedCall<Res, Err> {
     /// When it was made. It is judged by its own time, whichever of its callers leaves last.
     began: Instant,
-    course: Mutex<Course<Res, Err>>,
+    course: Mutex<CallState<Res, Err>>,
     callers: Arc<Callers>,
 }
 
-struct Course<Res, Err> {
+struct CallState<Res, Err> {
     callers: usize,
     /// The most that a caller allowed who was cut: the call may take as long as the most patient of them allows.
     allowed: Option<Duration>,
@@ -57,7 +57,7 @@ pub(super) enum Seen<Res, Err> {
     Panicked,
 }
 
-impl<Res, Err> Flight<Res, Err> {
+impl<Res, Err> SharedCall<Res, Err> {
     /// The place of the caller that makes the call.
     pub(super) const FIRST: usize = 0;
 
@@ -66,11 +66,11 @@ impl<Res, Err> Flight<Res, Err> {
         let callers = Arc::new(Callers::default());
         let first = callers.enter(until);
         debug_assert_eq!(first, Self::FIRST);
-        let course = Mutex::new(Course { callers: 1, allowed: None, at: At::Taken });
+        let course = Mutex::new(CallState { callers: 1, allowed: None, at: At::Taken });
         Self { began: clock::now(), course, callers }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Course<Res, Err>> {
+    fn lock(&self) -> MutexGuard<'_, CallState<Res, Err>> {
         // Nothing of a user's runs under the lock, so nothing panics there.
         self.course.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -34,9 +34,9 @@ pub fn attempt_limit() -> Option<Duration> {
 
 /// Puts the limit back that was before, also when what ran meanwhile panics.
 #[must_use = "it is put back at once"]
-pub(super) struct Restore(u64);
+pub(super) struct RestoreAttemptLimit(u64);
 
-impl Drop for Restore {
+impl Drop for RestoreAttemptLimit {
     #[inline]
     fn drop(&mut self) {
         polling::with(|cell| cell.attempt.set(self.0));
@@ -45,8 +45,8 @@ impl Drop for Restore {
 
 /// While the answer lives, what is begun or polled is an attempt that has this limit, in nanoseconds.
 #[inline]
-pub(super) fn limiting(limit: u64) -> Restore {
-    Restore(polling::with(|cell| cell.limit_attempt(limit)))
+pub(super) fn limiting(limit: u64) -> RestoreAttemptLimit {
+    RestoreAttemptLimit(polling::with(|cell| cell.limit_attempt(limit)))
 }
 
 #[cfg(test)]

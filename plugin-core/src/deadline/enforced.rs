@@ -6,9 +6,9 @@ use crate::clock::Instant;
 
 /// Puts the deadline back that was before, also when what ran meanwhile panics.
 #[must_use = "it is put back at once"]
-pub(super) struct Restore(Instant);
+pub(super) struct RestoreEnforced(Instant);
 
-impl Drop for Restore {
+impl Drop for RestoreEnforced {
     #[inline]
     fn drop(&mut self) {
         polling::with(|cell| cell.enforced.set(self.0));
@@ -17,23 +17,23 @@ impl Drop for Restore {
 
 /// While the answer lives a call is begun whose deadline is enforced by the one who asks. Who polls it says so in that poll.
 #[inline]
-pub(super) fn enforcing(deadline: Instant) -> Restore {
-    Restore(polling::with(|cell| cell.enforced.replace(deadline)))
+pub(super) fn enforcing(deadline: Instant) -> RestoreEnforced {
+    RestoreEnforced(polling::with(|cell| cell.enforced.replace(deadline)))
 }
 
 /// Begins or polls a call that is shared, whose last caller leaves at this moment: it does not end at the deadline of the one
 /// who happens to do so.
 pub(crate) fn of_all<T>(last_leaves: Instant, run: impl FnOnce() -> T) -> T {
-    struct Restore(Instant);
+    struct RestoreAwaited(Instant);
 
-    impl Drop for Restore {
+    impl Drop for RestoreAwaited {
         fn drop(&mut self) {
             polling::with(|cell| cell.awaited.set(self.0));
         }
     }
 
     let _enforced = enforcing(Instant::MAX);
-    let _awaited = Restore(polling::with(|cell| cell.awaited.replace(last_leaves)));
+    let _awaited = RestoreAwaited(polling::with(|cell| cell.awaited.replace(last_leaves)));
     run()
 }
 

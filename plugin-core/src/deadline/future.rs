@@ -53,7 +53,7 @@ impl Time {
 
 /// How far a call is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Course {
+enum CallStage {
     /// It was made, and not yet seen waiting.
     Made,
     Waits,
@@ -68,17 +68,17 @@ pin_project! {
     /// # Panics
     ///
     /// When it is polled after it has ended.
-    pub struct ResponseFuture<F, R> {
+    pub struct DeadlineFuture<F, R> {
         #[pin]
         inner: Option<F>,
         timer: Option<Alarm>,
         time: Time,
         stage: Option<&'static str>,
-        course: Course,
+        course: CallStage,
         reject: R,
     }
 
-    impl<F, R> PinnedDrop for ResponseFuture<F, R> {
+    impl<F, R> PinnedDrop for DeadlineFuture<F, R> {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
             end::drop_call(this.inner, || this.time.part());
@@ -86,11 +86,11 @@ pin_project! {
     }
 }
 
-impl<F, R> ResponseFuture<F, R> {
+impl<F, R> DeadlineFuture<F, R> {
     /// `None`: the deadline had passed before the call.
     #[inline]
     pub(super) fn new(inner: Option<F>, time: Time, reject: R) -> Self {
-        let course = if inner.is_some() { Course::Made } else { Course::NotMade };
+        let course = if inner.is_some() { CallStage::Made } else { CallStage::NotMade };
         Self { inner, timer: None, time, stage: None, course, reject }
     }
 
@@ -101,7 +101,7 @@ impl<F, R> ResponseFuture<F, R> {
     }
 }
 
-impl<F, R, Res, Err> Future for ResponseFuture<F, R>
+impl<F, R, Res, Err> Future for DeadlineFuture<F, R>
 where
     F: Future<Output = Result<Res, Err>>,
     R: Reject<Res, Err>,
@@ -120,23 +120,23 @@ where
         let polled = inner.poll(cx);
         if polled.is_ready() {
             this.inner.set(None);
-            *this.course = Course::Ended;
+            *this.course = CallStage::Ended;
         }
         polled
     }
 }
 
-impl<F, R> ResponseFuture<F, R> {
+impl<F, R> DeadlineFuture<F, R> {
     #[cold]
     fn not_made<Res, Err>(self: Pin<&mut Self>) -> Result<Res, Err>
     where
         R: Reject<Res, Err>,
     {
         let this = self.project();
-        if *this.course == Course::Ended {
-            polled_after_end("plugin_core::deadline::ResponseFuture");
+        if *this.course == CallStage::Ended {
+            polled_after_end("plugin_core::deadline::DeadlineFuture");
         }
-        *this.course = Course::Ended;
+        *this.course = CallStage::Ended;
         let late = Rejected::deadline_exceeded(this.time.given(), Some("before it was received"));
         this.reject.reject(late.with_sent(Sent::Nothing))
     }
@@ -159,7 +159,7 @@ impl<F, R> ResponseFuture<F, R> {
         let heard = listening.heard(polled.is_pending());
         if polled.is_ready() {
             this.inner.set(None);
-            *this.course = Course::Ended;
+            *this.course = CallStage::Ended;
         } else if let Some(rejected) = self.as_mut().late(heard, cx) {
             polled = Poll::Ready(self.project().reject.reject(rejected));
         }
@@ -169,8 +169,8 @@ impl<F, R> ResponseFuture<F, R> {
     /// The refusal, if the time of what waits is up.
     fn late(self: Pin<&mut Self>, mut heard: Note, cx: &mut Context<'_>) -> Option<Rejected> {
         let this = self.project();
-        if *this.course == Course::Made {
-            *this.course = Course::Waits;
+        if *this.course == CallStage::Made {
+            *this.course = CallStage::Waits;
             this.time.since = end::seen_waiting(&mut heard);
         }
         *this.stage = heard.stage.or(*this.stage);
@@ -178,13 +178,13 @@ impl<F, R> ResponseFuture<F, R> {
         if due == Due::NotYet {
             return None;
         }
-        *this.course = Course::Ended;
+        *this.course = CallStage::Ended;
         Some(end::end(this.inner, &this.time.whole(), *this.stage, due))
     }
 }
 
-impl<F, R> fmt::Debug for ResponseFuture<F, R> {
+impl<F, R> fmt::Debug for DeadlineFuture<F, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResponseFuture").field("deadline", &self.time.deadline).finish_non_exhaustive()
+        f.debug_struct("DeadlineFuture").field("deadline", &self.time.deadline).finish_non_exhaustive()
     }
 }

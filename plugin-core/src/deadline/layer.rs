@@ -12,7 +12,7 @@ use std::{
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{Deadlined, ResponseFuture, enforced, future::Time};
+use super::{DeadlineFuture, Deadlined, enforced, future::Time};
 use crate::{
     AsErrorValue, Reject,
     clock::{Instant, nanos},
@@ -147,7 +147,7 @@ where
 {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = ResponseFuture<S::Future, R>;
+    type Future = DeadlineFuture<S::Future, R>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
@@ -162,7 +162,7 @@ where
 
 /// Makes one call within the deadline that its request brings: what [`DeadlineLayer::enforce_only`] does, for whoever
 /// serves calls and has no stack. `call` is not run when the deadline has passed.
-pub fn enforce<Req, F, R>(request: Req, call: impl FnOnce(Req) -> F, reject: R) -> ResponseFuture<F, R>
+pub fn enforce<Req, F, R>(request: Req, call: impl FnOnce(Req) -> F, reject: R) -> DeadlineFuture<F, R>
 where
     Req: Deadlined,
 {
@@ -170,7 +170,7 @@ where
 }
 
 #[inline]
-fn limited<Req, F, R>(mut request: Req, limit: u64, call: impl FnOnce(Req) -> F, reject: R) -> ResponseFuture<F, R>
+fn limited<Req, F, R>(mut request: Req, limit: u64, call: impl FnOnce(Req) -> F, reject: R) -> DeadlineFuture<F, R>
 where
     Req: Deadlined,
 {
@@ -178,14 +178,14 @@ where
     let brought = request.deadline(started).unwrap_or(Instant::MAX);
     let deadline = brought.min(Instant::from_nanos(started.as_nanos().saturating_add(limit)));
     if deadline == Instant::MAX {
-        return ResponseFuture::unlimited(call(request), reject);
+        return DeadlineFuture::unlimited(call(request), reject);
     }
     request.limit(deadline, started, limit);
     let times = request.times(started);
     let time = Time { since: started, deadline, given: times.given, allowed: limit.min(times.configured) };
     if deadline <= started {
         readiness::unused();
-        return ResponseFuture::new(None, time, reject);
+        return DeadlineFuture::new(None, time, reject);
     }
     let _enforced = enforced::enforcing(deadline);
     begun(request, time, call, reject)
@@ -194,8 +194,8 @@ where
 /// A function of its own, without anything that must be undone when the call panics: the future of the call is then written
 /// where it stays, and not copied there.
 #[inline]
-fn begun<Req, F, R>(request: Req, time: Time, call: impl FnOnce(Req) -> F, reject: R) -> ResponseFuture<F, R> {
-    ResponseFuture::new(Some(call(request)), time, reject)
+fn begun<Req, F, R>(request: Req, time: Time, call: impl FnOnce(Req) -> F, reject: R) -> DeadlineFuture<F, R> {
+    DeadlineFuture::new(Some(call(request)), time, reject)
 }
 
 /// Joins a call that has other callers, as the caller that brings this request, and waits for it until the deadline of that
@@ -205,7 +205,7 @@ pub(crate) fn join<Req, C, E, R>(
     request: Req,
     join: impl FnOnce(Req, Instant) -> Result<C, E>,
     reject: R,
-) -> Result<ResponseFuture<C, R>, E>
+) -> Result<DeadlineFuture<C, R>, E>
 where
     Req: Deadlined,
 {
@@ -213,12 +213,12 @@ where
     let times = request.times(started);
     let awaited = enforced::awaited().min(times.deadline);
     if enforced::until() <= times.deadline {
-        return Ok(ResponseFuture::unlimited(join(request, awaited)?, reject));
+        return Ok(DeadlineFuture::unlimited(join(request, awaited)?, reject));
     }
     let time = Time { since: started, deadline: times.deadline, given: times.given, allowed: times.configured };
     if time.deadline <= started {
         readiness::unused();
-        return Ok(ResponseFuture::new(None, time, reject));
+        return Ok(DeadlineFuture::new(None, time, reject));
     }
-    Ok(ResponseFuture::new(Some(join(request, awaited)?), time, reject))
+    Ok(DeadlineFuture::new(Some(join(request, awaited)?), time, reject))
 }

@@ -18,7 +18,7 @@ pub use attempt::{AttemptTimeout, AttemptTimeoutFuture, AttemptTimeoutHandle, At
 pub use attempt_limit::attempt_limit;
 pub use due::{Limited, limit, within};
 pub use enforced::{awaited_until, enforced};
-pub use future::ResponseFuture;
+pub use future::DeadlineFuture;
 pub(crate) use layer::join;
 pub use layer::{Deadline, DeadlineHandle, DeadlineLayer, enforce};
 pub use request::{Deadlined, Times};

@@ -10,7 +10,7 @@ use std::{
 
 use pin_project_lite::pin_project;
 
-use super::{FallbackAnswer, layer::Shared};
+use super::{FallbackAnswer, layer::CountedAnswer};
 use crate::{
     Classify, Lease, Sent,
     classify::Amendment,
@@ -20,15 +20,15 @@ use crate::{
 };
 
 /// What is needed when the call fails.
-pub(super) struct Plan<I, K, C> {
-    pub(super) shared: Lease<Shared<I>>,
+pub(super) struct FallbackPlan<I, K, C> {
+    pub(super) shared: Lease<CountedAnswer<I>>,
     pub(super) kept: K,
     pub(super) classify: C,
 }
 
 pin_project! {
     /// The future of [`Fallback`](super::Fallback). Dropping it drops the call, or the fallback that runs in its place.
-    pub struct ResponseFuture<Req, F, G, I, K, C> {
+    pub struct FallbackFuture<Req, F, G, I, K, C> {
         // `None` once it has ended.
         #[pin]
         inner: Option<F>,
@@ -39,11 +39,11 @@ pin_project! {
         // The call that failed before the fallback may have been sent: who says so of what the fallback answers.
         sent: Option<C>,
         // `None` when the fallback is switched off, and once the call has ended.
-        plan: Option<Plan<I, K, C>>,
+        plan: Option<FallbackPlan<I, K, C>>,
         of: PhantomData<fn(Req)>,
     }
 
-    impl<Req, F, G, I, K, C> PinnedDrop for ResponseFuture<Req, F, G, I, K, C> {
+    impl<Req, F, G, I, K, C> PinnedDrop for FallbackFuture<Req, F, G, I, K, C> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
             if this.other.is_some() && cut::current().is_some() {
@@ -57,13 +57,13 @@ pin_project! {
     }
 }
 
-impl<Req, F, G, I, K, C> ResponseFuture<Req, F, G, I, K, C> {
-    pub(super) fn new(inner: F, plan: Option<Plan<I, K, C>>) -> Self {
+impl<Req, F, G, I, K, C> FallbackFuture<Req, F, G, I, K, C> {
+    pub(super) fn new(inner: F, plan: Option<FallbackPlan<I, K, C>>) -> Self {
         Self { inner: Some(inner), other: None, began: Instant::ZERO, sent: None, plan, of: PhantomData }
     }
 }
 
-impl<Req, F, G, I, K, C, Res, Err> Future for ResponseFuture<Req, F, G, I, K, C>
+impl<Req, F, G, I, K, C, Res, Err> Future for FallbackFuture<Req, F, G, I, K, C>
 where
     F: Future<Output = Result<Res, Err>>,
     G: Future<Output = Result<Res, Err>>,
@@ -88,7 +88,7 @@ where
             *this.sent = (judged.sent() != Sent::Nothing).then_some(plan.classify);
         }
         let Some(other) = this.other.as_mut().as_pin_mut() else {
-            polled_after_end("plugin_core::fallback::ResponseFuture");
+            polled_after_end("plugin_core::fallback::FallbackFuture");
         };
         let mut outcome = ready!(cut::narrow(*this.began, || other.poll(cx)));
         this.other.set(None);
@@ -99,8 +99,8 @@ where
     }
 }
 
-impl<Req, F, G, I, K, C> fmt::Debug for ResponseFuture<Req, F, G, I, K, C> {
+impl<Req, F, G, I, K, C> fmt::Debug for FallbackFuture<Req, F, G, I, K, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResponseFuture").field("fallback", &self.other.is_some()).finish_non_exhaustive()
+        f.debug_struct("FallbackFuture").field("fallback", &self.other.is_some()).finish_non_exhaustive()
     }
 }

@@ -13,7 +13,7 @@ use std::{
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{FallbackAnswer, FallbackFn, FallbackService, FallbackValue, ResponseFuture, future::Plan};
+use super::{FallbackAnswer, FallbackFn, FallbackFuture, FallbackService, FallbackValue, future::FallbackPlan};
 use crate::{
     ByErrorType, Classify, ClassifyFn, Judgement, Striped, Verdict,
     classify::{Amendment, sees_failures},
@@ -27,7 +27,7 @@ use crate::{
 #[must_use = "a layer does nothing until it wraps a service"]
 pub struct FallbackLayer<I, C = EveryFailure> {
     /// `None` when it is switched off.
-    shared: Option<Striped<Shared<I>>>,
+    shared: Option<Striped<CountedAnswer<I>>>,
     used: Arc<AtomicU64>,
     classify: C,
 }
@@ -53,12 +53,12 @@ impl<Res, Err: 'static> Classify<Res, Err> for EveryFailure {
     }
 }
 
-pub(super) struct Shared<I> {
+pub(super) struct CountedAnswer<I> {
     instead: I,
     used: Arc<AtomicU64>,
 }
 
-impl<I> Shared<I> {
+impl<I> CountedAnswer<I> {
     /// The fallback, which is used now.
     pub(super) fn used(&self) -> &I {
         // Relaxed: a count by which nothing else is read.
@@ -97,7 +97,11 @@ impl<I> FallbackLayer<I> {
     /// Answers in a way of your own.
     pub fn new(instead: I) -> Self {
         let used = Arc::<AtomicU64>::default();
-        Self { shared: Some(Striped::new(Shared { instead, used: Arc::clone(&used) })), used, classify: EveryFailure }
+        Self {
+            shared: Some(Striped::new(CountedAnswer { instead, used: Arc::clone(&used) })),
+            used,
+            classify: EveryFailure,
+        }
     }
 
     /// Passes everything on. It has the type of a layer that is at work, such as
@@ -215,7 +219,7 @@ where
 {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = ResponseFuture<Req, S::Future, I::Future, I, I::Kept, C>;
+    type Future = FallbackFuture<Req, S::Future, I::Future, I, I::Kept, C>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
@@ -230,10 +234,10 @@ where
                  `grpc` of plugin-core), or `.when(|outcome| ..)`"
             );
         }
-        let Some(shared) = &self.layer.shared else { return ResponseFuture::new(self.inner.call(request), None) };
+        let Some(shared) = &self.layer.shared else { return FallbackFuture::new(self.inner.call(request), None) };
         let shared = shared.lease();
-        let plan = Plan { kept: shared.instead.keep(&request), shared, classify: self.layer.classify.clone() };
-        ResponseFuture::new(self.inner.call(request), Some(plan))
+        let plan = FallbackPlan { kept: shared.instead.keep(&request), shared, classify: self.layer.classify.clone() };
+        FallbackFuture::new(self.inner.call(request), Some(plan))
     }
 }
 

@@ -52,5 +52,5 @@ mod future;
 mod layer;
 
 pub use answer::{FallbackAnswer, FallbackFn, FallbackService, FallbackValue};
-pub use future::ResponseFuture;
+pub use future::FallbackFuture;
 pub use layer::{EveryFailure, Fallback, FallbackHandle, FallbackLayer};

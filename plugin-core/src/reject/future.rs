@@ -16,13 +16,13 @@ pin_project! {
     /// The future of a layer that refuses in `call` or passes the request on. Dropping it drops the call.
     pub struct RejectFuture<F, R> {
         #[pin]
-        state: State<F, R>,
+        state: RejectState<F, R>,
     }
 }
 
 pin_project! {
     #[project = StateProject]
-    enum State<F, R> {
+    enum RejectState<F, R> {
         Passed { #[pin] inner: F },
         Refused { rejected: Rejected, reject: R },
         Ended,
@@ -34,13 +34,13 @@ impl<F, R> RejectFuture<F, R> {
     #[must_use]
     #[inline]
     pub fn passed(inner: F) -> Self {
-        Self { state: State::Passed { inner } }
+        Self { state: RejectState::Passed { inner } }
     }
 
     /// The request was refused, and is answered so.
     #[must_use]
     pub fn refused(rejected: Rejected, reject: R) -> Self {
-        Self { state: State::Refused { rejected, reject } }
+        Self { state: RejectState::Refused { rejected, reject } }
     }
 }
 
@@ -61,7 +61,7 @@ where
             StateProject::Ended => polled_after_end("plugin_core::reject::RejectFuture"),
         };
         if polled.is_ready() {
-            state.set(State::Ended);
+            state.set(RejectState::Ended);
         }
         polled
     }
@@ -70,7 +70,7 @@ where
 impl<F, R> fmt::Debug for RejectFuture<F, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("RejectFuture");
-        if let State::Refused { rejected, .. } = &self.state {
+        if let RejectState::Refused { rejected, .. } = &self.state {
             debug.field("refused", rejected);
         }
         debug.finish_non_exhaustive()

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 
 use super::{Reject, millis_up};
-use crate::{Kind, Rejected};
+use crate::{CodeKind, Rejected};
 
 /// Answers with an HTTP response: 503, 429 or 504, and a body of `application/problem+json` (RFC 9457).
 ///
@@ -71,12 +71,12 @@ impl Write for Escaped<'_> {
 
 fn problem(rejected: &Rejected) -> String {
     let title = match rejected.kind() {
-        Kind::CircuitOpen => "Circuit open",
-        Kind::RateLimited => "Rate limit exceeded",
-        Kind::Unhealthy => "Service unhealthy",
-        Kind::NoEndpoint => "No endpoint available",
-        Kind::Overloaded => "Overloaded",
-        Kind::Timeout => "Deadline exceeded",
+        CodeKind::CircuitOpen => "Circuit open",
+        CodeKind::RateLimited => "Rate limit exceeded",
+        CodeKind::Unhealthy => "Service unhealthy",
+        CodeKind::NoEndpoint => "No endpoint available",
+        CodeKind::Overloaded => "Overloaded",
+        CodeKind::Timeout => "Deadline exceeded",
         _ => "Request refused",
     };
     let code = rejected.code();

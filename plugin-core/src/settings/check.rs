@@ -193,13 +193,13 @@ fn any_case(words: &'static [&'static str], value: &Value) -> Option<&'static st
     words.iter().find(|word| word.eq_ignore_ascii_case(text)).copied()
 }
 
-type Note<'n> = &'n mut dyn FnMut(Vec<Step>, &Value, Mismatch);
+type Found<'n> = &'n mut dyn FnMut(Vec<Step>, &Value, Mismatch);
 
 /// Says what would be right when a name is not.
 type Fits = fn(&str) -> Result<(), String>;
 
 /// Texts, or names when there is a check of each.
-fn texts(fits: Option<Fits>, value: &Value, note: Note<'_>) -> Option<Vec<String>> {
+fn texts(fits: Option<Fits>, value: &Value, note: Found<'_>) -> Option<Vec<String>> {
     let Value::List(items) = value.typed() else {
         note(Vec::new(), value, Mismatch::other("expected a list"));
         return None;
@@ -218,7 +218,7 @@ fn texts(fits: Option<Fits>, value: &Value, note: Note<'_>) -> Option<Vec<String
     Some(list)
 }
 
-fn text_map(value: &Value, note: Note<'_>) -> Option<Vec<(String, String)>> {
+fn text_map(value: &Value, note: Found<'_>) -> Option<Vec<(String, String)>> {
     let mut map: Vec<(String, String)> = Vec::new();
     match value.typed() {
         Value::Map(entries) => {
@@ -260,7 +260,7 @@ fn text_map(value: &Value, note: Note<'_>) -> Option<Vec<(String, String)>> {
     Some(map)
 }
 
-fn word_map(words: &'static [&'static str], value: &Value, note: Note<'_>) -> Option<Vec<(String, String)>> {
+fn word_map(words: &'static [&'static str], value: &Value, note: Found<'_>) -> Option<Vec<(String, String)>> {
     let Value::Map(entries) = value.typed() else {
         note(Vec::new(), value, Mismatch::other("expected a map"));
         return None;

@@ -11,7 +11,7 @@ use std::{
 
 use super::histogram::{BUCKETS, Bucket, Histogram, bucket_bounds};
 use crate::{
-    Code, Judgement, Kind, Sent, Verdict,
+    Code, CodeKind, Judgement, Sent, Verdict,
     striped::{Pad, stripe, stripe_count},
 };
 
@@ -53,8 +53,8 @@ impl Status {
     #[must_use]
     pub const fn of_code(code: Code) -> Self {
         match (code.kind(), code.http_status()) {
-            (Kind::Payload | Kind::Auth, ..500) => Self::Caller,
-            (Kind::Security, _) | (_, 429 | 503 | 504) => Self::Refused,
+            (CodeKind::Payload | CodeKind::Auth, ..500) => Self::Caller,
+            (CodeKind::Security, _) | (_, 429 | 503 | 504) => Self::Refused,
             _ => Self::Failure,
         }
     }
@@ -79,7 +79,7 @@ impl Status {
 }
 
 /// All counts of one layer.
-pub(super) struct Cells {
+pub(super) struct Counters {
     stripes: Box<[Pad<Stripe>]>,
     /// Only errors write here, so these are not striped.
     codes: Box<[AtomicU64]>,
@@ -91,7 +91,7 @@ struct Stripe {
     durations: Histogram,
 }
 
-impl Cells {
+impl Counters {
     pub(super) fn new() -> Self {
         let stripe = || Stripe { started: AtomicU64::new(0), ended: Default::default(), durations: Histogram::new() };
         Self {
@@ -150,7 +150,7 @@ impl Cells {
 
 /// Reads the counts of a [`TelemetryLayer`](super::TelemetryLayer), and of every service that it made.
 #[derive(Clone)]
-pub struct TelemetryHandle(pub(super) Arc<Cells>);
+pub struct TelemetryHandle(pub(super) Arc<Counters>);
 
 impl TelemetryHandle {
     /// The counts since the layer was made. Calls that end meanwhile may or may not be in them.
@@ -263,7 +263,7 @@ mod tests {
 
     #[test]
     fn a_call_is_counted_on_the_stripe_of_its_thread_and_on_no_other() {
-        let cells = Cells::new();
+        let cells = Counters::new();
         crate::striped::on_another_stripe(|| {
             cells.start();
             cells.end(Status::Failure, None, 7);
@@ -280,7 +280,7 @@ mod tests {
 
     #[test]
     fn a_reader_never_sees_more_calls_ended_than_started() {
-        let cells = Cells::new();
+        let cells = Counters::new();
         let done = AtomicBool::new(false);
         std::thread::scope(|scope| {
             scope.spawn(|| {

@@ -11,7 +11,7 @@ use std::{
 use pin_project_lite::pin_project;
 use tracing::Span;
 
-use super::{Status, counters::Cells};
+use super::{Status, counters::Counters};
 use crate::{
     Classify, Code, End, ExpectedBody, Judgement, Lease, Observe, Observer, Outcome, Verdict,
     classify::of_call,
@@ -23,7 +23,7 @@ use crate::{
 /// A call that has begun. Dropped, it ends as cancelled; as a failure when what it ran panicked; at the end of its time
 /// like a call that was refused for that.
 pub(super) struct Active {
-    cells: Lease<Cells>,
+    cells: Lease<Counters>,
     started: Instant,
     span: Span,
     /// A layer further in may say when the call ended.
@@ -33,7 +33,7 @@ pub(super) struct Active {
 }
 
 impl Active {
-    pub(super) fn new(cells: Lease<Cells>, started: Instant, span: Span, takes_end: bool) -> Self {
+    pub(super) fn new(cells: Lease<Counters>, started: Instant, span: Span, takes_end: bool) -> Self {
         cells.start();
         Self { cells, started, span, takes_end, running: false, ended: false }
     }

@@ -10,7 +10,7 @@ use std::{
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{AnyRequest, ByCall, Describe, ResponseFuture, TelemetryHandle, counters::Cells, future::Active};
+use super::{AnyRequest, ByCall, Describe, ResponseFuture, TelemetryHandle, counters::Counters, future::Active};
 use crate::{AtHead, ByErrorType, Classify, ClassifyFn, Judgement, Outcome, ResponseBodyRule, Striped};
 
 /// Counts every call, its duration and how it ended, and opens one span (level DEBUG) round it.
@@ -21,7 +21,7 @@ use crate::{AtHead, ByErrorType, Classify, ClassifyFn, Judgement, Outcome, Respo
 #[must_use = "a layer does nothing until it wraps a service"]
 pub struct TelemetryLayer<D = AnyRequest, C = ByErrorType, O = AtHead> {
     name: Arc<str>,
-    cells: Striped<Cells>,
+    cells: Striped<Counters>,
     describe: D,
     classify: C,
     outcome: PhantomData<fn() -> O>,
@@ -46,7 +46,7 @@ impl<D> TelemetryLayer<D> {
     fn with(name: Arc<str>, describe: D) -> Self {
         Self {
             name,
-            cells: Striped::new(Cells::new()),
+            cells: Striped::new(Counters::new()),
             describe,
             classify: ByErrorType,
             outcome: PhantomData,
@@ -137,7 +137,7 @@ impl<D, C, O> fmt::Debug for TelemetryLayer<D, C, O> {
 pub struct Telemetry<S, D = AnyRequest, C = ByErrorType, O = AtHead> {
     inner: S,
     name: Arc<str>,
-    cells: Striped<Cells>,
+    cells: Striped<Counters>,
     describe: D,
     classify: C,
     outcome: PhantomData<fn() -> O>,

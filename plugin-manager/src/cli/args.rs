@@ -124,7 +124,7 @@ pub(super) enum Command {
     /// Print the JSON Schema of the configuration, for an editor, or a page with every key
     Schema(Schema),
     /// Look at the configuration
-    Config(Config),
+    Config(ConfigArgs),
     /// Call a plugin of a running gateway
     Call(Client<Call>),
     /// Show how a running gateway does
@@ -134,13 +134,13 @@ pub(super) enum Command {
     /// Show the health of every plugin; exit code 1 when any is down
     Health(Client<Nothing>),
     /// Let a plugin finish its calls and take no others, until it is enabled again
-    Drain(Client<Drain>),
+    Drain(Client<DrainArgs>),
     /// Stop a plugin's process and start it again; also starts one that has failed
-    Restart(Client<Name>),
+    Restart(Client<NameArgs>),
     /// Switch a plugin on; undoes a drain, and starts a process that has failed
-    Enable(Client<Name>),
+    Enable(Client<NameArgs>),
     /// Switch a plugin off; calls that run are not touched
-    Disable(Client<Name>),
+    Disable(Client<NameArgs>),
     /// Print the completions of a shell: `plugin-manager completions bash > ~/.local/share/bash-completion/completions/plugin-manager`
     Completions(Completions),
     /// Print the manual page: `plugin-manager man | man -l -`
@@ -213,7 +213,7 @@ pub(super) struct Schema {
 }
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Config {
+pub(super) struct ConfigArgs {
     #[command(subcommand)]
     pub(super) command: ConfigCommand,
 }
@@ -241,7 +241,7 @@ pub(super) struct Call {
 }
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Drain {
+pub(super) struct DrainArgs {
     /// The plugin
     #[arg(value_parser = plugin_name)]
     pub(super) name: String,
@@ -258,7 +258,7 @@ pub(super) struct Plugins {
 }
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Name {
+pub(super) struct NameArgs {
     /// The plugin
     #[arg(value_parser = plugin_name)]
     pub(super) name: String,

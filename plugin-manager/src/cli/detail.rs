@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{
-    Problem,
+    CommandFault,
     output::{count, say},
     plugin_trouble::{Ages, ended, next_start},
     remote::{brief, text},
@@ -14,7 +14,7 @@ use super::{
 const LABEL: usize = 14;
 
 /// Prints all that is known of a plugin.
-pub(super) fn say_of(plugin: &Value) -> Result<(), Problem> {
+pub(super) fn say_of(plugin: &Value) -> Result<(), CommandFault> {
     say(page(plugin, &Ages::now()).trim_end())
 }
 

@@ -8,8 +8,8 @@ use plugin_core::{Code, rounded};
 use serde_json::Value;
 
 use super::{
-    Outcome, Problem,
-    args::{Args, Config, ConfigCommand, ConfigFile, Demo, DemoPlugin, Run, Schema, Validate},
+    CommandFault, Outcome,
+    args::{Args, ConfigArgs, ConfigCommand, ConfigFile, Demo, DemoPlugin, Run, Schema, Validate},
     demo, manual,
     output::{complain, count, note, say, tell},
     signals::StopSignals,
@@ -32,7 +32,7 @@ pub(super) fn run(run: &Run) -> Outcome {
     runtime()?.block_on(async {
         // Before there is anything to stop.
         let mut stop = StopSignals::new()?;
-        let failed = |error: StartError| Problem::Failed(error.to_string());
+        let failed = |error: StartError| CommandFault::Failed(error.to_string());
         let mut starting = Running::listen(&config).await.map_err(failed)?;
         let plugins = count(config.plugins().len(), "plugin");
         tracing::info!(at_once = config.start_at_once(), "starting {plugins}");
@@ -183,7 +183,7 @@ pub(super) fn completions(shell: Shell) -> Outcome {
 /// Prints the manual page: this program, then each of its commands with its options.
 pub(super) fn man() -> Outcome {
     let page = manual::page(Args::command());
-    say(page.map_err(|error| Problem::Failed(format!("the page cannot be made: {error}")))?.trim_end())?;
+    say(page.map_err(|error| CommandFault::Failed(format!("the page cannot be made: {error}")))?.trim_end())?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -196,7 +196,7 @@ pub(super) fn schema(schema: &Schema) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) fn config(command: &Config) -> Outcome {
+pub(super) fn config(command: &ConfigArgs) -> Outcome {
     let ConfigCommand::Show(file) = &command.command;
     check_variant(file)?;
     let shown = if file.is_stdin() {
@@ -209,11 +209,11 @@ pub(super) fn config(command: &Config) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-fn read(file: &ConfigFile) -> Result<config::Config, Problem> {
+fn read(file: &ConfigFile) -> Result<config::Config, CommandFault> {
     load(file)?.map_err(|faults| wrong(&faults))
 }
 
-fn load(file: &ConfigFile) -> Result<Result<config::Config, Faults>, Problem> {
+fn load(file: &ConfigFile) -> Result<Result<config::Config, Faults>, CommandFault> {
     check_variant(file)?;
     let config = if file.is_stdin() {
         config::load_from(std::io::stdin().lock(), &env)
@@ -225,12 +225,12 @@ fn load(file: &ConfigFile) -> Result<Result<config::Config, Faults>, Problem> {
 }
 
 /// Standard input has no variants beside it. `APP_ENV` may be meant for other programs, so it is no fault there.
-fn check_variant(file: &ConfigFile) -> Result<(), Problem> {
+fn check_variant(file: &ConfigFile) -> Result<(), CommandFault> {
     if !file.is_stdin() {
         return Ok(());
     }
     if file.env.is_some() {
-        return Err(Problem::Wrong(
+        return Err(CommandFault::Wrong(
             "--env has no effect with -c -: standard input has no variant beside it".to_owned(),
         ));
     }
@@ -240,11 +240,11 @@ fn check_variant(file: &ConfigFile) -> Result<(), Problem> {
     Ok(())
 }
 
-fn wrong(faults: &Faults) -> Problem {
-    Problem::Wrong(format!("{} in the configuration\n{faults}", count(faults.len(), "fault")))
+fn wrong(faults: &Faults) -> CommandFault {
+    CommandFault::Wrong(format!("{} in the configuration\n{faults}", count(faults.len(), "fault")))
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime, Problem> {
+fn runtime() -> Result<tokio::runtime::Runtime, CommandFault> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    runtime.map_err(|error| Problem::Failed(format!("no runtime: {error}")))
+    runtime.map_err(|error| CommandFault::Failed(format!("no runtime: {error}")))
 }

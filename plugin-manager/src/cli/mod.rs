@@ -82,7 +82,7 @@ pub fn run() -> ExitCode {
 fn usage(error: &clap::Error) -> ExitCode {
     let words: Vec<_> = std::env::args_os().skip(1).take_while(|word| word != "--").collect();
     if error.use_stderr() && words.iter().any(|word| word == "--json") {
-        let problem = Problem::Wrong(error.render().to_string().trim_end().to_owned());
+        let problem = CommandFault::Wrong(error.render().to_string().trim_end().to_owned());
         return match output::say(format_args!("{:#}", problem.document())) {
             Ok(()) => problem.exit_code(),
             Err(problem) => problem.exit_code(),
@@ -94,10 +94,10 @@ fn usage(error: &clap::Error) -> ExitCode {
 }
 
 /// Refuses what was said before a command that has no use for it.
-fn only(before: &Before, known: &[&str]) -> Result<(), Problem> {
+fn only(before: &Before, known: &[&str]) -> Result<(), CommandFault> {
     let Some(flag) = before.given().into_iter().find(|flag| !known.contains(flag)) else { return Ok(()) };
     let commands = "call, status, plugins, health, drain, restart, enable and disable";
-    Err(Problem::Wrong(format!("{flag} is for the commands that talk to a running gateway: {commands}")))
+    Err(CommandFault::Wrong(format!("{flag} is for the commands that talk to a running gateway: {commands}")))
 }
 
 /// Commands that talk to no gateway.
@@ -110,13 +110,13 @@ fn here(command: Command) -> Outcome {
         Command::Completions(completions) => local::completions(completions.shell),
         Command::Man => local::man(),
         Command::Plugin(plugin) => local::plugin(&plugin),
-        other => Err(Problem::Wrong(format!("{other:?} needs a gateway"))),
+        other => Err(CommandFault::Wrong(format!("{other:?} needs a gateway"))),
     }
 }
 
 /// Why a command did not work.
 #[derive(Debug)]
-pub(crate) enum Problem {
+pub(crate) enum CommandFault {
     /// Something outside: a gateway that does not answer, a file that cannot be read.
     Failed(String),
     /// No gateway is where it was looked for.
@@ -127,7 +127,7 @@ pub(crate) enum Problem {
     Refused(serde_json::Value, String),
 }
 
-impl Problem {
+impl CommandFault {
     fn exit_code(&self) -> ExitCode {
         match self {
             Self::Failed(_) | Self::Unreached(_) | Self::Refused(..) => ExitCode::from(1),
@@ -148,7 +148,7 @@ impl Problem {
     }
 }
 
-impl std::fmt::Display for Problem {
+impl std::fmt::Display for CommandFault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Failed(text) | Self::Unreached(text) | Self::Wrong(text) | Self::Refused(_, text) => {
@@ -158,4 +158,4 @@ impl std::fmt::Display for Problem {
     }
 }
 
-pub(crate) type Outcome = Result<ExitCode, Problem>;
+pub(crate) type Outcome = Result<ExitCode, CommandFault>;

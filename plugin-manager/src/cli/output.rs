@@ -7,16 +7,16 @@ use std::{
 
 pub(super) use plugin_core::counted as count;
 
-use super::Problem;
+use super::CommandFault;
 use crate::launch::{logging, streams};
 
 /// Prints a line to standard output, for a command that is over when it has. A reader that has seen enough, such as `head`, is no
 /// failure. A program that goes on takes [`tell`].
-pub(super) fn say(line: impl Display) -> Result<(), Problem> {
+pub(super) fn say(line: impl Display) -> Result<(), CommandFault> {
     let mut out = std::io::stdout().lock();
     match writeln!(out, "{line}").and_then(|()| out.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Problem::Failed(format!("standard output cannot be written: {error}")))
+            Err(CommandFault::Failed(format!("standard output cannot be written: {error}")))
         }
         _ => Ok(()),
     }

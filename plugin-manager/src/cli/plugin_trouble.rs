@@ -6,7 +6,7 @@ use plugin_core::{clock, go_duration, rounded};
 use serde_json::Value;
 
 use super::{
-    Problem,
+    CommandFault,
     output::say,
     remote::{brief, text},
 };
@@ -40,7 +40,7 @@ impl Ages {
 }
 
 /// Prints what is wrong with these plugins.
-pub(super) fn say_of(plugins: &Value) -> Result<(), Problem> {
+pub(super) fn say_of(plugins: &Value) -> Result<(), CommandFault> {
     let ages = Ages::now();
     plugins.as_array().into_iter().flatten().flat_map(|plugin| of(plugin, &ages)).try_for_each(say)
 }

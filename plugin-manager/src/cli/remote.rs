@@ -14,8 +14,8 @@ use plugin_transports::dial::{DialError, Dialer};
 use serde_json::Value;
 
 use super::{
-    Outcome, Problem,
-    args::{self, Call, Drain, Name, Plugins, Remote},
+    CommandFault, Outcome,
+    args::{self, Call, DrainArgs, NameArgs, Plugins, Remote},
     detail,
     early_answers::Hearing,
     output::{count, say, were},
@@ -42,8 +42,8 @@ pub(super) fn call(remote: &Remote, call: &Call) -> Outcome {
         "-" => {
             let mut text = Vec::new();
             let read = std::io::stdin().read_to_end(&mut text);
-            read.map_err(|error| Problem::Failed(format!("standard input cannot be read: {error}")))?;
-            args::check_payload(&text).map_err(Problem::Wrong)?;
+            read.map_err(|error| CommandFault::Failed(format!("standard input cannot be read: {error}")))?;
+            args::check_payload(&text).map_err(CommandFault::Wrong)?;
             text
         }
         text => text.as_bytes().to_vec(),
@@ -58,8 +58,8 @@ pub(super) fn call(remote: &Remote, call: &Call) -> Outcome {
     }
     let limit = call.timeout.map_or(Duration::from_secs(3600), |limit| limit + Duration::from_secs(5));
     let (status, body) = send(remote, request, payload.into(), limit).map_err(|problem| match problem {
-        Problem::Unreached(_) if is_stopping(remote) => {
-            Problem::Failed(format!("the gateway of {} is stopping and takes no calls any more", remote.url))
+        CommandFault::Unreached(_) if is_stopping(remote) => {
+            CommandFault::Failed(format!("the gateway of {} is stopping and takes no calls any more", remote.url))
         }
         other => other,
     })?;
@@ -68,12 +68,12 @@ pub(super) fn call(remote: &Remote, call: &Call) -> Outcome {
         return Ok(ExitCode::SUCCESS);
     }
     Err(match refused(status, &body) {
-        Problem::Refused(problem, message) if problem["code"] == Code::Unhealthy.as_str() => {
+        CommandFault::Refused(problem, message) if problem["code"] == Code::Unhealthy.as_str() => {
             let hint = match has_process(remote, &call.name) {
                 true => format!(" `plugin-manager restart {}` starts its process anew.", call.name),
                 false => String::new(),
             };
-            Problem::Refused(problem, format!("{message}\n`plugin-manager health` says why.{hint}"))
+            CommandFault::Refused(problem, format!("{message}\n`plugin-manager health` says why.{hint}"))
         }
         other => other,
     })
@@ -185,7 +185,7 @@ pub(super) fn health(remote: &Remote) -> Outcome {
     Ok(code)
 }
 
-pub(super) fn drain(remote: &Remote, drain: &Drain) -> Outcome {
+pub(super) fn drain(remote: &Remote, drain: &DrainArgs) -> Outcome {
     let mut path = url(&remote.admin, &["admin", "v1", "plugins", &drain.name, "drain"])?.to_string();
     if let Some(limit) = drain.timeout {
         path = format!("{path}?timeout={}", go_duration::format_ascii(limit));
@@ -202,12 +202,12 @@ pub(super) fn drain(remote: &Remote, drain: &Drain) -> Outcome {
         return Ok(ExitCode::SUCCESS);
     }
     if report["undone"] == true {
-        return Err(Problem::Failed(format!("{} was switched on again meanwhile, and serves", drain.name)));
+        return Err(CommandFault::Failed(format!("{} was switched on again meanwhile, and serves", drain.name)));
     }
     let (unfinished, cut) = (&report["unfinished"], report["cut"].as_u64().unwrap_or_default());
     let cut = if cut == 0 { String::new() } else { format!("; a restart has cut off {}", count(cut, "call")) };
     let close = report["close_error"].as_str().map(|error| format!("; {error}")).unwrap_or_default();
-    Err(Problem::Failed(format!(
+    Err(CommandFault::Failed(format!(
         "{} takes no calls any more; after {} {} unfinished{cut}{close}",
         drain.name,
         brief(&report["took"]),
@@ -216,7 +216,7 @@ pub(super) fn drain(remote: &Remote, drain: &Drain) -> Outcome {
 }
 
 /// `restart`, `enable` or `disable`.
-pub(super) fn operate(remote: &Remote, name: &Name, verb: &str) -> Outcome {
+pub(super) fn operate(remote: &Remote, name: &NameArgs, verb: &str) -> Outcome {
     let path = url(&remote.admin, &["admin", "v1", "plugins", &name.name, verb])?;
     // The old process may take its grace period, and the new one its start timeout; the gateway bounds both.
     let (status, body) = send(remote, Request::post(path), Bytes::new(), Duration::from_secs(3600))?;
@@ -229,7 +229,7 @@ pub(super) fn operate(remote: &Remote, name: &Name, verb: &str) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-fn print_json(remote: &Remote, value: &Value) -> Result<bool, Problem> {
+fn print_json(remote: &Remote, value: &Value) -> Result<bool, CommandFault> {
     if remote.json {
         say(format_args!("{value:#}"))?;
     }
@@ -253,27 +253,27 @@ pub(super) fn text(value: &Value) -> String {
     }
 }
 
-fn admin(remote: &Remote, method: Method, path: &[&str], also: Option<StatusCode>) -> Result<Value, Problem> {
+fn admin(remote: &Remote, method: Method, path: &[&str], also: Option<StatusCode>) -> Result<Value, CommandFault> {
     let segments: Vec<_> = ["admin", "v1"].iter().chain(path).copied().collect();
     let request = Request::builder().method(method).uri(url(&remote.admin, &segments)?);
     let (status, body) = send(remote, request, Bytes::new(), ADMIN_LIMIT)?;
     answer(status, &body, also)
 }
 
-fn answer(status: StatusCode, body: &[u8], also: Option<StatusCode>) -> Result<Value, Problem> {
+fn answer(status: StatusCode, body: &[u8], also: Option<StatusCode>) -> Result<Value, CommandFault> {
     if !status.is_success() && Some(status) != also {
         return Err(refused(status, body));
     }
-    serde_json::from_slice(body).map_err(|_| Problem::Failed(format!("the answer ({status}) is not a gateway's")))
+    serde_json::from_slice(body).map_err(|_| CommandFault::Failed(format!("the answer ({status}) is not a gateway's")))
 }
 
 /// What stands before a time until another attempt.
 const AGAIN: &str = "try again in";
 
 /// What a problem document says, or the status when it is none.
-fn refused(status: StatusCode, body: &[u8]) -> Problem {
+fn refused(status: StatusCode, body: &[u8]) -> CommandFault {
     let Ok(problem) = serde_json::from_slice::<Value>(body) else {
-        return Problem::Failed(format!("the gateway answered {status}"));
+        return CommandFault::Failed(format!("the gateway answered {status}"));
     };
     // A gateway that leaves the sentence out has told the code all the same.
     let said = problem["detail"].as_str().or(problem["title"].as_str()).unwrap_or("the gateway refused it");
@@ -297,11 +297,11 @@ fn refused(status: StatusCode, body: &[u8]) -> Problem {
     if problem["code"] == "AUTH_1106" {
         message.push_str("\nGive the token with --token or PLUGIN_MANAGER_TOKEN.");
     }
-    Problem::Refused(problem, message)
+    CommandFault::Refused(problem, message)
 }
 
 /// `base` and path segments, each percent-encoded.
-fn url(base: &str, segments: &[&str]) -> Result<Uri, Problem> {
+fn url(base: &str, segments: &[&str]) -> Result<Uri, CommandFault> {
     let mut text = base.trim_end_matches('/').to_owned();
     for segment in segments {
         text.push('/');
@@ -312,11 +312,12 @@ fn url(base: &str, segments: &[&str]) -> Result<Uri, Problem> {
             }
         }
     }
-    let uri: Uri =
-        text.parse().map_err(|_| Problem::Wrong(format!("{base:?} is not a URL such as http://127.0.0.1:8080")))?;
+    let uri: Uri = text
+        .parse()
+        .map_err(|_| CommandFault::Wrong(format!("{base:?} is not a URL such as http://127.0.0.1:8080")))?;
     match uri.scheme_str() {
         Some("http") => Ok(uri),
-        _ => Err(Problem::Wrong(format!("{base:?} does not begin with http://"))),
+        _ => Err(CommandFault::Wrong(format!("{base:?} does not begin with http://"))),
     }
 }
 
@@ -325,16 +326,16 @@ fn send(
     request: http::request::Builder,
     body: Bytes,
     limit: Duration,
-) -> Result<(StatusCode, Bytes), Problem> {
-    let mut request = request.body(Full::new(body)).map_err(|error| Problem::Wrong(error.to_string()))?;
+) -> Result<(StatusCode, Bytes), CommandFault> {
+    let mut request = request.body(Full::new(body)).map_err(|error| CommandFault::Wrong(error.to_string()))?;
     if let Some(token) = &remote.token {
         let mut value = http::HeaderValue::try_from(format!("Bearer {token}"))
-            .map_err(|_| Problem::Wrong("the token has characters that a header cannot hold".to_owned()))?;
+            .map_err(|_| CommandFault::Wrong("the token has characters that a header cannot hold".to_owned()))?;
         value.set_sensitive(true);
         request.headers_mut().insert(http::header::AUTHORIZATION, value);
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Problem::Failed(format!("no runtime: {error}")))?;
+    let runtime = runtime.map_err(|error| CommandFault::Failed(format!("no runtime: {error}")))?;
     runtime.block_on(async {
         let place = request.uri().authority().map(ToString::to_string).unwrap_or_default();
         let is_safe = request.method().is_safe();
@@ -351,18 +352,19 @@ fn send(
                 client.request(request).await.map_err(|error| unreachable_gateway(&place, is_safe, &error))?;
             let status = response.status();
             let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await;
-            let body = body.map_err(|error| Problem::Failed(format!("the answer of {place} broke off: {error}")))?;
+            let body =
+                body.map_err(|error| CommandFault::Failed(format!("the answer of {place} broke off: {error}")))?;
             Ok((status, body.to_bytes()))
         };
         match tokio::time::timeout(limit, exchange).await {
             Ok(result) => result,
-            Err(_) => Err(Problem::Failed(format!("{place} did not answer within {}", rounded(limit)))),
+            Err(_) => Err(CommandFault::Failed(format!("{place} did not answer within {}", rounded(limit)))),
         }
     })
 }
 
 /// Why there is no answer. What is not `is_safe` does something.
-fn unreachable_gateway(place: &str, is_safe: bool, error: &hyper_util::client::legacy::Error) -> Problem {
+fn unreachable_gateway(place: &str, is_safe: bool, error: &hyper_util::client::legacy::Error) -> CommandFault {
     let mut cause: &dyn std::error::Error = error;
     // What a person needs of it: which addresses were tried, or the innermost.
     while let Some(next) = cause.source().filter(|_| !cause.is::<DialError>()) {
@@ -374,11 +376,11 @@ fn unreachable_gateway(place: &str, is_safe: bool, error: &hyper_util::client::l
             true => "",
             false => "; what was asked for may have been done all the same",
         };
-        return Problem::Failed(format!(
+        return CommandFault::Failed(format!(
             "the connection with {place} broke off before there was an answer: {cause}{done}"
         ));
     }
-    Problem::Unreached(format!(
+    CommandFault::Unreached(format!(
         "no gateway answers at {place} ({cause}). Start one with `plugin-manager run` or `plugin-manager demo`, \
          or name another with --url and --admin."
     ))
@@ -425,7 +427,7 @@ mod tests {
         let uri = url("http://127.0.0.1:8080/", &["v1", "plugins", "a b/ü?"]).expect("a URL");
         assert_eq!(uri, "http://127.0.0.1:8080/v1/plugins/a%20b%2F%C3%BC%3F");
         for bad in ["127.0.0.1:8080", "ftp://x", "http://"] {
-            assert!(matches!(url(bad, &["v1"]), Err(Problem::Wrong(_))), "{bad}");
+            assert!(matches!(url(bad, &["v1"]), Err(CommandFault::Wrong(_))), "{bad}");
         }
     }
 }

@@ -5,7 +5,7 @@ use std::io;
 use rustix::process::Signal as Number;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::Problem;
+use super::CommandFault;
 
 /// Ctrl-C and SIGTERM, from its making on: one that comes while nobody waits is kept for the next wait. SIGHUP, which a
 /// terminal that is closed sends too, ends nothing and is logged. A log that has reached the limit of a file's size
@@ -21,8 +21,8 @@ pub(crate) struct StopSignals {
 
 impl StopSignals {
     /// None ends the process by itself any more.
-    pub(crate) fn new() -> Result<Self, Problem> {
-        let failed = |error: io::Error| Problem::Failed(format!("signals cannot be waited for: {error}"));
+    pub(crate) fn new() -> Result<Self, CommandFault> {
+        let failed = |error: io::Error| CommandFault::Failed(format!("signals cannot be waited for: {error}"));
         Ok(Self {
             interrupt: signal(SignalKind::interrupt()).map_err(failed)?,
             terminate: signal(SignalKind::terminate()).map_err(failed)?,

@@ -10,7 +10,7 @@ use plugin_core::{
     rounded,
 };
 
-use super::health_log_limit::{Flaps, Told};
+use super::health_log_limit::{Flaps, ToldHealth};
 use crate::manager::{Instances, Registration, WeakInstances};
 
 /// Logs the transitions of a plugin's breaker and health for as long as they live, and where it has several instances those
@@ -68,7 +68,7 @@ async fn until(due: Option<Instant>) {
 const HELD_BACK: Duration = Duration::from_secs(1);
 
 /// `untold`: changes since the last line that were too many for the log.
-fn log_health(plugin: &str, instance: Option<&str>, status: &HealthStatus, Told { untold, stayed }: Told) {
+fn log_health(plugin: &str, instance: Option<&str>, status: &HealthStatus, ToldHealth { untold, stayed }: ToldHealth) {
     let health = status.state.as_str();
     let reason = Some(&*status.message).filter(|reason| !reason.is_empty());
     let untold = Some(untold).filter(|untold| *untold > 0);

@@ -28,7 +28,7 @@ pub(super) struct Flaps {
 
 /// What is told of a state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Told {
+pub(super) struct ToldHealth {
     /// Changes before it that were not told of.
     pub(super) untold: u64,
     /// For how long it has been so.
@@ -43,7 +43,7 @@ impl Flaps {
     }
 
     /// It is in this state now. Where that is to be told, what.
-    pub(super) fn is(&mut self, state: HealthState, now: Instant) -> Option<Told> {
+    pub(super) fn is(&mut self, state: HealthState, now: Instant) -> Option<ToldHealth> {
         if state != self.last {
             (self.last, self.since) = (state, now);
             self.untold += 1;
@@ -57,7 +57,7 @@ impl Flaps {
             _ => Some((now, 1)),
         };
         let untold = std::mem::take(&mut self.untold).saturating_sub(1);
-        Some(Told { untold, stayed: now.saturating_since(self.since) })
+        Some(ToldHealth { untold, stayed: now.saturating_since(self.since) })
     }
 
     /// When the log is to be told how it is, if it stays so; `None`: it knows.
@@ -81,8 +81,8 @@ mod tests {
     }
 
     /// As it happens.
-    fn told(untold: u64) -> Option<Told> {
-        Some(Told { untold, stayed: Duration::ZERO })
+    fn told(untold: u64) -> Option<ToldHealth> {
+        Some(ToldHealth { untold, stayed: Duration::ZERO })
     }
 
     #[test]
@@ -126,7 +126,7 @@ mod tests {
         }
         assert_eq!((flaps.is(Healthy, at(10)), flaps.due()), (None, Some(at(20))));
         assert_eq!((flaps.is(Healthy, at(19)), flaps.due()), (None, Some(at(20))), "another check of the same");
-        let settled = Some(Told { untold: 0, stayed: SETTLED });
+        let settled = Some(ToldHealth { untold: 0, stayed: SETTLED });
         assert_eq!((flaps.is(Healthy, at(20)), flaps.due()), (settled, None));
         for second in [53, 55] {
             flaps.is(Unhealthy, at(second));
@@ -134,7 +134,7 @@ mod tests {
         }
         assert_eq!(flaps.due(), Some(at(60)), "the minute is over before that");
         // Back to what the log says already: it is told all the same that there was something.
-        assert_eq!(flaps.is(Healthy, at(60)), Some(Told { untold: 3, stayed: Duration::from_secs(4) }));
+        assert_eq!(flaps.is(Healthy, at(60)), Some(ToldHealth { untold: 3, stayed: Duration::from_secs(4) }));
         assert_eq!(flaps.due(), None);
     }
 }

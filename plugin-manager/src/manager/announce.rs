@@ -10,9 +10,9 @@ use plugin_core::{
 use super::{
     Controls, Manager, Registration, check_name,
     execute::Execute,
-    on_demand_health::Asked,
-    registration::Parts,
-    table::{Place, PlaceState, Row},
+    on_demand_health::OnDemandHealth,
+    registration::RegistrationParts,
+    table::{PlaceState, Row, TableEntry},
     turn::{Stage, Turn},
 };
 
@@ -61,8 +61,14 @@ where
         let row = Arc::new(Row {
             execute,
             name,
-            parts: Parts { awaited: Some(Arc::clone(&turn)), info, telemetry, controls, ..Parts::default() },
-            asked: Asked::default(),
+            parts: RegistrationParts {
+                awaited: Some(Arc::clone(&turn)),
+                info,
+                telemetry,
+                controls,
+                ..RegistrationParts::default()
+            },
+            asked: OnDemandHealth::default(),
         });
         manager.insert(Arc::clone(&row), PlaceState::Serving)?;
         Ok(Self { manager: manager.clone(), row, turn })
@@ -98,7 +104,7 @@ where
                 Some(PlaceState::Draining | PlaceState::Drained) => PlaceState::Drained,
                 Some(PlaceState::Closing) | None => return Err(PluginError::not_found(&self.row.name)),
             };
-            Ok(table.with(Place::new(new, state)))
+            Ok(table.with(TableEntry::new(new, state)))
         })?;
         self.turn.come();
         Ok(())

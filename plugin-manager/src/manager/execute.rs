@@ -35,9 +35,9 @@ impl<S: Clone> Shelf<S> {
 }
 
 /// What a call holds of its stack.
-struct Held<S>(Lease<Shelf<S>>);
+struct HeldStack<S>(Lease<Shelf<S>>);
 
-impl<S> Deref for Held<S> {
+impl<S> Deref for HeldStack<S> {
     type Target = Slots<S>;
 
     fn deref(&self) -> &Slots<S> {
@@ -52,7 +52,7 @@ where
     Res: Send + 'static,
 {
     fn execute(&self, call: Call<Req>) -> BoxFuture<Result<Reply<Res>, PluginError>> {
-        Box::pin(Execution { call: Slots::call(Held(self.lease()), call) })
+        Box::pin(Execution { call: Slots::call(HeldStack(self.lease()), call) })
     }
 
     fn in_flight(&self) -> usize {
@@ -64,7 +64,7 @@ pin_project! {
     /// A call that runs.
     struct Execution<S: Service<Call<Req>>, Req> {
         #[pin]
-        call: SlotCall<Held<S>, S, Call<Req>>,
+        call: SlotCall<HeldStack<S>, S, Call<Req>>,
     }
 }
 

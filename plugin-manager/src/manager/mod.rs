@@ -39,7 +39,7 @@ pub use registration::Registration;
 pub(crate) use turn::Turn;
 pub use view::{OverallHealth, PluginView, ServingState};
 
-use table::{Place, PlaceState, Row, Table};
+use table::{PlaceState, Row, Table, TableEntry};
 
 /// Plugins by name. Cheap to clone; every clone is the same manager.
 ///
@@ -144,7 +144,7 @@ where
                 let problem = "a plugin with this name is registered already";
                 return Err(PluginError::new(Code::DuplicateName, problem).with_plugin(Arc::clone(&row.name)));
             }
-            Ok(table.with(Place::new(row, state)))
+            Ok(table.with(TableEntry::new(row, state)))
         })?;
         Ok(())
     }

@@ -12,9 +12,9 @@ use tokio::sync::watch;
 /// A question that is shared by all who want to know at the same time. Who wants to know may be anybody who reaches a port, and
 /// would otherwise have each plugin asked as often as he likes.
 #[derive(Default)]
-pub(super) struct Asked(Mutex<Option<watch::Receiver<Option<HealthStatus>>>>);
+pub(super) struct OnDemandHealth(Mutex<Option<watch::Receiver<Option<HealthStatus>>>>);
 
-impl Asked {
+impl OnDemandHealth {
     /// What the probe says, for which whoever asked first waits no longer than his `limit`. Dropping the future takes nothing
     /// back: somebody who goes away again and again has it asked no oftener.
     pub(super) async fn ask(&self, probe: &Probe, limit: Duration) -> HealthStatus {
@@ -37,9 +37,9 @@ impl Asked {
     }
 }
 
-impl fmt::Debug for Asked {
+impl fmt::Debug for OnDemandHealth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Asked").finish_non_exhaustive()
+        f.debug_struct("OnDemandHealth").finish_non_exhaustive()
     }
 }
 
@@ -63,7 +63,7 @@ mod tests {
                 HealthStatus::degraded(format!("answer {number}"))
             })
         });
-        let asked = Asked::default();
+        let asked = OnDemandHealth::default();
         let limit = Duration::from_secs(5);
         // Somebody who goes away at once, and many who stay.
         assert!(asked.ask(&probe, limit).now_or_never().is_none());

@@ -24,12 +24,12 @@ type ProbeFn = Arc<dyn Fn() -> BoxFuture<HealthStatus> + Send + Sync>;
 #[must_use = "a registration does nothing until a manager takes it"]
 pub struct Registration<Req, Res> {
     make: MakeFn<Req, Res>,
-    pub(super) parts: Parts,
+    pub(super) parts: RegistrationParts,
 }
 
 /// What does not depend on the payloads.
 #[derive(Default)]
-pub(super) struct Parts {
+pub(super) struct RegistrationParts {
     pub(super) info: PluginInfo,
     pub(super) health: Option<Arc<HealthCell>>,
     pub(super) telemetry: Option<TelemetryHandle>,
@@ -55,7 +55,7 @@ where
                 let shelf: Striped<Shelf<_>> = Shelf::new(name, stack);
                 Box::new(shelf)
             }),
-            parts: Parts { enabled: true, ..Parts::default() },
+            parts: RegistrationParts { enabled: true, ..RegistrationParts::default() },
         }
     }
 
@@ -149,7 +149,7 @@ where
         &self.parts.controls
     }
 
-    pub(super) fn build(self, name: Arc<str>) -> (Box<dyn Execute<Req, Res>>, Parts) {
+    pub(super) fn build(self, name: Arc<str>) -> (Box<dyn Execute<Req, Res>>, RegistrationParts) {
         ((self.make)(name), self.parts)
     }
 }

@@ -6,7 +6,7 @@ use plugin_core::{Code, PluginError, Rejected};
 
 use super::{
     Manager, announce,
-    table::{Place, PlaceState},
+    table::{PlaceState, TableEntry},
     turn::{Stage, Turn},
 };
 
@@ -37,7 +37,7 @@ where
             }
             let state = if enabled { PlaceState::Serving } else { PlaceState::Disabled };
             found = Some(Arc::clone(&place.row));
-            Ok(table.with(Place::new(Arc::clone(&place.row), state)))
+            Ok(table.with(TableEntry::new(Arc::clone(&place.row), state)))
         })?;
         if let Some(turn) = found.as_ref().filter(|_| !enabled).and_then(|row| row.parts.awaited.as_ref()) {
             turn.leave();

@@ -8,7 +8,7 @@ use plugin_core::{
     telemetry::Status,
 };
 
-use super::{Registration, execute::Execute, on_demand_health::Asked, registration::Parts};
+use super::{Registration, execute::Execute, on_demand_health::OnDemandHealth, registration::RegistrationParts};
 
 /// What a caller is told long after.
 const DRAINED: &str = "the plugin was drained, and takes no calls until it is switched on again";
@@ -17,25 +17,25 @@ const DRAINED: &str = "the plugin was drained, and takes no calls until it is sw
 pub(super) struct Row<Req, Res> {
     pub(super) name: Arc<str>,
     pub(super) execute: Box<dyn Execute<Req, Res>>,
-    pub(super) parts: Parts,
-    pub(super) asked: Asked,
+    pub(super) parts: RegistrationParts,
+    pub(super) asked: OnDemandHealth,
 }
 
 /// A row, and whether it takes calls. The state is part of the table, so a change of it is a new table.
-pub(super) struct Place<Req, Res> {
+pub(super) struct TableEntry<Req, Res> {
     pub(super) row: Arc<Row<Req, Res>>,
     pub(super) state: PlaceState,
     /// When the state began.
     pub(super) since: Instant,
 }
 
-impl<Req, Res> Place<Req, Res> {
+impl<Req, Res> TableEntry<Req, Res> {
     pub(super) fn new(row: Arc<Row<Req, Res>>, state: PlaceState) -> Self {
         Self { row, state, since: clock::now() }
     }
 }
 
-impl<Req, Res> Clone for Place<Req, Res> {
+impl<Req, Res> Clone for TableEntry<Req, Res> {
     fn clone(&self) -> Self {
         Self { row: Arc::clone(&self.row), state: self.state, since: self.since }
     }
@@ -52,7 +52,7 @@ pub(super) enum PlaceState {
 }
 
 pub(super) struct Table<Req, Res> {
-    places: HashMap<Arc<str>, Place<Req, Res>, foldhash::fast::RandomState>,
+    places: HashMap<Arc<str>, TableEntry<Req, Res>, foldhash::fast::RandomState>,
     pub(super) shutting_down: bool,
 }
 
@@ -61,7 +61,7 @@ impl<Req, Res> Table<Req, Res> {
         Self { places: HashMap::default(), shutting_down: false }
     }
 
-    pub(super) fn get(&self, name: &str) -> Option<&Place<Req, Res>> {
+    pub(super) fn get(&self, name: &str) -> Option<&TableEntry<Req, Res>> {
         self.places.get(name)
     }
 
@@ -73,7 +73,7 @@ impl<Req, Res> Table<Req, Res> {
     /// The place that a call goes to.
     pub(super) fn serving(&self, name: &str) -> Result<&Row<Req, Res>, PluginError> {
         match self.places.get(name) {
-            Some(Place { row, state: PlaceState::Serving, .. }) if !self.shutting_down => Ok(row),
+            Some(TableEntry { row, state: PlaceState::Serving, .. }) if !self.shutting_down => Ok(row),
             place => Err(self.why_not(name, place)),
         }
     }
@@ -87,7 +87,7 @@ impl<Req, Res> Table<Req, Res> {
     }
 
     #[cold]
-    fn why_not(&self, name: &str, place: Option<&Place<Req, Res>>) -> PluginError {
+    fn why_not(&self, name: &str, place: Option<&TableEntry<Req, Res>>) -> PluginError {
         let refused = |code| PluginError::from(Rejected::new(code)).with_sent(Sent::Nothing).with_plugin(name);
         match place {
             _ if self.shutting_down => refused(Code::ShuttingDown),
@@ -96,11 +96,11 @@ impl<Req, Res> Table<Req, Res> {
                 let shown: String = name.chars().take(super::name::MAX_NAME).collect();
                 PluginError::not_found(&shown)
             }
-            Some(Place { state: PlaceState::Disabled, row, .. }) => match row.parts.off {
+            Some(TableEntry { state: PlaceState::Disabled, row, .. }) => match row.parts.off {
                 Some(why) => refused(Code::NotEnabled).with_detail(why),
                 None => refused(Code::NotEnabled),
             },
-            Some(Place { state: PlaceState::Drained, .. }) => {
+            Some(TableEntry { state: PlaceState::Drained, .. }) => {
                 PluginError::refused(Rejected::new(Code::Draining), DRAINED).with_sent(Sent::Nothing).with_plugin(name)
             }
             Some(_) => refused(Code::Draining),
@@ -116,13 +116,13 @@ impl<Req, Res> Table<Req, Res> {
     }
 
     /// The places, sorted by name.
-    pub(super) fn places(&self) -> Vec<&Place<Req, Res>> {
+    pub(super) fn places(&self) -> Vec<&TableEntry<Req, Res>> {
         let mut places: Vec<_> = self.places.values().collect();
         places.sort_by(|a, b| a.row.name.cmp(&b.row.name));
         places
     }
 
-    pub(super) fn with(&self, mut place: Place<Req, Res>) -> Self {
+    pub(super) fn with(&self, mut place: TableEntry<Req, Res>) -> Self {
         let mut places = self.places.clone();
         if let Some(present) = self.get(&place.row.name)
             && Arc::ptr_eq(&present.row, &place.row)
@@ -151,7 +151,7 @@ impl<Req: Send + 'static, Res: Send + 'static> Row<Req, Res> {
         if parts.info.name.is_empty() {
             parts.info.name = name.to_string();
         }
-        Self { name, execute, parts, asked: Asked::default() }
+        Self { name, execute, parts, asked: OnDemandHealth::default() }
     }
 }
 

@@ -6,7 +6,7 @@ use plugin_core::{Code, PluginError, Rejected, clock};
 
 use super::{
     DrainReport, Manager, drain,
-    table::{Place, PlaceState, Row},
+    table::{PlaceState, Row, TableEntry},
 };
 
 impl<Req, Res> Manager<Req, Res>
@@ -116,7 +116,7 @@ where
         self.change(|table| {
             let place = table.get(name).ok_or_else(|| PluginError::not_found(name))?;
             found = Some(Arc::clone(&place.row));
-            Ok(table.with(Place::new(Arc::clone(&place.row), next(place.state)?)))
+            Ok(table.with(TableEntry::new(Arc::clone(&place.row), next(place.state)?)))
         })?;
         self.readers_gone().await;
         found.ok_or_else(|| PluginError::not_found(name))
@@ -138,13 +138,13 @@ where
         let changed = self.change(|table| {
             let present = table.state_of(row).ok_or_else(|| PluginError::not_found(&row.name))?;
             let next = *state.insert(next(present));
-            Ok(table.with(Place::new(Arc::clone(row), next)))
+            Ok(table.with(TableEntry::new(Arc::clone(row), next)))
         });
         drop(changed);
         state
     }
 
-    fn take(&self, name: &str) -> Result<Place<Req, Res>, PluginError> {
+    fn take(&self, name: &str) -> Result<TableEntry<Req, Res>, PluginError> {
         let mut taken = None;
         self.change(|table| {
             taken = Some(table.get(name).cloned().ok_or_else(|| PluginError::not_found(name))?);

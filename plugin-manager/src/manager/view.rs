@@ -8,8 +8,8 @@ use plugin_transports::process::{ProcessHandle, ProcessState};
 use super::{
     announce,
     controls::Controls,
-    registration::Parts,
-    table::{Place, PlaceState},
+    registration::RegistrationParts,
+    table::{PlaceState, TableEntry},
     turn::{Failed, Stage},
 };
 
@@ -99,7 +99,7 @@ pub struct PluginView {
 }
 
 impl PluginView {
-    pub(super) fn of<Req, Res>(place: &Place<Req, Res>) -> Self {
+    pub(super) fn of<Req, Res>(place: &TableEntry<Req, Res>) -> Self {
         let parts = &place.row.parts;
         let (process, in_flight) = (parts.controls.process.as_ref(), place.row.execute.in_flight());
         let stage = parts.awaited.as_ref().map(|turn| turn.stage());
@@ -154,7 +154,7 @@ impl PluginView {
 }
 
 /// What is known of a plugin: what it said when it was last ready, where that is known, and what the configuration has.
-fn info(parts: &Parts) -> PluginInfo {
+fn info(parts: &RegistrationParts) -> PluginInfo {
     let mut info = parts.info.clone();
     let Some(said) = parts.controls.process.as_ref().and_then(ProcessHandle::info) else { return info };
     if !said.version.is_empty() {

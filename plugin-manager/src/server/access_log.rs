@@ -18,7 +18,7 @@ use plugin_core::{
 use plugin_transports::{auth::Identity, http::PeerAddr};
 use tracing::Level;
 
-use super::{lifecycle::Course, problem::Told};
+use super::{lifecycle::Lifecycle, problem::ToldProblem};
 
 /// Characters of a path in the log, at most.
 const LONGEST_PATH: usize = 256;
@@ -80,26 +80,26 @@ pub(super) struct Wanted {
 #[derive(Clone, Debug)]
 pub(super) struct Writes {
     pub(super) wanted: Wanted,
-    pub(super) course: Arc<Course>,
+    pub(super) course: Arc<Lifecycle>,
 }
 
 /// Who asked for what. It stands in the extensions of a request whose line is to be written, and whoever knows it tells it, so
 /// that the line has it however the request ends.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Asked(Arc<OnceLock<Known>>);
+pub(super) struct LoggedRequest(Arc<OnceLock<KnownRequest>>);
 
 #[derive(Debug)]
-struct Known {
+struct KnownRequest {
     request_id: String,
     who: Option<Identity>,
     plugin: Option<String>,
 }
 
-impl Asked {
+impl LoggedRequest {
     /// Who asked, and for which plugin, where there is one of that name.
     pub(super) fn tell(&self, request_id: &str, who: Option<&Identity>, plugin: Option<&str>) {
         let known =
-            || Known { request_id: request_id.to_owned(), who: who.cloned(), plugin: plugin.map(str::to_owned) };
+            || KnownRequest { request_id: request_id.to_owned(), who: who.cloned(), plugin: plugin.map(str::to_owned) };
         self.0.get_or_init(known);
     }
 }
@@ -111,12 +111,12 @@ pub(super) async fn write(State(writes): State<Writes>, mut request: Request, ne
     // As it was sent, so that no character of it does anything in a log.
     let path = request.uri().path().chars().take(LONGEST_PATH).collect();
     let client = request.extensions().get::<PeerAddr>().and_then(|peer| wanted.address.shown(peer.0.ip()));
-    let (log, method, asked) = (wanted.requests, request.method().clone(), Asked::default());
+    let (log, method, asked) = (wanted.requests, request.method().clone(), LoggedRequest::default());
     request.extensions_mut().insert(asked.clone());
-    let mut line = Line { log, method, path, client, began: clock::now(), asked, course, answer: None };
+    let mut line = AccessLine { log, method, path, client, began: clock::now(), asked, course, answer: None };
     let response = next.run(request).await;
     let text = |value: &axum::http::HeaderValue| value.to_str().unwrap_or_default().to_owned();
-    let (said, known) = (response.extensions().get::<Told>(), response.extensions());
+    let (said, known) = (response.extensions().get::<ToldProblem>(), response.extensions());
     line.answer = Some(Answer {
         status: response.status(),
         code: said.map(|told| told.code).or(known.get::<Rejected>().map(Rejected::code)).map(Code::as_str),
@@ -134,21 +134,21 @@ struct Answer {
 }
 
 /// Written when it is dropped.
-struct Line {
+struct AccessLine {
     log: AccessLog,
     method: Method,
     path: String,
     client: Option<IpAddr>,
     began: Instant,
-    asked: Asked,
-    course: Arc<Course>,
+    asked: LoggedRequest,
+    course: Arc<Lifecycle>,
     answer: Option<Answer>,
 }
 
 /// The status of a request whose client did not wait for the answer: it had none, and nginx writes this one.
 const CLIENT_GONE: u16 = 499;
 
-impl Drop for Line {
+impl Drop for AccessLine {
     fn drop(&mut self) {
         let Self { log, method, path, client, began, asked, course, answer } = &*self;
         let failed = answer.as_ref().is_none_or(|answer| answer.status.as_u16() >= 400);

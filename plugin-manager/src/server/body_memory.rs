@@ -21,12 +21,12 @@ const SHARE: u64 = 4;
 /// What all bodies of one direction may come to.
 #[derive(Debug)]
 pub(super) struct Bodies {
-    counts: Mutex<Counts>,
+    counts: Mutex<ByteCounts>,
     max: u64,
 }
 
 #[derive(Debug, Default)]
-struct Counts {
+struct ByteCounts {
     all: u64,
     /// Of each connection that has any.
     of: HashMap<SocketAddr, u64>,
@@ -34,7 +34,7 @@ struct Counts {
 
 /// What one body is counted with, until this is dropped.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(super) struct HeldBytes {
     bodies: Arc<Bodies>,
     /// The connection that it belongs to.
     peer: Option<SocketAddr>,
@@ -44,7 +44,7 @@ pub(super) struct Held {
 /// A reply, which counts until the last of it has gone to its client.
 struct Kept {
     reply: Bytes,
-    _held: Held,
+    _held: HeldBytes,
 }
 
 impl AsRef<[u8]> for Kept {
@@ -78,8 +78,8 @@ impl Bodies {
     }
 
     /// One that belongs to this connection, where that is known.
-    pub(super) fn enter(self: &Arc<Self>, peer: Option<PeerAddr>) -> Held {
-        Held { bodies: Arc::clone(self), peer: peer.map(|peer| peer.0), bytes: 0 }
+    pub(super) fn enter(self: &Arc<Self>, peer: Option<PeerAddr>) -> HeldBytes {
+        HeldBytes { bodies: Arc::clone(self), peer: peer.map(|peer| peer.0), bytes: 0 }
     }
 
     /// Counts a reply for as long as any of it is held, be it in the connection to its client. One is taken however large
@@ -92,12 +92,12 @@ impl Bodies {
     }
 
     /// No code that can panic runs under it.
-    fn counts(&self) -> MutexGuard<'_, Counts> {
+    fn counts(&self) -> MutexGuard<'_, ByteCounts> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Held {
+impl HeldBytes {
     /// Counts the body with so many bytes, if it was counted with less.
     pub(super) fn grow(&mut self, bytes: u64) -> Result<(), Full> {
         if bytes <= SMALL.max(self.bytes) {
@@ -133,7 +133,7 @@ impl Held {
     }
 }
 
-impl Counts {
+impl ByteCounts {
     fn add(&mut self, peer: Option<SocketAddr>, more: u64) {
         self.all += more;
         if let Some(peer) = peer {
@@ -142,7 +142,7 @@ impl Counts {
     }
 }
 
-impl Drop for Held {
+impl Drop for HeldBytes {
     fn drop(&mut self) {
         if self.bytes == 0 {
             return;

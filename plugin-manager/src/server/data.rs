@@ -17,26 +17,26 @@ use plugin_core::{Call, CallContext, Code, PluginError, Rejected, Sent, clock::I
 use plugin_transports::{auth::Identity, http::PeerAddr, json};
 
 use super::{
-    access_log::{Asked, Wanted},
-    body_memory::{Bodies, Full, Held},
+    access_log::{LoggedRequest, Wanted},
+    body_memory::{Bodies, Full, HeldBytes},
     context,
-    lifecycle::Course,
+    lifecycle::Lifecycle,
     problem::{ErrorDetail, Fault},
-    request_target::{self, Name},
+    request_target::{self, PluginName},
 };
 use crate::manager::Manager;
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 #[derive(Clone)]
-struct Plane {
+struct DataPlane {
     manager: Manager<Bytes, Bytes>,
     bounds: Bounds,
     /// Of payloads, until the reply is there.
     bodies: Arc<Bodies>,
     /// Of replies, until their clients have them: so those that do not read take no room from those that ask.
     replies: Arc<Bodies>,
-    course: Arc<Course>,
+    course: Arc<Lifecycle>,
 }
 
 /// What bounds a call, and what is told of it.
@@ -55,24 +55,26 @@ pub(super) struct Bounds {
 
 /// The routes of the data plane. The body of a request is the payload, and must be JSON; the body of an answer is the
 /// plugin's reply.
-pub(super) fn routes(manager: Manager<Bytes, Bytes>, bounds: Bounds, course: Arc<Course>) -> Router {
-    Router::new().route("/v1/plugins/{name}", post(call).fallback(only_post)).fallback(no_such_path).with_state(Plane {
-        manager,
-        bounds,
-        bodies: Bodies::new(bounds.max_bodies),
-        replies: Bodies::new(bounds.max_bodies),
-        course,
-    })
+pub(super) fn routes(manager: Manager<Bytes, Bytes>, bounds: Bounds, course: Arc<Lifecycle>) -> Router {
+    Router::new().route("/v1/plugins/{name}", post(call).fallback(only_post)).fallback(no_such_path).with_state(
+        DataPlane {
+            manager,
+            bounds,
+            bodies: Bodies::new(bounds.max_bodies),
+            replies: Bodies::new(bounds.max_bodies),
+            course,
+        },
+    )
 }
 
-async fn call(State(plane): State<Plane>, name: Result<Name, Fault>, request: Request) -> Response<Body> {
+async fn call(State(plane): State<DataPlane>, name: Result<PluginName, Fault>, request: Request) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let mut context = CallContext::new();
     let read = context::read(&parts.headers, &mut context);
     let request_id = context.request_id().to_string();
     let received = context.received();
-    let plugin = name.as_ref().ok().map(|Name(name)| name.clone()).filter(|name| plane.manager.contains(name));
-    if let Some(asked) = parts.extensions.get::<Asked>() {
+    let plugin = name.as_ref().ok().map(|PluginName(name)| name.clone()).filter(|name| plane.manager.contains(name));
+    if let Some(asked) = parts.extensions.get::<LoggedRequest>() {
         let plugin = plugin.as_deref();
         asked.tell(&request_id, parts.extensions.get::<Identity>(), plugin);
     }
@@ -107,17 +109,17 @@ fn panicked(plugin: Option<&str>, request_id: &str) -> Fault {
 }
 
 async fn forward(
-    plane: &Plane,
-    name: Result<Name, Fault>,
+    plane: &DataPlane,
+    name: Result<PluginName, Fault>,
     received: Instant,
     context: Result<CallContext, PluginError>,
     parts: &Parts,
     body: Body,
 ) -> Result<Bytes, Fault> {
-    let Name(name) = &name?;
+    let PluginName(name) = &name?;
     // Before the body is read: an unknown name must not cost the memory of a payload.
     plane.manager.knows(name)?;
-    let door = Door { manager: &plane.manager, name, received, is_passed: false };
+    let door = DataDoor { manager: &plane.manager, name, received, is_passed: false };
     // Until the reply is there: so long the payload lives.
     let peer = parts.extensions.get::<PeerAddr>().copied();
     let mut held = plane.bodies.enter(peer);
@@ -157,14 +159,14 @@ async fn forward(
 }
 
 /// Where a request for a plugin becomes a call of it. Whatever does not pass is in the plugin's counts, as what passes is.
-struct Door<'r> {
+struct DataDoor<'r> {
     manager: &'r Manager<Bytes, Bytes>,
     name: &'r str,
     received: Instant,
     is_passed: bool,
 }
 
-impl Door<'_> {
+impl DataDoor<'_> {
     /// The manager and the stack count it from here on.
     fn pass<T>(mut self, call: T) -> T {
         self.is_passed = true;
@@ -183,7 +185,7 @@ impl Door<'_> {
     }
 }
 
-impl Drop for Door<'_> {
+impl Drop for DataDoor<'_> {
     fn drop(&mut self) {
         // Its client went away before it had sent all of it.
         if !self.is_passed {
@@ -198,7 +200,7 @@ async fn admit(
     context: Result<CallContext, PluginError>,
     parts: &Parts,
     body: Body,
-    held: &mut Held,
+    held: &mut HeldBytes,
 ) -> Result<Call<Bytes>, Fault> {
     let context = context?;
     request_target::query(&parts.uri, &[])?;
@@ -245,7 +247,7 @@ fn is_utf8(parameter: &str) -> bool {
 
 /// The whole body, within its bounds of size and of time. One that announces too much is not read, and its sender gets no
 /// `100 Continue`.
-async fn read_whole(body: Body, bounds: Bounds, held: &mut Held) -> Result<Bytes, Fault> {
+async fn read_whole(body: Body, bounds: Bounds, held: &mut HeldBytes) -> Result<Bytes, Fault> {
     match tokio::time::timeout(bounds.body_timeout, read_body(body, bounds, held)).await {
         Ok(read) => read,
         Err(_) => {
@@ -257,7 +259,7 @@ async fn read_whole(body: Body, bounds: Bounds, held: &mut Held) -> Result<Bytes
     }
 }
 
-async fn read_body(mut body: Body, bounds: Bounds, held: &mut Held) -> Result<Bytes, Fault> {
+async fn read_body(mut body: Body, bounds: Bounds, held: &mut HeldBytes) -> Result<Bytes, Fault> {
     let max = bounds.max_body;
     let full = |full: Full| {
         let (whose, max) = full.of(bounds.max_bodies);

@@ -18,7 +18,7 @@ const LEAVING: u8 = 2;
 
 /// How far the gateway has come.
 #[derive(Debug)]
-pub(super) struct Course {
+pub(super) struct Lifecycle {
     phase: AtomicU8,
     /// No call can begin any more.
     pub(super) closed: Signal,
@@ -28,7 +28,7 @@ pub(super) struct Course {
     cut_off: AtomicBool,
 }
 
-impl Course {
+impl Lifecycle {
     pub(super) fn new() -> Self {
         let phase = AtomicU8::new(STARTING);
         Self { phase, closed: Signal::new(), over: Signal::new(), cut_off: AtomicBool::new(false) }
@@ -61,7 +61,7 @@ impl Course {
 
 /// The gateway has it: when that is dropped, nobody waits for what still runs.
 #[derive(Debug)]
-pub(super) struct CutOff(pub(super) Arc<Course>);
+pub(super) struct CutOff(pub(super) Arc<Lifecycle>);
 
 impl Drop for CutOff {
     fn drop(&mut self) {
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn one_that_leaves_does_not_become_ready() {
-        let course = Course::new();
+        let course = Lifecycle::new();
         assert!(!course.leave());
         course.set_ready();
         assert!(!course.is_ready() && course.is_leaving());

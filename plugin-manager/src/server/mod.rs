@@ -37,7 +37,7 @@ pub use problem::ErrorDetail;
 
 use self::{
     guard::Guard,
-    lifecycle::{Course, CutOff},
+    lifecycle::{CutOff, Lifecycle},
     rejections::Rejections,
 };
 use crate::manager::{DrainReport, Manager};
@@ -256,7 +256,7 @@ impl GatewaySettings {
 pub struct Gateway {
     manager: Manager<Bytes, Bytes>,
     metrics: Metrics,
-    course: Arc<Course>,
+    course: Arc<Lifecycle>,
     data: Serving,
     admin: Serving,
     _cut_off: CutOff,
@@ -272,8 +272,8 @@ impl Gateway {
     pub async fn start(manager: Manager<Bytes, Bytes>, settings: GatewaySettings) -> Result<Self, PluginError> {
         settings.check()?;
         let metrics = Metrics::new();
-        let course = Arc::new(Course::new());
-        let plane = admin::Plane {
+        let course = Arc::new(Lifecycle::new());
+        let plane = admin::AdminPlane {
             manager: manager.clone(),
             metrics: metrics.clone(),
             started: clock::now(),

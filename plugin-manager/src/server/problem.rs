@@ -37,7 +37,7 @@ pub enum ErrorDetail {
 }
 
 #[derive(Serialize)]
-struct Problem<'e> {
+struct ProblemJson<'e> {
     r#type: &'static str,
     title: &'e str,
     status: u16,
@@ -109,10 +109,10 @@ impl Fault {
     }
 
     /// What the document says at most, which is also in the extensions of the response, for the log.
-    fn told(&self) -> Told {
+    fn told(&self) -> ToldProblem {
         let (message, detail) = (self.error.message(), self.error.detail().map(bounded));
         let said = detail.map_or_else(|| message.into(), |detail| format!("{message}; {}", detail.trim()).into());
-        Told { code: self.error.code(), said, is_counted: self.is_counted }
+        ToldProblem { code: self.error.code(), said, is_counted: self.is_counted }
     }
 
     pub(super) fn respond(&self, detail: ErrorDetail, request_id: Option<&str>) -> Response<Body> {
@@ -136,7 +136,7 @@ impl IntoResponse for Fault {
 
 /// The code of the fault that a response tells, and its sentence with what the plugin said besides.
 #[derive(Clone, Debug)]
-pub(super) struct Told {
+pub(super) struct ToldProblem {
     pub(super) code: Code,
     pub(super) said: Arc<str>,
     /// Whether it is in the counts of a plugin.
@@ -194,7 +194,7 @@ fn document(fault: &Fault, detail: ErrorDetail, request_id: Option<&str>) -> Res
     let (code, status) = (error.code(), fault.status());
     let retry_after = error.retry_after();
     let told = detail != ErrorDetail::Code;
-    let problem = Problem {
+    let problem = ProblemJson {
         r#type: "about:blank",
         title: fault.status.and_then(|status| status.canonical_reason()).unwrap_or_else(|| title(code)),
         status: status.as_u16(),
@@ -262,22 +262,22 @@ fn causes(error: &PluginError) -> Vec<String> {
 }
 
 fn title(code: Code) -> &'static str {
-    use plugin_core::Kind;
+    use plugin_core::CodeKind;
     match code.kind() {
-        Kind::Config => "Configuration fault",
-        Kind::Auth => "Not allowed",
-        Kind::NotFound => "Plugin not available",
-        Kind::Payload => "Payload not accepted",
-        Kind::Execution => "Plugin failed",
-        Kind::Timeout => "Out of time",
-        Kind::Connection => "Plugin not reached",
-        Kind::CircuitOpen => "Circuit open",
-        Kind::RateLimited => "Rate limit exceeded",
-        Kind::Unhealthy => "Plugin unhealthy",
-        Kind::NoEndpoint => "No instance available",
-        Kind::Overloaded => "Overloaded",
-        Kind::Security => "Forbidden by a security rule",
-        Kind::Lifecycle => "Plugin not serving",
+        CodeKind::Config => "Configuration fault",
+        CodeKind::Auth => "Not allowed",
+        CodeKind::NotFound => "Plugin not available",
+        CodeKind::Payload => "Payload not accepted",
+        CodeKind::Execution => "Plugin failed",
+        CodeKind::Timeout => "Out of time",
+        CodeKind::Connection => "Plugin not reached",
+        CodeKind::CircuitOpen => "Circuit open",
+        CodeKind::RateLimited => "Rate limit exceeded",
+        CodeKind::Unhealthy => "Plugin unhealthy",
+        CodeKind::NoEndpoint => "No instance available",
+        CodeKind::Overloaded => "Overloaded",
+        CodeKind::Security => "Forbidden by a security rule",
+        CodeKind::Lifecycle => "Plugin not serving",
         _ => "Call failed",
     }
 }

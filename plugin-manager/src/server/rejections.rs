@@ -4,7 +4,7 @@ use axum::http::Response;
 use metrics::{Key, Label, Level, Metadata, Recorder, Unit};
 use plugin_core::{Code, Rejected};
 
-use super::{metrics::PageRecorder, problem::Told};
+use super::{metrics::PageRecorder, problem::ToldProblem};
 
 /// How many there were, by what they were answered.
 const REJECTED: &str = "plugin_manager_rejected_requests_total";
@@ -44,7 +44,7 @@ impl Rejections {
 
     #[cold]
     fn see_fault<B>(&self, response: &Response<B>) {
-        let told = response.extensions().get::<Told>();
+        let told = response.extensions().get::<ToldProblem>();
         if told.is_some_and(|told| told.is_counted) {
             return;
         }

@@ -11,9 +11,9 @@ use plugin_core::Code;
 use super::problem::Fault;
 
 /// A plugin's name, out of the path.
-pub(super) struct Name(pub(super) String);
+pub(super) struct PluginName(pub(super) String);
 
-impl<S: Send + Sync> FromRequestParts<S> for Name {
+impl<S: Send + Sync> FromRequestParts<S> for PluginName {
     type Rejection = Fault;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Fault> {

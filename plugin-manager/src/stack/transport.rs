@@ -51,9 +51,9 @@ impl Service<Call<Bytes>> for Transport {
     fn call(&mut self, call: Call<Bytes>) -> TransportFuture {
         TransportFuture {
             kind: match self {
-                Self::Process(service) => Kind::Process { future: service.call(call) },
-                Self::Http(service) => Kind::Boxed { future: Box::pin(service.call(call)) },
-                Self::Custom(service) => Kind::Foreign { future: service.call(call) },
+                Self::Process(service) => TransportCall::Process { future: service.call(call) },
+                Self::Http(service) => TransportCall::Boxed { future: Box::pin(service.call(call)) },
+                Self::Custom(service) => TransportCall::Foreign { future: service.call(call) },
             },
         }
     }
@@ -73,15 +73,15 @@ pin_project! {
     /// The future of [`Transport`].
     pub struct TransportFuture {
         #[pin]
-        kind: Kind,
+        kind: TransportCall,
     }
 }
 
 pin_project! {
     // An exchange over HTTP allocates many times; its future is boxed, so that those of the other transports stay small.
     #[project = KindProject]
-    enum Kind {
-        Process { #[pin] future: plugin_transports::process::ResponseFuture },
+    enum TransportCall {
+        Process { #[pin] future: plugin_transports::process::ProcessFuture },
         Boxed { future: BoxFuture<Result<Reply<Bytes>, PluginError>> },
         Foreign { #[pin] future: ForeignFuture<BoxFuture<Result<Reply<Bytes>, PluginError>>> },
     }

@@ -11,7 +11,7 @@ use plugin_core::{
 
 pub(crate) use settings::THROTTLE;
 
-use crate::{BudgetConfig, Condition, ThrottleConfig, wait_policy::Waits};
+use crate::{BudgetConfig, Condition, ThrottleConfig, wait_policy::WaitPolicy};
 
 /// The settings of a [`RetryLayer`](crate::RetryLayer).
 ///
@@ -22,7 +22,7 @@ use crate::{BudgetConfig, Condition, ThrottleConfig, wait_policy::Waits};
 #[derive(Clone, Debug, PartialEq)]
 pub struct RetryConfig {
     pub(crate) max_retries: u16,
-    pub(crate) waits: Waits,
+    pub(crate) waits: WaitPolicy,
     pub(crate) spending: Spending,
     pub(crate) on: Vec<Condition>,
     pub(crate) idempotent: bool,
@@ -43,7 +43,7 @@ impl Default for RetryConfig {
     fn default() -> Self {
         Self {
             max_retries: 3,
-            waits: Waits::Backoff(Backoff::default()),
+            waits: WaitPolicy::Backoff(Backoff::default()),
             spending: Spending::Budget(BudgetConfig::default()),
             on: Vec::new(),
             idempotent: false,
@@ -70,8 +70,8 @@ impl RetryConfig {
     #[must_use]
     pub fn backoff(&self) -> Option<Backoff> {
         match &self.waits {
-            Waits::Backoff(backoff) => Some(*backoff),
-            Waits::Custom(_) => None,
+            WaitPolicy::Backoff(backoff) => Some(*backoff),
+            WaitPolicy::Custom(_) => None,
         }
     }
 
@@ -195,7 +195,7 @@ impl RetryConfigBuilder {
     /// Waits as a closure says, which is given the number of the repetition, from 0. The other settings of waits then
     /// have no effect, and what a service asks for is still heeded.
     pub fn with_intervals(mut self, wait: impl Fn(u32) -> Duration + Send + Sync + 'static) -> Self {
-        self.config.waits = Waits::Custom(Arc::new(wait));
+        self.config.waits = WaitPolicy::Custom(Arc::new(wait));
         self.custom = true;
         self
     }
@@ -262,7 +262,8 @@ impl RetryConfigBuilder {
         self.config.max_retries = u16::try_from(self.max_retries).unwrap_or(u16::MAX);
         self.config.max_body = u32::try_from(self.max_body).unwrap_or(u32::MAX);
         if !self.custom {
-            self.config.waits = Waits::Backoff(Backoff::new(self.initial, self.max, self.multiplier, self.jitter)?);
+            self.config.waits =
+                WaitPolicy::Backoff(Backoff::new(self.initial, self.max, self.multiplier, self.jitter)?);
         }
         Ok(self.config)
     }

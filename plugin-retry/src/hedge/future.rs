@@ -26,7 +26,7 @@ use tower_service::Service;
 use super::state::HedgeState;
 use crate::{
     Attempt, ByRequest, Kept, Replay, Withdrawal,
-    attempts::{Core, answer},
+    attempts::{SharedService, answer},
 };
 
 pin_project! {
@@ -71,7 +71,7 @@ pin_project! {
 pub(super) struct Race<S: Service<Req>, Req, C, K: Replay<Req>> {
     /// The hedges that run.
     hedges: Vec<Running<S, Req>>,
-    core: Lease<Core<HedgeState, S, C, K>>,
+    core: Lease<SharedService<HedgeState, S, C, K>>,
     timer: Option<(Timer, Instant)>,
     started: Instant,
     /// When the first attempt was first seen waiting, where the call may be hedged.
@@ -123,7 +123,7 @@ where
     K: Replay<Req>,
 {
     #[inline]
-    pub(super) fn new(core: Lease<Core<HedgeState, S, C, K>>, started: Instant, measured: bool) -> Self {
+    pub(super) fn new(core: Lease<SharedService<HedgeState, S, C, K>>, started: Instant, measured: bool) -> Self {
         Self {
             hedges: Vec::new(),
             core,

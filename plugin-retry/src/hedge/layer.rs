@@ -10,7 +10,7 @@ use plugin_core::{ByErrorType, ClassifyFn, Judgement, Striped};
 use tower_layer::Layer;
 
 use super::{Hedge, HedgeConfig, HedgeHandle, state::HedgeState};
-use crate::{ByRequest, ReplayFn, attempts::Core};
+use crate::{ByRequest, ReplayFn, attempts::SharedService};
 
 /// Makes a second attempt beside one that is slow, and takes the answer that comes first.
 ///
@@ -139,7 +139,8 @@ where
     type Service = Hedge<S, C, K>;
 
     fn layer(&self, inner: S) -> Hedge<S, C, K> {
-        let core = Core::new(Arc::clone(&self.state), self.classify.clone(), self.replay.clone(), inner.clone());
+        let core =
+            SharedService::new(Arc::clone(&self.state), self.classify.clone(), self.replay.clone(), inner.clone());
         Hedge::new(inner, Striped::new(core))
     }
 }

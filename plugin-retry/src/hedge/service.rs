@@ -9,18 +9,18 @@ use plugin_core::{ByErrorType, Classify, Striped, readiness};
 use tower_service::Service;
 
 use super::{HedgeFuture, HedgeHandle, future::Race, state::HedgeState};
-use crate::{ByRequest, Kept, Replay, attempts::Core};
+use crate::{ByRequest, Kept, Replay, attempts::SharedService};
 
 /// The service that [`HedgeLayer`](crate::HedgeLayer) makes.
 ///
 /// It is ready when the inner service is. Clones share everything.
 pub struct Hedge<S, C = ByErrorType, K = ByRequest> {
     inner: S,
-    core: Striped<Core<HedgeState, S, C, K>>,
+    core: Striped<SharedService<HedgeState, S, C, K>>,
 }
 
 impl<S, C, K> Hedge<S, C, K> {
-    pub(super) fn new(inner: S, core: Striped<Core<HedgeState, S, C, K>>) -> Self {
+    pub(super) fn new(inner: S, core: Striped<SharedService<HedgeState, S, C, K>>) -> Self {
         Self { inner, core }
     }
 

@@ -26,9 +26,9 @@ pub(crate) struct HedgeState {
 
 /// What a call must know of the settings before anything is slow, in one word.
 #[derive(Clone, Copy)]
-pub(crate) struct Control(u64);
+pub(crate) struct HedgeControl(u64);
 
-impl Control {
+impl HedgeControl {
     const ON: u64 = 1;
     const BUDGET: u64 = 2;
     const PERCENTILE: u64 = 4;
@@ -61,7 +61,7 @@ impl Control {
 impl HedgeState {
     pub(super) fn new(config: HedgeConfig, on: bool) -> Self {
         Self {
-            control: AtomicU64::new(Control::new(&config, on).0),
+            control: AtomicU64::new(HedgeControl::new(&config, on).0),
             budget: Budget::new(config.budget.unwrap_or_default()),
             config: ArcSwap::from_pointee(config),
             latencies: Latencies::new(),
@@ -72,9 +72,9 @@ impl HedgeState {
     }
 
     #[inline]
-    pub(super) fn control(&self) -> Control {
+    pub(super) fn control(&self) -> HedgeControl {
         // Relaxed: one word that publishes nothing else; see `state::State::control`.
-        Control(self.control.load(Ordering::Relaxed))
+        HedgeControl(self.control.load(Ordering::Relaxed))
     }
 
     pub(super) fn config(&self) -> Arc<HedgeConfig> {
@@ -85,19 +85,19 @@ impl HedgeState {
         if let Some(budget) = config.budget {
             self.budget.reconfigure(budget);
         }
-        let (on, off) = (Control::new(&config, true).0, Control::new(&config, false).0);
+        let (on, off) = (HedgeControl::new(&config, true).0, HedgeControl::new(&config, false).0);
         self.config.store(Arc::new(config));
         self.latencies.forget_estimate();
-        let change = |word| Some(if Control(word).is_on() { on } else { off });
+        let change = |word| Some(if HedgeControl(word).is_on() { on } else { off });
         // Relaxed, here and in `switch`: see `control`.
         let _ = self.control.fetch_update(Ordering::Relaxed, Ordering::Relaxed, change);
     }
 
     pub(super) fn switch(&self, on: bool) {
         if on {
-            self.control.fetch_or(Control::ON, Ordering::Relaxed);
+            self.control.fetch_or(HedgeControl::ON, Ordering::Relaxed);
         } else {
-            self.control.fetch_and(!Control::ON, Ordering::Relaxed);
+            self.control.fetch_and(!HedgeControl::ON, Ordering::Relaxed);
         }
     }
 
@@ -120,18 +120,22 @@ impl HedgeState {
         now: impl FnOnce() -> Instant,
     ) {
         let control = self.control();
-        let now = if began.is_some() && control.has(Control::BUDGET | Control::PERCENTILE) { now() } else { started };
-        if control.has(Control::BUDGET) {
+        let now = if began.is_some() && control.has(HedgeControl::BUDGET | HedgeControl::PERCENTILE) {
+            now()
+        } else {
+            started
+        };
+        if control.has(HedgeControl::BUDGET) {
             self.budget.deposit(now);
         }
-        if measured && control.has(Control::PERCENTILE) {
+        if measured && control.has(HedgeControl::PERCENTILE) {
             self.latencies.record(began.map_or(Duration::ZERO, |began| now.saturating_since(began)));
         }
     }
 
     /// Takes a hedge out of the budget, if there is one.
     pub(super) fn withdraw(&self, now: Instant) -> Result<Option<Withdrawal>, ()> {
-        if !self.control().has(Control::BUDGET) {
+        if !self.control().has(HedgeControl::BUDGET) {
             return Ok(None);
         }
         match self.budget.withdraw(now) {
@@ -149,6 +153,6 @@ impl HedgeState {
     }
 
     pub(super) fn budget_balance(&self, now: Instant) -> Option<u64> {
-        self.control().has(Control::BUDGET).then(|| self.budget.balance(now))
+        self.control().has(HedgeControl::BUDGET).then(|| self.budget.balance(now))
     }
 }

@@ -157,7 +157,7 @@ impl List {
 /// The least and the greatest value, and those next to them outside.
 fn edges<N>(bounds: &Bounds<N>, step: N) -> (Vec<N>, Vec<N>)
 where
-    N: Copy + Ord + num::Step,
+    N: Copy + Ord + num::Neighbour,
 {
     let (mut inside, mut outside) = (Vec::new(), Vec::new());
     if let Bound::Included(low) = bounds.low {
@@ -173,14 +173,14 @@ where
 
 mod num {
     /// The next number up or down, where there is one.
-    pub(super) trait Step: Sized {
+    pub(super) trait Neighbour: Sized {
         fn less(self, step: Self) -> Option<Self>;
         fn more(self, step: Self) -> Option<Self>;
     }
 
     macro_rules! step {
         ($($type:ty)*) => {$(
-            impl Step for $type {
+            impl Neighbour for $type {
                 fn less(self, step: Self) -> Option<Self> {
                     self.checked_sub(step)
                 }

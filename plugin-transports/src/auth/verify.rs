@@ -86,11 +86,11 @@ where
         let state = match self.verifier.verify(request.headers()) {
             Some(identity) => {
                 request.extensions_mut().insert(identity);
-                State::Accepted { future: self.inner.call(request) }
+                VerifyState::Accepted { future: self.inner.call(request) }
             }
             None => {
                 readiness::unused();
-                State::Refused { response: Some(refuse(&self.verifier)) }
+                VerifyState::Refused { response: Some(refuse(&self.verifier)) }
             }
         };
         VerifyFuture { state }
@@ -117,13 +117,13 @@ pin_project! {
     /// The future of [`Verify`].
     pub struct VerifyFuture<F, R> {
         #[pin]
-        state: State<F, R>,
+        state: VerifyState<F, R>,
     }
 }
 
 pin_project! {
     #[project = StateProject]
-    enum State<F, R> {
+    enum VerifyState<F, R> {
         Accepted { #[pin] future: F },
         Refused { response: Option<Response<R>> },
     }

@@ -9,7 +9,7 @@ use plugin_core::{
 };
 use tokio::{net::TcpStream, time::Instant};
 
-use super::{DialError, Dialer, error::Said};
+use super::{DialError, Dialer, error::DialFailures};
 
 /// The start that an address has before the next one is tried. RFC 8305 section 5: the "Connection Attempt Delay".
 const STAGGER: Duration = Duration::from_millis(250);
@@ -30,7 +30,7 @@ pub(crate) struct Dialing<'d> {
     pending: VecDeque<Begun>,
     /// Addresses that share the time of whoever waits.
     sharing: usize,
-    said: Vec<Said>,
+    said: Vec<DialFailures>,
 }
 
 struct Begun {
@@ -61,10 +61,10 @@ impl<'d> Dialing<'d> {
 
     /// The peer at this address is of no use, although it took a connection.
     pub(crate) fn unfit(&mut self, address: SocketAddr, error: impl Into<BoxError>, permanent: bool) {
-        self.failed(Said { address, error: Some(error.into()), taken: true, permanent });
+        self.failed(DialFailures { address, error: Some(error.into()), taken: true, permanent });
     }
 
-    fn failed(&mut self, said: Said) {
+    fn failed(&mut self, said: DialFailures) {
         self.pending.retain(|begun| begun.address != said.address);
         self.dialer.memory().failed(said.address, clock::now());
         self.said.push(said);
@@ -116,14 +116,14 @@ impl<'d> Dialing<'d> {
                         return Ok((stream, address));
                     }
                     Some((address, Err(error))) => {
-                        self.failed(Said { address, error: Some(error.into()), taken: false, permanent: false });
+                        self.failed(DialFailures { address, error: Some(error.into()), taken: false, permanent: false });
                     }
                     None => return Err(self.fault(None, false)),
                 },
                 () = limit(next) => {
                     if Instant::now() >= self.until {
                         for Begun { address, .. } in std::mem::take(&mut self.pending) {
-                            self.failed(Said { address, error: None, taken: false, permanent: false });
+                            self.failed(DialFailures { address, error: None, taken: false, permanent: false });
                         }
                         return Err(self.fault(None, true));
                     }

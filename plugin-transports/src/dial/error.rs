@@ -9,7 +9,7 @@ use plugin_core::{BoxError, rounded};
 #[derive(Debug)]
 pub struct DialError {
     /// Empty when it did not come so far.
-    pub(super) said: Vec<Said>,
+    pub(super) said: Vec<DialFailures>,
     pub(super) lookup: Option<BoxError>,
     /// The limit, when it was reached.
     pub(super) within: Option<Duration>,
@@ -19,7 +19,7 @@ pub struct DialError {
 
 /// What one address said.
 #[derive(Debug)]
-pub(super) struct Said {
+pub(super) struct DialFailures {
     pub(super) address: SocketAddr,
     /// `None`: nothing.
     pub(super) error: Option<BoxError>,

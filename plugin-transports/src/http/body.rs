@@ -112,8 +112,8 @@ pub(super) async fn read<B: Body>(body: B, max: usize, gzip: bool) -> Result<Byt
 }
 
 async fn read_gzip<B: Body>(mut body: Pin<&mut B>, max: usize) -> Result<Bytes, Unread<B::Error>> {
-    let mut decoder = MultiGzDecoder::new(Bounded { out: Vec::new(), max, full: false });
-    let fault = |decoder: &MultiGzDecoder<Bounded>, error| match decoder.get_ref().full {
+    let mut decoder = MultiGzDecoder::new(BoundedBody { out: Vec::new(), max, full: false });
+    let fault = |decoder: &MultiGzDecoder<BoundedBody>, error| match decoder.get_ref().full {
         true => Unread::TooLarge,
         false => Unread::NotGzip(error),
     };
@@ -136,13 +136,13 @@ async fn read_gzip<B: Body>(mut body: Pin<&mut B>, max: usize) -> Result<Bytes, 
 }
 
 /// Takes up to `max` bytes: a compressed megabyte can unfold into a gigabyte.
-struct Bounded {
+struct BoundedBody {
     out: Vec<u8>,
     max: usize,
     full: bool,
 }
 
-impl Write for Bounded {
+impl Write for BoundedBody {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         if bytes.len() > self.max - self.out.len() {
             self.full = true;

@@ -76,14 +76,14 @@ fn behind_data(tail: &impl Serialize) -> Vec<u8> {
 
 /// A reply, as a host reads it.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Answer {
+pub(super) struct HttpAnswer {
     /// The result as JSON (`null` when there is none), or the text of the plugin's error.
     pub(super) result: Result<Bytes, String>,
     pub(super) metadata: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
-struct RawAnswer<'a> {
+struct RawHttpAnswer<'a> {
     #[serde(borrow, default)]
     data: Option<&'a RawValue>,
     #[serde(borrow, default)]
@@ -103,7 +103,7 @@ fn object<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, String> {
 
 /// What is wrong with a reply.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Unread {
+pub(super) enum EnvelopeUnread {
     /// It is no envelope; why, as the second half of a sentence.
     Broken(String),
     /// It is one, and its result is beyond a limit.
@@ -111,18 +111,18 @@ pub(super) enum Unread {
 }
 
 /// Reads a reply.
-pub(super) fn read_answer(body: &Bytes, limits: Limits) -> Result<Answer, Unread> {
-    let raw: RawAnswer<'_> = object(body).map_err(Unread::Broken)?;
-    raw.data.map_or(Ok(()), |data| limits.hold(data)).map_err(Unread::LimitExceeded)?;
+pub(super) fn read_answer(body: &Bytes, limits: Limits) -> Result<HttpAnswer, EnvelopeUnread> {
+    let raw: RawHttpAnswer<'_> = object(body).map_err(EnvelopeUnread::Broken)?;
+    raw.data.map_or(Ok(()), |data| limits.hold(data)).map_err(EnvelopeUnread::LimitExceeded)?;
     if raw.data.is_none() && raw.error.is_none() {
-        check_names(body).map_err(Unread::Broken)?;
+        check_names(body).map_err(EnvelopeUnread::Broken)?;
     }
     // An error is text; a plugin that sends an object instead is shown as it wrote it.
     let result = match raw.error.map(metadata::error) {
         Some(text) if !text.is_empty() => Err(text),
         _ => Ok(part(body, raw.data)),
     };
-    Ok(Answer { result, metadata: raw.metadata })
+    Ok(HttpAnswer { result, metadata: raw.metadata })
 }
 
 /// Refuses what has something else in the place of what a reply has: an answer of some other service, or a name with a
@@ -160,7 +160,7 @@ pub(super) struct Request {
 }
 
 #[derive(Deserialize)]
-struct RawRequest<'a> {
+struct RawHttpRequest<'a> {
     #[serde(borrow, default)]
     data: Option<&'a RawValue>,
     #[serde(default)]
@@ -175,7 +175,7 @@ struct RawRequest<'a> {
 
 /// Reads a request. The error says what is wrong.
 pub(super) fn read_request(body: &Bytes, limits: Limits) -> Result<Request, String> {
-    let raw: RawRequest<'_> =
+    let raw: RawHttpRequest<'_> =
         object(body).map_err(|error| format!("the body is not an envelope such as {{\"data\": ...}}: {error}"))?;
     let held = raw.data.map_or(Ok(()), |data| limits.hold(data));
     held.map_err(|beyond| format!("`data` is not accepted: {beyond}"))?;
@@ -223,13 +223,13 @@ pub(super) fn answer_around(request_id: &str, metadata: &BTreeMap<String, String
 /// An answer that says what went wrong in the plugin.
 pub(super) fn failure(request_id: &str, text: &str) -> Vec<u8> {
     #[derive(Serialize)]
-    struct Failure<'a> {
+    struct FailureAnswer<'a> {
         error: &'a str,
         request_id: &'a str,
     }
     // An empty text would read as a success.
     let error = if text.is_empty() { "the plugin failed" } else { text };
-    serde_json::to_vec(&Failure { error, request_id }).unwrap_or_default()
+    serde_json::to_vec(&FailureAnswer { error, request_id }).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -305,7 +305,7 @@ mod tests {
             (r#"{"Data":7}"#, "\"Data\""),
         ] {
             let why = format!("it has neither `data` nor `error`, of which a reply has one, but {names}");
-            assert_eq!(read(text), Err(Unread::Broken(why)), "{text}");
+            assert_eq!(read(text), Err(EnvelopeUnread::Broken(why)), "{text}");
         }
     }
 
@@ -362,7 +362,7 @@ mod tests {
             read_request(&body(129), limits).expect_err("beyond it").contains("`data` is not accepted: it is nested")
         );
         assert!(read_answer(&body(128), limits).is_ok());
-        assert_eq!(read_answer(&body(129), limits), Err(Unread::LimitExceeded(LimitExceeded::Depth(128))));
+        assert_eq!(read_answer(&body(129), limits), Err(EnvelopeUnread::LimitExceeded(LimitExceeded::Depth(128))));
         assert_eq!(read_request(&body(100_000), Limits::none()).expect("any").data.len(), 200_000);
     }
 

@@ -28,13 +28,13 @@ pub(super) struct Paced<I, W = ()> {
 }
 
 /// Hears of what is read from a connection.
-pub(super) trait Watch: Unpin {
+pub(super) trait ReadWatch: Unpin {
     /// So many bytes came; `None`: it has ended, or broken.
     fn read(&mut self, bytes: Option<NonZero<usize>>);
 }
 
 /// Nobody does.
-impl Watch for () {
+impl ReadWatch for () {
     fn read(&mut self, _: Option<NonZero<usize>>) {}
 }
 
@@ -59,7 +59,7 @@ fn charge(cx: &mut Context<'_>, bytes: usize) {
     }
 }
 
-impl<I: AsyncRead + Unpin, W: Watch> AsyncRead for Paced<I, W> {
+impl<I: AsyncRead + Unpin, W: ReadWatch> AsyncRead for Paced<I, W> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let (before, room) = (buf.filled().len(), buf.remaining());
         let result = ready!(Pin::new(&mut self.inner).poll_read(cx, buf));
@@ -73,7 +73,7 @@ impl<I: AsyncRead + Unpin, W: Watch> AsyncRead for Paced<I, W> {
     }
 }
 
-impl<I: AsyncWrite + Unpin, W: Watch> AsyncWrite for Paced<I, W> {
+impl<I: AsyncWrite + Unpin, W: ReadWatch> AsyncWrite for Paced<I, W> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.inner).poll_write(cx, bytes)
     }

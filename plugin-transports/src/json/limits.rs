@@ -69,8 +69,8 @@ impl Limits {
         // As text first, in one fast pass; what is no text is for the parser to explain.
         let text = std::str::from_utf8(json).map_err(|_| syntax(json))?;
         Scan::new(text, *self).document().map_err(|stop| match stop {
-            Stop::Syntax => syntax(json),
-            Stop::LimitExceeded(beyond) => JsonFault::LimitExceeded(beyond),
+            ScanStop::Syntax => syntax(json),
+            ScanStop::LimitExceeded(beyond) => JsonFault::LimitExceeded(beyond),
         })
     }
 }
@@ -84,8 +84,8 @@ impl Limits {
             return Ok(());
         }
         match Scan::new(text, *self).document() {
-            Err(Stop::LimitExceeded(beyond)) => Err(beyond),
-            Ok(()) | Err(Stop::Syntax) => Ok(()),
+            Err(ScanStop::LimitExceeded(beyond)) => Err(beyond),
+            Ok(()) | Err(ScanStop::Syntax) => Ok(()),
         }
     }
 }
@@ -139,7 +139,7 @@ impl fmt::Display for LimitExceeded {
 
 /// Where the scanner stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stop {
+pub(super) enum ScanStop {
     Syntax,
     LimitExceeded(LimitExceeded),
 }

@@ -1,6 +1,6 @@
 //! One pass over a document: whether it is JSON, and within its limits. It builds nothing, and never calls itself.
 
-use super::limits::{LimitExceeded, Limits, Stop};
+use super::limits::{LimitExceeded, Limits, ScanStop};
 
 /// Eight bytes of this value.
 const fn each(byte: u8) -> u64 {
@@ -51,13 +51,13 @@ impl<'a> Scan<'a> {
     }
 
     /// One value and nothing else.
-    pub(super) fn document(mut self) -> Result<(), Stop> {
+    pub(super) fn document(mut self) -> Result<(), ScanStop> {
         self.value()?;
         self.blanks();
-        if self.at == self.text.len() { Ok(()) } else { Err(Stop::Syntax) }
+        if self.at == self.text.len() { Ok(()) } else { Err(ScanStop::Syntax) }
     }
 
-    fn value(&mut self) -> Result<(), Stop> {
+    fn value(&mut self) -> Result<(), ScanStop> {
         let mut open = Open::default();
         loop {
             // Here a value begins.
@@ -69,7 +69,7 @@ impl<'a> Scan<'a> {
                 Some(b'n') => self.word(b"ull")?,
                 Some(begin @ (b'[' | b'{')) => {
                     if open.depth == self.limits.depth {
-                        return Err(Stop::LimitExceeded(LimitExceeded::Depth(self.limits.depth)));
+                        return Err(ScanStop::LimitExceeded(LimitExceeded::Depth(self.limits.depth)));
                     }
                     open.push(begin == b'{');
                     // The end of a list and of an object is two behind its beginning.
@@ -81,7 +81,7 @@ impl<'a> Scan<'a> {
                     }
                     open.pop();
                 }
-                _ => return Err(Stop::Syntax),
+                _ => return Err(ScanStop::Syntax),
             }
             // Behind a value: the next one, or the end of what is open.
             loop {
@@ -93,52 +93,52 @@ impl<'a> Scan<'a> {
                     }
                     (Some(b','), false) => break,
                     (Some(b'}'), true) | (Some(b']'), false) => open.pop(),
-                    _ => return Err(Stop::Syntax),
+                    _ => return Err(ScanStop::Syntax),
                 }
             }
         }
     }
 
     /// A key and its colon.
-    fn key(&mut self) -> Result<(), Stop> {
+    fn key(&mut self) -> Result<(), ScanStop> {
         self.expect(b'"')?;
         self.string()?;
         self.expect(b':')
     }
 
     /// What stands behind the quotation mark of a text, and the one that ends it.
-    fn string(&mut self) -> Result<(), Stop> {
+    fn string(&mut self) -> Result<(), ScanStop> {
         loop {
             self.at += plain(&self.text[self.at..]);
             match self.next() {
                 Some(b'"') => return Ok(()),
                 Some(b'\\') => self.escape()?,
-                _ => return Err(Stop::Syntax),
+                _ => return Err(ScanStop::Syntax),
             }
         }
     }
 
-    fn escape(&mut self) -> Result<(), Stop> {
+    fn escape(&mut self) -> Result<(), ScanStop> {
         match self.next() {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(()),
             Some(b'u') => {
-                let digits = self.text.get(self.at..self.at + 4).ok_or(Stop::Syntax)?;
+                let digits = self.text.get(self.at..self.at + 4).ok_or(ScanStop::Syntax)?;
                 self.at += 4;
-                if digits.iter().all(u8::is_ascii_hexdigit) { Ok(()) } else { Err(Stop::Syntax) }
+                if digits.iter().all(u8::is_ascii_hexdigit) { Ok(()) } else { Err(ScanStop::Syntax) }
             }
-            _ => Err(Stop::Syntax),
+            _ => Err(ScanStop::Syntax),
         }
     }
 
     /// A number, of which this is the first byte.
-    fn number(&mut self, first: u8) -> Result<(), Stop> {
+    fn number(&mut self, first: u8) -> Result<(), ScanStop> {
         let begin = self.at - 1;
         let digit = if first == b'-' { self.next() } else { Some(first) };
         match digit {
             // No other digit may follow: where one does, what should be a comma is none.
             Some(b'0') => {}
             Some(b'1'..=b'9') => self.digits(),
-            _ => return Err(Stop::Syntax),
+            _ => return Err(ScanStop::Syntax),
         }
         if self.peek() == Some(b'.') {
             self.at += 1;
@@ -152,7 +152,7 @@ impl<'a> Scan<'a> {
             self.some_digits()?;
         }
         if self.at - begin > self.limits.digits {
-            return Err(Stop::LimitExceeded(LimitExceeded::Digits(self.limits.digits)));
+            return Err(ScanStop::LimitExceeded(LimitExceeded::Digits(self.limits.digits)));
         }
         Ok(())
     }
@@ -163,16 +163,16 @@ impl<'a> Scan<'a> {
         }
     }
 
-    fn some_digits(&mut self) -> Result<(), Stop> {
+    fn some_digits(&mut self) -> Result<(), ScanStop> {
         let begin = self.at;
         self.digits();
-        if self.at > begin { Ok(()) } else { Err(Stop::Syntax) }
+        if self.at > begin { Ok(()) } else { Err(ScanStop::Syntax) }
     }
 
-    fn word(&mut self, rest: &[u8]) -> Result<(), Stop> {
+    fn word(&mut self, rest: &[u8]) -> Result<(), ScanStop> {
         let found = self.text[self.at..].starts_with(rest);
         self.at += rest.len();
-        if found { Ok(()) } else { Err(Stop::Syntax) }
+        if found { Ok(()) } else { Err(ScanStop::Syntax) }
     }
 
     fn peek(&self) -> Option<u8> {
@@ -204,8 +204,8 @@ impl<'a> Scan<'a> {
         there
     }
 
-    fn expect(&mut self, byte: u8) -> Result<(), Stop> {
-        if self.skip(byte) { Ok(()) } else { Err(Stop::Syntax) }
+    fn expect(&mut self, byte: u8) -> Result<(), ScanStop> {
+        if self.skip(byte) { Ok(()) } else { Err(ScanStop::Syntax) }
     }
 }
 
@@ -233,14 +233,14 @@ mod tests {
 
     use super::*;
 
-    fn scan(text: &str) -> Result<(), Stop> {
+    fn scan(text: &str) -> Result<(), ScanStop> {
         Scan::new(text, Limits::new()).document()
     }
 
     #[test]
     fn the_limits_are_reached_and_not_passed() {
         let depth = |text: &str, max| Scan::new(text, Limits::new().with_max_depth(max)).document();
-        let too_deep = |max| Err(Stop::LimitExceeded(LimitExceeded::Depth(max)));
+        let too_deep = |max| Err(ScanStop::LimitExceeded(LimitExceeded::Depth(max)));
         assert_eq!((depth("[[[]]]", 3), depth("[[[]]]", 2)), (Ok(()), too_deep(2)));
         assert_eq!(depth(r#"[{"a":[]},{"b":[]}]"#, 3), Ok(()));
         assert_eq!(depth(r#"[{"a":[]},{"b":[]}]"#, 2), too_deep(2));
@@ -252,7 +252,7 @@ mod tests {
             assert_eq!((depth(&mixed, 2 * levels), depth(&mixed, 2 * levels - 1)), (Ok(()), too_deep(2 * levels - 1)));
         }
         let digits = |text: &str| Scan::new(text, Limits::new().with_max_digits(6)).document();
-        let too_long = Err(Stop::LimitExceeded(LimitExceeded::Digits(6)));
+        let too_long = Err(ScanStop::LimitExceeded(LimitExceeded::Digits(6)));
         for number in ["123456", "-12345", "1.2e-3", "[123456,123456]", "\"1234567\"", "1.2345"] {
             assert_eq!(digits(number), Ok(()), "{number}");
         }

@@ -171,11 +171,11 @@ where
 
     fn call(&mut self, call: Call<W::Taken>) -> Self::Future {
         let work = match W::request(call) {
-            Ok(call) => Work::Calling { future: self.inner.call(call) },
+            Ok(call) => JsonWork::Calling { future: self.inner.call(call) },
             Err(error) => {
                 // The inner service is not called.
                 readiness::unused();
-                Work::Failed { error: Some(error) }
+                JsonWork::Failed { error: Some(error) }
             }
         };
         JsonFuture { work, way: PhantomData }
@@ -184,7 +184,7 @@ where
 
 pin_project! {
     #[project = WorkProject]
-    enum Work<F> {
+    enum JsonWork<F> {
         Calling { #[pin] future: F },
         // What could not be written or read, until it has been told.
         Failed { error: Option<PluginError> },
@@ -195,7 +195,7 @@ pin_project! {
     /// The future of [`JsonService`]. Dropping it drops the call.
     pub struct JsonFuture<F, W> {
         #[pin]
-        work: Work<F>,
+        work: JsonWork<F>,
         way: PhantomData<fn() -> W>,
     }
 }

@@ -17,7 +17,7 @@ use crate::{
     json_faults, metadata,
     object_names::{self, Unknown},
     plugin_errors,
-    retry_hint::Again,
+    retry_hint::RetryHint,
 };
 
 /// Every request begins with this, and the id follows as 16 hexadecimal digits.
@@ -112,7 +112,7 @@ pub(crate) struct Fault {
     /// [`Code::ExecutionFailed`] unless the plugin says otherwise, and may.
     pub(crate) code: Code,
     pub(crate) text: String,
-    pub(crate) again: Again,
+    pub(crate) again: RetryHint,
 }
 
 /// What one line of a plugin's stdout is.
@@ -128,7 +128,7 @@ pub(crate) enum Reply {
 }
 
 #[derive(Deserialize)]
-struct RawAnswer<'a> {
+struct RawReply<'a> {
     #[serde(borrow)]
     id: Cow<'a, str>,
     #[serde(borrow, default)]
@@ -170,7 +170,7 @@ fn read(line: &Bytes, limits: Limits) -> Result<Reply, String> {
     if text.trim_ascii_start().starts_with('[') {
         return Err("it is no JSON object: it is a list".to_owned());
     }
-    let raw: RawAnswer<'_> = serde_json::from_str(text).map_err(|error| describe(&error, json))?;
+    let raw: RawReply<'_> = serde_json::from_str(text).map_err(|error| describe(&error, json))?;
     let id = id::parse(raw.id.as_bytes()).ok_or("its id is not written as it was given")?;
     // Otherwise it is a request that was written back, as a plugin does that logs to stdout, or another line of a log.
     // What has a result is a reply, and no other key makes it less of one.
@@ -195,7 +195,7 @@ fn read(line: &Bytes, limits: Limits) -> Result<Reply, String> {
     let says = |key: Option<&RawValue>, nothing| key.is_some_and(|value| value.get() != nothing);
     let says_error = code.is_some() || says(raw.retryable, "false") || says(raw.retry_after_ms, "0");
     let is_error = says_error && (has_error || raw.result.is_none());
-    let fault = |code, text| Fault { code, text, again: Again::read(raw.retryable, raw.retry_after_ms) };
+    let fault = |code, text| Fault { code, text, again: RetryHint::read(raw.retryable, raw.retry_after_ms) };
     let result = match (text, code) {
         (Some(text), code) => Err(fault(code.unwrap_or(Code::ExecutionFailed), text)),
         (None, code) if is_error => {
@@ -325,7 +325,7 @@ mod tests {
     }
 
     fn fault(code: Code, text: &str) -> Fault {
-        Fault { code, text: text.to_owned(), again: Again::default() }
+        Fault { code, text: text.to_owned(), again: RetryHint::default() }
     }
 
     #[test]

@@ -96,7 +96,7 @@ pub(crate) struct Scanner {
     word: [u8; WORD],
     /// Longer than `WORD` when the word does not fit.
     length: usize,
-    key: Key,
+    key: ReplyKey,
     outer: Option<Id>,
     inner: Option<Id>,
     /// Whether the line begins with an object, once anything but blanks and a byte order mark has been read.
@@ -134,7 +134,7 @@ enum Escape {
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-enum Key {
+enum ReplyKey {
     #[default]
     None,
     /// A word that may be a key; `outer` when it is the whole of one of the outermost object, `closed` by a quotation mark.
@@ -246,7 +246,7 @@ impl Scanner {
             self.begins.get_or_insert(false);
         }
         self.key = match self.key {
-            Key::Colon { outer, closed, quoted } => {
+            ReplyKey::Colon { outer, closed, quoted } => {
                 if let Some(id) = read_id(word, quoted) {
                     let place = if outer { &mut self.outer } else { &mut self.inner };
                     place.get_or_insert(id);
@@ -257,12 +257,12 @@ impl Scanner {
                         self.here.0.get_or_insert(id);
                     }
                 }
-                Key::None
+                ReplyKey::None
             }
             _ => {
                 // The whole of a text, or outside of any.
                 let alone = !self.in_text || (self.before == b'"' && after == b'"');
-                Key::Read { length: word.len(), outer: alone && self.is_outermost(), closed: false }
+                ReplyKey::Read { length: word.len(), outer: alone && self.is_outermost(), closed: false }
             }
         };
     }
@@ -293,23 +293,25 @@ impl Scanner {
         }
         self.key = match (self.key, byte) {
             (key, b' ' | b'\t' | b'\r' | b'\\') => key,
-            (Key::Read { length, outer, .. }, b'"' | b'\'') => Key::Read { length, outer, closed: true },
-            (Key::Read { length, outer, closed }, b':') => self.end_key(length, outer, closed),
+            (ReplyKey::Read { length, outer, .. }, b'"' | b'\'') => ReplyKey::Read { length, outer, closed: true },
+            (ReplyKey::Read { length, outer, closed }, b':') => self.end_key(length, outer, closed),
             (_, b':') => self.end_key(0, true, false),
             // `["…"]` is how some write a text.
-            (Key::Colon { quoted: false, .. }, b'[') => self.key,
-            (Key::Colon { outer, closed, quoted: false }, b'"' | b'\'') => Key::Colon { outer, closed, quoted: true },
-            _ => Key::None,
+            (ReplyKey::Colon { quoted: false, .. }, b'[') => self.key,
+            (ReplyKey::Colon { outer, closed, quoted: false }, b'"' | b'\'') => {
+                ReplyKey::Colon { outer, closed, quoted: true }
+            }
+            _ => ReplyKey::None,
         };
     }
 
     /// The colon after a key, of which the last word was this long.
-    fn end_key(&mut self, length: usize, outer: bool, closed: bool) -> Key {
+    fn end_key(&mut self, length: usize, outer: bool, closed: bool) -> ReplyKey {
         let word = self.word.get(..length).unwrap_or_default();
         if !self.in_text && self.is_outermost() {
             self.here.1.note(if outer { word } else { b"" });
         }
-        if word.eq_ignore_ascii_case(b"id") { Key::Colon { outer, closed, quoted: false } } else { Key::None }
+        if word.eq_ignore_ascii_case(b"id") { ReplyKey::Colon { outer, closed, quoted: false } } else { ReplyKey::None }
     }
 
     fn end_object(&mut self) {

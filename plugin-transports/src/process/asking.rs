@@ -24,12 +24,12 @@ use tower_service::Service;
 use super::{
     error,
     handle::Owner,
-    link::{Reach, Shared},
+    link::{CallRoute, LinkState},
     running::Pipe,
 };
 use crate::{
     lines::{
-        client::{Connection, Exchange, Failure, Turn},
+        client::{Exchange, Failure, LineConnection, Treatment},
         codec::{Answer, Frame},
     },
     told_time::{tellable, too_late},
@@ -65,16 +65,16 @@ struct Before {
 }
 
 /// Asks the process that can be reached, now or when it is ready.
-fn begin(shared: Arc<Shared>, reach: Reach, call: Call<Bytes>, before: Before) -> Result<Asking, PluginError> {
+fn begin(shared: Arc<LinkState>, reach: CallRoute, call: Call<Bytes>, before: Before) -> Result<Asking, PluginError> {
     match reach {
-        Reach::Now(connection) => exchange(shared, connection, call, before).map(Asking::Waiting),
-        Reach::AfterStart(starts) => Ok(Asking::Starting(Starting::new(shared, starts, call, before))),
+        CallRoute::Now(connection) => exchange(shared, connection, call, before).map(Asking::Waiting),
+        CallRoute::AfterStart(starts) => Ok(Asking::Starting(Starting::new(shared, starts, call, before))),
     }
 }
 
 fn exchange(
-    shared: Arc<Shared>,
-    connection: Arc<Connection<Pipe>>,
+    shared: Arc<LinkState>,
+    connection: Arc<LineConnection<Pipe>>,
     call: Call<Bytes>,
     before: Before,
 ) -> Result<Asked, PluginError> {
@@ -115,8 +115,8 @@ pub(super) struct Asked {
     told: Told,
     /// For the next process, if this one has not read it.
     call: Call<Bytes>,
-    connection: Arc<Connection<Pipe>>,
-    shared: Arc<Shared>,
+    connection: Arc<LineConnection<Pipe>>,
+    shared: Arc<LinkState>,
 }
 
 impl Asked {
@@ -126,7 +126,7 @@ impl Asked {
         let (call, shared) = (self.call.clone(), self.shared.clone());
         match shared.connection(call.context().deadline()) {
             // Its end is not known there yet.
-            Ok(Reach::Now(next)) if Arc::ptr_eq(&next, &self.connection) => Err(Ended::Failed(failure)),
+            Ok(CallRoute::Now(next)) if Arc::ptr_eq(&next, &self.connection) => Err(Ended::Failed(failure)),
             // The next one has it from now on.
             Ok(reach) => {
                 let before = Before { since: self.told.since, held_until: Some(waiting::present()) };
@@ -154,13 +154,13 @@ pub(super) struct Told {
     /// The limit of the attempt, of whoever owns it.
     limit: Duration,
     /// How it was treated on this side, once it has its answer.
-    turn: Turn,
+    turn: Treatment,
 }
 
 impl Told {
     fn of(context: &CallContext, limit: Duration, before: Before) -> Self {
         let (deadline, configured) = (context.deadline(), context.configured_timeout());
-        let turn = Turn { held_until: before.held_until, ..Turn::default() };
+        let turn = Treatment { held_until: before.held_until, ..Treatment::default() };
         Self { since: before.since, received: context.received(), deadline, configured, limit, turn }
     }
 
@@ -168,7 +168,7 @@ impl Told {
     pub(super) fn time(&self, since: Instant) -> AttemptTime {
         let given = self.deadline.map_or(Duration::MAX, |deadline| deadline.saturating_since(self.received));
         let time = AttemptTime::new(since).with_limit(Some(self.limit)).with_deadline(self.deadline, given);
-        let Turn { held_until, others_answered } = self.turn;
+        let Treatment { held_until, others_answered } = self.turn;
         time.with_configured(self.configured).with_held_until(held_until).with_others_answered(others_answered)
     }
 }
@@ -208,7 +208,7 @@ pub(super) struct Starting {
 }
 
 impl Starting {
-    fn new(shared: Arc<Shared>, starts: u64, call: Call<Bytes>, before: Before) -> Self {
+    fn new(shared: Arc<LinkState>, starts: u64, call: Call<Bytes>, before: Before) -> Self {
         let work = async move {
             let since = before.since.or_else(waiting::began);
             let connection = shared.clone().started(starts).await?;
@@ -278,7 +278,7 @@ impl Future for Asking {
                 Self::Refused(error) => {
                     return match error.take() {
                         Some(error) => Poll::Ready(Err(Ended::Refused(error))),
-                        None => polled_after_end("plugin_transports::process::ResponseFuture"),
+                        None => polled_after_end("plugin_transports::process::ProcessFuture"),
                     };
                 }
             }

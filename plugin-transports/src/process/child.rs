@@ -12,7 +12,7 @@ use tokio::{
     sync::oneshot,
 };
 
-use super::spawner::{self, Children, Key};
+use super::spawner::{self, ChildKey, Children};
 
 /// The host's ends of the child's standard streams, as they come from the spawning thread.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ impl Pipes {
 /// A running child that leads a process group. Dropping it kills the group; the spawning thread reaps it.
 #[derive(Debug)]
 pub(super) struct Child {
-    key: Key,
+    key: ChildKey,
     pid: Pid,
     end: oneshot::Receiver<ExitStatus>,
     status: Option<ExitStatus>,

@@ -116,16 +116,16 @@ fn check_work_dir(dir: &Path) -> Result<(), PluginError> {
 }
 
 fn start_error(executable: &Path, error: io::Error) -> PluginError {
-    use io::ErrorKind as Kind;
+    use io::ErrorKind as CodeKind;
     let problem = match error.kind() {
         // The file itself was there a moment ago.
-        Kind::NotFound => "was found, but not the interpreter that it names",
-        Kind::PermissionDenied => "may not be executed by the host, or its work_dir may not be entered",
-        Kind::ExecutableFileBusy => "is still being written",
-        Kind::ArgumentListTooLong => "was given arguments and variables that are too long together",
+        CodeKind::NotFound => "was found, but not the interpreter that it names",
+        CodeKind::PermissionDenied => "may not be executed by the host, or its work_dir may not be entered",
+        CodeKind::ExecutableFileBusy => "is still being written",
+        CodeKind::ArgumentListTooLong => "was given arguments and variables that are too long together",
         _ => {
             let text = format!("the executable {executable:?} could not be started");
-            let busy = matches!(error.kind(), Kind::WouldBlock | Kind::OutOfMemory | Kind::ResourceBusy);
+            let busy = matches!(error.kind(), CodeKind::WouldBlock | CodeKind::OutOfMemory | CodeKind::ResourceBusy);
             return PluginError::new(Code::ExecTransport, text)
                 .with_retryable(busy)
                 .with_sent(Sent::Nothing)

@@ -13,7 +13,7 @@ use plugin_core::{ConfigError, settings};
 use serde_json::{Map, Value};
 
 use super::{ResourceLimits, RestartConfig, StderrConfig};
-use crate::{json, lines::client::Limits};
+use crate::{json, lines::client::LineLimits};
 
 /// Settings of a plugin that runs as a process of its own. Made by [`ProcessConfig::builder`].
 ///
@@ -39,7 +39,7 @@ pub struct ProcessConfig {
     pub(super) keeps_request_timeout: bool,
     pub(super) shutdown_grace: Duration,
     pub(super) check_limit: Duration,
-    pub(super) limits: Limits,
+    pub(super) limits: LineLimits,
 }
 
 impl ProcessConfig {
@@ -65,7 +65,7 @@ impl ProcessConfig {
             keeps_request_timeout: true,
             shutdown_grace: Duration::from_secs(5),
             check_limit: Duration::from_secs(5),
-            limits: Limits {
+            limits: LineLimits {
                 in_flight: 1024,
                 queued_bytes: 16 << 20,
                 line: 4 << 20,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use plugin_core::{Code, PluginError, Rejected, Sent, deadline::cut::AttemptTime};
 
-use super::link::Shared;
+use super::link::LinkState;
 use crate::{
     lines::{
         client::{Failure, Loss},
@@ -16,7 +16,7 @@ use crate::{
 /// What a call waited for whose plugin answers that its time is up.
 const WAITING: &str = "waiting for the plugin";
 
-pub(super) fn failed(failure: Failure, shared: &Shared) -> PluginError {
+pub(super) fn failed(failure: Failure, shared: &LinkState) -> PluginError {
     let error = match failure {
         Failure::Lost(loss, Sent::Nothing) => return shared.too_late(&loss.why),
         // Whoever asked for that did it, and not the plugin: what judges the plugin by its calls ignores a refusal.

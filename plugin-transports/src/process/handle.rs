@@ -11,7 +11,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::{
     ResourceLimits,
-    link::{Link, Shared},
+    link::{Link, LinkState},
 };
 
 /// What happened to a plugin's process.
@@ -124,15 +124,15 @@ pub struct ProcessStats {
 /// How a process ended that was stopped: by itself, or killed after this time.
 pub(super) type Stopped = Result<(), Duration>;
 
-pub(super) type Answer<T> = oneshot::Sender<Result<T, PluginError>>;
+pub(super) type CommandAnswer<T> = oneshot::Sender<Result<T, PluginError>>;
 
 /// What the supervisor is asked to do.
 #[derive(Debug)]
 pub(super) enum Command {
-    Restart(Answer<()>),
+    Restart(CommandAnswer<()>),
     /// Somebody may wait for the process to be ready.
-    RetryNow(Option<Answer<()>>),
-    Limit(ResourceLimits, Answer<()>),
+    RetryNow(Option<CommandAnswer<()>>),
+    Limit(ResourceLimits, CommandAnswer<()>),
     Close {
         grace: Duration,
         done: oneshot::Sender<Stopped>,
@@ -142,7 +142,7 @@ pub(super) enum Command {
 /// Everybody who may keep the process alive holds one; when the last is dropped, the process is stopped.
 #[derive(Debug)]
 pub(super) struct Owner {
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<LinkState>,
     pub(super) commands: mpsc::Sender<Command>,
 }
 
@@ -162,7 +162,7 @@ impl Owner {
 /// Reads and controls one plugin's process. It does not keep the process alive.
 #[derive(Clone)]
 pub struct ProcessHandle {
-    shared: Arc<Shared>,
+    shared: Arc<LinkState>,
     commands: mpsc::WeakSender<Command>,
 }
 
@@ -319,7 +319,7 @@ impl ProcessHandle {
         self.ask(|done| Command::Limit(limits, done)).await
     }
 
-    async fn ask<T>(&self, command: impl FnOnce(Answer<T>) -> Command) -> Result<T, PluginError> {
+    async fn ask<T>(&self, command: impl FnOnce(CommandAnswer<T>) -> Command) -> Result<T, PluginError> {
         let closed = || self.shared.refusal(&Link::Stopped);
         let commands = self.commands.upgrade().ok_or_else(closed)?;
         let (done, answer) = oneshot::channel();

@@ -23,7 +23,7 @@ use super::{
     introduction::Methods,
     running::{Pipe, Running},
 };
-use crate::lines::client::Connection;
+use crate::lines::client::LineConnection;
 
 /// Events that a slow listener can fall behind by before it misses some.
 const EVENTS: usize = 64;
@@ -31,7 +31,7 @@ const EVENTS: usize = 64;
 /// How calls reach the process now. Everything that is said of the process, anywhere, is read from here.
 #[derive(Debug)]
 pub(super) enum Link {
-    Up { connection: Arc<Connection<Pipe>>, pid: u32, methods: Methods, since: Instant },
+    Up { connection: Arc<LineConnection<Pipe>>, pid: u32, methods: Methods, since: Instant },
     Down(Down),
     Stopped,
 }
@@ -104,7 +104,7 @@ impl Down {
 
 /// What the supervisor writes and everybody reads.
 #[derive(Debug)]
-pub(super) struct Shared {
+pub(super) struct LinkState {
     pub(super) name: Arc<str>,
     pub(super) config: Arc<ProcessConfig>,
     link: ArcSwap<Link>,
@@ -115,7 +115,7 @@ pub(super) struct Shared {
     /// Held while the process is not ready, so that no check says otherwise.
     pub(super) health: Arc<HealthCell>,
     events: broadcast::Sender<ProcessEvent>,
-    losses: Losses,
+    losses: BeforeLosses,
     has_been_ready: AtomicBool,
     last_end: Mutex<Option<ProcessEnd>>,
     info: Mutex<Option<PluginInfo>>,
@@ -126,7 +126,7 @@ pub(super) struct Shared {
     pub(super) dropped_lines: Arc<AtomicU64>,
 }
 
-impl Shared {
+impl LinkState {
     pub(super) fn new(config: Arc<ProcessConfig>) -> Self {
         let down = Down { failed: false, until: None, starts: 0, why: Cause::from("has not been started") };
         Self {
@@ -137,7 +137,7 @@ impl Shared {
             waiting: AtomicUsize::new(0),
             health: Arc::default(),
             events: broadcast::Sender::new(EVENTS),
-            losses: Losses::default(),
+            losses: BeforeLosses::default(),
             has_been_ready: AtomicBool::new(false),
             last_end: Mutex::new(None),
             info: Mutex::new(None),
@@ -293,11 +293,11 @@ impl Shared {
 
     /// The connection to the process, the start to wait for, or why there is neither: also where the start is still to come
     /// when the deadline has passed.
-    pub(super) fn connection(&self, deadline: Option<Instant>) -> Result<Reach, PluginError> {
+    pub(super) fn connection(&self, deadline: Option<Instant>) -> Result<CallRoute, PluginError> {
         match &**self.link.load() {
-            Link::Up { connection, .. } => Ok(Reach::Now(connection.clone())),
+            Link::Up { connection, .. } => Ok(CallRoute::Now(connection.clone())),
             Link::Down(down) if down.is_awaited(down.starts) && down.until < Some(self.ends(deadline)) => {
-                Ok(Reach::AfterStart(down.starts))
+                Ok(CallRoute::AfterStart(down.starts))
             }
             link => Err(self.refusal(link)),
         }
@@ -315,7 +315,7 @@ impl Shared {
 
     /// Waits until the start has ended that follows so many others, and gives the connection to the process, or says why
     /// there is none. As many calls may wait as may be in flight.
-    pub(super) async fn started(self: Arc<Self>, starts: u64) -> Result<Arc<Connection<Pipe>>, PluginError> {
+    pub(super) async fn started(self: Arc<Self>, starts: u64) -> Result<Arc<LineConnection<Pipe>>, PluginError> {
         let waits = Waits::begin(self)?;
         let shared = &waits.0;
         loop {
@@ -385,35 +385,35 @@ impl Shared {
 pub(super) type Act = Arc<dyn Fn() + Send + Sync>;
 
 #[derive(Default)]
-struct Losses(Mutex<Vec<Act>>);
+struct BeforeLosses(Mutex<Vec<Act>>);
 
-impl Losses {
+impl BeforeLosses {
     fn acts(&self) -> MutexGuard<'_, Vec<Act>> {
         // Nothing that runs under the lock can panic half way through a change.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl fmt::Debug for Losses {
+impl fmt::Debug for BeforeLosses {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Losses").field(&self.acts().len()).finish()
+        f.debug_tuple("BeforeLosses").field(&self.acts().len()).finish()
     }
 }
 
 const STOPPED: &str = "the plugin was stopped";
 
 /// How a call reaches the process.
-pub(super) enum Reach {
-    Now(Arc<Connection<Pipe>>),
+pub(super) enum CallRoute {
+    Now(Arc<LineConnection<Pipe>>),
     /// Once a start has ended: that after so many others.
     AfterStart(u64),
 }
 
 /// A call that waits for the process to be ready.
-struct Waits(Arc<Shared>);
+struct Waits(Arc<LinkState>);
 
 impl Waits {
-    fn begin(shared: Arc<Shared>) -> Result<Self, PluginError> {
+    fn begin(shared: Arc<LinkState>) -> Result<Self, PluginError> {
         // Relaxed: a number that bounds, ordered with nothing.
         let before = shared.waiting.fetch_add(1, Ordering::Relaxed);
         let waits = Self(shared);

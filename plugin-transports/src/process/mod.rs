@@ -119,11 +119,11 @@ pub use self::{
     limits::ResourceLimits,
     log_limits::StderrConfig,
     restart::RestartConfig,
-    service::{ProcessService, ResponseFuture},
+    service::{ProcessFuture, ProcessService},
 };
 use self::{
     handle::Owner,
-    link::Shared,
+    link::LinkState,
     running::{Running, launch},
     supervisor::Supervisor,
 };
@@ -175,16 +175,16 @@ pub async fn supervise(config: ProcessConfig) -> (PluginInstance<ProcessService>
     }
 }
 
-async fn first_start(config: ProcessConfig) -> (Arc<Shared>, Result<Running, PluginError>) {
+async fn first_start(config: ProcessConfig) -> (Arc<LinkState>, Result<Running, PluginError>) {
     let config = Arc::new(config);
-    let shared = Arc::new(Shared::new(config.clone()));
+    let shared = Arc::new(LinkState::new(config.clone()));
     let started = |pid| shared.tell(ProcessEvent::Started { pid });
     let first = launch(&config, &shared.name, &shared.dropped_lines, started).await;
     (shared, first)
 }
 
 /// The instance of a plugin whose first start has come to this, and from here on its supervisor.
-fn instance(shared: Arc<Shared>, first: Result<Running, &PluginError>) -> PluginInstance<ProcessService> {
+fn instance(shared: Arc<LinkState>, first: Result<Running, &PluginError>) -> PluginInstance<ProcessService> {
     let info = match &first {
         Ok(running) => running.info().clone(),
         Err(_) => PluginInfo::new(&*shared.name, &shared.config.version).with_transport("exec"),

@@ -28,12 +28,12 @@ use super::{
     child::{Child, describe},
     command,
     introduction::{self, Methods},
-    link::Shared,
+    link::LinkState,
     spawner,
     stderr::Stderr,
 };
 use crate::lines::{
-    client::{Connection, Driver, End, Failure, Loss, Place, connect},
+    client::{ConnectionEnd, Driver, Failure, LineConnection, Loss, Place, connect},
     codec::{Fault, Frame},
 };
 
@@ -61,7 +61,7 @@ pub(super) type Pipe = Sender;
 #[derive(Debug)]
 pub(super) struct Running {
     child: Child,
-    connection: Arc<Connection<Pipe>>,
+    connection: Arc<LineConnection<Pipe>>,
     driver: Driver<Receiver, Pipe>,
     stderr: Stderr,
     info: PluginInfo,
@@ -155,7 +155,7 @@ fn not_ready(text: String) -> PluginError {
 
 /// Asks what the plugin is, and delivers its options.
 async fn greet(
-    connection: &Arc<Connection<Pipe>>,
+    connection: &Arc<LineConnection<Pipe>>,
     config: &ProcessConfig,
     name: &str,
     has_info: &AtomicBool,
@@ -179,9 +179,13 @@ async fn greet(
     Ok((info, methods))
 }
 
-type Said = Result<bytes::Bytes, Fault>;
+type Introduction = Result<bytes::Bytes, Fault>;
 
-async fn ask(connection: &Arc<Connection<Pipe>>, method: &str, payload: &[u8]) -> Result<Said, PluginError> {
+async fn ask(
+    connection: &Arc<LineConnection<Pipe>>,
+    method: &str,
+    payload: &[u8],
+) -> Result<Introduction, PluginError> {
     let frame = Frame::new(method, payload, &CallContext::new(), 0);
     match connection.exchange_at(Place::Ahead, frame).await {
         Ok(answer) => Ok(answer.result),
@@ -202,7 +206,7 @@ impl Running {
         self.child.id()
     }
 
-    pub(super) fn connection(&self) -> &Arc<Connection<Pipe>> {
+    pub(super) fn connection(&self) -> &Arc<LineConnection<Pipe>> {
         &self.connection
     }
 
@@ -234,7 +238,7 @@ impl Running {
     pub(super) async fn died(&mut self) -> String {
         if self.driver.is_over() {
             // An earlier wait was dropped between the end of the connection and this.
-            return why(End::Eof, &mut self.child).await;
+            return why(ConnectionEnd::Eof, &mut self.child).await;
         }
         tokio::select! {
             biased;
@@ -275,7 +279,7 @@ impl Running {
     /// the grace period, and SIGKILL to its whole group at the end.
     ///
     /// Calls that have no answer then are told `why`, as the second half of a sentence, and that it was asked for.
-    pub(super) async fn stop(mut self, why: &str, grace: Duration, shared: &Shared) -> Stop {
+    pub(super) async fn stop(mut self, why: &str, grace: Duration, shared: &LinkState) -> Stop {
         self.connection.refuse_new();
         let limit = std::pin::pin!(sleep(grace));
         let by_itself = self.ask_to_stop(grace, limit).await;
@@ -310,7 +314,7 @@ impl Running {
     /// The end, whatever the process does. When it resolves, every call in flight has its error and the process is
     /// reaped. `shared` says already that the process is not there. Gives back how many calls it has cut off that the process
     /// may have seen.
-    pub(super) async fn cut_off(&mut self, loss: &Loss, shared: &Shared) -> usize {
+    pub(super) async fn cut_off(&mut self, loss: &Loss, shared: &LinkState) -> usize {
         shared.calls_are_lost();
         self.child.kill();
         // A process that the kernel cannot end at once is reaped by the spawning thread, when this is dropped.
@@ -356,7 +360,7 @@ async fn ended(child: &mut Child, driver: &mut Driver<Receiver, Pipe>) {
 }
 
 /// Why a connection ended: the death of the process, where that is what was behind it.
-async fn why(end: End, child: &mut Child) -> String {
+async fn why(end: ConnectionEnd, child: &mut Child) -> String {
     if end.may_be_death()
         && let Ok(Ok(status)) = timeout(DYING, child.ended()).await
     {

@@ -23,11 +23,11 @@ use super::{
     error,
     handle::Owner,
     introduction,
-    link::{Link, Shared},
+    link::{Link, LinkState},
     running::Pipe,
 };
 use crate::lines::{
-    client::{Connection, Failure, Place},
+    client::{Failure, LineConnection, Place},
     codec::Frame,
 };
 
@@ -71,7 +71,7 @@ impl ProcessService {
         let connection = match &**shared.link() {
             Link::Up { methods, .. } if !methods.health => return HealthStatus::new(HealthState::Healthy, ONLY_UP),
             Link::Up { connection, .. } => connection.clone(),
-            link => return Shared::down_health(link).unwrap_or_default(),
+            link => return LinkState::down_health(link).unwrap_or_default(),
         };
         let frame = Frame::new("health", b"null", &CallContext::new(), 0);
         let answer = tokio::select! {
@@ -98,7 +98,7 @@ const ONLY_UP: &str = "the process is up; the plugin has no health method";
 /// Resolves when most of a check's time is over and the check stands behind calls that the plugin works on: it has answered
 /// some meanwhile, or since the check before this one, or somebody waits still for the first of them. It has not come to the
 /// check yet, as far as is known.
-async fn busy(connection: &Connection<Pipe>, limit: Duration) {
+async fn busy(connection: &LineConnection<Pipe>, limit: Duration) {
     let look = connection.look();
     tokio::time::sleep(limit / 4 * 3).await;
     while !look.was_busy(connection.progress()) {
@@ -119,19 +119,19 @@ fn no_news(known: &HealthStatus) -> HealthStatus {
 impl Service<Call<Bytes>> for ProcessService {
     type Response = Reply<Bytes>;
     type Error = PluginError;
-    type Future = ResponseFuture;
+    type Future = ProcessFuture;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), PluginError>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, call: Call<Bytes>) -> ResponseFuture {
+    fn call(&mut self, call: Call<Bytes>) -> ProcessFuture {
         let owner = self.owner().clone();
         let work = match owner.shared.config.keeps_request_timeout {
-            true => Work::Limited(self.limited.call(call)),
-            false => Work::Bare(self.limited.get_mut().call(call)),
+            true => ProcessWork::Limited(self.limited.call(call)),
+            false => ProcessWork::Bare(self.limited.get_mut().call(call)),
         };
-        ResponseFuture { work, owner }
+        ProcessFuture { work, owner }
     }
 }
 
@@ -145,25 +145,25 @@ impl fmt::Debug for ProcessService {
 ///
 /// Nothing is sent before the first poll. Dropping it withdraws a request that the process has not been sent; of one
 /// that was sent the reply is dropped when it comes, and no other call is delayed.
-pub struct ResponseFuture {
-    work: Work,
+pub struct ProcessFuture {
+    work: ProcessWork,
     owner: Arc<Owner>,
 }
 
-enum Work {
+enum ProcessWork {
     Limited(AttemptTimeoutFuture<Asking, plugin_core::AsErrorValue>),
     Bare(Asking),
 }
 
-impl Future for ResponseFuture {
+impl Future for ProcessFuture {
     type Output = Result<Reply<Bytes>, PluginError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
         let shared = &this.owner.shared;
         let polled = match &mut this.work {
-            Work::Limited(future) => Pin::new(future).poll(cx),
-            Work::Bare(future) => Pin::new(future).poll(cx),
+            ProcessWork::Limited(future) => Pin::new(future).poll(cx),
+            ProcessWork::Bare(future) => Pin::new(future).poll(cx),
         };
         Poll::Ready(match ready!(polled) {
             Ok(Answered { answer, told }) => match answer.result {
@@ -179,8 +179,8 @@ impl Future for ResponseFuture {
     }
 }
 
-impl fmt::Debug for ResponseFuture {
+impl fmt::Debug for ProcessFuture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResponseFuture").field("plugin", &self.owner.shared.name).finish_non_exhaustive()
+        f.debug_struct("ProcessFuture").field("plugin", &self.owner.shared.name).finish_non_exhaustive()
     }
 }

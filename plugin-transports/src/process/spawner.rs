@@ -44,7 +44,7 @@ pub(super) struct Children {
 }
 
 struct Living {
-    key: Key,
+    key: ChildKey,
     child: Child,
     pid: Pid,
     /// Readable once the child has ended.
@@ -55,11 +55,11 @@ struct Living {
 
 /// Names a child for ever, unlike its process id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Key(u64);
+pub(super) struct ChildKey(u64);
 
 impl Children {
     /// Takes over a child that leads its own process group.
-    pub(super) fn adopt(&mut self, mut child: Child) -> io::Result<(Key, Pid, oneshot::Receiver<ExitStatus>)> {
+    pub(super) fn adopt(&mut self, mut child: Child) -> io::Result<(ChildKey, Pid, oneshot::Receiver<ExitStatus>)> {
         let pid = Pid::from_child(&child);
         let pidfd = match pidfd_open(pid, PidfdFlags::empty()) {
             Ok(pidfd) => pidfd,
@@ -71,14 +71,14 @@ impl Children {
         };
         let (ended, end) = oneshot::channel();
         self.started += 1;
-        let key = Key(self.started);
+        let key = ChildKey(self.started);
         self.living.push(Living { key, child, pid, pidfd, ended: Some(ended) });
         self.guard.watch(pid, self.living.iter().map(|living| living.pid));
         Ok((key, pid, end))
     }
 
     /// The process id of a child that has not been reaped, and so is its own.
-    pub(super) fn pid(&self, key: Key) -> Option<Pid> {
+    pub(super) fn pid(&self, key: ChildKey) -> Option<Pid> {
         self.living.iter().find(|living| living.key == key).map(|living| living.pid)
     }
 

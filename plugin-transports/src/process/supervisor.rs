@@ -10,8 +10,8 @@ use plugin_core::{
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    handle::{Answer, Command, ProcessEvent, Stopped},
-    link::{Cause, Down, Shared},
+    handle::{Command, CommandAnswer, ProcessEvent, Stopped},
+    link::{Cause, Down, LinkState},
     restart::{Deaths, Decision},
     running::{Running, Stop, launch},
     tries::{Tell, Tries},
@@ -26,7 +26,7 @@ const LETS_CALLS_END: &str = "ends the calls that it has first, and is then stop
 /// The task that watches, restarts and stops one plugin's process.
 #[derive(Debug)]
 pub(super) struct Supervisor {
-    shared: Arc<Shared>,
+    shared: Arc<LinkState>,
     commands: mpsc::Receiver<Command>,
     deaths: Deaths,
     tries: Tries,
@@ -44,13 +44,13 @@ pub(super) enum Phase {
     Starting {
         why: Cause,
         /// Who waits for it.
-        asked: Vec<Answer<()>>,
+        asked: Vec<CommandAnswer<()>>,
     },
     Over,
 }
 
 impl Supervisor {
-    pub(super) fn new(shared: Arc<Shared>, commands: mpsc::Receiver<Command>) -> Self {
+    pub(super) fn new(shared: Arc<LinkState>, commands: mpsc::Receiver<Command>) -> Self {
         let deaths = Deaths::new(shared.config.restart);
         Self { _link: CloseLink(shared.clone()), shared, commands, deaths, tries: Tries::default() }
     }
@@ -136,7 +136,7 @@ impl Supervisor {
     }
 
     /// Stops the process for another one. The calls that it has may end first, while new ones wait for the next.
-    async fn restart(&mut self, mut running: Box<Running>, mut asked: Vec<Answer<()>>) -> Phase {
+    async fn restart(&mut self, mut running: Box<Running>, mut asked: Vec<CommandAnswer<()>>) -> Phase {
         let why = Cause::from("was stopped on request");
         self.begin_anew();
         let shared = self.shared.clone();
@@ -262,7 +262,7 @@ impl Supervisor {
         }
     }
 
-    async fn starting(&mut self, why: Cause, mut asked: Vec<Answer<()>>) -> Phase {
+    async fn starting(&mut self, why: Cause, mut asked: Vec<CommandAnswer<()>>) -> Phase {
         self.down(Some(Duration::ZERO), &why);
         let shared = self.shared.clone();
         // Boxed, so that it can be dropped, which kills what was started, before a close is answered.
@@ -328,7 +328,7 @@ impl Supervisor {
         self.after_death(decision, why, tell)
     }
 
-    fn nothing_to_limit(&self, done: Answer<()>) {
+    fn nothing_to_limit(&self, done: CommandAnswer<()>) {
         let text = "there is no process to limit now";
         let error = PluginError::connection(text, Sent::Nothing).with_plugin(self.shared.name.clone());
         let _ = done.send(Err(error));
@@ -359,7 +359,7 @@ fn closed(done: Option<oneshot::Sender<Stopped>>) -> Phase {
 
 /// Marks the plugin as stopped when the supervisor ends, also when its runtime is dropped before it ever ran.
 #[derive(Debug)]
-struct CloseLink(Arc<Shared>);
+struct CloseLink(Arc<LinkState>);
 
 impl Drop for CloseLink {
     fn drop(&mut self) {

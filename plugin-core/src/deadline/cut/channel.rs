@@ -77,17 +77,17 @@ thread_local! {
 }
 
 /// Puts back what was dropped before when it goes, also when what ran meanwhile panics.
-struct Restore(Option<Dropping>);
+struct RestoreDropping(Option<Dropping>);
 
-impl Drop for Restore {
+impl Drop for RestoreDropping {
     fn drop(&mut self) {
         DROPPING.set(self.0);
     }
 }
 
 /// Says what is being dropped for as long as the answer lives.
-fn dropping(cut: Cut) -> Restore {
-    Restore(DROPPING.replace(Some(Dropping::new(cut))))
+fn dropping(cut: Cut) -> RestoreDropping {
+    RestoreDropping(DROPPING.replace(Some(Dropping::new(cut))))
 }
 
 /// Puts back whose time it was that was polled.
@@ -125,15 +125,15 @@ fn for_part() -> Option<Cut> {
 /// Drops attempts of a call that has its answer from another one, so that they are told from those that nobody had the time
 /// to wait for. For a layer that makes several at a time.
 pub fn drop_superseded(drop: impl FnOnce()) {
-    struct Restore(bool);
+    struct RestoreSuperseded(bool);
 
-    impl Drop for Restore {
+    impl Drop for RestoreSuperseded {
         fn drop(&mut self) {
             SUPERSEDED.set(self.0);
         }
     }
 
-    let _restore = Restore(SUPERSEDED.replace(true));
+    let _restore = RestoreSuperseded(SUPERSEDED.replace(true));
     drop();
 }
 

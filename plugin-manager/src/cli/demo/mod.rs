@@ -10,7 +10,7 @@ use plugin_transports::http::{ServerOptions, Serving};
 use tokio::net::TcpListener;
 
 use crate::{
-    cli::{Outcome, Problem, StopSignals, finish, tell},
+    cli::{CommandFault, Outcome, StopSignals, finish, tell},
     config::{self, LogFormat},
     launch::{Factories, Running, logging},
 };
@@ -35,7 +35,7 @@ pub(crate) async fn run(listen: SocketAddr, admin_listen: SocketAddr, stop_after
     let running = Running::start(&config, &factories).await.map_err(|error| {
         // There is no file whose keys could be meant.
         let said = error.to_string().replace("`server.listen`", "`--listen`");
-        Problem::Failed(said.replace("`admin.listen`", "`--admin-listen`"))
+        CommandFault::Failed(said.replace("`admin.listen`", "`--admin-listen`"))
     })?;
     introduce(&running);
     let traffic = tokio::spawn(traffic::run(running.gateway().data_addr()));
@@ -48,16 +48,17 @@ pub(crate) async fn run(listen: SocketAddr, admin_listen: SocketAddr, stop_after
 }
 
 /// A plugin of the demo over HTTP, on any free port.
-async fn serve_weather() -> Result<Serving, Problem> {
-    let failed = |error: std::io::Error| Problem::Failed(format!("the demo's HTTP plugin cannot listen: {error}"));
+async fn serve_weather() -> Result<Serving, CommandFault> {
+    let failed = |error: std::io::Error| CommandFault::Failed(format!("the demo's HTTP plugin cannot listen: {error}"));
     let listener = TcpListener::bind("127.0.0.1:0").await.map_err(failed)?;
     plugin_transports::http::serve(plugins::weather(clock::now()), listener, ServerOptions::new()).map_err(failed)
 }
 
 /// The configuration of the demo, as a file would have it.
-fn configuration(weather: &Serving) -> Result<config::Config, Problem> {
+fn configuration(weather: &Serving) -> Result<config::Config, CommandFault> {
     let program = std::env::current_exe();
-    let program = program.map_err(|error| Problem::Failed(format!("this program's file is not known: {error}")))?;
+    let program =
+        program.map_err(|error| CommandFault::Failed(format!("this program's file is not known: {error}")))?;
     // JSON text is a YAML scalar whatever is in it.
     let program = serde_json::Value::from(program.to_string_lossy().into_owned());
     let text = format!(
@@ -74,7 +75,7 @@ plugins:
         weather.local_addr()
     );
     config::from_text(Path::new("demo.yaml"), &text, None, &|_| None)
-        .map_err(|faults| Problem::Failed(format!("the demo's configuration has faults\n{faults}")))
+        .map_err(|faults| CommandFault::Failed(format!("the demo's configuration has faults\n{faults}")))
 }
 
 fn introduce(running: &Running) {
@@ -162,8 +163,8 @@ fn kill_wordcount(running: &Running) {
 }
 
 /// The error of a plugin that was asked for something it does not have.
-pub(crate) fn unknown_plugin(name: &str) -> Result<ExitCode, Problem> {
-    Err(Problem::Wrong(PluginError::not_found(name).to_string()))
+pub(crate) fn unknown_plugin(name: &str) -> Result<ExitCode, CommandFault> {
+    Err(CommandFault::Wrong(PluginError::not_found(name).to_string()))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use plugin_core::{Call, Plugin, PluginError, Reply, clock::Instant};
 use plugin_transports::{inproc::plugin_fn, json, lines};
 use serde_json::{Value, json};
 
-use crate::cli::{Outcome, Problem};
+use crate::cli::{CommandFault, Outcome};
 
 /// Good weather lasts this long, and so does bad weather.
 const SPELL: Duration = Duration::from_secs(8);
@@ -41,7 +41,7 @@ pub(crate) async fn serve_plugin(name: &str) -> Outcome {
             });
             match served.await {
                 Ok(()) => Ok(ExitCode::SUCCESS),
-                Err(error) => Err(Problem::Failed(error.to_string())),
+                Err(error) => Err(CommandFault::Failed(error.to_string())),
             }
         }
         _ => super::unknown_plugin(name),

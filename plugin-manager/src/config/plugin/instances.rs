@@ -83,7 +83,7 @@ impl InstanceConfig {
 
 /// One of `instances` as it was read.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct PlaceOf {
     name: Option<String>,
     endpoint: Option<String>,
     weight: u32,
@@ -92,7 +92,7 @@ pub(super) struct Place {
     zone: Option<String>,
 }
 
-impl Place {
+impl PlaceOf {
     pub(super) fn read(keys: &mut Keys<'_>) -> Self {
         Self {
             name: keys.text("name"),
@@ -123,7 +123,7 @@ pub(super) fn resolve(
     keys: &Keys<'_>,
     plugin: &PluginConfig,
     endpoint: Option<String>,
-    places: Option<Vec<Place>>,
+    places: Option<Vec<PlaceOf>>,
     common: &Common<'_>,
 ) -> Vec<InstanceConfig> {
     let transport = common.transport;
@@ -134,7 +134,7 @@ pub(super) fn resolve(
             keys.fault("endpoint", Code::ConfigSchema, problem);
             places
         }
-        (Some(endpoint), None) => vec![Place::only(endpoint)],
+        (Some(endpoint), None) => vec![PlaceOf::only(endpoint)],
         (None, Some(places)) if places.is_empty() => {
             keys.fault("instances", Code::MissingEndpoint, "the list is empty; it needs at least one instance");
             return Vec::new();
@@ -162,7 +162,7 @@ pub(super) fn resolve(
             keys.fault(&format!("instances.{index}"), Code::DuplicateName, problem);
         }
         if let Some(http) = http(keys, plugin, endpoint, &at, common) {
-            let Place { weight, priority, enabled, zone, .. } = place;
+            let PlaceOf { weight, priority, enabled, zone, .. } = place;
             instances.push(InstanceConfig { name, weight, priority, enabled, zone, http });
         }
     }

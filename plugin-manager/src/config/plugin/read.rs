@@ -12,7 +12,7 @@ use semver::Version;
 use super::super::concerns::{self, CIRCUIT_BREAKER, HEALTH_CHECK, RATE_LIMIT, RETRY};
 use super::auth;
 use super::exec::Exec;
-use super::instances::{self, Common, Place};
+use super::instances::{self, Common, PlaceOf};
 use super::transport::{self, CONNECTED, EXEC, HAS_OPTIONS, HTTP, SERVED};
 use super::{PluginConfig, TransportConfig, TransportKind};
 use crate::manager::check_name;
@@ -113,9 +113,9 @@ pub(in crate::config) fn read(keys: &mut Keys<'_>) -> Option<PluginConfig> {
         rate_limit: concerns::rate_limit(keys, "rate_limit"),
         load_balancer: keys.settings("load_balancer").unwrap_or_default(),
     };
-    let parts = Parts {
+    let parts = PluginParts {
         endpoint: keys.text("endpoint"),
-        places: keys.sections("instances", |keys, _| Some(Place::read(keys))),
+        places: keys.sections("instances", |keys, _| Some(PlaceOf::read(keys))),
         exec: Exec::read(keys),
         auth: keys.settings("auth"),
         connection,
@@ -141,16 +141,16 @@ pub(in crate::config) fn read(keys: &mut Keys<'_>) -> Option<PluginConfig> {
 }
 
 /// What the transports take their settings from.
-struct Parts {
+struct PluginParts {
     endpoint: Option<String>,
-    places: Option<Vec<Place>>,
+    places: Option<Vec<PlaceOf>>,
     exec: Exec,
     auth: Option<AuthConfig>,
     connection: ConnectionConfig,
     health_endpoint: Option<String>,
 }
 
-fn reach(keys: &Keys<'_>, kind: TransportKind, plugin: &PluginConfig, parts: Parts) -> Option<TransportConfig> {
+fn reach(keys: &Keys<'_>, kind: TransportKind, plugin: &PluginConfig, parts: PluginParts) -> Option<TransportConfig> {
     // The builders want a name; when there is none, that is a fault already, and so may be what they would say.
     let named = PluginConfig { name: nonempty(&plugin.name), ..plugin.clone() };
     match kind {

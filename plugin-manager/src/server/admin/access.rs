@@ -12,7 +12,7 @@ use plugin_core::{Code, PluginError, clock};
 use plugin_transports::auth::{Identity, Verifier};
 
 use super::denials::Denials;
-use crate::server::problem::{self, Told};
+use crate::server::problem::{self, ToldProblem};
 
 /// Characters of a path in the log, at most.
 const LONGEST_PATH: usize = 256;
@@ -93,12 +93,12 @@ impl fmt::Debug for Access {
 }
 
 /// What stands before the routes that need a role.
-pub(super) struct Door {
+pub(super) struct AdminDoor {
     access: Option<Access>,
     denials: Denials,
 }
 
-impl Door {
+impl AdminDoor {
     pub(super) fn new(access: Option<Access>) -> Arc<Self> {
         Arc::new(Self { access, denials: Denials::default() })
     }
@@ -106,7 +106,7 @@ impl Door {
 
 /// Lets those pass who may, and writes a line of the log for every change that was asked for, done or not, and for those who
 /// were turned away, of whom there may be many. A change that the client did not wait for has its line too: it says `gone`.
-pub(super) async fn check(State(door): State<Arc<Door>>, request: Request, next: Next) -> Response<Body> {
+pub(super) async fn check(State(door): State<Arc<AdminDoor>>, request: Request, next: Next) -> Response<Body> {
     let needed = if request.method().is_safe() { Role::Read } else { Role::Operate };
     let allowed = match &door.access {
         Some(access) => access.allow(needed, request.headers()).map(Who::Known),
@@ -116,19 +116,19 @@ pub(super) async fn check(State(door): State<Arc<Door>>, request: Request, next:
     match allowed {
         Ok(_) if needed == Role::Read => next.run(request).await,
         Ok(who) => {
-            let mut line = Line::new(&request, who, "gone");
+            let mut line = DenialLine::new(&request, who, "gone");
             let response = next.run(request).await;
-            line.outcome = match response.extensions().get::<Outcome>() {
-                Some(Outcome(outcome)) => outcome,
+            line.outcome = match response.extensions().get::<ChangeOutcome>() {
+                Some(ChangeOutcome(outcome)) => outcome,
                 None if response.status().is_success() => "done",
                 None => "failed",
             };
-            line.told = response.extensions().get::<Told>().cloned();
+            line.told = response.extensions().get::<ToldProblem>().cloned();
             response
         }
         Err(Denied { who, error }) => {
             if let Some(untold) = door.denials.another(clock::now()) {
-                let mut line = Line::new(&request, who, "denied");
+                let mut line = DenialLine::new(&request, who, "denied");
                 line.untold = untold;
             }
             problem::respond(error)
@@ -138,25 +138,25 @@ pub(super) async fn check(State(door): State<Arc<Door>>, request: Request, next:
 
 /// What became of a change that was made, where more is known than that it was.
 #[derive(Clone, Copy)]
-pub(super) struct Outcome(&'static str);
+pub(super) struct ChangeOutcome(&'static str);
 
-pub(super) const DONE: Outcome = Outcome("done");
+pub(super) const DONE: ChangeOutcome = ChangeOutcome("done");
 /// Calls were cut off, or run on.
-pub(super) const PARTLY: Outcome = Outcome("not clean");
+pub(super) const PARTLY: ChangeOutcome = ChangeOutcome("not clean");
 
 /// A line of the log about a change or a denial, written when it is dropped.
-struct Line {
+struct DenialLine {
     method: Method,
     path: String,
     who: Who,
     outcome: &'static str,
     /// Why it failed.
-    told: Option<Told>,
+    told: Option<ToldProblem>,
     /// Denials before it that have no line.
     untold: u64,
 }
 
-impl Line {
+impl DenialLine {
     fn new(request: &Request, who: Who, outcome: &'static str) -> Self {
         // As it was sent, so that no character of it does anything in a log, and no more than a name of a plugin needs.
         let path = request.uri().path().chars().take(LONGEST_PATH).collect();
@@ -164,7 +164,7 @@ impl Line {
     }
 }
 
-impl Drop for Line {
+impl Drop for DenialLine {
     fn drop(&mut self) {
         let Self { method, path, who, outcome, told, untold } = self;
         let who = who.name();

@@ -26,7 +26,7 @@ pub(super) struct Detail {
     rate_limit: Option<RateLimit>,
     #[serde(skip_serializing_if = "Option::is_none")]
     retry: Option<Retry>,
-    instances: Vec<Instance>,
+    instances: Vec<InstanceJson>,
 }
 
 impl Detail {
@@ -45,7 +45,7 @@ impl Detail {
                 .map(Instances::list)
                 .unwrap_or_default()
                 .iter()
-                .map(Instance::of)
+                .map(InstanceJson::of)
                 .collect(),
         }
     }
@@ -94,7 +94,7 @@ impl Circuit {
 }
 
 #[derive(Serialize)]
-struct Instance {
+struct InstanceJson {
     name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     zone: Option<String>,
@@ -114,7 +114,7 @@ struct Instance {
     last_failure: Option<Failure>,
 }
 
-impl Instance {
+impl InstanceJson {
     fn of(stats: &InstanceStats) -> Self {
         let is_down = matches!(stats.health, HealthState::Unhealthy | HealthState::Offline);
         Self {

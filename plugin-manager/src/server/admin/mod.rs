@@ -23,10 +23,10 @@ use plugin_transports::process::ProcessHandle;
 pub use access::{Access, Role};
 
 use super::{
-    lifecycle::Course,
+    lifecycle::Lifecycle,
     metrics::Metrics,
     problem::{self, Fault},
-    request_target::{self, Name},
+    request_target::{self, PluginName},
 };
 use crate::manager::{Manager, PluginView, ServingState};
 
@@ -35,15 +35,15 @@ const HEALTH_LIMIT: Duration = Duration::from_secs(5);
 
 /// What the admin plane knows.
 #[derive(Clone)]
-pub(super) struct Plane {
+pub(super) struct AdminPlane {
     pub(super) manager: Manager<Bytes, Bytes>,
     pub(super) metrics: Metrics,
     pub(super) started: clock::Instant,
     pub(super) drain_timeout: Duration,
-    pub(super) course: Arc<Course>,
+    pub(super) course: Arc<Lifecycle>,
 }
 
-impl Plane {
+impl AdminPlane {
     fn is_leaving(&self) -> bool {
         self.course.is_leaving() || self.manager.is_shutting_down()
     }
@@ -52,7 +52,7 @@ impl Plane {
 /// The routes of the admin plane. Probes and metrics never need a token; the rest does when access is limited. Nor do they mind a
 /// parameter that they do not know: who looks believes in no effect of it, and a gateway that works must not be taken for one
 /// that does not because of `?verbose`.
-pub(super) fn routes(plane: Plane, access: Option<Access>) -> Router {
+pub(super) fn routes(plane: AdminPlane, access: Option<Access>) -> Router {
     let admin = Router::new()
         .route("/admin/v1/status", get(status))
         .route("/admin/v1/plugins", get(plugins))
@@ -63,7 +63,7 @@ pub(super) fn routes(plane: Plane, access: Option<Access>) -> Router {
         .route("/admin/v1/plugins/{name}/enable", post(enable))
         .route("/admin/v1/plugins/{name}/disable", post(disable))
         .route_layer(middleware::from_fn(check_query))
-        .route_layer(middleware::from_fn_with_state(access::Door::new(access), access::check));
+        .route_layer(middleware::from_fn_with_state(access::AdminDoor::new(access), access::check));
     let open = Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
@@ -102,7 +102,7 @@ async fn check_query(request: Request, next: Next) -> Response<Body> {
 /// Ready once the start of every configured plugin has ended, and no longer when the gateway is shutting down. Not ready while a
 /// plugin has failed: it would answer nothing but refusals. One that has never been ready does not count: another gateway of
 /// this configuration would not have it either, and this one was not to wait for it.
-async fn readyz(State(plane): State<Plane>) -> Response<Body> {
+async fn readyz(State(plane): State<AdminPlane>) -> Response<Body> {
     let not_ready = |why: String| (StatusCode::SERVICE_UNAVAILABLE, why).into_response();
     if plane.is_leaving() {
         return not_ready("shutting down\n".to_owned());
@@ -132,35 +132,35 @@ async fn readyz(State(plane): State<Plane>) -> Response<Body> {
     }
 }
 
-async fn metrics(State(plane): State<Plane>) -> Response<Body> {
+async fn metrics(State(plane): State<AdminPlane>) -> Response<Body> {
     let mut response = Response::new(Body::from(plane.metrics.scrape(&plane.manager.list())));
     let text = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, text);
     response
 }
 
-async fn health(State(plane): State<Plane>) -> Response<Body> {
+async fn health(State(plane): State<AdminPlane>) -> Response<Body> {
     let health = plane.manager.health(HEALTH_LIMIT).await;
     let status = if health.state.is_serving() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(views::Health::of(&health, &plane.manager.list()))).into_response()
 }
 
-async fn status(State(plane): State<Plane>) -> Json<views::Status> {
+async fn status(State(plane): State<AdminPlane>) -> Json<views::Status> {
     Json(views::Status::of(&plane.manager.list(), plane.started.elapsed(), plane.is_leaving()))
 }
 
-async fn plugins(State(plane): State<Plane>) -> Json<Vec<views::Plugin>> {
+async fn plugins(State(plane): State<AdminPlane>) -> Json<Vec<views::Plugin>> {
     Json(plane.manager.list().iter().map(views::Plugin::of).collect())
 }
 
-async fn plugin(State(plane): State<Plane>, Name(name): Name) -> Response<Body> {
+async fn plugin(State(plane): State<AdminPlane>, PluginName(name): PluginName) -> Response<Body> {
     match plane.manager.get(&name) {
         Some(view) => Json(detail::Detail::of(&view)).into_response(),
         None => problem::respond(PluginError::not_found(&name)),
     }
 }
 
-async fn drain(State(plane): State<Plane>, Name(name): Name, uri: Uri) -> Response<Body> {
+async fn drain(State(plane): State<AdminPlane>, PluginName(name): PluginName, uri: Uri) -> Response<Body> {
     let query = match request_target::query(&uri, &DRAIN) {
         Ok(query) => query,
         Err(fault) => return fault.into_response(),
@@ -186,7 +186,7 @@ async fn drain(State(plane): State<Plane>, Name(name): Name, uri: Uri) -> Respon
                 tracing::info!(plugin, unfinished, cut, undone, "drained");
             }
             let outcome = if report.is_clean() { access::DONE } else { access::PARTLY };
-            (Extension(outcome), Json(views::Drain::of(&report))).into_response()
+            (Extension(outcome), Json(views::DrainQuery::of(&report))).into_response()
         }
         Ok(Err(error)) => refused(error),
         Err(_) => {
@@ -196,7 +196,7 @@ async fn drain(State(plane): State<Plane>, Name(name): Name, uri: Uri) -> Respon
     }
 }
 
-async fn restart(State(plane): State<Plane>, Name(name): Name) -> Response<Body> {
+async fn restart(State(plane): State<AdminPlane>, PluginName(name): PluginName) -> Response<Body> {
     let cut_calls = || plane.manager.get(&name)?.controls.process.map(|process| process.stats().cut_calls);
     let before = cut_calls().unwrap_or_default();
     if let Err(error) = plane.manager.restart(&name).await {
@@ -208,7 +208,7 @@ async fn restart(State(plane): State<Plane>, Name(name): Name) -> Response<Body>
     (Extension(outcome), Json(views::Restarted::of(&view, cut))).into_response()
 }
 
-async fn enable(State(plane): State<Plane>, Name(name): Name) -> Response<Body> {
+async fn enable(State(plane): State<AdminPlane>, PluginName(name): PluginName) -> Response<Body> {
     let switched = match plane.manager.set_enabled(&name, true) {
         Ok(()) => plane.manager.started(&name).await,
         Err(error) => Err(error),
@@ -216,7 +216,7 @@ async fn enable(State(plane): State<Plane>, Name(name): Name) -> Response<Body> 
     switched.map_or_else(refused, |()| shown(&plane, &name))
 }
 
-async fn disable(State(plane): State<Plane>, Name(name): Name) -> Response<Body> {
+async fn disable(State(plane): State<AdminPlane>, PluginName(name): PluginName) -> Response<Body> {
     plane.manager.set_enabled(&name, false).map_or_else(refused, |()| shown(&plane, &name))
 }
 
@@ -231,7 +231,7 @@ fn refused(error: PluginError) -> Response<Body> {
     }
 }
 
-fn shown(plane: &Plane, name: &str) -> Response<Body> {
+fn shown(plane: &AdminPlane, name: &str) -> Response<Body> {
     match plane.manager.get(name) {
         Some(view) => Json(views::Plugin::of(&view)).into_response(),
         None => problem::respond(PluginError::not_found(name)),

@@ -308,7 +308,7 @@ impl Check {
 }
 
 #[derive(Serialize)]
-pub(super) struct Drain {
+pub(super) struct DrainQuery {
     name: String,
     clean: bool,
     took: String,
@@ -319,7 +319,7 @@ pub(super) struct Drain {
     undone: bool,
 }
 
-impl Drain {
+impl DrainQuery {
     pub(super) fn of(report: &DrainReport) -> Self {
         Self {
             name: report.name.clone(),

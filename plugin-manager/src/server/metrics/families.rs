@@ -10,7 +10,7 @@ pub(super) const DURATION_HELP: &str = "Time from receiving a call to its end, a
 
 /// Whether a number only grows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum FamilyKind {
     Counter,
     Gauge,
 }
@@ -22,7 +22,7 @@ pub(super) type Label = Option<(&'static str, &'static str)>;
 pub(super) struct Family {
     pub(super) name: &'static str,
     pub(super) help: &'static str,
-    pub(super) kind: Kind,
+    pub(super) kind: FamilyKind,
     /// Tells each number of one plugin, always in the same order.
     pub(super) tell: fn(&Reading<'_>, &mut dyn FnMut(Label, u64)),
 }
@@ -32,7 +32,7 @@ pub(super) static FAMILIES: [Family; 12] = [
     Family {
         name: "plugin_requests_total",
         help: "Calls that ended, by status: success, failure, refused, cancelled, caller (its fault).",
-        kind: Kind::Counter,
+        kind: FamilyKind::Counter,
         tell: |plugin, tell| {
             if let Some(calls) = &plugin.calls {
                 Status::ALL.iter().for_each(|status| tell(Some(("status", status.as_str())), calls.ended(*status)));
@@ -42,7 +42,7 @@ pub(super) static FAMILIES: [Family; 12] = [
     Family {
         name: "plugin_errors_total",
         help: "Calls that ended in an error, by its code.",
-        kind: Kind::Counter,
+        kind: FamilyKind::Counter,
         tell: |plugin, tell| {
             if let Some(calls) = &plugin.calls {
                 calls.codes().iter().for_each(|(code, count)| tell(Some(("code", code.as_str())), *count));
@@ -52,61 +52,61 @@ pub(super) static FAMILIES: [Family; 12] = [
     Family {
         name: "plugin_active_requests",
         help: "Calls that are running.",
-        kind: Kind::Gauge,
+        kind: FamilyKind::Gauge,
         tell: |plugin, tell| one(plugin.calls.as_ref().map(TelemetryStats::active), tell),
     },
     Family {
         name: "plugin_abandoned_requests",
         help: "Calls that a supervised process was sent and that nobody waits for any more, since the latest that it answered.",
-        kind: Kind::Gauge,
+        kind: FamilyKind::Gauge,
         tell: |plugin, tell| one(plugin.abandoned, tell),
     },
     Family {
         name: "plugin_state",
         help: "The state: 0 serving, 1 starting, 2 restarting, 3 failed, 4 draining, 5 drained, 6 disabled.",
-        kind: Kind::Gauge,
+        kind: FamilyKind::Gauge,
         tell: |plugin, tell| tell(None, plugin.state),
     },
     Family {
         name: "plugin_circuit_breaker_state",
         help: "The circuit breaker's state: 0 closed, 1 open, 2 half-open.",
-        kind: Kind::Gauge,
+        kind: FamilyKind::Gauge,
         tell: |plugin, tell| one(plugin.breaker, tell),
     },
     Family {
         name: "plugin_health_state",
         help: "The health: 0 unknown, 1 healthy, 2 degraded, 3 unhealthy, 4 offline.",
-        kind: Kind::Gauge,
+        kind: FamilyKind::Gauge,
         tell: |plugin, tell| one(plugin.health, tell),
     },
     Family {
         name: "plugin_rate_limit_refusals_total",
         help: "Calls that the rate limit refused.",
-        kind: Kind::Counter,
+        kind: FamilyKind::Counter,
         tell: |plugin, tell| one(plugin.rate_limited, tell),
     },
     Family {
         name: "plugin_retries_total",
         help: "Attempts after the first.",
-        kind: Kind::Counter,
+        kind: FamilyKind::Counter,
         tell: |plugin, tell| one(plugin.retries, tell),
     },
     Family {
         name: "plugin_restarts_total",
         help: "Starts of a supervised process after the first, whether it became ready or not.",
-        kind: Kind::Counter,
+        kind: FamilyKind::Counter,
         tell: |plugin, tell| one(plugin.restarts, tell),
     },
     Family {
         name: "plugin_failed_starts_total",
         help: "Starts of a supervised process that failed, the first one too.",
-        kind: Kind::Counter,
+        kind: FamilyKind::Counter,
         tell: |plugin, tell| one(plugin.failed_starts, tell),
     },
     Family {
         name: "plugin_dropped_log_lines_total",
         help: "Lines on the stderr of a supervised process that were more than it may log, and were dropped.",
-        kind: Kind::Counter,
+        kind: FamilyKind::Counter,
         tell: |plugin, tell| one(plugin.dropped_lines, tell),
     },
 ];

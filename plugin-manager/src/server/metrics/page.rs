@@ -4,7 +4,7 @@ use std::{fmt::Write, time::Duration};
 
 use plugin_core::telemetry::{TelemetryStats, bucket_bounds};
 
-use super::families::{DURATION, DURATION_HELP, FAMILIES, Kind, Reading};
+use super::families::{DURATION, DURATION_HELP, FAMILIES, FamilyKind, Reading};
 
 /// The layers' buckets are finer than a page needs: it shows those that end at 1, 2.5 and 5 of each power of ten, from this
 /// one on. Every bucket of theirs lies in one of these, so nothing is guessed.
@@ -15,8 +15,8 @@ pub(super) fn render(plugins: &[Reading<'_>]) -> String {
     let mut page = String::new();
     for family in &FAMILIES {
         let kind = match family.kind {
-            Kind::Counter => "counter",
-            Kind::Gauge => "gauge",
+            FamilyKind::Counter => "counter",
+            FamilyKind::Gauge => "gauge",
         };
         let start = heading(&mut page, family.name, family.help, kind);
         let samples = page.len();

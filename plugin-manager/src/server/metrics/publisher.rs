@@ -5,7 +5,7 @@ use std::{collections::HashMap, fmt};
 use metrics::{Key, Level, Metadata, Recorder, Unit};
 use plugin_core::telemetry::{Bucket, TelemetryStats};
 
-use super::families::{DURATION, DURATION_HELP, FAMILIES, Kind, Reading};
+use super::families::{DURATION, DURATION_HELP, FAMILIES, FamilyKind, Reading};
 use crate::manager::PluginView;
 
 static METADATA: Metadata<'static> = Metadata::new("plugin_manager", Level::INFO, Some("plugin_manager"));
@@ -60,8 +60,8 @@ impl Publisher {
                 (family.tell)(&reading, &mut |label, value| {
                     let key = key(family.name, reading.plugin, label);
                     match family.kind {
-                        Kind::Gauge => recorder.register_gauge(&key, &METADATA).set(value as f64),
-                        Kind::Counter => {
+                        FamilyKind::Gauge => recorder.register_gauge(&key, &METADATA).set(value as f64),
+                        FamilyKind::Counter => {
                             let label = label.map_or("", |(_, value)| value);
                             let before = before.counters.entry((family.name, label)).or_default();
                             let new = value.checked_sub(*before).unwrap_or(value);
@@ -106,8 +106,8 @@ fn describe(recorder: &dyn Recorder) {
     for family in &FAMILIES {
         let (name, unit, help) = (family.name.into(), Some(Unit::Count), family.help.into());
         match family.kind {
-            Kind::Counter => recorder.describe_counter(name, unit, help),
-            Kind::Gauge => recorder.describe_gauge(name, unit, help),
+            FamilyKind::Counter => recorder.describe_counter(name, unit, help),
+            FamilyKind::Gauge => recorder.describe_gauge(name, unit, help),
         }
     }
     recorder.describe_histogram(DURATION.into(), Some(Unit::Seconds), DURATION_HELP.into());

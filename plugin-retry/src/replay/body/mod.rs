@@ -18,7 +18,7 @@ use plugin_core::BoxError;
 
 use self::{
     reader::{Polled, Reader, into_bytes},
-    tape::{Readers, Shared, Source, Tape},
+    tape::{Readers, SharedTape, Source, Tape},
 };
 
 /// A body that remembers what was read of it, up to a cap, so that it can be sent again, trailers included.
@@ -31,22 +31,22 @@ use self::{
 /// goes on and the others stop, as gRFC A6 has it: the oldest that has begun to read, whichever of them was ahead.
 ///
 /// Made by [`ReplayBodyLayer`](crate::ReplayBodyLayer), and it remembers nothing until a retry layer asks it to.
-pub struct ReplayBody<B>(State<B>);
+pub struct ReplayBody<B>(BodyState<B>);
 
-enum State<B> {
+enum BodyState<B> {
     Plain(B),
     Empty,
     Reading(Reader<B>),
 }
 
 /// What is remembered of a body; makes readers.
-pub struct Recording<B>(Option<Arc<Shared<B>>>);
+pub struct Recording<B>(Option<Arc<SharedTape<B>>>);
 
 impl<B> ReplayBody<B> {
     /// Wraps a body. It passes through until a retry layer keeps it.
     #[must_use]
     pub fn new(body: B) -> Self {
-        Self(State::Plain(body))
+        Self(BodyState::Plain(body))
     }
 }
 
@@ -59,7 +59,7 @@ impl<B: Body + Unpin> Recording<B> {
     /// Starts to remember a body.
     pub(super) fn start(body: B, max: usize) -> (ReplayBody<B>, Self) {
         if body.is_end_stream() {
-            return (ReplayBody(State::Empty), Self(None));
+            return (ReplayBody(BodyState::Empty), Self(None));
         }
         let tape = Tape {
             source: Source::Here(body),
@@ -74,15 +74,15 @@ impl<B: Body + Unpin> Recording<B> {
             only: None,
             waiting: Vec::new(),
         };
-        let shared = Arc::new(Shared { tape: Mutex::new(tape), max });
-        (ReplayBody(State::Reading(Reader::new(&shared, 0))), Self(Some(shared)))
+        let shared = Arc::new(SharedTape { tape: Mutex::new(tape), max });
+        (ReplayBody(BodyState::Reading(Reader::new(&shared, 0))), Self(Some(shared)))
     }
 
     /// The body from its beginning. Unless it is read `beside` the others, they are cut off. `None`: it was too large,
     /// or its source has failed.
     #[must_use]
     pub fn reader(&self, beside: bool) -> Option<ReplayBody<B>> {
-        let Some(shared) = &self.0 else { return Some(ReplayBody(State::Empty)) };
+        let Some(shared) = &self.0 else { return Some(ReplayBody(BodyState::Empty)) };
         let mut tape = shared.lock();
         if tape.only.is_some() || matches!(tape.source, Source::Failed) {
             return None;
@@ -94,20 +94,20 @@ impl<B: Body + Unpin> Recording<B> {
             (tape.alive, tape.begun) = (Readers::default(), Readers::default());
         }
         tape.alive = tape.alive.with(number - tape.oldest);
-        Some(ReplayBody(State::Reading(Reader::new(shared, number))))
+        Some(ReplayBody(BodyState::Reading(Reader::new(shared, number))))
     }
 }
 
 impl<B: Body + Unpin> ReplayBody<B> {
     /// Starts to remember, unless the body is known to be larger than `max`, or an outer layer keeps it already.
     pub(super) fn record(&mut self, max: usize) -> Option<Recording<B>> {
-        match std::mem::replace(&mut self.0, State::Empty) {
-            State::Plain(body) if !Recording::is_too_large(&body, max) => {
+        match std::mem::replace(&mut self.0, BodyState::Empty) {
+            BodyState::Plain(body) if !Recording::is_too_large(&body, max) => {
                 let (reader, recording) = Recording::start(body, max);
                 *self = reader;
                 Some(recording)
             }
-            State::Empty => Some(Recording(None)),
+            BodyState::Empty => Some(Recording(None)),
             other => {
                 self.0 = other;
                 None
@@ -126,19 +126,19 @@ where
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled {
         match &mut self.0 {
-            State::Plain(body) => {
+            BodyState::Plain(body) => {
                 Pin::new(body).poll_frame(cx).map(|frame| frame.map(|frame| frame.map(into_bytes).map_err(Into::into)))
             }
-            State::Empty => Poll::Ready(None),
-            State::Reading(reader) => reader.poll(cx),
+            BodyState::Empty => Poll::Ready(None),
+            BodyState::Reading(reader) => reader.poll(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.0 {
-            State::Plain(body) => body.is_end_stream(),
-            State::Empty => true,
-            State::Reading(reader) => {
+            BodyState::Plain(body) => body.is_end_stream(),
+            BodyState::Empty => true,
+            BodyState::Reading(reader) => {
                 let tape = reader.shared.lock();
                 let at_end = match &tape.source {
                     Source::Here(body) => body.is_end_stream(),
@@ -152,9 +152,9 @@ where
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
-            State::Plain(body) => body.size_hint(),
-            State::Empty => SizeHint::with_exact(0),
-            State::Reading(reader) => {
+            BodyState::Plain(body) => body.size_hint(),
+            BodyState::Empty => SizeHint::with_exact(0),
+            BodyState::Reading(reader) => {
                 let tape = reader.shared.lock();
                 let left = match &tape.source {
                     Source::Here(body) => body.size_hint(),

@@ -13,11 +13,11 @@ use plugin_core::BoxError;
 
 use super::{
     ReplayError,
-    tape::{Shared, Source},
+    tape::{SharedTape, Source},
 };
 
 pub(super) struct Reader<B> {
-    pub(super) shared: Arc<Shared<B>>,
+    pub(super) shared: Arc<SharedTape<B>>,
     pub(super) number: u64,
     /// How many chunks it has read.
     pub(super) position: usize,
@@ -27,14 +27,14 @@ pub(super) struct Reader<B> {
 pub(super) type Polled = Poll<Option<Result<Frame<Bytes>, BoxError>>>;
 
 impl<B> Reader<B> {
-    pub(super) fn new(shared: &Arc<Shared<B>>, number: u64) -> Self {
+    pub(super) fn new(shared: &Arc<SharedTape<B>>, number: u64) -> Self {
         Self { shared: Arc::clone(shared), number, position: 0, has_trailers: false }
     }
 }
 
 /// Puts the source back when its poll panics.
 struct Lent<'a, B> {
-    shared: &'a Shared<B>,
+    shared: &'a SharedTape<B>,
     body: Option<B>,
 }
 

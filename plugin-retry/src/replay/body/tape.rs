@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use http::HeaderMap;
 
-pub(super) struct Shared<B> {
+pub(super) struct SharedTape<B> {
     pub(super) tape: Mutex<Tape<B>>,
     pub(super) max: usize,
 }
@@ -42,7 +42,7 @@ pub(super) enum Source<B> {
     Failed,
 }
 
-impl<B> Shared<B> {
+impl<B> SharedTape<B> {
     pub(super) fn lock(&self) -> MutexGuard<'_, Tape<B>> {
         // Nothing that can panic runs under the lock.
         self.tape.lock().unwrap_or_else(PoisonError::into_inner)

@@ -21,8 +21,8 @@ use tokio::{
 
 use super::{
     HttpConfig, HttpVersion,
-    driven::{Link, Queue, Telling, UNTOLD},
-    interim::Bounded,
+    driven::{DrivenConnection, Queue, Telling, UNTOLD},
+    interim::BoundedInterim,
     liveness::{Ear, Heard},
 };
 use crate::{
@@ -39,13 +39,13 @@ const ASK_AFTER: Duration = Duration::from_secs(60);
 /// The longest head of an answer, and the longest trailers.
 const MAX_HEAD: usize = 64 << 10;
 
-pub(super) type Driver = Pin<Box<dyn Future<Output = ()> + Send>>;
+pub(super) type ConnectionTask = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// A connection, and the future that must be polled for it to live.
 pub(super) enum Opened {
-    Http1(http1::SendRequest<Parts>, Driver),
+    Http1(http1::SendRequest<Parts>, ConnectionTask),
     /// And what counts what is read from it.
-    Http2(http2::SendRequest<Parts>, Arc<Link>, Heard),
+    Http2(http2::SendRequest<Parts>, Arc<DrivenConnection>, Heard),
 }
 
 pub(super) struct Connector {
@@ -173,11 +173,11 @@ impl Connector {
             let mut builder = http2::Builder::new(Telling(Arc::clone(queue)));
             builder.timer(TokioTimer::new()).keep_alive_interval(PING_EVERY).initial_max_send_streams(UNTOLD);
             let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(Unfit::passing)?;
-            return Ok(Opened::Http2(sender, Link::new(connection), heard));
+            return Ok(Opened::Http2(sender, DrivenConnection::new(connection), heard));
         }
         let mut builder = http1::Builder::new();
         builder.max_header_size(MAX_HEAD);
-        let io = TokioIo::new(Bounded::new(stream));
+        let io = TokioIo::new(BoundedInterim::new(stream));
         let (sender, connection) = builder.handshake(io).await.map_err(Unfit::passing)?;
         Ok(Opened::Http1(sender, Box::pin(async { drop(connection.await) })))
     }

@@ -79,13 +79,13 @@ where
 }
 
 /// A connection that is being driven, and can be asked.
-pub(super) struct Link {
+pub(super) struct DrivenConnection {
     /// Gone when it has ended.
     driven: Mutex<Option<Pin<Box<dyn Driven>>>>,
     max_streams: AtomicUsize,
 }
 
-impl Link {
+impl DrivenConnection {
     pub(super) fn new(connection: impl Driven + 'static) -> Arc<Self> {
         Arc::new(Self { driven: Mutex::new(Some(Box::pin(connection))), max_streams: AtomicUsize::new(UNTOLD) })
     }
@@ -128,7 +128,7 @@ impl Link {
 
 /// Drives a connection to its end.
 pub(super) struct Driving {
-    pub(super) link: Arc<Link>,
+    pub(super) link: Arc<DrivenConnection>,
     pub(super) queue: Arc<Queue>,
 }
 
@@ -159,19 +159,19 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     fn execute(&self, work: F) {
-        tokio::spawn(Told { work, queue: Arc::clone(&self.0) });
+        tokio::spawn(TellingTask { work, queue: Arc::clone(&self.0) });
     }
 }
 
 pin_project_lite::pin_project! {
-    struct Told<F> {
+    struct TellingTask<F> {
         #[pin]
         work: F,
         queue: Arc<Queue>,
     }
 }
 
-impl<F: Future<Output = ()>> Future for Told<F> {
+impl<F: Future<Output = ()>> Future for TellingTask<F> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {

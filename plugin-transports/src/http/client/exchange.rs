@@ -11,7 +11,7 @@ use plugin_core::{
 use super::{
     HttpConfig, fault,
     pool::{Lease, Pool},
-    progress::{Beside, Progress, Stage},
+    progress::{Beside, CallProgress, HttpStage},
 };
 use crate::http::{
     body::{self, Parts},
@@ -51,7 +51,7 @@ pub(super) async fn send<'p>(
     endpoint: &Endpoint,
     make: impl Fn(Instant) -> Outgoing,
     now: Instant,
-    progress: &'p Progress,
+    progress: &'p CallProgress,
 ) -> Result<Incomplete<'p>, PluginError> {
     // Every idle connection may be dead; after as many tries as there can be of them, it is not bad luck any more.
     let mut tries = pool.free() + 2;
@@ -62,7 +62,7 @@ pub(super) async fn send<'p>(
         let mut lease = pool.checkout(began, progress).await?;
         // It is made when it can be sent: what it says of time is what is left after a wait in line.
         let outgoing = back.take().unwrap_or_else(|| make(progress.sending(began)));
-        progress.set(Stage::Sent);
+        progress.set(HttpStage::Sent);
         beside.begins();
         let result = match &mut lease {
             Lease::Own(own) => {
@@ -155,8 +155,12 @@ impl Incomplete<'_> {
 
     /// The body of a success, whole and decompressed, and the connection that it came on, to be
     /// [finished](Lease::finish).
-    pub(super) async fn read(self, config: &HttpConfig, progress: &Progress) -> Result<(Bytes, Lease), PluginError> {
-        progress.set(Stage::Reading);
+    pub(super) async fn read(
+        self,
+        config: &HttpConfig,
+        progress: &CallProgress,
+    ) -> Result<(Bytes, Lease), PluginError> {
+        progress.set(HttpStage::Reading);
         let (parts, incoming) = self.response.into_parts();
         let gzip = is_gzip(&parts.headers)?;
         let body = body::read(incoming, config.max_response, gzip).await;
@@ -165,8 +169,8 @@ impl Incomplete<'_> {
     }
 
     /// The error that an answer stands for which is no success.
-    pub(super) async fn fault(self, config: &HttpConfig, progress: &Progress) -> PluginError {
-        progress.set(Stage::Reading);
+    pub(super) async fn fault(self, config: &HttpConfig, progress: &CallProgress) -> PluginError {
+        progress.set(HttpStage::Reading);
         let (parts, incoming) = self.response.into_parts();
         let gzip = match is_gzip(&parts.headers) {
             Ok(gzip) => gzip,

@@ -13,7 +13,7 @@ use crate::{
         envelope,
     },
     plugin_errors,
-    retry_hint::Again,
+    retry_hint::RetryHint,
 };
 
 /// What is kept of the body of an error.
@@ -47,7 +47,7 @@ pub(super) fn status(config: &HttpConfig, status: StatusCode, headers: &HeaderMa
     let tells = !(status.is_success() && body.said.is_some());
     let later = || retry_after::from_http(headers, clock::wall());
     let error = match body.said {
-        Some(Said { code, detail, mut again }) => {
+        Some(ProblemBody { code, detail, mut again }) => {
             // The document is more exact than the header, which has whole seconds.
             again.retry_after = again.retry_after.or_else(later);
             plugin_errors::error(code, detail.unwrap_or_else(|| format!("the plugin answered {status}")), again)
@@ -55,7 +55,7 @@ pub(super) fn status(config: &HttpConfig, status: StatusCode, headers: &HeaderMa
         None => {
             let error = PluginError::new(code(status), message(config, status, headers));
             let error = if let Some(text) = body.text { error.with_detail(text) } else { error };
-            let again = Again { retryable: Some(passes), retry_after: if passes { later() } else { None } };
+            let again = RetryHint { retryable: Some(passes), retry_after: if passes { later() } else { None } };
             again.on(error)
         }
     };
@@ -112,14 +112,14 @@ pub(super) struct Body {
     /// As text, where it is text.
     text: Option<String>,
     /// What a problem document says of it.
-    said: Option<Said>,
+    said: Option<ProblemBody>,
     /// It was read to its end.
     pub(super) is_whole: bool,
 }
 
 /// The part of a problem document (RFC 9457) that is read, see the server's side.
 #[derive(Deserialize)]
-struct Problem<'a> {
+struct ProblemFields<'a> {
     code: String,
     #[serde(default)]
     detail: Option<String>,
@@ -130,10 +130,10 @@ struct Problem<'a> {
 }
 
 /// What it says, where its code is one that an answer can have.
-struct Said {
+struct ProblemBody {
     code: Code,
     detail: Option<String>,
-    again: Again,
+    again: RetryHint,
 }
 
 impl Body {
@@ -151,13 +151,13 @@ impl Body {
     }
 }
 
-fn problem(json: &[u8]) -> Option<Said> {
-    let problem: Problem<'_> = serde_json::from_slice(json).ok()?;
+fn problem(json: &[u8]) -> Option<ProblemBody> {
+    let problem: ProblemFields<'_> = serde_json::from_slice(json).ok()?;
     let code = plugin_errors::code(&problem.code)?;
     // The text of a refusal of this family names its code, and so does that of the error.
     let text = problem.detail.map(|text| truncated(&text.replace(&format!(" ({code})"), ""), MAX_DETAIL).to_owned());
-    let again = Again::read(problem.retryable, problem.retry_after_ms);
-    Some(Said { code, detail: text.filter(|text| !text.is_empty()), again })
+    let again = RetryHint::read(problem.retryable, problem.retry_after_ms);
+    Some(ProblemBody { code, detail: text.filter(|text| !text.is_empty()), again })
 }
 
 fn truncated(text: &str, max: usize) -> &str {
@@ -219,13 +219,13 @@ fn once(is_told: bool, error: PluginError) -> PluginError {
 }
 
 /// A success whose body is no answer that is passed on.
-pub(super) fn no_answer(status: StatusCode, unread: &envelope::Unread) -> PluginError {
+pub(super) fn no_answer(status: StatusCode, unread: &envelope::EnvelopeUnread) -> PluginError {
     match unread {
-        envelope::Unread::Broken(why) => {
+        envelope::EnvelopeUnread::Broken(why) => {
             let message = format!("the plugin answered {status} with something that is not a JSON envelope: {why}");
             PluginError::new(Code::HttpTransport, message).with_http_status(status.as_u16())
         }
-        envelope::Unread::LimitExceeded(beyond) => {
+        envelope::EnvelopeUnread::LimitExceeded(beyond) => {
             PluginError::reply_too_large(format!("the plugin's reply is not passed on: {beyond}"))
         }
     }

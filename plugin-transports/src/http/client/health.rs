@@ -20,13 +20,13 @@ use super::{
     HttpConfig,
     exchange::{self, Outgoing},
     pool::Pool,
-    progress::Progress,
+    progress::CallProgress,
 };
 use crate::http::body::Parts;
 
 /// A body that says more than its status. Others are not an error.
 #[derive(Deserialize)]
-struct Said {
+struct HealthBody {
     status: String,
     #[serde(default)]
     message: String,
@@ -39,7 +39,7 @@ pub(super) async fn check(
     pool: &Arc<Pool>,
     calls: &Pool,
     headers: HeaderMap,
-    known: &Known,
+    known: &KnownHealth,
 ) -> HealthStatus {
     let started = clock::now();
     let limit = config.connection.request_timeout();
@@ -67,14 +67,14 @@ async fn busy(calls: &Pool, began: Instant, limit: Duration) {
 
 /// What is known of a plugin's health endpoint so far.
 #[derive(Debug, Default)]
-pub(super) struct Known {
+pub(super) struct KnownHealth {
     /// It has said that the plugin is well, so it is there.
     is_there: AtomicBool,
     /// That it is not has been told.
     told: AtomicBool,
 }
 
-impl Known {
+impl KnownHealth {
     /// What an answer that is no success comes to, where it says no more than its status.
     ///
     /// A server without such a path is no fault of the plugin's, unless somebody said that it is there or it was seen: that it
@@ -107,15 +107,15 @@ async fn ask(
     config: &HttpConfig,
     pool: &Arc<Pool>,
     headers: HeaderMap,
-    known: &Known,
+    known: &KnownHealth,
 ) -> Result<HealthStatus, PluginError> {
-    let progress = Progress::new();
+    let progress = CallProgress::new();
     let outgoing = |_| Outgoing { method: Method::GET, headers: headers.clone(), body: Parts::from(Bytes::new()) };
     let answer = exchange::send(pool, &config.health, outgoing, clock::now(), &progress).await?;
     let status = answer.status();
     if !status.is_success() {
         let error = answer.fault(config, &progress).await;
-        let said = error.detail().and_then(|body| serde_json::from_str::<Said>(body).ok());
+        let said = error.detail().and_then(|body| serde_json::from_str::<HealthBody>(body).ok());
         let message = match said {
             Some(said) if !said.message.is_empty() => said.message,
             _ => return Ok(known.judge(config, status)),
@@ -128,7 +128,7 @@ async fn ask(
         lease.finish();
         body
     });
-    let said = said.and_then(|body| serde_json::from_slice::<Said>(&body).ok());
+    let said = said.and_then(|body| serde_json::from_slice::<HealthBody>(&body).ok());
     Ok(match said {
         Some(said) if said.status.eq_ignore_ascii_case("degraded") => {
             HealthStatus::new(HealthState::Degraded, said.message)

@@ -17,7 +17,7 @@ use plugin_core::clock::{self, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{
-    driven::{Driving, Link, Queue},
+    driven::{DrivenConnection, Driving, Queue},
     liveness::Heard,
     losses::Losses,
 };
@@ -28,16 +28,16 @@ use crate::http::body::Parts;
 const SILENCE: Duration = Duration::from_secs(1);
 
 /// The pool's end of it. It closes when the last sender is dropped.
-pub(super) struct Shared {
+pub(super) struct Http2Connection {
     sender: http2::SendRequest<Parts>,
     heard: Heard,
     quiet: Quiet,
     /// Counts the calls on it, besides the pool.
-    known: Arc<Known>,
+    known: Arc<KnownPeer>,
 }
 
 /// What is known of it to all who use it.
-struct Known {
+struct KnownPeer {
     /// When the last call came or went.
     used: AtomicU64,
     /// It ends with the calls that are on it: no other is to come.
@@ -45,7 +45,7 @@ struct Known {
     /// A call has told that it was lost.
     is_lost: AtomicBool,
     /// The connection itself, which knows how many calls its peer takes at once.
-    link: Arc<Link>,
+    link: Arc<DrivenConnection>,
     /// How many calls are on it. It grows under the lock of the pool alone.
     streams: AtomicUsize,
     /// Who waits until there are fewer.
@@ -71,18 +71,18 @@ struct Quiet {
     since: Instant,
 }
 
-impl Shared {
+impl Http2Connection {
     /// Has the connection driven from now on.
     pub(super) fn new(
         sender: http2::SendRequest<Parts>,
-        link: Arc<Link>,
+        link: Arc<DrivenConnection>,
         heard: Heard,
         queue: &Arc<Queue>,
         permits: &Arc<Semaphore>,
         losses: &Arc<Losses>,
     ) -> Self {
         tokio::spawn(Driving { link: Arc::clone(&link), queue: Arc::clone(queue) });
-        let known = Arc::new(Known {
+        let known = Arc::new(KnownPeer {
             used: AtomicU64::new(0),
             is_left: AtomicBool::new(false),
             is_lost: AtomicBool::new(false),
@@ -140,7 +140,7 @@ impl Shared {
     }
 }
 
-impl Known {
+impl KnownPeer {
     fn touch(&self, now: Instant) {
         // Relaxed: the reaper that reads it tolerates the moment before. A call may have waited since it began.
         self.used.fetch_max(now.as_nanos(), Ordering::Relaxed);
@@ -173,7 +173,7 @@ pub(super) struct Stream {
     pub(super) sender: http2::SendRequest<Parts>,
     heard: Heard,
     quiet: Quiet,
-    known: Arc<Known>,
+    known: Arc<KnownPeer>,
     /// No answer has begun, nor has it failed.
     waits: bool,
 }

@@ -14,9 +14,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 const MAX_INTERIM: usize = 64 << 10;
 
 /// A plugin's side of a connection of HTTP/1.1: reading ends with [`TooMany`] when interim answers do not end.
-pub(super) struct Bounded<I> {
+pub(super) struct BoundedInterim<I> {
     inner: I,
-    answer: Answer,
+    answer: FinalAnswer,
 }
 
 /// The plugin sent interim answers and no final one.
@@ -46,22 +46,22 @@ impl fmt::Display for TooMany {
 
 impl Error for TooMany {}
 
-impl<I> Bounded<I> {
+impl<I> BoundedInterim<I> {
     pub(super) fn new(inner: I) -> Self {
-        Self { inner, answer: Answer::default() }
+        Self { inner, answer: FinalAnswer::default() }
     }
 }
 
 /// How far the answer to the request that was written last has come.
 #[derive(Debug, Default)]
-struct Answer {
-    place: Place,
+struct FinalAnswer {
+    place: ParsePlace,
     /// Bytes of interim answers so far.
     interim: usize,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Place {
+enum ParsePlace {
     /// Nothing of this head has come, but for line breaks.
     #[default]
     Start,
@@ -76,11 +76,11 @@ enum Place {
 /// The length of `HTTP/1.1 `.
 const VERSION: u8 = 9;
 
-impl Answer {
+impl FinalAnswer {
     /// A request goes out: the next bytes are the head of its answer. One that is still being written while its answer
     /// comes gets here too; then a body is looked at as a head, and is taken for a final one unless it looks like 1xx.
     fn restart(&mut self) {
-        if self.place == Place::Final {
+        if self.place == ParsePlace::Final {
             *self = Self::default();
         }
     }
@@ -88,16 +88,16 @@ impl Answer {
     fn read(&mut self, bytes: &[u8]) -> Result<(), TooMany> {
         for byte in bytes {
             self.place = match (self.place, byte) {
-                (Place::Final, _) => return Ok(()),
-                (Place::Start, b'\r' | b'\n') => Place::Start,
-                (Place::Start, _) => Place::Version(VERSION - 1),
-                (Place::Version(0), b'1') => Place::Interim { empty: false },
-                (Place::Version(0), _) => Place::Final,
-                (Place::Version(left), _) => Place::Version(left - 1),
-                (Place::Interim { empty: true }, b'\n') => Place::Start,
-                (Place::Interim { .. }, b'\n') => Place::Interim { empty: true },
-                (Place::Interim { empty }, b'\r') => Place::Interim { empty },
-                (Place::Interim { .. }, _) => Place::Interim { empty: false },
+                (ParsePlace::Final, _) => return Ok(()),
+                (ParsePlace::Start, b'\r' | b'\n') => ParsePlace::Start,
+                (ParsePlace::Start, _) => ParsePlace::Version(VERSION - 1),
+                (ParsePlace::Version(0), b'1') => ParsePlace::Interim { empty: false },
+                (ParsePlace::Version(0), _) => ParsePlace::Final,
+                (ParsePlace::Version(left), _) => ParsePlace::Version(left - 1),
+                (ParsePlace::Interim { empty: true }, b'\n') => ParsePlace::Start,
+                (ParsePlace::Interim { .. }, b'\n') => ParsePlace::Interim { empty: true },
+                (ParsePlace::Interim { empty }, b'\r') => ParsePlace::Interim { empty },
+                (ParsePlace::Interim { .. }, _) => ParsePlace::Interim { empty: false },
             };
             self.interim += 1;
         }
@@ -105,7 +105,7 @@ impl Answer {
     }
 }
 
-impl<I: AsyncRead + Unpin> AsyncRead for Bounded<I> {
+impl<I: AsyncRead + Unpin> AsyncRead for BoundedInterim<I> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
@@ -113,7 +113,7 @@ impl<I: AsyncRead + Unpin> AsyncRead for Bounded<I> {
     }
 }
 
-impl<I: AsyncWrite + Unpin> AsyncWrite for Bounded<I> {
+impl<I: AsyncWrite + Unpin> AsyncWrite for BoundedInterim<I> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.answer.restart();
         Pin::new(&mut self.inner).poll_write(cx, bytes)
@@ -152,11 +152,11 @@ mod tests {
         let hints = b"\r\nHTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n";
         let bytes = [CONTINUE, hints, b"HTTP/1.0 100 x\n\n", b"HTTP/1.1 200 OK\r\n\r\n"].concat();
         for size in 1..bytes.len() {
-            let mut answer = Answer::default();
+            let mut answer = FinalAnswer::default();
             for part in bytes.chunks(size) {
                 answer.read(part).expect("few");
             }
-            assert_eq!(answer.place, Place::Final, "{size}");
+            assert_eq!(answer.place, ParsePlace::Final, "{size}");
             // A body is none of its business, however long it is and whatever it looks like.
             answer.read(&CONTINUE.repeat(MAX_INTERIM)).expect("a body");
             answer.restart();
@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn interim_answers_without_end_and_one_that_does_not_end_are_too_many() {
         for part in [CONTINUE, b"HTTP/1.1 100 Continue\r\na: b\r\n", b"\n"] {
-            let mut answer = Answer::default();
+            let mut answer = FinalAnswer::default();
             let most = MAX_INTERIM / part.len();
             assert!((0..most).all(|_| answer.read(part).is_ok()), "{part:?}");
             assert!((0..2).any(|_| answer.read(part).is_err()), "{part:?}");

@@ -12,7 +12,7 @@ use std::{
 
 use plugin_core::clock::{self, Instant};
 
-use crate::{dial::Dialer, http::yielding::Watch};
+use crate::{dial::Dialer, http::yielding::ReadWatch};
 
 /// As long as an address has before the next one is tried: one that was left alone for less has told nothing.
 const START: Duration = Duration::from_millis(250);
@@ -49,7 +49,7 @@ impl Ear {
     }
 }
 
-impl Watch for Ear {
+impl ReadWatch for Ear {
     fn read(&mut self, bytes: Option<NonZero<usize>>) {
         if bytes.is_none() {
             self.has_ended = true;

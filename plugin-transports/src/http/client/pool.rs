@@ -33,11 +33,11 @@ use tokio::{
 
 use self::sharing::Opening;
 use super::{
-    connect::{Connector, Driver, Opened},
+    connect::{ConnectionTask, Connector, Opened},
     driven::Queue,
-    http2_connection::{Shared, Stream},
+    http2_connection::{Http2Connection, Stream},
     losses::Losses,
-    progress::{Progress, Stage},
+    progress::{CallProgress, HttpStage},
 };
 use crate::{connection::ConnectionConfig, http::body::Parts};
 
@@ -50,7 +50,7 @@ pub(super) struct Pool {
     /// Who waits for a permit or a stream, or for an answer, asks it whether others are answered.
     line: Arc<Line>,
     losses: Arc<Losses>,
-    state: Mutex<State>,
+    state: Mutex<PoolState>,
     /// Held by the first of those who wait for a stream of HTTP/2, be it of a connection that is still to be opened: who comes
     /// meanwhile shares it.
     turn: tokio::sync::Mutex<()>,
@@ -67,11 +67,11 @@ pub(super) struct Pool {
 }
 
 #[derive(Default)]
-struct State {
+struct PoolState {
     /// The longest idle first.
     idle: VecDeque<Idle>,
     /// Those that calls share. The first holds no place under the cap, see [`place_beside`](super::http2_connection::place_beside).
-    shared: Vec<Shared>,
+    shared: Vec<Http2Connection>,
     beside: Opening,
     /// When a call was last answered on a connection that was kept.
     answered: Instant,
@@ -80,12 +80,12 @@ struct State {
 }
 
 struct Idle {
-    connection: Connection,
+    connection: PooledConnection,
     since: Instant,
 }
 
 /// A connection of HTTP/1.1. Dropping it lets its driver close it in order.
-struct Connection {
+struct PooledConnection {
     sender: http1::SendRequest<Parts>,
     driver: AbortHandle,
     /// The permit, while the connection is in use. The driver owns the cell too: a connection that is cut off keeps its
@@ -128,7 +128,11 @@ impl Pool {
     }
 
     /// A connection to send on, in turn, for a call that began `now`. Dropping the future gives up the place in line.
-    pub(super) async fn checkout(self: &Arc<Self>, now: Instant, progress: &Progress) -> Result<Lease, PluginError> {
+    pub(super) async fn checkout(
+        self: &Arc<Self>,
+        now: Instant,
+        progress: &CallProgress,
+    ) -> Result<Lease, PluginError> {
         if self.connector.may_be_http2()
             && let Some(lease) = self.share(now, progress).await?
         {
@@ -142,7 +146,7 @@ impl Pool {
                 Err(_) => connection.driver.abort(),
             }
         }
-        progress.set(Stage::Connecting);
+        progress.set(HttpStage::Connecting);
         self.open(permit).await
     }
 
@@ -152,8 +156,8 @@ impl Pool {
     }
 
     /// The permit for a connection, in turn. Who waits for it waits for calls that are on the others, and not for the plugin.
-    async fn permit(&self, progress: &Progress) -> Result<OwnedSemaphorePermit, PluginError> {
-        progress.set(Stage::Waiting);
+    async fn permit(&self, progress: &CallProgress) -> Result<OwnedSemaphorePermit, PluginError> {
+        progress.set(HttpStage::Waiting);
         match Arc::clone(&self.permits).try_acquire_owned() {
             Ok(permit) => Ok(permit),
             Err(TryAcquireError::Closed) => Err(closed()),
@@ -176,21 +180,22 @@ impl Pool {
             Opened::Http1(sender, driver) => {
                 // Relaxed: see `checkout`.
                 self.http1.store(true, Ordering::Relaxed);
-                let mut connection = Connection::drive(sender, driver);
+                let mut connection = PooledConnection::drive(sender, driver);
                 let ready = connection.sender.ready().await;
                 ready.map_err(|error| {
                     PluginError::connection("the plugin closed a new connection", Sent::Nothing).with_source(error)
                 })?;
                 Ok(Lease::own(self, connection, permit))
             }
-            Opened::Http2(sender, link, heard) => Ok(Lease::Shared(
-                self.keep_shared(Shared::new(sender, link, heard, &self.queue, &self.permits, &self.losses), permit),
-            )),
+            Opened::Http2(sender, link, heard) => Ok(Lease::Shared(self.keep_shared(
+                Http2Connection::new(sender, link, heard, &self.queue, &self.permits, &self.losses),
+                permit,
+            ))),
         }
     }
 
     /// The connection that was used last: it is the least likely to have been closed, and the rest can age.
-    fn pop_idle(&self, now: Instant) -> Option<Connection> {
+    fn pop_idle(&self, now: Instant) -> Option<PooledConnection> {
         let mut state = self.state();
         while let Some(idle) = state.idle.pop_back() {
             if !idle.connection.sender.is_closed() && now.saturating_since(idle.since) < self.idle_timeout {
@@ -200,7 +205,7 @@ impl Pool {
         None
     }
 
-    fn give_back(self: &Arc<Self>, connection: Connection) {
+    fn give_back(self: &Arc<Self>, connection: PooledConnection) {
         let permit = lock(&connection.held).take();
         if self.keep_alive && self.max_idle > 0 && !self.permits.is_closed() {
             let mut state = self.state();
@@ -218,7 +223,7 @@ impl Pool {
         drop(permit);
     }
 
-    fn reap_later(self: &Arc<Self>, state: &mut State) {
+    fn reap_later(self: &Arc<Self>, state: &mut PoolState) {
         // One whose runtime ended is finished too.
         if state.reaper.as_ref().is_none_or(AbortHandle::is_finished) {
             let reaper = tokio::spawn(reap(Arc::downgrade(self), self.idle_timeout));
@@ -226,7 +231,7 @@ impl Pool {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, PoolState> {
         lock(&self.state)
     }
 
@@ -282,7 +287,7 @@ async fn reap(pool: Weak<Pool>, timeout: Duration) {
             }
             state.idle.pop_front();
         }
-        let mut unused = |shared: &Shared| {
+        let mut unused = |shared: &Http2Connection| {
             let age = shared.idle(now);
             let is_kept = age < timeout && shared.is_open();
             if is_kept {
@@ -298,21 +303,21 @@ async fn reap(pool: Weak<Pool>, timeout: Duration) {
     }
 }
 
-impl Connection {
-    fn drive(sender: http1::SendRequest<Parts>, driver: Driver) -> Self {
+impl PooledConnection {
+    fn drive(sender: http1::SendRequest<Parts>, driver: ConnectionTask) -> Self {
         let held = Arc::new(Mutex::new(None));
-        let task = tokio::spawn(Driving { driver, held: Arc::clone(&held) });
+        let task = tokio::spawn(DrivenHttp1 { driver, held: Arc::clone(&held) });
         Self { sender, driver: task.abort_handle(), held }
     }
 }
 
 /// Drives a connection. The driver, and the socket in it, is dropped before the permit.
-struct Driving {
-    driver: Driver,
+struct DrivenHttp1 {
+    driver: ConnectionTask,
     held: Arc<Mutex<Option<OwnedSemaphorePermit>>>,
 }
 
-impl Future for Driving {
+impl Future for DrivenHttp1 {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -320,7 +325,7 @@ impl Future for Driving {
     }
 }
 
-impl Drop for Driving {
+impl Drop for DrivenHttp1 {
     fn drop(&mut self) {
         self.driver = Box::pin(std::future::ready(()));
         drop(lock(&self.held).take());
@@ -336,12 +341,12 @@ pub(super) enum Lease {
 /// A connection of HTTP/1.1 that nobody else uses. Dropped before it is finished, it is cut off: an answer that is still
 /// to come must not reach another caller.
 pub(super) struct Own {
-    connection: Option<Connection>,
+    connection: Option<PooledConnection>,
     pool: Arc<Pool>,
 }
 
 impl Lease {
-    fn own(pool: &Arc<Pool>, connection: Connection, permit: OwnedSemaphorePermit) -> Self {
+    fn own(pool: &Arc<Pool>, connection: PooledConnection, permit: OwnedSemaphorePermit) -> Self {
         *lock(&connection.held) = Some(permit);
         Self::Own(Own { connection: Some(connection), pool: Arc::clone(pool) })
     }

@@ -10,7 +10,7 @@ use plugin_core::{
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
 #[repr(u8)]
-pub(super) enum Stage {
+pub(super) enum HttpStage {
     Waiting,
     Connecting,
     Sent,
@@ -19,7 +19,7 @@ pub(super) enum Stage {
     Held,
 }
 
-impl Stage {
+impl HttpStage {
     /// Reads on from "spent ...".
     pub(super) const fn as_str(self) -> &'static str {
         match self {
@@ -43,7 +43,7 @@ impl Stage {
 /// When it goes because the call is cut at its limit, it tells the layer that owns the limit how far the call had come. So
 /// it must outlive the exchange: only what is withdrawn for good can be called unsent.
 #[derive(Debug)]
-pub(super) struct Progress {
+pub(super) struct CallProgress {
     stage: AtomicU8,
     /// When it had its turn, where it waited in line for that; [`Instant::ZERO`] where it did not.
     turn: AtomicU64,
@@ -51,28 +51,28 @@ pub(super) struct Progress {
     others_answered: AtomicBool,
 }
 
-impl Progress {
+impl CallProgress {
     pub(super) fn new() -> Self {
         Self {
-            stage: AtomicU8::new(Stage::Waiting as u8),
+            stage: AtomicU8::new(HttpStage::Waiting as u8),
             turn: AtomicU64::new(Instant::ZERO.as_nanos()),
             others_answered: AtomicBool::new(false),
         }
     }
 
-    pub(super) fn set(&self, stage: Stage) {
+    pub(super) fn set(&self, stage: HttpStage) {
         // Relaxed: one task writes and reads; the atomics are there only because a future has to be Sync to be Send.
         self.stage.store(stage as u8, Ordering::Relaxed);
     }
 
-    pub(super) fn stage(&self) -> Stage {
+    pub(super) fn stage(&self) -> HttpStage {
         // Relaxed: as above.
         match self.stage.load(Ordering::Relaxed) {
-            0 => Stage::Waiting,
-            1 => Stage::Connecting,
-            2 => Stage::Sent,
-            3 => Stage::Reading,
-            _ => Stage::Held,
+            0 => HttpStage::Waiting,
+            1 => HttpStage::Connecting,
+            2 => HttpStage::Sent,
+            3 => HttpStage::Reading,
+            _ => HttpStage::Held,
         }
     }
 
@@ -98,13 +98,13 @@ impl Progress {
     }
 }
 
-impl Drop for Progress {
+impl Drop for CallProgress {
     fn drop(&mut self) {
         let stage = self.stage();
         match stage {
-            Stage::Waiting => cut::report_in_line(stage.as_str(), false),
-            Stage::Held => cut::report_in_line(stage.as_str(), true),
-            Stage::Connecting | Stage::Sent | Stage::Reading => cut::Progress {
+            HttpStage::Waiting => cut::report_in_line(stage.as_str(), false),
+            HttpStage::Held => cut::report_in_line(stage.as_str(), true),
+            HttpStage::Connecting | HttpStage::Sent | HttpStage::Reading => cut::Progress {
                 stage: Some(stage.as_str()),
                 sent: stage.sent(),
                 // The plugin had it, or was dialled for it, since then.
@@ -120,7 +120,7 @@ impl Drop for Progress {
 
 /// A call that the plugin has, beside others.
 pub(super) struct Beside<'p> {
-    progress: &'p Progress,
+    progress: &'p CallProgress,
     line: &'p Line,
     place: Place,
 }
@@ -139,7 +139,7 @@ impl Beside<'_> {
 
 impl Drop for Beside<'_> {
     fn drop(&mut self) {
-        if cut::current().is_some() && self.progress.stage() >= Stage::Sent && self.others_answered() {
+        if cut::current().is_some() && self.progress.stage() >= HttpStage::Sent && self.others_answered() {
             // Relaxed: as above.
             self.progress.others_answered.store(true, Ordering::Relaxed);
         }
@@ -148,7 +148,7 @@ impl Drop for Beside<'_> {
 
 /// A call in line for a connection.
 pub(super) struct InLine<'p> {
-    progress: &'p Progress,
+    progress: &'p CallProgress,
     line: &'p Line,
     place: Place,
     has_turn: bool,
@@ -174,7 +174,7 @@ impl InLine<'_> {
 impl Drop for InLine<'_> {
     fn drop(&mut self) {
         if !self.has_turn && self.line.has_moved(self.place) {
-            self.progress.set(Stage::Held);
+            self.progress.set(HttpStage::Held);
         }
     }
 }

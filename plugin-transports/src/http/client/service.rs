@@ -33,7 +33,7 @@ use super::{
     exchange::{self, Outgoing},
     fault, headers, health,
     pool::Pool,
-    progress::Progress,
+    progress::CallProgress,
     reach::Reach,
 };
 use crate::{
@@ -68,13 +68,13 @@ impl HttpPlugin {
         let transport = if config.endpoint.tls { "https" } else { "http" };
         let info = PluginInfo::new(config.name.as_str(), "").with_transport(transport);
         let closing = CancellationToken::new();
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(ClientState {
             config,
             name,
             base,
             pool,
             probe_pool,
-            health: health::Known::default(),
+            health: health::KnownHealth::default(),
             calls: TaskTracker::new(),
             _gone: closing.clone().drop_guard(),
             closing,
@@ -85,7 +85,7 @@ impl HttpPlugin {
             .with_probe(move || {
                 let shared = Arc::clone(&probed);
                 async move {
-                    let Shared { config, probe_pool, pool, health, .. } = &*shared;
+                    let ClientState { config, probe_pool, pool, health, .. } = &*shared;
                     health::check(config, probe_pool, pool, shared.probe_headers(), health).await
                 }
             })
@@ -127,16 +127,16 @@ impl HttpPlugin {
 #[derive(Clone)]
 pub struct HttpClient {
     limited: AttemptTimeout<Wire>,
-    shared: Arc<Shared>,
+    shared: Arc<ClientState>,
 }
 
-struct Shared {
+struct ClientState {
     config: HttpConfig,
     name: Arc<str>,
     base: HeaderMap,
     pool: Arc<Pool>,
     probe_pool: Arc<Pool>,
-    health: health::Known,
+    health: health::KnownHealth,
     calls: TaskTracker,
     /// No new call is taken.
     closing: CancellationToken,
@@ -147,7 +147,7 @@ struct Shared {
 }
 
 impl HttpClient {
-    fn new(shared: Arc<Shared>) -> Self {
+    fn new(shared: Arc<ClientState>) -> Self {
         let layer = AttemptTimeoutLayer::new(shared.config.connection.request_timeout());
         Self { limited: layer.layer(Wire(Arc::clone(&shared))), shared }
     }
@@ -183,8 +183,8 @@ impl Service<Call<Bytes>> for HttpClient {
 
     fn call(&mut self, call: Call<Bytes>) -> HttpFuture {
         let work = match self.shared.config.request_timeout {
-            true => Work::Limited { future: self.limited.call(call) },
-            false => Work::Bare { future: self.limited.get_mut().call(call) },
+            true => HttpWork::Limited { future: self.limited.call(call) },
+            false => HttpWork::Bare { future: self.limited.get_mut().call(call) },
         };
         HttpFuture { work, shared: Arc::clone(&self.shared) }
     }
@@ -202,7 +202,7 @@ impl fmt::Debug for HttpClient {
 
 /// The client without any limit of time.
 #[derive(Clone)]
-struct Wire(Arc<Shared>);
+struct Wire(Arc<ClientState>);
 
 impl Service<Call<Bytes>> for Wire {
     type Response = Reply<Bytes>;
@@ -217,7 +217,7 @@ impl Service<Call<Bytes>> for Wire {
         let shared = Arc::clone(&self.0);
         // Counted from now on, so that a close that comes before the first poll waits for it; and a call that is dropped
         // before it was sent nothing.
-        let (token, progress) = (shared.calls.token(), Progress::new());
+        let (token, progress) = (shared.calls.token(), CallProgress::new());
         Box::pin(async move {
             let _token = token;
             shared.call(call, &progress).await
@@ -229,14 +229,14 @@ pin_project! {
     /// The future of [`HttpClient`].
     pub struct HttpFuture {
         #[pin]
-        work: Work,
-        shared: Arc<Shared>,
+        work: HttpWork,
+        shared: Arc<ClientState>,
     }
 }
 
 pin_project! {
     #[project = WorkProject]
-    enum Work {
+    enum HttpWork {
         Limited { #[pin] future: AttemptTimeoutFuture<BoxFuture<Result<Reply<Bytes>, PluginError>>, plugin_core::AsErrorValue> },
         Bare { #[pin] future: BoxFuture<Result<Reply<Bytes>, PluginError>> },
         Ended,
@@ -253,7 +253,7 @@ impl Future for HttpFuture {
             WorkProject::Bare { future } => future.poll(cx),
             WorkProject::Ended => polled_after_end("plugin_transports::http::HttpFuture"),
         });
-        this.work.set(Work::Ended);
+        this.work.set(HttpWork::Ended);
         Poll::Ready(result.map_err(|error| error.with_plugin(Arc::clone(&this.shared.name))))
     }
 }
@@ -264,9 +264,9 @@ impl fmt::Debug for HttpFuture {
     }
 }
 
-impl Shared {
+impl ClientState {
     /// Makes the call, until it is answered or the instance is closed: whoever owns the call's time drops this.
-    async fn call(&self, call: Call<Bytes>, progress: &Progress) -> Result<Reply<Bytes>, PluginError> {
+    async fn call(&self, call: Call<Bytes>, progress: &CallProgress) -> Result<Reply<Bytes>, PluginError> {
         if self.closing.is_cancelled() {
             return Err(Rejected::new(Code::Draining).into());
         }
@@ -309,7 +309,7 @@ impl Shared {
         &self,
         call: &Call<Bytes>,
         now: Instant,
-        progress: &Progress,
+        progress: &CallProgress,
     ) -> Result<Reply<Bytes>, PluginError> {
         let (context, payload) = (call.context(), call.payload());
         let max = self.config.max_request;

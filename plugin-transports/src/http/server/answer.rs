@@ -9,7 +9,7 @@ use super::problem::{self, json, json_parts};
 use crate::{
     http::{body::Parts, envelope},
     json::Limits,
-    retry_hint::Again,
+    retry_hint::RetryHint,
 };
 
 /// The plugin's own failure is a success of HTTP with a text in `error`, as go-plugins has it, unless it has more to say than
@@ -35,13 +35,13 @@ pub(super) fn answer(result: Result<Reply<Bytes>, PluginError>, request_id: &str
 }
 
 fn says_no_more(error: &PluginError) -> bool {
-    Again::of(error).beyond(error.code()) == Again::default()
+    RetryHint::of(error).beyond(error.code()) == RetryHint::default()
 }
 
 /// What `GET .../health` answers: 200 when healthy or degraded, and 503 otherwise.
 pub(super) fn health(status: &HealthStatus) -> Response<Parts> {
     #[derive(Serialize)]
-    struct Health<'a> {
+    struct HealthJson<'a> {
         status: &'a str,
         #[serde(skip_serializing_if = "str::is_empty")]
         message: &'a str,
@@ -50,6 +50,6 @@ pub(super) fn health(status: &HealthStatus) -> Response<Parts> {
         HealthState::Healthy | HealthState::Degraded => StatusCode::OK,
         _ => StatusCode::SERVICE_UNAVAILABLE,
     };
-    let health = Health { status: status.state.as_str(), message: &status.message };
+    let health = HealthJson { status: status.state.as_str(), message: &status.message };
     json(code, serde_json::to_vec(&health).unwrap_or_default())
 }

@@ -19,12 +19,12 @@ const SILENT: Duration = Duration::from_secs(1);
 
 /// Every connection of a server. Only opening and closing one takes the lock.
 #[derive(Debug, Default)]
-pub(super) struct Open {
-    all: Mutex<(u64, BTreeMap<u64, Arc<State>>)>,
+pub(super) struct OpenConnection {
+    all: Mutex<(u64, BTreeMap<u64, Arc<OpenConnections>>)>,
 }
 
 #[derive(Debug)]
-struct State {
+struct OpenConnections {
     /// Requests that are being answered.
     busy: AtomicUsize,
     /// Of answers that were handed over whole, the pieces that wait for the peer's window.
@@ -38,10 +38,10 @@ struct State {
 
 /// A connection, until this is dropped.
 #[derive(Debug)]
-pub(super) struct Connection {
-    open: Arc<Open>,
+pub(super) struct ServedConnection {
+    open: Arc<OpenConnection>,
     id: u64,
-    state: Arc<State>,
+    state: Arc<OpenConnections>,
     stalled: Stalled,
     /// A request came with a body, which may not have been read to its end when it was answered.
     had_a_body: AtomicBool,
@@ -49,15 +49,15 @@ pub(super) struct Connection {
 
 /// A request that is being answered, until this is dropped: by then its answer has been handed over whole.
 #[derive(Debug)]
-pub(super) struct Busy(Arc<State>);
+pub(super) struct Busy(Arc<OpenConnections>);
 
 /// A piece of an answer that was handed over and may wait for the peer's window, until this is dropped.
 #[derive(Debug)]
-pub(super) struct Held(Arc<State>);
+pub(super) struct Held(Arc<OpenConnections>);
 
-impl Open {
-    pub(super) fn enter(self: &Arc<Self>) -> Connection {
-        let state = Arc::new(State {
+impl OpenConnection {
+    pub(super) fn enter(self: &Arc<Self>) -> ServedConnection {
+        let state = Arc::new(OpenConnections {
             busy: AtomicUsize::new(0),
             held: AtomicUsize::new(0),
             seen: AtomicUsize::new(0),
@@ -69,7 +69,7 @@ impl Open {
         let id = all.0;
         all.1.insert(id, Arc::clone(&state));
         drop(all);
-        Connection {
+        ServedConnection {
             open: Arc::clone(self),
             id,
             state,
@@ -90,12 +90,12 @@ impl Open {
     }
 
     // Nothing that runs under the lock can panic half way through a change, so a poisoned lock is still sound.
-    fn all(&self) -> MutexGuard<'_, (u64, BTreeMap<u64, Arc<State>>)> {
+    fn all(&self) -> MutexGuard<'_, (u64, BTreeMap<u64, Arc<OpenConnections>>)> {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl OpenConnections {
     /// Where it stands among those that may leave, the least first; `None` when it may not.
     fn rank(&self, now: Instant) -> Option<(bool, u64)> {
         // Relaxed: a request that comes at this moment is answered before the connection closes, or meets a closed one, as
@@ -107,7 +107,7 @@ impl State {
     }
 }
 
-impl Connection {
+impl ServedConnection {
     /// A request begins.
     pub(super) fn begin(&self) -> Busy {
         // Relaxed: only the tasks of this connection write them, and what a reader makes of them may be a moment late.
@@ -189,7 +189,7 @@ impl Drop for Busy {
     }
 }
 
-impl Drop for Connection {
+impl Drop for ServedConnection {
     fn drop(&mut self) {
         self.open.all().1.remove(&self.id);
     }
@@ -201,7 +201,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_one_that_was_idle_for_longest_leaves_and_one_that_answers_does_not() {
-        let open = Arc::new(Open::default());
+        let open = Arc::new(OpenConnection::default());
         let [early, late, busy, silent] = [(); 4].map(|()| open.enter());
         let _answering = busy.begin();
         drop(early.begin());

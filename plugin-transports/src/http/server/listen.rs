@@ -24,7 +24,7 @@ use tower_service::Service;
 
 use super::{
     ListenOptions,
-    idle::{Connection, Open},
+    idle::{OpenConnection, ServedConnection},
     linger::{lend, linger},
     open_body::Followed,
     stalled::Impatient,
@@ -58,12 +58,12 @@ const TELL_EVERY: Duration = Duration::from_secs(10);
 #[must_use = "a server stops when this is dropped"]
 pub struct Serving {
     address: SocketAddr,
-    stop: Stop,
+    stop: StopSignal,
     connections: TaskTracker,
 }
 
 #[derive(Clone, Debug, Default)]
-struct Stop {
+struct StopSignal {
     /// No new connection, and no new request on those there are.
     gentle: CancellationToken,
     /// Now.
@@ -84,7 +84,7 @@ where
     B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
 {
     let address = listener.local_addr()?;
-    let (stop, connections) = (Stop::default(), TaskTracker::new());
+    let (stop, connections) = (StopSignal::default(), TaskTracker::new());
     connections.spawn(accept(service, listener, options, stop.clone(), connections.clone()));
     Ok(Serving { address, stop, connections })
 }
@@ -122,14 +122,14 @@ impl Drop for Serving {
     }
 }
 
-async fn accept<S, B>(service: S, listener: TcpListener, options: ListenOptions, stop: Stop, tasks: TaskTracker)
+async fn accept<S, B>(service: S, listener: TcpListener, options: ListenOptions, stop: StopSignal, tasks: TaskTracker)
 where
     S: Service<Request<Incoming>, Response = Response<B>, Error: Into<BoxError>, Future: Send> + Clone + Send + 'static,
     B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
 {
     let places = Arc::new(Semaphore::new(options.max_connections));
     let options = Arc::new(options);
-    let open = Arc::new(Open::default());
+    let open = Arc::new(OpenConnection::default());
     let next = async || {
         let (stream, peer) = listener.accept().await?;
         // One more than the cap, which is not served until there is room: an idle one makes it.
@@ -185,9 +185,9 @@ async fn connection<S, B>(
     service: S,
     stream: TcpStream,
     peer: SocketAddr,
-    known: Connection,
+    known: ServedConnection,
     options: &ListenOptions,
-    stop: &Stop,
+    stop: &StopSignal,
 ) -> Result<(), BoxError>
 where
     S: Service<Request<Incoming>, Response = Response<B>, Error: Into<BoxError>, Future: Send> + Clone + Send + 'static,
@@ -211,9 +211,9 @@ async fn drive<S, B, I>(
     service: S,
     stream: I,
     peer: SocketAddr,
-    known: Connection,
+    known: ServedConnection,
     options: &ListenOptions,
-    stop: &Stop,
+    stop: &StopSignal,
 ) -> Result<(), BoxError>
 where
     S: Service<Request<Incoming>, Response = Response<B>, Error: Into<BoxError>, Future: Send> + Clone + Send + 'static,

@@ -5,10 +5,10 @@ use http::{HeaderValue, Response, StatusCode, header};
 use plugin_core::{AsHttpResponse, Code, PluginError, Reject};
 use serde::Serialize;
 
-use crate::{http::body::Parts, retry_hint::Again};
+use crate::{http::body::Parts, retry_hint::RetryHint};
 
 #[derive(Serialize)]
-struct Problem<'a> {
+struct ProblemJson<'a> {
     r#type: &'a str,
     title: &'a str,
     status: u16,
@@ -23,12 +23,12 @@ struct Problem<'a> {
 
 /// A problem with this status.
 pub(super) fn problem(status: StatusCode, code: Code, detail: &str, request_id: Option<&str>) -> Response<Parts> {
-    let again = Again { retryable: Some(code.is_retryable()), retry_after: None };
+    let again = RetryHint { retryable: Some(code.is_retryable()), retry_after: None };
     of(status, code, detail, again, request_id)
 }
 
-fn of(status: StatusCode, code: Code, detail: &str, again: Again, request_id: Option<&str>) -> Response<Parts> {
-    let problem = Problem {
+fn of(status: StatusCode, code: Code, detail: &str, again: RetryHint, request_id: Option<&str>) -> Response<Parts> {
+    let problem = ProblemJson {
         r#type: "about:blank",
         title: status.canonical_reason().unwrap_or("Error"),
         status: status.as_u16(),
@@ -50,7 +50,7 @@ pub(super) fn of_error(error: &PluginError, request_id: &str) -> Response<Parts>
         return response;
     }
     let status = StatusCode::from_u16(error.code().http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = of(status, error.code(), error.message(), Again::of(error), Some(request_id));
+    let mut response = of(status, error.code(), error.message(), RetryHint::of(error), Some(request_id));
     if let Some(after) = error.retry_after() {
         // Rounded up: who comes back on the second must not be early.
         let seconds = after.as_secs().saturating_add(u64::from(after.subsec_nanos() > 0));

@@ -13,7 +13,7 @@ use std::{
 use plugin_core::rounded;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::write_timeout::{End, Patience};
+use super::write_timeout::{Patience, WriteEnd};
 
 /// Whether what is written to a connection waits for its peer.
 #[derive(Clone, Debug, Default)]
@@ -35,7 +35,7 @@ pub(super) struct Impatient<I> {
     inner: I,
     patience: Patience,
     /// There while something waits to be written.
-    waiting: Option<End>,
+    waiting: Option<WriteEnd>,
     /// Whether something waits, for whoever closes the connection.
     told: Stalled,
 }

@@ -14,7 +14,7 @@ use hyper::rt::Executor;
 use pin_project_lite::pin_project;
 use plugin_core::rounded;
 
-use super::write_timeout::{End, Patience};
+use super::write_timeout::{Patience, WriteEnd};
 
 tokio::task_local! {
     /// Of the stream that is being polled. Its answer is polled within.
@@ -66,7 +66,7 @@ pin_project! {
         patience: Patience,
         given: Given,
         // There while a piece waits.
-        waiting: Option<End>,
+        waiting: Option<WriteEnd>,
     }
 }
 

@@ -16,7 +16,7 @@ pub(super) struct Patience {
 }
 
 /// Ready when the patience has come to its end, with how long that was at most.
-pub(super) type End = Pin<Box<dyn Future<Output = Duration> + Send>>;
+pub(super) type WriteEnd = Pin<Box<dyn Future<Output = Duration> + Send>>;
 
 impl Patience {
     pub(super) fn new(limit: Duration, stop: CancellationToken) -> Self {
@@ -29,7 +29,7 @@ impl Patience {
     }
 
     /// Begins now. It is made when somebody has to wait: what is taken at once costs no timer.
-    pub(super) fn begin(&self) -> End {
+    pub(super) fn begin(&self) -> WriteEnd {
         let Self { limit, stop } = self.clone();
         Box::pin(async move {
             tokio::select! {

@@ -12,9 +12,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
     super::codec::Frame,
-    Counts, Driver, Exchange, Failure, Limits, Loss, Place,
+    Counts, Driver, Exchange, Failure, LineLimits, Loss, Place,
     backlog::{Caller, Look, Progress},
-    table::{Came, Delivered, Outcome, Table, Turn},
+    table::{Came, Delivered, Outcome, Table, Treatment},
 };
 
 /// Bytes that are written at once. Requests beyond it stay in the table, where they can still be withdrawn.
@@ -22,14 +22,14 @@ const BATCH: usize = 64 * 1024;
 
 /// What the callers and the [`Driver`] share.
 #[derive(Debug)]
-pub(crate) struct Connection<W> {
-    state: Mutex<State>,
+pub(crate) struct LineConnection<W> {
+    state: Mutex<LineState>,
     /// Taken before `state` where both are held, and never across an await.
     writer: Mutex<Writer<W>>,
 }
 
 #[derive(Debug)]
-struct State {
+struct LineState {
     table: Table,
     look: Look,
     /// Wakes the driver. `None` until it was polled, when it looks at everything by itself.
@@ -55,20 +55,20 @@ pub(crate) fn connect<R, W>(
     plugin: Arc<str>,
     reader: R,
     writer: W,
-    limits: Limits,
-) -> (Arc<Connection<W>>, Driver<R, W>)
+    limits: LineLimits,
+) -> (Arc<LineConnection<W>>, Driver<R, W>)
 where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
 {
-    let connection = Arc::new(Connection {
-        state: Mutex::new(State { table: Table::new(limits), look: Look::default(), driver: None }),
+    let connection = Arc::new(LineConnection {
+        state: Mutex::new(LineState { table: Table::new(limits), look: Look::default(), driver: None }),
         writer: Mutex::new(Writer { io: Some(writer), batch: Vec::new(), written: 0, before: 0, finish: false }),
     });
     (connection.clone(), Driver::new(plugin, connection, reader, limits))
 }
 
-impl<W> Connection<W> {
+impl<W> LineConnection<W> {
     /// A request and its answer. Nothing is sent before the first poll; dropping it withdraws the request, or, when
     /// it was sent, lets the reply be dropped on arrival.
     /// `deadline` is until when its caller waits, where that is known.
@@ -139,7 +139,7 @@ impl<W> Connection<W> {
         self.state().table.sent()
     }
 
-    pub(super) fn fetch(&self, id: u64, waker: &Waker) -> Option<(Outcome, Turn)> {
+    pub(super) fn fetch(&self, id: u64, waker: &Waker) -> Option<(Outcome, Treatment)> {
         self.state().table.fetch(id, waker)
     }
 
@@ -184,7 +184,7 @@ impl<W> Connection<W> {
     }
 
     // Nothing that runs under either lock can panic half way through a change, so a poisoned lock is still sound.
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, LineState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -193,7 +193,7 @@ impl<W> Connection<W> {
     }
 }
 
-impl<W: AsyncWrite + Unpin> Connection<W> {
+impl<W: AsyncWrite + Unpin> LineConnection<W> {
     /// Queues a request and sees to it that it is written.
     pub(super) fn submit(&self, frame: Frame, waker: &Waker, place: Place, caller: Caller) -> Result<u64, Failure> {
         let mut state = self.state();

@@ -23,7 +23,7 @@ use super::{
         scan::{Found, Id},
         split::{Line, Lines},
     },
-    Connection, Failure, Limits,
+    Failure, LineConnection, LineLimits,
     table::Delivered,
     unexpected_lines::Odd,
 };
@@ -37,10 +37,10 @@ const ENDLESS: u64 = 16;
 /// The part of a connection that must be polled. It resolves once, when the connection is over;
 /// dropping it ends the connection too, and fails what is in flight.
 pub(crate) struct Driver<R, W> {
-    connection: Arc<Connection<W>>,
+    connection: Arc<LineConnection<W>>,
     reader: R,
     lines: Lines,
-    limits: Limits,
+    limits: LineLimits,
     /// Lines since the last reply that were none.
     noise: u32,
     odd: Odd,
@@ -52,7 +52,7 @@ pub(crate) struct Driver<R, W> {
 
 /// Why a connection ended.
 #[derive(Debug)]
-pub(crate) enum End {
+pub(crate) enum ConnectionEnd {
     /// The plugin closed its stdout.
     Eof,
     /// A pipe broke.
@@ -63,7 +63,7 @@ pub(crate) enum End {
     Endless(u64),
 }
 
-impl End {
+impl ConnectionEnd {
     /// Whether this is also how the death of the process looks from here.
     pub(crate) fn may_be_death(&self) -> bool {
         matches!(self, Self::Eof | Self::Broken(_))
@@ -71,7 +71,7 @@ impl End {
 }
 
 /// The second half of a sentence about the process.
-impl fmt::Display for End {
+impl fmt::Display for ConnectionEnd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Eof => f.write_str("closed its stdout"),
@@ -85,7 +85,7 @@ impl fmt::Display for End {
 }
 
 impl<R, W> Driver<R, W> {
-    pub(super) fn new(plugin: Arc<str>, connection: Arc<Connection<W>>, reader: R, limits: Limits) -> Self {
+    pub(super) fn new(plugin: Arc<str>, connection: Arc<LineConnection<W>>, reader: R, limits: LineLimits) -> Self {
         let (lines, odd) = (Lines::new(limits.line), Odd::new(plugin));
         Self { connection, reader, lines, limits, noise: 0, odd, hold: None, over: false }
     }
@@ -95,7 +95,7 @@ impl<R, W> Driver<R, W> {
         self.over
     }
 
-    fn accept(&mut self, line: Line) -> Result<(), End> {
+    fn accept(&mut self, line: Line) -> Result<(), ConnectionEnd> {
         let (shown, became) = match line {
             Line::Whole(text) => {
                 let became = match decode(&text, self.limits.json) {
@@ -126,11 +126,11 @@ impl<R, W> Driver<R, W> {
         Ok(())
     }
 
-    fn noise(&mut self, what: &str, line: &Bytes) -> Result<(), End> {
+    fn noise(&mut self, what: &str, line: &Bytes) -> Result<(), ConnectionEnd> {
         self.connection.count_noise();
         self.noise += 1;
         self.odd.tell(what, line);
-        if self.noise < self.limits.noise { Ok(()) } else { Err(End::Noise(self.noise)) }
+        if self.noise < self.limits.noise { Ok(()) } else { Err(ConnectionEnd::Noise(self.noise)) }
     }
 
     /// Ends the calls whose replies cannot be read, and says what became of the first of these replies that had a call.
@@ -151,7 +151,7 @@ impl<R, W> Driver<R, W> {
 }
 
 impl<R: AsyncRead + Unpin, W> Driver<R, W> {
-    fn poll_replies(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+    fn poll_replies(&mut self, cx: &mut Context<'_>) -> Poll<ConnectionEnd> {
         loop {
             while let Some(line) = self.lines.next_line() {
                 if let Err(end) = self.accept(line) {
@@ -159,12 +159,12 @@ impl<R: AsyncRead + Unpin, W> Driver<R, W> {
                 }
             }
             if self.lines.skipped() > self.limits.line as u64 * ENDLESS {
-                return Poll::Ready(End::Endless(self.lines.skipped()));
+                return Poll::Ready(ConnectionEnd::Endless(self.lines.skipped()));
             }
             match ready!(poll_read_buf(Pin::new(&mut self.reader), cx, self.lines.room())) {
-                Ok(0) => return Poll::Ready(End::Eof),
+                Ok(0) => return Poll::Ready(ConnectionEnd::Eof),
                 Ok(_) => {}
-                Err(error) => return Poll::Ready(End::Broken(error)),
+                Err(error) => return Poll::Ready(ConnectionEnd::Broken(error)),
             }
         }
     }
@@ -201,9 +201,9 @@ where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
 {
-    type Output = End;
+    type Output = ConnectionEnd;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<End> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<ConnectionEnd> {
         let this = self.get_mut();
         if this.over {
             return Poll::Pending;
@@ -214,7 +214,7 @@ where
         if end.is_pending()
             && let Err(error) = this.write(cx)
         {
-            end = Poll::Ready(End::Broken(error));
+            end = Poll::Ready(ConnectionEnd::Broken(error));
         }
         this.over = end.is_ready();
         end

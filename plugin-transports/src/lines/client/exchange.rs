@@ -18,29 +18,39 @@ use tokio::io::AsyncWrite;
 
 use super::{
     super::codec::{Answer, Frame},
-    Connection, Failure, Place,
+    Failure, LineConnection, Place,
     backlog::Caller,
-    table::{Came, Turn},
+    table::{Came, Treatment},
 };
 
 /// Resolves to the answer, or to why there is none. It has no limit of its own: whoever has one drops it, which withdraws
 /// the request, and is told how far it had come.
 pub(crate) struct Exchange<W> {
-    connection: Arc<Connection<W>>,
-    stage: Stage,
+    connection: Arc<LineConnection<W>>,
+    stage: ExchangeStage,
     limit: Duration,
-    turn: Turn,
+    turn: Treatment,
 }
 
-enum Stage {
+enum ExchangeStage {
     New { frame: Frame, place: Place, deadline: Option<Instant> },
     Waiting(u64),
     Over,
 }
 
 impl<W> Exchange<W> {
-    pub(super) fn new(connection: Arc<Connection<W>>, frame: Frame, place: Place, deadline: Option<Instant>) -> Self {
-        Self { connection, stage: Stage::New { frame, place, deadline }, limit: Duration::MAX, turn: Turn::default() }
+    pub(super) fn new(
+        connection: Arc<LineConnection<W>>,
+        frame: Frame,
+        place: Place,
+        deadline: Option<Instant>,
+    ) -> Self {
+        Self {
+            connection,
+            stage: ExchangeStage::New { frame, place, deadline },
+            limit: Duration::MAX,
+            turn: Treatment::default(),
+        }
     }
 
     /// Where the call has no deadline, its caller waits for so long from when it is seen waiting.
@@ -56,7 +66,7 @@ impl<W> Exchange<W> {
     }
 
     /// How the call was treated on this side, once it has its answer.
-    pub(crate) fn turn(&self) -> Turn {
+    pub(crate) fn turn(&self) -> Treatment {
         self.turn
     }
 }
@@ -66,35 +76,35 @@ impl<W: AsyncWrite + Unpin> Future for Exchange<W> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        match std::mem::replace(&mut this.stage, Stage::Over) {
-            Stage::New { frame, place, deadline } => {
+        match std::mem::replace(&mut this.stage, ExchangeStage::Over) {
+            ExchangeStage::New { frame, place, deadline } => {
                 let came = waiting::began();
                 let end = came.map(|came| came.saturating_add(this.limit)).filter(|end| *end != Instant::MAX);
                 let caller = Caller { came, deadline: deadline.or(end) };
                 match this.connection.submit(frame, cx.waker(), place, caller) {
                     Ok(id) => {
-                        this.stage = Stage::Waiting(id);
+                        this.stage = ExchangeStage::Waiting(id);
                         Poll::Pending
                     }
                     Err(failure) => Poll::Ready(Err(failure)),
                 }
             }
-            Stage::Waiting(id) => match this.connection.fetch(id, cx.waker()) {
+            ExchangeStage::Waiting(id) => match this.connection.fetch(id, cx.waker()) {
                 Some((outcome, turn)) => {
                     this.turn = this.turn.then(turn);
                     Poll::Ready(outcome)
                 }
                 None => {
-                    this.stage = Stage::Waiting(id);
+                    this.stage = ExchangeStage::Waiting(id);
                     Poll::Pending
                 }
             },
-            Stage::Over => polled_after_end("plugin_transports::process::ResponseFuture"),
+            ExchangeStage::Over => polled_after_end("plugin_transports::process::ProcessFuture"),
         }
     }
 }
 
-impl Turn {
+impl Treatment {
     /// That of a call that was held back before, and then treated so.
     fn then(self, next: Self) -> Self {
         Self { held_until: self.held_until.max(next.held_until), ..next }
@@ -116,9 +126,9 @@ impl<W> Drop for Exchange<W> {
     fn drop(&mut self) {
         // Withdrawing is what makes it certain: a request that is still in the table now will never be written.
         let came = match self.stage {
-            Stage::New { .. } => Came::Queued,
-            Stage::Waiting(id) => self.connection.forget(id),
-            Stage::Over => return,
+            ExchangeStage::New { .. } => Came::Queued,
+            ExchangeStage::Waiting(id) => self.connection.forget(id),
+            ExchangeStage::Over => return,
         };
         match came {
             Came::Held => cut::report_in_line(came.stage(), true),
@@ -133,9 +143,9 @@ impl<W> Drop for Exchange<W> {
 impl<W> fmt::Debug for Exchange<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let stage = match &self.stage {
-            Stage::New { .. } => "new",
-            Stage::Waiting(_) => "waiting",
-            Stage::Over => "over",
+            ExchangeStage::New { .. } => "new",
+            ExchangeStage::Waiting(_) => "waiting",
+            ExchangeStage::Over => "over",
         };
         f.debug_struct("Exchange").field("stage", &stage).finish_non_exhaustive()
     }

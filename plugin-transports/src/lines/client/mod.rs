@@ -12,15 +12,15 @@ use std::sync::Arc;
 use plugin_core::Sent;
 
 pub(crate) use self::{
-    connection::{Connection, connect},
-    driver::{Driver, End},
+    connection::{LineConnection, connect},
+    driver::{ConnectionEnd, Driver},
     exchange::Exchange,
-    table::{MAX_IN_FLIGHT, Turn},
+    table::{MAX_IN_FLIGHT, Treatment},
 };
 
 /// What bounds a connection.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
+pub(crate) struct LineLimits {
     /// Calls that may be in flight at once.
     pub(crate) in_flight: usize,
     /// Bytes of requests that may wait for the plugin to read.

@@ -18,14 +18,14 @@ use super::{super::codec::Frame, *};
 mod hurry;
 mod trials;
 
-const LIMITS: Limits =
-    Limits { in_flight: 1024, queued_bytes: 1 << 20, line: 4096, noise: 4, json: crate::json::Limits::new() };
+const LIMITS: LineLimits =
+    LineLimits { in_flight: 1024, queued_bytes: 1 << 20, line: 4096, noise: 4, json: crate::json::Limits::new() };
 
 type Far = (tokio::io::Lines<BufReader<tokio::io::ReadHalf<DuplexStream>>>, WriteHalf<DuplexStream>);
-type Near = Arc<Connection<WriteHalf<DuplexStream>>>;
+type Near = Arc<LineConnection<WriteHalf<DuplexStream>>>;
 
 /// A connection whose driver runs, and the plugin's end of it.
-fn connected(pipe: usize, limits: Limits) -> (Near, tokio::task::JoinHandle<String>, Far) {
+fn connected(pipe: usize, limits: LineLimits) -> (Near, tokio::task::JoinHandle<String>, Far) {
     let (near, far) = duplex(pipe);
     let (reader, writer) = split(near);
     let (connection, mut driver) = connect("far".into(), reader, writer, limits);
@@ -200,7 +200,7 @@ async fn a_request_that_leaves_between_two_polls_was_sent() {
 
 #[tokio::test(start_paused = true)]
 async fn a_plugin_that_does_not_read_bounds_the_queue_and_what_was_not_written_is_withdrawn() {
-    let (connection, _driver, mut far) = connected(64, Limits { queued_bytes: 4096, ..LIMITS });
+    let (connection, _driver, mut far) = connected(64, LineLimits { queued_bytes: 4096, ..LIMITS });
     let big = format!("\"{}\"", "x".repeat(1500));
     // The first is on its way: its beginning fills the pipe. The second and third wait.
     let mut first = ask(&connection, &big);
@@ -445,7 +445,7 @@ const DIGITS: [&str; 10] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
 /// that is kept must have its own answer.
 #[tokio::test(start_paused = true)]
 async fn a_thousand_calls_dropped_or_timed_out_at_any_moment_disturb_no_other() {
-    let (connection, _driver, mut far) = connected(512, Limits { in_flight: 64, ..LIMITS });
+    let (connection, _driver, mut far) = connected(512, LineLimits { in_flight: 64, ..LIMITS });
     let plugin = tokio::spawn(async move {
         let mut held: Vec<(String, String)> = Vec::new();
         while let Ok(Some(line)) = far.0.next_line().await {

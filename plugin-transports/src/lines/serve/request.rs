@@ -14,13 +14,13 @@ use crate::{
         json_writer::{push_str, push_texts},
         scan::{self, Found},
     },
-    retry_hint::Again,
+    retry_hint::RetryHint,
 };
 
 /// One request of the host.
 #[derive(Debug)]
-pub(super) struct Request {
-    pub(super) id: Id,
+pub(super) struct LineRequest {
+    pub(super) id: RequestName,
     pub(super) method: Method,
     pub(super) call: Call<Bytes>,
 }
@@ -51,9 +51,9 @@ impl Method {
 
 /// The id as the host wrote it, JSON and all, to be given back unread.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Id(Bytes);
+pub(super) struct RequestName(Bytes);
 
-impl Id {
+impl RequestName {
     /// The id of a line that cannot be read as a request; empty when there is none to be found.
     pub(super) fn found(found: Found) -> Self {
         Self(match found.id {
@@ -89,7 +89,7 @@ struct RawContext<'a> {
     metadata: Option<BTreeMap<String, String>>,
 }
 
-pub(super) fn decode(line: &Bytes) -> Result<Request, String> {
+pub(super) fn decode(line: &Bytes) -> Result<LineRequest, String> {
     let text = std::str::from_utf8(line).map_err(|error| error.to_string())?;
     let raw: RawRequest<'_> = serde_json::from_str(text).map_err(|error| json_faults::said(&error))?;
     let payload = match raw.payload {
@@ -97,8 +97,8 @@ pub(super) fn decode(line: &Bytes) -> Result<Request, String> {
         None => Bytes::from_static(b"null"),
     };
     let context = raw.context.unwrap_or_default().read();
-    Ok(Request {
-        id: Id(line.slice_ref(raw.id.get().as_bytes())),
+    Ok(LineRequest {
+        id: RequestName(line.slice_ref(raw.id.get().as_bytes())),
         method: Method::of(&raw.method),
         call: Call::with_context(context, payload),
     })
@@ -145,7 +145,7 @@ fn read_headers(context: &mut CallContext, headers: &BTreeMap<String, String>) {
 }
 
 /// A reply that carries a result: JSON on one line.
-pub(super) fn result(id: &Id, json: &[u8], metadata: &BTreeMap<String, String>) -> Vec<u8> {
+pub(super) fn result(id: &RequestName, json: &[u8], metadata: &BTreeMap<String, String>) -> Vec<u8> {
     let mut line = begin(id, json.len());
     line.extend_from_slice(b"\"result\":");
     line.extend_from_slice(json);
@@ -158,13 +158,13 @@ pub(super) fn result(id: &Id, json: &[u8], metadata: &BTreeMap<String, String>) 
 }
 
 /// A reply that carries an error of the plugin itself.
-pub(super) fn error(id: &Id, text: &str) -> Vec<u8> {
-    fault(id, Code::ExecutionFailed, text, Again::default())
+pub(super) fn error(id: &RequestName, text: &str) -> Vec<u8> {
+    fault(id, Code::ExecutionFailed, text, RetryHint::default())
 }
 
 /// A reply that carries an error. An empty text would mean success, so it never is. The code that an error has anyway is
 /// not written, nor what that code says of another attempt.
-pub(super) fn fault(id: &Id, code: Code, text: &str, again: Again) -> Vec<u8> {
+pub(super) fn fault(id: &RequestName, code: Code, text: &str, again: RetryHint) -> Vec<u8> {
     let text = if text.is_empty() { "the plugin failed, and did not say why" } else { text };
     let mut line = begin(id, text.len());
     line.extend_from_slice(b"\"error\":");
@@ -185,7 +185,7 @@ pub(super) fn fault(id: &Id, code: Code, text: &str, again: Again) -> Vec<u8> {
 }
 
 /// The id comes first: a host can then tell whose reply is too long for it.
-fn begin(id: &Id, length: usize) -> Vec<u8> {
+fn begin(id: &RequestName, length: usize) -> Vec<u8> {
     let mut line = Vec::with_capacity(length + id.0.len() + 32);
     line.extend_from_slice(b"{\"id\":");
     line.extend_from_slice(&id.0);
@@ -200,7 +200,7 @@ mod tests {
 
     use super::*;
 
-    fn read(text: &str) -> Request {
+    fn read(text: &str) -> LineRequest {
         decode(&Bytes::copy_from_slice(text.as_bytes())).expect("a request")
     }
 
@@ -212,7 +212,7 @@ mod tests {
             "max_retries":0,"headers":{{"traceparent":"{trace}","bad name":"x"}},"metadata":{{"k":"v"}}}}}}"#
         ));
         let context = request.call.context();
-        assert_eq!((request.id, request.method), (Id("\"7\"".into()), Method::Execute));
+        assert_eq!((request.id, request.method), (RequestName("\"7\"".into()), Method::Execute));
         assert_eq!(request.call.payload().as_ref(), br#"{"a": 1}"#);
         assert_eq!(context.request_id().to_string(), "r1");
         assert_eq!(context.remaining(context.received()), Some(Duration::from_secs(2)));
@@ -224,7 +224,7 @@ mod tests {
     #[test]
     fn a_bare_request_has_no_limits_and_a_null_payload() {
         let request = read(r#"{"id":7,"method":"info"}"#);
-        assert_eq!(request.id, Id("7".into()));
+        assert_eq!(request.id, RequestName("7".into()));
         assert_eq!(request.call.payload().as_ref(), b"null");
         assert_eq!(request.call.context().deadline(), None);
     }
@@ -238,18 +238,18 @@ mod tests {
 
     #[test]
     fn replies_are_one_line_each_and_an_error_is_never_empty() {
-        let id = Id("\"7\"".into());
+        let id = RequestName("\"7\"".into());
         let metadata = BTreeMap::from([("k".to_owned(), "v".to_owned())]);
         let parse = |line: &[u8]| serde_json::from_slice::<Value>(line).expect("valid JSON");
         assert_eq!(parse(&result(&id, b"[1]", &BTreeMap::new())), json!({"id": "7", "result": [1]}));
         assert_eq!(parse(&result(&id, b"1", &metadata)), json!({"id": "7", "result": 1, "metadata": {"k": "v"}}));
         assert_eq!(parse(&error(&id, "two\nlines")), json!({"id": "7", "error": "two\nlines"}));
         let refused = json!({"id": "7", "error": "no name", "code": "PLUGIN_1206"});
-        assert_eq!(parse(&fault(&id, Code::InvalidPayload, "no name", Again::default())), refused);
-        let again = Again { retryable: Some(true), retry_after: Some(Duration::from_millis(1500)) };
+        assert_eq!(parse(&fault(&id, Code::InvalidPayload, "no name", RetryHint::default())), refused);
+        let again = RetryHint { retryable: Some(true), retry_after: Some(Duration::from_millis(1500)) };
         let later = json!({"id": "7", "error": "no", "retryable": true, "retry_after_ms": 1500});
         assert_eq!(parse(&fault(&id, Code::ExecutionFailed, "no", again)), later);
-        assert_ne!(parse(&error(&Id::found(Found::default()), "")), json!({"id": "", "error": ""}));
+        assert_ne!(parse(&error(&RequestName::found(Found::default()), "")), json!({"id": "", "error": ""}));
     }
 
     proptest! {

@@ -14,7 +14,7 @@ use tower_service::Service;
 use super::{ServeError, session::Session, stdio};
 use crate::lines::{LEAST_LINE, env as names};
 
-type Health = Arc<dyn Fn() -> BoxFuture<HealthStatus> + Send + Sync>;
+type HealthFn = Arc<dyn Fn() -> BoxFuture<HealthStatus> + Send + Sync>;
 pub(super) type Init = Arc<dyn Fn(Map<String, Value>) -> BoxFuture<Result<(), String>> + Send + Sync>;
 
 /// Serves a plugin over the line protocol.
@@ -34,7 +34,7 @@ pub struct Server {
     pub(super) concurrency: usize,
     pub(super) max_line: usize,
     pub(super) drain_timeout: Duration,
-    pub(super) health: Option<Health>,
+    pub(super) health: Option<HealthFn>,
     pub(super) init: Option<Init>,
 }
 

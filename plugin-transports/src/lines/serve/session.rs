@@ -27,7 +27,7 @@ use tower_service::Service;
 
 use super::{
     ServeError, Server,
-    request::{self, Id, Method, Request},
+    request::{self, LineRequest, Method, RequestName},
     server::Init,
 };
 use crate::{
@@ -38,7 +38,7 @@ use crate::{
         scan::Scanner,
         split::{Line, Lines},
     },
-    retry_hint::Again,
+    retry_hint::RetryHint,
 };
 
 /// Replies that the host has not read, beyond which no further request is read.
@@ -64,7 +64,7 @@ pub(super) struct Session<S, R, W> {
     /// Answers to what the host asks of its own, which are not counted against the limit of requests.
     own: JoinSet<Vec<u8>>,
     /// Requests that wait for others to be done, with what each costs.
-    held: VecDeque<(usize, Request)>,
+    held: VecDeque<(usize, LineRequest)>,
     held_bytes: usize,
     /// Replies that are to be written, the first `written` bytes of which are.
     replies: Vec<u8>,
@@ -236,10 +236,10 @@ where
             Line::Whole(line) => {
                 // With its id, or the host's call would wait for another answer.
                 request::decode(&line)
-                    .map_err(|error| (Id::found(Scanner::line(&line)), format!("not a request: {error}")))
+                    .map_err(|error| (RequestName::found(Scanner::line(&line)), format!("not a request: {error}")))
             }
             Line::TooLong(_, found) => {
-                Err((Id::found(found), format!("the request is longer than {} bytes", self.server.max_line)))
+                Err((RequestName::found(found), format!("the request is longer than {} bytes", self.server.max_line)))
             }
         };
         match request {
@@ -256,7 +256,7 @@ where
         }
     }
 
-    fn execute(&mut self, Request { id, call, .. }: Request, cx: &mut Context<'_>) {
+    fn execute(&mut self, LineRequest { id, call, .. }: LineRequest, cx: &mut Context<'_>) {
         let answer = execute(self.service.clone(), id.clone(), call);
         // What every call but the first few finds.
         if self.server.init.is_none() || matches!(self.ready.get(), Some(Ok(()))) {
@@ -271,10 +271,10 @@ where
         });
     }
 
-    fn dispatch(&mut self, request: Request, cx: &mut Context<'_>) {
-        let Request { id, method, call } = request;
+    fn dispatch(&mut self, request: LineRequest, cx: &mut Context<'_>) {
+        let LineRequest { id, method, call } = request;
         match method {
-            Method::Execute => self.execute(Request { id, method, call }, cx),
+            Method::Execute => self.execute(LineRequest { id, method, call }, cx),
             Method::Init => {
                 let options = serde_json::from_slice(call.payload()).map_err(|error| format!("not an object: {error}"));
                 match options {
@@ -319,7 +319,7 @@ where
     fn start(
         &mut self,
         cx: &mut Context<'_>,
-        id: Id,
+        id: RequestName,
         whose: Whose,
         work: impl Future<Output = Vec<u8>> + Send + 'static,
     ) {
@@ -358,25 +358,25 @@ async fn initialise(
 }
 
 /// Why there is no reply of the service.
-enum Ended<E> {
+enum SessionEnd<E> {
     Failed(E),
     /// The time that the host gave was up.
     Late(Rejected),
 }
 
-impl<E> From<E> for Ended<E> {
+impl<E> From<E> for SessionEnd<E> {
     fn from(error: E) -> Self {
         Self::Failed(error)
     }
 }
 
-async fn execute<S>(service: S, id: Id, call: Call<Bytes>) -> Vec<u8>
+async fn execute<S>(service: S, id: RequestName, call: Call<Bytes>) -> Vec<u8>
 where
     S: Service<Call<Bytes>, Response = Reply<Bytes>, Error: fmt::Display> + 'static,
 {
-    match call_served::call(service, call, |refused: Rejected| Err(Ended::Late(refused))).await {
-        Err(Ended::Late(refused)) => late(&id, PluginError::from(refused).message()),
-        Err(Ended::Failed(error)) => failed(&id, &error),
+    match call_served::call(service, call, |refused: Rejected| Err(SessionEnd::Late(refused))).await {
+        Err(SessionEnd::Late(refused)) => late(&id, PluginError::from(refused).message()),
+        Err(SessionEnd::Failed(error)) => failed(&id, &error),
         Ok(reply) => match single_line(reply.payload()) {
             Ok(json) => request::result(&id, &json, reply.metadata()),
             Err(flaw) => request::error(&id, &format!("the plugin's result cannot be sent: {flaw}")),
@@ -387,16 +387,16 @@ where
 /// The reply to a call whose time was up. Nobody waits for it, but it says that the plugin does not work on that call any
 /// more: the host holds others back for what it believes that a plugin has to do for nobody. Where it overtakes the host's own
 /// clock it is the end of the time that was told, and no failure of the plugin's.
-fn late(id: &Id, why: &str) -> Vec<u8> {
-    request::fault(id, Code::Timeout, why, Again::default())
+fn late(id: &RequestName, why: &str) -> Vec<u8> {
+    request::fault(id, Code::Timeout, why, RetryHint::default())
 }
 
 /// The reply to a call that failed. An error of the family has a code, which travels beside its text, since what one caller
 /// sends is no evidence against the plugin; and it says whether and when another attempt may help.
-fn failed<E: fmt::Display + 'static>(id: &Id, error: &E) -> Vec<u8> {
+fn failed<E: fmt::Display + 'static>(id: &RequestName, error: &E) -> Vec<u8> {
     let any: &dyn Any = error;
     let boxed = any.downcast_ref::<BoxError>();
-    let fault = |error: &PluginError| request::fault(id, error.code(), error.message(), Again::of(error));
+    let fault = |error: &PluginError| request::fault(id, error.code(), error.message(), RetryHint::of(error));
     match (any.downcast_ref::<PluginError>().or_else(|| boxed?.downcast_ref()), any.downcast_ref::<Rejected>()) {
         (Some(error), _) => fault(error),
         (None, Some(rejected)) => fault(&PluginError::from(*rejected)),

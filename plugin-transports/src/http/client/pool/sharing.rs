@@ -19,10 +19,10 @@ use tokio::{sync::OwnedSemaphorePermit, task::AbortHandle, time::timeout};
 use super::{
     super::{
         connect::Opened,
-        http2_connection::{Shared, Stream, place_beside},
-        progress::{Progress, Stage},
+        http2_connection::{Http2Connection, Stream, place_beside},
+        progress::{CallProgress, HttpStage},
     },
-    Lease, Pool, State, closed,
+    Lease, Pool, PoolState, closed,
 };
 
 /// How long after a connection could not be opened beside others the next is tried.
@@ -44,9 +44,9 @@ impl Opening {
     }
 }
 
-impl State {
+impl PoolState {
     /// Keeps the connections that are of use.
-    pub(super) fn keep(&mut self, is_of_use: &mut dyn FnMut(&Shared) -> bool) {
+    pub(super) fn keep(&mut self, is_of_use: &mut dyn FnMut(&Http2Connection) -> bool) {
         let before = self.shared.len();
         self.shared.retain(|shared| is_of_use(shared));
         if self.shared.len() < before
@@ -63,7 +63,7 @@ impl Pool {
     pub(super) async fn share(
         self: &Arc<Self>,
         now: Instant,
-        progress: &Progress,
+        progress: &CallProgress,
     ) -> Result<Option<Lease>, PluginError> {
         // Nobody overtakes those who wait.
         if self.queue.is_empty()
@@ -81,8 +81,8 @@ impl Pool {
         // nobody.
         let was_shared = self.is_shared();
         let mut place = Some(progress.in_line(&self.line));
-        progress.set(if was_shared { Stage::Waiting } else { Stage::Connecting });
-        let turn = Turn { pool: self, _lock: self.turn.lock().await, is_of_use: true };
+        progress.set(if was_shared { HttpStage::Waiting } else { HttpStage::Connecting });
+        let turn = OpeningTurn { pool: self, _lock: self.turn.lock().await, is_of_use: true };
         loop {
             // Looked at again: what the one before has found out is what this one waited for.
             let stream = self.stream(clock::now());
@@ -102,10 +102,10 @@ impl Pool {
             }
             if !self.is_shared() {
                 let permit = self.permit(progress).await?;
-                progress.set(Stage::Connecting);
+                progress.set(HttpStage::Connecting);
                 return turn.take(self.open(permit)).await.map(Some);
             }
-            progress.set(Stage::Waiting);
+            progress.set(HttpStage::Waiting);
             match self.open_beside() {
                 // It is only looked at again.
                 Some(again) => drop(timeout(again, self.queue.changed()).await),
@@ -116,13 +116,13 @@ impl Pool {
 
     /// Whether there is a connection that calls share, be it full.
     fn is_shared(&self) -> bool {
-        self.state().shared.iter().any(Shared::is_open)
+        self.state().shared.iter().any(Http2Connection::is_open)
     }
 
     /// A stream of the first connection that has room for it.
     fn stream(&self, now: Instant) -> Option<Stream> {
         let mut state = self.state();
-        state.keep(&mut Shared::is_open);
+        state.keep(&mut Http2Connection::is_open);
         state.shared.iter_mut().find(|shared| shared.has_room()).map(|shared| shared.for_call(now))
     }
 
@@ -130,7 +130,7 @@ impl Pool {
     /// it: one at a time. Gives the time after which that is to be tried again, if it is.
     fn open_beside(self: &Arc<Self>) -> Option<Duration> {
         let mut state = self.state();
-        if state.beside.opening.is_some() || !state.shared.iter().all(Shared::is_full) {
+        if state.beside.opening.is_some() || !state.shared.iter().all(Http2Connection::is_full) {
             return None;
         }
         let again = state.beside.not_before.saturating_since(clock::now());
@@ -155,7 +155,7 @@ impl Pool {
         state.beside.opening = None;
         match opened {
             Ok(Opened::Http2(sender, link, heard)) if !self.permits.is_closed() => {
-                let shared = Shared::new(sender, link, heard, &self.queue, &self.permits, &self.losses);
+                let shared = Http2Connection::new(sender, link, heard, &self.queue, &self.permits, &self.losses);
                 if !state.shared.is_empty() {
                     shared.set_place(Some(place));
                 }
@@ -170,10 +170,10 @@ impl Pool {
 
     /// A stream of a new connection, which is kept for others where there is none yet. Otherwise it was opened side by side with
     /// one, and serves the one call.
-    pub(super) fn keep_shared(self: &Arc<Self>, mut shared: Shared, permit: OwnedSemaphorePermit) -> Stream {
+    pub(super) fn keep_shared(self: &Arc<Self>, mut shared: Http2Connection, permit: OwnedSemaphorePermit) -> Stream {
         let stream = shared.for_call(clock::now());
         let mut state = self.state();
-        state.keep(&mut Shared::is_open);
+        state.keep(&mut Http2Connection::is_open);
         // Looked at under the lock, which a close takes after it: what is opened meanwhile serves the one call.
         if state.shared.is_empty() && !self.permits.is_closed() {
             state.shared.push(shared);
@@ -186,13 +186,13 @@ impl Pool {
 }
 
 /// The turn of the first who waits: for a stream, or to open a connection that all may share.
-struct Turn<'p> {
+struct OpeningTurn<'p> {
     pool: &'p Pool,
     _lock: tokio::sync::MutexGuard<'p, ()>,
     is_of_use: bool,
 }
 
-impl Turn<'_> {
+impl OpeningTurn<'_> {
     async fn take(mut self, open: impl Future<Output = Result<Lease, PluginError>>) -> Result<Lease, PluginError> {
         // Until it is known otherwise: who takes it may be dropped.
         self.is_of_use = false;
@@ -202,7 +202,7 @@ impl Turn<'_> {
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for OpeningTurn<'_> {
     fn drop(&mut self) {
         // Before the next one has its turn.
         if !self.is_of_use {

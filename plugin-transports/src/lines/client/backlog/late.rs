@@ -4,8 +4,8 @@
 use plugin_core::clock::Instant;
 
 use super::{
-    line::{Line, Standing},
-    pace::Turn,
+    line::{CallLine, Standing},
+    pace::OneMore,
 };
 
 #[derive(Debug)]
@@ -13,20 +13,20 @@ pub(super) struct Late {
     /// Of those in line, the ones that had little time.
     in_line: usize,
     /// When another may be written beside them.
-    turn: Turn,
+    turn: OneMore,
     /// No call was answered after one that was written later. A plugin that takes one call at a time never does otherwise.
     pub(super) is_in_order: bool,
 }
 
 impl Default for Late {
     fn default() -> Self {
-        Self { in_line: 0, turn: Turn::default(), is_in_order: true }
+        Self { in_line: 0, turn: OneMore::default(), is_in_order: true }
     }
 }
 
 impl Late {
     /// Whose turn it is to move before another like them is written. `None`: nobody's.
-    pub(super) fn waits_for(&self, line: &Line) -> Option<Turn> {
+    pub(super) fn waits_for(&self, line: &CallLine) -> Option<OneMore> {
         match () {
             () if self.in_line > 0 => Some(self.turn),
             () if self.is_in_order && !line.is_empty() => Some(line.turn),
@@ -36,7 +36,7 @@ impl Late {
 
     pub(super) fn wrote(&mut self, now: Instant) {
         if self.in_line == 0 {
-            self.turn = Turn::moved(now);
+            self.turn = OneMore::moved(now);
         } else {
             self.turn.let_through(now);
         }

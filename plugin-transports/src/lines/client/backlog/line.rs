@@ -4,20 +4,20 @@ use std::collections::VecDeque;
 
 use plugin_core::{clock::Instant, deadline::cut::Place};
 
-use super::pace::Turn;
+use super::pace::OneMore;
 
 /// The most calls in line that are remembered. More is only there where no answer comes at all.
 pub(super) const MOST: usize = 1 << 16;
 
 /// What was written after the latest call that was answered.
 #[derive(Debug, Default)]
-pub(super) struct Line {
+pub(super) struct CallLine {
     /// Oldest first.
     calls: VecDeque<Standing>,
     /// Of those, the ones that nobody waits for.
     abandoned: usize,
     /// When it last moved.
-    pub(super) turn: Turn,
+    pub(super) turn: OneMore,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +36,7 @@ pub(super) struct Standing {
     pub(super) written: Option<Instant>,
 }
 
-impl Line {
+impl CallLine {
     pub(super) fn len(&self) -> usize {
         self.calls.len()
     }

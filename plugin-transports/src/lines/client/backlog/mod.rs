@@ -54,11 +54,11 @@ use plugin_core::{
 pub(crate) use self::progress::{Look, Progress};
 use self::{
     late::Late,
-    line::{Line, Standing},
-    pace::{Recent, Turn, UNKNOWN},
+    line::{CallLine, Standing},
+    pace::{OneMore, Recent, UNKNOWN},
     rescue::Rescue,
     together::Together,
-    watch::Watch,
+    watch::HurryWatch,
     window::Window,
 };
 
@@ -70,14 +70,14 @@ const SILENCES: u32 = 4;
 /// was written, which is greater than of those before, and of the first than 0.
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
-    line: Line,
+    line: CallLine,
     together: Together,
     /// The places of the last that was written, and of the latest that was answered.
     written: u64,
     answered: u64,
     /// Answers that came to somebody.
     answers: cut::Line,
-    watch: Watch,
+    watch: HurryWatch,
     /// How long the last answers took, from the writing of the call.
     recent: Recent,
     /// For everybody.
@@ -199,7 +199,7 @@ impl Backlog {
         if let Some(now) = held_until {
             is_late = self.is_late(deadline, now);
             if self.line.is_empty() {
-                self.line.turn = Turn::moved(now);
+                self.line.turn = OneMore::moved(now);
             } else if self.window.is_full(self.line.len()) {
                 let is_due = self.latest(deadline, now).is_some_and(|latest| latest <= now);
                 is_rescued = is_due && !is_late && !self.has_room();
@@ -281,7 +281,7 @@ impl Backlog {
         if call.is_rescued && is_awaited {
             self.rescue.answered();
         }
-        self.line.turn = Turn::moved(now);
+        self.line.turn = OneMore::moved(now);
         self.window.moved(self.line.abandoned());
     }
 
@@ -322,9 +322,9 @@ impl Backlog {
             return;
         }
         let now = now();
-        self.watch = Watch::new(self.answered, now);
+        self.watch = HurryWatch::new(self.answered, now);
         // It moved before, but nobody looked when.
-        self.line.turn = Turn::moved(now);
+        self.line.turn = OneMore::moved(now);
         self.window = Window::default();
         self.rescue = Rescue::default();
     }

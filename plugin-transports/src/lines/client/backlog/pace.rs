@@ -63,14 +63,14 @@ impl Recent {
 
 /// When one more may be written though it is no call's turn.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Turn {
+pub(super) struct OneMore {
     /// When what stands before it last moved, or began, or one was let through.
     since: Option<Instant>,
     /// So many were let through, since it last moved.
     probes: u32,
 }
 
-impl Turn {
+impl OneMore {
     pub(super) fn moved(now: Instant) -> Self {
         Self { since: Some(now), probes: 0 }
     }

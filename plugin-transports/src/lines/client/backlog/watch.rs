@@ -8,7 +8,7 @@ use plugin_core::clock::Instant;
 pub(super) const CALM: u32 = 64;
 
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Watch {
+pub(super) struct HurryWatch {
     /// Answers to somebody since somebody gave up, up to [`CALM`].
     pub(super) calm: u32,
     /// When it began.
@@ -17,13 +17,13 @@ pub(super) struct Watch {
     answered: u64,
 }
 
-impl Default for Watch {
+impl Default for HurryWatch {
     fn default() -> Self {
         Self { calm: CALM, since: Instant::ZERO, answered: 0 }
     }
 }
 
-impl Watch {
+impl HurryWatch {
     /// From now on, where this was the latest call that was answered.
     pub(super) fn new(answered: u64, now: Instant) -> Self {
         Self { calm: 0, since: now, answered }

@@ -2,7 +2,7 @@
 
 use plugin_core::Sent;
 
-use super::slots::Turn;
+use super::slots::Treatment;
 
 /// How far a request had come that its caller gave up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub(in super::super) enum Came {
     /// It was written behind others, of which the plugin has answered some meanwhile, and not come to it.
     Behind,
     /// The plugin may have seen it.
-    Sent(Turn),
+    Sent(Treatment),
 }
 
 impl Came {

@@ -10,15 +10,15 @@ use std::task::Waker;
 use plugin_core::{Code, Sent, clock::Instant};
 
 pub(super) use self::abandoned::Came;
-pub(crate) use self::slots::Turn;
+pub(crate) use self::slots::Treatment;
 use self::{
     ids::{Ids, SLOT_BITS, is_own},
     queues::Queues,
-    slots::{Slots, Stage, Waiting},
+    slots::{SlotStage, Slots, Waiting},
 };
 use super::{
     super::codec::{Answer, Frame},
-    Counts, Failure, Limits, Loss, Place,
+    Counts, Failure, LineLimits, Loss, Place,
     backlog::{Backlog, Caller, Progress},
 };
 
@@ -58,12 +58,12 @@ pub(super) struct Table {
     /// Bytes of requests that were taken to be written.
     taken: u64,
     closed: Option<Failure>,
-    limits: Limits,
+    limits: LineLimits,
     counts: Counts,
 }
 
 impl Table {
-    pub(super) fn new(limits: Limits) -> Self {
+    pub(super) fn new(limits: LineLimits) -> Self {
         Self {
             ids: Ids::new(),
             slots: Slots::default(),
@@ -73,7 +73,7 @@ impl Table {
             backlog: Backlog::default(),
             taken: 0,
             closed: None,
-            limits: Limits { in_flight: limits.in_flight.clamp(1, MAX_IN_FLIGHT), ..limits },
+            limits: LineLimits { in_flight: limits.in_flight.clamp(1, MAX_IN_FLIGHT), ..limits },
             counts: Counts::default(),
         }
     }
@@ -115,9 +115,9 @@ impl Table {
     }
 
     /// Fetches the outcome, or leaves this waker.
-    pub(super) fn fetch(&mut self, id: u64, waker: &Waker) -> Option<(Outcome, Turn)> {
+    pub(super) fn fetch(&mut self, id: u64, waker: &Waker) -> Option<(Outcome, Treatment)> {
         let slot = self.slots.get_mut(id)?;
-        if !matches!(slot.stage, Stage::Done(..)) {
+        if !matches!(slot.stage, SlotStage::Done(..)) {
             match &mut slot.waker {
                 Some(known) => known.clone_from(waker),
                 none => *none = Some(waker.clone()),
@@ -125,7 +125,7 @@ impl Table {
             return None;
         }
         match self.release(id) {
-            Some(Stage::Done(outcome, turn)) => Some((outcome, turn)),
+            Some(SlotStage::Done(outcome, turn)) => Some((outcome, turn)),
             _ => None,
         }
     }
@@ -133,20 +133,22 @@ impl Table {
     /// Forgets a call that nobody waits for, and says how far it had come. A reply that comes later is counted and dropped.
     pub(super) fn forget(&mut self, id: u64, now: impl FnOnce() -> Instant) -> Came {
         let came = match self.release(id) {
-            Some(Stage::Queued(Waiting { then, is_aside, .. })) if (self.queues.is_held || is_aside) && !is_own(id) => {
+            Some(SlotStage::Queued(Waiting { then, is_aside, .. }))
+                if (self.queues.is_held || is_aside) && !is_own(id) =>
+            {
                 self.backlog.missed(now);
                 if self.backlog.progress().has_moved(then) { Came::Held } else { Came::Stuck }
             }
-            Some(Stage::Queued(..) | Stage::Unsent | Stage::Done(Err(Failure::Lost(_, Sent::Nothing)), _)) => {
-                Came::Queued
-            }
-            Some(Stage::Sent { start, held_until, after }) if !is_own(id) => {
+            Some(
+                SlotStage::Queued(..) | SlotStage::Unsent | SlotStage::Done(Err(Failure::Lost(_, Sent::Nothing)), _),
+            ) => Came::Queued,
+            Some(SlotStage::Sent { start, held_until, after }) if !is_own(id) => {
                 match self.backlog.given_up(place(start), now) {
                     true => Came::Behind,
-                    false => Came::Sent(Turn { held_until, others_answered: self.backlog.has_answered(after) }),
+                    false => Came::Sent(Treatment { held_until, others_answered: self.backlog.has_answered(after) }),
                 }
             }
-            _ => Came::Sent(Turn::default()),
+            _ => Came::Sent(Treatment::default()),
         };
         self.queues.tidy(&self.slots, self.limits.in_flight);
         came
@@ -168,15 +170,15 @@ impl Table {
             let start = self.taken;
             let Some(slot) = self.slots.get_mut(id) else { continue };
             let after = self.backlog.join();
-            let sent = Stage::Sent { start, held_until: None, after };
-            let Stage::Queued(Waiting { frame, caller, .. }) = std::mem::replace(&mut slot.stage, sent) else {
+            let sent = SlotStage::Sent { start, held_until: None, after };
+            let SlotStage::Queued(Waiting { frame, caller, .. }) = std::mem::replace(&mut slot.stage, sent) else {
                 continue;
             };
             if !is_own(id) {
                 self.queued_bytes -= frame.len();
                 let number = self.ids.number(id);
                 let held_until = self.backlog.wrote(place(start), number, caller, &now);
-                slot.stage = Stage::Sent { start, held_until, after };
+                slot.stage = SlotStage::Sent { start, held_until, after };
             }
             self.taken += frame.len() as u64;
             if out.is_empty() {
@@ -196,8 +198,8 @@ impl Table {
     /// Of all that was taken to be written, nothing from this byte on has reached the plugin, and nothing will.
     pub(super) fn unsent_from(&mut self, byte: u64) {
         for slot in self.slots.iter_mut() {
-            if matches!(slot.stage, Stage::Sent { start, .. } if start >= byte) {
-                slot.stage = Stage::Unsent;
+            if matches!(slot.stage, SlotStage::Sent { start, .. } if start >= byte) {
+                slot.stage = SlotStage::Unsent;
             }
         }
     }
@@ -208,9 +210,9 @@ impl Table {
         let (is_result, has_run_out) = (matches!(said, Some(Ok(_))), matches!(said, Some(Err(Code::Timeout))));
         if let Some(slot) = self.slots.get_mut(id) {
             match slot.stage {
-                Stage::Sent { start, held_until, after } => {
-                    let turn = Turn { held_until, others_answered: self.backlog.has_answered(after) };
-                    slot.stage = Stage::Done(outcome, turn);
+                SlotStage::Sent { start, held_until, after } => {
+                    let turn = Treatment { held_until, others_answered: self.backlog.has_answered(after) };
+                    slot.stage = SlotStage::Done(outcome, turn);
                     slot.replied = id;
                     let waker = slot.waker.take();
                     match is_own(id) {
@@ -221,8 +223,8 @@ impl Table {
                     return Delivered::ToItsCall(waker);
                 }
                 // A reply to a request that was not sent yet can only be a guess.
-                Stage::Queued(..) | Stage::Unsent => return Delivered::ToNobody,
-                Stage::Done(..) | Stage::Free => {}
+                SlotStage::Queued(..) | SlotStage::Unsent => return Delivered::ToNobody,
+                SlotStage::Done(..) | SlotStage::Free => {}
             }
         }
         if !self.ids.is_known(id) {
@@ -252,8 +254,8 @@ impl Table {
     /// The same, and calls that were not taken to be written end like those that come now: there is another who takes them.
     pub(super) fn hand_over(&mut self, wake: &mut Vec<Waker>) {
         self.refuse_new();
-        for slot in self.slots.calls_mut().filter(|slot| matches!(slot.stage, Stage::Queued(..))) {
-            slot.stage = Stage::Done(Err(Failure::Closing), Turn::default());
+        for slot in self.slots.calls_mut().filter(|slot| matches!(slot.stage, SlotStage::Queued(..))) {
+            slot.stage = SlotStage::Done(Err(Failure::Closing), Treatment::default());
             wake.extend(slot.waker.take());
         }
         self.queued_bytes = 0;
@@ -266,11 +268,11 @@ impl Table {
         }
         for slot in self.slots.iter_mut() {
             let sent = match slot.stage {
-                Stage::Queued(..) | Stage::Unsent => Sent::Nothing,
-                Stage::Sent { .. } => Sent::Maybe,
-                Stage::Done(..) | Stage::Free => continue,
+                SlotStage::Queued(..) | SlotStage::Unsent => Sent::Nothing,
+                SlotStage::Sent { .. } => Sent::Maybe,
+                SlotStage::Done(..) | SlotStage::Free => continue,
             };
-            slot.stage = Stage::Done(Err(Failure::Lost(loss.clone(), sent)), Turn::default());
+            slot.stage = SlotStage::Done(Err(Failure::Lost(loss.clone(), sent)), Treatment::default());
             wake.extend(slot.waker.take());
         }
         self.queues.clear();
@@ -300,11 +302,11 @@ impl Table {
         Counts { in_flight: self.in_flight(), abandoned: self.backlog.abandoned(), ..self.counts }
     }
 
-    fn release(&mut self, id: u64) -> Option<Stage> {
+    fn release(&mut self, id: u64) -> Option<SlotStage> {
         let stage = self.slots.release(id)?;
         match &stage {
             _ if is_own(id) => self.own -= 1,
-            Stage::Queued(waiting) => self.queued_bytes -= waiting.frame.len(),
+            SlotStage::Queued(waiting) => self.queued_bytes -= waiting.frame.len(),
             _ => {}
         }
         Some(stage)

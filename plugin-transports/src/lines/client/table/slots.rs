@@ -24,13 +24,13 @@ pub(super) struct Slot {
     /// 0 for a free slot: no call has it.
     id: u64,
     pub(super) waker: Option<Waker>,
-    pub(super) stage: Stage,
+    pub(super) stage: SlotStage,
     /// The id of a call that had this slot and has had a reply: the last of which one came.
     pub(super) replied: u64,
 }
 
 #[derive(Debug)]
-pub(super) enum Stage {
+pub(super) enum SlotStage {
     /// Written to nobody yet; can be withdrawn without a trace.
     Queued(Waiting),
     /// The plugin may have seen it.
@@ -45,13 +45,13 @@ pub(super) enum Stage {
     /// It was taken to be written, and the plugin has not got the first byte of it.
     Unsent,
     /// The outcome waits for the caller to fetch it.
-    Done(Outcome, Turn),
+    Done(Outcome, Treatment),
     Free,
 }
 
 /// How a call was treated on this side that has its answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Turn {
+pub(crate) struct Treatment {
     /// When it was written, where it may have been held back until then.
     pub(crate) held_until: Option<Instant>,
     /// The plugin answered others since it was written.
@@ -72,7 +72,7 @@ impl Slots {
     /// The place of a free one.
     pub(super) fn take(&mut self) -> usize {
         self.free.pop().unwrap_or_else(|| {
-            self.slots.push(Slot { id: 0, waker: None, stage: Stage::Free, replied: 0 });
+            self.slots.push(Slot { id: 0, waker: None, stage: SlotStage::Free, replied: 0 });
             self.slots.len() - 1
         })
     }
@@ -80,12 +80,12 @@ impl Slots {
     /// A request has the slot that its id tells, which was free.
     pub(super) fn queue(&mut self, id: u64, waker: Waker, waiting: Waiting) {
         let slot = &mut self.slots[index(id)];
-        (slot.id, slot.waker, slot.stage) = (id, Some(waker), Stage::Queued(waiting));
+        (slot.id, slot.waker, slot.stage) = (id, Some(waker), SlotStage::Queued(waiting));
     }
 
     /// Of those that the plugin may have seen and not answered, which this says something of.
     pub(super) fn sent(&self, which: impl Fn(u64) -> bool) -> usize {
-        let sent = self.slots.iter().filter(|slot| matches!(slot.stage, Stage::Sent { .. }));
+        let sent = self.slots.iter().filter(|slot| matches!(slot.stage, SlotStage::Sent { .. }));
         sent.filter(|slot| which(slot.id)).count()
     }
 
@@ -110,17 +110,17 @@ impl Slots {
     /// A request that was not written and not withdrawn.
     pub(super) fn queued(&mut self, id: u64) -> Option<&mut Waiting> {
         match &mut self.get_mut(id)?.stage {
-            Stage::Queued(waiting) => Some(waiting),
+            SlotStage::Queued(waiting) => Some(waiting),
             _ => None,
         }
     }
 
     /// Frees a slot. Gives back what was in it.
-    pub(super) fn release(&mut self, id: u64) -> Option<Stage> {
+    pub(super) fn release(&mut self, id: u64) -> Option<SlotStage> {
         let slot = self.get_mut(id)?;
         slot.id = 0;
         slot.waker = None;
-        let stage = std::mem::replace(&mut slot.stage, Stage::Free);
+        let stage = std::mem::replace(&mut slot.stage, SlotStage::Free);
         self.free.push(index(id));
         Some(stage)
     }

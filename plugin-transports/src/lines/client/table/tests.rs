@@ -12,8 +12,8 @@ use super::{
     *,
 };
 
-const LIMITS: Limits =
-    Limits { in_flight: 4, queued_bytes: 1 << 20, line: 1 << 20, noise: 16, json: crate::json::Limits::new() };
+const LIMITS: LineLimits =
+    LineLimits { in_flight: 4, queued_bytes: 1 << 20, line: 1 << 20, noise: 16, json: crate::json::Limits::new() };
 
 /// So much later at each look that nothing is held back any more.
 fn now() -> Instant {
@@ -108,7 +108,7 @@ fn the_count_of_calls_goes_on_past_its_last_number() {
 
 #[test]
 fn a_question_of_the_host_is_outside_of_the_bounds_of_calls_and_goes_first() {
-    let mut table = Table::new(Limits { queued_bytes: 4 * frame().len(), ..LIMITS });
+    let mut table = Table::new(LineLimits { queued_bytes: 4 * frame().len(), ..LIMITS });
     let calls: Vec<_> = (0..4).map(|_| insert(&mut table).expect("room")).collect();
     assert_eq!(insert(&mut table), Err(Failure::QueueFull(4 * frame().len())));
     let last = insert_at(&mut table, Place::Last).expect("it is no call");
@@ -179,7 +179,7 @@ fn calls_and_bytes_are_bounded_and_room_comes_back() {
     table.forget(ids[0], now);
     assert!(insert(&mut table).is_ok());
 
-    let mut narrow = Table::new(Limits { queued_bytes: 2 * frame().len(), ..LIMITS });
+    let mut narrow = Table::new(LineLimits { queued_bytes: 2 * frame().len(), ..LIMITS });
     let ids = [insert(&mut narrow).expect("room"), insert(&mut narrow).expect("room")];
     assert_eq!(insert(&mut narrow), Err(Failure::QueueFull(2 * frame().len())));
     narrow.forget(ids[1], now);
@@ -187,7 +187,7 @@ fn calls_and_bytes_are_bounded_and_room_comes_back() {
     written(&mut narrow);
     assert!(insert(&mut narrow).is_ok());
 
-    let mut tiny = Table::new(Limits { queued_bytes: 1, ..LIMITS });
+    let mut tiny = Table::new(LineLimits { queued_bytes: 1, ..LIMITS });
     assert!(insert(&mut tiny).is_ok(), "one request always passes");
     assert_eq!(insert(&mut tiny), Err(Failure::QueueFull(1)));
 }
