@@ -28,7 +28,7 @@ use crate::{
 /// A breaker's state, shared by everything that a layer makes.
 pub(crate) struct Circuit {
     hot: Pad<PublishedState>,
-    cells: SuccessCounters,
+    successes: SuccessCounters,
     machine: Mutex<Machine>,
     journal: OnceLock<Arc<Journal>>,
 }
@@ -36,7 +36,7 @@ pub(crate) struct Circuit {
 /// What a call that passed brings back.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Admitted {
-    pub(crate) word: PackedState,
+    pub(crate) packed: PackedState,
     /// The number of the probe, or 0.
     pub(crate) probe: u64,
     /// When the call began, or [`Instant::ZERO`] when nobody asks how long it takes.
@@ -47,17 +47,22 @@ impl Circuit {
     pub(crate) fn new(config: Arc<CircuitBreakerConfig>) -> Self {
         let machine = Machine::new(config, clock::now());
         let hot = PublishedState::new(&machine);
-        Self { hot: Pad(hot), cells: SuccessCounters::new(), machine: Mutex::new(machine), journal: OnceLock::new() }
+        Self {
+            hot: Pad(hot),
+            successes: SuccessCounters::new(),
+            machine: Mutex::new(machine),
+            journal: OnceLock::new(),
+        }
     }
 
     /// A call asks to pass. `hold` makes what the guard holds the breaker by.
     #[inline(always)]
     pub(crate) fn admit<P: Deref<Target = Self>>(&self, hold: impl FnOnce() -> P) -> Admission<P> {
-        let word = self.hot.word();
-        if word.is_judging() {
-            return Admission::Judged(Guard::new(hold(), Admitted { word, probe: 0, started: self.started() }));
+        let packed = self.hot.packed();
+        if packed.is_judging() {
+            return Admission::Judged(Guard::new(hold(), Admitted { packed, probe: 0, started: self.started() }));
         }
-        let state = word.state();
+        let state = packed.state();
         if state == CircuitState::Disabled {
             return Admission::Free;
         }
@@ -90,7 +95,7 @@ impl Circuit {
     #[inline(never)]
     fn refused(&self, state: CircuitState) -> Option<Refusal> {
         let refusal = self.hot.refusal(state)?;
-        self.cells.tally(Tally::Rejected);
+        self.successes.tally(Tally::Rejected);
         Some(refusal)
     }
 
@@ -99,16 +104,16 @@ impl Circuit {
     fn ask_under_lock(&self) -> Result<Option<Admitted>, Refusal> {
         let now = clock::now();
         let (ticket, state) = self.locked(|machine| {
-            let ticket = machine.admit(now, time_left(now), &self.cells);
+            let ticket = machine.admit(now, time_left(now), &self.successes);
             (ticket, machine.state())
         });
         match ticket {
             Ok(_) if state == CircuitState::Disabled => Ok(None),
             Ok(Ticket { generation, probe }) => {
-                Ok(Some(Admitted { word: PackedState::new(state, generation), probe, started: self.started() }))
+                Ok(Some(Admitted { packed: PackedState::new(state, generation), probe, started: self.started() }))
             }
             Err(refusal) => {
-                self.cells.tally(Tally::Rejected);
+                self.successes.tally(Tally::Rejected);
                 Err(refusal)
             }
         }
@@ -132,8 +137,8 @@ impl Circuit {
     /// A call succeeded.
     #[inline]
     pub(crate) fn success(&self, call: Admitted) {
-        if !self.hot.is_still(call.word) {
-            self.cells.tally(Tally::Stale);
+        if !self.hot.is_still(call.packed) {
+            self.successes.tally(Tally::Stale);
             return;
         }
         let mut now = Instant::ZERO;
@@ -150,8 +155,8 @@ impl Circuit {
             return;
         }
         let width = self.hot.bucket_width();
-        let generation = call.word.generation();
-        self.cells.add(if width == 0 {
+        let generation = call.packed.generation();
+        self.successes.add(if width == 0 {
             CountedIn::whole(generation)
         } else {
             let now = if now == Instant::ZERO { clock::end::read() } else { now };
@@ -167,7 +172,7 @@ impl Circuit {
     fn end_streak(&self, call: Admitted) -> bool {
         let counts = self.locked(|machine| machine.end_streak(call.ticket()));
         if !counts {
-            self.cells.tally(Tally::Stale);
+            self.successes.tally(Tally::Stale);
         }
         counts
     }
@@ -196,7 +201,7 @@ impl Circuit {
         } else {
             return self.nothing(call, Tally::Cancelled, gave_up);
         }
-        self.cells.tally(Tally::Cancelled);
+        self.successes.tally(Tally::Cancelled);
     }
 
     /// A call was dropped since another attempt has the answer: whatever cancelled calls count as, this says nothing.
@@ -207,20 +212,20 @@ impl Circuit {
 
     fn nothing(&self, call: Admitted, tally: Tally, gave_up: bool) {
         let counts = if call.probe == 0 {
-            self.hot.is_still(call.word)
+            self.hot.is_still(call.packed)
         } else {
             let gave_up = gave_up.then(clock::end::read);
             self.locked(|machine| machine.nothing(call.ticket(), gave_up))
         };
-        self.cells.tally(if counts { tally } else { Tally::Stale });
+        self.successes.tally(if counts { tally } else { Tally::Stale });
     }
 
     #[cold]
     fn evidence(&self, call: Admitted, evidence: Evidence, now: Instant) {
         let counts =
-            self.locked(|machine| machine.evidence(call.ticket(), evidence, now, fastrand::f64(), &self.cells));
+            self.locked(|machine| machine.evidence(call.ticket(), evidence, now, fastrand::f64(), &self.successes));
         if !counts {
-            self.cells.tally(Tally::Stale);
+            self.successes.tally(Tally::Stale);
         }
     }
 
@@ -248,12 +253,12 @@ impl Circuit {
     }
 
     pub(crate) fn state(&self) -> CircuitState {
-        self.hot.word().state()
+        self.hot.packed().state()
     }
 
     pub(crate) fn stats(&self) -> CircuitBreakerStats {
         let now = clock::now();
-        self.lock().stats(now, &self.cells)
+        self.lock().stats(now, &self.successes)
     }
 
     pub(crate) fn config(&self) -> CircuitBreakerConfig {
@@ -262,25 +267,25 @@ impl Circuit {
 
     pub(crate) fn set(&self, state: CircuitState) {
         let now = clock::now();
-        self.locked(|machine| machine.set(state, Reason::Operator, now, fastrand::f64(), &self.cells));
+        self.locked(|machine| machine.set(state, Reason::Operator, now, fastrand::f64(), &self.successes));
     }
 
     pub(crate) fn reset(&self, why: Reason) {
         let now = clock::now();
         self.locked(|machine| {
             let state = if machine.config().enabled() { CircuitState::Closed } else { CircuitState::Disabled };
-            machine.set(state, why, now, 0.0, &self.cells);
+            machine.set(state, why, now, 0.0, &self.successes);
         });
     }
 
     pub(crate) fn try_early(&self) -> bool {
         let now = clock::now();
-        self.locked(|machine| machine.try_early(now, &self.cells))
+        self.locked(|machine| machine.try_early(now, &self.successes))
     }
 
     pub(crate) fn reconfigure(&self, config: Arc<CircuitBreakerConfig>) {
         let now = clock::now();
-        self.locked(|machine| machine.reconfigure(config, now, &self.cells));
+        self.locked(|machine| machine.reconfigure(config, now, &self.successes));
     }
 
     pub(crate) fn events(&self) -> Events {
@@ -292,13 +297,13 @@ impl Circuit {
 
     /// Bytes that this breaker takes, the settings and the listeners' events apart.
     pub(crate) fn size(&self) -> usize {
-        size_of::<Self>() + self.cells.size() + self.lock().heap()
+        size_of::<Self>() + self.successes.size() + self.lock().heap()
     }
 }
 
 impl Admitted {
     fn ticket(self) -> Ticket {
-        Ticket { generation: self.word.generation(), probe: self.probe }
+        Ticket { generation: self.packed.generation(), probe: self.probe }
     }
 }
 
@@ -312,10 +317,10 @@ impl Drop for Circuit {
 
 impl fmt::Debug for Circuit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let word = self.hot.word();
+        let packed = self.hot.packed();
         f.debug_struct("Breaker")
-            .field("state", &word.state())
-            .field("generation", &word.generation())
+            .field("state", &packed.state())
+            .field("generation", &packed.generation())
             .finish_non_exhaustive()
     }
 }

@@ -108,7 +108,7 @@ where
         guard.mark_poll();
         let Poll::Ready(result) = inner.poll(cx) else {
             guard.unmark();
-            guard.waits();
+            guard.note_waiting();
             return Poll::Pending;
         };
         guard.had_turn();

@@ -33,7 +33,7 @@ pub(crate) struct Guard<P: Deref<Target = Circuit>> {
     shared: P,
     call: Admitted,
     /// When the call was first seen waiting, and [`Instant::ZERO`] before.
-    waits: Instant,
+    waiting_since: Instant,
     phase: Phase,
     /// The head of the response has come.
     answered: bool,
@@ -49,7 +49,7 @@ enum Phase {
 impl<P: Deref<Target = Circuit>> Guard<P> {
     #[inline]
     pub(crate) fn new(shared: P, call: Admitted) -> Self {
-        Self { shared, call, waits: Instant::ZERO, phase: Phase::Waiting, answered: false }
+        Self { shared, call, waiting_since: Instant::ZERO, phase: Phase::Waiting, answered: false }
     }
 
     /// Foreign code runs from now on.
@@ -88,15 +88,15 @@ impl<P: Deref<Target = Circuit>> Guard<P> {
     /// The head of the response has come, and its end decides: whoever leaves it now had time enough for an answer.
     pub(crate) fn follows(&mut self) {
         self.unmark();
-        self.waits();
+        self.note_waiting();
         self.answered = true;
     }
 
     /// The call waits. The first time of it is what a cut is narrowed to.
     #[inline]
-    pub(crate) fn waits(&mut self) {
-        if self.waits == Instant::ZERO {
-            self.waits = waiting::began().unwrap_or(Instant::ZERO);
+    pub(crate) fn note_waiting(&mut self) {
+        if self.waiting_since == Instant::ZERO {
+            self.waiting_since = waiting::began().unwrap_or(Instant::ZERO);
         }
     }
 
@@ -104,7 +104,7 @@ impl<P: Deref<Target = Circuit>> Guard<P> {
     /// that is not polled then has had nothing.
     #[inline]
     pub(crate) fn began(&self) -> Option<Instant> {
-        Some(self.waits).filter(|began| *began != Instant::ZERO)
+        Some(self.waiting_since).filter(|began| *began != Instant::ZERO)
     }
 
     /// Whether the call is dropped at the end of its time, and the service had enough of it.

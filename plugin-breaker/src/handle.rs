@@ -85,7 +85,7 @@ impl CircuitBreakerHandle {
 
     /// The same because what was judged is gone, such as when the process of a service was started anew. The event says
     /// so ([`Reason::Restarted`]); a circuit that is closed already forgets what it has counted, and there is no event.
-    pub fn begin_anew(&self) {
+    pub fn reset_after_restart(&self) {
         self.shared.reset(Reason::Restarted);
     }
 

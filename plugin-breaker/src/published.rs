@@ -20,7 +20,7 @@ use crate::{
 
 pub(crate) struct PublishedState {
     /// The state and its generation.
-    word: AtomicU64,
+    packed: AtomicU64,
     /// While calls are refused: the moment from which one may ask under the lock.
     not_before: AtomicU64,
     /// Failures in a row. A success has to write only when it is not 0.
@@ -45,7 +45,7 @@ pub(crate) struct PublishedState {
 impl PublishedState {
     pub(crate) fn new(machine: &Machine) -> Self {
         let hot = Self {
-            word: AtomicU64::new(0),
+            packed: AtomicU64::new(0),
             not_before: AtomicU64::new(0),
             streak: AtomicU64::new(0),
             bucket_width: AtomicU64::new(0),
@@ -80,24 +80,24 @@ impl PublishedState {
         set(&self.bucket_width, machine.bucket_width());
         set(&self.slow_over, machine.config().slow().map_or(u64::MAX, |slow| nanos(slow.over)));
         set(&self.cancelled, machine.config().cancelled() as u64);
-        let word = PackedState::new(machine.state(), machine.generation());
-        if self.word.load(Ordering::Relaxed) != word.0 {
+        let packed = PackedState::new(machine.state(), machine.generation());
+        if self.packed.load(Ordering::Relaxed) != packed.0 {
             // Release: pairs with `word`. What was stored above is seen by whoever sees this generation.
-            self.word.store(word.0, Ordering::Release);
+            self.packed.store(packed.0, Ordering::Release);
         }
     }
 
     #[inline]
-    pub(crate) fn word(&self) -> PackedState {
+    pub(crate) fn packed(&self) -> PackedState {
         // Acquire: whoever sees a new generation also sees the bucket width and the slow limit that belong to it, which
         // `publish` stores first.
-        PackedState(self.word.load(Ordering::Acquire))
+        PackedState(self.packed.load(Ordering::Acquire))
     }
 
     /// Whether this is still the state that a call was admitted in, which has acquired it before.
     #[inline]
-    pub(crate) fn is_still(&self, word: PackedState) -> bool {
-        self.word.load(Ordering::Relaxed) == word.0
+    pub(crate) fn is_still(&self, packed: PackedState) -> bool {
+        self.packed.load(Ordering::Relaxed) == packed.0
     }
 
     /// Whether a call that comes now may ask under the lock, while the circuit is open.
@@ -140,24 +140,24 @@ impl PublishedState {
     pub(crate) fn refusal(&self, state: CircuitState) -> Option<Refusal> {
         // Except for an isolated circuit no moment is later than an open time or a probe's age from now, so nobody is refused
         // for good.
-        let word = |word: &AtomicU64| word.load(Ordering::Relaxed);
+        let packed = |packed: &AtomicU64| packed.load(Ordering::Relaxed);
         if state == CircuitState::Isolated {
             return Some(Refusal::Isolated);
         }
         let now = clock::now();
-        let left = word(&self.not_before).saturating_sub(now.as_nanos());
+        let left = packed(&self.not_before).saturating_sub(now.as_nanos());
         if left > 0 {
             return Some(match state {
-                CircuitState::HalfOpen if word(&self.overdue) != 0 => Refusal::ProbeTimeout(left),
-                CircuitState::HalfOpen => Refusal::full(Instant::from_nanos(word(&self.oldest)), now, left),
+                CircuitState::HalfOpen if packed(&self.overdue) != 0 => Refusal::ProbeTimeout(left),
+                CircuitState::HalfOpen => Refusal::full(Instant::from_nanos(packed(&self.oldest)), now, left),
                 _ => Refusal::Open(left),
             });
         }
-        let hurried = word(&self.hurried);
+        let hurried = packed(&self.hurried);
         if hurried == 0 || time_left(now).is_none_or(|left| nanos(left) > hurried) {
             return None;
         }
-        let left = word(&self.hurried_until).saturating_sub(now.as_nanos());
+        let left = packed(&self.hurried_until).saturating_sub(now.as_nanos());
         (left > 0).then_some(Refusal::Hurried(left))
     }
 }

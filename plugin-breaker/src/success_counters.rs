@@ -12,7 +12,7 @@ pub(crate) const BUCKETS: usize = if cfg!(loom) { 2 } else { 10 };
 /// A cell is one word: a tag above, a count below. The tag says what the count belongs to, and one compare-and-swap both
 /// checks it and adds, so a success of an earlier generation or bucket can never enter a later one.
 struct Stripe {
-    cells: [AtomicU64; BUCKETS],
+    stripes: [AtomicU64; BUCKETS],
     /// Successes that are in no cell any more.
     retired: AtomicU64,
     rejected: AtomicU64,
@@ -95,7 +95,7 @@ impl SuccessCounters {
     pub(crate) fn new() -> Self {
         let zero = || AtomicU64::new(0);
         let stripe = || Stripe {
-            cells: std::array::from_fn(|_| zero()),
+            stripes: std::array::from_fn(|_| zero()),
             retired: zero(),
             rejected: zero(),
             ignored: zero(),
@@ -114,7 +114,7 @@ impl SuccessCounters {
     #[inline]
     pub(crate) fn add(&self, place: CountedIn) {
         let stripe = self.mine();
-        let cell = &stripe.cells[place.slot];
+        let cell = &stripe.stripes[place.slot];
         // Relaxed, here and below: a count publishes nothing. Whoever sums for a decision saw the failure that asks for
         // it, and successes that run meanwhile may or may not be in the sum.
         let mut found = cell.load(Ordering::Relaxed);
@@ -151,7 +151,7 @@ impl SuccessCounters {
 
     fn sum(&self, place: CountedIn) -> u64 {
         let count = |stripe: &Pad<Stripe>| {
-            let cell = stripe.cells[place.slot].load(Ordering::Relaxed);
+            let cell = stripe.stripes[place.slot].load(Ordering::Relaxed);
             if place.is_in(cell) { count_in(cell) } else { 0 }
         };
         self.0.iter().map(count).sum()
@@ -173,7 +173,7 @@ impl SuccessCounters {
     /// All successes ever. While another thread moves a cell to its next bucket the old count may be missing.
     pub(crate) fn ever(&self) -> u64 {
         let sum = |stripe: &Pad<Stripe>| {
-            let live: u64 = stripe.cells.iter().map(|cell| count_in(cell.load(Ordering::Relaxed))).sum();
+            let live: u64 = stripe.stripes.iter().map(|cell| count_in(cell.load(Ordering::Relaxed))).sum();
             live + stripe.retired.load(Ordering::Relaxed)
         };
         self.0.iter().map(sum).sum()
@@ -182,7 +182,7 @@ impl SuccessCounters {
     /// Empties all cells, when a generation ends.
     pub(crate) fn drain(&self) {
         for stripe in &self.0 {
-            for cell in &stripe.cells {
+            for cell in &stripe.stripes {
                 // Most cells are empty, and a load is cheaper than a swap.
                 if cell.load(Ordering::Relaxed) != 0 {
                     let count = count_in(cell.swap(0, Ordering::Relaxed));
@@ -215,92 +215,92 @@ mod tests {
 
     #[test]
     fn a_success_of_an_earlier_generation_never_enters_a_later_one() {
-        let cells = SuccessCounters::new();
-        cells.add(CountedIn::whole(1));
-        cells.add(CountedIn::whole(2));
-        cells.add(CountedIn::whole(1));
-        assert_eq!((cells.of_generation(1), cells.of_generation(2)), (0, 1));
-        assert_eq!(cells.ever(), 3);
+        let stripes = SuccessCounters::new();
+        stripes.add(CountedIn::whole(1));
+        stripes.add(CountedIn::whole(2));
+        stripes.add(CountedIn::whole(1));
+        assert_eq!((stripes.of_generation(1), stripes.of_generation(2)), (0, 1));
+        assert_eq!(stripes.ever(), 3);
     }
 
     #[test]
     fn a_bucket_is_reused_when_its_time_has_come_round() {
-        let cells = SuccessCounters::new();
+        let stripes = SuccessCounters::new();
         for number in 100..=110 {
-            cells.add(CountedIn::bucket(7, number));
+            stripes.add(CountedIn::bucket(7, number));
         }
-        assert_eq!(cells.of_buckets(7, 110), [1; BUCKETS]);
-        assert_eq!(cells.of_buckets(7, 115).iter().sum::<u64>(), 5);
-        assert_eq!(cells.of_buckets(8, 110), [0; BUCKETS]);
-        assert_eq!(cells.ever(), 11);
+        assert_eq!(stripes.of_buckets(7, 110), [1; BUCKETS]);
+        assert_eq!(stripes.of_buckets(7, 115).iter().sum::<u64>(), 5);
+        assert_eq!(stripes.of_buckets(8, 110), [0; BUCKETS]);
+        assert_eq!(stripes.ever(), 11);
     }
 
     #[test]
     fn a_late_success_of_an_older_bucket_does_not_enter_the_one_that_has_its_cell() {
-        let cells = SuccessCounters::new();
+        let stripes = SuccessCounters::new();
         let (old, new) = (100, 100 + BUCKETS as u64);
-        cells.add(CountedIn::bucket(7, new));
-        cells.add(CountedIn::bucket(7, old));
-        assert_eq!(cells.of_buckets(7, new), std::array::from_fn(|index| u64::from(index == BUCKETS - 1)));
-        assert_eq!((cells.of_buckets(7, old).iter().sum::<u64>(), cells.ever()), (0, 2));
+        stripes.add(CountedIn::bucket(7, new));
+        stripes.add(CountedIn::bucket(7, old));
+        assert_eq!(stripes.of_buckets(7, new), std::array::from_fn(|index| u64::from(index == BUCKETS - 1)));
+        assert_eq!((stripes.of_buckets(7, old).iter().sum::<u64>(), stripes.ever()), (0, 2));
         // Nor does one of an earlier generation, in the same bucket or another.
-        cells.add(CountedIn::bucket(6, new));
-        cells.add(CountedIn::bucket(6, new + BUCKETS as u64));
-        assert_eq!((cells.of_buckets(7, new).iter().sum::<u64>(), cells.ever()), (1, 4));
+        stripes.add(CountedIn::bucket(6, new));
+        stripes.add(CountedIn::bucket(6, new + BUCKETS as u64));
+        assert_eq!((stripes.of_buckets(7, new).iter().sum::<u64>(), stripes.ever()), (1, 4));
     }
 
     #[test]
     fn what_is_of_another_generation_or_long_ago_is_in_no_sum() {
         for generation in [5, 6, 8, 9] {
-            let cells = SuccessCounters::new();
-            cells.add(CountedIn::whole(generation));
-            cells.add(CountedIn::bucket(generation, 101));
-            assert_eq!((cells.of_generation(7), cells.of_buckets(7, 101)), (0, [0; BUCKETS]), "{generation}");
+            let stripes = SuccessCounters::new();
+            stripes.add(CountedIn::whole(generation));
+            stripes.add(CountedIn::bucket(generation, 101));
+            assert_eq!((stripes.of_generation(7), stripes.of_buckets(7, 101)), (0, [0; BUCKETS]), "{generation}");
         }
-        let cells = SuccessCounters::new();
-        cells.add(CountedIn::bucket(7, 100));
+        let stripes = SuccessCounters::new();
+        stripes.add(CountedIn::bucket(7, 100));
         for power in 8..24 {
             let later = 100 + (BUCKETS as u64) * (1 << (power - 1));
-            assert_eq!(cells.of_buckets(7, later), [0; BUCKETS], "2^{power} buckets later");
+            assert_eq!(stripes.of_buckets(7, later), [0; BUCKETS], "2^{power} buckets later");
         }
     }
 
     #[test]
     fn the_first_success_of_a_generation_counts_whatever_its_number_and_whatever_is_left_in_the_cell() {
         for generation in (1..1 << 16).step_by(97) {
-            let cells = SuccessCounters::new();
-            cells.add(CountedIn::whole(generation));
-            assert_eq!(cells.of_generation(generation), 1, "{generation}");
+            let stripes = SuccessCounters::new();
+            stripes.add(CountedIn::whole(generation));
+            assert_eq!(stripes.of_generation(generation), 1, "{generation}");
             // Another window, whose cells are of the other form.
-            cells.add(CountedIn::bucket(generation + 1, 110));
-            assert_eq!(cells.of_buckets(generation + 1, 110)[BUCKETS - 1], 1, "{generation}");
-            cells.add(CountedIn::whole(generation + 2));
-            assert_eq!((cells.of_generation(generation + 2), cells.ever()), (1, 3), "{generation}");
+            stripes.add(CountedIn::bucket(generation + 1, 110));
+            assert_eq!(stripes.of_buckets(generation + 1, 110)[BUCKETS - 1], 1, "{generation}");
+            stripes.add(CountedIn::whole(generation + 2));
+            assert_eq!((stripes.of_generation(generation + 2), stripes.ever()), (1, 3), "{generation}");
         }
     }
 
     #[test]
     fn a_full_cell_counts_no_further_and_nothing_is_lost_from_the_total() {
         for place in [CountedIn::whole(3), CountedIn::bucket(3, 100)] {
-            let cells = SuccessCounters::new();
+            let stripes = SuccessCounters::new();
             let full = place.tag << place.shift | place.most();
-            cells.mine().cells[place.slot].store(full, Ordering::Relaxed);
-            cells.add(place);
-            assert_eq!((cells.sum(place), cells.ever()), (place.most(), place.most() + 1));
+            stripes.mine().stripes[place.slot].store(full, Ordering::Relaxed);
+            stripes.add(place);
+            assert_eq!((stripes.sum(place), stripes.ever()), (place.most(), place.most() + 1));
         }
     }
 
     #[test]
     fn each_thread_counts_in_its_own_stripe() {
-        let cells = SuccessCounters::new();
+        let stripes = SuccessCounters::new();
         let counts = || -> Vec<u64> {
-            cells.0.iter().map(|stripe| count_in(stripe.0.cells[0].load(Ordering::Relaxed))).collect()
+            stripes.0.iter().map(|stripe| count_in(stripe.0.stripes[0].load(Ordering::Relaxed))).collect()
         };
-        for _ in 0..2 * cells.0.len() {
+        for _ in 0..2 * stripes.0.len() {
             std::thread::scope(|scope| {
                 let thread = scope.spawn(|| {
-                    let (before, mine) = (counts(), stripe() & (cells.0.len() - 1));
-                    (0..100).for_each(|_| cells.add(CountedIn::whole(1)));
+                    let (before, mine) = (counts(), stripe() & (stripes.0.len() - 1));
+                    (0..100).for_each(|_| stripes.add(CountedIn::whole(1)));
                     for (index, (now, before)) in counts().into_iter().zip(before).enumerate() {
                         assert_eq!(now - before, if index == mine { 100 } else { 0 }, "stripe {index}");
                     }
@@ -313,22 +313,22 @@ mod tests {
 
     #[test]
     fn a_drained_cell_takes_any_generation_and_nothing_is_lost_from_the_total() {
-        let cells = SuccessCounters::new();
-        cells.add(CountedIn::bucket(250, 5));
-        cells.drain();
-        cells.add(CountedIn::whole(3));
-        assert_eq!((cells.of_generation(3), cells.ever()), (1, 2));
+        let stripes = SuccessCounters::new();
+        stripes.add(CountedIn::bucket(250, 5));
+        stripes.drain();
+        stripes.add(CountedIn::whole(3));
+        assert_eq!((stripes.of_generation(3), stripes.ever()), (1, 2));
     }
 
     #[test]
     fn no_success_is_lost_between_threads() {
-        let cells = SuccessCounters::new();
+        let stripes = SuccessCounters::new();
         std::thread::scope(|scope| {
             for _ in 0..4 {
-                scope.spawn(|| (0..10_000).for_each(|_| cells.add(CountedIn::whole(9))));
+                scope.spawn(|| (0..10_000).for_each(|_| stripes.add(CountedIn::whole(9))));
             }
         });
-        assert_eq!(cells.of_generation(9), 40_000);
+        assert_eq!(stripes.of_generation(9), 40_000);
     }
 
     #[test]

@@ -107,13 +107,13 @@ async fn a_service_that_was_started_anew_is_no_operator_and_closing_what_is_clos
     let (stack, handle) = (over(&layer), layer.handle());
     let mut events = handle.events();
     calls(&stack, Will::Fail, 4).await;
-    handle.begin_anew();
+    handle.reset_after_restart();
     handle.force_closed();
     handle.reset();
     assert!(events.try_next().is_none(), "closed -> closed");
     assert_eq!(handle.stats().failures_in_a_row, 0, "it has forgotten all the same");
     calls(&stack, Will::Fail, 5).await;
-    handle.begin_anew();
+    handle.reset_after_restart();
     let seen: Vec<_> = std::iter::from_fn(|| events.try_next())
         .map(|event| (event.sequence, event.from.as_str(), event.to.as_str(), event.reason.to_string()))
         .collect();

@@ -149,7 +149,7 @@ where
             };
             match step(this.state, attempt, this.failed, cx) {
                 Step::Pending => {
-                    attempt.waits();
+                    attempt.note_waiting();
                     return Poll::Pending;
                 }
                 Step::Go(state) => self.as_mut().project().state.set(state),

@@ -121,7 +121,7 @@ struct Timing {
     started: Instant,
     timed: bool,
     /// When it was first seen waiting for the instance, where its time is not taken.
-    waits: Instant,
+    waiting_since: Instant,
     /// When it had its turn, where it waited for that until others were answered.
     turn: Instant,
 }
@@ -129,16 +129,16 @@ struct Timing {
 impl Timing {
     /// The call waits.
     #[inline]
-    fn waits(&mut self) {
-        if !self.timed && self.waits == Instant::ZERO {
-            self.waits = waiting::began().unwrap_or(Instant::ZERO);
+    fn note_waiting(&mut self) {
+        if !self.timed && self.waiting_since == Instant::ZERO {
+            self.waiting_since = waiting::began().unwrap_or(Instant::ZERO);
         }
     }
 
     /// When the instance was given its time, as far as is known.
     #[inline]
     fn began(self) -> Option<Instant> {
-        let waited = if self.timed { self.started } else { self.waits };
+        let waited = if self.timed { self.started } else { self.waiting_since };
         Some(waited.max(self.turn)).filter(|began| *began != Instant::ZERO)
     }
 
@@ -172,7 +172,7 @@ impl<S> InFlight<S> {
         let started = if timed { now.unwrap_or_else(clock::now) } else { came.unwrap_or(Instant::ZERO) };
         Self {
             member,
-            timing: Timing { started, timed, waits: Instant::ZERO, turn: Instant::ZERO },
+            timing: Timing { started, timed, waiting_since: Instant::ZERO, turn: Instant::ZERO },
             polled: false,
             settled: false,
         }
@@ -194,8 +194,8 @@ impl<S> InFlight<S> {
 
     /// The instance lets the call wait: what is cut from now on is judged by the time since the first time of it.
     #[inline]
-    pub(crate) fn waits(&mut self) {
-        self.timing.waits();
+    pub(crate) fn note_waiting(&mut self) {
+        self.timing.note_waiting();
     }
 
     /// The instance answered others while the call waited for it, and takes it now.
@@ -267,7 +267,7 @@ impl<S> InFlight<S> {
     {
         self.settled = true;
         // For its body, at the latest.
-        self.timing.waits();
+        self.timing.note_waiting();
         self.member.meter.follow();
         let meter = self.member.bodies.lease();
         let judge = <C as Classify<Res, Err>>::classify_end;

@@ -51,7 +51,7 @@ impl Settled {
 /// The counters of one instance. The success path writes this stripe's cell and nothing else.
 #[derive(Debug)]
 pub(crate) struct Meter {
-    cells: Box<[Pad<Cell>]>,
+    stripes: Box<[Pad<Cell>]>,
     score: AtomicU8,
     /// Whether a response's body was ever followed.
     followed: AtomicBool,
@@ -92,7 +92,7 @@ const FULL: u8 = 100;
 impl Meter {
     pub(crate) fn new() -> Self {
         Self {
-            cells: (0..stripe_count()).map(|_| Pad::default()).collect(),
+            stripes: (0..stripe_count()).map(|_| Pad::default()).collect(),
             score: AtomicU8::new(FULL),
             followed: AtomicBool::new(false),
             latency: Estimate::default(),
@@ -104,14 +104,14 @@ impl Meter {
     #[inline]
     pub(crate) fn wants_time(&self) -> bool {
         // Relaxed here and below: counts order nothing.
-        let cell = &self.cells[stripe()];
+        let cell = &self.stripes[stripe()];
         let calls = cell.succeeded.load(Ordering::Relaxed).wrapping_add(cell.failed.load(Ordering::Relaxed));
         calls < FIRST || calls.is_multiple_of(ONE_IN)
     }
 
     #[inline]
     pub(crate) fn settle(&self, how: Settled, started: Instant, timed: bool) {
-        let cell = &self.cells[stripe()];
+        let cell = &self.stripes[stripe()];
         let counter = match how {
             Settled::Succeeded | Settled::Declined => &cell.succeeded,
             Settled::Failed => &cell.failed,
@@ -179,22 +179,22 @@ impl Meter {
     /// The instance has answered a call with what says nothing of it, such as that the payload is wrong.
     #[cold]
     pub(crate) fn told(&self) {
-        self.cells[stripe()].told.fetch_add(1, Ordering::Relaxed);
+        self.stripes[stripe()].told.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Calls that were answered so far, whatever was said but for failures.
     pub(crate) fn answered(&self) -> u64 {
         // Relaxed: as above.
-        self.cells.iter().fold(0, |sum, cell| {
+        self.stripes.iter().fold(0, |sum, cell| {
             sum.wrapping_add(cell.succeeded.load(Ordering::Relaxed)).wrapping_add(cell.told.load(Ordering::Relaxed))
         })
     }
 
     pub(crate) fn totals(&self) -> Totals {
         let sum = |of: fn(&Cell) -> &AtomicU64| {
-            self.cells.iter().fold(0_u64, |sum, cell| sum.wrapping_add(of(cell).load(Ordering::Relaxed)))
+            self.stripes.iter().fold(0_u64, |sum, cell| sum.wrapping_add(of(cell).load(Ordering::Relaxed)))
         };
-        let last_used = self.cells.iter().map(|cell| cell.last_used.load(Ordering::Relaxed)).max().unwrap_or(0);
+        let last_used = self.stripes.iter().map(|cell| cell.last_used.load(Ordering::Relaxed)).max().unwrap_or(0);
         Totals {
             succeeded: sum(|cell| &cell.succeeded),
             failed: sum(|cell| &cell.failed),

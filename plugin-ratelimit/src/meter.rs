@@ -15,7 +15,7 @@ use crate::{
 /// the settings it was made with. So no decision mixes old settings with new ones, and nobody waits for anybody. That
 /// nothing is limited is one word of a slot, and needs no second look.
 pub(crate) struct Meter {
-    word: AtomicU64,
+    packed: AtomicU64,
     slots: [Slot; 2],
 }
 
@@ -69,7 +69,7 @@ pub(crate) struct Reading {
 
 impl Meter {
     pub(crate) fn new(limit: Limit) -> Self {
-        Self { word: AtomicU64::new(PackedState::NEW.bits()), slots: [Slot::new(limit), Slot::new(limit)] }
+        Self { packed: AtomicU64::new(PackedState::NEW.bits()), slots: [Slot::new(limit), Slot::new(limit)] }
     }
 
     /// Whether anything is limited at this moment.
@@ -82,42 +82,42 @@ impl Meter {
     /// Takes tokens for a newcomer. It is [`take`](Self::take) without the reasons, for the path of every request.
     #[inline]
     pub(crate) fn try_take(&self, tokens: u64, now: u64) -> Quick {
-        let mut word = self.load();
+        let mut packed = self.load();
         loop {
-            let limit = self.slots[slot_of(word)].load_rate();
+            let limit = self.slots[slot_of(packed)].load_rate();
             if limit.is_unlimited() {
                 return Quick::Unlimited;
             }
-            if word.is_waiting() {
+            if packed.is_waiting() {
                 return Quick::Refused;
             }
-            let Some(next) = limit.admit(word.arrival(), now, tokens) else {
+            let Some(next) = limit.admit(packed.arrival(), now, tokens) else {
                 return Quick::Refused;
             };
-            match self.exchange(word, word.with_arrival(next)) {
+            match self.exchange(packed, packed.with_arrival(next)) {
                 Ok(_) => return Quick::Admitted,
-                Err(present) => word = PackedState::from_bits(present),
+                Err(present) => packed = PackedState::from_bits(present),
             }
         }
     }
 
     /// Takes tokens, or says why not.
     pub(crate) fn take(&self, tokens: u64, who: Who, now: u64) -> Taken {
-        let mut word = self.load();
+        let mut packed = self.load();
         loop {
-            let limit = self.limit(word);
+            let limit = self.limit(packed);
             if limit.is_unlimited() {
                 return Taken::Unlimited;
             }
-            if word.is_waiting() && who == Who::Newcomer {
+            if packed.is_waiting() && who == Who::Newcomer {
                 return Taken::Behind;
             }
-            let arrival = word.arrival();
+            let arrival = packed.arrival();
             let refused = match limit.decide(arrival, now, tokens) {
-                Decision::Admit(next) => match self.exchange(word, word.with_arrival(next)) {
+                Decision::Admit(next) => match self.exchange(packed, packed.with_arrival(next)) {
                     Ok(_) => return Taken::Admitted { arrival: next },
                     Err(present) => {
-                        word = PackedState::from_bits(present);
+                        packed = PackedState::from_bits(present);
                         continue;
                     }
                 },
@@ -126,38 +126,38 @@ impl Meter {
             };
             // A refusal writes nothing that could fail, so it looks again whether its settings still hold.
             let present = self.load();
-            if present.generation() == word.generation() {
+            if present.generation() == packed.generation() {
                 return refused;
             }
-            word = present;
+            packed = present;
         }
     }
 
     /// The settings in force and the arrival time.
     pub(crate) fn read(&self) -> Reading {
-        let mut word = self.load();
+        let mut packed = self.load();
         loop {
-            let limit = self.limit(word);
+            let limit = self.limit(packed);
             let present = self.load();
-            if present.generation() == word.generation() {
+            if present.generation() == packed.generation() {
                 return Reading { limit, arrival: present.arrival() };
             }
-            word = present;
+            packed = present;
         }
     }
 
     /// Puts new settings in force, and turns what is owed at the interval `from` into the same number of tokens at the
     /// interval `to`. Callers take turns: the bucket's lock is held.
     pub(crate) fn change(&self, limit: Limit, from: u64, to: u64, now: u64) {
-        let mut word = self.load();
-        self.slots[slot_of(word.with_next_generation())].store(limit);
+        let mut packed = self.load();
+        self.slots[slot_of(packed.with_next_generation())].store(limit);
         loop {
-            let arrival = gcra::rescale(word.arrival(), now, from, to);
-            let next = word.with_arrival(arrival).with_next_generation();
+            let arrival = gcra::rescale(packed.arrival(), now, from, to);
+            let next = packed.with_arrival(arrival).with_next_generation();
             // Release: publishes the slot to whoever loads this word, or one that later tries made of it.
-            match self.word.compare_exchange(word.bits(), next.bits(), Ordering::Release, Ordering::Relaxed) {
+            match self.packed.compare_exchange(packed.bits(), next.bits(), Ordering::Release, Ordering::Relaxed) {
                 Ok(_) => return,
-                Err(present) => word = PackedState::from_bits(present),
+                Err(present) => packed = PackedState::from_bits(present),
             }
         }
     }
@@ -165,13 +165,13 @@ impl Meter {
     /// Gives tokens back that were taken when the arrival time became `taken`, and says by how much it moved.
     /// Not while [`change`](Self::change) runs: the bucket's lock is held.
     pub(crate) fn give_back(&self, tokens: u64, taken: u64, now: u64) -> u64 {
-        let mut word = self.load();
+        let mut packed = self.load();
         loop {
-            let cost = self.limit(word).interval.saturating_mul(tokens);
-            let next = word.with_arrival(gcra::give_back(word.arrival(), now, cost, taken));
-            match self.exchange(word, next) {
-                Ok(_) => return word.arrival() - next.arrival(),
-                Err(present) => word = PackedState::from_bits(present),
+            let cost = self.limit(packed).interval.saturating_mul(tokens);
+            let next = packed.with_arrival(gcra::give_back(packed.arrival(), now, cost, taken));
+            match self.exchange(packed, next) {
+                Ok(_) => return packed.arrival() - next.arrival(),
+                Err(present) => packed = PackedState::from_bits(present),
             }
         }
     }
@@ -181,9 +181,9 @@ impl Meter {
         // Relaxed: who sees the bit takes the bucket's lock, and finds the line there; who does not see it yet came
         // before those who wait. A read-modify-write, so it keeps the release sequence that `change` began.
         if waiting {
-            self.word.fetch_or(PackedState::NEW.with_waiting(true).bits(), Ordering::Relaxed);
+            self.packed.fetch_or(PackedState::NEW.with_waiting(true).bits(), Ordering::Relaxed);
         } else {
-            self.word.fetch_and(!PackedState::NEW.with_waiting(true).bits(), Ordering::Relaxed);
+            self.packed.fetch_and(!PackedState::NEW.with_waiting(true).bits(), Ordering::Relaxed);
         }
     }
 
@@ -191,22 +191,22 @@ impl Meter {
     fn exchange(&self, present: PackedState, next: PackedState) -> Result<u64, u64> {
         // Success is relaxed: only a number changes, and a read-modify-write keeps the release sequence that `change`
         // began. Failure acquires, for the reason given in `load`.
-        self.word.compare_exchange_weak(present.bits(), next.bits(), Ordering::Relaxed, Ordering::Acquire)
+        self.packed.compare_exchange_weak(present.bits(), next.bits(), Ordering::Relaxed, Ordering::Acquire)
     }
 
     #[inline]
     fn load(&self) -> PackedState {
         // Acquire: pairs with the release in `change`, so that the slot which this word picks is as it was published.
-        PackedState::from_bits(self.word.load(Ordering::Acquire))
+        PackedState::from_bits(self.packed.load(Ordering::Acquire))
     }
 
-    fn limit(&self, word: PackedState) -> Limit {
-        self.slots[slot_of(word)].load()
+    fn limit(&self, packed: PackedState) -> Limit {
+        self.slots[slot_of(packed)].load()
     }
 }
 
-const fn slot_of(word: PackedState) -> usize {
-    (word.generation() & 1) as usize
+const fn slot_of(packed: PackedState) -> usize {
+    (packed.generation() & 1) as usize
 }
 
 impl Slot {

@@ -126,7 +126,7 @@ impl<S, C, K> CallAttempts<S, C, K> {
 
     /// Books the outcome of an attempt. `None`: it is the caller's.
     #[inline]
-    pub(crate) fn after<Req, H>(&mut self, judged: &Judgement, kept: &mut Result<H, GaveUp>) -> Option<Next<Req>>
+    pub(crate) fn after<Req, H>(&mut self, judged: &Judgement, saved: &mut Result<H, GaveUp>) -> Option<Next<Req>>
     where
         H: Kept<Req>,
     {
@@ -134,7 +134,7 @@ impl<S, C, K> CallAttempts<S, C, K> {
             self.succeeded();
             return None;
         }
-        self.after_failure(judged, kept)
+        self.after_failure(judged, saved)
     }
 
     // Always: it has a second, rare caller, for which it would be called out of line in every call.
@@ -152,7 +152,7 @@ impl<S, C, K> CallAttempts<S, C, K> {
     }
 
     #[cold]
-    fn after_failure<Req, H>(&mut self, judged: &Judgement, kept: &mut Result<H, GaveUp>) -> Option<Next<Req>>
+    fn after_failure<Req, H>(&mut self, judged: &Judgement, saved: &mut Result<H, GaveUp>) -> Option<Next<Req>>
     where
         H: Kept<Req>,
     {
@@ -163,7 +163,7 @@ impl<S, C, K> CallAttempts<S, C, K> {
             return None;
         }
         self.core.state.failed(&config, judged, is_retryable);
-        match if is_retryable { self.next(&config, judged, kept) } else { Err(GaveUp::Final) } {
+        match if is_retryable { self.next(&config, judged, saved) } else { Err(GaveUp::Final) } {
             Ok(next) => Some(next),
             Err(reason) => {
                 self.core.state.counters.gave_up[reason.index()].fetch_add(1, Ordering::Relaxed);
@@ -176,7 +176,7 @@ impl<S, C, K> CallAttempts<S, C, K> {
         &mut self,
         config: &crate::RetryConfig,
         judged: &Judgement,
-        kept: &mut Result<H, GaveUp>,
+        saved: &mut Result<H, GaveUp>,
     ) -> Result<Next<Req>, GaveUp>
     where
         H: Kept<Req>,
@@ -185,13 +185,13 @@ impl<S, C, K> CallAttempts<S, C, K> {
         if self.core.state.control().passes_through() {
             return Err(GaveUp::Attempts);
         }
-        let kept = kept.as_mut().map_err(|reason| *reason)?;
+        let saved = saved.as_mut().map_err(|reason| *reason)?;
         let now = clock::now();
-        let deadline = kept.deadline(self.started);
+        let deadline = saved.deadline(self.started);
         let situation = Situation {
             retries: self.retries,
-            cap: kept.max_retries(),
-            idempotent: kept.idempotent(),
+            cap: saved.max_retries(),
+            idempotent: saved.idempotent(),
             deadline,
             last_wait: self.last_wait,
             now,
@@ -199,12 +199,12 @@ impl<S, C, K> CallAttempts<S, C, K> {
         };
         let wait = decide::next(config, judged, &situation)?;
         if let Some(instance) = judged.instance() {
-            kept.note_failure(instance);
+            saved.note_failure(instance);
         }
         let withdrawn = self.core.state.spend(config, judged, now)?;
         let at = now.saturating_add(wait);
         let attempt = Attempt { number: self.retries + 1, at, deadline, beside: false };
-        let Some(request) = kept.again(attempt) else {
+        let Some(request) = saved.again(attempt) else {
             withdrawn.into_iter().for_each(|withdrawal| self.core.state.budget().give_back(withdrawal));
             return Err(GaveUp::NotKept);
         };

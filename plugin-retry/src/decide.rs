@@ -86,14 +86,15 @@ pub(crate) fn next(config: &RetryConfig, judged: &Judgement, at: &Situation) -> 
     };
     // A service that says "at once" is not retried faster than one that says nothing: all attempts would fall into one
     // restart.
-    let wait = config.waits.wait(at.retries, at.last_wait, at.random).max(asked);
+    let wait = config.wait_policy.wait(at.retries, at.last_wait, at.random).max(asked);
     // An attempt that begins at the deadline has no time left.
     let left = at.deadline.map_or(Duration::MAX, |deadline| deadline.saturating_since(at.now)).saturating_sub(wait);
     if left.is_zero() {
         return Err(GaveUp::Deadline);
     }
     // All who were told the same moment would come at it together.
-    let spread = if wait == asked && !asked.is_zero() { config.waits.spread(asked, at.random) } else { Duration::ZERO };
+    let spread =
+        if wait == asked && !asked.is_zero() { config.wait_policy.spread(asked, at.random) } else { Duration::ZERO };
     Ok(wait.saturating_add(spread.min(left / 2)))
 }
 

@@ -38,11 +38,11 @@ pin_project! {
         stage: Stage<S, Req, S::Future>,
         // Beside the course, not in it: what is large is then written once, where it stays.
         // What another attempt is made of, or why there will be none.
-        kept: Result<K::Kept, GaveUp>,
+        saved: Result<K::Kept, GaveUp>,
         // The error of the last attempt that failed and may have been sent.
         failed: Option<S::Error>,
         // After the attempt, which it outlives. `None`: the call passes through.
-        course: Option<CallAttempts<S, C, K>>,
+        attempts: Option<CallAttempts<S, C, K>>,
     }
 
     impl<S, Req, C, K> PinnedDrop for RetryFuture<S, Req, C, K>
@@ -58,8 +58,8 @@ pin_project! {
                     StageProject::Waiting { .. } => Some(BETWEEN),
                     StageProject::Readying { .. } => Some(READYING),
                 };
-                if let Some(course) = this.course {
-                    course.cut(|| {
+                if let Some(attempts) = this.attempts {
+                    attempts.cut(|| {
                         // What waits for its time has not been sent.
                         between.into_iter().for_each(|stage| cut::report(stage, Sent::Nothing));
                         this.stage.set(Stage::Done);
@@ -93,12 +93,12 @@ where
 {
     #[inline]
     pub(crate) fn passed_through(future: S::Future) -> Self {
-        Self { stage: Stage::Calling { future }, kept: Err(GaveUp::Attempts), failed: None, course: None }
+        Self { stage: Stage::Calling { future }, saved: Err(GaveUp::Attempts), failed: None, attempts: None }
     }
 
     #[inline]
-    pub(crate) fn new(future: S::Future, kept: Result<K::Kept, GaveUp>, course: CallAttempts<S, C, K>) -> Self {
-        Self { stage: Stage::Calling { future }, kept, failed: None, course: Some(course) }
+    pub(crate) fn new(future: S::Future, saved: Result<K::Kept, GaveUp>, attempts: CallAttempts<S, C, K>) -> Self {
+        Self { stage: Stage::Calling { future }, saved, failed: None, attempts: Some(attempts) }
     }
 }
 
@@ -113,7 +113,7 @@ where
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        let Some(course) = this.course.as_mut() else {
+        let Some(attempts) = this.attempts.as_mut() else {
             let StageProject::Calling { future } = this.stage.as_mut().project() else {
                 polled_after_end("plugin_retry::RetryFuture");
             };
@@ -126,23 +126,23 @@ where
         loop {
             let next = match this.stage.as_mut().project() {
                 StageProject::Calling { future } => {
-                    let Poll::Ready(result) = course.polling(|| future.poll(cx)) else {
-                        course.has_waited = true;
+                    let Poll::Ready(result) = attempts.polling(|| future.poll(cx)) else {
+                        attempts.has_waited = true;
                         return Poll::Pending;
                     };
-                    let judged = of_attempt(&course.core.classify, result.as_ref(), course.began);
-                    match course.after(&judged, this.kept) {
+                    let judged = of_attempt(&attempts.core.classify, result.as_ref(), attempts.began);
+                    match attempts.after(&judged, this.saved) {
                         Some(next) => {
                             if let (Err(error), Sent::Maybe) = (result, judged.sent()) {
                                 *this.failed = Some(error);
                             }
-                            begin(next, || course.core.service())
+                            begin(next, || attempts.core.service())
                         }
                         None => {
                             this.stage.set(Stage::Done);
-                            if course.hides_what_was_sent(&judged) {
+                            if attempts.hides_what_was_sent(&judged) {
                                 let earlier = this.failed.take();
-                                return Poll::Ready(answer(&course.core.classify, result, &judged, earlier));
+                                return Poll::Ready(answer(&attempts.core.classify, result, &judged, earlier));
                             }
                             return Poll::Ready(result);
                         }
@@ -154,7 +154,7 @@ where
                         waiting::enforcing(*at);
                         return Poll::Pending;
                     }
-                    Stage::Readying { service: course.core.service(), request: request.take() }
+                    Stage::Readying { service: attempts.core.service(), request: request.take() }
                 }
                 StageProject::Readying { service, request } => {
                     let Poll::Ready(readiness) = service.poll_ready(cx) else {
@@ -163,23 +163,23 @@ where
                     };
                     match (readiness, request.take()) {
                         (Ok(()), Some(request)) => {
-                            course.attempts();
+                            attempts.attempts();
                             Stage::Calling { future: service.call(request) }
                         }
                         (Ok(()), None) => Stage::Done,
                         (Err(error), _) => {
-                            course.was_not_ready();
+                            attempts.was_not_ready();
                             // Nothing was sent, whatever the error says of it.
                             let judged =
-                                of_attempt(&course.core.classify, Err(&error), Instant::MAX).with_sent(Sent::Nothing);
-                            match course.after(&judged, this.kept) {
-                                Some(next) => begin(next, || course.core.service()),
+                                of_attempt(&attempts.core.classify, Err(&error), Instant::MAX).with_sent(Sent::Nothing);
+                            match attempts.after(&judged, this.saved) {
+                                Some(next) => begin(next, || attempts.core.service()),
                                 None => {
                                     this.stage.set(Stage::Done);
-                                    if course.hides_what_was_sent(&judged) {
+                                    if attempts.hides_what_was_sent(&judged) {
                                         let earlier = this.failed.take();
                                         return Poll::Ready(answer(
-                                            &course.core.classify,
+                                            &attempts.core.classify,
                                             Err(error),
                                             &judged,
                                             earlier,

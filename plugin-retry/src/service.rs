@@ -83,8 +83,8 @@ where
         }
         let core = self.core.lease();
         let started = core.replay.started(&request);
-        let kept = core.replay.keep(&mut request, control.limits());
-        RetryFuture::new(readiness::call(&mut self.inner, request), kept, CallAttempts::new(core, control, started))
+        let saved = core.replay.keep(&mut request, control.limits());
+        RetryFuture::new(readiness::call(&mut self.inner, request), saved, CallAttempts::new(core, control, started))
     }
 }
 

@@ -20,7 +20,7 @@ pub(crate) fn code(text: &str) -> Option<Code> {
 
 /// The error that a plugin answers with, and what it says of another attempt.
 pub(crate) fn error(code: Code, text: impl Into<Cow<'static, str>>, again: RetryHint) -> PluginError {
-    again.on(PluginError::new(code, text).with_retryable(retry_hint::by_code(code)))
+    again.apply_to(PluginError::new(code, text).with_retryable(retry_hint::by_code(code)))
 }
 
 /// What a plugin's answer that its time was up means for a call that was told this time: the end of the time, as whoever

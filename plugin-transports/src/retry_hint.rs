@@ -22,7 +22,7 @@ pub(crate) fn by_code(code: Code) -> bool {
 impl RetryHint {
     /// What an error of a plugin says to who called it. A refusal of the plugin's own layers says what it says to every
     /// caller from outside: whether to come back, be it later.
-    pub(crate) fn of(error: &PluginError) -> Self {
+    pub(crate) fn of_error(error: &PluginError) -> Self {
         let retryable = match error.rejected() {
             Some(rejected) => rejected.is_worth_coming_back(),
             None => error.is_retryable(),
@@ -57,7 +57,7 @@ impl RetryHint {
     }
 
     /// The error as this says it.
-    pub(crate) fn on(self, mut error: PluginError) -> PluginError {
+    pub(crate) fn apply_to(self, mut error: PluginError) -> PluginError {
         if let Some(retryable) = self.retryable {
             error = error.with_retryable(retryable);
         }
@@ -112,7 +112,7 @@ mod tests {
     fn what_is_written_is_what_a_reader_would_not_know_from_the_code() {
         let written = |error: PluginError| {
             let code = error.code();
-            let again = RetryHint::of(&error).beyond(code);
+            let again = RetryHint::of_error(&error).beyond(code);
             (again.retryable, again.retry_after_ms())
         };
         assert_eq!(written(PluginError::execution("no")), (None, None));

@@ -149,7 +149,7 @@ impl Machine {
         &mut self,
         now: Instant,
         left: Option<Duration>,
-        cells: &SuccessCounters,
+        successes: &SuccessCounters,
     ) -> Result<Ticket, Refusal> {
         match self.state {
             // ## Open => (Open | HalfOpen)
@@ -157,7 +157,7 @@ impl Machine {
                 return Err(Refusal::Open(nanos(self.open_until.saturating_since(now))));
             }
             // The first call after the open time is the first probe.
-            CircuitState::Open => self.enter(CircuitState::HalfOpen, Reason::OpenTimeOver, now, cells),
+            CircuitState::Open => self.enter(CircuitState::HalfOpen, Reason::OpenTimeOver, now, successes),
             // ## HalfOpen => HalfOpen
             CircuitState::HalfOpen => {
                 // A probe that has reached this age may be slow, or held and not polled, or forgotten. Nobody waits for it
@@ -190,7 +190,7 @@ impl Machine {
         evidence: Evidence,
         now: Instant,
         random: f64,
-        cells: &SuccessCounters,
+        successes: &SuccessCounters,
     ) -> bool {
         if of.generation != self.generation {
             return false;
@@ -202,9 +202,9 @@ impl Machine {
                 self.count(evidence, now);
                 self.others += 1;
                 self.streak = if failed { self.streak.saturating_add(1) } else { 0 };
-                self.window.record(failed, slow, now, self.generation, cells);
-                if let Some(reason) = self.verdict(failed, now, cells) {
-                    self.open(reason, now, push_back, random, cells);
+                self.window.record(failed, slow, now, self.generation, successes);
+                if let Some(reason) = self.verdict(failed, now, successes) {
+                    self.open(reason, now, push_back, random, successes);
                 }
             }
             // ## HalfOpen => (HalfOpen | Closed | Open)
@@ -212,14 +212,14 @@ impl Machine {
                 self.probes.end(of.probe);
                 self.count(evidence, now);
                 if failed {
-                    self.open(Reason::ProbeFailed, now, push_back, random, cells);
+                    self.open(Reason::ProbeFailed, now, push_back, random, successes);
                 } else if slow {
-                    self.open(Reason::ProbeSlow, now, push_back, random, cells);
+                    self.open(Reason::ProbeSlow, now, push_back, random, successes);
                 } else {
                     self.totals.probe_successes += 1;
                     self.hurry.news(now);
                     if self.probes.succeed() >= self.config.success_threshold() {
-                        self.enter(CircuitState::Closed, Reason::ProbesSucceeded, now, cells);
+                        self.enter(CircuitState::Closed, Reason::ProbesSucceeded, now, successes);
                     }
                 }
             }
@@ -251,12 +251,12 @@ impl Machine {
     }
 
     /// Whether the circuit opens. Each rule is enough.
-    fn verdict(&mut self, failed: bool, now: Instant, cells: &SuccessCounters) -> Option<Reason> {
+    fn verdict(&mut self, failed: bool, now: Instant, successes: &SuccessCounters) -> Option<Reason> {
         let in_a_row = self.config.failure_threshold().is_some_and(|threshold| self.streak >= threshold);
-        if failed && in_a_row && self.requests(cells) >= self.config.min_request_threshold() {
+        if failed && in_a_row && self.requests(successes) >= self.config.min_request_threshold() {
             return Some(Reason::Failures(self.streak));
         }
-        let sums = self.window.sums(now, self.generation, cells)?;
+        let sums = self.window.sums(now, self.generation, successes)?;
         if sums.calls < u64::from(self.config.min_calls()) {
             return None;
         }
@@ -269,12 +269,12 @@ impl Machine {
     }
 
     /// Calls of this stay.
-    fn requests(&mut self, cells: &SuccessCounters) -> u64 {
+    fn requests(&mut self, successes: &SuccessCounters) -> u64 {
         let fast = if self.bucket_width() == 0 {
-            cells.of_generation(self.generation)
+            successes.of_generation(self.generation)
         } else {
             // A cell that moves to its next bucket may be missing for a moment; what was seen before is still true.
-            cells.ever().saturating_sub(self.ever_at_start)
+            successes.ever().saturating_sub(self.ever_at_start)
         };
         self.fast_seen = self.fast_seen.max(fast);
         self.fast_seen + self.others
@@ -287,11 +287,11 @@ impl Machine {
         now: Instant,
         push_back: Option<Duration>,
         random: f64,
-        cells: &SuccessCounters,
+        successes: &SuccessCounters,
     ) {
         if self.state == CircuitState::MetricsOnly {
             self.totals.would_have_opened += 1;
-            self.enter(CircuitState::MetricsOnly, reason, now, cells);
+            self.enter(CircuitState::MetricsOnly, reason, now, successes);
             return;
         }
         if self.state == CircuitState::Closed {
@@ -304,7 +304,7 @@ impl Machine {
         self.last_open_time = asked.unwrap_or(own);
         self.open_until = now.saturating_add(self.last_open_time);
         self.totals.opened += 1;
-        self.enter(CircuitState::Open, reason, now, cells);
+        self.enter(CircuitState::Open, reason, now, successes);
     }
 
     /// One step back for every time that the circuit stayed closed as long as it would have been open before by its own
@@ -316,7 +316,7 @@ impl Machine {
     }
 
     /// Begins a new stay. Whatever was admitted before belongs to an earlier one.
-    pub(crate) fn enter(&mut self, state: CircuitState, reason: Reason, now: Instant, cells: &SuccessCounters) {
+    pub(crate) fn enter(&mut self, state: CircuitState, reason: Reason, now: Instant, successes: &SuccessCounters) {
         let open_for = (state == CircuitState::Open).then_some(self.last_open_time);
         // A command that changes nothing anybody sees is no event. One that opens an open circuit sets its time anew, and
         // one that only reports says why it would have opened.
@@ -335,70 +335,77 @@ impl Machine {
         self.probes.clear();
         self.hurry.clear();
         self.window.clear();
-        self.new_generation(cells);
+        self.new_generation(successes);
     }
 
-    fn new_generation(&mut self, cells: &SuccessCounters) {
+    fn new_generation(&mut self, successes: &SuccessCounters) {
         self.generation += 1;
-        cells.drain();
+        successes.drain();
         self.fast_seen = 0;
-        self.ever_at_start = cells.ever();
+        self.ever_at_start = successes.ever();
     }
 
     /// A command sets a state. Closing begins anew: the open time does not remember earlier trips.
-    pub(crate) fn set(&mut self, state: CircuitState, why: Reason, now: Instant, random: f64, cells: &SuccessCounters) {
+    pub(crate) fn set(
+        &mut self,
+        state: CircuitState,
+        why: Reason,
+        now: Instant,
+        random: f64,
+        successes: &SuccessCounters,
+    ) {
         match state {
             CircuitState::Open => {
                 if self.state == CircuitState::MetricsOnly {
                     // There it would only be reported.
                     self.state = CircuitState::Disabled;
                 }
-                self.open(why, now, None, random, cells);
+                self.open(why, now, None, random, successes);
             }
             _ => {
                 self.level = 0;
-                self.enter(state, why, now, cells);
+                self.enter(state, why, now, successes);
             }
         }
     }
 
     /// What opened the circuit may be over. `false` where no rule has opened it.
-    pub(crate) fn try_early(&mut self, now: Instant, cells: &SuccessCounters) -> bool {
+    pub(crate) fn try_early(&mut self, now: Instant, successes: &SuccessCounters) -> bool {
         let is_open = self.state == CircuitState::Open && !self.is_commanded;
         if is_open {
-            self.enter(CircuitState::HalfOpen, Reason::Reachable, now, cells);
+            self.enter(CircuitState::HalfOpen, Reason::Reachable, now, successes);
         }
         is_open
     }
 
     /// Takes over other settings. What the window holds is kept, in a window of the new shape; the state stays, unless
     /// `enabled` has changed.
-    pub(crate) fn reconfigure(&mut self, config: Arc<CircuitBreakerConfig>, now: Instant, cells: &SuccessCounters) {
+    pub(crate) fn reconfigure(&mut self, config: Arc<CircuitBreakerConfig>, now: Instant, successes: &SuccessCounters) {
         let same = self.config.keeps_window() == config.keeps_window()
             && (!config.keeps_window() || self.config.window() == config.window());
         let switched = self.config.enabled() != config.enabled();
         if !same {
-            let parts = self.window.parts(now, self.generation, cells);
-            let requests = self.requests(cells);
+            let parts = self.window.parts(now, self.generation, successes);
+            let requests = self.requests(successes);
             // The cells are emptied as what they were. The window that follows has all that they held.
-            self.new_generation_keeping(requests, cells);
+            self.new_generation_keeping(requests, successes);
             self.window = AnyWindow::for_config(&config);
             self.window.refill(parts);
         }
         self.config = config;
         if switched {
             let state = if self.config.enabled() { CircuitState::Closed } else { CircuitState::Disabled };
-            self.enter(state, Reason::Operator, now, cells);
+            self.enter(state, Reason::Operator, now, successes);
         }
     }
 
-    fn new_generation_keeping(&mut self, requests: u64, cells: &SuccessCounters) {
+    fn new_generation_keeping(&mut self, requests: u64, successes: &SuccessCounters) {
         if !matches!(self.state, CircuitState::Closed | CircuitState::MetricsOnly) {
             // There is nothing in the cells, and probes keep their places.
-            cells.drain();
+            successes.drain();
             return;
         }
-        self.new_generation(cells);
+        self.new_generation(successes);
         self.others = requests;
     }
 }

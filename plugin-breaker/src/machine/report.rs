@@ -34,20 +34,20 @@ impl Machine {
         }
     }
 
-    pub(crate) fn stats(&mut self, now: Instant, cells: &SuccessCounters) -> CircuitBreakerStats {
-        let fast = cells.ever();
-        let sums = self.window.sums(now, self.generation, cells);
+    pub(crate) fn stats(&mut self, now: Instant, successes: &SuccessCounters) -> CircuitBreakerStats {
+        let fast = successes.ever();
+        let sums = self.window.sums(now, self.generation, successes);
         let open = self.state == CircuitState::Open;
         CircuitBreakerStats {
             state: self.state,
             since: self.since,
             successes: fast + self.totals.slow_successes + self.totals.probe_successes,
             failures: self.totals.failures,
-            ignored: cells.tallied(Tally::Ignored),
-            cancelled: cells.tallied(Tally::Cancelled),
+            ignored: successes.tallied(Tally::Ignored),
+            cancelled: successes.tallied(Tally::Cancelled),
             slow: self.totals.slow,
-            stale: cells.tallied(Tally::Stale),
-            rejected: cells.tallied(Tally::Rejected),
+            stale: successes.tallied(Tally::Stale),
+            rejected: successes.tallied(Tally::Rejected),
             failures_in_a_row: self.streak,
             window: sums.map(|Sums { calls, failures, slow }| WindowStats { calls, failures, slow }),
             probes: self.probes.young(now, self.config.half_open_timeout()),

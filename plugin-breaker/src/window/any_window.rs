@@ -22,11 +22,18 @@ impl AnyWindow {
     }
 
     /// Adds a call that was not a fast success.
-    pub(crate) fn record(&mut self, failed: bool, slow: bool, now: Instant, generation: u64, cells: &SuccessCounters) {
+    pub(crate) fn record(
+        &mut self,
+        failed: bool,
+        slow: bool,
+        now: Instant,
+        generation: u64,
+        successes: &SuccessCounters,
+    ) {
         match self {
             Self::Nothing => {}
             Self::Calls(window) => {
-                window.catch_up(cells.of_generation(generation));
+                window.catch_up(successes.of_generation(generation));
                 window.record(failed, slow);
             }
             Self::Time(window) => {
@@ -36,14 +43,14 @@ impl AnyWindow {
     }
 
     /// What the window holds, brought up to date; `None` when none is kept.
-    pub(crate) fn sums(&mut self, now: Instant, generation: u64, cells: &SuccessCounters) -> Option<Sums> {
+    pub(crate) fn sums(&mut self, now: Instant, generation: u64, successes: &SuccessCounters) -> Option<Sums> {
         match self {
             Self::Nothing => None,
             Self::Calls(window) => {
-                window.catch_up(cells.of_generation(generation));
+                window.catch_up(successes.of_generation(generation));
                 Some(window.sums())
             }
-            Self::Time(window) => Some(window.sums(now, &cells.of_buckets(generation, window.number(now)))),
+            Self::Time(window) => Some(window.sums(now, &successes.of_buckets(generation, window.number(now)))),
         }
     }
 
@@ -70,14 +77,14 @@ impl AnyWindow {
     }
 
     /// What the window holds, so that one of another shape can take it over.
-    pub(crate) fn parts(&mut self, now: Instant, generation: u64, cells: &SuccessCounters) -> Parts {
+    pub(crate) fn parts(&mut self, now: Instant, generation: u64, successes: &SuccessCounters) -> Parts {
         match self {
             Self::Nothing => Parts::Nothing,
             Self::Calls(window) => {
-                window.catch_up(cells.of_generation(generation));
+                window.catch_up(successes.of_generation(generation));
                 Parts::Calls(window.clone(), now)
             }
-            Self::Time(window) => Parts::Time(window.parts(now, &cells.of_buckets(generation, window.number(now)))),
+            Self::Time(window) => Parts::Time(window.parts(now, &successes.of_buckets(generation, window.number(now)))),
         }
     }
 

@@ -40,7 +40,7 @@ pin_project! {
 }
 
 impl<F, K, Res, C> CacheFuture<F, K, Res, C> {
-    pub(super) fn kept(response: Res) -> Self {
+    pub(super) fn from_cache(response: Res) -> Self {
         Self { inner: None, kept: Some(response), plan: None }
     }
 

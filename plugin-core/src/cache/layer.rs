@@ -161,7 +161,7 @@ where
         let asked = clock::now();
         if let Some(response) = shared.fresh(&key, asked) {
             readiness::unused();
-            return CacheFuture::kept(response);
+            return CacheFuture::from_cache(response);
         }
         let plan = KeepPlan {
             shared: shared.lease(),

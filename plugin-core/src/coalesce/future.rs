@@ -22,7 +22,7 @@ use crate::{Lease, polled_after_end};
 pub struct Caller<K: Hash + Eq, Res, Err> {
     shared: Lease<SharedCalls<K, Res, Err>>,
     key: K,
-    flight: Arc<SharedCall<Res, Err>>,
+    shared_call: Arc<SharedCall<Res, Err>>,
     place: usize,
 }
 
@@ -30,13 +30,13 @@ pub struct Caller<K: Hash + Eq, Res, Err> {
 struct Running<'a, K: Hash + Eq, Res, Err> {
     shared: &'a SharedCalls<K, Res, Err>,
     key: &'a K,
-    flight: &'a Arc<SharedCall<Res, Err>>,
+    shared_call: &'a Arc<SharedCall<Res, Err>>,
 }
 
 impl<K: Hash + Eq, Res, Err> Drop for Running<'_, K, Res, Err> {
     fn drop(&mut self) {
-        self.shared.remove(self.key, self.flight);
-        self.flight.panicked();
+        self.shared.remove(self.key, self.shared_call);
+        self.shared_call.panicked();
     }
 }
 
@@ -44,18 +44,18 @@ impl<K: Hash + Eq, Res, Err> Caller<K, Res, Err> {
     pub(super) fn new(
         shared: Lease<SharedCalls<K, Res, Err>>,
         key: K,
-        flight: Arc<SharedCall<Res, Err>>,
+        shared_call: Arc<SharedCall<Res, Err>>,
         place: usize,
     ) -> Self {
-        Self { shared, key, flight, place }
+        Self { shared, key, shared_call, place }
     }
 
     /// Makes the call, as its first caller.
     pub(super) fn lead(&self, make: impl FnOnce() -> Work<Res, Err>) {
-        let running = Running { shared: &self.shared, key: &self.key, flight: &self.flight };
-        let work = self.flight.make(make);
+        let running = Running { shared: &self.shared, key: &self.key, shared_call: &self.shared_call };
+        let work = self.shared_call.make(make);
         std::mem::forget(running);
-        self.flight.start(work);
+        self.shared_call.start(work);
     }
 }
 
@@ -67,19 +67,19 @@ impl<K: Hash + Eq, Res: Clone, Err: Shareable> Future for Caller<K, Res, Err> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Res, Err>> {
         let this = self.get_mut();
-        let running = Running { shared: &this.shared, key: &this.key, flight: &this.flight };
-        let seen = this.flight.poll(this.place, cx);
+        let running = Running { shared: &this.shared, key: &this.key, shared_call: &this.shared_call };
+        let seen = this.shared_call.poll(this.place, cx);
         std::mem::forget(running);
         match seen {
             Seen::Pending => Poll::Pending,
             Seen::Panicked => Poll::Ready(Err(Err::panicked())),
             Seen::Alone(result) => {
-                this.shared.remove(&this.key, &this.flight);
+                this.shared.remove(&this.key, &this.shared_call);
                 Poll::Ready(result)
             }
             Seen::Shared { result, drove } => {
                 if drove {
-                    this.shared.remove(&this.key, &this.flight);
+                    this.shared.remove(&this.key, &this.shared_call);
                 }
                 Poll::Ready(match &*result {
                     Ok(response) => Ok(response.clone()),
@@ -92,8 +92,8 @@ impl<K: Hash + Eq, Res: Clone, Err: Shareable> Future for Caller<K, Res, Err> {
 
 impl<K: Hash + Eq, Res, Err> Drop for Caller<K, Res, Err> {
     fn drop(&mut self) {
-        if self.flight.leave(self.place) {
-            self.shared.remove(&self.key, &self.flight);
+        if self.shared_call.leave(self.place) {
+            self.shared.remove(&self.key, &self.shared_call);
         }
     }
 }

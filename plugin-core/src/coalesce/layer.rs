@@ -39,7 +39,7 @@ pub(super) struct SharedCalls<K, Res, Err> {
 
 /// A caller of a shared call.
 struct JoinedCall<Res, Err> {
-    flight: Arc<SharedCall<Res, Err>>,
+    shared_call: Arc<SharedCall<Res, Err>>,
     place: usize,
     /// It is the first, and makes the call.
     leads: bool,
@@ -61,24 +61,24 @@ impl<K: Hash + Eq, Res, Err> SharedCalls<K, Res, Err> {
             leads.set(true);
             Arc::new(SharedCall::new(until))
         };
-        let board = |flight: &mut Arc<SharedCall<Res, Err>>| {
-            let place = if leads.get() { Some(SharedCall::<Res, Err>::FIRST) } else { flight.join(until) };
+        let board = |shared_call: &mut Arc<SharedCall<Res, Err>>| {
+            let place = if leads.get() { Some(SharedCall::<Res, Err>::FIRST) } else { shared_call.join(until) };
             if let Some(place) = place {
-                return (Arc::clone(flight), place, None);
+                return (Arc::clone(shared_call), place, None);
             }
             // It has ended and is on its way out of the table. It goes with its result, outside the table's lock.
-            let ended = std::mem::replace(flight, begin());
-            (Arc::clone(flight), SharedCall::<Res, Err>::FIRST, Some(ended))
+            let ended = std::mem::replace(shared_call, begin());
+            (Arc::clone(shared_call), SharedCall::<Res, Err>::FIRST, Some(ended))
         };
-        let (flight, place, ended) = self.flights.get_or_insert_with(key, begin, |_, _| false, board)?;
+        let (shared_call, place, ended) = self.flights.get_or_insert_with(key, begin, |_, _| false, board)?;
         drop(ended);
         if leads.get() { &self.led } else { &self.joined }.add(1);
-        Some(JoinedCall { flight, place, leads: leads.get() })
+        Some(JoinedCall { shared_call, place, leads: leads.get() })
     }
 
     /// Takes this call out of the table, unless another one has its place already.
-    pub(super) fn remove(&self, key: &K, flight: &Arc<SharedCall<Res, Err>>) {
-        self.flights.remove_if(key, |other| Arc::ptr_eq(other, flight));
+    pub(super) fn remove(&self, key: &K, shared_call: &Arc<SharedCall<Res, Err>>) {
+        self.flights.remove_if(key, |other| Arc::ptr_eq(other, shared_call));
     }
 }
 
@@ -234,10 +234,10 @@ where
         let Some(key) = layer.key_of.key(&request) else { return CoalesceFuture::alone(inner.call(request)) };
         let joined = layer.deadlines.join(request, |mut request, until| {
             let shared = layer.shared.lease();
-            let Some(JoinedCall { flight, place, leads }) = shared.board(&key, until) else {
+            let Some(JoinedCall { shared_call, place, leads }) = shared.board(&key, until) else {
                 return Err(inner.call(request));
             };
-            let caller = Caller::new(shared, key, flight, place);
+            let caller = Caller::new(shared, key, shared_call, place);
             if leads {
                 D::take(&mut request);
                 caller.lead(|| Box::pin(inner.call(request)));

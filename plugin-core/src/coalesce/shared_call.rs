@@ -21,7 +21,7 @@ pub(super) type Work<Res, Err> = Pin<Box<dyn Future<Output = Result<Res, Err>> +
 pub(super) struct SharedCall<Res, Err> {
     /// When it was made. It is judged by its own time, whichever of its callers leaves last.
     began: Instant,
-    course: Mutex<CallState<Res, Err>>,
+    state: Mutex<CallState<Res, Err>>,
     callers: Arc<Callers>,
 }
 
@@ -66,36 +66,36 @@ impl<Res, Err> SharedCall<Res, Err> {
         let callers = Arc::new(Callers::default());
         let first = callers.enter(until);
         debug_assert_eq!(first, Self::FIRST);
-        let course = Mutex::new(CallState { callers: 1, allowed: None, at: At::Taken });
-        Self { began: clock::now(), course, callers }
+        let state = Mutex::new(CallState { callers: 1, allowed: None, at: At::Taken });
+        Self { began: clock::now(), state, callers }
     }
 
     fn lock(&self) -> MutexGuard<'_, CallState<Res, Err>> {
         // Nothing of a user's runs under the lock, so nothing panics there.
-        self.course.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds a caller that waits until this moment, and gives it its place; `None` when the call has ended or was abandoned.
     pub(super) fn join(&self, until: Instant) -> Option<usize> {
-        let mut course = self.lock();
-        let joins = matches!(course.at, At::Taken | At::Waiting(_));
-        course.callers += usize::from(joins);
-        drop(course);
+        let mut state = self.lock();
+        let joins = matches!(state.at, At::Taken | At::Waiting(_));
+        state.callers += usize::from(joins);
+        drop(state);
         joins.then(|| self.callers.enter(until))
     }
 
     /// A caller is gone. `true` when it was the last one and the call was dropped under way.
     pub(super) fn leave(&self, place: usize) -> bool {
         self.callers.leave(place);
-        let mut course = self.lock();
-        course.callers -= 1;
-        if course.callers > 0 {
-            course.allowed = course.allowed.max(cut::current().and_then(|cut| cut.limit()));
+        let mut state = self.lock();
+        state.callers -= 1;
+        if state.callers > 0 {
+            state.allowed = state.allowed.max(cut::current().and_then(|cut| cut.limit()));
             return false;
         }
-        let last = std::mem::replace(&mut course.at, At::Over);
-        let allowed = course.allowed;
-        drop(course);
+        let last = std::mem::replace(&mut state.at, At::Over);
+        let allowed = state.allowed;
+        drop(state);
         let under_way = matches!(last, At::Taken | At::Waiting(_));
         if let At::Waiting(work) = last {
             // The call is foreign code: dropped without the lock.
@@ -141,29 +141,29 @@ impl<Res, Err> SharedCall<Res, Err> {
             return Seen::Pending;
         };
         drop(work);
-        let mut course = self.lock();
-        if course.callers == 1 {
-            course.at = At::Over;
+        let mut state = self.lock();
+        if state.callers == 1 {
+            state.at = At::Over;
             return Seen::Alone(result);
         }
         let result = Arc::new(result.map_err(Arc::new));
-        course.at = At::Ended(Arc::clone(&result));
-        drop(course);
+        state.at = At::Ended(Arc::clone(&result));
+        drop(state);
         self.callers.wake_all();
         Seen::Shared { result, drove: true }
     }
 
     /// Takes the call out, to poll it without the lock.
     fn take(&self) -> Result<Work<Res, Err>, Seen<Res, Err>> {
-        let mut course = self.lock();
-        match &course.at {
+        let mut state = self.lock();
+        match &state.at {
             At::Waiting(_) => {}
             // `Over` is left behind only by the last caller, which does not poll again.
             At::Taken | At::Over => return Err(Seen::Pending),
             At::Ended(result) => return Err(Seen::Shared { result: Arc::clone(result), drove: false }),
             At::Panicked => return Err(Seen::Panicked),
         }
-        match std::mem::replace(&mut course.at, At::Taken) {
+        match std::mem::replace(&mut state.at, At::Taken) {
             At::Waiting(work) => Ok(work),
             _ => Err(Seen::Pending),
         }

@@ -74,7 +74,7 @@ pin_project! {
         timer: Option<Alarm>,
         time: Time,
         stage: Option<&'static str>,
-        course: CallStage,
+        phase: CallStage,
         reject: R,
     }
 
@@ -90,8 +90,8 @@ impl<F, R> DeadlineFuture<F, R> {
     /// `None`: the deadline had passed before the call.
     #[inline]
     pub(super) fn new(inner: Option<F>, time: Time, reject: R) -> Self {
-        let course = if inner.is_some() { CallStage::Made } else { CallStage::NotMade };
-        Self { inner, timer: None, time, stage: None, course, reject }
+        let phase = if inner.is_some() { CallStage::Made } else { CallStage::NotMade };
+        Self { inner, timer: None, time, stage: None, phase, reject }
     }
 
     pub(super) fn unlimited(inner: F, reject: R) -> Self {
@@ -120,7 +120,7 @@ where
         let polled = inner.poll(cx);
         if polled.is_ready() {
             this.inner.set(None);
-            *this.course = CallStage::Ended;
+            *this.phase = CallStage::Ended;
         }
         polled
     }
@@ -133,10 +133,10 @@ impl<F, R> DeadlineFuture<F, R> {
         R: Reject<Res, Err>,
     {
         let this = self.project();
-        if *this.course == CallStage::Ended {
+        if *this.phase == CallStage::Ended {
             polled_after_end("plugin_core::deadline::DeadlineFuture");
         }
-        *this.course = CallStage::Ended;
+        *this.phase = CallStage::Ended;
         let late = Rejected::deadline_exceeded(this.time.given(), Some("before it was received"));
         this.reject.reject(late.with_sent(Sent::Nothing))
     }
@@ -159,7 +159,7 @@ impl<F, R> DeadlineFuture<F, R> {
         let heard = listening.heard(polled.is_pending());
         if polled.is_ready() {
             this.inner.set(None);
-            *this.course = CallStage::Ended;
+            *this.phase = CallStage::Ended;
         } else if let Some(rejected) = self.as_mut().late(heard, cx) {
             polled = Poll::Ready(self.project().reject.reject(rejected));
         }
@@ -169,8 +169,8 @@ impl<F, R> DeadlineFuture<F, R> {
     /// The refusal, if the time of what waits is up.
     fn late(self: Pin<&mut Self>, mut heard: Note, cx: &mut Context<'_>) -> Option<Rejected> {
         let this = self.project();
-        if *this.course == CallStage::Made {
-            *this.course = CallStage::Waits;
+        if *this.phase == CallStage::Made {
+            *this.phase = CallStage::Waits;
             this.time.since = end::seen_waiting(&mut heard);
         }
         *this.stage = heard.stage.or(*this.stage);
@@ -178,7 +178,7 @@ impl<F, R> DeadlineFuture<F, R> {
         if due == Due::NotYet {
             return None;
         }
-        *this.course = CallStage::Ended;
+        *this.phase = CallStage::Ended;
         Some(end::end(this.inner, &this.time.whole(), *this.stage, due))
     }
 }

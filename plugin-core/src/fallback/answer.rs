@@ -24,7 +24,7 @@ pub trait FallbackAnswer<Req, Res, Err> {
     fn keep(&self, request: &Req) -> Self::Kept;
 
     /// Answers. Runs after the inner call has ended and was dropped.
-    fn answer(&self, kept: Self::Kept, failed: Result<Res, Err>) -> Self::Future;
+    fn answer(&self, saved: Self::Kept, failed: Result<Res, Err>) -> Self::Future;
 }
 
 /// Answers with a clone of a value.
@@ -92,7 +92,7 @@ where
         request.clone()
     }
 
-    fn answer(&self, kept: Req, _: Result<S::Response, S::Error>) -> Self::Future {
-        Oneshot::new(self.0.clone(), kept)
+    fn answer(&self, saved: Req, _: Result<S::Response, S::Error>) -> Self::Future {
+        Oneshot::new(self.0.clone(), saved)
     }
 }

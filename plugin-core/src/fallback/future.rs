@@ -22,7 +22,7 @@ use crate::{
 /// What is needed when the call fails.
 pub(super) struct FallbackPlan<I, K, C> {
     pub(super) shared: Lease<CountedAnswer<I>>,
-    pub(super) kept: K,
+    pub(super) saved: K,
     pub(super) classify: C,
 }
 
@@ -84,7 +84,7 @@ where
                 return Poll::Ready(outcome);
             };
             *this.began = clock::now();
-            this.other.set(Some(plan.shared.used().answer(plan.kept, outcome)));
+            this.other.set(Some(plan.shared.used().answer(plan.saved, outcome)));
             *this.sent = (judged.sent() != Sent::Nothing).then_some(plan.classify);
         }
         let Some(other) = this.other.as_mut().as_pin_mut() else {

@@ -54,7 +54,7 @@ impl<Res, Err: 'static> Classify<Res, Err> for EveryFailure {
 }
 
 pub(super) struct CountedAnswer<I> {
-    instead: I,
+    answer: I,
     used: Arc<AtomicU64>,
 }
 
@@ -63,7 +63,7 @@ impl<I> CountedAnswer<I> {
     pub(super) fn used(&self) -> &I {
         // Relaxed: a count by which nothing else is read.
         self.used.fetch_add(1, Ordering::Relaxed);
-        &self.instead
+        &self.answer
     }
 }
 
@@ -95,10 +95,10 @@ impl<S> FallbackLayer<FallbackService<S>> {
 
 impl<I> FallbackLayer<I> {
     /// Answers in a way of your own.
-    pub fn new(instead: I) -> Self {
+    pub fn new(answer: I) -> Self {
         let used = Arc::<AtomicU64>::default();
         Self {
-            shared: Some(Striped::new(CountedAnswer { instead, used: Arc::clone(&used) })),
+            shared: Some(Striped::new(CountedAnswer { answer, used: Arc::clone(&used) })),
             used,
             classify: EveryFailure,
         }
@@ -236,7 +236,7 @@ where
         }
         let Some(shared) = &self.layer.shared else { return FallbackFuture::new(self.inner.call(request), None) };
         let shared = shared.lease();
-        let plan = FallbackPlan { kept: shared.instead.keep(&request), shared, classify: self.layer.classify.clone() };
+        let plan = FallbackPlan { saved: shared.answer.keep(&request), shared, classify: self.layer.classify.clone() };
         FallbackFuture::new(self.inner.call(request), Some(plan))
     }
 }

@@ -263,11 +263,11 @@ mod tests {
 
     #[test]
     fn a_call_is_counted_on_the_stripe_of_its_thread_and_on_no_other() {
-        let cells = Counters::new();
+        let counters = Counters::new();
         crate::striped::on_another_stripe(|| {
-            cells.start();
-            cells.end(Status::Failure, None, 7);
-            for (index, cell) in cells.stripes.iter().enumerate() {
+            counters.start();
+            counters.end(Status::Failure, None, 7);
+            for (index, cell) in counters.stripes.iter().enumerate() {
                 let here = u64::from(index == stripe());
                 assert_eq!(cell.started.load(Ordering::Relaxed), here, "stripe {index}");
                 assert_eq!(cell.ended[Status::Failure as usize].load(Ordering::Relaxed), here, "stripe {index}");
@@ -280,21 +280,21 @@ mod tests {
 
     #[test]
     fn a_reader_never_sees_more_calls_ended_than_started() {
-        let cells = Counters::new();
+        let counters = Counters::new();
         let done = AtomicBool::new(false);
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 for _ in 0..20_000 {
-                    cells.start();
-                    cells.end(Status::Success, None, 1);
+                    counters.start();
+                    counters.end(Status::Success, None, 1);
                 }
                 done.store(true, Ordering::SeqCst);
             });
             while !done.load(Ordering::SeqCst) {
-                let snapshot = cells.snapshot();
+                let snapshot = counters.snapshot();
                 assert!(snapshot.started >= snapshot.total(), "{snapshot:?}");
             }
         });
-        assert_eq!(cells.snapshot().ended(Status::Success), 20_000);
+        assert_eq!(counters.snapshot().ended(Status::Success), 20_000);
     }
 }

@@ -23,7 +23,7 @@ use crate::{
 /// A call that has begun. Dropped, it ends as cancelled; as a failure when what it ran panicked; at the end of its time
 /// like a call that was refused for that.
 pub(super) struct Active {
-    cells: Lease<Counters>,
+    counters: Lease<Counters>,
     started: Instant,
     span: Span,
     /// A layer further in may say when the call ended.
@@ -33,9 +33,9 @@ pub(super) struct Active {
 }
 
 impl Active {
-    pub(super) fn new(cells: Lease<Counters>, started: Instant, span: Span, takes_end: bool) -> Self {
-        cells.start();
-        Self { cells, started, span, takes_end, running: false, ended: false }
+    pub(super) fn new(counters: Lease<Counters>, started: Instant, span: Span, takes_end: bool) -> Self {
+        counters.start();
+        Self { counters, started, span, takes_end, running: false, ended: false }
     }
 
     /// Runs a part of the call, in its span. The call is marked meanwhile, so that a drop under the mark is a panic.
@@ -55,7 +55,7 @@ impl Active {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
-        self.cells.end(status, code, nanos(end().saturating_since(self.started)));
+        self.counters.end(status, code, nanos(end().saturating_since(self.started)));
         if !self.span.is_disabled() {
             self.span.record("status", status.as_str());
             if let Some(code) = code {

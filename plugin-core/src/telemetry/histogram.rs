@@ -43,7 +43,7 @@ struct Near {
 }
 
 static NEAR: [Near; CELLS] = {
-    let mut cells = [Near { bound: u64::MAX, bucket: 0 }; CELLS];
+    let mut counters = [Near { bound: u64::MAX, bucket: 0 }; CELLS];
     // From 2^63, with no zero before its first bit, to 4, with 61. What is smaller is taken for 4 at least.
     let mut index = 4;
     while index < CELLS - 4 {
@@ -53,13 +53,13 @@ static NEAR: [Near; CELLS] = {
         while bucket < BOUNDS && from > UPPER[bucket] {
             bucket += 1;
         }
-        cells[index].bucket = bucket;
+        counters[index].bucket = bucket;
         if bucket < BOUNDS {
-            cells[index].bound = UPPER[bucket];
+            counters[index].bound = UPPER[bucket];
         }
         index += 1;
     }
-    cells
+    counters
 };
 
 /// The bucket of a duration: the first whose bound is not below it, as in Prometheus' `le`.
@@ -92,7 +92,7 @@ pub struct Bucket {
 /// One stripe's buckets.
 #[derive(Debug)]
 pub(super) struct Histogram {
-    cells: Box<[Cell; BUCKETS]>,
+    counters: Box<[Cell; BUCKETS]>,
     min: AtomicU64,
     max: AtomicU64,
 }
@@ -106,7 +106,7 @@ struct Cell {
 impl Histogram {
     pub(super) fn new() -> Self {
         Self {
-            cells: Box::new(std::array::from_fn(|_| Cell::default())),
+            counters: Box::new(std::array::from_fn(|_| Cell::default())),
             min: AtomicU64::new(u64::MAX),
             max: AtomicU64::new(0),
         }
@@ -115,7 +115,7 @@ impl Histogram {
     // All accesses are relaxed: the numbers are independent counts, and publish nothing.
 
     pub(super) fn record(&self, nanos: u64) {
-        let cell = &self.cells[bucket_of(nanos)];
+        let cell = &self.counters[bucket_of(nanos)];
         cell.count.fetch_add(1, Ordering::Relaxed);
         cell.sum.fetch_add(nanos, Ordering::Relaxed);
         if nanos < self.min.load(Ordering::Relaxed) {
@@ -127,7 +127,7 @@ impl Histogram {
     }
 
     pub(super) fn add_to(&self, buckets: &mut [Bucket], min: &mut u64, max: &mut u64) {
-        for (bucket, cell) in buckets.iter_mut().zip(self.cells.iter()) {
+        for (bucket, cell) in buckets.iter_mut().zip(self.counters.iter()) {
             bucket.count += cell.count.load(Ordering::Relaxed);
             bucket.sum += Duration::from_nanos(cell.sum.load(Ordering::Relaxed));
         }

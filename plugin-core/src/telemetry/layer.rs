@@ -21,7 +21,7 @@ use crate::{AtHead, ByErrorType, Classify, ClassifyFn, Judgement, Outcome, Respo
 #[must_use = "a layer does nothing until it wraps a service"]
 pub struct TelemetryLayer<D = AnyRequest, C = ByErrorType, O = AtHead> {
     name: Arc<str>,
-    cells: Striped<Counters>,
+    counters: Striped<Counters>,
     describe: D,
     classify: C,
     outcome: PhantomData<fn() -> O>,
@@ -46,7 +46,7 @@ impl<D> TelemetryLayer<D> {
     fn with(name: Arc<str>, describe: D) -> Self {
         Self {
             name,
-            cells: Striped::new(Counters::new()),
+            counters: Striped::new(Counters::new()),
             describe,
             classify: ByErrorType,
             outcome: PhantomData,
@@ -58,14 +58,14 @@ impl<D> TelemetryLayer<D> {
 impl<D, C, O> TelemetryLayer<D, C, O> {
     /// Describes requests in another way.
     pub fn describe<D2>(self, describe: D2) -> TelemetryLayer<D2, C, O> {
-        let Self { name, cells, classify, outcome, takes_end, .. } = self;
-        TelemetryLayer { name, cells, describe, classify, outcome, takes_end }
+        let Self { name, counters, classify, outcome, takes_end, .. } = self;
+        TelemetryLayer { name, counters, describe, classify, outcome, takes_end }
     }
 
     /// Judges outcomes in another way.
     pub fn classify<C2>(self, classify: C2) -> TelemetryLayer<D, C2, O> {
-        let Self { name, cells, describe, outcome, takes_end, .. } = self;
-        TelemetryLayer { name, cells, describe, classify, outcome, takes_end }
+        let Self { name, counters, describe, outcome, takes_end, .. } = self;
+        TelemetryLayer { name, counters, describe, classify, outcome, takes_end }
     }
 
     /// Judges outcomes by a closure.
@@ -79,8 +79,8 @@ impl<D, C, O> TelemetryLayer<D, C, O> {
 
     /// Follows a response to this point: [`AtHead`], or [`AtEnd`](crate::AtEnd) of its body.
     pub fn follow<O2>(self, _: O2) -> TelemetryLayer<D, C, O2> {
-        let Self { name, cells, describe, classify, takes_end, .. } = self;
-        TelemetryLayer { name, cells, describe, classify, outcome: PhantomData, takes_end }
+        let Self { name, counters, describe, classify, takes_end, .. } = self;
+        TelemetryLayer { name, counters, describe, classify, outcome: PhantomData, takes_end }
     }
 
     /// Takes the moment at which a layer of this family further in saw the call end, where one has read the clock for it
@@ -94,7 +94,7 @@ impl<D, C, O> TelemetryLayer<D, C, O> {
     /// Reads the counts.
     #[must_use]
     pub fn handle(&self) -> TelemetryHandle {
-        TelemetryHandle(self.cells.to_arc())
+        TelemetryHandle(self.counters.to_arc())
     }
 }
 
@@ -105,7 +105,7 @@ impl<S, D: Clone, C: Clone, O> Layer<S> for TelemetryLayer<D, C, O> {
         Telemetry {
             inner,
             name: Arc::clone(&self.name),
-            cells: self.cells.clone(),
+            counters: self.counters.clone(),
             describe: self.describe.clone(),
             classify: self.classify.clone(),
             outcome: PhantomData,
@@ -118,7 +118,7 @@ impl<D: Clone, C: Clone, O> Clone for TelemetryLayer<D, C, O> {
     fn clone(&self) -> Self {
         Self {
             name: Arc::clone(&self.name),
-            cells: self.cells.clone(),
+            counters: self.counters.clone(),
             describe: self.describe.clone(),
             classify: self.classify.clone(),
             outcome: PhantomData,
@@ -137,7 +137,7 @@ impl<D, C, O> fmt::Debug for TelemetryLayer<D, C, O> {
 pub struct Telemetry<S, D = AnyRequest, C = ByErrorType, O = AtHead> {
     inner: S,
     name: Arc<str>,
-    cells: Striped<Counters>,
+    counters: Striped<Counters>,
     describe: D,
     classify: C,
     outcome: PhantomData<fn() -> O>,
@@ -180,7 +180,7 @@ where
 
     fn call(&mut self, request: Req) -> Self::Future {
         let span = self.describe.span(&self.name, &request);
-        let mut active = Active::new(self.cells.lease(), self.describe.started(&request), span, self.takes_end);
+        let mut active = Active::new(self.counters.lease(), self.describe.started(&request), span, self.takes_end);
         let asked = O::asked(&request);
         let inner = active.run(|| self.inner.call(request));
         ResponseFuture::new(inner, active, asked, self.classify.clone())
@@ -192,7 +192,7 @@ impl<S: Clone, D: Clone, C: Clone, O> Clone for Telemetry<S, D, C, O> {
         Self {
             inner: self.inner.clone(),
             name: Arc::clone(&self.name),
-            cells: self.cells.clone(),
+            counters: self.counters.clone(),
             describe: self.describe.clone(),
             classify: self.classify.clone(),
             outcome: PhantomData,

@@ -90,7 +90,7 @@ fn forget(plugin: &str, breaker: &CircuitBreakerHandle) {
         }
         _ => return,
     }
-    breaker.begin_anew();
+    breaker.reset_after_restart();
 }
 
 /// So often, about, it is tried whether a plugin over HTTP can be reached again.

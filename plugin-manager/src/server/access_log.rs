@@ -80,7 +80,7 @@ pub(super) struct Wanted {
 #[derive(Clone, Debug)]
 pub(super) struct Writes {
     pub(super) wanted: Wanted,
-    pub(super) course: Arc<Lifecycle>,
+    pub(super) lifecycle: Arc<Lifecycle>,
 }
 
 /// Who asked for what. It stands in the extensions of a request whose line is to be written, and whoever knows it tells it, so
@@ -107,13 +107,13 @@ impl LoggedRequest {
 /// Writes the line of a request: method, path, status, code, request id, who called, the plugin, what went wrong, and how long
 /// it took until there was an answer. One that had none has its line too.
 pub(super) async fn write(State(writes): State<Writes>, mut request: Request, next: Next) -> Response<Body> {
-    let Writes { wanted, course } = writes;
+    let Writes { wanted, lifecycle } = writes;
     // As it was sent, so that no character of it does anything in a log.
     let path = request.uri().path().chars().take(LONGEST_PATH).collect();
     let client = request.extensions().get::<PeerAddr>().and_then(|peer| wanted.address.shown(peer.0.ip()));
     let (log, method, asked) = (wanted.requests, request.method().clone(), LoggedRequest::default());
     request.extensions_mut().insert(asked.clone());
-    let mut line = AccessLine { log, method, path, client, began: clock::now(), asked, course, answer: None };
+    let mut line = AccessLine { log, method, path, client, began: clock::now(), asked, lifecycle, answer: None };
     let response = next.run(request).await;
     let text = |value: &axum::http::HeaderValue| value.to_str().unwrap_or_default().to_owned();
     let (said, known) = (response.extensions().get::<ToldProblem>(), response.extensions());
@@ -141,7 +141,7 @@ struct AccessLine {
     client: Option<IpAddr>,
     began: Instant,
     asked: LoggedRequest,
-    course: Arc<Lifecycle>,
+    lifecycle: Arc<Lifecycle>,
     answer: Option<Answer>,
 }
 
@@ -150,7 +150,7 @@ const CLIENT_GONE: u16 = 499;
 
 impl Drop for AccessLine {
     fn drop(&mut self) {
-        let Self { log, method, path, client, began, asked, course, answer } = &*self;
+        let Self { log, method, path, client, began, asked, lifecycle, answer } = &*self;
         let failed = answer.as_ref().is_none_or(|answer| answer.status.as_u16() >= 400);
         if *log == AccessLog::Off || (*log == AccessLog::Errors && !failed) {
             return;
@@ -188,7 +188,7 @@ impl Drop for AccessLine {
             }
             Some(Answer { status, code, .. }) => line!(Level::INFO, status.as_u16(), *code, "request"),
             // Its client may well be there, and hears nothing.
-            None if course.is_cut_off() => {
+            None if lifecycle.is_cut_off() => {
                 let (status, code) = (None::<u16>, Code::ShuttingDown.as_str());
                 line!(Level::WARN, status, code, "request, cut off: the gateway was told to stop at once");
             }

@@ -36,7 +36,7 @@ struct DataPlane {
     bodies: Arc<Bodies>,
     /// Of replies, until their clients have them: so those that do not read take no room from those that ask.
     replies: Arc<Bodies>,
-    course: Arc<Lifecycle>,
+    lifecycle: Arc<Lifecycle>,
 }
 
 /// What bounds a call, and what is told of it.
@@ -55,14 +55,14 @@ pub(super) struct Bounds {
 
 /// The routes of the data plane. The body of a request is the payload, and must be JSON; the body of an answer is the
 /// plugin's reply.
-pub(super) fn routes(manager: Manager<Bytes, Bytes>, bounds: Bounds, course: Arc<Lifecycle>) -> Router {
+pub(super) fn routes(manager: Manager<Bytes, Bytes>, bounds: Bounds, lifecycle: Arc<Lifecycle>) -> Router {
     Router::new().route("/v1/plugins/{name}", post(call).fallback(only_post)).fallback(no_such_path).with_state(
         DataPlane {
             manager,
             bounds,
             bodies: Bodies::new(bounds.max_bodies),
             replies: Bodies::new(bounds.max_bodies),
-            course,
+            lifecycle,
         },
     )
 }
@@ -127,7 +127,7 @@ async fn forward(
         biased;
         admitted = admit(plane.bounds, context, parts, body, &mut held) => admitted,
         // Its call would be refused.
-        () = plane.course.closed.raised() => Err(PluginError::from(Rejected::new(Code::ShuttingDown)).into()),
+        () = plane.lifecycle.closed.raised() => Err(PluginError::from(Rejected::new(Code::ShuttingDown)).into()),
     };
     let call = match admitted {
         Ok(call) => door.pass(call),
@@ -136,7 +136,7 @@ async fn forward(
     let answer = tokio::select! {
         biased;
         answer = plane.manager.execute_with(name, call) => answer,
-        () = plane.course.over.raised() => {
+        () = plane.lifecycle.over.raised() => {
             let problem = "the gateway has stopped and did not wait for the plugin's answer any longer";
             let error = PluginError::new(Code::ShuttingDown, problem).with_sent(Sent::Maybe);
             Err(error.with_plugin(name.as_str()))

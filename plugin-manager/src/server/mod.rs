@@ -256,7 +256,7 @@ impl GatewaySettings {
 pub struct Gateway {
     manager: Manager<Bytes, Bytes>,
     metrics: Metrics,
-    course: Arc<Lifecycle>,
+    lifecycle: Arc<Lifecycle>,
     data: Serving,
     admin: Serving,
     _cut_off: CutOff,
@@ -272,15 +272,15 @@ impl Gateway {
     pub async fn start(manager: Manager<Bytes, Bytes>, settings: GatewaySettings) -> Result<Self, PluginError> {
         settings.check()?;
         let metrics = Metrics::new();
-        let course = Arc::new(Lifecycle::new());
+        let lifecycle = Arc::new(Lifecycle::new());
         let plane = admin::AdminPlane {
             manager: manager.clone(),
             metrics: metrics.clone(),
             started: clock::now(),
             drain_timeout: settings.drain_timeout,
-            course: Arc::clone(&course),
+            lifecycle: Arc::clone(&lifecycle),
         };
-        let data = data::routes(manager.clone(), settings.data, Arc::clone(&course));
+        let data = data::routes(manager.clone(), settings.data, Arc::clone(&lifecycle));
         let data = match settings.verifier {
             Some(verifier) => data.layer(VerifyLayer::new(verifier)),
             None => data,
@@ -291,7 +291,7 @@ impl Gateway {
         let data = match settings.data.access_log {
             access_log::Wanted { requests: AccessLog::Off, .. } => data,
             wanted => {
-                let writes = access_log::Writes { wanted, course: Arc::clone(&course) };
+                let writes = access_log::Writes { wanted, lifecycle: Arc::clone(&lifecycle) };
                 data.layer(middleware::from_fn_with_state(writes, access_log::write))
             }
         };
@@ -302,14 +302,14 @@ impl Gateway {
         let admin_listener = bind("admin.listen", settings.admin_listen).await?;
         let data = serve(data, data_listener, settings.connections, settings.tls)?;
         let admin = serve(admin, admin_listener, settings.admin_connections, settings.admin_tls)?;
-        let cut_off = CutOff(Arc::clone(&course));
-        Ok(Self { manager, metrics, course, data, admin, _cut_off: cut_off })
+        let cut_off = CutOff(Arc::clone(&lifecycle));
+        Ok(Self { manager, metrics, lifecycle, data, admin, _cut_off: cut_off })
     }
 
     /// Says that every plugin has been registered: `/readyz` answers 200 from now on, once none of them is
     /// [announced](Manager::announce) and still to come.
     pub fn set_ready(&self) {
-        self.course.set_ready();
+        self.lifecycle.set_ready();
     }
 
     /// Says that the gateway is about to stop: `/readyz` answers 503 from now on, and it goes on serving until it is
@@ -317,7 +317,7 @@ impl Gateway {
     /// does.
     #[allow(clippy::must_use_candidate, reason = "it is called for what it does")]
     pub fn leave(&self) -> bool {
-        self.course.leave()
+        self.lifecycle.leave()
     }
 
     /// Where the data plane listens.
@@ -345,12 +345,12 @@ impl Gateway {
     /// `LIFECYCLE_2102`. The report lists every plugin, and what did not finish.
     pub async fn shutdown(self, limit: Duration) -> ShutdownReport {
         let start = clock::now();
-        self.course.leave();
-        self.course.closed.raise();
+        self.lifecycle.leave();
+        self.lifecycle.closed.raise();
         // Side by side: a request that is in flight at the plane is a call in flight at its plugin.
         let (data, plugins) = tokio::join!(
             self.data.shutdown(limit.saturating_add(LAST_ANSWERS)),
-            self.manager.shutdown_with(limit, || self.course.over.raise())
+            self.manager.shutdown_with(limit, || self.lifecycle.over.raise())
         );
         let left = limit.saturating_sub(start.elapsed()).max(Duration::from_secs(1));
         let admin = self.admin.shutdown(left.min(Duration::from_secs(2))).await;

@@ -13,7 +13,7 @@ use super::second::{Cell, Dated};
 #[derive(Debug)]
 pub(crate) struct Ledger<const SLOTS: usize> {
     /// The latest second in which somebody asked, and the count (which wraps).
-    word: AtomicU64,
+    packed: AtomicU64,
     /// The count at the beginning of each second.
     starts: [AtomicU64; SLOTS],
     /// Units that were given back, under the second in which they were spent.
@@ -23,7 +23,7 @@ pub(crate) struct Ledger<const SLOTS: usize> {
 impl<const SLOTS: usize> Ledger<SLOTS> {
     pub(crate) fn new() -> Self {
         Self {
-            word: AtomicU64::new(0),
+            packed: AtomicU64::new(0),
             starts: std::array::from_fn(|_| AtomicU64::new(0)),
             returned: std::array::from_fn(|_| Cell::new()),
         }
@@ -35,8 +35,8 @@ impl<const SLOTS: usize> Ledger<SLOTS> {
     /// `allowed` may be asked several times and has no effect of its own.
     pub(crate) fn spend(&self, second: u32, window: u32, allowed: impl Fn(u32) -> u64) -> Option<u32> {
         loop {
-            let word = self.advance(second);
-            let held = Dated::unpack(word);
+            let packed = self.advance(second);
+            let held = Dated::unpack(packed);
             let spent = self.spent_at(held, window);
             if u64::from(spent) >= allowed(held.second) {
                 return None;
@@ -44,7 +44,7 @@ impl<const SLOTS: usize> Ledger<SLOTS> {
             let next = Dated { count: held.count.wrapping_add(1), ..held };
             // AcqRel: pairs with itself and with `advance`. Whoever reads this word also sees the starts that were
             // written before it.
-            if self.word.compare_exchange_weak(word, next.pack(), Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+            if self.packed.compare_exchange_weak(packed, next.pack(), Ordering::AcqRel, Ordering::Relaxed).is_ok() {
                 return Some(held.second);
             }
         }
@@ -75,11 +75,11 @@ impl<const SLOTS: usize> Ledger<SLOTS> {
     /// Brings the word to this second, or leaves it at a later one, and gives it back.
     fn advance(&self, second: u32) -> u64 {
         // Acquire: pairs with the compare-and-swap that wrote the word, so that its starts are visible.
-        let mut word = self.word.load(Ordering::Acquire);
+        let mut packed = self.packed.load(Ordering::Acquire);
         loop {
-            let held = Dated::unpack(word);
+            let held = Dated::unpack(packed);
             if held.second >= second {
-                return word;
+                return packed;
             }
             let ring = u32::try_from(SLOTS).unwrap_or(u32::MAX);
             let first = (held.second + 1).max(second.saturating_sub(ring - 1));
@@ -88,9 +88,9 @@ impl<const SLOTS: usize> Ledger<SLOTS> {
             }
             let next = Dated { second, count: held.count };
             // Release: the starts above are visible to whoever reads this word.
-            match self.word.compare_exchange_weak(word, next.pack(), Ordering::AcqRel, Ordering::Acquire) {
+            match self.packed.compare_exchange_weak(packed, next.pack(), Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => return next.pack(),
-                Err(seen) => word = seen,
+                Err(seen) => packed = seen,
             }
         }
     }
@@ -100,18 +100,18 @@ impl<const SLOTS: usize> Ledger<SLOTS> {
     /// before, and nobody can have read a larger one under an earlier second.
     fn begin(&self, second: u32, count: u32) {
         let start = &self.starts[slot::<SLOTS>(second)];
-        let mut word = start.load(Ordering::Relaxed);
+        let mut packed = start.load(Ordering::Relaxed);
         loop {
-            let held = Dated::unpack(word);
+            let held = Dated::unpack(packed);
             let is_later = count.wrapping_sub(held.count) as i32 > 0;
             if held.second > second || (held.second == second && !is_later) {
                 return;
             }
             let next = Dated { second, count }.pack();
             // Relaxed: published by the word.
-            match start.compare_exchange_weak(word, next, Ordering::Relaxed, Ordering::Relaxed) {
+            match start.compare_exchange_weak(packed, next, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => return,
-                Err(seen) => word = seen,
+                Err(seen) => packed = seen,
             }
         }
     }

@@ -68,8 +68,8 @@ impl BudgetConfig {
         (self.ratio as u64) << 40 | (self.window as u64) << 32 | self.min_per_second as u64
     }
 
-    const fn unpack(word: u64) -> Self {
-        Self { ratio: (word >> 40) as u32, window: (word >> 32) as u8, min_per_second: word as u32 }
+    const fn unpack(packed: u64) -> Self {
+        Self { ratio: (packed >> 40) as u32, window: (packed >> 32) as u8, min_per_second: packed as u32 }
     }
 }
 

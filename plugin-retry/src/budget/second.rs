@@ -17,8 +17,8 @@ pub(crate) struct Dated {
 }
 
 impl Dated {
-    pub(crate) const fn unpack(word: u64) -> Self {
-        Self { second: (word >> 32) as u32, count: word as u32 }
+    pub(crate) const fn unpack(packed: u64) -> Self {
+        Self { second: (packed >> 32) as u32, count: packed as u32 }
     }
 
     pub(crate) const fn pack(self) -> u64 {
@@ -40,17 +40,17 @@ impl Cell {
     pub(crate) fn add(&self, second: u32) {
         // Relaxed: the cell is its own whole story. A reader that misses the newest event refuses a retry that it could
         // have allowed a moment later, and never allows one too many.
-        let mut word = self.0.load(Ordering::Relaxed);
+        let mut packed = self.0.load(Ordering::Relaxed);
         loop {
-            let held = Dated::unpack(word);
+            let held = Dated::unpack(packed);
             let next = match held.second {
                 same if same == second => Dated { second, count: held.count.saturating_add(1) },
                 older if older < second => Dated { second, count: 1 },
                 _ => return,
             };
-            match self.0.compare_exchange_weak(word, next.pack(), Ordering::Relaxed, Ordering::Relaxed) {
+            match self.0.compare_exchange_weak(packed, next.pack(), Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => return,
-                Err(seen) => word = seen,
+                Err(seen) => packed = seen,
             }
         }
     }

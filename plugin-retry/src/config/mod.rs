@@ -22,7 +22,7 @@ use crate::{BudgetConfig, Condition, ThrottleConfig, wait_policy::WaitPolicy};
 #[derive(Clone, Debug, PartialEq)]
 pub struct RetryConfig {
     pub(crate) max_retries: u16,
-    pub(crate) waits: WaitPolicy,
+    pub(crate) wait_policy: WaitPolicy,
     pub(crate) spending: Spending,
     pub(crate) on: Vec<Condition>,
     pub(crate) idempotent: bool,
@@ -43,7 +43,7 @@ impl Default for RetryConfig {
     fn default() -> Self {
         Self {
             max_retries: 3,
-            waits: WaitPolicy::Backoff(Backoff::default()),
+            wait_policy: WaitPolicy::Backoff(Backoff::default()),
             spending: Spending::Budget(BudgetConfig::default()),
             on: Vec::new(),
             idempotent: false,
@@ -69,7 +69,7 @@ impl RetryConfig {
     /// The waits between attempts; `None` when a closure gives them.
     #[must_use]
     pub fn backoff(&self) -> Option<Backoff> {
-        match &self.waits {
+        match &self.wait_policy {
             WaitPolicy::Backoff(backoff) => Some(*backoff),
             WaitPolicy::Custom(_) => None,
         }
@@ -195,7 +195,7 @@ impl RetryConfigBuilder {
     /// Waits as a closure says, which is given the number of the repetition, from 0. The other settings of waits then
     /// have no effect, and what a service asks for is still heeded.
     pub fn with_intervals(mut self, wait: impl Fn(u32) -> Duration + Send + Sync + 'static) -> Self {
-        self.config.waits = WaitPolicy::Custom(Arc::new(wait));
+        self.config.wait_policy = WaitPolicy::Custom(Arc::new(wait));
         self.custom = true;
         self
     }
@@ -262,7 +262,7 @@ impl RetryConfigBuilder {
         self.config.max_retries = u16::try_from(self.max_retries).unwrap_or(u16::MAX);
         self.config.max_body = u32::try_from(self.max_body).unwrap_or(u32::MAX);
         if !self.custom {
-            self.config.waits =
+            self.config.wait_policy =
                 WaitPolicy::Backoff(Backoff::new(self.initial, self.max, self.multiplier, self.jitter)?);
         }
         Ok(self.config)

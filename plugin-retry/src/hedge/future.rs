@@ -40,7 +40,7 @@ pin_project! {
         #[pin]
         first: Option<S::Future>,
         // `None` once there shall be no other hedge. Beside the race, not in it: what is large is then written once.
-        kept: Option<K::Kept>,
+        saved: Option<K::Kept>,
         // `None`: the call passes through, or has ended.
         race: Option<Race<S, Req, C, K>>,
     }
@@ -108,12 +108,12 @@ where
 {
     #[inline]
     pub(super) fn passed_through(first: S::Future) -> Self {
-        Self { first: Some(first), kept: None, race: None }
+        Self { first: Some(first), saved: None, race: None }
     }
 
     #[inline]
-    pub(super) fn new(first: S::Future, kept: Option<K::Kept>, race: Race<S, Req, C, K>) -> Self {
-        Self { first: Some(first), kept, race: Some(race) }
+    pub(super) fn new(first: S::Future, saved: Option<K::Kept>, race: Race<S, Req, C, K>) -> Self {
+        Self { first: Some(first), saved, race: Some(race) }
     }
 }
 
@@ -149,7 +149,7 @@ where
     /// does a refusal: a circuit that has opened since says nothing of the attempt that had passed.
     fn end(
         &mut self,
-        kept: &mut Option<K::Kept>,
+        saved: &mut Option<K::Kept>,
         result: Result<S::Response, S::Error>,
         began: Instant,
         others: usize,
@@ -159,7 +159,7 @@ where
             self.core.state.succeeded(self.started, self.began, self.measured, clock::now);
         }
         match judged.push_back() {
-            Some(PushBack::Never) => *kept = None,
+            Some(PushBack::Never) => *saved = None,
             Some(PushBack::After(wait)) if others > 0 => self.put_off(wait),
             _ => {}
         }
@@ -194,7 +194,7 @@ where
 
     /// Whether a hedge is due; arms the timer for it.
     fn poll_due(&mut self, slot: &mut Option<K::Kept>, cx: &mut Context<'_>) -> bool {
-        let Some(kept) = slot else { return false };
+        let Some(saved) = slot else { return false };
         if self.timer.is_none() {
             let now = clock::now();
             self.began = self.began.or(Some(now));
@@ -202,7 +202,7 @@ where
                 let due = now.saturating_add(delay).max(self.not_before);
                 (due.saturating_since(now), due)
             });
-            let deadline = kept.deadline(self.started).unwrap_or(Instant::MAX);
+            let deadline = saved.deadline(self.started).unwrap_or(Instant::MAX);
             // No hedge starts that cannot finish.
             let Some((delay, due)) = due.filter(|(_, due)| *due < deadline) else {
                 *slot = None;
@@ -228,9 +228,9 @@ where
             return;
         };
         let launched = self.launched + 1;
-        let request = slot.as_mut().and_then(|kept| {
-            let deadline = kept.deadline(self.started);
-            kept.again(Attempt { number: launched, at: now, deadline, beside: true })
+        let request = slot.as_mut().and_then(|saved| {
+            let deadline = saved.deadline(self.started);
+            saved.again(Attempt { number: launched, at: now, deadline, beside: true })
         });
         let Some(request) = request else {
             state.give_back(withdrawn);
@@ -286,7 +286,7 @@ where
             }
             let Some(race) = this.race.as_mut() else { return polled };
             if let Poll::Ready(result) = polled
-                && let Some(result) = race.end(this.kept, result, race.started, race.hedges.len())
+                && let Some(result) = race.end(this.saved, result, race.started, race.hedges.len())
             {
                 race.lose();
                 *this.race = None;
@@ -294,7 +294,7 @@ where
             }
         }
         let Some(race) = this.race.as_mut() else { polled_after_end("plugin_retry::HedgeFuture") };
-        let result = ready!(race.poll_hedges(this.kept, cx, this.first.is_some()));
+        let result = ready!(race.poll_hedges(this.saved, cx, this.first.is_some()));
         // The losers stop now, not when the caller gets round to dropping this future.
         if this.first.is_some() {
             cut::drop_superseded(|| this.first.set(None));
@@ -313,7 +313,7 @@ where
 {
     fn poll_hedges(
         &mut self,
-        kept: &mut Option<K::Kept>,
+        saved: &mut Option<K::Kept>,
         cx: &mut Context<'_>,
         first_runs: bool,
     ) -> Poll<Result<S::Response, S::Error>> {
@@ -326,7 +326,7 @@ where
                 };
                 let began = hedge.began;
                 let others = self.hedges.len() - 1 + usize::from(first_runs);
-                if let Some(result) = self.end(kept, result, began, others) {
+                if let Some(result) = self.end(saved, result, began, others) {
                     // Relaxed: a count.
                     self.core.state.won.fetch_add(u64::from(result.is_ok()), Ordering::Relaxed);
                     return Poll::Ready(result);
@@ -334,10 +334,10 @@ where
                 let lost = self.hedges.swap_remove(index);
                 self.core.state.give_back(lost.withdrawn);
             }
-            if !self.poll_due(kept, cx) {
+            if !self.poll_due(saved, cx) {
                 return Poll::Pending;
             }
-            self.launch(kept);
+            self.launch(saved);
         }
     }
 }

@@ -70,10 +70,10 @@ where
         let core = self.core.lease();
         let started = core.replay.started(&request);
         let limits = control.limits();
-        let kept = core.replay.keep(&mut request, limits);
-        let kept = kept.ok().filter(|kept| kept.idempotent().unwrap_or(limits.idempotent));
-        let race = Race::new(core, started, kept.is_some());
-        HedgeFuture::new(readiness::call(&mut self.inner, request), kept, race)
+        let saved = core.replay.keep(&mut request, limits);
+        let saved = saved.ok().filter(|saved| saved.idempotent().unwrap_or(limits.idempotent));
+        let race = Race::new(core, started, saved.is_some());
+        HedgeFuture::new(readiness::call(&mut self.inner, request), saved, race)
     }
 }
 

@@ -21,7 +21,7 @@ pub trait RepeatBody: Sized {
 
     /// The body from its beginning, or `None` when it turned out to be larger. An earlier copy is still read when it
     /// is to be sent `beside` it; otherwise that one ends with an error.
-    fn again(kept: &Self::Kept, beside: bool) -> Option<Self>;
+    fn again(saved: &Self::Kept, beside: bool) -> Option<Self>;
 }
 
 impl<B> RepeatBody for ReplayBody<B>
@@ -34,8 +34,8 @@ where
         self.record(max)
     }
 
-    fn again(kept: &Recording<B>, beside: bool) -> Option<Self> {
-        kept.reader(beside)
+    fn again(saved: &Recording<B>, beside: bool) -> Option<Self> {
+        saved.reader(beside)
     }
 }
 
@@ -49,8 +49,8 @@ macro_rules! by_clone {
                 Some(self.clone())
             }
 
-            fn again(kept: &Self, _: bool) -> Option<Self> {
-                Some(kept.clone())
+            fn again(saved: &Self, _: bool) -> Option<Self> {
+                Some(saved.clone())
             }
         }
     )+};
@@ -80,8 +80,8 @@ macro_rules! by_rebuilding {
                 Some(recording)
             }
 
-            fn again(kept: &Recording<Self>, beside: bool) -> Option<Self> {
-                kept.reader(beside).map(Self::new)
+            fn again(saved: &Recording<Self>, beside: bool) -> Option<Self> {
+                saved.reader(beside).map(Self::new)
             }
         }
     )+};

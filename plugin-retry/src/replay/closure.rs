@@ -38,14 +38,14 @@ where
     }
 
     fn keep(&self, request: &mut Req, _: Limits) -> Result<Self::Kept, GaveUp> {
-        let kept = (self.copy)(request).ok_or(GaveUp::NotKept)?;
-        Ok(KeptClone { kept, copy: self.copy.clone() })
+        let saved = (self.copy)(request).ok_or(GaveUp::NotKept)?;
+        Ok(KeptClone { saved, copy: self.copy.clone() })
     }
 }
 
 /// A request that a closure copied.
 pub struct KeptClone<F, Req> {
-    kept: Req,
+    saved: Req,
     copy: F,
 }
 
@@ -65,7 +65,7 @@ impl<F: Fn(&Req) -> Option<Req>, Req> Kept<Req> for KeptClone<F, Req> {
     fn note_failure(&mut self, _: InstanceId) {}
 
     fn again(&mut self, _: Attempt) -> Option<Req> {
-        (self.copy)(&self.kept)
+        (self.copy)(&self.saved)
     }
 }
 

@@ -40,12 +40,12 @@ pub(super) struct AdminPlane {
     pub(super) metrics: Metrics,
     pub(super) started: clock::Instant,
     pub(super) drain_timeout: Duration,
-    pub(super) course: Arc<Lifecycle>,
+    pub(super) lifecycle: Arc<Lifecycle>,
 }
 
 impl AdminPlane {
     fn is_leaving(&self) -> bool {
-        self.course.is_leaving() || self.manager.is_shutting_down()
+        self.lifecycle.is_leaving() || self.manager.is_shutting_down()
     }
 }
 
@@ -108,7 +108,7 @@ async fn readyz(State(plane): State<AdminPlane>) -> Response<Body> {
         return not_ready("shutting down\n".to_owned());
     }
     // Before the look at the plugins, which are there when it is ready.
-    let ready = plane.course.is_ready();
+    let ready = plane.lifecycle.is_ready();
     let plugins = plane.manager.list();
     let named = |which: &dyn Fn(&PluginView) -> bool| {
         let names: Vec<_> = plugins.iter().filter(|plugin| which(plugin)).map(|plugin| plugin.name.as_str()).collect();

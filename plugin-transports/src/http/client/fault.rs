@@ -56,7 +56,7 @@ pub(super) fn status(config: &HttpConfig, status: StatusCode, headers: &HeaderMa
             let error = PluginError::new(code(status), message(config, status, headers));
             let error = if let Some(text) = body.text { error.with_detail(text) } else { error };
             let again = RetryHint { retryable: Some(passes), retry_after: if passes { later() } else { None } };
-            again.on(error)
+            again.apply_to(error)
         }
     };
     if tells { error.with_http_status(status.as_u16()) } else { error }

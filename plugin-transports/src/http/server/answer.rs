@@ -35,7 +35,7 @@ pub(super) fn answer(result: Result<Reply<Bytes>, PluginError>, request_id: &str
 }
 
 fn says_no_more(error: &PluginError) -> bool {
-    RetryHint::of(error).beyond(error.code()) == RetryHint::default()
+    RetryHint::of_error(error).beyond(error.code()) == RetryHint::default()
 }
 
 /// What `GET .../health` answers: 200 when healthy or degraded, and 503 otherwise.
