@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use plugin_core::{Rejected, Striped};
+use plugin_core::{Rejected, sync::Striped};
 
 use crate::{
     CircuitBreakerConfig, CircuitBreakerHandle, CircuitBreakerStats, CircuitState,

@@ -8,9 +8,10 @@ use std::{
 };
 
 use plugin_core::{
-    Judgement, Pad, Verdict,
+    Judgement, Verdict,
     classify::Cause,
     clock::{self, Instant, nanos},
+    sync::Pad,
 };
 
 use crate::{

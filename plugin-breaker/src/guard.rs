@@ -3,9 +3,10 @@
 use std::{fmt, ops::Deref, sync::Arc, time::Duration};
 
 use plugin_core::{
-    Judgement, Lease,
+    Judgement,
     clock::Instant,
     deadline::{cut, turn, waiting},
+    sync::Lease,
 };
 
 use crate::{

@@ -1,6 +1,6 @@
 //! Where successes are counted: one block of cells per stripe of threads, so that two threads do not meet.
 
-use plugin_core::Pad;
+use plugin_core::sync::Pad;
 
 use crate::sync::{AtomicU64, Ordering, stripe, stripe_count};
 

@@ -17,12 +17,12 @@ pub(crate) use loom::sync::{
 };
 
 #[cfg(not(loom))]
-pub(crate) use plugin_core::striped::stripe;
+pub(crate) use plugin_core::sync::stripe;
 
 /// Stripes of one breaker. More than this many do not pay for the memory: a breaker exists once per plugin, or per key.
 #[cfg(not(loom))]
 pub(crate) fn stripe_count() -> usize {
-    plugin_core::striped::stripe_count().min(16)
+    plugin_core::sync::stripe_count().min(16)
 }
 
 #[cfg(loom)]

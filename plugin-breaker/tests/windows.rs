@@ -104,7 +104,7 @@ async fn a_time_window_is_flat_in_memory_up_to_100_000_calls_and_below_a_kilobyt
     assert_eq!(breaker.stats().window.expect("kept").calls, 100_000);
     assert_eq!(breaker.handle().memory(), before);
     // What is striped grows with the machine: 128 bytes per stripe. A kilobyte is for two.
-    let stripes = plugin_core::striped::stripe_count().min(16);
+    let stripes = plugin_core::sync::stripe_count().min(16);
     assert!(before - 128 * stripes <= 1024 - 2 * 128, "{before} bytes with {stripes} stripes");
 }
 

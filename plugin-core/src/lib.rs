@@ -21,7 +21,6 @@ pub mod health;
 mod instance;
 mod instance_id;
 mod key;
-mod keyed;
 pub mod outcome;
 mod plugin;
 mod polled_after_end;
@@ -33,8 +32,7 @@ mod sentences;
 #[cfg(feature = "serde")]
 pub mod serde_duration;
 pub mod settings;
-mod slots;
-pub mod striped;
+pub mod sync;
 pub mod telemetry;
 #[cfg(feature = "tonic")]
 mod tonic_status;
@@ -57,7 +55,6 @@ pub use health::{HealthCell, HealthState, HealthStatus};
 pub use instance::{PluginInfo, PluginInstance, Probe};
 pub use instance_id::{Attributed, InstanceId};
 pub use key::KeyOf;
-pub use keyed::KeyedTable;
 pub use outcome::{AtEnd, AtHead, End, ExpectedBody, Observe, Observer, Outcome, ResponseBodyRule};
 #[cfg(feature = "http")]
 pub use outcome::{FollowBody, FollowedBody};
@@ -71,6 +68,4 @@ pub use reject::{AsErrorValue, Reject};
 pub use rejected::{Quota, Rejected};
 pub use request_id::RequestId;
 pub use sentences::{RoundedDuration, counted, rounded};
-pub use slots::{SlotCall, Slots, Started};
-pub use striped::{Lease, Pad, Striped, StripedCounter};
 pub use trace_context::TraceContext;

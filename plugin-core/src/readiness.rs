@@ -5,7 +5,7 @@
 //! where it is: in a clone that somebody keeps for the next call. Until then nobody else has it.
 //!
 //! **The rule.** A layer that answers in `call` without calling the service that it has polled ready says so with
-//! [`unused`]. Whoever keeps a readied service beyond the call, as [`Slots`](crate::Slots) and a retry do, calls it through
+//! [`unused`]. Whoever keeps a readied service beyond the call, as [`Slots`](crate::sync::Slots) and a retry do, calls it through
 //! [`call`], which replaces it by a clone when somebody beneath has said so. The clone starts unreserved, and with the
 //! service that it replaces its reservations are gone.
 //!

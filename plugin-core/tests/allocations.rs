@@ -14,8 +14,9 @@ use allocation_counter::measure;
 use bytes::Bytes;
 use futures_util::future::{Ready, ready};
 use plugin_core::{
-    BoxPlugin, Call, CallContext, Code, Plugin, PluginError, Reply, Slots, Striped,
+    BoxPlugin, Call, CallContext, Code, Plugin, PluginError, Reply,
     deadline::{AttemptTimeoutLayer, DeadlineLayer},
+    sync::{Slots, Striped},
     telemetry::TelemetryLayer,
 };
 use tower::{Service, ServiceBuilder, service_fn};

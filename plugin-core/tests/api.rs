@@ -5,13 +5,14 @@ use std::{convert::Infallible, error::Error, fmt::Debug, time::Duration};
 use plugin_core::{
     AsErrorValue, AtEnd, AtHead, Attributed, Backoff, BoxError, BoxErrorLayer, BoxErrorService, BoxPlugin,
     ByErrorChain, ByErrorType, Call, CallContext, ClassifyFn, Code, CodeKind, ConfigError, End, HealthCell,
-    HealthState, HealthStatus, InstanceId, Jitter, Lease, Observer, PluginError, PluginInfo, PluginInstance, Probe,
-    Quota, Rejected, Reply, RequestId, Sent, SlotCall, Slots, Striped, StripedCounter, TraceContext, Verdict, clock,
+    HealthState, HealthStatus, InstanceId, Jitter, Observer, PluginError, PluginInfo, PluginInstance, Probe, Quota,
+    Rejected, Reply, RequestId, Sent, TraceContext, Verdict, clock,
     deadline::{
         AttemptTimeout, AttemptTimeoutFuture, AttemptTimeoutHandle, AttemptTimeoutLayer, Deadline, DeadlineFuture,
         DeadlineHandle, DeadlineLayer,
     },
     go_duration,
+    sync::{Lease, SlotCall, Slots, Striped, StripedCounter},
     telemetry::{self, AnyRequest, Bucket, ByCall, Status, Telemetry, TelemetryHandle, TelemetryLayer, TelemetryStats},
 };
 

@@ -12,8 +12,9 @@ use std::{
 };
 
 use plugin_core::{
-    Call, Code, Plugin, PluginError, Reply, Slots,
+    Call, Code, Plugin, PluginError, Reply,
     deadline::{AttemptTimeoutLayer, DeadlineLayer},
+    sync::Slots,
     telemetry::{Status, TelemetryHandle, TelemetryLayer},
 };
 use tokio_test::task;

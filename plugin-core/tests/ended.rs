@@ -6,11 +6,12 @@ mod support;
 use std::{future::ready, time::Duration};
 
 use plugin_core::{
-    AsErrorValue, Call, PluginError, Rejected, Reply, Slots,
+    AsErrorValue, Call, PluginError, Rejected, Reply,
     coalesce::CoalesceLayer,
     deadline::{AttemptTimeoutLayer, DeadlineLayer},
     fallback::FallbackLayer,
     reject::RejectFuture,
+    sync::Slots,
     telemetry::TelemetryLayer,
 };
 use support::{polled_again, says};
@@ -58,7 +59,7 @@ fn a_future_of_every_layer_says_which_it_was() {
 fn so_does_a_call_whose_service_was_not_ready() {
     let (mock, mut handle) = tower_test::mock::pair::<u32, u32>();
     handle.send_error("closed");
-    assert_eq!(polled_again(Slots::call(&Slots::new(mock), 1)), says("plugin_core::SlotCall"));
+    assert_eq!(polled_again(Slots::call(&Slots::new(mock), 1)), says("plugin_core::sync::SlotCall"));
 }
 
 #[cfg(feature = "cache")]

@@ -10,7 +10,7 @@ use std::{
 };
 
 use plugin_core::{
-    BoxError, BoxErrorLayer, Call, PluginError, Slots, coalesce::CoalesceLayer, deadline::DeadlineLayer,
+    BoxError, BoxErrorLayer, Call, PluginError, coalesce::CoalesceLayer, deadline::DeadlineLayer, sync::Slots,
 };
 use tokio::sync::Semaphore;
 use tokio_test::{assert_pending, assert_ready, assert_ready_err, assert_ready_ok, task};

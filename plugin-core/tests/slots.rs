@@ -12,7 +12,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use plugin_core::{SlotCall, Slots, Striped, StripedCounter};
+use plugin_core::sync::{SlotCall, Slots, Striped, StripedCounter};
 use proptest::prelude::*;
 use tokio_test::{
     assert_pending, assert_ready, assert_ready_ok,

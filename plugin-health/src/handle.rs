@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicU8, Ordering},
 };
 
-use plugin_core::{HealthCell, HealthState, Rejected, StripedCounter, deadline::waiting};
+use plugin_core::{HealthCell, HealthState, Rejected, deadline::waiting, sync::StripedCounter};
 
 /// What a gate does with requests in one state of health.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

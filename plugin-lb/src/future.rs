@@ -11,7 +11,7 @@ use std::{
 use pin_project_lite::pin_project;
 use plugin_core::{
     AsErrorValue, AtHead, ByErrorType, Classify, Code, CodeKind, ExpectedBody, InstanceId, Judgement, Observer,
-    Outcome, Reject, Rejected, Sent, Started, Verdict,
+    Outcome, Reject, Rejected, Sent, Verdict,
     classify::of_attempt,
     clock::{self, Instant},
     deadline::{
@@ -20,6 +20,7 @@ use plugin_core::{
         waiting,
     },
     polled_after_end,
+    sync::Started,
 };
 use tower_service::Service;
 

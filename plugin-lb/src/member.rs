@@ -6,9 +6,10 @@ use std::{
 };
 
 use plugin_core::{
-    Classify, Code, End, HealthCell, HealthState, InstanceId, Judgement, Lease, Observe, Sent, Slots, Striped, Verdict,
+    Classify, Code, End, HealthCell, HealthState, InstanceId, Judgement, Observe, Sent, Verdict,
     clock::{self, Instant},
     deadline::{cut, turn, waiting},
+    sync::{Lease, Slots, Striped},
 };
 
 use crate::{

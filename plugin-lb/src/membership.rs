@@ -11,9 +11,9 @@ use std::{
 
 use arc_swap::ArcSwap;
 use plugin_core::{
-    InstanceId, Pad,
+    InstanceId,
     clock::{self, Instant},
-    striped::{stripe, stripe_count},
+    sync::{Pad, stripe, stripe_count},
 };
 
 use crate::{

@@ -6,9 +6,9 @@ use std::{
 };
 
 use plugin_core::{
-    Judgement, Pad, Sent, Verdict,
+    Judgement, Sent, Verdict,
     clock::{self, Instant},
-    striped::{stripe, stripe_count},
+    sync::{Pad, stripe, stripe_count},
 };
 
 use crate::{

@@ -6,7 +6,9 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use plugin_breaker::{CircuitBreakerConfig, CircuitBreakerLayer, KeyedBreakerLayer};
-use plugin_core::{BoxPlugin, Call, Code, HealthCell, HealthState, HealthStatus, Plugin, PluginError, Reply, Slots};
+use plugin_core::{
+    BoxPlugin, Call, Code, HealthCell, HealthState, HealthStatus, Plugin, PluginError, Reply, sync::Slots,
+};
 use plugin_health::HealthGateLayer;
 use plugin_lb::{Balance, BalanceConfig, Endpoint};
 use plugin_manager::manager::Manager;

@@ -3,8 +3,9 @@
 use std::{fmt, sync::Arc, task::Waker, time::Duration};
 
 use plugin_core::{
-    Pad, Quota, Rejected,
+    Quota, Rejected,
     clock::{self, Instant},
+    sync::Pad,
 };
 
 use crate::{

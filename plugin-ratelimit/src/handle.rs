@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use plugin_core::{Rejected, StripedCounter, clock};
+use plugin_core::{Rejected, clock, sync::StripedCounter};
 
 use crate::{RateLimitConfig, TokenBucket, bucket::Acquired};
 

@@ -6,10 +6,11 @@ use std::{
 };
 
 use plugin_core::{
-    Classify, Judgement, Lease, Sent,
+    Classify, Judgement, Sent,
     classify::{Again, Amendment},
     clock::{self, Instant, end},
     deadline::{cut, waiting},
+    sync::Lease,
 };
 
 use crate::{

@@ -6,7 +6,7 @@ use std::{fmt, sync::Arc};
 use plugin_core::ByGrpcStatus;
 #[cfg(feature = "http")]
 use plugin_core::ByHttpStatus;
-use plugin_core::{ByErrorType, ClassifyFn, Judgement, Striped};
+use plugin_core::{ByErrorType, ClassifyFn, Judgement, sync::Striped};
 use tower_layer::Layer;
 
 use crate::{Budget, ByRequest, ReplayFn, Retry, RetryConfig, RetryHandle, attempts::SharedService, state::RetryState};

@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use plugin_core::{ByErrorType, Classify, Striped, classify::sees_failures, readiness};
+use plugin_core::{ByErrorType, Classify, classify::sees_failures, readiness, sync::Striped};
 use tower_service::Service;
 
 use crate::{

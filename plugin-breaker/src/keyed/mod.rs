@@ -12,7 +12,10 @@ use std::{
 
 pub use handle::KeyedBreakerHandle;
 pub use layer::KeyedBreakerLayer;
-use plugin_core::{KeyedTable, StripedCounter, clock};
+use plugin_core::{
+    clock,
+    sync::{KeyedTable, StripedCounter},
+};
 pub use service::KeyedBreaker;
 
 use crate::{

@@ -12,9 +12,10 @@ use pin_project_lite::pin_project;
 
 use super::handle::Store;
 use crate::{
-    Classify, Lease, Verdict,
+    Classify, Verdict,
     clock::{self, Instant},
     polled_after_end,
+    sync::Lease,
 };
 
 /// What is needed when the answer has come.

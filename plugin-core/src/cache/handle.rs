@@ -12,7 +12,7 @@ use std::{
 use moka::ops::compute::Op;
 
 use super::CacheConfig;
-use crate::{StripedCounter, clock::Instant};
+use crate::{clock::Instant, sync::StripedCounter};
 
 /// What the services of one layer share.
 pub(super) struct Store<K, Res> {

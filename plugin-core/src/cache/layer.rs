@@ -10,7 +10,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{Admit, CacheConfig, CacheFuture, CacheHandle, EveryCall, OnlyIdempotent, future::KeepPlan, handle::Store};
-use crate::{ByErrorType, Classify, ClassifyFn, Judgement, KeyOf, Striped, clock, readiness};
+use crate::{ByErrorType, Classify, ClassifyFn, Judgement, KeyOf, clock, readiness, sync::Striped};
 
 /// Answers from what it has kept of earlier calls; see the [module](super) for what is kept and for how long.
 ///

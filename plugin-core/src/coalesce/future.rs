@@ -16,7 +16,7 @@ use super::{
     layer::SharedCalls,
     shared_call::{Seen, SharedCall, Work},
 };
-use crate::{Lease, polled_after_end};
+use crate::{polled_after_end, sync::Lease};
 
 /// A caller of a shared call. Dropped, it is gone; the last one takes the call with it.
 pub struct Caller<K: Hash + Eq, Res, Err> {

@@ -15,7 +15,12 @@ use tower_service::Service;
 use super::{
     ByDeadline, CoalesceFuture, Deadlines, Shareable, WithoutDeadlines, future::Caller, shared_call::SharedCall,
 };
-use crate::{KeyOf, KeyedTable, Striped, StripedCounter, clock::Instant, readiness};
+use crate::{
+    KeyOf,
+    clock::Instant,
+    readiness,
+    sync::{KeyedTable, Striped, StripedCounter},
+};
 
 /// Lets equal calls that are in flight at the same time share one.
 ///

@@ -12,11 +12,12 @@ use pin_project_lite::pin_project;
 
 use super::{FallbackAnswer, layer::CountedAnswer};
 use crate::{
-    Classify, Lease, Sent,
+    Classify, Sent,
     classify::Amendment,
     clock::{self, Instant},
     deadline::cut,
     polled_after_end,
+    sync::Lease,
 };
 
 /// What is needed when the call fails.

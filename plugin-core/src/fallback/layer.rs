@@ -15,8 +15,9 @@ use tower_service::Service;
 
 use super::{FallbackAnswer, FallbackFn, FallbackFuture, FallbackService, FallbackValue, future::FallbackPlan};
 use crate::{
-    ByErrorType, Classify, ClassifyFn, Judgement, Striped, Verdict,
+    ByErrorType, Classify, ClassifyFn, Judgement, Verdict,
     classify::{Amendment, sees_failures},
+    sync::Striped,
 };
 
 /// Answers something else where the inner service fails.

@@ -12,7 +12,7 @@ use std::{
 use super::histogram::{BUCKETS, Bucket, Histogram, bucket_bounds};
 use crate::{
     Code, CodeKind, Judgement, Sent, Verdict,
-    striped::{Pad, stripe, stripe_count},
+    sync::{Pad, stripe, stripe_count},
 };
 
 /// How a call ended.
@@ -264,7 +264,7 @@ mod tests {
     #[test]
     fn a_call_is_counted_on_the_stripe_of_its_thread_and_on_no_other() {
         let counters = Counters::new();
-        crate::striped::on_another_stripe(|| {
+        crate::sync::on_another_stripe(|| {
             counters.start();
             counters.end(Status::Failure, None, 7);
             for (index, cell) in counters.stripes.iter().enumerate() {

@@ -13,11 +13,12 @@ use tracing::Span;
 
 use super::{Status, counters::Counters};
 use crate::{
-    Classify, Code, End, ExpectedBody, Judgement, Lease, Observe, Observer, Outcome, Verdict,
+    Classify, Code, End, ExpectedBody, Judgement, Observe, Observer, Outcome, Verdict,
     classify::of_call,
     clock::{self, Instant, end, nanos},
     deadline::cut,
     polled_after_end,
+    sync::Lease,
 };
 
 /// A call that has begun. Dropped, it ends as cancelled; as a failure when what it ran panicked; at the end of its time

@@ -11,7 +11,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{AnyRequest, ByCall, Describe, ResponseFuture, TelemetryHandle, counters::Counters, future::Active};
-use crate::{AtHead, ByErrorType, Classify, ClassifyFn, Judgement, Outcome, ResponseBodyRule, Striped};
+use crate::{AtHead, ByErrorType, Classify, ClassifyFn, Judgement, Outcome, ResponseBodyRule, sync::Striped};
 
 /// Counts every call, its duration and how it ended, and opens one span (level DEBUG) round it.
 ///

@@ -10,7 +10,10 @@ use std::{
 };
 
 use pin_project_lite::pin_project;
-use plugin_core::{BoxFuture, Call, Lease, Plugin, PluginError, Reply, SlotCall, Slots, Striped};
+use plugin_core::{
+    BoxFuture, Call, Plugin, PluginError, Reply,
+    sync::{Lease, SlotCall, Slots, Striped},
+};
 use tower_service::Service;
 
 /// A stack in the table: called through its slots, and counted by the leases that its calls hold.

@@ -3,7 +3,7 @@
 use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 use plugin_core::{
-    BoxFuture, HealthCell, HealthStatus, Plugin, PluginError, PluginInfo, PluginInstance, Striped,
+    BoxFuture, HealthCell, HealthStatus, Plugin, PluginError, PluginInfo, PluginInstance, sync::Striped,
     telemetry::TelemetryHandle,
 };
 

@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use plugin_core::striped::{Pad, stripe, stripe_count};
+use plugin_core::sync::{Pad, stripe, stripe_count};
 use tokio::sync::Notify;
 
 const STARTING: u8 = 0;

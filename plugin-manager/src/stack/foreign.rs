@@ -9,9 +9,10 @@ use std::{
 
 use pin_project_lite::pin_project;
 use plugin_core::{
-    Call, Lease, PluginError, Reply, Striped,
+    Call, PluginError, Reply,
     clock::end,
     deadline::cut::{self, Line, Place},
+    sync::{Lease, Striped},
 };
 use tower_service::Service;
 

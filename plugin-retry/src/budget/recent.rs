@@ -1,6 +1,6 @@
 //! How many calls succeeded in the last seconds, counted without two threads meeting.
 
-use plugin_core::striped::{Pad, stripe, stripe_count};
+use plugin_core::sync::{Pad, stripe, stripe_count};
 
 use crate::sync::Ordering;
 

@@ -11,7 +11,7 @@ use std::{
 
 use pin_project_lite::pin_project;
 use plugin_core::{
-    ByErrorType, Classify, Lease, Sent,
+    ByErrorType, Classify, Sent,
     classify::{Again, PushBack, of_attempt},
     clock::{self, Instant},
     deadline::{
@@ -20,6 +20,7 @@ use plugin_core::{
         waiting,
     },
     polled_after_end,
+    sync::Lease,
 };
 use tower_service::Service;
 

@@ -7,7 +7,7 @@ use std::{
 
 use plugin_core::{
     clock::Instant,
-    striped::{Pad, stripe, stripe_count},
+    sync::{Pad, stripe, stripe_count},
 };
 
 /// Eight buckets for each doubling, from 16 us to about 137 s: a bucket is at most an eighth wide.

@@ -5,7 +5,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use plugin_core::{ByErrorType, Classify, Striped, readiness};
+use plugin_core::{ByErrorType, Classify, readiness, sync::Striped};
 use tower_service::Service;
 
 use super::{HedgeFuture, HedgeHandle, future::Race, state::HedgeState};

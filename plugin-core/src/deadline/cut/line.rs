@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::{report, report_held};
 use crate::{
     Sent,
-    striped::{Pad, stripe, stripe_count},
+    sync::{Pad, stripe, stripe_count},
 };
 
 /// Tells of a request that is dropped while it waits on this side until others are done, such as for one of so many

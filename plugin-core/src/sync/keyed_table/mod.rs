@@ -10,7 +10,7 @@ use std::{
 };
 
 use self::shard::{Entry, Shard};
-use crate::striped::Pad;
+use super::Pad;
 
 /// Keys of one shard. Small enough that growing a shard, or looking through it for a place, is no pause.
 const SHARD: usize = 1024;

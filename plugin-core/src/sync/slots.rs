@@ -14,7 +14,7 @@ use tower_service::Service;
 
 use crate::{
     polled_after_end, readiness,
-    striped::{Pad, stripe, stripe_count},
+    sync::{Pad, stripe, stripe_count},
 };
 
 /// One ready-made clone of a stack per stripe of threads.
@@ -46,7 +46,7 @@ impl<S: Clone> Slots<S> {
     }
 
     /// Calls the stack. `slots` is any owner or borrower of the slots, such as a reference, an `Arc` or a
-    /// [`Lease`](crate::Lease). Nothing happens before the first poll; dropping the future drops the call.
+    /// [`Lease`](crate::sync::Lease). Nothing happens before the first poll; dropping the future drops the call.
     pub fn call<P, Req>(slots: P, request: Req) -> SlotCall<P, S, Req>
     where
         P: Deref<Target = Self>,
@@ -146,7 +146,7 @@ impl<P, S: Service<Req>, Req> fmt::Debug for SlotCall<P, S, Req> {
 
 /// Also when it has panicked: the request is gone.
 fn polled_again() -> ! {
-    polled_after_end("plugin_core::SlotCall")
+    polled_after_end("plugin_core::sync::SlotCall")
 }
 
 impl<P, S, Req> Future for SlotCall<P, S, Req>
@@ -263,7 +263,7 @@ mod tests {
     fn a_call_takes_the_lock_of_its_own_stripe_and_waits_for_none() {
         let slots = Slots::new(Fragile { clones: Arc::default(), calls: 0 });
         let call = || assert_ready_ok!(task::spawn(Slots::call(&slots, false)).poll());
-        crate::striped::on_another_stripe(|| {
+        crate::sync::on_another_stripe(|| {
             let own = stripe();
             let others = slots.slots.iter().enumerate().filter(|(index, _)| *index != own);
             let held: Vec<_> = others.map(|(_, slot)| slot.0.try_lock().expect("free")).collect();
