@@ -3,7 +3,7 @@
 
 mod breaker;
 mod circuit;
-pub mod config;
+mod config;
 #[cfg(all(test, not(loom)))]
 mod documented_costs;
 mod event;

@@ -4,7 +4,7 @@
 use std::{error::Error, fmt, io, time::Duration};
 
 use plugin_breaker::{CircuitBreakerLayer, CircuitState};
-use plugin_core::{BoxError, PluginError, classify::ByErrorChain};
+use plugin_core::{BoxError, ByErrorChain, PluginError};
 use tower::{Layer, ServiceBuilder, ServiceExt, load_shed::error::Overloaded, service_fn};
 
 const WORK: Duration = Duration::from_millis(100);

@@ -1,7 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-pub mod backoff;
+mod backoff;
 mod box_error;
 #[cfg(feature = "cache")]
 pub mod cache;
@@ -17,15 +17,15 @@ pub mod deadline;
 mod error;
 pub mod fallback;
 pub mod go_duration;
-pub mod health;
+mod health;
 mod instance;
 mod instance_id;
 mod key;
-pub mod outcome;
+mod outcome;
 mod plugin;
 mod polled_after_end;
 pub mod readiness;
-pub mod reject;
+mod reject;
 mod rejected;
 mod request_id;
 mod sentences;
@@ -43,10 +43,16 @@ pub use box_error::{BoxError, BoxErrorFuture, BoxErrorLayer, BoxErrorService};
 pub use call::{Call, Reply, Seal};
 pub use check::check;
 #[cfg(feature = "grpc")]
-pub use classify::ByGrpcStatus;
+pub use classify::grpc::ByGrpcStatus;
 #[cfg(feature = "http")]
-pub use classify::ByHttpStatus;
-pub use classify::{ByErrorChain, ByErrorType, Classify, ClassifyFn, Judgement, Verdict};
+pub use classify::http::ByHttpStatus;
+pub use classify::{
+    any_error::{ByErrorChain, ByErrorType},
+    closure::ClassifyFn,
+    judge::Classify,
+    judgement::Judgement,
+    verdict::Verdict,
+};
 pub use code::{Code, CodeKind};
 pub use config_error::ConfigError;
 pub use context::CallContext;
@@ -64,7 +70,7 @@ pub use polled_after_end::polled_after_end;
 pub use reject::AsGrpcStatus;
 #[cfg(feature = "http")]
 pub use reject::AsHttpResponse;
-pub use reject::{AsErrorValue, Reject};
+pub use reject::{AsErrorValue, Reject, RejectFuture};
 pub use rejected::{Quota, Rejected};
 pub use request_id::RequestId;
 pub use sentences::{RoundedDuration, counted, rounded};

@@ -4,7 +4,10 @@ use std::{error::Error, fmt, time::Duration};
 
 use crate::{
     Code, CodeKind, PluginError, Sent,
-    classify::{Amendment, as_error, source_of},
+    classify::{
+        Amendment,
+        error_chain::{as_error, source_of},
+    },
     rounded,
 };
 

@@ -6,11 +6,10 @@ mod support;
 use std::{future::ready, time::Duration};
 
 use plugin_core::{
-    AsErrorValue, Call, PluginError, Rejected, Reply,
+    AsErrorValue, Call, PluginError, RejectFuture, Rejected, Reply,
     coalesce::CoalesceLayer,
     deadline::{AttemptTimeoutLayer, DeadlineLayer},
     fallback::FallbackLayer,
-    reject::RejectFuture,
     sync::Slots,
     telemetry::TelemetryLayer,
 };

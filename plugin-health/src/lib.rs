@@ -28,6 +28,6 @@ pub use handle::{GatePolicy, HealthGateHandle};
 pub use layer::HealthGateLayer;
 pub use monitor::HealthMonitor;
 /// The future of [`HealthGate`].
-pub use plugin_core::reject::RejectFuture as ResponseFuture;
+pub use plugin_core::RejectFuture as ResponseFuture;
 pub use probe::{ask, probe};
 pub use service::HealthGate;

@@ -9,7 +9,7 @@ use crate::{Hints, last_failure};
 /// [`PlainEnvelope`] is the default and knows nothing of either. Each method but [`hints`](Self::hints) may be left out.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot read hints from `{Req}`, or cannot tag `Result<{Res}, {Err}>`",
-    note = "`Calls` and `CallsOnce` serve `plugin_core::Call<_>`, `HttpExtensions` (feature `http`) serves `http::Request<_>`, `Plain` serves everything; for a request type of your own use `Balance::hints_with`, or implement `Envelope`"
+    note = "`CallEnvelope` and `CallOnceEnvelope` serve `plugin_core::Call<_>`, `HttpEnvelope` (feature `http`) serves `http::Request<_>`, `PlainEnvelope` serves everything; for a request type of your own use `Balance::hints_with`, or implement `Envelope`"
 )]
 pub trait Envelope<Req, Res, Err> {
     /// What the request says about the pick.

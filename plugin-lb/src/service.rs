@@ -165,11 +165,11 @@ impl<S, C, R, O, E> Balance<S, C, R, O, E> {
     /// use http::Request;
     /// use http_body_util::Full;
     /// use hyper_util::{client::legacy::Client, rt::TokioExecutor};
-    /// use plugin_lb::{Balance, Endpoint, LbConfig, plugin_core::{self, BoxErrorLayer}};
+    /// use plugin_lb::{Balance, Endpoint, BalanceConfig, plugin_core::{self, BoxErrorLayer}};
     /// use tower::Layer;
     ///
     /// let client = BoxErrorLayer.layer(Client::builder(TokioExecutor::new()).build_http());
-    /// let balance = Balance::new(LbConfig::default(), [Endpoint::new("a", client)])?
+    /// let balance = Balance::new(BalanceConfig::default(), [Endpoint::new("a", client)])?
     ///     .for_http()
     ///     .retain_with(|request: &Request<Full<Bytes>>| Some(request.clone()));
     /// let balance = plugin_core::check::<Request<Full<Bytes>>, _>(balance);

@@ -25,6 +25,6 @@ pub use config::{RateLimitConfig, RateLimitConfigBuilder};
 pub use handle::{RateLimitHandle, RateLimitStats};
 pub use layer::RateLimitLayer;
 /// The future of [`RateLimit`].
-pub use plugin_core::reject::RejectFuture as ResponseFuture;
+pub use plugin_core::RejectFuture as ResponseFuture;
 pub use service::RateLimit;
 pub use until_ready::UntilReady;

@@ -20,7 +20,7 @@ fn the_futures_of_a_rate_limit_say_so() {
     let mut stack = layer.layer(service_fn(|()| ready(Ok::<_, PluginError>(()))));
     for _ in 0..2 {
         // Passed, and refused.
-        assert_eq!(polled_again(stack.call(())), says("plugin_core::reject::RejectFuture"));
+        assert_eq!(polled_again(stack.call(())), says("plugin_core::RejectFuture"));
     }
     let bucket = TokenBucket::new(config());
     assert_eq!(polled_again(bucket.until_ready(1)), says("plugin_ratelimit::UntilReady"));

@@ -3,7 +3,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod attempts;
-pub mod budget;
+mod budget;
 mod config;
 mod decide;
 mod future;

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use plugin_core::{Backoff, backoff::Jitter};
+use plugin_core::{Backoff, Jitter};
 
 /// The waits between attempts.
 #[derive(Clone)]

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use loom::{sync::Arc, thread};
 use plugin_retry::{
     Throttle, ThrottleConfig,
-    budget::model::{SmallLedger, SmallRecent},
+    model::{SmallLedger, SmallRecent},
 };
 
 /// Every execution with at most this many preemptions. Without a bound three threads do not finish.

@@ -4,7 +4,7 @@ use std::{any::Any, error::Error, time::Duration};
 
 use crate::{BoxError, PluginError, Rejected, Sent};
 
-/// What other attempts of a call say of it, for [`Classify::amend`](super::Classify::amend).
+/// What other attempts of a call say of it, for [`Classify::amend`](crate::Classify::amend).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Amendment {

@@ -2,7 +2,12 @@
 
 use std::error::Error;
 
-use super::{Amendment, Classify, Judgement, amend, error_chain};
+use super::{
+    amend::{self, Amendment},
+    error_chain,
+    judge::Classify,
+    judgement::Judgement,
+};
 
 /// Every response is a success and every error a failure, but for refusals and for what is the caller's own. The default
 /// of every layer.

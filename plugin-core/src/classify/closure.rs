@@ -2,14 +2,19 @@
 
 use std::{fmt, marker::PhantomData};
 
-use super::{Amendment, Classify, Judgement, amend, error_chain};
+use super::{
+    amend::{self, Amendment},
+    error_chain,
+    judge::Classify,
+    judgement::Judgement,
+};
 
-/// Judges by a closure that answers with a [`Verdict`](super::Verdict) or a [`Judgement`]; made by the layers'
+/// Judges by a closure that answers with a [`Verdict`](crate::Verdict) or a [`Judgement`]; made by the layers'
 /// `classify_with`.
 ///
 /// What the closure leaves out of its judgement of an error is added where it is known of the error: what was sent, who
 /// refused, which instance it was, and after a failure whether another attempt may help; see
-/// [`ByErrorType`](super::ByErrorType).
+/// [`ByErrorType`](crate::ByErrorType).
 ///
 /// It carries the types that the closure reads, so that `|result| ..` infers them from the service.
 pub struct ClassifyFn<F, Res, Err> {
@@ -66,10 +71,7 @@ impl<F, Res, Err> fmt::Debug for ClassifyFn<F, Res, Err> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        Code, PluginError, Rejected, Sent,
-        classify::{Again, Verdict},
-    };
+    use crate::{Code, PluginError, Rejected, Sent, Verdict, classify::Again};
 
     fn of(verdict: Verdict, error: &PluginError) -> Judgement {
         ClassifyFn::new(|_: Result<&(), &PluginError>| verdict).classify(Err(error))

@@ -2,7 +2,12 @@
 
 use std::{any::Any, error::Error, io};
 
-use super::{Again, Cause, Judgement, Verdict, foreign};
+use super::{
+    cause::Cause,
+    foreign,
+    judgement::{Again, Judgement},
+    verdict::Verdict,
+};
 use crate::{Attributed, BoxError, Code, CodeKind, PluginError, Rejected, Sent, deadline::cut};
 
 /// The error inside a value of any type, where that type is known for an error that may hold a refusal or says what was

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Amendment, ByErrorType, Classify, Condition, Judgement};
+use super::{amend::Amendment, any_error::ByErrorType, cause::Condition, judge::Classify, judgement::Judgement};
 use crate::End;
 
 /// Judges as `C` does, and takes for failures what these conditions name and nothing else, see

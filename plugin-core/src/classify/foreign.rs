@@ -2,12 +2,12 @@
 
 use std::error::Error;
 
-use super::{Again, Judgement};
-#[cfg(any(feature = "hyper", feature = "tonic"))]
-use crate::{Code, classify::Cause};
+use super::judgement::{Again, Judgement};
 use crate::{Rejected, Sent};
 #[cfg(feature = "tonic")]
 use crate::{clock, deadline::cut};
+#[cfg(any(feature = "hyper", feature = "tonic"))]
+use {super::cause::Cause, crate::Code};
 
 /// What is known of an error of another crate, by its type.
 pub(super) fn judge(error: &(dyn Error + 'static)) -> Option<Judgement> {

@@ -3,9 +3,14 @@
 use http::{HeaderMap, Response};
 
 use super::{
-    Again, Amendment, Cause, Classify, Judgement, PushBack, Verdict, amend, error_chain,
+    amend::{self, Amendment},
+    cause::Cause,
+    error_chain,
     http::{from_instance, refusal_in},
+    judge::Classify,
+    judgement::{Again, Judgement, PushBack},
     retry_after,
+    verdict::Verdict,
 };
 use crate::{End, clock, deadline::cut};
 
@@ -29,7 +34,7 @@ const UNAVAILABLE: u8 = 14;
 /// | a stream that ends without a status | a failure | no |
 /// | a refusal that a layer of this family inside has answered | that of the refusal | as its code says |
 ///
-/// A push-back that is not a number forbids a retry. Errors are judged as [`ByErrorType`](super::ByErrorType) does.
+/// A push-back that is not a number forbids a retry. Errors are judged as [`ByErrorType`](crate::ByErrorType) does.
 ///
 /// A layer that counts outcomes needs `.follow(AtEnd)`; without it, a response whose status is still to come counts as a
 /// success. A retry goes by the head.

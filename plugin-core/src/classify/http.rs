@@ -2,10 +2,17 @@
 
 use http::{Response, StatusCode};
 
-use super::{Again, Amendment, Cause, Classify, Judgement, amend, error_chain, retry_after};
+use super::{
+    amend::{self, Amendment},
+    cause::Cause,
+    error_chain,
+    judge::Classify,
+    judgement::{Again, Judgement},
+    retry_after,
+};
 use crate::{InstanceId, Rejected, clock};
 
-/// Judges the status of an HTTP response, and errors as [`ByErrorType`](super::ByErrorType) does.
+/// Judges the status of an HTTP response, and errors as [`ByErrorType`](crate::ByErrorType) does.
 ///
 /// | outcome | verdict | another attempt |
 /// |---|---|---|

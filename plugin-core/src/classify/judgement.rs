@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Cause, Condition, Verdict};
+use super::{
+    cause::{Cause, Condition},
+    verdict::Verdict,
+};
 use crate::{Code, CodeKind, InstanceId, Rejected, Sent};
 
 /// What one outcome says to every layer: of the service, of another attempt, of where it came from.

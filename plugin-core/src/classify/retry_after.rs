@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use http::{HeaderMap, HeaderValue, header};
 
 #[cfg(feature = "http")]
-use super::PushBack;
+use super::judgement::PushBack;
 
 /// The longest time that is believed. What says more is read as this.
 pub const MAX: Duration = Duration::from_secs(24 * 60 * 60);

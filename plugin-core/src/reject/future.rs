@@ -58,7 +58,7 @@ where
         let polled = match state.as_mut().project() {
             StateProject::Passed { inner } => inner.poll(cx),
             StateProject::Refused { rejected, reject } => Poll::Ready(reject.reject(*rejected)),
-            StateProject::Ended => polled_after_end("plugin_core::reject::RejectFuture"),
+            StateProject::Ended => polled_after_end("plugin_core::RejectFuture"),
         };
         if polled.is_ready() {
             state.set(RejectState::Ended);

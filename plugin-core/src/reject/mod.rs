@@ -22,7 +22,7 @@ use crate::Rejected;
 /// `Fn(Rejected) -> Result<Res, Err>` is a `Reject` too.
 #[diagnostic::on_unimplemented(
     message = "a refusal cannot be answered as `Result<{Res}, {Err}>` by `{Self}`",
-    label = "with the default `AsError` the error type `{Err}` needs `From<plugin_core::Rejected>`; else add another `.reject_with(..)`",
+    label = "with the default `AsErrorValue` the error type `{Err}` needs `From<plugin_core::Rejected>`; else add another `.reject_with(..)`",
     note = "for an error type of your own write one impl, it serves every layer of the family: `impl From<plugin_core::Rejected> for {Err} {{ .. }}`",
     note = "on an axum route or router (error `Infallible`) add to each layer `.for_http()`, or where it has none `.reject_with(AsHttpResponse)`; on a tonic server or channel `.for_grpc()`, or `.reject_with(AsGrpcStatus)`: they need the features `http` and `grpc` of the layer's crate",
     note = "over a client whose error type is foreign, put `plugin_core::BoxErrorLayer` beneath the layers: `BoxError` has `From<Rejected>`",
