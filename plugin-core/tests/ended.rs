@@ -46,8 +46,8 @@ fn a_future_of_every_layer_says_which_it_was() {
         (polled_again(fallback().layer(inner()).call(one())), "fallback::ResponseFuture"),
         (polled_again(fallback().layer(inner()).call(Call::new(2))), "fallback::ResponseFuture"),
         (polled_again(TelemetryLayer::new("dice").layer(inner()).call(one())), "telemetry::ResponseFuture"),
-        (polled_again(passed(answers(one()))), "reject::RejectFuture"),
-        (polled_again(refused()), "reject::RejectFuture"),
+        (polled_again(passed(answers(one()))), "RejectFuture"),
+        (polled_again(refused()), "RejectFuture"),
         (polled_again(Slots::call(&Slots::new(inner()), one())), "SlotCall"),
     ] {
         assert_eq!(said, says(&format!("plugin_core::{future}")));
