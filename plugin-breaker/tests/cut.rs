@@ -8,8 +8,8 @@ use plugin_breaker::{Breaker, Cancelled, CircuitBreakerConfig, CircuitBreakerLay
 use plugin_core::{
     BoxError, BoxErrorLayer, ByGrpcStatus, Call, Code, PluginError, Reply, clock,
     deadline::{AttemptTimeoutLayer, DeadlineLayer},
-    telemetry::{Status, TelemetryHandle, TelemetryLayer},
 };
+use plugin_telemetry::{Status, TelemetryHandle, TelemetryLayer};
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -16,9 +16,9 @@ use plugin_breaker::{CircuitBreakerLayer, CircuitState};
 use plugin_core::{
     AsHttpResponse, AtEnd, BoxError, ByHttpStatus, Call, Code, PluginError, Rejected,
     clock::{self, Instant},
-    coalesce::CoalesceLayer,
     deadline::{AttemptTimeoutLayer, DeadlineLayer, cut},
 };
+use plugin_fallback::coalesce::CoalesceLayer;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 
 type Answer = Result<(), PluginError>;

@@ -93,7 +93,8 @@ impl PluginError {
     }
 
     /// The same without its cause.
-    pub(crate) fn without_source(&self) -> Self {
+    #[must_use]
+    pub fn without_source(&self) -> Self {
         let inner = &*self.0;
         Self(Box::new(Inner {
             code: inner.code,

@@ -3,19 +3,15 @@
 
 mod backoff;
 mod box_error;
-#[cfg(feature = "cache")]
-pub mod cache;
 mod call;
 mod check;
 pub mod classify;
 pub mod clock;
-pub mod coalesce;
 mod code;
 mod config_error;
 mod context;
 pub mod deadline;
 mod error;
-pub mod fallback;
 pub mod go_duration;
 mod health;
 mod instance;
@@ -33,7 +29,6 @@ mod sentences;
 pub mod serde_duration;
 pub mod settings;
 pub mod sync;
-pub mod telemetry;
 #[cfg(feature = "tonic")]
 mod tonic_status;
 mod trace_context;

@@ -17,8 +17,8 @@ use plugin_core::{
     BoxPlugin, Call, CallContext, Code, Plugin, PluginError, Reply,
     deadline::{AttemptTimeoutLayer, DeadlineLayer},
     sync::{Slots, Striped},
-    telemetry::TelemetryLayer,
 };
+use plugin_telemetry::TelemetryLayer;
 use tower::{Service, ServiceBuilder, service_fn};
 
 /// Allocations of the second run of `f`.

@@ -13,8 +13,9 @@ use plugin_core::{
     },
     go_duration,
     sync::{Lease, SlotCall, Slots, Striped, StripedCounter},
-    telemetry::{self, AnyRequest, Bucket, ByCall, Status, Telemetry, TelemetryHandle, TelemetryLayer, TelemetryStats},
 };
+
+use plugin_telemetry::TelemetryLayer;
 
 fn is_send<T: Send>() {}
 fn is_sync<T: Sync>() {}
@@ -60,22 +61,16 @@ fn public_types_cross_threads_and_can_be_cloned_and_shown() {
         PluginInfo,
         clock::Instant,
         go_duration::ParseError,
-        TelemetryStats,
-        Status,
-        Bucket,
         AsErrorValue,
         ByErrorType,
         ByErrorChain,
         AtHead,
         AtEnd,
-        AnyRequest,
-        ByCall,
     );
     // Layers, their handles and the services that they make.
     all_of_it!(
         DeadlineLayer, DeadlineHandle, Deadline<Option<u8>>, AttemptTimeoutLayer, AttemptTimeoutHandle,
-        AttemptTimeout<Option<u8>>, TelemetryLayer, TelemetryLayer<ByCall, ByErrorChain, AtEnd>, TelemetryHandle,
-        Telemetry<Option<u8>>, BoxErrorLayer, BoxErrorService<Option<u8>>, BoxPlugin<u8, u8>, PluginInstance<u8>,
+        AttemptTimeout<Option<u8>>, BoxErrorLayer, BoxErrorService<Option<u8>>, BoxPlugin<u8, u8>, PluginInstance<u8>,
         Striped<NotClone>, Lease<NotClone>,
     );
     all_but_clone!(PluginError, HealthCell, StripedCounter, Slots<Option<u8>>);
@@ -97,11 +92,9 @@ fn futures_cross_threads_when_what_they_hold_does() {
     type Future = plugin_core::BoxFuture<Result<Reply<u8>, PluginError>>;
     is_send::<DeadlineFuture<Future, AsErrorValue>>();
     is_send::<AttemptTimeoutFuture<Future, AsErrorValue>>();
-    is_send::<telemetry::ResponseFuture<Future, ByErrorType, AtHead>>();
     is_send::<SlotCall<Lease<Slots<Inner>>, Inner, Call<u8>>>();
     is_debug::<DeadlineFuture<Future, AsErrorValue>>();
     is_debug::<AttemptTimeoutFuture<Future, AsErrorValue>>();
-    is_debug::<telemetry::ResponseFuture<Future, ByErrorType, AtHead>>();
     is_debug::<SlotCall<Lease<Slots<Inner>>, Inner, Call<u8>>>();
 }
 

@@ -15,8 +15,8 @@ use plugin_core::{
     Call, Code, Plugin, PluginError, Reply,
     deadline::{AttemptTimeoutLayer, DeadlineLayer},
     sync::Slots,
-    telemetry::{Status, TelemetryHandle, TelemetryLayer},
 };
+use plugin_telemetry::{Status, TelemetryHandle, TelemetryLayer};
 use tokio_test::task;
 use tower::{Service, ServiceBuilder, service_fn};
 

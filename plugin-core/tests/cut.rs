@@ -15,8 +15,8 @@ use plugin_core::{
         cut::{self, Cut},
         timer,
     },
-    fallback::FallbackLayer,
 };
+use plugin_fallback::FallbackLayer;
 use tower::{ServiceBuilder, ServiceExt, service_fn};
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -9,9 +9,8 @@ use std::{
     time::Duration,
 };
 
-use plugin_core::{
-    BoxError, BoxErrorLayer, Call, PluginError, coalesce::CoalesceLayer, deadline::DeadlineLayer, sync::Slots,
-};
+use plugin_core::{BoxError, BoxErrorLayer, Call, PluginError, deadline::DeadlineLayer, sync::Slots};
+use plugin_fallback::coalesce::CoalesceLayer;
 use tokio::sync::Semaphore;
 use tokio_test::{assert_pending, assert_ready, assert_ready_err, assert_ready_ok, task};
 use tower::{Layer, Service, ServiceExt, limit::ConcurrencyLimit, service_fn};
@@ -54,10 +53,9 @@ async fn a_call_that_joins_another_leaves_no_permit_behind() {
     assert_eq!(permits.available_permits(), 2);
 }
 
-#[cfg(feature = "cache")]
 #[tokio::test(start_paused = true)]
 async fn an_answer_from_the_cache_leaves_no_permit_behind() {
-    use plugin_core::cache::{CacheConfig, CacheLayer};
+    use plugin_fallback::cache::{CacheConfig, CacheLayer};
     let permits = Arc::new(Semaphore::new(1));
     let echo = service_fn(|request: u32| async move { Ok::<_, Infallible>(request) });
     let cache = CacheLayer::new(CacheConfig::default(), |request: &u32| Some(*request)).every_call();

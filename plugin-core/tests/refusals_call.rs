@@ -11,8 +11,8 @@ use plugin_core::{
     AsErrorValue, BoxError, ByErrorChain, ByErrorType, Call, Classify, Code, CodeKind, Plugin, PluginError, Rejected,
     Reply, Sent, Verdict, check,
     deadline::{AttemptTimeoutLayer, DeadlineLayer},
-    telemetry::{Status, TelemetryLayer},
 };
+use plugin_telemetry::{Status, TelemetryLayer};
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -22,7 +22,7 @@ async fn echo(call: Call<u32>) -> Result<Reply<u32>, PluginError> {
 }
 
 /// Six layers of the family, one of which refuses when it is asked to.
-fn six_deep(gate: GateLayer) -> (impl Plugin<u32, u32>, plugin_core::telemetry::TelemetryHandle) {
+fn six_deep(gate: GateLayer) -> (impl Plugin<u32, u32>, plugin_telemetry::TelemetryHandle) {
     let telemetry = TelemetryLayer::for_plugin("echo");
     let counts = telemetry.handle();
     let stack = ServiceBuilder::new()
@@ -161,7 +161,7 @@ fn check_gives_the_stack_back_as_it_was() {
 
 #[tokio::test]
 async fn a_call_that_towers_load_shed_refused_is_counted_as_refused_and_can_be_answered_otherwise() {
-    use plugin_core::fallback::FallbackLayer;
+    use plugin_fallback::FallbackLayer;
 
     let telemetry = TelemetryLayer::new("shed");
     let counts = telemetry.handle();

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::SocketAddr, path::Path, time::Duration};
 
 use bytes::Bytes;
 use plugin_breaker::CircuitBreakerConfig;
-use plugin_core::{Call, Code, PluginError, PluginInfo, PluginInstance, Reply, telemetry::Status};
+use plugin_core::{Call, Code, PluginError, PluginInfo, PluginInstance, Reply};
 use plugin_manager::{
     config,
     launch::{Factories, Running},
@@ -13,6 +13,7 @@ use plugin_manager::{
     stack::{Instance, StackSettings},
 };
 use plugin_ratelimit::RateLimitConfig;
+use plugin_telemetry::Status;
 use plugin_transports::auth::Verifier;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tower::service_fn;

@@ -12,11 +12,12 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use plugin_breaker::CircuitState;
-use plugin_core::{Call, Code, Plugin, PluginError, Reply, Sent, clock, deadline::timer, telemetry::Status};
+use plugin_core::{Call, Code, Plugin, PluginError, Reply, Sent, clock, deadline::timer};
 use plugin_manager::{
     config,
     launch::{Factories, Running},
 };
+use plugin_telemetry::Status;
 use plugin_transports::{
     ConnectionConfig,
     http::{HttpConfig, HttpPlugin, HttpVersion},

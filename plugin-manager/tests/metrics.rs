@@ -5,18 +5,16 @@ use std::{collections::BTreeSet, time::Duration};
 use bytes::Bytes;
 use metrics::Recorder;
 use metrics_exporter_prometheus::PrometheusBuilder;
-use plugin_core::{
-    Call, PluginError, Reply,
-    telemetry::{Telemetry, TelemetryLayer},
-};
+use plugin_core::{Call, PluginError, Reply};
 use plugin_manager::{
     manager::{Manager, Registration},
     server::{Metrics, Publisher},
 };
+use plugin_telemetry::{Telemetry, TelemetryLayer};
 use tower::{Layer, Service, service_fn};
 
 type Answer = std::future::Ready<Result<Reply<Bytes>, PluginError>>;
-type Counted = Telemetry<tower::util::ServiceFn<fn(Call<Bytes>) -> Answer>, plugin_core::telemetry::ByCall>;
+type Counted = Telemetry<tower::util::ServiceFn<fn(Call<Bytes>) -> Answer>, plugin_telemetry::ByCall>;
 
 struct Plugins {
     manager: Manager<Bytes, Bytes>,

@@ -154,7 +154,7 @@ async fn no_client_opens_the_circuit_by_asking_for_what_is_not_there_and_an_oper
             if opens { "open" } else { "closed" },
             "{status} {on}"
         );
-        let counted = view.telemetry.expect("on").stats().ended(plugin_core::telemetry::Status::Failure);
+        let counted = view.telemetry.expect("on").stats().ended(plugin_telemetry::Status::Failure);
         assert_eq!(counted, 3, "{status}");
         running.shutdown().await;
     }

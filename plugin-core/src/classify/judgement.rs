@@ -252,7 +252,8 @@ impl Judgement {
     }
 
     /// Whether the caller had given less time than would be evidence, and it was up, however it was spent.
-    pub(crate) const fn is_hurry(&self) -> bool {
+    #[must_use]
+    pub const fn is_hurry(&self) -> bool {
         matches!(self.refusal, Some(Refusal { evidence: false, hurried: true, .. }))
     }
 
@@ -263,7 +264,8 @@ impl Judgement {
     }
 
     /// Whether something else may stand in for it: a failure, or a refusal that is not called a success.
-    pub(crate) const fn is_lost(&self) -> bool {
+    #[must_use]
+    pub const fn is_lost(&self) -> bool {
         match self.verdict {
             Verdict::Failure => true,
             Verdict::Ignored => self.refusal.is_some(),

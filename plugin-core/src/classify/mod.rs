@@ -6,7 +6,8 @@
 //! too, by the same method:
 //!
 //! ```
-//! use plugin_core::{PluginError, Verdict, telemetry::TelemetryLayer};
+//! use plugin_core::{PluginError, Verdict};
+//! use plugin_telemetry::TelemetryLayer;
 //!
 //! let layer = TelemetryLayer::new("dice").classify_with(|result: Result<&u8, &PluginError>| match result {
 //!     Ok(1..=6) => Verdict::Success,
@@ -38,5 +39,4 @@ pub use failures_on::FailuresOn;
 pub use foreign::is_of_one_stream;
 pub use judge::sees_failures;
 pub use judgement::{Again, PushBack};
-pub use timed::of_attempt;
-pub(crate) use timed::of_call;
+pub use timed::{of_attempt, of_call};

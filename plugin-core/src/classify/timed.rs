@@ -21,7 +21,7 @@ where
 /// time, and [forgets](cut::forget_told) what was told before it polls: the end of a told time is the same to it as to who
 /// has judged it further in.
 #[inline]
-pub(crate) fn of_call<C, Res, Err>(classify: &C, result: Result<&Res, &Err>, began: Instant) -> Judgement
+pub fn of_call<C, Res, Err>(classify: &C, result: Result<&Res, &Err>, began: Instant) -> Judgement
 where
     C: Classify<Res, Err> + ?Sized,
 {

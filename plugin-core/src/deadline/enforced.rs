@@ -21,9 +21,9 @@ pub(super) fn enforcing(deadline: Instant) -> RestoreEnforced {
     RestoreEnforced(polling::with(|cell| cell.enforced.replace(deadline)))
 }
 
-/// Begins or polls a call that is shared, whose last caller leaves at this moment: it does not end at the deadline of the one
-/// who happens to do so.
-pub(crate) fn of_all<T>(last_leaves: Instant, run: impl FnOnce() -> T) -> T {
+/// Begins or polls a call that several callers share, of whom the last leaves at this moment: the call does not end at the
+/// deadline of the caller that happens to poll it. For layers that share calls, such as coalescing.
+pub fn shared_by_all<T>(last_leaves: Instant, run: impl FnOnce() -> T) -> T {
     struct RestoreAwaited(Instant);
 
     impl Drop for RestoreAwaited {
@@ -43,13 +43,13 @@ pub(super) fn until() -> Instant {
 }
 
 /// Until when somebody waits; [`Instant::MAX`] stands for as long as it takes.
-pub(crate) fn awaited() -> Instant {
+pub(super) fn awaited() -> Instant {
     polling::with(|cell| cell.enforced.get().min(cell.awaited.get()))
 }
 
 /// The deadline of the call that this thread is beginning or polling: after it nobody waits for the call any more, since a
 /// [`Deadline`](super::Deadline) or an [`AttemptTimeout`](super::AttemptTimeout) outside then drops it. `None` where
-/// there is no such layer or the call has no deadline, inside of a call that is [shared](crate::coalesce), which ends at no
+/// there is no such layer or the call has no deadline, inside of a call that is [shared](plugin_fallback::coalesce), which ends at no
 /// caller's (see [`awaited_until`]), or when a task stands between them and this.
 ///
 /// ```
@@ -70,12 +70,13 @@ pub fn enforced() -> Option<Instant> {
 }
 
 /// Until when somebody waits for the call that this thread is beginning or polling: [`enforced`], and for a call that is
-/// [shared](crate::coalesce) the latest deadline of those who wait for it at this moment. Others may join it, so it is no
+/// [shared](plugin_fallback::coalesce) the latest deadline of those who wait for it at this moment. Others may join it, so it is no
 /// deadline of the call; it is for who decides whether a call that begins now has time enough. `None`: for as long as it
 /// takes, as far as is known.
 ///
 /// ```
-/// use plugin_core::{Call, PluginError, Reply, coalesce::CoalesceLayer, deadline::{awaited_until, enforced}};
+/// use plugin_core::{Call, deadline::{awaited_until, enforced}, PluginError, Reply};
+/// use plugin_fallback::coalesce::CoalesceLayer;
 /// use tower::{Layer, Service, service_fn};
 ///
 /// let inner = service_fn(|_: Call<u8>| {

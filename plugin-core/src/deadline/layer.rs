@@ -200,8 +200,12 @@ fn begun<Req, F, R>(request: Req, time: Time, call: impl FnOnce(Req) -> F, rejec
 
 /// Joins a call that has other callers, as the caller that brings this request, and waits for it until the deadline of that
 /// request: unless a layer further out enforces one that is no later. `join` is told until when this caller waits
-/// ([`Instant::MAX`]: for as long as it takes), and is not run when the deadline has passed.
-pub(crate) fn join<Req, C, E, R>(
+/// ([`Instant::MAX`]: for as long as it takes), and is not run when the deadline has passed. For layers that share calls.
+///
+/// # Errors
+///
+/// What `join` answers with.
+pub fn join<Req, C, E, R>(
     request: Req,
     join: impl FnOnce(Req, Instant) -> Result<C, E>,
     reject: R,

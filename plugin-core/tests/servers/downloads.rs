@@ -2,10 +2,8 @@
 //! whichever version of HTTP.
 
 use axum::{Router, response::Response, routing::get};
-use plugin_core::{
-    AtEnd, ByHttpStatus,
-    telemetry::{TelemetryHandle, TelemetryLayer},
-};
+use plugin_core::{AtEnd, ByHttpStatus};
+use plugin_telemetry::{TelemetryHandle, TelemetryLayer};
 
 use super::{
     bounded,

@@ -19,7 +19,7 @@ mod unprocessed;
 
 use std::{future::Future, time::Duration};
 
-use plugin_core::telemetry::{Status, TelemetryHandle, TelemetryStats};
+use plugin_telemetry::{Status, TelemetryHandle, TelemetryStats};
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -4,8 +4,8 @@ use axum::{Router, routing::get};
 use plugin_core::{
     AsHttpResponse, ByHttpStatus, Code, Quota, Rejected,
     deadline::{AttemptTimeoutLayer, DeadlineLayer},
-    telemetry::{Status, TelemetryLayer},
 };
+use plugin_telemetry::{Status, TelemetryLayer};
 use serde_json::json;
 use std::time::Duration;
 use tower::ServiceBuilder;

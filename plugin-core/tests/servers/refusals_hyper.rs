@@ -8,8 +8,8 @@ use plugin_core::{
     BoxErrorLayer, ByErrorType, ByHttpStatus, Classify, Code, Rejected, Sent, Verdict,
     classify::Again,
     deadline::{AttemptTimeoutLayer, DeadlineLayer},
-    telemetry::{Status, TelemetryLayer},
 };
+use plugin_telemetry::{Status, TelemetryLayer};
 use tower::{Layer, ServiceBuilder, ServiceExt};
 
 use super::{

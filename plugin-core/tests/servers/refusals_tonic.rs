@@ -5,8 +5,8 @@ use std::time::Duration;
 use plugin_core::{
     AsGrpcStatus, ByGrpcStatus, Code as Refusal, Rejected,
     deadline::{AttemptTimeoutLayer, DeadlineLayer},
-    telemetry::{Status as Ended, TelemetryLayer},
 };
+use plugin_telemetry::{Status as Ended, TelemetryLayer};
 use prost::Message;
 use tonic::{Code, Status};
 use tower::{ServiceBuilder, layer::util::Identity};

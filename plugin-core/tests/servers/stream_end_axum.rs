@@ -6,10 +6,8 @@ use axum::{Router, body::Body, routing::get};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use http_body_util::BodyExt;
-use plugin_core::{
-    AtEnd, BoxError, BoxErrorLayer, ByHttpStatus,
-    telemetry::{AnyRequest, TelemetryHandle, TelemetryLayer},
-};
+use plugin_core::{AtEnd, BoxError, BoxErrorLayer, ByHttpStatus};
+use plugin_telemetry::{AnyRequest, TelemetryHandle, TelemetryLayer};
 use tokio::sync::Notify;
 use tower::{ServiceBuilder, ServiceExt};
 

@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use plugin_core::{
-    AtEnd, ByGrpcStatus,
-    telemetry::{AnyRequest, TelemetryHandle, TelemetryLayer},
-};
+use plugin_core::{AtEnd, ByGrpcStatus};
+use plugin_telemetry::{AnyRequest, TelemetryHandle, TelemetryLayer};
 use tokio::sync::Notify;
 use tonic::Code;
 use tower::{ServiceBuilder, layer::util::Identity};
@@ -23,7 +21,7 @@ fn judged_at_the_end() -> TelemetryLayer<AnyRequest, ByGrpcStatus, AtEnd> {
 /// The counts of a server and of a client that talked to it in this way. Both ends of one call must agree, so both are
 /// asked.
 struct Both {
-    client: EchoClient<plugin_core::telemetry::Telemetry<tonic::transport::Channel, AnyRequest, ByGrpcStatus, AtEnd>>,
+    client: EchoClient<plugin_telemetry::Telemetry<tonic::transport::Channel, AnyRequest, ByGrpcStatus, AtEnd>>,
     reset: Arc<Notify>,
     at_server: TelemetryHandle,
     at_client: TelemetryHandle,

@@ -1,6 +1,7 @@
 //! A classifier of HTTP responses over calls.
 
-use plugin_core::{ByHttpStatus, Call, PluginError, Reply, check, telemetry::TelemetryLayer};
+use plugin_core::{ByHttpStatus, Call, check, PluginError, Reply};
+use plugin_telemetry::TelemetryLayer;
 use tower::{Layer, service_fn};
 
 fn main() {

@@ -1,6 +1,7 @@
 //! Telemetry for calls, over requests of another type.
 
-use plugin_core::{BoxError, check, telemetry::TelemetryLayer};
+use plugin_core::{BoxError, check};
+use plugin_telemetry::TelemetryLayer;
 use tower::{Layer, service_fn};
 
 fn main() {

@@ -1,6 +1,7 @@
 //! A reply has no body to follow.
 
-use plugin_core::{AtEnd, Call, PluginError, Reply, check, telemetry::TelemetryLayer};
+use plugin_core::{AtEnd, Call, check, PluginError, Reply};
+use plugin_telemetry::TelemetryLayer;
 use tower::{Layer, service_fn};
 
 fn main() {

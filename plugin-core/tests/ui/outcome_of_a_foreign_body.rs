@@ -1,7 +1,8 @@
 //! A response whose body cannot be rebuilt.
 
 use http::{Request, Response};
-use plugin_core::{AtEnd, BoxError, ByHttpStatus, check, telemetry::TelemetryLayer};
+use plugin_core::{AtEnd, BoxError, ByHttpStatus, check};
+use plugin_telemetry::TelemetryLayer;
 use tower::{Layer, service_fn};
 
 fn main() {

@@ -2,11 +2,8 @@
 
 use std::time::Duration;
 
-use plugin_core::{
-    Call, Reply, check,
-    deadline::{AttemptTimeoutLayer, DeadlineLayer},
-    telemetry::TelemetryLayer,
-};
+use plugin_core::{Call, check, deadline::{AttemptTimeoutLayer, DeadlineLayer}, Reply};
+use plugin_telemetry::TelemetryLayer;
 use tower::{ServiceBuilder, service_fn};
 
 #[derive(Debug)]

@@ -3,11 +3,8 @@
 use std::time::Duration;
 
 use axum::{Router, body::Body, extract::Request, routing::get};
-use plugin_core::{
-    AsHttpResponse, check,
-    deadline::{AttemptTimeoutLayer, DeadlineLayer},
-    telemetry::TelemetryLayer,
-};
+use plugin_core::{AsHttpResponse, check, deadline::{AttemptTimeoutLayer, DeadlineLayer}};
+use plugin_telemetry::TelemetryLayer;
 use tower::ServiceBuilder;
 
 fn main() {

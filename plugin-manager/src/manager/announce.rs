@@ -2,10 +2,8 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use plugin_core::{
-    BoxFuture, Call, Code, HealthState, HealthStatus, PluginError, PluginInfo, Rejected, Reply, Sent,
-    telemetry::{Status, TelemetryHandle},
-};
+use plugin_core::{BoxFuture, Call, Code, HealthState, HealthStatus, PluginError, PluginInfo, Rejected, Reply, Sent};
+use plugin_telemetry::{Status, TelemetryHandle};
 
 use super::{
     Controls, Manager, Registration, check_name,

@@ -22,10 +22,8 @@ use std::{
 
 use arc_swap::ArcSwap;
 use futures_util::future::join_all;
-use plugin_core::{
-    BoxFuture, Call, Code, HealthStatus, Plugin, PluginError, PluginInfo, Reply, Sent, clock::Instant,
-    telemetry::Status,
-};
+use plugin_core::{BoxFuture, Call, Code, HealthStatus, Plugin, PluginError, PluginInfo, Reply, Sent, clock::Instant};
+use plugin_telemetry::Status;
 use plugin_transports::process::ProcessHandle;
 
 pub use announce::Announcement;

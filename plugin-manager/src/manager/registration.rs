@@ -4,8 +4,8 @@ use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 use plugin_core::{
     BoxFuture, HealthCell, HealthStatus, Plugin, PluginError, PluginInfo, PluginInstance, sync::Striped,
-    telemetry::TelemetryHandle,
 };
+use plugin_telemetry::TelemetryHandle;
 
 use super::{
     controls::Controls,

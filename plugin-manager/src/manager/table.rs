@@ -5,8 +5,8 @@ use std::{collections::HashMap, sync::Arc};
 use plugin_core::{
     Call, Code, PluginError, Rejected, Sent,
     clock::{self, Instant},
-    telemetry::Status,
 };
+use plugin_telemetry::Status;
 
 use super::{Registration, execute::Execute, on_demand_health::OnDemandHealth, registration::RegistrationParts};
 

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use plugin_core::{HealthState, HealthStatus, PluginInfo, clock::Instant, telemetry::TelemetryHandle};
+use plugin_core::{HealthState, HealthStatus, PluginInfo, clock::Instant};
+use plugin_telemetry::TelemetryHandle;
 use plugin_transports::process::{ProcessHandle, ProcessState};
 
 use super::{

@@ -13,7 +13,8 @@ use axum::{
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
 use http_body_util::BodyExt;
-use plugin_core::{Call, CallContext, Code, PluginError, Rejected, Sent, clock::Instant, rounded, telemetry::Status};
+use plugin_core::{Call, CallContext, Code, PluginError, Rejected, Sent, clock::Instant, rounded};
+use plugin_telemetry::Status;
 use plugin_transports::{auth::Identity, http::PeerAddr, json};
 
 use super::{

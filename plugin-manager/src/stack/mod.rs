@@ -10,12 +10,12 @@ use plugin_breaker::{CircuitBreakerConfig, CircuitBreakerLayer};
 use plugin_core::{
     ConfigError, HealthCell, HealthStatus, Plugin, PluginInstance,
     deadline::{AttemptTimeout, AttemptTimeoutLayer, DeadlineLayer},
-    telemetry::{ByCall, TelemetryLayer},
 };
 use plugin_health::{HealthCheck, HealthConfig, HealthGateLayer};
 use plugin_lb::{Balance, BalanceConfig, Endpoint};
 use plugin_ratelimit::{RateLimitConfig, RateLimitLayer};
 use plugin_retry::{RetryConfig, RetryLayer};
+use plugin_telemetry::{ByCall, TelemetryLayer};
 use tower::{Layer, ServiceBuilder};
 
 use foreign::Foreign;

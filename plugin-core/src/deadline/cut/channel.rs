@@ -243,7 +243,7 @@ pub(in super::super) fn within_call<T>(call: Part, drop: impl FnOnce() -> T) -> 
 /// Runs what concerns a call that is shared, for one of its callers: a poll of it, or its drop by the last. Who asks within
 /// hears of the call's own time, which may have begun before this caller's. It may take as long as this caller allows, or
 /// another one did.
-pub(crate) fn shared<T>(began: Instant, allowed: Option<Duration>, run: impl FnOnce() -> T) -> T {
+pub fn shared<T>(began: Instant, allowed: Option<Duration>, run: impl FnOnce() -> T) -> T {
     if let Some(cut) = for_part() {
         let (result, progress, _) = told_under(cut.of_shared(began, allowed), run);
         add(progress);
@@ -306,9 +306,10 @@ pub(crate) fn told() -> Option<AttemptTime> {
     Some(time.with_configured(duration(part.limit)).with_whole(part.whole))
 }
 
-/// Forgets what time a service was told. Before the poll of a call that is judged by [`as_told`].
+/// Forgets what time a service was told: before the poll of a call that is judged by
+/// [`classify::of_call`](crate::classify::of_call).
 #[inline]
-pub(crate) fn forget_told() {
+pub fn forget_told() {
     TOLD_DEADLINE.set(Instant::ZERO);
 }
 

@@ -16,10 +16,10 @@ pub(super) use super::polling::Part;
 #[cfg(any(feature = "grpc", feature = "tonic"))]
 pub(crate) use channel::told;
 pub use channel::{
-    Progress, current, drop_code, drop_held_until, drop_superseded, drop_under, elapsed, is_superseded, narrow,
-    out_of_time, report, report_held, report_held_until, sent_before,
+    Progress, current, drop_code, drop_held_until, drop_superseded, drop_under, elapsed, forget_told, is_superseded,
+    narrow, out_of_time, report, report_held, report_held_until, sent_before, shared,
 };
-pub(crate) use channel::{as_told, end_of_told_time, forget_told, shared};
+pub(crate) use channel::{as_told, end_of_told_time};
 pub(super) use channel::{within, within_call};
 pub use line::{Line, Place, report_in_line};
 pub use rule::{AttemptTime, Cut, is_evidence};

@@ -87,7 +87,8 @@ impl Cut {
     }
 
     /// Whether it ran for less time, from its beginning on, than would be evidence.
-    pub(crate) const fn is_hurry(&self) -> bool {
+    #[must_use]
+    pub const fn is_hurry(&self) -> bool {
         match self.limit {
             Some(limit) => !is_evidence(self.ran(), limit),
             None => true,

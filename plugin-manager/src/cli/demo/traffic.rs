@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt, Full};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
-use plugin_core::telemetry::Status;
+use plugin_telemetry::Status;
 
 use crate::{cli::columns, manager::PluginView};
 

@@ -9,9 +9,9 @@ use plugin_core::{
     Code, HealthStatus,
     clock::{self, Instant},
     go_duration,
-    telemetry::{Status as CallStatus, TelemetryStats},
 };
 use plugin_lb::LastFailure;
+use plugin_telemetry::{Status as CallStatus, TelemetryStats};
 use plugin_transports::process::{ProcessEnd, ProcessHandle};
 use serde::Serialize;
 

@@ -1,6 +1,6 @@
 //! What is told of a plugin in metrics: the one list that the page and every other recorder read.
 
-use plugin_core::telemetry::{Status, TelemetryStats};
+use plugin_telemetry::{Status, TelemetryStats};
 
 use crate::manager::PluginView;
 

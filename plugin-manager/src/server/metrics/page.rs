@@ -2,7 +2,7 @@
 
 use std::{fmt::Write, time::Duration};
 
-use plugin_core::telemetry::{TelemetryStats, bucket_bounds};
+use plugin_telemetry::{TelemetryStats, bucket_bounds};
 
 use super::families::{DURATION, DURATION_HELP, FAMILIES, FamilyKind, Reading};
 

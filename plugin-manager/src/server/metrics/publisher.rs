@@ -3,7 +3,7 @@
 use std::{collections::HashMap, fmt};
 
 use metrics::{Key, Level, Metadata, Recorder, Unit};
-use plugin_core::telemetry::{Bucket, TelemetryStats};
+use plugin_telemetry::{Bucket, TelemetryStats};
 
 use super::families::{DURATION, DURATION_HELP, FAMILIES, FamilyKind, Reading};
 use crate::manager::PluginView;

@@ -1,0 +1,187 @@
+//! The layer and its service.
+
+use std::{
+    fmt,
+    hash::Hash,
+    task::{Context, Poll},
+};
+
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::{Admit, CacheConfig, CacheFuture, CacheHandle, EveryCall, OnlyIdempotent, future::KeepPlan, handle::Store};
+use plugin_core::{ByErrorType, Classify, ClassifyFn, Judgement, KeyOf, clock, readiness, sync::Striped};
+
+/// Answers from what it has kept of earlier calls; see the [module](super) for what is kept and for how long.
+///
+/// Keys and responses are `Send + Sync + 'static`, the response is `Clone`, and the request needs nothing. A hit clones
+/// the response once. A future that is dropped drops the call, and nothing is kept of it.
+#[must_use = "a layer does nothing until it wraps a service"]
+pub struct CacheLayer<K, X, Res, C = ByErrorType, A = OnlyIdempotent> {
+    shared: Striped<Store<K, Res>>,
+    key_of: X,
+    classify: C,
+    admit: A,
+}
+
+impl<K, X, Res> CacheLayer<K, X, Res>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    Res: Clone + Send + Sync + 'static,
+{
+    /// Keeps answers under the key that a closure reads from a request; a request whose key is `None` is passed on.
+    pub fn new<Req>(config: CacheConfig, key_of: X) -> Self
+    where
+        X: Fn(&Req) -> Option<K>,
+    {
+        Self::made(config, key_of)
+    }
+
+    /// The same for any [`KeyOf`].
+    pub fn by<Req>(config: CacheConfig, key_of: X) -> Self
+    where
+        X: KeyOf<Req, Key = K>,
+    {
+        Self::made(config, key_of)
+    }
+
+    fn made(config: CacheConfig, key_of: X) -> Self {
+        Self { shared: Striped::new(Store::new(config)), key_of, classify: ByErrorType, admit: OnlyIdempotent }
+    }
+}
+
+impl<K, X, Res, C, A> CacheLayer<K, X, Res, C, A> {
+    /// Judges in another way what is kept (a success, as far as [`Admit::keeps`] lets it), and what an old answer may stand in
+    /// for (a failure).
+    pub fn classify<C2>(self, classify: C2) -> CacheLayer<K, X, Res, C2, A> {
+        let Self { shared, key_of, admit, .. } = self;
+        CacheLayer { shared, key_of, classify, admit }
+    }
+
+    /// Judges by a closure.
+    pub fn classify_with<F, J, Err>(self, judge: F) -> CacheLayer<K, X, Res, ClassifyFn<F, Res, Err>, A>
+    where
+        F: Fn(Result<&Res, &Err>) -> J,
+        J: Into<Judgement>,
+    {
+        self.classify(ClassifyFn::new(judge))
+    }
+
+    /// Serves and keeps every call that has a key, marked idempotent or not, and every response that is judged a success: over
+    /// HTTP say which those are, by [`classify`](Self::classify) or [`classify_with`](Self::classify_with), or a status of 500
+    /// is one.
+    pub fn every_call(self) -> CacheLayer<K, X, Res, C, EveryCall> {
+        self.admit(EveryCall)
+    }
+
+    /// Serves and keeps the calls that this [`Admit`] selects, where they have a key.
+    pub fn admit<A2>(self, admit: A2) -> CacheLayer<K, X, Res, C, A2> {
+        let Self { shared, key_of, classify, .. } = self;
+        CacheLayer { shared, key_of, classify, admit }
+    }
+
+    /// Reads and clears what every service of this layer keeps.
+    pub fn handle(&self) -> CacheHandle<K, Res> {
+        CacheHandle(self.shared.to_arc())
+    }
+}
+
+impl<S, K, X: Clone, Res, C: Clone, A: Clone> Layer<S> for CacheLayer<K, X, Res, C, A> {
+    type Service = Cache<S, K, X, Res, C, A>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Cache { inner, layer: self.clone() }
+    }
+}
+
+impl<K, X: Clone, Res, C: Clone, A: Clone> Clone for CacheLayer<K, X, Res, C, A> {
+    fn clone(&self) -> Self {
+        Self {
+            shared: self.shared.clone(),
+            key_of: self.key_of.clone(),
+            classify: self.classify.clone(),
+            admit: self.admit.clone(),
+        }
+    }
+}
+
+impl<K, X, Res, C, A> fmt::Debug for CacheLayer<K, X, Res, C, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CacheLayer").finish_non_exhaustive()
+    }
+}
+
+/// The service that [`CacheLayer`] makes.
+pub struct Cache<S, K, X, Res, C = ByErrorType, A = OnlyIdempotent> {
+    inner: S,
+    layer: CacheLayer<K, X, Res, C, A>,
+}
+
+impl<S, K, X, Res, C, A> Cache<S, K, X, Res, C, A> {
+    /// The inner service.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The inner service, to write to.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// The inner service alone.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
+impl<S, K, X, C, A, Req> Service<Req> for Cache<S, K, X, S::Response, C, A>
+where
+    S: Service<Req>,
+    S::Response: Clone + Send + Sync + 'static,
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    X: KeyOf<Req, Key = K>,
+    C: Classify<S::Response, S::Error> + Clone,
+    A: Admit<Req, S::Response>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = CacheFuture<S::Future, K, S::Response, C>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Req) -> Self::Future {
+        let CacheLayer { shared, key_of, classify, admit } = &self.layer;
+        let Some(key) = Some(&request).filter(|request| admit.admits(request)).and_then(|request| key_of.key(request))
+        else {
+            return CacheFuture::asking(self.inner.call(request), None);
+        };
+        let generation = shared.generation();
+        let asked = clock::now();
+        if let Some(response) = shared.fresh(&key, asked) {
+            readiness::unused();
+            return CacheFuture::from_cache(response);
+        }
+        let plan = KeepPlan {
+            shared: shared.lease(),
+            key,
+            made: (asked, generation),
+            classify: classify.clone(),
+            keeps: A::keeps,
+        };
+        CacheFuture::asking(self.inner.call(request), Some(plan))
+    }
+}
+
+impl<S: Clone, K, X: Clone, Res, C: Clone, A: Clone> Clone for Cache<S, K, X, Res, C, A> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), layer: self.layer.clone() }
+    }
+}
+
+impl<S: fmt::Debug, K, X, Res, C, A> fmt::Debug for Cache<S, K, X, Res, C, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cache").field("inner", &self.inner).finish_non_exhaustive()
+    }
+}

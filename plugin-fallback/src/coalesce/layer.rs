@@ -1,0 +1,271 @@
+//! The layer and its service.
+
+use std::{
+    cell::Cell,
+    fmt,
+    future::Future,
+    hash::Hash,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::{
+    ByDeadline, CoalesceFuture, Deadlines, Shareable, WithoutDeadlines, future::Caller, shared_call::SharedCall,
+};
+use plugin_core::{
+    KeyOf,
+    clock::Instant,
+    readiness,
+    sync::{KeyedTable, Striped, StripedCounter},
+};
+
+/// Lets equal calls that are in flight at the same time share one.
+///
+/// The response is `Clone`, the error [`Shareable`], and the inner future `Send + 'static`, since it may outlive the
+/// caller that made it. The request carries a deadline or may ([`Deadlined`](plugin_core::deadline::Deadlined)), and a caller
+/// whose deadline passes gets the refusal `PLUGIN_1204`, in the way of [`reject_with`](Self::reject_with); over requests
+/// of another type add [`without_deadlines`](Self::without_deadlines). A call with a key costs four allocations, however
+/// many share it.
+#[must_use = "a layer does nothing until it wraps a service"]
+pub struct CoalesceLayer<K, X, Res, Err, D = ByDeadline> {
+    shared: Striped<SharedCalls<K, Res, Err>>,
+    key_of: X,
+    deadlines: D,
+}
+
+pub(super) struct SharedCalls<K, Res, Err> {
+    flights: KeyedTable<K, Arc<SharedCall<Res, Err>>>,
+    led: StripedCounter,
+    joined: StripedCounter,
+}
+
+/// A caller of a shared call.
+struct JoinedCall<Res, Err> {
+    shared_call: Arc<SharedCall<Res, Err>>,
+    place: usize,
+    /// It is the first, and makes the call.
+    leads: bool,
+}
+
+impl<K: Hash + Eq, Res, Err> SharedCalls<K, Res, Err> {
+    fn new(cap: usize) -> Self {
+        Self { flights: KeyedTable::new(cap), led: StripedCounter::new(), joined: StripedCounter::new() }
+    }
+
+    /// The call of this key that is in flight, or a new one that this caller leads, who waits until this moment. `None` when
+    /// the table is full.
+    fn board(&self, key: &K, until: Instant) -> Option<JoinedCall<Res, Err>>
+    where
+        K: Clone,
+    {
+        let leads = Cell::new(false);
+        let begin = || {
+            leads.set(true);
+            Arc::new(SharedCall::new(until))
+        };
+        let board = |shared_call: &mut Arc<SharedCall<Res, Err>>| {
+            let place = if leads.get() { Some(SharedCall::<Res, Err>::FIRST) } else { shared_call.join(until) };
+            if let Some(place) = place {
+                return (Arc::clone(shared_call), place, None);
+            }
+            // It has ended and is on its way out of the table. It goes with its result, outside the table's lock.
+            let ended = std::mem::replace(shared_call, begin());
+            (Arc::clone(shared_call), SharedCall::<Res, Err>::FIRST, Some(ended))
+        };
+        let (shared_call, place, ended) = self.flights.get_or_insert_with(key, begin, |_, _| false, board)?;
+        drop(ended);
+        if leads.get() { &self.led } else { &self.joined }.add(1);
+        Some(JoinedCall { shared_call, place, leads: leads.get() })
+    }
+
+    /// Takes this call out of the table, unless another one has its place already.
+    pub(super) fn remove(&self, key: &K, shared_call: &Arc<SharedCall<Res, Err>>) {
+        self.flights.remove_if(key, |other| Arc::ptr_eq(other, shared_call));
+    }
+}
+
+impl<K: Hash + Eq + Clone, X, Res, Err> CoalesceLayer<K, X, Res, Err> {
+    /// Keys in flight at once, unless [`with_max_in_flight`](Self::with_max_in_flight) says otherwise.
+    pub const DEFAULT_MAX_IN_FLIGHT: usize = 10_000;
+
+    /// Shares calls of the same key, which a closure reads from a request; `None` is not shared.
+    pub fn new<Req>(key_of: X) -> Self
+    where
+        X: Fn(&Req) -> Option<K>,
+    {
+        Self::made(key_of)
+    }
+
+    /// The same for any [`KeyOf`].
+    pub fn by<Req>(key_of: X) -> Self
+    where
+        X: KeyOf<Req, Key = K>,
+    {
+        Self::made(key_of)
+    }
+
+    fn made(key_of: X) -> Self {
+        let shared = Striped::new(SharedCalls::new(Self::DEFAULT_MAX_IN_FLIGHT));
+        Self { shared, key_of, deadlines: ByDeadline::default() }
+    }
+}
+
+impl<K: Hash + Eq + Clone, X, Res, Err, D> CoalesceLayer<K, X, Res, Err, D> {
+    /// Answers a caller whose deadline has passed in another way.
+    pub fn reject_with<R>(self, reject: R) -> CoalesceLayer<K, X, Res, Err, ByDeadline<R>> {
+        CoalesceLayer { shared: self.shared, key_of: self.key_of, deadlines: ByDeadline(reject) }
+    }
+
+    /// Looks at no deadline, so that the request needs nothing. A deadline that a request carries all the same stays in
+    /// it, and whatever inside enforces it ends the call for all its callers.
+    pub fn without_deadlines(self) -> CoalesceLayer<K, X, Res, Err, WithoutDeadlines> {
+        CoalesceLayer { shared: self.shared, key_of: self.key_of, deadlines: WithoutDeadlines(()) }
+    }
+
+    /// Shares calls of at most this many keys at once, and at least one; a call beyond goes alone. Handles that were
+    /// taken before belong to another table.
+    pub fn with_max_in_flight(mut self, keys: usize) -> Self {
+        self.shared = Striped::new(SharedCalls::new(keys));
+        self
+    }
+
+    /// Reads the counts of every service that this layer makes.
+    pub fn handle(&self) -> CoalesceHandle<K, Res, Err> {
+        CoalesceHandle(self.shared.to_arc())
+    }
+}
+
+impl<S, K, X: Clone, Res, Err, D: Clone> Layer<S> for CoalesceLayer<K, X, Res, Err, D> {
+    type Service = Coalesce<S, K, X, Res, Err, D>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Coalesce { inner, layer: self.clone() }
+    }
+}
+
+impl<K, X: Clone, Res, Err, D: Clone> Clone for CoalesceLayer<K, X, Res, Err, D> {
+    fn clone(&self) -> Self {
+        Self { shared: self.shared.clone(), key_of: self.key_of.clone(), deadlines: self.deadlines.clone() }
+    }
+}
+
+impl<K, X, Res, Err, D> fmt::Debug for CoalesceLayer<K, X, Res, Err, D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CoalesceLayer").finish_non_exhaustive()
+    }
+}
+
+/// Reads the counts of a [`CoalesceLayer`].
+pub struct CoalesceHandle<K, Res, Err>(Arc<SharedCalls<K, Res, Err>>);
+
+impl<K: Hash + Eq, Res, Err> CoalesceHandle<K, Res, Err> {
+    /// Calls that were made for their caller and for those that joined it. Those without a key are not counted.
+    #[must_use]
+    pub fn led(&self) -> u64 {
+        self.0.led.sum()
+    }
+
+    /// Calls that joined one in flight.
+    #[must_use]
+    pub fn joined(&self) -> u64 {
+        self.0.joined.sum()
+    }
+
+    /// Keys that a call is in flight for now.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.0.flights.len()
+    }
+}
+
+impl<K, Res, Err> Clone for CoalesceHandle<K, Res, Err> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<K, Res, Err> fmt::Debug for CoalesceHandle<K, Res, Err> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CoalesceHandle").finish_non_exhaustive()
+    }
+}
+
+/// The service that [`CoalesceLayer`] makes.
+pub struct Coalesce<S, K, X, Res, Err, D = ByDeadline> {
+    inner: S,
+    layer: CoalesceLayer<K, X, Res, Err, D>,
+}
+
+impl<S, K, X, Res, Err, D> Coalesce<S, K, X, Res, Err, D> {
+    /// The inner service.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The inner service, to write to.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// The inner service alone.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
+impl<S, K, X, Req, D> Service<Req> for Coalesce<S, K, X, S::Response, S::Error, D>
+where
+    S: Service<Req>,
+    S::Response: Clone,
+    S::Error: Shareable,
+    S::Future: Future + Send + 'static,
+    K: Hash + Eq + Clone,
+    X: KeyOf<Req, Key = K>,
+    D: Deadlines<Req, S::Response, S::Error>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = CoalesceFuture<S::Future, D::Waiting<Caller<K, S::Response, S::Error>>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Req) -> Self::Future {
+        let Self { inner, layer } = self;
+        let Some(key) = layer.key_of.key(&request) else { return CoalesceFuture::alone(inner.call(request)) };
+        let joined = layer.deadlines.join(request, |mut request, until| {
+            let shared = layer.shared.lease();
+            let Some(JoinedCall { shared_call, place, leads }) = shared.board(&key, until) else {
+                return Err(inner.call(request));
+            };
+            let caller = Caller::new(shared, key, shared_call, place);
+            if leads {
+                D::take(&mut request);
+                caller.lead(|| Box::pin(inner.call(request)));
+            } else {
+                readiness::unused();
+            }
+            Ok(caller)
+        });
+        match joined {
+            Ok(waiting) => CoalesceFuture::shared(waiting),
+            Err(alone) => CoalesceFuture::alone(alone),
+        }
+    }
+}
+
+impl<S: Clone, K, X: Clone, Res, Err, D: Clone> Clone for Coalesce<S, K, X, Res, Err, D> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), layer: self.layer.clone() }
+    }
+}
+
+impl<S: fmt::Debug, K, X, Res, Err, D> fmt::Debug for Coalesce<S, K, X, Res, Err, D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Coalesce").field("inner", &self.inner).finish_non_exhaustive()
+    }
+}

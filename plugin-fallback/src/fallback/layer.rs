@@ -1,0 +1,267 @@
+//! The layer and its service.
+
+use std::{
+    fmt,
+    marker::PhantomData,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll},
+};
+
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::{FallbackAnswer, FallbackFn, FallbackFuture, FallbackService, FallbackValue, future::FallbackPlan};
+use plugin_core::{
+    ByErrorType, Classify, ClassifyFn, Judgement, Verdict,
+    classify::{Amendment, sees_failures},
+    sync::Striped,
+};
+
+/// Answers something else where the inner service fails.
+///
+/// The error type stays. Only [`service`](Self::service) needs the request, and clones it for every call; a value or a
+/// function needs no `Clone` of it. A call that does not fail costs one reference count, in a
+/// stripe of the thread's own. A future that is dropped drops whichever of the two calls is running.
+#[must_use = "a layer does nothing until it wraps a service"]
+pub struct FallbackLayer<I, C = EveryFailure> {
+    /// `None` when it is switched off.
+    shared: Option<Striped<CountedAnswer<I>>>,
+    used: Arc<AtomicU64>,
+    classify: C,
+}
+
+/// Every error is a failure, refusals and the caller's own mistakes too, and every response a success: the default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EveryFailure;
+
+impl<Res, Err: 'static> Classify<Res, Err> for EveryFailure {
+    const JUDGES_RESPONSES: bool = false;
+
+    #[inline]
+    fn classify(&self, outcome: Result<&Res, &Err>) -> Judgement {
+        if outcome.is_ok() {
+            Judgement::success()
+        } else {
+            ByErrorType.classify(outcome).with_verdict(Verdict::Failure)
+        }
+    }
+
+    fn amend(&self, outcome: &mut Result<Res, Err>, with: Amendment) {
+        ByErrorType.amend(outcome, with);
+    }
+}
+
+pub(super) struct CountedAnswer<I> {
+    answer: I,
+    used: Arc<AtomicU64>,
+}
+
+impl<I> CountedAnswer<I> {
+    /// The fallback, which is used now.
+    pub(super) fn used(&self) -> &I {
+        // Relaxed: a count by which nothing else is read.
+        self.used.fetch_add(1, Ordering::Relaxed);
+        &self.answer
+    }
+}
+
+impl<V> FallbackLayer<FallbackValue<V>> {
+    /// Answers with a clone of this value.
+    pub fn value(value: V) -> Self {
+        Self::new(FallbackValue(value))
+    }
+}
+
+impl<F, Res, Err> FallbackLayer<FallbackFn<F, Res, Err>>
+where
+    F: Fn(Result<Res, Err>) -> Result<Res, Err>,
+{
+    /// Answers with what the closure makes of the failed outcome: an error, or a response where
+    /// [`classify`](Self::classify) or [`classify_with`](Self::classify_with) selects responses.
+    pub fn with(make: F) -> Self {
+        Self::new(FallbackFn { make, reads: PhantomData })
+    }
+}
+
+impl<S> FallbackLayer<FallbackService<S>> {
+    /// Sends the request to this service, of which it makes a clone that it waits to be ready. Its error, when it fails
+    /// too, is the error of the call, and says what was sent to either of the two.
+    pub fn service(other: S) -> Self {
+        Self::new(FallbackService(other))
+    }
+}
+
+impl<I> FallbackLayer<I> {
+    /// Answers in a way of your own.
+    pub fn new(answer: I) -> Self {
+        let used = Arc::<AtomicU64>::default();
+        Self {
+            shared: Some(Striped::new(CountedAnswer { answer, used: Arc::clone(&used) })),
+            used,
+            classify: EveryFailure,
+        }
+    }
+
+    /// Passes everything on. It has the type of a layer that is at work, such as
+    /// `FallbackLayer::<FallbackValue<Reply<Bytes>>>::disabled()`, so that a stack is of one type with and without a fallback.
+    pub fn disabled() -> Self {
+        Self { shared: None, used: Arc::default(), classify: EveryFailure }
+    }
+}
+
+impl<I, C> FallbackLayer<I, C> {
+    /// Replaces what this classifier judges a failure, and every refusal by a layer that it does not judge a success, be
+    /// it an error or a response. The caller's own mistakes pass. So does a response that is judged at the end of its body:
+    /// it has begun.
+    pub fn classify<C2>(self, classify: C2) -> FallbackLayer<I, C2> {
+        FallbackLayer { shared: self.shared, used: self.used, classify }
+    }
+
+    /// Replaces what the closure judges a failure, and passes what it judges a success, be they errors or responses.
+    pub fn classify_with<F, J, Res, Err>(self, judge: F) -> FallbackLayer<I, ClassifyFn<F, Res, Err>>
+    where
+        F: Fn(Result<&Res, &Err>) -> J,
+        J: Into<Judgement>,
+    {
+        self.classify(ClassifyFn::new(judge))
+    }
+
+    /// Replaces the outcomes for which the closure answers `true`, be they errors or responses, and no others.
+    #[expect(clippy::type_complexity, reason = "the type of the closure inside has no name that could stand here")]
+    pub fn when<F, Res, Err>(
+        self,
+        judge: F,
+    ) -> FallbackLayer<I, ClassifyFn<impl Fn(Result<&Res, &Err>) -> Verdict + Clone, Res, Err>>
+    where
+        F: Fn(Result<&Res, &Err>) -> bool + Clone,
+    {
+        self.classify_with(move |outcome: Result<&Res, &Err>| match judge(outcome) {
+            true => Verdict::Failure,
+            false => Verdict::Success,
+        })
+    }
+
+    /// Reads how often the fallback was used, by every service that this layer makes.
+    pub fn handle(&self) -> FallbackHandle {
+        FallbackHandle(Arc::clone(&self.used))
+    }
+
+    /// Whether it was made by something else than [`disabled`](FallbackLayer::disabled).
+    #[must_use]
+    pub fn is_enabled(&self) -> bool {
+        self.shared.is_some()
+    }
+}
+
+impl<S, I, C: Clone> Layer<S> for FallbackLayer<I, C> {
+    type Service = Fallback<S, I, C>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Fallback { inner, layer: self.clone() }
+    }
+}
+
+impl<I, C: Clone> Clone for FallbackLayer<I, C> {
+    fn clone(&self) -> Self {
+        Self { shared: self.shared.clone(), used: Arc::clone(&self.used), classify: self.classify.clone() }
+    }
+}
+
+impl<I, C> fmt::Debug for FallbackLayer<I, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FallbackLayer").field("enabled", &self.is_enabled()).finish_non_exhaustive()
+    }
+}
+
+/// Reads how often a [`FallbackLayer`] was used.
+#[derive(Clone, Debug)]
+pub struct FallbackHandle(Arc<AtomicU64>);
+
+impl FallbackHandle {
+    /// The number of outcomes that were replaced, or that another service was asked about.
+    #[must_use]
+    pub fn used(&self) -> u64 {
+        // Relaxed: a count by which nothing else is read.
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The service that [`FallbackLayer`] makes.
+pub struct Fallback<S, I, C = EveryFailure> {
+    inner: S,
+    layer: FallbackLayer<I, C>,
+}
+
+impl<S, I, C> Fallback<S, I, C> {
+    /// The inner service.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The inner service, to write to.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// The inner service alone.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
+impl<S, I, C, Req> Service<Req> for Fallback<S, I, C>
+where
+    S: Service<Req>,
+    I: FallbackAnswer<Req, S::Response, S::Error>,
+    C: Classify<S::Response, S::Error> + Clone,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = FallbackFuture<Req, S::Future, I::Future, I, I::Kept, C>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Req) -> Self::Future {
+        const {
+            assert!(
+                sees_failures::<C, S::Response, S::Error>(),
+                "this fallback would never be used: the service has no errors, and without a classifier of responses a status \
+                 of 500 is a success. Say `.classify(ByHttpStatus::new())` or `.classify(ByGrpcStatus)` (features `http` and \
+                 `grpc` of plugin-core), or `.when(|outcome| ..)`"
+            );
+        }
+        let Some(shared) = &self.layer.shared else { return FallbackFuture::new(self.inner.call(request), None) };
+        let shared = shared.lease();
+        let plan = FallbackPlan { saved: shared.answer.keep(&request), shared, classify: self.layer.classify.clone() };
+        FallbackFuture::new(self.inner.call(request), Some(plan))
+    }
+}
+
+impl<S: Clone, I, C: Clone> Clone for Fallback<S, I, C> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), layer: self.layer.clone() }
+    }
+}
+
+impl<S: fmt::Debug, I, C> fmt::Debug for Fallback<S, I, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fallback").field("inner", &self.inner).field("layer", &self.layer).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use super::*;
+
+    #[test]
+    fn there_is_no_failure_to_answer_where_there_can_be_no_error() {
+        assert!(!sees_failures::<EveryFailure, (), Infallible>());
+    }
+}

@@ -1,0 +1,11 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+#[cfg(feature = "cache")]
+pub mod cache;
+pub mod coalesce;
+mod fallback;
+
+pub use fallback::*;
+/// The vocabulary of the family: what a program needs besides this crate.
+pub use plugin_core;

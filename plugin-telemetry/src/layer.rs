@@ -1,0 +1,208 @@
+//! The layer and its service.
+
+use std::{
+    fmt,
+    marker::PhantomData,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::{AnyRequest, ByCall, Describe, ResponseFuture, TelemetryHandle, counters::Counters, future::Active};
+use plugin_core::{AtHead, ByErrorType, Classify, ClassifyFn, Judgement, Outcome, ResponseBodyRule, sync::Striped};
+
+/// Counts every call, its duration and how it ended, and opens one span (level DEBUG) round it.
+///
+/// Put it outermost, so that refused calls are counted too. Counts are kept in stripes, so that two threads do not
+/// meet; [`TelemetryHandle::stats`] adds them up. A future that is dropped counts as cancelled, one that panics as a
+/// failure; in either case the call is no longer active. With `follow(AtEnd)` a call lasts until the end of its body.
+#[must_use = "a layer does nothing until it wraps a service"]
+pub struct TelemetryLayer<D = AnyRequest, C = ByErrorType, O = AtHead> {
+    name: Arc<str>,
+    counters: Striped<Counters>,
+    describe: D,
+    classify: C,
+    outcome: PhantomData<fn() -> O>,
+    takes_end: bool,
+}
+
+impl TelemetryLayer {
+    /// Counts calls of a service with this name.
+    pub fn new(name: impl Into<Arc<str>>) -> Self {
+        Self::with(name.into(), AnyRequest)
+    }
+}
+
+impl TelemetryLayer<ByCall> {
+    /// Counts calls of a plugin with this name.
+    pub fn for_plugin(name: impl Into<Arc<str>>) -> Self {
+        Self::with(name.into(), ByCall)
+    }
+}
+
+impl<D> TelemetryLayer<D> {
+    fn with(name: Arc<str>, describe: D) -> Self {
+        Self {
+            name,
+            counters: Striped::new(Counters::new()),
+            describe,
+            classify: ByErrorType,
+            outcome: PhantomData,
+            takes_end: false,
+        }
+    }
+}
+
+impl<D, C, O> TelemetryLayer<D, C, O> {
+    /// Describes requests in another way.
+    pub fn describe<D2>(self, describe: D2) -> TelemetryLayer<D2, C, O> {
+        let Self { name, counters, classify, outcome, takes_end, .. } = self;
+        TelemetryLayer { name, counters, describe, classify, outcome, takes_end }
+    }
+
+    /// Judges outcomes in another way.
+    pub fn classify<C2>(self, classify: C2) -> TelemetryLayer<D, C2, O> {
+        let Self { name, counters, describe, outcome, takes_end, .. } = self;
+        TelemetryLayer { name, counters, describe, classify, outcome, takes_end }
+    }
+
+    /// Judges outcomes by a closure.
+    pub fn classify_with<F, J, Res, Err>(self, judge: F) -> TelemetryLayer<D, ClassifyFn<F, Res, Err>, O>
+    where
+        F: Fn(Result<&Res, &Err>) -> J,
+        J: Into<Judgement>,
+    {
+        self.classify(ClassifyFn::new(judge))
+    }
+
+    /// Follows a response to this point: [`AtHead`], or [`AtEnd`](plugin_core::AtEnd) of its body.
+    pub fn follow<O2>(self, _: O2) -> TelemetryLayer<D, C, O2> {
+        let Self { name, counters, describe, classify, takes_end, .. } = self;
+        TelemetryLayer { name, counters, describe, classify, outcome: PhantomData, takes_end }
+    }
+
+    /// Takes the moment at which a layer of this family further in saw the call end, where one has read the clock for it
+    /// ([`clock::end`](plugin_core::clock::end)), instead of reading it again. For a stack in which no layer of somebody else's
+    /// works on the answer between this and them: the time of that work would be missing.
+    pub fn take_end_from_within(mut self) -> Self {
+        self.takes_end = true;
+        self
+    }
+
+    /// Reads the counts.
+    #[must_use]
+    pub fn handle(&self) -> TelemetryHandle {
+        TelemetryHandle(self.counters.to_arc())
+    }
+}
+
+impl<S, D: Clone, C: Clone, O> Layer<S> for TelemetryLayer<D, C, O> {
+    type Service = Telemetry<S, D, C, O>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Telemetry {
+            inner,
+            name: Arc::clone(&self.name),
+            counters: self.counters.clone(),
+            describe: self.describe.clone(),
+            classify: self.classify.clone(),
+            outcome: PhantomData,
+            takes_end: self.takes_end,
+        }
+    }
+}
+
+impl<D: Clone, C: Clone, O> Clone for TelemetryLayer<D, C, O> {
+    fn clone(&self) -> Self {
+        Self {
+            name: Arc::clone(&self.name),
+            counters: self.counters.clone(),
+            describe: self.describe.clone(),
+            classify: self.classify.clone(),
+            outcome: PhantomData,
+            takes_end: self.takes_end,
+        }
+    }
+}
+
+impl<D, C, O> fmt::Debug for TelemetryLayer<D, C, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TelemetryLayer").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// The service that [`TelemetryLayer`] makes.
+pub struct Telemetry<S, D = AnyRequest, C = ByErrorType, O = AtHead> {
+    inner: S,
+    name: Arc<str>,
+    counters: Striped<Counters>,
+    describe: D,
+    classify: C,
+    outcome: PhantomData<fn() -> O>,
+    takes_end: bool,
+}
+
+impl<S, D, C, O> Telemetry<S, D, C, O> {
+    /// The inner service.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The inner service, to write to.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// The inner service alone.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
+impl<S, D, C, O, Req> Service<Req> for Telemetry<S, D, C, O>
+where
+    S: Service<Req>,
+    S::Response: 'static,
+    S::Error: 'static,
+    D: Describe<Req>,
+    C: Classify<S::Response, S::Error> + Clone + Send + 'static,
+    O: Outcome<S::Response> + ResponseBodyRule<Req>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future, C, O>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Req) -> Self::Future {
+        let span = self.describe.span(&self.name, &request);
+        let mut active = Active::new(self.counters.lease(), self.describe.started(&request), span, self.takes_end);
+        let asked = O::asked(&request);
+        let inner = active.run(|| self.inner.call(request));
+        ResponseFuture::new(inner, active, asked, self.classify.clone())
+    }
+}
+
+impl<S: Clone, D: Clone, C: Clone, O> Clone for Telemetry<S, D, C, O> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: self.inner.clone(),
+            name: Arc::clone(&self.name),
+            counters: self.counters.clone(),
+            describe: self.describe.clone(),
+            classify: self.classify.clone(),
+            outcome: PhantomData,
+            takes_end: self.takes_end,
+        }
+    }
+}
+
+impl<S: fmt::Debug, D, C, O> fmt::Debug for Telemetry<S, D, C, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Telemetry").field("name", &self.name).field("inner", &self.inner).finish_non_exhaustive()
+    }
+}
