@@ -96,7 +96,7 @@ async fn every_answer_that_a_client_gets_is_counted_once_whoever_refused_it() {
     register("drained", StackSettings::default());
     register("off", StackSettings::default());
     assert!(manager.drain("drained", Duration::from_secs(1)).await.expect("drained").is_clean());
-    manager.set_enabled("off", false).expect("registered");
+    manager.disable("off").expect("registered");
 
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     let settings = GatewaySettings::default()

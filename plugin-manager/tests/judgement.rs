@@ -263,7 +263,7 @@ async fn judged(transport: &str, what: &Value, limit: Option<Duration>) -> Judge
     let view = gateway.manager().get("p").expect("registered");
     let stats = view.controls.breaker.expect("on").stats();
     let counts = view.telemetry.expect("on").stats();
-    let instance = view.controls.instances.expect("a balancer").list().remove(0);
+    let instance = view.controls.instances.expect("a balancer").stats().remove(0);
     // With its process a plugin's breaker begins anew, so what was lost counts there, or comes too late to count.
     let is_lost = transport == "subprocess" && what["do"] == "lose";
     let failures = stats.failures + if is_lost { stats.stale } else { 0 };
@@ -372,7 +372,7 @@ fn counted(gateway: &Running) -> [u64; 5] {
     let view = gateway.manager().get("p").expect("registered");
     let stats = view.controls.breaker.expect("on").stats();
     let counts = view.telemetry.expect("on").stats();
-    let failed = view.controls.instances.expect("a balancer").list()[0].failed;
+    let failed = view.controls.instances.expect("a balancer").stats()[0].failed;
     let told = [counts.ended(Status::Failure), counts.ended(Status::Refused)];
     [stats.failures, stats.ignored, told[0], told[1], failed]
 }
@@ -421,7 +421,7 @@ async fn a_plugin_that_hangs_opens_its_breaker_on_every_transport() {
             let view = gateway.manager().get("p").expect("registered");
             assert_eq!(view.controls.breaker.expect("on").state(), CircuitState::Open);
             assert_eq!(view.telemetry.expect("on").stats().ended(Status::Failure), 3);
-            let instance = view.controls.instances.expect("a balancer").list().remove(0);
+            let instance = view.controls.instances.expect("a balancer").stats().remove(0);
             assert_eq!((instance.failed, instance.health_score), (3, 85));
             assert!(instance.average_latency >= TIMEOUT / 2, "{:?}", instance.average_latency);
             gateway.shutdown().await;
@@ -546,7 +546,7 @@ async fn a_call_that_was_held_back_and_is_answered_is_slow_on_no_transport() {
         let view = gateway.manager().get("p").expect("registered");
         let breaker = view.controls.breaker.expect("on");
         assert_eq!(breaker.state(), CircuitState::Closed, "{transport}: {:?}", breaker.stats());
-        let instance = view.controls.instances.expect("a balancer").list().remove(0);
+        let instance = view.controls.instances.expect("a balancer").stats().remove(0);
         assert!(instance.average_latency < over / 5 * 3, "{transport}: {:?}", instance.average_latency);
         gateway.shutdown().await;
     }

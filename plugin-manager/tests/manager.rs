@@ -81,9 +81,9 @@ async fn a_disabled_plugin_is_refused_and_comes_back() {
     let manager = Manager::new();
     manager.register_with("double", Registration::new(double()).enabled(false)).expect("a free name");
     assert_eq!(code(&manager, "double").await, Code::NotEnabled);
-    manager.set_enabled("double", true).expect("known");
+    manager.enable("double").expect("known");
     assert!(manager.execute("double", 1).await.is_ok());
-    assert_eq!(manager.set_enabled("other", true).expect_err("unknown").code(), Code::NotFound);
+    assert_eq!(manager.enable("other").expect_err("unknown").code(), Code::NotFound);
 }
 
 #[tokio::test(start_paused = true)]
@@ -123,9 +123,9 @@ async fn a_drain_is_undone_by_enabling_whether_it_is_over_or_not() {
         async move { manager.drain("slow", 60 * SECOND).await }
     });
     tokio::time::sleep(SECOND).await;
-    manager.set_enabled("slow", false).expect("it takes no calls anyway");
+    manager.disable("slow").expect("it takes no calls anyway");
     assert_eq!(manager.get("slow").expect("kept").state, ServingState::Disabled);
-    manager.set_enabled("slow", true).expect("it may be undone");
+    manager.enable("slow").expect("it may be undone");
     let report = drain.await.expect("no panic").expect("known");
     assert_eq!((report.undone, report.is_clean()), (true, false), "{report:?}");
     go.notify_one();
@@ -136,7 +136,7 @@ async fn a_drain_is_undone_by_enabling_whether_it_is_over_or_not() {
     assert_eq!(manager.get("slow").expect("kept").state, ServingState::Drained);
     assert_eq!(code(&manager, "slow").await, Code::Draining);
     assert!(manager.health(SECOND).await.plugins.is_empty(), "what was taken out is not asked");
-    manager.set_enabled("slow", true).expect("known");
+    manager.enable("slow").expect("known");
     go.notify_one();
     assert_eq!(manager.execute("slow", 8).await.expect("it serves again").into_payload(), 8);
 
@@ -144,7 +144,7 @@ async fn a_drain_is_undone_by_enabling_whether_it_is_over_or_not() {
     tokio::task::yield_now().await;
     let switch_off = async {
         tokio::time::sleep(SECOND).await;
-        manager.set_enabled("slow", false).expect("it drains");
+        manager.disable("slow").expect("it drains");
         tokio::time::sleep(SECOND).await;
         go.notify_one();
     };
@@ -175,7 +175,7 @@ async fn a_plugin_that_is_being_taken_out_may_stay_until_its_transport_is_closed
     tokio::task::yield_now().await;
     let undone = unregister(60 * SECOND);
     tokio::time::sleep(SECOND).await;
-    manager.set_enabled("slow", true).expect("it may be undone");
+    manager.enable("slow").expect("it may be undone");
     assert!(undone.await.expect("no panic").expect("known").undone);
     assert_eq!(manager.get("slow").expect("kept").state, ServingState::Serving);
     go.notify_one();
@@ -183,7 +183,7 @@ async fn a_plugin_that_is_being_taken_out_may_stay_until_its_transport_is_closed
 
     let taken_out = unregister(SECOND);
     tokio::time::sleep(SECOND).await;
-    assert_eq!(manager.set_enabled("slow", true).expect_err("too late").code(), Code::Draining);
+    assert_eq!(manager.enable("slow").expect_err("too late").code(), Code::Draining);
     closing.notify_one();
     assert!(taken_out.await.expect("no panic").expect("known").is_clean());
     assert_eq!(code(&manager, "slow").await, Code::NotFound);
@@ -251,7 +251,7 @@ async fn overall_health_names_those_that_are_not_well() {
     manager.register_with("hung", hung).expect("a free name");
     let health = manager.health(SECOND).await;
     assert_eq!((health.state, health.message.as_str()), (HealthState::Unhealthy, "hung is unhealthy"));
-    manager.set_enabled("hung", false).expect("known");
+    manager.disable("hung").expect("known");
     assert_eq!(manager.health(SECOND).await.state, HealthState::Degraded, "what is switched off is not asked");
     let panics = Registration::new(double()).with_probe(|| async { panic!("a fault of its author") });
     manager.register_with("panics", panics).expect("a free name");
@@ -261,7 +261,7 @@ async fn overall_health_names_those_that_are_not_well() {
         plugins.into_iter().find(|(known, _)| known == name).expect("it is switched on").1
     };
     assert_eq!(of("panics", health.plugins).message, "the health check panicked (HEALTH_1601)");
-    manager.set_enabled("panics", false).expect("known");
+    manager.disable("panics").expect("known");
     let full = Registration::new(double()).with_probe(|| async { HealthStatus::not_checked("all places are taken") });
     manager.register_with("full", full).expect("a free name");
     let full = of("full", manager.health(SECOND).await.plugins);
@@ -312,7 +312,7 @@ async fn a_name_that_is_announced_is_known_and_takes_its_plugin_in_as_it_was_lef
     assert_eq!(manager.register("plain", double()).expect_err("taken").code(), Code::DuplicateName);
     assert_eq!(manager.restart("plain").await.expect_err("it has no process").code(), Code::Starting);
 
-    manager.set_enabled("off", false).expect("known");
+    manager.disable("off").expect("known");
     assert!(manager.drain("drained", SECOND).await.expect("known").is_clean());
     assert_eq!((code(&manager, "off").await, code(&manager, "drained").await), (Code::NotEnabled, Code::Draining));
     for coming in [plain, off, drained] {
@@ -320,7 +320,7 @@ async fn a_name_that_is_announced_is_known_and_takes_its_plugin_in_as_it_was_lef
     }
     let states = ["plain", "off", "drained"].map(|name| view(name).state);
     assert_eq!(states, [ServingState::Serving, ServingState::Disabled, ServingState::Drained]);
-    manager.set_enabled("drained", true).expect("known");
+    manager.enable("drained").expect("known");
     assert_eq!(manager.execute("drained", 21).await.expect("a reply").into_payload(), 42);
 }
 

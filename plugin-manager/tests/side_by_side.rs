@@ -100,7 +100,7 @@ async fn a_plugin_that_is_switched_on_undoes_every_drain() {
     let stage = stage().await;
     let (first, second) = (stage.drain(30 * SECOND), stage.drain(20 * SECOND));
     tokio::time::sleep(SECOND).await;
-    stage.manager.set_enabled("slow", true).expect("it may be undone");
+    stage.manager.enable("slow").expect("it may be undone");
     assert!(first.await.expect("no panic").expect("known").undone);
     assert!(second.await.expect("no panic").expect("known").undone);
     assert_eq!(stage.state(), Some(ServingState::Serving));
@@ -130,7 +130,7 @@ async fn what_is_being_closed_is_not_drained_and_cannot_come_back() {
     assert_eq!((refused.code(), refused.plugin()), (Code::Draining, Some("slow")));
     let drained = long.await.expect("no panic").expect("known");
     assert_eq!((drained.unfinished, drained.undone), (1, false), "{drained:?}");
-    assert_eq!(stage.manager.set_enabled("slow", true).expect_err("too late").code(), Code::Draining);
+    assert_eq!(stage.manager.enable("slow").expect_err("too late").code(), Code::Draining);
     stage.close.notify_one();
     assert!(!out.await.expect("no panic").expect("known").undone);
     assert_eq!(stage.state(), None);

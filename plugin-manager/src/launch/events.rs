@@ -29,7 +29,7 @@ pub(super) fn follow(plugin: &str, registration: &Registration<Bytes, Bytes>) {
         follow_health(cell, &plugin, None);
     }
     // The cell of the only one is the plugin's.
-    let instances = controls.instances.as_ref().map(|instances| instances.list()).unwrap_or_default();
+    let instances = controls.instances.as_ref().map(|instances| instances.stats()).unwrap_or_default();
     if let [_, _, ..] = &*controls.health_checks {
         for (check, instance) in iter::zip(&controls.health_checks, instances) {
             follow_health(&check.cell(), &plugin, Some(instance.name));
@@ -88,7 +88,7 @@ fn log_breaker(plugin: &str, event: &Event, instances: Option<&Instances>) {
         let (instance, failure) = instances.and_then(Instances::last_failure).unzip();
         let code = failure.as_ref().and_then(|failure| failure.code).map(|code| code.as_str());
         let last_error = failure.as_ref().map(|failure| &*failure.message);
-        let several = instances.is_some_and(|instances| instances.list().len() > 1);
+        let several = instances.is_some_and(|instances| instances.stats().len() > 1);
         let instance = instance.as_deref().filter(|_| several);
         tracing::warn!(plugin, from, to, reason, last_error, code, instance, "circuit breaker");
     } else {

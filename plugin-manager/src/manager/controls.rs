@@ -55,17 +55,22 @@ pub struct Instances(Arc<dyn Membership>);
 
 /// A balancer's handle without the type of its services.
 trait Membership: Send + Sync {
-    fn list(&self) -> Vec<InstanceStats>;
-    fn set_enabled(&self, name: &str, enabled: bool) -> Result<(), MembershipError>;
+    fn stats(&self) -> Vec<InstanceStats>;
+    fn enable_instance(&self, name: &str) -> Result<(), MembershipError>;
+    fn disable_instance(&self, name: &str) -> Result<(), MembershipError>;
 }
 
 impl<S: Clone + Send + Sync + 'static> Membership for plugin_lb::BalanceHandle<S> {
-    fn list(&self) -> Vec<InstanceStats> {
-        self.list()
+    fn stats(&self) -> Vec<InstanceStats> {
+        Self::stats(self)
     }
 
-    fn set_enabled(&self, name: &str, enabled: bool) -> Result<(), MembershipError> {
-        if enabled { self.enable_instance(name) } else { self.disable_instance(name) }
+    fn enable_instance(&self, name: &str) -> Result<(), MembershipError> {
+        Self::enable_instance(self, name)
+    }
+
+    fn disable_instance(&self, name: &str) -> Result<(), MembershipError> {
+        Self::disable_instance(self, name)
     }
 }
 
@@ -85,24 +90,33 @@ impl Instances {
 
     /// What is known of each.
     #[must_use]
-    pub fn list(&self) -> Vec<InstanceStats> {
-        self.0.list()
+    pub fn stats(&self) -> Vec<InstanceStats> {
+        self.0.stats()
     }
 
     /// The last call that failed on one of them, and on which, whether others have succeeded since or not.
     #[must_use]
     pub fn last_failure(&self) -> Option<(Arc<str>, LastFailure)> {
-        let failed = self.list().into_iter().filter_map(|instance| Some((instance.name, instance.last_failure?)));
+        let failed = self.stats().into_iter().filter_map(|instance| Some((instance.name, instance.last_failure?)));
         failed.max_by_key(|(_, failure)| failure.at)
     }
 
-    /// Takes an instance out of the balance, or back in.
+    /// Puts an instance back into the balance.
     ///
     /// # Errors
     ///
     /// When no instance has this name.
-    pub fn set_enabled(&self, name: &str, enabled: bool) -> Result<(), MembershipError> {
-        self.0.set_enabled(name, enabled)
+    pub fn enable_instance(&self, name: &str) -> Result<(), MembershipError> {
+        self.0.enable_instance(name)
+    }
+
+    /// Takes an instance out of the balance; calls that run on it are not touched.
+    ///
+    /// # Errors
+    ///
+    /// When no instance has this name.
+    pub fn disable_instance(&self, name: &str) -> Result<(), MembershipError> {
+        self.0.disable_instance(name)
     }
 }
 
@@ -117,6 +131,6 @@ impl WeakInstances {
 
 impl fmt::Debug for Instances {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Instances").field(&self.list()).finish()
+        f.debug_tuple("Instances").field(&self.stats()).finish()
     }
 }

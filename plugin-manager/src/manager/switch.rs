@@ -15,17 +15,32 @@ where
     Req: Send + 'static,
     Res: Send + 'static,
 {
-    /// Switches a plugin on or off. Calls that run are not touched.
+    /// Switches a plugin on. Calls that run are not touched.
     ///
-    /// Switching on undoes a drain, whether it is over or not, and begins anew with a process that has failed: earlier
-    /// deaths are forgotten, and it is started now. Of a plugin that is switched off while it drains, whoever drains it still
-    /// waits for its calls, and it is disabled afterwards and not drained.
+    /// This undoes a drain, whether it is over or not, and resets a process that has failed: earlier deaths are forgotten,
+    /// and it is started now.
     ///
     /// # Errors
     ///
     /// `PLUGIN_1201` for an unknown name, `LIFECYCLE_2101` for a plugin whose transport is being closed, `PLUGIN_1202` for
-    /// switching on one of which [nothing was started](super::Registration::switched_off).
-    pub fn set_enabled(&self, name: &str, enabled: bool) -> Result<(), PluginError> {
+    /// one of which [nothing was started](super::Registration::switched_off).
+    pub fn enable(&self, name: &str) -> Result<(), PluginError> {
+        self.switch(name, true)
+    }
+
+    /// Switches a plugin off. Calls that run are not touched, and new ones are refused with `PLUGIN_1202`.
+    ///
+    /// Where the plugin is being drained, whoever drains it still waits for its calls, and it is disabled afterwards and not
+    /// drained.
+    ///
+    /// # Errors
+    ///
+    /// `PLUGIN_1201` for an unknown name, `LIFECYCLE_2101` for a plugin whose transport is being closed.
+    pub fn disable(&self, name: &str) -> Result<(), PluginError> {
+        self.switch(name, false)
+    }
+
+    fn switch(&self, name: &str, enabled: bool) -> Result<(), PluginError> {
         let mut found = None;
         self.change(|table| {
             let place = table.get(name).ok_or_else(|| PluginError::not_found(name))?;

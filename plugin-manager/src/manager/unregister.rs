@@ -16,8 +16,7 @@ where
 {
     /// Drains a plugin and keeps it: new calls are refused with `LIFECYCLE_2101`, calls that run may end within `limit`,
     /// and then it is drained: it is [`Draining`](super::ServingState::Draining) as long as a call runs, also beyond that time.
-    /// [`set_enabled`](Self::set_enabled)
-    /// undoes it at any time. Its transport stays open.
+    /// [`enable`](Self::enable) undoes it at any time. Its transport stays open.
     ///
     /// No other plugin notices. A caller that drops this future leaves the plugin draining; call it again to go on. Of
     /// several at once each waits for its own limit, and the first that ends says that the plugin is drained. One that is
@@ -75,7 +74,7 @@ where
     /// `limit`, then the transport is closed with what is left of that time, and at least a second.
     ///
     /// No other plugin notices. A caller that drops this future leaves the plugin draining; call it again to go on. Until
-    /// its transport is being closed, [`set_enabled`](Self::set_enabled) undoes it; a [`drain`](Self::drain) that ends
+    /// its transport is being closed, [`enable`](Self::enable) undoes it; a [`drain`](Self::drain) that ends
     /// meanwhile does not.
     ///
     /// # Errors

@@ -42,7 +42,7 @@ impl Detail {
             instances: controls
                 .instances
                 .as_ref()
-                .map(Instances::list)
+                .map(Instances::stats)
                 .unwrap_or_default()
                 .iter()
                 .map(InstanceJson::of)

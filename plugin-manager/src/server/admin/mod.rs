@@ -209,7 +209,7 @@ async fn restart(State(plane): State<AdminPlane>, PluginName(name): PluginName) 
 }
 
 async fn enable(State(plane): State<AdminPlane>, PluginName(name): PluginName) -> Response<Body> {
-    let switched = match plane.manager.set_enabled(&name, true) {
+    let switched = match plane.manager.enable(&name) {
         Ok(()) => plane.manager.started(&name).await,
         Err(error) => Err(error),
     };
@@ -217,7 +217,7 @@ async fn enable(State(plane): State<AdminPlane>, PluginName(name): PluginName) -
 }
 
 async fn disable(State(plane): State<AdminPlane>, PluginName(name): PluginName) -> Response<Body> {
-    plane.manager.set_enabled(&name, false).map_or_else(refused, |()| shown(&plane, &name))
+    plane.manager.disable(&name).map_or_else(refused, |()| shown(&plane, &name))
 }
 
 /// A change that was not made. One that does not fit how the plugin is configured, such as a restart of what has no process, is
