@@ -10,7 +10,8 @@ use crate::{
     guard::{Admission, Guard, Hold},
 };
 
-/// A circuit breaker that is asked before, and told after. For code that is no tower service.
+/// A circuit breaker without tower: ask for a permit before a call, and report the outcome on it. For code that is no
+/// tower service.
 ///
 /// A clone is the same breaker.
 ///
@@ -62,7 +63,8 @@ impl Breaker {
         }
     }
 
-    /// The same with a permit that borrows nothing, for a call whose end is elsewhere.
+    /// Like [`try_acquire`](Self::try_acquire), with a permit that owns its share of the breaker, to be moved to
+    /// another task.
     ///
     /// # Errors
     ///
@@ -92,7 +94,7 @@ impl Breaker {
         self.shared.stats()
     }
 
-    /// What an operator holds.
+    /// The handle: reads the state and the statistics, and changes the settings while calls go on.
     #[must_use]
     pub fn handle(&self) -> CircuitBreakerHandle {
         CircuitBreakerHandle::new(self.shared.to_arc())

@@ -1,4 +1,4 @@
-//! What stands for a call that passed, until its outcome is known.
+//! The guard of a call that was let through: reports its outcome, or that it was dropped.
 
 use std::{fmt, ops::Deref, sync::Arc, time::Duration};
 

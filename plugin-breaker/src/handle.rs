@@ -1,4 +1,4 @@
-//! What an operator holds.
+//! The handle: reads the state and the statistics, and changes the settings while calls go on.
 
 use std::{fmt, sync::Arc};
 

@@ -53,7 +53,8 @@ impl Default for CircuitBreakerLayer {
 }
 
 impl<C, R, O> CircuitBreakerLayer<C, R, O> {
-    /// Judges outcomes in another way.
+    /// Sets what counts as a failure: a ready-made [`Classify`](plugin_core::Classify) or a closure. Default:
+    /// `ByErrorType`.
     pub fn classify<C2>(self, classify: C2) -> CircuitBreakerLayer<C2, R, O> {
         CircuitBreakerLayer { breaker: self.breaker, classify, reject: self.reject, outcome: PhantomData }
     }
@@ -67,7 +68,8 @@ impl<C, R, O> CircuitBreakerLayer<C, R, O> {
         self.classify(ClassifyFn::new(judge))
     }
 
-    /// Answers refusals in another way.
+    /// Sets how a refusal is answered: a ready-made [`Reject`](plugin_core::Reject) or a closure. Default:
+    /// `AsErrorValue`.
     pub fn reject_with<R2>(self, reject: R2) -> CircuitBreakerLayer<C, R2, O> {
         CircuitBreakerLayer { breaker: self.breaker, classify: self.classify, reject, outcome: PhantomData }
     }
@@ -116,7 +118,7 @@ impl<C, R, O> CircuitBreakerLayer<C, R, O> {
         self
     }
 
-    /// What an operator holds.
+    /// The handle: reads the state and the statistics, and changes the settings while calls go on.
     pub fn handle(&self) -> CircuitBreakerHandle {
         self.breaker.handle()
     }

@@ -28,17 +28,17 @@ impl<S, C, R, O> CircuitBreaker<S, C, R, O> {
         Self { inner, breaker, classify, reject, outcome: PhantomData }
     }
 
-    /// The inner service.
+    /// A reference to the inner service.
     pub fn get_ref(&self) -> &S {
         &self.inner
     }
 
-    /// The inner service, to write to.
+    /// A mutable reference to the inner service.
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.inner
     }
 
-    /// The inner service alone.
+    /// Takes the inner service out, and drops the rest.
     pub fn into_inner(self) -> S {
         self.inner
     }

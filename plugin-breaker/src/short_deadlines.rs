@@ -1,4 +1,5 @@
-//! Callers in a hurry, while the circuit is half-open.
+//! Calls with little time left are refused while the circuit is half-open: a probe that its caller gives up tells
+//! nothing.
 
 use std::time::Duration;
 

@@ -80,7 +80,7 @@ impl<T> Call<T> {
         &self.context
     }
 
-    /// What travels with the payload, to write to.
+    /// What travels with the payload, mutable.
     pub fn context_mut(&mut self) -> &mut CallContext {
         &mut self.context
     }
@@ -91,7 +91,7 @@ impl<T> Call<T> {
         &self.payload
     }
 
-    /// The payload, to write to. This breaks its seal.
+    /// The payload, mutable. This breaks its seal.
     pub fn payload_mut(&mut self) -> &mut T {
         self.seal = None;
         &mut self.payload

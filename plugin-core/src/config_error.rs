@@ -21,7 +21,7 @@ impl ConfigError {
         Self { section: None, field, problem: problem.into(), others: &[], code: None }
     }
 
-    /// Says which other fields it hangs on, so that nobody is told of it who has yet to mend one of those.
+    /// Names other fields that must be valid first. While one of them is invalid, this fault is not shown.
     #[must_use]
     pub fn with_others(mut self, fields: &'static [&'static str]) -> Self {
         self.others = fields;
@@ -69,7 +69,7 @@ impl ConfigError {
         &self.problem
     }
 
-    /// The other fields that it hangs on.
+    /// The other fields that must be valid before this one can be judged.
     #[must_use]
     pub fn others(&self) -> &'static [&'static str] {
         self.others

@@ -233,7 +233,7 @@ impl CallContext {
         self.ext.as_ref().map(|ext| &ext.headers).filter(|headers| !headers.is_empty())
     }
 
-    /// The headers, to write to. The first write to a context allocates.
+    /// The headers, mutable. The first write to a context allocates.
     pub fn headers_mut(&mut self) -> &mut HeaderMap {
         &mut self.ext_mut().headers
     }
@@ -244,7 +244,7 @@ impl CallContext {
         self.ext.as_ref().map(|ext| &ext.metadata).filter(|metadata| !metadata.is_empty())
     }
 
-    /// The metadata, to write to. The first write to a context allocates.
+    /// The metadata, mutable. The first write to a context allocates.
     pub fn metadata_mut(&mut self) -> &mut BTreeMap<String, String> {
         &mut self.ext_mut().metadata
     }

@@ -47,7 +47,7 @@ where
     call_or(kept, request, S::clone)
 }
 
-/// The same with a clone that is made in another way, such as of a service that was never polled.
+/// Like [`call`], with a clone that `other` makes: of a service that was never polled, say.
 #[inline]
 pub fn call_or<S, Req>(kept: &mut S, request: Req, fresh: impl FnOnce(&S) -> S) -> S::Future
 where

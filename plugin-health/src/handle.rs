@@ -1,4 +1,4 @@
-//! What an operator holds of a gate.
+//! The handle of a gate: reads the state, counts refusals, changes what is refused.
 
 use std::sync::{
     Arc,

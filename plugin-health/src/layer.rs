@@ -53,7 +53,8 @@ impl<R> HealthGateLayer<R> {
         self
     }
 
-    /// Answers refusals in another way.
+    /// Sets how a refusal is answered: a ready-made [`Reject`](plugin_core::Reject) or a closure. Default:
+    /// `AsErrorValue`.
     pub fn reject_with<R2>(self, reject: R2) -> HealthGateLayer<R2> {
         HealthGateLayer { handle: self.handle, reject }
     }

@@ -1,4 +1,4 @@
-//! What an operator holds: membership, statistics, settings.
+//! The handle of a balancer: adds and removes instances, reads statistics, changes settings.
 
 use std::{convert::Infallible, fmt, sync::Arc};
 

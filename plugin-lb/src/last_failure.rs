@@ -1,4 +1,4 @@
-//! The last failure of an instance, for whoever asks why.
+//! The last failure of an instance: code, message, time.
 
 use std::{
     error::Error,

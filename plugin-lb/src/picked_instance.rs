@@ -1,4 +1,4 @@
-//! An instance that was picked by hand.
+//! An instance that was picked through the handle, without a call through the balancer.
 
 use std::fmt;
 

@@ -69,7 +69,7 @@ impl<S: Clone> Balance<S> {
 }
 
 impl<S, C, R, O, E> Balance<S, C, R, O, E> {
-    /// Judges outcomes in another way, for the statistics and for `least-latency`.
+    /// Sets what counts as a failure in the statistics and for `least-latency`. Default: `ByErrorType`.
     #[must_use]
     pub fn classify<C2>(self, classify: C2) -> Balance<S, C2, R, O, E> {
         let Policy { reject, envelope, .. } = self.policy;
@@ -86,7 +86,8 @@ impl<S, C, R, O, E> Balance<S, C, R, O, E> {
         self.classify(ClassifyFn::new(judge))
     }
 
-    /// Answers refusals in another way.
+    /// Sets how a refusal is answered: a ready-made [`Reject`](plugin_core::Reject) or a closure. Default:
+    /// `AsErrorValue`.
     #[must_use]
     pub fn reject_with<R2>(self, reject: R2) -> Balance<S, C, R2, O, E> {
         let Policy { classify, envelope, .. } = self.policy;
@@ -101,7 +102,7 @@ impl<S, C, R, O, E> Balance<S, C, R, O, E> {
         Balance { shared: self.shared, policy: self.policy, outcome: PhantomData }
     }
 
-    /// Reads hints and writes tags in another way.
+    /// Sets how hints are read from a request and how a response is tagged with its instance. Default: not at all.
     #[must_use]
     pub fn with_envelope<E2>(self, envelope: E2) -> Balance<S, C, R, O, E2> {
         let Policy { classify, reject, .. } = self.policy;

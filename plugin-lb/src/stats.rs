@@ -1,4 +1,4 @@
-//! What is known of one instance.
+//! The statistics of one instance.
 
 use std::{
     sync::Arc,

@@ -1,4 +1,4 @@
-//! What an operator holds.
+//! The handle: reads the state and the statistics, and changes the settings while calls go on.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,7 +6,8 @@ use plugin_core::{Rejected, clock, sync::StripedCounter};
 
 use crate::{RateLimitConfig, TokenBucket, bucket::Acquired};
 
-/// Reads the statistics and changes the settings of everything that one layer made. Cheap to clone.
+/// Reads the statistics and changes the settings of a [`RateLimitLayer`](crate::RateLimitLayer) and all its services.
+/// Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct RateLimitHandle(Arc<CountedBucket>);
 

@@ -40,7 +40,8 @@ impl RateLimitLayer {
 }
 
 impl<R> RateLimitLayer<R> {
-    /// Answers refusals in another way.
+    /// Sets how a refusal is answered: a ready-made [`Reject`](plugin_core::Reject) or a closure. Default:
+    /// `AsErrorValue`.
     pub fn reject_with<R2>(self, reject: R2) -> RateLimitLayer<R2> {
         RateLimitLayer { handle: self.handle, reject }
     }

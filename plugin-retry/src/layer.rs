@@ -93,7 +93,8 @@ impl RetryLayer {
 }
 
 impl<C, K> RetryLayer<C, K> {
-    /// Judges outcomes in another way.
+    /// Sets what counts as a failure: a ready-made [`Classify`](plugin_core::Classify) or a closure. Default:
+    /// `ByErrorType`.
     #[must_use]
     pub fn classify<C2>(self, classify: C2) -> RetryLayer<C2, K> {
         RetryLayer { state: self.state, classify, replay: self.replay }

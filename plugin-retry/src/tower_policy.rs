@@ -55,7 +55,8 @@ impl TowerPolicy {
 }
 
 impl<C> TowerPolicy<C> {
-    /// Judges outcomes in another way.
+    /// Sets what counts as a failure: a ready-made [`Classify`](plugin_core::Classify) or a closure. Default:
+    /// `ByErrorType`.
     #[must_use]
     pub fn classify<C2>(self, classify: C2) -> TowerPolicy<C2> {
         let Self { state, started, began, retries, last_wait, .. } = self;

@@ -1,4 +1,4 @@
-//! What is switched off is not looked at any further.
+//! A section with `enabled: false` is not validated further.
 
 use plugin_core::settings::{Kind, Table};
 

@@ -56,13 +56,14 @@ impl<D> TelemetryLayer<D> {
 }
 
 impl<D, C, O> TelemetryLayer<D, C, O> {
-    /// Describes requests in another way.
+    /// Sets what is recorded of a request besides its outcome. Default: nothing.
     pub fn describe<D2>(self, describe: D2) -> TelemetryLayer<D2, C, O> {
         let Self { name, counters, classify, outcome, takes_end, .. } = self;
         TelemetryLayer { name, counters, describe, classify, outcome, takes_end }
     }
 
-    /// Judges outcomes in another way.
+    /// Sets what counts as a failure: a ready-made [`Classify`](crate::Classify) or a closure. Default:
+    /// `ByErrorType`.
     pub fn classify<C2>(self, classify: C2) -> TelemetryLayer<D, C2, O> {
         let Self { name, counters, describe, outcome, takes_end, .. } = self;
         TelemetryLayer { name, counters, describe, classify, outcome, takes_end }
@@ -145,17 +146,17 @@ pub struct Telemetry<S, D = AnyRequest, C = ByErrorType, O = AtHead> {
 }
 
 impl<S, D, C, O> Telemetry<S, D, C, O> {
-    /// The inner service.
+    /// A reference to the inner service.
     pub fn get_ref(&self) -> &S {
         &self.inner
     }
 
-    /// The inner service, to write to.
+    /// A mutable reference to the inner service.
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.inner
     }
 
-    /// The inner service alone.
+    /// Takes the inner service out, and drops the rest.
     pub fn into_inner(self) -> S {
         self.inner
     }

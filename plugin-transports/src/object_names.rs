@@ -1,4 +1,4 @@
-//! The names in a JSON object that has not got what it should have: they say what its author took it for.
+//! The names in a JSON object that lacks its required members, for the error text.
 
 use std::{borrow::Cow, fmt};
 

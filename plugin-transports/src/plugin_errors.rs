@@ -1,4 +1,4 @@
-//! What a plugin says of a call that it gives no result for: one reading, whatever carried it.
+//! From the code and text of a plugin's error to a `PluginError`, the same for every transport.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! Whether another attempt may help, and when: what travels beside the code of a plugin's error, whatever carries it.
+//! `retryable` and `retry_after_ms` of a plugin's error, as every transport carries them.
 //!
 //! The names are the same in a reply of the line protocol and in a problem document: `retryable` and `retry_after_ms`.
 

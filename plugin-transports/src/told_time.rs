@@ -1,4 +1,4 @@
-//! What the other side is told that it has of time.
+//! The timeout that is sent to the other side.
 
 use std::time::Duration;
 

@@ -16,7 +16,7 @@ const SHORTEST_HALF_OPEN: Duration = Duration::from_millis(1);
 /// The shortest default of `half_open_timeout`. A service that is slow for its breaker's open time must be able to close it.
 const DEFAULT_HALF_OPEN: Duration = Duration::from_secs(30);
 
-/// Over what a rate is taken.
+/// Which calls a rate is computed over: the last N calls, or those of a period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Window {
@@ -36,7 +36,7 @@ pub struct SlowCalls {
     pub ratio: Ratio,
 }
 
-/// What a call counts as that was dropped before it had an outcome.
+/// How a call is counted whose future was dropped before it had an outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Cancelled {

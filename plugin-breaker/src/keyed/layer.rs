@@ -76,14 +76,15 @@ impl<K: Hash + Eq + Clone, X, C, R, O> KeyedBreakerLayer<K, X, C, R, O> {
         self
     }
 
-    /// What an operator holds.
+    /// The handle: reads the state and the statistics, and changes the settings while calls go on.
     pub fn handle(&self) -> KeyedBreakerHandle<K> {
         KeyedBreakerHandle::new(Arc::clone(&self.breakers))
     }
 }
 
 impl<K, X, C, R, O> KeyedBreakerLayer<K, X, C, R, O> {
-    /// Judges outcomes in another way.
+    /// Sets what counts as a failure: a ready-made [`Classify`](plugin_core::Classify) or a closure. Default:
+    /// `ByErrorType`.
     pub fn classify<C2>(self, classify: C2) -> KeyedBreakerLayer<K, X, C2, R, O> {
         KeyedBreakerLayer {
             breakers: self.breakers,
@@ -103,7 +104,8 @@ impl<K, X, C, R, O> KeyedBreakerLayer<K, X, C, R, O> {
         self.classify(ClassifyFn::new(judge))
     }
 
-    /// Answers refusals in another way.
+    /// Sets how a refusal is answered: a ready-made [`Reject`](plugin_core::Reject) or a closure. Default:
+    /// `AsErrorValue`.
     pub fn reject_with<R2>(self, reject: R2) -> KeyedBreakerLayer<K, X, C, R2, O> {
         KeyedBreakerLayer {
             breakers: self.breakers,

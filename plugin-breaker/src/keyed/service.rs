@@ -27,17 +27,17 @@ pub struct KeyedBreaker<S, K, X, C = ByErrorType, R = AsErrorValue, O = AtHead> 
 }
 
 impl<S, K, X, C, R, O> KeyedBreaker<S, K, X, C, R, O> {
-    /// The inner service.
+    /// A reference to the inner service.
     pub fn get_ref(&self) -> &S {
         &self.inner
     }
 
-    /// The inner service, to write to.
+    /// A mutable reference to the inner service.
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.inner
     }
 
-    /// The inner service alone.
+    /// Takes the inner service out, and drops the rest.
     pub fn into_inner(self) -> S {
         self.inner
     }

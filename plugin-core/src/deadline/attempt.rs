@@ -61,7 +61,8 @@ impl AttemptTimeoutLayer {
 }
 
 impl<R> AttemptTimeoutLayer<R> {
-    /// Answers refusals in another way.
+    /// Sets how a refusal is answered: a ready-made [`Reject`](crate::Reject) or a closure. Default:
+    /// `AsErrorValue`.
     pub fn reject_with<R2>(self, reject: R2) -> AttemptTimeoutLayer<R2> {
         AttemptTimeoutLayer { limit: self.limit, reject }
     }
@@ -106,17 +107,17 @@ pub struct AttemptTimeout<S, R = AsErrorValue> {
 }
 
 impl<S, R> AttemptTimeout<S, R> {
-    /// The inner service.
+    /// A reference to the inner service.
     pub fn get_ref(&self) -> &S {
         &self.inner
     }
 
-    /// The inner service, to write to.
+    /// A mutable reference to the inner service.
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.inner
     }
 
-    /// The inner service alone.
+    /// Takes the inner service out, and drops the rest.
     pub fn into_inner(self) -> S {
         self.inner
     }

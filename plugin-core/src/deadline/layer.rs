@@ -78,7 +78,8 @@ impl DeadlineLayer {
 }
 
 impl<R> DeadlineLayer<R> {
-    /// Answers refusals in another way.
+    /// Sets how a refusal is answered: a ready-made [`Reject`](crate::Reject) or a closure. Default:
+    /// `AsErrorValue`.
     pub fn reject_with<R2>(self, reject: R2) -> DeadlineLayer<R2> {
         DeadlineLayer { limit: self.limit, reject }
     }
@@ -123,17 +124,17 @@ pub struct Deadline<S, R = AsErrorValue> {
 }
 
 impl<S, R> Deadline<S, R> {
-    /// The inner service.
+    /// A reference to the inner service.
     pub fn get_ref(&self) -> &S {
         &self.inner
     }
 
-    /// The inner service, to write to.
+    /// A mutable reference to the inner service.
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.inner
     }
 
-    /// The inner service alone.
+    /// Takes the inner service out, and drops the rest.
     pub fn into_inner(self) -> S {
         self.inner
     }

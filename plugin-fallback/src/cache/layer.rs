@@ -118,17 +118,17 @@ pub struct Cache<S, K, X, Res, C = ByErrorType, A = OnlyIdempotent> {
 }
 
 impl<S, K, X, Res, C, A> Cache<S, K, X, Res, C, A> {
-    /// The inner service.
+    /// A reference to the inner service.
     pub fn get_ref(&self) -> &S {
         &self.inner
     }
 
-    /// The inner service, to write to.
+    /// A mutable reference to the inner service.
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.inner
     }
 
-    /// The inner service alone.
+    /// Takes the inner service out, and drops the rest.
     pub fn into_inner(self) -> S {
         self.inner
     }

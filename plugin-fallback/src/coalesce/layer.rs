@@ -114,7 +114,7 @@ impl<K: Hash + Eq + Clone, X, Res, Err> CoalesceLayer<K, X, Res, Err> {
 }
 
 impl<K: Hash + Eq + Clone, X, Res, Err, D> CoalesceLayer<K, X, Res, Err, D> {
-    /// Answers a caller whose deadline has passed in another way.
+    /// Sets how a caller is answered whose deadline has passed. Default: `AsErrorValue`.
     pub fn reject_with<R>(self, reject: R) -> CoalesceLayer<K, X, Res, Err, ByDeadline<R>> {
         CoalesceLayer { shared: self.shared, key_of: self.key_of, deadlines: ByDeadline(reject) }
     }
@@ -200,17 +200,17 @@ pub struct Coalesce<S, K, X, Res, Err, D = ByDeadline> {
 }
 
 impl<S, K, X, Res, Err, D> Coalesce<S, K, X, Res, Err, D> {
-    /// The inner service.
+    /// A reference to the inner service.
     pub fn get_ref(&self) -> &S {
         &self.inner
     }
 
-    /// The inner service, to write to.
+    /// A mutable reference to the inner service.
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.inner
     }
 
-    /// The inner service alone.
+    /// Takes the inner service out, and drops the rest.
     pub fn into_inner(self) -> S {
         self.inner
     }

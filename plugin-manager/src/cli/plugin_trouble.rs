@@ -1,4 +1,4 @@
-//! What stands beneath a table of plugins: since when something is wrong, and why.
+//! The lines under a table of plugins: what is wrong with each, since when, and why.
 
 use std::time::{Duration, UNIX_EPOCH};
 

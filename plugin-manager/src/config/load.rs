@@ -107,8 +107,8 @@ pub fn load_plugin(path: &Path, timeout: Option<Duration>, env: Env<'_>) -> Resu
     one_plugin(tree, path, timeout, env)
 }
 
-/// The plugin that an executable is which nothing describes: a subprocess with the defaults of every key, except that it
-/// gets the host's `PATH`, which most scripts need. `timeout` holds for the call and for each attempt.
+/// The settings of an executable that no configuration describes: a subprocess with the defaults of every key, except
+/// that it gets the host's `PATH`, which most scripts need. `timeout` holds for the call and for each attempt.
 pub(crate) fn plugin_of_executable(
     name: &str,
     path: &Path,

@@ -1,4 +1,4 @@
-//! How often the log tells of a health that does not settle. Pure: no clock, no log.
+//! Limits how often a change of health is logged. Pure: no clock, no log.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The health of a plugin that nobody checks regularly: whoever wants to know it has it asked.
+//! Health of a plugin without regular checks: it is asked when somebody reads it.
 
 use std::{
     fmt,

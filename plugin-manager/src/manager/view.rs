@@ -1,4 +1,4 @@
-//! What is told of the plugins.
+//! What `list` and `get` return: a plugin's info, state, health and handles.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What stands outside of all else on a plane: whom it serves, what it counts, and that a refusal names its request.
+//! The outermost middleware of both planes: checks host and origin, counts requests, adds the request id to refusals.
 
 use std::{net::SocketAddr, sync::Arc};
 

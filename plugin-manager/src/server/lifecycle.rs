@@ -1,4 +1,4 @@
-//! Where a gateway is between its start and its end, and what those hear of it who wait meanwhile.
+//! The phases of a gateway: starting, ready, leaving, cut off; and the signal of each.
 
 use std::{
     fmt,

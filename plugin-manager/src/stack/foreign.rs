@@ -1,4 +1,4 @@
-//! Where a stack ends in code of somebody else.
+//! The end of a stack made by a registered factory.
 
 use std::{
     fmt,

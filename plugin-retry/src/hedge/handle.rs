@@ -1,4 +1,4 @@
-//! What an operator holds of a hedge layer.
+//! The handle of a hedge layer: statistics, settings, on and off.
 
 use std::{
     fmt,

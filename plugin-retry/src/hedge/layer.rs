@@ -98,7 +98,8 @@ impl HedgeLayer {
 }
 
 impl<C, K> HedgeLayer<C, K> {
-    /// Judges outcomes in another way.
+    /// Sets what counts as a failure: a ready-made [`Classify`](plugin_core::Classify) or a closure. Default:
+    /// `ByErrorType`.
     #[must_use]
     pub fn classify<C2>(self, classify: C2) -> HedgeLayer<C2, K> {
         HedgeLayer { state: self.state, classify, replay: self.replay }

@@ -24,18 +24,18 @@ impl<S, C, K> Hedge<S, C, K> {
         Self { inner, core }
     }
 
-    /// The inner service.
+    /// A reference to the inner service.
     pub fn get_ref(&self) -> &S {
         &self.inner
     }
 
-    /// The inner service, to write to. It makes first attempts; hedges are made by clones of the service that the layer
-    /// was given.
+    /// A mutable reference to the inner service. It makes first attempts; hedges are made by clones of the service that
+    /// the layer was given.
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.inner
     }
 
-    /// The inner service alone.
+    /// Takes the inner service out, and drops the rest.
     pub fn into_inner(self) -> S {
         self.inner
     }

@@ -28,7 +28,7 @@ impl Dialer {
         Self { host: host.into(), port, resolver: Resolver::default(), keep_alive: None, memory: Mutex::default() }
     }
 
-    /// Looks the name up in another way.
+    /// Sets the resolver for the host name. Default: the system's.
     #[must_use]
     pub fn with_resolver(mut self, resolver: Resolver) -> Self {
         self.resolver = resolver;

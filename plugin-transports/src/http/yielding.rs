@@ -1,4 +1,4 @@
-//! A peer that sends without end must not keep a worker thread to itself.
+//! Yields to other tasks after a number of reads, so that one peer cannot hold a worker thread.
 
 use std::{
     future::Future,

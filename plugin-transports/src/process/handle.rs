@@ -1,4 +1,4 @@
-//! What an operator holds of a process.
+//! The handle of a process: its state and events, and starting it again.
 
 use std::{
     fmt,

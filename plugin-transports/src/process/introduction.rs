@@ -1,4 +1,4 @@
-//! What a plugin says of itself before its first call, and when it is asked how it is.
+//! Reads a plugin's answers to `info` and `health`.
 
 use std::collections::BTreeMap;
 

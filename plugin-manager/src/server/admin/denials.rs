@@ -1,4 +1,4 @@
-//! How often the log tells of somebody who was turned away.
+//! Limits how often a denied request is logged.
 
 use std::{
     sync::{Mutex, PoisonError},

@@ -1,4 +1,4 @@
-//! What is told of a plugin in metrics: the one list that the page and every other recorder read.
+//! The list of metric families, read by the Prometheus page and by every other recorder.
 
 use plugin_telemetry::{Status, TelemetryStats};
 

@@ -197,7 +197,7 @@ impl HttpConfigBuilder {
         self
     }
 
-    /// Looks names up in another way, for calls and health checks alike.
+    /// Sets the resolver for host names, for calls and health checks. Default: the system's.
     pub fn with_resolver(mut self, resolver: Resolver) -> Self {
         self.resolver = resolver;
         self

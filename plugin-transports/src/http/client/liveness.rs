@@ -1,4 +1,4 @@
-//! What is heard of a connection: that it lives, and whether its address is of use.
+//! When a connection last delivered bytes, and whether its address works.
 
 use std::{
     net::SocketAddr,

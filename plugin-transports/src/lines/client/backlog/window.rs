@@ -1,4 +1,4 @@
-//! How many calls may stand in line: the plugin does not work for nobody more than it works for somebody.
+//! The limit on written calls: it shuts when more of them were given up than half of those that are waited for.
 
 /// So many may stand in line after the line was too long twice. A quarter of it after each time more.
 pub(super) const CAUTIOUS: usize = 16;

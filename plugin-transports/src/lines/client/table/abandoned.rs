@@ -1,4 +1,4 @@
-//! How far a request had come that nobody waits for any more.
+//! How far a request had come when its caller gave it up.
 
 use plugin_core::Sent;
 
