@@ -8,12 +8,15 @@ use plugin_core::settings::{Settings, Table};
 
 use super::fault::{Fault, Faults};
 use super::fill::fill;
-use super::keys::{Context, Env, Keys};
+use super::keys::{self, Context, Env, Keys};
+use super::load::{load, parse};
 use super::merge::{NamedList, merge};
 use super::node::{Node, Value};
+use super::shown::shown;
 use super::source::{Source, Span};
+use super::substitute::substitute;
 use super::syntax::Syntax;
-use super::{empty_section, keys, load, overlay, parse, paths, secrets, shown, substitute, switched_off};
+use super::{empty_section, overlay, paths, secrets, switched_off};
 
 /// Reads the settings in the file at `path`, with its overlay.
 ///
