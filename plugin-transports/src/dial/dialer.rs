@@ -9,7 +9,7 @@ use std::{
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 
-use super::{DialError, Dialing, Resolver, order::Memory};
+use super::{Resolver, order::Memory};
 
 /// Opens connections to one host and port; see the [module](super).
 #[derive(Debug)]
@@ -40,19 +40,6 @@ impl Dialer {
     pub fn with_keep_alive(mut self, after: Option<Duration>) -> Self {
         self.keep_alive = after;
         self
-    }
-
-    /// Opens a connection, with `TCP_NODELAY`, within `limit`, which includes the name lookup. Dropping the future gives
-    /// everything up.
-    ///
-    /// # Errors
-    ///
-    /// Names every address that was tried, and what it said.
-    pub async fn connect(&self, limit: Duration) -> Result<TcpStream, DialError> {
-        let mut dialing = Dialing::begin(self, limit);
-        let (stream, _) = dialing.next().await?;
-        dialing.done();
-        Ok(stream)
     }
 
     /// The address, where the host is one.

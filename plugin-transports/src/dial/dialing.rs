@@ -38,6 +38,21 @@ struct Begun {
     at: Instant,
 }
 
+impl Dialer {
+    /// Opens a connection, with `TCP_NODELAY`, within `limit`, which includes the name lookup. Dropping the future gives
+    /// everything up.
+    ///
+    /// # Errors
+    ///
+    /// Names every address that was tried, and what it said.
+    pub async fn connect(&self, limit: Duration) -> Result<TcpStream, DialError> {
+        let mut dialing = Dialing::begin(self, limit);
+        let (stream, _) = dialing.next().await?;
+        dialing.done();
+        Ok(stream)
+    }
+}
+
 impl<'d> Dialing<'d> {
     pub(crate) fn begin(dialer: &'d Dialer, limit: Duration) -> Self {
         // A limit that is beyond the clock is none that anybody waits for: a year.

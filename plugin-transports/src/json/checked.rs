@@ -66,7 +66,8 @@ pub(crate) fn is_checked(call: &Call<Bytes>) -> bool {
 /// The payload on one line, looked at only as far as it is not known.
 #[cfg(all(feature = "process", target_os = "linux"))]
 pub(crate) fn on_one_line(call: &Call<Bytes>, limits: Limits) -> Result<std::borrow::Cow<'_, [u8]>, JsonFault> {
-    use crate::lines::json_writer::flat;
+    use super::flat::flat;
+
     if call.has_seal(&JSON_ON_ONE_LINE) {
         return Ok(call.payload()[..].into());
     }
@@ -77,13 +78,12 @@ pub(crate) fn on_one_line(call: &Call<Bytes>, limits: Limits) -> Result<std::bor
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     #[cfg(feature = "http")]
     use tower::ServiceExt;
 
     use super::*;
-
-    thread_local!(pub(in crate::json) static CHECKS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) });
+    use crate::json::check::CHECKS;
 
     fn checks(run: impl FnOnce()) -> usize {
         let before = CHECKS.with(std::cell::Cell::get);

@@ -22,7 +22,10 @@
 //! # Ok(()) }
 //! ```
 
+mod check;
 mod checked;
+#[cfg(feature = "lines")]
+mod flat;
 mod limits;
 mod scan;
 mod typed;
@@ -33,8 +36,11 @@ pub(crate) use self::checked::is_checked;
 pub(crate) use self::checked::on_one_line;
 #[cfg(any(feature = "http", all(feature = "process", target_os = "linux")))]
 pub(crate) use self::checked::refused;
+#[cfg(feature = "lines")]
+pub(crate) use self::flat::flat;
 pub use self::{
+    check::JsonFault,
     checked::{checked, checked_within},
-    limits::{JsonFault, LimitExceeded, Limits},
+    limits::{LimitExceeded, Limits},
     typed::{Direction, FromJson, JsonFuture, JsonService, Served, ToJson, Typed, serve, typed},
 };

@@ -1,6 +1,6 @@
 //! One pass over a document: whether it is JSON, and within its limits. It builds nothing, and never calls itself.
 
-use super::limits::{LimitExceeded, Limits, ScanStop};
+use super::limits::{LimitExceeded, Limits};
 
 /// Eight bytes of this value.
 const fn each(byte: u8) -> u64 {
@@ -12,6 +12,13 @@ pub(super) struct Scan<'a> {
     text: &'a [u8],
     at: usize,
     limits: Limits,
+}
+
+/// Where the scanner stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ScanStop {
+    Syntax,
+    LimitExceeded(LimitExceeded),
 }
 
 /// What is open: a bit a level, set for an object. Up to 64 levels need no memory.

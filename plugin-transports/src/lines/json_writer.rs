@@ -2,21 +2,14 @@
 
 use std::borrow::Cow;
 
+use crate::json::{JsonFault, Limits, flat};
+
 /// Checks that these bytes are one JSON value and gives them back without raw line feeds, which may only stand
 /// between tokens. No tree is built.
-pub(crate) fn single_line(json: &[u8]) -> Result<Cow<'_, [u8]>, crate::json::JsonFault> {
+pub(crate) fn single_line(json: &[u8]) -> Result<Cow<'_, [u8]>, JsonFault> {
     // Of any depth: the host has a limit, and says so.
-    crate::json::Limits::none().check(json)?;
+    Limits::none().check(json)?;
     Ok(flat(json))
-}
-
-/// Gives valid JSON without raw line feeds.
-pub(crate) fn flat(json: &[u8]) -> Cow<'_, [u8]> {
-    if memchr::memchr2(b'\n', b'\r', json).is_none() {
-        return Cow::Borrowed(json);
-    }
-    let flat = json.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte });
-    Cow::Owned(flat.collect())
 }
 
 /// Appends `text` as a JSON string.

@@ -52,7 +52,4 @@ pub(crate) mod scan;
 mod serve;
 pub(crate) mod split;
 
-/// The shortest that a line may be limited to, on either side: what any request has must fit.
-pub(crate) const LEAST_LINE: usize = 1 << 10;
-
 pub use self::serve::{ServeError, Server, serve, serve_json};

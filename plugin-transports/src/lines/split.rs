@@ -4,6 +4,9 @@ use bytes::{Bytes, BytesMut};
 
 use super::scan::{Found, Scanner};
 
+/// The shortest that a line may be limited to, on either side: what any request has must fit.
+pub(crate) const LEAST_LINE: usize = 1 << 10;
+
 /// How much is read at once, and so how far a line may overshoot the limit before it is noticed.
 const CHUNK: usize = 64 * 1024;
 

@@ -24,8 +24,8 @@ use tower_service::Service;
 use super::{
     error,
     handle::Owner,
+    link::Pipe,
     link::{CallRoute, LinkState},
-    running::Pipe,
 };
 use crate::{
     lines::{

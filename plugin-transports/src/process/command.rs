@@ -44,7 +44,7 @@ pub(super) fn start(config: &ProcessConfig, children: &mut Children) -> Result<(
             command.env(name, value);
         }
     }
-    command.envs(&config.env).envs(names::of(config));
+    command.envs(&config.env).envs(variables(config));
     if let Some(options) = options_for_env(config) {
         command.env(names::OPTIONS, options);
     }
@@ -63,6 +63,17 @@ pub(super) fn start(config: &ProcessConfig, children: &mut Children) -> Result<(
             result => return result.map_err(|error| start_error(&executable, error)),
         }
     }
+}
+
+/// What every process is told.
+fn variables(config: &ProcessConfig) -> [(&'static str, &str); 5] {
+    [
+        (names::COOKIE, names::COOKIE_VALUE),
+        (names::PROTOCOL, names::PROTOCOL_VERSION),
+        (names::TYPE, &config.kind),
+        (names::NAME, &config.name),
+        (names::VERSION, &config.version),
+    ]
 }
 
 /// The options as JSON, when there are any and they fit.

@@ -16,17 +16,19 @@ use plugin_core::{
     clock::{self, Instant},
     deadline::attempt_limit,
 };
-use tokio::sync::{Notify, broadcast};
-
-use super::{
-    ProcessConfig, ProcessEnd, ProcessEvent, ProcessState, ProcessStats,
-    introduction::Methods,
-    running::{Pipe, Running},
+use tokio::{
+    net::unix::pipe::Sender,
+    sync::{Notify, broadcast},
 };
+
+use super::{ProcessConfig, ProcessEnd, ProcessEvent, ProcessState, ProcessStats, introduction::Methods};
 use crate::lines::client::LineConnection;
 
 /// Events that a slow listener can fall behind by before it misses some.
 const EVENTS: usize = 64;
+
+/// The writing end of a plugin's stdin.
+pub(super) type Pipe = Sender;
 
 /// How calls reach the process now. Everything that is said of the process, anywhere, is read from here.
 #[derive(Debug)]
@@ -234,10 +236,15 @@ impl LinkState {
     }
 
     /// Calls reach this process from now on.
-    pub(super) fn up(&self, running: &Running) {
-        let (connection, pid, methods) = (running.connection().clone(), running.id(), running.methods());
-        let since = running.ready();
-        *self.info.lock().unwrap_or_else(PoisonError::into_inner) = Some(running.info().clone());
+    pub(super) fn up(
+        &self,
+        pid: u32,
+        connection: Arc<LineConnection<Pipe>>,
+        methods: Methods,
+        info: PluginInfo,
+        since: Instant,
+    ) {
+        *self.info.lock().unwrap_or_else(PoisonError::into_inner) = Some(info);
         // Relaxed: for display, and ordered with nothing.
         self.has_been_ready.store(true, Ordering::Relaxed);
         self.change(Link::Up { connection, pid, methods, since });

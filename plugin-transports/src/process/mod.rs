@@ -92,6 +92,7 @@ mod command;
 mod config;
 mod env;
 mod error;
+mod event;
 mod guard;
 mod handle;
 mod introduction;
@@ -104,6 +105,7 @@ mod running;
 mod service;
 mod settings;
 mod spawner;
+mod state;
 mod stderr;
 mod supervisor;
 mod tries;
@@ -115,11 +117,13 @@ use tokio::sync::mpsc;
 
 pub use self::{
     config::{ProcessConfig, ProcessConfigBuilder},
-    handle::{ProcessEnd, ProcessEvent, ProcessHandle, ProcessState, ProcessStats},
+    event::ProcessEvent,
+    handle::ProcessHandle,
     limits::ResourceLimits,
     log_limits::StderrConfig,
     restart::RestartConfig,
     service::{ProcessFuture, ProcessService},
+    state::{ProcessEnd, ProcessState, ProcessStats},
 };
 use self::{
     handle::Owner,

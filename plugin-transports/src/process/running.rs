@@ -19,7 +19,7 @@ use rustix::{
     io::ioctl_fionread,
 };
 use tokio::{
-    net::unix::pipe::{Receiver, Sender},
+    net::unix::pipe::Receiver,
     time::{Sleep, sleep, timeout},
 };
 
@@ -28,7 +28,7 @@ use super::{
     child::{Child, describe},
     command,
     introduction::{self, Methods},
-    link::LinkState,
+    link::{LinkState, Pipe},
     spawner,
     stderr::Stderr,
 };
@@ -53,9 +53,6 @@ const REAP: Duration = Duration::from_secs(1);
 
 /// How long the others of a killed process's group are waited for.
 const GROUP: Duration = Duration::from_millis(200);
-
-/// The writing end of a plugin's stdin.
-pub(super) type Pipe = Sender;
 
 /// A process that is up and ready. Dropping it kills the process.
 #[derive(Debug)]
@@ -214,12 +211,13 @@ impl Running {
         &self.info
     }
 
-    pub(super) fn methods(&self) -> Methods {
-        self.methods
-    }
-
     pub(super) fn ready(&self) -> Instant {
         self.ready
+    }
+
+    /// Calls reach this process from now on.
+    pub(super) fn take_calls(&self, shared: &LinkState) {
+        shared.up(self.id(), self.connection.clone(), self.methods, self.info.clone(), self.ready);
     }
 
     pub(super) async fn limit(&self, limits: ResourceLimits) -> Result<(), PluginError> {

@@ -23,8 +23,8 @@ use super::{
     error,
     handle::Owner,
     introduction,
+    link::Pipe,
     link::{Link, LinkState},
-    running::Pipe,
 };
 use crate::lines::{
     client::{Failure, LineConnection, Place},

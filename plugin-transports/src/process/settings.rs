@@ -10,7 +10,7 @@ use plugin_core::{
 use serde_json::{Map, Number, Value as Json};
 
 use super::{ProcessConfig, ResourceLimits, RestartConfig, StderrConfig, config, log_limits};
-use crate::lines::{LEAST_LINE, client::MAX_IN_FLIGHT};
+use crate::lines::{client::MAX_IN_FLIGHT, split::LEAST_LINE};
 
 /// The transport whose plugins have the keys that a gateway takes over.
 const EXEC: &[&str] = &["exec"];

@@ -10,7 +10,8 @@ use plugin_core::{
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    handle::{Command, CommandAnswer, ProcessEvent, Stopped},
+    ProcessEvent,
+    handle::{Command, CommandAnswer, Stopped},
     link::{Cause, Down, LinkState},
     restart::{Deaths, Decision},
     running::{Running, Stop, launch},
@@ -60,7 +61,7 @@ impl Supervisor {
         match first {
             Ok(running) => {
                 self.shared.count_start(true);
-                self.shared.up(&running);
+                running.take_calls(&self.shared);
                 Phase::Up(Box::new(running))
             }
             Err(error) => self.start_failed("could not be started", error),
@@ -294,7 +295,7 @@ impl Supervisor {
         match started {
             Ok(running) => {
                 self.shared.count_start(true);
-                self.shared.up(&running);
+                running.take_calls(&self.shared);
                 asked.into_iter().for_each(|asked| drop(asked.send(Ok(()))));
                 Phase::Up(Box::new(running))
             }

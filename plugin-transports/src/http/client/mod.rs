@@ -7,6 +7,7 @@ mod exchange;
 mod fault;
 mod headers;
 mod health;
+mod http1_connection;
 mod http2_connection;
 mod interim;
 mod liveness;

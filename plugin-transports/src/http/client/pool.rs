@@ -10,13 +10,10 @@ mod sharing;
 
 use std::{
     collections::VecDeque,
-    future::Future,
-    pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    task::{Context, Poll},
     time::Duration,
 };
 
@@ -31,10 +28,10 @@ use tokio::{
     task::AbortHandle,
 };
 
-use self::sharing::Opening;
 use super::{
-    connect::{ConnectionTask, Connector, Opened},
+    connect::{Connector, Opened},
     driven::Queue,
+    http1_connection::Http1Connection,
     http2_connection::{Http2Connection, Stream},
     losses::Losses,
     progress::{CallProgress, HttpStage},
@@ -79,18 +76,25 @@ struct PoolState {
     reaper: Option<AbortHandle>,
 }
 
-struct Idle {
-    connection: PooledConnection,
-    since: Instant,
+/// The connection that is being opened beside those that are full.
+#[derive(Debug, Default)]
+struct Opening {
+    opening: Option<AbortHandle>,
+    /// No other is opened before.
+    not_before: Instant,
 }
 
-/// A connection of HTTP/1.1. Dropping it lets its driver close it in order.
-struct PooledConnection {
-    sender: http1::SendRequest<Parts>,
-    driver: AbortHandle,
-    /// The permit, while the connection is in use. The driver owns the cell too: a connection that is cut off keeps its
-    /// permit until its socket is closed.
-    held: Arc<Mutex<Option<OwnedSemaphorePermit>>>,
+impl Opening {
+    fn give_up(&mut self) {
+        if let Some(opening) = self.opening.take() {
+            opening.abort();
+        }
+    }
+}
+
+struct Idle {
+    connection: Http1Connection,
+    since: Instant,
 }
 
 impl Pool {
@@ -180,7 +184,7 @@ impl Pool {
             Opened::Http1(sender, driver) => {
                 // Relaxed: see `checkout`.
                 self.http1.store(true, Ordering::Relaxed);
-                let mut connection = PooledConnection::drive(sender, driver);
+                let mut connection = Http1Connection::drive(sender, driver);
                 let ready = connection.sender.ready().await;
                 ready.map_err(|error| {
                     PluginError::connection("the plugin closed a new connection", Sent::Nothing).with_source(error)
@@ -195,7 +199,7 @@ impl Pool {
     }
 
     /// The connection that was used last: it is the least likely to have been closed, and the rest can age.
-    fn pop_idle(&self, now: Instant) -> Option<PooledConnection> {
+    fn pop_idle(&self, now: Instant) -> Option<Http1Connection> {
         let mut state = self.state();
         while let Some(idle) = state.idle.pop_back() {
             if !idle.connection.sender.is_closed() && now.saturating_since(idle.since) < self.idle_timeout {
@@ -205,8 +209,8 @@ impl Pool {
         None
     }
 
-    fn give_back(self: &Arc<Self>, connection: PooledConnection) {
-        let permit = lock(&connection.held).take();
+    fn give_back(self: &Arc<Self>, connection: Http1Connection) {
+        let permit = connection.permit().take();
         if self.keep_alive && self.max_idle > 0 && !self.permits.is_closed() {
             let mut state = self.state();
             // Those that the plugin closed make room first.
@@ -232,7 +236,8 @@ impl Pool {
     }
 
     fn state(&self) -> MutexGuard<'_, PoolState> {
-        lock(&self.state)
+        // No code that can panic runs under it.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether a call was answered since then on a connection that was then kept, and may keep the plugin from another.
@@ -259,11 +264,6 @@ impl Drop for Pool {
             reaper.abort();
         }
     }
-}
-
-/// No code that can panic runs under these locks.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn closed() -> PluginError {
@@ -303,35 +303,6 @@ async fn reap(pool: Weak<Pool>, timeout: Duration) {
     }
 }
 
-impl PooledConnection {
-    fn drive(sender: http1::SendRequest<Parts>, driver: ConnectionTask) -> Self {
-        let held = Arc::new(Mutex::new(None));
-        let task = tokio::spawn(DrivenHttp1 { driver, held: Arc::clone(&held) });
-        Self { sender, driver: task.abort_handle(), held }
-    }
-}
-
-/// Drives a connection. The driver, and the socket in it, is dropped before the permit.
-struct DrivenHttp1 {
-    driver: ConnectionTask,
-    held: Arc<Mutex<Option<OwnedSemaphorePermit>>>,
-}
-
-impl Future for DrivenHttp1 {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.driver.as_mut().poll(cx)
-    }
-}
-
-impl Drop for DrivenHttp1 {
-    fn drop(&mut self) {
-        self.driver = Box::pin(std::future::ready(()));
-        drop(lock(&self.held).take());
-    }
-}
-
 /// A connection to send one request on.
 pub(super) enum Lease {
     Own(Own),
@@ -341,13 +312,13 @@ pub(super) enum Lease {
 /// A connection of HTTP/1.1 that nobody else uses. Dropped before it is finished, it is cut off: an answer that is still
 /// to come must not reach another caller.
 pub(super) struct Own {
-    connection: Option<PooledConnection>,
+    connection: Option<Http1Connection>,
     pool: Arc<Pool>,
 }
 
 impl Lease {
-    fn own(pool: &Arc<Pool>, connection: PooledConnection, permit: OwnedSemaphorePermit) -> Self {
-        *lock(&connection.held) = Some(permit);
+    fn own(pool: &Arc<Pool>, connection: Http1Connection, permit: OwnedSemaphorePermit) -> Self {
+        *connection.permit() = Some(permit);
         Self::Own(Own { connection: Some(connection), pool: Arc::clone(pool) })
     }
 

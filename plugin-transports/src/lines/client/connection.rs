@@ -3,16 +3,16 @@
 use std::{
     io,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker, ready},
 };
 
 use plugin_core::clock::{self, Instant};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::AsyncWrite;
 
 use super::{
     super::codec::Frame,
-    Counts, Driver, Exchange, Failure, LineLimits, Loss, Place,
+    Counts, Failure, LineLimits, Loss, Place,
     backlog::{Caller, Look, Progress},
     table::{Came, Delivered, Outcome, Table, Treatment},
 };
@@ -20,7 +20,7 @@ use super::{
 /// Bytes that are written at once. Requests beyond it stay in the table, where they can still be withdrawn.
 const BATCH: usize = 64 * 1024;
 
-/// What the callers and the [`Driver`] share.
+/// What the callers and the [`Driver`](super::Driver) share.
 #[derive(Debug)]
 pub(crate) struct LineConnection<W> {
     state: Mutex<LineState>,
@@ -49,36 +49,12 @@ struct Writer<W> {
     finish: bool,
 }
 
-/// Joins the two ends of a plugin's pipes to a connection. Nothing moves unless the driver is polled.
-/// The plugin's name is for the log.
-pub(crate) fn connect<R, W>(
-    plugin: Arc<str>,
-    reader: R,
-    writer: W,
-    limits: LineLimits,
-) -> (Arc<LineConnection<W>>, Driver<R, W>)
-where
-    R: AsyncRead + Unpin,
-    W: AsyncWrite + Unpin,
-{
-    let connection = Arc::new(LineConnection {
-        state: Mutex::new(LineState { table: Table::new(limits), look: Look::default(), driver: None }),
-        writer: Mutex::new(Writer { io: Some(writer), batch: Vec::new(), written: 0, before: 0, finish: false }),
-    });
-    (connection.clone(), Driver::new(plugin, connection, reader, limits))
-}
-
 impl<W> LineConnection<W> {
-    /// A request and its answer. Nothing is sent before the first poll; dropping it withdraws the request, or, when
-    /// it was sent, lets the reply be dropped on arrival.
-    /// `deadline` is until when its caller waits, where that is known.
-    pub(crate) fn exchange(self: &Arc<Self>, frame: Frame, deadline: Option<Instant>) -> Exchange<W> {
-        Exchange::new(self.clone(), frame, Place::Call, deadline)
-    }
-
-    /// Like [`exchange`](Self::exchange), for the host's own requests.
-    pub(crate) fn exchange_at(self: &Arc<Self>, place: Place, frame: Frame) -> Exchange<W> {
-        Exchange::new(self.clone(), frame, place, None)
+    pub(super) fn new(writer: W, limits: LineLimits) -> Self {
+        Self {
+            state: Mutex::new(LineState { table: Table::new(limits), look: Look::default(), driver: None }),
+            writer: Mutex::new(Writer { io: Some(writer), batch: Vec::new(), written: 0, before: 0, finish: false }),
+        }
     }
 
     /// Refuses new calls; those in flight go on.

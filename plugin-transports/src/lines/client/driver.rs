@@ -84,8 +84,24 @@ impl fmt::Display for ConnectionEnd {
     }
 }
 
+/// Joins the two ends of a plugin's pipes to a connection. Nothing moves unless the driver is polled.
+/// The plugin's name is for the log.
+pub(crate) fn connect<R, W>(
+    plugin: Arc<str>,
+    reader: R,
+    writer: W,
+    limits: LineLimits,
+) -> (Arc<LineConnection<W>>, Driver<R, W>)
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    let connection = Arc::new(LineConnection::new(writer, limits));
+    (connection.clone(), Driver::new(plugin, connection, reader, limits))
+}
+
 impl<R, W> Driver<R, W> {
-    pub(super) fn new(plugin: Arc<str>, connection: Arc<LineConnection<W>>, reader: R, limits: LineLimits) -> Self {
+    fn new(plugin: Arc<str>, connection: Arc<LineConnection<W>>, reader: R, limits: LineLimits) -> Self {
         let (lines, odd) = (Lines::new(limits.line), Odd::new(plugin));
         Self { connection, reader, lines, limits, noise: 0, odd, hold: None, over: false }
     }

@@ -38,13 +38,22 @@ enum ExchangeStage {
     Over,
 }
 
+impl<W> LineConnection<W> {
+    /// A request and its answer. Nothing is sent before the first poll; dropping it withdraws the request, or, when
+    /// it was sent, lets the reply be dropped on arrival.
+    /// `deadline` is until when its caller waits, where that is known.
+    pub(crate) fn exchange(self: &Arc<Self>, frame: Frame, deadline: Option<Instant>) -> Exchange<W> {
+        Exchange::new(self.clone(), frame, Place::Call, deadline)
+    }
+
+    /// Like [`exchange`](Self::exchange), for the host's own requests.
+    pub(crate) fn exchange_at(self: &Arc<Self>, place: Place, frame: Frame) -> Exchange<W> {
+        Exchange::new(self.clone(), frame, place, None)
+    }
+}
+
 impl<W> Exchange<W> {
-    pub(super) fn new(
-        connection: Arc<LineConnection<W>>,
-        frame: Frame,
-        place: Place,
-        deadline: Option<Instant>,
-    ) -> Self {
+    fn new(connection: Arc<LineConnection<W>>, frame: Frame, place: Place, deadline: Option<Instant>) -> Self {
         Self {
             connection,
             stage: ExchangeStage::New { frame, place, deadline },

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use plugin_core::Sent;
 
 pub(crate) use self::{
-    connection::{LineConnection, connect},
-    driver::{ConnectionEnd, Driver},
+    connection::LineConnection,
+    driver::{ConnectionEnd, Driver, connect},
     exchange::Exchange,
     table::{MAX_IN_FLIGHT, Treatment},
 };

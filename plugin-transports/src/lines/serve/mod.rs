@@ -4,6 +4,7 @@ mod error;
 mod request;
 mod server;
 mod session;
+mod start;
 mod stdio;
 
 use std::{fmt, future::Future};

@@ -14,7 +14,7 @@ use plugin_core::{
     PluginError,
     clock::{self, Instant},
 };
-use tokio::{sync::OwnedSemaphorePermit, task::AbortHandle, time::timeout};
+use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 
 use super::{
     super::{
@@ -27,22 +27,6 @@ use super::{
 
 /// How long after a connection could not be opened beside others the next is tried.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
-
-/// The connection that is being opened beside those that are full.
-#[derive(Debug, Default)]
-pub(super) struct Opening {
-    opening: Option<AbortHandle>,
-    /// No other is opened before.
-    not_before: Instant,
-}
-
-impl Opening {
-    pub(super) fn give_up(&mut self) {
-        if let Some(opening) = self.opening.take() {
-            opening.abort();
-        }
-    }
-}
 
 impl PoolState {
     /// Keeps the connections that are of use.

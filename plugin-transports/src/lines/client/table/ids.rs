@@ -5,6 +5,14 @@ use std::{
     hash::{BuildHasher, Hasher},
 };
 
+/// The most calls that can be in flight.
+pub(crate) const MAX_IN_FLIGHT: usize = 1 << 16;
+
+/// The most requests of the host's own that can be in flight beside the calls.
+pub(super) const MAX_OWN: usize = 64;
+
+const _: () = assert!(MAX_IN_FLIGHT + MAX_OWN <= 1 << SLOT_BITS, "each has a slot");
+
 /// The low bits of an id are the slot, those above it count calls. So an id is found without hashing, and the id of a call
 /// that is over never equals the id of the call that has its slot now.
 pub(super) const SLOT_BITS: u32 = 17;

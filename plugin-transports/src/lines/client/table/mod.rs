@@ -9,28 +9,18 @@ use std::task::Waker;
 
 use plugin_core::{Code, Sent, clock::Instant};
 
-pub(super) use self::abandoned::Came;
-pub(crate) use self::slots::Treatment;
+pub(super) use self::{abandoned::Came, slots::Outcome};
+pub(crate) use self::{ids::MAX_IN_FLIGHT, slots::Treatment};
 use self::{
-    ids::{Ids, SLOT_BITS, is_own},
+    ids::{Ids, MAX_OWN, is_own},
     queues::Queues,
     slots::{SlotStage, Slots, Waiting},
 };
 use super::{
-    super::codec::{Answer, Frame},
+    super::codec::Frame,
     Counts, Failure, LineLimits, Loss, Place,
     backlog::{Backlog, Caller, Progress},
 };
-
-/// The most calls that can be in flight.
-pub(crate) const MAX_IN_FLIGHT: usize = 1 << 16;
-
-/// The most requests of the host's own that can be in flight beside the calls.
-const MAX_OWN: usize = 64;
-
-const _: () = assert!(MAX_IN_FLIGHT + MAX_OWN <= 1 << SLOT_BITS, "each has a slot");
-
-pub(super) type Outcome = Result<Answer, Failure>;
 
 /// What became of a reply.
 #[derive(Debug)]

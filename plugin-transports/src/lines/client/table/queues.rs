@@ -9,7 +9,7 @@ use super::{
         Place,
         backlog::{Backlog, Caller, Hold},
     },
-    MAX_OWN,
+    ids::MAX_OWN,
     slots::{Slots, Waiting},
 };
 

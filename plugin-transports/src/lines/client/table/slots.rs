@@ -6,10 +6,10 @@ use plugin_core::{clock::Instant, deadline::cut::Place};
 
 use super::{
     super::{
-        super::codec::Frame,
+        super::codec::{Answer, Frame},
+        Failure,
         backlog::{Caller, Progress},
     },
-    Outcome,
     ids::{index, is_own},
 };
 
@@ -18,6 +18,9 @@ pub(super) struct Slots {
     slots: Vec<Slot>,
     free: Vec<usize>,
 }
+
+/// What a request came to.
+pub(in super::super) type Outcome = Result<Answer, Failure>;
 
 #[derive(Debug)]
 pub(super) struct Slot {

@@ -8,7 +8,8 @@ use plugin_core::CallContext;
 use proptest::prelude::*;
 
 use super::{
-    ids::{COUNT, TAG, index},
+    super::super::codec::Answer,
+    ids::{COUNT, SLOT_BITS, TAG, index},
     *,
 };
 
