@@ -1,5 +1,5 @@
 //! The manager as a library: names, calls, drain and shutdown, over stacks that `ServiceBuilder` made.
-//! The stack that a configuration builds is tested in `default_stack.rs`.
+//! The stack that a configuration builds is tested in `tests/in_process/default_stack.rs` of the workspace.
 
 use std::{
     sync::{

@@ -86,7 +86,7 @@ impl Program {
         out: impl Into<Stdio>,
         stdout: Printed,
     ) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_plugin-manager"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gateway"));
         for name in ["APP_ENV", "PLUGIN_MANAGER_URL", "PLUGIN_MANAGER_ADMIN", "PLUGIN_MANAGER_TOKEN", "RUST_LOG"] {
             command.env_remove(name);
         }

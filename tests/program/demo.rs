@@ -29,7 +29,7 @@ async fn demo() -> Demo {
     let wordcount = between("kill -9 ", " ").parse().expect("a process id");
     assert!(text.contains(&format!("plugins \\\n    --url http://{data} --admin http://{admin}")), "{text}");
     // Whatever the path of the program is.
-    let path = env!("CARGO_BIN_EXE_plugin-manager");
+    let path = env!("CARGO_BIN_EXE_gateway");
     for line in text.lines().map(|line| line.replace(path, "plugin-manager")) {
         assert!(line.chars().count() <= 80, "{line:?}");
     }

@@ -30,7 +30,7 @@ plugins: [{{name: echo, transport: exec, executable: python3, args: ['{echo}']}}
     std::fs::write(&file, text).expect("written");
     let script = format!("{limits} exec \"$0\" run --config \"$1\"");
     let mut shell = Command::new("sh");
-    shell.args(["-c", &script, env!("CARGO_BIN_EXE_plugin-manager")]).arg(&file);
+    shell.args(["-c", &script, env!("CARGO_BIN_EXE_gateway")]).arg(&file);
     let started = shell.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("sh");
     let started = Started(started);
     until("it is ready", async || {
