@@ -27,6 +27,7 @@ mod request_id;
 mod sentences;
 #[cfg(feature = "serde")]
 pub mod serde_duration;
+pub mod service;
 pub mod settings;
 pub mod sync;
 #[cfg(feature = "tonic")]

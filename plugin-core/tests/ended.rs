@@ -31,8 +31,8 @@ fn a_future_of_every_layer_says_which_it_was() {
     let late = || Call::new(1).with_timeout(Duration::ZERO);
     let inner = || service_fn(answers);
     let share = || CoalesceLayer::new(|call: &Call<u32>| Some(*call.payload()).filter(|number| *number < 3));
-    let passed = |answer| RejectFuture::<std::future::Ready<Answer>, AsErrorValue>::passed(answer);
-    let refused = || RejectFuture::<std::future::Ready<Answer>, _>::refused(Rejected::overloaded(), AsErrorValue);
+    let passed = |answer| RejectFuture::admit(Ok(()), || answer, &AsErrorValue);
+    let refused = || RejectFuture::admit(Err(Rejected::overloaded()), || answers(one()), &AsErrorValue);
     let fallback = || FallbackLayer::value(Reply::new(7));
     for (said, future) in [
         (polled_again(DeadlineLayer::new(SECOND).layer(inner()).call(one())), "plugin_core::deadline::DeadlineFuture"),

@@ -23,8 +23,8 @@ use crate::{GatePolicy, HealthGate, HealthGateHandle};
 #[derive(Clone, Debug)]
 #[must_use = "a layer does nothing until it wraps a service"]
 pub struct HealthGateLayer<R = AsErrorValue> {
-    handle: HealthGateHandle,
-    reject: R,
+    pub(crate) handle: HealthGateHandle,
+    pub(crate) reject: R,
 }
 
 impl HealthGateLayer {
@@ -100,6 +100,6 @@ impl<S, R: Clone> Layer<S> for HealthGateLayer<R> {
     type Service = HealthGate<S, R>;
 
     fn layer(&self, inner: S) -> HealthGate<S, R> {
-        HealthGate::new(inner, self.handle.clone(), self.reject.clone())
+        HealthGate::new(self.clone(), inner)
     }
 }

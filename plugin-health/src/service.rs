@@ -1,70 +1,35 @@
 //! The service.
 
-use std::task::{Context, Poll};
-
-use plugin_core::{AsErrorValue, Reject, readiness};
+use plugin_core::{
+    AsErrorValue, Reject,
+    service::{HasHandle, Wrap, Wrapped},
+};
 use tower_service::Service;
 
-use crate::{HealthGateHandle, ResponseFuture};
+use crate::{HealthGateHandle, HealthGateLayer, ResponseFuture};
 
-/// The service that [`HealthGateLayer`](crate::HealthGateLayer) makes.
+/// The service that [`HealthGateLayer`] makes.
 ///
 /// `poll_ready` is that of the inner service; `call` passes the request on or refuses. Dropping the response's future drops
 /// the inner call.
-#[derive(Clone, Debug)]
-pub struct HealthGate<S, R = AsErrorValue> {
-    inner: S,
-    handle: HealthGateHandle,
-    reject: R,
-}
+pub type HealthGate<S, R = AsErrorValue> = Wrapped<HealthGateLayer<R>, S>;
 
-impl<S, R> HealthGate<S, R> {
-    pub(crate) fn new(inner: S, handle: HealthGateHandle, reject: R) -> Self {
-        Self { inner, handle, reject }
-    }
-
-    /// A reference to the inner service.
-    pub fn get_ref(&self) -> &S {
-        &self.inner
-    }
-
-    /// A mutable reference to the inner service.
-    pub fn get_mut(&mut self) -> &mut S {
-        &mut self.inner
-    }
-
-    /// Takes the inner service out, and drops the rest.
-    pub fn into_inner(self) -> S {
-        self.inner
-    }
-
-    /// State, statistics and policies, shared by everything that the layer made.
-    #[must_use]
-    pub fn handle(&self) -> HealthGateHandle {
-        self.handle.clone()
-    }
-}
-
-impl<S, R, Req> Service<Req> for HealthGate<S, R>
+impl<S, R, Req> Wrap<S, Req> for HealthGateLayer<R>
 where
     S: Service<Req>,
     R: Reject<S::Response, S::Error> + Clone,
 {
-    type Response = S::Response;
-    type Error = S::Error;
     type Future = ResponseFuture<S::Future, R>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(cx)
+    fn call(&self, inner: &mut S, request: Req) -> Self::Future {
+        ResponseFuture::admit(self.handle.admit(), || inner.call(request), &self.reject)
     }
+}
 
-    fn call(&mut self, request: Req) -> Self::Future {
-        match self.handle.admit() {
-            Ok(()) => ResponseFuture::passed(self.inner.call(request)),
-            Err(rejected) => {
-                readiness::unused();
-                ResponseFuture::refused(rejected, self.reject.clone())
-            }
-        }
+impl<R> HasHandle for HealthGateLayer<R> {
+    type Handle = HealthGateHandle;
+
+    fn handle(&self) -> HealthGateHandle {
+        self.handle.clone()
     }
 }

@@ -17,8 +17,8 @@ use crate::{RateLimit, RateLimitConfig, RateLimitHandle, TokenBucket};
 #[derive(Clone, Debug)]
 #[must_use = "a layer does nothing until it wraps a service"]
 pub struct RateLimitLayer<R = AsErrorValue> {
-    handle: RateLimitHandle,
-    reject: R,
+    pub(crate) handle: RateLimitHandle,
+    pub(crate) reject: R,
 }
 
 impl RateLimitLayer {
@@ -88,6 +88,6 @@ impl<S, R: Clone> Layer<S> for RateLimitLayer<R> {
     type Service = RateLimit<S, R>;
 
     fn layer(&self, inner: S) -> RateLimit<S, R> {
-        RateLimit::new(inner, self.handle.clone(), self.reject.clone())
+        RateLimit::new(self.clone(), inner)
     }
 }

@@ -10,7 +10,7 @@ use std::{
 use pin_project_lite::pin_project;
 
 use super::Reject;
-use crate::{Rejected, polled_after_end};
+use crate::{Rejected, polled_after_end, readiness};
 
 pin_project! {
     /// The future of a layer that refuses in `call` or passes the request on. Dropping it drops the call.
@@ -30,17 +30,20 @@ pin_project! {
 }
 
 impl<F, R> RejectFuture<F, R> {
-    /// The request was passed on.
-    #[must_use]
+    /// The future of a request that was admitted, which `call` passes on, or that `reject` answers. What was polled ready
+    /// for one that is refused is said to be [unused](readiness::unused).
     #[inline]
-    pub fn passed(inner: F) -> Self {
-        Self { state: RejectState::Passed { inner } }
-    }
-
-    /// The request was refused, and is answered so.
-    #[must_use]
-    pub fn refused(rejected: Rejected, reject: R) -> Self {
-        Self { state: RejectState::Refused { rejected, reject } }
+    pub fn admit(admitted: Result<(), Rejected>, call: impl FnOnce() -> F, reject: &R) -> Self
+    where
+        R: Clone,
+    {
+        match admitted {
+            Ok(()) => Self { state: RejectState::Passed { inner: call() } },
+            Err(rejected) => {
+                readiness::unused();
+                Self { state: RejectState::Refused { rejected, reject: reject.clone() } }
+            }
+        }
     }
 }
 
