@@ -11,8 +11,7 @@
 //! };
 //!
 //! use plugin_core::{
-//!     Code, Reject, Rejected,
-//!     reject::RejectFuture,
+//!     Code, Reject, RejectFuture, Rejected,
 //!     service::{HasHandle, Wrap, Wrapped},
 //! };
 //! use tower::{Layer, Service, ServiceBuilder, service_fn};

@@ -27,6 +27,7 @@ use crate::{
     AsErrorValue, Reject, Rejected,
     clock::{Instant, nanos},
     polled_after_end,
+    service::{HasHandle, Wrap, Wrapped},
 };
 
 /// What an attempt waits for when nobody further in knows more.
@@ -77,7 +78,7 @@ impl<S, R: Clone> Layer<S> for AttemptTimeoutLayer<R> {
     type Service = AttemptTimeout<S, R>;
 
     fn layer(&self, inner: S) -> AttemptTimeout<S, R> {
-        AttemptTimeout { inner, limit: Arc::clone(&self.limit), reject: self.reject.clone() }
+        AttemptTimeout::new(self.clone(), inner)
     }
 }
 
@@ -99,49 +100,29 @@ impl AttemptTimeoutHandle {
 }
 
 /// The service that [`AttemptTimeoutLayer`] makes.
-#[derive(Clone, Debug)]
-pub struct AttemptTimeout<S, R = AsErrorValue> {
-    inner: S,
-    limit: Arc<Limit>,
-    reject: R,
-}
+pub type AttemptTimeout<S, R = AsErrorValue> = Wrapped<AttemptTimeoutLayer<R>, S>;
 
-impl<S, R> AttemptTimeout<S, R> {
-    /// A reference to the inner service.
-    pub fn get_ref(&self) -> &S {
-        &self.inner
-    }
+impl<R> HasHandle for AttemptTimeoutLayer<R> {
+    type Handle = AttemptTimeoutHandle;
 
-    /// A mutable reference to the inner service.
-    pub fn get_mut(&mut self) -> &mut S {
-        &mut self.inner
-    }
-
-    /// Takes the inner service out, and drops the rest.
-    pub fn into_inner(self) -> S {
-        self.inner
+    fn handle(&self) -> AttemptTimeoutHandle {
+        AttemptTimeoutHandle(Arc::clone(&self.limit))
     }
 }
 
-impl<S, R, Req> Service<Req> for AttemptTimeout<S, R>
+impl<S, R, Req> Wrap<S, Req> for AttemptTimeoutLayer<R>
 where
     S: Service<Req>,
     R: Reject<S::Response, S::Error> + Clone,
     Req: Deadlined,
 {
-    type Response = S::Response;
-    type Error = S::Error;
     type Future = AttemptTimeoutFuture<S::Future, R>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(cx)
-    }
-
     #[inline]
-    fn call(&mut self, request: Req) -> Self::Future {
+    fn call(&self, inner: &mut S, request: Req) -> Self::Future {
         let limit = self.limit.get();
         let _told = attempt_limit::limiting(limit);
-        AttemptTimeoutFuture::begin(&mut self.inner, request, limit, self.reject.clone())
+        AttemptTimeoutFuture::begin(inner, request, limit, self.reject.clone())
     }
 }
 

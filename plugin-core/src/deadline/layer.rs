@@ -5,7 +5,6 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    task::{Context, Poll},
     time::Duration,
 };
 
@@ -17,6 +16,7 @@ use crate::{
     AsErrorValue, Reject,
     clock::{Instant, nanos},
     readiness,
+    service::{HasHandle, Wrap, Wrapped},
 };
 
 /// Gives every request a deadline and answers when it has passed.
@@ -94,7 +94,7 @@ impl<S, R: Clone> Layer<S> for DeadlineLayer<R> {
     type Service = Deadline<S, R>;
 
     fn layer(&self, inner: S) -> Deadline<S, R> {
-        Deadline { inner, limit: Arc::clone(&self.limit), reject: self.reject.clone() }
+        Deadline::new(self.clone(), inner)
     }
 }
 
@@ -116,48 +116,27 @@ impl DeadlineHandle {
 }
 
 /// The service that [`DeadlineLayer`] makes.
-#[derive(Clone, Debug)]
-pub struct Deadline<S, R = AsErrorValue> {
-    inner: S,
-    limit: Arc<Limit>,
-    reject: R,
-}
+pub type Deadline<S, R = AsErrorValue> = Wrapped<DeadlineLayer<R>, S>;
 
-impl<S, R> Deadline<S, R> {
-    /// A reference to the inner service.
-    pub fn get_ref(&self) -> &S {
-        &self.inner
-    }
+impl<R> HasHandle for DeadlineLayer<R> {
+    type Handle = DeadlineHandle;
 
-    /// A mutable reference to the inner service.
-    pub fn get_mut(&mut self) -> &mut S {
-        &mut self.inner
-    }
-
-    /// Takes the inner service out, and drops the rest.
-    pub fn into_inner(self) -> S {
-        self.inner
+    fn handle(&self) -> DeadlineHandle {
+        DeadlineHandle(Arc::clone(&self.limit))
     }
 }
 
-impl<S, R, Req> Service<Req> for Deadline<S, R>
+impl<S, R, Req> Wrap<S, Req> for DeadlineLayer<R>
 where
     S: Service<Req>,
     R: Reject<S::Response, S::Error> + Clone,
     Req: Deadlined,
 {
-    type Response = S::Response;
-    type Error = S::Error;
     type Future = DeadlineFuture<S::Future, R>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(cx)
-    }
-
     #[inline]
-    fn call(&mut self, request: Req) -> Self::Future {
-        let Self { inner, limit, reject } = self;
-        limited(request, limit.get(), |request| inner.call(request), reject.clone())
+    fn call(&self, inner: &mut S, request: Req) -> Self::Future {
+        limited(request, self.limit.get(), |request| inner.call(request), self.reject.clone())
     }
 }
 
