@@ -21,9 +21,9 @@ use crate::{Breaker, CircuitBreaker, CircuitBreakerConfig, CircuitBreakerHandle}
 /// ([`AtHead`]).
 #[must_use = "a layer does nothing until it wraps a service"]
 pub struct CircuitBreakerLayer<C = ByErrorType, R = AsErrorValue, O = AtHead> {
-    breaker: Breaker,
-    classify: C,
-    reject: R,
+    pub(crate) breaker: Breaker,
+    pub(crate) classify: C,
+    pub(crate) reject: R,
     outcome: PhantomData<fn() -> O>,
 }
 
@@ -133,7 +133,7 @@ impl<S, C: Clone, R: Clone, O> Layer<S> for CircuitBreakerLayer<C, R, O> {
     type Service = CircuitBreaker<S, C, R, O>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        CircuitBreaker::new(inner, self.breaker.clone(), self.classify.clone(), self.reject.clone())
+        CircuitBreaker::new(self.clone(), inner)
     }
 }
 

@@ -36,10 +36,10 @@ use crate::CircuitBreakerConfig;
 /// ```
 #[must_use = "a layer does nothing until it wraps a service"]
 pub struct KeyedBreakerLayer<K, X, C = ByErrorType, R = AsErrorValue, O = AtHead> {
-    breakers: Arc<Breakers<K>>,
-    key_of: X,
-    classify: C,
-    reject: R,
+    pub(super) breakers: Arc<Breakers<K>>,
+    pub(super) key_of: X,
+    pub(super) classify: C,
+    pub(super) reject: R,
     outcome: PhantomData<fn() -> O>,
 }
 
@@ -165,14 +165,7 @@ impl<S, K, X: Clone, C: Clone, R: Clone, O> Layer<S> for KeyedBreakerLayer<K, X,
     type Service = KeyedBreaker<S, K, X, C, R, O>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        KeyedBreaker {
-            inner,
-            breakers: Arc::clone(&self.breakers),
-            key_of: self.key_of.clone(),
-            classify: self.classify.clone(),
-            reject: self.reject.clone(),
-            outcome: PhantomData,
-        }
+        KeyedBreaker::new(self.clone(), inner)
     }
 }
 
