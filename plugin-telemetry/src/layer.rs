@@ -1,17 +1,16 @@
 //! The layer and its service.
 
-use std::{
-    fmt,
-    marker::PhantomData,
-    sync::Arc,
-    task::{Context, Poll},
-};
+use std::{fmt, marker::PhantomData, sync::Arc};
 
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{AnyRequest, ByCall, Describe, ResponseFuture, TelemetryHandle, counters::Counters, future::Active};
-use plugin_core::{AtHead, ByErrorType, Classify, ClassifyFn, Judgement, Outcome, ResponseBodyRule, sync::Striped};
+use plugin_core::{
+    AtHead, ByErrorType, Classify, ClassifyFn, Judgement, Outcome, ResponseBodyRule,
+    service::{HasHandle, Wrap, Wrapped},
+    sync::Striped,
+};
 
 /// Counts every call, its duration and how it ended, and opens one span (level DEBUG) round it.
 ///
@@ -103,15 +102,7 @@ impl<S, D: Clone, C: Clone, O> Layer<S> for TelemetryLayer<D, C, O> {
     type Service = Telemetry<S, D, C, O>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Telemetry {
-            inner,
-            name: Arc::clone(&self.name),
-            counters: self.counters.clone(),
-            describe: self.describe.clone(),
-            classify: self.classify.clone(),
-            outcome: PhantomData,
-            takes_end: self.takes_end,
-        }
+        Telemetry::new(self.clone(), inner)
     }
 }
 
@@ -135,34 +126,17 @@ impl<D, C, O> fmt::Debug for TelemetryLayer<D, C, O> {
 }
 
 /// The service that [`TelemetryLayer`] makes.
-pub struct Telemetry<S, D = AnyRequest, C = ByErrorType, O = AtHead> {
-    inner: S,
-    name: Arc<str>,
-    counters: Striped<Counters>,
-    describe: D,
-    classify: C,
-    outcome: PhantomData<fn() -> O>,
-    takes_end: bool,
-}
+pub type Telemetry<S, D = AnyRequest, C = ByErrorType, O = AtHead> = Wrapped<TelemetryLayer<D, C, O>, S>;
 
-impl<S, D, C, O> Telemetry<S, D, C, O> {
-    /// A reference to the inner service.
-    pub fn get_ref(&self) -> &S {
-        &self.inner
-    }
+impl<D, C, O> HasHandle for TelemetryLayer<D, C, O> {
+    type Handle = TelemetryHandle;
 
-    /// A mutable reference to the inner service.
-    pub fn get_mut(&mut self) -> &mut S {
-        &mut self.inner
-    }
-
-    /// Takes the inner service out, and drops the rest.
-    pub fn into_inner(self) -> S {
-        self.inner
+    fn handle(&self) -> TelemetryHandle {
+        TelemetryHandle(self.counters.to_arc())
     }
 }
 
-impl<S, D, C, O, Req> Service<Req> for Telemetry<S, D, C, O>
+impl<S, D, C, O, Req> Wrap<S, Req> for TelemetryLayer<D, C, O>
 where
     S: Service<Req>,
     S::Response: 'static,
@@ -171,39 +145,13 @@ where
     C: Classify<S::Response, S::Error> + Clone + Send + 'static,
     O: Outcome<S::Response> + ResponseBodyRule<Req>,
 {
-    type Response = S::Response;
-    type Error = S::Error;
     type Future = ResponseFuture<S::Future, C, O>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: Req) -> Self::Future {
+    fn call(&self, inner: &mut S, request: Req) -> Self::Future {
         let span = self.describe.span(&self.name, &request);
         let mut active = Active::new(self.counters.lease(), self.describe.started(&request), span, self.takes_end);
         let asked = O::asked(&request);
-        let inner = active.run(|| self.inner.call(request));
+        let inner = active.run(|| inner.call(request));
         ResponseFuture::new(inner, active, asked, self.classify.clone())
-    }
-}
-
-impl<S: Clone, D: Clone, C: Clone, O> Clone for Telemetry<S, D, C, O> {
-    fn clone(&self) -> Self {
-        Self {
-            inner: self.inner.clone(),
-            name: Arc::clone(&self.name),
-            counters: self.counters.clone(),
-            describe: self.describe.clone(),
-            classify: self.classify.clone(),
-            outcome: PhantomData,
-            takes_end: self.takes_end,
-        }
-    }
-}
-
-impl<S: fmt::Debug, D, C, O> fmt::Debug for Telemetry<S, D, C, O> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Telemetry").field("name", &self.name).field("inner", &self.inner).finish_non_exhaustive()
     }
 }

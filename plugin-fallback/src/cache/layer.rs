@@ -1,16 +1,16 @@
 //! The layer and its service.
 
-use std::{
-    fmt,
-    hash::Hash,
-    task::{Context, Poll},
-};
+use std::{fmt, hash::Hash};
 
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{Admit, CacheConfig, CacheFuture, CacheHandle, EveryCall, OnlyIdempotent, future::KeepPlan, handle::Store};
-use plugin_core::{ByErrorType, Classify, ClassifyFn, Judgement, KeyOf, clock, readiness, sync::Striped};
+use plugin_core::{
+    ByErrorType, Classify, ClassifyFn, Judgement, KeyOf, clock, readiness,
+    service::{HasHandle, Wrap, Wrapped},
+    sync::Striped,
+};
 
 /// Answers from what it has kept of earlier calls; see the [module](super) for what is kept and for how long.
 ///
@@ -90,7 +90,7 @@ impl<S, K, X: Clone, Res, C: Clone, A: Clone> Layer<S> for CacheLayer<K, X, Res,
     type Service = Cache<S, K, X, Res, C, A>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Cache { inner, layer: self.clone() }
+        Cache::new(self.clone(), inner)
     }
 }
 
@@ -112,29 +112,17 @@ impl<K, X, Res, C, A> fmt::Debug for CacheLayer<K, X, Res, C, A> {
 }
 
 /// The service that [`CacheLayer`] makes.
-pub struct Cache<S, K, X, Res, C = ByErrorType, A = OnlyIdempotent> {
-    inner: S,
-    layer: CacheLayer<K, X, Res, C, A>,
-}
+pub type Cache<S, K, X, Res, C = ByErrorType, A = OnlyIdempotent> = Wrapped<CacheLayer<K, X, Res, C, A>, S>;
 
-impl<S, K, X, Res, C, A> Cache<S, K, X, Res, C, A> {
-    /// A reference to the inner service.
-    pub fn get_ref(&self) -> &S {
-        &self.inner
-    }
+impl<K, X, Res, C, A> HasHandle for CacheLayer<K, X, Res, C, A> {
+    type Handle = CacheHandle<K, Res>;
 
-    /// A mutable reference to the inner service.
-    pub fn get_mut(&mut self) -> &mut S {
-        &mut self.inner
-    }
-
-    /// Takes the inner service out, and drops the rest.
-    pub fn into_inner(self) -> S {
-        self.inner
+    fn handle(&self) -> CacheHandle<K, Res> {
+        CacheHandle(self.shared.to_arc())
     }
 }
 
-impl<S, K, X, C, A, Req> Service<Req> for Cache<S, K, X, S::Response, C, A>
+impl<S, K, X, C, A, Req> Wrap<S, Req> for CacheLayer<K, X, S::Response, C, A>
 where
     S: Service<Req>,
     S::Response: Clone + Send + Sync + 'static,
@@ -143,19 +131,13 @@ where
     C: Classify<S::Response, S::Error> + Clone,
     A: Admit<Req, S::Response>,
 {
-    type Response = S::Response;
-    type Error = S::Error;
     type Future = CacheFuture<S::Future, K, S::Response, C>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: Req) -> Self::Future {
-        let CacheLayer { shared, key_of, classify, admit } = &self.layer;
+    fn call(&self, inner: &mut S, request: Req) -> Self::Future {
+        let CacheLayer { shared, key_of, classify, admit } = self;
         let Some(key) = Some(&request).filter(|request| admit.admits(request)).and_then(|request| key_of.key(request))
         else {
-            return CacheFuture::asking(self.inner.call(request), None);
+            return CacheFuture::asking(inner.call(request), None);
         };
         let generation = shared.generation();
         let asked = clock::now();
@@ -170,18 +152,6 @@ where
             classify: classify.clone(),
             keeps: A::keeps,
         };
-        CacheFuture::asking(self.inner.call(request), Some(plan))
-    }
-}
-
-impl<S: Clone, K, X: Clone, Res, C: Clone, A: Clone> Clone for Cache<S, K, X, Res, C, A> {
-    fn clone(&self) -> Self {
-        Self { inner: self.inner.clone(), layer: self.layer.clone() }
-    }
-}
-
-impl<S: fmt::Debug, K, X, Res, C, A> fmt::Debug for Cache<S, K, X, Res, C, A> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Cache").field("inner", &self.inner).finish_non_exhaustive()
+        CacheFuture::asking(inner.call(request), Some(plan))
     }
 }

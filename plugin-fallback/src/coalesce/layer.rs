@@ -1,13 +1,6 @@
 //! The layer and its service.
 
-use std::{
-    cell::Cell,
-    fmt,
-    future::Future,
-    hash::Hash,
-    sync::Arc,
-    task::{Context, Poll},
-};
+use std::{cell::Cell, fmt, future::Future, hash::Hash, sync::Arc};
 
 use tower_layer::Layer;
 use tower_service::Service;
@@ -19,6 +12,7 @@ use plugin_core::{
     KeyOf,
     clock::Instant,
     readiness,
+    service::{HasHandle, Wrap, Wrapped},
     sync::{KeyedTable, Striped, StripedCounter},
 };
 
@@ -142,7 +136,7 @@ impl<S, K, X: Clone, Res, Err, D: Clone> Layer<S> for CoalesceLayer<K, X, Res, E
     type Service = Coalesce<S, K, X, Res, Err, D>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Coalesce { inner, layer: self.clone() }
+        Coalesce::new(self.clone(), inner)
     }
 }
 
@@ -194,29 +188,17 @@ impl<K, Res, Err> fmt::Debug for CoalesceHandle<K, Res, Err> {
 }
 
 /// The service that [`CoalesceLayer`] makes.
-pub struct Coalesce<S, K, X, Res, Err, D = ByDeadline> {
-    inner: S,
-    layer: CoalesceLayer<K, X, Res, Err, D>,
-}
+pub type Coalesce<S, K, X, Res, Err, D = ByDeadline> = Wrapped<CoalesceLayer<K, X, Res, Err, D>, S>;
 
-impl<S, K, X, Res, Err, D> Coalesce<S, K, X, Res, Err, D> {
-    /// A reference to the inner service.
-    pub fn get_ref(&self) -> &S {
-        &self.inner
-    }
+impl<K: Hash + Eq + Clone, X, Res, Err, D> HasHandle for CoalesceLayer<K, X, Res, Err, D> {
+    type Handle = CoalesceHandle<K, Res, Err>;
 
-    /// A mutable reference to the inner service.
-    pub fn get_mut(&mut self) -> &mut S {
-        &mut self.inner
-    }
-
-    /// Takes the inner service out, and drops the rest.
-    pub fn into_inner(self) -> S {
-        self.inner
+    fn handle(&self) -> CoalesceHandle<K, Res, Err> {
+        CoalesceHandle(self.shared.to_arc())
     }
 }
 
-impl<S, K, X, Req, D> Service<Req> for Coalesce<S, K, X, S::Response, S::Error, D>
+impl<S, K, X, Req, D> Wrap<S, Req> for CoalesceLayer<K, X, S::Response, S::Error, D>
 where
     S: Service<Req>,
     S::Response: Clone,
@@ -226,19 +208,12 @@ where
     X: KeyOf<Req, Key = K>,
     D: Deadlines<Req, S::Response, S::Error>,
 {
-    type Response = S::Response;
-    type Error = S::Error;
     type Future = CoalesceFuture<S::Future, D::Waiting<Caller<K, S::Response, S::Error>>>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: Req) -> Self::Future {
-        let Self { inner, layer } = self;
-        let Some(key) = layer.key_of.key(&request) else { return CoalesceFuture::alone(inner.call(request)) };
-        let joined = layer.deadlines.join(request, |mut request, until| {
-            let shared = layer.shared.lease();
+    fn call(&self, inner: &mut S, request: Req) -> Self::Future {
+        let Some(key) = self.key_of.key(&request) else { return CoalesceFuture::alone(inner.call(request)) };
+        let joined = self.deadlines.join(request, |mut request, until| {
+            let shared = self.shared.lease();
             let Some(JoinedCall { shared_call, place, leads }) = shared.board(&key, until) else {
                 return Err(inner.call(request));
             };
@@ -255,17 +230,5 @@ where
             Ok(waiting) => CoalesceFuture::shared(waiting),
             Err(alone) => CoalesceFuture::alone(alone),
         }
-    }
-}
-
-impl<S: Clone, K, X: Clone, Res, Err, D: Clone> Clone for Coalesce<S, K, X, Res, Err, D> {
-    fn clone(&self) -> Self {
-        Self { inner: self.inner.clone(), layer: self.layer.clone() }
-    }
-}
-
-impl<S: fmt::Debug, K, X, Res, Err, D> fmt::Debug for Coalesce<S, K, X, Res, Err, D> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Coalesce").field("inner", &self.inner).finish_non_exhaustive()
     }
 }

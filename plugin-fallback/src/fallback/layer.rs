@@ -7,7 +7,6 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    task::{Context, Poll},
 };
 
 use tower_layer::Layer;
@@ -17,6 +16,7 @@ use super::{FallbackAnswer, FallbackFn, FallbackFuture, FallbackService, Fallbac
 use plugin_core::{
     ByErrorType, Classify, ClassifyFn, Judgement, Verdict,
     classify::{Amendment, sees_failures},
+    service::{HasHandle, Wrap, Wrapped},
     sync::Striped,
 };
 
@@ -160,7 +160,7 @@ impl<S, I, C: Clone> Layer<S> for FallbackLayer<I, C> {
     type Service = Fallback<S, I, C>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Fallback { inner, layer: self.clone() }
+        Fallback::new(self.clone(), inner)
     }
 }
 
@@ -190,43 +190,25 @@ impl FallbackHandle {
 }
 
 /// The service that [`FallbackLayer`] makes.
-pub struct Fallback<S, I, C = EveryFailure> {
-    inner: S,
-    layer: FallbackLayer<I, C>,
-}
+pub type Fallback<S, I, C = EveryFailure> = Wrapped<FallbackLayer<I, C>, S>;
 
-impl<S, I, C> Fallback<S, I, C> {
-    /// A reference to the inner service.
-    pub fn get_ref(&self) -> &S {
-        &self.inner
-    }
+impl<I, C> HasHandle for FallbackLayer<I, C> {
+    type Handle = FallbackHandle;
 
-    /// A mutable reference to the inner service.
-    pub fn get_mut(&mut self) -> &mut S {
-        &mut self.inner
-    }
-
-    /// Takes the inner service out, and drops the rest.
-    pub fn into_inner(self) -> S {
-        self.inner
+    fn handle(&self) -> FallbackHandle {
+        FallbackHandle(Arc::clone(&self.used))
     }
 }
 
-impl<S, I, C, Req> Service<Req> for Fallback<S, I, C>
+impl<S, I, C, Req> Wrap<S, Req> for FallbackLayer<I, C>
 where
     S: Service<Req>,
     I: FallbackAnswer<Req, S::Response, S::Error>,
     C: Classify<S::Response, S::Error> + Clone,
 {
-    type Response = S::Response;
-    type Error = S::Error;
     type Future = FallbackFuture<Req, S::Future, I::Future, I, I::Kept, C>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: Req) -> Self::Future {
+    fn call(&self, inner: &mut S, request: Req) -> Self::Future {
         const {
             assert!(
                 sees_failures::<C, S::Response, S::Error>(),
@@ -235,33 +217,9 @@ where
                  `grpc` of plugin-core), or `.when(|outcome| ..)`"
             );
         }
-        let Some(shared) = &self.layer.shared else { return FallbackFuture::new(self.inner.call(request), None) };
+        let Some(shared) = &self.shared else { return FallbackFuture::new(inner.call(request), None) };
         let shared = shared.lease();
-        let plan = FallbackPlan { saved: shared.answer.keep(&request), shared, classify: self.layer.classify.clone() };
-        FallbackFuture::new(self.inner.call(request), Some(plan))
-    }
-}
-
-impl<S: Clone, I, C: Clone> Clone for Fallback<S, I, C> {
-    fn clone(&self) -> Self {
-        Self { inner: self.inner.clone(), layer: self.layer.clone() }
-    }
-}
-
-impl<S: fmt::Debug, I, C> fmt::Debug for Fallback<S, I, C> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Fallback").field("inner", &self.inner).field("layer", &self.layer).finish()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::convert::Infallible;
-
-    use super::*;
-
-    #[test]
-    fn there_is_no_failure_to_answer_where_there_can_be_no_error() {
-        assert!(!sees_failures::<EveryFailure, (), Infallible>());
+        let plan = FallbackPlan { saved: shared.answer.keep(&request), shared, classify: self.classify.clone() };
+        FallbackFuture::new(inner.call(request), Some(plan))
     }
 }

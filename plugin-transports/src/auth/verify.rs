@@ -11,7 +11,10 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use pin_project_lite::pin_project;
-use plugin_core::{Code, Rejected, polled_after_end, readiness};
+use plugin_core::{
+    Code, Rejected, polled_after_end, readiness,
+    service::{Wrap, Wrapped},
+};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -41,52 +44,25 @@ impl<S> Layer<S> for VerifyLayer {
     type Service = Verify<S>;
 
     fn layer(&self, inner: S) -> Verify<S> {
-        Verify { inner, verifier: Arc::clone(&self.verifier) }
+        Verify::new(self.clone(), inner)
     }
 }
 
 /// The service that [`VerifyLayer`] makes.
-#[derive(Clone, Debug)]
-pub struct Verify<S> {
-    inner: S,
-    verifier: Arc<Verifier>,
-}
+pub type Verify<S> = Wrapped<VerifyLayer, S>;
 
-impl<S> Verify<S> {
-    /// A reference to the inner service.
-    pub fn get_ref(&self) -> &S {
-        &self.inner
-    }
-
-    /// A mutable reference to the inner service.
-    pub fn get_mut(&mut self) -> &mut S {
-        &mut self.inner
-    }
-
-    /// Takes the inner service out, and drops the rest.
-    pub fn into_inner(self) -> S {
-        self.inner
-    }
-}
-
-impl<S, B, R> Service<Request<B>> for Verify<S>
+impl<S, B, R> Wrap<S, Request<B>> for VerifyLayer
 where
     S: Service<Request<B>, Response = Response<R>>,
     R: From<Bytes>,
 {
-    type Response = Response<R>;
-    type Error = S::Error;
     type Future = VerifyFuture<S::Future, R>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+    fn call(&self, inner: &mut S, mut request: Request<B>) -> Self::Future {
         let state = match self.verifier.verify(request.headers()) {
             Some(identity) => {
                 request.extensions_mut().insert(identity);
-                VerifyState::Accepted { future: self.inner.call(request) }
+                VerifyState::Accepted { future: inner.call(request) }
             }
             None => {
                 readiness::unused();
