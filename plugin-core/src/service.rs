@@ -103,17 +103,17 @@ impl<L, S> Wrapped<L, S> {
         Self { inner, layer }
     }
 
-    /// The inner service.
+    /// A reference to the inner service.
     pub const fn get_ref(&self) -> &S {
         &self.inner
     }
 
-    /// The inner service, to write to.
+    /// A mutable reference to the inner service.
     pub const fn get_mut(&mut self) -> &mut S {
         &mut self.inner
     }
 
-    /// The inner service alone.
+    /// Takes the inner service out, and drops the rest.
     pub fn into_inner(self) -> S {
         self.inner
     }
