@@ -68,7 +68,10 @@ impl CallLine {
 
     /// The first leaves, if it was not written after the one in this place.
     pub(super) fn leave(&mut self, place: u64) -> Option<Standing> {
-        let first = self.calls.pop_front_if(|first| first.place <= place)?;
+        if self.calls.front()?.place > place {
+            return None;
+        }
+        let first = self.calls.pop_front()?;
         self.abandoned -= usize::from(first.is_abandoned);
         Some(first)
     }
