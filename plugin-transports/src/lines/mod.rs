@@ -33,7 +33,7 @@
 //! A whole plugin, in Python and its standard library:
 //!
 //! ```python
-#![doc = include_str!("../../../examples/plugins/echo.py")]
+#![doc = include_str!("echo.py")]
 //! ```
 //!
 //! Here is the plugin's side: [`serve_json`] for an async function, [`serve`] for any service, [`Server`] for more. The
