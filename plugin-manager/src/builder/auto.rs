@@ -19,6 +19,11 @@ use crate::{
     launch::{Factories, StartError},
 };
 
+/// For plugins that lie in directories: calls may take 30 seconds.
+pub fn auto() -> AutoBuilder {
+    AutoBuilder::new(super::simple())
+}
+
 /// Finds plugins in directories. Made by [`auto`](super::auto).
 ///
 /// A plugin is
@@ -46,7 +51,7 @@ pub struct AutoBuilder {
 }
 
 impl AutoBuilder {
-    pub(super) fn new(builder: Builder) -> Self {
+    fn new(builder: Builder) -> Self {
         Self { builder, search: Search::default() }
     }
 

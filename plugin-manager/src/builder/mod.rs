@@ -46,7 +46,7 @@ use std::{collections::HashMap, fmt, time::Duration};
 use bytes::Bytes;
 use plugin_core::{Code, Plugin, PluginError, PluginInfo, PluginInstance};
 
-pub use auto::AutoBuilder;
+pub use auto::{AutoBuilder, auto};
 pub use built::Built;
 
 use crate::{
@@ -70,11 +70,6 @@ pub fn development() -> Builder {
 /// For service: calls may take 10 seconds, metrics are on, and the log is JSON, from `info`.
 pub fn production() -> Builder {
     Builder::new(Duration::from_secs(10)).with_metrics(true).with_logging("info", LogFormat::Json)
-}
-
-/// For plugins that lie in directories: calls may take 30 seconds.
-pub fn auto() -> AutoBuilder {
-    AutoBuilder::new(simple())
 }
 
 type Make = Box<dyn FnOnce(&str, Duration) -> Result<Registration<Bytes, Bytes>, PluginError> + Send>;

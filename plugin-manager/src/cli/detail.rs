@@ -6,8 +6,8 @@ use super::{
     CommandFault,
     output::{count, say},
     plugin_trouble::{Ages, ended, next_start},
-    remote::{brief, text},
     table::{WIDTH, columns},
+    values::{brief, text},
 };
 
 /// What the labels stand in.

@@ -4,20 +4,21 @@ use std::process::ExitCode;
 
 use clap::CommandFactory;
 use clap_complete::Shell;
-use plugin_core::{Code, rounded};
+use plugin_core::Code;
 use serde_json::Value;
 
 use super::{
     CommandFault, Outcome,
     args::{Args, ConfigArgs, ConfigCommand, ConfigFile, Demo, DemoPlugin, Run, Schema, Validate},
-    demo, manual,
-    output::{complain, count, note, say, tell},
+    demo,
+    finish::finish,
+    manual,
+    output::{count, note, say, tell},
     signals::StopSignals,
 };
 use crate::{
     config::{self, Fault, Faults},
     launch::{Factories, Running, StartError, logging, open_files},
-    server::ShutdownReport,
 };
 
 /// The environment of this process, for `${VAR}`.
@@ -89,48 +90,6 @@ fn tell_of(late: &StartError) {
         note(late);
     }
     note("what has not started is tried again; `required: true` would end the gateway");
-}
-
-/// Drains, and leaves at once when it is told to stop a second time.
-pub(crate) async fn finish(running: Running, mut stop: StopSignals) -> Outcome {
-    let (limit, calls) = (running.shutdown_timeout(), running.manager().list());
-    let calls: usize = calls.iter().map(|plugin| plugin.in_flight).sum();
-    let said = "stopping: calls in flight may finish; a second Ctrl-C stops at once";
-    if tracing::enabled!(tracing::Level::INFO) {
-        tracing::info!(calls, ?limit, "{said}");
-    } else {
-        note(said);
-    }
-    tokio::select! {
-        report = running.drain() => Ok(told(&report)),
-        () = stop.next() => {
-            note("stopped at once, as it was told to");
-            Ok(ExitCode::from(1))
-        }
-    }
-}
-
-fn told(report: &ShutdownReport) -> ExitCode {
-    for plugin in report.plugins.iter().filter(|plugin| !plugin.is_clean()) {
-        let close = plugin.close_error.as_deref().unwrap_or("closed");
-        let cut = match plugin.cut {
-            0 => String::new(),
-            cut => format!("a restart cut off {}; ", count(cut, "call")),
-        };
-        let unfinished = count(plugin.unfinished, "call");
-        complain(format_args!("{}: {unfinished} did not finish; {cut}{close}", plugin.name));
-    }
-    if let Some(error) = &report.data_error {
-        complain(error);
-    }
-    let (took, clean) = (rounded(report.took), report.is_clean());
-    let said = format!("stopped after {took}");
-    if tracing::enabled!(tracing::Level::INFO) {
-        tracing::info!(clean, "{said}");
-    } else {
-        note(said);
-    }
-    if clean { ExitCode::SUCCESS } else { ExitCode::from(1) }
 }
 
 pub(super) fn demo(demo: &Demo) -> Outcome {

@@ -4,13 +4,16 @@ mod args;
 mod demo;
 mod detail;
 mod early_answers;
+mod finish;
 mod local;
 mod manual;
+mod outcome;
 mod output;
 mod plugin_trouble;
 mod remote;
 mod signals;
 mod table;
+mod values;
 
 use std::{process::ExitCode, time::Duration};
 
@@ -18,7 +21,8 @@ use clap::Parser;
 
 use crate::launch::logging;
 use args::{Args, Before, Client, Command};
-pub(crate) use local::finish;
+pub(crate) use finish::finish;
+pub(crate) use outcome::{CommandFault, Outcome};
 pub(crate) use output::tell;
 pub(crate) use signals::StopSignals;
 pub(crate) use table::columns;
@@ -113,49 +117,3 @@ fn here(command: Command) -> Outcome {
         other => Err(CommandFault::Wrong(format!("{other:?} needs a gateway"))),
     }
 }
-
-/// Why a command did not work.
-#[derive(Debug)]
-pub(crate) enum CommandFault {
-    /// Something outside: a gateway that does not answer, a file that cannot be read.
-    Failed(String),
-    /// No gateway is where it was looked for.
-    Unreached(String),
-    /// The arguments or the configuration.
-    Wrong(String),
-    /// The gateway said no, in this document.
-    Refused(serde_json::Value, String),
-}
-
-impl CommandFault {
-    fn exit_code(&self) -> ExitCode {
-        match self {
-            Self::Failed(_) | Self::Unreached(_) | Self::Refused(..) => ExitCode::from(1),
-            Self::Wrong(_) => ExitCode::from(2),
-        }
-    }
-
-    /// As JSON: the gateway's own document, or one like it.
-    fn document(&self) -> serde_json::Value {
-        match self {
-            Self::Refused(document, _) => document.clone(),
-            Self::Failed(text) | Self::Unreached(text) | Self::Wrong(text) => serde_json::json!({
-                "type": "about:blank",
-                "title": "the command did not work",
-                "detail": text,
-            }),
-        }
-    }
-}
-
-impl std::fmt::Display for CommandFault {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Failed(text) | Self::Unreached(text) | Self::Wrong(text) | Self::Refused(_, text) => {
-                f.write_str(text)
-            }
-        }
-    }
-}
-
-pub(crate) type Outcome = Result<ExitCode, CommandFault>;

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{
     CommandFault,
     output::say,
-    remote::{brief, text},
+    values::{brief, text},
 };
 
 /// For so long after a failure it is told of, in milliseconds, also where nothing else is wrong.

@@ -21,6 +21,7 @@ use super::{
     output::{count, say, were},
     plugin_trouble,
     table::columns,
+    values::{brief, text},
 };
 
 /// How long a gateway may take to answer an admin request.
@@ -234,23 +235,6 @@ fn print_json(remote: &Remote, value: &Value) -> Result<bool, CommandFault> {
         say(format_args!("{value:#}"))?;
     }
     Ok(remote.json)
-}
-
-/// A time as a cell, in three digits: nobody reads the nanoseconds of a percentile.
-pub(super) fn brief(value: &Value) -> String {
-    value
-        .as_str()
-        .and_then(|time| go_duration::parse(time).ok())
-        .map_or_else(|| text(value), |time| rounded(time).to_string())
-}
-
-/// A value as a cell: text without quotes, `-` for what is not there.
-pub(super) fn text(value: &Value) -> String {
-    match value {
-        Value::Null => "-".to_owned(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
 }
 
 fn admin(remote: &Remote, method: Method, path: &[&str], also: Option<StatusCode>) -> Result<Value, CommandFault> {

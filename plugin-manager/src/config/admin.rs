@@ -10,7 +10,7 @@ use plugin_settings::Keys;
 use plugin_transports::auth::{Identity, Verifier};
 use plugin_transports::http::ListenOptions;
 
-use super::server::{
+use super::plane::{
     CONNECTIONS, HEADER_TIMEOUT, IDLE_TIMEOUT, MAX_CONNECTIONS, TIMEOUT, WRITE_TIMEOUT, address, connections, hosts,
     is_local,
 };

@@ -57,6 +57,7 @@ mod concerns;
 mod inherited;
 mod load;
 mod logging;
+mod plane;
 mod plugin;
 mod server;
 mod settings;

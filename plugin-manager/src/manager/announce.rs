@@ -1,30 +1,61 @@
 //! Names that are known before their plugin is there.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 
-use plugin_core::{BoxFuture, Call, Code, HealthState, HealthStatus, PluginError, PluginInfo, Rejected, Reply, Sent};
+use plugin_core::{BoxFuture, Call, PluginError, PluginInfo, Reply};
 use plugin_telemetry::{Status, TelemetryHandle};
 
 use super::{
-    Controls, Manager, Registration, check_name,
+    Controls, Manager, Registration, awaited, check_name,
     execute::Execute,
     on_demand_health::OnDemandHealth,
     registration::RegistrationParts,
     table::{PlaceState, Row, TableEntry},
-    turn::{Stage, Turn},
+    turn::Turn,
 };
 
-/// When a caller may ask again whose plugin is being started. That is a pace and no forecast: how long a start takes nobody
-/// knows.
-const ASK_AGAIN: Duration = Duration::from_secs(1);
+impl<Req, Res> Manager<Req, Res>
+where
+    Req: Send + 'static,
+    Res: Send + 'static,
+{
+    /// Makes a name known whose plugin is still to come, so that nobody is told that there is no such plugin while it is
+    /// being started. `info` is what is known of it already.
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use plugin_core::{Call, PluginError, PluginInfo, Reply};
+    /// use plugin_manager::manager::{Manager, Registration, ServingState};
+    /// use plugin_transports::inproc::plugin_fn;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), PluginError> {
+    /// let manager: Manager<Bytes, Bytes> = Manager::new();
+    /// let echo = manager.announce("echo", PluginInfo::new("echo", "1.0.0"))?;
+    /// assert_eq!(manager.list()[0].state, ServingState::Starting);
+    /// let refused = manager.execute("echo", "1".into()).await.unwrap_err();
+    /// assert_eq!((refused.code().as_str(), refused.is_retryable()), ("LIFECYCLE_2105", true));
+    ///
+    /// // ... whatever takes its time, and then:
+    /// let plugin = plugin_fn(|call: Call<Bytes>| async move { Ok::<_, PluginError>(Reply::new(call.into_payload())) });
+    /// echo.register(Registration::new(plugin))?;
+    /// assert_eq!(manager.execute("echo", "1".into()).await?.payload(), "1");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`register`](Self::register).
+    pub fn announce(&self, name: &str, info: PluginInfo) -> Result<Announcement<Req, Res>, PluginError> {
+        self.announce_known(name, Known { info, ..Known::default() })
+    }
 
-const STARTING: &str = "the plugin is being started";
-
-const FAILED: &str = "the plugin could not be started and is tried again";
-
-/// The rest of a sentence that begins with the plugin.
-const WAITS: &str =
-    "the plugin waits for its turn to be started: as many others as `start.max_concurrent` allows are starting";
+    /// The same of a plugin of which more is known. Where its counts are, the calls that are refused meanwhile are in them.
+    pub(crate) fn announce_known(&self, name: &str, known: Known) -> Result<Announcement<Req, Res>, PluginError> {
+        Announcement::make(self, name, known)
+    }
+}
 
 /// A name that a manager knows and whose plugin is still to come. Dropping it takes the name out again.
 ///
@@ -151,7 +182,7 @@ struct Awaited {
 
 impl<Req: Send + 'static, Res: Send + 'static> Execute<Req, Res> for Awaited {
     fn execute(&self, call: Call<Req>) -> BoxFuture<Result<Reply<Res>, PluginError>> {
-        let refusal = starting(&self.name, &self.turn);
+        let refusal = awaited::starting(&self.name, &self.turn);
         if let Some(telemetry) = &self.telemetry {
             let code = refusal.code();
             telemetry.count(Status::of_code(code), Some(code), call.context().received().elapsed());
@@ -161,29 +192,5 @@ impl<Req: Send + 'static, Res: Send + 'static> Execute<Req, Res> for Awaited {
 
     fn in_flight(&self) -> usize {
         0
-    }
-}
-
-/// What is told of a plugin that is not there yet. Nothing was sent, and it is worth a second attempt.
-pub(super) fn starting(name: &Arc<str>, turn: &Turn) -> PluginError {
-    let rejected = Rejected::new(Code::Starting).with_retry_after(ASK_AGAIN);
-    let refused = match turn.stage() {
-        Stage::Waits => PluginError::refused(rejected, WAITS),
-        Stage::Starts | Stage::Come => PluginError::from(rejected),
-        Stage::Failed(failed) => {
-            let rejected = Rejected::new(Code::CrashLoop);
-            let rejected = failed.next().map_or(rejected, |after| rejected.with_retry_after(after));
-            PluginError::refused(rejected, format!("{FAILED}: {}", failed.why))
-        }
-    };
-    refused.with_sent(Sent::Nothing).with_plugin(Arc::clone(name))
-}
-
-/// How it is meanwhile, as that of a process that is started again.
-pub(super) fn health(turn: &Turn) -> HealthStatus {
-    match turn.stage() {
-        Stage::Waits => HealthStatus::new(HealthState::Unhealthy, WAITS),
-        Stage::Starts | Stage::Come => HealthStatus::new(HealthState::Unhealthy, STARTING),
-        Stage::Failed(failed) => HealthStatus::new(HealthState::Offline, format!("{FAILED}: {}", failed.why)),
     }
 }

@@ -1,6 +1,7 @@
 //! The manager: names, the stacks behind them, and what is done with them while calls flow.
 
 mod announce;
+mod awaited;
 mod controls;
 mod drain;
 mod execute;
@@ -22,7 +23,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use futures_util::future::join_all;
-use plugin_core::{BoxFuture, Call, Code, HealthStatus, Plugin, PluginError, PluginInfo, Reply, Sent, clock::Instant};
+use plugin_core::{BoxFuture, Call, Code, HealthStatus, Plugin, PluginError, Reply, Sent, clock::Instant};
 use plugin_telemetry::Status;
 use plugin_transports::process::ProcessHandle;
 
@@ -96,43 +97,6 @@ where
         let row = Row::new(name.into(), registration);
         let state = if row.parts.enabled { PlaceState::Serving } else { PlaceState::Disabled };
         self.insert(Arc::new(row), state)
-    }
-
-    /// Makes a name known whose plugin is still to come, so that nobody is told that there is no such plugin while it is
-    /// being started. `info` is what is known of it already.
-    ///
-    /// ```
-    /// use bytes::Bytes;
-    /// use plugin_core::{Call, PluginError, PluginInfo, Reply};
-    /// use plugin_manager::manager::{Manager, Registration, ServingState};
-    /// use plugin_transports::inproc::plugin_fn;
-    ///
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), PluginError> {
-    /// let manager: Manager<Bytes, Bytes> = Manager::new();
-    /// let echo = manager.announce("echo", PluginInfo::new("echo", "1.0.0"))?;
-    /// assert_eq!(manager.list()[0].state, ServingState::Starting);
-    /// let refused = manager.execute("echo", "1".into()).await.unwrap_err();
-    /// assert_eq!((refused.code().as_str(), refused.is_retryable()), ("LIFECYCLE_2105", true));
-    ///
-    /// // ... whatever takes its time, and then:
-    /// let plugin = plugin_fn(|call: Call<Bytes>| async move { Ok::<_, PluginError>(Reply::new(call.into_payload())) });
-    /// echo.register(Registration::new(plugin))?;
-    /// assert_eq!(manager.execute("echo", "1".into()).await?.payload(), "1");
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// As [`register`](Self::register).
-    pub fn announce(&self, name: &str, info: PluginInfo) -> Result<Announcement<Req, Res>, PluginError> {
-        self.announce_known(name, Known { info, ..Known::default() })
-    }
-
-    /// The same of a plugin of which more is known. Where its counts are, the calls that are refused meanwhile are in them.
-    pub(crate) fn announce_known(&self, name: &str, known: Known) -> Result<Announcement<Req, Res>, PluginError> {
-        Announcement::make(self, name, known)
     }
 
     fn insert(&self, row: Arc<Row<Req, Res>>, state: PlaceState) -> Result<(), PluginError> {
@@ -273,7 +237,7 @@ where
 
 async fn health_of<Req, Res>(row: &Row<Req, Res>, limit: Duration) -> HealthStatus {
     if let Some(turn) = &row.parts.awaited {
-        return announce::health(turn);
+        return awaited::health(turn);
     }
     if let Some(cell) = &row.parts.health {
         return cell.status();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use plugin_core::{Code, PluginError, Rejected};
 
 use super::{
-    Manager, announce,
+    Manager, awaited,
     table::{PlaceState, TableEntry},
     turn::{Stage, Turn},
 };
@@ -102,5 +102,5 @@ async fn tried(name: &Arc<str>, turn: &Turn) -> Result<(), PluginError> {
     if matches!(turn.stage(), Stage::Failed(_)) && turn.try_now().await {
         return Ok(());
     }
-    Err(announce::starting(name, turn))
+    Err(awaited::starting(name, turn))
 }

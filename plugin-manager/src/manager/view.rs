@@ -7,7 +7,7 @@ use plugin_telemetry::TelemetryHandle;
 use plugin_transports::process::{ProcessHandle, ProcessState};
 
 use super::{
-    announce,
+    awaited,
     controls::Controls,
     registration::RegistrationParts,
     table::{PlaceState, TableEntry},
@@ -143,7 +143,7 @@ impl PluginView {
             info: info(parts),
             in_flight,
             health: match to_come {
-                Some(turn) => Some(announce::health(turn)),
+                Some(turn) => Some(awaited::health(turn)),
                 None => parts.health.as_ref().map(|cell| cell.status()),
             },
             health_since,

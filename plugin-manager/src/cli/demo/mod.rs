@@ -3,9 +3,9 @@
 mod plugins;
 mod traffic;
 
-use std::{net::SocketAddr, path::Path, process::ExitCode, time::Duration};
+use std::{net::SocketAddr, path::Path, time::Duration};
 
-use plugin_core::{PluginError, clock};
+use plugin_core::clock;
 use plugin_transports::http::{ServerOptions, Serving};
 use tokio::net::TcpListener;
 
@@ -160,11 +160,6 @@ fn kill_wordcount(running: &Running) {
     if let Some(Err(error)) = pid.map(|pid| rustix::process::kill_process(pid, rustix::process::Signal::KILL)) {
         tell(format_args!("and that did not work: {error}"));
     }
-}
-
-/// The error of a plugin that was asked for something it does not have.
-pub(crate) fn unknown_plugin(name: &str) -> Result<ExitCode, CommandFault> {
-    Err(CommandFault::Wrong(PluginError::not_found(name).to_string()))
 }
 
 #[cfg(test)]

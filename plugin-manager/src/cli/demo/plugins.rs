@@ -44,6 +44,6 @@ pub(crate) async fn serve_plugin(name: &str) -> Outcome {
                 Err(error) => Err(CommandFault::Failed(error.to_string())),
             }
         }
-        _ => super::unknown_plugin(name),
+        _ => Err(CommandFault::Wrong(PluginError::not_found(name).to_string())),
     }
 }

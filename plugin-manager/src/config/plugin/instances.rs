@@ -10,8 +10,11 @@ use plugin_transports::ConnectionConfig;
 use plugin_transports::auth::AuthConfig;
 use plugin_transports::http::HttpConfig;
 
-use super::{PluginConfig, TransportKind, read::URL};
+use super::{InstanceConfig, PluginConfig, TransportKind};
 use crate::manager::looks_alike;
+
+/// What people call an endpoint.
+pub(super) const URL: &[&str] = &["url", "uri", "address", "addr", "base_url", "host", "target", "upstream"];
 
 pub(in crate::config) static TABLE: Table = Table::new(
     "instance",
@@ -31,55 +34,6 @@ pub(in crate::config) static TABLE: Table = Table::new(
         Key::new("zone", Kind::Text, "Where it runs, for those who read the statistics."),
     ],
 );
-
-/// One of the places where a plugin is reached over HTTP.
-#[derive(Clone, Debug)]
-pub struct InstanceConfig {
-    name: String,
-    weight: u32,
-    priority: i32,
-    enabled: bool,
-    zone: Option<String>,
-    http: HttpConfig,
-}
-
-impl InstanceConfig {
-    /// Its name, unique within the plugin.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Its share of the calls, for the weighted strategies.
-    #[must_use]
-    pub fn weight(&self) -> u32 {
-        self.weight
-    }
-
-    /// Its priority; larger is higher.
-    #[must_use]
-    pub fn priority(&self) -> i32 {
-        self.priority
-    }
-
-    /// Whether it takes calls from the start.
-    #[must_use]
-    pub fn enabled(&self) -> bool {
-        self.enabled
-    }
-
-    /// Where it runs.
-    #[must_use]
-    pub fn zone(&self) -> Option<&str> {
-        self.zone.as_deref()
-    }
-
-    /// How it is reached.
-    #[must_use]
-    pub fn http(&self) -> &HttpConfig {
-        &self.http
-    }
-}
 
 /// One of `instances` as it was read.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use semver::Version;
 use super::super::concerns::{self, CIRCUIT_BREAKER, HEALTH_CHECK, RATE_LIMIT, RETRY};
 use super::auth;
 use super::exec::Exec;
-use super::instances::{self, Common, PlaceOf};
+use super::instances::{self, Common, PlaceOf, URL};
 use super::transport::{self, CONNECTED, EXEC, HAS_OPTIONS, HTTP, SERVED};
 use super::{PluginConfig, TransportConfig, TransportKind};
 use crate::manager::check_name;
@@ -78,9 +78,6 @@ pub(in crate::config) static TABLE: Table = Table::new("plugin", "A plugin: how 
     .over(ProcessConfig::TABLE)
     .without(&["no_new_privs", "start_timeout", "request_timeout", "shutdown_grace", "max_in_flight", "max_queued_bytes"])
     .moded_by("transport");
-
-/// What people call an endpoint.
-pub(super) const URL: &[&str] = &["url", "uri", "address", "addr", "base_url", "host", "target", "upstream"];
 
 pub(in crate::config) fn read(keys: &mut Keys<'_>) -> Option<PluginConfig> {
     let kind = keys.word("transport", TransportKind::of);

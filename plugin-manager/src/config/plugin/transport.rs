@@ -1,4 +1,9 @@
-//! Which transports there are.
+//! Which transports there are, and what a plugin's needs.
+
+use plugin_settings::Faults;
+use plugin_transports::process::ProcessConfig;
+
+use super::InstanceConfig;
 
 /// Those that this version serves.
 pub(in crate::config) const SERVED: &[&str] = &["http", "https", "exec", "inproc"];
@@ -45,5 +50,36 @@ impl TransportKind {
 impl std::fmt::Display for TransportKind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+/// What the transport of a plugin needs. `Debug` shows no secret.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum TransportConfig {
+    /// Made in this process by the factory that [`PluginConfig::kind`](super::PluginConfig::kind) names.
+    InProcess,
+    /// A supervised subprocess.
+    Exec(Box<ProcessConfig>),
+    /// Over HTTP, at one or more places: there is always at least one.
+    Http(Vec<InstanceConfig>),
+    /// The same over TLS.
+    Https(Vec<InstanceConfig>),
+    /// What it says of this transport is wrong, or lacks something, as these faults say. [`PluginConfig::kind`](super::PluginConfig::kind) names a
+    /// factory: where that is registered, the plugin needs none of it.
+    Unusable(TransportKind, Faults),
+}
+
+impl TransportConfig {
+    /// Which transport it is.
+    #[must_use]
+    pub fn kind(&self) -> TransportKind {
+        match self {
+            Self::InProcess => TransportKind::InProcess,
+            Self::Exec(_) => TransportKind::Exec,
+            Self::Http(_) => TransportKind::Http,
+            Self::Https(_) => TransportKind::Https,
+            Self::Unusable(kind, _) => *kind,
+        }
     }
 }
