@@ -9,7 +9,7 @@ use plugin_core::{
 };
 
 use crate::{
-    RateLimitConfig, UntilReady,
+    RateLimitConfig,
     gcra::{self, Limit},
     meter::{Meter, Quick, Taken, Who},
     queue::{Found, Left, Queue, Serving},
@@ -84,27 +84,6 @@ impl TokenBucket {
     #[inline]
     pub fn try_acquire_at(&self, n: u32, now: Instant) -> Result<(), Rejected> {
         self.acquire(n, || now).map(drop)
-    }
-
-    /// Takes `n` tokens, and waits for them in line if they are not there.
-    ///
-    /// Nothing happens before the first poll. The order of the line is the order of first polls. Dropping the future
-    /// leaves the line, and gives back tokens that it was given and never told of. A future that is kept and not polled
-    /// does not block the line: whoever looks next gives it the tokens of its turn, and those behind it lose what the
-    /// bucket could not hold meanwhile. Waits end with tokio's timer, so up to a millisecond late; what the bucket can
-    /// hold of that millisecond's tokens is not lost. A wait that a layer further out cuts at its limit is no evidence against
-    /// what stands behind the bucket.
-    ///
-    /// # Errors
-    ///
-    /// The future ends at once with `RATELIMIT_1501` when `n` is more than the bucket ever holds, also when new settings
-    /// make the bucket smaller while it waits.
-    ///
-    /// # Panics
-    ///
-    /// When the future has to wait outside of a tokio runtime with a timer.
-    pub fn until_ready(&self, n: u32) -> UntilReady {
-        UntilReady::new(self.clone(), n)
     }
 
     /// The tokens in the bucket; `u64::MAX` while it is disabled.

@@ -27,6 +27,29 @@ const WAITING: &str = "waiting for a token";
 /// The longest that one timer runs; a longer wait arms it again.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
+impl TokenBucket {
+    /// Takes `n` tokens, and waits for them in line if they are not there.
+    ///
+    /// Nothing happens before the first poll. The order of the line is the order of first polls. Dropping the future
+    /// leaves the line, and gives back tokens that it was given and never told of. A future that is kept and not polled
+    /// does not block the line: whoever looks next gives it the tokens of its turn, and those behind it lose what the
+    /// bucket could not hold meanwhile. Waits end with tokio's timer, so up to a millisecond late; what the bucket can
+    /// hold of that millisecond's tokens is not lost. A wait that a layer further out cuts at its limit is no evidence against
+    /// what stands behind the bucket.
+    ///
+    /// # Errors
+    ///
+    /// The future ends at once with `RATELIMIT_1501` when `n` is more than the bucket ever holds, also when new settings
+    /// make the bucket smaller while it waits.
+    ///
+    /// # Panics
+    ///
+    /// When the future has to wait outside of a tokio runtime with a timer.
+    pub fn until_ready(&self, n: u32) -> UntilReady {
+        UntilReady { bucket: self.clone(), tokens: n, state: WaitState::New }
+    }
+}
+
 /// The future of [`TokenBucket::until_ready`]. Dropping it leaves the line.
 #[must_use = "a future does nothing until it is polled"]
 pub struct UntilReady {
@@ -39,12 +62,6 @@ enum WaitState {
     New,
     InLine { ticket: u64, timer: Option<Timer> },
     Done,
-}
-
-impl UntilReady {
-    pub(crate) fn new(bucket: TokenBucket, tokens: u32) -> Self {
-        Self { bucket, tokens, state: WaitState::New }
-    }
 }
 
 impl Future for UntilReady {
