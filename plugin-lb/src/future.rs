@@ -24,7 +24,7 @@ use plugin_core::{
 };
 use tower_service::Service;
 
-use crate::{Envelope, PlainEnvelope, member::InFlight, meter::Settled};
+use crate::{Envelope, PlainEnvelope, in_flight::InFlight, meter::Settled};
 
 /// How a balancer judges, refuses, reads and tags. Cloned for every call, so each should be cheap to clone.
 #[derive(Clone)]

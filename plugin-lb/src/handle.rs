@@ -7,8 +7,7 @@ use plugin_core::{InstanceId, Rejected};
 use crate::{
     BalanceConfig, Endpoint, Hints, InstanceStats, MembershipError,
     error::MembershipErrorKind::{Duplicate, Unknown, Weight},
-    member::Entry,
-    membership::Membership,
+    membership::{Entry, Membership},
     picked_instance::PickedInstance,
 };
 

@@ -9,8 +9,8 @@ mod estimate;
 mod future;
 mod handle;
 mod hints;
+mod in_flight;
 mod last_failure;
-mod member;
 mod membership;
 mod meter;
 #[cfg(not(feature = "http"))]
@@ -22,6 +22,7 @@ mod service;
 mod settings;
 mod stats;
 mod strategy;
+mod turns;
 
 /// The vocabulary of the family: what a program needs besides this crate.
 pub use plugin_core;

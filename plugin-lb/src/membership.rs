@@ -1,25 +1,24 @@
-//! What every clone of a balancer shares: the present membership, and the turns.
+//! What every clone of a balancer shares: its instances at this moment, and the turns. An instance knows the balancer that it
+//! is part of, so they stand in one file.
 
 use std::{
     collections::HashMap,
     ops::Deref,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
 use arc_swap::ArcSwap;
 use plugin_core::{
-    InstanceId,
+    HealthCell, HealthState, InstanceId,
     clock::{self, Instant},
-    sync::{Pad, stripe, stripe_count},
+    sync::{Slots, Striped},
 };
 
 use crate::{
-    BalanceConfig, Hints,
-    member::{Entry, InFlight},
-    pick::{Draw, Picker, Pool},
+    BalanceConfig, Endpoint, Hints,
+    meter::Meter,
+    pick::{Draw, Picker, Pool, View},
+    turns::Turns,
 };
 
 /// The state of a balancer.
@@ -61,13 +60,110 @@ impl<S> Deref for Membership<S> {
     }
 }
 
+/// What an instance is for as long as it is part of a balancer.
+pub(crate) struct Member<S> {
+    pub(crate) id: InstanceId,
+    pub(crate) name: Arc<str>,
+    pub(crate) priority: i32,
+    pub(crate) zone: Option<Arc<str>>,
+    pub(crate) slots: Slots<S>,
+    pub(crate) meter: Arc<Meter>,
+    /// Leased by responses whose body is followed to its end.
+    pub(crate) bodies: Striped<Meter>,
+    /// Where another instance is picked from.
+    pub(crate) home: Weak<Membership<S>>,
+}
+
+/// A member in one snapshot: what a pick reads lies here, and not behind the member's pointers. Calls in flight are the
+/// leases of the member.
+pub(crate) struct Entry<S> {
+    pub(crate) id: InstanceId,
+    pub(crate) weight: u32,
+    pub(crate) enabled: bool,
+    health: Option<Arc<HealthCell>>,
+    pub(crate) meter: Arc<Meter>,
+    pub(crate) member: Striped<Member<S>>,
+}
+
+impl<S: Clone> Entry<S> {
+    pub(crate) fn new(endpoint: Endpoint<S>, home: Weak<Membership<S>>) -> Self {
+        let Endpoint { name, service, weight, priority, enabled, zone, health } = endpoint;
+        let meter = Arc::new(Meter::new());
+        let member = Member {
+            id: InstanceId::next(),
+            name,
+            priority,
+            zone,
+            slots: Slots::new(service),
+            bodies: Striped::from_arc(Arc::clone(&meter)),
+            meter: Arc::clone(&meter),
+            home,
+        };
+        Self { id: member.id, weight, enabled, health, meter, member: Striped::new(member) }
+    }
+}
+
+impl<S> Entry<S> {
+    #[inline]
+    pub(crate) fn in_flight(&self) -> usize {
+        let bodies = if self.meter.has_followed() { self.member.bodies.leases() } else { 0 };
+        self.member.leases() + bodies
+    }
+
+    #[inline]
+    pub(crate) fn health(&self) -> HealthState {
+        self.health.as_ref().map_or(HealthState::Unknown, |cell| cell.state())
+    }
+}
+
+impl<S> Clone for Entry<S> {
+    fn clone(&self) -> Self {
+        Self {
+            id: self.id,
+            weight: self.weight,
+            enabled: self.enabled,
+            health: self.health.clone(),
+            meter: Arc::clone(&self.meter),
+            member: self.member.clone(),
+        }
+    }
+}
+
+impl<S> View for Entry<S> {
+    #[inline]
+    fn id(&self) -> InstanceId {
+        self.id
+    }
+
+    fn weight(&self) -> u32 {
+        self.weight
+    }
+
+    fn priority(&self) -> i32 {
+        self.member.priority
+    }
+
+    #[inline]
+    fn health(&self) -> HealthState {
+        self.health()
+    }
+
+    fn in_flight(&self) -> usize {
+        self.in_flight()
+    }
+
+    fn latency(&self, now: Instant) -> Option<f32> {
+        self.meter.latency.read(now)
+    }
+}
+
 /// The membership and the settings at one moment, with the strategy's tables.
 pub(crate) struct Snapshot<S> {
     pub(crate) config: BalanceConfig,
     /// Every instance, in the order in which they joined.
     pub(crate) entries: Vec<Entry<S>>,
     /// The enabled ones, which the picker knows by their index here.
-    enabled: Box<[Entry<S>]>,
+    pub(crate) enabled: Box<[Entry<S>]>,
     names: HashMap<Arc<str>, usize>,
     picker: Picker,
 }
@@ -91,20 +187,7 @@ impl<S> Snapshot<S> {
         self.config.failover() && self.enabled.iter().any(|entry| entry.id != than)
     }
 
-    /// Picks an instance; the call is in flight on it from now. `failed` are those that this very attempt failed on.
-    #[inline]
-    pub(crate) fn begin(&self, turns: &Turns, hints: &Hints<'_>, failed: &[InstanceId]) -> Option<InFlight<S>> {
-        let now = self.config.strategy().reads_latency().then(clock::now);
-        let entry = match &*self.enabled {
-            [] => return None,
-            // Nothing to choose from: health and hints could not change the answer.
-            [only] => Some(only).filter(|only| !failed.contains(&only.id)),
-            several => self.among(several, turns, hints, failed, now).map(|index| &several[index]),
-        };
-        entry.map(|entry| InFlight::begin(entry, now, hints.started()))
-    }
-
-    fn among(
+    pub(crate) fn among(
         &self,
         entries: &[Entry<S>],
         turns: &Turns,
@@ -121,15 +204,6 @@ impl<S> Snapshot<S> {
     }
 }
 
-/// Counts up, for each stripe of threads on its own.
-pub(crate) struct Turns(Box<[Pad<AtomicU64>]>);
-
-impl Turns {
-    fn new() -> Self {
-        Self((0..stripe_count()).map(|_| Pad::default()).collect())
-    }
-}
-
 struct Live<'a> {
     turns: &'a Turns,
     hints: &'a Hints<'a>,
@@ -138,8 +212,7 @@ struct Live<'a> {
 
 impl Draw for Live<'_> {
     fn turn(&self) -> u64 {
-        // Relaxed: turns are taken, nothing is published with them.
-        self.turns.0[stripe()].fetch_add(1, Ordering::Relaxed)
+        self.turns.next()
     }
 
     fn ticket(&self) -> u64 {

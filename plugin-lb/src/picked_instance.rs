@@ -4,7 +4,7 @@ use std::fmt;
 
 use plugin_core::InstanceId;
 
-use crate::{member::InFlight, meter::Settled};
+use crate::{in_flight::InFlight, meter::Settled};
 
 /// An instance that was picked without a call through the balancer. It counts as in flight until this is gone.
 ///

@@ -7,7 +7,7 @@ use std::{
 
 use plugin_core::{HealthState, InstanceId, clock};
 
-use crate::{LastFailure, member::Entry};
+use crate::{LastFailure, membership::Entry};
 
 /// What is known of one instance. The numbers are read one after the other while calls go on, so that a sum may be off
 /// by the calls of that moment.

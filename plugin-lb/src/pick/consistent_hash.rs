@@ -1,7 +1,7 @@
 //! The same instance for the same key.
 
 use super::{
-    mix,
+    numbers::mix,
     pool::{Pool, View},
 };
 

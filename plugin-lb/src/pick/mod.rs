@@ -6,6 +6,7 @@
 mod consistent_hash;
 mod least_connections;
 mod least_latency;
+mod numbers;
 mod pool;
 mod priority;
 mod random;
@@ -83,22 +84,4 @@ impl Picker {
         // One that was to be picked has become worse in between, and a strategy that looks twice has found nobody.
         picked.or_else(|| pool.best().map(|best| best.first()))
     }
-}
-
-/// Scales a random 64-bit number to `0..n`, and gives back what randomness is left in it.
-///
-/// Multiply-shift, after Lemire, "Fast Random Integer Generation in an Interval" (2019). The bias is below n / 2^64.
-#[inline]
-#[expect(clippy::cast_possible_truncation, reason = "the two halves of the product are what is wanted")]
-pub(crate) fn scale(random: u64, n: usize) -> (usize, u64) {
-    let product = u128::from(random) * n as u128;
-    ((product >> 64) as usize, product as u64)
-}
-
-/// The finisher of SplitMix64: makes an independent-looking number of another one.
-#[inline]
-pub(crate) const fn mix(number: u64) -> u64 {
-    let mixed = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
 }

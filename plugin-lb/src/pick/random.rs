@@ -1,8 +1,8 @@
 //! Any, with equal chances.
 
 use super::{
+    numbers::scale,
     pool::{Pool, View},
-    scale,
 };
 
 /// The instance that a random number falls on.

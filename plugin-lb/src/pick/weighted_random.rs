@@ -1,9 +1,8 @@
 //! Any, with chances in proportion to the weights.
 
 use super::{
-    mix,
+    numbers::{mix, scale},
     pool::{Pool, View},
-    scale,
 };
 
 /// An alias table: one random number picks in constant time, however many instances there are.

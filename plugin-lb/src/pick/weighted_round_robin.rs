@@ -1,7 +1,7 @@
 //! In turn, in proportion to the weights, evenly spread.
 
 use super::{
-    mix,
+    numbers::mix,
     pool::{Pool, View, turn_to_index},
 };
 

@@ -1,119 +1,20 @@
-//! An instance inside a balancer, and the guard of a call on it.
+//! The guard of a call on an instance, from the pick to its end, and of the body of its response.
 
-use std::{
-    sync::{Arc, Weak},
-    task::Poll,
-};
+use std::task::Poll;
 
 use plugin_core::{
-    Classify, Code, End, HealthCell, HealthState, InstanceId, Judgement, Observe, Sent, Verdict,
+    Classify, Code, End, InstanceId, Judgement, Observe, Sent, Verdict,
     clock::{self, Instant},
     deadline::{cut, turn, waiting},
-    sync::{Lease, Slots, Striped},
+    sync::Lease,
 };
 
 use crate::{
-    membership::Membership,
+    Hints,
+    membership::{Entry, Member, Snapshot},
     meter::{Meter, Settled},
-    pick::View,
+    turns::Turns,
 };
-
-/// What an instance is for as long as it is part of a balancer.
-pub(crate) struct Member<S> {
-    pub(crate) id: InstanceId,
-    pub(crate) name: Arc<str>,
-    pub(crate) priority: i32,
-    pub(crate) zone: Option<Arc<str>>,
-    pub(crate) slots: Slots<S>,
-    pub(crate) meter: Arc<Meter>,
-    /// Leased by responses whose body is followed to its end.
-    bodies: Striped<Meter>,
-    /// Where another instance is picked from.
-    pub(crate) home: Weak<Membership<S>>,
-}
-
-/// A member in one snapshot: what a pick reads lies here, and not behind the member's pointers. Calls in flight are the
-/// leases of the member.
-pub(crate) struct Entry<S> {
-    pub(crate) id: InstanceId,
-    pub(crate) weight: u32,
-    pub(crate) enabled: bool,
-    health: Option<Arc<HealthCell>>,
-    meter: Arc<Meter>,
-    pub(crate) member: Striped<Member<S>>,
-}
-
-impl<S: Clone> Entry<S> {
-    pub(crate) fn new(endpoint: crate::Endpoint<S>, home: Weak<Membership<S>>) -> Self {
-        let crate::Endpoint { name, service, weight, priority, enabled, zone, health } = endpoint;
-        let meter = Arc::new(Meter::new());
-        let member = Member {
-            id: InstanceId::next(),
-            name,
-            priority,
-            zone,
-            slots: Slots::new(service),
-            bodies: Striped::from_arc(Arc::clone(&meter)),
-            meter: Arc::clone(&meter),
-            home,
-        };
-        Self { id: member.id, weight, enabled, health, meter, member: Striped::new(member) }
-    }
-}
-
-impl<S> Entry<S> {
-    #[inline]
-    pub(crate) fn in_flight(&self) -> usize {
-        let bodies = if self.meter.has_followed() { self.member.bodies.leases() } else { 0 };
-        self.member.leases() + bodies
-    }
-
-    #[inline]
-    pub(crate) fn health(&self) -> HealthState {
-        self.health.as_ref().map_or(HealthState::Unknown, |cell| cell.state())
-    }
-}
-
-impl<S> Clone for Entry<S> {
-    fn clone(&self) -> Self {
-        Self {
-            id: self.id,
-            weight: self.weight,
-            enabled: self.enabled,
-            health: self.health.clone(),
-            meter: Arc::clone(&self.meter),
-            member: self.member.clone(),
-        }
-    }
-}
-
-impl<S> View for Entry<S> {
-    #[inline]
-    fn id(&self) -> InstanceId {
-        self.id
-    }
-
-    fn weight(&self) -> u32 {
-        self.weight
-    }
-
-    fn priority(&self) -> i32 {
-        self.member.priority
-    }
-
-    #[inline]
-    fn health(&self) -> HealthState {
-        self.health()
-    }
-
-    fn in_flight(&self) -> usize {
-        self.in_flight()
-    }
-
-    fn latency(&self, now: Instant) -> Option<f32> {
-        self.meter.latency.read(now)
-    }
-}
 
 /// The moments of a call; each is [`Instant::ZERO`] where nobody looked.
 #[derive(Clone, Copy, Debug)]
@@ -154,6 +55,21 @@ impl Timing {
     }
 }
 
+impl<S> Snapshot<S> {
+    /// Picks an instance; the call is in flight on it from now. `failed` are those that this very attempt failed on.
+    #[inline]
+    pub(crate) fn begin(&self, turns: &Turns, hints: &Hints<'_>, failed: &[InstanceId]) -> Option<InFlight<S>> {
+        let now = self.config.strategy().reads_latency().then(clock::now);
+        let entry = match &*self.enabled {
+            [] => return None,
+            // Nothing to choose from: health and hints could not change the answer.
+            [only] => Some(only).filter(|only| !failed.contains(&only.id)),
+            several => self.among(several, turns, hints, failed, now).map(|index| &several[index]),
+        };
+        entry.map(|entry| InFlight::begin(entry, now, hints.started()))
+    }
+}
+
 /// A call in flight on an instance, from the pick. It keeps the instance alive, also one that is removed meanwhile.
 pub(crate) struct InFlight<S> {
     member: Lease<Member<S>>,
@@ -167,7 +83,7 @@ impl<S> InFlight<S> {
     /// `now` is the present moment where the strategy reads it, `came` when the request did. The clock is read only when
     /// the time of this call is taken.
     #[inline]
-    pub(crate) fn begin(entry: &Entry<S>, now: Option<Instant>, came: Option<Instant>) -> Self {
+    fn begin(entry: &Entry<S>, now: Option<Instant>, came: Option<Instant>) -> Self {
         let member = entry.member.lease();
         let timed = now.is_some() || entry.meter.wants_time();
         let started = if timed { now.unwrap_or_else(clock::now) } else { came.unwrap_or(Instant::ZERO) };
