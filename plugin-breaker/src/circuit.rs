@@ -2,7 +2,6 @@
 
 use std::{
     fmt,
-    ops::Deref,
     sync::{Arc, OnceLock, PoisonError},
     time::Duration,
 };
@@ -17,7 +16,6 @@ use plugin_core::{
 use crate::{
     Cancelled, CircuitBreakerConfig, CircuitBreakerStats, CircuitState, Events, Reason,
     event::Journal,
-    guard::{Admission, Guard},
     machine::{Evidence, Machine, Ticket},
     published::{PublishedState, time_left},
     refusal::Refusal,
@@ -56,24 +54,20 @@ impl Circuit {
         }
     }
 
-    /// A call asks to pass. `hold` makes what the guard holds the breaker by.
+    /// A call asks to pass. `None` when it does and nobody wants to hear of its outcome.
     #[inline(always)]
-    pub(crate) fn admit<P: Deref<Target = Self>>(&self, hold: impl FnOnce() -> P) -> Admission<P> {
+    pub(crate) fn ask(&self) -> Result<Option<Admitted>, Refusal> {
         let packed = self.hot.packed();
         if packed.is_judging() {
-            return Admission::Judged(Guard::new(hold(), Admitted { packed, probe: 0, started: self.started() }));
+            return Ok(Some(Admitted { packed, probe: 0, started: self.started() }));
         }
         let state = packed.state();
         if state == CircuitState::Disabled {
-            return Admission::Free;
+            return Ok(None);
         }
-        if let Some(refusal) = self.refused(state) {
-            return Admission::Refused(refusal);
-        }
-        match self.ask_under_lock() {
-            Ok(None) => Admission::Free,
-            Ok(Some(call)) => Admission::Judged(Guard::new(hold(), call)),
-            Err(refusal) => Admission::Refused(refusal),
+        match self.refused(state) {
+            Some(refusal) => Err(refusal),
+            None => self.ask_under_lock(),
         }
     }
 

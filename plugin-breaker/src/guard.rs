@@ -24,6 +24,18 @@ pub(crate) enum Admission<P: Deref<Target = Circuit>> {
     Refused(Refusal),
 }
 
+impl Circuit {
+    /// A call asks to pass. `hold` makes what the guard holds the breaker by.
+    #[inline(always)]
+    pub(crate) fn admit<P: Deref<Target = Self>>(&self, hold: impl FnOnce() -> P) -> Admission<P> {
+        match self.ask() {
+            Ok(None) => Admission::Free,
+            Ok(Some(call)) => Admission::Judged(Guard::new(hold(), call)),
+            Err(refusal) => Admission::Refused(refusal),
+        }
+    }
+}
+
 /// The guard of a call. `P` borrows or owns the breaker.
 ///
 /// It reports exactly once: what it is told, or, when it is dropped, that the call was cancelled. While it is
@@ -49,7 +61,7 @@ enum Phase {
 
 impl<P: Deref<Target = Circuit>> Guard<P> {
     #[inline]
-    pub(crate) fn new(shared: P, call: Admitted) -> Self {
+    fn new(shared: P, call: Admitted) -> Self {
         Self { shared, call, waiting_since: Instant::ZERO, phase: Phase::Waiting, answered: false }
     }
 

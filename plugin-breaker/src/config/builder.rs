@@ -6,6 +6,18 @@ use plugin_core::{Backoff, ConfigError, Jitter, classify::Condition, settings::S
 
 use super::{Cancelled, CircuitBreakerConfig, Ratio, SlowCalls, Window};
 
+impl CircuitBreakerConfig {
+    /// Settings to change, starting from the defaults.
+    pub fn builder() -> CircuitBreakerConfigBuilder {
+        CircuitBreakerConfigBuilder::default()
+    }
+
+    /// These settings, to change.
+    pub fn to_builder(&self) -> CircuitBreakerConfigBuilder {
+        CircuitBreakerConfigBuilder::from(self.clone())
+    }
+}
+
 /// Settings that have not been checked yet. The [page of the crate](crate#defaults) has the defaults and bounds.
 #[derive(Clone, Debug, PartialEq)]
 #[must_use = "settings do nothing until they are built"]

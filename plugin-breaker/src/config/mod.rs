@@ -88,16 +88,6 @@ pub struct CircuitBreakerConfig {
 }
 
 impl CircuitBreakerConfig {
-    /// Settings to change, starting from the defaults.
-    pub fn builder() -> CircuitBreakerConfigBuilder {
-        CircuitBreakerConfigBuilder::default()
-    }
-
-    /// These settings, to change.
-    pub fn to_builder(&self) -> CircuitBreakerConfigBuilder {
-        CircuitBreakerConfigBuilder::from(self.clone())
-    }
-
     /// Whether calls are judged at all.
     #[must_use]
     pub fn enabled(&self) -> bool {

@@ -2,9 +2,17 @@
 
 use std::fmt;
 
-use plugin_core::{ConfigError, settings::Settings};
+use plugin_core::{
+    ConfigError,
+    settings::{Key, Kind, Table},
+};
 
-use super::CircuitBreakerConfig;
+/// The key of a share in each section that has one.
+pub(super) const RATIO: Key =
+    Key::new("ratio", Kind::positive(1.0), "The share of the window that opens the circuit.").required();
+
+/// A share that stands in no section.
+static ALONE: Table = Table::new("ratio", "A share of calls.", &[RATIO]);
 
 /// A share of calls: more than 0, at most 1.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
@@ -17,10 +25,7 @@ impl Ratio {
     ///
     /// When it is not more than 0 and at most 1.
     pub fn new(share: f64) -> Result<Self, ConfigError> {
-        CircuitBreakerConfig::TABLE.fits("failure_rate.ratio", share).map_err(|error| {
-            let problem = error.problem().to_owned();
-            ConfigError::new("ratio", problem)
-        })?;
+        ALONE.fits("ratio", share)?;
         Ok(Self(share))
     }
 

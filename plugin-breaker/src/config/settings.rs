@@ -8,6 +8,7 @@ use plugin_core::{
     settings::{Bounds, Checked, Given, Key, Kind, Settings, Table, Values},
 };
 
+use super::ratio::RATIO;
 use super::{Cancelled, CircuitBreakerConfig, CircuitBreakerConfigBuilder, SHORTEST_HALF_OPEN, Window};
 
 static TABLE: Table = Table::new("circuit_breaker", "When calls are no longer let through to a service that fails.", &[
@@ -65,7 +66,7 @@ static FAILURE_RATE: Table = Table::new(
     "circuit_breaker.failure_rate",
     "Opens the circuit by the share of calls that fail.",
     &[
-        Key::new("ratio", Kind::positive(1.0), "The share of the window that opens the circuit.").required(),
+        RATIO,
         Key::new("window", WINDOW, "The last calls, or those of the last time.").default("100"),
         Key::new("min_calls", MIN_CALLS, "Calls in the window before a share says anything.")
             .derived_default("10, or fewer where fewer failures open a full window"),
@@ -77,7 +78,7 @@ static SLOW: Table = Table::new(
     "Opens the circuit by the share of calls that are slow.",
     &[
         Key::new("over", Kind::time(), "A call that takes this long, or longer, is slow.").required(),
-        Key::new("ratio", Kind::positive(1.0), "The share of the window that opens the circuit.").required(),
+        RATIO,
         Key::new("window", WINDOW, "As in `failure_rate`, whose window it shares where both are set.")
             .derived_default("100, or that of `failure_rate`"),
         Key::new("min_calls", MIN_CALLS, "As in `failure_rate`, and only where that is not set.")

@@ -1,12 +1,13 @@
 //! The decisions. Time, chance and the counts of successes are given; no clock is read and no lock is taken here.
 
 mod report;
+mod totals;
 
 use std::{sync::Arc, time::Duration};
 
 use plugin_core::clock::{Instant, nanos};
 
-use self::report::Totals;
+use self::totals::Totals;
 use crate::{
     CircuitBreakerConfig, CircuitState, Event, Reason, probes::Probes, refusal::Refusal, short_deadlines::Hurry,
     stats::share, success_counters::SuccessCounters, window::AnyWindow,

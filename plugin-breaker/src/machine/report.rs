@@ -1,4 +1,4 @@
-//! What a breaker has seen: the totals, and the statistics out of them.
+//! What a breaker has seen: how it is counted, and the statistics out of it.
 
 use plugin_core::clock::Instant;
 
@@ -9,18 +9,6 @@ use crate::{
     success_counters::{SuccessCounters, Tally},
     window::Sums,
 };
-
-/// Counts since the breaker was made, of what is not counted in cells.
-#[derive(Default)]
-pub(super) struct Totals {
-    pub(super) failures: u64,
-    pub(super) slow: u64,
-    pub(super) slow_successes: u64,
-    pub(super) probe_successes: u64,
-    pub(super) opened: u64,
-    pub(super) would_have_opened: u64,
-    pub(super) last_failure: Option<Instant>,
-}
 
 impl Machine {
     pub(super) fn count(&mut self, evidence: Evidence, now: Instant) {

@@ -2,7 +2,7 @@
 
 use plugin_core::clock::Instant;
 
-use super::{CallWindow, Sums, TimeWindow};
+use super::{calls::CallWindow, sums::Sums, time::TimeWindow};
 use crate::{CircuitBreakerConfig, Window, success_counters::SuccessCounters};
 
 /// The window that the rules need, if any.

@@ -1,6 +1,6 @@
 //! A window over the last N calls.
 
-use super::Sums;
+use super::sums::Sums;
 
 /// One bit per call and property, in a ring. It slides with every call: successes are appended in bulk, as zeros, when
 /// the next failure or slow call arrives, which tells how many there were since the last one.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use plugin_core::clock::{Instant, nanos};
 
-use super::Sums;
+use super::sums::Sums;
 use crate::success_counters::BUCKETS;
 
 /// Ten buckets. A window of length W covers the present bucket and the nine before it: never more than W back, and never
