@@ -4,6 +4,8 @@ mod ledger;
 mod proportional;
 mod recent;
 mod second;
+pub(crate) mod settings;
+pub(crate) mod tables;
 mod throttle;
 
 pub use proportional::{Budget, BudgetConfig, Withdrawal};

@@ -2,13 +2,10 @@
 
 use std::{fmt, time::Duration};
 
-use plugin_core::{ConfigError, clock::Instant, settings::Settings};
+use plugin_core::{ConfigError, clock::Instant};
 
-use super::{ledger::Ledger, recent::Recent, second::second_of};
-use crate::{
-    RetryConfig,
-    sync::{AtomicU64, Ordering},
-};
+use super::{ledger::Ledger, recent::Recent, second::second_of, tables::fits};
+use crate::sync::{AtomicU64, Ordering};
 
 /// More than the longest window, so that a slot is never taken by a newer second while its own is in the window.
 const SLOTS: usize = 64;
@@ -32,8 +29,8 @@ impl BudgetConfig {
     ///
     /// When a value is outside the bounds on the [page of the crate](crate#defaults).
     pub fn new(ratio: f64, min_per_second: u32, window: u32) -> Result<Self, ConfigError> {
-        RetryConfig::TABLE.fits("budget.ratio", ratio)?;
-        RetryConfig::TABLE.fits("budget.window", Duration::from_secs(window.into()))?;
+        fits("ratio", "budget.ratio", ratio)?;
+        fits("window", "budget.window", Duration::from_secs(window.into()))?;
         // The type holds all that fits.
         let window = u8::try_from(window).unwrap_or(u8::MAX);
         Ok(Self { ratio: (ratio * 1e6).round() as u32, min_per_second, window })

@@ -2,10 +2,8 @@
 
 use plugin_core::ConfigError;
 
-use crate::{
-    config::THROTTLE,
-    sync::{AtomicU64, Ordering},
-};
+use super::tables::THROTTLE;
+use crate::sync::{AtomicU64, Ordering};
 
 /// The settings of a [`Throttle`].
 ///

@@ -9,7 +9,7 @@ use plugin_core::{
     settings::{Given, Settings},
 };
 
-pub(crate) use settings::THROTTLE;
+pub(crate) use settings::MAX_BODY;
 
 use crate::{BudgetConfig, Condition, ThrottleConfig, wait_policy::WaitPolicy};
 

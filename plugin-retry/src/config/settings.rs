@@ -1,14 +1,18 @@
 //! The keys that configuration files have for a retry layer, and for a hedge layer.
 
-use std::time::Duration;
-
 use plugin_core::{
     Backoff, ConfigError, Jitter,
     settings::{Checked, Given, Key, Kind, Settings, Table, Values},
 };
 
 use super::{RetryConfig, Spending};
-use crate::{BudgetConfig, Condition, ThrottleConfig};
+use crate::{
+    BudgetConfig, Condition, ThrottleConfig,
+    budget::{
+        settings::{budget, budget_values},
+        tables::{BUDGET, THROTTLE},
+    },
+};
 
 static TABLE: Table = Table::new("retry", "When a call that failed is tried again.", &[
     Key::new(
@@ -64,95 +68,7 @@ static TABLE: Table = Table::new("retry", "When a call that failed is tried agai
         .default("64KiB"),
 ]);
 
-const MAX_BODY: Kind = Kind::size(0, u32::MAX as u64);
-
-static BUDGET: Table = Table::new(
-    "retry.budget",
-    "What the retries of all calls together may cost.",
-    &[
-        Key::new("enabled", Kind::Bool, "Whether there is one.").default("true"),
-        Key::new("ratio", RATIO, "Retries for each call that succeeded.").default("0.2"),
-        Key::new("min_per_second", MIN_PER_SECOND, "Retries per second that are always allowed.").default("10"),
-        Key::new("window", BUDGET_WINDOW, "How long calls are remembered, in whole seconds.").default("10s"),
-    ],
-)
-.switched();
-
-const RATIO: Kind = Kind::number(0.0, 10.0);
-const MIN_PER_SECOND: Kind = Kind::integer(0, u32::MAX as i128);
-const BUDGET_WINDOW: Kind = Kind::time_in(Duration::from_secs(1), Duration::from_secs(60));
-
-pub(crate) static THROTTLE: Table = Table::new(
-    "retry.throttle",
-    "Stops retries while failures outweigh successes (gRFC A6).",
-    &[
-        Key::new("max_tokens", Kind::integer(1, 1000), "Tokens of a full throttle; every failure takes one.")
-            .default("10"),
-        Key::new("token_ratio", Kind::number(0.001, 1000.0), "What every success puts back, in thousandths.")
-            .default("0.1"),
-    ],
-);
-
-static HEDGE: Table = Table::new(
-    "hedge",
-    "When another attempt is made beside one that takes long.",
-    &[
-        Key::new("delay", Kind::time(), "How long an attempt may take before another is made. This or `percentile`."),
-        Key::new(
-            "percentile",
-            Kind::number(50.0, 99.9),
-            "The same as the share of calls, in percent, that were answered by then.",
-        ),
-        Key::new("max", Kind::integer(1, 5), "The most hedges of one call.").default("1"),
-        Key::new("budget", Kind::Optional(&HEDGE_BUDGET), "What the hedges of all calls together may cost.")
-            .derived_default("on"),
-        Key::new("idempotent", Kind::Bool, "Whether a call that does not say so itself may be made twice.")
-            .default("false"),
-        Key::new("max_body", MAX_BODY, "The largest body that is kept. A call with a larger one is not hedged.")
-            .default("64KiB"),
-    ],
-);
-
-static HEDGE_BUDGET: Table = Table::new(
-    "hedge.budget",
-    "What the hedges of all calls together may cost.",
-    &[
-        Key::new("enabled", Kind::Bool, "Whether there is one.").default("true"),
-        Key::new("ratio", RATIO, "Hedges for each call that succeeded.").default("0.1"),
-        Key::new("min_per_second", MIN_PER_SECOND, "Hedges per second that are always allowed.").default("1"),
-        Key::new("window", BUDGET_WINDOW, "How long calls are remembered, in whole seconds.").default("10s"),
-    ],
-)
-.switched();
-
-/// The budget of a section, when it is not switched off. `default` is what holds where it says nothing.
-fn budget(values: &Values, default: BudgetConfig) -> Result<Option<BudgetConfig>, ConfigError> {
-    if values.bool("enabled") == Some(false) {
-        return Ok(None);
-    }
-    let window = values.time("window").unwrap_or(Duration::from_secs(default.window().into()));
-    RetryConfig::TABLE.fits("budget.window", window)?;
-    if window.subsec_nanos() != 0 {
-        let problem = format!("must be whole seconds, and is {window:?}");
-        return Err(ConfigError::new("budget.window", problem));
-    }
-    let budget = BudgetConfig::new(
-        values.number("ratio").unwrap_or(default.ratio()),
-        values.integer("min_per_second").unwrap_or(default.min_per_second()),
-        u32::try_from(window.as_secs()).unwrap_or(u32::MAX),
-    )?;
-    Ok(Some(budget))
-}
-
-/// A budget as it is written, or that there is none.
-fn budget_values(table: &'static Table, budget: Option<BudgetConfig>) -> Values {
-    let values = Values::new(table).with("enabled", budget.is_some());
-    let Some(budget) = budget else { return values };
-    values
-        .with("ratio", budget.ratio())
-        .with("min_per_second", budget.min_per_second())
-        .with("window", Duration::from_secs(budget.window().into()))
-}
+pub(crate) const MAX_BODY: Kind = Kind::size(0, u32::MAX as u64);
 
 fn jitter(values: &Values) -> Result<Jitter, ConfigError> {
     let random = values.bool("random_jitter");
@@ -254,55 +170,6 @@ impl Settings for RetryConfig {
 }
 
 plugin_core::serde_by_settings!(RetryConfig);
-
-mod hedge {
-    use super::*;
-    use crate::hedge::{HedgeConfig, HedgeDelay, default_budget};
-
-    impl Settings for HedgeConfig {
-        const TABLE: &'static Table = &HEDGE;
-
-        fn from_values(values: &Values) -> Result<Self, ConfigError> {
-            let builder = match (values.time("delay"), values.number("percentile")) {
-                (Some(delay), None) => Self::after(delay),
-                (None, Some(percentile)) => Self::at_percentile(percentile),
-                (Some(_), Some(_)) => {
-                    let problem = "excludes `delay`: give one of the two";
-                    return Err(ConfigError::new("percentile", problem).with_others(&["delay"]));
-                }
-                (None, None) => {
-                    let problem = "or `percentile` must be given";
-                    return Err(ConfigError::new("delay", problem).with_others(&["percentile"]));
-                }
-            };
-            let builder = builder
-                .with_max(values.integer("max").unwrap_or(1))
-                .with_idempotent(values.bool("idempotent").unwrap_or(false))
-                .with_max_body(values.size("max_body").map_or(64 * 1024, |bytes| bytes as usize));
-            match values.section("budget").map(|values| budget(values, default_budget())).transpose()? {
-                Some(Some(budget)) => builder.with_budget(budget).build(),
-                Some(None) => builder.without_budget().build(),
-                None => builder.build(),
-            }
-        }
-
-        fn to_values(&self) -> Values {
-            let (delay, percentile) = match self.delay {
-                HedgeDelay::After(delay) => (Some(delay), None),
-                HedgeDelay::Percentile(percentile) => (None, Some(percentile)),
-            };
-            Values::new(&HEDGE)
-                .with("delay", delay)
-                .with("percentile", percentile)
-                .with("max", self.max)
-                .with("budget", budget_values(&HEDGE_BUDGET, self.budget))
-                .with("idempotent", self.idempotent)
-                .with("max_body", Given::size(self.max_body()))
-        }
-    }
-
-    plugin_core::serde_by_settings!(HedgeConfig);
-}
 
 #[cfg(all(test, not(loom), feature = "serde"))]
 mod tests {

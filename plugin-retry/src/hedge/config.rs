@@ -146,7 +146,7 @@ impl HedgeConfigBuilder {
     }
 }
 
-pub(crate) fn default_budget() -> BudgetConfig {
+pub(super) fn default_budget() -> BudgetConfig {
     BudgetConfig::new(0.1, 1, 10).unwrap_or_default()
 }
 

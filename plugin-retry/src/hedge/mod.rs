@@ -6,9 +6,9 @@ mod handle;
 mod latency;
 mod layer;
 mod service;
+mod settings;
 mod state;
 
-pub(crate) use config::default_budget;
 pub use config::{HedgeConfig, HedgeConfigBuilder, HedgeDelay};
 pub use future::HedgeFuture;
 pub use handle::{HedgeHandle, HedgeStats};

@@ -1,11 +1,11 @@
 //! A body that can be read again.
 
+mod error;
 mod reader;
 mod tape;
 
 use std::{
     collections::VecDeque,
-    error::Error,
     fmt,
     pin::Pin,
     sync::{Arc, Mutex},
@@ -16,6 +16,7 @@ use bytes::Bytes;
 use http_body::{Body, SizeHint};
 use plugin_core::BoxError;
 
+pub use self::error::ReplayError;
 use self::{
     reader::{Polled, Reader, into_bytes},
     tape::{Readers, SharedTape, Source, Tape},
@@ -176,30 +177,6 @@ where
         }
     }
 }
-
-/// Why a [`ReplayBody`] broke off, other than by its source's own error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ReplayError {
-    /// A later attempt reads the body now.
-    Superseded,
-    /// More was read than is remembered, and another reader goes on.
-    TooLarge,
-    /// The source failed while another reader read it.
-    Failed,
-}
-
-impl fmt::Display for ReplayError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Superseded => "the attempt that read this body was given up",
-            Self::TooLarge => "the body is larger than what is kept for another attempt",
-            Self::Failed => "the body failed while another attempt read it",
-        })
-    }
-}
-
-impl Error for ReplayError {}
 
 impl<B> fmt::Debug for ReplayBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

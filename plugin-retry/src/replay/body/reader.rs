@@ -12,7 +12,7 @@ use http_body::{Body, Frame};
 use plugin_core::BoxError;
 
 use super::{
-    ReplayError,
+    error::ReplayError,
     tape::{SharedTape, Source},
 };
 
