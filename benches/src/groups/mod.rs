@@ -3,6 +3,7 @@
 mod balance;
 mod bare;
 mod breaker;
+mod entry;
 mod floors;
 mod health;
 mod manager;
@@ -10,20 +11,7 @@ mod ratelimit;
 mod retry;
 mod stack;
 
-use crate::harness::Group;
-
-/// A group that can be chosen by name; its rows are made only when it is measured.
-#[derive(Debug, Clone, Copy)]
-pub struct GroupEntry {
-    /// What filters look at, and the heading of its section.
-    pub name: &'static str,
-    /// A sentence or two above the table.
-    pub about: &'static str,
-    /// The crates that rows of others come from; their versions are read from `Cargo.lock`.
-    pub peers: &'static [&'static str],
-    /// Adds the rows. The first is what the others are compared with.
-    pub rows: fn(&mut Group),
-}
+pub use entry::GroupEntry;
 
 /// Every group, in the order in which they are measured and stand in `RESULTS.md`.
 pub const GROUPS: &[GroupEntry] = &[

@@ -1,8 +1,9 @@
 //! Interleaved rounds.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::alloc::count_allocations;
+use super::clock::now;
 use super::group::{Batch, Case, Group};
 use super::pair;
 use super::stats::{interquartile, median};
@@ -205,11 +206,6 @@ fn time(batch: &mut Batch, calls: u64) -> Duration {
     let begun = now();
     batch(calls);
     begun.elapsed()
-}
-
-#[expect(clippy::disallowed_methods, reason = "the harness measures real time, also of code on a paused clock")]
-pub(super) fn now() -> Instant {
-    Instant::now()
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@
 //!   Beneath the table stands what two threads reached that share nothing: less than 1.8x means a busy machine.
 
 mod alloc;
+mod clock;
 mod drive;
 mod group;
 mod machine;
