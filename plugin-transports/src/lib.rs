@@ -5,8 +5,6 @@
 
 #[cfg(feature = "auth")]
 pub mod auth;
-#[cfg(any(feature = "http", feature = "lines"))]
-mod call_served;
 #[cfg(feature = "http")]
 mod connection;
 #[cfg(feature = "dial")]
@@ -21,24 +19,14 @@ pub mod http;
 pub mod inproc;
 #[cfg(feature = "json")]
 pub mod json;
-#[cfg(feature = "json")]
-mod json_faults;
 #[cfg(feature = "lines")]
 pub mod lines;
-#[cfg(any(feature = "http", all(feature = "process", target_os = "linux")))]
-mod metadata;
-#[cfg(any(feature = "http", all(feature = "process", target_os = "linux")))]
-mod object_names;
-#[cfg(any(feature = "http", all(feature = "process", target_os = "linux")))]
-mod plugin_errors;
 #[cfg(all(feature = "process", target_os = "linux"))]
 pub mod process;
-#[cfg(any(feature = "http", feature = "lines"))]
-mod retry_hint;
 #[cfg(feature = "tls")]
 pub mod tls;
-#[cfg(any(feature = "http", all(feature = "process", target_os = "linux")))]
-mod told_time;
+#[cfg(feature = "json")]
+mod wire;
 
 /// The vocabulary of the family: what a program needs besides this crate.
 pub use plugin_core;

@@ -10,20 +10,19 @@
 use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
 use plugin_core::{CallContext, go_duration};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::{
     json::{LimitExceeded, Limits},
-    json_faults, metadata,
-    object_names::{self, Unknown},
+    wire::{
+        headers, json_faults, metadata, object,
+        object_names::{self, Unknown},
+        part,
+    },
 };
-
-/// Values of at most this size are copied out of what was read, so that a small one that is kept does not keep a large
-/// buffer alive.
-const COPY_UP_TO: usize = 16 * 1024;
 
 const DATA: &[u8] = b"{\"data\":";
 
@@ -44,8 +43,8 @@ pub(super) fn request_around(
     timeout: Duration,
     hidden: impl Fn(&HeaderName) -> bool,
 ) -> (&'static [u8], Vec<u8>) {
-    let headers = context.headers().into_iter().flat_map(|headers| {
-        headers.keys().filter(|name| !hidden(name)).map(move |name| (name.as_str(), list(headers, name)))
+    let headers = context.headers().into_iter().flat_map(|all| {
+        all.keys().filter(|name| !hidden(name)).map(move |name| (name.as_str(), headers::list(all, name)))
     });
     let tail = RequestTail {
         request_id,
@@ -54,13 +53,6 @@ pub(super) fn request_around(
         metadata: context.metadata(),
     };
     (DATA, behind_data(&tail))
-}
-
-/// Several values of one name are one list, RFC 9110 section 5.3.
-fn list<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Cow<'h, str> {
-    let mut values = headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
-    let first = values.next().unwrap_or_default();
-    values.fold(first, |all, next| all + ", " + next)
 }
 
 /// An object whose opening brace is a comma, so that it goes on where `data` ends.
@@ -92,13 +84,10 @@ struct RawHttpAnswer<'a> {
     metadata: BTreeMap<String, String>,
 }
 
-/// Reads an object. (serde would read a list too, as the fields in order.) The error says what is wrong with it.
-fn object<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, String> {
+/// Reads an envelope. The error says what is wrong with it.
+fn envelope<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, String> {
     let text = json_faults::text(json)?;
-    match text.trim_ascii_start().as_bytes().first() {
-        Some(b'[') => Err("a list stands where an object belongs".to_owned()),
-        _ => serde_json::from_str(text).map_err(|error| json_faults::describe(&error, text)),
-    }
+    object::read(text, "a list stands where an object belongs", |error| json_faults::describe(error, text))
 }
 
 /// What is wrong with a reply.
@@ -112,7 +101,7 @@ pub(super) enum EnvelopeUnread {
 
 /// Reads a reply.
 pub(super) fn read_answer(body: &Bytes, limits: Limits) -> Result<HttpAnswer, EnvelopeUnread> {
-    let raw: RawHttpAnswer<'_> = object(body).map_err(EnvelopeUnread::Broken)?;
+    let raw: RawHttpAnswer<'_> = envelope(body).map_err(EnvelopeUnread::Broken)?;
     raw.data.map_or(Ok(()), |data| limits.hold(data)).map_err(EnvelopeUnread::LimitExceeded)?;
     if raw.data.is_none() && raw.error.is_none() {
         check_names(body).map_err(EnvelopeUnread::Broken)?;
@@ -120,7 +109,7 @@ pub(super) fn read_answer(body: &Bytes, limits: Limits) -> Result<HttpAnswer, En
     // An error is text; a plugin that sends an object instead is shown as it wrote it.
     let result = match raw.error.map(metadata::error) {
         Some(text) if !text.is_empty() => Err(text),
-        _ => Ok(part(body, raw.data)),
+        _ => Ok(part::of(body, raw.data)),
     };
     Ok(HttpAnswer { result, metadata: raw.metadata })
 }
@@ -138,15 +127,7 @@ fn check_names(body: &[u8]) -> Result<(), String> {
     if is_reply || others.is_empty() {
         return Ok(());
     }
-    Err(format!("it has neither `data` nor `error`, of which a reply has one, but {others}"))
-}
-
-fn part(whole: &Bytes, part: Option<&RawValue>) -> Bytes {
-    match part.map(|raw| raw.get().as_bytes()) {
-        None => Bytes::from_static(b"null"),
-        Some(part) if part.len() <= COPY_UP_TO => Bytes::copy_from_slice(part),
-        Some(part) => whole.slice_ref(part),
-    }
+    Err(others.in_place_of("data", "error"))
 }
 
 /// A request, as a plugin reads it.
@@ -176,7 +157,7 @@ struct RawHttpRequest<'a> {
 /// Reads a request. The error says what is wrong.
 pub(super) fn read_request(body: &Bytes, limits: Limits) -> Result<Request, String> {
     let raw: RawHttpRequest<'_> =
-        object(body).map_err(|error| format!("the body is not an envelope such as {{\"data\": ...}}: {error}"))?;
+        envelope(body).map_err(|error| format!("the body is not an envelope such as {{\"data\": ...}}: {error}"))?;
     let held = raw.data.map_or(Ok(()), |data| limits.hold(data));
     held.map_err(|beyond| format!("`data` is not accepted: {beyond}"))?;
     let mut headers = Vec::new();
@@ -187,7 +168,7 @@ pub(super) fn read_request(body: &Bytes, limits: Limits) -> Result<Request, Stri
         }
     }
     Ok(Request {
-        data: part(body, raw.data),
+        data: part::of(body, raw.data),
         request_id: raw.request_id.filter(|id| !id.is_empty()),
         timeout: raw.timeout.map(|raw| timeout(raw.get())).transpose()?.flatten(),
         headers,
@@ -311,7 +292,7 @@ mod tests {
 
     #[test]
     fn a_large_result_shares_the_buffer_and_a_small_one_does_not() {
-        for (size, shared) in [(10, false), (COPY_UP_TO, true)] {
+        for (size, shared) in [(10, false), (part::COPY_UP_TO, true)] {
             let body = Bytes::from(format!(r#"{{"data":"{}"}}"#, "x".repeat(size)));
             let result = read_answer(&body, Limits::new()).expect("an answer").result.expect("a result");
             assert_eq!(body.as_ptr_range().contains(&result.as_ptr()), shared);

@@ -122,7 +122,7 @@ fn decode<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T, PluginErro
     serde_json::from_slice(bytes).map_err(|error| {
         PluginError::new(
             Code::InvalidPayload,
-            format!("the {what} is not the JSON that was expected: {}", crate::json_faults::said(&error)),
+            format!("the {what} is not the JSON that was expected: {}", crate::wire::json_faults::said(&error)),
         )
     })
 }

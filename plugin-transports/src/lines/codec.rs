@@ -14,18 +14,16 @@ use super::{
 };
 use crate::{
     json::{LimitExceeded, Limits},
-    json_faults, metadata,
-    object_names::{self, Unknown},
-    plugin_errors,
-    retry_hint::RetryHint,
+    wire::{
+        headers, json_faults, metadata, object,
+        object_names::{self, Unknown},
+        part, plugin_errors,
+        retry_hint::RetryHint,
+    },
 };
 
 /// Every request begins with this, and the id follows as 16 hexadecimal digits.
 const HEAD: &[u8] = b"{\"id\":\"";
-
-/// Replies of at most this size are copied out of the read buffer, so that a small reply that is kept does not keep
-/// a large buffer alive.
-const COPY_UP_TO: usize = 16 * 1024;
 
 /// A request, complete but for its id.
 #[derive(Debug)]
@@ -79,14 +77,10 @@ fn push_headers(out: &mut Vec<u8>, context: &CallContext) {
     if context.headers().is_none() && context.trace().is_none() {
         return;
     }
-    let headers = context.headers().into_iter().flat_map(|headers| {
-        headers.keys().map(move |name| {
-            let mut values = headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
-            let first = values.next().unwrap_or_default();
-            // Several values of one name are one list, RFC 9110 section 5.3.
-            (name.as_str(), values.fold(first, |all, next| all + ", " + next))
-        })
-    });
+    let headers = context
+        .headers()
+        .into_iter()
+        .flat_map(|all| all.keys().map(move |name| (name.as_str(), headers::list(all, name))));
     let trace = context.trace().into_iter().flat_map(|trace| {
         let state = trace.state().map(|state| ("tracestate", Cow::Borrowed(state)));
         std::iter::once(("traceparent", Cow::Owned(trace.to_string()))).chain(state)
@@ -167,10 +161,7 @@ fn broken(line: &[u8], why: String) -> Reply {
 fn read(line: &Bytes, limits: Limits) -> Result<Reply, String> {
     let json = line.strip_prefix(scan::BYTE_ORDER_MARK).unwrap_or(line);
     let text = std::str::from_utf8(json).map_err(|error| no_text(error, json))?;
-    if text.trim_ascii_start().starts_with('[') {
-        return Err("it is no JSON object: it is a list".to_owned());
-    }
-    let raw: RawReply<'_> = serde_json::from_str(text).map_err(|error| describe(&error, json))?;
+    let raw: RawReply<'_> = object::read(text, "it is no JSON object: it is a list", |error| describe(error, json))?;
     let id = id::parse(raw.id.as_bytes()).ok_or("its id is not written as it was given")?;
     // Otherwise it is a request that was written back, as a plugin does that logs to stdout, or another line of a log.
     // What has a result is a reply, and no other key makes it less of one.
@@ -180,7 +171,7 @@ fn read(line: &Bytes, limits: Limits) -> Result<Reply, String> {
             return Ok(Reply::Noise);
         }
         if keys.lacks_answer() {
-            return Err(format!("it has neither `result` nor `error`, of which a reply has one, but {others}"));
+            return Err(others.in_place_of("result", "error"));
         }
     }
     if let Some(Err(beyond)) = raw.result.map(|result| limits.hold(result)) {
@@ -201,11 +192,7 @@ fn read(line: &Bytes, limits: Limits) -> Result<Reply, String> {
         (None, code) if is_error => {
             Err(fault(code.unwrap_or(Code::ExecutionFailed), "the plugin gave no reason".to_owned()))
         }
-        _ => Ok(match raw.result.map(RawValue::get) {
-            None => Bytes::from_static(b"null"),
-            Some(result) if result.len() <= COPY_UP_TO => Bytes::copy_from_slice(result.as_bytes()),
-            Some(result) => line.slice_ref(result.as_bytes()),
-        }),
+        _ => Ok(part::of(line, raw.result)),
     };
     Ok(Reply::Answer(Answer { id, result, metadata: raw.metadata }))
 }
@@ -513,7 +500,7 @@ mod tests {
         let line = |size: usize| Bytes::from(format!(r#"{{"id":"{:016x}","result":"{}"}}"#, 1, "x".repeat(size)));
         let within = |line: &Bytes, part: &Bytes| line.as_ptr_range().contains(&part.as_ptr());
         // With its quotation marks.
-        for (size, shared) in [(10, false), (COPY_UP_TO - 2, false), (COPY_UP_TO - 1, true)] {
+        for (size, shared) in [(10, false), (part::COPY_UP_TO - 2, false), (part::COPY_UP_TO - 1, true)] {
             let line = line(size);
             let Reply::Answer(Answer { result: Ok(result), .. }) = decode_line(&line) else { panic!("a result") };
             assert_eq!(within(&line, &result), shared);

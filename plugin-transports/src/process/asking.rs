@@ -32,7 +32,7 @@ use crate::{
         client::{Exchange, Failure, LineConnection, Treatment},
         codec::{Answer, Frame},
     },
-    told_time::{tellable, too_late},
+    wire::told_time::{tellable, too_late},
 };
 
 /// The process as a service that has no limit of its own.

@@ -76,6 +76,18 @@ impl ProcessConfig {
         })
     }
 
+    /// The plugin's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The executable as it was given.
+    #[must_use]
+    pub fn executable(&self) -> &Path {
+        &self.executable
+    }
+
     /// Limits the depth and the numbers of payloads and results. A payload that was [checked](crate::json::checked) before is
     /// not checked again.
     #[must_use]
@@ -91,18 +103,6 @@ impl ProcessConfig {
     pub fn with_check_limit(mut self, limit: Duration) -> Self {
         self.check_limit = limit;
         self
-    }
-
-    /// The plugin's name.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// The executable as it was given.
-    #[must_use]
-    pub fn executable(&self) -> &Path {
-        &self.executable
     }
 }
 

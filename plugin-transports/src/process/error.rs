@@ -10,7 +10,7 @@ use crate::{
         client::{Failure, Loss},
         codec::Fault,
     },
-    plugin_errors,
+    wire::plugin_errors,
 };
 
 /// What a call waited for whose plugin answers that its time is up.

@@ -12,8 +12,7 @@ use crate::{
         body::{self, Unread},
         envelope,
     },
-    plugin_errors,
-    retry_hint::RetryHint,
+    wire::{plugin_errors, retry_hint::RetryHint},
 };
 
 /// What is kept of the body of an error.

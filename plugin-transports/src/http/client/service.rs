@@ -38,8 +38,11 @@ use super::{
 };
 use crate::{
     http::{body::Parts, envelope},
-    json, plugin_errors,
-    told_time::{tellable, too_late},
+    json,
+    wire::{
+        plugin_errors,
+        told_time::{tellable, too_late},
+    },
 };
 
 /// Connects plugins that are reached over HTTP.

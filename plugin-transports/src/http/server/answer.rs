@@ -9,7 +9,7 @@ use super::problem::{self, json, json_parts};
 use crate::{
     http::{body::Parts, envelope},
     json::Limits,
-    retry_hint::RetryHint,
+    wire::retry_hint::RetryHint,
 };
 
 /// The plugin's own failure is a success of HTTP with a text in `error`, as go-plugins has it, unless it has more to say than

@@ -21,7 +21,7 @@ use plugin_core::{
 use tower_service::Service;
 
 use super::{answer, options::Settings, problem::problem, request};
-use crate::{call_served, http::body::Parts};
+use crate::{http::body::Parts, wire::call_served};
 
 /// A plugin as a service for `http::Request`: `POST` on any path is a call, `GET` on a path that ends in `/health` asks
 /// after its health, and anything else is refused.

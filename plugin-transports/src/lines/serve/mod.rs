@@ -14,7 +14,7 @@ use plugin_core::{Call, Code, PluginError, Reply};
 use serde::{Serialize, de::DeserializeOwned};
 use tower_service::Service;
 
-use crate::{inproc, json_faults};
+use crate::{inproc, wire::json_faults};
 
 pub use self::{error::ServeError, server::Server};
 

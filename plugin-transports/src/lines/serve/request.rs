@@ -9,12 +9,11 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::{
-    json_faults,
     lines::{
         json_writer::{push_str, push_texts},
         scan::{self, Found},
     },
-    retry_hint::RetryHint,
+    wire::{json_faults, retry_hint::RetryHint},
 };
 
 /// One request of the host.

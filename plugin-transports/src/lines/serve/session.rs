@@ -31,14 +31,13 @@ use super::{
     server::Init,
 };
 use crate::{
-    call_served,
     lines::{
         env,
         json_writer::single_line,
         scan::Scanner,
         split::{Line, Lines},
     },
-    retry_hint::RetryHint,
+    wire::{call_served, retry_hint::RetryHint},
 };
 
 /// Replies that the host has not read, beyond which no further request is read.

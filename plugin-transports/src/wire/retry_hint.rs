@@ -52,7 +52,7 @@ impl RetryHint {
         retry_after_ms: Option<&serde_json::value::RawValue>,
     ) -> Self {
         let retryable = retryable.and_then(|raw| raw.get().parse().ok());
-        let after = retry_after_ms.map(crate::metadata::text);
+        let after = retry_after_ms.map(super::metadata::text);
         Self { retryable, retry_after: after.and_then(|text| plugin_core::classify::retry_after::from_millis(&text)) }
     }
 

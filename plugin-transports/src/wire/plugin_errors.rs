@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use plugin_core::{Code, CodeKind, PluginError, clock, deadline::cut::AttemptTime};
 
-use crate::retry_hint::{self, RetryHint};
+use super::retry_hint::{self, RetryHint};
 
 /// The code that a plugin gives its error, where it is one that an answer can have: the payload or who sent it is at fault,
 /// or the plugin has no time or room for the call. What is wrong between host and plugin is for the host to say.

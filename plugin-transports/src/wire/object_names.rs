@@ -55,6 +55,11 @@ impl Unknown {
         }
     }
 
+    /// What is wrong with a reply that has these in place of `result` and `error`, as these two are called in it.
+    pub(crate) fn in_place_of(&self, result: &str, error: &str) -> String {
+        format!("it has neither `{result}` nor `{error}`, of which a reply has one, but {self}")
+    }
+
     #[cfg(feature = "http")]
     pub(crate) fn is_empty(&self) -> bool {
         self.names.is_empty()
