@@ -257,7 +257,7 @@ fn a_key_belongs_to_the_first_point_at_or_after_it() {
         let mut random = fastrand::Rng::with_seed(3);
         for key in (0..10_000).map(|_| random.u64(..)).chain([0, 1, u64::MAX]) {
             let owner = ring.pick(&Pool::new(&fakes, &[], &[]), key);
-            assert_eq!(owner, ring.owner_by_search(super::mix(key)), "{key} of {count}");
+            assert_eq!(owner, ring.owner_by_search(super::numbers::mix(key)), "{key} of {count}");
         }
     }
 }
