@@ -6,6 +6,7 @@ Usage: cargo xtask <command>
 
   test  [--list] [--only STEP]... [--skip STEP]...   every check, in order, until the first failure
   check [--list] [--only STEP]... [--skip STEP]...   the quick half of test: nothing is executed
+  tidy  [--list] [--only STEP]... [--skip STEP]...   circles, repeats, words, examples: what is lacking
   soak  [FILTER]                                     the long tests, those with `soak` in their name
   bench [FILTER] [--quick] [--rounds N] [--write]    measure; see benches/README.md
 
@@ -22,11 +23,12 @@ pub(crate) enum Parsed {
 pub(crate) enum Command {
     Test(StepOptions),
     Check(StepOptions),
+    Tidy(StepOptions),
     Soak { filter: Option<String> },
     Bench { args: Vec<String> },
 }
 
-/// Which steps of `test` or `check` to run.
+/// Which steps of `test`, `check` or `tidy` to run.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct StepOptions {
     pub(crate) list: bool,
@@ -51,10 +53,11 @@ pub(crate) fn parse(args: &[String]) -> Result<Parsed, String> {
     Ok(Parsed::Run(match command.as_str() {
         "test" => Command::Test(parse_step_options(rest)?),
         "check" => Command::Check(parse_step_options(rest)?),
+        "tidy" => Command::Tidy(parse_step_options(rest)?),
         "soak" => Command::Soak { filter: parse_soak_filter(rest)? },
         "bench" => Command::Bench { args: rest.to_vec() },
         other => {
-            return Err(format!("there is no command `{other}`: use test, check, soak or bench"));
+            return Err(format!("there is no command `{other}`: use test, check, tidy, soak or bench"));
         }
     }))
 }

@@ -1,4 +1,4 @@
-//! The door to the checks: `cargo xtask test | check | soak | bench`.
+//! The door to the checks: `cargo xtask test | check | tidy | soak | bench`.
 //!
 //! Exit codes: 0 when all passed, 1 when something failed, 2 when the command line was wrong.
 
@@ -6,28 +6,35 @@ mod api;
 mod args;
 mod bench;
 mod check;
+mod circles;
 #[cfg(test)]
 mod claims;
+mod examples;
+mod libraries;
 mod metadata;
 mod prerequisites;
 mod process;
 #[cfg(test)]
 mod regressions;
+mod repeats;
 mod runner;
 mod snippets;
 mod soak;
+mod source;
 mod steps;
 mod summary;
 mod test;
+mod tidy;
 #[cfg(test)]
 mod timers;
+mod words;
 
 use std::process::ExitCode;
 
 use args::{Command, Parsed};
 
 fn main() -> ExitCode {
-    if let Some(code) = api::as_rustdoc() {
+    if let Some(code) = libraries::as_rustdoc() {
         return code;
     }
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -42,6 +49,7 @@ fn main() -> ExitCode {
     match command {
         Command::Test(options) => run_steps(&test::steps(), &options),
         Command::Check(options) => run_steps(&check::steps(), &options),
+        Command::Tidy(options) => run_steps(&tidy::steps(), &options),
         Command::Soak { filter } => finish(soak::run(filter.as_deref())),
         Command::Bench { args } => finish(bench::run(&args)),
     }

@@ -1,9 +1,11 @@
 //! Runs steps in order, stops at the first failure, and closes with a summary.
 
+use std::cell::OnceCell;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use crate::args::StepOptions;
+use crate::libraries::{self, Libraries};
 use crate::prerequisites::Tool;
 use crate::process::Failure;
 use crate::summary::{self, Line, Outcome};
@@ -24,6 +26,18 @@ pub(crate) struct Step {
 pub(crate) struct Context {
     /// What the steps of this run need.
     pub(crate) tools: Vec<Tool>,
+    libraries: OnceCell<Libraries>,
+}
+
+impl Context {
+    /// What the libraries offer, read for the first step that asks: cargo writes it anew each time, and it takes a while.
+    pub(crate) fn libraries(&self) -> Result<&Libraries, Failure> {
+        if let Some(libraries) = self.libraries.get() {
+            return Ok(libraries);
+        }
+        let libraries = libraries::load()?;
+        Ok(self.libraries.get_or_init(|| libraries))
+    }
 }
 
 /// The steps that the options leave, in their order.
@@ -56,7 +70,7 @@ pub(crate) fn list(steps: &[Step]) -> String {
 
 /// Runs the steps, prints the summary, and says with the exit code whether all passed.
 pub(crate) fn run(steps: &[Step]) -> ExitCode {
-    let context = Context { tools: tools_of(steps) };
+    let context = Context { tools: tools_of(steps), libraries: OnceCell::new() };
     let begun = now();
     let mut lines: Vec<Line> = steps.iter().map(|step| Line { name: step.name, outcome: Outcome::NotRun }).collect();
     let mut closing_lines = Vec::new();

@@ -5,11 +5,16 @@
 //! rebuild everything twice.
 
 use crate::api;
+use crate::circles;
+use crate::examples;
 use crate::metadata;
 use crate::prerequisites::{self, Tool};
 use crate::process::{Cmd, Failure};
+use crate::repeats;
 use crate::runner::Step;
 use crate::snippets;
+use crate::source;
+use crate::words;
 
 pub(crate) const PREREQUISITES: Step = Step {
     name: "prerequisites",
@@ -31,6 +36,46 @@ pub(crate) const FMT: Step = Step {
         Ok(None)
     },
 };
+
+pub(crate) const CIRCLES: Step = Step {
+    name: "circles",
+    about: "no two files of a crate name each other",
+    needs: &[],
+    run: |_| none(circles::faults(&source::load()?)),
+};
+
+pub(crate) const REPEATS: Step = Step {
+    name: "repeats",
+    about: "no ten lines of code stand twice",
+    needs: &[],
+    run: |_| none(repeats::faults(&source::load()?)),
+};
+
+pub(crate) const WORDS: Step = Step {
+    name: "words",
+    about: "the same word for the same thing in the public items",
+    needs: &[Tool::CCompiler],
+    run: |context| {
+        let update = std::env::var_os("UPDATE_PAGES").is_some();
+        none([words::faults(context.libraries()?), words::page_faults(update)?].concat())
+    },
+};
+
+pub(crate) const EXAMPLES: Step = Step {
+    name: "examples",
+    about: "an example on the page of each layer, handle, configuration and service",
+    needs: &[Tool::CCompiler],
+    run: |context| none(examples::faults(context.libraries()?)),
+};
+
+/// Passes where nothing is wrong.
+fn none(faults: Vec<String>) -> Result<Option<String>, Failure> {
+    if faults.is_empty() {
+        Ok(None)
+    } else {
+        Err(Failure::new(format!("{}\n{} in all", faults.join("\n"), faults.len())))
+    }
+}
 
 pub(crate) const CLIPPY: Step = Step {
     name: "clippy",
@@ -104,7 +149,7 @@ pub(crate) const API: Step = Step {
     name: "api",
     about: "the public items are those of docs/api",
     needs: &[Tool::CCompiler],
-    run: |_| api::run(),
+    run: |context| api::run(context.libraries()?),
 };
 
 pub(crate) const LOOM: Step = Step {

@@ -6,19 +6,28 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use serde_json::Value;
 
-/// One line an item, in the order of the alphabet: its kind and its shortest path. What is hidden from the pages is
-/// there too, for a program can use it all the same. A second path of an item is a line of its own, `use`.
+/// What a library offers.
+#[derive(Debug)]
+pub(super) struct Listing {
+    /// One line an item, in the order of the alphabet: its kind and its shortest path. What is hidden from the pages is
+    /// there too, for a program can use it all the same. A second path of an item is a line of its own, `use`.
+    pub(super) lines: BTreeSet<String>,
+    /// The shortest path of each, by its number: what stands in a module, and modules.
+    pub(super) paths: HashMap<String, String>,
+}
+
+/// Walks through all that a program can name.
 ///
 /// # Errors
 ///
 /// What is not as rustdoc writes it.
-pub(super) fn list(krate: &Value) -> Result<BTreeSet<String>, String> {
+pub(super) fn list(krate: &Value) -> Result<Listing, String> {
     let items = Items(krate.get("index").ok_or("there is no `index`")?);
     let root = krate.get("root").ok_or("there is no `root`")?;
     let name = items.get(root)?.get("name").and_then(Value::as_str).ok_or("the library has no name")?;
     let mut walk = Walk { items, first: HashMap::new(), lines: BTreeSet::new() };
     walk.modules(root, name)?;
-    Ok(walk.lines)
+    Ok(Listing { lines: walk.lines, paths: walk.first })
 }
 
 /// All items by their number.
@@ -190,7 +199,7 @@ mod tests {
             "8": item("new", "public", json!({"function": {}})),
             "9": item("inside", "crate", json!({"function": {}})),
         }});
-        let lines: Vec<String> = list(&krate).unwrap().into_iter().collect();
+        let lines: Vec<String> = list(&krate).unwrap().lines.into_iter().collect();
         let expected = [
             "field it::Layer::open",
             "fn it::Layer::new",

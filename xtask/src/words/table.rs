@@ -1,0 +1,222 @@
+//! One word for one thing: the ideas that the concerns share, the word for each, and where a concern has another word or
+//! none, with the reason. The page is written from this, and the public items are held to it.
+
+/// Something that every concern has, and its words.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Idea {
+    pub(super) about: &'static str,
+    /// A part of a concern (`Layer`), or a function of a part (`Layer::handle`).
+    pub(super) words: &'static [&'static str],
+}
+
+/// Where a concern has another word, or none.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Difference {
+    pub(super) concerns: &'static [&'static str],
+    pub(super) words: &'static [&'static str],
+    /// The word that they have in the place of that one.
+    pub(super) instead: Option<&'static str>,
+    pub(super) why: &'static str,
+}
+
+/// A word that says what has another word here.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Unwanted {
+    pub(super) word: &'static str,
+    /// How the names of the types end that may not have it.
+    pub(super) of: &'static str,
+    pub(super) right: &'static str,
+}
+
+/// Where there is no such word.
+const fn none(words: &'static [&'static str], concerns: &'static [&'static str], why: &'static str) -> Difference {
+    Difference { concerns, words, instead: None, why }
+}
+
+/// Where there is another word.
+const fn other(
+    word: &'static [&'static str; 1],
+    instead: &'static str,
+    concerns: &'static [&'static str],
+    why: &'static str,
+) -> Difference {
+    Difference { concerns, words: word, instead: Some(instead), why }
+}
+
+pub(super) const IDEAS: &[Idea] = &[
+    Idea { about: "settings, and their builder", words: &["Config", "Config::builder"] },
+    Idea {
+        about: "layer, service, future, operator's side, figures",
+        words: &["Layer", "Service", "Future", "Handle", "Stats"],
+    },
+    Idea { about: "begin", words: &["Layer::new"] },
+    Idea { about: "from a layer or a service to the operator's side", words: &["Layer::handle", "Service::handle"] },
+    Idea { about: "judge outcomes", words: &["Layer::classify"] },
+    Idea { about: "answer refusals: a ready-made value or a closure", words: &["Layer::reject_with"] },
+    Idea {
+        about: "presets: judge, refusal and end of stream in one",
+        words: &["Layer::for_http", "Layer::for_grpc", "Layer::for_calls"],
+    },
+    Idea { about: "share one state among layers", words: &["Layer::sharing"] },
+    Idea { about: "change and read the settings", words: &["Handle::reconfigure", "Handle::config"] },
+    Idea { about: "read the figures", words: &["Handle::stats"] },
+    Idea { about: "hear of changes", words: &["Handle::events"] },
+    Idea { about: "switch", words: &["Handle::enable", "Handle::disable", "Handle::is_enabled"] },
+];
+
+/// The name of each in those of its types: the service itself.
+pub(super) const CONCERNS: &[&str] = &[
+    "CircuitBreaker",
+    "KeyedBreaker",
+    "Retry",
+    "Hedge",
+    "RateLimit",
+    "HealthGate",
+    "Balance",
+    "Deadline",
+    "AttemptTimeout",
+    "Telemetry",
+    "Fallback",
+    "Cache",
+    "Coalesce",
+    "Verify",
+    "Process",
+    "Http",
+];
+
+pub(super) const DIFFERENCES: &[Difference] = &[
+    other(&["Config"], "CircuitBreakerConfig", &["KeyedBreaker"], "each key has a circuit breaker"),
+    none(&["Config"], &["Deadline", "AttemptTimeout"], "one duration is all it has of settings"),
+    none(
+        &["Config", "Handle::reconfigure", "Handle::config"],
+        &["Telemetry", "Fallback", "Coalesce"],
+        "nothing of it is set while it runs",
+    ),
+    none(&["Config"], &["Verify"], "`AuthConfig` and `ClientConfig` are what its verifier is made of"),
+    other(&["Layer"], "Balance", &["Balance"], "it stands over many services and not around one"),
+    none(&["Layer"], &["Process", "Http"], "a transport, under all layers"),
+    other(&["Service"], "ProcessService", &["Process"], "`Process` would be the process"),
+    other(&["Service"], "HttpClient", &["Http"], "one end of two"),
+    other(&["Future"], "ResponseFuture", &["CircuitBreaker", "KeyedBreaker"], "both have the same future"),
+    none(&["Handle", "Stats", "Layer::handle", "Service::handle"], &["Verify"], "has no state"),
+    none(&["Handle", "Stats", "Service::handle"], &["Http"], "who operates it is at the other end"),
+    other(&["Stats"], "InstanceStats", &["Balance"], "each instance has its own"),
+    none(&["Stats", "Handle::stats"], &["Deadline", "AttemptTimeout"], "telemetry counts what it cuts"),
+    none(
+        &["Layer::classify"],
+        &["RateLimit", "HealthGate", "Deadline", "AttemptTimeout", "Coalesce", "Verify"],
+        "judges no outcome",
+    ),
+    none(&["Layer::reject_with"], &["Retry", "Hedge", "Telemetry", "Fallback", "Cache"], "refuses nothing itself"),
+    none(
+        &["Layer::reject_with", "Layer::for_http", "Layer::for_grpc", "Layer::for_calls"],
+        &["Verify"],
+        "stands at the door of a server and answers in HTTP",
+    ),
+    none(
+        &["Layer::sharing"],
+        &[
+            "KeyedBreaker",
+            "Hedge",
+            "Balance",
+            "Deadline",
+            "AttemptTimeout",
+            "Telemetry",
+            "Fallback",
+            "Cache",
+            "Coalesce",
+            "Verify",
+        ],
+        "what there is to share is the layer itself: a clone shares",
+    ),
+    none(&["Handle::reconfigure"], &["Cache"], "its room is made once"),
+    none(&["Handle::reconfigure", "Handle::config"], &["Process"], "a process keeps what it was started with"),
+    none(
+        &["Handle::events"],
+        &[
+            "Retry",
+            "Hedge",
+            "RateLimit",
+            "Balance",
+            "Deadline",
+            "AttemptTimeout",
+            "Telemetry",
+            "Fallback",
+            "Cache",
+            "Coalesce",
+        ],
+        "what it does is counted, and no state of it changes",
+    ),
+    none(&["Handle::events"], &["HealthGate"], "the check that it reads has them: `HealthCheck::events`"),
+    none(
+        &["Handle::events", "Handle::enable", "Handle::disable", "Handle::is_enabled"],
+        &["KeyedBreaker"],
+        "the handle of a key, `get(key)`, has them",
+    ),
+    other(&["Handle::enable"], "enable_instance", &["Balance"], "what is switched is an instance"),
+    other(&["Handle::disable"], "disable_instance", &["Balance"], "what is switched is an instance"),
+    none(&["Handle::is_enabled"], &["Balance"], "the figures of an instance say it"),
+    none(
+        &["Handle::enable", "Handle::disable", "Handle::is_enabled"],
+        &["Deadline", "AttemptTimeout"],
+        "no duration is off: `reconfigure(None)`",
+    ),
+    none(
+        &["Handle::enable", "Handle::disable", "Handle::is_enabled"],
+        &["Telemetry", "Fallback", "Cache", "Coalesce"],
+        "who has no use for it leaves it out",
+    ),
+    other(&["Handle::enable"], "start", &["Process"], "a process is started"),
+    none(&["Handle::disable"], &["Process"], "it ends when nobody holds it any more"),
+    other(&["Handle::is_enabled"], "state", &["Process"], "a process has more than two"),
+];
+
+const fn of_all(word: &'static str, right: &'static str) -> Unwanted {
+    Unwanted { word, of: "", right }
+}
+
+const fn of(of: &'static str, word: &'static str, right: &'static str) -> Unwanted {
+    Unwanted { word, of, right }
+}
+
+/// Functions that have another word here.
+pub(super) const UNWANTED_FUNCTIONS: &[Unwanted] = &[
+    of_all("classify_with", "classify"),
+    of_all("set_config", "reconfigure"),
+    of_all("set_timeout", "reconfigure"),
+    of_all("set_limit", "reconfigure"),
+    of_all("set_enabled", "enable"),
+    of_all("with_breaker", "sharing"),
+    of_all("with_bucket", "sharing"),
+    of_all("snapshot", "stats"),
+    of_all("changes", "events"),
+    of_all("subscribe", "events"),
+    of("Handle", "list", "stats"),
+    of("Layer", "http", "for_http"),
+    of("Layer", "grpc", "for_grpc"),
+];
+
+/// Parts of the names of types: abbreviations that are no words of the field.
+pub(super) const UNWANTED_IN_NAMES: &[Unwanted] = &[
+    of_all("Lb", "Balance"),
+    of_all("Cfg", "Config"),
+    of_all("Conf", "Config"),
+    of_all("Ctx", "Context"),
+    of_all("Mgr", "Manager"),
+    of_all("Msg", "Message"),
+    of_all("Req", "Request"),
+    of_all("Res", "Response"),
+    of_all("Resp", "Response"),
+    of_all("Svc", "Service"),
+];
+
+/// What is named in one of these ways all the same: the path, and why.
+pub(super) const EXCEPTIONS: &[(&str, &str)] = &[
+    ("plugin_core::BoxError", "the name that tower gives to its boxed error; an alias"),
+    (
+        "plugin_transports::http::HttpConfigBuilder",
+        "it reads credentials and certificates too: a `PluginError` with the code of what is wrong, and a `ConfigError` from \
+         `check`",
+    ),
+    ("plugin_breaker::KeyedBreakerHandle::list", "the keys and the handle of each, which are no figures"),
+];
