@@ -4,7 +4,7 @@ use crate::libraries::{Libraries, Type};
 
 /// The types that lack one, a line each.
 pub(crate) fn faults(libraries: &Libraries) -> Vec<String> {
-    let met = libraries.types().filter(|one| !one.is_hidden && !one.is_handed_on());
+    let met = libraries.types().filter(|one| !one.is_hidden && !one.is_trait && !one.is_handed_on());
     let lacking = met.filter_map(|one| Some((one, kind(one, libraries)?))).filter(|(one, _)| !has_example(&one.docs));
     lacking.map(|(one, kind)| format!("{}: a {kind} without an example on its page", one.path)).collect()
 }
@@ -61,6 +61,11 @@ mod tests {
         for path in ["it::XConfigBuilder", "it::XStats", "it::XFuture"] {
             assert_eq!(found(path, "A page.", "core::clone::Clone"), [""; 0]);
         }
+    }
+
+    #[test]
+    fn a_trait_is_none_of_them_whatever_its_name() {
+        assert_eq!(faults(&Libraries(vec![library("plugin-it", &["trait it::HasHandle"])])), [""; 0]);
     }
 
     #[test]

@@ -22,6 +22,7 @@ pub(crate) struct Type {
     pub(crate) path: String,
     /// What its page says.
     pub(crate) docs: String,
+    pub(crate) is_trait: bool,
     /// Left out of the pages.
     pub(crate) is_hidden: bool,
     /// The paths where the traits that it implements are defined.
@@ -99,6 +100,7 @@ fn read_type(krate: &Value, id: &str, path: &str, item: &Value) -> Option<Type> 
     Some(Type {
         path: path.to_owned(),
         docs: item.get("docs").and_then(Value::as_str).unwrap_or_default().to_owned(),
+        is_trait: inner.get("trait").is_some(),
         is_hidden: attributes.contains("doc(hidden)"),
         traits: blocks.iter().filter_map(|block| implemented(krate, id, block)).collect(),
         defined: defined_at(krate, &Value::from(id)).unwrap_or_default(),
@@ -145,7 +147,8 @@ fn handed_on(line: &str) -> Option<Type> {
 pub(crate) fn library(name: &str, lines: &[&str]) -> Library {
     let read = |line: &&str| {
         let (kind, path) = line.split_once(' ')?;
-        let own = Type { path: path.to_owned(), defined: path.to_owned(), ..Type::default() };
+        let is_trait = kind == "trait";
+        let own = Type { path: path.to_owned(), defined: path.to_owned(), is_trait, ..Type::default() };
         if matches!(kind, "struct" | "enum" | "trait") { Some(own) } else { handed_on(line) }
     };
     let types = lines.iter().filter_map(read).collect();
