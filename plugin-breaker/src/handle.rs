@@ -16,6 +16,28 @@ use crate::{CircuitBreakerConfig, CircuitBreakerStats, CircuitState, Events, Rea
 /// | [`reset`](Self::reset) | as the settings say, with nothing remembered but the statistics | |
 ///
 /// Each of them begins a new stay: what calls report that were admitted before does not count.
+///
+/// ```
+/// use plugin_breaker::{CircuitBreakerLayer, CircuitState};
+/// use tower::{BoxError, Layer, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), BoxError> {
+/// let layer = CircuitBreakerLayer::default();
+/// let handle = layer.handle();
+/// let service = layer.layer(service_fn(|name: &'static str| async move { Ok::<_, BoxError>(name) }));
+///
+/// handle.isolate(); // maintenance: refuse all calls until told otherwise
+/// assert!(service.clone().oneshot("hello").await.is_err());
+/// handle.reset();
+/// assert_eq!(service.oneshot("hello").await?, "hello");
+///
+/// handle.reconfigure(handle.config().to_builder().with_failure_threshold(10).build()?);
+/// let stats = handle.stats();
+/// assert_eq!((stats.state, stats.successes, stats.rejected), (CircuitState::Closed, 1, 1));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct CircuitBreakerHandle {
     shared: Arc<Circuit>,

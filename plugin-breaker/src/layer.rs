@@ -19,6 +19,25 @@ use crate::{Breaker, CircuitBreaker, CircuitBreakerConfig, CircuitBreakerHandle}
 /// Three parameters are set by methods: `C` judges outcomes ([`ByErrorType`] by default), `R` answers refusals
 /// ([`AsErrorValue`]), and `O` says whether an outcome is known with the head of a response or with the end of its body
 /// ([`AtHead`]).
+///
+/// ```
+/// use plugin_breaker::{CircuitBreakerLayer, CircuitState};
+/// use tower::{BoxError, ServiceBuilder, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let layer = CircuitBreakerLayer::default(); // five failures in a row open it for 30 s
+/// let handle = layer.handle();
+/// let service = ServiceBuilder::new()
+///     .layer(layer)
+///     .service(service_fn(|(): ()| async { Err::<(), BoxError>("connection refused".into()) }));
+///
+/// for _ in 0..5 {
+///     assert!(service.clone().oneshot(()).await.is_err());
+/// }
+/// assert_eq!(handle.state(), CircuitState::Open);
+/// # }
+/// ```
 #[must_use = "a layer does nothing until it wraps a service"]
 pub struct CircuitBreakerLayer<C = ByErrorType, R = AsErrorValue, O = AtHead> {
     pub(crate) breaker: Breaker,

@@ -22,6 +22,25 @@ use crate::{
 /// This is its handle, cheap to clone. The task ends when the last handle is dropped; a check that runs at that moment
 /// is dropped with it, and the [`cell`](Self::cell) keeps its last status. Every method may be called any number of
 /// times, in any state.
+///
+/// ```
+/// use plugin_health::{
+///     HealthCheck, HealthConfig,
+///     plugin_core::{HealthState, HealthStatus},
+///     probe,
+/// };
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let config = HealthConfig::builder().with_failure_limit(2).build()?;
+/// let check = HealthCheck::start(config, probe(|| async { HealthStatus::unhealthy("connection refused") }));
+///
+/// assert_eq!(check.check_now().await.state, HealthState::Unhealthy); // one failure of two
+/// assert_eq!(check.check_now().await.state, HealthState::Offline);
+/// check.stop().await;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct HealthCheck {
     control: Arc<watch::Sender<Control>>,

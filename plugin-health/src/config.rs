@@ -7,6 +7,19 @@ use plugin_core::{ConfigError, settings};
 /// The settings of a health check. A value that exists is valid.
 ///
 /// The [page of the crate](crate#defaults) has the keys, with their defaults and bounds.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use plugin_health::HealthConfig;
+///
+/// let config = HealthConfig::builder().with_interval(Duration::from_secs(10)).with_failure_limit(2).build()?;
+/// assert_eq!(config.timeout(), Duration::from_secs(5)); // the default
+///
+/// let fault = HealthConfig::builder().with_jitter(2.0).build().expect_err("a share is at most 1");
+/// assert_eq!(fault.to_string(), "`jitter` must be from 0 to 1, and is 2.0");
+/// # Ok::<(), plugin_health::plugin_core::ConfigError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct HealthConfig {
     interval: Duration,

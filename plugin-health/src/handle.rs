@@ -19,6 +19,30 @@ pub enum GatePolicy {
 
 /// Reads the state and changes the policies of everything that one [`HealthGateLayer`](crate::HealthGateLayer) made.
 /// Cheap to clone.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use plugin_health::{
+///     HealthGateLayer,
+///     plugin_core::{HealthCell, HealthState, HealthStatus},
+/// };
+/// use tower::{BoxError, Layer, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), BoxError> {
+/// let cell = Arc::new(HealthCell::new(HealthStatus::new(HealthState::Offline, "connection refused")));
+/// let layer = HealthGateLayer::new(cell);
+/// let handle = layer.handle();
+/// let service = layer.layer(service_fn(|(): ()| async { Ok::<_, BoxError>("hello") }));
+///
+/// assert_eq!(handle.state(), HealthState::Offline);
+/// assert!(service.clone().oneshot(()).await.is_err());
+/// handle.disable(); // the check is wrong, say: let calls pass
+/// assert_eq!(service.oneshot(()).await?, "hello");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct HealthGateHandle(Arc<Gate>);
 

@@ -20,6 +20,30 @@ use crate::{GatePolicy, HealthGate, HealthGateHandle};
 ///
 /// It decides in `call`, so a service that was ready and is not called costs nothing. Calls that are under way are left
 /// alone when the state changes.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use plugin_health::{
+///     HealthGateLayer,
+///     plugin_core::{HealthCell, HealthState, HealthStatus},
+/// };
+/// use tower::{BoxError, ServiceBuilder, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), BoxError> {
+/// let cell = Arc::new(HealthCell::default()); // or that of a `HealthCheck`
+/// let service = ServiceBuilder::new()
+///     .layer(HealthGateLayer::new(Arc::clone(&cell)))
+///     .service(service_fn(|(): ()| async { Ok::<_, BoxError>("hello") }));
+///
+/// assert_eq!(service.clone().oneshot(()).await?, "hello"); // not checked yet: passes
+/// cell.set(HealthStatus::new(HealthState::Offline, "connection refused"));
+/// let refused = service.oneshot(()).await.expect_err("offline");
+/// assert!(refused.to_string().contains("HEALTH_1601"), "{refused}");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "a layer does nothing until it wraps a service"]
 pub struct HealthGateLayer<R = AsErrorValue> {

@@ -13,6 +13,31 @@ use crate::{HealthCheck, HealthConfig, overall::overall};
 /// The health checks of many things, each under its name. Cheap to clone; every clone is the same monitor.
 ///
 /// Dropping the last clone stops the checks that nobody else holds a handle of.
+///
+/// ```
+/// use plugin_health::{
+///     HealthConfig, HealthMonitor,
+///     plugin_core::{HealthState, HealthStatus},
+///     probe,
+/// };
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let monitor = HealthMonitor::new();
+/// monitor.add("database", HealthConfig::default(), probe(|| async { HealthStatus::healthy() }))?;
+/// monitor.add("search", HealthConfig::default(), probe(|| async { HealthStatus::degraded("one replica") }))?;
+/// for name in ["database", "search"] {
+///     if let Some(check) = monitor.get(name) {
+///         check.check_now().await;
+///     }
+/// }
+///
+/// let overall = monitor.overall();
+/// assert_eq!((overall.state, overall.message.as_str()), (HealthState::Degraded, "degraded: search"));
+/// monitor.shutdown().await;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Default)]
 pub struct HealthMonitor(Arc<Mutex<Checks>>);
 

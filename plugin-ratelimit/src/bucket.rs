@@ -21,6 +21,16 @@ use crate::{
 /// In any window of length `t` at most `burst_size + requests_per_second * t` tokens are taken. Every clone is the
 /// same bucket. Those who wait with [`until_ready`](Self::until_ready) are served in the order in which they came, and
 /// nobody overtakes them: while somebody waits, [`try_acquire`](Self::try_acquire) refuses.
+///
+/// ```
+/// use plugin_ratelimit::{RateLimitConfig, TokenBucket};
+///
+/// let bucket = TokenBucket::new(RateLimitConfig::builder().with_burst_size(5).build()?);
+/// bucket.try_acquire(4)?;
+/// let refused = bucket.try_acquire(2).expect_err("one token is left");
+/// assert!(refused.retry_after().is_some());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct TokenBucket(Arc<BucketState>);
 

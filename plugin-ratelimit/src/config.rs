@@ -12,6 +12,17 @@ use crate::gcra::{LATEST, Limit};
 ///
 /// The time between two tokens is kept in whole nanoseconds and rounded up, so a rate is never exceeded; above a million
 /// per second that makes up to 1 % less.
+///
+/// ```
+/// use plugin_ratelimit::RateLimitConfig;
+///
+/// let config = RateLimitConfig::builder().with_requests_per_second(0.5).build()?; // one each two seconds
+/// assert_eq!(config.burst_size(), 20); // the default
+///
+/// let fault = RateLimitConfig::builder().with_burst_size(0).build().expect_err("nothing would ever pass");
+/// assert_eq!(fault.to_string(), "`burst_size` must be from 1 to 4294967295, and is 0");
+/// # Ok::<(), plugin_ratelimit::plugin_core::ConfigError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RateLimitConfig {
     requests_per_second: f64,

@@ -8,6 +8,27 @@ use crate::{RateLimitConfig, TokenBucket, bucket::Acquired};
 
 /// Reads the statistics and changes the settings of a [`RateLimitLayer`](crate::RateLimitLayer) and all its services.
 /// Cheap to clone.
+///
+/// ```
+/// use plugin_ratelimit::{RateLimitConfig, RateLimitLayer};
+/// use tower::{BoxError, Layer, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), BoxError> {
+/// let layer = RateLimitLayer::new(RateLimitConfig::builder().with_burst_size(1).build()?);
+/// let handle = layer.handle();
+/// let service = layer.layer(service_fn(|(): ()| async { Ok::<_, BoxError>(()) }));
+///
+/// handle.disable(); // everything passes and nothing is counted
+/// service.clone().oneshot(()).await?;
+/// handle.enable();
+/// service.oneshot(()).await?;
+/// assert_eq!(handle.stats().allowed, 1);
+///
+/// handle.reconfigure(handle.config().to_builder().with_requests_per_second(100.0).build()?); // from the next request on
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct RateLimitHandle(Arc<CountedBucket>);
 

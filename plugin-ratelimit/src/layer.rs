@@ -14,6 +14,26 @@ use crate::{RateLimit, RateLimitConfig, RateLimitHandle, TokenBucket};
 /// Every service that this layer makes, and every clone of it, takes from the same bucket. A refusal is
 /// `RATELIMIT_1501`, says when to come back, and is decided in `call`: readiness takes no token, so none is lost when a
 /// service that was ready is not called.
+///
+/// ```
+/// use plugin_ratelimit::{RateLimitConfig, RateLimitLayer};
+/// use tower::{BoxError, ServiceBuilder, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), BoxError> {
+/// let config = RateLimitConfig::builder().with_requests_per_second(1.0).with_burst_size(2).build()?;
+/// let layer = RateLimitLayer::new(config);
+/// let handle = layer.handle();
+/// let service = ServiceBuilder::new().layer(layer).service(service_fn(|(): ()| async { Ok::<_, BoxError>("hello") }));
+///
+/// assert_eq!(service.clone().oneshot(()).await?, "hello");
+/// assert_eq!(service.clone().oneshot(()).await?, "hello");
+/// let refused = service.oneshot(()).await.expect_err("the bucket held two tokens");
+/// assert!(refused.to_string().contains("RATELIMIT_1501"), "{refused}");
+/// assert_eq!((handle.stats().allowed, handle.stats().refused), (2, 1));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "a layer does nothing until it wraps a service"]
 pub struct RateLimitLayer<R = AsErrorValue> {

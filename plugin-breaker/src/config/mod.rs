@@ -68,6 +68,23 @@ impl Cancelled {
 /// The validated settings of a breaker. Made by [`CircuitBreakerConfig::builder`], or read from a configuration.
 ///
 /// The [page of the crate](crate#defaults) has the keys, with their defaults and bounds.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use plugin_breaker::{CircuitBreakerConfig, Window};
+///
+/// let config = CircuitBreakerConfig::builder()
+///     .with_failure_rate(0.5)
+///     .with_window(Window::Time(Duration::from_secs(10)))
+///     .with_recovery_timeout(Duration::from_secs(5))
+///     .build()?;
+/// assert_eq!(config.failure_threshold(), Some(5)); // the default: the first rule that holds opens the circuit
+///
+/// let fault = CircuitBreakerConfig::builder().with_failure_rate(50.0).build().expect_err("a share is at most 1");
+/// assert_eq!(fault.to_string(), "`failure_rate.ratio` must be above 0 and at most 1, and is 50.0");
+/// # Ok::<(), plugin_breaker::plugin_core::ConfigError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct CircuitBreakerConfig {
     enabled: bool,

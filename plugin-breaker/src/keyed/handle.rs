@@ -6,6 +6,29 @@ use super::Breakers;
 use crate::{CircuitBreakerConfig, CircuitBreakerHandle};
 
 /// Reads and commands the breakers of a [`KeyedBreakerLayer`](super::KeyedBreakerLayer).
+///
+/// ```
+/// use plugin_breaker::{CircuitBreakerConfig, CircuitState, KeyedBreakerLayer};
+/// use tower::{BoxError, Layer, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let layer = KeyedBreakerLayer::new(CircuitBreakerConfig::default(), |tenant: &&'static str| Some(*tenant));
+/// let handle = layer.handle();
+/// let service = layer.layer(service_fn(|tenant: &'static str| async move {
+///     if tenant == "acme" { Err::<(), BoxError>("quota used up".into()) } else { Ok(()) }
+/// }));
+///
+/// for tenant in ["acme", "globex"].repeat(5) {
+///     let _ = service.clone().oneshot(tenant).await;
+/// }
+/// let open: Vec<_> = handle.list().into_iter().filter(|(_, breaker)| breaker.state() == CircuitState::Open).collect();
+/// assert_eq!(open.len(), 1);
+/// assert_eq!(open[0].0, "acme");
+/// handle.remove(&"acme"); // its next call begins with a closed circuit
+/// assert_eq!(handle.len(), 1);
+/// # }
+/// ```
 pub struct KeyedBreakerHandle<K> {
     breakers: Arc<Breakers<K>>,
 }
