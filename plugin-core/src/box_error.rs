@@ -18,6 +18,24 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 ///
 /// Put it beneath the layers of this family: `BoxError` has `From<Rejected>`, so they can refuse with
 /// [`AsErrorValue`](crate::AsErrorValue).
+///
+/// ```
+/// use std::{io, time::Duration};
+///
+/// use plugin_core::{BoxErrorLayer, Call, deadline::DeadlineLayer};
+/// use tower::{ServiceBuilder, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let service = ServiceBuilder::new()
+///     .layer(DeadlineLayer::new(Duration::from_secs(30))) // an `io::Error` could not hold its refusal
+///     .layer(BoxErrorLayer)
+///     .service(service_fn(|_: Call<()>| async { Err::<(), _>(io::Error::from(io::ErrorKind::NotFound)) }));
+///
+/// let error = service.oneshot(Call::new(())).await.expect_err("nothing is there");
+/// assert!(error.is::<io::Error>());
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 #[must_use = "a layer does nothing until it wraps a service"]
 pub struct BoxErrorLayer;
@@ -31,6 +49,22 @@ impl<S> Layer<S> for BoxErrorLayer {
 }
 
 /// The service that [`BoxErrorLayer`] makes.
+///
+/// ```
+/// use plugin_core::{BoxError, BoxErrorLayer};
+/// use tower::{Layer, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), BoxError> {
+/// let parse = service_fn(|text: &'static str| async move { text.parse::<u32>() });
+/// let service = BoxErrorLayer.layer(parse);
+///
+/// assert_eq!(service.clone().oneshot("42").await?, 42);
+/// let error: BoxError = service.oneshot("forty-two").await.expect_err("no digits");
+/// assert_eq!(error.to_string(), "invalid digit found in string");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct BoxErrorService<S> {
     inner: S,

@@ -5,6 +5,17 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 use crate::{Attributed, CallContext, InstanceId};
 
 /// A request to a plugin: a [`CallContext`] and a payload.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use plugin_core::Call;
+///
+/// let call = Call::new("hello").with_idempotent(true).with_timeout(Duration::from_secs(2));
+/// assert_eq!(*call.payload(), "hello");
+/// assert!(call.context().deadline().is_some());
+/// assert_eq!(call.into_payload().len(), 5);
+/// ```
 #[derive(Clone)]
 pub struct Call<T> {
     context: CallContext,

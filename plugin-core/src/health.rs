@@ -167,6 +167,16 @@ impl HealthStatus {
 ///
 /// Who owns what is checked may know better than any check: a supervisor knows that its process is down. It
 /// [holds](Self::hold) the cell meanwhile, and what checks say is not heard until it [lets go](Self::release).
+///
+/// ```
+/// use plugin_core::{HealthCell, HealthState, HealthStatus};
+///
+/// let cell = HealthCell::default();
+/// assert_eq!(cell.state(), HealthState::Unknown);
+/// cell.set(HealthStatus::degraded("one replica of three"));
+/// assert!(cell.state().is_serving());
+/// assert_eq!(cell.status().message, "one replica of three");
+/// ```
 #[derive(Debug)]
 pub struct HealthCell {
     /// The state, and [`HELD`].

@@ -37,6 +37,25 @@ impl<T, Req, Res> Plugin<Req, Res> for T where
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// A plugin whose type is erased. Each call costs one allocation, and each clone another.
+///
+/// ```
+/// use plugin_core::{BoxPlugin, Call, PluginError, Reply};
+/// use tower::{ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), PluginError> {
+/// let double = service_fn(|call: Call<u32>| async move { Ok(Reply::new(call.into_payload() * 2)) });
+/// let square = service_fn(|call: Call<u32>| async move { Ok(Reply::new(call.into_payload().pow(2))) });
+///
+/// let plugins: Vec<BoxPlugin<u32, u32>> = vec![BoxPlugin::new(double), BoxPlugin::new(square)]; // one type
+/// let mut answers = Vec::new();
+/// for plugin in plugins {
+///     answers.push(plugin.oneshot(Call::new(7)).await?.into_payload());
+/// }
+/// assert_eq!(answers, [14, 49]);
+/// # Ok::<(), PluginError>(())
+/// # }
+/// ```
 pub struct BoxPlugin<Req, Res>(BoxCloneSyncService<Call<Req>, Reply<Res>, PluginError>);
 
 impl<Req, Res> BoxPlugin<Req, Res> {

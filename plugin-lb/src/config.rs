@@ -9,6 +9,19 @@ use crate::Strategy;
 /// The settings of a balancer. A value that exists is valid.
 ///
 /// The [page of the crate](crate#defaults) has the keys, with their defaults and bounds.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use plugin_lb::{BalanceConfig, Strategy};
+///
+/// let config = BalanceConfig::builder().with_strategy(Strategy::LeastLatency).build()?;
+/// assert_eq!(config.pick_timeout(), Duration::from_secs(1)); // the default
+///
+/// let fault = BalanceConfig::builder().with_pick_timeout(Duration::ZERO).build().expect_err("no time to be ready");
+/// assert_eq!(fault.to_string(), "`pick_timeout` must be longer than zero, and is 0s");
+/// # Ok::<(), plugin_lb::plugin_core::ConfigError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BalanceConfig {
     strategy: Strategy,

@@ -13,6 +13,20 @@ use plugin_core::HealthCell;
 /// | enabled | yes |
 /// | zone | none |
 /// | health | Unknown, which is as good as Healthy |
+///
+/// ```
+/// use plugin_lb::{Balance, BalanceConfig, Endpoint, Strategy};
+/// use tower::{BoxError, service_fn};
+///
+/// let echo = service_fn(|word: &'static str| async move { Ok::<_, BoxError>(word) });
+/// let endpoints = [
+///     Endpoint::new("10.0.0.1:8080", echo).with_weight(3).with_zone("north"),
+///     Endpoint::new("10.0.0.2:8080", echo).with_enabled(false), // until the handle enables it
+/// ];
+/// let config = BalanceConfig::builder().with_strategy(Strategy::WeightedRoundRobin).build()?;
+/// assert_eq!(Balance::new(config, endpoints)?.handle().len(), 2);
+/// # Ok::<(), BoxError>(())
+/// ```
 #[derive(Clone)]
 #[must_use = "an endpoint takes no call until it is part of a balancer"]
 pub struct Endpoint<S> {

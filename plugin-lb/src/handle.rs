@@ -15,6 +15,29 @@ use crate::{
 ///
 /// Each change is one swap of the whole membership: a pick sees it before or after, never between. An idle clone of the
 /// balancer keeps what was removed alive until its next call.
+///
+/// ```
+/// use plugin_lb::{Balance, BalanceConfig, Endpoint, Strategy};
+/// use tower::{BoxError, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), BoxError> {
+/// let instance =
+///     |name: &'static str| Endpoint::new(name, service_fn(move |(): ()| async move { Ok::<_, BoxError>(name) }));
+/// let balance = Balance::new(BalanceConfig::default(), [instance("old")])?;
+/// let handle = balance.handle();
+///
+/// handle.add(instance("new"))?;
+/// handle.disable_instance("old")?; // calls in flight on it go on to their end
+/// assert_eq!(balance.oneshot(()).await?, "new");
+/// assert_eq!(handle.get("new").map(|stats| stats.ok), Some(1));
+///
+/// handle.remove("old")?;
+/// handle.reconfigure(BalanceConfig::builder().with_strategy(Strategy::LeastConnections).build()?);
+/// assert_eq!(handle.len(), 1);
+/// # Ok(())
+/// # }
+/// ```
 pub struct BalanceHandle<S>(Arc<Membership<S>>);
 
 impl<S> BalanceHandle<S> {

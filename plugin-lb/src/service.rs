@@ -40,6 +40,23 @@ use crate::{
 ///
 /// `C` judges outcomes for the statistics and for `least-latency`, `R` answers refusals, `O` says whether a call is in
 /// flight until the head of its response or until the end of its body, and `E` reads hints and writes tags.
+///
+/// ```
+/// use plugin_lb::{Balance, BalanceConfig, Endpoint};
+/// use tower::{BoxError, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), BoxError> {
+/// let instance =
+///     |name: &'static str| Endpoint::new(name, service_fn(move |(): ()| async move { Ok::<_, BoxError>(name) }));
+/// let balance = Balance::new(BalanceConfig::default(), [instance("a"), instance("b")])?; // one after the other
+///
+/// assert_eq!(balance.clone().oneshot(()).await?, "a");
+/// assert_eq!(balance.clone().oneshot(()).await?, "b");
+/// assert_eq!(balance.oneshot(()).await?, "a");
+/// # Ok(())
+/// # }
+/// ```
 pub struct Balance<S, C = ByErrorType, R = AsErrorValue, O = AtHead, E = PlainEnvelope> {
     // Nothing of the membership is kept in a clone: one that is never called would keep instances that are removed.
     shared: Arc<Membership<S>>,

@@ -10,6 +10,33 @@ use plugin_core::clock;
 use crate::{GaveUp, RetryConfig, config::Spending, state::RetryState};
 
 /// Reads and changes what all services of a [`RetryLayer`](crate::RetryLayer) share. Cheap to clone.
+///
+/// ```
+/// use plugin_retry::{
+///     GaveUp, RetryConfig, RetryLayer,
+///     plugin_core::{Call, PluginError, Sent},
+/// };
+/// use tower::{Layer, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let layer = RetryLayer::new(RetryConfig::default());
+/// let handle = layer.handle();
+/// let service = layer.layer(service_fn(|_: Call<()>| async {
+///     Err::<(), _>(PluginError::connection("refused", Sent::Nothing))
+/// }));
+///
+/// handle.disable();
+/// assert!(service.clone().oneshot(Call::new(())).await.is_err());
+/// assert_eq!(handle.stats().retries, 0);
+///
+/// handle.enable();
+/// handle.reconfigure(RetryConfig::builder().with_max_retries(1).build()?);
+/// assert!(service.oneshot(Call::new(())).await.is_err());
+/// assert_eq!((handle.stats().retries, handle.stats().gave_up(GaveUp::Attempts)), (1, 1));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct RetryHandle(Arc<RetryState>);
 

@@ -17,6 +17,34 @@ use crate::{Budget, ByRequest, ReplayFn, Retry, RetryConfig, RetryHandle, attemp
 /// that one layer makes share its budget, settings and counters, and so do clones of the layer.
 ///
 /// The inner service must be `Clone`: an attempt after the first is made by a clone, which is polled until it is ready.
+///
+/// ```
+/// use std::sync::atomic::{AtomicU32, Ordering};
+///
+/// use plugin_retry::{
+///     RetryConfig, RetryLayer,
+///     plugin_core::{Call, PluginError, Sent},
+/// };
+/// use tower::{ServiceBuilder, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), PluginError> {
+/// static CALLS: AtomicU32 = AtomicU32::new(0);
+///
+/// let layer = RetryLayer::new(RetryConfig::default());
+/// let handle = layer.handle();
+/// let service = ServiceBuilder::new().layer(layer).service(service_fn(|call: Call<&'static str>| async move {
+///     match CALLS.fetch_add(1, Ordering::Relaxed) {
+///         0 => Err(PluginError::connection("refused", Sent::Nothing)),
+///         _ => Ok(call.into_payload().len()),
+///     }
+/// }));
+///
+/// assert_eq!(service.oneshot(Call::new("hello")).await?, 5);
+/// assert_eq!((handle.stats().retries, handle.stats().recovered), (1, 1));
+/// # Ok(())
+/// # }
+/// ```
 pub struct RetryLayer<C = ByErrorType, K = ByRequest> {
     state: Arc<RetryState>,
     classify: C,

@@ -42,6 +42,28 @@ const WAITING: &str = "waiting for the answer";
 ///
 /// Either is evidence against the service when the attempt ran for at least half of the smaller of its own limit and the
 /// call's configured timeout ([`cut::is_evidence`](super::cut::is_evidence)): a caller in a hurry says nothing of the service.
+///
+/// ```
+/// use std::{future::pending, time::Duration};
+///
+/// use plugin_core::{
+///     Call, Code, PluginError,
+///     deadline::{AttemptTimeoutLayer, DeadlineLayer},
+/// };
+/// use tower::{ServiceBuilder, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() {
+/// let service = ServiceBuilder::new()
+///     .layer(DeadlineLayer::new(Duration::from_secs(30)))
+///     // A retry stands here, and has time for more than one attempt.
+///     .layer(AttemptTimeoutLayer::new(Duration::from_secs(5)))
+///     .service(service_fn(|_: Call<()>| pending::<Result<(), PluginError>>()));
+///
+/// let error = service.oneshot(Call::new(())).await.expect_err("no answer comes");
+/// assert_eq!(error.code(), Code::Timeout);
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "a layer does nothing until it wraps a service"]
 pub struct AttemptTimeoutLayer<R = AsErrorValue> {
@@ -83,6 +105,19 @@ impl<S, R: Clone> Layer<S> for AttemptTimeoutLayer<R> {
 }
 
 /// Reads and changes the limit of an [`AttemptTimeoutLayer`].
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use plugin_core::deadline::AttemptTimeoutLayer;
+///
+/// let layer = AttemptTimeoutLayer::new(Duration::from_secs(5));
+/// let handle = layer.handle();
+/// handle.reconfigure(None); // no limit but the deadline
+/// assert_eq!(handle.config(), None);
+/// handle.reconfigure(Some(Duration::from_secs(2))); // for attempts that begin from now on
+/// assert_eq!(handle.config(), Some(Duration::from_secs(2)));
+/// ```
 #[derive(Clone, Debug)]
 pub struct AttemptTimeoutHandle(Arc<Limit>);
 

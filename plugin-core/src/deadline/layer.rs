@@ -30,6 +30,24 @@ use crate::{
 /// No timer is armed for a response that is ready when first polled, nor while an inner
 /// [`AttemptTimeoutLayer`](super::AttemptTimeoutLayer) watches the same deadline. It covers the time until the response
 /// arrives, not a body that is read afterwards.
+///
+/// ```
+/// use std::{future::pending, time::Duration};
+///
+/// use plugin_core::{Call, Code, PluginError, deadline::DeadlineLayer};
+/// use tower::{ServiceBuilder, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() {
+/// let service = ServiceBuilder::new()
+///     .layer(DeadlineLayer::new(Duration::from_secs(30)))
+///     .service(service_fn(|_: Call<()>| pending::<Result<(), PluginError>>()));
+///
+/// let call = Call::new(()).with_timeout(Duration::from_millis(500)); // earlier than the layer's, so it stays
+/// let error = service.oneshot(call).await.expect_err("no answer comes");
+/// assert_eq!(error.code(), Code::Timeout);
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "a layer does nothing until it wraps a service"]
 pub struct DeadlineLayer<R = AsErrorValue> {
@@ -99,6 +117,25 @@ impl<S, R: Clone> Layer<S> for DeadlineLayer<R> {
 }
 
 /// Reads and changes the limit of a [`DeadlineLayer`].
+///
+/// ```
+/// use std::{future::pending, time::Duration};
+///
+/// use plugin_core::{Call, PluginError, deadline::DeadlineLayer};
+/// use tower::{Layer, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() {
+/// let layer = DeadlineLayer::new(Duration::from_secs(30));
+/// let handle = layer.handle();
+/// let service = layer.layer(service_fn(|_: Call<()>| pending::<Result<(), PluginError>>()));
+///
+/// handle.reconfigure(Some(Duration::from_secs(2))); // for the calls that come from now on
+/// let error = service.oneshot(Call::new(())).await.expect_err("no answer comes");
+/// assert!(error.to_string().contains("2s were given"), "{error}");
+/// assert_eq!(handle.config(), Some(Duration::from_secs(2)));
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct DeadlineHandle(Arc<Limit>);
 

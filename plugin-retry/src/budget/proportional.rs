@@ -84,6 +84,20 @@ impl Default for BudgetConfig {
 /// takes no lock, and successes are counted without two threads meeting.
 ///
 /// Layers may share one, in an `Arc`, so that all clients of a service spend from the same purse.
+///
+/// ```
+/// use plugin_retry::{Budget, BudgetConfig, plugin_core::clock};
+///
+/// // In ten seconds a fifth of the successes, and ten for each second.
+/// let budget = Budget::new(BudgetConfig::default());
+/// let now = clock::now();
+/// assert_eq!(budget.balance(now), 100);
+/// for _ in 0..5 {
+///     budget.deposit(now);
+/// }
+/// assert!(budget.withdraw(now).is_some());
+/// assert_eq!(budget.balance(now), 100);
+/// ```
 pub struct Budget {
     settings: AtomicU64,
     successes: Recent<SLOTS>,

@@ -57,6 +57,18 @@ impl Default for ThrottleConfig {
 ///
 /// The algorithm of gRFC A6, "gRPC Retry Design", "Throttling Retry Attempts and Hedged RPCs". It knows no time: after
 /// an outage it recovers by successes alone. While it is full, a success only reads it, so threads do not meet.
+///
+/// ```
+/// use plugin_retry::{Throttle, ThrottleConfig};
+///
+/// let throttle = Throttle::new(ThrottleConfig::default());
+/// while throttle.allows() {
+///     throttle.on_failure();
+/// }
+/// let half = throttle.tokens();
+/// throttle.on_success(); // puts back a tenth of a token
+/// assert!(throttle.allows() && throttle.tokens() > half);
+/// ```
 #[derive(Debug)]
 pub struct Throttle {
     settings: AtomicU64,

@@ -19,6 +19,19 @@ use crate::{BudgetConfig, Condition, ThrottleConfig, wait_policy::WaitPolicy};
 ///
 /// With the feature `serde` it is read and written as a configuration file has it; a closure that gives the waits is not
 /// written.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use plugin_retry::RetryConfig;
+///
+/// let config = RetryConfig::builder().with_max_retries(2).with_initial_interval(Duration::from_millis(50)).build()?;
+/// assert_eq!(config.max_retry_after(), Duration::from_secs(30)); // the default
+///
+/// let fault = RetryConfig::builder().with_multiplier(0.5).build().expect_err("waits do not shrink");
+/// assert_eq!(fault.to_string(), "?");
+/// # Ok::<(), plugin_retry::plugin_core::ConfigError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct RetryConfig {
     pub(crate) max_retries: u16,

@@ -11,6 +11,31 @@ use super::ReplayBody;
 /// Wraps the body of every request in a [`ReplayBody`], so that a retry layer inside can send it again.
 ///
 /// For services that take any body, such as a hyper client. It costs nothing by itself.
+///
+/// ```
+/// use bytes::Bytes;
+/// use http::{Request, Response};
+/// use http_body_util::Full;
+/// use plugin_retry::{ReplayBody, ReplayBodyLayer, RetryConfig, RetryLayer, plugin_core::ByHttpStatus};
+/// use tower::{BoxError, ServiceBuilder, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), BoxError> {
+/// let retry = RetryLayer::new(RetryConfig::builder().with_max_retries(2).build()?).classify(ByHttpStatus::new());
+/// let handle = retry.handle();
+/// let client = ServiceBuilder::new()
+///     .layer(ReplayBodyLayer)
+///     .layer(retry)
+///     .service(service_fn(|_: Request<ReplayBody<Full<Bytes>>>| async {
+///         Response::builder().status(503).body(()).map_err(BoxError::from)
+///     }));
+///
+/// let request = Request::put("/articles/7").body(Full::from("a body that is sent three times"))?;
+/// assert_eq!(client.oneshot(request).await?.status(), 503);
+/// assert_eq!(handle.stats().retries, 2);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 #[must_use = "a layer does nothing until it wraps a service"]
 pub struct ReplayBodyLayer;
@@ -24,6 +49,24 @@ impl<S> Layer<S> for ReplayBodyLayer {
 }
 
 /// The service that [`ReplayBodyLayer`] makes.
+///
+/// ```
+/// use bytes::Bytes;
+/// use http::{Request, Response};
+/// use http_body_util::Full;
+/// use plugin_retry::{ReplayBody, ReplayBodyLayer};
+/// use tower::{BoxError, Layer, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), BoxError> {
+/// // The service beneath has to take the body in its wrapper; a hyper client takes any.
+/// let client = ReplayBodyLayer.layer(service_fn(|request: Request<ReplayBody<Full<Bytes>>>| async move {
+///     Ok::<_, BoxError>(Response::new(request.into_body()))
+/// }));
+/// assert!(client.oneshot(Request::new(Full::from("hello"))).await?.status().is_success());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Replaying<S> {
     inner: S,
