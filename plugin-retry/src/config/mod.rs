@@ -29,7 +29,7 @@ use crate::{BudgetConfig, Condition, ThrottleConfig, wait_policy::WaitPolicy};
 /// assert_eq!(config.max_retry_after(), Duration::from_secs(30)); // the default
 ///
 /// let fault = RetryConfig::builder().with_multiplier(0.5).build().expect_err("waits do not shrink");
-/// assert_eq!(fault.to_string(), "?");
+/// assert_eq!(fault.to_string(), "`multiplier` must be from 1 to 100, and is 0.5");
 /// # Ok::<(), plugin_retry::plugin_core::ConfigError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
