@@ -1,4 +1,4 @@
-//! What happened to a breaker, and who wants to know.
+//! The events of a breaker, and the stream that a listener reads.
 
 use std::{
     collections::VecDeque,

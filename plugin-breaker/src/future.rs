@@ -1,4 +1,4 @@
-//! A response under a breaker.
+//! The response future of a breaker.
 
 use std::{
     fmt,

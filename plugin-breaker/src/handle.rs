@@ -15,7 +15,7 @@ use crate::{CircuitBreakerConfig, CircuitBreakerStats, CircuitState, Events, Rea
 /// | [`metrics_only`](Self::metrics_only) | pass and are judged; nothing is refused | the next command |
 /// | [`reset`](Self::reset) | as the settings say, with nothing remembered but the statistics | |
 ///
-/// Each of them begins a new stay: what calls report that were admitted before does not count.
+/// A command begins a new state: the outcome of a call that was admitted before it does not count.
 ///
 /// ```
 /// use plugin_breaker::{CircuitBreakerLayer, CircuitState};
@@ -105,8 +105,9 @@ impl CircuitBreakerHandle {
         self.shared.reset(Reason::Operator);
     }
 
-    /// The same because what was judged is gone, such as when the process of a service was started anew. The event says
-    /// so ([`Reason::Restarted`]); a circuit that is closed already forgets what it has counted, and there is no event.
+    /// Like [`reset`](Self::reset), because the service was replaced, such as a process that was started anew. The
+    /// event says so ([`Reason::Restarted`]); a circuit that is closed already forgets what it has counted, and there
+    /// is no event.
     pub fn reset_after_restart(&self) {
         self.shared.reset(Reason::Restarted);
     }

@@ -1,4 +1,4 @@
-//! What the compiler says where a method is called whose feature is not on: the feature, and not that there is no such method.
+//! Compiler messages for methods whose feature is not enabled: they name the feature.
 //!
 //! In its place stands a method of the same name that nothing may call, since nobody has these traits.
 

@@ -1,4 +1,4 @@
-//! What calls read of a breaker without its lock.
+//! The part of a breaker's state that calls read without taking its lock.
 //!
 //! Only the lock's holder writes, with [`PublishedState::publish`]. But for [`PublishedState::word`] all reads are relaxed: a call that reads what
 //! was valid a moment ago behaves as if it had come, or ended, a moment earlier.

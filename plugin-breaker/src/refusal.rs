@@ -1,4 +1,4 @@
-//! A refusal, before it is an answer.
+//! Why a breaker refuses a call, before that becomes an answer.
 
 use std::time::Duration;
 

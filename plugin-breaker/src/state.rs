@@ -1,8 +1,8 @@
-//! The states, and the one word that everybody reads them from.
+//! The states of a circuit, and the atomic word that holds the present one.
 
 use std::fmt;
 
-/// What a breaker does with calls.
+/// The state of a circuit: whether calls pass, and whether they are judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "kebab-case"))]
 #[non_exhaustive]

@@ -1,4 +1,4 @@
-//! What a breaker has seen.
+//! The statistics of a breaker.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ pub struct CircuitBreakerStats {
     pub rejected: u64,
     /// Failures in a row, up to now.
     pub failures_in_a_row: u32,
-    /// What the window holds, where a rule reads one.
+    /// The counts of the window; `None` where no rule reads one.
     pub window: Option<WindowStats>,
     /// Probes that hold a place: those that run and have not outlived the half-open time.
     pub probes: u32,
@@ -54,7 +54,7 @@ impl CircuitBreakerStats {
     }
 }
 
-/// What a window holds.
+/// The counts of a window.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct WindowStats {

@@ -25,9 +25,9 @@ pub struct Call<T> {
 
 /// Something that is known of a payload, such as that it is JSON, so that no one further in need look at it again.
 ///
-/// Whoever checks payloads keeps a `static` seal to himself. Only code that can name it can put it on a call, so a call that
-/// [has it](Call::has_seal) was checked there, and its payload has not been touched since: a seal is broken by whatever
-/// replaces the payload or could write to it. A clone of the call keeps it.
+/// A module that checks payloads keeps a private `static` seal. Only code that can name it can put it on a call, so a
+/// call that [has it](Call::has_seal) was checked there, and its payload has not been touched since: a seal is broken
+/// by whatever replaces the payload or could write to it. A clone of the call keeps it.
 pub struct Seal(&'static str);
 
 impl Seal {

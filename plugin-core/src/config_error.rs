@@ -48,7 +48,7 @@ impl ConfigError {
         self.in_section(self.field)
     }
 
-    /// The other fields that it hangs on, each as [`path`](Self::path) names it.
+    /// The other fields that must be valid first, each as [`path`](Self::path) names it.
     pub fn other_paths(&self) -> impl Iterator<Item = Cow<'static, str>> {
         self.others.iter().map(|field| self.in_section(field))
     }

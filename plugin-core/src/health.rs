@@ -1,4 +1,4 @@
-//! How a plugin is, and the cell that everybody reads it from.
+//! The health of a plugin, and the cell that checks write and everybody else reads.
 
 use std::{
     collections::BTreeMap,
@@ -75,7 +75,7 @@ impl fmt::Display for HealthState {
 pub struct HealthStatus {
     /// The state.
     pub state: HealthState,
-    /// What is wrong, or empty.
+    /// A text that says what is wrong; empty when nothing is.
     pub message: String,
     /// When the check finished.
     pub last_check: Option<SystemTime>,

@@ -1,4 +1,4 @@
-//! What was readied and is not used is given back.
+//! Gives back what a service has reserved in `poll_ready` for a call that is then not made.
 //!
 //! A service may reserve something in `poll_ready`, such as a permit of tower's `ConcurrencyLimit`, and uses it in the
 //! `call` that follows. A layer above it that answers without calling it, as an open breaker does, leaves the reservation

@@ -65,7 +65,7 @@ impl HealthCheck {
         Self::start_in(Arc::default(), config, probe)
     }
 
-    /// The same, with the results written to this cell, which a gate or a balancer may read already.
+    /// Like [`start`](Self::start), with the results written to this cell, which a gate or a balancer may read already.
     ///
     /// # Panics
     ///

@@ -1,4 +1,4 @@
-//! Following a state.
+//! A stream of the changes of a state.
 
 use plugin_core::{HealthCell, HealthState, HealthStatus};
 use tokio::sync::watch;

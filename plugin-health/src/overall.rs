@@ -1,4 +1,4 @@
-//! The decision: how all of them are together.
+//! The decision: one status out of those of several checks.
 
 use plugin_core::{HealthState, HealthStatus};
 

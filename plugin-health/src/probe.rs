@@ -1,4 +1,4 @@
-//! What a check asks.
+//! Probes: what a health check calls to learn how something is.
 
 use std::{
     future::{Future, poll_fn},

@@ -1,4 +1,4 @@
-//! The decision: what a series of checks says.
+//! The decision: the state after a series of successes and failures.
 
 use plugin_core::HealthState;
 

@@ -1,4 +1,4 @@
-//! A change of the membership that cannot be made.
+//! The error of a change of the membership that cannot be made.
 
 use std::{error::Error, fmt, sync::Arc};
 

@@ -1,4 +1,4 @@
-//! One call through a balancer.
+//! The response future of a balancer.
 
 use std::{
     fmt,

@@ -145,13 +145,13 @@ impl<S> BalanceHandle<S> {
         });
     }
 
-    /// What is known of every instance, in the order in which they joined.
+    /// The statistics of every instance, in the order in which they joined.
     #[must_use]
     pub fn stats(&self) -> Vec<InstanceStats> {
         self.0.load().entries.iter().map(InstanceStats::read).collect()
     }
 
-    /// What is known of one instance.
+    /// The statistics of one instance.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<InstanceStats> {
         let snapshot = self.0.load();
@@ -216,7 +216,7 @@ impl<S> fmt::Debug for BalanceHandle<S> {
 pub struct RemovedInstance<S>(Entry<S>);
 
 impl<S> RemovedInstance<S> {
-    /// What is known of it; `active` falls to 0 as its calls come to their end.
+    /// Its statistics; `active` falls to 0 as its calls end.
     #[must_use]
     pub fn stats(&self) -> InstanceStats {
         InstanceStats::read(&self.0)

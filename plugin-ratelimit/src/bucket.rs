@@ -86,7 +86,7 @@ impl TokenBucket {
         self.acquire(n, clock::now).map(drop)
     }
 
-    /// The same at a moment that the caller has read already.
+    /// Like [`try_acquire`](Self::try_acquire), at a moment that the caller has read from the clock already.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! What the reader of tables found, said where it was written.
+//! The faults that the reader of tables found, each at the place where the value was written.
 
 use plugin_core::settings::{Mismatch, Problem, Step, Table, What, without_effect};
 

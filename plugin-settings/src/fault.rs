@@ -1,4 +1,4 @@
-//! What is wrong with a configuration, and where.
+//! A fault in a configuration: its text and its place.
 
 use std::error::Error;
 use std::fmt;

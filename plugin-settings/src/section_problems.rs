@@ -1,4 +1,4 @@
-//! The problems of one section, out of those of a document.
+//! The problems of one section of a document.
 
 use plugin_core::settings::{Problem, Step};
 

@@ -1,4 +1,4 @@
-//! What holds in the end, for people to look at.
+//! The effective configuration, as people read it: defaults filled in, secrets left out.
 
 use plugin_core::settings::{self, Checked, Kind, Table};
 

@@ -1,4 +1,4 @@
-//! Which known word was meant.
+//! The known word that is nearest to an unknown one.
 
 use plugin_core::settings::{Key, Table};
 

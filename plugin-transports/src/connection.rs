@@ -1,4 +1,4 @@
-//! How a transport connects.
+//! The settings of a transport's connections.
 
 use std::time::Duration;
 

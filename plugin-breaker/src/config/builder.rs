@@ -1,4 +1,4 @@
-//! Setting by setting, checked at the end.
+//! The builder of the settings.
 
 use std::{sync::Arc, time::Duration};
 
@@ -91,7 +91,7 @@ impl CircuitBreakerConfigBuilder {
         self
     }
 
-    /// What rates are taken over.
+    /// Sets the calls that rates are computed over.
     pub fn with_window(mut self, window: Window) -> Self {
         self.window = window;
         self
@@ -127,7 +127,7 @@ impl CircuitBreakerConfigBuilder {
         self
     }
 
-    /// What a dropped call counts as.
+    /// Sets how a dropped call is counted.
     pub fn with_cancelled(mut self, cancelled: Cancelled) -> Self {
         self.cancelled = cancelled;
         self

@@ -156,7 +156,7 @@ impl CircuitBreakerConfig {
         self.failure_rate
     }
 
-    /// What `failure_rate` and `slow` are taken over.
+    /// The calls that `failure_rate` and `slow` are computed over.
     #[must_use]
     pub fn window(&self) -> Window {
         self.window
@@ -199,7 +199,7 @@ impl CircuitBreakerConfig {
         self.max_push_back
     }
 
-    /// What a dropped call counts as.
+    /// How a dropped call is counted.
     #[must_use]
     pub fn cancelled(&self) -> Cancelled {
         self.cancelled

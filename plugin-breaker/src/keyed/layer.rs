@@ -55,7 +55,7 @@ impl<K: Hash + Eq + Clone, X> KeyedBreakerLayer<K, X> {
         Self::made(config, key_of)
     }
 
-    /// The same for any [`KeyOf`].
+    /// Breakers with these settings, by the key that a [`KeyOf`] reads from a request.
     pub fn by<Req>(config: CircuitBreakerConfig, key_of: X) -> Self
     where
         X: KeyOf<Req, Key = K>,

@@ -1,4 +1,4 @@
-//! The decisions. Time, chance and the counts of successes are given; no clock is read and no lock is taken here.
+//! The decisions of a breaker. Time, chance and the counts of successes are arguments: no clock, no lock.
 
 mod report;
 mod totals;

@@ -1,4 +1,4 @@
-//! What the last calls were: over a number of calls, or over a time.
+//! The outcomes of the last calls: the last N of them, or those of a period.
 //!
 //! Successes are in the [cells](crate::success_counters); these hold the rest, under the breaker's lock, and are brought together
 //! when a failure asks.

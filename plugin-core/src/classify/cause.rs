@@ -1,10 +1,10 @@
-//! What an outcome is called, and the terms of the lists `on`.
+//! The names of outcomes, and the conditions that a list `on` consists of.
 
 use std::{fmt, str::FromStr};
 
 use crate::{Code, ConfigError};
 
-/// What an outcome is called: what a [`Condition`] is compared with.
+/// The name of an outcome: a code or a status, which a [`Condition`] is compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Cause {

@@ -1,4 +1,4 @@
-//! What is known of an error.
+//! Judging by an error and its sources.
 
 use std::{any::Any, error::Error, io};
 

@@ -1,4 +1,4 @@
-//! Failures by name.
+//! Failures by name: the list `on` of a setting.
 
 use std::sync::Arc;
 

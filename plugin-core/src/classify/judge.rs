@@ -1,4 +1,4 @@
-//! What judges outcomes.
+//! The trait of everything that judges outcomes.
 
 use super::{amend::Amendment, error_chain, judgement::Judgement};
 use crate::End;

@@ -1,4 +1,4 @@
-//! What is said of an outcome.
+//! The judgement of one outcome, which every layer reads.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The first word of a judgement.
+//! The verdict: success, failure, or nothing that the service is to blame for.
 
 /// What an outcome says of the service that produced it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,4 +1,4 @@
-//! Since when a call had its turn, for whoever measures how long a service takes.
+//! The moment at which the service could begin with a call, for layers that measure how long it takes.
 //!
 //! Time for which a call was held back on this side is not the service's, whether the call ends early or has its answer. Of
 //! one that is cut a transport says it with [`cut::report_held_until`](super::cut::report_held_until), and of one that

@@ -1,4 +1,4 @@
-//! A value before anything knows what it means.
+//! A value of a document, before a table says what it should be.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! The settings.
+//! The settings of a cache.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What is kept, and what an operator sees of it.
+//! The answers that are kept, and the handle that reads and clears them.
 
 use std::{
     fmt,

@@ -93,7 +93,7 @@ impl<K: Hash + Eq + Clone, X, Res, Err> CoalesceLayer<K, X, Res, Err> {
         Self::made(key_of)
     }
 
-    /// The same for any [`KeyOf`].
+    /// Shares calls by the key that a [`KeyOf`] reads from a request.
     pub fn by<Req>(key_of: X) -> Self
     where
         X: KeyOf<Req, Key = K>,

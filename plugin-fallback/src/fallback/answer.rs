@@ -1,4 +1,4 @@
-//! What is answered instead.
+//! The answer in place of a failure: a value, a function's, or another service's.
 
 use std::{
     fmt,

@@ -1,4 +1,4 @@
-//! The same instance for the same key.
+//! `consistent-hash`: the same instance for the same key.
 
 use super::{
     numbers::mix,

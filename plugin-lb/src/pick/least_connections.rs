@@ -1,4 +1,4 @@
-//! The fewest calls in flight.
+//! `least-connections`: the instance with the fewest calls in flight.
 
 use super::pool::{Pool, View};
 

@@ -1,4 +1,4 @@
-//! The shortest latency.
+//! `least-latency`: the instance that is expected to answer first.
 
 use plugin_core::clock::Instant;
 

@@ -1,4 +1,4 @@
-//! Who may take a call, and who should.
+//! The candidates of a pick: which instances may take a call, and which are preferred.
 
 use plugin_core::{HealthState, InstanceId, clock::Instant};
 

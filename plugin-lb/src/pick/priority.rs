@@ -1,4 +1,4 @@
-//! The highest priority first.
+//! `priority`: the instance of the highest priority.
 
 use super::pool::{Pool, View, turn_to_index};
 

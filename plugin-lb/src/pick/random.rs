@@ -1,4 +1,4 @@
-//! Any, with equal chances.
+//! `random`: any instance, with equal chances.
 
 use super::{
     numbers::scale,

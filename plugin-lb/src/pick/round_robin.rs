@@ -1,4 +1,4 @@
-//! One after the other.
+//! `round-robin`: one instance after the other.
 
 use super::pool::{Pool, View, turn_to_index};
 

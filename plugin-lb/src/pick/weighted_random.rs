@@ -1,4 +1,4 @@
-//! Any, with chances in proportion to the weights.
+//! `weighted-random`: any instance, with chances in proportion to the weights.
 
 use super::{
     numbers::{mix, scale},

@@ -1,4 +1,4 @@
-//! In turn, in proportion to the weights, evenly spread.
+//! `weighted-round-robin`: in turn, in proportion to the weights, evenly spread.
 
 use super::{
     numbers::mix,

@@ -1,4 +1,4 @@
-//! What a builder gives.
+//! The result of a builder: a manager with its plugins.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What can be typed.
+//! The command line's arguments.
 
 use std::{path::PathBuf, time::Duration};
 

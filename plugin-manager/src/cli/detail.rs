@@ -1,4 +1,4 @@
-//! One plugin, as text: what one looks for when it does not do what it should.
+//! One plugin as text, with what helps to find out why it does not work.
 
 use serde_json::Value;
 

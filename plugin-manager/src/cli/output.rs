@@ -1,4 +1,4 @@
-//! What is printed, for readers who may have left.
+//! Prints to a standard output that may have been closed.
 
 use std::{
     fmt::Display,

@@ -1,4 +1,4 @@
-//! Being told to stop.
+//! The signals that ask the program to stop.
 
 use std::io;
 

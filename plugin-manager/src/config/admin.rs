@@ -66,7 +66,7 @@ impl AdminConfig {
         self.listen
     }
 
-    /// The same, listening somewhere else: for a command line, or for a test that wants any free port.
+    /// These settings with another address to listen on: for a command line, or for a test that takes any free port.
     #[must_use]
     pub fn with_listen(mut self, listen: SocketAddr) -> Self {
         self.listen = listen;

@@ -147,14 +147,14 @@ impl Config {
         self.shutdown_timeout
     }
 
-    /// The same with another data plane.
+    /// This configuration with another data plane.
     #[must_use]
     pub fn with_server(mut self, server: ServerConfig) -> Self {
         self.server = server;
         self
     }
 
-    /// The same with another admin plane.
+    /// This configuration with another admin plane.
     #[must_use]
     pub fn with_admin(mut self, admin: AdminConfig) -> Self {
         self.admin = admin;

@@ -1,4 +1,4 @@
-//! What a plugin begins with that is there again: one whose process was started again, and one that can be reached again.
+//! What is reset when a plugin is back: its process was started again, or it can be reached again.
 
 use std::{sync::Arc, time::Duration};
 

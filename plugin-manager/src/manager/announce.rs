@@ -1,4 +1,4 @@
-//! Names that are known before their plugin is there.
+//! Announced plugins: names that are in the table before their plugin is started.
 
 use std::{fmt, sync::Arc};
 

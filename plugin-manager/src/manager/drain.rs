@@ -12,7 +12,7 @@ use super::table::Row;
 /// How often a drain looks. Calls pay nothing for being drained, so there is no wake-up to wait for.
 const LOOK: Duration = Duration::from_millis(2);
 
-/// What a drain found.
+/// The report of a drain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DrainReport {

@@ -1,4 +1,4 @@
-//! How far a plugin has come that is known and not there yet.
+//! How far the start of an announced plugin has come.
 
 use std::{sync::Arc, time::Duration};
 

@@ -153,7 +153,7 @@ impl GatewaySettings {
         self
     }
 
-    /// The same for the admin plane, whose TLS is that of [`with_admin_tls`](Self::with_admin_tls).
+    /// Bounds the connections of the admin plane, whose TLS is that of [`with_admin_tls`](Self::with_admin_tls).
     pub fn with_admin_connections(mut self, options: ListenOptions) -> Self {
         self.admin_connections = options;
         self
@@ -367,7 +367,7 @@ impl fmt::Debug for Gateway {
     }
 }
 
-/// What a shutdown found.
+/// The report of a shutdown.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct ShutdownReport {

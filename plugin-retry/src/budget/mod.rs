@@ -1,4 +1,4 @@
-//! What retries may cost.
+//! The limits on the retries of all calls together: a budget, or a throttle.
 
 mod ledger;
 mod proportional;

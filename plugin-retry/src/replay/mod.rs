@@ -1,4 +1,4 @@
-//! Making a request again.
+//! Copying a request, so that it can be sent again.
 
 #[cfg(feature = "http")]
 mod bodies;

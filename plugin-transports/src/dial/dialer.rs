@@ -1,4 +1,4 @@
-//! One place that is dialled.
+//! Connects to one host and port.
 
 use std::{
     net::{IpAddr, SocketAddr},

@@ -1,4 +1,4 @@
-//! Why no connection came about.
+//! The error of a connection that could not be made.
 
 use std::{error::Error, fmt, net::SocketAddr, time::Duration};
 

@@ -1,4 +1,4 @@
-//! The variables that both sides read or write; those that only the host writes are with the host.
+//! Environment variables of the protocol that both sides read or write.
 
 pub(crate) const COOKIE: &str = "AGILIRA_PLUGIN_MAGIC_COOKIE";
 pub(crate) const COOKIE_VALUE: &str = "agilira-go-plugins-v1";

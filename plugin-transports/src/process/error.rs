@@ -1,4 +1,4 @@
-//! From what went wrong on a connection to the error that a caller gets.
+//! The error that a caller gets for a fault of the connection.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What a process may use.
+//! The resource limits of a process.
 
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit, setrlimit};
 

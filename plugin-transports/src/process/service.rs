@@ -1,4 +1,4 @@
-//! The plugin as a service.
+//! The service that calls a plugin's process.
 
 use std::{
     fmt,

@@ -1,4 +1,4 @@
-//! The client's side.
+//! TLS of a client: settings out of PEM files.
 
 use std::{
     fmt,

@@ -1,4 +1,4 @@
-//! What can be wrong with the files of TLS.
+//! Errors in the files of TLS.
 
 use std::{
     error::Error,

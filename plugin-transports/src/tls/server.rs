@@ -1,4 +1,4 @@
-//! The server's side.
+//! TLS of a server: settings out of PEM files.
 
 use std::{fmt, path::PathBuf, sync::Arc};
 

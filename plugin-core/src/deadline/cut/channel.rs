@@ -1,4 +1,4 @@
-//! How all who are involved hear of an end, on one thread: what is dropped, and what is polled.
+//! How the layers on one thread learn why a call's time ended: those that are dropped, and those that are polled.
 
 use std::{cell::Cell, time::Duration};
 

@@ -1,4 +1,4 @@
-//! Who is to blame when time is up: one rule, and the way in which everybody involved hears of it.
+//! Whether the service is to blame when time is up: one rule, and how every layer involved hears of it.
 //!
 //! A call ends early when the layer that owns its time drops it: [`AttemptTimeout`](super::AttemptTimeout) one attempt,
 //! [`Deadline`](super::Deadline) the whole call. Dropping is what withdraws a request, so only then is it certain

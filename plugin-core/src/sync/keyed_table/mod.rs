@@ -43,7 +43,7 @@ impl<K: Hash + Eq, V> KeyedTable<K, V> {
 }
 
 impl<K: Hash + Eq, V, S: BuildHasher> KeyedTable<K, V, S> {
-    /// The same with another hash function.
+    /// Like [`new`](KeyedTable::new), with another hash function.
     #[must_use]
     pub fn with_hasher(cap: usize, hasher: S) -> Self {
         let cap = cap.max(1);
