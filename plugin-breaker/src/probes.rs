@@ -4,12 +4,12 @@ use std::{collections::VecDeque, time::Duration};
 
 use plugin_core::clock::Instant;
 
-/// The probes of one half-open stay: those that hold a place, oldest first, how many have given theirs up, and how many
+/// The probes of one half-open period: those that hold a place, oldest first, how many have given theirs up, and how many
 /// have succeeded.
 ///
 /// A probe holds its place until it ends or reaches the half-open time, so of the probes that have not outlived that time
 /// there are never more than places. One that has outlived it may run on beside those that came after it. What it brings
-/// back counts like any other's, and as every ticket of a stay ends at most once, no list of them is needed: memory is
+/// back counts like any other's, and as every ticket of a period ends at most once, no list of them is needed: memory is
 /// bounded by the places, however many probes hang or are forgotten.
 #[derive(Debug, Default)]
 pub(crate) struct Probes {
@@ -36,7 +36,7 @@ impl Probes {
         }
     }
 
-    /// A probe of this stay has ended. Its place is free, unless it had given it up before. Gives back when it began, where
+    /// A probe of this period has ended. Its place is free, unless it had given it up before. Gives back when it began, where
     /// that is still known.
     pub(crate) fn end(&mut self, id: u64) -> Option<Instant> {
         let Some(at) = self.running.iter().position(|(running, _)| *running == id) else {
@@ -83,7 +83,7 @@ impl Probes {
         self.running.capacity() * size_of::<(u64, Instant)>()
     }
 
-    /// Forgets all, when a stay begins or ends. Numbers go on, so a probe of an earlier stay is never taken for a new one.
+    /// Forgets all, when a period begins or ends. Numbers go on, so a probe of an earlier period is never taken for a new one.
     pub(crate) fn clear(&mut self) {
         self.running.clear();
         self.overdue = 0;

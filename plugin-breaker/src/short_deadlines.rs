@@ -50,7 +50,7 @@ impl Hurry {
         left.filter(|left| nanos(*left) <= longest).map(|_| until)
     }
 
-    /// Forgets all, when a stay begins or ends.
+    /// Forgets all, when a period begins or ends.
     pub(crate) fn clear(&mut self) {
         *self = Self::default();
     }

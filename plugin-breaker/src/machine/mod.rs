@@ -34,17 +34,17 @@ pub(crate) struct Evidence {
 pub(crate) struct Machine {
     config: Arc<CircuitBreakerConfig>,
     state: CircuitState,
-    /// A command has begun this stay.
+    /// A command has begun this period, which lasts from one transition to the next.
     is_commanded: bool,
     generation: u64,
     since: Instant,
     /// Failures since the last success.
     streak: u32,
-    /// Calls of this stay that were not fast successes.
+    /// Calls of this period that were not fast successes.
     others: u64,
-    /// The most fast successes of this stay that a sum has shown.
+    /// The most fast successes of this period that a sum has shown.
     fast_seen: u64,
-    /// `SuccessCounters::ever` when this stay began.
+    /// `SuccessCounters::ever` when this period began.
     ever_at_start: u64,
     window: AnyWindow,
     probes: Probes,
@@ -130,7 +130,7 @@ impl Machine {
         }
     }
 
-    /// How long the circuit was open before this stay, or would have been.
+    /// How long the circuit was open before this period, or would have been.
     fn open_time(&self) -> Duration {
         if self.last_open_time.is_zero() { self.config.recovery_timeout() } else { self.last_open_time }
     }
@@ -184,7 +184,7 @@ impl Machine {
         Ok(Ticket { generation: self.generation, probe })
     }
 
-    /// A call ended with something that may change the state. `false` when it belongs to an earlier stay.
+    /// A call ended with something that may change the state. `false` when it belongs to an earlier period.
     pub(crate) fn evidence(
         &mut self,
         of: Ticket,
@@ -230,7 +230,7 @@ impl Machine {
         true
     }
 
-    /// A fast success ends a row of failures. `false` when it belongs to an earlier stay.
+    /// A fast success ends a row of failures. `false` when it belongs to an earlier period.
     pub(crate) fn end_streak(&mut self, of: Ticket) -> bool {
         if of.generation == self.generation {
             self.streak = 0;
@@ -239,7 +239,7 @@ impl Machine {
     }
 
     /// A call ended without saying anything of the service; given up before its answer came, when a moment is given. `false`
-    /// when it belongs to an earlier stay.
+    /// when it belongs to an earlier period.
     pub(crate) fn nothing(&mut self, of: Ticket, gave_up: Option<Instant>) -> bool {
         if of.generation == self.generation && of.probe != 0 {
             // One that had given up its place before was held, or waited longer than any that holds one: it teaches nothing
@@ -269,7 +269,7 @@ impl Machine {
         slow.then(|| Reason::SlowRate(share(sums.slow, sums.calls)))
     }
 
-    /// Calls of this stay.
+    /// Calls of this period.
     fn requests(&mut self, successes: &SuccessCounters) -> u64 {
         let fast = if self.bucket_width() == 0 {
             successes.of_generation(self.generation)
@@ -316,7 +316,7 @@ impl Machine {
         self.level = self.level.saturating_sub(u32::try_from(steps).unwrap_or(u32::MAX));
     }
 
-    /// Begins a new stay. Whatever was admitted before belongs to an earlier one.
+    /// Begins a new period. Whatever was admitted before belongs to an earlier one.
     pub(crate) fn enter(&mut self, state: CircuitState, reason: Reason, now: Instant, successes: &SuccessCounters) {
         let open_for = (state == CircuitState::Open).then_some(self.last_open_time);
         // A command that changes nothing anybody sees is no event. One that opens an open circuit sets its time anew, and

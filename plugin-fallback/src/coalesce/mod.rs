@@ -34,7 +34,7 @@
 //! | setting | default | what else |
 //! |---|---|---|
 //! | keys in flight | 10,000 | [`with_max_in_flight`](CoalesceLayer::with_max_in_flight); calls beyond are not shared |
-//! | deadlines | each caller waits until that of its own request | [`reject_with`](CoalesceLayer::reject_with) answers in another way, [`without_deadlines`](CoalesceLayer::without_deadlines) looks at none |
+//! | deadlines | each caller waits until that of its own request | [`reject_with`](CoalesceLayer::reject_with) sets the answer when it has passed, [`without_deadlines`](CoalesceLayer::without_deadlines) looks at none |
 //!
 //! # Where it stands
 //!
