@@ -1,4 +1,4 @@
-//! Finds whose reply a line is that cannot be read, byte by byte, in bounded memory.
+//! Finds the id in a line that cannot be read as a reply, byte by byte, in bounded memory.
 
 /// What a line says of itself, however broken it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! How a plugin's process is: what the supervisor writes, and everybody reads.
+//! The state of a plugin's process: the supervisor writes it, and everybody else reads it.
 
 use std::{
     fmt,

@@ -1,4 +1,4 @@
-//! Owns the life of a plugin's process: no call, and no caller, ever does.
+//! The task that starts, restarts and stops a plugin's process. No call ever does.
 
 use std::{sync::Arc, time::Duration};
 

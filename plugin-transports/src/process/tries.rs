@@ -1,4 +1,4 @@
-//! How often the log tells of a process that has failed and is tried again and again. Pure: takes `now`, touches no clock.
+//! Limits how often the log says that a failed process is tried again. Pure: takes `now`, touches no clock.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! How the plugin is.
+//! The health check of a plugin over HTTP.
 
 use std::{
     sync::{

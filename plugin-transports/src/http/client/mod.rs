@@ -1,4 +1,4 @@
-//! The host's side.
+//! The host's side of HTTP: calls a plugin.
 
 mod config;
 mod connect;

@@ -1,4 +1,4 @@
-//! Whom a listener of HTTP serves: what a page of another site can make a browser send does nothing.
+//! Refuses requests that a page of another site made a browser send, and those under a name that is not the listener's.
 //!
 //! A browser on this machine reaches every listener of this machine, and so does any page that it shows. It sends forms and
 //! simple requests to another site without asking, and says in `Origin` and `Sec-Fetch-Site` whose page it was. A page

@@ -1,4 +1,4 @@
-//! The plugin's side.
+//! The plugin's side of HTTP: serves a plugin.
 
 mod answer;
 mod host_guard;

@@ -1,4 +1,4 @@
-//! What bounds a server.
+//! The limits of a server.
 
 use std::{fmt, future::Future, sync::Arc, time::Duration};
 

@@ -1,4 +1,4 @@
-//! How long a peer may take nothing of what is sent to it.
+//! The limit on the time for which a peer takes nothing of what is sent to it.
 
 use std::{future::Future, pin::Pin, time::Duration};
 

@@ -1,4 +1,4 @@
-//! What stands before a call inside of the plugin. Pure: no I/O, no clock, no lock.
+//! The requests that a plugin was sent and has not answered, and when the next one may be written. Pure: no I/O, no clock, no lock.
 //!
 //! A request that was written cannot be taken back. When its caller gives it up, a plugin that takes one call at a time
 //! works it off all the same, and whoever comes later waits behind it. Callers in a hurry, and those who leave, would so

@@ -1,4 +1,4 @@
-//! What a request is called on the line: a number that tells its slot, and that no other request ever has.
+//! The id of a request: a number that tells its slot and is never used twice.
 
 use std::{
     collections::hash_map::RandomState,

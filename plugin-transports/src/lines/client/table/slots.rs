@@ -1,4 +1,4 @@
-//! What is known of each request in flight, found by its id without hashing.
+//! The state of each request in flight, found by its id without hashing.
 
 use std::task::Waker;
 
