@@ -26,6 +26,7 @@ pin_project! {
     /// Dropping it drops the call, which counts as [`Cancelled`](crate::Cancelled) says and gives a probe's place back. A
     /// call that is dropped because its time was up is a failure when the service had at least half of that time
     /// ([`cut::is_evidence`](plugin_core::deadline::cut::is_evidence)). A panic of the inner future counts as a failure.
+    #[must_use = "a future does nothing until it is polled"]
     pub struct ResponseFuture<F, C, R, O> {
         #[pin]
         inner: Option<F>,

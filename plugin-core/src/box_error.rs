@@ -90,6 +90,7 @@ where
 
 pin_project! {
     /// The future of [`BoxErrorService`].
+    #[must_use = "a future does nothing until it is polled"]
     pub struct BoxErrorFuture<F> {
         #[pin]
         inner: F,

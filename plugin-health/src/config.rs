@@ -31,7 +31,7 @@ pub struct HealthConfig {
 
 /// Makes a [`HealthConfig`].
 #[derive(Clone, Copy, Debug)]
-#[must_use = "`build` makes the settings"]
+#[must_use = "a builder does nothing until `build` is called"]
 pub struct HealthConfigBuilder(HealthConfig);
 
 pub(crate) const SHORTEST: Duration = Duration::from_millis(1);

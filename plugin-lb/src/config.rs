@@ -68,7 +68,7 @@ impl BalanceConfig {
 
 /// Collects settings for an [`BalanceConfig`].
 #[derive(Clone, Copy, Debug)]
-#[must_use = "settings have no effect until they are built"]
+#[must_use = "a builder does nothing until `build` is called"]
 pub struct BalanceConfigBuilder(BalanceConfig);
 
 impl BalanceConfigBuilder {

@@ -36,6 +36,7 @@ pub(crate) struct Policy<C, R, E> {
 
 pin_project! {
     /// The future of [`Balance`](crate::Balance). Dropping it drops the call.
+    #[must_use = "a future does nothing until it is polled"]
     pub struct ResponseFuture<S, Req, C = ByErrorType, R = AsErrorValue, O = AtHead, E = PlainEnvelope>
     where
         S: Service<Req>,

@@ -32,7 +32,7 @@ pub struct RateLimitConfig {
 
 /// Makes a [`RateLimitConfig`].
 #[derive(Clone, Copy, Debug)]
-#[must_use = "`build` makes the settings"]
+#[must_use = "a builder does nothing until `build` is called"]
 pub struct RateLimitConfigBuilder(RateLimitConfig);
 
 pub(crate) const MOST_PER_SECOND: f64 = 10_000_000.0;

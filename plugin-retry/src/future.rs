@@ -29,6 +29,7 @@ use crate::{
 pin_project! {
     /// The future of [`Retry`](crate::Retry). Dropping it drops the attempt that runs, and starts no other; what an
     /// attempt that did not begin would have cost goes back to the budget.
+    #[must_use = "a future does nothing until it is polled"]
     pub struct RetryFuture<S, Req, C = ByErrorType, K = ByRequest>
     where
         S: Service<Req>,

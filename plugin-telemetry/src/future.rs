@@ -91,6 +91,7 @@ impl Drop for Active {
 pin_project! {
     /// The future of [`Telemetry`](super::Telemetry). Dropping it drops the call and counts it as cancelled,
     /// or as a failure when it is dropped because its time was up and the service had at least half of it.
+    #[must_use = "a future does nothing until it is polled"]
     pub struct ResponseFuture<F, C, O> {
         #[pin]
         inner: F,

@@ -20,7 +20,7 @@ impl CircuitBreakerConfig {
 
 /// Settings that have not been checked yet. The [page of the crate](crate#defaults) has the defaults and bounds.
 #[derive(Clone, Debug, PartialEq)]
-#[must_use = "settings do nothing until they are built"]
+#[must_use = "a builder does nothing until `build` is called"]
 pub struct CircuitBreakerConfigBuilder {
     pub(super) enabled: bool,
     pub(super) failure_threshold: u32,

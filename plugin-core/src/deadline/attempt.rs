@@ -163,6 +163,7 @@ where
 
 pin_project! {
     /// The future of [`AttemptTimeout`]. Dropping it drops the call.
+    #[must_use = "a future does nothing until it is polled"]
     pub struct AttemptTimeoutFuture<F, R> {
         #[pin]
         inner: Option<F>,

@@ -68,6 +68,7 @@ pin_project! {
     /// # Panics
     ///
     /// When it is polled after it has ended.
+    #[must_use = "a future does nothing until it is polled"]
     pub struct DeadlineFuture<F, R> {
         #[pin]
         inner: Option<F>,

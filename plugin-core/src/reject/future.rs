@@ -14,6 +14,7 @@ use crate::{Rejected, polled_after_end, readiness};
 
 pin_project! {
     /// The future of a layer that refuses in `call` or passes the request on. Dropping it drops the call.
+    #[must_use = "a future does nothing until it is polled"]
     pub struct RejectFuture<F, R> {
         #[pin]
         state: RejectState<F, R>,

@@ -31,6 +31,7 @@ pub(super) struct KeepPlan<K, Res, C> {
 
 pin_project! {
     /// The future of [`Cache`](super::Cache). Dropping it drops the call; nothing is kept of it.
+    #[must_use = "a future does nothing until it is polled"]
     pub struct CacheFuture<F, K, Res, C> {
         #[pin]
         inner: Option<F>,

@@ -107,6 +107,7 @@ impl<K: Hash + Eq, Res, Err> fmt::Debug for Caller<K, Res, Err> {
 pin_project! {
     /// The future of [`Coalesce`](super::Coalesce). The call goes on without it while it has other callers; dropped as
     /// the last of them, it drops the call.
+    #[must_use = "a future does nothing until it is polled"]
     pub struct CoalesceFuture<F, W> {
         // A call that is not shared.
         #[pin]

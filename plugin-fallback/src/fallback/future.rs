@@ -29,6 +29,7 @@ pub(super) struct FallbackPlan<I, K, C> {
 
 pin_project! {
     /// The future of [`Fallback`](super::Fallback). Dropping it drops the call, or the fallback that runs in its place.
+    #[must_use = "a future does nothing until it is polled"]
     pub struct FallbackFuture<Req, F, G, I, K, C> {
         // `None` once it has ended.
         #[pin]

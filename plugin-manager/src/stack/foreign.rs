@@ -63,6 +63,7 @@ impl<S: fmt::Debug> fmt::Debug for Foreign<S> {
 
 pin_project! {
     /// The future of a plugin that is code.
+    #[must_use = "a future does nothing until it is polled"]
     pub struct ForeignFuture<F> {
         #[pin]
         inner: Option<F>,

@@ -71,6 +71,7 @@ impl fmt::Debug for Transport {
 
 pin_project! {
     /// The future of [`Transport`].
+    #[must_use = "a future does nothing until it is polled"]
     pub struct TransportFuture {
         #[pin]
         kind: TransportCall,

@@ -139,7 +139,7 @@ impl RetryConfig {
 
 /// Makes a [`RetryConfig`].
 #[derive(Clone, Debug)]
-#[must_use = "a builder makes nothing until `build`"]
+#[must_use = "a builder does nothing until `build` is called"]
 pub struct RetryConfigBuilder {
     config: RetryConfig,
     max_retries: u32,

@@ -78,7 +78,7 @@ impl HedgeConfig {
 
 /// Makes a [`HedgeConfig`].
 #[derive(Clone, Debug)]
-#[must_use = "a builder makes nothing until `build`"]
+#[must_use = "a builder does nothing until `build` is called"]
 pub struct HedgeConfigBuilder {
     delay: HedgeDelay,
     max: u32,

@@ -33,6 +33,7 @@ use crate::{
 pin_project! {
     /// The future of [`Hedge`](crate::Hedge). Dropping it drops all attempts; a hedge that did not begin goes back to the
     /// budget.
+    #[must_use = "a future does nothing until it is polled"]
     pub struct HedgeFuture<S, Req, C = ByErrorType, K = ByRequest>
     where
         S: Service<Req>,
