@@ -149,6 +149,26 @@ impl Counters {
 }
 
 /// Reads the counts of a [`TelemetryLayer`](super::TelemetryLayer), and of every service that it made.
+///
+/// ```
+/// use plugin_telemetry::TelemetryLayer;
+/// use tower::{BoxError, Layer, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), BoxError> {
+/// let layer = TelemetryLayer::new("echo");
+/// let handle = layer.handle();
+/// let service = layer.layer(service_fn(|word: &'static str| async move { Ok::<_, BoxError>(word) }));
+///
+/// for _ in 0..100 {
+///     service.clone().oneshot("hello").await?;
+/// }
+/// let stats = handle.stats();
+/// assert_eq!((stats.total(), stats.active()), (100, 0));
+/// assert!(stats.percentile(0.5) <= stats.percentile(0.99)); // of the durations
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct TelemetryHandle(pub(super) Arc<Counters>);
 

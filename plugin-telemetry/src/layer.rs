@@ -17,6 +17,26 @@ use plugin_core::{
 /// Put it outermost, so that refused calls are counted too. Counts are kept in stripes, so that two threads do not
 /// meet; [`TelemetryHandle::stats`] adds them up. A future that is dropped counts as cancelled, one that panics as a
 /// failure; in either case the call is no longer active. With `follow(AtEnd)` a call lasts until the end of its body.
+///
+/// ```
+/// use plugin_telemetry::{Status, TelemetryLayer};
+/// use tower::{BoxError, ServiceBuilder, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), BoxError> {
+/// let layer = TelemetryLayer::new("parser");
+/// let handle = layer.handle();
+/// let service = ServiceBuilder::new()
+///     .layer(layer)
+///     .service(service_fn(|text: &'static str| async move { text.parse::<u32>().map_err(BoxError::from) }));
+///
+/// assert_eq!(service.clone().oneshot("42").await?, 42);
+/// assert!(service.oneshot("forty-two").await.is_err());
+/// let stats = handle.stats();
+/// assert_eq!((stats.ended(Status::Success), stats.ended(Status::Failure)), (1, 1));
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "a layer does nothing until it wraps a service"]
 pub struct TelemetryLayer<D = AnyRequest, C = ByErrorType, O = AtHead> {
     name: Arc<str>,

@@ -10,6 +10,19 @@ use plugin_core::{
 /// How a transport connects to its plugin. A value that exists is valid.
 ///
 /// The [page of the crate](crate#settings) has the keys, with their defaults and bounds.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use plugin_transports::ConnectionConfig;
+///
+/// let config = ConnectionConfig::builder().with_max_connections(20).build()?;
+/// assert_eq!(config.max_connections(), 20);
+///
+/// let fault = ConnectionConfig::builder().with_connection_timeout(Duration::ZERO).build().expect_err("no time");
+/// assert_eq!(fault.to_string(), "?");
+/// # Ok::<(), plugin_transports::plugin_core::ConfigError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConnectionConfig {
     max_connections: usize,

@@ -7,6 +7,19 @@ use plugin_core::{ConfigError, settings};
 /// Settings of a [`CacheLayer`](super::CacheLayer).
 ///
 /// The [page of the crate](crate#settings-of-the-cache) has the keys, with their defaults and bounds.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use plugin_fallback::cache::CacheConfig;
+///
+/// let config = CacheConfig::builder().with_ttl(Duration::from_secs(10)).build()?;
+/// assert_eq!(config.max_entries(), 10_000); // the default
+///
+/// let fault = CacheConfig::builder().with_ttl(Duration::ZERO).build().expect_err("nothing would be kept");
+/// assert_eq!(fault.to_string(), "`ttl` must be longer than zero, and is 0s");
+/// # Ok::<(), plugin_fallback::plugin_core::ConfigError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CacheConfig {
     ttl: Duration,
@@ -47,7 +60,7 @@ impl CacheConfig {
 
 /// Makes a [`CacheConfig`].
 #[derive(Clone, Debug)]
-#[must_use = "settings take effect when they are built and given to a layer"]
+#[must_use = "a builder does nothing until `build` is called"]
 pub struct CacheConfigBuilder {
     config: CacheConfig,
 }

@@ -91,6 +91,30 @@ where
 }
 
 /// Reads and clears what a [`CacheLayer`](super::CacheLayer) keeps.
+///
+/// ```
+/// use plugin_fallback::{
+///     cache::{CacheConfig, CacheLayer},
+///     plugin_core::{Call, PluginError},
+/// };
+/// use tower::{Layer, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), PluginError> {
+/// let layer = CacheLayer::new(CacheConfig::default(), |call: &Call<&'static str>| Some(*call.payload())).every_call();
+/// let handle = layer.handle();
+/// let service = layer.layer(service_fn(|call: Call<&'static str>| async move {
+///     Ok::<_, PluginError>(call.into_payload().len())
+/// }));
+///
+/// service.clone().oneshot(Call::new("article 7")).await?;
+/// handle.remove(&"article 7"); // it was changed
+/// service.clone().oneshot(Call::new("article 7")).await?;
+/// assert_eq!((handle.stats().misses(), handle.stats().hits()), (2, 0));
+/// handle.clear();
+/// # Ok(())
+/// # }
+/// ```
 pub struct CacheHandle<K, Res>(pub(super) Arc<Store<K, Res>>);
 
 impl<K, Res> CacheHandle<K, Res>

@@ -23,6 +23,31 @@ use plugin_core::{
 /// whose deadline passes gets the refusal `PLUGIN_1204`, in the way of [`reject_with`](Self::reject_with); over requests
 /// of another type add [`without_deadlines`](Self::without_deadlines). A call with a key costs four allocations, however
 /// many share it.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use plugin_fallback::{
+///     coalesce::CoalesceLayer,
+///     plugin_core::{Call, PluginError},
+/// };
+/// use tower::{ServiceBuilder, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), PluginError> {
+/// let service = ServiceBuilder::new()
+///     .layer(CoalesceLayer::new(|call: &Call<u32>| Some(*call.payload())))
+///     .service(service_fn(|call: Call<u32>| async move {
+///         tokio::time::sleep(Duration::from_secs(1)).await;
+///         Ok::<_, PluginError>(call.into_payload() * 2)
+///     }));
+///
+/// // Two at the same time, one call of the service.
+/// let (one, other) = tokio::join!(service.clone().oneshot(Call::new(21)), service.oneshot(Call::new(21)));
+/// assert_eq!((one?, other?), (42, 42));
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "a layer does nothing until it wraps a service"]
 pub struct CoalesceLayer<K, X, Res, Err, D = ByDeadline> {
     shared: Striped<SharedCalls<K, Res, Err>>,

@@ -25,6 +25,23 @@ use plugin_core::{
 /// The error type stays. Only [`service`](Self::service) needs the request, and clones it for every call; a value or a
 /// function needs no `Clone` of it. A call that does not fail costs one reference count, in a
 /// stripe of the thread's own. A future that is dropped drops whichever of the two calls is running.
+///
+/// ```
+/// use plugin_fallback::FallbackLayer;
+/// use tower::{BoxError, ServiceBuilder, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), BoxError> {
+/// let layer = FallbackLayer::value(0);
+/// let service = ServiceBuilder::new()
+///     .layer(layer)
+///     .service(service_fn(|text: &'static str| async move { text.parse::<u32>().map_err(BoxError::from) }));
+///
+/// assert_eq!(service.clone().oneshot("42").await?, 42);
+/// assert_eq!(service.oneshot("forty-two").await?, 0);
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "a layer does nothing until it wraps a service"]
 pub struct FallbackLayer<I, C = EveryFailure> {
     /// `None` when it is switched off.

@@ -44,7 +44,27 @@ pub fn auto() -> AutoBuilder {
 /// Files are taken in the order of their paths. Names that begin with a dot are left out, links to directories are not
 /// followed, and links to files only when the file is within the directory. What cannot be read is left out with a
 /// warning in the log. More than 1,000 plugins, or 100,000 entries of directories, are an error.
-#[must_use = "a builder does nothing until it is built"]
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use plugin_manager::builder;
+///
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// let built = builder::auto()
+///     .with_directory("/usr/lib/my-program/plugins")
+///     .with_pattern("plugin-*")
+///     .with_timeout(Duration::from_secs(5))
+///     .build()
+///     .await?;
+/// for plugin in built.manager().list() {
+///     println!("{}", plugin.name);
+/// }
+/// # Ok(())
+/// # }
+/// # let _ = run;
+/// ```
+#[must_use = "a builder does nothing until `build` is called"]
 pub struct AutoBuilder {
     builder: Builder,
     search: Search,

@@ -75,7 +75,24 @@ pub fn production() -> Builder {
 type Make = Box<dyn FnOnce(&str, Duration) -> Result<Registration<Bytes, Bytes>, PluginError> + Send>;
 
 /// Collects plugins and settings. Made by [`simple`], [`development`] and [`production`].
-#[must_use = "a builder does nothing until it is built"]
+///
+/// ```
+/// use bytes::Bytes;
+/// use plugin_core::{Call, PluginError, Reply};
+/// use plugin_manager::builder;
+/// use plugin_transports::inproc::plugin_fn;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let echo = plugin_fn(|call: Call<Bytes>| async move { Ok::<_, PluginError>(Reply::new(call.into_payload())) });
+/// let built = builder::simple().with_plugin("echo", echo).with_metrics(true).build().await?;
+///
+/// assert_eq!(built.manager().execute("echo", "[1]".into()).await?.payload(), "[1]");
+/// assert!(built.scrape().is_some());
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "a builder does nothing until `build` is called"]
 pub struct Builder {
     timeout: Duration,
     metrics: bool,

@@ -50,6 +50,20 @@ static TOKEN: Table = Table::new(
 );
 
 /// The admin plane. `Debug` shows no secret.
+///
+/// ```
+/// use std::path::Path;
+///
+/// use plugin_manager::config;
+///
+/// let text = "
+/// plugins: [{name: billing, transport: http, endpoint: 'http://127.0.0.1:8001/'}]
+/// ";
+/// let config = config::from_text(Path::new("gateway.yaml"), text, None, &|_| None)?;
+/// assert_eq!(config.admin().listen().to_string(), "127.0.0.1:9090"); // the default
+/// assert!(config.admin().verifier().is_none()); // whoever is on this machine may use it
+/// # Ok::<(), plugin_settings::Faults>(())
+/// ```
 #[derive(Clone)]
 pub struct AdminConfig {
     listen: SocketAddr,

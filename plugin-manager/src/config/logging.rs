@@ -48,6 +48,21 @@ pub enum LogFormat {
 }
 
 /// What is logged, and how.
+///
+/// ```
+/// use std::path::Path;
+///
+/// use plugin_manager::config::{self, LogFormat};
+///
+/// let text = "
+/// plugins: [{name: billing, transport: http, endpoint: 'http://127.0.0.1:8001/'}]
+/// logging: {level: warn, format: json}
+/// ";
+/// let config = config::from_text(Path::new("gateway.yaml"), text, None, &|_| None)?;
+/// assert_eq!(config.logging().format(), LogFormat::Json);
+/// assert!(config.logging().directives().contains("warn"));
+/// # Ok::<(), plugin_settings::Faults>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoggingConfig {
     level: Level,

@@ -93,6 +93,25 @@ static TLS: Table = Table::new(
 const MAX_BODIES: u64 = 256 << 20;
 
 /// The data plane. `Debug` shows no secret.
+///
+/// ```
+/// use std::path::Path;
+///
+/// use plugin_manager::config;
+///
+/// let text = "
+/// plugins: [{name: billing, transport: http, endpoint: 'http://127.0.0.1:8001/'}]
+/// server: {listen: '127.0.0.1:8080', max_body: 1MiB}
+/// ";
+/// let config = config::from_text(Path::new("gateway.yaml"), text, None, &|_| None)?;
+/// assert_eq!(config.server().max_body(), 1024 * 1024);
+///
+/// // A test takes any free port.
+/// let server = config.server().clone().with_listen(([127, 0, 0, 1], 0).into());
+/// let config = config.with_server(server);
+/// assert_eq!(config.server().listen().port(), 0);
+/// # Ok::<(), plugin_settings::Faults>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
     listen: SocketAddr,

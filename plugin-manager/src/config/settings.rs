@@ -79,6 +79,26 @@ static START: Table = Table::new(
 
 /// A configuration in which nothing is wrong, but perhaps how a plugin is reached that a registered factory may make
 /// ([`check_types`](Self::check_types)). `Debug` shows no secret.
+///
+/// ```
+/// use std::path::Path;
+///
+/// use plugin_manager::config;
+///
+/// let text = "
+/// plugins:
+///   - {name: billing, transport: http, endpoint: 'http://127.0.0.1:8001/'}
+/// shutdown_timeout: 10s
+/// ";
+/// let config = config::from_text(Path::new("gateway.yaml"), text, None, &|_| None)?; // no variables
+/// assert_eq!(config.plugins().len(), 1);
+/// assert_eq!(config.shutdown_timeout().as_secs(), 10);
+///
+/// let text = text.replace("10s", "soon");
+/// let faults = config::from_text(Path::new("gateway.yaml"), &text, None, &|_| None).expect_err("no duration");
+/// assert!(faults.to_string().starts_with("gateway.yaml:4:19: shutdown_timeout: "), "{faults}");
+/// # Ok::<(), plugin_settings::Faults>(())
+/// ```
 #[derive(Clone)]
 pub struct Config {
     logging: LoggingConfig,

@@ -27,6 +27,17 @@ pub trait Factory: Send + Sync {
 }
 
 /// The factories that a configuration can name.
+///
+/// ```
+/// use plugin_core::{Call, PluginError, Reply};
+/// use plugin_manager::launch::Factories;
+/// use plugin_transports::{inproc::plugin_fn, json};
+///
+/// let double = plugin_fn(|call: Call<u32>| async move { Ok::<_, PluginError>(Reply::new(call.into_payload() * 2)) });
+/// // A plugin of the configuration that says `type: double` is this one.
+/// let factories = Factories::new().with_plugin("double", json::serve(double));
+/// # drop(factories);
+/// ```
 #[derive(Clone, Default)]
 #[must_use = "factories do nothing until a gateway is started with them"]
 pub struct Factories(BTreeMap<String, Arc<dyn Factory>>);

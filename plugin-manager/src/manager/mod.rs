@@ -45,6 +45,27 @@ use table::{PlaceState, Row, Table, TableEntry};
 /// A call is one load of the table and one call through the stack's slots: one allocation, for the future that
 /// [`execute`](Self::execute) returns. Every change builds a new table beside the old one and swaps it, so calls never
 /// wait for a change. Dropping a call's future drops the call.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use plugin_core::{Call, PluginError, Reply};
+/// use plugin_manager::manager::Manager;
+/// use plugin_transports::inproc::plugin_fn;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), PluginError> {
+/// let double = plugin_fn(|call: Call<u32>| async move { Ok::<_, PluginError>(Reply::new(call.into_payload() * 2)) });
+///
+/// let manager: Manager<u32, u32> = Manager::new();
+/// manager.register("double", double)?;
+/// assert_eq!(manager.execute("double", 21).await?.into_payload(), 42);
+/// assert_eq!(manager.list().len(), 1);
+///
+/// assert!(manager.shutdown(Duration::from_secs(5)).await.iter().all(|report| report.is_clean()));
+/// # Ok(())
+/// # }
+/// ```
 pub struct Manager<Req, Res> {
     shared: Arc<Shared<Req, Res>>,
 }

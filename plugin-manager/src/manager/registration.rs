@@ -21,6 +21,25 @@ type ProbeFn = Arc<dyn Fn() -> BoxFuture<HealthStatus> + Send + Sync>;
 ///
 /// Any stack that is a [`Plugin`] will do, such as one that `ServiceBuilder` made. What it does not bring is absent from
 /// reports; calls, drain and shutdown work on every stack.
+///
+/// ```
+/// use plugin_core::{Call, PluginError, PluginInfo, Reply};
+/// use plugin_manager::manager::{Manager, Registration};
+/// use plugin_transports::inproc::plugin_fn;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), PluginError> {
+/// let echo = plugin_fn(|call: Call<String>| async move { Ok::<_, PluginError>(Reply::new(call.into_payload())) });
+/// let registration = Registration::new(echo)
+///     .with_info(PluginInfo::new("echo", "1.2.0"))
+///     .on_close(|| async { Ok(()) }); // flush a file, say
+///
+/// let manager: Manager<String, String> = Manager::new();
+/// manager.register_with("echo", registration)?;
+/// assert_eq!(manager.get("echo").map(|view| view.info.version), Some("1.2.0".into()));
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "a registration does nothing until a manager takes it"]
 pub struct Registration<Req, Res> {
     make: MakeFn<Req, Res>,

@@ -14,6 +14,18 @@ const SLOTS: usize = 64;
 ///
 /// The [page of the crate](crate#defaults) has them under `budget`, with their defaults and bounds. A `ratio` is kept in
 /// millionths.
+///
+/// ```
+/// use plugin_retry::{BudgetConfig, RetryConfig};
+///
+/// let budget = BudgetConfig::default();
+/// // A fifth of the successes of the last ten seconds, and ten for each second.
+/// assert_eq!((budget.ratio(), budget.min_per_second(), budget.window()), (0.2, 10, 10));
+///
+/// let config = RetryConfig::builder().with_budget(budget).build()?;
+/// assert_eq!(config.budget(), Some(budget));
+/// # Ok::<(), plugin_retry::plugin_core::ConfigError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BudgetConfig {
     /// In millionths: a share of a count is then exact.

@@ -8,6 +8,17 @@ use crate::sync::{AtomicU64, Ordering};
 /// The settings of a [`Throttle`].
 ///
 /// The [page of the crate](crate#defaults) has them under `throttle`, with their defaults and bounds.
+///
+/// ```
+/// use plugin_retry::{RetryConfig, ThrottleConfig};
+///
+/// let throttle = ThrottleConfig::default();
+/// assert_eq!((throttle.max_tokens(), throttle.token_ratio()), (10, 0.1));
+///
+/// let config = RetryConfig::builder().with_throttle(throttle).build()?; // instead of the budget
+/// assert_eq!((config.throttle(), config.budget()), (Some(throttle), None));
+/// # Ok::<(), plugin_retry::plugin_core::ConfigError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ThrottleConfig {
     max_tokens: u32,

@@ -13,6 +13,22 @@ use super::{AuthConfig, AuthMethod};
 /// `Debug` shows no secret.
 ///
 /// The [page of the crate](crate#settings) has the keys.
+///
+/// ```
+/// use plugin_transports::auth::{AuthConfig, ClientConfig, Verifier};
+///
+/// let client = ClientConfig::new("billing", AuthConfig::api_key("a long secret"))?;
+/// let verifier = Verifier::new().with_client(&client);
+///
+/// let mut headers = http::HeaderMap::new();
+/// assert!(verifier.verify(&headers).is_none());
+/// headers.insert("x-api-key", http::HeaderValue::from_static("a long secret"));
+/// assert_eq!(verifier.verify(&headers).map(|client| client.name().to_owned()).as_deref(), Some("billing"));
+///
+/// let fault = ClientConfig::new("billing", AuthConfig::none()).expect_err("nothing to know it by");
+/// assert_eq!(fault.to_string(), "?");
+/// # Ok::<(), plugin_transports::plugin_core::ConfigError>(())
+/// ```
 #[derive(Clone)]
 pub struct ClientConfig {
     name: String,

@@ -14,6 +14,18 @@ use super::{AuthMethod, Credentials, credentials::TlsFiles};
 /// The [page of the crate](crate#settings) has the keys.
 ///
 /// A secret that the method has no use for is refused, and an empty text counts as absent.
+///
+/// ```
+/// use plugin_transports::auth::{AuthConfig, AuthMethod};
+///
+/// let auth = AuthConfig::bearer("a token");
+/// assert_eq!(auth.method(), AuthMethod::Bearer);
+/// assert!(!format!("{auth:?}").contains("a token"));
+///
+/// let fault = AuthConfig::api_key("").build().expect_err("a method without its secret");
+/// assert_eq!(fault.to_string(), "?");
+/// # Ok::<(), plugin_transports::plugin_core::PluginError>(())
+/// ```
 #[derive(Clone, Default)]
 pub struct AuthConfig {
     pub(super) method: AuthMethod,

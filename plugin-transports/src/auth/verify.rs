@@ -27,6 +27,30 @@ use super::Verifier;
 ///
 /// It decides in `call`, before the body is read. It goes onto an `axum::Router`, and onto any service whose body can be
 /// made out of [`Bytes`].
+///
+/// ```
+/// use bytes::Bytes;
+/// use http::{Request, Response, StatusCode};
+/// use http_body_util::Full;
+/// use plugin_transports::auth::{Identity, Verifier, VerifyLayer};
+/// use tower::{BoxError, ServiceBuilder, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), BoxError> {
+/// let service = ServiceBuilder::new()
+///     .layer(VerifyLayer::new(Verifier::new().with_bearer("billing", "s3cret")))
+///     .service(service_fn(|request: Request<()>| async move {
+///         let who = request.extensions().get::<Identity>().map_or("nobody", Identity::name).to_owned();
+///         Ok::<_, BoxError>(Response::new(Full::<Bytes>::from(who)))
+///     }));
+///
+/// let known = Request::get("/").header("authorization", "Bearer s3cret").body(())?;
+/// assert_eq!(service.clone().oneshot(known).await?.status(), StatusCode::OK);
+/// let unknown = Request::get("/").body(())?;
+/// assert_eq!(service.oneshot(unknown).await?.status(), StatusCode::UNAUTHORIZED);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "a layer does nothing until it wraps a service"]
 pub struct VerifyLayer {
@@ -49,6 +73,28 @@ impl<S> Layer<S> for VerifyLayer {
 }
 
 /// The service that [`VerifyLayer`] makes.
+///
+/// ```
+/// use bytes::Bytes;
+/// use http::{Request, Response};
+/// use http_body_util::{BodyExt, Full};
+/// use plugin_transports::auth::{Verifier, VerifyLayer};
+/// use tower::{BoxError, Layer, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), BoxError> {
+/// let layer = VerifyLayer::new(Verifier::new().with_api_key("billing", "a long secret"));
+/// let service = layer.layer(service_fn(|_: Request<()>| async {
+///     Ok::<_, BoxError>(Response::new(Full::<Bytes>::from("hello")))
+/// }));
+///
+/// let refused = service.oneshot(Request::get("/").body(())?).await?;
+/// assert!(refused.headers().contains_key("www-authenticate"));
+/// let body = refused.into_body().collect().await?.to_bytes();
+/// assert!(std::str::from_utf8(&body)?.contains("AUTH_1106"));
+/// # Ok(())
+/// # }
+/// ```
 pub type Verify<S> = Wrapped<VerifyLayer, S>;
 
 impl<S, B, R> Wrap<S, Request<B>> for VerifyLayer
@@ -91,6 +137,7 @@ fn refuse<R: From<Bytes>>(verifier: &Verifier) -> Response<R> {
 
 pin_project! {
     /// The future of [`Verify`].
+    #[must_use = "a future does nothing until it is polled"]
     pub struct VerifyFuture<F, R> {
         #[pin]
         state: VerifyState<F, R>,

@@ -48,6 +48,21 @@ pub fn instance<S>(service: S, info: PluginInfo) -> PluginInstance<S> {
 }
 
 /// What [`plugin_fn`] makes.
+///
+/// ```
+/// use plugin_transports::{
+///     inproc::plugin_fn,
+///     plugin_core::{Call, PluginError, Reply},
+/// };
+/// use tower::ServiceExt;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), PluginError> {
+/// let double = plugin_fn(|call: Call<u32>| async move { Ok::<_, PluginError>(Reply::new(call.into_payload() * 2)) });
+/// assert_eq!(double.oneshot(Call::new(21)).await?.into_payload(), 42);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy)]
 pub struct PluginFn<F>(F);
 

@@ -44,6 +44,29 @@ pub type Served<S, Req, Res> = JsonService<S, FromJson<Req, Res>>;
 
 /// A service between callers that speak in types and one that speaks in JSON, or the other way round: [`Typed`] or
 /// [`Served`].
+///
+/// ```
+/// use bytes::Bytes;
+/// use plugin_transports::{
+///     inproc::plugin_fn,
+///     json,
+///     plugin_core::{Call, PluginError, Reply},
+/// };
+/// use tower::ServiceExt;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), PluginError> {
+/// let double = plugin_fn(|call: Call<u32>| async move { Ok::<_, PluginError>(Reply::new(call.into_payload() * 2)) });
+///
+/// let bytes = json::serve(double); // JSON outside, types inside
+/// let reply = bytes.clone().oneshot(Call::new(Bytes::from_static(b"21"))).await?;
+/// assert_eq!(reply.payload(), "42");
+///
+/// let typed = json::typed::<u32, u32, _>(bytes); // and the way back
+/// assert_eq!(typed.oneshot(Call::new(21)).await?.into_payload(), 42);
+/// # Ok(())
+/// # }
+/// ```
 pub struct JsonService<S, W> {
     inner: S,
     way: PhantomData<fn() -> W>,
@@ -193,6 +216,7 @@ pin_project! {
 
 pin_project! {
     /// The future of [`JsonService`]. Dropping it drops the call.
+    #[must_use = "a future does nothing until it is polled"]
     pub struct JsonFuture<F, W> {
         #[pin]
         work: JsonWork<F>,

@@ -18,6 +18,19 @@ use crate::{json, lines::client::LineLimits};
 /// Settings of a plugin that runs as a process of its own. Made by [`ProcessConfig::builder`].
 ///
 /// The [page of the crate](crate#settings) has the keys, with their defaults and bounds.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use plugin_transports::process::ProcessConfig;
+///
+/// let config = ProcessConfig::builder("greeter", "python3").with_arg("greeter.py").with_work_dir("plugins").build()?;
+/// assert_eq!(config.name(), "greeter");
+///
+/// let fault = ProcessConfig::builder("greeter", "python3").with_start_timeout(Duration::ZERO).build();
+/// assert_eq!(fault.expect_err("no time to start").to_string(), "?");
+/// # Ok::<(), plugin_transports::plugin_core::ConfigError>(())
+/// ```
 #[derive(Clone)]
 pub struct ProcessConfig {
     pub(super) name: String,

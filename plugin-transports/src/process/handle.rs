@@ -49,6 +49,22 @@ impl Owner {
 }
 
 /// Reads and controls one plugin's process. It does not keep the process alive.
+///
+/// ```
+/// use plugin_transports::process::{ProcessConfig, ProcessState, connect};
+///
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// let config = ProcessConfig::builder("greeter", "python3").with_arg("greeter.py").build()?;
+/// let plugin = connect(config).await?;
+/// let process = plugin.service().handle();
+///
+/// process.restart().await?; // a new version was installed
+/// assert_eq!(process.state(), ProcessState::Ready);
+/// println!("pid {:?}, {} restarts", process.pid(), process.stats().restarts);
+/// # Ok(())
+/// # }
+/// # let _ = run;
+/// ```
 #[derive(Clone)]
 pub struct ProcessHandle {
     shared: Arc<LinkState>,

@@ -13,6 +13,21 @@ use plugin_core::{Backoff, ConfigError, Jitter, clock::Instant, settings::Settin
 /// [`ProcessHandle::retry_now`](super::ProcessHandle::retry_now) begin anew at once; with `max_in_window` 0 only they do.
 /// What is ready again has not yet proved anything: deaths stay counted for their window, so that one more within it makes the
 /// plugin fail at once. A process that was up for a whole window starts anew with the shortest wait.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use plugin_transports::process::RestartConfig;
+///
+/// // Waits from 1 s to 1 min; the fourth death in five minutes is a crash loop.
+/// let (initial, max, window) = (Duration::from_secs(1), Duration::from_secs(60), Duration::from_secs(300));
+/// let config = RestartConfig::new(initial, max, window, 3)?;
+/// assert_eq!(config.max_in_window(), 3);
+///
+/// let fault = RestartConfig::new(max, initial, window, 3).expect_err("the longest wait is the shorter one");
+/// assert_eq!(fault.to_string(), "?");
+/// # Ok::<(), plugin_transports::plugin_core::ConfigError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RestartConfig {
     backoff: Backoff,

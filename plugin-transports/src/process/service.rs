@@ -37,6 +37,24 @@ use crate::lines::{
 /// many calls in flight are answered with an error by `call`, at once; a call that meets a process which is being started
 /// again waits for the end of that start, within its own limits. Every clone calls the same
 /// process; when the last clone, call and [`PluginInstance`](plugin_core::PluginInstance) is dropped, it is stopped.
+///
+/// ```
+/// use bytes::Bytes;
+/// use plugin_transports::{
+///     plugin_core::Call,
+///     process::{ProcessConfig, connect},
+/// };
+/// use tower::ServiceExt;
+///
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// let config = ProcessConfig::builder("greeter", "python3").with_arg("greeter.py").build()?;
+/// let plugin = connect(config).await?; // once it is ready
+/// let reply = plugin.service().clone().oneshot(Call::new(Bytes::from_static(br#""you""#))).await?;
+/// assert_eq!(reply.payload(), r#""hello you""#);
+/// # Ok(())
+/// # }
+/// # let _ = run;
+/// ```
 #[derive(Clone)]
 pub struct ProcessService {
     /// Core's limit of an attempt is the only one that a call has, here or further out.
@@ -145,6 +163,7 @@ impl fmt::Debug for ProcessService {
 ///
 /// Nothing is sent before the first poll. Dropping it withdraws a request that the process has not been sent; of one
 /// that was sent the reply is dropped when it comes, and no other call is delayed.
+#[must_use = "a future does nothing until it is polled"]
 pub struct ProcessFuture {
     work: ProcessWork,
     owner: Arc<Owner>,

@@ -17,6 +17,13 @@ use super::{TlsError, TlsErrorKind, TlsVersion, files, provider};
 /// | `ca_file` | the platform's authorities | PEM; the only authorities that are trusted |
 /// | `cert_file`, `key_file` | none | a client certificate with its chain, and its private key, both PEM |
 /// | `min_version` | 1.2 | |
+///
+/// ```
+/// use plugin_transports::tls::ClientTlsConfig;
+///
+/// let config = ClientTlsConfig::new().with_ca_file("/etc/ssl/no-such-file.pem");
+/// assert_eq!(config.faults().len(), 1); // the file is not there: `build` says the same
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct ClientTlsConfig {
     ca: Option<PathBuf>,

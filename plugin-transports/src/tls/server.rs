@@ -13,6 +13,14 @@ use super::{TlsError, TlsErrorKind, TlsVersion, files, provider};
 /// | `cert_file`, `key_file` | required | the certificate with its chain, and its private key, both PEM |
 /// | `client_ca_file` | none | PEM; a client without a certificate from one of these authorities is turned away |
 /// | `min_version` | 1.2 | |
+///
+/// ```
+/// use plugin_transports::tls::ServerTlsConfig;
+///
+/// let config = ServerTlsConfig::new("/etc/ssl/no-such-file.pem", "/etc/ssl/no-such-key.pem");
+/// let faults: Vec<_> = config.faults().iter().map(ToString::to_string).collect();
+/// assert_eq!(faults.len(), 2, "{faults:?}"); // each file that is not there, at once
+/// ```
 #[derive(Clone, Debug)]
 pub struct ServerTlsConfig {
     cert: PathBuf,

@@ -50,6 +50,17 @@ impl HttpVersion {
 /// Settings of a plugin that is reached over HTTP. Made by [`HttpConfig::builder`].
 ///
 /// The [page of the crate](crate#settings) has the keys, with their defaults and bounds.
+///
+/// ```
+/// use plugin_transports::http::HttpConfig;
+///
+/// let config = HttpConfig::builder("billing", "https://billing.internal:8443/plugin").build()?;
+/// assert!(config.is_tls());
+///
+/// let fault = HttpConfig::builder("billing", "billing.internal").check().expect_err("no scheme");
+/// assert_eq!(fault.to_string(), "?");
+/// # Ok::<(), plugin_transports::plugin_core::PluginError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct HttpConfig {
     pub(super) name: String,

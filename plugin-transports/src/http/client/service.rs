@@ -127,6 +127,30 @@ impl HttpPlugin {
 /// | 502, 503, another 504 | `TRANSPORT_1301` | yes, after `Retry-After` | maybe |
 /// | another status; a redirect; an answer that is not JSON | `TRANSPORT_1301` | no | maybe |
 /// | the instance was closed | `LIFECYCLE_2101` | no | nothing, or maybe when it was cut off |
+///
+/// ```
+/// use bytes::Bytes;
+/// use plugin_transports::{
+///     http::{HttpConfig, HttpPlugin, ServerOptions, serve},
+///     inproc::plugin_fn,
+///     json,
+///     plugin_core::{Call, PluginError, Reply},
+/// };
+/// use tower::ServiceExt;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let double = plugin_fn(|call: Call<u32>| async move { Ok::<_, PluginError>(Reply::new(call.into_payload() * 2)) });
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+/// let server = serve(json::serve(double), listener, ServerOptions::new())?;
+///
+/// let endpoint = format!("http://{}/", server.local_addr());
+/// let plugin = HttpPlugin::connect(HttpConfig::builder("double", endpoint).build()?)?;
+/// let reply = plugin.service().clone().oneshot(Call::new(Bytes::from_static(b"21"))).await?;
+/// assert_eq!(reply.payload(), "42");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct HttpClient {
     limited: AttemptTimeout<Wire>,
@@ -230,6 +254,7 @@ impl Service<Call<Bytes>> for Wire {
 
 pin_project! {
     /// The future of [`HttpClient`].
+    #[must_use = "a future does nothing until it is polled"]
     pub struct HttpFuture {
         #[pin]
         work: HttpWork,

@@ -32,6 +32,28 @@ use crate::{http::body::Parts, wire::call_served};
 ///
 /// The call's deadline is the earlier of the envelope's `timeout` and the header `X-Request-Timeout`; when it passes, the
 /// plugin's future is dropped and the answer is 504. Dropping the future drops the plugin's.
+///
+/// ```
+/// use http::{Request, StatusCode};
+/// use http_body_util::Full;
+/// use plugin_transports::{
+///     http::PluginServer,
+///     inproc::plugin_fn,
+///     json,
+///     plugin_core::{Call, PluginError, Reply},
+/// };
+/// use tower::{BoxError, ServiceExt};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), BoxError> {
+/// let double = plugin_fn(|call: Call<u32>| async move { Ok::<_, PluginError>(Reply::new(call.into_payload() * 2)) });
+/// let server = PluginServer::new(json::serve(double)); // goes into any server for `http` services, such as axum's
+///
+/// let call = Request::post("/").header("content-type", "application/json").body(Full::from(r#"{"data": 21}"#))?;
+/// assert_eq!(server.oneshot(call).await?.status(), StatusCode::OK);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct PluginServer<S> {
     inner: S,
@@ -155,6 +177,7 @@ impl<S: fmt::Debug> fmt::Debug for PluginServer<S> {
 }
 
 /// The future of [`PluginServer`].
+#[must_use = "a future does nothing until it is polled"]
 pub struct PluginServerFuture(Option<BoxFuture<Response<Parts>>>);
 
 impl Future for PluginServerFuture {

@@ -20,6 +20,27 @@ pub(super) type Init = Arc<dyn Fn(Map<String, Value>) -> BoxFuture<Result<(), St
 /// | `drain_timeout` | 10 s | after which requests that were still worked on are dropped |
 /// | `health` | always healthy | |
 /// | `init` | none | |
+///
+/// ```
+/// use plugin_transports::{
+///     inproc::plugin_fn,
+///     json,
+///     lines::{ServeError, Server},
+///     plugin_core::{Call, PluginError, PluginInfo, Reply},
+/// };
+///
+/// # async fn run() -> Result<(), ServeError> {
+/// let shout = plugin_fn(|call: Call<String>| async move {
+///     Ok::<_, PluginError>(Reply::new(call.into_payload().to_uppercase()))
+/// });
+/// Server::new()
+///     .with_info(PluginInfo::new("shout", "1.0.0"))
+///     .with_concurrency(8)
+///     .serve(json::serve(shout)) // until standard input ends
+///     .await
+/// # }
+/// # let _ = run;
+/// ```
 #[derive(Clone)]
 #[must_use = "a server does nothing until `serve` is called"]
 pub struct Server {
