@@ -107,14 +107,12 @@ impl<C, R, O> CircuitBreakerLayer<C, R, O> {
 
     /// For HTTP: a status from 500 is a failure, and a refusal is answered with 503 and `Retry-After`.
     #[cfg(feature = "http")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "http")))]
     pub fn for_http(self) -> CircuitBreakerLayer<ByHttpStatus, AsHttpResponse, O> {
         self.classify(ByHttpStatus::new()).reject_with(AsHttpResponse)
     }
 
     /// For gRPC: the status decides, also in trailers, and a refusal is answered with `UNAVAILABLE` and `RetryInfo`.
     #[cfg(feature = "grpc")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "grpc")))]
     pub fn for_grpc(self) -> CircuitBreakerLayer<ByGrpcStatus, AsGrpcStatus, AtEnd> {
         self.classify(ByGrpcStatus).reject_with(AsGrpcStatus).follow(AtEnd)
     }

@@ -96,7 +96,6 @@ fn attribute(result: Result<&mut impl Attributed, &mut impl Attributed>, instanc
 /// which instance refused the connection. A request goes to one instance, unless
 /// [`Balance::retain_with`](crate::Balance::retain_with) says how it is copied.
 #[cfg(feature = "http")]
-#[cfg_attr(docsrs, doc(cfg(feature = "http")))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HttpEnvelope;
 

@@ -154,7 +154,6 @@ impl<S, C, R, O, E> Balance<S, C, R, O, E> {
     /// not told which instance it was, and may go back to it. With [`retain_with`](Self::retain_with) the balancer itself
     /// takes a request that was never sent to another instance.
     #[cfg(feature = "http")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "http")))]
     #[must_use]
     pub fn for_http(self) -> Balance<S, plugin_core::ByHttpStatus, R, O, crate::HttpEnvelope> {
         self.with_envelope(crate::HttpEnvelope).classify(plugin_core::ByHttpStatus::new())

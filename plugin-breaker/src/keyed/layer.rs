@@ -130,14 +130,12 @@ impl<K, X, C, R, O> KeyedBreakerLayer<K, X, C, R, O> {
 
     /// As [`CircuitBreakerLayer::for_http`](crate::CircuitBreakerLayer::for_http).
     #[cfg(feature = "http")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "http")))]
     pub fn for_http(self) -> KeyedBreakerLayer<K, X, ByHttpStatus, AsHttpResponse, O> {
         self.classify(ByHttpStatus::new()).reject_with(AsHttpResponse)
     }
 
     /// As [`CircuitBreakerLayer::for_grpc`](crate::CircuitBreakerLayer::for_grpc).
     #[cfg(feature = "grpc")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "grpc")))]
     pub fn for_grpc(self) -> KeyedBreakerLayer<K, X, ByGrpcStatus, AsGrpcStatus, AtEnd> {
         self.classify(ByGrpcStatus).reject_with(AsGrpcStatus).follow(AtEnd)
     }

@@ -13,7 +13,6 @@
 mod anchored;
 pub mod end;
 #[cfg(any(debug_assertions, feature = "test-util"))]
-#[cfg_attr(docsrs, doc(cfg(feature = "test-util")))]
 pub mod fake;
 
 use std::{
