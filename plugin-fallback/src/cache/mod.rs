@@ -3,9 +3,9 @@
 //! ```
 //! use std::time::Duration;
 //!
-//! use plugin_core::{
-//!     Call, PluginError, Reply,
+//! use plugin_fallback::{
 //!     cache::{CacheConfig, CacheLayer},
+//!     plugin_core::{Call, PluginError, Reply},
 //! };
 //! use tower::{ServiceBuilder, ServiceExt, service_fn};
 //!
