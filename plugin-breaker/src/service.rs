@@ -12,6 +12,26 @@ use crate::{CircuitBreakerHandle, CircuitBreakerLayer, Refuse, ResponseFuture};
 ///
 /// It is ready when its inner service is, and decides in `call`: a service that was found ready and is then dropped has
 /// taken no probe's place.
+///
+/// ```
+/// use plugin_breaker::CircuitBreakerLayer;
+/// use tower::{BoxError, Layer, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), BoxError> {
+/// let layer = CircuitBreakerLayer::default();
+/// let failing = layer.layer(service_fn(|(): ()| async { Err::<&str, BoxError>("connection refused".into()) }));
+/// let working = layer.layer(service_fn(|(): ()| async { Ok::<_, BoxError>("hello") }));
+///
+/// for _ in 0..5 {
+///     assert!(failing.clone().oneshot(()).await.is_err());
+/// }
+/// assert!(working.clone().oneshot(()).await.is_err()); // one layer, one breaker
+/// layer.handle().reset();
+/// assert_eq!(working.oneshot(()).await?, "hello");
+/// # Ok(())
+/// # }
+/// ```
 pub type CircuitBreaker<S, C = ByErrorType, R = AsErrorValue, O = AtHead> = Wrapped<CircuitBreakerLayer<C, R, O>, S>;
 
 impl<S, C, R, O, Req> Wrap<S, Req> for CircuitBreakerLayer<C, R, O>

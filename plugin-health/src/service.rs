@@ -12,6 +12,23 @@ use crate::{HealthGateHandle, HealthGateLayer, ResponseFuture};
 ///
 /// `poll_ready` is that of the inner service; `call` passes the request on or refuses. Dropping the response's future drops
 /// the inner call.
+///
+/// ```
+/// use plugin_health::{HealthCheck, HealthConfig, HealthGateLayer, plugin_core::HealthStatus, probe};
+/// use tower::{BoxError, Layer, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), BoxError> {
+/// let config = HealthConfig::builder().with_failure_limit(1).build()?;
+/// let check = HealthCheck::start(config, probe(|| async { HealthStatus::unhealthy("connection refused") }));
+/// let layer = HealthGateLayer::new(check.cell());
+/// let service = layer.layer(service_fn(|(): ()| async { Ok::<_, BoxError>("hello") }));
+///
+/// check.check_now().await;
+/// assert!(service.oneshot(()).await.is_err()); // one failed check is enough, by the settings above
+/// # Ok(())
+/// # }
+/// ```
 pub type HealthGate<S, R = AsErrorValue> = Wrapped<HealthGateLayer<R>, S>;
 
 impl<S, R, Req> Wrap<S, Req> for HealthGateLayer<R>

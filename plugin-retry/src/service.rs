@@ -18,6 +18,26 @@ use crate::{
 /// The service that [`RetryLayer`](crate::RetryLayer) makes.
 ///
 /// It is ready when the inner service is. Clones share everything.
+///
+/// ```
+/// use plugin_retry::{
+///     RetryConfig, RetryLayer,
+///     plugin_core::{Call, PluginError},
+/// };
+/// use tower::{Layer, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let service = RetryLayer::new(RetryConfig::default()).layer(service_fn(|_: Call<()>| async {
+///     Err::<(), _>(PluginError::execution("no such article"))
+/// }));
+///
+/// // Another attempt would not help: the caller has the error at once, as it is.
+/// let error = service.clone().oneshot(Call::new(())).await.expect_err("the plugin said no");
+/// assert_eq!(error.message(), "no such article");
+/// assert_eq!(service.handle().stats().retries, 0);
+/// # }
+/// ```
 pub struct Retry<S, C = ByErrorType, K = ByRequest> {
     inner: S,
     /// The one that `core` holds, without the way there: every call reads it.

@@ -146,6 +146,23 @@ impl<D, C, O> fmt::Debug for TelemetryLayer<D, C, O> {
 }
 
 /// The service that [`TelemetryLayer`] makes.
+///
+/// ```
+/// use plugin_telemetry::TelemetryLayer;
+/// use tower::{BoxError, Layer, Service, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), BoxError> {
+/// let layer = TelemetryLayer::new("echo");
+/// let mut service = layer.layer(service_fn(|word: &'static str| async move { Ok::<_, BoxError>(word) }));
+///
+/// let call = service.ready().await?.call("hello");
+/// assert_eq!(layer.handle().stats().active(), 1); // until the future ends, or is dropped
+/// assert_eq!(call.await?, "hello");
+/// assert_eq!(layer.handle().stats().active(), 0);
+/// # Ok(())
+/// # }
+/// ```
 pub type Telemetry<S, D = AnyRequest, C = ByErrorType, O = AtHead> = Wrapped<TelemetryLayer<D, C, O>, S>;
 
 impl<D, C, O> HasHandle for TelemetryLayer<D, C, O> {

@@ -20,7 +20,7 @@ use plugin_core::{
 /// assert_eq!(config.max_connections(), 20);
 ///
 /// let fault = ConnectionConfig::builder().with_connection_timeout(Duration::ZERO).build().expect_err("no time");
-/// assert_eq!(fault.to_string(), "?");
+/// assert_eq!(fault.to_string(), "`connection_timeout` must be longer than zero, and is 0s");
 /// # Ok::<(), plugin_transports::plugin_core::ConfigError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -14,6 +14,27 @@ use crate::{Refuse, ResponseFuture, guard::Admission};
 /// The service that [`KeyedBreakerLayer`] makes.
 ///
 /// It is ready when its inner service is, and decides in `call`.
+///
+/// ```
+/// use plugin_breaker::{CircuitBreakerConfig, KeyedBreakerLayer};
+/// use tower::{BoxError, Layer, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), BoxError> {
+/// let layer = KeyedBreakerLayer::new(CircuitBreakerConfig::default(), |host: &&'static str| Some(*host));
+/// let service = layer.layer(service_fn(|host: &'static str| async move {
+///     if host == "down.example" { Err::<&str, BoxError>("connection refused".into()) } else { Ok("hello") }
+/// }));
+///
+/// for _ in 0..5 {
+///     assert!(service.clone().oneshot("down.example").await.is_err());
+/// }
+/// let refused = service.clone().oneshot("down.example").await.expect_err("its circuit is open");
+/// assert!(refused.to_string().starts_with("the circuit is open (CIRCUIT_1401)"), "{refused}");
+/// assert_eq!(service.oneshot("up.example").await?, "hello");
+/// # Ok(())
+/// # }
+/// ```
 pub type KeyedBreaker<S, K, X, C = ByErrorType, R = AsErrorValue, O = AtHead> =
     Wrapped<KeyedBreakerLayer<K, X, C, R, O>, S>;
 

@@ -135,6 +135,24 @@ impl AttemptTimeoutHandle {
 }
 
 /// The service that [`AttemptTimeoutLayer`] makes.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use plugin_core::{Call, PluginError, deadline::AttemptTimeoutLayer};
+/// use tower::{Layer, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), PluginError> {
+/// let service = AttemptTimeoutLayer::new(Duration::from_secs(5)).layer(service_fn(|call: Call<u64>| async move {
+///     tokio::time::sleep(Duration::from_secs(call.into_payload())).await;
+///     Ok::<_, PluginError>("done")
+/// }));
+/// assert_eq!(service.clone().oneshot(Call::new(1)).await?, "done");
+/// assert!(service.oneshot(Call::new(10)).await.is_err());
+/// # Ok(())
+/// # }
+/// ```
 pub type AttemptTimeout<S, R = AsErrorValue> = Wrapped<AttemptTimeoutLayer<R>, S>;
 
 impl<R> HasHandle for AttemptTimeoutLayer<R> {

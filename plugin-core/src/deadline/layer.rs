@@ -153,6 +153,23 @@ impl DeadlineHandle {
 }
 
 /// The service that [`DeadlineLayer`] makes.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use plugin_core::{Call, PluginError, deadline::DeadlineLayer};
+/// use tower::{Layer, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), PluginError> {
+/// let service = DeadlineLayer::new(Duration::from_secs(30)).layer(service_fn(|call: Call<()>| async move {
+///     // The deadline travels with the request: whoever makes a call of its own knows what is left.
+///     Ok::<_, PluginError>(call.context().deadline().is_some())
+/// }));
+/// assert!(service.oneshot(Call::new(())).await?);
+/// # Ok(())
+/// # }
+/// ```
 pub type Deadline<S, R = AsErrorValue> = Wrapped<DeadlineLayer<R>, S>;
 
 impl<R> HasHandle for DeadlineLayer<R> {

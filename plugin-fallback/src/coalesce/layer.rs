@@ -213,6 +213,33 @@ impl<K, Res, Err> fmt::Debug for CoalesceHandle<K, Res, Err> {
 }
 
 /// The service that [`CoalesceLayer`] makes.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use plugin_fallback::{
+///     coalesce::CoalesceLayer,
+///     plugin_core::{Call, PluginError},
+/// };
+/// use tower::{Layer, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), PluginError> {
+/// let layer = CoalesceLayer::new(|call: &Call<u32>| Some(*call.payload()));
+/// let service = layer.layer(service_fn(|call: Call<u32>| async move {
+///     tokio::time::sleep(Duration::from_secs(1)).await;
+///     Ok::<_, PluginError>(call.into_payload())
+/// }));
+///
+/// // The one who came first goes away; the other has its answer all the same.
+/// let (first, second) = (service.clone().oneshot(Call::new(7)), service.oneshot(Call::new(7)));
+/// let first = tokio::time::timeout(Duration::from_millis(500), first);
+/// let (gave_up, answered) = tokio::join!(first, second);
+/// assert!(gave_up.is_err());
+/// assert_eq!(answered?, 7);
+/// # Ok(())
+/// # }
+/// ```
 pub type Coalesce<S, K, X, Res, Err, D = ByDeadline> = Wrapped<CoalesceLayer<K, X, Res, Err, D>, S>;
 
 impl<K: Hash + Eq + Clone, X, Res, Err, D> HasHandle for CoalesceLayer<K, X, Res, Err, D> {

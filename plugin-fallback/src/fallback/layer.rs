@@ -207,6 +207,21 @@ impl FallbackHandle {
 }
 
 /// The service that [`FallbackLayer`] makes.
+///
+/// ```
+/// use plugin_fallback::FallbackLayer;
+/// use tower::{BoxError, Layer, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), BoxError> {
+/// let primary = service_fn(|_: &'static str| async { Err::<String, BoxError>("connection refused".into()) });
+/// let replica = service_fn(|name: &'static str| async move { Ok::<_, BoxError>(format!("{name}, from the replica")) });
+///
+/// let service = FallbackLayer::service(replica).layer(primary);
+/// assert_eq!(service.oneshot("row 7").await?, "row 7, from the replica");
+/// # Ok(())
+/// # }
+/// ```
 pub type Fallback<S, I, C = EveryFailure> = Wrapped<FallbackLayer<I, C>, S>;
 
 impl<I, C> HasHandle for FallbackLayer<I, C> {

@@ -32,7 +32,7 @@ type ProbeFn = Arc<dyn Fn() -> BoxFuture<HealthStatus> + Send + Sync>;
 /// let echo = plugin_fn(|call: Call<String>| async move { Ok::<_, PluginError>(Reply::new(call.into_payload())) });
 /// let registration = Registration::new(echo)
 ///     .with_info(PluginInfo::new("echo", "1.2.0"))
-///     .on_close(|| async { Ok(()) }); // flush a file, say
+///     .on_close(|_grace| async { Ok(()) }); // flush a file, say
 ///
 /// let manager: Manager<String, String> = Manager::new();
 /// manager.register_with("echo", registration)?;

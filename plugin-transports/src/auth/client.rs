@@ -26,7 +26,7 @@ use super::{AuthConfig, AuthMethod};
 /// assert_eq!(verifier.verify(&headers).map(|client| client.name().to_owned()).as_deref(), Some("billing"));
 ///
 /// let fault = ClientConfig::new("billing", AuthConfig::none()).expect_err("nothing to know it by");
-/// assert_eq!(fault.to_string(), "?");
+/// assert_eq!(fault.to_string(), "`method` is none, which a server cannot check; it checks api-key, bearer, basic");
 /// # Ok::<(), plugin_transports::plugin_core::ConfigError>(())
 /// ```
 #[derive(Clone)]

@@ -23,7 +23,7 @@ use super::{AuthMethod, Credentials, credentials::TlsFiles};
 /// assert!(!format!("{auth:?}").contains("a token"));
 ///
 /// let fault = AuthConfig::api_key("").build().expect_err("a method without its secret");
-/// assert_eq!(fault.to_string(), "?");
+/// assert_eq!(fault.to_string(), "`api_key` is missing; the method api-key needs it (AUTH_1101)");
 /// # Ok::<(), plugin_transports::plugin_core::PluginError>(())
 /// ```
 #[derive(Clone, Default)]

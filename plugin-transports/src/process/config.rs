@@ -28,7 +28,7 @@ use crate::{json, lines::client::LineLimits};
 /// assert_eq!(config.name(), "greeter");
 ///
 /// let fault = ProcessConfig::builder("greeter", "python3").with_start_timeout(Duration::ZERO).build();
-/// assert_eq!(fault.expect_err("no time to start").to_string(), "?");
+/// assert_eq!(fault.expect_err("no time to start").to_string(), "`start_timeout` must be longer than zero, and is 0s");
 /// # Ok::<(), plugin_transports::plugin_core::ConfigError>(())
 /// ```
 #[derive(Clone)]

@@ -25,7 +25,7 @@ use plugin_core::{Backoff, ConfigError, Jitter, clock::Instant, settings::Settin
 /// assert_eq!(config.max_in_window(), 3);
 ///
 /// let fault = RestartConfig::new(max, initial, window, 3).expect_err("the longest wait is the shorter one");
-/// assert_eq!(fault.to_string(), "?");
+/// assert_eq!(fault.to_string(), "`max` must be at least `initial`, 60s, and is 1s");
 /// # Ok::<(), plugin_transports::plugin_core::ConfigError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]

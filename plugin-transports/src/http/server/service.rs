@@ -34,6 +34,7 @@ use crate::{http::body::Parts, wire::call_served};
 /// plugin's future is dropped and the answer is 504. Dropping the future drops the plugin's.
 ///
 /// ```
+/// use bytes::Bytes;
 /// use http::{Request, StatusCode};
 /// use http_body_util::Full;
 /// use plugin_transports::{
@@ -49,7 +50,8 @@ use crate::{http::body::Parts, wire::call_served};
 /// let double = plugin_fn(|call: Call<u32>| async move { Ok::<_, PluginError>(Reply::new(call.into_payload() * 2)) });
 /// let server = PluginServer::new(json::serve(double)); // goes into any server for `http` services, such as axum's
 ///
-/// let call = Request::post("/").header("content-type", "application/json").body(Full::from(r#"{"data": 21}"#))?;
+/// let body = Full::<Bytes>::from(r#"{"data": 21}"#);
+/// let call = Request::post("/").header("content-type", "application/json").body(body)?;
 /// assert_eq!(server.oneshot(call).await?.status(), StatusCode::OK);
 /// # Ok(())
 /// # }
