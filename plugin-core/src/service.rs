@@ -72,6 +72,20 @@ use tower_service::Service;
 ///
 /// It is ready when the inner service is; what the layer does, it does in `call`, as [`Wrap`] says. A clone is a clone of
 /// both.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use plugin_core::{Call, PluginError, deadline::DeadlineLayer};
+/// use tower::{Layer, service_fn};
+///
+/// let service = service_fn(|call: Call<u32>| async move { Ok::<_, PluginError>(call.into_payload()) });
+/// let wrapped = DeadlineLayer::new(Duration::from_secs(30)).layer(service); // a `Wrapped<DeadlineLayer, _>`
+///
+/// wrapped.handle().reconfigure(Some(Duration::from_secs(5)));
+/// let service = wrapped.into_inner(); // without the layer
+/// # drop(service);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Wrapped<L, S> {
     inner: S,

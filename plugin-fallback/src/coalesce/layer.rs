@@ -178,6 +178,30 @@ impl<K, X, Res, Err, D> fmt::Debug for CoalesceLayer<K, X, Res, Err, D> {
 }
 
 /// Reads the counts of a [`CoalesceLayer`].
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use plugin_fallback::{
+///     coalesce::CoalesceLayer,
+///     plugin_core::{Call, PluginError},
+/// };
+/// use tower::{Layer, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() {
+/// let layer = CoalesceLayer::new(|call: &Call<u32>| Some(*call.payload()));
+/// let handle = layer.handle();
+/// let service = layer.layer(service_fn(|call: Call<u32>| async move {
+///     tokio::time::sleep(Duration::from_secs(1)).await;
+///     Ok::<_, PluginError>(call.into_payload())
+/// }));
+///
+/// let ask = |article| service.clone().oneshot(Call::new(article));
+/// let _ = tokio::join!(ask(7), ask(7), ask(8));
+/// assert_eq!((handle.led(), handle.joined(), handle.in_flight()), (2, 1, 0));
+/// # }
+/// ```
 pub struct CoalesceHandle<K, Res, Err>(Arc<SharedCalls<K, Res, Err>>);
 
 impl<K: Hash + Eq, Res, Err> CoalesceHandle<K, Res, Err> {

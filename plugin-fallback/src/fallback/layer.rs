@@ -194,6 +194,22 @@ impl<I, C> fmt::Debug for FallbackLayer<I, C> {
 }
 
 /// Reads how often a [`FallbackLayer`] was used.
+///
+/// ```
+/// use plugin_fallback::FallbackLayer;
+/// use tower::{BoxError, Layer, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), BoxError> {
+/// let layer = FallbackLayer::value("a price of yesterday");
+/// let handle = layer.handle();
+/// let service = layer.layer(service_fn(|(): ()| async { Err::<&str, BoxError>("connection refused".into()) }));
+///
+/// assert_eq!(service.oneshot(()).await?, "a price of yesterday");
+/// assert_eq!(handle.used(), 1); // of the calls that succeeded, this many did by the fallback
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct FallbackHandle(Arc<AtomicU64>);
 
