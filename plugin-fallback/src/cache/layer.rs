@@ -16,6 +16,30 @@ use plugin_core::{
 ///
 /// Keys and responses are `Send + Sync + 'static`, the response is `Clone`, and the request needs nothing. A hit clones
 /// the response once. A future that is dropped drops the call, and nothing is kept of it.
+///
+/// ```
+/// use plugin_fallback::{
+///     cache::{CacheConfig, CacheLayer},
+///     plugin_core::{Call, PluginError},
+/// };
+/// use tower::{ServiceBuilder, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), PluginError> {
+/// let layer = CacheLayer::new(CacheConfig::default(), |call: &Call<u32>| Some(*call.payload()));
+/// let handle = layer.handle();
+/// let service = ServiceBuilder::new()
+///     .layer(layer)
+///     .service(service_fn(|call: Call<u32>| async move { Ok::<_, PluginError>(call.into_payload() * 2) }));
+///
+/// for _ in 0..3 {
+///     let call = Call::new(21).with_idempotent(true); // else it is not answered from the cache
+///     assert_eq!(service.clone().oneshot(call).await?, 42);
+/// }
+/// assert_eq!((handle.stats().misses(), handle.stats().hits()), (1, 2));
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "a layer does nothing until it wraps a service"]
 pub struct CacheLayer<K, X, Res, C = ByErrorType, A = OnlyIdempotent> {
     shared: Striped<Store<K, Res>>,
@@ -112,6 +136,29 @@ impl<K, X, Res, C, A> fmt::Debug for CacheLayer<K, X, Res, C, A> {
 }
 
 /// The service that [`CacheLayer`] makes.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use plugin_fallback::{
+///     cache::{CacheConfig, CacheLayer},
+///     plugin_core::{Call, PluginError},
+/// };
+/// use tower::{Layer, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let config = CacheConfig::builder().with_ttl(Duration::from_secs(60)).build()?;
+/// let layer = CacheLayer::new(config, |call: &Call<u32>| Some(*call.payload())).every_call();
+/// let service = layer.layer(service_fn(|call: Call<u32>| async move { Ok::<_, PluginError>(call.into_payload()) }));
+///
+/// service.clone().oneshot(Call::new(7)).await?;
+/// tokio::time::advance(Duration::from_secs(61)).await; // what was kept is too old
+/// service.clone().oneshot(Call::new(7)).await?;
+/// assert_eq!((layer.handle().stats().misses(), layer.handle().stats().hits()), (2, 0));
+/// # Ok(())
+/// # }
+/// ```
 pub type Cache<S, K, X, Res, C = ByErrorType, A = OnlyIdempotent> = Wrapped<CacheLayer<K, X, Res, C, A>, S>;
 
 impl<K, X, Res, C, A> HasHandle for CacheLayer<K, X, Res, C, A> {
