@@ -7,9 +7,8 @@ use plugin_core::{AsErrorValue, AtHead, ByErrorType, ClassifyFn, Judgement};
 use plugin_core::{AsGrpcStatus, AtEnd, ByGrpcStatus};
 #[cfg(feature = "http")]
 use plugin_core::{AsHttpResponse, ByHttpStatus};
-use tower_layer::Layer;
 
-use crate::{Breaker, CircuitBreaker, CircuitBreakerConfig, CircuitBreakerHandle};
+use crate::{Breaker, CircuitBreakerConfig, CircuitBreakerHandle};
 
 /// Stops calling a service that fails, and tries again later.
 ///
@@ -143,14 +142,6 @@ impl<C, R, O> CircuitBreakerLayer<C, R, O> {
     /// The breaker itself, for other users of the same one.
     pub fn breaker(&self) -> &Breaker {
         &self.breaker
-    }
-}
-
-impl<S, C: Clone, R: Clone, O> Layer<S> for CircuitBreakerLayer<C, R, O> {
-    type Service = CircuitBreaker<S, C, R, O>;
-
-    fn layer(&self, inner: S) -> Self::Service {
-        CircuitBreaker::new(self.clone(), inner)
     }
 }
 

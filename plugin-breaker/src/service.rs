@@ -4,6 +4,7 @@ use plugin_core::{
     AsErrorValue, AtHead, ByErrorType, Classify, Outcome, ResponseBodyRule,
     service::{HasHandle, Wrap, Wrapped},
 };
+use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::{CircuitBreakerHandle, CircuitBreakerLayer, Refuse, ResponseFuture};
@@ -33,6 +34,14 @@ use crate::{CircuitBreakerHandle, CircuitBreakerLayer, Refuse, ResponseFuture};
 /// # }
 /// ```
 pub type CircuitBreaker<S, C = ByErrorType, R = AsErrorValue, O = AtHead> = Wrapped<CircuitBreakerLayer<C, R, O>, S>;
+
+impl<S, C: Clone, R: Clone, O> Layer<S> for CircuitBreakerLayer<C, R, O> {
+    type Service = CircuitBreaker<S, C, R, O>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        CircuitBreaker::new(self.clone(), inner)
+    }
+}
 
 impl<S, C, R, O, Req> Wrap<S, Req> for CircuitBreakerLayer<C, R, O>
 where

@@ -7,9 +7,8 @@ use plugin_core::AsGrpcStatus;
 #[cfg(feature = "http")]
 use plugin_core::AsHttpResponse;
 use plugin_core::{AsErrorValue, HealthCell};
-use tower_layer::Layer;
 
-use crate::{GatePolicy, HealthGate, HealthGateHandle};
+use crate::{GatePolicy, HealthGateHandle};
 
 /// Refuses requests to what health checks found Offline.
 ///
@@ -117,13 +116,5 @@ impl<R> HealthGateLayer<R> {
     #[must_use]
     pub fn handle(&self) -> HealthGateHandle {
         self.handle.clone()
-    }
-}
-
-impl<S, R: Clone> Layer<S> for HealthGateLayer<R> {
-    type Service = HealthGate<S, R>;
-
-    fn layer(&self, inner: S) -> HealthGate<S, R> {
-        HealthGate::new(self.clone(), inner)
     }
 }

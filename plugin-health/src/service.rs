@@ -4,6 +4,7 @@ use plugin_core::{
     AsErrorValue, Reject,
     service::{HasHandle, Wrap, Wrapped},
 };
+use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::{HealthGateHandle, HealthGateLayer, ResponseFuture};
@@ -30,6 +31,14 @@ use crate::{HealthGateHandle, HealthGateLayer, ResponseFuture};
 /// # }
 /// ```
 pub type HealthGate<S, R = AsErrorValue> = Wrapped<HealthGateLayer<R>, S>;
+
+impl<S, R: Clone> Layer<S> for HealthGateLayer<R> {
+    type Service = HealthGate<S, R>;
+
+    fn layer(&self, inner: S) -> HealthGate<S, R> {
+        HealthGate::new(self.clone(), inner)
+    }
+}
 
 impl<S, R, Req> Wrap<S, Req> for HealthGateLayer<R>
 where

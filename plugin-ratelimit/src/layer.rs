@@ -5,9 +5,8 @@ use plugin_core::AsErrorValue;
 use plugin_core::AsGrpcStatus;
 #[cfg(feature = "http")]
 use plugin_core::AsHttpResponse;
-use tower_layer::Layer;
 
-use crate::{RateLimit, RateLimitConfig, RateLimitHandle, TokenBucket};
+use crate::{RateLimitConfig, RateLimitHandle, TokenBucket};
 
 /// Refuses requests that come faster than a [`TokenBucket`] allows. One request takes one token.
 ///
@@ -101,13 +100,5 @@ impl<R> RateLimitLayer<R> {
     #[must_use]
     pub fn handle(&self) -> RateLimitHandle {
         self.handle.clone()
-    }
-}
-
-impl<S, R: Clone> Layer<S> for RateLimitLayer<R> {
-    type Service = RateLimit<S, R>;
-
-    fn layer(&self, inner: S) -> RateLimit<S, R> {
-        RateLimit::new(self.clone(), inner)
     }
 }

@@ -4,6 +4,7 @@ use plugin_core::{
     AsErrorValue, Reject,
     service::{HasHandle, Wrap, Wrapped},
 };
+use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::{RateLimitHandle, RateLimitLayer, ResponseFuture};
@@ -30,6 +31,14 @@ use crate::{RateLimitHandle, RateLimitLayer, ResponseFuture};
 /// # }
 /// ```
 pub type RateLimit<S, R = AsErrorValue> = Wrapped<RateLimitLayer<R>, S>;
+
+impl<S, R: Clone> Layer<S> for RateLimitLayer<R> {
+    type Service = RateLimit<S, R>;
+
+    fn layer(&self, inner: S) -> RateLimit<S, R> {
+        RateLimit::new(self.clone(), inner)
+    }
+}
 
 impl<S, R, Req> Wrap<S, Req> for RateLimitLayer<R>
 where

@@ -7,9 +7,8 @@ use plugin_core::{AsErrorValue, AtHead, ByErrorType, ClassifyFn, Judgement, KeyO
 use plugin_core::{AsGrpcStatus, AtEnd, ByGrpcStatus};
 #[cfg(feature = "http")]
 use plugin_core::{AsHttpResponse, ByHttpStatus};
-use tower_layer::Layer;
 
-use super::{Breakers, KeyedBreaker, KeyedBreakerHandle};
+use super::{Breakers, KeyedBreakerHandle};
 use crate::CircuitBreakerConfig;
 
 /// A breaker of its own for every key that requests have: a host, a tenant, a plugin.
@@ -156,14 +155,6 @@ impl<K, X, C, R, O> KeyedBreakerLayer<K, X, C, R, O> {
         Self: crate::missing::Grpc,
     {
         self
-    }
-}
-
-impl<S, K, X: Clone, C: Clone, R: Clone, O> Layer<S> for KeyedBreakerLayer<K, X, C, R, O> {
-    type Service = KeyedBreaker<S, K, X, C, R, O>;
-
-    fn layer(&self, inner: S) -> Self::Service {
-        KeyedBreaker::new(self.clone(), inner)
     }
 }
 

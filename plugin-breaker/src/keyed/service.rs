@@ -6,6 +6,7 @@ use plugin_core::{
     AsErrorValue, AtHead, ByErrorType, Classify, KeyOf, Outcome, ResponseBodyRule,
     service::{HasHandle, Wrap, Wrapped},
 };
+use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{KeyedBreakerHandle, KeyedBreakerLayer};
@@ -37,6 +38,14 @@ use crate::{Refuse, ResponseFuture, guard::Admission};
 /// ```
 pub type KeyedBreaker<S, K, X, C = ByErrorType, R = AsErrorValue, O = AtHead> =
     Wrapped<KeyedBreakerLayer<K, X, C, R, O>, S>;
+
+impl<S, K, X: Clone, C: Clone, R: Clone, O> Layer<S> for KeyedBreakerLayer<K, X, C, R, O> {
+    type Service = KeyedBreaker<S, K, X, C, R, O>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        KeyedBreaker::new(self.clone(), inner)
+    }
+}
 
 impl<S, K, X, C, R, O, Req> Wrap<S, Req> for KeyedBreakerLayer<K, X, C, R, O>
 where
