@@ -186,7 +186,7 @@ where
     fn layer(&self, inner: S) -> Retry<S, C, K> {
         let core =
             SharedService::new(Arc::clone(&self.state), self.classify.clone(), self.replay.clone(), inner.clone());
-        Retry::new(inner, Striped::new(core))
+        Retry { inner, state: Arc::clone(&self.state), core: Striped::new(core) }
     }
 }
 

@@ -39,17 +39,13 @@ use crate::{
 /// # }
 /// ```
 pub struct Retry<S, C = ByErrorType, K = ByRequest> {
-    inner: S,
+    pub(crate) inner: S,
     /// The one that `core` holds, without the way there: every call reads it.
-    state: Arc<RetryState>,
-    core: Striped<SharedService<RetryState, S, C, K>>,
+    pub(crate) state: Arc<RetryState>,
+    pub(crate) core: Striped<SharedService<RetryState, S, C, K>>,
 }
 
 impl<S, C, K> Retry<S, C, K> {
-    pub(crate) fn new(inner: S, core: Striped<SharedService<RetryState, S, C, K>>) -> Self {
-        Self { inner, state: Arc::clone(&core.state), core }
-    }
-
     /// A reference to the inner service.
     pub fn get_ref(&self) -> &S {
         &self.inner

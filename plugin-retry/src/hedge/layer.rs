@@ -142,7 +142,7 @@ where
     fn layer(&self, inner: S) -> Hedge<S, C, K> {
         let core =
             SharedService::new(Arc::clone(&self.state), self.classify.clone(), self.replay.clone(), inner.clone());
-        Hedge::new(inner, Striped::new(core))
+        Hedge { inner, core: Striped::new(core) }
     }
 }
 

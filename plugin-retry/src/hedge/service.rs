@@ -15,15 +15,11 @@ use crate::{ByRequest, Kept, Replay, attempts::SharedService};
 ///
 /// It is ready when the inner service is. Clones share everything.
 pub struct Hedge<S, C = ByErrorType, K = ByRequest> {
-    inner: S,
-    core: Striped<SharedService<HedgeState, S, C, K>>,
+    pub(super) inner: S,
+    pub(super) core: Striped<SharedService<HedgeState, S, C, K>>,
 }
 
 impl<S, C, K> Hedge<S, C, K> {
-    pub(super) fn new(inner: S, core: Striped<SharedService<HedgeState, S, C, K>>) -> Self {
-        Self { inner, core }
-    }
-
     /// A reference to the inner service.
     pub fn get_ref(&self) -> &S {
         &self.inner

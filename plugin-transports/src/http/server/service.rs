@@ -73,6 +73,21 @@ impl<S> PluginServer<S> {
         Self { inner: plugin, settings: Arc::new(settings) }
     }
 
+    /// The plugin.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The plugin, to write to.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// The plugin alone.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+
     /// Limits a request's body.
     #[must_use]
     pub fn with_max_body(mut self, bytes: usize) -> Self {
@@ -96,21 +111,6 @@ impl<S> PluginServer<S> {
     {
         Arc::make_mut(&mut self.settings).health = Arc::new(move || Box::pin(health()));
         self
-    }
-
-    /// The plugin.
-    pub fn get_ref(&self) -> &S {
-        &self.inner
-    }
-
-    /// The plugin, to write to.
-    pub fn get_mut(&mut self) -> &mut S {
-        &mut self.inner
-    }
-
-    /// The plugin alone.
-    pub fn into_inner(self) -> S {
-        self.inner
     }
 }
 
