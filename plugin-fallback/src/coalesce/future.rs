@@ -13,8 +13,8 @@ use pin_project_lite::pin_project;
 
 use super::{
     Shareable,
-    layer::SharedCalls,
     shared_call::{Seen, SharedCall, Work},
+    shared_calls::SharedCalls,
 };
 use plugin_core::{polled_after_end, sync::Lease};
 

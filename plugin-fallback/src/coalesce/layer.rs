@@ -1,19 +1,19 @@
 //! The layer and its service.
 
-use std::{cell::Cell, fmt, future::Future, hash::Hash, sync::Arc};
+use std::{fmt, future::Future, hash::Hash, sync::Arc};
 
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{
-    ByDeadline, CoalesceFuture, Deadlines, Shareable, WithoutDeadlines, future::Caller, shared_call::SharedCall,
+    ByDeadline, CoalesceFuture, Deadlines, Shareable, WithoutDeadlines,
+    future::Caller,
+    shared_calls::{JoinedCall, SharedCalls},
 };
 use plugin_core::{
-    KeyOf,
-    clock::Instant,
-    readiness,
+    KeyOf, readiness,
     service::{HasHandle, Wrap, Wrapped},
-    sync::{KeyedTable, Striped, StripedCounter},
+    sync::Striped,
 };
 
 /// Lets equal calls that are in flight at the same time share one.
@@ -53,57 +53,6 @@ pub struct CoalesceLayer<K, X, Res, Err, D = ByDeadline> {
     shared: Striped<SharedCalls<K, Res, Err>>,
     key_of: X,
     deadlines: D,
-}
-
-pub(super) struct SharedCalls<K, Res, Err> {
-    flights: KeyedTable<K, Arc<SharedCall<Res, Err>>>,
-    led: StripedCounter,
-    joined: StripedCounter,
-}
-
-/// A caller of a shared call.
-struct JoinedCall<Res, Err> {
-    shared_call: Arc<SharedCall<Res, Err>>,
-    place: usize,
-    /// It is the first, and makes the call.
-    leads: bool,
-}
-
-impl<K: Hash + Eq, Res, Err> SharedCalls<K, Res, Err> {
-    fn new(cap: usize) -> Self {
-        Self { flights: KeyedTable::new(cap), led: StripedCounter::new(), joined: StripedCounter::new() }
-    }
-
-    /// The call of this key that is in flight, or a new one that this caller leads, who waits until this moment. `None` when
-    /// the table is full.
-    fn board(&self, key: &K, until: Instant) -> Option<JoinedCall<Res, Err>>
-    where
-        K: Clone,
-    {
-        let leads = Cell::new(false);
-        let begin = || {
-            leads.set(true);
-            Arc::new(SharedCall::new(until))
-        };
-        let board = |shared_call: &mut Arc<SharedCall<Res, Err>>| {
-            let place = if leads.get() { Some(SharedCall::<Res, Err>::FIRST) } else { shared_call.join(until) };
-            if let Some(place) = place {
-                return (Arc::clone(shared_call), place, None);
-            }
-            // It has ended and is on its way out of the table. It goes with its result, outside the table's lock.
-            let ended = std::mem::replace(shared_call, begin());
-            (Arc::clone(shared_call), SharedCall::<Res, Err>::FIRST, Some(ended))
-        };
-        let (shared_call, place, ended) = self.flights.get_or_insert_with(key, begin, |_, _| false, board)?;
-        drop(ended);
-        if leads.get() { &self.led } else { &self.joined }.add(1);
-        Some(JoinedCall { shared_call, place, leads: leads.get() })
-    }
-
-    /// Takes this call out of the table, unless another one has its place already.
-    pub(super) fn remove(&self, key: &K, shared_call: &Arc<SharedCall<Res, Err>>) {
-        self.flights.remove_if(key, |other| Arc::ptr_eq(other, shared_call));
-    }
 }
 
 impl<K: Hash + Eq + Clone, X, Res, Err> CoalesceLayer<K, X, Res, Err> {

@@ -60,6 +60,7 @@ mod future;
 mod layer;
 mod shareable;
 mod shared_call;
+mod shared_calls;
 
 pub use deadlines::{ByDeadline, Deadlines, WithoutDeadlines};
 pub use future::CoalesceFuture;

@@ -10,7 +10,7 @@ use std::{
 
 use pin_project_lite::pin_project;
 
-use super::{FallbackAnswer, layer::CountedAnswer};
+use super::{FallbackAnswer, counted_answer::CountedAnswer};
 use plugin_core::{
     Classify, Sent,
     classify::Amendment,

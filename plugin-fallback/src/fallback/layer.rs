@@ -12,7 +12,10 @@ use std::{
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{FallbackAnswer, FallbackFn, FallbackFuture, FallbackService, FallbackValue, future::FallbackPlan};
+use super::{
+    FallbackAnswer, FallbackFn, FallbackFuture, FallbackService, FallbackValue, counted_answer::CountedAnswer,
+    future::FallbackPlan,
+};
 use plugin_core::{
     ByErrorType, Classify, ClassifyFn, Judgement, Verdict,
     classify::{Amendment, sees_failures},
@@ -71,20 +74,6 @@ impl<Res, Err: 'static> Classify<Res, Err> for EveryFailure {
     }
 }
 
-pub(super) struct CountedAnswer<I> {
-    answer: I,
-    used: Arc<AtomicU64>,
-}
-
-impl<I> CountedAnswer<I> {
-    /// The fallback, which is used now.
-    pub(super) fn used(&self) -> &I {
-        // Relaxed: a count by which nothing else is read.
-        self.used.fetch_add(1, Ordering::Relaxed);
-        &self.answer
-    }
-}
-
 impl<V> FallbackLayer<FallbackValue<V>> {
     /// Answers with a clone of this value.
     pub fn value(value: V) -> Self {
@@ -115,11 +104,7 @@ impl<I> FallbackLayer<I> {
     /// Answers in a way of your own.
     pub fn new(answer: I) -> Self {
         let used = Arc::<AtomicU64>::default();
-        Self {
-            shared: Some(Striped::new(CountedAnswer { answer, used: Arc::clone(&used) })),
-            used,
-            classify: EveryFailure,
-        }
+        Self { shared: Some(Striped::new(CountedAnswer::new(answer, Arc::clone(&used)))), used, classify: EveryFailure }
     }
 
     /// Passes everything on. It has the type of a layer that is at work, such as
@@ -267,7 +252,7 @@ where
         }
         let Some(shared) = &self.shared else { return FallbackFuture::new(inner.call(request), None) };
         let shared = shared.lease();
-        let plan = FallbackPlan { saved: shared.answer.keep(&request), shared, classify: self.classify.clone() };
+        let plan = FallbackPlan { saved: shared.answer().keep(&request), shared, classify: self.classify.clone() };
         FallbackFuture::new(inner.call(request), Some(plan))
     }
 }

@@ -49,6 +49,7 @@
 //! A readiness error (`poll_ready`) says that the inner service is gone for good, and passes.
 
 mod answer;
+mod counted_answer;
 mod future;
 mod layer;
 
