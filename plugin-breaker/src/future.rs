@@ -59,7 +59,8 @@ impl<F, C, R, O> ResponseFuture<F, C, R, O> {
                 sees_failures::<C, S::Response, S::Error>(),
                 "this circuit breaker would never open: the service has no errors, and without a classifier of responses a \
                  status of 500 is a success. Say `.for_http()` or `.for_grpc()` (features `http` and `grpc` of \
-                 plugin-breaker), or `.classify_with(|_| Verdict::Success)` where only slow calls, hangs and panics matter"
+                 plugin-breaker), or by a closure, `.classify(|_: Result<&Response, &Error>| Verdict::Success)`, where only slow \
+                 calls, hangs and panics matter"
             );
         }
         let asked = O::asked(&request);

@@ -2,7 +2,7 @@
 
 use std::{fmt, marker::PhantomData};
 
-use plugin_core::{AsErrorValue, AtHead, ByErrorType, ClassifyFn, Judgement};
+use plugin_core::{AsErrorValue, AtHead, ByErrorType};
 #[cfg(feature = "grpc")]
 use plugin_core::{AsGrpcStatus, AtEnd, ByGrpcStatus};
 #[cfg(feature = "http")]
@@ -75,15 +75,6 @@ impl<C, R, O> CircuitBreakerLayer<C, R, O> {
     /// `ByErrorType`.
     pub fn classify<C2>(self, classify: C2) -> CircuitBreakerLayer<C2, R, O> {
         CircuitBreakerLayer { breaker: self.breaker, classify, reject: self.reject, outcome: PhantomData }
-    }
-
-    /// Judges outcomes by a closure.
-    pub fn classify_with<F, J, Res, Err>(self, judge: F) -> CircuitBreakerLayer<ClassifyFn<F, Res, Err>, R, O>
-    where
-        F: Fn(Result<&Res, &Err>) -> J,
-        J: Into<Judgement>,
-    {
-        self.classify(ClassifyFn::new(judge))
     }
 
     /// Sets how a refusal is answered: a ready-made [`Reject`](plugin_core::Reject) or a closure. Default:

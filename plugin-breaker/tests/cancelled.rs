@@ -73,7 +73,7 @@ async fn a_panic_is_a_failure_wherever_it_happens() {
 #[tokio::test(start_paused = true)]
 async fn a_classifier_that_panics_is_a_failure() {
     let layer =
-        CircuitBreakerLayer::default().classify_with(|_: Result<&(), &BoxError>| -> Verdict { panic!("unjudgeable") });
+        CircuitBreakerLayer::default().classify(|_: Result<&(), &BoxError>| -> Verdict { panic!("unjudgeable") });
     let stack = layer.layer(Obedient);
     let task = tokio::spawn(stack.oneshot(Will::Succeed));
     assert!(task.await.expect_err("a panic").is_panic());

@@ -103,7 +103,7 @@ async fn a_body_that_is_cut_is_judged_by_its_time_also_where_its_head_came_at_on
 async fn an_error_has_no_end_to_wait_for() {
     let layer = layer(&[]);
     let stack = ServiceBuilder::new()
-        .layer(layer.clone().classify_with(|_: Result<&Response<Body>, &BoxError>| Verdict::AtEnd).follow(AtEnd))
+        .layer(layer.clone().classify(|_: Result<&Response<Body>, &BoxError>| Verdict::AtEnd).follow(AtEnd))
         .service(service_fn(|_: Request<()>| async { Err::<Response<Body>, BoxError>("failed".into()) }));
     stack.oneshot(Request::new(())).await.expect_err("as it was told");
     assert_eq!(counts(&layer.handle().stats()), [0, 0, 1, 0]);

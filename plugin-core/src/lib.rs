@@ -44,7 +44,6 @@ pub use classify::grpc::ByGrpcStatus;
 pub use classify::http::ByHttpStatus;
 pub use classify::{
     any_error::{ByErrorChain, ByErrorType},
-    closure::ClassifyFn,
     judge::Classify,
     judgement::Judgement,
     verdict::Verdict,

@@ -1,12 +1,12 @@
 //! What may cross threads and be cloned, checked when this compiles; and that no secret shows.
 
-use std::{convert::Infallible, error::Error, fmt::Debug, time::Duration};
+use std::{error::Error, fmt::Debug, time::Duration};
 
 use plugin_core::{
     AsErrorValue, AtEnd, AtHead, Attributed, Backoff, BoxError, BoxErrorLayer, BoxErrorService, BoxPlugin,
-    ByErrorChain, ByErrorType, Call, CallContext, ClassifyFn, Code, CodeKind, ConfigError, End, HealthCell,
-    HealthState, HealthStatus, InstanceId, Jitter, Observer, PluginError, PluginInfo, PluginInstance, Probe, Quota,
-    Rejected, Reply, RequestId, Sent, TraceContext, Verdict, clock,
+    ByErrorChain, ByErrorType, Call, CallContext, Code, CodeKind, ConfigError, End, HealthCell, HealthState,
+    HealthStatus, InstanceId, Jitter, Observer, PluginError, PluginInfo, PluginInstance, Probe, Quota, Rejected, Reply,
+    RequestId, Sent, TraceContext, Verdict, clock,
     deadline::{
         AttemptTimeout, AttemptTimeoutFuture, AttemptTimeoutHandle, AttemptTimeoutLayer, Deadline, DeadlineFuture,
         DeadlineHandle, DeadlineLayer,
@@ -83,8 +83,6 @@ fn public_types_cross_threads_and_can_be_cloned_and_shown() {
     is_error::<Rejected>();
     is_error::<ConfigError>();
     is_error::<go_duration::ParseError>();
-    // A closure need not be `Clone` for its types to be.
-    is_clone::<ClassifyFn<fn(Result<&NotClone, &Infallible>) -> Verdict, NotClone, Infallible>>();
 }
 
 #[test]

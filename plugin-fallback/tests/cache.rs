@@ -206,12 +206,13 @@ async fn over_http_only_what_a_status_lets_be_kept_is_kept() {
 #[tokio::test(start_paused = true)]
 async fn a_classifier_says_which_responses_are_kept() {
     let echo = service_fn(|status: u16| async move { Ok::<_, std::convert::Infallible>(status) });
-    let layer =
-        CacheLayer::new(config(), |status: &u16| Some(*status)).every_call().classify_with(|result| match result {
+    let layer = CacheLayer::new(config(), |status: &u16| Some(*status)).every_call().classify(
+        |result: Result<&u16, &std::convert::Infallible>| match result {
             Ok(200) => Verdict::Success,
             Ok(500..) => Verdict::Failure,
             _ => Verdict::Ignored,
-        });
+        },
+    );
     let cache = layer.handle();
     let stack = layer.layer(echo);
     for status in [200, 200, 404, 404, 500, 500] {

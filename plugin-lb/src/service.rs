@@ -7,9 +7,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use plugin_core::{
-    AsErrorValue, AtHead, ByErrorType, Classify, ClassifyFn, Judgement, Outcome, Reject, ResponseBodyRule,
-};
+use plugin_core::{AsErrorValue, AtHead, ByErrorType, Classify, Outcome, Reject, ResponseBodyRule};
 use tower_service::Service;
 
 use crate::{
@@ -91,16 +89,6 @@ impl<S, C, R, O, E> Balance<S, C, R, O, E> {
     pub fn classify<C2>(self, classify: C2) -> Balance<S, C2, R, O, E> {
         let Policy { reject, envelope, .. } = self.policy;
         Balance { shared: self.shared, policy: Policy { classify, reject, envelope }, outcome: PhantomData }
-    }
-
-    /// Judges outcomes by a closure.
-    #[must_use]
-    pub fn classify_with<F, J, Res, Err>(self, judge: F) -> Balance<S, ClassifyFn<F, Res, Err>, R, O, E>
-    where
-        F: Fn(Result<&Res, &Err>) -> J,
-        J: Into<Judgement>,
-    {
-        self.classify(ClassifyFn::new(judge))
     }
 
     /// Sets how a refusal is answered: a ready-made [`Reject`](plugin_core::Reject) or a closure. Default:

@@ -6,7 +6,7 @@ use std::{fmt, sync::Arc};
 use plugin_core::ByGrpcStatus;
 #[cfg(feature = "http")]
 use plugin_core::ByHttpStatus;
-use plugin_core::{ByErrorType, ClassifyFn, Judgement, sync::Striped};
+use plugin_core::{ByErrorType, sync::Striped};
 use tower_layer::Layer;
 
 use crate::{Budget, ByRequest, ReplayFn, Retry, RetryConfig, RetryHandle, attempts::SharedService, state::RetryState};
@@ -126,16 +126,6 @@ impl<C, K> RetryLayer<C, K> {
     #[must_use]
     pub fn classify<C2>(self, classify: C2) -> RetryLayer<C2, K> {
         RetryLayer { state: self.state, classify, replay: self.replay }
-    }
-
-    /// Judges outcomes by a closure, which answers with a verdict or a whole [`Judgement`].
-    #[must_use]
-    pub fn classify_with<F, J, Res, Err>(self, judge: F) -> RetryLayer<ClassifyFn<F, Res, Err>, K>
-    where
-        F: Fn(Result<&Res, &Err>) -> J,
-        J: Into<Judgement>,
-    {
-        self.classify(ClassifyFn::new(judge))
     }
 
     /// Makes requests again by a closure that copies them, for any request type.

@@ -90,7 +90,7 @@ where
                 sees_failures::<C, S::Response, S::Error>(),
                 "this layer would never retry: the service has no errors, and without a classifier of responses a status of \
                  503 is a success. Say `RetryLayer::http(..)` or `RetryLayer::grpc(..)` (features `http` and `grpc` of \
-                 plugin-retry), or `.classify_with(|result| ..)`"
+                 plugin-retry), or `.classify(|result: Result<&Response, &Error>| ..)`"
             );
         }
         let control = self.state.control();

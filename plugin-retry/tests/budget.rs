@@ -425,7 +425,7 @@ async fn what_is_not_tried_again_costs_a_token_where_the_server_forbids_it_and_e
     for (judged, tokens) in [(Judgement::failure().with_again(Again::No), 10.0), (forbids, 9.0)] {
         let throttle = ThrottleConfig::new(10, 0.1).expect("in bounds");
         let layer = RetryLayer::new(config(|set| set.with_throttle(throttle)))
-            .classify_with(move |_: Result<&Reply<Bytes>, &PluginError>| judged);
+            .classify(move |_: Result<&Reply<Bytes>, &PluginError>| judged);
         let script = Script::failing_with(lost);
         layer.layer(script.clone()).oneshot(call()).await.expect_err("as it was told");
         assert_eq!((script.calls(), layer.handle().throttle_tokens()), (1, Some(tokens)));

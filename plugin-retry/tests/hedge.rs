@@ -172,7 +172,7 @@ async fn a_failure_pays_for_no_hedge_and_one_that_ends_the_race_so_has_not_won()
     layer.layer(Script::default()).oneshot(call()).await.expect("an answer");
     assert_eq!(layer.handle().budget_balance(), Some(10));
     let refused = HedgeLayer::new(paid(1.0).build().expect("in bounds"))
-        .classify_with(|_: Result<&Reply<Bytes>, &PluginError>| plugin_core::Verdict::Failure);
+        .classify(|_: Result<&Reply<Bytes>, &PluginError>| plugin_core::Verdict::Failure);
     refused.layer(Script::default()).oneshot(call()).await.expect("an answer, which is judged a failure");
     assert_eq!(refused.handle().budget_balance(), Some(10));
     let other = HedgeConfig::after(ms(100)).with_budget(BudgetConfig::new(0.0, 2, 10).expect("in bounds"));

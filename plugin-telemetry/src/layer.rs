@@ -7,7 +7,7 @@ use tower_service::Service;
 
 use super::{AnyRequest, ByCall, Describe, ResponseFuture, TelemetryHandle, counters::Counters, future::Active};
 use plugin_core::{
-    AtHead, ByErrorType, Classify, ClassifyFn, Judgement, Outcome, ResponseBodyRule,
+    AtHead, ByErrorType, Classify, Outcome, ResponseBodyRule,
     service::{HasHandle, Wrap, Wrapped},
     sync::Striped,
 };
@@ -86,15 +86,6 @@ impl<D, C, O> TelemetryLayer<D, C, O> {
     pub fn classify<C2>(self, classify: C2) -> TelemetryLayer<D, C2, O> {
         let Self { name, counters, describe, outcome, takes_end, .. } = self;
         TelemetryLayer { name, counters, describe, classify, outcome, takes_end }
-    }
-
-    /// Judges outcomes by a closure.
-    pub fn classify_with<F, J, Res, Err>(self, judge: F) -> TelemetryLayer<D, ClassifyFn<F, Res, Err>, O>
-    where
-        F: Fn(Result<&Res, &Err>) -> J,
-        J: Into<Judgement>,
-    {
-        self.classify(ClassifyFn::new(judge))
     }
 
     /// Follows a response to this point: [`AtHead`], or [`AtEnd`](plugin_core::AtEnd) of its body.

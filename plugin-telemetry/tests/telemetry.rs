@@ -142,7 +142,7 @@ fn what_never_came_to_the_layer_can_be_counted_all_the_same() {
 
 #[test]
 fn a_closure_judges_by_what_it_reads() {
-    let layer = TelemetryLayer::new("judged").classify_with(|result: Result<&u32, &PluginError>| match result {
+    let layer = TelemetryLayer::new("judged").classify(|result: Result<&u32, &PluginError>| match result {
         Ok(7) => Verdict::Failure,
         Ok(_) => Verdict::Success,
         Err(_) => Verdict::Ignored,

@@ -2,7 +2,7 @@
 
 use std::{fmt, hash::Hash, marker::PhantomData, sync::Arc};
 
-use plugin_core::{AsErrorValue, AtHead, ByErrorType, ClassifyFn, Judgement, KeyOf};
+use plugin_core::{AsErrorValue, AtHead, ByErrorType, KeyOf};
 #[cfg(feature = "grpc")]
 use plugin_core::{AsGrpcStatus, AtEnd, ByGrpcStatus};
 #[cfg(feature = "http")]
@@ -92,15 +92,6 @@ impl<K, X, C, R, O> KeyedBreakerLayer<K, X, C, R, O> {
             reject: self.reject,
             outcome: PhantomData,
         }
-    }
-
-    /// Judges outcomes by a closure.
-    pub fn classify_with<F, J, Res, Err>(self, judge: F) -> KeyedBreakerLayer<K, X, ClassifyFn<F, Res, Err>, R, O>
-    where
-        F: Fn(Result<&Res, &Err>) -> J,
-        J: Into<Judgement>,
-    {
-        self.classify(ClassifyFn::new(judge))
     }
 
     /// Sets how a refusal is answered: a ready-made [`Reject`](plugin_core::Reject) or a closure. Default:

@@ -1,7 +1,5 @@
 //! Judging by a closure.
 
-use std::{fmt, marker::PhantomData};
-
 use super::{
     amend::{self, Amendment},
     error_chain,
@@ -9,32 +7,12 @@ use super::{
     judgement::Judgement,
 };
 
-/// Judges by a closure that answers with a [`Verdict`](crate::Verdict) or a [`Judgement`]; made by the layers'
-/// `classify_with`.
+/// A closure `|result: Result<&Res, &Err>| ..` that answers with a [`Verdict`](crate::Verdict) or a [`Judgement`].
 ///
 /// What the closure leaves out of its judgement of an error is added where it is known of the error: what was sent, who
 /// refused, which instance it was, and after a failure whether another attempt may help; see
 /// [`ByErrorType`](crate::ByErrorType).
-///
-/// It carries the types that the closure reads, so that `|result| ..` infers them from the service.
-pub struct ClassifyFn<F, Res, Err> {
-    judge: F,
-    reads: PhantomData<fn(&Res, &Err)>,
-}
-
-impl<F, Res, Err> ClassifyFn<F, Res, Err> {
-    /// Judges by this closure.
-    #[must_use]
-    pub fn new<J>(judge: F) -> Self
-    where
-        F: Fn(Result<&Res, &Err>) -> J,
-        J: Into<Judgement>,
-    {
-        Self { judge, reads: PhantomData }
-    }
-}
-
-impl<F, J, Res, Err> Classify<Res, Err> for ClassifyFn<F, Res, Err>
+impl<F, J, Res, Err> Classify<Res, Err> for F
 where
     F: Fn(Result<&Res, &Err>) -> J,
     J: Into<Judgement>,
@@ -42,7 +20,7 @@ where
 {
     #[inline]
     fn classify(&self, result: Result<&Res, &Err>) -> Judgement {
-        let judged = (self.judge)(result).into();
+        let judged = self(result).into();
         match result {
             Ok(_) => judged,
             Err(error) => judged.completed(&error_chain::value(error)),
@@ -56,25 +34,13 @@ where
     }
 }
 
-impl<F: Clone, Res, Err> Clone for ClassifyFn<F, Res, Err> {
-    fn clone(&self) -> Self {
-        Self { judge: self.judge.clone(), reads: PhantomData }
-    }
-}
-
-impl<F, Res, Err> fmt::Debug for ClassifyFn<F, Res, Err> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClassifyFn").finish_non_exhaustive()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{Code, PluginError, Rejected, Sent, Verdict, classify::Again};
 
     fn of(verdict: Verdict, error: &PluginError) -> Judgement {
-        ClassifyFn::new(|_: Result<&(), &PluginError>| verdict).classify(Err(error))
+        (|_: Result<&(), &PluginError>| verdict).classify(Err(error))
     }
 
     #[test]
@@ -94,7 +60,7 @@ mod tests {
     #[test]
     fn what_a_closure_says_wins() {
         let said = Judgement::failure().with_again(Again::Yes).with_sent(Sent::Maybe);
-        let judge = ClassifyFn::new(move |_: Result<&(), &PluginError>| said);
+        let judge = move |_: Result<&(), &PluginError>| said;
         let judged = judge.classify(Err(&PluginError::from(Rejected::circuit_open(None))));
         assert_eq!((judged.again(), judged.sent()), (Again::Yes, Sent::Maybe));
     }

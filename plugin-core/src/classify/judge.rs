@@ -31,7 +31,7 @@ where
 /// `ByErrorType.classify(result).with_verdict(..)`; what it leaves out of a judgement no layer will know.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot judge a `Result<{Res}, {Err}>`",
-    note = "`ByHttpStatus` and `ByGrpcStatus` judge an `http::Response<_>`, `ByErrorType` any result whose error is `'static`; anything else is judged by a closure: `.classify_with(|result| ..)`"
+    note = "`ByHttpStatus` and `ByGrpcStatus` judge an `http::Response<_>`, `ByErrorType` any result whose error is `'static`; anything else is judged by a closure: `.classify(|result: Result<&Response, &Error>| ..)`"
 )]
 pub trait Classify<Res, Err> {
     /// Whether a response may be judged a failure, and not errors alone. `false` for [`ByErrorType`] and [`ByErrorChain`], to which
@@ -64,7 +64,7 @@ mod tests {
     use std::convert::Infallible;
 
     use super::*;
-    use crate::{BoxError, ByErrorChain, ByErrorType, ClassifyFn, PluginError, Verdict, classify::FailuresOn};
+    use crate::{BoxError, ByErrorChain, ByErrorType, PluginError, Verdict, classify::FailuresOn};
 
     #[test]
     fn who_judges_errors_alone_sees_no_failure_where_there_can_be_no_error() {
@@ -74,7 +74,7 @@ mod tests {
         // Errors of any size, also of none.
         assert!(sees_failures::<ByErrorType, (), ()>() && sees_failures::<ByErrorType, (), BoxError>());
         assert!(sees_failures::<ByErrorType, Infallible, PluginError>());
-        type Closure = ClassifyFn<fn(Result<&(), &Infallible>) -> Verdict, (), Infallible>;
+        type Closure = fn(Result<&(), &Infallible>) -> Verdict;
         assert!(sees_failures::<Closure, (), Infallible>());
         #[cfg(feature = "http")]
         assert!(sees_failures::<crate::ByHttpStatus, ::http::Response<()>, Infallible>());

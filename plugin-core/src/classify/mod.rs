@@ -9,7 +9,7 @@
 //! use plugin_core::{PluginError, Verdict};
 //! use plugin_telemetry::TelemetryLayer;
 //!
-//! let layer = TelemetryLayer::new("dice").classify_with(|result: Result<&u8, &PluginError>| match result {
+//! let layer = TelemetryLayer::new("dice").classify(|result: Result<&u8, &PluginError>| match result {
 //!     Ok(1..=6) => Verdict::Success,
 //!     _ => Verdict::Failure,
 //! });
@@ -18,7 +18,7 @@
 pub(crate) mod amend;
 pub(crate) mod any_error;
 pub(crate) mod cause;
-pub(crate) mod closure;
+mod closure;
 pub(crate) mod error_chain;
 mod failures_on;
 mod foreign;

@@ -7,7 +7,7 @@ use tower_service::Service;
 
 use super::{Admit, CacheConfig, CacheFuture, CacheHandle, EveryCall, OnlyIdempotent, future::KeepPlan, handle::Store};
 use plugin_core::{
-    ByErrorType, Classify, ClassifyFn, Judgement, KeyOf, clock, readiness,
+    ByErrorType, Classify, KeyOf, clock, readiness,
     service::{HasHandle, Wrap, Wrapped},
     sync::Striped,
 };
@@ -75,24 +75,16 @@ where
 }
 
 impl<K, X, Res, C, A> CacheLayer<K, X, Res, C, A> {
-    /// Judges in another way what is kept (a success, as far as [`Admit::keeps`] lets it), and what an old answer may stand in
-    /// for (a failure).
+    /// Sets what judges which answers are kept (a success, as far as [`Admit::keeps`] lets it), and what an old answer may
+    /// stand in for (a failure): a ready-made value, or a closure `|result: Result<&Response, &Error>|`. Default:
+    /// [`ByErrorType`].
     pub fn classify<C2>(self, classify: C2) -> CacheLayer<K, X, Res, C2, A> {
         let Self { shared, key_of, admit, .. } = self;
         CacheLayer { shared, key_of, classify, admit }
     }
 
-    /// Judges by a closure.
-    pub fn classify_with<F, J, Err>(self, judge: F) -> CacheLayer<K, X, Res, ClassifyFn<F, Res, Err>, A>
-    where
-        F: Fn(Result<&Res, &Err>) -> J,
-        J: Into<Judgement>,
-    {
-        self.classify(ClassifyFn::new(judge))
-    }
-
     /// Serves and keeps every call that has a key, marked idempotent or not, and every response that is judged a success: over
-    /// HTTP say which those are, by [`classify`](Self::classify) or [`classify_with`](Self::classify_with), or a status of 500
+    /// HTTP say which those are, by [`classify`](Self::classify), or a status of 500
     /// is one.
     pub fn every_call(self) -> CacheLayer<K, X, Res, C, EveryCall> {
         self.admit(EveryCall)

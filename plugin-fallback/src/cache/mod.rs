@@ -64,7 +64,7 @@
 //! - Leave out of the key what the answer depends on: who asks, above all. One layer has one cache, so where it wraps
 //!   several services the key has to tell these apart too.
 //! - Take it for an HTTP cache: it reads no `Cache-Control` and no `Vary`. Say `.classify(ByHttpStatus::new())` to have an old
-//!   answer served in place of a 500 too, and `.classify_with(|result| ..)` with a success for 200 alone to keep no 404.
+//!   answer served in place of a 500 too, and `.classify(|result| ..)` with a success for 200 alone to keep no 404.
 
 mod admit;
 mod config;

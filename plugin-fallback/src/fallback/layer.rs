@@ -17,7 +17,7 @@ use super::{
     future::FallbackPlan,
 };
 use plugin_core::{
-    ByErrorType, Classify, ClassifyFn, Judgement, Verdict,
+    ByErrorType, Classify, Judgement, Verdict,
     classify::{Amendment, sees_failures},
     service::{HasHandle, Wrap, Wrapped},
     sync::Striped,
@@ -86,7 +86,7 @@ where
     F: Fn(Result<Res, Err>) -> Result<Res, Err>,
 {
     /// Answers with what the closure makes of the failed outcome: an error, or a response where
-    /// [`classify`](Self::classify) or [`classify_with`](Self::classify_with) selects responses.
+    /// [`classify`](Self::classify) selects responses.
     pub fn with(make: F) -> Self {
         Self::new(FallbackFn { make, reads: PhantomData })
     }
@@ -122,25 +122,13 @@ impl<I, C> FallbackLayer<I, C> {
         FallbackLayer { shared: self.shared, used: self.used, classify }
     }
 
-    /// Replaces what the closure judges a failure, and passes what it judges a success, be they errors or responses.
-    pub fn classify_with<F, J, Res, Err>(self, judge: F) -> FallbackLayer<I, ClassifyFn<F, Res, Err>>
-    where
-        F: Fn(Result<&Res, &Err>) -> J,
-        J: Into<Judgement>,
-    {
-        self.classify(ClassifyFn::new(judge))
-    }
-
     /// Replaces the outcomes for which the closure answers `true`, be they errors or responses, and no others.
     #[expect(clippy::type_complexity, reason = "the type of the closure inside has no name that could stand here")]
-    pub fn when<F, Res, Err>(
-        self,
-        judge: F,
-    ) -> FallbackLayer<I, ClassifyFn<impl Fn(Result<&Res, &Err>) -> Verdict + Clone, Res, Err>>
+    pub fn when<F, Res, Err>(self, judge: F) -> FallbackLayer<I, impl Fn(Result<&Res, &Err>) -> Verdict + Clone>
     where
         F: Fn(Result<&Res, &Err>) -> bool + Clone,
     {
-        self.classify_with(move |outcome: Result<&Res, &Err>| match judge(outcome) {
+        self.classify(move |outcome: Result<&Res, &Err>| match judge(outcome) {
             true => Verdict::Failure,
             false => Verdict::Success,
         })

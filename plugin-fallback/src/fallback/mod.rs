@@ -35,7 +35,7 @@
 //!
 //! | setting | default | what else |
 //! |---|---|---|
-//! | when | [`EveryFailure`]: refusals of this family too | [`classify`](FallbackLayer::classify), [`classify_with`](FallbackLayer::classify_with) |
+//! | when | [`EveryFailure`]: refusals of this family too | [`classify`](FallbackLayer::classify) |
 //!
 //! On a service that answers refusals and faults with responses, such as an axum route, say
 //! `.classify(ByHttpStatus::new())`: errors alone would never come, and a program that leaves it out does not build.

@@ -213,12 +213,13 @@ async fn any_error_type_will_do_and_closures_decide_for_any_type() {
         let n = counted.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         async move { Ok::<_, Infallible>((n == 2).then_some("finished")) }
     });
-    let until_done = RetryLayer::default().replay_with(|(): &()| Some(())).classify_with(
-        |result: Result<&Option<&str>, &Infallible>| match result {
-            Ok(None) => Verdict::Failure,
-            _ => Verdict::Success,
-        },
-    );
+    let until_done =
+        RetryLayer::default().replay_with(|(): &()| Some(())).classify(|result: Result<&Option<&str>, &Infallible>| {
+            match result {
+                Ok(None) => Verdict::Failure,
+                _ => Verdict::Success,
+            }
+        });
     assert_eq!(until_done.layer(job).oneshot(()).await.expect("infallible"), Some("finished"));
 }
 

@@ -10,7 +10,7 @@ use super::common::{SECOND, config, lost, ms, refused};
 async fn each_attempt_is_made_by_a_service_that_was_polled_ready() {
     // The mock panics when it is called without having been polled ready.
     let (mut retry, mut handle) = tower_test::mock::spawn_layer::<Call<u8>, &'static str, _>(
-        RetryLayer::new(config(|set| set.with_idempotent(true).with_constant_interval(ms(10)))).classify_with(
+        RetryLayer::new(config(|set| set.with_idempotent(true).with_constant_interval(ms(10)))).classify(
             |result: Result<&&str, &BoxError>| match result {
                 Ok(&"again") => Verdict::Failure,
                 _ => Verdict::Success,
