@@ -17,7 +17,7 @@ use tower::{Service, ServiceBuilder, ServiceExt};
 async fn main() -> ExitCode {
     let mut client = ServiceBuilder::new()
         // Outside of the breaker: every attempt counts there, and an open circuit is not tried again.
-        .layer(RetryLayer::http(RetryConfig::default()))
+        .layer(RetryLayer::new(RetryConfig::default()).for_http())
         .layer(CircuitBreakerLayer::default().classify(ByHttpStatus::new()))
         // hyper's error type is foreign and cannot hold a refusal; a boxed error can.
         .layer(BoxErrorLayer)

@@ -48,7 +48,7 @@ pub struct CircuitBreakerLayer<C = ByErrorType, R = AsErrorValue, O = AtHead> {
 impl CircuitBreakerLayer {
     /// A breaker with these settings.
     pub fn new(config: CircuitBreakerConfig) -> Self {
-        Self::sharing(Breaker::new(config))
+        Self::sharing(&Breaker::new(config))
     }
 
     /// A breaker that lets everything pass and judges nothing, until [`CircuitBreakerHandle::reconfigure`] or
@@ -59,8 +59,8 @@ impl CircuitBreakerLayer {
     }
 
     /// A layer for a breaker that others use too.
-    pub fn sharing(breaker: Breaker) -> Self {
-        Self { breaker, classify: ByErrorType, reject: AsErrorValue, outcome: PhantomData }
+    pub fn sharing(breaker: &Breaker) -> Self {
+        Self { breaker: breaker.clone(), classify: ByErrorType, reject: AsErrorValue, outcome: PhantomData }
     }
 }
 
@@ -83,10 +83,9 @@ impl<C, R, O> CircuitBreakerLayer<C, R, O> {
         CircuitBreakerLayer { breaker: self.breaker, classify: self.classify, reject, outcome: PhantomData }
     }
 
-    /// Follows responses whose classifier waits for the end, as [`AtEnd`](plugin_core::AtEnd) does. The call lasts until
-    /// then: a probe keeps its place, and its time counts as that of a slow call.
-    pub fn follow<O2>(self, outcome: O2) -> CircuitBreakerLayer<C, R, O2> {
-        let _ = outcome;
+    /// Follows responses whose classifier waits for the end: `.follow::<AtEnd>()` ([`AtEnd`](plugin_core::AtEnd)). The call
+    /// lasts until then: a probe keeps its place, and its time counts as that of a slow call.
+    pub fn follow<O2>(self) -> CircuitBreakerLayer<C, R, O2> {
         CircuitBreakerLayer {
             breaker: self.breaker,
             classify: self.classify,
@@ -104,7 +103,7 @@ impl<C, R, O> CircuitBreakerLayer<C, R, O> {
     /// For gRPC: the status decides, also in trailers, and a refusal is answered with `UNAVAILABLE` and `RetryInfo`.
     #[cfg(feature = "grpc")]
     pub fn for_grpc(self) -> CircuitBreakerLayer<ByGrpcStatus, AsGrpcStatus, AtEnd> {
-        self.classify(ByGrpcStatus).reject_with(AsGrpcStatus).follow(AtEnd)
+        self.classify(ByGrpcStatus).reject_with(AsGrpcStatus).follow::<AtEnd>()
     }
 
     #[cfg(not(feature = "http"))]

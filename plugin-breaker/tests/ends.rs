@@ -62,7 +62,7 @@ async fn what_a_head_or_trailers_say_of_coming_back_sets_the_open_time() {
     let stack = by_end
         .clone()
         .for_grpc()
-        .follow(AtEnd)
+        .follow::<AtEnd>()
         .layer(service_fn(|_: Request<()>| async { Ok::<_, Infallible>(ending_with(14, "9000")) }));
     let response = stack.oneshot(Request::new(())).await.expect("an answer");
     response.into_body().collect().await.expect("it ends");
@@ -76,8 +76,14 @@ async fn the_list_says_what_a_failure_is_for_what_is_known_at_the_end_too() {
     for (status, expected) in [(0, [1, 0, 0, 0]), (5, [0, 1, 0, 0]), (13, [0, 0, 1, 0])] {
         let layer = layer(&["NOT_FOUND"]);
         let answer = service_fn(move |_: Request<()>| async move { Ok::<_, Infallible>(ending_with(status, "0")) });
-        let response =
-            layer.clone().for_grpc().follow(AtEnd).layer(answer).oneshot(Request::new(())).await.expect("an answer");
+        let response = layer
+            .clone()
+            .for_grpc()
+            .follow::<AtEnd>()
+            .layer(answer)
+            .oneshot(Request::new(()))
+            .await
+            .expect("an answer");
         response.into_body().collect().await.expect("it ends");
         assert_eq!(counts(&layer.handle().stats()), expected, "{status}");
     }
@@ -89,7 +95,7 @@ async fn a_body_that_is_cut_is_judged_by_its_time_also_where_its_head_came_at_on
         let layer = layer(&[]);
         let stack = ServiceBuilder::new()
             .layer(DeadlineLayer::new(5 * SECOND).reject_with(AsHttpResponse))
-            .layer(layer.clone().for_http().classify(ByHttpStatus::new().until_end_of_body()).follow(AtEnd))
+            .layer(layer.clone().for_http().classify(ByHttpStatus::new().until_end_of_body()).follow::<AtEnd>())
             .service(service_fn(|_: Request<()>| async { Ok::<_, Infallible>(Response::new(endless())) }));
         let start = clock::now();
         let response = stack.oneshot(Request::new(())).await.expect("an answer");
@@ -103,7 +109,7 @@ async fn a_body_that_is_cut_is_judged_by_its_time_also_where_its_head_came_at_on
 async fn an_error_has_no_end_to_wait_for() {
     let layer = layer(&[]);
     let stack = ServiceBuilder::new()
-        .layer(layer.clone().classify(|_: Result<&Response<Body>, &BoxError>| Verdict::AtEnd).follow(AtEnd))
+        .layer(layer.clone().classify(|_: Result<&Response<Body>, &BoxError>| Verdict::AtEnd).follow::<AtEnd>())
         .service(service_fn(|_: Request<()>| async { Err::<Response<Body>, BoxError>("failed".into()) }));
     stack.oneshot(Request::new(())).await.expect_err("as it was told");
     assert_eq!(counts(&layer.handle().stats()), [0, 0, 1, 0]);
@@ -129,7 +135,7 @@ async fn a_judge_that_panics_at_the_end_has_failed_the_call() {
     let stack = layer
         .clone()
         .classify(PanicsAtTheEnd)
-        .follow(AtEnd)
+        .follow::<AtEnd>()
         .reject_with(AsHttpResponse)
         .layer(service_fn(|_: Request<()>| async { Ok::<_, Infallible>(ending_with(0, "0")) }));
     let response = stack.oneshot(Request::new(())).await.expect("an answer");

@@ -232,7 +232,7 @@ async fn a_reader_that_leaves_a_stream_was_in_no_hurry() {
         let judged = ByHttpStatus::new().until_end_of_body();
         let stack = ServiceBuilder::new()
             .layer(DeadlineLayer::new(5 * SECOND).reject_with(AsHttpResponse))
-            .layer(layer.clone().for_http().classify(judged).follow(AtEnd))
+            .layer(layer.clone().for_http().classify(judged).follow::<AtEnd>())
             .service_fn(stream);
         layer.handle().force_open();
         advance(30 * SECOND).await;
@@ -262,7 +262,7 @@ async fn a_stream_that_is_given_up_after_its_head_was_in_no_hurry() {
     let judged = ByHttpStatus::new().until_end_of_body();
     let stack = ServiceBuilder::new()
         .layer(DeadlineLayer::new(5 * SECOND).reject_with(AsHttpResponse))
-        .layer(layer.clone().for_http().classify(judged).follow(AtEnd))
+        .layer(layer.clone().for_http().classify(judged).follow::<AtEnd>())
         .service_fn(given_up);
     layer.handle().force_open();
     advance(30 * SECOND).await;

@@ -99,11 +99,10 @@ impl<S, C, R, O, E> Balance<S, C, R, O, E> {
         Balance { shared: self.shared, policy: Policy { classify, reject, envelope }, outcome: PhantomData }
     }
 
-    /// Follows responses whose classifier waits for the end, as [`AtEnd`](plugin_core::AtEnd) does. The call is in flight
-    /// until then.
+    /// Follows responses whose classifier waits for the end: `.follow::<AtEnd>()` ([`AtEnd`](plugin_core::AtEnd)). The call
+    /// is in flight until then.
     #[must_use]
-    pub fn follow<O2>(self, outcome: O2) -> Balance<S, C, R, O2, E> {
-        let _ = outcome;
+    pub fn follow<O2>(self) -> Balance<S, C, R, O2, E> {
         Balance { shared: self.shared, policy: self.policy, outcome: PhantomData }
     }
 

@@ -46,7 +46,7 @@ async fn a_response_is_in_flight_until_the_end_of_its_body() {
         Ok::<_, BoxError>(Response::new(Body::new(body)))
     });
     let balance = Balance::new(BalanceConfig::default(), [Endpoint::new("a", service)]).expect("one");
-    let mut balance = balance.classify(JudgeTheBody).follow(AtEnd);
+    let mut balance = balance.classify(JudgeTheBody).follow::<AtEnd>();
     let handle = balance.handle();
     let state = || handle.get("a").map(|stats| (stats.active, stats.ok, stats.total)).expect("there");
 
@@ -76,7 +76,7 @@ async fn a_download_that_is_read_to_its_declared_length_is_ok() {
         });
         let balance = Balance::new(BalanceConfig::default(), endpoints).expect("distinct names").for_http();
         let judge = ByHttpStatus::new().until_end_of_body();
-        let balance = balance.classify(judge).reject_with(AsHttpResponse).follow(AtEnd);
+        let balance = balance.classify(judge).reject_with(AsHttpResponse).follow::<AtEnd>();
         let handle = balance.handle();
         let address = download::serve(Router::new().fallback_service(balance)).await;
         let stats = |name: &str| handle.get(name).map(|stats| (stats.ok, stats.failed, stats.active)).expect("there");
@@ -109,7 +109,7 @@ async fn the_head_of_a_download_is_ok_and_no_longer_in_flight() {
     let answer = |_: axum::extract::Request| std::future::ready(Ok::<_, Infallible>(download::whole()));
     let balance = Balance::new(BalanceConfig::default(), [Endpoint::new("a", service_fn(answer))]).expect("one");
     let balance = balance.for_http().classify(ByHttpStatus::new().until_end_of_body());
-    let balance = balance.reject_with(AsHttpResponse).follow(AtEnd);
+    let balance = balance.reject_with(AsHttpResponse).follow::<AtEnd>();
     let handle = balance.handle();
     let address = download::serve(Router::new().fallback_service(balance)).await;
     assert_eq!(bounded(client.head(address)).await, Some(200));
@@ -274,7 +274,7 @@ async fn a_status_429_attracts_no_calls_whether_its_head_decides_or_its_end() {
 
     for is_read in [true, false] {
         let balance = Balance::new(config(), endpoints()).expect("two names").for_http();
-        let balance = balance.classify(ByHttpStatus::new().until_end_of_body()).follow(AtEnd);
+        let balance = balance.classify(ByHttpStatus::new().until_end_of_body()).follow::<AtEnd>();
         let handle = balance.handle();
         for _ in 0..500 {
             let response = balance.clone().oneshot(Request::new(())).await.expect("a response");

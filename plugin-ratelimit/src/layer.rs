@@ -43,18 +43,18 @@ pub struct RateLimitLayer<R = AsErrorValue> {
 impl RateLimitLayer {
     /// Limits to these settings, with a bucket of its own.
     pub fn new(config: RateLimitConfig) -> Self {
-        Self::sharing(TokenBucket::new(config))
+        Self::sharing(&TokenBucket::new(config))
     }
 
     /// Passes everything through, until the handle's [`enable`](RateLimitHandle::enable). The settings are the defaults
     /// until the handle changes them.
     pub fn disabled() -> Self {
-        Self::sharing(TokenBucket::with_enabled(RateLimitConfig::default(), false))
+        Self::sharing(&TokenBucket::with_enabled(RateLimitConfig::default(), false))
     }
 
     /// Takes from this bucket, which others may take from too.
-    pub fn sharing(bucket: TokenBucket) -> Self {
-        Self { handle: RateLimitHandle::new(bucket), reject: AsErrorValue }
+    pub fn sharing(bucket: &TokenBucket) -> Self {
+        Self { handle: RateLimitHandle::new(bucket.clone()), reject: AsErrorValue }
     }
 }
 

@@ -68,55 +68,12 @@ impl RetryLayer {
     /// Like [`new`](Self::new), and takes from a budget that others take from as well. The settings of the budget
     /// are its own.
     #[must_use]
-    pub fn sharing(config: RetryConfig, budget: Arc<Budget>) -> Self {
-        Self::with_state(RetryState::new(config, true, Some(budget)))
+    pub fn sharing(config: RetryConfig, budget: &Arc<Budget>) -> Self {
+        Self::with_state(RetryState::new(config, true, Some(Arc::clone(budget))))
     }
 
     fn with_state(state: RetryState) -> Self {
         Self { state: Arc::new(state), classify: ByErrorType, replay: ByRequest }
-    }
-}
-
-#[cfg(feature = "http")]
-impl RetryLayer<ByHttpStatus> {
-    /// Retries by the status of HTTP responses ([`ByHttpStatus`]).
-    #[must_use]
-    pub fn http(config: RetryConfig) -> Self {
-        RetryLayer::new(config).classify(ByHttpStatus::new())
-    }
-}
-
-#[cfg(feature = "grpc")]
-impl RetryLayer<ByGrpcStatus> {
-    /// Retries by the gRPC status ([`ByGrpcStatus`]). With the defaults only calls that were never sent are repeated, since a
-    /// gRPC method does not say whether it may be: set `idempotent` for services whose methods all may.
-    #[must_use]
-    pub fn grpc(config: RetryConfig) -> Self {
-        RetryLayer::new(config).classify(ByGrpcStatus)
-    }
-}
-
-#[cfg(not(feature = "http"))]
-impl RetryLayer {
-    #[doc(hidden)]
-    #[must_use]
-    pub fn http(config: RetryConfig) -> Self
-    where
-        for<'any> &'any Self: crate::missing::Http,
-    {
-        Self::new(config)
-    }
-}
-
-#[cfg(not(feature = "grpc"))]
-impl RetryLayer {
-    #[doc(hidden)]
-    #[must_use]
-    pub fn grpc(config: RetryConfig) -> Self
-    where
-        for<'any> &'any Self: crate::missing::Grpc,
-    {
-        Self::new(config)
     }
 }
 
@@ -126,6 +83,47 @@ impl<C, K> RetryLayer<C, K> {
     #[must_use]
     pub fn classify<C2>(self, classify: C2) -> RetryLayer<C2, K> {
         RetryLayer { state: self.state, classify, replay: self.replay }
+    }
+
+    /// Retries by the status of HTTP responses ([`ByHttpStatus`]).
+    #[cfg(feature = "http")]
+    #[must_use]
+    pub fn for_http(self) -> RetryLayer<ByHttpStatus, K> {
+        self.classify(ByHttpStatus::new())
+    }
+
+    #[cfg(not(feature = "http"))]
+    #[doc(hidden)]
+    #[must_use]
+    pub fn for_http(self) -> Self
+    where
+        for<'any> &'any Self: crate::missing::Http,
+    {
+        self
+    }
+
+    /// Retries by the gRPC status ([`ByGrpcStatus`]). With the defaults only calls that were never sent are repeated, since a
+    /// gRPC method does not say whether it may be: set `idempotent` for services whose methods all may.
+    #[cfg(feature = "grpc")]
+    #[must_use]
+    pub fn for_grpc(self) -> RetryLayer<ByGrpcStatus, K> {
+        self.classify(ByGrpcStatus)
+    }
+
+    #[cfg(not(feature = "grpc"))]
+    #[doc(hidden)]
+    #[must_use]
+    pub fn for_grpc(self) -> Self
+    where
+        for<'any> &'any Self: crate::missing::Grpc,
+    {
+        self
+    }
+
+    /// Retries by what the error says ([`ByErrorType`]), as it does by default: for plugins, whose failures are errors.
+    #[must_use]
+    pub fn for_calls(self) -> RetryLayer<ByErrorType, K> {
+        self.classify(ByErrorType)
     }
 
     /// Makes requests again by a closure that copies them, for any request type.
@@ -139,7 +137,7 @@ impl<C, K> RetryLayer<C, K> {
     /// use http::{Method, Request};
     /// use plugin_retry::{RetryConfig, RetryLayer};
     ///
-    /// let retry = RetryLayer::http(RetryConfig::default()).replay_with(|request: &Request<String>| {
+    /// let retry = RetryLayer::new(RetryConfig::default()).for_http().replay_with(|request: &Request<String>| {
     ///     (request.method() != Method::POST).then(|| request.clone())
     /// });
     /// # drop(retry);

@@ -89,7 +89,7 @@ where
             assert!(
                 sees_failures::<C, S::Response, S::Error>(),
                 "this layer would never retry: the service has no errors, and without a classifier of responses a status of \
-                 503 is a success. Say `RetryLayer::http(..)` or `RetryLayer::grpc(..)` (features `http` and `grpc` of \
+                 503 is a success. Say `RetryLayer::new(..).for_http()` or `RetryLayer::new(..).for_grpc()` (features `http` and `grpc` of \
                  plugin-retry), or `.classify(|result: Result<&Response, &Error>| ..)`"
             );
         }

@@ -71,7 +71,7 @@ fn a_request_that_may_not_be_repeated_is_not_copied() {
 
     let count = |method: Method| {
         let service = service_fn(|_: Request<Full<Bytes>>| ready(Ok::<_, BoxError>(Response::new(()))));
-        let mut service = RetryLayer::http(RetryConfig::default()).layer(service);
+        let mut service = RetryLayer::new(RetryConfig::default()).for_http().layer(service);
         let mut once = || {
             let request = Request::builder().method(method.clone()).header("x-key", "7");
             let request = request.body(Full::new(Bytes::from_static(b"payload"))).expect("valid");

@@ -197,7 +197,7 @@ fn put(body: Frames) -> Request<Frames> {
 #[tokio::test(start_paused = true)]
 async fn a_put_is_repeated_with_head_and_body_and_a_post_is_not() {
     let log = Log::default();
-    let layer = RetryLayer::http(RetryConfig::default());
+    let layer = RetryLayer::new(RetryConfig::default()).for_http();
     let stack = || {
         ServiceBuilder::new().layer(ReplayBodyLayer).layer(layer.clone()).service(service_fn({
             let log = Arc::clone(&log);
@@ -238,16 +238,16 @@ async fn a_post_that_was_not_sent_is_repeated_where_the_settings_keep_it() {
         }
     });
     let post = || Request::post("/").body(Full::new(Bytes::from_static(b"once"))).expect("valid");
-    let keeping = RetryLayer::http(config(|set| set.with_unsent(true)));
+    let keeping = RetryLayer::new(config(|set| set.with_unsent(true))).for_http();
     tower::Layer::layer(&keeping, refusing.clone()).oneshot(post()).await.expect("nothing was sent");
-    let usual = RetryLayer::http(RetryConfig::default());
+    let usual = RetryLayer::new(RetryConfig::default()).for_http();
     tower::Layer::layer(&usual, refusing).oneshot(post()).await.expect_err("nothing was kept");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_body_above_the_cap_is_sent_once() {
     let log = Log::default();
-    let layer = RetryLayer::http(config(|set| set.with_max_body(4)));
+    let layer = RetryLayer::new(config(|set| set.with_max_body(4))).for_http();
     let stack = ServiceBuilder::new().layer(ReplayBodyLayer).layer(layer.clone()).service(service_fn({
         let log = Arc::clone(&log);
         move |request| flaky(Arc::clone(&log), request)
@@ -300,7 +300,7 @@ async fn a_hedge_sends_the_body_beside_the_first_attempt() {
             Ok::<_, BoxError>(Response::new(text(body).await?.0))
         }
     });
-    let hedging = HedgeLayer::http(HedgeConfig::after(ms(50)).build().expect("in bounds"));
+    let hedging = HedgeLayer::new(HedgeConfig::after(ms(50)).build().expect("in bounds")).for_http();
     let stack = ServiceBuilder::new().layer(ReplayBodyLayer).layer(hedging).service(service);
     let response = stack.oneshot(put(Frames::new(&["one ", "two"], None))).await.expect("an answer");
     assert_eq!(response.into_body(), "one two");
@@ -335,7 +335,7 @@ async fn past_the_cap_the_slow_first_attempt_goes_on_and_the_hedge_that_was_ahea
                 Ok::<_, BoxError>(Response::builder().status(status).body(()).expect("valid"))
             }
         });
-        let hedging = HedgeLayer::http(HedgeConfig::after(ms(50)).build().expect("in bounds"));
+        let hedging = HedgeLayer::new(HedgeConfig::after(ms(50)).build().expect("in bounds")).for_http();
         let stack = ServiceBuilder::new().layer(ReplayBodyLayer).layer(hedging).service(service);
         let answered = tokio::time::timeout(ms(60_000), stack.oneshot(put(large()))).await.expect("in time");
         assert_eq!(answered.expect("one goes on").status(), expected, "the first reads: {first_reads}");

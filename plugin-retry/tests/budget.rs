@@ -136,7 +136,7 @@ fn a_budget_that_is_reconfigured_goes_by_its_new_settings_and_keeps_what_it_coun
     }
     assert_eq!(shared.balance(at(101)), 0, "the window is a second now");
 
-    let layer = RetryLayer::sharing(config(|set| set), Arc::clone(&shared));
+    let layer = RetryLayer::sharing(config(|set| set), &shared);
     layer.handle().reconfigure(config(|set| set.with_budget(budget(0.0, 7, 10))));
     assert_eq!(shared.balance(at(200)), 70);
 }
@@ -266,7 +266,7 @@ async fn an_outage_is_met_with_the_share_of_the_budget_and_no_more() {
 #[tokio::test(start_paused = true)]
 async fn layers_can_spend_from_one_budget() {
     let shared = Arc::new(Budget::new(budget(0.0, 1, 1)));
-    let both = [0, 1].map(|_| RetryLayer::sharing(config(|set| set), Arc::clone(&shared)));
+    let both = [0, 1].map(|_| RetryLayer::sharing(config(|set| set), &shared));
     let mut calls = 0;
     for layer in both {
         let script = Script::failing_with(lost);

@@ -63,7 +63,7 @@ async fn a_hyper_client_sends_a_body_until_the_server_takes_it() {
     let address = serve(Router::new().route("/", any(flaky)).with_state(Arc::clone(&bodies))).await;
     let client = ServiceBuilder::new()
         .layer(ReplayBodyLayer)
-        .layer(RetryLayer::http(quick()))
+        .layer(RetryLayer::new(quick()).for_http())
         .layer(BoxErrorLayer)
         .service(Client::builder(TokioExecutor::new()).build_http());
     let request = Request::put(format!("http://{address}/")).body(Full::new(Bytes::from_static(b"payload")));
@@ -76,7 +76,7 @@ async fn a_hyper_client_sends_a_body_until_the_server_takes_it() {
 #[tokio::test]
 async fn an_axum_route_is_retried_inside_the_server() {
     let bodies = Bodies::default();
-    let layer = RetryLayer::http(quick());
+    let layer = RetryLayer::new(quick()).for_http();
     let handle = layer.handle();
     let router = Router::new().route("/", any(flaky)).with_state(Arc::clone(&bodies)).layer(layer);
     let address = serve(router).await;
@@ -99,7 +99,7 @@ async fn a_refused_connection_is_retried_though_the_method_is_not_idempotent() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     drop(listener);
-    let layer = RetryLayer::http(config(|set| set.with_constant_interval(ms(1)).with_unsent(true)));
+    let layer = RetryLayer::new(config(|set| set.with_constant_interval(ms(1)).with_unsent(true))).for_http();
     let client = ServiceBuilder::new()
         .layer(layer.clone())
         .layer(BoxErrorLayer)
@@ -173,12 +173,12 @@ async fn a_grpc_call_that_never_left_is_made_again_by_default_and_one_that_did_i
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let nobody = listener.local_addr().expect("an address");
     drop(listener);
-    let layer = RetryLayer::grpc(quick());
+    let layer = RetryLayer::new(quick()).for_grpc();
     ping(layer.clone(), nobody).await.expect_err("nobody listens");
     assert_eq!((layer.handle().stats().retries, layer.handle().stats().gave_up(GaveUp::Attempts)), (3, 1));
 
     let (server, address) = flaky_grpc().await;
-    let layer = RetryLayer::grpc(quick());
+    let layer = RetryLayer::new(quick()).for_grpc();
     let answer = ping(layer.clone(), address).await.expect("an answer");
     assert_eq!(answer.headers()["grpc-status"], "14", "it reached the server, and may not be repeated");
     assert_eq!((layer.handle().stats().retries, layer.handle().stats().gave_up(GaveUp::NotIdempotent)), (0, 1));
@@ -188,7 +188,7 @@ async fn a_grpc_call_that_never_left_is_made_again_by_default_and_one_that_did_i
 #[tokio::test]
 async fn a_tonic_channel_is_retried_until_the_server_is_available() {
     let (server, address) = flaky_grpc().await;
-    let layer = RetryLayer::grpc(config(|set| set.with_constant_interval(ms(1)).with_idempotent(true)));
+    let layer = RetryLayer::new(config(|set| set.with_constant_interval(ms(1)).with_idempotent(true))).for_grpc();
     let response = ping(layer.clone(), address).await.expect("an answer");
     let body = in_time(response.into_body().collect()).await.expect("a body");
     assert_eq!(body.trailers().expect("trailers")["grpc-status"], "0");
@@ -201,7 +201,7 @@ async fn a_tonic_channel_is_retried_until_the_server_is_available() {
 #[test]
 fn the_layer_goes_onto_a_router_a_channel_and_a_client() {
     fn is_a_service<Req, S: Service<Req> + Clone + Send + Sync + 'static>(_: &S) {}
-    let _router: Router = Router::new().route("/", any(|| async { "ok" })).layer(RetryLayer::http(quick()));
+    let _router: Router = Router::new().route("/", any(|| async { "ok" })).layer(RetryLayer::new(quick()).for_http());
     let client = Client::builder(TokioExecutor::new()).build_http::<Body>();
-    is_a_service::<Request<Body>, _>(&tower::Layer::layer(&RetryLayer::http(quick()), client));
+    is_a_service::<Request<Body>, _>(&tower::Layer::layer(&RetryLayer::new(quick()).for_http(), client));
 }

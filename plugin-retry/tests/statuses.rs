@@ -86,7 +86,7 @@ async fn a_404_that_the_list_names_is_retried_and_one_that_it_does_not_is_an_ans
         [(&["404"][..], 3), (&["4xx"], 3), (&["410", "404"], 3), (&["410"], 1), (&["5xx"], 1), (&[], 1)]
     {
         let answers = Answers::default().then(status(404)).then(status(404));
-        let layer = RetryLayer::http(on(conditions));
+        let layer = RetryLayer::new(on(conditions)).for_http();
         let response = layer.layer(answers.clone()).oneshot(Request::new(())).await.expect("infallible");
         assert_eq!(answers.calls(), attempts, "{conditions:?}");
         assert_eq!(response.status(), if attempts == 3 { 200 } else { 404 }, "{conditions:?}");
@@ -98,7 +98,7 @@ async fn a_404_that_the_list_names_is_retried_and_one_that_it_does_not_is_an_ans
 
 #[tokio::test(start_paused = true)]
 async fn a_list_that_names_a_success_can_be_set_and_cleared_while_it_runs() {
-    let layer = RetryLayer::http(on(&[]));
+    let layer = RetryLayer::new(on(&[])).for_http();
     for (conditions, attempts) in [(&["404"][..], 2), (&[], 1), (&["4xx"], 2)] {
         layer.handle().reconfigure(on(conditions));
         let answers = Answers::default().then(status(404));
@@ -111,13 +111,18 @@ async fn a_list_that_names_a_success_can_be_set_and_cleared_while_it_runs() {
 async fn a_grpc_status_that_the_list_names_is_retried_and_one_that_it_does_not_is_an_answer() {
     for (conditions, attempts) in [(&["NOT_FOUND"][..], 2), (&["ABORTED"], 1), (&["404"], 1), (&[], 1)] {
         let answers = Answers::default().then(grpc("5"));
-        let layer = RetryLayer::grpc(on(conditions));
+        let layer = RetryLayer::new(on(conditions)).for_grpc();
         layer.layer(answers.clone()).oneshot(Request::new(())).await.expect("infallible");
         assert_eq!(answers.calls(), attempts, "{conditions:?}");
     }
     // What was cancelled is never repeated, whatever is named.
     let answers = Answers::default().then(grpc("1"));
-    RetryLayer::grpc(on(&["UNKNOWN"])).layer(answers.clone()).oneshot(Request::new(())).await.expect("infallible");
+    RetryLayer::new(on(&["UNKNOWN"]))
+        .for_grpc()
+        .layer(answers.clone())
+        .oneshot(Request::new(()))
+        .await
+        .expect("infallible");
     assert_eq!(answers.calls(), 1);
 }
 
@@ -132,7 +137,12 @@ async fn a_retry_avoids_the_instance_that_failed_whatever_says_so() {
         ("a class that is named", &["4xx"], from(status(409))),
     ] {
         let answers = Answers::default().then(response);
-        RetryLayer::http(on(named)).layer(answers.clone()).oneshot(Request::new(())).await.expect("infallible");
+        RetryLayer::new(on(named))
+            .for_http()
+            .layer(answers.clone())
+            .oneshot(Request::new(()))
+            .await
+            .expect("infallible");
         assert_eq!(answers.tried(), [vec![], vec![instance]], "{name}");
     }
     for (name, response) in [
@@ -141,7 +151,7 @@ async fn a_retry_avoids_the_instance_that_failed_whatever_says_so() {
         ("a gRPC refusal", from(grpc("8")).extension(Rejected::overloaded())),
     ] {
         let answers = Answers::default().then(response);
-        RetryLayer::grpc(on(&[])).layer(answers.clone()).oneshot(Request::new(())).await.expect("infallible");
+        RetryLayer::new(on(&[])).for_grpc().layer(answers.clone()).oneshot(Request::new(())).await.expect("infallible");
         assert_eq!(answers.tried(), [vec![], vec![instance]], "{name}");
     }
 }
@@ -156,8 +166,8 @@ async fn a_servers_push_back_of_nothing_does_not_beat_the_backoff() {
     ] {
         let answers = Answers::default().then(status(503).header(name, value)).then(status(503).header(name, value));
         match name {
-            "retry-after" => RetryLayer::http(on(&[])).layer(answers.clone()).oneshot(Request::new(())).await,
-            _ => RetryLayer::grpc(on(&[])).layer(answers.clone()).oneshot(Request::new(())).await,
+            "retry-after" => RetryLayer::new(on(&[])).for_http().layer(answers.clone()).oneshot(Request::new(())).await,
+            _ => RetryLayer::new(on(&[])).for_grpc().layer(answers.clone()).oneshot(Request::new(())).await,
         }
         .expect("infallible");
         assert_eq!(answers.waits(), [ms(10); 2], "{name}: {value}");
@@ -172,12 +182,12 @@ async fn a_response_that_refuses_says_what_an_attempt_before_had_sent() {
 
     let sent = |response: &Response<()>| response.extensions().get::<Rejected>().expect("the refusal").sent();
     let answers = Answers::default().then(status(503)).then(refused());
-    let layer = RetryLayer::http(on(&[]));
+    let layer = RetryLayer::new(on(&[])).for_http();
     let response = layer.layer(answers.clone()).oneshot(Request::get("/").body(()).expect("a request")).await;
     assert_eq!((answers.calls(), sent(&response.expect("infallible"))), (2, Sent::Maybe));
 
     let answers = Answers::default().then(grpc("14")).then(refused());
-    let layer = RetryLayer::grpc(on(&[]));
+    let layer = RetryLayer::new(on(&[])).for_grpc();
     let response = layer.layer(answers.clone()).oneshot(Request::post("/").body(()).expect("a request")).await;
     assert_eq!((answers.calls(), sent(&response.expect("infallible"))), (2, Sent::Maybe));
 }

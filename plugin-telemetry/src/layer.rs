@@ -88,8 +88,9 @@ impl<D, C, O> TelemetryLayer<D, C, O> {
         TelemetryLayer { name, counters, describe, classify, outcome, takes_end }
     }
 
-    /// Follows a response to this point: [`AtHead`], or [`AtEnd`](plugin_core::AtEnd) of its body.
-    pub fn follow<O2>(self, _: O2) -> TelemetryLayer<D, C, O2> {
+    /// Follows a response to this point: [`AtHead`], the default, or the end of its body with `.follow::<AtEnd>()`
+    /// ([`AtEnd`](plugin_core::AtEnd)).
+    pub fn follow<O2>(self) -> TelemetryLayer<D, C, O2> {
         let Self { name, counters, describe, classify, takes_end, .. } = self;
         TelemetryLayer { name, counters, describe, classify, outcome: PhantomData, takes_end }
     }

@@ -106,9 +106,9 @@ impl<K, X, C, R, O> KeyedBreakerLayer<K, X, C, R, O> {
         }
     }
 
-    /// Follows responses whose classifier waits for the end, as [`AtEnd`](plugin_core::AtEnd) does.
-    pub fn follow<O2>(self, outcome: O2) -> KeyedBreakerLayer<K, X, C, R, O2> {
-        let _ = outcome;
+    /// Follows responses whose classifier waits for the end: `.follow::<AtEnd>()`
+    /// ([`AtEnd`](plugin_core::AtEnd)).
+    pub fn follow<O2>(self) -> KeyedBreakerLayer<K, X, C, R, O2> {
         KeyedBreakerLayer {
             breakers: self.breakers,
             key_of: self.key_of,
@@ -127,7 +127,7 @@ impl<K, X, C, R, O> KeyedBreakerLayer<K, X, C, R, O> {
     /// As [`CircuitBreakerLayer::for_grpc`](crate::CircuitBreakerLayer::for_grpc).
     #[cfg(feature = "grpc")]
     pub fn for_grpc(self) -> KeyedBreakerLayer<K, X, ByGrpcStatus, AsGrpcStatus, AtEnd> {
-        self.classify(ByGrpcStatus).reject_with(AsGrpcStatus).follow(AtEnd)
+        self.classify(ByGrpcStatus).reject_with(AsGrpcStatus).follow::<AtEnd>()
     }
 
     #[cfg(not(feature = "http"))]

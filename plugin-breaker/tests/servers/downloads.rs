@@ -31,7 +31,7 @@ fn config() -> CircuitBreakerConfig {
 #[tokio::test]
 async fn whole_downloads_are_successes_and_one_failure_in_twenty_opens_nothing() {
     for (version, client) in clients() {
-        let layer = CircuitBreakerLayer::new(config()).for_http().classify(judged()).follow(AtEnd);
+        let layer = CircuitBreakerLayer::new(config()).for_http().classify(judged()).follow::<AtEnd>();
         let handle = layer.handle();
         let calls = AtomicUsize::new(0);
         let answer = move || {
@@ -54,7 +54,7 @@ async fn whole_downloads_are_successes_and_one_failure_in_twenty_opens_nothing()
 #[tokio::test]
 async fn heads_of_downloads_are_successes() {
     for (version, client) in clients() {
-        let layer = CircuitBreakerLayer::new(config()).for_http().classify(judged()).follow(AtEnd);
+        let layer = CircuitBreakerLayer::new(config()).for_http().classify(judged()).follow::<AtEnd>();
         let handle = layer.handle();
         let app = Router::new().route("/", get(|| async { download::whole() })).layer(layer);
         let address = download::serve(app).await;
@@ -70,7 +70,7 @@ async fn heads_of_downloads_are_successes() {
 #[tokio::test]
 async fn whole_downloads_close_a_breaker_that_is_half_open() {
     for (version, client) in clients() {
-        let layer = CircuitBreakerLayer::new(config()).for_http().classify(judged()).follow(AtEnd);
+        let layer = CircuitBreakerLayer::new(config()).for_http().classify(judged()).follow::<AtEnd>();
         let handle = layer.handle();
         let app = Router::new().route("/", get(|| async { download::whole() })).layer(layer);
         let address = download::serve(app).await;
@@ -92,7 +92,7 @@ async fn a_breaker_of_a_key_counts_whole_downloads_too() {
         let layer = KeyedBreakerLayer::new(config(), |request: &Request| Some(request.uri().path().to_owned()))
             .classify(judged())
             .reject_with(AsHttpResponse)
-            .follow(AtEnd);
+            .follow::<AtEnd>();
         let handles = layer.handle();
         let app = Router::new().route("/", get(|| async { download::whole() })).layer(layer);
         let address = download::serve(app).await;
@@ -107,7 +107,7 @@ async fn a_breaker_of_a_key_counts_whole_downloads_too() {
 #[tokio::test]
 async fn a_reader_that_leaves_before_the_declared_length_is_cancelled() {
     for (version, client) in clients() {
-        let layer = CircuitBreakerLayer::default().for_http().classify(judged()).follow(AtEnd);
+        let layer = CircuitBreakerLayer::default().for_http().classify(judged()).follow::<AtEnd>();
         let handle = layer.handle();
         let app = Router::new().route("/", get(|| async { download::half() })).layer(layer);
         let address = download::serve(app).await;
@@ -124,7 +124,7 @@ async fn a_body_that_hangs_behind_a_head_that_came_at_once_is_held_against_the_s
     use tower::{ServiceBuilder, ServiceExt, service_fn};
 
     let layer =
-        CircuitBreakerLayer::default().for_http().classify(ByHttpStatus::new().until_end_of_body()).follow(AtEnd);
+        CircuitBreakerLayer::default().for_http().classify(ByHttpStatus::new().until_end_of_body()).follow::<AtEnd>();
     let dependency = ServiceBuilder::new().layer(&layer).service(service_fn(|_: http::Request<()>| async {
         let never = futures_util::stream::pending::<Result<bytes::Bytes, std::convert::Infallible>>();
         Ok::<_, std::convert::Infallible>(http::Response::new(axum::body::Body::from_stream(never)))

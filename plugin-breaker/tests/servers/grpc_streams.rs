@@ -87,7 +87,7 @@ async fn streams_that_end_well_are_successes_and_one_that_is_dropped_is_cancelle
 
 #[tokio::test]
 async fn judged_at_the_head_the_same_streams_would_be_successes() {
-    let layer = layer().follow(plugin_core::AtHead);
+    let layer = layer().follow::<plugin_core::AtHead>();
     let handle = layer.handle();
     let address = serve(Identity::new()).await.address;
     let mut client = EchoClient::new(ServiceBuilder::new().layer(layer).service(channel(address)));
@@ -137,7 +137,7 @@ impl<Res> Outcome<Res> for EndsWithPushBack {
 
 #[tokio::test]
 async fn a_push_back_in_trailers_sets_the_open_time() {
-    let layer = layer().follow(EndsWithPushBack);
+    let layer = layer().follow::<EndsWithPushBack>();
     let service = layer.layer(tower::service_fn(|(): ()| async {
         Ok::<_, std::convert::Infallible>(http::Response::new(String::new()))
     }));

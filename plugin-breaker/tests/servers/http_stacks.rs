@@ -137,7 +137,7 @@ async fn a_body_that_breaks_off_is_a_failure_where_the_end_is_followed() {
     let layer = CircuitBreakerLayer::default()
         .classify(ByHttpStatus::new().until_end_of_body())
         .reject_with(plugin_core::AsHttpResponse)
-        .follow(AtEnd);
+        .follow::<AtEnd>();
     let handle = layer.handle();
     let app = Router::new().route("/", get(broken)).layer(layer);
     for _ in 0..5 {

@@ -36,7 +36,7 @@ const UNAVAILABLE: u8 = 14;
 ///
 /// A push-back that is not a number forbids a retry. Errors are judged as [`ByErrorType`](crate::ByErrorType) does.
 ///
-/// A layer that counts outcomes needs `.follow(AtEnd)`; without it, a response whose status is still to come counts as a
+/// A layer that counts outcomes needs `.follow::<AtEnd>()`; without it, a response whose status is still to come counts as a
 /// success. A retry goes by the head.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ByGrpcStatus;

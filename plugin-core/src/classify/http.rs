@@ -23,7 +23,7 @@ use crate::{InstanceId, Rejected, clock};
 /// | a refusal that a layer of this family inside has answered | that of the refusal | as its code says: an open circuit is not retried |
 ///
 /// By default the head decides. [`until_end_of_body`](Self::until_end_of_body) also counts a body that breaks off;
-/// the layer then needs `.follow(AtEnd)`. [`too_many_requests_is_failure`](Self::too_many_requests_is_failure) makes a
+/// the layer then needs `.follow::<AtEnd>()`. [`too_many_requests_is_failure`](Self::too_many_requests_is_failure) makes a
 /// failure of 429. A retry goes by the head in any case: a body that breaks off later has reached the caller already.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ByHttpStatus {

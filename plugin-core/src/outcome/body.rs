@@ -18,7 +18,7 @@ use super::{AtEnd, End, ExpectedBody, Observer, Outcome};
 #[diagnostic::on_unimplemented(
     message = "a body of type `{Self}` cannot be followed to its end",
     note = "`AtEnd` follows `axum::body::Body` (feature `axum`), `tonic::body::Body` (feature `tonic`) and any body type that implements `plugin_core::FollowBody`",
-    note = "put `.map_response(|response| response.map(axum::body::Body::new))` beneath the layer, or judge by the head: leave `.follow(AtEnd)` out"
+    note = "put `.map_response(|response| response.map(axum::body::Body::new))` beneath the layer, or judge by the head: leave `.follow::<AtEnd>()` out"
 )]
 pub trait FollowBody: Body + Sized {
     /// Turns a followed body back into this type.

@@ -94,7 +94,7 @@ pub enum ExpectedBody {
 /// Tells what a request asks for, where the end of its response is followed.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not know what a request of type `{Req}` asks for",
-    note = "`AtEnd` reads the method of an `http::Request`; implement `plugin_core::ResponseBodyRule` for a request type of your own, or judge by the head: leave `.follow(AtEnd)` out"
+    note = "`AtEnd` reads the method of an `http::Request`; implement `plugin_core::ResponseBodyRule` for a request type of your own, or judge by the head: leave `.follow::<AtEnd>()` out"
 )]
 pub trait ResponseBodyRule<Req> {
     /// What this request asks for.

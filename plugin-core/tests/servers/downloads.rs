@@ -13,7 +13,7 @@ use super::{
 
 /// A site that answers so, and the counts of its server.
 async fn site(answer: fn() -> Response) -> (std::net::SocketAddr, TelemetryHandle) {
-    let layer = TelemetryLayer::new("site").classify(ByHttpStatus::new().until_end_of_body()).follow(AtEnd);
+    let layer = TelemetryLayer::new("site").classify(ByHttpStatus::new().until_end_of_body()).follow::<AtEnd>();
     let counts = layer.handle();
     let app = Router::new().route("/", get(move || async move { answer() })).layer(layer);
     (download::serve(app).await, counts)

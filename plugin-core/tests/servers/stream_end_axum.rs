@@ -48,7 +48,7 @@ fn site(word: &Arc<Notify>) -> Router {
 }
 
 fn judged_at_the_end() -> (TelemetryLayer<AnyRequest, ByHttpStatus, AtEnd>, TelemetryHandle) {
-    let layer = TelemetryLayer::new("site").classify(ByHttpStatus::new().until_end_of_body()).follow(AtEnd);
+    let layer = TelemetryLayer::new("site").classify(ByHttpStatus::new().until_end_of_body()).follow::<AtEnd>();
     let counts = layer.handle();
     (layer, counts)
 }

@@ -15,7 +15,7 @@ use super::{
 };
 
 fn judged_at_the_end() -> TelemetryLayer<AnyRequest, ByGrpcStatus, AtEnd> {
-    TelemetryLayer::new("echo").classify(ByGrpcStatus).follow(AtEnd)
+    TelemetryLayer::new("echo").classify(ByGrpcStatus).follow::<AtEnd>()
 }
 
 /// The counts of a server and of a client that talked to it in this way. Both ends of one call must agree, so both are

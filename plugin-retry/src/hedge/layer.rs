@@ -55,54 +55,52 @@ impl HedgeConfig {
     }
 }
 
-#[cfg(feature = "http")]
-impl HedgeLayer<ByHttpStatus> {
-    /// Hedges HTTP requests; a response is a failure as [`ByHttpStatus`] says.
-    #[must_use]
-    pub fn http(config: HedgeConfig) -> Self {
-        HedgeLayer::new(config).classify(ByHttpStatus::new())
-    }
-}
-
-#[cfg(feature = "grpc")]
-impl HedgeLayer<ByGrpcStatus> {
-    /// Hedges gRPC requests; a response is a failure as [`ByGrpcStatus`] says.
-    #[must_use]
-    pub fn grpc(config: HedgeConfig) -> Self {
-        HedgeLayer::new(config).classify(ByGrpcStatus)
-    }
-}
-
-#[cfg(not(feature = "http"))]
-impl HedgeLayer {
-    #[doc(hidden)]
-    #[must_use]
-    pub fn http(config: HedgeConfig) -> Self
-    where
-        for<'any> &'any Self: crate::missing::Http,
-    {
-        Self::new(config)
-    }
-}
-
-#[cfg(not(feature = "grpc"))]
-impl HedgeLayer {
-    #[doc(hidden)]
-    #[must_use]
-    pub fn grpc(config: HedgeConfig) -> Self
-    where
-        for<'any> &'any Self: crate::missing::Grpc,
-    {
-        Self::new(config)
-    }
-}
-
 impl<C, K> HedgeLayer<C, K> {
     /// Sets what counts as a failure: a ready-made [`Classify`](plugin_core::Classify) or a closure. Default:
     /// `ByErrorType`.
     #[must_use]
     pub fn classify<C2>(self, classify: C2) -> HedgeLayer<C2, K> {
         HedgeLayer { state: self.state, classify, replay: self.replay }
+    }
+
+    /// Hedges HTTP requests; a response is a failure as [`ByHttpStatus`] says.
+    #[cfg(feature = "http")]
+    #[must_use]
+    pub fn for_http(self) -> HedgeLayer<ByHttpStatus, K> {
+        self.classify(ByHttpStatus::new())
+    }
+
+    #[cfg(not(feature = "http"))]
+    #[doc(hidden)]
+    #[must_use]
+    pub fn for_http(self) -> Self
+    where
+        for<'any> &'any Self: crate::missing::Http,
+    {
+        self
+    }
+
+    /// Hedges gRPC requests; a response is a failure as [`ByGrpcStatus`] says.
+    #[cfg(feature = "grpc")]
+    #[must_use]
+    pub fn for_grpc(self) -> HedgeLayer<ByGrpcStatus, K> {
+        self.classify(ByGrpcStatus)
+    }
+
+    #[cfg(not(feature = "grpc"))]
+    #[doc(hidden)]
+    #[must_use]
+    pub fn for_grpc(self) -> Self
+    where
+        for<'any> &'any Self: crate::missing::Grpc,
+    {
+        self
+    }
+
+    /// Hedges calls of plugins, whose failures are errors ([`ByErrorType`]), as it does by default.
+    #[must_use]
+    pub fn for_calls(self) -> HedgeLayer<ByErrorType, K> {
+        self.classify(ByErrorType)
     }
 
     /// Makes requests again by a closure that copies them, for any request type. What it copies may be sent twice, a POST
