@@ -38,7 +38,6 @@ pub struct CircuitBreakerConfigBuilder {
     pub(super) max_push_back: Duration,
     pub(super) cancelled: Cancelled,
     pub(super) on: Arc<[Condition]>,
-    pub(super) key: Option<Arc<str>>,
 }
 
 impl CircuitBreakerConfigBuilder {
@@ -140,12 +139,6 @@ impl CircuitBreakerConfigBuilder {
         self
     }
 
-    /// What state is kept by, as a configuration names it.
-    pub fn with_key(mut self, key: impl Into<Arc<str>>) -> Self {
-        self.key = Some(key.into());
-        self
-    }
-
     /// Checks the settings.
     ///
     /// # Errors
@@ -205,7 +198,6 @@ impl CircuitBreakerConfigBuilder {
             max_push_back: self.max_push_back,
             cancelled: self.cancelled,
             on: self.on,
-            key: self.key,
         })
     }
 
@@ -261,7 +253,6 @@ impl From<CircuitBreakerConfig> for CircuitBreakerConfigBuilder {
             max_push_back: config.max_push_back,
             cancelled: config.cancelled,
             on: config.on,
-            key: config.key,
         }
     }
 }

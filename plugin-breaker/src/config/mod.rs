@@ -101,7 +101,6 @@ pub struct CircuitBreakerConfig {
     max_push_back: Duration,
     cancelled: Cancelled,
     on: Arc<[Condition]>,
-    key: Option<Arc<str>>,
 }
 
 impl CircuitBreakerConfig {
@@ -211,13 +210,6 @@ impl CircuitBreakerConfig {
         &self.on
     }
 
-    /// What state is kept by, as a configuration names it. Whoever builds the stack makes a
-    /// [`KeyedBreakerLayer`](crate::KeyedBreakerLayer) with the extractor that it stands for.
-    #[must_use]
-    pub fn key(&self) -> Option<&str> {
-        self.key.as_deref()
-    }
-
     /// Whether a window is kept: only when a rule reads it.
     pub(crate) fn keeps_window(&self) -> bool {
         self.failure_rate.is_some() || self.slow.is_some()
@@ -241,7 +233,6 @@ impl Default for CircuitBreakerConfig {
             max_push_back: Duration::from_secs(300),
             cancelled: Cancelled::Ignore,
             on: Arc::from([]),
-            key: None,
         }
     }
 }

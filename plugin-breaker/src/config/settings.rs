@@ -58,7 +58,6 @@ static TABLE: Table = Table::new("circuit_breaker", "When calls are no longer le
         "What counts as a failure, and nothing else then does: codes (`PLUGIN_1205`) or their ranges (`TRANSPORT`), HTTP \
          statuses (`503`, `5xx`), gRPC statuses (`UNAVAILABLE`). Without it, every error that is the service's own.",
     ),
-    Key::new("key", Kind::Text, "What state is kept by, for a program that builds a `KeyedBreakerLayer`; a gateway does not take it yet."),
 ])
 .switched();
 
@@ -148,7 +147,6 @@ impl Settings for CircuitBreakerConfig {
             .with("max_push_back", builder.max_push_back)
             .with("cancelled", Given::word(builder.cancelled.as_str()))
             .with("on", Some(on).filter(|on| !on.is_empty()))
-            .with("key", builder.key.as_deref())
     }
 }
 
@@ -166,7 +164,6 @@ fn made(values: &Values) -> Result<CircuitBreakerConfig, ConfigError> {
         max_push_back: values.time("max_push_back").unwrap_or(default.max_push_back),
         cancelled: values.word("cancelled").and_then(Cancelled::parse).unwrap_or(default.cancelled),
         on: on.collect::<Result<_, _>>()?,
-        key: values.text("key").map(Into::into),
         ..default
     };
     let (rate, slow) = (values.section("failure_rate"), values.section("slow"));

@@ -153,7 +153,6 @@ fn full() -> CircuitBreakerConfig {
         .with_max_push_back(Duration::from_secs(60))
         .with_cancelled(Cancelled::Slow)
         .with_failures_on(["TRANSPORT", "PLUGIN_1205"].map(|name| name.parse().expect("a condition")))
-        .with_key("header:x-tenant")
         .build()
         .expect("valid")
 }
@@ -184,7 +183,7 @@ mod serde {
             r#"{"failure_threshold":7,"min_request_threshold":0,"success_threshold":3,"recovery_timeout":"10s",
                 "half_open_max":4,"half_open_timeout":"5s","failure_rate":{"ratio":0.25,"window":"20s","min_calls":8},
                 "slow":{"over":"250ms","ratio":0.75},"backoff":{"multiplier":3,"max":"1m30s","jitter":0.2},
-                "max_push_back":"1m","cancelled":"slow","on":["TRANSPORT","PLUGIN_1205"],"key":"header:x-tenant"}"#,
+                "max_push_back":"1m","cancelled":"slow","on":["TRANSPORT","PLUGIN_1205"]}"#,
         )
         .expect("valid");
         assert_eq!(config, full());

@@ -17,8 +17,7 @@ pub(super) static RETRY: Table =
 
 pub(super) static CIRCUIT_BREAKER: Table =
     Table::new("circuit_breaker", "When calls are no longer let through to a plugin that fails.", &[])
-        .over(CircuitBreakerConfig::TABLE)
-        .without(&["key"]);
+        .over(CircuitBreakerConfig::TABLE);
 
 pub(super) static RATE_LIMIT: Table =
     Table::new("rate_limit", "A token bucket: full at the start, refilled steadily.", &[ENABLED.go()])
