@@ -46,9 +46,9 @@ fn a_call_that_does_not_fail_allocates_nothing() {
     assert_eq!(allocations(RetryLayer::new(free).layer(service_fn(echo))), 0);
     assert_eq!(allocations(RetryLayer::default().layer(service_fn(echo))), 0);
     assert_eq!(allocations(RetryLayer::disabled().layer(service_fn(echo))), 0);
-    let hedge = HedgeConfig::after(SECOND).build().expect("in bounds");
+    let hedge = HedgeConfig::builder().with_delay(SECOND).build().expect("in bounds");
     assert_eq!(allocations(HedgeLayer::new(hedge).layer(service_fn(echo))), 0);
-    let hedge = HedgeConfig::at_percentile(95.0).build().expect("in bounds");
+    let hedge = HedgeConfig::builder().with_percentile(95.0).build().expect("in bounds");
     assert_eq!(allocations(HedgeLayer::new(hedge).layer(service_fn(echo))), 0);
 }
 

@@ -300,7 +300,7 @@ async fn a_hedge_sends_the_body_beside_the_first_attempt() {
             Ok::<_, BoxError>(Response::new(text(body).await?.0))
         }
     });
-    let hedging = HedgeLayer::new(HedgeConfig::after(ms(50)).build().expect("in bounds")).for_http();
+    let hedging = HedgeLayer::new(HedgeConfig::builder().with_delay(ms(50)).build().expect("in bounds")).for_http();
     let stack = ServiceBuilder::new().layer(ReplayBodyLayer).layer(hedging).service(service);
     let response = stack.oneshot(put(Frames::new(&["one ", "two"], None))).await.expect("an answer");
     assert_eq!(response.into_body(), "one two");
@@ -335,7 +335,7 @@ async fn past_the_cap_the_slow_first_attempt_goes_on_and_the_hedge_that_was_ahea
                 Ok::<_, BoxError>(Response::builder().status(status).body(()).expect("valid"))
             }
         });
-        let hedging = HedgeLayer::new(HedgeConfig::after(ms(50)).build().expect("in bounds")).for_http();
+        let hedging = HedgeLayer::new(HedgeConfig::builder().with_delay(ms(50)).build().expect("in bounds")).for_http();
         let stack = ServiceBuilder::new().layer(ReplayBodyLayer).layer(hedging).service(service);
         let answered = tokio::time::timeout(ms(60_000), stack.oneshot(put(large()))).await.expect("in time");
         assert_eq!(answered.expect("one goes on").status(), expected, "the first reads: {first_reads}");

@@ -23,15 +23,15 @@ fn a_retry_takes_what_is_exactly_at_a_bound_and_nothing_past_it() {
 #[test]
 fn a_hedge_takes_what_is_exactly_at_a_bound_and_nothing_past_it() {
     let field = |result: Result<HedgeConfig, plugin_core::ConfigError>| result.expect_err("past its bound").field();
-    assert!(HedgeConfig::after(NANO).build().is_ok());
-    assert_eq!(field(HedgeConfig::after(Duration::ZERO).build()), "delay");
+    assert!(HedgeConfig::builder().with_delay(NANO).build().is_ok());
+    assert_eq!(field(HedgeConfig::builder().with_delay(Duration::ZERO).build()), "delay");
     for at in [50.0, 99.9] {
-        assert!(HedgeConfig::at_percentile(at).build().is_ok(), "{at}");
+        assert!(HedgeConfig::builder().with_percentile(at).build().is_ok(), "{at}");
     }
     for past in [49.999, 99.901, f64::NAN] {
-        assert_eq!(field(HedgeConfig::at_percentile(past).build()), "percentile");
+        assert_eq!(field(HedgeConfig::builder().with_percentile(past).build()), "percentile");
     }
-    let builder = || HedgeConfig::after(NANO);
+    let builder = || HedgeConfig::builder().with_delay(NANO);
     for at in [1, 5] {
         assert!(builder().with_max(at).build().is_ok(), "{at}");
     }

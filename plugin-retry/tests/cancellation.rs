@@ -117,7 +117,12 @@ async fn a_wait_that_is_dropped_gives_its_retry_back() {
 
 #[tokio::test(start_paused = true)]
 async fn a_hedge_that_is_dropped_anywhere_leaves_no_attempt_and_spends_what_it_sent_and_no_more() {
-    let settings = HedgeConfig::after(ms(15)).with_max(3).with_budget(no_success_needed()).build().expect("in bounds");
+    let settings = HedgeConfig::builder()
+        .with_delay(ms(15))
+        .with_max(3)
+        .with_budget(no_success_needed())
+        .build()
+        .expect("in bounds");
     let layer = HedgeLayer::new(settings);
     let handle = layer.handle();
     let script = std::cell::RefCell::new(Script::default());
@@ -143,7 +148,8 @@ async fn a_hedge_that_is_dropped_anywhere_leaves_no_attempt_and_spends_what_it_s
 
 #[tokio::test(start_paused = true)]
 async fn a_hedge_that_never_became_ready_goes_back_to_the_budget() {
-    let settings = HedgeConfig::after(ms(15))
+    let settings = HedgeConfig::builder()
+        .with_delay(ms(15))
         .with_budget(BudgetConfig::new(0.0, 1, 1).expect("in bounds"))
         .build()
         .expect("in bounds");

@@ -125,7 +125,8 @@ async fn an_attempt_hears_of_its_own_time_while_it_runs() {
 async fn each_attempt_of_a_race_is_judged_by_its_own_time() {
     let budget = BudgetConfig::new(0.0, 1000, 60).expect("in bounds");
     for sent in [Sent::Maybe, Sent::Nothing] {
-        let config = HedgeConfig::after(Duration::from_millis(2500)).with_budget(budget).build().expect("valid");
+        let config =
+            HedgeConfig::builder().with_delay(Duration::from_millis(2500)).with_budget(budget).build().expect("valid");
         let (error, heard) = cut_of(HedgeLayer::new(config), sent).await;
         assert_eq!(heard.len(), 1, "the first attempt had failed");
         assert!(!heard[0].is_evidence(), "{heard:?}");

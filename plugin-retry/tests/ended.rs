@@ -24,8 +24,9 @@ fn the_futures_of_retry_and_hedge_say_so() {
             let call = layer.layer(answers()).call(Call::new(good));
             assert_eq!(polled_again(call), says("plugin_retry::RetryFuture"));
         }
-        let hedge =
-            HedgeLayer::new(HedgeConfig::after(std::time::Duration::from_millis(100)).build().expect("in bounds"));
+        let hedge = HedgeLayer::new(
+            HedgeConfig::builder().with_delay(std::time::Duration::from_millis(100)).build().expect("in bounds"),
+        );
         let mut call = Call::new(good);
         call.context_mut().set_idempotent(true);
         assert_eq!(polled_again(hedge.layer(answers()).call(call)), says("plugin_retry::HedgeFuture"));

@@ -27,7 +27,7 @@ fn hedged(config: HedgeConfig, script: &Script) -> (Hedge<Script>, HedgeHandle) 
 }
 
 fn after_100_ms() -> HedgeConfig {
-    HedgeConfig::after(ms(100)).build().expect("in bounds")
+    HedgeConfig::builder().with_delay(ms(100)).build().expect("in bounds")
 }
 
 #[tokio::test(start_paused = true)]
@@ -122,7 +122,7 @@ async fn a_failure_is_forgotten_while_another_attempt_runs_and_returned_when_non
 async fn there_are_at_most_as_many_hedges_as_allowed_each_after_another_delay() {
     let slow = || Script::default().then_after(SECOND, answer("slow"));
     let script = (0..5).fold(slow(), |script, _| script.then_after(SECOND, answer("slow")));
-    let config = HedgeConfig::after(ms(100)).with_max(3).build().expect("in bounds");
+    let config = HedgeConfig::builder().with_delay(ms(100)).with_max(3).build().expect("in bounds");
     let (service, handle) = hedged(config, &script);
     service.oneshot(call()).await.expect("an answer");
     assert_eq!(script.waits(), [ms(100); 3]);
@@ -135,7 +135,8 @@ async fn the_next_hedge_waits_for_as_long_as_the_service_asks_and_at_least_its_d
     for (asked, waited) in [(ms(500), ms(550)), (ms(10), ms(150))] {
         let busy = move || Err(lost().with_retry_after(asked));
         let script = Script::default().then_after(10 * SECOND, answer("slow")).then_after(ms(50), busy);
-        let (service, _) = hedged(HedgeConfig::after(ms(100)).with_max(3).build().expect("in bounds"), &script);
+        let (service, _) =
+            hedged(HedgeConfig::builder().with_delay(ms(100)).with_max(3).build().expect("in bounds"), &script);
         service.oneshot(call()).await.expect("an answer");
         assert_eq!(script.waits(), [ms(100), waited], "asked for {asked:?}");
     }
@@ -143,7 +144,8 @@ async fn the_next_hedge_waits_for_as_long_as_the_service_asks_and_at_least_its_d
 
 #[tokio::test(start_paused = true)]
 async fn hedges_are_paid_from_a_budget() {
-    let config = HedgeConfig::after(ms(100))
+    let config = HedgeConfig::builder()
+        .with_delay(ms(100))
         .with_budget(BudgetConfig::new(0.5, 0, 60).expect("in bounds"))
         .build()
         .expect("in bounds");
@@ -163,7 +165,9 @@ async fn hedges_are_paid_from_a_budget() {
 
 #[tokio::test(start_paused = true)]
 async fn a_failure_pays_for_no_hedge_and_one_that_ends_the_race_so_has_not_won() {
-    let paid = |ratio| HedgeConfig::after(ms(100)).with_budget(BudgetConfig::new(ratio, 1, 10).expect("in bounds"));
+    let paid = |ratio| {
+        HedgeConfig::builder().with_delay(ms(100)).with_budget(BudgetConfig::new(ratio, 1, 10).expect("in bounds"))
+    };
     let layer = HedgeLayer::new(paid(1.0).build().expect("in bounds"));
     let failing = Script::default().then_after(ms(150), || Err(lost())).then_after(ms(200), || Err(lost()));
     layer.layer(failing).oneshot(call()).await.expect_err("both fail");
@@ -175,14 +179,15 @@ async fn a_failure_pays_for_no_hedge_and_one_that_ends_the_race_so_has_not_won()
         .classify(|_: Result<&Reply<Bytes>, &PluginError>| plugin_core::Verdict::Failure);
     refused.layer(Script::default()).oneshot(call()).await.expect("an answer, which is judged a failure");
     assert_eq!(refused.handle().budget_balance(), Some(10));
-    let other = HedgeConfig::after(ms(100)).with_budget(BudgetConfig::new(0.0, 2, 10).expect("in bounds"));
+    let other =
+        HedgeConfig::builder().with_delay(ms(100)).with_budget(BudgetConfig::new(0.0, 2, 10).expect("in bounds"));
     layer.handle().reconfigure(other.build().expect("in bounds"));
     assert_eq!(layer.handle().budget_balance(), Some(19));
 }
 
 #[tokio::test(start_paused = true)]
 async fn without_a_budget_every_slow_call_is_hedged() {
-    let config = HedgeConfig::after(ms(100)).without_budget().build().expect("in bounds");
+    let config = HedgeConfig::builder().with_delay(ms(100)).without_budget().build().expect("in bounds");
     let layer = HedgeLayer::new(config);
     let mut calls = tokio::task::JoinSet::new();
     for _ in 0..300 {
@@ -205,7 +210,7 @@ async fn no_hedge_starts_that_cannot_finish() {
 
 #[tokio::test(start_paused = true)]
 async fn the_delay_can_be_a_percentile_of_what_was_measured() {
-    let config = HedgeConfig::at_percentile(90.0).without_budget().build().expect("in bounds");
+    let config = HedgeConfig::builder().with_percentile(90.0).without_budget().build().expect("in bounds");
     let layer = HedgeLayer::new(config);
     for n in 0..100 {
         assert_eq!(layer.handle().delay(), None);
@@ -223,7 +228,7 @@ async fn the_delay_can_be_a_percentile_of_what_was_measured() {
 
 #[tokio::test(start_paused = true)]
 async fn a_percentile_is_not_of_calls_that_are_never_hedged() {
-    let config = HedgeConfig::at_percentile(50.0).without_budget().build().expect("in bounds");
+    let config = HedgeConfig::builder().with_percentile(50.0).without_budget().build().expect("in bounds");
     let layer = HedgeLayer::new(config);
     for n in 0..400 {
         let is_hedged = n % 4 == 0;

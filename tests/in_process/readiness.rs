@@ -88,7 +88,8 @@ async fn under_a_retry() {
 
 #[tokio::test(start_paused = true)]
 async fn under_a_hedge() {
-    let hedging = HedgeConfig::after(Duration::from_millis(10)).with_idempotent(true).build().expect("in bounds");
+    let hedging =
+        HedgeConfig::builder().with_delay(Duration::from_millis(10)).with_idempotent(true).build().expect("in bounds");
     for layer in [HedgeLayer::new(hedging), HedgeLayer::disabled()] {
         for (code, stack, permits) in refusing() {
             let mut kept = layer.layer(stack);

@@ -89,10 +89,10 @@ fn rows(group: &mut Group) {
         .against("tower");
     group.service("RetryLayer", RetryLayer::default().layer(bare), request).against("tower with a budget");
     group.service("RetryLayer, disabled", RetryLayer::disabled().layer(bare), request).against("tower");
-    let hedging = HedgeConfig::after(Duration::from_secs(1)).build().expect("within the bounds");
+    let hedging = HedgeConfig::builder().with_delay(Duration::from_secs(1)).build().expect("within the bounds");
     group.service("HedgeLayer", HedgeLayer::new(hedging).layer(bare), request);
     group.case("HedgeLayer, percentile", || {
-        let hedging = HedgeConfig::at_percentile(95.0).build().expect("within the bounds");
+        let hedging = HedgeConfig::builder().with_percentile(95.0).build().expect("within the bounds");
         let mut service = HedgeLayer::new(hedging).layer(echo::<PluginError>());
         move || call_now(&mut service, request()).expect("an echo")
     });

@@ -35,14 +35,16 @@ pub enum HedgeDelay {
 }
 
 impl HedgeConfig {
-    /// A second attempt after this time.
-    pub fn after(delay: Duration) -> HedgeConfigBuilder {
-        HedgeConfigBuilder::new(HedgeDelay::After(delay))
-    }
-
-    /// A second attempt once this many percent of all calls would have been answered: 95.0 makes about 5 % more calls.
-    pub fn at_percentile(percentile: f64) -> HedgeConfigBuilder {
-        HedgeConfigBuilder::new(HedgeDelay::Percentile(percentile))
+    /// Begins with the defaults: one more attempt once 95 percent of all calls would have been answered, which makes about
+    /// 5 % more calls.
+    pub fn builder() -> HedgeConfigBuilder {
+        HedgeConfigBuilder {
+            delay: HedgeDelay::Percentile(95.0),
+            max: 1,
+            budget: Some(default_budget()),
+            idempotent: false,
+            max_body: 64 * 1024,
+        }
     }
 
     /// When a hedge is made.
@@ -76,6 +78,13 @@ impl HedgeConfig {
     }
 }
 
+impl Default for HedgeConfig {
+    fn default() -> Self {
+        let HedgeConfigBuilder { delay, budget, idempotent, .. } = Self::builder();
+        Self { delay, max: 1, budget, idempotent, max_body: 64 * 1024 }
+    }
+}
+
 /// Makes a [`HedgeConfig`].
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until `build` is called"]
@@ -88,8 +97,16 @@ pub struct HedgeConfigBuilder {
 }
 
 impl HedgeConfigBuilder {
-    fn new(delay: HedgeDelay) -> Self {
-        Self { delay, max: 1, budget: Some(default_budget()), idempotent: false, max_body: 64 * 1024 }
+    /// Makes another attempt after this time.
+    pub fn with_delay(mut self, delay: Duration) -> Self {
+        self.delay = HedgeDelay::After(delay);
+        self
+    }
+
+    /// Makes another attempt once this many percent of all calls would have been answered: 95.0 makes about 5 % more calls.
+    pub fn with_percentile(mut self, percentile: f64) -> Self {
+        self.delay = HedgeDelay::Percentile(percentile);
+        self
     }
 
     /// The most hedges of one call, each after another delay.
@@ -157,11 +174,11 @@ mod tests {
     #[test]
     fn a_setting_out_of_bounds_is_named() {
         let field = |builder: HedgeConfigBuilder| builder.build().expect_err("out of bounds").field();
-        assert_eq!(field(HedgeConfig::after(Duration::ZERO)), "delay");
-        assert_eq!(field(HedgeConfig::at_percentile(100.0)), "percentile");
-        assert_eq!(field(HedgeConfig::at_percentile(f64::NAN)), "percentile");
-        assert_eq!(field(HedgeConfig::at_percentile(95.0).with_max(0)), "max");
-        assert_eq!(field(HedgeConfig::at_percentile(95.0).with_max(6)), "max");
+        assert_eq!(field(HedgeConfig::builder().with_delay(Duration::ZERO)), "delay");
+        assert_eq!(field(HedgeConfig::builder().with_percentile(100.0)), "percentile");
+        assert_eq!(field(HedgeConfig::builder().with_percentile(f64::NAN)), "percentile");
+        assert_eq!(field(HedgeConfig::builder().with_percentile(95.0).with_max(0)), "max");
+        assert_eq!(field(HedgeConfig::builder().with_percentile(95.0).with_max(6)), "max");
     }
 
     #[cfg(feature = "serde")]
@@ -169,7 +186,7 @@ mod tests {
     fn every_key_has_an_effect_and_a_fault_names_its_key() {
         let read = |json: &str| serde_json::from_str::<HedgeConfig>(json).map_err(|error| error.to_string());
         let plain = read(r#"{"delay":"50ms"}"#).expect("valid");
-        assert_eq!(Ok(&plain), HedgeConfig::after(Duration::from_millis(50)).build().as_ref());
+        assert_eq!(Ok(&plain), HedgeConfig::builder().with_delay(Duration::from_millis(50)).build().as_ref());
         for json in [
             r#"{"percentile":95.0}"#,
             r#"{"delay":"20ms"}"#,

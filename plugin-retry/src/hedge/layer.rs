@@ -1,6 +1,6 @@
 //! The hedge layer.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 
 #[cfg(feature = "grpc")]
 use plugin_core::ByGrpcStatus;
@@ -36,22 +36,9 @@ impl HedgeLayer {
     /// settings.
     #[must_use]
     pub fn disabled() -> Self {
-        let layer = HedgeLayer::new(HedgeConfig::unused());
+        let layer = HedgeLayer::new(HedgeConfig::default());
         layer.state.switch(false);
         layer
-    }
-}
-
-impl HedgeConfig {
-    /// What a disabled layer holds: the settings of the 95th percentile.
-    fn unused() -> Self {
-        Self::at_percentile(95.0).build().unwrap_or(Self {
-            delay: super::HedgeDelay::After(Duration::MAX),
-            max: 1,
-            budget: None,
-            idempotent: false,
-            max_body: 0,
-        })
     }
 }
 

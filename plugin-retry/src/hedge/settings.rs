@@ -51,8 +51,8 @@ impl Settings for HedgeConfig {
 
     fn from_values(values: &Values) -> Result<Self, ConfigError> {
         let builder = match (values.time("delay"), values.number("percentile")) {
-            (Some(delay), None) => Self::after(delay),
-            (None, Some(percentile)) => Self::at_percentile(percentile),
+            (Some(delay), None) => Self::builder().with_delay(delay),
+            (None, Some(percentile)) => Self::builder().with_percentile(percentile),
             (Some(_), Some(_)) => {
                 let problem = "excludes `delay`: give one of the two";
                 return Err(ConfigError::new("percentile", problem).with_others(&["delay"]));
