@@ -124,6 +124,11 @@ impl<C, R, O> CircuitBreakerLayer<C, R, O> {
         self
     }
 
+    /// For plugins: errors are judged by what they are, and a refusal is an error, as it is by default.
+    pub fn for_calls(self) -> CircuitBreakerLayer {
+        self.classify(ByErrorType).reject_with(AsErrorValue).follow::<AtHead>()
+    }
+
     /// The handle: reads the state and the statistics, and changes the settings while calls go on.
     pub fn handle(&self) -> CircuitBreakerHandle {
         self.breaker.handle()

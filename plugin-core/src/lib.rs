@@ -17,6 +17,9 @@ mod health;
 mod instance;
 mod instance_id;
 mod key;
+#[cfg(not(all(feature = "http", feature = "grpc")))]
+#[doc(hidden)]
+pub mod missing;
 mod outcome;
 mod plugin;
 mod polled_after_end;

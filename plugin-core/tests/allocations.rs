@@ -47,7 +47,7 @@ fn echo(call: Call<Bytes>) -> Ready<Result<Reply<Bytes>, PluginError>> {
 /// Three layers with named futures, as an application writes them.
 fn typed() -> impl Plugin<Bytes, Bytes> {
     ServiceBuilder::new()
-        .layer(TelemetryLayer::for_plugin("echo"))
+        .layer(TelemetryLayer::new("echo").for_calls())
         .layer(DeadlineLayer::new(Duration::from_secs(30)))
         .layer(AttemptTimeoutLayer::new(Duration::from_secs(10)))
         .service(service_fn(echo))

@@ -138,7 +138,7 @@ async fn no_secret_shows_in_a_stack_its_futures_or_its_errors() {
 
     let plugin = service_fn(|_: Call<String>| std::future::pending::<Result<Reply<String>, PluginError>>());
     let mut stack = ServiceBuilder::new()
-        .layer(TelemetryLayer::for_plugin("demo"))
+        .layer(TelemetryLayer::new("demo").for_calls())
         .layer(DeadlineLayer::new(Duration::from_secs(2)))
         .layer(AttemptTimeoutLayer::new(Duration::from_secs(1)))
         .service(plugin);

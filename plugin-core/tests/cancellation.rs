@@ -70,7 +70,7 @@ fn scene() -> Scene<impl Plugin<Do, ()>> {
             Ok::<_, PluginError>(Reply::new(()))
         }
     });
-    let telemetry = TelemetryLayer::for_plugin("swept");
+    let telemetry = TelemetryLayer::new("swept").for_calls();
     let counts = telemetry.handle();
     let stack = ServiceBuilder::new()
         .layer(telemetry)
@@ -185,7 +185,7 @@ async fn a_call_that_is_cut_at_a_limit_leaves_nothing_behind() {
 async fn a_future_that_is_forgotten_keeps_only_its_own() {
     let running = Running::default();
     let guards = running.clone();
-    let telemetry = TelemetryLayer::for_plugin("kept");
+    let telemetry = TelemetryLayer::new("kept").for_calls();
     let counts = telemetry.handle();
     let mut stack = ServiceBuilder::new().layer(telemetry).service(service_fn(move |_: Call<()>| {
         guards.0.fetch_add(1, Ordering::SeqCst);

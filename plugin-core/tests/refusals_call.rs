@@ -23,7 +23,7 @@ async fn echo(call: Call<u32>) -> Result<Reply<u32>, PluginError> {
 
 /// Six layers of the family, one of which refuses when it is asked to.
 fn six_deep(gate: GateLayer) -> (impl Plugin<u32, u32>, plugin_telemetry::TelemetryHandle) {
-    let telemetry = TelemetryLayer::for_plugin("echo");
+    let telemetry = TelemetryLayer::new("echo").for_calls();
     let counts = telemetry.handle();
     let stack = ServiceBuilder::new()
         .layer(telemetry)
@@ -102,7 +102,7 @@ impl std::error::Error for AppError {
 async fn an_enum_of_ones_own_needs_a_single_impl_for_all_layers() {
     let never = service_fn(|_: Call<u32>| std::future::pending::<Result<u32, AppError>>());
     let late = ServiceBuilder::new()
-        .layer(TelemetryLayer::for_plugin("own").classify(ByErrorChain))
+        .layer(TelemetryLayer::new("own").for_calls().classify(ByErrorChain))
         .layer(DeadlineLayer::new(SECOND))
         .layer(GateLayer::open())
         .layer(GateLayer::open())

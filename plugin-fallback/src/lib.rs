@@ -5,6 +5,9 @@
 pub mod cache;
 pub mod coalesce;
 mod fallback;
+#[cfg(not(all(feature = "http", feature = "grpc")))]
+#[doc(hidden)]
+pub mod missing;
 
 pub use fallback::*;
 /// The vocabulary of the family: what a program needs besides this crate.

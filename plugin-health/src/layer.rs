@@ -112,6 +112,11 @@ impl<R> HealthGateLayer<R> {
         self
     }
 
+    /// For plugins: a refusal is an error, as it is by default.
+    pub fn for_calls(self) -> HealthGateLayer {
+        self.reject_with(AsErrorValue)
+    }
+
     /// State, statistics and policies of every service that this layer makes.
     #[must_use]
     pub fn handle(&self) -> HealthGateHandle {

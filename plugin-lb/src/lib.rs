@@ -13,7 +13,7 @@ mod in_flight;
 mod last_failure;
 mod membership;
 mod meter;
-#[cfg(not(feature = "http"))]
+#[cfg(not(all(feature = "http", feature = "grpc")))]
 #[doc(hidden)]
 pub mod missing;
 mod pick;

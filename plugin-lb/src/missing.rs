@@ -10,3 +10,12 @@
     note = "in Cargo.toml: `plugin-lb = {{ .., features = [\"http\"] }}`"
 )]
 pub trait Http {}
+
+/// Implemented by nothing.
+#[cfg(not(feature = "grpc"))]
+#[diagnostic::on_unimplemented(
+    message = "this needs the feature `grpc` of plugin-lb",
+    label = "the feature `grpc` is not on",
+    note = "in Cargo.toml: `plugin-lb = {{ .., features = [\"grpc\"] }}`"
+)]
+pub trait Grpc {}

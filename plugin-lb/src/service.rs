@@ -156,6 +156,24 @@ impl<S, C, R, O, E> Balance<S, C, R, O, E> {
         self
     }
 
+    /// For gRPC: hints and tags in extensions, see [`HttpEnvelope`](crate::HttpEnvelope), and the status decides, also in
+    /// trailers. Refusals are answered as before.
+    #[cfg(feature = "grpc")]
+    #[must_use]
+    pub fn for_grpc(self) -> Balance<S, plugin_core::ByGrpcStatus, R, plugin_core::AtEnd, crate::HttpEnvelope> {
+        self.with_envelope(crate::HttpEnvelope).classify(plugin_core::ByGrpcStatus).follow::<plugin_core::AtEnd>()
+    }
+
+    #[cfg(not(feature = "grpc"))]
+    #[doc(hidden)]
+    #[must_use]
+    pub fn for_grpc(self) -> Self
+    where
+        Self: crate::missing::Grpc,
+    {
+        self
+    }
+
     /// Sends a request to another instance when the first could not be reached, where the error says that nothing of it
     /// was sent: a refused connection, say. So any method may be copied, a POST too.
     ///

@@ -96,6 +96,11 @@ impl<R> RateLimitLayer<R> {
         self
     }
 
+    /// For plugins: a refusal is an error, as it is by default.
+    pub fn for_calls(self) -> RateLimitLayer {
+        self.reject_with(AsErrorValue)
+    }
+
     /// Statistics and live settings of every service that this layer makes.
     #[must_use]
     pub fn handle(&self) -> RateLimitHandle {

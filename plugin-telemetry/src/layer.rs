@@ -54,13 +54,6 @@ impl TelemetryLayer {
     }
 }
 
-impl TelemetryLayer<ByCall> {
-    /// Counts calls of a plugin with this name.
-    pub fn for_plugin(name: impl Into<Arc<str>>) -> Self {
-        Self::with(name.into(), ByCall)
-    }
-}
-
 impl<D> TelemetryLayer<D> {
     fn with(name: Arc<str>, describe: D) -> Self {
         Self {
@@ -93,6 +86,41 @@ impl<D, C, O> TelemetryLayer<D, C, O> {
     pub fn follow<O2>(self) -> TelemetryLayer<D, C, O2> {
         let Self { name, counters, describe, classify, takes_end, .. } = self;
         TelemetryLayer { name, counters, describe, classify, outcome: PhantomData, takes_end }
+    }
+
+    /// For HTTP: a status from 500 is a failure.
+    #[cfg(feature = "http")]
+    pub fn for_http(self) -> TelemetryLayer<D, plugin_core::ByHttpStatus, O> {
+        self.classify(plugin_core::ByHttpStatus::new())
+    }
+
+    #[cfg(not(feature = "http"))]
+    #[doc(hidden)]
+    pub fn for_http(self) -> Self
+    where
+        Self: crate::missing::Http,
+    {
+        self
+    }
+
+    /// For gRPC: the status decides, also in trailers.
+    #[cfg(feature = "grpc")]
+    pub fn for_grpc(self) -> TelemetryLayer<D, plugin_core::ByGrpcStatus, plugin_core::AtEnd> {
+        self.classify(plugin_core::ByGrpcStatus).follow::<plugin_core::AtEnd>()
+    }
+
+    #[cfg(not(feature = "grpc"))]
+    #[doc(hidden)]
+    pub fn for_grpc(self) -> Self
+    where
+        Self: crate::missing::Grpc,
+    {
+        self
+    }
+
+    /// For plugins: a call is described by its context, and errors are judged by what they are.
+    pub fn for_calls(self) -> TelemetryLayer<ByCall> {
+        self.describe(ByCall).classify(ByErrorType).follow::<AtHead>()
     }
 
     /// Takes the moment at which a layer of this family further in saw the call end, where one has read the clock for it

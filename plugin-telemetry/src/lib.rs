@@ -6,6 +6,9 @@ mod describe;
 mod future;
 mod histogram;
 mod layer;
+#[cfg(not(all(feature = "http", feature = "grpc")))]
+#[doc(hidden)]
+pub mod missing;
 
 pub use counters::{Status, TelemetryHandle, TelemetryStats};
 pub use describe::{AnyRequest, ByCall, Describe};

@@ -104,7 +104,7 @@ async fn plugin(call: Call<&'static str>) -> Result<Reply<()>, PluginError> {
 fn seen(payload: &'static str, polls: usize) -> Seen {
     let recorder = Recorder::default();
     tracing::subscriber::with_default(recorder.clone(), || {
-        let mut stack = TelemetryLayer::for_plugin("demo").layer(service_fn(plugin));
+        let mut stack = TelemetryLayer::new("demo").for_calls().layer(service_fn(plugin));
         let mut call = Call::new(payload);
         call.context_mut().set_request_id("order-17");
         call.context_mut().set_trace(TraceContext::new(0xabc, 1, 1).expect("valid"));

@@ -25,7 +25,7 @@ async fn plugin(call: Call<&'static str>) -> Result<Reply<()>, PluginError> {
 
 #[tokio::test(start_paused = true)]
 async fn every_way_to_end_is_counted_once_and_nothing_stays_active() {
-    let layer = TelemetryLayer::for_plugin("demo");
+    let layer = TelemetryLayer::new("demo").for_calls();
     let handle = layer.handle();
     let mut stack = ServiceBuilder::new()
         .layer(layer)
@@ -70,7 +70,7 @@ async fn a_time_that_was_too_short_from_the_beginning_is_the_callers_wherever_th
         (2000, true, Status::Refused),
         (1000, false, Status::Failure),
     ] {
-        let layer = TelemetryLayer::for_plugin("demo");
+        let layer = TelemetryLayer::new("demo").for_calls();
         let handle = layer.handle();
         let waits = service_fn(move |_: Call<()>| async move {
             let _came = Came { is_held };
@@ -85,7 +85,7 @@ async fn a_time_that_was_too_short_from_the_beginning_is_the_callers_wherever_th
 
 #[tokio::test(start_paused = true)]
 async fn durations_are_exact_in_their_sum_and_near_in_their_percentiles() {
-    let layer = TelemetryLayer::for_plugin("demo");
+    let layer = TelemetryLayer::new("demo").for_calls();
     let handle = layer.handle();
     let stack = ServiceBuilder::new().layer(layer).service(service_fn(plugin));
     for _ in 0..10 {
@@ -120,7 +120,7 @@ async fn a_failure_is_the_services_own_and_what_others_are_to_blame_for_stands_a
         ),
     ];
     for (error, status) in cases {
-        let layer = TelemetryLayer::for_plugin("demo");
+        let layer = TelemetryLayer::new("demo").for_calls();
         let counts = layer.handle();
         let code = error.code();
         let answer = std::sync::Mutex::new(Some(error));
@@ -133,7 +133,7 @@ async fn a_failure_is_the_services_own_and_what_others_are_to_blame_for_stands_a
 
 #[test]
 fn what_never_came_to_the_layer_can_be_counted_all_the_same() {
-    let counts = TelemetryLayer::for_plugin("demo").handle();
+    let counts = TelemetryLayer::new("demo").for_calls().handle();
     counts.count(Status::Refused, Some(Code::Draining), Duration::from_millis(2));
     let snapshot = counts.stats();
     assert_eq!((snapshot.ended(Status::Refused), snapshot.active()), (1, 0));
@@ -164,7 +164,7 @@ async fn the_end_is_read_by_telemetry_unless_it_was_told_to_take_it_from_within(
     for (takes_end, took) in [(false, 5 * MILLI), (true, 2 * MILLI)] {
         let machine = std::rc::Rc::new(Machine::install());
         let (works, answers) = (std::rc::Rc::clone(&machine), std::rc::Rc::clone(&machine));
-        let layer = TelemetryLayer::for_plugin("p");
+        let layer = TelemetryLayer::new("p").for_calls();
         let layer = if takes_end { layer.take_end_from_within() } else { layer };
         let handle = layer.handle();
         let stack = ServiceBuilder::new()

@@ -31,7 +31,7 @@ impl Plugins {
     fn new(names: impl IntoIterator<Item = String>) -> Self {
         let (manager, mut stacks) = (Manager::new(), Vec::new());
         for name in names {
-            let layer = TelemetryLayer::for_plugin(name.as_str());
+            let layer = TelemetryLayer::new(name.as_str()).for_calls();
             let handle = layer.handle();
             let stack = layer.layer(service_fn(answer as fn(Call<Bytes>) -> Answer));
             stacks.push(stack.clone());
@@ -138,7 +138,7 @@ fn a_call_that_takes_a_bound_exactly_is_within_it() {
     // On a paused clock, which is exact.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     let page = runtime.expect("a runtime").block_on(async {
-        let layer = TelemetryLayer::for_plugin("exact");
+        let layer = TelemetryLayer::new("exact").for_calls();
         let handle = layer.handle();
         let stack = layer.layer(service_fn(|call: Call<Bytes>| async {
             tokio::time::sleep(Duration::from_millis(5)).await;

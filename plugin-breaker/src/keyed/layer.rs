@@ -147,6 +147,11 @@ impl<K, X, C, R, O> KeyedBreakerLayer<K, X, C, R, O> {
     {
         self
     }
+
+    /// As [`CircuitBreakerLayer::for_calls`](crate::CircuitBreakerLayer::for_calls).
+    pub fn for_calls(self) -> KeyedBreakerLayer<K, X> {
+        self.classify(ByErrorType).reject_with(AsErrorValue).follow::<AtHead>()
+    }
 }
 
 impl<K, X: Clone, C: Clone, R: Clone, O> Clone for KeyedBreakerLayer<K, X, C, R, O> {

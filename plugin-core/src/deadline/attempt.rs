@@ -90,6 +90,41 @@ impl<R> AttemptTimeoutLayer<R> {
         AttemptTimeoutLayer { limit: self.limit, reject }
     }
 
+    /// For HTTP: a refusal is answered with 504, and a problem+json body.
+    #[cfg(feature = "http")]
+    pub fn for_http(self) -> AttemptTimeoutLayer<crate::AsHttpResponse> {
+        self.reject_with(crate::AsHttpResponse)
+    }
+
+    #[cfg(not(feature = "http"))]
+    #[doc(hidden)]
+    pub fn for_http(self) -> Self
+    where
+        Self: crate::missing::Http,
+    {
+        self
+    }
+
+    /// For gRPC: a refusal is answered with `DEADLINE_EXCEEDED`.
+    #[cfg(feature = "grpc")]
+    pub fn for_grpc(self) -> AttemptTimeoutLayer<crate::AsGrpcStatus> {
+        self.reject_with(crate::AsGrpcStatus)
+    }
+
+    #[cfg(not(feature = "grpc"))]
+    #[doc(hidden)]
+    pub fn for_grpc(self) -> Self
+    where
+        Self: crate::missing::Grpc,
+    {
+        self
+    }
+
+    /// For plugins: a refusal is an error, as it is by default.
+    pub fn for_calls(self) -> AttemptTimeoutLayer {
+        self.reject_with(AsErrorValue)
+    }
+
     /// Reads and changes the limit of every service that this layer makes.
     pub fn handle(&self) -> AttemptTimeoutHandle {
         AttemptTimeoutHandle(Arc::clone(&self.limit))

@@ -5,6 +5,6 @@ use plugin_telemetry::TelemetryLayer;
 use tower::{Layer, service_fn};
 
 fn main() {
-    let stack = TelemetryLayer::for_plugin("demo").layer(service_fn(|_: String| async { Ok::<_, BoxError>(()) }));
+    let stack = TelemetryLayer::new("demo").for_calls().layer(service_fn(|_: String| async { Ok::<_, BoxError>(()) }));
     let _ = check::<String, _>(stack);
 }

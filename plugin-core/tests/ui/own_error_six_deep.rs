@@ -15,11 +15,11 @@ async fn plugin(_: Call<()>) -> Result<Reply<()>, OwnError> {
 
 fn main() {
     let stack = ServiceBuilder::new()
-        .layer(TelemetryLayer::for_plugin("demo"))
+        .layer(TelemetryLayer::new("demo").for_calls())
         .layer(DeadlineLayer::new(Duration::from_secs(30)))
-        .layer(TelemetryLayer::for_plugin("within the deadline"))
+        .layer(TelemetryLayer::new("within the deadline").for_calls())
         .layer(AttemptTimeoutLayer::new(Duration::from_secs(10)))
-        .layer(TelemetryLayer::for_plugin("one attempt"))
+        .layer(TelemetryLayer::new("one attempt").for_calls())
         .layer(AttemptTimeoutLayer::new(Duration::from_secs(1)))
         .service(service_fn(plugin));
     let _ = check::<Call<()>, _>(stack);

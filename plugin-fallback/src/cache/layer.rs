@@ -83,6 +83,26 @@ impl<K, X, Res, C, A> CacheLayer<K, X, Res, C, A> {
         CacheLayer { shared, key_of, classify, admit }
     }
 
+    /// For HTTP: responses with a status from 500 are not kept, and an old answer may stand in for them.
+    #[cfg(feature = "http")]
+    pub fn for_http(self) -> CacheLayer<K, X, Res, plugin_core::ByHttpStatus, A> {
+        self.classify(plugin_core::ByHttpStatus::new())
+    }
+
+    #[cfg(not(feature = "http"))]
+    #[doc(hidden)]
+    pub fn for_http(self) -> Self
+    where
+        Self: crate::missing::Http,
+    {
+        self
+    }
+
+    /// For plugins: every reply is a success, as it is by default.
+    pub fn for_calls(self) -> CacheLayer<K, X, Res, ByErrorType, A> {
+        self.classify(ByErrorType)
+    }
+
     /// Serves and keeps every call that has a key, marked idempotent or not, and every response that is judged a success: over
     /// HTTP say which those are, by [`classify`](Self::classify), or a status of 500
     /// is one.

@@ -87,6 +87,41 @@ impl<K: Hash + Eq + Clone, X, Res, Err, D> CoalesceLayer<K, X, Res, Err, D> {
         CoalesceLayer { shared: self.shared, key_of: self.key_of, deadlines: ByDeadline(reject) }
     }
 
+    /// For HTTP: a caller whose deadline has passed is answered with 504 and a problem+json body.
+    #[cfg(feature = "http")]
+    pub fn for_http(self) -> CoalesceLayer<K, X, Res, Err, ByDeadline<plugin_core::AsHttpResponse>> {
+        self.reject_with(plugin_core::AsHttpResponse)
+    }
+
+    #[cfg(not(feature = "http"))]
+    #[doc(hidden)]
+    pub fn for_http(self) -> Self
+    where
+        Self: crate::missing::Http,
+    {
+        self
+    }
+
+    /// For gRPC: a caller whose deadline has passed is answered with `DEADLINE_EXCEEDED`.
+    #[cfg(feature = "grpc")]
+    pub fn for_grpc(self) -> CoalesceLayer<K, X, Res, Err, ByDeadline<plugin_core::AsGrpcStatus>> {
+        self.reject_with(plugin_core::AsGrpcStatus)
+    }
+
+    #[cfg(not(feature = "grpc"))]
+    #[doc(hidden)]
+    pub fn for_grpc(self) -> Self
+    where
+        Self: crate::missing::Grpc,
+    {
+        self
+    }
+
+    /// For plugins: a caller whose deadline has passed gets an error, as it does by default.
+    pub fn for_calls(self) -> CoalesceLayer<K, X, Res, Err> {
+        self.reject_with(plugin_core::AsErrorValue)
+    }
+
     /// Looks at no deadline, so that the request needs nothing. A deadline that a request carries all the same stays in
     /// it, and whatever inside enforces it ends the call for all its callers.
     pub fn without_deadlines(self) -> CoalesceLayer<K, X, Res, Err, WithoutDeadlines> {

@@ -122,6 +122,42 @@ impl<I, C> FallbackLayer<I, C> {
         FallbackLayer { shared: self.shared, used: self.used, classify }
     }
 
+    /// For HTTP: replaces responses with a status from 500, errors and refusals.
+    #[cfg(feature = "http")]
+    pub fn for_http(self) -> FallbackLayer<I, plugin_core::ByHttpStatus> {
+        self.classify(plugin_core::ByHttpStatus::new())
+    }
+
+    #[cfg(not(feature = "http"))]
+    #[doc(hidden)]
+    pub fn for_http(self) -> Self
+    where
+        Self: crate::missing::Http,
+    {
+        self
+    }
+
+    /// For gRPC: replaces responses whose head has the status of a failure, errors and refusals. A stream that has begun
+    /// passes.
+    #[cfg(feature = "grpc")]
+    pub fn for_grpc(self) -> FallbackLayer<I, plugin_core::ByGrpcStatus> {
+        self.classify(plugin_core::ByGrpcStatus)
+    }
+
+    #[cfg(not(feature = "grpc"))]
+    #[doc(hidden)]
+    pub fn for_grpc(self) -> Self
+    where
+        Self: crate::missing::Grpc,
+    {
+        self
+    }
+
+    /// For plugins: replaces every error, as it does by default.
+    pub fn for_calls(self) -> FallbackLayer<I> {
+        self.classify(EveryFailure)
+    }
+
     /// Replaces the outcomes for which the closure answers `true`, be they errors or responses, and no others.
     #[expect(clippy::type_complexity, reason = "the type of the closure inside has no name that could stand here")]
     pub fn when<F, Res, Err>(self, judge: F) -> FallbackLayer<I, impl Fn(Result<&Res, &Err>) -> Verdict + Clone>

@@ -60,7 +60,7 @@ pub(crate) type Counts = TelemetryLayer<ByCall>;
 pub(crate) fn counts(name: &str) -> Counts {
     // Every layer of this stack is of the family, and what code of somebody else leaves is forgotten (`foreign`), so the end that
     // one further in has read is the call's.
-    TelemetryLayer::for_plugin(name).take_end_from_within()
+    TelemetryLayer::new(name).for_calls().take_end_from_within()
 }
 
 impl Default for StackSettings {
