@@ -11,7 +11,7 @@ use crate::{CircuitBreakerConfig, CircuitBreakerStats, CircuitState, Events, Rea
 /// | [`force_open`](Self::force_open) | refused, as if the circuit had opened by itself | the open time is over |
 /// | [`force_closed`](Self::force_closed) | pass and are judged anew | a rule opens it |
 /// | [`isolate`](Self::isolate) | refused | the next command |
-/// | [`disable`](Self::disable) | pass and are not judged | the next command |
+/// | [`disable`](Self::disable) | pass and are not judged | [`enable`](Self::enable), or the next command |
 /// | [`metrics_only`](Self::metrics_only) | pass and are judged; nothing is refused | the next command |
 /// | [`reset`](Self::reset) | as the settings say, with nothing remembered but the statistics | |
 ///
@@ -93,6 +93,20 @@ impl CircuitBreakerHandle {
     /// Lets all calls pass, without judging them, until another command.
     pub fn disable(&self) {
         self.shared.set(CircuitState::Disabled);
+    }
+
+    /// Guards calls again, after [`disable`](Self::disable): the circuit is closed, with nothing remembered but the
+    /// statistics. A breaker that is enabled stays as it is.
+    pub fn enable(&self) {
+        if !self.is_enabled() {
+            self.force_closed();
+        }
+    }
+
+    /// Whether calls are judged: not after [`disable`](Self::disable), nor where the settings say so.
+    #[must_use]
+    pub fn is_enabled(&self) -> bool {
+        self.state() != CircuitState::Disabled
     }
 
     /// Lets all calls pass, and only reports what the breaker would do, until another command.

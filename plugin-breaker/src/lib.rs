@@ -33,7 +33,7 @@ pub use config::{Cancelled, CircuitBreakerConfig, CircuitBreakerConfigBuilder, R
 pub use event::{Event, Events, Reason};
 pub use future::ResponseFuture;
 pub use handle::CircuitBreakerHandle;
-pub use keyed::{KeyedBreaker, KeyedBreakerHandle, KeyedBreakerLayer};
+pub use keyed::{KeyedBreaker, KeyedBreakerHandle, KeyedBreakerLayer, KeyedBreakerStats};
 pub use layer::CircuitBreakerLayer;
 /// The vocabulary of the family: what a program needs besides this crate.
 pub use plugin_core;

@@ -102,6 +102,24 @@ async fn events_tell_each_transition_once_and_in_order() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_disabled_is_enabled_again_and_what_is_enabled_stays_as_it_is() {
+    let layer = layer(config());
+    let (stack, handle) = (over(&layer), layer.handle());
+    handle.disable();
+    assert!(!handle.is_enabled());
+    calls(&stack, Will::Fail, 5).await;
+    handle.enable();
+    assert_eq!((handle.is_enabled(), handle.state()), (true, CircuitState::Closed));
+    calls(&stack, Will::Fail, 5).await;
+    handle.enable();
+    assert_eq!(
+        (handle.is_enabled(), handle.state()),
+        (true, CircuitState::Open),
+        "the circuit that has opened stays open"
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_service_that_was_started_anew_is_no_operator_and_closing_what_is_closed_is_no_event() {
     let layer = layer(config());
     let (stack, handle) = (over(&layer), layer.handle());

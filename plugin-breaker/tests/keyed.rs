@@ -60,7 +60,7 @@ async fn a_key_that_fails_is_refused_and_the_others_are_not() {
     assert_eq!(refused(&stack, 8, true).await, None);
     let handle = layer.handle();
     assert_eq!(handle.get(&7).expect("used").state(), CircuitState::Open);
-    assert_eq!((handle.len(), handle.get(&9).is_none()), (2, true));
+    assert_eq!((handle.stats().breakers, handle.get(&9).is_none()), (2, true));
     advance(30 * SECOND).await;
     assert_eq!(refused(&stack, 7, true).await, None);
 }
@@ -73,7 +73,7 @@ async fn a_request_without_a_key_passes_without_a_breaker() {
         let error = stack.clone().oneshot((None, false)).await.expect_err("fails by itself");
         assert!(Rejected::find(&*error).is_none());
     }
-    assert_eq!((layer.handle().len(), layer.handle().unguarded()), (0, 0));
+    assert_eq!((layer.handle().stats().breakers, layer.handle().stats().unguarded), (0, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -85,12 +85,12 @@ async fn a_flood_of_keys_stays_below_the_cap_and_forgets_no_open_circuit() {
     }
     for key in 1000..5000 {
         assert_eq!(refused(&stack, key, true).await, None);
-        assert!(layer.handle().len() <= 100);
+        assert!(layer.handle().stats().breakers <= 100);
     }
     for key in 0..20 {
         assert_eq!(refused(&stack, key, true).await, Some(Code::CircuitOpen), "{key}");
     }
-    assert_eq!(layer.handle().unguarded(), 0, "closed and idle ones made room");
+    assert_eq!(layer.handle().stats().unguarded, 0, "closed and idle ones made room");
 }
 
 #[tokio::test(start_paused = true)]
@@ -101,7 +101,7 @@ async fn when_every_breaker_must_stay_a_new_key_passes_without_one_and_is_counte
         trip(&stack, key).await;
     }
     assert_eq!(refused(&stack, 99, false).await, None);
-    assert_eq!((layer.handle().len(), layer.handle().unguarded()), (10, 1));
+    assert_eq!((layer.handle().stats().breakers, layer.handle().stats().unguarded), (10, 1));
     // Open circuits that nobody asks for any more make room once their open time is over.
     advance(31 * SECOND).await;
     for key in 100..110 {
@@ -144,7 +144,7 @@ async fn what_an_operator_has_said_of_a_key_is_not_forgotten_for_others() {
     }
     let states = [CircuitState::Isolated, CircuitState::Disabled, CircuitState::MetricsOnly];
     assert_eq!([0, 1, 2].map(|key| handle(key).state()), states);
-    assert_eq!(layer.handle().unguarded(), 10);
+    assert_eq!(layer.handle().stats().unguarded, 10);
 }
 
 #[tokio::test(start_paused = true)]
@@ -162,7 +162,7 @@ async fn other_settings_reach_the_keys_that_are_there_and_those_that_come() {
     for key in [1, 2, 3] {
         assert_eq!(refused(&stack, key, true).await, None);
     }
-    assert_eq!(layer.handle().len(), 2);
+    assert_eq!(layer.handle().stats().breakers, 2);
 }
 
 #[tokio::test(start_paused = true)]

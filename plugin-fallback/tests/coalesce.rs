@@ -105,13 +105,13 @@ async fn equal_calls_in_flight_share_one_and_each_gets_its_answer() {
     let mut other = task::spawn(stack.call(2));
     calls.iter_mut().for_each(|call| assert_pending!(call.poll()));
     assert_pending!(other.poll());
-    assert_eq!((scene.made(), handle.in_flight(), handle.led(), handle.joined()), (2, 2, 2, 4));
+    assert_eq!((scene.made(), handle.stats().in_flight, handle.stats().led, handle.stats().joined), (2, 2, 2, 4));
     scene.open();
     for mut call in calls {
         assert_eq!(assert_ready!(call.poll()).expect("the answer"), 1);
     }
     assert_eq!(assert_ready!(other.poll()).expect("the answer"), 2);
-    assert_eq!((scene.running(), handle.in_flight()), (0, 0));
+    assert_eq!((scene.running(), handle.stats().in_flight), (0, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -140,7 +140,7 @@ async fn a_call_without_a_key_and_one_beyond_the_bound_go_alone() {
     }));
     let mut calls: Vec<_> = [0, 0, 1, 1, 2, 2].map(|key| task::spawn(stack.call(key))).into_iter().collect();
     calls.iter_mut().for_each(|call| assert_pending!(call.poll()));
-    assert_eq!((scene.made(), handle.in_flight(), handle.led(), handle.joined()), (5, 1, 1, 1));
+    assert_eq!((scene.made(), handle.stats().in_flight, handle.stats().led, handle.stats().joined), (5, 1, 1, 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -152,11 +152,11 @@ async fn a_leader_that_is_cancelled_does_not_fail_its_followers() {
     assert_pending!(leader.poll());
     assert_pending!(follower.poll());
     drop(leader);
-    assert_eq!((scene.running(), handle.in_flight()), (1, 1), "the call goes on");
+    assert_eq!((scene.running(), handle.stats().in_flight), (1, 1), "the call goes on");
     scene.open();
     assert!(follower.is_woken());
     assert_eq!(assert_ready!(follower.poll()).expect("the answer"), 1);
-    assert_eq!((scene.running(), handle.in_flight()), (0, 0));
+    assert_eq!((scene.running(), handle.stats().in_flight), (0, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -196,7 +196,7 @@ async fn the_last_caller_takes_the_call_with_it_and_the_next_begins_a_new_one() 
     calls.truncate(1);
     assert_eq!(scene.running(), 1);
     calls.clear();
-    assert_eq!((scene.running(), handle.in_flight()), (0, 0));
+    assert_eq!((scene.running(), handle.stats().in_flight), (0, 0));
     let mut call = task::spawn(stack.call(1));
     scene.open();
     assert_eq!(assert_ready!(call.poll()).expect("a new answer"), 2);
@@ -267,7 +267,7 @@ async fn a_call_that_panics_fails_every_caller_and_leaves_nothing() {
     calls.iter_mut().for_each(|call| assert_pending!(call.poll()));
     scene.open();
     catch_unwind(AssertUnwindSafe(|| calls[1].poll().is_ready())).expect_err("the panic reaches who drove the call");
-    assert_eq!((scene.running(), handle.in_flight()), (0, 0));
+    assert_eq!((scene.running(), handle.stats().in_flight), (0, 0));
     for index in [0, 2] {
         assert!(calls[index].is_woken());
         let error = assert_ready!(calls[index].poll()).expect_err("told");
@@ -287,7 +287,7 @@ async fn a_service_that_panics_before_it_made_a_future_leaves_nothing() {
         async { Ok::<_, PluginError>(5) }
     }));
     catch_unwind(AssertUnwindSafe(|| drop(stack.call(1)))).expect_err("as asked");
-    assert_eq!(handle.in_flight(), 0);
+    assert_eq!(handle.stats().in_flight, 0);
     assert_eq!(stack.call(1).await.expect("the next is served"), 5);
 }
 
@@ -326,7 +326,7 @@ async fn callers_that_go_at_every_point_leave_the_others_their_answer() {
         assert!(calls.is_empty(), "plan {plan}: who stays is answered");
         let stayed = (0..CALLERS).filter(|caller| stays(*caller) == WAITS + 1).count();
         assert!(answered >= stayed, "plan {plan}");
-        assert_eq!((running.load(Ordering::SeqCst), handle.in_flight()), (0, 0), "plan {plan}");
+        assert_eq!((running.load(Ordering::SeqCst), handle.stats().in_flight), (0, 0), "plan {plan}");
     }
 }
 
@@ -379,9 +379,9 @@ async fn threads_that_share_drop_and_repeat_calls_lose_no_wake_and_leave_nothing
     for task in tasks {
         tokio::time::timeout(60 * SECOND, task).await.expect("nobody waits for ever").expect("no panic");
     }
-    assert_eq!((running.load(Ordering::SeqCst), handle.in_flight()), (0, 0));
-    assert_eq!(handle.led() + handle.joined(), (TASKS * TURNS) as u64 - unpolled(TASKS, TURNS));
-    assert_eq!(handle.led(), made.load(Ordering::SeqCst) as u64);
+    assert_eq!((running.load(Ordering::SeqCst), handle.stats().in_flight), (0, 0));
+    assert_eq!(handle.stats().led + handle.stats().joined, (TASKS * TURNS) as u64 - unpolled(TASKS, TURNS));
+    assert_eq!(handle.stats().led, made.load(Ordering::SeqCst) as u64);
 }
 
 /// Turns of the test above in which the call was dropped before it was made.

@@ -127,9 +127,9 @@ fn a_call_that_comes_while_an_abandoned_one_is_dropped_is_new_and_stays_in_the_t
     assert_pending!(last.poll());
     scene.when_dropped.set(comes(call, &late));
     drop(last);
-    assert_eq!((handle.in_flight(), handle.led()), (1, 2));
+    assert_eq!((handle.stats().in_flight, handle.stats().led), (1, 2));
     drop(taken(&late));
-    assert_eq!(handle.in_flight(), 0);
+    assert_eq!(handle.stats().in_flight, 0);
 }
 
 #[test]

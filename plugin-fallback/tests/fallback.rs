@@ -30,7 +30,7 @@ async fn a_value_takes_the_place_of_an_error_and_needs_no_copy_of_the_request() 
     let stack = layer.layer(service_fn(fails));
     assert_eq!(stack.clone().oneshot(Once).await.expect("the value"), 7);
     assert_eq!(stack.oneshot(Once).await.expect("the value"), 7);
-    assert_eq!(handle.used(), 2);
+    assert_eq!(handle.stats().used, 2);
 }
 
 #[tokio::test]
@@ -53,7 +53,7 @@ async fn a_good_answer_is_left_alone_and_nothing_is_cloned_for_it() {
     }));
     let answer = stack.oneshot(Once).await.expect("the answer");
     assert!(Arc::ptr_eq(&answer.0, &other));
-    assert_eq!((handle.used(), clones.load(Ordering::SeqCst)), (0, 0));
+    assert_eq!((handle.stats().used, clones.load(Ordering::SeqCst)), (0, 0));
 }
 
 #[tokio::test]
@@ -112,10 +112,10 @@ async fn a_classifier_lets_the_callers_own_mistakes_pass_and_replaces_failures_a
     let stack = layer.layer(service_fn(|error: PluginError| async move { Err::<u32, _>(error) }));
     let mistake = stack.clone().oneshot(PluginError::new(Code::InvalidPayload, "not JSON")).await;
     assert_eq!(mistake.expect_err("passes").code(), Code::InvalidPayload);
-    assert_eq!(handle.used(), 0);
+    assert_eq!(handle.stats().used, 0);
     assert_eq!(stack.clone().oneshot(PluginError::execution("no")).await.expect("a failure"), 1);
     assert_eq!(stack.oneshot(Rejected::circuit_open(None).into()).await.expect("a refusal"), 1);
-    assert_eq!(handle.used(), 2);
+    assert_eq!(handle.stats().used, 2);
 }
 
 #[tokio::test]

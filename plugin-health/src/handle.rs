@@ -7,15 +7,7 @@ use std::sync::{
 
 use plugin_core::{HealthCell, HealthState, Rejected, deadline::waiting, sync::StripedCounter};
 
-/// What a gate does with requests in one state of health.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum GatePolicy {
-    /// They pass.
-    Pass,
-    /// They are refused with `HEALTH_1601`.
-    Refuse,
-}
+use crate::{GatePolicy, HealthGateConfig};
 
 /// Reads the state and changes the policies of everything that one [`HealthGateLayer`](crate::HealthGateLayer) made.
 /// Cheap to clone.
@@ -52,6 +44,14 @@ struct Gate {
     /// One bit for each state that is refused, and [`ENABLED`].
     policy: AtomicU8,
     refused: StripedCounter,
+}
+
+/// The statistics of a gate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HealthGateStats {
+    /// Requests that were refused.
+    pub refused: u64,
 }
 
 const ENABLED: u8 = 1 << 7;
@@ -101,27 +101,26 @@ impl HealthGateHandle {
         Arc::clone(&self.0.cell)
     }
 
-    /// Requests that were refused.
+    /// The statistics.
     #[must_use]
-    pub fn refused(&self) -> u64 {
-        self.0.refused.sum()
+    pub fn stats(&self) -> HealthGateStats {
+        HealthGateStats { refused: self.0.refused.sum() }
     }
 
-    /// The policy for a state.
+    /// The settings.
     #[must_use]
-    pub fn policy(&self, state: HealthState) -> GatePolicy {
+    pub fn config(&self) -> HealthGateConfig {
         // Relaxed: see `admit`.
-        if self.0.policy.load(Ordering::Relaxed) & bit(state) == 0 { GatePolicy::Pass } else { GatePolicy::Refuse }
+        let policy = self.0.policy.load(Ordering::Relaxed);
+        let of = |state| if policy & bit(state) == 0 { GatePolicy::Pass } else { GatePolicy::Refuse };
+        let builder = HealthGateConfig::builder().with_unhealthy(of(HealthState::Unhealthy));
+        builder.with_unknown(of(HealthState::Unknown)).build()
     }
 
-    /// Changes the policy for Unhealthy.
-    pub fn set_unhealthy(&self, policy: GatePolicy) {
-        self.set(bit(HealthState::Unhealthy), policy == GatePolicy::Refuse);
-    }
-
-    /// Changes the policy for Unknown.
-    pub fn set_unknown(&self, policy: GatePolicy) {
-        self.set(bit(HealthState::Unknown), policy == GatePolicy::Refuse);
+    /// Takes over other settings, from the next request on.
+    pub fn reconfigure(&self, config: HealthGateConfig) {
+        self.set(bit(HealthState::Unhealthy), config.unhealthy() == GatePolicy::Refuse);
+        self.set(bit(HealthState::Unknown), config.unknown() == GatePolicy::Refuse);
     }
 
     /// Refuses again, after [`disable`](Self::disable).

@@ -8,7 +8,7 @@ use plugin_core::AsGrpcStatus;
 use plugin_core::AsHttpResponse;
 use plugin_core::{AsErrorValue, HealthCell};
 
-use crate::{GatePolicy, HealthGateHandle};
+use crate::{HealthGateConfig, HealthGateHandle};
 
 /// Refuses requests to what health checks found Offline.
 ///
@@ -51,9 +51,16 @@ pub struct HealthGateLayer<R = AsErrorValue> {
 }
 
 impl HealthGateLayer {
-    /// A gate that reads this cell.
-    pub fn new(cell: Arc<HealthCell>) -> Self {
-        Self { handle: HealthGateHandle::new(cell, true), reject: AsErrorValue }
+    /// A gate that reads a cell of its own, which the handle gives out to be written to.
+    pub fn new(config: HealthGateConfig) -> Self {
+        Self::sharing(config, &Arc::default())
+    }
+
+    /// A gate that reads this cell, which a check writes and others read too.
+    pub fn sharing(config: HealthGateConfig, cell: &Arc<HealthCell>) -> Self {
+        let handle = HealthGateHandle::new(Arc::clone(cell), true);
+        handle.reconfigure(config);
+        Self { handle, reject: AsErrorValue }
     }
 
     /// Passes everything through, until the handle's [`enable`](HealthGateHandle::enable). It reads a cell of its own,
@@ -64,18 +71,6 @@ impl HealthGateLayer {
 }
 
 impl<R> HealthGateLayer<R> {
-    /// Says what is done while the state is Unhealthy. Default: pass.
-    pub fn with_unhealthy(self, policy: GatePolicy) -> Self {
-        self.handle.set_unhealthy(policy);
-        self
-    }
-
-    /// Says what is done while the state is Unknown. Default: pass.
-    pub fn with_unknown(self, policy: GatePolicy) -> Self {
-        self.handle.set_unknown(policy);
-        self
-    }
-
     /// Sets how a refusal is answered: a ready-made [`Reject`](plugin_core::Reject) or a closure. Default:
     /// `AsErrorValue`.
     pub fn reject_with<R2>(self, reject: R2) -> HealthGateLayer<R2> {

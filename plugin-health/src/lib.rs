@@ -4,6 +4,7 @@
 mod check;
 mod config;
 mod events;
+mod gate_config;
 mod handle;
 mod layer;
 #[cfg(not(feature = "grpc"))]
@@ -24,7 +25,8 @@ pub use plugin_core;
 pub use check::{HealthCheck, WeakHealthCheck};
 pub use config::{HealthConfig, HealthConfigBuilder};
 pub use events::HealthEvents;
-pub use handle::{GatePolicy, HealthGateHandle};
+pub use gate_config::{GatePolicy, HealthGateConfig, HealthGateConfigBuilder};
+pub use handle::{HealthGateHandle, HealthGateStats};
 pub use layer::HealthGateLayer;
 pub use monitor::HealthMonitor;
 /// The future of [`HealthGate`].

@@ -7,7 +7,7 @@ use plugin_core::{
     HealthState::{self, Degraded, Healthy, Offline, Unhealthy, Unknown},
     HealthStatus, Plugin, PluginError, Rejected, Reply,
 };
-use plugin_health::{GatePolicy, HealthCheck, HealthConfig, HealthGateLayer};
+use plugin_health::{GatePolicy, HealthCheck, HealthConfig, HealthGateConfig, HealthGateLayer};
 use tower::{Layer, Service, ServiceExt, service_fn};
 
 const ALL: [HealthState; 5] = [Unknown, Healthy, Degraded, Unhealthy, Offline];
@@ -32,18 +32,19 @@ async fn passing(cell: &HealthCell, stack: &impl Plugin<(), ()>) -> Vec<HealthSt
 #[tokio::test]
 async fn only_offline_is_refused_unless_the_policies_say_more() {
     let cell = Arc::new(HealthCell::default());
-    let layer = HealthGateLayer::new(Arc::clone(&cell));
+    let layer = HealthGateLayer::sharing(HealthGateConfig::default(), &cell);
     let stack = layer.layer(plugin());
     assert_eq!(passing(&cell, &stack).await, [Unknown, Healthy, Degraded, Unhealthy]);
-    let layer =
-        HealthGateLayer::new(Arc::clone(&cell)).with_unhealthy(GatePolicy::Refuse).with_unknown(GatePolicy::Refuse);
+    let refuse_all =
+        HealthGateConfig::builder().with_unhealthy(GatePolicy::Refuse).with_unknown(GatePolicy::Refuse).build();
+    let layer = HealthGateLayer::sharing(refuse_all, &cell);
     let stack = layer.layer(plugin());
     assert_eq!(passing(&cell, &stack).await, [Healthy, Degraded]);
     let handle = layer.handle();
-    assert_eq!(ALL.map(|state| handle.policy(state) == GatePolicy::Refuse), [true, false, false, true, true]);
-    handle.set_unhealthy(GatePolicy::Pass);
+    assert_eq!(handle.config(), refuse_all);
+    handle.reconfigure(HealthGateConfig::builder().with_unknown(GatePolicy::Refuse).build());
     assert_eq!(passing(&cell, &stack).await, [Healthy, Degraded, Unhealthy], "policies change while it runs");
-    assert_eq!((handle.refused(), handle.state()), (5, Offline));
+    assert_eq!((handle.stats().refused, handle.state()), (5, Offline));
 }
 
 #[tokio::test(start_paused = true)]
@@ -52,7 +53,7 @@ async fn a_refusal_says_when_the_next_check_is() {
     let config = config.build().expect("valid");
     let probe: plugin_core::Probe = Arc::new(|| Box::pin(async { HealthStatus::new(Unhealthy, "down") }));
     let check = HealthCheck::start(config, probe);
-    let stack = HealthGateLayer::new(check.cell()).layer(plugin());
+    let stack = HealthGateLayer::sharing(HealthGateConfig::default(), &check.cell()).layer(plugin());
     tokio::time::sleep(Duration::from_secs(3)).await;
     let refused = stack.clone().oneshot(Call::new(())).await.expect_err("one failed check is the limit");
     assert_eq!((refused.code(), refused.is_retryable()), (Code::Unhealthy, false));
@@ -69,7 +70,7 @@ async fn a_refusal_says_when_the_next_check_is() {
 #[tokio::test]
 async fn what_its_owner_holds_down_answers_for_itself() {
     let cell = Arc::new(HealthCell::default());
-    let stack = HealthGateLayer::new(Arc::clone(&cell)).layer(plugin());
+    let stack = HealthGateLayer::sharing(HealthGateConfig::default(), &cell).layer(plugin());
     cell.hold(HealthStatus::new(Offline, "the process has failed"));
     stack.clone().oneshot(Call::new(())).await.expect("the service behind it knows more than the gate");
     cell.release(HealthStatus::healthy());
@@ -79,7 +80,7 @@ async fn what_its_owner_holds_down_answers_for_itself() {
 
 #[tokio::test]
 async fn a_disabled_gate_is_the_same_type_and_passes_everything_until_it_is_enabled() {
-    let mut layer = HealthGateLayer::new(Arc::default());
+    let mut layer = HealthGateLayer::sharing(HealthGateConfig::default(), &Arc::default());
     assert!(layer.handle().is_enabled());
     layer = HealthGateLayer::disabled();
     let (stack, handle) = (layer.layer(plugin()), layer.handle());
@@ -90,13 +91,14 @@ async fn a_disabled_gate_is_the_same_type_and_passes_everything_until_it_is_enab
     assert_eq!(passing(&cell, &stack).await, [Unknown, Healthy, Degraded, Unhealthy]);
     handle.disable();
     assert_eq!(passing(&cell, &stack).await, ALL);
-    assert_eq!(handle.refused(), 1);
+    assert_eq!(handle.stats().refused, 1);
 }
 
 #[tokio::test]
 async fn a_refused_request_never_reaches_the_inner_service_and_any_answer_will_do() {
     let cell = Arc::new(HealthCell::new(HealthStatus::new(Offline, "")));
-    let layer = HealthGateLayer::new(cell).reject_with(|rejected: Rejected| Ok::<_, PluginError>(rejected.to_string()));
+    let layer = HealthGateLayer::sharing(HealthGateConfig::default(), &cell)
+        .reject_with(|rejected: Rejected| Ok::<_, PluginError>(rejected.to_string()));
     let stack = layer.layer(service_fn(|request: std::rc::Rc<str>| async move {
         Err(PluginError::execution(format!("{request} came through")))
     }));
@@ -109,7 +111,7 @@ async fn calls_under_way_are_left_alone_when_the_state_changes() {
     let cell = Arc::new(HealthCell::default());
     let (answer, answered) = tokio::sync::oneshot::channel::<()>();
     let answered = std::sync::Mutex::new(Some(answered));
-    let mut stack = HealthGateLayer::new(Arc::clone(&cell)).layer(service_fn(move |(): ()| {
+    let mut stack = HealthGateLayer::sharing(HealthGateConfig::default(), &cell).layer(service_fn(move |(): ()| {
         let answered = answered.lock().expect("no panic").take().expect("one call");
         async move { answered.await.map_err(|error| PluginError::execution("no answer").with_source(error)) }
     }));

@@ -15,7 +15,7 @@ use plugin_core::{
     HealthState::{Healthy, Offline},
     HealthStatus,
 };
-use plugin_health::HealthGateLayer;
+use plugin_health::{HealthGateConfig, HealthGateLayer};
 use tonic::server::NamedService;
 use tower::{Service, ServiceExt};
 
@@ -24,7 +24,7 @@ async fn on_an_axum_router_a_refusal_is_a_503() {
     let cell = Arc::new(HealthCell::default());
     let app = axum::Router::new()
         .route("/", axum::routing::get(|| async { "hello" }))
-        .layer(HealthGateLayer::new(Arc::clone(&cell)).for_http());
+        .layer(HealthGateLayer::sharing(HealthGateConfig::default(), &cell).for_http());
     let get = || app.clone().oneshot(Request::get("/").body(axum::body::Body::empty()).expect("a request"));
     assert_eq!(get().await.expect("infallible").status(), 200);
     cell.set(HealthStatus::new(Offline, "three checks failed"));
@@ -65,7 +65,7 @@ async fn a_grpc_client_is_told_that_the_service_is_unavailable() {
     let cell = Arc::new(HealthCell::default());
     let server = tokio::spawn(
         tonic::transport::Server::builder()
-            .layer(HealthGateLayer::new(Arc::clone(&cell)).for_grpc())
+            .layer(HealthGateLayer::sharing(HealthGateConfig::default(), &cell).for_grpc())
             .add_service(Echo)
             .serve_with_incoming(tonic::transport::server::TcpIncoming::from(listener)),
     );

@@ -9,7 +9,7 @@ use plugin_breaker::{CircuitBreakerConfig, CircuitBreakerLayer, KeyedBreakerLaye
 use plugin_core::{
     BoxPlugin, Call, Code, HealthCell, HealthState, HealthStatus, Plugin, PluginError, Reply, sync::Slots,
 };
-use plugin_health::HealthGateLayer;
+use plugin_health::{HealthGateConfig, HealthGateLayer};
 use plugin_lb::{Balance, BalanceConfig, Endpoint};
 use plugin_manager::manager::Manager;
 use plugin_ratelimit::{RateLimitConfig, RateLimitLayer};
@@ -56,7 +56,7 @@ fn refusing() -> Vec<(Code, Stack, Arc<Semaphore>)> {
         }),
         stack(Code::Unhealthy, |plugin| {
             let cell = Arc::new(HealthCell::new(HealthStatus::new(HealthState::Offline, "as the test says")));
-            BoxPlugin::new(HealthGateLayer::new(cell).layer(plugin))
+            BoxPlugin::new(HealthGateLayer::sharing(HealthGateConfig::default(), &cell).layer(plugin))
         }),
     ]
 }

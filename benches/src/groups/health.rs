@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use plugin_core::{HealthCell, HealthState, HealthStatus, PluginError, Rejected};
-use plugin_health::HealthGateLayer;
+use plugin_health::{HealthGateConfig, HealthGateLayer};
 use tower::Layer;
 
 use super::GroupEntry;
@@ -18,9 +18,11 @@ pub(super) const GROUP: GroupEntry = GroupEntry {
 
 fn rows(group: &mut Group) {
     let bare = echo::<PluginError>();
-    let in_state = |state| HealthGateLayer::new(Arc::new(HealthCell::new(HealthStatus::new(state, ""))));
+    let in_state = |state| {
+        HealthGateLayer::sharing(HealthGateConfig::default(), &Arc::new(HealthCell::new(HealthStatus::new(state, ""))))
+    };
     group.service("bare service", bare, || 1_u64);
-    group.service("HealthGateLayer, healthy", in_state(HealthState::Healthy).layer(bare), || 1_u64);
+    group.service("HealthGateConfig, HealthGateLayer, healthy", in_state(HealthState::Healthy).layer(bare), || 1_u64);
     group.service("HealthGateLayer, disabled", HealthGateLayer::disabled().layer(bare), || 1_u64);
     group.refusal("HealthGateLayer, offline", in_state(HealthState::Offline).layer(echo::<Rejected>()), || 1_u64);
 }

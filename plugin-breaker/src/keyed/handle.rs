@@ -60,28 +60,16 @@ impl<K: Hash + Eq + Clone> KeyedBreakerHandle<K> {
         drop(self.breakers.table.remove(key));
     }
 
-    /// The number of breakers.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.breakers.table.len()
-    }
-
-    /// Whether there is none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.breakers.table.is_empty()
-    }
-
     /// The largest number of breakers.
     #[must_use]
     pub fn cap(&self) -> usize {
         self.breakers.table.cap()
     }
 
-    /// Calls that passed without a breaker, because no place was free for their key.
+    /// The statistics of all keys together; those of one key are with its handle, [`get`](Self::get).
     #[must_use]
-    pub fn unguarded(&self) -> u64 {
-        self.breakers.unguarded.sum()
+    pub fn stats(&self) -> KeyedBreakerStats {
+        KeyedBreakerStats { breakers: self.breakers.table.len(), unguarded: self.breakers.unguarded.sum() }
     }
 
     /// The settings.
@@ -107,4 +95,14 @@ impl<K> fmt::Debug for KeyedBreakerHandle<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KeyedBreakerHandle").field("breakers", &self.breakers).finish_non_exhaustive()
     }
+}
+
+/// The statistics of a [`KeyedBreakerLayer`](crate::KeyedBreakerLayer).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct KeyedBreakerStats {
+    /// Keys that have a breaker.
+    pub breakers: usize,
+    /// Calls that passed without a breaker, because no place was free for their key.
+    pub unguarded: u64,
 }

@@ -16,7 +16,7 @@ use crate::CircuitBreakerConfig;
 /// The layer owns the breakers; every service that it makes shares them. There are at most as many as the cap says. When
 /// it is reached, a new key takes the place of one that was not used lately and whose breaker is closed, or has been
 /// open for longer than its open time. Where no such place is found, the call passes without a breaker, and
-/// [`KeyedBreakerHandle::unguarded`] counts it. A request without a key passes likewise and is not counted.
+/// [`KeyedBreakerHandle::stats`] counts it. A request without a key passes likewise and is not counted.
 ///
 /// ```
 /// use http::{Request, Response};

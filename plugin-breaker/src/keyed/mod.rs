@@ -10,7 +10,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError, atomic},
 };
 
-pub use handle::KeyedBreakerHandle;
+pub use handle::{KeyedBreakerHandle, KeyedBreakerStats};
 pub use layer::KeyedBreakerLayer;
 use plugin_core::{
     clock,

@@ -189,23 +189,23 @@ impl<K, X, Res, Err, D> fmt::Debug for CoalesceLayer<K, X, Res, Err, D> {
 pub struct CoalesceHandle<K, Res, Err>(Arc<SharedCalls<K, Res, Err>>);
 
 impl<K: Hash + Eq, Res, Err> CoalesceHandle<K, Res, Err> {
-    /// Calls that were made for their caller and for those that joined it. Those without a key are not counted.
+    /// The statistics.
     #[must_use]
-    pub fn led(&self) -> u64 {
-        self.0.led.sum()
+    pub fn stats(&self) -> CoalesceStats {
+        CoalesceStats { led: self.0.led.sum(), joined: self.0.joined.sum(), in_flight: self.0.flights.len() }
     }
+}
 
+/// The statistics of a [`CoalesceLayer`]. Calls without a key are not counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CoalesceStats {
+    /// Calls that were made, for their caller and for those that joined.
+    pub led: u64,
     /// Calls that joined one in flight.
-    #[must_use]
-    pub fn joined(&self) -> u64 {
-        self.0.joined.sum()
-    }
-
+    pub joined: u64,
     /// Keys that a call is in flight for now.
-    #[must_use]
-    pub fn in_flight(&self) -> usize {
-        self.0.flights.len()
-    }
+    pub in_flight: usize,
 }
 
 impl<K, Res, Err> Clone for CoalesceHandle<K, Res, Err> {

@@ -18,7 +18,7 @@
 //! let (one, two) = (stack.clone().oneshot(Call::new(7)), stack.oneshot(Call::new(7)));
 //! let (one, two) = tokio::join!(one, two);
 //! assert_eq!((one?.into_payload(), two?.into_payload()), (105, 105));
-//! assert_eq!((counts.led(), counts.joined()), (1, 1));
+//! assert_eq!((counts.stats().led, counts.stats().joined), (1, 1));
 //! # Ok(())
 //! # }
 //! ```
@@ -64,5 +64,5 @@ mod shared_calls;
 
 pub use deadlines::{ByDeadline, Deadlines, WithoutDeadlines};
 pub use future::CoalesceFuture;
-pub use layer::{Coalesce, CoalesceHandle, CoalesceLayer};
+pub use layer::{Coalesce, CoalesceHandle, CoalesceLayer, CoalesceStats};
 pub use shareable::Shareable;

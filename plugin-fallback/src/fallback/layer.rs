@@ -223,12 +223,20 @@ impl<I, C> fmt::Debug for FallbackLayer<I, C> {
 pub struct FallbackHandle(Arc<AtomicU64>);
 
 impl FallbackHandle {
-    /// The number of outcomes that were replaced, or that another service was asked about.
+    /// The statistics.
     #[must_use]
-    pub fn used(&self) -> u64 {
+    pub fn stats(&self) -> FallbackStats {
         // Relaxed: a count by which nothing else is read.
-        self.0.load(Ordering::Relaxed)
+        FallbackStats { used: self.0.load(Ordering::Relaxed) }
     }
+}
+
+/// The statistics of a fallback.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FallbackStats {
+    /// Outcomes that were replaced, or that another service was asked about.
+    pub used: u64,
 }
 
 /// The service that [`FallbackLayer`] makes.

@@ -14,7 +14,7 @@
 //! let used = layer.handle();
 //! let stack = ServiceBuilder::new().layer(layer).service(prices);
 //! assert_eq!(stack.oneshot(Call::new(7)).await?.into_payload(), 100);
-//! assert_eq!(used.used(), 1);
+//! assert_eq!(used.stats().used, 1);
 //!
 //! // A function, which sees what it replaces.
 //! let layer = FallbackLayer::with(|failed: Result<Reply<u64>, PluginError>| {
@@ -55,4 +55,4 @@ mod layer;
 
 pub use answer::{FallbackAnswer, FallbackFn, FallbackService, FallbackValue};
 pub use future::FallbackFuture;
-pub use layer::{EveryFailure, Fallback, FallbackHandle, FallbackLayer};
+pub use layer::{EveryFailure, Fallback, FallbackHandle, FallbackLayer, FallbackStats};

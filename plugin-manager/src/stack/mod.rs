@@ -11,7 +11,7 @@ use plugin_core::{
     ConfigError, HealthCell, HealthStatus, Plugin, PluginInstance,
     deadline::{AttemptTimeout, AttemptTimeoutLayer, DeadlineLayer},
 };
-use plugin_health::{HealthCheck, HealthConfig, HealthGateLayer};
+use plugin_health::{HealthCheck, HealthConfig, HealthGateConfig, HealthGateLayer};
 use plugin_lb::{Balance, BalanceConfig, Endpoint};
 use plugin_ratelimit::{RateLimitConfig, RateLimitLayer};
 use plugin_retry::{RetryConfig, RetryLayer};
@@ -242,7 +242,7 @@ impl StackSettings {
         }
         let (group, watcher) = health::group(cells);
         let gate = match self.health_check {
-            Some(_) => HealthGateLayer::new(Arc::clone(&group)),
+            Some(_) => HealthGateLayer::sharing(HealthGateConfig::default(), &group),
             None => HealthGateLayer::disabled(),
         };
         let balance: Balance<AttemptTimeout<S>> =
