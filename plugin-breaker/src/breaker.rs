@@ -82,6 +82,12 @@ impl Breaker {
         self.shared.admit(|| Hold::Lease(self.shared.lease()))
     }
 
+    /// The handle: reads the state and the statistics, and changes the settings while calls go on.
+    #[must_use]
+    pub fn handle(&self) -> CircuitBreakerHandle {
+        CircuitBreakerHandle::new(self.shared.to_arc())
+    }
+
     /// The state.
     #[must_use]
     pub fn state(&self) -> CircuitState {
@@ -92,12 +98,6 @@ impl Breaker {
     #[must_use]
     pub fn stats(&self) -> CircuitBreakerStats {
         self.shared.stats()
-    }
-
-    /// The handle: reads the state and the statistics, and changes the settings while calls go on.
-    #[must_use]
-    pub fn handle(&self) -> CircuitBreakerHandle {
-        CircuitBreakerHandle::new(self.shared.to_arc())
     }
 }
 
