@@ -37,6 +37,7 @@ mod client;
 mod endpoint;
 mod envelope;
 mod server;
+mod tapped;
 mod yielding;
 
 pub use body::Parts;

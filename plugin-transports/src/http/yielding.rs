@@ -1,17 +1,10 @@
 //! Yields to other tasks after a number of reads, so that one peer cannot hold a worker thread.
 
-use std::{
-    future::Future,
-    io,
-    num::NonZero,
-    pin::{Pin, pin},
-    task::{Context, Poll, ready},
-};
+use std::{future::Future, io, num::NonZero, pin::pin, task::Context};
 
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    task::coop,
-};
+use tokio::task::coop;
+
+use super::tapped::{Tap, Tapped};
 
 /// What one unit of tokio's budget of a task pays for, in bytes.
 ///
@@ -21,9 +14,11 @@ use tokio::{
 const PER_UNIT: usize = 1024;
 
 /// A connection whose reading costs its task by the byte. When the task's budget is spent, its next read makes it yield.
+pub(super) type Paced<I, W = ()> = Tapped<I, Pace<W>>;
+
+/// Charges the task for what is read.
 #[derive(Debug)]
-pub(super) struct Paced<I, W = ()> {
-    inner: I,
+pub(super) struct Pace<W> {
     watch: W,
 }
 
@@ -40,14 +35,14 @@ impl ReadWatch for () {
 
 impl<I> Paced<I> {
     pub(super) fn new(inner: I) -> Self {
-        Self { inner, watch: () }
+        Self { inner, tap: Pace { watch: () } }
     }
 }
 
 impl<I, W> Paced<I, W> {
     /// Likewise, and somebody hears of what is read.
     pub(super) fn watched(inner: I, watch: W) -> Self {
-        Self { inner, watch }
+        Self { inner, tap: Pace { watch } }
     }
 }
 
@@ -59,42 +54,14 @@ fn charge(cx: &mut Context<'_>, bytes: usize) {
     }
 }
 
-impl<I: AsyncRead + Unpin, W: ReadWatch> AsyncRead for Paced<I, W> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let (before, room) = (buf.filled().len(), buf.remaining());
-        let result = ready!(Pin::new(&mut self.inner).poll_read(cx, buf));
-        let read = buf.filled().len() - before;
+impl<W: ReadWatch> Tap for Pace<W> {
+    fn read(&mut self, cx: &mut Context<'_>, room: usize, came: io::Result<&[u8]>) -> io::Result<()> {
+        let read = came.as_ref().map_or(0, |bytes| bytes.len());
         if room > 0 {
-            self.watch.read(NonZero::new(read).filter(|_| result.is_ok()));
+            self.watch.read(NonZero::new(read));
         }
-        result?;
+        came?;
         charge(cx, read);
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<I: AsyncWrite + Unpin, W: ReadWatch> AsyncWrite for Paced<I, W> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(cx, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        parts: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write_vectored(cx, parts)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.inner.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(cx)
+        Ok(())
     }
 }

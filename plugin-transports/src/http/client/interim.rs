@@ -1,23 +1,16 @@
 //! Interim answers (1xx), of which a plugin may send as many as it likes before the final one.
 
-use std::{
-    error::Error,
-    fmt, io,
-    pin::Pin,
-    task::{Context, Poll, ready},
-};
+use std::{error::Error, fmt, io, task::Context};
 
 use plugin_core::{Code, PluginError, Sent};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::http::tapped::{Tap, Tapped};
 
 /// What a plugin may send of interim answers to one request. hyper reads over them for as long as they come.
 const MAX_INTERIM: usize = 64 << 10;
 
 /// A plugin's side of a connection of HTTP/1.1: reading ends with [`TooMany`] when interim answers do not end.
-pub(super) struct BoundedInterim<I> {
-    inner: I,
-    answer: FinalAnswer,
-}
+pub(super) type BoundedInterim<I> = Tapped<I, FinalAnswer>;
 
 /// The plugin sent interim answers and no final one.
 #[derive(Debug)]
@@ -48,13 +41,13 @@ impl Error for TooMany {}
 
 impl<I> BoundedInterim<I> {
     pub(super) fn new(inner: I) -> Self {
-        Self { inner, answer: FinalAnswer::default() }
+        Self { inner, tap: FinalAnswer::default() }
     }
 }
 
 /// How far the answer to the request that was written last has come.
 #[derive(Debug, Default)]
-struct FinalAnswer {
+pub(super) struct FinalAnswer {
     place: ParsePlace,
     /// Bytes of interim answers so far.
     interim: usize,
@@ -77,15 +70,7 @@ enum ParsePlace {
 const VERSION: u8 = 9;
 
 impl FinalAnswer {
-    /// A request goes out: the next bytes are the head of its answer. One that is still being written while its answer
-    /// comes gets here too; then a body is looked at as a head, and is taken for a final one unless it looks like 1xx.
-    fn restart(&mut self) {
-        if self.place == ParsePlace::Final {
-            *self = Self::default();
-        }
-    }
-
-    fn read(&mut self, bytes: &[u8]) -> Result<(), TooMany> {
+    fn note(&mut self, bytes: &[u8]) -> Result<(), TooMany> {
         for byte in bytes {
             self.place = match (self.place, byte) {
                 (ParsePlace::Final, _) => return Ok(()),
@@ -105,39 +90,17 @@ impl FinalAnswer {
     }
 }
 
-impl<I: AsyncRead + Unpin> AsyncRead for BoundedInterim<I> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
-        Poll::Ready(self.answer.read(&buf.filled()[before..]).map_err(io::Error::other))
-    }
-}
-
-impl<I: AsyncWrite + Unpin> AsyncWrite for BoundedInterim<I> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.answer.restart();
-        Pin::new(&mut self.inner).poll_write(cx, bytes)
+impl Tap for FinalAnswer {
+    fn read(&mut self, _: &mut Context<'_>, _: usize, came: io::Result<&[u8]>) -> io::Result<()> {
+        self.note(came?).map_err(io::Error::other)
     }
 
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        parts: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.answer.restart();
-        Pin::new(&mut self.inner).poll_write_vectored(cx, parts)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.inner.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(cx)
+    /// A request goes out: the next bytes are the head of its answer. One that is still being written while its answer
+    /// comes gets here too; then a body is looked at as a head, and is taken for a final one unless it looks like 1xx.
+    fn write(&mut self) {
+        if self.place == ParsePlace::Final {
+            *self = Self::default();
+        }
     }
 }
 
@@ -154,13 +117,13 @@ mod tests {
         for size in 1..bytes.len() {
             let mut answer = FinalAnswer::default();
             for part in bytes.chunks(size) {
-                answer.read(part).expect("few");
+                answer.note(part).expect("few");
             }
             assert_eq!(answer.place, ParsePlace::Final, "{size}");
             // A body is none of its business, however long it is and whatever it looks like.
-            answer.read(&CONTINUE.repeat(MAX_INTERIM)).expect("a body");
-            answer.restart();
-            answer.read(CONTINUE).expect("few");
+            answer.note(&CONTINUE.repeat(MAX_INTERIM)).expect("a body");
+            answer.write();
+            answer.note(CONTINUE).expect("few");
             assert_eq!(answer.interim, CONTINUE.len(), "the next request begins anew");
         }
     }
@@ -170,8 +133,8 @@ mod tests {
         for part in [CONTINUE, b"HTTP/1.1 100 Continue\r\na: b\r\n", b"\n"] {
             let mut answer = FinalAnswer::default();
             let most = MAX_INTERIM / part.len();
-            assert!((0..most).all(|_| answer.read(part).is_ok()), "{part:?}");
-            assert!((0..2).any(|_| answer.read(part).is_err()), "{part:?}");
+            assert!((0..most).all(|_| answer.note(part).is_ok()), "{part:?}");
+            assert!((0..2).any(|_| answer.note(part).is_err()), "{part:?}");
         }
     }
 }
