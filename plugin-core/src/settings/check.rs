@@ -4,8 +4,9 @@ use std::borrow::Cow;
 use std::ops::Bound;
 use std::time::Duration;
 
+use super::bounds::Bounds;
 use super::byte_size;
-use super::kind::{Bounds, Kind};
+use super::declaration::Kind;
 use super::problem::{Mismatch, Problem, Step, What};
 use super::quantity;
 use super::value::Value;

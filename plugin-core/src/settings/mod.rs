@@ -47,14 +47,21 @@
 //! assert_eq!(error.to_string(), "`burst` must be from 1 to 100, and is 101");
 //! ```
 
+mod bounds;
 mod byte_size;
 mod check;
+mod contract;
+mod declaration;
+mod effect;
+mod fits;
+mod key;
 mod kind;
 mod problem;
 mod quantity;
 mod read;
 #[cfg(feature = "serde")]
 mod serde;
+mod serde_macro;
 mod table;
 mod value;
 mod values;
@@ -62,68 +69,14 @@ mod values;
 #[cfg(test)]
 mod tests;
 
+pub use bounds::Bounds;
 pub use check::bounds_in_words;
-pub use kind::{Bounds, Kind};
+pub use contract::{Settings, fitting};
+pub use declaration::{Key, Kind, Table};
 pub use problem::{Mismatch, Problem, ReadError, Step, What, without_effect};
 pub use quantity::{bytes, time};
 pub use read::{from_value, make, read};
 #[cfg(feature = "serde")]
 pub use serde::{deserialize, serialize};
-pub use table::{Key, Table};
 pub use value::Value;
 pub use values::{Checked, Given, Values};
-
-use crate::ConfigError;
-
-/// A configuration whose keys are declared in a [`Table`].
-pub trait Settings: Sized {
-    /// The keys.
-    const TABLE: &'static Table;
-
-    /// Makes the settings. What is absent has its default.
-    ///
-    /// # Errors
-    ///
-    /// What does not hold between values. The field is the key, after the keys of the sections that it is in
-    /// (`failure_rate.min_calls`, or by [`within`](ConfigError::within)), and [`others`](ConfigError::others) are those that
-    /// it is compared with.
-    fn from_values(values: &Values) -> Result<Self, ConfigError>;
-
-    /// The settings as [`from_values`](Self::from_values) reads them. What is secret is left out.
-    fn to_values(&self) -> Values;
-}
-
-/// The settings, when each of their values fits its key: for builders.
-///
-/// # Errors
-///
-/// The first value that does not, in the words of the readers.
-pub fn fitting<T: Settings>(settings: T) -> Result<T, ConfigError> {
-    settings.to_values().fits()?;
-    Ok(settings)
-}
-
-/// Reads and writes a type that has [`Settings`] by serde, where the feature `serde` is on in the crate that calls this.
-///
-/// With `read only` there is no `Serialize`: for settings with secrets.
-#[macro_export]
-macro_rules! serde_by_settings {
-    ($type:ty) => {
-        $crate::serde_by_settings!($type, read only);
-
-        #[cfg(feature = "serde")]
-        impl serde::Serialize for $type {
-            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                $crate::settings::serialize(self, serializer)
-            }
-        }
-    };
-    ($type:ty, read only) => {
-        #[cfg(feature = "serde")]
-        impl<'de> serde::Deserialize<'de> for $type {
-            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                $crate::settings::deserialize(deserializer)
-            }
-        }
-    };
-}

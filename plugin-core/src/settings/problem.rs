@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt::{self, Write};
 
-use super::table::Table;
+use super::declaration::Table;
 use crate::{Code, ConfigError};
 
 /// One step on the way to a value.

@@ -3,7 +3,7 @@
 use std::ops::Bound;
 use std::time::Duration;
 
-use super::kind::Bounds;
+use super::bounds::Bounds;
 use crate::go_duration::{self, ParseError};
 
 const EXPECTED: &str = "expected a duration such as \"30s\", \"1m30s\" or \"500ms\"";

@@ -1,10 +1,9 @@
 //! The one reader: a section by its table.
 
-use super::Settings;
 use super::check;
-use super::kind::Kind;
+use super::contract::Settings;
+use super::declaration::{Key, Kind, Table};
 use super::problem::{Problem, ReadError, Step, What};
-use super::table::{Key, Table};
 use super::value::Value;
 use super::values::{Checked, Values};
 use crate::{Code, ConfigError};

@@ -5,9 +5,10 @@ use std::fmt;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
+use super::contract::Settings;
+use super::read::from_value;
 use super::value::Value;
 use super::values::{Checked, Values};
-use super::{Settings, from_value};
 use crate::go_duration;
 
 /// Reads settings.

@@ -2,10 +2,9 @@
 
 use std::{fmt, time::Duration};
 
+use super::declaration::Table;
 use super::quantity;
-use super::table::Table;
 use super::value::{Hidden, Value};
-use crate::ConfigError;
 
 /// A value that is what its key takes. What is written of it by `{:?}` does not show text, paths, and whatever else may be
 /// a secret: a value does not know its key.
@@ -114,18 +113,6 @@ impl Values {
                 }
             }
         }
-    }
-
-    /// Whether every value fits its key: for builders, which say so in the words of the readers.
-    ///
-    /// # Errors
-    ///
-    /// The first that does not.
-    pub fn fits(&self) -> Result<(), ConfigError> {
-        self.entries.iter().try_for_each(|(key, value)| match value {
-            Checked::Section(values) => values.fits().map_err(|error| error.within(key)),
-            value => self.table.fits(key, value.clone()),
-        })
     }
 
     /// The keys that these are values of.
