@@ -20,9 +20,8 @@ use std::{
 };
 
 use super::{
-    HEAD_START, Instant,
     anchored::{Anchored, Source},
-    nanos,
+    instant::{HEAD_START, Instant, nanos},
 };
 
 struct Clocks {

@@ -83,7 +83,8 @@ impl Key {
     }
 
     /// Whether a key with this value counts as absent: with nothing, and with what Go writes for one that was never set, an
-    /// empty text or a section of nothing but zeros ([`Table::is_unset`](super::Table::is_unset)). Where the key is required an empty text is a fault.
+    /// empty text or a section of nothing but zeros ([`Table::is_unset`](super::Table::is_unset)). Where the key is required
+    /// an empty text is a fault.
     #[must_use]
     pub fn is_absent(&self, value: &Value) -> bool {
         value.is_null()
