@@ -1,42 +1,19 @@
 //! The error of a plugin call.
 
+mod message;
+
 use std::{
     borrow::Cow,
-    error::Error,
-    fmt,
     sync::{Arc, OnceLock},
     time::Duration,
 };
 
-use crate::{Attributed, BoxError, Code, CodeKind, InstanceId, Rejected, classify::Amendment, rounded};
-
-/// How much of a request had left the host when the call failed.
-///
-/// A request that is not idempotent may be sent again only after [`Sent::Nothing`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Sent {
-    /// Not a byte was sent: a second attempt cannot repeat an effect.
-    Nothing,
-    /// The plugin may have seen the request, or part of it.
-    #[default]
-    Maybe,
-}
-
-impl Sent {
-    /// The most of two attempts of one call: once one of them may have been seen, the call may have been.
-    #[must_use]
-    pub const fn most(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::Nothing, Self::Nothing) => Self::Nothing,
-            _ => Self::Maybe,
-        }
-    }
-}
+use crate::{Attributed, BoxError, Code, CodeKind, InstanceId, Rejected, Sent, classify::Amendment, rounded};
 
 /// What went wrong with a plugin call.
 ///
 /// Opaque and one word wide. [`code`](Self::code) is stable and meant for programs; the text of `Display` names the
-/// plugin, the fault and the code, and does not repeat what [`source`](Error::source) says.
+/// plugin, the fault and the code, and does not repeat what [`source`](std::error::Error::source) says.
 pub struct PluginError(Box<Inner>);
 
 struct Inner {
@@ -82,14 +59,6 @@ impl PluginError {
             of_reply: false,
             evidence: true,
         }))
-    }
-
-    /// An error that says what this one says, for another caller of the same call. What caused it is shared.
-    #[must_use]
-    pub fn shared(error: &Arc<Self>) -> Self {
-        let mut copy = error.without_source();
-        copy.0.source = error.0.source.is_some().then(|| SharedCause(Arc::clone(error)).into());
-        copy
     }
 
     /// The same without its cause.
@@ -331,62 +300,10 @@ impl From<Rejected> for PluginError {
     }
 }
 
-impl fmt::Display for PluginError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(plugin) = &self.0.plugin {
-            write!(f, "plugin {plugin:?}: ")?;
-        }
-        match &self.0.rejected {
-            // Its text has the code.
-            Some(rejected) if !self.0.told => rejected.fmt(f),
-            _ => write!(f, "{} ({})", self.message(), self.0.code),
-        }
-    }
-}
-
-impl fmt::Debug for PluginError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let inner = &*self.0;
-        f.debug_struct("PluginError")
-            .field("code", &inner.code.as_str())
-            .field("message", &self.message())
-            .field("plugin", &inner.plugin)
-            .field("detail", &inner.detail)
-            .field("retryable", &self.is_retryable())
-            .field("sent", &inner.sent)
-            .field("source", &inner.source)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Error for PluginError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match (&self.0.source, &self.0.rejected) {
-            (Some(source), _) => Some(&**source),
-            (None, Some(rejected)) => Some(rejected),
-            (None, None) => None,
-        }
-    }
-}
-
-/// Between a copy of an error and the cause, which only the original owns.
-#[derive(Debug)]
-struct SharedCause(Arc<PluginError>);
-
-impl fmt::Display for SharedCause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an equal call ended so")
-    }
-}
-
-impl Error for SharedCause {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.0.source()
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::error::Error;
+
     use super::*;
 
     #[test]

@@ -27,6 +27,7 @@ pub mod readiness;
 mod reject;
 mod rejected;
 mod request_id;
+mod sent;
 mod sentences;
 #[cfg(feature = "serde")]
 pub mod serde_duration;
@@ -54,7 +55,7 @@ pub use classify::{
 pub use code::{Code, CodeKind};
 pub use config_error::ConfigError;
 pub use context::CallContext;
-pub use error::{PluginError, Sent};
+pub use error::PluginError;
 pub use health::{HealthCell, HealthState, HealthStatus};
 pub use instance::{PluginInfo, PluginInstance, Probe};
 pub use instance_id::{Attributed, InstanceId};
@@ -71,5 +72,6 @@ pub use reject::AsHttpResponse;
 pub use reject::{AsErrorValue, Reject, RejectFuture};
 pub use rejected::{Quota, Rejected};
 pub use request_id::RequestId;
+pub use sent::Sent;
 pub use sentences::{RoundedDuration, counted, rounded};
 pub use trace_context::TraceContext;

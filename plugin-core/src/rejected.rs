@@ -1,15 +1,10 @@
 //! Why a layer did not pass a request on.
 
-use std::{error::Error, fmt, time::Duration};
+mod message;
 
-use crate::{
-    Code, CodeKind, PluginError, Sent,
-    classify::{
-        Amendment,
-        error_chain::{as_error, source_of},
-    },
-    rounded,
-};
+use std::{error::Error, time::Duration};
+
+use crate::{Code, CodeKind, Sent, classify::Amendment};
 
 /// A refusal: a layer of this family did not pass the request on, or stopped waiting for it.
 ///
@@ -300,96 +295,6 @@ impl Rejected {
             _ => None,
         }
     }
-
-    /// Finds a refusal in an error or in its chain of sources, also inside a [`PluginError`].
-    #[must_use]
-    pub fn find<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e Rejected> {
-        let mut next = Some(error);
-        while let Some(error) = next {
-            if let Some(rejected) = error.downcast_ref::<Rejected>() {
-                return Some(rejected);
-            }
-            // Its source may be another one than the refusal.
-            if let Some(rejected) = error.downcast_ref::<PluginError>().and_then(PluginError::rejected) {
-                return Some(rejected);
-            }
-            next = source_of(error);
-        }
-        None
-    }
-
-    /// Finds a refusal in any value that may hold one: [`Rejected`], [`PluginError`], [`BoxError`](crate::BoxError),
-    /// `io::Error`, and errors of tower, hyper (feature `hyper`) and tonic (features `tonic` and `channel`) that may wrap
-    /// one. Other types answer `None`; [`Rejected::find`] looks into
-    /// an error's sources.
-    #[must_use]
-    pub fn find_in<E: 'static>(value: &E) -> Option<&Rejected> {
-        as_error(value).and_then(Self::find)
-    }
-}
-
-impl Rejected {
-    /// What `Display` says, with the code or without it.
-    fn describe(&self, f: &mut fmt::Formatter<'_>, with_code: bool) -> fmt::Result {
-        let text = match self.code {
-            Code::CircuitOpen if matches!(self.detail, Detail::ProbesRunning) => {
-                "the circuit is half-open, and its probes are running"
-            }
-            Code::CircuitOpen if matches!(self.detail, Detail::TooShort) => {
-                "the circuit is half-open, and probes with as little time as this call has told nothing"
-            }
-            Code::CircuitOpen => "the circuit is open",
-            Code::CircuitProbeTimeout => "a probe outlived the half-open time",
-            Code::RateLimited if matches!(self.detail, Detail::Cost { .. }) => {
-                "the request can never pass the rate limit"
-            }
-            Code::RateLimited => "the rate limit is used up",
-            Code::Unhealthy => "health checks found the service down",
-            Code::HealthTimeout => "the health check did not answer in time",
-            Code::NoEndpoint => "no endpoint is available",
-            Code::PickFailed => "every endpoint that was picked failed",
-            Code::Timeout if self.is_attempt_timeout() => "the attempt took too long",
-            Code::Timeout => "the deadline passed",
-            Code::ConcurrencyExceeded => "too many calls are in flight",
-            Code::QueueFull => "the waiting line is full",
-            Code::Shed => "the call was shed",
-            Code::Draining => "the plugin is being drained",
-            Code::ShuttingDown => "the host is shutting down",
-            Code::NotEnabled => "the plugin is switched off",
-            Code::Starting => "the plugin is being started",
-            _ => "the call was refused",
-        };
-        f.write_str(text)?;
-        if with_code {
-            write!(f, " ({})", self.code)?;
-        }
-        match self.detail {
-            Detail::Deadline { limit, .. } => write!(f, ": {} were given", rounded(limit))?,
-            Detail::Attempt { limit, .. } => write!(f, ": one attempt may take {}", rounded(limit))?,
-            Detail::Cost { cost, burst } => write!(f, ": it costs {cost} tokens, and the bucket holds {burst}")?,
-            _ => {}
-        }
-        if let Some(stage) = self.stage() {
-            write!(f, ", and the end of that time was spent {stage}")?;
-        }
-        if let Some(after) = self.retry_after {
-            write!(f, "; try again in {}", rounded(after))?;
-        }
-        Ok(())
-    }
-
-    /// What is said beside a code that stands elsewhere.
-    pub(crate) fn message(&self) -> String {
-        struct Bare<'a>(&'a Rejected);
-
-        impl fmt::Display for Bare<'_> {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.describe(f, false)
-            }
-        }
-
-        Bare(self).to_string()
-    }
 }
 
 /// One rule for refusals and errors.
@@ -397,18 +302,12 @@ pub(crate) const fn is_worth_coming_back(is_retryable: bool, retry_after: Option
     is_retryable || retry_after.is_some()
 }
 
-impl fmt::Display for Rejected {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.describe(f, true)
-    }
-}
-
 impl Error for Rejected {}
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::BoxError;
+    use crate::{BoxError, PluginError};
 
     #[test]
     fn a_refusal_is_found_however_it_is_wrapped() {

@@ -1,33 +1,9 @@
-//! What a call over several attempts adds to the outcome of one of them.
+//! Adds what other attempts of a call say of it to the outcome of one, whatever carries that.
 
-use std::{any::Any, error::Error, time::Duration};
+use std::{any::Any, error::Error};
 
-use crate::{BoxError, PluginError, Rejected, Sent};
-
-/// What other attempts of a call say of it, for [`Classify::amend`](crate::Classify::amend).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Amendment {
-    /// The most that was sent by any of them.
-    pub sent: Sent,
-    /// The time after which one of them, that was refused, wants the caller to come back.
-    pub retry_after: Option<Duration>,
-}
-
-impl Amendment {
-    /// Another attempt may have been sent.
-    #[must_use]
-    pub const fn sent() -> Self {
-        Self { sent: Sent::Maybe, retry_after: None }
-    }
-
-    /// Another attempt was told when to come back.
-    #[must_use]
-    pub const fn with_retry_after(mut self, after: Option<Duration>) -> Self {
-        self.retry_after = after;
-        self
-    }
-}
+use super::amendment::Amendment;
+use crate::{BoxError, PluginError, Rejected};
 
 /// An error of any type.
 #[cold]
@@ -77,8 +53,10 @@ pub(super) fn response<B>(response: &mut http::Response<B>, with: Amendment) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
-    use crate::{ByErrorType, Classify};
+    use crate::{ByErrorType, Classify, Sent};
 
     const LATER: Option<Duration> = Some(Duration::from_secs(7));
 

@@ -2,12 +2,7 @@
 
 use std::error::Error;
 
-use super::{
-    amend::{self, Amendment},
-    error_chain,
-    judge::Classify,
-    judgement::Judgement,
-};
+use super::{amend, amendment::Amendment, error_chain, judge::Classify, judgement::Judgement};
 
 /// Every response is a success and every error a failure, but for refusals and for what is the caller's own. The default
 /// of every layer.

@@ -1,11 +1,6 @@
 //! Judging by a closure.
 
-use super::{
-    amend::{self, Amendment},
-    error_chain,
-    judge::Classify,
-    judgement::Judgement,
-};
+use super::{amend, amendment::Amendment, error_chain, judge::Classify, judgement::Judgement};
 
 /// A closure `|result: Result<&Res, &Err>| ..` that answers with a [`Verdict`](crate::Verdict) or a [`Judgement`].
 ///

@@ -12,7 +12,7 @@ use crate::{Attributed, BoxError, Code, CodeKind, PluginError, Rejected, Sent, d
 
 /// The error inside a value of any type, where that type is known for an error that may hold a refusal or says what was
 /// sent.
-pub(crate) fn as_error(value: &dyn Any) -> Option<&(dyn Error + 'static)> {
+fn as_error(value: &dyn Any) -> Option<&(dyn Error + 'static)> {
     macro_rules! one_of {
         ($($(#[$cfg:meta])? $kind:ty),+ $(,)?) => {$(
             $(#[$cfg])?
@@ -47,9 +47,37 @@ pub(crate) fn as_error(value: &dyn Any) -> Option<&(dyn Error + 'static)> {
 }
 
 /// The source of an error. What an `io::Error` was made from is its source too, though it names the source of that.
-pub(crate) fn source_of<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'static)> {
+fn source_of<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'static)> {
     let made_from = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
     made_from.map(|inner| inner as &(dyn Error + 'static)).or_else(|| error.source())
+}
+
+impl Rejected {
+    /// Finds a refusal in an error or in its chain of sources, also inside a [`PluginError`].
+    #[must_use]
+    pub fn find<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e Rejected> {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            if let Some(rejected) = error.downcast_ref::<Rejected>() {
+                return Some(rejected);
+            }
+            // Its source may be another one than the refusal.
+            if let Some(rejected) = error.downcast_ref::<PluginError>().and_then(PluginError::rejected) {
+                return Some(rejected);
+            }
+            next = source_of(error);
+        }
+        None
+    }
+
+    /// Finds a refusal in any value that may hold one: [`Rejected`], [`PluginError`], [`BoxError`](crate::BoxError),
+    /// `io::Error`, and errors of tower, hyper (feature `hyper`) and tonic (features `tonic` and `channel`) that may wrap
+    /// one. Other types answer `None`; [`Rejected::find`] looks into
+    /// an error's sources.
+    #[must_use]
+    pub fn find_in<E: 'static>(value: &E) -> Option<&Rejected> {
+        as_error(value).and_then(Self::find)
+    }
 }
 
 /// An error of any type.
@@ -83,7 +111,7 @@ pub(super) fn chain(error: &(dyn Error + 'static)) -> Judgement {
         }
         #[cfg(feature = "tonic")]
         if let Some(status) = error.downcast_ref::<tonic::Status>() {
-            judged = super::grpc::of_status(status);
+            judged = super::grpc_number::of_status(status);
             // Made of an error, whatever number it was given: the connection was lost, and the source may say how.
             if next.is_some() && judged.refusal().is_none() {
                 judged = judged.with_verdict(Verdict::Failure);

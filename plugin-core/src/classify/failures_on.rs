@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{amend::Amendment, any_error::ByErrorType, cause::Condition, judge::Classify, judgement::Judgement};
+use super::{amendment::Amendment, any_error::ByErrorType, cause::Condition, judge::Classify, judgement::Judgement};
 use crate::End;
 
 /// Judges as `C` does, and takes for failures what these conditions name and nothing else, see

@@ -3,21 +3,15 @@
 use http::{HeaderMap, Response};
 
 use super::{
-    amend::{self, Amendment},
-    cause::Cause,
+    amend,
+    amendment::Amendment,
     error_chain,
+    grpc_number::{UNAVAILABLE, of_number},
     http::{from_instance, refusal_in},
     judge::Classify,
-    judgement::{Again, Judgement, PushBack},
-    retry_after,
-    verdict::Verdict,
+    judgement::{Again, Judgement},
 };
-use crate::{End, clock, deadline::cut};
-
-const CANCELLED: u8 = 1;
-const DEADLINE_EXCEEDED: u8 = 4;
-const RESOURCE_EXHAUSTED: u8 = 8;
-const UNAVAILABLE: u8 = 14;
+use crate::End;
 
 /// Judges `grpc-status`, which comes in the head of a response without a body, or in the trailers.
 ///
@@ -41,40 +35,12 @@ const UNAVAILABLE: u8 = 14;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ByGrpcStatus;
 
-/// A status with this number, that came with these headers or trailers.
-fn of_number(status: u8, headers: &HeaderMap) -> Judgement {
-    // The service keeps the time that it was told, and may be earlier than who told it: it is the same end of time.
-    if status == DEADLINE_EXCEEDED
-        && let Some(refusal) = cut::told().and_then(|time| time.answered(clock::now()))
-    {
-        return Judgement::from(&refusal).with_cause(Cause::Grpc(status));
-    }
-    let push_back = retry_after::from_grpc(headers);
-    let verdict = match status {
-        0 | 3 | 5 | 6 | 7 | 9 | 10 | 11 | 12 | 16 => Verdict::Success,
-        CANCELLED => Verdict::Ignored,
-        _ => Verdict::Failure,
-    };
-    let again = match (status, push_back) {
-        (CANCELLED, _) => Again::Never,
-        (UNAVAILABLE, _) | (RESOURCE_EXHAUSTED, Some(PushBack::After(_))) => Again::Yes,
-        _ => Again::No,
-    };
-    let judged = Judgement::from(verdict).with_again(again).with_cause(Cause::Grpc(status));
-    push_back.map_or(judged, |push_back| judged.with_push_back(push_back))
-}
-
 /// The status that these headers or trailers have, if they have one.
 fn of_headers(headers: &HeaderMap) -> Option<Judgement> {
     let status = headers.get("grpc-status")?;
     let text = status.to_str().ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
     let number = text.and_then(|text| text.parse().ok());
     Some(number.map_or(Judgement::failure().with_again(Again::No), |number| of_number(number, headers)))
-}
-
-#[cfg(feature = "tonic")]
-pub(super) fn of_status(status: &tonic::Status) -> Judgement {
-    of_number(status.code() as u8, status.metadata().as_ref())
 }
 
 #[cold]
@@ -136,7 +102,8 @@ fn is_cancelled(error: &(dyn std::error::Error + 'static)) -> bool {
 mod tests {
     use std::{convert::Infallible, time::Duration};
 
-    use super::*;
+    use super::{super::judgement::PushBack, *};
+    use crate::Verdict;
 
     type Head = Response<()>;
 

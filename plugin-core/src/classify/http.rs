@@ -3,7 +3,8 @@
 use http::{Response, StatusCode};
 
 use super::{
-    amend::{self, Amendment},
+    amend,
+    amendment::Amendment,
     cause::Cause,
     error_chain,
     judge::Classify,

@@ -1,6 +1,6 @@
 //! The trait of everything that judges outcomes.
 
-use super::{amend::Amendment, error_chain, judgement::Judgement};
+use super::{amendment::Amendment, error_chain, judgement::Judgement};
 use crate::End;
 
 /// Whether this classifier could ever judge an outcome of these types a failure.

@@ -15,15 +15,18 @@
 //! });
 //! # let _ = layer;
 //! ```
-pub(crate) mod amend;
+mod amend;
+mod amendment;
 pub(crate) mod any_error;
 pub(crate) mod cause;
 mod closure;
-pub(crate) mod error_chain;
+mod error_chain;
 mod failures_on;
 mod foreign;
 #[cfg(feature = "grpc")]
 pub(crate) mod grpc;
+#[cfg(feature = "grpc")]
+mod grpc_number;
 #[cfg(feature = "http")]
 pub(crate) mod http;
 pub(crate) mod judge;
@@ -32,7 +35,7 @@ pub mod retry_after;
 mod timed;
 pub(crate) mod verdict;
 
-pub use amend::Amendment;
+pub use amendment::Amendment;
 pub use cause::{Cause, Condition};
 pub use failures_on::FailuresOn;
 #[cfg(feature = "http2")]

@@ -5,7 +5,7 @@ use std::{fmt::Write, time::Duration};
 use bytes::{BufMut, BytesMut};
 use http::{HeaderValue, Response};
 
-use super::{Reject, millis_up};
+use super::{answer::Reject, millis::millis_up};
 use crate::Rejected;
 
 /// Answers with a gRPC status in a response that has trailers alone: `UNAVAILABLE`, `RESOURCE_EXHAUSTED` or
@@ -41,9 +41,15 @@ impl<B: Default, Err> Reject<Response<B>, Err> for AsGrpcStatus {
     }
 }
 
+/// The bytes of `grpc-status-details-bin`: a status with a `RetryInfo`.
+#[cfg(feature = "tonic")]
+pub(crate) fn grpc_details(status: u8, message: &str, after: Duration) -> bytes::Bytes {
+    retry_info_status(status, message, after).into()
+}
+
 /// `google.rpc.Status { code = 1, message = 2, details = 3: Any { type_url = 1, value = 2 } }` with a
 /// `google.rpc.RetryInfo { retry_delay = 1: Duration { seconds = 1, nanos = 2 } }` inside, as protobuf writes them.
-pub(crate) fn retry_info_status(code: u8, message: &str, after: Duration) -> Vec<u8> {
+fn retry_info_status(code: u8, message: &str, after: Duration) -> Vec<u8> {
     let mut delay = BytesMut::new();
     varint_field(&mut delay, 1, after.as_secs());
     varint_field(&mut delay, 2, u64::from(after.subsec_nanos()));

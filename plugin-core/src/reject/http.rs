@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 
-use super::{Reject, millis_up};
+use super::{answer::Reject, millis::millis_up};
 use crate::{CodeKind, Rejected};
 
 /// Answers with an HTTP response: 503, 429 or 504, and a body of `application/problem+json` (RFC 9457).
