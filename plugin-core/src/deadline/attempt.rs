@@ -14,14 +14,15 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{
-    Deadlined, attempt_limit,
+    attempt_limit,
     cut::{AttemptTime, Part},
     due::{self, Alarm, Due},
     end,
-    layer::{Limit, duration},
+    limit::{Limit, duration},
+    note::Note,
     polling,
-    request::Times,
-    waiting::{self, Note},
+    request::{Deadlined, Times},
+    waiting,
 };
 use crate::{
     AsErrorValue, Reject, Rejected,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{layer::duration, polling};
+use super::{limit::duration, polling};
 
 /// How long the attempt may take that this thread is beginning or polling now: the smallest limit of the
 /// [`AttemptTimeout`](super::AttemptTimeout)s outside, as it was when the attempt began. `Duration::MAX` when they set none;

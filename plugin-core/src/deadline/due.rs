@@ -12,10 +12,7 @@ use std::{
 use pin_project_lite::pin_project;
 use tokio::time::Sleep;
 
-use super::{
-    timer,
-    waiting::{self, Note},
-};
+use super::{note::Note, timer, waiting};
 use crate::clock::{self, Instant};
 
 /// Whether the time of a call is up.

@@ -5,8 +5,8 @@ use std::pin::Pin;
 use super::{
     cut::{self, AttemptTime, Part, Progress},
     due::Due,
-    turn,
-    waiting::{self, Note},
+    note::Note,
+    turn, waiting,
 };
 use crate::{
     Rejected,

@@ -14,9 +14,9 @@ use super::{
     cut::{AttemptTime, Part},
     due::{self, Alarm, Due},
     end,
-    layer::duration,
+    limit::duration,
+    note::Note,
     polling,
-    waiting::Note,
 };
 use crate::{Reject, Rejected, Sent, clock::Instant, polled_after_end};
 

@@ -1,17 +1,16 @@
 //! The layer that sets and enforces the caller's deadline.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{DeadlineFuture, Deadlined, enforced, future::Time};
+use super::{
+    enforced,
+    future::{DeadlineFuture, Time},
+    limit::Limit,
+    request::Deadlined,
+};
 use crate::{
     AsErrorValue, Reject,
     clock::{Instant, nanos},
@@ -53,34 +52,6 @@ use crate::{
 pub struct DeadlineLayer<R = AsErrorValue> {
     limit: Arc<Limit>,
     reject: R,
-}
-
-/// Nanoseconds; `u64::MAX` is no limit.
-#[derive(Debug)]
-pub(super) struct Limit(AtomicU64);
-
-impl Limit {
-    pub(super) const fn new(nanos: u64) -> Self {
-        Self(AtomicU64::new(nanos))
-    }
-
-    pub(super) fn get(&self) -> u64 {
-        // Relaxed: a call that reads the limit of a moment ago behaves as if it had come a moment earlier.
-        self.0.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn set(&self, limit: Option<Duration>) {
-        self.0.store(limit.map_or(u64::MAX, nanos), Ordering::Relaxed);
-    }
-
-    pub(super) fn duration(&self) -> Option<Duration> {
-        duration(self.get())
-    }
-}
-
-/// A limit as a duration; `u64::MAX` is none.
-pub(super) fn duration(nanos: u64) -> Option<Duration> {
-    (nanos != u64::MAX).then(|| Duration::from_nanos(nanos))
 }
 
 impl DeadlineLayer {

@@ -7,7 +7,11 @@ mod due;
 mod end;
 mod enforced;
 mod future;
+#[cfg(feature = "http")]
+mod http_request;
 mod layer;
+mod limit;
+mod note;
 mod polling;
 mod request;
 pub mod timer;
@@ -19,7 +23,7 @@ pub use attempt_limit::attempt_limit;
 pub use due::{Limited, limit, within};
 pub use enforced::{awaited_until, enforced, shared_by_all};
 pub use future::DeadlineFuture;
+#[cfg(feature = "http")]
+pub use http_request::{RequestDeadline, format_grpc_timeout, parse_grpc_timeout};
 pub use layer::{Deadline, DeadlineHandle, DeadlineLayer, enforce, join};
 pub use request::{Deadlined, Times};
-#[cfg(feature = "http")]
-pub use request::{RequestDeadline, format_grpc_timeout, parse_grpc_timeout};

@@ -7,7 +7,7 @@
 
 use std::cell::Cell;
 
-use super::waiting::Note;
+use super::note::Note;
 use crate::clock::Instant;
 
 /// Stands for no limit, in nanoseconds.

@@ -10,16 +10,18 @@
 
 mod channel;
 mod line;
+mod progress;
 mod rule;
 
 pub(super) use super::polling::Part;
 #[cfg(any(feature = "grpc", feature = "tonic"))]
 pub(crate) use channel::told;
-pub use channel::{
-    Progress, current, drop_code, drop_held_until, drop_superseded, drop_under, elapsed, forget_told, is_superseded,
-    narrow, out_of_time, report, report_held, report_held_until, sent_before, shared,
-};
 pub(crate) use channel::{as_told, end_of_told_time};
+pub use channel::{
+    current, drop_code, drop_held_until, drop_superseded, drop_under, elapsed, forget_told, is_superseded, narrow,
+    out_of_time, report, report_held, report_held_until, sent_before, shared,
+};
 pub(super) use channel::{within, within_call};
 pub use line::{Line, Place, report_in_line};
+pub use progress::Progress;
 pub use rule::{AttemptTime, Cut, is_evidence};

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::super::{
-    layer::duration,
+    limit::duration,
     polling::{self, Part, UNLIMITED},
 };
-use super::Progress;
+use super::progress::Progress;
 use crate::{
     Rejected,
     clock::{Instant, nanos},
