@@ -17,5 +17,5 @@ pub use grpc::AsGrpcStatus;
 pub(crate) use grpc::grpc_details;
 #[cfg(feature = "http")]
 pub use http::AsHttpResponse;
-#[cfg(feature = "http")]
+#[cfg(feature = "tonic")]
 pub(crate) use millis::millis_up;
