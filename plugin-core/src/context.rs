@@ -74,7 +74,7 @@ impl CallContext {
     }
 
     /// The moment after which nobody waits for the answer. Inside of a call that is shared
-    /// ([`coalesce`](plugin_fallback::coalesce)) there is none that is known beforehand: the call ends with the last who waits.
+    /// (`coalesce` of plugin-fallback) there is none that is known beforehand: the call ends with the last who waits.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         let deadline = self.deadline_or_max();

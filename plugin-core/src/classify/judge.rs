@@ -36,6 +36,9 @@ where
 pub trait Classify<Res, Err> {
     /// Whether a response may be judged a failure, and not errors alone. `false` for [`ByErrorType`] and [`ByErrorChain`], to which
     /// an HTTP status of 500 is a response like any other. See [`sees_failures`].
+    ///
+    /// [`ByErrorType`]: crate::ByErrorType
+    /// [`ByErrorChain`]: crate::ByErrorChain
     const JUDGES_RESPONSES: bool = true;
 
     /// Judges a response's head, or an error. Runs once for each outcome, so it should be quick for a success.
@@ -43,6 +46,9 @@ pub trait Classify<Res, Err> {
 
     /// Judges how a body ended whose head was judged [`Verdict::AtEnd`]. Unless overridden, an error is judged as
     /// [`ByErrorType`] does and an orderly end is a success. [`Verdict::AtEnd`] is not an answer here and counts as ignored.
+    ///
+    /// [`ByErrorType`]: crate::ByErrorType
+    /// [`Verdict::AtEnd`]: crate::Verdict::AtEnd
     fn classify_end(&self, end: End<'_>) -> Judgement {
         match end {
             End::Complete { .. } | End::Unfollowed => Judgement::success(),

@@ -15,6 +15,14 @@
 //! });
 //! # let _ = layer;
 //! ```
+//!
+//! [`Classify`]: crate::Classify
+//! [`Judgement`]: crate::Judgement
+//! [`ByErrorType`]: crate::ByErrorType
+//! [`ByErrorChain`]: crate::ByErrorChain
+//! [`ByHttpStatus`]: crate::ByHttpStatus
+//! [`ByGrpcStatus`]: crate::ByGrpcStatus
+
 mod amend;
 mod amendment;
 pub(crate) mod any_error;

@@ -10,7 +10,7 @@ use std::{fmt, time::Duration};
 pub struct Instant(u64);
 
 impl Instant {
-    /// The earliest moment. [`now`] never returns it, so it can stand for "never happened".
+    /// The earliest moment. [`now`](super::now) never returns it, so it can stand for "never happened".
     pub const ZERO: Self = Self(0);
     /// The latest moment, about 584 years after the first. It can stand for "no limit".
     pub const MAX: Self = Self(u64::MAX);

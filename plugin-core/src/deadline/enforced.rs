@@ -49,8 +49,8 @@ pub(super) fn awaited() -> Instant {
 
 /// The deadline of the call that this thread is beginning or polling: after it nobody waits for the call any more, since a
 /// [`Deadline`](super::Deadline) or an [`AttemptTimeout`](super::AttemptTimeout) outside then drops it. `None` where
-/// there is no such layer or the call has no deadline, inside of a call that is [shared](plugin_fallback::coalesce), which ends at no
-/// caller's (see [`awaited_until`]), or when a task stands between them and this.
+/// there is no such layer or the call has no deadline, inside of a call that is shared (`coalesce` of plugin-fallback),
+/// which ends at no caller's (see [`awaited_until`]), or when a task stands between them and this.
 ///
 /// ```
 /// use plugin_core::{Call, PluginError, deadline::{DeadlineLayer, enforced}};
@@ -70,9 +70,9 @@ pub fn enforced() -> Option<Instant> {
 }
 
 /// Until when somebody waits for the call that this thread is beginning or polling: [`enforced`], and for a call that is
-/// [shared](plugin_fallback::coalesce) the latest deadline of those who wait for it at this moment. Others may join it, so it is no
-/// deadline of the call; it is for who decides whether a call that begins now has time enough. `None`: for as long as it
-/// takes, as far as is known.
+/// shared (`coalesce` of plugin-fallback) the latest deadline of those who wait for it at this moment. Others may join it,
+/// so it is no deadline of the call; it is for who decides whether a call that begins now has time enough. `None`: for as
+/// long as it takes, as far as is known.
 ///
 /// ```
 /// use plugin_core::{Call, deadline::{awaited_until, enforced}, PluginError, Reply};
