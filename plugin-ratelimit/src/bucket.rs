@@ -11,7 +11,7 @@ use plugin_core::{
 use crate::{
     RateLimitConfig,
     gcra::{self, Limit},
-    meter::{Meter, Quick, Taken, Who},
+    meter::{Meter, Quick, Reading, Taken, Who},
     queue::{Found, Left, Queue, Serving},
     sync::{Mutex, MutexGuard, lock},
 };
@@ -96,17 +96,21 @@ impl TokenBucket {
         self.acquire(n, || now).map(drop)
     }
 
-    /// The tokens in the bucket; `u64::MAX` while it is disabled.
+    /// The tokens in the bucket; `None` while it is disabled.
     #[must_use]
-    pub fn remaining(&self) -> u64 {
-        self.quota().remaining
+    pub fn remaining(&self) -> Option<u64> {
+        self.quota().map(|quota| quota.remaining)
     }
 
-    /// The state of the bucket, as response headers give it. While disabled, `limit` and `remaining` are `u64::MAX`.
+    /// The state of the bucket, as response headers give it; `None` while it is disabled.
     #[must_use]
-    pub fn quota(&self) -> Quota {
-        let reading = self.0.meter.read();
+    pub fn quota(&self) -> Option<Quota> {
+        let reading = self.reading();
         reading.limit.quota(reading.arrival, clock::now().as_nanos())
+    }
+
+    pub(crate) fn reading(&self) -> Reading {
+        self.0.meter.read()
     }
 
     /// The settings.

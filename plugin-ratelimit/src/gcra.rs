@@ -92,31 +92,42 @@ impl Limit {
         base.saturating_add(self.interval.saturating_mul(ahead))
     }
 
-    /// The tokens in a bucket with this arrival time.
-    pub(crate) const fn remaining(self, arrival: u64, now: u64) -> u64 {
-        match self.tolerance.saturating_sub(arrival.saturating_sub(now)).checked_div(self.interval) {
-            Some(tokens) => tokens,
-            None => u64::MAX,
-        }
+    /// The tokens in a bucket with this arrival time; `None` where everything is let through.
+    pub(crate) const fn remaining(self, arrival: u64, now: u64) -> Option<u64> {
+        self.tolerance.saturating_sub(arrival.saturating_sub(now)).checked_div(self.interval)
     }
 
-    /// What response headers say of a bucket with this arrival time.
-    ///
-    /// A window too short for one token is stretched to the time of one, since "0 per second" would be wrong.
-    pub(crate) fn quota(self, arrival: u64, now: u64) -> Quota {
-        let window = self.window.max(self.interval);
-        Quota {
-            limit: window.checked_div(self.interval).unwrap_or(u64::MAX),
-            remaining: self.remaining(arrival, now),
-            reset: Duration::from_nanos(arrival.saturating_sub(now)),
-            window: Duration::from_nanos(window),
-        }
+    /// The nanoseconds that a quota counts over. A window too short for one token is stretched to the time of one, since
+    /// "0 per second" would be wrong.
+    fn stretched_window(self) -> u64 {
+        self.window.max(self.interval)
+    }
+
+    /// The period that a quota counts over.
+    pub(crate) fn window(self) -> Duration {
+        Duration::from_nanos(self.stretched_window())
+    }
+
+    /// What response headers say of a bucket with this arrival time; `None` where everything is let through.
+    pub(crate) fn quota(self, arrival: u64, now: u64) -> Option<Quota> {
+        Some(Quota {
+            limit: self.stretched_window().checked_div(self.interval)?,
+            remaining: self.remaining(arrival, now)?,
+            reset: until_full(arrival, now),
+            window: self.window(),
+        })
     }
 
     /// The refusal of a request that would fit after `wait` nanoseconds.
     pub(crate) fn refusal(self, arrival: u64, now: u64, wait: u64) -> Rejected {
-        Rejected::rate_limited(Duration::from_nanos(wait)).with_quota(self.quota(arrival, now))
+        let refusal = Rejected::rate_limited(Duration::from_nanos(wait));
+        self.quota(arrival, now).map_or(refusal, |quota| refusal.with_quota(quota))
     }
+}
+
+/// The time until a bucket with this arrival time is full.
+pub(crate) const fn until_full(arrival: u64, now: u64) -> Duration {
+    Duration::from_nanos(arrival.saturating_sub(now))
 }
 
 /// The arrival time after the interval changed: the bucket owes as many tokens as before.
@@ -199,10 +210,11 @@ mod tests {
 
     #[test]
     fn a_quota_states_the_window_and_stretches_one_that_is_too_short() {
-        let quota = limit(100_000_000, 20).quota(0, 1);
+        let quota = limit(100_000_000, 20).quota(0, 1).expect("it is limited");
         assert_eq!((quota.limit, quota.remaining, quota.window), (10, 20, Duration::from_secs(1)));
-        let slow = limit(4_000_000_000, 2).quota(0, 1);
+        let slow = limit(4_000_000_000, 2).quota(0, 1).expect("it is limited");
         assert_eq!((slow.limit, slow.window), (1, Duration::from_secs(4)));
+        assert_eq!(limit(100_000_000, 20).unlimited().quota(0, 1), None, "what lets everything through has none");
     }
 
     #[test]
@@ -277,7 +289,7 @@ mod tests {
                     Decision::Wait(wait) => prop_assert_eq!(wait, tokens * interval - level),
                     Decision::Never => prop_assert!(tokens > burst),
                 }
-                prop_assert_eq!(limit.remaining(arrival, now), level / interval);
+                prop_assert_eq!(limit.remaining(arrival, now), Some(level / interval));
             }
         }
     }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use plugin_core::{Rejected, clock, sync::StripedCounter};
 
-use crate::{RateLimitConfig, TokenBucket, bucket::Acquired};
+use crate::{RateLimitConfig, TokenBucket, bucket::Acquired, gcra::until_full};
 
 /// Reads the statistics and changes the settings of a [`RateLimitLayer`](crate::RateLimitLayer) and all its services.
 /// Cheap to clone.
@@ -47,10 +47,10 @@ pub struct RateLimitStats {
     pub allowed: u64,
     /// Requests that were refused.
     pub refused: u64,
-    /// Requests that fit now; `u64::MAX` while the limit is disabled.
-    pub remaining: u64,
-    /// Requests that the steady rate allows in one `window`; `u64::MAX` while the limit is disabled.
-    pub limit: u64,
+    /// Requests that fit now; `None` while the limit is disabled.
+    pub remaining: Option<u64>,
+    /// Requests that the steady rate allows in one `window`; `None` while the limit is disabled.
+    pub limit: Option<u64>,
     /// The period that `limit` counts over: the setting `time_window`, or the time of one token where that is longer.
     pub window: Duration,
     /// Time until the bucket is full.
@@ -82,14 +82,15 @@ impl RateLimitHandle {
     /// The statistics. Requests that run meanwhile may or may not be in them.
     #[must_use]
     pub fn stats(&self) -> RateLimitStats {
-        let quota = self.0.bucket.quota();
+        let (reading, now) = (self.0.bucket.reading(), clock::now().as_nanos());
+        let quota = reading.limit.quota(reading.arrival, now);
         RateLimitStats {
             allowed: self.0.allowed.sum(),
             refused: self.0.refused.sum(),
-            remaining: quota.remaining,
-            limit: quota.limit,
-            window: quota.window,
-            reset: quota.reset,
+            remaining: quota.map(|quota| quota.remaining),
+            limit: quota.map(|quota| quota.limit),
+            window: reading.limit.window(),
+            reset: until_full(reading.arrival, now),
         }
     }
 

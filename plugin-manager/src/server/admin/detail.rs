@@ -141,6 +141,7 @@ struct RateLimit {
     enabled: bool,
     allowed: u64,
     refused: u64,
+    /// While nothing is limited this and `limit` are the greatest number that there is.
     remaining: u64,
     limit: u64,
     /// So many may come at once after a while without any.
@@ -157,8 +158,8 @@ impl RateLimit {
             enabled: handle.is_enabled(),
             allowed: stats.allowed,
             refused: stats.refused,
-            remaining: stats.remaining,
-            limit: stats.limit,
+            remaining: stats.remaining.unwrap_or(u64::MAX),
+            limit: stats.limit.unwrap_or(u64::MAX),
             burst: handle.config().burst_size(),
             window: go_duration::format(stats.window),
             reset: short(stats.reset),
