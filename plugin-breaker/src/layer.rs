@@ -106,23 +106,9 @@ impl<C, R, O> CircuitBreakerLayer<C, R, O> {
         self.classify(ByGrpcStatus).reject_with(AsGrpcStatus).follow::<AtEnd>()
     }
 
-    #[cfg(not(feature = "http"))]
-    #[doc(hidden)]
-    pub fn for_http(self) -> Self
-    where
-        Self: crate::missing::Http,
-    {
-        self
-    }
+    plugin_core::without_feature!("http", for_http, Http);
 
-    #[cfg(not(feature = "grpc"))]
-    #[doc(hidden)]
-    pub fn for_grpc(self) -> Self
-    where
-        Self: crate::missing::Grpc,
-    {
-        self
-    }
+    plugin_core::without_feature!("grpc", for_grpc, Grpc);
 
     /// For plugins: errors are judged by what they are, and a refusal is an error, as it is by default.
     pub fn for_calls(self) -> CircuitBreakerLayer {

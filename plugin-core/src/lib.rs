@@ -37,6 +37,7 @@ pub mod sync;
 #[cfg(feature = "tonic")]
 mod tonic_status;
 mod trace_context;
+mod without_feature;
 
 pub use backoff::{Backoff, Jitter};
 pub use box_error::{BoxError, BoxErrorFuture, BoxErrorLayer, BoxErrorService};

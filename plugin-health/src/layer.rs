@@ -89,23 +89,9 @@ impl<R> HealthGateLayer<R> {
         self.reject_with(AsGrpcStatus)
     }
 
-    #[cfg(not(feature = "http"))]
-    #[doc(hidden)]
-    pub fn for_http(self) -> Self
-    where
-        Self: crate::missing::Http,
-    {
-        self
-    }
+    plugin_core::without_feature!("http", for_http, Http);
 
-    #[cfg(not(feature = "grpc"))]
-    #[doc(hidden)]
-    pub fn for_grpc(self) -> Self
-    where
-        Self: crate::missing::Grpc,
-    {
-        self
-    }
+    plugin_core::without_feature!("grpc", for_grpc, Grpc);
 
     /// For plugins: a refusal is an error, as it is by default.
     pub fn for_calls(self) -> HealthGateLayer {

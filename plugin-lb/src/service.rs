@@ -146,15 +146,7 @@ impl<S, C, R, O, E> Balance<S, C, R, O, E> {
         self.with_envelope(crate::HttpEnvelope).classify(plugin_core::ByHttpStatus::new())
     }
 
-    #[cfg(not(feature = "http"))]
-    #[doc(hidden)]
-    #[must_use]
-    pub fn for_http(self) -> Self
-    where
-        Self: crate::missing::Http,
-    {
-        self
-    }
+    plugin_core::without_feature!("http", for_http, Http);
 
     /// For gRPC: hints and tags in extensions, see [`HttpEnvelope`](crate::HttpEnvelope), and the status decides, also in
     /// trailers. Refusals are answered as before.
@@ -164,15 +156,7 @@ impl<S, C, R, O, E> Balance<S, C, R, O, E> {
         self.with_envelope(crate::HttpEnvelope).classify(plugin_core::ByGrpcStatus).follow::<plugin_core::AtEnd>()
     }
 
-    #[cfg(not(feature = "grpc"))]
-    #[doc(hidden)]
-    #[must_use]
-    pub fn for_grpc(self) -> Self
-    where
-        Self: crate::missing::Grpc,
-    {
-        self
-    }
+    plugin_core::without_feature!("grpc", for_grpc, Grpc);
 
     /// Sends a request to another instance when the first could not be reached, where the error says that nothing of it
     /// was sent: a refused connection, say. So any method may be copied, a POST too.

@@ -92,15 +92,7 @@ impl<C, K> RetryLayer<C, K> {
         self.classify(ByHttpStatus::new())
     }
 
-    #[cfg(not(feature = "http"))]
-    #[doc(hidden)]
-    #[must_use]
-    pub fn for_http(self) -> Self
-    where
-        for<'any> &'any Self: crate::missing::Http,
-    {
-        self
-    }
+    plugin_core::without_feature!("http", for_http, Http);
 
     /// Retries by the gRPC status ([`ByGrpcStatus`]). With the defaults only calls that were never sent are repeated, since a
     /// gRPC method does not say whether it may be: set `idempotent` for services whose methods all may.
@@ -110,15 +102,7 @@ impl<C, K> RetryLayer<C, K> {
         self.classify(ByGrpcStatus)
     }
 
-    #[cfg(not(feature = "grpc"))]
-    #[doc(hidden)]
-    #[must_use]
-    pub fn for_grpc(self) -> Self
-    where
-        for<'any> &'any Self: crate::missing::Grpc,
-    {
-        self
-    }
+    plugin_core::without_feature!("grpc", for_grpc, Grpc);
 
     /// Retries by what the error says ([`ByErrorType`]), as it does by default: for plugins, whose failures are errors.
     #[must_use]

@@ -94,14 +94,7 @@ impl<D, C, O> TelemetryLayer<D, C, O> {
         self.classify(plugin_core::ByHttpStatus::new())
     }
 
-    #[cfg(not(feature = "http"))]
-    #[doc(hidden)]
-    pub fn for_http(self) -> Self
-    where
-        Self: crate::missing::Http,
-    {
-        self
-    }
+    plugin_core::without_feature!("http", for_http, Http);
 
     /// For gRPC: the status decides, also in trailers.
     #[cfg(feature = "grpc")]
@@ -109,14 +102,7 @@ impl<D, C, O> TelemetryLayer<D, C, O> {
         self.classify(plugin_core::ByGrpcStatus).follow::<plugin_core::AtEnd>()
     }
 
-    #[cfg(not(feature = "grpc"))]
-    #[doc(hidden)]
-    pub fn for_grpc(self) -> Self
-    where
-        Self: crate::missing::Grpc,
-    {
-        self
-    }
+    plugin_core::without_feature!("grpc", for_grpc, Grpc);
 
     /// For plugins: a call is described by its context, and errors are judged by what they are.
     pub fn for_calls(self) -> TelemetryLayer<ByCall> {

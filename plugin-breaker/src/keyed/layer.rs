@@ -130,23 +130,9 @@ impl<K, X, C, R, O> KeyedBreakerLayer<K, X, C, R, O> {
         self.classify(ByGrpcStatus).reject_with(AsGrpcStatus).follow::<AtEnd>()
     }
 
-    #[cfg(not(feature = "http"))]
-    #[doc(hidden)]
-    pub fn for_http(self) -> Self
-    where
-        Self: crate::missing::Http,
-    {
-        self
-    }
+    plugin_core::without_feature!("http", for_http, Http);
 
-    #[cfg(not(feature = "grpc"))]
-    #[doc(hidden)]
-    pub fn for_grpc(self) -> Self
-    where
-        Self: crate::missing::Grpc,
-    {
-        self
-    }
+    plugin_core::without_feature!("grpc", for_grpc, Grpc);
 
     /// As [`CircuitBreakerLayer::for_calls`](crate::CircuitBreakerLayer::for_calls).
     pub fn for_calls(self) -> KeyedBreakerLayer<K, X> {

@@ -97,14 +97,7 @@ impl<R> AttemptTimeoutLayer<R> {
         self.reject_with(crate::AsHttpResponse)
     }
 
-    #[cfg(not(feature = "http"))]
-    #[doc(hidden)]
-    pub fn for_http(self) -> Self
-    where
-        Self: crate::missing::Http,
-    {
-        self
-    }
+    crate::without_feature!("http", for_http, Http);
 
     /// For gRPC: a refusal is answered with `DEADLINE_EXCEEDED`.
     #[cfg(feature = "grpc")]
@@ -112,14 +105,7 @@ impl<R> AttemptTimeoutLayer<R> {
         self.reject_with(crate::AsGrpcStatus)
     }
 
-    #[cfg(not(feature = "grpc"))]
-    #[doc(hidden)]
-    pub fn for_grpc(self) -> Self
-    where
-        Self: crate::missing::Grpc,
-    {
-        self
-    }
+    crate::without_feature!("grpc", for_grpc, Grpc);
 
     /// For plugins: a refusal is an error, as it is by default.
     pub fn for_calls(self) -> AttemptTimeoutLayer {

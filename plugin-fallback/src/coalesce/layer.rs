@@ -93,14 +93,7 @@ impl<K: Hash + Eq + Clone, X, Res, Err, D> CoalesceLayer<K, X, Res, Err, D> {
         self.reject_with(plugin_core::AsHttpResponse)
     }
 
-    #[cfg(not(feature = "http"))]
-    #[doc(hidden)]
-    pub fn for_http(self) -> Self
-    where
-        Self: crate::missing::Http,
-    {
-        self
-    }
+    plugin_core::without_feature!("http", for_http, Http);
 
     /// For gRPC: a caller whose deadline has passed is answered with `DEADLINE_EXCEEDED`.
     #[cfg(feature = "grpc")]
@@ -108,14 +101,7 @@ impl<K: Hash + Eq + Clone, X, Res, Err, D> CoalesceLayer<K, X, Res, Err, D> {
         self.reject_with(plugin_core::AsGrpcStatus)
     }
 
-    #[cfg(not(feature = "grpc"))]
-    #[doc(hidden)]
-    pub fn for_grpc(self) -> Self
-    where
-        Self: crate::missing::Grpc,
-    {
-        self
-    }
+    plugin_core::without_feature!("grpc", for_grpc, Grpc);
 
     /// For plugins: a caller whose deadline has passed gets an error, as it does by default.
     pub fn for_calls(self) -> CoalesceLayer<K, X, Res, Err> {

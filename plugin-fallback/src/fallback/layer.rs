@@ -128,14 +128,7 @@ impl<I, C> FallbackLayer<I, C> {
         self.classify(plugin_core::ByHttpStatus::new())
     }
 
-    #[cfg(not(feature = "http"))]
-    #[doc(hidden)]
-    pub fn for_http(self) -> Self
-    where
-        Self: crate::missing::Http,
-    {
-        self
-    }
+    plugin_core::without_feature!("http", for_http, Http);
 
     /// For gRPC: replaces responses whose head has the status of a failure, errors and refusals. A stream that has begun
     /// passes.
@@ -144,14 +137,7 @@ impl<I, C> FallbackLayer<I, C> {
         self.classify(plugin_core::ByGrpcStatus)
     }
 
-    #[cfg(not(feature = "grpc"))]
-    #[doc(hidden)]
-    pub fn for_grpc(self) -> Self
-    where
-        Self: crate::missing::Grpc,
-    {
-        self
-    }
+    plugin_core::without_feature!("grpc", for_grpc, Grpc);
 
     /// For plugins: replaces every error, as it does by default.
     pub fn for_calls(self) -> FallbackLayer<I> {

@@ -57,15 +57,7 @@ impl<C, K> HedgeLayer<C, K> {
         self.classify(ByHttpStatus::new())
     }
 
-    #[cfg(not(feature = "http"))]
-    #[doc(hidden)]
-    #[must_use]
-    pub fn for_http(self) -> Self
-    where
-        for<'any> &'any Self: crate::missing::Http,
-    {
-        self
-    }
+    plugin_core::without_feature!("http", for_http, Http);
 
     /// Hedges gRPC requests; a response is a failure as [`ByGrpcStatus`] says.
     #[cfg(feature = "grpc")]
@@ -74,15 +66,7 @@ impl<C, K> HedgeLayer<C, K> {
         self.classify(ByGrpcStatus)
     }
 
-    #[cfg(not(feature = "grpc"))]
-    #[doc(hidden)]
-    #[must_use]
-    pub fn for_grpc(self) -> Self
-    where
-        for<'any> &'any Self: crate::missing::Grpc,
-    {
-        self
-    }
+    plugin_core::without_feature!("grpc", for_grpc, Grpc);
 
     /// Hedges calls of plugins, whose failures are errors ([`ByErrorType`]), as it does by default.
     #[must_use]
