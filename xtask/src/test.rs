@@ -8,6 +8,7 @@ pub(crate) fn steps() -> Vec<Step> {
     vec![
         steps::PREREQUISITES,
         steps::FMT,
+        steps::CIRCLES,
         steps::CLIPPY,
         steps::FEATURES,
         steps::TEST,
