@@ -9,6 +9,7 @@ pub(crate) fn steps() -> Vec<Step> {
         steps::PREREQUISITES,
         steps::FMT,
         steps::CIRCLES,
+        steps::REPEATS,
         steps::CLIPPY,
         steps::FEATURES,
         steps::TEST,
