@@ -17,6 +17,7 @@ pub(crate) fn steps() -> Vec<Step> {
         steps::SNIPPETS,
         steps::DOCS,
         steps::API,
+        steps::WORDS,
         steps::EXAMPLES,
         steps::LOOM,
         steps::DENY,
