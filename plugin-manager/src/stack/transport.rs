@@ -16,6 +16,17 @@ use tower_service::Service;
 use super::foreign::{Foreign, ForeignFuture};
 
 /// Where a stack ends that was built from a configuration. One type for all, so that nothing is boxed on the way down.
+/// ```
+/// use plugin_core::{BoxPlugin, Call, PluginError, Reply};
+/// use plugin_manager::stack::Transport;
+/// use tower::{ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), PluginError> {
+/// let echo = BoxPlugin::new(service_fn(|call: Call<bytes::Bytes>| async move { Ok(Reply::new(call.into_payload())) }));
+/// let reply = Transport::custom(echo).oneshot(Call::new("hello".into())).await?;
+/// assert_eq!(reply.payload(), "hello");
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum Transport {

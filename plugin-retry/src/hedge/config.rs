@@ -14,6 +14,18 @@ use crate::BudgetConfig;
 /// The [page of the crate](crate#defaults) has the keys, with their defaults and bounds.
 ///
 /// With the feature `serde` it is read and written as a configuration file has it.
+/// ```
+/// use std::time::Duration;
+///
+/// use plugin_retry::HedgeConfig;
+///
+/// let config = HedgeConfig::builder().with_percentile(99.0).with_max(2).build()?;
+/// assert_eq!(config.max(), 2);
+///
+/// let error = HedgeConfig::builder().with_delay(Duration::ZERO).build().expect_err("no time at all");
+/// assert!(error.to_string().contains("delay"), "{error}");
+/// # Ok::<(), plugin_retry::plugin_core::ConfigError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct HedgeConfig {
     pub(crate) delay: HedgeDelay,

@@ -11,6 +11,19 @@ use plugin_core::clock;
 use super::{HedgeConfig, state::HedgeState};
 
 /// Reads and changes what all services of a [`HedgeLayer`](crate::HedgeLayer) share. Cheap to clone.
+/// ```
+/// use std::time::Duration;
+///
+/// use plugin_retry::{HedgeConfig, HedgeLayer};
+///
+/// let layer = HedgeLayer::disabled();
+/// let handle = layer.handle();
+/// handle.reconfigure(HedgeConfig::builder().with_delay(Duration::from_millis(50)).build()?);
+/// handle.enable();
+/// assert!(handle.is_enabled());
+/// assert_eq!((handle.delay(), handle.stats().hedges), (Some(Duration::from_millis(50)), 0));
+/// # Ok::<(), plugin_retry::plugin_core::ConfigError>(())
+/// ```
 #[derive(Clone)]
 pub struct HedgeHandle(Arc<HedgeState>);
 

@@ -19,6 +19,35 @@ use crate::{ByRequest, ReplayFn, attempts::SharedService};
 /// answer. A failure before the delay has passed is not hedged but returned, for a retry layer outside.
 ///
 /// After J. Dean and L. A. Barroso, "The Tail at Scale" (2013); the delay as a percentile of what was measured.
+/// ```
+/// use std::{sync::atomic::{AtomicU32, Ordering}, time::Duration};
+///
+/// use plugin_retry::{
+///     HedgeConfig, HedgeLayer,
+///     plugin_core::{Call, PluginError},
+/// };
+/// use tower::{ServiceBuilder, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// static CALLS: AtomicU32 = AtomicU32::new(0);
+///
+/// let config = HedgeConfig::builder().with_delay(Duration::from_millis(50)).build()?;
+/// let layer = HedgeLayer::new(config);
+/// let handle = layer.handle();
+/// let service = ServiceBuilder::new().layer(layer).service(service_fn(|call: Call<&'static str>| async move {
+///     if CALLS.fetch_add(1, Ordering::Relaxed) == 0 {
+///         tokio::time::sleep(Duration::from_secs(10)).await; // the first attempt is slow
+///     }
+///     Ok::<_, PluginError>(call.into_payload().len())
+/// }));
+///
+/// let call = Call::new("hello").with_idempotent(true);
+/// assert_eq!(service.oneshot(call).await?, 5); // after 50 ms
+/// assert_eq!((handle.stats().hedges, handle.stats().won), (1, 1));
+/// # Ok(())
+/// # }
+/// ```
 pub struct HedgeLayer<C = ByErrorType, K = ByRequest> {
     state: Arc<HedgeState>,
     classify: C,

@@ -14,6 +14,18 @@ use crate::{ByRequest, Kept, Replay, attempts::SharedService};
 /// The service that [`HedgeLayer`](crate::HedgeLayer) makes.
 ///
 /// It is ready when the inner service is. Clones share everything.
+/// ```
+/// use plugin_retry::{Hedge, HedgeConfig, HedgeLayer};
+/// use tower::Layer;
+///
+/// #[derive(Clone)]
+/// struct Client;
+///
+/// // The type to name where a struct of yours keeps the client.
+/// let client: Hedge<Client> = HedgeLayer::new(HedgeConfig::default()).layer(Client);
+/// client.handle().disable();
+/// let Client = client.into_inner();
+/// ```
 pub struct Hedge<S, C = ByErrorType, K = ByRequest> {
     pub(super) inner: S,
     pub(super) core: Striped<SharedService<HedgeState, S, C, K>>,

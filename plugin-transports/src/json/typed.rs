@@ -37,9 +37,33 @@ where
 }
 
 /// What [`typed`] makes.
+/// ```
+/// use plugin_transports::json::{self, Typed};
+///
+/// struct Transport;
+///
+/// // A client of a plugin that adds numbers, over a transport that carries bytes.
+/// let client: Typed<Transport, Vec<u32>, u32> = json::typed(Transport);
+/// # drop(client);
+/// ```
 pub type Typed<S, Req, Res> = JsonService<S, ToJson<Req, Res>>;
 
 /// What [`serve`] makes.
+/// ```
+/// use plugin_core::{Call, PluginError, Reply};
+/// use plugin_transports::json::{self, Served};
+/// use tower::{ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), PluginError> {
+/// async fn sum(call: Call<Vec<u32>>) -> Result<Reply<u32>, PluginError> {
+///     Ok(Reply::new(call.payload().iter().sum()))
+/// }
+///
+/// let plugin: Served<_, Vec<u32>, u32> = json::serve(service_fn(sum));
+/// let reply = plugin.oneshot(Call::new("[1, 2, 3]".into())).await?;
+/// assert_eq!(reply.payload(), "6");
+/// # Ok(()) }
+/// ```
 pub type Served<S, Req, Res> = JsonService<S, FromJson<Req, Res>>;
 
 /// A service between callers that speak in types and one that speaks in JSON, or the other way round: [`Typed`] or

@@ -1,6 +1,6 @@
 //! The types of the libraries: under which path a program names each, what its page says, and what it can do.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -33,6 +33,10 @@ pub(crate) struct Type {
     stands_for: Option<String>,
     /// The name of the error with which its `build` fails.
     pub(crate) fails_with: Option<String>,
+    /// Functions that it has only where the argument at this place implements this trait.
+    conditions: BTreeMap<String, (usize, String)>,
+    /// Of another name: where the arguments of the type are defined, by place.
+    arguments: Vec<Option<String>>,
 }
 
 /// All libraries: a type may be another name for one of its neighbour's.
@@ -58,8 +62,18 @@ impl Libraries {
 
     /// Whether a type has a method or an associated function of that name. Of a type of any other crate it is not known.
     pub(crate) fn has(&self, of: &Type, function: &str) -> bool {
-        let line = format!("fn {}::{function}", self.meant(of).path);
-        self.0.iter().any(|library| library.lines.contains(&line))
+        let meant = self.meant(of);
+        let line = format!("fn {}::{function}", meant.path);
+        let is_listed = self.0.iter().any(|library| library.lines.contains(&line));
+        is_listed && meant.conditions.get(function).is_none_or(|condition| self.meets(of, condition))
+    }
+
+    /// Whether another name stands for the type with an argument that implements the trait. A name of its own promises
+    /// nothing of its arguments, and meets every condition.
+    fn meets(&self, of: &Type, (place, path): &(usize, String)) -> bool {
+        let Some(argument) = of.arguments.get(*place) else { return true };
+        let Some(argument) = argument else { return false };
+        self.types().filter(|one| one.defined == *argument).any(|one| one.traits.contains(path))
     }
 
     /// Whether a type implements the trait that is defined there.
@@ -106,6 +120,10 @@ fn read_type(krate: &Value, id: &str, path: &str, item: &Value) -> Option<Type> 
         defined: defined_at(krate, &Value::from(id)).unwrap_or_default(),
         stands_for: body.pointer("/type/resolved_path/id").and_then(|id| defined_at(krate, id)),
         fails_with: blocks.iter().find_map(|block| fails_with(krate, block)),
+        conditions: blocks.iter().flat_map(|block| conditions(krate, block)).collect(),
+        arguments: arguments(body.pointer("/type"))
+            .map(|id| defined_at(krate, id?.pointer("/resolved_path/id")?))
+            .collect(),
     })
 }
 
@@ -118,6 +136,27 @@ fn implemented(krate: &Value, id: &str, block: &Value) -> Option<String> {
         return None;
     }
     defined_at(krate, block.pointer("/trait/id")?)
+}
+
+/// The types that stand between the angle brackets of this one.
+fn arguments(of: Option<&Value>) -> impl Iterator<Item = Option<&Value>> {
+    let arguments = of.and_then(|of| of.pointer("/resolved_path/args/angle_bracketed/args"));
+    arguments.and_then(Value::as_array).into_iter().flatten().map(|argument| argument.get("type"))
+}
+
+/// The functions of a block that say `where` a parameter of the type has a trait.
+fn conditions(krate: &Value, block: &Value) -> Vec<(String, (usize, String))> {
+    let is_own = block.get("trait").is_none_or(Value::is_null);
+    let functions = block.get("items").and_then(Value::as_array).into_iter().flatten();
+    let condition = |id: &Value| {
+        let function = krate["index"].get(id.to_string())?;
+        let bound = function.pointer("/inner/function/generics/where_predicates/0/bound_predicate")?;
+        let parameter = bound.pointer("/type/generic")?;
+        let place = arguments(block.get("for")).position(|one| one.is_some_and(|one| one["generic"] == *parameter))?;
+        let path = defined_at(krate, bound.pointer("/bounds/0/trait_bound/trait/id")?)?;
+        Some((function["name"].as_str()?.to_owned(), (place, path)))
+    };
+    functions.filter(|_| is_own).filter_map(condition).collect()
 }
 
 /// The name of the error of `build`, if that stands in this block.
@@ -215,6 +254,26 @@ mod tests {
         assert!(!libraries.implements(whole, "core::any::Any"), "which everything implements");
         assert!(!libraries.implements(whole, "core::clone::Clone"), "which another type implements with it");
         assert!(libraries.has(whole, "handle") && !libraries.has(whole, "handles"));
+    }
+
+    #[test]
+    fn what_hangs_on_an_argument_is_there_where_the_argument_has_the_trait() {
+        let layer =
+            |name: &str| Type { path: format!("it::{name}"), defined: format!("it::{name}"), ..Type::default() };
+        let stack = |name: &str, argument: &str| Type {
+            path: format!("it::{name}"),
+            stands_for: Some("it::Wrapped".to_owned()),
+            arguments: vec![Some(format!("it::{argument}")), None],
+            ..Type::default()
+        };
+        let wrapped =
+            Type { conditions: [("handle".to_owned(), (0, "it::HasHandle".to_owned()))].into(), ..layer("Wrapped") };
+        let types =
+            vec![wrapped, layer("A").implementing("it::HasHandle"), layer("B"), stack("X", "A"), stack("Y", "B")];
+        let lines = BTreeSet::from(["fn it::Wrapped::handle".to_owned()]);
+        let libraries = Libraries(vec![Library { name: "it".to_owned(), lines, types }]);
+        let has = |name: &str| libraries.has(libraries.types().find(|one| one.name() == name).unwrap(), "handle");
+        assert_eq!(["X", "Y", "Wrapped"].map(has), [true, false, true]);
     }
 
     #[test]

@@ -113,6 +113,7 @@ pub(super) const DIFFERENCES: &[Difference] = &[
         &["Verify"],
         "stands at the door of a server and answers in HTTP",
     ),
+    none(&["Layer::for_grpc"], &["Cache"], "a status comes behind the body, when it is too late to keep the answer"),
     none(
         &["Layer::sharing"],
         &[

@@ -3,6 +3,22 @@
 use plugin_transports::http::HttpConfig;
 
 /// One of the places where a plugin is reached over HTTP.
+/// ```
+/// use std::path::Path;
+///
+/// use plugin_manager::config::{self, TransportConfig};
+///
+/// let text = "
+/// plugins:
+///   - name: billing
+///     transport: http
+///     instances: [{endpoint: 'http://127.0.0.1:8001/', weight: 3}, {endpoint: 'http://127.0.0.1:8002/'}]
+/// ";
+/// let config = config::from_text(Path::new("gateway.yaml"), text, None, &|_| None)?;
+/// let TransportConfig::Http(instances) = config.plugins()[0].transport() else { panic!("over HTTP") };
+/// assert_eq!(instances.iter().map(|instance| instance.weight()).collect::<Vec<_>>(), [3, 1]);
+/// # Ok::<(), plugin_settings::Faults>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct InstanceConfig {
     pub(super) name: String,

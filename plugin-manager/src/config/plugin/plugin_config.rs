@@ -17,6 +17,17 @@ use super::TransportConfig;
 /// A plugin: how it is reached, and what stands before it.
 ///
 /// What `default_retry` and its like say is in it already. `Debug` shows no secret.
+/// ```
+/// use std::path::Path;
+///
+/// use plugin_manager::config;
+///
+/// let text = "plugins: [{name: billing, transport: http, endpoint: 'http://127.0.0.1:8001/', timeout: 5s}]";
+/// let config = config::from_text(Path::new("gateway.yaml"), text, None, &|_| None)?;
+/// let billing = &config.plugins()[0];
+/// assert_eq!((billing.name(), billing.timeout().as_secs(), billing.enabled()), ("billing", 5, true));
+/// # Ok::<(), plugin_settings::Faults>(())
+/// ```
 #[derive(Clone)]
 pub struct PluginConfig {
     pub(super) name: String,

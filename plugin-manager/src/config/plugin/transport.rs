@@ -54,6 +54,16 @@ impl std::fmt::Display for TransportKind {
 }
 
 /// What the transport of a plugin needs. `Debug` shows no secret.
+/// ```
+/// use std::path::Path;
+///
+/// use plugin_manager::config::{self, TransportConfig};
+///
+/// let text = "plugins: [{name: echo, transport: exec, executable: /bin/cat}]";
+/// let config = config::from_text(Path::new("gateway.yaml"), text, None, &|_| None)?;
+/// assert!(matches!(config.plugins()[0].transport(), TransportConfig::Exec(_)));
+/// # Ok::<(), plugin_settings::Faults>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum TransportConfig {
