@@ -106,9 +106,9 @@ impl<C, R, O> CircuitBreakerLayer<C, R, O> {
         self.classify(ByGrpcStatus).reject_with(AsGrpcStatus).follow::<AtEnd>()
     }
 
-    plugin_core::without_feature!("http", for_http, Http);
+    plugin_core::without_feature!("http", for_http, crate::missing::Http);
 
-    plugin_core::without_feature!("grpc", for_grpc, Grpc);
+    plugin_core::without_feature!("grpc", for_grpc, crate::missing::Grpc);
 
     /// For plugins: errors are judged by what they are, and a refusal is an error, as it is by default.
     pub fn for_calls(self) -> CircuitBreakerLayer {

@@ -82,7 +82,7 @@ impl PublishedState {
         set(&self.cancelled, machine.config().cancelled() as u64);
         let packed = PackedState::new(machine.state(), machine.generation());
         if self.packed.load(Ordering::Relaxed) != packed.0 {
-            // Release: pairs with `word`. What was stored above is seen by whoever sees this generation.
+            // Release: pairs with `packed()`. What was stored above is seen by whoever sees this generation.
             self.packed.store(packed.0, Ordering::Release);
         }
     }
@@ -140,24 +140,24 @@ impl PublishedState {
     pub(crate) fn refusal(&self, state: CircuitState) -> Option<Refusal> {
         // Except for an isolated circuit no moment is later than an open time or a probe's age from now, so nobody is refused
         // for good.
-        let packed = |packed: &AtomicU64| packed.load(Ordering::Relaxed);
+        let load = |value: &AtomicU64| value.load(Ordering::Relaxed);
         if state == CircuitState::Isolated {
             return Some(Refusal::Isolated);
         }
         let now = clock::now();
-        let left = packed(&self.not_before).saturating_sub(now.as_nanos());
+        let left = load(&self.not_before).saturating_sub(now.as_nanos());
         if left > 0 {
             return Some(match state {
-                CircuitState::HalfOpen if packed(&self.overdue) != 0 => Refusal::ProbeTimeout(left),
-                CircuitState::HalfOpen => Refusal::full(Instant::from_nanos(packed(&self.oldest)), now, left),
+                CircuitState::HalfOpen if load(&self.overdue) != 0 => Refusal::ProbeTimeout(left),
+                CircuitState::HalfOpen => Refusal::full(Instant::from_nanos(load(&self.oldest)), now, left),
                 _ => Refusal::Open(left),
             });
         }
-        let hurried = packed(&self.hurried);
+        let hurried = load(&self.hurried);
         if hurried == 0 || time_left(now).is_none_or(|left| nanos(left) > hurried) {
             return None;
         }
-        let left = packed(&self.hurried_until).saturating_sub(now.as_nanos());
+        let left = load(&self.hurried_until).saturating_sub(now.as_nanos());
         (left > 0).then_some(Refusal::Hurried(left))
     }
 }

@@ -89,9 +89,9 @@ impl<R> HealthGateLayer<R> {
         self.reject_with(AsGrpcStatus)
     }
 
-    plugin_core::without_feature!("http", for_http, Http);
+    plugin_core::without_feature!("http", for_http, crate::missing::Http);
 
-    plugin_core::without_feature!("grpc", for_grpc, Grpc);
+    plugin_core::without_feature!("grpc", for_grpc, crate::missing::Grpc);
 
     /// For plugins: a refusal is an error, as it is by default.
     pub fn for_calls(self) -> HealthGateLayer {

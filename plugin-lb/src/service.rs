@@ -124,14 +124,14 @@ impl<S, C, R, O, E> Balance<S, C, R, O, E> {
 
     /// For [`Call`](plugin_core::Call)s with a payload that is cheap to clone, see [`CallEnvelope`].
     #[must_use]
-    pub fn for_calls(self) -> Balance<S, C, R, O, CallEnvelope> {
-        self.with_envelope(CallEnvelope)
+    pub fn for_calls(self) -> Balance<S, ByErrorType, R, AtHead, CallEnvelope> {
+        self.with_envelope(CallEnvelope).classify(ByErrorType).follow::<AtHead>()
     }
 
     /// For [`Call`](plugin_core::Call)s whose payload is not cloned, see [`CallOnceEnvelope`].
     #[must_use]
-    pub fn for_calls_once(self) -> Balance<S, C, R, O, CallOnceEnvelope> {
-        self.with_envelope(CallOnceEnvelope)
+    pub fn for_calls_once(self) -> Balance<S, ByErrorType, R, AtHead, CallOnceEnvelope> {
+        self.with_envelope(CallOnceEnvelope).classify(ByErrorType).follow::<AtHead>()
     }
 
     /// For HTTP: hints and tags in extensions, see [`HttpEnvelope`](crate::HttpEnvelope), and a status from 500 is a
@@ -146,7 +146,7 @@ impl<S, C, R, O, E> Balance<S, C, R, O, E> {
         self.with_envelope(crate::HttpEnvelope).classify(plugin_core::ByHttpStatus::new())
     }
 
-    plugin_core::without_feature!("http", for_http, Http);
+    plugin_core::without_feature!("http", for_http, crate::missing::Http);
 
     /// For gRPC: hints and tags in extensions, see [`HttpEnvelope`](crate::HttpEnvelope), and the status decides, also in
     /// trailers. Refusals are answered as before.
@@ -156,7 +156,7 @@ impl<S, C, R, O, E> Balance<S, C, R, O, E> {
         self.with_envelope(crate::HttpEnvelope).classify(plugin_core::ByGrpcStatus).follow::<plugin_core::AtEnd>()
     }
 
-    plugin_core::without_feature!("grpc", for_grpc, Grpc);
+    plugin_core::without_feature!("grpc", for_grpc, crate::missing::Grpc);
 
     /// Sends a request to another instance when the first could not be reached, where the error says that nothing of it
     /// was sent: a refused connection, say. So any method may be copied, a POST too.

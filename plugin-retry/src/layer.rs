@@ -92,7 +92,7 @@ impl<C, K> RetryLayer<C, K> {
         self.classify(ByHttpStatus::new())
     }
 
-    plugin_core::without_feature!("http", for_http, Http);
+    plugin_core::without_feature!("http", for_http, crate::missing::Http);
 
     /// Retries by the gRPC status ([`ByGrpcStatus`]). With the defaults only calls that were never sent are repeated, since a
     /// gRPC method does not say whether it may be: set `idempotent` for services whose methods all may.
@@ -102,7 +102,7 @@ impl<C, K> RetryLayer<C, K> {
         self.classify(ByGrpcStatus)
     }
 
-    plugin_core::without_feature!("grpc", for_grpc, Grpc);
+    plugin_core::without_feature!("grpc", for_grpc, crate::missing::Grpc);
 
     /// Retries by what the error says ([`ByErrorType`]), as it does by default: for plugins, whose failures are errors.
     #[must_use]

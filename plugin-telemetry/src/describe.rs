@@ -10,7 +10,7 @@ use plugin_core::{
 /// Opens the span of a request, and says when it began.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot describe a request of type `{Req}`",
-    note = "`TelemetryLayer::for_plugin` describes a `plugin_core::Call<_>`, `TelemetryLayer::new` any request; `.describe(..)` takes a `Describe` of your own"
+    note = "`TelemetryLayer::new(..)` describes any request, and with `.for_calls()` a `plugin_core::Call<_>`; `.describe(..)` takes a `Describe` of your own"
 )]
 pub trait Describe<Req> {
     /// The span. The fields `status` and `code`, where it has them, are filled in when the call ends.

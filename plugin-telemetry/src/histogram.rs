@@ -43,7 +43,7 @@ struct Near {
 }
 
 static NEAR: [Near; CELLS] = {
-    let mut counters = [Near { bound: u64::MAX, bucket: 0 }; CELLS];
+    let mut near = [Near { bound: u64::MAX, bucket: 0 }; CELLS];
     // From 2^63, with no zero before its first bit, to 4, with 61. What is smaller is taken for 4 at least.
     let mut index = 4;
     while index < CELLS - 4 {
@@ -53,13 +53,13 @@ static NEAR: [Near; CELLS] = {
         while bucket < BOUNDS && from > UPPER[bucket] {
             bucket += 1;
         }
-        counters[index].bucket = bucket;
+        near[index].bucket = bucket;
         if bucket < BOUNDS {
-            counters[index].bound = UPPER[bucket];
+            near[index].bound = UPPER[bucket];
         }
         index += 1;
     }
-    counters
+    near
 };
 
 /// The bucket of a duration: the first whose bound is not below it, as in Prometheus' `le`.

@@ -94,7 +94,7 @@ impl<D, C, O> TelemetryLayer<D, C, O> {
         self.classify(plugin_core::ByHttpStatus::new())
     }
 
-    plugin_core::without_feature!("http", for_http, Http);
+    plugin_core::without_feature!("http", for_http, crate::missing::Http);
 
     /// For gRPC: the status decides, also in trailers.
     #[cfg(feature = "grpc")]
@@ -102,7 +102,7 @@ impl<D, C, O> TelemetryLayer<D, C, O> {
         self.classify(plugin_core::ByGrpcStatus).follow::<plugin_core::AtEnd>()
     }
 
-    plugin_core::without_feature!("grpc", for_grpc, Grpc);
+    plugin_core::without_feature!("grpc", for_grpc, crate::missing::Grpc);
 
     /// For plugins: a call is described by its context, and errors are judged by what they are.
     pub fn for_calls(self) -> TelemetryLayer<ByCall> {

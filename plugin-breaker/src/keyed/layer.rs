@@ -130,9 +130,9 @@ impl<K, X, C, R, O> KeyedBreakerLayer<K, X, C, R, O> {
         self.classify(ByGrpcStatus).reject_with(AsGrpcStatus).follow::<AtEnd>()
     }
 
-    plugin_core::without_feature!("http", for_http, Http);
+    plugin_core::without_feature!("http", for_http, crate::missing::Http);
 
-    plugin_core::without_feature!("grpc", for_grpc, Grpc);
+    plugin_core::without_feature!("grpc", for_grpc, crate::missing::Grpc);
 
     /// As [`CircuitBreakerLayer::for_calls`](crate::CircuitBreakerLayer::for_calls).
     pub fn for_calls(self) -> KeyedBreakerLayer<K, X> {

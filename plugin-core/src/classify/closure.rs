@@ -29,6 +29,27 @@ where
     }
 }
 
+/// Gives a closure the form that [`Classify`] asks for, so that the types of its argument need not be named: they are found
+/// where the layer is put round its service. A closure that names them needs none of this.
+///
+/// ```
+/// use plugin_core::{Verdict, classify};
+///
+/// # fn judged_by<C: plugin_core::Classify<u8, String>>(_: C) {}
+/// // In `.classify(..)` of a layer:
+/// let named = |result: Result<&u8, &String>| if result.is_ok() { Verdict::Success } else { Verdict::Failure };
+/// let found = classify::closure(|result| if result.is_ok() { Verdict::Success } else { Verdict::Failure });
+/// # judged_by(named);
+/// # judged_by(found);
+/// ```
+pub fn closure<F, J, Res, Err>(judge: F) -> F
+where
+    F: Fn(Result<&Res, &Err>) -> J,
+    J: Into<Judgement>,
+{
+    judge
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

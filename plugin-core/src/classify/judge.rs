@@ -31,7 +31,7 @@ where
 /// `ByErrorType.classify(result).with_verdict(..)`; what it leaves out of a judgement no layer will know.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot judge a `Result<{Res}, {Err}>`",
-    note = "`ByHttpStatus` and `ByGrpcStatus` judge an `http::Response<_>`, `ByErrorType` any result whose error is `'static`; anything else is judged by a closure: `.classify(|result: Result<&Response, &Error>| ..)`"
+    note = "`ByHttpStatus` and `ByGrpcStatus` judge an `http::Response<_>`, `ByErrorType` any result whose error is `'static`; anything else is judged by a closure: `.classify(|result: Result<&Response, &Error>| ..)`, with its types, or `.classify(plugin_core::classify::closure(|result| ..))`"
 )]
 pub trait Classify<Res, Err> {
     /// Whether a response may be judged a failure, and not errors alone. `false` for [`ByErrorType`] and [`ByErrorChain`], to which

@@ -45,6 +45,7 @@ pub(crate) mod verdict;
 
 pub use amendment::Amendment;
 pub use cause::{Cause, Condition};
+pub use closure::closure;
 pub use failures_on::FailuresOn;
 #[cfg(feature = "http2")]
 pub use foreign::is_of_one_stream;

@@ -97,7 +97,7 @@ impl<R> AttemptTimeoutLayer<R> {
         self.reject_with(crate::AsHttpResponse)
     }
 
-    crate::without_feature!("http", for_http, Http);
+    crate::without_feature!("http", for_http, crate::missing::Http);
 
     /// For gRPC: a refusal is answered with `DEADLINE_EXCEEDED`.
     #[cfg(feature = "grpc")]
@@ -105,7 +105,7 @@ impl<R> AttemptTimeoutLayer<R> {
         self.reject_with(crate::AsGrpcStatus)
     }
 
-    crate::without_feature!("grpc", for_grpc, Grpc);
+    crate::without_feature!("grpc", for_grpc, crate::missing::Grpc);
 
     /// For plugins: a refusal is an error, as it is by default.
     pub fn for_calls(self) -> AttemptTimeoutLayer {

@@ -89,7 +89,7 @@ impl<K, X, Res, C, A> CacheLayer<K, X, Res, C, A> {
         self.classify(plugin_core::ByHttpStatus::new())
     }
 
-    plugin_core::without_feature!("http", for_http, Http);
+    plugin_core::without_feature!("http", for_http, crate::missing::Http);
 
     /// For plugins: every reply is a success, as it is by default.
     pub fn for_calls(self) -> CacheLayer<K, X, Res, ByErrorType, A> {

@@ -93,7 +93,7 @@ impl<K: Hash + Eq + Clone, X, Res, Err, D> CoalesceLayer<K, X, Res, Err, D> {
         self.reject_with(plugin_core::AsHttpResponse)
     }
 
-    plugin_core::without_feature!("http", for_http, Http);
+    plugin_core::without_feature!("http", for_http, crate::missing::Http);
 
     /// For gRPC: a caller whose deadline has passed is answered with `DEADLINE_EXCEEDED`.
     #[cfg(feature = "grpc")]
@@ -101,7 +101,7 @@ impl<K: Hash + Eq + Clone, X, Res, Err, D> CoalesceLayer<K, X, Res, Err, D> {
         self.reject_with(plugin_core::AsGrpcStatus)
     }
 
-    plugin_core::without_feature!("grpc", for_grpc, Grpc);
+    plugin_core::without_feature!("grpc", for_grpc, crate::missing::Grpc);
 
     /// For plugins: a caller whose deadline has passed gets an error, as it does by default.
     pub fn for_calls(self) -> CoalesceLayer<K, X, Res, Err> {

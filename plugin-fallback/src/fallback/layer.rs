@@ -128,7 +128,7 @@ impl<I, C> FallbackLayer<I, C> {
         self.classify(plugin_core::ByHttpStatus::new())
     }
 
-    plugin_core::without_feature!("http", for_http, Http);
+    plugin_core::without_feature!("http", for_http, crate::missing::Http);
 
     /// For gRPC: replaces responses whose head has the status of a failure, errors and refusals. A stream that has begun
     /// passes.
@@ -137,7 +137,7 @@ impl<I, C> FallbackLayer<I, C> {
         self.classify(plugin_core::ByGrpcStatus)
     }
 
-    plugin_core::without_feature!("grpc", for_grpc, Grpc);
+    plugin_core::without_feature!("grpc", for_grpc, crate::missing::Grpc);
 
     /// For plugins: replaces every error, as it does by default.
     pub fn for_calls(self) -> FallbackLayer<I> {
@@ -272,5 +272,19 @@ where
         let shared = shared.lease();
         let plan = FallbackPlan { saved: shared.answer().keep(&request), shared, classify: self.classify.clone() };
         FallbackFuture::new(inner.call(request), Some(plan))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use plugin_core::classify::sees_failures;
+
+    use super::*;
+
+    #[test]
+    fn there_is_no_failure_to_answer_where_there_can_be_no_error() {
+        assert!(!sees_failures::<EveryFailure, (), Infallible>());
     }
 }

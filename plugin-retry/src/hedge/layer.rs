@@ -86,7 +86,7 @@ impl<C, K> HedgeLayer<C, K> {
         self.classify(ByHttpStatus::new())
     }
 
-    plugin_core::without_feature!("http", for_http, Http);
+    plugin_core::without_feature!("http", for_http, crate::missing::Http);
 
     /// Hedges gRPC requests; a response is a failure as [`ByGrpcStatus`] says.
     #[cfg(feature = "grpc")]
@@ -95,7 +95,7 @@ impl<C, K> HedgeLayer<C, K> {
         self.classify(ByGrpcStatus)
     }
 
-    plugin_core::without_feature!("grpc", for_grpc, Grpc);
+    plugin_core::without_feature!("grpc", for_grpc, crate::missing::Grpc);
 
     /// Hedges calls of plugins, whose failures are errors ([`ByErrorType`]), as it does by default.
     #[must_use]

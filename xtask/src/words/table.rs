@@ -89,8 +89,13 @@ pub(super) const DIFFERENCES: &[Difference] = &[
     none(&["Config"], &["Deadline", "AttemptTimeout"], "one duration is all it has of settings"),
     none(
         &["Config", "Handle::reconfigure", "Handle::config"],
-        &["Telemetry", "Fallback", "Coalesce"],
-        "nothing of it is set while it runs",
+        &["Telemetry", "Fallback"],
+        "it has no settings: what it is made of is types",
+    ),
+    none(
+        &["Config", "Handle::reconfigure", "Handle::config"],
+        &["Coalesce"],
+        "one number is all it has of settings, and the layer takes it: `with_max_in_flight`",
     ),
     none(&["Config"], &["Verify"], "`AuthConfig` and `ClientConfig` are what its verifier is made of"),
     other(&["Layer"], "Balance", &["Balance"], "it stands over many services and not around one"),
@@ -114,11 +119,11 @@ pub(super) const DIFFERENCES: &[Difference] = &[
         "stands at the door of a server and answers in HTTP",
     ),
     none(&["Layer::for_grpc"], &["Cache"], "a status comes behind the body, when it is too late to keep the answer"),
+    none(&["Layer::sharing"], &["Hedge"], "its budget is its own: hedges of one service are no measure for another's"),
     none(
         &["Layer::sharing"],
         &[
             "KeyedBreaker",
-            "Hedge",
             "Balance",
             "Deadline",
             "AttemptTimeout",
@@ -128,9 +133,9 @@ pub(super) const DIFFERENCES: &[Difference] = &[
             "Coalesce",
             "Verify",
         ],
-        "what there is to share is the layer itself: a clone shares",
+        "it has no state that others could use alone; clones of the layer share it",
     ),
-    none(&["Handle::reconfigure"], &["Cache"], "its room is made once"),
+    none(&["Handle::reconfigure"], &["Cache"], "its store is made with its settings, once"),
     none(&["Handle::reconfigure", "Handle::config"], &["Process"], "a process keeps what it was started with"),
     none(
         &["Handle::events"],
@@ -165,7 +170,7 @@ pub(super) const DIFFERENCES: &[Difference] = &[
     none(
         &["Handle::enable", "Handle::disable", "Handle::is_enabled"],
         &["Telemetry", "Fallback", "Cache", "Coalesce"],
-        "who has no use for it leaves it out",
+        "on for as long as it stands there; a fallback that is never to answer is made by `disabled()`",
     ),
     other(&["Handle::enable"], "start", &["Process"], "a process is started"),
     none(&["Handle::disable"], &["Process"], "it ends when nobody holds it any more"),
