@@ -79,7 +79,7 @@ async fn metrics_are_on_in_production_and_with_metrics_changes_that() {
 #[test]
 fn each_builder_logs_as_it_says() {
     const CHILD: &str = "BUILDER_LOGS_AS";
-    let name = "each_builder_logs_as_it_says";
+    let name = "builder::each_builder_logs_as_it_says";
     if let Ok(which) = std::env::var(CHILD) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let builder = match which.as_str() {

@@ -151,7 +151,7 @@ async fn a_call_that_fails_says_why() {
 #[tokio::test]
 async fn arguments_that_are_wrong_exit_with_2_and_a_gateway_that_is_not_there_with_1() {
     for (args, says) in [
-        (&[][..], "Usage: plugin-manager"),
+        (&[][..], "Usage: gateway"),
         (&["statsu"], "'status'"),
         (&["call"], "<NAME>"),
         (&["call", "x", "1", "--timeout", "5"], "--timeout"),

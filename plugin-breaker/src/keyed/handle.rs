@@ -26,7 +26,7 @@ use crate::{CircuitBreakerConfig, CircuitBreakerHandle};
 /// assert_eq!(open.len(), 1);
 /// assert_eq!(open[0].0, "acme");
 /// handle.remove(&"acme"); // its next call begins with a closed circuit
-/// assert_eq!(handle.len(), 1);
+/// assert_eq!(handle.stats().breakers, 1);
 /// # }
 /// ```
 pub struct KeyedBreakerHandle<K> {

@@ -1,6 +1,7 @@
 //! What a crate says of its settings, to have them read and written by serde.
 
-/// Reads and writes a type that has [`Settings`](settings::Settings) by serde, where the feature `serde` is on in the crate that calls this.
+/// Reads and writes a type that has [`Settings`](crate::settings::Settings) by serde, where the feature `serde` is on in the
+/// crate that calls this.
 ///
 /// With `read only` there is no `Serialize`: for settings with secrets.
 #[macro_export]

@@ -53,6 +53,9 @@ impl Rules {
                         what it is";
             faults.push(what.to_owned());
         }
+        if one.name().ends_with("Config") && !one.is_handed_on() && !libraries.has(one, "builder") {
+            faults.push("settings without `builder()`; right would be one that is made by their names".to_owned());
+        }
         let builds_settings = one.name().ends_with("ConfigBuilder");
         if builds_settings && one.fails_with.as_deref().is_some_and(|error| error != "ConfigError") {
             faults.push("its `build` fails with another error than `ConfigError`".to_owned());
