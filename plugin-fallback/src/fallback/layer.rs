@@ -145,7 +145,6 @@ impl<I, C> FallbackLayer<I, C> {
     }
 
     /// Replaces the outcomes for which the closure answers `true`, be they errors or responses, and no others.
-    #[expect(clippy::type_complexity, reason = "the type of the closure inside has no name that could stand here")]
     pub fn when<F, Res, Err>(self, judge: F) -> FallbackLayer<I, impl Fn(Result<&Res, &Err>) -> Verdict + Clone>
     where
         F: Fn(Result<&Res, &Err>) -> bool + Clone,

@@ -25,5 +25,6 @@ mod error;
 mod order;
 mod resolver;
 
+#[cfg(feature = "http")]
 pub(crate) use dialing::Dialing;
 pub use {dialer::Dialer, error::DialError, resolver::Resolver};
