@@ -74,7 +74,7 @@ impl<D, C, O> TelemetryLayer<D, C, O> {
         TelemetryLayer { name, counters, describe, classify, outcome, takes_end }
     }
 
-    /// Sets what counts as a failure: a ready-made [`Classify`](crate::Classify) or a closure. Default:
+    /// Sets what counts as a failure: a ready-made [`Classify`](plugin_core::Classify) or a closure. Default:
     /// `ByErrorType`.
     pub fn classify<C2>(self, classify: C2) -> TelemetryLayer<D, C2, O> {
         let Self { name, counters, describe, outcome, takes_end, .. } = self;
