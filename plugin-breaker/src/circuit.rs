@@ -265,6 +265,16 @@ impl Circuit {
         self.locked(|machine| machine.set(state, Reason::Operator, now, fastrand::f64(), &self.successes));
     }
 
+    /// Closes a circuit that is disabled.
+    pub(crate) fn enable(&self) {
+        let now = clock::now();
+        self.locked(|machine| {
+            if machine.state() == CircuitState::Disabled {
+                machine.set(CircuitState::Closed, Reason::Operator, now, 0.0, &self.successes);
+            }
+        });
+    }
+
     pub(crate) fn reset(&self, why: Reason) {
         let now = clock::now();
         self.locked(|machine| {

@@ -96,11 +96,9 @@ impl CircuitBreakerHandle {
     }
 
     /// Guards calls again, after [`disable`](Self::disable): the circuit is closed, with nothing remembered but the
-    /// statistics. A breaker that is enabled stays as it is.
+    /// statistics. A breaker that is enabled stays as it is. [`reset`](Self::reset) goes back to what the settings say.
     pub fn enable(&self) {
-        if !self.is_enabled() {
-            self.force_closed();
-        }
+        self.shared.enable();
     }
 
     /// Whether calls are judged: not after [`disable`](Self::disable), nor where the settings say so.

@@ -16,7 +16,7 @@ use crate::{GatePolicy, HealthGateConfig};
 /// use std::sync::Arc;
 ///
 /// use plugin_health::{
-///     HealthGateLayer,
+///     HealthGateConfig, HealthGateLayer,
 ///     plugin_core::{HealthCell, HealthState, HealthStatus},
 /// };
 /// use tower::{BoxError, Layer, ServiceExt, service_fn};
@@ -24,7 +24,7 @@ use crate::{GatePolicy, HealthGateConfig};
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), BoxError> {
 /// let cell = Arc::new(HealthCell::new(HealthStatus::new(HealthState::Offline, "connection refused")));
-/// let layer = HealthGateLayer::new(cell);
+/// let layer = HealthGateLayer::sharing(HealthGateConfig::default(), &cell);
 /// let handle = layer.handle();
 /// let service = layer.layer(service_fn(|(): ()| async { Ok::<_, BoxError>("hello") }));
 ///
@@ -119,8 +119,12 @@ impl HealthGateHandle {
 
     /// Takes over other settings, from the next request on.
     pub fn reconfigure(&self, config: HealthGateConfig) {
-        self.set(bit(HealthState::Unhealthy), config.unhealthy() == GatePolicy::Refuse);
-        self.set(bit(HealthState::Unknown), config.unknown() == GatePolicy::Refuse);
+        let of = |state, policy| if policy == GatePolicy::Refuse { bit(state) } else { 0 };
+        let refused = of(HealthState::Unhealthy, config.unhealthy()) | of(HealthState::Unknown, config.unknown());
+        let both = bit(HealthState::Unhealthy) | bit(HealthState::Unknown);
+        // Relaxed: see `admit`. Both in one step, so that no request meets half of the settings.
+        let change = |policy: u8| Some(policy & !both | refused);
+        let _ = self.0.policy.fetch_update(Ordering::Relaxed, Ordering::Relaxed, change);
     }
 
     /// Refuses again, after [`disable`](Self::disable).

@@ -24,7 +24,7 @@ use crate::{HealthGateConfig, HealthGateHandle};
 /// use std::sync::Arc;
 ///
 /// use plugin_health::{
-///     HealthGateLayer,
+///     HealthGateConfig, HealthGateLayer,
 ///     plugin_core::{HealthCell, HealthState, HealthStatus},
 /// };
 /// use tower::{BoxError, ServiceBuilder, ServiceExt, service_fn};
@@ -33,7 +33,7 @@ use crate::{HealthGateConfig, HealthGateHandle};
 /// # async fn main() -> Result<(), BoxError> {
 /// let cell = Arc::new(HealthCell::default()); // or that of a `HealthCheck`
 /// let service = ServiceBuilder::new()
-///     .layer(HealthGateLayer::new(Arc::clone(&cell)))
+///     .layer(HealthGateLayer::sharing(HealthGateConfig::default(), &cell))
 ///     .service(service_fn(|(): ()| async { Ok::<_, BoxError>("hello") }));
 ///
 /// assert_eq!(service.clone().oneshot(()).await?, "hello"); // not checked yet: passes

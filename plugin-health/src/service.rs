@@ -15,14 +15,14 @@ use crate::{HealthGateHandle, HealthGateLayer, ResponseFuture};
 /// the inner call.
 ///
 /// ```
-/// use plugin_health::{HealthCheck, HealthConfig, HealthGateLayer, plugin_core::HealthStatus, probe};
+/// use plugin_health::{HealthCheck, HealthConfig, HealthGateConfig, HealthGateLayer, plugin_core::HealthStatus, probe};
 /// use tower::{BoxError, Layer, ServiceExt, service_fn};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), BoxError> {
 /// let config = HealthConfig::builder().with_failure_limit(1).build()?;
 /// let check = HealthCheck::start(config, probe(|| async { HealthStatus::unhealthy("connection refused") }));
-/// let layer = HealthGateLayer::new(check.cell());
+/// let layer = HealthGateLayer::sharing(HealthGateConfig::default(), &check.cell());
 /// let service = layer.layer(service_fn(|(): ()| async { Ok::<_, BoxError>("hello") }));
 ///
 /// check.check_now().await;

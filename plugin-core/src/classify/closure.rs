@@ -7,6 +7,7 @@ use super::{amend, amendment::Amendment, error_chain, judge::Classify, judgement
 /// What the closure leaves out of its judgement of an error is added where it is known of the error: what was sent, who
 /// refused, which instance it was, and after a failure whether another attempt may help; see
 /// [`ByErrorType`](crate::ByErrorType).
+#[diagnostic::do_not_recommend]
 impl<F, J, Res, Err> Classify<Res, Err> for F
 where
     F: Fn(Result<&Res, &Err>) -> J,

@@ -169,7 +169,8 @@ impl<K, X, Res, Err, D> fmt::Debug for CoalesceLayer<K, X, Res, Err, D> {
 ///
 /// let ask = |article| service.clone().oneshot(Call::new(article));
 /// let _ = tokio::join!(ask(7), ask(7), ask(8));
-/// assert_eq!((handle.led(), handle.joined(), handle.in_flight()), (2, 1, 0));
+/// let stats = handle.stats();
+/// assert_eq!((stats.led, stats.joined, stats.in_flight), (2, 1, 0));
 /// # }
 /// ```
 pub struct CoalesceHandle<K, Res, Err>(Arc<SharedCalls<K, Res, Err>>);

@@ -200,7 +200,7 @@ impl<I, C> fmt::Debug for FallbackLayer<I, C> {
 /// let service = layer.layer(service_fn(|(): ()| async { Err::<&str, BoxError>("connection refused".into()) }));
 ///
 /// assert_eq!(service.oneshot(()).await?, "a price of yesterday");
-/// assert_eq!(handle.used(), 1); // of the calls that succeeded, this many did by the fallback
+/// assert_eq!(handle.stats().used, 1); // of the calls that succeeded, this many did by the fallback
 /// # Ok(())
 /// # }
 /// ```
