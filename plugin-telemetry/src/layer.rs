@@ -1,16 +1,9 @@
-//! The layer and its service.
+//! The layer.
 
 use std::{fmt, marker::PhantomData, sync::Arc};
 
-use tower_layer::Layer;
-use tower_service::Service;
-
-use super::{AnyRequest, ByCall, Describe, ResponseFuture, TelemetryHandle, counters::Counters, future::Active};
-use plugin_core::{
-    AtHead, ByErrorType, Classify, Outcome, ResponseBodyRule,
-    service::{HasHandle, Wrap, Wrapped},
-    sync::Striped,
-};
+use super::{AnyRequest, ByCall, TelemetryHandle, counters::Counters};
+use plugin_core::{AtHead, ByErrorType, sync::Striped};
 
 /// Counts every call, its duration and how it ended, and opens one span (level DEBUG) round it.
 ///
@@ -39,12 +32,12 @@ use plugin_core::{
 /// ```
 #[must_use = "a layer does nothing until it wraps a service"]
 pub struct TelemetryLayer<D = AnyRequest, C = ByErrorType, O = AtHead> {
-    name: Arc<str>,
-    counters: Striped<Counters>,
-    describe: D,
-    classify: C,
+    pub(super) name: Arc<str>,
+    pub(super) counters: Striped<Counters>,
+    pub(super) describe: D,
+    pub(super) classify: C,
     outcome: PhantomData<fn() -> O>,
-    takes_end: bool,
+    pub(super) takes_end: bool,
 }
 
 impl TelemetryLayer {
@@ -124,14 +117,6 @@ impl<D, C, O> TelemetryLayer<D, C, O> {
     }
 }
 
-impl<S, D: Clone, C: Clone, O> Layer<S> for TelemetryLayer<D, C, O> {
-    type Service = Telemetry<S, D, C, O>;
-
-    fn layer(&self, inner: S) -> Self::Service {
-        Telemetry::new(self.clone(), inner)
-    }
-}
-
 impl<D: Clone, C: Clone, O> Clone for TelemetryLayer<D, C, O> {
     fn clone(&self) -> Self {
         Self {
@@ -148,53 +133,5 @@ impl<D: Clone, C: Clone, O> Clone for TelemetryLayer<D, C, O> {
 impl<D, C, O> fmt::Debug for TelemetryLayer<D, C, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TelemetryLayer").field("name", &self.name).finish_non_exhaustive()
-    }
-}
-
-/// The service that [`TelemetryLayer`] makes.
-///
-/// ```
-/// use plugin_telemetry::TelemetryLayer;
-/// use tower::{BoxError, Layer, Service, ServiceExt, service_fn};
-///
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), BoxError> {
-/// let layer = TelemetryLayer::new("echo");
-/// let mut service = layer.layer(service_fn(|word: &'static str| async move { Ok::<_, BoxError>(word) }));
-///
-/// let call = service.ready().await?.call("hello");
-/// assert_eq!(layer.handle().stats().active(), 1); // until the future ends, or is dropped
-/// assert_eq!(call.await?, "hello");
-/// assert_eq!(layer.handle().stats().active(), 0);
-/// # Ok(())
-/// # }
-/// ```
-pub type Telemetry<S, D = AnyRequest, C = ByErrorType, O = AtHead> = Wrapped<TelemetryLayer<D, C, O>, S>;
-
-impl<D, C, O> HasHandle for TelemetryLayer<D, C, O> {
-    type Handle = TelemetryHandle;
-
-    fn handle(&self) -> TelemetryHandle {
-        TelemetryHandle(self.counters.to_arc())
-    }
-}
-
-impl<S, D, C, O, Req> Wrap<S, Req> for TelemetryLayer<D, C, O>
-where
-    S: Service<Req>,
-    S::Response: 'static,
-    S::Error: 'static,
-    D: Describe<Req>,
-    C: Classify<S::Response, S::Error> + Clone + Send + 'static,
-    O: Outcome<S::Response> + ResponseBodyRule<Req>,
-{
-    type Future = ResponseFuture<S::Future, C, O>;
-
-    fn call(&self, inner: &mut S, request: Req) -> Self::Future {
-        let span = self.describe.span(&self.name, &request);
-        let mut active = Active::new(self.counters.lease(), self.describe.started(&request), span, self.takes_end);
-        let asked = O::asked(&request);
-        let inner = active.run(|| inner.call(request));
-        ResponseFuture::new(inner, active, asked, self.classify.clone())
     }
 }
