@@ -9,6 +9,9 @@ mod fallback;
 #[doc(hidden)]
 pub mod missing;
 
-pub use fallback::*;
+pub use fallback::{
+    EveryFailure, Fallback, FallbackAnswer, FallbackFn, FallbackFuture, FallbackHandle, FallbackLayer, FallbackService,
+    FallbackStats, FallbackValue,
+};
 /// The vocabulary of the family: what a program needs besides this crate.
 pub use plugin_core;

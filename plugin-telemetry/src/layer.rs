@@ -9,7 +9,7 @@ use plugin_core::{AtHead, ByErrorType, sync::Striped};
 ///
 /// Put it outermost, so that refused calls are counted too. Counts are kept in stripes, so that two threads do not
 /// meet; [`TelemetryHandle::stats`] adds them up. A future that is dropped counts as cancelled, one that panics as a
-/// failure; in either case the call is no longer active. With `follow(AtEnd)` a call lasts until the end of its body.
+/// failure; in either case the call is no longer active. With `.follow::<AtEnd>()` a call lasts until the end of its body.
 ///
 /// ```
 /// use plugin_telemetry::{Status, TelemetryLayer};
