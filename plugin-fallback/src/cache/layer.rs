@@ -1,16 +1,10 @@
-//! The layer and its service.
+//! The layer.
 
 use std::{fmt, hash::Hash};
 
-use tower_layer::Layer;
-use tower_service::Service;
+use plugin_core::{ByErrorType, KeyOf, sync::Striped};
 
-use super::{Admit, CacheConfig, CacheFuture, CacheHandle, EveryCall, OnlyIdempotent, future::KeepPlan, handle::Store};
-use plugin_core::{
-    ByErrorType, Classify, KeyOf, clock, readiness,
-    service::{HasHandle, Wrap, Wrapped},
-    sync::Striped,
-};
+use super::{CacheConfig, CacheHandle, EveryCall, OnlyIdempotent, handle::Store};
 
 /// Answers from what it has kept of earlier calls; see the [module](super) for what is kept and for how long.
 ///
@@ -42,10 +36,10 @@ use plugin_core::{
 /// ```
 #[must_use = "a layer does nothing until it wraps a service"]
 pub struct CacheLayer<K, X, Res, C = ByErrorType, A = OnlyIdempotent> {
-    shared: Striped<Store<K, Res>>,
-    key_of: X,
-    classify: C,
-    admit: A,
+    pub(super) shared: Striped<Store<K, Res>>,
+    pub(super) key_of: X,
+    pub(super) classify: C,
+    pub(super) admit: A,
 }
 
 impl<K, X, Res> CacheLayer<K, X, Res>
@@ -115,14 +109,6 @@ impl<K, X, Res, C, A> CacheLayer<K, X, Res, C, A> {
     }
 }
 
-impl<S, K, X: Clone, Res, C: Clone, A: Clone> Layer<S> for CacheLayer<K, X, Res, C, A> {
-    type Service = Cache<S, K, X, Res, C, A>;
-
-    fn layer(&self, inner: S) -> Self::Service {
-        Cache::new(self.clone(), inner)
-    }
-}
-
 impl<K, X: Clone, Res, C: Clone, A: Clone> Clone for CacheLayer<K, X, Res, C, A> {
     fn clone(&self) -> Self {
         Self {
@@ -137,73 +123,5 @@ impl<K, X: Clone, Res, C: Clone, A: Clone> Clone for CacheLayer<K, X, Res, C, A>
 impl<K, X, Res, C, A> fmt::Debug for CacheLayer<K, X, Res, C, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CacheLayer").finish_non_exhaustive()
-    }
-}
-
-/// The service that [`CacheLayer`] makes.
-///
-/// ```
-/// use std::time::Duration;
-///
-/// use plugin_fallback::{
-///     cache::{CacheConfig, CacheLayer},
-///     plugin_core::{Call, PluginError},
-/// };
-/// use tower::{Layer, ServiceExt, service_fn};
-///
-/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
-/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let config = CacheConfig::builder().with_ttl(Duration::from_secs(60)).build()?;
-/// let layer = CacheLayer::new(config, |call: &Call<u32>| Some(*call.payload())).every_call();
-/// let service = layer.layer(service_fn(|call: Call<u32>| async move { Ok::<_, PluginError>(call.into_payload()) }));
-///
-/// service.clone().oneshot(Call::new(7)).await?;
-/// tokio::time::advance(Duration::from_secs(61)).await; // what was kept is too old
-/// service.clone().oneshot(Call::new(7)).await?;
-/// assert_eq!((layer.handle().stats().misses(), layer.handle().stats().hits()), (2, 0));
-/// # Ok(())
-/// # }
-/// ```
-pub type Cache<S, K, X, Res, C = ByErrorType, A = OnlyIdempotent> = Wrapped<CacheLayer<K, X, Res, C, A>, S>;
-
-impl<K, X, Res, C, A> HasHandle for CacheLayer<K, X, Res, C, A> {
-    type Handle = CacheHandle<K, Res>;
-
-    fn handle(&self) -> CacheHandle<K, Res> {
-        CacheHandle(self.shared.to_arc())
-    }
-}
-
-impl<S, K, X, C, A, Req> Wrap<S, Req> for CacheLayer<K, X, S::Response, C, A>
-where
-    S: Service<Req>,
-    S::Response: Clone + Send + Sync + 'static,
-    K: Hash + Eq + Clone + Send + Sync + 'static,
-    X: KeyOf<Req, Key = K>,
-    C: Classify<S::Response, S::Error> + Clone,
-    A: Admit<Req, S::Response>,
-{
-    type Future = CacheFuture<S::Future, K, S::Response, C>;
-
-    fn call(&self, inner: &mut S, request: Req) -> Self::Future {
-        let CacheLayer { shared, key_of, classify, admit } = self;
-        let Some(key) = Some(&request).filter(|request| admit.admits(request)).and_then(|request| key_of.key(request))
-        else {
-            return CacheFuture::asking(inner.call(request), None);
-        };
-        let generation = shared.generation();
-        let asked = clock::now();
-        if let Some(response) = shared.fresh(&key, asked) {
-            readiness::unused();
-            return CacheFuture::from_cache(response);
-        }
-        let plan = KeepPlan {
-            shared: shared.lease(),
-            key,
-            made: (asked, generation),
-            classify: classify.clone(),
-            keeps: A::keeps,
-        };
-        CacheFuture::asking(inner.call(request), Some(plan))
     }
 }

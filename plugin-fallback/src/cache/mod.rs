@@ -71,10 +71,12 @@ mod config;
 mod future;
 mod handle;
 mod layer;
+mod service;
 mod settings;
 
 pub use admit::{Admit, EveryCall, OnlyIdempotent};
 pub use config::{CacheConfig, CacheConfigBuilder};
 pub use future::CacheFuture;
 pub use handle::{CacheHandle, CacheStats};
-pub use layer::{Cache, CacheLayer};
+pub use layer::CacheLayer;
+pub use service::Cache;

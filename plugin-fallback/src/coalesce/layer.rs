@@ -1,20 +1,10 @@
-//! The layer and its service.
+//! The layer.
 
-use std::{fmt, future::Future, hash::Hash, sync::Arc};
+use std::{fmt, hash::Hash};
 
-use tower_layer::Layer;
-use tower_service::Service;
+use plugin_core::{KeyOf, sync::Striped};
 
-use super::{
-    ByDeadline, CoalesceFuture, Deadlines, Shareable, WithoutDeadlines,
-    future::Caller,
-    shared_calls::{JoinedCall, SharedCalls},
-};
-use plugin_core::{
-    KeyOf, readiness,
-    service::{HasHandle, Wrap, Wrapped},
-    sync::Striped,
-};
+use super::{ByDeadline, CoalesceHandle, WithoutDeadlines, shared_calls::SharedCalls};
 
 /// Lets equal calls that are in flight at the same time share one.
 ///
@@ -50,9 +40,9 @@ use plugin_core::{
 /// ```
 #[must_use = "a layer does nothing until it wraps a service"]
 pub struct CoalesceLayer<K, X, Res, Err, D = ByDeadline> {
-    shared: Striped<SharedCalls<K, Res, Err>>,
-    key_of: X,
-    deadlines: D,
+    pub(super) shared: Striped<SharedCalls<K, Res, Err>>,
+    pub(super) key_of: X,
+    pub(super) deadlines: D,
 }
 
 impl<K: Hash + Eq + Clone, X, Res, Err> CoalesceLayer<K, X, Res, Err> {
@@ -127,14 +117,6 @@ impl<K: Hash + Eq + Clone, X, Res, Err, D> CoalesceLayer<K, X, Res, Err, D> {
     }
 }
 
-impl<S, K, X: Clone, Res, Err, D: Clone> Layer<S> for CoalesceLayer<K, X, Res, Err, D> {
-    type Service = Coalesce<S, K, X, Res, Err, D>;
-
-    fn layer(&self, inner: S) -> Self::Service {
-        Coalesce::new(self.clone(), inner)
-    }
-}
-
 impl<K, X: Clone, Res, Err, D: Clone> Clone for CoalesceLayer<K, X, Res, Err, D> {
     fn clone(&self) -> Self {
         Self { shared: self.shared.clone(), key_of: self.key_of.clone(), deadlines: self.deadlines.clone() }
@@ -144,138 +126,5 @@ impl<K, X: Clone, Res, Err, D: Clone> Clone for CoalesceLayer<K, X, Res, Err, D>
 impl<K, X, Res, Err, D> fmt::Debug for CoalesceLayer<K, X, Res, Err, D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CoalesceLayer").finish_non_exhaustive()
-    }
-}
-
-/// Reads the counts of a [`CoalesceLayer`].
-///
-/// ```
-/// use std::time::Duration;
-///
-/// use plugin_fallback::{
-///     coalesce::CoalesceLayer,
-///     plugin_core::{Call, PluginError},
-/// };
-/// use tower::{Layer, ServiceExt, service_fn};
-///
-/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
-/// # async fn main() {
-/// let layer = CoalesceLayer::new(|call: &Call<u32>| Some(*call.payload()));
-/// let handle = layer.handle();
-/// let service = layer.layer(service_fn(|call: Call<u32>| async move {
-///     tokio::time::sleep(Duration::from_secs(1)).await;
-///     Ok::<_, PluginError>(call.into_payload())
-/// }));
-///
-/// let ask = |article| service.clone().oneshot(Call::new(article));
-/// let _ = tokio::join!(ask(7), ask(7), ask(8));
-/// let stats = handle.stats();
-/// assert_eq!((stats.led, stats.joined, stats.in_flight), (2, 1, 0));
-/// # }
-/// ```
-pub struct CoalesceHandle<K, Res, Err>(Arc<SharedCalls<K, Res, Err>>);
-
-impl<K: Hash + Eq, Res, Err> CoalesceHandle<K, Res, Err> {
-    /// The statistics.
-    #[must_use]
-    pub fn stats(&self) -> CoalesceStats {
-        CoalesceStats { led: self.0.led.sum(), joined: self.0.joined.sum(), in_flight: self.0.flights.len() }
-    }
-}
-
-/// The statistics of a [`CoalesceLayer`]. Calls without a key are not counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct CoalesceStats {
-    /// Calls that were made, for their caller and for those that joined.
-    pub led: u64,
-    /// Calls that joined one in flight.
-    pub joined: u64,
-    /// Keys that a call is in flight for now.
-    pub in_flight: usize,
-}
-
-impl<K, Res, Err> Clone for CoalesceHandle<K, Res, Err> {
-    fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
-    }
-}
-
-impl<K, Res, Err> fmt::Debug for CoalesceHandle<K, Res, Err> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CoalesceHandle").finish_non_exhaustive()
-    }
-}
-
-/// The service that [`CoalesceLayer`] makes.
-///
-/// ```
-/// use std::time::Duration;
-///
-/// use plugin_fallback::{
-///     coalesce::CoalesceLayer,
-///     plugin_core::{Call, PluginError},
-/// };
-/// use tower::{Layer, ServiceExt, service_fn};
-///
-/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
-/// # async fn main() -> Result<(), PluginError> {
-/// let layer = CoalesceLayer::new(|call: &Call<u32>| Some(*call.payload()));
-/// let service = layer.layer(service_fn(|call: Call<u32>| async move {
-///     tokio::time::sleep(Duration::from_secs(1)).await;
-///     Ok::<_, PluginError>(call.into_payload())
-/// }));
-///
-/// // The one who came first goes away; the other has its answer all the same.
-/// let (first, second) = (service.clone().oneshot(Call::new(7)), service.oneshot(Call::new(7)));
-/// let first = tokio::time::timeout(Duration::from_millis(500), first);
-/// let (gave_up, answered) = tokio::join!(first, second);
-/// assert!(gave_up.is_err());
-/// assert_eq!(answered?, 7);
-/// # Ok(())
-/// # }
-/// ```
-pub type Coalesce<S, K, X, Res, Err, D = ByDeadline> = Wrapped<CoalesceLayer<K, X, Res, Err, D>, S>;
-
-impl<K: Hash + Eq + Clone, X, Res, Err, D> HasHandle for CoalesceLayer<K, X, Res, Err, D> {
-    type Handle = CoalesceHandle<K, Res, Err>;
-
-    fn handle(&self) -> CoalesceHandle<K, Res, Err> {
-        CoalesceHandle(self.shared.to_arc())
-    }
-}
-
-impl<S, K, X, Req, D> Wrap<S, Req> for CoalesceLayer<K, X, S::Response, S::Error, D>
-where
-    S: Service<Req>,
-    S::Response: Clone,
-    S::Error: Shareable,
-    S::Future: Future + Send + 'static,
-    K: Hash + Eq + Clone,
-    X: KeyOf<Req, Key = K>,
-    D: Deadlines<Req, S::Response, S::Error>,
-{
-    type Future = CoalesceFuture<S::Future, D::Waiting<Caller<K, S::Response, S::Error>>>;
-
-    fn call(&self, inner: &mut S, request: Req) -> Self::Future {
-        let Some(key) = self.key_of.key(&request) else { return CoalesceFuture::alone(inner.call(request)) };
-        let joined = self.deadlines.join(request, |mut request, until| {
-            let shared = self.shared.lease();
-            let Some(JoinedCall { shared_call, place, leads }) = shared.board(&key, until) else {
-                return Err(inner.call(request));
-            };
-            let caller = Caller::new(shared, key, shared_call, place);
-            if leads {
-                D::take(&mut request);
-                caller.lead(|| Box::pin(inner.call(request)));
-            } else {
-                readiness::unused();
-            }
-            Ok(caller)
-        });
-        match joined {
-            Ok(waiting) => CoalesceFuture::shared(waiting),
-            Err(alone) => CoalesceFuture::alone(alone),
-        }
     }
 }

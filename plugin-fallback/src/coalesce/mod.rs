@@ -57,12 +57,16 @@
 mod callers;
 mod deadlines;
 mod future;
+mod handle;
 mod layer;
+mod service;
 mod shareable;
 mod shared_call;
 mod shared_calls;
 
 pub use deadlines::{ByDeadline, Deadlines, WithoutDeadlines};
 pub use future::CoalesceFuture;
-pub use layer::{Coalesce, CoalesceHandle, CoalesceLayer, CoalesceStats};
+pub use handle::{CoalesceHandle, CoalesceStats};
+pub use layer::CoalesceLayer;
+pub use service::Coalesce;
 pub use shareable::Shareable;

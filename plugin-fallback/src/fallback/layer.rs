@@ -1,27 +1,14 @@
-//! The layer and its service.
+//! The layer.
 
 use std::{
     fmt,
     marker::PhantomData,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::AtomicU64},
 };
 
-use tower_layer::Layer;
-use tower_service::Service;
+use plugin_core::{ByErrorType, Classify, Judgement, Verdict, classify::Amendment, sync::Striped};
 
-use super::{
-    FallbackAnswer, FallbackFn, FallbackFuture, FallbackService, FallbackValue, counted_answer::CountedAnswer,
-    future::FallbackPlan,
-};
-use plugin_core::{
-    ByErrorType, Classify, Judgement, Verdict,
-    classify::{Amendment, sees_failures},
-    service::{HasHandle, Wrap, Wrapped},
-    sync::Striped,
-};
+use super::{FallbackFn, FallbackHandle, FallbackService, FallbackValue, counted_answer::CountedAnswer};
 
 /// Answers something else where the inner service fails.
 ///
@@ -48,9 +35,9 @@ use plugin_core::{
 #[must_use = "a layer does nothing until it wraps a service"]
 pub struct FallbackLayer<I, C = EveryFailure> {
     /// `None` when it is switched off.
-    shared: Option<Striped<CountedAnswer<I>>>,
-    used: Arc<AtomicU64>,
-    classify: C,
+    pub(super) shared: Option<Striped<CountedAnswer<I>>>,
+    pub(super) used: Arc<AtomicU64>,
+    pub(super) classify: C,
 }
 
 /// Every error is a failure, refusals and the caller's own mistakes too, and every response a success: the default.
@@ -167,14 +154,6 @@ impl<I, C> FallbackLayer<I, C> {
     }
 }
 
-impl<S, I, C: Clone> Layer<S> for FallbackLayer<I, C> {
-    type Service = Fallback<S, I, C>;
-
-    fn layer(&self, inner: S) -> Self::Service {
-        Fallback::new(self.clone(), inner)
-    }
-}
-
 impl<I, C: Clone> Clone for FallbackLayer<I, C> {
     fn clone(&self) -> Self {
         Self { shared: self.shared.clone(), used: Arc::clone(&self.used), classify: self.classify.clone() }
@@ -184,93 +163,6 @@ impl<I, C: Clone> Clone for FallbackLayer<I, C> {
 impl<I, C> fmt::Debug for FallbackLayer<I, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FallbackLayer").field("enabled", &self.is_enabled()).finish_non_exhaustive()
-    }
-}
-
-/// Reads how often a [`FallbackLayer`] was used.
-///
-/// ```
-/// use plugin_fallback::FallbackLayer;
-/// use tower::{BoxError, Layer, ServiceExt, service_fn};
-///
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), BoxError> {
-/// let layer = FallbackLayer::value("a price of yesterday");
-/// let handle = layer.handle();
-/// let service = layer.layer(service_fn(|(): ()| async { Err::<&str, BoxError>("connection refused".into()) }));
-///
-/// assert_eq!(service.oneshot(()).await?, "a price of yesterday");
-/// assert_eq!(handle.stats().used, 1); // of the calls that succeeded, this many did by the fallback
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Clone, Debug)]
-pub struct FallbackHandle(Arc<AtomicU64>);
-
-impl FallbackHandle {
-    /// The statistics.
-    #[must_use]
-    pub fn stats(&self) -> FallbackStats {
-        // Relaxed: a count by which nothing else is read.
-        FallbackStats { used: self.0.load(Ordering::Relaxed) }
-    }
-}
-
-/// The statistics of a fallback.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct FallbackStats {
-    /// Outcomes that were replaced, or that another service was asked about.
-    pub used: u64,
-}
-
-/// The service that [`FallbackLayer`] makes.
-///
-/// ```
-/// use plugin_fallback::FallbackLayer;
-/// use tower::{BoxError, Layer, ServiceExt, service_fn};
-///
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), BoxError> {
-/// let primary = service_fn(|_: &'static str| async { Err::<String, BoxError>("connection refused".into()) });
-/// let replica = service_fn(|name: &'static str| async move { Ok::<_, BoxError>(format!("{name}, from the replica")) });
-///
-/// let service = FallbackLayer::service(replica).layer(primary);
-/// assert_eq!(service.oneshot("row 7").await?, "row 7, from the replica");
-/// # Ok(())
-/// # }
-/// ```
-pub type Fallback<S, I, C = EveryFailure> = Wrapped<FallbackLayer<I, C>, S>;
-
-impl<I, C> HasHandle for FallbackLayer<I, C> {
-    type Handle = FallbackHandle;
-
-    fn handle(&self) -> FallbackHandle {
-        FallbackHandle(Arc::clone(&self.used))
-    }
-}
-
-impl<S, I, C, Req> Wrap<S, Req> for FallbackLayer<I, C>
-where
-    S: Service<Req>,
-    I: FallbackAnswer<Req, S::Response, S::Error>,
-    C: Classify<S::Response, S::Error> + Clone,
-{
-    type Future = FallbackFuture<Req, S::Future, I::Future, I, I::Kept, C>;
-
-    fn call(&self, inner: &mut S, request: Req) -> Self::Future {
-        const {
-            assert!(
-                sees_failures::<C, S::Response, S::Error>(),
-                "this fallback would never be used: the service has no errors, and without a classifier of responses a status \
-                 of 500 is a success. Say `.classify(ByHttpStatus::new())` or `.classify(ByGrpcStatus)` (features `http` and \
-                 `grpc` of plugin-core), or `.when(|outcome| ..)`"
-            );
-        }
-        let Some(shared) = &self.shared else { return FallbackFuture::new(inner.call(request), None) };
-        let shared = shared.lease();
-        let plan = FallbackPlan { saved: shared.answer().keep(&request), shared, classify: self.classify.clone() };
-        FallbackFuture::new(inner.call(request), Some(plan))
     }
 }
 

@@ -51,8 +51,12 @@
 mod answer;
 mod counted_answer;
 mod future;
+mod handle;
 mod layer;
+mod service;
 
 pub use answer::{FallbackAnswer, FallbackFn, FallbackService, FallbackValue};
 pub use future::FallbackFuture;
-pub use layer::{EveryFailure, Fallback, FallbackHandle, FallbackLayer, FallbackStats};
+pub use handle::{FallbackHandle, FallbackStats};
+pub use layer::{EveryFailure, FallbackLayer};
+pub use service::Fallback;
