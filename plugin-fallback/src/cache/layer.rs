@@ -69,7 +69,7 @@ where
 }
 
 impl<K, X, Res, C, A> CacheLayer<K, X, Res, C, A> {
-    /// Sets what judges which answers are kept (a success, as far as [`Admit::keeps`] lets it), and what an old answer may
+    /// Sets what judges which answers are kept (a success, as far as [`Admit::keeps`](super::Admit::keeps) lets it), and what an old answer may
     /// stand in for (a failure): a ready-made value, or a closure `|result: Result<&Response, &Error>|`. Default:
     /// [`ByErrorType`].
     pub fn classify<C2>(self, classify: C2) -> CacheLayer<K, X, Res, C2, A> {
@@ -97,7 +97,7 @@ impl<K, X, Res, C, A> CacheLayer<K, X, Res, C, A> {
         self.admit(EveryCall)
     }
 
-    /// Serves and keeps the calls that this [`Admit`] selects, where they have a key.
+    /// Serves and keeps the calls that this [`Admit`](super::Admit) selects, where they have a key.
     pub fn admit<A2>(self, admit: A2) -> CacheLayer<K, X, Res, C, A2> {
         let Self { shared, key_of, classify, .. } = self;
         CacheLayer { shared, key_of, classify, admit }

@@ -8,7 +8,7 @@ use super::{ByDeadline, CoalesceHandle, WithoutDeadlines, shared_calls::SharedCa
 
 /// Lets equal calls that are in flight at the same time share one.
 ///
-/// The response is `Clone`, the error [`Shareable`], and the inner future `Send + 'static`, since it may outlive the
+/// The response is `Clone`, the error [`Shareable`](super::Shareable), and the inner future `Send + 'static`, since it may outlive the
 /// caller that made it. The request carries a deadline or may ([`Deadlined`](plugin_core::deadline::Deadlined)), and a caller
 /// whose deadline passes gets the refusal `PLUGIN_1204`, in the way of [`reject_with`](Self::reject_with); over requests
 /// of another type add [`without_deadlines`](Self::without_deadlines). A call with a key costs four allocations, however
