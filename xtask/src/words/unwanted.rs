@@ -118,8 +118,8 @@ mod tests {
 
     #[test]
     fn an_abbreviation_is_a_fault_and_a_word_that_begins_with_it_is_none() {
-        let faults = found(RULES, &["struct it::LbConfig", "struct it::Lbtree"]);
-        assert_eq!(faults, ["it::LbConfig: `Lb` is an abbreviation; right would be `Balance`"]);
+        let faults = found(RULES, &["struct it::LbPolicy", "struct it::Lbtree"]);
+        assert_eq!(faults, ["it::LbPolicy: `Lb` is an abbreviation; right would be `Balance`"]);
     }
 
     #[test]
@@ -135,6 +135,15 @@ mod tests {
         let mut library = library("plugin-it", &["struct it::ReadError"]);
         library.types[0] = library.types[0].clone().implementing("core::error::Error");
         assert_eq!(RULES.faults(&Libraries(vec![library])), [""; 0]);
+    }
+
+    #[test]
+    fn settings_have_a_builder_or_are_a_fault() {
+        let faults = found(RULES, &["struct it::AConfig", "fn it::AConfig::builder", "struct it::BConfig"]);
+        assert_eq!(
+            faults,
+            ["it::BConfig: settings without `builder()`; right would be one that is made by their names"]
+        );
     }
 
     #[test]
