@@ -21,6 +21,9 @@ mod sync;
 mod tower_policy;
 mod wait_policy;
 
+#[cfg(loom)]
+#[doc(hidden)]
+pub use budget::model;
 pub use budget::{Budget, BudgetConfig, Throttle, ThrottleConfig, Withdrawal};
 pub use config::{RetryConfig, RetryConfigBuilder};
 pub use decide::GaveUp;
