@@ -10,6 +10,12 @@ use plugin_core::{
     Call, Reject,
     deadline::{self, waiting},
 };
+#[cfg(any(feature = "http", feature = "grpc"))]
+use {
+    futures_util::FutureExt,
+    plugin_core::{AsErrorValue, Plugin, PluginError, Reply},
+    std::panic::AssertUnwindSafe,
+};
 use tower_service::Service;
 
 /// Calls a plugin once it is ready, both within the deadline that the host gave the call. When that passes, the plugin
@@ -36,4 +42,14 @@ where
         Ok(answer.await?)
     };
     deadline::enforce(call, work, late).await
+}
+
+/// The same for a server that answers every error alike: a panic of the plugin is caught, and is its failure.
+#[cfg(any(feature = "http", feature = "grpc"))]
+pub(crate) async fn answer<S>(plugin: S, call: Call<Bytes>) -> Result<Reply<Bytes>, PluginError>
+where
+    S: Plugin<Bytes, Bytes>,
+{
+    let finished = AssertUnwindSafe(self::call(plugin, call, AsErrorValue)).catch_unwind().await;
+    finished.unwrap_or_else(|_| Err(PluginError::execution("the plugin panicked")))
 }
