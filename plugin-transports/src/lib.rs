@@ -21,10 +21,16 @@ pub mod inproc;
 pub mod json;
 #[cfg(feature = "lines")]
 pub mod lines;
+#[cfg(all(feature = "unix", target_os = "linux"))]
+pub mod listen;
+#[cfg(all(feature = "unix", target_os = "linux"))]
+mod net;
 #[cfg(all(feature = "process", target_os = "linux"))]
 pub mod process;
 #[cfg(feature = "tls")]
 pub mod tls;
+#[cfg(all(feature = "unix", target_os = "linux"))]
+pub mod unix;
 #[cfg(feature = "json")]
 mod wire;
 
