@@ -7,11 +7,11 @@ use std::{
         unix::fs::{FileTypeExt, MetadataExt, PermissionsExt},
     },
     path::Path,
-    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
-use plugin_core::clock::{self, Instant};
+use http::Extensions;
+use plugin_core::clock;
 use rustix::{
     fs::FlockOperation,
     io::Errno,
@@ -19,6 +19,7 @@ use rustix::{
 };
 use tokio::net::{UnixListener, UnixStream};
 
+use super::{HostGuard, Listen, Peer, seldom::Seldom};
 use crate::net::socket_path::SocketPath;
 
 /// Connections that the kernel holds until they are accepted.
@@ -31,19 +32,16 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// After this a socket that nobody listened on is looked at once more: its owner may have been about to.
 const SECOND_LOOK: Duration = Duration::from_millis(20);
 
-/// At most so often the log says that peers were refused.
-const TELL_EVERY: Duration = Duration::from_secs(10);
-
 /// Who is at the other end of a Unix socket, as the kernel knows it from when it connected.
 ///
 /// ```
-/// use plugin_transports::listen::{UnixSocketListener, UnixSocketOptions};
+/// use plugin_transports::listen::{Listen, UnixSocket, UnixSocketOptions};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let dir = tempfile::tempdir()?;
 /// # let path = dir.path().join("p.sock");
-/// let listener = UnixSocketListener::bind(&path.as_path().try_into()?, UnixSocketOptions::new()).await?;
+/// let listener = UnixSocket::bind(&path.as_path().try_into()?, UnixSocketOptions::new()).await?;
 /// let _client = tokio::net::UnixStream::connect(&path).await?;
 /// let (_stream, peer) = listener.accept().await?;
 /// assert_eq!(peer.pid, Some(std::process::id() as i32));
@@ -139,16 +137,16 @@ impl UnixSocketOptions {
 /// A listener on a Unix socket. Dropping it removes the socket's file, unless that is another's by then.
 ///
 /// ```
-/// use plugin_transports::listen::{SocketPath, UnixSocketListener, UnixSocketOptions};
+/// use plugin_transports::listen::{SocketPath, UnixSocket, UnixSocketOptions};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let dir = tempfile::tempdir()?;
 /// # let text = format!("unix:{}", dir.path().join("p.sock").display());
 /// let path: SocketPath = text.parse()?; // such as unix:/run/p.sock
-/// let listener = UnixSocketListener::bind(&path, UnixSocketOptions::new()).await?;
+/// let listener = UnixSocket::bind(&path, UnixSocketOptions::new()).await?;
 ///
-/// let fault = UnixSocketListener::bind(&path, UnixSocketOptions::new()).await.expect_err("one at a time");
+/// let fault = UnixSocket::bind(&path, UnixSocketOptions::new()).await.expect_err("one at a time");
 /// assert!(fault.to_string().ends_with("is in use by another process"));
 ///
 /// drop(listener);
@@ -156,7 +154,7 @@ impl UnixSocketOptions {
 /// # Ok(())
 /// # }
 /// ```
-pub struct UnixSocketListener {
+pub struct UnixSocket {
     listener: UnixListener,
     path: SocketPath,
     options: UnixSocketOptions,
@@ -164,17 +162,10 @@ pub struct UnixSocketListener {
     own: u32,
     /// The device and the number of the socket's file.
     file: Option<(u64, u64)>,
-    refused: Mutex<Refused>,
+    refused: Seldom,
 }
 
-/// Peers that were refused, as far as the log has not said so.
-#[derive(Default)]
-struct Refused {
-    untold: u64,
-    told: Option<Instant>,
-}
-
-impl UnixSocketListener {
+impl UnixSocket {
     /// Listens at this path. It must be called within a tokio runtime.
     ///
     /// There is no moment at which somebody could connect whom the mode keeps out: the file has it before anybody can connect.
@@ -211,25 +202,7 @@ impl UnixSocketListener {
         };
         let listener = UnixListener::from_std(std::os::unix::net::UnixListener::from(socket))?;
         let own = rustix::process::geteuid().as_raw();
-        Ok(Self { listener, path: path.clone(), options, own, file, refused: Mutex::default() })
-    }
-
-    /// The next connection of somebody who may connect. Who may not is cut off, which the log says, if not each time. Dropping
-    /// the future loses none.
-    ///
-    /// # Errors
-    ///
-    /// Those of the system.
-    pub async fn accept(&self) -> io::Result<(UnixStream, PeerCredentials)> {
-        loop {
-            let (stream, _) = self.listener.accept().await?;
-            let peer = PeerCredentials::of(&stream)?;
-            if self.options.allow(peer, self.own, self.path.is_abstract()) {
-                return Ok((stream, peer));
-            }
-            drop(stream);
-            self.refuse(peer, clock::now());
-        }
+        Ok(Self { listener, path: path.clone(), options, own, file, refused: Seldom::default() })
     }
 
     /// Where it listens.
@@ -237,22 +210,46 @@ impl UnixSocketListener {
     pub fn path(&self) -> &SocketPath {
         &self.path
     }
+}
 
-    fn refuse(&self, peer: PeerCredentials, now: Instant) {
-        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        refused.untold += 1;
-        if refused.told.is_some_and(|at| now.saturating_since(at) < TELL_EVERY) {
-            return;
+impl Listen for UnixSocket {
+    type Stream = UnixStream;
+    type Addr = SocketPath;
+    type Peer = PeerCredentials;
+
+    fn local_addr(&self) -> io::Result<SocketPath> {
+        Ok(self.path.clone())
+    }
+
+    /// Who may not connect is cut off, which the log says, if not each time.
+    async fn accept(&self) -> io::Result<(UnixStream, PeerCredentials)> {
+        loop {
+            let (stream, _) = self.listener.accept().await?;
+            let peer = PeerCredentials::of(&stream)?;
+            if self.options.allow(peer, self.own, self.path.file().is_none()) {
+                return Ok((stream, peer));
+            }
+            drop(stream);
+            if let Some(count) = self.refused.note(clock::now()) {
+                let PeerCredentials { uid, gid, pid } = peer;
+                tracing::warn!(socket = %self.path, uid, gid, pid, count, "a peer that may not connect was refused");
+            }
         }
-        let count = std::mem::take(&mut refused.untold);
-        refused.told = Some(now);
-        drop(refused);
-        let PeerCredentials { uid, gid, pid } = peer;
-        tracing::warn!(socket = %self.path, uid, gid, pid, count, "a peer that may not connect was refused");
+    }
+
+    /// No page in a browser can connect to it.
+    fn host_guard(&self) -> io::Result<Option<HostGuard>> {
+        Ok(None)
     }
 }
 
-impl Drop for UnixSocketListener {
+impl Peer for PeerCredentials {
+    fn tell(&self, extensions: &mut Extensions) {
+        extensions.insert(*self);
+    }
+}
+
+impl Drop for UnixSocket {
     fn drop(&mut self) {
         // Before the socket is closed: as long as somebody listens on it nobody takes the file for one that was left behind.
         // The kernel keeps the file's number for as long as the socket is open, so no other file can have it.
@@ -264,12 +261,9 @@ impl Drop for UnixSocketListener {
     }
 }
 
-impl fmt::Debug for UnixSocketListener {
+impl fmt::Debug for UnixSocket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("UnixSocketListener")
-            .field("path", &self.path)
-            .field("options", &self.options)
-            .finish_non_exhaustive()
+        f.debug_struct("UnixSocket").field("path", &self.path).field("options", &self.options).finish_non_exhaustive()
     }
 }
 
@@ -293,11 +287,10 @@ fn socket() -> io::Result<OwnedFd> {
 }
 
 fn address(path: &SocketPath) -> io::Result<SocketAddrUnix> {
-    let address = match (path.file(), path.abstract_name()) {
+    Ok(match (path.file(), path.abstract_name()) {
         (Some(file), _) => SocketAddrUnix::new(file),
         (None, name) => SocketAddrUnix::new_abstract_name(name.unwrap_or_default()),
-    };
-    Ok(address?)
+    }?)
 }
 
 fn bind_abstract(path: &SocketPath) -> io::Result<OwnedFd> {

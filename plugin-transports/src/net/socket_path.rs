@@ -1,48 +1,68 @@
-//! Where a Unix socket is.
+//! The address of a Unix socket.
 
-use std::{
-    ffi::OsStr,
-    fmt, io,
-    os::{
-        linux::net::SocketAddrExt,
-        unix::{ffi::OsStrExt, net::SocketAddr},
-    },
-    path::{Path, PathBuf},
-    str::FromStr,
-};
+use std::{ffi::OsStr, fmt, os::unix::ffi::OsStrExt, path::Path, str::FromStr};
 
-/// The longest path, or abstract name, in bytes: what the kernel has room for, without the byte that ends it or begins it.
-pub(crate) const LONGEST: usize = 107;
+use plugin_core::ConfigError;
 
-/// Where a Unix socket is: a file, or a name that no file has (an abstract one).
+/// What `sun_path` holds, less the zero byte that ends a path.
+const LONGEST: usize = 107;
+
+/// Where a Unix socket is: a path, or a name that only this machine's kernel knows (an abstract one).
 ///
 /// | text | |
 /// |---|---|
-/// | `/run/p.sock`, `unix:/run/p.sock`, `unix:///run/p.sock` | a file: its whole path, of 107 bytes at most |
-/// | `@name`, `unix:@name` | an abstract name, of 107 bytes at most |
+/// | `/run/p.sock`, `unix:/run/p.sock`, `unix:///run/p.sock` | a path, of 107 bytes at most |
+/// | `@name`, `unix:@name` | an abstract name, of 106 bytes at most |
 ///
 /// ```
 /// use plugin_transports::listen::SocketPath;
 ///
 /// let path: SocketPath = "unix:///run/p.sock".parse()?;
+/// assert_eq!(path.to_string(), "unix:/run/p.sock");
 /// assert_eq!(path.file(), Some("/run/p.sock".as_ref()));
-/// assert_eq!(path.to_string(), "/run/p.sock");
 ///
-/// let fault = "p.sock".parse::<SocketPath>().expect_err("from where?");
-/// assert_eq!(fault.to_string(), "\"p.sock\" is not the whole path of a socket, such as /run/p.sock, nor an abstract name, such as @p");
-/// # Ok::<(), plugin_transports::listen::SocketPathError>(())
+/// let fault = "unix://host/p.sock".parse::<SocketPath>().expect_err("on another machine?");
+/// assert!(fault.to_string().contains("a Unix socket is of this machine"), "{fault}");
+/// # Ok::<(), plugin_transports::plugin_core::ConfigError>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct SocketPath(Place);
 
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Place {
-    File(PathBuf),
+    File(Box<Path>),
+    /// With a zero byte in place of its `@`, as the system has it.
     Abstract(Box<[u8]>),
 }
 
 impl SocketPath {
-    /// The file, unless it is an abstract name.
+    /// Reads `/run/p.sock`, `unix:/run/p.sock`, `unix:///run/p.sock`, and an abstract name such as `@p` and `unix:@p`. The error is the
+    /// second half of a sentence.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let text = text.strip_prefix("unix:").unwrap_or(text);
+        let text = if text.starts_with("///") { &text[2..] } else { text };
+        if text.starts_with("//") {
+            return Err(
+                "names a host, and a Unix socket is of this machine: write unix:/path or unix:///path".to_owned()
+            );
+        }
+        match text.strip_prefix('@') {
+            Some("") => Err("names no socket".to_owned()),
+            Some(name) => Ok(Self(Place::Abstract([b"\0", checked(name.as_bytes(), text.len())?].concat().into()))),
+            None => Self::of_file(Path::new(text)),
+        }
+    }
+
+    fn of_file(path: &Path) -> Result<Self, String> {
+        let bytes = path.as_os_str().as_bytes();
+        match checked(bytes, bytes.len())? {
+            [] => Err("names no socket".to_owned()),
+            [.., b'/'] => Err("ends as the name of a directory does".to_owned()),
+            _ => Ok(Self(Place::File(path.into()))),
+        }
+    }
+
+    /// The path, unless it is an abstract name.
     #[must_use]
     pub fn file(&self) -> Option<&Path> {
         match &self.0 {
@@ -51,99 +71,57 @@ impl SocketPath {
         }
     }
 
-    /// Whether it is an abstract name.
+    /// The abstract name, without its `@`.
     #[must_use]
-    pub fn is_abstract(&self) -> bool {
-        matches!(self.0, Place::Abstract(_))
-    }
-
-    /// The abstract name, where it is one.
-    pub(crate) fn abstract_name(&self) -> Option<&[u8]> {
+    pub fn abstract_name(&self) -> Option<&[u8]> {
         match &self.0 {
             Place::File(_) => None,
-            Place::Abstract(name) => Some(name),
+            Place::Abstract(name) => name.get(1..),
         }
     }
 
-    /// As a client takes it.
-    pub(crate) fn address(&self) -> io::Result<SocketAddr> {
+    /// As tokio takes it: an abstract name begins with a zero byte.
+    pub(crate) fn as_path(&self) -> &Path {
         match &self.0 {
-            Place::File(path) => SocketAddr::from_pathname(path),
-            Place::Abstract(name) => SocketAddr::from_abstract_name(name),
+            Place::File(path) => path,
+            Place::Abstract(name) => Path::new(OsStr::from_bytes(name)),
         }
     }
 }
 
-/// Why a text is not where a socket is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SocketPathError(String);
-
-impl fmt::Display for SocketPathError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+/// Bytes that the system takes for an address, whose length is counted as this many.
+fn checked(bytes: &[u8], length: usize) -> Result<&[u8], String> {
+    if bytes.contains(&0) {
+        return Err("holds a zero byte, which no path can".to_owned());
     }
-}
-
-impl std::error::Error for SocketPathError {}
-
-/// The text without the scheme.
-fn bare(text: &str) -> &str {
-    match text.strip_prefix("unix:") {
-        // An authority would be a host, and a socket has none.
-        Some(rest) => rest.strip_prefix("//").filter(|path| path.starts_with(['/', '@'])).unwrap_or(rest),
-        None => text,
+    if length > LONGEST {
+        return Err(format!("has {length} bytes, and the path of a socket has {LONGEST} at most"));
     }
+    Ok(bytes)
 }
 
 impl FromStr for SocketPath {
-    type Err = SocketPathError;
+    type Err = ConfigError;
 
-    fn from_str(text: &str) -> Result<Self, SocketPathError> {
-        let place = bare(text);
-        let fault = |problem: String| Err(SocketPathError(problem));
-        if let Some(name) = place.strip_prefix('@') {
-            return match name.len() {
-                0 => fault(format!("{text:?} is an abstract name without a letter")),
-                long if long > LONGEST => {
-                    fault(format!("the abstract name has {long} bytes, and at most {LONGEST} are possible: {text:?}"))
-                }
-                _ => Ok(Self(Place::Abstract(name.as_bytes().into()))),
-            };
-        }
-        if !place.starts_with('/') || place.starts_with("//") {
-            return fault(format!(
-                "{text:?} is not the whole path of a socket, such as /run/p.sock, nor an abstract name, such as @p"
-            ));
-        }
-        Self::try_from(Path::new(place))
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
+        Self::parse(text).map_err(|problem| ConfigError::new("socket", format!("{text:?} {problem}")))
     }
 }
 
-/// A path as it is, be it relative.
 impl TryFrom<&Path> for SocketPath {
-    type Error = SocketPathError;
+    type Error = ConfigError;
 
-    fn try_from(path: &Path) -> Result<Self, SocketPathError> {
-        let bytes = path.as_os_str().as_bytes();
-        let problem = match bytes {
-            [] => "the path of the socket is empty".to_owned(),
-            bytes if bytes.contains(&0) => format!("the path of the socket has a zero byte: {path:?}"),
-            [.., b'/'] => format!("{path:?} ends as a directory does, and is to be the path of a socket"),
-            long if long.len() > LONGEST => {
-                let length = long.len();
-                format!("the path of the socket has {length} bytes, and at most {LONGEST} are possible: {path:?}")
-            }
-            _ => return Ok(Self(Place::File(path.to_owned()))),
-        };
-        Err(SocketPathError(problem))
+    fn try_from(path: &Path) -> Result<Self, ConfigError> {
+        Self::of_file(path).map_err(|problem| ConfigError::new("socket", format!("{path:?} {problem}")))
     }
 }
 
+/// As it is read: `unix:/run/p.sock`.
 impl fmt::Display for SocketPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Place::File(path) => path.display().fmt(f),
-            Place::Abstract(name) => write!(f, "@{}", Path::new(OsStr::from_bytes(name)).display()),
+            Place::File(path) => write!(f, "unix:{}", path.display()),
+            Place::Abstract(name) => write!(f, "unix:@{}", String::from_utf8_lossy(&name[1..])),
         }
     }
 }
@@ -158,39 +136,45 @@ impl fmt::Debug for SocketPath {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Result<String, String> {
-        text.parse::<SocketPath>().map(|path| path.to_string()).map_err(|fault| fault.to_string())
+    #[test]
+    fn every_form_of_an_address_is_read_and_shown_in_one() {
+        for (text, shown) in [
+            ("/run/p.sock", "unix:/run/p.sock"),
+            ("unix:/run/p.sock", "unix:/run/p.sock"),
+            ("unix:///run/p.sock", "unix:/run/p.sock"),
+            ("p.sock", "unix:p.sock"),
+            ("@p", "unix:@p"),
+            ("unix:@p", "unix:@p"),
+        ] {
+            let path = SocketPath::parse(text).expect(text);
+            assert_eq!(path.to_string(), shown);
+            assert_eq!(SocketPath::parse(shown).as_ref(), Ok(&path));
+        }
+        let file = SocketPath::try_from(Path::new("/run/p.sock")).expect("a path");
+        assert_eq!((&file, file.abstract_name()), (&SocketPath::parse("/run/p.sock").expect("a path"), None));
+        let name = SocketPath::parse("@p").expect("a name");
+        assert_eq!((name.file(), name.abstract_name(), name.as_path()), (None, Some(&b"p"[..]), Path::new("\0p")));
     }
 
     #[test]
-    fn a_path_and_an_abstract_name_are_read_with_and_without_their_scheme() {
-        for text in ["/run/p.sock", "unix:/run/p.sock", "unix:///run/p.sock"] {
-            assert_eq!(read(text).as_deref(), Ok("/run/p.sock"), "{text}");
+    fn what_can_be_no_address_is_refused() {
+        let longest = format!("/{}", "x".repeat(LONGEST - 1));
+        SocketPath::parse(&longest).expect("just fits");
+        for (text, says) in [
+            ("", "names no socket"),
+            ("unix:", "names no socket"),
+            ("@", "names no socket"),
+            ("unix://host/p", "names a host"),
+            ("/a\0b", "zero byte"),
+            ("@a\0b", "zero byte"),
+            ("/run/", "ends as the name of a directory does"),
+            (&format!("{longest}x"), "has 108 bytes"),
+            (&format!("@{longest}"), "has 108 bytes"),
+        ] {
+            let error = SocketPath::parse(text).expect_err(text);
+            assert!(error.contains(says), "{text:?}: {error}");
         }
-        for text in ["@p", "unix:@p", "unix://@p"] {
-            assert_eq!(read(text).as_deref(), Ok("@p"), "{text}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_place_of_a_socket_says_what_would_be() {
-        for text in ["", "p.sock", "unix:", "unix:p.sock", "unix://host/p.sock", "http://h/", "unix:////p", "//p"] {
-            assert!(read(text).expect_err(text).contains("such as /run/p.sock"), "{text}");
-        }
-        assert!(read("/run/").expect_err("a directory").contains("ends as a directory does"));
-        assert!(read("/a\0b").expect_err("a zero").contains("zero byte"));
-        assert!(read("@").expect_err("no name").contains("without a letter"));
-    }
-
-    #[test]
-    fn the_longest_path_is_one_byte_shorter_than_the_room_for_it() {
-        let path = |length: usize| format!("/{}", "p".repeat(length - 1));
-        let longest: SocketPath = path(LONGEST).parse().expect("it fits");
-        longest.address().expect("the kernel takes it");
-        let said = read(&path(LONGEST + 1)).expect_err("one more");
-        assert!(said.contains("has 108 bytes, and at most 107"), "{said}");
-        let name = format!("@{}", "n".repeat(LONGEST));
-        name.parse::<SocketPath>().expect("it fits").address().expect("the kernel takes it");
-        assert!(read(&format!("{name}n")).expect_err("one more").contains("has 108 bytes"));
+        let error = "/run/".parse::<SocketPath>().expect_err("a directory").to_string();
+        assert!(error.contains("\"/run/\" ends as"), "{error}");
     }
 }
