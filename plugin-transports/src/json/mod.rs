@@ -24,7 +24,7 @@
 
 mod check;
 mod checked;
-#[cfg(feature = "lines")]
+#[cfg(any(feature = "lines", feature = "unix"))]
 mod flat;
 mod limits;
 mod scan;
@@ -32,11 +32,11 @@ mod typed;
 
 #[cfg(feature = "http")]
 pub(crate) use self::checked::is_checked;
-#[cfg(all(feature = "process", target_os = "linux"))]
+#[cfg(any(feature = "unix", all(feature = "process", target_os = "linux")))]
 pub(crate) use self::checked::on_one_line;
-#[cfg(any(feature = "http", all(feature = "process", target_os = "linux")))]
+#[cfg(any(feature = "http", feature = "unix", all(feature = "process", target_os = "linux")))]
 pub(crate) use self::checked::refused;
-#[cfg(feature = "lines")]
+#[cfg(any(feature = "lines", feature = "unix"))]
 pub(crate) use self::flat::flat;
 pub use self::{
     check::JsonFault,

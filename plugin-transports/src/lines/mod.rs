@@ -45,7 +45,6 @@ pub(crate) mod client;
 pub(crate) mod codec;
 pub(crate) mod env;
 pub(crate) mod id;
-pub(crate) mod json_writer;
 #[cfg(all(feature = "process", target_os = "linux"))]
 pub(crate) mod log;
 pub(crate) mod scan;

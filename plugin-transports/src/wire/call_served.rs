@@ -1,5 +1,7 @@
 //! How a plugin is called that is served, whatever serves it.
 
+#[cfg(any(feature = "http", feature = "unix"))]
+use std::panic::AssertUnwindSafe;
 use std::{
     future::{Future, poll_fn},
     pin::pin,
@@ -9,12 +11,6 @@ use bytes::Bytes;
 use plugin_core::{
     Call, Reject,
     deadline::{self, waiting},
-};
-#[cfg(any(feature = "http", feature = "grpc"))]
-use {
-    futures_util::FutureExt,
-    plugin_core::{AsErrorValue, Plugin, PluginError, Reply},
-    std::panic::AssertUnwindSafe,
 };
 use tower_service::Service;
 
@@ -44,12 +40,14 @@ where
     deadline::enforce(call, work, late).await
 }
 
-/// The same for a server that answers every error alike: a panic of the plugin is caught, and is its failure.
-#[cfg(any(feature = "http", feature = "grpc"))]
-pub(crate) async fn answer<S>(plugin: S, call: Call<Bytes>) -> Result<Reply<Bytes>, PluginError>
-where
-    S: Plugin<Bytes, Bytes>,
-{
-    let finished = AssertUnwindSafe(self::call(plugin, call, AsErrorValue)).catch_unwind().await;
-    finished.unwrap_or_else(|_| Err(PluginError::execution("the plugin panicked")))
+/// Calls a plugin that answers with a `PluginError`, as [`call`] does. A panic of the plugin is its failure.
+#[cfg(any(feature = "http", feature = "unix"))]
+pub(crate) async fn answer<S: plugin_core::Plugin<Bytes, Bytes>>(
+    plugin: S,
+    request: Call<Bytes>,
+) -> Result<plugin_core::Reply<Bytes>, plugin_core::PluginError> {
+    use futures_util::FutureExt;
+
+    let finished = AssertUnwindSafe(call(plugin, request, plugin_core::AsErrorValue)).catch_unwind().await;
+    finished.unwrap_or_else(|_| Err(plugin_core::PluginError::execution("the plugin panicked")))
 }

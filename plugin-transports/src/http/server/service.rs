@@ -13,9 +13,7 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::Body;
-use plugin_core::{
-    BoxFuture, Code, HealthStatus, Plugin, clock, polled_after_end,
-};
+use plugin_core::{BoxFuture, Code, HealthStatus, Plugin, clock, polled_after_end};
 use tower_service::Service;
 
 use super::{answer, options::Settings, problem::problem, request};
@@ -155,7 +153,9 @@ where
         }
     }
     match request::decode(&parts.headers, body, settings, received).await {
-        Ok(request::Decoded { call, request_id }) => answer::answer(call_served::answer(plugin, call).await, &request_id),
+        Ok(request::Decoded { call, request_id }) => {
+            answer::answer(call_served::answer(plugin, call).await, &request_id)
+        }
         Err(response) => *response,
     }
 }
