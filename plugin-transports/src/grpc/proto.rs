@@ -1,6 +1,6 @@
 //! The messages of `plugin.v1.PluginService`, written out of `proto/plugin/v1/plugin.proto` by `cargo xtask tidy --only proto`.
 
-#![allow(missing_docs, unreachable_pub, clippy::must_use_candidate, reason = "generated")]
+#![allow(dead_code, missing_docs, unreachable_pub, clippy::must_use_candidate, reason = "generated")]
 
 include!("generated/plugin.v1.rs");
 

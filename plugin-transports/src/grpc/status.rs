@@ -154,7 +154,8 @@ fn percent_decoded(coded: &[u8]) -> String {
     let mut rest = coded;
     while let Some((first, behind)) = rest.split_first() {
         let decoded = behind.get(..2).filter(|_| *first == b'%').and_then(|digits| {
-            let digits = std::str::from_utf8(digits).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
+            let digits =
+                std::str::from_utf8(digits).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
             u8::from_str_radix(digits, 16).ok()
         });
         match decoded {
@@ -202,7 +203,9 @@ mod tests {
 
     #[test]
     fn what_is_no_number_is_told_and_what_is_wrong_elsewhere_costs_nothing_but_itself() {
-        for (bytes, shown) in [(&b""[..], ""), (b"x", "x"), (b"+0", "+0"), (b"0 ", "0 "), (b"256", "256"), (b"\xff", "\u{fffd}")] {
+        for (bytes, shown) in
+            [(&b""[..], ""), (b"x", "x"), (b"+0", "+0"), (b"0 ", "0 "), (b"256", "256"), (b"\xff", "\u{fffd}")]
+        {
             let read = GrpcStatus::read(&headers(&[("grpc-status", bytes)]));
             // Nothing at all is no number either.
             assert_eq!(read, Some(Err(shown.to_owned())));
@@ -217,7 +220,8 @@ mod tests {
         assert_eq!(read.message, "50% of caf\u{fffd} \u{fffd} %zz %4");
         assert_eq!((read.number, read.details.len(), read.push_back), (13, 0, None));
         for coded in ["CA4", "CA4=", "CA4 "] {
-            let read = GrpcStatus::read(&headers(&[("grpc-status", b"2"), ("grpc-status-details-bin", coded.as_bytes())]));
+            let read =
+                GrpcStatus::read(&headers(&[("grpc-status", b"2"), ("grpc-status-details-bin", coded.as_bytes())]));
             assert_eq!(read.expect("a status").expect("a number").details, &b"\x08\x0e"[..], "{coded}");
         }
     }

@@ -84,7 +84,9 @@ impl Body for GrpcBody {
         };
         match &mut self.0 {
             BodyKind::Message { message, .. } if !message.is_end_stream() => parts(message, cx),
-            BodyKind::Message { trailers, .. } => Poll::Ready(trailers.take().map(|trailers| Ok(Frame::trailers(trailers)))),
+            BodyKind::Message { trailers, .. } => {
+                Poll::Ready(trailers.take().map(|trailers| Ok(Frame::trailers(trailers))))
+            }
             BodyKind::Whole(whole) => parts(whole, cx),
             BodyKind::Tonic(body) => Pin::new(body).poll_frame(cx),
         }

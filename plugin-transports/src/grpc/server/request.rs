@@ -1,18 +1,21 @@
 //! From a request of gRPC to a call.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::HeaderMap;
 use http_body::Body;
 use plugin_core::{Call, CallContext, Code, PluginError, TraceContext, clock::Instant, rounded};
 use prost::Message;
 
 use super::options::Settings;
-use crate::grpc::{
-    content_type,
-    frame::{self, FrameFault},
-    proto, rich,
-    status::{GrpcStatus, UNIMPLEMENTED},
-    timeout,
+use crate::{
+    grpc::{
+        content_type,
+        frame::{self, FrameFault},
+        proto, rich,
+        status::{GrpcStatus, UNIMPLEMENTED},
+        timeout,
+    },
+    wire::headers::of_texts,
 };
 
 /// A request that is not taken.
@@ -105,7 +108,7 @@ pub(super) fn call(
         context = context.with_timeout(limit);
     }
     if let Some(said) = said {
-        tell(&mut context, said)?;
+        tell(&mut context, said);
     }
     if let Some(trace) = text(headers, "traceparent").and_then(TraceContext::parse) {
         context.set_trace(trace.with_state(text(headers, "tracestate").unwrap_or_default()));
@@ -114,7 +117,7 @@ pub(super) fn call(
 }
 
 /// Writes down what travels with a call.
-fn tell(context: &mut CallContext, said: proto::CallContext) -> Result<(), PluginError> {
+fn tell(context: &mut CallContext, said: proto::CallContext) {
     if !said.request_id.is_empty() {
         context.set_request_id(&said.request_id);
     }
@@ -134,15 +137,12 @@ fn tell(context: &mut CallContext, said: proto::CallContext) -> Result<(), Plugi
         let priority = said.priority.clamp(least, i32::from(i16::MAX));
         context.set_priority(i16::try_from(priority).unwrap_or_default());
     }
-    for (name, value) in said.headers {
-        let header = HeaderName::try_from(&name).ok().zip(HeaderValue::try_from(&value).ok());
-        let (name, value) = header.ok_or_else(|| bad(format!("`headers` has {name:?}, which is no header")))?;
-        context.headers_mut().append(name, value);
+    if !said.headers.is_empty() {
+        *context.headers_mut() = of_texts(&said.headers);
     }
     if !said.metadata.is_empty() {
         *context.metadata_mut() = said.metadata;
     }
-    Ok(())
 }
 
 fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {

@@ -153,7 +153,8 @@ pub(super) fn not_grpc<B>(request: &Request<B>) -> Option<Response<GrpcBody>> {
         return Some(body::text(StatusCode::HTTP_VERSION_NOT_SUPPORTED, problem));
     }
     if request.method() != Method::POST {
-        let mut response = body::text(StatusCode::METHOD_NOT_ALLOWED, "this is a gRPC server, which takes POST alone\n");
+        let mut response =
+            body::text(StatusCode::METHOD_NOT_ALLOWED, "this is a gRPC server, which takes POST alone\n");
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
         return Some(response);
     }
@@ -243,8 +244,11 @@ fn health(status: &HealthStatus) -> Response<GrpcBody> {
         HealthState::Degraded => State::Degraded,
         HealthState::Unhealthy | HealthState::Offline => State::Unhealthy,
     };
-    let message =
-        proto::HealthResponse { state: state.into(), message: status.message.clone(), metadata: status.metadata.clone() };
+    let message = proto::HealthResponse {
+        state: state.into(),
+        message: status.message.clone(),
+        metadata: status.metadata.clone(),
+    };
     body::message(Parts::from(frame::whole(&message)))
 }
 

@@ -12,6 +12,7 @@ use crate::{
     json,
     net::{
         body::Parts,
+        checking,
         client::{CallTime, Client, Protocol, client_of_a_network},
         connect::Connector,
         exchange::{self, Outgoing},
@@ -59,7 +60,8 @@ impl HttpPlugin {
                 let state = Arc::clone(&probed);
                 async move {
                     let HttpProtocol { config, probe_pool, pool, health, .. } = &state.protocol;
-                    health::check(config, probe_pool, pool, state.protocol.probe_headers(), health).await
+                    let ask = health::ask(config, probe_pool, state.protocol.probe_headers(), health);
+                    checking::check(config.connection.request_timeout(), config.check_limit, pool, ask).await
                 }
             })
             .with_close(move |grace| Arc::clone(&closed).close(grace)))
