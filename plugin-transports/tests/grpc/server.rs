@@ -13,7 +13,7 @@ use plugin_transports::{
     listen::{ListenOptions, serve_http},
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tonic::transport::Channel;
+use tonic::{codec::CompressionEncoding, transport::Channel};
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 use tonic_reflection::pb::{v1, v1alpha};
 
@@ -152,6 +152,9 @@ async fn the_standard_health_check_knows_the_service_and_what_the_plugin_says() 
         assert_eq!(ask(service).await.expect("known"), ServingStatus::Serving);
     }
     assert_eq!(ask("other").await.expect_err("unknown").code(), tonic::Code::NotFound);
+    let mut compressing =
+        HealthClient::new(channel(server.local_addr()).await).send_compressed(CompressionEncoding::Gzip);
+    within(compressing.check(HealthCheckRequest::default())).await.expect("a compressed question is one too");
 
     let failing = serving(echo(), GrpcServerOptions::new().with_health(|| async { panic!("no disk") })).await;
     let mut health = HealthClient::new(channel(failing.local_addr()).await);

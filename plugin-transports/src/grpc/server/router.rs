@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use plugin_core::{BoxFuture, Code, Plugin, PluginError, Sent};
-use tonic::server::NamedService;
+use tonic::{codec::CompressionEncoding::Gzip, server::NamedService};
 use tonic_health::pb::health_server::HealthServer;
 use tower_service::Service;
 
@@ -76,10 +76,11 @@ impl<S> Router<S> {
                 .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         };
+        // A client that compresses its requests compresses these too.
         let others = [
-            erased(HealthServer::new(health)),
-            erased(reflection().build_v1()?),
-            erased(reflection().build_v1alpha()?),
+            erased(HealthServer::new(health).accept_compressed(Gzip)),
+            erased(reflection().build_v1()?.accept_compressed(Gzip)),
+            erased(reflection().build_v1alpha()?.accept_compressed(Gzip)),
         ];
         Ok(Self { plugin, others: Arc::new(others), door: Arc::new(door) })
     }
