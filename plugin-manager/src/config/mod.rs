@@ -22,7 +22,7 @@
 //! let config = config::from_text(Path::new("gateway.yaml"), text, None, &env)?;
 //! let greeter = &config.plugins()[0];
 //! assert_eq!(greeter.retry().max_retries(), 5);
-//! assert!(matches!(greeter.transport(), TransportConfig::Http(instances) if instances.len() == 1));
+//! assert!(matches!(greeter.transport(), TransportConfig::Network(_, instances) if instances.len() == 1));
 //! assert!(!format!("{config:?}").contains("s3cret"));
 //!
 //! let faults = config::from_text(Path::new("gateway.yaml"), "plugins: [{name: a, tranport: exec}]", None, &env);
