@@ -61,6 +61,7 @@ mod plane;
 mod plugin;
 mod server;
 mod settings;
+mod socket;
 mod unavailable;
 
 #[cfg(test)]
