@@ -71,7 +71,7 @@ where
 {
     #[cfg(feature = "tls")]
     if let Some(tls) = &options.tls {
-        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::clone(tls.get_ref()));
+        let acceptor = tokio_rustls::TlsAcceptor::from(tls.current());
         let stream = tokio::select! {
             () = stop.gentle.cancelled() => return Ok(()),
             () = known.asked_to_leave() => return Ok(()),

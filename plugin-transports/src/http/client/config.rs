@@ -280,6 +280,8 @@ impl HttpConfigBuilder {
 
 #[cfg(test)]
 mod tests {
+    use plugin_core::Code;
+
     use super::*;
 
     fn code(builder: HttpConfigBuilder) -> (Code, String) {
@@ -301,7 +303,7 @@ mod tests {
         for auth in [key(), AuthConfig::bearer("t"), AuthConfig::custom().with_header("X-K", "s3cret")] {
             let (code, text) = code(at("http://10.0.0.1/").with_auth(auth));
             assert_eq!(code, Code::UnsupportedAuthMethod);
-            assert!(text.contains("https") && !text.contains("s3cret"), "{text}");
+            assert!(text.contains("use TLS") && !text.contains("s3cret"), "{text}");
         }
     }
 
