@@ -5,14 +5,16 @@
 
 #[cfg(feature = "auth")]
 pub mod auth;
-#[cfg(any(feature = "http", feature = "unix"))]
+#[cfg(any(feature = "http", feature = "grpc", feature = "unix"))]
 mod connection;
 #[cfg(feature = "dial")]
 #[cfg_attr(
-    not(feature = "http"),
+    not(any(feature = "http", feature = "grpc")),
     allow(dead_code, reason = "what a transport tells of an address after it was dialled")
 )]
 pub mod dial;
+#[cfg(feature = "grpc")]
+pub mod grpc;
 #[cfg(feature = "http")]
 pub mod http;
 #[cfg(feature = "inproc")]
@@ -21,10 +23,12 @@ pub mod inproc;
 pub mod json;
 #[cfg(feature = "lines")]
 pub mod lines;
-#[cfg(any(feature = "http", feature = "unix"))]
+#[cfg(any(feature = "http", feature = "grpc", feature = "unix"))]
 pub mod listen;
-#[cfg(any(feature = "http", feature = "unix"))]
+#[cfg(any(feature = "http", feature = "grpc", feature = "unix"))]
 mod net;
+#[cfg(any(feature = "grpc", all(feature = "process", target_os = "linux")))]
+mod options;
 #[cfg(all(feature = "process", target_os = "linux"))]
 pub mod process;
 #[cfg(feature = "tls")]
@@ -37,7 +41,7 @@ mod wire;
 /// The vocabulary of the family: what a program needs besides this crate.
 pub use plugin_core;
 
-#[cfg(any(feature = "http", feature = "unix"))]
+#[cfg(any(feature = "http", feature = "grpc", feature = "unix"))]
 pub use connection::{ConnectionConfig, ConnectionConfigBuilder};
-#[cfg(any(feature = "http", feature = "unix"))]
+#[cfg(any(feature = "http", feature = "grpc", feature = "unix"))]
 pub use net::{client::CallFuture, reach::Reach};

@@ -131,6 +131,55 @@ mod http {
     }
 }
 
+#[cfg(all(feature = "grpc", feature = "tls"))]
+mod grpc {
+    use plugin_transports::grpc::GrpcConfig;
+
+    use super::*;
+
+    #[test]
+    fn every_key_of_a_plugin_over_grpc_is_one_in_every_reader() {
+        let conform = Conform::<GrpcConfig>::new()
+            .around("", r#"{"name": "a", "endpoint": "https://h:1"}"#)
+            .around("name", r#"{"endpoint": "https://h:1"}"#)
+            .around("endpoint", r#"{"name": "a"}"#)
+            .around("auth.method=api-key", r#"{"name": "a", "endpoint": "https://h:1", "auth": {"api_key": "k"}}"#)
+            .around("auth.method=bearer", r#"{"name": "a", "endpoint": "https://h:1", "auth": {"token": "t"}}"#)
+            .around(
+                "auth.method=basic",
+                r#"{"name": "a", "endpoint": "https://h:1", "auth": {"username": "u", "password": "p"}}"#,
+            )
+            .around(
+                "auth.method=mtls",
+                r#"{"name": "a", "endpoint": "https://h:1", "auth": {"cert_file": "/c", "key_file": "/k"}}"#,
+            )
+            .around(
+                "auth.method=custom",
+                r#"{"name": "a", "endpoint": "https://h:1", "auth": {"headers": {"a": "b"}}}"#,
+            )
+            .around("auth.api_key", r#"{"name": "a", "endpoint": "https://h:1", "auth": {"method": "api-key"}}"#)
+            .around("auth.token", r#"{"name": "a", "endpoint": "https://h:1", "auth": {"method": "bearer"}}"#)
+            .around(
+                "auth.username",
+                r#"{"name": "a", "endpoint": "https://h:1", "auth": {"method": "basic", "password": "p"}}"#,
+            )
+            .around(
+                "auth.password",
+                r#"{"name": "a", "endpoint": "https://h:1", "auth": {"method": "basic", "username": "u"}}"#,
+            )
+            .around("auth.cert_file", r#"{"name": "a", "endpoint": "https://h:1", "auth": {"key_file": "/k"}}"#)
+            .around("auth.key_file", r#"{"name": "a", "endpoint": "https://h:1", "auth": {"cert_file": "/c"}}"#)
+            // Of gRPC all calls share a connection.
+            .around("connection.keep_alive", r#"{"name": "a", "endpoint": "https://h:1"}"#)
+            .taking("endpoint", &["127.0.0.1:1", "grpcs://h", "unix:/run/p.sock"])
+            .taking("health_service", &["shop.Orders"])
+            // They let something be, and are nothing that is shown.
+            .silent("allow_plaintext_credentials");
+        conform.readers();
+        conform.page(PAGE);
+    }
+}
+
 #[cfg(feature = "process")]
 mod process {
     use plugin_transports::process::{ProcessConfig, ResourceLimits, RestartConfig, StderrConfig};

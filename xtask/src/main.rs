@@ -14,6 +14,7 @@ mod libraries;
 mod metadata;
 mod prerequisites;
 mod process;
+mod proto;
 #[cfg(test)]
 mod regressions;
 mod repeats;

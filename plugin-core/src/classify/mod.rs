@@ -35,6 +35,7 @@ mod foreign;
 pub(crate) mod grpc;
 #[cfg(feature = "grpc")]
 mod grpc_number;
+mod grpc_verdict;
 #[cfg(feature = "http")]
 pub(crate) mod http;
 pub(crate) mod judge;

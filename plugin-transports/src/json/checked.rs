@@ -79,7 +79,7 @@ pub(crate) fn on_one_line(call: &Call<Bytes>, limits: Limits) -> Result<std::bor
 
 #[cfg(test)]
 mod tests {
-    #[cfg(feature = "http")]
+    #[cfg(any(feature = "http", feature = "grpc"))]
     use tower::ServiceExt;
 
     use super::*;
@@ -117,7 +117,7 @@ mod tests {
         assert_eq!(error.code(), Code::InvalidPayload);
     }
 
-    #[cfg(feature = "http")]
+    #[cfg(any(feature = "http", feature = "grpc"))]
     #[tokio::test]
     async fn attempts_over_http_do_not_check_again_what_was_checked_at_the_door() {
         let config = crate::http::HttpConfig::builder("p", "http://127.0.0.1:1/").build().expect("valid");

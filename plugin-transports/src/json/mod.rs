@@ -30,11 +30,11 @@ mod limits;
 mod scan;
 mod typed;
 
-#[cfg(feature = "http")]
+#[cfg(any(feature = "http", feature = "grpc"))]
 pub(crate) use self::checked::is_checked;
 #[cfg(any(feature = "unix", all(feature = "process", target_os = "linux")))]
 pub(crate) use self::checked::on_one_line;
-#[cfg(any(feature = "http", feature = "unix", all(feature = "process", target_os = "linux")))]
+#[cfg(any(feature = "http", feature = "grpc", feature = "unix", all(feature = "process", target_os = "linux")))]
 pub(crate) use self::checked::refused;
 #[cfg(any(feature = "lines", feature = "unix"))]
 pub(crate) use self::flat::flat;

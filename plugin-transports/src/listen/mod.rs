@@ -20,28 +20,34 @@
 //! # Ok(()) }
 //! ```
 
-#[cfg(feature = "http")]
+#[cfg(any(feature = "http", feature = "grpc"))]
 mod accept;
 mod host_guard;
-#[cfg_attr(not(feature = "http"), allow(dead_code, reason = "what bodies of HTTP tell of a connection"))]
+#[cfg_attr(
+    not(any(feature = "http", feature = "grpc")),
+    allow(dead_code, reason = "what bodies of HTTP tell of a connection")
+)]
 pub(crate) mod idle;
-#[cfg(feature = "http")]
+#[cfg(any(feature = "http", feature = "grpc"))]
 mod linger;
 mod listener;
-#[cfg(feature = "http")]
+#[cfg(any(feature = "http", feature = "grpc"))]
 mod open_body;
 mod options;
 pub(crate) mod seldom;
 pub(crate) mod serving;
-#[cfg_attr(not(feature = "http"), allow(dead_code, reason = "what a server asks that does not write by itself"))]
+#[cfg_attr(
+    not(any(feature = "http", feature = "grpc")),
+    allow(dead_code, reason = "what a server asks that does not write by itself")
+)]
 mod stalled;
-#[cfg(feature = "http")]
+#[cfg(any(feature = "http", feature = "grpc"))]
 mod streams;
 #[cfg(target_os = "linux")]
 mod unix_socket;
 pub(crate) mod write_timeout;
 
-#[cfg(feature = "http")]
+#[cfg(any(feature = "http", feature = "grpc"))]
 pub use accept::serve_http;
 pub use host_guard::HostGuard;
 pub use listener::{Listen, Peer, PeerAddr};

@@ -34,6 +34,15 @@ impl Parts {
         Self::from(Bytes::from(joined))
     }
 
+    /// A payload that stands behind all else.
+    #[cfg(feature = "grpc")]
+    pub(crate) fn behind(before: &Bytes, payload: Bytes) -> Self {
+        if before.len() + payload.len() > JOIN_UP_TO {
+            return Self { parts: [before.clone(), payload, Bytes::new()] };
+        }
+        Self::from(Bytes::from([&before[..], &payload[..]].concat()))
+    }
+
     fn len(&self) -> u64 {
         self.parts.iter().map(|part| part.len() as u64).sum()
     }
@@ -111,28 +120,60 @@ pub(crate) async fn read<B: Body>(body: B, max: usize, gzip: bool) -> Result<Byt
     Ok(first.unwrap_or_else(|| rest.freeze()))
 }
 
+/// Unfolds what is there already, up to `max` bytes.
+#[cfg(feature = "grpc")]
+pub(crate) fn gunzip(coded: &[u8], max: usize) -> Result<Bytes, Unread<Infallible>> {
+    let mut decoder = GzipReading::new(max);
+    decoder.take(coded)?;
+    decoder.end()
+}
+
 async fn read_gzip<B: Body>(mut body: Pin<&mut B>, max: usize) -> Result<Bytes, Unread<B::Error>> {
-    let mut decoder = MultiGzDecoder::new(BoundedBody { out: Vec::new(), max, full: false });
-    let fault = |decoder: &MultiGzDecoder<BoundedBody>, error| match decoder.get_ref().full {
-        true => Unread::TooLarge,
-        false => Unread::NotGzip(error),
-    };
-    let mut empty = true;
+    let mut decoder = GzipReading::new(max);
     while let Some(frame) = body.frame().await {
         let Ok(mut data) = frame.map_err(Unread::Broken)?.into_data() else { continue };
         while data.has_remaining() {
-            empty = false;
             let chunk = data.chunk();
             let length = chunk.len();
-            decoder.write_all(chunk).map_err(|error| fault(&decoder, error))?;
+            decoder.take(chunk)?;
             data.advance(length);
         }
     }
-    if empty {
-        return Ok(Bytes::new());
+    decoder.end()
+}
+
+/// What has come of a compressed body, unfolded.
+struct GzipReading {
+    decoder: MultiGzDecoder<BoundedBody>,
+    is_empty: bool,
+}
+
+impl GzipReading {
+    fn new(max: usize) -> Self {
+        Self { decoder: MultiGzDecoder::new(BoundedBody { out: Vec::new(), max, full: false }), is_empty: true }
     }
-    decoder.try_finish().map_err(|error| fault(&decoder, error))?;
-    Ok(std::mem::take(&mut decoder.get_mut().out).into())
+
+    fn take<E>(&mut self, piece: &[u8]) -> Result<(), Unread<E>> {
+        self.is_empty &= piece.is_empty();
+        let taken = self.decoder.write_all(piece);
+        taken.map_err(|error| self.fault(error))
+    }
+
+    fn end<E>(mut self) -> Result<Bytes, Unread<E>> {
+        if self.is_empty {
+            return Ok(Bytes::new());
+        }
+        let ended = self.decoder.try_finish();
+        ended.map_err(|error| self.fault(error))?;
+        Ok(std::mem::take(&mut self.decoder.get_mut().out).into())
+    }
+
+    fn fault<E>(&self, error: std::io::Error) -> Unread<E> {
+        match self.decoder.get_ref().full {
+            true => Unread::TooLarge,
+            false => Unread::NotGzip(error),
+        }
+    }
 }
 
 /// Takes up to `max` bytes: a compressed megabyte can unfold into a gigabyte.

@@ -133,6 +133,11 @@ impl Connector {
         self
     }
 
+    /// Whether anything is to be said on a new connection.
+    pub(crate) fn greets(&self) -> bool {
+        self.greeting.is_some()
+    }
+
     /// Says what is to be said on a new connection, within a time of its own that is as long as that for connecting.
     pub(crate) async fn greet(&self, sender: &http2::SendRequest<Parts>) -> Result<(), PluginError> {
         let Some(greeting) = &self.greeting else { return Ok(()) };

@@ -113,6 +113,12 @@ impl Endpoint {
         Ok(Self { tls: false, place, path, authority: Authority::from_static("localhost") })
     }
 
+    /// Another path at the same place.
+    #[cfg(feature = "grpc")]
+    pub(crate) fn at(&self, path: &'static str) -> Self {
+        Self { path: PathAndQuery::from_static(path), ..self.clone() }
+    }
+
     /// The host whose certificate a peer over TLS is to show.
     pub(crate) fn host(&self) -> &str {
         match &self.place {

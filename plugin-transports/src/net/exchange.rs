@@ -77,7 +77,7 @@ pub(crate) async fn send<'p>(
             Ok(response) => {
                 let others_answered = beside.others_answered();
                 // To say that it ran out of its time is no answer.
-                if response.status() != StatusCode::GATEWAY_TIMEOUT {
+                if !says_out_of_time(&response) {
                     pool.line().answered();
                 }
                 // What it has said itself says nothing of others.
@@ -107,6 +107,12 @@ pub(crate) async fn send<'p>(
         }
         began = clock::now();
     }
+}
+
+/// Whether a head says so; that of gRPC does where nothing comes behind it.
+fn says_out_of_time<B>(response: &Response<B>) -> bool {
+    response.status() == StatusCode::GATEWAY_TIMEOUT
+        || response.headers().get("grpc-status").is_some_and(|status| status.as_bytes() == b"4")
 }
 
 impl Outgoing {

@@ -30,7 +30,7 @@ impl Losses {
     }
 }
 
-#[cfg(feature = "http")]
+#[cfg(any(feature = "http", feature = "grpc"))]
 mod of_http {
     use std::{error::Error, io};
 

@@ -1,6 +1,6 @@
 //! How a plugin is called that is served, whatever serves it.
 
-#[cfg(any(feature = "http", feature = "unix"))]
+#[cfg(any(feature = "http", feature = "grpc", feature = "unix"))]
 use std::panic::AssertUnwindSafe;
 use std::{
     future::{Future, poll_fn},
@@ -41,7 +41,7 @@ where
 }
 
 /// Calls a plugin that answers with a `PluginError`, as [`call`] does. A panic of the plugin is its failure.
-#[cfg(any(feature = "http", feature = "unix"))]
+#[cfg(any(feature = "http", feature = "grpc", feature = "unix"))]
 pub(crate) async fn answer<S: plugin_core::Plugin<Bytes, Bytes>>(
     plugin: S,
     request: Call<Bytes>,

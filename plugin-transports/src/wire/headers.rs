@@ -1,13 +1,15 @@
 //! Headers of a call, as JSON carries them: texts by name.
 
-#[cfg(any(feature = "http", feature = "unix", all(feature = "process", target_os = "linux")))]
+#[cfg(any(feature = "http", feature = "grpc", feature = "unix", all(feature = "process", target_os = "linux")))]
 pub(crate) use self::list::list;
+#[cfg(any(feature = "grpc", feature = "lines", feature = "unix"))]
+pub(crate) use self::read::of_texts;
 #[cfg(any(feature = "lines", feature = "unix"))]
-pub(crate) use self::read::{of_texts, set};
+pub(crate) use self::read::set;
 #[cfg(any(feature = "unix", all(feature = "process", target_os = "linux")))]
 pub(crate) use self::write::{texts, travel};
 
-#[cfg(any(feature = "http", feature = "unix", all(feature = "process", target_os = "linux")))]
+#[cfg(any(feature = "http", feature = "grpc", feature = "unix", all(feature = "process", target_os = "linux")))]
 mod list {
     use std::borrow::Cow;
 
@@ -48,7 +50,7 @@ mod write {
     }
 }
 
-#[cfg(any(feature = "lines", feature = "unix"))]
+#[cfg(any(feature = "grpc", feature = "lines", feature = "unix"))]
 mod read {
     use std::collections::BTreeMap;
 

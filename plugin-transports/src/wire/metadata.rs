@@ -31,7 +31,11 @@ pub(crate) const MAX_ERROR: usize = 4096;
 
 /// The text of an error, which says so where it was cut.
 pub(crate) fn error(raw: &RawValue) -> String {
-    let mut text = text(raw);
+    bounded(text(raw))
+}
+
+/// A text that a plugin has written, which says so where it was cut.
+pub(crate) fn bounded(mut text: String) -> String {
     if text.len() > MAX_ERROR {
         let end = (0..=MAX_ERROR - '…'.len_utf8()).rev().find(|end| text.is_char_boundary(*end)).unwrap_or_default();
         text.truncate(end);

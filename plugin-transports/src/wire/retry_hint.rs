@@ -43,7 +43,7 @@ impl RetryHint {
     }
 }
 
-#[cfg(any(feature = "http", feature = "unix", all(feature = "process", target_os = "linux")))]
+#[cfg(any(feature = "http", feature = "grpc", feature = "unix", all(feature = "process", target_os = "linux")))]
 impl RetryHint {
     /// Reads both. A value that is none is as if it were not there, as with `Retry-After`: an error must not lose its code
     /// for it.
@@ -73,7 +73,10 @@ impl RetryHint {
     }
 }
 
-#[cfg(all(test, any(feature = "http", feature = "unix", all(feature = "process", target_os = "linux"))))]
+#[cfg(all(
+    test,
+    any(feature = "http", feature = "grpc", feature = "unix", all(feature = "process", target_os = "linux"))
+))]
 mod tests {
     use plugin_core::Rejected;
     use serde_json::value::RawValue;

@@ -27,19 +27,6 @@ struct HealthBody {
     message: String,
 }
 
-/// Asks, beside `calls`.
-pub(super) async fn check(
-    config: &HttpConfig,
-    pool: &Arc<Pool>,
-    calls: &Pool,
-    headers: HeaderMap,
-    known: &KnownHealth,
-) -> HealthStatus {
-    let limit = config.connection.request_timeout();
-    let were_answered = |since| calls.has_answered_since(since);
-    probe::check(limit, config.check_limit, were_answered, ask(config, pool, headers, known)).await
-}
-
 /// What is known of a plugin's health endpoint so far.
 #[derive(Debug, Default)]
 pub(super) struct KnownHealth {
@@ -78,7 +65,8 @@ impl KnownHealth {
     }
 }
 
-async fn ask(
+/// Asks.
+pub(super) async fn ask(
     config: &HttpConfig,
     pool: &Arc<Pool>,
     headers: HeaderMap,

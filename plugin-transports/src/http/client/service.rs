@@ -16,6 +16,7 @@ use crate::{
         connect::Connector,
         exchange::{self, Outgoing},
         pool::Pool,
+        probe,
         progress::CallProgress,
         reach::Reachable,
     },
@@ -59,7 +60,14 @@ impl HttpPlugin {
                 let state = Arc::clone(&probed);
                 async move {
                     let HttpProtocol { config, probe_pool, pool, health, .. } = &state.protocol;
-                    health::check(config, probe_pool, pool, state.protocol.probe_headers(), health).await
+                    let ask = health::ask(config, probe_pool, state.protocol.probe_headers(), health);
+                    probe::check(
+                        config.connection.request_timeout(),
+                        config.check_limit,
+                        |then| pool.has_answered_since(then),
+                        ask,
+                    )
+                    .await
                 }
             })
             .with_close(move |grace| Arc::clone(&closed).close(grace)))
