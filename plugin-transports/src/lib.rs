@@ -21,6 +21,10 @@ pub mod inproc;
 pub mod json;
 #[cfg(feature = "lines")]
 pub mod lines;
+#[cfg(feature = "http")]
+pub mod listen;
+#[cfg(feature = "http")]
+mod net;
 #[cfg(all(feature = "process", target_os = "linux"))]
 pub mod process;
 #[cfg(feature = "tls")]
@@ -33,3 +37,5 @@ pub use plugin_core;
 
 #[cfg(feature = "http")]
 pub use connection::{ConnectionConfig, ConnectionConfigBuilder};
+#[cfg(feature = "http")]
+pub use net::{client::CallFuture, reach::Reach};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use plugin_core::Code;
 use plugin_transports::auth::{ClientConfig, Verifier};
-use plugin_transports::http::ListenOptions;
+use plugin_transports::listen::ListenOptions;
 use plugin_transports::tls::{ServerTlsConfig, TlsError, TlsErrorKind, TlsVersion};
 
 use plugin_core::settings::{Key, Kind, Settings, Table};

@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use plugin_core::{Code, Plugin, PluginError, PluginInfo, Rejected, Reply, Sent};
 use plugin_transports::{
-    http::{HttpPlugin, Reach},
+    Reach,
+    http::HttpPlugin,
     json::Limits,
     process::{self, ProcessConfig, ProcessHandle},
 };

@@ -14,7 +14,7 @@ use std::{fmt, time::Duration};
 
 use bytes::Bytes;
 use plugin_core::PluginError;
-use plugin_transports::{http::ListenOptions, json::Limits, process::ProcessHandle, tls::TlsError};
+use plugin_transports::{json::Limits, listen::ListenOptions, process::ProcessHandle, tls::TlsError};
 use tokio::task::JoinSet;
 
 pub use factory::{Factories, Factory};

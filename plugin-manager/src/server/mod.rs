@@ -19,8 +19,8 @@ use bytes::Bytes;
 use plugin_core::{Code, PluginError, clock};
 use plugin_transports::{
     auth::{Verifier, VerifyLayer},
-    http::{ListenOptions, Serving, serve_http},
     json,
+    listen::{ListenOptions, Serving, serve_http},
     tls::ServerTls,
 };
 use tokio::net::TcpListener;

@@ -6,7 +6,7 @@ mod traffic;
 use std::{net::SocketAddr, path::Path, time::Duration};
 
 use plugin_core::clock;
-use plugin_transports::http::{ServerOptions, Serving};
+use plugin_transports::{http::ServerOptions, listen::Serving};
 use tokio::net::TcpListener;
 
 use crate::{

@@ -16,13 +16,13 @@ use plugin_core::{
 };
 use serde::Deserialize;
 
-use super::{
-    HttpConfig,
+use super::{HttpConfig, fault};
+use crate::net::{
+    body::Parts,
     exchange::{self, Outgoing},
     pool::Pool,
     progress::CallProgress,
 };
-use crate::http::body::Parts;
 
 /// A body that says more than its status. Others are not an error.
 #[derive(Deserialize)]
@@ -114,7 +114,7 @@ async fn ask(
     let answer = exchange::send(pool, &config.health, outgoing, clock::now(), &progress).await?;
     let status = answer.status();
     if !status.is_success() {
-        let error = answer.fault(config, &progress).await;
+        let error = fault::read(answer, config, &progress).await;
         let said = error.detail().and_then(|body| serde_json::from_str::<HealthBody>(body).ok());
         let message = match said {
             Some(said) if !said.message.is_empty() => said.message,
@@ -124,7 +124,7 @@ async fn ask(
     }
     known.is_there.store(true, Ordering::Relaxed);
     // The status has decided that the plugin serves; the body can only add that something is wrong with it.
-    let said = answer.read(config, &progress).await.ok().map(|(body, lease)| {
+    let said = answer.read(config.max_response, &progress).await.ok().map(|(body, lease)| {
         lease.finish();
         body
     });

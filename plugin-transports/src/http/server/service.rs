@@ -21,7 +21,7 @@ use plugin_core::{
 use tower_service::Service;
 
 use super::{answer, options::Settings, problem::problem, request};
-use crate::{http::body::Parts, wire::call_served};
+use crate::{net::body::Parts, wire::call_served};
 
 /// A plugin as a service for `http::Request`: `POST` on any path is a call, `GET` on a path that ends in `/health` asks
 /// after its health, and anything else is refused.
@@ -95,10 +95,10 @@ impl<S> PluginServer<S> {
         self
     }
 
-    /// Limits the time for reading a request's body, to [`ListenOptions::SHORTEST`](super::ListenOptions::SHORTEST) at least.
+    /// Limits the time for reading a request's body, to [`ListenOptions::SHORTEST`](crate::listen::ListenOptions::SHORTEST) at least.
     #[must_use]
     pub fn with_body_timeout(mut self, timeout: Duration) -> Self {
-        Arc::make_mut(&mut self.settings).body_timeout = timeout.max(super::ListenOptions::SHORTEST);
+        Arc::make_mut(&mut self.settings).body_timeout = timeout.max(crate::listen::ListenOptions::SHORTEST);
         self
     }
 

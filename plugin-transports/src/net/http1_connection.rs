@@ -10,28 +10,38 @@ use std::{
 use hyper::client::conn::http1;
 use tokio::{sync::OwnedSemaphorePermit, task::AbortHandle};
 
-use super::connect::ConnectionTask;
-use crate::http::body::Parts;
+use super::{connect::ConnectionTask, exclusive::Kept};
+use crate::net::body::Parts;
 
 /// A connection of HTTP/1.1. Dropping it lets its driver close it in order.
-pub(super) struct Http1Connection {
-    pub(super) sender: http1::SendRequest<Parts>,
-    pub(super) driver: AbortHandle,
+pub(crate) struct Http1Connection {
+    pub(crate) sender: http1::SendRequest<Parts>,
+    pub(crate) driver: AbortHandle,
     /// The permit, while the connection is in use. The driver owns the cell too: a connection that is cut off keeps its
     /// permit until its socket is closed.
     held: Arc<Mutex<Option<OwnedSemaphorePermit>>>,
 }
 
 impl Http1Connection {
-    pub(super) fn drive(sender: http1::SendRequest<Parts>, driver: ConnectionTask) -> Self {
+    pub(crate) fn drive(sender: http1::SendRequest<Parts>, driver: ConnectionTask) -> Self {
         let held = Arc::new(Mutex::new(None));
         let task = tokio::spawn(DrivenHttp1 { driver, held: Arc::clone(&held) });
         Self { sender, driver: task.abort_handle(), held }
     }
 
     /// Where the permit is while the connection is in use.
-    pub(super) fn permit(&self) -> MutexGuard<'_, Option<OwnedSemaphorePermit>> {
+    pub(crate) fn permit(&self) -> MutexGuard<'_, Option<OwnedSemaphorePermit>> {
         lock(&self.held)
+    }
+}
+
+impl Kept for Http1Connection {
+    fn is_closed(&self) -> bool {
+        self.sender.is_closed()
+    }
+
+    fn release(&mut self) -> Option<OwnedSemaphorePermit> {
+        self.permit().take()
     }
 }
 

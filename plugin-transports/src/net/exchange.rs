@@ -9,24 +9,22 @@ use plugin_core::{
 };
 
 use super::{
-    HttpConfig, fault,
-    pool::{Lease, Pool},
-    progress::{Beside, CallProgress, HttpStage},
-};
-use crate::http::{
     body::{self, Parts},
     endpoint::Endpoint,
+    fault,
+    pool::{Lease, Pool},
+    progress::{Beside, CallProgress, CallStage},
 };
 
 /// A request that can be sent on any version of HTTP.
-pub(super) struct Outgoing {
-    pub(super) method: Method,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Parts,
+pub(crate) struct Outgoing {
+    pub(crate) method: Method,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Parts,
 }
 
 /// An answer, whose connection comes back to the pool when it has been read.
-pub(super) struct Incomplete<'p> {
+pub(crate) struct Incomplete<'p> {
     response: Response<Incoming>,
     lease: Lease,
     /// The plugin answered others before it began this answer.
@@ -46,7 +44,7 @@ const MAX_RESENT: usize = 1;
 /// So does a peer that answers over HTTP/2 that it has not looked at the request, since it ends the connection in order or
 /// has no room on it: what `make` gives is then sent again, at once and [once](MAX_RESENT). It is asked for the request of an
 /// attempt that is sent at that moment.
-pub(super) async fn send<'p>(
+pub(crate) async fn send<'p>(
     pool: &'p std::sync::Arc<Pool>,
     endpoint: &Endpoint,
     make: impl Fn(Instant) -> Outgoing,
@@ -62,7 +60,7 @@ pub(super) async fn send<'p>(
         let mut lease = pool.checkout(began, progress).await?;
         // It is made when it can be sent: what it says of time is what is left after a wait in line.
         let outgoing = back.take().unwrap_or_else(|| make(progress.sending(began)));
-        progress.set(HttpStage::Sent);
+        progress.set(CallStage::Sent);
         beside.begins();
         let result = match &mut lease {
             Lease::Own(own) => {
@@ -139,53 +137,39 @@ impl Outgoing {
 }
 
 impl Incomplete<'_> {
-    pub(super) fn status(&self) -> http::StatusCode {
+    pub(crate) fn status(&self) -> http::StatusCode {
         self.response.status()
     }
 
     /// Whether the plugin answered others before it began this answer.
-    pub(super) fn others_answered(&self) -> bool {
+    pub(crate) fn others_answered(&self) -> bool {
         self.others_answered
     }
 
-    /// Whether it says that it tells of a problem, whatever its status.
-    pub(super) fn is_problem(&self) -> bool {
-        fault::is_problem(self.response.headers())
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        self.response.headers()
     }
 
-    /// The body of a success, whole and decompressed, and the connection that it came on, to be
-    /// [finished](Lease::finish).
-    pub(super) async fn read(
-        self,
-        config: &HttpConfig,
-        progress: &CallProgress,
-    ) -> Result<(Bytes, Lease), PluginError> {
-        progress.set(HttpStage::Reading);
+    /// The body, whole and decompressed, and the connection that it came on, to be [finished](Lease::finish).
+    pub(crate) async fn read(self, max: usize, progress: &CallProgress) -> Result<(Bytes, Lease), PluginError> {
+        progress.set(CallStage::Reading);
         let (parts, incoming) = self.response.into_parts();
         let gzip = is_gzip(&parts.headers)?;
-        let body = body::read(incoming, config.max_response, gzip).await;
-        let body = body.map_err(|error| fault::unread(error, config.max_response, &self.lease))?;
+        let body = body::read(incoming, max, gzip).await;
+        let body = body.map_err(|error| fault::unread(error, max, &self.lease))?;
         Ok((body, self.lease))
     }
 
-    /// The error that an answer stands for which is no success.
-    pub(super) async fn fault(self, config: &HttpConfig, progress: &CallProgress) -> PluginError {
-        progress.set(HttpStage::Reading);
+    /// What is not read yet, and the connection that it comes on.
+    pub(crate) fn into_parts(self, progress: &CallProgress) -> (http::response::Parts, Incoming, Lease) {
+        progress.set(CallStage::Reading);
         let (parts, incoming) = self.response.into_parts();
-        let gzip = match is_gzip(&parts.headers) {
-            Ok(gzip) => gzip,
-            Err(_) => return fault::status(config, parts.status, &parts.headers, fault::Body::default()),
-        };
-        let body = fault::Body::read(&parts.headers, incoming, gzip).await;
-        if body.is_whole {
-            self.lease.finish();
-        }
-        fault::status(config, parts.status, &parts.headers, body)
+        (parts, incoming, self.lease)
     }
 }
 
 /// Whether the body is compressed by gzip; another coding was not asked for.
-fn is_gzip(headers: &HeaderMap) -> Result<bool, PluginError> {
+pub(crate) fn is_gzip(headers: &HeaderMap) -> Result<bool, PluginError> {
     let coding = headers.get(header::CONTENT_ENCODING).map(|value| value.as_bytes().trim_ascii());
     match coding {
         None | Some(b"") => Ok(false),

@@ -10,7 +10,7 @@ use plugin_core::{
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
 #[repr(u8)]
-pub(super) enum HttpStage {
+pub(crate) enum CallStage {
     Waiting,
     Connecting,
     Sent,
@@ -19,9 +19,9 @@ pub(super) enum HttpStage {
     Held,
 }
 
-impl HttpStage {
+impl CallStage {
     /// Reads on from "spent ...".
-    pub(super) const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Waiting | Self::Held => "waiting for a free connection",
             Self::Connecting => "connecting to the plugin",
@@ -30,7 +30,7 @@ impl HttpStage {
         }
     }
 
-    pub(super) const fn sent(self) -> Sent {
+    pub(crate) const fn sent(self) -> Sent {
         match self {
             Self::Waiting | Self::Connecting | Self::Held => Sent::Nothing,
             Self::Sent | Self::Reading => Sent::Maybe,
@@ -43,7 +43,7 @@ impl HttpStage {
 /// When it goes because the call is cut at its limit, it tells the layer that owns the limit how far the call had come. So
 /// it must outlive the exchange: only what is withdrawn for good can be called unsent.
 #[derive(Debug)]
-pub(super) struct CallProgress {
+pub(crate) struct CallProgress {
     stage: AtomicU8,
     /// When it had its turn, where it waited in line for that; [`Instant::ZERO`] where it did not.
     turn: AtomicU64,
@@ -52,48 +52,48 @@ pub(super) struct CallProgress {
 }
 
 impl CallProgress {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
-            stage: AtomicU8::new(HttpStage::Waiting as u8),
+            stage: AtomicU8::new(CallStage::Waiting as u8),
             turn: AtomicU64::new(Instant::ZERO.as_nanos()),
             others_answered: AtomicBool::new(false),
         }
     }
 
-    pub(super) fn set(&self, stage: HttpStage) {
+    pub(crate) fn set(&self, stage: CallStage) {
         // Relaxed: one task writes and reads; the atomics are there only because a future has to be Sync to be Send.
         self.stage.store(stage as u8, Ordering::Relaxed);
     }
 
-    pub(super) fn stage(&self) -> HttpStage {
+    pub(crate) fn stage(&self) -> CallStage {
         // Relaxed: as above.
         match self.stage.load(Ordering::Relaxed) {
-            0 => HttpStage::Waiting,
-            1 => HttpStage::Connecting,
-            2 => HttpStage::Sent,
-            3 => HttpStage::Reading,
-            _ => HttpStage::Held,
+            0 => CallStage::Waiting,
+            1 => CallStage::Connecting,
+            2 => CallStage::Sent,
+            3 => CallStage::Reading,
+            _ => CallStage::Held,
         }
     }
 
     /// When it had its turn, where it waited in line for that.
-    pub(super) fn turn(&self) -> Option<Instant> {
+    pub(crate) fn turn(&self) -> Option<Instant> {
         // Relaxed: as above.
         Some(Instant::from_nanos(self.turn.load(Ordering::Relaxed))).filter(|turn| *turn != Instant::ZERO)
     }
 
     /// The present moment, for what is sent next of a call that began then: it may have waited in line since.
-    pub(super) fn sending(&self, began: Instant) -> Instant {
+    pub(crate) fn sending(&self, began: Instant) -> Instant {
         self.turn().map_or(began, |turn| turn.max(began))
     }
 
     /// The call waits in this line from now on, as long as the answer lives.
-    pub(super) fn in_line<'p>(&'p self, line: &'p Line) -> InLine<'p> {
+    pub(crate) fn in_line<'p>(&'p self, line: &'p Line) -> InLine<'p> {
         InLine { progress: self, line, place: line.join(), has_turn: false }
     }
 
     /// The plugin has the call, or is given it soon, as long as the answer lives.
-    pub(super) fn beside<'p>(&'p self, line: &'p Line) -> Beside<'p> {
+    pub(crate) fn beside<'p>(&'p self, line: &'p Line) -> Beside<'p> {
         Beside { progress: self, line, place: line.join() }
     }
 }
@@ -102,9 +102,9 @@ impl Drop for CallProgress {
     fn drop(&mut self) {
         let stage = self.stage();
         match stage {
-            HttpStage::Waiting => cut::report_in_line(stage.as_str(), false),
-            HttpStage::Held => cut::report_in_line(stage.as_str(), true),
-            HttpStage::Connecting | HttpStage::Sent | HttpStage::Reading => cut::Progress {
+            CallStage::Waiting => cut::report_in_line(stage.as_str(), false),
+            CallStage::Held => cut::report_in_line(stage.as_str(), true),
+            CallStage::Connecting | CallStage::Sent | CallStage::Reading => cut::Progress {
                 stage: Some(stage.as_str()),
                 sent: stage.sent(),
                 // The plugin had it, or was dialled for it, since then.
@@ -119,7 +119,7 @@ impl Drop for CallProgress {
 }
 
 /// A call that the plugin has, beside others.
-pub(super) struct Beside<'p> {
+pub(crate) struct Beside<'p> {
     progress: &'p CallProgress,
     line: &'p Line,
     place: Place,
@@ -127,19 +127,19 @@ pub(super) struct Beside<'p> {
 
 impl Beside<'_> {
     /// The plugin has it from now on, or goes on with it.
-    pub(super) fn begins(&mut self) {
+    pub(crate) fn begins(&mut self) {
         self.place = self.line.join();
     }
 
     /// Whether the plugin answered others since then.
-    pub(super) fn others_answered(&self) -> bool {
+    pub(crate) fn others_answered(&self) -> bool {
         self.line.has_moved(self.place)
     }
 }
 
 impl Drop for Beside<'_> {
     fn drop(&mut self) {
-        if cut::current().is_some() && self.progress.stage() >= HttpStage::Sent && self.others_answered() {
+        if cut::current().is_some() && self.progress.stage() >= CallStage::Sent && self.others_answered() {
             // Relaxed: as above.
             self.progress.others_answered.store(true, Ordering::Relaxed);
         }
@@ -147,7 +147,7 @@ impl Drop for Beside<'_> {
 }
 
 /// A call in line for a connection.
-pub(super) struct InLine<'p> {
+pub(crate) struct InLine<'p> {
     progress: &'p CallProgress,
     line: &'p Line,
     place: Place,
@@ -156,14 +156,14 @@ pub(super) struct InLine<'p> {
 
 impl InLine<'_> {
     /// It is this call's turn.
-    pub(super) fn has_turn(mut self) {
+    pub(crate) fn has_turn(mut self) {
         self.has_turn = true;
         // Relaxed: as above.
         self.progress.turn.store(clock::now().as_nanos(), Ordering::Relaxed);
     }
 
     /// It is this call's turn, and what it waited for was the plugin, unless others were answered meanwhile.
-    pub(super) fn has_turn_at_last(mut self) {
+    pub(crate) fn has_turn_at_last(mut self) {
         if self.line.has_moved(self.place) {
             return self.has_turn();
         }
@@ -174,7 +174,7 @@ impl InLine<'_> {
 impl Drop for InLine<'_> {
     fn drop(&mut self) {
         if !self.has_turn && self.line.has_moved(self.place) {
-            self.progress.set(HttpStage::Held);
+            self.progress.set(CallStage::Held);
         }
     }
 }

@@ -14,16 +14,16 @@ use super::tapped::{Tap, Tapped};
 const PER_UNIT: usize = 1024;
 
 /// A connection whose reading costs its task by the byte. When the task's budget is spent, its next read makes it yield.
-pub(super) type Paced<I, W = ()> = Tapped<I, Pace<W>>;
+pub(crate) type Paced<I, W = ()> = Tapped<I, Pace<W>>;
 
 /// Charges the task for what is read.
 #[derive(Debug)]
-pub(super) struct Pace<W> {
+pub(crate) struct Pace<W> {
     watch: W,
 }
 
 /// Hears of what is read from a connection.
-pub(super) trait ReadWatch: Unpin {
+pub(crate) trait ReadWatch: Unpin {
     /// So many bytes came; `None`: it has ended, or broken.
     fn read(&mut self, bytes: Option<NonZero<usize>>);
 }
@@ -34,14 +34,14 @@ impl ReadWatch for () {
 }
 
 impl<I> Paced<I> {
-    pub(super) fn new(inner: I) -> Self {
+    pub(crate) fn new(inner: I) -> Self {
         Self { inner, tap: Pace { watch: () } }
     }
 }
 
 impl<I, W> Paced<I, W> {
     /// Likewise, and somebody hears of what is read.
-    pub(super) fn watched(inner: I, watch: W) -> Self {
+    pub(crate) fn watched(inner: I, watch: W) -> Self {
         Self { inner, tap: Pace { watch } }
     }
 }

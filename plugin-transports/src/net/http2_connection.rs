@@ -21,14 +21,14 @@ use super::{
     liveness::Heard,
     losses::Losses,
 };
-use crate::http::body::Parts;
+use crate::net::body::Parts;
 
 /// A connection on which nothing was read for so long, while calls waited on it, gets no other call once one of them was
 /// given up. Shorter, and callers in a hurry would have a connection opened for each of them.
 const SILENCE: Duration = Duration::from_secs(1);
 
 /// The pool's end of it. It closes when the last sender is dropped.
-pub(super) struct Http2Connection {
+pub(crate) struct Http2Connection {
     sender: http2::SendRequest<Parts>,
     heard: Heard,
     quiet: Quiet,
@@ -58,7 +58,7 @@ struct KnownPeer {
 }
 
 /// A place under the pool's cap for a connection beside the one that all share, which counts as one and holds none.
-pub(super) fn place_beside(permits: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+pub(crate) fn place_beside(permits: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
     // Of two, so that one is left for that.
     let mut two = Arc::clone(permits).try_acquire_many_owned(2).ok()?;
     two.split(1)
@@ -73,7 +73,7 @@ struct Quiet {
 
 impl Http2Connection {
     /// Has the connection driven from now on.
-    pub(super) fn new(
+    pub(crate) fn new(
         sender: http2::SendRequest<Parts>,
         link: Arc<DrivenConnection>,
         heard: Heard,
@@ -97,23 +97,23 @@ impl Http2Connection {
     }
 
     /// Whether its peer takes one more call. Until it has said how many it takes, which it does at once, it gets one.
-    pub(super) fn has_room(&self) -> bool {
+    pub(crate) fn has_room(&self) -> bool {
         // SeqCst: see `Queue::join`.
         self.known.streams.load(Ordering::SeqCst) < self.known.link.max_streams().unwrap_or(1)
     }
 
     /// Whether it is full because its peer says so, and not because it says nothing yet, or that it takes no call at all.
-    pub(super) fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.known.link.max_streams().is_some_and(|max| max > 0)
     }
 
     /// Makes it count, for as long as it lives, or count no longer.
-    pub(super) fn set_place(&self, place: Option<OwnedSemaphorePermit>) {
+    pub(crate) fn set_place(&self, place: Option<OwnedSemaphorePermit>) {
         *self.known.place() = place;
     }
 
     /// The same connection, for a call that has it from `now` on.
-    pub(super) fn for_call(&mut self, now: Instant) -> Stream {
+    pub(crate) fn for_call(&mut self, now: Instant) -> Stream {
         self.known.streams.fetch_add(1, Ordering::SeqCst);
         let heard = self.heard.count();
         if heard != self.quiet.heard {
@@ -125,13 +125,13 @@ impl Http2Connection {
     }
 
     /// Whether another call may come onto it.
-    pub(super) fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         // Relaxed: who misses it is told by the connection.
         !self.sender.is_closed() && !self.known.is_left.load(Ordering::Relaxed)
     }
 
     /// For how long nobody has used it. Under the lock of the pool, without which no call takes it.
-    pub(super) fn idle(&self, now: Instant) -> Duration {
+    pub(crate) fn idle(&self, now: Instant) -> Duration {
         if Arc::strong_count(&self.known) > 1 {
             return Duration::ZERO;
         }
@@ -169,8 +169,8 @@ impl KnownPeer {
 }
 
 /// One call's end of it.
-pub(super) struct Stream {
-    pub(super) sender: http2::SendRequest<Parts>,
+pub(crate) struct Stream {
+    pub(crate) sender: http2::SendRequest<Parts>,
     heard: Heard,
     quiet: Quiet,
     known: Arc<KnownPeer>,
@@ -180,22 +180,22 @@ pub(super) struct Stream {
 
 impl Stream {
     /// An answer has begun, or it has failed.
-    pub(super) fn heard_of(&mut self) {
+    pub(crate) fn heard_of(&mut self) {
         self.waits = false;
     }
 
     /// The answer has been read to its end.
-    pub(super) fn finish(self) {
+    pub(crate) fn finish(self) {
         self.known.touch(clock::end::read());
     }
 
     /// No other call is to come onto this connection.
-    pub(super) fn leave(&self) {
+    pub(crate) fn leave(&self) {
         self.known.leave();
     }
 
     /// See [`Lease::is_told`](super::pool::Lease::is_told).
-    pub(super) fn is_told(&self, cause: &hyper::Error) -> bool {
+    pub(crate) fn is_told(&self, cause: &hyper::Error) -> bool {
         // Relaxed: any of them may be the first.
         self.known.losses.add(cause) && self.known.is_lost.swap(true, Ordering::Relaxed)
     }

@@ -15,7 +15,6 @@ use plugin_core::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::{TcpListener, TcpStream},
     sync::Semaphore,
     time::sleep,
 };
@@ -23,7 +22,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_service::Service;
 
 use super::{
-    ListenOptions,
+    Listen, ListenOptions, Peer,
     idle::{OpenConnection, ServedConnection},
     linger::{lend, linger},
     open_body::Followed,
@@ -31,11 +30,7 @@ use super::{
     streams::Streams,
     write_timeout::Patience,
 };
-use crate::http::yielding::Paced;
-
-/// The address of the other side. [`serve_http`] puts it into the extensions of every request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct PeerAddr(pub SocketAddr);
+use crate::net::yielding::Paced;
 
 /// Streams that one connection of HTTP/2 may have open.
 const MAX_STREAMS: u32 = 256;
@@ -52,12 +47,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// At most so often the log says that no connection can be accepted, which may go on for as long as the shortage.
 const TELL_EVERY: Duration = Duration::from_secs(10);
 
-/// A server that is running. Dropping it stops it too, without waiting: it accepts no more, and what is in flight ends in
+/// A server that is running, at an address such as `SocketAddr`. Dropping it stops it too, without waiting: it accepts no more, and what is in flight ends in
 /// the background.
 #[derive(Debug)]
 #[must_use = "a server stops when this is dropped"]
-pub struct Serving {
-    address: SocketAddr,
+pub struct Serving<A = SocketAddr> {
+    address: A,
     stop: StopSignal,
     connections: TaskTracker,
 }
@@ -70,16 +65,17 @@ struct StopSignal {
     cut: CancellationToken,
 }
 
-/// Serves any service for `http::Request`, such as a [`PluginServer`](super::PluginServer) or an `axum::Router`, over
-/// HTTP/1.1 and HTTP/2. Its requests have a [`PeerAddr`] in their extensions.
+/// Serves any service for `http::Request`, such as a plugin's or an `axum::Router`, over HTTP/1.1 and HTTP/2. What the listener
+/// knows of the other side, as a [`PeerAddr`](super::PeerAddr), is in the extensions of each request.
 ///
 /// It must be called within a tokio runtime.
 ///
 /// # Errors
 ///
 /// When the listener does not know its own address.
-pub fn serve_http<S, B>(service: S, listener: TcpListener, options: ListenOptions) -> io::Result<Serving>
+pub fn serve_http<S, B, L>(service: S, listener: L, options: ListenOptions) -> io::Result<Serving<L::Addr>>
 where
+    L: Listen,
     S: Service<Request<Incoming>, Response = Response<B>, Error: Into<BoxError>, Future: Send> + Clone + Send + 'static,
     B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
 {
@@ -89,11 +85,14 @@ where
     Ok(Serving { address, stop, connections })
 }
 
-impl Serving {
+impl<A> Serving<A> {
     /// Where it listens. With port 0 asked for, this has the one that was given.
     #[must_use]
-    pub fn local_addr(&self) -> SocketAddr {
-        self.address
+    pub fn local_addr(&self) -> A
+    where
+        A: Clone,
+    {
+        self.address.clone()
     }
 
     /// Stops: accepts no more, lets what is in flight end, and cuts it off when `grace` has passed. A connection that has sent
@@ -116,14 +115,15 @@ impl Serving {
     }
 }
 
-impl Drop for Serving {
+impl<A> Drop for Serving<A> {
     fn drop(&mut self) {
         self.stop.gentle.cancel();
     }
 }
 
-async fn accept<S, B>(service: S, listener: TcpListener, options: ListenOptions, stop: StopSignal, tasks: TaskTracker)
+async fn accept<S, B, L>(service: S, listener: L, options: ListenOptions, stop: StopSignal, tasks: TaskTracker)
 where
+    L: Listen,
     S: Service<Request<Incoming>, Response = Response<B>, Error: Into<BoxError>, Future: Send> + Clone + Send + 'static,
     B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
 {
@@ -157,8 +157,8 @@ where
                     (service.clone(), Arc::clone(&options), stop.clone(), open.enter());
                 tasks.spawn(async move {
                     let _place = place;
-                    if let Err(error) = connection(service, stream, peer, known, &options, &stop).await {
-                        tracing::debug!(%peer, %error, "a connection ended early");
+                    if let Err(error) = connection(service, stream, &peer, known, &options, &stop).await {
+                        tracing::debug!(?peer, %error, "a connection ended early");
                     }
                 });
             }
@@ -181,10 +181,10 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
 
-async fn connection<S, B>(
+async fn connection<S, B, I>(
     service: S,
-    stream: TcpStream,
-    peer: SocketAddr,
+    stream: I,
+    peer: &impl Peer,
     known: ServedConnection,
     options: &ListenOptions,
     stop: &StopSignal,
@@ -192,8 +192,8 @@ async fn connection<S, B>(
 where
     S: Service<Request<Incoming>, Response = Response<B>, Error: Into<BoxError>, Future: Send> + Clone + Send + 'static,
     B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    stream.set_nodelay(true)?;
     #[cfg(feature = "tls")]
     if let Some(tls) = &options.tls {
         let acceptor = tokio_rustls::TlsAcceptor::from(Arc::clone(tls.get_ref()));
@@ -210,7 +210,7 @@ where
 async fn drive<S, B, I>(
     service: S,
     stream: I,
-    peer: SocketAddr,
+    peer: &impl Peer,
     known: ServedConnection,
     options: &ListenOptions,
     stop: &StopSignal,
@@ -232,14 +232,14 @@ where
     let known = Arc::new(known);
     let (stream, comes_back) = lend(Impatient::new(Paced::new(stream), patience.clone(), known.stalled()));
     let io = TokioIo::new(stream);
-    let of_requests = Arc::clone(&known);
+    let (of_requests, told) = (Arc::clone(&known), peer.clone());
     let service = service_fn(move |mut request: Request<Incoming>| {
         let (busy, version) = (of_requests.begin(), request.version());
         // Over HTTP/2 a stream that is not read to its end is reset, and nothing else with it.
         if version < Version::HTTP_2 && !request.body().is_end_stream() {
             of_requests.has_a_body();
         }
-        request.extensions_mut().insert(PeerAddr(peer));
+        told.tell(request.extensions_mut());
         let mut service = service.clone();
         async move {
             poll_fn(|cx| service.poll_ready(cx)).await?;

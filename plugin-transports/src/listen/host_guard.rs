@@ -11,11 +11,11 @@ use plugin_core::{Code, PluginError, Sent};
 
 /// Refuses requests that a page of another site has made a browser send, and those for a name that is none of the listener's.
 ///
-/// [`serve`](super::serve) has one of its own. It is here for other services that [`serve_http`](super::serve_http) serves.
+/// What serves a plugin has one of its own. It is here for other services that [`serve_http`](super::serve_http) serves.
 ///
 /// ```
 /// use http::Request;
-/// use plugin_transports::http::HostGuard;
+/// use plugin_transports::listen::HostGuard;
 ///
 /// let guard = HostGuard::new([127, 0, 0, 1].into());
 /// let post = |name: &str, value: &str| Request::post("/").header("host", "localhost").header(name, value).body(());

@@ -5,10 +5,8 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use plugin_core::PluginError;
+use plugin_core::{BoxFuture, PluginError};
 use tokio_util::sync::CancellationToken;
-
-use super::pool::Pool;
 
 /// Whether a plugin can be reached, for who waits until it can be. It keeps neither the plugin nor its connections.
 ///
@@ -27,20 +25,29 @@ use super::pool::Pool;
 /// ```
 #[derive(Clone)]
 pub struct Reach {
-    pool: Weak<Pool>,
+    peer: Weak<dyn Reachable>,
     closing: CancellationToken,
 }
 
+/// What knows whether a peer can be reached.
+pub(crate) trait Reachable: Send + Sync {
+    /// See [`Reach::is_lost`].
+    fn is_lost(&self) -> bool;
+
+    /// See [`Reach::connect`].
+    fn connect(self: Arc<Self>) -> BoxFuture<Result<(), PluginError>>;
+}
+
 impl Reach {
-    pub(super) fn new(pool: &Arc<Pool>, closing: &CancellationToken) -> Self {
-        Self { pool: Arc::downgrade(pool), closing: closing.clone() }
+    pub(crate) fn new(peer: &Arc<dyn Reachable>, closing: &CancellationToken) -> Self {
+        Self { peer: Arc::downgrade(peer), closing: closing.clone() }
     }
 
     /// Whether the latest try of a connection has failed, whoever made it, a call or [`connect`](Self::connect); or whether a
     /// connection ended with a call on it, and nothing was answered since.
     #[must_use]
     pub fn is_lost(&self) -> bool {
-        self.pool.upgrade().is_some_and(|pool| pool.is_lost())
+        self.peer.upgrade().is_some_and(|peer| peer.is_lost())
     }
 
     /// Makes a connection, TLS included, and closes it: nothing is sent on it. It counts as none of `max_connections`, and takes
@@ -50,8 +57,8 @@ impl Reach {
     ///
     /// `PLUGIN_1205` when none can be made, or the plugin is gone.
     pub async fn connect(&self) -> Result<(), PluginError> {
-        match self.pool.upgrade() {
-            Some(pool) => pool.connector().connect(&Arc::default()).await.map(drop),
+        match self.peer.upgrade() {
+            Some(peer) => peer.connect().await,
             None => Err(PluginError::connection("the plugin is gone", plugin_core::Sent::Nothing)),
         }
     }

@@ -16,28 +16,28 @@ use hyper::{
 };
 use tokio::sync::Notify;
 
-use crate::http::body::Parts;
+use crate::net::body::Parts;
 
 /// What stands for the number of streams until the peer has told one. A number is 32 bits on the wire, and none is
 /// `usize::MAX`.
-pub(super) const UNTOLD: usize = usize::MAX - 1;
+pub(crate) const UNTOLD: usize = usize::MAX - 1;
 
 /// Those who wait for a stream, and what wakes the first of them to look again.
 #[derive(Debug, Default)]
-pub(super) struct Queue {
+pub(crate) struct Queue {
     waiting: AtomicUsize,
     changed: Notify,
 }
 
 /// A call that waits, for as long as this lives.
-pub(super) struct Waiter<'q>(&'q Queue);
+pub(crate) struct Waiter<'q>(&'q Queue);
 
 impl Queue {
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.waiting.load(Ordering::SeqCst) == 0
     }
 
-    pub(super) fn join(&self) -> Waiter<'_> {
+    pub(crate) fn join(&self) -> Waiter<'_> {
         // SeqCst: who waits looks for a stream after this, and who gives one back looks for who waits. One of them sees the
         // other.
         self.waiting.fetch_add(1, Ordering::SeqCst);
@@ -45,14 +45,14 @@ impl Queue {
     }
 
     /// There may be a stream now. While nobody waits, that costs a look at a word that nobody writes.
-    pub(super) fn tell(&self) {
+    pub(crate) fn tell(&self) {
         if !self.is_empty() {
             self.changed.notify_one();
         }
     }
 
     /// Resolves when something was told since this did so last. For one at a time.
-    pub(super) async fn changed(&self) {
+    pub(crate) async fn changed(&self) {
         self.changed.notified().await;
     }
 }
@@ -64,7 +64,7 @@ impl Drop for Waiter<'_> {
 }
 
 /// A connection as hyper has it, whatever carries it.
-pub(super) trait Driven: Future<Output = hyper::Result<()>> + Send {
+pub(crate) trait Driven: Future<Output = hyper::Result<()>> + Send {
     /// How many streams its peer allows, as it said last.
     fn max_streams(&self) -> usize;
 }
@@ -79,19 +79,19 @@ where
 }
 
 /// A connection that is being driven, and can be asked.
-pub(super) struct DrivenConnection {
+pub(crate) struct DrivenConnection {
     /// Gone when it has ended.
     driven: Mutex<Option<Pin<Box<dyn Driven>>>>,
     max_streams: AtomicUsize,
 }
 
 impl DrivenConnection {
-    pub(super) fn new(connection: impl Driven + 'static) -> Arc<Self> {
+    pub(crate) fn new(connection: impl Driven + 'static) -> Arc<Self> {
         Arc::new(Self { driven: Mutex::new(Some(Box::pin(connection))), max_streams: AtomicUsize::new(UNTOLD) })
     }
 
     /// How many streams its peer allows at once; `None` until it has told that.
-    pub(super) fn max_streams(&self) -> Option<usize> {
+    pub(crate) fn max_streams(&self) -> Option<usize> {
         let driven = match self.driven.try_lock() {
             Ok(driven) => Some(driven),
             Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
@@ -127,9 +127,9 @@ impl DrivenConnection {
 }
 
 /// Drives a connection to its end.
-pub(super) struct Driving {
-    pub(super) link: Arc<DrivenConnection>,
-    pub(super) queue: Arc<Queue>,
+pub(crate) struct Driving {
+    pub(crate) link: Arc<DrivenConnection>,
+    pub(crate) queue: Arc<Queue>,
 }
 
 impl Future for Driving {
@@ -152,7 +152,7 @@ impl Drop for Driving {
 /// Runs what belongs to a connection. It is in there that the peer's settings are read, and no driver hears of that: so who
 /// waits for a stream is told after each step.
 #[derive(Clone)]
-pub(super) struct Telling(pub(super) Arc<Queue>);
+pub(crate) struct Telling(pub(crate) Arc<Queue>);
 
 impl<F> Executor<F> for Telling
 where

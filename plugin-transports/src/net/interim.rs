@@ -4,21 +4,21 @@ use std::{error::Error, fmt, io, task::Context};
 
 use plugin_core::{Code, PluginError, Sent};
 
-use crate::http::tapped::{Tap, Tapped};
+use crate::net::tapped::{Tap, Tapped};
 
 /// What a plugin may send of interim answers to one request. hyper reads over them for as long as they come.
 const MAX_INTERIM: usize = 64 << 10;
 
 /// A plugin's side of a connection of HTTP/1.1: reading ends with [`TooMany`] when interim answers do not end.
-pub(super) type BoundedInterim<I> = Tapped<I, FinalAnswer>;
+pub(crate) type BoundedInterim<I> = Tapped<I, FinalAnswer>;
 
 /// The plugin sent interim answers and no final one.
 #[derive(Debug)]
-pub(super) struct TooMany;
+pub(crate) struct TooMany;
 
 impl TooMany {
     /// The error of the call, when this is what ended its connection.
-    pub(super) fn behind(error: &hyper::Error) -> Option<PluginError> {
+    pub(crate) fn behind(error: &hyper::Error) -> Option<PluginError> {
         let mut source = error.source();
         while let Some(cause) = source {
             let inner = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
@@ -40,14 +40,14 @@ impl fmt::Display for TooMany {
 impl Error for TooMany {}
 
 impl<I> BoundedInterim<I> {
-    pub(super) fn new(inner: I) -> Self {
+    pub(crate) fn new(inner: I) -> Self {
         Self { inner, tap: FinalAnswer::default() }
     }
 }
 
 /// How far the answer to the request that was written last has come.
 #[derive(Debug, Default)]
-pub(super) struct FinalAnswer {
+pub(crate) struct FinalAnswer {
     place: ParsePlace,
     /// Bytes of interim answers so far.
     interim: usize,

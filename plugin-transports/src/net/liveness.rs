@@ -12,17 +12,18 @@ use std::{
 
 use plugin_core::clock::{self, Instant};
 
-use crate::{dial::Dialer, http::yielding::ReadWatch};
+use super::yielding::ReadWatch;
+use crate::dial::Dialer;
 
 /// As long as an address has before the next one is tried: one that was left alone for less has told nothing.
 const START: Duration = Duration::from_millis(250);
 
 /// Counts how often something was read from a connection.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Heard(Arc<AtomicU64>);
+pub(crate) struct Heard(Arc<AtomicU64>);
 
 impl Heard {
-    pub(super) fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         // Relaxed: who reads it compares it with what it was.
         self.0.load(Ordering::Relaxed)
     }
@@ -30,21 +31,27 @@ impl Heard {
 
 /// Listens to a connection for as long as it is there. An address that takes connections and says nothing on them, as that of a
 /// proxy does whose backend is gone, is as dead as one that takes none: the next connection begins with another.
-pub(super) struct Ear {
+pub(crate) struct Ear {
     heard: Heard,
-    dialer: Arc<Dialer>,
-    address: SocketAddr,
+    /// The address, and who remembers it; none of a Unix socket.
+    place: Option<(Arc<Dialer>, SocketAddr)>,
     since: Instant,
     has_ended: bool,
 }
 
 impl Ear {
-    pub(super) fn new(dialer: &Arc<Dialer>, address: SocketAddr) -> Self {
-        let dialer = Arc::clone(dialer);
-        Self { heard: Heard::default(), dialer, address, since: clock::now(), has_ended: false }
+    pub(crate) fn new(dialer: &Arc<Dialer>, address: SocketAddr) -> Self {
+        let mut ear = Self::of_socket();
+        ear.place = Some((Arc::clone(dialer), address));
+        ear
     }
 
-    pub(super) fn heard(&self) -> Heard {
+    /// Of a connection to a Unix socket, which has one address.
+    pub(crate) fn of_socket() -> Self {
+        Self { heard: Heard::default(), place: None, since: clock::now(), has_ended: false }
+    }
+
+    pub(crate) fn heard(&self) -> Heard {
         self.heard.clone()
     }
 }
@@ -56,16 +63,20 @@ impl ReadWatch for Ear {
             return;
         }
         // Relaxed: see `count`.
-        if self.heard.0.fetch_add(1, Ordering::Relaxed) == 0 {
-            self.dialer.heard_from(self.address);
+        let is_first = self.heard.0.fetch_add(1, Ordering::Relaxed) == 0;
+        if let Some((dialer, address)) = self.place.as_ref().filter(|_| is_first) {
+            dialer.heard_from(*address);
         }
     }
 }
 
 impl Drop for Ear {
     fn drop(&mut self) {
-        if self.heard.count() == 0 && (self.has_ended || self.since.elapsed() >= START) {
-            self.dialer.heard_nothing_from(self.address);
+        if let Some((dialer, address)) = &self.place
+            && self.heard.count() == 0
+            && (self.has_ended || self.since.elapsed() >= START)
+        {
+            dialer.heard_nothing_from(*address);
         }
     }
 }

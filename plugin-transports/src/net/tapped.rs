@@ -10,13 +10,13 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// A connection that tells its tap of each read and each write.
 #[derive(Debug)]
-pub(super) struct Tapped<I, T> {
-    pub(super) inner: I,
-    pub(super) tap: T,
+pub(crate) struct Tapped<I, T> {
+    pub(crate) inner: I,
+    pub(crate) tap: T,
 }
 
 /// Hears of what moves on a connection, and may break it.
-pub(super) trait Tap: Unpin {
+pub(crate) trait Tap: Unpin {
     /// It was read into so much room: what came, or why nothing did.
     fn read(&mut self, cx: &mut Context<'_>, room: usize, came: io::Result<&[u8]>) -> io::Result<()>;
 

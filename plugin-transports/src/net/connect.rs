@@ -2,7 +2,7 @@
 
 use std::{
     future::Future,
-    net::SocketAddr,
+    io,
     pin::Pin,
     sync::{
         Arc,
@@ -13,21 +13,28 @@ use std::{
 
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use plugin_core::{BoxError, PluginError, Sent, deadline::within, rounded};
+use plugin_core::{BoxError, BoxFuture, PluginError, Sent, deadline::within, rounded};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
 };
 
 use super::{
-    HttpConfig, HttpVersion,
+    body::Parts,
     driven::{DrivenConnection, Queue, Telling, UNTOLD},
+    endpoint::{Endpoint, Place},
     interim::BoundedInterim,
     liveness::{Ear, Heard},
+    socket,
+    socket_path::SocketPath,
+    version::HttpVersion,
+    yielding::Paced,
 };
+#[cfg(feature = "tls")]
+use crate::tls::ClientTls;
 use crate::{
-    dial::{DialError, Dialer, Dialing},
-    http::{body::Parts, endpoint::Endpoint, yielding::Paced},
+    connection::ConnectionConfig,
+    dial::{DialError, Dialer, Dialing, Resolver},
 };
 
 /// Over HTTP/2, an idle peer is asked whether it is still there while calls are in flight.
@@ -39,63 +46,109 @@ const ASK_AFTER: Duration = Duration::from_secs(60);
 /// The longest head of an answer, and the longest trailers.
 const MAX_HEAD: usize = 64 << 10;
 
-pub(super) type ConnectionTask = Pin<Box<dyn Future<Output = ()> + Send>>;
+pub(crate) type ConnectionTask = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// A connection, and the future that must be polled for it to live.
-pub(super) enum Opened {
+pub(crate) enum Opened {
     Http1(http1::SendRequest<Parts>, ConnectionTask),
     /// And what counts what is read from it.
     Http2(http2::SendRequest<Parts>, Arc<DrivenConnection>, Heard),
 }
 
-pub(super) struct Connector {
-    dialer: Arc<Dialer>,
+/// What is to be known of a peer besides where it is.
+pub(crate) struct PeerConfig<'c> {
+    pub(crate) connection: &'c ConnectionConfig,
+    pub(crate) version: HttpVersion,
+    pub(crate) resolver: &'c Resolver,
+    /// Its certificate is checked by these.
+    #[cfg(feature = "tls")]
+    pub(crate) tls: &'c dyn Fn() -> Result<ClientTls, PluginError>,
+}
+
+pub(crate) struct Connector {
+    target: Target,
     origin: String,
     timeout: Duration,
     version: HttpVersion,
     #[cfg(feature = "tls")]
     tls: Option<Tls>,
+    greeting: Option<Greeting>,
     /// The latest try has failed.
     is_lost: AtomicBool,
 }
 
+/// What is said on a new connection of HTTP/2 before any call is sent on it.
+pub(crate) type Greeting = Arc<dyn Fn(http2::SendRequest<Parts>) -> BoxFuture<Result<(), PluginError>> + Send + Sync>;
+
+/// Where connections go.
+enum Target {
+    Name(Arc<Dialer>),
+    Socket(SocketPath),
+}
+
 #[cfg(feature = "tls")]
 struct Tls {
-    connector: tokio_rustls::TlsConnector,
+    client: ClientTls,
     name: rustls_pki_types::ServerName<'static>,
 }
 
 impl Connector {
-    /// Reads the files of TLS, where the endpoint's scheme is `https`.
-    pub(super) fn new(config: &HttpConfig, endpoint: &Endpoint) -> Result<Self, PluginError> {
-        let dialer = Dialer::new(&endpoint.host, endpoint.port)
-            .with_resolver(config.resolver.clone())
-            .with_keep_alive(config.connection.keep_alive().then_some(ASK_AFTER));
-        Self::over(Arc::new(dialer), config, endpoint)
+    /// Reads the files of TLS, where the endpoint has it.
+    pub(crate) fn new(peer: &PeerConfig<'_>, endpoint: &Endpoint) -> Result<Self, PluginError> {
+        let target = match &endpoint.place {
+            Place::Host { host, port } => Target::Name(Arc::new(
+                Dialer::new(host, *port)
+                    .with_resolver(peer.resolver.clone())
+                    .with_keep_alive(peer.connection.keep_alive().then_some(ASK_AFTER)),
+            )),
+            Place::Socket(socket) => Target::Socket(socket.clone()),
+        };
+        Self::over(target, peer, endpoint)
     }
 
-    /// Likewise, for another endpoint: where it has the same origin, the two know the same of its addresses.
-    pub(super) fn beside(&self, config: &HttpConfig, endpoint: &Endpoint) -> Result<Self, PluginError> {
-        match endpoint.same_origin(&config.endpoint) {
-            true => Self::over(Arc::clone(&self.dialer), config, endpoint),
-            false => Self::new(config, endpoint),
+    /// Likewise, for another endpoint: where it has the same origin as that of this one, the two know the same of its addresses.
+    pub(crate) fn beside(&self, peer: &PeerConfig<'_>, own: &Endpoint, other: &Endpoint) -> Result<Self, PluginError> {
+        match &self.target {
+            Target::Name(dialer) if own.same_origin(other) => Self::over(Target::Name(Arc::clone(dialer)), peer, other),
+            _ => Self::new(peer, other),
         }
     }
 
-    fn over(dialer: Arc<Dialer>, config: &HttpConfig, endpoint: &Endpoint) -> Result<Self, PluginError> {
+    fn over(target: Target, peer: &PeerConfig<'_>, endpoint: &Endpoint) -> Result<Self, PluginError> {
         Ok(Self {
-            dialer,
+            target,
             origin: endpoint.origin(),
-            timeout: config.connection.connection_timeout(),
-            version: config.version,
+            timeout: peer.connection.connection_timeout(),
+            version: peer.version,
             #[cfg(feature = "tls")]
-            tls: endpoint.tls.then(|| Tls::new(config, endpoint)).transpose()?,
+            tls: endpoint.tls.then(|| Tls::new(peer, endpoint)).transpose()?,
+            greeting: None,
             is_lost: AtomicBool::new(false),
         })
     }
 
+    /// Says this on each new connection of HTTP/2, before any call is sent on it: one on which it fails is given up.
+    pub(crate) fn with_greeting(mut self, greeting: Option<Greeting>) -> Self {
+        self.greeting = greeting;
+        self
+    }
+
+    /// Says what is to be said on a new connection, within a time of its own that is as long as that for connecting.
+    pub(crate) async fn greet(&self, sender: &http2::SendRequest<Parts>) -> Result<(), PluginError> {
+        let Some(greeting) = &self.greeting else { return Ok(()) };
+        let greeted = within(self.timeout, greeting(sender.clone())).await.unwrap_or_else(|| {
+            let (origin, timeout) = (&self.origin, rounded(self.timeout));
+            Err(PluginError::connection(format!("{origin} did not answer `init` within {timeout}"), Sent::Nothing))
+        });
+        if greeted.is_err() {
+            // Relaxed: see `connect`.
+            self.is_lost.store(true, Ordering::Relaxed);
+        }
+        greeted
+    }
+
     /// Whether a connection may turn out to speak HTTP/2.
-    pub(super) fn may_be_http2(&self) -> bool {
+    pub(crate) fn may_be_http2(&self) -> bool {
         match self.version {
             HttpVersion::Http1 => false,
             HttpVersion::Http2 => true,
@@ -112,7 +165,7 @@ impl Connector {
     /// then says nothing is as dead as one that takes none.
     ///
     /// Those in the queue are told when there may be another stream on it.
-    pub(super) async fn connect(&self, queue: &Arc<Queue>) -> Result<Opened, PluginError> {
+    pub(crate) async fn connect(&self, queue: &Arc<Queue>) -> Result<Opened, PluginError> {
         let opened = self.open(queue).await;
         // Relaxed: of two that end at once either is the latest. Who is told of a failure knows it from the error.
         if self.is_lost() != opened.is_err() {
@@ -122,17 +175,32 @@ impl Connector {
     }
 
     /// Whether the latest try of a connection has failed.
-    pub(super) fn is_lost(&self) -> bool {
+    pub(crate) fn is_lost(&self) -> bool {
         // Relaxed: see `connect`.
         self.is_lost.load(Ordering::Relaxed)
     }
 
     async fn open(&self, queue: &Arc<Queue>) -> Result<Opened, PluginError> {
-        let mut dialing = Dialing::begin(&self.dialer, self.timeout);
+        match &self.target {
+            Target::Name(dialer) => self.dial(dialer, queue).await,
+            Target::Socket(socket) => self.open_socket(socket, queue).await,
+        }
+    }
+
+    async fn open_socket(&self, socket: &SocketPath, queue: &Arc<Queue>) -> Result<Opened, PluginError> {
+        let queue = (self.version == HttpVersion::Http2).then_some(queue);
+        socket::open(socket, self.timeout, async |stream| {
+            self.shake_hands(stream, Ear::of_socket(), queue).await.map_err(|unfit| io::Error::other(unfit.error))
+        })
+        .await
+    }
+
+    async fn dial(&self, dialer: &Arc<Dialer>, queue: &Arc<Queue>) -> Result<Opened, PluginError> {
+        let mut dialing = Dialing::begin(dialer, self.timeout);
         loop {
             let (stream, address) = dialing.next().await.map_err(|error| self.fault(error))?;
             let share = dialing.share();
-            match within(share, self.set_up(stream, address, queue)).await {
+            match within(share, self.set_up(stream, Ear::new(dialer, address), queue)).await {
                 Some(Ok(opened)) => {
                     dialing.taken();
                     return Ok(opened);
@@ -147,25 +215,25 @@ impl Connector {
         }
     }
 
-    async fn set_up(&self, stream: TcpStream, address: SocketAddr, queue: &Arc<Queue>) -> Result<Opened, Unfit> {
+    async fn set_up(&self, stream: TcpStream, ear: Ear, queue: &Arc<Queue>) -> Result<Opened, Unfit> {
         #[cfg(feature = "tls")]
         if let Some(tls) = &self.tls {
-            let stream = tls.connector.connect(tls.name.clone(), stream).await.map_err(Unfit::tls)?;
+            let connector = tokio_rustls::TlsConnector::from(Arc::clone(tls.client.get_ref()));
+            let stream = connector.connect(tls.name.clone(), stream).await.map_err(Unfit::tls)?;
             let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
             if self.version == HttpVersion::Http2 && !http2 {
                 return Err(Unfit { error: "it does not speak HTTP/2 (ALPN)".into(), permanent: true });
             }
-            return self.shake_hands(stream, address, http2.then_some(queue)).await;
+            return self.shake_hands(stream, ear, http2.then_some(queue)).await;
         }
-        self.shake_hands(stream, address, (self.version == HttpVersion::Http2).then_some(queue)).await
+        self.shake_hands(stream, ear, (self.version == HttpVersion::Http2).then_some(queue)).await
     }
 
     /// Over HTTP/2 where there is a queue.
-    async fn shake_hands<I>(&self, stream: I, address: SocketAddr, queue: Option<&Arc<Queue>>) -> Result<Opened, Unfit>
+    async fn shake_hands<I>(&self, stream: I, ear: Ear, queue: Option<&Arc<Queue>>) -> Result<Opened, Unfit>
     where
         I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let ear = Ear::new(&self.dialer, address);
         let heard = ear.heard();
         let stream = Paced::watched(stream, ear);
         // A connection's own error also reaches the call that is on it, which tells it better.
@@ -218,19 +286,18 @@ impl Unfit {
 
 #[cfg(feature = "tls")]
 impl Tls {
-    fn new(config: &HttpConfig, endpoint: &Endpoint) -> Result<Self, PluginError> {
-        let settings = config.credentials.files().tls().unwrap_or_default().with_min_version(config.min_version);
-        let protocols: &[&[u8]] = match config.version {
+    fn new(peer: &PeerConfig<'_>, endpoint: &Endpoint) -> Result<Self, PluginError> {
+        let protocols: &[&[u8]] = match peer.version {
             HttpVersion::Http1 => &[b"http/1.1"],
             HttpVersion::Http2 => &[b"h2"],
             // One call per connection is HTTP/1.1's way.
-            HttpVersion::Auto if !config.connection.keep_alive() => &[b"http/1.1"],
+            HttpVersion::Auto if !peer.connection.keep_alive() => &[b"http/1.1"],
             HttpVersion::Auto => &[b"h2", b"http/1.1"],
         };
-        let tls = settings.build()?.with_protocols(protocols);
-        let name = rustls_pki_types::ServerName::try_from(endpoint.host.clone()).map_err(|error| {
+        let client = (peer.tls)()?.with_protocols(protocols);
+        let name = rustls_pki_types::ServerName::try_from(endpoint.host().to_owned()).map_err(|error| {
             PluginError::connection("the host cannot be in a certificate", Sent::Nothing).with_source(error)
         })?;
-        Ok(Self { connector: Arc::clone(tls.get_ref()).into(), name })
+        Ok(Self { client, name })
     }
 }

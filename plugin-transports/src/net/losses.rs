@@ -15,7 +15,7 @@ use super::interim::TooMany;
 
 /// Whether the last that was heard of a plugin is that a connection to it ended: as when its process has died.
 #[derive(Default)]
-pub(super) struct Losses {
+pub(crate) struct Losses {
     line: Arc<Line>,
     /// What the plugin had answered when the last connection ended.
     last: Mutex<Option<Place>>,
@@ -23,21 +23,26 @@ pub(super) struct Losses {
 
 impl Losses {
     /// `line` counts what the plugin answers.
-    pub(super) fn new(line: &Arc<Line>) -> Arc<Self> {
+    pub(crate) fn new(line: &Arc<Line>) -> Arc<Self> {
         Arc::new(Self { line: Arc::clone(line), last: Mutex::default() })
     }
 
     /// A call was lost to this. Whether that is because its connection ended.
-    pub(super) fn add(&self, cause: &hyper::Error) -> bool {
+    pub(crate) fn add(&self, cause: &hyper::Error) -> bool {
         let is_of_connection = is_of_connection(cause);
         if is_of_connection {
-            *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.line.join());
+            self.ended();
         }
         is_of_connection
     }
 
+    /// A connection ended with a call on it.
+    pub(crate) fn ended(&self) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.line.join());
+    }
+
     /// Whether nothing was answered since.
-    pub(super) fn is_latest(&self) -> bool {
+    pub(crate) fn is_latest(&self) -> bool {
         let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
         last.is_some_and(|place| !self.line.has_moved(place))
     }

@@ -22,7 +22,7 @@ pub struct Parts {
 const JOIN_UP_TO: usize = 16 * 1024;
 
 impl Parts {
-    pub(super) fn around(before: &'static [u8], payload: Bytes, behind: Vec<u8>) -> Self {
+    pub(crate) fn around(before: &'static [u8], payload: Bytes, behind: Vec<u8>) -> Self {
         let length = before.len() + payload.len() + behind.len();
         if length > JOIN_UP_TO {
             return Self { parts: [Bytes::from_static(before), payload, behind.into()] };
@@ -65,7 +65,7 @@ impl Body for Parts {
 
 /// Why a body was not read to its end.
 #[derive(Debug)]
-pub(super) enum Unread<E> {
+pub(crate) enum Unread<E> {
     /// It is longer than the bound.
     TooLarge,
     /// It broke off.
@@ -77,7 +77,7 @@ pub(super) enum Unread<E> {
 /// Reads a body that may have at most `max` bytes, after decompression where `gzip` says so.
 ///
 /// What comes in one piece, as most do, is not copied.
-pub(super) async fn read<B: Body>(body: B, max: usize, gzip: bool) -> Result<Bytes, Unread<B::Error>> {
+pub(crate) async fn read<B: Body>(body: B, max: usize, gzip: bool) -> Result<Bytes, Unread<B::Error>> {
     let lower = body.size_hint().lower();
     if lower > max as u64 {
         return Err(Unread::TooLarge);

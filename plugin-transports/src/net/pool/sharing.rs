@@ -19,10 +19,11 @@ use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 use super::{
     super::{
         connect::Opened,
+        exclusive::closed,
         http2_connection::{Http2Connection, Stream, place_beside},
-        progress::{CallProgress, HttpStage},
+        progress::{CallProgress, CallStage},
     },
-    Lease, Pool, PoolState, closed,
+    Lease, Pool, PoolState,
 };
 
 /// How long after a connection could not be opened beside others the next is tried.
@@ -30,7 +31,7 @@ const TRY_AGAIN: Duration = Duration::from_secs(1);
 
 impl PoolState {
     /// Keeps the connections that are of use.
-    pub(super) fn keep(&mut self, is_of_use: &mut dyn FnMut(&Http2Connection) -> bool) {
+    pub(crate) fn keep(&mut self, is_of_use: &mut dyn FnMut(&Http2Connection) -> bool) {
         let before = self.shared.len();
         self.shared.retain(|shared| is_of_use(shared));
         if self.shared.len() < before
@@ -44,7 +45,7 @@ impl PoolState {
 impl Pool {
     /// A stream of a connection that is there, or is opened for it, in turn. `None` where connections are to be opened side by
     /// side. Dropping the future gives up the place in line.
-    pub(super) async fn share(
+    pub(crate) async fn share(
         self: &Arc<Self>,
         now: Instant,
         progress: &CallProgress,
@@ -64,8 +65,8 @@ impl Pool {
         // A wait for calls that are on the connections is not the plugin's; a wait for a connection is, as long as it answers
         // nobody.
         let was_shared = self.is_shared();
-        let mut place = Some(progress.in_line(&self.line));
-        progress.set(if was_shared { HttpStage::Waiting } else { HttpStage::Connecting });
+        let mut place = Some(progress.in_line(self.line()));
+        progress.set(if was_shared { CallStage::Waiting } else { CallStage::Connecting });
         let turn = OpeningTurn { pool: self, _lock: self.turn.lock().await, is_of_use: true };
         loop {
             // Looked at again: what the one before has found out is what this one waited for.
@@ -78,18 +79,18 @@ impl Pool {
             if let Some(stream) = stream {
                 return Ok(Some(Lease::Shared(stream)));
             }
-            if self.permits.is_closed() {
+            if self.own.is_closed() {
                 return Err(closed());
             }
             if self.speaks_http1() || self.in_vain.load(Ordering::Relaxed) != in_vain {
                 return Ok(None);
             }
             if !self.is_shared() {
-                let permit = self.permit(progress).await?;
-                progress.set(HttpStage::Connecting);
+                let permit = self.own.permit(progress).await?;
+                progress.set(CallStage::Connecting);
                 return turn.take(self.open(permit)).await.map(Some);
             }
-            progress.set(HttpStage::Waiting);
+            progress.set(CallStage::Waiting);
             match self.open_beside() {
                 // It is only looked at again.
                 Some(again) => drop(timeout(again, self.queue.changed()).await),
@@ -121,25 +122,31 @@ impl Pool {
         if !again.is_zero() {
             return Some(again);
         }
-        let place = place_beside(&self.permits)?;
+        let place = place_beside(self.own.permits())?;
         let (pool, connector, queue) = (Arc::downgrade(self), Arc::clone(&self.connector), Arc::clone(&self.queue));
         let opening = tokio::spawn(async move {
             let opened = connector.connect(&queue).await;
-            if let Some(pool) = pool.upgrade() {
-                pool.opened_beside(opened, place);
-            }
+            let Some(pool) = pool.upgrade() else { return };
+            pool.opened_beside(pool.greeted(opened).await, place);
         });
         state.beside.opening = Some(opening.abort_handle());
         None
     }
 
+    /// A connection on which the peer has been told what it is to know before any call.
+    async fn greeted(&self, opened: Result<Opened, PluginError>) -> Option<Http2Connection> {
+        let Ok(Opened::Http2(sender, link, heard)) = opened else { return None };
+        let greeting = sender.clone();
+        let shared = Http2Connection::new(sender, link, heard, &self.queue, self.own.permits(), &self.losses);
+        self.connector.greet(&greeting).await.ok().map(|()| shared)
+    }
+
     /// One that could not be opened is nobody's failure: who waits has a connection, and is served when it has room.
-    fn opened_beside(self: &Arc<Self>, opened: Result<Opened, PluginError>, place: OwnedSemaphorePermit) {
+    fn opened_beside(self: &Arc<Self>, opened: Option<Http2Connection>, place: OwnedSemaphorePermit) {
         let mut state = self.state();
         state.beside.opening = None;
         match opened {
-            Ok(Opened::Http2(sender, link, heard)) if !self.permits.is_closed() => {
-                let shared = Http2Connection::new(sender, link, heard, &self.queue, &self.permits, &self.losses);
+            Some(shared) if !self.own.is_closed() => {
                 if !state.shared.is_empty() {
                     shared.set_place(Some(place));
                 }
@@ -154,12 +161,12 @@ impl Pool {
 
     /// A stream of a new connection, which is kept for others where there is none yet. Otherwise it was opened side by side with
     /// one, and serves the one call.
-    pub(super) fn keep_shared(self: &Arc<Self>, mut shared: Http2Connection, permit: OwnedSemaphorePermit) -> Stream {
+    pub(crate) fn keep_shared(self: &Arc<Self>, mut shared: Http2Connection, permit: OwnedSemaphorePermit) -> Stream {
         let stream = shared.for_call(clock::now());
         let mut state = self.state();
         state.keep(&mut Http2Connection::is_open);
         // Looked at under the lock, which a close takes after it: what is opened meanwhile serves the one call.
-        if state.shared.is_empty() && !self.permits.is_closed() {
+        if state.shared.is_empty() && !self.own.is_closed() {
             state.shared.push(shared);
             self.reap_later(&mut state);
         } else {

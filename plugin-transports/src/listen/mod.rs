@@ -1,0 +1,37 @@
+//! The server's side of connections, whatever is served on them: accepts, bounds, and stops.
+//!
+//! [`serve_http`] serves any service for `http::Request`, such as a plugin or an `axum::Router`, over HTTP/1.1 and HTTP/2, on a
+//! listener of TCP or a Unix socket ([`Listen`]). [`ListenOptions`] has the bounds, [`Serving`] stops it, and [`HostGuard`] keeps
+//! pages of other sites out.
+//!
+//! ```
+//! use std::{convert::Infallible, time::Duration};
+//!
+//! use http::Response;
+//! use plugin_transports::listen::{ListenOptions, serve_http};
+//! use tokio::net::TcpListener;
+//! use tower::service_fn;
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let service = service_fn(async |_| Ok::<_, Infallible>(Response::new(String::from("hello"))));
+//! let server = serve_http(service, TcpListener::bind("127.0.0.1:0").await?, ListenOptions::new())?;
+//! println!("listening on {}", server.local_addr());
+//! server.shutdown(Duration::from_secs(1)).await?;
+//! # Ok(()) }
+//! ```
+
+mod accept;
+mod host_guard;
+mod idle;
+mod linger;
+mod listener;
+mod open_body;
+mod options;
+mod stalled;
+mod streams;
+mod write_timeout;
+
+pub use accept::{Serving, serve_http};
+pub use host_guard::HostGuard;
+pub use listener::{Listen, Peer, PeerAddr};
+pub use options::ListenOptions;
