@@ -21,6 +21,8 @@
 //! ```
 
 mod accept;
+#[cfg(all(any(fuzzing, test), feature = "full", target_os = "linux"))]
+pub(crate) mod fuzzing;
 mod host_guard;
 mod idle;
 mod linger;

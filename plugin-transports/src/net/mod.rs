@@ -15,6 +15,8 @@ pub(crate) mod exchange;
 pub(crate) mod exclusive;
 #[cfg(feature = "http")]
 pub(crate) mod fault;
+#[cfg(all(any(fuzzing, test), feature = "full", target_os = "linux"))]
+pub(crate) mod fuzzing;
 #[cfg(feature = "http")]
 mod http1_connection;
 #[cfg(feature = "http")]

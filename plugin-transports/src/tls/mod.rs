@@ -16,6 +16,8 @@
 mod client;
 mod error;
 mod files;
+#[cfg(all(any(fuzzing, test), feature = "full", target_os = "linux"))]
+pub(crate) mod fuzzing;
 mod server;
 mod validity;
 mod version;
