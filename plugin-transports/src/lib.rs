@@ -13,6 +13,9 @@ mod connection;
     allow(dead_code, reason = "what a transport tells of an address after it was dialled")
 )]
 pub mod dial;
+#[cfg(all(any(fuzzing, test), feature = "full", target_os = "linux"))]
+#[doc(hidden)]
+pub mod fuzzing;
 #[cfg(feature = "grpc")]
 pub mod grpc;
 #[cfg(feature = "http")]

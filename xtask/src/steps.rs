@@ -34,6 +34,8 @@ pub(crate) const FMT: Step = Step {
     run: |_| {
         let failed = |failure: Failure| failure.hint("`cargo fmt --all` formats");
         Cmd::cargo(["fmt", "--all", "--check"]).run().map_err(failed)?;
+        // The fuzz targets are a workspace of their own.
+        Cmd::cargo(["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"]).run().map_err(failed)?;
         Ok(None)
     },
 };

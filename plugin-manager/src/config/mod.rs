@@ -72,7 +72,7 @@ pub(crate) use load::plugin_of_executable;
 pub use load::{from_text, load, load_from, load_plugin, reference, schema, show, show_from};
 pub use logging::{LogFormat, LoggingConfig};
 pub(crate) use plugin::no_such_type;
-pub use plugin::{InstanceConfig, PluginConfig, TransportConfig, TransportKind};
+pub use plugin::{InstanceConfig, InstanceTransport, PluginConfig, TransportConfig, TransportKind};
 /// The tree with places that configurations are read from.
 pub use plugin_settings as document;
 pub use plugin_settings::{Env, Fault, Faults, Syntax};

@@ -15,6 +15,8 @@
 mod client;
 mod config;
 mod credentials;
+#[cfg(all(any(fuzzing, test), feature = "full", target_os = "linux"))]
+pub(crate) mod fuzzing;
 mod method;
 mod settings;
 mod verifier;

@@ -33,6 +33,8 @@ mod client;
 mod der;
 mod error;
 mod files;
+#[cfg(all(any(fuzzing, test), feature = "full", target_os = "linux"))]
+pub(crate) mod fuzzing;
 mod offered;
 mod pinned;
 mod renewal;

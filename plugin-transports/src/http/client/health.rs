@@ -15,7 +15,6 @@ use crate::net::{
     body::Parts,
     exchange::{self, Outgoing},
     pool::Pool,
-    probe,
     progress::CallProgress,
 };
 

@@ -2,6 +2,8 @@
 
 mod config;
 mod fault;
+#[cfg(all(any(fuzzing, test), feature = "full", target_os = "linux"))]
+pub(crate) mod fuzzing;
 mod headers;
 mod health;
 mod service;
