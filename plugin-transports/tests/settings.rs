@@ -169,8 +169,7 @@ mod grpc {
             )
             .around("auth.cert_file", r#"{"name": "a", "endpoint": "https://h:1", "auth": {"key_file": "/k"}}"#)
             .around("auth.key_file", r#"{"name": "a", "endpoint": "https://h:1", "auth": {"cert_file": "/c"}}"#)
-            // Of gRPC all calls share a connection.
-            .around("connection.keep_alive", r#"{"name": "a", "endpoint": "https://h:1"}"#)
+            .around("tls", r#"{"name": "a", "endpoint": "h:1"}"#)
             .taking("endpoint", &["127.0.0.1:1", "grpcs://h", "unix:/run/p.sock"])
             .taking("health_service", &["shop.Orders"])
             // They let something be, and are nothing that is shown.

@@ -10,7 +10,7 @@ use prost::Message;
 use tonic_types::{ErrorDetails, RpcStatusExt, StatusExt, pb};
 
 use super::status::GrpcStatus;
-use crate::wire::{metadata, plugin_errors, retry_hint::RetryHint};
+use crate::wire::{bounded, plugin_errors, retry_hint::RetryHint};
 
 /// Whose codes they are.
 pub(super) const DOMAIN: &str = "plugin.v1";
@@ -77,7 +77,7 @@ pub(super) fn read(status: &GrpcStatus) -> Details {
     };
     Details {
         code: plugin_errors::code(&ours.reason),
-        detail: ours.metadata.get(DETAIL).cloned().map(metadata::bounded),
+        detail: ours.metadata.get(DETAIL).cloned().map(bounded::text),
         again: RetryHint { retryable: ours.metadata.get(RETRYABLE).and_then(|text| text.parse().ok()), retry_after },
     }
 }

@@ -10,7 +10,7 @@ use base64::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::wire::metadata;
+use crate::wire::{bounded, retry_hint::millis_up};
 
 pub(super) const STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
@@ -84,7 +84,7 @@ impl GrpcStatus {
         let details = headers.get(DETAILS).and_then(|value| BASE64.decode(value.as_bytes().trim_ascii()).ok());
         Some(Ok(Self {
             number,
-            message: metadata::bounded(message),
+            message: bounded::text(message),
             details: details.unwrap_or_default().into(),
             push_back: push_back(headers),
         }))
@@ -95,7 +95,10 @@ impl GrpcStatus {
         let values = [
             (MESSAGE, HeaderValue::try_from(percent_encoded(&self.message)).ok()),
             (DETAILS, HeaderValue::try_from(BASE64.encode(&self.details)).ok()),
-            (PUSH_BACK, self.push_back.map(|after| HeaderValue::from(millis_up(after)))),
+            (
+                PUSH_BACK,
+                self.push_back.map(|after| HeaderValue::from(u32::try_from(millis_up(after)).unwrap_or(u32::MAX))),
+            ),
         ];
         for (name, value) in values {
             if let Some(value) = value.filter(|value| !value.is_empty()) {
@@ -118,11 +121,6 @@ fn push_back(headers: &HeaderMap) -> Option<Duration> {
         PushBack::After(after) => Some(after),
         _ => None,
     }
-}
-
-/// Rounded up, so that who comes back then is not early; the format has no larger number.
-fn millis_up(after: Duration) -> u32 {
-    u32::try_from(after.as_nanos().div_ceil(1_000_000)).unwrap_or(u32::MAX)
 }
 
 /// Printable ASCII but `%` as it is, any other byte as `%XX`; what does not fit is cut off, between two characters.

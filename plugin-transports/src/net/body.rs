@@ -22,6 +22,7 @@ pub struct Parts {
 const JOIN_UP_TO: usize = 16 * 1024;
 
 impl Parts {
+    #[cfg(feature = "http")]
     pub(crate) fn around(before: &'static [u8], payload: Bytes, behind: Vec<u8>) -> Self {
         let length = before.len() + payload.len() + behind.len();
         if length > JOIN_UP_TO {

@@ -128,6 +128,7 @@ impl Connector {
     }
 
     /// Says this on each new connection of HTTP/2, before any call is sent on it: one on which it fails is given up.
+    #[cfg(feature = "grpc")]
     pub(crate) fn with_greeting(mut self, greeting: Option<Greeting>) -> Self {
         self.greeting = greeting;
         self

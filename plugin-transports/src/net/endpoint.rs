@@ -22,6 +22,7 @@ pub(crate) struct EndpointForm {
 }
 
 /// Over HTTP.
+#[cfg(feature = "http")]
 pub(crate) const HTTP: EndpointForm = EndpointForm {
     schemes: &[("http", false), ("https", true)],
     default_scheme: None,
@@ -120,6 +121,7 @@ impl Endpoint {
     }
 
     /// The host whose certificate a peer over TLS is to show.
+    #[cfg(feature = "tls")]
     pub(crate) fn host(&self) -> &str {
         match &self.place {
             Place::Host { host, .. } => host,
@@ -128,6 +130,7 @@ impl Endpoint {
     }
 
     /// Where the health check is: `text` is a URL of its own or a path of this origin; empty is this path + `/health`.
+    #[cfg(feature = "http")]
     pub(crate) fn health(&self, text: &str) -> Result<Self, ConfigError> {
         let text = text.trim();
         if ["http:", "https:", "unix:"].iter().any(|scheme| text.starts_with(scheme)) || text.contains("://") {
@@ -200,6 +203,7 @@ impl Endpoint {
 
 /// The keys of an endpoint and of that of its health check.
 pub(crate) const ENDPOINT: &str = "endpoint";
+#[cfg(feature = "http")]
 pub(crate) const HEALTH: &str = "health_endpoint";
 
 /// Without the query, in which a secret may be.

@@ -1,6 +1,5 @@
 //! One request and its answer.
 
-use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header};
 use hyper::body::Incoming;
 use plugin_core::{
@@ -9,7 +8,7 @@ use plugin_core::{
 };
 
 use super::{
-    body::{self, Parts},
+    body::Parts,
     endpoint::Endpoint,
     fault,
     pool::{Lease, Pool},
@@ -143,6 +142,7 @@ impl Outgoing {
 }
 
 impl Incomplete<'_> {
+    #[cfg(feature = "http")]
     pub(crate) fn status(&self) -> http::StatusCode {
         self.response.status()
     }
@@ -152,18 +152,9 @@ impl Incomplete<'_> {
         self.others_answered
     }
 
+    #[cfg(feature = "http")]
     pub(crate) fn headers(&self) -> &HeaderMap {
         self.response.headers()
-    }
-
-    /// The body, whole and decompressed, and the connection that it came on, to be [finished](Lease::finish).
-    pub(crate) async fn read(self, max: usize, progress: &CallProgress) -> Result<(Bytes, Lease), PluginError> {
-        progress.set(CallStage::Reading);
-        let (parts, incoming) = self.response.into_parts();
-        let gzip = is_gzip(&parts.headers)?;
-        let body = body::read(incoming, max, gzip).await;
-        let body = body.map_err(|error| fault::unread(error, max, &self.lease))?;
-        Ok((body, self.lease))
     }
 
     /// What is not read yet, and the connection that it comes on.
@@ -171,22 +162,5 @@ impl Incomplete<'_> {
         progress.set(CallStage::Reading);
         let (parts, incoming) = self.response.into_parts();
         (parts, incoming, self.lease)
-    }
-}
-
-/// Whether the body is compressed by gzip; another coding was not asked for.
-pub(crate) fn is_gzip(headers: &HeaderMap) -> Result<bool, PluginError> {
-    let coding = headers.get(header::CONTENT_ENCODING).map(|value| value.as_bytes().trim_ascii());
-    match coding {
-        None | Some(b"") => Ok(false),
-        Some(name) if name.eq_ignore_ascii_case(b"identity") => Ok(false),
-        Some(name) if name.eq_ignore_ascii_case(b"gzip") || name.eq_ignore_ascii_case(b"x-gzip") => Ok(true),
-        Some(name) => Err(PluginError::new(
-            plugin_core::Code::HttpTransport,
-            format!(
-                "the plugin's answer has the content-encoding {:?}, and only gzip is read",
-                String::from_utf8_lossy(&name[..name.len().min(50)])
-            ),
-        )),
     }
 }

@@ -2,6 +2,7 @@
 //! one, how far a call has come, and what is told of one that ended.
 
 #[cfg(any(feature = "http", feature = "grpc"))]
+#[cfg_attr(not(feature = "http"), allow(unreachable_pub, reason = "it is `http::Parts`"))]
 pub(crate) mod body;
 pub(crate) mod client;
 #[cfg(any(feature = "http", feature = "grpc"))]
@@ -38,6 +39,7 @@ pub(crate) mod socket_path;
 #[cfg(any(feature = "http", feature = "grpc"))]
 mod tapped;
 #[cfg(any(feature = "http", feature = "grpc"))]
+#[cfg_attr(not(feature = "http"), allow(dead_code, unreachable_pub, reason = "gRPC speaks one version"))]
 pub(crate) mod version;
 #[cfg(any(feature = "http", feature = "grpc"))]
 pub(crate) mod yielding;

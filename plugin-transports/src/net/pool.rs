@@ -22,9 +22,8 @@ use tokio::{sync::OwnedSemaphorePermit, task::AbortHandle};
 
 use super::{
     body::Parts,
-    connect::{Connector, Opened, PeerConfig},
+    connect::{Connector, Opened},
     driven::Queue,
-    endpoint::Endpoint,
     exclusive::Exclusive,
     http1_connection::Http1Connection,
     http2_connection::{Http2Connection, Stream},
@@ -92,17 +91,6 @@ impl Pool {
             in_vain: AtomicU64::new(0),
             http1: AtomicBool::new(false),
         })
-    }
-
-    /// One that makes its connections as this one does; to another endpoint, unless it has the same origin.
-    pub(crate) fn beside(
-        &self,
-        peer: &PeerConfig<'_>,
-        own: &Endpoint,
-        other: &Endpoint,
-        max: usize,
-    ) -> Result<Arc<Self>, PluginError> {
-        Ok(Self::new(self.connector.beside(peer, own, other)?, peer.connection, max))
     }
 
     /// Closes what is idle and turns away who waits or comes.

@@ -55,6 +55,7 @@ mod read {
     use std::collections::BTreeMap;
 
     use http::{HeaderMap, HeaderName, HeaderValue};
+    #[cfg(any(feature = "lines", feature = "unix"))]
     use plugin_core::{CallContext, TraceContext};
 
     /// The headers that these texts are. What is none by the rules of HTTP is left out, and names that differ in case alone are
@@ -71,6 +72,7 @@ mod read {
     }
 
     /// Gives a call these headers, and the trace that they carry.
+    #[cfg(any(feature = "lines", feature = "unix"))]
     pub(crate) fn set(context: &mut CallContext, headers: HeaderMap) {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         if let Some(trace) = text("traceparent").and_then(TraceContext::parse) {

@@ -1,6 +1,8 @@
 //! What the line protocols and the one over HTTP have in common: what is sent of a call, what is read out of an answer, and how
 //! a plugin is called that is served over any.
 
+#[cfg(any(feature = "http", feature = "grpc", feature = "unix", all(feature = "process", target_os = "linux")))]
+pub(crate) mod bounded;
 #[cfg(any(feature = "http", feature = "grpc", feature = "lines", feature = "unix"))]
 pub(crate) mod call_served;
 #[cfg(any(feature = "http", feature = "grpc", feature = "lines", feature = "unix"))]
@@ -10,13 +12,13 @@ pub(crate) mod introduction;
 pub(crate) mod json_faults;
 #[cfg(any(feature = "lines", feature = "unix"))]
 pub(crate) mod json_writer;
-#[cfg(any(feature = "http", feature = "grpc", feature = "unix", all(feature = "process", target_os = "linux")))]
+#[cfg(any(feature = "http", feature = "unix", all(feature = "process", target_os = "linux")))]
 pub(crate) mod metadata;
-#[cfg(any(feature = "http", feature = "grpc", feature = "unix", all(feature = "process", target_os = "linux")))]
+#[cfg(any(feature = "http", feature = "unix", all(feature = "process", target_os = "linux")))]
 pub(crate) mod object;
-#[cfg(any(feature = "http", feature = "grpc", feature = "unix", all(feature = "process", target_os = "linux")))]
+#[cfg(any(feature = "http", feature = "unix", all(feature = "process", target_os = "linux")))]
 pub(crate) mod object_names;
-#[cfg(any(feature = "http", feature = "grpc", feature = "unix", all(feature = "process", target_os = "linux")))]
+#[cfg(any(feature = "http", feature = "unix", all(feature = "process", target_os = "linux")))]
 pub(crate) mod part;
 #[cfg(any(feature = "http", feature = "grpc", feature = "unix", all(feature = "process", target_os = "linux")))]
 pub(crate) mod plugin_errors;

@@ -138,14 +138,21 @@ impl GrpcConfig {
 
 impl fmt::Debug for GrpcConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("GrpcConfig")
+        let mut debug = f.debug_struct("GrpcConfig");
+        debug
             .field("name", &self.name)
             .field("endpoint", &self.endpoint)
             .field("credentials", &self.credentials)
             .field("connection", &self.connection)
             .field("content_type", &self.content_type)
             .field("options", &self.options.keys().collect::<Vec<_>>())
-            .finish_non_exhaustive()
+            .field("health_service", &self.health_service)
+            .field("max_request", &self.max_request)
+            .field("max_response", &self.max_response)
+            .field("user_agent", &self.user_agent);
+        #[cfg(feature = "tls")]
+        debug.field("min_version", &self.min_version);
+        debug.finish_non_exhaustive()
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
             RESOURCE_EXHAUSTED, UNAUTHENTICATED, UNAVAILABLE, UNIMPLEMENTED, UNKNOWN, name,
         },
     },
-    wire::{metadata, plugin_errors, retry_hint::RetryHint},
+    wire::{bounded, plugin_errors, retry_hint::RetryHint},
 };
 
 /// Something that is no answer of gRPC.
@@ -108,7 +108,7 @@ pub(super) fn not_grpc(status: StatusCode, headers: &HeaderMap, text: Option<Str
     let error = again.apply_to(no_answer(problem));
     let error = if status.is_success() { error } else { error.with_http_status(status.as_u16()) };
     match text {
-        Some(text) => error.with_detail(metadata::bounded(text)),
+        Some(text) => error.with_detail(bounded::text(text)),
         None => error,
     }
 }

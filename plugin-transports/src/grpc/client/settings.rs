@@ -14,6 +14,11 @@ use crate::{auth::AuthConfig, connection::ConnectionConfig, options};
 
 const SIZE: Kind = Kind::size(LEAST_MAX as u64, MOST_MAX as u64);
 
+/// One connection serves all calls, which is no setting.
+static CONNECTION: Table = Table::new("grpc.connection", "How it is connected to.", &[])
+    .over(ConnectionConfig::TABLE)
+    .without(&["keep_alive"]);
+
 static TABLE: Table = Table::new(
     "grpc",
     "How a plugin is reached over gRPC.",
@@ -27,7 +32,7 @@ static TABLE: Table = Table::new(
         .required(),
         Key::new("tls", Kind::Bool, "Whether TLS is spoken with an endpoint that has no scheme.").default("false"),
         Key::new("auth", Kind::Section(AuthConfig::TABLE), "What is shown to it."),
-        Key::new("connection", Kind::Section(ConnectionConfig::TABLE), "How it is connected to."),
+        Key::new("connection", Kind::Section(&CONNECTION), "How it is connected to."),
         Key::new(
             "content_type",
             Kind::Text,

@@ -32,23 +32,23 @@ pub(super) struct Door {
 }
 
 impl Door {
-    /// Looks at a request before anything is done for it, and writes down who sent it.
-    fn check<B>(&self, request: &mut Request<B>) -> Result<(), Response<GrpcBody>> {
+    /// What is answered to who may not come in. It looks at a request before anything is done for it, and writes down who sent
+    /// it.
+    fn refusal<B>(&self, request: &mut Request<B>) -> Option<Response<GrpcBody>> {
         if let Some(refusal) = not_grpc(request) {
-            return Err(refusal);
+            return Some(refusal);
         }
         if let Some(Err(error)) = self.guard.as_ref().map(|guard| guard.check(request)) {
-            return Err(body::error(&error));
+            return Some(body::error(&error));
         }
-        let Some(verifier) = &self.verifier else { return Ok(()) };
-        match verifier.verify(request.headers()) {
+        match self.verifier.as_ref()?.verify(request.headers()) {
             Some(identity) => {
                 request.extensions_mut().insert(identity);
-                Ok(())
+                None
             }
             None => {
                 let error = PluginError::new(Code::Unauthenticated, "credentials are missing or wrong");
-                Err(body::error(&error.with_sent(Sent::Nothing)))
+                Some(body::error(&error.with_sent(Sent::Nothing)))
             }
         }
     }
@@ -116,7 +116,7 @@ impl<S: Plugin<Bytes, Bytes>> Service<Request<Incoming>> for Router<S> {
     }
 
     fn call(&mut self, mut request: Request<Incoming>) -> GrpcPluginServerFuture {
-        if let Err(refusal) = self.door.check(&mut request) {
+        if let Some(refusal) = self.door.refusal(&mut request) {
             return GrpcPluginServerFuture::new(std::future::ready(refusal));
         }
         let service = request.uri().path().trim_start_matches('/').split('/').next().unwrap_or_default();

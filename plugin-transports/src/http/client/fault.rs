@@ -6,14 +6,10 @@ use plugin_core::{Code, PluginError, classify::retry_after, clock};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::HttpConfig;
+use super::{HttpConfig, body::is_gzip};
 use crate::{
     http::envelope,
-    net::{
-        body,
-        exchange::{Incomplete, is_gzip},
-        progress::CallProgress,
-    },
+    net::{body, exchange::Incomplete, progress::CallProgress},
     wire::{plugin_errors, retry_hint::RetryHint},
 };
 

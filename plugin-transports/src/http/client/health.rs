@@ -10,7 +10,7 @@ use http::{HeaderMap, Method, StatusCode};
 use plugin_core::{HealthState, HealthStatus, PluginError, clock};
 use serde::Deserialize;
 
-use super::{HttpConfig, fault};
+use super::{HttpConfig, body, fault};
 use crate::net::{
     body::Parts,
     exchange::{self, Outgoing},
@@ -86,7 +86,7 @@ pub(super) async fn ask(
     }
     known.is_there.store(true, Ordering::Relaxed);
     // The status has decided that the plugin serves; the body can only add that something is wrong with it.
-    let said = answer.read(config.max_response, &progress).await.ok().map(|(body, lease)| {
+    let said = body::read(answer, config.max_response, &progress).await.ok().map(|(body, lease)| {
         lease.finish();
         body
     });

@@ -1,5 +1,6 @@
 //! The host's side of HTTP: calls a plugin.
 
+mod body;
 mod config;
 mod fault;
 #[cfg(all(any(fuzzing, test), feature = "full", target_os = "linux"))]

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, header};
 use plugin_core::{Call, Code, PluginError, PluginInfo, PluginInstance, Reply};
 
-use super::{HttpConfig, fault, headers, health};
+use super::{HttpConfig, body, fault, headers, health};
 use crate::{
     http::envelope,
     json,
@@ -43,9 +43,10 @@ impl HttpPlugin {
         let named = |error: PluginError| error.with_plugin(Arc::clone(&name));
         let max = config.connection.max_connections();
         let pools = config.peer(|peer| {
-            let pool = Pool::new(Connector::new(peer, &config.endpoint)?, peer.connection, max);
-            let probing = pool.beside(peer, &config.endpoint, &config.health, 1)?;
-            Ok::<_, PluginError>((pool, probing))
+            let connector = Connector::new(peer, &config.endpoint)?;
+            let probing = connector.beside(peer, &config.endpoint, &config.health)?;
+            let pool = |connector, max| Pool::new(connector, peer.connection, max);
+            Ok::<_, PluginError>((pool(connector, max), pool(probing, 1)))
         });
         let (pool, probe_pool) = pools.map_err(named)?;
         let transport = if config.endpoint.tls { "https" } else { "http" };
@@ -182,7 +183,7 @@ impl Protocol for HttpProtocol {
                 false => error,
             });
         }
-        let (body, lease) = answer.read(self.config.max_response, progress).await?;
+        let (body, lease) = body::read(answer, self.config.max_response, progress).await?;
         let answer = envelope::read_answer(&body, self.config.json).map_err(|unread| fault::no_answer(status, &unread));
         // Now that all is done: the moment in which the connection is free is that of the call's end.
         lease.finish();
