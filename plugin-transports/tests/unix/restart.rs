@@ -109,5 +109,4 @@ async fn of_twenty_thousand_calls_under_faults_none_gets_the_answer_of_another()
     let answered = load(&instance, calls, Arc::default(), allowed).await;
     let lost = CALLERS * calls - answered;
     assert!(lost >= calls && answered >= CALLERS * calls / 2, "{answered} of {}", CALLERS * calls);
-    assert!(plugin.most_open() <= 16 + 1, "{}", plugin.most_open());
 }
