@@ -56,7 +56,7 @@ async fn codes_and_what_a_plugin_says_of_another_attempt_survive_between_our_two
             b"2" => PluginError::execution("later").with_retryable(true).with_retry_after(millis(250)),
             b"3" => PluginError::new(Code::InvalidPayload, "no name"),
             b"4" => Rejected::rate_limited(millis(1500)).into(),
-            b"5" => Rejected::circuit_open(None).into(),
+            b"5" => Rejected::circuit_open(Some(millis(500))).into(),
             b"6" => PluginError::new(Code::Timeout, "a limit of mine"),
             _ => PluginError::new(Code::Forbidden, "not you"),
         })
@@ -70,7 +70,7 @@ async fn codes_and_what_a_plugin_says_of_another_attempt_survive_between_our_two
         ("3", Code::InvalidPayload, false, None),
         ("4", Code::RateLimited, true, Some(millis(1500))),
         // What only a host can say is a failure of the plugin, seen from outside.
-        ("5", Code::ExecutionFailed, true, None),
+        ("5", Code::ExecutionFailed, true, Some(millis(500))),
         ("6", Code::Timeout, false, None),
         ("7", Code::Forbidden, false, None),
     ] {

@@ -157,6 +157,8 @@ async fn a_plugin_that_never_answers_or_byte_by_byte_is_cut_at_the_limit() {
     };
     assert_eq!((error.code(), error.sent()), (Code::Timeout, Sent::Maybe));
     assert!(error.message().contains("reading the plugin's answer"), "{error}");
+    // What it writes next meets nobody.
+    bytes.add_permits(1 << 10);
     slow.until_open(0).await;
 }
 

@@ -4,6 +4,8 @@
 mod auth;
 mod client;
 mod faults;
+#[cfg(feature = "http")]
+mod over_http;
 mod page;
 mod pool;
 mod restart;
