@@ -5,7 +5,7 @@
 
 #[cfg(feature = "auth")]
 pub mod auth;
-#[cfg(feature = "http")]
+#[cfg(any(feature = "http", feature = "unix"))]
 mod connection;
 #[cfg(feature = "dial")]
 #[cfg_attr(
@@ -24,21 +24,23 @@ pub mod inproc;
 pub mod json;
 #[cfg(feature = "lines")]
 pub mod lines;
-#[cfg(feature = "http")]
+#[cfg(any(feature = "http", feature = "unix"))]
 pub mod listen;
-#[cfg(feature = "http")]
+#[cfg(any(feature = "http", feature = "unix"))]
 mod net;
 #[cfg(all(feature = "process", target_os = "linux"))]
 pub mod process;
 #[cfg(feature = "tls")]
 pub mod tls;
+#[cfg(all(feature = "unix", target_os = "linux"))]
+pub mod unix;
 #[cfg(feature = "json")]
 mod wire;
 
 /// The vocabulary of the family: what a program needs besides this crate.
 pub use plugin_core;
 
-#[cfg(feature = "http")]
+#[cfg(any(feature = "http", feature = "unix"))]
 pub use connection::{ConnectionConfig, ConnectionConfigBuilder};
-#[cfg(feature = "http")]
+#[cfg(any(feature = "http", feature = "unix"))]
 pub use net::{client::CallFuture, reach::Reach};

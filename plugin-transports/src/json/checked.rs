@@ -64,7 +64,7 @@ pub(crate) fn is_checked(call: &Call<Bytes>) -> bool {
 }
 
 /// The payload on one line, looked at only as far as it is not known.
-#[cfg(all(feature = "process", target_os = "linux"))]
+#[cfg(any(feature = "unix", all(feature = "process", target_os = "linux")))]
 pub(crate) fn on_one_line(call: &Call<Bytes>, limits: Limits) -> Result<std::borrow::Cow<'_, [u8]>, JsonFault> {
     use super::flat::flat;
 

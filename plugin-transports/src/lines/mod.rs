@@ -47,7 +47,6 @@ pub(crate) mod env;
 #[cfg(all(any(fuzzing, test), feature = "full", target_os = "linux"))]
 pub(crate) mod fuzzing;
 pub(crate) mod id;
-pub(crate) mod json_writer;
 #[cfg(all(feature = "process", target_os = "linux"))]
 pub(crate) mod log;
 pub(crate) mod scan;

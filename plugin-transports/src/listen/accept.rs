@@ -1,6 +1,6 @@
-//! Accepts connections and serves them, until it is told to stop.
+//! Serves HTTP on the connections of a listener.
 
-use std::{future::poll_fn, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{future::poll_fn, io, pin::pin, sync::Arc, time::Duration};
 
 use http::{Request, Response, Version};
 use http_body::Body;
@@ -9,23 +9,19 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::conn::auto,
 };
-use plugin_core::{
-    BoxError, Code, PluginError,
-    clock::{self, Instant},
-};
+use plugin_core::BoxError;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    sync::Semaphore,
     time::sleep,
 };
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_service::Service;
 
 use super::{
-    Listen, ListenOptions, Peer,
-    idle::{OpenConnection, ServedConnection},
+    Listen, ListenOptions, Peer, Serving,
+    idle::ServedConnection,
     linger::{lend, linger},
     open_body::Followed,
+    serving::{self, StopSignal},
     stalled::Impatient,
     streams::Streams,
     write_timeout::Patience,
@@ -35,35 +31,8 @@ use crate::net::yielding::Paced;
 /// Streams that one connection of HTTP/2 may have open.
 const MAX_STREAMS: u32 = 256;
 
-/// At the cap, how often an idle connection is asked to leave while another waits.
-const ASK_EVERY: Duration = Duration::from_millis(100);
-
 /// How long a connection that is to end may take for the rest of a head of which it has sent a part.
 const REST_OF_HEAD: Duration = Duration::from_secs(1);
-
-/// How long to wait when no connection can be accepted, as when the process has no file handle left.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// At most so often the log says that no connection can be accepted, which may go on for as long as the shortage.
-const TELL_EVERY: Duration = Duration::from_secs(10);
-
-/// A server that is running, at an address such as `SocketAddr`. Dropping it stops it too, without waiting: it accepts no more, and what is in flight ends in
-/// the background.
-#[derive(Debug)]
-#[must_use = "a server stops when this is dropped"]
-pub struct Serving<A = SocketAddr> {
-    address: A,
-    stop: StopSignal,
-    connections: TaskTracker,
-}
-
-#[derive(Clone, Debug, Default)]
-struct StopSignal {
-    /// No new connection, and no new request on those there are.
-    gentle: CancellationToken,
-    /// Now.
-    cut: CancellationToken,
-}
 
 /// Serves any service for `http::Request`, such as a plugin's or an `axum::Router`, over HTTP/1.1 and HTTP/2. What the listener
 /// knows of the other side, as a [`PeerAddr`](super::PeerAddr), is in the extensions of each request.
@@ -79,106 +48,12 @@ where
     S: Service<Request<Incoming>, Response = Response<B>, Error: Into<BoxError>, Future: Send> + Clone + Send + 'static,
     B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
 {
-    let address = listener.local_addr()?;
-    let (stop, connections) = (StopSignal::default(), TaskTracker::new());
-    connections.spawn(accept(service, listener, options, stop.clone(), connections.clone()));
-    Ok(Serving { address, stop, connections })
-}
-
-impl<A> Serving<A> {
-    /// Where it listens. With port 0 asked for, this has the one that was given.
-    #[must_use]
-    pub fn local_addr(&self) -> A
-    where
-        A: Clone,
-    {
-        self.address.clone()
-    }
-
-    /// Stops: accepts no more, lets what is in flight end, and cuts it off when `grace` has passed. A connection that has sent
-    /// a part of a head and nothing else is given a second for the rest.
-    ///
-    /// # Errors
-    ///
-    /// `LIFECYCLE_2101` when something had to be cut off.
-    pub async fn shutdown(self, grace: Duration) -> Result<(), PluginError> {
-        self.stop.gentle.cancel();
-        self.connections.close();
-        if tokio::time::timeout(grace, self.connections.wait()).await.is_ok() {
-            return Ok(());
-        }
-        let left = self.connections.len();
-        self.stop.cut.cancel();
-        self.connections.wait().await;
-        let message = format!("{left} connections were still busy after {grace:?}, and were cut off");
-        Err(PluginError::new(Code::Draining, message))
-    }
-}
-
-impl<A> Drop for Serving<A> {
-    fn drop(&mut self) {
-        self.stop.gentle.cancel();
-    }
-}
-
-async fn accept<S, B, L>(service: S, listener: L, options: ListenOptions, stop: StopSignal, tasks: TaskTracker)
-where
-    L: Listen,
-    S: Service<Request<Incoming>, Response = Response<B>, Error: Into<BoxError>, Future: Send> + Clone + Send + 'static,
-    B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
-{
-    let places = Arc::new(Semaphore::new(options.max_connections));
     let options = Arc::new(options);
-    let open = Arc::new(OpenConnection::default());
-    let next = async || {
-        let (stream, peer) = listener.accept().await?;
-        // One more than the cap, which is not served until there is room: an idle one makes it.
-        let mut room = pin!(Arc::clone(&places).acquire_owned());
-        let mut wait = Duration::ZERO;
-        loop {
-            if let Ok(place) = tokio::time::timeout(wait, room.as_mut()).await {
-                // It is never closed.
-                return Ok((place.map_err(io::Error::other)?, stream, peer));
-            }
-            open.ask_one_to_leave();
-            wait = ASK_EVERY;
-        }
-    };
-    let mut told: Option<Instant> = None;
-    loop {
-        let accepted = tokio::select! {
-            biased;
-            () = stop.gentle.cancelled() => return,
-            accepted = next() => accepted,
-        };
-        match accepted {
-            Ok((place, stream, peer)) => {
-                let (service, options, stop, known) =
-                    (service.clone(), Arc::clone(&options), stop.clone(), open.enter());
-                tasks.spawn(async move {
-                    let _place = place;
-                    if let Err(error) = connection(service, stream, &peer, known, &options, &stop).await {
-                        tracing::debug!(?peer, %error, "a connection ended early");
-                    }
-                });
-            }
-            Err(error) if is_of_one_connection(&error) => {}
-            Err(error) => {
-                let now = clock::now();
-                if told.is_none_or(|at| now.saturating_since(at) >= TELL_EVERY) {
-                    tracing::warn!(%error, "no connection can be accepted");
-                    told = Some(now);
-                }
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
-}
-
-/// The other side went away before it was accepted: the next one may be fine.
-fn is_of_one_connection(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
-    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+    let cap = options.max_connections;
+    serving::start(listener, cap, move |stream, peer: L::Peer, known, stop| {
+        let (service, options) = (service.clone(), Arc::clone(&options));
+        async move { connection(service, stream, &peer, known, &options, &stop).await }
+    })
 }
 
 async fn connection<S, B, I>(
@@ -196,7 +71,7 @@ where
 {
     #[cfg(feature = "tls")]
     if let Some(tls) = &options.tls {
-        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::clone(tls.get_ref()));
+        let acceptor = tokio_rustls::TlsAcceptor::from(tls.current());
         let stream = tokio::select! {
             () = stop.gentle.cancelled() => return Ok(()),
             () = known.asked_to_leave() => return Ok(()),

@@ -19,7 +19,7 @@ const SILENT: Duration = Duration::from_secs(1);
 
 /// Every connection of a server. Only opening and closing one takes the lock.
 #[derive(Debug, Default)]
-pub(super) struct OpenConnection {
+pub(crate) struct OpenConnection {
     all: Mutex<(u64, BTreeMap<u64, Arc<OpenConnections>>)>,
 }
 
@@ -38,7 +38,7 @@ struct OpenConnections {
 
 /// A connection, until this is dropped.
 #[derive(Debug)]
-pub(super) struct ServedConnection {
+pub(crate) struct ServedConnection {
     open: Arc<OpenConnection>,
     id: u64,
     state: Arc<OpenConnections>,
@@ -49,14 +49,14 @@ pub(super) struct ServedConnection {
 
 /// A request that is being answered, until this is dropped: by then its answer has been handed over whole.
 #[derive(Debug)]
-pub(super) struct Busy(Arc<OpenConnections>);
+pub(crate) struct Busy(Arc<OpenConnections>);
 
 /// A piece of an answer that was handed over and may wait for the peer's window, until this is dropped.
 #[derive(Debug)]
-pub(super) struct Held(Arc<OpenConnections>);
+pub(crate) struct Held(Arc<OpenConnections>);
 
 impl OpenConnection {
-    pub(super) fn enter(self: &Arc<Self>) -> ServedConnection {
+    pub(crate) fn enter(self: &Arc<Self>) -> ServedConnection {
         let state = Arc::new(OpenConnections {
             busy: AtomicUsize::new(0),
             held: AtomicUsize::new(0),
@@ -80,7 +80,7 @@ impl OpenConnection {
 
     /// Asks the connection to leave that has been idle for longest; of those that never sent anything only when no other is
     /// idle. `false` when none is.
-    pub(super) fn ask_one_to_leave(&self) -> bool {
+    pub(crate) fn ask_one_to_leave(&self) -> bool {
         let now = clock::now();
         let all = self.all();
         let idle = all.1.values().filter_map(|state| Some((state.rank(now)?, state)));
@@ -109,7 +109,7 @@ impl OpenConnections {
 
 impl ServedConnection {
     /// A request begins.
-    pub(super) fn begin(&self) -> Busy {
+    pub(crate) fn begin(&self) -> Busy {
         // Relaxed: only the tasks of this connection write them, and what a reader makes of them may be a moment late.
         self.state.busy.fetch_add(1, Ordering::Relaxed);
         self.state.seen.fetch_add(1, Ordering::Relaxed);
@@ -117,28 +117,28 @@ impl ServedConnection {
     }
 
     /// A request comes with a body.
-    pub(super) fn has_a_body(&self) {
+    pub(crate) fn has_a_body(&self) {
         // Relaxed: only the task of the connection writes and reads it.
         self.had_a_body.store(true, Ordering::Relaxed);
     }
 
-    pub(super) fn had_a_body(&self) -> bool {
+    pub(crate) fn had_a_body(&self) -> bool {
         self.had_a_body.load(Ordering::Relaxed)
     }
 
     /// What says whether an answer waits for the peer.
-    pub(super) fn stalled(&self) -> Stalled {
+    pub(crate) fn stalled(&self) -> Stalled {
         self.stalled.clone()
     }
 
     /// Whether a piece of an answer that was handed over waits for the peer's window.
-    pub(super) fn holds(&self) -> bool {
+    pub(crate) fn holds(&self) -> bool {
         // Relaxed: see `begin`.
         self.state.held.load(Ordering::Relaxed) > 0
     }
 
     /// For how long nothing was to be answered; `None` while something is, or waits to be read by the peer.
-    pub(super) fn quiet_for(&self) -> Option<Duration> {
+    pub(crate) fn quiet_for(&self) -> Option<Duration> {
         // Relaxed: see `begin`.
         let busy = self.state.busy.load(Ordering::Relaxed) > 0 || self.stalled.get();
         let since = Instant::from_nanos(self.state.since.load(Ordering::Relaxed));
@@ -146,27 +146,27 @@ impl ServedConnection {
     }
 
     /// Whether a request ever came.
-    pub(super) fn has_begun(&self) -> bool {
+    pub(crate) fn has_begun(&self) -> bool {
         // Relaxed: the timer that reads it may be one poll late.
         self.state.seen.load(Ordering::Relaxed) > 0
     }
 
     /// Waits until another one needs the room.
-    pub(super) async fn asked_to_leave(&self) {
+    pub(crate) async fn asked_to_leave(&self) {
         self.state.leave.cancelled().await;
     }
 }
 
 impl Busy {
     /// A piece of the answer is handed over, which waits for nothing but the socket.
-    pub(super) fn another(&self) -> Self {
+    pub(crate) fn another(&self) -> Self {
         // Relaxed: see `begin`.
         self.0.busy.fetch_add(1, Ordering::Relaxed);
         Self(Arc::clone(&self.0))
     }
 
     /// A piece of the answer is handed over, which may wait for the peer's window.
-    pub(super) fn hold(&self) -> Held {
+    pub(crate) fn hold(&self) -> Held {
         // Relaxed: see `begin`.
         self.0.held.fetch_add(1, Ordering::Relaxed);
         Held(Arc::clone(&self.0))

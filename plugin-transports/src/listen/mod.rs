@@ -20,20 +20,36 @@
 //! # Ok(()) }
 //! ```
 
+#[cfg(feature = "http")]
 mod accept;
 #[cfg(all(any(fuzzing, test), feature = "full", target_os = "linux"))]
 pub(crate) mod fuzzing;
 mod host_guard;
-mod idle;
+#[cfg_attr(not(feature = "http"), allow(dead_code, reason = "what bodies of HTTP tell of a connection"))]
+pub(crate) mod idle;
+#[cfg(feature = "http")]
 mod linger;
 mod listener;
+#[cfg(feature = "http")]
 mod open_body;
 mod options;
+pub(crate) mod seldom;
+pub(crate) mod serving;
+#[cfg_attr(not(feature = "http"), allow(dead_code, reason = "what a server asks that does not write by itself"))]
 mod stalled;
+#[cfg(feature = "http")]
 mod streams;
-mod write_timeout;
+#[cfg(target_os = "linux")]
+mod unix_socket;
+pub(crate) mod write_timeout;
 
-pub use accept::{Serving, serve_http};
+#[cfg(feature = "http")]
+pub use accept::serve_http;
 pub use host_guard::HostGuard;
 pub use listener::{Listen, Peer, PeerAddr};
 pub use options::ListenOptions;
+pub use serving::Serving;
+#[cfg(target_os = "linux")]
+pub use unix_socket::{PeerCredentials, UnixSocket, UnixSocketOptions};
+
+pub use crate::net::socket_path::SocketPath;

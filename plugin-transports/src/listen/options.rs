@@ -19,10 +19,10 @@ use std::time::Duration;
 /// A time that is shorter than [`ListenOptions::SHORTEST`], such as zero, is taken as that: it would cut off everybody.
 #[derive(Clone, Debug)]
 pub struct ListenOptions {
-    pub(super) max_connections: usize,
-    pub(super) head_timeout: Duration,
-    pub(super) idle_timeout: Duration,
-    pub(super) write_timeout: Duration,
+    pub(crate) max_connections: usize,
+    pub(crate) head_timeout: Duration,
+    pub(crate) idle_timeout: Duration,
+    pub(crate) write_timeout: Duration,
     #[cfg(feature = "tls")]
     pub(super) tls: Option<crate::tls::ServerTls>,
 }

@@ -17,7 +17,7 @@ use super::write_timeout::{Patience, WriteEnd};
 
 /// Whether what is written to a connection waits for its peer.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Stalled(Arc<AtomicBool>);
+pub(crate) struct Stalled(Arc<AtomicBool>);
 
 impl Stalled {
     fn set(&self, stalled: bool) {
@@ -25,13 +25,13 @@ impl Stalled {
         self.0.store(stalled, Ordering::Relaxed);
     }
 
-    pub(super) fn get(&self) -> bool {
+    pub(crate) fn get(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }
 
 /// A connection whose writing ends with an error when the peer takes nothing for as long as the patience with it lasts.
-pub(super) struct Impatient<I> {
+pub(crate) struct Impatient<I> {
     inner: I,
     patience: Patience,
     /// There while something waits to be written.
@@ -41,7 +41,7 @@ pub(super) struct Impatient<I> {
 }
 
 impl<I> Impatient<I> {
-    pub(super) fn new(inner: I, patience: Patience, told: Stalled) -> Self {
+    pub(crate) fn new(inner: I, patience: Patience, told: Stalled) -> Self {
         Self { inner, patience, waiting: None, told }
     }
 

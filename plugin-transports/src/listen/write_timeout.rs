@@ -6,30 +6,30 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 /// The most of it when the server stops: who takes nothing must not cost the others the time that a stop has.
-pub(super) const AT_STOP: Duration = Duration::from_secs(5);
+pub(crate) const AT_STOP: Duration = Duration::from_secs(5);
 
 /// The patience with the peers of a server.
 #[derive(Clone, Debug)]
-pub(super) struct Patience {
+pub(crate) struct Patience {
     limit: Duration,
     stop: CancellationToken,
 }
 
 /// Ready when the patience has come to its end, with how long that was at most.
-pub(super) type WriteEnd = Pin<Box<dyn Future<Output = Duration> + Send>>;
+pub(crate) type WriteEnd = Pin<Box<dyn Future<Output = Duration> + Send>>;
 
 impl Patience {
-    pub(super) fn new(limit: Duration, stop: CancellationToken) -> Self {
+    pub(crate) fn new(limit: Duration, stop: CancellationToken) -> Self {
         Self { limit, stop }
     }
 
     /// What it is at present.
-    pub(super) fn limit(&self) -> Duration {
+    pub(crate) fn limit(&self) -> Duration {
         if self.stop.is_cancelled() { self.limit.min(AT_STOP) } else { self.limit }
     }
 
     /// Begins now. It is made when somebody has to wait: what is taken at once costs no timer.
-    pub(super) fn begin(&self) -> WriteEnd {
+    pub(crate) fn begin(&self) -> WriteEnd {
         let Self { limit, stop } = self.clone();
         Box::pin(async move {
             tokio::select! {

@@ -218,7 +218,7 @@ impl Connector {
     async fn set_up(&self, stream: TcpStream, ear: Ear, queue: &Arc<Queue>) -> Result<Opened, Unfit> {
         #[cfg(feature = "tls")]
         if let Some(tls) = &self.tls {
-            let connector = tokio_rustls::TlsConnector::from(Arc::clone(tls.client.get_ref()));
+            let connector = tokio_rustls::TlsConnector::from(tls.client.current());
             let stream = connector.connect(tls.name.clone(), stream).await.map_err(Unfit::tls)?;
             let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
             if self.version == HttpVersion::Http2 && !http2 {

@@ -12,19 +12,41 @@
 //! let client = ClientTlsConfig::new().with_ca_file("ca.pem").with_client_certificate("me.pem", "me.key").build()?;
 //! # Ok(()) }
 //! ```
+//!
+//! # Renewal
+//!
+//! A new connection uses the files as they are then: certificate, key and authorities, on both sides. Before a connection is
+//! made, and at most once a second, a side looks whether the system says that a file has changed (its time, its size, which
+//! file it is at the end of all links), and reads those again. So it matters neither how a file is replaced (written in
+//! place, renamed over, by a link to another folder as Kubernetes does it) nor when: nothing watches, and nothing can be missed.
+//!
+//! - Connections that are open go on as they are. Sessions are not resumed across a change, so that no client comes in by an
+//!   authority that was taken away.
+//! - What cannot be used is not taken: half a file, a certificate whose key is not there yet, one that has expired. New
+//!   connections go on with what was there before, and the log has one `WARN` for each such content, which says what is wrong
+//!   with which file. When it is right it is taken, and one `INFO` says for whom the certificate is and until when.
+//! - `status` of either side ([`TlsStatus`]) tells it to metrics and probes.
+//! - The platform's authorities are read once.
 
+mod certificate;
 mod client;
+mod der;
 mod error;
 mod files;
 #[cfg(all(any(fuzzing, test), feature = "full", target_os = "linux"))]
 pub(crate) mod fuzzing;
+mod offered;
+mod renewal;
 mod server;
+mod stamp;
+mod status;
 mod validity;
 mod version;
 
 pub use client::{ClientTls, ClientTlsConfig};
 pub use error::{TlsError, TlsErrorKind};
 pub use server::{ServerTls, ServerTlsConfig};
+pub use status::TlsStatus;
 pub use version::TlsVersion;
 
 /// The cryptography behind every configuration: one provider, whatever else the process has installed.

@@ -43,7 +43,7 @@ impl RetryHint {
     }
 }
 
-#[cfg(any(feature = "http", all(feature = "process", target_os = "linux")))]
+#[cfg(any(feature = "http", feature = "unix", all(feature = "process", target_os = "linux")))]
 impl RetryHint {
     /// Reads both. A value that is none is as if it were not there, as with `Retry-After`: an error must not lose its code
     /// for it.
@@ -51,9 +51,14 @@ impl RetryHint {
         retryable: Option<&serde_json::value::RawValue>,
         retry_after_ms: Option<&serde_json::value::RawValue>,
     ) -> Self {
-        let retryable = retryable.and_then(|raw| raw.get().parse().ok());
         let after = retry_after_ms.map(super::metadata::text);
-        Self { retryable, retry_after: after.and_then(|text| plugin_core::classify::retry_after::from_millis(&text)) }
+        Self::of_texts(retryable.map(serde_json::value::RawValue::get), after.as_deref())
+    }
+
+    /// The same out of texts.
+    pub(crate) fn of_texts(retryable: Option<&str>, retry_after_ms: Option<&str>) -> Self {
+        let retryable = retryable.and_then(|text| text.parse().ok());
+        Self { retryable, retry_after: retry_after_ms.and_then(plugin_core::classify::retry_after::from_millis) }
     }
 
     /// The error as this says it.
@@ -68,7 +73,7 @@ impl RetryHint {
     }
 }
 
-#[cfg(all(test, any(feature = "http", all(feature = "process", target_os = "linux"))))]
+#[cfg(all(test, any(feature = "http", feature = "unix", all(feature = "process", target_os = "linux"))))]
 mod tests {
     use plugin_core::Rejected;
     use serde_json::value::RawValue;

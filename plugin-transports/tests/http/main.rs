@@ -14,6 +14,7 @@ mod losses;
 mod polled_again;
 #[path = "../../../plugin-core/tests/servers/refusing.rs"]
 mod refusing;
+mod renewal;
 mod server;
 mod shared;
 mod shutdown;

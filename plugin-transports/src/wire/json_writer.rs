@@ -27,7 +27,7 @@ pub(crate) fn push_str(out: &mut Vec<u8>, text: &str) {
 }
 
 /// Appends `value` as a JSON string.
-#[cfg(all(feature = "process", target_os = "linux"))]
+#[cfg(any(feature = "unix", all(feature = "process", target_os = "linux")))]
 pub(crate) fn push_display(out: &mut Vec<u8>, value: impl std::fmt::Display) {
     use std::io::Write;
     let start = out.len();
@@ -41,6 +41,13 @@ pub(crate) fn push_display(out: &mut Vec<u8>, value: impl std::fmt::Display) {
         out.truncate(start);
         push_str(out, &text);
     }
+}
+
+/// Appends a whole number.
+#[cfg(any(feature = "unix", all(feature = "process", target_os = "linux")))]
+pub(crate) fn push_number(out: &mut Vec<u8>, number: u64) {
+    use std::io::Write;
+    let _ = write!(out, "{number}");
 }
 
 /// Appends an object whose members are texts.
@@ -77,7 +84,7 @@ mod tests {
         }
     }
 
-    #[cfg(all(feature = "process", target_os = "linux"))]
+    #[cfg(any(feature = "unix", all(feature = "process", target_os = "linux")))]
     #[test]
     fn text_is_escaped_where_it_must_be() {
         for text in ["plain", "quote\" back\\slash", "line\nfeed \u{0} \u{7f} é 🙂"] {
