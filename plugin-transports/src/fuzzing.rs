@@ -2,7 +2,7 @@
 
 pub use crate::{
     auth::fuzzing::*, http::fuzzing::*, json::fuzzing::*, lines::fuzzing::*, listen::fuzzing::*, net::fuzzing::*,
-    process::fuzzing::*, tls::fuzzing::*,
+    process::fuzzing::*, tls::fuzzing::*, unix::fuzzing::*,
 };
 
 /// The lines of a head, up to an empty one. What is no header is left out.

@@ -24,6 +24,8 @@
 //! `docs/plugin-over-unix.md` has all of this for authors of plugins in other languages.
 
 mod client;
+#[cfg(all(any(fuzzing, test), feature = "full", target_os = "linux"))]
+pub(crate) mod fuzzing;
 mod line_buffer;
 mod reply;
 mod request;

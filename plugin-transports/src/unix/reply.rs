@@ -203,13 +203,14 @@ fn fault(error: Option<&RawValue>, headers: &BTreeMap<String, String>) -> Fault 
 /// Refuses what has something else in the place of a result, which would be `null` otherwise: a name with a mistake in it.
 #[cold]
 fn check_names(object: &str) -> Result<(), String> {
-    let mut others = Unknown::default();
-    object_names::visit(object, |name| {
-        if !matches!(name, "type" | "request_id" | "success" | "headers") {
-            others.note(name);
-        }
+    let (mut is_reply, mut others) = (false, Unknown::default());
+    object_names::visit(object, |name| match name {
+        // With `null` behind it, which is a result too.
+        "data" | "error" => is_reply = true,
+        "type" | "request_id" | "success" | "headers" => {}
+        other => others.note(other),
     });
-    if others.is_empty() { Ok(()) } else { Err(others.in_place_of("data", "error")) }
+    if is_reply || others.is_empty() { Ok(()) } else { Err(others.in_place_of("data", "error")) }
 }
 
 #[cfg(test)]
@@ -281,6 +282,7 @@ mod tests {
             ok(&format!(r#"{{{begin},"data":null,"error":"","headers":null,"took":5}}"#)),
             (true, "null".into())
         );
+        assert_eq!(ok(&format!(r#"{{{begin},"data":null}}"#)), (true, "null".into()), "a result that is null");
         assert_eq!(ok(&format!(r#"{{{begin},"data":1,"error":"a warning"}}"#)), (true, "1".into()), "as Go has it");
         assert_eq!(ok(r#"{"request_id":"r1","success":true,"data":1}"#), (true, "1".into()), "nor a type");
         let failed = |text: &str| read_line(text).expect(text).result.expect_err("it failed");
