@@ -57,7 +57,7 @@ impl Credentials {
         self.headers.iter().any(|(own, _)| own == name)
     }
 
-    #[cfg(feature = "http")]
+    #[cfg(any(feature = "http", feature = "unix"))]
     pub(crate) fn files(&self) -> &TlsFiles {
         &self.files
     }

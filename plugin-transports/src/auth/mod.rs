@@ -24,5 +24,7 @@ pub use client::ClientConfig;
 pub use config::AuthConfig;
 pub use credentials::Credentials;
 pub use method::AuthMethod;
+#[cfg(feature = "unix")]
+pub(crate) use verifier::take_credentials;
 pub use verifier::{Identity, Verifier};
 pub use verify::{Verify, VerifyFuture, VerifyLayer};

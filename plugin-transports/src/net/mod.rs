@@ -23,11 +23,12 @@ mod http2_connection;
 mod interim;
 #[cfg(feature = "http")]
 mod liveness;
-mod losses;
+pub(crate) mod losses;
 #[cfg(feature = "http")]
 pub(crate) mod plaintext;
 #[cfg(feature = "http")]
 pub(crate) mod pool;
+pub(crate) mod probe;
 pub(crate) mod progress;
 pub(crate) mod reach;
 pub(crate) mod socket;

@@ -5,7 +5,9 @@ pub(crate) use self::list::list;
 #[cfg(any(feature = "lines", feature = "unix"))]
 pub(crate) use self::read::{of_texts, set};
 #[cfg(any(feature = "unix", all(feature = "process", target_os = "linux")))]
-pub(crate) use self::write::{texts, travel};
+pub(crate) use self::write::texts;
+#[cfg(all(feature = "process", target_os = "linux"))]
+pub(crate) use self::write::travel;
 
 #[cfg(any(feature = "http", feature = "unix", all(feature = "process", target_os = "linux")))]
 mod list {
@@ -30,6 +32,7 @@ mod write {
     use super::list;
 
     /// Whether a call has anything that [`texts`] gives.
+    #[cfg(all(feature = "process", target_os = "linux"))]
     pub(crate) fn travel(context: &CallContext) -> bool {
         context.headers().is_some() || context.trace().is_some()
     }

@@ -47,6 +47,7 @@ impl RetryHint {
 impl RetryHint {
     /// Reads both. A value that is none is as if it were not there, as with `Retry-After`: an error must not lose its code
     /// for it.
+    #[cfg(any(feature = "http", all(feature = "process", target_os = "linux")))]
     pub(crate) fn read(
         retryable: Option<&serde_json::value::RawValue>,
         retry_after_ms: Option<&serde_json::value::RawValue>,
@@ -73,7 +74,7 @@ impl RetryHint {
     }
 }
 
-#[cfg(all(test, any(feature = "http", feature = "unix", all(feature = "process", target_os = "linux"))))]
+#[cfg(all(test, any(feature = "http", all(feature = "process", target_os = "linux"))))]
 mod tests {
     use plugin_core::Rejected;
     use serde_json::value::RawValue;

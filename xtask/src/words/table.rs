@@ -224,6 +224,10 @@ pub(super) const EXCEPTIONS: &[(&str, &str)] = &[
         "it reads credentials and certificates too: a `PluginError` with the code of what is wrong, and a `ConfigError` from \
          `check`",
     ),
+    (
+        "plugin_transports::unix::UnixConfigBuilder",
+        "it reads credentials too: a `PluginError` with the code of what is wrong, and a `ConfigError` from `check`",
+    ),
     ("plugin_breaker::KeyedBreakerHandle::list", "the keys and the handle of each, which are no figures"),
     ("plugin_manager::config::Config", "it is read from a configuration, and made in no other way"),
     ("plugin_manager::config::InstanceConfig", "it is read from a configuration, and made in no other way"),

@@ -1,19 +1,13 @@
 //! The health check of a plugin over HTTP.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
-use plugin_core::{
-    HealthState, HealthStatus, PluginError,
-    clock::{self, Instant},
-};
+use plugin_core::{HealthState, HealthStatus, PluginError, clock};
 use serde::Deserialize;
 
 use super::{HttpConfig, fault};
@@ -21,6 +15,7 @@ use crate::net::{
     body::Parts,
     exchange::{self, Outgoing},
     pool::Pool,
+    probe,
     progress::CallProgress,
 };
 
@@ -32,8 +27,7 @@ struct HealthBody {
     message: String,
 }
 
-/// Asks. It has a connection of its own, so that a plugin that is busy is not taken for one that is down; nor is one that
-/// takes a connection at a time and has those of `calls`.
+/// Asks, beside `calls`.
 pub(super) async fn check(
     config: &HttpConfig,
     pool: &Arc<Pool>,
@@ -41,28 +35,9 @@ pub(super) async fn check(
     headers: HeaderMap,
     known: &KnownHealth,
 ) -> HealthStatus {
-    let started = clock::now();
     let limit = config.connection.request_timeout();
-    let result = tokio::select! {
-        biased;
-        result = tokio::time::timeout(limit, ask(config, pool, headers, known)) => result,
-        () = busy(calls, started, config.check_limit) => {
-            return HealthStatus::not_checked("the plugin answers calls, and not the check beside them");
-        }
-    };
-    let reported = result.ok().map(|answer| match answer {
-        Ok(status) => status,
-        Err(error) => HealthStatus::new(HealthState::Unhealthy, error.message()),
-    });
-    HealthStatus::within(limit, reported, started.elapsed()).with_last_check(clock::wall())
-}
-
-/// Resolves when most of a check's time is over and calls were answered since it began.
-async fn busy(calls: &Pool, began: Instant, limit: Duration) {
-    tokio::time::sleep(limit / 4 * 3).await;
-    while !calls.has_answered_since(began) {
-        tokio::time::sleep(limit / 32).await;
-    }
+    let were_answered = |since| calls.has_answered_since(since);
+    probe::check(limit, config.check_limit, were_answered, ask(config, pool, headers, known)).await
 }
 
 /// What is known of a plugin's health endpoint so far.
