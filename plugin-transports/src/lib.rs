@@ -5,6 +5,8 @@
 
 #[cfg(feature = "auth")]
 pub mod auth;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 #[cfg(any(feature = "http", feature = "grpc", feature = "unix"))]
 mod connection;
 #[cfg(feature = "dial")]
