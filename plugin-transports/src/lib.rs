@@ -5,6 +5,8 @@
 
 #[cfg(feature = "auth")]
 pub mod auth;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 #[cfg(any(feature = "http", feature = "grpc", feature = "unix"))]
 mod connection;
 #[cfg(feature = "dial")]
@@ -13,6 +15,9 @@ mod connection;
     allow(dead_code, reason = "what a transport tells of an address after it was dialled")
 )]
 pub mod dial;
+#[cfg(all(any(fuzzing, test), feature = "full", target_os = "linux"))]
+#[doc(hidden)]
+pub mod fuzzing;
 #[cfg(feature = "grpc")]
 pub mod grpc;
 #[cfg(feature = "http")]

@@ -179,6 +179,50 @@ mod grpc {
     }
 }
 
+#[cfg(all(feature = "unix", target_os = "linux"))]
+mod unix {
+    use plugin_transports::unix::UnixConfig;
+
+    use super::*;
+
+    #[test]
+    fn every_key_of_a_plugin_over_a_socket_is_one_in_every_reader() {
+        let with = r#"{"name": "a", "endpoint": "/p", "auth": "#;
+        let around = |auth: &str| -> &'static str { format!("{with}{auth}}}").leak() };
+        let conform = Conform::<UnixConfig>::new()
+            .around("", r#"{"name": "a", "endpoint": "/p"}"#)
+            .around("name", r#"{"endpoint": "/p"}"#)
+            .around("endpoint", r#"{"name": "a"}"#)
+            .around("auth.method=api-key", around(r#"{"api_key": "k"}"#))
+            .around("auth.method=bearer", around(r#"{"token": "t"}"#))
+            .around("auth.method=basic", around(r#"{"username": "u", "password": "p"}"#))
+            .around("auth.method=custom", around(r#"{"headers": {"a": "b"}}"#))
+            .around("auth.api_key", around(r#"{"method": "api-key"}"#))
+            .around("auth.token", around(r#"{"method": "bearer"}"#))
+            .around("auth.username", around(r#"{"method": "basic", "password": "p"}"#))
+            .around("auth.password", around(r#"{"method": "basic", "username": "u"}"#))
+            .taking("endpoint", &["/run/p.sock", "unix:///run/p.sock", "@p"]);
+        conform.readers();
+        conform.page(PAGE);
+    }
+
+    #[test]
+    fn what_is_of_tls_or_of_another_transport_is_said_at_its_key() {
+        for (more, says) in [
+            ("endpoint: 'http://h/'", "endpoint: is to be a socket such as /run/p.sock"),
+            ("endpoint: /p, auth: {method: mtls}", "auth.method"),
+            ("endpoint: /p, auth: {ca_file: /ca}", "auth.ca_file"),
+            ("endpoint: /p, connection: {disable_compression: true}", "connection.disable_compression"),
+            ("endpoint: /p, auth: {method: bearer}", "auth.token: is missing; the method bearer needs it [AUTH_1102]"),
+        ] {
+            let text = format!("{{name: a, {more}}}");
+            let faults = plugin_settings::settings_from_text::<UnixConfig>("p.yaml".as_ref(), &text, None, &|_| None);
+            let faults = faults.expect_err(more).to_string();
+            assert!(faults.contains(says), "{faults}");
+        }
+    }
+}
+
 #[cfg(feature = "process")]
 mod process {
     use plugin_transports::process::{ProcessConfig, ResourceLimits, RestartConfig, StderrConfig};

@@ -34,6 +34,8 @@ pub(crate) const FMT: Step = Step {
     run: |_| {
         let failed = |failure: Failure| failure.hint("`cargo fmt --all` formats");
         Cmd::cargo(["fmt", "--all", "--check"]).run().map_err(failed)?;
+        // The fuzz targets are a workspace of their own.
+        Cmd::cargo(["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"]).run().map_err(failed)?;
         Ok(None)
     },
 };
@@ -63,9 +65,7 @@ pub(crate) const WORDS: Step = Step {
     name: "words",
     about: "the same word for the same thing in the public items",
     needs: &[Tool::CCompiler],
-    run: |context| {
-        none([words::faults(context.libraries()?), words::page_faults(update_pages())?].concat())
-    },
+    run: |context| none([words::faults(context.libraries()?), words::page_faults(update_pages())?].concat()),
 };
 
 pub(crate) const EXAMPLES: Step = Step {

@@ -70,7 +70,7 @@ fn walk(directory: &Path, found: &mut Vec<(String, usize)>) {
 fn no_transport_arms_a_timer_that_nobody_has_looked_at() {
     let source = root().join("plugin-transports/src");
     let mut found = Vec::new();
-    for room in ["dial", "http/client", "inproc", "lines/client", "process"] {
+    for room in ["dial", "grpc/client", "http/client", "inproc", "lines/client", "net", "process", "unix/client"] {
         let room = source.join(room);
         assert!(room.is_dir(), "{}: where is it now?", room.display());
         walk(&room, &mut found);

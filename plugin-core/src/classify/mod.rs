@@ -31,6 +31,8 @@ mod closure;
 mod error_chain;
 mod failures_on;
 mod foreign;
+#[cfg(all(any(fuzzing, test), feature = "grpc"))]
+pub(crate) mod fuzzing;
 #[cfg(feature = "grpc")]
 pub(crate) mod grpc;
 #[cfg(feature = "grpc")]

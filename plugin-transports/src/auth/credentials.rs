@@ -57,7 +57,7 @@ impl Credentials {
         self.headers.iter().any(|(own, _)| own == name)
     }
 
-    #[cfg(any(feature = "http", feature = "grpc"))]
+    #[cfg(any(feature = "http", feature = "grpc", feature = "unix"))]
     pub(crate) fn files(&self) -> &TlsFiles {
         &self.files
     }

@@ -34,6 +34,8 @@
 
 mod client;
 mod envelope;
+#[cfg(all(any(fuzzing, test), feature = "full", target_os = "linux"))]
+pub(crate) mod fuzzing;
 mod server;
 
 pub use client::{HttpClient, HttpConfig, HttpConfigBuilder, HttpPlugin};

@@ -26,6 +26,8 @@ mod check;
 mod checked;
 #[cfg(any(feature = "lines", feature = "unix"))]
 mod flat;
+#[cfg(all(any(fuzzing, test), feature = "full", target_os = "linux"))]
+pub(crate) mod fuzzing;
 mod limits;
 mod scan;
 mod typed;

@@ -44,6 +44,8 @@ pub(crate) mod client;
 #[cfg(all(feature = "process", target_os = "linux"))]
 pub(crate) mod codec;
 pub(crate) mod env;
+#[cfg(all(any(fuzzing, test), feature = "full", target_os = "linux"))]
+pub(crate) mod fuzzing;
 pub(crate) mod id;
 #[cfg(all(feature = "process", target_os = "linux"))]
 pub(crate) mod log;

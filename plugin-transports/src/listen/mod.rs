@@ -22,6 +22,8 @@
 
 #[cfg(any(feature = "http", feature = "grpc"))]
 mod accept;
+#[cfg(all(any(fuzzing, test), feature = "full", target_os = "linux"))]
+pub(crate) mod fuzzing;
 mod host_guard;
 #[cfg_attr(
     not(any(feature = "http", feature = "grpc")),

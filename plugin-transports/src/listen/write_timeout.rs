@@ -24,6 +24,7 @@ impl Patience {
     }
 
     /// What it is at present.
+    #[cfg_attr(not(feature = "http"), allow(dead_code, reason = "what a server of HTTP asks at its end"))]
     pub(crate) fn limit(&self) -> Duration {
         if self.stop.is_cancelled() { self.limit.min(AT_STOP) } else { self.limit }
     }

@@ -106,6 +106,11 @@ impl<P: Protocol> Client<P> {
         &self.state
     }
 
+    #[cfg(feature = "unix")]
+    pub(crate) fn protocol(&self) -> &P {
+        &self.state.protocol
+    }
+
     pub(crate) fn name(&self) -> &str {
         &self.state.name
     }

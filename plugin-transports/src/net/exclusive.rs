@@ -80,6 +80,7 @@ impl<C: Kept> Exclusive<C> {
         self.permits.is_closed()
     }
 
+    #[cfg_attr(not(feature = "http"), allow(dead_code, reason = "of connections that calls share"))]
     pub(crate) fn permits(&self) -> &Arc<Semaphore> {
         &self.permits
     }
@@ -89,6 +90,7 @@ impl<C: Kept> Exclusive<C> {
         &self.line
     }
 
+    #[cfg_attr(not(feature = "http"), allow(dead_code, reason = "of connections that calls share"))]
     pub(crate) fn idle_timeout(&self) -> Duration {
         self.idle_timeout
     }

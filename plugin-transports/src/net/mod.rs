@@ -4,8 +4,6 @@
 #[cfg(any(feature = "http", feature = "grpc"))]
 #[cfg_attr(not(feature = "http"), allow(unreachable_pub, reason = "it is `http::Parts`"))]
 pub(crate) mod body;
-#[cfg(any(feature = "http", feature = "grpc"))]
-pub(crate) mod checking;
 pub(crate) mod client;
 #[cfg(any(feature = "http", feature = "grpc"))]
 pub(crate) mod connect;
@@ -18,6 +16,8 @@ pub(crate) mod exchange;
 pub(crate) mod exclusive;
 #[cfg(any(feature = "http", feature = "grpc"))]
 pub(crate) mod fault;
+#[cfg(all(any(fuzzing, test), feature = "full", target_os = "linux"))]
+pub(crate) mod fuzzing;
 #[cfg(any(feature = "http", feature = "grpc"))]
 mod http1_connection;
 #[cfg(any(feature = "http", feature = "grpc"))]
@@ -26,11 +26,12 @@ mod http2_connection;
 mod interim;
 #[cfg(any(feature = "http", feature = "grpc"))]
 mod liveness;
-mod losses;
+pub(crate) mod losses;
 #[cfg(any(feature = "http", feature = "grpc"))]
 pub(crate) mod plaintext;
 #[cfg(any(feature = "http", feature = "grpc"))]
 pub(crate) mod pool;
+pub(crate) mod probe;
 pub(crate) mod progress;
 pub(crate) mod reach;
 pub(crate) mod socket;

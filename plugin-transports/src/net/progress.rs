@@ -163,6 +163,7 @@ impl InLine<'_> {
     }
 
     /// It is this call's turn, and what it waited for was the plugin, unless others were answered meanwhile.
+    #[cfg_attr(not(feature = "http"), allow(dead_code, reason = "of connections that calls share"))]
     pub(crate) fn has_turn_at_last(mut self) {
         if self.line.has_moved(self.place) {
             return self.has_turn();

@@ -33,7 +33,10 @@ mod client;
 mod der;
 mod error;
 mod files;
+#[cfg(all(any(fuzzing, test), feature = "full", target_os = "linux"))]
+pub(crate) mod fuzzing;
 mod offered;
+mod pinned;
 mod renewal;
 mod server;
 mod stamp;

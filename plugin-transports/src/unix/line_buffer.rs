@@ -52,6 +52,11 @@ impl LineBuffer {
         self.line_feed().is_some() || self.buffer.len() > self.limit
     }
 
+    /// The next line as it stands there, when all of it has come.
+    pub(super) fn peek_line(&mut self) -> Option<&[u8]> {
+        self.line_feed().map(|end| &self.buffer[..end])
+    }
+
     /// What has come of lines that were not taken.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.buffer

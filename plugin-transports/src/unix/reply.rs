@@ -104,6 +104,15 @@ pub(super) struct Answer {
     /// JSON; `null` when there is none.
     pub(super) data: Bytes,
     pub(super) headers: BTreeMap<String, String>,
+    /// It says that it failed, and not whose reply it is: the plugin could not read the request.
+    pub(super) is_anonymous: bool,
+}
+
+impl Answer {
+    /// To say that it ran out of its time is no answer.
+    pub(super) fn is_out_of_time(&self) -> bool {
+        self.result.as_ref().is_err_and(|fault| fault.code == Code::Timeout)
+    }
 }
 
 /// The error that a plugin answers with.
@@ -151,7 +160,8 @@ pub(super) fn read(line: &Bytes, kind: MessageType, request_id: &str, limits: Li
         object::read(text, "a list stands where an object belongs", |error| json_faults::describe(error, text))
             .map_err(ReplyUnread::Broken)?;
     let id = raw.request_id.unwrap_or_default();
-    if id != request_id {
+    let is_anonymous = id.is_empty() && !request_id.is_empty() && raw.success == Some(false);
+    if id != request_id && !is_anonymous {
         let id = part::shown(id.as_bytes());
         return Err(ReplyUnread::Another(format!("its `request_id` is {id:?}")));
     }
@@ -171,7 +181,7 @@ pub(super) fn read(line: &Bytes, kind: MessageType, request_id: &str, limits: Li
     }
     let data = part::of(line, raw.data);
     let result = if success { Ok(()) } else { Err(fault(raw.error, &raw.headers)) };
-    Ok(Answer { result, data, headers: raw.headers })
+    Ok(Answer { result, data, headers: raw.headers, is_anonymous })
 }
 
 fn fault(error: Option<&RawValue>, headers: &BTreeMap<String, String>) -> Fault {
@@ -193,13 +203,14 @@ fn fault(error: Option<&RawValue>, headers: &BTreeMap<String, String>) -> Fault 
 /// Refuses what has something else in the place of a result, which would be `null` otherwise: a name with a mistake in it.
 #[cold]
 fn check_names(object: &str) -> Result<(), String> {
-    let mut others = Unknown::default();
-    object_names::visit(object, |name| {
-        if !matches!(name, "type" | "request_id" | "success" | "headers") {
-            others.note(name);
-        }
+    let (mut is_reply, mut others) = (false, Unknown::default());
+    object_names::visit(object, |name| match name {
+        // With `null` behind it, which is a result too.
+        "data" | "error" => is_reply = true,
+        "type" | "request_id" | "success" | "headers" => {}
+        other => others.note(other),
     });
-    if others.is_empty() { Ok(()) } else { Err(others.in_place_of("data", "error")) }
+    if is_reply || others.is_empty() { Ok(()) } else { Err(others.in_place_of("data", "error")) }
 }
 
 #[cfg(test)]
@@ -271,6 +282,7 @@ mod tests {
             ok(&format!(r#"{{{begin},"data":null,"error":"","headers":null,"took":5}}"#)),
             (true, "null".into())
         );
+        assert_eq!(ok(&format!(r#"{{{begin},"data":null}}"#)), (true, "null".into()), "a result that is null");
         assert_eq!(ok(&format!(r#"{{{begin},"data":1,"error":"a warning"}}"#)), (true, "1".into()), "as Go has it");
         assert_eq!(ok(r#"{"request_id":"r1","success":true,"data":1}"#), (true, "1".into()), "nor a type");
         let failed = |text: &str| read_line(text).expect(text).result.expect_err("it failed");
@@ -293,6 +305,16 @@ mod tests {
         ] {
             assert_eq!(read_line(line), Err(ReplyUnread::Another(why.to_owned())), "{line}");
         }
+    }
+
+    #[test]
+    fn an_error_without_a_name_is_that_of_the_request_that_could_not_be_read() {
+        let line = r#"{"type":"","request_id":"","success":false,"error":"too long","headers":{"X-Plugin-Code":"PLUGIN_1207"}}"#;
+        let answer = read_line(line).expect("one request is in flight");
+        assert_eq!((answer.is_anonymous, answer.result.expect_err("it failed").code), (true, Code::PayloadTooLarge));
+        let named = read_line(r#"{"request_id":"r1","success":false}"#).expect("a reply");
+        assert!(!named.is_anonymous);
+        assert!(matches!(read_line(r#"{"request_id":"","success":true,"data":1}"#), Err(ReplyUnread::Another(_))));
     }
 
     #[test]

@@ -7,7 +7,9 @@ pub(crate) use self::read::of_texts;
 #[cfg(any(feature = "lines", feature = "unix"))]
 pub(crate) use self::read::set;
 #[cfg(any(feature = "unix", all(feature = "process", target_os = "linux")))]
-pub(crate) use self::write::{texts, travel};
+pub(crate) use self::write::texts;
+#[cfg(all(feature = "process", target_os = "linux"))]
+pub(crate) use self::write::travel;
 
 #[cfg(any(feature = "http", feature = "grpc", feature = "unix", all(feature = "process", target_os = "linux")))]
 mod list {
@@ -32,6 +34,7 @@ mod write {
     use super::list;
 
     /// Whether a call has anything that [`texts`] gives.
+    #[cfg(all(feature = "process", target_os = "linux"))]
     pub(crate) fn travel(context: &CallContext) -> bool {
         context.headers().is_some() || context.trace().is_some()
     }

@@ -23,8 +23,10 @@ pub(crate) fn health_json(status: &HealthStatus) -> Vec<u8> {
     json.to_string().into_bytes()
 }
 
+#[cfg(all(feature = "process", target_os = "linux"))]
+pub(crate) use self::read::texts;
 #[cfg(any(feature = "unix", all(feature = "process", target_os = "linux")))]
-pub(crate) use self::read::{health, info, texts};
+pub(crate) use self::read::{health, info};
 
 #[cfg(any(feature = "unix", all(feature = "process", target_os = "linux")))]
 mod read {

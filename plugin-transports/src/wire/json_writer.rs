@@ -27,7 +27,7 @@ pub(crate) fn push_str(out: &mut Vec<u8>, text: &str) {
 }
 
 /// Appends `value` as a JSON string.
-#[cfg(any(feature = "unix", all(feature = "process", target_os = "linux")))]
+#[cfg(all(feature = "process", target_os = "linux"))]
 pub(crate) fn push_display(out: &mut Vec<u8>, value: impl std::fmt::Display) {
     use std::io::Write;
     let start = out.len();
@@ -84,7 +84,7 @@ mod tests {
         }
     }
 
-    #[cfg(any(feature = "unix", all(feature = "process", target_os = "linux")))]
+    #[cfg(all(feature = "process", target_os = "linux"))]
     #[test]
     fn text_is_escaped_where_it_must_be() {
         for text in ["plain", "quote\" back\\slash", "line\nfeed \u{0} \u{7f} é 🙂"] {

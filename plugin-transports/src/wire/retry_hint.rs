@@ -53,7 +53,7 @@ impl RetryHint {
 impl RetryHint {
     /// Reads both. A value that is none is as if it were not there, as with `Retry-After`: an error must not lose its code
     /// for it.
-    #[cfg(any(feature = "http", feature = "unix", all(feature = "process", target_os = "linux")))]
+    #[cfg(any(feature = "http", all(feature = "process", target_os = "linux")))]
     pub(crate) fn read(
         retryable: Option<&serde_json::value::RawValue>,
         retry_after_ms: Option<&serde_json::value::RawValue>,

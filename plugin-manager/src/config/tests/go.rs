@@ -226,7 +226,7 @@ fn what_is_shown_has_durations_as_people_write_them_and_no_secret_of_a_query() {
     assert!(shown.contains("timeout: \"1m30s\"") && shown.contains("env: prod"), "{shown}");
     assert!(shown.contains("p?token=***&x=1") && !shown.contains("hunter2"), "{shown}");
     let config = config(text);
-    let TransportConfig::Http(instances) = config.plugins()[0].transport() else { panic!("another transport") };
+    let TransportConfig::Network(_, instances) = config.plugins()[0].transport() else { panic!("another transport") };
     assert_eq!(instances[0].name(), "http://127.0.0.1/p?token=***&x=1");
 }
 

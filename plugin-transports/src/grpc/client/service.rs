@@ -18,11 +18,11 @@ use crate::{
     grpc::{content_type, frame, proto, status::DEADLINE_EXCEEDED},
     json::{self, JsonFault},
     net::{
-        checking,
         client::{CallTime, Client, Protocol, client_of_a_network},
         connect::Connector,
         exchange::{self, Outgoing},
         pool::Pool,
+        probe,
         progress::CallProgress,
         reach::Reachable,
     },
@@ -73,7 +73,7 @@ impl GrpcPlugin {
                     let GrpcProtocol { config, pool, .. } = &state.protocol;
                     let check = state.protocol.health_check();
                     let limit = config.connection.request_timeout();
-                    checking::check(limit, config.check_limit, pool, check.ask()).await
+                    probe::check(limit, config.check_limit, |then| pool.has_answered_since(then), check.ask()).await
                 }
             })
             .with_close(move |grace| Arc::clone(&closed).close(grace)))

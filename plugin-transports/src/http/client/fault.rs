@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// What is kept of the body of an error.
-const MAX_DETAIL: usize = 4096;
+pub(super) const MAX_DETAIL: usize = 4096;
 
 /// What is read of it, compressed or not: enough to keep the connection, and no more.
 const MAX_READ: usize = 64 << 10;
@@ -141,10 +141,10 @@ struct ProblemFields<'a> {
 }
 
 /// What it says, where its code is one that an answer can have.
-struct ProblemBody {
-    code: Code,
-    detail: Option<String>,
-    again: RetryHint,
+pub(super) struct ProblemBody {
+    pub(super) code: Code,
+    pub(super) detail: Option<String>,
+    pub(super) again: RetryHint,
 }
 
 impl Body {
@@ -162,7 +162,7 @@ impl Body {
     }
 }
 
-fn problem(json: &[u8]) -> Option<ProblemBody> {
+pub(super) fn problem(json: &[u8]) -> Option<ProblemBody> {
     let problem: ProblemFields<'_> = serde_json::from_slice(json).ok()?;
     let code = plugin_errors::code(&problem.code)?;
     // The text of a refusal of this family names its code, and so does that of the error.

@@ -3,6 +3,8 @@
 mod body;
 mod config;
 mod fault;
+#[cfg(all(any(fuzzing, test), feature = "full", target_os = "linux"))]
+pub(crate) mod fuzzing;
 mod headers;
 mod health;
 mod service;

@@ -12,11 +12,11 @@ use crate::{
     json,
     net::{
         body::Parts,
-        checking,
         client::{CallTime, Client, Protocol, client_of_a_network},
         connect::Connector,
         exchange::{self, Outgoing},
         pool::Pool,
+        probe,
         progress::CallProgress,
         reach::Reachable,
     },
@@ -62,7 +62,13 @@ impl HttpPlugin {
                 async move {
                     let HttpProtocol { config, probe_pool, pool, health, .. } = &state.protocol;
                     let ask = health::ask(config, probe_pool, state.protocol.probe_headers(), health);
-                    checking::check(config.connection.request_timeout(), config.check_limit, pool, ask).await
+                    probe::check(
+                        config.connection.request_timeout(),
+                        config.check_limit,
+                        |then| pool.has_answered_since(then),
+                        ask,
+                    )
+                    .await
                 }
             })
             .with_close(move |grace| Arc::clone(&closed).close(grace)))

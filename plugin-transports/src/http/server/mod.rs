@@ -1,6 +1,8 @@
 //! The plugin's side of HTTP: serves a plugin.
 
 mod answer;
+#[cfg(all(any(fuzzing, test), feature = "full", target_os = "linux"))]
+pub(crate) mod fuzzing;
 mod options;
 mod problem;
 mod request;

@@ -121,8 +121,8 @@ async fn what_is_missing_or_too_long_is_said() {
     assert!(SocketPath::try_from(long.as_path()).expect_err("too long").to_string().contains("107 at most"));
 }
 
-#[tokio::test]
-async fn of_two_that_start_at_once_on_a_stale_socket_one_listens_and_the_other_hears_why_not() {
+#[test]
+fn of_two_that_start_at_once_on_a_stale_socket_one_listens_and_the_other_hears_why_not() {
     for _ in 0..20 {
         let dir = Arc::new(Dir::new());
         drop(net::UnixListener::bind(dir.file()).expect("bound"));

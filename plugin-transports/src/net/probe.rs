@@ -1,4 +1,4 @@
-//! The health check of a plugin behind connections, whatever it is asked.
+//! A health check beside calls.
 
 use std::{future::Future, time::Duration};
 
@@ -7,22 +7,26 @@ use plugin_core::{
     clock::{self, Instant},
 };
 
-use super::pool::Pool;
-
-/// Asks, for as long as `limit`. The question has a connection of its own, so that a plugin that is busy is not taken for one
-/// that is down; nor is one that takes a connection at a time and has those of `calls`: whoever makes checks gives each of them
-/// `check_limit`.
+/// Asks, which may take `limit`. It has a connection of its own, so that a plugin that is busy is not taken for one that is
+/// down; nor is one that takes a connection at a time and has those of the calls: where most of the time that whoever checks
+/// has is over, `check_limit`, and calls `were_answered` since it began, it was no check.
 pub(crate) async fn check(
     limit: Duration,
     check_limit: Duration,
-    calls: &Pool,
+    were_answered: impl Fn(Instant) -> bool,
     ask: impl Future<Output = Result<HealthStatus, PluginError>>,
 ) -> HealthStatus {
     let started = clock::now();
+    let busy = async {
+        tokio::time::sleep(check_limit / 4 * 3).await;
+        while !were_answered(started) {
+            tokio::time::sleep(check_limit / 32).await;
+        }
+    };
     let result = tokio::select! {
         biased;
         result = tokio::time::timeout(limit, ask) => result,
-        () = busy(calls, started, check_limit) => {
+        () = busy => {
             return HealthStatus::not_checked("the plugin answers calls, and not the check beside them");
         }
     };
@@ -31,12 +35,4 @@ pub(crate) async fn check(
         Err(error) => HealthStatus::new(HealthState::Unhealthy, error.message()),
     });
     HealthStatus::within(limit, reported, started.elapsed()).with_last_check(clock::wall())
-}
-
-/// Resolves when most of a check's time is over and calls were answered since it began.
-async fn busy(calls: &Pool, began: Instant, limit: Duration) {
-    tokio::time::sleep(limit / 4 * 3).await;
-    while !calls.has_answered_since(began) {
-        tokio::time::sleep(limit / 32).await;
-    }
 }
