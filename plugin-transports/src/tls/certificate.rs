@@ -19,6 +19,8 @@ const EXTENSIONS: u8 = 0xa3;
 const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
 /// 2.5.29.17.
 const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 0x11];
+/// 2.5.29.19.
+const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x13];
 
 /// The kinds of `GeneralName` that are read: an address of mail, a name of DNS, a URI, and an address of IP.
 const MAIL: u8 = 0x81;
@@ -86,6 +88,13 @@ impl<'a> CertificateParts<'a> {
         if names.is_empty() { self.common_name().into_iter().collect() } else { names }
     }
 
+    /// Whether it says that it is an authority's (`CA:TRUE`).
+    pub(super) fn is_authority(&self) -> bool {
+        let constraints = self.extension(BASIC_CONSTRAINTS).and_then(|found| expect(found, SEQUENCE));
+        let is_ca = constraints.and_then(|(constraints, _)| expect(constraints, BOOLEAN));
+        is_ca.is_some_and(|(is_ca, _)| is_ca == [0xff])
+    }
+
     fn extension(&self, wanted: &[u8]) -> Option<&'a [u8]> {
         values(self.extensions).find_map(|(_, extension)| {
             let (name, rest) = expect(extension, OBJECT_IDENTIFIER)?;
@@ -99,7 +108,7 @@ impl<'a> CertificateParts<'a> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use rcgen::{CertificateParams, DnType, KeyPair};
+    use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair};
 
     use super::*;
 
@@ -116,6 +125,20 @@ mod tests {
         let parts = CertificateParts::of(&der).expect("a certificate");
         assert_eq!(parts.common_name().as_deref(), Some("Plugin Nº 1"));
         assert_eq!(parts.alternative_names(), ["plugin.example", "127.0.0.1", "::1"]);
+        assert!(!parts.is_authority());
+    }
+
+    #[test]
+    fn one_of_an_authority_is_told_from_another() {
+        for (is_ca, expected) in [
+            (IsCa::Ca(BasicConstraints::Unconstrained), true),
+            (IsCa::Ca(BasicConstraints::Constrained(2)), true),
+            (IsCa::ExplicitNoCa, false),
+            (IsCa::NoCa, false),
+        ] {
+            let der = made(|params| params.is_ca = is_ca);
+            assert_eq!(CertificateParts::of(&der).expect("a certificate").is_authority(), expected);
+        }
     }
 
     proptest! {
@@ -134,7 +157,7 @@ mod tests {
                 *index.get_mut(&mut der) = byte;
             }
             if let Some(parts) = CertificateParts::of(&der) {
-                let _ = (parts.common_name(), parts.alternative_names());
+                let _ = (parts.common_name(), parts.alternative_names(), parts.is_authority());
             }
         }
     }

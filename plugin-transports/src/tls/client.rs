@@ -12,6 +12,7 @@ use super::{
     TlsError, TlsErrorKind, TlsStatus, TlsVersion,
     files::{Paths, PemFiles},
     offered::Offered,
+    pinned::ServerVerifier,
     provider,
     renewal::Renewal,
 };
@@ -89,14 +90,17 @@ impl ClientTlsConfig {
 }
 
 fn make(min_version: TlsVersion, files: &PemFiles) -> Result<ClientConfig, TlsError> {
-    let roots = match &files.authorities {
-        Some(file) => Arc::new(file.authorities()?),
-        None => platform_roots()?,
+    let (roots, pins) = match &files.authorities {
+        Some(file) => file.authorities().map(|(roots, certificates)| (Arc::new(roots), certificates))?,
+        None => (platform_roots()?, Vec::new()),
     };
+    let verifier = ServerVerifier::new(roots, pins)
+        .map_err(|error| TlsError::new(TlsErrorKind::BadCertificate, "ca_file", "".as_ref()).with_source(error))?;
     let builder = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(min_version.and_later())
         .map_err(|error| TlsError::new(TlsErrorKind::BadKey, "min_version", "".as_ref()).with_source(error))?
-        .with_root_certificates(roots);
+        .dangerous()
+        .with_custom_certificate_verifier(verifier);
     Ok(match files.certified_key()? {
         Some(certified) => builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(certified))),
         None => builder.with_no_client_auth(),

@@ -155,13 +155,14 @@ impl PemFile {
         })
     }
 
-    /// Authorities to trust.
-    pub(super) fn authorities(&self) -> Result<RootCertStore, TlsError> {
-        let mut roots = RootCertStore::empty();
-        for certificate in self.certificates()? {
-            roots.add(certificate).map_err(|error| self.fault(TlsErrorKind::BadCertificate).with_source(error))?;
+    /// Authorities to trust, and the certificates that they are made of.
+    pub(super) fn authorities(&self) -> Result<(RootCertStore, Vec<CertificateDer<'static>>), TlsError> {
+        let (mut roots, certificates) = (RootCertStore::empty(), self.certificates()?);
+        for certificate in &certificates {
+            let added = roots.add(certificate.clone());
+            added.map_err(|error| self.fault(TlsErrorKind::BadCertificate).with_source(error))?;
         }
-        Ok(roots)
+        Ok((roots, certificates))
     }
 
     fn not_pem(&self, error: pem::Error) -> TlsError {
@@ -187,7 +188,7 @@ mod tests {
     }
 
     fn authorities(setting: &'static str, path: &Path) -> Result<RootCertStore, TlsError> {
-        PemFile::read(setting, path)?.authorities()
+        PemFile::read(setting, path)?.authorities().map(|(roots, _)| roots)
     }
 
     fn kind<T>(result: Result<T, TlsError>) -> (TlsErrorKind, String) {

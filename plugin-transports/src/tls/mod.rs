@@ -34,6 +34,7 @@ mod der;
 mod error;
 mod files;
 mod offered;
+mod pinned;
 mod renewal;
 mod server;
 mod stamp;

@@ -2,12 +2,13 @@
 
 use std::{fmt, path::PathBuf, sync::Arc};
 
-use rustls::{ServerConfig, server::WebPkiClientVerifier, sign::SingleCertAndKey};
+use rustls::{ServerConfig, sign::SingleCertAndKey};
 
 use super::{
     TlsError, TlsErrorKind, TlsStatus, TlsVersion,
     files::{Paths, PemFiles},
     offered::Offered,
+    pinned::ClientVerifier,
     provider,
     renewal::Renewal,
 };
@@ -88,9 +89,8 @@ fn make(min_version: TlsVersion, files: &PemFiles) -> Result<ServerConfig, TlsEr
         .map_err(|error| TlsError::new(TlsErrorKind::BadKey, "min_version", "".as_ref()).with_source(error))?;
     let builder = match &files.authorities {
         Some(file) => {
-            let roots = Arc::new(file.authorities()?);
-            let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider())
-                .build()
+            let (roots, pins) = file.authorities()?;
+            let verifier = ClientVerifier::new(Arc::new(roots), pins)
                 .map_err(|error| file.fault(TlsErrorKind::BadCertificate).with_source(error))?;
             builder.with_client_cert_verifier(verifier)
         }
