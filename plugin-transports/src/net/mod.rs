@@ -16,6 +16,8 @@ pub(crate) mod exclusive;
 #[cfg(feature = "http")]
 pub(crate) mod fault;
 #[cfg(feature = "http")]
+mod first_words;
+#[cfg(feature = "http")]
 mod http1_connection;
 #[cfg(feature = "http")]
 mod http2_connection;
