@@ -15,6 +15,7 @@ mod polled_again;
 #[path = "../../../plugin-core/tests/servers/refusing.rs"]
 mod refusing;
 mod renewal;
+mod secrets;
 mod server;
 mod shared;
 mod shutdown;
