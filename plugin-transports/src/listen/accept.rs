@@ -2,6 +2,8 @@
 
 use std::{future::poll_fn, io, pin::pin, sync::Arc, time::Duration};
 
+#[cfg(feature = "tls")]
+use http::Extensions;
 use http::{Request, Response, Version};
 use http_body::Body;
 use hyper::{body::Incoming, service::service_fn};
@@ -27,6 +29,8 @@ use super::{
     write_timeout::Patience,
 };
 use crate::net::yielding::Paced;
+#[cfg(feature = "tls")]
+use crate::tls::{HandshakeError, PeerCertificate};
 
 /// Streams that one connection of HTTP/2 may have open.
 const MAX_STREAMS: u32 = 256;
@@ -35,7 +39,8 @@ const MAX_STREAMS: u32 = 256;
 const REST_OF_HEAD: Duration = Duration::from_secs(1);
 
 /// Serves any service for `http::Request`, such as a plugin's or an `axum::Router`, over HTTP/1.1 and HTTP/2. What the listener
-/// knows of the other side, as a [`PeerAddr`](super::PeerAddr), is in the extensions of each request.
+/// knows of the other side, as a [`PeerAddr`](super::PeerAddr), is in the extensions of each request, and so is the certificate of a
+/// client that has shown one (`tls::PeerCertificate`).
 ///
 /// It must be called within a tokio runtime.
 ///
@@ -75,11 +80,44 @@ where
         let stream = tokio::select! {
             () = stop.gentle.cancelled() => return Ok(()),
             () = known.asked_to_leave() => return Ok(()),
-            accepted = tokio::time::timeout(options.head_timeout, acceptor.accept(stream)) => accepted??,
+            accepted = tokio::time::timeout(options.head_timeout, acceptor.accept(stream).into_fallible()) => accepted?,
         };
-        return drive(service, stream, peer, known, options, stop).await;
+        let stream = match stream {
+            Ok(stream) => stream,
+            Err((error, mut stream)) => {
+                // What was said of the handshake is lost where the connection is reset, see `linger`.
+                tokio::io::AsyncWriteExt::shutdown(&mut stream).await?;
+                tokio::select! {
+                    () = linger(&mut stream, stop.gentle.is_cancelled()) => {}
+                    () = stop.cut.cancelled() => {}
+                    () = known.asked_to_leave() => {}
+                }
+                return Err(HandshakeError::new(error).into());
+            }
+        };
+        let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+        let peer = Certified { peer: peer.clone(), certificate: shown.map(|der| PeerCertificate::new(der)) };
+        return drive(service, stream, &peer, known, options, stop).await;
     }
     drive(service, stream, peer, known, options, stop).await
+}
+
+/// The other side, and what it has shown.
+#[cfg(feature = "tls")]
+#[derive(Clone, Debug)]
+struct Certified<P> {
+    peer: P,
+    certificate: Option<PeerCertificate>,
+}
+
+#[cfg(feature = "tls")]
+impl<P: Peer> Peer for Certified<P> {
+    fn tell(&self, extensions: &mut Extensions) {
+        self.peer.tell(extensions);
+        if let Some(certificate) = &self.certificate {
+            extensions.insert(certificate.clone());
+        }
+    }
 }
 
 async fn drive<S, B, I>(

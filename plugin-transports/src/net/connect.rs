@@ -23,6 +23,7 @@ use super::{
     body::Parts,
     driven::{DrivenConnection, Queue, Telling, UNTOLD},
     endpoint::{Endpoint, Place},
+    first_words::{Carrier, FirstWords, Refused},
     interim::BoundedInterim,
     liveness::{Ear, Heard},
     socket,
@@ -31,7 +32,7 @@ use super::{
     yielding::Paced,
 };
 #[cfg(feature = "tls")]
-use crate::tls::ClientTls;
+use crate::tls::{ClientTls, HandshakeError};
 use crate::{
     connection::ConnectionConfig,
     dial::{DialError, Dialer, Dialing, Resolver},
@@ -50,9 +51,9 @@ pub(crate) type ConnectionTask = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// A connection, and the future that must be polled for it to live.
 pub(crate) enum Opened {
-    Http1(http1::SendRequest<Parts>, ConnectionTask),
+    Http1(http1::SendRequest<Parts>, ConnectionTask, Refused),
     /// And what counts what is read from it.
-    Http2(http2::SendRequest<Parts>, Arc<DrivenConnection>, Heard),
+    Http2(http2::SendRequest<Parts>, Arc<DrivenConnection>, Heard, Refused),
 }
 
 /// What is to be known of a peer besides where it is.
@@ -67,7 +68,7 @@ pub(crate) struct PeerConfig<'c> {
 
 pub(crate) struct Connector {
     target: Target,
-    origin: String,
+    origin: Arc<str>,
     timeout: Duration,
     version: HttpVersion,
     #[cfg(feature = "tls")]
@@ -117,7 +118,7 @@ impl Connector {
     fn over(target: Target, peer: &PeerConfig<'_>, endpoint: &Endpoint) -> Result<Self, PluginError> {
         Ok(Self {
             target,
-            origin: endpoint.origin(),
+            origin: endpoint.origin().into(),
             timeout: peer.connection.connection_timeout(),
             version: peer.version,
             #[cfg(feature = "tls")]
@@ -196,7 +197,9 @@ impl Connector {
     async fn open_socket(&self, socket: &SocketPath, queue: &Arc<Queue>) -> Result<Opened, PluginError> {
         let queue = (self.version == HttpVersion::Http2).then_some(queue);
         socket::open(socket, self.timeout, async |stream| {
-            self.shake_hands(stream, Ear::of_socket(), queue).await.map_err(|unfit| io::Error::other(unfit.error))
+            self.shake_hands(stream, Carrier::Plain, Ear::of_socket(), queue)
+                .await
+                .map_err(|unfit| io::Error::other(unfit.error))
         })
         .await
     }
@@ -230,30 +233,39 @@ impl Connector {
             if self.version == HttpVersion::Http2 && !http2 {
                 return Err(Unfit { error: "it does not speak HTTP/2 (ALPN)".into(), permanent: true });
             }
-            return self.shake_hands(stream, ear, http2.then_some(queue)).await;
+            let is_tls13 = stream.get_ref().1.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_3);
+            let carrier = if is_tls13 { Carrier::Tls13 } else { Carrier::Tls12 };
+            return self.shake_hands(stream, carrier, ear, http2.then_some(queue)).await;
         }
-        self.shake_hands(stream, ear, (self.version == HttpVersion::Http2).then_some(queue)).await
+        self.shake_hands(stream, Carrier::Plain, ear, (self.version == HttpVersion::Http2).then_some(queue)).await
     }
 
     /// Over HTTP/2 where there is a queue.
-    async fn shake_hands<I>(&self, stream: I, ear: Ear, queue: Option<&Arc<Queue>>) -> Result<Opened, Unfit>
+    async fn shake_hands<I>(
+        &self,
+        stream: I,
+        carrier: Carrier,
+        ear: Ear,
+        queue: Option<&Arc<Queue>>,
+    ) -> Result<Opened, Unfit>
     where
         I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let heard = ear.heard();
-        let stream = Paced::watched(stream, ear);
+        let refused = Refused::new(Arc::clone(&self.origin));
+        let stream = Paced::watched(FirstWords::new(stream, carrier, refused.clone()), ear);
         // A connection's own error also reaches the call that is on it, which tells it better.
         if let Some(queue) = queue {
             let mut builder = http2::Builder::new(Telling(Arc::clone(queue)));
             builder.timer(TokioTimer::new()).keep_alive_interval(PING_EVERY).initial_max_send_streams(UNTOLD);
             let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(Unfit::passing)?;
-            return Ok(Opened::Http2(sender, DrivenConnection::new(connection), heard));
+            return Ok(Opened::Http2(sender, DrivenConnection::new(connection), heard, refused));
         }
         let mut builder = http1::Builder::new();
         builder.max_header_size(MAX_HEAD);
         let io = TokioIo::new(BoundedInterim::new(stream));
         let (sender, connection) = builder.handshake(io).await.map_err(Unfit::passing)?;
-        Ok(Opened::Http1(sender, Box::pin(async { drop(connection.await) })))
+        Ok(Opened::Http1(sender, Box::pin(async { drop(connection.await) }), refused))
     }
 
     fn fault(&self, error: DialError) -> PluginError {
@@ -284,9 +296,9 @@ impl Unfit {
 
     /// A certificate that is not trusted now is not trusted in a second either.
     #[cfg(feature = "tls")]
-    fn tls(error: std::io::Error) -> Self {
-        let permanent = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()).is_some();
-        Self { error: error.into(), permanent }
+    fn tls(error: io::Error) -> Self {
+        let error = HandshakeError::new(error);
+        Self { permanent: error.is_permanent(), error: error.into() }
     }
 }
 

@@ -87,7 +87,7 @@ pub(crate) async fn send<'p>(
         };
         let message = error.take_message();
         let error = error.into_error();
-        if let Some(request) = message {
+        if let Some(request) = message.filter(|_| lease.refused().is_none()) {
             tries = tries.saturating_sub(1);
             if tries == 0 {
                 return Err(fault::lost(error, Sent::Nothing));
@@ -97,7 +97,7 @@ pub(crate) async fn send<'p>(
         }
         let is_unsent = fault::is_unsent(&error);
         refused += 1;
-        if !is_unsent || refused > MAX_RESENT {
+        if !is_unsent || refused > MAX_RESENT || lease.refused().is_some() {
             return Err(fault::lost_on(&lease, error, if is_unsent { Sent::Nothing } else { Sent::Maybe }));
         }
         // For one stream there may have been no room for a moment only. A connection that has ended refuses whatever comes.

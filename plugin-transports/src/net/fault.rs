@@ -2,7 +2,7 @@
 
 use plugin_core::{ByErrorType, Classify, Code, PluginError, Sent};
 
-use super::{body::Unread, interim::TooMany, pool::Lease};
+use super::{body::Unread, first_words::Refused, interim::TooMany, pool::Lease};
 
 /// The body of a success was not read to its end, which came on this connection.
 pub(crate) fn unread(error: Unread<hyper::Error>, max: usize, lease: &Lease) -> PluginError {
@@ -50,7 +50,14 @@ pub(crate) fn lost(error: hyper::Error, sent: Sent) -> PluginError {
 /// Likewise; others may be lost with it.
 pub(crate) fn lost_on(lease: &Lease, error: hyper::Error, sent: Sent) -> PluginError {
     let is_told = lease.is_told(&error);
-    once(is_told, lost(error, sent))
+    let refused = lease.refused().and_then(Refused::error);
+    once(
+        is_told,
+        match refused {
+            Some(refused) => refused.with_source(error),
+            None => lost(error, sent),
+        },
+    )
 }
 
 /// What befell connections at once is one piece of evidence, whoever tells it first.

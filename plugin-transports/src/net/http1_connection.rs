@@ -10,7 +10,7 @@ use std::{
 use hyper::client::conn::http1;
 use tokio::{sync::OwnedSemaphorePermit, task::AbortHandle};
 
-use super::{connect::ConnectionTask, exclusive::Kept};
+use super::{connect::ConnectionTask, exclusive::Kept, first_words::Refused};
 use crate::net::body::Parts;
 
 /// A connection of HTTP/1.1. Dropping it lets its driver close it in order.
@@ -20,13 +20,14 @@ pub(crate) struct Http1Connection {
     /// The permit, while the connection is in use. The driver owns the cell too: a connection that is cut off keeps its
     /// permit until its socket is closed.
     held: Arc<Mutex<Option<OwnedSemaphorePermit>>>,
+    pub(crate) refused: Refused,
 }
 
 impl Http1Connection {
-    pub(crate) fn drive(sender: http1::SendRequest<Parts>, driver: ConnectionTask) -> Self {
+    pub(crate) fn drive(sender: http1::SendRequest<Parts>, driver: ConnectionTask, refused: Refused) -> Self {
         let held = Arc::new(Mutex::new(None));
         let task = tokio::spawn(DrivenHttp1 { driver, held: Arc::clone(&held) });
-        Self { sender, driver: task.abort_handle(), held }
+        Self { sender, driver: task.abort_handle(), held, refused }
     }
 
     /// Where the permit is while the connection is in use.

@@ -18,6 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{
     driven::{DrivenConnection, Driving, Queue},
+    first_words::Refused,
     liveness::Heard,
     losses::Losses,
 };
@@ -44,6 +45,7 @@ struct KnownPeer {
     is_left: AtomicBool,
     /// A call has told that it was lost.
     is_lost: AtomicBool,
+    refused: Refused,
     /// The connection itself, which knows how many calls its peer takes at once.
     link: Arc<DrivenConnection>,
     /// How many calls are on it. It grows under the lock of the pool alone.
@@ -77,6 +79,7 @@ impl Http2Connection {
         sender: http2::SendRequest<Parts>,
         link: Arc<DrivenConnection>,
         heard: Heard,
+        refused: Refused,
         queue: &Arc<Queue>,
         permits: &Arc<Semaphore>,
         losses: &Arc<Losses>,
@@ -86,6 +89,7 @@ impl Http2Connection {
             used: AtomicU64::new(0),
             is_left: AtomicBool::new(false),
             is_lost: AtomicBool::new(false),
+            refused,
             link,
             streams: AtomicUsize::new(0),
             queue: Arc::clone(queue),
@@ -122,6 +126,11 @@ impl Http2Connection {
         self.known.touch(now);
         let (sender, known) = (self.sender.clone(), Arc::clone(&self.known));
         Stream { sender, heard: self.heard.clone(), quiet: self.quiet, known, waits: true }
+    }
+
+    /// What its peer said where it takes no part in it.
+    pub(crate) fn refused(&self) -> &Refused {
+        &self.known.refused
     }
 
     /// Whether another call may come onto it.
@@ -197,7 +206,12 @@ impl Stream {
     /// See [`Lease::is_told`](super::pool::Lease::is_told).
     pub(crate) fn is_told(&self, cause: &hyper::Error) -> bool {
         // Relaxed: any of them may be the first.
-        self.known.losses.add(cause) && self.known.is_lost.swap(true, Ordering::Relaxed)
+        (self.known.losses.add(cause) || self.refused().is_so()) && self.known.is_lost.swap(true, Ordering::Relaxed)
+    }
+
+    /// What its peer said where it takes no part in the connection.
+    pub(crate) fn refused(&self) -> &Refused {
+        &self.known.refused
     }
 }
 

@@ -16,6 +16,8 @@ pub(crate) mod exchange;
 pub(crate) mod exclusive;
 #[cfg(any(feature = "http", feature = "grpc"))]
 pub(crate) mod fault;
+#[cfg(any(feature = "http", feature = "grpc"))]
+mod first_words;
 #[cfg(all(any(fuzzing, test), feature = "full", target_os = "linux"))]
 pub(crate) mod fuzzing;
 #[cfg(any(feature = "http", feature = "grpc"))]

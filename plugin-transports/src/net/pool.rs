@@ -25,6 +25,7 @@ use super::{
     connect::{Connector, Opened},
     driven::Queue,
     exclusive::Exclusive,
+    first_words::Refused,
     http1_connection::Http1Connection,
     http2_connection::{Http2Connection, Stream},
     losses::Losses,
@@ -138,20 +139,23 @@ impl Pool {
 
     async fn open(self: &Arc<Self>, permit: OwnedSemaphorePermit) -> Result<Lease, PluginError> {
         match self.connector.connect(&self.queue).await? {
-            Opened::Http1(sender, driver) => {
+            Opened::Http1(sender, driver, refused) => {
                 // Relaxed: see `checkout`.
                 self.http1.store(true, Ordering::Relaxed);
-                let mut connection = Http1Connection::drive(sender, driver);
+                let mut connection = Http1Connection::drive(sender, driver, refused);
                 let ready = connection.sender.ready().await;
                 ready.map_err(|error| {
-                    PluginError::connection("the plugin closed a new connection", Sent::Nothing).with_source(error)
+                    let closed = || PluginError::connection("the plugin closed a new connection", Sent::Nothing);
+                    connection.refused.error().unwrap_or_else(closed).with_source(error)
                 })?;
                 Ok(Lease::own(self, connection, permit))
             }
-            Opened::Http2(sender, link, heard) => {
+            Opened::Http2(sender, link, heard, refused) => {
                 let greeting = sender.clone();
-                let shared = Http2Connection::new(sender, link, heard, &self.queue, self.own.permits(), &self.losses);
-                self.connector.greet(&greeting).await?;
+                let (queue, permits) = (&self.queue, self.own.permits());
+                let shared = Http2Connection::new(sender, link, heard, refused, queue, permits, &self.losses);
+                let greeted = self.connector.greet(&greeting).await;
+                greeted.map_err(|error| shared.refused().error().unwrap_or(error))?;
                 Ok(Lease::Shared(self.keep_shared(shared, permit)))
             }
         }
@@ -279,6 +283,15 @@ impl Lease {
             }
             Self::Shared(stream) => stream.is_told(cause),
         }
+    }
+
+    /// What the peer said of the connection where it takes no part in it.
+    pub(crate) fn refused(&self) -> Option<&Refused> {
+        match self {
+            Self::Own(own) => own.connection.as_ref().map(|connection| &connection.refused),
+            Self::Shared(stream) => Some(stream.refused()),
+        }
+        .filter(|refused| refused.is_so())
     }
 
     /// The answer has been read to its end.

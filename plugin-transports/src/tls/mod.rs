@@ -13,6 +13,16 @@
 //! # Ok(()) }
 //! ```
 //!
+//! # Who is trusted
+//!
+//! A certificate is good if an authority that is trusted has issued it, at the time and, on the side of a client, for the name that
+//! was called. One that signs itself and says that it is an authority's, as `openssl req -x509` makes them, is good where
+//! `ca_file` (`client_ca_file`) holds that very certificate: it is compared byte for byte, and its name and time are checked
+//! as of any other. Whatever it is, the other side has to sign the handshake with its key.
+//!
+//! An error says which side refused, and why. Under TLS 1.3 a client's part of the handshake is over before the server has looked
+//! at its certificate; a refusal that then comes in the place of an answer is told as one, and of the call nothing was seen.
+//!
 //! # Renewal
 //!
 //! A new connection uses the files as they are then: certificate, key and authorities, on both sides. Before a connection is
@@ -35,7 +45,11 @@ mod error;
 mod files;
 #[cfg(all(any(fuzzing, test), feature = "full", target_os = "linux"))]
 pub(crate) mod fuzzing;
+#[cfg(any(feature = "http", feature = "grpc"))]
+mod handshake;
 mod offered;
+#[cfg(any(feature = "http", feature = "grpc"))]
+mod peer;
 mod pinned;
 mod renewal;
 mod server;
@@ -46,6 +60,10 @@ mod version;
 
 pub use client::{ClientTls, ClientTlsConfig};
 pub use error::{TlsError, TlsErrorKind};
+#[cfg(any(feature = "http", feature = "grpc"))]
+pub(crate) use handshake::HandshakeError;
+#[cfg(any(feature = "http", feature = "grpc"))]
+pub use peer::PeerCertificate;
 pub use server::{ServerTls, ServerTlsConfig};
 pub use status::TlsStatus;
 pub use version::TlsVersion;

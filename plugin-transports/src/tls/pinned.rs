@@ -189,3 +189,53 @@ impl fmt::Display for AuthorityShown {
 }
 
 impl StdError for AuthorityShown {}
+
+#[cfg(test)]
+mod tests {
+    use rustls_pki_types::pem::PemObject;
+
+    use super::*;
+
+    /// By OpenSSL 3.0.19: `req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 36500 -subj /CN=localhost
+    /// -addext "subjectAltName=DNS:localhost,IP:127.0.0.1"`.
+    const OPENSSL: &[u8] = b"-----BEGIN CERTIFICATE-----
+MIIBmzCCAUGgAwIBAgIUW1OlQx3k7HWw9Z1wkfo32j39vYswCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyODA1MDM1MFoYDzIxMjYxMTA0
+MDUwMzUwWjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAASIo4zUzeeuSoFAOMU8CuuftJEmhPWcMvErNVq9hFkTedIENzQYlL+r
++MKWfju8NnluQEhLIr+SEphEaa9HCH3Qo28wbTAdBgNVHQ4EFgQUcPLCx2RQfqTE
+Jm8iKjKVUlZQjB4wHwYDVR0jBBgwFoAUcPLCx2RQfqTEJm8iKjKVUlZQjB4wDwYD
+VR0TAQH/BAUwAwEB/zAaBgNVHREEEzARgglsb2NhbGhvc3SHBH8AAAEwCgYIKoZI
+zj0EAwIDSAAwRQIgZQscTw0crXzNqiTuZtPJlUwl1x5hZqn8d5jM7OM0tykCIQCU
+DXHuhKD1K02iY/xD510+f9XFxxwSQJIAciZzOBnXvQ==
+-----END CERTIFICATE-----
+";
+
+    fn answer(pins: &[CertificateDer<'static>], name: &str, now: u64) -> Result<(), String> {
+        let shown = CertificateDer::from_pem_slice(OPENSSL).expect("a certificate");
+        let mut roots = RootCertStore::empty();
+        roots.add(shown.clone()).expect("an authority");
+        let verifier = ServerVerifier::new(Arc::new(roots), pins.to_vec()).expect("authorities");
+        let name = ServerName::try_from(name).expect("a name");
+        let now = UnixTime::since_unix_epoch(Duration::from_secs(now));
+        let verified = verifier.verify_server_cert(&shown, &[], &name, &[], now);
+        verified.map(drop).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn one_made_by_openssl_is_taken_as_it_is_within_its_time_and_under_its_names() {
+        let own = CertificateDer::from_pem_slice(OPENSSL).expect("a certificate");
+        let (start, end) = (1_795_842_230, 4_949_442_230);
+        let pins = [own];
+        for now in [start, end] {
+            assert_eq!(answer(&pins, "localhost", now), Ok(()));
+            assert_eq!(answer(&pins, "127.0.0.1", now), Ok(()));
+        }
+        let fault = |name, now| answer(&pins, name, now).expect_err("refused");
+        assert!(fault("localhost", start - 1).contains("not valid yet"), "{}", fault("localhost", start - 1));
+        assert!(fault("localhost", end + 1).contains("expired"), "{}", fault("localhost", end + 1));
+        assert!(fault("elsewhere.example", start).contains("not valid for name"));
+        // The right chain is not enough: it is none of those that are named, byte for byte.
+        assert!(answer(&[], "localhost", start).expect_err("not pinned").contains("AuthorityShown"));
+    }
+}

@@ -76,6 +76,26 @@ impl fmt::Display for Utc {
     }
 }
 
+/// How long ago, or from now, in days: what an error says of a date to somebody who reads it at once.
+pub(super) struct Ago(pub(super) Option<SystemTime>);
+
+impl Ago {
+    pub(super) fn since_1970(seconds: u64) -> Self {
+        Self(SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds)))
+    }
+}
+
+impl fmt::Display for Ago {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(date) = self.0 else { return f.write_str("now") };
+        let days = |time: Duration| time.as_secs() / 86_400;
+        match date.duration_since(plugin_core::clock::wall()) {
+            Ok(ahead) => write!(f, "{} days from now", days(ahead)),
+            Err(past) => write!(f, "{} days ago", days(past.duration())),
+        }
+    }
+}
+
 /// The other way round: the date of a day, counted from 1970.
 fn date(days: i64) -> (i64, i64, i64) {
     let days = days.saturating_add(719_468);

@@ -37,7 +37,7 @@ pub(super) async fn read(answer: Incomplete<'_>, config: &HttpConfig, progress: 
         Ok(gzip) => gzip,
         Err(_) => return status(config, parts.status, &parts.headers, Body::default()),
     };
-    let body = Body::read(&parts.headers, incoming, gzip).await;
+    let body = Body::read(&parts.headers, incoming, gzip, config).await;
     if body.is_whole {
         lease.finish();
     }
@@ -97,7 +97,7 @@ fn message(config: &HttpConfig, status: StatusCode, headers: &HeaderMap) -> Stri
         status if status.is_redirection() => {
             format!(
                 "the plugin answered {status}{}; redirects are not followed, so set `endpoint` to where the plugin is",
-                location(headers)
+                config.credentials.hide_in(location(headers))
             )
         }
         status if status.is_success() => {
@@ -148,25 +148,27 @@ pub(super) struct ProblemBody {
 }
 
 impl Body {
-    async fn read(headers: &HeaderMap, incoming: Incoming, gzip: bool) -> Self {
+    async fn read(headers: &HeaderMap, incoming: Incoming, gzip: bool, config: &HttpConfig) -> Self {
         let kind = headers.get(header::CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes()).to_ascii_lowercase();
         let kind = String::from_utf8_lossy(&kind);
         let Ok(bytes) = body::read(incoming, MAX_READ, gzip).await else { return Self::default() };
         let is_readable = kind.starts_with("text/") || kind.contains("json") || kind.is_empty();
         let text = (is_readable && !bytes.is_empty()).then(|| {
-            let text = String::from_utf8_lossy(&bytes[..bytes.len().min(MAX_DETAIL + 4)]);
+            // Before it is cut off, so that no part of a secret is left.
+            let text = config.credentials.hide_in(String::from_utf8_lossy(&bytes).into_owned());
             truncated(text.trim(), MAX_DETAIL).to_owned()
         });
-        let said = if is_problem(headers) { problem(&bytes) } else { None };
+        let said = if is_problem(headers) { problem(&bytes, config) } else { None };
         Self { text, said, is_whole: true }
     }
 }
 
-pub(super) fn problem(json: &[u8]) -> Option<ProblemBody> {
+pub(super) fn problem(json: &[u8], config: &HttpConfig) -> Option<ProblemBody> {
     let problem: ProblemFields<'_> = serde_json::from_slice(json).ok()?;
     let code = plugin_errors::code(&problem.code)?;
     // The text of a refusal of this family names its code, and so does that of the error.
-    let text = problem.detail.map(|text| truncated(&text.replace(&format!(" ({code})"), ""), MAX_DETAIL).to_owned());
+    let text = problem.detail.map(|text| config.credentials.hide_in(text));
+    let text = text.map(|text| truncated(&text.replace(&format!(" ({code})"), ""), MAX_DETAIL).to_owned());
     let again = RetryHint::read(problem.retryable, problem.retry_after_ms);
     Some(ProblemBody { code, detail: text.filter(|text| !text.is_empty()), again })
 }
@@ -176,9 +178,11 @@ fn truncated(text: &str, max: usize) -> &str {
 }
 
 /// A success whose body is no answer that is passed on.
-pub(super) fn no_answer(status: StatusCode, unread: &envelope::EnvelopeUnread) -> PluginError {
+pub(super) fn no_answer(config: &HttpConfig, status: StatusCode, unread: &envelope::EnvelopeUnread) -> PluginError {
     match unread {
         envelope::EnvelopeUnread::Broken(why) => {
+            // It may quote what it could not read.
+            let why = config.credentials.hide_in(why.to_string());
             let message = format!("the plugin answered {status} with something that is not a JSON envelope: {why}");
             PluginError::new(Code::HttpTransport, message).with_http_status(status.as_u16())
         }

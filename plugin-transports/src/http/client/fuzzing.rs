@@ -7,7 +7,8 @@ use crate::wire::plugin_errors;
 
 /// A problem document has a code that an answer can have, a bounded text, and a bounded time to come back after.
 pub fn http_problem(bytes: &[u8]) {
-    let Some(problem) = problem(bytes) else { return };
+    let config = HttpConfig::builder("p", "http://localhost/").build().expect("valid settings");
+    let Some(problem) = problem(bytes, &config) else { return };
     assert_eq!(plugin_errors::code(problem.code.as_str()), Some(problem.code));
     assert!(problem.detail.as_ref().is_none_or(|detail| (1..=MAX_DETAIL).contains(&detail.len())));
     assert!(problem.again.retry_after.is_none_or(|after| after <= retry_after::MAX));

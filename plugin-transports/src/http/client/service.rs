@@ -93,7 +93,7 @@ impl HttpPlugin {
 /// |---|---|---|---|
 /// | the payload is not JSON | `PLUGIN_1206` | no | nothing |
 /// | the payload or the answer is too long | `PLUGIN_1207` | no | nothing, or maybe |
-/// | no connection: refused, no such name, TLS, too slow | `PLUGIN_1205` | yes, but for a certificate | nothing |
+/// | no connection: refused, no such name, TLS, too slow | `PLUGIN_1205` | yes, but where one side does not accept the other, or one speaks TLS and the other does not | nothing |
 /// | over HTTP/2, not taken (`REFUSED_STREAM`, or above the last stream of a `GOAWAY`), nor when sent again | `PLUGIN_1205` | yes | nothing |
 /// | the connection closed before an answer, or in its middle | `PLUGIN_1205` | yes | maybe |
 /// | the attempt took longer than `request_timeout` | `PLUGIN_1204` | yes | nothing, or maybe |
@@ -184,13 +184,14 @@ impl Protocol for HttpProtocol {
             });
         }
         let (body, lease) = body::read(answer, self.config.max_response, progress).await?;
-        let answer = envelope::read_answer(&body, self.config.json).map_err(|unread| fault::no_answer(status, &unread));
+        let answer = envelope::read_answer(&body, self.config.json);
+        let answer = answer.map_err(|unread| fault::no_answer(&self.config, status, &unread));
         // Now that all is done: the moment in which the connection is free is that of the call's end.
         lease.finish();
         let answer = answer?;
         match answer.result {
             Ok(data) => Ok(Reply::new(data).with_metadata(answer.metadata)),
-            Err(text) => Err(PluginError::execution(text)),
+            Err(text) => Err(PluginError::execution(self.config.credentials.hide_in(text))),
         }
     }
 

@@ -135,9 +135,10 @@ impl Pool {
 
     /// A connection on which the peer has been told what it is to know before any call.
     async fn greeted(&self, opened: Result<Opened, PluginError>) -> Option<Http2Connection> {
-        let Ok(Opened::Http2(sender, link, heard)) = opened else { return None };
+        let Ok(Opened::Http2(sender, link, heard, refused)) = opened else { return None };
         let greeting = sender.clone();
-        let shared = Http2Connection::new(sender, link, heard, &self.queue, self.own.permits(), &self.losses);
+        let (queue, permits) = (&self.queue, self.own.permits());
+        let shared = Http2Connection::new(sender, link, heard, refused, queue, permits, &self.losses);
         self.connector.greet(&greeting).await.ok().map(|()| shared)
     }
 
