@@ -1,6 +1,7 @@
 //! The command line, parsed without running anything.
 
 use crate::fuzz::FuzzOptions;
+use crate::judge::JudgeOptions;
 
 /// What `--help` prints, and what follows a wrong command line.
 pub(crate) const USAGE: &str = "\
@@ -12,6 +13,7 @@ Usage: cargo xtask <command>
   soak  [FILTER]                                     the long tests, those with `soak` in their name
   bench [FILTER] [--quick] [--rounds N] [--write]    measure; see benches/README.md
   fuzz  [TARGET] [--seconds N]                       every decoder on any bytes, 10 s each
+  judge [NAME] [--write]                             programs of others, as clients and as servers
 
 Exit codes: 0 passed, 1 failed, 2 wrong usage.";
 
@@ -30,6 +32,7 @@ pub(crate) enum Command {
     Soak { filter: Option<String> },
     Bench { args: Vec<String> },
     Fuzz(FuzzOptions),
+    Judge(JudgeOptions),
 }
 
 /// Which steps of `test`, `check` or `tidy` to run.
@@ -61,8 +64,9 @@ pub(crate) fn parse(args: &[String]) -> Result<Parsed, String> {
         "soak" => Command::Soak { filter: parse_soak_filter(rest)? },
         "bench" => Command::Bench { args: rest.to_vec() },
         "fuzz" => Command::Fuzz(parse_fuzz_options(rest)?),
+        "judge" => Command::Judge(parse_judge_options(rest)?),
         other => {
-            return Err(format!("there is no command `{other}`: use test, check, tidy, soak, bench or fuzz"));
+            return Err(format!("there is no command `{other}`: use test, check, tidy, soak, bench, fuzz or judge"));
         }
     }))
 }
@@ -125,6 +129,19 @@ fn parse_fuzz_options(args: &[String]) -> Result<FuzzOptions, String> {
     Ok(options)
 }
 
+fn parse_judge_options(args: &[String]) -> Result<JudgeOptions, String> {
+    let mut options = JudgeOptions::default();
+    for arg in args {
+        match arg.as_str() {
+            "--write" => options.write = true,
+            flag if flag.starts_with('-') => return Err(format!("`{flag}` is not an option here: use --write")),
+            _ if options.name.is_some() => return Err(format!("judge takes one name, `{arg}` is a second one")),
+            name => options.name = Some(name.to_owned()),
+        }
+    }
+    Ok(options)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -178,6 +195,18 @@ mod tests {
         ] {
             assert!(parse_line(line).unwrap_err().contains(says), "{line}");
         }
+    }
+
+    #[test]
+    fn a_judge_is_read_by_name() {
+        let judge = |name: Option<&str>, write| {
+            Ok(Parsed::Run(Command::Judge(JudgeOptions { name: name.map(str::to_owned), write })))
+        };
+        assert_eq!(parse_line("judge"), judge(None, false));
+        assert_eq!(parse_line("judge curl"), judge(Some("curl"), false));
+        assert_eq!(parse_line("judge --write"), judge(None, true));
+        assert!(parse_line("judge a b").unwrap_err().contains("`b` is a second"));
+        assert!(parse_line("judge --all").unwrap_err().contains("use --write"));
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod circles;
 mod claims;
 mod examples;
 mod fuzz;
+mod judge;
 mod libraries;
 mod metadata;
 mod prerequisites;
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
         Command::Soak { filter } => finish(soak::run(filter.as_deref())),
         Command::Bench { args } => finish(bench::run(&args)),
         Command::Fuzz(options) => finish(fuzz::run(&options)),
+        Command::Judge(options) => finish(judge::run(&options)),
     }
 }
 

@@ -31,7 +31,7 @@ impl TlsFiles {
 }
 
 /// What is shorter may be in a text by chance.
-#[cfg(feature = "http")]
+#[cfg(any(feature = "http", feature = "grpc", feature = "unix"))]
 const SHORTEST: usize = 6;
 
 /// Credentials, ready to be sent. Made by [`AuthConfig::build`](super::AuthConfig::build). `Debug` shows no value.
@@ -63,7 +63,7 @@ impl Credentials {
 
     /// What a peer says, without the secrets that it was sent: one that tells what it was asked, as some do of what went wrong,
     /// tells those too.
-    #[cfg(any(feature = "http", feature = "grpc"))]
+    #[cfg(any(feature = "http", feature = "grpc", feature = "unix"))]
     pub(crate) fn hide_in(&self, said: String) -> String {
         let values = self.headers.iter().filter_map(|(_, value)| value.to_str().ok());
         // Alone, or behind the name of a scheme.

@@ -2,7 +2,10 @@
 
 use plugin_core::classify::retry_after;
 
-use super::fault::{MAX_DETAIL, problem};
+use super::{
+    HttpConfig,
+    fault::{MAX_DETAIL, problem},
+};
 use crate::wire::plugin_errors;
 
 /// A problem document has a code that an answer can have, a bounded text, and a bounded time to come back after.
