@@ -53,7 +53,9 @@ pub(super) async fn a_service_that_is_ready_and_not_called_holds_nothing<S: Subj
     let pair = Pair::new(subject, &Settings::default()).await?;
     let mut kept = vec![pair.plugin.clone(); 200];
     for each in &mut kept {
-        poll_fn(|cx| each.poll_ready(cx)).await.map_err(|error| Finding::new("readiness", "no error", error.to_string()))?;
+        poll_fn(|cx| each.poll_ready(cx))
+            .await
+            .map_err(|error| Finding::new("readiness", "no error", error.to_string()))?;
     }
     let got = value(pair.call(echo(1)).await, "a call beside 200 that are ready")?;
     equal("the echo", &got, &json!(1))
