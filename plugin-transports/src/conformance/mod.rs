@@ -88,7 +88,7 @@ pub use self::{
 };
 
 /// A case that has not ended by then does not hold.
-pub const CASE_LIMIT: Duration = Duration::from_secs(5);
+pub const CASE_LIMIT: Duration = Duration::from_secs(15);
 
 /// Runs every case.
 ///

@@ -200,7 +200,7 @@ pub(super) async fn until(about: &str, expected: &str, mut look: impl FnMut() ->
             tokio::time::sleep(LOOK).await;
         }
     };
-    match tokio::time::timeout(SOON, seen).await {
+    match tokio::time::timeout(5 * SOON, seen).await {
         Ok(()) => Ok(()),
         Err(_) => Err(Finding::new(about, expected, last).into()),
     }
