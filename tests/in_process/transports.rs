@@ -3,7 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use bytes::Bytes;
-use plugin_core::{Call, Plugin, PluginError, Reply};
+use plugin_core::{Call, HealthState, Plugin, PluginError, Reply};
 use plugin_manager::{
     config,
     launch::{Factories, Running},
@@ -92,8 +92,8 @@ async fn one_line_chooses_the_transport_and_every_plugin_answers_through_the_soc
     let told = std::sync::Arc::new(std::sync::Mutex::new(Value::Null));
     let init = {
         let told = std::sync::Arc::clone(&told);
-        move |options: serde_json::Map<String, Value>| {
-            *told.lock().expect("sound") = Value::Object(options);
+        move |options: Bytes| {
+            *told.lock().expect("sound") = serde_json::from_slice(&options).expect("JSON");
             std::future::ready(Ok(()))
         }
     };
@@ -104,9 +104,9 @@ async fn one_line_chooses_the_transport_and_every_plugin_answers_through_the_soc
     let grpc = grpc::serve(echo(options), port().await, GrpcServerOptions::new().with_init(init)).expect("bound");
     let grpc_tls = GrpcServerOptions::new().with_tls(tls);
     let grpc_tls = grpc::serve(echo(nothing), port().await, grpc_tls).expect("bound");
-    let lines = unix::serve(echo(nothing), socket(&dir, "l").await, UnixServerOptions::new()).expect("bound");
-    let h2 = http::serve(echo(nothing), socket(&dir, "h").await, ServerOptions::new()).expect("bound");
-    let unix_grpc = grpc::serve(echo(nothing), socket(&dir, "g").await, GrpcServerOptions::new()).expect("bound");
+    let _lines = unix::serve(echo(nothing), socket(&dir, "l").await, UnixServerOptions::new()).expect("bound");
+    let _h2 = http::serve(echo(nothing), socket(&dir, "h").await, ServerOptions::new()).expect("bound");
+    let _unix_grpc = grpc::serve(echo(nothing), socket(&dir, "g").await, GrpcServerOptions::new()).expect("bound");
 
     let plugins = json!([
         {"name": "http", "transport": "http", "endpoint": format!("http://{}/", http.local_addr())},
@@ -132,7 +132,7 @@ async fn one_line_chooses_the_transport_and_every_plugin_answers_through_the_soc
     for name in plugins.as_array().expect("a list").iter().filter_map(|plugin| plugin["name"].as_str()) {
         let check = running.manager().get(name).expect("registered").controls.health_checks.remove(0);
         let health = tokio::time::timeout(LIMIT, check.check_now()).await.expect("in time");
-        assert!(health.state.is_healthy(), "{name}: {health:?}");
+        assert_eq!(health.state, HealthState::Healthy, "{name}: {health:?}");
     }
     let path = path.to_owned();
     assert!(running.shutdown().await.is_clean());

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::envelope::{self, EnvelopeUnread};
 pub use super::{client::fuzzing::*, server::fuzzing::*};
-use crate::{fuzzing::MOST_SAID, json::Limits, wire::metadata::MAX_ERROR};
+use crate::{fuzzing::MOST_SAID, json::Limits, wire::bounded::MAX_ERROR};
 
 /// What stands under this name, as serde_json reads it; `null` where nothing does.
 fn member<'a>(json: &'a [u8], name: &str) -> &'a str {

@@ -9,7 +9,7 @@ use super::{
     scan::Scanner,
     split::{Line, Lines},
 };
-use crate::{fuzzing::MOST_SAID, json::Limits, wire::metadata::MAX_ERROR};
+use crate::{fuzzing::MOST_SAID, json::Limits, wire::bounded::MAX_ERROR};
 
 /// A line is a reply, is noise, or says of which call it is the broken reply and why, in a few words.
 pub fn line_reply(bytes: &[u8]) {

@@ -193,10 +193,10 @@ impl Reachable for Pool {
         Box::pin(async move {
             match self.connector.connect(&Arc::default()).await? {
                 // Where the peer is to be told something first, a connection on which it was not is of no use.
-                Opened::Http2(sender, link, heard) if self.connector.greets() => {
+                Opened::Http2(sender, link, heard, refused) if self.connector.greets() => {
                     let greeting = sender.clone();
                     let own = (self.own.permits(), &self.losses);
-                    let _open = Http2Connection::new(sender, link, heard, &Arc::default(), own.0, own.1);
+                    let _open = Http2Connection::new(sender, link, heard, refused, &Arc::default(), own.0, own.1);
                     self.connector.greet(&greeting).await
                 }
                 _ => Ok(()),

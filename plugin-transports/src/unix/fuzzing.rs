@@ -14,7 +14,7 @@ use super::{
 use crate::{
     fuzzing::MOST_SAID,
     json::{Limits, flat},
-    wire::{metadata::MAX_ERROR, retry_hint::RetryHint},
+    wire::{bounded::MAX_ERROR, retry_hint::RetryHint},
 };
 
 fn first_line(bytes: &[u8]) -> Bytes {

@@ -7,6 +7,7 @@ mod in_process;
 mod process;
 mod table;
 #[path = "../../src/tls/test_files.rs"]
+#[allow(dead_code, reason = "other tests use more of it")]
 mod test_files;
 mod unix;
 mod unix_faults;

@@ -13,5 +13,6 @@ mod secured;
 mod server;
 mod support;
 #[path = "../../src/tls/test_files.rs"]
+#[allow(dead_code, reason = "other tests use more of it")]
 mod test_files;
 mod time;

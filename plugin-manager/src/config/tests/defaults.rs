@@ -52,7 +52,7 @@ fn the_connection_and_the_process_start_from_their_own_defaults() {
         .unwrap();
     let other = super::config(&format!("plugins: [{PLAIN}]"));
     let TransportConfig::Network(_, instances) = other.plugins()[0].transport() else { panic!("another transport") };
-    assert_eq!(format!("{:?}", instances[0].transport()), format!("{plain:?}"));
+    assert_eq!(format!("{:?}", instances[0].transport()), format!("Http({plain:?})"));
     assert_eq!((instances[0].name(), instances[0].weight(), instances[0].enabled()), ("http://127.0.0.1:1/", 1, true));
 }
 
