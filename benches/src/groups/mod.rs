@@ -10,7 +10,6 @@ mod manager;
 mod ratelimit;
 mod retry;
 mod stack;
-pub mod transports;
 
 pub use entry::GroupEntry;
 
@@ -25,9 +24,6 @@ pub const GROUPS: &[GroupEntry] = &[
     balance::GROUP,
     stack::GROUP,
     manager::GROUP,
-    transports::ONE_CALLER,
-    transports::MANY_CALLERS,
-    transports::LARGE,
 ];
 
 #[cfg(test)]
