@@ -25,7 +25,7 @@ pub(super) static TABLE: Table = Table::new(
     "The data plane: where calls come in.",
     &[
         Key::new("listen", Kind::Text, "The address that it listens on.").default("127.0.0.1:8080"),
-        Key::new("unix", Kind::Optional(&socket::TABLE), "Serves on a Unix socket too.").default("off"),
+        Key::new("unix", Kind::Optional(&socket::TABLE), "Serves on a Unix socket too."),
         Key::new("tls", Kind::Optional(&TLS), "Serves over TLS."),
         Key::new("auth", Kind::List(ClientConfig::TABLE), "Who may call; without it, whoever can connect."),
         Key::new("max_body", Kind::size(1, u64::MAX), "The largest request body.").default("10MiB"),
