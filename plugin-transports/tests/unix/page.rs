@@ -1,9 +1,12 @@
 //! The page for authors of plugins: what it shows is what works.
 
-use std::process::{Child, Command, Stdio};
+use std::{
+    path::Path,
+    process::{Child, Command, Stdio},
+};
 
-use plugin_core::{Code, HealthState};
-use plugin_transports::unix::UnixConfig;
+use plugin_core::{Code, HealthState, PluginInstance};
+use plugin_transports::unix::{UnixClient, UnixConfig};
 use serde_json::Value;
 
 use crate::support::{call, connect, millis, within};
@@ -11,7 +14,7 @@ use crate::support::{call, connect, millis, within};
 const PAGE: &str = include_str!("../../../docs/plugin-over-unix.md");
 
 /// The only block of a language.
-fn block(language: &str) -> &'static str {
+pub(crate) fn block(language: &str) -> &'static str {
     let begin = format!("```{language}\n");
     let mut blocks = PAGE.split(&begin).skip(1).map(|rest| rest.split_once("```").expect("it ends").0);
     let block = blocks.next().expect("there is one");
@@ -20,7 +23,22 @@ fn block(language: &str) -> &'static str {
 }
 
 /// A plugin that the test has started, until this is dropped.
-struct Started(Child);
+pub(crate) struct Started(Child);
+
+impl Started {
+    pub(crate) fn python(program: &Path, socket: &Path) -> Self {
+        Self(Command::new("python3").arg(program).arg(socket).stdin(Stdio::null()).spawn().expect("python3"))
+    }
+
+    pub(crate) async fn until_it_listens(&self, instance: &PluginInstance<UnixClient>) {
+        within(async {
+            while instance.service().reach().connect().await.is_err() {
+                tokio::time::sleep(millis(10)).await;
+            }
+        })
+        .await;
+    }
+}
 
 impl Drop for Started {
     fn drop(&mut self) {
@@ -34,15 +52,9 @@ async fn the_plugin_of_the_page_does_what_the_page_says() {
     let dir = tempfile::tempdir().expect("a directory");
     let (program, socket) = (dir.path().join("shout.py"), dir.path().join("shout.sock"));
     std::fs::write(&program, block("python")).expect("written");
-    let python = Command::new("python3").arg(&program).arg(&socket).stdin(Stdio::null()).spawn().expect("python3");
-    let _started = Started(python);
+    let started = Started::python(&program, &socket);
     let instance = connect(UnixConfig::builder("shout", socket.to_str().expect("text")));
-    within(async {
-        while instance.service().reach().connect().await.is_err() {
-            tokio::time::sleep(millis(10)).await;
-        }
-    })
-    .await;
+    started.until_it_listens(&instance).await;
     assert_eq!(call(&instance, "\"héllo\"").await.expect("a text").payload(), "\"H\\u00c9LLO\"");
     let error = call(&instance, "5").await.expect_err("no text");
     assert_eq!((error.code(), error.message()), (Code::InvalidPayload, "there is nothing to shout"));

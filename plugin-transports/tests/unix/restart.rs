@@ -11,10 +11,16 @@ use std::{
 
 use bytes::Bytes;
 use plugin_core::{Call, Code, PluginError, Reply};
-use plugin_transports::{inproc::plugin_fn, unix::UnixServerOptions};
+use plugin_transports::{
+    inproc::plugin_fn,
+    unix::{UnixConfig, UnixServerOptions},
+};
 use tower::ServiceExt;
 
-use crate::support::{Act, Place, Scripted, connect, connection, millis, ok, within};
+use crate::{
+    page::{self, Started},
+    support::{Act, Place, Scripted, connect, connection, millis, ok, within},
+};
 
 const CALLERS: usize = 64;
 
@@ -34,7 +40,7 @@ async fn load(
                     if stop.load(Ordering::Relaxed) {
                         return;
                     }
-                    let payload = format!("[{caller},{number}]");
+                    let payload = format!("\"{caller} {number}\"");
                     let call = Call::new(Bytes::from(payload.clone())).with_timeout(Duration::from_secs(20));
                     match service.clone().oneshot(call).await {
                         Ok(reply) => {
@@ -87,7 +93,41 @@ async fn a_server_that_is_killed_again_and_again_under_64_callers_costs_typed_er
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_twenty_thousand_calls_under_faults_none_gets_the_answer_of_another() {
+async fn a_process_that_is_killed_again_and_again_under_64_callers_costs_typed_errors_alone() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (program, socket) = (dir.path().join("shout.py"), dir.path().join("shout.sock"));
+    std::fs::write(&program, page::block("python")).expect("written");
+    let config = UnixConfig::builder("shout", socket.to_str().expect("text"));
+    let instance = connect(config.with_connection(connection(|build| build.with_max_connections(16))));
+    let stop = Arc::new(AtomicBool::new(false));
+    let restarts = async {
+        for _ in 0..4 {
+            // What the one before has left behind.
+            let _ = std::fs::remove_file(&socket);
+            let process = Started::python(&program, &socket);
+            process.until_it_listens(&instance).await;
+            tokio::time::sleep(millis(100)).await;
+            drop(process);
+        }
+        stop.store(true, Ordering::Relaxed);
+    };
+    let allowed = &[Code::ConnectionFailed, Code::Timeout];
+    let (answered, ()) = tokio::join!(load(&instance, usize::MAX, Arc::clone(&stop), allowed), restarts);
+    assert!(answered > CALLERS, "{answered}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_ten_thousand_calls_under_faults_none_gets_the_answer_of_another() {
+    under_faults(10_000).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "soak: a hundred thousand calls"]
+async fn soak_of_a_hundred_thousand_calls_under_faults_none_gets_the_answer_of_another() {
+    under_faults(100_000).await;
+}
+
+async fn under_faults(calls: usize) {
     // Every tenth request meets a fault, each of another kind.
     let plugin = Scripted::start(|number, request| {
         let answer = ok(request, &request["data"].to_string());
@@ -104,7 +144,7 @@ async fn of_twenty_thousand_calls_under_faults_none_gets_the_answer_of_another()
         }
     });
     let instance = connect(plugin.config().with_connection(connection(|build| build.with_max_connections(16))));
-    let calls = 20_000 / CALLERS;
+    let calls = calls / CALLERS;
     let allowed = &[Code::ConnectionFailed, Code::UnixTransport, Code::ExecutionFailed];
     let answered = load(&instance, calls, Arc::default(), allowed).await;
     let lost = CALLERS * calls - answered;
