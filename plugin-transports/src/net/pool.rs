@@ -196,8 +196,9 @@ impl Reachable for Pool {
                 Opened::Http2(sender, link, heard, refused) if self.connector.greets() => {
                     let greeting = sender.clone();
                     let own = (self.own.permits(), &self.losses);
-                    let _open = Http2Connection::new(sender, link, heard, refused, &Arc::default(), own.0, own.1);
-                    self.connector.greet(&greeting).await
+                    let open = Http2Connection::new(sender, link, heard, refused, &Arc::default(), own.0, own.1);
+                    let greeted = self.connector.greet(&greeting).await;
+                    greeted.map_err(|error| open.refused().error().unwrap_or(error))
                 }
                 _ => Ok(()),
             }

@@ -5,7 +5,7 @@ use std::{io::Write, time::Duration};
 use flate2::{Compression, write::GzEncoder};
 use h2::Reason;
 use plugin_core::{Code, Sent};
-use plugin_transports::grpc::GrpcConfigBuilder;
+use plugin_transports::{auth::AuthConfig, grpc::GrpcConfigBuilder};
 
 use crate::{
     peer::{Act, Answer, Peer, fault, framed, message},
@@ -172,4 +172,32 @@ async fn what_a_server_says_that_does_not_speak_grpc_is_shown() {
     }
     let later = page(503, "text/plain", "").with_header("retry-after", "7");
     assert_eq!(fault(later).await.retry_after(), Some(Duration::from_secs(7)));
+}
+
+#[tokio::test]
+async fn a_server_that_repeats_the_credentials_that_it_was_sent_does_not_tell_them() {
+    const SECRET: &str = "token-m3Hn8Rk2";
+    let repeating = |make: fn(&str) -> Answer| {
+        Peer::start(move |seen| {
+            let sent = seen.headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
+            Act::Answer(make(sent))
+        })
+    };
+    for peer in [
+        repeating(|sent| Answer::status(&[("grpc-status", "16"), ("grpc-message", sent)])).await,
+        repeating(|sent| Answer::status(&[("grpc-status", "2"), ("grpc-message", sent)])).await,
+        repeating(|sent| {
+            let page = Answer { status: 500, data: vec![sent.as_bytes().to_vec()], ..Answer::default() };
+            page.with_header("content-type", "text/plain")
+        })
+        .await,
+    ] {
+        let instance = connect(config(peer.address).with_auth(AuthConfig::bearer(SECRET)));
+        let error = call(&instance, "1").await.expect_err("a fault");
+        assert!(
+            peer.seen().iter().any(|seen| seen.headers["authorization"].to_str().is_ok_and(|it| it.ends_with(SECRET)))
+        );
+        let text = format!("{error} {error:?}");
+        assert!(text.contains("***") && !text.contains(SECRET), "{text}");
+    }
 }

@@ -50,10 +50,12 @@ async fn a_call_comes_back_over_tls_and_a_certificate_opens_the_door() {
     }
     let stranger = connect(at("https://").with_auth(AuthConfig::none().with_ca_file(files.ca())));
     let error = call(&stranger, "1").await.expect_err("no certificate");
-    assert_eq!(error.code(), Code::ConnectionFailed, "{error}");
+    assert_eq!((error.code(), error.sent(), error.is_retryable()), (Code::ConnectionFailed, Sent::Nothing, false));
+    assert!(error.message().contains("certificate required"), "{error}");
     let untrusting = connect(at("https://").with_auth(AuthConfig::none().with_ca_file(Files::new().ca())));
     let error = call(&untrusting, "1").await.expect_err("another authority");
     assert_eq!((error.code(), error.sent(), error.is_retryable()), (Code::ConnectionFailed, Sent::Nothing, false));
     let plain = call(&connect(at("http://")), "1").await.expect_err("plain text");
-    assert_eq!(plain.code(), Code::ConnectionFailed, "{plain}");
+    assert_eq!((plain.code(), plain.sent(), plain.is_retryable()), (Code::ConnectionFailed, Sent::Nothing, false));
+    assert!(plain.message().contains("speaks TLS, and was sent plain text"), "{plain}");
 }

@@ -23,8 +23,9 @@ pub(super) fn no_answer(problem: impl Into<std::borrow::Cow<'static, str>>) -> P
 
 /// The error that a status stands for. A code in its details that an answer can have says what was wrong, and so does a number
 /// that blames the caller.
-pub(super) fn status(config: &GrpcConfig, status: GrpcStatus) -> PluginError {
+pub(super) fn status(config: &GrpcConfig, mut status: GrpcStatus) -> PluginError {
     let details = rich::read(&status);
+    status.message = config.credentials.hide_in(status.message);
     let number = status.number;
     let says = |status: GrpcStatus| match status.message {
         text if text.is_empty() => format!("the plugin answered {}", name(number)),
@@ -46,7 +47,7 @@ pub(super) fn status(config: &GrpcConfig, status: GrpcStatus) -> PluginError {
     };
     let error = error.with_grpc_status(number);
     match details.detail {
-        Some(detail) => error.with_detail(detail),
+        Some(detail) => error.with_detail(config.credentials.hide_in(detail.into())),
         None => error,
     }
 }
