@@ -10,11 +10,6 @@ use crate::process::root;
 /// File, how often it names a timer, and for what.
 const TIMERS: [(&str, usize, &str); 11] = [
     ("dial/dialing.rs", 2, "a lookup, and the next address of a race"),
-    ("http/client/connect.rs", 1, "an address's share of the time to connect"),
-    ("http/client/health.rs", 3, "a check, and whether it stands behind calls"),
-    ("http/client/pool.rs", 2, "whether an idle connection lives; when idle ones are closed"),
-    ("http/client/pool/sharing.rs", 1, "when another connection is tried again"),
-    ("http/client/service.rs", 1, "the end of an instance"),
     ("lines/client/driver.rs", 1, "when a call that is held back is written"),
     ("process/running.rs", 14, "a start, the end of a process, and what it says last"),
     ("process/service.rs", 2, "whether a check stands behind calls"),

@@ -175,8 +175,6 @@ fn what_of_a_file_of_go_plugins_is_a_fault_is_said_as_its_page_says_it() {
     let plugin = |rest: &str| format!("plugins: [{{name: a, {rest}}}]");
     let on = |section: &str| format!("{{{section}: {{enabled: true}}, plugins: [{PLAIN}]}}");
     for (text, says) in [
-        (plugin("transport: grpc, endpoint: '127.0.0.1:1'"), "is not available in this version"),
-        (plugin("transport: unix, endpoint: /run/a.sock"), "is not available in this version"),
         (plugin("transport: http, endpoint: 'http://127.0.0.1:1/', options: {a: 1}"), "has no effect with http"),
         (on("discovery"), "is not available in this version"),
         (on("security"), "is not available in this version"),
