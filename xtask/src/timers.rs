@@ -8,13 +8,23 @@ use std::path::Path;
 use crate::process::root;
 
 /// File, how often it names a timer, and for what.
-const TIMERS: [(&str, usize, &str); 11] = [
+const TIMERS: [(&str, usize, &str); 16] = [
     ("dial/dialing.rs", 2, "a lookup, and the next address of a race"),
+    ("grpc/client/headers.rs", 1, "TODO"),
+    ("grpc/client/init.rs", 1, "TODO"),
     ("lines/client/driver.rs", 1, "when a call that is held back is written"),
+    ("net/client.rs", 1, "the end of an instance"),
+    ("net/connect.rs", 2, "an address's share of the time to connect, and a greeting"),
+    ("net/exclusive.rs", 1, "when idle connections are closed"),
+    ("net/pool.rs", 2, "whether an idle connection lives; when idle ones are closed"),
+    ("net/pool/sharing.rs", 1, "when another connection is tried again"),
+    ("net/probe.rs", 3, "a check, and whether it stands behind calls"),
+    ("net/socket.rs", 2, "the time to connect, and when a full backlog is asked again"),
     ("process/running.rs", 14, "a start, the end of a process, and what it says last"),
     ("process/service.rs", 2, "whether a check stands behind calls"),
     ("process/stderr.rs", 1, "when it is told how many lines were dropped"),
     ("process/supervisor.rs", 1, "the next start"),
+    ("unix/client/service.rs", 1, "what a plugin says of itself"),
 ];
 
 /// What makes one: tokio's, and core's for what is judged by its limit.
