@@ -31,6 +31,7 @@ struct Inner {
     sent: Sent,
     instance: Option<InstanceId>,
     http_status: Option<u16>,
+    grpc_status: Option<u8>,
     of_reply: bool,
     evidence: bool,
 }
@@ -56,6 +57,7 @@ impl PluginError {
             sent: Sent::Maybe,
             instance: None,
             http_status: None,
+            grpc_status: None,
             of_reply: false,
             evidence: true,
         }))
@@ -78,6 +80,7 @@ impl PluginError {
             sent: inner.sent,
             instance: inner.instance,
             http_status: inner.http_status,
+            grpc_status: inner.grpc_status,
             of_reply: inner.of_reply,
             evidence: inner.evidence,
         }))
@@ -194,6 +197,15 @@ impl PluginError {
         self
     }
 
+    /// Names the number of the gRPC status that the plugin answered with, for the lists `on` of a configuration. Of an error that
+    /// is no refusal the number also says whether it is a failure of the plugin or answers its caller, as
+    /// [`ByGrpcStatus`](crate::ByGrpcStatus) has it.
+    #[must_use]
+    pub fn with_grpc_status(mut self, status: u8) -> Self {
+        self.0.grpc_status = Some(status);
+        self
+    }
+
     /// Says which instance failed.
     #[must_use]
     pub fn with_instance(mut self, instance: InstanceId) -> Self {
@@ -277,6 +289,12 @@ impl PluginError {
     #[must_use]
     pub fn http_status(&self) -> Option<u16> {
         self.0.http_status
+    }
+
+    /// The number of the gRPC status that the plugin answered with, where that is what failed.
+    #[must_use]
+    pub fn grpc_status(&self) -> Option<u8> {
+        self.0.grpc_status
     }
 }
 

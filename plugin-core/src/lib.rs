@@ -12,6 +12,9 @@ mod config_error;
 mod context;
 pub mod deadline;
 mod error;
+#[cfg(any(fuzzing, test))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod go_duration;
 mod health;
 mod instance;

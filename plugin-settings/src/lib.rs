@@ -10,6 +10,9 @@ mod fault;
 mod field;
 mod field_lists;
 mod fill;
+#[cfg(any(fuzzing, test))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod json;
 mod keys;
 mod limits;

@@ -10,6 +10,9 @@ use super::scalar;
 /// Words that some readers of YAML take for a boolean.
 const BOOLEAN_IN_YAML_1_1: [&str; 6] = ["y", "n", "yes", "no", "on", "off"];
 
+/// The longest key that stands before its colon on one line, in characters (YAML 1.2, 7.4.2). A longer one is announced.
+const SIMPLE_KEY: usize = 1024;
+
 /// The tree as YAML, secrets included: [`redact`](super::redact()) first what is to be shown.
 ///
 /// What is printed parses to an equal tree. For JSON there is [`Node::to_json`].
@@ -76,7 +79,15 @@ fn block(out: &mut String, node: &Node, known: Option<&Known>, indent: usize) {
         Value::Map(entries) if !entries.is_empty() => {
             for (index, entry) in entries.iter().enumerate() {
                 start_line(out, index, indent);
-                out.push_str(&string(&entry.key));
+                let key = string(&entry.key);
+                if key.chars().count() > SIMPLE_KEY {
+                    out.push_str("? ");
+                    out.push_str(&key);
+                    out.push('\n');
+                    start_line(out, index, indent);
+                } else {
+                    out.push_str(&key);
+                }
                 out.push(':');
                 let inner = known.and_then(|known| known.under(node, &entry.key));
                 nested(out, &entry.value, inner.as_ref(), indent, false);

@@ -169,7 +169,7 @@ static TABLE: Table = Table::new(
         )
         .default("10")
         .go()
-        .only(HTTP),
+        .only(NETWORK),
         Key::new(
             "max_idle_connections",
             Kind::integer(0, MOST_CONNECTIONS as i128),
@@ -177,11 +177,11 @@ static TABLE: Table = Table::new(
         )
         .default("5")
         .go()
-        .only(HTTP),
+        .only(ONE_BY_ONE),
         Key::new("idle_timeout", Kind::time(), "After which an idle connection is closed.")
             .default("30s")
             .go()
-            .only(HTTP),
+            .only(NETWORK),
         Key::new(
             "connection_timeout",
             Kind::time(),
@@ -189,7 +189,7 @@ static TABLE: Table = Table::new(
         )
         .default("10s")
         .go()
-        .only(&["http", "https", "exec"]),
+        .only(CONNECTED),
         Key::new(
             "request_timeout",
             Kind::time(),
@@ -200,15 +200,19 @@ static TABLE: Table = Table::new(
         Key::new("keep_alive", Kind::Bool, "Whether a connection serves more than one call.")
             .default("true")
             .go()
-            .only(HTTP),
+            .only(ONE_BY_ONE),
         Key::new("disable_compression", Kind::Bool, "Whether compressed answers are not asked for.")
             .default("false")
             .go()
-            .only(HTTP),
+            .only(COMPRESSED),
     ],
 );
 
-const HTTP: &[&str] = &["http", "https"];
+const NETWORK: &[&str] = &["http", "https", "grpc", "grpc-tls", "unix", "unix-h2", "unix-grpc"];
+const CONNECTED: &[&str] = &["http", "https", "grpc", "grpc-tls", "unix", "unix-h2", "unix-grpc", "exec"];
+/// Those where a call may have a connection to itself.
+const ONE_BY_ONE: &[&str] = &["http", "https", "unix"];
+const COMPRESSED: &[&str] = &["http", "https", "grpc", "grpc-tls", "unix-h2", "unix-grpc"];
 const MOST_CONNECTIONS: usize = 65_536;
 
 impl Settings for ConnectionConfig {

@@ -103,7 +103,7 @@ mod http {
         for (more, says) in [
             ("version: http2, connection: {keep_alive: false}", "1:77: connection.keep_alive: cannot be false"),
             ("auth: {method: bearer}", "auth.token: is missing; the method bearer needs it [AUTH_1102]"),
-            ("auth: {ca_file: /ca.pem}", "auth.ca_file: needs an https endpoint"),
+            ("auth: {ca_file: /ca.pem}", "auth.ca_file: needs an endpoint with TLS"),
             (
                 "auth: {method: bearer, token: hunter2}",
                 "auth.method: would send credentials to http://far in plain text",
@@ -127,6 +127,98 @@ mod http {
             let text = format!("{{name: a, endpoint: 'http://far/', auth: {{method: bearer, token: hunter2}}{allow}}}");
             let read = plugin_settings::settings_from_text::<HttpConfig>("p.yaml".as_ref(), &text, None, &|_| None);
             assert_eq!(read.is_ok(), is_allowed, "{allow}: {read:?}");
+        }
+    }
+}
+
+#[cfg(all(feature = "grpc", feature = "tls"))]
+mod grpc {
+    use plugin_transports::grpc::GrpcConfig;
+
+    use super::*;
+
+    #[test]
+    fn every_key_of_a_plugin_over_grpc_is_one_in_every_reader() {
+        let conform = Conform::<GrpcConfig>::new()
+            .around("", r#"{"name": "a", "endpoint": "https://h:1"}"#)
+            .around("name", r#"{"endpoint": "https://h:1"}"#)
+            .around("endpoint", r#"{"name": "a"}"#)
+            .around("auth.method=api-key", r#"{"name": "a", "endpoint": "https://h:1", "auth": {"api_key": "k"}}"#)
+            .around("auth.method=bearer", r#"{"name": "a", "endpoint": "https://h:1", "auth": {"token": "t"}}"#)
+            .around(
+                "auth.method=basic",
+                r#"{"name": "a", "endpoint": "https://h:1", "auth": {"username": "u", "password": "p"}}"#,
+            )
+            .around(
+                "auth.method=mtls",
+                r#"{"name": "a", "endpoint": "https://h:1", "auth": {"cert_file": "/c", "key_file": "/k"}}"#,
+            )
+            .around(
+                "auth.method=custom",
+                r#"{"name": "a", "endpoint": "https://h:1", "auth": {"headers": {"a": "b"}}}"#,
+            )
+            .around("auth.api_key", r#"{"name": "a", "endpoint": "https://h:1", "auth": {"method": "api-key"}}"#)
+            .around("auth.token", r#"{"name": "a", "endpoint": "https://h:1", "auth": {"method": "bearer"}}"#)
+            .around(
+                "auth.username",
+                r#"{"name": "a", "endpoint": "https://h:1", "auth": {"method": "basic", "password": "p"}}"#,
+            )
+            .around(
+                "auth.password",
+                r#"{"name": "a", "endpoint": "https://h:1", "auth": {"method": "basic", "username": "u"}}"#,
+            )
+            .around("auth.cert_file", r#"{"name": "a", "endpoint": "https://h:1", "auth": {"key_file": "/k"}}"#)
+            .around("auth.key_file", r#"{"name": "a", "endpoint": "https://h:1", "auth": {"cert_file": "/c"}}"#)
+            .around("tls", r#"{"name": "a", "endpoint": "h:1"}"#)
+            .taking("endpoint", &["127.0.0.1:1", "grpcs://h", "unix:/run/p.sock"])
+            .taking("health_service", &["shop.Orders"])
+            // They let something be, and are nothing that is shown.
+            .silent("allow_plaintext_credentials");
+        conform.readers();
+        conform.page(PAGE);
+    }
+}
+
+#[cfg(all(feature = "unix", target_os = "linux"))]
+mod unix {
+    use plugin_transports::unix::UnixConfig;
+
+    use super::*;
+
+    #[test]
+    fn every_key_of_a_plugin_over_a_socket_is_one_in_every_reader() {
+        let with = r#"{"name": "a", "endpoint": "/p", "auth": "#;
+        let around = |auth: &str| -> &'static str { format!("{with}{auth}}}").leak() };
+        let conform = Conform::<UnixConfig>::new()
+            .around("", r#"{"name": "a", "endpoint": "/p"}"#)
+            .around("name", r#"{"endpoint": "/p"}"#)
+            .around("endpoint", r#"{"name": "a"}"#)
+            .around("auth.method=api-key", around(r#"{"api_key": "k"}"#))
+            .around("auth.method=bearer", around(r#"{"token": "t"}"#))
+            .around("auth.method=basic", around(r#"{"username": "u", "password": "p"}"#))
+            .around("auth.method=custom", around(r#"{"headers": {"a": "b"}}"#))
+            .around("auth.api_key", around(r#"{"method": "api-key"}"#))
+            .around("auth.token", around(r#"{"method": "bearer"}"#))
+            .around("auth.username", around(r#"{"method": "basic", "password": "p"}"#))
+            .around("auth.password", around(r#"{"method": "basic", "username": "u"}"#))
+            .taking("endpoint", &["/run/p.sock", "unix:///run/p.sock", "@p"]);
+        conform.readers();
+        conform.page(PAGE);
+    }
+
+    #[test]
+    fn what_is_of_tls_or_of_another_transport_is_said_at_its_key() {
+        for (more, says) in [
+            ("endpoint: 'http://h/'", "endpoint: is to be a socket such as /run/p.sock"),
+            ("endpoint: /p, auth: {method: mtls}", "auth.method"),
+            ("endpoint: /p, auth: {ca_file: /ca}", "auth.ca_file"),
+            ("endpoint: /p, connection: {disable_compression: true}", "connection.disable_compression"),
+            ("endpoint: /p, auth: {method: bearer}", "auth.token: is missing; the method bearer needs it [AUTH_1102]"),
+        ] {
+            let text = format!("{{name: a, {more}}}");
+            let faults = plugin_settings::settings_from_text::<UnixConfig>("p.yaml".as_ref(), &text, None, &|_| None);
+            let faults = faults.expect_err(more).to_string();
+            assert!(faults.contains(says), "{faults}");
         }
     }
 }

@@ -2,7 +2,14 @@
 //!
 //! The plugins are a function, a server on a real socket and a real process, configured as a user would.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use axum::{Json, Router, routing::post};
 use bytes::Bytes;
@@ -20,7 +27,10 @@ use plugin_manager::{
 use plugin_telemetry::Status;
 use plugin_transports::{
     ConnectionConfig,
+    grpc::{self, GrpcServerOptions},
     http::{HttpConfig, HttpPlugin, HttpVersion},
+    listen::{Serving, UnixSocket, UnixSocketOptions},
+    unix::{self, UnixServerOptions},
 };
 use serde_json::{Value, json};
 use tokio::{
@@ -29,13 +39,24 @@ use tokio::{
 };
 use tower::{ServiceBuilder, ServiceExt, service_fn};
 
-const TRANSPORTS: [&str; 3] = ["in-process", "http", "subprocess"];
+const TRANSPORTS: [&str; 5] = ["in-process", "http", "subprocess", "grpc", "unix"];
+
+/// Those whose plugin is served by this crate's own server, in this process: it neither breaks a connection nor writes what cannot
+/// be read, which the conformance suite of the transports has, and it reads the same clock.
+const OWN: [&str; 2] = ["grpc", "unix"];
 
 /// What a reply is called that cannot be read.
-const UNREADABLE: [Code; 3] = [Code::ExecTransport, Code::HttpTransport, Code::ExecTransport];
+const UNREADABLE: [Code; 5] =
+    [Code::ExecTransport, Code::HttpTransport, Code::ExecTransport, Code::GrpcTransport, Code::UnixTransport];
 
 /// What a call is called whose connection, or process, is gone.
-const LOST: [Code; 3] = [Code::ConnectionFailed, Code::ConnectionFailed, Code::ExecTransport];
+const LOST: [Code; 5] = [
+    Code::ConnectionFailed,
+    Code::ConnectionFailed,
+    Code::ExecTransport,
+    Code::ConnectionFailed,
+    Code::ConnectionFailed,
+];
 
 /// What `timeout` is; `request_timeout` has its default of 30 s. A hang is waited for in real time.
 const TIMEOUT: Duration = Duration::from_millis(400);
@@ -196,6 +217,21 @@ async fn gateway(transport: &str, settings: &str) -> Running {
             json!({"transport": "http", "endpoint": endpoint})
         }
         "h2" => json!({"transport": "inproc", "type": "streams"}),
+        "grpc" => {
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+            let server = grpc::serve(service_fn(function), listener, GrpcServerOptions::new()).expect("bound");
+            let endpoint = server.local_addr().to_string();
+            keep(server);
+            json!({"transport": "grpc", "endpoint": endpoint})
+        }
+        "unix" => {
+            static NAMES: AtomicUsize = AtomicUsize::new(0);
+            let name = format!("@judgement-{}-{}", std::process::id(), NAMES.fetch_add(1, Ordering::Relaxed));
+            let path = name.parse().expect("an abstract name");
+            let socket = UnixSocket::bind(&path, UnixSocketOptions::new()).await.expect("a socket");
+            keep(unix::serve(service_fn(function), socket, UnixServerOptions::new()).expect("bound"));
+            json!({"transport": "unix", "endpoint": name})
+        }
         _ => json!({"transport": "exec", "executable": "python3", "args": ["-c", PROCESS]}),
     };
     let mut plugin = wire;
@@ -218,6 +254,14 @@ async fn gateway(transport: &str, settings: &str) -> Running {
         }
     }
     panic!("it does not start")
+}
+
+/// Serves until the runtime ends.
+fn keep<A: Send + 'static>(server: Serving<A>) {
+    tokio::spawn(async move {
+        let _server = server;
+        std::future::pending::<()>().await;
+    });
 }
 
 /// An address that was free a moment ago: a configuration names its ports.
@@ -317,6 +361,9 @@ async fn a_call_that_ends_is_judged_alike_on_every_transport() {
             (json!({"do": "run out", "ms": 20}), None, &failed(Code::Timeout, Sent::Maybe)),
             (json!({"do": "run out", "ms": 100}), Some(hurry), &in_a_hurry),
         ] {
+            if OWN.contains(&transport) && ["lose", "garble"].iter().any(|word| what["do"] == *word) {
+                continue;
+            }
             assert_eq!(judged(transport, &what, limit).await, *expected, "{what} over {transport}");
         }
     }
@@ -354,6 +401,11 @@ async fn another_attempt_is_made_alike_on_every_transport() {
             (say("OVERLOAD_2001", None, Some(&json!(-1))), 1, None),
             (say("OVERLOAD_2001", None, Some(&json!("soon"))), 1, None),
         ] {
+            if OWN.contains(&transport)
+                && (what["do"] == "garble" || what["retry_after_ms"] == "soon" || what["retry_after_ms"] == -1)
+            {
+                continue;
+            }
             let retry = json!({"max_retries": 1, "initial_interval": "1ms", "idempotent": true});
             let gateway = gateway(transport, &json!({"timeout": "20s", "retry": retry}).to_string()).await;
             let outcome = send(&gateway, told(&what)).await;
@@ -386,6 +438,8 @@ async fn a_call_that_never_left_is_known_to_be_unsent_and_evidence_only_where_it
         let address = socket.local_addr().expect("an address");
         let mut settings = match transport {
             "http" => json!({"endpoint": format!("http://{address}/run")}),
+            "grpc" => json!({"endpoint": address.to_string()}),
+            "unix" => json!({"endpoint": "/a/directory/that/is/not/there/p.sock"}),
             "subprocess" => json!({"restart": {"initial": "60s", "max": "60s"}}),
             _ => json!({}),
         };
@@ -431,11 +485,12 @@ async fn a_plugin_that_hangs_opens_its_breaker_on_every_transport() {
 
 #[tokio::test]
 async fn a_call_that_the_host_held_back_is_evidence_on_no_transport() {
-    for transport in TRANSPORTS.into_iter().chain(["h2"]) {
+    // Over gRPC calls share a connection, as those of h2 do.
+    for transport in ["in-process", "http", "subprocess", "unix", "h2"] {
         // One at a time, by a limit of the service's own, of the connections or their streams, or since others were given up.
         let mut settings = match transport {
             "in-process" => json!({"type": "bulkhead"}),
-            "http" => json!({"connection": {"max_connections": 1}}),
+            "http" | "unix" => json!({"connection": {"max_connections": 1}}),
             _ => json!({}),
         };
         settings["retry"] = json!({"enabled": false});
@@ -520,11 +575,11 @@ async fn a_call_that_was_held_back_and_is_answered_is_slow_on_no_transport() {
     let directory = tempfile::tempdir().expect("a directory");
     let mark = directory.path().join("started");
     let over = Duration::from_millis(500);
-    for transport in TRANSPORTS {
+    for transport in ["in-process", "http", "subprocess", "unix"] {
         let slow = json!({"over": "500ms", "ratio": 0.1, "min_calls": 1, "window": "20s"});
         let mut settings = match transport {
             "in-process" => json!({"type": "bulkhead"}),
-            "http" => json!({"connection": {"max_connections": 1}}),
+            "http" | "unix" => json!({"connection": {"max_connections": 1}}),
             _ => json!({"args": ["-c", PROCESS, mark], "restart": {"initial": "10ms"}}),
         };
         settings["timeout"] = json!("20s");
@@ -582,7 +637,7 @@ const WARM: usize = 64;
 
 #[tokio::test]
 async fn a_waiting_call_arms_one_timer_on_every_transport() {
-    for transport in TRANSPORTS {
+    for transport in TRANSPORTS.into_iter().filter(|transport| !OWN.contains(transport)) {
         let gateway = gateway(transport, "{}").await;
         for _ in 0..=WARM {
             send(&gateway, told(&json!({"do": "answer"}))).await.expect("an answer");

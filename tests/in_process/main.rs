@@ -13,3 +13,4 @@ mod metrics;
 mod readiness;
 mod sections;
 mod statuses;
+mod transports;

@@ -10,9 +10,10 @@ use std::{
 
 use plugin_core::{Call, HealthState, HealthStatus, PluginError, Reply};
 use plugin_transports::{
-    http::{ServerOptions, Serving, serve},
+    http::{ServerOptions, serve},
     inproc::plugin_fn,
     json,
+    listen::Serving,
 };
 use serde_json::Value;
 use tokio::net::TcpListener;

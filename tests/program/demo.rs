@@ -6,6 +6,8 @@ use serde_json::json;
 
 use crate::support::{Client, LIMIT, Program, Signal, children, get, gone, has_line, kill, post, state, until};
 
+const PLUGINS: [&str; 5] = ["greeter", "wordcount", "weather", "fahrenheit", "reverse"];
+
 struct Demo {
     program: Program,
     data: SocketAddr,
@@ -51,7 +53,7 @@ async fn answers(data: SocketAddr, plugin: &str, payload: &str, expected: serde_
 }
 
 #[tokio::test]
-async fn the_demo_serves_three_plugins_survives_kill_9_of_one_and_stops_at_ctrl_c() {
+async fn the_demo_serves_five_kinds_of_plugin_survives_kill_9_of_one_and_stops_at_ctrl_c() {
     let Demo { program, data, admin, wordcount } = demo().await;
     let text = program.stdout();
     let typed = text.split_once("in another terminal\n").expect("what to type").1;
@@ -66,17 +68,18 @@ async fn the_demo_serves_three_plugins_survives_kill_9_of_one_and_stops_at_ctrl_
     answers(data, "greeter", "\"you\"", json!({"greeting": "Hello, you!"})).await;
     answers(data, "wordcount", "\"to be or not to be\"", json!({"words": 6})).await;
     answers(data, "weather", "\"Lisbon\"", json!({"city": "Lisbon", "sky": "clear"})).await;
+    answers(data, "fahrenheit", "100", json!({"fahrenheit": 212.0})).await;
+    answers(data, "reverse", "\"stressed\"", json!({"reversed": "desserts"})).await;
     assert_eq!(get(admin, "/readyz").await.text(), "ready\n");
     assert_eq!(get(admin, "/healthz").await.text(), "ok\n");
     until("every plugin is healthy", async || {
         let health = get(admin, "/health").await.json();
-        let well =
-            ["greeter", "wordcount", "weather"].iter().all(|name| health["plugins"][name]["status"] == "healthy");
+        let well = PLUGINS.iter().all(|name| health["plugins"][name]["status"] == "healthy");
         (well && health["status"] == "healthy").then_some(())
     })
     .await;
     let metrics = get(admin, "/metrics").await;
-    for plugin in ["greeter", "wordcount", "weather"] {
+    for plugin in PLUGINS {
         let calls = format!("plugin_requests_total{{plugin=\"{plugin}\",status=\"success\"}} ");
         let line = metrics.text().lines().find_map(|line| line.strip_prefix(calls.as_str())).expect("a series");
         assert!(line.parse::<u64>().expect("a count") > 0, "{plugin}");

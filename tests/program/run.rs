@@ -5,7 +5,8 @@ use std::{net::SocketAddr, path::Path};
 use plugin_core::{Call, PluginError, Reply};
 use plugin_transports::{
     auth::Verifier,
-    http::{ServerOptions, Serving, serve},
+    http::{ServerOptions, serve},
+    listen::Serving,
 };
 use serde_json::json;
 use tokio::net::TcpListener;

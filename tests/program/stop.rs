@@ -9,9 +9,10 @@ use std::{
 
 use plugin_core::{Call, PluginError, Reply};
 use plugin_transports::{
-    http::{ServerOptions, Serving, serve},
+    http::{ServerOptions, serve},
     inproc::plugin_fn,
     json,
+    listen::Serving,
 };
 use rustix::fs::{OFlags, fcntl_setfl};
 use serde_json::Value;

@@ -12,9 +12,10 @@ use http::Request;
 use http_body_util::Full;
 use plugin_core::{Call, HealthState, HealthStatus, Reply};
 use plugin_transports::{
-    http::{ServerOptions, Serving, serve},
+    http::{ServerOptions, serve},
     inproc::plugin_fn,
     json,
+    listen::Serving,
 };
 use serde_json::Value;
 use tokio::{

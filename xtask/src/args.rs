@@ -1,5 +1,8 @@
 //! The command line, parsed without running anything.
 
+use crate::fuzz::FuzzOptions;
+use crate::judge::JudgeOptions;
+
 /// What `--help` prints, and what follows a wrong command line.
 pub(crate) const USAGE: &str = "\
 Usage: cargo xtask <command>
@@ -9,6 +12,8 @@ Usage: cargo xtask <command>
   tidy  [--list] [--only STEP]... [--skip STEP]...   circles, repeats, words, examples: what is lacking
   soak  [FILTER]                                     the long tests, those with `soak` in their name
   bench [FILTER] [--quick] [--rounds N] [--write]    measure; see benches/README.md
+  fuzz  [TARGET] [--seconds N]                       every decoder on any bytes, 10 s each
+  judge [NAME] [--write]                             programs of others, as clients and as servers
 
 Exit codes: 0 passed, 1 failed, 2 wrong usage.";
 
@@ -26,6 +31,8 @@ pub(crate) enum Command {
     Tidy(StepOptions),
     Soak { filter: Option<String> },
     Bench { args: Vec<String> },
+    Fuzz(FuzzOptions),
+    Judge(JudgeOptions),
 }
 
 /// Which steps of `test`, `check` or `tidy` to run.
@@ -56,8 +63,10 @@ pub(crate) fn parse(args: &[String]) -> Result<Parsed, String> {
         "tidy" => Command::Tidy(parse_step_options(rest)?),
         "soak" => Command::Soak { filter: parse_soak_filter(rest)? },
         "bench" => Command::Bench { args: rest.to_vec() },
+        "fuzz" => Command::Fuzz(parse_fuzz_options(rest)?),
+        "judge" => Command::Judge(parse_judge_options(rest)?),
         other => {
-            return Err(format!("there is no command `{other}`: use test, check, tidy, soak or bench"));
+            return Err(format!("there is no command `{other}`: use test, check, tidy, soak, bench, fuzz or judge"));
         }
     }))
 }
@@ -100,6 +109,39 @@ fn parse_soak_filter(args: &[String]) -> Result<Option<String>, String> {
     Ok(Some(filter.clone()))
 }
 
+fn parse_fuzz_options(args: &[String]) -> Result<FuzzOptions, String> {
+    let mut options = FuzzOptions { target: None, seconds: 10 };
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        match arg.split_once('=').unwrap_or((arg, "")) {
+            ("--seconds", inline) => {
+                let text = if inline.is_empty() { args.next().map_or("", String::as_str) } else { inline };
+                let seconds = text.parse().ok().filter(|seconds| *seconds > 0);
+                options.seconds = seconds.ok_or("--seconds needs a number of seconds, 1 or more")?;
+            }
+            (flag, _) if flag.starts_with('-') => {
+                return Err(format!("`{arg}` is not an option here: use --seconds N"));
+            }
+            _ if options.target.is_some() => return Err(format!("fuzz takes one target, `{arg}` is a second one")),
+            _ => options.target = Some(arg.clone()),
+        }
+    }
+    Ok(options)
+}
+
+fn parse_judge_options(args: &[String]) -> Result<JudgeOptions, String> {
+    let mut options = JudgeOptions::default();
+    for arg in args {
+        match arg.as_str() {
+            "--write" => options.write = true,
+            flag if flag.starts_with('-') => return Err(format!("`{flag}` is not an option here: use --write")),
+            _ if options.name.is_some() => return Err(format!("judge takes one name, `{arg}` is a second one")),
+            name => options.name = Some(name.to_owned()),
+        }
+    }
+    Ok(options)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,6 +176,37 @@ mod tests {
         assert!(parse_line("check fmt").unwrap_err().contains("`fmt` is not an option"));
         assert!(parse_line("test --list=yes").unwrap_err().contains("--list=yes"));
         assert!(parse_line("soak a b").unwrap_err().contains("`b` is a second"));
+    }
+
+    #[test]
+    fn a_target_and_its_time_are_read() {
+        let fuzz = |target: Option<&str>, seconds| {
+            Ok(Parsed::Run(Command::Fuzz(FuzzOptions { target: target.map(str::to_owned), seconds })))
+        };
+        assert_eq!(parse_line("fuzz"), fuzz(None, 10));
+        assert_eq!(parse_line("fuzz yaml --seconds 60"), fuzz(Some("yaml"), 60));
+        assert_eq!(parse_line("fuzz --seconds=5 yaml"), fuzz(Some("yaml"), 5));
+        for (line, says) in [
+            ("fuzz --seconds", "1 or more"),
+            ("fuzz --seconds 0", "1 or more"),
+            ("fuzz --seconds=x", "1 or more"),
+            ("fuzz a b", "`b` is a second"),
+            ("fuzz --for 5", "`--for` is not an option"),
+        ] {
+            assert!(parse_line(line).unwrap_err().contains(says), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_judge_is_read_by_name() {
+        let judge = |name: Option<&str>, write| {
+            Ok(Parsed::Run(Command::Judge(JudgeOptions { name: name.map(str::to_owned), write })))
+        };
+        assert_eq!(parse_line("judge"), judge(None, false));
+        assert_eq!(parse_line("judge curl"), judge(Some("curl"), false));
+        assert_eq!(parse_line("judge --write"), judge(None, true));
+        assert!(parse_line("judge a b").unwrap_err().contains("`b` is a second"));
+        assert!(parse_line("judge --all").unwrap_err().contains("use --write"));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use crate::runner::Step;
 use crate::steps;
 
 pub(crate) fn steps() -> Vec<Step> {
-    vec![steps::PREREQUISITES, steps::FMT, steps::CIRCLES, steps::REPEATS, steps::CLIPPY, steps::FEATURES]
+    vec![steps::PREREQUISITES, steps::FMT, steps::CIRCLES, steps::REPEATS, steps::PROTO, steps::CLIPPY, steps::FEATURES]
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The door to the checks: `cargo xtask test | check | tidy | soak | bench`.
+//! The door to the checks: `cargo xtask test | check | tidy | soak | bench | fuzz | judge`.
 //!
 //! Exit codes: 0 when all passed, 1 when something failed, 2 when the command line was wrong.
 
@@ -10,10 +10,13 @@ mod circles;
 #[cfg(test)]
 mod claims;
 mod examples;
+mod fuzz;
+mod judge;
 mod libraries;
 mod metadata;
 mod prerequisites;
 mod process;
+mod proto;
 #[cfg(test)]
 mod regressions;
 mod repeats;
@@ -52,6 +55,8 @@ fn main() -> ExitCode {
         Command::Tidy(options) => run_steps(&tidy::steps(), &options),
         Command::Soak { filter } => finish(soak::run(filter.as_deref())),
         Command::Bench { args } => finish(bench::run(&args)),
+        Command::Fuzz(options) => finish(fuzz::run(&options)),
+        Command::Judge(options) => finish(judge::run(&options)),
     }
 }
 

@@ -15,9 +15,12 @@ pub(crate) enum Tool {
     Clippy,
     Nextest,
     Deny,
+    Nightly,
+    CargoFuzz,
 }
 
 impl Tool {
+    /// Those of `test`.
     pub(crate) const ALL: [Self; 7] =
         [Self::Python, Self::Node, Self::CCompiler, Self::Rustfmt, Self::Clippy, Self::Nextest, Self::Deny];
 
@@ -30,6 +33,8 @@ impl Tool {
             Self::Clippy => Remedy::Component("clippy"),
             Self::Nextest => Remedy::CargoInstall("cargo-nextest"),
             Self::Deny => Remedy::CargoInstall("cargo-deny"),
+            Self::Nightly => Remedy::Toolchain("nightly"),
+            Self::CargoFuzz => Remedy::CargoInstall("cargo-fuzz"),
         }
     }
 
@@ -58,6 +63,11 @@ impl Tool {
             Self::Clippy => cargo("clippy"),
             Self::Nextest => cargo("nextest"),
             Self::Deny => cargo("deny"),
+            Self::Nightly => {
+                let version = Cmd::new("rustup", ["run", "nightly", "rustc", "--version"]).answer();
+                version.ok_or_else(|| "the toolchain `nightly` is missing".to_owned())
+            }
+            Self::CargoFuzz => cargo("fuzz"),
         }
     }
 }
@@ -72,6 +82,8 @@ enum Remedy {
     },
     /// A part of the Rust toolchain: whoever manages the toolchain adds it.
     Component(&'static str),
+    /// A toolchain beside the one that is in use.
+    Toolchain(&'static str),
     CargoInstall(&'static str),
 }
 
@@ -115,6 +127,7 @@ fn advice(fault: &str, remedy: &Remedy) -> String {
             format!("{fault}: install {wanted} (on Debian and Ubuntu: sudo apt-get install {package})")
         }
         Remedy::Component(name) => format!("{fault}: run `rustup component add {name}`"),
+        Remedy::Toolchain(name) => format!("{fault}: run `rustup toolchain install {name} --profile minimal`"),
         Remedy::CargoInstall(name) => format!("{fault}: run `cargo install {name} --locked`"),
     }
 }
@@ -156,6 +169,7 @@ mod tests {
     fn what_cannot_be_installed_is_named_with_its_command() {
         let advice_for = |tool: Tool| advice("`x` is missing", &tool.remedy());
         assert_eq!(advice_for(Tool::Clippy), "`x` is missing: run `rustup component add clippy`");
+        assert!(advice_for(Tool::Nightly).ends_with("run `rustup toolchain install nightly --profile minimal`"));
         assert!(advice_for(Tool::Python).ends_with("(on Debian and Ubuntu: sudo apt-get install python3)"));
         assert!(advice_for(Tool::Nextest).contains("cargo install cargo-nextest --locked"));
     }

@@ -10,6 +10,7 @@ use crate::examples;
 use crate::metadata;
 use crate::prerequisites::{self, Tool};
 use crate::process::{Cmd, Failure};
+use crate::proto;
 use crate::repeats;
 use crate::runner::Step;
 use crate::snippets;
@@ -33,6 +34,8 @@ pub(crate) const FMT: Step = Step {
     run: |_| {
         let failed = |failure: Failure| failure.hint("`cargo fmt --all` formats");
         Cmd::cargo(["fmt", "--all", "--check"]).run().map_err(failed)?;
+        // The fuzz targets are a workspace of their own.
+        Cmd::cargo(["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"]).run().map_err(failed)?;
         Ok(None)
     },
 };
@@ -51,14 +54,18 @@ pub(crate) const REPEATS: Step = Step {
     run: |_| none(repeats::faults(&source::load()?)),
 };
 
+pub(crate) const PROTO: Step = Step {
+    name: "proto",
+    about: "the code for gRPC is what the .proto files say",
+    needs: &[],
+    run: |_| none(proto::faults(update_pages())?),
+};
+
 pub(crate) const WORDS: Step = Step {
     name: "words",
     about: "the same word for the same thing in the public items",
     needs: &[Tool::CCompiler],
-    run: |context| {
-        let update = std::env::var_os("UPDATE_PAGES").is_some();
-        none([words::faults(context.libraries()?), words::page_faults(update)?].concat())
-    },
+    run: |context| none([words::faults(context.libraries()?), words::page_faults(update_pages())?].concat()),
 };
 
 pub(crate) const EXAMPLES: Step = Step {
@@ -67,6 +74,11 @@ pub(crate) const EXAMPLES: Step = Step {
     needs: &[Tool::CCompiler],
     run: |context| none(examples::faults(context.libraries()?)),
 };
+
+/// Whether what is written by the steps is to be written, and not only checked.
+fn update_pages() -> bool {
+    std::env::var_os("UPDATE_PAGES").is_some()
+}
 
 /// Passes where nothing is wrong.
 fn none(faults: Vec<String>) -> Result<Option<String>, Failure> {

@@ -10,6 +10,7 @@ pub(crate) fn steps() -> Vec<Step> {
         steps::FMT,
         steps::CIRCLES,
         steps::REPEATS,
+        steps::PROTO,
         steps::CLIPPY,
         steps::FEATURES,
         steps::TEST,

@@ -5,5 +5,5 @@ use crate::runner::Step;
 use crate::steps;
 
 pub(crate) fn steps() -> Vec<Step> {
-    vec![steps::CIRCLES, steps::REPEATS, steps::WORDS, steps::EXAMPLES]
+    vec![steps::CIRCLES, steps::REPEATS, steps::PROTO, steps::WORDS, steps::EXAMPLES]
 }

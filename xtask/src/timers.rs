@@ -8,18 +8,23 @@ use std::path::Path;
 use crate::process::root;
 
 /// File, how often it names a timer, and for what.
-const TIMERS: [(&str, usize, &str); 11] = [
+const TIMERS: [(&str, usize, &str); 16] = [
     ("dial/dialing.rs", 2, "a lookup, and the next address of a race"),
-    ("http/client/connect.rs", 1, "an address's share of the time to connect"),
-    ("http/client/health.rs", 3, "a check, and whether it stands behind calls"),
-    ("http/client/pool.rs", 2, "whether an idle connection lives; when idle ones are closed"),
-    ("http/client/pool/sharing.rs", 1, "when another connection is tried again"),
-    ("http/client/service.rs", 1, "the end of an instance"),
+    ("grpc/client/headers.rs", 1, "none: it writes what a peer is told"),
+    ("grpc/client/init.rs", 1, "none: it writes what a peer is told"),
     ("lines/client/driver.rs", 1, "when a call that is held back is written"),
+    ("net/client.rs", 1, "the end of an instance"),
+    ("net/connect.rs", 2, "an address's share of the time to connect, and a greeting"),
+    ("net/exclusive.rs", 1, "when idle connections are closed"),
+    ("net/pool.rs", 2, "whether an idle connection lives; when idle ones are closed"),
+    ("net/pool/sharing.rs", 1, "when another connection is tried again"),
+    ("net/probe.rs", 3, "a check, and whether it stands behind calls"),
+    ("net/socket.rs", 2, "the time to connect, and when a full backlog is asked again"),
     ("process/running.rs", 14, "a start, the end of a process, and what it says last"),
     ("process/service.rs", 2, "whether a check stands behind calls"),
     ("process/stderr.rs", 1, "when it is told how many lines were dropped"),
     ("process/supervisor.rs", 1, "the next start"),
+    ("unix/client/service.rs", 1, "what a plugin says of itself"),
 ];
 
 /// What makes one: tokio's, and core's for what is judged by its limit.
@@ -70,7 +75,7 @@ fn walk(directory: &Path, found: &mut Vec<(String, usize)>) {
 fn no_transport_arms_a_timer_that_nobody_has_looked_at() {
     let source = root().join("plugin-transports/src");
     let mut found = Vec::new();
-    for room in ["dial", "http/client", "inproc", "lines/client", "process"] {
+    for room in ["dial", "grpc/client", "http/client", "inproc", "lines/client", "net", "process", "unix/client"] {
         let room = source.join(room);
         assert!(room.is_dir(), "{}: where is it now?", room.display());
         walk(&room, &mut found);

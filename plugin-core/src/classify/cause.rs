@@ -16,6 +16,8 @@ pub enum Cause {
     Grpc(u8),
     /// A stable code that stands for an HTTP status, as that of an HTTP plugin which answers 503. Either may be named.
     CodeOfHttp(Code, u16),
+    /// Likewise for the number of a gRPC status.
+    CodeOfGrpc(Code, u8),
 }
 
 /// The names of gRPC statuses, by number.
@@ -81,11 +83,13 @@ impl Condition {
     #[must_use]
     pub fn matches(self, cause: Cause) -> bool {
         match (self.0, cause) {
-            (Term::Code(code), Cause::Code(of) | Cause::CodeOfHttp(of, _)) => code == of,
-            (Term::Range(range), Cause::Code(of) | Cause::CodeOfHttp(of, _)) => range == range_of(of),
+            (Term::Code(code), Cause::Code(of) | Cause::CodeOfHttp(of, _) | Cause::CodeOfGrpc(of, _)) => code == of,
+            (Term::Range(range), Cause::Code(of) | Cause::CodeOfHttp(of, _) | Cause::CodeOfGrpc(of, _)) => {
+                range == range_of(of)
+            }
             (Term::Http(status), Cause::Http(of) | Cause::CodeOfHttp(_, of)) => status == of,
             (Term::HttpClass(class), Cause::Http(of) | Cause::CodeOfHttp(_, of)) => class == of / 100,
-            (Term::Grpc(status), Cause::Grpc(of)) => status == of,
+            (Term::Grpc(status), Cause::Grpc(of) | Cause::CodeOfGrpc(_, of)) => status == of,
             _ => false,
         }
     }

@@ -5,6 +5,7 @@ use std::{any::Any, error::Error, io};
 use super::{
     cause::Cause,
     foreign,
+    grpc_verdict::{self, CANCELLED},
     judgement::{Again, Judgement},
     verdict::Verdict,
 };
@@ -137,6 +138,11 @@ fn of_plugin_error(error: &PluginError) -> Judgement {
         (None, CodeKind::Connection) if error.http_status().is_some_and(|status| (300..500).contains(&status)) => {
             Verdict::Ignored
         }
+        (None, CodeKind::Connection)
+            if error.grpc_status().is_some_and(|status| grpc_verdict::verdict(status) != Verdict::Failure) =>
+        {
+            Verdict::Ignored
+        }
         (None, CodeKind::Execution | CodeKind::Timeout | CodeKind::Connection | CodeKind::Unhealthy) => {
             Verdict::Failure
         }
@@ -146,12 +152,15 @@ fn of_plugin_error(error: &PluginError) -> Judgement {
         true => Again::Yes,
         // A time-out that is not worth a second attempt was the deadline over all attempts.
         false if error.code() == Code::Timeout => Again::Never,
+        // Whoever has cancelled it has gone.
+        false if error.grpc_status() == Some(CANCELLED) => Again::Never,
         false => Again::No,
     };
     let mut judged = Judgement::from(verdict).with_again(again).with_sent(error.sent());
-    judged = judged.with_cause(match error.http_status() {
-        Some(status) => Cause::CodeOfHttp(error.code(), status),
-        None => Cause::Code(error.code()),
+    judged = judged.with_cause(match (error.http_status(), error.grpc_status()) {
+        (Some(status), _) => Cause::CodeOfHttp(error.code(), status),
+        (None, Some(status)) => Cause::CodeOfGrpc(error.code(), status),
+        (None, None) => Cause::Code(error.code()),
     });
     if let Some(refusal) = refusal {
         judged = judged.with_refusal_of(&refusal);

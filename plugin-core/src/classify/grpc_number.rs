@@ -4,13 +4,12 @@ use http::HeaderMap;
 
 use super::{
     cause::Cause,
+    grpc_verdict::{CANCELLED, verdict},
     judgement::{Again, Judgement, PushBack},
     retry_after,
-    verdict::Verdict,
 };
 use crate::{clock, deadline::cut};
 
-const CANCELLED: u8 = 1;
 const DEADLINE_EXCEEDED: u8 = 4;
 const RESOURCE_EXHAUSTED: u8 = 8;
 pub(super) const UNAVAILABLE: u8 = 14;
@@ -24,17 +23,12 @@ pub(super) fn of_number(status: u8, headers: &HeaderMap) -> Judgement {
         return Judgement::from(&refusal).with_cause(Cause::Grpc(status));
     }
     let push_back = retry_after::from_grpc(headers);
-    let verdict = match status {
-        0 | 3 | 5 | 6 | 7 | 9 | 10 | 11 | 12 | 16 => Verdict::Success,
-        CANCELLED => Verdict::Ignored,
-        _ => Verdict::Failure,
-    };
     let again = match (status, push_back) {
         (CANCELLED, _) => Again::Never,
         (UNAVAILABLE, _) | (RESOURCE_EXHAUSTED, Some(PushBack::After(_))) => Again::Yes,
         _ => Again::No,
     };
-    let judged = Judgement::from(verdict).with_again(again).with_cause(Cause::Grpc(status));
+    let judged = Judgement::from(verdict(status)).with_again(again).with_cause(Cause::Grpc(status));
     push_back.map_or(judged, |push_back| judged.with_push_back(push_back))
 }
 

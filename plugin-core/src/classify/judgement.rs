@@ -195,7 +195,7 @@ impl Judgement {
     #[must_use]
     pub const fn code(&self) -> Option<Code> {
         match self.cause {
-            Some(Cause::Code(code) | Cause::CodeOfHttp(code, _)) => Some(code),
+            Some(Cause::Code(code) | Cause::CodeOfHttp(code, _) | Cause::CodeOfGrpc(code, _)) => Some(code),
             _ => None,
         }
     }
@@ -240,6 +240,7 @@ impl Judgement {
             (None, Some(Cause::Code(code))) => has_no_room(code),
             (None, Some(Cause::CodeOfHttp(code, status))) => status == 429 || has_no_room(code),
             (None, Some(Cause::Http(status))) => status == 429,
+            (None, Some(Cause::CodeOfGrpc(code, status))) => status == 8 || has_no_room(code),
             (None, Some(Cause::Grpc(status))) => status == 8,
         }
     }

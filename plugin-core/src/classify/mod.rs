@@ -31,10 +31,13 @@ mod closure;
 mod error_chain;
 mod failures_on;
 mod foreign;
+#[cfg(all(any(fuzzing, test), feature = "grpc"))]
+pub(crate) mod fuzzing;
 #[cfg(feature = "grpc")]
 pub(crate) mod grpc;
 #[cfg(feature = "grpc")]
 mod grpc_number;
+mod grpc_verdict;
 #[cfg(feature = "http")]
 pub(crate) mod http;
 pub(crate) mod judge;

@@ -54,6 +54,8 @@ mod contract;
 mod declaration;
 mod effect;
 mod fits;
+#[cfg(any(fuzzing, test))]
+pub(crate) mod fuzzing;
 mod key;
 mod kind;
 mod problem;

@@ -65,7 +65,8 @@ pub(super) fn run(run: &Run) -> Outcome {
         }
         tell_of(running.late());
         let gateway = running.gateway();
-        tell(format_args!("serving {plugins} at http://{}", gateway.data_addr()));
+        let socket = gateway.data_socket().map_or_else(String::new, |path| format!(" and at {path}"));
+        tell(format_args!("serving {plugins} at http://{}{socket}", gateway.data_addr()));
         tell(format_args!("admin plane at http://{}", gateway.admin_addr()));
         stop.next().await;
         tokio::select! {

@@ -8,7 +8,7 @@ use plugin_core::Code;
 use plugin_core::settings::{Key, Kind, Table};
 use plugin_settings::Keys;
 use plugin_transports::auth::{Identity, Verifier};
-use plugin_transports::http::ListenOptions;
+use plugin_transports::listen::ListenOptions;
 
 use super::plane::{
     CONNECTIONS, HEADER_TIMEOUT, IDLE_TIMEOUT, MAX_CONNECTIONS, TIMEOUT, WRITE_TIMEOUT, address, connections, hosts,

@@ -22,7 +22,7 @@
 //! let config = config::from_text(Path::new("gateway.yaml"), text, None, &env)?;
 //! let greeter = &config.plugins()[0];
 //! assert_eq!(greeter.retry().max_retries(), 5);
-//! assert!(matches!(greeter.transport(), TransportConfig::Http(instances) if instances.len() == 1));
+//! assert!(matches!(greeter.transport(), TransportConfig::Network(_, instances) if instances.len() == 1));
 //! assert!(!format!("{config:?}").contains("s3cret"));
 //!
 //! let faults = config::from_text(Path::new("gateway.yaml"), "plugins: [{name: a, tranport: exec}]", None, &env);
@@ -61,6 +61,7 @@ mod plane;
 mod plugin;
 mod server;
 mod settings;
+mod socket;
 mod unavailable;
 
 #[cfg(test)]
@@ -71,7 +72,7 @@ pub(crate) use load::plugin_of_executable;
 pub use load::{from_text, load, load_from, load_plugin, reference, schema, show, show_from};
 pub use logging::{LogFormat, LoggingConfig};
 pub(crate) use plugin::no_such_type;
-pub use plugin::{InstanceConfig, PluginConfig, TransportConfig, TransportKind};
+pub use plugin::{InstanceConfig, InstanceTransport, PluginConfig, TransportConfig, TransportKind};
 /// The tree with places that configurations are read from.
 pub use plugin_settings as document;
 pub use plugin_settings::{Env, Fault, Faults, Syntax};

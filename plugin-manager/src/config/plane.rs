@@ -6,7 +6,7 @@ use axum::http::uri::Authority;
 use plugin_core::Code;
 use plugin_core::settings::Kind;
 use plugin_settings::Keys;
-use plugin_transports::http::ListenOptions;
+use plugin_transports::listen::ListenOptions;
 
 pub(super) const CONNECTIONS: Kind = Kind::integer(1, 1_000_000);
 pub(super) const MAX_CONNECTIONS: &str = "Connections at once; at the cap the one that has been unused for longest \

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use plugin_core::Code;
 use plugin_transports::auth::{ClientConfig, Verifier};
-use plugin_transports::http::ListenOptions;
+use plugin_transports::listen::{ListenOptions, SocketPath, UnixSocketOptions};
 use plugin_transports::tls::{ServerTlsConfig, TlsError, TlsErrorKind, TlsVersion};
 
 use plugin_core::settings::{Key, Kind, Settings, Table};
@@ -16,6 +16,7 @@ use super::plane::{
     CONNECTIONS, HEADER_TIMEOUT, IDLE_TIMEOUT, MAX_CONNECTIONS, TIMEOUT, WRITE_TIMEOUT, address, connections, hosts,
     is_local,
 };
+use super::socket;
 use crate::manager::looks_alike;
 use crate::server::{AccessLog, ErrorDetail};
 
@@ -24,6 +25,7 @@ pub(super) static TABLE: Table = Table::new(
     "The data plane: where calls come in.",
     &[
         Key::new("listen", Kind::Text, "The address that it listens on.").default("127.0.0.1:8080"),
+        Key::new("unix", Kind::Optional(&socket::TABLE), "Serves on a Unix socket too."),
         Key::new("tls", Kind::Optional(&TLS), "Serves over TLS."),
         Key::new("auth", Kind::List(ClientConfig::TABLE), "Who may call; without it, whoever can connect."),
         Key::new("max_body", Kind::size(1, u64::MAX), "The largest request body.").default("10MiB"),
@@ -115,6 +117,7 @@ const MAX_BODIES: u64 = 256 << 20;
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
     listen: SocketAddr,
+    unix: Option<(SocketPath, UnixSocketOptions)>,
     tls: Option<ServerTlsConfig>,
     verifier: Option<Verifier>,
     max_body: u64,
@@ -133,6 +136,12 @@ impl ServerConfig {
     #[must_use]
     pub fn listen(&self) -> SocketAddr {
         self.listen
+    }
+
+    /// The Unix socket on which it serves too, and who may connect to it.
+    #[must_use]
+    pub fn unix(&self) -> Option<(&SocketPath, &UnixSocketOptions)> {
+        self.unix.as_ref().map(|(path, options)| (path, options))
     }
 
     /// The certificate to serve with; its files were good when the configuration was read.
@@ -211,6 +220,7 @@ impl ServerConfig {
 
 pub(super) fn read(keys: &mut Keys<'_>) -> Option<ServerConfig> {
     let listen = address(keys);
+    let unix = keys.section("unix", socket::read).flatten();
     let has_tls = keys.has("tls");
     let tls = keys.section("tls", tls).flatten();
     let (tls, knows_by_certificate) = tls.map_or((None, false), |(tls, client_ca)| (Some(tls), client_ca));
@@ -259,6 +269,7 @@ pub(super) fn read(keys: &mut Keys<'_>) -> Option<ServerConfig> {
     }
     Some(ServerConfig {
         listen: listen?,
+        unix,
         tls,
         verifier,
         max_body: max_body?,

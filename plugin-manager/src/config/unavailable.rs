@@ -6,7 +6,7 @@ use plugin_settings::Unavailable;
 pub(super) const UNAVAILABLE: Unavailable = &[
     ("config", &["default_resources", "discovery", "observability", "reload", "routes", "security", "state_dir"]),
     ("logging", &["caller", "compress", "file", "max_age", "max_backups", "max_size", "redact", "stack"]),
-    ("server", &["client_rate_limit", "cors", "redirect_http", "unix"]),
+    ("server", &["client_rate_limit", "cors", "redirect_http"]),
     ("server.auth", &["plugins", "role"]),
     ("admin", &["probes_listen", "tls"]),
     ("admin.token", &["token_sha256"]),

@@ -3,14 +3,17 @@
 use bytes::Bytes;
 use plugin_core::{Code, Plugin, PluginError, PluginInfo, Rejected, Reply, Sent};
 use plugin_transports::{
-    http::{HttpPlugin, Reach},
+    Reach,
+    grpc::GrpcPlugin,
+    http::HttpPlugin,
     json::Limits,
     process::{self, ProcessConfig, ProcessHandle},
+    unix::UnixPlugin,
 };
 
 use super::{Factories, Factory};
 use crate::{
-    config::{Fault, InstanceConfig, PluginConfig, TransportConfig, TransportKind, no_such_type},
+    config::{Fault, InstanceConfig, InstanceTransport, PluginConfig, TransportConfig, TransportKind, no_such_type},
     manager::Registration,
     stack::{self, Instance, Transport},
 };
@@ -32,7 +35,7 @@ const ONLY: &str = "default";
 pub(super) enum Maker<'a> {
     Factory(&'a dyn Factory),
     Process(&'a ProcessConfig),
-    Http(TransportKind, &'a [InstanceConfig]),
+    Network(TransportKind, &'a [InstanceConfig]),
 }
 
 impl<'a> Maker<'a> {
@@ -44,9 +47,7 @@ impl<'a> Maker<'a> {
         match plugin.transport() {
             TransportConfig::InProcess => Err(PluginError::new(Code::InvalidTransport, unknown(plugin, factories))),
             TransportConfig::Exec(config) => Ok(Self::Process(config)),
-            TransportConfig::Http(instances) | TransportConfig::Https(instances) => {
-                Ok(Self::Http(plugin.transport().kind(), instances))
-            }
+            TransportConfig::Network(kind, instances) => Ok(Self::Network(*kind, instances)),
             TransportConfig::Unusable(_, faults) => {
                 let code = faults.iter().find_map(Fault::code).unwrap_or(Code::InvalidTransport);
                 Err(PluginError::new(code, format!("{faults}; and {}", unknown(plugin, factories))))
@@ -58,7 +59,7 @@ impl<'a> Maker<'a> {
     pub(super) fn check(&self, plugin: &PluginConfig) -> Result<(), PluginError> {
         match self {
             Self::Factory(factory) => factory.validate(plugin.options()),
-            Self::Process(_) | Self::Http(..) => Ok(()),
+            Self::Process(_) | Self::Network(..) => Ok(()),
         }
     }
 
@@ -67,7 +68,7 @@ impl<'a> Maker<'a> {
         match self {
             Self::Factory(_) => TransportKind::InProcess,
             Self::Process(_) => TransportKind::Exec,
-            Self::Http(kind, _) => *kind,
+            Self::Network(kind, _) => *kind,
         }
     }
 }
@@ -94,8 +95,8 @@ pub(super) async fn connect(
             let instance = Instance::new(ONLY, instance.map(Transport::Process));
             Ok(Connected { instances: vec![instance], process: Some(process), reach: Vec::new(), late })
         }
-        Maker::Http(_, instances) => {
-            let connected = instances.iter().map(|instance| http(instance, json)).collect::<Result<Vec<_>, _>>()?;
+        Maker::Network(_, instances) => {
+            let connected = instances.iter().map(|instance| network(instance, json)).collect::<Result<Vec<_>, _>>()?;
             let (instances, reach) = connected.into_iter().unzip();
             Ok(Connected { instances, process: None, reach, late: None })
         }
@@ -116,10 +117,25 @@ async fn create(plugin: &PluginConfig, factory: &dyn Factory) -> Result<Connecte
     Ok(Connected { instances, process: None, reach: Vec::new(), late: None })
 }
 
-fn http(config: &InstanceConfig, json: Limits) -> Result<(Instance<Transport>, Reach), PluginError> {
-    let connected = HttpPlugin::connect(config.http().clone().with_json_limits(json))?;
-    let reach = connected.service().reach();
-    let mut instance = Instance::new(config.name(), connected.map(Transport::Http))
+fn network(config: &InstanceConfig, json: Limits) -> Result<(Instance<Transport>, Reach), PluginError> {
+    let (connected, reach) = match config.transport() {
+        InstanceTransport::Http(http) => {
+            let connected = HttpPlugin::connect(http.clone().with_json_limits(json))?;
+            let reach = connected.service().reach();
+            (connected.map(Transport::Http), reach)
+        }
+        InstanceTransport::Grpc(grpc) => {
+            let connected = GrpcPlugin::connect(grpc.clone().with_json_limits(json))?;
+            let reach = connected.service().reach();
+            (connected.map(Transport::Grpc), reach)
+        }
+        InstanceTransport::Unix(unix) => {
+            let connected = UnixPlugin::connect(unix.clone().with_json_limits(json))?;
+            let reach = connected.service().reach();
+            (connected.map(Transport::Unix), reach)
+        }
+    };
+    let mut instance = Instance::new(config.name(), connected)
         .with_weight(config.weight())
         .with_priority(config.priority())
         .with_enabled(config.enabled());

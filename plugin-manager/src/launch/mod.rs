@@ -14,7 +14,7 @@ use std::{fmt, time::Duration};
 
 use bytes::Bytes;
 use plugin_core::PluginError;
-use plugin_transports::{http::ListenOptions, json::Limits, process::ProcessHandle, tls::TlsError};
+use plugin_transports::{json::Limits, listen::ListenOptions, process::ProcessHandle, tls::TlsError};
 use tokio::task::JoinSet;
 
 pub use factory::{Factories, Factory};
@@ -248,6 +248,9 @@ fn gateway_settings(config: &Config) -> Result<GatewaySettings, PluginError> {
         .with_client_address(config.logging().client_address())
         .with_drain_timeout(config.shutdown_timeout())
         .insecure(server.insecure());
+    if let Some((path, options)) = server.unix() {
+        settings = settings.with_unix(path.clone(), options.clone());
+    }
     if let Some(tls) = server.tls() {
         settings = settings.with_tls(tls.build().map_err(|error: TlsError| PluginError::from(error))?);
     }

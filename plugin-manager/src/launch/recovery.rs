@@ -7,7 +7,7 @@ use plugin_breaker::{CircuitBreakerHandle, CircuitState, Events, Reason};
 use plugin_core::clock;
 use plugin_health::{HealthCheck, WeakHealthCheck};
 use plugin_transports::{
-    http::Reach,
+    Reach,
     process::{ProcessEvent, ProcessHandle, ProcessState},
 };
 use tokio::sync::broadcast::{Receiver, error::RecvError};

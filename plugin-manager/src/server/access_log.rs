@@ -15,7 +15,7 @@ use plugin_core::{
     Code, Rejected,
     clock::{self, Instant},
 };
-use plugin_transports::{auth::Identity, http::PeerAddr};
+use plugin_transports::{auth::Identity, listen::PeerAddr};
 use tracing::Level;
 
 use super::{lifecycle::Lifecycle, problem::ToldProblem};

@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use plugin_transports::http::PeerAddr;
+use plugin_transports::listen::PeerAddr;
 
 /// A body up to this size is not counted: as much as is read of a connection in one piece is held anyway, and calls with small
 /// payloads must not meet at one count.

@@ -15,7 +15,7 @@ use futures_util::FutureExt;
 use http_body_util::BodyExt;
 use plugin_core::{Call, CallContext, Code, PluginError, Rejected, Sent, clock::Instant, rounded};
 use plugin_telemetry::Status;
-use plugin_transports::{auth::Identity, http::PeerAddr, json};
+use plugin_transports::{auth::Identity, json, listen::PeerAddr};
 
 use super::{
     access_log::{LoggedRequest, Wanted},

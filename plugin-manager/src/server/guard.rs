@@ -8,7 +8,7 @@ use axum::{
     http::Response,
     middleware::Next,
 };
-use plugin_transports::http::HostGuard;
+use plugin_transports::listen::HostGuard;
 
 use super::{
     context,

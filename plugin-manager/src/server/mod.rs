@@ -19,8 +19,8 @@ use bytes::Bytes;
 use plugin_core::{Code, PluginError, clock};
 use plugin_transports::{
     auth::{Verifier, VerifyLayer},
-    http::{ListenOptions, Serving, serve_http},
     json,
+    listen::{Listen, ListenOptions, Serving, SocketPath, UnixSocket, UnixSocketOptions, serve_http},
     tls::ServerTls,
 };
 use tokio::net::TcpListener;
@@ -70,6 +70,7 @@ const ADMIN_CONNECTIONS: usize = 128;
 #[must_use = "settings do nothing until a gateway is started"]
 pub struct GatewaySettings {
     listen: SocketAddr,
+    unix: Option<(SocketPath, UnixSocketOptions)>,
     admin_listen: SocketAddr,
     data: data::Bounds,
     connections: ListenOptions,
@@ -88,6 +89,7 @@ impl Default for GatewaySettings {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            unix: None,
             admin_listen: SocketAddr::from(([127, 0, 0, 1], 9090)),
             data: data::Bounds {
                 max_body: 10 << 20,
@@ -115,6 +117,12 @@ impl GatewaySettings {
     /// Where the data plane listens. Port 0 takes any free port.
     pub fn with_listen(mut self, address: SocketAddr) -> Self {
         self.listen = address;
+        self
+    }
+
+    /// Serves the data plane on this Unix socket too, without TLS.
+    pub fn with_unix(mut self, path: SocketPath, options: UnixSocketOptions) -> Self {
+        self.unix = Some((path, options));
         self
     }
 
@@ -258,12 +266,13 @@ pub struct Gateway {
     metrics: Metrics,
     lifecycle: Arc<Lifecycle>,
     data: Serving,
+    unix: Option<Serving<SocketPath>>,
     admin: Serving,
     _cut_off: CutOff,
 }
 
 impl Gateway {
-    /// Binds both listeners and serves the manager's plugins. Not ready before [`set_ready`](Self::set_ready), so that
+    /// Binds the listeners and serves the manager's plugins. Not ready before [`set_ready`](Self::set_ready), so that
     /// plugins can be registered meanwhile.
     ///
     /// # Errors
@@ -297,13 +306,18 @@ impl Gateway {
         };
         let guard = Guard::new(settings.admin_listen, settings.admin_hosts, None);
         let admin = finish(admin::routes(plane, settings.access), guard);
-        // Both are bound before either serves: a gateway that cannot be operated does not take calls.
+        // All are bound before any serves: a gateway that cannot be operated does not take calls.
         let data_listener = bind("server.listen", settings.listen).await?;
         let admin_listener = bind("admin.listen", settings.admin_listen).await?;
+        let unix = match &settings.unix {
+            Some((path, options)) => Some(bind_socket(path, options).await?),
+            None => None,
+        };
+        let unix = unix.map(|socket| serve(data.clone(), socket, settings.connections.clone(), None)).transpose()?;
         let data = serve(data, data_listener, settings.connections, settings.tls)?;
         let admin = serve(admin, admin_listener, settings.admin_connections, settings.admin_tls)?;
         let cut_off = CutOff(Arc::clone(&lifecycle));
-        Ok(Self { manager, metrics, lifecycle, data, admin, _cut_off: cut_off })
+        Ok(Self { manager, metrics, lifecycle, data, unix, admin, _cut_off: cut_off })
     }
 
     /// Says that every plugin has been registered: `/readyz` answers 200 from now on, once none of them is
@@ -324,6 +338,12 @@ impl Gateway {
     #[must_use]
     pub fn data_addr(&self) -> SocketAddr {
         self.data.local_addr()
+    }
+
+    /// The Unix socket on which the data plane listens too.
+    #[must_use]
+    pub fn data_socket(&self) -> Option<SocketPath> {
+        self.unix.as_ref().map(Serving::local_addr)
     }
 
     /// Where the admin plane listens.
@@ -348,13 +368,21 @@ impl Gateway {
         self.lifecycle.leave();
         self.lifecycle.closed.raise();
         // Side by side: a request that is in flight at the plane is a call in flight at its plugin.
-        let (data, plugins) = tokio::join!(
-            self.data.shutdown(limit.saturating_add(LAST_ANSWERS)),
+        let planes = limit.saturating_add(LAST_ANSWERS);
+        let socket = async {
+            match self.unix {
+                Some(unix) => unix.shutdown(planes).await,
+                None => Ok(()),
+            }
+        };
+        let (data, socket, plugins) = tokio::join!(
+            self.data.shutdown(planes),
+            socket,
             self.manager.shutdown_with(limit, || self.lifecycle.over.raise())
         );
         let left = limit.saturating_sub(start.elapsed()).max(Duration::from_secs(1));
         let admin = self.admin.shutdown(left.min(Duration::from_secs(2))).await;
-        ShutdownReport { plugins, data_error: data.err(), admin_error: admin.err(), took: start.elapsed() }
+        ShutdownReport { plugins, data_error: data.and(socket).err(), admin_error: admin.err(), took: start.elapsed() }
     }
 }
 
@@ -419,12 +447,18 @@ async fn bind(key: &str, address: SocketAddr) -> Result<TcpListener, PluginError
     })
 }
 
-fn serve(
+async fn bind_socket(path: &SocketPath, options: &UnixSocketOptions) -> Result<UnixSocket, PluginError> {
+    UnixSocket::bind(path, options.clone())
+        .await
+        .map_err(|error| PluginError::new(Code::ConfigValue, format!("`server.unix`: {error}")).with_source(error))
+}
+
+fn serve<L: Listen>(
     routes: Router,
-    listener: TcpListener,
+    listener: L,
     mut options: ListenOptions,
     tls: Option<ServerTls>,
-) -> Result<Serving, PluginError> {
+) -> Result<Serving<L::Addr>, PluginError> {
     if let Some(tls) = tls {
         options = options.with_tls(tls);
     }

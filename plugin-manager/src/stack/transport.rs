@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use pin_project_lite::pin_project;
 use plugin_core::{BoxFuture, BoxPlugin, Call, PluginError, Reply};
-use plugin_transports::{http::HttpClient, process::ProcessService};
+use plugin_transports::{CallFuture, grpc::GrpcClient, http::HttpClient, process::ProcessService, unix::UnixClient};
 use tower_service::Service;
 
 use super::foreign::{Foreign, ForeignFuture};
@@ -34,6 +34,10 @@ pub enum Transport {
     Process(ProcessService),
     /// A plugin over HTTP or HTTPS.
     Http(HttpClient),
+    /// A plugin over gRPC.
+    Grpc(GrpcClient),
+    /// A plugin behind a Unix socket, by lines.
+    Unix(UnixClient),
     /// What a factory made, in this process or elsewhere.
     Custom(Foreign<BoxPlugin<Bytes, Bytes>>),
 }
@@ -55,6 +59,8 @@ impl Service<Call<Bytes>> for Transport {
         match self {
             Self::Process(service) => service.poll_ready(cx),
             Self::Http(service) => service.poll_ready(cx),
+            Self::Grpc(service) => service.poll_ready(cx),
+            Self::Unix(service) => service.poll_ready(cx),
             Self::Custom(service) => service.poll_ready(cx),
         }
     }
@@ -63,7 +69,9 @@ impl Service<Call<Bytes>> for Transport {
         TransportFuture {
             kind: match self {
                 Self::Process(service) => TransportCall::Process { future: service.call(call) },
-                Self::Http(service) => TransportCall::Boxed { future: Box::pin(service.call(call)) },
+                Self::Http(service) => TransportCall::network(service.call(call)),
+                Self::Grpc(service) => TransportCall::network(service.call(call)),
+                Self::Unix(service) => TransportCall::network(service.call(call)),
                 Self::Custom(service) => TransportCall::Foreign { future: service.call(call) },
             },
         }
@@ -75,6 +83,8 @@ impl fmt::Debug for Transport {
         f.write_str(match self {
             Self::Process(_) => "Transport::Process",
             Self::Http(_) => "Transport::Http",
+            Self::Grpc(_) => "Transport::Grpc",
+            Self::Unix(_) => "Transport::Unix",
             Self::Custom(_) => "Transport::Custom",
         })
     }
@@ -90,12 +100,18 @@ pin_project! {
 }
 
 pin_project! {
-    // An exchange over HTTP allocates many times; its future is boxed, so that those of the other transports stay small.
+    // An exchange over a connection allocates many times; its future is boxed, so that those of the other transports stay small.
     #[project = KindProject]
     enum TransportCall {
         Process { #[pin] future: plugin_transports::process::ProcessFuture },
         Boxed { future: BoxFuture<Result<Reply<Bytes>, PluginError>> },
         Foreign { #[pin] future: ForeignFuture<BoxFuture<Result<Reply<Bytes>, PluginError>>> },
+    }
+}
+
+impl TransportCall {
+    fn network(call: CallFuture) -> Self {
+        Self::Boxed { future: Box::pin(call) }
     }
 }
 

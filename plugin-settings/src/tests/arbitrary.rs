@@ -45,6 +45,23 @@ fn size(node: &Node) -> usize {
     node.size().0
 }
 
+#[test]
+fn a_key_of_any_length_is_written_as_what_reads_back() {
+    for length in [1022, 1024, 1025, 5000] {
+        for letter in ["k", " "] {
+            let entry = |value| Entry { key: letter.repeat(length), key_span: Span::new(&source(), 1, 1), value };
+            let inner = node(Value::Map(vec![entry(node(Value::Int(1)))]));
+            let tree = node(Value::List(vec![node(Value::Map(vec![entry(inner)]))]));
+            let written = to_yaml(&tree);
+            assert_eq!(
+                &parse(Path::new("p"), written.as_bytes(), Some(Syntax::Yaml)).unwrap(),
+                &tree,
+                "{length} {letter:?}"
+            );
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn no_bytes_make_a_parser_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {

@@ -30,6 +30,10 @@ impl TlsFiles {
     }
 }
 
+/// What is shorter may be in a text by chance.
+#[cfg(any(feature = "http", feature = "grpc", feature = "unix"))]
+const SHORTEST: usize = 6;
+
 /// Credentials, ready to be sent. Made by [`AuthConfig::build`](super::AuthConfig::build). `Debug` shows no value.
 #[derive(Clone, Default)]
 pub struct Credentials {
@@ -57,7 +61,20 @@ impl Credentials {
         self.headers.iter().any(|(own, _)| own == name)
     }
 
-    #[cfg(feature = "http")]
+    /// What a peer says, without the secrets that it was sent: one that tells what it was asked, as some do of what went wrong,
+    /// tells those too.
+    #[cfg(any(feature = "http", feature = "grpc", feature = "unix"))]
+    pub(crate) fn hide_in(&self, said: String) -> String {
+        let values = self.headers.iter().filter_map(|(_, value)| value.to_str().ok());
+        // Alone, or behind the name of a scheme.
+        let secrets = values.flat_map(|value| [Some(value), value.split_once(' ').map(|(_, secret)| secret)]);
+        secrets
+            .flatten()
+            .filter(|secret| secret.len() >= SHORTEST && said.contains(secret))
+            .fold(said.clone(), |said, secret| said.replace(secret, "***"))
+    }
+
+    #[cfg(any(feature = "http", feature = "grpc", feature = "unix"))]
     pub(crate) fn files(&self) -> &TlsFiles {
         &self.files
     }

@@ -15,6 +15,8 @@
 mod client;
 mod config;
 mod credentials;
+#[cfg(all(any(fuzzing, test), feature = "full", target_os = "linux"))]
+pub(crate) mod fuzzing;
 mod method;
 mod settings;
 mod verifier;
@@ -24,5 +26,7 @@ pub use client::ClientConfig;
 pub use config::AuthConfig;
 pub use credentials::Credentials;
 pub use method::AuthMethod;
+#[cfg(feature = "unix")]
+pub(crate) use verifier::take_credentials;
 pub use verifier::{Identity, Verifier};
 pub use verify::{Verify, VerifyFuture, VerifyLayer};

@@ -145,6 +145,13 @@ impl Verifier {
     }
 }
 
+/// Takes off what a [`Verifier`] looks at.
+#[cfg(feature = "unix")]
+pub(crate) fn take_credentials(headers: &mut HeaderMap) {
+    headers.remove(config::API_KEY);
+    headers.remove(header::AUTHORIZATION);
+}
+
 fn single(headers: &HeaderMap, name: http::HeaderName) -> Option<&[u8]> {
     let mut values = headers.get_all(name).iter();
     let first = values.next()?;

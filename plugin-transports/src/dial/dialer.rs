@@ -60,13 +60,13 @@ impl Dialer {
     }
 
     /// A connection to this address was of use.
-    #[cfg(feature = "http")]
+    #[cfg(any(feature = "http", feature = "grpc"))]
     pub(crate) fn heard_from(&self, address: SocketAddr) {
         self.memory().answered(address);
     }
 
     /// A connection to this address came about, and nothing ever came out of it.
-    #[cfg(feature = "http")]
+    #[cfg(any(feature = "http", feature = "grpc"))]
     pub(crate) fn heard_nothing_from(&self, address: SocketAddr) {
         self.memory().failed(address, plugin_core::clock::now());
     }

@@ -94,7 +94,7 @@ impl<'d> Dialing<'d> {
 
     /// The last connection is taken. Whether it is of use will show when its peer has said something: until then nothing is known of
     /// its address that was not known before.
-    #[cfg(feature = "http")]
+    #[cfg(any(feature = "http", feature = "grpc"))]
     pub(crate) fn taken(mut self) {
         self.pending.clear();
     }

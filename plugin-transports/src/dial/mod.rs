@@ -25,6 +25,6 @@ mod error;
 mod order;
 mod resolver;
 
-#[cfg(feature = "http")]
+#[cfg(any(feature = "http", feature = "grpc"))]
 pub(crate) use dialing::Dialing;
 pub use {dialer::Dialer, error::DialError, resolver::Resolver};

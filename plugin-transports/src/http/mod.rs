@@ -32,16 +32,13 @@
 //! A plugin may also stand in a server that exists: [`PluginServer`] is a service for `http::Request`, and goes into an
 //! `axum::Router` by `route_service`.
 
-mod body;
 mod client;
-mod endpoint;
 mod envelope;
+#[cfg(all(any(fuzzing, test), feature = "full", target_os = "linux"))]
+pub(crate) mod fuzzing;
 mod server;
-mod tapped;
-mod yielding;
 
-pub use body::Parts;
-pub use client::{HttpClient, HttpConfig, HttpConfigBuilder, HttpFuture, HttpPlugin, HttpVersion, Reach};
-pub use server::{
-    HostGuard, ListenOptions, PeerAddr, PluginServer, PluginServerFuture, ServerOptions, Serving, serve, serve_http,
-};
+pub use client::{HttpClient, HttpConfig, HttpConfigBuilder, HttpPlugin};
+pub use server::{PluginServer, PluginServerFuture, ServerOptions, serve};
+
+pub use crate::net::{body::Parts, version::HttpVersion};

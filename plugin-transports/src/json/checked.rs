@@ -64,7 +64,7 @@ pub(crate) fn is_checked(call: &Call<Bytes>) -> bool {
 }
 
 /// The payload on one line, looked at only as far as it is not known.
-#[cfg(all(feature = "process", target_os = "linux"))]
+#[cfg(any(feature = "unix", all(feature = "process", target_os = "linux")))]
 pub(crate) fn on_one_line(call: &Call<Bytes>, limits: Limits) -> Result<std::borrow::Cow<'_, [u8]>, JsonFault> {
     use super::flat::flat;
 
@@ -79,7 +79,7 @@ pub(crate) fn on_one_line(call: &Call<Bytes>, limits: Limits) -> Result<std::bor
 
 #[cfg(test)]
 mod tests {
-    #[cfg(feature = "http")]
+    #[cfg(any(feature = "http", feature = "grpc"))]
     use tower::ServiceExt;
 
     use super::*;
@@ -117,7 +117,7 @@ mod tests {
         assert_eq!(error.code(), Code::InvalidPayload);
     }
 
-    #[cfg(feature = "http")]
+    #[cfg(any(feature = "http", feature = "grpc"))]
     #[tokio::test]
     async fn attempts_over_http_do_not_check_again_what_was_checked_at_the_door() {
         let config = crate::http::HttpConfig::builder("p", "http://127.0.0.1:1/").build().expect("valid");

@@ -24,19 +24,21 @@
 
 mod check;
 mod checked;
-#[cfg(feature = "lines")]
+#[cfg(any(feature = "lines", feature = "unix"))]
 mod flat;
+#[cfg(all(any(fuzzing, test), feature = "full", target_os = "linux"))]
+pub(crate) mod fuzzing;
 mod limits;
 mod scan;
 mod typed;
 
-#[cfg(feature = "http")]
+#[cfg(any(feature = "http", feature = "grpc"))]
 pub(crate) use self::checked::is_checked;
-#[cfg(all(feature = "process", target_os = "linux"))]
+#[cfg(any(feature = "unix", all(feature = "process", target_os = "linux")))]
 pub(crate) use self::checked::on_one_line;
-#[cfg(any(feature = "http", all(feature = "process", target_os = "linux")))]
+#[cfg(any(feature = "http", feature = "grpc", feature = "unix", all(feature = "process", target_os = "linux")))]
 pub(crate) use self::checked::refused;
-#[cfg(feature = "lines")]
+#[cfg(any(feature = "lines", feature = "unix"))]
 pub(crate) use self::flat::flat;
 pub use self::{
     check::JsonFault,

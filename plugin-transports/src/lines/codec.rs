@@ -7,15 +7,13 @@ use plugin_core::{CallContext, Code};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{
-    id,
-    json_writer::{push_display, push_str, push_texts},
-    scan,
-};
+use super::{id, scan};
 use crate::{
     json::{LimitExceeded, Limits},
     wire::{
-        headers, json_faults, metadata, object,
+        headers, json_faults,
+        json_writer::{push_display, push_number, push_str, push_texts},
+        metadata, object,
         object_names::{self, Unknown},
         part, plugin_errors,
         retry_hint::RetryHint,
@@ -45,7 +43,10 @@ impl Frame {
         push_number(&mut out, timeout);
         // Retries are the host's: a plugin that made its own would multiply them.
         out.extend_from_slice(b",\"max_retries\":0");
-        push_headers(&mut out, context);
+        if headers::travel(context) {
+            out.extend_from_slice(b",\"headers\":");
+            push_texts(&mut out, headers::texts(context));
+        }
         if let Some(metadata) = context.metadata() {
             out.extend_from_slice(b",\"metadata\":");
             push_texts(&mut out, metadata.iter().map(|(key, value)| (key.as_str(), Cow::Borrowed(value.as_str()))));
@@ -65,30 +66,6 @@ impl Frame {
     pub(crate) fn into_bytes(self) -> Vec<u8> {
         self.0
     }
-}
-
-fn push_number(out: &mut Vec<u8>, number: u64) {
-    use std::io::Write;
-    let _ = write!(out, "{number}");
-}
-
-/// The call's headers, and its trace as the header that carries one.
-fn push_headers(out: &mut Vec<u8>, context: &CallContext) {
-    if context.headers().is_none() && context.trace().is_none() {
-        return;
-    }
-    let headers = context
-        .headers()
-        .into_iter()
-        .flat_map(|all| all.keys().map(move |name| (name.as_str(), headers::list(all, name))));
-    let trace = context.trace().into_iter().flat_map(|trace| {
-        let state = trace.state().map(|state| ("tracestate", Cow::Borrowed(state)));
-        std::iter::once(("traceparent", Cow::Owned(trace.to_string()))).chain(state)
-    });
-    // The trace that the call carries wins over headers that were copied from its caller.
-    let own = |name: &str| context.trace().is_some() && matches!(name, "traceparent" | "tracestate");
-    out.extend_from_slice(b",\"headers\":");
-    push_texts(out, headers.filter(|(name, _)| !own(name)).chain(trace));
 }
 
 /// A reply to one request.

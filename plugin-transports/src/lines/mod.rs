@@ -44,8 +44,9 @@ pub(crate) mod client;
 #[cfg(all(feature = "process", target_os = "linux"))]
 pub(crate) mod codec;
 pub(crate) mod env;
+#[cfg(all(any(fuzzing, test), feature = "full", target_os = "linux"))]
+pub(crate) mod fuzzing;
 pub(crate) mod id;
-pub(crate) mod json_writer;
 #[cfg(all(feature = "process", target_os = "linux"))]
 pub(crate) mod log;
 pub(crate) mod scan;

@@ -93,6 +93,8 @@ mod config;
 mod env;
 mod error;
 mod event;
+#[cfg(all(any(fuzzing, test), feature = "full", target_os = "linux"))]
+pub(crate) mod fuzzing;
 mod guard;
 mod handle;
 mod introduction;

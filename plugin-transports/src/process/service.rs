@@ -22,13 +22,15 @@ use super::{
     asking::{Answered, Asking, Ended, Unlimited},
     error,
     handle::Owner,
-    introduction,
     link::Pipe,
     link::{Link, LinkState},
 };
-use crate::lines::{
-    client::{Failure, LineConnection, Place},
-    codec::Frame,
+use crate::{
+    lines::{
+        client::{Failure, LineConnection, Place},
+        codec::Frame,
+    },
+    wire::introduction,
 };
 
 /// Calls a plugin that runs as a process of its own, many calls at a time.
@@ -99,7 +101,7 @@ impl ProcessService {
         };
         match answer {
             Ok(answer) => match answer.result {
-                Ok(json) => introduction::health(&json),
+                Ok(json) => introduction::health(&json, HealthState::Healthy),
                 Err(fault) => HealthStatus::new(HealthState::Unhealthy, fault.text),
             },
             Err(Failure::TooMany(_) | Failure::QueueFull(_)) => {

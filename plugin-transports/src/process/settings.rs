@@ -5,12 +5,15 @@ use std::path::PathBuf;
 
 use plugin_core::{
     ConfigError,
-    settings::{self, Given, Key, Kind, Settings, Table, Value, Values},
+    settings::{self, Given, Key, Kind, Settings, Table, Values},
 };
-use serde_json::{Map, Number, Value as Json};
+use serde_json::Value as Json;
 
 use super::{ProcessConfig, ResourceLimits, RestartConfig, StderrConfig, config, log_limits};
-use crate::lines::{client::MAX_IN_FLIGHT, split::LEAST_LINE};
+use crate::{
+    lines::{client::MAX_IN_FLIGHT, split::LEAST_LINE},
+    options,
+};
 
 /// The transport whose plugins have the keys that a gateway takes over.
 const EXEC: &[&str] = &["exec"];
@@ -209,7 +212,7 @@ impl Settings for ProcessConfig {
         if let Some(dir) = values.text("work_dir") {
             builder = builder.with_work_dir(dir);
         }
-        if let Some(Json::Object(options)) = values.any("options").map(json) {
+        if let Some(Json::Object(options)) = values.any("options").map(options::json) {
             builder = builder.with_options(options);
         }
         if let Some(values) = values.section("resources") {
@@ -278,21 +281,6 @@ impl Settings for ProcessConfig {
 
 fn bytes(values: &Values, key: &str) -> Option<usize> {
     values.size(key).map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX))
-}
-
-/// What the plugin is told.
-fn json(value: &Value) -> Json {
-    match value.typed() {
-        Value::Bool(value) => Json::Bool(*value),
-        Value::Int(value) => Number::from_i128(*value).map_or(Json::Null, Json::Number),
-        Value::Float(value) => Number::from_f64(*value).map_or(Json::Null, Json::Number),
-        Value::Str(text) => Json::String(text.clone()),
-        Value::List(items) => items.iter().map(json).collect(),
-        Value::Map(entries) => {
-            Json::Object(entries.iter().map(|(key, value)| (key.clone(), json(value))).collect::<Map<_, _>>())
-        }
-        _ => Json::Null,
-    }
 }
 
 plugin_core::serde_by_settings!(ProcessConfig, read only);

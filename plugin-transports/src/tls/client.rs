@@ -8,7 +8,14 @@ use std::{
 
 use rustls::{ClientConfig, RootCertStore, sign::SingleCertAndKey};
 
-use super::{TlsError, TlsErrorKind, TlsVersion, files, provider};
+use super::{
+    TlsError, TlsErrorKind, TlsStatus, TlsVersion,
+    files::{Paths, PemFiles},
+    offered::Offered,
+    pinned::ServerVerifier,
+    provider,
+    renewal::Renewal,
+};
 
 /// The settings of a client's side of TLS.
 ///
@@ -62,36 +69,42 @@ impl ClientTlsConfig {
     /// Reads the files, and says everything that is wrong with them: nothing when [`build`](Self::build) would do.
     #[must_use]
     pub fn faults(&self) -> Vec<TlsError> {
-        let mut faults = files::authorities_fault("ca_file", self.ca.as_deref());
-        if let Some((cert, key)) = &self.own {
-            faults.extend(files::pair_faults(cert, key));
-        }
+        let faults = self.paths().faults();
         if faults.is_empty() { self.build().err().into_iter().collect() } else { faults }
     }
 
-    /// Reads the files.
+    /// Reads the files. They are read again when they change, see the [page](super#renewal).
     ///
     /// # Errors
     ///
     /// When a file is not there, cannot be read, or does not hold what it should.
     pub fn build(&self) -> Result<ClientTls, TlsError> {
-        let roots = match &self.ca {
-            Some(path) => Arc::new(files::authorities("ca_file", path)?),
-            None => platform_roots()?,
-        };
-        let builder = ClientConfig::builder_with_provider(provider())
-            .with_protocol_versions(self.min_version.and_later())
-            .map_err(|error| TlsError::new(TlsErrorKind::BadKey, "min_version", "".as_ref()).with_source(error))?
-            .with_root_certificates(roots);
-        let config = match &self.own {
-            Some((cert, key)) => {
-                let certified = files::certified_key(cert, key)?;
-                builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(certified)))
-            }
-            None => builder.with_no_client_auth(),
-        };
-        Ok(ClientTls(Arc::new(config)))
+        let min_version = self.min_version;
+        Renewal::new(self.paths(), move |files| make(min_version, files))
+            .map(|renewal| ClientTls(Offered::new(renewal)))
     }
+
+    fn paths(&self) -> Paths {
+        Paths { own: self.own.clone(), authorities: self.ca.clone().map(|path| ("ca_file", path)) }
+    }
+}
+
+fn make(min_version: TlsVersion, files: &PemFiles) -> Result<ClientConfig, TlsError> {
+    let (roots, pins) = match &files.authorities {
+        Some(file) => file.authorities().map(|(roots, certificates)| (Arc::new(roots), certificates))?,
+        None => (platform_roots()?, Vec::new()),
+    };
+    let verifier = ServerVerifier::new(roots, pins)
+        .map_err(|error| TlsError::new(TlsErrorKind::BadCertificate, "ca_file", "".as_ref()).with_source(error))?;
+    let builder = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(min_version.and_later())
+        .map_err(|error| TlsError::new(TlsErrorKind::BadKey, "min_version", "".as_ref()).with_source(error))?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier);
+    Ok(match files.certified_key()? {
+        Some(certified) => builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(certified))),
+        None => builder.with_no_client_auth(),
+    })
 }
 
 /// Read once: it takes milliseconds, and a process has one platform.
@@ -113,22 +126,29 @@ fn platform_roots() -> Result<Arc<RootCertStore>, TlsError> {
     Ok(Arc::clone(ROOTS.get_or_init(|| Arc::new(roots))))
 }
 
-/// A client's side of TLS, ready for connections.
+/// A client's side of TLS, ready for connections. Clones share their files.
 #[derive(Clone)]
-pub struct ClientTls(Arc<ClientConfig>);
+pub struct ClientTls(Offered<ClientConfig>);
 
 impl ClientTls {
-    /// As rustls knows it.
+    /// What the next connection is to use, as rustls knows it: out of the files as they are now, where they can be used.
+    ///
+    /// They are looked at once a second at most, which is a few calls of the system, and read when they have changed.
     #[must_use]
-    pub fn get_ref(&self) -> &Arc<ClientConfig> {
-        &self.0
+    pub fn current(&self) -> Arc<ClientConfig> {
+        self.0.current()
     }
 
     /// The same, offering these protocols (ALPN), the first of them preferred.
     #[must_use]
-    pub fn with_protocols(mut self, protocols: &[&[u8]]) -> Self {
-        Arc::make_mut(&mut self.0).alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
-        self
+    pub fn with_protocols(self, protocols: &[&[u8]]) -> Self {
+        Self(self.0.with_protocols(protocols))
+    }
+
+    /// What is in use, and what came of the last change of the files, which are looked at as by [`current`](Self::current).
+    #[must_use]
+    pub fn status(&self) -> TlsStatus {
+        self.0.status()
     }
 }
 

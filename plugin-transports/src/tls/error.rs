@@ -9,6 +9,8 @@ use std::{
 
 use plugin_core::{BoxError, Code, PluginError, Sent};
 
+use super::validity::Ago;
+
 /// What is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -110,20 +112,6 @@ impl fmt::Display for TlsError {
             TlsErrorKind::Expired => write!(f, "holds a certificate that expired {}", Ago(*date)),
             TlsErrorKind::NotYetValid => write!(f, "holds a certificate that is not valid before {}", Ago(*date)),
             TlsErrorKind::NoPlatformRoots => Ok(()),
-        }
-    }
-}
-
-/// A date as seconds since 1970 would help nobody, and a calendar is not worth a dependency: days from now.
-struct Ago(Option<SystemTime>);
-
-impl fmt::Display for Ago {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(date) = self.0 else { return f.write_str("now") };
-        let days = |time: std::time::Duration| time.as_secs() / 86_400;
-        match date.duration_since(plugin_core::clock::wall()) {
-            Ok(ahead) => write!(f, "{} days from now", days(ahead)),
-            Err(past) => write!(f, "{} days ago", days(past.duration())),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     io::{self, Read},
-    path::Path,
+    path::{Path, PathBuf},
     time::SystemTime,
 };
 
@@ -14,116 +14,167 @@ use rustls_pki_types::{
 };
 use zeroize::Zeroizing;
 
-use super::{TlsError, TlsErrorKind, provider, validity};
+use super::{TlsError, TlsErrorKind, certificate::CertificateParts, provider};
 
 /// No bundle of certificates is larger, and a path that names a disk or a pipe must not fill the memory.
 const MAX_FILE: u64 = 1 << 20;
 
-fn read(setting: &'static str, path: &Path) -> Result<Vec<u8>, TlsError> {
-    let error = |error: io::Error| {
-        let kind = match error.kind() {
-            io::ErrorKind::NotFound => TlsErrorKind::Missing,
-            _ => TlsErrorKind::Unreadable,
-        };
-        TlsError::new(kind, setting, path).with_source(error)
-    };
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(error)?;
-    file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(error)?;
-    if bytes.len() as u64 > MAX_FILE {
-        return Err(error(io::Error::other("it is larger than 1 MiB")));
-    }
-    Ok(bytes)
+/// Where the files of one side of TLS are.
+#[derive(Clone, Debug)]
+pub(super) struct Paths {
+    /// The certificate and its key.
+    pub(super) own: Option<(PathBuf, PathBuf)>,
+    /// Those whose certificates are trusted, and the setting that names them.
+    pub(super) authorities: Option<(&'static str, PathBuf)>,
 }
 
-/// Every certificate in the file, at least one, all of them within their time.
-pub(super) fn certificates(setting: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let bytes = read(setting, path)?;
-    let certificates: Vec<_> = CertificateDer::pem_slice_iter(&bytes)
-        .collect::<Result<_, _>>()
-        .map_err(|error| not_pem(setting, path, error))?;
-    if certificates.is_empty() {
-        return Err(TlsError::new(TlsErrorKind::NoCertificate, setting, path));
-    }
-    let now = plugin_core::clock::wall();
-    for certificate in &certificates {
-        check_time(setting, path, certificate, now)?;
-    }
-    Ok(certificates)
+/// The same as they were read.
+pub(super) struct PemFiles {
+    pub(super) own: Option<(PemFile, PemFile)>,
+    pub(super) authorities: Option<PemFile>,
 }
 
-/// A certificate whose time cannot be read is left to rustls, which says what is wrong with it.
-fn check_time(
+/// One of them.
+pub(super) struct PemFile {
     setting: &'static str,
-    path: &Path,
-    certificate: &CertificateDer<'_>,
-    now: SystemTime,
-) -> Result<(), TlsError> {
-    let Some(validity) = validity::of(certificate) else { return Ok(()) };
-    if now > validity.not_after {
-        return Err(TlsError::new(TlsErrorKind::Expired, setting, path).with_date(validity.not_after));
+    path: PathBuf,
+    bytes: Zeroizing<Vec<u8>>,
+}
+
+impl Paths {
+    /// Each setting, and the file that it names.
+    pub(super) fn each(&self) -> impl Iterator<Item = (&'static str, &Path)> {
+        let own = self.own.iter().flat_map(|(cert, key)| [("cert_file", &**cert), ("key_file", &**key)]);
+        own.chain(self.authorities.iter().map(|(setting, path)| (*setting, &**path)))
     }
-    if now < validity.not_before {
-        return Err(TlsError::new(TlsErrorKind::NotYetValid, setting, path).with_date(validity.not_before));
+
+    pub(super) fn read(&self) -> Result<PemFiles, TlsError> {
+        let own = self
+            .own
+            .as_ref()
+            .map(|(cert, key)| Ok((PemFile::read("cert_file", cert)?, PemFile::read("key_file", key)?)));
+        let authorities = self.authorities.as_ref().map(|(setting, path)| PemFile::read(setting, path));
+        Ok(PemFiles { own: own.transpose()?, authorities: authorities.transpose()? })
     }
-    Ok(())
+
+    /// Everything that is wrong with them, each by itself and then the certificate and its key as a pair.
+    pub(super) fn faults(&self) -> Vec<TlsError> {
+        let each = self.each().filter_map(|(setting, path)| {
+            let file = PemFile::read(setting, path);
+            match setting {
+                "key_file" => file.and_then(|file| file.key().map(drop)),
+                "cert_file" => file.and_then(|file| file.certificates().map(drop)),
+                _ => file.and_then(|file| file.authorities().map(drop)),
+            }
+            .err()
+        });
+        let alone: Vec<_> = each.collect();
+        if !alone.is_empty() {
+            return alone;
+        }
+        self.read().and_then(|files| files.certified_key()).err().into_iter().collect()
+    }
 }
 
-fn not_pem(setting: &'static str, path: &Path, error: pem::Error) -> TlsError {
-    // The text of this error may quote the file, which is why it is told by kind alone.
-    let problem = match error {
-        pem::Error::MissingSectionEnd { .. } => "a section has no end",
-        pem::Error::IllegalSectionStart { .. } => "the first line of a section is not right",
-        pem::Error::Base64Decode(_) => "a section is not base64",
-        _ => "it cannot be read as PEM",
-    };
-    TlsError::new(TlsErrorKind::NotPem, setting, path).with_source(problem)
+impl PemFiles {
+    pub(super) fn each(&self) -> impl Iterator<Item = &PemFile> {
+        self.own.iter().flat_map(|(cert, key)| [cert, key]).chain(&self.authorities)
+    }
+
+    /// The certificate with its chain, and the private key that belongs to it.
+    pub(super) fn certified_key(&self) -> Result<Option<CertifiedKey>, TlsError> {
+        self.own.as_ref().map(|(cert, key)| certified_key(cert, key)).transpose()
+    }
 }
 
-fn key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
-    let bytes = Zeroizing::new(read("key_file", path)?);
-    PrivateKeyDer::from_pem_slice(&bytes).map_err(|error| match error {
-        pem::Error::NoItemsFound => TlsError::new(TlsErrorKind::NoKey, "key_file", path),
-        error => not_pem("key_file", path, error),
-    })
-}
-
-/// A certificate with its chain, and the private key that belongs to it.
-pub(super) fn certified_key(cert_file: &Path, key_file: &Path) -> Result<CertifiedKey, TlsError> {
-    let chain = certificates("cert_file", cert_file)?;
-    let key = key(key_file)?;
-    CertifiedKey::from_der(chain, key, &provider()).map_err(|error| match error {
+fn certified_key(cert: &PemFile, key: &PemFile) -> Result<CertifiedKey, TlsError> {
+    CertifiedKey::from_der(cert.certificates()?, key.key()?, &provider()).map_err(|error| match error {
         Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
-            TlsError::new(TlsErrorKind::KeyMismatch, "key_file", key_file).with_other(cert_file)
+            key.fault(TlsErrorKind::KeyMismatch).with_other(&cert.path)
         }
-        Error::InvalidCertificate(_) => {
-            TlsError::new(TlsErrorKind::BadCertificate, "cert_file", cert_file).with_source(error)
-        }
-        error => TlsError::new(TlsErrorKind::BadKey, "key_file", key_file).with_source(error),
+        Error::InvalidCertificate(_) => cert.fault(TlsErrorKind::BadCertificate).with_source(error),
+        error => key.fault(TlsErrorKind::BadKey).with_source(error),
     })
 }
 
-/// Everything that is wrong with a certificate and its key, each by itself and then as a pair.
-pub(super) fn pair_faults(cert_file: &Path, key_file: &Path) -> Vec<TlsError> {
-    let alone = [certificates("cert_file", cert_file).err(), key(key_file).err()];
-    let alone: Vec<_> = alone.into_iter().flatten().collect();
-    if alone.is_empty() { certified_key(cert_file, key_file).err().into_iter().collect() } else { alone }
-}
-
-/// What is wrong with authorities, where some are named.
-pub(super) fn authorities_fault(setting: &'static str, path: Option<&Path>) -> Vec<TlsError> {
-    path.and_then(|path| authorities(setting, path).err()).into_iter().collect()
-}
-
-/// Authorities to trust.
-pub(super) fn authorities(setting: &'static str, path: &Path) -> Result<RootCertStore, TlsError> {
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates(setting, path)? {
-        roots
-            .add(certificate)
-            .map_err(|error| TlsError::new(TlsErrorKind::BadCertificate, setting, path).with_source(error))?;
+impl PemFile {
+    fn read(setting: &'static str, path: &Path) -> Result<Self, TlsError> {
+        let error = |error: io::Error| {
+            let kind = match error.kind() {
+                io::ErrorKind::NotFound => TlsErrorKind::Missing,
+                _ => TlsErrorKind::Unreadable,
+            };
+            TlsError::new(kind, setting, path).with_source(error)
+        };
+        let mut bytes = Zeroizing::default();
+        let file = File::open(path).map_err(error)?;
+        file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(error)?;
+        if bytes.len() as u64 > MAX_FILE {
+            return Err(error(io::Error::other("it is larger than 1 MiB")));
+        }
+        Ok(Self { setting, path: path.to_owned(), bytes })
     }
-    Ok(roots)
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    pub(super) fn fault(&self, kind: TlsErrorKind) -> TlsError {
+        TlsError::new(kind, self.setting, &self.path)
+    }
+
+    /// Every certificate in the file, at least one, all of them within their time.
+    pub(super) fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+        let certificates: Vec<_> = CertificateDer::pem_slice_iter(&self.bytes)
+            .collect::<Result<_, _>>()
+            .map_err(|error| self.not_pem(error))?;
+        if certificates.is_empty() {
+            return Err(self.fault(TlsErrorKind::NoCertificate));
+        }
+        let now = plugin_core::clock::wall();
+        certificates.iter().try_for_each(|certificate| self.check_time(certificate, now))?;
+        Ok(certificates)
+    }
+
+    /// A certificate whose time cannot be read is left to rustls, which says what is wrong with it.
+    fn check_time(&self, certificate: &CertificateDer<'_>, now: SystemTime) -> Result<(), TlsError> {
+        let Some(CertificateParts { validity, .. }) = CertificateParts::of(certificate) else { return Ok(()) };
+        if now > validity.not_after {
+            return Err(self.fault(TlsErrorKind::Expired).with_date(validity.not_after));
+        }
+        if now < validity.not_before {
+            return Err(self.fault(TlsErrorKind::NotYetValid).with_date(validity.not_before));
+        }
+        Ok(())
+    }
+
+    fn key(&self) -> Result<PrivateKeyDer<'static>, TlsError> {
+        PrivateKeyDer::from_pem_slice(&self.bytes).map_err(|error| match error {
+            pem::Error::NoItemsFound => self.fault(TlsErrorKind::NoKey),
+            error => self.not_pem(error),
+        })
+    }
+
+    /// Authorities to trust, and the certificates that they are made of.
+    pub(super) fn authorities(&self) -> Result<(RootCertStore, Vec<CertificateDer<'static>>), TlsError> {
+        let (mut roots, certificates) = (RootCertStore::empty(), self.certificates()?);
+        for certificate in &certificates {
+            let added = roots.add(certificate.clone());
+            added.map_err(|error| self.fault(TlsErrorKind::BadCertificate).with_source(error))?;
+        }
+        Ok((roots, certificates))
+    }
+
+    fn not_pem(&self, error: pem::Error) -> TlsError {
+        // The text of this error may quote the file, which is why it is told by kind alone.
+        let problem = match error {
+            pem::Error::MissingSectionEnd { .. } => "a section has no end",
+            pem::Error::IllegalSectionStart { .. } => "the first line of a section is not right",
+            pem::Error::Base64Decode(_) => "a section is not base64",
+            _ => "it cannot be read as PEM",
+        };
+        self.fault(TlsErrorKind::NotPem).with_source(problem)
+    }
 }
 
 #[cfg(test)]
@@ -131,6 +182,14 @@ mod tests {
     use std::time::Duration;
 
     use super::{super::test_files::Files, *};
+
+    fn certified_key(cert: &Path, key: &Path) -> Result<CertifiedKey, TlsError> {
+        super::certified_key(&PemFile::read("cert_file", cert)?, &PemFile::read("key_file", key)?)
+    }
+
+    fn authorities(setting: &'static str, path: &Path) -> Result<RootCertStore, TlsError> {
+        PemFile::read(setting, path)?.authorities().map(|(roots, _)| roots)
+    }
 
     fn kind<T>(result: Result<T, TlsError>) -> (TlsErrorKind, String) {
         let Err(error) = result else { panic!("a fault was expected") };
@@ -187,8 +246,8 @@ mod tests {
         let files = Files::new();
         let (path, _) = files.leaf_valid("server", -1, 40_000);
         let now = plugin_core::clock::wall();
-        let read = certificates("cert_file", &path).expect("valid");
-        let validity = validity::of(&read[0]).expect("a time");
+        let read = PemFile::read("cert_file", &path).expect("a file").certificates().expect("valid");
+        let validity = CertificateParts::of(&read[0]).expect("a certificate").validity;
         let days = |days: u64| Duration::from_secs(days * 86_400);
         // Past 2049 a certificate writes its time in the longer form.
         for (found, due) in [(validity.not_before, now - days(1)), (validity.not_after, now + days(40_000))] {

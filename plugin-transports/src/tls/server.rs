@@ -2,9 +2,16 @@
 
 use std::{fmt, path::PathBuf, sync::Arc};
 
-use rustls::{ServerConfig, server::WebPkiClientVerifier, sign::SingleCertAndKey};
+use rustls::{ServerConfig, sign::SingleCertAndKey};
 
-use super::{TlsError, TlsErrorKind, TlsVersion, files, provider};
+use super::{
+    TlsError, TlsErrorKind, TlsStatus, TlsVersion,
+    files::{Paths, PemFiles},
+    offered::Offered,
+    pinned::ClientVerifier,
+    provider,
+    renewal::Renewal,
+};
 
 /// The settings of a server's side of TLS.
 ///
@@ -53,52 +60,70 @@ impl ServerTlsConfig {
     /// Reads the files, and says everything that is wrong with them: nothing when [`build`](Self::build) would do.
     #[must_use]
     pub fn faults(&self) -> Vec<TlsError> {
-        let mut faults = files::authorities_fault("client_ca_file", self.client_ca.as_deref());
-        faults.extend(files::pair_faults(&self.cert, &self.key));
+        let faults = self.paths().faults();
         if faults.is_empty() { self.build().err().into_iter().collect() } else { faults }
     }
 
-    /// Reads the files.
+    /// Reads the files. They are read again when they change, see the [page](super#renewal).
     ///
     /// # Errors
     ///
     /// When a file is not there, cannot be read, or does not hold what it should.
     pub fn build(&self) -> Result<ServerTls, TlsError> {
-        let builder = ServerConfig::builder_with_provider(provider())
-            .with_protocol_versions(self.min_version.and_later())
-            .map_err(|error| TlsError::new(TlsErrorKind::BadKey, "min_version", "".as_ref()).with_source(error))?;
-        let builder = match &self.client_ca {
-            Some(path) => {
-                let roots = Arc::new(files::authorities("client_ca_file", path)?);
-                let verifier =
-                    WebPkiClientVerifier::builder_with_provider(roots, provider()).build().map_err(|error| {
-                        TlsError::new(TlsErrorKind::BadCertificate, "client_ca_file", path).with_source(error)
-                    })?;
-                builder.with_client_cert_verifier(verifier)
-            }
-            None => builder.with_no_client_auth(),
-        };
-        let certified = files::certified_key(&self.cert, &self.key)?;
-        Ok(ServerTls(Arc::new(builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(certified))))))
+        let min_version = self.min_version;
+        Renewal::new(self.paths(), move |files| make(min_version, files))
+            .map(|renewal| ServerTls(Offered::new(renewal)))
+    }
+
+    fn paths(&self) -> Paths {
+        Paths {
+            own: Some((self.cert.clone(), self.key.clone())),
+            authorities: self.client_ca.clone().map(|path| ("client_ca_file", path)),
+        }
     }
 }
 
-/// A server's side of TLS, ready for connections.
+fn make(min_version: TlsVersion, files: &PemFiles) -> Result<ServerConfig, TlsError> {
+    let builder = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(min_version.and_later())
+        .map_err(|error| TlsError::new(TlsErrorKind::BadKey, "min_version", "".as_ref()).with_source(error))?;
+    let builder = match &files.authorities {
+        Some(file) => {
+            let (roots, pins) = file.authorities()?;
+            let verifier = ClientVerifier::new(Arc::new(roots), pins)
+                .map_err(|error| file.fault(TlsErrorKind::BadCertificate).with_source(error))?;
+            builder.with_client_cert_verifier(verifier)
+        }
+        None => builder.with_no_client_auth(),
+    };
+    let certified = files.certified_key()?;
+    let certified = certified.ok_or_else(|| TlsError::new(TlsErrorKind::NoCertificate, "cert_file", "".as_ref()))?;
+    Ok(builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(certified))))
+}
+
+/// A server's side of TLS, ready for connections. Clones share their files.
 #[derive(Clone)]
-pub struct ServerTls(Arc<ServerConfig>);
+pub struct ServerTls(Offered<ServerConfig>);
 
 impl ServerTls {
-    /// As rustls knows it.
+    /// What the next connection is to use, as rustls knows it: out of the files as they are now, where they can be used.
+    ///
+    /// They are looked at once a second at most, which is a few calls of the system, and read when they have changed.
     #[must_use]
-    pub fn get_ref(&self) -> &Arc<ServerConfig> {
-        &self.0
+    pub fn current(&self) -> Arc<ServerConfig> {
+        self.0.current()
     }
 
     /// The same, offering these protocols (ALPN), the first of them preferred.
     #[must_use]
-    pub fn with_protocols(mut self, protocols: &[&[u8]]) -> Self {
-        Arc::make_mut(&mut self.0).alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
-        self
+    pub fn with_protocols(self, protocols: &[&[u8]]) -> Self {
+        Self(self.0.with_protocols(protocols))
+    }
+
+    /// What is in use, and what came of the last change of the files, which are looked at as by [`current`](Self::current).
+    #[must_use]
+    pub fn status(&self) -> TlsStatus {
+        self.0.status()
     }
 }
 

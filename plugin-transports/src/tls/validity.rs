@@ -1,10 +1,11 @@
 //! The time within which a certificate is good.
-//!
-//! rustls tells it to nobody, and checks only the other side's. RFC 5280, section 4.1, has the structure:
-//! `Certificate ::= SEQUENCE { tbs SEQUENCE { [0] version?, serial INTEGER, signature SEQUENCE, issuer SEQUENCE,
-//! validity SEQUENCE { notBefore Time, notAfter Time }, ... } ... }`.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
+
+use super::der::{GENERALIZED_TIME, UTC_TIME, value};
 
 /// From when, and until when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,48 +14,11 @@ pub(super) struct Validity {
     pub(super) not_after: SystemTime,
 }
 
-const INTEGER: u8 = 0x02;
-const UTC_TIME: u8 = 0x17;
-const GENERALIZED_TIME: u8 = 0x18;
-const SEQUENCE: u8 = 0x30;
-const VERSION: u8 = 0xa0;
-
-/// Reads it out of a certificate in DER. `None` when the certificate is not built as the standard says.
-pub(super) fn of(der: &[u8]) -> Option<Validity> {
-    let (certificate, _) = expect(der, SEQUENCE)?;
-    let (tbs, _) = expect(certificate, SEQUENCE)?;
-    let rest = expect(tbs, VERSION).map_or(tbs, |(_, rest)| rest);
-    let (_, rest) = expect(rest, INTEGER)?;
-    let (_, rest) = expect(rest, SEQUENCE)?;
-    let (_, rest) = expect(rest, SEQUENCE)?;
-    let (validity, _) = expect(rest, SEQUENCE)?;
-    let (not_before, rest) = time(validity)?;
+/// Reads the content of a certificate's `Validity`.
+pub(super) fn read(der: &[u8]) -> Option<Validity> {
+    let (not_before, rest) = time(der)?;
     let (not_after, _) = time(rest)?;
     Some(Validity { not_before, not_after })
-}
-
-/// The content of the value that stands first, if it has this tag, and what follows it.
-fn expect(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
-    let (found, content, rest) = value(der)?;
-    (found == tag).then_some((content, rest))
-}
-
-fn value(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
-    let (&tag, rest) = der.split_first()?;
-    let (&first, rest) = rest.split_first()?;
-    let (length, rest) = if first < 0x80 {
-        (usize::from(first), rest)
-    } else {
-        // 0x80 would be the indefinite form, which DER does not have; four bytes are more than any certificate needs.
-        let count = usize::from(first & 0x7f);
-        if !(1..=4).contains(&count) {
-            return None;
-        }
-        let (digits, rest) = rest.split_at_checked(count)?;
-        (digits.iter().fold(0, |length, byte| length << 8 | usize::from(*byte)), rest)
-    };
-    let (content, rest) = rest.split_at_checked(length)?;
-    Some((tag, content, rest))
 }
 
 fn time(der: &[u8]) -> Option<(SystemTime, &[u8])> {
@@ -96,6 +60,55 @@ fn days_since_1970(year: i64, month: i64, day: i64) -> Option<i64> {
     Some(year * 365 + leap_days + day_of_year - 719_468)
 }
 
+/// A moment as RFC 3339 has it, to the second.
+pub(super) struct Utc(pub(super) SystemTime);
+
+impl fmt::Display for Utc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = match self.0.duration_since(SystemTime::UNIX_EPOCH) {
+            Ok(after) => i64::try_from(after.as_secs()).unwrap_or(i64::MAX),
+            Err(before) => i64::try_from(before.duration().as_secs()).map_or(i64::MIN, |seconds| -seconds),
+        };
+        let (year, month, day) = date(seconds.div_euclid(86_400));
+        let second = seconds.rem_euclid(86_400);
+        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    }
+}
+
+/// How long ago, or from now, in days: what an error says of a date to somebody who reads it at once.
+pub(super) struct Ago(pub(super) Option<SystemTime>);
+
+impl Ago {
+    pub(super) fn since_1970(seconds: u64) -> Self {
+        Self(SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds)))
+    }
+}
+
+impl fmt::Display for Ago {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(date) = self.0 else { return f.write_str("now") };
+        let days = |time: Duration| time.as_secs() / 86_400;
+        match date.duration_since(plugin_core::clock::wall()) {
+            Ok(ahead) => write!(f, "{} days from now", days(ahead)),
+            Err(past) => write!(f, "{} days ago", days(past.duration())),
+        }
+    }
+}
+
+/// The other way round: the date of a day, counted from 1970.
+fn date(days: i64) -> (i64, i64, i64) {
+    let days = days.saturating_add(719_468);
+    // 400 years have 146,097 days; within them the year is found by leaving out the leap days.
+    let (era, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year_of_era = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day_of_year = day - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let months_since_march = (5 * day_of_year + 2) / 153;
+    let month = (months_since_march + 2) % 12 + 1;
+    let year = era * 400 + year_of_era + i64::from(month <= 2);
+    (year, month, day_of_year - (153 * months_since_march + 2) / 5 + 1)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -122,10 +135,29 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_moment_is_written_as_a_date() {
+        for (seconds, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_868_799, "2000-02-29T23:59:59Z"),
+            (1 << 31, "2038-01-19T03:14:08Z"),
+            (253_402_300_799, "9999-12-31T23:59:59Z"),
+        ] {
+            assert_eq!(Utc(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)).to_string(), text);
+        }
+        assert_eq!(Utc(SystemTime::UNIX_EPOCH - Duration::from_secs(1)).to_string(), "1969-12-31T23:59:59Z");
+    }
+
     proptest! {
         #[test]
-        fn any_bytes_are_read_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = of(&bytes);
+        fn a_date_is_that_of_its_day(days in -1_000_000_i64..4_000_000) {
+            let (year, month, day) = date(days);
+            prop_assert_eq!(days_since_1970(year, month, day), Some(days));
+        }
+
+        #[test]
+        fn any_bytes_are_read_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
+            let _ = read(&bytes);
         }
     }
 }

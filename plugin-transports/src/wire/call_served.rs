@@ -1,5 +1,7 @@
 //! How a plugin is called that is served, whatever serves it.
 
+#[cfg(any(feature = "http", feature = "grpc", feature = "unix"))]
+use std::panic::AssertUnwindSafe;
 use std::{
     future::{Future, poll_fn},
     pin::pin,
@@ -36,4 +38,16 @@ where
         Ok(answer.await?)
     };
     deadline::enforce(call, work, late).await
+}
+
+/// Calls a plugin that answers with a `PluginError`, as [`call`] does. A panic of the plugin is its failure.
+#[cfg(any(feature = "http", feature = "grpc", feature = "unix"))]
+pub(crate) async fn answer<S: plugin_core::Plugin<Bytes, Bytes>>(
+    plugin: S,
+    request: Call<Bytes>,
+) -> Result<plugin_core::Reply<Bytes>, plugin_core::PluginError> {
+    use futures_util::FutureExt;
+
+    let finished = AssertUnwindSafe(call(plugin, request, plugin_core::AsErrorValue)).catch_unwind().await;
+    finished.unwrap_or_else(|_| Err(plugin_core::PluginError::execution("the plugin panicked")))
 }

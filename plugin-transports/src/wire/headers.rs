@@ -1,12 +1,92 @@
-//! Headers of a call.
+//! Headers of a call, as JSON carries them: texts by name.
 
-use std::borrow::Cow;
+#[cfg(any(feature = "http", feature = "grpc", feature = "unix", all(feature = "process", target_os = "linux")))]
+pub(crate) use self::list::list;
+#[cfg(any(feature = "grpc", feature = "lines", feature = "unix"))]
+pub(crate) use self::read::of_texts;
+#[cfg(any(feature = "lines", feature = "unix"))]
+pub(crate) use self::read::set;
+#[cfg(any(feature = "unix", all(feature = "process", target_os = "linux")))]
+pub(crate) use self::write::texts;
+#[cfg(all(feature = "process", target_os = "linux"))]
+pub(crate) use self::write::travel;
 
-use http::{HeaderMap, HeaderName};
+#[cfg(any(feature = "http", feature = "grpc", feature = "unix", all(feature = "process", target_os = "linux")))]
+mod list {
+    use std::borrow::Cow;
 
-/// The values of a header as one. Several values of one name are one list, RFC 9110 section 5.3.
-pub(crate) fn list<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Cow<'h, str> {
-    let mut values = headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
-    let first = values.next().unwrap_or_default();
-    values.fold(first, |all, next| all + ", " + next)
+    use http::{HeaderMap, HeaderName};
+
+    /// The values of a header as one. Several values of one name are one list, RFC 9110 section 5.3.
+    pub(crate) fn list<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Cow<'h, str> {
+        let mut values = headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
+        let first = values.next().unwrap_or_default();
+        values.fold(first, |all, next| all + ", " + next)
+    }
+}
+
+#[cfg(any(feature = "unix", all(feature = "process", target_os = "linux")))]
+mod write {
+    use std::borrow::Cow;
+
+    use plugin_core::CallContext;
+
+    use super::list;
+
+    /// Whether a call has anything that [`texts`] gives.
+    #[cfg(all(feature = "process", target_os = "linux"))]
+    pub(crate) fn travel(context: &CallContext) -> bool {
+        context.headers().is_some() || context.trace().is_some()
+    }
+
+    /// The call's headers, and its trace as the header that carries one.
+    pub(crate) fn texts(context: &CallContext) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
+        let headers =
+            context.headers().into_iter().flat_map(|all| all.keys().map(move |name| (name.as_str(), list(all, name))));
+        let trace = context.trace().into_iter().flat_map(|trace| {
+            let state = trace.state().map(|state| ("tracestate", Cow::Borrowed(state)));
+            std::iter::once(("traceparent", Cow::Owned(trace.to_string()))).chain(state)
+        });
+        // The trace that the call carries wins over headers that were copied from its caller.
+        let own = |name: &str| context.trace().is_some() && matches!(name, "traceparent" | "tracestate");
+        headers.filter(move |(name, _)| !own(name)).chain(trace)
+    }
+}
+
+#[cfg(any(feature = "grpc", feature = "lines", feature = "unix"))]
+mod read {
+    use std::collections::BTreeMap;
+
+    use http::{HeaderMap, HeaderName, HeaderValue};
+    #[cfg(any(feature = "lines", feature = "unix"))]
+    use plugin_core::{CallContext, TraceContext};
+
+    /// The headers that these texts are. What is none by the rules of HTTP is left out, and names that differ in case alone are
+    /// one header with several values.
+    pub(crate) fn of_texts(texts: &BTreeMap<String, String>) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in texts {
+            if let (Ok(name), Ok(value)) = (HeaderName::try_from(name.as_str()), HeaderValue::try_from(value.as_str()))
+            {
+                headers.append(name, value);
+            }
+        }
+        headers
+    }
+
+    /// Gives a call these headers, and the trace that they carry.
+    #[cfg(any(feature = "lines", feature = "unix"))]
+    pub(crate) fn set(context: &mut CallContext, headers: HeaderMap) {
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        if let Some(trace) = text("traceparent").and_then(TraceContext::parse) {
+            let trace = match text("tracestate") {
+                Some(state) => trace.with_state(state),
+                None => trace,
+            };
+            context.set_trace(trace);
+        }
+        if !headers.is_empty() {
+            *context.headers_mut() = headers;
+        }
+    }
 }

@@ -44,15 +44,15 @@ fn plain(expected: &str) -> &str {
 }
 
 /// What some editors, shells and frameworks write before text.
-#[cfg(feature = "http")]
+#[cfg(any(feature = "http", feature = "unix"))]
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// How much is shown of the place where a document cannot be read.
-#[cfg(feature = "http")]
+#[cfg(any(feature = "http", feature = "unix"))]
 const SHOWN: usize = 16;
 
 /// The document as text, without a byte order mark.
-#[cfg(feature = "http")]
+#[cfg(any(feature = "http", feature = "unix"))]
 pub(crate) fn text(document: &[u8]) -> Result<&str, String> {
     let marked = document.strip_prefix(BYTE_ORDER_MARK).unwrap_or(document);
     std::str::from_utf8(marked).map_err(|error| {
@@ -63,7 +63,7 @@ pub(crate) fn text(document: &[u8]) -> Result<&str, String> {
 }
 
 /// What the parser says, and what stands at the place.
-#[cfg(feature = "http")]
+#[cfg(any(feature = "http", feature = "unix"))]
 #[cold]
 pub(crate) fn describe(error: &serde_json::Error, text: &str) -> String {
     if text.trim_ascii().is_empty() {
@@ -140,7 +140,7 @@ mod words {
     }
 }
 
-#[cfg(all(test, feature = "http"))]
+#[cfg(all(test, any(feature = "http", feature = "unix")))]
 mod tests {
     use serde_json::Value;
 

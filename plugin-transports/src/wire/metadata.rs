@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use super::bounded;
+
 /// Reads an object whose values are texts. `null` instead of the object is none.
 ///
 /// A value that is no text is taken as text: `5` is "5", `null` is empty as a host in Go has it, and anything larger is
@@ -26,19 +28,9 @@ pub(crate) fn text(raw: &RawValue) -> String {
     }
 }
 
-/// The longest text of a plugin's error that is kept, in bytes: it goes into logs, problem documents and metrics of others.
-pub(crate) const MAX_ERROR: usize = 4096;
-
 /// The text of an error, which says so where it was cut.
 pub(crate) fn error(raw: &RawValue) -> String {
-    let mut text = text(raw);
-    if text.len() > MAX_ERROR {
-        let end = (0..=MAX_ERROR - '…'.len_utf8()).rev().find(|end| text.is_char_boundary(*end)).unwrap_or_default();
-        text.truncate(end);
-        text.shrink_to_fit();
-        text.push('…');
-    }
-    text
+    bounded::text(text(raw))
 }
 
 #[cfg(test)]
@@ -71,19 +63,6 @@ mod tests {
         ] {
             assert_eq!(read[key], text, "{key}");
         }
-    }
-
-    #[test]
-    fn the_text_of_an_error_is_bounded() {
-        let of = |text: &str| {
-            let raw = serde_json::value::to_raw_value(text).expect("plain");
-            error(&raw)
-        };
-        let whole = "é".repeat(MAX_ERROR / 2);
-        assert_eq!(of(&whole), whole);
-        let cut = of(&(whole.clone() + "!"));
-        assert!(cut.len() <= MAX_ERROR && cut.ends_with("é…") && cut.len() > MAX_ERROR - 4, "{}", cut.len());
-        assert_eq!(of(&"x".repeat(10 << 20)).len(), MAX_ERROR);
     }
 
     #[test]

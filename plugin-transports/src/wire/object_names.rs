@@ -60,7 +60,7 @@ impl Unknown {
         format!("it has neither `{result}` nor `{error}`, of which a reply has one, but {self}")
     }
 
-    #[cfg(feature = "http")]
+    #[cfg(any(feature = "http", feature = "grpc", feature = "unix"))]
     pub(crate) fn is_empty(&self) -> bool {
         self.names.is_empty()
     }

@@ -19,6 +19,11 @@ pub(crate) fn by_code(code: Code) -> bool {
     code.is_retryable() || code == Code::Timeout
 }
 
+/// Whole milliseconds, rounded up, so that who comes back then is not early.
+pub(crate) fn millis_up(after: Duration) -> u64 {
+    u64::try_from(after.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+}
+
 impl RetryHint {
     /// What an error of a plugin says to who called it. A refusal of the plugin's own layers says what it says to every
     /// caller from outside: whether to come back, be it later.
@@ -32,28 +37,36 @@ impl RetryHint {
 
     /// The same where it says more than an error with this code does anyway. Whoever reads it may not know the code, and
     /// then takes it for one that is not repeated.
+    #[cfg(any(feature = "http", feature = "lines", feature = "unix"))]
     pub(crate) fn beyond(self, code: Code) -> Self {
         Self { retryable: self.retryable.filter(|retryable| *retryable || by_code(code)), ..self }
     }
 
-    /// The time that is written: whole milliseconds, rounded up, so that who comes back then is not early.
+    /// The time that is written.
+    #[cfg(any(feature = "http", feature = "lines", feature = "unix"))]
     pub(crate) fn retry_after_ms(self) -> Option<u64> {
-        let after = self.retry_after?;
-        Some(u64::try_from(after.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX))
+        self.retry_after.map(millis_up)
     }
 }
 
-#[cfg(any(feature = "http", all(feature = "process", target_os = "linux")))]
+#[cfg(any(feature = "http", feature = "grpc", feature = "unix", all(feature = "process", target_os = "linux")))]
 impl RetryHint {
     /// Reads both. A value that is none is as if it were not there, as with `Retry-After`: an error must not lose its code
     /// for it.
+    #[cfg(any(feature = "http", all(feature = "process", target_os = "linux")))]
     pub(crate) fn read(
         retryable: Option<&serde_json::value::RawValue>,
         retry_after_ms: Option<&serde_json::value::RawValue>,
     ) -> Self {
-        let retryable = retryable.and_then(|raw| raw.get().parse().ok());
         let after = retry_after_ms.map(super::metadata::text);
-        Self { retryable, retry_after: after.and_then(|text| plugin_core::classify::retry_after::from_millis(&text)) }
+        Self::of_texts(retryable.map(serde_json::value::RawValue::get), after.as_deref())
+    }
+
+    /// The same out of texts.
+    #[cfg(any(feature = "http", feature = "unix", all(feature = "process", target_os = "linux")))]
+    pub(crate) fn of_texts(retryable: Option<&str>, retry_after_ms: Option<&str>) -> Self {
+        let retryable = retryable.and_then(|text| text.parse().ok());
+        Self { retryable, retry_after: retry_after_ms.and_then(plugin_core::classify::retry_after::from_millis) }
     }
 
     /// The error as this says it.
@@ -68,7 +81,10 @@ impl RetryHint {
     }
 }
 
-#[cfg(all(test, any(feature = "http", all(feature = "process", target_os = "linux"))))]
+#[cfg(all(
+    test,
+    any(feature = "http", feature = "grpc", feature = "unix", all(feature = "process", target_os = "linux"))
+))]
 mod tests {
     use plugin_core::Rejected;
     use serde_json::value::RawValue;

@@ -211,7 +211,7 @@ async fn a_connection_whose_request_was_never_read_to_its_end_holds_up_nobody() 
 
 /// A plugin over HTTP/2 behind a relay that carries one connection, and ends when its client has closed that: a server
 /// that has no room for another would close an idle one by itself.
-async fn relayed() -> (plugin_transports::http::Serving, std::net::SocketAddr, tokio::task::JoinHandle<()>) {
+async fn relayed() -> (plugin_transports::listen::Serving, std::net::SocketAddr, tokio::task::JoinHandle<()>) {
     let echo = plugin_transports::inproc::plugin_fn(|call: Call<Bytes>| async move {
         Ok(plugin_core::Reply::new(call.into_payload()))
     });

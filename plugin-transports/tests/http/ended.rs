@@ -23,7 +23,7 @@ async fn the_future_of_a_client_says_so_whoever_limits_its_time() {
         let mut client = connect(config).service().clone();
         let mut call = Box::pin(client.call(Call::new(Bytes::new())));
         within(call.as_mut()).await.expect_err("nobody is there");
-        assert_eq!(once_more(call.as_mut()), says("plugin_transports::http::HttpFuture"));
+        assert_eq!(once_more(call.as_mut()), says("plugin_transports::CallFuture"));
     }
 }
 

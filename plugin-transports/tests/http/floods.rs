@@ -126,7 +126,7 @@ async fn an_answer_that_nobody_reads_is_given_up_and_its_connection_is_free() {
         let large = large.clone();
         async move { Ok::<_, plugin_core::PluginError>(plugin_core::Reply::new(large)) }
     });
-    let listen = plugin_transports::http::ListenOptions::new()
+    let listen = plugin_transports::listen::ListenOptions::new()
         .with_max_connections(1)
         .with_write_timeout(Duration::from_millis(500));
     let serving = serve(plugin, listener().await.0, ServerOptions::new().with_listen(listen)).expect("an address");
@@ -163,7 +163,7 @@ async fn a_flood_of_frames_is_hung_up_on_and_the_server_goes_on_serving() {
     let echo = plugin_transports::inproc::plugin_fn(|call: Call<Bytes>| async move {
         Ok::<_, plugin_core::PluginError>(plugin_core::Reply::new(call.into_payload()))
     });
-    let listen = plugin_transports::http::ListenOptions::new().with_write_timeout(Duration::from_millis(100));
+    let listen = plugin_transports::listen::ListenOptions::new().with_write_timeout(Duration::from_millis(100));
     let serving = serve(echo, listener().await.0, ServerOptions::new().with_listen(listen)).expect("an address");
     let good = connect(at(serving.local_addr()));
     for (flood, first, rest) in floods {
@@ -190,7 +190,7 @@ async fn at_the_cap_the_connection_that_was_idle_for_longest_makes_room_and_one_
         }
         Ok::<_, plugin_core::PluginError>(plugin_core::Reply::new(call.into_payload()))
     });
-    let listen = plugin_transports::http::ListenOptions::new().with_max_connections(2);
+    let listen = plugin_transports::listen::ListenOptions::new().with_max_connections(2);
     let serving = serve(plugin, listener().await.0, ServerOptions::new().with_listen(listen)).expect("an address");
     let (busy, idle, third) = (at(serving.local_addr()), at(serving.local_addr()), at(serving.local_addr()));
     let (busy, idle, third) = (connect(busy), connect(idle), connect(third));

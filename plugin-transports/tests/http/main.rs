@@ -14,6 +14,8 @@ mod losses;
 mod polled_again;
 #[path = "../../../plugin-core/tests/servers/refusing.rs"]
 mod refusing;
+mod renewal;
+mod secrets;
 mod server;
 mod shared;
 mod shutdown;
@@ -23,6 +25,9 @@ mod support;
 mod test_files;
 mod time;
 mod tls;
+mod tls_pinned;
+mod tls_raw;
+mod tls_refusals;
 mod turns;
 mod unprocessed;
 mod windows;

@@ -13,8 +13,9 @@ use plugin_core::{
     Call, Code, HealthState, HealthStatus, Plugin, PluginError, Rejected, Reply, Sent, TraceContext, deadline::cut,
 };
 use plugin_transports::{
-    http::{HttpConfig, HttpConfigBuilder, HttpVersion, ListenOptions, PluginServer, ServerOptions, Serving, serve},
+    http::{HttpConfig, HttpConfigBuilder, HttpVersion, PluginServer, ServerOptions, serve},
     inproc::plugin_fn,
+    listen::{ListenOptions, Serving},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -360,7 +361,7 @@ async fn a_plugin_stands_in_an_axum_router_beside_other_routes() {
         .route_service("/plugins/echo", PluginServer::new(plugin()))
         .route_service("/plugins/echo/health", PluginServer::new(plugin()));
     let serving =
-        plugin_transports::http::serve_http(router, listener().await.0, ListenOptions::new()).expect("an address");
+        plugin_transports::listen::serve_http(router, listener().await.0, ListenOptions::new()).expect("an address");
     let endpoint = format!("http://{}/plugins/echo", serving.local_addr());
     let instance = connect(HttpConfig::builder("echo", endpoint));
     assert_eq!(call(&instance, "[1]").await.expect("an echo").payload(), "[1]");

@@ -5,8 +5,9 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use plugin_core::{Call, Code, Reply};
 use plugin_transports::{
-    http::{HttpConfig, HttpVersion, ServerOptions, Serving, serve},
+    http::{HttpConfig, HttpVersion, ServerOptions, serve},
     inproc::plugin_fn,
+    listen::Serving,
 };
 use tokio::{
     io::AsyncReadExt,

@@ -6,8 +6,9 @@ use bytes::Bytes;
 use plugin_core::{Call, Code, PluginError, Reply, Sent};
 use plugin_transports::{
     auth::AuthConfig,
-    http::{HttpConfig, HttpPlugin, HttpVersion, ServerOptions, Serving, serve},
+    http::{HttpConfig, HttpPlugin, HttpVersion, ServerOptions, serve},
     inproc::plugin_fn,
+    listen::Serving,
     tls::{ServerTlsConfig, TlsVersion},
 };
 

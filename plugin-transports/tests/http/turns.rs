@@ -30,7 +30,7 @@ async fn who_waited_for_a_first_connection_that_speaks_http1_opens_one_beside_th
     let files = Files::new();
     let (cert, key) = files.leaf("server");
     let tls = ServerTlsConfig::new(cert, key).build().expect("good files").with_protocols(&[b"http/1.1"]);
-    let acceptor = TlsAcceptor::from(Arc::clone(tls.get_ref()));
+    let acceptor = TlsAcceptor::from(tls.current());
     let (listener, address) = listener().await;
     tokio::spawn(async move {
         // The first is answered alone, and each of the others when all have come.

@@ -13,8 +13,9 @@ use std::{
 use bytes::Bytes;
 use plugin_core::{Call, PluginError, Reply};
 use plugin_transports::{
-    http::{ListenOptions, ServerOptions, Serving, serve},
+    http::{ServerOptions, serve},
     inproc::plugin_fn,
+    listen::{ListenOptions, Serving},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},

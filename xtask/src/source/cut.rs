@@ -48,7 +48,7 @@ fn first_word(tokens: &TokenStream) -> String {
     tokens.clone().into_iter().next().map(|tree| tree.to_string()).unwrap_or_default()
 }
 
-/// `cfg(test)`, `cfg(all(test, ..))`: what is there in tests alone.
+/// `cfg(test)`, `cfg(all(test, ..))`: what is there in tests alone, or when decoders are fuzzed.
 fn is_of_tests(attribute: &Group) -> bool {
     let trees: Vec<TokenTree> = attribute.stream().into_iter().collect();
     match trees.as_slice() {
@@ -62,6 +62,10 @@ fn needs_test(condition: &TokenStream) -> bool {
     let trees: Vec<TokenTree> = condition.clone().into_iter().collect();
     trees.iter().enumerate().any(|(at, tree)| match (tree, trees.get(at + 1)) {
         (TokenTree::Ident(word), Some(TokenTree::Group(all))) if word == "all" => needs_test(&all.stream()),
+        (TokenTree::Ident(word), Some(TokenTree::Group(any))) if word == "any" => {
+            let words: Vec<String> = any.stream().into_iter().map(|tree| tree.to_string()).collect();
+            words == ["fuzzing", ",", "test"]
+        }
         (TokenTree::Ident(word), _) => word == "test",
         _ => false,
     })
@@ -115,6 +119,7 @@ mod tests {
         assert_eq!(left("#[cfg(test)] const fn a<B, C>() {} const D: E = E {};"), plain("const D: E = E {};"));
         assert_eq!(left("#[cfg(test)] const D: E = E {}; fn f() {}"), plain("fn f() {}"));
         assert_eq!(left("#![cfg(test)] fn a() {}"), "");
+        assert_eq!(left("#[cfg(all(any(fuzzing, test), feature = \"b\"))] mod a; mod c;"), plain("mod c;"));
     }
 
     #[test]

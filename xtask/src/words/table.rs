@@ -82,6 +82,8 @@ pub(super) const CONCERNS: &[&str] = &[
     "Verify",
     "Process",
     "Http",
+    "Grpc",
+    "Unix",
 ];
 
 pub(super) const DIFFERENCES: &[Difference] = &[
@@ -99,12 +101,14 @@ pub(super) const DIFFERENCES: &[Difference] = &[
     ),
     none(&["Config"], &["Verify"], "`AuthConfig` and `ClientConfig` are what its verifier is made of"),
     other(&["Layer"], "Balance", &["Balance"], "it stands over many services and not around one"),
-    none(&["Layer"], &["Process", "Http"], "a transport, under all layers"),
+    none(&["Layer"], &["Process", "Http", "Grpc", "Unix"], "a transport, under all layers"),
     other(&["Service"], "ProcessService", &["Process"], "`Process` would be the process"),
     other(&["Service"], "HttpClient", &["Http"], "one end of two"),
+    other(&["Service"], "GrpcClient", &["Grpc"], "one end of two"),
+    other(&["Service"], "UnixClient", &["Unix"], "one end of two"),
     other(&["Future"], "ResponseFuture", &["CircuitBreaker", "KeyedBreaker"], "both have the same future"),
     none(&["Handle", "Stats", "Layer::handle", "Service::handle"], &["Verify"], "has no state"),
-    none(&["Handle", "Stats", "Service::handle"], &["Http"], "who operates it is at the other end"),
+    none(&["Handle", "Stats", "Service::handle"], &["Http", "Grpc", "Unix"], "who operates it is at the other end"),
     other(&["Stats"], "InstanceStats", &["Balance"], "each instance has its own"),
     none(&["Stats", "Handle::stats"], &["Deadline", "AttemptTimeout"], "telemetry counts what it cuts"),
     none(
@@ -223,6 +227,10 @@ pub(super) const EXCEPTIONS: &[(&str, &str)] = &[
         "plugin_transports::http::HttpConfigBuilder",
         "it reads credentials and certificates too: a `PluginError` with the code of what is wrong, and a `ConfigError` from \
          `check`",
+    ),
+    (
+        "plugin_transports::unix::UnixConfigBuilder",
+        "it reads credentials too: a `PluginError` with the code of what is wrong, and a `ConfigError` from `check`",
     ),
     ("plugin_breaker::KeyedBreakerHandle::list", "the keys and the handle of each, which are no figures"),
     ("plugin_manager::config::Config", "it is read from a configuration, and made in no other way"),

@@ -242,3 +242,32 @@ async fn what_a_buffer_has_failed_was_never_sent_whatever_it_failed_of() {
     assert_eq!((judged.again(), judged.sent()), (Again::Yes, Sent::Nothing));
     assert_eq!(of(lost()).sent(), Sent::Maybe, "without the buffer nobody knows");
 }
+
+#[test]
+fn the_error_that_stands_for_a_grpc_status_is_judged_by_its_number() {
+    for (status, code, verdict, again) in [
+        (1, Code::GrpcTransport, Verdict::Ignored, Again::Never),
+        (2, Code::ExecutionFailed, Verdict::Failure, Again::No),
+        (3, Code::InvalidPayload, Verdict::Ignored, Again::No),
+        (5, Code::GrpcTransport, Verdict::Ignored, Again::No),
+        (7, Code::GrpcTransport, Verdict::Ignored, Again::No),
+        (8, Code::ConcurrencyExceeded, Verdict::Ignored, Again::Yes),
+        (12, Code::GrpcTransport, Verdict::Ignored, Again::No),
+        (13, Code::GrpcTransport, Verdict::Failure, Again::No),
+        (14, Code::GrpcTransport, Verdict::Failure, Again::No),
+        (16, Code::GrpcTransport, Verdict::Ignored, Again::No),
+        (99, Code::GrpcTransport, Verdict::Failure, Again::No),
+    ] {
+        let judged = of(PluginError::new(code, "x").with_grpc_status(status));
+        assert_eq!((judged.verdict(), judged.again()), (verdict, again), "{status}");
+        assert_eq!(judged.cause(), Some(Cause::CodeOfGrpc(code, status)));
+        assert_eq!(judged.code(), Some(code));
+        assert_eq!(judged.is_turned_away(), status == 8, "{status}");
+    }
+    let named = |name: &str, judged: Judgement| judged.failing_on(&[name.parse().expect("a condition")]).verdict();
+    let absent = of(PluginError::new(Code::GrpcTransport, "x").with_grpc_status(5));
+    assert_eq!(
+        ["NOT_FOUND", "TRANSPORT", "PLUGIN_1203"].map(|name| named(name, absent)),
+        [Verdict::Failure, Verdict::Failure, Verdict::Ignored]
+    );
+}

@@ -5,8 +5,13 @@ mod traffic;
 
 use std::{net::SocketAddr, path::Path, time::Duration};
 
-use plugin_core::clock;
-use plugin_transports::http::{ServerOptions, Serving};
+use plugin_core::{PluginError, clock};
+use plugin_transports::{
+    grpc::{self, GrpcServerOptions},
+    http::{self, ServerOptions},
+    listen::{Serving, SocketPath, UnixSocket, UnixSocketOptions},
+    unix::{self, UnixServerOptions},
+};
 use tokio::net::TcpListener;
 
 use crate::{
@@ -27,8 +32,8 @@ pub(crate) async fn run(listen: SocketAddr, admin_listen: SocketAddr, stop_after
     logging::init("info", LogFormat::Text);
     // Before there is anything to stop.
     let mut stop = StopSignals::new()?;
-    let weather = serve_weather().await?;
-    let config = configuration(&weather)?;
+    let served = Served::start().await?;
+    let config = served.configuration()?;
     let config = config.clone().with_server(config.server().clone().with_listen(listen));
     let config = config.clone().with_admin(config.admin().clone().with_listen(admin_listen));
     let factories = Factories::new().with_plugin("greeter", plugins::greeter());
@@ -42,27 +47,53 @@ pub(crate) async fn run(listen: SocketAddr, admin_listen: SocketAddr, stop_after
     watch(&running, stop_after, &mut stop).await;
     traffic.abort();
     let code = finish(running, stop).await;
-    // After the gateway, whose calls it serves.
-    let _ = weather.shutdown(Duration::from_secs(1)).await;
+    // After the gateway, whose calls they serve.
+    served.stop().await;
     code
 }
 
-/// A plugin of the demo over HTTP, on any free port.
-async fn serve_weather() -> Result<Serving, CommandFault> {
-    let failed = |error: std::io::Error| CommandFault::Failed(format!("the demo's HTTP plugin cannot listen: {error}"));
-    let listener = TcpListener::bind("127.0.0.1:0").await.map_err(failed)?;
-    plugin_transports::http::serve(plugins::weather(clock::now()), listener, ServerOptions::new()).map_err(failed)
+/// The plugins of the demo that are reached over a network, which are served here.
+struct Served {
+    weather: Serving,
+    fahrenheit: Serving,
+    reverse: Serving<SocketPath>,
 }
 
-/// The configuration of the demo, as a file would have it.
-fn configuration(weather: &Serving) -> Result<config::Config, CommandFault> {
-    let program = std::env::current_exe();
-    let program =
-        program.map_err(|error| CommandFault::Failed(format!("this program's file is not known: {error}")))?;
-    // JSON text is a YAML scalar whatever is in it.
-    let program = serde_json::Value::from(program.to_string_lossy().into_owned());
-    let text = format!(
-        "
+impl Served {
+    /// On any free ports, and under a name that no other process has.
+    async fn start() -> Result<Self, CommandFault> {
+        let failed = |name: &'static str| {
+            move |error: std::io::Error| {
+                CommandFault::Failed(format!("the demo's plugin {name} cannot listen: {error}"))
+            }
+        };
+        let port = async || TcpListener::bind("127.0.0.1:0").await;
+        let at = failed("weather");
+        let weather = http::serve(plugins::weather(clock::now()), port().await.map_err(at)?, ServerOptions::new());
+        let at = failed("fahrenheit");
+        let fahrenheit = grpc::serve(plugins::fahrenheit(), port().await.map_err(at)?, GrpcServerOptions::new());
+        // An abstract name leaves no file behind, however the demo ends.
+        let name = format!("@plugin-manager-demo-{}", std::process::id()).parse::<SocketPath>();
+        let name = name.map_err(|error| CommandFault::Failed(error.to_string()))?;
+        let at = failed("reverse");
+        let socket = UnixSocket::bind(&name, UnixSocketOptions::new()).await.map_err(at)?;
+        let reverse = unix::serve(plugins::reverse(), socket, UnixServerOptions::new());
+        Ok(Self {
+            weather: weather.map_err(failed("weather"))?,
+            fahrenheit: fahrenheit.map_err(failed("fahrenheit"))?,
+            reverse: reverse.map_err(at)?,
+        })
+    }
+
+    /// The configuration of the demo, as a file would have it.
+    fn configuration(&self) -> Result<config::Config, CommandFault> {
+        let program = std::env::current_exe();
+        let program =
+            program.map_err(|error| CommandFault::Failed(format!("this program's file is not known: {error}")))?;
+        // JSON text is a YAML scalar whatever is in it.
+        let program = serde_json::Value::from(program.to_string_lossy().into_owned());
+        let text = format!(
+            "
 default_health_check: {{interval: 2s, timeout: 1s}}
 plugins:
   - {{name: greeter, transport: inproc, type: greeter}}
@@ -71,11 +102,24 @@ plugins:
     transport: http
     endpoint: 'http://{}/'
     circuit_breaker: {{failure_threshold: 5, recovery_timeout: 3s}}
+  - {{name: fahrenheit, transport: grpc, endpoint: '{}'}}
+  - {{name: reverse, transport: unix, endpoint: '{}'}}
 ",
-        weather.local_addr()
-    );
-    config::from_text(Path::new("demo.yaml"), &text, None, &|_| None)
-        .map_err(|faults| CommandFault::Failed(format!("the demo's configuration has faults\n{faults}")))
+            self.weather.local_addr(),
+            self.fahrenheit.local_addr(),
+            self.reverse.local_addr(),
+        );
+        config::from_text(Path::new("demo.yaml"), &text, None, &|_| None)
+            .map_err(|faults| CommandFault::Failed(format!("the demo's configuration has faults\n{faults}")))
+    }
+
+    async fn stop(self) {
+        let limit = Duration::from_secs(1);
+        let Self { weather, fahrenheit, reverse } = self;
+        // What had to be cut off is nobody's concern any more.
+        let _: [Result<(), PluginError>; 3] =
+            tokio::join!(weather.shutdown(limit), fahrenheit.shutdown(limit), reverse.shutdown(limit)).into();
+    }
 }
 
 fn introduce(running: &Running) {
@@ -90,8 +134,9 @@ fn introduce(running: &Running) {
         .map_or_else(String::new, |pid| format!("\n  kill -9 {pid}  # the subprocess comes back, with another PID"));
     tell(format_args!(
         "
-A gateway with three plugins: greeter (in this process), wordcount (a
-subprocess), weather (over HTTP). Light traffic is on its way to all of them.
+A gateway with five plugins: greeter (in this process), wordcount (a
+subprocess), weather (over HTTP), fahrenheit (over gRPC), reverse (over a Unix
+socket). Light traffic is on its way to all of them.
 The weather fails now and then: watch its breaker.
 
 Open

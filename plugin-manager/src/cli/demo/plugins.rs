@@ -32,6 +32,20 @@ pub(super) fn weather(since: Instant) -> impl Plugin<Bytes, Bytes> {
     }))
 }
 
+/// Converts a temperature.
+pub(super) fn fahrenheit() -> impl Plugin<Bytes, Bytes> {
+    json::serve(plugin_fn(|call: Call<f64>| async move {
+        Ok::<_, PluginError>(Reply::new(json!({ "fahrenheit": call.into_payload() * 1.8 + 32.0 })))
+    }))
+}
+
+/// Turns a text around.
+pub(super) fn reverse() -> impl Plugin<Bytes, Bytes> {
+    json::serve(plugin_fn(|call: Call<String>| async move {
+        Ok::<_, PluginError>(Reply::new(json!({ "reversed": call.into_payload().chars().rev().collect::<String>() })))
+    }))
+}
+
 /// Serves a plugin of the demo on standard input and output.
 pub(crate) async fn serve_plugin(name: &str) -> Outcome {
     match name {

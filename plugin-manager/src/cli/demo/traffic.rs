@@ -15,8 +15,13 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// Calls one plugin after the other, as any client would, until it is dropped.
 pub(super) async fn run(gateway: SocketAddr) {
-    const CALLS: [(&str, &str); 3] =
-        [("greeter", "\"world\""), ("wordcount", "\"the quick brown fox\""), ("weather", "\"Lisbon\"")];
+    const CALLS: [(&str, &str); 5] = [
+        ("greeter", "\"world\""),
+        ("wordcount", "\"the quick brown fox\""),
+        ("weather", "\"Lisbon\""),
+        ("fahrenheit", "21.5"),
+        ("reverse", "\"stressed\""),
+    ];
     let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
     let mut ticks = tokio::time::interval(PAUSE);
     for (plugin, payload) in CALLS.into_iter().cycle() {

@@ -1,8 +1,8 @@
 //! One of the places where a plugin is reached.
 
-use plugin_transports::http::HttpConfig;
+use plugin_transports::{grpc::GrpcConfig, http::HttpConfig, unix::UnixConfig};
 
-/// One of the places where a plugin is reached over HTTP.
+/// One of the places where a plugin is reached over a network.
 /// ```
 /// use std::path::Path;
 ///
@@ -15,7 +15,7 @@ use plugin_transports::http::HttpConfig;
 ///     instances: [{endpoint: 'http://127.0.0.1:8001/', weight: 3}, {endpoint: 'http://127.0.0.1:8002/'}]
 /// ";
 /// let config = config::from_text(Path::new("gateway.yaml"), text, None, &|_| None)?;
-/// let TransportConfig::Http(instances) = config.plugins()[0].transport() else { panic!("over HTTP") };
+/// let TransportConfig::Network(_, instances) = config.plugins()[0].transport() else { panic!("over HTTP") };
 /// assert_eq!(instances.iter().map(|instance| instance.weight()).collect::<Vec<_>>(), [3, 1]);
 /// # Ok::<(), plugin_settings::Faults>(())
 /// ```
@@ -26,7 +26,19 @@ pub struct InstanceConfig {
     pub(super) priority: i32,
     pub(super) enabled: bool,
     pub(super) zone: Option<String>,
-    pub(super) http: HttpConfig,
+    pub(super) transport: InstanceTransport,
+}
+
+/// How an instance is reached. `Debug` shows no secret.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum InstanceTransport {
+    /// Over HTTP.
+    Http(HttpConfig),
+    /// Over gRPC.
+    Grpc(GrpcConfig),
+    /// By lines over a Unix socket.
+    Unix(UnixConfig),
 }
 
 impl InstanceConfig {
@@ -62,7 +74,7 @@ impl InstanceConfig {
 
     /// How it is reached.
     #[must_use]
-    pub fn http(&self) -> &HttpConfig {
-        &self.http
+    pub fn transport(&self) -> &InstanceTransport {
+        &self.transport
     }
 }

@@ -1,4 +1,4 @@
-//! `endpoint` and `instances`: where a plugin is reached over HTTP.
+//! `endpoint` and `instances`: where a plugin is reached over a network.
 
 use std::collections::HashMap;
 
@@ -8,20 +8,25 @@ use plugin_lb::Endpoint;
 use plugin_settings::{Keys, redact_url};
 use plugin_transports::ConnectionConfig;
 use plugin_transports::auth::AuthConfig;
-use plugin_transports::http::HttpConfig;
+use plugin_transports::grpc::GrpcConfig;
+use plugin_transports::http::{HttpConfig, HttpVersion};
+use plugin_transports::unix::UnixConfig;
 
-use super::{InstanceConfig, PluginConfig, TransportKind};
+use super::{InstanceConfig, InstanceTransport, PluginConfig, TransportKind};
 use crate::manager::looks_alike;
 
 /// What people call an endpoint.
-pub(super) const URL: &[&str] = &["url", "uri", "address", "addr", "base_url", "host", "target", "upstream"];
+pub(super) const URL: &[&str] =
+    &["url", "uri", "address", "addr", "base_url", "host", "target", "upstream", "socket", "path"];
 
 pub(in crate::config) static TABLE: Table = Table::new(
     "instance",
     "One of the places where a plugin is reached.",
     &[
         Key::new("name", Kind::Text, "Its name within the plugin; the endpoint by default."),
-        Key::new("endpoint", Kind::Text, "Its URL.").required().meant_by(URL),
+        Key::new("endpoint", Kind::Text, "Its URL, `host:port` for gRPC, or the path of its Unix socket.")
+            .required()
+            .meant_by(URL),
         Key::new(
             "weight",
             Kind::integer(1, Endpoint::MAX_WEIGHT as i128),
@@ -115,35 +120,30 @@ pub(super) fn resolve(
             let problem = format!("the name {name:?} is that of `instances[{first}]` too; each needs one of its own");
             keys.fault(&format!("instances.{index}"), Code::DuplicateName, problem);
         }
-        if let Some(http) = http(keys, plugin, endpoint, &at, common) {
+        if let Some(transport) = connection(keys, plugin, &endpoint, &at, common) {
             let PlaceOf { weight, priority, enabled, zone, .. } = place;
-            instances.push(InstanceConfig { name, weight, priority, enabled, zone, http });
+            instances.push(InstanceConfig { name, weight, priority, enabled, zone, transport });
         }
     }
     instances
 }
 
 /// The settings of one instance; what is wrong with them is said where it was written.
-fn http(keys: &Keys<'_>, plugin: &PluginConfig, endpoint: String, at: &str, common: &Common<'_>) -> Option<HttpConfig> {
-    let mut builder = HttpConfig::builder(&plugin.name, &endpoint)
-        .with_connection(common.connection.clone())
-        // Its owner is the stack.
-        .without_request_timeout();
-    if let Some(health) = common.health {
-        builder = builder.with_health_endpoint(health);
-    }
-    if let Some(auth) = common.auth {
-        builder = builder.with_auth(auth.clone());
-    }
-    let wants_tls = common.transport == TransportKind::Https;
-    let (transport, other) = if wants_tls { ("https", "http") } else { ("http", "https") };
-    if endpoint.trim().to_ascii_lowercase().starts_with(&format!("{other}://")) {
-        let problem = format!(
-            "the transport {transport} needs an endpoint that begins with {transport}://; is it `transport: {other}`?"
-        );
+fn connection(
+    keys: &Keys<'_>,
+    plugin: &PluginConfig,
+    endpoint: &str,
+    at: &str,
+    common: &Common<'_>,
+) -> Option<InstanceTransport> {
+    if let Some(problem) = other_transport(common.transport, endpoint) {
         keys.fault(at, Code::InvalidEndpointUrl, problem);
         return None;
     }
+    let endpoint = match common.transport.is_socket() || endpoint.trim().starts_with("unix:") {
+        true => socket(keys, endpoint),
+        false => endpoint.to_owned(),
+    };
     let note = |error: &ConfigError| {
         let path = error.path();
         let key = match &*path {
@@ -153,9 +153,91 @@ fn http(keys: &Keys<'_>, plugin: &PluginConfig, endpoint: String, at: &str, comm
         };
         keys.fault(key, error.code(), problem(error));
     };
-    let http = builder.check().inspect_err(note).ok()?;
+    let transport = match common.transport {
+        TransportKind::Grpc | TransportKind::GrpcTls | TransportKind::UnixGrpc => {
+            grpc(plugin, endpoint, common).map(InstanceTransport::Grpc)
+        }
+        TransportKind::Unix => unix(plugin, endpoint, common).map(InstanceTransport::Unix),
+        _ => http(plugin, endpoint, common).map(InstanceTransport::Http),
+    };
+    transport.inspect_err(note).ok()
+}
+
+fn http(plugin: &PluginConfig, endpoint: String, common: &Common<'_>) -> Result<HttpConfig, ConfigError> {
+    let mut builder = HttpConfig::builder(&plugin.name, endpoint)
+        .with_connection(common.connection.clone())
+        // Its owner is the stack.
+        .without_request_timeout();
+    if common.transport == TransportKind::UnixH2 {
+        builder = builder.with_version(HttpVersion::Http2);
+    }
+    if let Some(health) = common.health {
+        builder = builder.with_health_endpoint(health);
+    }
+    if let Some(auth) = common.auth {
+        builder = builder.with_auth(auth.clone());
+    }
     let limit = plugin.health_check.map(|check| check.timeout());
-    Some(limit.into_iter().fold(http, HttpConfig::with_check_limit))
+    Ok(limit.into_iter().fold(builder.check()?, HttpConfig::with_check_limit))
+}
+
+fn grpc(plugin: &PluginConfig, endpoint: String, common: &Common<'_>) -> Result<GrpcConfig, ConfigError> {
+    let mut builder = GrpcConfig::builder(&plugin.name, endpoint)
+        .with_tls(common.transport == TransportKind::GrpcTls)
+        .with_options(plugin.options.clone())
+        .with_connection(common.connection.clone())
+        .without_request_timeout();
+    if let Some(service) = common.health {
+        builder = builder.with_health_service(service);
+    }
+    if let Some(auth) = common.auth {
+        builder = builder.with_auth(auth.clone());
+    }
+    let limit = plugin.health_check.map(|check| check.timeout());
+    Ok(limit.into_iter().fold(builder.check()?, GrpcConfig::with_check_limit))
+}
+
+fn unix(plugin: &PluginConfig, endpoint: String, common: &Common<'_>) -> Result<UnixConfig, ConfigError> {
+    let mut builder = UnixConfig::builder(&plugin.name, endpoint)
+        .with_connection(common.connection.clone())
+        .without_request_timeout();
+    if let Some(auth) = common.auth {
+        builder = builder.with_auth(auth.clone());
+    }
+    let limit = plugin.health_check.map(|check| check.timeout());
+    Ok(limit.into_iter().fold(builder.check()?, UnixConfig::with_check_limit))
+}
+
+/// What is wrong where an endpoint is that of another transport.
+fn other_transport(transport: TransportKind, endpoint: &str) -> Option<String> {
+    let endpoint = endpoint.trim().to_ascii_lowercase();
+    let begins = |scheme: &str| endpoint.starts_with(scheme);
+    let is_url = endpoint.contains("://") && !begins("unix:");
+    let (wanted, other) = match transport {
+        TransportKind::Http if begins("https://") => ("an endpoint that begins with http://", "https"),
+        TransportKind::Https if begins("http://") => ("an endpoint that begins with https://", "http"),
+        TransportKind::Https if begins("unix:") => ("an endpoint that begins with https://", "unix-h2"),
+        TransportKind::Http | TransportKind::Https if begins("grpc://") || begins("grpcs://") => {
+            ("an endpoint that begins with http:// or https://", "grpc")
+        }
+        TransportKind::Grpc if begins("https://") || begins("grpcs://") => ("an endpoint without TLS", "grpc-tls"),
+        TransportKind::GrpcTls if begins("http://") || begins("grpc://") => ("an endpoint with TLS", "grpc"),
+        TransportKind::Grpc | TransportKind::GrpcTls if begins("unix:") => ("a host and a port", "unix-grpc"),
+        TransportKind::Unix | TransportKind::UnixH2 if is_url => ("the path of a Unix socket", "http"),
+        TransportKind::UnixGrpc if is_url => ("the path of a Unix socket", "grpc"),
+        _ => return None,
+    };
+    Some(format!("the transport {transport} needs {wanted}; is it `transport: {other}`?"))
+}
+
+/// A path of a socket starts from the directory of the configuration; an abstract name is none.
+fn socket(keys: &Keys<'_>, endpoint: &str) -> String {
+    let text = endpoint.trim();
+    let path = text.strip_prefix("unix:").unwrap_or(text);
+    match path.starts_with(['/', '@']) || path.is_empty() {
+        true => format!("unix:{path}"),
+        false => format!("unix:{}", keys.context().path(path).display()),
+    }
 }
 
 /// What is wrong, without the setting that only a program has.

@@ -8,10 +8,10 @@ mod plugin_config;
 mod read;
 mod transport;
 
-pub use instance::InstanceConfig;
+pub use instance::{InstanceConfig, InstanceTransport};
 pub use plugin_config::PluginConfig;
 pub use transport::{TransportConfig, TransportKind};
 
 pub(crate) use read::no_such_type;
 pub(super) use read::{TABLE, read};
-pub(super) use transport::HTTP;
+pub(super) use transport::PROBED;

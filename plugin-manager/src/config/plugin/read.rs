@@ -13,7 +13,7 @@ use super::super::concerns::{self, CIRCUIT_BREAKER, HEALTH_CHECK, RATE_LIMIT, RE
 use super::auth;
 use super::exec::Exec;
 use super::instances::{self, Common, PlaceOf, URL};
-use super::transport::{self, CONNECTED, EXEC, HAS_OPTIONS, HTTP, SERVED};
+use super::transport::{self, CONNECTED, EXEC, HAS_OPTIONS, NETWORK, SERVED};
 use super::{PluginConfig, TransportConfig, TransportKind};
 use crate::manager::check_name;
 
@@ -34,8 +34,8 @@ pub(in crate::config) static TABLE: Table = Table::new("plugin", "A plugin: how 
             .required()
             .coded(Code::InvalidTransport)
             .later(transport::LATER, Code::UnsupportedTransport),
-        Key::new("endpoint", Kind::Text, "Its URL. For exec, another name of `executable`.").only(CONNECTED).meant_by(URL),
-        Key::new("instances", Kind::List(&instances::TABLE), "Several URLs instead of `endpoint`.").only(HTTP),
+        Key::new("endpoint", Kind::Text, "Its URL, `host:port` for gRPC, or the path of its Unix socket, relative to the directory of this file; `unix:PATH:/path` for a path of HTTP on one. For exec, another name of `executable`.").only(CONNECTED).meant_by(URL),
+        Key::new("instances", Kind::List(&instances::TABLE), "Several places instead of `endpoint`.").only(NETWORK),
         Key::new(
             "executable",
             Kind::Text,
@@ -62,18 +62,18 @@ pub(in crate::config) static TABLE: Table = Table::new("plugin", "A plugin: how 
         )
         .default("0"),
         Key::new("enabled", Kind::Bool, "Whether it is started and takes calls.").default("true"),
-        Key::new("required", Kind::Bool, "Whether the gateway does not start when it does not. One over HTTP has nothing to start, and may be away.").default("false"),
+        Key::new("required", Kind::Bool, "Whether the gateway does not start when it does not. One over a network has nothing to start, and may be away.").default("false"),
         Key::new("codec", Kind::Word(&["json"]), "How payloads are written.")
             .default("json")
             .later(&["msgpack", "protobuf", "raw"], Code::ConfigSchema),
         Key::new("timeout", Kind::time(), "For a whole call, all attempts together.").default("30s"),
-        Key::new("auth", Kind::Section(AuthConfig::TABLE), "What the gateway shows to it.").only(HTTP),
+        Key::new("auth", Kind::Section(AuthConfig::TABLE), "What the gateway shows to it.").only(NETWORK),
         Key::new("retry", Kind::Section(&RETRY), "When a call is tried again; `default_retry` holds otherwise."),
         Key::new("circuit_breaker", Kind::Section(&CIRCUIT_BREAKER), "When calls are no longer let through."),
         Key::new("health_check", Kind::Section(&HEALTH_CHECK), "How often it is asked how it is."),
         Key::new("connection", Kind::Section(ConnectionConfig::TABLE), "How the transport connects."),
         Key::new("rate_limit", Kind::Optional(&RATE_LIMIT), "How many calls it gets.").default("off"),
-        Key::new("load_balancer", Kind::Section(BalanceConfig::TABLE), "How one of several instances is picked.").only(HTTP),
+        Key::new("load_balancer", Kind::Section(BalanceConfig::TABLE), "How one of several instances is picked.").only(NETWORK),
     ])
     .over(ProcessConfig::TABLE)
     .without(&["no_new_privs", "start_timeout", "request_timeout", "shutdown_grace", "max_in_flight", "max_queued_bytes"])
@@ -167,9 +167,8 @@ fn reach(keys: &Keys<'_>, kind: TransportKind, plugin: &PluginConfig, parts: Plu
             let process = parts.exec.process(keys, &named, parts.endpoint, &parts.connection)?;
             Some(TransportConfig::Exec(Box::new(process)))
         }
-        TransportKind::Http | TransportKind::Https => {
-            let tls = kind == TransportKind::Https;
-            if let Some(auth) = parts.auth.as_ref().filter(|_| tls && plugin.enabled) {
+        kind => {
+            if let Some(auth) = parts.auth.as_ref().filter(|_| kind.is_tls() && plugin.enabled) {
                 auth::check_files(auth, keys);
             }
             let common = Common {
@@ -179,7 +178,7 @@ fn reach(keys: &Keys<'_>, kind: TransportKind, plugin: &PluginConfig, parts: Plu
                 health: parts.health_endpoint.as_deref(),
             };
             let instances = instances::resolve(keys, &named, parts.endpoint, parts.places, &common);
-            Some(if tls { TransportConfig::Https(instances) } else { TransportConfig::Http(instances) })
+            Some(TransportConfig::Network(kind, instances))
         }
     }
 }

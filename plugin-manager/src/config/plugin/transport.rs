@@ -6,15 +6,19 @@ use plugin_transports::process::ProcessConfig;
 use super::InstanceConfig;
 
 /// Those that this version serves.
-pub(in crate::config) const SERVED: &[&str] = &["http", "https", "exec", "inproc"];
+pub(in crate::config) const SERVED: &[&str] =
+    &["http", "https", "grpc", "grpc-tls", "unix", "unix-h2", "unix-grpc", "exec", "inproc"];
 
 /// Those that it knows by name alone.
-pub(super) const LATER: &[&str] = &["grpc", "grpc-tls", "unix", "unix-h2", "unix-grpc", "hashicorp", "wasm", "dylib"];
+pub(super) const LATER: &[&str] = &["hashicorp", "wasm", "dylib"];
 
-pub(in crate::config) const HTTP: &[&str] = &["http", "https"];
+/// Those over a connection, to one or more places.
+pub(super) const NETWORK: &[&str] = &["http", "https", "grpc", "grpc-tls", "unix", "unix-h2", "unix-grpc"];
+/// Those whose health is asked after at a place that has a name of its own.
+pub(in crate::config) const PROBED: &[&str] = &["http", "https", "grpc", "grpc-tls", "unix-h2", "unix-grpc"];
 pub(super) const EXEC: &[&str] = &["exec"];
-pub(super) const CONNECTED: &[&str] = &["http", "https", "exec"];
-pub(super) const HAS_OPTIONS: &[&str] = &["exec", "inproc"];
+pub(super) const CONNECTED: &[&str] = &["http", "https", "grpc", "grpc-tls", "unix", "unix-h2", "unix-grpc", "exec"];
+pub(super) const HAS_OPTIONS: &[&str] = &["exec", "grpc", "grpc-tls", "unix-grpc", "inproc"];
 
 /// How a plugin is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -24,6 +28,16 @@ pub enum TransportKind {
     Http,
     /// Over HTTP and TLS.
     Https,
+    /// Over gRPC.
+    Grpc,
+    /// Over gRPC and TLS.
+    GrpcTls,
+    /// By lines over a Unix socket, as go-plugins v1 has them.
+    Unix,
+    /// Over HTTP/2 on a Unix socket.
+    UnixH2,
+    /// Over gRPC on a Unix socket.
+    UnixGrpc,
     /// As a supervised subprocess.
     Exec,
     /// In this process, made by the factory that `type` names.
@@ -31,19 +45,46 @@ pub enum TransportKind {
 }
 
 impl TransportKind {
+    const ALL: [Self; 9] = [
+        Self::Http,
+        Self::Https,
+        Self::Grpc,
+        Self::GrpcTls,
+        Self::Unix,
+        Self::UnixH2,
+        Self::UnixGrpc,
+        Self::Exec,
+        Self::InProcess,
+    ];
+
     /// The name in configuration.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Http => "http",
             Self::Https => "https",
+            Self::Grpc => "grpc",
+            Self::GrpcTls => "grpc-tls",
+            Self::Unix => "unix",
+            Self::UnixH2 => "unix-h2",
+            Self::UnixGrpc => "unix-grpc",
             Self::Exec => "exec",
             Self::InProcess => "inproc",
         }
     }
 
     pub(super) fn of(name: &str) -> Option<Self> {
-        [Self::Http, Self::Https, Self::Exec, Self::InProcess].into_iter().find(|kind| kind.as_str() == name)
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+
+    /// Whether TLS is spoken.
+    pub(super) const fn is_tls(self) -> bool {
+        matches!(self, Self::Https | Self::GrpcTls)
+    }
+
+    /// Whether it is a Unix socket.
+    pub(super) const fn is_socket(self) -> bool {
+        matches!(self, Self::Unix | Self::UnixH2 | Self::UnixGrpc)
     }
 }
 
@@ -71,10 +112,8 @@ pub enum TransportConfig {
     InProcess,
     /// A supervised subprocess.
     Exec(Box<ProcessConfig>),
-    /// Over HTTP, at one or more places: there is always at least one.
-    Http(Vec<InstanceConfig>),
-    /// The same over TLS.
-    Https(Vec<InstanceConfig>),
+    /// Over connections of this kind, at one or more places: there is always at least one.
+    Network(TransportKind, Vec<InstanceConfig>),
     /// What it says of this transport is wrong, or lacks something, as these faults say. [`PluginConfig::kind`](super::PluginConfig::kind) names a
     /// factory: where that is registered, the plugin needs none of it.
     Unusable(TransportKind, Faults),
@@ -87,9 +126,29 @@ impl TransportConfig {
         match self {
             Self::InProcess => TransportKind::InProcess,
             Self::Exec(_) => TransportKind::Exec,
-            Self::Http(_) => TransportKind::Http,
-            Self::Https(_) => TransportKind::Https,
-            Self::Unusable(kind, _) => *kind,
+            Self::Network(kind, _) | Self::Unusable(kind, _) => *kind,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_transport_that_is_served_has_a_kind_and_is_in_the_lists() {
+        assert_eq!(
+            SERVED
+                .iter()
+                .map(|name| TransportKind::of(name).map(TransportKind::as_str))
+                .collect::<Option<Vec<_>>>()
+                .as_deref(),
+            Some(SERVED)
+        );
+        assert_eq!(TransportKind::ALL.len(), SERVED.len());
+        assert_eq!(CONNECTED.len(), NETWORK.len() + EXEC.len());
+        for name in LATER {
+            assert_eq!(TransportKind::of(name), None, "{name}");
         }
     }
 }

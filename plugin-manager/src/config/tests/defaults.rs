@@ -51,8 +51,8 @@ fn the_connection_and_the_process_start_from_their_own_defaults() {
         .build()
         .unwrap();
     let other = super::config(&format!("plugins: [{PLAIN}]"));
-    let TransportConfig::Http(instances) = other.plugins()[0].transport() else { panic!("another transport") };
-    assert_eq!(format!("{:?}", instances[0].http()), format!("{plain:?}"));
+    let TransportConfig::Network(_, instances) = other.plugins()[0].transport() else { panic!("another transport") };
+    assert_eq!(format!("{:?}", instances[0].transport()), format!("Http({plain:?})"));
     assert_eq!((instances[0].name(), instances[0].weight(), instances[0].enabled()), ("http://127.0.0.1:1/", 1, true));
 }
 

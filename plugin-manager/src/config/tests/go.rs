@@ -175,8 +175,6 @@ fn what_of_a_file_of_go_plugins_is_a_fault_is_said_as_its_page_says_it() {
     let plugin = |rest: &str| format!("plugins: [{{name: a, {rest}}}]");
     let on = |section: &str| format!("{{{section}: {{enabled: true}}, plugins: [{PLAIN}]}}");
     for (text, says) in [
-        (plugin("transport: grpc, endpoint: '127.0.0.1:1'"), "is not available in this version"),
-        (plugin("transport: unix, endpoint: /run/a.sock"), "is not available in this version"),
         (plugin("transport: http, endpoint: 'http://127.0.0.1:1/', options: {a: 1}"), "has no effect with http"),
         (on("discovery"), "is not available in this version"),
         (on("security"), "is not available in this version"),
@@ -226,7 +224,7 @@ fn what_is_shown_has_durations_as_people_write_them_and_no_secret_of_a_query() {
     assert!(shown.contains("timeout: \"1m30s\"") && shown.contains("env: prod"), "{shown}");
     assert!(shown.contains("p?token=***&x=1") && !shown.contains("hunter2"), "{shown}");
     let config = config(text);
-    let TransportConfig::Http(instances) = config.plugins()[0].transport() else { panic!("another transport") };
+    let TransportConfig::Network(_, instances) = config.plugins()[0].transport() else { panic!("another transport") };
     assert_eq!(instances[0].name(), "http://127.0.0.1/p?token=***&x=1");
 }
 

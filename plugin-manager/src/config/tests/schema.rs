@@ -72,7 +72,7 @@ fn documents_that_are_read_follow_the_schema() {
 fn documents_that_are_wrong_do_not_follow_the_schema() {
     for (text, says) in [
         ("plugins: [{name: a, transport: exec, hegde: 1}]", "hegde"),
-        ("plugins: [{name: a, transport: grpc}]", "transport"),
+        ("plugins: [{name: a, transport: wasm}]", "transport"),
         ("plugins: [{transport: exec}]", "name"),
         ("{plugins: [], shutdown_timeout: 5 minutes}", "shutdown_timeout"),
         ("{plugins: [], metrics_port: 0}", "metrics_port"),

@@ -91,7 +91,7 @@ fn what_go_plugins_writes_is_read_as_it_documents_it() {
     );
     let limit = payments.rate_limit().unwrap();
     assert_eq!((limit.requests_per_second(), limit.burst_size()), (100.5, 10));
-    assert!(matches!(payments.transport(), TransportConfig::Http(instances) if instances.len() == 1));
+    assert!(matches!(payments.transport(), TransportConfig::Network(_, instances) if instances.len() == 1));
 
     assert!(matches!(data.transport(), TransportConfig::Exec(process) if process.executable().ends_with("sh")));
     assert_eq!(*data.retry(), RetryConfig::builder().with_max_retries(1).build().unwrap(), "the shared default");

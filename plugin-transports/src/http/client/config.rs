@@ -4,48 +4,22 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use plugin_core::{
-    Code, ConfigError, PluginError, Sent,
+    ConfigError, PluginError, Sent,
     settings::{Given, Settings},
 };
 
-use super::super::endpoint::{ENDPOINT, Endpoint, HEALTH};
 use crate::{
     auth::{AuthConfig, Credentials},
     connection::ConnectionConfig,
     dial::Resolver,
     json::Limits,
+    net::{
+        connect::PeerConfig,
+        endpoint::{ENDPOINT, Endpoint, HEALTH, HTTP},
+        plaintext,
+        version::HttpVersion,
+    },
 };
-
-/// The version of HTTP that is spoken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
-#[non_exhaustive]
-pub enum HttpVersion {
-    /// What the server picks over TLS (ALPN, HTTP/2 preferred), and HTTP/1.1 without.
-    #[default]
-    Auto,
-    /// HTTP/1.1.
-    Http1,
-    /// HTTP/2: demanded over TLS, and taken for granted without (prior knowledge). One connection carries all calls.
-    Http2,
-}
-
-impl HttpVersion {
-    pub(super) const NAMES: &'static [&'static str] = &["auto", "http1", "http2"];
-
-    /// The name in configuration.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::Http1 => "http1",
-            Self::Http2 => "http2",
-        }
-    }
-
-    pub(super) fn of(name: &str) -> Option<Self> {
-        [Self::Auto, Self::Http1, Self::Http2].into_iter().find(|version| version.as_str() == name)
-    }
-}
 
 /// Settings of a plugin that is reached over HTTP. Made by [`HttpConfig::builder`].
 ///
@@ -119,6 +93,20 @@ impl HttpConfig {
     pub fn with_check_limit(mut self, limit: Duration) -> Self {
         self.check_limit = limit;
         self
+    }
+
+    /// What its connections have to know of it.
+    pub(super) fn peer<T>(&self, with: impl FnOnce(&PeerConfig<'_>) -> T) -> T {
+        with(&PeerConfig {
+            connection: &self.connection,
+            version: self.version,
+            resolver: &self.resolver,
+            #[cfg(feature = "tls")]
+            tls: &|| {
+                let settings = self.credentials.files().tls().unwrap_or_default().with_min_version(self.min_version);
+                Ok(settings.build()?)
+            },
+        })
     }
 
     /// The plugin's name.
@@ -254,30 +242,13 @@ impl HttpConfigBuilder {
     ///
     /// Those of [`build`](Self::build).
     pub fn check(self) -> Result<HttpConfig, ConfigError> {
-        let endpoint = Endpoint::parse(ENDPOINT, &self.endpoint)?;
+        let endpoint = Endpoint::parse(ENDPOINT, &self.endpoint, &HTTP)?;
         let health = endpoint.health(&self.health)?;
         let credentials = self.auth.check().map_err(|error| error.within("auth"))?;
         for (key, target) in [(ENDPOINT, &endpoint), (HEALTH, &health)] {
-            check_tls(key, target)?;
+            target.check_tls(key)?;
         }
-        let unsupported = |key, problem: String| {
-            Err(ConfigError::new(key, problem).with_code(Code::UnsupportedAuthMethod).within("auth"))
-        };
-        let files = credentials.files();
-        let file = [("cert_file", &files.cert), ("ca_file", &files.ca)].into_iter().find(|(_, file)| file.is_some());
-        if let Some((key, _)) = file.filter(|_| !endpoint.tls && !health.tls) {
-            return unsupported(key, "needs an https endpoint, and this one is http".to_owned());
-        }
-        if credentials.has_headers() && !endpoint.tls && !endpoint.is_loopback() && !self.allow_plaintext_credentials {
-            let origin = endpoint.origin();
-            return unsupported(
-                "method",
-                format!(
-                    "would send credentials to {origin} in plain text; use https, or allow it with \
-                     `allow_plaintext_credentials`"
-                ),
-            );
-        }
+        plaintext::check(&credentials, &[&endpoint, &health], self.allow_plaintext_credentials)?;
         if self.version == HttpVersion::Http2 && !self.connection.keep_alive() {
             let problem = "cannot be false with HTTP/2, whose connection carries all calls";
             return Err(ConfigError::new("keep_alive", problem).within("connection"));
@@ -307,29 +278,10 @@ impl HttpConfigBuilder {
     }
 }
 
-#[cfg(feature = "tls")]
-fn check_tls(key: &'static str, endpoint: &Endpoint) -> Result<(), ConfigError> {
-    if endpoint.tls && rustls_pki_types::ServerName::try_from(endpoint.host.as_str()).is_err() {
-        let problem = format!(
-            "has the host {:?}, which is neither a name nor an address that a certificate could have",
-            endpoint.host
-        );
-        return Err(ConfigError::new(key, problem).with_code(Code::InvalidEndpointFormat));
-    }
-    Ok(())
-}
-
-#[cfg(not(feature = "tls"))]
-fn check_tls(key: &'static str, endpoint: &Endpoint) -> Result<(), ConfigError> {
-    if endpoint.tls {
-        let problem = "is https, which is not in this build of plugin-transports; build it with the feature `tls`";
-        return Err(ConfigError::new(key, problem).with_code(Code::UnsupportedTransport));
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
+    use plugin_core::Code;
+
     use super::*;
 
     fn code(builder: HttpConfigBuilder) -> (Code, String) {
@@ -351,7 +303,7 @@ mod tests {
         for auth in [key(), AuthConfig::bearer("t"), AuthConfig::custom().with_header("X-K", "s3cret")] {
             let (code, text) = code(at("http://10.0.0.1/").with_auth(auth));
             assert_eq!(code, Code::UnsupportedAuthMethod);
-            assert!(text.contains("https") && !text.contains("s3cret"), "{text}");
+            assert!(text.contains("use TLS") && !text.contains("s3cret"), "{text}");
         }
     }
 

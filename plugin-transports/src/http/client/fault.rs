@@ -2,21 +2,19 @@
 
 use http::{HeaderMap, StatusCode, header};
 use hyper::body::Incoming;
-use plugin_core::{ByErrorType, Classify, Code, PluginError, Sent, classify::retry_after, clock};
+use plugin_core::{Code, PluginError, classify::retry_after, clock};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{HttpConfig, interim::TooMany, pool::Lease};
+use super::{HttpConfig, body::is_gzip};
 use crate::{
-    http::{
-        body::{self, Unread},
-        envelope,
-    },
+    http::envelope,
+    net::{body, exchange::Incomplete, progress::CallProgress},
     wire::{plugin_errors, retry_hint::RetryHint},
 };
 
 /// What is kept of the body of an error.
-const MAX_DETAIL: usize = 4096;
+pub(super) const MAX_DETAIL: usize = 4096;
 
 /// What is read of it, compressed or not: enough to keep the connection, and no more.
 const MAX_READ: usize = 64 << 10;
@@ -32,9 +30,23 @@ pub(super) fn is_problem(headers: &HeaderMap) -> bool {
     kind.and_then(|kind| kind.get(..PROBLEM.len())).is_some_and(|kind| kind.eq_ignore_ascii_case(PROBLEM))
 }
 
+/// The error that an answer stands for which is no success.
+pub(super) async fn read(answer: Incomplete<'_>, config: &HttpConfig, progress: &CallProgress) -> PluginError {
+    let (parts, incoming, lease) = answer.into_parts(progress);
+    let gzip = match is_gzip(&parts.headers) {
+        Ok(gzip) => gzip,
+        Err(_) => return status(config, parts.status, &parts.headers, Body::default()),
+    };
+    let body = Body::read(&parts.headers, incoming, gzip, config).await;
+    if body.is_whole {
+        lease.finish();
+    }
+    status(config, parts.status, &parts.headers, body)
+}
+
 /// The answer is not a success: what the plugin said of it, and whether to come back. A code that an answer can have, in a
 /// document as RFC 9457 has it, says what was wrong, and so do the statuses that blame the caller.
-pub(super) fn status(config: &HttpConfig, status: StatusCode, headers: &HeaderMap, body: Body) -> PluginError {
+fn status(config: &HttpConfig, status: StatusCode, headers: &HeaderMap, body: Body) -> PluginError {
     let passes = matches!(
         status,
         StatusCode::TOO_MANY_REQUESTS
@@ -85,7 +97,7 @@ fn message(config: &HttpConfig, status: StatusCode, headers: &HeaderMap) -> Stri
         status if status.is_redirection() => {
             format!(
                 "the plugin answered {status}{}; redirects are not followed, so set `endpoint` to where the plugin is",
-                location(headers)
+                config.credentials.hide_in(location(headers))
             )
         }
         status if status.is_success() => {
@@ -107,13 +119,13 @@ fn location(headers: &HeaderMap) -> String {
 
 /// The body of an answer that is no success.
 #[derive(Default)]
-pub(super) struct Body {
+struct Body {
     /// As text, where it is text.
     text: Option<String>,
     /// What a problem document says of it.
     said: Option<ProblemBody>,
     /// It was read to its end.
-    pub(super) is_whole: bool,
+    is_whole: bool,
 }
 
 /// The part of a problem document (RFC 9457) that is read, see the server's side.
@@ -129,32 +141,34 @@ struct ProblemFields<'a> {
 }
 
 /// What it says, where its code is one that an answer can have.
-struct ProblemBody {
-    code: Code,
-    detail: Option<String>,
-    again: RetryHint,
+pub(super) struct ProblemBody {
+    pub(super) code: Code,
+    pub(super) detail: Option<String>,
+    pub(super) again: RetryHint,
 }
 
 impl Body {
-    pub(super) async fn read(headers: &HeaderMap, incoming: Incoming, gzip: bool) -> Self {
+    async fn read(headers: &HeaderMap, incoming: Incoming, gzip: bool, config: &HttpConfig) -> Self {
         let kind = headers.get(header::CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes()).to_ascii_lowercase();
         let kind = String::from_utf8_lossy(&kind);
         let Ok(bytes) = body::read(incoming, MAX_READ, gzip).await else { return Self::default() };
         let is_readable = kind.starts_with("text/") || kind.contains("json") || kind.is_empty();
         let text = (is_readable && !bytes.is_empty()).then(|| {
-            let text = String::from_utf8_lossy(&bytes[..bytes.len().min(MAX_DETAIL + 4)]);
+            // Before it is cut off, so that no part of a secret is left.
+            let text = config.credentials.hide_in(String::from_utf8_lossy(&bytes).into_owned());
             truncated(text.trim(), MAX_DETAIL).to_owned()
         });
-        let said = if is_problem(headers) { problem(&bytes) } else { None };
+        let said = if is_problem(headers) { problem(&bytes, config) } else { None };
         Self { text, said, is_whole: true }
     }
 }
 
-fn problem(json: &[u8]) -> Option<ProblemBody> {
+pub(super) fn problem(json: &[u8], config: &HttpConfig) -> Option<ProblemBody> {
     let problem: ProblemFields<'_> = serde_json::from_slice(json).ok()?;
     let code = plugin_errors::code(&problem.code)?;
     // The text of a refusal of this family names its code, and so does that of the error.
-    let text = problem.detail.map(|text| truncated(&text.replace(&format!(" ({code})"), ""), MAX_DETAIL).to_owned());
+    let text = problem.detail.map(|text| config.credentials.hide_in(text));
+    let text = text.map(|text| truncated(&text.replace(&format!(" ({code})"), ""), MAX_DETAIL).to_owned());
     let again = RetryHint::read(problem.retryable, problem.retry_after_ms);
     Some(ProblemBody { code, detail: text.filter(|text| !text.is_empty()), again })
 }
@@ -163,64 +177,12 @@ fn truncated(text: &str, max: usize) -> &str {
     &text[..text.floor_char_boundary(max)]
 }
 
-/// The body of a success was not read to its end, which came on this connection.
-pub(super) fn unread(error: Unread<hyper::Error>, max: usize, lease: &Lease) -> PluginError {
-    match error {
-        Unread::TooLarge => PluginError::reply_too_large(format!(
-            "the plugin's answer is longer than `max_response`, which is {max} bytes"
-        )),
-        Unread::Broken(error) => {
-            let is_told = lease.is_told(&error);
-            let lost = PluginError::connection("the connection broke in the middle of the answer", Sent::Maybe);
-            once(is_told, lost.with_source(error))
-        }
-        Unread::NotGzip(error) => {
-            PluginError::new(Code::HttpTransport, "the plugin's answer says that it is gzip, and is not")
-                .with_source(error)
-        }
-    }
-}
-
-/// Whether the plugin has certainly not looked at a request that was handed to a connection.
-pub(super) fn is_unsent(error: &hyper::Error) -> bool {
-    ByErrorType.classify(Err::<&(), _>(error)).sent() == Sent::Nothing
-}
-
-/// The request was handed to a connection, and no answer came.
-pub(super) fn lost(error: hyper::Error, sent: Sent) -> PluginError {
-    if let Some(fault) = TooMany::behind(&error) {
-        return fault.with_source(error);
-    }
-    if error.is_parse() {
-        let message = match error.is_parse_too_large() {
-            true => "the head of the plugin's answer is longer than 64 KiB, or has more than 100 headers",
-            false => "the plugin's answer is not HTTP",
-        };
-        return PluginError::new(Code::HttpTransport, message).with_sent(sent).with_source(error);
-    }
-    let message = match sent {
-        Sent::Nothing if error.is_canceled() => "the connection closed before the request was sent",
-        Sent::Nothing => "the plugin did not take the request",
-        Sent::Maybe => "the connection closed before an answer came",
-    };
-    PluginError::connection(message, sent).with_source(error)
-}
-
-/// Likewise; others may be lost with it.
-pub(super) fn lost_on(lease: &Lease, error: hyper::Error, sent: Sent) -> PluginError {
-    let is_told = lease.is_told(&error);
-    once(is_told, lost(error, sent))
-}
-
-/// What befell connections at once is one piece of evidence, whoever tells it first.
-fn once(is_told: bool, error: PluginError) -> PluginError {
-    if is_told { error.as_no_evidence() } else { error }
-}
-
 /// A success whose body is no answer that is passed on.
-pub(super) fn no_answer(status: StatusCode, unread: &envelope::EnvelopeUnread) -> PluginError {
+pub(super) fn no_answer(config: &HttpConfig, status: StatusCode, unread: &envelope::EnvelopeUnread) -> PluginError {
     match unread {
         envelope::EnvelopeUnread::Broken(why) => {
+            // It may quote what it could not read.
+            let why = config.credentials.hide_in(why.to_string());
             let message = format!("the plugin answered {status} with something that is not a JSON envelope: {why}");
             PluginError::new(Code::HttpTransport, message).with_http_status(status.as_u16())
         }

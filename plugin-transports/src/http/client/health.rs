@@ -1,28 +1,22 @@
 //! The health check of a plugin over HTTP.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
-use plugin_core::{
-    HealthState, HealthStatus, PluginError,
-    clock::{self, Instant},
-};
+use plugin_core::{HealthState, HealthStatus, PluginError, clock};
 use serde::Deserialize;
 
-use super::{
-    HttpConfig,
+use super::{HttpConfig, body, fault};
+use crate::net::{
+    body::Parts,
     exchange::{self, Outgoing},
     pool::Pool,
     progress::CallProgress,
 };
-use crate::http::body::Parts;
 
 /// A body that says more than its status. Others are not an error.
 #[derive(Deserialize)]
@@ -30,39 +24,6 @@ struct HealthBody {
     status: String,
     #[serde(default)]
     message: String,
-}
-
-/// Asks. It has a connection of its own, so that a plugin that is busy is not taken for one that is down; nor is one that
-/// takes a connection at a time and has those of `calls`.
-pub(super) async fn check(
-    config: &HttpConfig,
-    pool: &Arc<Pool>,
-    calls: &Pool,
-    headers: HeaderMap,
-    known: &KnownHealth,
-) -> HealthStatus {
-    let started = clock::now();
-    let limit = config.connection.request_timeout();
-    let result = tokio::select! {
-        biased;
-        result = tokio::time::timeout(limit, ask(config, pool, headers, known)) => result,
-        () = busy(calls, started, config.check_limit) => {
-            return HealthStatus::not_checked("the plugin answers calls, and not the check beside them");
-        }
-    };
-    let reported = result.ok().map(|answer| match answer {
-        Ok(status) => status,
-        Err(error) => HealthStatus::new(HealthState::Unhealthy, error.message()),
-    });
-    HealthStatus::within(limit, reported, started.elapsed()).with_last_check(clock::wall())
-}
-
-/// Resolves when most of a check's time is over and calls were answered since it began.
-async fn busy(calls: &Pool, began: Instant, limit: Duration) {
-    tokio::time::sleep(limit / 4 * 3).await;
-    while !calls.has_answered_since(began) {
-        tokio::time::sleep(limit / 32).await;
-    }
 }
 
 /// What is known of a plugin's health endpoint so far.
@@ -103,7 +64,8 @@ impl KnownHealth {
     }
 }
 
-async fn ask(
+/// Asks.
+pub(super) async fn ask(
     config: &HttpConfig,
     pool: &Arc<Pool>,
     headers: HeaderMap,
@@ -114,7 +76,7 @@ async fn ask(
     let answer = exchange::send(pool, &config.health, outgoing, clock::now(), &progress).await?;
     let status = answer.status();
     if !status.is_success() {
-        let error = answer.fault(config, &progress).await;
+        let error = fault::read(answer, config, &progress).await;
         let said = error.detail().and_then(|body| serde_json::from_str::<HealthBody>(body).ok());
         let message = match said {
             Some(said) if !said.message.is_empty() => said.message,
@@ -124,14 +86,14 @@ async fn ask(
     }
     known.is_there.store(true, Ordering::Relaxed);
     // The status has decided that the plugin serves; the body can only add that something is wrong with it.
-    let said = answer.read(config, &progress).await.ok().map(|(body, lease)| {
+    let said = body::read(answer, config.max_response, &progress).await.ok().map(|(body, lease)| {
         lease.finish();
         body
     });
     let said = said.and_then(|body| serde_json::from_slice::<HealthBody>(&body).ok());
     Ok(match said {
         Some(said) if said.status.eq_ignore_ascii_case("degraded") => {
-            HealthStatus::new(HealthState::Degraded, said.message)
+            HealthStatus::new(HealthState::Degraded, config.credentials.hide_in(said.message))
         }
         _ => HealthStatus::healthy(),
     })

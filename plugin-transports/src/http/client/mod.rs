@@ -1,23 +1,14 @@
 //! The host's side of HTTP: calls a plugin.
 
+mod body;
 mod config;
-mod connect;
-mod driven;
-mod exchange;
 mod fault;
+#[cfg(all(any(fuzzing, test), feature = "full", target_os = "linux"))]
+pub(crate) mod fuzzing;
 mod headers;
 mod health;
-mod http1_connection;
-mod http2_connection;
-mod interim;
-mod liveness;
-mod losses;
-mod pool;
-mod progress;
-mod reach;
 mod service;
 mod settings;
 
-pub use config::{HttpConfig, HttpConfigBuilder, HttpVersion};
-pub use reach::Reach;
-pub use service::{HttpClient, HttpFuture, HttpPlugin};
+pub use config::{HttpConfig, HttpConfigBuilder};
+pub use service::{HttpClient, HttpPlugin};

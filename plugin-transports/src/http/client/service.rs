@@ -1,48 +1,26 @@
 //! The connector, and the service that it connects.
 
-use std::{
-    fmt,
-    future::{Future, poll_fn},
-    pin::{Pin, pin},
-    sync::Arc,
-    task::{Context, Poll, ready},
-    time::Duration,
-};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, header};
-use pin_project_lite::pin_project;
-use plugin_core::{
-    BoxFuture, Call, Code, PluginError, PluginInfo, PluginInstance, Rejected, Reply, Sent,
-    clock::Instant,
-    deadline::{
-        AttemptTimeout, AttemptTimeoutFuture, AttemptTimeoutLayer, attempt_limit, cut::AttemptTime, turn, waiting,
-    },
-    polled_after_end,
-};
-use tokio_util::{
-    sync::{CancellationToken, DropGuard},
-    task::TaskTracker,
-};
-use tower_layer::Layer;
-use tower_service::Service;
+use plugin_core::{Call, Code, PluginError, PluginInfo, PluginInstance, Reply};
 
-use super::{
-    HttpConfig,
-    connect::Connector,
-    exchange::{self, Outgoing},
-    fault, headers, health,
-    pool::Pool,
-    progress::CallProgress,
-    reach::Reach,
-};
+use super::{HttpConfig, body, fault, headers, health};
 use crate::{
-    http::{body::Parts, envelope},
+    http::envelope,
     json,
-    wire::{
-        plugin_errors,
-        told_time::{tellable, too_late},
+    net::{
+        body::Parts,
+        client::{CallTime, Client, Protocol, client_of_a_network},
+        connect::Connector,
+        exchange::{self, Outgoing},
+        pool::Pool,
+        probe,
+        progress::CallProgress,
+        reach::Reachable,
     },
+    wire::plugin_errors,
 };
 
 /// Connects plugins that are reached over HTTP.
@@ -63,33 +41,34 @@ impl HttpPlugin {
     pub fn connect(config: HttpConfig) -> Result<PluginInstance<HttpClient>, PluginError> {
         let name: Arc<str> = config.name.as_str().into();
         let named = |error: PluginError| error.with_plugin(Arc::clone(&name));
-        let connector = Connector::new(&config, &config.endpoint).map_err(named)?;
-        let probing = connector.beside(&config, &config.health).map_err(named)?;
-        let pool = Pool::new(connector, &config.connection, config.connection.max_connections());
-        let probe_pool = Pool::new(probing, &config.connection, 1);
-        let base = headers::base(&config);
+        let max = config.connection.max_connections();
+        let pools = config.peer(|peer| {
+            let connector = Connector::new(peer, &config.endpoint)?;
+            let probing = connector.beside(peer, &config.endpoint, &config.health)?;
+            let pool = |connector, max| Pool::new(connector, peer.connection, max);
+            Ok::<_, PluginError>((pool(connector, max), pool(probing, 1)))
+        });
+        let (pool, probe_pool) = pools.map_err(named)?;
         let transport = if config.endpoint.tls { "https" } else { "http" };
         let info = PluginInfo::new(config.name.as_str(), "").with_transport(transport);
-        let closing = CancellationToken::new();
-        let shared = Arc::new(ClientState {
-            config,
-            name,
-            base,
-            pool,
-            probe_pool,
-            health: health::KnownHealth::default(),
-            calls: TaskTracker::new(),
-            _gone: closing.clone().drop_guard(),
-            closing,
-            cut: CancellationToken::new(),
-        });
-        let (probed, closed) = (Arc::clone(&shared), Arc::clone(&shared));
-        Ok(PluginInstance::new(HttpClient::new(shared), info)
+        let (limit, keeps_time) = (config.connection.request_timeout(), config.request_timeout);
+        let base = headers::base(&config);
+        let protocol = HttpProtocol { config, base, pool, probe_pool, health: health::KnownHealth::default() };
+        let client = Client::new(name, protocol, limit, keeps_time);
+        let (probed, closed) = (Arc::clone(client.state()), Arc::clone(client.state()));
+        Ok(PluginInstance::new(HttpClient { client }, info)
             .with_probe(move || {
-                let shared = Arc::clone(&probed);
+                let state = Arc::clone(&probed);
                 async move {
-                    let ClientState { config, probe_pool, pool, health, .. } = &*shared;
-                    health::check(config, probe_pool, pool, shared.probe_headers(), health).await
+                    let HttpProtocol { config, probe_pool, pool, health, .. } = &state.protocol;
+                    let ask = health::ask(config, probe_pool, state.protocol.probe_headers(), health);
+                    probe::check(
+                        config.connection.request_timeout(),
+                        config.check_limit,
+                        |then| pool.has_answered_since(then),
+                        ask,
+                    )
+                    .await
                 }
             })
             .with_close(move |grace| Arc::clone(&closed).close(grace)))
@@ -114,7 +93,7 @@ impl HttpPlugin {
 /// |---|---|---|---|
 /// | the payload is not JSON | `PLUGIN_1206` | no | nothing |
 /// | the payload or the answer is too long | `PLUGIN_1207` | no | nothing, or maybe |
-/// | no connection: refused, no such name, TLS, too slow | `PLUGIN_1205` | yes, but for a certificate | nothing |
+/// | no connection: refused, no such name, TLS, too slow | `PLUGIN_1205` | yes, but where one side does not accept the other, or one speaks TLS and the other does not | nothing |
 /// | over HTTP/2, not taken (`REFUSED_STREAM`, or above the last stream of a `GOAWAY`), nor when sent again | `PLUGIN_1205` | yes | nothing |
 /// | the connection closed before an answer, or in its middle | `PLUGIN_1205` | yes | maybe |
 /// | the attempt took longer than `request_timeout` | `PLUGIN_1204` | yes | nothing, or maybe |
@@ -153,209 +132,35 @@ impl HttpPlugin {
 /// ```
 #[derive(Clone)]
 pub struct HttpClient {
-    limited: AttemptTimeout<Wire>,
-    shared: Arc<ClientState>,
+    client: Client<HttpProtocol>,
 }
 
-struct ClientState {
+client_of_a_network!(HttpClient);
+
+struct HttpProtocol {
     config: HttpConfig,
-    name: Arc<str>,
     base: HeaderMap,
     pool: Arc<Pool>,
     probe_pool: Arc<Pool>,
     health: health::KnownHealth,
-    calls: TaskTracker,
-    /// No new call is taken.
-    closing: CancellationToken,
-    /// It closes too when nobody has it.
-    _gone: DropGuard,
-    /// What is in flight is given up.
-    cut: CancellationToken,
 }
 
-impl HttpClient {
-    fn new(shared: Arc<ClientState>) -> Self {
-        let layer = AttemptTimeoutLayer::new(shared.config.connection.request_timeout());
-        Self { limited: layer.layer(Wire(Arc::clone(&shared))), shared }
-    }
-
-    /// The plugin's name.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.shared.name
-    }
-
-    /// Whether the plugin can be reached, for who waits until it can be.
-    #[must_use]
-    pub fn reach(&self) -> Reach {
-        Reach::new(&self.shared.pool, &self.shared.closing)
-    }
-
-    /// Connections that could be in use besides those that are: over HTTP/1.1, 0 when calls wait in line. Over HTTP/2 the one
-    /// that calls share does not count, but those that were opened beside it do.
-    #[must_use]
-    pub fn free_connections(&self) -> usize {
-        self.shared.pool.free()
-    }
-}
-
-impl Service<Call<Bytes>> for HttpClient {
-    type Response = Reply<Bytes>;
-    type Error = PluginError;
-    type Future = HttpFuture;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), PluginError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, call: Call<Bytes>) -> HttpFuture {
-        let work = match self.shared.config.request_timeout {
-            true => HttpWork::Limited { future: self.limited.call(call) },
-            false => HttpWork::Bare { future: self.limited.get_mut().call(call) },
-        };
-        HttpFuture { work, shared: Arc::clone(&self.shared) }
-    }
-}
-
-impl fmt::Debug for HttpClient {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HttpClient")
-            .field("name", &self.shared.name)
-            .field("endpoint", &self.shared.config.endpoint.origin())
-            .field("free_connections", &self.free_connections())
-            .finish_non_exhaustive()
-    }
-}
-
-/// The client without any limit of time.
-#[derive(Clone)]
-struct Wire(Arc<ClientState>);
-
-impl Service<Call<Bytes>> for Wire {
-    type Response = Reply<Bytes>;
-    type Error = PluginError;
-    type Future = BoxFuture<Result<Reply<Bytes>, PluginError>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), PluginError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, call: Call<Bytes>) -> Self::Future {
-        let shared = Arc::clone(&self.0);
-        // Counted from now on, so that a close that comes before the first poll waits for it; and a call that is dropped
-        // before it was sent nothing.
-        let (token, progress) = (shared.calls.token(), CallProgress::new());
-        Box::pin(async move {
-            let _token = token;
-            shared.call(call, &progress).await
-        })
-    }
-}
-
-pin_project! {
-    /// The future of [`HttpClient`].
-    #[must_use = "a future does nothing until it is polled"]
-    pub struct HttpFuture {
-        #[pin]
-        work: HttpWork,
-        shared: Arc<ClientState>,
-    }
-}
-
-pin_project! {
-    #[project = WorkProject]
-    enum HttpWork {
-        Limited { #[pin] future: AttemptTimeoutFuture<BoxFuture<Result<Reply<Bytes>, PluginError>>, plugin_core::AsErrorValue> },
-        Bare { #[pin] future: BoxFuture<Result<Reply<Bytes>, PluginError>> },
-        Ended,
-    }
-}
-
-impl Future for HttpFuture {
-    type Output = Result<Reply<Bytes>, PluginError>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
-        let result = ready!(match this.work.as_mut().project() {
-            WorkProject::Limited { future } => future.poll(cx),
-            WorkProject::Bare { future } => future.poll(cx),
-            WorkProject::Ended => polled_after_end("plugin_transports::http::HttpFuture"),
-        });
-        this.work.set(HttpWork::Ended);
-        Poll::Ready(result.map_err(|error| error.with_plugin(Arc::clone(&this.shared.name))))
-    }
-}
-
-impl fmt::Debug for HttpFuture {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HttpFuture").finish_non_exhaustive()
-    }
-}
-
-impl ClientState {
-    /// Makes the call, until it is answered or the instance is closed: whoever owns the call's time drops this.
-    async fn call(&self, call: Call<Bytes>, progress: &CallProgress) -> Result<Reply<Bytes>, PluginError> {
-        if self.closing.is_cancelled() {
-            return Err(Rejected::new(Code::Draining).into());
-        }
-        // What the plugin may take is told from now on and not from when the call was received, which may have waited.
-        let now = waiting::present();
-        if call.context().deadline().is_some_and(|deadline| deadline <= now) {
-            return Err(too_late(&self.time(&call, now)));
-        }
-        let mut exchange = pin!(self.exchange(&call, now, progress));
-        let mut closed = pin!(self.cut.cancelled());
-        poll_fn(|cx| {
-            if let Poll::Ready(result) = exchange.as_mut().poll(cx) {
-                if let Some(at) = progress.turn() {
-                    turn::tell(at);
-                }
-                return Poll::Ready(result);
-            }
-            if closed.as_mut().poll(cx).is_ready() {
-                let refusal = Rejected::new(Code::Draining).with_sent(progress.stage().sent());
-                return Poll::Ready(Err(refusal.into()));
-            }
-            waiting::note(progress.stage().as_str());
-            Poll::Pending
-        })
-        .await
-    }
-
-    /// The time of an attempt that began at this moment.
-    fn time(&self, call: &Call<Bytes>, since: Instant) -> AttemptTime {
-        let own = attempt_limit().unwrap_or(self.config.connection.request_timeout());
-        let context = call.context();
-        let given = context.deadline().map_or(Duration::MAX, |deadline| deadline.saturating_since(context.received()));
-        AttemptTime::new(since)
-            .with_limit(Some(own))
-            .with_deadline(context.deadline(), given)
-            .with_configured(context.configured_timeout())
-    }
-
+impl Protocol for HttpProtocol {
     async fn exchange(
         &self,
         call: &Call<Bytes>,
-        now: Instant,
+        time: &CallTime,
         progress: &CallProgress,
     ) -> Result<Reply<Bytes>, PluginError> {
         let (context, payload) = (call.context(), call.payload());
-        let max = self.config.max_request;
-        if payload.len() > max {
-            let message = format!("the payload has {} bytes, and `max_request` is {max}", payload.len());
-            return Err(PluginError::new(Code::PayloadTooLarge, message).with_sent(Sent::Nothing));
-        }
         if !json::is_checked(call) {
             self.config.json.check(payload).map_err(|flaw| json::refused(&flaw))?;
         }
 
         let request_id = context.request_id().to_string();
         let hidden = |name: &http::HeaderName| headers::hidden(&self.config, name);
-        let outgoing = |at: Instant| {
-            // The plugin is told what is left of the attempt's limit, whoever keeps it.
-            let timeout = tellable(self.time(call, now).ends().saturating_since(at));
-            // Whole milliseconds read better, and never promise more than there is.
-            let timeout = Duration::from_millis(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX).max(1));
+        let outgoing = |at| {
+            let timeout = time.left(at);
             let (before, behind) = envelope::request_around(context, &request_id, timeout, hidden);
             Outgoing {
                 method: Method::POST,
@@ -364,32 +169,54 @@ impl ClientState {
             }
         };
 
-        let answer = exchange::send(&self.pool, &self.config.endpoint, outgoing, now, progress).await?;
+        let answer = exchange::send(&self.pool, &self.config.endpoint, outgoing, time.began, progress).await?;
         let status = answer.status();
-        if !status.is_success() || answer.is_problem() {
+        if !status.is_success() || fault::is_problem(answer.headers()) {
             let others_answered = answer.others_answered();
-            let error = answer.fault(&self.config, progress).await;
+            let error = fault::read(answer, &self.config, progress).await;
             let is_out_of_time = status == http::StatusCode::GATEWAY_TIMEOUT || error.code() == Code::Timeout;
             return Err(match is_out_of_time {
                 true => {
-                    let time = self.time(call, now).with_held_until(progress.turn());
-                    let time = time.with_others_answered(others_answered);
+                    let time = time.judged(progress, others_answered);
                     plugin_errors::out_of_time(error, &time, progress.stage().as_str())
                 }
                 false => error,
             });
         }
-        let (body, lease) = answer.read(&self.config, progress).await?;
-        let answer = envelope::read_answer(&body, self.config.json).map_err(|unread| fault::no_answer(status, &unread));
+        let (body, lease) = body::read(answer, self.config.max_response, progress).await?;
+        let answer = envelope::read_answer(&body, self.config.json);
+        let answer = answer.map_err(|unread| fault::no_answer(&self.config, status, &unread));
         // Now that all is done: the moment in which the connection is free is that of the call's end.
         lease.finish();
         let answer = answer?;
         match answer.result {
             Ok(data) => Ok(Reply::new(data).with_metadata(answer.metadata)),
-            Err(text) => Err(PluginError::execution(text)),
+            Err(text) => Err(PluginError::execution(self.config.credentials.hide_in(text))),
         }
     }
 
+    fn max_request(&self) -> usize {
+        self.config.max_request
+    }
+
+    fn peer(&self) -> Arc<dyn Reachable> {
+        Arc::clone(&self.pool) as Arc<dyn Reachable>
+    }
+
+    fn free(&self) -> usize {
+        self.pool.free()
+    }
+
+    fn stop_probing(&self) {
+        self.probe_pool.close();
+    }
+
+    fn close(&self) {
+        self.pool.close();
+    }
+}
+
+impl HttpProtocol {
     /// What a health check sends: credentials only to where the calls go.
     fn probe_headers(&self) -> HeaderMap {
         let mut headers = self.base.clone();
@@ -398,21 +225,5 @@ impl ClientState {
             self.config.credentials.apply(&mut headers);
         }
         headers
-    }
-
-    async fn close(self: Arc<Self>, grace: Duration) -> Result<(), PluginError> {
-        self.closing.cancel();
-        self.calls.close();
-        self.probe_pool.close();
-        let finished = tokio::time::timeout(grace, self.calls.wait()).await.is_ok();
-        let left = self.calls.len();
-        self.cut.cancel();
-        self.pool.close();
-        if finished || left == 0 {
-            return Ok(());
-        }
-        let (left, grace) = (plugin_core::counted(left, "call"), plugin_core::rounded(grace));
-        let message = format!("cut off {left} that had not ended within {grace}");
-        Err(PluginError::new(Code::Draining, message).with_plugin(Arc::clone(&self.name)))
     }
 }

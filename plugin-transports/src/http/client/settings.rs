@@ -6,10 +6,10 @@ use plugin_core::{
 };
 
 use super::{
-    HttpConfig, HttpVersion,
+    HttpConfig,
     config::{LEAST_MAX, MOST_MAX},
 };
-use crate::{auth::AuthConfig, connection::ConnectionConfig};
+use crate::{auth::AuthConfig, connection::ConnectionConfig, net::version::HttpVersion};
 
 const SIZE: Kind = Kind::size(LEAST_MAX as u64, MOST_MAX as u64);
 

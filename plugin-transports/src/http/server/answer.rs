@@ -6,11 +6,7 @@ use plugin_core::{Code, HealthState, HealthStatus, PluginError, Reply};
 use serde::Serialize;
 
 use super::problem::{self, json, json_parts};
-use crate::{
-    http::{body::Parts, envelope},
-    json::Limits,
-    wire::retry_hint::RetryHint,
-};
+use crate::{http::envelope, json::Limits, net::body::Parts, wire::retry_hint::RetryHint};
 
 /// The plugin's own failure is a success of HTTP with a text in `error`, as go-plugins has it, unless it has more to say than
 /// that: whether or when another attempt may help. Then, and of other errors, such as a refusal or a call that could not be

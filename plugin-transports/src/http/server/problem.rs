@@ -5,7 +5,7 @@ use http::{HeaderValue, Response, StatusCode, header};
 use plugin_core::{AsHttpResponse, Code, PluginError, Reject};
 use serde::Serialize;
 
-use crate::{http::body::Parts, wire::retry_hint::RetryHint};
+use crate::{net::body::Parts, wire::retry_hint::RetryHint};
 
 #[derive(Serialize)]
 struct ProblemJson<'a> {

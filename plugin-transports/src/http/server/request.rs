@@ -8,9 +8,9 @@ use http_body::Body;
 use plugin_core::{Call, CallContext, Code, TraceContext, clock::Instant, go_duration, rounded};
 
 use super::{options::Settings, problem::problem};
-use crate::http::{
-    body::{self, Parts, Unread},
-    envelope,
+use crate::{
+    http::envelope,
+    net::body::{self, Parts, Unread},
 };
 
 /// A call, and the id to answer with.

@@ -4,7 +4,6 @@ use std::{
     convert::Infallible,
     fmt,
     future::Future,
-    panic::AssertUnwindSafe,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -12,16 +11,13 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::FutureExt;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::Body;
-use plugin_core::{
-    AsErrorValue, BoxFuture, Call, Code, HealthStatus, Plugin, PluginError, Reply, clock, polled_after_end,
-};
+use plugin_core::{BoxFuture, Code, HealthStatus, Plugin, clock, polled_after_end};
 use tower_service::Service;
 
 use super::{answer, options::Settings, problem::problem, request};
-use crate::{http::body::Parts, wire::call_served};
+use crate::{net::body::Parts, wire::call_served};
 
 /// A plugin as a service for `http::Request`: `POST` on any path is a call, `GET` on a path that ends in `/health` asks
 /// after its health, and anything else is refused.
@@ -95,10 +91,10 @@ impl<S> PluginServer<S> {
         self
     }
 
-    /// Limits the time for reading a request's body, to [`ListenOptions::SHORTEST`](super::ListenOptions::SHORTEST) at least.
+    /// Limits the time for reading a request's body, to [`ListenOptions::SHORTEST`](crate::listen::ListenOptions::SHORTEST) at least.
     #[must_use]
     pub fn with_body_timeout(mut self, timeout: Duration) -> Self {
-        Arc::make_mut(&mut self.settings).body_timeout = timeout.max(super::ListenOptions::SHORTEST);
+        Arc::make_mut(&mut self.settings).body_timeout = timeout.max(crate::listen::ListenOptions::SHORTEST);
         self
     }
 
@@ -157,15 +153,11 @@ where
         }
     }
     match request::decode(&parts.headers, body, settings, received).await {
-        Ok(request::Decoded { call, request_id }) => answer::answer(run(plugin, call).await, &request_id),
+        Ok(request::Decoded { call, request_id }) => {
+            answer::answer(call_served::answer(plugin, call).await, &request_id)
+        }
         Err(response) => *response,
     }
-}
-
-/// Calls the plugin, within the call's deadline.
-async fn run<S: Plugin<Bytes, Bytes>>(plugin: S, call: Call<Bytes>) -> Result<Reply<Bytes>, PluginError> {
-    let finished = AssertUnwindSafe(call_served::call(plugin, call, AsErrorValue)).catch_unwind().await;
-    finished.unwrap_or_else(|_| Err(PluginError::execution("the plugin panicked")))
 }
 
 impl<S: fmt::Debug> fmt::Debug for PluginServer<S> {

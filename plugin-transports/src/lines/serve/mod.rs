@@ -1,6 +1,8 @@
 //! The plugin's end of the line protocol.
 
 mod error;
+#[cfg(all(any(fuzzing, test), feature = "full", target_os = "linux"))]
+pub(crate) mod fuzzing;
 mod request;
 mod server;
 mod session;

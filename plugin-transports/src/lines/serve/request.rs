@@ -3,17 +3,17 @@
 use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue};
-use plugin_core::{Call, CallContext, Code, TraceContext};
+use plugin_core::{Call, CallContext, Code};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::{
-    lines::{
+    lines::scan::{self, Found},
+    wire::{
+        headers, json_faults,
         json_writer::{push_str, push_texts},
-        scan::{self, Found},
+        retry_hint::RetryHint,
     },
-    wire::{json_faults, retry_hint::RetryHint},
 };
 
 /// One request of the host.
@@ -115,31 +115,12 @@ impl RawContext<'_> {
         }
         context.limit_retries(u16::try_from(self.max_retries.max(0)).unwrap_or(u16::MAX));
         if let Some(headers) = self.headers {
-            read_headers(&mut context, &headers);
+            headers::set(&mut context, headers::of_texts(&headers));
         }
         if let Some(metadata) = self.metadata.filter(|metadata| !metadata.is_empty()) {
             *context.metadata_mut() = metadata;
         }
         context
-    }
-}
-
-/// What is no header by the rules of HTTP is left out.
-fn read_headers(context: &mut CallContext, headers: &BTreeMap<String, String>) {
-    let valid = headers.iter().filter_map(|(name, value)| {
-        Some((HeaderName::try_from(name.as_str()).ok()?, HeaderValue::try_from(value.as_str()).ok()?))
-    });
-    let headers: HeaderMap = valid.collect();
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    if let Some(trace) = text("traceparent").and_then(TraceContext::parse) {
-        let trace = match text("tracestate") {
-            Some(state) => trace.with_state(state),
-            None => trace,
-        };
-        context.set_trace(trace);
-    }
-    if !headers.is_empty() {
-        *context.headers_mut() = headers;
     }
 }
 
@@ -194,6 +175,7 @@ fn begin(id: &RequestName, length: usize) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderMap;
     use proptest::prelude::*;
     use serde_json::{Value, json};
 

@@ -5,7 +5,7 @@ use std::{env, fmt, future::Future, sync::Arc, time::Duration};
 use plugin_core::{BoxFuture, HealthStatus, PluginInfo};
 use serde_json::{Map, Value};
 
-use crate::lines::env as names;
+use crate::{lines::env as names, wire::introduction};
 
 type HealthFn = Arc<dyn Fn() -> BoxFuture<HealthStatus> + Send + Sync>;
 pub(super) type Init = Arc<dyn Fn(Map<String, Value>) -> BoxFuture<Result<(), String>> + Send + Sync>;
@@ -119,18 +119,9 @@ impl Server {
     pub(super) fn info_json(&self) -> Vec<u8> {
         let mut methods = vec!["execute", "info", "health", "shutdown"];
         methods.extend(self.init.is_some().then_some("init"));
-        let info = &self.info;
-        let json = serde_json::json!({
-            "name": info.name,
-            "version": info.version,
-            "description": info.description,
-            "author": info.author,
-            "capabilities": info.capabilities,
-            "build_id": info.build_id,
-            "metadata": info.metadata,
-            "methods": methods,
-        });
-        json.to_string().into_bytes()
+        let mut info = introduction::info_object(&self.info);
+        info.insert("methods".to_owned(), methods.into());
+        Value::Object(info).to_string().into_bytes()
     }
 }
 

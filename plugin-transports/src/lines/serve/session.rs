@@ -33,11 +33,10 @@ use super::{
 use crate::{
     lines::{
         env,
-        json_writer::single_line,
         scan::Scanner,
         split::{Line, Lines},
     },
-    wire::{call_served, retry_hint::RetryHint},
+    wire::{call_served, introduction, json_writer::single_line, retry_hint::RetryHint},
 };
 
 /// Replies that the host has not read, beyond which no further request is read.
@@ -296,7 +295,7 @@ where
                         Some(health) => health().await,
                         None => HealthStatus::healthy(),
                     };
-                    request::result(&id, &health_json(&status), &BTreeMap::new())
+                    request::result(&id, &introduction::health_json(&status), &BTreeMap::new())
                 });
             }
             Method::Info => {
@@ -408,15 +407,6 @@ fn options_of_env() -> Result<Map<String, Value>, String> {
         Ok(text) => serde_json::from_str(&text).map_err(|error| format!("{} is not an object: {error}", env::OPTIONS)),
         Err(_) => Ok(Map::new()),
     }
-}
-
-fn health_json(status: &HealthStatus) -> Vec<u8> {
-    let json = serde_json::json!({
-        "status": status.state.as_str(),
-        "message": status.message,
-        "metadata": status.metadata,
-    });
-    json.to_string().into_bytes()
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> &str {

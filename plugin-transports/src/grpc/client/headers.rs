@@ -1,0 +1,48 @@
+//! The metadata of a request.
+
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use plugin_core::CallContext;
+
+use super::GrpcConfig;
+use crate::grpc::timeout;
+
+const TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+
+/// What every request to the plugin has, the credentials among it.
+pub(super) fn base(config: &GrpcConfig) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(16);
+    config.credentials.apply(&mut headers);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers.insert(header::TE, HeaderValue::from_static("trailers"));
+    headers.entry(header::USER_AGENT).or_insert_with(|| config.user_agent.clone());
+    if !config.connection.disable_compression() {
+        headers.insert("grpc-accept-encoding", HeaderValue::from_static("identity,gzip"));
+    }
+    headers
+}
+
+/// With the time that is left.
+pub(super) fn within(base: &HeaderMap, left: Duration) -> HeaderMap {
+    let mut headers = base.clone();
+    if let Ok(value) = HeaderValue::try_from(timeout::format(left)) {
+        headers.insert(TIMEOUT, value);
+    }
+    headers
+}
+
+/// With the trace that the call belongs to besides.
+pub(super) fn of_call(base: &HeaderMap, context: &CallContext, left: Duration) -> HeaderMap {
+    let mut headers = within(base, left);
+    let Some(trace) = context.trace() else { return headers };
+    if let Ok(value) = HeaderValue::try_from(trace.to_string()) {
+        headers.insert(TRACEPARENT, value);
+    }
+    if let Some(state) = trace.state().and_then(|state| HeaderValue::try_from(state).ok()) {
+        headers.insert(TRACESTATE, state);
+    }
+    headers
+}

@@ -1,0 +1,222 @@
+//! Serves HTTP on the connections of a listener.
+
+use std::{future::poll_fn, io, pin::pin, sync::Arc, time::Duration};
+
+#[cfg(feature = "tls")]
+use http::Extensions;
+use http::{Request, Response, Version};
+use http_body::Body;
+use hyper::{body::Incoming, service::service_fn};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::conn::auto,
+};
+use plugin_core::BoxError;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::sleep,
+};
+use tower_service::Service;
+
+use super::{
+    Listen, ListenOptions, Peer, Serving,
+    idle::ServedConnection,
+    linger::{lend, linger},
+    open_body::Followed,
+    serving::{self, StopSignal},
+    stalled::Impatient,
+    streams::Streams,
+    write_timeout::Patience,
+};
+use crate::net::yielding::Paced;
+#[cfg(feature = "tls")]
+use crate::tls::{HandshakeError, PeerCertificate};
+
+/// Streams that one connection of HTTP/2 may have open.
+const MAX_STREAMS: u32 = 256;
+
+/// How long a connection that is to end may take for the rest of a head of which it has sent a part.
+const REST_OF_HEAD: Duration = Duration::from_secs(1);
+
+/// Serves any service for `http::Request`, such as a plugin's or an `axum::Router`, over HTTP/1.1 and HTTP/2. What the listener
+/// knows of the other side, as a [`PeerAddr`](super::PeerAddr), is in the extensions of each request, and so is the certificate of a
+/// client that has shown one (`tls::PeerCertificate`).
+///
+/// It must be called within a tokio runtime.
+///
+/// # Errors
+///
+/// When the listener does not know its own address.
+pub fn serve_http<S, B, L>(service: S, listener: L, options: ListenOptions) -> io::Result<Serving<L::Addr>>
+where
+    L: Listen,
+    S: Service<Request<Incoming>, Response = Response<B>, Error: Into<BoxError>, Future: Send> + Clone + Send + 'static,
+    B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
+{
+    let options = Arc::new(options);
+    let cap = options.max_connections;
+    serving::start(listener, cap, move |stream, peer: L::Peer, known, stop| {
+        let (service, options) = (service.clone(), Arc::clone(&options));
+        async move { connection(service, stream, &peer, known, &options, &stop).await }
+    })
+}
+
+async fn connection<S, B, I>(
+    service: S,
+    stream: I,
+    peer: &impl Peer,
+    known: ServedConnection,
+    options: &ListenOptions,
+    stop: &StopSignal,
+) -> Result<(), BoxError>
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error: Into<BoxError>, Future: Send> + Clone + Send + 'static,
+    B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    #[cfg(feature = "tls")]
+    if let Some(tls) = &options.tls {
+        let acceptor = tokio_rustls::TlsAcceptor::from(tls.current());
+        let stream = tokio::select! {
+            () = stop.gentle.cancelled() => return Ok(()),
+            () = known.asked_to_leave() => return Ok(()),
+            accepted = tokio::time::timeout(options.head_timeout, acceptor.accept(stream).into_fallible()) => accepted?,
+        };
+        let stream = match stream {
+            Ok(stream) => stream,
+            Err((error, mut stream)) => {
+                // What was said of the handshake is lost where the connection is reset, see `linger`.
+                tokio::io::AsyncWriteExt::shutdown(&mut stream).await?;
+                tokio::select! {
+                    () = linger(&mut stream, stop.gentle.is_cancelled()) => {}
+                    () = stop.cut.cancelled() => {}
+                    () = known.asked_to_leave() => {}
+                }
+                return Err(HandshakeError::new(error).into());
+            }
+        };
+        let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+        let peer = Certified { peer: peer.clone(), certificate: shown.map(|der| PeerCertificate::new(der)) };
+        return drive(service, stream, &peer, known, options, stop).await;
+    }
+    drive(service, stream, peer, known, options, stop).await
+}
+
+/// The other side, and what it has shown.
+#[cfg(feature = "tls")]
+#[derive(Clone, Debug)]
+struct Certified<P> {
+    peer: P,
+    certificate: Option<PeerCertificate>,
+}
+
+#[cfg(feature = "tls")]
+impl<P: Peer> Peer for Certified<P> {
+    fn tell(&self, extensions: &mut Extensions) {
+        self.peer.tell(extensions);
+        if let Some(certificate) = &self.certificate {
+            extensions.insert(certificate.clone());
+        }
+    }
+}
+
+async fn drive<S, B, I>(
+    service: S,
+    stream: I,
+    peer: &impl Peer,
+    known: ServedConnection,
+    options: &ListenOptions,
+    stop: &StopSignal,
+) -> Result<(), BoxError>
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error: Into<BoxError>, Future: Send> + Clone + Send + 'static,
+    B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let patience = Patience::new(options.write_timeout, stop.gentle.clone());
+    let mut builder = auto::Builder::new(Streams::new(patience.clone()));
+    // Whether the peer lives; whether it wants anything is asked below, for either version.
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(options.idle_timeout)
+        .max_concurrent_streams(MAX_STREAMS);
+
+    let known = Arc::new(known);
+    let (stream, comes_back) = lend(Impatient::new(Paced::new(stream), patience.clone(), known.stalled()));
+    let io = TokioIo::new(stream);
+    let (of_requests, told) = (Arc::clone(&known), peer.clone());
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        let (busy, version) = (of_requests.begin(), request.version());
+        // Over HTTP/2 a stream that is not read to its end is reset, and nothing else with it.
+        if version < Version::HTTP_2 && !request.body().is_end_stream() {
+            of_requests.has_a_body();
+        }
+        told.tell(request.extensions_mut());
+        let mut service = service.clone();
+        async move {
+            poll_fn(|cx| service.poll_ready(cx)).await?;
+            let response = service.call(request).await?;
+            Ok::<_, S::Error>(response.map(|body| Followed::new(body, busy, version)))
+        }
+    });
+    let mut connection = Box::pin(builder.serve_connection_with_upgrades(io, service));
+    let (mut head, mut idle) = (pin!(sleep(options.head_timeout)), pin!(sleep(options.idle_timeout)));
+    // Begins anew when the connection is to end.
+    let mut rest = pin!(sleep(REST_OF_HEAD));
+    let mut asked = pin!(known.asked_to_leave());
+    let (mut ending, mut stopping, mut waiting_for_head) = (false, false, true);
+    loop {
+        let end = tokio::select! {
+            result = connection.as_mut() => {
+                // What is left of it goes, and with it the stream comes back.
+                drop(connection);
+                if let Some(mut stream) = comes_back.await.ok().filter(|_| known.had_a_body()) {
+                    tokio::select! {
+                        () = linger(&mut stream, stop.gentle.is_cancelled()) => {}
+                        () = stop.cut.cancelled() => {}
+                        () = known.asked_to_leave() => {}
+                    }
+                }
+                return result;
+            }
+            () = stop.cut.cancelled() => return Ok(()),
+            () = stop.gentle.cancelled(), if !stopping => {
+                stopping = true;
+                true
+            }
+            () = asked.as_mut(), if !ending => {
+                if !known.has_begun() {
+                    return Ok(());
+                }
+                true
+            }
+            () = idle.as_mut(), if !ending => {
+                let quiet = known.quiet_for().filter(|_| known.has_begun()).unwrap_or_default();
+                idle.set(sleep(options.idle_timeout.saturating_sub(quiet)));
+                quiet >= options.idle_timeout
+            }
+            () = rest.as_mut(), if ending => {
+                // What is answered keeps it open, and so does the last of an answer for as long as it may stand still.
+                let patience = if known.holds() { patience.limit() } else { Duration::ZERO };
+                if known.quiet_for().is_some_and(|quiet| quiet >= patience) {
+                    return Ok(());
+                }
+                rest.set(sleep(REST_OF_HEAD));
+                false
+            }
+            () = head.as_mut(), if waiting_for_head => {
+                if !known.has_begun() {
+                    return Ok(());
+                }
+                waiting_for_head = false;
+                false
+            }
+        };
+        if end && !ending {
+            ending = true;
+            connection.as_mut().graceful_shutdown();
+            rest.set(sleep(REST_OF_HEAD));
+        }
+    }
+}

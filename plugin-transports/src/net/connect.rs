@@ -1,0 +1,321 @@
+//! Opens connections: name lookup, TCP, TLS, and the version of HTTP.
+
+use std::{
+    future::Future,
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use plugin_core::{BoxError, BoxFuture, PluginError, Sent, deadline::within, rounded};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+};
+
+use super::{
+    body::Parts,
+    driven::{DrivenConnection, Queue, Telling, UNTOLD},
+    endpoint::{Endpoint, Place},
+    first_words::{Carrier, FirstWords, Refused},
+    interim::BoundedInterim,
+    liveness::{Ear, Heard},
+    socket,
+    socket_path::SocketPath,
+    version::HttpVersion,
+    yielding::Paced,
+};
+#[cfg(feature = "tls")]
+use crate::tls::{ClientTls, HandshakeError};
+use crate::{
+    connection::ConnectionConfig,
+    dial::{DialError, Dialer, Dialing, Resolver},
+};
+
+/// Over HTTP/2, an idle peer is asked whether it is still there while calls are in flight.
+const PING_EVERY: Duration = Duration::from_secs(20);
+
+/// An idle peer is asked whether it is still there (TCP keep-alive).
+const ASK_AFTER: Duration = Duration::from_secs(60);
+
+/// The longest head of an answer, and the longest trailers.
+const MAX_HEAD: usize = 64 << 10;
+
+pub(crate) type ConnectionTask = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A connection, and the future that must be polled for it to live.
+pub(crate) enum Opened {
+    Http1(http1::SendRequest<Parts>, ConnectionTask, Refused),
+    /// And what counts what is read from it.
+    Http2(http2::SendRequest<Parts>, Arc<DrivenConnection>, Heard, Refused),
+}
+
+/// What is to be known of a peer besides where it is.
+pub(crate) struct PeerConfig<'c> {
+    pub(crate) connection: &'c ConnectionConfig,
+    pub(crate) version: HttpVersion,
+    pub(crate) resolver: &'c Resolver,
+    /// Its certificate is checked by these.
+    #[cfg(feature = "tls")]
+    pub(crate) tls: &'c dyn Fn() -> Result<ClientTls, PluginError>,
+}
+
+pub(crate) struct Connector {
+    target: Target,
+    origin: Arc<str>,
+    timeout: Duration,
+    version: HttpVersion,
+    #[cfg(feature = "tls")]
+    tls: Option<Tls>,
+    greeting: Option<Greeting>,
+    /// The latest try has failed.
+    is_lost: AtomicBool,
+}
+
+/// What is said on a new connection of HTTP/2 before any call is sent on it.
+pub(crate) type Greeting = Arc<dyn Fn(http2::SendRequest<Parts>) -> BoxFuture<Result<(), PluginError>> + Send + Sync>;
+
+/// Where connections go.
+enum Target {
+    Name(Arc<Dialer>),
+    Socket(SocketPath),
+}
+
+#[cfg(feature = "tls")]
+struct Tls {
+    client: ClientTls,
+    name: rustls_pki_types::ServerName<'static>,
+}
+
+impl Connector {
+    /// Reads the files of TLS, where the endpoint has it.
+    pub(crate) fn new(peer: &PeerConfig<'_>, endpoint: &Endpoint) -> Result<Self, PluginError> {
+        let target = match &endpoint.place {
+            Place::Host { host, port } => Target::Name(Arc::new(
+                Dialer::new(host, *port)
+                    .with_resolver(peer.resolver.clone())
+                    .with_keep_alive(peer.connection.keep_alive().then_some(ASK_AFTER)),
+            )),
+            Place::Socket(socket) => Target::Socket(socket.clone()),
+        };
+        Self::over(target, peer, endpoint)
+    }
+
+    /// Likewise, for another endpoint: where it has the same origin as that of this one, the two know the same of its addresses.
+    pub(crate) fn beside(&self, peer: &PeerConfig<'_>, own: &Endpoint, other: &Endpoint) -> Result<Self, PluginError> {
+        match &self.target {
+            Target::Name(dialer) if own.same_origin(other) => Self::over(Target::Name(Arc::clone(dialer)), peer, other),
+            _ => Self::new(peer, other),
+        }
+    }
+
+    fn over(target: Target, peer: &PeerConfig<'_>, endpoint: &Endpoint) -> Result<Self, PluginError> {
+        Ok(Self {
+            target,
+            origin: endpoint.origin().into(),
+            timeout: peer.connection.connection_timeout(),
+            version: peer.version,
+            #[cfg(feature = "tls")]
+            tls: endpoint.tls.then(|| Tls::new(peer, endpoint)).transpose()?,
+            greeting: None,
+            is_lost: AtomicBool::new(false),
+        })
+    }
+
+    /// Says this on each new connection of HTTP/2, before any call is sent on it: one on which it fails is given up.
+    #[cfg(feature = "grpc")]
+    pub(crate) fn with_greeting(mut self, greeting: Option<Greeting>) -> Self {
+        self.greeting = greeting;
+        self
+    }
+
+    /// Whether anything is to be said on a new connection.
+    pub(crate) fn greets(&self) -> bool {
+        self.greeting.is_some()
+    }
+
+    /// Says what is to be said on a new connection, within a time of its own that is as long as that for connecting.
+    pub(crate) async fn greet(&self, sender: &http2::SendRequest<Parts>) -> Result<(), PluginError> {
+        let Some(greeting) = &self.greeting else { return Ok(()) };
+        let greeted = within(self.timeout, greeting(sender.clone())).await.unwrap_or_else(|| {
+            let (origin, timeout) = (&self.origin, rounded(self.timeout));
+            Err(PluginError::connection(format!("{origin} did not answer `init` within {timeout}"), Sent::Nothing))
+        });
+        if greeted.is_err() {
+            // Relaxed: see `connect`.
+            self.is_lost.store(true, Ordering::Relaxed);
+        }
+        greeted
+    }
+
+    /// Whether a connection may turn out to speak HTTP/2.
+    pub(crate) fn may_be_http2(&self) -> bool {
+        match self.version {
+            HttpVersion::Http1 => false,
+            HttpVersion::Http2 => true,
+            #[cfg(feature = "tls")]
+            HttpVersion::Auto => self.tls.is_some(),
+            #[cfg(not(feature = "tls"))]
+            HttpVersion::Auto => false,
+        }
+    }
+
+    /// Opens a connection. Dropping the future gives it up.
+    ///
+    /// Where the name has further addresses, each has a share of the limit for TLS too: one that takes a connection and
+    /// then says nothing is as dead as one that takes none.
+    ///
+    /// Those in the queue are told when there may be another stream on it.
+    pub(crate) async fn connect(&self, queue: &Arc<Queue>) -> Result<Opened, PluginError> {
+        let opened = self.open(queue).await;
+        // Relaxed: of two that end at once either is the latest. Who is told of a failure knows it from the error.
+        if self.is_lost() != opened.is_err() {
+            self.is_lost.store(opened.is_err(), Ordering::Relaxed);
+        }
+        opened
+    }
+
+    /// Whether the latest try of a connection has failed.
+    pub(crate) fn is_lost(&self) -> bool {
+        // Relaxed: see `connect`.
+        self.is_lost.load(Ordering::Relaxed)
+    }
+
+    async fn open(&self, queue: &Arc<Queue>) -> Result<Opened, PluginError> {
+        match &self.target {
+            Target::Name(dialer) => self.dial(dialer, queue).await,
+            Target::Socket(socket) => self.open_socket(socket, queue).await,
+        }
+    }
+
+    async fn open_socket(&self, socket: &SocketPath, queue: &Arc<Queue>) -> Result<Opened, PluginError> {
+        let queue = (self.version == HttpVersion::Http2).then_some(queue);
+        socket::open(socket, self.timeout, async |stream| {
+            self.shake_hands(stream, Carrier::Plain, Ear::of_socket(), queue)
+                .await
+                .map_err(|unfit| io::Error::other(unfit.error))
+        })
+        .await
+    }
+
+    async fn dial(&self, dialer: &Arc<Dialer>, queue: &Arc<Queue>) -> Result<Opened, PluginError> {
+        let mut dialing = Dialing::begin(dialer, self.timeout);
+        loop {
+            let (stream, address) = dialing.next().await.map_err(|error| self.fault(error))?;
+            let share = dialing.share();
+            match within(share, self.set_up(stream, Ear::new(dialer, address), queue)).await {
+                Some(Ok(opened)) => {
+                    dialing.taken();
+                    return Ok(opened);
+                }
+                Some(Err(Unfit { error, permanent })) => dialing.unfit(address, error, permanent),
+                None => {
+                    // Less by what the lookup took: rounded, so that it reads well.
+                    let share = Duration::from_millis(u64::try_from(share.as_millis()).unwrap_or(u64::MAX).max(1));
+                    dialing.unfit(address, format!("TLS was not finished within {share:?}"), false);
+                }
+            }
+        }
+    }
+
+    async fn set_up(&self, stream: TcpStream, ear: Ear, queue: &Arc<Queue>) -> Result<Opened, Unfit> {
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &self.tls {
+            let connector = tokio_rustls::TlsConnector::from(tls.client.current());
+            let stream = connector.connect(tls.name.clone(), stream).await.map_err(Unfit::tls)?;
+            let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+            if self.version == HttpVersion::Http2 && !http2 {
+                return Err(Unfit { error: "it does not speak HTTP/2 (ALPN)".into(), permanent: true });
+            }
+            let is_tls13 = stream.get_ref().1.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_3);
+            let carrier = if is_tls13 { Carrier::Tls13 } else { Carrier::Tls12 };
+            return self.shake_hands(stream, carrier, ear, http2.then_some(queue)).await;
+        }
+        self.shake_hands(stream, Carrier::Plain, ear, (self.version == HttpVersion::Http2).then_some(queue)).await
+    }
+
+    /// Over HTTP/2 where there is a queue.
+    async fn shake_hands<I>(
+        &self,
+        stream: I,
+        carrier: Carrier,
+        ear: Ear,
+        queue: Option<&Arc<Queue>>,
+    ) -> Result<Opened, Unfit>
+    where
+        I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let heard = ear.heard();
+        let refused = Refused::new(Arc::clone(&self.origin));
+        let stream = Paced::watched(FirstWords::new(stream, carrier, refused.clone()), ear);
+        // A connection's own error also reaches the call that is on it, which tells it better.
+        if let Some(queue) = queue {
+            let mut builder = http2::Builder::new(Telling(Arc::clone(queue)));
+            builder.timer(TokioTimer::new()).keep_alive_interval(PING_EVERY).initial_max_send_streams(UNTOLD);
+            let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(Unfit::passing)?;
+            return Ok(Opened::Http2(sender, DrivenConnection::new(connection), heard, refused));
+        }
+        let mut builder = http1::Builder::new();
+        builder.max_header_size(MAX_HEAD);
+        let io = TokioIo::new(BoundedInterim::new(stream));
+        let (sender, connection) = builder.handshake(io).await.map_err(Unfit::passing)?;
+        Ok(Opened::Http1(sender, Box::pin(async { drop(connection.await) }), refused))
+    }
+
+    fn fault(&self, error: DialError) -> PluginError {
+        let (origin, timeout) = (&self.origin, self.timeout);
+        let what = match (error.was_taken() && origin.starts_with("https"), error.is_timeout()) {
+            (true, true) => format!("no TLS connection to {origin} within {}", rounded(timeout)),
+            (true, false) => format!("no TLS connection to {origin}"),
+            (false, true) => format!("no connection to {origin} within {}", rounded(timeout)),
+            (false, false) => format!("{origin} cannot be reached"),
+        };
+        PluginError::connection(format!("{what}: {error}"), Sent::Nothing)
+            .with_retryable(!error.is_permanent())
+            .with_source(error)
+    }
+}
+
+/// Why a connection that came about is of no use.
+struct Unfit {
+    error: BoxError,
+    /// It will be so in a second too.
+    permanent: bool,
+}
+
+impl Unfit {
+    fn passing(error: impl Into<BoxError>) -> Self {
+        Self { error: error.into(), permanent: false }
+    }
+
+    /// A certificate that is not trusted now is not trusted in a second either.
+    #[cfg(feature = "tls")]
+    fn tls(error: io::Error) -> Self {
+        let error = HandshakeError::new(error);
+        Self { permanent: error.is_permanent(), error: error.into() }
+    }
+}
+
+#[cfg(feature = "tls")]
+impl Tls {
+    fn new(peer: &PeerConfig<'_>, endpoint: &Endpoint) -> Result<Self, PluginError> {
+        let protocols: &[&[u8]] = match peer.version {
+            HttpVersion::Http1 => &[b"http/1.1"],
+            HttpVersion::Http2 => &[b"h2"],
+            // One call per connection is HTTP/1.1's way.
+            HttpVersion::Auto if !peer.connection.keep_alive() => &[b"http/1.1"],
+            HttpVersion::Auto => &[b"h2", b"http/1.1"],
+        };
+        let client = (peer.tls)()?.with_protocols(protocols);
+        let name = rustls_pki_types::ServerName::try_from(endpoint.host().to_owned()).map_err(|error| {
+            PluginError::connection("the host cannot be in a certificate", Sent::Nothing).with_source(error)
+        })?;
+        Ok(Self { client, name })
+    }
+}

@@ -1,0 +1,183 @@
+//! What drives a connection of HTTP/2, and knows how many streams its peer allows.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc, Mutex, PoisonError, TryLockError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
+};
+
+use hyper::{
+    client::conn::http2,
+    rt::{Executor, Read, Write},
+};
+use tokio::sync::Notify;
+
+use crate::net::body::Parts;
+
+/// What stands for the number of streams until the peer has told one. A number is 32 bits on the wire, and none is
+/// `usize::MAX`.
+pub(crate) const UNTOLD: usize = usize::MAX - 1;
+
+/// Those who wait for a stream, and what wakes the first of them to look again.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    waiting: AtomicUsize,
+    changed: Notify,
+}
+
+/// A call that waits, for as long as this lives.
+pub(crate) struct Waiter<'q>(&'q Queue);
+
+impl Queue {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting.load(Ordering::SeqCst) == 0
+    }
+
+    pub(crate) fn join(&self) -> Waiter<'_> {
+        // SeqCst: who waits looks for a stream after this, and who gives one back looks for who waits. One of them sees the
+        // other.
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        Waiter(self)
+    }
+
+    /// There may be a stream now. While nobody waits, that costs a look at a word that nobody writes.
+    pub(crate) fn tell(&self) {
+        if !self.is_empty() {
+            self.changed.notify_one();
+        }
+    }
+
+    /// Resolves when something was told since this did so last. For one at a time.
+    pub(crate) async fn changed(&self) {
+        self.changed.notified().await;
+    }
+}
+
+impl Drop for Waiter<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// A connection as hyper has it, whatever carries it.
+pub(crate) trait Driven: Future<Output = hyper::Result<()>> + Send {
+    /// How many streams its peer allows, as it said last.
+    fn max_streams(&self) -> usize;
+}
+
+impl<T> Driven for http2::Connection<T, Parts, Telling>
+where
+    T: Read + Write + Unpin + Send + 'static,
+{
+    fn max_streams(&self) -> usize {
+        self.current_max_send_streams()
+    }
+}
+
+/// A connection that is being driven, and can be asked.
+pub(crate) struct DrivenConnection {
+    /// Gone when it has ended.
+    driven: Mutex<Option<Pin<Box<dyn Driven>>>>,
+    max_streams: AtomicUsize,
+}
+
+impl DrivenConnection {
+    pub(crate) fn new(connection: impl Driven + 'static) -> Arc<Self> {
+        Arc::new(Self { driven: Mutex::new(Some(Box::pin(connection))), max_streams: AtomicUsize::new(UNTOLD) })
+    }
+
+    /// How many streams its peer allows at once; `None` until it has told that.
+    pub(crate) fn max_streams(&self) -> Option<usize> {
+        let driven = match self.driven.try_lock() {
+            Ok(driven) => Some(driven),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            // It is being driven at this moment, and what is found then is told afterwards.
+            Err(TryLockError::WouldBlock) => None,
+        };
+        if let Some(connection) = driven.as_ref().and_then(|driven| driven.as_ref()) {
+            self.publish(&**connection);
+        }
+        // Relaxed: a number by itself.
+        Some(self.max_streams.load(Ordering::Relaxed)).filter(|max| *max != UNTOLD)
+    }
+
+    fn publish(&self, connection: &dyn Driven) {
+        // Relaxed: as above.
+        self.max_streams.store(connection.max_streams(), Ordering::Relaxed);
+    }
+
+    fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut driven = self.driven.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(connection) = driven.as_mut() else { return Poll::Ready(()) };
+        // An error of its own also reaches the calls that are on it, which tell it better.
+        let polled = connection.as_mut().poll(cx).map(drop);
+        self.publish(&**connection);
+        polled
+    }
+
+    fn end(&self) {
+        let ended = self.driven.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // What it drops is not to run under the lock.
+        drop(ended);
+    }
+}
+
+/// Drives a connection to its end.
+pub(crate) struct Driving {
+    pub(crate) link: Arc<DrivenConnection>,
+    pub(crate) queue: Arc<Queue>,
+}
+
+impl Future for Driving {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let polled = self.link.poll(cx);
+        self.queue.tell();
+        polled
+    }
+}
+
+impl Drop for Driving {
+    fn drop(&mut self) {
+        self.link.end();
+        self.queue.tell();
+    }
+}
+
+/// Runs what belongs to a connection. It is in there that the peer's settings are read, and no driver hears of that: so who
+/// waits for a stream is told after each step.
+#[derive(Clone)]
+pub(crate) struct Telling(pub(crate) Arc<Queue>);
+
+impl<F> Executor<F> for Telling
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    fn execute(&self, work: F) {
+        tokio::spawn(TellingTask { work, queue: Arc::clone(&self.0) });
+    }
+}
+
+pin_project_lite::pin_project! {
+    struct TellingTask<F> {
+        #[pin]
+        work: F,
+        queue: Arc<Queue>,
+    }
+}
+
+impl<F: Future<Output = ()>> Future for TellingTask<F> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        let polled = this.work.poll(cx);
+        this.queue.tell();
+        polled
+    }
+}

@@ -1,0 +1,66 @@
+//! What it means for a call that its connection gave no answer.
+
+use plugin_core::{ByErrorType, Classify, Code, PluginError, Sent};
+
+use super::{body::Unread, first_words::Refused, interim::TooMany, pool::Lease};
+
+/// The body of a success was not read to its end, which came on this connection.
+pub(crate) fn unread(error: Unread<hyper::Error>, max: usize, lease: &Lease) -> PluginError {
+    match error {
+        Unread::TooLarge => PluginError::reply_too_large(format!(
+            "the plugin's answer is longer than `max_response`, which is {max} bytes"
+        )),
+        Unread::Broken(error) => {
+            let is_told = lease.is_told(&error);
+            let lost = PluginError::connection("the connection broke in the middle of the answer", Sent::Maybe);
+            once(is_told, lost.with_source(error))
+        }
+        Unread::NotGzip(error) => {
+            PluginError::new(Code::HttpTransport, "the plugin's answer says that it is gzip, and is not")
+                .with_source(error)
+        }
+    }
+}
+
+/// Whether the plugin has certainly not looked at a request that was handed to a connection.
+pub(crate) fn is_unsent(error: &hyper::Error) -> bool {
+    ByErrorType.classify(Err::<&(), _>(error)).sent() == Sent::Nothing
+}
+
+/// The request was handed to a connection, and no answer came.
+pub(crate) fn lost(error: hyper::Error, sent: Sent) -> PluginError {
+    if let Some(fault) = TooMany::behind(&error) {
+        return fault.with_source(error);
+    }
+    if error.is_parse() {
+        let message = match error.is_parse_too_large() {
+            true => "the head of the plugin's answer is longer than 64 KiB, or has more than 100 headers",
+            false => "the plugin's answer is not HTTP",
+        };
+        return PluginError::new(Code::HttpTransport, message).with_sent(sent).with_source(error);
+    }
+    let message = match sent {
+        Sent::Nothing if error.is_canceled() => "the connection closed before the request was sent",
+        Sent::Nothing => "the plugin did not take the request",
+        Sent::Maybe => "the connection closed before an answer came",
+    };
+    PluginError::connection(message, sent).with_source(error)
+}
+
+/// Likewise; others may be lost with it.
+pub(crate) fn lost_on(lease: &Lease, error: hyper::Error, sent: Sent) -> PluginError {
+    let is_told = lease.is_told(&error);
+    let refused = lease.refused().and_then(Refused::error);
+    once(
+        is_told,
+        match refused {
+            Some(refused) => refused.with_source(error),
+            None => lost(error, sent),
+        },
+    )
+}
+
+/// What befell connections at once is one piece of evidence, whoever tells it first.
+fn once(is_told: bool, error: PluginError) -> PluginError {
+    if is_told { error.as_no_evidence() } else { error }
+}

@@ -1,0 +1,323 @@
+//! The connections of HTTP to one origin.
+//!
+//! Over HTTP/1.1 one call at a time has a connection, see [`Exclusive`]; over HTTP/2 calls share one, see [`sharing`].
+
+mod sharing;
+
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use hyper::client::conn::http1;
+use plugin_core::{
+    BoxFuture, PluginError, Sent,
+    clock::{self, Instant},
+    deadline::cut::Line,
+};
+use tokio::{sync::OwnedSemaphorePermit, task::AbortHandle};
+
+use super::{
+    body::Parts,
+    connect::{Connector, Opened},
+    driven::Queue,
+    exclusive::Exclusive,
+    first_words::Refused,
+    http1_connection::Http1Connection,
+    http2_connection::{Http2Connection, Stream},
+    losses::Losses,
+    progress::{CallProgress, CallStage},
+    reach::Reachable,
+};
+use crate::connection::ConnectionConfig;
+
+/// A plugin may answer before it has read the whole request. If the rest is not off by then, it never will be.
+const READY_WITHIN: Duration = Duration::from_millis(100);
+
+pub(crate) struct Pool {
+    connector: Arc<Connector>,
+    own: Arc<Exclusive<Http1Connection>>,
+    losses: Arc<Losses>,
+    state: Mutex<PoolState>,
+    /// Held by the first of those who wait for a stream of HTTP/2, be it of a connection that is still to be opened: who comes
+    /// meanwhile shares it.
+    turn: tokio::sync::Mutex<()>,
+    /// Who has that turn, or waits for it.
+    queue: Arc<Queue>,
+    /// How often that came to nothing. Who waited for it does not wait again: connections are then opened side by side, and
+    /// what is found out of an origin that is away is found out by all in the time of one.
+    in_vain: AtomicU64,
+    /// A server that chose HTTP/1.1 once will do so again, so connections are opened side by side.
+    http1: AtomicBool,
+}
+
+#[derive(Default)]
+struct PoolState {
+    /// Those that calls share. The first holds no place under the cap, see [`place_beside`](super::http2_connection::place_beside).
+    shared: Vec<Http2Connection>,
+    beside: Opening,
+    /// Closes what nobody has used for too long; there while anything can become so.
+    reaper: Option<AbortHandle>,
+}
+
+/// The connection that is being opened beside those that are full.
+#[derive(Debug, Default)]
+struct Opening {
+    opening: Option<AbortHandle>,
+    /// No other is opened before.
+    not_before: Instant,
+}
+
+impl Opening {
+    fn give_up(&mut self) {
+        if let Some(opening) = self.opening.take() {
+            opening.abort();
+        }
+    }
+}
+
+impl Pool {
+    pub(crate) fn new(connector: Connector, config: &ConnectionConfig, max: usize) -> Arc<Self> {
+        let own = Exclusive::new(config, max);
+        Arc::new(Self {
+            losses: Losses::new(own.line()),
+            connector: Arc::new(connector),
+            own,
+            state: Mutex::default(),
+            turn: tokio::sync::Mutex::default(),
+            queue: Arc::default(),
+            in_vain: AtomicU64::new(0),
+            http1: AtomicBool::new(false),
+        })
+    }
+
+    /// Closes what is idle and turns away who waits or comes.
+    pub(crate) fn close(&self) {
+        self.own.close();
+        let mut state = self.state();
+        state.shared.clear();
+        state.beside.give_up();
+        drop(state);
+        self.queue.tell();
+    }
+
+    /// A connection to send on, in turn, for a call that began `now`. Dropping the future gives up the place in line.
+    pub(crate) async fn checkout(
+        self: &Arc<Self>,
+        now: Instant,
+        progress: &CallProgress,
+    ) -> Result<Lease, PluginError> {
+        if self.connector.may_be_http2()
+            && let Some(lease) = self.share(now, progress).await?
+        {
+            return Ok(lease);
+        }
+        let permit = self.own.permit(progress).await?;
+        while let Some(mut connection) = self.own.pop_idle(now) {
+            match tokio::time::timeout(READY_WITHIN, connection.sender.ready()).await {
+                Ok(Ok(())) => return Ok(Lease::own(self, connection, permit)),
+                Ok(Err(_)) => {}
+                Err(_) => connection.driver.abort(),
+            }
+        }
+        progress.set(CallStage::Connecting);
+        self.open(permit).await
+    }
+
+    fn speaks_http1(&self) -> bool {
+        // Relaxed: not to see it costs one connection opened in turn.
+        self.http1.load(Ordering::Relaxed)
+    }
+
+    /// What the plugin answers, of all its calls.
+    pub(crate) fn line(&self) -> &Line {
+        self.own.line()
+    }
+
+    async fn open(self: &Arc<Self>, permit: OwnedSemaphorePermit) -> Result<Lease, PluginError> {
+        match self.connector.connect(&self.queue).await? {
+            Opened::Http1(sender, driver, refused) => {
+                // Relaxed: see `checkout`.
+                self.http1.store(true, Ordering::Relaxed);
+                let mut connection = Http1Connection::drive(sender, driver, refused);
+                let ready = connection.sender.ready().await;
+                ready.map_err(|error| {
+                    let closed = || PluginError::connection("the plugin closed a new connection", Sent::Nothing);
+                    connection.refused.error().unwrap_or_else(closed).with_source(error)
+                })?;
+                Ok(Lease::own(self, connection, permit))
+            }
+            Opened::Http2(sender, link, heard, refused) => {
+                let greeting = sender.clone();
+                let (queue, permits) = (&self.queue, self.own.permits());
+                let shared = Http2Connection::new(sender, link, heard, refused, queue, permits, &self.losses);
+                let greeted = self.connector.greet(&greeting).await;
+                greeted.map_err(|error| shared.refused().error().unwrap_or(error))?;
+                Ok(Lease::Shared(self.keep_shared(shared, permit)))
+            }
+        }
+    }
+
+    fn reap_later(self: &Arc<Self>, state: &mut PoolState) {
+        // One whose runtime ended is finished too.
+        if state.reaper.as_ref().is_none_or(AbortHandle::is_finished) {
+            let reaper = tokio::spawn(reap(Arc::downgrade(self), self.own.idle_timeout()));
+            state.reaper = Some(reaper.abort_handle());
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, PoolState> {
+        // No code that can panic runs under it.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a call was answered since then on a connection that was then kept, and may keep the plugin from another.
+    pub(crate) fn has_answered_since(&self, then: Instant) -> bool {
+        self.own.has_answered_since(then)
+    }
+
+    pub(crate) fn free(&self) -> usize {
+        self.own.free()
+    }
+}
+
+impl Reachable for Pool {
+    fn is_lost(&self) -> bool {
+        self.connector.is_lost() || self.losses.is_latest()
+    }
+
+    fn connect(self: Arc<Self>) -> BoxFuture<Result<(), PluginError>> {
+        Box::pin(async move {
+            match self.connector.connect(&Arc::default()).await? {
+                // Where the peer is to be told something first, a connection on which it was not is of no use.
+                Opened::Http2(sender, link, heard, refused) if self.connector.greets() => {
+                    let greeting = sender.clone();
+                    let own = (self.own.permits(), &self.losses);
+                    let open = Http2Connection::new(sender, link, heard, refused, &Arc::default(), own.0, own.1);
+                    let greeted = self.connector.greet(&greeting).await;
+                    greeted.map_err(|error| open.refused().error().unwrap_or(error))
+                }
+                _ => Ok(()),
+            }
+        })
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        let mut state = self.state();
+        state.beside.give_up();
+        if let Some(reaper) = state.reaper.take() {
+            reaper.abort();
+        }
+    }
+}
+
+/// Closes what nobody has used for `timeout`, until there is nothing that could be.
+async fn reap(pool: Weak<Pool>, timeout: Duration) {
+    let mut wait = timeout;
+    loop {
+        tokio::time::sleep(wait).await;
+        let Some(pool) = pool.upgrade() else { return };
+        let now = clock::now();
+        let mut state = pool.state();
+        wait = timeout;
+        let mut unused = |shared: &Http2Connection| {
+            let age = shared.idle(now);
+            let is_kept = age < timeout && shared.is_open();
+            if is_kept {
+                wait = wait.min(timeout - age);
+            }
+            is_kept
+        };
+        state.keep(&mut unused);
+        if state.shared.is_empty() {
+            state.reaper = None;
+            return;
+        }
+    }
+}
+
+/// A connection to send one request on.
+pub(crate) enum Lease {
+    Own(Own),
+    Shared(Stream),
+}
+
+/// A connection of HTTP/1.1 that nobody else uses. Dropped before it is finished, it is cut off: an answer that is still
+/// to come must not reach another caller.
+pub(crate) struct Own {
+    connection: Option<Http1Connection>,
+    pool: Arc<Pool>,
+}
+
+impl Lease {
+    fn own(pool: &Arc<Pool>, connection: Http1Connection, permit: OwnedSemaphorePermit) -> Self {
+        *connection.permit() = Some(permit);
+        Self::Own(Own { connection: Some(connection), pool: Arc::clone(pool) })
+    }
+
+    /// No other call is to come onto this connection.
+    pub(crate) fn leave(&self) {
+        if let Self::Shared(stream) = self {
+            stream.leave();
+        }
+    }
+
+    /// An answer has begun, or the call has failed.
+    pub(crate) fn heard_of(&mut self) {
+        if let Self::Shared(stream) = self {
+            stream.heard_of();
+        }
+    }
+
+    /// A call was lost to this. Whether another call has told already what is to be told of the plugin by that: that the
+    /// connection has ended. The first to ask is the one that tells it.
+    pub(crate) fn is_told(&self, cause: &hyper::Error) -> bool {
+        match self {
+            Self::Own(own) => {
+                own.pool.losses.add(cause);
+                false
+            }
+            Self::Shared(stream) => stream.is_told(cause),
+        }
+    }
+
+    /// What the peer said of the connection where it takes no part in it.
+    pub(crate) fn refused(&self) -> Option<&Refused> {
+        match self {
+            Self::Own(own) => own.connection.as_ref().map(|connection| &connection.refused),
+            Self::Shared(stream) => Some(stream.refused()),
+        }
+        .filter(|refused| refused.is_so())
+    }
+
+    /// The answer has been read to its end.
+    pub(crate) fn finish(self) {
+        match self {
+            Self::Own(mut own) => {
+                if let Some(connection) = own.connection.take() {
+                    own.pool.own.give_back(connection);
+                }
+            }
+            Self::Shared(stream) => stream.finish(),
+        }
+    }
+}
+
+impl Own {
+    pub(crate) fn sender(&mut self) -> Option<&mut http1::SendRequest<Parts>> {
+        self.connection.as_mut().map(|connection| &mut connection.sender)
+    }
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            connection.driver.abort();
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! Calls that share a connection of HTTP/2.
+//!
+//! A peer says how many calls it takes at once on a connection, and often that is few. Who finds no room waits here and not in
+//! the connection, where a call would seem to be sent: in the order in which they came, for whichever is first, a stream
+//! that is given back or another connection, which is opened as far as the cap allows one.
+
+use std::{
+    future::Future,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use plugin_core::{
+    PluginError,
+    clock::{self, Instant},
+};
+use tokio::{sync::OwnedSemaphorePermit, time::timeout};
+
+use super::{
+    super::{
+        connect::Opened,
+        exclusive::closed,
+        http2_connection::{Http2Connection, Stream, place_beside},
+        progress::{CallProgress, CallStage},
+    },
+    Lease, Pool, PoolState,
+};
+
+/// How long after a connection could not be opened beside others the next is tried.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
+
+impl PoolState {
+    /// Keeps the connections that are of use.
+    pub(crate) fn keep(&mut self, is_of_use: &mut dyn FnMut(&Http2Connection) -> bool) {
+        let before = self.shared.len();
+        self.shared.retain(|shared| is_of_use(shared));
+        if self.shared.len() < before
+            && let Some(first) = self.shared.first()
+        {
+            first.set_place(None);
+        }
+    }
+}
+
+impl Pool {
+    /// A stream of a connection that is there, or is opened for it, in turn. `None` where connections are to be opened side by
+    /// side. Dropping the future gives up the place in line.
+    pub(crate) async fn share(
+        self: &Arc<Self>,
+        now: Instant,
+        progress: &CallProgress,
+    ) -> Result<Option<Lease>, PluginError> {
+        // Nobody overtakes those who wait.
+        if self.queue.is_empty()
+            && let Some(stream) = self.stream(now)
+        {
+            return Ok(Some(Lease::Shared(stream)));
+        }
+        if self.speaks_http1() {
+            return Ok(None);
+        }
+        // Relaxed: not to see that it has changed costs one more turn.
+        let in_vain = self.in_vain.load(Ordering::Relaxed);
+        let _waiter = self.queue.join();
+        // A wait for calls that are on the connections is not the plugin's; a wait for a connection is, as long as it answers
+        // nobody.
+        let was_shared = self.is_shared();
+        let mut place = Some(progress.in_line(self.line()));
+        progress.set(if was_shared { CallStage::Waiting } else { CallStage::Connecting });
+        let turn = OpeningTurn { pool: self, _lock: self.turn.lock().await, is_of_use: true };
+        loop {
+            // Looked at again: what the one before has found out is what this one waited for.
+            let stream = self.stream(clock::now());
+            if (stream.is_some() || !self.is_shared())
+                && let Some(place) = place.take()
+            {
+                if was_shared { place.has_turn() } else { place.has_turn_at_last() }
+            }
+            if let Some(stream) = stream {
+                return Ok(Some(Lease::Shared(stream)));
+            }
+            if self.own.is_closed() {
+                return Err(closed());
+            }
+            if self.speaks_http1() || self.in_vain.load(Ordering::Relaxed) != in_vain {
+                return Ok(None);
+            }
+            if !self.is_shared() {
+                let permit = self.own.permit(progress).await?;
+                progress.set(CallStage::Connecting);
+                return turn.take(self.open(permit)).await.map(Some);
+            }
+            progress.set(CallStage::Waiting);
+            match self.open_beside() {
+                // It is only looked at again.
+                Some(again) => drop(timeout(again, self.queue.changed()).await),
+                None => self.queue.changed().await,
+            }
+        }
+    }
+
+    /// Whether there is a connection that calls share, be it full.
+    fn is_shared(&self) -> bool {
+        self.state().shared.iter().any(Http2Connection::is_open)
+    }
+
+    /// A stream of the first connection that has room for it.
+    fn stream(&self, now: Instant) -> Option<Stream> {
+        let mut state = self.state();
+        state.keep(&mut Http2Connection::is_open);
+        state.shared.iter_mut().find(|shared| shared.has_room()).map(|shared| shared.for_call(now))
+    }
+
+    /// Opens another connection where the peer has said of all that are there how many calls it takes, and the cap has room for
+    /// it: one at a time. Gives the time after which that is to be tried again, if it is.
+    fn open_beside(self: &Arc<Self>) -> Option<Duration> {
+        let mut state = self.state();
+        if state.beside.opening.is_some() || !state.shared.iter().all(Http2Connection::is_full) {
+            return None;
+        }
+        let again = state.beside.not_before.saturating_since(clock::now());
+        if !again.is_zero() {
+            return Some(again);
+        }
+        let place = place_beside(self.own.permits())?;
+        let (pool, connector, queue) = (Arc::downgrade(self), Arc::clone(&self.connector), Arc::clone(&self.queue));
+        let opening = tokio::spawn(async move {
+            let opened = connector.connect(&queue).await;
+            let Some(pool) = pool.upgrade() else { return };
+            pool.opened_beside(pool.greeted(opened).await, place);
+        });
+        state.beside.opening = Some(opening.abort_handle());
+        None
+    }
+
+    /// A connection on which the peer has been told what it is to know before any call.
+    async fn greeted(&self, opened: Result<Opened, PluginError>) -> Option<Http2Connection> {
+        let Ok(Opened::Http2(sender, link, heard, refused)) = opened else { return None };
+        let greeting = sender.clone();
+        let (queue, permits) = (&self.queue, self.own.permits());
+        let shared = Http2Connection::new(sender, link, heard, refused, queue, permits, &self.losses);
+        self.connector.greet(&greeting).await.ok().map(|()| shared)
+    }
+
+    /// One that could not be opened is nobody's failure: who waits has a connection, and is served when it has room.
+    fn opened_beside(self: &Arc<Self>, opened: Option<Http2Connection>, place: OwnedSemaphorePermit) {
+        let mut state = self.state();
+        state.beside.opening = None;
+        match opened {
+            Some(shared) if !self.own.is_closed() => {
+                if !state.shared.is_empty() {
+                    shared.set_place(Some(place));
+                }
+                state.shared.push(shared);
+                self.reap_later(&mut state);
+            }
+            _ => state.beside.not_before = clock::now().saturating_add(TRY_AGAIN),
+        }
+        drop(state);
+        self.queue.tell();
+    }
+
+    /// A stream of a new connection, which is kept for others where there is none yet. Otherwise it was opened side by side with
+    /// one, and serves the one call.
+    pub(crate) fn keep_shared(self: &Arc<Self>, mut shared: Http2Connection, permit: OwnedSemaphorePermit) -> Stream {
+        let stream = shared.for_call(clock::now());
+        let mut state = self.state();
+        state.keep(&mut Http2Connection::is_open);
+        // Looked at under the lock, which a close takes after it: what is opened meanwhile serves the one call.
+        if state.shared.is_empty() && !self.own.is_closed() {
+            state.shared.push(shared);
+            self.reap_later(&mut state);
+        } else {
+            shared.set_place(Some(permit));
+        }
+        stream
+    }
+}
+
+/// The turn of the first who waits: for a stream, or to open a connection that all may share.
+struct OpeningTurn<'p> {
+    pool: &'p Pool,
+    _lock: tokio::sync::MutexGuard<'p, ()>,
+    is_of_use: bool,
+}
+
+impl OpeningTurn<'_> {
+    async fn take(mut self, open: impl Future<Output = Result<Lease, PluginError>>) -> Result<Lease, PluginError> {
+        // Until it is known otherwise: who takes it may be dropped.
+        self.is_of_use = false;
+        let opened = open.await;
+        self.is_of_use = opened.is_ok();
+        opened
+    }
+}
+
+impl Drop for OpeningTurn<'_> {
+    fn drop(&mut self) {
+        // Before the next one has its turn.
+        if !self.is_of_use {
+            self.pool.in_vain.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! Connects to Unix sockets.
+
+use std::{io, time::Duration};
+
+use plugin_core::{PluginError, Sent, deadline::within, rounded};
+use tokio::net::UnixStream;
+
+use super::socket_path::SocketPath;
+
+/// A socket whose backlog is full refuses at once, where TCP waits: it is asked again after so long, which doubles.
+const ASK_AGAIN: Duration = Duration::from_millis(1);
+const ASK_AGAIN_AT_MOST: Duration = Duration::from_millis(50);
+
+/// Opens a connection, and sets it up, within `limit`. Dropping the future gives it up.
+pub(crate) async fn open<T>(
+    socket: &SocketPath,
+    limit: Duration,
+    set_up: impl AsyncFnOnce(UnixStream) -> io::Result<T>,
+) -> Result<T, PluginError> {
+    let fault = |what: String, retryable| PluginError::connection(what, Sent::Nothing).with_retryable(retryable);
+    let opening = async { set_up(connect(socket).await?).await };
+    match within(limit, opening).await {
+        Some(Ok(opened)) => Ok(opened),
+        Some(Err(error)) => {
+            // Who listens there later may let it in; who owns it will not change that by himself.
+            let permanent = matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput);
+            Err(fault(format!("{socket} cannot be reached: {error}"), !permanent).with_source(error))
+        }
+        None => Err(fault(format!("no connection to {socket} within {}", rounded(limit)), true)),
+    }
+}
+
+async fn connect(socket: &SocketPath) -> io::Result<UnixStream> {
+    let mut again = ASK_AGAIN;
+    loop {
+        match UnixStream::connect(socket.as_path()).await {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => tokio::time::sleep(again).await,
+            connected => return connected,
+        }
+        again = (again * 2).min(ASK_AGAIN_AT_MOST);
+    }
+}

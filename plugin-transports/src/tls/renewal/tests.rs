@@ -1,0 +1,286 @@
+//! Which content of the files new connections use, and what is told of the other.
+
+use std::{
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+    thread,
+};
+
+use tracing_subscriber::fmt::MakeWriter;
+
+use super::*;
+use crate::tls::{ClientTlsConfig, ServerTls, ServerTlsConfig, TlsErrorKind, test_files::Files};
+
+/// What was logged on this thread.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn lines(&self) -> Vec<String> {
+        let bytes = std::mem::take(&mut *self.0.lock().expect("not poisoned"));
+        String::from_utf8(bytes).expect("text").lines().map(str::to_owned).collect()
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("not poisoned").write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Log {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+fn logging() -> (Log, tracing::subscriber::DefaultGuard) {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).with_ansi(false).finish();
+    (log, tracing::subscriber::set_default(subscriber))
+}
+
+/// A server whose files are `live.pem` and `live.key`.
+struct Served {
+    files: Files,
+    cert: PathBuf,
+    key: PathBuf,
+    tls: ServerTls,
+}
+
+impl Served {
+    fn new() -> Self {
+        let files = Files::new();
+        let (cert, key) = files.leaf_with("live", &["first.example"], -1, 30);
+        let tls = ServerTlsConfig::new(&cert, &key).build().expect("good files").with_protocols(&[b"h2"]);
+        Self { files, cert, key, tls }
+    }
+
+    /// A certificate for another name, beside those that are used.
+    fn other(&self, name: &str) -> (PathBuf, PathBuf) {
+        self.files.leaf_with("other", &[name], -1, 60)
+    }
+
+    /// Writes both over those that are used.
+    fn write(&self, (cert, key): &(PathBuf, PathBuf)) {
+        fs::copy(cert, &self.cert).expect("a copy");
+        fs::copy(key, &self.key).expect("a copy");
+    }
+
+    fn name(&self) -> String {
+        self.tls.status().names().join(" ")
+    }
+}
+
+async fn a_second() {
+    tokio::time::advance(LOOK_EVERY).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_is_seen_within_a_second_and_told_once() {
+    let (log, _guard) = logging();
+    let served = Served::new();
+    let before = served.tls.current();
+    let first = served.tls.status();
+    assert_eq!((first.names(), first.renewals()), (&["first.example".to_owned()][..], 0));
+
+    served.write(&served.other("second.example"));
+    assert!(Arc::ptr_eq(&served.tls.current(), &before), "it was looked at less than a second ago");
+    a_second().await;
+    let after = served.tls.current();
+    assert!(!Arc::ptr_eq(&after, &before));
+    assert_eq!(after.alpn_protocols, [b"h2"], "what is offered does not change with the files");
+    assert!(Arc::ptr_eq(&served.tls.current(), &after), "and is made once");
+
+    let second = served.tls.status();
+    assert_eq!((second.names(), second.renewals()), (&["second.example".to_owned()][..], 1));
+    assert!(second.valid_until() > first.valid_until());
+    let lines = log.lines();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    for part in [" INFO ", "cert_file", "live.pem", "live.key", "names=second.example", "valid_until=20"] {
+        assert!(lines[0].contains(part), "{part} is not in {lines:?}");
+    }
+}
+
+/// Each way in which programs replace files.
+#[tokio::test(start_paused = true)]
+async fn it_does_not_matter_how_the_files_are_replaced() {
+    let served = Served::new();
+    for (index, replace) in [
+        &(|from: &Path, to: &Path| fs::write(to, fs::read(from).unwrap()).unwrap()) as &dyn Fn(&Path, &Path),
+        &|from, to| fs::rename(from, to).unwrap(),
+        &|from, to| {
+            fs::remove_file(to).unwrap();
+            fs::copy(from, to).unwrap();
+        },
+        // The time of the file is set back to that of before, as `rsync --times` and archives do.
+        &|from, to| {
+            let time = fs::metadata(to).unwrap().modified().unwrap();
+            fs::copy(from, to).unwrap();
+            fs::File::options().write(true).open(to).unwrap().set_modified(time).unwrap();
+        },
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let name = format!("n{index}.example");
+        let (cert, key) = served.other(&name);
+        replace(&cert, &served.cert);
+        replace(&key, &served.key);
+        a_second().await;
+        assert_eq!(served.name(), name);
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test(start_paused = true)]
+async fn a_link_that_points_to_another_folder_is_seen() {
+    use std::os::unix::fs::symlink;
+
+    // As Kubernetes mounts a secret: the files are links through `..data`, which is a link to a folder with a date.
+    let files = Files::new();
+    for (folder, name) in [("..2026_01", "first.example"), ("..2026_02", "second.example")] {
+        fs::create_dir(files.path(folder)).unwrap();
+        files.leaf_with(&format!("{folder}/tls"), &[name], -1, 30);
+    }
+    symlink("..2026_01", files.path("..data")).unwrap();
+    for end in ["pem", "key"] {
+        symlink(format!("..data/tls.{end}"), files.path(&format!("tls.{end}"))).unwrap();
+    }
+    let tls = ServerTlsConfig::new(files.path("tls.pem"), files.path("tls.key")).build().expect("good files");
+    assert_eq!(tls.status().names(), ["first.example"]);
+    symlink("..2026_02", files.path("..data_tmp")).unwrap();
+    fs::rename(files.path("..data_tmp"), files.path("..data")).unwrap();
+    a_second().await;
+    assert_eq!(tls.status().names(), ["second.example"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_used_is_told_once_and_the_old_goes_on() {
+    let (log, _guard) = logging();
+    let served = Served::new();
+    let before = served.tls.current();
+    let (cert, key) = served.other("second.example");
+    let (expired, expired_key) = served.files.leaf_valid("expired", -30, -10);
+    let (early, early_key) = served.files.leaf_valid("early", 10, 30);
+    let pem = fs::read(&cert).unwrap();
+    let half = served.files.write("half", &pem[..pem.len() / 2]);
+    let empty = served.files.write("empty", b"");
+    for (cert, key, kind, says) in [
+        (&cert, &served.files.path("live.key"), TlsErrorKind::KeyMismatch, "does not belong to the certificate"),
+        (&half, &key, TlsErrorKind::NotPem, "is not PEM"),
+        (&empty, &key, TlsErrorKind::NoCertificate, "holds no certificate"),
+        (&cert, &empty, TlsErrorKind::NoKey, "holds no private key"),
+        (&expired, &expired_key, TlsErrorKind::Expired, "expired"),
+        (&early, &early_key, TlsErrorKind::NotYetValid, "is not valid before"),
+    ] {
+        let live = (fs::read(&served.cert).unwrap(), fs::read(&served.key).unwrap());
+        let content = (fs::read(cert).unwrap(), fs::read(key).unwrap());
+        fs::write(&served.cert, content.0).unwrap();
+        fs::write(&served.key, content.1).unwrap();
+        for _ in 0..3 {
+            a_second().await;
+            assert!(Arc::ptr_eq(&served.tls.current(), &before), "{kind:?}");
+        }
+        let status = served.tls.status();
+        assert_eq!(status.refused().map(|error| error.kind()), Some(kind));
+        assert!(status.refused_since() >= Some(status.in_use_since()));
+        assert_eq!(status.names(), ["first.example"], "of what is in use");
+        let lines = log.lines();
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        for part in [" WARN ", says, "in_use_since=20", "valid_until=20"] {
+            assert!(lines[0].contains(part), "{part} is not in {lines:?}");
+        }
+
+        fs::write(&served.cert, live.0).unwrap();
+        fs::write(&served.key, live.1).unwrap();
+        a_second().await;
+        assert!(Arc::ptr_eq(&served.tls.current(), &before));
+        assert!(served.tls.status().refused().is_none());
+        assert!(log.lines()[0].contains("hold again"));
+    }
+    served.write(&(cert, key));
+    a_second().await;
+    assert_eq!(served.name(), "second.example");
+    assert_eq!(served.tls.status().renewals(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_is_gone_for_a_while_is_no_end() {
+    let (log, _guard) = logging();
+    let served = Served::new();
+    let other = served.other("second.example");
+    fs::remove_file(&served.key).unwrap();
+    a_second().await;
+    assert_eq!(served.name(), "first.example");
+    assert_eq!(served.tls.status().refused().map(|error| error.kind()), Some(TlsErrorKind::Missing));
+    fs::remove_file(&served.cert).unwrap();
+    a_second().await;
+    assert_eq!(served.name(), "first.example");
+    let lines = log.lines();
+    assert!(lines.len() == 2 && lines[0].contains("`key_file`") && lines[1].contains("`cert_file`"), "{lines:?}");
+    served.write(&other);
+    a_second().await;
+    assert_eq!(served.name(), "second.example");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_content_is_no_change() {
+    let (log, _guard) = logging();
+    let served = Served::new();
+    let before = served.tls.current();
+    for path in [&served.cert, &served.key] {
+        let content = fs::read(path).unwrap();
+        fs::remove_file(path).unwrap();
+        fs::write(path, content).unwrap();
+    }
+    a_second().await;
+    assert!(Arc::ptr_eq(&served.tls.current(), &before));
+    assert_eq!(served.tls.status().renewals(), 0);
+    assert_eq!(log.lines(), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn authorities_are_read_again_on_both_sides() {
+    let (files, others) = (Files::new(), Files::new());
+    let (cert, key) = files.leaf("server");
+    let server = ServerTlsConfig::new(cert, key).with_client_ca_file(files.ca()).build().expect("good files");
+    let client = ClientTlsConfig::new().with_ca_file(files.ca()).build().expect("good files");
+    let before = (server.current(), client.current());
+    assert!(client.status().valid_until().is_none() && client.status().names().is_empty());
+    fs::copy(others.ca(), files.ca()).unwrap();
+    a_second().await;
+    assert!(!Arc::ptr_eq(&server.current(), &before.0));
+    assert!(!Arc::ptr_eq(&client.current(), &before.1));
+    assert_eq!((server.status().renewals(), client.status().renewals()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_many_that_come_at_once_one_reads_and_each_has_a_whole_configuration() {
+    let files = Files::new();
+    let (cert, key) = files.leaf_with("live", &["first.example"], -1, 30);
+    let paths = Paths { own: Some((cert.clone(), key.clone())), authorities: None };
+    let renewal = Renewal::new(paths, |files| Ok(files.own.as_ref().map(|(cert, _)| cert.bytes().to_vec())));
+    let renewal = renewal.expect("good files");
+    let (other, other_key) = files.leaf_with("other", &["second.example"], -1, 30);
+    let contents = [fs::read(&cert).unwrap(), fs::read(&other).unwrap()];
+    fs::copy(other, cert).unwrap();
+    fs::copy(other_key, key).unwrap();
+    // As if a second had passed, on a clock that other threads do not share.
+    renewal.looked.store(0, Ordering::Relaxed);
+    let found: Vec<Vec<u8>> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| renewal.current())).collect();
+        let found = threads.into_iter().map(|thread| thread.join().expect("no panic"));
+        found.map(|in_use| in_use.config.as_ref().clone().expect("a certificate")).collect()
+    });
+    assert!(found.iter().all(|content| contents.contains(content)));
+    assert!(found.contains(&contents[1]), "one of them looked");
+    assert_eq!(renewal.renewals.load(Ordering::Relaxed), 1, "and one alone");
+}

@@ -1,0 +1,103 @@
+//! What a health check asks, and what it makes of the answers.
+
+use std::collections::BTreeMap;
+
+use plugin_core::{HealthState, HealthStatus};
+use plugin_transports::grpc::GrpcServerOptions;
+
+use crate::{
+    peer::{Act, Answer, Peer, framed},
+    support::{config, connect, echo, listener, serving},
+};
+
+const SERVING: &[u8] = b"\x08\x01";
+const NOT_SERVING: &[u8] = b"\x08\x02";
+
+fn unimplemented() -> Act {
+    Act::Answer(Answer::status(&[("grpc-status", "12")]))
+}
+
+#[tokio::test]
+async fn what_a_plugin_says_of_itself_is_seen_at_the_other_end() {
+    for (make, state) in [
+        (HealthStatus::healthy as fn() -> HealthStatus, HealthState::Healthy),
+        (|| HealthStatus::degraded("one of three"), HealthState::Degraded),
+        (|| HealthStatus::unhealthy("no disk"), HealthState::Unhealthy),
+    ] {
+        let metadata = BTreeMap::from([("queue".to_owned(), "7".to_owned())]);
+        let said = metadata.clone();
+        let health = move || {
+            let said = said.clone();
+            async move { make().with_metadata(said) }
+        };
+        let server = serving(echo(), GrpcServerOptions::new().with_health(health)).await;
+        let found = connect(config(server.local_addr())).check().await;
+        assert_eq!(found.state, state);
+        if state == HealthState::Degraded {
+            assert_eq!((found.message.as_str(), &found.metadata), ("one of three", &metadata));
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_standard_check_is_asked_by_the_services_name_and_then_by_none() {
+    let peer = Peer::start(|seen| match (seen.path.as_str(), seen.body.len()) {
+        ("/grpc.health.v1.Health/Check", 5) => Act::Answer(Answer::of(framed(0, SERVING))),
+        ("/grpc.health.v1.Health/Check", _) => Act::Answer(Answer::status(&[("grpc-status", "5")])),
+        _ => unimplemented(),
+    })
+    .await;
+    let instance = peer.instance();
+    assert_eq!(instance.check().await.state, HealthState::Healthy);
+    let asked: Vec<_> = peer.seen().iter().map(|seen| (seen.path.clone(), seen.body.len())).collect();
+    assert_eq!(asked.len(), 3, "{asked:?}");
+    assert!(asked[0].1 > 5 && asked[2].0 == "/plugin.v1.PluginService/Health");
+}
+
+#[tokio::test]
+async fn a_plugin_without_a_check_is_healthy_while_it_answers_and_one_that_had_one_is_not() {
+    let peer = Peer::start(|_| unimplemented()).await;
+    let found = peer.instance().check().await;
+    assert_eq!(found.state, HealthState::Healthy);
+    assert!(found.message.contains("has no health check"), "{found:?}");
+
+    let asked = std::sync::atomic::AtomicUsize::new(0);
+    let peer = Peer::start(move |seen| match seen.path.as_str() {
+        "/grpc.health.v1.Health/Check" if asked.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 0 => {
+            Act::Answer(Answer::of(framed(0, SERVING)))
+        }
+        _ => unimplemented(),
+    })
+    .await;
+    let instance = peer.instance();
+    let states = [instance.check().await.state, instance.check().await.state];
+    assert_eq!(states, [HealthState::Healthy, HealthState::Unhealthy]);
+}
+
+#[tokio::test]
+async fn what_is_no_good_answer_is_unhealthy_and_says_why() {
+    for (answer, says) in [
+        (Answer::of(framed(0, NOT_SERVING)), "NOT_SERVING"),
+        (Answer::of(framed(0, b"")), "UNKNOWN"),
+        (Answer::of(framed(0, b"\xff")), "not the one"),
+        (Answer::status(&[("grpc-status", "13"), ("grpc-message", "boom")]), "boom"),
+        (Answer::of(Vec::new()), "no message"),
+    ] {
+        let found = Peer::answering(answer).await.instance().check().await;
+        assert_eq!(found.state, HealthState::Unhealthy, "{found:?}");
+        assert!(found.message.contains(says), "{found:?} does not say {says:?}");
+    }
+    let (gone, address) = listener().await;
+    drop(gone);
+    let found = connect(config(address)).check().await;
+    assert_eq!(found.state, HealthState::Unhealthy);
+    assert!(found.message.contains("cannot be reached"), "{found:?}");
+}
+
+#[tokio::test]
+async fn a_service_that_is_named_must_be_known() {
+    let peer = Peer::answering(Answer::status(&[("grpc-status", "5")])).await;
+    let found = connect(config(peer.address).with_health_service("shop.Orders")).check().await;
+    assert_eq!((found.state, peer.seen().len()), (HealthState::Unhealthy, 1));
+    assert!(peer.seen()[0].body.ends_with(b"shop.Orders") && found.message.contains("NOT_FOUND"), "{found:?}");
+}

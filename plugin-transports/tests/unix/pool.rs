@@ -1,0 +1,191 @@
+//! Connections: how many, whose turn it is, and which are used again.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use plugin_core::{Call, Code, Sent};
+use serde_json::Value;
+use tokio::sync::Semaphore;
+use tower::ServiceExt;
+
+use crate::support::{Act, Scripted, call, connect, connection, millis, ok, send, within};
+
+/// A plugin that answers as many calls as there are permits.
+fn waiting() -> (Scripted, Arc<Semaphore>) {
+    let go = Arc::new(Semaphore::new(0));
+    let told = Arc::clone(&go);
+    let plugin =
+        Scripted::start(move |_, request| Act::Wait(Arc::clone(&told), ok(request, &request["data"].to_string())));
+    (plugin, go)
+}
+
+#[tokio::test]
+async fn the_cap_is_real_and_the_line_is_fair() {
+    let (plugin, go) = waiting();
+    let instance = connect(plugin.config().with_connection(connection(|build| build.with_max_connections(3))));
+    let mut calls = Vec::new();
+    for number in 0..30_usize {
+        let mut future = Box::pin(instance.service().clone().oneshot(Call::new(Bytes::from(number.to_string()))));
+        // Each takes its place in line before the next one comes.
+        assert!(futures_util::poll!(future.as_mut()).is_pending());
+        calls.push(tokio::spawn(future));
+        if number < 3 {
+            plugin.until_seen(number + 1).await;
+        }
+    }
+    assert_eq!(instance.service().free_connections(), 0);
+    go.add_permits(30);
+    for (number, call) in calls.into_iter().enumerate() {
+        assert_eq!(within(call).await.expect("no panic").expect("a reply").into_payload(), number.to_string());
+    }
+    assert_eq!((plugin.most_open(), plugin.accepted()), (3, 3));
+    let order: Vec<_> = plugin.seen().iter().map(|request| request["data"].as_u64().expect("a number")).collect();
+    // Three are served at once: among those no order is told.
+    for (turn, number) in order.iter().enumerate() {
+        assert!(number.abs_diff(turn as u64) <= 3, "{order:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_is_used_again_without_a_ping() {
+    let plugin = Scripted::start(|_, request| Act::Write(ok(request, "1")));
+    let instance = plugin.connect();
+    for _ in 0..20 {
+        call(&instance, "1").await.expect("a reply");
+    }
+    assert_eq!(plugin.accepted(), 1);
+    assert!(plugin.seen().iter().all(|request| request["type"] == "execute"));
+}
+
+#[tokio::test]
+async fn an_idle_connection_that_the_plugin_has_closed_costs_another_and_no_call() {
+    // It closes the connection after each reply, be it at once or a moment later.
+    let plugin = Scripted::start(|_, request| Act::Close(ok(request, "1")));
+    let instance = plugin.connect();
+    for _ in 0..200 {
+        call(&instance, "1").await.expect("a reply");
+    }
+    assert_eq!((plugin.accepted(), plugin.seen().len()), (200, 200));
+}
+
+#[tokio::test]
+async fn a_connection_whose_call_ran_out_of_time_or_was_dropped_is_not_used_again() {
+    let (plugin, go) = waiting();
+    let instance = connect(plugin.config().with_connection(connection(|build| build.with_max_connections(1))));
+    let error =
+        send(&instance, Call::new(Bytes::from_static(b"\"late\"")).with_timeout(millis(50))).await.expect_err("late");
+    assert_eq!((error.code(), error.sent()), (Code::Timeout, Sent::Maybe));
+    assert!(error.message().contains("waiting for the plugin's answer"), "{error}");
+    plugin.until_open(0).await;
+    let mut dropped = Box::pin(call(&instance, "\"dropped\""));
+    assert!(futures_util::poll!(dropped.as_mut()).is_pending());
+    tokio::select! {
+        _ = &mut dropped => panic!("nobody answers"),
+        () = plugin.until_seen(2) => {}
+    }
+    drop(dropped);
+    plugin.until_open(0).await;
+    go.add_permits(1);
+    assert_eq!(call(&instance, "\"mine\"").await.expect("a reply").payload(), "\"mine\"");
+    assert_eq!(plugin.accepted(), 3);
+}
+
+#[tokio::test]
+async fn the_second_answer_to_one_call_is_never_given_to_the_next() {
+    // Both at once, and the second a moment later: it comes between two calls.
+    let twice = Scripted::start(|_, request| {
+        let answer = ok(request, &request["data"].to_string());
+        Act::Write([answer.clone(), answer].concat())
+    });
+    let instance = twice.connect();
+    for number in 0..50 {
+        let mut next = Call::new(Bytes::from(number.to_string()));
+        // Also where whoever calls gives all calls one id.
+        next.context_mut().set_request_id("the same");
+        assert_eq!(send(&instance, next).await.expect("a reply").into_payload(), number.to_string());
+    }
+    let late = Arc::new(Semaphore::new(0));
+    let told = Arc::clone(&late);
+    let plugin = Scripted::start(move |number, request| {
+        let answer = ok(request, &request["data"].to_string());
+        match number {
+            0 => Act::Drip(Arc::clone(&told), [answer.clone(), answer].concat()),
+            _ => Act::Write(answer),
+        }
+    });
+    let instance = plugin.connect();
+    let first = tokio::spawn({
+        let service = instance.service().clone();
+        let mut first = Call::new(Bytes::from_static(b"1"));
+        first.context_mut().set_request_id("the same");
+        service.oneshot(first)
+    });
+    plugin.until_seen(1).await;
+    let length = ok(&plugin.seen()[0], "1").len();
+    late.add_permits(length);
+    assert_eq!(within(first).await.expect("no panic").expect("a reply").payload(), "1");
+    let mut second = Call::new(Bytes::from_static(b"2"));
+    second.context_mut().set_request_id("the same");
+    assert_eq!(send(&instance, second).await.expect("a reply").payload(), "2");
+    late.add_permits(length);
+    assert_eq!(call(&instance, "3").await.expect("a reply").payload(), "3");
+}
+
+#[tokio::test]
+async fn idle_connections_have_a_limit_and_an_end_and_may_be_none() {
+    let (plugin, go) = waiting();
+    let limits = connection(|build| build.with_max_idle_connections(2).with_idle_timeout(millis(200)));
+    let instance = connect(plugin.config().with_connection(limits));
+    let calls: Vec<_> =
+        (0..5).map(|_| tokio::spawn(instance.service().clone().oneshot(Call::new(Bytes::from_static(b"1"))))).collect();
+    plugin.until_seen(5).await;
+    go.add_permits(5);
+    for call in calls {
+        within(call).await.expect("no panic").expect("a reply");
+    }
+    plugin.until_open(2).await;
+    plugin.until_open(0).await;
+    let plugin = Scripted::start(|_, request| Act::Write(ok(request, "1")));
+    let instance = connect(plugin.config().with_connection(connection(|build| build.with_keep_alive(false))));
+    for _ in 0..3 {
+        call(&instance, "1").await.expect("a reply");
+    }
+    plugin.until_open(0).await;
+    assert_eq!(plugin.accepted(), 3);
+}
+
+#[tokio::test]
+async fn a_wait_in_line_behind_others_is_no_evidence_and_sends_nothing() {
+    let (plugin, go) = waiting();
+    let instance = connect(plugin.config().with_connection(connection(|build| build.with_max_connections(1))));
+    let first = tokio::spawn(instance.service().clone().oneshot(Call::new(Bytes::from_static(b"1"))));
+    plugin.until_seen(1).await;
+    let waits = instance.service().clone().oneshot(Call::new(Bytes::from_static(b"2")).with_timeout(millis(300)));
+    let mut waits = Box::pin(waits);
+    assert!(futures_util::poll!(waits.as_mut()).is_pending());
+    let behind = tokio::spawn(instance.service().clone().oneshot(Call::new(Bytes::from_static(b"3"))));
+    tokio::task::yield_now().await;
+    drop(behind);
+    let error = within(waits).await.expect_err("the first is not answered");
+    assert_eq!((error.code(), error.sent()), (Code::Timeout, Sent::Nothing));
+    assert!(error.message().contains("waiting for a free connection"), "{error}");
+    go.add_permits(1);
+    within(first).await.expect("no panic").expect("a reply");
+}
+
+#[tokio::test]
+async fn whether_a_plugin_can_be_reached_is_known_from_the_latest_try() {
+    let plugin = Scripted::start(|number, request: &Value| match number {
+        0 => Act::Write(ok(request, "1")),
+        _ => Act::Close(Vec::new()),
+    });
+    let instance = plugin.connect();
+    let reach = instance.service().reach();
+    assert!(!reach.is_lost());
+    call(&instance, "1").await.expect("a reply");
+    call(&instance, "1").await.expect_err("it closed the connection");
+    assert!(reach.is_lost(), "a connection ended with a call on it");
+    within(reach.connect()).await.expect("it is there");
+    within(instance.close(Duration::from_secs(1))).await.expect("nothing is in flight");
+    within(reach.closed()).await;
+}
