@@ -126,11 +126,13 @@ pub(super) struct NoRequest {
     pub(super) kind: Option<Bytes>,
     pub(super) id: RequestName,
     pub(super) problem: String,
+    /// It is one but for its payload, so that whoever wrote it speaks this protocol, and knows its answer by its id.
+    pub(super) is_of_host: bool,
 }
 
 impl NoRequest {
     fn new(problem: String) -> Self {
-        Self { kind: None, id: RequestName::default(), problem }
+        Self { kind: None, id: RequestName::default(), problem, is_of_host: false }
     }
 }
 
@@ -161,7 +163,7 @@ pub(super) fn read(line: &Bytes, limits: Limits) -> Result<Request, NoRequest> {
         _ => RequestName::default(),
     };
     let given = raw.kind.map(|kind| line.slice_ref(kind.get().as_bytes()));
-    let fault = |problem| NoRequest { kind: given.clone(), id: id.clone(), problem };
+    let fault = |problem| NoRequest { kind: given.clone(), id: id.clone(), problem, is_of_host: false };
     if !id.as_json().starts_with(b"\"") {
         let shown = part::shown(id.as_json());
         return Err(fault(format!("its `request_id` is {shown}, and is to be a text")));
@@ -175,7 +177,7 @@ pub(super) fn read(line: &Bytes, limits: Limits) -> Result<Request, NoRequest> {
         }));
     };
     if let Some(Err(beyond)) = raw.data.map(|data| limits.hold(data)) {
-        return Err(fault(format!("its `data` is not accepted: {beyond}")));
+        return Err(NoRequest { is_of_host: true, ..fault(format!("its `data` is not accepted: {beyond}")) });
     }
     Ok(Request {
         kind,

@@ -91,6 +91,23 @@ async fn a_connection_whose_call_ran_out_of_time_or_was_dropped_is_not_used_agai
 }
 
 #[tokio::test]
+async fn a_connection_on_which_the_plugin_said_that_time_was_over_is_not_used_again() {
+    // It closes the connection behind that answer, and a request that came in between would be lost.
+    let plugin = Scripted::start(|number, request| match number {
+        0 => {
+            let id = &request["request_id"];
+            let late = "\"success\":false,\"error\":\"late\",\"headers\":{\"X-Plugin-Code\":\"PLUGIN_1204\"}";
+            Act::Write(format!("{{\"type\":\"execute\",\"request_id\":{id},{late}}}\n").into_bytes())
+        }
+        _ => Act::Write(ok(request, "1")),
+    });
+    let instance = plugin.connect();
+    assert_eq!(call(&instance, "1").await.expect_err("it says so").code(), Code::Timeout);
+    assert_eq!(call(&instance, "1").await.expect("a reply").payload(), "1");
+    assert_eq!(plugin.accepted(), 2);
+}
+
+#[tokio::test]
 async fn the_second_answer_to_one_call_is_never_given_to_the_next() {
     // Both at once, and the second a moment later: it comes between two calls.
     let twice = Scripted::start(|_, request| {

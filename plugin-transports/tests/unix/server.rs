@@ -197,6 +197,18 @@ async fn whoever_writes_nothing_but_faults_is_cut_off_after_sixteen() {
 }
 
 #[tokio::test]
+async fn a_host_whose_payloads_are_refused_keeps_its_connection() {
+    let place = Place::new();
+    let _server = place.serve(plugin_fn(obey), UnixServerOptions::new()).await;
+    let mut host = place.host().await;
+    let deep = execute("r1", &("[".repeat(129) + &"]".repeat(129)));
+    for _ in 0..40 {
+        assert_eq!(host.ask(&deep).await["success"], json!(false));
+    }
+    assert_eq!(host.ask(&execute("r2", "7")).await["data"], json!(7));
+}
+
+#[tokio::test]
 async fn a_request_of_more_than_64_kib_is_one_line_and_comes_back_whole() {
     let place = Place::new();
     let _server = place.serve(plugin_fn(obey), UnixServerOptions::new()).await;

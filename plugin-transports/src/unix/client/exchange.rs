@@ -112,7 +112,10 @@ pub(super) async fn send(
         if !answer.is_out_of_time() {
             pool.line().answered();
         }
-        let lease = if is_whole && !answer.is_anonymous { lease } else { lease.cut_off() };
+        // A plugin whose time is over answers and closes the connection, since its caller may have given the call up: what came
+        // onto it after that would be lost.
+        let is_kept = is_whole && !answer.is_anonymous && !answer.is_out_of_time();
+        let lease = if is_kept { lease } else { lease.cut_off() };
         return Ok(Read { answer, lease, others_answered });
     }
 }

@@ -21,7 +21,8 @@ use super::{
 };
 use crate::listen::{idle::ServedConnection, serving::StopSignal, write_timeout::Patience};
 
-/// Lines in a row that are no requests, after which the connection is closed: whoever writes them speaks something else.
+/// Lines in a row that are no requests, but for their payload, after which the connection is closed: whoever writes them speaks
+/// something else.
 const MAX_FAULTY: usize = 16;
 
 /// How long a connection that is to end may take for the rest of a request of which it has sent a part.
@@ -134,7 +135,8 @@ impl<S: Plugin<Bytes, Bytes>> Session<S> {
         let request = match request::read(line, self.options.json) {
             Ok(request) => request,
             Err(fault) => {
-                self.faulty += 1;
+                // To close the connection behind an answer would lose the next call of a host that keeps it.
+                self.faulty = if fault.is_of_host { 0 } else { self.faulty + 1 };
                 if let Some(count) = self.options.faulty.note(clock::now()) {
                     tracing::warn!(problem = fault.problem, count, "a line on a socket could not be taken");
                 }
