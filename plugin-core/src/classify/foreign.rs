@@ -88,6 +88,22 @@ pub fn is_of_one_stream(error: &(dyn Error + 'static)) -> bool {
     false
 }
 
+/// Whether an error of hyper's is that what came over HTTP/2 breaks the protocol or the bounds of this side, as a head that is
+/// longer than is read does: the stream, or the connection, was ended here and not by the other side.
+#[cfg(feature = "http2")]
+#[must_use]
+pub fn is_malformed_http2(error: &(dyn Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(error) = error.downcast_ref::<h2::Error>().filter(|error| error.is_library()) {
+            let in_order = [h2::Reason::NO_ERROR, h2::Reason::CANCEL, h2::Reason::REFUSED_STREAM];
+            return error.reason().is_some_and(|reason| !in_order.contains(&reason));
+        }
+        next = error.source();
+    }
+    false
+}
+
 #[cfg(not(any(feature = "http2", feature = "channel")))]
 pub(super) fn is_unprocessed(_: &(dyn Error + 'static)) -> bool {
     false

@@ -13,7 +13,7 @@ use std::{
 
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use plugin_core::{BoxError, BoxFuture, PluginError, Sent, deadline::within, rounded};
+use plugin_core::{BoxError, BoxFuture, Code, PluginError, Sent, deadline::within, rounded};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -61,6 +61,8 @@ pub(crate) struct PeerConfig<'c> {
     pub(crate) connection: &'c ConnectionConfig,
     pub(crate) version: HttpVersion,
     pub(crate) resolver: &'c Resolver,
+    /// Of an answer that cannot be read.
+    pub(crate) code: Code,
     /// Its certificate is checked by these.
     #[cfg(feature = "tls")]
     pub(crate) tls: &'c dyn Fn() -> Result<ClientTls, PluginError>,
@@ -74,6 +76,7 @@ pub(crate) struct Connector {
     #[cfg(feature = "tls")]
     tls: Option<Tls>,
     greeting: Option<Greeting>,
+    code: Code,
     /// The latest try has failed.
     is_lost: AtomicBool,
 }
@@ -124,8 +127,14 @@ impl Connector {
             #[cfg(feature = "tls")]
             tls: endpoint.tls.then(|| Tls::new(peer, endpoint)).transpose()?,
             greeting: None,
+            code: peer.code,
             is_lost: AtomicBool::new(false),
         })
+    }
+
+    /// The code of an answer that cannot be read.
+    pub(crate) fn code(&self) -> Code {
+        self.code
     }
 
     /// Says this on each new connection of HTTP/2, before any call is sent on it: one on which it fails is given up.

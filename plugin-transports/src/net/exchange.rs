@@ -90,7 +90,7 @@ pub(crate) async fn send<'p>(
         if let Some(request) = message.filter(|_| lease.refused().is_none()) {
             tries = tries.saturating_sub(1);
             if tries == 0 {
-                return Err(fault::lost(error, Sent::Nothing));
+                return Err(fault::lost(error, Sent::Nothing, pool.code()));
             }
             back = Some(Outgoing::back(request));
             continue;
@@ -98,7 +98,8 @@ pub(crate) async fn send<'p>(
         let is_unsent = fault::is_unsent(&error);
         refused += 1;
         if !is_unsent || refused > MAX_RESENT || lease.refused().is_some() {
-            return Err(fault::lost_on(&lease, error, if is_unsent { Sent::Nothing } else { Sent::Maybe }));
+            let sent = if is_unsent { Sent::Nothing } else { Sent::Maybe };
+            return Err(fault::lost_on(&lease, error, sent, pool.code()));
         }
         // For one stream there may have been no room for a moment only. A connection that has ended refuses whatever comes.
         if !classify::is_of_one_stream(&error) {

@@ -1,6 +1,6 @@
 //! What it means for a call that its connection gave no answer.
 
-use plugin_core::{ByErrorType, Classify, Code, PluginError, Sent};
+use plugin_core::{ByErrorType, Classify, Code, PluginError, Sent, classify};
 
 use super::{body::Unread, first_words::Refused, interim::TooMany, pool::Lease};
 
@@ -27,8 +27,8 @@ pub(crate) fn is_unsent(error: &hyper::Error) -> bool {
     ByErrorType.classify(Err::<&(), _>(error)).sent() == Sent::Nothing
 }
 
-/// The request was handed to a connection, and no answer came.
-pub(crate) fn lost(error: hyper::Error, sent: Sent) -> PluginError {
+/// The request was handed to a connection, and no answer came. `code` is that of an answer that cannot be read.
+pub(crate) fn lost(error: hyper::Error, sent: Sent, code: Code) -> PluginError {
     if let Some(fault) = TooMany::behind(&error) {
         return fault.with_source(error);
     }
@@ -37,7 +37,11 @@ pub(crate) fn lost(error: hyper::Error, sent: Sent) -> PluginError {
             true => "the head of the plugin's answer is longer than 64 KiB, or has more than 100 headers",
             false => "the plugin's answer is not HTTP",
         };
-        return PluginError::new(Code::HttpTransport, message).with_sent(sent).with_source(error);
+        return PluginError::new(code, message).with_sent(sent).with_source(error);
+    }
+    if classify::is_malformed_http2(&error) {
+        let message = "the plugin's answer breaks the rules of HTTP/2, or its head is longer than 64 KiB";
+        return PluginError::new(code, message).with_sent(Sent::Maybe).with_source(error);
     }
     let message = match sent {
         Sent::Nothing if error.is_canceled() => "the connection closed before the request was sent",
@@ -48,14 +52,14 @@ pub(crate) fn lost(error: hyper::Error, sent: Sent) -> PluginError {
 }
 
 /// Likewise; others may be lost with it.
-pub(crate) fn lost_on(lease: &Lease, error: hyper::Error, sent: Sent) -> PluginError {
+pub(crate) fn lost_on(lease: &Lease, error: hyper::Error, sent: Sent, code: Code) -> PluginError {
     let is_told = lease.is_told(&error);
     let refused = lease.refused().and_then(Refused::error);
     once(
         is_told,
         match refused {
             Some(refused) => refused.with_source(error),
-            None => lost(error, sent),
+            None => lost(error, sent, code),
         },
     )
 }

@@ -111,6 +111,20 @@ impl Http2Connection {
         self.known.link.max_streams().is_some_and(|max| max > 0)
     }
 
+    /// Whether its peer says that it takes no call at all.
+    pub(crate) fn is_shut(&self) -> bool {
+        self.known.link.max_streams() == Some(0)
+    }
+
+    /// Leaves it to the calls that are on it, as far as the cap allows another beside it. Under the lock of the pool.
+    pub(crate) fn leave(&self) {
+        // SeqCst: see `Queue::join`.
+        match self.known.streams.load(Ordering::SeqCst) {
+            0 => self.known.leave(),
+            _ => self.known.leave_beside(),
+        }
+    }
+
     /// Makes it count, for as long as it lives, or count no longer.
     pub(crate) fn set_place(&self, place: Option<OwnedSemaphorePermit>) {
         *self.known.place() = place;

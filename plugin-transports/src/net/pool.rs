@@ -14,7 +14,7 @@ use std::{
 
 use hyper::client::conn::http1;
 use plugin_core::{
-    BoxFuture, PluginError, Sent,
+    BoxFuture, Code, PluginError, Sent,
     clock::{self, Instant},
     deadline::cut::Line,
 };
@@ -50,6 +50,8 @@ pub(crate) struct Pool {
     /// How often that came to nothing. Who waited for it does not wait again: connections are then opened side by side, and
     /// what is found out of an origin that is away is found out by all in the time of one.
     in_vain: AtomicU64,
+    /// How often those who waited were told that the plugin takes no calls.
+    shut_out: AtomicU64,
     /// A server that chose HTTP/1.1 once will do so again, so connections are opened side by side.
     http1: AtomicBool,
 }
@@ -90,6 +92,7 @@ impl Pool {
             turn: tokio::sync::Mutex::default(),
             queue: Arc::default(),
             in_vain: AtomicU64::new(0),
+            shut_out: AtomicU64::new(0),
             http1: AtomicBool::new(false),
         })
     }
@@ -135,6 +138,11 @@ impl Pool {
     /// What the plugin answers, of all its calls.
     pub(crate) fn line(&self) -> &Line {
         self.own.line()
+    }
+
+    /// The code of an answer that cannot be read.
+    pub(crate) fn code(&self) -> Code {
+        self.connector.code()
     }
 
     async fn open(self: &Arc<Self>, permit: OwnedSemaphorePermit) -> Result<Lease, PluginError> {

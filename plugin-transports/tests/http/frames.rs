@@ -23,6 +23,10 @@ pub(crate) enum Act {
     Refuse,
     /// It is looked at, and not answered.
     Hold,
+    /// Likewise, and from then on so many streams are taken at once.
+    Allow(u32),
+    /// It is answered with a head of so many KiB.
+    Head(u8),
     /// It was looked at, and is given up.
     Reset,
     /// The connection is closed, with all that is on it.
@@ -36,6 +40,7 @@ const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const GOAWAY: u8 = 7;
+const CONTINUATION: u8 = 9;
 const MAX_CONCURRENT_STREAMS: u16 = 3;
 const ACK: u8 = 1;
 const END_STREAM: u8 = 1;
@@ -152,6 +157,20 @@ async fn converse(
                 }
                 Act::Refuse => write(&mut stream, RST_STREAM, 0, id, &REFUSED_STREAM.to_be_bytes()).await?,
                 Act::Hold => {}
+                Act::Allow(streams) => {
+                    let setting = [&MAX_CONCURRENT_STREAMS.to_be_bytes()[..], &streams.to_be_bytes()].concat();
+                    write(&mut stream, SETTINGS, 0, 0, &setting).await?;
+                }
+                Act::Head(kib) => {
+                    write(&mut stream, HEADERS, 0, id, &[OK]).await?;
+                    for _ in 0..kib {
+                        // A field that is not kept in the table: `a`, of 1,000 bytes.
+                        let field = [&[0, 1, b'a', 0x7f, 0xe9, 0x06][..], &[b'x'; 1000]].concat();
+                        write(&mut stream, CONTINUATION, 0, id, &field).await?;
+                    }
+                    write(&mut stream, CONTINUATION, END_HEADERS, id, &[]).await?;
+                    write(&mut stream, DATA, END_STREAM, id, b"{}").await?;
+                }
                 Act::Reset => write(&mut stream, RST_STREAM, 0, id, &INTERNAL_ERROR.to_be_bytes()).await?,
                 Act::Close => return None,
                 Act::GoAway(last) => {
@@ -166,8 +185,8 @@ async fn converse(
 }
 
 async fn write(stream: &mut TcpStream, kind: u8, flags: u8, id: u32, payload: &[u8]) -> Option<()> {
-    let length = u8::try_from(payload.len()).expect("short");
-    let mut frame = vec![0, 0, length, kind, flags];
+    let [high, low] = u16::try_from(payload.len()).expect("short").to_be_bytes();
+    let mut frame = vec![0, high, low, kind, flags];
     frame.extend(id.to_be_bytes());
     frame.extend(payload);
     stream.write_all(&frame).await.ok()

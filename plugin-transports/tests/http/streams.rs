@@ -4,7 +4,9 @@ use std::{pin::Pin, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{FutureExt, future::join_all};
-use plugin_core::{Call, PluginInstance, Rejected, Sent, deadline::AttemptTimeoutLayer};
+use plugin_core::{
+    ByErrorType, Call, Classify, Code, PluginInstance, Rejected, Sent, Verdict, deadline::AttemptTimeoutLayer,
+};
 use plugin_transports::http::{HttpClient, HttpConfig, HttpVersion};
 use tower::{ServiceBuilder, ServiceExt, util::Oneshot};
 
@@ -102,6 +104,58 @@ async fn another_connection_is_opened_for_want_of_a_stream_as_far_as_the_cap_all
         calls.clear();
     })
     .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plugin_that_allows_no_stream_is_told_to_all_who_wait_within_a_second() {
+    let plugin = Frames::allowing(0, |connection, _| if connection == 1 { Act::Hold } else { Act::Answer }).await;
+    let instance = instance(&plugin, 3);
+    let started = tokio::time::Instant::now();
+    // The first one is sent before the plugin has said so.
+    let first = begun(&instance);
+    within(plugin.until_seen(1)).await;
+    let waiting = (0..7).map(|_| call(&instance, "1"));
+    let mut evidence = 0;
+    for refused in join_all(waiting).await {
+        let error = refused.expect_err("no stream");
+        assert_eq!((error.code(), error.sent(), error.is_retryable()), (Code::ConnectionFailed, Sent::Nothing, true));
+        assert!(error.message().starts_with("the plugin takes no calls: "), "{error}");
+        let judged = ByErrorType.classify(Err::<&(), _>(&error)).verdict();
+        evidence += usize::from(judged == Verdict::Failure);
+    }
+    assert!(started.elapsed() < Duration::from_millis(1_100), "{:?}", started.elapsed());
+    assert_eq!((evidence, plugin.seen()), (1, 1), "one finding, and nothing was sent");
+    // Whoever comes later has another connection.
+    call(&instance, "1").await.expect("a reply");
+    assert_eq!(plugin.accepted(), 2);
+    drop(first);
+}
+
+#[tokio::test]
+async fn a_plugin_that_allows_no_stream_for_a_moment_loses_no_call() {
+    let plugin = Frames::allowing(0, |_, stream| if stream == 1 { Act::Allow(8) } else { Act::Answer }).await;
+    let instance = instance(&plugin, 3);
+    let mut first = begun(&instance);
+    let others = join_all((0..7).map(|_| call(&instance, "1")));
+    let others = within(async {
+        tokio::select! {
+            _ = &mut first => panic!("nobody answers it"),
+            others = others => others,
+        }
+    })
+    .await;
+    assert!(others.iter().all(Result::is_ok), "{others:?}");
+    assert_eq!(plugin.accepted(), 1);
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_long_is_no_lost_connection() {
+    let plugin = Frames::start(|_, stream| if stream == 1 { Act::Head(80) } else { Act::Answer }).await;
+    let instance = instance(&plugin, 3);
+    let error = call(&instance, "1").await.expect_err("80 KiB");
+    assert_eq!((error.code(), error.sent(), error.is_retryable()), (Code::HttpTransport, Sent::Maybe, false));
+    assert!(error.message().ends_with("or its head is longer than 64 KiB"), "{error}");
+    call(&instance, "1").await.expect("a reply");
 }
 
 #[tokio::test]

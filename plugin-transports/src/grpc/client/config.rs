@@ -115,6 +115,7 @@ impl GrpcConfig {
             connection: &self.connection,
             version: HttpVersion::Http2,
             resolver: &self.resolver,
+            code: Code::GrpcTransport,
             #[cfg(feature = "tls")]
             tls: &|| {
                 let settings = self.credentials.files().tls().unwrap_or_default().with_min_version(self.min_version);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use plugin_core::{
-    ConfigError, PluginError, Sent,
+    Code, ConfigError, PluginError, Sent,
     settings::{Given, Settings},
 };
 
@@ -101,6 +101,7 @@ impl HttpConfig {
             connection: &self.connection,
             version: self.version,
             resolver: &self.resolver,
+            code: Code::HttpTransport,
             #[cfg(feature = "tls")]
             tls: &|| {
                 let settings = self.credentials.files().tls().unwrap_or_default().with_min_version(self.min_version);

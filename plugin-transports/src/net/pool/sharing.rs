@@ -11,7 +11,7 @@ use std::{
 };
 
 use plugin_core::{
-    PluginError,
+    PluginError, Sent,
     clock::{self, Instant},
 };
 use tokio::{sync::OwnedSemaphorePermit, time::timeout};
@@ -28,6 +28,9 @@ use super::{
 
 /// How long after a connection could not be opened beside others the next is tried.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
+
+/// How long calls wait for a peer that allows no stream at all: it may do so, for a moment (RFC 9113, 5.1.2).
+const SHUT_FOR: Duration = Duration::from_secs(1);
 
 impl PoolState {
     /// Keeps the connections that are of use.
@@ -61,6 +64,8 @@ impl Pool {
         }
         // Relaxed: not to see that it has changed costs one more turn.
         let in_vain = self.in_vain.load(Ordering::Relaxed);
+        let shut_out = self.shut_out.load(Ordering::Relaxed);
+        let joined = clock::now();
         let _waiter = self.queue.join();
         // A wait for calls that are on the connections is not the plugin's; a wait for a connection is, as long as it answers
         // nobody.
@@ -85,13 +90,18 @@ impl Pool {
             if self.speaks_http1() || self.in_vain.load(Ordering::Relaxed) != in_vain {
                 return Ok(None);
             }
+            // The first who waited has found it out for all.
+            if self.shut_out.load(Ordering::Relaxed) != shut_out {
+                return Err(shut().as_no_evidence());
+            }
             if !self.is_shared() {
                 let permit = self.own.permit(progress).await?;
                 progress.set(CallStage::Connecting);
                 return turn.take(self.open(permit)).await.map(Some);
             }
             progress.set(CallStage::Waiting);
-            match self.open_beside() {
+            let is_shut = self.wait_while_shut(joined)?;
+            match is_shut.or_else(|| self.open_beside()) {
                 // It is only looked at again.
                 Some(again) => drop(timeout(again, self.queue.changed()).await),
                 None => self.queue.changed().await,
@@ -102,6 +112,24 @@ impl Pool {
     /// Whether there is a connection that calls share, be it full.
     fn is_shared(&self) -> bool {
         self.state().shared.iter().any(Http2Connection::is_open)
+    }
+
+    /// For how long a call that has waited since then is to go on waiting for a peer that allows no stream; `None` where it
+    /// allows some.
+    ///
+    /// When that is over all who wait are told, and the connection gets no further call: another one may be allowed some.
+    fn wait_while_shut(&self, joined: Instant) -> Result<Option<Duration>, PluginError> {
+        let state = self.state();
+        if !state.shared.iter().all(Http2Connection::is_shut) {
+            return Ok(None);
+        }
+        let left = SHUT_FOR.saturating_sub(joined.elapsed());
+        if !left.is_zero() {
+            return Ok(Some(left));
+        }
+        state.shared.iter().for_each(Http2Connection::leave);
+        self.shut_out.fetch_add(1, Ordering::Relaxed);
+        Err(shut())
     }
 
     /// A stream of the first connection that has room for it.
@@ -175,6 +203,11 @@ impl Pool {
         }
         stream
     }
+}
+
+fn shut() -> PluginError {
+    let message = "the plugin takes no calls: it has allowed no stream of HTTP/2 for 1 s";
+    PluginError::connection(message, Sent::Nothing)
 }
 
 /// The turn of the first who waits: for a stream, or to open a connection that all may share.
