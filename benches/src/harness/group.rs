@@ -107,7 +107,12 @@ impl Group {
                 }
             })
         };
-        self.cases.push(Case { name: name.into(), against: None, two_threads: true, factory: Box::new(batch) });
+        self.batches(name.into(), batch)
+    }
+
+    /// Adds a row whose calls are made by whatever `factory` returns.
+    pub(super) fn batches(&mut self, name: String, factory: impl Fn() -> Batch + 'static) -> &mut Case {
+        self.cases.push(Case { name, against: None, two_threads: true, factory: Box::new(factory) });
         self.cases.last_mut().expect("a row was just added")
     }
 

@@ -19,6 +19,7 @@ mod machine;
 mod measure;
 mod pair;
 mod results;
+mod round_trips;
 mod stats;
 mod table;
 
@@ -28,4 +29,5 @@ pub use group::{Case, Group};
 pub use machine::{Machine, lock_versions};
 pub use measure::{Measured, Measurement, Plan, TwoThreads};
 pub use results::{Section, merge_results, results_header};
+pub use round_trips::Caller;
 pub use table::markdown;
