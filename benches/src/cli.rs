@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::groups::{GROUPS, GroupEntry};
+use crate::groups::{GROUPS, GroupEntry, transports::child};
 use crate::harness::{Group, Machine, Plan, Section, lock_versions, merge_results, results_header};
 
 /// What `--help` prints, and what follows a wrong command line.
@@ -22,6 +22,8 @@ pub enum Action {
     Help,
     /// Print the names of the groups.
     List,
+    /// Be the other process of a measurement, of this kind.
+    Child(String),
     /// Measure.
     Measure {
         /// Part of the groups' names; all without one.
@@ -47,6 +49,7 @@ pub fn parse(args: &[String]) -> Result<Action, String> {
         match arg.as_str() {
             "--help" | "-h" => return Ok(Action::Help),
             "--list" => return Ok(Action::List),
+            child::ARGUMENT => return Ok(Action::Child(args.next().ok_or("--child needs a kind")?.clone())),
             "--quick" => rounds = 5,
             "--write" => write = true,
             "--rounds" => {
@@ -76,6 +79,7 @@ pub fn run(action: &Action) -> Result<(), String> {
     match action {
         Action::Help => println!("{USAGE}"),
         Action::List => GROUPS.iter().for_each(|entry| println!("{:16} {}", entry.name, entry.about)),
+        Action::Child(kind) => child::run(kind)?,
         Action::Measure { filter, rounds, write } => measure(filter.as_deref(), *rounds, *write)?,
     }
     Ok(())

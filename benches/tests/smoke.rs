@@ -51,3 +51,18 @@ fn of_the_floors_only_the_box_allocates() {
         assert!(row.ns_per_call > 0.0, "{}", row.name);
     }
 }
+
+#[test]
+fn every_transport_brings_back_what_was_sent_alone_and_through_the_manager_by_one_and_by_many() {
+    for name in ["transports", "transports-16", "transports-64k"] {
+        let measured = group(name).measure(&short()).expect("the group is put together rightly").rows;
+        for row in &measured {
+            assert!(row.ns_per_call > 0.0, "{}", row.name);
+            assert_eq!(row.two_threads, None, "{}", row.name);
+        }
+        for row in measured.iter().filter(|row| row.name.ends_with(", manager")) {
+            let (peer, _) = row.to_peer.as_ref().expect("it is compared with the library beneath it");
+            assert!(measured.iter().any(|row| row.name == *peer), "{}: {peer}", row.name);
+        }
+    }
+}

@@ -10,6 +10,7 @@ mod manager;
 mod ratelimit;
 mod retry;
 mod stack;
+pub mod transports;
 
 pub use entry::GroupEntry;
 
@@ -24,6 +25,9 @@ pub const GROUPS: &[GroupEntry] = &[
     balance::GROUP,
     stack::GROUP,
     manager::GROUP,
+    transports::ONE_CALLER,
+    transports::MANY_CALLERS,
+    transports::LARGE,
 ];
 
 #[cfg(test)]

@@ -1,0 +1,43 @@
+//! A call to a plugin that runs elsewhere, over each transport, next to the library beneath it.
+
+pub mod child;
+mod hyper_peer;
+mod line_peer;
+mod load;
+mod ours;
+mod rows;
+mod site;
+mod tonic_peer;
+
+use super::GroupEntry;
+use load::{Load, MOST_CALLERS};
+
+pub(super) const ONE_CALLER: GroupEntry = GroupEntry {
+    name: "transports",
+    about: "An echo of a hundred bytes of JSON, to another thread over loopback or a socket, or to another process, and back: one \
+            caller, one call after the other. Each peer is the bare library on both sides, which carries the hundred bytes alone; \
+            `to our server` is its client before our server, which shows whose share is whose. The client runs on one \
+            thread, the servers on another; allocations are the client's. `manager` is the default stack.",
+    peers: PEERS,
+    rows: |group| rows::add(group, &Load::new(1, load::small())),
+};
+
+pub(super) const MANY_CALLERS: GroupEntry = GroupEntry {
+    name: "transports-16",
+    about: "The same by sixteen callers at once; the time is that in which all of them together make one more call, so that half of \
+            it is twice the throughput. With HTTP/1.1 and the lines over a socket each caller has a connection, with HTTP/2 and \
+            gRPC all share one. The bare pipe is asked one thing at a time: whoever wants more must tell the answers apart, which \
+            is what the subprocess does.",
+    peers: PEERS,
+    rows: |group| rows::add(group, &Load::new(MOST_CALLERS, load::small())),
+};
+
+pub(super) const LARGE: GroupEntry = GroupEntry {
+    name: "transports-64k",
+    about: "The same by one caller with 64 KiB of JSON, an array of records. What is ours reads it on each side, to see that it is \
+            JSON and within its limits; the bare libraries do not look at it.",
+    peers: PEERS,
+    rows: |group| rows::add(group, &Load::new(1, load::large())),
+};
+
+const PEERS: &[&str] = &["hyper", "tokio", "tokio-rustls", "tonic"];

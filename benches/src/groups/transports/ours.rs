@@ -1,0 +1,133 @@
+//! Plugins over each transport, alone and through the manager.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use plugin_core::{Call, Plugin, PluginError, PluginInstance, Reply};
+use plugin_manager::{
+    manager::Manager,
+    stack::{Instance, StackSettings},
+};
+use plugin_transports::{
+    ConnectionConfig,
+    auth::AuthConfig,
+    http::{self, HttpClient, HttpConfig, HttpConfigBuilder, HttpPlugin, HttpVersion, ServerOptions},
+    inproc::plugin_fn,
+    process::{self, ProcessConfig, ProcessConfigBuilder, ProcessService},
+};
+use tower::ServiceExt;
+
+use super::{
+    child,
+    load::{Load, MOST_CALLERS},
+    site::{At, Over, Site},
+};
+use crate::harness::Caller;
+
+/// What every plugin here is.
+pub(super) fn echo() -> impl Plugin<Bytes, Bytes> {
+    plugin_fn(|call: Call<Bytes>| std::future::ready(Ok::<_, PluginError>(Reply::new(call.into_payload()))))
+}
+
+/// The plugin over HTTP.
+pub(super) fn serve_http(site: &Site, over: Over) -> At {
+    let options = match over {
+        Over::Tls => ServerOptions::new().with_tls(site.certificate.serves()),
+        Over::Tcp | Over::Unix => ServerOptions::new(),
+    };
+    match over {
+        Over::Unix => {
+            let (listener, path) = site.socket();
+            site.serve(async move { keep(http::serve(echo(), listener, options).expect("an address")) });
+            At::Socket(path)
+        }
+        Over::Tcp | Over::Tls => {
+            let (listener, address) = site.port();
+            site.serve(async move { keep(http::serve(echo(), listener, options).expect("an address")) });
+            At::Port(address)
+        }
+    }
+}
+
+/// Serves for as long as there is the runtime: a server stops when it is dropped.
+pub(super) fn keep<T: Send + 'static>(serving: T) {
+    tokio::spawn(async move {
+        let _serving = serving;
+        std::future::pending::<()>().await;
+    });
+}
+
+/// The settings of a client of `at`.
+pub(super) fn http_config(site: &Site, at: &At, over: Over, version: HttpVersion) -> HttpConfigBuilder {
+    let (endpoint, auth) = match (at, over) {
+        (At::Socket(path), _) => (format!("unix:{}", path.display()), AuthConfig::none()),
+        (At::Port(address), Over::Tls) => (format!("https://{address}/"), site.certificate.trusted()),
+        (At::Port(address), _) => (format!("http://{address}/"), AuthConfig::none()),
+    };
+    HttpConfig::builder("echo", endpoint).with_auth(auth).with_connection(connection()).with_version(version)
+}
+
+/// A connection for each of those who call at once, and kept.
+pub(super) fn connection() -> ConnectionConfig {
+    let builder =
+        ConnectionConfig::builder().with_max_connections(MOST_CALLERS).with_max_idle_connections(MOST_CALLERS);
+    builder.build().expect("within the bounds")
+}
+
+pub(super) fn connect_http(config: HttpConfigBuilder) -> PluginInstance<HttpClient> {
+    HttpPlugin::connect(config.build().expect("good settings")).expect("good files")
+}
+
+pub(super) fn process_config() -> ProcessConfigBuilder {
+    ProcessConfig::builder("echo", child::program()).with_args([child::ARGUMENT, child::PLUGIN])
+}
+
+pub(super) async fn connect_process(config: ProcessConfigBuilder) -> PluginInstance<ProcessService> {
+    process::connect(config.build().expect("good settings")).await.expect("a plugin")
+}
+
+/// Calls a plugin's service as it is.
+#[derive(Clone)]
+pub(super) struct Alone<S> {
+    service: S,
+    load: Load,
+}
+
+impl<S: Plugin<Bytes, Bytes>> Alone<S> {
+    pub(super) fn callers(instance: &PluginInstance<S>, load: &Load) -> Vec<Self> {
+        vec![Self { service: instance.service().clone(), load: load.clone() }; load.callers]
+    }
+}
+
+impl<S: Plugin<Bytes, Bytes>> Caller for Alone<S> {
+    async fn call(&mut self) {
+        let service = self.service.ready().await.expect("a plugin that is ready");
+        let reply = service.call(Call::new(self.load.sent.clone())).await.expect("an answer");
+        assert_eq!(Some(reply.payload().len()), self.load.back);
+    }
+}
+
+/// Calls a plugin by its name, through the default stack.
+#[derive(Clone)]
+pub(super) struct Managed {
+    manager: Arc<Manager<Bytes, Bytes>>,
+    load: Load,
+}
+
+impl Managed {
+    /// To be called within the clients' runtime, where the checks of health run.
+    pub(super) fn callers<S: Plugin<Bytes, Bytes>>(instance: &PluginInstance<S>, load: &Load) -> Vec<Self> {
+        let manager = Manager::new();
+        let instances = vec![Instance::new("only", instance.clone())];
+        let registration = StackSettings::default().build("echo", instances).expect("one instance");
+        manager.register_with("echo", registration).expect("a free name");
+        vec![Self { manager: Arc::new(manager), load: load.clone() }; load.callers]
+    }
+}
+
+impl Caller for Managed {
+    async fn call(&mut self) {
+        let reply = self.manager.execute("echo", self.load.sent.clone()).await.expect("an answer");
+        assert_eq!(Some(reply.payload().len()), self.load.back);
+    }
+}
