@@ -77,3 +77,29 @@ async fn credentials_are_stronger_than_a_header_of_the_call() {
     let reply = send(&instance, request).await.expect("a reply");
     assert_eq!(reply.payload(), r#"{"x-env":"ours","x-other":"theirs"}"#);
 }
+
+#[tokio::test]
+async fn a_plugin_that_tells_what_it_was_sent_tells_nobody() {
+    let plugin = Scripted::start(|_, request| {
+        let heard = format!("I was sent {}", request["headers"]["authorization"]);
+        let told = json!({"status": "degraded", "message": heard, "metadata": {"heard": heard}});
+        let reply = json!({
+            "type": request["type"],
+            "request_id": request["request_id"],
+            "success": false,
+            "error": heard,
+            "data": told,
+        });
+        Act::Write(format!("{reply}\n").into_bytes())
+    });
+    let instance = connect(plugin.config().with_auth(AuthConfig::bearer(SECRET)));
+    let error = call(&instance, "1").await.expect_err("it says no");
+    assert_eq!(error.message(), "I was sent \"***\"");
+    assert!(!format!("{error:?}").contains(SECRET), "{error:?}");
+    let health = within(instance.check()).await;
+    assert_eq!(
+        (health.message.as_str(), health.metadata["heard"].as_str()),
+        ("I was sent \"***\"", "I was sent \"***\"")
+    );
+    assert!(plugin.seen().iter().all(|request| request["headers"].to_string().contains(SECRET)), "it was sent");
+}

@@ -51,6 +51,8 @@ pub(super) async fn callers(server: PathBuf, load: &Load) -> Vec<SocketCaller> {
 /// Callers of one process, which is asked one thing at a time.
 pub(super) async fn callers_of_process(mode: &str, load: &Load) -> Vec<PipeCaller> {
     let mut command = Command::new(child::program());
+    // Without it a plugin takes itself for started by hand.
+    command.env("AGILIRA_PLUGIN_MAGIC_COOKIE", "agilira-go-plugins-v1");
     command.arg(child::ARGUMENT).arg(mode).stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
     let mut child = command.spawn().expect("this program");
     let (reader, writer) = (child.stdout.take().expect("a pipe"), child.stdin.take().expect("a pipe"));

@@ -1,6 +1,9 @@
 //! Plugins over each transport, alone and through the manager.
 
-use std::sync::Arc;
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use plugin_core::{Call, Plugin, PluginError, PluginInstance, Reply};
@@ -11,9 +14,11 @@ use plugin_manager::{
 use plugin_transports::{
     ConnectionConfig,
     auth::AuthConfig,
+    grpc::{self, GrpcClient, GrpcConfig, GrpcConfigBuilder, GrpcPlugin, GrpcServerOptions},
     http::{self, HttpClient, HttpConfig, HttpConfigBuilder, HttpPlugin, HttpVersion, ServerOptions},
     inproc::plugin_fn,
     process::{self, ProcessConfig, ProcessConfigBuilder, ProcessService},
+    unix::{self, UnixClient, UnixConfig, UnixConfigBuilder, UnixPlugin, UnixServerOptions},
 };
 use tower::ServiceExt;
 
@@ -49,6 +54,27 @@ pub(super) fn serve_http(site: &Site, over: Over) -> At {
     }
 }
 
+/// The plugin over gRPC.
+pub(super) fn serve_grpc(site: &Site, over: Over) -> At {
+    let options = GrpcServerOptions::new();
+    if over == Over::Unix {
+        let (listener, path) = site.socket();
+        site.serve(async move { keep(grpc::serve(echo(), listener, options).expect("an address")) });
+        return At::Socket(path);
+    }
+    let (listener, address) = site.port();
+    let options = if over == Over::Tls { options.with_tls(site.certificate.serves()) } else { options };
+    site.serve(async move { keep(grpc::serve(echo(), listener, options).expect("an address")) });
+    At::Port(address)
+}
+
+/// The plugin over lines on a socket.
+pub(super) fn serve_lines(site: &Site) -> PathBuf {
+    let (socket, path) = site.socket();
+    site.serve(async move { keep(unix::serve(echo(), socket, UnixServerOptions::new()).expect("an address")) });
+    path
+}
+
 /// Serves for as long as there is the runtime: a server stops when it is dropped.
 pub(super) fn keep<T: Send + 'static>(serving: T) {
     tokio::spawn(async move {
@@ -59,12 +85,28 @@ pub(super) fn keep<T: Send + 'static>(serving: T) {
 
 /// The settings of a client of `at`.
 pub(super) fn http_config(site: &Site, at: &At, over: Over, version: HttpVersion) -> HttpConfigBuilder {
-    let (endpoint, auth) = match (at, over) {
+    let (endpoint, auth) = reached(site, at, over);
+    HttpConfig::builder("echo", endpoint).with_auth(auth).with_connection(connection()).with_version(version)
+}
+
+/// Likewise, over gRPC.
+pub(super) fn grpc_config(site: &Site, at: &At, over: Over) -> GrpcConfigBuilder {
+    let (endpoint, auth) = reached(site, at, over);
+    GrpcConfig::builder("echo", endpoint).with_auth(auth).with_connection(connection())
+}
+
+/// Likewise, over lines.
+pub(super) fn lines_config(path: &Path) -> UnixConfigBuilder {
+    UnixConfig::builder("echo", path.display().to_string()).with_connection(connection())
+}
+
+/// An endpoint, and what is trusted there.
+fn reached(site: &Site, at: &At, over: Over) -> (String, AuthConfig) {
+    match (at, over) {
         (At::Socket(path), _) => (format!("unix:{}", path.display()), AuthConfig::none()),
         (At::Port(address), Over::Tls) => (format!("https://{address}/"), site.certificate.trusted()),
         (At::Port(address), _) => (format!("http://{address}/"), AuthConfig::none()),
-    };
-    HttpConfig::builder("echo", endpoint).with_auth(auth).with_connection(connection()).with_version(version)
+    }
 }
 
 /// A connection for each of those who call at once, and kept.
@@ -76,6 +118,14 @@ pub(super) fn connection() -> ConnectionConfig {
 
 pub(super) fn connect_http(config: HttpConfigBuilder) -> PluginInstance<HttpClient> {
     HttpPlugin::connect(config.build().expect("good settings")).expect("good files")
+}
+
+pub(super) fn connect_grpc(config: GrpcConfigBuilder) -> PluginInstance<GrpcClient> {
+    GrpcPlugin::connect(config.build().expect("good settings")).expect("good files")
+}
+
+pub(super) fn connect_lines(config: UnixConfigBuilder) -> PluginInstance<UnixClient> {
+    UnixPlugin::connect(config.build().expect("good settings")).expect("a socket")
 }
 
 pub(super) fn process_config() -> ProcessConfigBuilder {

@@ -27,9 +27,9 @@ pub(super) fn add(group: &mut Group, load: &Load) {
     rows.http("hyper, h2", "http with h2", Version::Two, Over::Tcp, HttpVersion::Http2);
     rows.http("hyper, h2 over Unix", "unix-h2", Version::Two, Over::Unix, HttpVersion::Http2);
     rows.http("hyper, h2 over TLS", "https", Version::Two, Over::Tls, HttpVersion::Auto);
-    rows.grpc("tonic", Over::Tcp);
-    rows.grpc("tonic over Unix", Over::Unix);
-    rows.grpc("tonic over TLS", Over::Tls);
+    rows.grpc("tonic", "grpc", Over::Tcp);
+    rows.grpc("tonic over Unix", "unix-grpc", Over::Unix);
+    rows.grpc("tonic over TLS", "grpc-tls", Over::Tls);
 }
 
 /// Rows are made for a load, at a site.
@@ -45,6 +45,16 @@ impl Rows<'_> {
         let path = line_peer::serve(&self.site);
         let (site, load) = (Arc::clone(&self.site), self.load.clone());
         self.group.round_trips(peer, &self.site.clients, move || site.connect(line_peer::callers(path.clone(), &load)));
+        let path = ours::serve_lines(&self.site);
+        let written = format!(r#"{{"type":"execute","request_id":"1","data":{}}}"#, self.load.text());
+        let (site, server, written) = (Arc::clone(&self.site), path.clone(), self.load.written(written));
+        let callers = move || site.connect(line_peer::callers(server.clone(), &written));
+        self.group.round_trips(format!("{peer} to our server"), &self.site.clients, callers).against(peer);
+        let config = || ours::lines_config(&path);
+        let (alone, inner) = self.site.connect(async {
+            (ours::connect_lines(config()), ours::connect_lines(config().without_request_timeout()))
+        });
+        self.ours("unix", peer, alone, inner);
     }
 
     fn subprocess(&mut self) {
@@ -84,12 +94,18 @@ impl Rows<'_> {
         })
     }
 
-    fn grpc(&mut self, peer: &str, over: Over) {
+    fn grpc(&mut self, peer: &str, name: &str, over: Over) {
         let at = tonic_peer::serve(&self.site, over);
         let (site, load) = (Arc::clone(&self.site), self.load.clone());
         self.group.round_trips(peer, &self.site.clients, move || {
             site.connect(tonic_peer::callers(&site, at.clone(), over == Over::Tls, &load))
         });
+        let at = ours::serve_grpc(&self.site, over);
+        let config = || ours::grpc_config(&self.site, &at, over);
+        let (alone, inner) = self
+            .site
+            .connect(async { (ours::connect_grpc(config()), ours::connect_grpc(config().without_request_timeout())) });
+        self.ours(name, peer, alone, inner);
     }
 
     /// The two rows of a transport: `alone`, and `inner` within the stack, which sees to the limit of an attempt.

@@ -73,7 +73,8 @@ impl GrpcPlugin {
                     let GrpcProtocol { config, pool, .. } = &state.protocol;
                     let check = state.protocol.health_check();
                     let limit = config.connection.request_timeout();
-                    probe::check(limit, config.check_limit, |then| pool.has_answered_since(then), check.ask()).await
+                    let were_answered = |since| pool.has_answered_since(since);
+                    probe::check(&config.credentials, limit, config.check_limit, were_answered, check.ask()).await
                 }
             })
             .with_close(move |grace| Arc::clone(&closed).close(grace)))

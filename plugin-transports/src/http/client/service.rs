@@ -63,6 +63,7 @@ impl HttpPlugin {
                     let HttpProtocol { config, probe_pool, pool, health, .. } = &state.protocol;
                     let ask = health::ask(config, probe_pool, state.protocol.probe_headers(), health);
                     probe::check(
+                        &config.credentials,
                         config.connection.request_timeout(),
                         config.check_limit,
                         |then| pool.has_answered_since(then),

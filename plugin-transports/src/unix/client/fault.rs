@@ -54,13 +54,14 @@ pub(super) fn no_answer(unread: &ReplyUnread) -> PluginError {
 
 /// The error that the plugin answered with.
 pub(super) fn said(config: &UnixConfig, fault: Fault) -> PluginError {
+    let text = config.credentials.hide_in(fault.text);
     if fault.is_stranger {
         // The configuration is at fault, and so are all calls alike.
         let message = match config.credentials.has_headers() {
             true => "the plugin does not accept the credentials in `auth`",
             false => "the plugin asks for credentials, and `auth` has none",
         };
-        return PluginError::new(Code::UnixTransport, message).with_detail(fault.text).as_no_evidence();
+        return PluginError::new(Code::UnixTransport, message).with_detail(text).as_no_evidence();
     }
-    plugin_errors::error(fault.code, fault.text, fault.again)
+    plugin_errors::error(fault.code, text, fault.again)
 }

@@ -260,6 +260,6 @@ impl UnixProtocol {
                 }
             })
         };
-        probe::check(limit, config.check_limit, were_answered, ask).await
+        probe::check(&config.credentials, limit, config.check_limit, were_answered, ask).await
     }
 }
