@@ -90,17 +90,27 @@ fn host<B>(request: &Request<B>) -> Result<Option<Authority>, PluginError> {
     if second.is_some() {
         return Err(refused(Code::InvalidPayload, "the request has more than one line `Host`"));
     }
+    let no_host = || refused(Code::InvalidPayload, "the line `Host` is no host with or without a port");
     if let Some(authority) = request.uri().authority() {
-        return Ok(Some(authority.clone()));
+        return if is_whole(authority) { Ok(Some(authority.clone())) } else { Err(no_host()) };
     }
     match first {
         Some(value) => match Authority::try_from(value.as_bytes()) {
-            Ok(authority) => Ok(Some(authority)),
-            Err(_) => Err(refused(Code::InvalidPayload, "the line `Host` is no host with or without a port")),
+            Ok(authority) if is_whole(&authority) => Ok(Some(authority)),
+            _ => Err(no_host()),
         },
         None if request.version() <= Version::HTTP_10 => Ok(None),
         None => Err(refused(Code::InvalidPayload, "the request has no line `Host`")),
     }
+}
+
+/// Whether nothing stands behind the host but a port: the parser takes `[::1]elsewhere.example` for `[::1]`.
+fn is_whole(authority: &Authority) -> bool {
+    let name = authority.as_str().rsplit('@').next().unwrap_or_default();
+    let port = name.strip_prefix(authority.host());
+    port.is_some_and(|port| {
+        port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.bytes().all(|b| b.is_ascii_digit()))
+    })
 }
 
 /// Whether the request comes from a page of this very origin, or from no page.

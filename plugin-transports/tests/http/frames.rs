@@ -25,8 +25,8 @@ pub(crate) enum Act {
     Hold,
     /// Likewise, and from then on so many streams are taken at once.
     Allow(u32),
-    /// It is answered with a head of so many KiB.
-    Head(u8),
+    /// It is answered with a head of so many fields, each in a frame of its own and as long as this.
+    Head(usize, usize),
     /// It was looked at, and is given up.
     Reset,
     /// The connection is closed, with all that is on it.
@@ -161,11 +161,14 @@ async fn converse(
                     let setting = [&MAX_CONCURRENT_STREAMS.to_be_bytes()[..], &streams.to_be_bytes()].concat();
                     write(&mut stream, SETTINGS, 0, 0, &setting).await?;
                 }
-                Act::Head(kib) => {
+                Act::Head(fields, length) => {
                     write(&mut stream, HEADERS, 0, id, &[OK]).await?;
-                    for _ in 0..kib {
-                        // A field that is not kept in the table: `a`, of 1,000 bytes.
-                        let field = [&[0, 1, b'a', 0x7f, 0xe9, 0x06][..], &[b'x'; 1000]].concat();
+                    for _ in 0..fields {
+                        // One of the name `a` that is not kept in the table. Of the length, the first byte stands for 127.
+                        let (low, high) = ((length - 127) % 128, (length - 127) / 128);
+                        let size =
+                            [0x7f, 0x80 | u8::try_from(low).expect("7 bits"), u8::try_from(high).expect("short")];
+                        let field = [&[0, 1, b'a'][..], &size, &vec![b'x'; length]].concat();
                         write(&mut stream, CONTINUATION, 0, id, &field).await?;
                     }
                     write(&mut stream, CONTINUATION, END_HEADERS, id, &[]).await?;

@@ -112,8 +112,11 @@ async fn a_plugin_that_allows_no_stream_is_told_to_all_who_wait_within_a_second(
     let instance = instance(&plugin, 3);
     let started = tokio::time::Instant::now();
     // The first one is sent before the plugin has said so.
-    let first = begun(&instance);
-    within(plugin.until_seen(1)).await;
+    let mut first = begun(&instance);
+    tokio::select! {
+        _ = &mut first => panic!("nobody answers it"),
+        () = plugin.until_seen(1) => {}
+    }
     let waiting = (0..7).map(|_| call(&instance, "1"));
     let mut evidence = 0;
     for refused in join_all(waiting).await {
@@ -150,12 +153,17 @@ async fn a_plugin_that_allows_no_stream_for_a_moment_loses_no_call() {
 
 #[tokio::test]
 async fn a_head_that_is_too_long_is_no_lost_connection() {
-    let plugin = Frames::start(|_, stream| if stream == 1 { Act::Head(80) } else { Act::Answer }).await;
-    let instance = instance(&plugin, 3);
-    let error = call(&instance, "1").await.expect_err("80 KiB");
-    assert_eq!((error.code(), error.sent(), error.is_retryable()), (Code::HttpTransport, Sent::Maybe, false));
-    assert!(error.message().ends_with("or its head is longer than 64 KiB"), "{error}");
-    call(&instance, "1").await.expect("a reply");
+    // Few frames end their stream, and many the connection.
+    for script in [
+        |connection, _| if connection == 1 { Act::Head(6, 15_000) } else { Act::Answer },
+        |connection, _| if connection == 1 { Act::Head(80, 1_000) } else { Act::Answer },
+    ] {
+        let plugin = Frames::start(script).await;
+        let instance = instance(&plugin, 3);
+        let error = call(&instance, "1").await.expect_err("80 KiB");
+        assert_eq!((error.code(), error.sent(), error.is_retryable()), (Code::HttpTransport, Sent::Maybe, false));
+        assert!(error.message().ends_with("or its head is longer than 64 KiB"), "{error}");
+    }
 }
 
 #[tokio::test]

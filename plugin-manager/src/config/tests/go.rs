@@ -64,7 +64,13 @@ fn each_thing_that_go_plugins_takes_is_taken() {
             format!("\"default_{key}\": {}}}", rest.split_once('}').unwrap().0)
         })
         .join(", ");
-    let files: [(&str, String, Holds); 15] = [
+    let network = |transport: &str, endpoint: &str| a(transport, &format!(r#""endpoint": "{endpoint}""#));
+    let files: [(&str, String, Holds); 18] = [
+        ("grpc", network("grpc", "127.0.0.1:50051"), |config| plugin(config).transport().kind() == TransportKind::Grpc),
+        ("grpc-tls", network("grpc-tls", "p.internal:50051"), |config| {
+            plugin(config).transport().kind() == TransportKind::GrpcTls
+        }),
+        ("unix", network("unix", "/run/p.sock"), |config| plugin(config).transport().kind() == TransportKind::Unix),
         ("`auth: {method: none}` on exec", exec(r#""auth": {"method": "none"}"#), |_| true),
         (
             "executable and endpoint with the same text",
