@@ -38,6 +38,7 @@ mod tests {
         assert_eq!(parse(b"00000000000000ff"), Some(255));
         assert_eq!(parse(b"00000000000000FF"), None);
         assert_eq!(parse(b"ff"), None);
+        assert_eq!(parse(b"000000000000000ff"), None, "one digit more");
     }
 
     proptest! {

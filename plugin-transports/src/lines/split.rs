@@ -226,6 +226,25 @@ mod tests {
         assert!(matches!(&next[..], [Line::TooLong(_, found)] if found.others == others && found.reply.is_none()));
     }
 
+    #[test]
+    fn what_is_shown_of_a_long_line_is_its_beginning_however_it_arrives() {
+        let mut lines = Lines::new(64);
+        let start = format!("{{\"result\":\"{}", "a".repeat(89));
+        assert_eq!(feed(&mut lines, start.as_bytes()), []);
+        assert_eq!(feed(&mut lines, "b".repeat(100).as_bytes()), []);
+        let seen = feed(&mut lines, b"\",\"id\":\"0000000000020001\"}\n");
+        assert!(matches!(&seen[..], [Line::TooLong(head, _)] if head[..] == start.as_bytes()[..HEAD]), "{seen:?}");
+    }
+
+    #[test]
+    fn a_byte_is_searched_once_however_slowly_a_line_arrives() {
+        let mut lines = Lines::new(100);
+        assert_eq!(feed(&mut lines, b"slowly"), []);
+        assert_eq!(lines.searched, 6);
+        assert_eq!(feed(&mut lines, b" it\ncomes"), [whole("slowly it")]);
+        assert_eq!(lines.searched, 5);
+    }
+
     #[cfg(all(feature = "process", target_os = "linux"))]
     #[test]
     fn a_long_line_of_plain_text_is_told_as_soon_as_it_is_too_long() {

@@ -436,3 +436,6 @@ impl Drop for Waits {
         self.0.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -47,7 +47,7 @@ pub(super) fn status(config: &GrpcConfig, mut status: GrpcStatus) -> PluginError
     };
     let error = error.with_grpc_status(number);
     match details.detail {
-        Some(detail) => error.with_detail(config.credentials.hide_in(detail.into())),
+        Some(detail) => error.with_detail(config.credentials.hide_in(detail)),
         None => error,
     }
 }

@@ -9,7 +9,6 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bytes::Bytes;
 use plugin_core::clock::{self, Instant};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -25,7 +24,7 @@ use super::{
     },
     Failure, LineConnection, LineLimits,
     table::Delivered,
-    unexpected_lines::Odd,
+    unexpected_lines::{Odd, Shown},
 };
 
 /// Why a reply is lost that may be well in itself.
@@ -122,11 +121,11 @@ impl<R, W> Driver<R, W> {
                     Reply::Broken(found, why) => self.fail(&found, &Failure::Unreadable(why)),
                     Reply::Noise => None,
                 };
-                (text, became)
+                (Shown::Whole(text), became)
             }
             Line::TooLong(head, found) => {
                 let became = self.fail(&found, &Failure::ReplyTooLarge(self.limits.line));
-                (head, became)
+                (Shown::Head(head), became)
             }
         };
         match became {
@@ -142,7 +141,7 @@ impl<R, W> Driver<R, W> {
         Ok(())
     }
 
-    fn noise(&mut self, what: &str, line: &Bytes) -> Result<(), ConnectionEnd> {
+    fn noise(&mut self, what: &str, line: &Shown) -> Result<(), ConnectionEnd> {
         self.connection.count_noise();
         self.noise += 1;
         self.odd.tell(what, line);

@@ -15,6 +15,7 @@ use tower::ServiceExt;
 
 use super::{super::codec::Frame, *};
 
+mod garbage;
 mod hurry;
 mod trials;
 
@@ -314,6 +315,7 @@ async fn what_is_no_reply_to_a_call_in_flight_is_logged_as_what_it_is() {
     );
     assert_eq!((events[0]["level"].as_str(), events[1]["level"].as_str()), (Some("WARN"), Some("DEBUG")));
     assert_eq!(events[0]["fields"]["plugin"], "far");
+    assert_eq!(events[1]["fields"]["bytes"], format!("{{\"id\":\"{second}\",\"result\":3}}").len());
     assert_eq!(events[0]["fields"]["line"], format!("{{\"id\":\"{first}\",\"result\":2}}"), "as it was written");
     assert_eq!(events[4]["fields"]["line"], "no \"reply\" \u{fffd}[1m");
     let warned = events.iter().filter(|event| event["level"] == "WARN").count();

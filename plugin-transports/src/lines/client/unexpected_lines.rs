@@ -13,6 +13,34 @@ const SHOWN: usize = 200;
 /// So many lines of the log in a second. A plugin that writes one beside each reply is told of all the same.
 const PER_SECOND: u32 = 10;
 
+/// What there is of such a line.
+#[derive(Debug)]
+pub(super) enum Shown {
+    Whole(Bytes),
+    /// The beginning of one that is too long. How long it is is not known where it has not ended.
+    Head(Bytes),
+}
+
+impl Shown {
+    fn text(&self) -> String {
+        let (Self::Whole(text) | Self::Head(text)) = self;
+        harmless(&String::from_utf8_lossy(&text[..text.len().min(SHOWN)]))
+    }
+
+    /// The length of the line, where it is known.
+    fn bytes(&self) -> Option<usize> {
+        match self {
+            Self::Whole(text) => Some(text.len()),
+            Self::Head(_) => None,
+        }
+    }
+
+    /// `Some(true)` for a part: a field that is absent is left out of the log.
+    fn cut(&self) -> Option<bool> {
+        matches!(self, Self::Head(_)).then_some(true)
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Odd {
     plugin: Arc<str>,
@@ -25,15 +53,16 @@ impl Odd {
     }
 
     /// A reply whose call has ended, which is how it is with a call that was given up.
-    pub(super) fn late(&self, line: &Bytes) {
-        tracing::debug!(plugin = &*self.plugin, bytes = line.len(), "a reply came after its call had ended");
+    pub(super) fn late(&self, line: &Shown) {
+        let (plugin, bytes, cut) = (&*self.plugin, line.bytes(), line.cut());
+        tracing::debug!(plugin, bytes, cut, "a reply came after its call had ended");
     }
 
     /// Anything else, with what it is. What is more than a second may have is counted, and told with the next.
-    pub(super) fn tell(&mut self, what: &str, line: &Bytes) {
+    pub(super) fn tell(&mut self, what: &str, line: &Shown) {
         let Some(dropped) = self.pace.admit_at(clock::now()) else { return };
-        let text = harmless(&String::from_utf8_lossy(&line[..line.len().min(SHOWN)]));
-        let (plugin, line, bytes, dropped) = (&*self.plugin, &*text, line.len(), Some(dropped).filter(|all| *all > 0));
-        tracing::warn!(plugin, line, bytes, dropped, "{what}");
+        let (text, bytes, cut) = (line.text(), line.bytes(), line.cut());
+        let (plugin, line, dropped) = (&*self.plugin, &*text, Some(dropped).filter(|all| *all > 0));
+        tracing::warn!(plugin, line, bytes, cut, dropped, "{what}");
     }
 }
