@@ -131,3 +131,24 @@ fn shown(text: &str) -> String {
 fn refused(code: Code, problem: impl Into<std::borrow::Cow<'static, str>>) -> PluginError {
     PluginError::new(code, problem).with_sent(Sent::Nothing)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_behind_a_host_is_a_port_and_nothing_else() {
+        let guard = HostGuard::new([127, 0, 0, 1].into());
+        let check = |host: &str| guard.check(&Request::get("/").header(header::HOST, host).body(()).expect("plain"));
+        for host in ["localhost", "localhost:80", "127.0.0.1:80", "[::1]", "[::1]:80", "LOCALHOST:"] {
+            assert!(check(host).is_ok(), "{host}");
+        }
+        for host in ["[::1]elsewhere.example", "[::1]elsewhere.example:80", "[::1]:elsewhere"] {
+            assert_eq!(check(host).map_err(|error| error.code()), Err(Code::InvalidPayload), "{host}");
+        }
+        let uri = "http://[::1]elsewhere.example/";
+        if let Ok(request) = Request::get(uri).body(()) {
+            assert!(guard.check(&request).is_err(), "{uri}");
+        }
+    }
+}
