@@ -78,30 +78,22 @@ pub(super) fn is_unprocessed(error: &(dyn Error + 'static)) -> bool {
 #[cfg(feature = "http2")]
 #[must_use]
 pub fn is_of_one_stream(error: &(dyn Error + 'static)) -> bool {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if error.downcast_ref::<h2::Error>().is_some_and(h2::Error::is_reset) {
-            return true;
-        }
-        next = error.source();
-    }
-    false
+    of_http2(error).any(h2::Error::is_reset)
 }
 
-/// Whether an error of hyper's is that what came over HTTP/2 breaks the protocol or the bounds of this side, as a head that is
-/// longer than is read does: the stream, or the connection, was ended here and not by the other side.
+/// Whether an error of hyper's says that the other side has broken the rules of HTTP/2, for which its stream or its connection was
+/// ended on this side.
 #[cfg(feature = "http2")]
 #[must_use]
-pub fn is_malformed_http2(error: &(dyn Error + 'static)) -> bool {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(error) = error.downcast_ref::<h2::Error>().filter(|error| error.is_library()) {
-            let in_order = [h2::Reason::NO_ERROR, h2::Reason::CANCEL, h2::Reason::REFUSED_STREAM];
-            return error.reason().is_some_and(|reason| !in_order.contains(&reason));
-        }
-        next = error.source();
-    }
-    false
+pub fn is_against_http2(error: &(dyn Error + 'static)) -> bool {
+    let in_order = [h2::Reason::NO_ERROR, h2::Reason::CANCEL, h2::Reason::REFUSED_STREAM];
+    of_http2(error).any(|error| error.is_library() && error.reason().is_some_and(|reason| !in_order.contains(&reason)))
+}
+
+/// The errors of HTTP/2 behind this one.
+#[cfg(feature = "http2")]
+fn of_http2<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e h2::Error> {
+    std::iter::successors(Some(error), |&error| error.source()).filter_map(|error| error.downcast_ref())
 }
 
 #[cfg(not(any(feature = "http2", feature = "channel")))]

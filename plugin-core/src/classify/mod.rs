@@ -51,7 +51,7 @@ pub use cause::{Cause, Condition};
 pub use closure::closure;
 pub use failures_on::FailuresOn;
 #[cfg(feature = "http2")]
-pub use foreign::{is_malformed_http2, is_of_one_stream};
+pub use foreign::{is_against_http2, is_of_one_stream};
 pub use judge::sees_failures;
 pub use judgement::{Again, PushBack};
 pub use timed::{of_attempt, of_call};

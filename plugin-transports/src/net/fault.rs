@@ -2,7 +2,7 @@
 
 use plugin_core::{ByErrorType, Classify, Code, PluginError, Sent, classify};
 
-use super::{body::Unread, first_words::Refused, interim::TooMany, pool::Lease};
+use super::{body::Unread, first_words::Refused, interim::TooMany, misspoken::is_no_http, pool::Lease};
 
 /// The body of a success was not read to its end, which came on this connection.
 pub(crate) fn unread(error: Unread<hyper::Error>, max: usize, lease: &Lease) -> PluginError {
@@ -12,8 +12,14 @@ pub(crate) fn unread(error: Unread<hyper::Error>, max: usize, lease: &Lease) -> 
         )),
         Unread::Broken(error) => {
             let is_told = lease.is_told(&error);
-            let lost = PluginError::connection("the connection broke in the middle of the answer", Sent::Maybe);
-            once(is_told, lost.with_source(error))
+            let broken = match is_no_http(&error) {
+                true => PluginError::new(
+                    Code::HttpTransport,
+                    "the rest of the plugin's answer is not HTTP, or its trailers are too long",
+                ),
+                false => PluginError::connection("the connection broke in the middle of the answer", Sent::Maybe),
+            };
+            once(is_told, broken.with_source(error))
         }
         Unread::NotGzip(error) => {
             PluginError::new(Code::HttpTransport, "the plugin's answer says that it is gzip, and is not")
@@ -32,16 +38,15 @@ pub(crate) fn lost(error: hyper::Error, sent: Sent, code: Code) -> PluginError {
     if let Some(fault) = TooMany::behind(&error) {
         return fault.with_source(error);
     }
-    if error.is_parse() {
+    if is_no_http(&error) {
         let message = match error.is_parse_too_large() {
             true => "the head of the plugin's answer is longer than 64 KiB, or has more than 100 headers",
+            false if classify::is_against_http2(&error) => {
+                "the plugin's answer breaks the rules of HTTP/2, or its head is longer than 64 KiB"
+            }
             false => "the plugin's answer is not HTTP",
         };
         return PluginError::new(code, message).with_sent(sent).with_source(error);
-    }
-    if classify::is_malformed_http2(&error) {
-        let message = "the plugin's answer breaks the rules of HTTP/2, or its head is longer than 64 KiB";
-        return PluginError::new(code, message).with_sent(Sent::Maybe).with_source(error);
     }
     let message = match sent {
         Sent::Nothing if error.is_canceled() => "the connection closed before the request was sent",

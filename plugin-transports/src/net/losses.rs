@@ -32,11 +32,12 @@ impl Losses {
 
 #[cfg(any(feature = "http", feature = "grpc"))]
 mod of_http {
-    use std::{error::Error, io};
-
     use plugin_core::classify;
 
-    use super::{super::interim::TooMany, Losses};
+    use super::{
+        super::{interim::TooMany, misspoken::is_no_http1},
+        Losses,
+    };
 
     impl Losses {
         /// A call was lost to this. Whether that is because its connection ended.
@@ -52,18 +53,6 @@ mod of_http {
     /// Whether the connection has gone, and not just one stream of it; what the plugin itself has said wrongly on it is told by
     /// each call.
     fn is_of_connection(cause: &hyper::Error) -> bool {
-        if classify::is_of_one_stream(cause) || cause.is_parse() || TooMany::behind(cause).is_some() {
-            return false;
-        }
-        let mut next = cause.source();
-        while let Some(error) = next {
-            let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
-            // Chunks or trailers that are none.
-            if matches!(kind, Some(io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData)) {
-                return false;
-            }
-            next = error.source();
-        }
-        true
+        !(classify::is_of_one_stream(cause) || is_no_http1(cause) || TooMany::behind(cause).is_some())
     }
 }

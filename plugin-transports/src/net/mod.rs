@@ -30,6 +30,8 @@ mod interim;
 mod liveness;
 pub(crate) mod losses;
 #[cfg(any(feature = "http", feature = "grpc"))]
+mod misspoken;
+#[cfg(any(feature = "http", feature = "grpc"))]
 pub(crate) mod plaintext;
 #[cfg(any(feature = "http", feature = "grpc"))]
 pub(crate) mod pool;

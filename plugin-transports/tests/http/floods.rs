@@ -71,8 +71,8 @@ async fn a_head_and_trailers_of_an_answer_are_bounded_and_an_error_says_so() {
     let trailers =
         connect(at(flooding(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n", long)));
     let error = call(&trailers, "1").await.expect_err("no answer");
-    assert_eq!((error.code(), error.sent()), (Code::ConnectionFailed, Sent::Maybe));
-    assert!(error.message().contains("in the middle of the answer"), "{error}");
+    assert_eq!((error.code(), error.sent(), error.is_retryable()), (Code::HttpTransport, Sent::Maybe, false));
+    assert!(error.message().contains("its trailers are too long"), "{error}");
 }
 
 #[tokio::test]

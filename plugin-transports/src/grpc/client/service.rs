@@ -110,6 +110,7 @@ impl GrpcPlugin {
 /// | `DEADLINE_EXCEEDED` with time left | `PLUGIN_1204` | no | maybe |
 /// | `UNAVAILABLE`; HTTP 429, 502, 503, 504 without a status | `TRANSPORT_1302` | yes, after its `RetryInfo` or `Retry-After` | maybe |
 /// | another status; an answer that is none of gRPC | `TRANSPORT_1302` | no | maybe |
+/// | an answer that breaks the rules of HTTP/2 | `TRANSPORT_1302` | no | maybe |
 /// | the instance was closed | `LIFECYCLE_2101` | no | nothing, or maybe when it was cut off |
 ///
 /// ```

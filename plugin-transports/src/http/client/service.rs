@@ -105,7 +105,7 @@ impl HttpPlugin {
 /// | 429 | `RATELIMIT_1501` | yes, after `Retry-After` | maybe |
 /// | 504, or the code `PLUGIN_1204`, at the end of the time that the plugin was told, or under a caller in a hurry | `PLUGIN_1204`, as the limit or the deadline that it is | as above | maybe |
 /// | 502, 503, another 504 | `TRANSPORT_1301` | yes, after `Retry-After` | maybe |
-/// | another status; a redirect; an answer that is not JSON | `TRANSPORT_1301` | no | maybe |
+/// | another status; a redirect; an answer that is not HTTP, or not JSON | `TRANSPORT_1301` | no | maybe |
 /// | the instance was closed | `LIFECYCLE_2101` | no | nothing, or maybe when it was cut off |
 ///
 /// ```
