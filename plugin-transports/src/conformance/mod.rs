@@ -39,7 +39,7 @@
 //!
 //!     fn lacks(&self) -> Vec<(Ability, &'static str)> {
 //!         let same = "it is a function of the same process";
-//!         let no = [Ability::Restart, Ability::TriesWhileDown, Ability::Panics, Ability::Probe, Ability::Addresses];
+//!         let no = [Ability::Restart, Ability::TriesWhileDown, Ability::Panics, Ability::Probe, Ability::Addresses, Ability::Status];
 //!         let unbound = [Ability::Line, Ability::Bounds, Ability::Close].map(|each| (each, "layers do that"));
 //!         let faults = Fault::ALL.map(|fault| (Ability::Fault(fault), "there is no wire"));
 //!         no.map(|each| (each, same)).into_iter().chain(unbound).chain(faults).collect()
@@ -88,7 +88,7 @@ pub use self::{
 };
 
 /// A case that has not ended by then does not hold.
-pub const CASE_LIMIT: Duration = Duration::from_secs(15);
+pub const CASE_LIMIT: Duration = Duration::from_secs(5);
 
 /// Runs every case.
 ///

@@ -99,6 +99,8 @@ pub enum Ability {
     RequestId,
     /// A plugin's error keeps its code, and what it says of another attempt.
     Codes,
+    /// An error of a plugin has a status of HTTP or gRPC.
+    Status,
     /// A plugin is told how much time a call has.
     Deadline,
     /// A plugin's work is dropped when nobody waits for it.
@@ -149,11 +151,14 @@ pub enum Fault {
     WrongId,
     /// Answers with 64 KiB more than [`Settings::max_reply`].
     Oversized,
+    /// Answers with the status of its protocol that says that it cannot serve now, 503 of HTTP or `UNAVAILABLE` of gRPC, and nothing
+    /// else.
+    Unavailable,
 }
 
 impl Fault {
     /// Each of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Refuses,
         Self::Garbage,
         Self::InvalidUtf8,
@@ -165,6 +170,7 @@ impl Fault {
         Self::Twice,
         Self::WrongId,
         Self::Oversized,
+        Self::Unavailable,
     ];
 
     /// Its name in lower case, such as `half-closed`.
@@ -182,6 +188,7 @@ impl Fault {
             Self::Twice => "twice",
             Self::WrongId => "wrong-id",
             Self::Oversized => "oversized",
+            Self::Unavailable => "unavailable",
         }
     }
 }

@@ -184,6 +184,13 @@ pub(super) fn is_lost(about: &str, error: &PluginError) -> Tried {
     holds(about, "the error of a connection, and that the call may have been seen", describe(error), is_so)
 }
 
+/// The status that its protocol has for this stands in the error: that of HTTP, or that of gRPC.
+pub(super) fn has_status(about: &str, error: &PluginError, http: u16, grpc: u8) -> Tried {
+    let kept = (error.http_status(), error.grpc_status());
+    let is_so = kept == (Some(http), None) || kept == (None, Some(grpc));
+    holds(about, &format!("{http} of HTTP, or {grpc} of gRPC"), format!("{kept:?} in {error}"), is_so)
+}
+
 /// The outcome, and how long it took.
 pub(super) async fn timed<T>(future: impl Future<Output = T>) -> (T, Duration) {
     let began = clock::now();

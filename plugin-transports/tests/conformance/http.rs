@@ -14,17 +14,18 @@ use plugin_transports::{
     dial::Resolver,
     http::{HttpClient, HttpConfig, HttpPlugin, HttpVersion, ServerOptions, serve},
     listen::{ListenOptions, SocketPath, UnixSocket, UnixSocketOptions},
-    tls::ServerTlsConfig,
 };
 use tokio::net::{TcpListener, TcpSocket};
 
-use crate::{Running, all, http_faults, test_files::Files};
+use crate::{Running, all, certified, each_way, http_faults, server_tls, test_files::Files};
 
 pub(crate) struct Http {
     name: &'static str,
     version: HttpVersion,
     files: Option<Arc<Files>>,
     is_unix: bool,
+    /// Which of the ways of a fault its peers take.
+    way: usize,
 }
 
 /// Where it listens.
@@ -69,12 +70,25 @@ impl Place {
     }
 }
 
-type Kept = Box<dyn Any + Send>;
+/// A server that runs until it is dropped.
+pub(crate) type Kept = Box<dyn Any + Send>;
+
+/// What a name stands for at a place that has names: its address, and one before it on which nobody listens where that is asked
+/// for.
+pub(crate) fn resolver(place: &Place, settings: &Settings) -> Option<Resolver> {
+    let Place::Tcp(address) = *place else { return None };
+    let dead = SocketAddr::from((Ipv4Addr::new(127, 0, 0, 10), address.port()));
+    let addresses = if settings.has_dead_address { vec![dead, address] } else { vec![address] };
+    Some(Resolver::new(move |_, _| {
+        let addresses = addresses.clone();
+        async move { Ok(addresses) }
+    }))
+}
 
 impl Http {
     fn new(name: &'static str, version: u8) -> Self {
         let version = if version == 1 { HttpVersion::Http1 } else { HttpVersion::Http2 };
-        Self { name, version, files: None, is_unix: false }
+        Self { name, version, files: None, is_unix: false, way: 0 }
     }
 
     pub(crate) fn plain(name: &'static str, version: u8) -> Self {
@@ -82,9 +96,7 @@ impl Http {
     }
 
     pub(crate) fn tls(name: &'static str, version: u8) -> Self {
-        let files = Files::new();
-        files.leaf("server");
-        Self { files: Some(Arc::new(files)), ..Self::new(name, version) }
+        Self { files: Some(certified()), ..Self::new(name, version) }
     }
 
     pub(crate) fn unix(name: &'static str, version: u8) -> Self {
@@ -97,16 +109,6 @@ impl Http {
 
     fn hold(&self) -> Result<Held, BoxError> {
         if self.is_unix { Held::unix() } else { Held::tcp() }
-    }
-
-    fn listen(&self) -> Result<ListenOptions, BoxError> {
-        let options = ListenOptions::new();
-        Ok(match &self.files {
-            Some(files) => {
-                options.with_tls(ServerTlsConfig::new(files.path("server.pem"), files.path("server.key")).build()?)
-            }
-            None => options,
-        })
     }
 
     fn at(&self, place: &Place, settings: &Settings) -> Result<PluginInstance<HttpClient>, BoxError> {
@@ -125,13 +127,8 @@ impl Http {
         if let Some(files) = &self.files {
             config = config.with_auth(AuthConfig::none().with_ca_file(files.ca()));
         }
-        if let Place::Tcp(address) = *place {
-            let dead = SocketAddr::from((Ipv4Addr::new(127, 0, 0, 10), address.port()));
-            let addresses = if settings.has_dead_address { vec![dead, address] } else { vec![address] };
-            config = config.with_resolver(Resolver::new(move |_, _| {
-                let addresses = addresses.clone();
-                async move { Ok(addresses) }
-            }));
+        if let Some(resolver) = resolver(place, settings) {
+            config = config.with_resolver(resolver);
         }
         Ok(HttpPlugin::connect(config.build()?)?)
     }
@@ -152,7 +149,6 @@ impl Subject for Http {
         }
         if !self.is_http1() {
             lacks.extend(all([Ability::Line], "calls share a connection, as many as the plugin takes: `http streams`"));
-            lacks.extend(all([Ability::Fault(Fault::Twice)], "a stream has one answer"));
         } else if self.is_unix || self.files.is_some() {
             lacks.extend(all([Ability::Fault(Fault::Twice)], "as HTTP/1.1, which does not see what is below it"));
         }
@@ -160,7 +156,8 @@ impl Subject for Http {
     }
 
     async fn serve(&self, plugin: Scripted, _: &Settings) -> Result<Running<Held>, BoxError> {
-        let (held, listen) = (self.hold()?, self.listen()?);
+        let (held, tls) = (self.hold()?, server_tls(self.files.as_deref())?);
+        let listen = tls.into_iter().fold(ListenOptions::new(), ListenOptions::with_tls);
         let place = held.place.clone();
         let start = move || {
             let (place, plugin, options) =
@@ -184,19 +181,27 @@ impl Subject for Http {
     }
 
     async fn faulty(&self, fault: Fault, settings: &Settings) -> Result<Option<Faulty<HttpClient>>, BoxError> {
-        let (held, listen, most) = (self.hold()?, self.listen()?, settings.max_reply);
-        let place = held.place.clone();
+        let (held, tls, most) = (self.hold()?, server_tls(self.files.as_deref())?, settings.max_reply);
+        let (place, way) = (held.place.clone(), http_faults::ways(fault, self.is_http1())[self.way]);
         let start = move || {
-            let (place, listen) = (place.clone(), listen.clone());
+            let (place, tls) = (place.clone(), tls.clone());
             async move {
-                Ok(match fault {
-                    Fault::Refuses => Box::new(()) as Kept,
-                    _ => http_faults::serve(fault, most, place.bind().await?, listen)?,
-                })
+                match fault {
+                    Fault::Refuses => Ok(Box::new(()) as Kept),
+                    _ => http_faults::serve(fault, way, most, &place, tls).await,
+                }
             }
         };
         let island = Island::start(start).await?;
         let instance = self.at(&held.place, settings)?;
         Ok(Some(Faulty::new(instance, Running { island, kept: held })))
+    }
+}
+
+#[tokio::test]
+async fn each_way_of_a_fault_over_http_ends_as_the_fault_does() {
+    for (name, version) in [("HTTP/1.1", 1), ("HTTP/2", 2)] {
+        each_way(|fault| http_faults::ways(fault, version == 1), |way| Http { way, ..Http::plain(name, version) })
+            .await;
     }
 }

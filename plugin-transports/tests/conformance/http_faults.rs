@@ -1,6 +1,6 @@
 //! Servers over HTTP that are broken.
 
-use std::{any::Any, convert::Infallible, io, time::Duration};
+use std::{convert::Infallible, io, time::Duration};
 
 use axum::body::{Body, Bytes, to_bytes};
 use futures_util::{Stream, StreamExt, stream};
@@ -10,6 +10,7 @@ use plugin_core::BoxError;
 use plugin_transports::{
     conformance::Fault,
     listen::{ListenOptions, serve_http},
+    tls::ServerTls,
 };
 use serde_json::Value;
 use tokio::{
@@ -18,18 +19,42 @@ use tokio::{
 };
 use tower::service_fn;
 
-use crate::http::Bound;
+use crate::{
+    http::{Bound, Kept, Place},
+    raw_http2::{self, Frames},
+};
+
+/// In how many ways a peer may do this. The row does the first, and a test of its own each.
+pub(crate) fn ways(fault: Fault, is_http1: bool) -> &'static [&'static str] {
+    match (fault, is_http1) {
+        (Fault::Garbage, true) => &["an envelope that is no JSON", "no HTTP", "a chunk that is none"],
+        (Fault::Garbage, false) => {
+            &["an envelope that is no JSON", "frames that are none", "frames that are none behind a head"]
+        }
+        (Fault::Twice, true) => &["an answer twice"],
+        (Fault::Twice, false) => &["a stream twice"],
+        _ => &[""],
+    }
+}
 
 /// Serves this fault; what it gives has to be kept.
-pub(crate) fn serve(
+pub(crate) async fn serve(
     fault: Fault,
+    way: &'static str,
     max_reply: usize,
-    bound: Bound,
-    options: ListenOptions,
-) -> Result<Box<dyn Any + Send>, BoxError> {
+    place: &Place,
+    tls: Option<ServerTls>,
+) -> Result<Kept, BoxError> {
+    if way.contains("frames") || way.contains("stream") {
+        raw_http2::listen(place, tls, move |frames| over_frames(way, frames)).await?;
+        return Ok(Box::new(()));
+    }
     let service = service_fn(move |request: Request<Incoming>| answer(fault, max_reply, request));
-    Ok(match bound {
-        Bound::Tcp(listener) if fault == Fault::Twice => Box::new(tokio::spawn(twice(listener))),
+    let options = tls.into_iter().fold(ListenOptions::new(), ListenOptions::with_tls);
+    Ok(match place.bind().await? {
+        Bound::Tcp(listener) if matches!(way, "no HTTP" | "a chunk that is none" | "an answer twice") => {
+            Box::new(tokio::spawn(raw(way, listener)))
+        }
         Bound::Tcp(listener) => Box::new(serve_http(service, listener, options)?),
         Bound::Unix(listener) => Box::new(serve_http(service, listener, options)?),
     })
@@ -53,6 +78,7 @@ async fn answer(fault: Fault, max_reply: usize, request: Request<Incoming>) -> R
         Fault::HalfClosed => return Err("as told".into()),
         Fault::SlowLoris => Body::from_stream(drip()),
         Fault::Oversized => Body::from(format!(r#"{{"data":"{}"}}"#, "x".repeat(max_reply + (64 << 10)))),
+        Fault::Unavailable => return Ok(Response::builder().status(503).body(Body::empty())?),
         _ => std::future::pending().await,
     };
     Ok(Response::builder().header("content-type", "application/json").body(body)?)
@@ -66,18 +92,41 @@ fn drip() -> impl Stream<Item = Result<Bytes, Infallible>> + Send {
     })
 }
 
-async fn twice(listener: TcpListener) {
-    while let Ok((stream, _)) = listener.accept().await {
-        tokio::spawn(answer_twice(stream));
+async fn over_frames(way: &str, mut frames: Frames) -> io::Result<()> {
+    let head = [(":status", "200"), ("content-type", "application/json")];
+    loop {
+        let request = frames.request().await?;
+        let body = format!(r#"{{"data":{}}}"#, request.value());
+        if way != "frames that are none" {
+            frames.head(request.stream, &head).await?;
+        }
+        if way != "a stream twice" {
+            frames.bytes(&[0xff; 64]).await?;
+            continue;
+        }
+        frames.last_data(request.stream, body.as_bytes()).await?;
+        frames.head(request.stream, &head).await?;
+        frames.last_data(request.stream, body.as_bytes()).await?;
     }
 }
 
-async fn answer_twice(mut stream: TcpStream) -> io::Result<()> {
+async fn raw(way: &'static str, listener: TcpListener) {
+    while let Ok((stream, _)) = listener.accept().await {
+        tokio::spawn(answer_raw(way, stream));
+    }
+}
+
+async fn answer_raw(way: &str, mut stream: TcpStream) -> io::Result<()> {
     while let Some(payload) = request(&mut stream).await {
         let body = format!(r#"{{"data":{}}}"#, payload["value"]);
-        let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length:";
-        let one = format!("{head} {}\r\n\r\n{body}", body.len());
-        stream.write_all(format!("{one}{one}").as_bytes()).await?;
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n";
+        let one = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
+        let bytes = match way {
+            "no HTTP" => "220 mail.example ESMTP\r\n\r\n".to_owned(),
+            "a chunk that is none" => format!("{head}transfer-encoding: chunked\r\n\r\nzz\r\n{body}"),
+            _ => format!("{one}{one}"),
+        };
+        stream.write_all(bytes.as_bytes()).await?;
     }
     Ok(())
 }

@@ -39,6 +39,7 @@ impl Subject for Here {
         [
             all(lacks, own),
             all(layers, "a layer's or the manager's: a function call has no connection"),
+            all([Ability::Status], "an error has a code, and the protocol no status beside it"),
             all([Ability::Panics], "it goes through to the caller, and the layers round the call count it"),
             all(Fault::ALL.map(Ability::Fault), "there is no peer"),
         ]

@@ -77,6 +77,10 @@ impl Subject for Subprocess {
                 "a process that is known to be down is not tried: its death was the evidence",
             ),
             all([Ability::Addresses], "it has none"),
+            all(
+                [Ability::Status, Ability::Fault(Fault::Unavailable)],
+                "an error has a code, and the protocol no status beside it",
+            ),
             all([Ability::Fault(Fault::Refuses)], "it is started and not dialled: connecting to it fails"),
         ]
         .concat()

@@ -9,7 +9,9 @@ const END: &str = "<!-- end -->\n";
 
 fn table() -> String {
     let rows = crate::rows();
-    let mut text = String::from("| what holds | case | where it does not, and why |\n|---|---|---|\n");
+    let names: Vec<_> = rows.iter().map(|(name, _)| name.as_str()).collect();
+    let mut text = format!("The {} rows: {}.\n\n", rows.len(), names.join("; "));
+    text.push_str("| what holds | case | where it does not, and why |\n|---|---|---|\n");
     for case in CASES {
         // By reason, since several transports have the same.
         let mut reasons: BTreeMap<&str, Vec<&str>> = BTreeMap::new();

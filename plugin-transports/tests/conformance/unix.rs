@@ -34,7 +34,12 @@ impl Subject for Lines {
     }
 
     fn lacks(&self) -> Vec<(Ability, &'static str)> {
-        all([Ability::Addresses], "a socket has one address")
+        let status = [Ability::Status, Ability::Fault(Fault::Unavailable)];
+        [
+            all([Ability::Addresses], "a socket has one address"),
+            all(status, "an error has a code, and the protocol no status beside it"),
+        ]
+        .concat()
     }
 
     async fn serve(&self, plugin: Scripted, _: &Settings) -> Result<Running<Held>, BoxError> {

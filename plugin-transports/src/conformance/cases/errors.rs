@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::conformance::{
     Settings, Subject,
-    trial::{Pair, Tried, describe, echo, equal, error, holds, told, value, verdict},
+    trial::{Pair, Tried, describe, echo, equal, error, has_status, holds, told, value, verdict},
 };
 
 pub(super) async fn a_failure_of_the_plugin_is_its_own_error<S: Subject>(subject: &S) -> Tried {
@@ -52,6 +52,18 @@ pub(super) async fn a_code_and_what_it_says_of_another_attempt_are_kept<S: Subje
         let seen = (said.code(), said.is_retryable(), said.retry_after());
         equal(&about, &seen, &(code, seen_as_retryable, after.map(Duration::from_millis)))?;
         holds(&format!("the text of {about}"), "as told", said.message(), said.message().contains("as told"))?;
+    }
+    Ok(())
+}
+
+pub(super) async fn the_status_of_an_error_is_kept<S: Subject>(subject: &S) -> Tried {
+    let pair = Pair::new(subject, &Settings::default()).await?;
+    for code in
+        [Code::InvalidPayload, Code::PayloadTooLarge, Code::ConcurrencyExceeded, Code::RateLimited, Code::Forbidden]
+    {
+        let about = format!("the status of an error {code}");
+        let said = error(pair.call(say(code, None, None)).await, &about)?;
+        has_status(&about, &said, code.http_status(), code.grpc_status())?;
     }
     Ok(())
 }

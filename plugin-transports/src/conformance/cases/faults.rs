@@ -8,7 +8,10 @@ use serde_json::json;
 use super::connections::is_too_long;
 use crate::conformance::{
     Fault, Settings, Subject,
-    trial::{Stop, Tried, describe, echo, equal, error, faulty, holds, is_lost, oneshot, timed, took, value, verdict},
+    trial::{
+        Stop, Tried, describe, echo, equal, error, faulty, has_status, holds, is_lost, oneshot, timed, took, value,
+        verdict,
+    },
 };
 
 /// Who is cut off is cut off at this time.
@@ -107,4 +110,11 @@ pub(super) async fn wrong_id<S: Subject>(subject: &S) -> Tried {
 pub(super) async fn oversized<S: Subject>(subject: &S) -> Tried {
     let (error, _) = fault(subject, Fault::Oversized, Settings::default().limit).await?;
     is_too_long("an answer beyond the bound", &error)
+}
+
+pub(super) async fn unavailable<S: Subject>(subject: &S) -> Tried {
+    let error = ends_at_once(subject, Fault::Unavailable).await?;
+    let about = "a status that comes alone";
+    holds(about, "worth another attempt", describe(&error), error.is_retryable())?;
+    has_status(about, &error, 503, 14)
 }

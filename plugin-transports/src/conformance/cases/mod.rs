@@ -67,6 +67,8 @@ cases! {
         "The plugin's failure is `PLUGIN_1203` with its text, may have been sent, is evidence, and ends no connection.";
     errors::a_code_and_what_it_says_of_another_attempt_are_kept needs Ability::Codes,
         "A plugin's error keeps its code, `retryable` and `retry_after`.";
+    errors::the_status_of_an_error_is_kept needs Ability::Status,
+        "An error has the status of HTTP or gRPC that its code stands for, as the plugin's side answered it.";
     errors::what_blames_the_caller_is_no_evidence needs Ability::Codes,
         "An error that blames the caller, or says that there is no room, is no evidence against the plugin.";
     errors::a_panic_of_the_plugin_costs_one_call needs Ability::Panics,
@@ -135,4 +137,6 @@ cases! {
         "An answer to another call is not this call's.";
     faults::oversized needs Ability::Fault(Fault::Oversized),
         "An answer beyond the bound is `PLUGIN_1207`, and may have been sent.";
+    faults::unavailable needs Ability::Fault(Fault::Unavailable),
+        "A status alone is kept: it is an error of the connection, that may have been sent, is evidence, and worth another attempt.";
 }

@@ -21,7 +21,7 @@ use crate::conformance::{
 const CALLERS: usize = 64;
 
 pub(super) async fn no_reply_reaches_another_caller<S: Subject>(subject: &S) -> Tried {
-    replies(subject, 400).await
+    replies(subject, 1_500).await
 }
 
 /// So many calls of 64 callers, of which some are dropped, some have too little time and some fail; where the plugin can be
