@@ -3,19 +3,23 @@
 //! `custom-transport serve [ADDRESS]` is a plugin that writes texts in capitals;
 //! `custom-transport call ADDRESS TEXT...` calls it.
 
+#[cfg(test)]
+mod conformance;
 mod frame;
+mod server;
 #[cfg(test)]
 mod tests;
 mod transport;
 
-use std::{env, io, time::Duration};
+use std::{env, time::Duration};
 
 use bytes::Bytes;
 use plugin_breaker::CircuitBreakerLayer;
-use plugin_core::{BoxError, Call, deadline::DeadlineLayer};
+use plugin_core::{BoxError, Call, PluginError, Reply, deadline::DeadlineLayer};
 use plugin_retry::{RetryConfig, RetryLayer};
+use plugin_transports::inproc::plugin_fn;
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     signal::unix::{SignalKind, signal},
 };
 use tower::{ServiceBuilder, ServiceExt};
@@ -58,24 +62,15 @@ async fn serve(address: &str) -> Result<(), BoxError> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let listener = TcpListener::bind(address).await.map_err(|error| format!("cannot listen on {address}: {error}"))?;
     println!("listening on {}", listener.local_addr()?);
-    loop {
-        tokio::select! {
-            _ = interrupt.recv() => return Ok(()),
-            accepted = listener.accept() => {
-                let (stream, _) = accepted?;
-                tokio::spawn(answer(stream));
-            }
-        }
+    tokio::select! {
+        _ = interrupt.recv() => Ok(()),
+        ended = server::serve(listener, plugin_fn(capitals)) => Ok(ended?),
     }
 }
 
-async fn answer(mut stream: TcpStream) -> io::Result<()> {
-    loop {
-        let request = frame::read(&mut stream).await?;
-        let (outcome, text) = match std::str::from_utf8(&request) {
-            Ok(text) => (frame::DONE, text.to_uppercase()),
-            Err(error) => (frame::FAILED, format!("the text is not UTF-8: {error}")),
-        };
-        frame::write(&mut stream, &[&[outcome], text.as_bytes()].concat()).await?;
+async fn capitals(call: Call<Bytes>) -> Result<Reply<Bytes>, PluginError> {
+    match std::str::from_utf8(call.payload()) {
+        Ok(text) => Ok(Reply::new(text.to_uppercase().into())),
+        Err(error) => Err(PluginError::execution(format!("the text is not UTF-8: {error}"))),
     }
 }

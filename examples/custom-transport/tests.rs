@@ -39,7 +39,7 @@ async fn closing_cuts_off_what_does_not_end_and_refuses_what_comes_later() {
 async fn a_payload_longer_than_a_frame_sends_nothing() {
     let (_listener, address) = silent().await;
     let instance = transport::connect("silent", &address).await.expect("it listens");
-    let payload = Bytes::from(vec![0; frame::MAX as usize + 1]);
+    let payload = Bytes::from(vec![0; frame::MAX + 1]);
     let result = instance.service().clone().oneshot(Call::new(payload)).await;
     assert_eq!(failed(result), (Code::PayloadTooLarge, Sent::Nothing));
 }

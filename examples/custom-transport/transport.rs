@@ -1,6 +1,7 @@
 //! The host's side: a service that carries calls to the plugin, and a connector that hands it over.
 
 use std::{
+    io,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
@@ -32,6 +33,8 @@ struct Shared {
     name: Arc<str>,
     address: String,
     dialer: Dialer,
+    /// The longest payload, either way.
+    max: usize,
     places: Semaphore,
     cut: CancellationToken,
 }
@@ -43,11 +46,23 @@ pub(crate) async fn connect(name: &str, address: &str) -> Result<PluginInstance<
         let message = format!("{address:?} is not a host and a port, such as 127.0.0.1:4000");
         return Err(PluginError::new(Code::InvalidEndpointFormat, message).with_plugin(name).with_sent(Sent::Nothing));
     };
+    // It races the addresses of a name, and does not begin with one that was dead a moment ago.
+    let dialer = Dialer::new(host.trim_matches(['[', ']']), port);
+    connect_by(name, address, dialer, frame::MAX).await
+}
+
+/// The same by a dialer, with payloads and answers that have at most `max` bytes.
+pub(crate) async fn connect_by(
+    name: &str,
+    address: &str,
+    dialer: Dialer,
+    max: usize,
+) -> Result<PluginInstance<FramedTcp>, PluginError> {
     let shared = Arc::new(Shared {
         name: name.into(),
         address: address.to_owned(),
-        // It races the addresses of a name, and does not begin with one that was dead a moment ago.
-        dialer: Dialer::new(host.trim_matches(['[', ']']), port),
+        dialer,
+        max,
         places: Semaphore::new(PLACES as usize),
         cut: CancellationToken::new(),
     });
@@ -93,8 +108,8 @@ impl Shared {
     }
 
     async fn exchange(&self, payload: &[u8]) -> Result<Reply<Bytes>, PluginError> {
-        if payload.len() > frame::MAX as usize {
-            let message = format!("the payload is longer than {} bytes", frame::MAX);
+        if payload.len() > self.max {
+            let message = format!("the payload is longer than {} bytes", self.max);
             return Err(PluginError::new(Code::PayloadTooLarge, message).with_sent(Sent::Nothing));
         }
         let Ok(_place) = self.places.acquire().await else {
@@ -110,11 +125,18 @@ impl Shared {
         let lost = |error| PluginError::connection("the connection was lost", Sent::Maybe).with_source(error);
         let mut stream = self.dial().await?;
         frame::write(&mut stream, payload).await.map_err(lost)?;
-        let reply = frame::read(&mut stream).await.map_err(lost)?;
+        // The first byte is not the answer's.
+        let reply = frame::read(&mut stream, self.max + 1).await.map_err(|error| match error.kind() {
+            io::ErrorKind::FileTooLarge => {
+                PluginError::reply_too_large("the plugin's answer is too long").with_source(error)
+            }
+            _ => lost(error),
+        })?;
         match reply.split_first() {
             Some((&frame::DONE, _)) => Ok(Reply::new(reply.slice(1..))),
             Some((&frame::FAILED, text)) => Err(PluginError::execution(String::from_utf8_lossy(text).into_owned())),
-            _ => Err(PluginError::connection("the answer is not of this protocol", Sent::Maybe)),
+            // It would be so again.
+            _ => Err(PluginError::connection("the answer is not of this protocol", Sent::Maybe).with_retryable(false)),
         }
     }
 
