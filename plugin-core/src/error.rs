@@ -154,6 +154,13 @@ impl PluginError {
         self
     }
 
+    /// Says it in other words, as a text that quotes a secret needs. All else stays as it is.
+    #[must_use]
+    pub fn with_message(mut self, message: impl Into<Cow<'static, str>>) -> Self {
+        self.0.message = message.into();
+        self
+    }
+
     /// Adds the cause.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<BoxError>) -> Self {

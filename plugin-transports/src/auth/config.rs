@@ -137,7 +137,8 @@ impl AuthConfig {
             let problem = "is custom, which sends `headers`, and there are none";
             return Err(error("method", Code::UnsupportedAuthMethod, problem).with_others(&["headers"]));
         }
-        Ok(Credentials { headers, files: self.files.clone() })
+        let password = present(&self.password).cloned();
+        Ok(Credentials { headers, password, files: self.files.clone() })
     }
 
     fn method_header(&self) -> Result<Option<(HeaderName, HeaderValue)>, ConfigError> {

@@ -3,6 +3,7 @@
 use std::{fmt, path::PathBuf};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use secrecy::{ExposeSecret, SecretString};
 
 /// The files of a client's side of TLS.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,6 +39,8 @@ const SHORTEST: usize = 6;
 #[derive(Clone, Default)]
 pub struct Credentials {
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    /// What is in a header in another form.
+    pub(super) password: Option<SecretString>,
     pub(super) files: TlsFiles,
 }
 
@@ -65,19 +68,30 @@ impl Credentials {
     /// tells those too.
     #[cfg(any(feature = "http", feature = "grpc", feature = "unix"))]
     pub(crate) fn hide_in(&self, said: String) -> String {
+        hidden(&said, self.secrets()).unwrap_or(said)
+    }
+
+    /// What must be in no text: each value alone, behind the name of a scheme, and as it was before it was encoded.
+    #[cfg(any(feature = "http", feature = "grpc", feature = "unix"))]
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = &str> {
         let values = self.headers.iter().filter_map(|(_, value)| value.to_str().ok());
-        // Alone, or behind the name of a scheme.
-        let secrets = values.flat_map(|value| [Some(value), value.split_once(' ').map(|(_, secret)| secret)]);
-        secrets
-            .flatten()
-            .filter(|secret| secret.len() >= SHORTEST && said.contains(secret))
-            .fold(said.clone(), |said, secret| said.replace(secret, "***"))
+        let values = values.flat_map(|value| [Some(value), value.split_once(' ').map(|(_, secret)| secret)]);
+        values.flatten().chain(self.password.as_ref().map(ExposeSecret::expose_secret))
     }
 
     #[cfg(any(feature = "http", feature = "grpc", feature = "unix"))]
     pub(crate) fn files(&self) -> &TlsFiles {
         &self.files
     }
+}
+
+/// The text without these secrets; `None` where none of them is in it.
+#[cfg(any(feature = "http", feature = "grpc", feature = "unix"))]
+pub(crate) fn hidden<'s>(said: &str, secrets: impl Iterator<Item = &'s str>) -> Option<String> {
+    secrets.filter(|secret| secret.len() >= SHORTEST).fold(None, |hidden, secret| {
+        let text = hidden.as_deref().unwrap_or(said);
+        if text.contains(secret) { Some(text.replace(secret, "***")) } else { hidden }
+    })
 }
 
 impl fmt::Debug for Credentials {

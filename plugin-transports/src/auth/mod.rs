@@ -25,6 +25,8 @@ mod verify;
 pub use client::ClientConfig;
 pub use config::AuthConfig;
 pub use credentials::Credentials;
+#[cfg(any(feature = "http", feature = "grpc", feature = "unix"))]
+pub(crate) use credentials::hidden;
 pub use method::AuthMethod;
 #[cfg(feature = "unix")]
 pub(crate) use verifier::take_credentials;

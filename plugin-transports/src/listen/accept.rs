@@ -53,10 +53,24 @@ where
     S: Service<Request<Incoming>, Response = Response<B>, Error: Into<BoxError>, Future: Send> + Clone + Send + 'static,
     B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
 {
+    serve_each(move |_| service.clone(), listener, options)
+}
+
+/// The same with a service that is made for each connection, of what tells when the server is to stop.
+pub(crate) fn serve_each<S, B, L>(
+    make: impl Fn(&StopSignal) -> S + Send + 'static,
+    listener: L,
+    options: ListenOptions,
+) -> io::Result<Serving<L::Addr>>
+where
+    L: Listen,
+    S: Service<Request<Incoming>, Response = Response<B>, Error: Into<BoxError>, Future: Send> + Clone + Send + 'static,
+    B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
+{
     let options = Arc::new(options);
     let cap = options.max_connections;
     serving::start(listener, cap, move |stream, peer: L::Peer, known, stop| {
-        let (service, options) = (service.clone(), Arc::clone(&options));
+        let (service, options) = (make(&stop), Arc::clone(&options));
         async move { connection(service, stream, &peer, known, &options, &stop).await }
     })
 }

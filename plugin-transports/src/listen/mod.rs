@@ -49,6 +49,8 @@ mod streams;
 mod unix_socket;
 pub(crate) mod write_timeout;
 
+#[cfg(feature = "grpc")]
+pub(crate) use accept::serve_each;
 #[cfg(any(feature = "http", feature = "grpc"))]
 pub use accept::serve_http;
 pub use host_guard::HostGuard;

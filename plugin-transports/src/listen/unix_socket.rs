@@ -402,14 +402,19 @@ fn directory(file: &Path) -> &Path {
     }
 }
 
-/// The directory of the socket, locked against others of this family that start there.
-async fn lock(path: &SocketPath, file: &Path) -> io::Result<fs::File> {
+/// The directory of the socket, locked against others of this family that start there, where it can be: the system itself still
+/// lets only one bind.
+async fn lock(path: &SocketPath, file: &Path) -> io::Result<Option<fs::File>> {
     let directory = directory(file);
     let shown = directory.display();
     let opened = fs::File::open(directory).and_then(|opened| match opened.metadata()?.is_dir() {
         true => Ok(opened),
         false => Err(io::ErrorKind::NotADirectory.into()),
     });
+    // One in which files may be made, and which may not be read, cannot be locked.
+    if opened.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied) {
+        return Ok(None);
+    }
     let opened = opened.map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => {
             fault(error.kind(), format!("the directory {shown} of the socket {path} does not exist"))
@@ -422,15 +427,15 @@ async fn lock(path: &SocketPath, file: &Path) -> io::Result<fs::File> {
     let give_up = clock::now().saturating_add(PATIENCE);
     loop {
         match rustix::fs::flock(&opened, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => return Ok(opened),
+            Ok(()) => return Ok(Some(opened)),
             Err(Errno::AGAIN) if clock::now() < give_up => tokio::time::sleep(LOOK_EVERY).await,
+            // Anybody who may read the directory may lock it, for as long as he likes: that is to stop nobody.
             Err(Errno::AGAIN) => {
-                let problem =
-                    format!("the socket {path} cannot be made: another process has locked {shown} for {PATIENCE:?}");
-                return Err(fault(io::ErrorKind::TimedOut, problem));
+                tracing::warn!(%path, directory = %shown, "the directory of the socket is locked by another process; going on without a lock");
+                return Ok(Some(opened));
             }
-            // A file system without locks: the system itself still lets only one bind.
-            Err(Errno::OPNOTSUPP | Errno::NOLCK | Errno::NOSYS | Errno::INVAL) => return Ok(opened),
+            // A file system without locks.
+            Err(Errno::OPNOTSUPP | Errno::NOLCK | Errno::NOSYS | Errno::INVAL) => return Ok(Some(opened)),
             Err(error) => return Err(failed(path, error)),
         }
     }

@@ -45,6 +45,9 @@ pub(crate) trait Protocol: Send + Sync + 'static {
     /// The longest payload.
     fn max_request(&self) -> usize;
 
+    /// A text of the plugin's without the secrets that it was sent; `None` where none is in it.
+    fn hidden(&self, said: &str) -> Option<String>;
+
     /// Its connections, in short.
     fn peer(&self) -> Arc<dyn Reachable>;
 
@@ -260,7 +263,7 @@ impl<P: Protocol> ClientState<P> {
                 if let Some(at) = progress.turn() {
                     turn::tell(at);
                 }
-                return Poll::Ready(result);
+                return Poll::Ready(result.map_err(|error| self.without_secrets(error)));
             }
             if closed.as_mut().poll(cx).is_ready() {
                 let refusal = Rejected::new(Code::Draining).with_sent(progress.stage().sent());
@@ -270,6 +273,15 @@ impl<P: Protocol> ClientState<P> {
             Poll::Pending
         })
         .await
+    }
+
+    /// Whatever a text quotes, it is passed on without what the plugin was sent in confidence.
+    #[cold]
+    fn without_secrets(&self, error: PluginError) -> PluginError {
+        let (message, detail) = (self.protocol.hidden(error.message()), error.detail());
+        let detail = detail.and_then(|detail| self.protocol.hidden(detail));
+        let error = message.into_iter().fold(error, PluginError::with_message);
+        detail.into_iter().fold(error, PluginError::with_detail)
     }
 
     /// Refuses new calls, waits for those in flight, and cuts them off when `grace` has passed.

@@ -38,9 +38,6 @@ use crate::{
     dial::{DialError, Dialer, Dialing, Resolver},
 };
 
-/// Over HTTP/2, an idle peer is asked whether it is still there while calls are in flight.
-const PING_EVERY: Duration = Duration::from_secs(20);
-
 /// An idle peer is asked whether it is still there (TCP keep-alive).
 const ASK_AFTER: Duration = Duration::from_secs(60);
 
@@ -63,6 +60,8 @@ pub(crate) struct PeerConfig<'c> {
     pub(crate) resolver: &'c Resolver,
     /// Of an answer that cannot be read.
     pub(crate) code: Code,
+    /// Over HTTP/2, a peer that says nothing while calls are in flight is asked so often whether it is still there.
+    pub(crate) ping_every: Duration,
     /// Its certificate is checked by these.
     #[cfg(feature = "tls")]
     pub(crate) tls: &'c dyn Fn() -> Result<ClientTls, PluginError>,
@@ -77,6 +76,7 @@ pub(crate) struct Connector {
     tls: Option<Tls>,
     greeting: Option<Greeting>,
     code: Code,
+    ping_every: Duration,
     /// The latest try has failed.
     is_lost: AtomicBool,
 }
@@ -128,6 +128,7 @@ impl Connector {
             tls: endpoint.tls.then(|| Tls::new(peer, endpoint)).transpose()?,
             greeting: None,
             code: peer.code,
+            ping_every: peer.ping_every,
             is_lost: AtomicBool::new(false),
         })
     }
@@ -266,7 +267,8 @@ impl Connector {
         // A connection's own error also reaches the call that is on it, which tells it better.
         if let Some(queue) = queue {
             let mut builder = http2::Builder::new(Telling(Arc::clone(queue)));
-            builder.timer(TokioTimer::new()).keep_alive_interval(PING_EVERY).initial_max_send_streams(UNTOLD);
+            builder.timer(TokioTimer::new()).keep_alive_interval(self.ping_every).initial_max_send_streams(UNTOLD);
+            builder.max_header_list_size(MAX_HEAD as u32);
             let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(Unfit::passing)?;
             return Ok(Opened::Http2(sender, DrivenConnection::new(connection), heard, refused));
         }

@@ -7,15 +7,13 @@ use plugin_core::{
     clock::{self, Instant},
 };
 
-use crate::auth::Credentials;
-
 /// Asks, which may take `limit`. It has a connection of its own, so that a plugin that is busy is not taken for one that is
 /// down; nor is one that takes a connection at a time and has those of the calls: where most of the time that whoever checks
 /// has is over, `check_limit`, and calls `were_answered` since it began, it was no check.
 ///
-/// What the plugin says is told without the `credentials` that it was sent.
+/// What the plugin says is told as `hidden` gives it, without the secrets that it was sent.
 pub(crate) async fn check(
-    credentials: &Credentials,
+    hidden: impl Fn(&str) -> Option<String>,
     limit: Duration,
     check_limit: Duration,
     were_answered: impl Fn(Instant) -> bool,
@@ -38,7 +36,11 @@ pub(crate) async fn check(
     let reported = result.ok().map(|answer| {
         let mut status = answer.unwrap_or_else(|error| HealthStatus::new(HealthState::Unhealthy, error.message()));
         let texts = status.metadata.values_mut().chain([&mut status.message]);
-        texts.for_each(|text| *text = credentials.hide_in(std::mem::take(text)));
+        for text in texts {
+            if let Some(without) = hidden(text) {
+                *text = without;
+            }
+        }
         status
     });
     HealthStatus::within(limit, reported, started.elapsed()).with_last_check(clock::wall())

@@ -82,9 +82,12 @@ impl CallProgress {
         Some(Instant::from_nanos(self.turn.load(Ordering::Relaxed))).filter(|turn| *turn != Instant::ZERO)
     }
 
-    /// The present moment, for what is sent next of a call that began then: it may have waited in line since.
+    /// The present moment, for what is sent next of a call that began then: it may have waited in line since, or for a connection.
     pub(crate) fn sending(&self, began: Instant) -> Instant {
-        self.turn().map_or(began, |turn| turn.max(began))
+        match self.stage() {
+            CallStage::Connecting => clock::now().max(began),
+            _ => self.turn().map_or(began, |turn| turn.max(began)),
+        }
     }
 
     /// The call waits in this line from now on, as long as the answer lives.

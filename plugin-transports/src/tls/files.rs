@@ -1,7 +1,7 @@
 //! Certificates and keys out of PEM files.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{self, Read},
     path::{Path, PathBuf},
     time::SystemTime,
@@ -107,6 +107,10 @@ impl PemFile {
             TlsError::new(kind, setting, path).with_source(error)
         };
         let mut bytes = Zeroizing::default();
+        // To open a pipe waits for whoever writes into it.
+        if !fs::metadata(path).map_err(error)?.is_file() {
+            return Err(error(io::Error::other("it is no regular file")));
+        }
         let file = File::open(path).map_err(error)?;
         file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(error)?;
         if bytes.len() as u64 > MAX_FILE {
@@ -125,14 +129,19 @@ impl PemFile {
 
     /// Every certificate in the file, at least one, all of them within their time.
     pub(super) fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+        let certificates = self.all()?;
+        let now = plugin_core::clock::wall();
+        certificates.iter().try_for_each(|certificate| self.check_time(certificate, now))?;
+        Ok(certificates)
+    }
+
+    fn all(&self) -> Result<Vec<CertificateDer<'static>>, TlsError> {
         let certificates: Vec<_> = CertificateDer::pem_slice_iter(&self.bytes)
             .collect::<Result<_, _>>()
             .map_err(|error| self.not_pem(error))?;
         if certificates.is_empty() {
             return Err(self.fault(TlsErrorKind::NoCertificate));
         }
-        let now = plugin_core::clock::wall();
-        certificates.iter().try_for_each(|certificate| self.check_time(certificate, now))?;
         Ok(certificates)
     }
 
@@ -155,9 +164,15 @@ impl PemFile {
         })
     }
 
-    /// Authorities to trust, and the certificates that they are made of.
+    /// Authorities to trust, and the certificates that they are made of. One among them that is not within its time is not
+    /// trusted, and no fault as long as there is another: a bundle holds old and new ones side by side.
     pub(super) fn authorities(&self) -> Result<(RootCertStore, Vec<CertificateDer<'static>>), TlsError> {
-        let (mut roots, certificates) = (RootCertStore::empty(), self.certificates()?);
+        let (mut roots, mut certificates, now) = (RootCertStore::empty(), self.all()?, plugin_core::clock::wall());
+        let first = certificates.iter().find_map(|certificate| self.check_time(certificate, now).err());
+        certificates.retain(|certificate| self.check_time(certificate, now).is_ok());
+        if let (true, Some(fault)) = (certificates.is_empty(), first) {
+            return Err(fault);
+        }
         for certificate in &certificates {
             let added = roots.add(certificate.clone());
             added.map_err(|error| self.fault(TlsErrorKind::BadCertificate).with_source(error))?;
@@ -225,6 +240,10 @@ mod tests {
         let (fault, text) = kind(certified_key(&cert, &other_key));
         assert_eq!(fault, TlsErrorKind::KeyMismatch);
         assert!(text.contains("other.key") && text.contains("server.pem"), "{text}");
+        let pipe = files.path("pipe");
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0)
+            .expect("made");
+        assert_eq!(kind(authorities("ca_file", &pipe)).0, TlsErrorKind::Unreadable, "and nobody waits for a writer");
         let huge = files.write("huge.pem", &vec![b'x'; MAX_FILE as usize + 1]);
         assert_eq!(kind(authorities("ca_file", &huge)).0, TlsErrorKind::Unreadable);
     }
@@ -239,6 +258,10 @@ mod tests {
         let (early, key_file) = files.leaf_valid("early", 10, 30);
         assert_eq!(kind(certified_key(&early, &key_file)).0, TlsErrorKind::NotYetValid);
         assert_eq!(kind(authorities("ca_file", &expired)).0, TlsErrorKind::Expired);
+        let (valid, _) = files.leaf_valid("valid", -1, 30);
+        let both = [std::fs::read(&expired).expect("a file"), std::fs::read(&valid).expect("a file")].concat();
+        let both = files.write("both.pem", &both);
+        assert_eq!(authorities("ca_file", &both).expect("one of them is good").len(), 1);
     }
 
     #[test]

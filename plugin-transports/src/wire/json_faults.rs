@@ -62,6 +62,21 @@ pub(crate) fn text(document: &[u8]) -> Result<&str, String> {
     })
 }
 
+/// The longest that is kept of what the parser says.
+#[cfg(any(feature = "http", feature = "unix"))]
+const LONGEST: usize = 300;
+
+/// A text that is too long, without its middle.
+#[cfg(any(feature = "http", feature = "unix"))]
+fn cut(text: &str) -> std::borrow::Cow<'_, str> {
+    if text.len() <= LONGEST {
+        return text.into();
+    }
+    let end = text.floor_char_boundary(LONGEST / 2);
+    let rest = text.ceil_char_boundary(text.len() - LONGEST / 2);
+    format!("{}…{}", &text[..end], &text[rest..]).into()
+}
+
 /// What the parser says, and what stands at the place.
 #[cfg(any(feature = "http", feature = "unix"))]
 #[cold]
@@ -71,6 +86,8 @@ pub(crate) fn describe(error: &serde_json::Error, text: &str) -> String {
     }
     let said = said(error);
     let what = said.rsplit_once(" at line ").map_or(said.as_str(), |(what, _)| what);
+    // It quotes a value as it is, however long that is.
+    let what = &*cut(what);
     if error.line() == 0 {
         return what.to_owned();
     }
@@ -162,6 +179,10 @@ mod tests {
         assert_eq!(flaw(b"\xef\xbb\xbf\"\xe9\""), "it is no UTF-8: byte 5 is 0xe9");
         assert_eq!(flaw(b"{\"data\":[1,2"), "EOF while parsing a list at its end");
         assert_eq!(flaw(b" \n"), "it is empty");
+        let long = format!("\"{}\"", "é".repeat(4 << 10));
+        let said = describe(&serde_json::from_str::<bool>(&long).expect_err("no boolean"), &long);
+        assert!(said.len() < 350 && said.starts_with("invalid type: string \"éé"), "{said}");
+        assert!(said.contains("éé\", expected a boolean at byte"), "{said}");
         assert_eq!(text(b"\xef\xbb\xbf{}"), Ok("{}"));
     }
 }

@@ -95,6 +95,24 @@ async fn what_is_no_good_answer_is_unhealthy_and_says_why() {
 }
 
 #[tokio::test]
+async fn a_plugins_own_check_that_fails_is_no_check_that_is_not_there() {
+    for (own, state) in [
+        (&[("grpc-status", "2"), ("grpc-message", "disk gone")][..], HealthState::Unhealthy),
+        (&[("grpc-status", "12")], HealthState::Healthy),
+    ] {
+        let own = Answer::status(own);
+        let peer = Peer::start(move |seen| match seen.path.as_str() {
+            "/grpc.health.v1.Health/Check" => Act::Answer(Answer::of(framed(0, SERVING))),
+            _ => Act::Answer(own.clone()),
+        })
+        .await;
+        let found = peer.instance().check().await;
+        assert_eq!(found.state, state, "{found:?}");
+        assert!(state == HealthState::Healthy || found.message.contains("disk gone"), "{found:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_service_that_is_named_must_be_known() {
     let peer = Peer::answering(Answer::status(&[("grpc-status", "5")])).await;
     let found = connect(config(peer.address).with_health_service("shop.Orders")).check().await;

@@ -6,7 +6,10 @@ use std::sync::{
 };
 
 use plugin_core::{Code, HealthState, PluginError, Sent};
-use plugin_transports::grpc::{GrpcConfigBuilder, GrpcServerOptions};
+use plugin_transports::{
+    auth::AuthConfig,
+    grpc::{GrpcConfigBuilder, GrpcServerOptions},
+};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -81,6 +84,22 @@ async fn a_plugin_that_refuses_its_options_is_not_ready_and_is_told_them_again_w
     assert!(!instance.service().reach().is_lost());
     assert_eq!(call(&instance, "1").await.expect("a reply").payload(), "1");
     assert_eq!(instance.check().await.state, HealthState::Healthy);
+}
+
+#[tokio::test]
+async fn a_plugin_that_tells_what_it_was_told_tells_nobody() {
+    let peer = Peer::start(|seen| {
+        let sent = seen.headers["authorization"].to_str().expect("text");
+        Act::Answer(Answer::status(&[("grpc-status", "3"), ("grpc-message", &format!("{sent} and hunter2-hunter2"))]))
+    })
+    .await;
+    let options = json!({"password": "hunter2-hunter2"}).as_object().cloned().expect("an object");
+    let auth = AuthConfig::bearer("s3cret-s3cret");
+    let instance = connect(config(peer.address).with_options(options).with_auth(auth));
+    let error = call(&instance, "1").await.expect_err("refused");
+    assert_eq!(error.message(), "the plugin refused its options: *** and ***");
+    let said = format!("{error:?} {:?}", instance.check().await);
+    assert!(!said.contains("s3cret") && !said.contains("hunter2"), "{said}");
 }
 
 #[tokio::test]

@@ -133,6 +133,32 @@ async fn a_request_that_does_not_come_is_given_up() {
     assert_eq!(response.headers()["grpc-status"], "4");
 }
 
+#[tokio::test]
+async fn a_request_to_a_service_beside_the_plugins_is_waited_for_no_longer() {
+    let server = serving(echo(), GrpcServerOptions::new().with_body_timeout(Duration::from_millis(20))).await;
+    for path in ["/grpc.health.v1.Health/Check", "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"] {
+        let stream = tokio::net::TcpStream::connect(server.local_addr()).await.expect("a connection");
+        let (sender, connection) = h2::client::handshake(stream).await.expect("HTTP/2");
+        tokio::spawn(connection);
+        let mut sender = sender.ready().await.expect("room");
+        let (response, _body) = sender.send_request(request(server.local_addr(), path, &[]), false).expect("sent");
+        // Its end is in the head, or behind it.
+        let mut answer = within(response).await.expect("an answer").into_body();
+        while let Some(Ok(_)) = within(answer.data()).await {}
+    }
+}
+
+#[tokio::test]
+async fn who_watches_does_not_keep_a_server_from_its_end() {
+    let server = serving(echo(), GrpcServerOptions::new()).await;
+    let mut health = HealthClient::new(channel(server.local_addr()).await);
+    let mut watched = within(health.watch(HealthCheckRequest::default())).await.expect("known").into_inner();
+    let first = within(watched.message()).await.expect("a status").expect("at once");
+    assert_eq!(first.status(), ServingStatus::Serving);
+    within(server.shutdown(Duration::from_secs(60))).await.expect("nothing had to be cut off");
+    assert!(within(watched.message()).await.is_ok_and(|next| next.is_none()), "it ended in order");
+}
+
 async fn channel(address: std::net::SocketAddr) -> Channel {
     let endpoint = Channel::from_shared(format!("http://{address}")).expect("a URL");
     within(endpoint.connect()).await.expect("a connection")

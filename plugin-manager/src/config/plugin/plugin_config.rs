@@ -109,7 +109,7 @@ impl PluginConfig {
         &self.annotations
     }
 
-    /// What the plugin is told once, before its first call. Secrets may be in it.
+    /// What the plugin is told before its first call; over gRPC on each new connection. Secrets may be in it.
     #[must_use]
     pub fn options(&self) -> &Map<String, Value> {
         &self.options

@@ -54,7 +54,7 @@ pub(in crate::config) static TABLE: Table = Table::new("plugin", "A plugin: how 
         Key::new("version", Kind::Text, "Its version, after semver."),
         Key::new("labels", Kind::TextMap, "Labels, for whoever lists plugins."),
         Key::new("annotations", Kind::TextMap, "Annotations, for whoever looks at the plugin."),
-        Key::new("options", Kind::Object, "What it is told once, before its first call.").only(HAS_OPTIONS),
+        Key::new("options", Kind::Object, "What it is told before its first call; over gRPC on each new connection.").only(HAS_OPTIONS),
         Key::new(
             "priority",
             Kind::integer(i32::MIN as i128, i32::MAX as i128),

@@ -32,6 +32,10 @@ const GRPC: EndpointForm = EndpointForm {
 };
 const GRPC_TLS: EndpointForm = EndpointForm { default_scheme: Some("https"), ..GRPC };
 
+/// Servers of gRPC take a ping every five minutes from a connection on which nothing is said, and end one that sends more:
+/// `GOAWAY`, `too_many_pings` (gRFC A8, and the defaults of grpc-core and grpc-go).
+const PING_EVERY: Duration = Duration::from_secs(310);
+
 /// Settings of a plugin that is reached over gRPC. Made by [`GrpcConfig::builder`].
 ///
 /// The [page of the crate](crate#settings) has the keys, with their defaults and bounds. `Debug` shows no option's value.
@@ -116,6 +120,7 @@ impl GrpcConfig {
             version: HttpVersion::Http2,
             resolver: &self.resolver,
             code: Code::GrpcTransport,
+            ping_every: PING_EVERY,
             #[cfg(feature = "tls")]
             tls: &|| {
                 let settings = self.credentials.files().tls().unwrap_or_default().with_min_version(self.min_version);

@@ -78,7 +78,7 @@ impl Check<'_> {
         if !status.state.is_serving() {
             return Ok(status);
         }
-        Ok(self.own().await.unwrap_or(status))
+        Ok(self.own().await?.unwrap_or(status))
     }
 
     async fn standard(&self, service: &str) -> Result<HealthStatus, Unanswered> {
@@ -106,18 +106,26 @@ impl Check<'_> {
         HealthStatus::new(HealthState::Healthy, "the plugin answers, and has no health check (grpc.health.v1)")
     }
 
-    /// The plugin's own word, where it has one.
-    async fn own(&self) -> Option<HealthStatus> {
+    /// The plugin's own word, where it has one: without it the method is not served.
+    async fn own(&self) -> Result<Option<HealthStatus>, PluginError> {
         use proto::health_response::State;
 
         let answer: Result<proto::HealthResponse, _> = self.unary(&self.methods.health, &proto::HealthRequest {}).await;
-        let said = answer.ok()?;
+        let said = match answer {
+            Ok(said) => said,
+            Err(Unanswered::Status(status)) if status.number == UNIMPLEMENTED => return Ok(None),
+            Err(Unanswered::Status(status)) => {
+                let said = format!("the plugin's `Health` answered {}: {}", name(status.number), status.message);
+                return Ok(Some(HealthStatus::unhealthy(said.trim_end_matches([':', ' ']))));
+            }
+            Err(Unanswered::Fault(error)) => return Err(error),
+        };
         let state = match said.state() {
             State::Unspecified | State::Healthy => HealthState::Healthy,
             State::Degraded => HealthState::Degraded,
             State::Unhealthy => HealthState::Unhealthy,
         };
-        Some(HealthStatus::new(state, said.message).with_metadata(said.metadata))
+        Ok(Some(HealthStatus::new(state, said.message).with_metadata(said.metadata)))
     }
 
     async fn unary<M: prost::Message + Default>(

@@ -15,6 +15,7 @@ use super::{
     methods::Methods,
 };
 use crate::{
+    auth::hidden,
     grpc::{content_type, frame, proto, status::DEADLINE_EXCEEDED},
     json::{self, JsonFault},
     net::{
@@ -74,7 +75,8 @@ impl GrpcPlugin {
                     let check = state.protocol.health_check();
                     let limit = config.connection.request_timeout();
                     let were_answered = |since| pool.has_answered_since(since);
-                    probe::check(&config.credentials, limit, config.check_limit, were_answered, check.ask()).await
+                    let hidden = |said: &str| state.protocol.hidden(said);
+                    probe::check(hidden, limit, config.check_limit, were_answered, check.ask()).await
                 }
             })
             .with_close(move |grace| Arc::clone(&closed).close(grace)))
@@ -194,6 +196,11 @@ impl Protocol for GrpcProtocol {
 
     fn max_request(&self) -> usize {
         self.config.max_request
+    }
+
+    fn hidden(&self, said: &str) -> Option<String> {
+        let options = self.config.options.values().filter_map(serde_json::Value::as_str);
+        hidden(said, self.config.credentials.secrets().chain(options))
     }
 
     fn peer(&self) -> Arc<dyn Reachable> {

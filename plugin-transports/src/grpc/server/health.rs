@@ -9,7 +9,7 @@ use tonic_health::pb::{
     HealthCheckRequest, HealthCheckResponse, health_check_response::ServingStatus, health_server::Health,
 };
 
-use super::service::caught;
+use super::{patient::Ending, service::caught};
 use crate::grpc::proto;
 
 /// How often a plugin is asked whose health somebody watches.
@@ -50,11 +50,12 @@ impl Health for PluginHealth {
 
     type WatchStream = Pin<Box<dyn Stream<Item = Result<HealthCheckResponse, Status>> + Send>>;
 
-    /// Tells of it at once, and then when it changes. A service that is not known may still come.
+    /// Tells of it at once, and then when it changes, until the server ends. A service that is not known may still come.
     async fn watch(&self, request: Request<HealthCheckRequest>) -> Result<Response<Self::WatchStream>, Status> {
         let probe = is_known(&request.get_ref().service).then(|| self.probe.clone());
+        let ending = request.extensions().get::<Ending>().map(|ending| ending.0.clone()).unwrap_or_default();
         let changes = stream::unfold(None, move |told| {
-            let probe = probe.clone();
+            let (probe, ending) = (probe.clone(), ending.clone());
             async move {
                 loop {
                     let status = match &probe {
@@ -64,7 +65,10 @@ impl Health for PluginHealth {
                     if told != Some(status) {
                         return Some((Ok(said(status)), Some(status)));
                     }
-                    tokio::time::sleep(WATCH_EVERY).await;
+                    tokio::select! {
+                        () = tokio::time::sleep(WATCH_EVERY) => {}
+                        () = ending.cancelled() => return None,
+                    }
                 }
             }
         });

@@ -3,6 +3,7 @@
 mod body;
 mod health;
 mod options;
+mod patient;
 mod request;
 mod router;
 mod service;
@@ -21,10 +22,11 @@ use self::{
     health::PluginHealth,
     router::{Door, Router},
 };
-use crate::listen::{Listen, Serving, serve_http};
+use crate::listen::{Listen, Serving, serve_each};
 
 /// Serves a plugin over gRPC, with the standard health check (`grpc.health.v1`, under its service's name and under none) and
-/// reflection (`grpc.reflection.v1` and `v1alpha`), on a listener of TCP or a Unix socket.
+/// reflection (`grpc.reflection.v1` and `v1alpha`), on a listener of TCP or a Unix socket. `body_timeout` holds for a request to each
+/// of them, and a stream that somebody watches ends when the server does.
 ///
 /// It must be called within a tokio runtime.
 ///
@@ -59,7 +61,8 @@ where
 {
     let GrpcServerOptions { listen, verifier, names, settings } = options;
     let guard = listener.host_guard()?.map(|guard| guard.with_names(names));
-    let health = PluginHealth { probe: settings.health.clone() };
-    let router = Router::new(GrpcPluginServer::with_settings(plugin, settings), health, Door { guard, verifier });
-    serve_http(router.map_err(io::Error::other)?, listener, listen)
+    let (health, body_timeout) = (PluginHealth { probe: settings.health.clone() }, settings.body_timeout);
+    let plugin = GrpcPluginServer::with_settings(plugin, settings);
+    let router = Router::new(plugin, health, Door { guard, verifier }, body_timeout).map_err(io::Error::other)?;
+    serve_each(move |stop| router.until(&stop.gentle), listener, listen)
 }

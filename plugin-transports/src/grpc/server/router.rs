@@ -4,12 +4,14 @@ use std::{
     convert::Infallible,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use plugin_core::{BoxFuture, Code, Plugin, PluginError, Sent};
+use tokio_util::sync::CancellationToken;
 use tonic::{codec::CompressionEncoding::Gzip, server::NamedService};
 use tonic_health::pb::health_server::HealthServer;
 use tower_service::Service;
@@ -17,6 +19,7 @@ use tower_service::Service;
 use super::{
     body::{self, GrpcBody},
     health::PluginHealth,
+    patient::{Ending, PatientBody},
     service::{GrpcPluginServer, GrpcPluginServerFuture, not_grpc},
 };
 use crate::{
@@ -54,7 +57,7 @@ impl Door {
     }
 }
 
-type TonicService = Arc<dyn Fn(Request<Incoming>) -> BoxFuture<Response<GrpcBody>> + Send + Sync>;
+type TonicService = Arc<dyn Fn(Request<PatientBody>) -> BoxFuture<Response<GrpcBody>> + Send + Sync>;
 
 /// Sends each request to the service that its path names.
 #[derive(Clone)]
@@ -62,6 +65,8 @@ pub(super) struct Router<S> {
     plugin: GrpcPluginServer<S>,
     others: Arc<[(&'static str, TonicService)]>,
     door: Arc<Door>,
+    body_timeout: Duration,
+    ending: Ending,
 }
 
 impl<S> Router<S> {
@@ -70,6 +75,7 @@ impl<S> Router<S> {
         plugin: GrpcPluginServer<S>,
         health: PluginHealth,
         door: Door,
+        body_timeout: Duration,
     ) -> Result<Self, tonic_reflection::server::Error> {
         let reflection = || {
             tonic_reflection::server::Builder::configure()
@@ -82,14 +88,23 @@ impl<S> Router<S> {
             erased(reflection().build_v1()?.accept_compressed(Gzip)),
             erased(reflection().build_v1alpha()?.accept_compressed(Gzip)),
         ];
-        Ok(Self { plugin, others: Arc::new(others), door: Arc::new(door) })
+        let ending = Ending(CancellationToken::new());
+        Ok(Self { plugin, others: Arc::new(others), door: Arc::new(door), body_timeout, ending })
+    }
+
+    /// The same for a connection of a server that takes no more when `ending` is cancelled.
+    pub(super) fn until(&self, ending: &CancellationToken) -> Self
+    where
+        S: Clone,
+    {
+        Self { ending: Ending(ending.clone()), ..self.clone() }
     }
 }
 
 /// A service of tonic's, by its name.
 fn erased<S>(service: S) -> (&'static str, TonicService)
 where
-    S: Service<Request<Incoming>, Response = Response<tonic::body::Body>, Error = Infallible, Future: Send>
+    S: Service<Request<PatientBody>, Response = Response<tonic::body::Body>, Error = Infallible, Future: Send>
         + NamedService
         + Clone
         + Send
@@ -125,7 +140,9 @@ impl<S: Plugin<Bytes, Bytes>> Service<Request<Incoming>> for Router<S> {
             return self.plugin.call(request);
         }
         if let Some((_, other)) = self.others.iter().find(|(name, _)| *name == service) {
-            return GrpcPluginServerFuture::new(other(request));
+            request.extensions_mut().insert(self.ending.clone());
+            let patient = request.map(|body| PatientBody::new(body, self.body_timeout, &self.ending));
+            return GrpcPluginServerFuture::new(other(patient));
         }
         let error = PluginError::new(Code::GrpcTransport, format!("no service {service:?} is served here"));
         let refusal = body::status(&rich::numbered(&error, UNIMPLEMENTED));

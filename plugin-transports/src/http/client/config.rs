@@ -21,6 +21,9 @@ use crate::{
     },
 };
 
+/// A plugin that stands still is found out after twice this.
+const PING_EVERY: Duration = Duration::from_secs(20);
+
 /// Settings of a plugin that is reached over HTTP. Made by [`HttpConfig::builder`].
 ///
 /// The [page of the crate](crate#settings) has the keys, with their defaults and bounds.
@@ -102,6 +105,7 @@ impl HttpConfig {
             version: self.version,
             resolver: &self.resolver,
             code: Code::HttpTransport,
+            ping_every: PING_EVERY,
             #[cfg(feature = "tls")]
             tls: &|| {
                 let settings = self.credentials.files().tls().unwrap_or_default().with_min_version(self.min_version);

@@ -8,6 +8,7 @@ use plugin_core::{Call, Code, PluginError, PluginInfo, PluginInstance, Reply};
 
 use super::{HttpConfig, body, fault, headers, health};
 use crate::{
+    auth::hidden,
     http::envelope,
     json,
     net::{
@@ -63,7 +64,7 @@ impl HttpPlugin {
                     let HttpProtocol { config, probe_pool, pool, health, .. } = &state.protocol;
                     let ask = health::ask(config, probe_pool, state.protocol.probe_headers(), health);
                     probe::check(
-                        &config.credentials,
+                        |said| state.protocol.hidden(said),
                         config.connection.request_timeout(),
                         config.check_limit,
                         |then| pool.has_answered_since(then),
@@ -198,6 +199,10 @@ impl Protocol for HttpProtocol {
 
     fn max_request(&self) -> usize {
         self.config.max_request
+    }
+
+    fn hidden(&self, said: &str) -> Option<String> {
+        hidden(said, self.config.credentials.secrets())
     }
 
     fn peer(&self) -> Arc<dyn Reachable> {

@@ -38,6 +38,12 @@ impl Read {
         self.lease.finish();
         self.answer
     }
+
+    /// Likewise, and the connection is closed: a plugin that serves one connection after another waits for that.
+    pub(super) fn close(self) -> Answer {
+        drop(self.lease.cut_off());
+        self.answer
+    }
 }
 
 /// Sends a request on the first connection that takes it, and reads its reply. One of the pool that turns out to be closed

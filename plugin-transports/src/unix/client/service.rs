@@ -17,6 +17,7 @@ use super::{
     pool::UnixPool,
 };
 use crate::{
+    auth::hidden,
     json,
     net::{
         client::{CallTime, Client, Protocol, client_of_a_network},
@@ -140,7 +141,7 @@ impl UnixClient {
         let asked = tokio::time::timeout(limit, self.client.protocol().ask(MessageType::Info)).await;
         let named = |error: PluginError| error.with_plugin(self.name());
         let read = asked.map_err(|_| named(PluginError::attempt_timeout(limit)))?.map_err(named)?;
-        let answer = read.finish();
+        let answer = read.close();
         answer.result.map_err(|fault| named(fault::said(config, fault)))?;
         match serde_json::from_slice(&answer.data) {
             Ok(Value::Object(object)) => Ok(introduction::info(&object, &config.name, TRANSPORT)),
@@ -208,6 +209,10 @@ impl Protocol for UnixProtocol {
         usize::MAX
     }
 
+    fn hidden(&self, said: &str) -> Option<String> {
+        hidden(said, self.config.credentials.secrets())
+    }
+
     fn peer(&self) -> Arc<dyn Reachable> {
         Arc::clone(&self.calls) as Arc<dyn Reachable>
     }
@@ -247,7 +252,7 @@ impl UnixProtocol {
         let limit = config.connection.request_timeout();
         let were_answered = |since| self.calls.has_answered_since(since);
         let ask = async {
-            let answer = self.ask(MessageType::Health).await?.finish();
+            let answer = self.ask(MessageType::Health).await?.close();
             Ok(match answer.result {
                 Ok(()) => introduction::health(&answer.data, HealthState::Healthy),
                 Err(fault) if fault.is_stranger => HealthStatus::unhealthy(fault::said(config, fault).message()),
@@ -260,6 +265,6 @@ impl UnixProtocol {
                 }
             })
         };
-        probe::check(&config.credentials, limit, config.check_limit, were_answered, ask).await
+        probe::check(|said| self.hidden(said), limit, config.check_limit, were_answered, ask).await
     }
 }
