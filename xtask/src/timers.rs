@@ -8,10 +8,8 @@ use std::path::Path;
 use crate::process::root;
 
 /// File, how often it names a timer, and for what.
-const TIMERS: [(&str, usize, &str); 16] = [
+const TIMERS: [(&str, usize, &str); 14] = [
     ("dial/dialing.rs", 2, "a lookup, and the next address of a race"),
-    ("grpc/client/headers.rs", 1, "none: it writes what a peer is told"),
-    ("grpc/client/init.rs", 1, "none: it writes what a peer is told"),
     ("lines/client/driver.rs", 1, "when a call that is held back is written"),
     ("net/client.rs", 1, "the end of an instance"),
     ("net/connect.rs", 2, "an address's share of the time to connect, and a greeting"),

@@ -26,7 +26,7 @@ pub(super) fn base(config: &GrpcConfig) -> HeaderMap {
 }
 
 /// With the time that is left.
-pub(super) fn within(base: &HeaderMap, left: Duration) -> HeaderMap {
+pub(super) fn with_timeout(base: &HeaderMap, left: Duration) -> HeaderMap {
     let mut headers = base.clone();
     if let Ok(value) = HeaderValue::try_from(timeout::format(left)) {
         headers.insert(TIMEOUT, value);
@@ -36,7 +36,7 @@ pub(super) fn within(base: &HeaderMap, left: Duration) -> HeaderMap {
 
 /// With the trace that the call belongs to besides.
 pub(super) fn of_call(base: &HeaderMap, context: &CallContext, left: Duration) -> HeaderMap {
-    let mut headers = within(base, left);
+    let mut headers = with_timeout(base, left);
     let Some(trace) = context.trace() else { return headers };
     if let Ok(value) = HeaderValue::try_from(trace.to_string()) {
         headers.insert(TRACEPARENT, value);

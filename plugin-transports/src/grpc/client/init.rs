@@ -28,7 +28,7 @@ pub(super) fn greeting(config: &GrpcConfig, base: &HeaderMap, methods: &Methods)
     }
     let options_json = Bytes::from(serde_json::to_vec(&config.options).unwrap_or_else(|_| b"{}".to_vec()));
     let message = frame::whole(&proto::InitRequest { options_json, plugin_name: config.name.clone() });
-    let headers = headers::within(base, config.connection.connection_timeout());
+    let headers = headers::with_timeout(base, config.connection.connection_timeout());
     let uri = methods.init.uri();
     Some(Arc::new(move |sender| {
         let mut request = Request::new(Parts::from(message.clone()));
