@@ -193,6 +193,12 @@ async fn the_standard_health_check_knows_the_service_and_what_the_plugin_says() 
 
 #[tokio::test]
 async fn reflection_lists_the_services_and_has_the_description() {
+    const SERVED: [&str; 4] = [
+        "grpc.health.v1.Health",
+        "grpc.reflection.v1.ServerReflection",
+        "grpc.reflection.v1alpha.ServerReflection",
+        "plugin.v1.PluginService",
+    ];
     let server = serving(echo(), GrpcServerOptions::new()).await;
     let channel = channel(server.local_addr()).await;
     let services = async |request: v1::server_reflection_request::MessageRequest| {
@@ -209,7 +215,7 @@ async fn reflection_lists_the_services_and_has_the_description() {
     };
     let mut names: Vec<_> = listed.service.iter().map(|service| service.name.as_str()).collect();
     names.sort_unstable();
-    assert_eq!(names, ["grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection", "plugin.v1.PluginService"]);
+    assert_eq!(names, SERVED);
     let symbol = MessageRequest::FileContainingSymbol("plugin.v1.PluginService.Execute".to_owned());
     let MessageResponse::FileDescriptorResponse(file) = services(symbol).await else { panic!("a file") };
     assert!(String::from_utf8_lossy(&file.file_descriptor_proto[0]).contains("plugin/v1/plugin.proto"));
@@ -219,7 +225,13 @@ async fn reflection_lists_the_services_and_has_the_description() {
     let request = v1alpha::ServerReflectionRequest { host: String::new(), message_request: Some(list) };
     let stream = futures_util::stream::once(async { request });
     let mut answers = within(older.server_reflection_info(stream)).await.expect("a stream").into_inner();
-    within(answers.next()).await.expect("an answer").expect("no fault");
+    let answer = within(answers.next()).await.expect("an answer").expect("no fault").message_response;
+    let Some(v1alpha::server_reflection_response::MessageResponse::ListServicesResponse(listed)) = answer else {
+        panic!("a list: {answer:?}")
+    };
+    let mut names: Vec<_> = listed.service.iter().map(|service| service.name.as_str()).collect();
+    names.sort_unstable();
+    assert_eq!(names, SERVED);
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ use plugin_core::{BoxFuture, Code, Plugin, PluginError, Sent};
 use tokio_util::sync::CancellationToken;
 use tonic::{codec::CompressionEncoding::Gzip, server::NamedService};
 use tonic_health::pb::health_server::HealthServer;
+use tonic_reflection::pb::{v1, v1alpha};
 use tower_service::Service;
 
 use super::{
@@ -77,10 +78,14 @@ impl<S> Router<S> {
         door: Door,
         body_timeout: Duration,
     ) -> Result<Self, tonic_reflection::server::Error> {
+        // Whichever version a client asks tells it of both.
         let reflection = || {
             tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+                .register_encoded_file_descriptor_set(v1::FILE_DESCRIPTOR_SET)
+                .register_encoded_file_descriptor_set(v1alpha::FILE_DESCRIPTOR_SET)
+                .include_reflection_service(false)
         };
         // A client that compresses its requests compresses these too.
         let others = [
