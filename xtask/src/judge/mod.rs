@@ -3,11 +3,10 @@
 //! A judge is a script in `xtask/judges`, which prints `ok WHAT` or `not ok WHAT: WHY` for each of its checks. One whose
 //! program is not there is named, and counts as not run, never as passed.
 
+mod place;
 mod report;
 
-use std::path::Path;
-use std::process::Command;
-
+use place::Place;
 use report::{Check, Judged};
 
 use crate::metadata;
@@ -26,21 +25,30 @@ pub(crate) struct JudgeOptions {
 struct Judge {
     name: &'static str,
     about: &'static str,
-    /// The program, or the package of Python, without which it is not run.
     with: Maker,
 }
 
+/// The program, or the packages, without which a judge is not run.
 enum Maker {
     Program(&'static str),
-    Python(&'static str),
+    Python(&'static [&'static str]),
+    Node(&'static [&'static str]),
 }
 
-const JUDGES: [Judge; 5] = [
+const GRPCIO: Maker =
+    Maker::Python(&["grpcio", "grpcio-tools", "grpcio-status", "grpcio-health-checking", "grpcio-reflection"]);
+const GRPC_JS: Maker = Maker::Node(&["@grpc/grpc-js", "@grpc/proto-loader", "grpc-health-check", "@grpc/reflection"]);
+
+const JUDGES: [Judge; 9] = [
     Judge { name: "curl", about: "curl as a client", with: Maker::Program("curl") },
+    Judge { name: "grpcio_client", about: "gRPC of Python as a client", with: GRPCIO },
+    Judge { name: "grpcio_server", about: "gRPC of Python as a server of plugins", with: GRPCIO },
+    Judge { name: "grpc_js_client", about: "gRPC of Node.js as a client", with: GRPC_JS },
+    Judge { name: "grpc_js_server", about: "gRPC of Node.js as a server of plugins", with: GRPC_JS },
     Judge { name: "h2load", about: "h2load as a client, many calls at once", with: Maker::Program("h2load") },
-    Judge { name: "hostile_frames", about: "frames that no client should send", with: Maker::Python("h2") },
-    Judge { name: "hostile_peers", about: "servers that do what none should", with: Maker::Python("h2") },
-    Judge { name: "tls", about: "sslyze on a listener of TLS", with: Maker::Python("sslyze") },
+    Judge { name: "hostile_frames", about: "frames that no client should send", with: Maker::Python(&["h2"]) },
+    Judge { name: "hostile_peers", about: "servers that do what none should", with: Maker::Python(&["h2"]) },
+    Judge { name: "tls", about: "sslyze on each listener of TLS", with: Maker::Python(&["sslyze"]) },
 ];
 
 /// Asks the judges, each whatever the one before has said.
@@ -52,15 +60,16 @@ pub(crate) fn run(options: &JudgeOptions) -> Result<(), Failure> {
     if options.write && options.name.is_some() {
         return Err(Failure::new("the page has what all judges say: --write goes without a name"));
     }
-    prerequisites::ensure(&[Tool::Python, Tool::CCompiler])?;
-    Cmd::cargo(["build", "--package", "plugin-transports", "--all-features", "--bin", "judged"]).run()?;
-    let target = metadata::target_directory()?;
-    let (judged, python) = (target.join("debug/judged"), target.join("judges/bin/python"));
-    packages(&target.join("judges"), &python);
+    prerequisites::ensure(&[Tool::Python, Tool::Node, Tool::CCompiler])?;
+    // As the tests build them, so that little is built twice.
+    let built = ["build", "--workspace", "--all-features", "--bin", "judged", "--bin", "plugin-manager"];
+    Cmd::cargo(built).run()?;
+    let place = Place::new(&metadata::target_directory()?);
+    place.fill();
     let mut results = Vec::new();
     for judge in JUDGES.iter().filter(|judge| options.name.as_deref().is_none_or(|name| name == judge.name)) {
         println!("==> {}: {}", judge.name, judge.about);
-        results.push(ask(judge, &judged, &python)?);
+        results.push(ask(judge, &place)?);
     }
     if options.write {
         let page = root().join("docs/judges.md");
@@ -70,51 +79,25 @@ pub(crate) fn run(options: &JudgeOptions) -> Result<(), Failure> {
     if results.iter().any(Judged::has_failed) { Err(Failure::new(summary)) } else { report::told(&summary) }
 }
 
-/// What the judges in Python need, in a place of its own. Where that cannot be had they are not run.
-fn packages(home: &Path, python: &Path) {
-    let home = home.display().to_string();
-    let made = Cmd::new("python3", ["-m", "venv", &home]).run().and_then(|()| {
-        let install = ["-m", "pip", "install", "--quiet", "--requirement", "xtask/judges/requirements.txt"];
-        Cmd::new(&python.display().to_string(), install).run()
-    });
-    if let Err(failure) = made {
-        println!("{failure}");
-    }
-}
-
-/// The version of what a judge is made with; `None` where it is not there.
-fn version(with: &Maker, python: &str) -> Option<String> {
-    let said = match with {
-        Maker::Program(name) => Cmd::new(name, ["--version"]).answer()?,
-        Maker::Python(name) => {
-            let code = format!("import importlib.metadata as m; print('{name}', m.version('{name}'))");
-            Cmd::new(python, ["-c", &code]).answer()?
+fn ask(judge: &Judge, place: &Place) -> Result<Judged, Failure> {
+    let version = match place.version(&judge.with) {
+        Ok(version) => version,
+        Err(lacks) => {
+            println!("not run: `{lacks}` is not there");
+            return Ok(Judged { name: judge.name, about: judge.about, version: None, checks: Vec::new() });
         }
     };
-    // curl lists its libraries behind its own.
-    said.lines().next().map(|line| line.split(" (").next().unwrap_or(line).to_owned())
-}
-
-fn ask(judge: &Judge, judged: &Path, python: &Path) -> Result<Judged, Failure> {
-    let python = python.display().to_string();
-    let Some(version) = version(&judge.with, &python) else {
-        let (Maker::Program(lacks) | Maker::Python(lacks)) = judge.with;
-        println!("not run: `{lacks}` is not there");
-        return Ok(Judged { name: judge.name, about: judge.about, version: None, checks: Vec::new() });
-    };
-    let program = match judge.with {
-        Maker::Program(_) => "python3",
-        Maker::Python(_) => &python,
-    };
-    let script = root().join(format!("xtask/judges/{}.py", judge.name));
-    let asked = Command::new(program).arg(&script).env("JUDGED", judged).output();
-    let output = asked.map_err(|error| Failure::new(format!("{}: {error}", script.display())))?;
+    let mut command = place.script(judge);
+    let asked = command.output();
+    let output = asked.map_err(|error| Failure::new(format!("{}: {error}", judge.name)))?;
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     print!("{said}");
     let mut checks: Vec<Check> = said.lines().filter_map(report::check).collect();
     // A script that broke off has not said all, whatever it said before.
     if !output.status.success() && checks.iter().all(|check| check.fault.is_none()) {
-        let last = String::from_utf8_lossy(&output.stderr).lines().last().unwrap_or_default().to_owned();
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        print!("{error}");
+        let last = error.lines().last().unwrap_or_default().to_owned();
         checks.push(Check { what: "the judge comes to its end".to_owned(), fault: Some(last) });
     }
     Ok(Judged { name: judge.name, about: judge.about, version: Some(version), checks })
