@@ -82,7 +82,7 @@ use self::trial::{Stop, Tried};
 pub use self::{
     cases::{CASES, Case},
     island::Island,
-    report::{Finding, Outcome, Report},
+    report::{Finding, Outcome, Report, SoakReport},
     scripted::Scripted,
     subject::{Ability, Fault, Faulty, Server, Settings, Subject},
 };
@@ -140,14 +140,15 @@ fn ended(ended: Ended) -> Outcome {
     }
 }
 
-/// Makes so many calls as the case `no_reply_reaches_another_caller` does, for a test that may take its time.
+/// Makes so many calls as the case `no_reply_reaches_another_caller` does, for a test that may take its time, and says what they
+/// ended with.
 ///
 /// # Panics
 ///
 /// When a caller gets the reply of another, or a call ends without a typed error.
-pub async fn soak<S: Subject>(subject: &S, calls: usize) {
+pub async fn soak<S: Subject>(subject: &S, calls: usize) -> SoakReport {
     match cases::replies(subject, calls).await {
-        Ok(()) => {}
+        Ok(report) => report,
         Err(Stop::Found(finding)) => panic!("{}: {finding}", subject.name()),
         Err(Stop::NoPeer) => panic!("{}: nobody to call", subject.name()),
     }

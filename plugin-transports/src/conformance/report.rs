@@ -1,6 +1,6 @@
 //! What came out.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use super::Ability;
 
@@ -80,5 +80,39 @@ impl fmt::Display for Report {
             }
         }
         Ok(())
+    }
+}
+
+/// What the calls of a [`soak`](super::soak) ended with. None had the reply of another caller, and none no typed error: or there would
+/// be no report.
+#[derive(Clone, Debug, Default)]
+pub struct SoakReport {
+    pub(super) calls: usize,
+    pub(super) answers: usize,
+    pub(super) given_up: usize,
+    pub(super) kills: usize,
+    /// By their codes.
+    pub(super) errors: BTreeMap<&'static str, usize>,
+}
+
+impl SoakReport {
+    /// Adds up.
+    pub(super) fn add(&mut self, other: Self) {
+        self.calls += other.calls;
+        self.answers += other.answers;
+        self.given_up += other.given_up;
+        self.kills += other.kills;
+        for (code, count) in other.errors {
+            *self.errors.entry(code).or_default() += count;
+        }
+    }
+}
+
+/// On one line.
+impl fmt::Display for SoakReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { calls, answers, given_up, kills, errors } = self;
+        write!(f, "{calls} calls, {kills} kills: {answers} answered, {given_up} given up")?;
+        errors.iter().try_for_each(|(code, count)| write!(f, ", {count} {code}"))
     }
 }

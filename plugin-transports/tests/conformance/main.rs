@@ -85,7 +85,8 @@ async fn each_way<S: Subject>(ways: impl Fn(Fault) -> &'static [&'static str], s
 
 /// A row, for long.
 async fn soaks<S: Subject>(subject: &S) {
-    conformance::soak(subject, 100_000).await;
+    let report = conformance::soak(subject, 100_000).await;
+    println!("{}: {report}", subject.name());
 }
 
 macro_rules! rows {
