@@ -291,7 +291,7 @@ fn is_overdue<S>(
         *timer = Some((timer::arm(limit), clock::now().saturating_add(limit)));
     }
     let Some((timer, due)) = timer else { return false };
-    let overdue = timer.as_mut().poll(cx).is_ready();
+    let overdue = timer::fired(timer.as_mut(), cx).is_ready();
     if !overdue {
         waiting::enforcing(*due);
     }

@@ -106,7 +106,7 @@ impl Future for Limited {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut this = self.project();
-        if this.armed.as_mut().project().sleep.poll(cx).is_pending() {
+        if timer::fired(this.armed.as_mut().project().sleep, cx).is_pending() {
             return Poll::Pending;
         }
         let nothing = Note { stage: None, timer: Instant::MAX, now: None };
@@ -146,7 +146,7 @@ pub(super) fn is_due(alarm: &mut Option<Alarm>, since: Instant, at: Instant, hea
         None => alarm.insert(arm(at)),
     };
     waiting::enforcing(at);
-    match armed.as_mut().project().sleep.poll(cx) {
+    match timer::fired(armed.as_mut().project().sleep, cx) {
         Poll::Ready(()) => armed.as_mut().fired(since, at, heard, cx),
         Poll::Pending => Due::NotYet,
     }
@@ -166,7 +166,7 @@ impl Armed {
             *this.late = Some(late);
             let until = now.saturating_add(READING.min(given / 4));
             this.sleep.as_mut().reset(clock::on_tokio(until));
-            if this.sleep.poll(cx).is_pending() {
+            if timer::fired(this.sleep, cx).is_pending() {
                 return Due::NotYet;
             }
         }
@@ -201,6 +201,16 @@ mod tests {
             let (answer, ()) = tokio::join!(answer, reader);
             assert_eq!(answer.is_some(), is_in_time, "{late:?} late, {read} ms later");
         }
+    }
+
+    #[tokio::test]
+    async fn a_limit_ends_work_that_is_always_ready_for_more() {
+        let flood = async {
+            loop {
+                tokio::task::coop::consume_budget().await;
+            }
+        };
+        assert_eq!(within(20 * MS, flood).await, None::<()>);
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,8 +1,13 @@
 //! The timers of calls, made in one place, so that a test can count them.
 
-use std::{pin::Pin, time::Duration};
+use std::{
+    future::Future,
+    pin::{Pin, pin},
+    task::{Context, Poll},
+    time::Duration,
+};
 
-use tokio::time::Sleep;
+use tokio::{task::coop, time::Sleep};
 
 use crate::clock::{self, Instant};
 
@@ -30,6 +35,15 @@ pub fn arm(after: Duration) -> Timer {
 #[must_use]
 pub fn arm_at(at: Instant) -> Timer {
     counted(tokio::time::sleep_until(clock::on_tokio(at)))
+}
+
+/// Whether it has fired, be the task's budget spent or not. What it limits is polled before it, and where that is always ready for
+/// more, as with a peer that floods, tokio would tell of no timer in the same task.
+pub fn fired(sleep: Pin<&mut Sleep>, cx: &mut Context<'_>) -> Poll<()> {
+    if coop::has_budget_remaining() {
+        return sleep.poll(cx);
+    }
+    pin!(coop::unconstrained(sleep)).poll(cx)
 }
 
 fn counted(sleep: Sleep) -> Timer {

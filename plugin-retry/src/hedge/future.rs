@@ -213,7 +213,7 @@ where
             self.timer = Some((timer::arm(delay), due));
         }
         let Some((timer, due)) = &mut self.timer else { return false };
-        if timer.as_mut().poll(cx).is_pending() {
+        if timer::fired(timer.as_mut(), cx).is_pending() {
             waiting::enforcing(*due);
             return false;
         }

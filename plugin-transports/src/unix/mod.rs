@@ -38,3 +38,6 @@ pub use self::{
 
 /// The shortest that a line may be limited to, on either side: what any request has must fit.
 const LEAST_LINE: usize = 1 << 10;
+
+/// So many line feeds alone are read over; who sends nothing else says nothing.
+const MAX_BLANK: usize = 1 << 10;

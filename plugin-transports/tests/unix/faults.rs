@@ -215,3 +215,12 @@ async fn a_plugin_that_says_its_time_was_up_is_judged_by_the_time_that_it_was_to
     let error = error.expect_err("its time was up");
     assert!(error.code() == Code::Timeout && error.rejected().is_some(), "the end of that time: {error:?}");
 }
+
+#[tokio::test]
+async fn line_feeds_without_end_are_no_answer() {
+    let plugin = Scripted::start(|_, _| Act::Flood(b"\n".repeat(64 << 10)));
+    let instance = plugin.connect();
+    let error = call(&instance, "1").await.expect_err("nothing was said");
+    assert_eq!((error.code(), error.is_retryable()), (Code::UnixTransport, false), "{error}");
+    assert!(error.message().contains("it is empty"), "{error}");
+}

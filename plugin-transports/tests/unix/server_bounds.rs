@@ -168,3 +168,14 @@ async fn a_server_that_stops_lets_what_is_in_work_end_and_cuts_off_the_rest() {
     assert_eq!(fault.code(), Code::Draining);
     assert_eq!(busy.line().await, None);
 }
+
+#[tokio::test]
+async fn whoever_writes_nothing_but_line_feeds_is_cut_off() {
+    let place = Place::new();
+    let _server = place.serve(plugin_fn(echo), UnixServerOptions::new()).await;
+    let mut host = place.host().await;
+    host.write("\n".repeat(1000)).await;
+    assert_eq!(host.ask(PING).await["success"], json!(true));
+    host.write("\n".repeat(2000)).await;
+    assert_eq!(host.line().await, None);
+}

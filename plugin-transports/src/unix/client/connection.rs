@@ -11,7 +11,10 @@ use tokio::{
     sync::OwnedSemaphorePermit,
 };
 
-use super::super::line_buffer::{LineBuffer, TooLong};
+use super::super::{
+    MAX_BLANK,
+    line_buffer::{LineBuffer, TooLong},
+};
 use crate::net::exclusive::Kept;
 
 /// A connection, and its permit while it is in use: the socket is closed before the permit is free.
@@ -103,10 +106,14 @@ impl LineConnection {
 
     /// Reads the answer.
     pub(super) async fn read(&mut self) -> Came {
+        let mut blank = 0;
         loop {
             match self.lines.next_line() {
-                // Between answers a plugin may write nothing but line feeds.
-                Ok(Some(line)) if line.trim_ascii().is_empty() => continue,
+                // Between answers a plugin may write nothing but line feeds, and not without end.
+                Ok(Some(line)) if blank < MAX_BLANK && line.trim_ascii().is_empty() => {
+                    blank += 1;
+                    continue;
+                }
                 Ok(Some(line)) => return Came::Line(line),
                 Err(TooLong) => return Came::TooLong,
                 Ok(None) => {}

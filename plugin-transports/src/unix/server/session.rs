@@ -12,6 +12,7 @@ use tokio::{
 
 use super::{
     super::{
+        MAX_BLANK,
         line_buffer::{LineBuffer, TooLong},
         request,
     },
@@ -65,13 +66,21 @@ impl<S: Plugin<Bytes, Bytes>> Session<S> {
     }
 
     pub(super) async fn run(mut self) -> io::Result<()> {
+        let mut blank = 0;
         loop {
             let line = match self.next_line().await? {
-                Next::Line(line) if line.trim_ascii().is_empty() => continue,
+                Next::Line(line) if line.trim_ascii().is_empty() => {
+                    blank += 1;
+                    if blank > MAX_BLANK {
+                        return Ok(());
+                    }
+                    continue;
+                }
                 Next::Line(line) => line,
                 Next::Broken(answer) => return self.write(answer).await,
                 Next::End => return Ok(()),
             };
+            blank = 0;
             let busy = self.known.begin();
             let Some(answer) = self.answer(&line).await else { return Ok(()) };
             let is_last = answer.is_last || self.faulty >= MAX_FAULTY;
