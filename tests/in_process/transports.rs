@@ -185,8 +185,12 @@ fn a_setting_of_another_transport_is_a_fault() {
 #[test]
 fn what_is_wrong_with_the_socket_of_the_data_plane_is_said_where_it_stands() {
     for (unix, says) in [
-        (json!({"path": "g.sock", "mode": "rw"}), "is no mode of three octal digits, such as \"0660\""),
-        (json!({"path": "g.sock", "mode": "7777"}), "is no mode of three octal digits"),
+        (
+            json!({"path": "g.sock", "mode": "rw"}),
+            "is no mode: it is text, a zero and three octal digits, such as \"0660\"",
+        ),
+        (json!({"path": "g.sock", "mode": 432}), "is no mode"),
+        (json!({"path": "g.sock", "mode": "7777"}), "is no mode"),
         (json!({"path": "@g", "mode": "0600"}), "an abstract name, which has no mode"),
         (json!({"path": "g.sock", "allowed_uids": ["root"]}), "a number, as `id` shows it"),
         (json!({"mode": "0600"}), "path"),

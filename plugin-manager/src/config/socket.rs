@@ -18,7 +18,7 @@ pub(super) static TABLE: Table = Table::new(
         Key::new(
             "mode",
             Kind::Text,
-            "The mode of its file, in octal digits: who may not write to it may not connect. Not for an abstract name.",
+            "The mode of its file, as text such as `\"0660\"`: who may not write to it may not connect. Not for an abstract name.",
         )
         .derived_default("`0600`: the gateway's own user"),
         Key::new(
@@ -38,8 +38,9 @@ pub(super) static TABLE: Table = Table::new(
 pub(super) fn read(keys: &mut Keys<'_>) -> Option<(SocketPath, UnixSocketOptions)> {
     let text = keys.text("path");
     let mode = keys.text_with("mode", Code::ConfigValue, |text| {
-        let mode = u32::from_str_radix(text.trim_start_matches("0o"), 8).ok().filter(|mode| mode & !0o777 == 0);
-        mode.ok_or_else(|| format!("{text:?} is no mode of three octal digits, such as \"0660\""))
+        mode_of(text).ok_or_else(|| {
+            format!("{text:?} is no mode: it is text, a zero and three octal digits, such as \"0660\" with its quotes")
+        })
     });
     let mut options = UnixSocketOptions::new()
         .with_allowed_uids(numbers(keys, "allowed_uids"))
@@ -67,6 +68,13 @@ pub(super) fn read(keys: &mut Keys<'_>) -> Option<(SocketPath, UnixSocketOptions
     Some((path, options))
 }
 
+/// The zero is asked for: a number of TOML or JSON comes without one, and in decimal digits.
+fn mode_of(text: &str) -> Option<u32> {
+    let digits = text.strip_prefix("0o").or_else(|| text.strip_prefix('0'))?;
+    let is_octal = digits.len() == 3 && digits.bytes().all(|digit| (b'0'..=b'7').contains(&digit));
+    u32::from_str_radix(digits, 8).ok().filter(|_| is_octal)
+}
+
 fn number(text: &str) -> Result<(), String> {
     text.parse::<u32>().map(drop).map_err(|_| "a number, as `id` shows it".to_owned())
 }
@@ -74,4 +82,20 @@ fn number(text: &str) -> Result<(), String> {
 /// What is no number is a fault already.
 fn numbers(keys: &mut Keys<'_>, name: &'static str) -> Vec<u32> {
     keys.texts(name).iter().filter_map(|text| text.parse().ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mode_is_octal_in_every_format_or_a_fault() {
+        for (text, mode) in [("0660", 0o660), ("0o640", 0o640), ("0000", 0)] {
+            assert_eq!(mode_of(text), Some(mode), "{text}");
+        }
+        // 432 is what TOML makes of `0o660`.
+        for text in ["432", "660", "0", "00", "0668", "01660", "0x1b0", "+660", "0+60", ""] {
+            assert_eq!(mode_of(text), None, "{text}");
+        }
+    }
 }

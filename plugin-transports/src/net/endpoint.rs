@@ -96,6 +96,7 @@ impl Endpoint {
             (None, _) if has_port(authority.as_str()) => {
                 return Err(malformed(format!("{shown} has a port that is not from 1 to 65535")));
             }
+            (None, _) if whole != text => return Err(malformed(format!("{shown} has no port"))),
             (None, _) => default_port,
         };
         if text.contains('#') {

@@ -148,7 +148,7 @@ fn connection(
         let path = error.path();
         let key = match &*path {
             "endpoint" => at,
-            "health_endpoint" => "health_check.endpoint",
+            "health_endpoint" | "health_service" => "health_check.endpoint",
             path => path,
         };
         keys.fault(key, error.code(), problem(error));
@@ -222,12 +222,21 @@ fn other_transport(transport: TransportKind, endpoint: &str) -> Option<String> {
         }
         TransportKind::Grpc if begins("https://") || begins("grpcs://") => ("an endpoint without TLS", "grpc-tls"),
         TransportKind::GrpcTls if begins("http://") || begins("grpc://") => ("an endpoint with TLS", "grpc"),
-        TransportKind::Grpc | TransportKind::GrpcTls if begins("unix:") => ("a host and a port", "unix-grpc"),
+        TransportKind::GrpcTls if begins("unix:") => ("a host and a port", "unix-grpc"),
+        TransportKind::Unix | TransportKind::UnixH2 | TransportKind::UnixGrpc if is_address(&endpoint) => {
+            ("the path of a Unix socket", "grpc")
+        }
         TransportKind::Unix | TransportKind::UnixH2 if is_url => ("the path of a Unix socket", "http"),
         TransportKind::UnixGrpc if is_url => ("the path of a Unix socket", "grpc"),
         _ => return None,
     };
     Some(format!("the transport {transport} needs {wanted}; is it `transport: {other}`?"))
+}
+
+/// Whether it is a host and a port, and no path.
+fn is_address(endpoint: &str) -> bool {
+    let port = endpoint.rsplit_once(':').filter(|(host, _)| !host.is_empty() && !host.contains('/'));
+    port.is_some_and(|(_, port)| port.parse::<u16>().is_ok())
 }
 
 /// A path of a socket starts from the directory of the configuration; an abstract name is none.
