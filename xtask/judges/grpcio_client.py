@@ -155,6 +155,8 @@ def health(channel, plugin):
         check(f"grpc.health.v1 Check {name!r}: SERVING", status == health_pb2.HealthCheckResponse.SERVING, status)
     error = fails(stub.Check, asked("other"))
     check("Check of another service: NOT_FOUND", error.code().name == "NOT_FOUND", error)
+    error = fails(stub.Check, asked("x" * 1_000_000))
+    check("the same of a name of a million letters", error.code().name == "NOT_FOUND", error)
     unknown = stub.Watch(asked("other"), timeout=LIMIT)
     status = next(unknown).status
     unknown.cancel()

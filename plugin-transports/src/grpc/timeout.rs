@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::wire::bounded::quoted;
+
 /// The largest number that it can hold.
 const MOST: u128 = 99_999_999;
 
@@ -15,7 +17,8 @@ pub(super) fn format(left: Duration) -> String {
 
 /// The error is the second half of a sentence.
 pub(super) fn parse(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("is {text:?}, and not up to eight digits with a unit behind them: H, M, S, m, u or n");
+    let wrong =
+        || format!("is {}, and not up to eight digits with a unit behind them: H, M, S, m, u or n", quoted(text));
     let (digits, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;
     if !(1..=8).contains(&digits.len()) || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(wrong());

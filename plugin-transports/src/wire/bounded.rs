@@ -14,6 +14,19 @@ pub(crate) fn text(mut text: String) -> String {
     text
 }
 
+/// So many characters of what the other side has sent stand in a sentence about it.
+#[cfg(feature = "grpc")]
+const MAX_QUOTED: usize = 64;
+
+/// What the other side has sent, for a sentence that says what is wrong with it: its beginning, in quotes.
+#[cfg(feature = "grpc")]
+pub(crate) fn quoted(text: &str) -> String {
+    match text.char_indices().nth(MAX_QUOTED) {
+        Some((end, _)) => format!("{:?}…", &text[..end]),
+        None => format!("{text:?}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -25,5 +38,13 @@ mod tests {
         let cut = text(whole + "!");
         assert!(cut.len() <= MAX_ERROR && cut.ends_with("é…") && cut.len() > MAX_ERROR - 4, "{}", cut.len());
         assert_eq!(text("x".repeat(10 << 20)).len(), MAX_ERROR);
+    }
+
+    #[cfg(feature = "grpc")]
+    #[test]
+    fn what_is_quoted_is_bounded() {
+        let whole = "é".repeat(MAX_QUOTED);
+        assert_eq!(quoted(&whole), format!("\"{whole}\""));
+        assert_eq!(quoted(&(whole.clone() + "!")), format!("\"{whole}\"…"));
     }
 }

@@ -27,7 +27,7 @@ use crate::{
         progress::CallProgress,
         reach::Reachable,
     },
-    wire::{headers::list, plugin_errors},
+    wire::{bounded::quoted, headers::list, plugin_errors},
 };
 
 /// Connects plugins that are reached over gRPC.
@@ -246,8 +246,8 @@ impl GrpcProtocol {
         let config = &self.config;
         let proto::ExecuteResponse { payload, content_type, metadata } = answer::decode(message)?;
         if !content_type.is_empty() && !content_type::is_like(&content_type, &config.content_type) {
-            let (is, wants) = (&content_type[..content_type.floor_char_boundary(100)], &config.content_type);
-            return Err(fault::no_answer(format!("the plugin's reply is {is:?}, and not {wants:?}")));
+            let (is, wants) = (quoted(&content_type), &config.content_type);
+            return Err(fault::no_answer(format!("the plugin's reply is {is}, and not {wants:?}")));
         }
         if content_type::is_json(&config.content_type) {
             config.json.check(&payload).map_err(|flaw| match flaw {

@@ -10,7 +10,7 @@ use tonic_health::pb::{
 };
 
 use super::{patient::Ending, service::caught};
-use crate::grpc::proto;
+use crate::{grpc::proto, wire::bounded::quoted};
 
 /// How often a plugin is asked whose health somebody watches.
 const WATCH_EVERY: Duration = Duration::from_secs(5);
@@ -43,7 +43,10 @@ impl Health for PluginHealth {
         let service = &request.get_ref().service;
         if !is_known(service) {
             let known = proto::SERVICE;
-            return Err(Status::not_found(format!("no service {service:?} is served here, but \"\" and {known:?}")));
+            return Err(Status::not_found(format!(
+                "no service {} is served here, but \"\" and {known:?}",
+                quoted(service)
+            )));
         }
         Ok(Response::new(said(ask(&self.probe).await)))
     }

@@ -15,7 +15,7 @@ use crate::{
         status::{GrpcStatus, UNIMPLEMENTED},
         timeout,
     },
-    wire::headers::of_texts,
+    wire::{bounded::quoted, headers::of_texts},
 };
 
 /// A request that is not taken.
@@ -45,7 +45,8 @@ pub(super) async fn read<M: Message + Default, B: Body>(
         None | Some("identity") => false,
         Some("gzip") => true,
         Some(other) => {
-            let error = bad(format!("messages are compressed with {other:?}, and only gzip and identity are read"));
+            let error =
+                bad(format!("messages are compressed with {}, and only gzip and identity are read", quoted(other)));
             return Err(Refused { status: rich::numbered(&error, UNIMPLEMENTED), names_codings: true });
         }
     };
@@ -98,7 +99,7 @@ pub(super) fn call(
     let proto::ExecuteRequest { payload, content_type, context: said } = request;
     if !content_type::is_like(&content_type, &settings.content_type) {
         let (is, takes) = (content_type::meant(&content_type), &settings.content_type);
-        return Err(bad(format!("the payload is {is:?}, and this plugin takes {takes:?}")));
+        return Err(bad(format!("the payload is {}, and this plugin takes {takes:?}", quoted(is))));
     }
     if content_type::is_json(&settings.content_type) {
         settings.json.check(&payload).map_err(|flaw| bad(format!("the payload is not taken: {flaw}")))?;

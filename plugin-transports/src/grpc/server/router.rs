@@ -27,6 +27,7 @@ use crate::{
     auth::Verifier,
     grpc::{FILE_DESCRIPTOR_SET, rich, status::UNIMPLEMENTED},
     listen::HostGuard,
+    wire::bounded::quoted,
 };
 
 /// Who may come in.
@@ -149,7 +150,7 @@ impl<S: Plugin<Bytes, Bytes>> Service<Request<Incoming>> for Router<S> {
             let patient = request.map(|body| PatientBody::new(body, self.body_timeout, &self.ending));
             return GrpcPluginServerFuture::new(other(patient));
         }
-        let error = PluginError::new(Code::GrpcTransport, format!("no service {service:?} is served here"));
+        let error = PluginError::new(Code::GrpcTransport, format!("no service {} is served here", quoted(service)));
         let refusal = body::status(&rich::numbered(&error, UNIMPLEMENTED));
         GrpcPluginServerFuture::new(std::future::ready(refusal))
     }

@@ -29,7 +29,7 @@ use crate::{
     grpc::{content_type, frame, proto, rich, status::UNIMPLEMENTED},
     json::Limits,
     net::body::Parts,
-    wire::call_served,
+    wire::{bounded::quoted, call_served},
 };
 
 /// A plugin as a service for `http::Request`: `plugin.v1.PluginService`, and nothing else.
@@ -135,7 +135,7 @@ where
             Err(refused) => Err(refused),
         },
         "ExecuteStream" => Err(unimplemented("this plugin takes no streams: call Execute".to_owned())),
-        _ => Err(unimplemented(format!("{} has no method {method:?}", proto::SERVICE))),
+        _ => Err(unimplemented(format!("{} has no method {}", proto::SERVICE, quoted(&method)))),
     };
     answer.unwrap_or_else(|Refused { status, names_codings }| {
         let mut response = body::status(&status);
