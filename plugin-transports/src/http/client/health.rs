@@ -11,19 +11,30 @@ use plugin_core::{HealthState, HealthStatus, PluginError, clock};
 use serde::Deserialize;
 
 use super::{HttpConfig, body, fault};
-use crate::net::{
-    body::Parts,
-    exchange::{self, Outgoing},
-    pool::Pool,
-    progress::CallProgress,
+use crate::{
+    net::{
+        body::Parts,
+        exchange::{self, Outgoing},
+        pool::Pool,
+        progress::CallProgress,
+    },
+    wire::bounded,
 };
 
 /// A body that says more than its status. Others are not an error.
 #[derive(Deserialize)]
-struct HealthBody {
-    status: String,
+pub(super) struct HealthBody {
+    pub(super) status: String,
     #[serde(default)]
-    message: String,
+    pub(super) message: String,
+}
+
+impl HealthBody {
+    /// `None` where it says nothing of health. The text is bounded: it is logged, and shown by others.
+    pub(super) fn read(body: &[u8]) -> Option<Self> {
+        let said: Self = serde_json::from_slice(body).ok()?;
+        Some(Self { message: bounded::text(said.message), ..said })
+    }
 }
 
 /// What is known of a plugin's health endpoint so far.
@@ -77,7 +88,7 @@ pub(super) async fn ask(
     let status = answer.status();
     if !status.is_success() {
         let error = fault::read(answer, config, &progress).await;
-        let said = error.detail().and_then(|body| serde_json::from_str::<HealthBody>(body).ok());
+        let said = error.detail().and_then(|body| HealthBody::read(body.as_bytes()));
         let message = match said {
             Some(said) if !said.message.is_empty() => said.message,
             _ => return Ok(known.judge(config, status)),
@@ -90,7 +101,7 @@ pub(super) async fn ask(
         lease.finish();
         body
     });
-    let said = said.and_then(|body| serde_json::from_slice::<HealthBody>(&body).ok());
+    let said = said.and_then(|body| HealthBody::read(&body));
     Ok(match said {
         Some(said) if said.status.eq_ignore_ascii_case("degraded") => {
             HealthStatus::new(HealthState::Degraded, said.message)
