@@ -4,6 +4,9 @@
 pub mod builder;
 pub mod cli;
 pub mod config;
+#[cfg(any(fuzzing, test))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod launch;
 pub mod manager;
 pub mod server;

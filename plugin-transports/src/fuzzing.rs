@@ -1,8 +1,8 @@
 //! The fuzz targets of this crate: each room has its own, and what holds of any bytes that its decoders are given.
 
 pub use crate::{
-    auth::fuzzing::*, http::fuzzing::*, json::fuzzing::*, lines::fuzzing::*, listen::fuzzing::*, net::fuzzing::*,
-    process::fuzzing::*, tls::fuzzing::*, unix::fuzzing::*,
+    auth::fuzzing::*, grpc::fuzzing::*, http::fuzzing::*, json::fuzzing::*, lines::fuzzing::*, listen::fuzzing::*,
+    net::fuzzing::*, process::fuzzing::*, tls::fuzzing::*, unix::fuzzing::*,
 };
 
 /// The lines of a head, up to an empty one. What is no header is left out.

@@ -5,6 +5,8 @@ mod admin;
 mod body_memory;
 mod context;
 mod data;
+#[cfg(any(fuzzing, test))]
+pub(crate) mod fuzzing;
 mod guard;
 mod lifecycle;
 mod metrics;

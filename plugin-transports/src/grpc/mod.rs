@@ -31,6 +31,8 @@
 mod client;
 mod content_type;
 mod frame;
+#[cfg(all(any(fuzzing, test), feature = "full", target_os = "linux"))]
+pub(crate) mod fuzzing;
 mod proto;
 mod rich;
 mod server;

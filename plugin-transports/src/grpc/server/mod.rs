@@ -1,6 +1,8 @@
 //! The plugin's side of gRPC: serves calls.
 
 mod body;
+#[cfg(all(any(fuzzing, test), feature = "full", target_os = "linux"))]
+pub(crate) mod fuzzing;
 mod health;
 mod options;
 mod patient;

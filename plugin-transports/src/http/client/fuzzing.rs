@@ -1,12 +1,13 @@
-//! The fuzz target of what an answer says that is no success.
+//! The fuzz targets of what an answer says besides a result.
 
 use plugin_core::classify::retry_after;
 
 use super::{
     HttpConfig,
     fault::{MAX_DETAIL, problem},
+    health::HealthBody,
 };
-use crate::wire::plugin_errors;
+use crate::wire::{bounded::MAX_ERROR, plugin_errors};
 
 /// A problem document has a code that an answer can have, a bounded text, and a bounded time to come back after.
 pub fn http_problem(bytes: &[u8]) {
@@ -19,5 +20,13 @@ pub fn http_problem(bytes: &[u8]) {
     assert_eq!(error.retry_after(), problem.again.retry_after);
 }
 
+/// What says how a plugin is says it in JSON, and in a bounded text.
+pub fn http_health(bytes: &[u8]) {
+    let Some(said) = HealthBody::read(bytes) else { return };
+    let json: serde_json::Value = serde_json::from_slice(bytes).expect("JSON");
+    assert_eq!(json["status"], said.status);
+    assert!(said.message.len() <= MAX_ERROR);
+}
+
 #[cfg(test)]
-fuzz_twins::twins!(http_problem);
+fuzz_twins::twins!(http_problem, http_health);
