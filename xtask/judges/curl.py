@@ -35,7 +35,8 @@ def gateway(where, origin, *args):
         check(f"{name}: a call", said == f"{version} 200" and json.loads(answer) == [1, "\u00e9"], f"{said} {answer}")
         answer, said = curl(f"{origin}/v1/plugins/echo", '{"fail":"PLUGIN_1206"}', *args_of)
         check(f"{name}: an error with its code", said == f"{version} 400" and "PLUGIN_1206" in answer, f"{said} {answer}")
-        answer, said = curl(f"{origin}/v1/plugins/nobody", "1", *args_of)
+        # Without a body: the curl of Debian 12 drops an answer that comes before it has sent one (RFC 9113, 8.1, forbids that).
+        answer, said = curl(f"{origin}/v1/plugins/nobody", "", *args_of)
         check(f"{name}: a plugin that is not there", said == f"{version} 404" and "PLUGIN_1201" in answer, f"{said} {answer}")
         answer, said = curl(f"{origin}/v1/plugins/echo", '{"sleep_ms":5000}', "-H", "X-Request-Timeout: 200ms", *args_of)
         check(f"{name}: the timeout of a header holds", said == f"{version} 504" and "PLUGIN_1204" in answer, f"{said} {answer}")
