@@ -109,3 +109,17 @@ pub(super) async fn ask(
         _ => HealthStatus::healthy(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::bounded::MAX_ERROR;
+
+    #[test]
+    fn the_text_of_a_health_body_is_bounded() {
+        let body = format!(r#"{{"status":"degraded","message":"{}"}}"#, "x".repeat(1 << 20));
+        let said = HealthBody::read(body.as_bytes()).expect("one");
+        assert_eq!((said.status.as_str(), said.message.len()), ("degraded", MAX_ERROR));
+        assert!(HealthBody::read(b"[]").is_none() && HealthBody::read(b"{}").is_none());
+    }
+}
