@@ -40,10 +40,10 @@ impl PluginError {
     /// An error with this code; `message` says what happened, in one phrase without a final stop.
     #[must_use]
     pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
-        Self::with_message(code, OnceLock::from(message.into()))
+        Self::saying(code, OnceLock::from(message.into()))
     }
 
-    fn with_message(code: Code, message: OnceLock<Cow<'static, str>>) -> Self {
+    fn saying(code: Code, message: OnceLock<Cow<'static, str>>) -> Self {
         Self(Box::new(Inner {
             code,
             message,
@@ -157,7 +157,7 @@ impl PluginError {
     /// Says it in other words, as a text that quotes a secret needs. All else stays as it is.
     #[must_use]
     pub fn with_message(mut self, message: impl Into<Cow<'static, str>>) -> Self {
-        self.0.message = message.into();
+        self.0.message = OnceLock::from(message.into());
         self
     }
 
