@@ -317,7 +317,7 @@ impl Attributed for PluginError {
 
 impl From<Rejected> for PluginError {
     fn from(rejected: Rejected) -> Self {
-        let mut error = Self::with_message(rejected.code(), OnceLock::new()).with_sent(rejected.sent());
+        let mut error = Self::saying(rejected.code(), OnceLock::new()).with_sent(rejected.sent());
         error.0.retryable = Some(rejected.is_retryable());
         error.0.retry_after = rejected.retry_after();
         error.0.rejected = Some(rejected);
