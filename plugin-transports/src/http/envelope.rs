@@ -161,7 +161,9 @@ pub(super) fn read_request(body: &Bytes, limits: Limits) -> Result<Request, Stri
     let held = raw.data.map_or(Ok(()), |data| limits.hold(data));
     held.map_err(|beyond| format!("`data` is not accepted: {beyond}"))?;
     let mut headers = Vec::new();
-    for (name, value) in raw.headers.unwrap_or_default() {
+    let given = raw.headers.unwrap_or_default();
+    headers::check_count(given.len()).map_err(|problem| format!("the body is not taken: {problem}"))?;
+    for (name, value) in given {
         match (HeaderName::try_from(&name), HeaderValue::try_from(value)) {
             (Ok(name), Ok(value)) => headers.push((name, value)),
             _ => return Err(format!("`headers` has {name:?}, whose name or value is not one of an HTTP header")),
@@ -366,5 +368,13 @@ mod tests {
             prop_assert_eq!(request.timeout.unwrap_or_default(), Duration::from_nanos(n / 2));
             prop_assert_eq!(Some(&request.metadata), context.metadata());
         }
+    }
+
+    #[test]
+    fn a_request_with_more_headers_than_a_map_holds_is_a_fault() {
+        let headers: Vec<String> = (0..50_000).map(|at| format!("\"h{at}\":\"v\"")).collect();
+        let body = Bytes::from(format!("{{\"data\":1,\"headers\":{{{}}}}}", headers.join(",")));
+        let problem = read_request(&body, Limits::new()).map(drop).expect_err("too many");
+        assert_eq!(problem, "the body is not taken: its `headers` are 50000, and no more than 1000 are taken");
     }
 }

@@ -179,11 +179,13 @@ pub(super) fn read(line: &Bytes, limits: Limits) -> Result<Request, NoRequest> {
     if let Some(Err(beyond)) = raw.data.map(|data| limits.hold(data)) {
         return Err(NoRequest { is_of_host: true, ..fault(format!("its `data` is not accepted: {beyond}")) });
     }
+    let headers = headers::of_texts(&raw.headers.unwrap_or_default());
+    let headers = headers.map_err(|problem| NoRequest { is_of_host: true, ..fault(problem) })?;
     Ok(Request {
         kind,
         id,
         data: part::of(line, raw.data),
-        headers: headers::of_texts(&raw.headers.unwrap_or_default()),
+        headers,
         // Go's durations are signed, and a negative one has passed; zero is how Go says that there is none.
         timeout: raw
             .timeout_ms

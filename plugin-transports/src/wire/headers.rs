@@ -53,6 +53,14 @@ mod write {
     }
 }
 
+/// So many headers may a call bring along in its document. A `HeaderMap` holds no more than 32,768, and panics.
+const MOST: usize = 1_000;
+
+/// Whether so many are too many.
+pub(crate) fn check_count(count: usize) -> Result<(), String> {
+    if count > MOST { Err(format!("its `headers` are {count}, and no more than {MOST} are taken")) } else { Ok(()) }
+}
+
 #[cfg(any(feature = "grpc", feature = "lines", feature = "unix"))]
 mod read {
     use std::collections::BTreeMap;
@@ -62,8 +70,9 @@ mod read {
     use plugin_core::{CallContext, TraceContext};
 
     /// The headers that these texts are. What is none by the rules of HTTP is left out, and names that differ in case alone are
-    /// one header with several values.
-    pub(crate) fn of_texts(texts: &BTreeMap<String, String>) -> HeaderMap {
+    /// one header with several values. More than a call may have are an error.
+    pub(crate) fn of_texts(texts: &BTreeMap<String, String>) -> Result<HeaderMap, String> {
+        super::check_count(texts.len())?;
         let mut headers = HeaderMap::new();
         for (name, value) in texts {
             if let (Ok(name), Ok(value)) = (HeaderName::try_from(name.as_str()), HeaderValue::try_from(value.as_str()))
@@ -71,7 +80,7 @@ mod read {
                 headers.append(name, value);
             }
         }
-        headers
+        Ok(headers)
     }
 
     /// Gives a call these headers, and the trace that they carry.
@@ -88,5 +97,19 @@ mod read {
         if !headers.is_empty() {
             *context.headers_mut() = headers;
         }
+    }
+}
+
+#[cfg(all(test, any(feature = "grpc", feature = "lines", feature = "unix")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_has_so_many_headers_and_no_more() {
+        let texts = |count: usize| (0..count).map(|at| (format!("h{at}"), "v".to_owned())).collect();
+        assert_eq!(of_texts(&texts(1_000)).expect("as many as are taken").len(), 1_000);
+        // A map of this size would panic.
+        let problem = of_texts(&texts(50_000)).expect_err("too many");
+        assert_eq!(problem, "its `headers` are 50000, and no more than 1000 are taken");
     }
 }

@@ -67,12 +67,20 @@ impl Frames {
 
     /// One that takes so many streams at once on a connection, and says so.
     pub(crate) async fn allowing(streams: u32, script: fn(u32, u32) -> Act) -> Self {
-        let setting = [&MAX_CONCURRENT_STREAMS.to_be_bytes()[..], &streams.to_be_bytes()].concat();
-        Self::saying(&setting, script).await
+        Self::saying(&max_streams(streams), script).await
+    }
+
+    /// One that takes so many streams on the connection of this number, and says so.
+    pub(crate) async fn with_each(streams: fn(u32) -> u32, script: fn(u32, u32) -> Act) -> Self {
+        Self::each_saying(move |connection| max_streams(streams(connection)), script).await
     }
 
     async fn saying(settings: &[u8], script: fn(u32, u32) -> Act) -> Self {
         let settings: Arc<[u8]> = settings.into();
+        Self::each_saying(move |_| settings.to_vec(), script).await
+    }
+
+    async fn each_saying(settings: impl Fn(u32) -> Vec<u8> + Send + 'static, script: fn(u32, u32) -> Act) -> Self {
         let (listener, address) = listener().await;
         let plugin = Self {
             address,
@@ -94,7 +102,7 @@ impl Frames {
                     changed.notify_waiters();
                     script(connection, stream)
                 };
-                tokio::spawn(converse(stream, Arc::clone(&settings), script, Arc::clone(&answered)));
+                tokio::spawn(converse(stream, settings(connection).into(), script, Arc::clone(&answered)));
             }
         });
         plugin
@@ -158,8 +166,7 @@ async fn converse(
                 Act::Refuse => write(&mut stream, RST_STREAM, 0, id, &REFUSED_STREAM.to_be_bytes()).await?,
                 Act::Hold => {}
                 Act::Allow(streams) => {
-                    let setting = [&MAX_CONCURRENT_STREAMS.to_be_bytes()[..], &streams.to_be_bytes()].concat();
-                    write(&mut stream, SETTINGS, 0, 0, &setting).await?;
+                    write(&mut stream, SETTINGS, 0, 0, &max_streams(streams)).await?;
                 }
                 Act::Head(fields, length) => {
                     write(&mut stream, HEADERS, 0, id, &[OK]).await?;
@@ -185,6 +192,10 @@ async fn converse(
             _ => {}
         }
     }
+}
+
+fn max_streams(streams: u32) -> Vec<u8> {
+    [&MAX_CONCURRENT_STREAMS.to_be_bytes()[..], &streams.to_be_bytes()].concat()
 }
 
 async fn write(stream: &mut TcpStream, kind: u8, flags: u8, id: u32, payload: &[u8]) -> Option<()> {

@@ -151,6 +151,21 @@ async fn a_plugin_that_allows_no_stream_for_a_moment_loses_no_call() {
     assert_eq!(plugin.accepted(), 1);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_allows_no_stream_beside_a_full_one_keeps_nobody_from_another() {
+    let plugin = Frames::with_each(|connection| if connection == 2 { 0 } else { 1 }, |_, _| Act::Hold).await;
+    let instance = instance(&plugin, 4);
+    let mut calls: Vec<_> = (0..3).map(|_| begun(&instance)).collect();
+    within(async {
+        tokio::select! {
+            _ = join_all(calls.iter_mut()) => panic!("nobody answers"),
+            () = plugin.until_seen(2) => {}
+        }
+    })
+    .await;
+    assert!(plugin.accepted() >= 3, "another was opened");
+}
+
 #[tokio::test]
 async fn a_head_that_is_too_long_is_no_lost_connection() {
     // Few frames end their stream, and many the connection.

@@ -109,7 +109,7 @@ pub(super) fn call(
         context = context.with_timeout(limit);
     }
     if let Some(said) = said {
-        tell(&mut context, said);
+        tell(&mut context, said)?;
     }
     if let Some(trace) = text(headers, "traceparent").and_then(TraceContext::parse) {
         context.set_trace(trace.with_state(text(headers, "tracestate").unwrap_or_default()));
@@ -118,7 +118,7 @@ pub(super) fn call(
 }
 
 /// Writes down what travels with a call.
-fn tell(context: &mut CallContext, said: proto::CallContext) {
+fn tell(context: &mut CallContext, said: proto::CallContext) -> Result<(), PluginError> {
     if !said.request_id.is_empty() {
         context.set_request_id(&said.request_id);
     }
@@ -139,11 +139,13 @@ fn tell(context: &mut CallContext, said: proto::CallContext) {
         context.set_priority(i16::try_from(priority).unwrap_or_default());
     }
     if !said.headers.is_empty() {
-        *context.headers_mut() = of_texts(&said.headers);
+        *context.headers_mut() =
+            of_texts(&said.headers).map_err(|problem| bad(format!("`context` is not taken: {problem}")))?;
     }
     if !said.metadata.is_empty() {
         *context.metadata_mut() = said.metadata;
     }
+    Ok(())
 }
 
 fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {

@@ -95,7 +95,7 @@ pub(super) fn decode(line: &Bytes) -> Result<LineRequest, String> {
         Some(payload) => line.slice_ref(payload.get().as_bytes()),
         None => Bytes::from_static(b"null"),
     };
-    let context = raw.context.unwrap_or_default().read();
+    let context = raw.context.unwrap_or_default().read()?;
     Ok(LineRequest {
         id: RequestName(line.slice_ref(raw.id.get().as_bytes())),
         method: Method::of(&raw.method),
@@ -104,7 +104,7 @@ pub(super) fn decode(line: &Bytes) -> Result<LineRequest, String> {
 }
 
 impl RawContext<'_> {
-    fn read(self) -> CallContext {
+    fn read(self) -> Result<CallContext, String> {
         let mut context = CallContext::new();
         if !self.request_id.is_empty() {
             context.set_request_id(&self.request_id);
@@ -115,12 +115,12 @@ impl RawContext<'_> {
         }
         context.limit_retries(u16::try_from(self.max_retries.max(0)).unwrap_or(u16::MAX));
         if let Some(headers) = self.headers {
-            headers::set(&mut context, headers::of_texts(&headers));
+            headers::set(&mut context, headers::of_texts(&headers)?);
         }
         if let Some(metadata) = self.metadata.filter(|metadata| !metadata.is_empty()) {
             *context.metadata_mut() = metadata;
         }
-        context
+        Ok(context)
     }
 }
 

@@ -143,8 +143,16 @@ impl Pool {
     /// it: one at a time. Gives the time after which that is to be tried again, if it is.
     fn open_beside(self: &Arc<Self>) -> Option<Duration> {
         let mut state = self.state();
-        if state.beside.opening.is_some() || !state.shared.iter().all(Http2Connection::is_full) {
+        // One that allows no stream takes no call either: where all are so, it is waited for no longer than a moment.
+        let is_taken = |shared: &Http2Connection| shared.is_full() || shared.is_shut();
+        if state.beside.opening.is_some() || !state.shared.iter().all(is_taken) {
             return None;
+        }
+        // It keeps its place from one that may take some, and the next is opened no sooner than if it had not come about.
+        let shut = state.shared.iter().filter(|shared| shared.is_shut()).map(Http2Connection::leave).count();
+        if shut > 0 {
+            state.keep(&mut Http2Connection::is_open);
+            state.beside.not_before = clock::now().saturating_add(TRY_AGAIN);
         }
         let again = state.beside.not_before.saturating_since(clock::now());
         if !again.is_zero() {
