@@ -9,6 +9,8 @@ use std::net::IpAddr;
 use http::{HeaderMap, Request, Version, header, uri::Authority};
 use plugin_core::{Code, PluginError, Sent};
 
+use crate::net::authority::is_whole;
+
 /// Refuses requests that a page of another site has made a browser send, and those for a name that is none of the listener's.
 ///
 /// What serves a plugin has one of its own. It is here for other services that [`serve_http`](super::serve_http) serves.
@@ -97,20 +99,11 @@ fn host<B>(request: &Request<B>) -> Result<Option<Authority>, PluginError> {
     match first {
         Some(value) => match Authority::try_from(value.as_bytes()) {
             Ok(authority) if is_whole(&authority) => Ok(Some(authority)),
-            _ => Err(no_host()),
+            Ok(_) | Err(_) => Err(no_host()),
         },
         None if request.version() <= Version::HTTP_10 => Ok(None),
         None => Err(refused(Code::InvalidPayload, "the request has no line `Host`")),
     }
-}
-
-/// Whether nothing stands behind the host but a port: the parser takes `[::1]elsewhere.example` for `[::1]`.
-fn is_whole(authority: &Authority) -> bool {
-    let name = authority.as_str().rsplit('@').next().unwrap_or_default();
-    let port = name.strip_prefix(authority.host());
-    port.is_some_and(|port| {
-        port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.bytes().all(|b| b.is_ascii_digit()))
-    })
 }
 
 /// Whether the request comes from a page of this very origin, or from no page.
@@ -131,7 +124,6 @@ fn shown(text: &str) -> String {
 fn refused(code: Code, problem: impl Into<std::borrow::Cow<'static, str>>) -> PluginError {
     PluginError::new(code, problem).with_sent(Sent::Nothing)
 }
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,7 +8,7 @@ use http::{
 };
 use plugin_core::{Code, ConfigError};
 
-use super::socket_path::SocketPath;
+use super::{authority::is_whole, socket_path::SocketPath};
 
 /// What an endpoint may look like.
 #[derive(Clone, Copy, Debug)]
@@ -99,6 +99,9 @@ impl Endpoint {
             (None, _) if whole != text => return Err(malformed(format!("{shown} has no port"))),
             (None, _) => default_port,
         };
+        if !is_whole(&authority) {
+            return Err(malformed(format!("{shown} has something behind its address")));
+        }
         if text.contains('#') {
             return Err(malformed(format!("{shown} has a fragment (#), which is never sent")));
         }
@@ -249,6 +252,8 @@ mod tests {
             ("http://host:/", Code::InvalidEndpointFormat, "no port"),
             ("http://host:99999/", Code::InvalidEndpointFormat, "not from 1 to 65535"),
             ("http://me:s3cret@host/", Code::InvalidEndpointFormat, "`auth`"),
+            ("http://[::1]host/", Code::InvalidEndpointFormat, "behind its address"),
+            ("http://[::1]host:80/", Code::InvalidEndpointFormat, "behind its address"),
             ("http://host/#top", Code::InvalidEndpointFormat, "fragment"),
         ] {
             let error = Endpoint::parse(ENDPOINT, text, &HTTP).expect_err(text);

@@ -1,6 +1,7 @@
 //! What transports over connections have in common on the host's side: where a plugin is, the connections to it and who waits for
 //! one, how far a call has come, and what is told of one that ended.
 
+pub(crate) mod authority;
 #[cfg(any(feature = "http", feature = "grpc"))]
 #[cfg_attr(not(feature = "http"), allow(unreachable_pub, reason = "it is `http::Parts`"))]
 pub(crate) mod body;
