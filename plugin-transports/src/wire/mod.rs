@@ -22,6 +22,8 @@ pub(crate) mod object_names;
 pub(crate) mod part;
 #[cfg(any(feature = "http", feature = "grpc", feature = "unix", all(feature = "process", target_os = "linux")))]
 pub(crate) mod plugin_errors;
+#[cfg(feature = "http")]
+pub(crate) mod read_object;
 #[cfg(any(feature = "http", feature = "grpc", feature = "lines", feature = "unix"))]
 pub(crate) mod retry_hint;
 #[cfg(any(feature = "http", feature = "grpc", feature = "unix", all(feature = "process", target_os = "linux")))]

@@ -10,7 +10,7 @@ use super::{HttpConfig, body::is_gzip};
 use crate::{
     http::envelope,
     net::{body, exchange::Incomplete, progress::CallProgress},
-    wire::{plugin_errors, retry_hint::RetryHint},
+    wire::{plugin_errors, read_object::read_object, retry_hint::RetryHint},
 };
 
 /// What is kept of the body of an error.
@@ -164,7 +164,7 @@ impl Body {
 }
 
 pub(super) fn problem(json: &[u8], config: &HttpConfig) -> Option<ProblemBody> {
-    let problem: ProblemFields<'_> = serde_json::from_slice(json).ok()?;
+    let problem: ProblemFields<'_> = read_object(json)?;
     let code = plugin_errors::code(&problem.code)?;
     // The text of a refusal of this family names its code, and so does that of the error.
     let text = problem.detail.map(|text| config.credentials.hide_in(text));
