@@ -41,6 +41,8 @@ pub(crate) struct Http2Connection {
 struct KnownPeer {
     /// When the last call came or went.
     used: AtomicU64,
+    /// When the last answer had been read.
+    answered: AtomicU64,
     /// It ends with the calls that are on it: no other is to come.
     is_left: AtomicBool,
     /// A call has told that it was lost.
@@ -87,6 +89,7 @@ impl Http2Connection {
         tokio::spawn(Driving { link: Arc::clone(&link), queue: Arc::clone(queue) });
         let known = Arc::new(KnownPeer {
             used: AtomicU64::new(0),
+            answered: AtomicU64::new(0),
             is_left: AtomicBool::new(false),
             is_lost: AtomicBool::new(false),
             refused,
@@ -153,6 +156,12 @@ impl Http2Connection {
         !self.sender.is_closed() && !self.known.is_left.load(Ordering::Relaxed)
     }
 
+    /// Whether a call on it was answered since then.
+    pub(crate) fn has_answered_since(&self, then: Instant) -> bool {
+        // Relaxed: as in `touch`.
+        self.known.answered.load(Ordering::Relaxed) > then.as_nanos()
+    }
+
     /// For how long nobody has used it. Under the lock of the pool, without which no call takes it.
     pub(crate) fn idle(&self, now: Instant) -> Duration {
         if Arc::strong_count(&self.known) > 1 {
@@ -209,7 +218,10 @@ impl Stream {
 
     /// The answer has been read to its end.
     pub(crate) fn finish(self) {
-        self.known.touch(clock::end::read());
+        let now = clock::end::read();
+        self.known.touch(now);
+        // Relaxed: as in `touch`.
+        self.known.answered.fetch_max(now.as_nanos(), Ordering::Relaxed);
     }
 
     /// No other call is to come onto this connection.

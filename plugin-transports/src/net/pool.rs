@@ -184,7 +184,7 @@ impl Pool {
 
     /// Whether a call was answered since then on a connection that was then kept, and may keep the plugin from another.
     pub(crate) fn has_answered_since(&self, then: Instant) -> bool {
-        self.own.has_answered_since(then)
+        self.own.has_answered_since(then) || self.state().shared.iter().any(|shared| shared.has_answered_since(then))
     }
 
     pub(crate) fn free(&self) -> usize {

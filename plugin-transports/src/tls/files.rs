@@ -108,8 +108,9 @@ impl PemFile {
         };
         let mut bytes = Zeroizing::default();
         // To open a pipe waits for whoever writes into it.
-        if !fs::metadata(path).map_err(error)?.is_file() {
-            return Err(error(io::Error::other("it is no regular file")));
+        let kind = fs::metadata(path).map_err(error)?.file_type();
+        if !kind.is_file() && !kind.is_dir() {
+            return Err(error(io::Error::other("it is no file")));
         }
         let file = File::open(path).map_err(error)?;
         file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(error)?;

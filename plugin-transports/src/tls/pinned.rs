@@ -182,7 +182,8 @@ impl fmt::Display for AuthorityShown {
         write!(
             f,
             "it says that it is an authority's (CA:TRUE), as `openssl req -x509` makes them, and is none of those in \
-             `{}`: name this very certificate there, or make one with `-addext basicConstraints=CA:FALSE`",
+             `{}`: name this very certificate there (it needs the name that it is reached by, \
+             `-addext subjectAltName=DNS:...`), or one of an authority",
             self.setting
         )
     }

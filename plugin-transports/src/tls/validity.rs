@@ -79,6 +79,7 @@ impl fmt::Display for Utc {
 /// How long ago, or from now, in days: what an error says of a date to somebody who reads it at once.
 pub(super) struct Ago(pub(super) Option<SystemTime>);
 
+#[cfg(any(feature = "http", feature = "grpc"))]
 impl Ago {
     pub(super) fn since_1970(seconds: u64) -> Self {
         Self(SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds)))

@@ -1,13 +1,16 @@
 //! What a health check asks, and what it makes of the answers.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use plugin_core::{HealthState, HealthStatus};
-use plugin_transports::grpc::GrpcServerOptions;
+use plugin_transports::{
+    ConnectionConfig,
+    grpc::{GrpcPlugin, GrpcServerOptions},
+};
 
 use crate::{
     peer::{Act, Answer, Peer, framed},
-    support::{config, connect, echo, listener, serving},
+    support::{call, config, connect, echo, listener, serving, within},
 };
 
 const SERVING: &[u8] = b"\x08\x01";
@@ -118,4 +121,30 @@ async fn a_service_that_is_named_must_be_known() {
     let found = connect(config(peer.address).with_health_service("shop.Orders")).check().await;
     assert_eq!((found.state, peer.seen().len()), (HealthState::Unhealthy, 1));
     assert!(peer.seen()[0].body.ends_with(b"shop.Orders") && found.message.contains("NOT_FOUND"), "{found:?}");
+}
+
+#[tokio::test]
+async fn a_check_that_stands_behind_calls_which_are_answered_is_none() {
+    // As with a server whose threads all work on calls.
+    let peer = Peer::start(|seen| match seen.path.as_str() {
+        "/plugin.v1.PluginService/Execute" => Act::Answer(Answer::reply("1")),
+        _ => Act::Hold,
+    })
+    .await;
+    let limit = Duration::from_millis(400);
+    let connection = ConnectionConfig::builder().with_request_timeout(2 * limit).build().expect("valid");
+    let config = config(peer.address).with_connection(connection).build().expect("valid").with_check_limit(limit);
+    let instance = GrpcPlugin::connect(config).expect("nothing to read");
+    let calls = async {
+        loop {
+            call(&instance, "1").await.expect("a reply");
+        }
+    };
+    let status = tokio::select! {
+        status = within(instance.check()) => status,
+        () = calls => unreachable!("they go on"),
+    };
+    assert!(status.is_not_checked(), "{status:?}");
+    let status = within(instance.check()).await;
+    assert!(!status.is_not_checked() && !status.state.is_serving(), "nothing speaks for it: {status:?}");
 }

@@ -18,10 +18,13 @@ async fn a_call_goes_out_in_the_envelope_of_go_plugins_and_its_data_comes_back()
     let mut request = Call::new(bytes::Bytes::from_static(br#"{"a": [1, 2]}"#));
     request.context_mut().set_request_id("r1");
     request.context_mut().headers_mut().insert("x-tenant", "t1".parse().expect("a value"));
-    let reply = send(&connect(plugin.config()), request).await.expect("a reply");
+    let instance = connect(plugin.config());
+    // Of the first call's time a part goes by until there is a connection.
+    call(&instance, "0").await.expect("a reply");
+    let reply = send(&instance, request).await.expect("a reply");
     assert_eq!((&reply.payload()[..], reply.metadata()["k"].as_str()), (&br#"{"sum": 3}"#[..], "v"));
 
-    let seen = plugin.seen().remove(0);
+    let seen = plugin.seen().remove(1);
     let (head, body) = seen.split_once("\r\n\r\n").expect("a head");
     assert_eq!(body, r#"{"data":{"a": [1, 2]},"request_id":"r1","timeout":"30s","headers":{"x-tenant":"t1"}}"#);
     assert!(head.starts_with("POST /run HTTP/1.1\r\n"), "{head}");

@@ -46,7 +46,7 @@ mod tests {
 
     /// What is wrong with the program of a target, which is one line over a function of this crate.
     fn fault(name: &str, program: &str, manifest: &str, twins: impl Fn(&str) -> BTreeSet<String>) -> Option<String> {
-        let krate = program.split("plugin_").nth(1).and_then(|rest| rest.split_once("::"));
+        let krate = program.split_once("plugin_").and_then(|(_, rest)| rest.split_once("::"));
         let Some((krate, _)) = krate.filter(|(_, rest)| rest.starts_with(&format!("fuzzing::{name}(bytes)"))) else {
             return Some(format!("{name}: it does not call `plugin_CRATE::fuzzing::{name}(bytes)`"));
         };
