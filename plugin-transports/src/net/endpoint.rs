@@ -88,6 +88,9 @@ impl Endpoint {
         if host.is_empty() {
             return Err(malformed(format!("{shown} has no host")));
         }
+        if authority.as_str().starts_with('[') && !is_whole(&authority) {
+            return Err(malformed(format!("{shown} has something behind its address")));
+        }
         let default_port = if tls { 443 } else { 80 };
         let port = match (authority.port(), authority.as_str().ends_with(':')) {
             (_, true) => return Err(malformed(format!("{shown} has a colon and no port"))),
@@ -99,9 +102,6 @@ impl Endpoint {
             (None, _) if whole != text => return Err(malformed(format!("{shown} has no port"))),
             (None, _) => default_port,
         };
-        if !is_whole(&authority) {
-            return Err(malformed(format!("{shown} has something behind its address")));
-        }
         if text.contains('#') {
             return Err(malformed(format!("{shown} has a fragment (#), which is never sent")));
         }
