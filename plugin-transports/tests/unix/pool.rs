@@ -3,12 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use plugin_core::{Call, Code, Sent};
+use plugin_core::{Call, Code, PluginError, Reply, Sent};
+use plugin_transports::{inproc::plugin_fn, unix::UnixServerOptions};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 use tower::ServiceExt;
 
-use crate::support::{Act, Scripted, call, connect, connection, millis, ok, send, within};
+use crate::support::{Act, Place, Scripted, call, connect, connection, millis, ok, send, within};
 
 /// A plugin that answers as many calls as there are permits.
 fn waiting() -> (Scripted, Arc<Semaphore>) {
@@ -205,4 +206,49 @@ async fn whether_a_plugin_can_be_reached_is_known_from_the_latest_try() {
     within(reach.connect()).await.expect("it is there");
     within(instance.close(Duration::from_secs(1))).await.expect("nothing is in flight");
     within(reach.closed()).await;
+}
+
+#[tokio::test]
+async fn a_try_without_a_call_says_whether_the_plugin_can_be_reached() {
+    let place = Place::new();
+    let instance = connect(place.config());
+    let reach = instance.service().reach();
+    assert!(!reach.is_lost(), "nobody has tried");
+    within(reach.connect()).await.expect_err("nobody listens");
+    assert!(reach.is_lost());
+    let plugin = plugin_fn(async |call: Call<Bytes>| Ok::<_, PluginError>(Reply::new(call.into_payload())));
+    let _server = place.serve(plugin, UnixServerOptions::new()).await;
+    within(reach.connect()).await.expect("it listens");
+    assert!(!reach.is_lost());
+}
+
+#[tokio::test]
+async fn an_idle_connection_that_was_closed_takes_no_place_from_one_that_lives() {
+    let go: Vec<_> = (0..3).map(|_| Arc::new(Semaphore::new(0))).collect();
+    let told = go.clone();
+    let plugin = Scripted::start(move |number, request| match (told.get(number), number) {
+        (Some(go), _) => Act::Wait(Arc::clone(go), ok(request, "1")),
+        (None, 3) => Act::Close(ok(request, "1")),
+        _ => Act::Write(ok(request, "1")),
+    });
+    let limits = connection(|build| build.with_max_connections(3).with_max_idle_connections(2));
+    let instance = connect(plugin.config().with_connection(limits));
+    let mut calls = Vec::new();
+    for number in 0..3 {
+        calls.push(tokio::spawn(instance.service().clone().oneshot(Call::new(Bytes::from_static(b"1")))));
+        plugin.until_seen(number + 1).await;
+    }
+    let last = calls.pop().expect("three");
+    for (call, go) in calls.into_iter().zip(&go) {
+        go.add_permits(1);
+        within(call).await.expect("no panic").expect("a reply");
+    }
+    // On the one that was used last, which the plugin closes behind its answer.
+    call(&instance, "1").await.expect("a reply");
+    plugin.until_open(2).await;
+    go[2].add_permits(1);
+    within(last).await.expect("no panic").expect("a reply");
+    let (one, other) = tokio::join!(call(&instance, "1"), call(&instance, "1"));
+    assert!(one.is_ok() && other.is_ok());
+    assert_eq!(plugin.accepted(), 3, "both that live were kept");
 }

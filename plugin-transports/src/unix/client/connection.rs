@@ -63,11 +63,12 @@ impl LineConnection {
     }
 
     /// Whether it is open, and nothing came that nobody asked for: an answer too many must not meet the next call. It is asked
-    /// of the kernel itself, since the runtime may not have heard yet of what has happened.
+    /// of the kernel itself, since the runtime may not have heard yet of what has happened. What was read behind an answer is for
+    /// [`has_read_all`](Self::has_read_all), without which no connection is kept.
     pub(super) fn is_quiet(&self) -> bool {
         let mut byte = [0_u8; 1];
         let peeked = rustix::net::recv(&self.stream, &mut byte[..], RecvFlags::PEEK | RecvFlags::DONTWAIT);
-        self.has_read_all() && peeked.err() == Some(Errno::AGAIN)
+        peeked.err() == Some(Errno::AGAIN)
     }
 
     /// Whether nothing stands behind the answer that was read.
