@@ -12,6 +12,19 @@ const LEAST: usize = 10;
 /// The lines of a file that count: the number of each, and what it says.
 type Lines = Vec<(usize, String)>;
 
+/// Two files that say the same on purpose, and why. A line here that is not needed any more is a fault.
+const ON_PURPOSE: [(&str, &str, &str); 7] = [
+    ("grpc/client/config.rs", "http/client/config.rs", BUILDERS),
+    ("grpc/client/config.rs", "unix/client/config.rs", BUILDERS),
+    ("http/client/config.rs", "unix/client/config.rs", BUILDERS),
+    ("grpc/client/settings.rs", "http/client/settings.rs", "a table is read as a whole, each key with its bounds"),
+    ("grpc/server/options.rs", "http/server/options.rs", BUILDERS),
+    ("grpc/server/service.rs", "http/server/service.rs", BUILDERS),
+    ("tls/client.rs", "tls/server.rs", "the settings of the two sides, each with what they mean on its own page"),
+];
+
+const BUILDERS: &str = "the setters of a public type stand on its own page, with what they mean there";
+
 /// The repeats, each with its two places.
 pub(crate) fn faults(crates: &[Crate]) -> Vec<String> {
     let files = crates.iter().flat_map(|one| &one.files);
@@ -19,7 +32,19 @@ pub(crate) fn faults(crates: &[Crate]) -> Vec<String> {
     // What two programs share is there twice.
     files.sort();
     files.dedup();
-    repeats(&files)
+    but_on_purpose(repeats(&files), &ON_PURPOSE)
+}
+
+/// Those that are not on purpose, and each purpose that is none any more.
+fn but_on_purpose(mut found: Vec<String>, on_purpose: &[(&str, &str, &str)]) -> Vec<String> {
+    for (one, other, why) in on_purpose {
+        let before = found.len();
+        found.retain(|fault| !(fault.contains(&format!("{one}:")) && fault.contains(&format!("{other}:"))));
+        if found.len() == before {
+            found.push(format!("{one} and {other} have nothing twice any more, and are listed: {why}"));
+        }
+    }
+    found
 }
 
 /// The lines of code with one space between two tokens.
@@ -136,6 +161,14 @@ mod tests {
         assert_eq!(found(&[&same[0], &same[1]]), ["10 lines stand twice: a.rs:1-10 and b.rs:3-12"]);
         assert_eq!(found(&[&function("f", 9), &function("f", 9)]), [""; 0]);
         assert_eq!(found(&[&function("f", 10), &function("g", 10)]), [""; 0]);
+    }
+
+    #[test]
+    fn what_is_twice_on_purpose_is_no_repeat_and_an_idle_purpose_is_a_fault() {
+        let found = || vec!["10 lines stand twice: a.rs:1-10 and b.rs:3-12".to_owned()];
+        assert_eq!(but_on_purpose(found(), &[("a.rs", "b.rs", "why")]), [""; 0]);
+        let both = but_on_purpose(found(), &[("a.rs", "c.rs", "why")]);
+        assert_eq!(both.len(), 2, "{both:?}");
     }
 
     #[test]

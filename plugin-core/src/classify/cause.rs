@@ -41,6 +41,12 @@ const GRPC: [&str; 17] = [
     "UNAUTHENTICATED",
 ];
 
+/// The name of a gRPC status, such as `UNAVAILABLE` for 14.
+#[must_use]
+pub fn grpc_status_name(number: u8) -> Option<&'static str> {
+    GRPC.get(usize::from(number)).copied()
+}
+
 /// One entry of a list `on`, in a breaker and in a retry alike: a code (`PLUGIN_1205`), a range of codes (`TRANSPORT`), an
 /// HTTP status (`503`) or class (`5xx`), or the name of a gRPC status (`UNAVAILABLE`).
 ///

@@ -47,7 +47,7 @@ mod timed;
 pub(crate) mod verdict;
 
 pub use amendment::Amendment;
-pub use cause::{Cause, Condition};
+pub use cause::{Cause, Condition, grpc_status_name};
 pub use closure::closure;
 pub use failures_on::FailuresOn;
 #[cfg(feature = "http2")]

@@ -30,26 +30,6 @@ pub(super) const UNIMPLEMENTED: u8 = 12;
 pub(super) const UNAVAILABLE: u8 = 14;
 pub(super) const UNAUTHENTICATED: u8 = 16;
 
-const NAMES: [&str; 17] = [
-    "OK",
-    "CANCELLED",
-    "UNKNOWN",
-    "INVALID_ARGUMENT",
-    "DEADLINE_EXCEEDED",
-    "NOT_FOUND",
-    "ALREADY_EXISTS",
-    "PERMISSION_DENIED",
-    "RESOURCE_EXHAUSTED",
-    "FAILED_PRECONDITION",
-    "ABORTED",
-    "OUT_OF_RANGE",
-    "UNIMPLEMENTED",
-    "INTERNAL",
-    "UNAVAILABLE",
-    "DATA_LOSS",
-    "UNAUTHENTICATED",
-];
-
 /// Most peers read 8 KiB of headers and no more. So long may a message be once it is encoded.
 const LONGEST_MESSAGE: usize = 2 << 10;
 
@@ -110,7 +90,7 @@ impl GrpcStatus {
 
 /// The name of a status, for who reads of it.
 pub(super) fn name(number: u8) -> String {
-    NAMES.get(usize::from(number)).map_or_else(|| number.to_string(), |name| (*name).to_owned())
+    plugin_core::classify::grpc_status_name(number).map_or_else(|| number.to_string(), ToOwned::to_owned)
 }
 
 /// A number of milliseconds; anything else forbids another attempt, and is no time.

@@ -111,9 +111,9 @@ where
         };
         let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
         let peer = Certified { peer: peer.clone(), certificate: shown.map(|der| PeerCertificate::new(der)) };
-        return drive(service, stream, &peer, known, options, stop).await;
+        return drive(&peer, service, stream, known, options, stop).await;
     }
-    drive(service, stream, peer, known, options, stop).await
+    drive(peer, service, stream, known, options, stop).await
 }
 
 /// The other side, and what it has shown.
@@ -135,17 +135,17 @@ impl<P: Peer> Peer for Certified<P> {
 }
 
 async fn drive<S, B, I>(
+    peer: &impl Peer,
     service: S,
     stream: I,
-    peer: &impl Peer,
     known: ServedConnection,
     options: &ListenOptions,
     stop: &StopSignal,
 ) -> Result<(), BoxError>
 where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: Service<Request<Incoming>, Response = Response<B>, Error: Into<BoxError>, Future: Send> + Clone + Send + 'static,
     B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
-    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let patience = Patience::new(options.write_timeout, stop.gentle.clone());
     let mut builder = auto::Builder::new(Streams::new(patience.clone()));

@@ -302,6 +302,35 @@ impl<P: Protocol> ClientState<P> {
     }
 }
 
+/// What a [`Protocol`] over HTTP, whose fields are `config`, `pool` and `probe_pool`, says of its connections.
+#[cfg(any(feature = "http", feature = "grpc"))]
+macro_rules! over_a_pool_of_http {
+    () => {
+        fn max_request(&self) -> usize {
+            self.config.max_request
+        }
+
+        fn peer(&self) -> ::std::sync::Arc<dyn $crate::net::reach::Reachable> {
+            ::std::sync::Arc::clone(&self.pool) as ::std::sync::Arc<dyn $crate::net::reach::Reachable>
+        }
+
+        fn free(&self) -> usize {
+            self.pool.free()
+        }
+
+        fn stop_probing(&self) {
+            self.probe_pool.close();
+        }
+
+        fn close(&self) {
+            self.pool.close();
+        }
+    };
+}
+
+#[cfg(any(feature = "http", feature = "grpc"))]
+pub(crate) use over_a_pool_of_http;
+
 /// Makes a public type of a [`Client`], which has it as the field `client`: what each of them has.
 macro_rules! client_of_a_network {
     ($client:ident) => {

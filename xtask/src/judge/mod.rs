@@ -3,9 +3,11 @@
 //! A judge is a script in `xtask/judges`, which prints `ok WHAT` or `not ok WHAT: WHY` for each of its checks. One whose
 //! program is not there is named, and counts as not run, never as passed.
 
+mod list;
 mod place;
 mod report;
 
+use list::{JUDGES, Judge};
 use place::Place;
 use report::{Check, Judged};
 
@@ -20,36 +22,6 @@ pub(crate) struct JudgeOptions {
     pub(crate) name: Option<String>,
     pub(crate) write: bool,
 }
-
-/// A script, and what it is made with.
-struct Judge {
-    name: &'static str,
-    about: &'static str,
-    with: Maker,
-}
-
-/// The program, or the packages, without which a judge is not run.
-enum Maker {
-    Program(&'static str),
-    Python(&'static [&'static str]),
-    Node(&'static [&'static str]),
-}
-
-const GRPCIO: Maker =
-    Maker::Python(&["grpcio", "grpcio-tools", "grpcio-status", "grpcio-health-checking", "grpcio-reflection"]);
-const GRPC_JS: Maker = Maker::Node(&["@grpc/grpc-js", "@grpc/proto-loader", "grpc-health-check", "@grpc/reflection"]);
-
-const JUDGES: [Judge; 9] = [
-    Judge { name: "curl", about: "curl as a client", with: Maker::Program("curl") },
-    Judge { name: "grpcio_client", about: "gRPC of Python as a client", with: GRPCIO },
-    Judge { name: "grpcio_server", about: "gRPC of Python as a server of plugins", with: GRPCIO },
-    Judge { name: "grpc_js_client", about: "gRPC of Node.js as a client", with: GRPC_JS },
-    Judge { name: "grpc_js_server", about: "gRPC of Node.js as a server of plugins", with: GRPC_JS },
-    Judge { name: "h2load", about: "h2load as a client, many calls at once", with: Maker::Program("h2load") },
-    Judge { name: "hostile_frames", about: "frames that no client should send", with: Maker::Python(&["h2"]) },
-    Judge { name: "hostile_peers", about: "servers that do what none should", with: Maker::Python(&["h2"]) },
-    Judge { name: "tls", about: "sslyze on each listener of TLS", with: Maker::Python(&["sslyze"]) },
-];
 
 /// Asks the judges, each whatever the one before has said.
 pub(crate) fn run(options: &JudgeOptions) -> Result<(), Failure> {

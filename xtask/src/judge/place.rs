@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{Judge, Maker};
+use super::list::{Judge, Maker};
 use crate::process::{Cmd, Failure, root};
 
 /// A folder of its own beneath that of what is built.

@@ -7,7 +7,7 @@ use std::{
 
 use plugin_transports::lines;
 
-use super::ours;
+use super::echo::echo;
 
 /// The argument that makes this program a child of a measurement. One of the modes follows it.
 pub const ARGUMENT: &str = "--child";
@@ -29,7 +29,7 @@ pub fn run(mode: &str) -> Result<(), String> {
         PLUGIN => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let runtime = runtime.map_err(|error| error.to_string())?;
-            runtime.block_on(lines::serve(ours::echo())).map_err(|error| error.to_string())
+            runtime.block_on(lines::serve(echo())).map_err(|error| error.to_string())
         }
         other => Err(format!("{ARGUMENT} {other}: use {PIPE} or {PLUGIN}")),
     }

@@ -1,6 +1,7 @@
 //! A call to a plugin that runs elsewhere, over each transport, next to the library beneath it.
 
 pub mod child;
+mod echo;
 mod hyper_peer;
 mod line_peer;
 mod load;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use plugin_core::{Call, Plugin, PluginError, PluginInstance, Reply};
+use plugin_core::{Call, Plugin, PluginInstance};
 use plugin_manager::{
     manager::Manager,
     stack::{Instance, StackSettings},
@@ -16,7 +16,6 @@ use plugin_transports::{
     auth::AuthConfig,
     grpc::{self, GrpcClient, GrpcConfig, GrpcConfigBuilder, GrpcPlugin, GrpcServerOptions},
     http::{self, HttpClient, HttpConfig, HttpConfigBuilder, HttpPlugin, HttpVersion, ServerOptions},
-    inproc::plugin_fn,
     process::{self, ProcessConfig, ProcessConfigBuilder, ProcessService},
     unix::{self, UnixClient, UnixConfig, UnixConfigBuilder, UnixPlugin, UnixServerOptions},
 };
@@ -24,15 +23,11 @@ use tower::ServiceExt;
 
 use super::{
     child,
+    echo::echo,
     load::{Load, MOST_CALLERS},
     site::{At, Over, Site},
 };
 use crate::harness::Caller;
-
-/// What every plugin here is.
-pub(super) fn echo() -> impl Plugin<Bytes, Bytes> {
-    plugin_fn(|call: Call<Bytes>| std::future::ready(Ok::<_, PluginError>(Reply::new(call.into_payload()))))
-}
 
 /// The plugin over HTTP.
 pub(super) fn serve_http(site: &Site, over: Over) -> At {

@@ -19,13 +19,12 @@ use crate::{
     grpc::{content_type, frame, proto, status::DEADLINE_EXCEEDED},
     json::{self, JsonFault},
     net::{
-        client::{CallTime, Client, Protocol, client_of_a_network},
+        client::{CallTime, Client, Protocol, client_of_a_network, over_a_pool_of_http},
         connect::Connector,
         exchange::{self, Outgoing},
         pool::Pool,
         probe,
         progress::CallProgress,
-        reach::Reachable,
     },
     wire::{bounded::quoted, headers::list, plugin_errors},
 };
@@ -194,30 +193,12 @@ impl Protocol for GrpcProtocol {
         reply
     }
 
-    fn max_request(&self) -> usize {
-        self.config.max_request
-    }
-
     fn hidden(&self, said: &str) -> Option<String> {
         let options = self.config.options.values().filter_map(serde_json::Value::as_str);
         hidden(said, self.config.credentials.secrets().chain(options))
     }
 
-    fn peer(&self) -> Arc<dyn Reachable> {
-        Arc::clone(&self.pool) as Arc<dyn Reachable>
-    }
-
-    fn free(&self) -> usize {
-        self.pool.free()
-    }
-
-    fn stop_probing(&self) {
-        self.probe_pool.close();
-    }
-
-    fn close(&self) {
-        self.pool.close();
-    }
+    over_a_pool_of_http!();
 }
 
 impl GrpcProtocol {

@@ -13,13 +13,12 @@ use crate::{
     json,
     net::{
         body::Parts,
-        client::{CallTime, Client, Protocol, client_of_a_network},
+        client::{CallTime, Client, Protocol, client_of_a_network, over_a_pool_of_http},
         connect::Connector,
         exchange::{self, Outgoing},
         pool::Pool,
         probe,
         progress::CallProgress,
-        reach::Reachable,
     },
     wire::plugin_errors,
 };
@@ -197,29 +196,11 @@ impl Protocol for HttpProtocol {
         }
     }
 
-    fn max_request(&self) -> usize {
-        self.config.max_request
-    }
-
     fn hidden(&self, said: &str) -> Option<String> {
         hidden(said, self.config.credentials.secrets())
     }
 
-    fn peer(&self) -> Arc<dyn Reachable> {
-        Arc::clone(&self.pool) as Arc<dyn Reachable>
-    }
-
-    fn free(&self) -> usize {
-        self.pool.free()
-    }
-
-    fn stop_probing(&self) {
-        self.probe_pool.close();
-    }
-
-    fn close(&self) {
-        self.pool.close();
-    }
+    over_a_pool_of_http!();
 }
 
 impl HttpProtocol {
