@@ -3,7 +3,9 @@
 use std::{fmt, path::PathBuf};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use secrecy::{ExposeSecret, SecretString};
+#[cfg(any(feature = "http", feature = "grpc", feature = "unix"))]
+use secrecy::ExposeSecret;
+use secrecy::SecretString;
 
 /// The files of a client's side of TLS.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,6 +42,10 @@ const SHORTEST: usize = 6;
 pub struct Credentials {
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     /// What is in a header in another form.
+    #[cfg_attr(
+        not(any(feature = "http", feature = "grpc", feature = "unix")),
+        allow(dead_code, reason = "of what a peer says")
+    )]
     pub(super) password: Option<SecretString>,
     pub(super) files: TlsFiles,
 }
