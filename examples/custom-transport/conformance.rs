@@ -8,7 +8,7 @@ use std::{
 
 use plugin_core::{BoxError, PluginInstance};
 use plugin_transports::{
-    conformance::{self, Ability, Fault, Faulty, Island, Scripted, Server, Settings, Subject},
+    conformance::{self, Ability, Fault, Faulty, Island, Scripted, ServedPlugin, Settings, Subject},
     dial::{Dialer, Resolver},
 };
 use serde_json::Value;
@@ -42,7 +42,7 @@ impl Running {
     }
 }
 
-impl Server for Running {
+impl ServedPlugin for Running {
     async fn kill(&self) {
         self.island.kill().await;
     }

@@ -16,7 +16,7 @@ use tokio::{
     sync::oneshot,
 };
 
-use super::Server;
+use super::ServedPlugin;
 
 type Start = Arc<dyn Fn() -> BoxFuture<Result<Box<dyn Send>, BoxError>> + Send + Sync>;
 
@@ -24,7 +24,7 @@ type Start = Arc<dyn Fn() -> BoxFuture<Result<Box<dyn Send>, BoxError>> + Send +
 /// wherever they are, and its sockets are closed. What it does for a call is not counted among the host's timers and tasks.
 ///
 /// ```
-/// use plugin_transports::conformance::{Island, Server};
+/// use plugin_transports::conformance::{Island, ServedPlugin};
 /// use tokio::net::{TcpListener, TcpStream};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
@@ -146,7 +146,7 @@ async fn launch(start: &Start) -> Result<Running, BoxError> {
     Ok(Running { stop, stopped, handle, tasks })
 }
 
-impl Server for Island {
+impl ServedPlugin for Island {
     async fn kill(&self) {
         let running = self.running().take();
         if let Some(Running { stop, stopped, .. }) = running {

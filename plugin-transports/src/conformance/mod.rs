@@ -7,7 +7,7 @@
 //!
 //! ```
 //! use plugin_transports::{
-//!     conformance::{self, Ability, Fault, Scripted, Server, Settings, Subject},
+//!     conformance::{self, Ability, Fault, Scripted, ServedPlugin, Settings, Subject},
 //!     inproc,
 //!     plugin_core::{BoxError, PluginInfo, PluginInstance},
 //! };
@@ -17,7 +17,7 @@
 //!
 //! struct Plugin(Scripted);
 //!
-//! impl Server for Plugin {
+//! impl ServedPlugin for Plugin {
 //!     async fn kill(&self) {}
 //!
 //!     async fn restart(&self) -> Result<(), BoxError> {
@@ -84,7 +84,7 @@ pub use self::{
     island::Island,
     report::{Finding, Outcome, Report, SoakReport},
     scripted::Scripted,
-    subject::{Ability, Fault, Faulty, Server, Settings, Subject},
+    subject::{Ability, Fault, Faulty, ServedPlugin, Settings, Subject},
 };
 
 /// A case that has not ended by then does not hold. Each takes a second or two; a machine that is busy with other things takes ten

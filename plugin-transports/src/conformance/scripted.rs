@@ -29,6 +29,19 @@ use tower_service::Service;
 /// | `counts` | `begun`, `dropped` before their end, and the `most` at once, of the calls but for these |
 ///
 /// A transport whose plugins run in a process of their own serves one that is made there.
+///
+/// ```
+/// use bytes::Bytes;
+/// use plugin_transports::{conformance::Scripted, plugin_core::Call};
+/// use tower::ServiceExt;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let script = Bytes::from_static(br#"{"do": "echo", "value": 7}"#);
+/// assert_eq!(Scripted::new().oneshot(Call::new(script)).await?.payload(), "7");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default)]
 #[must_use = "a plugin does nothing until it is served"]
 pub struct Scripted {

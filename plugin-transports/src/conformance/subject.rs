@@ -14,7 +14,7 @@ pub trait Subject: Send + Sync + 'static {
     /// What a call is made with.
     type Service: Plugin<Bytes, Bytes>;
     /// The plugin's side while it runs. Dropping it ends it.
-    type Server: Server;
+    type Server: ServedPlugin;
 
     /// What it is called in a report.
     fn name(&self) -> &str;
@@ -50,7 +50,7 @@ pub trait Subject: Send + Sync + 'static {
 }
 
 /// A plugin's side that runs. [`Island`](super::Island) is one for whatever listens in this process.
-pub trait Server: Send + Sync + 'static {
+pub trait ServedPlugin: Send + Sync + 'static {
     /// Ends it as a crash does: nothing is answered any more, and every connection is cut.
     fn kill(&self) -> impl Future<Output = ()> + Send;
 

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{Fault, Faulty, Finding, Scripted, Server, Settings, Subject};
+use super::{Fault, Faulty, Finding, Scripted, ServedPlugin, Settings, Subject};
 
 /// How a case ends early: with a finding, or where the author has no such peer.
 #[derive(Debug)]

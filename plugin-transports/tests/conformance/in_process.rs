@@ -2,7 +2,7 @@
 
 use plugin_core::{BoxError, PluginInfo, PluginInstance};
 use plugin_transports::{
-    conformance::{Ability, Fault, Scripted, Server, Settings, Subject},
+    conformance::{Ability, Fault, Scripted, ServedPlugin, Settings, Subject},
     inproc,
 };
 
@@ -12,7 +12,7 @@ pub(crate) struct Here;
 
 pub(crate) struct Plugin(Scripted);
 
-impl Server for Plugin {
+impl ServedPlugin for Plugin {
     async fn kill(&self) {}
 
     async fn restart(&self) -> Result<(), BoxError> {

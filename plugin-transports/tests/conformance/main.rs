@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use plugin_core::BoxError;
 use plugin_transports::{
-    conformance::{self, Ability, CASES, Fault, Island, Server, Subject},
+    conformance::{self, Ability, CASES, Fault, Island, ServedPlugin, Subject},
     tls::{ServerTls, ServerTlsConfig},
 };
 
@@ -31,7 +31,7 @@ struct Running<K> {
     kept: K,
 }
 
-impl<K: Send + Sync + 'static> Server for Running<K> {
+impl<K: Send + Sync + 'static> ServedPlugin for Running<K> {
     async fn kill(&self) {
         self.island.kill().await;
     }

@@ -7,7 +7,7 @@ use std::{
 
 use plugin_core::{BoxError, PluginInstance};
 use plugin_transports::{
-    conformance::{Ability, Fault, Faulty, Scripted, Server, Settings, Subject},
+    conformance::{Ability, Fault, Faulty, Scripted, ServedPlugin, Settings, Subject},
     process::{ProcessConfig, ProcessHandle, ProcessService, RestartConfig, connect},
 };
 use rustix::process::{Pid, Signal, kill_process};
@@ -26,7 +26,7 @@ impl Started {
     }
 }
 
-impl Server for Started {
+impl ServedPlugin for Started {
     async fn kill(&self) {
         let Some(handle) = self.handle() else { return };
         let Some(pid) = handle.pid() else { return };

@@ -106,6 +106,7 @@ pub(super) const DIFFERENCES: &[Difference] = &[
     other(&["Service"], "HttpClient", &["Http"], "one end of two"),
     other(&["Service"], "GrpcClient", &["Grpc"], "one end of two"),
     other(&["Service"], "UnixClient", &["Unix"], "one end of two"),
+    other(&["Future"], "CallFuture", &["Http", "Grpc", "Unix"], "clients of all networks have the same future"),
     other(&["Future"], "ResponseFuture", &["CircuitBreaker", "KeyedBreaker"], "both have the same future"),
     none(&["Handle", "Stats", "Layer::handle", "Service::handle"], &["Verify"], "has no state"),
     none(&["Handle", "Stats", "Service::handle"], &["Http", "Grpc", "Unix"], "who operates it is at the other end"),
@@ -225,6 +226,11 @@ pub(super) const EXCEPTIONS: &[(&str, &str)] = &[
     ("plugin_core::BoxError", "the name that tower gives to its boxed error; an alias"),
     (
         "plugin_transports::http::HttpConfigBuilder",
+        "it reads credentials and certificates too: a `PluginError` with the code of what is wrong, and a `ConfigError` from \
+         `check`",
+    ),
+    (
+        "plugin_transports::grpc::GrpcConfigBuilder",
         "it reads credentials and certificates too: a `PluginError` with the code of what is wrong, and a `ConfigError` from \
          `check`",
     ),

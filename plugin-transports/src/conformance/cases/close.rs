@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio::runtime::Handle;
 
 use crate::conformance::{
-    Finding, Server, Settings, Subject,
+    Finding, ServedPlugin, Settings, Subject,
     trial::{Pair, SOON, Tried, describe, echo, error, holds, timed, told, took, until, value, verdict},
 };
 

@@ -6,7 +6,7 @@ use plugin_core::{Code, HealthState, PluginError, Sent};
 use serde_json::json;
 
 use crate::conformance::{
-    Server, Settings, Subject,
+    ServedPlugin, Settings, Subject,
     trial::{Pair, SOON, Tried, describe, echo, equal, error, holds, timed, told, took, value, verdict},
 };
 

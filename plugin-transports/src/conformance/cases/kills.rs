@@ -14,7 +14,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::conformance::{
-    Finding, Server, Settings, Subject,
+    Finding, ServedPlugin, Settings, Subject,
     trial::{
         Pair, SOON, Stop, Tried, describe, echo, equal, error, holds, is_lost, oneshot, timed, told, took, until,
         value, verdict,

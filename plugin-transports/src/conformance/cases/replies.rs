@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 
 use super::kills::is_typed;
 use crate::conformance::{
-    Ability, Finding, Server, Settings, SoakReport, Subject,
+    Ability, Finding, ServedPlugin, Settings, SoakReport, Subject,
     trial::{Pair, Stop, Tried, describe, echo, equal, holds, oneshot, told, value},
 };
 
