@@ -23,8 +23,10 @@ pub fn http_problem(bytes: &[u8]) {
 /// What says how a plugin is says it in JSON, and in a bounded text.
 pub fn http_health(bytes: &[u8]) {
     let Some(said) = HealthBody::read(bytes) else { return };
-    let json: serde_json::Value = serde_json::from_slice(bytes).expect("JSON");
-    assert_eq!(json["status"], said.status);
+    // A text that nobody reads may hold what is no UTF-8.
+    if let Ok(json) = serde_json::from_slice::<serde_json::Value>(bytes) {
+        assert_eq!(json["status"], said.status);
+    }
     assert!(said.message.len() <= MAX_ERROR);
 }
 
