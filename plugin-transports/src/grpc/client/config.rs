@@ -32,6 +32,8 @@ const GRPC: EndpointForm = EndpointForm {
 };
 const GRPC_TLS: EndpointForm = EndpointForm { default_scheme: Some("https"), ..GRPC };
 
+/// A plugin that stands still is found out after this and twenty seconds, if no limit ends its calls before.
+///
 /// Servers of gRPC take a ping every five minutes from a connection on which nothing is said, and end one that sends more:
 /// `GOAWAY`, `too_many_pings` (gRFC A8, and the defaults of grpc-core and grpc-go).
 const PING_EVERY: Duration = Duration::from_secs(310);

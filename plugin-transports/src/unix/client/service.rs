@@ -73,9 +73,9 @@ impl UnixPlugin {
 /// line, or closes the connection it was on, by which the plugin hears of it.
 ///
 /// A connection has one call at a time. It is used again after a reply that could be read, with nothing behind it, and after
-/// nothing else: not after a time-out, a call that was dropped, or a reply with another id. Nothing is asked before it is used
-/// again, as go-plugins pings it: whether the plugin has closed it, or has written what nobody asked for, is seen by a look at
-/// its read side, and costs another connection and no call. What is left of a second reply to one call therefore meets nobody.
+/// nothing else: not after a time-out, a call that was dropped, a reply with another id, or one that says that time is over.
+/// Nothing is asked before it is used again, as go-plugins pings it: whether the plugin has closed it, or has written what nobody
+/// asked for, is seen by a look at its read side, and costs another connection and no call. What is left of a second reply to one call therefore meets nobody.
 ///
 /// | what happened | code | worth a second attempt | sent |
 /// |---|---|---|---|

@@ -26,7 +26,8 @@ use crate::listen::{Serving, SocketPath, UnixSocket, serving};
 /// call ran out of its `timeout_ms` is answered and closed, for the same reason.
 ///
 /// A line that is no request is answered with an error. After sixteen of them in a row, one that is too long and one that takes
-/// too long to come, the connection is closed.
+/// too long to come, the connection is closed; those that have a fault in their payload or headers alone do not count. Nor is it
+/// kept after more than 1,024 line feeds with nothing between them.
 ///
 /// It must be called within a tokio runtime.
 ///
