@@ -7,6 +7,8 @@ use plugin_core::{
     settings::{self, Key, Kind, Settings, Table, Values},
 };
 
+use crate::names::{CONNECTED, NETWORK, ONE_BY_ONE, OVER_HTTP};
+
 /// How a transport connects to its plugin. A value that exists is valid.
 ///
 /// The [page of the crate](crate#settings) has the keys, with their defaults and bounds.
@@ -204,15 +206,10 @@ static TABLE: Table = Table::new(
         Key::new("disable_compression", Kind::Bool, "Whether compressed answers are not asked for.")
             .default("false")
             .go()
-            .only(COMPRESSED),
+            .only(OVER_HTTP),
     ],
 );
 
-const NETWORK: &[&str] = &["http", "https", "grpc", "grpc-tls", "unix", "unix-h2", "unix-grpc"];
-const CONNECTED: &[&str] = &["http", "https", "grpc", "grpc-tls", "unix", "unix-h2", "unix-grpc", "exec"];
-/// Those where a call may have a connection to itself.
-const ONE_BY_ONE: &[&str] = &["http", "https", "unix"];
-const COMPRESSED: &[&str] = &["http", "https", "grpc", "grpc-tls", "unix-h2", "unix-grpc"];
 const MOST_CONNECTIONS: usize = 65_536;
 
 impl Settings for ConnectionConfig {

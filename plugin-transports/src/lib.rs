@@ -30,6 +30,7 @@ pub mod json;
 pub mod lines;
 #[cfg(any(feature = "http", feature = "grpc", feature = "unix"))]
 pub mod listen;
+pub mod names;
 #[cfg(any(feature = "http", feature = "grpc", feature = "unix"))]
 mod net;
 #[cfg(any(feature = "grpc", all(feature = "process", target_os = "linux")))]

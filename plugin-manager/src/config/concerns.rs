@@ -6,8 +6,7 @@ use plugin_health::HealthConfig;
 use plugin_ratelimit::RateLimitConfig;
 use plugin_retry::RetryConfig;
 use plugin_settings::Keys;
-
-use super::plugin::PROBED;
+use plugin_transports::names::OVER_HTTP;
 
 /// A crate that stands in a stack alone is left out to switch it off; a section of a configuration says so.
 const ENABLED: Key = Key::new("enabled", Kind::Bool, "Whether it is on; a section that is written is.").default("true");
@@ -32,7 +31,7 @@ pub(super) static HEALTH_CHECK: Table = Table::new(
         Key::new("endpoint", Kind::Text, "A path of the endpoint's origin, or a URL.")
             .derived_default("the endpoint's own path + \"/health\"")
             .go()
-            .only(PROBED),
+            .only(OVER_HTTP),
     ],
 )
 .over(HealthConfig::TABLE)

@@ -12,11 +12,9 @@ use serde_json::Value as Json;
 use super::{ProcessConfig, ResourceLimits, RestartConfig, StderrConfig, config, log_limits};
 use crate::{
     lines::{client::MAX_IN_FLIGHT, split::LEAST_LINE},
+    names::{EXEC, LINES},
     options,
 };
-
-/// The transport whose plugins have the keys that a gateway takes over.
-const EXEC: &[&str] = &["exec"];
 
 static PROCESS: Table = Table::new(
     "process",
@@ -74,7 +72,7 @@ static PROCESS: Table = Table::new(
             "The longest request, with all that travels with it, and the longest reply.",
         )
         .default("4MiB")
-        .only(EXEC),
+        .only(LINES),
         Key::new(
             "max_noise",
             Kind::integer(1, u32::MAX as i128),

@@ -18,7 +18,6 @@ pub(super) struct Exec {
     env: Vec<(String, String)>,
     env_allow: Vec<String>,
     work_dir: Option<PathBuf>,
-    max_line: Option<u64>,
     max_noise: Option<u32>,
     resources: ResourceLimits,
     restart: RestartConfig,
@@ -35,7 +34,6 @@ impl Exec {
             env: keys.map("env").into_iter().collect(),
             env_allow: keys.texts("env_allow"),
             work_dir: keys.path("work_dir"),
-            max_line: keys.size("max_line"),
             max_noise: keys.integer("max_noise"),
             resources: keys.settings("resources").unwrap_or_default(),
             restart: keys.settings("restart").unwrap_or_default(),
@@ -50,6 +48,7 @@ impl Exec {
         plugin: &PluginConfig,
         endpoint: Option<String>,
         connection: &ConnectionConfig,
+        max_line: Option<usize>,
     ) -> Option<ProcessConfig> {
         // Whatever is wrong here, what else is wrong is told all the same: each fault that is kept back costs another run.
         let (key, text) = match (self.executable, endpoint) {
@@ -97,7 +96,7 @@ impl Exec {
             .with_version(plugin.version.as_deref().unwrap_or_default());
         builder = self.env.into_iter().fold(builder, |builder, (name, value)| builder.with_env(name, value));
         builder = self.env_allow.into_iter().fold(builder, |builder, name| builder.with_env_allow(name));
-        if let Some(bytes) = self.max_line.and_then(|bytes| usize::try_from(bytes).ok()) {
+        if let Some(bytes) = max_line {
             builder = builder.with_max_line(bytes);
         }
         if let Some(lines) = self.max_noise {

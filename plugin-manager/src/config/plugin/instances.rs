@@ -12,6 +12,7 @@ use plugin_transports::grpc::GrpcConfig;
 use plugin_transports::http::{HttpConfig, HttpVersion};
 use plugin_transports::unix::UnixConfig;
 
+use super::read::Bounds;
 use super::{InstanceConfig, InstanceTransport, PluginConfig, TransportKind};
 use crate::manager::looks_alike;
 
@@ -75,6 +76,7 @@ pub(super) struct Common<'a> {
     pub(super) connection: ConnectionConfig,
     pub(super) auth: Option<&'a AuthConfig>,
     pub(super) health: Option<&'a str>,
+    pub(super) bounds: Bounds,
 }
 
 /// The instances of a plugin, each as its transport needs it.
@@ -177,6 +179,12 @@ fn http(plugin: &PluginConfig, endpoint: String, common: &Common<'_>) -> Result<
     if let Some(auth) = common.auth {
         builder = builder.with_auth(auth.clone());
     }
+    if let Some(bytes) = common.bounds.request {
+        builder = builder.with_max_request(bytes);
+    }
+    if let Some(bytes) = common.bounds.response {
+        builder = builder.with_max_response(bytes);
+    }
     let limit = plugin.health_check.map(|check| check.timeout());
     Ok(limit.into_iter().fold(builder.check()?, HttpConfig::with_check_limit))
 }
@@ -193,6 +201,12 @@ fn grpc(plugin: &PluginConfig, endpoint: String, common: &Common<'_>) -> Result<
     if let Some(auth) = common.auth {
         builder = builder.with_auth(auth.clone());
     }
+    if let Some(bytes) = common.bounds.request {
+        builder = builder.with_max_request(bytes);
+    }
+    if let Some(bytes) = common.bounds.response {
+        builder = builder.with_max_response(bytes);
+    }
     let limit = plugin.health_check.map(|check| check.timeout());
     Ok(limit.into_iter().fold(builder.check()?, GrpcConfig::with_check_limit))
 }
@@ -203,6 +217,9 @@ fn unix(plugin: &PluginConfig, endpoint: String, common: &Common<'_>) -> Result<
         .without_request_timeout();
     if let Some(auth) = common.auth {
         builder = builder.with_auth(auth.clone());
+    }
+    if let Some(bytes) = common.bounds.line {
+        builder = builder.with_max_line(bytes);
     }
     let limit = plugin.health_check.map(|check| check.timeout());
     Ok(limit.into_iter().fold(builder.check()?, UnixConfig::with_check_limit))

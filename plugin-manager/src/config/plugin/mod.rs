@@ -14,4 +14,3 @@ pub use transport::{TransportConfig, TransportKind};
 
 pub(crate) use read::no_such_type;
 pub(super) use read::{TABLE, read};
-pub(super) use transport::PROBED;

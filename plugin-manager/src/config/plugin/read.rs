@@ -6,6 +6,7 @@ use plugin_lb::BalanceConfig;
 use plugin_settings::{Faults, Keys};
 use plugin_transports::ConnectionConfig;
 use plugin_transports::auth::AuthConfig;
+use plugin_transports::names::{CONNECTED, EXEC, NETWORK, OVER_HTTP};
 use plugin_transports::process::ProcessConfig;
 use semver::Version;
 
@@ -13,7 +14,7 @@ use super::super::concerns::{self, CIRCUIT_BREAKER, HEALTH_CHECK, RATE_LIMIT, RE
 use super::auth;
 use super::exec::Exec;
 use super::instances::{self, Common, PlaceOf, URL};
-use super::transport::{self, CONNECTED, EXEC, HAS_OPTIONS, NETWORK, SERVED};
+use super::transport::{self, HAS_OPTIONS, SERVED};
 use super::{PluginConfig, TransportConfig, TransportKind};
 use crate::manager::check_name;
 
@@ -51,6 +52,16 @@ pub(in crate::config) static TABLE: Table = Table::new("plugin", "A plugin: how 
             .default("lines")
             .later(&["oneshot"], Code::ConfigSchema)
             .only(EXEC),
+        Key::new(
+            "max_request",
+            MESSAGE,
+            "The largest payload; of a larger one nothing is sent (`PLUGIN_1207`). What comes in has a bound of its own, `server.max_body`.",
+        )
+        .default("10MiB")
+        .only(OVER_HTTP),
+        Key::new("max_response", MESSAGE, "The largest answer, after decompression (`PLUGIN_1207`).")
+            .default("10MiB")
+            .only(OVER_HTTP),
         Key::new("version", Kind::Text, "Its version, after semver."),
         Key::new("labels", Kind::TextMap, "Labels, for whoever lists plugins."),
         Key::new("annotations", Kind::TextMap, "Annotations, for whoever looks at the plugin."),
@@ -78,6 +89,24 @@ pub(in crate::config) static TABLE: Table = Table::new("plugin", "A plugin: how 
     .over(ProcessConfig::TABLE)
     .without(&["no_new_privs", "start_timeout", "request_timeout", "shutdown_grace", "max_in_flight", "max_queued_bytes"])
     .moded_by("transport");
+
+/// What a message of HTTP or gRPC may be bounded to.
+const MESSAGE: Kind = Kind::size(1 << 10, 1 << 30);
+
+/// How long what is sent and what is answered may be, where that is said.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    pub(super) line: Option<usize>,
+    pub(super) request: Option<usize>,
+    pub(super) response: Option<usize>,
+}
+
+impl Bounds {
+    fn read(keys: &mut Keys<'_>) -> Self {
+        let mut bytes = |key| keys.size(key).and_then(|bytes| usize::try_from(bytes).ok());
+        Self { line: bytes("max_line"), request: bytes("max_request"), response: bytes("max_response") }
+    }
+}
 
 pub(in crate::config) fn read(keys: &mut Keys<'_>) -> Option<PluginConfig> {
     let kind = keys.word("transport", TransportKind::of);
@@ -114,6 +143,7 @@ pub(in crate::config) fn read(keys: &mut Keys<'_>) -> Option<PluginConfig> {
         endpoint: keys.text("endpoint"),
         places: keys.sections("instances", |keys, _| Some(PlaceOf::read(keys))),
         exec: Exec::read(keys),
+        bounds: Bounds::read(keys),
         auth: keys.settings("auth"),
         connection,
         health_endpoint,
@@ -142,6 +172,7 @@ struct PluginParts {
     endpoint: Option<String>,
     places: Option<Vec<PlaceOf>>,
     exec: Exec,
+    bounds: Bounds,
     auth: Option<AuthConfig>,
     connection: ConnectionConfig,
     health_endpoint: Option<String>,
@@ -164,7 +195,7 @@ fn reach(keys: &Keys<'_>, kind: TransportKind, plugin: &PluginConfig, parts: Plu
             Some(TransportConfig::InProcess)
         }
         TransportKind::Exec => {
-            let process = parts.exec.process(keys, &named, parts.endpoint, &parts.connection)?;
+            let process = parts.exec.process(keys, &named, parts.endpoint, &parts.connection, parts.bounds.line)?;
             Some(TransportConfig::Exec(Box::new(process)))
         }
         kind => {
@@ -176,6 +207,7 @@ fn reach(keys: &Keys<'_>, kind: TransportKind, plugin: &PluginConfig, parts: Plu
                 connection: parts.connection,
                 auth: parts.auth.as_ref(),
                 health: parts.health_endpoint.as_deref(),
+                bounds: parts.bounds,
             };
             let instances = instances::resolve(keys, &named, parts.endpoint, parts.places, &common);
             Some(TransportConfig::Network(kind, instances))

@@ -12,12 +12,7 @@ pub(in crate::config) const SERVED: &[&str] =
 /// Those that it knows by name alone.
 pub(super) const LATER: &[&str] = &["hashicorp", "wasm", "dylib"];
 
-/// Those over a connection, to one or more places.
-pub(super) const NETWORK: &[&str] = &["http", "https", "grpc", "grpc-tls", "unix", "unix-h2", "unix-grpc"];
-/// Those whose health is asked after at a place that has a name of its own.
-pub(in crate::config) const PROBED: &[&str] = &["http", "https", "grpc", "grpc-tls", "unix-h2", "unix-grpc"];
-pub(super) const EXEC: &[&str] = &["exec"];
-pub(super) const CONNECTED: &[&str] = &["http", "https", "grpc", "grpc-tls", "unix", "unix-h2", "unix-grpc", "exec"];
+/// Those whose plugins are told options.
 pub(super) const HAS_OPTIONS: &[&str] = &["exec", "grpc", "grpc-tls", "unix-grpc", "inproc"];
 
 /// How a plugin is reached.
@@ -133,6 +128,8 @@ impl TransportConfig {
 
 #[cfg(test)]
 mod tests {
+    use plugin_transports::names::CONNECTED;
+
     use super::*;
 
     #[test]
@@ -146,7 +143,7 @@ mod tests {
             Some(SERVED)
         );
         assert_eq!(TransportKind::ALL.len(), SERVED.len());
-        assert_eq!(CONNECTED.len(), NETWORK.len() + EXEC.len());
+        assert_eq!([CONNECTED, &["inproc"]].concat(), SERVED);
         for name in LATER {
             assert_eq!(TransportKind::of(name), None, "{name}");
         }

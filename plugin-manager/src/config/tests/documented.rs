@@ -29,7 +29,8 @@ const DOCUMENTED: &[(&str, &str)] = &[
     ("admin.token", "name token token_sha256 role"),
     (
         "plugin",
-        "name required type transport endpoint instances executable args env env_allow work_dir mode max_line max_noise \
+        "name required type transport endpoint instances executable args env env_allow work_dir mode max_line max_request \
+         max_response max_noise \
          stderr version build_id labels annotations options priority enabled codec timeout auth retry hedge \
          circuit_breaker health_check connection rate_limit concurrency load_balancer fallback cache coalesce resources \
          restart ha",
