@@ -123,16 +123,19 @@ pub fn parse_grpc_timeout(text: &str) -> Option<Duration> {
     Some(Duration::from_nanos(digits.parse::<u64>().ok()?.saturating_mul(*nanos)))
 }
 
-/// Writes `grpc-timeout` in the finest unit that fits eight digits, rounded down so that no hop waits longer.
+/// Writes `grpc-timeout`, which has a unit and eight digits at most: in the largest unit of time up to a second of which it is a
+/// whole number, as a person would, and otherwise in the finest that holds it, rounded down so that no hop waits longer.
 #[must_use]
 pub fn format_grpc_timeout(limit: Duration) -> String {
     let nanos = clock::nanos(limit);
-    for (name, unit) in GRPC_UNITS {
-        if nanos / unit < 100_000_000 {
-            return format!("{}{name}", nanos / unit);
-        }
+    let fits = |(_, unit): &(char, u64)| nanos / unit < 100_000_000;
+    let is_whole = |(_, unit): &(char, u64)| nanos % unit == 0;
+    let of_a_second = GRPC_UNITS[..4].iter().rev().filter(|_| nanos > 0);
+    let whole = of_a_second.filter(|unit| fits(unit)).find(|unit| is_whole(unit));
+    match whole.or_else(|| GRPC_UNITS.iter().find(|unit| fits(unit))) {
+        Some((name, unit)) => format!("{}{name}", nanos / unit),
+        None => String::from("99999999H"),
     }
-    String::from("99999999H")
 }
 
 #[cfg(test)]
@@ -152,6 +155,31 @@ mod tests {
     }
 
     #[test]
+    fn a_grpc_timeout_is_written_in_the_unit_in_which_it_reads_best() {
+        for (nanos, text) in [
+            (0, "0n"),
+            (999, "999n"),
+            (250_000, "250u"),
+            (1_500_000_000, "1500m"),
+            (30_000_000_000, "30S"),
+            (7_200_000_000_000, "7200S"),
+            // It is no whole number of any unit that holds it.
+            (1_000_000_001, "1000000u"),
+        ] {
+            assert_eq!(format_grpc_timeout(Duration::from_nanos(nanos)), text);
+        }
+        for (text, time) in [
+            ("1H", Duration::from_secs(3600)),
+            ("2M", Duration::from_secs(120)),
+            ("99999999S", Duration::from_secs(99_999_999)),
+            ("7u", Duration::from_micros(7)),
+            ("0n", Duration::ZERO),
+        ] {
+            assert_eq!(parse_grpc_timeout(text), Some(time), "{text}");
+        }
+    }
+
+    #[test]
     fn a_deadline_goes_out_in_the_header_of_the_protocol() {
         let mut request = Request::new(());
         let started = request.started();
@@ -159,7 +187,7 @@ mod tests {
         assert_eq!(request.headers()["x-request-timeout"], "1.5s");
         let mut request = Request::builder().header(CONTENT_TYPE, "application/grpc+proto").body(()).expect("valid");
         request.set_deadline(started.saturating_add(Duration::from_millis(50)), started);
-        assert_eq!(request.headers()["grpc-timeout"], "50000000n");
+        assert_eq!(request.headers()["grpc-timeout"], "50m");
     }
 
     #[test]

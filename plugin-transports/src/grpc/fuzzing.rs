@@ -1,6 +1,6 @@
 //! The fuzz targets of gRPC: frames, what stands behind them, and what is in them.
 
-use std::{mem::discriminant, time::Duration};
+use std::mem::discriminant;
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -76,18 +76,10 @@ pub fn grpc_details(bytes: &[u8]) {
     assert!(details.detail.unwrap_or_default().starts_with(&again.detail.unwrap_or_default()));
 }
 
-/// A timeout is written back as no more than it was, and what is none is told in a few words.
+/// What is no timeout is told in a few words. What is one is core's to read, see `plugin_core::fuzzing::grpc_timeout`.
 pub fn grpc_deadline(bytes: &[u8]) {
-    let text = String::from_utf8_lossy(bytes);
-    match timeout::parse(&text) {
-        Ok(limit) => {
-            let back = timeout::parse(&timeout::format(limit)).expect("our own text");
-            // Eight digits hold three years of seconds and a day of milliseconds.
-            let most = limit.min(Duration::from_secs(99_999_999));
-            let lost = if limit.as_millis() < 100_000_000 { 1 } else { 1000 };
-            assert!(back <= limit && most - back < Duration::from_millis(lost), "{limit:?} {back:?}");
-        }
-        Err(why) => assert!((1..MOST_SAID).contains(&why.len()), "{} {why}", why.len()),
+    if let Err(why) = timeout::parse(&String::from_utf8_lossy(bytes)) {
+        assert!((1..MOST_SAID).contains(&why.len()), "{} {why}", why.len());
     }
 }
 

@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use plugin_core::CallContext;
+use plugin_core::{CallContext, deadline::format_grpc_timeout};
 
 use super::GrpcConfig;
-use crate::grpc::timeout;
 
 const TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -28,7 +27,7 @@ pub(super) fn base(config: &GrpcConfig) -> HeaderMap {
 /// With the time that is left.
 pub(super) fn with_timeout(base: &HeaderMap, left: Duration) -> HeaderMap {
     let mut headers = base.clone();
-    if let Ok(value) = HeaderValue::try_from(timeout::format(left)) {
+    if let Ok(value) = HeaderValue::try_from(format_grpc_timeout(left)) {
         headers.insert(TIMEOUT, value);
     }
     headers
