@@ -35,14 +35,14 @@ pub(super) fn numbered(error: &PluginError, number: u8) -> GrpcStatus {
         more.insert(RETRYABLE.to_owned(), retryable.to_string());
     }
     if let Some(detail) = error.detail() {
-        more.insert(DETAIL.to_owned(), cut(detail, LONGEST_DETAIL).to_owned());
+        more.insert(DETAIL.to_owned(), bounded::cut(detail, LONGEST_DETAIL).to_owned());
     }
     let mut details = ErrorDetails::new();
     details.set_error_info(error.code().as_str(), DOMAIN, more);
     if again.retry_after.is_some() {
         details.set_retry_info(again.retry_after);
     }
-    let (code, short) = (tonic::Code::from_i32(number.into()), cut(error.message(), LONGEST_MESSAGE));
+    let (code, short) = (tonic::Code::from_i32(number.into()), bounded::cut(error.message(), LONGEST_MESSAGE));
     let details = tonic::Status::with_error_details(code, short, details);
     GrpcStatus {
         number,
@@ -50,10 +50,6 @@ pub(super) fn numbered(error: &PluginError, number: u8) -> GrpcStatus {
         details: Bytes::copy_from_slice(details.details()),
         push_back: again.retry_after,
     }
-}
-
-fn cut(text: &str, max: usize) -> &str {
-    &text[..text.floor_char_boundary(max)]
 }
 
 /// What the details of a status say.

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use http::{HeaderMap, Request, Version, header, uri::Authority};
 use plugin_core::{Code, PluginError, Sent};
 
-use crate::net::authority::is_whole;
+use crate::{net::authority::is_whole, wire::bounded::quoted};
 
 /// Refuses requests that a page of another site has made a browser send, and those for a name that is none of the listener's.
 ///
@@ -61,9 +61,9 @@ impl HostGuard {
             && !self.names.iter().any(|name| name.eq_ignore_ascii_case(host.host()))
         {
             let problem = format!(
-                "the name {:?} in `Host` is none of this listener's; it serves localhost, 127.0.0.1, [::1], {} and what \
+                "the name {} in `Host` is none of this listener's; it serves localhost, 127.0.0.1, [::1], {} and what \
                  `allowed_hosts` lists",
-                shown(host.host()),
+                quoted(host.host()),
                 self.listen
             );
             return Err(refused(Code::Forbidden, problem));
@@ -115,10 +115,6 @@ fn is_own(headers: &HeaderMap, host: Option<&Authority>) -> bool {
         name.zip(host).is_some_and(|(name, host)| name.eq_ignore_ascii_case(host.as_str()))
     });
     fetched && origin
-}
-
-fn shown(text: &str) -> String {
-    text.chars().take(100).collect()
 }
 
 fn refused(code: Code, problem: impl Into<std::borrow::Cow<'static, str>>) -> PluginError {

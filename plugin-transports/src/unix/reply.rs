@@ -11,6 +11,7 @@ use super::request::{Around, MessageType, RequestName};
 use crate::{
     json::{LimitExceeded, Limits},
     wire::{
+        bounded::quoted,
         json_faults,
         json_writer::{push_str, push_texts},
         metadata, object,
@@ -162,13 +163,12 @@ pub(super) fn read(line: &Bytes, kind: MessageType, request_id: &str, limits: Li
     let id = raw.request_id.unwrap_or_default();
     let is_anonymous = id.is_empty() && !request_id.is_empty() && raw.success == Some(false);
     if id != request_id && !is_anonymous {
-        let id = part::shown(id.as_bytes());
-        return Err(ReplyUnread::Another(format!("its `request_id` is {id:?}")));
+        return Err(ReplyUnread::Another(format!("its `request_id` is {}", quoted(&id))));
     }
     // A plugin that does not give it back at all says nothing wrong.
     if let Some(other) = raw.kind.filter(|other| !other.is_empty() && *other != kind.as_str()) {
-        let other = part::shown(other.as_bytes());
-        return Err(ReplyUnread::Another(format!("its `type` is {other:?}, where {:?} was asked", kind.as_str())));
+        let (is, asked) = (quoted(&other), kind.as_str());
+        return Err(ReplyUnread::Another(format!("its `type` is {is}, where {asked:?} was asked")));
     }
     let Some(success) = raw.success else {
         return Err(ReplyUnread::Broken("it has no `success`, which is true or false".to_owned()));

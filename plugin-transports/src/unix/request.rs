@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use crate::{
     json::Limits,
     wire::{
+        bounded::shown,
         headers, json_faults,
         json_writer::{push_number, push_str, push_texts},
         metadata, object, part,
@@ -165,15 +166,15 @@ pub(super) fn read(line: &Bytes, limits: Limits) -> Result<Request, NoRequest> {
     let given = raw.kind.map(|kind| line.slice_ref(kind.get().as_bytes()));
     let fault = |problem| NoRequest { kind: given.clone(), id: id.clone(), problem, is_of_host: false };
     if !id.as_json().starts_with(b"\"") {
-        let shown = part::shown(id.as_json());
-        return Err(fault(format!("its `request_id` is {shown}, and is to be a text")));
+        let id = String::from_utf8_lossy(id.as_json());
+        return Err(fault(format!("its `request_id` is {}, and is to be a text", shown(&id))));
     }
     let kind = raw.kind.map(metadata::text).unwrap_or_default();
     let Some(kind) = MessageType::of(&kind) else {
         let known = MessageType::ALL.map(MessageType::as_str).join(", ");
         return Err(fault(match raw.kind {
             None => format!("it has no `type`, which is one of {known}"),
-            Some(raw) => format!("its `type` is {}, and is to be one of {known}", part::shown(raw.get().as_bytes())),
+            Some(raw) => format!("its `type` is {}, and is to be one of {known}", shown(raw.get())),
         }));
     };
     if let Some(Err(beyond)) = raw.data.map(|data| limits.hold(data)) {

@@ -62,21 +62,6 @@ pub(crate) fn text(document: &[u8]) -> Result<&str, String> {
     })
 }
 
-/// The longest that is kept of what the parser says.
-#[cfg(any(feature = "http", feature = "unix"))]
-const LONGEST: usize = 300;
-
-/// A text that is too long, without its middle.
-#[cfg(any(feature = "http", feature = "unix"))]
-fn cut(text: &str) -> std::borrow::Cow<'_, str> {
-    if text.len() <= LONGEST {
-        return text.into();
-    }
-    let end = text.floor_char_boundary(LONGEST / 2);
-    let rest = text.ceil_char_boundary(text.len() - LONGEST / 2);
-    format!("{}…{}", &text[..end], &text[rest..]).into()
-}
-
 /// What the parser says, and what stands at the place.
 #[cfg(any(feature = "http", feature = "unix"))]
 #[cold]
@@ -86,8 +71,7 @@ pub(crate) fn describe(error: &serde_json::Error, text: &str) -> String {
     }
     let said = said(error);
     let what = said.rsplit_once(" at line ").map_or(said.as_str(), |(what, _)| what);
-    // It quotes a value as it is, however long that is.
-    let what = &*cut(what);
+    let what = &*super::bounded::sentence(what);
     if error.line() == 0 {
         return what.to_owned();
     }

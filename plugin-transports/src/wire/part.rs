@@ -15,18 +15,3 @@ pub(crate) fn of(whole: &Bytes, part: Option<&RawValue>) -> Bytes {
         Some(part) => whole.slice_ref(part),
     }
 }
-
-/// How much is shown of a value that is not what it should be.
-#[cfg(feature = "unix")]
-const SHOWN: usize = 40;
-
-/// A value for an error text: as it was written, as far as it is short.
-#[cfg(feature = "unix")]
-#[cold]
-pub(crate) fn shown(json: &[u8]) -> String {
-    let text = String::from_utf8_lossy(json);
-    match text.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.into_owned(),
-    }
-}

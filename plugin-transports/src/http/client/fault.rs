@@ -10,11 +10,11 @@ use super::{HttpConfig, body::is_gzip};
 use crate::{
     http::envelope,
     net::{body, exchange::Incomplete, progress::CallProgress},
-    wire::{plugin_errors, read_object::read_object, retry_hint::RetryHint},
+    wire::{bounded, plugin_errors, read_object::read_object, retry_hint::RetryHint},
 };
 
 /// What is kept of the body of an error.
-pub(super) const MAX_DETAIL: usize = 4096;
+pub(super) const MAX_DETAIL: usize = bounded::MAX_ERROR;
 
 /// What is read of it, compressed or not: enough to keep the connection, and no more.
 const MAX_READ: usize = 64 << 10;
@@ -114,7 +114,7 @@ fn location(headers: &HeaderMap) -> String {
     if text.is_empty() {
         return String::new();
     }
-    format!(" and points to {:?}", truncated(text, MAX_LOCATION))
+    format!(" and points to {:?}", bounded::cut(text, MAX_LOCATION))
 }
 
 /// The body of an answer that is no success.
@@ -156,7 +156,7 @@ impl Body {
         let text = (is_readable && !bytes.is_empty()).then(|| {
             // Before it is cut off, so that no part of a secret is left.
             let text = config.credentials.hide_in(String::from_utf8_lossy(&bytes).into_owned());
-            truncated(text.trim(), MAX_DETAIL).to_owned()
+            bounded::cut(text.trim(), MAX_DETAIL).to_owned()
         });
         let said = if is_problem(headers) { problem(&bytes, config) } else { None };
         Self { text, said, is_whole: true }
@@ -168,13 +168,9 @@ pub(super) fn problem(json: &[u8], config: &HttpConfig) -> Option<ProblemBody> {
     let code = plugin_errors::code(&problem.code)?;
     // The text of a refusal of this family names its code, and so does that of the error.
     let text = problem.detail.map(|text| config.credentials.hide_in(text));
-    let text = text.map(|text| truncated(&text.replace(&format!(" ({code})"), ""), MAX_DETAIL).to_owned());
+    let text = text.map(|text| bounded::cut(&text.replace(&format!(" ({code})"), ""), MAX_DETAIL).to_owned());
     let again = RetryHint::read(problem.retryable, problem.retry_after_ms);
     Some(ProblemBody { code, detail: text.filter(|text| !text.is_empty()), again })
-}
-
-fn truncated(text: &str, max: usize) -> &str {
-    &text[..text.floor_char_boundary(max)]
 }
 
 /// A success whose body is no answer that is passed on.
