@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
-use http::HeaderMap;
+use http::{Extensions, HeaderMap};
 
 use crate::{
     InstanceId, RequestId, TraceContext,
@@ -11,7 +11,7 @@ use crate::{
 
 /// What travels with a call: identity, deadline, retry cap, affinity, priority, and, rarely, headers and metadata.
 ///
-/// It is at most 96 bytes, and making one allocates nothing. Headers, metadata, the trace, preferences and the list of
+/// It is at most 96 bytes, and making one allocates nothing. Headers, metadata, the trace, extensions, preferences and the list of
 /// instances tried are made on the first write and shared by clones until one of them writes.
 #[derive(Clone)]
 pub struct CallContext {
@@ -39,6 +39,7 @@ struct Ext {
     headers: HeaderMap,
     metadata: BTreeMap<String, String>,
     trace: Option<TraceContext>,
+    extensions: Extensions,
     preferred: Vec<Box<str>>,
     tried: Vec<InstanceId>,
 }
@@ -260,6 +261,30 @@ impl CallContext {
         self.ext_mut().trace = Some(trace);
     }
 
+    /// A value of this type that was set on this side: what a server knows of the caller, such as `PeerCredentials` of
+    /// plugin-transports, or what a layer tells those behind it. No transport sends it on.
+    ///
+    /// ```
+    /// use plugin_core::Call;
+    ///
+    /// #[derive(Clone, Debug, PartialEq)]
+    /// struct Tenant(&'static str);
+    ///
+    /// let mut call = Call::new(());
+    /// assert_eq!(call.context().extension::<Tenant>(), None);
+    /// call.context_mut().set_extension(Tenant("acme"));
+    /// assert_eq!(call.context().extension(), Some(&Tenant("acme")));
+    /// ```
+    #[must_use]
+    pub fn extension<T: Send + Sync + 'static>(&self) -> Option<&T> {
+        self.ext.as_ref().and_then(|ext| ext.extensions.get())
+    }
+
+    /// Sets a value of a type that has at most one. The first write to a context allocates.
+    pub fn set_extension<T: Clone + Send + Sync + 'static>(&mut self, value: T) {
+        self.ext_mut().extensions.insert(value);
+    }
+
     /// Names of instances that the caller would like, best first. A balancer follows them where it can.
     #[must_use]
     pub fn preferred(&self) -> &[Box<str>] {
@@ -360,6 +385,16 @@ mod tests {
         let second = first.clone();
         first.metadata_mut().insert("tenant".into(), "b".into());
         assert_eq!(second.metadata().and_then(|m| m.get("tenant")).map(String::as_str), Some("a"));
+    }
+
+    #[test]
+    fn an_extension_goes_with_a_clone_and_is_not_shown() {
+        let mut first = CallContext::new();
+        first.set_extension("s3cret");
+        let second = first.clone();
+        first.set_extension("another");
+        assert_eq!((first.extension(), second.extension()), (Some(&"another"), Some(&"s3cret")));
+        assert!(second.extension::<u8>().is_none() && !format!("{second:?}").contains("s3cret"));
     }
 
     #[test]

@@ -54,6 +54,8 @@ pub(crate) use accept::serve_each;
 #[cfg(any(feature = "http", feature = "grpc"))]
 pub use accept::serve_http;
 pub use host_guard::HostGuard;
+#[cfg(any(feature = "http", feature = "grpc"))]
+pub(crate) use listener::tell_call;
 pub use listener::{Listen, Peer, PeerAddr};
 pub use options::ListenOptions;
 pub use serving::Serving;

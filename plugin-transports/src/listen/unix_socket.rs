@@ -34,6 +34,28 @@ const SECOND_LOOK: Duration = Duration::from_millis(20);
 
 /// Who is at the other end of a Unix socket, as the kernel knows it from when it connected.
 ///
+/// A plugin that is served on one finds it in each call, whatever is spoken there: lines, HTTP or gRPC. Any other service of HTTP
+/// has it in the extensions of each request.
+///
+/// ```
+/// use bytes::Bytes;
+/// use plugin_transports::{
+///     inproc::plugin_fn,
+///     listen::PeerCredentials,
+///     plugin_core::{Call, Code, PluginError, Reply},
+/// };
+///
+/// // Calls of this user and of root are taken, and no others.
+/// let ours = rustix::process::geteuid().as_raw();
+/// let plugin = plugin_fn(move |call: Call<Bytes>| async move {
+///     match call.context().extension::<PeerCredentials>() {
+///         Some(peer) if [ours, 0].contains(&peer.uid) => Ok(Reply::new(call.into_payload())),
+///         _ => Err(PluginError::new(Code::Forbidden, "this plugin serves its own user")),
+///     }
+/// });
+/// # drop(plugin);
+/// ```
+///
 /// ```
 /// use plugin_transports::listen::{Listen, UnixSocket, UnixSocketOptions};
 ///

@@ -12,3 +12,5 @@ mod restart;
 mod server;
 mod server_bounds;
 mod support;
+#[cfg(all(feature = "http", feature = "grpc"))]
+mod who_calls;

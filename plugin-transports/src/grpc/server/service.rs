@@ -28,6 +28,7 @@ use super::{
 use crate::{
     grpc::{content_type, frame, proto, rich, status::UNIMPLEMENTED},
     json::Limits,
+    listen,
     net::body::Parts,
     wire::{bounded::quoted, call_served},
 };
@@ -185,7 +186,8 @@ where
     let received = clock::now();
     let (head, body) = request.into_parts();
     let message = request::read(&head.headers, body, settings).await?;
-    let call = request::call(&head.headers, message, settings, received)?;
+    let mut call = request::call(&head.headers, message, settings, received)?;
+    listen::tell_call(&head.extensions, call.context_mut());
     Ok(match call_served::answer(plugin, call).await {
         Ok(reply) => answer(reply, settings),
         Err(error) => body::error(&error),

@@ -17,7 +17,7 @@ use plugin_core::{BoxFuture, Code, HealthStatus, Plugin, clock, polled_after_end
 use tower_service::Service;
 
 use super::{answer, options::Settings, problem::problem, request};
-use crate::{net::body::Parts, wire::call_served};
+use crate::{listen, net::body::Parts, wire::call_served};
 
 /// A plugin as a service for `http::Request`: `POST` on any path is a call, `GET` on a path that ends in `/health` asks
 /// after its health, and anything else is refused.
@@ -153,7 +153,8 @@ where
         }
     }
     match request::decode(&parts.headers, body, settings, received).await {
-        Ok(request::Decoded { call, request_id }) => {
+        Ok(request::Decoded { mut call, request_id }) => {
+            listen::tell_call(&parts.extensions, call.context_mut());
             answer::answer(call_served::answer(plugin, call).await, &request_id)
         }
         Err(response) => *response,

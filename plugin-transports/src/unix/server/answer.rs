@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     auth,
+    listen::PeerCredentials,
     wire::{call_served, introduction, json_writer::single_line, retry_hint::RetryHint},
 };
 
@@ -67,10 +68,11 @@ pub(super) fn broken(code: Code, text: &str) -> Line {
     Line::from(named.error(code, text, RetryHint::default(), None)).last()
 }
 
-/// Answers a request that came at this moment.
+/// Answers a request of this peer that came at this moment.
 pub(super) async fn answer<S: Plugin<Bytes, Bytes>>(
     plugin: S,
     options: &UnixServerOptions,
+    peer: PeerCredentials,
     mut request: Request,
     received: Instant,
 ) -> Line {
@@ -94,7 +96,8 @@ pub(super) async fn answer<S: Plugin<Bytes, Bytes>>(
         }
         MessageType::Health => health(&named, &health_of(options, &request).await),
         MessageType::Execute => {
-            let context = request.context(received);
+            let mut context = request.context(received);
+            context.set_extension(peer);
             let ends = context.deadline();
             let result = call_served::answer(plugin, Call::with_context(context, request.data)).await;
             let is_late = matches!(&result, Err(error) if error.code() == Code::Timeout)

@@ -72,8 +72,8 @@ pub fn serve(
 ) -> io::Result<Serving<SocketPath>> {
     let cap = options.listen.max_connections();
     let options = Arc::new(options);
-    serving::start(socket, cap, move |stream, _, known, stop| {
-        let session = Session::new(plugin.clone(), stream, known, stop, Arc::clone(&options));
+    serving::start(socket, cap, move |stream, peer, known, stop| {
+        let session = Session::new(plugin.clone(), stream, peer, known, stop, Arc::clone(&options));
         async move { Ok(session.run().await?) }
     })
 }

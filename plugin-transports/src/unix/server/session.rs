@@ -20,7 +20,7 @@ use super::{
     caller,
     options::UnixServerOptions,
 };
-use crate::listen::{idle::ServedConnection, serving::StopSignal, write_timeout::Patience};
+use crate::listen::{PeerCredentials, idle::ServedConnection, serving::StopSignal, write_timeout::Patience};
 
 /// Lines in a row that are no requests, but for their payload, after which the connection is closed: whoever writes them speaks
 /// something else.
@@ -32,6 +32,7 @@ const REST_OF_LINE: Duration = Duration::from_secs(1);
 pub(super) struct Session<S> {
     plugin: S,
     stream: UnixStream,
+    peer: PeerCredentials,
     lines: LineBuffer,
     known: ServedConnection,
     stop: StopSignal,
@@ -56,13 +57,14 @@ impl<S: Plugin<Bytes, Bytes>> Session<S> {
     pub(super) fn new(
         plugin: S,
         stream: UnixStream,
+        peer: PeerCredentials,
         known: ServedConnection,
         stop: StopSignal,
         options: Arc<UnixServerOptions>,
     ) -> Self {
         let patience = Patience::new(options.listen.write_timeout, stop.gentle.clone());
         let lines = LineBuffer::new(options.max_line);
-        Self { plugin, stream, lines, known, stop, patience, options, has_ended: false, faulty: 0 }
+        Self { plugin, stream, peer, lines, known, stop, patience, options, has_ended: false, faulty: 0 }
     }
 
     pub(super) async fn run(mut self) -> io::Result<()> {
@@ -153,7 +155,7 @@ impl<S: Plugin<Bytes, Bytes>> Session<S> {
             }
         };
         self.faulty = 0;
-        let work = answer::answer(self.plugin.clone(), &self.options, request, clock::now());
+        let work = answer::answer(self.plugin.clone(), &self.options, self.peer, request, clock::now());
         tokio::select! {
             biased;
             answer = work => Some(answer),
