@@ -1,6 +1,6 @@
 //! One request and its answer.
 
-use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header};
+use http::{HeaderMap, Method, Request, Response, Uri, header};
 use hyper::body::Incoming;
 use plugin_core::{
     PluginError, Sent, classify,
@@ -23,13 +23,9 @@ pub(crate) struct Outgoing {
 }
 
 /// An answer, whose connection comes back to the pool when it has been read.
-pub(crate) struct Incomplete<'p> {
+pub(crate) struct Incomplete {
     response: Response<Incoming>,
     lease: Lease,
-    /// The plugin answered others before it began this answer.
-    others_answered: bool,
-    /// Until the answer has been read.
-    _beside: Beside<'p>,
 }
 
 /// How often a request is sent again at once that a living peer has certainly not taken: what the end of a connection needs. A
@@ -43,18 +39,21 @@ const MAX_RESENT: usize = 1;
 /// So does a peer that answers over HTTP/2 that it has not looked at the request, since it ends the connection in order or
 /// has no room on it: what `make` gives is then sent again, at once and [once](MAX_RESENT). It is asked for the request of an
 /// attempt that is sent at that moment.
-pub(crate) async fn send<'p>(
-    pool: &'p std::sync::Arc<Pool>,
+///
+/// `beside` begins when it is sent. Whether the plugin has answered is for who reads the answer to say: a head alone may be all
+/// that there is for a long time.
+pub(crate) async fn send(
+    pool: &std::sync::Arc<Pool>,
     endpoint: &Endpoint,
     make: impl Fn(Instant) -> Outgoing,
     now: Instant,
-    progress: &'p CallProgress,
-) -> Result<Incomplete<'p>, PluginError> {
+    progress: &CallProgress,
+    beside: &mut Beside<'_>,
+) -> Result<Incomplete, PluginError> {
     // Every idle connection may be dead; after as many tries as there can be of them, it is not bad luck any more.
     let mut tries = pool.free() + 2;
     let mut refused = 0;
     let (mut began, mut back) = (now, None);
-    let mut beside = progress.beside(pool.line());
     loop {
         let mut lease = pool.checkout(began, progress).await?;
         // It is made when it can be sent: what it says of time is what is left after a wait in line.
@@ -73,16 +72,7 @@ pub(crate) async fn send<'p>(
         };
         lease.heard_of();
         let mut error = match result {
-            Ok(response) => {
-                let others_answered = beside.others_answered();
-                // To say that it ran out of its time is no answer.
-                if !says_out_of_time(&response) {
-                    pool.line().answered();
-                }
-                // What it has said itself says nothing of others.
-                beside.begins();
-                return Ok(Incomplete { response, lease, others_answered, _beside: beside });
-            }
+            Ok(response) => return Ok(Incomplete { response, lease }),
             Err(error) => error,
         };
         let message = error.take_message();
@@ -107,12 +97,6 @@ pub(crate) async fn send<'p>(
         }
         began = clock::now();
     }
-}
-
-/// Whether a head says so; that of gRPC does where nothing comes behind it.
-fn says_out_of_time<B>(response: &Response<B>) -> bool {
-    response.status() == StatusCode::GATEWAY_TIMEOUT
-        || response.headers().get("grpc-status").is_some_and(|status| status.as_bytes() == b"4")
 }
 
 impl Outgoing {
@@ -142,15 +126,10 @@ impl Outgoing {
     }
 }
 
-impl Incomplete<'_> {
+impl Incomplete {
     #[cfg(feature = "http")]
     pub(crate) fn status(&self) -> http::StatusCode {
         self.response.status()
-    }
-
-    /// Whether the plugin answered others before it began this answer.
-    pub(crate) fn others_answered(&self) -> bool {
-        self.others_answered
     }
 
     #[cfg(feature = "http")]

@@ -121,7 +121,7 @@ impl Drop for CallProgress {
     }
 }
 
-/// A call that the plugin has, beside others.
+/// A call that the plugin has, beside others: until its answer has been read, or it is given up.
 pub(crate) struct Beside<'p> {
     progress: &'p CallProgress,
     line: &'p Line,
@@ -137,6 +137,11 @@ impl Beside<'_> {
     /// Whether the plugin answered others since then.
     pub(crate) fn others_answered(&self) -> bool {
         self.line.has_moved(self.place)
+    }
+
+    /// The plugin has answered it. To say that it ran out of its time is no answer.
+    pub(crate) fn answered(self) {
+        self.line.answered();
     }
 }
 

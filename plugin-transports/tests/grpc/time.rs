@@ -1,9 +1,15 @@
 //! Time: what the plugin is told, who ends a call that takes too long, and that a plugin hears of it when nobody waits any more.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
-use plugin_core::{Call, Code, PluginError, Reply, Sent};
+use plugin_core::{Call, Code, PluginError, Rejected, Reply, Sent};
 use plugin_transports::{ConnectionConfig, grpc::GrpcServerOptions, inproc::plugin_fn};
 use tokio::sync::Semaphore;
 use tower::ServiceExt;
@@ -104,4 +110,41 @@ async fn a_plugin_that_says_that_its_time_is_up_is_judged_by_the_time_that_it_wa
     let patient = Call::new(Bytes::from_static(b"1")).with_timeout(Duration::from_secs(20));
     let error = send(&instance, patient).await.expect_err("its own limit");
     assert!(error.rejected().is_none() && error.message() == "too slow", "{error:?}");
+}
+
+/// Whether a call that its caller gave too little time, and that hangs, is evidence beside another that is answered like this.
+async fn is_evidence_beside(answer: Answer) -> Option<bool> {
+    let (begun, first) = (Arc::new(Semaphore::new(0)), AtomicBool::new(true));
+    let said = Arc::clone(&begun);
+    let peer = Peer::start(move |_| match first.swap(false, Ordering::Relaxed) {
+        true => {
+            said.add_permits(1);
+            Act::Hold
+        }
+        false => Act::Answer(answer.clone()),
+    })
+    .await;
+    let limit = ConnectionConfig::builder().with_request_timeout(Duration::from_secs(2)).build().expect("valid");
+    let instance = connect(config(peer.address).with_connection(limit));
+    let hasty = Call::new(Bytes::from_static(b"1")).with_timeout(Duration::from_millis(1500));
+    let (hung, ()) = tokio::join!(send(&instance, hasty), async {
+        come(&begun).await;
+        let _ = call(&instance, "1").await;
+    });
+    hung.expect_err("it hangs").rejected().map(Rejected::is_evidence)
+}
+
+#[tokio::test]
+async fn to_say_that_time_ran_out_is_no_answer_wherever_the_status_stands() {
+    let late = &[("grpc-status", "4")];
+    let answers = [
+        Answer::reply("1"),
+        Answer::status(&[("grpc-status", "2")]),
+        Answer::reply("1").with_trailers(&[("grpc-status", "2")]),
+        Answer::status(late),
+        Answer::of(Vec::new()).with_trailers(late),
+        Answer::reply("1").with_trailers(late),
+    ];
+    let judged = futures_util::future::join_all(answers.map(is_evidence_beside)).await;
+    assert_eq!(judged, [false, false, false, true, true, true].map(Some));
 }

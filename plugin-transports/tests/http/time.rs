@@ -159,3 +159,38 @@ async fn a_plugin_that_keeps_the_limit_itself_tells_what_the_layer_outside_would
     assert_eq!((error.code(), error.sent(), error.is_retryable()), (Code::Timeout, Sent::Nothing, false));
     assert!(!error.rejected().expect("a refusal").is_evidence(), "the plugin had no time at all");
 }
+
+/// Whether a call that its caller gave too little time, and that hangs after this, is evidence beside another that is answered
+/// like that.
+async fn is_evidence_beside(begun: &'static str, answered: Vec<u8>) -> Option<bool> {
+    let plugin = Scripted::start(move |number, _| match number {
+        0 => Act::Stall(begun.into()),
+        _ => Act::Answer(answered.clone()),
+    })
+    .await;
+    let limit = connection(|config| config.with_request_timeout(Duration::from_secs(2)));
+    let instance = connect(plugin.config().with_connection(limit));
+    let (hung, ()) = tokio::join!(send(&instance, request().with_timeout(Duration::from_millis(1500))), async {
+        plugin.until_seen(1).await;
+        let _ = call(&instance, "1").await;
+    });
+    hung.expect_err("it hangs").rejected().map(Rejected::is_evidence)
+}
+
+#[tokio::test]
+async fn a_caller_in_a_hurry_is_no_evidence_beside_answers_though_its_own_had_begun_and_to_be_late_is_no_answer() {
+    let problem = |code: &str| {
+        let body = format!(r#"{{"code":"{code}"}}"#);
+        answer("503 Service Unavailable", "content-type: application/problem+json\r\n", &body)
+    };
+    let half = "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{";
+    let judged = futures_util::join!(
+        is_evidence_beside("", ok("{}")),
+        is_evidence_beside(half, ok("{}")),
+        is_evidence_beside("", problem("PLUGIN_1203")),
+        is_evidence_beside("", problem("PLUGIN_1204")),
+        is_evidence_beside("", answer("504 Gateway Timeout", "", "")),
+        is_evidence_beside(half, answer("504 Gateway Timeout", "", "")),
+    );
+    assert_eq!(<[_; 6]>::from(judged), [false, false, false, true, true, true].map(Some));
+}

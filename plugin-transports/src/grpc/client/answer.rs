@@ -58,7 +58,7 @@ impl Unanswered {
 }
 
 /// Reads an answer to its end, of which the message may have `max` bytes.
-pub(super) async fn read(answer: Incomplete<'_>, max: usize, progress: &CallProgress) -> Result<Answered, Unanswered> {
+pub(super) async fn read(answer: Incomplete, max: usize, progress: &CallProgress) -> Result<Answered, Unanswered> {
     let (head, incoming, lease) = answer.into_parts(progress);
     let status = GrpcStatus::read(&head.headers);
     if status.is_none() && (head.status != StatusCode::OK || !is_grpc(&head.headers)) {

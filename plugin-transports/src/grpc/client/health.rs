@@ -137,7 +137,8 @@ impl Check<'_> {
         let progress = CallProgress::new();
         let outgoing =
             |_| Outgoing { method: Method::POST, headers: self.headers.clone(), body: Parts::from(message.clone()) };
-        let answer = exchange::send(self.pool, method, outgoing, clock::now(), &progress).await?;
+        let mut beside = progress.beside(self.pool.line());
+        let answer = exchange::send(self.pool, method, outgoing, clock::now(), &progress, &mut beside).await?;
         let answer = answer::read(answer, MAX_ANSWER, &progress).await?;
         let message = answer::decode(answer.message)?;
         answer.lease.finish();

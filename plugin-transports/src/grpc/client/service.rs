@@ -171,19 +171,31 @@ impl Protocol for GrpcProtocol {
             headers: headers::of_call(&self.base, context, time.left(at)),
             body: frame::around(&fields, call.payload().clone()),
         };
-        let answer = exchange::send(&self.pool, &self.methods.execute, outgoing, time.began, progress).await?;
-        let others_answered = answer.others_answered();
+        let mut beside = progress.beside(self.pool.line());
+        let sent = exchange::send(&self.pool, &self.methods.execute, outgoing, time.began, progress, &mut beside);
+        let answer = sent.await?;
         let Answered { message, lease } = match answer::read(answer, config.max_response, progress).await {
-            Ok(answered) => answered,
+            Ok(answered) => {
+                beside.answered();
+                answered
+            }
             Err(unanswered) => {
-                let says_so = matches!(&unanswered, Unanswered::Status(status) if status.number == DEADLINE_EXCEEDED);
+                let said = match &unanswered {
+                    Unanswered::Status(status) => Some(status.number),
+                    Unanswered::Fault(_) => None,
+                };
                 let error = unanswered.into_error(config);
-                return Err(match says_so || error.code() == Code::Timeout {
+                return Err(match said == Some(DEADLINE_EXCEEDED) || error.code() == Code::Timeout {
                     true => {
-                        let time = time.judged(progress, others_answered);
+                        let time = time.judged(progress, beside.others_answered());
                         plugin_errors::out_of_time(error, &time, progress.stage().as_str())
                     }
-                    false => error,
+                    false => {
+                        if said.is_some() {
+                            beside.answered();
+                        }
+                        error
+                    }
                 });
             }
         };

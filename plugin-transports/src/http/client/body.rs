@@ -8,7 +8,7 @@ use crate::net::{body, exchange::Incomplete, fault, pool::Lease, progress::CallP
 
 /// The body, whole and decompressed, and the connection that it came on, to be [finished](Lease::finish).
 pub(super) async fn read(
-    answer: Incomplete<'_>,
+    answer: Incomplete,
     max: usize,
     progress: &CallProgress,
 ) -> Result<(Bytes, Lease), PluginError> {

@@ -31,7 +31,7 @@ pub(super) fn is_problem(headers: &HeaderMap) -> bool {
 }
 
 /// The error that an answer stands for which is no success.
-pub(super) async fn read(answer: Incomplete<'_>, config: &HttpConfig, progress: &CallProgress) -> PluginError {
+pub(super) async fn read(answer: Incomplete, config: &HttpConfig, progress: &CallProgress) -> PluginError {
     let (parts, incoming, lease) = answer.into_parts(progress);
     let gzip = match is_gzip(&parts.headers) {
         Ok(gzip) => gzip,

@@ -84,7 +84,8 @@ pub(super) async fn ask(
 ) -> Result<HealthStatus, PluginError> {
     let progress = CallProgress::new();
     let outgoing = |_| Outgoing { method: Method::GET, headers: headers.clone(), body: Parts::from(Bytes::new()) };
-    let answer = exchange::send(pool, &config.health, outgoing, clock::now(), &progress).await?;
+    let mut beside = progress.beside(pool.line());
+    let answer = exchange::send(pool, &config.health, outgoing, clock::now(), &progress, &mut beside).await?;
     let status = answer.status();
     if !status.is_success() {
         let error = fault::read(answer, config, &progress).await;

@@ -170,21 +170,26 @@ impl Protocol for HttpProtocol {
             }
         };
 
-        let answer = exchange::send(&self.pool, &self.config.endpoint, outgoing, time.began, progress).await?;
+        let mut beside = progress.beside(self.pool.line());
+        let sent = exchange::send(&self.pool, &self.config.endpoint, outgoing, time.began, progress, &mut beside);
+        let answer = sent.await?;
         let status = answer.status();
         if !status.is_success() || fault::is_problem(answer.headers()) {
-            let others_answered = answer.others_answered();
             let error = fault::read(answer, &self.config, progress).await;
             let is_out_of_time = status == http::StatusCode::GATEWAY_TIMEOUT || error.code() == Code::Timeout;
             return Err(match is_out_of_time {
                 true => {
-                    let time = time.judged(progress, others_answered);
+                    let time = time.judged(progress, beside.others_answered());
                     plugin_errors::out_of_time(error, &time, progress.stage().as_str())
                 }
-                false => error,
+                false => {
+                    beside.answered();
+                    error
+                }
             });
         }
         let (body, lease) = body::read(answer, self.config.max_response, progress).await?;
+        beside.answered();
         let answer = envelope::read_answer(&body, self.config.json);
         let answer = answer.map_err(|unread| fault::no_answer(&self.config, status, &unread));
         // Now that all is done: the moment in which the connection is free is that of the call's end.

@@ -116,7 +116,7 @@ pub(super) async fn send(
             Err(unread) => return Err(fault::no_answer(&unread)),
         };
         if !answer.is_out_of_time() {
-            pool.line().answered();
+            beside.answered();
         }
         // A plugin whose time is over answers and closes the connection, since its caller may have given the call up: what came
         // onto it after that would be lost.
