@@ -20,6 +20,8 @@ struct Inner {
     code: Code,
     /// Empty until somebody reads it when a layer refused: its text is that of `rejected`, and a refusal must be cheap.
     message: OnceLock<Cow<'static, str>>,
+    /// What callers are told in place of it.
+    for_callers: Option<Box<str>>,
     plugin: Option<Arc<str>>,
     detail: Option<Box<str>>,
     source: Option<BoxError>,
@@ -47,6 +49,7 @@ impl PluginError {
         Self(Box::new(Inner {
             code,
             message,
+            for_callers: None,
             plugin: None,
             detail: None,
             source: None,
@@ -70,6 +73,7 @@ impl PluginError {
         Self(Box::new(Inner {
             code: inner.code,
             message: inner.message.clone(),
+            for_callers: inner.for_callers.clone(),
             plugin: inner.plugin.clone(),
             detail: inner.detail.clone(),
             source: None,
@@ -161,6 +165,23 @@ impl PluginError {
         self
     }
 
+    /// Says what happened to callers whom the inside does not concern, where the message names a place of this machine, such as the
+    /// path of a file or a socket: that is for logs and operators.
+    ///
+    /// ```
+    /// use plugin_core::{PluginError, Sent};
+    ///
+    /// let error = PluginError::connection("unix:/run/p.sock cannot be reached: Permission denied", Sent::Nothing)
+    ///     .with_message_for_callers("the plugin cannot be reached: Permission denied");
+    /// assert!(error.message().contains("/run/p.sock"));
+    /// assert_eq!(error.message_for_callers(), "the plugin cannot be reached: Permission denied");
+    /// ```
+    #[must_use]
+    pub fn with_message_for_callers(mut self, message: impl Into<Box<str>>) -> Self {
+        self.0.for_callers = Some(message.into());
+        self
+    }
+
     /// Adds the cause.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<BoxError>) -> Self {
@@ -236,6 +257,13 @@ impl PluginError {
     #[must_use]
     pub fn message(&self) -> &str {
         self.0.message.get_or_init(|| self.0.rejected.map_or_else(String::new, |rejected| rejected.message()).into())
+    }
+
+    /// What happened, without a place of this machine: the [message](Self::message), unless another was
+    /// [set](Self::with_message_for_callers) for callers.
+    #[must_use]
+    pub fn message_for_callers(&self) -> &str {
+        self.0.for_callers.as_deref().unwrap_or_else(|| self.message())
     }
 
     /// The plugin's name, where it is known.

@@ -215,12 +215,12 @@ async fn how_much_is_told_of_a_fault_is_the_operators_choice() {
     for (detail, message, plugin_detail, causes) in [
         (ErrorDetail::Code, json!(null), json!(null), json!(null)),
         (ErrorDetail::Message, json!("no user"), json!("looked"), json!(null)),
-        (ErrorDetail::Full, json!("no user"), json!("looked"), json!(["10.0.0.7:5432 refused"])),
+        (ErrorDetail::Full, json!("no user in /etc/users"), json!("looked"), json!(["10.0.0.7:5432 refused"])),
     ] {
         let manager = Manager::new();
         register(&manager, "fail", StackSettings::default(), move |_| {
-            let error = PluginError::execution("no user").with_detail("looked").with_source(beneath());
-            std::future::ready(Err(error))
+            let error = PluginError::execution("no user in /etc/users").with_message_for_callers("no user");
+            std::future::ready(Err(error.with_detail("looked").with_source(beneath())))
         });
         let settings = loopback().with_error_detail(detail);
         let gateway = Gateway::start(manager, settings).await.expect("free ports");

@@ -29,10 +29,10 @@ const MAX_CAUSES: usize = 8;
 pub enum ErrorDetail {
     /// The code and what follows from it: for callers whom the inside does not concern.
     Code,
-    /// That, what happened in a sentence, and what the plugin said of it.
+    /// That, what happened in a sentence that names no place of this machine, and what the plugin said of it.
     #[default]
     Message,
-    /// All that, and the causes beneath it, innermost last, which may name addresses and files.
+    /// All that, with the addresses and files that the log names, and the causes beneath it, innermost last.
     Full,
 }
 
@@ -108,7 +108,7 @@ impl Fault {
         Self { status: Some(status), ..self }
     }
 
-    /// What the document says at most, which is also in the extensions of the response, for the log.
+    /// What happened, as the operator is told, which is also in the extensions of the response, for the log.
     fn told(&self) -> ToldProblem {
         let (message, detail) = (self.error.message(), self.error.detail().map(bounded));
         let said = detail.map_or_else(|| message.into(), |detail| format!("{message}; {}", detail.trim()).into());
@@ -193,18 +193,22 @@ fn document(fault: &Fault, detail: ErrorDetail, request_id: Option<&str>) -> Res
     let error = &fault.error;
     let (code, status) = (error.code(), fault.status());
     let retry_after = error.retry_after();
-    let told = detail != ErrorDetail::Code;
+    let message = match detail {
+        ErrorDetail::Code => None,
+        ErrorDetail::Message => Some(error.message_for_callers()),
+        ErrorDetail::Full => Some(error.message()),
+    };
     let problem = ProblemJson {
         r#type: "about:blank",
         title: fault.status.and_then(|status| status.canonical_reason()).unwrap_or_else(|| title(code)),
         status: status.as_u16(),
-        detail: told.then(|| error.message()),
+        detail: message,
         code: code.as_str(),
         plugin: error.plugin(),
         retryable: error.is_worth_coming_back(),
         sent: if fault.is_answered { "yes" } else { sent(error) },
         retry_after_ms: retry_after.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX)),
-        plugin_detail: error.detail().filter(|_| told).map(bounded),
+        plugin_detail: error.detail().filter(|_| message.is_some()).map(bounded),
         causes: if detail == ErrorDetail::Full { causes(error) } else { Vec::new() },
         request_id,
     };

@@ -69,6 +69,7 @@ pub(crate) struct PeerConfig<'c> {
 
 pub(crate) struct Connector {
     target: Target,
+    /// Where it is, as the operator wrote it.
     origin: Arc<str>,
     timeout: Duration,
     version: HttpVersion,
@@ -121,7 +122,7 @@ impl Connector {
     fn over(target: Target, peer: &PeerConfig<'_>, endpoint: &Endpoint) -> Result<Self, PluginError> {
         Ok(Self {
             target,
-            origin: endpoint.origin().into(),
+            origin: endpoint.as_written().into(),
             timeout: peer.connection.connection_timeout(),
             version: peer.version,
             #[cfg(feature = "tls")]
@@ -155,7 +156,8 @@ impl Connector {
         let Some(greeting) = &self.greeting else { return Ok(()) };
         let greeted = within(self.timeout, greeting(sender.clone())).await.unwrap_or_else(|| {
             let (origin, timeout) = (&self.origin, rounded(self.timeout));
-            Err(PluginError::connection(format!("{origin} did not answer `init` within {timeout}"), Sent::Nothing))
+            let said = |place: &str| format!("{place} did not answer `init` within {timeout}");
+            Err(PluginError::connection(said(origin), Sent::Nothing).with_message_for_callers(said("the plugin")))
         });
         if greeted.is_err() {
             // Relaxed: see `connect`.
@@ -280,14 +282,20 @@ impl Connector {
     }
 
     fn fault(&self, error: DialError) -> PluginError {
-        let (origin, timeout) = (&self.origin, self.timeout);
-        let what = match (error.was_taken() && origin.starts_with("https"), error.is_timeout()) {
-            (true, true) => format!("no TLS connection to {origin} within {}", rounded(timeout)),
-            (true, false) => format!("no TLS connection to {origin}"),
-            (false, true) => format!("no connection to {origin} within {}", rounded(timeout)),
-            (false, false) => format!("{origin} cannot be reached"),
+        #[cfg(feature = "tls")]
+        let is_tls = self.tls.is_some();
+        #[cfg(not(feature = "tls"))]
+        let is_tls = false;
+        let limit = rounded(self.timeout);
+        let what = |place: &str| match (error.was_taken() && is_tls, error.is_timeout()) {
+            (true, true) => format!("no TLS connection to {place} within {limit}"),
+            (true, false) => format!("no TLS connection to {place}"),
+            (false, true) => format!("no connection to {place} within {limit}"),
+            (false, false) => format!("{place} cannot be reached"),
         };
-        PluginError::connection(format!("{what}: {error}"), Sent::Nothing)
+        // Why it is so names the addresses.
+        PluginError::connection(format!("{}: {error}", what(&self.origin)), Sent::Nothing)
+            .with_message_for_callers(what("the plugin"))
             .with_retryable(!error.is_permanent())
             .with_source(error)
     }

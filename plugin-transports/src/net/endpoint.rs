@@ -36,6 +36,8 @@ pub(crate) struct Endpoint {
     pub(crate) place: Place,
     pub(crate) path: PathAndQuery,
     authority: Authority,
+    /// See [`as_written`](Self::as_written).
+    written: Box<str>,
 }
 
 /// Where connections go.
@@ -106,7 +108,11 @@ impl Endpoint {
             return Err(malformed(format!("{shown} has a fragment (#), which is never sent")));
         }
         let path = uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
-        Ok(Self { tls, place: Place::Host { host, port }, path, authority })
+        let written = match text.split_once("://") {
+            Some((scheme, _)) => format!("{scheme}://{authority}"),
+            None => authority.to_string(),
+        };
+        Ok(Self { tls, place: Place::Host { host, port }, path, authority, written: written.into() })
     }
 
     /// Reads `unix:/run/p.sock`, and `unix:/run/p.sock:/path` where requests go to a path.
@@ -114,8 +120,9 @@ impl Endpoint {
         let (socket, path) = text.rsplit_once(":/").filter(|(socket, _)| *socket != "unix").unwrap_or((text, ""));
         let path =
             PathAndQuery::try_from(format!("/{path}")).map_err(|error| format!("has a path that is none: {error}"))?;
-        let place = Place::Socket(SocketPath::parse(socket)?);
-        Ok(Self { tls: false, place, path, authority: Authority::from_static("localhost") })
+        let socket = SocketPath::parse(socket)?;
+        let (written, authority) = (socket.to_string().into(), Authority::from_static("localhost"));
+        Ok(Self { tls: false, place: Place::Socket(socket), path, authority, written })
     }
 
     /// Another path at the same place.
@@ -177,6 +184,11 @@ impl Endpoint {
             Place::Host { .. } => format!("{}://{}", if self.tls { "https" } else { "http" }, self.authority),
             Place::Socket(socket) => socket.to_string(),
         }
+    }
+
+    /// The same with the scheme that was written, or none: gRPC has other names for it than HTTP.
+    pub(crate) fn as_written(&self) -> &str {
+        &self.written
     }
 
     /// The endpoint without its query, in which a secret may be.
@@ -300,6 +312,20 @@ mod tests {
     fn what_is_written_of_an_endpoint_shows_no_query() {
         let endpoint = Endpoint::parse(ENDPOINT, "http://host:81/v1?token=hunter2", &HTTP).expect("a URL");
         assert_eq!(format!("{endpoint:?}"), "http://host:81/v1?***");
+    }
+
+    #[test]
+    fn what_is_said_of_an_endpoint_has_the_scheme_that_was_written() {
+        const FORM: EndpointForm =
+            EndpointForm { schemes: &[("http", false), ("grpc", false)], default_scheme: Some("http"), example: "" };
+        for (text, shown) in [
+            ("h:50051", "h:50051"),
+            ("grpc://h:50051", "grpc://h:50051"),
+            ("http://[::1]:1/?x=1", "http://[::1]:1"),
+            ("unix:///run/p.sock", "unix:/run/p.sock"),
+        ] {
+            assert_eq!(Endpoint::parse(ENDPOINT, text, &FORM).expect(text).as_written(), shown);
+        }
     }
 
     #[test]

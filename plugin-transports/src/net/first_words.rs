@@ -24,7 +24,8 @@ pub(crate) struct Refused(Arc<Refusal>);
 #[derive(Debug)]
 struct Refusal {
     origin: Arc<str>,
-    why: OnceLock<String>,
+    /// The same for the operator and for callers, who do not hear where the peer is.
+    why: OnceLock<[String; 2]>,
 }
 
 impl Refused {
@@ -38,12 +39,13 @@ impl Refused {
 
     /// The error of a call, if it is so. Nothing of the call was seen, and the next one would be refused likewise.
     pub(crate) fn error(&self) -> Option<PluginError> {
-        let why = self.0.why.get()?.clone();
-        Some(PluginError::connection(why, Sent::Nothing).with_retryable(false))
+        let [why, for_callers] = self.0.why.get()?.clone();
+        let error = PluginError::connection(why, Sent::Nothing).with_message_for_callers(for_callers);
+        Some(error.with_retryable(false))
     }
 
-    fn set(&self, why: impl FnOnce(&str) -> String) {
-        self.0.why.get_or_init(|| why(&self.0.origin));
+    fn set(&self, why: impl Fn(&str) -> String) {
+        self.0.why.get_or_init(|| [&*self.0.origin, "the plugin"].map(why));
     }
 }
 

@@ -14,12 +14,12 @@ pub(crate) fn check(credentials: &Credentials, endpoints: &[&Endpoint], allow: b
     let files = credentials.files();
     let file = [("cert_file", &files.cert), ("ca_file", &files.ca)].into_iter().find(|(_, file)| file.is_some());
     if let Some((key, _)) = file.filter(|_| !endpoints.iter().any(|endpoint| endpoint.tls)) {
-        let origin = endpoints.first().map(|endpoint| endpoint.origin()).unwrap_or_default();
+        let origin = endpoints.first().map(|endpoint| endpoint.as_written()).unwrap_or_default();
         return unsupported(key, format!("needs an endpoint with TLS, such as one with https, and {origin} has none"));
     }
     match endpoints.first() {
         Some(endpoint) if credentials.has_headers() && !endpoint.tls && !endpoint.is_local() && !allow => {
-            let origin = endpoint.origin();
+            let origin = endpoint.as_written();
             let problem = format!(
                 "would send credentials to {origin} in plain text; use TLS, or allow it with \
                  `allow_plaintext_credentials`"

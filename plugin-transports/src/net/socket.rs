@@ -1,6 +1,6 @@
 //! Connects to Unix sockets.
 
-use std::{io, time::Duration};
+use std::{fmt::Display, io, time::Duration};
 
 use plugin_core::{PluginError, Sent, deadline::within, rounded};
 use tokio::net::UnixStream;
@@ -17,16 +17,21 @@ pub(crate) async fn open<T>(
     limit: Duration,
     set_up: impl AsyncFnOnce(UnixStream) -> io::Result<T>,
 ) -> Result<T, PluginError> {
-    let fault = |what: String, retryable| PluginError::connection(what, Sent::Nothing).with_retryable(retryable);
+    // Where it is, is the operator's business.
+    let fault = |what: &dyn Fn(&dyn Display) -> String, retryable| {
+        PluginError::connection(what(socket), Sent::Nothing)
+            .with_message_for_callers(what(&"the plugin"))
+            .with_retryable(retryable)
+    };
     let opening = async { set_up(connect(socket).await?).await };
     match within(limit, opening).await {
         Some(Ok(opened)) => Ok(opened),
         Some(Err(error)) => {
             // Who listens there later may let it in; who owns it will not change that by himself.
             let permanent = matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput);
-            Err(fault(format!("{socket} cannot be reached: {error}"), !permanent).with_source(error))
+            Err(fault(&|place| format!("{place} cannot be reached: {error}"), !permanent).with_source(error))
         }
-        None => Err(fault(format!("no connection to {socket} within {}", rounded(limit)), true)),
+        None => Err(fault(&|place| format!("no connection to {place} within {}", rounded(limit)), true)),
     }
 }
 

@@ -113,7 +113,9 @@ fn problem(path: &Path) -> Option<&'static str> {
 }
 
 fn missing(path: &Path, problem: &str) -> PluginError {
-    PluginError::new(Code::MissingExecutable, format!("the executable {path:?} {problem}")).with_sent(Sent::Nothing)
+    PluginError::new(Code::MissingExecutable, format!("the executable {path:?} {problem}"))
+        .with_message_for_callers(format!("the executable {problem}"))
+        .with_sent(Sent::Nothing)
 }
 
 fn check_work_dir(dir: &Path) -> Result<(), PluginError> {
@@ -123,7 +125,9 @@ fn check_work_dir(dir: &Path) -> Result<(), PluginError> {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => "may not be entered by the host",
         Err(_) => "does not exist",
     };
-    Err(PluginError::new(Code::ConfigValue, format!("the work_dir {dir:?} {problem}")).with_sent(Sent::Nothing))
+    Err(PluginError::new(Code::ConfigValue, format!("the work_dir {dir:?} {problem}"))
+        .with_message_for_callers(format!("the work_dir {problem}"))
+        .with_sent(Sent::Nothing))
 }
 
 fn start_error(executable: &Path, error: io::Error) -> PluginError {
@@ -138,6 +142,7 @@ fn start_error(executable: &Path, error: io::Error) -> PluginError {
             let text = format!("the executable {executable:?} could not be started");
             let busy = matches!(error.kind(), CodeKind::WouldBlock | CodeKind::OutOfMemory | CodeKind::ResourceBusy);
             return PluginError::new(Code::ExecTransport, text)
+                .with_message_for_callers("the executable could not be started")
                 .with_retryable(busy)
                 .with_sent(Sent::Nothing)
                 .with_source(error);

@@ -56,19 +56,20 @@ pub(super) struct Down {
 pub(super) struct Cause {
     /// The second half of a sentence about the process.
     pub(super) why: String,
+    /// The same for callers, where it names a file of this machine.
+    pub(super) for_callers: Option<String>,
     /// What it said last, which is for its operator and no caller.
     pub(super) said: Option<String>,
 }
 
 impl From<&str> for Cause {
     fn from(why: &str) -> Self {
-        Self { why: why.to_owned(), said: None }
+        Self { why: why.to_owned(), for_callers: None, said: None }
     }
 }
 
 impl Down {
-    fn text(&self) -> String {
-        let why = &self.why.why;
+    fn text(&self, why: &str) -> String {
         match (self.failed, self.until) {
             (false, _) => format!("the plugin's process is being restarted: it {why}"),
             (true, Some(_)) => format!("the plugin's process has failed and is tried again later: it {why}"),
@@ -91,7 +92,9 @@ impl Down {
     fn refusal(&self) -> PluginError {
         let rejected = Rejected::new(if self.failed { Code::CrashLoop } else { Code::ConnectionFailed });
         let rejected = self.retry_after().map_or(rejected, |after| rejected.with_retry_after(after));
-        let refusal = PluginError::refused(rejected, self.text());
+        let refusal = PluginError::refused(rejected, self.text(&self.why.why));
+        let for_callers = self.why.for_callers.as_ref().map(|why| self.text(why));
+        let refusal = for_callers.into_iter().fold(refusal, PluginError::with_message_for_callers);
         match &self.why.said {
             Some(said) => refusal.with_detail(said.clone()),
             None => refusal,
@@ -100,7 +103,7 @@ impl Down {
 
     fn health(&self) -> HealthStatus {
         let state = if self.failed { HealthState::Offline } else { HealthState::Unhealthy };
-        HealthStatus::new(state, self.text()).with_last_check(clock::wall())
+        HealthStatus::new(state, self.text(&self.why.why)).with_last_check(clock::wall())
     }
 }
 
@@ -373,7 +376,7 @@ impl LinkState {
     /// What callers are told of a process that is not ready.
     pub(super) fn why_down(&self) -> Option<String> {
         match &**self.link.load() {
-            Link::Down(down) => Some(down.text()),
+            Link::Down(down) => Some(down.text(&down.why.why)),
             Link::Up { .. } | Link::Stopped => None,
         }
     }

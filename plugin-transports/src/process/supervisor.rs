@@ -128,7 +128,7 @@ impl Supervisor {
     async fn bury(&self, running: &mut Running, why: String) -> Cause {
         let pid = running.id();
         running.cut_off(&why.as_str().into(), &self.shared).await;
-        let cause = Cause { said: running.last_words(), why };
+        let cause = Cause { said: running.last_words(), for_callers: None, why };
         let (why, detail) = (&cause.why, cause.said.as_deref());
         tracing::warn!(plugin = &*self.shared.name, pid, detail, "the plugin's process {why}");
         self.shared.ended(&cause);
@@ -322,7 +322,8 @@ impl Supervisor {
             }
             _ => tracing::warn!(plugin, detail, "the plugin's process {why}"),
         }
-        let why = Cause { why, said: error.detail().map(str::to_owned) };
+        let for_callers = Some(format!("{what}: {}", error.message_for_callers()));
+        let why = Cause { why, for_callers, said: error.detail().map(str::to_owned) };
         self.shared.ended(&why);
         self.shared.count_start(false);
         self.shared.tell(ProcessEvent::StartFailed { why: error.message().to_owned() });

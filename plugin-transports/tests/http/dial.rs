@@ -223,6 +223,7 @@ async fn a_name_that_is_not_found_or_has_no_address_says_so() {
     let unknown = Resolver::new(|_, _| async { Err(io::Error::other("no such name")) });
     let error = call(&connect(at(1).with_resolver(unknown)), "1").await.expect_err("no such name");
     assert_eq!(error.message(), "http://two.test:1 cannot be reached: no such name");
+    assert_eq!(error.message_for_callers(), "the plugin cannot be reached");
     let error = call(&connect(at(1).with_resolver(resolver([]).0)), "1").await.expect_err("no address");
     assert_eq!(error.message(), "http://two.test:1 cannot be reached: the name has no address");
     let silent = Resolver::new(|_, _| std::future::pending());

@@ -141,6 +141,15 @@ async fn what_plugins_of_go_say_of_their_health_is_read_as_its_host_reads_it() {
 }
 
 #[tokio::test]
+async fn where_a_socket_is_the_operator_hears_and_no_caller() {
+    let place = Place::new();
+    let error = call(&connect(place.config()), "1").await.expect_err("nobody is there");
+    let why = "cannot be reached: No such file or directory (os error 2)";
+    assert_eq!(error.message(), format!("unix:{} {why}", place.path().display()));
+    assert_eq!(error.message_for_callers(), format!("the plugin {why}"));
+}
+
+#[tokio::test]
 async fn a_plugin_that_is_closed_takes_no_call_and_lets_those_in_flight_end() {
     let place = Place::new();
     let plugin = plugin_fn(async |call: Call<Bytes>| {

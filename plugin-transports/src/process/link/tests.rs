@@ -4,7 +4,12 @@ const SECOND: Duration = Duration::from_secs(1);
 
 fn down(failed: bool, wait: Option<Duration>) -> Down {
     let until = wait.map(|wait| clock::now().saturating_add(wait));
-    Down { failed, until, starts: 3, why: Cause { why: "exited".to_owned(), said: Some("no database".to_owned()) } }
+    Down {
+        failed,
+        until,
+        starts: 3,
+        why: Cause { why: "exited".to_owned(), for_callers: None, said: Some("no database".to_owned()) },
+    }
 }
 
 fn link() -> LinkState {
