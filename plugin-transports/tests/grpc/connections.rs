@@ -16,10 +16,11 @@ use plugin_transports::{
     inproc::plugin_fn,
     listen::{UnixSocket, UnixSocketOptions},
 };
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Semaphore};
 use tower::ServiceExt;
 
 use crate::{
+    peer::{Answer, Peer},
     refusing::{REFUSALS, serve as refusing},
     support::{call, config, connect, echo, listener, send, serving, within},
 };
@@ -154,21 +155,43 @@ async fn a_server_that_stops_in_order_costs_no_call() {
 
 #[tokio::test]
 async fn what_is_closed_refuses_and_lets_calls_in_flight_end() {
-    let server = serving(echo(), GrpcServerOptions::new()).await;
+    let (begun, go) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let (told, waits) = (Arc::clone(&begun), Arc::clone(&go));
+    let plugin = plugin_fn(move |call: Call<Bytes>| {
+        let (told, waits) = (Arc::clone(&told), Arc::clone(&waits));
+        async move {
+            told.add_permits(1);
+            waits.acquire().await.expect("it is never closed").forget();
+            Ok::<_, PluginError>(Reply::new(call.into_payload()))
+        }
+    });
+    let server = serving(plugin, GrpcServerOptions::new()).await;
     let instance = connect(config(server.local_addr()));
-    call(&instance, "1").await.expect("a reply");
-    instance.close(Duration::from_secs(1)).await.expect("nothing is in flight");
+    let running = tokio::spawn(instance.service().clone().oneshot(Call::new(Bytes::from_static(b"1"))));
+    within(begun.acquire()).await.expect("it is never closed").forget();
+    let mut closing = instance.close(Duration::from_secs(20));
+    assert!(futures_util::poll!(&mut closing).is_pending(), "a call is in flight");
     let error = call(&instance, "1").await.expect_err("closed");
     assert_eq!((error.code(), error.sent()), (Code::Draining, Sent::Nothing));
+    go.add_permits(1);
+    assert_eq!(within(running).await.expect("no panic").expect("a reply").payload(), "1");
+    within(closing).await.expect("all has ended");
 }
 
 #[tokio::test]
 async fn a_payload_that_is_too_long_is_not_sent() {
-    let server = serving(echo(), GrpcServerOptions::new().with_max_message(2048)).await;
-    let instance = connect(config(server.local_addr()).with_max_request(1024));
+    let peer = Peer::answering(Answer::reply("1")).await;
+    let instance = connect(config(peer.address).with_max_request(1024));
     let long = Bytes::from(format!("\"{}\"", "x".repeat(1023)));
     let error = send(&instance, Call::new(long.clone())).await.expect_err("too long");
     assert_eq!((error.code(), error.sent()), (Code::PayloadTooLarge, Sent::Nothing));
+    assert_eq!((peer.accepted(), peer.seen().len()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_payload_that_is_too_long_for_the_plugin_is_refused_by_it() {
+    let server = serving(echo(), GrpcServerOptions::new().with_max_message(2048)).await;
+    let long = Bytes::from(format!("\"{}\"", "x".repeat(1023)));
     let instance = connect(config(server.local_addr()));
     let longer = Bytes::from(format!("\"{}\"", "x".repeat(4000)));
     let error = send(&instance, Call::new(longer)).await.expect_err("too long");

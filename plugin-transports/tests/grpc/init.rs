@@ -46,6 +46,8 @@ async fn options_reach_the_plugin_before_its_first_call_and_once_for_each_connec
     let heard = told.lock().expect("no panic").clone();
     assert_eq!(heard.len(), 1);
     assert_eq!(serde_json::from_slice::<Map<String, Value>>(&heard[0]).expect("JSON"), self::options());
+    instance.service().reach().connect().await.expect("another connection");
+    assert_eq!(told.lock().expect("no panic").len(), 2);
 
     let peer = Peer::start(|seen| match seen.path.as_str() {
         INIT => Act::Answer(Answer::of(framed(0, b""))),

@@ -3,7 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use plugin_core::{Call, Code, PluginError, Reply, Sent};
+use futures_util::{FutureExt, future::join_all};
+use plugin_core::{Call, Code, PluginError, Rejected, Reply, Sent};
 use plugin_transports::{inproc::plugin_fn, unix::UnixServerOptions};
 use serde_json::Value;
 use tokio::sync::Semaphore;
@@ -173,29 +174,56 @@ async fn idle_connections_have_a_limit_and_an_end_and_may_be_none() {
 }
 
 #[tokio::test]
-async fn a_wait_in_line_behind_others_is_no_evidence_and_sends_nothing() {
-    let (plugin, go) = waiting();
-    let instance = connect(plugin.config().with_connection(connection(|build| build.with_max_connections(1))));
-    let first = tokio::spawn(instance.service().clone().oneshot(Call::new(Bytes::from_static(b"1"))));
-    plugin.until_seen(1).await;
-    let waits = instance.service().clone().oneshot(Call::new(Bytes::from_static(b"2")).with_timeout(millis(300)));
-    let mut waits = Box::pin(waits);
-    assert!(futures_util::poll!(waits.as_mut()).is_pending());
-    let behind = tokio::spawn(instance.service().clone().oneshot(Call::new(Bytes::from_static(b"3"))));
-    tokio::task::yield_now().await;
-    drop(behind);
-    let error = within(waits).await.expect_err("the first is not answered");
-    assert_eq!((error.code(), error.sent()), (Code::Timeout, Sent::Nothing));
-    assert!(error.message().contains("waiting for a free connection"), "{error}");
-    go.add_permits(1);
-    within(first).await.expect("no panic").expect("a reply");
+async fn the_end_of_a_wait_in_line_sends_nothing_and_is_evidence_only_where_nobody_was_answered() {
+    for answers in [true, false] {
+        let plugin = Scripted::start(move |number, request| match number {
+            0 if answers => Act::Write(ok(request, "1")),
+            _ => Act::Stall(Vec::new()),
+        });
+        let limits = connection(|build| build.with_max_connections(1).with_request_timeout(millis(400)));
+        let instance = connect(plugin.config().with_connection(limits));
+        // The last gives up before those that have the connection do.
+        let calls = [400, 400, 300].map(|limit| {
+            let call = Call::new(Bytes::from_static(b"1")).with_timeout(millis(limit));
+            instance.service().clone().oneshot(call)
+        });
+        let [first, second, third] = <[_; 3]>::try_from(within(join_all(calls)).await).expect("three");
+        assert_eq!(first.is_ok(), answers);
+        if answers {
+            let second = second.expect_err("it hangs on this one");
+            assert!(second.rejected().is_some_and(Rejected::is_evidence), "{second}");
+        }
+        let third = third.expect_err("no connection is free");
+        assert_eq!((third.code(), third.sent()), (Code::Timeout, Sent::Nothing));
+        assert!(third.message().contains("waiting for a free connection"), "{third}");
+        assert_eq!(third.rejected().map(Rejected::is_evidence), Some(!answers), "{third}");
+    }
 }
 
 #[tokio::test]
-async fn whether_a_plugin_can_be_reached_is_known_from_the_latest_try() {
+async fn who_leaves_the_line_holds_up_nobody() {
+    let (plugin, go) = waiting();
+    let instance = connect(plugin.config().with_connection(connection(|build| build.with_max_connections(1))));
+    let begun = |payload: &'static str| {
+        let mut call = Box::pin(instance.service().clone().oneshot(Call::new(Bytes::from_static(payload.as_bytes()))));
+        assert!((&mut call).now_or_never().is_none());
+        call
+    };
+    let first = tokio::spawn(begun("1"));
+    let (second, third) = (begun("2"), begun("3"));
+    plugin.until_seen(1).await;
+    drop(second);
+    go.add_permits(2);
+    within(first).await.expect("no panic").expect("a reply");
+    assert_eq!(within(third).await.expect("its turn").payload(), "3");
+    assert_eq!(plugin.seen().len(), 2);
+}
+
+#[tokio::test]
+async fn a_connection_that_ended_with_a_call_on_it_is_lost_until_a_call_is_answered() {
     let plugin = Scripted::start(|number, request: &Value| match number {
-        0 => Act::Write(ok(request, "1")),
-        _ => Act::Close(Vec::new()),
+        1 => Act::Close(Vec::new()),
+        _ => Act::Write(ok(request, "1")),
     });
     let instance = plugin.connect();
     let reach = instance.service().reach();
@@ -204,6 +232,9 @@ async fn whether_a_plugin_can_be_reached_is_known_from_the_latest_try() {
     call(&instance, "1").await.expect_err("it closed the connection");
     assert!(reach.is_lost(), "a connection ended with a call on it");
     within(reach.connect()).await.expect("it is there");
+    assert!(reach.is_lost(), "which says nothing of its answers");
+    call(&instance, "1").await.expect("a reply");
+    assert!(!reach.is_lost());
     within(instance.close(Duration::from_secs(1))).await.expect("nothing is in flight");
     within(reach.closed()).await;
 }
