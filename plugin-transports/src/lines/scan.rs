@@ -156,8 +156,8 @@ impl Scanner {
         while let [byte, rest @ ..] = bytes {
             self.byte(*byte);
             bytes = rest;
-            // The rest of a word that matters no more; escapes and zero bytes are none.
-            if self.length > WORD {
+            // The rest of a word that matters no more; zero bytes are none of it, nor is what an escape begins.
+            if self.length > WORD && matches!(self.escape, Escape::None) {
                 bytes = &rest[rest.iter().position(|byte| !is_word(*byte)).unwrap_or(rest.len())..];
             }
         }
@@ -372,6 +372,9 @@ mod tests {
             // The last word of another key is none.
             r#"{"my id":"00000000000f0001","id":"0000000000020001"}"#,
             r#"{"id":"0000000000020001","my level":"high","error":NaN}"#,
+            // An escape behind a long word is one.
+            r#"{"result":"0123456789abcdef01234\n","x":{"id":"00000000000f0001"},"id":"0000000000020001"}"#,
+            r#"{"result":"0123456789abcdef01234\u0022","x":{"id":"00000000000f0001"},"id":"0000000000020001"}"#,
             // What breaks an escape off ends its text all the same.
             r#"{"result":"\u0","x":{"id":"00000000000f0001"},"id":"0000000000020001"}"#,
         ] {
