@@ -21,7 +21,7 @@ use tokio::{
 
 use super::{
     body::Parts,
-    driven::{DrivenConnection, Queue, Telling, UNTOLD},
+    driven::{DrivenConnection, Driving, Queue, Telling, UNTOLD},
     endpoint::{Endpoint, Place},
     first_words::{Carrier, FirstWords, Refused},
     interim::BoundedInterim,
@@ -46,11 +46,20 @@ const MAX_HEAD: usize = 64 << 10;
 
 pub(crate) type ConnectionTask = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// A connection, and the future that must be polled for it to live.
+/// A connection.
 pub(crate) enum Opened {
+    /// With the future that must be polled for it to live.
     Http1(http1::SendRequest<Parts>, ConnectionTask, Refused),
-    /// And what counts what is read from it.
-    Http2(http2::SendRequest<Parts>, Arc<DrivenConnection>, Heard, Refused),
+    Http2(OpenedHttp2),
+}
+
+/// A connection that is being driven, and whose peer has said how many calls it takes. It closes when the last sender is dropped.
+pub(crate) struct OpenedHttp2 {
+    pub(crate) sender: http2::SendRequest<Parts>,
+    pub(crate) link: Arc<DrivenConnection>,
+    /// Counts what is read from it.
+    pub(crate) heard: Heard,
+    pub(crate) refused: Refused,
 }
 
 /// What is to be known of a peer besides where it is.
@@ -146,11 +155,6 @@ impl Connector {
         self
     }
 
-    /// Whether anything is to be said on a new connection.
-    pub(crate) fn greets(&self) -> bool {
-        self.greeting.is_some()
-    }
-
     /// Says what is to be said on a new connection, within a time of its own that is as long as that for connecting.
     pub(crate) async fn greet(&self, sender: &http2::SendRequest<Parts>) -> Result<(), PluginError> {
         let Some(greeting) = &self.greeting else { return Ok(()) };
@@ -180,8 +184,11 @@ impl Connector {
 
     /// Opens a connection. Dropping the future gives it up.
     ///
-    /// Where the name has further addresses, each has a share of the limit for TLS too: one that takes a connection and
-    /// then says nothing is as dead as one that takes none.
+    /// Where the name has further addresses, each has a share of the limit for TLS and the beginning of HTTP/2 too: one that takes a
+    /// connection and then says nothing is as dead as one that takes none.
+    ///
+    /// A connection of HTTP/2 has come about when its peer's settings are there, which it sends at once: a call that went out
+    /// before them could neither be counted against what they allow, nor be told from one that a dead peer may have seen.
     ///
     /// Those in the queue are told when there may be another stream on it.
     pub(crate) async fn connect(&self, queue: &Arc<Queue>) -> Result<Opened, PluginError> {
@@ -221,7 +228,8 @@ impl Connector {
         loop {
             let (stream, address) = dialing.next().await.map_err(|error| self.fault(error))?;
             let share = dialing.share();
-            match within(share, self.set_up(stream, Ear::new(dialer, address), queue)).await {
+            let is_secured = AtomicBool::new(!self.has_tls());
+            match within(share, self.set_up(stream, Ear::new(dialer, address), queue, &is_secured)).await {
                 Some(Ok(opened)) => {
                     dialing.taken();
                     return Ok(opened);
@@ -230,17 +238,32 @@ impl Connector {
                 None => {
                     // Less by what the lookup took: rounded, so that it reads well.
                     let share = Duration::from_millis(u64::try_from(share.as_millis()).unwrap_or(u64::MAX).max(1));
-                    dialing.unfit(address, format!("TLS was not finished within {share:?}"), false);
+                    let what = if is_secured.into_inner() { "HTTP/2 was not begun" } else { "TLS was not finished" };
+                    dialing.unfit(address, format!("{what} within {share:?}"), false);
                 }
             }
         }
     }
 
-    async fn set_up(&self, stream: TcpStream, ear: Ear, queue: &Arc<Queue>) -> Result<Opened, Unfit> {
+    fn has_tls(&self) -> bool {
+        #[cfg(feature = "tls")]
+        return self.tls.is_some();
+        #[cfg(not(feature = "tls"))]
+        false
+    }
+
+    async fn set_up(
+        &self,
+        stream: TcpStream,
+        ear: Ear,
+        queue: &Arc<Queue>,
+        is_secured: &AtomicBool,
+    ) -> Result<Opened, Unfit> {
         #[cfg(feature = "tls")]
         if let Some(tls) = &self.tls {
             let connector = tokio_rustls::TlsConnector::from(tls.client.current());
             let stream = connector.connect(tls.name.clone(), stream).await.map_err(Unfit::tls)?;
+            is_secured.store(true, Ordering::Relaxed);
             let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
             if self.version == HttpVersion::Http2 && !http2 {
                 return Err(Unfit { error: "it does not speak HTTP/2 (ALPN)".into(), permanent: true });
@@ -265,14 +288,20 @@ impl Connector {
     {
         let heard = ear.heard();
         let refused = Refused::new(Arc::clone(&self.origin));
-        let stream = Paced::watched(FirstWords::new(stream, carrier, refused.clone()), ear);
+        let stream = Paced::watched(FirstWords::new(stream, carrier, queue.is_some(), refused.clone()), ear);
         // A connection's own error also reaches the call that is on it, which tells it better.
         if let Some(queue) = queue {
-            let mut builder = http2::Builder::new(Telling(Arc::clone(queue)));
+            let telling = Telling { queue: Arc::clone(queue), opener: Arc::default() };
+            let mut builder = http2::Builder::new(telling.clone());
             builder.timer(TokioTimer::new()).keep_alive_interval(self.ping_every).initial_max_send_streams(UNTOLD);
             builder.max_header_list_size(MAX_HEAD as u32);
             let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(Unfit::passing)?;
-            return Ok(Opened::Http2(sender, DrivenConnection::new(connection), heard, refused));
+            let link = DrivenConnection::new(connection, Arc::clone(&telling.opener));
+            tokio::spawn(Driving { link: Arc::clone(&link), telling });
+            if !link.is_told().await {
+                return Err(Unfit::before_settings(&refused));
+            }
+            return Ok(Opened::Http2(OpenedHttp2 { sender, link, heard, refused }));
         }
         let mut builder = http1::Builder::new();
         builder.max_header_size(MAX_HEAD);
@@ -311,6 +340,14 @@ struct Unfit {
 impl Unfit {
     fn passing(error: impl Into<BoxError>) -> Self {
         Self { error: error.into(), permanent: false }
+    }
+
+    /// The connection of HTTP/2 has ended before its peer has said how many calls it takes.
+    fn before_settings(refused: &Refused) -> Self {
+        match refused.why() {
+            Some(why) => Self { error: why.into(), permanent: true },
+            None => Self::passing("it closed the connection before HTTP/2 was begun"),
+        }
     }
 
     /// A certificate that is not trusted now is not trusted in a second either.

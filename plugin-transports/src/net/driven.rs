@@ -4,7 +4,7 @@ use std::{
     future::Future,
     pin::Pin,
     sync::{
-        Arc, Mutex, PoisonError, TryLockError,
+        Arc, Mutex, MutexGuard, PoisonError, TryLockError,
         atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll},
@@ -83,15 +83,38 @@ pub(crate) struct DrivenConnection {
     /// Gone when it has ended.
     driven: Mutex<Option<Pin<Box<dyn Driven>>>>,
     max_streams: AtomicUsize,
+    /// Who opens it waits in here until it is known what its peer allows.
+    opener: Arc<Queue>,
 }
 
 impl DrivenConnection {
-    pub(crate) fn new(connection: impl Driven + 'static) -> Arc<Self> {
-        Arc::new(Self { driven: Mutex::new(Some(Box::pin(connection))), max_streams: AtomicUsize::new(UNTOLD) })
+    pub(crate) fn new(connection: impl Driven + 'static, opener: Arc<Queue>) -> Arc<Self> {
+        let driven = Mutex::new(Some(Box::pin(connection) as _));
+        Arc::new(Self { driven, max_streams: AtomicUsize::new(UNTOLD), opener })
     }
 
-    /// How many streams its peer allows at once; `None` until it has told that.
-    pub(crate) fn max_streams(&self) -> Option<usize> {
+    /// Resolves when the peer has told how many streams it allows; to `false` when the connection ends before. For one at a
+    /// time.
+    pub(crate) async fn is_told(&self) -> bool {
+        let _waiter = self.opener.join();
+        loop {
+            let has_ended = self.lock().is_none();
+            if self.told().is_some() {
+                return true;
+            }
+            if has_ended {
+                return false;
+            }
+            self.opener.changed().await;
+        }
+    }
+
+    /// How many streams its peer allows at once: none until it has told that.
+    pub(crate) fn max_streams(&self) -> usize {
+        self.told().unwrap_or(0)
+    }
+
+    fn told(&self) -> Option<usize> {
         let driven = match self.driven.try_lock() {
             Ok(driven) => Some(driven),
             Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
@@ -111,7 +134,7 @@ impl DrivenConnection {
     }
 
     fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut driven = self.driven.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut driven = self.lock();
         let Some(connection) = driven.as_mut() else { return Poll::Ready(()) };
         // An error of its own also reaches the calls that are on it, which tell it better.
         let polled = connection.as_mut().poll(cx).map(drop);
@@ -120,16 +143,20 @@ impl DrivenConnection {
     }
 
     fn end(&self) {
-        let ended = self.driven.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let ended = self.lock().take();
         // What it drops is not to run under the lock.
         drop(ended);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Pin<Box<dyn Driven>>>> {
+        self.driven.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Drives a connection to its end.
 pub(crate) struct Driving {
     pub(crate) link: Arc<DrivenConnection>,
-    pub(crate) queue: Arc<Queue>,
+    pub(crate) telling: Telling,
 }
 
 impl Future for Driving {
@@ -137,7 +164,7 @@ impl Future for Driving {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let polled = self.link.poll(cx);
-        self.queue.tell();
+        self.telling.tell();
         polled
     }
 }
@@ -145,21 +172,31 @@ impl Future for Driving {
 impl Drop for Driving {
     fn drop(&mut self) {
         self.link.end();
-        self.queue.tell();
+        self.telling.tell();
     }
 }
 
 /// Runs what belongs to a connection. It is in there that the peer's settings are read, and no driver hears of that: so who
-/// waits for a stream is told after each step.
+/// waits for a stream is told after each step, and so is who opens the connection.
 #[derive(Clone)]
-pub(crate) struct Telling(pub(crate) Arc<Queue>);
+pub(crate) struct Telling {
+    pub(crate) queue: Arc<Queue>,
+    pub(crate) opener: Arc<Queue>,
+}
+
+impl Telling {
+    fn tell(&self) {
+        self.queue.tell();
+        self.opener.tell();
+    }
+}
 
 impl<F> Executor<F> for Telling
 where
     F: Future<Output = ()> + Send + 'static,
 {
     fn execute(&self, work: F) {
-        tokio::spawn(TellingTask { work, queue: Arc::clone(&self.0) });
+        tokio::spawn(TellingTask { work, telling: self.clone() });
     }
 }
 
@@ -167,7 +204,7 @@ pin_project_lite::pin_project! {
     struct TellingTask<F> {
         #[pin]
         work: F,
-        queue: Arc<Queue>,
+        telling: Telling,
     }
 }
 
@@ -177,7 +214,7 @@ impl<F: Future<Output = ()>> Future for TellingTask<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.project();
         let polled = this.work.poll(cx);
-        this.queue.tell();
+        this.telling.tell();
         polled
     }
 }

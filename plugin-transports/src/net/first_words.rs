@@ -17,6 +17,14 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// How every alert of TLS begins that is sent before there are keys: its kind, and the first half of its version.
 const ALERT: &[u8] = &[0x15, 0x03];
 
+/// Where the kind of a frame of HTTP/2 stands in it, and that of the frame with which a connection begins. RFC 9113 section 3.4: a
+/// server's first frame is `SETTINGS`.
+const KIND_OF_FRAME: usize = 3;
+const SETTINGS: u8 = 4;
+
+/// So much of other words is shown, at most.
+const SHOWN: usize = 64;
+
 /// Why the peer of a connection takes no part in it, where it has said so: known to the connection and to all who use it.
 #[derive(Clone, Debug)]
 pub(crate) struct Refused(Arc<Refusal>);
@@ -24,8 +32,27 @@ pub(crate) struct Refused(Arc<Refusal>);
 #[derive(Debug)]
 struct Refusal {
     origin: Arc<str>,
-    /// The same for the operator and for callers, who do not hear where the peer is.
-    why: OnceLock<[String; 2]>,
+    why: OnceLock<Why>,
+}
+
+#[derive(Debug)]
+enum Why {
+    /// What a server of TLS said of its client.
+    #[cfg(feature = "tls")]
+    Tls(String),
+    /// What it speaks instead.
+    Speaks(String),
+}
+
+impl Why {
+    /// As a sentence about a peer: callers do not hear where it is.
+    fn of(&self, peer: &str) -> String {
+        match self {
+            #[cfg(feature = "tls")]
+            Self::Tls(said) => format!("no TLS connection to {peer}: {said}"),
+            Self::Speaks(other) => format!("{peer} {other}"),
+        }
+    }
 }
 
 impl Refused {
@@ -39,13 +66,22 @@ impl Refused {
 
     /// The error of a call, if it is so. Nothing of the call was seen, and the next one would be refused likewise.
     pub(crate) fn error(&self) -> Option<PluginError> {
-        let [why, for_callers] = self.0.why.get()?.clone();
-        let error = PluginError::connection(why, Sent::Nothing).with_message_for_callers(for_callers);
-        Some(error.with_retryable(false))
+        let why = self.0.why.get()?;
+        let error = PluginError::connection(why.of(&self.0.origin), Sent::Nothing).with_retryable(false);
+        Some(error.with_message_for_callers(why.of("the plugin")))
     }
 
-    fn set(&self, why: impl Fn(&str) -> String) {
-        self.0.why.get_or_init(|| [&*self.0.origin, "the plugin"].map(why));
+    /// Why, if it is so, in words that follow what names the peer.
+    pub(crate) fn why(&self) -> Option<String> {
+        Some(match self.0.why.get()? {
+            #[cfg(feature = "tls")]
+            Why::Tls(said) => said.clone(),
+            Why::Speaks(other) => format!("it {other}"),
+        })
+    }
+
+    fn set(&self, why: Why) {
+        self.0.why.get_or_init(|| why);
     }
 }
 
@@ -66,13 +102,15 @@ pub(crate) struct FirstWords<I> {
     inner: I,
     carrier: Carrier,
     refused: Refused,
+    /// What it began with, where it is to begin HTTP/2; until that is whole.
+    http2: Option<Vec<u8>>,
     /// Something else has come, so that the peer takes part in it.
     heard: bool,
 }
 
 impl<I> FirstWords<I> {
-    pub(crate) fn new(inner: I, carrier: Carrier, refused: Refused) -> Self {
-        Self { inner, carrier, refused, heard: false }
+    pub(crate) fn new(inner: I, carrier: Carrier, is_http2: bool, refused: Refused) -> Self {
+        Self { inner, carrier, refused, http2: is_http2.then(Vec::new), heard: false }
     }
 
     fn note(&mut self, came: io::Result<&[u8]>) -> io::Result<()> {
@@ -81,25 +119,39 @@ impl<I> FirstWords<I> {
         }
         match came {
             Ok(bytes) if self.carrier == Carrier::Plain && bytes.starts_with(ALERT) => {
-                self.refused.set(|origin| {
-                    format!("{origin} speaks TLS, and was sent plain text: does its scheme have to be `https`?")
-                });
+                let other = "speaks TLS, and was sent plain text: does its scheme have to be `https`?";
+                self.refused.set(Why::Speaks(other.to_owned()));
                 Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the other side speaks TLS"))
             }
-            Ok(bytes) => {
-                self.heard = !bytes.is_empty();
-                Ok(())
-            }
+            Ok(bytes) => self.begun(bytes),
             Err(error) => {
                 #[cfg(feature = "tls")]
                 if self.carrier == Carrier::Tls13 && crate::tls::HandshakeError::is_refusal_of_client(&error) {
                     let error = crate::tls::HandshakeError::new(error);
-                    self.refused.set(|origin| format!("no TLS connection to {origin}: {error}"));
+                    self.refused.set(Why::Tls(error.to_string()));
                     return Err(io::Error::new(io::ErrorKind::ConnectionAborted, error));
                 }
                 Err(error)
             }
         }
+    }
+
+    fn begun(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let Some(begin) = &mut self.http2 else {
+            self.heard = !bytes.is_empty();
+            return Ok(());
+        };
+        begin.extend(bytes.iter().take(SHOWN.saturating_sub(begin.len())));
+        let Some(kind) = begin.get(KIND_OF_FRAME) else { return Ok(()) };
+        self.heard = true;
+        if *kind == SETTINGS {
+            self.http2 = None;
+            return Ok(());
+        }
+        let shown = String::from_utf8_lossy(begin);
+        let line = shown.lines().next().unwrap_or_default();
+        self.refused.set(Why::Speaks(format!("does not speak HTTP/2: it began with {line:?}")));
+        Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the other side does not speak HTTP/2"))
     }
 }
 

@@ -17,7 +17,8 @@ use plugin_core::clock::{self, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{
-    driven::{DrivenConnection, Driving, Queue},
+    connect::OpenedHttp2,
+    driven::{DrivenConnection, Queue},
     first_words::Refused,
     liveness::Heard,
     losses::Losses,
@@ -76,17 +77,12 @@ struct Quiet {
 }
 
 impl Http2Connection {
-    /// Has the connection driven from now on.
     pub(crate) fn new(
-        sender: http2::SendRequest<Parts>,
-        link: Arc<DrivenConnection>,
-        heard: Heard,
-        refused: Refused,
+        OpenedHttp2 { sender, link, heard, refused }: OpenedHttp2,
         queue: &Arc<Queue>,
         permits: &Arc<Semaphore>,
         losses: &Arc<Losses>,
     ) -> Self {
-        tokio::spawn(Driving { link: Arc::clone(&link), queue: Arc::clone(queue) });
         let known = Arc::new(KnownPeer {
             used: AtomicU64::new(0),
             answered: AtomicU64::new(0),
@@ -103,20 +99,15 @@ impl Http2Connection {
         Self { sender, heard, quiet: Quiet { heard: u64::MAX, since: Instant::ZERO }, known }
     }
 
-    /// Whether its peer takes one more call. Until it has said how many it takes, which it does at once, it gets one.
+    /// Whether its peer takes one more call.
     pub(crate) fn has_room(&self) -> bool {
         // SeqCst: see `Queue::join`.
-        self.known.streams.load(Ordering::SeqCst) < self.known.link.max_streams().unwrap_or(1)
-    }
-
-    /// Whether it is full because its peer says so, and not because it says nothing yet, or that it takes no call at all.
-    pub(crate) fn is_full(&self) -> bool {
-        self.known.link.max_streams().is_some_and(|max| max > 0)
+        self.known.streams.load(Ordering::SeqCst) < self.known.link.max_streams()
     }
 
     /// Whether its peer says that it takes no call at all.
     pub(crate) fn is_shut(&self) -> bool {
-        self.known.link.max_streams() == Some(0)
+        self.known.link.max_streams() == 0
     }
 
     /// Leaves it to the calls that are on it, as far as the cap allows another beside it. Under the lock of the pool.
@@ -143,11 +134,6 @@ impl Http2Connection {
         self.known.touch(now);
         let (sender, known) = (self.sender.clone(), Arc::clone(&self.known));
         Stream { sender, heard: self.heard.clone(), quiet: self.quiet, known, waits: true }
-    }
-
-    /// What its peer said where it takes no part in it.
-    pub(crate) fn refused(&self) -> &Refused {
-        &self.known.refused
     }
 
     /// Whether another call may come onto it.

@@ -22,7 +22,7 @@ use tokio::{sync::OwnedSemaphorePermit, task::AbortHandle};
 
 use super::{
     body::Parts,
-    connect::{Connector, Opened},
+    connect::{Connector, Opened, OpenedHttp2},
     driven::Queue,
     exclusive::Exclusive,
     first_words::Refused,
@@ -127,7 +127,7 @@ impl Pool {
             }
         }
         progress.set(CallStage::Connecting);
-        self.open(permit).await
+        self.open(permit).await?.ok_or_else(sharing::shut)
     }
 
     fn speaks_http1(&self) -> bool {
@@ -145,7 +145,8 @@ impl Pool {
         self.connector.code()
     }
 
-    async fn open(self: &Arc<Self>, permit: OwnedSemaphorePermit) -> Result<Lease, PluginError> {
+    /// A new connection; `None` where its peer takes no call on it now, in which case it is kept for those who wait until it does.
+    async fn open(self: &Arc<Self>, permit: OwnedSemaphorePermit) -> Result<Option<Lease>, PluginError> {
         match self.connector.connect(&self.queue).await? {
             Opened::Http1(sender, driver, refused) => {
                 // Relaxed: see `checkout`.
@@ -156,17 +157,23 @@ impl Pool {
                     let closed = || PluginError::connection("the plugin closed a new connection", Sent::Nothing);
                     connection.refused.error().unwrap_or_else(closed).with_source(error)
                 })?;
-                Ok(Lease::own(self, connection, permit))
+                Ok(Some(Lease::own(self, connection, permit)))
             }
-            Opened::Http2(sender, link, heard, refused) => {
-                let greeting = sender.clone();
-                let (queue, permits) = (&self.queue, self.own.permits());
-                let shared = Http2Connection::new(sender, link, heard, refused, queue, permits, &self.losses);
-                let greeted = self.connector.greet(&greeting).await;
-                greeted.map_err(|error| shared.refused().error().unwrap_or(error))?;
-                Ok(Lease::Shared(self.keep_shared(shared, permit)))
+            Opened::Http2(opened) => {
+                self.greet(&opened).await?;
+                Ok(self.keep_shared(self.shared(opened), permit).map(Lease::Shared))
             }
         }
+    }
+
+    /// Tells the peer what it is to know before any call.
+    async fn greet(&self, opened: &OpenedHttp2) -> Result<(), PluginError> {
+        let greeted = self.connector.greet(&opened.sender).await;
+        greeted.map_err(|error| opened.refused.error().unwrap_or(error))
+    }
+
+    fn shared(&self, opened: OpenedHttp2) -> Http2Connection {
+        Http2Connection::new(opened, &self.queue, self.own.permits(), &self.losses)
     }
 
     fn reap_later(self: &Arc<Self>, state: &mut PoolState) {
@@ -201,14 +208,8 @@ impl Reachable for Pool {
         Box::pin(async move {
             match self.connector.connect(&Arc::default()).await? {
                 // Where the peer is to be told something first, a connection on which it was not is of no use.
-                Opened::Http2(sender, link, heard, refused) if self.connector.greets() => {
-                    let greeting = sender.clone();
-                    let own = (self.own.permits(), &self.losses);
-                    let open = Http2Connection::new(sender, link, heard, refused, &Arc::default(), own.0, own.1);
-                    let greeted = self.connector.greet(&greeting).await;
-                    greeted.map_err(|error| open.refused().error().unwrap_or(error))
-                }
-                _ => Ok(()),
+                Opened::Http2(opened) => self.greet(&opened).await,
+                Opened::Http1(..) => Ok(()),
             }
         })
     }

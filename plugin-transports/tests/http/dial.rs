@@ -14,7 +14,7 @@ use plugin_core::{Call, Code, HealthState, Reply, Sent};
 use plugin_transports::{
     auth::AuthConfig,
     dial::{Dialer, Resolver},
-    http::{HttpConfig, HttpConfigBuilder, ServerOptions, serve},
+    http::{HttpConfig, HttpConfigBuilder, HttpVersion, ServerOptions, serve},
     inproc::plugin_fn,
     tls::ServerTlsConfig,
 };
@@ -25,6 +25,7 @@ use tokio::{
 };
 
 use crate::{
+    frames::{Act, Frames},
     support::{Scripted, call, connect, connection, listener, ok, settle, within},
     test_files::Files,
 };
@@ -144,6 +145,25 @@ async fn an_address_that_takes_connections_and_never_says_anything_is_not_begun_
         for _ in 0..3 {
             call(&instance, "1").await.expect("the other address is well, and stays so");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_call_over_http2_is_answered_by_the_address_that_begins_it() {
+    for closes in [true, false] {
+        let (plugin, hollow) = loop {
+            let plugin = Frames::start(|_, _| Act::Answer).await;
+            if let Some(hollow) = hollow(plugin.address.port(), closes).await {
+                break (plugin, hollow);
+            }
+        };
+        let (resolver, _) = resolver([hollow, plugin.address]);
+        let each = connection(|config| config.with_connection_timeout(Duration::from_millis(400)));
+        let config = at(plugin.address.port()).with_version(HttpVersion::Http2);
+        let instance = connect(config.with_connection(each).with_resolver(resolver));
+        // Nothing of the call was sent to the first one, so the second gets it.
+        call(&instance, "1").await.expect("the other address is well");
+        assert_eq!(plugin.seen(), 1);
     }
 }
 

@@ -23,8 +23,6 @@ pub(crate) enum Act {
     Refuse,
     /// It is looked at, and not answered.
     Hold,
-    /// Likewise, and from then on so many streams are taken at once.
-    Allow(u32),
     /// It is answered with a head of so many fields, each in a frame of its own and as long as this.
     Head(usize, usize),
     /// It was looked at, and is given up.
@@ -33,6 +31,15 @@ pub(crate) enum Act {
     Close,
     /// The connection ends with the stream that has this number, and nothing more is said on it.
     GoAway(u32),
+}
+
+/// What a plugin that has said that it takes no stream does when the host has heard of it.
+#[derive(Clone, Copy)]
+pub(crate) enum Shut {
+    Stays,
+    /// It takes so many at once.
+    Allows(u32),
+    Closes,
 }
 
 const DATA: u8 = 0;
@@ -70,17 +77,26 @@ impl Frames {
         Self::saying(&max_streams(streams), script).await
     }
 
+    /// One that takes no stream at first, and then does this.
+    pub(crate) async fn shut(then: Shut, script: fn(u32, u32) -> Act) -> Self {
+        Self::serving(|_| max_streams(0), then, script).await
+    }
+
     /// One that takes so many streams on the connection of this number, and says so.
     pub(crate) async fn with_each(streams: fn(u32) -> u32, script: fn(u32, u32) -> Act) -> Self {
-        Self::each_saying(move |connection| max_streams(streams(connection)), script).await
+        Self::serving(move |connection| max_streams(streams(connection)), Shut::Stays, script).await
     }
 
     async fn saying(settings: &[u8], script: fn(u32, u32) -> Act) -> Self {
         let settings: Arc<[u8]> = settings.into();
-        Self::each_saying(move |_| settings.to_vec(), script).await
+        Self::serving(move |_| settings.to_vec(), Shut::Stays, script).await
     }
 
-    async fn each_saying(settings: impl Fn(u32) -> Vec<u8> + Send + 'static, script: fn(u32, u32) -> Act) -> Self {
+    async fn serving(
+        settings: impl Fn(u32) -> Vec<u8> + Send + 'static,
+        then: Shut,
+        script: fn(u32, u32) -> Act,
+    ) -> Self {
         let (listener, address) = listener().await;
         let plugin = Self {
             address,
@@ -102,7 +118,7 @@ impl Frames {
                     changed.notify_waiters();
                     script(connection, stream)
                 };
-                tokio::spawn(converse(stream, settings(connection).into(), script, Arc::clone(&answered)));
+                tokio::spawn(converse(stream, settings(connection), then, script, Arc::clone(&answered)));
             }
         });
         plugin
@@ -139,7 +155,8 @@ impl Frames {
 /// `None`: the host has gone.
 async fn converse(
     mut stream: TcpStream,
-    settings: Arc<[u8]>,
+    settings: Vec<u8>,
+    mut then: Shut,
     script: impl Fn(u32) -> Act,
     answered: Arc<AtomicU32>,
 ) -> Option<()> {
@@ -156,6 +173,11 @@ async fn converse(
         match head[3] {
             _ if has_ended => {}
             SETTINGS if head[4] != ACK => write(&mut stream, SETTINGS, ACK, 0, &[]).await?,
+            SETTINGS => match std::mem::replace(&mut then, Shut::Stays) {
+                Shut::Allows(streams) => write(&mut stream, SETTINGS, 0, 0, &max_streams(streams)).await?,
+                Shut::Closes => return None,
+                Shut::Stays => {}
+            },
             // A client's streams have odd numbers.
             HEADERS => match script(id.div_ceil(2)) {
                 Act::Answer => {
@@ -165,9 +187,6 @@ async fn converse(
                 }
                 Act::Refuse => write(&mut stream, RST_STREAM, 0, id, &REFUSED_STREAM.to_be_bytes()).await?,
                 Act::Hold => {}
-                Act::Allow(streams) => {
-                    write(&mut stream, SETTINGS, 0, 0, &max_streams(streams)).await?;
-                }
                 Act::Head(fields, length) => {
                     write(&mut stream, HEADERS, 0, id, &[OK]).await?;
                     for _ in 0..fields {

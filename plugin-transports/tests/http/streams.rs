@@ -8,11 +8,12 @@ use plugin_core::{
     ByErrorType, Call, Classify, Code, PluginInstance, Rejected, Sent, Verdict, deadline::AttemptTimeoutLayer,
 };
 use plugin_transports::http::{HttpClient, HttpConfig, HttpVersion};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tower::{ServiceBuilder, ServiceExt, util::Oneshot};
 
 use crate::{
-    frames::{Act, Frames},
-    support::{call, connect, connection, settle, within},
+    frames::{Act, Frames, Shut},
+    support::{call, connect, connection, listener, settle, within},
 };
 
 type Waiting = Pin<Box<Oneshot<HttpClient, Call<Bytes>>>>;
@@ -108,18 +109,11 @@ async fn another_connection_is_opened_for_want_of_a_stream_as_far_as_the_cap_all
 
 #[tokio::test(start_paused = true)]
 async fn a_plugin_that_allows_no_stream_is_told_to_all_who_wait_within_a_second() {
-    let plugin = Frames::allowing(0, |connection, _| if connection == 1 { Act::Hold } else { Act::Answer }).await;
+    let plugin = Frames::with_each(|connection| if connection == 1 { 0 } else { 8 }, |_, _| Act::Answer).await;
     let instance = instance(&plugin, 3);
     let started = tokio::time::Instant::now();
-    // The first one is sent before the plugin has said so.
-    let mut first = begun(&instance);
-    tokio::select! {
-        _ = &mut first => panic!("nobody answers it"),
-        () = plugin.until_seen(1) => {}
-    }
-    let waiting = (0..7).map(|_| call(&instance, "1"));
     let mut evidence = 0;
-    for refused in join_all(waiting).await {
+    for refused in join_all((0..8).map(|_| call(&instance, "1"))).await {
         let error = refused.expect_err("no stream");
         assert_eq!((error.code(), error.sent(), error.is_retryable()), (Code::ConnectionFailed, Sent::Nothing, true));
         assert!(error.message().starts_with("the plugin takes no calls: "), "{error}");
@@ -127,28 +121,73 @@ async fn a_plugin_that_allows_no_stream_is_told_to_all_who_wait_within_a_second(
         evidence += usize::from(judged == Verdict::Failure);
     }
     assert!(started.elapsed() < Duration::from_millis(1_100), "{:?}", started.elapsed());
-    assert_eq!((evidence, plugin.seen()), (1, 1), "one finding, and nothing was sent");
+    assert_eq!((evidence, plugin.seen()), (1, 0), "one finding, and nothing was sent");
     // Whoever comes later has another connection.
     call(&instance, "1").await.expect("a reply");
     assert_eq!(plugin.accepted(), 2);
-    drop(first);
 }
 
 #[tokio::test]
 async fn a_plugin_that_allows_no_stream_for_a_moment_loses_no_call() {
-    let plugin = Frames::allowing(0, |_, stream| if stream == 1 { Act::Allow(8) } else { Act::Answer }).await;
+    let plugin = Frames::shut(Shut::Allows(8), |_, _| Act::Answer).await;
     let instance = instance(&plugin, 3);
-    let mut first = begun(&instance);
-    let others = join_all((0..7).map(|_| call(&instance, "1")));
-    let others = within(async {
-        tokio::select! {
-            _ = &mut first => panic!("nobody answers it"),
-            others = others => others,
-        }
-    })
-    .await;
-    assert!(others.iter().all(Result::is_ok), "{others:?}");
+    let calls = within(join_all((0..8).map(|_| call(&instance, "1")))).await;
+    assert!(calls.iter().all(Result::is_ok), "{calls:?}");
     assert_eq!(plugin.accepted(), 1);
+}
+
+#[tokio::test]
+async fn a_plugin_that_allows_no_stream_and_closes_is_not_connected_to_again_and_again() {
+    let plugin = Frames::shut(Shut::Closes, |_, _| Act::Answer).await;
+    let instance = instance(&plugin, 3);
+    let error = within(call(&instance, "1")).await.expect_err("no stream");
+    assert_eq!((error.code(), error.sent(), error.is_retryable()), (Code::ConnectionFailed, Sent::Nothing, true));
+    assert!(plugin.accepted() <= 2, "{}", plugin.accepted());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plugin_that_does_not_begin_http2_has_seen_no_call() {
+    let (listener, address) = listener().await;
+    let _silent = tokio::spawn(async move {
+        let mut held = Vec::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            held.push(stream);
+        }
+    });
+    let config = HttpConfig::builder("p", format!("http://{address}/run")).with_version(HttpVersion::Http2);
+    let limits = connection(|config| {
+        config.with_connection_timeout(Duration::from_secs(2)).with_request_timeout(Duration::from_secs(30))
+    });
+    let error = call(&connect(config.with_connection(limits)), "1").await.expect_err("nothing comes");
+    assert_eq!((error.code(), error.sent(), error.is_retryable()), (Code::ConnectionFailed, Sent::Nothing, true));
+    assert!(error.message().contains("HTTP/2 was not begun within 2s"), "{error}");
+}
+
+#[tokio::test]
+async fn a_plugin_that_says_something_else_than_http2_is_quoted() {
+    for said in ["HTTP/1.1 400 Bad Request\r\n\r\n", "hello\r\n", "{\"id\":\"1\"}\n"] {
+        let (listener, address) = listener().await;
+        tokio::spawn(async move {
+            let mut held = Vec::new();
+            while let Ok((mut stream, _)) = listener.accept().await {
+                // What was not read when a connection is closed may cost what was written.
+                let _ = stream.read_exact(&mut [0; 24]).await;
+                // Byte by byte, as far as the host listens.
+                for byte in said.as_bytes() {
+                    let _ = stream.write_all(&[*byte]).await;
+                }
+                held.push(stream);
+            }
+        });
+        let config = HttpConfig::builder("p", format!("http://{address}/run")).with_version(HttpVersion::Http2);
+        let error = within(call(&connect(config), "1")).await.expect_err("no HTTP/2");
+        assert_eq!((error.code(), error.sent(), error.is_retryable()), (Code::ConnectionFailed, Sent::Nothing, false));
+        let first: String = said.chars().take(4).collect();
+        assert!(
+            error.message().contains(&format!("it does not speak HTTP/2: it began with \"{}", first.escape_debug())),
+            "{error}"
+        );
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -65,14 +65,15 @@ impl Pool {
         // Relaxed: not to see that it has changed costs one more turn.
         let in_vain = self.in_vain.load(Ordering::Relaxed);
         let shut_out = self.shut_out.load(Ordering::Relaxed);
-        let joined = clock::now();
+        let mut joined = clock::now();
         let _waiter = self.queue.join();
         // A wait for calls that are on the connections is not the plugin's; a wait for a connection is, as long as it answers
         // nobody.
         let was_shared = self.is_shared();
         let mut place = Some(progress.in_line(self.line()));
         progress.set(if was_shared { CallStage::Waiting } else { CallStage::Connecting });
-        let turn = OpeningTurn { pool: self, _lock: self.turn.lock().await, is_of_use: true };
+        let mut has_opened = false;
+        let mut turn = OpeningTurn { pool: self, _lock: self.turn.lock().await, is_of_use: true };
         loop {
             // Looked at again: what the one before has found out is what this one waited for.
             let stream = self.stream(clock::now());
@@ -97,7 +98,15 @@ impl Pool {
             if !self.is_shared() {
                 let permit = self.own.permit(progress).await?;
                 progress.set(CallStage::Connecting);
-                return turn.take(self.open(permit)).await.map(Some);
+                if let Some(lease) = turn.take(self.open(permit)).await? {
+                    return Ok(Some(lease));
+                }
+                // Nobody opens a second one that is of no use: its peer may take connections for nothing without end.
+                if std::mem::replace(&mut has_opened, true) {
+                    return Err(shut());
+                }
+                joined = clock::now();
+                continue;
             }
             progress.set(CallStage::Waiting);
             let is_shut = self.wait_while_shut(joined)?;
@@ -139,13 +148,10 @@ impl Pool {
         state.shared.iter_mut().find(|shared| shared.has_room()).map(|shared| shared.for_call(now))
     }
 
-    /// Opens another connection where the peer has said of all that are there how many calls it takes, and the cap has room for
-    /// it: one at a time. Gives the time after which that is to be tried again, if it is.
+    /// Opens another connection beside those that are there, and have no room, where the cap has room for it: one at a time. Gives the time after which that is to be tried again, if it is.
     fn open_beside(self: &Arc<Self>) -> Option<Duration> {
         let mut state = self.state();
-        // One that allows no stream takes no call either: where all are so, it is waited for no longer than a moment.
-        let is_taken = |shared: &Http2Connection| shared.is_full() || shared.is_shut();
-        if state.beside.opening.is_some() || !state.shared.iter().all(is_taken) {
+        if state.beside.opening.is_some() {
             return None;
         }
         // It keeps its place from one that may take some, and the next is opened no sooner than if it had not come about.
@@ -171,11 +177,8 @@ impl Pool {
 
     /// A connection on which the peer has been told what it is to know before any call.
     async fn greeted(&self, opened: Result<Opened, PluginError>) -> Option<Http2Connection> {
-        let Ok(Opened::Http2(sender, link, heard, refused)) = opened else { return None };
-        let greeting = sender.clone();
-        let (queue, permits) = (&self.queue, self.own.permits());
-        let shared = Http2Connection::new(sender, link, heard, refused, queue, permits, &self.losses);
-        self.connector.greet(&greeting).await.ok().map(|()| shared)
+        let Ok(Opened::Http2(opened)) = opened else { return None };
+        self.greet(&opened).await.ok().map(|()| self.shared(opened))
     }
 
     /// One that could not be opened is nobody's failure: who waits has a connection, and is served when it has room.
@@ -196,10 +199,14 @@ impl Pool {
         self.queue.tell();
     }
 
-    /// A stream of a new connection, which is kept for others where there is none yet. Otherwise it was opened side by side with
-    /// one, and serves the one call.
-    pub(crate) fn keep_shared(self: &Arc<Self>, mut shared: Http2Connection, permit: OwnedSemaphorePermit) -> Stream {
-        let stream = shared.for_call(clock::now());
+    /// A stream of a new connection, if its peer allows one. It is kept for others where there is none yet. Otherwise it was opened
+    /// side by side with one, and serves the one call.
+    pub(crate) fn keep_shared(
+        self: &Arc<Self>,
+        mut shared: Http2Connection,
+        permit: OwnedSemaphorePermit,
+    ) -> Option<Stream> {
+        let stream = shared.has_room().then(|| shared.for_call(clock::now()));
         let mut state = self.state();
         state.keep(&mut Http2Connection::is_open);
         // Looked at under the lock, which a close takes after it: what is opened meanwhile serves the one call.
@@ -213,7 +220,7 @@ impl Pool {
     }
 }
 
-fn shut() -> PluginError {
+pub(super) fn shut() -> PluginError {
     let message = "the plugin takes no calls: it has allowed no stream of HTTP/2 for 1 s";
     PluginError::connection(message, Sent::Nothing)
 }
@@ -226,7 +233,7 @@ struct OpeningTurn<'p> {
 }
 
 impl OpeningTurn<'_> {
-    async fn take(mut self, open: impl Future<Output = Result<Lease, PluginError>>) -> Result<Lease, PluginError> {
+    async fn take<T>(&mut self, open: impl Future<Output = Result<T, PluginError>>) -> Result<T, PluginError> {
         // Until it is known otherwise: who takes it may be dropped.
         self.is_of_use = false;
         let opened = open.await;
