@@ -156,18 +156,14 @@ impl Connector {
     }
 
     /// Says what is to be said on a new connection, within a time of its own that is as long as that for connecting.
-    pub(crate) async fn greet(&self, sender: &http2::SendRequest<Parts>) -> Result<(), PluginError> {
+    async fn greet(&self, opened: &OpenedHttp2) -> Result<(), PluginError> {
         let Some(greeting) = &self.greeting else { return Ok(()) };
-        let greeted = within(self.timeout, greeting(sender.clone())).await.unwrap_or_else(|| {
+        let greeted = within(self.timeout, greeting(opened.sender.clone())).await.unwrap_or_else(|| {
             let (origin, timeout) = (&self.origin, rounded(self.timeout));
             let said = |place: &str| format!("{place} did not answer `init` within {timeout}");
             Err(PluginError::connection(said(origin), Sent::Nothing).with_message_for_callers(said("the plugin")))
         });
-        if greeted.is_err() {
-            // Relaxed: see `connect`.
-            self.is_lost.store(true, Ordering::Relaxed);
-        }
-        greeted
+        greeted.map_err(|error| opened.refused.error().unwrap_or(error))
     }
 
     /// Whether a connection may turn out to speak HTTP/2.
@@ -182,7 +178,7 @@ impl Connector {
         }
     }
 
-    /// Opens a connection. Dropping the future gives it up.
+    /// Opens a connection, and says on it what is to be said before any call. Dropping the future gives it up.
     ///
     /// Where the name has further addresses, each has a share of the limit for TLS and the beginning of HTTP/2 too: one that takes a
     /// connection and then says nothing is as dead as one that takes none.
@@ -192,7 +188,10 @@ impl Connector {
     ///
     /// Those in the queue are told when there may be another stream on it.
     pub(crate) async fn connect(&self, queue: &Arc<Queue>) -> Result<Opened, PluginError> {
-        let opened = self.open(queue).await;
+        let opened = match self.open(queue).await {
+            Ok(Opened::Http2(opened)) => self.greet(&opened).await.map(|()| Opened::Http2(opened)),
+            opened => opened,
+        };
         // Relaxed: of two that end at once either is the latest. Who is told of a failure knows it from the error.
         if self.is_lost() != opened.is_err() {
             self.is_lost.store(opened.is_err(), Ordering::Relaxed);

@@ -13,7 +13,11 @@ use std::{
 };
 
 use hyper::client::conn::http2;
-use plugin_core::clock::{self, Instant};
+use plugin_core::{
+    PluginError, Sent,
+    clock::{self, Instant},
+    rounded,
+};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{
@@ -28,6 +32,15 @@ use crate::net::body::Parts;
 /// A connection on which nothing was read for so long, while calls waited on it, gets no other call once one of them was
 /// given up. Shorter, and callers in a hurry would have a connection opened for each of them.
 const SILENCE: Duration = Duration::from_secs(1);
+
+/// How long calls wait for a peer that allows no stream at all: it may do so, for a moment (RFC 9113, 5.1.2).
+pub(crate) const SHUT_FOR: Duration = Duration::from_secs(1);
+
+/// The error of who has waited so long, or found no peer that keeps a connection.
+pub(crate) fn shut() -> PluginError {
+    let message = format!("the plugin takes no calls: it has allowed no stream of HTTP/2 for {}", rounded(SHUT_FOR));
+    PluginError::connection(message, Sent::Nothing)
+}
 
 /// The pool's end of it. It closes when the last sender is dropped.
 pub(crate) struct Http2Connection {

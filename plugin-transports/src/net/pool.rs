@@ -27,7 +27,7 @@ use super::{
     exclusive::Exclusive,
     first_words::Refused,
     http1_connection::Http1Connection,
-    http2_connection::{Http2Connection, Stream},
+    http2_connection::{Http2Connection, Stream, shut},
     losses::Losses,
     progress::{CallProgress, CallStage},
     reach::Reachable,
@@ -47,7 +47,7 @@ pub(crate) struct Pool {
     turn: tokio::sync::Mutex<()>,
     /// Who has that turn, or waits for it.
     queue: Arc<Queue>,
-    /// How often that came to nothing. Who waited for it does not wait again: connections are then opened side by side, and
+    /// How often none came about. Who waited for it does not wait again: connections are then opened side by side, and
     /// what is found out of an origin that is away is found out by all in the time of one.
     in_vain: AtomicU64,
     /// How often those who waited were told that the plugin takes no calls.
@@ -60,23 +60,29 @@ pub(crate) struct Pool {
 struct PoolState {
     /// Those that calls share. The first holds no place under the cap, see [`place_beside`](super::http2_connection::place_beside).
     shared: Vec<Http2Connection>,
+    /// The one that is opened where there is none. Who wanted it may be gone: another takes it then.
+    first: Opening,
+    /// The one that is opened beside those that are full.
     beside: Opening,
+    /// No other is opened beside them before.
+    not_before: Instant,
     /// Closes what nobody has used for too long; there while anything can become so.
     reaper: Option<AbortHandle>,
 }
 
-/// The connection that is being opened beside those that are full.
+/// A connection that is being opened, by a task of its own.
 #[derive(Debug, Default)]
-struct Opening {
-    opening: Option<AbortHandle>,
-    /// No other is opened before.
-    not_before: Instant,
-}
+struct Opening(Option<AbortHandle>);
 
 impl Opening {
+    fn is_under_way(&self) -> bool {
+        // One whose runtime ended is finished too.
+        self.0.as_ref().is_some_and(|task| !task.is_finished())
+    }
+
     fn give_up(&mut self) {
-        if let Some(opening) = self.opening.take() {
-            opening.abort();
+        if let Some(task) = self.0.take() {
+            task.abort();
         }
     }
 }
@@ -102,6 +108,7 @@ impl Pool {
         self.own.close();
         let mut state = self.state();
         state.shared.clear();
+        state.first.give_up();
         state.beside.give_up();
         drop(state);
         self.queue.tell();
@@ -127,7 +134,7 @@ impl Pool {
             }
         }
         progress.set(CallStage::Connecting);
-        self.open(permit).await?.ok_or_else(sharing::shut)
+        self.open(permit).await
     }
 
     fn speaks_http1(&self) -> bool {
@@ -145,9 +152,20 @@ impl Pool {
         self.connector.code()
     }
 
-    /// A new connection; `None` where its peer takes no call on it now, in which case it is kept for those who wait until it does.
-    async fn open(self: &Arc<Self>, permit: OwnedSemaphorePermit) -> Result<Option<Lease>, PluginError> {
-        match self.connector.connect(&self.queue).await? {
+    /// A new connection.
+    async fn open(self: &Arc<Self>, permit: OwnedSemaphorePermit) -> Result<Lease, PluginError> {
+        let opened = self.connector.connect(&self.queue).await?;
+        self.taken(opened, permit).await?.ok_or_else(shut)
+    }
+
+    /// A connection that has come about; `None` where its peer takes no call on it now, in which case it is kept for those who wait
+    /// until it does.
+    async fn taken(
+        self: &Arc<Self>,
+        opened: Opened,
+        permit: OwnedSemaphorePermit,
+    ) -> Result<Option<Lease>, PluginError> {
+        match opened {
             Opened::Http1(sender, driver, refused) => {
                 // Relaxed: see `checkout`.
                 self.http1.store(true, Ordering::Relaxed);
@@ -159,17 +177,8 @@ impl Pool {
                 })?;
                 Ok(Some(Lease::own(self, connection, permit)))
             }
-            Opened::Http2(opened) => {
-                self.greet(&opened).await?;
-                Ok(self.keep_shared(self.shared(opened), permit).map(Lease::Shared))
-            }
+            Opened::Http2(opened) => Ok(self.keep_shared(self.shared(opened), permit).map(Lease::Shared)),
         }
-    }
-
-    /// Tells the peer what it is to know before any call.
-    async fn greet(&self, opened: &OpenedHttp2) -> Result<(), PluginError> {
-        let greeted = self.connector.greet(&opened.sender).await;
-        greeted.map_err(|error| opened.refused.error().unwrap_or(error))
     }
 
     fn shared(&self, opened: OpenedHttp2) -> Http2Connection {
@@ -206,11 +215,8 @@ impl Reachable for Pool {
 
     fn connect(self: Arc<Self>) -> BoxFuture<Result<(), PluginError>> {
         Box::pin(async move {
-            match self.connector.connect(&Arc::default()).await? {
-                // Where the peer is to be told something first, a connection on which it was not is of no use.
-                Opened::Http2(opened) => self.greet(&opened).await,
-                Opened::Http1(..) => Ok(()),
-            }
+            // One on which the peer could not be told what it is to know is of no use.
+            self.connector.connect(&Arc::default()).await.map(drop)
         })
     }
 }
@@ -218,6 +224,7 @@ impl Reachable for Pool {
 impl Drop for Pool {
     fn drop(&mut self) {
         let mut state = self.state();
+        state.first.give_up();
         state.beside.give_up();
         if let Some(reaper) = state.reaper.take() {
             reaper.abort();

@@ -251,28 +251,36 @@ async fn closing_closes_a_connection_of_http2_that_nobody_uses() {
 }
 
 #[tokio::test]
-async fn a_connection_of_http2_that_opens_while_its_instance_is_closed_is_not_kept() {
-    let (_serving, address, relay) = relayed().await;
-    let (asked, go_on) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
-    let (ask, wait) = (Arc::clone(&asked), Arc::clone(&go_on));
+async fn a_connection_of_http2_that_is_being_opened_is_given_up_with_its_instance() {
+    let (asked, held) = (Arc::new(Semaphore::new(0)), Arc::new(()));
+    let (ask, hold) = (Arc::clone(&asked), Arc::clone(&held));
     let resolver = plugin_transports::dial::Resolver::new(move |_, _| {
         ask.add_permits(1);
-        let wait = Arc::clone(&wait);
+        let held = Arc::clone(&hold);
         async move {
-            wait.acquire().await.expect("open").forget();
-            Ok(vec![address])
+            let _held = held;
+            std::future::pending().await
         }
     });
-    let config = plugin_transports::http::HttpConfig::builder("p", format!("http://plugin.test:{}/", address.port()));
-    let settings = connection(|config| config.with_idle_timeout(Duration::from_secs(3600)));
+    let config = plugin_transports::http::HttpConfig::builder("p", "http://plugin.test:1/");
+    let settings = connection(|config| config.with_connection_timeout(Duration::from_secs(3600)));
     let config = config.with_version(plugin_transports::http::HttpVersion::Http2).with_connection(settings);
     let instance = connect(config.with_resolver(resolver));
-    let check = tokio::spawn(instance.check());
+    let call = tokio::spawn({
+        let service = instance.service().clone();
+        async move { tower::ServiceExt::oneshot(service, plugin_core::Call::new("1".into())).await }
+    });
     within(asked.acquire()).await.expect("open").forget();
-    within(instance.close(Duration::from_secs(5))).await.expect("no call is in flight");
-    go_on.add_permits(1);
-    within(check).await.expect("no panic");
-    within(relay).await.expect("the client has closed it, though its instance lives");
+    assert_eq!(Arc::strong_count(&held), 3, "the name is being looked up");
+    let closed = within(instance.close(Duration::from_millis(50))).await;
+    assert!(closed.is_err(), "a call was in flight");
+    within(call).await.expect("no panic").expect_err("it was turned away");
+    within(async {
+        while Arc::strong_count(&held) > 2 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
     drop(instance);
 }
 

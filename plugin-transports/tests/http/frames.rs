@@ -33,10 +33,12 @@ pub(crate) enum Act {
     GoAway(u32),
 }
 
-/// What a plugin that has said that it takes no stream does when the host has heard of it.
-#[derive(Clone, Copy)]
+/// How a plugin begins, and what one that has said that it takes no stream does when the host has heard of it.
+#[derive(Clone)]
 pub(crate) enum Shut {
     Stays,
+    /// It says nothing at all before it is told to begin.
+    Begins(Arc<Notify>),
     /// It takes so many at once.
     Allows(u32),
     Closes,
@@ -64,6 +66,8 @@ pub(crate) struct Frames {
     answered: Arc<AtomicU32>,
     /// Streams that came.
     seen: Arc<AtomicU32>,
+    /// Connections that have ended.
+    ended: Arc<AtomicU32>,
     changed: Arc<Notify>,
 }
 
@@ -80,6 +84,12 @@ impl Frames {
     /// One that takes no stream at first, and then does this.
     pub(crate) async fn shut(then: Shut, script: fn(u32, u32) -> Act) -> Self {
         Self::serving(|_| max_streams(0), then, script).await
+    }
+
+    /// One that says what it takes when it is told to.
+    pub(crate) async fn held(script: fn(u32, u32) -> Act) -> (Self, Arc<Notify>) {
+        let begin = Arc::new(Notify::new());
+        (Self::serving(|_| Vec::new(), Shut::Begins(Arc::clone(&begin)), script).await, begin)
     }
 
     /// One that takes so many streams on the connection of this number, and says so.
@@ -103,22 +113,30 @@ impl Frames {
             accepted: Arc::default(),
             answered: Arc::default(),
             seen: Arc::default(),
+            ended: Arc::default(),
             changed: Arc::default(),
         };
         let (accepted, answered) = (Arc::clone(&plugin.accepted), Arc::clone(&plugin.answered));
-        let (seen, changed) = (Arc::clone(&plugin.seen), Arc::clone(&plugin.changed));
+        let (seen, ended, changed) = (Arc::clone(&plugin.seen), Arc::clone(&plugin.ended), Arc::clone(&plugin.changed));
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 // Frames are written one by one, and none waits for the other side.
                 stream.set_nodelay(true).expect("a socket");
                 let connection = accepted.fetch_add(1, Ordering::SeqCst) + 1;
+                changed.notify_waiters();
+                let end = (Arc::clone(&ended), Arc::clone(&changed));
                 let (seen, changed) = (Arc::clone(&seen), Arc::clone(&changed));
                 let script = move |stream| {
                     seen.fetch_add(1, Ordering::SeqCst);
                     changed.notify_waiters();
                     script(connection, stream)
                 };
-                tokio::spawn(converse(stream, settings(connection), then, script, Arc::clone(&answered)));
+                let talk = converse(stream, settings(connection), then.clone(), script, Arc::clone(&answered));
+                tokio::spawn(async move {
+                    talk.await;
+                    end.0.fetch_add(1, Ordering::SeqCst);
+                    end.1.notify_waiters();
+                });
             }
         });
         plugin
@@ -139,10 +157,24 @@ impl Frames {
 
     /// Resolves when so many streams have come.
     pub(crate) async fn until_seen(&self, count: u32) {
+        self.until(count, &self.seen).await;
+    }
+
+    /// Resolves when so many connections have come.
+    pub(crate) async fn until_accepted(&self, count: u32) {
+        self.until(count, &self.accepted).await;
+    }
+
+    /// Resolves when so many connections have ended.
+    pub(crate) async fn until_ended(&self, count: u32) {
+        self.until(count, &self.ended).await;
+    }
+
+    async fn until(&self, count: u32, counted: &AtomicU32) {
         within(async {
             loop {
                 let changed = self.changed.notified();
-                if self.seen() >= count {
+                if counted.load(Ordering::SeqCst) >= count {
                     return;
                 }
                 changed.await;
@@ -161,6 +193,9 @@ async fn converse(
     answered: Arc<AtomicU32>,
 ) -> Option<()> {
     stream.read_exact(&mut [0; 24]).await.ok()?;
+    if let Shut::Begins(begin) = &then {
+        begin.notified().await;
+    }
     write(&mut stream, SETTINGS, 0, 0, &settings).await?;
     let mut has_ended = false;
     loop {
@@ -176,7 +211,7 @@ async fn converse(
             SETTINGS => match std::mem::replace(&mut then, Shut::Stays) {
                 Shut::Allows(streams) => write(&mut stream, SETTINGS, 0, 0, &max_streams(streams)).await?,
                 Shut::Closes => return None,
-                Shut::Stays => {}
+                Shut::Stays | Shut::Begins(_) => {}
             },
             // A client's streams have odd numbers.
             HEADERS => match script(id.div_ceil(2)) {

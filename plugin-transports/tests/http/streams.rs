@@ -145,6 +145,42 @@ async fn a_plugin_that_allows_no_stream_and_closes_is_not_connected_to_again_and
     assert!(plugin.accepted() <= 2, "{}", plugin.accepted());
 }
 
+#[tokio::test]
+async fn a_connection_that_takes_longer_than_each_caller_has_comes_about_all_the_same() {
+    let (plugin, begin) = Frames::held(|_, _| Act::Answer).await;
+    let instance = instance(&plugin, 3);
+    for _ in 0..3 {
+        let mut hurried = begun(&instance);
+        within(async {
+            tokio::select! {
+                ended = &mut hurried => panic!("nobody answers it: {ended:?}"),
+                () = plugin.until_accepted(1) => {}
+            }
+        })
+        .await;
+    }
+    begin.notify_one();
+    within(call(&instance, "1")).await.expect("a reply");
+    assert_eq!((plugin.accepted(), plugin.seen()), (1, 1), "on the connection that the first one began");
+}
+
+#[tokio::test]
+async fn a_connection_that_nobody_waits_for_any_more_is_closed_with_its_client() {
+    let (plugin, begin) = Frames::held(|_, _| Act::Answer).await;
+    let instance = instance(&plugin, 3);
+    let mut hurried = begun(&instance);
+    within(async {
+        tokio::select! {
+            ended = &mut hurried => panic!("nobody answers it: {ended:?}"),
+            () = plugin.until_accepted(1) => {}
+        }
+    })
+    .await;
+    drop((hurried, instance));
+    begin.notify_one();
+    within(plugin.until_ended(1)).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_plugin_that_does_not_begin_http2_has_seen_no_call() {
     let (listener, address) = listener().await;

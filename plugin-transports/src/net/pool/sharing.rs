@@ -5,32 +5,32 @@
 //! that is given back or another connection, which is opened as far as the cap allows one.
 
 use std::{
-    future::Future,
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, Weak, atomic::Ordering},
     time::Duration,
 };
 
 use plugin_core::{
-    PluginError, Sent,
+    PluginError,
     clock::{self, Instant},
 };
-use tokio::{sync::OwnedSemaphorePermit, time::timeout};
+use tokio::{
+    sync::{OwnedSemaphorePermit, oneshot},
+    time::timeout,
+};
 
 use super::{
     super::{
         connect::Opened,
+        driven::Queue,
         exclusive::closed,
-        http2_connection::{Http2Connection, Stream, place_beside},
+        http2_connection::{Http2Connection, SHUT_FOR, Stream, place_beside, shut},
         progress::{CallProgress, CallStage},
     },
-    Lease, Pool, PoolState,
+    Lease, Opening, Pool, PoolState,
 };
 
 /// How long after a connection could not be opened beside others the next is tried.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
-
-/// How long calls wait for a peer that allows no stream at all: it may do so, for a moment (RFC 9113, 5.1.2).
-const SHUT_FOR: Duration = Duration::from_secs(1);
 
 impl PoolState {
     /// Keeps the connections that are of use.
@@ -73,7 +73,7 @@ impl Pool {
         let mut place = Some(progress.in_line(self.line()));
         progress.set(if was_shared { CallStage::Waiting } else { CallStage::Connecting });
         let mut has_opened = false;
-        let mut turn = OpeningTurn { pool: self, _lock: self.turn.lock().await, is_of_use: true };
+        let _turn = self.turn.lock().await;
         loop {
             // Looked at again: what the one before has found out is what this one waited for.
             let stream = self.stream(clock::now());
@@ -96,10 +96,18 @@ impl Pool {
                 return Err(shut().as_no_evidence());
             }
             if !self.is_shared() {
+                // Whose caller had no more time for it.
+                if self.state().first.is_under_way() {
+                    progress.set(CallStage::Connecting);
+                    self.queue.changed().await;
+                    continue;
+                }
                 let permit = self.own.permit(progress).await?;
                 progress.set(CallStage::Connecting);
-                if let Some(lease) = turn.take(self.open(permit)).await? {
-                    return Ok(Some(lease));
+                // It ends without a word where it is given up: the pool is closed, or its runtime has ended.
+                let opened = self.open_first(permit).await.unwrap_or(Ok(None))?;
+                if opened.is_some() {
+                    return Ok(opened);
                 }
                 // Nobody opens a second one that is of no use: its peer may take connections for nothing without end.
                 if std::mem::replace(&mut has_opened, true) {
@@ -148,19 +156,45 @@ impl Pool {
         state.shared.iter_mut().find(|shared| shared.has_room()).map(|shared| shared.for_call(now))
     }
 
+    /// Opens a connection where there is none. It goes on when who wanted it goes away, as far as the limit of connecting allows: or
+    /// callers in a hurry would begin one after the other, and none of them would ever have one.
+    fn open_first(self: &Arc<Self>, permit: OwnedSemaphorePermit) -> oneshot::Receiver<FirstOpened> {
+        let (caller, receiver) = oneshot::channel();
+        let (pool, connector, queue) = (Arc::downgrade(self), Arc::clone(&self.connector), Arc::clone(&self.queue));
+        // It has its end said whatever becomes of the task.
+        let end = OpeningEnd { pool: Weak::clone(&pool), queue: Arc::clone(&queue) };
+        let mut state = self.state();
+        let opening = tokio::spawn(async move {
+            let _end = end;
+            let opened = connector.connect(&queue).await;
+            let Some(pool) = pool.upgrade() else { return };
+            let opened = match opened {
+                Ok(opened) => pool.taken(opened, permit).await,
+                Err(error) => Err(error),
+            };
+            if opened.is_err() {
+                pool.in_vain.fetch_add(1, Ordering::Relaxed);
+            }
+            // Where the caller is gone, so is the call's end of the connection, but not the pool's.
+            drop(caller.send(opened));
+        });
+        state.first.0 = Some(opening.abort_handle());
+        receiver
+    }
+
     /// Opens another connection beside those that are there, and have no room, where the cap has room for it: one at a time. Gives the time after which that is to be tried again, if it is.
     fn open_beside(self: &Arc<Self>) -> Option<Duration> {
         let mut state = self.state();
-        if state.beside.opening.is_some() {
+        if state.beside.is_under_way() {
             return None;
         }
         // It keeps its place from one that may take some, and the next is opened no sooner than if it had not come about.
         let shut = state.shared.iter().filter(|shared| shared.is_shut()).map(Http2Connection::leave).count();
         if shut > 0 {
             state.keep(&mut Http2Connection::is_open);
-            state.beside.not_before = clock::now().saturating_add(TRY_AGAIN);
+            state.not_before = clock::now().saturating_add(TRY_AGAIN);
         }
-        let again = state.beside.not_before.saturating_since(clock::now());
+        let again = state.not_before.saturating_since(clock::now());
         if !again.is_zero() {
             return Some(again);
         }
@@ -169,22 +203,20 @@ impl Pool {
         let opening = tokio::spawn(async move {
             let opened = connector.connect(&queue).await;
             let Some(pool) = pool.upgrade() else { return };
-            pool.opened_beside(pool.greeted(opened).await, place);
+            let opened = match opened {
+                Ok(Opened::Http2(opened)) => Some(pool.shared(opened)),
+                _ => None,
+            };
+            pool.opened_beside(opened, place);
         });
-        state.beside.opening = Some(opening.abort_handle());
+        state.beside.0 = Some(opening.abort_handle());
         None
-    }
-
-    /// A connection on which the peer has been told what it is to know before any call.
-    async fn greeted(&self, opened: Result<Opened, PluginError>) -> Option<Http2Connection> {
-        let Ok(Opened::Http2(opened)) = opened else { return None };
-        self.greet(&opened).await.ok().map(|()| self.shared(opened))
     }
 
     /// One that could not be opened is nobody's failure: who waits has a connection, and is served when it has room.
     fn opened_beside(self: &Arc<Self>, opened: Option<Http2Connection>, place: OwnedSemaphorePermit) {
         let mut state = self.state();
-        state.beside.opening = None;
+        state.beside.0 = None;
         match opened {
             Some(shared) if !self.own.is_closed() => {
                 if !state.shared.is_empty() {
@@ -193,7 +225,7 @@ impl Pool {
                 state.shared.push(shared);
                 self.reap_later(&mut state);
             }
-            _ => state.beside.not_before = clock::now().saturating_add(TRY_AGAIN),
+            _ => state.not_before = clock::now().saturating_add(TRY_AGAIN),
         }
         drop(state);
         self.queue.tell();
@@ -220,33 +252,20 @@ impl Pool {
     }
 }
 
-pub(super) fn shut() -> PluginError {
-    let message = "the plugin takes no calls: it has allowed no stream of HTTP/2 for 1 s";
-    PluginError::connection(message, Sent::Nothing)
+/// What becomes of the first connection; `None` where its peer takes no call now.
+type FirstOpened = Result<Option<Lease>, PluginError>;
+
+/// The end of an opening of the first connection, of which those who wait are told.
+struct OpeningEnd {
+    pool: Weak<Pool>,
+    queue: Arc<Queue>,
 }
 
-/// The turn of the first who waits: for a stream, or to open a connection that all may share.
-struct OpeningTurn<'p> {
-    pool: &'p Pool,
-    _lock: tokio::sync::MutexGuard<'p, ()>,
-    is_of_use: bool,
-}
-
-impl OpeningTurn<'_> {
-    async fn take<T>(&mut self, open: impl Future<Output = Result<T, PluginError>>) -> Result<T, PluginError> {
-        // Until it is known otherwise: who takes it may be dropped.
-        self.is_of_use = false;
-        let opened = open.await;
-        self.is_of_use = opened.is_ok();
-        opened
-    }
-}
-
-impl Drop for OpeningTurn<'_> {
+impl Drop for OpeningEnd {
     fn drop(&mut self) {
-        // Before the next one has its turn.
-        if !self.is_of_use {
-            self.pool.in_vain.fetch_add(1, Ordering::Relaxed);
+        if let Some(pool) = self.pool.upgrade() {
+            pool.state().first = Opening::default();
         }
+        self.queue.tell();
     }
 }
