@@ -104,6 +104,7 @@ mod http {
             ("version: http2, connection: {keep_alive: false}", "1:77: connection.keep_alive: cannot be false"),
             ("auth: {method: bearer}", "auth.token: is missing; the method bearer needs it [AUTH_1102]"),
             ("auth: {ca_file: /ca.pem}", "auth.ca_file: needs an endpoint with TLS"),
+            ("auth: {min_version: '1.3'}", "auth.min_version: needs an endpoint with TLS"),
             (
                 "auth: {method: bearer, token: hunter2}",
                 "auth.method: would send credentials to http://far in plain text",

@@ -90,7 +90,7 @@ static TABLE: Table = Table::new(
     ],
 )
 .over(AuthConfig::TABLE)
-.without(&["cert_file", "key_file", "ca_file", "headers"]);
+.without(&["cert_file", "key_file", "ca_file", "min_version", "headers"]);
 
 impl Settings for ClientConfig {
     const TABLE: &'static Table = &TABLE;

@@ -94,6 +94,14 @@ impl AuthConfig {
         self
     }
 
+    /// Sets the oldest version of TLS that is spoken.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn with_min_version(mut self, version: crate::tls::TlsVersion) -> Self {
+        self.files.min_version = version;
+        self
+    }
+
     /// Sends a header with every request.
     #[must_use]
     pub fn with_header(mut self, name: impl Into<String>, value: impl Into<SecretString>) -> Self {
@@ -101,7 +109,7 @@ impl AuthConfig {
         self
     }
 
-    /// The files of TLS that it names, for whoever wants to look at them before anything connects; `None` when it names none.
+    /// What it sets of TLS, for whoever wants to look at the files before anything connects; `None` when it sets nothing.
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn tls(&self) -> Option<crate::tls::ClientTlsConfig> {

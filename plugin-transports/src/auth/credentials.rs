@@ -7,12 +7,26 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::ExposeSecret;
 use secrecy::SecretString;
 
-/// The files of a client's side of TLS.
+/// What is set of a client's side of TLS.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct TlsFiles {
     pub(crate) cert: Option<PathBuf>,
     pub(crate) key: Option<PathBuf>,
     pub(crate) ca: Option<PathBuf>,
+    #[cfg(feature = "tls")]
+    pub(crate) min_version: crate::tls::TlsVersion,
+}
+
+#[cfg(any(feature = "http", feature = "grpc", feature = "unix"))]
+impl TlsFiles {
+    /// A setting that is without effect where no TLS is spoken.
+    pub(crate) fn of_use_with_tls(&self) -> Option<&'static str> {
+        let files = [("cert_file", &self.cert), ("ca_file", &self.ca)];
+        let file = files.into_iter().find_map(|(key, file)| file.is_some().then_some(key));
+        #[cfg(feature = "tls")]
+        let file = file.or((self.min_version != crate::tls::TlsVersion::default()).then_some("min_version"));
+        file
+    }
 }
 
 #[cfg(feature = "tls")]
@@ -22,7 +36,7 @@ impl TlsFiles {
         if *self == Self::default() {
             return None;
         }
-        let mut tls = crate::tls::ClientTlsConfig::new();
+        let mut tls = crate::tls::ClientTlsConfig::new().with_min_version(self.min_version);
         if let Some(ca) = &self.ca {
             tls = tls.with_ca_file(ca);
         }

@@ -30,6 +30,9 @@ static TABLE: Table = Table::new(
         .go(),
         Key::new("key_file", Kind::Path, "The private key of `cert_file`, PEM.").go(),
         Key::new("ca_file", Kind::Path, "The only authorities that are trusted, PEM; the platform's by default.").go(),
+        #[cfg(feature = "tls")]
+        Key::new("min_version", Kind::Word(&["1.2", "1.3"]), "The oldest version of TLS that is spoken.")
+            .default("1.2"),
         Key::new("headers", Kind::SecretMap, "Headers that are sent with every method.").go(),
     ],
 );
@@ -47,7 +50,13 @@ impl Settings for AuthConfig {
             token: secret("token"),
             username: values.text("username").map(str::to_owned),
             password: secret("password"),
-            files: TlsFiles { cert: path("cert_file"), key: path("key_file"), ca: path("ca_file") },
+            files: TlsFiles {
+                cert: path("cert_file"),
+                key: path("key_file"),
+                ca: path("ca_file"),
+                #[cfg(feature = "tls")]
+                min_version: values.word("min_version").map(str::parse).transpose()?.unwrap_or_default(),
+            },
             headers: headers.map(|(name, value)| (name.clone(), value.as_str().into())).collect(),
         };
         config.check()?;
@@ -56,12 +65,15 @@ impl Settings for AuthConfig {
 
     fn to_values(&self) -> Values {
         let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.to_string_lossy().into_owned());
-        Values::new(&TABLE)
+        let values = Values::new(&TABLE)
             .with("method", Given::word(self.method.as_str()))
             .with("username", self.username.clone())
             .with("cert_file", path(&self.files.cert))
             .with("key_file", path(&self.files.key))
-            .with("ca_file", path(&self.files.ca))
+            .with("ca_file", path(&self.files.ca));
+        #[cfg(feature = "tls")]
+        let values = values.with("min_version", Given::word(self.files.min_version.as_str()));
+        values
     }
 }
 

@@ -1,19 +1,18 @@
-//! Where credentials may go, and the files of TLS.
+//! Where credentials may go, and what is set of TLS.
 
 use plugin_core::{Code, ConfigError};
 
 use super::endpoint::Endpoint;
 use crate::auth::Credentials;
 
-/// Refuses credentials that would travel in plain text to another machine, unless that is allowed, and files of TLS where no
+/// Refuses credentials that would travel in plain text to another machine, unless that is allowed, and what is set of TLS where no
 /// endpoint has it: the first is that of the calls, to which credentials go.
 pub(crate) fn check(credentials: &Credentials, endpoints: &[&Endpoint], allow: bool) -> Result<(), ConfigError> {
     let unsupported = |key, problem: String| {
         Err(ConfigError::new(key, problem).with_code(Code::UnsupportedAuthMethod).within("auth"))
     };
-    let files = credentials.files();
-    let file = [("cert_file", &files.cert), ("ca_file", &files.ca)].into_iter().find(|(_, file)| file.is_some());
-    if let Some((key, _)) = file.filter(|_| !endpoints.iter().any(|endpoint| endpoint.tls)) {
+    let set = credentials.files().of_use_with_tls();
+    if let Some(key) = set.filter(|_| !endpoints.iter().any(|endpoint| endpoint.tls)) {
         let origin = endpoints.first().map(|endpoint| endpoint.as_written()).unwrap_or_default();
         return unsupported(key, format!("needs an endpoint with TLS, such as one with https, and {origin} has none"));
     }

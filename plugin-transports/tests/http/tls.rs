@@ -44,8 +44,8 @@ async fn a_call_comes_back_over_each_version_of_http_and_of_tls() {
         let serving = serving(server(&files).with_min_version(version)).await;
         for http in [HttpVersion::Auto, HttpVersion::Http1, HttpVersion::Http2] {
             for host in ["127.0.0.1", "localhost"] {
-                let instance =
-                    connect(at(&serving, host).with_auth(ca.clone()).with_version(http).with_min_version(version));
+                let auth = ca.clone().with_min_version(version);
+                let instance = connect(at(&serving, host).with_auth(auth).with_version(http));
                 assert_eq!(instance.info().transport, "https");
                 for _ in 0..2 {
                     assert_eq!(call(&instance, "[1]").await.expect("an echo").payload(), "[1]");

@@ -154,7 +154,7 @@ async fn versions_that_do_not_meet_are_named_on_either_side() {
     let (cert, key) = files.leaf("server");
     let old = tls_raw::serve(tls_raw::config(&BOTH[..1], None, certified(&cert, &key))).await;
     let auth = || AuthConfig::none().with_ca_file(files.ca());
-    let error = call(&connect(at(old).with_auth(auth()).with_min_version(TlsVersion::V1_3)), "1").await;
+    let error = call(&connect(at(old).with_auth(auth().with_min_version(TlsVersion::V1_3))), "1").await;
     is_refused(&error.expect_err("it has 1.2 alone"), &["protocol version"]);
     assert!(call(&connect(at(old).with_auth(auth()).with_version(HttpVersion::Http1)), "1").await.is_ok());
 

@@ -36,7 +36,7 @@ const DOCUMENTED: &[(&str, &str)] = &[
          restart ha",
     ),
     ("instance", "name endpoint weight priority enabled zone"),
-    ("auth", "method api_key token username password cert_file key_file ca_file headers"),
+    ("auth", "method api_key token username password cert_file key_file ca_file min_version headers"),
     ("retry", "max_retries initial_interval max_interval multiplier random_jitter jitter budget on idempotent"),
     (
         "circuit_breaker",

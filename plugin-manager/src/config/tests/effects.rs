@@ -116,6 +116,8 @@ const EXAMPLES: &[(&str, &str, &str, &str)] = &[
     ("auth", "cert_file", "", "cert_file: a.pem"),
     ("auth", "key_file", "", "key_file: a.pem"),
     ("auth", "ca_file", "", "ca_file: a.pem"),
+    // More of it is in `checks`: without TLS it is a fault.
+    ("auth", "min_version", "min_version: '1.2'", "min_version: '1.3'"),
     ("auth", "headers", "", "headers: {x-tenant: t}"),
     ("retry", "max_retries", "max_retries: 1", "max_retries: 2"),
     ("retry", "initial_interval", "initial_interval: 10ms", "initial_interval: 20ms"),

@@ -70,8 +70,6 @@ pub struct GrpcConfig {
     pub(super) request_timeout: bool,
     pub(super) resolver: Resolver,
     pub(super) user_agent: HeaderValue,
-    #[cfg(feature = "tls")]
-    pub(super) min_version: crate::tls::TlsVersion,
 }
 
 impl GrpcConfig {
@@ -93,8 +91,6 @@ impl GrpcConfig {
             resolver: Resolver::default(),
             user_agent: concat!("plugin-transports/", env!("CARGO_PKG_VERSION")).to_owned(),
             allow_plaintext_credentials: false,
-            #[cfg(feature = "tls")]
-            min_version: crate::tls::TlsVersion::default(),
         }
     }
 
@@ -124,10 +120,7 @@ impl GrpcConfig {
             code: Code::GrpcTransport,
             ping_every: PING_EVERY,
             #[cfg(feature = "tls")]
-            tls: &|| {
-                let settings = self.credentials.files().tls().unwrap_or_default().with_min_version(self.min_version);
-                Ok(settings.build()?)
-            },
+            tls: &|| Ok(self.credentials.files().tls().unwrap_or_default().build()?),
         })
     }
 
@@ -158,8 +151,6 @@ impl fmt::Debug for GrpcConfig {
             .field("max_request", &self.max_request)
             .field("max_response", &self.max_response)
             .field("user_agent", &self.user_agent);
-        #[cfg(feature = "tls")]
-        debug.field("min_version", &self.min_version);
         debug.finish_non_exhaustive()
     }
 }
@@ -190,8 +181,6 @@ pub struct GrpcConfigBuilder {
     resolver: Resolver,
     user_agent: String,
     allow_plaintext_credentials: bool,
-    #[cfg(feature = "tls")]
-    min_version: crate::tls::TlsVersion,
 }
 
 impl GrpcConfigBuilder {
@@ -201,7 +190,7 @@ impl GrpcConfigBuilder {
         self
     }
 
-    /// Sets the credentials, and the files of TLS.
+    /// Sets the credentials, and what is set of TLS.
     pub fn with_auth(mut self, auth: AuthConfig) -> Self {
         self.auth = auth;
         self
@@ -267,13 +256,6 @@ impl GrpcConfigBuilder {
     /// Lets credentials travel in plain text to another machine, for everybody on the way to read.
     pub fn with_plaintext_credentials(mut self, allow: bool) -> Self {
         self.allow_plaintext_credentials = allow;
-        self
-    }
-
-    /// Sets the oldest version of TLS that is spoken.
-    #[cfg(feature = "tls")]
-    pub fn with_min_version(mut self, version: crate::tls::TlsVersion) -> Self {
-        self.min_version = version;
         self
     }
 
@@ -348,8 +330,6 @@ impl GrpcConfigBuilder {
             request_timeout: self.request_timeout,
             resolver: self.resolver,
             user_agent,
-            #[cfg(feature = "tls")]
-            min_version: self.min_version,
         })
     }
 }

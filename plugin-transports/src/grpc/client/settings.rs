@@ -57,9 +57,6 @@ static TABLE: Table = Table::new(
             "Whether credentials may travel in plain text to another machine, for everybody on the way to read.",
         )
         .default("false"),
-        #[cfg(feature = "tls")]
-        Key::new("min_version", Kind::Word(&["1.2", "1.3"]), "The oldest version of TLS that is spoken.")
-            .default("1.2"),
     ],
 );
 
@@ -95,15 +92,11 @@ impl Settings for GrpcConfig {
         if let Some(agent) = values.text("user_agent") {
             builder = builder.with_user_agent(agent);
         }
-        #[cfg(feature = "tls")]
-        if let Some(version) = values.word("min_version") {
-            builder = builder.with_min_version(version.parse()?);
-        }
         builder.check()
     }
 
     fn to_values(&self) -> Values {
-        let values = Values::new(&TABLE)
+        Values::new(&TABLE)
             .with("name", self.name.as_str())
             .with("endpoint", self.endpoint.origin())
             .with("tls", self.endpoint.tls)
@@ -112,10 +105,7 @@ impl Settings for GrpcConfig {
             .with("health_service", Some(self.health_service.as_str()).filter(|name| !name.is_empty()))
             .with("max_request", Given::size(self.max_request))
             .with("max_response", Given::size(self.max_response))
-            .with("user_agent", self.user_agent.to_str().ok());
-        #[cfg(feature = "tls")]
-        let values = values.with("min_version", Given::word(self.min_version.as_str()));
-        values
+            .with("user_agent", self.user_agent.to_str().ok())
     }
 }
 

@@ -55,8 +55,6 @@ pub struct HttpConfig {
     pub(super) request_timeout: bool,
     pub(super) resolver: Resolver,
     pub(super) user_agent: HeaderValue,
-    #[cfg(feature = "tls")]
-    pub(super) min_version: crate::tls::TlsVersion,
 }
 
 impl HttpConfig {
@@ -75,8 +73,6 @@ impl HttpConfig {
             resolver: Resolver::default(),
             user_agent: concat!("plugin-transports/", env!("CARGO_PKG_VERSION")).to_owned(),
             allow_plaintext_credentials: false,
-            #[cfg(feature = "tls")]
-            min_version: crate::tls::TlsVersion::default(),
         }
     }
 
@@ -107,10 +103,7 @@ impl HttpConfig {
             code: Code::HttpTransport,
             ping_every: PING_EVERY,
             #[cfg(feature = "tls")]
-            tls: &|| {
-                let settings = self.credentials.files().tls().unwrap_or_default().with_min_version(self.min_version);
-                Ok(settings.build()?)
-            },
+            tls: &|| Ok(self.credentials.files().tls().unwrap_or_default().build()?),
         })
     }
 
@@ -151,8 +144,6 @@ pub struct HttpConfigBuilder {
     resolver: Resolver,
     user_agent: String,
     allow_plaintext_credentials: bool,
-    #[cfg(feature = "tls")]
-    min_version: crate::tls::TlsVersion,
 }
 
 impl HttpConfigBuilder {
@@ -163,7 +154,7 @@ impl HttpConfigBuilder {
         self
     }
 
-    /// Sets the credentials, and the files of TLS.
+    /// Sets the credentials, and what is set of TLS.
     pub fn with_auth(mut self, auth: AuthConfig) -> Self {
         self.auth = auth;
         self
@@ -219,13 +210,6 @@ impl HttpConfigBuilder {
         self
     }
 
-    /// Sets the oldest version of TLS that is spoken.
-    #[cfg(feature = "tls")]
-    pub fn with_min_version(mut self, version: crate::tls::TlsVersion) -> Self {
-        self.min_version = version;
-        self
-    }
-
     /// Checks the settings. Nothing is read, looked up or opened.
     ///
     /// # Errors
@@ -277,8 +261,6 @@ impl HttpConfigBuilder {
             request_timeout: self.request_timeout,
             resolver: self.resolver,
             user_agent,
-            #[cfg(feature = "tls")]
-            min_version: self.min_version,
         })
     }
 }

@@ -36,8 +36,6 @@ static TABLE: Table = Table::new("http", "How a plugin is reached over HTTP.", &
         "Whether credentials may travel over `http` to another machine, for everybody on the way to read.",
     )
     .default("false"),
-    #[cfg(feature = "tls")]
-    Key::new("min_version", Kind::Word(&["1.2", "1.3"]), "The oldest version of TLS that is spoken.").default("1.2"),
 ]);
 
 /// A look-up of names of one's own is no setting of a file, and neither is that a layer outside keeps the limit of an attempt.
@@ -71,15 +69,11 @@ impl Settings for HttpConfig {
         if let Some(allow) = values.bool("allow_plaintext_credentials") {
             builder = builder.with_plaintext_credentials(allow);
         }
-        #[cfg(feature = "tls")]
-        if let Some(version) = values.word("min_version") {
-            builder = builder.with_min_version(version.parse()?);
-        }
         builder.check()
     }
 
     fn to_values(&self) -> Values {
-        let values = Values::new(&TABLE)
+        Values::new(&TABLE)
             .with("name", self.name.as_str())
             .with("endpoint", self.endpoint.without_query())
             .with("health_endpoint", self.health.without_query())
@@ -87,10 +81,7 @@ impl Settings for HttpConfig {
             .with("version", Given::word(self.version.as_str()))
             .with("max_request", Given::size(self.max_request))
             .with("max_response", Given::size(self.max_response))
-            .with("user_agent", self.user_agent.to_str().ok());
-        #[cfg(feature = "tls")]
-        let values = values.with("min_version", Given::word(self.min_version.as_str()));
-        values
+            .with("user_agent", self.user_agent.to_str().ok())
     }
 }
 

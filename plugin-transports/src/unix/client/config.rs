@@ -153,9 +153,7 @@ impl UnixConfigBuilder {
             return of_tls("method", "is mtls, and a socket has no TLS; the kernel says who connects to it");
         }
         let credentials = self.auth.check().map_err(|error| error.within("auth"))?;
-        let files = credentials.files();
-        let file = [("cert_file", &files.cert), ("ca_file", &files.ca)].into_iter().find(|(_, file)| file.is_some());
-        if let Some((key, _)) = file {
+        if let Some(key) = credentials.files().of_use_with_tls() {
             return of_tls(key, "is for TLS, which a socket does not have");
         }
         UnixConfig::TABLE.fits("max_line", Given::size(self.max_line))?;

@@ -16,7 +16,7 @@ static AUTH: Table = Table::new(
         .default("none")],
 )
 .over(AuthConfig::TABLE)
-.without(&["cert_file", "key_file", "ca_file"]);
+.without(&["cert_file", "key_file", "ca_file", "min_version"]);
 
 /// Those of connections on which nothing is compressed.
 static CONNECTION: Table = Table::new("unix.connection", "How it is connected to.", &[])
