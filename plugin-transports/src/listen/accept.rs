@@ -90,7 +90,7 @@ where
 {
     #[cfg(feature = "tls")]
     if let Some(tls) = &options.tls {
-        let acceptor = tokio_rustls::TlsAcceptor::from(tls.current());
+        let acceptor = tokio_rustls::TlsAcceptor::from(tls.renewed().await);
         let stream = tokio::select! {
             () = stop.gentle.cancelled() => return Ok(()),
             () = known.asked_to_leave() => return Ok(()),

@@ -109,7 +109,7 @@ impl<P: Protocol> Client<P> {
         &self.state
     }
 
-    #[cfg(feature = "unix")]
+    #[cfg(any(feature = "tls", feature = "unix"))]
     pub(crate) fn protocol(&self) -> &P {
         &self.state.protocol
     }

@@ -121,11 +121,22 @@ impl Connector {
     }
 
     /// Likewise, for another endpoint: where it has the same origin as that of this one, the two know the same of its addresses.
+    /// The files of TLS are the same for both, and read once.
     pub(crate) fn beside(&self, peer: &PeerConfig<'_>, own: &Endpoint, other: &Endpoint) -> Result<Self, PluginError> {
+        #[cfg(feature = "tls")]
+        let tls = || self.tls.as_ref().map_or_else(|| (peer.tls)(), |own| Ok(own.client.clone()));
+        #[cfg(feature = "tls")]
+        let peer = &PeerConfig { tls: &tls, ..*peer };
         match &self.target {
             Target::Name(dialer) if own.same_origin(other) => Self::over(Target::Name(Arc::clone(dialer)), peer, other),
             _ => Self::new(peer, other),
         }
+    }
+
+    /// Its side of TLS, where it speaks that.
+    #[cfg(feature = "tls")]
+    pub(crate) fn tls(&self) -> Option<&ClientTls> {
+        self.tls.as_ref().map(|tls| &tls.client)
     }
 
     fn over(target: Target, peer: &PeerConfig<'_>, endpoint: &Endpoint) -> Result<Self, PluginError> {
@@ -260,7 +271,7 @@ impl Connector {
     ) -> Result<Opened, Unfit> {
         #[cfg(feature = "tls")]
         if let Some(tls) = &self.tls {
-            let connector = tokio_rustls::TlsConnector::from(tls.client.current());
+            let connector = tokio_rustls::TlsConnector::from(tls.client.renewed().await);
             let stream = connector.connect(tls.name.clone(), stream).await.map_err(Unfit::tls)?;
             is_secured.store(true, Ordering::Relaxed);
             let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");

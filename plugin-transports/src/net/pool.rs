@@ -103,6 +103,12 @@ impl Pool {
         })
     }
 
+    /// Its side of TLS, where it speaks that.
+    #[cfg(feature = "tls")]
+    pub(crate) fn tls(&self) -> Option<&crate::tls::ClientTls> {
+        self.connector.tls()
+    }
+
     /// Closes what is idle and turns away who waits or comes.
     pub(crate) fn close(&self) {
         self.own.close();

@@ -131,9 +131,19 @@ fn platform_roots() -> Result<Arc<RootCertStore>, TlsError> {
 pub struct ClientTls(Offered<ClientConfig>);
 
 impl ClientTls {
-    /// What the next connection is to use, as rustls knows it: out of the files as they are now, where they can be used.
+    /// What a connection that is made now is to use, as rustls knows it: out of the files as they are now, where they can be used.
     ///
-    /// They are looked at once a second at most, which is a few calls of the system, and read when they have changed.
+    /// They are looked at once a second at most, which is a few calls of the system, and read when they have changed: on a thread
+    /// that may wait for a disk. A look that takes longer than a quarter of a second is not waited for, and what it finds is for
+    /// the next connection.
+    ///
+    /// It must be called within a tokio runtime.
+    pub async fn renewed(&self) -> Arc<ClientConfig> {
+        self.0.renewed().await
+    }
+
+    /// The same without waiting: what the last look has found. A look that is due is begun, for the next one who asks; without a
+    /// tokio runtime it is had before this returns.
     #[must_use]
     pub fn current(&self) -> Arc<ClientConfig> {
         self.0.current()
@@ -145,7 +155,8 @@ impl ClientTls {
         Self(self.0.with_protocols(protocols))
     }
 
-    /// What is in use, and what came of the last change of the files, which are looked at as by [`current`](Self::current).
+    /// What is in use, and what came of the last change of the files that was seen: they are looked at as by
+    /// [`current`](Self::current).
     #[must_use]
     pub fn status(&self) -> TlsStatus {
         self.0.status()

@@ -25,6 +25,8 @@ pub enum TlsErrorKind {
     NoCertificate,
     /// The file holds no private key.
     NoKey,
+    /// The file holds more certificates than the other side of a handshake takes.
+    ChainTooLong,
     /// A certificate in the file cannot be used.
     BadCertificate,
     /// The key in the file cannot be used.
@@ -103,6 +105,10 @@ impl fmt::Display for TlsError {
             TlsErrorKind::NotPem => f.write_str("is not PEM (\"-----BEGIN ...\")"),
             TlsErrorKind::NoCertificate => f.write_str("holds no certificate (\"-----BEGIN CERTIFICATE-----\")"),
             TlsErrorKind::NoKey => f.write_str("holds no private key (\"-----BEGIN PRIVATE KEY-----\")"),
+            TlsErrorKind::ChainTooLong => f.write_str(
+                "holds more certificates than a handshake takes; it is to hold one and the authorities that vouch for it, and \
+                 no bundle",
+            ),
             TlsErrorKind::BadCertificate => f.write_str("holds a certificate that cannot be used"),
             TlsErrorKind::BadKey => f.write_str("holds a private key that cannot be used"),
             TlsErrorKind::KeyMismatch => {

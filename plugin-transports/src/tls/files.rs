@@ -19,6 +19,14 @@ use super::{TlsError, TlsErrorKind, certificate::CertificateParts, provider};
 /// No bundle of certificates is larger, and a path that names a disk or a pipe must not fill the memory.
 const MAX_FILE: u64 = 1 << 20;
 
+/// A chain is one message of the handshake, and no longer one is taken by others: rustls and gRPC in Go take this much, OpenSSL
+/// 100 KiB. It is sent with each handshake too.
+const MAX_CHAIN: usize = 0xffff;
+
+/// What stands in that message besides: its own lengths, and of each certificate its length and that of its extensions.
+const AROUND_CHAIN: usize = 4;
+const AROUND_CERTIFICATE: usize = 5;
+
 /// Where the files of one side of TLS are.
 #[derive(Clone, Debug)]
 pub(super) struct Paths {
@@ -128,9 +136,15 @@ impl PemFile {
         TlsError::new(kind, self.setting, &self.path)
     }
 
-    /// Every certificate in the file, at least one, all of them within their time.
+    /// The certificate in the file and its chain, all of them within their time.
     pub(super) fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, TlsError> {
         let certificates = self.all()?;
+        let length = certificates.iter().fold(AROUND_CHAIN, |sum, one| sum + one.len() + AROUND_CERTIFICATE);
+        if length > MAX_CHAIN {
+            let count = plugin_core::counted(certificates.len(), "certificate");
+            let problem = format!("{count} of {length} bytes, and the other side takes {MAX_CHAIN} of a chain");
+            return Err(self.fault(TlsErrorKind::ChainTooLong).with_source(problem));
+        }
         let now = plugin_core::clock::wall();
         certificates.iter().try_for_each(|certificate| self.check_time(certificate, now))?;
         Ok(certificates)
@@ -245,6 +259,15 @@ mod tests {
         rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0)
             .expect("made");
         assert_eq!(kind(authorities("ca_file", &pipe)).0, TlsErrorKind::Unreadable, "and nobody waits for a writer");
+        let one = std::fs::read(&cert).expect("a file");
+        let many = files.write("many.pem", &one.repeat(600));
+        let error = certified_key(&many, &key_file).expect_err("600 certificates");
+        assert_eq!(error.kind(), TlsErrorKind::ChainTooLong);
+        assert!(error.to_string().contains("and no bundle"), "{error}");
+        let source = std::error::Error::source(&error).expect("how many").to_string();
+        assert!(source.starts_with("600 certificates of ") && source.ends_with("65535 of a chain"), "{source}");
+        // Authorities are not sent, and may be many.
+        assert!(authorities("ca_file", &many).is_ok());
         let huge = files.write("huge.pem", &vec![b'x'; MAX_FILE as usize + 1]);
         assert_eq!(kind(authorities("ca_file", &huge)).0, TlsErrorKind::Unreadable);
     }

@@ -75,6 +75,9 @@ impl fmt::Display for HandshakeError {
             rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
                 f.write_str("it does not speak TLS: what it sends is something else, such as plain text")
             }
+            rustls::Error::InvalidMessage(InvalidMessage::HandshakePayloadTooLarge) => f.write_str(
+                "what it says is longer than a handshake may be; has its certificate's chain too many certificates?",
+            ),
             rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
                 f.write_str("its certificate is not from an authority that is trusted here (UnknownIssuer)")
             }

@@ -29,13 +29,15 @@
 //! made, and at most once a second, a side looks whether the system says that a file has changed (its time, its size, which
 //! file it is at the end of all links), and reads those again. So it matters neither how a file is replaced (written in
 //! place, renamed over, by a link to another folder as Kubernetes does it) nor when: nothing watches, and nothing can be missed.
+//! A disk that is slow holds up no call: the look is had on a thread of its own, and after a quarter of a second the connection goes
+//! on with what was there before.
 //!
 //! - Connections that are open go on as they are. Sessions are not resumed across a change, so that no client comes in by an
 //!   authority that was taken away.
 //! - What cannot be used is not taken: half a file, a certificate whose key is not there yet, one that has expired. New
 //!   connections go on with what was there before, and the log has one `WARN` for each such content, which says what is wrong
 //!   with which file. When it is right it is taken, and one `INFO` says for whom the certificate is and until when.
-//! - `status` of either side ([`TlsStatus`]) tells it to metrics and probes.
+//! - `status` of either side ([`TlsStatus`]) tells it to metrics and probes, and whether a certificate ends soon.
 //! - The platform's authorities are read once.
 
 mod certificate;

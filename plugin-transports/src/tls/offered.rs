@@ -11,7 +11,7 @@ use super::{
 };
 
 /// One side's settings in rustls.
-pub(super) trait Side: Clone {
+pub(super) trait Side: Clone + Send + Sync + 'static {
     fn set_protocols(&mut self, names: &[Vec<u8>]);
 }
 
@@ -56,7 +56,15 @@ impl<C: Side> Offered<C> {
     }
 
     pub(super) fn current(&self) -> Arc<C> {
-        let (in_use, made) = (self.renewal.current(), self.made.load());
+        self.offer(self.renewal.current())
+    }
+
+    pub(super) async fn renewed(&self) -> Arc<C> {
+        self.offer(self.renewal.renewed().await)
+    }
+
+    fn offer(&self, in_use: Arc<InUse<C>>) -> Arc<C> {
+        let made = self.made.load();
         if Arc::ptr_eq(&in_use, &made.of) {
             return Arc::clone(&made.config);
         }

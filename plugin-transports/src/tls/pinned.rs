@@ -23,6 +23,10 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use super::{certificate::CertificateParts, provider};
 
+/// The names of authorities that a server sends to say whose certificates it takes are part of one message, of which others read
+/// 64 KiB. Most clients have one certificate, and show it whatever the names are.
+const MAX_HINTS: usize = 32 << 10;
+
 /// The certificates of a file of authorities, each as it is.
 #[derive(Debug)]
 struct Pins {
@@ -60,7 +64,10 @@ impl ClientVerifier {
         roots: Arc<RootCertStore>,
         certificates: Vec<CertificateDer<'static>>,
     ) -> Result<Arc<Self>, VerifierBuilderError> {
-        let chains = WebPkiClientVerifier::builder_with_provider(roots, provider()).build()?;
+        let hints: usize = roots.subjects().iter().map(|name| name.as_ref().len() + 2).sum();
+        let builder = WebPkiClientVerifier::builder_with_provider(roots, provider());
+        let builder = if hints > MAX_HINTS { builder.clear_root_hint_subjects() } else { builder };
+        let chains = builder.build()?;
         Ok(Arc::new(Self { pins: Pins { certificates, setting: "client_ca_file" }, chains }))
     }
 }

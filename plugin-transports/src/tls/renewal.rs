@@ -2,18 +2,22 @@
 //!
 //! Nothing watches them. Whoever wants the settings for a new connection looks, at most once in a while, whether the files are
 //! still those that were read; so no change is missed, however a file was replaced, and nothing has to run meanwhile.
+//!
+//! A disk may be slow, and one of another machine may stand still. So a look is had on a thread that may wait, one at a time, and
+//! the connection that is made meanwhile waits for it no longer than a moment.
 
 use std::{
     hash::{BuildHasher, Hash, Hasher, RandomState},
     sync::{
-        Arc, Mutex, TryLockError,
-        atomic::{AtomicU64, Ordering},
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, SystemTime},
 };
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use plugin_core::clock;
+use tokio::{runtime::Handle, task::JoinHandle};
 
 use super::{
     TlsError, TlsErrorKind,
@@ -26,6 +30,10 @@ use super::{
 
 /// At most so often the files are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// So long a connection waits for a look at the files. One that takes longer goes on, and what it finds is for the next
+/// connection.
+const WAIT_FOR_LOOK: Duration = Duration::from_millis(250);
 
 /// How often files that change while they are read are read anew within one look.
 const MOST_READINGS: usize = 3;
@@ -43,8 +51,11 @@ pub(super) struct Renewal<C> {
     /// What the files hold instead of it, where that cannot be used.
     refusal: ArcSwapOption<Refusal>,
     renewals: AtomicU64,
-    /// When the files were looked at last, on [`clock`].
+    refusals: AtomicU64,
+    /// When a look at the files was begun last, on [`clock`].
     looked: AtomicU64,
+    /// A look goes on.
+    is_looking: AtomicBool,
     seen: Mutex<Seen>,
     /// Contents are compared by a hash, so that no second copy of a key lies about. It is keyed at random.
     hash: RandomState,
@@ -64,7 +75,7 @@ struct Seen {
     refused: Option<(u64, TlsErrorKind)>,
 }
 
-impl<C> Renewal<C> {
+impl<C: Send + Sync + 'static> Renewal<C> {
     /// Reads the files, and makes the first settings of them.
     pub(super) fn new(
         paths: Paths,
@@ -79,45 +90,88 @@ impl<C> Renewal<C> {
             in_use: ArcSwap::from_pointee(in_use),
             refusal: ArcSwapOption::empty(),
             renewals: AtomicU64::new(0),
+            refusals: AtomicU64::new(0),
             looked: AtomicU64::new(clock::now().as_nanos()),
+            is_looking: AtomicBool::new(false),
             seen: Mutex::new(Seen { stamps, refused: None }),
             hash,
         }))
     }
 
-    /// What a connection that is made now is to use.
-    pub(super) fn current(&self) -> Arc<InUse<C>> {
-        self.look();
+    /// What is in use. A look that is due is begun, and what it finds is for the next one who asks; where there is no runtime that
+    /// has threads for it, it is had at once.
+    pub(super) fn current(self: &Arc<Self>) -> Arc<InUse<C>> {
+        drop(self.look());
         self.in_use.load_full()
     }
 
-    pub(super) fn status(&self) -> TlsStatus {
+    /// What a connection that is made now is to use, after the look that is due.
+    pub(super) async fn renewed(self: &Arc<Self>) -> Arc<InUse<C>> {
+        if let Some(look) = self.look() {
+            // That it takes longer is no fault, nor is a runtime that ends.
+            let _ = tokio::time::timeout(WAIT_FOR_LOOK, look).await;
+        }
+        self.in_use.load_full()
+    }
+
+    pub(super) fn status(self: &Arc<Self>) -> TlsStatus {
         let in_use = self.current();
         TlsStatus {
             certificate: in_use.certificate.clone(),
             in_use_since: in_use.since,
-            // Relaxed: a number by itself.
+            // Relaxed: numbers by themselves.
             renewals: self.renewals.load(Ordering::Relaxed),
+            refusals: self.refusals.load(Ordering::Relaxed),
             refusal: self.refusal.load_full(),
         }
     }
 
-    fn look(&self) {
+    /// Begins a look where one is due and none goes on.
+    fn look(self: &Arc<Self>) -> Option<JoinHandle<()>> {
         let (now, looked) = (clock::now().as_nanos(), self.looked.load(Ordering::Relaxed));
         let is_due = Duration::from_nanos(now.saturating_sub(looked)) >= LOOK_EVERY;
         // Relaxed: of those who come at once one looks, and the lock orders what it finds. The others go on with what there is.
         if !is_due || self.looked.compare_exchange(looked, now, Ordering::Relaxed, Ordering::Relaxed).is_err() {
-            return;
+            return None;
         }
-        match self.seen.try_lock() {
-            Ok(mut seen) => self.renew(&mut seen),
-            // What was seen is then only older than it might be.
-            Err(TryLockError::Poisoned(poisoned)) => self.renew(&mut poisoned.into_inner()),
-            // One look takes longer than the time between two: the disk is slow.
-            Err(TryLockError::WouldBlock) => {}
+        let look = Look::begin(self)?;
+        match Handle::try_current() {
+            Ok(runtime) => {
+                // What is told of it is for who listens here.
+                let log = tracing::dispatcher::get_default(Clone::clone);
+                Some(runtime.spawn_blocking(move || tracing::dispatcher::with_default(&log, || look.have())))
+            }
+            Err(_) => {
+                look.have();
+                None
+            }
         }
     }
+}
 
+/// The one look that goes on. Dropping it lets the next one begin.
+struct Look<C>(Arc<Renewal<C>>);
+
+impl<C> Look<C> {
+    fn begin(renewal: &Arc<Renewal<C>>) -> Option<Self> {
+        // Acquire and release: the next look sees what this one has found.
+        let goes_on = renewal.is_looking.swap(true, Ordering::AcqRel);
+        (!goes_on).then(|| Self(Arc::clone(renewal)))
+    }
+
+    fn have(self) {
+        let mut seen = self.0.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        self.0.renew(&mut seen);
+    }
+}
+
+impl<C> Drop for Look<C> {
+    fn drop(&mut self) {
+        self.0.is_looking.store(false, Ordering::Release);
+    }
+}
+
+impl<C> Renewal<C> {
     fn renew(&self, seen: &mut Seen) {
         for reading in 1..=MOST_READINGS {
             let stamps = Stamps::of(&self.paths);
@@ -182,6 +236,8 @@ impl<C> Renewal<C> {
             valid_until = certificate.and_then(InUseCertificate::valid_until_text),
             "the files of TLS have changed and cannot be used: new connections go on with what they held before"
         );
+        // Relaxed: a number by itself.
+        self.refusals.fetch_add(1, Ordering::Relaxed);
         self.refusal.store(Some(Arc::new(Refusal { error, since: clock::wall() })));
     }
 
@@ -200,7 +256,7 @@ impl<C> InUse<C> {
             let first = parts.first()?;
             // Without one of its chain the certificate is of no use either.
             let valid_until = parts.iter().map(|parts| parts.validity.not_after).min()?;
-            Some(InUseCertificate { names: first.names(), valid_until })
+            Some(InUseCertificate { names: first.names(), valid_from: first.validity.not_before, valid_until })
         });
         Self { config: Arc::new(config), certificate, since: clock::wall(), content }
     }

@@ -12,7 +12,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use plugin_core::{Call, Code, Reply};
+use plugin_core::{Call, Code, Reply, clock};
 use plugin_transports::{
     auth::AuthConfig,
     http::{HttpConfig, HttpVersion, ServerOptions, serve},
@@ -29,6 +29,7 @@ use tokio::{
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::{
+    secrets::Output,
     support::{PATIENCE, call, connect, connection, listener, within},
     test_files::Files,
 };
@@ -192,4 +193,37 @@ async fn a_plugin_goes_on_with_the_files_of_its_client_as_they_are() {
     fs::copy(files.ca(), &ca).expect("a copy");
     copy(files.leaf("client"));
     until(async || call(&instance, "1").await.is_ok()).await;
+}
+
+#[tokio::test]
+async fn a_renewal_is_told_once() {
+    let (output, _guard) = Output::begin();
+    let files = Files::new();
+    let (cert, key) = files.leaf("server");
+    let serving = serving(ServerTlsConfig::new(cert, key).build().expect("good files")).await;
+    let ca = files.path("trusted.pem");
+    fs::copy(files.ca(), &ca).expect("a copy");
+    // Calls and checks have connections of their own, and each is a new one.
+    let fresh = connection(|config| config.with_keep_alive(false));
+    let auth = AuthConfig::none().with_ca_file(&ca);
+    let instance = connect(at(&serving).with_auth(auth).with_connection(fresh));
+    let asked = async || {
+        call(&instance, "1").await.expect("an answer");
+        assert!(instance.check().await.state.is_serving());
+    };
+    asked().await;
+    fs::write(&ca, [fs::read(&ca).expect("a file"), b"\n".to_vec()].concat()).expect("a file");
+    let told = || output.holds_none_of([]).matches("the files of TLS have changed").count();
+    until(async || {
+        asked().await;
+        told() > 0
+    })
+    .await;
+    // Whoever else had the files would find that within a second.
+    let found = clock::now();
+    while found.elapsed() < Duration::from_secs(2) {
+        asked().await;
+    }
+    assert_eq!(told(), 1);
+    assert_eq!(instance.service().tls().expect("it has TLS").status().renewals(), 1);
 }

@@ -38,7 +38,7 @@ const PLANTED: [&str; 7] = [
 const THEIRS: &str = PLANTED[5];
 
 #[derive(Clone, Default)]
-struct Output(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Output(Arc<Mutex<Vec<u8>>>);
 
 impl io::Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -61,7 +61,7 @@ impl<'a> MakeWriter<'a> for Output {
 
 impl Output {
     /// All that is said on this thread, by whatever library, is kept until the guard goes.
-    fn begin() -> (Self, DefaultGuard) {
+    pub(crate) fn begin() -> (Self, DefaultGuard) {
         let output = Self::default();
         let subscriber = tracing_subscriber::fmt()
             .with_max_level(tracing::Level::TRACE)
@@ -88,7 +88,7 @@ impl Output {
 
     /// What was said has none of these in it.
     #[track_caller]
-    fn holds_none_of<'s>(&self, secrets: impl IntoIterator<Item = &'s str>) -> String {
+    pub(crate) fn holds_none_of<'s>(&self, secrets: impl IntoIterator<Item = &'s str>) -> String {
         let text = String::from_utf8_lossy(&self.0.lock().expect("no panic")).into_owned();
         for secret in secrets {
             let lines: Vec<_> = text.lines().filter(|line| line.contains(secret)).take(3).collect();

@@ -144,6 +144,16 @@ pub struct GrpcClient {
 
 client_of_a_network!(GrpcClient);
 
+#[cfg(feature = "tls")]
+impl GrpcClient {
+    /// Its side of TLS, with the [status](crate::tls::ClientTls::status) of its files; `None` where it speaks plain text. It keeps
+    /// no connection alive.
+    #[must_use]
+    pub fn tls(&self) -> Option<crate::tls::ClientTls> {
+        self.client.protocol().pool.tls().cloned()
+    }
+}
+
 struct GrpcProtocol {
     config: GrpcConfig,
     base: HeaderMap,

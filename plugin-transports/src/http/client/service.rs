@@ -138,6 +138,16 @@ pub struct HttpClient {
 
 client_of_a_network!(HttpClient);
 
+#[cfg(feature = "tls")]
+impl HttpClient {
+    /// Its side of TLS, with the [status](crate::tls::ClientTls::status) of its files; `None` where it speaks plain text. It keeps
+    /// no connection alive.
+    #[must_use]
+    pub fn tls(&self) -> Option<crate::tls::ClientTls> {
+        self.client.protocol().pool.tls().cloned()
+    }
+}
+
 struct HttpProtocol {
     config: HttpConfig,
     base: HeaderMap,

@@ -4,6 +4,7 @@ use std::{
     fs,
     io::Write,
     path::{Path, PathBuf},
+    sync::Condvar,
     thread,
 };
 
@@ -74,7 +75,8 @@ impl Served {
         fs::copy(key, &self.key).expect("a copy");
     }
 
-    fn name(&self) -> String {
+    async fn name(&self) -> String {
+        self.tls.renewed().await;
         self.tls.status().names().join(" ")
     }
 }
@@ -87,17 +89,17 @@ async fn a_second() {
 async fn a_change_is_seen_within_a_second_and_told_once() {
     let (log, _guard) = logging();
     let served = Served::new();
-    let before = served.tls.current();
+    let before = served.tls.renewed().await;
     let first = served.tls.status();
     assert_eq!((first.names(), first.renewals()), (&["first.example".to_owned()][..], 0));
 
     served.write(&served.other("second.example"));
-    assert!(Arc::ptr_eq(&served.tls.current(), &before), "it was looked at less than a second ago");
+    assert!(Arc::ptr_eq(&served.tls.renewed().await, &before), "it was looked at less than a second ago");
     a_second().await;
-    let after = served.tls.current();
+    let after = served.tls.renewed().await;
     assert!(!Arc::ptr_eq(&after, &before));
     assert_eq!(after.alpn_protocols, [b"h2"], "what is offered does not change with the files");
-    assert!(Arc::ptr_eq(&served.tls.current(), &after), "and is made once");
+    assert!(Arc::ptr_eq(&served.tls.renewed().await, &after), "and is made once");
 
     let second = served.tls.status();
     assert_eq!((second.names(), second.renewals()), (&["second.example".to_owned()][..], 1));
@@ -135,7 +137,7 @@ async fn it_does_not_matter_how_the_files_are_replaced() {
         replace(&cert, &served.cert);
         replace(&key, &served.key);
         a_second().await;
-        assert_eq!(served.name(), name);
+        assert_eq!(served.name().await, name);
     }
 }
 
@@ -159,6 +161,7 @@ async fn a_link_that_points_to_another_folder_is_seen() {
     symlink("..2026_02", files.path("..data_tmp")).unwrap();
     fs::rename(files.path("..data_tmp"), files.path("..data")).unwrap();
     a_second().await;
+    tls.renewed().await;
     assert_eq!(tls.status().names(), ["second.example"]);
 }
 
@@ -166,13 +169,14 @@ async fn a_link_that_points_to_another_folder_is_seen() {
 async fn what_cannot_be_used_is_told_once_and_the_old_goes_on() {
     let (log, _guard) = logging();
     let served = Served::new();
-    let before = served.tls.current();
+    let before = served.tls.renewed().await;
     let (cert, key) = served.other("second.example");
     let (expired, expired_key) = served.files.leaf_valid("expired", -30, -10);
     let (early, early_key) = served.files.leaf_valid("early", 10, 30);
     let pem = fs::read(&cert).unwrap();
     let half = served.files.write("half", &pem[..pem.len() / 2]);
     let empty = served.files.write("empty", b"");
+    let mut refusals = 0;
     for (cert, key, kind, says) in [
         (&cert, &served.files.path("live.key"), TlsErrorKind::KeyMismatch, "does not belong to the certificate"),
         (&half, &key, TlsErrorKind::NotPem, "is not PEM"),
@@ -187,12 +191,14 @@ async fn what_cannot_be_used_is_told_once_and_the_old_goes_on() {
         fs::write(&served.key, content.1).unwrap();
         for _ in 0..3 {
             a_second().await;
-            assert!(Arc::ptr_eq(&served.tls.current(), &before), "{kind:?}");
+            assert!(Arc::ptr_eq(&served.tls.renewed().await, &before), "{kind:?}");
         }
         let status = served.tls.status();
         assert_eq!(status.refused().map(|error| error.kind()), Some(kind));
         assert!(status.refused_since() >= Some(status.in_use_since()));
         assert_eq!(status.names(), ["first.example"], "of what is in use");
+        refusals += 1;
+        assert_eq!(status.refusals(), refusals, "once for each content");
         let lines = log.lines();
         assert_eq!(lines.len(), 1, "{lines:?}");
         for part in [" WARN ", says, "in_use_since=20", "valid_until=20"] {
@@ -202,13 +208,13 @@ async fn what_cannot_be_used_is_told_once_and_the_old_goes_on() {
         fs::write(&served.cert, live.0).unwrap();
         fs::write(&served.key, live.1).unwrap();
         a_second().await;
-        assert!(Arc::ptr_eq(&served.tls.current(), &before));
+        assert!(Arc::ptr_eq(&served.tls.renewed().await, &before));
         assert!(served.tls.status().refused().is_none());
         assert!(log.lines()[0].contains("hold again"));
     }
     served.write(&(cert, key));
     a_second().await;
-    assert_eq!(served.name(), "second.example");
+    assert_eq!(served.name().await, "second.example");
     assert_eq!(served.tls.status().renewals(), 1);
 }
 
@@ -219,30 +225,30 @@ async fn a_file_that_is_gone_for_a_while_is_no_end() {
     let other = served.other("second.example");
     fs::remove_file(&served.key).unwrap();
     a_second().await;
-    assert_eq!(served.name(), "first.example");
+    assert_eq!(served.name().await, "first.example");
     assert_eq!(served.tls.status().refused().map(|error| error.kind()), Some(TlsErrorKind::Missing));
     fs::remove_file(&served.cert).unwrap();
     a_second().await;
-    assert_eq!(served.name(), "first.example");
+    assert_eq!(served.name().await, "first.example");
     let lines = log.lines();
     assert!(lines.len() == 2 && lines[0].contains("`key_file`") && lines[1].contains("`cert_file`"), "{lines:?}");
     served.write(&other);
     a_second().await;
-    assert_eq!(served.name(), "second.example");
+    assert_eq!(served.name().await, "second.example");
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_same_content_is_no_change() {
     let (log, _guard) = logging();
     let served = Served::new();
-    let before = served.tls.current();
+    let before = served.tls.renewed().await;
     for path in [&served.cert, &served.key] {
         let content = fs::read(path).unwrap();
         fs::remove_file(path).unwrap();
         fs::write(path, content).unwrap();
     }
     a_second().await;
-    assert!(Arc::ptr_eq(&served.tls.current(), &before));
+    assert!(Arc::ptr_eq(&served.tls.renewed().await, &before));
     assert_eq!(served.tls.status().renewals(), 0);
     assert_eq!(log.lines(), [""; 0]);
 }
@@ -253,12 +259,12 @@ async fn authorities_are_read_again_on_both_sides() {
     let (cert, key) = files.leaf("server");
     let server = ServerTlsConfig::new(cert, key).with_client_ca_file(files.ca()).build().expect("good files");
     let client = ClientTlsConfig::new().with_ca_file(files.ca()).build().expect("good files");
-    let before = (server.current(), client.current());
+    let before = (server.renewed().await, client.renewed().await);
     assert!(client.status().valid_until().is_none() && client.status().names().is_empty());
     fs::copy(others.ca(), files.ca()).unwrap();
     a_second().await;
-    assert!(!Arc::ptr_eq(&server.current(), &before.0));
-    assert!(!Arc::ptr_eq(&client.current(), &before.1));
+    assert!(!Arc::ptr_eq(&server.renewed().await, &before.0));
+    assert!(!Arc::ptr_eq(&client.renewed().await, &before.1));
     assert_eq!((server.status().renewals(), client.status().renewals()), (1, 1));
 }
 
@@ -283,4 +289,59 @@ async fn of_many_that_come_at_once_one_reads_and_each_has_a_whole_configuration(
     assert!(found.iter().all(|content| contents.contains(content)));
     assert!(found.contains(&contents[1]), "one of them looked");
     assert_eq!(renewal.renewals.load(Ordering::Relaxed), 1, "and one alone");
+}
+
+/// A disk that stands still, until somebody lets it go on.
+struct SlowDisk {
+    stands: Arc<(Mutex<bool>, Condvar)>,
+    reads: Arc<AtomicU64>,
+}
+
+impl SlowDisk {
+    fn new() -> Self {
+        Self { stands: Arc::default(), reads: Arc::default() }
+    }
+
+    fn set(&self, stands: bool) {
+        *self.stands.0.lock().expect("no panic") = stands;
+        self.stands.1.notify_all();
+    }
+
+    fn under(&self, cert: &Path, key: &Path) -> Arc<Renewal<Vec<u8>>> {
+        let paths = Paths { own: Some((cert.to_owned(), key.to_owned())), authorities: None };
+        let (stands, reads) = (Arc::clone(&self.stands), Arc::clone(&self.reads));
+        let made = Renewal::new(paths, move |files| {
+            reads.fetch_add(1, Ordering::SeqCst);
+            let stands = stands.1.wait_while(stands.0.lock().expect("no panic"), |stands| *stands);
+            drop(stands.expect("no panic"));
+            Ok(files.own.as_ref().map(|(cert, _)| cert.bytes().to_vec()).expect("a certificate"))
+        });
+        made.expect("good files")
+    }
+}
+
+#[tokio::test]
+async fn a_disk_that_stands_still_holds_up_one_connection_for_a_moment_and_no_thread_of_the_runtime() {
+    let files = Files::new();
+    let (cert, key) = files.leaf_with("live", &["first.example"], -1, 30);
+    let disk = SlowDisk::new();
+    let renewal = disk.under(&cert, &key);
+    let before = renewal.renewed().await;
+    let (other, other_key) = files.leaf_with("other", &["second.example"], -1, 30);
+    fs::copy(&other, &cert).unwrap();
+    fs::copy(&other_key, &key).unwrap();
+    disk.set(true);
+    for _ in 0..3 {
+        renewal.looked.store(0, Ordering::Relaxed);
+        // This runtime has one thread: were it the one that reads, nothing would go on here.
+        assert!(Arc::ptr_eq(&renewal.renewed().await, &before));
+        assert!(Arc::ptr_eq(&renewal.current(), &before));
+    }
+    assert_eq!(disk.reads.load(Ordering::SeqCst), 2, "one look at a time, after the first reading");
+    disk.set(false);
+    while renewal.is_looking.load(Ordering::Acquire) {
+        tokio::task::yield_now().await;
+    }
+    let after = renewal.renewed().await;
+    assert_eq!(*after.config, fs::read(&other).unwrap(), "what it found is for the next connection");
 }
