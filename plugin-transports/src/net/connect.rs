@@ -28,6 +28,7 @@ use super::{
     liveness::{Ear, Heard},
     socket,
     socket_path::SocketPath,
+    spoken::Spoken,
     version::HttpVersion,
     yielding::Paced,
 };
@@ -248,8 +249,11 @@ impl Connector {
                 None => {
                     // Less by what the lookup took: rounded, so that it reads well.
                     let share = Duration::from_millis(u64::try_from(share.as_millis()).unwrap_or(u64::MAX).max(1));
-                    let what = if is_secured.into_inner() { "HTTP/2 was not begun" } else { "TLS was not finished" };
-                    dialing.unfit(address, format!("{what} within {share:?}"), false);
+                    let what = match is_secured.into_inner() {
+                        true => format!("HTTP/2 was not begun within {share:?}; does it speak that?"),
+                        false => format!("TLS was not finished within {share:?}; does it speak TLS?"),
+                    };
+                    dialing.unfit(address, what, false);
                 }
             }
         }
@@ -298,7 +302,8 @@ impl Connector {
     {
         let heard = ear.heard();
         let refused = Refused::new(Arc::clone(&self.origin));
-        let stream = Paced::watched(FirstWords::new(stream, carrier, queue.is_some(), refused.clone()), ear);
+        let asked = if queue.is_some() { Spoken::Http2 } else { Spoken::Http1 };
+        let stream = Paced::watched(FirstWords::new(stream, carrier, asked, refused.clone()), ear);
         // A connection's own error also reaches the call that is on it, which tells it better.
         if let Some(queue) = queue {
             let telling = Telling { queue: Arc::clone(queue), opener: Arc::default() };
@@ -356,7 +361,7 @@ impl Unfit {
     fn before_settings(refused: &Refused) -> Self {
         match refused.why() {
             Some(why) => Self { error: why.into(), permanent: true },
-            None => Self::passing("it closed the connection before HTTP/2 was begun"),
+            None => Self::passing("it closed the connection without a word; does it speak HTTP/2?"),
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Under TLS 1.3 the handshake has ended for a client before the server has looked at its certificate, so that a refusal comes with
 //! the first read, when a call is on its way. It is no lost connection: the server took no part in it, and has seen nothing of
-//! the call. So is what a server of TLS says that was sent plain text.
+//! the call. So it is where the first that it says is of another protocol than it was asked in: see [`Spoken`].
 
 use std::{
     io,
@@ -14,16 +14,8 @@ use std::{
 use plugin_core::{PluginError, Sent};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// How every alert of TLS begins that is sent before there are keys: its kind, and the first half of its version.
-const ALERT: &[u8] = &[0x15, 0x03];
-
-/// Where the kind of a frame of HTTP/2 stands in it, and that of the frame with which a connection begins. RFC 9113 section 3.4: a
-/// server's first frame is `SETTINGS`.
-const KIND_OF_FRAME: usize = 3;
-const SETTINGS: u8 = 4;
-
-/// So much of other words is shown, at most.
-const SHOWN: usize = 64;
+use super::spoken::{ENOUGH, Heard, Spoken};
+use crate::wire::bounded::quoted;
 
 /// Why the peer of a connection takes no part in it, where it has said so: known to the connection and to all who use it.
 #[derive(Clone, Debug)]
@@ -32,7 +24,7 @@ pub(crate) struct Refused(Arc<Refusal>);
 #[derive(Debug)]
 struct Refusal {
     origin: Arc<str>,
-    why: OnceLock<Why>,
+    why: OnceLock<(Why, Sent)>,
 }
 
 #[derive(Debug)]
@@ -40,17 +32,20 @@ enum Why {
     /// What a server of TLS said of its client.
     #[cfg(feature = "tls")]
     Tls(String),
-    /// What it speaks instead.
-    Speaks(String),
+    /// It speaks this, and was asked in that.
+    Speaks(Spoken, Spoken),
+    /// It began with this where HTTP/2 was to begin.
+    Began(String),
 }
 
 impl Why {
     /// As a sentence about a peer: callers do not hear where it is.
-    fn of(&self, peer: &str) -> String {
+    fn of(&self, peer: &str, is_socket: bool) -> String {
         match self {
             #[cfg(feature = "tls")]
             Self::Tls(said) => format!("no TLS connection to {peer}: {said}"),
-            Self::Speaks(other) => format!("{peer} {other}"),
+            Self::Speaks(spoken, asked) => spoken.instead_of(*asked, peer, is_socket),
+            Self::Began(words) => format!("{peer} does not speak HTTP/2: it began with {words}"),
         }
     }
 }
@@ -64,24 +59,28 @@ impl Refused {
         self.0.why.get().is_some()
     }
 
-    /// The error of a call, if it is so. Nothing of the call was seen, and the next one would be refused likewise.
+    /// The error of a call, if it is so. The next one would be refused likewise.
     pub(crate) fn error(&self) -> Option<PluginError> {
-        let why = self.0.why.get()?;
-        let error = PluginError::connection(why.of(&self.0.origin), Sent::Nothing).with_retryable(false);
-        Some(error.with_message_for_callers(why.of("the plugin")))
+        let (why, sent) = self.0.why.get()?;
+        let error = PluginError::connection(why.of(&self.0.origin, self.is_socket()), *sent).with_retryable(false);
+        Some(error.with_message_for_callers(why.of("the plugin", self.is_socket())))
     }
 
     /// Why, if it is so, in words that follow what names the peer.
     pub(crate) fn why(&self) -> Option<String> {
-        Some(match self.0.why.get()? {
+        Some(match &self.0.why.get()?.0 {
             #[cfg(feature = "tls")]
             Why::Tls(said) => said.clone(),
-            Why::Speaks(other) => format!("it {other}"),
+            other => other.of("it", self.is_socket()),
         })
     }
 
-    fn set(&self, why: Why) {
-        self.0.why.get_or_init(|| why);
+    fn is_socket(&self) -> bool {
+        self.0.origin.starts_with("unix:")
+    }
+
+    fn set(&self, why: Why, sent: Sent) {
+        self.0.why.get_or_init(|| (why, sent));
     }
 }
 
@@ -101,16 +100,47 @@ pub(crate) enum Carrier {
 pub(crate) struct FirstWords<I> {
     inner: I,
     carrier: Carrier,
+    asked: Spoken,
     refused: Refused,
-    /// What it began with, where it is to begin HTTP/2; until that is whole.
-    http2: Option<Vec<u8>>,
-    /// Something else has come, so that the peer takes part in it.
+    /// What came first, as much of it as says what it is.
+    first: ([u8; ENOUGH], usize),
+    /// What came is what was to come, or nothing that is known here.
     heard: bool,
 }
 
 impl<I> FirstWords<I> {
-    pub(crate) fn new(inner: I, carrier: Carrier, is_http2: bool, refused: Refused) -> Self {
-        Self { inner, carrier, refused, http2: is_http2.then(Vec::new), heard: false }
+    /// Listens to what comes on a connection on which is asked in this version of HTTP.
+    pub(crate) fn new(inner: I, carrier: Carrier, asked: Spoken, refused: Refused) -> Self {
+        Self { inner, carrier, asked, refused, first: ([0; ENOUGH], 0), heard: false }
+    }
+
+    fn note_bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let (first, length) = &mut self.first;
+        let room = &mut first[*length..];
+        let taken = room.len().min(bytes.len());
+        room[..taken].copy_from_slice(&bytes[..taken]);
+        *length += taken;
+        let first = &first[..*length];
+        let why = match Spoken::of(first) {
+            Heard::TooLittle => return Ok(()),
+            Heard::Spoken(spoken)
+                if spoken != self.asked && (spoken != Spoken::Tls || self.carrier == Carrier::Plain) =>
+            {
+                Why::Speaks(spoken, self.asked)
+            }
+            Heard::SomethingElse if self.asked == Spoken::Http2 => {
+                let words = [first, &bytes[taken..]].concat();
+                Why::Began(quoted(String::from_utf8_lossy(&words).lines().next().unwrap_or_default()))
+            }
+            _ => {
+                self.heard = true;
+                return Ok(());
+            }
+        };
+        // Whoever answers in JSON may have read what it answers; the others have not come so far, nor has a call over HTTP/2.
+        let has_read = matches!(why, Why::Speaks(Spoken::Lines, asked) if asked != Spoken::Http2);
+        self.refused.set(why, if has_read { Sent::Maybe } else { Sent::Nothing });
+        Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the other side speaks another protocol"))
     }
 
     fn note(&mut self, came: io::Result<&[u8]>) -> io::Result<()> {
@@ -118,40 +148,17 @@ impl<I> FirstWords<I> {
             return came.map(drop);
         }
         match came {
-            Ok(bytes) if self.carrier == Carrier::Plain && bytes.starts_with(ALERT) => {
-                let other = "speaks TLS, and was sent plain text: does its scheme have to be `https`?";
-                self.refused.set(Why::Speaks(other.to_owned()));
-                Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the other side speaks TLS"))
-            }
-            Ok(bytes) => self.begun(bytes),
+            Ok(bytes) => self.note_bytes(bytes),
             Err(error) => {
                 #[cfg(feature = "tls")]
                 if self.carrier == Carrier::Tls13 && crate::tls::HandshakeError::is_refusal_of_client(&error) {
                     let error = crate::tls::HandshakeError::new(error);
-                    self.refused.set(Why::Tls(error.to_string()));
+                    self.refused.set(Why::Tls(error.to_string()), Sent::Nothing);
                     return Err(io::Error::new(io::ErrorKind::ConnectionAborted, error));
                 }
                 Err(error)
             }
         }
-    }
-
-    fn begun(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let Some(begin) = &mut self.http2 else {
-            self.heard = !bytes.is_empty();
-            return Ok(());
-        };
-        begin.extend(bytes.iter().take(SHOWN.saturating_sub(begin.len())));
-        let Some(kind) = begin.get(KIND_OF_FRAME) else { return Ok(()) };
-        self.heard = true;
-        if *kind == SETTINGS {
-            self.http2 = None;
-            return Ok(());
-        }
-        let shown = String::from_utf8_lossy(begin);
-        let line = shown.lines().next().unwrap_or_default();
-        self.refused.set(Why::Speaks(format!("does not speak HTTP/2: it began with {line:?}")));
-        Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the other side does not speak HTTP/2"))
     }
 }
 

@@ -41,6 +41,8 @@ pub(crate) mod progress;
 pub(crate) mod reach;
 pub(crate) mod socket;
 pub(crate) mod socket_path;
+#[cfg(any(feature = "http", feature = "grpc", feature = "unix"))]
+pub(crate) mod spoken;
 #[cfg(any(feature = "http", feature = "grpc"))]
 mod tapped;
 #[cfg(any(feature = "http", feature = "grpc"))]

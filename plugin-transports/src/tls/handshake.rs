@@ -64,7 +64,9 @@ impl fmt::Display for HandshakeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(cause) = self.cause() else {
             return match self.source.kind() {
-                io::ErrorKind::UnexpectedEof => f.write_str("it closed the connection in the middle of the handshake"),
+                io::ErrorKind::UnexpectedEof => {
+                    f.write_str("it closed the connection in the middle of the handshake; does it speak TLS?")
+                }
                 _ => write!(f, "{}", self.source),
             };
         };
@@ -73,7 +75,10 @@ impl fmt::Display for HandshakeError {
                 write!(f, "it refused the handshake: {}{}", AlertName(*alert), hint(*alert))
             }
             rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
-                f.write_str("it does not speak TLS: what it sends is something else, such as plain text")
+                f.write_str(
+                    "it does not speak TLS: what it sends is something else, such as plain text; is the transport that is \
+                     right one without TLS (`http`, `grpc`)?",
+                )
             }
             rustls::Error::InvalidMessage(InvalidMessage::HandshakePayloadTooLarge) => f.write_str(
                 "what it says is longer than a handshake may be; has its certificate's chain too many certificates?",

@@ -201,7 +201,11 @@ async fn a_plugin_that_does_not_begin_http2_has_seen_no_call() {
 
 #[tokio::test]
 async fn a_plugin_that_says_something_else_than_http2_is_quoted() {
-    for said in ["HTTP/1.1 400 Bad Request\r\n\r\n", "hello\r\n", "{\"id\":\"1\"}\n"] {
+    for (said, told) in [
+        ("HTTP/1.1 400 Bad Request\r\n\r\n", "it speaks HTTP/1.1, and was asked in HTTP/2"),
+        ("hello\r\n", "it does not speak HTTP/2: it began with \"h"),
+        ("{\"id\":\"1\"}\n", "it speaks JSON by lines, and was asked in HTTP/2"),
+    ] {
         let (listener, address) = listener().await;
         tokio::spawn(async move {
             let mut held = Vec::new();
@@ -218,11 +222,7 @@ async fn a_plugin_that_says_something_else_than_http2_is_quoted() {
         let config = HttpConfig::builder("p", format!("http://{address}/run")).with_version(HttpVersion::Http2);
         let error = within(call(&connect(config), "1")).await.expect_err("no HTTP/2");
         assert_eq!((error.code(), error.sent(), error.is_retryable()), (Code::ConnectionFailed, Sent::Nothing, false));
-        let first: String = said.chars().take(4).collect();
-        assert!(
-            error.message().contains(&format!("it does not speak HTTP/2: it began with \"{}", first.escape_debug())),
-            "{error}"
-        );
+        assert!(error.message().contains(told), "{error}");
     }
 }
 

@@ -104,7 +104,7 @@ async fn a_reply_to_another_request_ends_the_call_and_the_connection() {
 #[tokio::test]
 async fn garbage_ends_its_call_at_once_and_says_what_it_was() {
     for (bytes, why) in [
-        (&b"HTTP/1.1 400 Bad Request\r\n"[..], "expected value at byte 1, \"HTTP/1.1 400 Bad\""),
+        (&b"SSH-2.0-OpenSSH_9.6\r\n"[..], "expected value at byte 1, \"SSH-2.0-OpenSSH_\""),
         (b"\x16\x03\x01\x00\n", "expected value at byte 1"),
         (b"{\"request_id\":\"\xff\"}\n", "it is no UTF-8: byte 16 is 0xff"),
         (b"[]\n", "a list stands where an object belongs"),

@@ -24,10 +24,19 @@ const MAX_LOCATION: usize = 200;
 
 const PROBLEM: &[u8] = b"application/problem+json";
 
+const GRPC: &[u8] = b"application/grpc";
+
 /// Whether a body is a problem document (RFC 9457).
 pub(super) fn is_problem(headers: &HeaderMap) -> bool {
     let kind = headers.get(header::CONTENT_TYPE).map(|kind| kind.as_bytes().trim_ascii_start());
     kind.and_then(|kind| kind.get(..PROBLEM.len())).is_some_and(|kind| kind.eq_ignore_ascii_case(PROBLEM))
+}
+
+/// Whether it is an answer of gRPC, whose status is no word about the call, whatever it is.
+pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).map(|kind| kind.as_bytes().trim_ascii_start());
+    let is_its_kind = |kind: &[u8]| kind.get(..GRPC.len()).is_some_and(|kind| kind.eq_ignore_ascii_case(GRPC));
+    headers.contains_key("grpc-status") || kind.is_some_and(is_its_kind)
 }
 
 /// The error that an answer stands for which is no success.
@@ -55,7 +64,7 @@ fn status(config: &HttpConfig, status: StatusCode, headers: &HeaderMap, body: Bo
             | StatusCode::GATEWAY_TIMEOUT
     );
     // The number of a success would tell a list `on` less than the code does.
-    let tells = !(status.is_success() && body.said.is_some());
+    let tells = !(status.is_success() && (body.said.is_some() || is_grpc(headers)));
     let later = || retry_after::from_http(headers, clock::wall());
     let error = match body.said {
         Some(ProblemBody { code, detail, mut again }) => {
@@ -85,6 +94,9 @@ fn code(status: StatusCode) -> Code {
 
 fn message(config: &HttpConfig, status: StatusCode, headers: &HeaderMap) -> String {
     match status {
+        status if is_grpc(headers) => {
+            format!("the plugin answered {status} in gRPC; is the transport that is right `grpc` (`unix-grpc`)?")
+        }
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if config.credentials.has_headers() => {
             format!("the plugin does not accept the credentials in `auth` ({status})")
         }

@@ -94,7 +94,7 @@ impl HttpPlugin {
 /// |---|---|---|---|
 /// | the payload is not JSON | `PLUGIN_1206` | no | nothing |
 /// | the payload or the answer is too long | `PLUGIN_1207` | no | nothing, or maybe |
-/// | no connection: refused, no such name, TLS, too slow | `PLUGIN_1205` | yes, but where one side does not accept the other, or one speaks TLS and the other does not | nothing |
+/// | no connection: refused, no such name, TLS, too slow | `PLUGIN_1205` | yes, but where one side does not accept the other, or speaks another protocol | nothing |
 /// | over HTTP/2, not taken (`REFUSED_STREAM`, or above the last stream of a `GOAWAY`), nor when sent again | `PLUGIN_1205` | yes | nothing |
 /// | the connection closed before an answer, or in its middle | `PLUGIN_1205` | yes | maybe |
 /// | the attempt took longer than `request_timeout` | `PLUGIN_1204` | yes | nothing, or maybe |
@@ -184,7 +184,7 @@ impl Protocol for HttpProtocol {
         let sent = exchange::send(&self.pool, &self.config.endpoint, outgoing, time.began, progress, &mut beside);
         let answer = sent.await?;
         let status = answer.status();
-        if !status.is_success() || fault::is_problem(answer.headers()) {
+        if !status.is_success() || fault::is_problem(answer.headers()) || fault::is_grpc(answer.headers()) {
             let error = fault::read(answer, &self.config, progress).await;
             let is_out_of_time = status == http::StatusCode::GATEWAY_TIMEOUT || error.code() == Code::Timeout;
             return Err(match is_out_of_time {

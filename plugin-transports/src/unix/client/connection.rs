@@ -73,7 +73,7 @@ impl LineConnection {
 
     /// Whether nothing stands behind the answer that was read.
     pub(super) fn has_read_all(&self) -> bool {
-        self.lines.bytes().is_empty()
+        self.unread().is_empty()
     }
 
     /// Writes a request.
@@ -93,6 +93,11 @@ impl LineConnection {
             return Err(NotWritten { error, sent });
         }
         Ok(())
+    }
+
+    /// What came and is no line yet.
+    pub(super) fn unread(&self) -> &[u8] {
+        self.lines.bytes()
     }
 
     /// Reads until something has come of the answer. `false`: a part of it was there before.

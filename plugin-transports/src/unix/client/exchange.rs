@@ -101,6 +101,9 @@ pub(super) async fn send(
                 return Err(fault::ended(not_written, rest.is_empty()));
             }
             (Came::Broken(error), _) => {
+                if let Some(misspoken) = fault::misspoken(connection.unread(), pool.socket()) {
+                    return Err(misspoken);
+                }
                 lease.is_lost();
                 return Err(fault::lost(error, Sent::Maybe));
             }
@@ -108,12 +111,17 @@ pub(super) async fn send(
         let read = reply::read(&came, outgoing.kind, outgoing.id, limits);
         let answer = match read {
             Ok(answer) => answer,
-            // The half of one.
-            Err(ReplyUnread::Broken(_)) if !is_whole => {
-                lease.is_lost();
-                return Err(fault::ended(None, false));
+            Err(unread) => {
+                if let Some(misspoken) = fault::misspoken(&came, pool.socket()) {
+                    return Err(misspoken);
+                }
+                // The half of one.
+                if matches!(unread, ReplyUnread::Broken(_)) && !is_whole {
+                    lease.is_lost();
+                    return Err(fault::ended(None, false));
+                }
+                return Err(fault::no_answer(&unread));
             }
-            Err(unread) => return Err(fault::no_answer(&unread)),
         };
         if !answer.is_out_of_time() {
             beside.answered();

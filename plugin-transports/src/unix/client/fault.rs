@@ -8,7 +8,11 @@ use super::{
     super::reply::{Fault, ReplyUnread},
     config::UnixConfig,
 };
-use crate::wire::plugin_errors;
+use crate::{
+    listen::SocketPath,
+    net::spoken::{Heard, Spoken},
+    wire::plugin_errors,
+};
 
 /// The connection broke.
 pub(super) fn lost(error: io::Error, sent: Sent) -> PluginError {
@@ -35,6 +39,17 @@ pub(super) fn ended(not_written: Option<io::Error>, is_silent: bool) -> PluginEr
 
 pub(super) fn too_long(max: usize) -> PluginError {
     PluginError::reply_too_large(format!("the plugin's answer is longer than `max_line`, which is {max} bytes"))
+}
+
+/// What came is of another protocol. Nothing that speaks it has taken a line for a call.
+pub(super) fn misspoken(came: &[u8], socket: &SocketPath) -> Option<PluginError> {
+    let Heard::Spoken(spoken) = Spoken::of(came) else { return None };
+    if spoken == Spoken::Lines {
+        return None;
+    }
+    let of = |peer: &str| spoken.instead_of(Spoken::Lines, peer, true);
+    let error = PluginError::connection(of(&socket.to_string()), Sent::Nothing).with_retryable(false);
+    Some(error.with_message_for_callers(of("the plugin")))
 }
 
 /// A line that is not the reply that was waited for.

@@ -76,6 +76,10 @@ impl UnixPool {
         self.own.line()
     }
 
+    pub(super) fn socket(&self) -> &SocketPath {
+        &self.socket
+    }
+
     pub(super) fn max_line(&self) -> usize {
         self.max_line
     }
