@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{
-    CommandFault,
+    CommandFault, certificates,
     output::{count, say},
     plugin_trouble::{Ages, ended, next_start},
     table::{WIDTH, columns},
@@ -93,6 +93,10 @@ fn lines(plugin: &Value, ages: &Ages) -> Vec<(&'static str, String)> {
             let parts: Vec<_> = errors.iter().map(|(code, times)| format!("{code}: {times}")).collect();
             lines.push(("errors", parts.join(", ")));
         }
+    }
+    let certificate = &plugin["certificate"];
+    if certificate["names"].is_array() || certificates::is_in_trouble(certificate) {
+        lines.push(("certificate", certificates::said(certificate, ages)));
     }
     let abandoned = plugin["abandoned"].as_u64();
     let abandoned = abandoned.map(|calls| format!(", {} given up and not answered", count(calls, "call")));

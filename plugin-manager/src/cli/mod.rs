@@ -1,6 +1,7 @@
 //! The command line.
 
 mod args;
+mod certificates;
 mod demo;
 mod detail;
 mod early_answers;

@@ -6,7 +6,7 @@ use plugin_core::{clock, go_duration, rounded};
 use serde_json::Value;
 
 use super::{
-    CommandFault,
+    CommandFault, certificates,
     output::say,
     values::{brief, text},
 };
@@ -31,6 +31,16 @@ impl Ages {
 
     fn of(&self, at: &Value) -> Option<u64> {
         at.as_u64().map(|at| self.now.saturating_sub(at))
+    }
+
+    /// How long ago it was; no time where it is still to come, or not known.
+    pub(super) fn past(&self, at: &Value) -> Duration {
+        self.of(at).map(Duration::from_millis).unwrap_or_default()
+    }
+
+    /// How long it is until then; `None` where it is past.
+    pub(super) fn until(&self, at: &Value) -> Option<Duration> {
+        at.as_u64().and_then(|at| at.checked_sub(self.now)).filter(|left| *left > 0).map(Duration::from_millis)
     }
 
     /// As a person says it.
@@ -102,6 +112,12 @@ fn of(plugin: &Value, ages: &Ages) -> Vec<String> {
     let is_recent = ages.of(&end["at_ms"]).is_some_and(|age| age <= RECENT);
     if end.is_object() && (plugin["state"] != "serving" || is_recent) {
         lines.push(format!("{name}: the process {}", ended(end, ages)));
+    }
+    if certificates::is_in_trouble(&plugin["certificate"]) {
+        lines.push(format!(
+            "{name}: the certificate that it is shown: {}",
+            certificates::said(&plugin["certificate"], ages)
+        ));
     }
     lines
 }

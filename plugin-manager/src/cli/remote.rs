@@ -16,10 +16,10 @@ use serde_json::Value;
 use super::{
     CommandFault, Outcome,
     args::{self, Call, DrainArgs, NameArgs, Plugins, Remote},
-    detail,
+    certificates, detail,
     early_answers::Hearing,
     output::{count, say, were},
-    plugin_trouble,
+    plugin_trouble::{self, Ages},
     table::columns,
     values::{brief, text},
 };
@@ -113,6 +113,12 @@ pub(super) fn status(remote: &Remote) -> Outcome {
         _ => format!("{} ({starting} starting)", number("plugins", "plugin")),
     };
     say(format_args!("{plugins}, {}, {} in flight", number("calls", "call"), status["in_flight"]))?;
+    // Each listener's; of plugins there may be many.
+    let wanted = |one: &&Value| one["listener"].is_string() || certificates::is_in_trouble(one);
+    for one in status["certificates"].as_array().into_iter().flatten().filter(wanted) {
+        let said = certificates::said(one, &Ages::now());
+        say(format_args!("certificate of {}: {said}", certificates::owner(one)))?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 

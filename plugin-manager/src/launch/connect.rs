@@ -8,6 +8,7 @@ use plugin_transports::{
     http::HttpPlugin,
     json::Limits,
     process::{self, ProcessConfig, ProcessHandle},
+    tls::ClientTls,
     unix::UnixPlugin,
 };
 
@@ -24,6 +25,8 @@ pub(super) struct Connected {
     pub(super) process: Option<ProcessHandle>,
     /// Whether its instances can be reached, where they are on another machine or may be.
     pub(super) reach: Vec<Reach>,
+    /// What its clients use of TLS, where it is reached over that.
+    pub(super) tls: Option<ClientTls>,
     /// Why its process is not ready, and will be tried again.
     pub(super) late: Option<PluginError>,
 }
@@ -93,12 +96,13 @@ pub(super) async fn connect(
             };
             let process = instance.service().handle();
             let instance = Instance::new(ONLY, instance.map(Transport::Process));
-            Ok(Connected { instances: vec![instance], process: Some(process), reach: Vec::new(), late })
+            Ok(Connected { instances: vec![instance], process: Some(process), reach: Vec::new(), tls: None, late })
         }
         Maker::Network(_, instances) => {
             let connected = instances.iter().map(|instance| network(instance, json)).collect::<Result<Vec<_>, _>>()?;
-            let (instances, reach) = connected.into_iter().unzip();
-            Ok(Connected { instances, process: None, reach, late: None })
+            let tls = connected.iter().find_map(|network| network.tls.clone());
+            let (instances, reach) = connected.into_iter().map(|network| (network.instance, network.reach)).unzip();
+            Ok(Connected { instances, process: None, reach, tls, late: None })
         }
     }
 }
@@ -114,25 +118,32 @@ fn unknown(plugin: &PluginConfig, factories: &Factories) -> String {
 async fn create(plugin: &PluginConfig, factory: &dyn Factory) -> Result<Connected, PluginError> {
     let instance = factory.create(plugin.name(), plugin.options()).await?;
     let instances = vec![Instance::new(ONLY, instance.map(Transport::custom))];
-    Ok(Connected { instances, process: None, reach: Vec::new(), late: None })
+    Ok(Connected { instances, process: None, reach: Vec::new(), tls: None, late: None })
 }
 
-fn network(config: &InstanceConfig, json: Limits) -> Result<(Instance<Transport>, Reach), PluginError> {
-    let (connected, reach) = match config.transport() {
+/// One of the places where a plugin is reached.
+struct Network {
+    instance: Instance<Transport>,
+    reach: Reach,
+    tls: Option<ClientTls>,
+}
+
+fn network(config: &InstanceConfig, json: Limits) -> Result<Network, PluginError> {
+    let (connected, reach, tls) = match config.transport() {
         InstanceTransport::Http(http) => {
             let connected = HttpPlugin::connect(http.clone().with_json_limits(json))?;
-            let reach = connected.service().reach();
-            (connected.map(Transport::Http), reach)
+            let (reach, tls) = (connected.service().reach(), connected.service().tls());
+            (connected.map(Transport::Http), reach, tls)
         }
         InstanceTransport::Grpc(grpc) => {
             let connected = GrpcPlugin::connect(grpc.clone().with_json_limits(json))?;
-            let reach = connected.service().reach();
-            (connected.map(Transport::Grpc), reach)
+            let (reach, tls) = (connected.service().reach(), connected.service().tls());
+            (connected.map(Transport::Grpc), reach, tls)
         }
         InstanceTransport::Unix(unix) => {
             let connected = UnixPlugin::connect(unix.clone().with_json_limits(json))?;
             let reach = connected.service().reach();
-            (connected.map(Transport::Unix), reach)
+            (connected.map(Transport::Unix), reach, None)
         }
     };
     let mut instance = Instance::new(config.name(), connected)
@@ -142,7 +153,7 @@ fn network(config: &InstanceConfig, json: Limits) -> Result<(Instance<Transport>
     if let Some(zone) = config.zone() {
         instance = instance.with_zone(zone);
     }
-    Ok((instance, reach))
+    Ok(Network { instance, reach, tls })
 }
 
 /// Told to callers, and to whoever wants to switch it on.

@@ -290,6 +290,9 @@ async fn start(plugin: &PluginConfig, counts: Counts, terms: &Terms<'_>) -> Resu
     if !connected.reach.is_empty() {
         recovery::follow_reach(registration.controls(), connected.reach);
     }
+    if let Some(tls) = connected.tls {
+        registration = registration.map_controls(|controls| controls.tls = Some(tls));
+    }
     if let Some(process) = connected.process {
         registration = registration.map_controls(|controls| {
             recovery::follow(&Arc::from(plugin.name()), controls, &process);

@@ -11,7 +11,7 @@ use plugin_health::HealthCheck;
 use plugin_lb::{Balance, InstanceStats, LastFailure, MembershipError};
 use plugin_ratelimit::RateLimitHandle;
 use plugin_retry::RetryHandle;
-use plugin_transports::process::ProcessHandle;
+use plugin_transports::{process::ProcessHandle, tls::ClientTls};
 
 /// The handles of a stack's layers. Reports and the admin plane are faces on them.
 #[derive(Clone, Default)]
@@ -33,6 +33,9 @@ pub struct Controls {
     pub instances: Option<Instances>,
     /// The supervised process of the plugin. The one place that knows how it is.
     pub process: Option<ProcessHandle>,
+    /// The side of TLS of its clients, where it is reached over that: until when the certificate is good that is shown to it, and
+    /// what came of a renewal. Of several instances that of the first: all have the same files.
+    pub tls: Option<ClientTls>,
 }
 
 impl fmt::Debug for Controls {
@@ -45,6 +48,7 @@ impl fmt::Debug for Controls {
             .field("attempt_timeout", &self.attempt_timeout)
             .field("health_checks", &self.health_checks.len())
             .field("process", &self.process)
+            .field("tls", &self.tls.is_some())
             .finish_non_exhaustive()
     }
 }

@@ -3,6 +3,7 @@
 mod access_log;
 mod admin;
 mod body_memory;
+mod certificates;
 mod context;
 mod data;
 #[cfg(any(fuzzing, test))]
@@ -34,10 +35,12 @@ use tracing::Level;
 
 pub use access_log::{AccessLog, ClientAddress};
 pub use admin::{Access, Role};
+pub(crate) use certificates::in_days;
 pub use metrics::{Metrics, PageRecorder, Publisher};
 pub use problem::ErrorDetail;
 
 use self::{
+    certificates::{Certificates, Watch},
     guard::Guard,
     lifecycle::{CutOff, Lifecycle},
     rejections::Rejections,
@@ -270,6 +273,8 @@ pub struct Gateway {
     data: Serving,
     unix: Option<Serving<SocketPath>>,
     admin: Serving,
+    certificates: Certificates,
+    _watch: Watch,
     _cut_off: CutOff,
 }
 
@@ -284,12 +289,16 @@ impl Gateway {
         settings.check()?;
         let metrics = Metrics::new();
         let lifecycle = Arc::new(Lifecycle::new());
+        let listeners = [("server", &settings.tls), ("admin", &settings.admin_tls)].into_iter();
+        let listeners = listeners.filter_map(|(name, tls)| Some((name, tls.clone()?))).collect();
+        let certificates = Certificates::new(listeners, manager.clone());
         let plane = admin::AdminPlane {
             manager: manager.clone(),
             metrics: metrics.clone(),
             started: clock::now(),
             drain_timeout: settings.drain_timeout,
             lifecycle: Arc::clone(&lifecycle),
+            certificates: certificates.clone(),
         };
         let data = data::routes(manager.clone(), settings.data, Arc::clone(&lifecycle));
         let data = match settings.verifier {
@@ -319,13 +328,16 @@ impl Gateway {
         let data = serve(data, data_listener, settings.connections, settings.tls)?;
         let admin = serve(admin, admin_listener, settings.admin_connections, settings.admin_tls)?;
         let cut_off = CutOff(Arc::clone(&lifecycle));
-        Ok(Self { manager, metrics, lifecycle, data, unix, admin, _cut_off: cut_off })
+        let watch = certificates.watch(&metrics.recorder());
+        Ok(Self { manager, metrics, lifecycle, data, unix, admin, certificates, _watch: watch, _cut_off: cut_off })
     }
 
     /// Says that every plugin has been registered: `/readyz` answers 200 from now on, once none of them is
     /// [announced](Manager::announce) and still to come.
     pub fn set_ready(&self) {
         self.lifecycle.set_ready();
+        // Of plugins too, which have come by now.
+        self.certificates.tell();
     }
 
     /// Says that the gateway is about to stop: `/readyz` answers 503 from now on, and it goes on serving until it is

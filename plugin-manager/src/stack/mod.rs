@@ -256,6 +256,7 @@ impl StackSettings {
             attempt_timeout: Some(attempt.handle()),
             instances: Some(Instances::of(&balance)),
             process: None,
+            tls: None,
         };
         let handle = telemetry.handle();
         let stack = ServiceBuilder::new()

@@ -1,6 +1,7 @@
 //! The admin plane: probes, metrics, and `/admin/v1`.
 
 mod access;
+mod certificate;
 mod denials;
 mod detail;
 mod views;
@@ -23,6 +24,7 @@ use plugin_transports::process::ProcessHandle;
 pub use access::{Access, Role};
 
 use super::{
+    certificates::Certificates,
     lifecycle::Lifecycle,
     metrics::Metrics,
     problem::{self, Fault},
@@ -41,6 +43,7 @@ pub(super) struct AdminPlane {
     pub(super) started: clock::Instant,
     pub(super) drain_timeout: Duration,
     pub(super) lifecycle: Arc<Lifecycle>,
+    pub(super) certificates: Certificates,
 }
 
 impl AdminPlane {
@@ -133,6 +136,7 @@ async fn readyz(State(plane): State<AdminPlane>) -> Response<Body> {
 }
 
 async fn metrics(State(plane): State<AdminPlane>) -> Response<Body> {
+    plane.certificates.record(&plane.metrics.recorder());
     let mut response = Response::new(Body::from(plane.metrics.scrape(&plane.manager.list())));
     let text = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, text);
@@ -146,7 +150,8 @@ async fn health(State(plane): State<AdminPlane>) -> Response<Body> {
 }
 
 async fn status(State(plane): State<AdminPlane>) -> Json<views::Status> {
-    Json(views::Status::of(&plane.manager.list(), plane.started.elapsed(), plane.is_leaving()))
+    let certificates = plane.certificates.all().into_iter().map(certificate::OwnedCertificate::of).collect();
+    Json(views::Status::of(&plane.manager.list(), plane.started.elapsed(), plane.is_leaving(), certificates))
 }
 
 async fn plugins(State(plane): State<AdminPlane>) -> Json<Vec<views::Plugin>> {

@@ -15,6 +15,7 @@ use plugin_telemetry::{Status as CallStatus, TelemetryStats};
 use plugin_transports::process::{ProcessEnd, ProcessHandle};
 use serde::Serialize;
 
+use super::certificate::{CertificateJson, OwnedCertificate};
 use crate::manager::{DrainReport, Instances, OverallHealth, PluginView};
 
 #[derive(Serialize)]
@@ -27,10 +28,18 @@ pub(super) struct Status {
     starting: usize,
     calls: u64,
     in_flight: usize,
+    /// Those that the gateway shows, at its listeners and to plugins.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    certificates: Vec<OwnedCertificate>,
 }
 
 impl Status {
-    pub(super) fn of(plugins: &[PluginView], uptime: Duration, shutting_down: bool) -> Self {
+    pub(super) fn of(
+        plugins: &[PluginView],
+        uptime: Duration,
+        shutting_down: bool,
+        certificates: Vec<OwnedCertificate>,
+    ) -> Self {
         let calls = plugins.iter().filter_map(|plugin| plugin.telemetry.as_ref()).map(|calls| calls.stats().total());
         Self {
             version: env!("CARGO_PKG_VERSION"),
@@ -40,6 +49,7 @@ impl Status {
             starting: plugins.iter().filter(|plugin| plugin.state.is_to_come()).count(),
             calls: calls.sum(),
             in_flight: plugins.iter().map(|plugin| plugin.in_flight).sum(),
+            certificates,
         }
     }
 }
@@ -85,6 +95,9 @@ pub(super) struct Plugin {
     failed_starts: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     calls: Option<Calls>,
+    /// Of one that is reached over TLS: what is used on this side.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    certificate: Option<CertificateJson>,
 }
 
 impl Plugin {
@@ -117,6 +130,7 @@ impl Plugin {
             restarts: process.map(|process| process.restarts),
             failed_starts: process.map(|process| process.failed_starts),
             calls: view.telemetry.as_ref().map(|calls| Calls::of(&calls.stats())),
+            certificate: view.controls.tls.as_ref().map(|tls| CertificateJson::of(&tls.status())),
         }
     }
 }
@@ -178,7 +192,7 @@ impl End {
     }
 }
 
-fn epoch_ms(at: SystemTime) -> Option<u64> {
+pub(super) fn epoch_ms(at: SystemTime) -> Option<u64> {
     at.duration_since(UNIX_EPOCH).ok().and_then(|since| u64::try_from(since.as_millis()).ok())
 }
 

@@ -1,7 +1,9 @@
 //! The list of metric families, read by the Prometheus page and by every other recorder.
 
 use plugin_telemetry::{Status, TelemetryStats};
+use plugin_transports::tls::{ClientTls, TlsStatus};
 
+use super::certificate::CertificateFigure;
 use crate::manager::PluginView;
 
 /// The histogram of durations.
@@ -24,11 +26,11 @@ pub(super) struct Family {
     pub(super) help: &'static str,
     pub(super) kind: FamilyKind,
     /// Tells each number of one plugin, always in the same order.
-    pub(super) tell: fn(&Reading<'_>, &mut dyn FnMut(Label, u64)),
+    pub(super) tell: Tell,
 }
 
 /// Every family but the histogram.
-pub(super) static FAMILIES: [Family; 12] = [
+pub(super) static FAMILIES: [Family; 16] = [
     Family {
         name: "plugin_requests_total",
         help: "Calls that ended, by status: success, failure, refused, cancelled, caller (its fault).",
@@ -109,7 +111,19 @@ pub(super) static FAMILIES: [Family; 12] = [
         kind: FamilyKind::Counter,
         tell: |plugin, tell| one(plugin.dropped_lines, tell),
     },
+    of_certificate(&CertificateFigure::EXPIRY, |plugin, tell| plugin.certificate(&CertificateFigure::EXPIRY, tell)),
+    of_certificate(&CertificateFigure::REFUSED, |plugin, tell| plugin.certificate(&CertificateFigure::REFUSED, tell)),
+    of_certificate(&CertificateFigure::RENEWALS, |plugin, tell| plugin.certificate(&CertificateFigure::RENEWALS, tell)),
+    of_certificate(&CertificateFigure::REFUSALS, |plugin, tell| plugin.certificate(&CertificateFigure::REFUSALS, tell)),
 ];
+
+/// Tells each number of one plugin.
+type Tell = fn(&Reading<'_>, &mut dyn FnMut(Label, u64));
+
+const fn of_certificate(figure: &CertificateFigure, tell: Tell) -> Family {
+    let kind = if figure.is_count { FamilyKind::Counter } else { FamilyKind::Gauge };
+    Family { name: figure.of_plugins, help: figure.help, kind, tell }
+}
 
 fn one(value: Option<u64>, tell: &mut dyn FnMut(Label, u64)) {
     if let Some(value) = value {
@@ -135,6 +149,7 @@ pub(super) struct Reading<'p> {
     restarts: Option<u64>,
     failed_starts: Option<u64>,
     dropped_lines: Option<u64>,
+    tls: Option<TlsStatus>,
 }
 
 impl<'p> Reading<'p> {
@@ -153,6 +168,11 @@ impl<'p> Reading<'p> {
             restarts: process.map(|process| process.restarts),
             failed_starts: process.map(|process| process.failed_starts),
             dropped_lines: process.map(|process| process.dropped_lines),
+            tls: controls.tls.as_ref().map(ClientTls::status),
         }
+    }
+
+    fn certificate(&self, figure: &CertificateFigure, tell: &mut dyn FnMut(Label, u64)) {
+        one(self.tls.as_ref().and_then(figure.read), tell);
     }
 }

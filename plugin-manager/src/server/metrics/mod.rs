@@ -1,5 +1,6 @@
 //! The metrics of all plugins: the page that Prometheus reads, and deltas for any other recorder.
 
+mod certificate;
 mod families;
 mod page;
 mod publisher;
@@ -9,6 +10,7 @@ use std::{fmt, sync::Arc};
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
+pub(super) use certificate::CertificateFigure;
 pub use publisher::Publisher;
 
 use crate::manager::PluginView;
