@@ -22,6 +22,7 @@ use tokio::{
 use tracing_subscriber::fmt::MakeWriter;
 
 #[path = "../../plugin-transports/src/tls/test_files.rs"]
+#[allow(dead_code, reason = "a part of it is of use here")]
 mod test_files;
 
 use test_files::Files;

@@ -25,6 +25,7 @@ use tokio::{
 use tower::{Service, ServiceExt};
 
 #[path = "../src/tls/test_files.rs"]
+#[allow(dead_code, reason = "a part of it is of use here")]
 mod test_files;
 
 use test_files::Files;
