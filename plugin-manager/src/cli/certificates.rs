@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{plugin_trouble::Ages, values::text};
+use super::{ages::Ages, values::text};
 use crate::server::in_days;
 
 /// `localhost, 127.0.0.1, ends in 29 days`, and what is wrong with the files where they are not in use.

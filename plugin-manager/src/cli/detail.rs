@@ -3,9 +3,11 @@
 use serde_json::Value;
 
 use super::{
-    CommandFault, certificates,
+    CommandFault,
+    ages::Ages,
+    certificates,
     output::{count, say},
-    plugin_trouble::{Ages, ended, next_start},
+    plugin_trouble::{ended, next_start},
     table::{WIDTH, columns},
     values::{brief, text},
 };

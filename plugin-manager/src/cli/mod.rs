@@ -1,5 +1,6 @@
 //! The command line.
 
+mod ages;
 mod args;
 mod certificates;
 mod demo;

@@ -15,11 +15,12 @@ use serde_json::Value;
 
 use super::{
     CommandFault, Outcome,
+    ages::Ages,
     args::{self, Call, DrainArgs, NameArgs, Plugins, Remote},
     certificates, detail,
     early_answers::Hearing,
     output::{count, say, were},
-    plugin_trouble::{self, Ages},
+    plugin_trouble,
     table::columns,
     values::{brief, text},
 };

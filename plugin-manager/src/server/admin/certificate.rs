@@ -4,7 +4,7 @@ use plugin_core::clock;
 use plugin_transports::tls::TlsStatus;
 use serde::Serialize;
 
-use super::views::epoch_ms;
+use super::moment::epoch_ms;
 use crate::server::certificates::CertificateOwner;
 
 /// What one side of TLS uses. Of a client that shows no certificate it has neither names nor an end.

@@ -4,6 +4,7 @@ mod access;
 mod certificate;
 mod denials;
 mod detail;
+mod moment;
 mod views;
 
 use std::{sync::Arc, time::Duration};

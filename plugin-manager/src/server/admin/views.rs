@@ -1,9 +1,6 @@
 //! The JSON of the admin plane. Field names are stable.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use plugin_core::{
     Code, HealthStatus,
@@ -15,7 +12,10 @@ use plugin_telemetry::{Status as CallStatus, TelemetryStats};
 use plugin_transports::process::{ProcessEnd, ProcessHandle};
 use serde::Serialize;
 
-use super::certificate::{CertificateJson, OwnedCertificate};
+use super::{
+    certificate::{CertificateJson, OwnedCertificate},
+    moment::epoch_ms,
+};
 use crate::manager::{DrainReport, Instances, OverallHealth, PluginView};
 
 #[derive(Serialize)]
@@ -190,10 +190,6 @@ impl End {
     fn of(end: ProcessEnd) -> Self {
         Self { at_ms: epoch_ms(end.at), why: end.why, said: end.said }
     }
-}
-
-pub(super) fn epoch_ms(at: SystemTime) -> Option<u64> {
-    at.duration_since(UNIX_EPOCH).ok().and_then(|since| u64::try_from(since.as_millis()).ok())
 }
 
 /// When that was, in milliseconds since 1970.
