@@ -129,7 +129,7 @@ pub fn parse_grpc_timeout(text: &str) -> Option<Duration> {
 pub fn format_grpc_timeout(limit: Duration) -> String {
     let nanos = clock::nanos(limit);
     let fits = |(_, unit): &(char, u64)| nanos / unit < 100_000_000;
-    let is_whole = |(_, unit): &(char, u64)| nanos % unit == 0;
+    let is_whole = |(_, unit): &(char, u64)| nanos.is_multiple_of(*unit);
     let of_a_second = GRPC_UNITS[..4].iter().rev().filter(|_| nanos > 0);
     let whole = of_a_second.filter(|unit| fits(unit)).find(|unit| is_whole(unit));
     match whole.or_else(|| GRPC_UNITS.iter().find(|unit| fits(unit))) {

@@ -29,6 +29,7 @@ use super::{
     socket,
     socket_path::SocketPath,
     spoken::Spoken,
+    unfit::Unfit,
     version::HttpVersion,
     yielding::Paced,
 };
@@ -227,9 +228,7 @@ impl Connector {
     async fn open_socket(&self, socket: &SocketPath, queue: &Arc<Queue>) -> Result<Opened, PluginError> {
         let queue = (self.version == HttpVersion::Http2).then_some(queue);
         socket::open(socket, self.timeout, async |stream| {
-            self.shake_hands(stream, Carrier::Plain, Ear::of_socket(), queue)
-                .await
-                .map_err(|unfit| io::Error::other(unfit.error))
+            self.shake_hands(stream, Carrier::Plain, Ear::of_socket(), queue).await
         })
         .await
     }
@@ -276,7 +275,7 @@ impl Connector {
         #[cfg(feature = "tls")]
         if let Some(tls) = &self.tls {
             let connector = tokio_rustls::TlsConnector::from(tls.client.renewed().await);
-            let stream = connector.connect(tls.name.clone(), stream).await.map_err(Unfit::tls)?;
+            let stream = connector.connect(tls.name.clone(), stream).await.map_err(unfit_tls)?;
             is_secured.store(true, Ordering::Relaxed);
             let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
             if self.version == HttpVersion::Http2 && !http2 {
@@ -314,7 +313,7 @@ impl Connector {
             let link = DrivenConnection::new(connection, Arc::clone(&telling.opener));
             tokio::spawn(Driving { link: Arc::clone(&link), telling });
             if !link.is_told().await {
-                return Err(Unfit::before_settings(&refused));
+                return Err(before_settings(&refused));
             }
             return Ok(Opened::Http2(OpenedHttp2 { sender, link, heard, refused }));
         }
@@ -345,34 +344,6 @@ impl Connector {
     }
 }
 
-/// Why a connection that came about is of no use.
-struct Unfit {
-    error: BoxError,
-    /// It will be so in a second too.
-    permanent: bool,
-}
-
-impl Unfit {
-    fn passing(error: impl Into<BoxError>) -> Self {
-        Self { error: error.into(), permanent: false }
-    }
-
-    /// The connection of HTTP/2 has ended before its peer has said how many calls it takes.
-    fn before_settings(refused: &Refused) -> Self {
-        match refused.why() {
-            Some(why) => Self { error: why.into(), permanent: true },
-            None => Self::passing("it closed the connection without a word; does it speak HTTP/2?"),
-        }
-    }
-
-    /// A certificate that is not trusted now is not trusted in a second either.
-    #[cfg(feature = "tls")]
-    fn tls(error: io::Error) -> Self {
-        let error = HandshakeError::new(error);
-        Self { permanent: error.is_permanent(), error: error.into() }
-    }
-}
-
 #[cfg(feature = "tls")]
 impl Tls {
     fn new(peer: &PeerConfig<'_>, endpoint: &Endpoint) -> Result<Self, PluginError> {
@@ -389,4 +360,19 @@ impl Tls {
         })?;
         Ok(Self { client, name })
     }
+}
+
+/// The connection of HTTP/2 has ended before its peer has said how many calls it takes.
+fn before_settings(refused: &Refused) -> Unfit {
+    match refused.why() {
+        Some(why) => Unfit { error: why.into(), permanent: true },
+        None => Unfit::passing("it closed the connection without a word; does it speak HTTP/2?"),
+    }
+}
+
+/// A certificate that is not trusted now is not trusted in a second either.
+#[cfg(feature = "tls")]
+fn unfit_tls(error: io::Error) -> Unfit {
+    let error = HandshakeError::new(error);
+    Unfit { permanent: error.is_permanent(), error: error.into() }
 }

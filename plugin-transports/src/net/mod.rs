@@ -45,6 +45,7 @@ pub(crate) mod socket_path;
 pub(crate) mod spoken;
 #[cfg(any(feature = "http", feature = "grpc"))]
 mod tapped;
+mod unfit;
 #[cfg(any(feature = "http", feature = "grpc"))]
 #[cfg_attr(not(feature = "http"), allow(dead_code, unreachable_pub, reason = "gRPC speaks one version"))]
 pub(crate) mod version;

@@ -5,7 +5,7 @@ use std::{fmt::Display, io, time::Duration};
 use plugin_core::{PluginError, Sent, deadline::within, rounded};
 use tokio::net::UnixStream;
 
-use super::socket_path::SocketPath;
+use super::{socket_path::SocketPath, unfit::Unfit};
 
 /// A socket whose backlog is full refuses at once, where TCP waits: it is asked again after so long, which doubles.
 const ASK_AGAIN: Duration = Duration::from_millis(1);
@@ -15,7 +15,7 @@ const ASK_AGAIN_AT_MOST: Duration = Duration::from_millis(50);
 pub(crate) async fn open<T>(
     socket: &SocketPath,
     limit: Duration,
-    set_up: impl AsyncFnOnce(UnixStream) -> io::Result<T>,
+    set_up: impl AsyncFnOnce(UnixStream) -> Result<T, Unfit>,
 ) -> Result<T, PluginError> {
     // Where it is, is the operator's business.
     let fault = |what: &dyn Fn(&dyn Display) -> String, retryable| {
@@ -26,9 +26,7 @@ pub(crate) async fn open<T>(
     let opening = async { set_up(connect(socket).await?).await };
     match within(limit, opening).await {
         Some(Ok(opened)) => Ok(opened),
-        Some(Err(error)) => {
-            // Who listens there later may let it in; who owns it will not change that by himself.
-            let permanent = matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput);
+        Some(Err(Unfit { error, permanent })) => {
             Err(fault(&|place| format!("{place} cannot be reached: {error}"), !permanent).with_source(error))
         }
         None => Err(fault(&|place| format!("no connection to {place} within {}", rounded(limit)), true)),
