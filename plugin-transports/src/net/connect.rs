@@ -13,7 +13,7 @@ use std::{
 
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use plugin_core::{BoxError, BoxFuture, Code, PluginError, Sent, deadline::within, rounded};
+use plugin_core::{BoxFuture, Code, PluginError, Sent, deadline::within, rounded};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
