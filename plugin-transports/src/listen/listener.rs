@@ -45,16 +45,6 @@ pub trait Peer: Clone + fmt::Debug + Send + Sync + 'static {
     fn tell(&self, extensions: &mut Extensions);
 }
 
-/// Tells a call which process has sent its request, where that came over a Unix socket.
-#[cfg(any(feature = "http", feature = "grpc"))]
-#[cfg_attr(not(target_os = "linux"), allow(unused_variables, reason = "who is not known cannot be told"))]
-pub(crate) fn tell_call(extensions: &Extensions, context: &mut plugin_core::CallContext) {
-    #[cfg(target_os = "linux")]
-    if let Some(peer) = extensions.get::<super::PeerCredentials>() {
-        context.set_extension(*peer);
-    }
-}
-
 /// The address of the other side. [`serve_http`](super::serve_http) puts it into the extensions of every request that comes over TCP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PeerAddr(pub SocketAddr);

@@ -22,6 +22,8 @@
 
 #[cfg(any(feature = "http", feature = "grpc"))]
 mod accept;
+#[cfg(any(feature = "http", feature = "grpc"))]
+mod caller;
 #[cfg(all(any(fuzzing, test), feature = "full", target_os = "linux"))]
 pub(crate) mod fuzzing;
 mod host_guard;
@@ -53,9 +55,9 @@ pub(crate) mod write_timeout;
 pub(crate) use accept::serve_each;
 #[cfg(any(feature = "http", feature = "grpc"))]
 pub use accept::serve_http;
-pub use host_guard::HostGuard;
 #[cfg(any(feature = "http", feature = "grpc"))]
-pub(crate) use listener::tell_call;
+pub(crate) use caller::tell_call;
+pub use host_guard::HostGuard;
 pub use listener::{Listen, Peer, PeerAddr};
 pub use options::ListenOptions;
 pub use serving::Serving;

@@ -8,11 +8,11 @@ use plugin_lb::Endpoint;
 use plugin_settings::{Keys, redact_url};
 use plugin_transports::ConnectionConfig;
 use plugin_transports::auth::AuthConfig;
-use plugin_transports::grpc::GrpcConfig;
-use plugin_transports::http::{HttpConfig, HttpVersion};
+use plugin_transports::grpc::{GrpcConfig, GrpcConfigBuilder};
+use plugin_transports::http::{HttpConfig, HttpConfigBuilder, HttpVersion};
 use plugin_transports::unix::UnixConfig;
 
-use super::read::Bounds;
+use super::bounds::Bounds;
 use super::{InstanceConfig, InstanceTransport, PluginConfig, TransportKind};
 use crate::manager::looks_alike;
 
@@ -179,12 +179,8 @@ fn http(plugin: &PluginConfig, endpoint: String, common: &Common<'_>) -> Result<
     if let Some(auth) = common.auth {
         builder = builder.with_auth(auth.clone());
     }
-    if let Some(bytes) = common.bounds.request {
-        builder = builder.with_max_request(bytes);
-    }
-    if let Some(bytes) = common.bounds.response {
-        builder = builder.with_max_response(bytes);
-    }
+    builder = common.bounds.request.into_iter().fold(builder, HttpConfigBuilder::with_max_request);
+    builder = common.bounds.response.into_iter().fold(builder, HttpConfigBuilder::with_max_response);
     let limit = plugin.health_check.map(|check| check.timeout());
     Ok(limit.into_iter().fold(builder.check()?, HttpConfig::with_check_limit))
 }
@@ -201,12 +197,8 @@ fn grpc(plugin: &PluginConfig, endpoint: String, common: &Common<'_>) -> Result<
     if let Some(auth) = common.auth {
         builder = builder.with_auth(auth.clone());
     }
-    if let Some(bytes) = common.bounds.request {
-        builder = builder.with_max_request(bytes);
-    }
-    if let Some(bytes) = common.bounds.response {
-        builder = builder.with_max_response(bytes);
-    }
+    builder = common.bounds.request.into_iter().fold(builder, GrpcConfigBuilder::with_max_request);
+    builder = common.bounds.response.into_iter().fold(builder, GrpcConfigBuilder::with_max_response);
     let limit = plugin.health_check.map(|check| check.timeout());
     Ok(limit.into_iter().fold(builder.check()?, GrpcConfig::with_check_limit))
 }

@@ -1,6 +1,7 @@
 //! One of `plugins`.
 
 mod auth;
+mod bounds;
 mod exec;
 mod instance;
 mod instances;

@@ -12,6 +12,7 @@ use semver::Version;
 
 use super::super::concerns::{self, CIRCUIT_BREAKER, HEALTH_CHECK, RATE_LIMIT, RETRY};
 use super::auth;
+use super::bounds::{Bounds, MESSAGE};
 use super::exec::Exec;
 use super::instances::{self, Common, PlaceOf, URL};
 use super::transport::{self, HAS_OPTIONS, SERVED};
@@ -89,24 +90,6 @@ pub(in crate::config) static TABLE: Table = Table::new("plugin", "A plugin: how 
     .over(ProcessConfig::TABLE)
     .without(&["no_new_privs", "start_timeout", "request_timeout", "shutdown_grace", "max_in_flight", "max_queued_bytes"])
     .moded_by("transport");
-
-/// What a message of HTTP or gRPC may be bounded to.
-const MESSAGE: Kind = Kind::size(1 << 10, 1 << 30);
-
-/// How long what is sent and what is answered may be, where that is said.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Bounds {
-    pub(super) line: Option<usize>,
-    pub(super) request: Option<usize>,
-    pub(super) response: Option<usize>,
-}
-
-impl Bounds {
-    fn read(keys: &mut Keys<'_>) -> Self {
-        let mut bytes = |key| keys.size(key).and_then(|bytes| usize::try_from(bytes).ok());
-        Self { line: bytes("max_line"), request: bytes("max_request"), response: bytes("max_response") }
-    }
-}
 
 pub(in crate::config) fn read(keys: &mut Keys<'_>) -> Option<PluginConfig> {
     let kind = keys.word("transport", TransportKind::of);
