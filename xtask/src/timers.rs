@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::process::root;
 
 /// File, how often it names a timer, and for what.
-const TIMERS: [(&str, usize, &str); 14] = [
+const TIMERS: [(&str, usize, &str); 15] = [
     ("dial/dialing.rs", 2, "a lookup, and the next address of a race"),
     ("lines/client/driver.rs", 1, "when a call that is held back is written"),
     ("net/client.rs", 1, "the end of an instance"),
@@ -22,8 +22,13 @@ const TIMERS: [(&str, usize, &str); 14] = [
     ("process/service.rs", 2, "whether a check stands behind calls"),
     ("process/stderr.rs", 1, "when it is told how many lines were dropped"),
     ("process/supervisor.rs", 1, "the next start"),
+    ("tls/renewal.rs", 1, "how long a new connection waits for a look at the files"),
     ("unix/client/service.rs", 1, "what a plugin says of itself"),
 ];
+
+/// Where the code is that a call comes through, and the connections that it is on.
+const ROOMS: [&str; 9] =
+    ["dial", "grpc/client", "http/client", "inproc", "lines/client", "net", "process", "tls", "unix/client"];
 
 /// What makes one: tokio's, and core's for what is judged by its limit.
 const MAKERS: [&str; 7] = ["sleep(", "sleep_until(", "timeout(", "timeout_at(", "interval(", "within(", "limit("];
@@ -73,7 +78,7 @@ fn walk(directory: &Path, found: &mut Vec<(String, usize)>) {
 fn no_transport_arms_a_timer_that_nobody_has_looked_at() {
     let source = root().join("plugin-transports/src");
     let mut found = Vec::new();
-    for room in ["dial", "grpc/client", "http/client", "inproc", "lines/client", "net", "process", "unix/client"] {
+    for room in ROOMS {
         let room = source.join(room);
         assert!(room.is_dir(), "{}: where is it now?", room.display());
         walk(&room, &mut found);
