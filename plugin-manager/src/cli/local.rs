@@ -6,6 +6,7 @@ use clap::CommandFactory;
 use clap_complete::Shell;
 use plugin_core::Code;
 use serde_json::Value;
+use tokio::runtime::Builder;
 
 use super::{
     CommandFault, Outcome,
@@ -14,6 +15,7 @@ use super::{
     finish::finish,
     manual,
     output::{count, note, say, tell},
+    runtime,
     signals::StopSignals,
 };
 use crate::{
@@ -30,7 +32,7 @@ pub(super) fn run(run: &Run) -> Outcome {
     let config = read(&run.file)?;
     logging::init(&config.logging().directives(), config.logging().format());
     open_files::raise_limit();
-    runtime()?.block_on(async {
+    runtime::block_on(&mut Builder::new_multi_thread(), async {
         // Before there is anything to stop.
         let mut stop = StopSignals::new()?;
         let failed = |error: StartError| CommandFault::Failed(error.to_string());
@@ -58,7 +60,9 @@ pub(super) fn run(run: &Run) -> Outcome {
                 // Whoever goes by `/readyz` has not turned to this gateway yet.
                 note(match config.lame_duck().is_zero() {
                     true => "stopped while its plugins were being started",
-                    false => "stopped while its plugins were being started: without the lame duck, since /readyz was 503 all along",
+                    false => {
+                        "stopped while its plugins were being started: without the lame duck, since /readyz was 503 all along"
+                    }
                 });
                 return finish(running, stop).await;
             }
@@ -94,11 +98,12 @@ fn tell_of(late: &StartError) {
 }
 
 pub(super) fn demo(demo: &Demo) -> Outcome {
-    runtime()?.block_on(demo::run(demo.listen, demo.admin_listen, demo.stop_after))
+    let demo = demo::run(demo.listen, demo.admin_listen, demo.stop_after);
+    runtime::block_on(&mut Builder::new_multi_thread(), demo)
 }
 
 pub(super) fn plugin(plugin: &DemoPlugin) -> Outcome {
-    runtime()?.block_on(demo::serve_plugin(&plugin.name))
+    runtime::block_on(&mut Builder::new_multi_thread(), demo::serve_plugin(&plugin.name))
 }
 
 pub(super) fn validate(Validate { file, json }: &Validate) -> Outcome {
@@ -202,9 +207,4 @@ fn check_variant(file: &ConfigFile) -> Result<(), CommandFault> {
 
 fn wrong(faults: &Faults) -> CommandFault {
     CommandFault::Wrong(format!("{} in the configuration\n{faults}", count(faults.len(), "fault")))
-}
-
-fn runtime() -> Result<tokio::runtime::Runtime, CommandFault> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    runtime.map_err(|error| CommandFault::Failed(format!("no runtime: {error}")))
 }

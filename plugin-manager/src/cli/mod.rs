@@ -13,6 +13,7 @@ mod outcome;
 mod output;
 mod plugin_trouble;
 mod remote;
+mod runtime;
 mod signals;
 mod table;
 mod values;

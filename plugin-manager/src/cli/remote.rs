@@ -12,6 +12,7 @@ use hyper_util::{
 use plugin_core::{Code, go_duration, rounded};
 use plugin_transports::dial::{DialError, Dialer};
 use serde_json::Value;
+use tokio::runtime::Builder;
 
 use super::{
     CommandFault, Outcome,
@@ -20,7 +21,7 @@ use super::{
     certificates, detail,
     early_answers::Hearing,
     output::{count, say, were},
-    plugin_trouble,
+    plugin_trouble, runtime,
     table::columns,
     values::{brief, text},
 };
@@ -325,9 +326,7 @@ fn send(
         value.set_sensitive(true);
         request.headers_mut().insert(http::header::AUTHORIZATION, value);
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| CommandFault::Failed(format!("no runtime: {error}")))?;
-    runtime.block_on(async {
+    runtime::block_on(&mut Builder::new_current_thread(), async {
         let place = request.uri().authority().map(ToString::to_string).unwrap_or_default();
         let is_safe = request.method().is_safe();
         let connector = tower::service_fn(|uri: Uri| {
