@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     config::{self, Faults, LogFormat, PluginConfig, TransportConfig},
-    launch::{Factories, StartError},
+    launch::{Factories, StartError, on_a_thread_that_may_wait},
 };
 
 /// For plugins that lie in directories: calls may take 30 seconds.
@@ -150,16 +150,8 @@ impl AutoBuilder {
         }
         let timeout = builder.timeout;
         // Files are read, which blocks; a panic is the filter's, and goes on.
-        let found = match tokio::task::spawn_blocking(move || find(&search, timeout)).await {
-            Ok(found) => found.map_err(StartError::new)?,
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_) => {
-                    let problem = "the runtime stopped during the search for plugins";
-                    return Err(StartError::new(vec![PluginError::new(Code::ShuttingDown, problem)]));
-                }
-            },
-        };
+        let found = on_a_thread_that_may_wait(move || find(&search, timeout)).await;
+        let found = found.map_err(|stopped| StartError::new(vec![stopped]))?.map_err(StartError::new)?;
         for (plugin, path) in found {
             builder = builder.with_config_from(plugin, path.display().to_string());
         }

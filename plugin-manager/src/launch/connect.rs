@@ -12,7 +12,7 @@ use plugin_transports::{
     unix::UnixPlugin,
 };
 
-use super::{Factories, Factory};
+use super::{Factories, Factory, reading::Reading};
 use crate::{
     config::{Fault, InstanceConfig, InstanceTransport, PluginConfig, TransportConfig, TransportKind, no_such_type},
     manager::Registration,
@@ -82,6 +82,7 @@ pub(super) async fn connect(
     maker: &Maker<'_>,
     must: bool,
     json: Limits,
+    reading: &Reading,
 ) -> Result<Connected, PluginError> {
     match *maker {
         Maker::Factory(factory) => create(plugin, factory).await,
@@ -98,13 +99,20 @@ pub(super) async fn connect(
             let instance = Instance::new(ONLY, instance.map(Transport::Process));
             Ok(Connected { instances: vec![instance], process: Some(process), reach: Vec::new(), tls: None, late })
         }
-        Maker::Network(_, instances) => {
-            let connected = instances.iter().map(|instance| network(instance, json)).collect::<Result<Vec<_>, _>>()?;
-            let tls = connected.iter().find_map(|network| network.tls.clone());
-            let (instances, reach) = connected.into_iter().map(|network| (network.instance, network.reach)).unzip();
-            Ok(Connected { instances, process: None, reach, tls, late: None })
+        Maker::Network(_, instances) if instances.iter().any(InstanceConfig::uses_tls) => {
+            let instances = instances.to_vec();
+            reading.have(move || over_network(&instances, json)).await
         }
+        Maker::Network(_, instances) => over_network(instances, json),
     }
+}
+
+/// Reads the files of TLS, where that is spoken.
+fn over_network(instances: &[InstanceConfig], json: Limits) -> Result<Connected, PluginError> {
+    let connected = instances.iter().map(|instance| network(instance, json)).collect::<Result<Vec<_>, _>>()?;
+    let tls = connected.iter().find_map(|network| network.tls.clone());
+    let (instances, reach) = connected.into_iter().map(|network| (network.instance, network.reach)).unzip();
+    Ok(Connected { instances, process: None, reach, tls, late: None })
 }
 
 fn unknown(plugin: &PluginConfig, factories: &Factories) -> String {

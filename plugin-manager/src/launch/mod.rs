@@ -7,6 +7,7 @@ mod health_log_limit;
 pub mod logging;
 pub(crate) mod open_files;
 mod plugins;
+mod reading;
 mod recovery;
 pub(crate) mod streams;
 
@@ -19,6 +20,7 @@ use tokio::task::JoinSet;
 
 pub use factory::{Factories, Factory};
 pub(crate) use plugins::{Announced, Terms, announce, assemble};
+pub(crate) use reading::on_a_thread_that_may_wait;
 
 use crate::{
     config::Config,

@@ -24,7 +24,9 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use super::{
     Factories,
     connect::{self, Maker},
-    events, recovery,
+    events,
+    reading::Reading,
+    recovery,
 };
 use crate::{
     config::PluginConfig,
@@ -69,7 +71,7 @@ pub(crate) struct Again(Coming);
 impl Again {
     /// Tries until it is there, with growing pauses, and at once when an operator asks for that. Dropping the future gives it up.
     pub(crate) async fn until_it_is_there(self, factories: Factories, json: Limits) {
-        let Coming { plugin, place, counts } = self.0;
+        let Coming { plugin, place, counts, reading } = self.0;
         let terms = Terms { must: false, factories: &factories, json, at_once: 1 };
         let (mut pause, mut told) = (AGAIN.0, clock::now());
         loop {
@@ -78,7 +80,7 @@ impl Again {
                 () = place.turn().wanted() => pause = AGAIN.0,
             }
             let begun = clock::now();
-            match start(&plugin, counts.clone(), &terms).await {
+            match start(&plugin, counts.clone(), &reading, &terms).await {
                 Ok(started) => {
                     // Otherwise it is to be there no more.
                     if place.register(started.registration).is_ok() {
@@ -113,6 +115,8 @@ struct Coming {
     plugin: PluginConfig,
     place: Announcement<Bytes, Bytes>,
     counts: Counts,
+    /// What its starts read.
+    reading: Reading,
 }
 
 /// Makes the names of plugins known; what is switched off is all there then.
@@ -131,7 +135,7 @@ pub(crate) fn announce(manager: &Manager<Bytes, Bytes>, plugins: &[PluginConfig]
             let info = connect::complete(info, plugin, plugin.transport().kind());
             let known = Known { info, telemetry: Some(counts.handle()), controls, waits: true };
             let place = manager.announce_known(plugin.name(), known)?;
-            all.push(Coming { plugin: plugin.clone(), place, counts });
+            all.push(Coming { plugin: plugin.clone(), place, counts, reading: Reading::default() });
         } else {
             manager.register_with(plugin.name(), connect::switched_off(plugin))?;
         }
@@ -170,7 +174,7 @@ async fn start_all(coming: Vec<Coming>, terms: &Terms<'_>, all: &mut Registered)
     // Polled in this order at first, which is that in which they get their places.
     let mut starts: FuturesUnordered<_> = coming
         .into_iter()
-        .map(|Coming { plugin, place, counts }| async move {
+        .map(|Coming { plugin, place, counts, reading }| async move {
             let name = plugin.name().to_owned();
             // It is never closed.
             let permit = places.acquire().await.ok();
@@ -180,11 +184,12 @@ async fn start_all(coming: Vec<Coming>, terms: &Terms<'_>, all: &mut Registered)
             }
             place.turn().begin();
             let begun = clock::now();
-            let started = match holding(permit, place.turn(), start(&plugin, counts.clone(), terms)).await {
+            let start = start(&plugin, counts.clone(), &reading, terms);
+            let started = match holding(permit, place.turn(), start).await {
                 Err(fault) if !terms.must && !plugin.required() => {
                     let fault = named(fault, plugin.name());
                     place.turn().fail(&fault.to_string(), AGAIN.0);
-                    Ok((Some(fault), Some(Coming { plugin, place, counts })))
+                    Ok((Some(fault), Some(Coming { plugin, place, counts, reading })))
                 }
                 Err(fault) => Err(fault),
                 Ok(started) => place.register(started.registration).map(|()| (started.late, None)),
@@ -270,11 +275,16 @@ struct Started {
 }
 
 /// Connects a plugin and builds its stack.
-async fn start(plugin: &PluginConfig, counts: Counts, terms: &Terms<'_>) -> Result<Started, PluginError> {
+async fn start(
+    plugin: &PluginConfig,
+    counts: Counts,
+    reading: &Reading,
+    terms: &Terms<'_>,
+) -> Result<Started, PluginError> {
     let maker = Maker::of(plugin, terms.factories)?;
     let transport = maker.transport();
     let must = terms.must || plugin.required();
-    let connected = connect::connect(plugin, &maker, must, terms.json).await?;
+    let connected = connect::connect(plugin, &maker, must, terms.json, reading).await?;
     let breaker = plugin.circuit_breaker();
     let settings = StackSettings::default()
         .with_timeout(plugin.timeout())

@@ -72,6 +72,16 @@ impl InstanceConfig {
         self.zone.as_deref()
     }
 
+    /// Whether TLS is spoken with it, so that whoever connects it reads files.
+    #[must_use]
+    pub fn uses_tls(&self) -> bool {
+        match &self.transport {
+            InstanceTransport::Http(http) => http.uses_tls(),
+            InstanceTransport::Grpc(grpc) => grpc.is_tls(),
+            InstanceTransport::Unix(_) => false,
+        }
+    }
+
     /// How it is reached.
     #[must_use]
     pub fn transport(&self) -> &InstanceTransport {

@@ -118,6 +118,12 @@ impl HttpConfig {
     pub fn is_tls(&self) -> bool {
         self.endpoint.tls
     }
+
+    /// Whether TLS is spoken at all, for calls or for health checks. `HttpPlugin::connect` then reads files.
+    #[must_use]
+    pub fn uses_tls(&self) -> bool {
+        self.endpoint.tls || self.health.tls
+    }
 }
 
 /// 10 MiB.

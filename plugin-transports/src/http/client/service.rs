@@ -144,7 +144,8 @@ impl HttpClient {
     /// no connection alive.
     #[must_use]
     pub fn tls(&self) -> Option<crate::tls::ClientTls> {
-        self.client.protocol().pool.tls().cloned()
+        let HttpProtocol { pool, probe_pool, .. } = self.client.protocol();
+        pool.tls().or_else(|| probe_pool.tls()).cloned()
     }
 }
 
