@@ -107,12 +107,16 @@ pub(super) async fn connect(
     }
 }
 
-/// Reads the files of TLS, where that is spoken.
+/// Reads the files of TLS, where that is spoken: once for all instances, which have the same.
 fn over_network(instances: &[InstanceConfig], json: Limits) -> Result<Connected, PluginError> {
-    let connected = instances.iter().map(|instance| network(instance, json)).collect::<Result<Vec<_>, _>>()?;
-    let tls = connected.iter().find_map(|network| network.tls.clone());
-    let (instances, reach) = connected.into_iter().map(|network| (network.instance, network.reach)).unzip();
-    Ok(Connected { instances, process: None, reach, tls, late: None })
+    let mut connected = Connected { instances: Vec::new(), process: None, reach: Vec::new(), tls: None, late: None };
+    for instance in instances {
+        let Network { instance, reach, tls } = network(instance, json, connected.tls.clone())?;
+        connected.instances.push(instance);
+        connected.reach.push(reach);
+        connected.tls = connected.tls.or(tls);
+    }
+    Ok(connected)
 }
 
 fn unknown(plugin: &PluginConfig, factories: &Factories) -> String {
@@ -136,15 +140,24 @@ struct Network {
     tls: Option<ClientTls>,
 }
 
-fn network(config: &InstanceConfig, json: Limits) -> Result<Network, PluginError> {
+/// With the side of TLS of another instance, where there is one.
+fn network(config: &InstanceConfig, json: Limits, tls: Option<ClientTls>) -> Result<Network, PluginError> {
     let (connected, reach, tls) = match config.transport() {
         InstanceTransport::Http(http) => {
-            let connected = HttpPlugin::connect(http.clone().with_json_limits(json))?;
+            let http = http.clone().with_json_limits(json);
+            let connected = HttpPlugin::connect(match tls {
+                Some(tls) => http.with_shared_tls(tls),
+                None => http,
+            })?;
             let (reach, tls) = (connected.service().reach(), connected.service().tls());
             (connected.map(Transport::Http), reach, tls)
         }
         InstanceTransport::Grpc(grpc) => {
-            let connected = GrpcPlugin::connect(grpc.clone().with_json_limits(json))?;
+            let grpc = grpc.clone().with_json_limits(json);
+            let connected = GrpcPlugin::connect(match tls {
+                Some(tls) => grpc.with_shared_tls(tls),
+                None => grpc,
+            })?;
             let (reach, tls) = (connected.service().reach(), connected.service().tls());
             (connected.map(Transport::Grpc), reach, tls)
         }
@@ -202,3 +215,6 @@ pub(super) fn complete(mut info: PluginInfo, plugin: &PluginConfig, transport: T
     info.metadata.extend(notes.map(|(key, value)| (key.clone(), value.clone())));
     info
 }
+
+#[cfg(test)]
+mod tests;

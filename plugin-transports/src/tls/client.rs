@@ -36,6 +36,8 @@ pub struct ClientTlsConfig {
     ca: Option<PathBuf>,
     own: Option<(PathBuf, PathBuf)>,
     min_version: TlsVersion,
+    /// Whom it is for, in the log.
+    plugin: Option<Arc<str>>,
 }
 
 impl ClientTlsConfig {
@@ -66,6 +68,13 @@ impl ClientTlsConfig {
         self
     }
 
+    /// What is told of the files names this plugin.
+    #[cfg(any(feature = "http", feature = "grpc"))]
+    pub(crate) fn for_plugin(mut self, name: &str) -> Self {
+        self.plugin = Some(name.into());
+        self
+    }
+
     /// Reads the files, and says everything that is wrong with them: nothing when [`build`](Self::build) would do.
     #[must_use]
     pub fn faults(&self) -> Vec<TlsError> {
@@ -80,7 +89,7 @@ impl ClientTlsConfig {
     /// When a file is not there, cannot be read, or does not hold what it should.
     pub fn build(&self) -> Result<ClientTls, TlsError> {
         let min_version = self.min_version;
-        Renewal::new(self.paths(), move |files| make(min_version, files))
+        Renewal::new(self.plugin.clone(), self.paths(), move |files| make(min_version, files))
             .map(|renewal| ClientTls(Offered::new(renewal)))
     }
 

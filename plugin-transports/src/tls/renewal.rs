@@ -45,6 +45,8 @@ type Make<C> = dyn Fn(&PemFiles) -> Result<C, TlsError> + Send + Sync;
 /// The whole of them is exchanged, and with it what was remembered of earlier connections: no session that is resumed outlives
 /// the authority that vouched for it.
 pub(super) struct Renewal<C> {
+    /// Whom they are for, in the log.
+    plugin: Option<Arc<str>>,
     paths: Paths,
     make: Box<Make<C>>,
     in_use: ArcSwap<InUse<C>>,
@@ -78,6 +80,7 @@ struct Seen {
 impl<C: Send + Sync + 'static> Renewal<C> {
     /// Reads the files, and makes the first settings of them.
     pub(super) fn new(
+        plugin: Option<Arc<str>>,
         paths: Paths,
         make: impl Fn(&PemFiles) -> Result<C, TlsError> + Send + Sync + 'static,
     ) -> Result<Arc<Self>, TlsError> {
@@ -85,6 +88,7 @@ impl<C: Send + Sync + 'static> Renewal<C> {
         let hash = RandomState::new();
         let in_use = InUse::new(make(&files)?, &files, content(&hash, &files));
         Ok(Arc::new(Self {
+            plugin,
             paths,
             make: Box::new(make),
             in_use: ArcSwap::from_pointee(in_use),
@@ -201,6 +205,7 @@ impl<C> Renewal<C> {
     fn accept(&self, seen: &mut Seen, in_use: InUse<C>) {
         let certificate = in_use.certificate.as_ref();
         tracing::info!(
+            plugin = self.plugin.as_deref(),
             files = %self.files(),
             names = certificate.map(|certificate| tracing::field::display(certificate.names.join(", "))),
             valid_until = certificate.and_then(InUseCertificate::valid_until_text),
@@ -217,7 +222,8 @@ impl<C> Renewal<C> {
     fn accept_old(&self, seen: &mut Seen) {
         if seen.refused.take().is_some() {
             self.refusal.store(None);
-            tracing::info!(files = %self.files(), "the files of TLS hold again what connections use");
+            let plugin = self.plugin.as_deref();
+            tracing::info!(plugin, files = %self.files(), "the files of TLS hold again what connections use");
         }
     }
 
@@ -230,6 +236,7 @@ impl<C> Renewal<C> {
         let in_use = self.in_use.load();
         let certificate = in_use.certificate.as_ref();
         tracing::warn!(
+            plugin = self.plugin.as_deref(),
             %error,
             cause = std::error::Error::source(&error).map(tracing::field::display),
             in_use_since = %Utc(in_use.since),

@@ -71,7 +71,7 @@ impl ServerTlsConfig {
     /// When a file is not there, cannot be read, or does not hold what it should.
     pub fn build(&self) -> Result<ServerTls, TlsError> {
         let min_version = self.min_version;
-        Renewal::new(self.paths(), move |files| make(min_version, files))
+        Renewal::new(None, self.paths(), move |files| make(min_version, files))
             .map(|renewal| ServerTls(Offered::new(renewal)))
     }
 

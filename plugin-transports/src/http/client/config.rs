@@ -8,6 +8,8 @@ use plugin_core::{
     settings::{Given, Settings},
 };
 
+#[cfg(feature = "tls")]
+use crate::tls::ClientTls;
 use crate::{
     auth::{AuthConfig, Credentials},
     connection::ConnectionConfig,
@@ -55,6 +57,9 @@ pub struct HttpConfig {
     pub(super) request_timeout: bool,
     pub(super) resolver: Resolver,
     pub(super) user_agent: HeaderValue,
+    /// The side of TLS that it shares with others.
+    #[cfg(feature = "tls")]
+    pub(super) shared_tls: Option<ClientTls>,
 }
 
 impl HttpConfig {
@@ -94,6 +99,15 @@ impl HttpConfig {
         self
     }
 
+    /// Speaks TLS as another instance of the same plugin does (`HttpClient::tls`), with its files in the place of those of `auth`:
+    /// they are read once for both, and what becomes of them is told once.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn with_shared_tls(mut self, tls: ClientTls) -> Self {
+        self.shared_tls = Some(tls);
+        self
+    }
+
     /// What its connections have to know of it.
     pub(super) fn peer<T>(&self, with: impl FnOnce(&PeerConfig<'_>) -> T) -> T {
         with(&PeerConfig {
@@ -103,7 +117,10 @@ impl HttpConfig {
             code: Code::HttpTransport,
             ping_every: PING_EVERY,
             #[cfg(feature = "tls")]
-            tls: &|| Ok(self.credentials.files().tls().unwrap_or_default().build()?),
+            tls: &|| match &self.shared_tls {
+                Some(shared) => Ok(shared.clone()),
+                None => Ok(self.credentials.files().tls().unwrap_or_default().for_plugin(&self.name).build()?),
+            },
         })
     }
 
@@ -267,6 +284,8 @@ impl HttpConfigBuilder {
             request_timeout: self.request_timeout,
             resolver: self.resolver,
             user_agent,
+            #[cfg(feature = "tls")]
+            shared_tls: None,
         })
     }
 }

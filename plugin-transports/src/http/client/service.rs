@@ -35,6 +35,9 @@ impl HttpPlugin {
     /// no such endpoint, is told once in the log, and healthy. Closing it refuses new calls (`LIFECYCLE_2101`), waits
     /// for those in flight, and cuts them off when the grace period ends.
     ///
+    /// The files are read before this returns: where their disk may stand still, call it on a thread that may wait, such as those of
+    /// `tokio::task::spawn_blocking`.
+    ///
     /// # Errors
     ///
     /// `AUTH_1104` when a file of TLS is missing, unreadable, or does not hold what it should.

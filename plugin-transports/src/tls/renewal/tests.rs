@@ -273,7 +273,7 @@ async fn of_many_that_come_at_once_one_reads_and_each_has_a_whole_configuration(
     let files = Files::new();
     let (cert, key) = files.leaf_with("live", &["first.example"], -1, 30);
     let paths = Paths { own: Some((cert.clone(), key.clone())), authorities: None };
-    let renewal = Renewal::new(paths, |files| Ok(files.own.as_ref().map(|(cert, _)| cert.bytes().to_vec())));
+    let renewal = Renewal::new(None, paths, |files| Ok(files.own.as_ref().map(|(cert, _)| cert.bytes().to_vec())));
     let renewal = renewal.expect("good files");
     let (other, other_key) = files.leaf_with("other", &["second.example"], -1, 30);
     let contents = [fs::read(&cert).unwrap(), fs::read(&other).unwrap()];
@@ -310,7 +310,7 @@ impl SlowDisk {
     fn under(&self, cert: &Path, key: &Path) -> Arc<Renewal<Vec<u8>>> {
         let paths = Paths { own: Some((cert.to_owned(), key.to_owned())), authorities: None };
         let (stands, reads) = (Arc::clone(&self.stands), Arc::clone(&self.reads));
-        let made = Renewal::new(paths, move |files| {
+        let made = Renewal::new(None, paths, move |files| {
             reads.fetch_add(1, Ordering::SeqCst);
             let stands = stands.1.wait_while(stands.0.lock().expect("no panic"), |stands| *stands);
             drop(stands.expect("no panic"));
