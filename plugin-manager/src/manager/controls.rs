@@ -34,7 +34,7 @@ pub struct Controls {
     /// The supervised process of the plugin. The one place that knows how it is.
     pub process: Option<ProcessHandle>,
     /// The side of TLS of its clients, where it is reached over that: until when the certificate is good that is shown to it, and
-    /// what came of a renewal. Of several instances that of the first: all have the same files.
+    /// what came of a renewal. All of its instances share it.
     pub tls: Option<ClientTls>,
 }
 

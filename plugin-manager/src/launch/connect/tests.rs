@@ -73,7 +73,7 @@ async fn the_instances_of_a_plugin_have_one_side_of_tls_which_is_told_of_once_by
             side.renewed().await;
         }
         assert_eq!(shown.status().renewals(), 1);
-        assert!(sides.iter().all(|side| side.status().renewals() == 1), "each has its own");
+        assert!(sides.iter().all(|side| side.status().renewals() == 1));
         let said = String::from_utf8(std::mem::take(&mut *log.0.lock().expect("no panic"))).expect("text");
         assert_eq!(said.lines().count(), 1, "{said}");
         assert!(said.contains("plugin=\"three\""), "{said}");
