@@ -200,6 +200,8 @@ async fn what_has_failed_is_tried_again_every_longest_wait_and_comes_back_by_its
     let [told, for_callers] = [refused.message(), refused.message_for_callers()].map(|text| text.replace('"', ""));
     assert!(told.contains(&format!("the executable {} does not exist", file.display())), "{told}");
     assert_eq!(for_callers, told.replace(&format!("{} ", file.display()), ""), "no caller hears where it was");
+    let why = handle.why_down().expect("it is down");
+    assert!(!why.contains(&file.display().to_string()), "{why}");
     let stats = handle.stats();
     assert!(stats.failed_starts >= 4 && stats.restarts == stats.failed_starts, "{stats:?}");
     std::fs::rename(&away, &file).expect("moved");

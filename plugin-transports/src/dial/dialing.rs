@@ -76,7 +76,7 @@ impl<'d> Dialing<'d> {
 
     /// The peer at this address is of no use, although it took a connection.
     pub(crate) fn unfit(&mut self, address: SocketAddr, error: impl Into<BoxError>, permanent: bool) {
-        self.failed(DialFailures { address, error: Some(error.into()), taken: true, permanent });
+        self.failed(DialFailures { address, error: Some(error.into()), permanent });
     }
 
     fn failed(&mut self, said: DialFailures) {
@@ -131,14 +131,14 @@ impl<'d> Dialing<'d> {
                         return Ok((stream, address));
                     }
                     Some((address, Err(error))) => {
-                        self.failed(DialFailures { address, error: Some(error.into()), taken: false, permanent: false });
+                        self.failed(DialFailures { address, error: Some(error.into()), permanent: false });
                     }
                     None => return Err(self.fault(None, false)),
                 },
                 () = limit(next) => {
                     if Instant::now() >= self.until {
                         for Begun { address, .. } in std::mem::take(&mut self.pending) {
-                            self.failed(DialFailures { address, error: None, taken: false, permanent: false });
+                            self.failed(DialFailures { address, error: None, permanent: false });
                         }
                         return Err(self.fault(None, true));
                     }

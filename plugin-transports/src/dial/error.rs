@@ -23,8 +23,6 @@ pub(super) struct DialFailures {
     pub(super) address: SocketAddr,
     /// `None`: nothing.
     pub(super) error: Option<BoxError>,
-    /// It took a connection, which was then of no use.
-    pub(super) taken: bool,
     /// It will say the same in a second.
     pub(super) permanent: bool,
 }
@@ -39,11 +37,6 @@ impl DialError {
     #[must_use]
     pub fn is_timeout(&self) -> bool {
         self.within.is_some()
-    }
-
-    /// Whether an address took a connection, which was then of no use.
-    pub(crate) fn was_taken(&self) -> bool {
-        self.said.iter().any(|said| said.taken)
     }
 
     /// Whether every address said something that it will say again, such as that its certificate is not trusted.

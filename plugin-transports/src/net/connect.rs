@@ -235,8 +235,9 @@ impl Connector {
 
     async fn dial(&self, dialer: &Arc<Dialer>, queue: &Arc<Queue>) -> Result<Opened, PluginError> {
         let mut dialing = Dialing::begin(dialer, self.timeout);
+        let mut of_tls = false;
         loop {
-            let (stream, address) = dialing.next().await.map_err(|error| self.fault(error))?;
+            let (stream, address) = dialing.next().await.map_err(|error| self.fault(error, of_tls))?;
             let share = dialing.share();
             let is_secured = AtomicBool::new(!self.has_tls());
             match within(share, self.set_up(stream, Ear::new(dialer, address), queue, &is_secured)).await {
@@ -244,11 +245,16 @@ impl Connector {
                     dialing.taken();
                     return Ok(opened);
                 }
-                Some(Err(Unfit { error, permanent })) => dialing.unfit(address, error, permanent),
+                Some(Err(unfit)) => {
+                    of_tls |= unfit.of_tls;
+                    dialing.unfit(address, unfit.error, unfit.permanent);
+                }
                 None => {
                     // Less by what the lookup took: rounded, so that it reads well.
                     let share = Duration::from_millis(u64::try_from(share.as_millis()).unwrap_or(u64::MAX).max(1));
-                    let what = match is_secured.into_inner() {
+                    let is_secured = is_secured.into_inner();
+                    of_tls |= !is_secured;
+                    let what = match is_secured {
                         true => format!("HTTP/2 was not begun within {share:?}; does it speak that?"),
                         false => format!("TLS was not finished within {share:?}; does it speak TLS?"),
                     };
@@ -279,7 +285,7 @@ impl Connector {
             is_secured.store(true, Ordering::Relaxed);
             let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
             if self.version == HttpVersion::Http2 && !http2 {
-                return Err(Unfit { error: "it does not speak HTTP/2 (ALPN)".into(), permanent: true });
+                return Err(Unfit::for_good("it does not speak HTTP/2 (ALPN)"));
             }
             let is_tls13 = stream.get_ref().1.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_3);
             let carrier = if is_tls13 { Carrier::Tls13 } else { Carrier::Tls12 };
@@ -324,13 +330,10 @@ impl Connector {
         Ok(Opened::Http1(sender, Box::pin(async { drop(connection.await) }), refused))
     }
 
-    fn fault(&self, error: DialError) -> PluginError {
-        #[cfg(feature = "tls")]
-        let is_tls = self.tls.is_some();
-        #[cfg(not(feature = "tls"))]
-        let is_tls = false;
+    /// `of_tls`: it was TLS that did not come about.
+    fn fault(&self, error: DialError, of_tls: bool) -> PluginError {
         let limit = rounded(self.timeout);
-        let what = |place: &str| match (error.was_taken() && is_tls, error.is_timeout()) {
+        let what = |place: &str| match (of_tls, error.is_timeout()) {
             (true, true) => format!("no TLS connection to {place} within {limit}"),
             (true, false) => format!("no TLS connection to {place}"),
             (false, true) => format!("no connection to {place} within {limit}"),
@@ -365,8 +368,8 @@ impl Tls {
 /// The connection of HTTP/2 has ended before its peer has said how many calls it takes.
 fn before_settings(refused: &Refused) -> Unfit {
     match refused.why() {
-        Some(why) => Unfit { error: why.into(), permanent: true },
-        None => Unfit::passing("it closed the connection without a word; does it speak HTTP/2?"),
+        Some(why) => Unfit { permanent: refused.is_for_good(), of_tls: refused.is_of_tls(), ..Unfit::passing(why) },
+        None => Unfit::passing("it closed the connection before it began HTTP/2; does it speak that, and no TLS?"),
     }
 }
 
@@ -374,5 +377,5 @@ fn before_settings(refused: &Refused) -> Unfit {
 #[cfg(feature = "tls")]
 fn unfit_tls(error: io::Error) -> Unfit {
     let error = HandshakeError::new(error);
-    Unfit { permanent: error.is_permanent(), error: error.into() }
+    Unfit { permanent: error.is_permanent(), ..Unfit::of_tls(error) }
 }

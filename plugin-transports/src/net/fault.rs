@@ -4,8 +4,8 @@ use plugin_core::{ByErrorType, Classify, Code, PluginError, Sent, classify};
 
 use super::{body::Unread, first_words::Refused, interim::TooMany, misspoken::is_no_http, pool::Lease};
 
-/// The body of a success was not read to its end, which came on this connection.
-pub(crate) fn unread(error: Unread<hyper::Error>, max: usize, lease: &Lease) -> PluginError {
+/// The body of a success was not read to its end, which came on this connection. `code` is that of an answer that cannot be read.
+pub(crate) fn unread(error: Unread<hyper::Error>, max: usize, lease: &Lease, code: Code) -> PluginError {
     match error {
         Unread::TooLarge => PluginError::reply_too_large(format!(
             "the plugin's answer is longer than `max_response`, which is {max} bytes"
@@ -13,17 +13,15 @@ pub(crate) fn unread(error: Unread<hyper::Error>, max: usize, lease: &Lease) -> 
         Unread::Broken(error) => {
             let is_told = lease.is_told(&error);
             let broken = match is_no_http(&error) {
-                true => PluginError::new(
-                    Code::HttpTransport,
-                    "the rest of the plugin's answer is not HTTP, or its trailers are too long",
-                ),
+                true => {
+                    PluginError::new(code, "the rest of the plugin's answer is not HTTP, or its trailers are too long")
+                }
                 false => PluginError::connection("the connection broke in the middle of the answer", Sent::Maybe),
             };
             once(is_told, broken.with_source(error))
         }
         Unread::NotGzip(error) => {
-            PluginError::new(Code::HttpTransport, "the plugin's answer says that it is gzip, and is not")
-                .with_source(error)
+            PluginError::new(code, "the plugin's answer says that it is gzip, and is not").with_source(error)
         }
     }
 }

@@ -15,7 +15,6 @@ use plugin_core::{PluginError, Sent};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::spoken::{ENOUGH, Heard, Spoken};
-use crate::wire::bounded::quoted;
 
 /// Why the peer of a connection takes no part in it, where it has said so: known to the connection and to all who use it.
 #[derive(Clone, Debug)]
@@ -34,8 +33,9 @@ enum Why {
     Tls(String),
     /// It speaks this, and was asked in that.
     Speaks(Spoken, Spoken),
-    /// It began with this where HTTP/2 was to begin.
-    Began(String),
+    /// What was to be HTTP/2 is nothing that is known here. What it is nobody is shown: a peer may say what it was sent in
+    /// confidence on another connection.
+    Unknown,
 }
 
 impl Why {
@@ -45,7 +45,7 @@ impl Why {
             #[cfg(feature = "tls")]
             Self::Tls(said) => format!("no TLS connection to {peer}: {said}"),
             Self::Speaks(spoken, asked) => spoken.instead_of(*asked, peer, is_socket),
-            Self::Began(words) => format!("{peer} does not speak HTTP/2: it began with {words}"),
+            Self::Unknown => format!("{peer} does not speak HTTP/2, nor anything else that is known here"),
         }
     }
 }
@@ -59,10 +59,11 @@ impl Refused {
         self.0.why.get().is_some()
     }
 
-    /// The error of a call, if it is so. The next one would be refused likewise.
+    /// The error of a call, if it is so.
     pub(crate) fn error(&self) -> Option<PluginError> {
         let (why, sent) = self.0.why.get()?;
-        let error = PluginError::connection(why.of(&self.0.origin, self.is_socket()), *sent).with_retryable(false);
+        let error = PluginError::connection(why.of(&self.0.origin, self.is_socket()), *sent)
+            .with_retryable(!self.is_for_good());
         Some(error.with_message_for_callers(why.of("the plugin", self.is_socket())))
     }
 
@@ -73,6 +74,20 @@ impl Refused {
             Why::Tls(said) => said.clone(),
             other => other.of("it", self.is_socket()),
         })
+    }
+
+    /// Whether the next connection would be refused likewise. A proxy answers in HTTP/1.1 for as long as what stands behind it is
+    /// away; TLS is a setting.
+    pub(crate) fn is_for_good(&self) -> bool {
+        self.is_of_tls() || matches!(self.0.why.get(), Some((Why::Speaks(Spoken::Tls, _), _)))
+    }
+
+    /// Whether it is TLS that the peer has refused.
+    pub(crate) fn is_of_tls(&self) -> bool {
+        #[cfg(feature = "tls")]
+        return matches!(self.0.why.get(), Some((Why::Tls(_), _)));
+        #[cfg(not(feature = "tls"))]
+        false
     }
 
     fn is_socket(&self) -> bool {
@@ -128,10 +143,7 @@ impl<I> FirstWords<I> {
             {
                 Why::Speaks(spoken, self.asked)
             }
-            Heard::SomethingElse if self.asked == Spoken::Http2 => {
-                let words = [first, &bytes[taken..]].concat();
-                Why::Began(quoted(String::from_utf8_lossy(&words).lines().next().unwrap_or_default()))
-            }
+            Heard::SomethingElse if self.asked == Spoken::Http2 => Why::Unknown,
             _ => {
                 self.heard = true;
                 return Ok(());

@@ -36,10 +36,18 @@ const SILENCE: Duration = Duration::from_secs(1);
 /// How long calls wait for a peer that allows no stream at all: it may do so, for a moment (RFC 9113, 5.1.2).
 pub(crate) const SHUT_FOR: Duration = Duration::from_secs(1);
 
-/// The error of who has waited so long, or found no peer that keeps a connection.
+/// The error of who has waited so long.
 pub(crate) fn shut() -> PluginError {
     let message = format!("the plugin takes no calls: it has allowed no stream of HTTP/2 for {}", rounded(SHUT_FOR));
     PluginError::connection(message, Sent::Nothing)
+}
+
+/// The error of who has opened a connection for nothing.
+pub(crate) fn shut_at_once() -> PluginError {
+    PluginError::connection(
+        "the plugin takes no calls: it allows no stream of HTTP/2 on a new connection",
+        Sent::Nothing,
+    )
 }
 
 /// The pool's end of it. It closes when the last sender is dropped.

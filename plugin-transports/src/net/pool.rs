@@ -27,7 +27,7 @@ use super::{
     exclusive::Exclusive,
     first_words::Refused,
     http1_connection::Http1Connection,
-    http2_connection::{Http2Connection, Stream, shut},
+    http2_connection::{Http2Connection, Stream, shut_at_once},
     losses::Losses,
     progress::{CallProgress, CallStage},
     reach::Reachable,
@@ -72,16 +72,15 @@ struct PoolState {
 
 /// A connection that is being opened, by a task of its own.
 #[derive(Debug, Default)]
-struct Opening(Option<AbortHandle>);
+struct Opening {
+    is_under_way: bool,
+    task: Option<AbortHandle>,
+}
 
 impl Opening {
-    fn is_under_way(&self) -> bool {
-        // One whose runtime ended is finished too.
-        self.0.as_ref().is_some_and(|task| !task.is_finished())
-    }
-
-    fn give_up(&mut self) {
-        if let Some(task) = self.0.take() {
+    /// Its task says when it has ended.
+    fn give_up(&self) {
+        if let Some(task) = &self.task {
             task.abort();
         }
     }
@@ -161,7 +160,7 @@ impl Pool {
     /// A new connection.
     async fn open(self: &Arc<Self>, permit: OwnedSemaphorePermit) -> Result<Lease, PluginError> {
         let opened = self.connector.connect(&self.queue).await?;
-        self.taken(opened, permit).await?.ok_or_else(shut)
+        self.taken(opened, permit).await?.ok_or_else(shut_at_once)
     }
 
     /// A connection that has come about; `None` where its peer takes no call on it now, in which case it is kept for those who wait

@@ -7,11 +7,14 @@ use plugin_core::{
     clock::{self, Instant},
 };
 
+use crate::wire::bounded;
+
 /// Asks, which may take `limit`. It has a connection of its own, so that a plugin that is busy is not taken for one that is
 /// down; nor is one that takes a connection at a time and has those of the calls: where most of the time that whoever checks
 /// has is over, `check_limit`, and calls `were_answered` since it began, it was no check.
 ///
-/// What the plugin says is told as `hidden` gives it, without the secrets that it was sent.
+/// What the plugin says is told as `hidden` gives it, without the secrets that it was sent, and no more of it than is kept of an
+/// error.
 pub(crate) async fn check(
     hidden: impl Fn(&str) -> Option<String>,
     limit: Duration,
@@ -40,6 +43,8 @@ pub(crate) async fn check(
             if let Some(without) = hidden(text) {
                 *text = without;
             }
+            // It is logged at each change, and shown by others.
+            *text = bounded::text(std::mem::take(text));
         }
         status
     });

@@ -26,7 +26,7 @@ pub(crate) async fn open<T>(
     let opening = async { set_up(connect(socket).await?).await };
     match within(limit, opening).await {
         Some(Ok(opened)) => Ok(opened),
-        Some(Err(Unfit { error, permanent })) => {
+        Some(Err(Unfit { error, permanent, .. })) => {
             Err(fault(&|place| format!("{place} cannot be reached: {error}"), !permanent).with_source(error))
         }
         None => Err(fault(&|place| format!("no connection to {place} within {}", rounded(limit)), true)),

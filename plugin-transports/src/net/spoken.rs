@@ -29,6 +29,9 @@ pub(crate) const ENOUGH: usize = 9;
 /// How a server of HTTP/1.1 begins its answer, RFC 9112, section 4.
 const STATUS_LINE: &[u8] = b"HTTP/1.";
 
+/// How a page of HTML begins, with which some servers of HTTP/1.1 answer what they cannot read, without a head: as HTTP/0.9 had it.
+const PAGE: &[u8] = b"<";
+
 /// How every alert of TLS begins that is sent before there are keys: its kind, and the first half of its version.
 const ALERT: &[u8] = &[0x15, 0x03];
 
@@ -36,13 +39,21 @@ const ALERT: &[u8] = &[0x15, 0x03];
 const SETTINGS: u8 = 4;
 const GOAWAY: u8 = 7;
 
+/// Of settings that answer others, which are not the first.
+const ACK: u8 = 1;
+
 impl Spoken {
     pub(crate) fn of(first: &[u8]) -> Heard {
         let begins = |with: &[u8]| match first.len().min(with.len()) {
             length if first[..length] != with[..length] => None,
             length => Some(length == with.len()),
         };
-        let candidates = [(Self::Tls, begins(ALERT)), (Self::Http1, begins(STATUS_LINE)), (Self::Lines, begins(b"{"))];
+        let candidates = [
+            (Self::Tls, begins(ALERT)),
+            (Self::Http1, begins(STATUS_LINE)),
+            (Self::Http1, begins(PAGE)),
+            (Self::Lines, begins(b"{")),
+        ];
         match candidates.into_iter().chain([(Self::Http2, is_first_frame(first))]).find(|(_, is_so)| is_so.is_some()) {
             Some((spoken, Some(true))) => Heard::Spoken(spoken),
             Some(_) => Heard::TooLittle,
@@ -67,14 +78,10 @@ impl Spoken {
             (Self::Tls, false) => {
                 "and was sent plain text: is the transport that is right one with TLS (`https`, `grpc-tls`)?"
             }
-            (Self::Http1, true) => {
-                "is the transport that is right `http`, with an endpoint that begins with `unix:`, or `version` `http1`?"
-            }
-            (Self::Http1, false) => "is the transport that is right `http`, or `version` `http1`?",
-            (Self::Http2, true) => {
-                "is the transport that is right `unix-grpc`, or `unix-h2` (which is `version` `http2`)?"
-            }
-            (Self::Http2, false) => "is the transport that is right `grpc`, or `version` `http2`?",
+            (Self::Http1, true) => "is the transport that is right `http`, with an endpoint that begins with `unix:`?",
+            (Self::Http1, false) => "is the transport that is right `http`?",
+            (Self::Http2, true) => "is the transport that is right `unix-grpc` or `unix-h2`?",
+            (Self::Http2, false) => "is the transport that is right `grpc`, or `HttpVersion::Http2` in a program?",
             (Self::Lines, true) => "is the transport that is right `unix`?",
             (Self::Lines, false) => "which is spoken over Unix sockets (`unix`) and by subprocesses (`exec`)",
         };
@@ -86,11 +93,14 @@ impl Spoken {
 }
 
 /// Whether it is the head of a frame (RFC 9113, section 4.1) that a server may begin with: three bytes of its length, of which the
-/// first is zero for any of these, its kind, its flags, and the stream, which is the connection itself.
+/// first is zero for any of these, its kind, its flags, which are none that is known to such a frame, and the stream, which is the
+/// connection itself behind a bit that says nothing.
 fn is_first_frame(first: &[u8]) -> Option<bool> {
     let fits = first.iter().take(ENOUGH).enumerate().all(|(index, &byte)| match index {
         1 | 2 => true,
         3 => byte == SETTINGS || byte == GOAWAY,
+        4 => byte & ACK == 0,
+        5 => byte & 0x7f == 0,
         _ => byte == 0,
     });
     fits.then_some(first.len() >= ENOUGH)
@@ -105,9 +115,11 @@ mod tests {
         for (said, spoken) in [
             (&b"HTTP/1.0 505 Version"[..], Spoken::Http1),
             (&b"HTTP/1.1 400 Bad Request\r\n"[..], Spoken::Http1),
+            (&b"<!DOCTYPE HTML>\n<html lang=\"en\">"[..], Spoken::Http1),
             (&[0x15, 3, 1, 0, 2, 2, 10][..], Spoken::Tls),
             (&[0, 0, 18, 4, 0, 0, 0, 0, 0, 0, 3][..], Spoken::Http2),
             (&[0, 0, 34, 7, 0, 0, 0, 0, 0, 0, 0][..], Spoken::Http2),
+            (&[0, 0, 0, 4, 0x40, 0x80, 0, 0, 0][..], Spoken::Http2),
             (&b"{\"type\":\"execute\"}\n"[..], Spoken::Lines),
         ] {
             assert_eq!(Spoken::of(said), Heard::Spoken(spoken));

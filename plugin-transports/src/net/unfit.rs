@@ -8,12 +8,23 @@ pub(crate) struct Unfit {
     pub(crate) error: BoxError,
     /// It will be so in a second too.
     pub(crate) permanent: bool,
+    /// TLS did not come about on it.
+    #[cfg_attr(not(any(feature = "http", feature = "grpc")), allow(dead_code, reason = "Unix sockets have none"))]
+    pub(crate) of_tls: bool,
 }
 
+#[cfg(any(feature = "http", feature = "grpc"))]
 impl Unfit {
-    #[cfg(any(feature = "http", feature = "grpc"))]
     pub(crate) fn passing(error: impl Into<BoxError>) -> Self {
-        Self { error: error.into(), permanent: false }
+        Self { error: error.into(), permanent: false, of_tls: false }
+    }
+
+    pub(crate) fn for_good(error: impl Into<BoxError>) -> Self {
+        Self { permanent: true, ..Self::passing(error) }
+    }
+
+    pub(crate) fn of_tls(error: impl Into<BoxError>) -> Self {
+        Self { of_tls: true, ..Self::passing(error) }
     }
 }
 
@@ -21,6 +32,6 @@ impl From<io::Error> for Unfit {
     fn from(error: io::Error) -> Self {
         // Who listens there later may let it in; who owns it will not change that by himself.
         let permanent = matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput);
-        Self { error: error.into(), permanent }
+        Self { error: error.into(), permanent, of_tls: false }
     }
 }

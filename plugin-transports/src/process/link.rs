@@ -58,7 +58,7 @@ pub(super) struct Cause {
     pub(super) why: String,
     /// The same for callers, where it names a file of this machine.
     pub(super) for_callers: Option<String>,
-    /// What it said last, which is for its operator and no caller.
+    /// What it said last.
     pub(super) said: Option<String>,
 }
 
@@ -376,7 +376,7 @@ impl LinkState {
     /// What callers are told of a process that is not ready.
     pub(super) fn why_down(&self) -> Option<String> {
         match &**self.link.load() {
-            Link::Down(down) => Some(down.text(&down.why.why)),
+            Link::Down(down) => Some(down.text(down.why.for_callers.as_deref().unwrap_or(&down.why.why))),
             Link::Up { .. } | Link::Stopped => None,
         }
     }

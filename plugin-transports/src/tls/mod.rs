@@ -29,8 +29,8 @@
 //! made, and at most once a second, a side looks whether the system says that a file has changed (its time, its size, which
 //! file it is at the end of all links), and reads those again. So it matters neither how a file is replaced (written in
 //! place, renamed over, by a link to another folder as Kubernetes does it) nor when: nothing watches, and nothing can be missed.
-//! A disk that is slow holds up no call: the look is had on a thread of its own, and after a quarter of a second the connection goes
-//! on with what was there before.
+//! A disk that is slow holds up no call on a connection that is there: the look is had on a thread of its own, and after a
+//! quarter of a second the new connection goes on with what was there before.
 //!
 //! - Connections that are open go on as they are. Sessions are not resumed across a change, so that no client comes in by an
 //!   authority that was taken away.
@@ -55,6 +55,7 @@ mod peer;
 mod pinned;
 mod renewal;
 mod server;
+mod shown;
 mod stamp;
 mod status;
 mod validity;

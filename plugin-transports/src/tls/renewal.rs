@@ -23,6 +23,7 @@ use super::{
     TlsError, TlsErrorKind,
     certificate::CertificateParts,
     files::{Paths, PemFiles},
+    shown::on_one_line,
     stamp::Stamps,
     status::{InUseCertificate, Refusal, TlsStatus},
     validity::Utc,
@@ -263,7 +264,11 @@ impl<C> InUse<C> {
             let first = parts.first()?;
             // Without one of its chain the certificate is of no use either.
             let valid_until = parts.iter().map(|parts| parts.validity.not_after).min()?;
-            Some(InUseCertificate { names: first.names(), valid_from: first.validity.not_before, valid_until })
+            Some(InUseCertificate {
+                names: first.names().iter().map(|name| on_one_line(name)).collect(),
+                valid_from: first.validity.not_before,
+                valid_until,
+            })
         });
         Self { config: Arc::new(config), certificate, since: clock::wall(), content }
     }

@@ -35,6 +35,8 @@ mod read {
     use plugin_core::{HealthState, HealthStatus, PluginInfo};
     use serde_json::{Map, Value};
 
+    use super::super::bounded;
+
     /// Reads what a plugin says of itself; its name is `name` where it does not say it.
     pub(crate) fn info(object: &Map<String, Value>, name: &str, transport: &str) -> PluginInfo {
         let own = text(object, "name");
@@ -55,7 +57,8 @@ mod read {
             return HealthStatus::new(otherwise, "");
         };
         let state = state(&object).unwrap_or(otherwise);
-        HealthStatus::new(state, text(&object, "message")).with_metadata(members(&object, "metadata"))
+        // It is logged at each change, and shown by others.
+        HealthStatus::new(state, bounded::text(text(&object, "message"))).with_metadata(members(&object, "metadata"))
     }
 
     fn state(object: &Map<String, Value>) -> Option<HealthState> {
@@ -101,6 +104,12 @@ mod tests {
     use plugin_core::HealthState;
 
     use super::*;
+
+    #[test]
+    fn a_health_message_is_bounded() {
+        let said = format!("{{\"status\":\"degraded\",\"message\":\"{}\"}}", "x".repeat(3_000_000));
+        assert_eq!(health(said.as_bytes(), HealthState::Healthy).message.len(), crate::wire::bounded::MAX_ERROR);
+    }
 
     #[test]
     fn health_is_read_by_name_and_by_number() {

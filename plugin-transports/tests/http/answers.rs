@@ -314,6 +314,22 @@ async fn what_can_be_read_all_the_same_is_an_answer() {
     }
 }
 
+#[tokio::test]
+async fn an_answer_of_grpc_is_told_from_one_that_a_proxy_of_grpc_has_translated() {
+    let plugin =
+        Scripted::answering(answer("200 OK", "content-type: application/grpc\r\ngrpc-status: 12\r\n", "")).await;
+    let instance = connect(plugin.config());
+    let error = call(&instance, "1").await.expect_err("it answers in gRPC");
+    assert!(error.message().contains("in gRPC; is the transport that is right `grpc`"), "{error}");
+    let health = instance.check().await;
+    assert_eq!(health.state, HealthState::Unhealthy, "a check says the same: {health:?}");
+    assert!(health.message.contains("in gRPC"), "{health:?}");
+    // As Envoy's transcoder has it.
+    let headers = "content-type: application/json\r\ngrpc-status: 0\r\n";
+    let plugin = Scripted::answering(answer("200 OK", headers, r#"{"data":1}"#)).await;
+    assert_eq!(call(&connect(plugin.config()), "1").await.expect("a reply").payload(), "1");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_plugin_that_ends_its_half_of_the_connection_ends_its_call_at_once() {
     // It goes on reading, so that nothing but the end of its own half can be noticed.

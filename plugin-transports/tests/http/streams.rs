@@ -13,7 +13,7 @@ use tower::{ServiceBuilder, ServiceExt, util::Oneshot};
 
 use crate::{
     frames::{Act, Frames, Shut},
-    support::{call, connect, connection, listener, settle, within},
+    support::{PATIENCE, call, connect, connection, listener, settle, within},
 };
 
 type Waiting = Pin<Box<Oneshot<HttpClient, Call<Bytes>>>>;
@@ -142,6 +142,7 @@ async fn a_plugin_that_allows_no_stream_and_closes_is_not_connected_to_again_and
     let instance = instance(&plugin, 3);
     let error = within(call(&instance, "1")).await.expect_err("no stream");
     assert_eq!((error.code(), error.sent(), error.is_retryable()), (Code::ConnectionFailed, Sent::Nothing, true));
+    assert!(error.message().ends_with("it allows no stream of HTTP/2 on a new connection"), "{error}");
     assert!(plugin.accepted() <= 2, "{}", plugin.accepted());
 }
 
@@ -162,6 +163,20 @@ async fn a_connection_that_takes_longer_than_each_caller_has_comes_about_all_the
     begin.notify_one();
     within(call(&instance, "1")).await.expect("a reply");
     assert_eq!((plugin.accepted(), plugin.seen()), (1, 1), "on the connection that the first one began");
+}
+
+#[test]
+fn a_call_outside_of_a_runtime_hangs_no_thread() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let instance = runtime.block_on(async { instance(&Frames::start(|_, _| Act::Answer).await, 3) });
+    let (done, ended) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let mut call = Box::pin(instance.service().clone().oneshot(request()));
+        // Nothing runs it, which is a fault of the program's and says so.
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| (&mut call).now_or_never().is_some()));
+        let _ = done.send(panicked.is_err());
+    });
+    assert!(ended.recv_timeout(PATIENCE).expect("it hangs"), "it panics");
 }
 
 #[tokio::test]
@@ -200,10 +215,11 @@ async fn a_plugin_that_does_not_begin_http2_has_seen_no_call() {
 }
 
 #[tokio::test]
-async fn a_plugin_that_says_something_else_than_http2_is_quoted() {
+async fn a_plugin_that_says_something_else_than_http2_is_told_by_name_and_not_quoted() {
     for (said, told) in [
         ("HTTP/1.1 400 Bad Request\r\n\r\n", "it speaks HTTP/1.1, and was asked in HTTP/2"),
-        ("hello\r\n", "it does not speak HTTP/2: it began with \"h"),
+        ("hello\r\n", "it does not speak HTTP/2, nor anything else"),
+        ("<!DOCTYPE HTML>\n", "it speaks HTTP/1.1, and was asked in HTTP/2"),
         ("{\"id\":\"1\"}\n", "it speaks JSON by lines, and was asked in HTTP/2"),
     ] {
         let (listener, address) = listener().await;
@@ -221,8 +237,9 @@ async fn a_plugin_that_says_something_else_than_http2_is_quoted() {
         });
         let config = HttpConfig::builder("p", format!("http://{address}/run")).with_version(HttpVersion::Http2);
         let error = within(call(&connect(config), "1")).await.expect_err("no HTTP/2");
-        assert_eq!((error.code(), error.sent(), error.is_retryable()), (Code::ConnectionFailed, Sent::Nothing, false));
+        assert_eq!((error.code(), error.sent(), error.is_retryable()), (Code::ConnectionFailed, Sent::Nothing, true));
         assert!(error.message().contains(told), "{error}");
+        assert!(!format!("{error:?}").contains("hello"), "nobody is shown it: {error:?}");
     }
 }
 

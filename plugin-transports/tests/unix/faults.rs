@@ -43,6 +43,20 @@ async fn nobody_there_is_said_with_the_path_and_nothing_was_sent() {
 }
 
 #[tokio::test]
+async fn a_plugin_that_has_spoken_lines_speaks_no_other_protocol_however_a_line_begins() {
+    let plugin = Scripted::start(|number, request| match number {
+        0 => Act::Write(ok(request, "1")),
+        _ => line("HTTP/1.1 done, and booked as number 2"),
+    });
+    let instance = plugin.connect();
+    call(&instance, "1").await.expect("a reply");
+    let error = call(&instance, "2").await.expect_err("no reply");
+    assert_eq!((error.sent(), plugin.accepted()), (Sent::Maybe, 1), "{error}");
+    let error = call(&instance, "3").await.expect_err("the first that is said on a new connection");
+    assert_eq!((error.sent(), plugin.accepted()), (Sent::Nothing, 2), "{error}");
+}
+
+#[tokio::test]
 async fn one_who_never_accepts_is_given_up_after_the_connection_timeout() {
     let place = Place::new();
     let listener = std::os::unix::net::UnixListener::bind(place.path()).expect("free");

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
 use hyper::body::Incoming;
-use plugin_core::PluginError;
+use plugin_core::{Code, PluginError};
 use prost::Message;
 
 use super::{GrpcConfig, fault};
@@ -76,7 +76,7 @@ pub(super) async fn read(answer: Incomplete, max: usize, progress: &CallProgress
     };
     let read = match frame::read(incoming, max, gzip).await {
         Ok(read) => read,
-        Err(error) => return Err(lost::unread(Unread::Broken(error), max, &lease).into()),
+        Err(error) => return Err(lost::unread(Unread::Broken(error), max, &lease, Code::GrpcTransport).into()),
     };
     // What became of the call is said behind the message, or in the head where there is none.
     match read.trailers.as_ref().and_then(GrpcStatus::read).or(status) {

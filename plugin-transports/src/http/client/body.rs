@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, header};
-use plugin_core::PluginError;
+use plugin_core::{Code, PluginError};
 
 use crate::net::{body, exchange::Incomplete, fault, pool::Lease, progress::CallProgress};
 
@@ -15,7 +15,7 @@ pub(super) async fn read(
     let (parts, incoming, lease) = answer.into_parts(progress);
     let gzip = is_gzip(&parts.headers)?;
     let body = body::read(incoming, max, gzip).await;
-    let body = body.map_err(|error| fault::unread(error, max, &lease))?;
+    let body = body.map_err(|error| fault::unread(error, max, &lease, Code::HttpTransport))?;
     Ok((body, lease))
 }
 
@@ -27,7 +27,7 @@ pub(super) fn is_gzip(headers: &HeaderMap) -> Result<bool, PluginError> {
         Some(name) if name.eq_ignore_ascii_case(b"identity") => Ok(false),
         Some(name) if name.eq_ignore_ascii_case(b"gzip") || name.eq_ignore_ascii_case(b"x-gzip") => Ok(true),
         Some(name) => Err(PluginError::new(
-            plugin_core::Code::HttpTransport,
+            Code::HttpTransport,
             format!(
                 "the plugin's answer has the content-encoding {:?}, and only gzip is read",
                 String::from_utf8_lossy(&name[..name.len().min(50)])

@@ -32,11 +32,14 @@ pub(super) fn is_problem(headers: &HeaderMap) -> bool {
     kind.and_then(|kind| kind.get(..PROBLEM.len())).is_some_and(|kind| kind.eq_ignore_ascii_case(PROBLEM))
 }
 
-/// Whether it is an answer of gRPC, whose status is no word about the call, whatever it is.
+/// Whether it is an answer of gRPC, whose status is no word about the call, whatever it is. One that says that it is something else
+/// is, whatever a proxy of gRPC has left in its head.
 pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
     let kind = headers.get(header::CONTENT_TYPE).map(|kind| kind.as_bytes().trim_ascii_start());
-    let is_its_kind = |kind: &[u8]| kind.get(..GRPC.len()).is_some_and(|kind| kind.eq_ignore_ascii_case(GRPC));
-    headers.contains_key("grpc-status") || kind.is_some_and(is_its_kind)
+    match kind {
+        Some(kind) => kind.get(..GRPC.len()).is_some_and(|kind| kind.eq_ignore_ascii_case(GRPC)),
+        None => headers.contains_key("grpc-status"),
+    }
 }
 
 /// The error that an answer stands for which is no success.

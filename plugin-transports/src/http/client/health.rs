@@ -87,6 +87,10 @@ pub(super) async fn ask(
     let mut beside = progress.beside(pool.line());
     let answer = exchange::send(pool, &config.health, outgoing, clock::now(), &progress, &mut beside).await?;
     let status = answer.status();
+    if fault::is_grpc(answer.headers()) {
+        let error = fault::read(answer, config, &progress).await;
+        return Ok(HealthStatus::unhealthy(error.message()));
+    }
     if !status.is_success() {
         let error = fault::read(answer, config, &progress).await;
         let said = error.detail().and_then(|body| HealthBody::read(body.as_bytes()));

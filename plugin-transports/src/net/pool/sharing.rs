@@ -5,6 +5,7 @@
 //! that is given back or another connection, which is opened as far as the cap allows one.
 
 use std::{
+    future::Future,
     sync::{Arc, Weak, atomic::Ordering},
     time::Duration,
 };
@@ -23,7 +24,7 @@ use super::{
         connect::Opened,
         driven::Queue,
         exclusive::closed,
-        http2_connection::{Http2Connection, SHUT_FOR, Stream, place_beside, shut},
+        http2_connection::{Http2Connection, SHUT_FOR, Stream, place_beside, shut, shut_at_once},
         progress::{CallProgress, CallStage},
     },
     Lease, Opening, Pool, PoolState,
@@ -33,6 +34,14 @@ use super::{
 const TRY_AGAIN: Duration = Duration::from_secs(1);
 
 impl PoolState {
+    fn first(&mut self) -> &mut Opening {
+        &mut self.first
+    }
+
+    fn beside(&mut self) -> &mut Opening {
+        &mut self.beside
+    }
+
     /// Keeps the connections that are of use.
     pub(crate) fn keep(&mut self, is_of_use: &mut dyn FnMut(&Http2Connection) -> bool) {
         let before = self.shared.len();
@@ -97,7 +106,7 @@ impl Pool {
             }
             if !self.is_shared() {
                 // Whose caller had no more time for it.
-                if self.state().first.is_under_way() {
+                if self.state().first.is_under_way {
                     progress.set(CallStage::Connecting);
                     self.queue.changed().await;
                     continue;
@@ -111,7 +120,7 @@ impl Pool {
                 }
                 // Nobody opens a second one that is of no use: its peer may take connections for nothing without end.
                 if std::mem::replace(&mut has_opened, true) {
-                    return Err(shut());
+                    return Err(shut_at_once());
                 }
                 joined = clock::now();
                 continue;
@@ -161,11 +170,7 @@ impl Pool {
     fn open_first(self: &Arc<Self>, permit: OwnedSemaphorePermit) -> oneshot::Receiver<FirstOpened> {
         let (caller, receiver) = oneshot::channel();
         let (pool, connector, queue) = (Arc::downgrade(self), Arc::clone(&self.connector), Arc::clone(&self.queue));
-        // It has its end said whatever becomes of the task.
-        let end = OpeningEnd { pool: Weak::clone(&pool), queue: Arc::clone(&queue) };
-        let mut state = self.state();
-        let opening = tokio::spawn(async move {
-            let _end = end;
+        self.open_apart(PoolState::first, async move {
             let opened = connector.connect(&queue).await;
             let Some(pool) = pool.upgrade() else { return };
             let opened = match opened {
@@ -178,14 +183,33 @@ impl Pool {
             // Where the caller is gone, so is the call's end of the connection, but not the pool's.
             drop(caller.send(opened));
         });
-        state.first.0 = Some(opening.abort_handle());
         receiver
+    }
+
+    /// Has a connection opened by a task of its own.
+    fn open_apart(self: &Arc<Self>, which: Which, opening: impl Future<Output = ()> + Send + 'static) {
+        which(&mut self.state()).is_under_way = true;
+        let end = OpeningEnd { which, pool: Arc::downgrade(self), queue: Arc::clone(&self.queue) };
+        // No lock is held: a runtime that ends drops it at once.
+        let task = tokio::spawn(async move {
+            let _end = end;
+            opening.await;
+        });
+        let mut state = self.state();
+        let begun = which(&mut state);
+        if begun.is_under_way {
+            begun.task = Some(task.abort_handle());
+        }
+        // Who closes the pool either finds the task there or has closed it before.
+        if self.own.is_closed() {
+            task.abort();
+        }
     }
 
     /// Opens another connection beside those that are there, and have no room, where the cap has room for it: one at a time. Gives the time after which that is to be tried again, if it is.
     fn open_beside(self: &Arc<Self>) -> Option<Duration> {
         let mut state = self.state();
-        if state.beside.is_under_way() {
+        if state.beside.is_under_way {
             return None;
         }
         // It keeps its place from one that may take some, and the next is opened no sooner than if it had not come about.
@@ -199,8 +223,9 @@ impl Pool {
             return Some(again);
         }
         let place = place_beside(self.own.permits())?;
+        drop(state);
         let (pool, connector, queue) = (Arc::downgrade(self), Arc::clone(&self.connector), Arc::clone(&self.queue));
-        let opening = tokio::spawn(async move {
+        self.open_apart(PoolState::beside, async move {
             let opened = connector.connect(&queue).await;
             let Some(pool) = pool.upgrade() else { return };
             let opened = match opened {
@@ -209,14 +234,12 @@ impl Pool {
             };
             pool.opened_beside(opened, place);
         });
-        state.beside.0 = Some(opening.abort_handle());
         None
     }
 
     /// One that could not be opened is nobody's failure: who waits has a connection, and is served when it has room.
     fn opened_beside(self: &Arc<Self>, opened: Option<Http2Connection>, place: OwnedSemaphorePermit) {
         let mut state = self.state();
-        state.beside.0 = None;
         match opened {
             Some(shared) if !self.own.is_closed() => {
                 if !state.shared.is_empty() {
@@ -255,8 +278,12 @@ impl Pool {
 /// What becomes of the first connection; `None` where its peer takes no call now.
 type FirstOpened = Result<Option<Lease>, PluginError>;
 
-/// The end of an opening of the first connection, of which those who wait are told.
+/// Which of the two it is.
+type Which = fn(&mut PoolState) -> &mut Opening;
+
+/// The end of an opening, whatever becomes of its task: those who wait are told of it.
 struct OpeningEnd {
+    which: Which,
     pool: Weak<Pool>,
     queue: Arc<Queue>,
 }
@@ -264,7 +291,7 @@ struct OpeningEnd {
 impl Drop for OpeningEnd {
     fn drop(&mut self) {
         if let Some(pool) = self.pool.upgrade() {
-            pool.state().first = Opening::default();
+            *(self.which)(&mut pool.state()) = Opening::default();
         }
         self.queue.tell();
     }

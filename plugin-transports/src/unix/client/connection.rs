@@ -23,6 +23,8 @@ pub(super) struct LineConnection {
     lines: LineBuffer,
     /// The id of the latest request. Whoever makes the ids of calls may give two the same.
     latest: String,
+    /// It has been answered on it, in lines.
+    speaks_lines: bool,
     permit: Option<OwnedSemaphorePermit>,
 }
 
@@ -47,13 +49,20 @@ pub(super) struct NotWritten {
 
 impl LineConnection {
     pub(super) fn new(stream: UnixStream, max_line: usize, permit: OwnedSemaphorePermit) -> Self {
-        Self { stream, lines: LineBuffer::new(max_line), latest: String::new(), permit: Some(permit) }
+        let lines = LineBuffer::new(max_line);
+        Self { stream, lines, latest: String::new(), speaks_lines: false, permit: Some(permit) }
     }
 
     /// It is used again.
     pub(super) fn again(mut self, permit: OwnedSemaphorePermit) -> Self {
         self.permit = Some(permit);
+        self.speaks_lines = true;
         self
+    }
+
+    /// Whether it was answered on it before, in lines: what comes is of no other protocol then.
+    pub(super) fn speaks_lines(&self) -> bool {
+        self.speaks_lines
     }
 
     /// Whether a request with this id can be told from the latest one: a second answer to that must not be taken for one to

@@ -101,7 +101,7 @@ pub(super) async fn send(
                 return Err(fault::ended(not_written, rest.is_empty()));
             }
             (Came::Broken(error), _) => {
-                if let Some(misspoken) = fault::misspoken(connection.unread(), pool.socket()) {
+                if let Some(misspoken) = fault::misspoken(connection, connection.unread(), pool.socket()) {
                     return Err(misspoken);
                 }
                 lease.is_lost();
@@ -112,7 +112,7 @@ pub(super) async fn send(
         let answer = match read {
             Ok(answer) => answer,
             Err(unread) => {
-                if let Some(misspoken) = fault::misspoken(&came, pool.socket()) {
+                if let Some(misspoken) = fault::misspoken(connection, &came, pool.socket()) {
                     return Err(misspoken);
                 }
                 // The half of one.

@@ -7,6 +7,7 @@ use plugin_core::{Code, PluginError, Sent};
 use super::{
     super::reply::{Fault, ReplyUnread},
     config::UnixConfig,
+    connection::LineConnection,
 };
 use crate::{
     listen::SocketPath,
@@ -41,10 +42,10 @@ pub(super) fn too_long(max: usize) -> PluginError {
     PluginError::reply_too_large(format!("the plugin's answer is longer than `max_line`, which is {max} bytes"))
 }
 
-/// What came is of another protocol. Nothing that speaks it has taken a line for a call.
-pub(super) fn misspoken(came: &[u8], socket: &SocketPath) -> Option<PluginError> {
+/// What came first on a connection is of another protocol. Nothing that speaks it has taken a line for a call.
+pub(super) fn misspoken(connection: &LineConnection, came: &[u8], socket: &SocketPath) -> Option<PluginError> {
     let Heard::Spoken(spoken) = Spoken::of(came) else { return None };
-    if spoken == Spoken::Lines {
+    if spoken == Spoken::Lines || connection.speaks_lines() {
         return None;
     }
     let of = |peer: &str| spoken.instead_of(Spoken::Lines, peer, true);
