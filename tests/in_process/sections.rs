@@ -192,6 +192,8 @@ async fn a_plugin_of_this_program_that_does_not_start_stops_no_other_unless_it_i
         health.starts_with("the plugin could not be started and is tried again: ") && health.contains("no database")
     );
     let refused = call("away").await.expect_err("it is not there");
+    assert!(refused.message().contains("no database"), "{refused}");
+    assert_eq!(refused.message_for_callers(), "the plugin could not be started and is tried again");
     assert_eq!(
         (refused.code(), refused.sent(), refused.retry_after().is_some()),
         (Code::CrashLoop, Sent::Nothing, true)

@@ -1,6 +1,6 @@
 //! The commands against a gateway whose admin plane wants tokens.
 
-use crate::support::{example, gateway, get};
+use crate::support::{Program, example, gateway, get};
 
 #[tokio::test]
 async fn whoever_has_no_token_cannot_write_the_log_full() {
@@ -23,6 +23,38 @@ async fn whoever_has_no_token_cannot_write_the_log_full() {
         _ = gateway.program.logs(&["outcome=\"denied\" untold="]) => {}
         () = guessing => {}
     }
+}
+
+#[tokio::test]
+async fn a_token_of_the_data_plane_goes_to_nobody_else() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let gateway = gateway(&dir.path().join("gateway.yaml"), &[], |data, admin| {
+        format!(
+            "server: {{listen: '{data}', auth: [{{name: me, method: bearer, token: data-token}}]}}\nadmin: {{listen: '{admin}'}}\n\
+             plugins: [{{name: away, transport: http, endpoint: 'http://127.0.0.1:1', health_check: {{interval: 50ms, timeout: 50ms, \
+             failure_limit: 1}}}}]\n"
+        )
+    })
+    .await;
+    let spy = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let (admin, (tell, told)) = (spy.local_addr().expect("an address"), std::sync::mpsc::channel());
+    std::thread::spawn(move || {
+        while let Ok((mut stream, _)) = spy.accept() {
+            let mut head = [0; 4096];
+            let read = std::io::Read::read(&mut stream, &mut head).unwrap_or_default();
+            let _ = tell.send(String::from_utf8_lossy(&head[..read]).into_owned());
+        }
+    });
+    let (url, admin) = (format!("http://{}", gateway.data), format!("http://{admin}"));
+    let (ask, env) =
+        (["--url", &url, "--admin", &admin, "call", "away", "1"], [("PLUGIN_MANAGER_TOKEN", "data-token")]);
+    let asked = loop {
+        let said = Program::start_with(ask, &env, "").ends().await.failed(1);
+        if said.contains("HEALTH_1601") {
+            break told.recv_timeout(std::time::Duration::from_secs(10)).expect("it asks who the plugin is");
+        }
+    };
+    assert!(asked.starts_with("GET /admin/v1/plugins/away ") && !asked.contains("data-token"), "{asked}");
 }
 
 #[tokio::test]

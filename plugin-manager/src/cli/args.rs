@@ -100,6 +100,14 @@ pub(super) struct Remote {
     pub(super) json: bool,
 }
 
+impl Remote {
+    /// For a question to the other plane, which is none of the command's: a token of the one goes to nobody else, who may be
+    /// anybody that listens there.
+    pub(super) fn without_token(&self) -> Self {
+        Self { url: self.url.clone(), admin: self.admin.clone(), token: None, json: self.json }
+    }
+}
+
 /// A command that talks to a running gateway.
 #[derive(Debug, clap::Args)]
 pub(super) struct Client<T: clap::Args> {

@@ -70,7 +70,8 @@ pub(super) fn run(run: &Run) -> Outcome {
         tell_of(running.late());
         let gateway = running.gateway();
         let socket = gateway.data_socket().map_or_else(String::new, |path| format!(" and at {path}"));
-        tell(format_args!("serving {plugins} at http://{}{socket}", gateway.data_addr()));
+        let scheme = if config.server().tls().is_some() { "https" } else { "http" };
+        tell(format_args!("serving {plugins} at {scheme}://{}{socket}", gateway.data_addr()));
         tell(format_args!("admin plane at http://{}", gateway.admin_addr()));
         stop.next().await;
         tokio::select! {

@@ -1,6 +1,6 @@
 //! Commands that talk to a running gateway.
 
-use std::{io::Read, process::ExitCode, time::Duration};
+use std::{borrow::Cow, io::Read, process::ExitCode, time::Duration};
 
 use bytes::Bytes;
 use http::{Method, Request, StatusCode, Uri};
@@ -85,7 +85,7 @@ pub(super) fn call(remote: &Remote, call: &Call) -> Outcome {
 /// Whether the admin plane says that the plugin has a process of its own.
 fn has_process(remote: &Remote, name: &str) -> bool {
     let Ok(plugin) = url(&remote.admin, &["admin", "v1", "plugins", name]) else { return false };
-    let answer = send(remote, Request::get(plugin), Bytes::new(), ASIDE_LIMIT);
+    let answer = send(&remote.without_token(), Request::get(plugin), Bytes::new(), ASIDE_LIMIT);
     let plugin = answer.ok().and_then(|(_, body)| serde_json::from_slice::<Value>(&body).ok());
     plugin.is_some_and(|plugin| plugin["restarts"].is_u64())
 }
@@ -93,7 +93,7 @@ fn has_process(remote: &Remote, name: &str) -> bool {
 /// Whether the admin plane, which goes last, says so.
 fn is_stopping(remote: &Remote) -> bool {
     let Ok(ready) = url(&remote.admin, &["readyz"]) else { return false };
-    let answer = send(remote, Request::get(ready), Bytes::new(), ASIDE_LIMIT);
+    let answer = send(&remote.without_token(), Request::get(ready), Bytes::new(), ASIDE_LIMIT);
     answer.is_ok_and(|(_, body)| body.starts_with(b"shutting down"))
 }
 
@@ -249,7 +249,29 @@ fn admin(remote: &Remote, method: Method, path: &[&str], also: Option<StatusCode
     let segments: Vec<_> = ["admin", "v1"].iter().chain(path).copied().collect();
     let request = Request::builder().method(method).uri(url(&remote.admin, &segments)?);
     let (status, body) = send(remote, request, Bytes::new(), ADMIN_LIMIT)?;
-    answer(status, &body, also)
+    let answer = answer(status, &body, also)?;
+    Ok(if remote.json { answer } else { for_a_terminal(answer) })
+}
+
+/// What a plugin or its peer has written ends no line and moves no cursor. JSON has ways of its own.
+fn for_a_terminal(value: Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(on_one_line(&text).into_owned()),
+        Value::Array(items) => items.into_iter().map(for_a_terminal).collect(),
+        Value::Object(fields) => fields.into_iter().map(|(key, value)| (key, for_a_terminal(value))).collect(),
+        other => other,
+    }
+}
+
+fn on_one_line(text: &str) -> Cow<'_, str> {
+    if !text.contains(char::is_control) {
+        return text.into();
+    }
+    let shown = text.chars().map(|letter| match letter.is_control() {
+        true => letter.escape_default().to_string(),
+        false => letter.to_string(),
+    });
+    shown.collect::<String>().into()
 }
 
 fn answer(status: StatusCode, body: &[u8], also: Option<StatusCode>) -> Result<Value, CommandFault> {
@@ -269,6 +291,7 @@ fn refused(status: StatusCode, body: &[u8]) -> CommandFault {
     };
     // A gateway that leaves the sentence out has told the code all the same.
     let said = problem["detail"].as_str().or(problem["title"].as_str()).unwrap_or("the gateway refused it");
+    let said = &*on_one_line(said);
     let mut message = match problem["code"].as_str() {
         Some(code) if !said.contains(code) => format!("{said} ({code})"),
         _ => said.to_owned(),
@@ -280,7 +303,9 @@ fn refused(status: StatusCode, body: &[u8]) -> CommandFault {
         message = format!("{plugin}: {message}");
     }
     if let Some(detail) = problem["plugin_detail"].as_str() {
-        message = format!("{message}\n{detail}");
+        // What a process said last has lines.
+        let lines: Vec<_> = detail.lines().map(on_one_line).collect();
+        message = format!("{message}\n{}", lines.join("\n"));
     }
     // The path itself is not there, and not a plugin: the other plane was asked.
     if status == StatusCode::NOT_FOUND && problem["plugin"].is_null() {
@@ -379,6 +404,17 @@ fn unreachable_gateway(place: &str, is_safe: bool, error: &hyper_util::client::l
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_others_have_written_moves_no_cursor() {
+        let told = serde_json::json!({"plugins": [{"reason": "a\u{1b}[31m\nERROR forged"}]});
+        assert_eq!(for_a_terminal(told)["plugins"][0]["reason"], "a\\u{1b}[31m\\nERROR forged");
+        let document = serde_json::json!({"detail": "a\u{1b}[2J", "plugin_detail": "one\n\u{7}two"}).to_string();
+        let CommandFault::Refused(_, said) = refused(StatusCode::BAD_GATEWAY, document.as_bytes()) else {
+            panic!("it is a problem document")
+        };
+        assert_eq!(said, "a\\u{1b}[2J\none\n\\u{7}two");
+    }
 
     #[test]
     fn times_are_shown_in_three_digits_and_a_code_once() {

@@ -27,7 +27,8 @@ pub(super) fn starting(name: &Arc<str>, turn: &Turn) -> PluginError {
         Stage::Failed(failed) => {
             let rejected = Rejected::new(Code::CrashLoop);
             let rejected = failed.next().map_or(rejected, |after| rejected.with_retry_after(after));
-            PluginError::refused(rejected, format!("{FAILED}: {}", failed.why))
+            // Why may name files and addresses.
+            PluginError::refused(rejected, format!("{FAILED}: {}", failed.why)).with_message_for_callers(FAILED)
         }
     };
     refused.with_sent(Sent::Nothing).with_plugin(Arc::clone(name))
