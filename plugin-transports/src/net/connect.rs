@@ -2,7 +2,6 @@
 
 use std::{
     future::Future,
-    io,
     pin::Pin,
     sync::{
         Arc,
@@ -271,6 +270,7 @@ impl Connector {
         false
     }
 
+    #[cfg_attr(not(feature = "tls"), allow(unused_variables, reason = "there is nothing to secure"))]
     async fn set_up(
         &self,
         stream: TcpStream,
@@ -375,7 +375,7 @@ fn before_settings(refused: &Refused) -> Unfit {
 
 /// A certificate that is not trusted now is not trusted in a second either.
 #[cfg(feature = "tls")]
-fn unfit_tls(error: io::Error) -> Unfit {
+fn unfit_tls(error: std::io::Error) -> Unfit {
     let error = HandshakeError::new(error);
     Unfit { permanent: error.is_permanent(), ..Unfit::of_tls(error) }
 }

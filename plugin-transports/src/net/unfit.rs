@@ -19,10 +19,12 @@ impl Unfit {
         Self { error: error.into(), permanent: false, of_tls: false }
     }
 
+    #[cfg(feature = "tls")]
     pub(crate) fn for_good(error: impl Into<BoxError>) -> Self {
         Self { permanent: true, ..Self::passing(error) }
     }
 
+    #[cfg(feature = "tls")]
     pub(crate) fn of_tls(error: impl Into<BoxError>) -> Self {
         Self { of_tls: true, ..Self::passing(error) }
     }

@@ -105,7 +105,7 @@ impl Pool {
                 return Err(shut().as_no_evidence());
             }
             if !self.is_shared() {
-                // Whose caller had no more time for it.
+                // One is on its way whose caller had no more time for it.
                 if self.state().first.is_under_way {
                     progress.set(CallStage::Connecting);
                     self.queue.changed().await;
@@ -206,7 +206,8 @@ impl Pool {
         }
     }
 
-    /// Opens another connection beside those that are there, and have no room, where the cap has room for it: one at a time. Gives the time after which that is to be tried again, if it is.
+    /// Opens another connection beside those that are there, and have no room, where the cap has room for it: one at a time. Gives the
+    /// time after which that is to be tried again, if it is.
     fn open_beside(self: &Arc<Self>) -> Option<Duration> {
         let mut state = self.state();
         if state.beside.is_under_way {
