@@ -8,8 +8,7 @@ use std::{
 
 use super::{TlsError, validity::Utc};
 
-/// Whoever renews a certificate has done so long before: a public authority's advice is two thirds of its time, and at the latest a
-/// month before its end where it is good for a year.
+/// Whoever renews a certificate has done so long before: a public authority's advice is two thirds of its time.
 const AT_THE_LATEST: Duration = Duration::from_secs(14 * 86_400);
 
 /// One that is good for a few days, or for hours, is renewed in the last of them.

@@ -100,7 +100,7 @@ impl GrpcPlugin {
 /// |---|---|---|---|
 /// | the payload is not JSON, where `content_type` says so | `PLUGIN_1206` | no | nothing |
 /// | the payload or the answer is too long | `PLUGIN_1207` | no | nothing, or maybe |
-/// | no connection: refused, no such name, TLS, too slow | `PLUGIN_1205` | yes, but where one side does not accept the other, or speaks another protocol | nothing |
+/// | no connection: refused, no such name, TLS, too slow | `PLUGIN_1205` | yes, but where one side does not accept the other, or one speaks TLS and the other does not | nothing |
 /// | the plugin refused its options; it takes none | `PLUGIN_1203`; `CONFIG_1802` | no | nothing |
 /// | not taken (`REFUSED_STREAM`, or above the last stream of a `GOAWAY`), nor when sent again | `PLUGIN_1205` | yes | nothing |
 /// | the connection closed before an answer, or in its middle | `PLUGIN_1205` | yes | maybe |
