@@ -1,6 +1,6 @@
-//! Durations and counts in sentences.
+//! Durations, counts and the texts of others in sentences.
 
-use std::{fmt, time::Duration};
+use std::{borrow::Cow, fmt, time::Duration};
 
 use crate::{go_duration, settings};
 
@@ -45,6 +45,30 @@ pub fn counted(number: impl TryInto<u64>, noun: &str) -> String {
     format!("{number} {noun}{ending}")
 }
 
+/// A text that somebody else has written, for a log, a terminal or a sentence: what would end a line or move the cursor of who
+/// reads it stands as its escape (`\n`, `\u{1b}`). A tab stays, which does neither.
+///
+/// ```
+/// use plugin_core::on_one_line;
+///
+/// assert_eq!(on_one_line("no such key\nINFO all is well"), r"no such key\nINFO all is well");
+/// ```
+#[must_use]
+pub fn on_one_line(text: &str) -> Cow<'_, str> {
+    let moves = |letter: char| letter.is_control() && letter != '\t';
+    if !text.contains(moves) {
+        return text.into();
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for letter in text.chars() {
+        match moves(letter) {
+            true => shown.extend(letter.escape_default()),
+            false => shown.push(letter),
+        }
+    }
+    shown.into()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,5 +92,11 @@ mod tests {
             assert_eq!(rounded(Duration::from_nanos(nanos)).to_string(), text);
         }
         assert_eq!(rounded(Duration::MAX).to_string(), rounded(go_duration::MAX).to_string());
+    }
+
+    #[test]
+    fn a_text_of_another_ends_no_line_and_moves_no_cursor_and_the_rest_stays() {
+        assert_eq!(on_one_line("a\tb\nc\r\u{1b}[31m\"\u{e9}\u{85}"), "a\tb\\nc\\r\\u{1b}[31m\"\u{e9}\\u{85}");
+        assert!(matches!(on_one_line("what is harmless\tis not copied"), Cow::Borrowed(_)));
     }
 }

@@ -6,7 +6,7 @@ use std::{
     time::SystemTime,
 };
 
-use plugin_core::{Code, PluginError, Rejected, clock};
+use plugin_core::{Code, PluginError, Rejected, clock, on_one_line};
 
 /// Why a call on an instance failed: the last time that one did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,13 +46,12 @@ impl Kept {
 /// On one line, and cut between two characters.
 fn bounded(message: &str) -> String {
     const CUT: char = '…';
-    let line = |c: char| if c.is_control() { ' ' } else { c };
-    let message = message.trim();
+    let message = on_one_line(message.trim());
     if message.len() <= LastFailure::MAX_MESSAGE {
-        return message.chars().map(line).collect();
+        return message.into_owned();
     }
     let end = message.floor_char_boundary(LastFailure::MAX_MESSAGE - CUT.len_utf8());
-    message[..end].chars().map(line).chain([CUT]).collect()
+    format!("{}{CUT}", &message[..end])
 }
 
 /// What happened, its causes, and what the service said besides.
@@ -98,7 +97,7 @@ mod tests {
         let error = PluginError::execution("no answer")
             .with_source(std::io::Error::other("connection refused"))
             .with_detail("line one\nline two\u{1b}[31m");
-        assert_eq!(bounded(&say(&error)), "no answer: connection refused; line one line two [31m");
+        assert_eq!(bounded(&say(&error)), r"no answer: connection refused; line one\nline two\u{1b}[31m");
         let cut = bounded(&"ü".repeat(LastFailure::MAX_MESSAGE));
         assert!(cut.len() <= LastFailure::MAX_MESSAGE && cut.ends_with("ü…"), "{} bytes: {cut}", cut.len());
         let whole = "n".repeat(LastFailure::MAX_MESSAGE);

@@ -91,7 +91,7 @@ fn of(plugin: &Value, ages: &Ages) -> Vec<String> {
 
 /// How a process ended, when, and what it said last, as the second half of a sentence.
 pub(super) fn ended(end: &Value, ages: &Ages) -> String {
-    let said = end["said"].as_str().map(|said| format!("; {}", on_one_line(said))).unwrap_or_default();
+    let said = end["said"].as_str().map(|said| format!("; {}", last_lines(said))).unwrap_or_default();
     format!("{}, {} ago{said}", text(&end["why"]), ages.since(&end["at_ms"]))
 }
 
@@ -99,7 +99,7 @@ pub(super) fn ended(end: &Value, ages: &Ages) -> String {
 const SAID: usize = 400;
 
 /// The last lines of it, on one.
-fn on_one_line(said: &str) -> String {
+fn last_lines(said: &str) -> String {
     let (what, lines) = said.split_once(":\n").map_or((None, said), |(what, lines)| (Some(what), lines));
     let (mut kept, mut length) = (Vec::new(), 0);
     for line in lines.lines().rev().map(str::trim).filter(|line| !line.is_empty()) {
@@ -158,7 +158,7 @@ mod tests {
         assert_eq!(of(&plugin, &Ages::at(200_000)).len(), 1);
         assert!(of(&plugin, &Ages::at(1_000_000)).is_empty());
         let long = format!("the end:\nfirst\n{}\nlast", "x".repeat(SAID - 4));
-        assert_eq!(on_one_line(&long), format!("the end: ... | {} | last", "x".repeat(SAID - 4)));
-        assert_eq!(on_one_line("no head"), "no head");
+        assert_eq!(last_lines(&long), format!("the end: ... | {} | last", "x".repeat(SAID - 4)));
+        assert_eq!(last_lines("no head"), "no head");
     }
 }

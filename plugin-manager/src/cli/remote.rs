@@ -1,6 +1,6 @@
 //! Commands that talk to a running gateway.
 
-use std::{borrow::Cow, io::Read, process::ExitCode, time::Duration};
+use std::{io::Read, process::ExitCode, time::Duration};
 
 use bytes::Bytes;
 use http::{Method, Request, StatusCode, Uri};
@@ -9,7 +9,7 @@ use hyper_util::{
     client::legacy::Client,
     rt::{TokioExecutor, TokioIo},
 };
-use plugin_core::{Code, go_duration, rounded};
+use plugin_core::{Code, go_duration, on_one_line, rounded};
 use plugin_transports::dial::{DialError, Dialer};
 use serde_json::Value;
 use tokio::runtime::Builder;
@@ -261,17 +261,6 @@ fn for_a_terminal(value: Value) -> Value {
         Value::Object(fields) => fields.into_iter().map(|(key, value)| (key, for_a_terminal(value))).collect(),
         other => other,
     }
-}
-
-fn on_one_line(text: &str) -> Cow<'_, str> {
-    if !text.contains(char::is_control) {
-        return text.into();
-    }
-    let shown = text.chars().map(|letter| match letter.is_control() {
-        true => letter.escape_default().to_string(),
-        false => letter.to_string(),
-    });
-    shown.collect::<String>().into()
 }
 
 fn answer(status: StatusCode, body: &[u8], also: Option<StatusCode>) -> Result<Value, CommandFault> {

@@ -6,11 +6,6 @@ use plugin_core::clock::{self, Instant};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// The text without what would move the cursor of who reads it, or forge a line of the log.
-pub(crate) fn harmless(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
-}
-
 /// So many lines a second.
 #[derive(Debug)]
 pub(crate) struct Pace {
@@ -81,10 +76,5 @@ mod tests {
         assert_eq!(told(&mut pace, now), [Some(3), Some(0), None, None, None]);
         now = now.saturating_add(SECOND / 2);
         assert_eq!(told(&mut pace, now), [None; 5]);
-    }
-
-    #[test]
-    fn a_text_can_neither_end_a_line_nor_move_a_cursor() {
-        assert_eq!(harmless("a\tb\nc\x1b[31m\"é"), "a\tb\u{fffd}c\u{fffd}[31m\"é");
     }
 }

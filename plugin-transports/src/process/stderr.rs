@@ -8,13 +8,13 @@ use std::{
     },
 };
 
-use plugin_core::clock;
+use plugin_core::{clock, on_one_line};
 use tokio::{io::AsyncRead, task::JoinHandle, time::sleep};
 use tokio_util::io::poll_read_buf;
 
 use super::StderrConfig;
 use crate::lines::{
-    log::{Pace, harmless},
+    log::Pace,
     split::{Line, Lines},
 };
 
@@ -125,7 +125,7 @@ impl Log {
         if text.is_empty() {
             return;
         }
-        let text = harmless(text);
+        let text = &*on_one_line(text);
         self.tail.push(&text);
         let now = clock::now();
         if self.pace.left(now).is_zero() {
@@ -216,7 +216,7 @@ mod tests {
     #[tokio::test]
     async fn bytes_that_are_no_text_and_control_characters_do_no_harm() {
         let (events, _) = logged(b"a\xffb\x1b[31m\x07\tc\n").await;
-        assert_eq!(events[0]["fields"]["message"], "a\u{fffd}b\u{fffd}[31m\u{fffd}\tc");
+        assert_eq!(events[0]["fields"]["message"], "a\u{fffd}b\\u{1b}[31m\\u{7}\tc");
     }
 
     #[tokio::test]

@@ -4,7 +4,7 @@ use std::{error::Error, fmt, io};
 
 use rustls::{AlertDescription, CertificateError, InvalidMessage};
 
-use super::{shown::on_one_line, validity::Ago};
+use super::{shown::shown, validity::Ago};
 
 /// A handshake that failed. `Display` says why.
 #[derive(Debug)]
@@ -101,13 +101,13 @@ impl fmt::Display for HandshakeError {
             }
             rustls::Error::InvalidCertificate(CertificateError::NotValidForNameContext { expected, presented }) => {
                 // Whoever it is has written them: how many, how long, and with what in them.
-                let plain = |name: &str| on_one_line(name.trim_start_matches("DnsName(").trim_end_matches(')'));
+                let plain = |name: &str| shown(name.trim_start_matches("DnsName(").trim_end_matches(')'));
                 let names: Vec<_> = presented.iter().take(3).map(|name| plain(name)).collect();
                 let more = if presented.len() > names.len() { " and more" } else { "" };
                 let of_whom = if names.is_empty() { "nobody".to_owned() } else { names.join(", ") };
                 write!(f, "its certificate is for {of_whom}{more}, and not for {} (NotValidForName)", expected.to_str())
             }
-            other => f.write_str(&on_one_line(&other.to_string())),
+            other => f.write_str(&shown(&other.to_string())),
         }
     }
 }

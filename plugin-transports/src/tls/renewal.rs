@@ -23,7 +23,7 @@ use super::{
     TlsError, TlsErrorKind,
     certificate::CertificateParts,
     files::{Paths, PemFiles},
-    shown::on_one_line,
+    shown::shown,
     stamp::Stamps,
     status::{InUseCertificate, Refusal, TlsStatus},
     validity::Utc,
@@ -265,7 +265,7 @@ impl<C> InUse<C> {
             // Without one of its chain the certificate is of no use either.
             let valid_until = parts.iter().map(|parts| parts.validity.not_after).min()?;
             Some(InUseCertificate {
-                names: first.names().iter().map(|name| on_one_line(name)).collect(),
+                names: first.names().iter().map(|name| shown(name)).collect(),
                 valid_from: first.validity.not_before,
                 valid_until,
             })

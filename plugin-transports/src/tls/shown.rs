@@ -1,12 +1,11 @@
-//! Texts that somebody else has written: a peer, or an authority.
+//! Texts that stand in a certificate, or that a library makes of it.
 
-/// The text for a sentence or a line of a log: its first 200 characters, and none that ends a line or moves a cursor.
-pub(super) fn on_one_line(text: &str) -> String {
-    let shown = text.chars().take(200).map(|letter| match letter.is_control() {
-        true => letter.escape_default().to_string(),
-        false => letter.to_string(),
-    });
-    shown.collect()
+/// So many bytes of it are shown. No name of a host is longer by much.
+const LONGEST: usize = 200;
+
+/// Its beginning, for a sentence or a line of a log.
+pub(super) fn shown(text: &str) -> String {
+    plugin_core::on_one_line(&text[..text.floor_char_boundary(LONGEST)]).into_owned()
 }
 
 #[cfg(test)]
@@ -14,8 +13,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_ends_a_line_or_moves_a_cursor_and_the_rest_stays() {
-        assert_eq!(on_one_line("a\u{1b}[31m\nb é"), "a\\u{1b}[31m\\nb é");
-        assert_eq!(on_one_line(&"x".repeat(50_000)).len(), 200);
+    fn nothing_ends_a_line_and_nothing_is_long() {
+        assert_eq!(shown("a\u{1b}[31m\nb é"), "a\\u{1b}[31m\\nb é");
+        assert_eq!(shown(&"x".repeat(50_000)).len(), LONGEST);
     }
 }

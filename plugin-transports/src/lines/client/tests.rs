@@ -317,7 +317,7 @@ async fn what_is_no_reply_to_a_call_in_flight_is_logged_as_what_it_is() {
     assert_eq!(events[0]["fields"]["plugin"], "far");
     assert_eq!(events[1]["fields"]["bytes"], format!("{{\"id\":\"{second}\",\"result\":3}}").len());
     assert_eq!(events[0]["fields"]["line"], format!("{{\"id\":\"{first}\",\"result\":2}}"), "as it was written");
-    assert_eq!(events[4]["fields"]["line"], "no \"reply\" \u{fffd}[1m");
+    assert_eq!(events[4]["fields"]["line"], "no \"reply\" \\u{1b}[1m");
     let warned = events.iter().filter(|event| event["level"] == "WARN").count();
     let dropped = events.last().expect("some")["fields"]["dropped"].as_u64();
     assert_eq!((warned, dropped), (11, Some(22 - 10)), "ten in a second, and the last");

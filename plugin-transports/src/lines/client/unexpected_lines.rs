@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use plugin_core::clock;
+use plugin_core::{clock, on_one_line};
 
-use super::super::log::{Pace, harmless};
+use super::super::log::Pace;
 
 /// How much of a line is shown.
 const SHOWN: usize = 200;
@@ -24,7 +24,7 @@ pub(super) enum Shown {
 impl Shown {
     fn text(&self) -> String {
         let (Self::Whole(text) | Self::Head(text)) = self;
-        harmless(&String::from_utf8_lossy(&text[..text.len().min(SHOWN)]))
+        on_one_line(&String::from_utf8_lossy(&text[..text.len().min(SHOWN)])).into_owned()
     }
 
     /// The length of the line, where it is known.
