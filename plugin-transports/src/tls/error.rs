@@ -19,6 +19,8 @@ pub enum TlsErrorKind {
     Missing,
     /// The file is there and cannot be read, or is larger than 1 MiB.
     Unreadable,
+    /// The disk has not answered for a minute: the file, or one that belongs to it, may have changed.
+    Unanswered,
     /// What is in the file is not PEM.
     NotPem,
     /// The file holds no certificate.
@@ -102,6 +104,9 @@ impl fmt::Display for TlsError {
         match kind {
             TlsErrorKind::Missing => f.write_str("is not there"),
             TlsErrorKind::Unreadable => f.write_str("cannot be read"),
+            TlsErrorKind::Unanswered => {
+                f.write_str("has not been read for a minute, or one of the files beside it has not: the disk does not answer")
+            }
             TlsErrorKind::NotPem => f.write_str("is not PEM (\"-----BEGIN ...\")"),
             TlsErrorKind::NoCertificate => f.write_str("holds no certificate (\"-----BEGIN CERTIFICATE-----\")"),
             TlsErrorKind::NoKey => f.write_str("holds no private key (\"-----BEGIN PRIVATE KEY-----\")"),

@@ -21,7 +21,8 @@
 //! as of any other. Whatever it is, the other side has to sign the handshake with its key.
 //!
 //! An error says which side refused, and why. Under TLS 1.3 a client's part of the handshake is over before the server has looked
-//! at its certificate; a refusal that then comes in the place of an answer is told as one, and of the call nothing was seen.
+//! at its certificate; a refusal that then comes in the place of an answer is told as one, and of the call nothing was seen. A server
+//! tells it to its log, one `WARN` in ten seconds with their number.
 //!
 //! # Renewal
 //!
@@ -37,6 +38,7 @@
 //! - What cannot be used is not taken: half a file, a certificate whose key is not there yet, one that has expired. New
 //!   connections go on with what was there before, and the log has one `WARN` for each such content, which says what is wrong
 //!   with which file. When it is right it is taken, and one `INFO` says for whom the certificate is and until when.
+//! - A disk that has not answered for a minute is told likewise, once, and once that it answers again.
 //! - `status` of either side ([`TlsStatus`]) tells it to metrics and probes, and whether a certificate ends soon.
 //! - The platform's authorities are read once.
 

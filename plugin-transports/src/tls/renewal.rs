@@ -4,21 +4,24 @@
 //! still those that were read; so no change is missed, however a file was replaced, and nothing has to run meanwhile.
 //!
 //! A disk may be slow, and one of another machine may stand still. So a look is had on a thread that may wait, one at a time, and
-//! the connection that is made meanwhile waits for it no longer than a moment.
+//! the connection that is made meanwhile waits for it no longer than a moment. One that does not come back is told.
+
+mod looking;
 
 use std::{
     hash::{BuildHasher, Hash, Hasher, RandomState},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::{Duration, SystemTime},
 };
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use plugin_core::clock;
+use plugin_core::clock::{self, Instant};
 use tokio::{runtime::Handle, task::JoinHandle};
 
+use self::looking::Looking;
 use super::{
     TlsError, TlsErrorKind,
     certificate::CertificateParts,
@@ -57,8 +60,7 @@ pub(super) struct Renewal<C> {
     refusals: AtomicU64,
     /// When a look at the files was begun last, on [`clock`].
     looked: AtomicU64,
-    /// A look goes on.
-    is_looking: AtomicBool,
+    looking: Looking,
     seen: Mutex<Seen>,
     /// Contents are compared by a hash, so that no second copy of a key lies about. It is keyed at random.
     hash: RandomState,
@@ -97,7 +99,7 @@ impl<C: Send + Sync + 'static> Renewal<C> {
             renewals: AtomicU64::new(0),
             refusals: AtomicU64::new(0),
             looked: AtomicU64::new(clock::now().as_nanos()),
-            is_looking: AtomicBool::new(false),
+            looking: Looking::default(),
             seen: Mutex::new(Seen { stamps, refused: None }),
             hash,
         }))
@@ -127,19 +129,24 @@ impl<C: Send + Sync + 'static> Renewal<C> {
             // Relaxed: numbers by themselves.
             renewals: self.renewals.load(Ordering::Relaxed),
             refusals: self.refusals.load(Ordering::Relaxed),
-            refusal: self.refusal.load_full(),
+            refusal: self.looking.told().or_else(|| self.refusal.load_full()),
         }
     }
 
     /// Begins a look where one is due and none goes on.
     fn look(self: &Arc<Self>) -> Option<JoinHandle<()>> {
-        let (now, looked) = (clock::now().as_nanos(), self.looked.load(Ordering::Relaxed));
-        let is_due = Duration::from_nanos(now.saturating_sub(looked)) >= LOOK_EVERY;
+        let now = clock::now();
+        let (nanos, looked) = (now.as_nanos(), self.looked.load(Ordering::Relaxed));
+        let is_due = Duration::from_nanos(nanos.saturating_sub(looked)) >= LOOK_EVERY;
         // Relaxed: of those who come at once one looks, and the lock orders what it finds. The others go on with what there is.
-        if !is_due || self.looked.compare_exchange(looked, now, Ordering::Relaxed, Ordering::Relaxed).is_err() {
+        if !is_due || self.looked.compare_exchange(looked, nanos, Ordering::Relaxed, Ordering::Relaxed).is_err() {
             return None;
         }
-        let look = Look::begin(self)?;
+        if !self.looking.begin(now) {
+            self.tell_of_look(now);
+            return None;
+        }
+        let look = Look(Arc::clone(self));
         match Handle::try_current() {
             Ok(runtime) => {
                 // What is told of it is for who listens here.
@@ -158,12 +165,6 @@ impl<C: Send + Sync + 'static> Renewal<C> {
 struct Look<C>(Arc<Renewal<C>>);
 
 impl<C> Look<C> {
-    fn begin(renewal: &Arc<Renewal<C>>) -> Option<Self> {
-        // Acquire and release: the next look sees what this one has found.
-        let goes_on = renewal.is_looking.swap(true, Ordering::AcqRel);
-        (!goes_on).then(|| Self(Arc::clone(renewal)))
-    }
-
     fn have(self) {
         let mut seen = self.0.seen.lock().unwrap_or_else(PoisonError::into_inner);
         self.0.renew(&mut seen);
@@ -172,7 +173,10 @@ impl<C> Look<C> {
 
 impl<C> Drop for Look<C> {
     fn drop(&mut self) {
-        self.0.is_looking.store(false, Ordering::Release);
+        if self.0.looking.end() {
+            let plugin = self.0.plugin.as_deref();
+            tracing::info!(plugin, files = %self.0.files(), "the files of TLS can be read again");
+        }
     }
 }
 
@@ -247,6 +251,25 @@ impl<C> Renewal<C> {
         // Relaxed: a number by itself.
         self.refusals.fetch_add(1, Ordering::Relaxed);
         self.refusal.store(Some(Arc::new(Refusal { error, since: clock::wall() })));
+    }
+
+    /// Tells of a look that takes too long, once.
+    fn tell_of_look(&self, now: Instant) {
+        let Some((setting, path)) = self.paths.each().next() else { return };
+        let Some(told) = self.looking.tell(now, || TlsError::new(TlsErrorKind::Unanswered, setting, path)) else {
+            return;
+        };
+        let in_use = self.in_use.load();
+        tracing::warn!(
+            plugin = self.plugin.as_deref(),
+            error = %told.error,
+            files = %self.files(),
+            in_use_since = %Utc(in_use.since),
+            valid_until = in_use.certificate.as_ref().and_then(InUseCertificate::valid_until_text),
+            "the files of TLS are not read again: new connections go on with what they held before"
+        );
+        // Relaxed: a number by itself.
+        self.refusals.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The files by the settings that name them, for the log.

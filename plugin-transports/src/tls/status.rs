@@ -106,13 +106,14 @@ impl TlsStatus {
         self.renewals
     }
 
-    /// How often changed files could not be used: each content counts once.
+    /// How often changed files could not be used: each content counts once, and so does a disk that does not answer.
     #[must_use]
     pub fn refusals(&self) -> u64 {
         self.refusals
     }
 
-    /// What is wrong with what the files hold now, when that is not what is in use.
+    /// What is wrong with what the files hold now, when that is not what is in use; or that it is not known, since the disk has
+    /// not answered for a minute.
     #[must_use]
     pub fn refused(&self) -> Option<&TlsError> {
         self.refusal.as_ref().map(|refusal| &refusal.error)

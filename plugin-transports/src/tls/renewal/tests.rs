@@ -339,9 +339,50 @@ async fn a_disk_that_stands_still_holds_up_one_connection_for_a_moment_and_no_th
     }
     assert_eq!(disk.reads.load(Ordering::SeqCst), 2, "one look at a time, after the first reading");
     disk.set(false);
-    while renewal.is_looking.load(Ordering::Acquire) {
+    while renewal.looking.goes_on() {
         tokio::task::yield_now().await;
     }
     let after = renewal.renewed().await;
     assert_eq!(*after.config, fs::read(&other).unwrap(), "what it found is for the next connection");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_that_does_not_come_back_is_told_once_and_that_it_came_back_too() {
+    let (log, _guard) = logging();
+    let files = Files::new();
+    let (cert, key) = files.leaf_with("live", &["first.example"], -1, 30);
+    let disk = SlowDisk::new();
+    let renewal = disk.under(&cert, &key);
+    let (other, other_key) = files.leaf_with("other", &["second.example"], -1, 30);
+    fs::copy(&other, &cert).unwrap();
+    fs::copy(&other_key, &key).unwrap();
+    disk.set(true);
+    a_second().await;
+    drop(renewal.current());
+    for second in 1..=looking::TOLD_AFTER.as_secs() {
+        assert!(renewal.status().refused().is_none(), "it was told after {second} s");
+        a_second().await;
+    }
+    for _ in 0..3 {
+        let status = renewal.status();
+        let told = status.refused().expect("it is told");
+        assert_eq!(told.kind(), TlsErrorKind::Unanswered);
+        assert_eq!((told.setting(), told.path()), ("cert_file", &*cert));
+        assert_eq!((status.refusals(), status.names().len()), (1, 1));
+        assert!(status.refused_since().is_some());
+        a_second().await;
+    }
+    let lines = log.lines();
+    assert_eq!(lines.len(), 1, "{lines:#?}");
+    for part in ["WARN", "has not been read for a minute", "cert_file", "key_file", "in_use_since", "valid_until"] {
+        assert!(lines[0].contains(part), "{part:?} in {lines:#?}");
+    }
+    disk.set(false);
+    let mut lines = log.lines();
+    while !lines.iter().any(|line| line.contains("can be read again")) {
+        tokio::task::yield_now().await;
+        lines.extend(log.lines());
+    }
+    assert!(renewal.status().refused().is_none());
+    assert_eq!(*renewal.current().config, fs::read(&other).unwrap(), "what it found is in use");
 }
