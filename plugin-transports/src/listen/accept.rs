@@ -30,7 +30,11 @@ use super::{
 };
 use crate::net::yielding::Paced;
 #[cfg(feature = "tls")]
-use crate::tls::{HandshakeError, PeerCertificate};
+use {
+    super::seldom::Seldom,
+    crate::tls::{HandshakeError, PeerCertificate},
+    plugin_core::clock,
+};
 
 /// Streams that one connection of HTTP/2 may have open.
 const MAX_STREAMS: u32 = 256;
@@ -67,12 +71,24 @@ where
     S: Service<Request<Incoming>, Response = Response<B>, Error: Into<BoxError>, Future: Send> + Clone + Send + 'static,
     B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
 {
-    let options = Arc::new(options);
     let cap = options.max_connections;
+    let listening = Arc::new(Listening {
+        options,
+        #[cfg(feature = "tls")]
+        no_tls: Seldom::default(),
+    });
     serving::start(listener, cap, move |stream, peer: L::Peer, known, stop| {
-        let (service, options) = (make(&stop), Arc::clone(&options));
-        async move { connection(service, stream, &peer, known, &options, &stop).await }
+        let (service, listening) = (make(&stop), Arc::clone(&listening));
+        async move { connection(service, stream, &peer, known, &listening, &stop).await }
     })
+}
+
+/// What all connections of a listener share.
+struct Listening {
+    options: ListenOptions,
+    /// Handshakes of TLS in which one side does not accept the other.
+    #[cfg(feature = "tls")]
+    no_tls: Seldom,
 }
 
 async fn connection<S, B, I>(
@@ -80,7 +96,7 @@ async fn connection<S, B, I>(
     stream: I,
     peer: &impl Peer,
     known: ServedConnection,
-    options: &ListenOptions,
+    listening: &Listening,
     stop: &StopSignal,
 ) -> Result<(), BoxError>
 where
@@ -88,6 +104,7 @@ where
     B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let options = &listening.options;
     #[cfg(feature = "tls")]
     if let Some(tls) = &options.tls {
         let acceptor = tokio_rustls::TlsAcceptor::from(tls.renewed().await);
@@ -99,6 +116,12 @@ where
         let stream = match stream {
             Ok(stream) => stream,
             Err((error, mut stream)) => {
+                let error = HandshakeError::new(error);
+                // Who connects and closes, as probes of a port do, is no trouble.
+                let told = error.is_permanent().then(|| listening.no_tls.note(clock::now())).flatten();
+                if let Some(count) = told {
+                    tracing::warn!(?peer, %error, count, "no TLS with a client");
+                }
                 // What was said of the handshake is lost where the connection is reset, see `linger`.
                 tokio::io::AsyncWriteExt::shutdown(&mut stream).await?;
                 tokio::select! {
@@ -106,7 +129,7 @@ where
                     () = stop.cut.cancelled() => {}
                     () = known.asked_to_leave() => {}
                 }
-                return Err(HandshakeError::new(error).into());
+                return Err(error.into());
             }
         };
         let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());

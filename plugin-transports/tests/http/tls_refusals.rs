@@ -20,6 +20,7 @@ use tokio::{
 };
 
 use crate::{
+    secrets::Output,
     support::{Scripted, call, connect, listener, ok, within},
     test_files::Files,
     tls_raw::{self, BOTH, by_authority, certified},
@@ -237,5 +238,27 @@ async fn a_client_that_stops_in_the_middle_of_its_handshake_keeps_nobody_out() {
     for mut stream in stalled {
         let ended = within(stream.read(&mut [0; 64])).await;
         assert!(ended.is_err() || ended.is_ok_and(|count| count == 0), "it is closed");
+    }
+}
+
+#[tokio::test]
+async fn a_server_tells_now_and_then_of_clients_that_come_to_no_tls_and_nothing_of_probes_of_its_port() {
+    let (output, _guard) = Output::begin();
+    let files = Files::new();
+    let (cert, key) = files.leaf("server");
+    let tls = ServerTlsConfig::new(&cert, &key).with_client_ca_file(files.ca()).build().expect("good files");
+    let plugin = plugin_fn(|call: Call<Bytes>| async move { Ok(Reply::new(call.into_payload())) });
+    let serving = serve(plugin, listener().await.0, ServerOptions::new().with_tls(tls)).expect("an address");
+    let port = serving.local_addr().port();
+    drop(TcpStream::connect(("127.0.0.1", port)).await.expect("a connection"));
+    for _ in 0..3 {
+        let config = at(port).with_auth(AuthConfig::none().with_ca_file(files.ca()));
+        is_refused(&call(&connect(config), "1").await.expect_err("it has no certificate"), &[]);
+    }
+    let log = output.holds_none_of([]);
+    let told: Vec<_> = log.lines().filter(|line| line.contains("no TLS with a client")).collect();
+    assert_eq!(told.len(), 1, "{told:#?}");
+    for part in ["WARN", "peer=PeerAddr(127.0.0.1:", "peer sent no certificates", "count=1"] {
+        assert!(told[0].contains(part), "{part:?} is not in {told:#?}");
     }
 }
