@@ -215,7 +215,9 @@ fn check(pair: Pair, told: &[Result<Bytes, PluginError>; 2], wrong: &mut Vec<Str
             (Err(error), Some(says)) => {
                 let said = format!("{error} {}", error.detail().unwrap_or_default());
                 // A server may speak something else for a moment, as a proxy does whose own is away; TLS it does for good.
-                said.contains(says) && (!said.contains("speaks TLS") || !error.is_retryable())
+                let of_tls = said.contains("speaks TLS") && error.is_retryable();
+                let of_another = said.contains(" and was asked in ") && !error.is_retryable();
+                said.contains(says) && !of_tls && !of_another
             }
             _ => false,
         };

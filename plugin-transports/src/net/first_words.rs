@@ -76,10 +76,9 @@ impl Refused {
         })
     }
 
-    /// Whether the next connection would be refused likewise. A proxy answers in HTTP/1.1 for as long as what stands behind it is
-    /// away; TLS is a setting.
+    /// Whether the next connection would be refused likewise.
     pub(crate) fn is_for_good(&self) -> bool {
-        self.is_of_tls() || matches!(self.0.why.get(), Some((Why::Speaks(Spoken::Tls, _), _)))
+        self.is_of_tls() || matches!(self.0.why.get(), Some((Why::Speaks(spoken, _), _)) if spoken.is_for_good())
     }
 
     /// Whether it is TLS that the peer has refused.

@@ -7,7 +7,6 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Spoken {
     Tls,
-    #[cfg_attr(not(any(feature = "http", feature = "grpc")), allow(dead_code, reason = "what an HTTP client asks in"))]
     Http1,
     Http2,
     /// One JSON document per line.
@@ -59,6 +58,12 @@ impl Spoken {
             Some(_) => Heard::TooLittle,
             None => Heard::SomethingElse,
         }
+    }
+
+    /// Whether the next connection would hear the same. A proxy answers in HTTP/1.1 for as long as what stands behind it is away;
+    /// TLS is a setting.
+    pub(crate) fn is_for_good(self) -> bool {
+        self == Self::Tls
     }
 
     fn named(self) -> &'static str {

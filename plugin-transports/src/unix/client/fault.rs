@@ -49,7 +49,7 @@ pub(super) fn misspoken(connection: &LineConnection, came: &[u8], socket: &Socke
         return None;
     }
     let of = |peer: &str| spoken.instead_of(Spoken::Lines, peer, true);
-    let error = PluginError::connection(of(&socket.to_string()), Sent::Nothing).with_retryable(false);
+    let error = PluginError::connection(of(&socket.to_string()), Sent::Nothing).with_retryable(!spoken.is_for_good());
     Some(error.with_message_for_callers(of("the plugin")))
 }
 
