@@ -12,11 +12,12 @@ pub(crate) fn unread(error: Unread<hyper::Error>, max: usize, lease: &Lease, cod
         )),
         Unread::Broken(error) => {
             let is_told = lease.is_told(&error);
-            let broken = match is_no_http(&error) {
-                true => {
-                    PluginError::new(code, "the rest of the plugin's answer is not HTTP, or its trailers are too long")
-                }
-                false => PluginError::connection("the connection broke in the middle of the answer", Sent::Maybe),
+            let broken = if is_no_http(&error) {
+                PluginError::new(code, "the rest of the plugin's answer is not HTTP, or its trailers are too long")
+            } else if classify::is_of_one_stream(&error) {
+                PluginError::connection("the plugin reset the call's stream in the middle of the answer", Sent::Maybe)
+            } else {
+                PluginError::connection("the connection broke in the middle of the answer", Sent::Maybe)
             };
             once(is_told, broken.with_source(error))
         }
@@ -49,6 +50,7 @@ pub(crate) fn lost(error: hyper::Error, sent: Sent, code: Code) -> PluginError {
     let message = match sent {
         Sent::Nothing if error.is_canceled() => "the connection closed before the request was sent",
         Sent::Nothing => "the plugin did not take the request",
+        Sent::Maybe if classify::is_of_one_stream(&error) => "the plugin reset the call's stream before an answer came",
         Sent::Maybe => "the connection closed before an answer came",
     };
     PluginError::connection(message, sent).with_source(error)

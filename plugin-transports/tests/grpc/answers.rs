@@ -148,6 +148,7 @@ async fn a_stream_that_is_reset_and_a_server_that_ends_the_connection_lose_the_c
         (Code::ConnectionFailed, Sent::Maybe, true),
         "{error}"
     );
+    assert_eq!(error.message(), "the plugin reset the call's stream in the middle of the answer");
     assert_eq!(call(&instance, "2").await.expect("a reply").payload(), "2");
     assert_eq!(peer.accepted(), 1, "the connection is as good as it was");
 }

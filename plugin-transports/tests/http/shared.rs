@@ -46,6 +46,14 @@ async fn calls_that_are_lost_with_one_connection_are_one_piece_of_evidence() {
     assert_eq!(failures(&resetting.await, 12).await, 12);
 }
 
+#[tokio::test]
+async fn a_stream_that_is_reset_is_told_as_one_and_no_end_of_the_connection() {
+    let resetting = Frames::start(|_, _| Act::Reset).await;
+    let error = call(&instance(&resetting, 1), "1").await.expect_err("it is reset");
+    assert_eq!(error.message(), "the plugin reset the call's stream before an answer came");
+    assert_eq!((error.code(), error.sent(), error.is_retryable()), (Code::ConnectionFailed, Sent::Maybe, true));
+}
+
 const SILENCE: Duration = Duration::from_secs(1);
 
 /// A call is given up after this time on a connection that may have said something to another call meanwhile; how many
