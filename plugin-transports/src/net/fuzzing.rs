@@ -15,6 +15,7 @@ use super::{
     endpoint::{ENDPOINT, Endpoint, HTTP, Place},
     interim::FinalAnswer,
     socket_path::SocketPath,
+    spoken::{ENOUGH, Heard, Spoken},
     tapped::Tap,
 };
 
@@ -92,5 +93,15 @@ pub fn http_interim(bytes: &[u8]) {
     assert_eq!(read(bytes.len()), read(usize::from(*size)));
 }
 
+/// What is spoken is known by its first few bytes, however few come at a time, and what comes behind them changes nothing.
+pub fn first_words(bytes: &[u8]) {
+    let said: Vec<_> = (0..=bytes.len()).map(|length| Spoken::of(&bytes[..length])).collect();
+    assert_eq!(said[0], Heard::TooLittle);
+    for (length, pair) in said.windows(2).enumerate() {
+        assert!(pair[0] == Heard::TooLittle || pair[0] == pair[1], "{pair:?} after {length} bytes of {bytes:?}");
+    }
+    assert!(said.get(ENOUGH).is_none_or(|said| *said != Heard::TooLittle));
+}
+
 #[cfg(test)]
-fuzz_twins::twins!(endpoint, socket_path, http_body, http_interim);
+fuzz_twins::twins!(endpoint, socket_path, http_body, http_interim, first_words);
