@@ -3,6 +3,7 @@
 use std::fmt;
 use std::hint::black_box;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tower_service::Service;
 
@@ -25,6 +26,8 @@ pub struct Case {
     name: String,
     against: Option<String>,
     two_threads: bool,
+    /// How many times as long as that of another row its part of a round is.
+    longer: u32,
     factory: Box<dyn Fn() -> Batch>,
 }
 
@@ -112,7 +115,7 @@ impl Group {
 
     /// Adds a row whose calls are made by whatever `factory` returns.
     pub(super) fn batches(&mut self, name: String, factory: impl Fn() -> Batch + 'static) -> &mut Case {
-        self.cases.push(Case { name, against: None, two_threads: true, factory: Box::new(factory) });
+        self.cases.push(Case { name, against: None, two_threads: true, longer: 1, factory: Box::new(factory) });
         self.cases.last_mut().expect("a row was just added")
     }
 
@@ -160,7 +163,8 @@ impl Case {
     /// A row in which threads meet nowhere.
     pub(super) fn unshared() -> Self {
         let factory = || -> Batch { Box::new(|calls| (0..calls).for_each(|call| _ = black_box(call))) };
-        Self { name: "shares nothing".to_owned(), against: None, two_threads: true, factory: Box::new(factory) }
+        let name = "shares nothing".to_owned();
+        Self { name, against: None, two_threads: true, longer: 1, factory: Box::new(factory) }
     }
 
     /// Compares this row with another of its group by name, besides the first one.
@@ -173,6 +177,17 @@ impl Case {
     pub fn one_thread(&mut self) -> &mut Self {
         self.two_threads = false;
         self
+    }
+
+    /// Its calls are so long that few of them fit into a round.
+    pub(super) fn longer(&mut self, times: u32) -> &mut Self {
+        self.longer = times;
+        self
+    }
+
+    /// How long its part of a round is, where that of others is this long.
+    pub(super) fn round_time(&self, of_others: Duration) -> Duration {
+        of_others * self.longer
     }
 
     pub(super) fn name(&self) -> &str {

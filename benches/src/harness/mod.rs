@@ -2,7 +2,7 @@
 //!
 //! - A group's rows are timed in **rounds**: each round times every row once, in an order that shifts by one from round to
 //!   round, so that a slow moment of the machine hits all rows alike. The number of calls is calibrated so that one row
-//!   takes about 3 ms of a round.
+//!   takes about 3 ms of a round, and 24 ms where its calls wait for others.
 //! - **ns per call** is the median over the rounds, **spread** the distance between the quartiles. A ratio between two rows
 //!   is the median of the ratios within each round.
 //! - **allocations** are the calls to the allocator (`alloc`, `alloc_zeroed`, `realloc`) that one call makes on its own
