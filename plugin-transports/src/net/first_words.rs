@@ -227,3 +227,178 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for FirstWords<I> {
         Pin::new(&mut self.inner).poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::VecDeque, io::IoSlice};
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
+    const HTTP1: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\r\n";
+
+    /// What a peer says, read by read, and whether it takes what it is sent.
+    struct Peer {
+        says: VecDeque<io::Result<&'static [u8]>>,
+        takes: bool,
+        is_shut: bool,
+    }
+
+    impl AsyncRead for Peer {
+        fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(self.says.pop_front().unwrap_or(Ok(&[])).map(|said| buf.put_slice(said)))
+        }
+    }
+
+    impl Peer {
+        fn took<T>(&self, took: T) -> Poll<io::Result<T>> {
+            Poll::Ready(if self.takes { Ok(took) } else { Err(io::ErrorKind::BrokenPipe.into()) })
+        }
+    }
+
+    impl AsyncWrite for Peer {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            self.took(bytes.len())
+        }
+
+        fn poll_write_vectored(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            parts: &[IoSlice<'_>],
+        ) -> Poll<io::Result<usize>> {
+            self.took(parts.iter().map(|part| part.len()).sum())
+        }
+
+        fn is_write_vectored(&self) -> bool {
+            true
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            self.took(())
+        }
+
+        fn poll_shutdown(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            self.is_shut = true;
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    fn listening(
+        carrier: Carrier,
+        asked: Spoken,
+        says: impl IntoIterator<Item = io::Result<&'static [u8]>>,
+    ) -> FirstWords<Peer> {
+        let peer = Peer { says: says.into_iter().collect(), takes: true, is_shut: false };
+        FirstWords::new(peer, carrier, asked, Refused::new("http://p.example".into()))
+    }
+
+    #[tokio::test]
+    async fn words_that_come_in_parts_are_one_and_callers_do_not_hear_where_the_peer_is() {
+        let mut words = listening(Carrier::Plain, Spoken::Http2, HTTP1.chunks(3).map(Ok));
+        // The room that it reads into is never empty after the first part.
+        let error = words.read_exact(&mut [0; 28]).await.expect_err("another protocol");
+        assert_eq!((error.kind(), words.inner.says.len()), (io::ErrorKind::ConnectionAborted, 7));
+        let error = words.refused.error().expect("it is refused");
+        let says = " speaks HTTP/1.1, and was asked in HTTP/2: ";
+        assert!(error.message().starts_with(&format!("http://p.example{says}")), "{error:?}");
+        assert!(error.message_for_callers().starts_with(&format!("the plugin{says}")), "{error:?}");
+
+        let mut words = listening(Carrier::Plain, Spoken::Http1, HTTP1.chunks(3).map(Ok));
+        words.read_exact(&mut [0; 28]).await.expect("what was asked for");
+        assert!(!words.refused.is_so());
+    }
+
+    #[tokio::test]
+    async fn what_a_peer_says_is_judged_by_what_it_was_asked_in_and_over() {
+        let lines = b"{\"type\":\"result\"}\n";
+        for (asked, said, sent) in [
+            (Spoken::Http1, SETTINGS, Some(Sent::Nothing)),
+            // Who reads it knows better what is wrong with it.
+            (Spoken::Http1, b"SSH-2.0-x", None),
+            (Spoken::Http2, b"SSH-2.0-x", Some(Sent::Nothing)),
+            // It may have read a request as the line that it asks for, and not the preface of HTTP/2.
+            (Spoken::Http1, lines, Some(Sent::Maybe)),
+            (Spoken::Http2, lines, Some(Sent::Nothing)),
+        ] {
+            let mut words = listening(Carrier::Plain, asked, [Ok(said)]);
+            assert_eq!(words.read(&mut [0; 64]).await.is_ok(), sent.is_none(), "{asked:?} {said:?}");
+            assert_eq!(words.refused.error().map(|error| error.sent()), sent, "{asked:?} {said:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_write_that_fails_asks_what_was_said_and_no_other_does() {
+        for how in 0..3 {
+            let write = async |words: &mut FirstWords<Peer>| match how {
+                0 => words.write(b"1").await.map(drop),
+                1 => words.write_vectored(&[IoSlice::new(b"1")]).await.map(drop),
+                _ => words.flush().await,
+            };
+            let mut words = listening(Carrier::Plain, Spoken::Http2, [Ok(HTTP1)]);
+            write(&mut words).await.expect("it takes it");
+            assert_eq!(words.inner.says.len(), 1, "it is for who reads");
+            words.inner.takes = false;
+            let error = write(&mut words).await.expect_err("it has gone");
+            assert_eq!((error.kind(), words.refused.is_so()), (io::ErrorKind::ConnectionAborted, true));
+
+            for says in [Ok(&SETTINGS[..3]), Err(io::ErrorKind::ConnectionReset.into())] {
+                let mut words = listening(Carrier::Plain, Spoken::Http2, [says]);
+                words.inner.takes = false;
+                let error = write(&mut words).await.expect_err("it has gone");
+                assert_eq!((error.kind(), words.refused.is_so()), (io::ErrorKind::BrokenPipe, false));
+            }
+
+            let mut words = listening(Carrier::Plain, Spoken::Http2, [Ok(SETTINGS), Ok(b"an answer")]);
+            assert_eq!(words.read(&mut [0; 64]).await.expect("the right words"), SETTINGS.len());
+            words.inner.takes = false;
+            write(&mut words).await.expect_err("it has gone");
+            assert_eq!(words.inner.says.len(), 1, "what comes behind the first words is for who reads");
+        }
+        let mut words = listening(Carrier::Plain, Spoken::Http2, []);
+        assert!(words.is_write_vectored());
+        words.shutdown().await.expect("it takes it");
+        assert!(words.inner.is_shut);
+    }
+
+    #[cfg(feature = "tls")]
+    #[tokio::test]
+    async fn a_server_of_tls_13_refuses_its_client_by_its_first_words_alone() {
+        use rustls::AlertDescription as Alert;
+
+        let alert = |alert| Err(io::Error::new(io::ErrorKind::InvalidData, rustls::Error::AlertReceived(alert)));
+        let refuses = || alert(Alert::CertificateRequired);
+        for (carrier, says, is_refused) in [
+            (Carrier::Tls13, vec![refuses()], true),
+            (Carrier::Tls12, vec![refuses()], false),
+            (Carrier::Tls13, vec![alert(Alert::InternalError)], false),
+            (Carrier::Tls13, vec![Err(io::ErrorKind::ConnectionReset.into())], false),
+            (Carrier::Tls13, vec![Ok(SETTINGS), refuses()], false),
+        ] {
+            let mut words = listening(carrier, Spoken::Http2, says);
+            words.read_to_end(&mut Vec::new()).await.expect_err("it is an end with an error");
+            let refused = &words.refused;
+            assert_eq!([refused.is_so(), refused.is_of_tls(), refused.is_for_good()], [is_refused; 3], "{carrier:?}");
+            if is_refused {
+                let why = refused.why().expect("it is refused");
+                assert!(why.starts_with("it refused the handshake: certificate required"), "{why}");
+                let error = refused.error().expect("it is refused");
+                assert_eq!(error.message(), format!("no TLS connection to http://p.example: {why}"));
+            }
+        }
+    }
+
+    #[cfg(feature = "tls")]
+    #[tokio::test]
+    async fn under_tls_another_http_is_heard_and_another_tls_is_none() {
+        for carrier in [Carrier::Tls12, Carrier::Tls13] {
+            let mut words = listening(carrier, Spoken::Http2, [Ok(HTTP1)]);
+            words.read(&mut [0; 64]).await.expect_err("another protocol");
+            assert!(words.refused.is_so() && !words.refused.is_of_tls());
+            let mut words = listening(carrier, Spoken::Http1, [Ok(&[0x15, 3, 1, 0, 2, 2, 10][..])]);
+            words.read(&mut [0; 64]).await.expect("it is for who reads");
+            assert!(!words.refused.is_so());
+        }
+    }
+}

@@ -136,5 +136,9 @@ mod tests {
         for other in [&b"HTTP/2 200"[..], b"SSH-2.0-x", b"\x16\x03\x01", b"[1]", &[0, 0, 18, 4, 1, 0, 0, 0, 0]] {
             assert_eq!(Spoken::of(other), Heard::SomethingElse, "{other:?}");
         }
+        // Frames that a server does not begin with: those of a call, and those of a stream.
+        for other in [[0, 0, 18, 0, 0, 0, 0, 0, 0], [0, 0, 18, 4, 0, 1, 0, 0, 0], [0, 0, 18, 4, 0, 0, 0, 0, 1]] {
+            assert_eq!(Spoken::of(&other), Heard::SomethingElse, "{other:?}");
+        }
     }
 }
