@@ -320,6 +320,14 @@ impl SlowDisk {
     }
 }
 
+/// A test that fails ends: its runtime waits for the thread that reads.
+impl Drop for SlowDisk {
+    fn drop(&mut self) {
+        *self.stands.0.lock().unwrap_or_else(PoisonError::into_inner) = false;
+        self.stands.1.notify_all();
+    }
+}
+
 #[tokio::test]
 async fn a_disk_that_stands_still_holds_up_one_connection_for_a_moment_and_no_thread_of_the_runtime() {
     let files = Files::new();
