@@ -46,6 +46,11 @@ impl Stamps {
     pub(super) fn are_settled(&self) -> bool {
         self.are_settled
     }
+
+    #[cfg(test)]
+    pub(super) fn set_settled(&mut self, are_settled: bool) {
+        self.are_settled = are_settled;
+    }
 }
 
 impl PartialEq for Stamps {

@@ -207,10 +207,13 @@ async fn what_cannot_be_used_is_told_once_and_the_old_goes_on() {
 
         fs::write(&served.cert, live.0).unwrap();
         fs::write(&served.key, live.1).unwrap();
-        a_second().await;
-        assert!(Arc::ptr_eq(&served.tls.renewed().await, &before));
-        assert!(served.tls.status().refused().is_none());
-        assert!(log.lines()[0].contains("hold again"));
+        for _ in 0..2 {
+            a_second().await;
+            assert!(Arc::ptr_eq(&served.tls.renewed().await, &before));
+            assert!(served.tls.status().refused().is_none());
+        }
+        let lines = log.lines();
+        assert!(lines.len() == 1 && lines[0].contains("hold again"), "{lines:?}");
     }
     served.write(&(cert, key));
     a_second().await;
@@ -235,6 +238,13 @@ async fn a_file_that_is_gone_for_a_while_is_no_end() {
     served.write(&other);
     a_second().await;
     assert_eq!(served.name().await, "second.example");
+    assert!(served.tls.status().refused().is_none());
+    fs::remove_file(&served.cert).unwrap();
+    a_second().await;
+    assert_eq!(served.name().await, "second.example");
+    let status = served.tls.status();
+    assert_eq!(status.refused().map(|error| error.kind()), Some(TlsErrorKind::Missing), "it is told anew");
+    assert_eq!(status.refusals(), 3);
 }
 
 #[tokio::test(start_paused = true)]
@@ -251,6 +261,78 @@ async fn the_same_content_is_no_change() {
     assert!(Arc::ptr_eq(&served.tls.renewed().await, &before));
     assert_eq!(served.tls.status().renewals(), 0);
     assert_eq!(log.lines(), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_refused_is_read_again_when_it_may_have_changed_or_be_right_by_itself() {
+    for (kind, passes) in [
+        (TlsErrorKind::NotYetValid, true),
+        (TlsErrorKind::Expired, true),
+        (TlsErrorKind::Unreadable, true),
+        (TlsErrorKind::KeyMismatch, false),
+    ] {
+        let files = Files::new();
+        let paths = Paths { own: None, authorities: Some(("ca_file", files.ca())) };
+        let made = Arc::new(AtomicU64::new(0));
+        let count = Arc::clone(&made);
+        let renewal = Renewal::new(None, paths, move |files| match count.fetch_add(1, Ordering::SeqCst) {
+            0 => Ok(()),
+            _ => Err(files.authorities.as_ref().expect("they are read").fault(kind)),
+        });
+        let renewal = renewal.expect("good files");
+        let look = async |are_settled| {
+            renewal.seen.lock().expect("no panic").stamps.set_settled(are_settled);
+            a_second().await;
+            renewal.renewed().await;
+            made.load(Ordering::SeqCst)
+        };
+        assert_eq!(look(true).await, 1, "nothing has changed");
+        files.write("ca.pem", b"other");
+        assert_eq!(look(true).await, 2, "it has changed");
+        assert_eq!(look(false).await, 3, "it may have changed so soon after that nothing shows it");
+        assert_eq!(look(true).await, if passes { 4 } else { 3 }, "{kind:?}, and no file has changed");
+
+        let refused = || renewal.status().refused().map(TlsError::kind);
+        assert_eq!(refused(), Some(kind));
+        assert!(renewal.looking.begin(clock::now()));
+        tokio::time::advance(looking::TOLD_AFTER).await;
+        assert_eq!(refused(), Some(TlsErrorKind::Unanswered), "that is what is wrong by now");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn files_that_change_while_they_are_read_are_read_again_and_not_without_end() {
+    for (changes, renewals, refusals) in [(2, 1, 0), (3, 0, 1)] {
+        let files = Files::new();
+        let paths = Paths { own: None, authorities: Some(("ca_file", files.ca())) };
+        let (made, ca) = (AtomicU64::new(0), files.ca());
+        let renewal = Renewal::new(None, paths, move |files| {
+            let before = made.fetch_add(1, Ordering::SeqCst);
+            if before == 0 || before > changes {
+                return Ok(());
+            }
+            fs::write(&ca, "x".repeat(usize::try_from(before).expect("few"))).expect("a file");
+            Err(files.authorities.as_ref().expect("they are read").fault(TlsErrorKind::NotPem))
+        });
+        let renewal = renewal.expect("good files");
+        files.write("ca.pem", b"other");
+        a_second().await;
+        renewal.renewed().await;
+        let status = renewal.status();
+        assert_eq!((status.renewals(), status.refusals()), (renewals, refusals), "{changes} changes");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_certificate_is_good_for_as_long_as_all_of_its_chain() {
+    let files = Files::new();
+    let until = |cert: PathBuf, key: PathBuf| {
+        ServerTlsConfig::new(cert, key).build().expect("good files").status().valid_until()
+    };
+    let (short, key) = files.leaf_valid("short", -1, 10);
+    let (long, long_key) = files.leaf_valid("long", -1, 30);
+    let chain = files.write("chain.pem", &[fs::read(&long).unwrap(), fs::read(&short).unwrap()].concat());
+    assert_eq!(until(chain, long_key), until(short, key));
 }
 
 #[tokio::test(start_paused = true)]
