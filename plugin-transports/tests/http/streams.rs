@@ -1,6 +1,6 @@
 //! Calls over HTTP/2 to a plugin that takes few at once.
 
-use std::{pin::Pin, time::Duration};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{FutureExt, future::join_all};
@@ -8,7 +8,10 @@ use plugin_core::{
     ByErrorType, Call, Classify, Code, PluginInstance, Rejected, Sent, Verdict, deadline::AttemptTimeoutLayer,
 };
 use plugin_transports::http::{HttpClient, HttpConfig, HttpVersion};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    sync::Notify,
+};
 use tower::{ServiceBuilder, ServiceExt, util::Oneshot};
 
 use crate::{
@@ -87,6 +90,64 @@ async fn calls_have_a_stream_in_the_order_in_which_they_came_and_who_leaves_give
 }
 
 #[tokio::test]
+async fn who_comes_when_a_stream_is_given_back_does_not_overtake_who_waits_for_it() {
+    let plugin = Frames::allowing(1, |_, stream| if stream == 1 { Act::Hold } else { Act::Answer }).await;
+    let instance = instance(&plugin, 1);
+    let (mut first, second) = (begun(&instance), begun(&instance));
+    tokio::select! {
+        _ = &mut first => panic!("nobody answers"),
+        () = plugin.until_seen(1) => {}
+    }
+    drop(first);
+    // There is a stream, and who waits for it has not looked yet.
+    let _third = begun(&instance);
+    within(second).await.expect("its turn, whatever becomes of the third");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_waited_for_a_stream_is_judged_by_the_time_that_the_plugin_had() {
+    const SECOND: Duration = Duration::from_secs(1);
+    for (waits, is_evidence) in [(2, true), (4, false)] {
+        let plugin = Frames::allowing(1, |_, _| Act::Hold).await;
+        let instance = instance(&plugin, 1);
+        let mut first = begun(&instance);
+        tokio::select! {
+            _ = &mut first => panic!("nobody answers"),
+            () = plugin.until_seen(1) => {}
+        }
+        let second = tokio::spawn(instance.service().clone().oneshot(request()));
+        settle().await;
+        tokio::time::advance(waits * SECOND).await;
+        drop(first);
+        let error = within(second).await.expect("no panic").expect_err("it hangs");
+        assert_eq!((error.code(), error.sent()), (Code::Timeout, Sent::Maybe));
+        assert_eq!(error.rejected().map(Rejected::is_evidence), Some(is_evidence), "{waits}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn of_two_connections_the_one_that_is_left_counts_as_the_first_and_holds_no_place() {
+    let script = |connection, stream| match (connection, stream) {
+        (1, 2) => Act::Close,
+        (1 | 2, _) => Act::Hold,
+        _ => Act::Answer,
+    };
+    let plugin = Frames::allowing(1, script).await;
+    let instance = instance(&plugin, 3);
+    let mut calls = [begun(&instance), begun(&instance)];
+    tokio::select! {
+        _ = join_all(&mut calls) => panic!("nobody answers"),
+        () = plugin.until_seen(2) => {}
+    }
+    assert_eq!(instance.service().free_connections(), 2);
+    let [first, _second] = calls;
+    drop(first);
+    call(&instance, "1").await.expect_err("its connection is closed");
+    call(&instance, "1").await.expect("a reply on the third");
+    assert_eq!((plugin.accepted(), instance.service().free_connections()), (3, 2), "one beside the first");
+}
+
+#[tokio::test]
 async fn another_connection_is_opened_for_want_of_a_stream_as_far_as_the_cap_allows_one() {
     const MOST: u32 = 3;
     let plugin = Frames::allowing(2, |_, _| Act::Hold).await;
@@ -125,6 +186,22 @@ async fn a_plugin_that_allows_no_stream_is_told_to_all_who_wait_within_a_second(
     // Whoever comes later has another connection.
     call(&instance, "1").await.expect("a reply");
     assert_eq!(plugin.accepted(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_second_for_which_a_plugin_may_allow_no_stream_begins_when_it_has_said_so() {
+    let begin = Arc::new(Notify::new());
+    let plugin = Frames::shut(Shut::Begins(Arc::clone(&begin)), |_, _| Act::Answer).await;
+    let instance = instance(&plugin, 1);
+    let started = tokio::time::Instant::now();
+    let (refused, ()) = tokio::join!(call(&instance, "1"), async {
+        plugin.until_accepted(1).await;
+        tokio::time::advance(Duration::from_secs(2)).await;
+        begin.notify_one();
+    });
+    let error = refused.expect_err("no stream");
+    assert!(error.message().contains("it has allowed no stream of HTTP/2 for "), "{error}");
+    assert_eq!(started.elapsed().as_secs(), 3, "two of them until it began");
 }
 
 #[tokio::test]
