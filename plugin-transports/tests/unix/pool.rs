@@ -7,7 +7,11 @@ use futures_util::{FutureExt, future::join_all};
 use plugin_core::{Call, Code, PluginError, Rejected, Reply, Sent};
 use plugin_transports::{inproc::plugin_fn, unix::UnixServerOptions};
 use serde_json::Value;
-use tokio::sync::Semaphore;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    net::UnixListener,
+    sync::Semaphore,
+};
 use tower::ServiceExt;
 
 use crate::support::{Act, Place, Scripted, call, connect, connection, millis, ok, send, within};
@@ -148,6 +152,48 @@ async fn the_second_answer_to_one_call_is_never_given_to_the_next() {
     assert_eq!(send(&instance, second).await.expect("a reply").payload(), "2");
     late.add_permits(length);
     assert_eq!(call(&instance, "3").await.expect("a reply").payload(), "3");
+}
+
+#[tokio::test]
+async fn what_comes_behind_an_answer_meets_no_call_though_nobody_has_its_id() {
+    for comes_at_once in [true, false] {
+        let place = Place::new();
+        let listener = UnixListener::bind(place.path()).expect("free");
+        let instance = connect(place.config());
+        let answer = async |behind: &[u8]| {
+            let (stream, _) = listener.accept().await.expect("a connection");
+            let mut stream = BufReader::new(stream);
+            let mut request = String::new();
+            stream.read_line(&mut request).await.expect("a request");
+            let request = serde_json::from_str(&request).expect("JSON");
+            stream.write_all(&[&ok(&request, "1"), behind].concat()).await.expect("it is open");
+            stream
+        };
+        let behind = b"{\"type\":\"execute\",\"request_id\":\"none\",\"success\":true}\n";
+        let (first, mut stream) =
+            within(async { tokio::join!(call(&instance, "1"), answer(if comes_at_once { behind } else { b"" })) })
+                .await;
+        first.expect("a reply");
+        if !comes_at_once {
+            stream.write_all(behind).await.expect("it is open");
+        }
+        let (second, _stream) = within(async { tokio::join!(call(&instance, "2"), answer(b"")) }).await;
+        second.expect("a reply, on another connection");
+    }
+}
+
+#[tokio::test]
+async fn only_the_latest_id_of_a_connection_keeps_a_call_from_it() {
+    let plugin = Scripted::start(|_, request| Act::Write(ok(request, "1")));
+    let instance = plugin.connect();
+    let mut accepted = Vec::new();
+    for id in ["one", "another", "another", "one"] {
+        let mut next = Call::new(Bytes::from_static(b"1"));
+        next.context_mut().set_request_id(id);
+        send(&instance, next).await.expect("a reply");
+        accepted.push(plugin.accepted());
+    }
+    assert_eq!(accepted, [1, 1, 2, 2]);
 }
 
 #[tokio::test]
