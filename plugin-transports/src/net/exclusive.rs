@@ -197,3 +197,75 @@ async fn reap<C: Kept>(pool: Weak<Exclusive<C>>) {
         wait = again;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connection::ConnectionConfigBuilder;
+
+    struct Numbered {
+        number: u32,
+        is_closed: bool,
+    }
+
+    impl Kept for Numbered {
+        fn is_closed(&self) -> bool {
+            self.is_closed
+        }
+
+        fn release(&mut self) -> Option<OwnedSemaphorePermit> {
+            None
+        }
+    }
+
+    fn pool(build: impl FnOnce(ConnectionConfigBuilder) -> ConnectionConfigBuilder) -> Arc<Exclusive<Numbered>> {
+        Exclusive::new(&build(ConnectionConfig::builder()).build().expect("valid"), 4)
+    }
+
+    fn open(number: u32) -> Numbered {
+        Numbered { number, is_closed: false }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_used_last_is_taken_first_and_what_was_idle_longest_makes_room() {
+        let pool = pool(|config| config.with_max_idle_connections(2));
+        (1..=3).for_each(|number| pool.give_back(open(number)));
+        let taken = [(); 3].map(|()| pool.pop_idle(clock::now()).map(|idle| idle.number));
+        assert_eq!(taken, [Some(3), Some(2), None]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_has_ended_was_idle_for_too_long_or_comes_after_the_close_is_not_taken() {
+        const LONG: Duration = Duration::from_secs(10);
+        let pool = pool(|config| config.with_idle_timeout(LONG));
+        let taken = |at: Instant| pool.pop_idle(at).map(|idle| idle.number);
+        pool.give_back(open(1));
+        pool.give_back(Numbered { number: 2, is_closed: true });
+        assert_eq!(taken(clock::now()), Some(1));
+
+        pool.give_back(open(3));
+        let end = clock::now().saturating_add(LONG);
+        assert_eq!(taken(end), None);
+        pool.give_back(open(4));
+        let before = clock::now().saturating_add(LONG - Duration::from_nanos(1));
+        assert_eq!(taken(before), Some(4));
+
+        pool.close();
+        pool.give_back(open(5));
+        assert_eq!(taken(clock::now()), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_is_closed_when_it_was_idle_for_too_long_and_not_with_the_next() {
+        let second = Duration::from_secs(1);
+        let pool = pool(|config| config.with_idle_timeout(10 * second));
+        let begin = clock::now();
+        pool.give_back(open(1));
+        tokio::time::advance(4 * second).await;
+        pool.give_back(open(2));
+        let idle = || pool.state().idle.len();
+        assert_eq!((pool.close_idle(begin.saturating_add(9 * second)), idle()), (Some(second), 2));
+        assert_eq!((pool.close_idle(begin.saturating_add(10 * second)), idle()), (Some(4 * second), 1));
+        assert_eq!((pool.close_idle(begin.saturating_add(14 * second)), idle()), (None, 0));
+    }
+}
