@@ -219,6 +219,17 @@ fn who_may_connect_is_said_by_user_or_group() {
     for (uid, gid) in [(7, 7), (0, 0), (20, 8)] {
         assert_eq!(may(&users, uid, gid), [false, false], "{uid} {gid}");
     }
+    for one in [UnixSocketOptions::new().with_allowed_uids([8]), UnixSocketOptions::new().with_allowed_gids([20])] {
+        assert_eq!([may(&one, 7, 7), may(&one, 0, 0)], [[false, false]; 2], "{one:?}");
+        assert_eq!(may(&one, 8, 20), [true, true], "{one:?}");
+    }
+}
+
+#[test]
+fn a_socket_is_in_some_directory_whatever_its_path() {
+    for (file, is_in) in [("p.sock", "."), ("run/p.sock", "run"), ("/p.sock", "/")] {
+        assert_eq!(directory(Path::new(file)), Path::new(is_in));
+    }
 }
 
 #[tokio::test]
