@@ -105,10 +105,33 @@ mod tests {
         assert!(later.are_settled() && later == stamps);
         assert!(!Stamps::at(&paths, now - Duration::from_secs(9)).are_settled(), "its clock is ahead of ours");
 
+        let written = fs::metadata(&path).and_then(|data| data.modified()).expect("it has a time");
+        assert!(Stamps::at(&paths, written + SETTLED_AFTER).are_settled());
+        assert!(!Stamps::at(&paths, written + SETTLED_AFTER - Duration::from_nanos(1)).are_settled());
+        #[cfg(unix)]
+        {
+            let file = fs::File::options().write(true).open(&path).expect("a file");
+            file.set_modified(now - Duration::from_secs(3600)).expect("it is ours");
+            assert!(!Stamps::at(&paths, now).are_settled(), "its time was set, which was a change");
+        }
+
         fs::write(&path, "ab").expect("a file");
         assert_ne!(Stamps::of(&paths), stamps);
         fs::remove_file(&path).expect("it is there");
         let gone = Stamps::of(&paths);
         assert!(gone != stamps && gone.are_settled() && gone == Stamps::of(&paths));
+    }
+
+    #[test]
+    fn one_file_that_has_changed_is_a_change() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let [cert, key] = ["tls.pem", "tls.key"].map(|name| folder.path().join(name));
+        for path in [&cert, &key] {
+            fs::write(path, "a").expect("a file");
+        }
+        let paths = Paths { own: Some((cert, key.clone())), authorities: None };
+        let before = Stamps::of(&paths);
+        fs::write(key, "ab").expect("a file");
+        assert_ne!(Stamps::of(&paths), before);
     }
 }
