@@ -3,7 +3,10 @@
 use futures_util::future::join_all;
 use plugin_core::{ByErrorType, Classify, PluginInstance, Verdict};
 use plugin_transports::http::{HttpClient, HttpConfig};
-use tokio::{io::AsyncWriteExt, net::TcpListener};
+use tokio::{
+    io::AsyncWriteExt,
+    net::{TcpListener, TcpSocket},
+};
 
 use crate::support::{call, connect, listener, read_message, within};
 
@@ -54,6 +57,22 @@ async fn each_call_that_is_lost_on_a_connection_of_its_own_is_a_failure_and_the_
         answered.expect("an answer");
         assert!(!reach.is_lost(), "{told:?}");
     }
+}
+
+#[tokio::test]
+async fn a_try_without_a_call_says_whether_somebody_listens() {
+    // Nobody else has the port meanwhile.
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
+    let address = socket.local_addr().expect("an address");
+    let instance = connect(HttpConfig::builder("p", format!("http://{address}/run")));
+    let reach = instance.service().reach();
+    assert!(!reach.is_lost(), "nobody has tried");
+    within(reach.connect()).await.expect_err("nobody listens yet");
+    assert!(reach.is_lost());
+    let _listener = socket.listen(8).expect("it listens");
+    within(reach.connect()).await.expect("it listens");
+    assert!(!reach.is_lost());
 }
 
 #[tokio::test]
