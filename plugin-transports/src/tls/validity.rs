@@ -134,6 +134,11 @@ mod tests {
         for bad in ["", "20380119031408", "2038011903140xZ", "20381319031408Z", "20380119031408+0100"] {
             assert_eq!(seconds(GENERALIZED_TIME, bad), None, "{bad}");
         }
+        for no_day in ["20380132031408Z", "20380100031408Z"] {
+            assert_eq!(seconds(GENERALIZED_TIME, no_day), None, "{no_day}");
+        }
+        let first_of_two_digits = time(b"\x17\x0d500101000000Z").map(|(moment, _)| moment);
+        assert_eq!(first_of_two_digits, time(b"\x18\x0f19500101000000Z").map(|(moment, _)| moment));
     }
 
     #[test]
