@@ -1,19 +1,71 @@
 //! The faults that the reader of tables found, each at the place where the value was written.
 
-use plugin_core::settings::{Mismatch, Problem, Step, Table, What, without_effect};
+use plugin_core::settings::{Key, Kind, Mismatch, Problem, Step, Table, What, without_effect};
 
 use super::fault::Fault;
 use super::field::Field;
-use super::node::Value;
+use super::node::{Node, Value};
 use super::path::{self, quoted};
 use super::redact::is_secret_key;
+use super::source::Span;
 use super::suggest;
 
 /// Keys that are refused by name, rather than taken for a slip of the finger: those of each table that a later version
 /// will have.
 pub type Unavailable = &'static [(&'static str, &'static [&'static str])];
 
+/// What is declared of the place of a value, as far as it says what may be shown of what stands there.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Declared {
+    /// The section that it is, or of which it is a list.
+    table: Option<&'static Table>,
+    /// Whether a list or a map belongs there.
+    pub(super) is_collection: bool,
+    /// Whether secrets are declared in this section, or in the one of which this is a value. A text there may be one of them that
+    /// was written one level too high or too low, or under the name of another.
+    pub(super) is_beside_secrets: bool,
+}
+
+impl Declared {
+    fn section(table: &'static Table) -> Self {
+        Self { table: Some(table), is_collection: true, is_beside_secrets: has_secrets(table) }
+    }
+
+    /// Of the value of a key in what this is.
+    fn of(self, kind: Option<&'static Kind>) -> Self {
+        let table = kind.and_then(Kind::table);
+        Self {
+            table,
+            is_collection: kind.is_some_and(is_collection),
+            is_beside_secrets: self.table.into_iter().chain(table).any(has_secrets),
+        }
+    }
+
+    /// Of an item of what this is.
+    fn item(self) -> Self {
+        Self { is_collection: self.table.is_some(), ..self }
+    }
+}
+
+fn has_secrets(table: &'static Table) -> bool {
+    table.keys().any(|key| key.kind().is_secret())
+}
+
+pub(super) fn is_collection(kind: &Kind) -> bool {
+    kind.table().is_some()
+        || matches!(
+            kind,
+            Kind::Texts | Kind::Names(_) | Kind::TextMap | Kind::SecretMap | Kind::AnyCaseMap(_) | Kind::Object
+        )
+}
+
 impl<'a> Field<'a> {
+    /// The same value, which is a section with these keys.
+    pub(super) fn with_table(mut self, table: &'static Table) -> Self {
+        self.declared = Declared::section(table);
+        self
+    }
+
     /// Notes a problem with this value, or with one inside it.
     pub(super) fn report(&self, problem: &Problem, unavailable: &[(&'static str, &'static [&'static str])]) {
         let Some((last, way)) = problem.path.split_last() else {
@@ -41,6 +93,12 @@ impl<'a> Field<'a> {
         let fault = |problem: String| Fault::new(span.clone(), path::join(self.path(), key), problem);
         self.push(match suggest::key(key, table, later) {
             Some(known) => fault("unknown key".to_owned()).with_remedy(format!("did you mean {}?", quoted(known))),
+            // A secret may stand where its key is to be.
+            None if has_secrets(table) => {
+                let names: Vec<_> = table.keys().map(|key| quoted(key.name())).collect();
+                Fault::new(span, self.path(), "has a key that is none of its own, and is not shown")
+                    .with_remedy(format!("expected one of {}", names.join(", ")))
+            }
             None => fault("unknown key".to_owned()),
         });
     }
@@ -82,7 +140,7 @@ impl<'a> Field<'a> {
         let near = match mismatch {
             Mismatch::Word(words, _) => {
                 let known = words.iter().chain(later).copied();
-                self.shown().and_then(|text| suggest::nearest(text, known))
+                self.compared().and_then(|text| suggest::nearest(text, known))
             }
             _ => None,
         };
@@ -95,7 +153,8 @@ impl<'a> Field<'a> {
             (Step::Index(index), Some(Value::List(items))) => {
                 let item = items.get(*index);
                 let span = item.map_or_else(|| self.span().clone(), |item| item.span.clone());
-                Field::new(self.faults, item, path::index(self.path(), *index), span, self.is_secret())
+                let path = path::index(self.path(), *index);
+                self.inside(item, path, span, self.is_secret(), self.declared.item())
             }
             (Step::Index(_), _) => self.clone(),
             (Step::Key(key), _) => {
@@ -107,10 +166,17 @@ impl<'a> Field<'a> {
                     (None, Some(entry)) => &entry.key_span,
                     (None, None) => self.span(),
                 };
-                let secret = self.is_secret() || is_secret_key(key);
-                Field::new(self.faults, node, path::join(self.path(), key), span.clone(), secret)
+                let kind = self.declared.table.and_then(|table| table.key(key)).map(Key::kind);
+                let secret = self.is_secret() || is_secret_key(key) || kind.is_some_and(Kind::is_secret);
+                self.inside(node, path::join(self.path(), key), span.clone(), secret, self.declared.of(kind))
             }
         }
+    }
+
+    fn inside(&self, node: Option<&'a Node>, path: String, span: Span, secret: bool, declared: Declared) -> Field<'a> {
+        let mut field = Field::new(self.faults, node, path, span, secret);
+        field.declared = declared;
+        field
     }
 
     fn entry(&self, key: &str) -> Option<&'a super::node::Entry> {

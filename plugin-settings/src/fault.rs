@@ -19,12 +19,18 @@ pub struct Fault {
     problem: String,
     remedy: Option<String>,
     code: Option<Code>,
+    has_snippet: bool,
 }
 
 impl Fault {
     /// A fault at `span`. `path` is the config path, such as `plugins[0].name`, or empty for the whole file.
     pub fn new(span: Span, path: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self { span, path: path.into(), problem: problem.into(), remedy: None, code: None }
+        Self { span, path: path.into(), problem: problem.into(), remedy: None, code: None, has_snippet: true }
+    }
+
+    /// Shows nothing of its line, on which a secret may stand.
+    pub(super) fn without_snippet(self) -> Self {
+        Self { has_snippet: false, ..self }
     }
 
     /// Adds what would be right.
@@ -75,7 +81,7 @@ impl Fault {
         /// Lines are cut to this many characters, so that a one-line file prints as one line.
         const WIDTH: usize = 120;
         let line = self.span.source().line(self.span.line())?;
-        if redact::mentions_secret(line) {
+        if !self.has_snippet || redact::mentions_secret(line) {
             return None;
         }
         let column = usize::try_from(self.span.column()).ok()?.checked_sub(1)?;

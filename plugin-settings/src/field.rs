@@ -10,6 +10,7 @@ use std::time::Duration;
 use plugin_core::Code;
 use plugin_core::settings::{Bounds, Checked, Kind};
 
+use super::declared::{self, Declared};
 use super::fault::{Fault, Faults};
 use super::node::{Node, Value};
 use super::path::quoted;
@@ -32,6 +33,7 @@ pub struct Field<'a> {
     path: String,
     span: Span,
     secret: bool,
+    pub(super) declared: Declared,
     code: Option<Code>,
 }
 
@@ -43,7 +45,7 @@ impl<'a> Field<'a> {
         span: Span,
         secret: bool,
     ) -> Self {
-        Self { faults, node, path, span, secret, code: None }
+        Self { faults, node, path, span, secret, declared: Declared::default(), code: None }
     }
 
     /// Whether there is a value, of whatever type.
@@ -91,6 +93,7 @@ impl<'a> Field<'a> {
     #[must_use]
     pub fn checked(mut self, kind: &Kind) -> Option<Checked> {
         self.secret |= kind.is_secret();
+        self.declared.is_collection = declared::is_collection(kind);
         let (checked, problems) = kind.check(&self.node?.to_value());
         problems.iter().for_each(|problem| self.report(problem, &[]));
         checked
@@ -203,7 +206,7 @@ impl<'a> Field<'a> {
         if let Some(it) = self.typed().and_then(|value| as_number(&value)) {
             return Some(it);
         }
-        let meant = node.as_str().filter(|_| !self.hides(node));
+        let meant = self.compared();
         let remedy = match meant.and_then(|text| suggest::nearest(text, names.iter().map(|(name, _)| *name))) {
             Some(name) => format!("did you mean {name:?}?"),
             None => {
@@ -249,7 +252,11 @@ impl<'a> Field<'a> {
     pub(super) fn wrong(&self, error: Option<&dyn Display>, remedy: String) {
         let Some(node) = self.node else { return };
         let hides = self.hides(node);
-        let mut problem = format!("found {}", found(node, hides));
+        let found = match self.declared.is_collection && !hides {
+            true => kind_of(node),
+            false => found(node, hides),
+        };
+        let mut problem = format!("found {found}");
         // An error may repeat the text that it is about.
         if let Some(error) = error.filter(|_| !hides) {
             problem = format!("{problem}: {error}");
@@ -259,6 +266,11 @@ impl<'a> Field<'a> {
     }
 
     pub(super) fn push(&self, fault: Fault) {
+        let is_text = self.declared.is_collection && self.node.is_some_and(|node| node.as_str().is_some());
+        let fault = match self.secret || self.declared.is_beside_secrets || is_text {
+            true => fault.without_snippet(),
+            false => fault,
+        };
         self.faults.borrow_mut().push(match self.code {
             Some(code) => fault.with_code(code),
             None => fault,
@@ -275,18 +287,27 @@ impl<'a> Field<'a> {
         .or(Some(Cow::Borrowed(&node.value)))
     }
 
-    /// Its text, when that may be shown.
-    pub(super) fn shown(&self) -> Option<&'a str> {
-        self.node.filter(|node| !self.hides(node))?.as_str()
+    /// Its text, to compare with words that are known: nothing else of it is told by which is near.
+    pub(super) fn compared(&self) -> Option<&'a str> {
+        self.node.filter(|node| !self.secret && !node.tainted)?.as_str()
     }
 
     fn hides(&self, node: &Node) -> bool {
-        self.secret || node.tainted
+        self.secret || self.declared.is_beside_secrets || node.tainted
     }
 }
 
 fn bounds<T: Copy>(range: &impl RangeBounds<T>) -> Bounds<T> {
     Bounds { low: range.start_bound().cloned(), high: range.end_bound().cloned() }
+}
+
+/// What stands where a list or a map is to be: its text may be one of those that belong further in, some of which are secrets
+/// (`env`, `headers`, the arguments of a program).
+fn kind_of(node: &Node) -> String {
+    match &node.value {
+        Value::Str(_) => "a string".to_owned(),
+        _ => found(node, false),
+    }
 }
 
 /// What a value is, in words; its text only when it may be shown.

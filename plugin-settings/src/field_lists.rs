@@ -11,11 +11,16 @@ use super::redact::is_secret_key;
 use super::section::Section;
 
 impl<'a> Field<'a> {
+    fn no_collection(mut self, remedy: &str) {
+        self.declared.is_collection = true;
+        self.wrong(None, remedy.to_owned());
+    }
+
     /// A map with keys that `read` asks for. Keys that it does not ask for are faults.
     pub fn section<T>(self, read: impl FnOnce(&mut Section<'_>) -> T) -> Option<T> {
         let node = self.node?;
         let Value::Map(entries) = &node.value else {
-            self.wrong(None, "expected a map".to_owned());
+            self.no_collection("expected a map");
             return None;
         };
         Some(Section::new(self.faults, entries, &self).run(read))
@@ -26,7 +31,7 @@ impl<'a> Field<'a> {
     pub fn list<T>(self, read: impl FnMut(Field<'a>) -> Option<T>) -> Option<Vec<T>> {
         let node = self.node?;
         let Value::List(items) = &node.value else {
-            self.wrong(None, "expected a list".to_owned());
+            self.no_collection("expected a list");
             return None;
         };
         let fields = items.iter().enumerate().map(|(index, item)| {
@@ -42,7 +47,7 @@ impl<'a> Field<'a> {
     pub fn entries<T>(self, mut read: impl FnMut(&'a str, Field<'a>) -> Option<T>) -> Option<Vec<(String, T)>> {
         let node = self.node?;
         let Value::Map(entries) = &node.value else {
-            self.wrong(None, "expected a map".to_owned());
+            self.no_collection("expected a map");
             return None;
         };
         let present = entries.iter().filter(|entry| !matches!(entry.value.value, Value::Null));

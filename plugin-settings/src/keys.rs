@@ -75,6 +75,7 @@ pub(super) fn read<T>(
 ) -> Result<Option<T>, Faults> {
     let (values, problems) = settings::read(table, &tree.to_value(), "");
     section::collect(tree, |root| {
+        let root = root.clone().with_table(table);
         problems.iter().for_each(|problem| root.report(problem, context.unavailable));
         // What is no section at all has no keys to ask for.
         let is_section = matches!(tree.value, Value::Map(_));

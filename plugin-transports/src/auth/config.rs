@@ -243,8 +243,10 @@ const FRAMING: [&str; 9] = [
 
 fn own_header(name: &str, value: &SecretString) -> Result<(HeaderName, HeaderValue), ConfigError> {
     let error = |problem: String| ConfigError::new("headers", problem);
-    let parsed = HeaderName::try_from(name)
-        .map_err(|_| error(format!("has the name {name:?}, which is not a name of an HTTP header")))?;
+    // It may be a whole line of a head, with the secret in it, and is not shown.
+    let parsed = HeaderName::try_from(name).map_err(|_| {
+        error("has a name that is not one of an HTTP header; its value goes behind a colon of its own".to_owned())
+    })?;
     if FRAMING.contains(&parsed.as_str()) {
         return Err(error(format!("must not set {name:?}, which the transport sets itself")));
     }

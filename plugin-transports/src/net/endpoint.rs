@@ -153,7 +153,7 @@ impl Endpoint {
             relative => format!("/{relative}"),
         };
         let path = PathAndQuery::try_from(path).map_err(|error| {
-            let problem = format!("{text:?} is neither a URL nor a path such as \"/health\": {error}");
+            let problem = format!("{} is neither a URL nor a path such as \"/health\": {error}", shown(text));
             ConfigError::new(HEALTH, problem).with_code(Code::InvalidEndpointFormat)
         })?;
         Ok(Self { path, ..self.clone() })
@@ -230,15 +230,16 @@ impl fmt::Debug for Endpoint {
     }
 }
 
-/// A bad endpoint as it may be shown: without credentials.
+/// A bad endpoint as it may be shown: without credentials, and without its query, in which a secret may be.
 fn shown(text: &str) -> String {
-    match (text.find("://"), text.rfind('@')) {
-        (Some(scheme), Some(at)) if scheme < at => {
-            format!("{:?}", format!("{}***{}", &text[..scheme + 3], &text[at..]))
-        }
-        (None, Some(at)) => format!("{:?}", format!("***{}", &text[at..])),
-        _ => format!("{text:?}"),
-    }
+    let (place, query) = match text.find(['?', '#']) {
+        Some(at) => (&text[..at], format!("{}***", &text[at..=at])),
+        None => (text, String::new()),
+    };
+    let Some(at) = text.rfind('@') else { return format!("{:?}", format!("{place}{query}")) };
+    let scheme = text[..at].find("://").map_or("", |end| &text[..end + 3]);
+    // What is no URL may have its credentials anywhere before that.
+    format!("{:?}", format!("{scheme}***{}{query}", place.get(at..).unwrap_or("@")))
 }
 
 /// Whether digits stand where a port would: `http` reads a port that does not fit as none.

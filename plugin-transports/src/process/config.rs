@@ -312,10 +312,8 @@ impl ProcessConfigBuilder {
         }
         for name in config.env.keys().chain(&config.env_allow) {
             if name.is_empty() || name.as_bytes().contains(&b'=') || has_nul(name) {
-                return error(
-                    "env",
-                    format!("has the name {name:?}; a name is not empty and holds neither `=` nor a NUL"),
-                );
+                // Which may be one with its value, and is not shown.
+                return error("env", "has a name that is none: it is empty, or holds `=` or a NUL".into());
             }
             if RESERVED.iter().any(|reserved| name == reserved) {
                 return error("env", format!("must not set {name:?}, which the protocol sets itself"));

@@ -68,7 +68,9 @@ impl Exec {
         let executable = locate(keys, &text);
         if plugin.enabled {
             let problem = executable.as_ref().map_or_else(Clone::clone, |path| {
-                unfit(path).map(|problem| format!("{problem}{}", meant(keys, &text))).unwrap_or_default()
+                let shown = keys.context().path(shown(&text));
+                let problem = unfit(path).map(|flaw| format!("the executable {shown:?} {flaw}{}", meant(keys, &text)));
+                problem.unwrap_or_default()
             });
             if !problem.is_empty() && !text.is_empty() {
                 keys.fault(key, Code::MissingExecutable, problem);
@@ -128,8 +130,17 @@ fn locate(keys: &Keys<'_>, text: &str) -> Result<PathBuf, String> {
             }
             Some(_) => meant(keys, text),
         };
-        format!("no directory of PATH has a program {text:?}{hint}")
+        format!("no directory of PATH has a program {:?}{hint}", shown(text))
     })
+}
+
+/// What is written as the executable, up to what may be an argument or the value of a variable: either may be a secret.
+fn shown(text: &str) -> String {
+    let (program, more) = text.split_once(char::is_whitespace).map_or((text, ""), |(program, _)| (program, " ..."));
+    match program.split_once('=') {
+        Some((name, _)) => format!("{name}=..."),
+        None => format!("{program}{more}"),
+    }
 }
 
 /// What somebody has meant who writes this as they would for a shell.
@@ -144,9 +155,11 @@ fn meant(keys: &Keys<'_>, text: &str) -> String {
     let mut words = text.split_whitespace();
     let Some(program) = words.next().filter(|program| program.len() < text.len()) else { return String::new() };
     match locate(keys, program) {
+        // They are not repeated, since a secret may be among them.
         Ok(path) if unfit(&path).is_none() => {
-            let args: Vec<_> = words.map(|word| format!("{word:?}")).collect();
-            format!("; its arguments go into `args`: write `executable: {program:?}` and `args: [{}]`", args.join(", "))
+            format!(
+                "; its arguments go into `args`: write `executable: {program:?}`, and each of them as an item of `args`"
+            )
         }
         _ => String::new(),
     }
@@ -181,5 +194,5 @@ fn unfit(path: &Path) -> Option<String> {
         Ok(_) if access(path, Access::EXEC_OK).is_err() => "is not executable; `chmod +x` makes it so".to_owned(),
         Ok(_) => return None,
     };
-    Some(format!("the executable {path:?} {problem}"))
+    Some(problem)
 }

@@ -98,7 +98,10 @@ fn an_executable_is_there_and_can_be_executed() {
     fs::write(dir.path().join("greeter.py"), "print()").unwrap();
     assert!(fault(&exec("executable: ./nothing")).contains("nothing\" is not there [PLUGIN_1007]"));
     for (written, says) in [
-        ("'sh good.sh'", "; its arguments go into `args`: write `executable: \"sh\"` and `args: [\"good.sh\"]`"),
+        (
+            "'sh good.sh'",
+            "program \"sh ...\"; its arguments go into `args`: write `executable: \"sh\"`, and each of them",
+        ),
         ("'/bin/sh -c \"a b\"'", "is not there; its arguments go into `args`: write `executable: \"/bin/sh\"`"),
         ("'~/good.py'", "is not there; `~` is not expanded here: write the whole path, or begin with ${HOME}"),
         ("'~'", "; `~` is not expanded here"),

@@ -101,3 +101,66 @@ fn file_is_only_a_file_where_a_secret_is() {
     );
     assert_eq!(config.plugins()[0].options()["path"], "file:x");
 }
+
+#[test]
+fn a_secret_in_the_wrong_place_is_told_by_its_kind() {
+    let web = "name: x, transport: http, endpoint: 'http://127.0.0.1:1'";
+    let exec = "name: x, transport: exec, executable: sh";
+    let plugin = |keys: &str| format!("plugins: [{{{keys}}}]");
+    let auth = |auth: &str| plugin(&format!("{web}, auth: {auth}"));
+    let beside = |more: &str| format!("plugins: [{{{web}}}]\n{more}");
+    for (text, says) in [
+        (
+            beside("admin: {tokens: [hunter-token]}"),
+            "admin.tokens[0]: found a string that is not shown; expected a map",
+        ),
+        (beside("admin: {tokens: hunter-token}"), "admin.tokens: found a string that is not shown; expected a list"),
+        (
+            beside("admin: {tokens: [{name: a, token: t, role: hunter-token}]}"),
+            "; expected one of \"read\", \"operate\"",
+        ),
+        (beside("server: {auth: hunter-token}"), "server.auth: found a string that is not shown"),
+        (beside("server: {auth: [hunter-token]}"), "server.auth[0]: found a string that is not shown"),
+        (
+            beside("server: {auth: [{name: a, method: 'Bearer hunter-token'}]}"),
+            "server.auth[0].method: found a string that is",
+        ),
+        (auth("hunter-token"), "plugins[0].auth: found a string that is not shown; expected a map"),
+        (auth("{method: bearer hunter-token}"), "; expected one of \"none\", \"api-key\""),
+        (auth("{method: baerer, token: t}"), "did you mean \"bearer\"?"),
+        (
+            auth("{hunter-token: bearer}"),
+            "plugins[0].auth: has a key that is none of its own, and is not shown; expected one of",
+        ),
+        (auth("{method: bearer, tokn: hunter-token}"), "plugins[0].auth.tokn: unknown key; did you mean \"token\"?"),
+        (auth("{method: custom, headers: 'authorization: hunter-head'}"), "headers: found a string that is not shown"),
+        (
+            auth("{method: custom, headers: {'X-Key hunter-head': a}}"),
+            "headers: has a name that is not one of an HTTP header",
+        ),
+        (plugin(&format!("{exec}, env: 'TOKEN=hunter-env'")), "plugins[0].env: found a string; expected a map"),
+        (plugin(&format!("{exec}, env: {{'TOKEN=hunter-env': ''}}")), "plugins[0].env: has a name that is none"),
+        (plugin(&format!("{exec}, args: '--token hunter-env'")), "plugins[0].args: found a string; expected a list"),
+        (plugin(&format!("{exec}, options: hunter-opt")), "plugins[0].options: found a string; expected a map"),
+        (plugin("name: x, transport: exec, executable: 'prog --token hunter-env'"), "has a program \"prog ...\""),
+        (plugin("name: x, transport: exec, executable: 'sh --token hunter-env'"), "each of them as an item of `args`"),
+        (plugin("name: x, transport: exec, executable: '/no/prog hunter-env'"), "\"/no/prog ...\" is not there"),
+        (plugin("name: x, transport: exec, executable: 'TOKEN=hunter-env prog'"), "has a program \"TOKEN=...\""),
+        (
+            plugin("name: x, transport: http, endpoint: 'http://a/?token=hunter-token#f'"),
+            "\"http://a/?***\" has a fragment",
+        ),
+        (
+            plugin("name: x, transport: http, endpoint: 'http://a/', health_check: {endpoint: '?k=hunter-token b'}"),
+            "\"?***\" is neither a URL nor a path",
+        ),
+    ] {
+        let faults = from_text(Path::new("g.yaml"), &text, None, &with_path).expect_err(&text);
+        let said = faults.to_string();
+        assert!(said.contains(says), "{text}\n{said}");
+        hides(&said);
+        if said.contains("found a string") {
+            faults.iter().for_each(|fault| hides(&fault.snippet().unwrap_or_default()));
+        }
+    }
+}
