@@ -2,7 +2,7 @@
 
 use std::{
     backtrace::{Backtrace, BacktraceStatus},
-    io::IsTerminal,
+    io::{self, IsTerminal, Write},
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
@@ -10,7 +10,10 @@ use std::{
 use metrics::{Key, Level, Metadata, Recorder, Unit};
 use tracing_subscriber::EnvFilter;
 
-use super::streams::{self, Stderr};
+use super::{
+    plain_json,
+    streams::{self, Stderr},
+};
 use crate::config::LogFormat;
 
 /// How long a panic, and the end of what a builder built, wait until they are written.
@@ -37,7 +40,7 @@ pub fn init(directives: &str, format: LogFormat) -> bool {
     // They would be told of by `eprintln!`, which panics when standard error is what is gone.
     let log = log.log_internal_errors(false);
     let first = match format {
-        LogFormat::Json => log.json().flatten_event(true).try_init().is_ok(),
+        LogFormat::Json => log.json().flatten_event(true).with_writer(|| JsonStderr).try_init().is_ok(),
         _ => log.with_ansi(std::io::stderr().is_terminal()).with_target(false).try_init().is_ok(),
     };
     if first {
@@ -57,6 +60,20 @@ pub fn init(directives: &str, format: LogFormat) -> bool {
         }));
     }
     first
+}
+
+/// Standard error for lines that are JSON, each of which comes as a whole.
+struct JsonStderr;
+
+impl Write for JsonStderr {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let Ok(json) = std::str::from_utf8(line) else { return Stderr.write(line) };
+        Stderr.write_all(plain_json(json).as_bytes()).map(|()| line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Stderr.flush()
+    }
 }
 
 /// Whether each line on standard error is to be JSON, since the log is.

@@ -6,6 +6,7 @@ mod factory;
 mod health_log_limit;
 pub mod logging;
 pub(crate) mod open_files;
+mod plain_json;
 mod plugins;
 mod reading;
 mod recovery;
@@ -19,6 +20,7 @@ use plugin_transports::{json::Limits, listen::ListenOptions, process::ProcessHan
 use tokio::task::JoinSet;
 
 pub use factory::{Factories, Factory};
+pub(crate) use plain_json::plain_json;
 pub(crate) use plugins::{Announced, Terms, announce, assemble};
 pub(crate) use reading::on_a_thread_that_may_wait;
 
