@@ -23,7 +23,11 @@ pub(super) fn said(certificate: &Value, ages: &Ages) -> String {
     }
     if let Some(refused) = certificate["refused"].as_str() {
         let since = in_days(ages.past(&certificate["refused_since_ms"]));
-        said.push_str(&format!("; what its files hold for {since} is not used: {refused}"));
+        said.push_str(&match certificate["unanswered"] == true {
+            // It may be what is in use.
+            true => format!("; what its files hold is not known, as was told {since} ago: {refused}"),
+            false => format!("; what its files hold for {since} is not used: {refused}"),
+        });
     }
     said
 }
@@ -71,6 +75,12 @@ mod tests {
             (
                 json!({"ends_soon": false, "refused": "`ca_file` \"/a\" is not there", "refused_since_ms": 100 * DAY * 1000 - 60_000}),
                 "no client certificate; what its files hold for 1m is not used: `ca_file` \"/a\" is not there",
+                true,
+            ),
+            (
+                json!({"names": ["a"], "refused": "`cert_file` \"/a\" has not been read for a minute",
+                       "refused_since_ms": 100 * DAY * 1000 - 60_000, "unanswered": true}),
+                "a; what its files hold is not known, as was told 1m ago: `cert_file` \"/a\" has not been read for a minute",
                 true,
             ),
         ] {

@@ -1,7 +1,7 @@
 //! The JSON of a certificate that the gateway shows.
 
 use plugin_core::clock;
-use plugin_transports::tls::TlsStatus;
+use plugin_transports::tls::{TlsErrorKind, TlsStatus};
 use serde::Serialize;
 
 use super::moment::epoch_ms;
@@ -24,6 +24,9 @@ pub(super) struct CertificateJson {
     refused: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     refused_since_ms: Option<u64>,
+    /// That nothing is known of what the files hold now, since their disk does not answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unanswered: Option<bool>,
 }
 
 impl CertificateJson {
@@ -37,6 +40,7 @@ impl CertificateJson {
             refusals: status.refusals(),
             refused: status.refused().map(ToString::to_string),
             refused_since_ms: status.refused_since().and_then(epoch_ms),
+            unanswered: status.refused().map(|error| error.kind() == TlsErrorKind::Unanswered),
         }
     }
 }
