@@ -19,6 +19,7 @@ mod start_faults;
 mod starting;
 mod stop;
 mod support;
+mod texts;
 mod tokens;
 mod trouble;
 mod validate;

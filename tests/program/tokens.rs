@@ -55,6 +55,15 @@ async fn a_token_of_the_data_plane_goes_to_nobody_else() {
         }
     };
     assert!(asked.starts_with("GET /admin/v1/plugins/away ") && !asked.contains("data-token"), "{asked}");
+    let (nobody, _) = crate::support::ports();
+    let ask = ["--url", &format!("http://{nobody}"), "--admin", &admin, "call", "away", "1"];
+    let said = Program::start_with(ask, &env, "").ends().await.failed(1);
+    assert!(said.contains("no gateway answers"), "{said}");
+    let mut asked = String::new();
+    while !asked.starts_with("GET /readyz ") {
+        asked = told.recv_timeout(std::time::Duration::from_secs(10)).expect("it asks whether it is stopping");
+    }
+    assert!(!asked.contains("data-token"), "{asked}");
 }
 
 #[tokio::test]

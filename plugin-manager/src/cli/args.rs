@@ -5,7 +5,9 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Parser, Subcommand};
 use plugin_core::go_duration;
 use plugin_transports::json;
+use secrecy::SecretString;
 
+use super::gateway_url::GatewayUrl;
 use crate::manager::check_name;
 
 /// What every command ends with.
@@ -26,11 +28,11 @@ pub(super) struct Args {
 #[derive(Debug, clap::Args)]
 pub(super) struct Before {
     #[arg(long, hide = true)]
-    url: Option<String>,
+    url: Option<GatewayUrl>,
     #[arg(long, hide = true)]
-    admin: Option<String>,
+    admin: Option<GatewayUrl>,
     #[arg(long, hide = true)]
-    token: Option<String>,
+    token: Option<SecretString>,
     #[arg(long, hide = true)]
     json: bool,
 }
@@ -58,13 +60,13 @@ impl Before {
 pub(super) struct Reach {
     /// The data plane of a running gateway [env: PLUGIN_MANAGER_URL=] [default: http://127.0.0.1:8080]
     #[arg(long, value_name = "URL")]
-    url: Option<String>,
+    url: Option<GatewayUrl>,
     /// The admin plane of a running gateway [env: PLUGIN_MANAGER_ADMIN=] [default: http://127.0.0.1:9090]
     #[arg(long, value_name = "URL")]
-    admin: Option<String>,
+    admin: Option<GatewayUrl>,
     /// A token, for a gateway that wants one [env: PLUGIN_MANAGER_TOKEN=]
     #[arg(long, value_name = "TOKEN")]
-    token: Option<String>,
+    token: Option<SecretString>,
     /// Print JSON: what the gateway answers as it is, and what went wrong as a problem document
     #[arg(long)]
     json: bool,
@@ -74,18 +76,13 @@ impl Reach {
     /// What was said behind the command, before it, in the environment, in this order.
     pub(super) fn resolve(self, before: Before) -> Remote {
         let env = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let url = |said: Option<GatewayUrl>, name, default: &str| {
+            said.or_else(|| env(name).map(GatewayUrl::from)).unwrap_or_else(|| default.to_owned().into())
+        };
         Remote {
-            url: self
-                .url
-                .or(before.url)
-                .or_else(|| env("PLUGIN_MANAGER_URL"))
-                .unwrap_or_else(|| "http://127.0.0.1:8080".to_owned()),
-            admin: self
-                .admin
-                .or(before.admin)
-                .or_else(|| env("PLUGIN_MANAGER_ADMIN"))
-                .unwrap_or_else(|| "http://127.0.0.1:9090".to_owned()),
-            token: self.token.or(before.token).or_else(|| env("PLUGIN_MANAGER_TOKEN")),
+            url: url(self.url.or(before.url), "PLUGIN_MANAGER_URL", "http://127.0.0.1:8080"),
+            admin: url(self.admin.or(before.admin), "PLUGIN_MANAGER_ADMIN", "http://127.0.0.1:9090"),
+            token: self.token.or(before.token).or_else(|| env("PLUGIN_MANAGER_TOKEN").map(SecretString::from)),
             json: self.json || before.json,
         }
     }
@@ -94,9 +91,9 @@ impl Reach {
 /// Where a running gateway is, and how it is talked to.
 #[derive(Debug)]
 pub(super) struct Remote {
-    pub(super) url: String,
-    pub(super) admin: String,
-    pub(super) token: Option<String>,
+    pub(super) url: GatewayUrl,
+    pub(super) admin: GatewayUrl,
+    pub(super) token: Option<SecretString>,
     pub(super) json: bool,
 }
 
@@ -321,7 +318,7 @@ mod tests {
         let args = Args::try_parse_from(args).expect("both");
         let Command::Call(call) = args.command else { panic!("a call") };
         let remote = call.reach.resolve(args.before);
-        assert_eq!((remote.url.as_str(), remote.json), ("http://b", true));
+        assert_eq!((remote.url.to_string(), remote.json), ("http://b".to_owned(), true));
         for command in ["schema", "run", "demo"] {
             assert!(Args::try_parse_from(["plugin-manager", command, "--url", "http://a"]).is_err(), "{command}");
         }
@@ -342,6 +339,18 @@ mod tests {
         }
         for payload in ["-", "1e999", "[1]", "\"you\""] {
             assert!(Args::try_parse_from(["plugin-manager", "call", "x", payload]).is_ok(), "{payload}");
+        }
+    }
+
+    #[test]
+    fn the_arguments_show_no_token_and_no_password() {
+        let secret = ["--token", "hunter2", "--url", "http://me:hunter2@a", "--admin", "http://hunter2@a"];
+        for args in [[&["plugin-manager"], &secret[..], &["status"]], [&["plugin-manager", "status"], &secret, &[]]] {
+            let args = Args::try_parse_from(args.concat()).expect("arguments");
+            assert!(!format!("{args:?}").contains("hunter2"), "{args:?}");
+            let Command::Status(status) = args.command else { panic!("it asks for the status") };
+            let remote = status.reach.resolve(args.before);
+            assert!(!format!("{remote:?}").contains("hunter2"), "{remote:?}");
         }
     }
 

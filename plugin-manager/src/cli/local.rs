@@ -14,7 +14,7 @@ use super::{
     demo,
     finish::finish,
     manual,
-    output::{count, note, say, tell},
+    output::{count, note, say, say_json, tell},
     runtime,
     signals::StopSignals,
 };
@@ -120,7 +120,7 @@ pub(super) fn validate(Validate { file, json }: &Validate) -> Outcome {
     let valid = plugins.is_some();
     let said =
         serde_json::json!({"file": file.shown().to_string(), "valid": valid, "plugins": plugins, "faults": faults});
-    say(format_args!("{said:#}"))?;
+    say_json(&said)?;
     Ok(if valid { ExitCode::SUCCESS } else { ExitCode::from(2) })
 }
 
@@ -157,7 +157,7 @@ pub(super) fn schema(schema: &Schema) -> Outcome {
     if schema.markdown {
         say(config::reference().trim_end())?;
     } else {
-        say(format_args!("{:#}", config::schema()))?;
+        say_json(&config::schema())?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,12 +1,14 @@
 //! The command line.
 
 mod ages;
+mod answer;
 mod args;
 mod certificates;
 mod demo;
 mod detail;
 mod early_answers;
 mod finish;
+mod gateway_url;
 mod local;
 mod manual;
 mod outcome;
@@ -74,7 +76,7 @@ pub fn run() -> ExitCode {
     match result {
         Ok(code) => code,
         // To where the answer would have gone: what reads it reads JSON whatever happens.
-        Err(problem) if json => match output::say(format_args!("{:#}", problem.document())) {
+        Err(problem) if json => match output::say_json(&problem.document()) {
             Ok(()) => problem.exit_code(),
             Err(problem) => problem.exit_code(),
         },
@@ -90,7 +92,7 @@ fn usage(error: &clap::Error) -> ExitCode {
     let words: Vec<_> = std::env::args_os().skip(1).take_while(|word| word != "--").collect();
     if error.use_stderr() && words.iter().any(|word| word == "--json") {
         let problem = CommandFault::Wrong(error.render().to_string().trim_end().to_owned());
-        return match output::say(format_args!("{:#}", problem.document())) {
+        return match output::say_json(&problem.document()) {
             Ok(()) => problem.exit_code(),
             Err(problem) => problem.exit_code(),
         };

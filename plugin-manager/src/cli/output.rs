@@ -6,9 +6,10 @@ use std::{
 };
 
 pub(super) use plugin_core::counted as count;
+use serde_json::Value;
 
 use super::CommandFault;
-use crate::launch::{logging, streams};
+use crate::launch::{logging, plain_json, streams};
 
 /// Prints a line to standard output, for a command that is over when it has. A reader that has seen enough, such as `head`, is no
 /// failure. A program that goes on takes [`tell`].
@@ -20,6 +21,11 @@ pub(super) fn say(line: impl Display) -> Result<(), CommandFault> {
         }
         _ => Ok(()),
     }
+}
+
+/// The same of JSON, which moves no cursor either.
+pub(super) fn say_json(json: &Value) -> Result<(), CommandFault> {
+    say(plain_json(&format!("{json:#}")))
 }
 
 /// Prints a line to standard output for a program that goes on: it waits for nobody who reads it, and no fault of whoever does is

@@ -100,7 +100,8 @@ const SAID: usize = 400;
 
 /// The last lines of it, on one.
 fn last_lines(said: &str) -> String {
-    let (what, lines) = said.split_once(":\n").map_or((None, said), |(what, lines)| (Some(what), lines));
+    let head = said.split_once(":\n").filter(|(what, _)| !what.contains('\n'));
+    let (what, lines) = head.map_or((None, said), |(what, lines)| (Some(what), lines));
     let (mut kept, mut length) = (Vec::new(), 0);
     for line in lines.lines().rev().map(str::trim).filter(|line| !line.is_empty()) {
         length += line.len();

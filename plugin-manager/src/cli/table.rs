@@ -4,7 +4,7 @@
 pub(super) const WIDTH: usize = 80;
 
 /// Lays out rows under a heading. Columns are as wide as their widest cell; the last one is not padded. Two blanks stand
-/// between them, or one where two would not fit a terminal.
+/// between them, or one where two would not fit a terminal. A tab in a cell is a blank.
 pub(crate) fn columns<const N: usize>(heading: [&str; N], rows: &[[String; N]]) -> String {
     let mut widths = heading.map(|cell| cell.chars().count());
     for row in rows {
@@ -18,7 +18,7 @@ pub(crate) fn columns<const N: usize>(heading: [&str; N], rows: &[[String; N]]) 
     for row in std::iter::once(&heading).chain(rows) {
         let mut line = String::new();
         for (width, cell) in widths.iter().zip(row) {
-            line.push_str(cell);
+            line.extend(cell.chars().map(|letter| if letter == '\t' { ' ' } else { letter }));
             line.extend(std::iter::repeat_n(' ', width.saturating_sub(cell.chars().count()) + gap));
         }
         text.push_str(line.trim_end());
@@ -35,6 +35,8 @@ mod tests {
     fn columns_stand_beneath_one_another() {
         let rows = [["ä".to_owned(), "1".to_owned()], ["long-name".to_owned(), String::new()]];
         assert_eq!(columns(["NAME", "CALLS"], &rows), "NAME       CALLS\nä          1\nlong-name\n");
+        let rows = [["a\tb".to_owned(), "1".to_owned()]];
+        assert_eq!(columns(["NAME", "CALLS"], &rows), "NAME  CALLS\na b   1\n", "a tab is as wide as it is counted");
     }
 
     #[test]
