@@ -247,3 +247,20 @@ async fn a_configuration_may_come_from_standard_input() {
         assert!(said.contains("stdin:1:10: plugins: there are no plugins"), "{said}");
     }
 }
+
+#[tokio::test]
+async fn a_file_that_does_not_come_is_waited_for_with_a_word() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("gateway.yaml");
+    // Nobody writes into it, as no disk answers that stands still.
+    let made = std::process::Command::new("mkfifo").arg(&file).status().expect("it runs");
+    assert!(made.success());
+    let commands = [&["validate", "--json"][..], &["run"], &["config", "show"]];
+    let start = |command: &[&str]| {
+        Program::start(command.iter().map(std::ffi::OsStr::new).chain(["-c".as_ref(), file.as_os_str()]))
+    };
+    for mut program in commands.map(start) {
+        program.prints("or a file that it names, after 10s: does the disk stand still").await.expect("it waits");
+        assert_eq!(program.stdout(), "");
+    }
+}

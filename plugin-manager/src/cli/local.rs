@@ -17,6 +17,7 @@ use super::{
     output::{count, note, say, say_json, tell},
     runtime,
     signals::StopSignals,
+    slow_read::reading,
 };
 use crate::{
     config::{self, Fault, Faults},
@@ -168,7 +169,7 @@ pub(super) fn config(command: &ConfigArgs) -> Outcome {
     let shown = if file.is_stdin() {
         config::show_from(std::io::stdin().lock(), &env)
     } else {
-        config::show(&file.config, file.env.as_deref(), &env)
+        reading(file.shown(), || config::show(&file.config, file.env.as_deref(), &env))
     };
     let shown = shown.map_err(|faults| wrong(&faults))?;
     say(shown.trim_end())?;
@@ -184,7 +185,7 @@ fn load(file: &ConfigFile) -> Result<Result<config::Config, Faults>, CommandFaul
     let config = if file.is_stdin() {
         config::load_from(std::io::stdin().lock(), &env)
     } else {
-        config::load(&file.config, file.env.as_deref(), &env)
+        reading(file.shown(), || config::load(&file.config, file.env.as_deref(), &env))
     };
     // This program has no factories.
     Ok(config.and_then(|config| config.check_types(|_| false).map(|()| config)))

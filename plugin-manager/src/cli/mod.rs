@@ -17,6 +17,7 @@ mod plugin_trouble;
 mod remote;
 mod runtime;
 mod signals;
+mod slow_read;
 mod table;
 mod values;
 
