@@ -7,10 +7,9 @@ const fn each(byte: u8) -> u64 {
     u64::from_ne_bytes([byte; 8])
 }
 
-/// A document, and how far it was read.
+/// A document.
 pub(super) struct Scan<'a> {
     text: &'a [u8],
-    at: usize,
     limits: Limits,
 }
 
@@ -30,6 +29,7 @@ struct Open {
 }
 
 impl Open {
+    #[inline]
     fn push(&mut self, object: bool) {
         if self.depth > 0 && self.depth.is_multiple_of(64) {
             self.below.push(self.bits);
@@ -38,6 +38,7 @@ impl Open {
         self.depth += 1;
     }
 
+    #[inline]
     fn pop(&mut self) {
         self.bits >>= 1;
         self.depth -= 1;
@@ -47,6 +48,7 @@ impl Open {
     }
 
     /// Whether the innermost is an object; `None` when nothing is open.
+    #[inline]
     fn innermost(&self) -> Option<bool> {
         (self.depth > 0).then_some(self.bits & 1 == 1)
     }
@@ -54,183 +56,192 @@ impl Open {
 
 impl<'a> Scan<'a> {
     pub(super) fn new(text: &'a str, limits: Limits) -> Self {
-        Self { text: text.as_bytes(), at: 0, limits }
+        Self { text: text.as_bytes(), limits }
     }
 
     /// One value and nothing else.
-    pub(super) fn document(mut self) -> Result<(), ScanStop> {
-        self.value()?;
-        self.blanks();
-        if self.at == self.text.len() { Ok(()) } else { Err(ScanStop::Syntax) }
+    pub(super) fn document(self) -> Result<(), ScanStop> {
+        let end = self.value(0)?;
+        if blanks(self.text, end) == self.text.len() { Ok(()) } else { Err(ScanStop::Syntax) }
     }
 
-    fn value(&mut self) -> Result<(), ScanStop> {
+    /// Reads the value that begins here or behind blanks. Gives the place behind it.
+    ///
+    /// The place is handed from one function to the next, so that it stays in a register.
+    fn value(&self, mut at: usize) -> Result<usize, ScanStop> {
+        let text = self.text;
         let mut open = Open::default();
         loop {
             // Here a value begins.
-            match self.token() {
-                Some(b'"') => self.string()?,
-                Some(byte @ (b'-' | b'0'..=b'9')) => self.number(byte)?,
-                Some(b't') => self.word(b"rue")?,
-                Some(b'f') => self.word(b"alse")?,
-                Some(b'n') => self.word(b"ull")?,
-                Some(begin @ (b'[' | b'{')) => {
+            let begin;
+            (begin, at) = token(text, at);
+            match begin {
+                b'"' => at = string(text, at)?,
+                b'-' | b'0'..=b'9' => at = number(text, at, begin, self.limits)?,
+                b't' => at = word(text, at, b"rue")?,
+                b'f' => at = word(text, at, b"alse")?,
+                b'n' => at = word(text, at, b"ull")?,
+                b'[' | b'{' => {
                     if open.depth == self.limits.depth {
                         return Err(ScanStop::LimitExceeded(LimitExceeded::Depth(self.limits.depth)));
                     }
                     open.push(begin == b'{');
+                    let (next, behind) = token(text, at);
                     // The end of a list and of an object is two behind its beginning.
-                    if !self.skip(begin + 2) {
+                    if next != begin + 2 {
                         if begin == b'{' {
-                            self.key()?;
+                            at = key(text, at)?;
                         }
                         continue;
                     }
+                    at = behind;
                     open.pop();
                 }
                 _ => return Err(ScanStop::Syntax),
             }
             // Behind a value: the next one, or the end of what is open.
             loop {
-                let Some(object) = open.innermost() else { return Ok(()) };
-                match (self.token(), object) {
-                    (Some(b','), true) => {
-                        self.key()?;
+                let Some(object) = open.innermost() else { return Ok(at) };
+                let next;
+                (next, at) = token(text, at);
+                match (next, object) {
+                    (b',', true) => {
+                        at = key(text, at)?;
                         break;
                     }
-                    (Some(b','), false) => break,
-                    (Some(b'}'), true) | (Some(b']'), false) => open.pop(),
+                    (b',', false) => break,
+                    (b'}', true) | (b']', false) => open.pop(),
                     _ => return Err(ScanStop::Syntax),
                 }
             }
         }
     }
+}
 
-    /// A key and its colon.
-    fn key(&mut self) -> Result<(), ScanStop> {
-        self.expect(b'"')?;
-        self.string()?;
-        self.expect(b':')
-    }
-
-    /// What stands behind the quotation mark of a text, and the one that ends it.
-    fn string(&mut self) -> Result<(), ScanStop> {
-        loop {
-            self.at += plain(&self.text[self.at..]);
-            match self.next() {
-                Some(b'"') => return Ok(()),
-                Some(b'\\') => self.escape()?,
-                _ => return Err(ScanStop::Syntax),
-            }
-        }
-    }
-
-    fn escape(&mut self) -> Result<(), ScanStop> {
-        match self.next() {
-            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(()),
-            Some(b'u') => {
-                let digits = self.text.get(self.at..self.at + 4).ok_or(ScanStop::Syntax)?;
-                self.at += 4;
-                if digits.iter().all(u8::is_ascii_hexdigit) { Ok(()) } else { Err(ScanStop::Syntax) }
-            }
-            _ => Err(ScanStop::Syntax),
-        }
-    }
-
-    /// A number, of which this is the first byte.
-    fn number(&mut self, first: u8) -> Result<(), ScanStop> {
-        let begin = self.at - 1;
-        let digit = if first == b'-' { self.next() } else { Some(first) };
-        match digit {
-            // No other digit may follow: where one does, what should be a comma is none.
-            Some(b'0') => {}
-            Some(b'1'..=b'9') => self.digits(),
-            _ => return Err(ScanStop::Syntax),
-        }
-        if self.peek() == Some(b'.') {
-            self.at += 1;
-            self.some_digits()?;
-        }
-        if let Some(b'e' | b'E') = self.peek() {
-            self.at += 1;
-            if let Some(b'+' | b'-') = self.peek() {
-                self.at += 1;
-            }
-            self.some_digits()?;
-        }
-        if self.at - begin > self.limits.digits {
-            return Err(ScanStop::LimitExceeded(LimitExceeded::Digits(self.limits.digits)));
-        }
-        Ok(())
-    }
-
-    fn digits(&mut self) {
-        while let Some(b'0'..=b'9') = self.peek() {
-            self.at += 1;
-        }
-    }
-
-    fn some_digits(&mut self) -> Result<(), ScanStop> {
-        let begin = self.at;
-        self.digits();
-        if self.at > begin { Ok(()) } else { Err(ScanStop::Syntax) }
-    }
-
-    fn word(&mut self, rest: &[u8]) -> Result<(), ScanStop> {
-        let found = self.text[self.at..].starts_with(rest);
-        self.at += rest.len();
-        if found { Ok(()) } else { Err(ScanStop::Syntax) }
-    }
-
-    fn peek(&self) -> Option<u8> {
-        self.text.get(self.at).copied()
-    }
-
-    fn next(&mut self) -> Option<u8> {
-        let byte = self.peek();
-        self.at += usize::from(byte.is_some());
-        byte
-    }
-
-    /// The next byte that is not between tokens.
-    fn token(&mut self) -> Option<u8> {
-        self.blanks();
-        self.next()
-    }
-
-    fn blanks(&mut self) {
-        while let Some(b' ' | b'\n' | b'\t' | b'\r') = self.peek() {
-            self.at += 1;
-        }
-    }
-
-    fn skip(&mut self, byte: u8) -> bool {
-        self.blanks();
-        let there = self.peek() == Some(byte);
-        self.at += usize::from(there);
-        there
-    }
-
-    fn expect(&mut self, byte: u8) -> Result<(), ScanStop> {
-        if self.skip(byte) { Ok(()) } else { Err(ScanStop::Syntax) }
+/// The next byte that is not between tokens, and the place behind it. At the end it is 0, which begins no token.
+#[inline(always)]
+fn token(text: &[u8], at: usize) -> (u8, usize) {
+    match text.get(at) {
+        Some(&byte) if byte > b' ' => (byte, at + 1),
+        _ => token_behind_blanks(text, at),
     }
 }
 
-/// How many bytes at the start of these mean themselves in a text: neither its end, nor an escape, nor a control character.
-fn plain(bytes: &[u8]) -> usize {
-    let (words, rest) = bytes.as_chunks::<8>();
-    for (index, word) in words.iter().enumerate() {
+#[cold]
+#[inline(never)]
+fn token_behind_blanks(text: &[u8], at: usize) -> (u8, usize) {
+    let at = blanks(text, at);
+    (text.get(at).copied().unwrap_or(0), at + 1)
+}
+
+/// The first place from here on where no blank stands.
+fn blanks(text: &[u8], mut at: usize) -> usize {
+    while let Some(b' ' | b'\n' | b'\t' | b'\r') = text.get(at) {
+        at += 1;
+    }
+    at
+}
+
+/// A key and its colon.
+#[inline(always)]
+fn key(text: &[u8], at: usize) -> Result<usize, ScanStop> {
+    let (b'"', at) = token(text, at) else { return Err(ScanStop::Syntax) };
+    let (b':', at) = token(text, string(text, at)?) else { return Err(ScanStop::Syntax) };
+    Ok(at)
+}
+
+/// What stands behind the quotation mark of a text, and the one that ends it.
+#[inline(always)]
+fn string(text: &[u8], mut at: usize) -> Result<usize, ScanStop> {
+    loop {
+        at = plain(text, at);
+        match text.get(at) {
+            Some(b'"') => return Ok(at + 1),
+            Some(b'\\') => at = escape(text, at + 1)?,
+            _ => return Err(ScanStop::Syntax),
+        }
+    }
+}
+
+/// What stands behind the backslash.
+#[inline(never)]
+fn escape(text: &[u8], at: usize) -> Result<usize, ScanStop> {
+    match text.get(at) {
+        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 1),
+        Some(b'u') => {
+            let digits = text.get(at + 1..at + 5).ok_or(ScanStop::Syntax)?;
+            if digits.iter().all(u8::is_ascii_hexdigit) { Ok(at + 5) } else { Err(ScanStop::Syntax) }
+        }
+        _ => Err(ScanStop::Syntax),
+    }
+}
+
+/// What stands behind the first byte of a number.
+#[inline]
+fn number(text: &[u8], mut at: usize, first: u8, limits: Limits) -> Result<usize, ScanStop> {
+    let begin = at - 1;
+    let mut digit = first;
+    if first == b'-' {
+        digit = text.get(at).copied().unwrap_or(0);
+        at += 1;
+    }
+    match digit {
+        // No other digit may follow: where one does, what should be a comma is none.
+        b'0' => {}
+        b'1'..=b'9' => at = digits(text, at),
+        _ => return Err(ScanStop::Syntax),
+    }
+    if text.get(at) == Some(&b'.') {
+        at = some_digits(text, at + 1)?;
+    }
+    if let Some(b'e' | b'E') = text.get(at) {
+        let signed = matches!(text.get(at + 1), Some(b'+' | b'-'));
+        at = some_digits(text, at + 1 + usize::from(signed))?;
+    }
+    if at - begin > limits.digits {
+        return Err(ScanStop::LimitExceeded(LimitExceeded::Digits(limits.digits)));
+    }
+    Ok(at)
+}
+
+#[inline]
+fn digits(text: &[u8], mut at: usize) -> usize {
+    while let Some(b'0'..=b'9') = text.get(at) {
+        at += 1;
+    }
+    at
+}
+
+#[inline]
+fn some_digits(text: &[u8], at: usize) -> Result<usize, ScanStop> {
+    let end = digits(text, at);
+    if end > at { Ok(end) } else { Err(ScanStop::Syntax) }
+}
+
+/// What stands behind the first byte of a word.
+#[inline]
+fn word(text: &[u8], at: usize, rest: &[u8]) -> Result<usize, ScanStop> {
+    if text[at..].starts_with(rest) { Ok(at + rest.len()) } else { Err(ScanStop::Syntax) }
+}
+
+/// The first place from here on whose byte does not mean itself in a text: its end, an escape, or a control character.
+#[inline(always)]
+fn plain(text: &[u8], mut at: usize) -> usize {
+    while let Some(word) = text.get(at..).and_then(<[u8]>::first_chunk) {
         let word = u64::from_le_bytes(*word);
         // The high bit of each byte below n is set by subtracting n, unless it was set before. A borrow reaches only bytes
         // behind one that is found, and the first is what counts.
         let below = |word: u64, n: u8| word.wrapping_sub(each(n)) & !word;
         let found = (below(word, 0x20) | below(word ^ each(b'"'), 1) | below(word ^ each(b'\\'), 1)) & each(0x80);
         if found != 0 {
-            return index * 8 + found.trailing_zeros() as usize / 8;
+            return at + found.trailing_zeros() as usize / 8;
         }
+        at += 8;
     }
-    let special = |byte: &u8| *byte < 0x20 || *byte == b'"' || *byte == b'\\';
-    words.len() * 8 + rest.iter().position(special).unwrap_or(rest.len())
+    while text.get(at).is_some_and(|&byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
+        at += 1;
+    }
+    at
 }
 
 #[cfg(test)]
@@ -273,9 +284,9 @@ mod tests {
         for length in 0..40 {
             for special in ["\"", "\\", "\u{1f}", "\u{0}"] {
                 let text = "é~ x".repeat(length);
-                assert_eq!(plain((text.clone() + special + "abcdefghijk").as_bytes()), text.len());
+                assert_eq!(plain((text.clone() + special + "abcdefghijk").as_bytes(), 0), text.len());
             }
-            assert_eq!(plain("\u{7f}".repeat(length).as_bytes()), length);
+            assert_eq!(plain("\u{7f}".repeat(length).as_bytes(), 0), length);
         }
     }
 
