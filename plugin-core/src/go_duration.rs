@@ -122,40 +122,72 @@ impl Number<'_> {
 /// Writes a duration as Go's `Duration.String` does: `1h0m0s`, `1.5s`, `2.25ms`, `0s`. Longer than [`MAX`] is [`MAX`].
 #[must_use]
 pub fn format(duration: Duration) -> String {
-    let nanos = duration.min(MAX).as_nanos();
-    let (unit, name) = match nanos {
-        0 => return "0s".to_owned(),
-        1..1_000 => (1, "ns"),
-        1_000..1_000_000 => (1_000, "\u{b5}s"),
-        1_000_000..1_000_000_000 => (1_000_000, "ms"),
-        _ => (1_000_000_000, "s"),
-    };
-    if unit < 1_000_000_000 {
-        return format!("{}{name}", decimal(nanos, unit));
-    }
-    let minutes = nanos / 60_000_000_000;
-    let seconds = decimal(nanos % 60_000_000_000, unit);
-    match (minutes / 60, minutes % 60) {
-        (0, 0) => format!("{seconds}s"),
-        (0, minutes) => format!("{minutes}m{seconds}s"),
-        (hours, minutes) => format!("{hours}h{minutes}m{seconds}s"),
-    }
+    with_micros(duration, "\u{b5}s")
 }
 
 /// The same in ASCII, with `us` for `µs`: for a header or an address, which carry nothing else. Go reads both.
 #[must_use]
 pub fn format_ascii(duration: Duration) -> String {
-    format(duration).replace('\u{b5}', "u")
+    with_micros(duration, "us")
 }
 
+/// A call is told its time in each request, so this makes one text and no parts.
+fn with_micros(duration: Duration, micros: &str) -> String {
+    const SECOND: u64 = 1_000_000_000;
+    // No longer than `MAX`, it fits.
+    let nanos = u64::try_from(duration.min(MAX).as_nanos()).unwrap_or(u64::MAX);
+    let mut text = String::with_capacity(LONGEST);
+    let (unit, name) = match nanos {
+        0 => (SECOND, "s"),
+        1..1_000 => (1, "ns"),
+        1_000..1_000_000 => (1_000, micros),
+        1_000_000..SECOND => (1_000_000, "ms"),
+        _ => {
+            let minutes = nanos / (60 * SECOND);
+            if minutes >= 60 {
+                push_number(&mut text, minutes / 60);
+                text.push('h');
+            }
+            if minutes > 0 {
+                push_number(&mut text, minutes % 60);
+                text.push('m');
+            }
+            push_decimal(&mut text, nanos % (60 * SECOND), SECOND);
+            text.push('s');
+            return text;
+        }
+    };
+    push_decimal(&mut text, nanos, unit);
+    text.push_str(name);
+    text
+}
+
+/// Of `2562047h47m16.854775807s`.
+const LONGEST: usize = 24;
+
 /// `nanos / unit` with as many digits behind the point as it needs. `unit` is a power of ten.
-fn decimal(nanos: u128, unit: u128) -> String {
-    let (whole, fraction) = (nanos / unit, nanos % unit);
-    if fraction == 0 {
-        return whole.to_string();
+fn push_decimal(text: &mut String, nanos: u64, unit: u64) {
+    push_number(text, nanos / unit);
+    let (mut rest, mut digit) = (nanos % unit, unit / 10);
+    if rest > 0 {
+        text.push('.');
     }
-    let width = unit.ilog10() as usize;
-    format!("{whole}.{}", format!("{fraction:0width$}").trim_end_matches('0'))
+    while rest > 0 {
+        push_number(text, rest / digit);
+        (rest, digit) = (rest % digit, digit / 10);
+    }
+}
+
+fn push_number(text: &mut String, number: u64) {
+    // The greatest has twenty digits.
+    let (mut digits, mut begin, mut rest) = ([b'0'; 20], 19, number);
+    while rest >= 10 {
+        digits[begin] += (rest % 10) as u8;
+        rest /= 10;
+        begin -= 1;
+    }
+    digits[begin] += rest as u8;
+    text.extend(digits[begin..].iter().map(|&digit| char::from(digit)));
 }
 
 #[cfg(test)]

@@ -58,7 +58,13 @@ impl RequestId {
 
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}{:016x}", self.0[0], self.0[1])
+        // In one piece, so that a text of it is allocated once.
+        let bytes = self.get().to_be_bytes();
+        let mut digits = [0; 32];
+        for (pair, byte) in digits.as_chunks_mut::<2>().0.iter_mut().zip(bytes) {
+            *pair = [byte >> 4, byte & 0xf].map(|half| b"0123456789abcdef"[usize::from(half)]);
+        }
+        f.write_str(std::str::from_utf8(&digits).unwrap_or_default())
     }
 }
 
@@ -82,5 +88,7 @@ mod tests {
         let ids: Vec<_> = threads.into_iter().flat_map(|thread| thread.join().expect("no panic")).collect();
         assert_eq!(ids.iter().collect::<HashSet<_>>().len(), ids.len());
         assert_eq!(RequestId::parse(&ids[0].to_string()), Some(ids[0]));
+        let id = RequestId([0x0123_4567_89ab_cdef, 0xf]);
+        assert_eq!(id.to_string(), "0123456789abcdef000000000000000f");
     }
 }

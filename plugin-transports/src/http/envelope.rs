@@ -10,7 +10,7 @@
 use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use plugin_core::{CallContext, go_duration};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -18,7 +18,9 @@ use serde_json::value::RawValue;
 use crate::{
     json::{LimitExceeded, Limits},
     wire::{
-        headers, json_faults, metadata, object,
+        headers, json_faults,
+        json_writer::{push_str, push_texts},
+        metadata, object,
         object_names::{self, Unknown},
         part,
     },
@@ -26,44 +28,38 @@ use crate::{
 
 const DATA: &[u8] = b"{\"data\":";
 
-#[derive(Serialize)]
-struct RequestTail<'a> {
-    request_id: &'a str,
-    timeout: String,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    headers: BTreeMap<&'a str, Cow<'a, str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    metadata: Option<&'a BTreeMap<String, String>>,
-}
-
-/// A request, in the parts that stand before and behind the payload. `hidden` names headers that stay out of it.
+/// A request, in the parts that stand before and behind the payload. `timeout` is text as Go writes it, and `hidden` names headers that
+/// stay out of it.
 pub(super) fn request_around(
     context: &CallContext,
     request_id: &str,
-    timeout: Duration,
+    timeout: &str,
     hidden: impl Fn(&HeaderName) -> bool,
 ) -> (&'static [u8], Vec<u8>) {
-    let headers = context.headers().into_iter().flat_map(|all| {
-        all.keys().filter(|name| !hidden(name)).map(move |name| (name.as_str(), headers::list(all, name)))
-    });
-    let tail = RequestTail {
-        request_id,
-        timeout: go_duration::format(timeout),
-        headers: headers.collect(),
-        metadata: context.metadata(),
-    };
-    (DATA, behind_data(&tail))
+    let mut behind = Vec::with_capacity(128);
+    behind.extend_from_slice(b",\"request_id\":");
+    push_str(&mut behind, request_id);
+    behind.extend_from_slice(b",\"timeout\":");
+    push_str(&mut behind, timeout);
+    // By name, as Go writes a map.
+    let headers: BTreeMap<_, _> = (context.headers().into_iter().flat_map(HeaderMap::keys))
+        .filter(|name| !hidden(name))
+        .filter_map(|name| Some((name.as_str(), headers::list(context.headers()?, name))))
+        .collect();
+    if !headers.is_empty() {
+        behind.extend_from_slice(b",\"headers\":");
+        push_texts(&mut behind, headers.into_iter());
+    }
+    if let Some(metadata) = context.metadata() {
+        push_metadata(&mut behind, metadata);
+    }
+    behind.push(b'}');
+    (DATA, behind)
 }
 
-/// An object whose opening brace is a comma, so that it goes on where `data` ends.
-fn behind_data(tail: &impl Serialize) -> Vec<u8> {
-    let mut out = Vec::with_capacity(128);
-    // Neither the writer nor these types can fail.
-    let _ = serde_json::to_writer(&mut out, tail);
-    if let Some(first) = out.first_mut() {
-        *first = b',';
-    }
-    out
+fn push_metadata(out: &mut Vec<u8>, metadata: &BTreeMap<String, String>) {
+    out.extend_from_slice(b",\"metadata\":");
+    push_texts(out, metadata.iter().map(|(key, value)| (key.as_str(), Cow::Borrowed(value.as_str()))));
 }
 
 /// A reply, as a host reads it.
@@ -191,16 +187,16 @@ fn timeout(json: &str) -> Result<Option<Duration>, String> {
     Ok((!timeout.is_zero()).then_some(timeout))
 }
 
-#[derive(Serialize)]
-struct AnswerTail<'a> {
-    request_id: &'a str,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    metadata: &'a BTreeMap<String, String>,
-}
-
 /// A good answer, in the parts that stand before and behind the payload.
 pub(super) fn answer_around(request_id: &str, metadata: &BTreeMap<String, String>) -> (&'static [u8], Vec<u8>) {
-    (DATA, behind_data(&AnswerTail { request_id, metadata }))
+    let mut behind = Vec::with_capacity(64);
+    behind.extend_from_slice(b",\"request_id\":");
+    push_str(&mut behind, request_id);
+    if !metadata.is_empty() {
+        push_metadata(&mut behind, metadata);
+    }
+    behind.push(b'}');
+    (DATA, behind)
 }
 
 /// An answer that says what went wrong in the plugin.
@@ -223,9 +219,7 @@ mod tests {
 
     fn request(context: &CallContext, payload: &str) -> String {
         let (before, behind) =
-            request_around(context, &context.request_id().to_string(), Duration::from_secs(90), |name| {
-                name == "cookie"
-            });
+            request_around(context, &context.request_id().to_string(), "1m30s", |name| name == "cookie");
         String::from_utf8([before, payload.as_bytes(), &behind].concat()).expect("text")
     }
 
@@ -360,7 +354,8 @@ mod tests {
         fn what_one_side_writes_the_other_reads(id in "\\PC{0,20}", key in "\\PC{0,9}", value in "\\PC{0,9}", n in any::<u64>()) {
             let mut context = CallContext::new();
             context.metadata_mut().insert(key, value);
-            let (before, behind) = request_around(&context, &id, Duration::from_nanos(n / 2), |_| false);
+            let timeout = go_duration::format(Duration::from_nanos(n / 2));
+            let (before, behind) = request_around(&context, &id, &timeout, |_| false);
             let body = Bytes::from([before, n.to_string().as_bytes(), &behind].concat());
             let request = read_request(&body, Limits::new()).expect("our own");
             prop_assert_eq!(request.data, n.to_string());

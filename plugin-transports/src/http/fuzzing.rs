@@ -37,7 +37,7 @@ pub fn http_request(bytes: &[u8]) {
         context.metadata_mut().clone_from(&request.metadata);
     }
     let timeout = request.timeout.unwrap_or(Duration::from_secs(1)).min(go_duration::MAX);
-    let (before, behind) = envelope::request_around(&context, &request_id, timeout, |_| false);
+    let (before, behind) = envelope::request_around(&context, &request_id, &go_duration::format(timeout), |_| false);
     let written = Bytes::from([before, &request.data, &behind].concat());
     let again = envelope::read_request(&written, limits).expect("our own envelope");
     assert_eq!((again.data, again.metadata), (request.data, request.metadata));

@@ -36,6 +36,7 @@ pub(crate) struct Endpoint {
     pub(crate) place: Place,
     pub(crate) path: PathAndQuery,
     authority: Authority,
+    host_header: HeaderValue,
     /// See [`as_written`](Self::as_written).
     written: Box<str>,
 }
@@ -112,7 +113,8 @@ impl Endpoint {
             Some((scheme, _)) => format!("{scheme}://{authority}"),
             None => authority.to_string(),
         };
-        Ok(Self { tls, place: Place::Host { host, port }, path, authority, written: written.into() })
+        let host_header = host_header(&authority);
+        Ok(Self { tls, place: Place::Host { host, port }, path, authority, host_header, written: written.into() })
     }
 
     /// Reads `unix:/run/p.sock`, and `unix:/run/p.sock:/path` where requests go to a path.
@@ -122,7 +124,8 @@ impl Endpoint {
             PathAndQuery::try_from(format!("/{path}")).map_err(|error| format!("has a path that is none: {error}"))?;
         let socket = SocketPath::parse(socket)?;
         let (written, authority) = (socket.to_string().into(), Authority::from_static("localhost"));
-        Ok(Self { tls: false, place: Place::Socket(socket), path, authority, written })
+        let host_header = host_header(&authority);
+        Ok(Self { tls: false, place: Place::Socket(socket), path, authority, host_header, written })
     }
 
     /// Another path at the same place.
@@ -212,9 +215,13 @@ impl Endpoint {
 
     /// The `Host` header.
     pub(crate) fn host_header(&self) -> HeaderValue {
-        // An authority is ASCII without control characters, so it is always a header's value.
-        HeaderValue::try_from(self.authority.as_str()).unwrap_or(HeaderValue::from_static(""))
+        self.host_header.clone()
     }
+}
+
+/// An authority is ASCII without control characters, so it is always a header's value.
+fn host_header(authority: &Authority) -> HeaderValue {
+    HeaderValue::try_from(authority.as_str()).unwrap_or(HeaderValue::from_static(""))
 }
 
 /// The keys of an endpoint and of that of its health check.

@@ -2,10 +2,12 @@
 
 use std::borrow::Cow;
 
+#[cfg(any(feature = "lines", feature = "unix"))]
 use crate::json::{JsonFault, Limits, flat};
 
 /// Checks that these bytes are one JSON value and gives them back without raw line feeds, which may only stand
 /// between tokens. No tree is built.
+#[cfg(any(feature = "lines", feature = "unix"))]
 pub(crate) fn single_line(json: &[u8]) -> Result<Cow<'_, [u8]>, JsonFault> {
     // Of any depth: the host has a limit, and says so.
     Limits::none().check(json)?;

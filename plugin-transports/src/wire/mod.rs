@@ -10,7 +10,7 @@ pub(crate) mod headers;
 #[cfg(any(feature = "lines", feature = "unix"))]
 pub(crate) mod introduction;
 pub(crate) mod json_faults;
-#[cfg(any(feature = "lines", feature = "unix"))]
+#[cfg(any(feature = "http", feature = "lines", feature = "unix"))]
 pub(crate) mod json_writer;
 #[cfg(any(feature = "http", feature = "unix", all(feature = "process", target_os = "linux")))]
 pub(crate) mod metadata;

@@ -1,7 +1,7 @@
 //! The headers of a request.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use plugin_core::{CallContext, go_duration};
+use plugin_core::CallContext;
 
 use super::HttpConfig;
 
@@ -53,9 +53,13 @@ pub(super) fn of_call(
     base: &HeaderMap,
     context: &CallContext,
     request_id: &str,
-    timeout: std::time::Duration,
+    timeout: &str,
 ) -> HeaderMap {
-    let mut headers = base.clone();
+    // With room for all that is usual: a copy would have none, and grow with the first that comes.
+    let mut headers = HeaderMap::with_capacity(base.len() + context.headers().map_or(0, HeaderMap::len) + 4);
+    for (name, value) in base {
+        headers.append(name, value.clone());
+    }
     for (name, values) in
         context.headers().into_iter().flat_map(|own| own.keys().map(move |name| (name, own.get_all(name))))
     {
@@ -76,7 +80,7 @@ pub(super) fn of_call(
         .ok();
     let of_context = [
         (REQUEST_ID, id),
-        (REQUEST_TIMEOUT, HeaderValue::try_from(go_duration::format_ascii(timeout)).ok()),
+        (REQUEST_TIMEOUT, HeaderValue::from_str(timeout).ok()),
         (TRACEPARENT, context.trace().and_then(|trace| HeaderValue::try_from(trace.to_string()).ok())),
     ];
     for (name, value) in of_context {
@@ -102,15 +106,13 @@ pub(super) fn hidden(config: &HttpConfig, name: &HeaderName) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::auth::AuthConfig;
 
     fn headers(context: &CallContext) -> HeaderMap {
         let auth = AuthConfig::bearer("ours").with_header("X-Env", "prod");
         let config = HttpConfig::builder("p", "http://localhost/").with_auth(auth).build().expect("valid");
-        of_call(&config, &base(&config), context, &context.request_id().to_string(), Duration::from_millis(1500))
+        of_call(&config, &base(&config), context, &context.request_id().to_string(), "1.5s")
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, header};
-use plugin_core::{Call, Code, PluginError, PluginInfo, PluginInstance, Reply};
+use plugin_core::{Call, Code, PluginError, PluginInfo, PluginInstance, Reply, go_duration};
 
 use super::{HttpConfig, body, fault, headers, health};
 use crate::{
@@ -175,11 +175,11 @@ impl Protocol for HttpProtocol {
         let request_id = context.request_id().to_string();
         let hidden = |name: &http::HeaderName| headers::hidden(&self.config, name);
         let outgoing = |at| {
-            let timeout = time.left(at);
-            let (before, behind) = envelope::request_around(context, &request_id, timeout, hidden);
+            let timeout = go_duration::format_ascii(time.left(at));
+            let (before, behind) = envelope::request_around(context, &request_id, &timeout, hidden);
             Outgoing {
                 method: Method::POST,
-                headers: headers::of_call(&self.config, &self.base, context, &request_id, timeout),
+                headers: headers::of_call(&self.config, &self.base, context, &request_id, &timeout),
                 body: Parts::around(before, payload.clone(), behind),
             }
         };
@@ -189,7 +189,7 @@ impl Protocol for HttpProtocol {
         let answer = sent.await?;
         let status = answer.status();
         if !status.is_success() || fault::is_problem(answer.headers()) || fault::is_grpc(answer.headers()) {
-            let error = fault::read(answer, &self.config, progress).await;
+            let error = Box::pin(fault::read(answer, &self.config, progress)).await;
             let is_out_of_time = status == http::StatusCode::GATEWAY_TIMEOUT || error.code() == Code::Timeout;
             return Err(match is_out_of_time {
                 true => {
