@@ -94,7 +94,7 @@ pub(crate) async fn read<B: Body>(body: B, max: usize, gzip: bool) -> Result<Byt
     }
     let mut body = pin!(body);
     if gzip {
-        return read_gzip(body, max).await;
+        return Box::pin(read_gzip(body, max)).await;
     }
     let mut first: Option<Bytes> = None;
     let mut rest = BytesMut::new();

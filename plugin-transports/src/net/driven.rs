@@ -5,15 +5,17 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, TryLockError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     task::{Context, Poll},
+    time::Duration,
 };
 
 use hyper::{
     client::conn::http2,
     rt::{Executor, Read, Write},
 };
+use plugin_core::clock::{self, Instant};
 use tokio::sync::Notify;
 
 use crate::net::body::Parts;
@@ -83,6 +85,8 @@ pub(crate) struct DrivenConnection {
     /// Gone when it has ended.
     driven: Mutex<Option<Pin<Box<dyn Driven>>>>,
     max_streams: AtomicUsize,
+    /// Since when that is none. Of use while it is none.
+    shut: AtomicU64,
     /// Who opens it waits in here until it is known what its peer allows.
     opener: Arc<Queue>,
 }
@@ -90,7 +94,7 @@ pub(crate) struct DrivenConnection {
 impl DrivenConnection {
     pub(crate) fn new(connection: impl Driven + 'static, opener: Arc<Queue>) -> Arc<Self> {
         let driven = Mutex::new(Some(Box::pin(connection) as _));
-        Arc::new(Self { driven, max_streams: AtomicUsize::new(UNTOLD), opener })
+        Arc::new(Self { driven, max_streams: AtomicUsize::new(UNTOLD), shut: AtomicU64::new(0), opener })
     }
 
     /// Resolves when the peer has told how many streams it allows; to `false` when the connection ends before. For one at a
@@ -124,13 +128,25 @@ impl DrivenConnection {
         if let Some(connection) = driven.as_ref().and_then(|driven| driven.as_ref()) {
             self.publish(&**connection);
         }
-        // Relaxed: a number by itself.
-        Some(self.max_streams.load(Ordering::Relaxed)).filter(|max| *max != UNTOLD)
+        // Acquire: who sees that there are none sees since when.
+        Some(self.max_streams.load(Ordering::Acquire)).filter(|max| *max != UNTOLD)
     }
 
+    /// For how long its peer has allowed none; `None` where it allows some.
+    pub(crate) fn shut_for(&self, now: Instant) -> Option<Duration> {
+        let is_shut = self.max_streams() == 0;
+        // Relaxed: it was read behind the number.
+        is_shut.then(|| now.saturating_since(Instant::from_nanos(self.shut.load(Ordering::Relaxed))))
+    }
+
+    /// Under the lock.
     fn publish(&self, connection: &dyn Driven) {
-        // Relaxed: as above.
-        self.max_streams.store(connection.max_streams(), Ordering::Relaxed);
+        let max = connection.max_streams();
+        // Relaxed: nobody else writes either meanwhile.
+        if max == 0 && self.max_streams.load(Ordering::Relaxed) != 0 {
+            self.shut.store(clock::now().as_nanos(), Ordering::Relaxed);
+        }
+        self.max_streams.store(max, Ordering::Release);
     }
 
     fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {

@@ -106,13 +106,16 @@ impl<C: Kept> Exclusive<C> {
         match Arc::clone(&self.permits).try_acquire_owned() {
             Ok(permit) => Ok(permit),
             Err(TryAcquireError::Closed) => Err(closed()),
-            Err(TryAcquireError::NoPermits) => {
-                let place = progress.in_line(&self.line);
-                let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| closed())?;
-                place.has_turn();
-                Ok(permit)
-            }
+            // In a box of its own: most calls need not wait.
+            Err(TryAcquireError::NoPermits) => Box::pin(self.permit_in_turn(progress)).await,
         }
+    }
+
+    async fn permit_in_turn(&self, progress: &CallProgress) -> Result<OwnedSemaphorePermit, PluginError> {
+        let place = progress.in_line(&self.line);
+        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| closed())?;
+        place.has_turn();
+        Ok(permit)
     }
 
     /// The connection that was used last: it is the least likely to have been closed, and the rest can age.
@@ -129,8 +132,9 @@ impl<C: Kept> Exclusive<C> {
     /// Keeps a connection whose call was answered, where there is room for it.
     pub(crate) fn give_back(self: &Arc<Self>, mut connection: C) {
         let permit = connection.release();
+        let mut state = self.state();
+        // Looked at under the lock, which a close takes after it.
         if self.keep_alive && self.max_idle > 0 && !self.is_closed() {
-            let mut state = self.state();
             // Those that the plugin closed make room first.
             state.idle.retain(|idle| !idle.connection.is_closed());
             if state.idle.len() >= self.max_idle {
@@ -144,6 +148,7 @@ impl<C: Kept> Exclusive<C> {
                 state.reaper = Some(tokio::spawn(reap(Arc::downgrade(self))).abort_handle());
             }
         }
+        drop(state);
         // Only now, so that who gets it finds the connection idle and opens no other.
         drop(permit);
     }
@@ -170,7 +175,7 @@ impl<C: Kept> Exclusive<C> {
 
 impl<C> Exclusive<C> {
     fn state(&self) -> MutexGuard<'_, ExclusiveState<C>> {
-        // No code that can panic runs under it.
+        // A panic under it, as of a task that is spawned outside of a runtime, leaves it whole.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -131,6 +131,11 @@ impl Http2Connection {
         self.known.link.max_streams() == 0
     }
 
+    /// For how long it has said that; `None` where it takes some.
+    pub(crate) fn shut_for(&self, now: Instant) -> Option<Duration> {
+        self.known.link.shut_for(now)
+    }
+
     /// Leaves it to the calls that are on it, as far as the cap allows another beside it. Under the lock of the pool.
     pub(crate) fn leave(&self) {
         // SeqCst: see `Queue::join`.

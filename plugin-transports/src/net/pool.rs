@@ -120,26 +120,34 @@ impl Pool {
     }
 
     /// A connection to send on, in turn, for a call that began `now`. Dropping the future gives up the place in line.
+    ///
+    /// What takes long, and most calls do not need, is in boxes of its own: each call has the room that this future takes.
     pub(crate) async fn checkout(
         self: &Arc<Self>,
         now: Instant,
         progress: &CallProgress,
     ) -> Result<Lease, PluginError> {
-        if self.connector.may_be_http2()
-            && let Some(lease) = self.share(now, progress).await?
-        {
-            return Ok(lease);
+        if self.connector.may_be_http2() {
+            // Nobody overtakes those who wait.
+            if self.queue.is_empty()
+                && let Some(stream) = self.stream(now)
+            {
+                return Ok(Lease::Shared(stream));
+            }
+            if !self.speaks_http1()
+                && let Some(lease) = Box::pin(self.share_in_turn(progress)).await?
+            {
+                return Ok(lease);
+            }
         }
         let permit = self.own.permit(progress).await?;
         while let Some(mut connection) = self.own.pop_idle(now) {
-            match tokio::time::timeout(READY_WITHIN, connection.sender.ready()).await {
-                Ok(Ok(())) => return Ok(Lease::own(self, connection, permit)),
-                Ok(Err(_)) => {}
-                Err(_) => connection.driver.abort(),
+            if connection.sender.is_ready() || Box::pin(is_ready_soon(&mut connection)).await {
+                return Ok(Lease::own(self, connection, permit));
             }
         }
         progress.set(CallStage::Connecting);
-        self.open(permit).await
+        Box::pin(self.open(permit)).await
     }
 
     fn speaks_http1(&self) -> bool {
@@ -199,7 +207,7 @@ impl Pool {
     }
 
     fn state(&self) -> MutexGuard<'_, PoolState> {
-        // No code that can panic runs under it.
+        // A panic under it, as of a task that is spawned outside of a runtime, leaves it whole.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -258,6 +266,17 @@ async fn reap(pool: Weak<Pool>, timeout: Duration) {
         if state.shared.is_empty() {
             state.reaper = None;
             return;
+        }
+    }
+}
+
+/// Whether a connection that was idle can take a request after a moment. One that has not sent the last one by then is cut off.
+async fn is_ready_soon(connection: &mut Http1Connection) -> bool {
+    match tokio::time::timeout(READY_WITHIN, connection.sender.ready()).await {
+        Ok(ready) => ready.is_ok(),
+        Err(_) => {
+            connection.driver.abort();
+            false
         }
     }
 }

@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
+    time::Duration,
 };
 
 use tokio::{
@@ -25,6 +26,8 @@ pub(crate) enum Act {
     Hold,
     /// It is answered with a head of so many fields, each in a frame of its own and as long as this.
     Head(usize, usize),
+    /// It is answered after this time and a while in which no other stream is taken.
+    Shuts(Duration, Duration),
     /// It was looked at, and is given up.
     Reset,
     /// The connection is closed, with all that is on it.
@@ -217,6 +220,14 @@ async fn converse(
             HEADERS => match script(id.div_ceil(2)) {
                 Act::Answer => {
                     answered.fetch_add(1, Ordering::SeqCst);
+                    write(&mut stream, HEADERS, END_HEADERS, id, &[OK]).await?;
+                    write(&mut stream, DATA, END_STREAM, id, b"{}").await?;
+                }
+                Act::Shuts(after, moment) => {
+                    tokio::time::sleep(after).await;
+                    write(&mut stream, SETTINGS, 0, 0, &max_streams(0)).await?;
+                    tokio::time::sleep(moment).await;
+                    write(&mut stream, SETTINGS, 0, 0, &max_streams(1)).await?;
                     write(&mut stream, HEADERS, END_HEADERS, id, &[OK]).await?;
                     write(&mut stream, DATA, END_STREAM, id, b"{}").await?;
                 }

@@ -188,6 +188,23 @@ async fn a_plugin_that_allows_no_stream_is_told_to_all_who_wait_within_a_second(
     assert_eq!(plugin.accepted(), 2);
 }
 
+/// However long it was that a call waited for others before.
+#[tokio::test(start_paused = true)]
+async fn a_plugin_that_takes_no_more_for_a_moment_keeps_those_who_wait() {
+    let (after, moment) = (Duration::from_millis(1_500), Duration::from_millis(300));
+    let plugin = Frames::allowing(1, |_, stream| match stream {
+        1 => Act::Shuts(Duration::from_millis(1_500), Duration::from_millis(300)),
+        _ => Act::Answer,
+    })
+    .await;
+    let instance = instance(&plugin, 1);
+    let started = tokio::time::Instant::now();
+    let calls = join_all((0..3).map(|_| call(&instance, "1"))).await;
+    assert!(calls.iter().all(Result::is_ok), "{calls:?}");
+    assert!(started.elapsed() >= after + moment, "{:?}", started.elapsed());
+    assert_eq!((plugin.accepted(), plugin.seen()), (1, 3));
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_second_for_which_a_plugin_may_allow_no_stream_begins_when_it_has_said_so() {
     let begin = Arc::new(Notify::new());

@@ -62,7 +62,8 @@ pub(super) async fn read(answer: Incomplete, max: usize, progress: &CallProgress
     let (head, incoming, lease) = answer.into_parts(progress);
     let status = GrpcStatus::read(&head.headers);
     if status.is_none() && (head.status != StatusCode::OK || !is_grpc(&head.headers)) {
-        return Err(fault::not_grpc(head.status, &head.headers, text(&head.headers, incoming, lease).await).into());
+        let text = Box::pin(text(&head.headers, incoming, lease)).await;
+        return Err(fault::not_grpc(head.status, &head.headers, text).into());
     }
     let gzip = match head.headers.get("grpc-encoding").map(|coding| coding.as_bytes()) {
         None | Some(b"identity") => false,

@@ -57,24 +57,10 @@ impl PoolState {
 impl Pool {
     /// A stream of a connection that is there, or is opened for it, in turn. `None` where connections are to be opened side by
     /// side. Dropping the future gives up the place in line.
-    pub(crate) async fn share(
-        self: &Arc<Self>,
-        now: Instant,
-        progress: &CallProgress,
-    ) -> Result<Option<Lease>, PluginError> {
-        // Nobody overtakes those who wait.
-        if self.queue.is_empty()
-            && let Some(stream) = self.stream(now)
-        {
-            return Ok(Some(Lease::Shared(stream)));
-        }
-        if self.speaks_http1() {
-            return Ok(None);
-        }
+    pub(crate) async fn share_in_turn(self: &Arc<Self>, progress: &CallProgress) -> Result<Option<Lease>, PluginError> {
         // Relaxed: not to see that it has changed costs one more turn.
         let in_vain = self.in_vain.load(Ordering::Relaxed);
         let shut_out = self.shut_out.load(Ordering::Relaxed);
-        let mut joined = clock::now();
         let _waiter = self.queue.join();
         // A wait for calls that are on the connections is not the plugin's; a wait for a connection is, as long as it answers
         // nobody.
@@ -122,11 +108,10 @@ impl Pool {
                 if std::mem::replace(&mut has_opened, true) {
                     return Err(shut_at_once());
                 }
-                joined = clock::now();
                 continue;
             }
             progress.set(CallStage::Waiting);
-            let is_shut = self.wait_while_shut(joined)?;
+            let is_shut = self.wait_while_shut()?;
             match is_shut.or_else(|| self.open_beside()) {
                 // It is only looked at again.
                 Some(again) => drop(timeout(again, self.queue.changed()).await),
@@ -140,16 +125,19 @@ impl Pool {
         self.state().shared.iter().any(Http2Connection::is_open)
     }
 
-    /// For how long a call that has waited since then is to go on waiting for a peer that allows no stream; `None` where it
-    /// allows some.
+    /// For how long whoever waits is to go on waiting for a peer that allows no stream; `None` where it allows some. However long a
+    /// call has waited for others before, the peer has its moment.
     ///
     /// When that is over all who wait are told, and the connection gets no further call: another one may be allowed some.
-    fn wait_while_shut(&self, joined: Instant) -> Result<Option<Duration>, PluginError> {
-        let state = self.state();
-        if !state.shared.iter().all(Http2Connection::is_shut) {
-            return Ok(None);
+    fn wait_while_shut(&self) -> Result<Option<Duration>, PluginError> {
+        let (state, now) = (self.state(), clock::now());
+        if state.shared.is_empty() {
+            // The last has gone meanwhile, which is to be looked at again.
+            return Ok(Some(Duration::ZERO));
         }
-        let left = SHUT_FOR.saturating_sub(joined.elapsed());
+        let shut_for = state.shared.iter().try_fold(SHUT_FOR, |least, shared| Some(least.min(shared.shut_for(now)?)));
+        let Some(shut_for) = shut_for else { return Ok(None) };
+        let left = SHUT_FOR - shut_for;
         if !left.is_zero() {
             return Ok(Some(left));
         }
@@ -159,7 +147,7 @@ impl Pool {
     }
 
     /// A stream of the first connection that has room for it.
-    fn stream(&self, now: Instant) -> Option<Stream> {
+    pub(crate) fn stream(&self, now: Instant) -> Option<Stream> {
         let mut state = self.state();
         state.keep(&mut Http2Connection::is_open);
         state.shared.iter_mut().find(|shared| shared.has_room()).map(|shared| shared.for_call(now))

@@ -9,6 +9,7 @@ use std::{
 };
 
 use plugin_core::{BoxFuture, PluginError, clock::Instant, deadline::cut::Line};
+use tokio::net::UnixStream;
 
 use super::connection::LineConnection;
 use crate::{
@@ -57,13 +58,18 @@ impl UnixPool {
             Some(idle) => idle.again(permit),
             None => {
                 progress.set(CallStage::Connecting);
-                let opened = socket::open(&self.socket, self.timeout, async |stream| Ok(stream)).await;
-                // Relaxed: who reads it a moment late is told so a moment later.
-                self.is_lost.store(opened.is_err(), Ordering::Relaxed);
-                LineConnection::new(opened?, self.max_line, permit)
+                // In a box of its own: most calls find one that is there.
+                LineConnection::new(Box::pin(self.open()).await?, self.max_line, permit)
             }
         };
         Ok(Lease { connection: Some(connection), pool: Arc::clone(self) })
+    }
+
+    async fn open(&self) -> Result<UnixStream, PluginError> {
+        let opened = socket::open(&self.socket, self.timeout, async |stream| Ok(stream)).await;
+        // Relaxed: who reads it a moment late is told so a moment later.
+        self.is_lost.store(opened.is_err(), Ordering::Relaxed);
+        opened
     }
 
     /// Closes what is idle and turns away who waits or comes.
@@ -96,17 +102,12 @@ impl UnixPool {
 
 impl Reachable for UnixPool {
     fn is_lost(&self) -> bool {
-        // Relaxed: see `checkout`.
+        // Relaxed: see `open`.
         self.is_lost.load(Ordering::Relaxed) || self.losses.is_latest()
     }
 
     fn connect(self: Arc<Self>) -> BoxFuture<Result<(), PluginError>> {
-        Box::pin(async move {
-            let opened = socket::open(&self.socket, self.timeout, async |stream| Ok(stream)).await;
-            // Relaxed: see `checkout`.
-            self.is_lost.store(opened.is_err(), Ordering::Relaxed);
-            opened.map(drop)
-        })
+        Box::pin(async move { self.open().await.map(drop) })
     }
 }
 
