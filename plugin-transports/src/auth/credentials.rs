@@ -47,10 +47,6 @@ impl TlsFiles {
     }
 }
 
-/// What is shorter may be in a text by chance.
-#[cfg(any(feature = "http", feature = "grpc", feature = "unix"))]
-const SHORTEST: usize = 6;
-
 /// Credentials, ready to be sent. Made by [`AuthConfig::build`](super::AuthConfig::build). `Debug` shows no value.
 #[derive(Clone, Default)]
 pub struct Credentials {
@@ -88,7 +84,7 @@ impl Credentials {
     /// tells those too.
     #[cfg(any(feature = "http", feature = "grpc", feature = "unix"))]
     pub(crate) fn hide_in(&self, said: String) -> String {
-        hidden(&said, self.secrets()).unwrap_or(said)
+        super::hidden(&said, self.secrets()).unwrap_or(said)
     }
 
     /// What must be in no text: each value alone, behind the name of a scheme, and as it was before it was encoded.
@@ -103,15 +99,6 @@ impl Credentials {
     pub(crate) fn files(&self) -> &TlsFiles {
         &self.files
     }
-}
-
-/// The text without these secrets; `None` where none of them is in it.
-#[cfg(any(feature = "http", feature = "grpc", feature = "unix"))]
-pub(crate) fn hidden<'s>(said: &str, secrets: impl Iterator<Item = &'s str>) -> Option<String> {
-    secrets.filter(|secret| secret.len() >= SHORTEST).fold(None, |hidden, secret| {
-        let text = hidden.as_deref().unwrap_or(said);
-        if text.contains(secret) { Some(text.replace(secret, "***")) } else { hidden }
-    })
 }
 
 impl fmt::Debug for Credentials {

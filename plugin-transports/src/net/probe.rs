@@ -9,6 +9,9 @@ use plugin_core::{
 
 use crate::wire::bounded;
 
+/// So many keys a plugin says of its health; what is more is left out.
+const MOST_METADATA: usize = 64;
+
 /// Asks, which may take `limit`. It has a connection of its own, so that a plugin that is busy is not taken for one that is
 /// down; nor is one that takes a connection at a time and has those of the calls: where most of the time that whoever checks
 /// has is over, `check_limit`, and calls `were_answered` since it began, it was no check.
@@ -38,15 +41,35 @@ pub(crate) async fn check(
     };
     let reported = result.ok().map(|answer| {
         let mut status = answer.unwrap_or_else(|error| HealthStatus::new(HealthState::Unhealthy, error.message()));
-        let texts = status.metadata.values_mut().chain([&mut status.message]);
-        for text in texts {
-            if let Some(without) = hidden(text) {
-                *text = without;
-            }
-            // It is logged at each change, and shown by others.
-            *text = bounded::text(std::mem::take(text));
-        }
+        // It is logged at each change, and shown by others.
+        let told = |text: String| bounded::text(hidden(&text).unwrap_or(text));
+        status.message = told(status.message);
+        let metadata = std::mem::take(&mut status.metadata).into_iter().take(MOST_METADATA);
+        status.metadata = metadata.map(|(key, value)| (told(key), told(value))).collect();
         status
     });
     HealthStatus::within(limit, reported, started.elapsed()).with_last_check(clock::wall())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn neither_a_key_nor_a_text_of_a_health_has_a_secret_or_no_end() {
+        let mut metadata: BTreeMap<_, _> =
+            (0..1_000).map(|number| (format!("key {number:04}"), String::new())).collect();
+        metadata.insert("a secret".to_owned(), "a secret".to_owned());
+        metadata.insert("aa".repeat(1 << 20), "v".repeat(1 << 20));
+        let said = HealthStatus::new(HealthState::Degraded, "a secret".repeat(1_000)).with_metadata(metadata);
+        let hidden = |text: &str| text.contains("secret").then(|| text.replace("secret", "***"));
+        let limit = Duration::from_secs(1);
+        let told = check(hidden, limit, limit, |_| false, async { Ok(said) }).await;
+        assert_eq!((told.message.len(), told.metadata.len()), (bounded::MAX_ERROR, MOST_METADATA));
+        assert_eq!(told.metadata.get("a ***").map(String::as_str), Some("a ***"));
+        assert!(!format!("{told:?}").contains("secret"));
+        assert!(told.metadata.iter().all(|(key, value)| key.len().max(value.len()) <= bounded::MAX_ERROR));
+    }
 }

@@ -53,6 +53,26 @@ async fn an_error_in_the_envelope_is_the_plugins_own_failure() {
     assert_eq!(error.to_string(), "plugin \"p\": no such user (PLUGIN_1203)");
 }
 
+/// Whoever quotes what a plugin sent cuts it first.
+#[tokio::test]
+async fn no_part_of_a_credential_is_left_where_a_quotation_was_cut() {
+    const TOKEN: &str = "LONGTOKEN-000-001-002-003-004-005-006-007-008-009-010-011-012-013";
+    let long = format!("{}{TOKEN}", "x".repeat(4_070));
+    for answered in [
+        format!("HTTP/1.1 200 OK\r\ncontent-encoding: {TOKEN}\r\ncontent-length: 2\r\n\r\n{{}}").into_bytes(),
+        ok(TOKEN),
+        ok(&format!("{{\"error\":\"{long}\"}}")),
+        ok(&format!("{{\"{TOKEN}\":1}}")),
+        answer("502 Bad Gateway", "content-type: text/plain\r\n", &long),
+    ] {
+        let plugin = Scripted::answering(answered).await;
+        let config = plugin.config().with_auth(AuthConfig::bearer(TOKEN));
+        let error = call(&connect(config), "1").await.expect_err("no reply");
+        let said = format!("{error} {} {:?}", error.message_for_callers(), error.detail());
+        assert!(said.contains("***") && !said.contains("LONGTOKE") && !said.contains("-012-"), "{said}");
+    }
+}
+
 #[tokio::test]
 async fn each_status_says_whether_to_come_back_and_who_is_at_fault() {
     for (status, code, retryable) in [

@@ -13,7 +13,11 @@ use crate::{
             RESOURCE_EXHAUSTED, UNAUTHENTICATED, UNAVAILABLE, UNIMPLEMENTED, UNKNOWN, name,
         },
     },
-    wire::{bounded, plugin_errors, retry_hint::RetryHint},
+    wire::{
+        bounded::{self, quoted},
+        plugin_errors,
+        retry_hint::RetryHint,
+    },
 };
 
 /// Something that is no answer of gRPC.
@@ -98,7 +102,7 @@ pub(super) fn not_grpc(status: StatusCode, headers: &HeaderMap, text: Option<Str
         StatusCode::OK => {
             let kind = headers.get(http::header::CONTENT_TYPE).map(|kind| String::from_utf8_lossy(kind.as_bytes()));
             let kind =
-                kind.map_or_else(|| "no content-type".to_owned(), |kind| format!("the content-type {kind:.50?}"));
+                kind.map_or_else(|| "no content-type".to_owned(), |kind| format!("the content-type {}", quoted(&kind)));
             format!("the answer has {kind}, and one of gRPC has application/grpc")
         }
         StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::UNSUPPORTED_MEDIA_TYPE => {

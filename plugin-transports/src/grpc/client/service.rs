@@ -15,7 +15,7 @@ use super::{
     methods::Methods,
 };
 use crate::{
-    auth::hidden,
+    auth::{hidden, hidden_whole},
     grpc::{content_type, frame, proto, status::DEADLINE_EXCEEDED},
     json::{self, JsonFault},
     net::{
@@ -219,11 +219,23 @@ impl Protocol for GrpcProtocol {
     }
 
     fn hidden(&self, said: &str) -> Option<String> {
-        let options = self.config.options.values().filter_map(serde_json::Value::as_str);
-        hidden(said, self.config.credentials.secrets().chain(options))
+        let without = hidden(said, self.config.credentials.secrets());
+        let mut options = Vec::new();
+        self.config.options.values().for_each(|value| texts_in(value, &mut options));
+        hidden_whole(without.as_deref().unwrap_or(said), options.into_iter()).or(without)
     }
 
     over_a_pool_of_http!();
+}
+
+/// The texts in a value, however deep they stand.
+fn texts_in<'v>(value: &'v serde_json::Value, texts: &mut Vec<&'v str>) {
+    match value {
+        serde_json::Value::String(text) => texts.push(text),
+        serde_json::Value::Array(items) => items.iter().for_each(|item| texts_in(item, texts)),
+        serde_json::Value::Object(fields) => fields.values().for_each(|field| texts_in(field, texts)),
+        _ => {}
+    }
 }
 
 impl GrpcProtocol {
