@@ -228,7 +228,7 @@ fn check(pair: Pair, told: &[Result<Bytes, PluginError>; 2], wrong: &mut Vec<Str
 }
 
 const IS_GRPC: &str = "speaks HTTP/2, and was asked in HTTP/1.1: is the transport that is right `grpc`, or `HttpVersion::Http2` in a program?";
-const IS_HTTP1: &str = "speaks HTTP/1.1, and was asked in HTTP/2: is the transport that is right `http`?";
+const IS_HTTP1: &str = "speaks HTTP/1.1, and was asked in HTTP/2: is the transport that is right `http`, or `HttpVersion::Http1` in a program?";
 const IS_TLS: &str =
     "speaks TLS, and was sent plain text: is the transport that is right one with TLS (`https`, `grpc-tls`)?";
 const IS_PLAIN: &str = "it does not speak TLS: what it sends is something else, such as plain text; is the transport that is right \

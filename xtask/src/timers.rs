@@ -8,12 +8,13 @@ use std::path::Path;
 use crate::process::root;
 
 /// File, how often it names a timer, and for what.
-const TIMERS: [(&str, usize, &str); 15] = [
+const TIMERS: [(&str, usize, &str); 16] = [
     ("dial/dialing.rs", 2, "a lookup, and the next address of a race"),
     ("lines/client/driver.rs", 1, "when a call that is held back is written"),
     ("net/client.rs", 1, "the end of an instance"),
     ("net/connect.rs", 2, "an address's share of the time to connect, and a greeting"),
     ("net/exclusive.rs", 1, "when idle connections are closed"),
+    ("net/first_words.rs", 1, "what a peer that takes nothing says last"),
     ("net/pool.rs", 2, "whether an idle connection lives; when idle ones are closed"),
     ("net/pool/sharing.rs", 1, "when another connection is tried again"),
     ("net/probe.rs", 3, "a check, and whether it stands behind calls"),

@@ -315,11 +315,13 @@ impl Connector {
             let mut builder = http2::Builder::new(telling.clone());
             builder.timer(TokioTimer::new()).keep_alive_interval(self.ping_every).initial_max_send_streams(UNTOLD);
             builder.max_header_list_size(MAX_HEAD as u32);
-            let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(Unfit::passing)?;
+            let begun = builder.handshake(TokioIo::new(stream)).await;
+            let (sender, connection) =
+                begun.map_err(|error| refusal(&refused).unwrap_or_else(|| Unfit::passing(error)))?;
             let link = DrivenConnection::new(connection, Arc::clone(&telling.opener));
             tokio::spawn(Driving { link: Arc::clone(&link), telling });
             if !link.is_told().await {
-                return Err(before_settings(&refused));
+                return Err(self.before_settings(&refused));
             }
             return Ok(Opened::Http2(OpenedHttp2 { sender, link, heard, refused }));
         }
@@ -328,6 +330,18 @@ impl Connector {
         let io = TokioIo::new(BoundedInterim::new(stream));
         let (sender, connection) = builder.handshake(io).await.map_err(Unfit::passing)?;
         Ok(Opened::Http1(sender, Box::pin(async { drop(connection.await) }), refused))
+    }
+
+    /// The connection of HTTP/2 has ended before its peer has said how many calls it takes.
+    fn before_settings(&self, refused: &Refused) -> Unfit {
+        let hint = match (self.has_tls(), self.origin.starts_with("unix:")) {
+            // Some close it without an alert.
+            (true, _) => "does it ask for a client certificate (`cert_file`, `key_file`)?",
+            (false, true) => "does it speak that?",
+            (false, false) => "does it speak that, and no TLS?",
+        };
+        let closed = || Unfit::passing(format!("it closed the connection before it began HTTP/2; {hint}"));
+        refusal(refused).unwrap_or_else(closed)
     }
 
     /// `of_tls`: it was TLS that did not come about.
@@ -365,12 +379,10 @@ impl Tls {
     }
 }
 
-/// The connection of HTTP/2 has ended before its peer has said how many calls it takes.
-fn before_settings(refused: &Refused) -> Unfit {
-    match refused.why() {
-        Some(why) => Unfit { permanent: refused.is_for_good(), of_tls: refused.is_of_tls(), ..Unfit::passing(why) },
-        None => Unfit::passing("it closed the connection before it began HTTP/2; does it speak that, and no TLS?"),
-    }
+/// What the peer said of the connection, where it takes no part in it.
+fn refusal(refused: &Refused) -> Option<Unfit> {
+    let why = refused.why()?;
+    Some(Unfit { permanent: refused.is_for_good(), of_tls: refused.is_of_tls(), ..Unfit::passing(why) })
 }
 
 /// A certificate that is not trusted now is not trusted in a second either.

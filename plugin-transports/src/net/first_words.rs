@@ -5,14 +5,19 @@
 //! the call. So it is where the first that it says is of another protocol than it was asked in: see [`Spoken`].
 
 use std::{
+    future::Future,
     io,
     pin::Pin,
     sync::{Arc, OnceLock},
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use plugin_core::{PluginError, Sent};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::Sleep,
+};
 
 use super::spoken::{ENOUGH, Heard, Spoken};
 
@@ -33,9 +38,9 @@ enum Why {
     Tls(String),
     /// It speaks this, and was asked in that.
     Speaks(Spoken, Spoken),
-    /// What was to be HTTP/2 is nothing that is known here. What it is nobody is shown: a peer may say what it was sent in
-    /// confidence on another connection.
-    Unknown,
+    /// What was to be this is nothing that is known here. What it is nobody is shown: a peer may say what it was sent in confidence on
+    /// another connection.
+    Unknown(Spoken),
 }
 
 impl Why {
@@ -45,7 +50,9 @@ impl Why {
             #[cfg(feature = "tls")]
             Self::Tls(said) => format!("no TLS connection to {peer}: {said}"),
             Self::Speaks(spoken, asked) => spoken.instead_of(*asked, peer, is_socket),
-            Self::Unknown => format!("{peer} does not speak HTTP/2, nor anything else that is known here"),
+            Self::Unknown(asked) => {
+                format!("{peer} does not speak {}, nor anything else that is known here", asked.named())
+            }
         }
     }
 }
@@ -109,40 +116,48 @@ pub(crate) enum Carrier {
     Tls12,
 }
 
-/// A connection whose first words are listened to.
+/// A peer that refuses closes the connection, so that what is written fails before what it said was read. So long that is waited for.
+const LAST_WORDS: Duration = Duration::from_millis(100);
+
+/// A connection whose first words are listened to. They are handed on when it is known what they are, so that nobody takes a part of
+/// them for something else.
 #[derive(Debug)]
 pub(crate) struct FirstWords<I> {
     inner: I,
     carrier: Carrier,
     asked: Spoken,
     refused: Refused,
-    /// What came first, as much of it as says what it is.
+    /// What came first, as much of it as says what it is, and how much of that was handed on.
     first: ([u8; ENOUGH], usize),
+    handed_on: usize,
     /// What came is what was to come, or nothing that is known here.
     heard: bool,
+    has_written: bool,
+    /// There since something could not be written.
+    last_words: Option<Pin<Box<Sleep>>>,
 }
 
 impl<I> FirstWords<I> {
     /// Listens to what comes on a connection on which is asked in this version of HTTP.
     pub(crate) fn new(inner: I, carrier: Carrier, asked: Spoken, refused: Refused) -> Self {
-        Self { inner, carrier, asked, refused, first: ([0; ENOUGH], 0), heard: false }
+        let first = ([0; ENOUGH], 0);
+        Self { inner, carrier, asked, refused, first, handed_on: 0, heard: false, has_written: false, last_words: None }
     }
 
+    /// More of it has come, or its end.
     fn note_bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
         let (first, length) = &mut self.first;
-        let room = &mut first[*length..];
-        let taken = room.len().min(bytes.len());
-        room[..taken].copy_from_slice(&bytes[..taken]);
-        *length += taken;
-        let first = &first[..*length];
-        let why = match Spoken::of(first) {
-            Heard::TooLittle => return Ok(()),
+        first[*length..][..bytes.len()].copy_from_slice(bytes);
+        *length += bytes.len();
+        let why = match Spoken::of(&first[..*length]) {
+            Heard::TooLittle if !bytes.is_empty() => return Ok(()),
             Heard::Spoken(spoken)
                 if spoken != self.asked && (spoken != Spoken::Tls || self.carrier == Carrier::Plain) =>
             {
                 Why::Speaks(spoken, self.asked)
             }
-            Heard::SomethingElse if self.asked == Spoken::Http2 => Why::Unknown,
+            // A server of HTTP/1.1 says nothing before it is asked.
+            Heard::SomethingElse if self.asked == Spoken::Http2 || !self.has_written => Why::Unknown(self.asked),
             _ => {
                 self.heard = true;
                 return Ok(());
@@ -154,53 +169,67 @@ impl<I> FirstWords<I> {
         Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the other side speaks another protocol"))
     }
 
-    fn note(&mut self, came: io::Result<&[u8]>) -> io::Result<()> {
-        if self.heard {
-            return came.map(drop);
+    /// Nothing more can be read.
+    fn note_error(&mut self, error: io::Error) -> io::Error {
+        #[cfg(feature = "tls")]
+        if self.carrier == Carrier::Tls13 && crate::tls::HandshakeError::is_refusal_of_client(&error) {
+            let error = crate::tls::HandshakeError::new(error);
+            self.refused.set(Why::Tls(error.to_string()), Sent::Nothing);
+            return io::Error::new(io::ErrorKind::ConnectionAborted, error);
         }
-        match came {
-            Ok(bytes) => self.note_bytes(bytes),
-            Err(error) => {
-                #[cfg(feature = "tls")]
-                if self.carrier == Carrier::Tls13 && crate::tls::HandshakeError::is_refusal_of_client(&error) {
-                    let error = crate::tls::HandshakeError::new(error);
-                    self.refused.set(Why::Tls(error.to_string()), Sent::Nothing);
-                    return Err(io::Error::new(io::ErrorKind::ConnectionAborted, error));
-                }
-                Err(error)
-            }
-        }
+        error
     }
 }
 
 impl<I: AsyncRead + Unpin> FirstWords<I> {
-    /// A peer that refuses closes the connection, and so what is written may fail before what it said was read.
+    /// Resolves when it is known what the peer says.
+    fn poll_heard(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.heard {
+            let mut room = [0; ENOUGH];
+            let mut buf = ReadBuf::new(&mut room[self.first.1..]);
+            match ready!(Pin::new(&mut self.inner).poll_read(cx, &mut buf)) {
+                Ok(()) => self.note_bytes(buf.filled())?,
+                Err(error) => return Poll::Ready(Err(self.note_error(error))),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
     fn wrote<T>(&mut self, cx: &mut Context<'_>, wrote: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if self.heard || !matches!(wrote, Poll::Ready(Err(_))) {
             return wrote;
         }
-        let mut room = [0; 64];
-        let mut buf = ReadBuf::new(&mut room);
-        match Pin::new(&mut self.inner).poll_read(cx, &mut buf) {
-            Poll::Ready(came) => match self.note(came.map(|()| buf.filled())) {
-                Err(refusal) if self.refused.is_so() => Poll::Ready(Err(refusal)),
-                _ => wrote,
-            },
-            Poll::Pending => wrote,
+        match self.poll_heard(cx) {
+            Poll::Ready(Err(refusal)) if self.refused.is_so() => Poll::Ready(Err(refusal)),
+            Poll::Ready(_) => wrote,
+            Poll::Pending => {
+                let last_words = self.last_words.get_or_insert_with(|| Box::pin(tokio::time::sleep(LAST_WORDS)));
+                ready!(last_words.as_mut().poll(cx));
+                wrote
+            }
         }
     }
 }
 
 impl<I: AsyncRead + Unpin> AsyncRead for FirstWords<I> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let came = ready!(Pin::new(&mut self.inner).poll_read(cx, buf));
-        Poll::Ready(self.note(came.map(|()| &buf.filled()[before..])))
+        if !self.heard {
+            ready!(self.poll_heard(cx))?;
+        }
+        let (first, length) = self.first;
+        if self.handed_on < length {
+            let some = (length - self.handed_on).min(buf.remaining());
+            buf.put_slice(&first[self.handed_on..][..some]);
+            self.handed_on += some;
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut self.inner).poll_read(cx, buf)
     }
 }
 
 impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for FirstWords<I> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.has_written = true;
         let wrote = Pin::new(&mut self.inner).poll_write(cx, bytes);
         self.wrote(cx, wrote)
     }
@@ -210,6 +239,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for FirstWords<I> {
         cx: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.has_written = true;
         let wrote = Pin::new(&mut self.inner).poll_write_vectored(cx, parts);
         self.wrote(cx, wrote)
     }
@@ -248,7 +278,13 @@ mod tests {
 
     impl AsyncRead for Peer {
         fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-            Poll::Ready(self.says.pop_front().unwrap_or(Ok(&[])).map(|said| buf.put_slice(said)))
+            let said = self.says.pop_front().unwrap_or(Ok(&[]))?;
+            let (some, rest) = said.split_at(said.len().min(buf.remaining()));
+            buf.put_slice(some);
+            if !rest.is_empty() {
+                self.says.push_front(Ok(rest));
+            }
+            Poll::Ready(Ok(()))
         }
     }
 
@@ -315,8 +351,6 @@ mod tests {
         let lines = b"{\"type\":\"result\"}\n";
         for (asked, said, sent) in [
             (Spoken::Http1, SETTINGS, Some(Sent::Nothing)),
-            // Who reads it knows better what is wrong with it.
-            (Spoken::Http1, b"SSH-2.0-x", None),
             (Spoken::Http2, b"SSH-2.0-x", Some(Sent::Nothing)),
             // It may have read a request as the line that it asks for, and not the preface of HTTP/2.
             (Spoken::Http1, lines, Some(Sent::Maybe)),
@@ -325,6 +359,61 @@ mod tests {
             let mut words = listening(Carrier::Plain, asked, [Ok(said)]);
             assert_eq!(words.read(&mut [0; 64]).await.is_ok(), sent.is_none(), "{asked:?} {said:?}");
             assert_eq!(words.refused.error().map(|error| error.sent()), sent, "{asked:?} {said:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_peer_of_http1_says_before_it_is_asked_is_another_protocol() {
+        let mut words = listening(Carrier::Plain, Spoken::Http1, [Ok(&b"SSH-2.0-x"[..])]);
+        words.read(&mut [0; 64]).await.expect_err("another protocol");
+        let error = words.refused.error().expect("it is refused");
+        assert_eq!((error.sent(), error.is_retryable()), (Sent::Nothing, true));
+        assert!(error.message().contains("does not speak HTTP/1.1, nor anything else that is known"), "{error}");
+
+        // Who reads an answer knows better what is wrong with it.
+        let mut words = listening(Carrier::Plain, Spoken::Http1, [Ok(&b"SSH-2.0-x"[..])]);
+        words.write_all(b"GET / HTTP/1.1\r\n\r\n").await.expect("it takes it");
+        assert_eq!(words.read(&mut [0; 64]).await.expect("an answer"), 9);
+        assert!(!words.refused.is_so());
+    }
+
+    /// It says nothing for a while, and then what it has against it; or never.
+    #[tokio::test(start_paused = true)]
+    async fn the_last_words_of_a_peer_that_takes_nothing_are_waited_for_and_not_for_long() {
+        for (after, is_named) in [(LAST_WORDS / 2, true), (LAST_WORDS * 2, false)] {
+            let (near, mut far) = tokio::io::duplex(64);
+            let peer = Closed(near);
+            let mut words =
+                FirstWords::new(peer, Carrier::Plain, Spoken::Http2, Refused::new("http://p.example".into()));
+            let (wrote, ()) = tokio::join!(words.write(b"1"), async {
+                tokio::time::sleep(after).await;
+                let _ = far.write_all(HTTP1).await;
+            });
+            wrote.expect_err("it takes nothing");
+            assert_eq!(words.refused.is_so(), is_named, "after {after:?}");
+        }
+    }
+
+    /// Takes nothing.
+    struct Closed(tokio::io::DuplexStream);
+
+    impl AsyncRead for Closed {
+        fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.0).poll_read(cx, buf)
+        }
+    }
+
+    impl AsyncWrite for Closed {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+            Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
         }
     }
 

@@ -66,7 +66,7 @@ impl Spoken {
         self == Self::Tls
     }
 
-    fn named(self) -> &'static str {
+    pub(crate) fn named(self) -> &'static str {
         match self {
             Self::Tls => "TLS",
             Self::Http1 => "HTTP/1.1",
@@ -84,7 +84,7 @@ impl Spoken {
                 "and was sent plain text: is the transport that is right one with TLS (`https`, `grpc-tls`)?"
             }
             (Self::Http1, true) => "is the transport that is right `http`, with an endpoint that begins with `unix:`?",
-            (Self::Http1, false) => "is the transport that is right `http`?",
+            (Self::Http1, false) => "is the transport that is right `http`, or `HttpVersion::Http1` in a program?",
             (Self::Http2, true) => "is the transport that is right `unix-grpc` or `unix-h2`?",
             (Self::Http2, false) => "is the transport that is right `grpc`, or `HttpVersion::Http2` in a program?",
             (Self::Lines, true) => "is the transport that is right `unix`?",

@@ -10,11 +10,18 @@ use super::{shown::shown, validity::Ago};
 #[derive(Debug)]
 pub(crate) struct HandshakeError {
     source: io::Error,
+    /// It was a client with which it failed: what is said is for who operates a server.
+    of_client: bool,
 }
 
 impl HandshakeError {
     pub(crate) fn new(source: io::Error) -> Self {
-        Self { source }
+        Self { source, of_client: false }
+    }
+
+    /// Of a server with its client.
+    pub(crate) fn of_client(source: io::Error) -> Self {
+        Self { source, of_client: true }
     }
 
     /// Whether the next one will fail likewise, as for a certificate that is not trusted.
@@ -75,10 +82,11 @@ impl fmt::Display for HandshakeError {
                 write!(f, "it refused the handshake: {}{}", AlertName(*alert), hint(*alert))
             }
             rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
-                f.write_str(
-                    "it does not speak TLS: what it sends is something else, such as plain text; is the transport that is \
-                     right one without TLS (`http`, `grpc`)?",
-                )
+                f.write_str("it does not speak TLS: what it sends is something else, such as plain text")?;
+                match self.of_client {
+                    true => Ok(()),
+                    false => f.write_str("; is the transport that is right one without TLS (`http`, `grpc`)?"),
+                }
             }
             rustls::Error::InvalidMessage(InvalidMessage::HandshakePayloadTooLarge) => f.write_str(
                 "what it says is longer than a handshake may be; has its certificate's chain too many certificates?",
@@ -161,7 +169,7 @@ fn hint(alert: AlertDescription) -> &'static str {
              the same name?"
         }
         A::ProtocolVersion => "; it does not speak the versions of TLS that `min_version` allows",
-        A::NoApplicationProtocol => "; it does not speak the version of HTTP that `version` asks for",
+        A::NoApplicationProtocol => "; it does not speak the version of HTTP that is asked for",
         A::UnrecognisedName => "; it is not known by the host's name",
         _ => "",
     }

@@ -42,14 +42,19 @@ pub(super) fn too_long(max: usize) -> PluginError {
     PluginError::reply_too_large(format!("the plugin's answer is longer than `max_line`, which is {max} bytes"))
 }
 
-/// What came first on a connection is of another protocol. Nothing that speaks it has taken a line for a call.
+/// What came first on a connection is of another protocol.
+///
+/// Frames and alerts are written by nobody who has read a line as a call. What is text may be: a plugin of lines that prints what
+/// it should not has done what it was asked.
 pub(super) fn misspoken(connection: &LineConnection, came: &[u8], socket: &SocketPath) -> Option<PluginError> {
     let Heard::Spoken(spoken) = Spoken::of(came) else { return None };
-    if spoken == Spoken::Lines || connection.speaks_lines() {
+    // A page that has no head is a page of nobody knows what.
+    if spoken == Spoken::Lines || connection.speaks_lines() || came.starts_with(b"<") {
         return None;
     }
     let of = |peer: &str| spoken.instead_of(Spoken::Lines, peer, true);
-    let error = PluginError::connection(of(&socket.to_string()), Sent::Nothing).with_retryable(!spoken.is_for_good());
+    let sent = if spoken == Spoken::Http1 { Sent::Maybe } else { Sent::Nothing };
+    let error = PluginError::connection(of(&socket.to_string()), sent).with_retryable(!spoken.is_for_good());
     Some(error.with_message_for_callers(of("the plugin")))
 }
 
