@@ -33,7 +33,6 @@ use crate::net::yielding::Paced;
 use {
     super::seldom::Seldom,
     crate::tls::{HandshakeError, PeerCertificate},
-    plugin_core::clock,
 };
 
 /// Streams that one connection of HTTP/2 may have open.
@@ -75,7 +74,7 @@ where
     let listening = Arc::new(Listening {
         options,
         #[cfg(feature = "tls")]
-        no_tls: Seldom::default(),
+        no_tls: Arc::default(),
     });
     serving::start(listener, cap, move |stream, peer: L::Peer, known, stop| {
         let (service, listening) = (make(&stop), Arc::clone(&listening));
@@ -88,7 +87,7 @@ struct Listening {
     options: ListenOptions,
     /// Handshakes of TLS in which one side does not accept the other.
     #[cfg(feature = "tls")]
-    no_tls: Seldom,
+    no_tls: Arc<Seldom>,
 }
 
 async fn connection<S, B, I>(
@@ -116,11 +115,12 @@ where
         let stream = match stream {
             Ok(stream) => stream,
             Err((error, mut stream)) => {
-                let error = HandshakeError::new(error);
-                // Who connects and closes, as probes of a port do, is no trouble.
-                let told = error.is_permanent().then(|| listening.no_tls.note(clock::now())).flatten();
-                if let Some(count) = told {
-                    tracing::warn!(?peer, %error, count, "no TLS with a client");
+                let error = HandshakeError::of_client(error);
+                // Who connects and closes, as probes of a port do, is no trouble. Who it is, is for those to know who ask for more
+                // than warnings: it may be a person's address.
+                if error.is_permanent() {
+                    let error = error.to_string();
+                    listening.no_tls.happened(move |count| tracing::warn!(error, count, "no TLS with a client"));
                 }
                 // What was said of the handshake is lost where the connection is reset, see `linger`.
                 tokio::io::AsyncWriteExt::shutdown(&mut stream).await?;

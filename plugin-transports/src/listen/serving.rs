@@ -2,7 +2,7 @@
 
 use std::{future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
-use plugin_core::{BoxError, Code, PluginError, clock};
+use plugin_core::{BoxError, Code, PluginError};
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -114,7 +114,7 @@ where
         }
     };
     // It may go on for as long as the shortage.
-    let shortage = Seldom::default();
+    let shortage = Arc::new(Seldom::default());
     loop {
         let accepted = tokio::select! {
             biased;
@@ -133,9 +133,7 @@ where
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
-                if shortage.note(clock::now()).is_some() {
-                    tracing::warn!(%error, "no connection can be accepted");
-                }
+                shortage.happened(move |count| tracing::warn!(%error, count, "no connection can be accepted"));
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }

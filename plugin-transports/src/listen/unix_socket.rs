@@ -7,6 +7,7 @@ use std::{
         unix::fs::{FileTypeExt, MetadataExt, PermissionsExt},
     },
     path::Path,
+    sync::Arc,
     time::Duration,
 };
 
@@ -184,7 +185,7 @@ pub struct UnixSocket {
     own: u32,
     /// The device and the number of the socket's file.
     file: Option<(u64, u64)>,
-    refused: Seldom,
+    refused: Arc<Seldom>,
 }
 
 impl UnixSocket {
@@ -224,7 +225,7 @@ impl UnixSocket {
         };
         let listener = UnixListener::from_std(std::os::unix::net::UnixListener::from(socket))?;
         let own = rustix::process::geteuid().as_raw();
-        Ok(Self { listener, path: path.clone(), options, own, file, refused: Seldom::default() })
+        Ok(Self { listener, path: path.clone(), options, own, file, refused: Arc::default() })
     }
 
     /// Where it listens.
@@ -252,10 +253,10 @@ impl Listen for UnixSocket {
                 return Ok((stream, peer));
             }
             drop(stream);
-            if let Some(count) = self.refused.note(clock::now()) {
-                let PeerCredentials { uid, gid, pid } = peer;
-                tracing::warn!(socket = %self.path, uid, gid, pid, count, "a peer that may not connect was refused");
-            }
+            let (PeerCredentials { uid, gid, pid }, path) = (peer, self.path.clone());
+            self.refused.happened(move |count| {
+                tracing::warn!(socket = %path, uid, gid, pid, count, "a peer that may not connect was refused");
+            });
         }
     }
 

@@ -258,7 +258,7 @@ async fn a_server_tells_now_and_then_of_clients_that_come_to_no_tls_and_nothing_
     let log = output.holds_none_of([]);
     let told: Vec<_> = log.lines().filter(|line| line.contains("no TLS with a client")).collect();
     assert_eq!(told.len(), 1, "{told:#?}");
-    for part in ["WARN", "peer=PeerAddr(127.0.0.1:", "peer sent no certificates", "count=1"] {
+    for part in ["WARN", "peer sent no certificates", "count=1"] {
         assert!(told[0].contains(part), "{part:?} is not in {told:#?}");
     }
 }

@@ -148,9 +148,10 @@ impl<S: Plugin<Bytes, Bytes>> Session<S> {
             Err(fault) => {
                 // To close the connection behind an answer would lose the next call of a host that keeps it.
                 self.faulty = if fault.is_of_host { 0 } else { self.faulty + 1 };
-                if let Some(count) = self.options.faulty.note(clock::now()) {
-                    tracing::warn!(problem = fault.problem, count, "a line on a socket could not be taken");
-                }
+                let problem = fault.problem.clone();
+                self.options.faulty.happened(move |count| {
+                    tracing::warn!(problem, count, "a line on a socket could not be taken");
+                });
                 return Some(answer::refused(fault));
             }
         };
