@@ -45,8 +45,8 @@ pub fn counted(number: impl TryInto<u64>, noun: &str) -> String {
     format!("{number} {noun}{ending}")
 }
 
-/// A text that somebody else has written, for a log, a terminal or a sentence: what would end a line or move the cursor of who
-/// reads it stands as its escape (`\n`, `\u{1b}`). A tab stays, which does neither.
+/// A text that somebody else has written, for a log, a terminal or a sentence: what would end a line, move the cursor of who reads it
+/// or turn the direction of the text stands as its escape (`\n`, `\u{1b}`, `\u{202e}`). A tab stays, which is a wide blank.
 ///
 /// ```
 /// use plugin_core::on_one_line;
@@ -55,7 +55,11 @@ pub fn counted(number: impl TryInto<u64>, noun: &str) -> String {
 /// ```
 #[must_use]
 pub fn on_one_line(text: &str) -> Cow<'_, str> {
-    let moves = |letter: char| letter.is_control() && letter != '\t';
+    // Beside what controls: ends of lines and paragraphs, and what sets, embeds or isolates a direction (Unicode, annex 9).
+    let moves = |letter: char| {
+        (letter.is_control() && letter != '\t')
+            || matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
     if !text.contains(moves) {
         return text.into();
     }
@@ -97,6 +101,10 @@ mod tests {
     #[test]
     fn a_text_of_another_ends_no_line_and_moves_no_cursor_and_the_rest_stays() {
         assert_eq!(on_one_line("a\tb\nc\r\u{1b}[31m\"\u{e9}\u{85}"), "a\tb\\nc\\r\\u{1b}[31m\"\u{e9}\\u{85}");
+        assert_eq!(
+            on_one_line("ok \u{202e}gnp.exe\u{2028}INFO \u{2066}x"),
+            r"ok \u{202e}gnp.exe\u{2028}INFO \u{2066}x"
+        );
         assert!(matches!(on_one_line("what is harmless\tis not copied"), Cow::Borrowed(_)));
     }
 }

@@ -94,7 +94,8 @@ fn tell_of(late: &StartError) {
             tracing::warn!(plugin, code, detail = fault.detail(), "{}", fault.message());
         }
     } else {
-        note(late);
+        // What a plugin says last has lines.
+        late.to_string().lines().for_each(note);
     }
     note("what has not started is tried again; `required: true` would end the gateway");
 }

@@ -6,6 +6,7 @@ use std::{
 };
 
 pub(super) use plugin_core::counted as count;
+use plugin_core::on_one_line;
 use serde_json::Value;
 
 use super::CommandFault;
@@ -36,20 +37,22 @@ pub(crate) fn tell(line: impl Display) {
 
 /// Prints a line to standard error, as an event where the log is JSON: whoever reads that reads JSON to the end. When nobody reads it there is nobody to tell, and `eprintln!` would panic or wait for
 /// ever: Ctrl-C also ends the `tee` that the log goes through, and calls in flight are to finish all the same.
+///
+/// It is one line, whatever a plugin says in it.
 pub(crate) fn note(line: impl Display) {
     if logging::is_json() {
         tracing::info!("{line}");
         return;
     }
-    let _ = streams::Stderr.write_all(format!("{line}\n").as_bytes());
+    let _ = streams::Stderr.write_all(format!("{}\n", on_one_line(&line.to_string())).as_bytes());
 }
 
-/// The same of what is wrong.
-pub(crate) fn complain(line: impl Display) {
+/// The same of what is wrong, which may be several lines.
+pub(crate) fn complain(lines: impl Display) {
     if logging::is_json() {
-        tracing::error!("{line}");
+        tracing::error!("{lines}");
     } else {
-        note(line);
+        lines.to_string().lines().for_each(note);
     }
 }
 

@@ -2,13 +2,22 @@
 
 use std::{
     backtrace::{Backtrace, BacktraceStatus},
+    fmt,
     io::{self, IsTerminal, Write},
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
 use metrics::{Key, Level, Metadata, Recorder, Unit};
-use tracing_subscriber::EnvFilter;
+use plugin_core::on_one_line;
+use tracing_subscriber::{
+    EnvFilter,
+    field::RecordFields,
+    fmt::{
+        FormatFields,
+        format::{DefaultFields, Writer},
+    },
+};
 
 use super::{
     plain_json,
@@ -41,16 +50,19 @@ pub fn init(directives: &str, format: LogFormat) -> bool {
     let log = log.log_internal_errors(false);
     let first = match format {
         LogFormat::Json => log.json().flatten_event(true).with_writer(|| JsonStderr).try_init().is_ok(),
-        _ => log.with_ansi(std::io::stderr().is_terminal()).with_target(false).try_init().is_ok(),
+        _ => {
+            let log = log.with_ansi(std::io::stderr().is_terminal()).with_target(false);
+            log.fmt_fields(OneLine::default()).try_init().is_ok()
+        }
     };
     if first {
         // Relaxed: nothing else is read because of it.
         JSON.store(format == LogFormat::Json, Ordering::Relaxed);
         std::panic::set_hook(Box::new(|panic| {
             let trace = Backtrace::capture();
-            match trace.status() {
-                BacktraceStatus::Captured => tracing::error!("{panic}\n{trace}"),
-                _ => tracing::error!("{panic}"),
+            tracing::error!("{}", panic.to_string().replace('\n', " "));
+            if trace.status() == BacktraceStatus::Captured {
+                trace.to_string().lines().for_each(|line| tracing::error!("{line}"));
             }
             // Where it goes on, it waits for nobody: a plugin that panics in each call would hold up all others behind a log
             // that nobody reads.
@@ -60,6 +72,19 @@ pub fn init(directives: &str, format: LogFormat) -> bool {
         }));
     }
     first
+}
+
+/// The message and the fields of an event as they are usually written, on one line: what others have written ends no line of the log,
+/// and moves no cursor, whichever field has it.
+#[derive(Default)]
+struct OneLine(DefaultFields);
+
+impl<'w> FormatFields<'w> for OneLine {
+    fn format_fields<R: RecordFields>(&self, mut writer: Writer<'w>, fields: R) -> fmt::Result {
+        let mut text = String::new();
+        self.0.format_fields(Writer::new(&mut text), fields)?;
+        writer.write_str(&on_one_line(&text))
+    }
 }
 
 /// Standard error for lines that are JSON, each of which comes as a whole.
@@ -108,4 +133,46 @@ impl Drop for FlushOnDrop {
 #[must_use]
 pub fn dropped() -> u64 {
     streams::dropped()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io,
+        sync::{Arc, Mutex},
+    };
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().expect("no panic").write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn an_event_is_one_line_whatever_others_have_written_into_it() {
+        let written = Written::default();
+        let writer = written.clone();
+        let log = tracing_subscriber::fmt()
+            .with_writer(move || writer.clone())
+            .with_ansi(false)
+            .fmt_fields(OneLine::default());
+        let forged = "no licence\nINFO all is well\u{1b}[31m\u{202e}";
+        tracing::subscriber::with_default(log.finish(), || {
+            let error = plugin_core::PluginError::execution(forged);
+            tracing::warn!(plugin = forged, %error, "the plugin's process {forged}");
+        });
+        let text = String::from_utf8(written.0.lock().expect("no panic").clone()).expect("text");
+        assert_eq!(text.lines().count(), 1, "{text}");
+        assert!(!text.trim_end().contains(|letter: char| letter.is_control() || letter == '\u{202e}'), "{text:?}");
+        assert_eq!(text.matches(r"no licence\nINFO").count(), 3, "{text}");
+    }
 }

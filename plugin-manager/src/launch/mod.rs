@@ -15,7 +15,7 @@ pub(crate) mod streams;
 use std::{fmt, time::Duration};
 
 use bytes::Bytes;
-use plugin_core::PluginError;
+use plugin_core::{PluginError, on_one_line};
 use plugin_transports::{json::Limits, listen::ListenOptions, process::ProcessHandle, tls::TlsError};
 use tokio::task::JoinSet;
 
@@ -65,14 +65,15 @@ impl fmt::Display for StartError {
             if index > 0 {
                 f.write_str("\n")?;
             }
-            write!(f, "{fault}")?;
+            // A plugin has written some of it, and writes no line that is not below its own.
+            write!(f, "{}", on_one_line(&fault.to_string()))?;
             let mut source = std::error::Error::source(fault);
             while let Some(cause) = source {
-                write!(f, ": {cause}")?;
+                write!(f, ": {}", on_one_line(&cause.to_string()))?;
                 source = cause.source();
             }
-            if let Some(detail) = fault.detail() {
-                write!(f, "\n  {}", detail.trim_end().replace('\n', "\n  "))?;
+            for line in fault.detail().unwrap_or_default().trim_end().lines() {
+                write!(f, "\n  {}", on_one_line(line))?;
             }
         }
         Ok(())
