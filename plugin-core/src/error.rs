@@ -24,6 +24,8 @@ struct Inner {
     for_callers: Option<Box<str>>,
     plugin: Option<Arc<str>>,
     detail: Option<Box<str>>,
+    /// It is for operators alone.
+    is_private: bool,
     source: Option<BoxError>,
     rejected: Option<Rejected>,
     /// `message` says more than `rejected` does.
@@ -52,6 +54,7 @@ impl PluginError {
             for_callers: None,
             plugin: None,
             detail: None,
+            is_private: false,
             source: None,
             rejected: None,
             told: false,
@@ -76,6 +79,7 @@ impl PluginError {
             for_callers: inner.for_callers.clone(),
             plugin: inner.plugin.clone(),
             detail: inner.detail.clone(),
+            is_private: inner.is_private,
             source: None,
             rejected: inner.rejected,
             told: inner.told,
@@ -151,10 +155,24 @@ impl PluginError {
         self
     }
 
-    /// Adds what the plugin said, such as the body of an error response or the tail of its log. Bound its size first.
+    /// Adds what the plugin said, such as the body of an error response. Bound its size first.
     #[must_use]
     pub fn with_detail(mut self, detail: impl Into<Box<str>>) -> Self {
-        self.0.detail = Some(detail.into());
+        (self.0.detail, self.0.is_private) = (Some(detail.into()), false);
+        self
+    }
+
+    /// Adds what the plugin said, where it is not an answer to a caller, such as the tail of its log: that is for logs and operators.
+    ///
+    /// ```
+    /// use plugin_core::{Code, PluginError};
+    ///
+    /// let error = PluginError::new(Code::CrashLoop, "the plugin has failed").with_detail_for_operators("no file /etc/plugin.toml");
+    /// assert_eq!((error.detail(), error.detail_for_callers()), (Some("no file /etc/plugin.toml"), None));
+    /// ```
+    #[must_use]
+    pub fn with_detail_for_operators(mut self, detail: impl Into<Box<str>>) -> Self {
+        (self.0.detail, self.0.is_private) = (Some(detail.into()), true);
         self
     }
 
@@ -276,6 +294,12 @@ impl PluginError {
     #[must_use]
     pub fn detail(&self) -> Option<&str> {
         self.0.detail.as_deref()
+    }
+
+    /// The same, unless it is [for operators](Self::with_detail_for_operators).
+    #[must_use]
+    pub fn detail_for_callers(&self) -> Option<&str> {
+        self.detail().filter(|_| !self.0.is_private)
     }
 
     /// The refusal, when a layer of this family refused the call.

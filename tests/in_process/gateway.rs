@@ -222,8 +222,13 @@ async fn how_much_is_told_of_a_fault_is_the_operators_choice() {
             let error = PluginError::execution("no user in /etc/users").with_message_for_callers("no user");
             std::future::ready(Err(error.with_detail("looked").with_source(beneath())))
         });
+        register(&manager, "died", StackSettings::default(), move |_| {
+            std::future::ready(Err(PluginError::execution("it died").with_detail_for_operators("no /etc/users")))
+        });
         let settings = loopback().with_error_detail(detail);
         let gateway = Gateway::start(manager, settings).await.expect("free ports");
+        let died = post(gateway.data_addr(), "/v1/plugins/died", &[], "1").await.json();
+        assert_eq!(died["plugin_detail"].is_null(), detail != ErrorDetail::Full, "{died:#}");
         let told = post(gateway.data_addr(), "/v1/plugins/fail", &[], "1").await.json();
         assert_eq!((&told["detail"], &told["plugin_detail"], &told["causes"]), (&message, &plugin_detail, &causes));
         assert_eq!((&told["code"], &told["status"]), (&json!("PLUGIN_1203"), &json!(502)), "{detail:?}");

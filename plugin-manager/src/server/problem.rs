@@ -29,10 +29,11 @@ const MAX_CAUSES: usize = 8;
 pub enum ErrorDetail {
     /// The code and what follows from it: for callers whom the inside does not concern.
     Code,
-    /// That, what happened in a sentence that names no place of this machine, and what the plugin said of it.
+    /// That, what happened in a sentence that names no place of this machine, and what the plugin answered.
     #[default]
     Message,
-    /// All that, with the addresses and files that the log names, and the causes beneath it, innermost last.
+    /// All that, with the addresses and files that the log names, the end of a process's stderr, and the causes beneath it, innermost
+    /// last.
     Full,
 }
 
@@ -193,10 +194,10 @@ fn document(fault: &Fault, detail: ErrorDetail, request_id: Option<&str>) -> Res
     let error = &fault.error;
     let (code, status) = (error.code(), fault.status());
     let retry_after = error.retry_after();
-    let message = match detail {
-        ErrorDetail::Code => None,
-        ErrorDetail::Message => Some(error.message_for_callers()),
-        ErrorDetail::Full => Some(error.message()),
+    let (message, said) = match detail {
+        ErrorDetail::Code => (None, None),
+        ErrorDetail::Message => (Some(error.message_for_callers()), error.detail_for_callers()),
+        ErrorDetail::Full => (Some(error.message()), error.detail()),
     };
     let problem = ProblemJson {
         r#type: "about:blank",
@@ -208,7 +209,7 @@ fn document(fault: &Fault, detail: ErrorDetail, request_id: Option<&str>) -> Res
         retryable: error.is_worth_coming_back(),
         sent: if fault.is_answered { "yes" } else { sent(error) },
         retry_after_ms: retry_after.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX)),
-        plugin_detail: error.detail().filter(|_| message.is_some()).map(bounded),
+        plugin_detail: said.map(bounded),
         causes: if detail == ErrorDetail::Full { causes(error) } else { Vec::new() },
         request_id,
     };

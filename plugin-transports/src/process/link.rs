@@ -96,7 +96,7 @@ impl Down {
         let for_callers = self.why.for_callers.as_ref().map(|why| self.text(why));
         let refusal = for_callers.into_iter().fold(refusal, PluginError::with_message_for_callers);
         match &self.why.said {
-            Some(said) => refusal.with_detail(said.clone()),
+            Some(said) => refusal.with_detail_for_operators(said.clone()),
             None => refusal,
         }
     }

@@ -125,7 +125,7 @@ pub(super) async fn launch(
     // Nobody waits for an answer here, and on a busy machine they are read late.
     let _ = timeout(DYING, stderr.end()).await;
     let fault = match last_words_of(&stderr) {
-        Some(said) => fault.with_detail(said),
+        Some(said) => fault.with_detail_for_operators(said),
         None => fault,
     };
     Err(fault.with_plugin(name.clone()))
