@@ -54,6 +54,7 @@
 
 mod admin;
 mod concerns;
+mod disk;
 mod inherited;
 mod load;
 mod logging;

@@ -16,7 +16,7 @@ use super::plane::{
     CONNECTIONS, HEADER_TIMEOUT, IDLE_TIMEOUT, MAX_CONNECTIONS, TIMEOUT, WRITE_TIMEOUT, address, connections, hosts,
     is_local,
 };
-use super::socket;
+use super::{disk, socket};
 use crate::manager::looks_alike;
 use crate::server::{AccessLog, ErrorDetail};
 
@@ -313,8 +313,17 @@ fn tls(keys: &mut Keys<'_>) -> Option<(ServerTlsConfig, bool)> {
     if let Some(path) = client_ca {
         config = config.with_client_ca_file(path);
     }
-    for error in config.faults() {
-        keys.fault(error.setting(), Code::ConfigFile, unusable(&error));
+    let read = config.clone();
+    match disk::answered(move || read.faults()) {
+        Some(faults) => {
+            for error in faults {
+                keys.fault(error.setting(), Code::ConfigFile, unusable(&error));
+            }
+        }
+        None => {
+            let problem = "cannot be read, or one of the files beside it cannot: the disk does not answer";
+            keys.fault("cert_file", Code::ConfigFile, problem);
+        }
     }
     Some((config, knows))
 }
