@@ -59,6 +59,11 @@ pub(super) fn is_collection(kind: &Kind) -> bool {
         )
 }
 
+/// Small letters and underscores, and few: no digit, dash or capital, of which a secret has some.
+fn is_written_as_keys_are(key: &str) -> bool {
+    key.len() <= 24 && key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+}
+
 impl<'a> Field<'a> {
     /// The same value, which is a section with these keys.
     pub(super) fn with_table(mut self, table: &'static Table) -> Self {
@@ -93,8 +98,8 @@ impl<'a> Field<'a> {
         let fault = |problem: String| Fault::new(span.clone(), path::join(self.path(), key), problem);
         self.push(match suggest::key(key, table, later) {
             Some(known) => fault("unknown key".to_owned()).with_remedy(format!("did you mean {}?", quoted(known))),
-            // A secret may stand where its key is to be.
-            None if has_secrets(table) => {
+            // A secret may stand where its key is to be. One that is written as keys are is rather a mistake in one.
+            None if has_secrets(table) && !is_written_as_keys_are(key) => {
                 let names: Vec<_> = table.keys().map(|key| quoted(key.name())).collect();
                 Fault::new(span, self.path(), "has a key that is none of its own, and is not shown")
                     .with_remedy(format!("expected one of {}", names.join(", ")))
