@@ -10,10 +10,10 @@ use std::time::Duration;
 use plugin_core::Code;
 use plugin_core::settings::{Bounds, Checked, Kind};
 
-use super::declared::{self, Declared};
 use super::fault::{Fault, Faults};
 use super::node::{Node, Value};
 use super::path::quoted;
+use super::place::{self, Declared};
 use super::scalar;
 use super::source::Span;
 use super::suggest;
@@ -93,7 +93,7 @@ impl<'a> Field<'a> {
     #[must_use]
     pub fn checked(mut self, kind: &Kind) -> Option<Checked> {
         self.secret |= kind.is_secret();
-        self.declared.is_collection = declared::is_collection(kind);
+        self.declared.is_collection = place::is_collection(kind);
         let (checked, problems) = kind.check(&self.node?.to_value());
         problems.iter().for_each(|problem| self.report(problem, &[]));
         checked

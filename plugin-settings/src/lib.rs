@@ -24,6 +24,7 @@ mod overlay;
 mod parsing;
 mod path;
 mod paths;
+mod place;
 mod program;
 mod redact;
 mod reference;
