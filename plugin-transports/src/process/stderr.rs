@@ -126,7 +126,7 @@ impl Log {
             return;
         }
         let text = &*on_one_line(text);
-        self.tail.push(&text);
+        self.tail.push(text);
         let now = clock::now();
         if self.pace.left(now).is_zero() {
             self.tell_dropped();
