@@ -486,7 +486,7 @@ mod tests {
             words.read(&mut [0; 64]).await.expect_err("another protocol");
             assert!(words.refused.is_so() && !words.refused.is_of_tls());
             let mut words = listening(carrier, Spoken::Http1, [Ok(&[0x15, 3, 1, 0, 2, 2, 10][..])]);
-            words.read(&mut [0; 64]).await.expect("it is for who reads");
+            assert_eq!(words.read(&mut [0; 64]).await.expect("it is for who reads"), 7);
             assert!(!words.refused.is_so());
         }
     }
