@@ -103,7 +103,11 @@ fn kind(kind: &Kind) -> Value {
         ] }),
         Kind::Secret => secret(),
         Kind::AnyCase(words) => any_case(words),
-        Kind::Word(words) => or_variable(json!({ "enum": words })),
+        Kind::Word(words) => {
+            let numbers = words.iter().filter_map(|word| word.parse().ok()).map(Value::Number);
+            let all: Vec<_> = words.iter().map(|word| json!(word)).chain(numbers).collect();
+            or_variable(json!({ "enum": all }))
+        }
         Kind::WordOrNumber(words) => {
             let last = words.len().saturating_sub(1);
             json!({ "anyOf": [{ "enum": words }, { "type": "integer", "minimum": 0, "maximum": last }, variable()] })

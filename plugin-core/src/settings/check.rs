@@ -184,9 +184,10 @@ fn text(value: &Value) -> Result<Cow<'_, str>, Mismatch> {
     value.as_text().ok_or_else(|| Mismatch::other("expected a string"))
 }
 
+/// A word. One that looks like a number, such as `1.3`, needs no quotes.
 fn word(words: &'static [&'static str], value: &Value) -> Option<&'static str> {
-    let text = value.as_str()?;
-    words.iter().find(|word| **word == text).copied()
+    let text = value.as_text()?;
+    words.iter().copied().find(|word| *word == text)
 }
 
 fn any_case(words: &'static [&'static str], value: &Value) -> Option<&'static str> {

@@ -168,6 +168,17 @@ fn text_without_a_type_is_read_as_what_it_says() {
 }
 
 #[test]
+fn a_word_that_looks_like_a_number_needs_no_quotes() {
+    let kind = Kind::Word(&["1.2", "2"]);
+    let word = |value| kind.check(&value).0;
+    assert_eq!(word(Value::Float(1.2)), Some(Checked::Word("1.2")));
+    assert_eq!(word(Value::Int(2)), Some(Checked::Word("2")));
+    for other in [Value::Float(1.3), Value::Float(2.0), Value::Int(1), Value::Bool(true)] {
+        assert_eq!(word(other), None);
+    }
+}
+
+#[test]
 fn a_table_over_another_has_the_keys_of_both() {
     static OVER: Table = Table::new("over", "Both.", &[Key::new("endpoint", Kind::Text, "Where.")]).over(&INNER);
     let names = |table: &'static Table| table.keys().map(Key::name).collect::<Vec<_>>();

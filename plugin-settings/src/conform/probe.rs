@@ -39,7 +39,10 @@ pub(super) fn probes(key: &Key) -> Vec<Probe> {
             list.fit([json!("1KiB")]);
             list.misfit([json!("lots"), json!(true)]);
         }
-        Kind::Word(words) => list.words(words),
+        Kind::Word(words) => {
+            list.words(words);
+            list.fit(words.iter().filter_map(|word| word.parse().ok()).map(Value::Number));
+        }
         Kind::AnyCase(words) => {
             list.words(words);
             list.fit(words.iter().map(|word| json!(word.to_ascii_uppercase())));
