@@ -77,5 +77,5 @@ pub use reject::{AsErrorValue, Reject, RejectFuture};
 pub use rejected::{Quota, Rejected};
 pub use request_id::RequestId;
 pub use sent::Sent;
-pub use sentences::{RoundedDuration, counted, on_one_line, rounded};
+pub use sentences::{RoundedDuration, counted, in_days, on_one_line, rounded};
 pub use trace_context::TraceContext;

@@ -37,6 +37,25 @@ impl fmt::Display for RoundedDuration {
     }
 }
 
+/// A time of hours or days as a sentence says it, to the second: whole days where there are two of them or more, for nobody counts
+/// the hours of a month.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use plugin_core::in_days;
+///
+/// assert_eq!(in_days(Duration::from_secs(3 * 3600)), "3h");
+/// assert_eq!(in_days(Duration::from_secs(50 * 3600)), "2 days");
+/// ```
+#[must_use]
+pub fn in_days(time: Duration) -> String {
+    match time.as_secs() / 86_400 {
+        0 | 1 => rounded(Duration::from_secs(time.as_secs())).to_string(),
+        days => counted(days, "day"),
+    }
+}
+
 /// So many of something: `1 plugin`, `2 plugins`.
 #[must_use]
 pub fn counted(number: impl TryInto<u64>, noun: &str) -> String {

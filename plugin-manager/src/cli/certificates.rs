@@ -1,9 +1,9 @@
 //! What is said of certificates.
 
+use plugin_core::in_days;
 use serde_json::Value;
 
 use super::{ages::Ages, values::text};
-use crate::server::in_days;
 
 /// `localhost, 127.0.0.1, ends in 29 days`, and what is wrong with the files where they are not in use.
 pub(super) fn said(certificate: &Value, ages: &Ages) -> String {

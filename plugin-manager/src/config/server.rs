@@ -7,7 +7,7 @@ use std::time::Duration;
 use plugin_core::Code;
 use plugin_transports::auth::{ClientConfig, Verifier};
 use plugin_transports::listen::{ListenOptions, SocketPath, UnixSocketOptions};
-use plugin_transports::tls::{ServerTlsConfig, TlsError, TlsErrorKind, TlsVersion};
+use plugin_transports::tls::{ServerTlsConfig, TlsVersion};
 
 use plugin_core::settings::{Key, Kind, Settings, Table};
 use plugin_settings::Keys;
@@ -317,7 +317,7 @@ fn tls(keys: &mut Keys<'_>) -> Option<(ServerTlsConfig, bool)> {
     match disk::answered(move || read.faults()) {
         Some(faults) => {
             for error in faults {
-                keys.fault(error.setting(), Code::ConfigFile, unusable(&error));
+                keys.fault(error.setting(), Code::ConfigFile, error.to_string());
             }
         }
         None => {
@@ -326,12 +326,4 @@ fn tls(keys: &mut Keys<'_>) -> Option<(ServerTlsConfig, bool)> {
         }
     }
     Some((config, knows))
-}
-
-/// What is wrong with a file of TLS. Only the system knows why one that is there cannot be read.
-pub(super) fn unusable(error: &TlsError) -> String {
-    match std::error::Error::source(error) {
-        Some(why) if error.kind() == TlsErrorKind::Unreadable => format!("{error}: {why}"),
-        _ => error.to_string(),
-    }
 }

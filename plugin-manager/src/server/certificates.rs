@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use metrics::{Key, Label, Level, Metadata, Recorder, Unit};
-use plugin_core::{clock, counted, rounded};
+use plugin_core::{clock, in_days};
 use plugin_transports::tls::{ClientTls, ServerTls, TlsStatus};
 use tokio::task::AbortHandle;
 
@@ -162,14 +162,6 @@ fn log(owner: &CertificateOwner, status: &TlsStatus, ends: SystemTime, now: Syst
             refused,
             "a certificate has ended: whoever checks it does not connect any more"
         ),
-    }
-}
-
-/// Whole days where there are two of them or more: nobody counts the hours of a month.
-pub(crate) fn in_days(time: Duration) -> String {
-    match time.as_secs() / DAY.as_secs() {
-        0 | 1 => rounded(Duration::from_secs(time.as_secs())).to_string(),
-        days => counted(days, "day"),
     }
 }
 

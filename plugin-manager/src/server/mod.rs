@@ -35,7 +35,6 @@ use tracing::Level;
 
 pub use access_log::{AccessLog, ClientAddress};
 pub use admin::{Access, Role};
-pub(crate) use certificates::in_days;
 pub use metrics::{Metrics, PageRecorder, Publisher};
 pub use problem::ErrorDetail;
 

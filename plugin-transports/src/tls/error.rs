@@ -27,6 +27,8 @@ pub enum TlsErrorKind {
     NoCertificate,
     /// The file holds no private key.
     NoKey,
+    /// The key in the file is encrypted, and nobody is asked for its passphrase.
+    EncryptedKey,
     /// The file holds more certificates than the other side of a handshake takes.
     ChainTooLong,
     /// A certificate in the file cannot be used.
@@ -52,12 +54,20 @@ struct Inner {
     path: PathBuf,
     other: Option<PathBuf>,
     date: Option<SystemTime>,
+    why: Option<String>,
     source: Option<BoxError>,
 }
 
 impl TlsError {
     pub(super) fn new(kind: TlsErrorKind, setting: &'static str, path: &Path) -> Self {
-        Self(Box::new(Inner { kind, setting, path: path.to_owned(), other: None, date: None, source: None }))
+        let path = path.to_owned();
+        Self(Box::new(Inner { kind, setting, path, other: None, date: None, why: None, source: None }))
+    }
+
+    /// What is wrong, more exactly, where the sentence says so: it is then no source.
+    pub(super) fn because(mut self, why: impl fmt::Display) -> Self {
+        self.0.why = Some(why.to_string());
+        self
     }
 
     pub(super) fn with_source(mut self, source: impl Into<BoxError>) -> Self {
@@ -96,7 +106,7 @@ impl TlsError {
 
 impl fmt::Display for TlsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { kind, setting, path, other, date, .. } = &*self.0;
+        let Inner { kind, setting, path, other, date, why, .. } = &*self.0;
         if *kind == TlsErrorKind::NoPlatformRoots {
             return f.write_str("the platform's certificate authorities cannot be read; `ca_file` can name others");
         }
@@ -110,6 +120,10 @@ impl fmt::Display for TlsError {
             TlsErrorKind::NotPem => f.write_str("is not PEM (\"-----BEGIN ...\")"),
             TlsErrorKind::NoCertificate => f.write_str("holds no certificate (\"-----BEGIN CERTIFICATE-----\")"),
             TlsErrorKind::NoKey => f.write_str("holds no private key (\"-----BEGIN PRIVATE KEY-----\")"),
+            TlsErrorKind::EncryptedKey => f.write_str(
+                "holds a private key that is encrypted, and nobody is asked for its passphrase; `openssl pkey` writes it without \
+                 one, for a file that only this program's user may read",
+            ),
             TlsErrorKind::ChainTooLong => f.write_str(
                 "holds more certificates than a handshake takes; it is to hold one and the authorities that vouch for it, and \
                  no bundle",
@@ -123,7 +137,8 @@ impl fmt::Display for TlsError {
             TlsErrorKind::Expired => write!(f, "holds a certificate that expired {}", Ago(*date)),
             TlsErrorKind::NotYetValid => write!(f, "holds a certificate that is not valid before {}", Ago(*date)),
             TlsErrorKind::NoPlatformRoots => Ok(()),
-        }
+        }?;
+        why.as_ref().map_or(Ok(()), |why| write!(f, ": {why}"))
     }
 }
 
@@ -133,6 +148,7 @@ impl fmt::Debug for TlsError {
             .field("kind", &self.0.kind)
             .field("setting", &self.0.setting)
             .field("path", &self.0.path)
+            .field("why", &self.0.why)
             .field("source", &self.0.source)
             .finish_non_exhaustive()
     }

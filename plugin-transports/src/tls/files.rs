@@ -107,12 +107,9 @@ fn certified_key(cert: &PemFile, key: &PemFile) -> Result<CertifiedKey, TlsError
 
 impl PemFile {
     fn read(setting: &'static str, path: &Path) -> Result<Self, TlsError> {
-        let error = |error: io::Error| {
-            let kind = match error.kind() {
-                io::ErrorKind::NotFound => TlsErrorKind::Missing,
-                _ => TlsErrorKind::Unreadable,
-            };
-            TlsError::new(kind, setting, path).with_source(error)
+        let error = |error: io::Error| match error.kind() {
+            io::ErrorKind::NotFound => TlsError::new(TlsErrorKind::Missing, setting, path).with_source(error),
+            _ => TlsError::new(TlsErrorKind::Unreadable, setting, path).because(error),
         };
         let mut bytes = Zeroizing::default();
         // To open a pipe waits for whoever writes into it.
@@ -173,6 +170,10 @@ impl PemFile {
     }
 
     fn key(&self) -> Result<PrivateKeyDer<'static>, TlsError> {
+        let encrypted = |mark: &[u8]| self.bytes.windows(mark.len()).any(|bytes| bytes == mark);
+        if encrypted(b"-----BEGIN ENCRYPTED PRIVATE KEY-----") || encrypted(b"Proc-Type: 4,ENCRYPTED") {
+            return Err(self.fault(TlsErrorKind::EncryptedKey));
+        }
         PrivateKeyDer::from_pem_slice(&self.bytes).map_err(|error| match error {
             pem::Error::NoItemsFound => self.fault(TlsErrorKind::NoKey),
             error => self.not_pem(error),
@@ -198,12 +199,12 @@ impl PemFile {
     fn not_pem(&self, error: pem::Error) -> TlsError {
         // The text of this error may quote the file, which is why it is told by kind alone.
         let problem = match error {
-            pem::Error::MissingSectionEnd { .. } => "a section has no end",
+            pem::Error::MissingSectionEnd { .. } => "a section has no end; is the file written in full?",
             pem::Error::IllegalSectionStart { .. } => "the first line of a section is not right",
             pem::Error::Base64Decode(_) => "a section is not base64",
             _ => "it cannot be read as PEM",
         };
-        self.fault(TlsErrorKind::NotPem).with_source(problem)
+        self.fault(TlsErrorKind::NotPem).because(problem)
     }
 }
 
@@ -237,14 +238,26 @@ mod tests {
         assert_eq!(fault, TlsErrorKind::Missing);
         assert!(text.contains("`cert_file`") && text.contains("gone.pem") && text.contains("not there"), "{text}");
         assert_eq!(kind(certified_key(&cert, &gone)).0, TlsErrorKind::Missing);
-        assert_eq!(kind(certified_key(files.dir(), &key_file)).0, TlsErrorKind::Unreadable);
+        let (fault, text) = kind(certified_key(files.dir(), &key_file));
+        assert_eq!(fault, TlsErrorKind::Unreadable);
+        assert!(text.contains("cannot be read: Is a directory"), "{text}");
 
         let text_file = files.write("note.txt", b"no certificate here");
         assert_eq!(kind(certified_key(&text_file, &key_file)).0, TlsErrorKind::NoCertificate);
         assert_eq!(kind(certified_key(&key_file, &key_file)).0, TlsErrorKind::NoCertificate);
         assert_eq!(kind(certified_key(&cert, &cert)).0, TlsErrorKind::NoKey);
         let cut = files.write("cut.pem", b"-----BEGIN CERTIFICATE-----\nMIIB\n");
-        assert_eq!(kind(certified_key(&cut, &key_file)).0, TlsErrorKind::NotPem);
+        let (fault, text) = kind(certified_key(&cut, &key_file));
+        assert_eq!(fault, TlsErrorKind::NotPem);
+        assert!(text.ends_with("a section has no end; is the file written in full?"), "{text}");
+        let new = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIIB\n-----END ENCRYPTED PRIVATE KEY-----\n";
+        let old = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00\n\nMIIB\n-----END RSA PRIVATE KEY-----\n";
+        for encrypted in [new, old] {
+            let locked = files.write("locked.key", encrypted.as_bytes());
+            let (fault, text) = kind(certified_key(&cert, &locked));
+            assert_eq!(fault, TlsErrorKind::EncryptedKey);
+            assert!(text.contains("locked.key") && text.contains("`openssl pkey` writes it without"), "{text}");
+        }
         let junk = files.write("junk.pem", b"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n");
         assert_eq!(kind(certified_key(&junk, &key_file)).0, TlsErrorKind::BadCertificate);
         assert_eq!(kind(authorities("ca_file", &junk)).0, TlsErrorKind::BadCertificate);

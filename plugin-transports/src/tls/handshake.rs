@@ -109,8 +109,7 @@ impl fmt::Display for HandshakeError {
             }
             rustls::Error::InvalidCertificate(CertificateError::NotValidForNameContext { expected, presented }) => {
                 // Whoever it is has written them: how many, how long, and with what in them.
-                let plain = |name: &str| shown(name.trim_start_matches("DnsName(").trim_end_matches(')'));
-                let names: Vec<_> = presented.iter().take(3).map(|name| plain(name)).collect();
+                let names: Vec<_> = presented.iter().take(3).map(|name| shown(plain(name))).collect();
                 let more = if presented.len() > names.len() { " and more" } else { "" };
                 let of_whom = if names.is_empty() { "nobody".to_owned() } else { names.join(", ") };
                 write!(f, "its certificate is for {of_whom}{more}, and not for {} (NotValidForName)", expected.to_str())
@@ -124,6 +123,12 @@ impl Error for HandshakeError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         Some(&self.source)
     }
+}
+
+/// A name of a certificate as `webpki` writes it, `DnsName("a.example")` or `IpAddress(192.0.2.1)`, without what is around it.
+fn plain(name: &str) -> &str {
+    let inner = name.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')')).unwrap_or(name);
+    inner.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(inner)
 }
 
 /// As RFC 8446 writes it, with blanks.
@@ -200,6 +205,9 @@ mod tests {
         for description in [AlertDescription::InternalError, AlertDescription::UserCanceled] {
             let error = alert(description);
             assert!(!error.is_permanent() && !HandshakeError::is_refusal_of_client(&error.source), "{error}");
+        }
+        for (name, is) in [("DnsName(\"a)\")", "a)"), ("IpAddress(192.0.2.1)", "192.0.2.1"), ("odd", "odd")] {
+            assert_eq!(plain(name), is);
         }
         let eof = HandshakeError::new(io::ErrorKind::UnexpectedEof.into());
         assert!(!eof.is_permanent() && eof.to_string().contains("middle of the handshake"), "{eof}");

@@ -5,6 +5,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use plugin_core::in_days;
+
 use super::der::{GENERALIZED_TIME, UTC_TIME, value};
 
 /// From when, and until when.
@@ -76,7 +78,7 @@ impl fmt::Display for Utc {
     }
 }
 
-/// How long ago, or from now, in days: what an error says of a date to somebody who reads it at once.
+/// How long ago, or from now: what an error says of a date to somebody who reads it at once.
 pub(super) struct Ago(pub(super) Option<SystemTime>);
 
 #[cfg(any(feature = "http", feature = "grpc"))]
@@ -89,10 +91,9 @@ impl Ago {
 impl fmt::Display for Ago {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(date) = self.0 else { return f.write_str("now") };
-        let days = |time: Duration| time.as_secs() / 86_400;
         match date.duration_since(plugin_core::clock::wall()) {
-            Ok(ahead) => write!(f, "{} days from now", days(ahead)),
-            Err(past) => write!(f, "{} days ago", days(past.duration())),
+            Ok(ahead) => write!(f, "{} from now", in_days(ahead)),
+            Err(past) => write!(f, "{} ago", in_days(past.duration())),
         }
     }
 }
@@ -152,6 +153,17 @@ mod tests {
             assert_eq!(Utc(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)).to_string(), text);
         }
         assert_eq!(Utc(SystemTime::UNIX_EPOCH - Duration::from_secs(1)).to_string(), "1969-12-31T23:59:59Z");
+    }
+
+    #[test]
+    fn a_date_is_told_as_long_ago_as_it_is() {
+        const HOUR: Duration = Duration::from_secs(3600);
+        let now = plugin_core::clock::wall();
+        let past = Ago(Some(now - 3 * HOUR)).to_string();
+        assert!(past.starts_with("3h") && past.ends_with(" ago"), "{past}");
+        assert_eq!(Ago(Some(now - 49 * HOUR)).to_string(), "2 days ago");
+        let ahead = Ago(Some(now + 24 * 30 * HOUR + HOUR)).to_string();
+        assert_eq!(ahead, "30 days from now");
     }
 
     proptest! {

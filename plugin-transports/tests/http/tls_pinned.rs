@@ -87,7 +87,7 @@ async fn a_pinned_certificate_must_have_the_name_and_whoever_shows_it_the_key() 
     let (local, _) = plain(&files, "local", "localhost");
     for version in BOTH {
         for (cert, key, says) in
-            [(&cert, &key, "is for \"elsewhere.example\", and not for "), (&local, &wrong_key, "BadSignature")]
+            [(&cert, &key, "is for elsewhere.example, and not for "), (&local, &wrong_key, "BadSignature")]
         {
             let port = tls_raw::serve(tls_raw::config(&[version], None, certified(cert, key))).await;
             let error = call(&connect(at(port).with_auth(AuthConfig::none().with_ca_file(cert))), "1").await;
