@@ -200,6 +200,33 @@ impl PluginError {
         self
     }
 
+    /// Says each of its texts in other words where `other` has some: what it says to operators and to callers, and what the plugin
+    /// said besides, which stays for whom it is. A text that quotes a secret needs that.
+    ///
+    /// ```
+    /// use plugin_core::PluginError;
+    ///
+    /// let error = PluginError::execution("no user hunter2").with_detail_for_operators("hunter2 is not there");
+    /// let error = error.with_texts(|text| text.contains("hunter2").then(|| text.replace("hunter2", "***")));
+    /// assert_eq!((error.message(), error.detail()), ("no user ***", Some("*** is not there")));
+    /// assert_eq!(error.detail_for_callers(), None);
+    /// ```
+    #[must_use]
+    pub fn with_texts(mut self, other: impl Fn(&str) -> Option<String>) -> Self {
+        let for_callers = self.0.for_callers.as_deref().and_then(&other);
+        let detail = self.0.detail.as_deref().and_then(&other);
+        let inner = &mut *self.0;
+        for (text, other) in [(&mut inner.for_callers, for_callers), (&mut inner.detail, detail)] {
+            if let Some(other) = other {
+                *text = Some(other.into());
+            }
+        }
+        match other(self.message()) {
+            Some(message) => self.with_message(message),
+            None => self,
+        }
+    }
+
     /// Adds the cause.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<BoxError>) -> Self {

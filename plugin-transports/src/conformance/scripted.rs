@@ -132,6 +132,10 @@ async fn perform(what: &str, told: &Value, call: &Call<Bytes>) -> Result<Reply<B
         "say" => {
             let code = told["code"].as_str().and_then(Code::parse).unwrap_or(Code::ExecutionFailed);
             let error = PluginError::new(code, text());
+            let for_callers = told["for_callers"].as_str();
+            let error = for_callers.into_iter().fold(error, PluginError::with_message_for_callers);
+            let for_operators = told["for_operators"].as_str();
+            let error = for_operators.into_iter().fold(error, PluginError::with_detail_for_operators);
             let error = told["retryable"].as_bool().into_iter().fold(error, PluginError::with_retryable);
             Err(millis("retry_after_ms").into_iter().fold(error, PluginError::with_retry_after))
         }

@@ -34,7 +34,7 @@ pub(super) fn numbered(error: &PluginError, number: u8) -> GrpcStatus {
     if let Some(retryable) = again.retryable {
         more.insert(RETRYABLE.to_owned(), retryable.to_string());
     }
-    if let Some(detail) = error.detail() {
+    if let Some(detail) = error.detail_for_callers() {
         more.insert(DETAIL.to_owned(), bounded::cut(detail, LONGEST_DETAIL).to_owned());
     }
     let mut details = ErrorDetails::new();
@@ -42,11 +42,12 @@ pub(super) fn numbered(error: &PluginError, number: u8) -> GrpcStatus {
     if again.retry_after.is_some() {
         details.set_retry_info(again.retry_after);
     }
-    let (code, short) = (tonic::Code::from_i32(number.into()), bounded::cut(error.message(), LONGEST_MESSAGE));
+    let (code, short) =
+        (tonic::Code::from_i32(number.into()), bounded::cut(error.message_for_callers(), LONGEST_MESSAGE));
     let details = tonic::Status::with_error_details(code, short, details);
     GrpcStatus {
         number,
-        message: error.message().to_owned(),
+        message: error.message_for_callers().to_owned(),
         details: Bytes::copy_from_slice(details.details()),
         push_back: again.retry_after,
     }

@@ -278,13 +278,7 @@ impl<P: Protocol> ClientState<P> {
     /// Whatever a text quotes, it is passed on without what the plugin was sent in confidence.
     #[cold]
     fn without_secrets(&self, error: PluginError) -> PluginError {
-        let (message, detail) = (self.protocol.hidden(error.message()), error.detail());
-        let for_callers = self.protocol.hidden(error.message_for_callers());
-        let detail = detail.and_then(|detail| self.protocol.hidden(detail));
-        // Before the message, which callers are told where nothing else was said for them.
-        let error = for_callers.into_iter().fold(error, PluginError::with_message_for_callers);
-        let error = message.into_iter().fold(error, PluginError::with_message);
-        detail.into_iter().fold(error, PluginError::with_detail)
+        error.with_texts(|text| self.protocol.hidden(text))
     }
 
     /// Refuses new calls, waits for those in flight, and cuts them off when `grace` has passed.

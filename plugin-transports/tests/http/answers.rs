@@ -185,12 +185,16 @@ async fn an_answer_that_is_not_http_is_an_error_of_the_transport() {
 async fn a_redirect_is_told_and_not_followed_and_no_credential_leaves() {
     let other = Scripted::answering(ok("{}")).await;
     for status in ["301 Moved Permanently", "302 Found", "307 Temporary Redirect", "308 Permanent Redirect"] {
-        let location = format!("location: http://{}/new?token=s3cret\r\n", other.address);
-        let plugin = Scripted::answering(answer(status, &location, "")).await;
+        let location = format!("location: http://admin:pa55w0rd@{}/new?token=s3cret\r\n", other.address);
+        let plugin = Scripted::answering(answer(status, &location, "it is at /new")).await;
         let config = plugin.config().with_auth(AuthConfig::api_key("k3y"));
         let error = call(&connect(config), "1").await.expect_err("a redirect");
         assert_eq!((error.code(), error.is_retryable()), (Code::HttpTransport, false));
         assert!(error.message().contains("/new") && error.message().contains("not followed"), "{error}");
+        assert!(error.message().contains(&other.address.to_string()), "{error}");
+        assert!(!error.message().contains("pa55w0rd"), "{error}");
+        assert!(error.message_for_callers().contains("redirects are not followed"), "{error}");
+        assert!(!error.message_for_callers().contains("/new") && error.detail_for_callers().is_none(), "{error:?}");
         assert!(!error.to_string().contains("s3cret") && plugin.seen()[0].contains("x-api-key: k3y"));
     }
     assert_eq!(other.accepted(), 0);

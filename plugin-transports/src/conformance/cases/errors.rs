@@ -56,6 +56,29 @@ pub(super) async fn a_code_and_what_it_says_of_another_attempt_are_kept<S: Subje
     Ok(())
 }
 
+pub(super) async fn what_is_for_operators_stays_with_the_plugin<S: Subject>(subject: &S) -> Tried {
+    let pair = Pair::new(subject, &Settings::default()).await?;
+    for code in [Code::ExecutionFailed, Code::InvalidPayload, Code::ConcurrencyExceeded] {
+        let script = json!({
+            "code": code.as_str(), "text": "/run/private is not there",
+            "for_callers": "a file is not there",
+            "for_operators": "/run/private is where it is looked for",
+        });
+        let said = error(pair.call(told("say", script)).await, "an error with words for callers")?;
+        holds(
+            "what callers are told",
+            "a file is not there",
+            said.message(),
+            said.message_for_callers().contains("a file"),
+        )?;
+        holds("what else callers are told", "no /run/private", describe(&said), {
+            let shown = [said.message_for_callers(), said.detail_for_callers().unwrap_or_default()];
+            shown.iter().all(|text| !text.contains("/run/private"))
+        })?;
+    }
+    Ok(())
+}
+
 pub(super) async fn the_status_of_an_error_is_kept<S: Subject>(subject: &S) -> Tried {
     let pair = Pair::new(subject, &Settings::default()).await?;
     for code in

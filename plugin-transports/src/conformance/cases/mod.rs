@@ -67,6 +67,8 @@ cases! {
         "The plugin's failure is `PLUGIN_1203` with its text, may have been sent, is evidence, and ends no connection.";
     errors::a_code_and_what_it_says_of_another_attempt_are_kept needs Ability::Codes,
         "A plugin's error keeps its code, `retryable` and `retry_after`.";
+    errors::what_is_for_operators_stays_with_the_plugin,
+        "What a plugin's error has for operators alone reaches no caller.";
     errors::the_status_of_an_error_is_kept needs Ability::Status,
         "An error has the status of HTTP or gRPC that its code stands for, as the plugin's side answered it.";
     errors::what_blames_the_caller_is_no_evidence needs Ability::Codes,

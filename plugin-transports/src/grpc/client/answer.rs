@@ -49,10 +49,7 @@ impl Unanswered {
     pub(super) fn into_error(self, config: &GrpcConfig) -> PluginError {
         match self {
             Self::Status(status) => fault::status(config, status),
-            Self::Fault(error) => match error.detail().map(|said| config.credentials.hide_in(said.to_owned())) {
-                Some(said) => error.with_detail(said),
-                None => error,
-            },
+            Self::Fault(error) => error.with_texts(|said| Some(config.credentials.hide_in(said.to_owned()))),
         }
     }
 }

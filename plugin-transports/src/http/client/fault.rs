@@ -76,8 +76,19 @@ fn status(config: &HttpConfig, status: StatusCode, headers: &HeaderMap, body: Bo
             plugin_errors::error(code, detail.unwrap_or_else(|| format!("the plugin answered {status}")), again)
         }
         None => {
-            let error = PluginError::new(code(status), message(config, status, headers));
-            let error = if let Some(text) = body.text { error.with_detail(text) } else { error };
+            let error = match (status.is_redirection(), body.text) {
+                // Where else the plugin is, callers are not told.
+                (true, text) => {
+                    let target = config.credentials.hide_in(location(headers));
+                    let error = PluginError::new(code(status), redirect(status, &target))
+                        .with_message_for_callers(redirect(status, ""));
+                    text.into_iter().fold(error, PluginError::with_detail_for_operators)
+                }
+                (false, text) => {
+                    let error = PluginError::new(code(status), message(config, status, headers));
+                    text.into_iter().fold(error, PluginError::with_detail)
+                }
+            };
             let again = RetryHint { retryable: Some(passes), retry_after: if passes { later() } else { None } };
             again.apply_to(error)
         }
@@ -109,12 +120,6 @@ fn message(config: &HttpConfig, status: StatusCode, headers: &HeaderMap) -> Stri
         StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => {
             format!("the plugin answered {status}; is the path of the endpoint right?")
         }
-        status if status.is_redirection() => {
-            format!(
-                "the plugin answered {status}{}; redirects are not followed, so set `endpoint` to where the plugin is",
-                config.credentials.hide_in(location(headers))
-            )
-        }
         status if status.is_success() => {
             format!("the plugin answered {status} with a problem document whose `code` is none that an answer can have")
         }
@@ -122,14 +127,26 @@ fn message(config: &HttpConfig, status: StatusCode, headers: &HeaderMap) -> Stri
     }
 }
 
-/// A redirect's target without its query, which may hold a secret.
+fn redirect(status: StatusCode, target: &str) -> String {
+    format!(
+        "the plugin answered {status}{target}; redirects are not followed, so set `endpoint` to where the plugin is"
+    )
+}
+
+/// A redirect's target without its query and its credentials.
 fn location(headers: &HeaderMap) -> String {
     let text = headers.get(header::LOCATION).and_then(|value| value.to_str().ok());
     let text = text.and_then(|text| text.split(['?', '#']).next()).unwrap_or_default();
     if text.is_empty() {
         return String::new();
     }
-    format!(" and points to {:?}", bounded::cut(text, MAX_LOCATION))
+    let start = text.find("//").map_or(0, |at| at + 2);
+    let host = start..text[start..].find('/').map_or(text.len(), |end| start + end);
+    let (before, after) = match text[host.clone()].rfind('@') {
+        Some(at) => (&text[..start], &text[start + at + 1..]),
+        None => ("", text),
+    };
+    format!(" and points to {:?}", bounded::cut(&format!("{before}{after}"), MAX_LOCATION))
 }
 
 /// The body of an answer that is no success.

@@ -24,7 +24,7 @@ pub(super) fn answer(result: Result<Reply<Bytes>, PluginError>, request_id: &str
             }
         },
         Err(error) if error.code() == Code::ExecutionFailed && says_no_more(&error) => {
-            json(StatusCode::OK, envelope::failure(request_id, error.message()))
+            json(StatusCode::OK, envelope::failure(request_id, error.message_for_callers()))
         }
         Err(error) => problem::of_error(&error, request_id),
     }

@@ -50,7 +50,8 @@ pub(super) fn of_error(error: &PluginError, request_id: &str) -> Response<Parts>
         return response;
     }
     let status = StatusCode::from_u16(error.code().http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = of(status, error.code(), error.message(), RetryHint::of_error(error), Some(request_id));
+    let mut response =
+        of(status, error.code(), error.message_for_callers(), RetryHint::of_error(error), Some(request_id));
     if let Some(after) = error.retry_after() {
         // Rounded up: who comes back on the second must not be early.
         let seconds = after.as_secs().saturating_add(u64::from(after.subsec_nanos() > 0));

@@ -137,7 +137,7 @@ where
     let received = clock::now();
     if let Some(Err(error)) = settings.guard.as_ref().map(|guard| guard.check(&request)) {
         let status = StatusCode::from_u16(error.code().http_status()).unwrap_or(StatusCode::FORBIDDEN);
-        return problem(status, error.code(), error.message(), None);
+        return problem(status, error.code(), error.message_for_callers(), None);
     }
     let (parts, body) = request.into_parts();
     match parts.method {

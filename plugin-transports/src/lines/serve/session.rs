@@ -394,7 +394,8 @@ fn late(id: &RequestName, why: &str) -> Vec<u8> {
 fn failed<E: fmt::Display + 'static>(id: &RequestName, error: &E) -> Vec<u8> {
     let any: &dyn Any = error;
     let boxed = any.downcast_ref::<BoxError>();
-    let fault = |error: &PluginError| request::fault(id, error.code(), error.message(), RetryHint::of_error(error));
+    let fault =
+        |error: &PluginError| request::fault(id, error.code(), error.message_for_callers(), RetryHint::of_error(error));
     match (any.downcast_ref::<PluginError>().or_else(|| boxed?.downcast_ref()), any.downcast_ref::<Rejected>()) {
         (Some(error), _) => fault(error),
         (None, Some(rejected)) => fault(&PluginError::from(*rejected)),

@@ -113,7 +113,10 @@ pub(super) async fn answer<S: Plugin<Bytes, Bytes>>(
 fn executed(named: &Named, result: Result<Reply<Bytes>, PluginError>) -> Line {
     let reply = match result {
         Ok(reply) => reply,
-        Err(error) => return named.error(error.code(), error.message(), RetryHint::of_error(&error), None).into(),
+        Err(error) => {
+            let message = error.message_for_callers();
+            return named.error(error.code(), message, RetryHint::of_error(&error), None).into();
+        }
     };
     let around = named.result(reply.metadata());
     let flat = match single_line(reply.payload()) {
