@@ -1,7 +1,8 @@
 //! From settings to a command that can be started, and from what the kernel answers to an error that helps.
 
 use std::{
-    env, fs, io,
+    env, fs,
+    io::{self, Read},
     os::unix::{fs::PermissionsExt, process::CommandExt},
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -25,13 +26,24 @@ const OPTIONS_IN_ENV: usize = 96 * 1024;
 const BUSY_TRIES: u32 = 5;
 const BUSY_WAIT: Duration = Duration::from_millis(10);
 
-/// Starts the process. Blocks for as long as the kernel needs; runs on the spawning thread.
-pub(super) fn start(config: &ProcessConfig, children: &mut Children) -> Result<(Child, Pipes), PluginError> {
+/// Finds what is to be started, and where. Waits for the disk that has it: whoever starts it later does not have to.
+pub(super) fn find(config: &ProcessConfig) -> Result<PathBuf, PluginError> {
     let executable = resolve(&config.executable)?;
     if let Some(dir) = &config.work_dir {
         check_work_dir(dir)?;
     }
-    let mut command = Command::new(&executable);
+    // What is known of a file may be in memory, and the file not. One that may be executed need not be readable.
+    let _ = fs::File::open(&executable).and_then(|mut file| file.read(&mut [0; 512]));
+    Ok(executable)
+}
+
+/// Starts the process. Blocks for as long as the kernel needs; runs on the spawning thread.
+pub(super) fn start(
+    config: &ProcessConfig,
+    executable: &Path,
+    children: &mut Children,
+) -> Result<(Child, Pipes), PluginError> {
+    let mut command = Command::new(executable);
     command
         .args(&config.args)
         .env_clear()
@@ -60,7 +72,7 @@ pub(super) fn start(config: &ProcessConfig, children: &mut Children) -> Result<(
                 tries += 1;
                 thread::sleep(BUSY_WAIT);
             }
-            result => return result.map_err(|error| start_error(&executable, error)),
+            result => return result.map_err(|error| start_error(executable, error)),
         }
     }
 }

@@ -21,7 +21,7 @@ use tokio::{
     sync::{Notify, broadcast},
 };
 
-use super::{ProcessConfig, ProcessEnd, ProcessEvent, ProcessState, ProcessStats, introduction::Methods};
+use super::{ProcessConfig, ProcessEnd, ProcessEvent, ProcessState, ProcessStats, files::Files, introduction::Methods};
 use crate::lines::client::LineConnection;
 
 /// Events that a slow listener can fall behind by before it misses some.
@@ -129,6 +129,7 @@ pub(super) struct LinkState {
     failed_starts: AtomicU64,
     cut_calls: AtomicU64,
     pub(super) dropped_lines: Arc<AtomicU64>,
+    pub(super) files: Files,
 }
 
 impl LinkState {
@@ -150,6 +151,7 @@ impl LinkState {
             failed_starts: AtomicU64::new(0),
             cut_calls: AtomicU64::new(0),
             dropped_lines: Arc::default(),
+            files: Files::default(),
         }
     }
 

@@ -93,6 +93,7 @@ mod config;
 mod env;
 mod error;
 mod event;
+mod files;
 #[cfg(all(any(fuzzing, test), feature = "full", target_os = "linux"))]
 pub(crate) mod fuzzing;
 mod guard;
@@ -185,7 +186,7 @@ async fn first_start(config: ProcessConfig) -> (Arc<LinkState>, Result<Running, 
     let config = Arc::new(config);
     let shared = Arc::new(LinkState::new(config.clone()));
     let started = |pid| shared.tell(ProcessEvent::Started { pid });
-    let first = launch(&config, &shared.name, &shared.dropped_lines, started).await;
+    let first = launch(&config, &shared.name, &shared.files, &shared.dropped_lines, started).await;
     (shared, first)
 }
 

@@ -27,6 +27,7 @@ use super::{
     ProcessConfig, ResourceLimits,
     child::{Child, describe},
     command,
+    files::Files,
     introduction::{self, Methods},
     link::{LinkState, Pipe},
     spawner,
@@ -79,19 +80,30 @@ pub(super) struct Stop {
 pub(super) async fn launch(
     config: &Arc<ProcessConfig>,
     name: &Arc<str>,
+    files: &Files,
     dropped_lines: &Arc<AtomicU64>,
     started: impl FnOnce(u32),
 ) -> Result<Running, PluginError> {
     let mut limit = std::pin::pin!(deadline::limit(config.start_timeout));
     let late = |what: &str| not_ready(format!("{what} within the start timeout of {}", rounded(config.start_timeout)));
 
-    let for_thread = config.clone();
-    let spawned = tokio::select! {
-        spawned = spawner::run(move |children| command::start(&for_thread, children)) => spawned,
-        () = &mut limit => return Err(late("the process could not be started").with_plugin(name.clone())),
-    };
     let unable =
         |error| not_ready("the process could not be set up".to_owned()).with_source(error).with_plugin(name.clone());
+    let for_thread = config.clone();
+    let found = tokio::select! {
+        found = files.look(move || command::find(&for_thread)) => found,
+        () = &mut limit => {
+            let late = late("the executable and the work_dir could not be read");
+            let problem = format!("{}: does the disk stand still that has them?", late.message());
+            return Err(not_ready(problem).with_plugin(name.clone()));
+        }
+    };
+    let executable = found.map_err(unable)?.map_err(|error| error.with_plugin(name.clone()))?;
+    let for_thread = config.clone();
+    let spawned = tokio::select! {
+        spawned = spawner::run(move |children| command::start(&for_thread, &executable, children)) => spawned,
+        () = &mut limit => return Err(late("the process could not be started").with_plugin(name.clone())),
+    };
     let (mut child, pipes) = spawned.map_err(unable)?.map_err(|error| error.with_plugin(name.clone()))?;
     started(child.id());
     let (stdin, stdout, stderr) = pipes.register().map_err(unable)?;

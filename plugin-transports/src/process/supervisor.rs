@@ -267,9 +267,8 @@ impl Supervisor {
         self.down(Some(Duration::ZERO), &why);
         let shared = self.shared.clone();
         // Boxed, so that it can be dropped, which kills what was started, before a close is answered.
-        let mut start = Box::pin(launch(&shared.config, &shared.name, &shared.dropped_lines, |pid| {
-            shared.tell(ProcessEvent::Started { pid })
-        }));
+        let started = |pid| shared.tell(ProcessEvent::Started { pid });
+        let mut start = Box::pin(launch(&shared.config, &shared.name, &shared.files, &shared.dropped_lines, started));
         let started = loop {
             tokio::select! {
                 biased;
