@@ -26,7 +26,9 @@ impl GatewayUrl {
             (Some("http"), Some(authority)) => authority,
             (None, _) => return Err(wrong(no_url)),
             (Some("https"), _) => {
-                return Err(wrong("does not begin with http://: these commands speak no TLS, as `curl` does"));
+                return Err(wrong(
+                    "does not begin with http://: these commands speak no TLS; to a gateway that does, `curl` does",
+                ));
             }
             _ => return Err(wrong("does not begin with http://")),
         };

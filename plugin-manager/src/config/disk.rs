@@ -2,8 +2,8 @@
 
 use std::{cell::Cell, sync::mpsc, thread, time::Duration};
 
-/// So long a reading of files is waited for, ...
-const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
+/// So long a reading of files is waited for, here as at a plugin's start, and so long nobody is told that it takes long; ...
+pub(crate) const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 
 /// ... and so long once one has not come back: of a thousand plugins on one disk not each is to wait for it.
 const AFTER_ONE: Duration = Duration::from_millis(100);

@@ -54,7 +54,7 @@
 
 mod admin;
 mod concerns;
-mod disk;
+pub(crate) mod disk;
 mod inherited;
 mod load;
 mod logging;

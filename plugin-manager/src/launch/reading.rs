@@ -1,12 +1,11 @@
 //! What a start reads from disk, it reads on a thread that may wait.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use plugin_core::{Code, PluginError, Sent, deadline::within, rounded};
 use tokio::sync::Mutex;
 
-/// So long a start waits for its files. It has failed then, and is tried again as any other.
-const READ_WITHIN: Duration = Duration::from_secs(10);
+use crate::config::disk::ANSWERS_WITHIN;
 
 /// What is read for the starts of one plugin, one after the other: a disk that stands still has one thread of each plugin, however
 /// often its start is tried.
@@ -14,7 +13,7 @@ const READ_WITHIN: Duration = Duration::from_secs(10);
 pub(super) struct Reading(Arc<Mutex<()>>);
 
 impl Reading {
-    /// Does what reads files. Dropping the future leaves it to itself: what it brings then is dropped.
+    /// Does what reads files. A start that waits too long for them has failed, and is tried again as any other. Dropping the future leaves it to itself: what it brings then is dropped.
     pub(super) async fn have<T: Send + 'static>(
         &self,
         read: impl FnOnce() -> Result<T, PluginError> + Send + 'static,
@@ -29,8 +28,8 @@ impl Reading {
             };
             on_a_thread_that_may_wait(read).await?
         };
-        within(READ_WITHIN, in_turn).await.unwrap_or_else(|| {
-            let limit = rounded(READ_WITHIN);
+        within(ANSWERS_WITHIN, in_turn).await.unwrap_or_else(|| {
+            let limit = rounded(ANSWERS_WITHIN);
             let problem =
                 format!("its files of TLS were not read within {limit}: does the disk stand still that has them?");
             Err(PluginError::new(Code::MissingTlsFiles, problem).with_sent(Sent::Nothing))
@@ -50,7 +49,7 @@ pub(crate) async fn on_a_thread_that_may_wait<T: Send + 'static>(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc;
+    use std::{sync::mpsc, time::Duration};
 
     use super::*;
 
@@ -69,7 +68,7 @@ mod tests {
     async fn a_disk_that_stands_still_fails_a_start_after_a_while_and_has_one_thread_of_a_plugin() {
         let reading = Reading::default();
         let (read, has_begun, end) = disk();
-        let late = async || tokio::time::advance(READ_WITHIN).await;
+        let late = async || tokio::time::advance(ANSWERS_WITHIN).await;
         let (first, ()) = tokio::join!(reading.have(read), late());
         let first = first.expect_err("it takes too long");
         assert_eq!((first.code(), first.sent()), (Code::MissingTlsFiles, Sent::Nothing));
