@@ -30,7 +30,7 @@ async fn answer(mut stream: TcpStream, plugin: impl Plugin<Bytes, Bytes>) -> io:
         };
         let reply = match &outcome {
             Ok(reply) => [&[frame::DONE], &reply.payload()[..]].concat(),
-            Err(error) => [&[frame::FAILED], error.message().as_bytes()].concat(),
+            Err(error) => [&[frame::FAILED], error.message_for_callers().as_bytes()].concat(),
         };
         frame::write(&mut stream, &reply).await?;
     }
