@@ -417,6 +417,19 @@ mod tests {
     }
 
     #[test]
+    fn other_words_are_for_whom_the_words_were() {
+        let secret = "hunter2 was asked for";
+        let hide = |text: &str| text.contains("hunter2").then(|| text.replace("hunter2", "***"));
+        let whole = PluginError::execution(secret).with_message_for_callers(secret).with_detail_for_operators(secret);
+        let error = whole.with_texts(hide);
+        assert_eq!((error.message(), error.message_for_callers()), ("*** was asked for", "*** was asked for"));
+        assert_eq!((error.detail(), error.detail_for_callers()), (Some("*** was asked for"), None));
+        let error = PluginError::execution("nothing").with_detail(secret).with_texts(hide);
+        assert_eq!((error.message(), error.message_for_callers()), ("nothing", "nothing"));
+        assert_eq!(error.detail_for_callers(), Some("*** was asked for"));
+    }
+
+    #[test]
     fn an_attempt_that_timed_out_is_retryable_and_a_deadline_is_not() {
         let attempt = PluginError::attempt_timeout(Duration::from_secs(1));
         let deadline = PluginError::from(Rejected::deadline_exceeded(Duration::from_secs(1), None));
