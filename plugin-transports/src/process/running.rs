@@ -18,10 +18,7 @@ use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::ioctl_fionread,
 };
-use tokio::{
-    net::unix::pipe::Receiver,
-    time::{Sleep, sleep, timeout},
-};
+use tokio::time::{Sleep, sleep, timeout};
 
 use super::{
     ProcessConfig, ResourceLimits,
@@ -60,7 +57,7 @@ const GROUP: Duration = Duration::from_millis(200);
 pub(super) struct Running {
     child: Child,
     connection: Arc<LineConnection<Pipe>>,
-    driver: Driver<Receiver, Pipe>,
+    driver: Driver<Pipe>,
     stderr: Stderr,
     info: PluginInfo,
     methods: Methods,
@@ -357,7 +354,7 @@ fn unread(pipe: &Pipe) -> Option<u64> {
 
 /// Waits for the end of the process, while its replies are still read: a full pipe must not keep it from ending, and
 /// what it wrote last is still in the pipe when it has ended.
-async fn ended(child: &mut Child, driver: &mut Driver<Receiver, Pipe>) {
+async fn ended(child: &mut Child, driver: &mut Driver<Pipe>) {
     tokio::select! {
         biased;
         _ = child.ended() => {}
@@ -380,7 +377,7 @@ async fn why(end: ConnectionEnd, child: &mut Child) -> String {
 }
 
 /// Reads what a process wrote before it ended.
-async fn last_words(driver: &mut Driver<Receiver, Pipe>) {
+async fn last_words(driver: &mut Driver<Pipe>) {
     if !driver.is_over() {
         let _ = timeout(LAST_WORDS, driver).await;
     }

@@ -3,18 +3,26 @@
 use std::{
     io,
     pin::Pin,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker, ready},
 };
 
 use plugin_core::clock::{self, Instant};
-use tokio::io::AsyncWrite;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    task::coop,
+};
 
 use super::{
-    super::codec::Frame,
-    Counts, Failure, LineLimits, Loss, Place,
+    super::{
+        codec::{Answer, Frame, Reply, decode},
+        split::Line,
+    },
+    ConnectionEnd, Counts, Failure, LineLimits, Loss, Place,
     backlog::{Caller, Look, Progress},
+    inbox::Inbox,
     table::{Came, Delivered, Outcome, Table, Treatment},
+    turn::ReadTurn,
 };
 
 /// Bytes that are written at once. Requests beyond it stay in the table, where they can still be withdrawn.
@@ -26,14 +34,19 @@ pub(crate) struct LineConnection<W> {
     state: Mutex<LineState>,
     /// Taken before `state` where both are held, and never across an await.
     writer: Mutex<Writer<W>>,
+    /// Likewise. `None` once nobody reads any more. Callers only try to take it.
+    inbox: Mutex<Option<Inbox>>,
+    /// Taken last.
+    turn: Arc<ReadTurn>,
+    /// That of `turn`, with which the reading end is registered.
+    reading: Waker,
+    json: crate::json::Limits,
 }
 
 #[derive(Debug)]
 struct LineState {
     table: Table,
     look: Look,
-    /// Wakes the driver. `None` until it was polled, when it looks at everything by itself.
-    driver: Option<Waker>,
 }
 
 #[derive(Debug)]
@@ -50,10 +63,15 @@ struct Writer<W> {
 }
 
 impl<W> LineConnection<W> {
-    pub(super) fn new(writer: W, limits: LineLimits) -> Self {
+    pub(super) fn new(reader: impl AsyncRead + Send + Unpin + 'static, writer: W, limits: LineLimits) -> Self {
+        let turn = Arc::<ReadTurn>::default();
         Self {
-            state: Mutex::new(LineState { table: Table::new(limits), look: Look::default(), driver: None }),
+            state: Mutex::new(LineState { table: Table::new(limits), look: Look::default() }),
             writer: Mutex::new(Writer { io: Some(writer), batch: Vec::new(), written: 0, before: 0, finish: false }),
+            inbox: Mutex::new(Some(Inbox::new(reader, limits.line))),
+            reading: Arc::clone(&turn).into(),
+            turn,
+            json: limits.json,
         }
     }
 
@@ -115,18 +133,95 @@ impl<W> LineConnection<W> {
         self.state().table.sent()
     }
 
+    /// Fetches the outcome, which a caller that is alone reads itself; or sees to it that this waker is woken.
     pub(super) fn fetch(&self, id: u64, waker: &Waker) -> Option<(Outcome, Treatment)> {
-        self.state().table.fetch(id, waker)
+        let fetched = self.state().table.fetch(id, waker);
+        if fetched.is_some() {
+            self.leave(id);
+            return fetched;
+        }
+        if self.turn.is_of(id, waker) && self.read_own(id) { self.state().table.fetch(id, waker) } else { None }
     }
 
     /// Withdraws a request, and says how far it had come. One that was taken to be written the plugin may see.
     pub(super) fn forget(&self, id: u64) -> Came {
         let came = self.state().table.forget(id, clock::now);
+        self.leave(id);
         // The others were held back until it was its turn, which may be later than that of the next.
         if matches!(came, Came::Held | Came::Stuck) {
             self.wake_driver();
         }
         came
+    }
+
+    /// It is not the turn of this request any more.
+    fn leave(&self, id: u64) {
+        if self.turn.leave(id) {
+            self.wake_driver();
+        }
+    }
+
+    /// Reads the answer to a request that is alone, and nothing else: all else is the driver's. Whether the answer has come.
+    fn read_own(&self, id: u64) -> bool {
+        // Who has it reads until nothing is left.
+        let Ok(mut inbox) = self.inbox.try_lock() else { return false };
+        let Some(inbox) = &mut *inbox else { return false };
+        let mut cx = Context::from_waker(&self.reading);
+        let Poll::Ready(read) = inbox.poll_line(&mut cx) else { return false };
+        let own = read.as_ref().ok().and_then(|line| self.answer_to(id, line));
+        let Some(answer) = own else {
+            inbox.leave(read);
+            self.leave(id);
+            return false;
+        };
+        // Its waker is that of whoever reads here.
+        let delivered = self.state().table.complete(id, Ok(answer), clock::now);
+        let has_come = matches!(delivered, Delivered::ToItsCall(_));
+        if !has_come {
+            // It came before it was asked for.
+            inbox.leave(read);
+        }
+        // First, so that whatever comes from here on wakes the driver.
+        if self.turn.leave(id) && !(has_come && self.is_quiet(inbox, &mut cx)) {
+            self.wake_driver();
+        }
+        has_come
+    }
+
+    fn answer_to(&self, id: u64, line: &Line) -> Option<Answer> {
+        let Line::Whole(text) = line else { return None };
+        match decode(text, self.json) {
+            Reply::Answer(answer) if answer.id == id => Some(answer),
+            _ => None,
+        }
+    }
+
+    /// Whether nothing more can be read, and what comes wakes whose turn it is.
+    fn is_quiet(&self, inbox: &mut Inbox, cx: &mut Context<'_>) -> bool {
+        // Without a budget the reader says that there is nothing, and does not look.
+        if !coop::has_budget_remaining() {
+            return false;
+        }
+        match inbox.poll_line(cx) {
+            Poll::Pending => true,
+            Poll::Ready(read) => {
+                inbox.leave(read);
+                false
+            }
+        }
+    }
+
+    /// The next line, for the driver.
+    pub(super) fn poll_line(&self) -> Poll<Result<Line, ConnectionEnd>> {
+        match &mut *self.inbox() {
+            Some(inbox) => inbox.poll_line(&mut Context::from_waker(&self.reading)),
+            None => Poll::Ready(Err(ConnectionEnd::Eof)),
+        }
+    }
+
+    /// Nobody reads any more: the plugin sees its stdout closed.
+    pub(super) fn stop_reading(&self) {
+        self.inbox().take();
     }
 
     /// Delivers a reply, and wakes who waits for it.
@@ -145,18 +240,11 @@ impl<W> LineConnection<W> {
 
     /// The driver says how it is woken. Called before it looks at anything, so that no request is missed.
     pub(super) fn set_driver(&self, waker: &Waker) {
-        let mut state = self.state();
-        match &mut state.driver {
-            Some(known) => known.clone_from(waker),
-            none => *none = Some(waker.clone()),
-        }
+        self.turn.set_driver(waker);
     }
 
     fn wake_driver(&self) {
-        let driver = self.state().driver.clone();
-        if let Some(driver) = driver {
-            driver.wake();
-        }
+        self.turn.driver().into_iter().for_each(Waker::wake);
     }
 
     // Nothing that runs under either lock can panic half way through a change, so a poisoned lock is still sound.
@@ -167,6 +255,10 @@ impl<W> LineConnection<W> {
     fn writer(&self) -> MutexGuard<'_, Writer<W>> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn inbox(&self) -> MutexGuard<'_, Option<Inbox>> {
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl<W: AsyncWrite + Unpin> LineConnection<W> {
@@ -175,7 +267,12 @@ impl<W: AsyncWrite + Unpin> LineConnection<W> {
         let mut state = self.state();
         let id = state.table.insert(frame, waker.clone(), place, caller)?;
         let alone = state.table.requests() == 1;
-        let driver = state.driver.clone();
+        let driver = self.turn.driver();
+        // With `state` held: of two that come at once the second is not alone, and says so last.
+        match &driver {
+            Some(_) if alone => self.turn.take(id, waker),
+            _ => self.turn.give_to_driver(),
+        }
         drop(state);
         let Some(driver) = driver else { return Ok(id) };
         // A single call is written here and now, which saves a task switch. Several leave it to the driver, which
@@ -187,6 +284,7 @@ impl<W: AsyncWrite + Unpin> LineConnection<W> {
                 matches!(self.flush_locked(&mut writer, &mut Context::from_waker(&driver)), Poll::Ready(Ok(None)))
             });
         if !written {
+            self.turn.leave(id);
             driver.wake();
         }
         Ok(id)

@@ -14,13 +14,12 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::{Sleep, sleep},
 };
-use tokio_util::io::poll_read_buf;
 
 use super::{
     super::{
         codec::{Reply, decode},
         scan::{Found, Id},
-        split::{Line, Lines},
+        split::Line,
     },
     Failure, LineConnection, LineLimits,
     table::Delivered,
@@ -30,15 +29,10 @@ use super::{
 /// Why a reply is lost that may be well in itself.
 const SHARED: &str = "it stands in one line with a reply that cannot be read (each must end with a line feed)";
 
-/// A line that goes on for this many times the limit is no line any more.
-const ENDLESS: u64 = 16;
-
 /// The part of a connection that must be polled. It resolves once, when the connection is over;
 /// dropping it ends the connection too, and fails what is in flight.
-pub(crate) struct Driver<R, W> {
+pub(crate) struct Driver<W> {
     connection: Arc<LineConnection<W>>,
-    reader: R,
-    lines: Lines,
     limits: LineLimits,
     /// Lines since the last reply that were none.
     noise: u32,
@@ -85,24 +79,19 @@ impl fmt::Display for ConnectionEnd {
 
 /// Joins the two ends of a plugin's pipes to a connection. Nothing moves unless the driver is polled.
 /// The plugin's name is for the log.
-pub(crate) fn connect<R, W>(
+pub(crate) fn connect<W: AsyncWrite + Unpin>(
     plugin: Arc<str>,
-    reader: R,
+    reader: impl AsyncRead + Send + Unpin + 'static,
     writer: W,
     limits: LineLimits,
-) -> (Arc<LineConnection<W>>, Driver<R, W>)
-where
-    R: AsyncRead + Unpin,
-    W: AsyncWrite + Unpin,
-{
-    let connection = Arc::new(LineConnection::new(writer, limits));
-    (connection.clone(), Driver::new(plugin, connection, reader, limits))
+) -> (Arc<LineConnection<W>>, Driver<W>) {
+    let connection = Arc::new(LineConnection::new(reader, writer, limits));
+    (connection.clone(), Driver::new(plugin, connection, limits))
 }
 
-impl<R, W> Driver<R, W> {
-    fn new(plugin: Arc<str>, connection: Arc<LineConnection<W>>, reader: R, limits: LineLimits) -> Self {
-        let (lines, odd) = (Lines::new(limits.line), Odd::new(plugin));
-        Self { connection, reader, lines, limits, noise: 0, odd, hold: None, over: false }
+impl<W> Driver<W> {
+    fn new(plugin: Arc<str>, connection: Arc<LineConnection<W>>, limits: LineLimits) -> Self {
+        Self { connection, limits, noise: 0, odd: Odd::new(plugin), hold: None, over: false }
     }
 
     /// Whether it has resolved.
@@ -165,27 +154,21 @@ impl<R, W> Driver<R, W> {
     }
 }
 
-impl<R: AsyncRead + Unpin, W> Driver<R, W> {
-    fn poll_replies(&mut self, cx: &mut Context<'_>) -> Poll<ConnectionEnd> {
+impl<W> Driver<W> {
+    fn poll_replies(&mut self) -> Poll<ConnectionEnd> {
         loop {
-            while let Some(line) = self.lines.next_line() {
-                if let Err(end) = self.accept(line) {
-                    return Poll::Ready(end);
-                }
-            }
-            if self.lines.skipped() > self.limits.line as u64 * ENDLESS {
-                return Poll::Ready(ConnectionEnd::Endless(self.lines.skipped()));
-            }
-            match ready!(poll_read_buf(Pin::new(&mut self.reader), cx, self.lines.room())) {
-                Ok(0) => return Poll::Ready(ConnectionEnd::Eof),
-                Ok(_) => {}
-                Err(error) => return Poll::Ready(ConnectionEnd::Broken(error)),
+            let done = match ready!(self.connection.poll_line()) {
+                Ok(line) => self.accept(line),
+                Err(end) => Err(end),
+            };
+            if let Err(end) = done {
+                return Poll::Ready(end);
             }
         }
     }
 }
 
-impl<R, W: AsyncWrite + Unpin> Driver<R, W> {
+impl<W: AsyncWrite + Unpin> Driver<W> {
     /// Writes what is queued, and where calls are held back looks again when it is time.
     fn write(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         loop {
@@ -211,11 +194,7 @@ impl<R, W: AsyncWrite + Unpin> Driver<R, W> {
     }
 }
 
-impl<R, W> Future for Driver<R, W>
-where
-    R: AsyncRead + Unpin,
-    W: AsyncWrite + Unpin,
-{
+impl<W: AsyncWrite + Unpin> Future for Driver<W> {
     type Output = ConnectionEnd;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<ConnectionEnd> {
@@ -224,7 +203,7 @@ where
             return Poll::Pending;
         }
         this.connection.set_driver(cx.waker());
-        let mut end = this.poll_replies(cx);
+        let mut end = this.poll_replies();
         // After the replies: a caller that is answered here may ask again at once on another thread.
         if end.is_pending()
             && let Err(error) = this.write(cx)
@@ -236,14 +215,15 @@ where
     }
 }
 
-impl<R, W> fmt::Debug for Driver<R, W> {
+impl<W> fmt::Debug for Driver<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Driver").field("noise", &self.noise).field("over", &self.over).finish_non_exhaustive()
     }
 }
 
-impl<R, W> Drop for Driver<R, W> {
+impl<W> Drop for Driver<W> {
     fn drop(&mut self) {
+        self.connection.stop_reading();
         self.connection.close(&"was abandoned by the host".into());
     }
 }

@@ -4,7 +4,10 @@ mod backlog;
 mod connection;
 mod driver;
 mod exchange;
+mod inbox;
+mod sync;
 mod table;
+mod turn;
 mod unexpected_lines;
 
 use std::sync::Arc;

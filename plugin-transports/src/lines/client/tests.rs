@@ -15,6 +15,7 @@ use tower::ServiceExt;
 
 use super::{super::codec::Frame, *};
 
+mod alone;
 mod garbage;
 mod hurry;
 mod trials;
