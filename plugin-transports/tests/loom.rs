@@ -133,25 +133,25 @@ impl Connection {
         if !self.turn.is_of(id, waker) {
             return false;
         }
-        let Ok(_inbox) = self.inbox.try_lock() else { return false };
-        match self.poll_line() {
-            None => return false,
-            Some(own) if own == id => {}
-            // Put back, for the driver.
-            Some(other) => {
-                self.pipe.lock().expect("sound").answers.insert(0, other);
-                self.leave(id);
-                return false;
-            }
+        let Ok(inbox) = self.inbox.try_lock() else { return false };
+        let Some(read) = self.poll_line() else { return false };
+        if read == id {
+            drop(self.complete(id));
+        } else {
+            self.put_back(read);
         }
-        drop(self.complete(id));
-        if self.turn.leave(id) {
-            if let Some(next) = self.poll_line() {
-                self.pipe.lock().expect("sound").answers.insert(0, next);
-                self.wake_driver();
-            }
+        self.turn.leave(id);
+        let next = if read == id { self.poll_line() } else { None };
+        next.into_iter().for_each(|next| self.put_back(next));
+        drop(inbox);
+        if read != id || next.is_some() {
+            self.reading.wake_by_ref();
         }
-        true
+        read == id
+    }
+
+    fn put_back(&self, read: u64) {
+        self.pipe.lock().expect("sound").answers.insert(0, read);
     }
 
     /// Waits for the answer.
@@ -164,7 +164,7 @@ impl Connection {
 
 fn model(check: impl Fn() + Sync + Send + 'static) {
     let mut model = loom::model::Builder::new();
-    model.preemption_bound = Some(3);
+    model.preemption_bound = Some(2);
     model.check(check);
 }
 

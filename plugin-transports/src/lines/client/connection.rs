@@ -161,29 +161,29 @@ impl<W> LineConnection<W> {
         }
     }
 
-    /// Reads the answer to a request that is alone, and nothing else: all else is the driver's. Whether the answer has come.
+    /// Reads the answer to a request that is alone, and nothing else: all else is for whose turn it is then. Whether the answer has
+    /// come.
     fn read_own(&self, id: u64) -> bool {
-        // Who has it reads until nothing is left.
+        // Who has it reads until nothing is left, or wakes whose turn it is.
         let Ok(mut inbox) = self.inbox.try_lock() else { return false };
-        let Some(inbox) = &mut *inbox else { return false };
+        let Some(open) = &mut *inbox else { return false };
         let mut cx = Context::from_waker(&self.reading);
-        let Poll::Ready(read) = inbox.poll_line(&mut cx) else { return false };
+        let Poll::Ready(read) = open.poll_line(&mut cx) else { return false };
         let own = read.as_ref().ok().and_then(|line| self.answer_to(id, line));
-        let Some(answer) = own else {
-            inbox.leave(read);
-            self.leave(id);
-            return false;
-        };
         // Its waker is that of whoever reads here.
-        let delivered = self.state().table.complete(id, Ok(answer), clock::now);
-        let has_come = matches!(delivered, Delivered::ToItsCall(_));
+        let delivered = own.map(|answer| self.state().table.complete(id, Ok(answer), clock::now));
+        // An answer to what was not asked yet is none.
+        let has_come = matches!(delivered, Some(Delivered::ToItsCall(_)));
         if !has_come {
-            // It came before it was asked for.
-            inbox.leave(read);
+            open.leave(read);
         }
-        // First, so that whatever comes from here on wakes the driver.
-        if self.turn.leave(id) && !(has_come && self.is_quiet(inbox, &mut cx)) {
-            self.wake_driver();
+        // First, so that whatever comes from here on wakes another.
+        self.turn.leave(id);
+        let is_quiet = has_come && is_quiet(open, &mut cx);
+        drop(inbox);
+        if !is_quiet {
+            // Only now: who came in between was kept from it.
+            self.reading.wake_by_ref();
         }
         has_come
     }
@@ -193,21 +193,6 @@ impl<W> LineConnection<W> {
         match decode(text, self.json) {
             Reply::Answer(answer) if answer.id == id => Some(answer),
             _ => None,
-        }
-    }
-
-    /// Whether nothing more can be read, and what comes wakes whose turn it is.
-    fn is_quiet(&self, inbox: &mut Inbox, cx: &mut Context<'_>) -> bool {
-        // Without a budget the reader says that there is nothing, and does not look.
-        if !coop::has_budget_remaining() {
-            return false;
-        }
-        match inbox.poll_line(cx) {
-            Poll::Pending => true,
-            Poll::Ready(read) => {
-                inbox.leave(read);
-                false
-            }
         }
     }
 
@@ -258,6 +243,21 @@ impl<W> LineConnection<W> {
 
     fn inbox(&self) -> MutexGuard<'_, Option<Inbox>> {
         self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether nothing more can be read, and what comes wakes whose turn it is.
+fn is_quiet(inbox: &mut Inbox, cx: &mut Context<'_>) -> bool {
+    // Without a budget the reader says that there is nothing, and does not look.
+    if !coop::has_budget_remaining() {
+        return false;
+    }
+    match inbox.poll_line(cx) {
+        Poll::Pending => true,
+        Poll::Ready(read) => {
+            inbox.leave(read);
+            false
+        }
     }
 }
 

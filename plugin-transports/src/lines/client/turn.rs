@@ -4,8 +4,8 @@
 //! two tasks that a call needs to wake, it is the one that costs more. What is read is registered with one waker, which asks here
 //! whom to wake, so that a turn passes on without another look at the pipe.
 //!
-//! Whoever gives up the turn has either seen since that nothing can be read, or wakes the driver: what came in between has woken
-//! somebody who does not look any more.
+//! Whoever gives up the turn, or read in it, has either seen since that nothing can be read, or wakes whose turn it is then: what came
+//! in between has woken somebody who does not look any more, or who was kept from it.
 
 use std::{
     sync::{Arc, PoisonError},
