@@ -200,33 +200,6 @@ impl PluginError {
         self
     }
 
-    /// Says each of its texts in other words where `other` has some: what it says to operators and to callers, and what the plugin
-    /// said besides, which stays for whom it is. A text that quotes a secret needs that.
-    ///
-    /// ```
-    /// use plugin_core::PluginError;
-    ///
-    /// let error = PluginError::execution("no user hunter2").with_detail_for_operators("hunter2 is not there");
-    /// let error = error.with_texts(|text| text.contains("hunter2").then(|| text.replace("hunter2", "***")));
-    /// assert_eq!((error.message(), error.detail()), ("no user ***", Some("*** is not there")));
-    /// assert_eq!(error.detail_for_callers(), None);
-    /// ```
-    #[must_use]
-    pub fn with_texts(mut self, other: impl Fn(&str) -> Option<String>) -> Self {
-        let for_callers = self.0.for_callers.as_deref().and_then(&other);
-        let detail = self.0.detail.as_deref().and_then(&other);
-        let inner = &mut *self.0;
-        for (text, other) in [(&mut inner.for_callers, for_callers), (&mut inner.detail, detail)] {
-            if let Some(other) = other {
-                *text = Some(other.into());
-            }
-        }
-        match other(self.message()) {
-            Some(message) => self.with_message(message),
-            None => self,
-        }
-    }
-
     /// Adds the cause.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<BoxError>) -> Self {
@@ -414,19 +387,6 @@ mod tests {
     fn an_error_is_one_word_and_so_is_a_result_of_it() {
         assert_eq!(size_of::<PluginError>(), size_of::<usize>());
         assert_eq!(size_of::<Result<(), PluginError>>(), size_of::<usize>());
-    }
-
-    #[test]
-    fn other_words_are_for_whom_the_words_were() {
-        let secret = "hunter2 was asked for";
-        let hide = |text: &str| text.contains("hunter2").then(|| text.replace("hunter2", "***"));
-        let whole = PluginError::execution(secret).with_message_for_callers(secret).with_detail_for_operators(secret);
-        let error = whole.with_texts(hide);
-        assert_eq!((error.message(), error.message_for_callers()), ("*** was asked for", "*** was asked for"));
-        assert_eq!((error.detail(), error.detail_for_callers()), (Some("*** was asked for"), None));
-        let error = PluginError::execution("nothing").with_detail(secret).with_texts(hide);
-        assert_eq!((error.message(), error.message_for_callers()), ("nothing", "nothing"));
-        assert_eq!(error.detail_for_callers(), Some("*** was asked for"));
     }
 
     #[test]

@@ -169,7 +169,61 @@ async fn options_are_delivered_before_the_first_call_and_a_refusal_is_not_ready(
 
     let error = start_error(fixture(&["with-init"]).with_options(options(json!({"refuse": "no such table"})))).await;
     assert_eq!((error.code(), error.is_retryable()), (Code::ExecutionFailed, false));
-    assert_eq!(error.message(), "the plugin refused its options: no such table");
+    // What it says here is the text of an option, which is for nobody.
+    assert_eq!(error.message(), "the plugin refused its options: ***");
+}
+
+/// Quotes all that it was given wherever it says something.
+const INDISCREET: &str = r#"
+import json, os, sys
+token = os.environ["TOKEN"]
+print("starting with", token, file=sys.stderr, flush=True)
+print("noise with", token, flush=True)
+refuses = sys.argv[1] == "refuses"
+options = {}
+for line in sys.stdin:
+    call = json.loads(line)
+    answer = {"id": call["id"]}
+    if call["method"] == "info":
+        answer["result"] = {"name": "indiscreet", "version": "1." + token, "methods": ["init", "health"]}
+    elif call["method"] == "init":
+        options = call["payload"]
+        answer.update({"error": "no use for " + line} if refuses else {"result": None})
+    elif call["method"] == "health":
+        said = {token: json.dumps(options)}
+        said.update({"key %03d" % n: "x" for n in range(200)})
+        answer["result"] = {"status": "degraded", "message": json.dumps(options), "metadata": said}
+    else:
+        answer["error"] = "cannot use " + token + " and " + json.dumps(options)
+    print(json.dumps(answer), flush=True)
+"#;
+
+#[tokio::test]
+async fn what_a_plugin_was_given_in_confidence_is_in_nothing_that_it_says() {
+    let config = |how: &str| {
+        ProcessConfig::builder("indiscreet", "python3")
+            .with_args(["-c", INDISCREET, how])
+            .with_env("TOKEN", "env-5ecret-token")
+            .with_options(options(json!({"db": {"dsn": "postgres://u:pa55word@db/x"}, "kind": "plugin"})))
+    };
+    let told = |text: &str| {
+        assert!(!text.contains("5ecret") && !text.contains("pa55word"), "{text}");
+        assert!(text.contains("***"), "{text}");
+    };
+    let error = start_error(config("refuses")).await;
+    told(error.message());
+    assert_eq!(error.message_for_callers(), "the plugin refused its options");
+    told(error.detail().expect("the end of its stderr"));
+
+    let instance = start(config("takes them")).await;
+    told(&instance.info().version);
+    let error = call(instance.service(), &json!(1)).await.expect_err("its own error");
+    told(error.message());
+    assert!(error.message().contains("plugin"), "a short word is none: {error}");
+    let health = instance.check().await;
+    told(&health.message);
+    assert_eq!(health.metadata.len(), 64);
+    told(&format!("{:?}", health.metadata));
 }
 
 #[tokio::test]

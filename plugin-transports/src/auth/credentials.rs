@@ -2,6 +2,8 @@
 
 use std::{fmt, path::PathBuf};
 
+#[cfg(any(feature = "http", feature = "grpc", feature = "unix"))]
+use base64::{Engine, prelude::BASE64_STANDARD};
 use http::{HeaderMap, HeaderName, HeaderValue};
 #[cfg(any(feature = "http", feature = "grpc", feature = "unix"))]
 use secrecy::ExposeSecret;
@@ -84,21 +86,47 @@ impl Credentials {
     /// tells those too.
     #[cfg(any(feature = "http", feature = "grpc", feature = "unix"))]
     pub(crate) fn hide_in(&self, said: String) -> String {
-        super::hidden(&said, self.secrets()).unwrap_or(said)
+        self.hidden(&said).unwrap_or(said)
     }
 
-    /// What must be in no text: each value alone, behind the name of a scheme, and as it was before it was encoded.
+    /// The same; `None` where nothing is in it of what must be in no text: each value alone, behind the name of a scheme, as it was
+    /// before it was encoded, as it is read by who takes each byte for a letter, in base64, and as it stands in a URL.
     #[cfg(any(feature = "http", feature = "grpc", feature = "unix"))]
-    pub(crate) fn secrets(&self) -> impl Iterator<Item = &str> {
-        let values = self.headers.iter().filter_map(|(_, value)| value.to_str().ok());
-        let values = values.flat_map(|value| [Some(value), value.split_once(' ').map(|(_, secret)| secret)]);
-        values.flatten().chain(self.password.as_ref().map(ExposeSecret::expose_secret))
+    pub(crate) fn hidden(&self, said: &str) -> Option<String> {
+        let mut values = Vec::new();
+        for (_, value) in &self.headers {
+            let bytes = value.as_bytes();
+            values.push(String::from_utf8_lossy(bytes));
+            if !bytes.is_ascii() {
+                values.push(bytes.iter().map(|byte| char::from(*byte)).collect::<String>().into());
+            }
+            for secret in [bytes, bytes.splitn(2, |byte| *byte == b' ').nth(1).unwrap_or_default()] {
+                values.push(BASE64_STANDARD.encode(secret).into());
+                values.push(percent_encoded(secret).into());
+            }
+        }
+        let texts = values.iter().flat_map(|value| [Some(&**value), value.split_once(' ').map(|(_, secret)| secret)]);
+        let password = self.password.as_ref().map(ExposeSecret::expose_secret);
+        crate::wire::hiding::hidden(said, texts.flatten().chain(password))
     }
 
     #[cfg(any(feature = "http", feature = "grpc", feature = "unix"))]
     pub(crate) fn files(&self) -> &TlsFiles {
         &self.files
     }
+}
+
+/// As it stands in a query (RFC 3986), with each byte escaped that need not stand for itself.
+#[cfg(any(feature = "http", feature = "grpc", feature = "unix"))]
+fn percent_encoded(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for byte in bytes {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => text.push(char::from(*byte)),
+            _ => text.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    text
 }
 
 impl fmt::Debug for Credentials {

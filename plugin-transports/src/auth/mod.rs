@@ -17,8 +17,6 @@ mod config;
 mod credentials;
 #[cfg(all(any(fuzzing, test), feature = "full", target_os = "linux"))]
 pub(crate) mod fuzzing;
-#[cfg(any(feature = "http", feature = "grpc", feature = "unix"))]
-mod hiding;
 mod method;
 mod settings;
 mod verifier;
@@ -27,10 +25,6 @@ mod verify;
 pub use client::ClientConfig;
 pub use config::AuthConfig;
 pub use credentials::Credentials;
-#[cfg(any(feature = "http", feature = "grpc", feature = "unix"))]
-pub(crate) use hiding::hidden;
-#[cfg(feature = "grpc")]
-pub(crate) use hiding::hidden_whole;
 pub use method::AuthMethod;
 #[cfg(feature = "unix")]
 pub(crate) use verifier::take_credentials;

@@ -7,10 +7,7 @@ use plugin_core::{
     clock::{self, Instant},
 };
 
-use crate::wire::bounded;
-
-/// So many keys a plugin says of its health; what is more is left out.
-const MOST_METADATA: usize = 64;
+use crate::wire::health;
 
 /// Asks, which may take `limit`. It has a connection of its own, so that a plugin that is busy is not taken for one that is
 /// down; nor is one that takes a connection at a time and has those of the calls: where most of the time that whoever checks
@@ -40,13 +37,8 @@ pub(crate) async fn check(
         }
     };
     let reported = result.ok().map(|answer| {
-        let mut status = answer.unwrap_or_else(|error| HealthStatus::new(HealthState::Unhealthy, error.message()));
-        // It is logged at each change, and shown by others.
-        let told = |text: String| bounded::text(hidden(&text).unwrap_or(text));
-        status.message = told(status.message);
-        let metadata = std::mem::take(&mut status.metadata).into_iter().take(MOST_METADATA);
-        status.metadata = metadata.map(|(key, value)| (told(key), told(value))).collect();
-        status
+        let fault = |error: PluginError| HealthStatus::new(HealthState::Unhealthy, error.message());
+        health::told(answer.unwrap_or_else(fault), hidden)
     });
     HealthStatus::within(limit, reported, started.elapsed()).with_last_check(clock::wall())
 }
@@ -56,6 +48,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::wire::{bounded, health::MOST_METADATA};
 
     #[tokio::test]
     async fn neither_a_key_nor_a_text_of_a_health_has_a_secret_or_no_end() {

@@ -13,7 +13,7 @@ use plugin_core::{ConfigError, settings};
 use serde_json::{Map, Value};
 
 use super::{ResourceLimits, RestartConfig, StderrConfig};
-use crate::{json, lines::client::LineLimits};
+use crate::{json, lines::client::LineLimits, wire::confidential::Confidential};
 
 /// Settings of a plugin that runs as a process of its own. Made by [`ProcessConfig::builder`].
 ///
@@ -116,6 +116,16 @@ impl ProcessConfig {
     pub fn with_check_limit(mut self, limit: Duration) -> Self {
         self.check_limit = limit;
         self
+    }
+}
+
+impl ProcessConfig {
+    /// What the process is given, and nobody is to hear from it.
+    pub(super) fn confidential(&self) -> Confidential {
+        let allowed = self.env_allow.iter().filter_map(std::env::var_os);
+        let texts: Vec<_> =
+            allowed.chain(self.env.values().cloned()).filter_map(|text| text.into_string().ok()).collect();
+        Confidential::of(&self.options, texts.iter().map(String::as_str))
     }
 }
 

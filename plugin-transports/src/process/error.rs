@@ -35,6 +35,7 @@ pub(super) fn failed(failure: Failure, shared: &LinkState) -> PluginError {
         }
         Failure::Closing => return shared.too_late("is being stopped"),
         Failure::Unreadable(why) => {
+            let why = shared.confidential.hide_in(why);
             PluginError::new(Code::ExecTransport, format!("the plugin's reply cannot be read: {why}"))
         }
         Failure::LimitExceeded(beyond) => {
@@ -50,14 +51,14 @@ pub(super) fn failed(failure: Failure, shared: &LinkState) -> PluginError {
 }
 
 /// The plugin answered, with an error.
-pub(super) fn answered(fault: Fault, time: Option<&AttemptTime>, plugin: &Arc<str>) -> PluginError {
+pub(super) fn answered(fault: Fault, time: Option<&AttemptTime>, shared: &LinkState) -> PluginError {
     let is_out_of_time = fault.code == Code::Timeout;
-    let error = plugin_errors::error(fault.code, fault.text, fault.again);
+    let error = plugin_errors::error(fault.code, shared.confidential.hide_in(fault.text), fault.again);
     let error = match time {
         Some(time) if is_out_of_time => plugin_errors::out_of_time(error, time, WAITING),
         _ => error,
     };
-    error.with_plugin(plugin.clone())
+    error.with_plugin(shared.name.clone())
 }
 
 pub(super) fn not_json(flaw: &crate::json::JsonFault, plugin: &Arc<str>) -> PluginError {

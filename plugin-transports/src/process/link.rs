@@ -22,7 +22,7 @@ use tokio::{
 };
 
 use super::{ProcessConfig, ProcessEnd, ProcessEvent, ProcessState, ProcessStats, files::Files, introduction::Methods};
-use crate::lines::client::LineConnection;
+use crate::{lines::client::LineConnection, wire::confidential::Confidential};
 
 /// Events that a slow listener can fall behind by before it misses some.
 const EVENTS: usize = 64;
@@ -130,6 +130,7 @@ pub(super) struct LinkState {
     cut_calls: AtomicU64,
     pub(super) dropped_lines: Arc<AtomicU64>,
     pub(super) files: Files,
+    pub(super) confidential: Confidential,
 }
 
 impl LinkState {
@@ -137,6 +138,7 @@ impl LinkState {
         let down = Down { failed: false, until: None, starts: 0, why: Cause::from("has not been started") };
         Self {
             name: config.name.as_str().into(),
+            confidential: config.confidential(),
             config,
             link: ArcSwap::from_pointee(Link::Down(down)),
             changed: Notify::new(),

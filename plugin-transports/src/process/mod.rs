@@ -183,10 +183,9 @@ pub async fn supervise(config: ProcessConfig) -> (PluginInstance<ProcessService>
 }
 
 async fn first_start(config: ProcessConfig) -> (Arc<LinkState>, Result<Running, PluginError>) {
-    let config = Arc::new(config);
-    let shared = Arc::new(LinkState::new(config.clone()));
+    let shared = Arc::new(LinkState::new(Arc::new(config)));
     let started = |pid| shared.tell(ProcessEvent::Started { pid });
-    let first = launch(&config, &shared.name, &shared.files, &shared.dropped_lines, started).await;
+    let first = launch(&shared, started).await;
     (shared, first)
 }
 

@@ -4,7 +4,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
@@ -24,15 +24,17 @@ use super::{
     ProcessConfig, ResourceLimits,
     child::{Child, describe},
     command,
-    files::Files,
     introduction::{self, Methods},
     link::{LinkState, Pipe},
     spawner,
     stderr::Stderr,
 };
-use crate::lines::{
-    client::{ConnectionEnd, Driver, Failure, LineConnection, Loss, Place, connect},
-    codec::{Fault, Frame},
+use crate::{
+    lines::{
+        client::{ConnectionEnd, Driver, Failure, LineConnection, Loss, Place, connect},
+        codec::{Fault, Frame},
+    },
+    wire::confidential::Confidential,
 };
 
 /// How long a dead process's pipes are read for what it wrote before it died. Only a grandchild that left the process
@@ -74,13 +76,8 @@ pub(super) struct Stop {
 }
 
 /// Starts the process and takes it through `info` and `init`. Dropping the future kills what was started.
-pub(super) async fn launch(
-    config: &Arc<ProcessConfig>,
-    name: &Arc<str>,
-    files: &Files,
-    dropped_lines: &Arc<AtomicU64>,
-    started: impl FnOnce(u32),
-) -> Result<Running, PluginError> {
+pub(super) async fn launch(shared: &LinkState, started: impl FnOnce(u32)) -> Result<Running, PluginError> {
+    let LinkState { config, name, files, confidential, dropped_lines, .. } = shared;
     let mut limit = std::pin::pin!(deadline::limit(config.start_timeout));
     let late = |what: &str| not_ready(format!("{what} within the start timeout of {}", rounded(config.start_timeout)));
 
@@ -104,13 +101,14 @@ pub(super) async fn launch(
     let (mut child, pipes) = spawned.map_err(unable)?.map_err(|error| error.with_plugin(name.clone()))?;
     started(child.id());
     let (stdin, stdout, stderr) = pipes.register().map_err(unable)?;
-    let mut stderr = Stderr::follow(name.clone(), stderr, config.stderr, dropped_lines.clone());
+    let mut stderr = Stderr::follow(name.clone(), stderr, config.stderr, confidential.clone(), dropped_lines.clone());
     let (connection, mut driver) = connect(name.clone(), stdout, stdin, config.limits);
+    driver.hide(confidential.clone());
     let has_info = AtomicBool::new(false);
 
     let fault = tokio::select! {
         biased;
-        hello = greet(&connection, config, name, &has_info) => match hello {
+        hello = greet(&connection, config, confidential, name, &has_info) => match hello {
             Ok((info, methods)) => {
                 return Ok(Running { child, connection, driver, stderr, info, methods, ready: clock::now() });
             }
@@ -163,20 +161,27 @@ fn not_ready(text: String) -> PluginError {
 async fn greet(
     connection: &Arc<LineConnection<Pipe>>,
     config: &ProcessConfig,
+    confidential: &Confidential,
     name: &str,
     has_info: &AtomicBool,
 ) -> Result<(PluginInfo, Methods), PluginError> {
-    let (info, methods) = match ask(connection, "info", b"null").await? {
-        Ok(json) => introduction::info(&json, name),
+    let unread = |error: PluginError| error.with_texts(|text| confidential.hidden(text));
+    let (info, methods) = match ask(connection, "info", b"null").await.map_err(unread)? {
+        Ok(json) => {
+            let told = std::str::from_utf8(&json).ok().and_then(|said| confidential.hidden(said));
+            introduction::info(told.as_deref().map_or(&*json, str::as_bytes), name)
+        }
         // A plugin that knows only `execute` says so with an error.
         Err(_) => introduction::info(b"null", name),
     };
     if methods.init {
         has_info.store(true, Ordering::Relaxed);
         let options = serde_json::to_vec(&config.options).unwrap_or_else(|_| b"{}".to_vec());
-        if let Err(fault) = ask(connection, "init", &options).await? {
-            let text = format!("the plugin refused its options: {}", fault.text);
-            return Err(PluginError::execution(text).with_sent(Sent::Nothing));
+        if let Err(fault) = ask(connection, "init", &options).await.map_err(unread)? {
+            // What it says of them is for those who gave them.
+            let (refused, said) = ("the plugin refused its options", confidential.hide_in(fault.text));
+            let error = PluginError::execution(format!("{refused}: {said}")).with_message_for_callers(refused);
+            return Err(error.with_sent(Sent::Nothing));
         }
     } else if !config.options.is_empty() && command::options_for_env(config).is_none() {
         let text = "the options are too long for a variable, and the plugin has no method `init` to take them";

@@ -30,7 +30,7 @@ use crate::{
         client::{Failure, LineConnection, Place},
         codec::Frame,
     },
-    wire::introduction,
+    wire::{health, introduction},
 };
 
 /// Calls a plugin that runs as a process of its own, many calls at a time.
@@ -100,10 +100,13 @@ impl ProcessService {
             () = busy(&connection, shared.config.check_limit) => return no_news(&shared.health.status()),
         };
         match answer {
-            Ok(answer) => match answer.result {
-                Ok(json) => introduction::health(&json, HealthState::Healthy),
-                Err(fault) => HealthStatus::new(HealthState::Unhealthy, fault.text),
-            },
+            Ok(answer) => {
+                let status = match answer.result {
+                    Ok(json) => introduction::health(&json, HealthState::Healthy),
+                    Err(fault) => HealthStatus::new(HealthState::Unhealthy, fault.text),
+                };
+                health::told(status, |text| shared.confidential.hidden(text))
+            }
             Err(Failure::TooMany(_) | Failure::QueueFull(_)) => {
                 HealthStatus::not_checked("too many wait for the plugin")
             }
@@ -189,9 +192,7 @@ impl Future for ProcessFuture {
         Poll::Ready(match ready!(polled) {
             Ok(Answered { answer, told }) => match answer.result {
                 Ok(payload) => Ok(Reply::new(payload).with_metadata(answer.metadata)),
-                Err(fault) => {
-                    Err(error::answered(fault, told.since.map(|since| told.time(since)).as_ref(), &shared.name))
-                }
+                Err(fault) => Err(error::answered(fault, told.since.map(|since| told.time(since)).as_ref(), shared)),
             },
             Err(Ended::Refused(error)) => Err(error),
             Err(Ended::Failed(failure)) => Err(error::failed(failure, shared)),

@@ -13,9 +13,12 @@ use tokio::{io::AsyncRead, task::JoinHandle, time::sleep};
 use tokio_util::io::poll_read_buf;
 
 use super::StderrConfig;
-use crate::lines::{
-    log::Pace,
-    split::{Line, Lines},
+use crate::{
+    lines::{
+        log::Pace,
+        split::{Line, Lines},
+    },
+    wire::confidential::Confidential,
 };
 
 /// How much of the newest output is kept, to say why a plugin did not start.
@@ -55,10 +58,11 @@ impl Stderr {
         plugin: Arc<str>,
         reader: impl AsyncRead + Unpin + Send + 'static,
         config: StderrConfig,
+        confidential: Confidential,
         dropped: Arc<AtomicU64>,
     ) -> Self {
         let tail = Arc::new(Tail::default());
-        let log = Log { plugin, tail: tail.clone(), pace: Pace::new(config.lines_per_second), dropped };
+        let log = Log { plugin, tail: tail.clone(), pace: Pace::new(config.lines_per_second), confidential, dropped };
         let task = tokio::spawn(read(log, reader, config.max_line));
         Self { tail, task }
     }
@@ -115,6 +119,7 @@ struct Log {
     plugin: Arc<str>,
     tail: Arc<Tail>,
     pace: Pace,
+    confidential: Confidential,
     dropped: Arc<AtomicU64>,
 }
 
@@ -125,7 +130,8 @@ impl Log {
         if text.is_empty() {
             return;
         }
-        let text = &*on_one_line(text);
+        let hidden = self.confidential.hidden(text);
+        let text = &*on_one_line(hidden.as_deref().unwrap_or(text));
         self.tail.push(text);
         let now = clock::now();
         if self.pace.left(now).is_zero() {
@@ -195,7 +201,8 @@ mod tests {
         let subscriber = tracing_subscriber::fmt().json().with_writer(written.clone()).finish();
         let _guard = tracing::subscriber::set_default(subscriber);
         let reader = io::Cursor::new(bytes.to_vec());
-        let mut stderr = Stderr::follow("noisy".into(), reader, StderrConfig::default(), Arc::default());
+        let mut stderr =
+            Stderr::follow("noisy".into(), reader, StderrConfig::default(), Confidential::default(), Arc::default());
         stderr.end().await;
         let text = written.0.lock().expect("no panic").clone();
         let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
@@ -239,7 +246,7 @@ mod tests {
         let (mut plugin, reader) = tokio::io::duplex(1 << 20);
         let dropped = Arc::new(AtomicU64::new(0));
         let config = StderrConfig::new(10, 1024).expect("in bounds");
-        let mut stderr = Stderr::follow("noisy".into(), reader, config, dropped.clone());
+        let mut stderr = Stderr::follow("noisy".into(), reader, config, Confidential::default(), dropped.clone());
         let logged = |written: &Written| {
             let text = String::from_utf8(written.0.lock().expect("no panic").clone()).expect("text");
             (text.lines().count(), text.lines().last().unwrap_or_default().to_owned())

@@ -268,7 +268,7 @@ impl Supervisor {
         let shared = self.shared.clone();
         // Boxed, so that it can be dropped, which kills what was started, before a close is answered.
         let started = |pid| shared.tell(ProcessEvent::Started { pid });
-        let mut start = Box::pin(launch(&shared.config, &shared.name, &shared.files, &shared.dropped_lines, started));
+        let mut start = Box::pin(launch(&shared, started));
         let started = loop {
             tokio::select! {
                 biased;

@@ -5,8 +5,14 @@
 pub(crate) mod bounded;
 #[cfg(any(feature = "http", feature = "grpc", feature = "lines", feature = "unix"))]
 pub(crate) mod call_served;
+#[cfg(any(feature = "grpc", all(feature = "process", target_os = "linux")))]
+pub(crate) mod confidential;
 #[cfg(any(feature = "http", feature = "grpc", feature = "lines", feature = "unix"))]
 pub(crate) mod headers;
+#[cfg(any(feature = "http", feature = "grpc", feature = "unix", all(feature = "process", target_os = "linux")))]
+pub(crate) mod health;
+#[cfg(any(feature = "http", feature = "grpc", feature = "unix", all(feature = "process", target_os = "linux")))]
+pub(crate) mod hiding;
 #[cfg(any(feature = "lines", feature = "unix"))]
 pub(crate) mod introduction;
 pub(crate) mod json_faults;

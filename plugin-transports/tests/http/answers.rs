@@ -74,6 +74,22 @@ async fn no_part_of_a_credential_is_left_where_a_quotation_was_cut() {
 }
 
 #[tokio::test]
+async fn a_credential_is_known_in_each_form_in_which_a_peer_has_it() {
+    let key = "schlüssel-größe-7";
+    for said in [
+        key.to_owned(),
+        key.bytes().map(char::from).collect(),
+        "c2NobMO8c3NlbC1ncsO2w59lLTc=".to_owned(),
+        "schl%C3%BCssel-gr%C3%B6%C3%9Fe-7".to_owned(),
+    ] {
+        let plugin = Scripted::answering(ok(&serde_json::json!({"error": format!("no {said}!")}).to_string())).await;
+        let config = plugin.config().with_auth(AuthConfig::api_key(key));
+        let error = call(&connect(config), "1").await.expect_err("an error");
+        assert_eq!(error.message(), "no ***!", "{said}");
+    }
+}
+
+#[tokio::test]
 async fn each_status_says_whether_to_come_back_and_who_is_at_fault() {
     for (status, code, retryable) in [
         ("400 Bad Request", Code::InvalidPayload, false),

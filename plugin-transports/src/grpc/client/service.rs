@@ -15,7 +15,6 @@ use super::{
     methods::Methods,
 };
 use crate::{
-    auth::{hidden, hidden_whole},
     grpc::{content_type, frame, proto, status::DEADLINE_EXCEEDED},
     json::{self, JsonFault},
     net::{
@@ -26,7 +25,7 @@ use crate::{
         probe,
         progress::CallProgress,
     },
-    wire::{bounded::quoted, headers::list, plugin_errors},
+    wire::{bounded::quoted, confidential::Confidential, headers::list, plugin_errors},
 };
 
 /// Connects plugins that are reached over gRPC.
@@ -66,7 +65,8 @@ impl GrpcPlugin {
         let transport = if config.endpoint.tls { "grpc-tls" } else { "grpc" };
         let info = PluginInfo::new(config.name.as_str(), "").with_transport(transport);
         let (limit, keeps_time) = (config.connection.request_timeout(), config.request_timeout);
-        let protocol = GrpcProtocol { config, base, methods, pool, probe_pool, health: KnownHealth::default() };
+        let (confidential, health) = (Confidential::of(&config.options, std::iter::empty()), KnownHealth::default());
+        let protocol = GrpcProtocol { config, confidential, base, methods, pool, probe_pool, health };
         let client = Client::new(name, protocol, limit, keeps_time);
         let (probed, closed) = (Arc::clone(client.state()), Arc::clone(client.state()));
         Ok(PluginInstance::new(GrpcClient { client }, info)
@@ -159,6 +159,7 @@ impl GrpcClient {
 
 struct GrpcProtocol {
     config: GrpcConfig,
+    confidential: Confidential,
     base: HeaderMap,
     methods: Methods,
     pool: Arc<Pool>,
@@ -219,23 +220,11 @@ impl Protocol for GrpcProtocol {
     }
 
     fn hidden(&self, said: &str) -> Option<String> {
-        let without = hidden(said, self.config.credentials.secrets());
-        let mut options = Vec::new();
-        self.config.options.values().for_each(|value| texts_in(value, &mut options));
-        hidden_whole(without.as_deref().unwrap_or(said), options.into_iter()).or(without)
+        let without = self.config.credentials.hidden(said);
+        self.confidential.hidden(without.as_deref().unwrap_or(said)).or(without)
     }
 
     over_a_pool_of_http!();
-}
-
-/// The texts in a value, however deep they stand.
-fn texts_in<'v>(value: &'v serde_json::Value, texts: &mut Vec<&'v str>) {
-    match value {
-        serde_json::Value::String(text) => texts.push(text),
-        serde_json::Value::Array(items) => items.iter().for_each(|item| texts_in(item, texts)),
-        serde_json::Value::Object(fields) => fields.values().for_each(|field| texts_in(field, texts)),
-        _ => {}
-    }
 }
 
 impl GrpcProtocol {

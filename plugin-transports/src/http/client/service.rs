@@ -8,7 +8,6 @@ use plugin_core::{Call, Code, PluginError, PluginInfo, PluginInstance, Reply, go
 
 use super::{HttpConfig, body, fault, headers, health};
 use crate::{
-    auth::hidden,
     http::envelope,
     json,
     net::{
@@ -216,7 +215,7 @@ impl Protocol for HttpProtocol {
     }
 
     fn hidden(&self, said: &str) -> Option<String> {
-        hidden(said, self.config.credentials.secrets())
+        self.config.credentials.hidden(said)
     }
 
     over_a_pool_of_http!();

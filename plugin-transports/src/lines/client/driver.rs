@@ -25,6 +25,7 @@ use super::{
     table::Delivered,
     unexpected_lines::{Odd, Shown},
 };
+use crate::wire::confidential::Confidential;
 
 /// Why a reply is lost that may be well in itself.
 const SHARED: &str = "it stands in one line with a reply that cannot be read (each must end with a line feed)";
@@ -92,6 +93,11 @@ pub(crate) fn connect<W: AsyncWrite + Unpin>(
 impl<W> Driver<W> {
     fn new(plugin: Arc<str>, connection: Arc<LineConnection<W>>, limits: LineLimits) -> Self {
         Self { connection, limits, noise: 0, odd: Odd::new(plugin), hold: None, over: false }
+    }
+
+    /// Lines of the log are to be without this.
+    pub(crate) fn hide(&mut self, confidential: Confidential) {
+        self.odd.hide(confidential);
     }
 
     /// Whether it has resolved.

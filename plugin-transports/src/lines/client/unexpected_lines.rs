@@ -6,9 +6,13 @@ use bytes::Bytes;
 use plugin_core::{clock, on_one_line};
 
 use super::super::log::Pace;
+use crate::wire::confidential::Confidential;
 
 /// How much of a line is shown.
 const SHOWN: usize = 200;
+
+/// So much of it is looked at for what nobody is to hear.
+const HIDDEN_IN: usize = 4 << 10;
 
 /// So many lines of the log in a second. A plugin that writes one beside each reply is told of all the same.
 const PER_SECOND: u32 = 10;
@@ -22,9 +26,12 @@ pub(super) enum Shown {
 }
 
 impl Shown {
-    fn text(&self) -> String {
+    fn text(&self, confidential: &Confidential) -> String {
         let (Self::Whole(text) | Self::Head(text)) = self;
-        on_one_line(&String::from_utf8_lossy(&text[..text.len().min(SHOWN)])).into_owned()
+        // More of it than is shown, so that no half of what is hidden is.
+        let text = String::from_utf8_lossy(&text[..text.len().min(HIDDEN_IN)]);
+        let text = confidential.hide_in(text.into_owned());
+        on_one_line(&text[..text.floor_char_boundary(SHOWN)]).into_owned()
     }
 
     /// The length of the line, where it is known.
@@ -45,11 +52,16 @@ impl Shown {
 pub(super) struct Odd {
     plugin: Arc<str>,
     pace: Pace,
+    confidential: Confidential,
 }
 
 impl Odd {
     pub(super) fn new(plugin: Arc<str>) -> Self {
-        Self { plugin, pace: Pace::new(PER_SECOND) }
+        Self { plugin, pace: Pace::new(PER_SECOND), confidential: Confidential::default() }
+    }
+
+    pub(super) fn hide(&mut self, confidential: Confidential) {
+        self.confidential = confidential;
     }
 
     /// A reply whose call has ended, which is how it is with a call that was given up.
@@ -61,7 +73,7 @@ impl Odd {
     /// Anything else, with what it is. What is more than a second may have is counted, and told with the next.
     pub(super) fn tell(&mut self, what: &str, line: &Shown) {
         let Some(dropped) = self.pace.admit_at(clock::now()) else { return };
-        let (text, bytes, cut) = (line.text(), line.bytes(), line.cut());
+        let (text, bytes, cut) = (line.text(&self.confidential), line.bytes(), line.cut());
         let (plugin, line, dropped) = (&*self.plugin, &*text, Some(dropped).filter(|all| *all > 0));
         tracing::warn!(plugin, line, bytes, cut, dropped, "{what}");
     }

@@ -17,7 +17,6 @@ use super::{
     pool::UnixPool,
 };
 use crate::{
-    auth::hidden,
     json,
     net::{
         client::{CallTime, Client, Protocol, client_of_a_network},
@@ -211,7 +210,7 @@ impl Protocol for UnixProtocol {
     }
 
     fn hidden(&self, said: &str) -> Option<String> {
-        hidden(said, self.config.credentials.secrets())
+        self.config.credentials.hidden(said)
     }
 
     fn peer(&self) -> Arc<dyn Reachable> {

@@ -44,7 +44,7 @@ async fn of_a_line_of_garbage_the_log_has_the_beginning_and_the_length() {
     read().await;
     let events = events(&written);
     assert_eq!((&events[0]["line"], &events[0]["bytes"]), (&"ab".repeat(100).into(), &1000.into()));
-    assert_eq!(events[1]["line"], format!("{}\u{fffd}", "a".repeat(199)));
+    assert_eq!(events[1]["line"], "a".repeat(199));
     assert!(events.iter().all(|event| event.get("dropped").is_none()), "none was: {events:?}");
     assert!(events.iter().all(|event| event.get("cut").is_none()), "each was read to its end: {events:?}");
 }

@@ -9,11 +9,12 @@ use std::ops::Range;
 const SHORTEST: usize = 6;
 
 /// So much of a secret, wherever a cut has left it, is a part of it and no chance.
-const PART: usize = 8;
+pub(crate) const SURE: usize = 8;
 
 const HIDDEN: &str = "***";
 
 /// The text without these secrets, nor parts of them; `None` where none is in it.
+#[cfg(any(feature = "http", feature = "grpc", feature = "unix"))]
 #[cold]
 pub(crate) fn hidden<'s>(said: &str, secrets: impl Iterator<Item = &'s str>) -> Option<String> {
     let secrets: Vec<_> = secrets.collect();
@@ -24,7 +25,7 @@ pub(crate) fn hidden<'s>(said: &str, secrets: impl Iterator<Item = &'s str>) -> 
 }
 
 /// The text without these values; `None` where none is in it. A part of one may be any word.
-#[cfg(feature = "grpc")]
+#[cfg(any(feature = "grpc", all(feature = "process", target_os = "linux")))]
 #[cold]
 pub(crate) fn hidden_whole<'s>(said: &str, values: impl Iterator<Item = &'s str>) -> Option<String> {
     hide(said, values, whole)
@@ -60,8 +61,10 @@ fn whole(text: &str, secret: &str) -> Option<Range<usize>> {
 }
 
 /// Which two bytes stand beside each other in a secret, as far as a few bits tell: of a text nearly all is passed over by them.
+#[cfg(any(feature = "http", feature = "grpc", feature = "unix"))]
 struct Pairs([u64; 16]);
 
+#[cfg(any(feature = "http", feature = "grpc", feature = "unix"))]
 impl Pairs {
     fn of(secret: &str) -> Self {
         let mut pairs = Self([0; 16]);
@@ -87,8 +90,8 @@ impl Pairs {
     /// The first place where so much of the secret stands that it is no chance, and all that stands there of it.
     fn part(&self, text: &str, secret: &str) -> Option<Range<usize>> {
         let (bytes, secret) = (text.as_bytes(), secret.as_bytes());
-        let (at, of_secret) = bytes.windows(PART).enumerate().find_map(|(at, part)| {
-            let found = if self.may_have(part) { secret.windows(PART).position(|own| own == part) } else { None };
+        let (at, of_secret) = bytes.windows(SURE).enumerate().find_map(|(at, part)| {
+            let found = if self.may_have(part) { secret.windows(SURE).position(|own| own == part) } else { None };
             Some((at, found?))
         })?;
         let rest = bytes[at..].iter().zip(&secret[of_secret..]);
@@ -97,7 +100,7 @@ impl Pairs {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, any(feature = "http", feature = "grpc", feature = "unix")))]
 mod tests {
     use super::*;
 
@@ -111,7 +114,7 @@ mod tests {
     fn neither_a_secret_nor_what_a_cut_has_left_of_it_is_shown() {
         for (said, shown) in [
             (format!("no {TOKEN}, and {TOKEN}!"), "no ***, and ***!"),
-            (format!("it sent {:?}", &TOKEN[..PART]), "it sent \"***\""),
+            (format!("it sent {:?}", &TOKEN[..SURE]), "it sent \"***\""),
             (format!("it sent \"{}…\" and {TOKEN}", &TOKEN[..17]), "it sent \"***…\" and ***"),
             (format!("xxx{}", &TOKEN[..20]), "xxx***"),
             (format!("…{} is no name", &TOKEN[5..]), "…*** is no name"),
