@@ -44,7 +44,16 @@ enum Why {
 }
 
 impl Why {
-    /// As a sentence about a peer: callers do not hear where it is.
+    /// What callers hear, who can change nothing of it.
+    fn for_callers(&self) -> &'static str {
+        match self {
+            #[cfg(feature = "tls")]
+            Self::Tls(_) => "no TLS connection to the plugin",
+            Self::Speaks(..) | Self::Unknown(_) => "the plugin cannot be reached",
+        }
+    }
+
+    /// As a sentence about a peer.
     fn of(&self, peer: &str, is_socket: bool) -> String {
         match self {
             #[cfg(feature = "tls")]
@@ -71,7 +80,7 @@ impl Refused {
         let (why, sent) = self.0.why.get()?;
         let error = PluginError::connection(why.of(&self.0.origin, self.is_socket()), *sent)
             .with_retryable(!self.is_for_good());
-        Some(error.with_message_for_callers(why.of("the plugin", self.is_socket())))
+        Some(error.with_message_for_callers(why.for_callers()))
     }
 
     /// Why, if it is so, in words that follow what names the peer.
@@ -163,9 +172,10 @@ impl<I> FirstWords<I> {
                 return Ok(());
             }
         };
-        // Whoever answers in JSON may have read what it answers; the others have not come so far, nor has a call over HTTP/2.
-        let has_read = matches!(why, Why::Speaks(Spoken::Lines, asked) if asked != Spoken::Http2);
-        self.refused.set(why, if has_read { Sent::Maybe } else { Sent::Nothing });
+        // Over HTTP/2 nothing is sent before the peer has begun it too. Otherwise who speaks when a request was written may have
+        // read it, whatever it says.
+        let may_have_read = self.has_written && self.asked != Spoken::Http2;
+        self.refused.set(why, if may_have_read { Sent::Maybe } else { Sent::Nothing });
         Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the other side speaks another protocol"))
     }
 
@@ -339,7 +349,7 @@ mod tests {
         let error = words.refused.error().expect("it is refused");
         let says = " speaks HTTP/1.1, and was asked in HTTP/2: ";
         assert!(error.message().starts_with(&format!("http://p.example{says}")), "{error:?}");
-        assert!(error.message_for_callers().starts_with(&format!("the plugin{says}")), "{error:?}");
+        assert_eq!(error.message_for_callers(), "the plugin cannot be reached");
 
         let mut words = listening(Carrier::Plain, Spoken::Http1, HTTP1.chunks(3).map(Ok));
         words.read_exact(&mut [0; 28]).await.expect("what was asked for");
@@ -349,16 +359,22 @@ mod tests {
     #[tokio::test]
     async fn what_a_peer_says_is_judged_by_what_it_was_asked_in_and_over() {
         let lines = b"{\"type\":\"result\"}\n";
-        for (asked, said, sent) in [
-            (Spoken::Http1, SETTINGS, Some(Sent::Nothing)),
-            (Spoken::Http2, b"SSH-2.0-x", Some(Sent::Nothing)),
-            // It may have read a request as the line that it asks for, and not the preface of HTTP/2.
-            (Spoken::Http1, lines, Some(Sent::Maybe)),
-            (Spoken::Http2, lines, Some(Sent::Nothing)),
+        for (asked, said, has_written, sent) in [
+            (Spoken::Http1, SETTINGS, false, Sent::Nothing),
+            // Whoever speaks when a request was written may have read it, whatever it says.
+            (Spoken::Http1, SETTINGS, true, Sent::Maybe),
+            (Spoken::Http1, lines, false, Sent::Nothing),
+            (Spoken::Http1, lines, true, Sent::Maybe),
+            // The preface of HTTP/2 is no request.
+            (Spoken::Http2, b"SSH-2.0-x", true, Sent::Nothing),
+            (Spoken::Http2, lines, true, Sent::Nothing),
         ] {
             let mut words = listening(Carrier::Plain, asked, [Ok(said)]);
-            assert_eq!(words.read(&mut [0; 64]).await.is_ok(), sent.is_none(), "{asked:?} {said:?}");
-            assert_eq!(words.refused.error().map(|error| error.sent()), sent, "{asked:?} {said:?}");
+            if has_written {
+                words.write_all(b"PRI * HTTP/2.0\r\n").await.expect("it takes it");
+            }
+            words.read(&mut [0; 64]).await.expect_err("another protocol");
+            assert_eq!(words.refused.error().map(|error| error.sent()), Some(sent), "{asked:?} {said:?}");
         }
     }
 

@@ -56,6 +56,22 @@ async fn a_plugin_that_has_spoken_lines_speaks_no_other_protocol_however_a_line_
     assert_eq!((error.sent(), plugin.accepted()), (Sent::Maybe, 2), "it may have done what it was asked: {error}");
 }
 
+/// Frames have no line feed, and a server that speaks them may keep its connection open.
+#[tokio::test]
+async fn who_answers_in_frames_is_named_at_once_and_may_have_read_the_call() {
+    for (frames, says) in [
+        (&b"\0\0\0\x04\0\0\0\0\0"[..], "speaks HTTP/2"),
+        (b"\0\0\x08\x07\0\0\0\0\0\0\0\0\0\0\0\0\0", "speaks HTTP/2"),
+        (b"\x15\x03\x03\0\x02\x02\x0a", "speaks TLS"),
+    ] {
+        let plugin = Scripted::start(move |_, _| Act::Write(frames.to_vec()));
+        let error = call(&plugin.connect(), "1").await.expect_err("another protocol");
+        assert_eq!((error.code(), error.sent()), (Code::ConnectionFailed, Sent::Maybe), "{error}");
+        assert!(error.message().contains(says), "{error}");
+        assert_eq!((error.message_for_callers(), plugin.accepted()), ("the plugin cannot be reached", 1));
+    }
+}
+
 #[tokio::test]
 async fn one_who_never_accepts_is_given_up_after_the_connection_timeout() {
     let place = Place::new();

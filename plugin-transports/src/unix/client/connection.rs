@@ -15,7 +15,10 @@ use super::super::{
     MAX_BLANK,
     line_buffer::{LineBuffer, TooLong},
 };
-use crate::net::exclusive::Kept;
+use crate::net::{
+    exclusive::Kept,
+    spoken::{Heard, Spoken},
+};
 
 /// A connection, and its permit while it is in use: the socket is closed before the permit is free.
 pub(super) struct LineConnection {
@@ -135,11 +138,19 @@ impl LineConnection {
             }
             match self.stream.read_buf(self.lines.room()).await {
                 Ok(0) => return Came::Ended(self.lines.rest()),
+                // Frames have no line feed that would end the wait for one.
+                Ok(_) if !self.speaks_lines && is_of_frames(self.lines.bytes()) => {
+                    return Came::Ended(self.lines.rest());
+                }
                 Ok(_) => {}
                 Err(error) => return Came::Broken(error),
             }
         }
     }
+}
+
+fn is_of_frames(bytes: &[u8]) -> bool {
+    matches!(Spoken::of(bytes), Heard::Spoken(Spoken::Http2 | Spoken::Tls))
 }
 
 impl Kept for LineConnection {

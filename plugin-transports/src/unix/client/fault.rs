@@ -42,20 +42,16 @@ pub(super) fn too_long(max: usize) -> PluginError {
     PluginError::reply_too_large(format!("the plugin's answer is longer than `max_line`, which is {max} bytes"))
 }
 
-/// What came first on a connection is of another protocol.
-///
-/// Frames and alerts are written by nobody who has read a line as a call. What is text may be: a plugin of lines that prints what
-/// it should not has done what it was asked.
+/// What came first on a connection is of another protocol. Who speaks when a call was written may have read it, whatever it says.
 pub(super) fn misspoken(connection: &LineConnection, came: &[u8], socket: &SocketPath) -> Option<PluginError> {
     let Heard::Spoken(spoken) = Spoken::of(came) else { return None };
     // A page that has no head is a page of nobody knows what.
     if spoken == Spoken::Lines || connection.speaks_lines() || came.starts_with(b"<") {
         return None;
     }
-    let of = |peer: &str| spoken.instead_of(Spoken::Lines, peer, true);
-    let sent = if spoken == Spoken::Http1 { Sent::Maybe } else { Sent::Nothing };
-    let error = PluginError::connection(of(&socket.to_string()), sent).with_retryable(!spoken.is_for_good());
-    Some(error.with_message_for_callers(of("the plugin")))
+    let said = spoken.instead_of(Spoken::Lines, &socket.to_string(), true);
+    let error = PluginError::connection(said, Sent::Maybe).with_retryable(!spoken.is_for_good());
+    Some(error.with_message_for_callers("the plugin cannot be reached"))
 }
 
 /// A line that is not the reply that was waited for.
