@@ -32,6 +32,12 @@ fn env(name: &str) -> Option<String> {
 pub(super) fn run(run: &Run) -> Outcome {
     let config = read(&run.file)?;
     logging::init(&config.logging().directives(), config.logging().format());
+    for files in config.unread() {
+        tracing::warn!(
+            files,
+            "files were not looked at, since their disk does not answer; what needs them is tried again"
+        );
+    }
     open_files::raise_limit();
     runtime::block_on(&mut Builder::new_multi_thread(), async {
         // Before there is anything to stop.
@@ -113,17 +119,28 @@ pub(super) fn validate(Validate { file, json }: &Validate) -> Outcome {
     if !json {
         let config = read(file)?;
         say(format_args!("{}: no faults, {}", file.shown(), count(config.plugins().len(), "plugin")))?;
+        tell_unread(&config);
         return Ok(ExitCode::SUCCESS);
     }
-    let (plugins, faults) = match load(file)? {
-        Ok(config) => (Some(config.plugins().len()), Vec::new()),
-        Err(faults) => (None, faults.iter().map(document).collect()),
+    let (plugins, faults, unread) = match load(file)? {
+        Ok(config) => (Some(config.plugins().len()), Vec::new(), config.unread().to_vec()),
+        Err(faults) => (None, faults.iter().map(document).collect(), Vec::new()),
     };
     let valid = plugins.is_some();
-    let said =
-        serde_json::json!({"file": file.shown().to_string(), "valid": valid, "plugins": plugins, "faults": faults});
+    let file = file.shown().to_string();
+    let mut said = serde_json::json!({"file": file, "valid": valid, "plugins": plugins, "faults": faults});
+    if !unread.is_empty() {
+        said["unread"] = unread.into();
+    }
     say_json(&said)?;
     Ok(if valid { ExitCode::SUCCESS } else { ExitCode::from(2) })
+}
+
+/// Files that nobody has looked at.
+fn tell_unread(config: &config::Config) {
+    for files in config.unread() {
+        note(format!("{files}: not looked at, since their disk does not answer"));
+    }
 }
 
 /// A fault as JSON.

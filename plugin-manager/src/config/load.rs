@@ -11,7 +11,7 @@ use plugin_settings::{Context, Env, Fault, Faults, NamedList, Node, Source, Span
 use super::plugin::{self, PluginConfig, TransportKind};
 use super::settings::{self, Config};
 use super::unavailable::UNAVAILABLE;
-use super::{document, inherited};
+use super::{disk, document, inherited};
 
 /// The lists whose items have names, so that an overlay says of one item only what differs.
 const NAMED: [NamedList<'_>; 4] = [
@@ -139,6 +139,7 @@ fn build(tree: Node, path: &Path, env: Env<'_>) -> Result<(Config, Node), Faults
 }
 
 fn context<'e>(path: &Path, env: Env<'e>) -> Result<Context<'e>, Faults> {
+    disk::begin();
     Ok(Context { dir: document::directory(path)?, env, unavailable: UNAVAILABLE })
 }
 

@@ -314,7 +314,7 @@ fn tls(keys: &mut Keys<'_>) -> Option<(ServerTlsConfig, bool)> {
         config = config.with_client_ca_file(path);
     }
     let read = config.clone();
-    match disk::answered(move || read.faults()) {
+    match disk::answered(|| "the files of `server.tls`".to_owned(), move || read.faults()) {
         Some(faults) => {
             for error in faults {
                 keys.fault(error.setting(), Code::ConfigFile, error.to_string());

@@ -13,6 +13,7 @@ use plugin_transports::ConnectionConfig;
 
 use super::admin::{self, AdminConfig};
 use super::concerns::{self, CIRCUIT_BREAKER, HEALTH_CHECK, RATE_LIMIT, RETRY};
+use super::disk;
 use super::logging::{self, LEVELS, LoggingConfig};
 use super::plugin::{self, PluginConfig};
 use super::server::{self, ServerConfig};
@@ -108,9 +109,17 @@ pub struct Config {
     start_at_once: usize,
     lame_duck: Duration,
     shutdown_timeout: Duration,
+    unread: Vec<String>,
 }
 
 impl Config {
+    /// Files that were not looked at since their disk did not answer within ten seconds, such as `the files of TLS of plugin "a"`.
+    /// What is wrong with them the plugins' starts will tell.
+    #[must_use]
+    pub fn unread(&self) -> &[String] {
+        &self.unread
+    }
+
     /// What is logged, and how.
     #[must_use]
     pub fn logging(&self) -> &LoggingConfig {
@@ -192,6 +201,7 @@ impl fmt::Debug for Config {
             .field("start_at_once", &self.start_at_once)
             .field("lame_duck", &self.lame_duck)
             .field("shutdown_timeout", &self.shutdown_timeout)
+            .field("unread", &self.unread)
             .finish()
     }
 }
@@ -229,6 +239,7 @@ pub(super) fn read(keys: &mut Keys<'_>) -> Option<Config> {
         start_at_once: start_at_once?,
         lame_duck: lame_duck?,
         shutdown_timeout: shutdown_timeout?,
+        unread: disk::unread(),
     })
 }
 

@@ -1,14 +1,15 @@
-//! What a plugin needs that runs as a subprocess: its keys, and whether what they name is there.
+//! What a plugin needs that runs as a subprocess.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use plugin_core::Code;
 use plugin_settings::Keys;
 use plugin_transports::ConnectionConfig;
 use plugin_transports::process::{ProcessConfig, ResourceLimits, RestartConfig, StderrConfig};
-use rustix::fs::{Access, access};
 
+use super::super::disk;
 use super::PluginConfig;
+use super::executable::{Looked, Search};
 
 /// The keys that say how the subprocess is started.
 #[derive(Debug, Default)]
@@ -65,25 +66,23 @@ impl Exec {
                 ("executable", String::new())
             }
         };
-        let executable = locate(keys, &text);
+        let search = Search::new(keys.context());
+        let looked = disk::answered(|| format!("the executable and the `work_dir` of plugin {:?}", plugin.name), {
+            let (search, text, work_dir) = (search.clone(), text.clone(), self.work_dir.clone());
+            move || search.look(&text, work_dir.as_deref())
+        });
+        // A disk that does not answer is no fault of what was written: the plugin's start waits for it.
+        let Looked { executable, problem, no_work_dir } = looked.unwrap_or_else(|| search.unseen(&text));
         if plugin.enabled {
-            let problem = executable.as_ref().map_or_else(Clone::clone, |path| {
-                let shown = keys.context().path(shown(&text));
-                let problem = unfit(path).map(|flaw| format!("the executable {shown:?} {flaw}{}", meant(keys, &text)));
-                problem.unwrap_or_default()
-            });
-            if !problem.is_empty() && !text.is_empty() {
+            if let Some(problem) = problem.filter(|_| !text.is_empty()) {
                 keys.fault(key, Code::MissingExecutable, problem);
             }
-            if let Some(dir) = self.work_dir.as_ref().filter(|dir| !dir.is_dir()) {
-                let problem = if dir.exists() { "is not a directory" } else { "is not there" };
-                let hint = dir.to_str().and_then(unexpanded).unwrap_or_default();
-                keys.fault("work_dir", Code::ConfigFile, format!("the directory {dir:?} {problem}{hint}"));
+            if let Some(problem) = no_work_dir {
+                keys.fault("work_dir", Code::ConfigFile, problem);
             }
         }
         // The builder would say of one that is missing that it is empty.
-        let path =
-            if text.is_empty() { PathBuf::from("/") } else { executable.unwrap_or_else(|_| PathBuf::from(text)) };
+        let path = if text.is_empty() { PathBuf::from("/") } else { executable.unwrap_or_else(|| PathBuf::from(text)) };
         let mut builder = ProcessConfig::builder(&plugin.name, path)
             .with_args(self.args)
             .with_options(plugin.options.clone())
@@ -107,92 +106,4 @@ impl Exec {
         let dir = self.work_dir.unwrap_or_else(|| keys.context().dir.clone());
         keys.check(builder.with_work_dir(dir).build())
     }
-}
-
-/// A path starts from the directory of the configuration; a bare name is looked up in `PATH`.
-fn locate(keys: &Keys<'_>, text: &str) -> Result<PathBuf, String> {
-    let context = keys.context();
-    if text.contains('/') {
-        return Ok(context.path(text));
-    }
-    let path = (context.env)("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).map(|dir| dir.join(text)).find(|path| unfit(path).is_none());
-    found.ok_or_else(|| {
-        let beside = context.path(text);
-        if beside.is_dir() {
-            return format!("the executable {beside:?} is a directory; name the program in it");
-        }
-        let hint = match unfit(&beside) {
-            None => format!("; write \"./{text}\" for {beside:?}"),
-            Some(_) if beside.exists() => {
-                let other = by_interpreter(&beside, text);
-                format!(", and {beside:?} is not executable; with `chmod +x` it is, as \"./{text}\"{other}")
-            }
-            Some(_) => meant(keys, text),
-        };
-        format!("no directory of PATH has a program {:?}{hint}", shown(text))
-    })
-}
-
-/// What is written as the executable, up to what may be an argument or the value of a variable: either may be a secret.
-fn shown(text: &str) -> String {
-    let (program, more) = text.split_once(char::is_whitespace).map_or((text, ""), |(program, _)| (program, " ..."));
-    match program.split_once('=') {
-        Some((name, _)) => format!("{name}=..."),
-        None => format!("{program}{more}"),
-    }
-}
-
-/// What somebody has meant who writes this as they would for a shell.
-fn meant(keys: &Keys<'_>, text: &str) -> String {
-    if let Some(hint) = unexpanded(text) {
-        return hint;
-    }
-    let path = keys.context().path(text);
-    if path.is_file() && !text.contains(char::is_whitespace) {
-        return by_interpreter(&path, text);
-    }
-    let mut words = text.split_whitespace();
-    let Some(program) = words.next().filter(|program| program.len() < text.len()) else { return String::new() };
-    match locate(keys, program) {
-        // They are not repeated, since a secret may be among them.
-        Ok(path) if unfit(&path).is_none() => {
-            format!(
-                "; its arguments go into `args`: write `executable: {program:?}`, and each of them as an item of `args`"
-            )
-        }
-        _ => String::new(),
-    }
-}
-
-/// What a shell would have made another path of, and nobody does here.
-fn unexpanded(path: &str) -> Option<String> {
-    let mut parts = path.split('/');
-    if parts.clone().any(|part| part == "~") || path.starts_with('~') {
-        return Some("; `~` is not expanded here: write the whole path, or begin with ${HOME}".to_owned());
-    }
-    let name = parts.find_map(|part| part.strip_prefix('$'))?;
-    Some(format!("; a variable has braces here: write ${{{name}}}"))
-}
-
-/// How a script is started that cannot be executed.
-fn by_interpreter(path: &Path, text: &str) -> String {
-    let known = [("py", "python3"), ("js", "node"), ("rb", "ruby"), ("sh", "sh"), ("pl", "perl")];
-    let extension = path.extension().and_then(|extension| extension.to_str());
-    let interpreter = known.into_iter().find(|(ending, _)| Some(*ending) == extension);
-    interpreter.map_or_else(String::new, |(_, program)| {
-        format!("; a script can be started by its interpreter: write `executable: {program:?}` and `args: [{text:?}]`")
-    })
-}
-
-/// Why a file cannot be executed.
-fn unfit(path: &Path) -> Option<String> {
-    let problem = match path.metadata() {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => "is not there".to_owned(),
-        Err(error) => format!("cannot be looked at: {error}"),
-        Ok(meta) if meta.is_dir() => "is a directory".to_owned(),
-        Ok(_) if access(path, Access::EXEC_OK).is_err() => "is not executable; `chmod +x` makes it so".to_owned(),
-        Ok(_) => return None,
-    };
-    Some(problem)
 }

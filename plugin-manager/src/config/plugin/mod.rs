@@ -3,6 +3,7 @@
 mod auth;
 mod bounds;
 mod exec;
+mod executable;
 mod instance;
 mod instances;
 mod plugin_config;

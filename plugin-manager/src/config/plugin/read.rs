@@ -183,7 +183,7 @@ fn reach(keys: &Keys<'_>, kind: TransportKind, plugin: &PluginConfig, parts: Plu
         }
         kind => {
             if let Some(auth) = parts.auth.as_ref().filter(|_| kind.is_tls() && plugin.enabled) {
-                auth::check_files(auth, keys);
+                auth::check_files(auth, &plugin.name, keys);
             }
             let common = Common {
                 transport: kind,
