@@ -1,9 +1,11 @@
 //! From settings to a command that can be started, and from what the kernel answers to an error that helps.
 
 use std::{
-    env, fs,
+    env,
+    ffi::OsStr,
+    fs,
     io::{self, Read},
-    os::unix::{fs::PermissionsExt, process::CommandExt},
+    os::unix::{ffi::OsStrExt, fs::PermissionsExt, process::CommandExt},
     path::{Path, PathBuf},
     process::{Command, Stdio},
     thread,
@@ -32,9 +34,29 @@ pub(super) fn find(config: &ProcessConfig) -> Result<PathBuf, PluginError> {
     if let Some(dir) = &config.work_dir {
         check_work_dir(dir)?;
     }
-    // What is known of a file may be in memory, and the file not. One that may be executed need not be readable.
-    let _ = fs::File::open(&executable).and_then(|mut file| file.read(&mut [0; 512]));
+    read_beginnings(&executable);
     Ok(executable)
+}
+
+/// A script's interpreter may be a script: the kernel goes no further than this.
+const INTERPRETERS: usize = 5;
+
+/// Reads what the kernel will read before it starts a program: the beginning of the file, and of its interpreter where it is a
+/// script. What is known of a file may be in memory, and the file not. One that may be executed need not be readable.
+fn read_beginnings(executable: &Path) {
+    let mut next = Some(executable.to_owned());
+    for _ in 0..INTERPRETERS {
+        let mut beginning = [0; 512];
+        let Some(Ok(length)) = next.map(|path| fs::File::open(path)?.read(&mut beginning)) else { return };
+        next = interpreter(&beginning[..length]);
+    }
+}
+
+/// What the first line of a script names as its interpreter.
+fn interpreter(beginning: &[u8]) -> Option<PathBuf> {
+    let line = beginning.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
+    let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+    Some(PathBuf::from(OsStr::from_bytes(words.next()?)))
 }
 
 /// Starts the process. Blocks for as long as the kernel needs; runs on the spawning thread.
@@ -161,4 +183,19 @@ fn start_error(executable: &Path, error: io::Error) -> PluginError {
         }
     };
     missing(executable, problem).with_source(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_names_its_interpreter() {
+        let of = |beginning: &[u8]| interpreter(beginning).map(|path| path.display().to_string());
+        assert_eq!(of(b"#!/usr/bin/env python3\nimport sys\n").as_deref(), Some("/usr/bin/env"));
+        assert_eq!(of(b"#!  /opt/venv/bin/python\t-u").as_deref(), Some("/opt/venv/bin/python"));
+        for none in [&b"\x7fELF"[..], b"", b"#", b"#!", b"#! \n/bin/sh\n"] {
+            assert_eq!(of(none), None, "{none:?}");
+        }
+    }
 }
