@@ -28,7 +28,7 @@ pub trait Envelope<Req, Res, Err> {
         None
     }
 
-    /// What an operator is told of an error that counts against its instance
+    /// What an operator is told of an error that counts against its instance, or says that no call on it will go well
     /// ([`LastFailure::message`](crate::LastFailure)). Asked of those only. `None`: that it failed, and not why.
     fn tell(&self, error: &Err) -> Option<String> {
         let _ = error;

@@ -3,7 +3,7 @@
 use std::task::Poll;
 
 use plugin_core::{
-    Classify, Code, End, InstanceId, Judgement, Observe, Sent, Verdict,
+    Classify, Code, CodeKind, End, InstanceId, Judgement, Observe, Sent, Verdict,
     clock::{self, Instant},
     deadline::{cut, turn, waiting},
     sync::Lease,
@@ -168,7 +168,7 @@ impl<S> InFlight<S> {
     pub(crate) fn settle_as(&mut self, judged: &Judgement, told: impl FnOnce() -> Option<String>) {
         let how = Settled::of(judged);
         // Before it is counted, so that whoever is told of the count knows why.
-        if how == Settled::Failed {
+        if how == Settled::Failed || is_misconfigured(judged) {
             self.member.meter.failure.keep(judged.code(), &told().unwrap_or_default());
         }
         if judged.verdict() == Verdict::Ignored && judged.refusal().is_none() && judged.sent() != Sent::Nothing {
@@ -191,6 +191,16 @@ impl<S> InFlight<S> {
         let declined = head.is_turned_away();
         InBody { meter, timing: self.timing, declined, settled: false, classify: classify.clone(), judge }
     }
+}
+
+/// Whether it says nothing of how the instance is, and yet that no call on it will go well: it does not know who asks, is asked at
+/// the wrong path, or is not what it was taken for. Nobody else tells an operator.
+fn is_misconfigured(judged: &Judgement) -> bool {
+    judged.verdict() == Verdict::Ignored
+        && judged.refusal().is_none()
+        && judged
+            .code()
+            .is_some_and(|code| matches!(code.kind(), CodeKind::Config | CodeKind::Auth | CodeKind::Connection))
 }
 
 impl<S> Drop for InFlight<S> {

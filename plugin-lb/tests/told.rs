@@ -39,6 +39,14 @@ async fn what_is_told_of_the_last_failure_is_why_and_of_what_is_none_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_no_call_will_change_is_told_though_it_says_nothing_of_the_instance() {
+    let mut balance = balance(Strategy::RoundRobin, [&Instance::new("a", Does::RefuseCredentials)]);
+    call(&mut balance).await.expect_err("it is not known there");
+    assert_eq!(told(&balance), Some((Some(Code::HttpTransport), "who is that?".to_owned())));
+    assert_eq!(stats(&balance).failed, 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_call_that_its_caller_leaves_is_no_failure_to_tell_of() {
     let balance = balance(Strategy::RoundRobin, [&Instance::new("a", Does::Hang)]);
     let stack = DeadlineLayer::new(SECOND).layer(balance.clone());

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use plugin_core::{BoxFuture, Call, InstanceId, PluginError, Reply, Sent};
+use plugin_core::{BoxFuture, Call, Code, InstanceId, PluginError, Reply, Sent};
 use plugin_lb::{Balance, BalanceConfig, Endpoint, Strategy};
 use tower_service::Service;
 
@@ -24,6 +24,7 @@ pub(crate) enum Does {
     AnswerAfter(Duration),
     Fail,
     RefuseConnection,
+    RefuseCredentials,
     Panic,
     Hang,
 }
@@ -97,6 +98,9 @@ impl Service<Call<u8>> for Instance {
                 }
                 Does::Fail => Err(PluginError::execution("as asked")),
                 Does::RefuseConnection => Err(PluginError::connection("connection refused", Sent::Nothing)),
+                Does::RefuseCredentials => {
+                    Err(PluginError::new(Code::HttpTransport, "who is that?").with_http_status(401))
+                }
                 Does::Panic => panic!("as asked"),
                 Does::Hang => std::future::pending().await,
             }
