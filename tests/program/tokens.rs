@@ -67,6 +67,28 @@ async fn a_token_of_the_data_plane_goes_to_nobody_else() {
 }
 
 #[tokio::test]
+async fn who_has_no_token_does_not_read_where_plugins_are_in_their_health() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let gateway = gateway(&dir.path().join("gateway.yaml"), &[], |data, admin| {
+        format!(
+            "server: {{listen: '{data}'}}\nadmin: {{listen: '{admin}', tokens: [{{name: sre, token: secret}}]}}\n\
+             plugins: [{{name: away, transport: http, endpoint: 'http://127.0.0.1:1', health_check: {{interval: 50ms, timeout: 50ms, \
+             failure_limit: 1}}}}]\n"
+        )
+    })
+    .await;
+    let open = loop {
+        let open = get(gateway.admin, "/health").await;
+        if open.status == 503 {
+            break open.text().to_owned();
+        }
+    };
+    assert!(open.contains("\"away\":{\"status\":\"") && !open.contains("127.0.0.1:1"), "{open}");
+    let told = gateway.command_with(&["health"], &[("PLUGIN_MANAGER_TOKEN", "secret")], "").await;
+    assert!(told.stdout.contains("127.0.0.1:1"), "{told:?}");
+}
+
+#[tokio::test]
 async fn a_token_of_each_role_opens_what_it_should() {
     let dir = tempfile::tempdir().expect("a directory");
     let echo = example("plugins/echo.py");

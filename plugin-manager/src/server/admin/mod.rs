@@ -57,6 +57,7 @@ impl AdminPlane {
 /// parameter that they do not know: who looks believes in no effect of it, and a gateway that works must not be taken for one
 /// that does not because of `?verbose`.
 pub(super) fn routes(plane: AdminPlane, access: Option<Access>) -> Router {
+    let access_is_limited = access.is_some();
     let admin = Router::new()
         .route("/admin/v1/status", get(status))
         .route("/admin/v1/plugins", get(plugins))
@@ -71,7 +72,7 @@ pub(super) fn routes(plane: AdminPlane, access: Option<Access>) -> Router {
     let open = Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
-        .route("/health", get(health))
+        .route("/health", if access_is_limited { get(health_without_texts) } else { get(health) })
         .route("/metrics", get(metrics));
     open.merge(admin).method_not_allowed_fallback(other_method).fallback(no_such_path).with_state(plane)
 }
@@ -145,9 +146,18 @@ async fn metrics(State(plane): State<AdminPlane>) -> Response<Body> {
 }
 
 async fn health(State(plane): State<AdminPlane>) -> Response<Body> {
+    health_as(&plane, |health| health).await
+}
+
+/// For whoever asks without a token where there are tokens: a text may say where a plugin is, and what it was told.
+async fn health_without_texts(State(plane): State<AdminPlane>) -> Response<Body> {
+    health_as(&plane, views::Health::without_texts).await
+}
+
+async fn health_as(plane: &AdminPlane, shown: impl FnOnce(views::Health) -> views::Health) -> Response<Body> {
     let health = plane.manager.health(HEALTH_LIMIT).await;
     let status = if health.state.is_serving() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(views::Health::of(&health, &plane.manager.list()))).into_response()
+    (status, Json(shown(views::Health::of(&health, &plane.manager.list())))).into_response()
 }
 
 async fn status(State(plane): State<AdminPlane>) -> Json<views::Status> {
