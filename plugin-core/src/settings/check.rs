@@ -187,7 +187,11 @@ fn text(value: &Value) -> Result<Cow<'_, str>, Mismatch> {
 /// A word. One that looks like a number, such as `1.3`, needs no quotes.
 fn word(words: &'static [&'static str], value: &Value) -> Option<&'static str> {
     let text = value.as_text()?;
-    words.iter().copied().find(|word| *word == text)
+    let is_it = |word: &str| match value.typed() {
+        Value::Float(number) => word.parse() == Ok(*number),
+        _ => word == text,
+    };
+    words.iter().copied().find(|word| is_it(word))
 }
 
 fn any_case(words: &'static [&'static str], value: &Value) -> Option<&'static str> {

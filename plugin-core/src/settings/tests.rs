@@ -172,8 +172,10 @@ fn a_word_that_looks_like_a_number_needs_no_quotes() {
     let kind = Kind::Word(&["1.2", "2"]);
     let word = |value| kind.check(&value).0;
     assert_eq!(word(Value::Float(1.2)), Some(Checked::Word("1.2")));
+    let written = |text: &str, value| Value::Untyped { text: text.to_owned(), value: Box::new(Value::Float(value)) };
+    assert_eq!(word(written("1.20", 1.2)), Some(Checked::Word("1.2")), "however it is written");
     assert_eq!(word(Value::Int(2)), Some(Checked::Word("2")));
-    for other in [Value::Float(1.3), Value::Float(2.0), Value::Int(1), Value::Bool(true)] {
+    for other in [Value::Float(1.3), Value::Float(2.5), Value::Int(1), Value::Bool(true)] {
         assert_eq!(word(other), None);
     }
 }

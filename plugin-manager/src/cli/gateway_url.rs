@@ -58,6 +58,14 @@ impl GatewayUrl {
     }
 }
 
+/// The scheme in front of a text that may be a URL, with what is behind it: letters, digits and a few signs (RFC 3986). What stands
+/// before another `://` may be a password.
+fn scheme(text: &str) -> &str {
+    let end = text.find("://").unwrap_or_default();
+    let is_scheme = text[..end].bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+    if end > 0 && is_scheme { &text[..end + 3] } else { "" }
+}
+
 fn is_port(digits: &str) -> bool {
     digits.bytes().all(|digit| digit.is_ascii_digit()) && digits.parse().is_ok_and(|port: u16| port > 0)
 }
@@ -69,7 +77,7 @@ impl fmt::Display for GatewayUrl {
         match self.0.rfind('@') {
             // Wherever it stands: what is no URL may hold credentials all the same.
             Some(at) => {
-                let scheme = self.0[..at].find("://").map_or("", |end| &self.0[..end + 3]);
+                let scheme = scheme(&self.0[..at]);
                 write!(f, "{scheme}***{}{behind}", place.get(at..).unwrap_or("@"))
             }
             None => write!(f, "{place}{behind}"),
@@ -130,6 +138,7 @@ mod tests {
             ("https://hunter2@a/", "https://***@a/"),
             ("user:hunter2@127.0.0.1:1", "***@127.0.0.1:1"),
             ("http:/user:hunter2@a", "***@a"),
+            ("user:hunter2://x@a", "***@a"),
             ("http://user:hun ter2@a", "http://***@a"),
             ("hunter2@http://a", "***@http://a"),
             ("http://user:hunter2?hunter2@a", "http://***@?***"),

@@ -193,7 +193,8 @@ pub(super) fn switched_off(plugin: &PluginConfig) -> Registration<Bytes, Bytes> 
 /// What stands for a plugin that is not there.
 fn never() -> impl Plugin<Bytes, Bytes> {
     tower::service_fn(|_: plugin_core::Call<Bytes>| {
-        let error = PluginError::from(Rejected::new(Code::NotEnabled)).with_sent(Sent::Nothing).with_detail(OFF);
+        let error =
+            PluginError::from(Rejected::new(Code::NotEnabled)).with_sent(Sent::Nothing).with_detail_for_operators(OFF);
         std::future::ready(Err::<Reply<Bytes>, _>(error))
     })
 }

@@ -244,9 +244,17 @@ fn shown(text: &str) -> String {
         None => (text, String::new()),
     };
     let Some(at) = text.rfind('@') else { return format!("{:?}", format!("{place}{query}")) };
-    let scheme = text[..at].find("://").map_or("", |end| &text[..end + 3]);
+    let scheme = scheme(&text[..at]);
     // What is no URL may have its credentials anywhere before that.
     format!("{:?}", format!("{scheme}***{}{query}", place.get(at..).unwrap_or("@")))
+}
+
+/// The scheme in front of a text that may be a URL, with what is behind it: letters, digits and a few signs (RFC 3986). What stands
+/// before another `://` may be a password.
+fn scheme(text: &str) -> &str {
+    let end = text.find("://").unwrap_or_default();
+    let is_scheme = text[..end].bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+    if end > 0 && is_scheme { &text[..end + 3] } else { "" }
 }
 
 /// Whether digits stand where a port would: `http` reads a port that does not fit as none.

@@ -1,5 +1,6 @@
 //! What it means for a call that its connection gave no answer.
 
+use http::StatusCode;
 use plugin_core::{ByErrorType, Classify, Code, PluginError, Sent, classify};
 
 use super::{body::Unread, first_words::Refused, interim::TooMany, misspoken::is_no_http, pool::Lease};
@@ -24,6 +25,15 @@ pub(crate) fn unread(error: Unread<hyper::Error>, max: usize, lease: &Lease, cod
         Unread::NotGzip(error) => {
             PluginError::new(code, "the plugin's answer says that it is gzip, and is not").with_source(error)
         }
+    }
+}
+
+/// Adds the body of an answer that is no success. That of a redirect says where else the plugin is, which callers are not told.
+pub(crate) fn with_body(error: PluginError, status: StatusCode, text: Option<String>) -> PluginError {
+    match text {
+        Some(text) if status.is_redirection() => error.with_detail_for_operators(text),
+        Some(text) => error.with_detail(text),
+        None => error,
     }
 }
 

@@ -97,6 +97,10 @@ impl TlsError {
         self.0.setting
     }
 
+    pub(super) fn why(&self) -> Option<&str> {
+        self.0.why.as_deref()
+    }
+
     /// The file.
     #[must_use]
     pub fn path(&self) -> &Path {

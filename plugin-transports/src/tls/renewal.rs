@@ -77,7 +77,7 @@ pub(super) struct InUse<C> {
 struct Seen {
     stamps: Stamps,
     /// What was refused then, so that each content is told of once.
-    refused: Option<(u64, TlsErrorKind)>,
+    refused: Option<(u64, TlsErrorKind, Option<String>)>,
 }
 
 impl<C: Send + Sync + 'static> Renewal<C> {
@@ -184,7 +184,7 @@ impl<C> Renewal<C> {
     fn renew(&self, seen: &mut Seen) {
         for reading in 1..=MOST_READINGS {
             let stamps = Stamps::of(&self.paths);
-            let may_change_by_itself = seen.refused.is_some_and(|(_, kind)| passes(kind));
+            let may_change_by_itself = seen.refused.as_ref().is_some_and(|(_, kind, _)| passes(*kind));
             if stamps == seen.stamps && seen.stamps.are_settled() && !may_change_by_itself {
                 return;
             }
@@ -233,7 +233,7 @@ impl<C> Renewal<C> {
     }
 
     fn refuse(&self, seen: &mut Seen, content: u64, error: TlsError) {
-        let refused = Some((content, error.kind()));
+        let refused = Some((content, error.kind(), error.why().map(str::to_owned)));
         if seen.refused == refused {
             return;
         }

@@ -112,10 +112,7 @@ pub(super) fn not_grpc(status: StatusCode, headers: &HeaderMap, text: Option<Str
     };
     let error = again.apply_to(no_answer(problem));
     let error = if status.is_success() { error } else { error.with_http_status(status.as_u16()) };
-    match text {
-        Some(text) => error.with_detail(bounded::text(text)),
-        None => error,
-    }
+    crate::net::fault::with_body(error, status, text.map(bounded::text))
 }
 
 /// An answer that says that all is well, and has something else than one message.

@@ -67,7 +67,12 @@ impl Check<'_> {
             Err(Unanswered::Status(status))
                 if named.is_none() && matches!(status.number, UNIMPLEMENTED | NOT_FOUND) =>
             {
-                self.absent()
+                // Relaxed: a check that runs at once may not know yet.
+                if self.known.is_there.load(Ordering::Relaxed) {
+                    let gone = "the plugin had a health check (grpc.health.v1), and has none any more";
+                    return Ok(HealthStatus::unhealthy(gone));
+                }
+                return Ok(self.own().await?.unwrap_or_else(|| self.absent()));
             }
             Err(Unanswered::Status(status)) => {
                 let said = format!("the plugin's health check answered {}: {}", name(status.number), status.message);
@@ -90,13 +95,10 @@ impl Check<'_> {
         })
     }
 
-    /// A server without the standard check is no fault of the plugin's, unless it was seen: that it answers is then all that is
-    /// asked of it.
+    /// A plugin without the standard check and a word of its own is at no fault, unless the check was seen: that it answers is then
+    /// all that is asked of it.
     fn absent(&self) -> HealthStatus {
         // Relaxed: two checks that run at once may both tell of it.
-        if self.known.is_there.load(Ordering::Relaxed) {
-            return HealthStatus::unhealthy("the plugin had a health check (grpc.health.v1), and has none any more");
-        }
         if !self.known.told.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 plugin = &*self.config.name,

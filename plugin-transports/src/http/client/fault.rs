@@ -76,19 +76,15 @@ fn status(config: &HttpConfig, status: StatusCode, headers: &HeaderMap, body: Bo
             plugin_errors::error(code, detail.unwrap_or_else(|| format!("the plugin answered {status}")), again)
         }
         None => {
-            let error = match (status.is_redirection(), body.text) {
-                // Where else the plugin is, callers are not told.
-                (true, text) => {
+            let error = match status.is_redirection() {
+                true => {
                     let target = config.credentials.hide_in(location(headers));
-                    let error = PluginError::new(code(status), redirect(status, &target))
-                        .with_message_for_callers(redirect(status, ""));
-                    text.into_iter().fold(error, PluginError::with_detail_for_operators)
+                    PluginError::new(code(status), redirect(status, &target))
+                        .with_message_for_callers(redirect(status, ""))
                 }
-                (false, text) => {
-                    let error = PluginError::new(code(status), message(config, status, headers));
-                    text.into_iter().fold(error, PluginError::with_detail)
-                }
+                false => PluginError::new(code(status), message(config, status, headers)),
             };
+            let error = crate::net::fault::with_body(error, status, body.text);
             let again = RetryHint { retryable: Some(passes), retry_after: if passes { later() } else { None } };
             again.apply_to(error)
         }
