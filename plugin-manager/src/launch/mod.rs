@@ -66,12 +66,17 @@ impl fmt::Display for StartError {
                 f.write_str("\n")?;
             }
             // A plugin has written some of it, and writes no line that is not below its own.
-            write!(f, "{}", on_one_line(&fault.to_string()))?;
+            let mut said = fault.to_string();
             let mut source = std::error::Error::source(fault);
             while let Some(cause) = source {
-                write!(f, ": {}", on_one_line(&cause.to_string()))?;
+                let why = cause.to_string();
+                // What has made an error of another may say the same.
+                if !said.contains(&why) {
+                    said = format!("{said}: {why}");
+                }
                 source = cause.source();
             }
+            f.write_str(&on_one_line(&said))?;
             for line in fault.detail().unwrap_or_default().trim_end().lines() {
                 write!(f, "\n  {}", on_one_line(line))?;
             }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{StatusCode, request};
 use plugin_core::{on_one_line, rounded};
+use secrecy::ExposeSecret;
 use serde_json::Value;
 
 use super::{
@@ -27,6 +28,7 @@ pub(super) fn read(
     also: Option<StatusCode>,
 ) -> Result<Value, CommandFault> {
     let (status, body) = exchange::send(remote, request, Bytes::new(), limit)?;
+    let body = without_token(remote, body);
     if !status.is_success() && Some(status) != also {
         return Err(refused(status, &body));
     }
@@ -44,11 +46,21 @@ pub(super) fn of_a_call(
 ) -> Result<String, CommandFault> {
     let (status, body) = exchange::send(remote, request, payload, limit)?;
     if !status.is_success() {
-        return Err(refused(status, &body));
+        return Err(refused(status, &without_token(remote, body)));
     }
     let text = String::from_utf8_lossy(&body);
     let is_json = args::check_payload(&body).is_ok();
     Ok(if is_json { plain_json(&text) } else { on_one_line(&text) }.into_owned())
+}
+
+/// What a gateway says, without the token that it was shown: whoever listens there may give it back.
+fn without_token(remote: &Remote, body: Bytes) -> Bytes {
+    const HIDDEN: &str = "***";
+    let token = remote.token.as_ref().map(ExposeSecret::expose_secret).unwrap_or_default();
+    match std::str::from_utf8(&body) {
+        Ok(text) if token.len() >= 4 && text.contains(token) => text.replace(token, HIDDEN).into(),
+        _ => body,
+    }
 }
 
 /// Whether the answer is a text that begins with this.
@@ -133,6 +145,19 @@ mod tests {
             "last_end": {"why": "a\\nb", "said": "the end:\none\n\\u{7}two"},
         }]);
         assert_eq!(for_a_terminal(told), shown);
+    }
+
+    #[test]
+    fn the_token_is_in_nothing_that_is_shown() {
+        let remote = |token: Option<&str>| Remote {
+            url: "http://a".to_owned().into(),
+            admin: "http://a".to_owned().into(),
+            token: token.map(|token| token.to_owned().into()),
+            json: false,
+        };
+        let said = Bytes::from_static(b"{\"detail\":\"no Bearer t0ken\"}");
+        assert_eq!(without_token(&remote(Some("t0ken")), said.clone()), "{\"detail\":\"no Bearer ***\"}");
+        assert_eq!(without_token(&remote(None), said.clone()), said);
     }
 
     #[test]
