@@ -9,6 +9,9 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::ExposeSecret;
 use secrecy::SecretString;
 
+#[cfg(any(feature = "http", feature = "grpc", feature = "unix"))]
+use crate::wire::hiding::{SURE, hidden};
+
 /// What is set of a client's side of TLS.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct TlsFiles {
@@ -107,7 +110,7 @@ impl Credentials {
         }
         let texts = values.iter().flat_map(|value| [Some(&**value), value.split_once(' ').map(|(_, secret)| secret)]);
         let password = self.password.as_ref().map(ExposeSecret::expose_secret);
-        crate::wire::hiding::hidden(said, texts.flatten().chain(password))
+        hidden(said, texts.flatten().chain(password), SURE)
     }
 
     #[cfg(any(feature = "http", feature = "grpc", feature = "unix"))]

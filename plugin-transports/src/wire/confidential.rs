@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use serde_json::{Map, Value};
 
-use super::hiding::{SURE, hidden_whole};
+use super::hiding::{SURE, SURE_OF_WORDS, hidden};
 
 /// Texts that a plugin knows and others are not to hear from it. A text shorter than eight bytes may be any word, and one that is a
 /// path is no secret: neither is among them.
@@ -22,10 +22,10 @@ impl Confidential {
         Self(texts.into_iter().map(Box::from).collect())
     }
 
-    /// The text without them; `None` where none is in it.
+    /// The text without them, nor parts of sixteen bytes; `None` where none is in it.
     #[cold]
     pub(crate) fn hidden(&self, said: &str) -> Option<String> {
-        hidden_whole(said, self.0.iter().map(|text| &**text))
+        hidden(said, self.0.iter().map(|text| &**text), SURE_OF_WORDS)
     }
 
     /// The text without them.

@@ -8,27 +8,23 @@ use std::ops::Range;
 /// What is shorter may be in a text by chance.
 const SHORTEST: usize = 6;
 
-/// So much of a secret, wherever a cut has left it, is a part of it and no chance.
+/// So much of a credential, wherever a cut has left it, is a part of it and no chance.
 pub(crate) const SURE: usize = 8;
+
+/// So much of any other text, which may be words that others say too.
+#[cfg(any(feature = "grpc", all(feature = "process", target_os = "linux")))]
+pub(crate) const SURE_OF_WORDS: usize = 16;
 
 const HIDDEN: &str = "***";
 
-/// The text without these secrets, nor parts of them; `None` where none is in it.
-#[cfg(any(feature = "http", feature = "grpc", feature = "unix"))]
+/// The text without these secrets, nor parts of them that are so long; `None` where none is in it.
 #[cold]
-pub(crate) fn hidden<'s>(said: &str, secrets: impl Iterator<Item = &'s str>) -> Option<String> {
+pub(crate) fn hidden<'s>(said: &str, secrets: impl Iterator<Item = &'s str>, part: usize) -> Option<String> {
     let secrets: Vec<_> = secrets.collect();
     // A whole one first: a part of another form of it may stand in the middle of it.
     let without = hide(said, secrets.iter().copied(), whole);
     let text = without.as_deref().unwrap_or(said);
-    hide(text, secrets.iter().copied(), |text, secret| Pairs::of(secret).part(text, secret)).or(without)
-}
-
-/// The text without these values; `None` where none is in it. A part of one may be any word.
-#[cfg(any(feature = "grpc", all(feature = "process", target_os = "linux")))]
-#[cold]
-pub(crate) fn hidden_whole<'s>(said: &str, values: impl Iterator<Item = &'s str>) -> Option<String> {
-    hide(said, values, whole)
+    hide(text, secrets.iter().copied(), |text, secret| Pairs::of(secret).part(text, secret, part)).or(without)
 }
 
 /// `find` gives the first place in a text where something of a secret stands.
@@ -61,10 +57,8 @@ fn whole(text: &str, secret: &str) -> Option<Range<usize>> {
 }
 
 /// Which two bytes stand beside each other in a secret, as far as a few bits tell: of a text nearly all is passed over by them.
-#[cfg(any(feature = "http", feature = "grpc", feature = "unix"))]
 struct Pairs([u64; 16]);
 
-#[cfg(any(feature = "http", feature = "grpc", feature = "unix"))]
 impl Pairs {
     fn of(secret: &str) -> Self {
         let mut pairs = Self([0; 16]);
@@ -88,10 +82,10 @@ impl Pairs {
     }
 
     /// The first place where so much of the secret stands that it is no chance, and all that stands there of it.
-    fn part(&self, text: &str, secret: &str) -> Option<Range<usize>> {
+    fn part(&self, text: &str, secret: &str, least: usize) -> Option<Range<usize>> {
         let (bytes, secret) = (text.as_bytes(), secret.as_bytes());
-        let (at, of_secret) = bytes.windows(SURE).enumerate().find_map(|(at, part)| {
-            let found = if self.may_have(part) { secret.windows(SURE).position(|own| own == part) } else { None };
+        let (at, of_secret) = bytes.windows(least).enumerate().find_map(|(at, part)| {
+            let found = if self.may_have(part) { secret.windows(least).position(|own| own == part) } else { None };
             Some((at, found?))
         })?;
         let rest = bytes[at..].iter().zip(&secret[of_secret..]);
@@ -100,14 +94,14 @@ impl Pairs {
     }
 }
 
-#[cfg(all(test, any(feature = "http", feature = "grpc", feature = "unix")))]
+#[cfg(test)]
 mod tests {
     use super::*;
 
     const TOKEN: &str = "LONGTOKEN-000-001-002-003";
 
     fn of(said: &str, secret: &str) -> String {
-        hidden(said, [secret].into_iter()).unwrap_or_else(|| said.to_owned())
+        hidden(said, [secret].into_iter(), SURE).unwrap_or_else(|| said.to_owned())
     }
 
     #[test]
@@ -124,7 +118,7 @@ mod tests {
             assert_eq!(of(&said, TOKEN), shown);
         }
         for harmless in ["LONGTOK", "-002-00", "no such thing", ""] {
-            assert_eq!(hidden(harmless, [TOKEN, "short"].into_iter()), None, "{harmless}");
+            assert_eq!(hidden(harmless, [TOKEN, "short"].into_iter(), SURE), None, "{harmless}");
         }
         assert_eq!(of("a short one: secret, secre", "secret"), "a short one: ***, secre");
     }
@@ -140,9 +134,10 @@ mod tests {
 
     #[cfg(feature = "grpc")]
     #[test]
-    fn of_what_may_be_any_word_the_whole_is_hidden_and_no_part() {
-        let of = |said| hidden_whole(said, ["/var/lib/plugin"].into_iter());
-        assert_eq!(of("no /var/lib/plugin here").as_deref(), Some("no *** here"));
-        assert_eq!(of("no /var/lib/other here"), None);
+    fn of_what_may_be_words_a_long_part_is_hidden_and_a_short_one_is_not() {
+        let of = |said| hidden(said, ["optionsecret-abcdef-0123"].into_iter(), SURE_OF_WORDS);
+        assert_eq!(of("no optionsecret-abcdef-0123 here").as_deref(), Some("no *** here"));
+        assert_eq!(of("is \"optionsecret-abcdef-\", and no number").as_deref(), Some("is \"***\", and no number"));
+        assert_eq!(of("the option -abcdef-0123 here"), None);
     }
 }

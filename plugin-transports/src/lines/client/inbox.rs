@@ -11,7 +11,7 @@ use tokio_util::io::poll_read_buf;
 
 use super::{
     super::split::{Line, Lines},
-    ConnectionEnd,
+    end::ConnectionEnd,
 };
 
 /// A line that goes on for this many times the limit is no line any more.

@@ -3,6 +3,7 @@
 mod backlog;
 mod connection;
 mod driver;
+mod end;
 mod exchange;
 mod inbox;
 mod sync;
@@ -16,7 +17,8 @@ use plugin_core::Sent;
 
 pub(crate) use self::{
     connection::LineConnection,
-    driver::{ConnectionEnd, Driver, connect},
+    driver::{Driver, connect},
+    end::ConnectionEnd,
     exchange::Exchange,
     table::{MAX_IN_FLIGHT, Treatment},
 };
