@@ -25,7 +25,10 @@ use crate::{
 const TAIL_LINES: usize = 8;
 const TAIL_LINE: usize = 200;
 
-/// The newest lines.
+/// So much of each is kept, so that what nobody is to hear is known by more than its beginning.
+const TAIL_KEPT: usize = 1 << 10;
+
+/// The newest lines, as they came: few are ever told, and many may come.
 #[derive(Debug, Default)]
 struct Tail(Mutex<VecDeque<String>>);
 
@@ -35,12 +38,16 @@ impl Tail {
         if lines.len() == TAIL_LINES {
             lines.pop_front();
         }
-        lines.push_back(line.chars().take(TAIL_LINE).collect());
+        lines.push_back(line[..line.floor_char_boundary(TAIL_KEPT)].to_owned());
     }
 
-    fn text(&self) -> String {
+    fn text(&self, confidential: &Confidential) -> String {
         let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.iter().map(String::as_str).collect::<Vec<_>>().join("\n")
+        let told = |line: &String| {
+            let hidden = confidential.hidden(line);
+            on_one_line(hidden.as_ref().unwrap_or(line)).chars().take(TAIL_LINE).collect::<String>()
+        };
+        lines.iter().map(told).collect::<Vec<_>>().join("\n")
     }
 }
 
@@ -49,6 +56,7 @@ impl Tail {
 #[derive(Debug)]
 pub(super) struct Stderr {
     tail: Arc<Tail>,
+    confidential: Confidential,
     task: JoinHandle<()>,
 }
 
@@ -62,14 +70,15 @@ impl Stderr {
         dropped: Arc<AtomicU64>,
     ) -> Self {
         let tail = Arc::new(Tail::default());
-        let log = Log { plugin, tail: tail.clone(), pace: Pace::new(config.lines_per_second), confidential, dropped };
+        let (pace, hides) = (Pace::new(config.lines_per_second), confidential.clone());
+        let log = Log { plugin, tail: tail.clone(), pace, confidential: hides, dropped };
         let task = tokio::spawn(read(log, reader, config.max_line));
-        Self { tail, task }
+        Self { tail, confidential, task }
     }
 
     /// The newest lines, oldest first.
     pub(super) fn tail(&self) -> String {
-        self.tail.text()
+        self.tail.text(&self.confidential)
     }
 
     /// Waits until everything was read.
@@ -130,8 +139,6 @@ impl Log {
         if text.is_empty() {
             return;
         }
-        let hidden = self.confidential.hidden(text);
-        let text = &*on_one_line(hidden.as_deref().unwrap_or(text));
         self.tail.push(text);
         let now = clock::now();
         if self.pace.left(now).is_zero() {
@@ -143,7 +150,11 @@ impl Log {
         if !self.pace.admit() {
             // Relaxed: a number for display.
             self.dropped.fetch_add(1, Ordering::Relaxed);
-        } else if cut {
+            return;
+        }
+        let hidden = self.confidential.hidden(text);
+        let text = on_one_line(hidden.as_deref().unwrap_or(text));
+        if cut {
             tracing::info!(target: "plugin::stderr", plugin, source, cut, "{text}");
         } else {
             tracing::info!(target: "plugin::stderr", plugin, source, "{text}");
