@@ -118,6 +118,42 @@ async fn what_is_not_its_answer_is_left_to_the_driver() {
     assert_eq!(driver.await.expect("it ends"), "closed its stdout");
 }
 
+/// Counts how often it was woken.
+#[derive(Default)]
+struct Woken(AtomicUsize);
+
+impl std::task::Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Its turn is over with it, also where the driver has looked in between and has read its answer.
+#[tokio::test(start_paused = true)]
+async fn what_comes_after_a_call_that_was_alone_wakes_the_driver_whoever_read_its_answer() {
+    let (near, far) = duplex(1 << 16);
+    let (reader, writer) = split(near);
+    let (connection, mut driver) = connect("far".into(), reader, writer, LIMITS);
+    let (reader, writer) = split(far);
+    let mut far = (BufReader::new(reader).lines(), writer);
+    let woken = Arc::<Woken>::default();
+    let waker = Arc::clone(&woken).into();
+    let mut drive = || driver.poll_unpin(&mut std::task::Context::from_waker(&waker)).is_pending();
+    assert!(drive());
+    let mut call = pin!(ask(&connection, "1"));
+    assert!(poll!(&mut call).is_pending());
+    let (id, _) = request(&mut far).await;
+    reply(&mut far, &id, "1").await;
+    assert!(drive());
+    assert!(poll!(&mut call).is_ready());
+    assert!(drive());
+    let before = woken.0.load(Ordering::Relaxed);
+    far.1.write_all(b"a line of a log\n").await.expect("writable");
+    assert_eq!(woken.0.load(Ordering::Relaxed), before + 1);
+    assert!(drive());
+    assert_eq!(connection.counts().noise, 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_end_is_told_by_the_driver_to_whoever_is_alone_and_where_nobody_is() {
     let (connection, driver, mut far, _) = counted();
