@@ -13,7 +13,8 @@ use crate::config::disk::ANSWERS_WITHIN;
 pub(super) struct Reading(Arc<Mutex<()>>);
 
 impl Reading {
-    /// Does what reads files. A start that waits too long for them has failed, and is tried again as any other. Dropping the future leaves it to itself: what it brings then is dropped.
+    /// Does what reads files. A start that waits too long for them has failed, and is tried again as any other. Dropping the
+    /// future leaves it to itself: what it brings then is dropped.
     pub(super) async fn have<T: Send + 'static>(
         &self,
         read: impl FnOnce() -> Result<T, PluginError> + Send + 'static,

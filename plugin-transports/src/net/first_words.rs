@@ -2,7 +2,8 @@
 //!
 //! Under TLS 1.3 the handshake has ended for a client before the server has looked at its certificate, so that a refusal comes with
 //! the first read, when a call is on its way. It is no lost connection: the server took no part in it, and has seen nothing of
-//! the call. So it is where the first that it says is of another protocol than it was asked in: see [`Spoken`].
+//! the call. Who speaks another protocol than it was asked in ([`Spoken`]) takes no part in it either, but may have read a request
+//! that was written before it spoke.
 
 use std::{
     future::Future,

@@ -96,7 +96,7 @@ impl HttpPlugin {
 /// |---|---|---|---|
 /// | the payload is not JSON | `PLUGIN_1206` | no | nothing |
 /// | the payload or the answer is too long | `PLUGIN_1207` | no | nothing, or maybe |
-/// | no connection: refused, no such name, TLS, too slow | `PLUGIN_1205` | yes, but where one side does not accept the other, or one speaks TLS and the other does not | nothing |
+/// | no connection: refused, no such name, TLS, too slow | `PLUGIN_1205` | yes, but where one side does not accept the other, or one speaks TLS and the other does not | nothing; maybe, where a request of HTTP/1.1 was written before the other side spoke |
 /// | over HTTP/2, not taken (`REFUSED_STREAM`, or above the last stream of a `GOAWAY`), nor when sent again | `PLUGIN_1205` | yes | nothing |
 /// | the connection closed before an answer, or in its middle | `PLUGIN_1205` | yes | maybe |
 /// | the attempt took longer than `request_timeout` | `PLUGIN_1204` | yes | nothing, or maybe |

@@ -82,7 +82,7 @@ impl UnixPlugin {
 /// | the request or the reply is longer than `max_line`, or the reply is nested too deep | `PLUGIN_1207` | no | nothing, or maybe |
 /// | no connection: no such file, nobody listens, too slow | `PLUGIN_1205` | yes | nothing |
 /// | no connection: this user may not | `PLUGIN_1205` | no | nothing |
-/// | the other side speaks HTTP or TLS | `PLUGIN_1205` | yes, but where it speaks TLS | nothing; maybe, where it is HTTP/1.1 |
+/// | the other side speaks HTTP or TLS | `PLUGIN_1205` | yes, but where it speaks TLS | maybe |
 /// | the connection closed before a reply, or in its middle | `PLUGIN_1205` | yes | maybe |
 /// | the attempt took longer than `request_timeout` | `PLUGIN_1204` | yes | nothing, or maybe |
 /// | the deadline passed | `PLUGIN_1204` | no | nothing, or maybe |
