@@ -82,40 +82,46 @@ pub fn parse(text: &str) -> Result<Duration, ParseError> {
 
 /// One number and the nanoseconds of its unit, and what follows.
 fn part(text: &str) -> Result<(Number<'_>, u128, &str), ParseError> {
-    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, rest) = text.split_at(end);
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    if whole.len() + fraction.len() == 0 || fraction.contains('.') {
+    let bytes = text.as_bytes();
+    let digits_from = |begin: usize| begin + bytes[begin..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let point = digits_from(0);
+    let has_fraction = bytes.get(point) == Some(&b'.');
+    let fraction = point + usize::from(has_fraction);
+    let end = if has_fraction { digits_from(fraction) } else { fraction };
+    if bytes.get(end) == Some(&b'.') || end == usize::from(has_fraction) {
         return Err(ParseError::Invalid);
     }
-    let name_end = rest.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(rest.len());
-    let (name, rest) = rest.split_at(name_end);
+    let in_name = |byte: &&u8| !byte.is_ascii_digit() && **byte != b'.';
+    // All that stands around it is ASCII.
+    let (name, rest) = text[end..].split_at(bytes[end..].iter().take_while(in_name).count());
     if name.is_empty() {
         return Err(ParseError::MissingUnit);
     }
     let unit = UNITS.iter().find(|(known, _)| *known == name).ok_or(ParseError::UnknownUnit)?.1;
-    Ok((Number { whole, fraction }, unit, rest))
+    Ok((Number { whole: &bytes[..point], fraction: &bytes[fraction..end] }, unit, rest))
 }
 
 /// Decimal digits before and behind the point.
 struct Number<'t> {
-    whole: &'t str,
-    fraction: &'t str,
+    whole: &'t [u8],
+    fraction: &'t [u8],
 }
 
 impl Number<'_> {
     /// This many of `unit`, cut to whole nanoseconds; at least [`u64::MAX`] when that is too many.
     fn times(&self, unit: u128) -> u128 {
-        let whole = self.whole.bytes().fold(0_u128, |sum, digit| {
-            sum.saturating_mul(10).saturating_add(u128::from(digit - b'0')).min(u128::from(u64::MAX))
-        });
+        let add = |sum: u64, digit: &u8| sum.saturating_mul(10).saturating_add(u64::from(digit - b'0'));
+        let whole = u128::from(self.whole.iter().fold(0, add)) * unit;
+        if self.fraction.is_empty() {
+            return whole;
+        }
         // An hour has 3.6e12 nanoseconds, so digits past the 20th change nothing that is kept.
         let (mut above, mut below) = (0_u128, 1_u128);
-        for digit in self.fraction.bytes().take(20) {
+        for digit in self.fraction.iter().take(20) {
             above = above * 10 + u128::from(digit - b'0');
             below *= 10;
         }
-        whole.saturating_mul(unit).saturating_add(above * unit / below)
+        whole + above * unit / below
     }
 }
 
@@ -187,7 +193,7 @@ fn push_number(text: &mut String, number: u64) {
         begin -= 1;
     }
     digits[begin] += rest as u8;
-    text.extend(digits[begin..].iter().map(|&digit| char::from(digit)));
+    text.push_str(std::str::from_utf8(&digits[begin..]).unwrap_or_default());
 }
 
 #[cfg(test)]

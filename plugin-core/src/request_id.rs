@@ -41,12 +41,8 @@ impl RequestId {
     /// Reads 32 lower-case hexadecimal digits.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let lower = |byte: &u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(byte);
-        if text.len() != 32 || !text.as_bytes().iter().all(lower) {
-            return None;
-        }
-        let (high, low) = text.split_at(16);
-        Some(Self([u64::from_str_radix(high, 16).ok()?, u64::from_str_radix(low, 16).ok()?]))
+        let ([high, low], []) = text.as_bytes().as_chunks::<16>() else { return None };
+        Some(Self([half(high)?, half(low)?]))
     }
 
     /// The number.
@@ -54,6 +50,18 @@ impl RequestId {
     pub const fn get(self) -> u128 {
         (self.0[0] as u128) << 64 | self.0[1] as u128
     }
+}
+
+/// The number of sixteen lower-case hexadecimal digits.
+fn half(digits: &[u8; 16]) -> Option<u64> {
+    digits.iter().try_fold(0, |number, byte| {
+        let digit = match byte {
+            b'0'..=b'9' => byte - b'0',
+            b'a'..=b'f' => byte - b'a' + 10,
+            _ => return None,
+        };
+        Some(number << 4 | u64::from(digit))
+    })
 }
 
 impl fmt::Display for RequestId {
@@ -90,5 +98,21 @@ mod tests {
         assert_eq!(RequestId::parse(&ids[0].to_string()), Some(ids[0]));
         let id = RequestId([0x0123_4567_89ab_cdef, 0xf]);
         assert_eq!(id.to_string(), "0123456789abcdef000000000000000f");
+        assert_eq!(RequestId::parse("0123456789abcdef000000000000000f"), Some(id));
+        assert_eq!(RequestId::parse(&"f".repeat(32)).map(RequestId::get), Some(u128::MAX));
+    }
+
+    #[test]
+    fn what_is_not_32_lower_case_digits_is_no_id() {
+        for text in ["", "0", &"0".repeat(31), &"0".repeat(33), &"0".repeat(48), &"é".repeat(16)] {
+            assert_eq!(RequestId::parse(text), None, "{text:?}");
+        }
+        for wrong in ['A', 'F', 'g', '+', '-', ' ', '/', ':', '`', '_'] {
+            for place in [0, 15, 16, 31] {
+                let mut text = "0".repeat(32);
+                text.replace_range(place..=place, &wrong.to_string());
+                assert_eq!(RequestId::parse(&text), None, "{text:?}");
+            }
+        }
     }
 }
