@@ -20,6 +20,7 @@ use tower_service::Service;
 
 use super::{
     Listen, ListenOptions, Peer, Serving,
+    aside::Aside,
     idle::ServedConnection,
     linger::{lend, linger},
     open_body::Followed,
@@ -157,6 +158,22 @@ impl<P: Peer> Peer for Certified<P> {
     }
 }
 
+/// What happens beside the requests of a connection.
+enum Beside {
+    /// The server ends.
+    Cut,
+    /// The server is to end.
+    Stopping,
+    /// Another connection needs the room.
+    Asked,
+    /// It was idle for long, or that is to be looked at.
+    Idle,
+    /// A connection that is to end has had its time for that.
+    Rest,
+    /// The first head has had its time.
+    Head,
+}
+
 async fn drive<S, B, I>(
     peer: &impl Peer,
     service: S,
@@ -204,8 +221,25 @@ where
     let mut asked = pin!(known.asked_to_leave());
     let (mut ending, mut stopping, mut waiting_for_head) = (false, false, true);
     loop {
-        let end = tokio::select! {
-            result = connection.as_mut() => {
+        let happened = {
+            let beside = pin!(Aside::new(async {
+                tokio::select! {
+                    () = stop.cut.cancelled() => Beside::Cut,
+                    () = stop.gentle.cancelled(), if !stopping => Beside::Stopping,
+                    () = asked.as_mut(), if !ending => Beside::Asked,
+                    () = idle.as_mut(), if !ending => Beside::Idle,
+                    () = rest.as_mut(), if ending => Beside::Rest,
+                    () = head.as_mut(), if waiting_for_head => Beside::Head,
+                }
+            }));
+            tokio::select! {
+                biased;
+                result = connection.as_mut() => Err(result),
+                beside = beside => Ok(beside),
+            }
+        };
+        let end = match happened {
+            Err(result) => {
                 // What is left of it goes, and with it the stream comes back.
                 drop(connection);
                 if let Some(mut stream) = comes_back.await.ok().filter(|_| known.had_a_body()) {
@@ -217,23 +251,23 @@ where
                 }
                 return result;
             }
-            () = stop.cut.cancelled() => return Ok(()),
-            () = stop.gentle.cancelled(), if !stopping => {
+            Ok(Beside::Cut) => return Ok(()),
+            Ok(Beside::Stopping) => {
                 stopping = true;
                 true
             }
-            () = asked.as_mut(), if !ending => {
+            Ok(Beside::Asked) => {
                 if !known.has_begun() {
                     return Ok(());
                 }
                 true
             }
-            () = idle.as_mut(), if !ending => {
+            Ok(Beside::Idle) => {
                 let quiet = known.quiet_for().filter(|_| known.has_begun()).unwrap_or_default();
                 idle.set(sleep(options.idle_timeout.saturating_sub(quiet)));
                 quiet >= options.idle_timeout
             }
-            () = rest.as_mut(), if ending => {
+            Ok(Beside::Rest) => {
                 // What is answered keeps it open, and so does the last of an answer for as long as it may stand still.
                 let patience = if known.holds() { patience.limit() } else { Duration::ZERO };
                 if known.quiet_for().is_some_and(|quiet| quiet >= patience) {
@@ -242,7 +276,7 @@ where
                 rest.set(sleep(REST_OF_HEAD));
                 false
             }
-            () = head.as_mut(), if waiting_for_head => {
+            Ok(Beside::Head) => {
                 if !known.has_begun() {
                     return Ok(());
                 }

@@ -151,7 +151,14 @@ impl ServedConnection {
         self.state.seen.load(Ordering::Relaxed) > 0
     }
 
+    /// Cancelled when another one needs the room.
+    #[cfg(feature = "unix")]
+    pub(crate) fn leave(&self) -> CancellationToken {
+        self.state.leave.clone()
+    }
+
     /// Waits until another one needs the room.
+    #[cfg(any(feature = "http", feature = "grpc"))]
     pub(crate) async fn asked_to_leave(&self) {
         self.state.leave.cancelled().await;
     }

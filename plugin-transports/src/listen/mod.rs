@@ -22,6 +22,8 @@
 
 #[cfg(any(feature = "http", feature = "grpc"))]
 mod accept;
+#[cfg(any(feature = "http", feature = "grpc", feature = "unix"))]
+pub(crate) mod aside;
 #[cfg(any(feature = "http", feature = "grpc"))]
 mod caller;
 #[cfg(all(any(fuzzing, test), feature = "full", target_os = "linux"))]

@@ -1,14 +1,21 @@
 //! One connection of a host: reads a request, answers it, and then the next.
 
-use std::{io, pin::pin, sync::Arc, time::Duration};
+use std::{
+    future::pending,
+    io,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::{Buf, Bytes};
 use plugin_core::{Code, Plugin, clock, rounded};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::UnixStream,
-    time::sleep,
+    time::{Sleep, sleep},
 };
+use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::{
     super::{
@@ -20,7 +27,9 @@ use super::{
     caller,
     options::UnixServerOptions,
 };
-use crate::listen::{PeerCredentials, idle::ServedConnection, serving::StopSignal, write_timeout::Patience};
+use crate::listen::{
+    PeerCredentials, aside::Aside, idle::ServedConnection, serving::StopSignal, write_timeout::Patience,
+};
 
 /// Lines in a row that are no requests, but for their payload, after which the connection is closed: whoever writes them speaks
 /// something else.
@@ -35,13 +44,27 @@ pub(super) struct Session<S> {
     peer: PeerCredentials,
     lines: LineBuffer,
     known: ServedConnection,
-    stop: StopSignal,
+    beside: Beside,
     patience: Patience,
     options: Arc<UnixServerOptions>,
+    /// The server is to end.
+    stopping: bool,
     /// Nothing more will come.
     has_ended: bool,
     /// Lines in a row that were no requests.
     faulty: usize,
+}
+
+/// What may happen beside requests, for as long as there is the connection.
+struct Beside {
+    /// The server ends.
+    cut: Pin<Box<Aside<WaitForCancellationFutureOwned>>>,
+    /// The server is to end.
+    stopping: Pin<Box<Aside<WaitForCancellationFutureOwned>>>,
+    /// Another connection needs the room.
+    asked: Pin<Box<Aside<WaitForCancellationFutureOwned>>>,
+    /// Whether it was idle for too long is to be looked at.
+    idle: Pin<Box<Aside<Sleep>>>,
 }
 
 /// What came.
@@ -64,7 +87,25 @@ impl<S: Plugin<Bytes, Bytes>> Session<S> {
     ) -> Self {
         let patience = Patience::new(options.listen.write_timeout, stop.gentle.clone());
         let lines = LineBuffer::new(options.max_line);
-        Self { plugin, stream, peer, lines, known, stop, patience, options, has_ended: false, faulty: 0 }
+        let beside = Beside {
+            cut: Box::pin(Aside::new(stop.cut.cancelled_owned())),
+            stopping: Box::pin(Aside::new(stop.gentle.cancelled_owned())),
+            asked: Box::pin(Aside::new(known.leave().cancelled_owned())),
+            idle: Box::pin(Aside::new(sleep(options.listen.idle_timeout))),
+        };
+        Self {
+            plugin,
+            stream,
+            peer,
+            lines,
+            known,
+            beside,
+            patience,
+            options,
+            stopping: false,
+            has_ended: false,
+            faulty: 0,
+        }
     }
 
     pub(super) async fn run(mut self) -> io::Result<()> {
@@ -98,9 +139,11 @@ impl<S: Plugin<Bytes, Bytes>> Session<S> {
     /// is one too.
     async fn next_line(&mut self) -> io::Result<Next> {
         let mut has_begun = !self.lines.bytes().is_empty();
-        let limit = if has_begun { self.options.line_timeout } else { self.options.listen.idle_timeout };
-        let mut limit = pin!(sleep(limit));
-        let mut stopping = false;
+        // Of a request that has begun: most come whole, and need none.
+        let mut limit = pin!(None);
+        if has_begun {
+            limit.set(Some(sleep(if self.stopping { REST_OF_LINE } else { self.options.line_timeout })));
+        }
         loop {
             match self.lines.next_line() {
                 Ok(Some(line)) => return Ok(Next::Line(line)),
@@ -116,22 +159,35 @@ impl<S: Plugin<Bytes, Bytes>> Session<S> {
             }
             if !has_begun && !self.lines.bytes().is_empty() {
                 has_begun = true;
-                limit.set(sleep(self.options.line_timeout));
+                limit.set(Some(sleep(self.options.line_timeout)));
+            }
+            if !has_begun && self.stopping {
+                return Ok(Next::End);
             }
             tokio::select! {
                 biased;
-                () = self.stop.cut.cancelled() => return Ok(Next::End),
-                () = self.stop.gentle.cancelled(), if !stopping => {
-                    if !has_begun {
-                        return Ok(Next::End);
-                    }
-                    stopping = true;
-                    limit.set(sleep(REST_OF_LINE));
+                () = self.beside.cut.as_mut() => return Ok(Next::End),
+                () = self.beside.stopping.as_mut(), if !self.stopping => {
+                    self.stopping = true;
+                    limit.set(Some(sleep(REST_OF_LINE)));
                 }
                 read = self.stream.read_buf(self.lines.room()) => self.has_ended = read? == 0,
-                () = self.known.asked_to_leave(), if !has_begun => return Ok(Next::End),
-                () = limit.as_mut() => {
-                    if !has_begun || stopping {
+                () = self.beside.asked.as_mut(), if !has_begun => return Ok(Next::End),
+                () = self.beside.idle.as_mut(), if !has_begun => {
+                    let idle = self.options.listen.idle_timeout;
+                    let quiet = self.known.quiet_for().unwrap_or_default();
+                    if quiet >= idle {
+                        return Ok(Next::End);
+                    }
+                    self.beside.idle.set(Aside::new(sleep(idle - quiet)));
+                }
+                () = async {
+                    match limit.as_mut().as_pin_mut() {
+                        Some(limit) => limit.await,
+                        None => pending().await,
+                    }
+                } => {
+                    if self.stopping {
                         return Ok(Next::End);
                     }
                     let text = format!("the request did not arrive within {}", rounded(self.options.line_timeout));
@@ -160,7 +216,7 @@ impl<S: Plugin<Bytes, Bytes>> Session<S> {
         tokio::select! {
             biased;
             answer = work => Some(answer),
-            () = self.stop.cut.cancelled() => None,
+            () = self.beside.cut.as_mut() => None,
             () = caller::gone(&mut self.stream, &mut self.lines, &mut self.has_ended) => None,
         }
     }
@@ -172,7 +228,7 @@ impl<S: Plugin<Bytes, Bytes>> Session<S> {
         while rest.has_remaining() {
             let wrote = tokio::select! {
                 biased;
-                () = self.stop.cut.cancelled() => return Err(io::ErrorKind::ConnectionAborted.into()),
+                () = self.beside.cut.as_mut() => return Err(io::ErrorKind::ConnectionAborted.into()),
                 wrote = self.stream.write_buf(&mut rest) => wrote?,
                 // Begun only where it has to wait.
                 waited = async { end.get_or_insert_with(|| self.patience.begin()).await } => {
