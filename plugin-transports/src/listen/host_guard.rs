@@ -9,7 +9,10 @@ use std::net::IpAddr;
 use http::{HeaderMap, Request, Version, header, uri::Authority};
 use plugin_core::{Code, PluginError, Sent};
 
-use crate::{net::authority::is_whole, wire::bounded::quoted};
+use crate::{
+    net::authority::is_whole,
+    wire::{bounded::quoted, header_names::SEC_FETCH_SITE},
+};
 
 /// Refuses requests that a page of another site has made a browser send, and those for a name that is none of the listener's.
 ///
@@ -109,7 +112,7 @@ fn host<B>(request: &Request<B>) -> Result<Option<Authority>, PluginError> {
 /// Whether the request comes from a page of this very origin, or from no page.
 fn is_own(headers: &HeaderMap, host: Option<&Authority>) -> bool {
     let fetched =
-        headers.get_all("sec-fetch-site").iter().all(|site| matches!(site.as_bytes(), b"same-origin" | b"none"));
+        headers.get_all(SEC_FETCH_SITE).iter().all(|site| matches!(site.as_bytes(), b"same-origin" | b"none"));
     let origin = headers.get_all(header::ORIGIN).iter().all(|origin| {
         let name = origin.to_str().ok().and_then(|text| text.split_once("://")).map(|(_, name)| name);
         name.zip(host).is_some_and(|(name, host)| name.eq_ignore_ascii_case(host.as_str()))

@@ -13,9 +13,15 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 
 /// A body of up to three parts, sent one after the other without being copied together.
-#[derive(Clone, Debug, Default)]
-pub struct Parts {
-    parts: [Bytes; 3],
+///
+/// It is as small as one part: it goes from hand to hand with each request, and nearly all have but one.
+#[derive(Clone, Debug)]
+pub struct Parts(Kind);
+
+#[derive(Clone, Debug)]
+enum Kind {
+    One(Bytes),
+    Three(Box<[Bytes; 3]>),
 }
 
 /// Up to this size the parts are copied together: one small write is faster than three.
@@ -23,14 +29,14 @@ const JOIN_UP_TO: usize = 16 * 1024;
 
 impl Parts {
     #[cfg(feature = "http")]
-    pub(crate) fn around(before: &'static [u8], payload: Bytes, behind: Vec<u8>) -> Self {
+    pub(crate) fn around(before: &'static [u8], payload: &Bytes, behind: Vec<u8>) -> Self {
         let length = before.len() + payload.len() + behind.len();
         if length > JOIN_UP_TO {
-            return Self { parts: [Bytes::from_static(before), payload, behind.into()] };
+            return Self(Kind::Three(Box::new([Bytes::from_static(before), payload.clone(), behind.into()])));
         }
         let mut joined = Vec::with_capacity(length);
         joined.extend_from_slice(before);
-        joined.extend_from_slice(&payload);
+        joined.extend_from_slice(payload);
         joined.extend_from_slice(&behind);
         Self::from(Bytes::from(joined))
     }
@@ -39,19 +45,36 @@ impl Parts {
     #[cfg(feature = "grpc")]
     pub(crate) fn behind(before: &Bytes, payload: Bytes) -> Self {
         if before.len() + payload.len() > JOIN_UP_TO {
-            return Self { parts: [before.clone(), payload, Bytes::new()] };
+            return Self(Kind::Three(Box::new([before.clone(), payload, Bytes::new()])));
         }
         Self::from(Bytes::from([&before[..], &payload[..]].concat()))
     }
 
-    fn len(&self) -> u64 {
-        self.parts.iter().map(|part| part.len() as u64).sum()
+    /// What is still to be sent.
+    fn left(&self) -> &[Bytes] {
+        match &self.0 {
+            Kind::One(part) => std::slice::from_ref(part),
+            Kind::Three(parts) => &parts[..],
+        }
+    }
+
+    fn left_mut(&mut self) -> &mut [Bytes] {
+        match &mut self.0 {
+            Kind::One(part) => std::slice::from_mut(part),
+            Kind::Three(parts) => &mut parts[..],
+        }
     }
 }
 
 impl From<Bytes> for Parts {
     fn from(bytes: Bytes) -> Self {
-        Self { parts: [bytes, Bytes::new(), Bytes::new()] }
+        Self(Kind::One(bytes))
+    }
+}
+
+impl Default for Parts {
+    fn default() -> Self {
+        Self::from(Bytes::new())
     }
 }
 
@@ -60,16 +83,16 @@ impl Body for Parts {
     type Error = Infallible;
 
     fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let part = self.parts.iter_mut().find(|part| !part.is_empty()).map(std::mem::take);
+        let part = self.left_mut().iter_mut().find(|part| !part.is_empty()).map(std::mem::take);
         Poll::Ready(part.map(|part| Ok(Frame::data(part))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.parts.iter().all(Bytes::is_empty)
+        self.left().iter().all(Bytes::is_empty)
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.len())
+        SizeHint::with_exact(self.left().iter().map(|part| part.len() as u64).sum())
     }
 }
 
@@ -221,7 +244,7 @@ mod tests {
     async fn parts_arrive_in_order_and_their_length_is_known() {
         for size in [3, JOIN_UP_TO] {
             let payload = "x".repeat(size);
-            let body = Parts::around(b"{", payload.clone().into(), b"}".to_vec());
+            let body = Parts::around(b"{", &payload.clone().into(), b"}".to_vec());
             assert_eq!(body.size_hint().exact(), Some(size as u64 + 2));
             assert_eq!(read(body, size + 2, false).await.expect("whole"), format!("{{{payload}}}"));
         }

@@ -36,7 +36,7 @@ pub(super) struct Named {
 
 impl Named {
     pub(super) fn new(kind: MessageType, id: RequestName) -> Self {
-        Self { kind: Bytes::from(format!("\"{}\"", kind.as_str())), id }
+        Self { kind: Bytes::from_static(kind.as_json().as_bytes()), id }
     }
 
     fn begin(&self, is_success: bool) -> Vec<u8> {
@@ -54,7 +54,7 @@ impl Named {
     pub(super) fn result(&self, metadata: &BTreeMap<String, String>) -> Around {
         let mut before = self.begin(true);
         before.extend_from_slice(b",\"data\":");
-        let mut behind = Vec::new();
+        let mut behind = Vec::with_capacity(2);
         if !metadata.is_empty() {
             behind.extend_from_slice(b",\"headers\":");
             let texts = metadata.iter().map(|(key, value)| (key.as_str(), Cow::Borrowed(value.as_str())));

@@ -12,7 +12,7 @@ use crate::{
     json::Limits,
     wire::{
         bounded::shown,
-        headers, json_faults,
+        header_names, headers, json_faults,
         json_writer::{push_number, push_str, push_texts},
         metadata, object, part,
     },
@@ -39,6 +39,16 @@ impl MessageType {
         }
     }
 
+    /// As it stands in a line.
+    pub(super) const fn as_json(self) -> &'static str {
+        match self {
+            Self::Execute => "\"execute\"",
+            Self::Health => "\"health\"",
+            Self::Info => "\"info\"",
+            Self::Ping => "\"ping\"",
+        }
+    }
+
     pub(super) fn of(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == name)
     }
@@ -61,9 +71,9 @@ pub(super) fn around(
     metadata: Option<&BTreeMap<String, String>>,
 ) -> Around {
     let mut before = Vec::with_capacity(64 + request_id.len());
-    before.extend_from_slice(b"{\"type\":\"");
-    before.extend_from_slice(kind.as_str().as_bytes());
-    before.extend_from_slice(b"\",\"request_id\":");
+    before.extend_from_slice(b"{\"type\":");
+    before.extend_from_slice(kind.as_json().as_bytes());
+    before.extend_from_slice(b",\"request_id\":");
     push_str(&mut before, request_id);
     before.extend_from_slice(b",\"data\":");
     let mut behind = Vec::with_capacity(32);
@@ -118,6 +128,15 @@ impl Default for RequestName {
 impl RequestName {
     pub(super) fn as_json(&self) -> &[u8] {
         &self.0
+    }
+
+    /// The text that it is, if it is one. Nearly all are read as they stand there.
+    fn read(&self) -> Option<Cow<'_, str>> {
+        let plain = self.0.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+        if memchr::memchr(b'\\', plain).is_none() {
+            return std::str::from_utf8(plain).ok().map(Cow::Borrowed);
+        }
+        serde_json::from_slice(&self.0).ok().map(Cow::Owned)
     }
 }
 
@@ -200,14 +219,13 @@ impl Request {
     /// What a plugin is told of the call, which came at that moment.
     pub(super) fn context(&mut self, received: Instant) -> CallContext {
         let mut context = CallContext::received_at(received);
-        let id: Option<String> = serde_json::from_slice(self.id.as_json()).ok();
-        if let Some(id) = id.filter(|id| !id.is_empty()) {
+        if let Some(id) = self.id.read().filter(|id| !id.is_empty()) {
             context.set_request_id(&id);
         }
         if let Some(timeout) = self.timeout {
             context = context.with_timeout(timeout);
         }
-        if self.headers.contains_key("idempotency-key") {
+        if self.headers.contains_key(header_names::IDEMPOTENCY_KEY) {
             context.set_idempotent(true);
         }
         headers::set(&mut context, std::mem::take(&mut self.headers));

@@ -67,7 +67,10 @@ mod read {
 
     use http::{HeaderMap, HeaderName, HeaderValue};
     #[cfg(any(feature = "lines", feature = "unix"))]
-    use plugin_core::{CallContext, TraceContext};
+    use {
+        crate::wire::header_names::{TRACEPARENT, TRACESTATE},
+        plugin_core::{CallContext, TraceContext},
+    };
 
     /// The headers that these texts are. What is none by the rules of HTTP is left out, and names that differ in case alone are
     /// one header with several values. More than a call may have are an error.
@@ -86,17 +89,18 @@ mod read {
     /// Gives a call these headers, and the trace that they carry.
     #[cfg(any(feature = "lines", feature = "unix"))]
     pub(crate) fn set(context: &mut CallContext, headers: HeaderMap) {
-        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        if let Some(trace) = text("traceparent").and_then(TraceContext::parse) {
-            let trace = match text("tracestate") {
+        if headers.is_empty() {
+            return;
+        }
+        let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        if let Some(trace) = text(TRACEPARENT).and_then(TraceContext::parse) {
+            let trace = match text(TRACESTATE) {
                 Some(state) => trace.with_state(state),
                 None => trace,
             };
             context.set_trace(trace);
         }
-        if !headers.is_empty() {
-            *context.headers_mut() = headers;
-        }
+        *context.headers_mut() = headers;
     }
 }
 

@@ -8,6 +8,8 @@ pub(crate) mod call_served;
 #[cfg(any(feature = "grpc", all(feature = "process", target_os = "linux")))]
 pub(crate) mod confidential;
 #[cfg(any(feature = "http", feature = "grpc", feature = "lines", feature = "unix"))]
+pub(crate) mod header_names;
+#[cfg(any(feature = "http", feature = "grpc", feature = "lines", feature = "unix"))]
 pub(crate) mod headers;
 #[cfg(any(feature = "http", feature = "grpc", feature = "unix", all(feature = "process", target_os = "linux")))]
 pub(crate) mod health;

@@ -2,14 +2,11 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderValue, header};
 use plugin_core::{CallContext, deadline::format_grpc_timeout};
 
 use super::GrpcConfig;
-
-const TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+use crate::wire::header_names::{GRPC_TIMEOUT, TRACEPARENT, TRACESTATE};
 
 /// What every request to the plugin has, the credentials among it.
 pub(super) fn base(config: &GrpcConfig) -> HeaderMap {
@@ -28,7 +25,7 @@ pub(super) fn base(config: &GrpcConfig) -> HeaderMap {
 pub(super) fn with_timeout(base: &HeaderMap, left: Duration) -> HeaderMap {
     let mut headers = base.clone();
     if let Ok(value) = HeaderValue::try_from(format_grpc_timeout(left)) {
-        headers.insert(TIMEOUT, value);
+        headers.insert(GRPC_TIMEOUT, value);
     }
     headers
 }

@@ -1,7 +1,7 @@
 //! From a request of gRPC to a call.
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use http_body::Body;
 use plugin_core::{Call, CallContext, Code, PluginError, TraceContext, clock::Instant, rounded};
 use prost::Message;
@@ -15,7 +15,7 @@ use crate::{
         status::{GrpcStatus, UNIMPLEMENTED},
         timeout,
     },
-    wire::{bounded::quoted, headers::of_texts},
+    wire::{bounded::quoted, header_names, headers::of_texts},
 };
 
 /// A request that is not taken.
@@ -41,7 +41,7 @@ pub(super) async fn read<M: Message + Default, B: Body>(
     body: B,
     settings: &Settings,
 ) -> Result<M, Refused> {
-    let gzip = match text(headers, "grpc-encoding") {
+    let gzip = match text(headers, header_names::GRPC_ENCODING) {
         None | Some("identity") => false,
         Some("gzip") => true,
         Some(other) => {
@@ -84,7 +84,7 @@ fn refused(fault: FrameFault, max: usize) -> PluginError {
 
 /// The time that the caller gives.
 pub(super) fn deadline(headers: &HeaderMap) -> Result<Option<std::time::Duration>, PluginError> {
-    let Some(value) = headers.get("grpc-timeout") else { return Ok(None) };
+    let Some(value) = headers.get(header_names::GRPC_TIMEOUT) else { return Ok(None) };
     let text = String::from_utf8_lossy(value.as_bytes());
     timeout::parse(&text).map(Some).map_err(|problem| bad(format!("`grpc-timeout` {problem}")))
 }
@@ -111,8 +111,8 @@ pub(super) fn call(
     if let Some(said) = said {
         tell(&mut context, said)?;
     }
-    if let Some(trace) = text(headers, "traceparent").and_then(TraceContext::parse) {
-        context.set_trace(trace.with_state(text(headers, "tracestate").unwrap_or_default()));
+    if let Some(trace) = text(headers, header_names::TRACEPARENT).and_then(TraceContext::parse) {
+        context.set_trace(trace.with_state(text(headers, header_names::TRACESTATE).unwrap_or_default()));
     }
     Ok(Call::with_context(context, payload))
 }
@@ -148,6 +148,6 @@ fn tell(context: &mut CallContext, said: proto::CallContext) -> Result<(), Plugi
     Ok(())
 }
 
-fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name).and_then(|value| std::str::from_utf8(value.as_bytes()).ok()).filter(|text| !text.is_empty())
 }

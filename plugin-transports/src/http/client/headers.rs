@@ -1,14 +1,12 @@
 //! The headers of a request.
 
+use std::{borrow::Cow, time::Duration};
+
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use plugin_core::CallContext;
+use plugin_core::{CallContext, go_duration};
 
 use super::HttpConfig;
-
-pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-pub(super) const REQUEST_TIMEOUT: HeaderName = HeaderName::from_static("x-request-timeout");
-pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-pub(super) const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+use crate::wire::header_names::{REQUEST_ID, REQUEST_TIMEOUT, TRACEPARENT, TRACESTATE};
 
 /// Headers of the message, not of the call: a copy from another message would be wrong or, with those that frame it,
 /// would let one request pass for two.
@@ -46,27 +44,63 @@ pub(super) fn base(config: &HttpConfig) -> HeaderMap {
     headers
 }
 
-/// The headers of a call: those of `base`, the call's own, what the context says, and the credentials, each stronger than
+/// What calls have in common, made once: a copy has room for all that is usual, and knows where it stands.
+pub(super) struct Template {
+    /// The base, the credentials, and the places of what each call says.
+    headers: HeaderMap,
+    limit: Duration,
+    /// The limit, as it is told to a plugin that has all of it.
+    limit_text: Box<str>,
+    limit_value: HeaderValue,
+    /// Credentials are stronger than what a call says of itself.
+    overrules: bool,
+}
+
+impl Template {
+    /// For calls whose attempts have this limit, as nearly all have.
+    pub(super) fn new(config: &HttpConfig, limit: Duration) -> Self {
+        let mut headers = HeaderMap::with_capacity(16);
+        headers.insert(header::HOST, config.endpoint.host_header());
+        headers.extend(base(config));
+        let limit_text = go_duration::format_ascii(limit).into_boxed_str();
+        let limit_value = HeaderValue::from_str(&limit_text).unwrap_or_else(|_| HeaderValue::from_static("0s"));
+        headers.insert(REQUEST_ID, HeaderValue::from_static(""));
+        headers.insert(REQUEST_TIMEOUT, limit_value.clone());
+        config.credentials.apply(&mut headers);
+        let of_call = [REQUEST_ID, REQUEST_TIMEOUT, TRACEPARENT, TRACESTATE];
+        let overrules = of_call.iter().any(|name| config.credentials.sets(name));
+        Self { headers, limit, limit_text, limit_value, overrules }
+    }
+
+    /// What a plugin is told of the time that is left.
+    pub(super) fn time(&self, left: Duration) -> Told<'_> {
+        if left == self.limit {
+            return Told { text: Cow::Borrowed(&*self.limit_text), value: Some(self.limit_value.clone()) };
+        }
+        let text = go_duration::format_ascii(left);
+        Told { value: HeaderValue::from_str(&text).ok(), text: Cow::Owned(text) }
+    }
+}
+
+/// A time, as the envelope and as a header has it.
+pub(super) struct Told<'t> {
+    pub(super) text: Cow<'t, str>,
+    value: Option<HeaderValue>,
+}
+
+/// The headers of a call: those of every request, the call's own, what the context says, and the credentials, each stronger than
 /// the ones before.
 pub(super) fn of_call(
     config: &HttpConfig,
-    base: &HeaderMap,
+    template: &Template,
     context: &CallContext,
     request_id: &str,
-    timeout: &str,
+    time: Told<'_>,
 ) -> HeaderMap {
-    // With room for all that is usual: a copy would have none, and grow with the first that comes.
-    let mut headers = HeaderMap::with_capacity(base.len() + context.headers().map_or(0, HeaderMap::len) + 4);
-    for (name, value) in base {
-        headers.append(name, value.clone());
-    }
-    for (name, values) in
-        context.headers().into_iter().flat_map(|own| own.keys().map(move |name| (name, own.get_all(name))))
-    {
-        if belongs_to_message(name) {
-            continue;
-        }
-        let mut values = values.iter().cloned();
+    let mut headers = template.headers.clone();
+    let own = context.headers().filter(|own| !own.is_empty());
+    for name in own.into_iter().flat_map(HeaderMap::keys).filter(|name| !belongs_to_message(name)) {
+        let mut values = own.into_iter().flat_map(|own| own.get_all(name)).cloned();
         if let Some(first) = values.next() {
             headers.insert(name, first);
         }
@@ -80,7 +114,7 @@ pub(super) fn of_call(
         .ok();
     let of_context = [
         (REQUEST_ID, id),
-        (REQUEST_TIMEOUT, HeaderValue::from_str(timeout).ok()),
+        (REQUEST_TIMEOUT, time.value),
         (TRACEPARENT, context.trace().and_then(|trace| HeaderValue::try_from(trace.to_string()).ok())),
     ];
     for (name, value) in of_context {
@@ -95,7 +129,9 @@ pub(super) fn of_call(
             headers.insert(TRACESTATE, state);
         }
     }
-    config.credentials.apply(&mut headers);
+    if own.is_some() || template.overrules {
+        config.credentials.apply(&mut headers);
+    }
     headers
 }
 
@@ -112,7 +148,14 @@ mod tests {
     fn headers(context: &CallContext) -> HeaderMap {
         let auth = AuthConfig::bearer("ours").with_header("X-Env", "prod");
         let config = HttpConfig::builder("p", "http://localhost/").with_auth(auth).build().expect("valid");
-        of_call(&config, &base(&config), context, &context.request_id().to_string(), "1.5s")
+        let template = Template::new(&config, Duration::from_secs(30));
+        of_call(
+            &config,
+            &template,
+            context,
+            &context.request_id().to_string(),
+            template.time(Duration::from_millis(1500)),
+        )
     }
 
     #[test]

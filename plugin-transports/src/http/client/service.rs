@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, header};
-use plugin_core::{Call, Code, PluginError, PluginInfo, PluginInstance, Reply, go_duration};
+use plugin_core::{Call, Code, PluginError, PluginInfo, PluginInstance, Reply};
 
 use super::{HttpConfig, body, fault, headers, health};
 use crate::{
@@ -54,8 +54,8 @@ impl HttpPlugin {
         let transport = if config.endpoint.tls { "https" } else { "http" };
         let info = PluginInfo::new(config.name.as_str(), "").with_transport(transport);
         let (limit, keeps_time) = (config.connection.request_timeout(), config.request_timeout);
-        let base = headers::base(&config);
-        let protocol = HttpProtocol { config, base, pool, probe_pool, health: health::KnownHealth::default() };
+        let template = headers::Template::new(&config, limit);
+        let protocol = HttpProtocol { config, template, pool, probe_pool, health: health::KnownHealth::default() };
         let client = Client::new(name, protocol, limit, keeps_time);
         let (probed, closed) = (Arc::clone(client.state()), Arc::clone(client.state()));
         Ok(PluginInstance::new(HttpClient { client }, info)
@@ -153,7 +153,7 @@ impl HttpClient {
 
 struct HttpProtocol {
     config: HttpConfig,
-    base: HeaderMap,
+    template: headers::Template,
     pool: Arc<Pool>,
     probe_pool: Arc<Pool>,
     health: health::KnownHealth,
@@ -174,12 +174,12 @@ impl Protocol for HttpProtocol {
         let request_id = context.request_id().to_string();
         let hidden = |name: &http::HeaderName| headers::hidden(&self.config, name);
         let outgoing = |at| {
-            let timeout = go_duration::format_ascii(time.left(at));
-            let (before, behind) = envelope::request_around(context, &request_id, &timeout, hidden);
+            let time = self.template.time(time.left(at));
+            let (before, behind) = envelope::request_around(context, &request_id, &time.text, hidden);
             Outgoing {
                 method: Method::POST,
-                headers: headers::of_call(&self.config, &self.base, context, &request_id, &timeout),
-                body: Parts::around(before, payload.clone(), behind),
+                headers: headers::of_call(&self.config, &self.template, context, &request_id, time),
+                body: Parts::around(before, payload, behind),
             }
         };
 
@@ -224,7 +224,7 @@ impl Protocol for HttpProtocol {
 impl HttpProtocol {
     /// What a health check sends: credentials only to where the calls go.
     fn probe_headers(&self) -> HeaderMap {
-        let mut headers = self.base.clone();
+        let mut headers = headers::base(&self.config);
         headers.remove(header::CONTENT_TYPE);
         if self.config.endpoint.same_origin(&self.config.health) {
             self.config.credentials.apply(&mut headers);

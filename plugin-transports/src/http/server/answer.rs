@@ -16,7 +16,7 @@ pub(super) fn answer(result: Result<Reply<Bytes>, PluginError>, request_id: &str
         Ok(reply) => match Limits::none().check(reply.payload()) {
             Ok(()) => {
                 let (before, behind) = envelope::answer_around(request_id, reply.metadata());
-                json_parts(StatusCode::OK, Parts::around(before, reply.into_payload(), behind))
+                json_parts(StatusCode::OK, Parts::around(before, reply.payload(), behind))
             }
             Err(flaw) => {
                 let text = format!("the plugin's reply cannot be sent: {flaw}");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, Response, StatusCode, header};
 use http_body::Body;
 use plugin_core::{Call, CallContext, Code, TraceContext, clock::Instant, go_duration, rounded};
 
@@ -11,6 +11,7 @@ use super::{options::Settings, problem::problem};
 use crate::{
     http::envelope,
     net::body::{self, Parts, Unread},
+    wire::header_names,
 };
 
 /// A call, and the id to answer with.
@@ -26,7 +27,7 @@ pub(super) async fn decode<B: Body>(
     settings: &Settings,
     received: Instant,
 ) -> Result<Decoded, Box<Response<Parts>>> {
-    let shown_id = text(headers, "x-request-id");
+    let shown_id = text(headers, header_names::REQUEST_ID);
     let refuse = |status, code, detail: &str| Box::new(problem(status, code, detail, shown_id));
     if !is_json(headers) {
         let detail = "the body of a call is application/json, and not compressed";
@@ -64,25 +65,28 @@ pub(super) async fn decode<B: Body>(
     if !envelope.metadata.is_empty() {
         *context.metadata_mut() = envelope.metadata;
     }
-    if let Some(trace) = text(headers, "traceparent").and_then(TraceContext::parse) {
-        context.set_trace(trace.with_state(text(headers, "tracestate").unwrap_or_default()));
+    if let Some(trace) = text(headers, header_names::TRACEPARENT).and_then(TraceContext::parse) {
+        context.set_trace(trace.with_state(text(headers, header_names::TRACESTATE).unwrap_or_default()));
     }
-    if headers.contains_key("idempotency-key") {
+    if headers.contains_key(header_names::IDEMPOTENCY_KEY) {
         context.set_idempotent(true);
     }
     let request_id = context.request_id().to_string();
     Ok(Decoded { call: Call::with_context(context, envelope.data), request_id })
 }
 
-fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name).and_then(|value| std::str::from_utf8(value.as_bytes()).ok()).filter(|text| !text.is_empty())
 }
 
 /// A request without a type is taken for JSON. Any other type is refused, also because a page of another site can make a
 /// browser send those, and not this one.
 fn is_json(headers: &HeaderMap) -> bool {
-    let coding = text(headers, "content-encoding").is_none_or(|coding| coding.eq_ignore_ascii_case("identity"));
+    let coding = text(headers, header::CONTENT_ENCODING).is_none_or(|coding| coding.eq_ignore_ascii_case("identity"));
     let json = headers.get(header::CONTENT_TYPE).is_none_or(|value| {
+        if value == "application/json" {
+            return true;
+        }
         let kind = value.to_str().unwrap_or_default();
         let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
@@ -91,6 +95,6 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, String> {
-    let Some(text) = text(headers, "x-request-timeout") else { return Ok(None) };
+    let Some(text) = text(headers, header_names::REQUEST_TIMEOUT) else { return Ok(None) };
     go_duration::parse(text).map(Some).map_err(|problem| format!("`X-Request-Timeout` is {text:?}: {problem}"))
 }

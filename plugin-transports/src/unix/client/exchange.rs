@@ -53,13 +53,13 @@ impl Read {
 pub(super) async fn send(
     pool: &std::sync::Arc<UnixPool>,
     outgoing: &Outgoing<'_>,
-    around: impl Fn(Instant) -> Result<Around, PluginError>,
+    make: impl Fn(Instant) -> Result<Around, PluginError>,
     limits: Limits,
     began: Instant,
     progress: &CallProgress,
 ) -> Result<Read, PluginError> {
     // As it is when nothing has to be waited for; what is wrong with it costs no connection.
-    let mut made = Some(around(began)?);
+    let mut made = Some(make(began)?);
     // Every idle connection may be dead; after as many tries as there can be of them, it is not bad luck any more.
     let mut tries = pool.free() + 2;
     let mut beside = progress.beside(pool.line());
@@ -69,11 +69,12 @@ pub(super) async fn send(
         let connection = lease.connection().ok_or_else(lost)?;
         // It is made when it can be sent: what it says of time is what is left after a wait in line.
         let at = progress.sending(began);
-        let Around { before, behind } = match made.take().filter(|_| at == began) {
+        let around = match made.take().filter(|_| at == began) {
             Some(made) => made,
-            None => around(at)?,
+            None => make(at)?,
         };
-        let line = Bytes::from(before).chain(outgoing.payload.clone()).chain(Bytes::from(behind));
+        let (before, behind) = (&around.before[..], &around.behind[..]);
+        let line = before.chain(&outgoing.payload[..]).chain(behind);
         progress.set(CallStage::Sent);
         beside.begins();
         let not_written = match connection.write(outgoing.id, line).await {

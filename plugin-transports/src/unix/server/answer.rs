@@ -1,6 +1,6 @@
 //! From a request to its reply.
 
-use std::{collections::BTreeMap, panic::AssertUnwindSafe};
+use std::{collections::BTreeMap, io::Cursor, panic::AssertUnwindSafe};
 
 use bytes::{Buf, Bytes};
 use futures_util::FutureExt;
@@ -26,21 +26,21 @@ use crate::{
 /// A line to write.
 #[derive(Debug)]
 pub(super) struct Line {
-    before: Bytes,
+    before: Vec<u8>,
     data: Bytes,
-    behind: Bytes,
+    behind: Vec<u8>,
     /// The connection is closed after it.
     pub(super) is_last: bool,
 }
 
 impl Line {
     fn around(around: Around, data: Bytes) -> Self {
-        Self { before: around.before.into(), data, behind: around.behind.into(), is_last: false }
+        Self { before: around.before, data, behind: around.behind, is_last: false }
     }
 
     /// The bytes that are to be written.
     pub(super) fn into_buf(self) -> impl Buf {
-        self.before.chain(self.data).chain(self.behind)
+        Cursor::new(self.before).chain(self.data).chain(Cursor::new(self.behind))
     }
 
     pub(super) fn last(self) -> Self {
@@ -50,7 +50,7 @@ impl Line {
 
 impl From<Vec<u8>> for Line {
     fn from(line: Vec<u8>) -> Self {
-        Self { before: line.into(), data: Bytes::new(), behind: Bytes::new(), is_last: false }
+        Self { before: line, data: Bytes::new(), behind: Vec::new(), is_last: false }
     }
 }
 
