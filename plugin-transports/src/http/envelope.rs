@@ -13,10 +13,9 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use plugin_core::{CallContext, go_duration};
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 
 use crate::{
-    json::{LimitExceeded, Limits},
+    json::{LimitExceeded, Limits, cut},
     wire::{
         headers, json_faults,
         json_writer::{push_str, push_texts},
@@ -72,17 +71,24 @@ pub(super) struct HttpAnswer {
 
 #[derive(Deserialize)]
 struct RawHttpAnswer<'a> {
-    #[serde(borrow, default)]
-    data: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    error: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "part::raw")]
+    data: Option<&'a str>,
+    #[serde(borrow, default, deserialize_with = "part::raw")]
+    error: Option<&'a str>,
     #[serde(default, deserialize_with = "metadata::texts")]
     metadata: BTreeMap<String, String>,
 }
 
+impl<'a> RawHttpAnswer<'a> {
+    /// As nearly all are read, within the limits.
+    fn cut(text: &'a str, limits: Limits) -> Option<Self> {
+        let [data, error, metadata] = cut(text, &["data", "error", "metadata"], limits)?;
+        Some(Self { data, error, metadata: part::texts(metadata)? })
+    }
+}
+
 /// Reads an envelope. The error says what is wrong with it.
-fn envelope<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, String> {
-    let text = json_faults::text(json)?;
+fn envelope<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, String> {
     object::read(text, "a list stands where an object belongs", |error| json_faults::describe(error, text))
 }
 
@@ -97,10 +103,17 @@ pub(super) enum EnvelopeUnread {
 
 /// Reads a reply.
 pub(super) fn read_answer(body: &Bytes, limits: Limits) -> Result<HttpAnswer, EnvelopeUnread> {
-    let raw: RawHttpAnswer<'_> = envelope(body).map_err(EnvelopeUnread::Broken)?;
-    raw.data.map_or(Ok(()), |data| limits.hold(data)).map_err(EnvelopeUnread::LimitExceeded)?;
+    let text = json_faults::text(body).map_err(EnvelopeUnread::Broken)?;
+    let raw = match RawHttpAnswer::cut(text, limits) {
+        Some(raw) => raw,
+        None => {
+            let raw: RawHttpAnswer<'_> = envelope(text).map_err(EnvelopeUnread::Broken)?;
+            raw.data.map_or(Ok(()), |data| limits.hold(data)).map_err(EnvelopeUnread::LimitExceeded)?;
+            raw
+        }
+    };
     if raw.data.is_none() && raw.error.is_none() {
-        check_names(body).map_err(EnvelopeUnread::Broken)?;
+        check_names(text).map_err(EnvelopeUnread::Broken)?;
     }
     // An error is text; a plugin that sends an object instead is shown as it wrote it.
     let result = match raw.error.map(metadata::error) {
@@ -113,9 +126,9 @@ pub(super) fn read_answer(body: &Bytes, limits: Limits) -> Result<HttpAnswer, En
 /// Refuses what has something else in the place of what a reply has: an answer of some other service, or a name with a
 /// mistake in it, would be a result that is `null`. What has nothing at all is one, as Go writes it.
 #[cold]
-fn check_names(body: &[u8]) -> Result<(), String> {
+fn check_names(text: &str) -> Result<(), String> {
     let (mut is_reply, mut others) = (false, Unknown::default());
-    object_names::visit(json_faults::text(body)?, |name| match name {
+    object_names::visit(text, |name| match name {
         "data" | "error" => is_reply = true,
         "request_id" | "metadata" => {}
         other => others.note(other),
@@ -138,24 +151,45 @@ pub(super) struct Request {
 
 #[derive(Deserialize)]
 struct RawHttpRequest<'a> {
-    #[serde(borrow, default)]
-    data: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "part::raw")]
+    data: Option<&'a str>,
     #[serde(default)]
     request_id: Option<String>,
-    #[serde(borrow, default)]
-    timeout: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "part::raw")]
+    timeout: Option<&'a str>,
     #[serde(default)]
     headers: Option<BTreeMap<String, String>>,
     #[serde(default, deserialize_with = "metadata::texts")]
     metadata: BTreeMap<String, String>,
 }
 
+impl<'a> RawHttpRequest<'a> {
+    /// As nearly all are read, within the limits.
+    fn cut(text: &'a str, limits: Limits) -> Option<Self> {
+        let names = ["data", "request_id", "timeout", "headers", "metadata"];
+        let [data, request_id, timeout, headers, metadata] = cut(text, &names, limits)?;
+        let request_id = match request_id {
+            None => None,
+            Some(id) => Some(part::plain_text(id)?.into_owned()),
+        };
+        let headers = headers.map(serde_json::from_str).transpose().ok()?;
+        Some(Self { data, request_id, timeout, headers, metadata: part::texts(metadata)? })
+    }
+}
+
 /// Reads a request. The error says what is wrong.
 pub(super) fn read_request(body: &Bytes, limits: Limits) -> Result<Request, String> {
-    let raw: RawHttpRequest<'_> =
-        envelope(body).map_err(|error| format!("the body is not an envelope such as {{\"data\": ...}}: {error}"))?;
-    let held = raw.data.map_or(Ok(()), |data| limits.hold(data));
-    held.map_err(|beyond| format!("`data` is not accepted: {beyond}"))?;
+    let no_envelope = |error| format!("the body is not an envelope such as {{\"data\": ...}}: {error}");
+    let text = json_faults::text(body).map_err(no_envelope)?;
+    let raw = match RawHttpRequest::cut(text, limits) {
+        Some(raw) => raw,
+        None => {
+            let raw: RawHttpRequest<'_> = envelope(text).map_err(no_envelope)?;
+            let held = raw.data.map_or(Ok(()), |data| limits.hold(data));
+            held.map_err(|beyond| format!("`data` is not accepted: {beyond}"))?;
+            raw
+        }
+    };
     let mut headers = Vec::new();
     let given = raw.headers.unwrap_or_default();
     headers::check_count(given.len()).map_err(|problem| format!("the body is not taken: {problem}"))?;
@@ -168,7 +202,7 @@ pub(super) fn read_request(body: &Bytes, limits: Limits) -> Result<Request, Stri
     Ok(Request {
         data: part::of(body, raw.data),
         request_id: raw.request_id.filter(|id| !id.is_empty()),
-        timeout: raw.timeout.map(|raw| timeout(raw.get())).transpose()?.flatten(),
+        timeout: raw.timeout.map(timeout).transpose()?.flatten(),
         headers,
         metadata: raw.metadata,
     })

@@ -34,8 +34,7 @@ impl Limits {
 
     /// Whether what the parser has read is within the limits. Little JSON is, whatever it says.
     #[cfg(any(feature = "http", feature = "unix", all(feature = "process", target_os = "linux")))]
-    pub(crate) fn hold(&self, json: &RawValue) -> Result<(), LimitExceeded> {
-        let text = json.get();
+    pub(crate) fn hold(&self, text: &str) -> Result<(), LimitExceeded> {
         if text.len() <= self.depth.min(self.digits) {
             return Ok(());
         }

@@ -24,6 +24,8 @@
 
 mod check;
 mod checked;
+#[cfg(any(feature = "http", feature = "lines", feature = "unix"))]
+mod cut;
 #[cfg(any(feature = "lines", feature = "unix"))]
 mod flat;
 #[cfg(all(any(fuzzing, test), feature = "full", target_os = "linux"))]
@@ -38,6 +40,8 @@ pub(crate) use self::checked::is_checked;
 pub(crate) use self::checked::on_one_line;
 #[cfg(any(feature = "http", feature = "grpc", feature = "unix", all(feature = "process", target_os = "linux")))]
 pub(crate) use self::checked::refused;
+#[cfg(any(feature = "http", feature = "lines", feature = "unix"))]
+pub(crate) use self::cut::cut;
 #[cfg(any(feature = "lines", feature = "unix"))]
 pub(crate) use self::flat::flat;
 pub use self::{

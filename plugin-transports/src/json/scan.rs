@@ -68,7 +68,7 @@ impl<'a> Scan<'a> {
     /// Reads the value that begins here or behind blanks. Gives the place behind it.
     ///
     /// The place is handed from one function to the next, so that it stays in a register.
-    fn value(&self, mut at: usize) -> Result<usize, ScanStop> {
+    pub(super) fn value(&self, mut at: usize) -> Result<usize, ScanStop> {
         let text = self.text;
         let mut open = Open::default();
         loop {
@@ -120,7 +120,7 @@ impl<'a> Scan<'a> {
 
 /// The next byte that is not between tokens, and the place behind it. At the end it is 0, which begins no token.
 #[inline(always)]
-fn token(text: &[u8], at: usize) -> (u8, usize) {
+pub(super) fn token(text: &[u8], at: usize) -> (u8, usize) {
     match text.get(at) {
         Some(&byte) if byte > b' ' => (byte, at + 1),
         _ => token_behind_blanks(text, at),
@@ -135,7 +135,7 @@ fn token_behind_blanks(text: &[u8], at: usize) -> (u8, usize) {
 }
 
 /// The first place from here on where no blank stands.
-fn blanks(text: &[u8], mut at: usize) -> usize {
+pub(super) fn blanks(text: &[u8], mut at: usize) -> usize {
     while let Some(b' ' | b'\n' | b'\t' | b'\r') = text.get(at) {
         at += 1;
     }
@@ -148,6 +148,17 @@ fn key(text: &[u8], at: usize) -> Result<usize, ScanStop> {
     let (b'"', at) = token(text, at) else { return Err(ScanStop::Syntax) };
     let (b':', at) = token(text, string(text, at)?) else { return Err(ScanStop::Syntax) };
     Ok(at)
+}
+
+/// A key without an escape, and the place behind its colon.
+#[cfg(any(feature = "http", feature = "lines", feature = "unix"))]
+#[inline]
+pub(super) fn key_of(text: &str, at: usize) -> Option<(&str, usize)> {
+    let bytes = text.as_bytes();
+    let (b'"', begin) = token(bytes, at) else { return None };
+    let end = plain(bytes, begin);
+    let (Some(b'"'), (b':', behind)) = (bytes.get(end), token(bytes, end + 1)) else { return None };
+    Some((&text[begin..end], behind))
 }
 
 /// What stands behind the quotation mark of a text, and the one that ends it.

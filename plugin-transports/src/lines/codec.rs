@@ -5,11 +5,10 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use plugin_core::{CallContext, Code};
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use super::{id, scan};
 use crate::{
-    json::{LimitExceeded, Limits},
+    json::{LimitExceeded, Limits, cut},
     wire::{
         headers, json_faults,
         json_writer::{push_display, push_number, push_str, push_texts},
@@ -102,18 +101,28 @@ pub(crate) enum Reply {
 struct RawReply<'a> {
     #[serde(borrow)]
     id: Cow<'a, str>,
-    #[serde(borrow, default)]
-    result: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    error: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    code: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    retryable: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    retry_after_ms: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "part::raw")]
+    result: Option<&'a str>,
+    #[serde(borrow, default, deserialize_with = "part::raw")]
+    error: Option<&'a str>,
+    #[serde(borrow, default, deserialize_with = "part::raw")]
+    code: Option<&'a str>,
+    #[serde(borrow, default, deserialize_with = "part::raw")]
+    retryable: Option<&'a str>,
+    #[serde(borrow, default, deserialize_with = "part::raw")]
+    retry_after_ms: Option<&'a str>,
     #[serde(default, deserialize_with = "metadata::texts")]
     metadata: std::collections::BTreeMap<String, String>,
+}
+
+impl<'a> RawReply<'a> {
+    /// As nearly all are read, within the limits.
+    fn cut(text: &'a str, limits: Limits) -> Option<Self> {
+        let names = ["id", "result", "error", "code", "retryable", "retry_after_ms", "metadata"];
+        let [id, result, error, code, retryable, retry_after_ms, metadata] = cut(text, &names, limits)?;
+        let (id, metadata) = (part::plain_text(id?)?, part::texts(metadata)?);
+        Some(Self { id, result, error, code, retryable, retry_after_ms, metadata })
+    }
 }
 
 /// How much of a reply is shown of the place where it cannot be read.
@@ -138,7 +147,10 @@ fn broken(line: &[u8], why: String) -> Reply {
 fn read(line: &Bytes, limits: Limits) -> Result<Reply, String> {
     let json = line.strip_prefix(scan::BYTE_ORDER_MARK).unwrap_or(line);
     let text = std::str::from_utf8(json).map_err(|error| no_text(error, json))?;
-    let raw: RawReply<'_> = object::read(text, "it is no JSON object: it is a list", |error| describe(error, json))?;
+    let (raw, is_held) = match RawReply::cut(text, limits) {
+        Some(raw) => (raw, true),
+        None => (object::read(text, "it is no JSON object: it is a list", |error| describe(error, json))?, false),
+    };
     let id = id::parse(raw.id.as_bytes()).ok_or("its id is not written as it was given")?;
     // Otherwise it is a request that was written back, as a plugin does that logs to stdout, or another line of a log.
     // What has a result is a reply, and no other key makes it less of one.
@@ -151,7 +163,7 @@ fn read(line: &Bytes, limits: Limits) -> Result<Reply, String> {
             return Err(others.in_place_of("result", "error"));
         }
     }
-    if let Some(Err(beyond)) = raw.result.map(|result| limits.hold(result)) {
+    if let Some(Err(beyond)) = raw.result.filter(|_| !is_held).map(|result| limits.hold(result)) {
         return Ok(Reply::LimitExceeded(id, beyond));
     }
     // An error is text; a plugin that sends an object instead is shown as it wrote it.
@@ -160,7 +172,7 @@ fn read(line: &Bytes, limits: Limits) -> Result<Reply, String> {
     let code = raw.code.map(metadata::text).and_then(|code| plugin_errors::code(&code));
     // What only errors have makes it one where there is no result, with or without its sentence; beside a result it is a key
     // that nobody knows. One encoder writes those that say nothing.
-    let says = |key: Option<&RawValue>, nothing| key.is_some_and(|value| value.get() != nothing);
+    let says = |key: Option<&str>, nothing| key.is_some_and(|value| value != nothing);
     let says_error = code.is_some() || says(raw.retryable, "false") || says(raw.retry_after_ms, "0");
     let is_error = says_error && (has_error || raw.result.is_none());
     let fault = |code, text| Fault { code, text, again: RetryHint::read(raw.retryable, raw.retry_after_ms) };

@@ -154,14 +154,21 @@ impl<P: Protocol> Service<Call<Bytes>> for Wire<P> {
     }
 
     fn call(&mut self, call: Call<Bytes>) -> Self::Future {
-        let state = Arc::clone(&self.0);
-        // Counted from now on, so that a close that comes before the first poll waits for it; and a call that is dropped
-        // before it was sent nothing.
-        let (token, progress) = (state.calls.token(), CallProgress::new());
-        Box::pin(async move {
-            let _token = token;
-            state.call(call, &progress).await
-        })
+        Box::pin(work(Arc::clone(&self.0), call))
+    }
+}
+
+/// All that a call does. There is one for each call in flight, so its size is held by tests of each protocol.
+fn work<P: Protocol>(
+    state: Arc<ClientState<P>>,
+    call: Call<Bytes>,
+) -> impl Future<Output = Result<Reply<Bytes>, PluginError>> + Send + use<P> {
+    // Counted from now on, so that a close that comes before the first poll waits for it; and a call that is dropped
+    // before it was sent nothing.
+    let (token, progress) = (state.calls.token(), CallProgress::new());
+    async move {
+        let _token = token;
+        state.call(call, &progress).await
     }
 }
 
@@ -381,3 +388,12 @@ macro_rules! client_of_a_network {
 }
 
 pub(crate) use client_of_a_network;
+
+/// The bytes that a call in flight takes, beside what the library holds of it.
+#[cfg(test)]
+pub(crate) fn size_of_call<P: Protocol>() -> usize {
+    fn size_of_output<P, F>(_: impl FnOnce(Arc<ClientState<P>>, Call<Bytes>) -> F) -> usize {
+        size_of::<F>()
+    }
+    size_of_output(work::<P>)
+}

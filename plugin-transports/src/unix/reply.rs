@@ -5,11 +5,10 @@ use std::{borrow::Cow, collections::BTreeMap};
 use bytes::Bytes;
 use plugin_core::Code;
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use super::request::{Around, MessageType, RequestName};
 use crate::{
-    json::{LimitExceeded, Limits},
+    json::{LimitExceeded, Limits, cut},
     wire::{
         bounded::quoted,
         json_faults,
@@ -146,20 +145,41 @@ struct RawReply<'a> {
     request_id: Option<Cow<'a, str>>,
     #[serde(default)]
     success: Option<bool>,
-    #[serde(borrow, default)]
-    data: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    error: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "part::raw")]
+    data: Option<&'a str>,
+    #[serde(borrow, default, deserialize_with = "part::raw")]
+    error: Option<&'a str>,
     #[serde(default, deserialize_with = "metadata::texts")]
     headers: BTreeMap<String, String>,
+}
+
+impl<'a> RawReply<'a> {
+    /// As nearly all are read, within the limits.
+    fn cut(text: &'a str, limits: Limits) -> Option<Self> {
+        let names = ["type", "request_id", "success", "data", "error", "headers"];
+        let [kind, request_id, success, data, error, headers] = cut(text, &names, limits)?;
+        let text = |json: Option<&'a str>| match json {
+            None => Some(None),
+            Some(json) => part::plain_text(json).map(Some),
+        };
+        let success = match success {
+            None => None,
+            Some("true") => Some(true),
+            Some("false") => Some(false),
+            Some(_) => return None,
+        };
+        let (kind, request_id) = (text(kind)?, text(request_id)?);
+        Some(Self { kind, request_id, success, data, error, headers: part::texts(headers)? })
+    }
 }
 
 /// Reads the reply to a request of this type and id.
 pub(super) fn read(line: &Bytes, kind: MessageType, request_id: &str, limits: Limits) -> Result<Answer, ReplyUnread> {
     let text = json_faults::text(line).map_err(ReplyUnread::Broken)?;
-    let raw: RawReply<'_> =
-        object::read(text, "a list stands where an object belongs", |error| json_faults::describe(error, text))
-            .map_err(ReplyUnread::Broken)?;
+    let (raw, is_held) = match RawReply::cut(text, limits) {
+        Some(raw) => (raw, true),
+        None => (read_with_care(text).map_err(ReplyUnread::Broken)?, false),
+    };
     let id = raw.request_id.unwrap_or_default();
     let is_anonymous = id.is_empty() && !request_id.is_empty() && raw.success == Some(false);
     if id != request_id && !is_anonymous {
@@ -176,7 +196,7 @@ pub(super) fn read(line: &Bytes, kind: MessageType, request_id: &str, limits: Li
     if success && raw.data.is_none() && raw.error.is_none() {
         check_names(text).map_err(ReplyUnread::Broken)?;
     }
-    if let Some(Err(beyond)) = raw.data.map(|data| limits.hold(data)) {
+    if let Some(Err(beyond)) = raw.data.filter(|_| !is_held).map(|data| limits.hold(data)) {
         return Err(ReplyUnread::LimitExceeded(beyond));
     }
     let data = part::of(line, raw.data);
@@ -184,7 +204,11 @@ pub(super) fn read(line: &Bytes, kind: MessageType, request_id: &str, limits: Li
     Ok(Answer { result, data, headers: raw.headers, is_anonymous })
 }
 
-fn fault(error: Option<&RawValue>, headers: &BTreeMap<String, String>) -> Fault {
+fn read_with_care(text: &str) -> Result<RawReply<'_>, String> {
+    object::read(text, "a list stands where an object belongs", |error| json_faults::describe(error, text))
+}
+
+fn fault(error: Option<&str>, headers: &BTreeMap<String, String>) -> Fault {
     // An error is text; a plugin that sends an object instead is shown as it wrote it.
     let text = error.map(metadata::error).filter(|text| !text.is_empty());
     let header = |name: &str| {

@@ -6,10 +6,9 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
 use plugin_core::{CallContext, clock::Instant};
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use crate::{
-    json::Limits,
+    json::{Limits, cut},
     wire::{
         bounded::shown,
         header_names, headers, json_faults,
@@ -132,11 +131,8 @@ impl RequestName {
 
     /// The text that it is, if it is one. Nearly all are read as they stand there.
     fn read(&self) -> Option<Cow<'_, str>> {
-        let plain = self.0.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
-        if memchr::memchr(b'\\', plain).is_none() {
-            return std::str::from_utf8(plain).ok().map(Cow::Borrowed);
-        }
-        serde_json::from_slice(&self.0).ok().map(Cow::Owned)
+        let json = std::str::from_utf8(&self.0).ok()?;
+        part::plain_text(json).or_else(|| serde_json::from_str(json).ok().map(Cow::Owned))
     }
 }
 
@@ -158,12 +154,12 @@ impl NoRequest {
 
 #[derive(Deserialize)]
 struct RawRequest<'a> {
-    #[serde(borrow, default, rename = "type")]
-    kind: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    request_id: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    data: Option<&'a RawValue>,
+    #[serde(borrow, default, rename = "type", deserialize_with = "part::raw")]
+    kind: Option<&'a str>,
+    #[serde(borrow, default, deserialize_with = "part::raw")]
+    request_id: Option<&'a str>,
+    #[serde(borrow, default, deserialize_with = "part::raw")]
+    data: Option<&'a str>,
     #[serde(default)]
     headers: Option<BTreeMap<String, String>>,
     #[serde(default)]
@@ -175,28 +171,29 @@ struct RawRequest<'a> {
 /// Reads a line.
 pub(super) fn read(line: &Bytes, limits: Limits) -> Result<Request, NoRequest> {
     let text = json_faults::text(line).map_err(NoRequest::new)?;
-    let raw: RawRequest<'_> =
-        object::read(text, "a list stands where an object belongs", |error| json_faults::describe(error, text))
-            .map_err(NoRequest::new)?;
-    let id = match raw.request_id {
-        Some(id) if id.get() != "null" => RequestName(line.slice_ref(id.get().as_bytes())),
-        _ => RequestName::default(),
+    let (raw, is_held) = match RawRequest::cut(text, limits) {
+        Some(raw) => (raw, true),
+        None => (read_with_care(text).map_err(NoRequest::new)?, false),
     };
-    let given = raw.kind.map(|kind| line.slice_ref(kind.get().as_bytes()));
+    let id = match raw.request_id {
+        Some(id) => RequestName(line.slice_ref(id.as_bytes())),
+        None => RequestName::default(),
+    };
+    let given = raw.kind.map(|kind| line.slice_ref(kind.as_bytes()));
     let fault = |problem| NoRequest { kind: given.clone(), id: id.clone(), problem, is_of_host: false };
     if !id.as_json().starts_with(b"\"") {
         let id = String::from_utf8_lossy(id.as_json());
         return Err(fault(format!("its `request_id` is {}, and is to be a text", shown(&id))));
     }
-    let kind = raw.kind.map(metadata::text).unwrap_or_default();
-    let Some(kind) = MessageType::of(&kind) else {
+    let kind = raw.kind.map(|kind| part::plain_text(kind).unwrap_or_else(|| metadata::text(kind).into()));
+    let Some(kind) = MessageType::of(&kind.unwrap_or_default()) else {
         let known = MessageType::ALL.map(MessageType::as_str).join(", ");
         return Err(fault(match raw.kind {
             None => format!("it has no `type`, which is one of {known}"),
-            Some(raw) => format!("its `type` is {}, and is to be one of {known}", shown(raw.get())),
+            Some(raw) => format!("its `type` is {}, and is to be one of {known}", shown(raw)),
         }));
     };
-    if let Some(Err(beyond)) = raw.data.map(|data| limits.hold(data)) {
+    if let Some(Err(beyond)) = raw.data.filter(|_| !is_held).map(|data| limits.hold(data)) {
         return Err(NoRequest { is_of_host: true, ..fault(format!("its `data` is not accepted: {beyond}")) });
     }
     let headers = headers::of_texts(&raw.headers.unwrap_or_default());
@@ -213,6 +210,21 @@ pub(super) fn read(line: &Bytes, limits: Limits) -> Result<Request, NoRequest> {
             .map(|millis| Duration::from_millis(u64::try_from(millis).unwrap_or(0))),
         metadata: raw.metadata,
     })
+}
+
+fn read_with_care(text: &str) -> Result<RawRequest<'_>, String> {
+    object::read(text, "a list stands where an object belongs", |error| json_faults::describe(error, text))
+}
+
+impl<'a> RawRequest<'a> {
+    /// As nearly all are read, within the limits.
+    fn cut(text: &'a str, limits: Limits) -> Option<Self> {
+        let names = ["type", "request_id", "data", "headers", "timeout_ms", "metadata"];
+        let [kind, request_id, data, headers, timeout_ms, metadata] = cut(text, &names, limits)?;
+        let headers = headers.map(serde_json::from_str).transpose().ok()?;
+        let timeout_ms = timeout_ms.map(serde_json::from_str).transpose().ok()?;
+        Some(Self { kind, request_id, data, headers, timeout_ms, metadata: part::texts(metadata)? })
+    }
 }
 
 impl Request {

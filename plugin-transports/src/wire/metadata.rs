@@ -15,13 +15,13 @@ use super::bounded;
 /// For `#[serde(default, deserialize_with = "metadata::texts")]`.
 pub(crate) fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
     let raw: Option<BTreeMap<String, &'de RawValue>> = Option::deserialize(deserializer)?;
-    let texts = raw.unwrap_or_default().into_iter().map(|(key, value)| (key, text(value)));
+    let texts = raw.unwrap_or_default().into_iter().map(|(key, value)| (key, text(value.get())));
     Ok(texts.collect())
 }
 
-/// A text, or JSON of another kind as it was written; empty for `null`.
-pub(crate) fn text(raw: &RawValue) -> String {
-    match raw.get() {
+/// JSON that is a text, or of another kind as it was written; empty for `null`.
+pub(crate) fn text(raw: &str) -> String {
+    match raw {
         "null" => String::new(),
         // A text that is no text after all, as with half of a surrogate pair, is shown as it was written too.
         json => serde_json::from_str(json).unwrap_or_else(|_| json.to_owned()),
@@ -29,7 +29,7 @@ pub(crate) fn text(raw: &RawValue) -> String {
 }
 
 /// The text of an error, which says so where it was cut.
-pub(crate) fn error(raw: &RawValue) -> String {
+pub(crate) fn error(raw: &str) -> String {
     bounded::text(text(raw))
 }
 

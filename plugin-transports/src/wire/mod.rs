@@ -26,7 +26,7 @@ pub(crate) mod metadata;
 pub(crate) mod object;
 #[cfg(any(feature = "http", feature = "unix", all(feature = "process", target_os = "linux")))]
 pub(crate) mod object_names;
-#[cfg(any(feature = "http", feature = "unix", all(feature = "process", target_os = "linux")))]
+#[cfg(any(feature = "http", feature = "lines", feature = "unix"))]
 pub(crate) mod part;
 #[cfg(any(feature = "http", feature = "grpc", feature = "unix", all(feature = "process", target_os = "linux")))]
 pub(crate) mod plugin_errors;

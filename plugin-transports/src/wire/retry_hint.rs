@@ -51,15 +51,12 @@ impl RetryHint {
 
 #[cfg(any(feature = "http", feature = "grpc", feature = "unix", all(feature = "process", target_os = "linux")))]
 impl RetryHint {
-    /// Reads both. A value that is none is as if it were not there, as with `Retry-After`: an error must not lose its code
+    /// Reads both, which are JSON. A value that is none is as if it were not there, as with `Retry-After`: an error must not lose its code
     /// for it.
     #[cfg(any(feature = "http", all(feature = "process", target_os = "linux")))]
-    pub(crate) fn read(
-        retryable: Option<&serde_json::value::RawValue>,
-        retry_after_ms: Option<&serde_json::value::RawValue>,
-    ) -> Self {
+    pub(crate) fn read(retryable: Option<&str>, retry_after_ms: Option<&str>) -> Self {
         let after = retry_after_ms.map(super::metadata::text);
-        Self::of_texts(retryable.map(serde_json::value::RawValue::get), after.as_deref())
+        Self::of_texts(retryable, after.as_deref())
     }
 
     /// The same out of texts.
@@ -86,16 +83,13 @@ impl RetryHint {
     any(feature = "http", feature = "grpc", feature = "unix", all(feature = "process", target_os = "linux"))
 ))]
 mod tests {
-    use plugin_core::Rejected;
-    use serde_json::value::RawValue;
-
     use super::*;
+    use plugin_core::Rejected;
 
     const SECOND: Duration = Duration::from_secs(1);
 
     fn read(retryable: &str, retry_after_ms: &str) -> RetryHint {
-        let raw = |json: &str| RawValue::from_string(json.to_owned()).expect("JSON");
-        RetryHint::read(Some(&raw(retryable)), Some(&raw(retry_after_ms)))
+        RetryHint::read(Some(retryable), Some(retry_after_ms))
     }
 
     #[test]

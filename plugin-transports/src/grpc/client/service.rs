@@ -277,3 +277,14 @@ impl GrpcProtocol {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_in_flight_is_small() {
+        let size = crate::net::client::size_of_call::<GrpcProtocol>();
+        assert!(size <= 1800, "{size} bytes");
+    }
+}

@@ -4,13 +4,12 @@ use http::{HeaderMap, StatusCode, header};
 use hyper::body::Incoming;
 use plugin_core::{Code, PluginError, classify::retry_after, clock};
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use super::{HttpConfig, body::is_gzip};
 use crate::{
     http::envelope,
     net::{body, exchange::Incomplete, progress::CallProgress},
-    wire::{bounded, plugin_errors, read_object::read_object, retry_hint::RetryHint},
+    wire::{bounded, part, plugin_errors, read_object::read_object, retry_hint::RetryHint},
 };
 
 /// What is kept of the body of an error.
@@ -162,10 +161,10 @@ struct ProblemFields<'a> {
     code: String,
     #[serde(default)]
     detail: Option<String>,
-    #[serde(borrow, default)]
-    retryable: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    retry_after_ms: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "part::raw")]
+    retryable: Option<&'a str>,
+    #[serde(borrow, default, deserialize_with = "part::raw")]
+    retry_after_ms: Option<&'a str>,
 }
 
 /// What it says, where its code is one that an answer can have.

@@ -232,3 +232,14 @@ impl HttpProtocol {
         headers
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_in_flight_is_small() {
+        let size = crate::net::client::size_of_call::<HttpProtocol>();
+        assert!(size <= 1800, "{size} bytes");
+    }
+}

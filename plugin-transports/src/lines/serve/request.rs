@@ -5,13 +5,14 @@ use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 use bytes::Bytes;
 use plugin_core::{Call, CallContext, Code};
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use crate::{
+    json::{Limits, cut},
     lines::scan::{self, Found},
     wire::{
         headers, json_faults,
         json_writer::{push_str, push_texts},
+        part,
         retry_hint::RetryHint,
     },
 };
@@ -66,12 +67,12 @@ impl RequestName {
 
 #[derive(Deserialize)]
 struct RawRequest<'a> {
-    #[serde(borrow)]
-    id: &'a RawValue,
+    #[serde(borrow, deserialize_with = "id")]
+    id: &'a str,
     #[serde(borrow)]
     method: Cow<'a, str>,
-    #[serde(borrow, default)]
-    payload: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "part::raw")]
+    payload: Option<&'a str>,
     #[serde(borrow, default)]
     context: Option<RawContext<'a>>,
 }
@@ -88,16 +89,33 @@ struct RawContext<'a> {
     metadata: Option<BTreeMap<String, String>>,
 }
 
+/// The id as it is written, be it `null`.
+fn id<'de: 'a, 'a, D: serde::Deserializer<'de>>(deserializer: D) -> Result<&'a str, D::Error> {
+    Ok(<&'a serde_json::value::RawValue>::deserialize(deserializer)?.get())
+}
+
+impl<'a> RawRequest<'a> {
+    /// As nearly all are read.
+    fn cut(text: &'a str) -> Option<Self> {
+        let [id, method, payload, context] = cut(text, &["id", "method", "payload", "context"], Limits::none())?;
+        let context = context.map(serde_json::from_str).transpose().ok()?;
+        Some(Self { id: id?, method: part::plain_text(method?)?, payload, context })
+    }
+}
+
 pub(super) fn decode(line: &Bytes) -> Result<LineRequest, String> {
     let text = std::str::from_utf8(line).map_err(|error| error.to_string())?;
-    let raw: RawRequest<'_> = serde_json::from_str(text).map_err(|error| json_faults::said(&error))?;
+    let raw = match RawRequest::cut(text) {
+        Some(raw) => raw,
+        None => serde_json::from_str(text).map_err(|error| json_faults::said(&error))?,
+    };
     let payload = match raw.payload {
-        Some(payload) => line.slice_ref(payload.get().as_bytes()),
+        Some(payload) => line.slice_ref(payload.as_bytes()),
         None => Bytes::from_static(b"null"),
     };
     let context = raw.context.unwrap_or_default().read()?;
     Ok(LineRequest {
-        id: RequestName(line.slice_ref(raw.id.get().as_bytes())),
+        id: RequestName(line.slice_ref(raw.id.as_bytes())),
         method: Method::of(&raw.method),
         call: Call::with_context(context, payload),
     })

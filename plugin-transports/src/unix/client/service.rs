@@ -268,3 +268,14 @@ impl UnixProtocol {
         probe::check(|said| self.hidden(said), limit, config.check_limit, were_answered, ask).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_in_flight_is_small() {
+        let size = crate::net::client::size_of_call::<UnixProtocol>();
+        assert!(size <= 1800, "{size} bytes");
+    }
+}
