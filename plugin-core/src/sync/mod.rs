@@ -12,7 +12,7 @@ mod striped;
 
 pub use keyed_table::KeyedTable;
 pub use lane::{LANES, Lane, LaneCount, lane, stripe, stripe_count};
-pub use slots::{SlotCall, Slots, Started};
+pub use slots::{NotCalled, ReadySlot, SlotCall, Slots};
 #[cfg(test)]
 pub(crate) use striped::on_another_stripe;
 pub use striped::{Lease, Pad, Striped, StripedCounter};
