@@ -14,7 +14,7 @@ use plugin_core::{
     Classify, End, ExpectedBody, Judgement, Observe, Observer, Outcome, Reject, ResponseBodyRule, Verdict,
     classify::{of_attempt, sees_failures},
     clock::Instant,
-    polled_after_end, readiness,
+    polled_after_end, readiness, service,
 };
 use tower_service::Service;
 
@@ -64,20 +64,37 @@ impl<F, C, R, O> ResponseFuture<F, C, R, O> {
             );
         }
         let asked = O::asked(&request);
-        let inner = match &mut admission {
-            Admission::Judged(guard) => {
-                // A panic in the inner `call` counts as a failure.
-                guard.mark();
-                let inner = service.call(request);
-                guard.unmark();
-                Some(inner)
-            }
-            Admission::Free => Some(service.call(request)),
+        match &mut admission {
+            // A panic in the inner `call` counts as a failure.
+            Admission::Judged(guard) => guard.mark(),
+            Admission::Free => {}
             Admission::Refused(_) => {
                 readiness::unused();
-                None
+                return Self { inner: None, admission, asked, classify, reject, outcome: PhantomData };
             }
-        };
+        }
+        Self::made(service, request, &mut admission, asked, classify, reject)
+    }
+
+    /// A call that is made. A function of its own, without anything that must be undone when the call panics: the future of
+    /// the call is then written where it stays, and not copied there.
+    #[inline]
+    fn made<S, Req>(
+        service: &mut S,
+        request: Req,
+        admission: &mut Admission<Hold>,
+        asked: ExpectedBody,
+        classify: C,
+        reject: R,
+    ) -> Self
+    where
+        S: Service<Req, Future = F>,
+    {
+        let inner = Some(service::call(service, request));
+        let mut admission = mem::replace(admission, Admission::Free);
+        if let Admission::Judged(guard) = &mut admission {
+            guard.unmark();
+        }
         Self { inner, admission, asked, classify, reject, outcome: PhantomData }
     }
 }

@@ -25,6 +25,8 @@ use std::cell::Cell;
 
 use tower_service::Service;
 
+use crate::service;
+
 thread_local! {
     /// Marks that nobody has heard yet. A count and not a flag, so that a keeper tells those that came during its call from
     /// older ones, and nothing has to be put back when a call panics.
@@ -47,25 +49,60 @@ where
     call_or(kept, request, S::clone)
 }
 
-/// Like [`call`], with a clone that `other` makes: of a service that was never polled, say.
+/// Like [`call`], with a clone that `fresh` makes: of a service that was never polled, say.
 #[inline]
 pub fn call_or<S, Req>(kept: &mut S, request: Req, fresh: impl FnOnce(&S) -> S) -> S::Future
 where
     S: Service<Req>,
 {
-    let before = MARKS.try_with(Cell::get).unwrap_or_default();
-    let future = kept.call(request);
-    if MARKS.try_with(Cell::get).unwrap_or_default() != before {
-        // What a keeper further out has marked for itself before this call stays.
-        let _ = MARKS.try_with(|marks| marks.set(before));
-        replace(kept, fresh);
-    }
-    future
+    // Out of line, for the reason that `service::call` gives: the guard in there is something that must be undone.
+    if service::is_large::<S::Future>() { call_apart(kept, request, fresh) } else { call_heard(kept, request, fresh) }
 }
 
-#[cold]
-fn replace<S>(kept: &mut S, fresh: impl FnOnce(&S) -> S) {
-    *kept = fresh(kept);
+#[inline(never)]
+fn call_apart<S, Req>(kept: &mut S, request: Req, fresh: impl FnOnce(&S) -> S) -> S::Future
+where
+    S: Service<Req>,
+{
+    call_heard(kept, request, fresh)
+}
+
+#[inline]
+fn call_heard<S, Req>(kept: &mut S, request: Req, fresh: impl FnOnce(&S) -> S) -> S::Future
+where
+    S: Service<Req>,
+{
+    let keeper = Keeper { kept, fresh: Some(fresh), before: MARKS.try_with(Cell::get).unwrap_or_default() };
+    keeper.kept.call(request)
+}
+
+/// Hears what is marked while it lives. A guard and not a look after the call: the future of the call is then written where it
+/// stays, and not copied there.
+struct Keeper<'a, S, F: FnOnce(&S) -> S> {
+    kept: &'a mut S,
+    fresh: Option<F>,
+    before: u32,
+}
+
+impl<S, F: FnOnce(&S) -> S> Drop for Keeper<'_, S, F> {
+    #[inline]
+    fn drop(&mut self) {
+        if MARKS.try_with(Cell::get).unwrap_or_default() != self.before {
+            self.replace();
+        }
+    }
+}
+
+impl<S, F: FnOnce(&S) -> S> Keeper<'_, S, F> {
+    #[cold]
+    fn replace(&mut self) {
+        // What a keeper further out has marked for itself before this call stays.
+        let _ = MARKS.try_with(|marks| marks.set(self.before));
+        // Who keeps a service that has panicked knows what becomes of it.
+        if let Some(fresh) = self.fresh.take().filter(|_| !std::thread::panicking()) {
+            *self.kept = fresh(self.kept);
+        }
+    }
 }
 
 #[cfg(test)]

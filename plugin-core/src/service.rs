@@ -111,6 +111,30 @@ pub trait HasHandle {
     fn handle(&self) -> Self::Handle;
 }
 
+/// Calls a service for a layer that keeps the future of the call in its own.
+///
+/// Where that future is large it is called out of line. The future is then written once, where it stays: as long as nothing
+/// must be undone in the function that calls this when the call panics. What must be, such as a guard, is to be borrowed from the
+/// function around it. Inlined, a large future would be made elsewhere, and be copied once for every layer.
+#[inline]
+pub fn call<S, Req>(service: &mut S, request: Req) -> S::Future
+where
+    S: Service<Req>,
+{
+    #[inline(never)]
+    fn apart<S: Service<Req>, Req>(service: &mut S, request: Req) -> S::Future {
+        service.call(request)
+    }
+
+    if is_large::<S::Future>() { apart(service, request) } else { service.call(request) }
+}
+
+/// Whether to copy a future costs more than a call: it has more than a few words.
+#[inline]
+pub(crate) const fn is_large<F>() -> bool {
+    size_of::<F>() > 128
+}
+
 impl<L, S> Wrapped<L, S> {
     /// Puts the layer around the service.
     pub const fn new(layer: L, inner: S) -> Self {

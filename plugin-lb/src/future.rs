@@ -20,7 +20,7 @@ use plugin_core::{
         waiting,
     },
     polled_after_end,
-    sync::Started,
+    sync::NotCalled,
 };
 use tower_service::Service;
 
@@ -42,7 +42,7 @@ pin_project! {
         S: Service<Req>,
     {
         #[pin]
-        state: CallState<S, Req, S::Future>,
+        state: CallState<S, Req, S::Future, S::Error>,
         // After the state: the instance is in flight until its future is gone. `None`: there was nothing to pick.
         attempt: Option<InFlight<S>>,
         // A copy of the request, for when the instance cannot be reached.
@@ -68,9 +68,11 @@ pin_project! {
 
 pin_project! {
     #[project = StateProject]
-    enum CallState<S, Req, F> {
+    enum CallState<S, Req, F, E> {
         // Picked, not polled.
         Start { request: Option<Req> },
+        // The instance did not take the request, because of this error.
+        NotTaken { error: Option<E>, request: Option<Req> },
         // Polled, and not ready.
         // `answered`: the calls that the instance had answered by then.
         Waiting { service: S, request: Option<Req>, timer: Option<(Timer, Instant)>, answered: u64 },
@@ -97,7 +99,10 @@ const READYING: &str = "waiting for an instance to be ready";
 
 /// Drops a call whose time is up.
 #[cold]
-fn drop_cut<S: Service<Req>, Req>(mut state: Pin<&mut CallState<S, Req, S::Future>>, attempt: Option<&InFlight<S>>) {
+fn drop_cut<S: Service<Req>, Req>(
+    mut state: Pin<&mut CallState<S, Req, S::Future, S::Error>>,
+    attempt: Option<&InFlight<S>>,
+) {
     match (state.as_mut().project(), attempt) {
         // Whatever was tried before was not sent either.
         (StateProject::Start { .. }, _) => cut::report(READYING, Sent::Nothing),
@@ -110,7 +115,7 @@ fn drop_cut<S: Service<Req>, Req>(mut state: Pin<&mut CallState<S, Req, S::Futur
                 cut::drop_held_until(turn, || state.set(CallState::Ended));
             }
         }
-        (StateProject::Called { .. } | StateProject::Ended, _) => {}
+        (StateProject::Called { .. } | StateProject::NotTaken { .. } | StateProject::Ended, _) => {}
     }
 }
 
@@ -120,8 +125,9 @@ fn polled_again() -> ! {
 }
 
 /// What a look at the state came to.
-enum Step<S, Req, F, Res, Err> {
-    Go(CallState<S, Req, F>),
+enum Step<Req, Res, Err> {
+    /// There is a new state to look at.
+    Go,
     /// The instance did not take the request, because of this error or for too long.
     NotReady(Option<Err>, Req),
     Answer(Result<Res, Err>),
@@ -154,7 +160,7 @@ where
                     attempt.note_waiting();
                     return Poll::Pending;
                 }
-                Step::Go(state) => self.as_mut().project().state.set(state),
+                Step::Go => {}
                 Step::NotReady(error, request) => {
                     let judged =
                         error.as_ref().map(|error| of_attempt(&this.policy.classify, Err(error), attempt.began()));
@@ -223,25 +229,39 @@ fn told<Req, Res, Err>(envelope: &impl Envelope<Req, Res, Err>, result: &Result<
 
 /// One look at the state.
 fn step<S, Req>(
-    state: Pin<&mut CallState<S, Req, S::Future>>,
+    mut state: Pin<&mut CallState<S, Req, S::Future, S::Error>>,
     attempt: &mut InFlight<S>,
     failed: &[InstanceId],
     cx: &mut Context<'_>,
-) -> Step<S, Req, S::Future, S::Response, S::Error>
+) -> Step<Req, S::Response, S::Error>
 where
     S: Service<Req> + Clone,
 {
-    match state.project() {
+    let next = match state.as_mut().project() {
+        StateProject::Called { future } => {
+            return match attempt.polling_since_turn(|| future.poll(cx)) {
+                Poll::Ready(result) => Step::Answer(result),
+                Poll::Pending => Step::Pending,
+            };
+        }
         StateProject::Start { request } => {
             let request = request.take().unwrap_or_else(|| polled_again());
-            match attempt.polling(|member| member.slots.start(request, cx)) {
-                Started::Called(future) => Step::Go(CallState::Called { future }),
-                Started::Failed(error, request) => Step::NotReady(Some(error), request),
-                Started::Wait(service, request) => {
-                    let answered = attempt.member().meter.answered();
-                    Step::Go(CallState::Waiting { service, request: Some(request), timer: None, answered })
-                }
-            }
+            attempt.polling(|member| {
+                member.slots.start(
+                    request,
+                    cx,
+                    |ready, request| CallState::Called { future: ready.call(request) },
+                    |why| match why {
+                        NotCalled::Failed(error, request) => {
+                            CallState::NotTaken { error: Some(error), request: Some(request) }
+                        }
+                        NotCalled::Wait(service, request) => {
+                            let answered = member.meter.answered();
+                            CallState::Waiting { service, request: Some(request), timer: None, answered }
+                        }
+                    },
+                )
+            })
         }
         StateProject::Waiting { service, request, timer, answered } => {
             match attempt.polling(|_| service.poll_ready(cx)) {
@@ -251,26 +271,25 @@ where
                     if attempt.member().meter.answered() != *answered {
                         attempt.has_turn();
                     }
-                    Step::Go(CallState::Called { future: attempt.polling(|_| service.call(request)) })
+                    CallState::Called { future: attempt.polling(|_| service.call(request)) }
                 }
-                Poll::Ready(Err(error)) => {
-                    Step::NotReady(Some(error), request.take().unwrap_or_else(|| polled_again()))
-                }
+                Poll::Ready(Err(error)) => CallState::NotTaken { error: Some(error), request: request.take() },
                 Poll::Pending if is_overdue(timer, attempt, failed, cx) => {
-                    Step::NotReady(None, request.take().unwrap_or_else(|| polled_again()))
+                    CallState::NotTaken { error: None, request: request.take() }
                 }
                 Poll::Pending => {
                     waiting::note(READYING);
-                    Step::Pending
+                    return Step::Pending;
                 }
             }
         }
-        StateProject::Called { future } => match attempt.polling_since_turn(|| future.poll(cx)) {
-            Poll::Ready(result) => Step::Answer(result),
-            Poll::Pending => Step::Pending,
-        },
+        StateProject::NotTaken { error, request } => {
+            return Step::NotReady(error.take(), request.take().unwrap_or_else(|| polled_again()));
+        }
         StateProject::Ended => polled_again(),
-    }
+    };
+    state.set(next);
+    Step::Go
 }
 
 /// Whether the instance had its time to become ready. Arms the timer, unless there is no other instance to go to.

@@ -8,7 +8,7 @@ use std::{
 use plugin_core::{
     Judgement, Sent, Verdict,
     clock::{self, Instant},
-    sync::{Pad, stripe, stripe_count},
+    sync::{LaneCount, Pad, lane, stripe, stripe_count},
 };
 
 use crate::{
@@ -48,7 +48,7 @@ impl Settled {
     }
 }
 
-/// The counters of one instance. The success path writes this stripe's cell and nothing else.
+/// The counters of one instance. The success path writes this lane's cell of its stripe and nothing else.
 #[derive(Debug)]
 pub(crate) struct Meter {
     stripes: Box<[Pad<Cell>]>,
@@ -61,7 +61,7 @@ pub(crate) struct Meter {
 
 #[derive(Debug, Default)]
 struct Cell {
-    succeeded: AtomicU64,
+    succeeded: LaneCount,
     failed: AtomicU64,
     neither: AtomicU64,
     /// Of those, the ones that the instance answered itself.
@@ -82,7 +82,7 @@ pub(crate) struct Totals {
     pub(crate) last_used: Option<Instant>,
 }
 
-/// Calls on each stripe whose time is always taken, and of how many one is taken from then on: a look at the clock costs
+/// Calls on each lane whose time is always taken, and of how many one is taken from then on: a look at the clock costs
 /// as much as a pick.
 const FIRST: u64 = 64;
 const ONE_IN: u64 = 32;
@@ -104,20 +104,24 @@ impl Meter {
     #[inline]
     pub(crate) fn wants_time(&self) -> bool {
         // Relaxed here and below: counts order nothing.
-        let cell = &self.stripes[stripe()];
-        let calls = cell.succeeded.load(Ordering::Relaxed).wrapping_add(cell.failed.load(Ordering::Relaxed));
+        let lane = lane();
+        let cell = &self.stripes[lane.stripe()];
+        let calls = cell.succeeded.of_lane(lane).wrapping_add(cell.failed.load(Ordering::Relaxed));
         calls < FIRST || calls.is_multiple_of(ONE_IN)
     }
 
     #[inline]
     pub(crate) fn settle(&self, how: Settled, started: Instant, timed: bool) {
-        let cell = &self.stripes[stripe()];
-        let counter = match how {
-            Settled::Succeeded | Settled::Declined => &cell.succeeded,
-            Settled::Failed => &cell.failed,
-            Settled::Ignored | Settled::Refused | Settled::Unsent | Settled::Abandoned => &cell.neither,
+        let lane = lane();
+        let cell = &self.stripes[lane.stripe()];
+        let rare = |counter: &AtomicU64| {
+            counter.fetch_add(1, Ordering::Relaxed);
         };
-        counter.fetch_add(1, Ordering::Relaxed);
+        match how {
+            Settled::Succeeded | Settled::Declined => cell.succeeded.add(lane, 1),
+            Settled::Failed => rare(&cell.failed),
+            Settled::Ignored | Settled::Refused | Settled::Unsent | Settled::Abandoned => rare(&cell.neither),
+        }
         // Not a `fetch_max`: threads that share the stripe may lose the later of two moments that lie a call apart.
         if cell.last_used.load(Ordering::Relaxed) < started.as_nanos() {
             cell.last_used.store(started.as_nanos(), Ordering::Relaxed);
@@ -185,9 +189,9 @@ impl Meter {
     /// Calls that were answered so far, whatever was said but for failures.
     pub(crate) fn answered(&self) -> u64 {
         // Relaxed: as above.
-        self.stripes.iter().fold(0, |sum, cell| {
-            sum.wrapping_add(cell.succeeded.load(Ordering::Relaxed)).wrapping_add(cell.told.load(Ordering::Relaxed))
-        })
+        self.stripes
+            .iter()
+            .fold(0, |sum, cell| sum.wrapping_add(cell.succeeded.sum()).wrapping_add(cell.told.load(Ordering::Relaxed)))
     }
 
     pub(crate) fn totals(&self) -> Totals {
@@ -196,7 +200,7 @@ impl Meter {
         };
         let last_used = self.stripes.iter().map(|cell| cell.last_used.load(Ordering::Relaxed)).max().unwrap_or(0);
         Totals {
-            succeeded: sum(|cell| &cell.succeeded),
+            succeeded: self.stripes.iter().fold(0, |sum, cell| sum.wrapping_add(cell.succeeded.sum())),
             failed: sum(|cell| &cell.failed),
             neither: sum(|cell| &cell.neither),
             average: sum(|cell| &cell.nanos).checked_div(sum(|cell| &cell.timed)).map(Duration::from_nanos),

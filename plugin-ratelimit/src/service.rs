@@ -2,7 +2,7 @@
 
 use plugin_core::{
     AsErrorValue, Reject,
-    service::{HasHandle, Wrap, Wrapped},
+    service::{self, HasHandle, Wrap, Wrapped},
 };
 use tower_layer::Layer;
 use tower_service::Service;
@@ -49,7 +49,7 @@ where
 
     #[inline]
     fn call(&self, inner: &mut S, request: Req) -> Self::Future {
-        ResponseFuture::admit(self.handle.admit(), || inner.call(request), &self.reject)
+        ResponseFuture::admit(self.handle.admit(), || service::call(inner, request), &self.reject)
     }
 }
 

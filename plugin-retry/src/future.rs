@@ -3,6 +3,7 @@
 use std::{
     fmt,
     future::Future,
+    mem,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -17,7 +18,7 @@ use plugin_core::{
         timer::{self, Timer},
         waiting,
     },
-    polled_after_end,
+    polled_after_end, readiness,
 };
 use tower_service::Service;
 
@@ -92,14 +93,31 @@ where
     S: Service<Req>,
     K: Replay<Req>,
 {
+    /// A call that passes through.
     #[inline]
-    pub(crate) fn passed_through(future: S::Future) -> Self {
-        Self { stage: Stage::Calling { future }, saved: Err(GaveUp::Attempts), failed: None, attempts: None }
+    pub(crate) fn passed_through(service: &mut S, request: Req) -> Self
+    where
+        S: Clone,
+    {
+        let stage = Stage::Calling { future: readiness::call(service, request) };
+        Self { stage, saved: Err(GaveUp::Attempts), failed: None, attempts: None }
     }
 
+    /// The first attempt. What another one is made of, and `attempts`, are borrowed until it is made: nothing must be undone here
+    /// when the call panics, and so the future of the call is written where it stays, and not copied there.
     #[inline]
-    pub(crate) fn new(future: S::Future, saved: Result<K::Kept, GaveUp>, attempts: CallAttempts<S, C, K>) -> Self {
-        Self { stage: Stage::Calling { future }, saved, failed: None, attempts: Some(attempts) }
+    pub(crate) fn begin(
+        service: &mut S,
+        request: Req,
+        saved: &mut Result<K::Kept, GaveUp>,
+        attempts: &mut Option<CallAttempts<S, C, K>>,
+    ) -> Self
+    where
+        S: Clone,
+    {
+        let stage = Stage::Calling { future: readiness::call(service, request) };
+        let saved = mem::replace(saved, Err(GaveUp::Attempts));
+        Self { stage, saved, failed: None, attempts: attempts.take() }
     }
 }
 

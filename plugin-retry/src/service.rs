@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use plugin_core::{ByErrorType, Classify, classify::sees_failures, readiness, sync::Striped};
+use plugin_core::{ByErrorType, Classify, classify::sees_failures, sync::Striped};
 use tower_service::Service;
 
 use crate::{
@@ -95,12 +95,13 @@ where
         }
         let control = self.state.control();
         if control.passes_through() {
-            return RetryFuture::passed_through(readiness::call(&mut self.inner, request));
+            return RetryFuture::passed_through(&mut self.inner, request);
         }
         let core = self.core.lease();
         let started = core.replay.started(&request);
-        let saved = core.replay.keep(&mut request, control.limits());
-        RetryFuture::new(readiness::call(&mut self.inner, request), saved, CallAttempts::new(core, control, started))
+        let mut saved = core.replay.keep(&mut request, control.limits());
+        let mut attempts = Some(CallAttempts::new(core, control, started));
+        RetryFuture::begin(&mut self.inner, request, &mut saved, &mut attempts)
     }
 }
 

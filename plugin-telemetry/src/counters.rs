@@ -1,7 +1,10 @@
 //! The counts of one service.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -11,7 +14,7 @@ use super::{
 };
 use plugin_core::{
     Code,
-    sync::{Pad, stripe, stripe_count},
+    sync::{LANES, LaneCount, Pad, lane, stripe_count},
 };
 
 /// All counts of one layer.
@@ -21,35 +24,37 @@ pub(super) struct Counters {
     codes: Box<[AtomicU64]>,
 }
 
+#[derive(Default)]
 struct Stripe {
-    started: AtomicU64,
-    ended: [AtomicU64; Status::ALL.len()],
-    durations: Histogram,
+    started: LaneCount,
+    ended: [LaneCount; Status::ALL.len()],
+    /// Of each lane that a call has ended on: most have nobody, and they are large.
+    durations: [OnceLock<Histogram>; LANES],
 }
 
 impl Counters {
     pub(super) fn new() -> Self {
-        let stripe = || Stripe { started: AtomicU64::new(0), ended: Default::default(), durations: Histogram::new() };
         Self {
-            stripes: (0..stripe_count()).map(|_| Pad(stripe())).collect(),
+            stripes: (0..stripe_count()).map(|_| Pad::default()).collect(),
             codes: Code::ALL.iter().map(|_| AtomicU64::new(0)).collect(),
         }
     }
 
     pub(super) fn start(&self) {
-        // Relaxed: a reader that must not see an end without its start reads the ends first, with acquire.
-        self.stripes[stripe()].started.fetch_add(1, Ordering::Relaxed);
+        let lane = lane();
+        self.stripes[lane.stripe()].started.add(lane, 1);
     }
 
     pub(super) fn end(&self, status: Status, code: Option<Code>, took: u64) {
-        let stripe = &self.stripes[stripe()];
-        stripe.durations.record(took);
+        let lane = lane();
+        let stripe = &self.stripes[lane.stripe()];
+        stripe.durations[lane.within()].get_or_init(Histogram::new).record(lane, took);
         if let Some(code) = code {
             // Relaxed: an independent count.
             self.codes[code.index()].fetch_add(1, Ordering::Relaxed);
         }
-        // Release: pairs with the acquire in `snapshot`, which then also sees the start of this call.
-        stripe.ended[status as usize].fetch_add(1, Ordering::Release);
+        // It is a release: a reader that sees this end then also sees the start of this call.
+        stripe.ended[status as usize].add(lane, 1);
     }
 
     pub(super) fn snapshot(&self) -> TelemetryStats {
@@ -64,13 +69,15 @@ impl Counters {
         // All ends before all starts: a call that ends meanwhile is active in between, never less than nothing.
         for stripe in &self.stripes {
             for (sum, cell) in snapshot.ended.iter_mut().zip(&stripe.ended) {
-                *sum += cell.load(Ordering::Acquire);
+                *sum += cell.sum();
             }
         }
         let (mut min, mut max) = (u64::MAX, 0);
         for stripe in &self.stripes {
-            snapshot.started += stripe.started.load(Ordering::Relaxed);
-            stripe.durations.add_to(&mut snapshot.buckets, &mut min, &mut max);
+            snapshot.started += stripe.started.sum();
+            for durations in stripe.durations.iter().filter_map(OnceLock::get) {
+                durations.add_to(&mut snapshot.buckets, &mut min, &mut max);
+            }
         }
         if min <= max {
             (snapshot.min, snapshot.max) = (Duration::from_nanos(min), Duration::from_nanos(max));
@@ -97,7 +104,7 @@ mod tests {
             (0..2 * stripe_count()).for_each(|_| {
                 std::thread::scope(|scope| {
                     drop(scope.spawn(|| {
-                        if stripe() != 0 {
+                        if lane().stripe() != 0 {
                             run()
                         }
                     }))
@@ -109,11 +116,13 @@ mod tests {
             counters.start();
             counters.end(Status::Failure, None, 7);
             for (index, cell) in counters.stripes.iter().enumerate() {
-                let here = u64::from(index == stripe());
-                assert_eq!(cell.started.load(Ordering::Relaxed), here, "stripe {index}");
-                assert_eq!(cell.ended[Status::Failure as usize].load(Ordering::Relaxed), here, "stripe {index}");
+                let here = u64::from(index == lane().stripe());
+                assert_eq!(cell.started.sum(), here, "stripe {index}");
+                assert_eq!(cell.ended[Status::Failure as usize].sum(), here, "stripe {index}");
                 let (mut buckets, mut min, mut max) = (vec![Bucket::default(); BUCKETS], u64::MAX, 0);
-                cell.durations.add_to(&mut buckets, &mut min, &mut max);
+                for durations in cell.durations.iter().filter_map(OnceLock::get) {
+                    durations.add_to(&mut buckets, &mut min, &mut max);
+                }
                 assert_eq!((buckets[0].count, max), (here, 7 * here), "stripe {index}");
             }
         });

@@ -9,7 +9,8 @@ use std::{
 };
 
 use pin_project_lite::pin_project;
-use tracing::Span;
+use tower_service::Service;
+use tracing::{Span, span::EnteredSpan};
 
 use super::{Status, counters::Counters};
 use plugin_core::{
@@ -17,7 +18,7 @@ use plugin_core::{
     classify::of_call,
     clock::{self, Instant, end, nanos},
     deadline::cut,
-    polled_after_end,
+    polled_after_end, service,
     sync::Lease,
 };
 
@@ -39,13 +40,20 @@ impl Active {
         Self { counters, started, span, takes_end, running: false, ended: false }
     }
 
-    /// Runs a part of the call, in its span. The call is marked meanwhile, so that a drop under the mark is a panic.
+    /// Runs a poll of the call, in its span. The call is marked meanwhile, so that a drop under the mark is a panic.
     pub(super) fn run<T>(&mut self, f: impl FnOnce() -> T) -> T {
         self.running = true;
         // A disabled span is not entered: that is the usual case, and saves a visit to the subscriber.
         let result = if self.span.is_disabled() { f() } else { self.span.in_scope(f) };
         self.running = false;
         result
+    }
+
+    /// The same for the making of the call, which ends with [`made`](ResponseFuture::made): marks it, and is in its span for as long as
+    /// the answer lives.
+    pub(super) fn mark(&mut self) -> Option<EnteredSpan> {
+        self.running = true;
+        (!self.span.is_disabled()).then(|| self.span.clone().entered())
     }
 
     fn end(&mut self, status: Status, code: Option<Code>) {
@@ -104,8 +112,23 @@ pin_project! {
 }
 
 impl<F, C, O> ResponseFuture<F, C, O> {
-    pub(super) fn new(inner: F, active: Active, asked: ExpectedBody, classify: C) -> Self {
-        Self { inner, active: Some(active), asked, classify, outcome: PhantomData }
+    /// A call that is made, under its mark. A function of its own, without anything that must be undone when the call panics: the
+    /// future of the call is then written where it stays, and not copied there.
+    #[inline(never)]
+    pub(super) fn made<S, Req>(
+        service: &mut S,
+        request: Req,
+        active: &mut Option<Active>,
+        asked: ExpectedBody,
+        classify: C,
+    ) -> Self
+    where
+        S: Service<Req, Future = F>,
+    {
+        let inner = service::call(service, request);
+        let mut active = active.take();
+        active.iter_mut().for_each(|active| active.running = false);
+        Self { inner, active, asked, classify, outcome: PhantomData }
     }
 }
 

@@ -5,6 +5,8 @@ use std::{
     time::Duration,
 };
 
+use plugin_core::sync::Lane;
+
 /// The upper bounds within a decade, in hundredths. Round numbers, so that a bound can be shown as it is, and neighbours
 /// that differ by at most 28 percent.
 const STEPS: [u64; 10] = [100, 125, 160, 200, 250, 320, 400, 500, 630, 800];
@@ -89,7 +91,7 @@ pub struct Bucket {
     pub sum: Duration,
 }
 
-/// One stripe's buckets.
+/// One lane's buckets.
 #[derive(Debug)]
 pub(super) struct Histogram {
     counters: Box<[Cell; BUCKETS]>,
@@ -112,12 +114,13 @@ impl Histogram {
         }
     }
 
-    // All accesses are relaxed: the numbers are independent counts, and publish nothing.
+    // All accesses may be relaxed: the numbers are independent counts, and publish nothing.
 
-    pub(super) fn record(&self, nanos: u64) {
+    /// On the lane whose histogram it is.
+    pub(super) fn record(&self, lane: Lane, nanos: u64) {
         let cell = &self.counters[bucket_of(nanos)];
-        cell.count.fetch_add(1, Ordering::Relaxed);
-        cell.sum.fetch_add(nanos, Ordering::Relaxed);
+        lane.add(&cell.count, 1);
+        lane.add(&cell.sum, nanos);
         if nanos < self.min.load(Ordering::Relaxed) {
             self.min.fetch_min(nanos, Ordering::Relaxed);
         }
@@ -138,6 +141,7 @@ impl Histogram {
 
 #[cfg(test)]
 mod tests {
+    use plugin_core::sync::lane;
     use proptest::prelude::*;
 
     use super::*;
@@ -168,7 +172,7 @@ mod tests {
             (buckets[0].count, buckets[0].sum.as_nanos(), min, max)
         };
         assert_eq!(read(), (0, 0, u64::MAX, 0));
-        [500, 300, 900].iter().for_each(|nanos| histogram.record(*nanos));
+        [500, 300, 900].iter().for_each(|nanos| histogram.record(lane(), *nanos));
         assert_eq!(read(), (3, 1700, 300, 900));
     }
 

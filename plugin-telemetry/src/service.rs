@@ -52,8 +52,8 @@ where
         let span = self.describe.span(&self.name, &request);
         let mut active = Active::new(self.counters.lease(), self.describe.started(&request), span, self.takes_end);
         let asked = O::asked(&request);
-        let inner = active.run(|| inner.call(request));
-        ResponseFuture::new(inner, active, asked, self.classify.clone())
+        let _entered = active.mark();
+        ResponseFuture::made(inner, request, &mut Some(active), asked, self.classify.clone())
     }
 }
 

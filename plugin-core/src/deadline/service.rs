@@ -8,7 +8,7 @@ use tower_service::Service;
 use super::{call::limited, future::DeadlineFuture, handle::DeadlineHandle, layer::DeadlineLayer, request::Deadlined};
 use crate::{
     AsErrorValue, Reject,
-    service::{HasHandle, Wrap, Wrapped},
+    service::{self, HasHandle, Wrap, Wrapped},
 };
 
 impl<S, R: Clone> Layer<S> for DeadlineLayer<R> {
@@ -57,6 +57,6 @@ where
 
     #[inline]
     fn call(&self, inner: &mut S, request: Req) -> Self::Future {
-        limited(request, self.limit.get(), |request| inner.call(request), self.reject.clone())
+        limited(request, self.limit.get(), |request| service::call(inner, request), self.reject.clone())
     }
 }

@@ -55,9 +55,19 @@ impl<S: Clone> Slots<S> {
         SlotCall { slots, state: SlotCallState::Start { request: Some(request) } }
     }
 
-    /// Polls this stripe's clone and calls it, or hands back the service that must be waited for. It is what
-    /// [`call`](Self::call) does first, for a caller that wants the request back when the stack is not ready.
-    pub fn start<Req>(&self, request: Req, cx: &mut Context<'_>) -> Started<S, Req>
+    /// Polls this stripe's clone, and makes one value of what comes of it: of the ready service, which `called` calls with the
+    /// request, or of a request that was not sent. It is what [`call`](Self::call) does first, for a caller that wants the request
+    /// back when the stack is not ready.
+    ///
+    /// `called` runs where nothing must be undone when the call panics. What it makes of the future is then written once, where
+    /// it stays, and not copied there.
+    pub fn start<Req, T>(
+        &self,
+        request: Req,
+        cx: &mut Context<'_>,
+        called: impl FnOnce(ReadySlot<'_, S>, Req) -> T,
+        not_called: impl FnOnce(NotCalled<S, Req>) -> T,
+    ) -> T
     where
         S: Service<Req>,
     {
@@ -70,35 +80,59 @@ impl<S: Clone> Slots<S> {
                 self.slots[stripe()].0.clear_poison();
                 slot
             }
-            Err(TryLockError::WouldBlock) => return Started::Wait(self.prototype.clone(), request),
+            Err(TryLockError::WouldBlock) => return not_called(NotCalled::Wait(self.prototype.clone(), request)),
         };
         match slot.poll_ready(cx) {
-            Poll::Ready(Ok(())) => Started::Called(readiness::call_or(&mut *slot, request, |_| self.prototype.clone())),
+            Poll::Ready(Ok(())) => called(ReadySlot { service: &mut slot, prototype: &self.prototype }, request),
             Poll::Ready(Err(error)) => {
                 // A service that failed its readiness is not used again, as its contract says.
                 *slot = self.prototype.clone();
-                Started::Failed(error, request)
+                not_called(NotCalled::Failed(error, request))
             }
             // A waiting clone that stayed in the slot would take the wake-ups of all who come after it.
-            Poll::Pending => Started::Wait(std::mem::replace(&mut slot, self.prototype.clone()), request),
+            Poll::Pending => {
+                let waiting = std::mem::replace(&mut *slot, self.prototype.clone());
+                not_called(NotCalled::Wait(waiting, request))
+            }
         }
     }
 }
 
-/// How far [`Slots::start`] came.
-pub enum Started<S: Service<Req>, Req> {
-    /// The stack was ready and has been called.
-    Called(S::Future),
-    /// The stack failed its readiness. The request was not sent.
+/// A clone in its slot that is ready for one call.
+#[must_use = "what it has reserved is used by the call that it is ready for"]
+pub struct ReadySlot<'a, S> {
+    service: &'a mut S,
+    prototype: &'a S,
+}
+
+impl<S: Clone> ReadySlot<'_, S> {
+    /// Makes the call.
+    #[inline]
+    pub fn call<Req>(self, request: Req) -> S::Future
+    where
+        S: Service<Req>,
+    {
+        readiness::call_or(self.service, request, |_| self.prototype.clone())
+    }
+}
+
+impl<S> fmt::Debug for ReadySlot<'_, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReadySlot").finish_non_exhaustive()
+    }
+}
+
+/// Why [`Slots::start`] has not called.
+pub enum NotCalled<S: Service<Req>, Req> {
+    /// The stack failed its readiness.
     Failed(S::Error, Req),
     /// Poll this service until it is ready, then call it with the request. It may have the caller's waker already.
     Wait(S, Req),
 }
 
-impl<S: Service<Req>, Req> fmt::Debug for Started<S, Req> {
+impl<S: Service<Req>, Req> fmt::Debug for NotCalled<S, Req> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Called(_) => "Called(..)",
             Self::Failed(..) => "Failed(..)",
             Self::Wait(..) => "Wait(..)",
         })
@@ -116,16 +150,17 @@ pin_project! {
     pub struct SlotCall<P, S: Service<Req>, Req> {
         slots: P,
         #[pin]
-        state: SlotCallState<S, Req, S::Future>,
+        state: SlotCallState<S, Req, S::Future, S::Error>,
     }
 }
 
 pin_project! {
     #[project = StateProject]
-    enum SlotCallState<S, Req, F> {
+    enum SlotCallState<S, Req, F, E> {
         Start { request: Option<Req> },
         Waiting { service: S, request: Option<Req> },
         Called { #[pin] future: F },
+        NotReady { error: Option<E> },
         Ended,
     }
 }
@@ -167,14 +202,22 @@ where
                 }
                 StateProject::Start { request } => {
                     let request = request.take().unwrap_or_else(|| polled_again());
-                    match this.slots.start(request, cx) {
-                        Started::Called(future) => SlotCallState::Called { future },
-                        Started::Failed(error, _) => {
-                            this.state.set(SlotCallState::Ended);
-                            return Poll::Ready(Err(error));
-                        }
-                        Started::Wait(service, request) => SlotCallState::Waiting { service, request: Some(request) },
-                    }
+                    this.slots.start(
+                        request,
+                        cx,
+                        |ready, request| SlotCallState::Called { future: ready.call(request) },
+                        |why| match why {
+                            NotCalled::Failed(error, _) => SlotCallState::NotReady { error: Some(error) },
+                            NotCalled::Wait(service, request) => {
+                                SlotCallState::Waiting { service, request: Some(request) }
+                            }
+                        },
+                    )
+                }
+                StateProject::NotReady { error } => {
+                    let error = error.take().unwrap_or_else(|| polled_again());
+                    this.state.set(SlotCallState::Ended);
+                    return Poll::Ready(Err(error));
                 }
                 StateProject::Waiting { service, request } => {
                     if let Err(error) = ready!(service.poll_ready(cx)) {

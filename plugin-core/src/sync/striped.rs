@@ -1,14 +1,8 @@
 //! Sharing without meeting: one copy of a reference count, or of a counter, per stripe of threads.
 
-use std::{
-    cell::Cell,
-    fmt,
-    ops::Deref,
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
-    },
-};
+use std::{fmt, ops::Deref, sync::Arc};
+
+use super::lane::{LaneCount, lane, stripe, stripe_count};
 
 /// Keeps a value on cache lines of its own. 128 bytes, because recent x86 processors fetch lines in pairs.
 #[derive(Clone, Copy, Debug, Default)]
@@ -21,38 +15,6 @@ impl<T> Deref for Pad<T> {
     fn deref(&self) -> &T {
         &self.0
     }
-}
-
-/// How many stripes there are: the number of processors, rounded up to a power of two, at most 64.
-#[must_use]
-pub fn stripe_count() -> usize {
-    static COUNT: OnceLock<usize> = OnceLock::new();
-    *COUNT.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from).next_power_of_two().min(64))
-}
-
-/// The stripe of the current thread, less than [`stripe_count`]. Threads take stripes in turn.
-#[must_use]
-#[inline]
-pub fn stripe() -> usize {
-    const UNSET: usize = usize::MAX;
-    thread_local!(static STRIPE: Cell<usize> = const { Cell::new(UNSET) });
-
-    #[cold]
-    fn assign(cell: &Cell<usize>) -> usize {
-        static NEXT: AtomicUsize = AtomicUsize::new(0);
-        // Relaxed: a number is taken, nothing is published with it.
-        let stripe = NEXT.fetch_add(1, Ordering::Relaxed) & (stripe_count() - 1);
-        cell.set(stripe);
-        stripe
-    }
-
-    // A thread that is being torn down has no cell left; any stripe is correct, only slower.
-    STRIPE
-        .try_with(|cell| match cell.get() {
-            UNSET => assign(cell),
-            stripe => stripe,
-        })
-        .unwrap_or(0)
 }
 
 /// A shared value that many threads borrow at once without writing to the same cache line.
@@ -141,7 +103,7 @@ impl<T: fmt::Debug> fmt::Debug for Lease<T> {
 }
 
 /// A counter that threads add to without meeting. Reading it walks all stripes.
-pub struct StripedCounter(Box<[Pad<AtomicU64>]>);
+pub struct StripedCounter(Box<[Pad<LaneCount>]>);
 
 impl StripedCounter {
     /// A counter at zero.
@@ -150,18 +112,17 @@ impl StripedCounter {
         Self((0..stripe_count()).map(|_| Pad::default()).collect())
     }
 
-    /// Adds to the current thread's stripe.
+    /// Adds to the current thread's lane of its stripe.
     #[inline]
     pub fn add(&self, n: u64) {
-        // Relaxed: a count publishes nothing; whoever needs an order has it from elsewhere.
-        self.0[stripe()].fetch_add(n, Ordering::Relaxed);
+        let lane = lane();
+        self.0[lane.stripe()].add(lane, n);
     }
 
     /// The sum, wrapping at 64 bits. Additions that run meanwhile may or may not be in it.
     #[must_use]
     pub fn sum(&self) -> u64 {
-        // Relaxed: see `add`.
-        self.0.iter().fold(0, |sum, stripe| sum.wrapping_add(stripe.load(Ordering::Relaxed)))
+        self.0.iter().fold(0, |sum, stripe| sum.wrapping_add(stripe.sum()))
     }
 }
 
@@ -191,15 +152,9 @@ pub(crate) fn on_another_stripe<T: Send>(run: impl FnOnce() -> T + Send) -> Opti
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::sync::atomic::{AtomicU64, Ordering};
 
-    #[test]
-    fn a_thread_keeps_its_stripe_and_threads_are_spread_over_all_of_them() {
-        assert_eq!(stripe(), stripe());
-        let stripes: std::collections::HashSet<_> =
-            (0..64 * stripe_count()).map(|_| std::thread::spawn(stripe).join().expect("no panic")).collect();
-        assert_eq!(stripes.len(), stripe_count());
-    }
+    use super::*;
 
     #[test]
     fn a_lease_and_a_count_write_to_the_stripe_of_their_thread_and_to_no_other() {
@@ -210,7 +165,7 @@ mod tests {
             for (index, own) in striped.0.iter().enumerate() {
                 let here = usize::from(index == stripe());
                 assert_eq!(Arc::strong_count(own), 1 + here, "stripe {index}");
-                assert_eq!(counter.0[index].load(Ordering::Relaxed), 5 * here as u64, "stripe {index}");
+                assert_eq!(counter.0[index].sum(), 5 * here as u64, "stripe {index}");
             }
             assert!(Arc::ptr_eq(&lease.0, &striped.0[stripe()]));
             // One count for all stripes would be written by every lease.

@@ -55,7 +55,11 @@ where
     Res: Send + 'static,
 {
     fn execute(&self, call: Call<Req>) -> BoxFuture<Result<Reply<Res>, PluginError>> {
-        Box::pin(Execution { call: Slots::call(HeldStack(self.lease()), call) })
+        // The room first: what is made after it is written there, and not copied.
+        let room = Box::new_uninit();
+        let stack = HeldStack(self.lease());
+        let execution: Box<Execution<S, Req>> = Box::write(room, Execution { call: Slots::call(stack, call) });
+        Box::into_pin(execution)
     }
 
     fn in_flight(&self) -> usize {

@@ -24,6 +24,16 @@ impl Dated {
     pub(crate) const fn pack(self) -> u64 {
         (self.second as u64) << 32 | self.count as u64
     }
+
+    /// With one event of this second more. `None`: it is older than what is counted by now, and has left the window.
+    #[inline]
+    fn with_one_of(self, second: u32) -> Option<Self> {
+        match self.second {
+            same if same == second => Some(Self { second, count: self.count.saturating_add(1) }),
+            older if older < second => Some(Self { second, count: 1 }),
+            _ => None,
+        }
+    }
 }
 
 /// Counts events of one second; a ring of these is a window.
@@ -38,20 +48,22 @@ impl Cell {
     /// Adds one event of this second. An event that is older than what the cell holds by now has left the window.
     #[inline]
     pub(crate) fn add(&self, second: u32) {
-        // Relaxed: the cell is its own whole story. A reader that misses the newest event refuses a retry that it could
-        // have allowed a moment later, and never allows one too many.
+        // Relaxed, here and below: the cell is its own whole story. A reader that misses the newest event refuses a retry that it
+        // could have allowed a moment later, and never allows one too many.
         let mut packed = self.0.load(Ordering::Relaxed);
-        loop {
-            let held = Dated::unpack(packed);
-            let next = match held.second {
-                same if same == second => Dated { second, count: held.count.saturating_add(1) },
-                older if older < second => Dated { second, count: 1 },
-                _ => return,
-            };
+        while let Some(next) = Dated::unpack(packed).with_one_of(second) {
             match self.0.compare_exchange_weak(packed, next.pack(), Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => return,
                 Err(seen) => packed = seen,
             }
+        }
+    }
+
+    /// The same in a cell that nobody but this thread writes.
+    #[inline]
+    pub(crate) fn add_alone(&self, second: u32) {
+        if let Some(next) = Dated::unpack(self.0.load(Ordering::Relaxed)).with_one_of(second) {
+            self.0.store(next.pack(), Ordering::Relaxed);
         }
     }
 

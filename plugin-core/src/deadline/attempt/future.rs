@@ -78,7 +78,7 @@ impl<F, R> AttemptTimeoutFuture<F, R> {
     {
         let since = request.started();
         let Times { deadline, given, configured } = request.times(since);
-        let inner = Some(service.call(request));
+        let inner = Some(crate::service::call(service, request));
         Self { inner, timer: None, since, fires: Instant::ZERO, deadline, given, limit, configured, reject }
     }
 }

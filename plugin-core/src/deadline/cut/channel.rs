@@ -96,7 +96,20 @@ pub fn drop_under(cut: Cut, drop: impl FnOnce()) -> Progress {
 /// The cut under which work is being dropped on this thread, for what is dropped to ask. `None`: it is dropped for
 /// another reason, such as a caller that went away.
 #[must_use]
+#[inline]
 pub fn current() -> Option<Cut> {
+    // Every future of a layer asks when it is dropped, and hardly ever is there one.
+    if is_dropping() { so_far() } else { None }
+}
+
+/// Without a look at what is known of the cut.
+#[inline]
+fn is_dropping() -> bool {
+    DROPPING.with(|dropping| dropping.get().is_some())
+}
+
+#[cold]
+fn so_far() -> Option<Cut> {
     DROPPING.get().map(Dropping::so_far)
 }
 

@@ -3,10 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{report, report_held};
-use crate::{
-    Sent,
-    sync::{Pad, stripe, stripe_count},
-};
+use crate::{Sent, sync::StripedCounter};
 
 /// Tells of a request that is dropped while it waits on this side until others are done, such as for one of so many
 /// connections: nothing of it was sent. Where the service has answered others meanwhile, the line was too long for this call,
@@ -27,10 +24,13 @@ pub fn report_in_line(stage: &'static str, was_answered: bool) {
 /// line.answered();
 /// assert!(line.has_moved(place));
 /// ```
+#[derive(Debug, Default)]
+pub struct Line(Answered);
+
 #[derive(Debug)]
-pub struct Line {
-    /// One for all, or one for each stripe of threads.
-    answered: Box<[Pad<AtomicU64>]>,
+enum Answered {
+    OfAll(AtomicU64),
+    OfEachStripe(StripedCounter),
 }
 
 /// What a service had answered when a call began to wait for it.
@@ -38,10 +38,10 @@ pub struct Line {
 #[must_use = "it is what the line is asked about"]
 pub struct Place(u64);
 
-impl Default for Line {
+impl Default for Answered {
     /// One for a transport whose calls meet anyway, such as at a connection.
     fn default() -> Self {
-        Self { answered: Box::new([Pad::default()]) }
+        Self::OfAll(AtomicU64::new(0))
     }
 }
 
@@ -49,20 +49,27 @@ impl Line {
     /// One in which threads do not meet that answer calls. Joining it, and asking it, walks all stripes.
     #[must_use]
     pub fn striped() -> Self {
-        Self { answered: (0..stripe_count()).map(|_| Pad::default()).collect() }
+        Self(Answered::OfEachStripe(StripedCounter::new()))
     }
 
     /// A call begins to wait.
     pub fn join(&self) -> Place {
-        // Relaxed, here and below: counts order nothing, and who misses one of this moment behaves as if it had come later.
-        Place(self.answered.iter().fold(0, |sum, count| sum.wrapping_add(count.load(Ordering::Relaxed))))
+        Place(match &self.0 {
+            // Relaxed, here and below: counts order nothing, and who misses one of this moment behaves as if it had come later.
+            Answered::OfAll(count) => count.load(Ordering::Relaxed),
+            Answered::OfEachStripe(count) => count.sum(),
+        })
     }
 
     /// The service has answered a call, whatever it said.
     #[inline]
     pub fn answered(&self) {
-        // There are one or a power of two of them.
-        self.answered[stripe() & (self.answered.len() - 1)].fetch_add(1, Ordering::Relaxed);
+        match &self.0 {
+            Answered::OfAll(count) => {
+                count.fetch_add(1, Ordering::Relaxed);
+            }
+            Answered::OfEachStripe(count) => count.add(1),
+        }
     }
 
     /// Whether the service has answered a call since this place was taken.
