@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::groups::{GROUPS, GroupEntry, transports::child};
-use crate::harness::{Group, Machine, Plan, Section, lock_versions, merge_results, results_header};
+use crate::groups::{GROUPS, GroupEntry, of_this_run, transports::child};
+use crate::harness::{Floors, Group, Machine, Plan, Section, lock_versions, merge_results, results_header};
 
 /// What `--help` prints, and what follows a wrong command line.
 pub const USAGE: &str = "\
-Usage: cargo xtask bench [FILTER] [--quick | --rounds N] [--write] [--list]
+Usage: cargo xtask bench [FILTER] [--quick | --rounds N] [--write]
+       cargo xtask bench --list
 
   FILTER      only the groups with this in their name
   --rounds N  rounds per row, 31 unless told (at least 3)
@@ -42,7 +43,7 @@ pub enum Action {
 /// One sentence that names the argument and what would be right.
 pub fn parse(args: &[String]) -> Result<Action, String> {
     let mut filter = None;
-    let mut rounds = Plan::default().rounds();
+    let mut rounds = None;
     let mut write = false;
     let mut args = args.iter();
     while let Some(arg) = args.next() {
@@ -50,13 +51,14 @@ pub fn parse(args: &[String]) -> Result<Action, String> {
             "--help" | "-h" => return Ok(Action::Help),
             "--list" => return Ok(Action::List),
             child::ARGUMENT => return Ok(Action::Child(args.next().ok_or("--child needs a kind")?.clone())),
-            "--quick" => rounds = 5,
+            "--quick" => rounds = Some(5),
             "--write" => write = true,
             "--rounds" => {
                 let value = args.next().ok_or("--rounds needs a number")?;
-                rounds = value.parse().ok().filter(|&rounds| rounds >= Plan::FEWEST_ROUNDS).ok_or_else(|| {
+                let enough = value.parse().ok().filter(|&rounds| rounds >= Plan::FEWEST_ROUNDS);
+                rounds = Some(enough.ok_or_else(|| {
                     format!("--rounds {value}: use a whole number of {} or more", Plan::FEWEST_ROUNDS)
-                })?;
+                })?);
             }
             option if option.starts_with('-') => {
                 return Err(format!("there is no option `{option}`"));
@@ -67,14 +69,15 @@ pub fn parse(args: &[String]) -> Result<Action, String> {
             _ => filter = Some(arg.clone()),
         }
     }
-    Ok(Action::Measure { filter, rounds, write })
+    Ok(Action::Measure { filter, rounds: rounds.unwrap_or(Plan::default().rounds()), write })
 }
 
 /// Does what was asked for, printing to standard output.
 ///
 /// # Errors
 ///
-/// No group matches, a group is put together wrongly, or `RESULTS.md` cannot be read or written.
+/// No group matches, a group is put together wrongly, a file of results cannot be read or written, or a call takes more
+/// instructions than it took.
 pub fn run(action: &Action) -> Result<(), String> {
     match action {
         Action::Help => println!("{USAGE}"),
@@ -98,9 +101,10 @@ fn measure(filter: Option<&str>, rounds: usize, write: bool) -> Result<(), Strin
     let machine = Machine::detect(&workspace_root());
     let plan = Plan::default().with_rounds(rounds);
     println!("{machine}\n");
+    let floors = of_this_run()?;
     let mut sections = Vec::new();
     for entry in entries {
-        let section = measure_group(entry, &plan, &machine, &lock)?;
+        let section = measure_group(entry, &floors, &plan, &machine, &lock)?;
         println!("{}", section.text());
         sections.push(section);
     }
@@ -119,7 +123,13 @@ fn matching(filter: Option<&str>) -> Result<Vec<&'static GroupEntry>, String> {
     Ok(entries)
 }
 
-fn measure_group(entry: &GroupEntry, plan: &Plan, machine: &Machine, lock: &str) -> Result<Section, String> {
+fn measure_group(
+    entry: &GroupEntry,
+    floors: &Floors,
+    plan: &Plan,
+    machine: &Machine,
+    lock: &str,
+) -> Result<Section, String> {
     let mut peers = Vec::new();
     for &peer in entry.peers {
         let versions = lock_versions(lock, peer);
@@ -131,7 +141,7 @@ fn measure_group(entry: &GroupEntry, plan: &Plan, machine: &Machine, lock: &str)
     let mut group = Group::new(entry.name, entry.about);
     (entry.rows)(&mut group);
     let measured = group.measure(plan)?;
-    Ok(Section::new(&group, &measured, plan, machine, &peers))
+    Ok(Section::new(&group, &measured, floors, plan, machine, &peers))
 }
 
 fn keep(machine: &Machine, sections: &[Section]) -> Result<(), String> {

@@ -1,8 +1,11 @@
 //! `RESULTS.md`: one section per group, each replaced in place when its group is measured again.
 
+use super::aim::{Floors, paragraph};
 use super::group::Group;
 use super::machine::Machine;
-use super::measure::{Measurement, Plan};
+use super::measured::Measurement;
+use super::plan::Plan;
+use super::sizes;
 use super::table::markdown;
 
 /// What a section begins with.
@@ -21,9 +24,19 @@ pub struct Section {
 impl Section {
     /// Writes down what was measured, where, and against which versions.
     #[must_use]
-    pub fn new(group: &Group, measured: &Measurement, plan: &Plan, machine: &Machine, peers: &[String]) -> Self {
-        let mut text = format!("{HEADING}{}\n\n{}\n\n{}", group.name(), group.about(), markdown(&measured.rows));
+    pub fn new(
+        group: &Group,
+        measured: &Measurement,
+        floors: &Floors,
+        plan: &Plan,
+        machine: &Machine,
+        peers: &[String],
+    ) -> Self {
+        let mut text = format!("{HEADING}{}\n\n{}\n\n", group.name(), group.about());
+        text += &markdown(&measured.rows);
+        text += &sizes::markdown(group.sizes());
         group.notes().iter().for_each(|note| text += &format!("\n{note}\n"));
+        text += &paragraph(group.aims(), &measured.rows, floors).map(|aims| format!("\n{aims}")).unwrap_or_default();
         let against = if peers.is_empty() { String::new() } else { format!(" Peers: {}.", peers.join(", ")) };
         text += &format!("\nCommit {}, {} rounds, {}.{against}\n", machine.commit(), plan.rounds(), machine.hardware());
         text += &control_line(measured.unshared_scaling);

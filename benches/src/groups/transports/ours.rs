@@ -23,14 +23,13 @@ use tower::ServiceExt;
 
 use super::{
     child,
-    echo::echo,
     load::{Load, MOST_CALLERS},
     site::{At, Over, Site},
 };
 use crate::harness::Caller;
 
-/// The plugin over HTTP.
-pub(super) fn serve_http(site: &Site, over: Over) -> At {
+/// A plugin over HTTP.
+pub(super) fn serve_http(site: &Site, over: Over, plugin: impl Plugin<Bytes, Bytes>) -> At {
     let options = match over {
         Over::Tls => ServerOptions::new().with_tls(site.certificate.serves()),
         Over::Tcp | Over::Unix => ServerOptions::new(),
@@ -38,35 +37,35 @@ pub(super) fn serve_http(site: &Site, over: Over) -> At {
     match over {
         Over::Unix => {
             let (listener, path) = site.socket();
-            site.serve(async move { keep(http::serve(echo(), listener, options).expect("an address")) });
+            site.serve(async move { keep(http::serve(plugin, listener, options).expect("an address")) });
             At::Socket(path)
         }
         Over::Tcp | Over::Tls => {
             let (listener, address) = site.port();
-            site.serve(async move { keep(http::serve(echo(), listener, options).expect("an address")) });
+            site.serve(async move { keep(http::serve(plugin, listener, options).expect("an address")) });
             At::Port(address)
         }
     }
 }
 
-/// The plugin over gRPC.
-pub(super) fn serve_grpc(site: &Site, over: Over) -> At {
+/// A plugin over gRPC.
+pub(super) fn serve_grpc(site: &Site, over: Over, plugin: impl Plugin<Bytes, Bytes>) -> At {
     let options = GrpcServerOptions::new();
     if over == Over::Unix {
         let (listener, path) = site.socket();
-        site.serve(async move { keep(grpc::serve(echo(), listener, options).expect("an address")) });
+        site.serve(async move { keep(grpc::serve(plugin, listener, options).expect("an address")) });
         return At::Socket(path);
     }
     let (listener, address) = site.port();
     let options = if over == Over::Tls { options.with_tls(site.certificate.serves()) } else { options };
-    site.serve(async move { keep(grpc::serve(echo(), listener, options).expect("an address")) });
+    site.serve(async move { keep(grpc::serve(plugin, listener, options).expect("an address")) });
     At::Port(address)
 }
 
-/// The plugin over lines on a socket.
-pub(super) fn serve_lines(site: &Site) -> PathBuf {
+/// A plugin over lines on a socket.
+pub(super) fn serve_lines(site: &Site, plugin: impl Plugin<Bytes, Bytes>) -> PathBuf {
     let (socket, path) = site.socket();
-    site.serve(async move { keep(unix::serve(echo(), socket, UnixServerOptions::new()).expect("an address")) });
+    site.serve(async move { keep(unix::serve(plugin, socket, UnixServerOptions::new()).expect("an address")) });
     path
 }
 
