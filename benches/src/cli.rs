@@ -4,16 +4,20 @@ use std::path::{Path, PathBuf};
 
 use crate::groups::{GROUPS, GroupEntry, of_this_run, transports::child};
 use crate::harness::{Floors, Group, Machine, Plan, Section, lock_versions, merge_results, results_header};
+use crate::instructions;
 
 /// What `--help` prints, and what follows a wrong command line.
 pub const USAGE: &str = "\
 Usage: cargo xtask bench [FILTER] [--quick | --rounds N] [--write]
+       cargo xtask bench [FILTER] --check [--write]
        cargo xtask bench --list
 
   FILTER      only the groups with this in their name
   --rounds N  rounds per row, 31 unless told (at least 3)
   --quick     5 rounds
   --write     replace the sections of these groups in benches/RESULTS.md
+  --check     count instructions under valgrind, and compare them with benches/INSTRUCTIONS.md;
+              with --write, keep them there
   --list      the groups, without running them";
 
 /// A command line that was understood.
@@ -25,6 +29,18 @@ pub enum Action {
     List,
     /// Be the other process of a measurement, of this kind.
     Child(String),
+    /// Make the calls whose instructions are counted by the valgrind that this program runs under.
+    MakeCountedCalls {
+        /// Part of the groups' names; all without one.
+        filter: Option<String>,
+    },
+    /// Count instructions.
+    Check {
+        /// Part of the groups' names; all without one.
+        filter: Option<String>,
+        /// Keep the counts in `INSTRUCTIONS.md`.
+        write: bool,
+    },
     /// Measure.
     Measure {
         /// Part of the groups' names; all without one.
@@ -44,13 +60,15 @@ pub enum Action {
 pub fn parse(args: &[String]) -> Result<Action, String> {
     let mut filter = None;
     let mut rounds = None;
-    let mut write = false;
+    let (mut write, mut check, mut make_calls) = (false, false, false);
     let mut args = args.iter();
     while let Some(arg) = args.next() {
         match arg.as_str() {
             "--help" | "-h" => return Ok(Action::Help),
             "--list" => return Ok(Action::List),
             child::ARGUMENT => return Ok(Action::Child(args.next().ok_or("--child needs a kind")?.clone())),
+            instructions::ARGUMENT => make_calls = true,
+            "--check" => check = true,
             "--quick" => rounds = Some(5),
             "--write" => write = true,
             "--rounds" => {
@@ -69,7 +87,16 @@ pub fn parse(args: &[String]) -> Result<Action, String> {
             _ => filter = Some(arg.clone()),
         }
     }
-    Ok(Action::Measure { filter, rounds: rounds.unwrap_or(Plan::default().rounds()), write })
+    if make_calls {
+        return Ok(Action::MakeCountedCalls { filter });
+    }
+    if !check {
+        return Ok(Action::Measure { filter, rounds: rounds.unwrap_or(Plan::default().rounds()), write });
+    }
+    match rounds {
+        None => Ok(Action::Check { filter, write }),
+        Some(_) => Err("--check counts and has no rounds: leave out --quick and --rounds".to_owned()),
+    }
 }
 
 /// Does what was asked for, printing to standard output.
@@ -83,6 +110,8 @@ pub fn run(action: &Action) -> Result<(), String> {
         Action::Help => println!("{USAGE}"),
         Action::List => GROUPS.iter().for_each(|entry| println!("{:16} {}", entry.name, entry.about)),
         Action::Child(kind) => child::run(kind)?,
+        Action::MakeCountedCalls { filter } => instructions::make_calls(filter.as_deref())?,
+        Action::Check { filter, write } => instructions::check(filter.as_deref(), *write)?,
         Action::Measure { filter, rounds, write } => measure(filter.as_deref(), *rounds, *write)?,
     }
     Ok(())
@@ -184,6 +213,18 @@ mod tests {
         assert_eq!(parse_line("--write --rounds 7 bare"), Ok(expected));
         let quick = Action::Measure { filter: None, rounds: 5, write: false };
         assert_eq!(parse_line("--quick"), Ok(quick));
+    }
+
+    #[test]
+    fn instructions_are_counted_of_the_same_groups_and_have_no_rounds() {
+        assert_eq!(parse_line("--check"), Ok(Action::Check { filter: None, write: false }));
+        assert_eq!(
+            parse_line("stack --write --check"),
+            Ok(Action::Check { filter: Some("stack".into()), write: true })
+        );
+        assert!(parse_line("--check --quick").unwrap_err().contains("has no rounds"));
+        let calls = format!("{} stack", instructions::ARGUMENT);
+        assert_eq!(parse_line(&calls), Ok(Action::MakeCountedCalls { filter: Some("stack".into()) }));
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod balance;
 mod bare;
 mod breaker;
 mod breaker_window;
+mod counted;
 mod entry;
 mod floors;
 mod health;
@@ -15,6 +16,7 @@ mod retry;
 mod stack;
 pub mod transports;
 
+pub use counted::{COUNTED, CountedRows};
 pub use entry::GroupEntry;
 pub(crate) use floors::of_this_run;
 

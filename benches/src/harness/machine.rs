@@ -42,7 +42,8 @@ impl fmt::Display for Machine {
 }
 
 /// The version of the compiler, such as `1.95.0`; or `unknown`.
-fn rustc_version() -> String {
+#[must_use]
+pub fn rustc_version() -> String {
     let rustc = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());
     answer(&rustc, &["--version"], Path::new("."))
         .and_then(|version| version.split_whitespace().nth(1).map(str::to_owned))

@@ -18,6 +18,7 @@ mod alloc;
 mod case;
 mod clock;
 mod columns;
+mod counted;
 mod drive;
 mod group;
 mod histogram;
@@ -33,12 +34,14 @@ mod sizes;
 mod stats;
 mod table;
 
+pub(crate) use counted::{COUNTED, VALGRIND};
+
 pub use aim::Floors;
 pub use alloc::{CountingAllocator, count_allocations, live_bytes};
 pub use case::Case;
 pub use drive::{Echo, call_now, echo, poll_ready_now};
 pub use group::Group;
-pub use machine::{Machine, lock_versions};
+pub use machine::{Machine, lock_versions, rustc_version};
 pub use measured::{Measured, Measurement, TwoThreads, Waits};
 pub use pending::{PendingOnce, SecondPoll};
 pub use plan::Plan;
