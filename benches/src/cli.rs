@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::groups::{GROUPS, GroupEntry, transports::child};
+use crate::groups::{CHILD_ARGUMENT, GROUPS, GroupEntry, run_child};
 use crate::harness::{Group, Machine, Plan, Section, lock_versions, merge_results, results_header};
 
 /// What `--help` prints, and what follows a wrong command line.
@@ -49,7 +49,7 @@ pub fn parse(args: &[String]) -> Result<Action, String> {
         match arg.as_str() {
             "--help" | "-h" => return Ok(Action::Help),
             "--list" => return Ok(Action::List),
-            child::ARGUMENT => return Ok(Action::Child(args.next().ok_or("--child needs a kind")?.clone())),
+            CHILD_ARGUMENT => return Ok(Action::Child(args.next().ok_or("--child needs a kind")?.clone())),
             "--quick" => rounds = 5,
             "--write" => write = true,
             "--rounds" => {
@@ -79,7 +79,7 @@ pub fn run(action: &Action) -> Result<(), String> {
     match action {
         Action::Help => println!("{USAGE}"),
         Action::List => GROUPS.iter().for_each(|entry| println!("{:16} {}", entry.name, entry.about)),
-        Action::Child(kind) => child::run(kind)?,
+        Action::Child(kind) => run_child(kind)?,
         Action::Measure { filter, rounds, write } => measure(filter.as_deref(), *rounds, *write)?,
     }
     Ok(())
@@ -130,8 +130,10 @@ fn measure_group(entry: &GroupEntry, plan: &Plan, machine: &Machine, lock: &str)
     }
     let mut group = Group::new(entry.name, entry.about);
     (entry.rows)(&mut group);
-    let measured = group.measure(plan)?;
-    Ok(Section::new(&group, &measured, plan, machine, &peers))
+    match group.own_table() {
+        Some(measure) => Ok(Section::of_table(&group, &measure(plan)?, machine, &peers)),
+        None => Ok(Section::new(&group, &group.measure(plan)?, plan, machine, &peers)),
+    }
 }
 
 fn keep(machine: &Machine, sections: &[Section]) -> Result<(), String> {

@@ -3,15 +3,18 @@
 mod balance;
 mod bare;
 mod breaker;
+mod child;
 mod entry;
 mod floors;
+pub mod gateway;
 mod health;
 mod manager;
 mod ratelimit;
 mod retry;
 mod stack;
-pub mod transports;
+mod transports;
 
+pub use child::ARGUMENT as CHILD_ARGUMENT;
 pub use entry::GroupEntry;
 
 /// Every group, in the order in which they are measured and stand in `RESULTS.md`.
@@ -28,7 +31,24 @@ pub const GROUPS: &[GroupEntry] = &[
     transports::ONE_CALLER,
     transports::MANY_CALLERS,
     transports::LARGE,
+    gateway::GROUP,
 ];
+
+/// Runs as this kind of child of a measurement until its standard input is closed.
+///
+/// # Errors
+///
+/// When there is no such kind, or when it cannot go on.
+pub fn run_child(kind: &str) -> Result<(), String> {
+    let kinds = || transports::CHILDREN.iter().chain(gateway::CHILDREN);
+    match kinds().find(|(name, _)| *name == kind) {
+        Some((_, run)) => run(),
+        None => {
+            let names: Vec<&str> = kinds().map(|(name, _)| *name).collect();
+            Err(format!("{CHILD_ARGUMENT} {kind}: use one of {}", names.join(", ")))
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -39,5 +59,11 @@ mod tests {
         for (index, entry) in GROUPS.iter().enumerate() {
             assert!(GROUPS[..index].iter().all(|earlier| earlier.name != entry.name), "{}", entry.name);
         }
+    }
+
+    #[test]
+    fn a_kind_of_child_that_does_not_exist_is_told_those_that_do() {
+        let said = run_child("nothing").unwrap_err();
+        assert!(said.contains("pipe, plugin, backend, proxy"), "{said}");
     }
 }

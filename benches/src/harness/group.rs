@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tower_service::Service;
 
-use super::drive::call_now;
+use super::{drive::call_now, measure::Plan};
 
 /// Makes the given number of calls in a tight loop that was compiled for its row.
 pub(super) type Batch = Box<dyn FnMut(u64) + Send>;
@@ -19,6 +19,19 @@ pub struct Group {
     about: &'static str,
     cases: Vec<Case>,
     notes: Vec<String>,
+    own_table: Option<MeasureOwn>,
+}
+
+/// Measures a group whose rows are no calls of this process.
+pub(crate) type MeasureOwn = fn(&Plan) -> Result<OwnTable, String>;
+
+/// What such a group found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnTable {
+    /// The table.
+    pub markdown: String,
+    /// Sentences beneath it.
+    pub notes: Vec<String>,
 }
 
 /// One row.
@@ -35,7 +48,7 @@ impl Group {
     /// A group without rows.
     #[must_use]
     pub fn new(name: &'static str, about: &'static str) -> Self {
-        Self { name, about, cases: Vec::new(), notes: Vec::new() }
+        Self { name, about, cases: Vec::new(), notes: Vec::new(), own_table: None }
     }
 
     /// Adds a row for a service. Each call asks for readiness, makes a request, calls, and drops the response.
@@ -117,6 +130,16 @@ impl Group {
     pub(super) fn batches(&mut self, name: String, factory: impl Fn() -> Batch + 'static) -> &mut Case {
         self.cases.push(Case { name, against: None, two_threads: true, longer: 1, factory: Box::new(factory) });
         self.cases.last_mut().expect("a row was just added")
+    }
+
+    /// Brings a measurement and a table of its own, in place of rows: for what other processes do.
+    pub(crate) fn measured_by(&mut self, measure: MeasureOwn) {
+        self.own_table = Some(measure);
+    }
+
+    /// The measurement that it has brought.
+    pub(crate) fn own_table(&self) -> Option<MeasureOwn> {
+        self.own_table
     }
 
     /// Adds a sentence beneath the table, such as why a bar is missed.

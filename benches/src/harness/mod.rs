@@ -25,9 +25,10 @@ mod table;
 
 pub use alloc::{CountingAllocator, count_allocations};
 pub use drive::{Echo, call_now, echo, poll_ready_now};
-pub use group::{Case, Group};
+pub use group::{Case, Group, OwnTable};
 pub use machine::{Machine, lock_versions};
 pub use measure::{Measured, Measurement, Plan, TwoThreads};
 pub use results::{Section, merge_results, results_header};
 pub use round_trips::Caller;
+pub(crate) use stats::{median, quantile};
 pub use table::markdown;

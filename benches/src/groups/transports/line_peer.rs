@@ -10,8 +10,8 @@ use tokio::{
     sync::Mutex,
 };
 
-use super::{child, load::Load, site::Site};
-use crate::harness::Caller;
+use super::{load::Load, site::Site};
+use crate::{groups::child, harness::Caller};
 
 /// A server that gives back each line, on a Unix socket.
 pub(super) fn serve(site: &Site) -> PathBuf {

@@ -1,6 +1,6 @@
 //! A call to a plugin that runs elsewhere, over each transport, next to the library beneath it.
 
-pub mod child;
+mod child;
 mod echo;
 mod hyper_peer;
 mod line_peer;
@@ -11,6 +11,7 @@ mod site;
 mod tonic_peer;
 
 use super::GroupEntry;
+pub(super) use child::{CHILDREN, PLUGIN};
 use load::{Load, MOST_CALLERS};
 
 pub(super) const ONE_CALLER: GroupEntry = GroupEntry {

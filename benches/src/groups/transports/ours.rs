@@ -22,12 +22,12 @@ use plugin_transports::{
 use tower::ServiceExt;
 
 use super::{
-    child,
+    child::PLUGIN,
     echo::echo,
     load::{Load, MOST_CALLERS},
     site::{At, Over, Site},
 };
-use crate::harness::Caller;
+use crate::{groups::child, harness::Caller};
 
 /// The plugin over HTTP.
 pub(super) fn serve_http(site: &Site, over: Over) -> At {
@@ -124,7 +124,7 @@ pub(super) fn connect_lines(config: UnixConfigBuilder) -> PluginInstance<UnixCli
 }
 
 pub(super) fn process_config() -> ProcessConfigBuilder {
-    ProcessConfig::builder("echo", child::program()).with_args([child::ARGUMENT, child::PLUGIN])
+    ProcessConfig::builder("echo", child::program()).with_args([child::ARGUMENT, PLUGIN])
 }
 
 pub(super) async fn connect_process(config: ProcessConfigBuilder) -> PluginInstance<ProcessService> {
