@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::groups::{GROUPS, GroupEntry, of_this_run, transports::child};
+use crate::groups::{CHILD_ARGUMENT, GROUPS, GroupEntry, of_this_run, run_child};
 use crate::harness::{Floors, Group, Machine, Plan, Section, lock_versions, merge_results, results_header};
 use crate::instructions;
 
@@ -66,7 +66,7 @@ pub fn parse(args: &[String]) -> Result<Action, String> {
         match arg.as_str() {
             "--help" | "-h" => return Ok(Action::Help),
             "--list" => return Ok(Action::List),
-            child::ARGUMENT => return Ok(Action::Child(args.next().ok_or("--child needs a kind")?.clone())),
+            CHILD_ARGUMENT => return Ok(Action::Child(args.next().ok_or("--child needs a kind")?.clone())),
             instructions::ARGUMENT => make_calls = true,
             "--check" => check = true,
             "--quick" => rounds = Some(5),
@@ -109,7 +109,7 @@ pub fn run(action: &Action) -> Result<(), String> {
     match action {
         Action::Help => println!("{USAGE}"),
         Action::List => GROUPS.iter().for_each(|entry| println!("{:16} {}", entry.name, entry.about)),
-        Action::Child(kind) => child::run(kind)?,
+        Action::Child(kind) => run_child(kind)?,
         Action::MakeCountedCalls { filter } => instructions::make_calls(filter.as_deref())?,
         Action::Check { filter, write } => instructions::check(filter.as_deref(), *write)?,
         Action::Measure { filter, rounds, write } => measure(filter.as_deref(), *rounds, *write)?,
@@ -169,8 +169,10 @@ fn measure_group(
     }
     let mut group = Group::new(entry.name, entry.about);
     (entry.rows)(&mut group);
-    let measured = group.measure(plan)?;
-    Ok(Section::new(&group, &measured, floors, plan, machine, &peers))
+    match group.own_table() {
+        Some(measure) => Ok(Section::of_table(&group, &measure(plan)?, machine, &peers)),
+        None => Ok(Section::new(&group, &group.measure(plan)?, floors, plan, machine, &peers)),
+    }
 }
 
 fn keep(machine: &Machine, sections: &[Section]) -> Result<(), String> {

@@ -35,8 +35,10 @@ fn the_bare_group_gives_a_well_formed_table() {
     let rows = &lines[2..];
     assert_eq!(rows.len(), measured.len(), "{table}");
     assert_eq!(rows[0][0], "bare service", "{table}");
-    assert_eq!(rows[0][3], "-", "the first row is what the others are compared with\n{table}");
-    assert!(rows[1][3].ends_with(" ns"), "what is added to next to nothing is no multiple of it\n{table}");
+    // In a debug build the bare service takes long enough to be a measure.
+    let of_the_first = if lines[0][3] == "to bare service" { "1.00x" } else { "-" };
+    assert_eq!(rows[0][3], of_the_first, "the first row is what the others are compared with\n{table}");
+    assert!(rows[1][3].ends_with(" ns"), "what is added stands beside it\n{table}");
     for row in rows {
         let nanoseconds: f64 = row[1].replace(',', "").parse().expect("a figure");
         assert!(nanoseconds > 0.0, "{table}");
@@ -67,18 +69,5 @@ fn every_transport_brings_back_what_was_sent_alone_and_through_the_manager_by_on
             let (peer, _) = row.to_peer.as_ref().expect("it is compared with the library beneath it");
             assert!(measured.iter().any(|row| row.name == *peer), "{}: {peer}", row.name);
         }
-    }
-}
-
-#[test]
-fn a_call_in_flight_holds_memory_and_so_does_a_connection_where_a_client_has_its_own() {
-    let group = group("memory");
-    assert!(!group.sizes().is_empty());
-    for row in group.sizes() {
-        // Its task alone is more.
-        assert!(row.call_in_flight > 64, "{row:?}");
-        // What a manager calls has the connections of the row before.
-        assert_eq!(row.idle_connection.is_none(), row.name.ends_with(", manager"), "{row:?}");
-        assert!(row.idle_connection.is_none_or(|bytes| bytes > 64), "{row:?}");
     }
 }

@@ -4,9 +4,11 @@ mod balance;
 mod bare;
 mod breaker;
 mod breaker_window;
+mod child;
 mod counted;
 mod entry;
 mod floors;
+pub mod gateway;
 mod health;
 mod layers;
 mod manager;
@@ -14,8 +16,9 @@ mod payload;
 mod ratelimit;
 mod retry;
 mod stack;
-pub mod transports;
+mod transports;
 
+pub use child::ARGUMENT as CHILD_ARGUMENT;
 pub use counted::{COUNTED, CountedRows};
 pub use entry::GroupEntry;
 pub(crate) use floors::of_this_run;
@@ -38,7 +41,24 @@ pub const GROUPS: &[GroupEntry] = &[
     transports::MOST_AT_ONCE,
     transports::LARGE,
     transports::MEMORY,
+    gateway::GROUP,
 ];
+
+/// Runs as this kind of child of a measurement until its standard input is closed.
+///
+/// # Errors
+///
+/// When there is no such kind, or when it cannot go on.
+pub fn run_child(kind: &str) -> Result<(), String> {
+    let kinds = || transports::CHILDREN.iter().chain(gateway::CHILDREN);
+    match kinds().find(|(name, _)| *name == kind) {
+        Some((_, run)) => run(),
+        None => {
+            let names: Vec<&str> = kinds().map(|(name, _)| *name).collect();
+            Err(format!("{CHILD_ARGUMENT} {kind}: use one of {}", names.join(", ")))
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -76,5 +96,11 @@ mod tests {
             clock.pass(Duration::from_secs(60 * 60));
             calls.iter_mut().for_each(|call| call(3));
         }
+    }
+
+    #[test]
+    fn a_kind_of_child_that_does_not_exist_is_told_those_that_do() {
+        let said = run_child("nothing").unwrap_err();
+        assert!(said.contains("pipe, plugin, backend, proxy"), "{said}");
     }
 }

@@ -9,7 +9,7 @@ use tower_service::Service;
 use super::aim::Aim;
 use super::case::{Batch, Case};
 use super::drive::call_now;
-use super::sizes::Sizes;
+use super::plan::Plan;
 
 /// Rows under one heading. All are compared with the first.
 #[derive(Debug)]
@@ -19,14 +19,26 @@ pub struct Group {
     cases: Vec<Case>,
     notes: Vec<String>,
     aims: Vec<Aim>,
-    sizes: Vec<Sizes>,
+    own_table: Option<MeasureOwn>,
+}
+
+/// Measures a group whose rows are no calls of this process.
+pub(crate) type MeasureOwn = fn(&Plan) -> Result<OwnTable, String>;
+
+/// What such a group found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnTable {
+    /// The table.
+    pub markdown: String,
+    /// Sentences beneath it.
+    pub notes: Vec<String>,
 }
 
 impl Group {
     /// A group without rows.
     #[must_use]
     pub fn new(name: &'static str, about: &'static str) -> Self {
-        Self { name, about, cases: Vec::new(), notes: Vec::new(), aims: Vec::new(), sizes: Vec::new() }
+        Self { name, about, cases: Vec::new(), notes: Vec::new(), aims: Vec::new(), own_table: None }
     }
 
     /// Adds a row for a service. Each call asks for readiness, makes a request, calls, and drops the response.
@@ -130,6 +142,16 @@ impl Group {
         self.cases.last_mut().expect("a row was just added")
     }
 
+    /// Brings a measurement and a table of its own, in place of rows: for what other processes do.
+    pub(crate) fn measured_by(&mut self, measure: MeasureOwn) {
+        self.own_table = Some(measure);
+    }
+
+    /// The measurement that it has brought.
+    pub(crate) fn own_table(&self) -> Option<MeasureOwn> {
+        self.own_table
+    }
+
     /// Adds a sentence beneath the table, such as why a bar is missed.
     pub fn note(&mut self, note: impl Into<String>) {
         self.notes.push(note.into());
@@ -169,17 +191,6 @@ impl Group {
         self.cases.iter().map(Case::build).collect()
     }
 
-    /// Adds a line of a table of its own: what was found out about memory when the group was put together.
-    pub fn size(&mut self, sizes: Sizes) {
-        self.sizes.push(sizes);
-    }
-
-    /// What was found out about memory.
-    #[must_use]
-    pub fn sizes(&self) -> &[Sizes] {
-        &self.sizes
-    }
-
     pub(super) fn aims(&self) -> &[Aim] {
         &self.aims
     }
@@ -190,7 +201,7 @@ impl Group {
 
     /// Finds what would only show after minutes of measuring.
     pub(super) fn validate(&self) -> Result<(), String> {
-        if self.cases.is_empty() && self.sizes.is_empty() {
+        if self.cases.is_empty() {
             return Err(format!("group {} has no rows", self.name));
         }
         for (index, case) in self.cases.iter().enumerate() {

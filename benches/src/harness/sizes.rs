@@ -5,20 +5,17 @@ use super::table::with_commas;
 
 /// What was found out about one client.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sizes {
+pub(crate) struct Sizes {
     /// The client.
-    pub name: String,
+    pub(crate) name: String,
     /// Bytes of a connection that carries no call, where the client has connections of its own.
-    pub idle_connection: Option<u64>,
+    pub(crate) idle_connection: Option<u64>,
     /// Bytes of a call that waits for its answer, its connection aside.
-    pub call_in_flight: u64,
+    pub(crate) call_in_flight: u64,
 }
 
-/// The table; nothing without rows.
-pub(super) fn markdown(rows: &[Sizes]) -> String {
-    if rows.is_empty() {
-        return String::new();
-    }
+/// The table.
+pub(crate) fn sizes_table(rows: &[Sizes]) -> String {
     Column::table(&[
         Column::of("client", rows, |row| row.name.clone()),
         Column::of("bytes per idle connection", rows, |row| {
@@ -36,12 +33,11 @@ mod tests {
     fn a_client_without_connections_of_its_own_has_a_dash() {
         let row = |name: &str, idle_connection| Sizes { name: name.to_owned(), idle_connection, call_in_flight: 1234 };
         assert_eq!(
-            markdown(&[row("http", Some(20_000)), row("http, manager", None)]),
+            sizes_table(&[row("http", Some(20_000)), row("http, manager", None)]),
             "| client        | bytes per idle connection | bytes per call in flight |\n\
              |:--------------|--------------------------:|-------------------------:|\n\
              | http          |                    20,000 |                    1,234 |\n\
              | http, manager |                         - |                    1,234 |\n"
         );
-        assert_eq!(markdown(&[]), "");
     }
 }

@@ -10,8 +10,8 @@ use tokio::{
     sync::Mutex,
 };
 
-use super::{child, gate::Gate, load::Load, site::Site};
-use crate::harness::Caller;
+use super::{gate::Gate, load::Load, site::Site};
+use crate::{groups::child, harness::Caller};
 
 /// A server that gives back each line, on a Unix socket, once it has passed the gate where there is one.
 pub(super) fn serve(site: &Site, gate: Option<Gate>) -> PathBuf {

@@ -17,7 +17,7 @@ use super::{
     site::{Over, Site},
     tonic_peer,
 };
-use crate::harness::{Caller, Group, Sizes, live_bytes};
+use crate::harness::{Caller, OwnTable, Plan, Sizes, live_bytes, sizes_table};
 
 /// What a call in flight over HTTP or gRPC is to hold at most.
 const AIM: u64 = 4096;
@@ -28,10 +28,23 @@ const CALLS: usize = MOST_CALLERS;
 /// So long nothing may happen before bytes are read.
 const QUIET: Duration = Duration::from_millis(20);
 
-/// Measures, and adds what was found.
-pub(super) fn add(group: &mut Group) {
-    let mut rows =
-        Rows { group, site: Arc::new(Site::new()), load: Load::new(CALLS, load::small()), bounded: Vec::new() };
+/// Measures, and tells which of ours are above their aim.
+pub(super) fn measure(_: &Plan) -> Result<OwnTable, String> {
+    let Rows { sizes, bounded, .. } = rows();
+    let missed: Vec<String> =
+        bounded.into_iter().filter(|(_, held)| *held > AIM).map(|(name, _)| format!("`{name}`")).collect();
+    let aim = format!("A call of ours in flight over HTTP or gRPC is to hold {AIM} bytes at most");
+    let note = if missed.is_empty() {
+        format!("{aim}, and does.")
+    } else {
+        format!("{aim}. More have: {}.", missed.join(", "))
+    };
+    Ok(OwnTable { markdown: sizes_table(&sizes), notes: vec![note] })
+}
+
+fn rows() -> Rows {
+    let load = Load::new(CALLS, load::small());
+    let mut rows = Rows { site: Arc::new(Site::new()), load, sizes: Vec::new(), bounded: Vec::new() };
     rows.lines();
     rows.http("hyper, HTTP/1.1", "http", Version::One, Over::Tcp, HttpVersion::Auto);
     rows.http("hyper, HTTP/1.1 over TLS", "https with HTTP/1.1", Version::One, Over::Tls, HttpVersion::Http1);
@@ -39,24 +52,18 @@ pub(super) fn add(group: &mut Group) {
     rows.http("hyper, h2 over TLS", "https", Version::Two, Over::Tls, HttpVersion::Auto);
     rows.grpc("tonic", "grpc", Over::Tcp);
     rows.grpc("tonic over TLS", "grpc-tls", Over::Tls);
-    let missed = rows.bounded.into_iter().filter(|(_, held)| *held > AIM).map(|(name, _)| format!("`{name}`"));
-    let missed: Vec<String> = missed.collect();
-    group.note(if missed.is_empty() {
-        format!("A call in flight over HTTP or gRPC is to hold {AIM} bytes at most, and does.")
-    } else {
-        format!("A call in flight over HTTP or gRPC is to hold {AIM} bytes at most. More have: {}.", missed.join(", "))
-    });
+    rows
 }
 
-struct Rows<'a> {
-    group: &'a mut Group,
+struct Rows {
     site: Arc<Site>,
     load: Load,
+    sizes: Vec<Sizes>,
     /// Clients of ours that [`AIM`] is for, and what a call of theirs holds.
     bounded: Vec<(String, u64)>,
 }
 
-impl Rows<'_> {
+impl Rows {
     fn lines(&mut self) {
         let gate = Gate::new();
         let path = line_peer::serve(&self.site, Some(gate.clone()));
@@ -165,7 +172,7 @@ impl Rows<'_> {
             Sizes { name: name.to_owned(), idle_connection, call_in_flight }
         });
         let call_in_flight = sizes.call_in_flight;
-        self.group.size(sizes);
+        self.sizes.push(sizes);
         call_in_flight
     }
 }
@@ -241,5 +248,23 @@ impl<C, S: Clone> Kept<C, PluginInstance<S>> {
 impl<C: Caller, I: Send + 'static> Caller for Kept<C, I> {
     async fn call(&mut self) {
         self.caller.call().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_in_flight_holds_memory_and_so_does_a_connection_where_a_client_has_its_own() {
+        let Rows { sizes, bounded, .. } = rows();
+        assert_eq!(bounded.len(), 12, "six clients of HTTP and gRPC, each alone and through the manager");
+        for row in sizes {
+            // Its task alone is more.
+            assert!(row.call_in_flight > 64, "{row:?}");
+            // What a manager calls has the connections of the row before.
+            assert_eq!(row.idle_connection.is_none(), row.name.ends_with(", manager"), "{row:?}");
+            assert!(row.idle_connection.is_none_or(|bytes| bytes > 64), "{row:?}");
+        }
     }
 }

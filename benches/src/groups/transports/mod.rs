@@ -1,6 +1,6 @@
 //! A call to a plugin that runs elsewhere, over each transport, next to the library beneath it.
 
-pub mod child;
+mod child;
 mod echo;
 mod gate;
 mod hyper_peer;
@@ -13,6 +13,7 @@ mod site;
 mod tonic_peer;
 
 use super::GroupEntry;
+pub(super) use child::{CHILDREN, PLUGIN};
 use load::{Load, MOST_CALLERS};
 
 pub(super) const ONE_CALLER: GroupEntry = GroupEntry {
@@ -59,7 +60,7 @@ pub(super) const MEMORY: GroupEntry = GroupEntry {
             kernel, and what the allocator keeps besides, are not in it. Servers run on another thread and are not counted. The \
             subprocess is left out, since its calls cannot be held from here.",
     peers: PEERS,
-    rows: memory::add,
+    rows: |group| group.measured_by(memory::measure),
 };
 
 const PEERS: &[&str] = &["hyper", "tokio", "tokio-rustls", "tonic"];

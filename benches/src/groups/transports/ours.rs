@@ -22,11 +22,11 @@ use plugin_transports::{
 use tower::ServiceExt;
 
 use super::{
-    child,
+    child::PLUGIN,
     load::{Load, MOST_CALLERS},
     site::{At, Over, Site},
 };
-use crate::harness::Caller;
+use crate::{groups::child, harness::Caller};
 
 /// A plugin over HTTP.
 pub(super) fn serve_http(site: &Site, over: Over, plugin: impl Plugin<Bytes, Bytes>) -> At {
@@ -123,7 +123,7 @@ pub(super) fn connect_lines(config: UnixConfigBuilder) -> PluginInstance<UnixCli
 }
 
 pub(super) fn process_config() -> ProcessConfigBuilder {
-    ProcessConfig::builder("echo", child::program()).with_args([child::ARGUMENT, child::PLUGIN])
+    ProcessConfig::builder("echo", child::program()).with_args([child::ARGUMENT, PLUGIN])
 }
 
 pub(super) async fn connect_process(config: ProcessConfigBuilder) -> PluginInstance<ProcessService> {
