@@ -3,6 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -16,6 +17,7 @@ use plugin_transports::{
     auth::AuthConfig,
     grpc::{self, GrpcClient, GrpcConfig, GrpcConfigBuilder, GrpcPlugin, GrpcServerOptions},
     http::{self, HttpClient, HttpConfig, HttpConfigBuilder, HttpPlugin, HttpVersion, ServerOptions},
+    listen::ListenOptions,
     process::{self, ProcessConfig, ProcessConfigBuilder, ProcessService},
     unix::{self, UnixClient, UnixConfig, UnixConfigBuilder, UnixPlugin, UnixServerOptions},
 };
@@ -28,11 +30,18 @@ use super::{
 };
 use crate::{groups::child, harness::Caller};
 
+/// Longer than a group is measured: a connection that is closed meanwhile and made anew would be in the figures of the next row.
+const KEPT: Duration = Duration::from_secs(60 * 60);
+
+fn listen() -> ListenOptions {
+    ListenOptions::new().with_idle_timeout(KEPT)
+}
+
 /// A plugin over HTTP.
 pub(super) fn serve_http(site: &Site, over: Over, plugin: impl Plugin<Bytes, Bytes>) -> At {
     let options = match over {
-        Over::Tls => ServerOptions::new().with_tls(site.certificate.serves()),
-        Over::Tcp | Over::Unix => ServerOptions::new(),
+        Over::Tls => ServerOptions::new().with_listen(listen()).with_tls(site.certificate.serves()),
+        Over::Tcp | Over::Unix => ServerOptions::new().with_listen(listen()),
     };
     match over {
         Over::Unix => {
@@ -50,7 +59,7 @@ pub(super) fn serve_http(site: &Site, over: Over, plugin: impl Plugin<Bytes, Byt
 
 /// A plugin over gRPC.
 pub(super) fn serve_grpc(site: &Site, over: Over, plugin: impl Plugin<Bytes, Bytes>) -> At {
-    let options = GrpcServerOptions::new();
+    let options = GrpcServerOptions::new().with_listen(listen());
     if over == Over::Unix {
         let (listener, path) = site.socket();
         site.serve(async move { keep(grpc::serve(plugin, listener, options).expect("an address")) });
@@ -65,7 +74,9 @@ pub(super) fn serve_grpc(site: &Site, over: Over, plugin: impl Plugin<Bytes, Byt
 /// A plugin over lines on a socket.
 pub(super) fn serve_lines(site: &Site, plugin: impl Plugin<Bytes, Bytes>) -> PathBuf {
     let (socket, path) = site.socket();
-    site.serve(async move { keep(unix::serve(plugin, socket, UnixServerOptions::new()).expect("an address")) });
+    site.serve(async move {
+        keep(unix::serve(plugin, socket, UnixServerOptions::new().with_listen(listen())).expect("an address"))
+    });
     path
 }
 
@@ -105,8 +116,8 @@ fn reached(site: &Site, at: &At, over: Over) -> (String, AuthConfig) {
 
 /// A connection for each of those who call at once, and kept.
 pub(super) fn connection() -> ConnectionConfig {
-    let builder =
-        ConnectionConfig::builder().with_max_connections(MOST_CALLERS).with_max_idle_connections(MOST_CALLERS);
+    let builder = ConnectionConfig::builder().with_max_connections(MOST_CALLERS);
+    let builder = builder.with_max_idle_connections(MOST_CALLERS).with_idle_timeout(KEPT);
     builder.build().expect("within the bounds")
 }
 
