@@ -2,17 +2,22 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::groups::{GROUPS, GroupEntry, transports::child};
-use crate::harness::{Group, Machine, Plan, Section, lock_versions, merge_results, results_header};
+use crate::groups::{CHILD_ARGUMENT, GROUPS, GroupEntry, of_this_run, run_child};
+use crate::harness::{Floors, Group, Machine, Plan, Section, lock_versions, merge_results, results_header};
+use crate::instructions;
 
 /// What `--help` prints, and what follows a wrong command line.
 pub const USAGE: &str = "\
-Usage: cargo xtask bench [FILTER] [--quick | --rounds N] [--write] [--list]
+Usage: cargo xtask bench [FILTER] [--quick | --rounds N] [--write]
+       cargo xtask bench [FILTER] --check [--write]
+       cargo xtask bench --list
 
   FILTER      only the groups with this in their name
   --rounds N  rounds per row, 31 unless told (at least 3)
   --quick     5 rounds
   --write     replace the sections of these groups in benches/RESULTS.md
+  --check     count instructions under valgrind, and compare them with benches/INSTRUCTIONS.md;
+              with --write, keep them there
   --list      the groups, without running them";
 
 /// A command line that was understood.
@@ -24,6 +29,18 @@ pub enum Action {
     List,
     /// Be the other process of a measurement, of this kind.
     Child(String),
+    /// Make the calls whose instructions are counted by the valgrind that this program runs under.
+    MakeCountedCalls {
+        /// Part of the groups' names; all without one.
+        filter: Option<String>,
+    },
+    /// Count instructions.
+    Check {
+        /// Part of the groups' names; all without one.
+        filter: Option<String>,
+        /// Keep the counts in `INSTRUCTIONS.md`.
+        write: bool,
+    },
     /// Measure.
     Measure {
         /// Part of the groups' names; all without one.
@@ -42,21 +59,24 @@ pub enum Action {
 /// One sentence that names the argument and what would be right.
 pub fn parse(args: &[String]) -> Result<Action, String> {
     let mut filter = None;
-    let mut rounds = Plan::default().rounds();
-    let mut write = false;
+    let mut rounds = None;
+    let (mut write, mut check, mut make_calls) = (false, false, false);
     let mut args = args.iter();
     while let Some(arg) = args.next() {
         match arg.as_str() {
             "--help" | "-h" => return Ok(Action::Help),
             "--list" => return Ok(Action::List),
-            child::ARGUMENT => return Ok(Action::Child(args.next().ok_or("--child needs a kind")?.clone())),
-            "--quick" => rounds = 5,
+            CHILD_ARGUMENT => return Ok(Action::Child(args.next().ok_or("--child needs a kind")?.clone())),
+            instructions::ARGUMENT => make_calls = true,
+            "--check" => check = true,
+            "--quick" => rounds = Some(5),
             "--write" => write = true,
             "--rounds" => {
                 let value = args.next().ok_or("--rounds needs a number")?;
-                rounds = value.parse().ok().filter(|&rounds| rounds >= Plan::FEWEST_ROUNDS).ok_or_else(|| {
+                let enough = value.parse().ok().filter(|&rounds| rounds >= Plan::FEWEST_ROUNDS);
+                rounds = Some(enough.ok_or_else(|| {
                     format!("--rounds {value}: use a whole number of {} or more", Plan::FEWEST_ROUNDS)
-                })?;
+                })?);
             }
             option if option.starts_with('-') => {
                 return Err(format!("there is no option `{option}`"));
@@ -67,19 +87,31 @@ pub fn parse(args: &[String]) -> Result<Action, String> {
             _ => filter = Some(arg.clone()),
         }
     }
-    Ok(Action::Measure { filter, rounds, write })
+    if make_calls {
+        return Ok(Action::MakeCountedCalls { filter });
+    }
+    if !check {
+        return Ok(Action::Measure { filter, rounds: rounds.unwrap_or(Plan::default().rounds()), write });
+    }
+    match rounds {
+        None => Ok(Action::Check { filter, write }),
+        Some(_) => Err("--check counts and has no rounds: leave out --quick and --rounds".to_owned()),
+    }
 }
 
 /// Does what was asked for, printing to standard output.
 ///
 /// # Errors
 ///
-/// No group matches, a group is put together wrongly, or `RESULTS.md` cannot be read or written.
+/// No group matches, a group is put together wrongly, a file of results cannot be read or written, or a call takes more
+/// instructions than it took.
 pub fn run(action: &Action) -> Result<(), String> {
     match action {
         Action::Help => println!("{USAGE}"),
         Action::List => GROUPS.iter().for_each(|entry| println!("{:16} {}", entry.name, entry.about)),
-        Action::Child(kind) => child::run(kind)?,
+        Action::Child(kind) => run_child(kind)?,
+        Action::MakeCountedCalls { filter } => instructions::make_calls(filter.as_deref())?,
+        Action::Check { filter, write } => instructions::check(filter.as_deref(), *write)?,
         Action::Measure { filter, rounds, write } => measure(filter.as_deref(), *rounds, *write)?,
     }
     Ok(())
@@ -98,9 +130,10 @@ fn measure(filter: Option<&str>, rounds: usize, write: bool) -> Result<(), Strin
     let machine = Machine::detect(&workspace_root());
     let plan = Plan::default().with_rounds(rounds);
     println!("{machine}\n");
+    let floors = of_this_run()?;
     let mut sections = Vec::new();
     for entry in entries {
-        let section = measure_group(entry, &plan, &machine, &lock)?;
+        let section = measure_group(entry, &floors, &plan, &machine, &lock)?;
         println!("{}", section.text());
         sections.push(section);
     }
@@ -119,7 +152,13 @@ fn matching(filter: Option<&str>) -> Result<Vec<&'static GroupEntry>, String> {
     Ok(entries)
 }
 
-fn measure_group(entry: &GroupEntry, plan: &Plan, machine: &Machine, lock: &str) -> Result<Section, String> {
+fn measure_group(
+    entry: &GroupEntry,
+    floors: &Floors,
+    plan: &Plan,
+    machine: &Machine,
+    lock: &str,
+) -> Result<Section, String> {
     let mut peers = Vec::new();
     for &peer in entry.peers {
         let versions = lock_versions(lock, peer);
@@ -130,8 +169,10 @@ fn measure_group(entry: &GroupEntry, plan: &Plan, machine: &Machine, lock: &str)
     }
     let mut group = Group::new(entry.name, entry.about);
     (entry.rows)(&mut group);
-    let measured = group.measure(plan)?;
-    Ok(Section::new(&group, &measured, plan, machine, &peers))
+    match group.own_table() {
+        Some(measure) => Ok(Section::of_table(&group, &measure(plan)?, machine, &peers)),
+        None => Ok(Section::new(&group, &group.measure(plan)?, floors, plan, machine, &peers)),
+    }
 }
 
 fn keep(machine: &Machine, sections: &[Section]) -> Result<(), String> {
@@ -174,6 +215,18 @@ mod tests {
         assert_eq!(parse_line("--write --rounds 7 bare"), Ok(expected));
         let quick = Action::Measure { filter: None, rounds: 5, write: false };
         assert_eq!(parse_line("--quick"), Ok(quick));
+    }
+
+    #[test]
+    fn instructions_are_counted_of_the_same_groups_and_have_no_rounds() {
+        assert_eq!(parse_line("--check"), Ok(Action::Check { filter: None, write: false }));
+        assert_eq!(
+            parse_line("stack --write --check"),
+            Ok(Action::Check { filter: Some("stack".into()), write: true })
+        );
+        assert!(parse_line("--check --quick").unwrap_err().contains("has no rounds"));
+        let calls = format!("{} stack", instructions::ARGUMENT);
+        assert_eq!(parse_line(&calls), Ok(Action::MakeCountedCalls { filter: Some("stack".into()) }));
     }
 
     #[test]

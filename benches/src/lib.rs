@@ -6,6 +6,7 @@
 pub mod cli;
 pub mod groups;
 pub mod harness;
+pub mod instructions;
 
 #[global_allocator]
 static ALLOCATOR: harness::CountingAllocator = harness::CountingAllocator;

@@ -9,8 +9,11 @@ use tower::balance::p2c;
 use tower::discover::ServiceList;
 use tower::load::{CompleteOnResponse, PeakEwma, PendingRequests};
 
-use super::GroupEntry;
-use crate::harness::{Group, call_now, echo};
+use super::{
+    GroupEntry,
+    payload::{bare_rows, service_rows},
+};
+use crate::harness::{Group, PendingOnce, call_now, echo};
 
 pub(super) const GROUP: GroupEntry = GroupEntry {
     name: "balance",
@@ -34,7 +37,7 @@ fn rows(group: &mut Group) {
             let services =
                 (0..instances).map(|_| PendingRequests::new(echo::<Infallible>(), CompleteOnResponse::default()));
             let mut balance = p2c::Balance::new(ServiceList::new::<u64>(services));
-            move || call_now(&mut balance, 1_u64).is_ok()
+            move || call_now(&mut balance, 1_u64).expect("an echo")
         });
     }
     group.case("tower peak-EWMA, 10", || {
@@ -43,7 +46,7 @@ fn rows(group: &mut Group) {
             PeakEwma::new(echo::<Infallible>(), Duration::from_millis(1), decay, CompleteOnResponse::default())
         });
         let mut balance = p2c::Balance::new(ServiceList::new::<u64>(services));
-        move || call_now(&mut balance, 1_u64).is_ok()
+        move || call_now(&mut balance, 1_u64).expect("an echo")
     });
     for strategy in Strategy::ALL {
         for instances in [10, 100, 1000] {
@@ -51,6 +54,16 @@ fn rows(group: &mut Group) {
             group.service(name, over(*strategy, instances), || 1_u64).against(format!("tower p2c, {instances}"));
         }
     }
+    bare_rows(group);
+    let one = || Endpoint::new("only", echo::<PluginError>());
+    let pending = || Endpoint::new("only", PendingOnce(echo::<PluginError>()));
+    let round_robin = || BalanceConfig::new(Strategy::RoundRobin);
+    service_rows(
+        group,
+        "one instance",
+        Balance::new(round_robin(), [one()]).expect("one name"),
+        Balance::new(round_robin(), [pending()]).expect("one name"),
+    );
     group.note(
         "Most of a call over one instance is five atomic operations: two of the lease that counts it in flight and keeps \
          the instance alive, two of the lock of the instance's slot, one of a counter. `least-connections` and \

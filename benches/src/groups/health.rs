@@ -6,7 +6,10 @@ use plugin_core::{HealthCell, HealthState, HealthStatus, PluginError, Rejected};
 use plugin_health::{HealthGateConfig, HealthGateLayer};
 use tower::Layer;
 
-use super::GroupEntry;
+use super::{
+    GroupEntry,
+    payload::{bare_rows, layer_rows},
+};
 use crate::harness::{Group, echo};
 
 pub(super) const GROUP: GroupEntry = GroupEntry {
@@ -22,7 +25,9 @@ fn rows(group: &mut Group) {
         HealthGateLayer::sharing(HealthGateConfig::default(), &Arc::new(HealthCell::new(HealthStatus::new(state, ""))))
     };
     group.service("bare service", bare, || 1_u64);
-    group.service("HealthGateConfig, HealthGateLayer, healthy", in_state(HealthState::Healthy).layer(bare), || 1_u64);
+    group.service("HealthGateLayer, healthy", in_state(HealthState::Healthy).layer(bare), || 1_u64);
     group.service("HealthGateLayer, disabled", HealthGateLayer::disabled().layer(bare), || 1_u64);
     group.refusal("HealthGateLayer, offline", in_state(HealthState::Offline).layer(echo::<Rejected>()), || 1_u64);
+    bare_rows(group);
+    layer_rows(group, "HealthGateLayer, healthy", &in_state(HealthState::Healthy));
 }

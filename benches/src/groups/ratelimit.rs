@@ -11,7 +11,10 @@ use tower::limit::RateLimitLayer as TowerLayer;
 use tower::{Layer, ServiceBuilder};
 use tower_resilience_ratelimiter::{RateLimiterLayer, WindowType};
 
-use super::GroupEntry;
+use super::{
+    GroupEntry,
+    payload::{bare_rows, layer_rows},
+};
 use crate::harness::{Group, call_now, echo};
 
 pub(super) const GROUP: GroupEntry = GroupEntry {
@@ -45,20 +48,20 @@ fn rows(group: &mut Group) {
     group.service("bare service", bare, || 1_u64);
 
     let quota = Quota::per_second(NonZeroU32::MAX).allow_burst(NonZeroU32::MAX);
-    group.shared("governor check", RateLimiter::direct(quota), |limiter| limiter.check().is_ok());
+    group.always("governor check", RateLimiter::direct(quota), |limiter| limiter.check().is_ok());
     let leaky = leaky_bucket::RateLimiter::builder()
         .max(1 << 40)
         .initial(1 << 40)
         .refill(1 << 20)
         .interval(Duration::from_secs(1))
         .build();
-    group.shared("leaky-bucket try_acquire", leaky, |limiter| limiter.try_acquire(1));
+    group.always("leaky-bucket try_acquire", leaky, |limiter| limiter.try_acquire(1));
     group
-        .shared("TokenBucket::try_acquire", TokenBucket::new(plenty()), |bucket| bucket.try_acquire(1).is_ok())
+        .always("TokenBucket::try_acquire", TokenBucket::new(plenty()), |bucket| bucket.try_acquire(1).is_ok())
         .against("governor check");
     let empty = TokenBucket::new(hardly_any());
     let _the_only_token = empty.try_acquire(1);
-    group.shared("TokenBucket::try_acquire, refused", empty, |bucket| bucket.try_acquire(1).is_err());
+    group.always("TokenBucket::try_acquire, refused", empty, |bucket| bucket.try_acquire(1).is_err());
 
     group.case("tower layer (each thread its own)", || {
         // Its timer is made with the service, and never armed.
@@ -67,7 +70,7 @@ fn rows(group: &mut Group) {
         let mut service = TowerLayer::new(u64::MAX, Duration::from_secs(1)).layer(echo::<Infallible>());
         move || {
             let _keep = &runtime;
-            call_now(&mut service, 1_u64).is_ok()
+            call_now(&mut service, 1_u64).expect("an echo")
         }
     });
     let resilience = RateLimiterLayer::burst(u32::MAX as usize, u32::MAX as usize)
@@ -87,4 +90,7 @@ fn rows(group: &mut Group) {
     let empty = RateLimitLayer::new(hardly_any());
     let _the_only_token = empty.handle().bucket().try_acquire(1);
     group.refusal("RateLimitLayer, refused", empty.layer(echo::<Rejected>()), || 1_u64);
+    group.aim("TokenBucket::try_acquire", 15.0);
+    bare_rows(group);
+    layer_rows(group, "RateLimitLayer", &RateLimitLayer::new(plenty()));
 }

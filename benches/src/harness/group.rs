@@ -3,14 +3,13 @@
 use std::fmt;
 use std::hint::black_box;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tower_service::Service;
 
+use super::aim::Aim;
+use super::case::{Batch, Case};
 use super::drive::call_now;
-
-/// Makes the given number of calls in a tight loop that was compiled for its row.
-pub(super) type Batch = Box<dyn FnMut(u64) + Send>;
+use super::plan::Plan;
 
 /// Rows under one heading. All are compared with the first.
 #[derive(Debug)]
@@ -19,23 +18,27 @@ pub struct Group {
     about: &'static str,
     cases: Vec<Case>,
     notes: Vec<String>,
+    aims: Vec<Aim>,
+    own_table: Option<MeasureOwn>,
 }
 
-/// One row.
-pub struct Case {
-    name: String,
-    against: Option<String>,
-    two_threads: bool,
-    /// How many times as long as that of another row its part of a round is.
-    longer: u32,
-    factory: Box<dyn Fn() -> Batch>,
+/// Measures a group whose rows are no calls of this process.
+pub(crate) type MeasureOwn = fn(&Plan) -> Result<OwnTable, String>;
+
+/// What such a group found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnTable {
+    /// The table.
+    pub markdown: String,
+    /// Sentences beneath it.
+    pub notes: Vec<String>,
 }
 
 impl Group {
     /// A group without rows.
     #[must_use]
     pub fn new(name: &'static str, about: &'static str) -> Self {
-        Self { name, about, cases: Vec::new(), notes: Vec::new() }
+        Self { name, about, cases: Vec::new(), notes: Vec::new(), aims: Vec::new(), own_table: None }
     }
 
     /// Adds a row for a service. Each call asks for readiness, makes a request, calls, and drops the response.
@@ -96,6 +99,26 @@ impl Group {
         })
     }
 
+    /// Like [`shared`](Self::shared), for code that says whether a call went as it is to go: a bucket that gives a token, or one
+    /// that gives none. The row panics when a call is `false`.
+    pub fn always<T>(
+        &mut self,
+        name: impl Into<String>,
+        state: T,
+        call: impl Fn(&T) -> bool + Clone + Send + 'static,
+    ) -> &mut Case
+    where
+        T: Send + Sync + 'static,
+    {
+        let name: Arc<str> = name.into().into();
+        let row = Arc::clone(&name);
+        self.shared(&*name, state, move |state| {
+            if !call(state) {
+                wrong_answer(&row, "went another way");
+            }
+        })
+    }
+
     /// Adds a row for any code. `factory` is called once for the single-thread run and once for each of the two threads;
     /// what the calls shall share it holds in an `Arc`. What the code returns is kept from the optimiser and dropped.
     pub fn case<F, T>(&mut self, name: impl Into<String>, factory: impl Fn() -> F + 'static) -> &mut Case
@@ -115,13 +138,34 @@ impl Group {
 
     /// Adds a row whose calls are made by whatever `factory` returns.
     pub(super) fn batches(&mut self, name: String, factory: impl Fn() -> Batch + 'static) -> &mut Case {
-        self.cases.push(Case { name, against: None, two_threads: true, longer: 1, factory: Box::new(factory) });
+        self.cases.push(Case::new(name, factory));
         self.cases.last_mut().expect("a row was just added")
+    }
+
+    /// Brings a measurement and a table of its own, in place of rows: for what other processes do.
+    pub(crate) fn measured_by(&mut self, measure: MeasureOwn) {
+        self.own_table = Some(measure);
+    }
+
+    /// The measurement that it has brought.
+    pub(crate) fn own_table(&self) -> Option<MeasureOwn> {
+        self.own_table
     }
 
     /// Adds a sentence beneath the table, such as why a bar is missed.
     pub fn note(&mut self, note: impl Into<String>) {
         self.notes.push(note.into());
+    }
+
+    /// States what a call of this row is to take at most, in ns on the machine of the aims. Beneath the table stand the floors of
+    /// the machine at hand, the aim in their proportion, and whether it is met.
+    pub fn aim(&mut self, row: impl Into<String>, ns: f64) {
+        self.aims.push(Aim { row: row.into(), without: None, ns });
+    }
+
+    /// The same for what a row takes on top of another.
+    pub fn aim_on_top(&mut self, row: impl Into<String>, of: impl Into<String>, ns: f64) {
+        self.aims.push(Aim { row: row.into(), without: Some(of.into()), ns });
     }
 
     pub(super) fn name(&self) -> &'static str {
@@ -136,6 +180,21 @@ impl Group {
         &self.cases
     }
 
+    /// Whether it has a row of this name.
+    pub(crate) fn has_row(&self, name: &str) -> bool {
+        self.cases.iter().any(|case| case.name() == name)
+    }
+
+    /// What makes the calls of each row.
+    #[cfg(all(test, debug_assertions))]
+    pub(crate) fn all_batches(&self) -> Vec<Batch> {
+        self.cases.iter().map(Case::build).collect()
+    }
+
+    pub(super) fn aims(&self) -> &[Aim] {
+        &self.aims
+    }
+
     pub(super) fn notes(&self) -> &[String] {
         &self.notes
     }
@@ -146,79 +205,30 @@ impl Group {
             return Err(format!("group {} has no rows", self.name));
         }
         for (index, case) in self.cases.iter().enumerate() {
-            if self.cases[..index].iter().any(|earlier| earlier.name == case.name) {
-                return Err(format!("group {}: two rows are named `{}`", self.name, case.name));
+            if self.cases[..index].iter().any(|earlier| earlier.name() == case.name()) {
+                return Err(format!("group {}: two rows are named `{}`", self.name, case.name()));
             }
-            if let Some(peer) = &case.against
-                && !self.cases.iter().any(|other| other.name == *peer)
+            if let Some(peer) = case.compared_with()
+                && !self.has_row(peer)
             {
-                return Err(format!("group {}: `{}` is compared with `{peer}`, which is no row", self.name, case.name));
+                return Err(format!(
+                    "group {}: `{}` is compared with `{peer}`, which is no row",
+                    self.name,
+                    case.name()
+                ));
+            }
+        }
+        for row in self.aims.iter().flat_map(|aim| std::iter::once(&aim.row).chain(&aim.without)) {
+            if !self.has_row(row) {
+                return Err(format!("group {}: there is an aim for `{row}`, which is no row", self.name));
             }
         }
         Ok(())
     }
 }
 
-impl Case {
-    /// A row in which threads meet nowhere.
-    pub(super) fn unshared() -> Self {
-        let factory = || -> Batch { Box::new(|calls| (0..calls).for_each(|call| _ = black_box(call))) };
-        let name = "shares nothing".to_owned();
-        Self { name, against: None, two_threads: true, longer: 1, factory: Box::new(factory) }
-    }
-
-    /// Compares this row with another of its group by name, besides the first one.
-    pub fn against(&mut self, row: impl Into<String>) -> &mut Self {
-        self.against = Some(row.into());
-        self
-    }
-
-    /// Leaves out the two-thread run, for what two threads cannot do at once.
-    pub fn one_thread(&mut self) -> &mut Self {
-        self.two_threads = false;
-        self
-    }
-
-    /// Its calls are so long that few of them fit into a round.
-    pub(super) fn longer(&mut self, times: u32) -> &mut Self {
-        self.longer = times;
-        self
-    }
-
-    /// How long its part of a round is, where that of others is this long.
-    pub(super) fn round_time(&self, of_others: Duration) -> Duration {
-        of_others * self.longer
-    }
-
-    pub(super) fn name(&self) -> &str {
-        &self.name
-    }
-
-    pub(super) fn compared_with(&self) -> Option<&str> {
-        self.against.as_deref()
-    }
-
-    pub(super) fn runs_on_two_threads(&self) -> bool {
-        self.two_threads
-    }
-
-    pub(super) fn build(&self) -> Batch {
-        (self.factory)()
-    }
-}
-
-impl fmt::Debug for Case {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Case")
-            .field("name", &self.name)
-            .field("against", &self.against)
-            .field("two_threads", &self.two_threads)
-            .finish_non_exhaustive()
-    }
-}
-
 #[cold]
-fn wrong_answer(row: &str, what: &str) -> ! {
+pub(super) fn wrong_answer(row: &str, what: &str) -> ! {
     panic!("row `{row}`: a call {what}, so its time would mean nothing")
 }
 
@@ -258,6 +268,15 @@ mod tests {
     }
 
     #[test]
+    #[should_panic(expected = "row `admits`: a call went another way")]
+    fn a_state_that_changes_is_a_clear_failure() {
+        let mut group = Group::new("g", "");
+        let calls = AtomicU64::new(0);
+        group.always("admits", calls, |calls| calls.fetch_add(1, Relaxed) < 10);
+        group.cases()[0].build()(11);
+    }
+
+    #[test]
     fn a_group_that_cannot_be_measured_is_told_why() {
         let mut group = Group::new("g", "");
         assert!(group.validate().unwrap_err().contains("no rows"));
@@ -265,6 +284,9 @@ mod tests {
         assert!(group.validate().unwrap_err().contains("`a` is compared with `b`"));
         group.case("b", || || ());
         assert_eq!(group.validate(), Ok(()));
+        group.aim("c", 7.0);
+        assert!(group.validate().unwrap_err().contains("an aim for `c`"));
+        group.case("c", || || ());
         group.case("b", || || ());
         assert!(group.validate().unwrap_err().contains("two rows are named `b`"));
     }

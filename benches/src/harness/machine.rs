@@ -18,13 +18,10 @@ impl Machine {
     #[must_use]
     pub fn detect(root: &Path) -> Self {
         let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let rustc = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());
         Self {
             cpu: cpu_model(&cpuinfo).unwrap_or("unknown CPU").to_owned(),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
-            rustc: answer(&rustc, &["--version"], root)
-                .and_then(|version| version.split_whitespace().nth(1).map(str::to_owned))
-                .unwrap_or_else(|| "unknown".to_owned()),
+            rustc: rustc_version(),
             commit: commit(root),
         }
     }
@@ -42,6 +39,15 @@ impl fmt::Display for Machine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}, rustc {}, commit {}", self.hardware(), self.rustc, self.commit)
     }
+}
+
+/// The version of the compiler, such as `1.95.0`; or `unknown`.
+#[must_use]
+pub fn rustc_version() -> String {
+    let rustc = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());
+    answer(&rustc, &["--version"], Path::new("."))
+        .and_then(|version| version.split_whitespace().nth(1).map(str::to_owned))
+        .unwrap_or_else(|| "unknown".to_owned())
 }
 
 fn commit(root: &Path) -> String {

@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use super::alloc::count_allocations;
+use super::case::{Batch, Case};
 use super::clock::now;
-use super::group::{Batch, Case, Group};
+use super::group::Group;
+use super::measured::{Measured, Measurement, TwoThreads, Waits};
 use super::pair;
+use super::plan::Plan;
 use super::stats::{interquartile, median};
 
 /// Allocations are counted over at most this many calls.
@@ -13,85 +16,6 @@ const COUNTED_CALLS: u64 = 1000;
 
 /// How often a thread of a pair looks at the clock.
 const LOOK: Duration = Duration::from_micros(20);
-
-/// How long a group is measured. The default is 31 rounds of 3 ms per row, of 24 ms per row that waits for others, and 20 ms for each
-/// two-thread run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Plan {
-    rounds: usize,
-    round_time: Duration,
-    pair_time: Duration,
-}
-
-impl Plan {
-    /// With fewer there are no quartiles to speak of.
-    pub const FEWEST_ROUNDS: usize = 3;
-
-    /// Sets the number of rounds; values below [`FEWEST_ROUNDS`](Self::FEWEST_ROUNDS) mean that many.
-    #[must_use]
-    pub fn with_rounds(mut self, rounds: usize) -> Self {
-        self.rounds = rounds.max(Self::FEWEST_ROUNDS);
-        self
-    }
-
-    /// Sets how long one row takes of a round, and how long each two-thread run lasts.
-    #[must_use]
-    pub fn with_times(mut self, round_time: Duration, pair_time: Duration) -> Self {
-        self.round_time = round_time;
-        self.pair_time = pair_time;
-        self
-    }
-
-    /// The number of rounds.
-    #[must_use]
-    pub fn rounds(&self) -> usize {
-        self.rounds
-    }
-}
-
-impl Default for Plan {
-    fn default() -> Self {
-        Self { rounds: 31, round_time: Duration::from_millis(3), pair_time: Duration::from_millis(20) }
-    }
-}
-
-/// What was found out about a group.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Measurement {
-    /// In the order of the group.
-    pub rows: Vec<Measured>,
-    /// The throughput of two threads relative to one where they share nothing: what the machine had to give while the rows
-    /// were timed. Well below 2 it was busy with something else. `None` on a single core.
-    pub unshared_scaling: Option<f64>,
-}
-
-/// What was found out about one row.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Measured {
-    /// The row.
-    pub name: String,
-    /// Median time of a call.
-    pub ns_per_call: f64,
-    /// Interquartile range of the time of a call.
-    pub spread: f64,
-    /// Time relative to the first row of the group.
-    pub to_first: f64,
-    /// A row that this one was compared with, and the time relative to it.
-    pub to_peer: Option<(String, f64)>,
-    /// Calls to the allocator per call.
-    pub allocations: f64,
-    /// The two-thread run, where there was one.
-    pub two_threads: Option<TwoThreads>,
-}
-
-/// Two threads that call at the same time.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct TwoThreads {
-    /// Throughput relative to one thread.
-    pub scaling: f64,
-    /// Median time of a call on its thread.
-    pub ns_per_call: f64,
-}
 
 impl Group {
     /// Times every row.
@@ -110,7 +34,7 @@ impl Group {
         let cases = self.cases().iter().chain([&control]);
         let mut runners: Vec<Runner> = cases.map(|case| Runner::new(case, plan, two_cores)).collect();
         let count = runners.len();
-        for round in 0..plan.rounds {
+        for round in 0..plan.rounds() {
             // All single-thread runs stand together, so that the rows that are compared lie close in time.
             (0..count).for_each(|place| runners[(round + place) % count].run_single());
             (0..count).for_each(|place| runners[(round + place) % count].run_pair(plan));
@@ -144,6 +68,8 @@ impl<'a> Runner<'a> {
         let calls = calibrate(&mut single, round_time);
         let counted = calls.min(COUNTED_CALLS);
         let allocations = count_allocations(|| single(counted)) as f64 / counted as f64;
+        // What was timed so far was to warm up.
+        case.forget_times();
         let share = LOOK.as_secs_f64() / round_time.as_secs_f64();
         Self {
             pair: (two_cores && case.runs_on_two_threads()).then(|| [case.build(), case.build()]),
@@ -152,8 +78,8 @@ impl<'a> Runner<'a> {
             single,
             calls,
             allocations,
-            ns_per_call: Vec::with_capacity(plan.rounds),
-            throughput: Vec::with_capacity(plan.rounds),
+            ns_per_call: Vec::with_capacity(plan.rounds()),
+            throughput: Vec::with_capacity(plan.rounds()),
         }
     }
 
@@ -177,6 +103,7 @@ impl<'a> Runner<'a> {
             name: self.case.name().to_owned(),
             ns_per_call: median(&self.ns_per_call).unwrap_or(f64::NAN),
             spread: interquartile(&self.ns_per_call).unwrap_or(f64::NAN),
+            waits: self.case.quantile(0.5).zip(self.case.quantile(0.99)).map(|(p50, p99)| Waits { p50, p99 }),
             to_first: self.relative_to(&all[0]),
             to_peer: peer.map(|peer| (peer.case.name().to_owned(), self.relative_to(peer))),
             allocations: self.allocations,
@@ -290,10 +217,5 @@ mod tests {
         assert_eq!(layer.to_peer, Some(("bare".to_owned(), 2.0)));
         // 0.05 calls per ns by two threads against 1 per 20 ns by one; each of the two needs 80 ns in the middle round.
         assert_eq!(layer.two_threads, Some(TwoThreads { scaling: 1.0, ns_per_call: 80.0 }));
-    }
-
-    #[test]
-    fn fewer_rounds_than_quartiles_need_are_raised() {
-        assert_eq!(Plan::default().with_rounds(0).rounds(), Plan::FEWEST_ROUNDS);
     }
 }

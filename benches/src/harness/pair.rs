@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use super::case::Batch;
 use super::clock::now;
-use super::group::Batch;
 
 /// Lets both batches run for `at_least` on threads of their own and returns the calls per nanosecond of both together.
 ///

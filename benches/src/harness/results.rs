@@ -1,8 +1,10 @@
 //! `RESULTS.md`: one section per group, each replaced in place when its group is measured again.
 
-use super::group::Group;
+use super::aim::{Floors, paragraph};
+use super::group::{Group, OwnTable};
 use super::machine::Machine;
-use super::measure::{Measurement, Plan};
+use super::measured::Measurement;
+use super::plan::Plan;
 use super::table::markdown;
 
 /// What a section begins with.
@@ -21,12 +23,28 @@ pub struct Section {
 impl Section {
     /// Writes down what was measured, where, and against which versions.
     #[must_use]
-    pub fn new(group: &Group, measured: &Measurement, plan: &Plan, machine: &Machine, peers: &[String]) -> Self {
-        let mut text = format!("{HEADING}{}\n\n{}\n\n{}", group.name(), group.about(), markdown(&measured.rows));
-        group.notes().iter().for_each(|note| text += &format!("\n{note}\n"));
-        let against = if peers.is_empty() { String::new() } else { format!(" Peers: {}.", peers.join(", ")) };
-        text += &format!("\nCommit {}, {} rounds, {}.{against}\n", machine.commit(), plan.rounds(), machine.hardware());
+    pub fn new(
+        group: &Group,
+        measured: &Measurement,
+        floors: &Floors,
+        plan: &Plan,
+        machine: &Machine,
+        peers: &[String],
+    ) -> Self {
+        let mut text = written(group, &markdown(&measured.rows), group.notes());
+        text += &paragraph(group.aims(), &measured.rows, floors).map(|aims| format!("\n{aims}")).unwrap_or_default();
+        text += &format!("\nCommit {}, {} rounds, {}.", machine.commit(), plan.rounds(), machine.hardware());
+        text += &against(peers);
         text += &control_line(measured.unshared_scaling);
+        Self { name: group.name().to_owned(), text }
+    }
+
+    /// Writes down the table of a group that has measured by itself.
+    #[must_use]
+    pub fn of_table(group: &Group, table: &OwnTable, machine: &Machine, peers: &[String]) -> Self {
+        let mut text = written(group, &table.markdown, &table.notes);
+        text += &format!("\nCommit {}, {}.", machine.commit(), machine.hardware());
+        text += &against(peers);
         Self { name: group.name().to_owned(), text }
     }
 
@@ -35,6 +53,18 @@ impl Section {
     pub fn text(&self) -> &str {
         &self.text
     }
+}
+
+/// The heading, what it is about, the table, and what is noted.
+fn written(group: &Group, table: &str, notes: &[String]) -> String {
+    let mut text = format!("{HEADING}{}\n\n{}\n\n{table}", group.name(), group.about());
+    notes.iter().for_each(|note| text += &format!("\n{note}\n"));
+    text
+}
+
+/// The versions of the peers, and the end of the line.
+fn against(peers: &[String]) -> String {
+    if peers.is_empty() { "\n".to_owned() } else { format!(" Peers: {}.\n", peers.join(", ")) }
 }
 
 /// Says how much of the machine the two-thread runs had to themselves.

@@ -9,14 +9,19 @@ use std::{
     future::Future,
     panic::resume_unwind,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
 
 use tokio::runtime::Runtime;
 
-use super::group::{Batch, Case, Group};
+use super::{
+    case::{Batch, Case, Times},
+    clock::now,
+    group::Group,
+    histogram::Histogram,
+};
 
 /// A call takes tens of microseconds, and a round of sixteen callers has a beginning and an end in which there are fewer.
 const LONGER: u32 = 8;
@@ -32,7 +37,7 @@ pub trait Caller: Send + 'static {
 impl Group {
     /// Adds a row whose calls are made on `runtime`, which has one thread, by those that `connect` returns: one after the other by
     /// a single caller, and at once by more, each with a task of its own. The time per call is the time in which all together make
-    /// one more, so half of it is twice the throughput.
+    /// one more, so half of it is twice the throughput. Each call is timed on its own besides.
     ///
     /// There is no two-thread run.
     pub fn round_trips<C: Caller>(
@@ -42,17 +47,35 @@ impl Group {
         connect: impl Fn() -> Vec<C> + 'static,
     ) -> &mut Case {
         let runtime = Arc::clone(runtime);
+        let times: Times = Arc::new(Mutex::new(Histogram::new()));
+        let row_times = Arc::clone(&times);
         self.batches(name.into(), move || {
-            let (runtime, mut callers) = (Arc::clone(&runtime), Callers(connect()));
+            let timed = connect().into_iter().map(|caller| Timed { caller, times: Arc::clone(&times) });
+            let (runtime, mut callers) = (Arc::clone(&runtime), Callers(timed.collect()));
             assert!(!callers.0.is_empty(), "a row needs somebody who calls");
             Box::new(move |calls| runtime.block_on(callers.make(calls))) as Batch
         })
         .one_thread()
-        .longer(LONGER)
+        .longer(LONGER, &row_times)
     }
 }
 
-struct Callers<C>(Vec<C>);
+/// A caller whose calls are timed.
+struct Timed<C> {
+    caller: C,
+    times: Times,
+}
+
+impl<C: Caller> Timed<C> {
+    async fn call(&mut self) {
+        let begun = now();
+        self.caller.call().await;
+        let took = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.times.lock().unwrap_or_else(PoisonError::into_inner).count(took);
+    }
+}
+
+struct Callers<C>(Vec<Timed<C>>);
 
 impl<C: Caller> Callers<C> {
     async fn make(&mut self, calls: u64) {
@@ -71,7 +94,7 @@ impl<C: Caller> Callers<C> {
 }
 
 /// Makes calls as long as there are some `left`, and gives the caller back.
-async fn share<C: Caller>(mut caller: C, left: Arc<AtomicU64>) -> C {
+async fn share<C: Caller>(mut caller: Timed<C>, left: Arc<AtomicU64>) -> Timed<C> {
     // Relaxed: the number is all that is passed on.
     while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok() {
         caller.call().await;
@@ -87,7 +110,7 @@ impl<C> fmt::Debug for Callers<C> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicUsize;
+    use std::{sync::atomic::AtomicUsize, time::Duration};
 
     use super::*;
 
@@ -128,6 +151,34 @@ mod tests {
             assert_eq!(counting.made.load(Ordering::Relaxed), 107);
             assert_eq!(counting.most.load(Ordering::Relaxed), callers);
         }
+    }
+
+    #[test]
+    fn each_call_is_timed_on_its_own_until_its_time_is_forgotten() {
+        /// Takes this long, and lets nobody else call meanwhile.
+        struct Busy(Duration);
+        impl Caller for Busy {
+            async fn call(&mut self) {
+                let begun = now();
+                while begun.elapsed() < self.0 {
+                    std::hint::spin_loop();
+                }
+            }
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let mut group = Group::new("g", "");
+        group.round_trips("row", &Arc::new(runtime), || {
+            vec![Busy(Duration::from_millis(1)), Busy(Duration::from_millis(1))]
+        });
+        let case = &group.cases()[0];
+        let mut batch = case.build();
+        assert_eq!(case.quantile(0.5), None);
+        batch(6);
+        // No upper bounds: this thread may have to wait for its turn on the machine.
+        assert!(case.quantile(0.0).unwrap() >= 0.98e6);
+        assert!(case.quantile(0.99).unwrap() >= 0.98e6);
+        case.forget_times();
+        assert_eq!(case.quantile(0.99), None);
     }
 
     #[test]

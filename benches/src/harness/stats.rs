@@ -1,7 +1,7 @@
 //! Medians and quartiles.
 
 /// The value at `quantile` (0 to 1) of the sorted samples, between two samples by their distance. `None` without samples.
-pub(super) fn quantile(samples: &[f64], quantile: f64) -> Option<f64> {
+pub(crate) fn quantile(samples: &[f64], quantile: f64) -> Option<f64> {
     let mut sorted = samples.to_vec();
     sorted.sort_by(f64::total_cmp);
     let last = sorted.len().checked_sub(1)?;
@@ -12,7 +12,7 @@ pub(super) fn quantile(samples: &[f64], quantile: f64) -> Option<f64> {
 }
 
 /// The middle of the samples.
-pub(super) fn median(samples: &[f64]) -> Option<f64> {
+pub(crate) fn median(samples: &[f64]) -> Option<f64> {
     quantile(samples, 0.5)
 }
 

@@ -16,6 +16,7 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::{
+    gate::Gate,
     load::Load,
     site::{At, Over, Site},
 };
@@ -27,41 +28,47 @@ pub(super) enum Version {
     Two,
 }
 
-/// A server that gives back each body.
-pub(super) fn serve(site: &Site, version: Version, over: Over) -> At {
+/// A server that gives back each body, once the call has passed the gate where there is one.
+pub(super) fn serve(site: &Site, version: Version, over: Over, gate: Option<Gate>) -> At {
     match over {
         Over::Unix => {
             let (listener, path) = site.socket();
-            site.serve(async move { drop(tokio::spawn(accept(listener, version, None))) });
+            site.serve(async move { drop(tokio::spawn(accept(listener, version, None, gate))) });
             At::Socket(path)
         }
         Over::Tcp | Over::Tls => {
             let (listener, address) = site.port();
             let tls = (over == Over::Tls).then(|| TlsAcceptor::from(Arc::clone(&site.certificate.server)));
-            site.serve(async move { drop(tokio::spawn(accept(listener, version, tls))) });
+            site.serve(async move { drop(tokio::spawn(accept(listener, version, tls, gate))) });
             At::Port(address)
         }
     }
 }
 
 /// The listeners are those that plugins are served on too; they are in no way of a connection that was accepted.
-async fn accept(listener: impl Listen, version: Version, tls: Option<TlsAcceptor>) {
+async fn accept(listener: impl Listen, version: Version, tls: Option<TlsAcceptor>, gate: Option<Gate>) {
     while let Ok((stream, _)) = listener.accept().await {
-        let tls = tls.clone();
+        let (tls, gate) = (tls.clone(), gate.clone());
         tokio::spawn(async move {
             match tls {
-                Some(tls) => answer(tls.accept(stream).await.expect("a client of this group"), version).await,
-                None => answer(stream, version).await,
+                Some(tls) => answer(tls.accept(stream).await.expect("a client of this group"), version, gate).await,
+                None => answer(stream, version, gate).await,
             }
         });
     }
 }
 
 /// How a connection ends is of no interest: the client sees its part.
-async fn answer(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, version: Version) {
-    let echo = service_fn(|request: Request<Incoming>| async {
-        let body = request.into_body().collect().await?.to_bytes();
-        Ok::<_, hyper::Error>(Response::new(Full::new(body)))
+async fn answer(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, version: Version, gate: Option<Gate>) {
+    let echo = service_fn(move |request: Request<Incoming>| {
+        let gate = gate.clone();
+        async move {
+            if let Some(gate) = gate {
+                gate.pass().await;
+            }
+            let body = request.into_body().collect().await?.to_bytes();
+            Ok::<_, hyper::Error>(Response::new(Full::new(body)))
+        }
     });
     let io = TokioIo::new(stream);
     _ = match version {

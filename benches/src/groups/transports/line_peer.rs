@@ -10,16 +10,16 @@ use tokio::{
     sync::Mutex,
 };
 
-use super::{child, load::Load, site::Site};
-use crate::harness::Caller;
+use super::{gate::Gate, load::Load, site::Site};
+use crate::{groups::child, harness::Caller};
 
-/// A server that gives back each line, on a Unix socket.
-pub(super) fn serve(site: &Site) -> PathBuf {
+/// A server that gives back each line, on a Unix socket, once it has passed the gate where there is one.
+pub(super) fn serve(site: &Site, gate: Option<Gate>) -> PathBuf {
     let (listener, path) = site.socket();
     site.serve(async move {
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(echo(stream));
+                tokio::spawn(echo(stream, gate.clone()));
             }
         });
     });
@@ -27,10 +27,13 @@ pub(super) fn serve(site: &Site) -> PathBuf {
 }
 
 /// How a connection ends is of no interest: the client sees its part.
-async fn echo(stream: UnixStream) {
+async fn echo(stream: UnixStream, gate: Option<Gate>) {
     let (reader, mut writer) = stream.into_split();
     let (mut reader, mut line) = (BufReader::new(reader), Vec::new());
     while reader.read_until(b'\n', &mut line).await.is_ok_and(|read| read > 0) {
+        if let Some(gate) = &gate {
+            gate.pass().await;
+        }
         if writer.write_all(&line).await.is_err() {
             return;
         }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use bytes::Bytes;
 
 /// The most that call at once.
-pub(super) const MOST_CALLERS: usize = 16;
+pub(super) const MOST_CALLERS: usize = 64;
 
 /// How many call at once, and with what.
 #[derive(Clone)]
@@ -25,6 +25,11 @@ impl Load {
     /// The same calls as others write them on their wire; how long their answers are is for them to know.
     pub(super) fn written(&self, sent: String) -> Self {
         Self { callers: self.callers, sent: sent.into(), back: None }
+    }
+
+    /// The same calls by one caller.
+    pub(super) fn of_one(&self) -> Self {
+        Self { callers: 1, ..self.clone() }
     }
 
     /// The payload.

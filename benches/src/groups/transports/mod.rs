@@ -1,16 +1,19 @@
 //! A call to a plugin that runs elsewhere, over each transport, next to the library beneath it.
 
-pub mod child;
+mod child;
 mod echo;
+mod gate;
 mod hyper_peer;
 mod line_peer;
 mod load;
+mod memory;
 mod ours;
 mod rows;
 mod site;
 mod tonic_peer;
 
 use super::GroupEntry;
+pub(super) use child::{CHILDREN, PLUGIN};
 use load::{Load, MOST_CALLERS};
 
 pub(super) const ONE_CALLER: GroupEntry = GroupEntry {
@@ -30,6 +33,13 @@ pub(super) const MANY_CALLERS: GroupEntry = GroupEntry {
             gRPC all share one. The bare pipe is asked one thing at a time: whoever wants more must tell the answers apart, which \
             is what the subprocess does.",
     peers: PEERS,
+    rows: |group| rows::add(group, &Load::new(16, load::small())),
+};
+
+pub(super) const MOST_AT_ONCE: GroupEntry = GroupEntry {
+    name: "transports-64",
+    about: "The same by sixty-four callers at once.",
+    peers: PEERS,
     rows: |group| rows::add(group, &Load::new(MOST_CALLERS, load::small())),
 };
 
@@ -39,6 +49,18 @@ pub(super) const LARGE: GroupEntry = GroupEntry {
             JSON and within its limits; the bare libraries do not look at it.",
     peers: PEERS,
     rows: |group| rows::add(group, &Load::new(1, load::large())),
+};
+
+pub(super) const MEMORY: GroupEntry = GroupEntry {
+    name: "memory",
+    about: "Bytes that the client's thread has asked its allocator for and not given back. A connection: with 64 of them, over \
+            which a call has gone each, less than before they were there, divided by 64; where calls share a connection it is a \
+            client with its own. A call in flight: while 64 stand before a server that does not answer yet, less than before \
+            they were made, divided by 64: the future with its task, its timer, and what hyper and its like keep of it. Buffers of the \
+            kernel, and what the allocator keeps besides, are not in it. Servers run on another thread and are not counted. The \
+            subprocess is left out, since its calls cannot be held from here.",
+    peers: PEERS,
+    rows: |group| group.measured_by(memory::measure),
 };
 
 const PEERS: &[&str] = &["hyper", "tokio", "tokio-rustls", "tonic"];

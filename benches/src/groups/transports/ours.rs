@@ -3,6 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -16,57 +17,66 @@ use plugin_transports::{
     auth::AuthConfig,
     grpc::{self, GrpcClient, GrpcConfig, GrpcConfigBuilder, GrpcPlugin, GrpcServerOptions},
     http::{self, HttpClient, HttpConfig, HttpConfigBuilder, HttpPlugin, HttpVersion, ServerOptions},
+    listen::ListenOptions,
     process::{self, ProcessConfig, ProcessConfigBuilder, ProcessService},
     unix::{self, UnixClient, UnixConfig, UnixConfigBuilder, UnixPlugin, UnixServerOptions},
 };
 use tower::ServiceExt;
 
 use super::{
-    child,
-    echo::echo,
+    child::PLUGIN,
     load::{Load, MOST_CALLERS},
     site::{At, Over, Site},
 };
-use crate::harness::Caller;
+use crate::{groups::child, harness::Caller};
 
-/// The plugin over HTTP.
-pub(super) fn serve_http(site: &Site, over: Over) -> At {
+/// Longer than a group is measured: a connection that is closed meanwhile and made anew would be in the figures of the next row.
+const KEPT: Duration = Duration::from_secs(60 * 60);
+
+fn listen() -> ListenOptions {
+    ListenOptions::new().with_idle_timeout(KEPT)
+}
+
+/// A plugin over HTTP.
+pub(super) fn serve_http(site: &Site, over: Over, plugin: impl Plugin<Bytes, Bytes>) -> At {
     let options = match over {
-        Over::Tls => ServerOptions::new().with_tls(site.certificate.serves()),
-        Over::Tcp | Over::Unix => ServerOptions::new(),
+        Over::Tls => ServerOptions::new().with_listen(listen()).with_tls(site.certificate.serves()),
+        Over::Tcp | Over::Unix => ServerOptions::new().with_listen(listen()),
     };
     match over {
         Over::Unix => {
             let (listener, path) = site.socket();
-            site.serve(async move { keep(http::serve(echo(), listener, options).expect("an address")) });
+            site.serve(async move { keep(http::serve(plugin, listener, options).expect("an address")) });
             At::Socket(path)
         }
         Over::Tcp | Over::Tls => {
             let (listener, address) = site.port();
-            site.serve(async move { keep(http::serve(echo(), listener, options).expect("an address")) });
+            site.serve(async move { keep(http::serve(plugin, listener, options).expect("an address")) });
             At::Port(address)
         }
     }
 }
 
-/// The plugin over gRPC.
-pub(super) fn serve_grpc(site: &Site, over: Over) -> At {
-    let options = GrpcServerOptions::new();
+/// A plugin over gRPC.
+pub(super) fn serve_grpc(site: &Site, over: Over, plugin: impl Plugin<Bytes, Bytes>) -> At {
+    let options = GrpcServerOptions::new().with_listen(listen());
     if over == Over::Unix {
         let (listener, path) = site.socket();
-        site.serve(async move { keep(grpc::serve(echo(), listener, options).expect("an address")) });
+        site.serve(async move { keep(grpc::serve(plugin, listener, options).expect("an address")) });
         return At::Socket(path);
     }
     let (listener, address) = site.port();
     let options = if over == Over::Tls { options.with_tls(site.certificate.serves()) } else { options };
-    site.serve(async move { keep(grpc::serve(echo(), listener, options).expect("an address")) });
+    site.serve(async move { keep(grpc::serve(plugin, listener, options).expect("an address")) });
     At::Port(address)
 }
 
-/// The plugin over lines on a socket.
-pub(super) fn serve_lines(site: &Site) -> PathBuf {
+/// A plugin over lines on a socket.
+pub(super) fn serve_lines(site: &Site, plugin: impl Plugin<Bytes, Bytes>) -> PathBuf {
     let (socket, path) = site.socket();
-    site.serve(async move { keep(unix::serve(echo(), socket, UnixServerOptions::new()).expect("an address")) });
+    site.serve(async move {
+        keep(unix::serve(plugin, socket, UnixServerOptions::new().with_listen(listen())).expect("an address"))
+    });
     path
 }
 
@@ -106,8 +116,8 @@ fn reached(site: &Site, at: &At, over: Over) -> (String, AuthConfig) {
 
 /// A connection for each of those who call at once, and kept.
 pub(super) fn connection() -> ConnectionConfig {
-    let builder =
-        ConnectionConfig::builder().with_max_connections(MOST_CALLERS).with_max_idle_connections(MOST_CALLERS);
+    let builder = ConnectionConfig::builder().with_max_connections(MOST_CALLERS);
+    let builder = builder.with_max_idle_connections(MOST_CALLERS).with_idle_timeout(KEPT);
     builder.build().expect("within the bounds")
 }
 
@@ -124,7 +134,7 @@ pub(super) fn connect_lines(config: UnixConfigBuilder) -> PluginInstance<UnixCli
 }
 
 pub(super) fn process_config() -> ProcessConfigBuilder {
-    ProcessConfig::builder("echo", child::program()).with_args([child::ARGUMENT, child::PLUGIN])
+    ProcessConfig::builder("echo", child::program()).with_args([child::ARGUMENT, PLUGIN])
 }
 
 pub(super) async fn connect_process(config: ProcessConfigBuilder) -> PluginInstance<ProcessService> {

@@ -8,6 +8,7 @@ use plugin_transports::http::HttpVersion;
 
 use super::{
     child,
+    echo::echo,
     hyper_peer::{self, Version},
     line_peer,
     load::Load,
@@ -42,10 +43,10 @@ struct Rows<'a> {
 impl Rows<'_> {
     fn lines(&mut self) {
         let peer = "tokio, lines over Unix";
-        let path = line_peer::serve(&self.site);
+        let path = line_peer::serve(&self.site, None);
         let (site, load) = (Arc::clone(&self.site), self.load.clone());
         self.group.round_trips(peer, &self.site.clients, move || site.connect(line_peer::callers(path.clone(), &load)));
-        let path = ours::serve_lines(&self.site);
+        let path = ours::serve_lines(&self.site, echo());
         let written = format!(r#"{{"type":"execute","request_id":"1","data":{}}}"#, self.load.text());
         let (site, server, written) = (Arc::clone(&self.site), path.clone(), self.load.written(written));
         let callers = move || site.connect(line_peer::callers(server.clone(), &written));
@@ -75,9 +76,9 @@ impl Rows<'_> {
     }
 
     fn http(&mut self, peer: &str, name: &str, version: Version, over: Over, asked: HttpVersion) {
-        let at = hyper_peer::serve(&self.site, version, over);
+        let at = hyper_peer::serve(&self.site, version, over, None);
         self.hyper(peer, at, version, over, self.load.clone());
-        let at = ours::serve_http(&self.site, over);
+        let at = ours::serve_http(&self.site, over, echo());
         let written = self.load.written(format!(r#"{{"data":{}}}"#, self.load.text()));
         self.hyper(&format!("{peer} to our server"), at.clone(), version, over, written).against(peer);
         let config = || ours::http_config(&self.site, &at, over, asked);
@@ -100,7 +101,7 @@ impl Rows<'_> {
         self.group.round_trips(peer, &self.site.clients, move || {
             site.connect(tonic_peer::callers(&site, at.clone(), over == Over::Tls, &load))
         });
-        let at = ours::serve_grpc(&self.site, over);
+        let at = ours::serve_grpc(&self.site, over, echo());
         let config = || ours::grpc_config(&self.site, &at, over);
         let (alone, inner) = self
             .site

@@ -17,6 +17,7 @@ use plugin_transports::{
     listen::{SocketPath, UnixSocket, UnixSocketOptions},
     tls::{ServerTls, ServerTlsConfig},
 };
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustls::{
     ClientConfig, RootCertStore, ServerConfig,
     pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
@@ -43,6 +44,9 @@ pub(super) enum At {
     Socket(PathBuf),
 }
 
+/// As many files as all rows of a group have open, and some more.
+const OPEN_FILES: u64 = 8192;
+
 /// All servers run on one thread and all clients on another, the one that measures: as near to two processes as one comes.
 pub(super) struct Site {
     pub(super) clients: Arc<Runtime>,
@@ -56,6 +60,7 @@ pub(super) struct Site {
 
 impl Site {
     pub(super) fn new() -> Self {
+        allow_open_files();
         let (end, ended) = oneshot::channel::<()>();
         let (tell, told) = mpsc::channel();
         thread::spawn(move || {
@@ -114,6 +119,15 @@ impl Site {
         let path = SocketPath::try_from(file.as_path()).expect("a short path");
         let bind = async move { UnixSocket::bind(&path, UnixSocketOptions::new()).await.expect("a new socket") };
         (self.serve(bind), file)
+    }
+}
+
+/// Sixty-four callers in sixteen rows, each with both ends of a connection, are more files than a shell allows unless told.
+fn allow_open_files() {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let wanted = maximum.unwrap_or(OPEN_FILES).min(OPEN_FILES);
+    if current.is_some_and(|current| current < wanted) {
+        setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum }).expect("no more than the hard limit");
     }
 }
 

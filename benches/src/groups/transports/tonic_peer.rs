@@ -21,9 +21,10 @@ use tonic::{
     transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity, Server, ServerTlsConfig},
 };
 use tonic_prost::ProstCodec;
-use tower::{Service, service_fn};
+use tower::service_fn;
 
 use super::{
+    gate::Gate,
     load::Load,
     site::{At, Over, Site},
 };
@@ -35,10 +36,11 @@ pub(super) struct Payload {
     payload: Bytes,
 }
 
+/// What a server answers with.
 #[derive(Clone, Copy)]
-struct Echo;
+struct Service<U>(U);
 
-impl NamedService for Echo {
+impl<U> NamedService for Service<U> {
     const NAME: &'static str = "bench.Echo";
 }
 
@@ -47,7 +49,10 @@ fn path() -> PathAndQuery {
     PathAndQuery::from_static("/bench.Echo/Echo")
 }
 
-impl Service<http::Request<Body>> for Echo {
+impl<U> tower::Service<http::Request<Body>> for Service<U>
+where
+    U: UnaryService<Payload, Response = Payload, Future: Send> + Clone + Send + 'static,
+{
     type Response = http::Response<Body>;
     type Error = Infallible;
     type Future = BoxFuture<Result<Self::Response, Infallible>>;
@@ -58,10 +63,14 @@ impl Service<http::Request<Body>> for Echo {
 
     // As in the code that tonic generates.
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        let echo = *self;
-        Box::pin(async move { Ok(server::Grpc::new(ProstCodec::default()).unary(echo, request).await) })
+        let method = self.0.clone();
+        Box::pin(async move { Ok(server::Grpc::new(ProstCodec::default()).unary(method, request).await) })
     }
 }
+
+/// Gives back each payload.
+#[derive(Clone, Copy)]
+struct Echo;
 
 impl UnaryService<Payload> for Echo {
     type Response = Payload;
@@ -72,15 +81,44 @@ impl UnaryService<Payload> for Echo {
     }
 }
 
+/// Gives back each payload once it has passed the gate.
+#[derive(Clone)]
+struct Held(Gate);
+
+impl UnaryService<Payload> for Held {
+    type Response = Payload;
+    type Future = BoxFuture<Result<Response<Payload>, Status>>;
+
+    fn call(&mut self, request: Request<Payload>) -> Self::Future {
+        let gate = self.0.clone();
+        Box::pin(async move {
+            gate.pass().await;
+            Ok(Response::new(request.into_inner()))
+        })
+    }
+}
+
 /// A server that gives back each payload.
 pub(super) fn serve(site: &Site, over: Over) -> At {
+    serve_method(site, over, Echo)
+}
+
+/// The same, once the call has passed the gate.
+pub(super) fn serve_held(site: &Site, over: Over, gate: Gate) -> At {
+    serve_method(site, over, Held(gate))
+}
+
+fn serve_method<U>(site: &Site, over: Over, method: U) -> At
+where
+    U: UnaryService<Payload, Response = Payload, Future: Send> + Clone + Send + Sync + 'static,
+{
+    let service = Service(method);
     match over {
         Over::Unix => {
             let (listener, path) = site.plain_socket();
             site.serve(async move {
-                tokio::spawn(
-                    Server::builder().add_service(Echo).serve_with_incoming(UnixListenerStream::new(listener)),
-                );
+                let connections = UnixListenerStream::new(listener);
+                tokio::spawn(Server::builder().add_service(service).serve_with_incoming(connections));
             });
             At::Socket(path)
         }
@@ -92,7 +130,8 @@ pub(super) fn serve(site: &Site, over: Over) -> At {
                 server = server.tls_config(ServerTlsConfig::new().identity(identity)).expect("a certificate");
             }
             site.serve(async move {
-                tokio::spawn(server.add_service(Echo).serve_with_incoming(TcpListenerStream::new(listener)));
+                let connections = TcpListenerStream::new(listener);
+                tokio::spawn(server.add_service(service).serve_with_incoming(connections));
             });
             At::Port(address)
         }
