@@ -26,6 +26,7 @@ use super::{
     serving::{self, StopSignal},
     stalled::Impatient,
     streams::Streams,
+    when_woken::WhenWoken,
     write_timeout::Patience,
 };
 use crate::net::yielding::Paced;
@@ -157,6 +158,22 @@ impl<P: Peer> Peer for Certified<P> {
     }
 }
 
+/// What may happen to a connection beside what its peer and its requests do.
+enum Beside {
+    /// It is cut off.
+    Cut,
+    /// The server stops.
+    Stop,
+    /// Another connection needs its place.
+    Asked,
+    /// It may have been idle for too long.
+    Idle,
+    /// It is to end, and the rest of a head may not have come.
+    Rest,
+    /// The head of its first request should have come.
+    Head,
+}
+
 async fn drive<S, B, I>(
     peer: &impl Peer,
     service: S,
@@ -204,8 +221,25 @@ where
     let mut asked = pin!(known.asked_to_leave());
     let (mut ending, mut stopping, mut waiting_for_head) = (false, false, true);
     loop {
-        let end = tokio::select! {
-            result = connection.as_mut() => {
+        // Asked when one of them has something to say, and not with each step of a request.
+        let beside = WhenWoken::new(async {
+            tokio::select! {
+                biased;
+                () = stop.cut.cancelled() => Beside::Cut,
+                () = stop.gentle.cancelled(), if !stopping => Beside::Stop,
+                () = asked.as_mut(), if !ending => Beside::Asked,
+                () = idle.as_mut(), if !ending => Beside::Idle,
+                () = rest.as_mut(), if ending => Beside::Rest,
+                () = head.as_mut(), if waiting_for_head => Beside::Head,
+            }
+        });
+        let beside = tokio::select! {
+            biased;
+            result = connection.as_mut() => Err(result),
+            beside = beside => Ok(beside),
+        };
+        let end = match beside {
+            Err(result) => {
                 // What is left of it goes, and with it the stream comes back.
                 drop(connection);
                 if let Some(mut stream) = comes_back.await.ok().filter(|_| known.had_a_body()) {
@@ -217,23 +251,23 @@ where
                 }
                 return result;
             }
-            () = stop.cut.cancelled() => return Ok(()),
-            () = stop.gentle.cancelled(), if !stopping => {
+            Ok(Beside::Cut) => return Ok(()),
+            Ok(Beside::Stop) => {
                 stopping = true;
                 true
             }
-            () = asked.as_mut(), if !ending => {
+            Ok(Beside::Asked) => {
                 if !known.has_begun() {
                     return Ok(());
                 }
                 true
             }
-            () = idle.as_mut(), if !ending => {
+            Ok(Beside::Idle) => {
                 let quiet = known.quiet_for().filter(|_| known.has_begun()).unwrap_or_default();
                 idle.set(sleep(options.idle_timeout.saturating_sub(quiet)));
                 quiet >= options.idle_timeout
             }
-            () = rest.as_mut(), if ending => {
+            Ok(Beside::Rest) => {
                 // What is answered keeps it open, and so does the last of an answer for as long as it may stand still.
                 let patience = if known.holds() { patience.limit() } else { Duration::ZERO };
                 if known.quiet_for().is_some_and(|quiet| quiet >= patience) {
@@ -242,7 +276,7 @@ where
                 rest.set(sleep(REST_OF_HEAD));
                 false
             }
-            () = head.as_mut(), if waiting_for_head => {
+            Ok(Beside::Head) => {
                 if !known.has_begun() {
                     return Ok(());
                 }

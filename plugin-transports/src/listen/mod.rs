@@ -49,6 +49,8 @@ mod stalled;
 mod streams;
 #[cfg(target_os = "linux")]
 mod unix_socket;
+#[cfg(any(feature = "http", feature = "grpc"))]
+mod when_woken;
 pub(crate) mod write_timeout;
 
 #[cfg(feature = "grpc")]
