@@ -107,23 +107,38 @@ impl LoggedRequest {
 /// Writes the line of a request: method, path, status, code, request id, who called, the plugin, what went wrong, and how long
 /// it took until there was an answer. One that had none has its line too.
 pub(super) async fn write(State(writes): State<Writes>, mut request: Request, next: Next) -> Response<Body> {
-    let Writes { wanted, lifecycle } = writes;
-    // As it was sent, so that no character of it does anything in a log.
-    let path = request.uri().path().chars().take(LONGEST_PATH).collect();
-    let client = request.extensions().get::<PeerAddr>().and_then(|peer| wanted.address.shown(peer.0.ip()));
-    let (log, method, asked) = (wanted.requests, request.method().clone(), LoggedRequest::default());
-    request.extensions_mut().insert(asked.clone());
-    let mut line = AccessLine { log, method, path, client, began: clock::now(), asked, lifecycle, answer: None };
+    let line = writes.begin(&mut request);
     let response = next.run(request).await;
-    let text = |value: &axum::http::HeaderValue| value.to_str().unwrap_or_default().to_owned();
-    let (said, known) = (response.extensions().get::<ToldProblem>(), response.extensions());
-    line.answer = Some(Answer {
-        status: response.status(),
-        code: said.map(|told| told.code).or(known.get::<Rejected>().map(Rejected::code)).map(Code::as_str),
-        request_id: response.headers().get("x-request-id").map(text),
-        reason: said.map(|told| Arc::clone(&told.said)),
-    });
+    line.answered(&response);
     response
+}
+
+impl Writes {
+    /// The line of a request, which is written when this is dropped. Who knows more of the request finds it in its extensions.
+    pub(super) fn begin<B>(&self, request: &mut axum::http::Request<B>) -> AccessLine {
+        let Self { wanted, lifecycle } = self;
+        // As it was sent, so that no character of it does anything in a log.
+        let path = request.uri().path().chars().take(LONGEST_PATH).collect();
+        let client = request.extensions().get::<PeerAddr>().and_then(|peer| wanted.address.shown(peer.0.ip()));
+        let (log, method, asked) = (wanted.requests, request.method().clone(), LoggedRequest::default());
+        request.extensions_mut().insert(asked.clone());
+        let (began, lifecycle) = (clock::now(), Arc::clone(lifecycle));
+        AccessLine { log, method, path, client, began, asked, lifecycle, answer: None }
+    }
+}
+
+impl AccessLine {
+    /// Writes it with what the request was answered.
+    pub(super) fn answered<B>(mut self, response: &Response<B>) {
+        let text = |value: &axum::http::HeaderValue| value.to_str().unwrap_or_default().to_owned();
+        let (said, known) = (response.extensions().get::<ToldProblem>(), response.extensions());
+        self.answer = Some(Answer {
+            status: response.status(),
+            code: said.map(|told| told.code).or(known.get::<Rejected>().map(Rejected::code)).map(Code::as_str),
+            request_id: response.headers().get("x-request-id").map(text),
+            reason: said.map(|told| Arc::clone(&told.said)),
+        });
+    }
 }
 
 struct Answer {
@@ -134,7 +149,7 @@ struct Answer {
 }
 
 /// Written when it is dropped.
-struct AccessLine {
+pub(super) struct AccessLine {
     log: AccessLog,
     method: Method,
     path: String,

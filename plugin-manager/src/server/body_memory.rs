@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     net::SocketAddr,
+    ops::Deref,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -34,8 +35,8 @@ struct ByteCounts {
 
 /// What one body is counted with, until this is dropped.
 #[derive(Debug)]
-pub(super) struct HeldBytes {
-    bodies: Arc<Bodies>,
+pub(super) struct HeldBytes<B: Deref<Target = Bodies>> {
+    bodies: B,
     /// The connection that it belongs to.
     peer: Option<SocketAddr>,
     bytes: u64,
@@ -44,7 +45,7 @@ pub(super) struct HeldBytes {
 /// A reply, which counts until the last of it has gone to its client.
 struct Kept {
     reply: Bytes,
-    _held: HeldBytes,
+    _held: HeldBytes<Arc<Bodies>>,
 }
 
 impl AsRef<[u8]> for Kept {
@@ -78,17 +79,20 @@ impl Bodies {
     }
 
     /// One that belongs to this connection, where that is known.
-    pub(super) fn enter(self: &Arc<Self>, peer: Option<PeerAddr>) -> HeldBytes {
-        HeldBytes { bodies: Arc::clone(self), peer: peer.map(|peer| peer.0), bytes: 0 }
+    pub(super) fn enter(&self, peer: Option<PeerAddr>) -> HeldBytes<&Self> {
+        HeldBytes { bodies: self, peer: peer.map(|peer| peer.0), bytes: 0 }
     }
 
     /// Counts a reply for as long as any of it is held, be it in the connection to its client. One is taken however large
     /// it is, since its transport bounds it: only beside others it may be too much.
     pub(super) fn keep(self: &Arc<Self>, peer: Option<PeerAddr>, reply: Bytes) -> Result<Bytes, Full> {
-        let mut held = self.enter(peer);
         let bytes = reply.len() as u64;
+        if bytes <= SMALL {
+            return Ok(reply);
+        }
+        let mut held = HeldBytes { bodies: Arc::clone(self), peer: peer.map(|peer| peer.0), bytes: 0 };
         held.grow(bytes).or_else(|full| held.take_alone(bytes).then_some(()).ok_or(full))?;
-        Ok(if held.bytes > 0 { Bytes::from_owner(Kept { reply, _held: held }) } else { reply })
+        Ok(Bytes::from_owner(Kept { reply, _held: held }))
     }
 
     /// No code that can panic runs under it.
@@ -97,7 +101,7 @@ impl Bodies {
     }
 }
 
-impl HeldBytes {
+impl<B: Deref<Target = Bodies>> HeldBytes<B> {
     /// Counts the body with so many bytes, if it was counted with less.
     pub(super) fn grow(&mut self, bytes: u64) -> Result<(), Full> {
         if bytes <= SMALL.max(self.bytes) {
@@ -142,7 +146,7 @@ impl ByteCounts {
     }
 }
 
-impl Drop for HeldBytes {
+impl<B: Deref<Target = Bodies>> Drop for HeldBytes<B> {
     fn drop(&mut self) {
         if self.bytes == 0 {
             return;

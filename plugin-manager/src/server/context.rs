@@ -13,6 +13,16 @@ const MAX_REQUEST_ID: usize = 128;
 /// A header that cannot be read is an error, never a default: a caller who writes `X-Request-Timeout: 5` believes that
 /// there is a limit.
 pub(crate) fn read(headers: &HeaderMap, context: &mut CallContext) -> Result<(), PluginError> {
+    if headers.keys().any(says_of_a_call) { read_said(headers, context) } else { Ok(()) }
+}
+
+/// Whether it may be one of those that [`read_said`] reads, by its first letter. Most requests have none, and one look at each header
+/// is less than a search for each of those.
+fn says_of_a_call(name: &HeaderName) -> bool {
+    name.as_str().starts_with(['i', 't', 'x'])
+}
+
+fn read_said(headers: &HeaderMap, context: &mut CallContext) -> Result<(), PluginError> {
     if let Some(id) = text(headers, "x-request-id")? {
         if !is_request_id(id) {
             return Err(bad("X-Request-ID", "1 to 128 printable characters without spaces", id));
@@ -126,6 +136,24 @@ mod tests {
         assert!(context.trace().is_some_and(TraceContext::is_sampled));
         let headers = context.headers().expect("some");
         assert!(headers.contains_key("x-plugin-tenant") && !headers.contains_key("authorization"));
+    }
+
+    #[test]
+    fn every_header_that_is_read_is_looked_for() {
+        let read = [
+            "x-request-id",
+            "x-request-timeout",
+            "x-max-retries",
+            "x-affinity-key",
+            "x-priority",
+            "idempotency-key",
+            "traceparent",
+            "tracestate",
+            "x-plugin-tenant",
+        ];
+        assert!(read.iter().all(|name| says_of_a_call(&HeaderName::from_static(name))));
+        let usual = ["host", "content-type", "content-length", "accept", "user-agent", "authorization", "connection"];
+        assert!(!usual.iter().any(|name| says_of_a_call(&HeaderName::from_static(name))));
     }
 
     #[test]

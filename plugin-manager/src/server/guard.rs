@@ -33,6 +33,20 @@ impl Guard {
     }
 }
 
+impl Guard {
+    /// Whether a request that is no probe is let through.
+    pub(super) fn allows<B>(&self, request: &axum::http::Request<B>) -> bool {
+        self.hosts.check(request).is_ok()
+    }
+
+    /// Counts an answer, where that is done.
+    pub(super) fn see<B>(&self, response: &Response<B>) {
+        if let Some(rejected) = &self.rejected {
+            rejected.see(response);
+        }
+    }
+}
+
 /// Lets through what comes from no page, or from a page of the listener's own. Probes are let through as they are.
 ///
 /// It also stands outside of all that refuses a request before a call is made of it, so it counts what they refuse, and gives
@@ -45,9 +59,7 @@ pub(super) async fn check(State(guard): State<Arc<Guard>>, request: Request, nex
         Ok(()) => next.run(request).await,
         Err(error) => problem::respond(error),
     };
-    if let Some(rejected) = &guard.rejected {
-        rejected.see(&response);
-    }
+    guard.see(&response);
     if !problem::lacks_id(&response) {
         return response;
     }

@@ -87,11 +87,16 @@ impl Signal {
         self.waiting.iter().for_each(|stripe| stripe.0.notify_waiters());
     }
 
+    pub(super) fn is_raised(&self) -> bool {
+        // SeqCst: as in `raise`.
+        self.raised.load(Ordering::SeqCst)
+    }
+
     /// Resolves when it is raised, at once when it was.
     pub(super) async fn raised(&self) {
         let mut wait = pin!(self.waiting[stripe() % self.waiting.len()].0.notified());
         wait.as_mut().enable();
-        if !self.raised.load(Ordering::SeqCst) {
+        if !self.is_raised() {
             wait.await;
         }
     }

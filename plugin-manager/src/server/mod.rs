@@ -6,20 +6,29 @@ mod body_memory;
 mod certificates;
 mod context;
 mod data;
+mod data_routes;
 #[cfg(any(fuzzing, test))]
 pub(crate) mod fuzzing;
 mod guard;
 mod lifecycle;
 mod metrics;
+mod payload;
 mod problem;
 mod rejections;
 mod request_target;
+mod second_look;
 
-use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{any::Any, fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{Router, body::Body, http::Response, middleware};
+use axum::{
+    Router,
+    body::{Body, HttpBody},
+    http::{Request, Response},
+    middleware,
+};
 use bytes::Bytes;
-use plugin_core::{Code, PluginError, clock};
+use hyper::body::Incoming;
+use plugin_core::{BoxError, Code, PluginError, clock};
 use plugin_transports::{
     auth::{Verifier, VerifyLayer},
     json,
@@ -27,6 +36,7 @@ use plugin_transports::{
     tls::ServerTls,
 };
 use tokio::net::TcpListener;
+use tower::Service;
 use tower_http::{
     catch_panic::CatchPanicLayer,
     trace::{DefaultMakeSpan, DefaultOnFailure, TraceLayer},
@@ -40,6 +50,7 @@ pub use problem::ErrorDetail;
 
 use self::{
     certificates::{Certificates, Watch},
+    data_routes::DataRoutes,
     guard::Guard,
     lifecycle::{CutOff, Lifecycle},
     rejections::Rejections,
@@ -291,7 +302,7 @@ impl Gateway {
         let listeners = [("server", &settings.tls), ("admin", &settings.admin_tls)].into_iter();
         let listeners = listeners.filter_map(|(name, tls)| Some((name, tls.clone()?))).collect();
         let certificates = Certificates::new(listeners, manager.clone());
-        let plane = admin::AdminPlane {
+        let admin_plane = admin::AdminPlane {
             manager: manager.clone(),
             metrics: metrics.clone(),
             started: clock::now(),
@@ -299,23 +310,27 @@ impl Gateway {
             lifecycle: Arc::clone(&lifecycle),
             certificates: certificates.clone(),
         };
-        let data = data::routes(manager.clone(), settings.data, Arc::clone(&lifecycle));
-        let data = match settings.verifier {
-            Some(verifier) => data.layer(VerifyLayer::new(verifier)),
-            None => data,
+        let plane = data::DataPlane::new(manager.clone(), settings.data, Arc::clone(&lifecycle));
+        let routes = data::routes(Arc::clone(&plane));
+        let routes = match &settings.verifier {
+            Some(verifier) => routes.layer(VerifyLayer::new(verifier.clone())),
+            None => routes,
         };
         let rejections = Rejections::new(metrics.recorder());
-        let data = finish(data, Guard::new(settings.listen, settings.hosts, Some(rejections)));
+        let guard = Guard::new(settings.listen, settings.hosts, Some(rejections));
+        let routes = finish(routes, Arc::clone(&guard));
         // Outside of all that may refuse a request, and not there at all when nothing is to be written.
-        let data = match settings.data.access_log {
-            access_log::Wanted { requests: AccessLog::Off, .. } => data,
-            wanted => {
-                let writes = access_log::Writes { wanted, lifecycle: Arc::clone(&lifecycle) };
-                data.layer(middleware::from_fn_with_state(writes, access_log::write))
-            }
+        let writes = match settings.data.access_log {
+            access_log::Wanted { requests: AccessLog::Off, .. } => None,
+            wanted => Some(access_log::Writes { wanted, lifecycle: Arc::clone(&lifecycle) }),
         };
+        let routes = match &writes {
+            Some(writes) => routes.layer(middleware::from_fn_with_state(writes.clone(), access_log::write)),
+            None => routes,
+        };
+        let data = DataRoutes { plane, guard, verifier: settings.verifier, writes, routes }.into_service();
         let guard = Guard::new(settings.admin_listen, settings.admin_hosts, None);
-        let admin = finish(admin::routes(plane, settings.access), guard);
+        let admin = finish(admin::routes(admin_plane, settings.access), guard);
         // All are bound before any serves: a gateway that cannot be operated does not take calls.
         let data_listener = bind("server.listen", settings.listen).await?;
         let admin_listener = bind("admin.listen", settings.admin_listen).await?;
@@ -439,11 +454,13 @@ fn finish(routes: Router, guard: Arc<Guard>) -> Router {
                 // A 5xx answer is counted by its plugin; one line for each would bury the log when a plugin is down.
                 .on_failure(DefaultOnFailure::new().level(Level::DEBUG)),
         )
-        .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| -> Response<Body> {
-            // A plugin's panic is a failure in its counts.
-            let problem = "the gateway failed in this request; the log has the details";
-            problem::respond(PluginError::new(Code::ExecutionFailed, problem))
-        }))
+        .layer(CatchPanicLayer::custom(has_panicked))
+}
+
+/// The answer of a request in which this program has panicked outside of a call: a plugin's panic is a failure in its counts.
+fn has_panicked(_: Box<dyn Any + Send>) -> Response<Body> {
+    let problem = "the gateway failed in this request; the log has the details";
+    problem::respond(PluginError::new(Code::ExecutionFailed, problem))
 }
 
 async fn bind(key: &str, address: SocketAddr) -> Result<TcpListener, PluginError> {
@@ -466,15 +483,20 @@ async fn bind_socket(path: &SocketPath, options: &UnixSocketOptions) -> Result<U
         .map_err(|error| PluginError::new(Code::ConfigValue, format!("`server.unix`: {error}")).with_source(error))
 }
 
-fn serve<L: Listen>(
-    routes: Router,
+fn serve<S, B, L>(
+    service: S,
     listener: L,
     mut options: ListenOptions,
     tls: Option<ServerTls>,
-) -> Result<Serving<L::Addr>, PluginError> {
+) -> Result<Serving<L::Addr>, PluginError>
+where
+    L: Listen,
+    S: Service<Request<Incoming>, Response = Response<B>, Error: Into<BoxError>, Future: Send> + Clone + Send + 'static,
+    B: HttpBody<Data: Send, Error: Into<BoxError>> + Send + 'static,
+{
     if let Some(tls) = tls {
         options = options.with_tls(tls);
     }
-    serve_http(routes, listener, options)
+    serve_http(service, listener, options)
         .map_err(|error| PluginError::new(Code::ConfigValue, "a listener has no address").with_source(error))
 }

@@ -27,9 +27,21 @@ impl<S: Send + Sync> FromRequestParts<S> for PluginName {
     }
 }
 
+/// Where plugins are called, with the name behind it.
+const PLUGINS: &str = "/v1/plugins/";
+
+/// The plugin that a path names in letters that stand for themselves, as nearly all do; another name is for the router to read.
+pub(super) fn plain_name(path: &str) -> Option<&str> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    path.strip_prefix(PLUGINS).filter(|name| !name.is_empty() && name.bytes().all(is_plain))
+}
+
 /// The parameters of a query. One that nobody reads is an error, as an unknown key of a configuration is: whoever writes
 /// `?timout=5s` believes that there is a limit.
 pub(super) fn query(uri: &Uri, known: &[&'static str]) -> Result<BTreeMap<String, String>, Fault> {
+    if uri.query().is_none_or(str::is_empty) {
+        return Ok(BTreeMap::new());
+    }
     let bad = |problem: String| Err(Fault::of(StatusCode::BAD_REQUEST, Code::InvalidPayload, problem));
     let Ok(Query(pairs)) = Query::<Vec<(String, String)>>::try_from_uri(uri) else {
         return bad("the query is not made of parameters such as `name=value`".to_owned());
@@ -56,6 +68,16 @@ pub(super) fn query(uri: &Uri, known: &[&'static str]) -> Result<BTreeMap<String
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_plain_name_is_one_segment_of_letters_that_stand_for_themselves() {
+        assert_eq!(plain_name("/v1/plugins/a-B_2.x"), Some("a-B_2.x"));
+        for path in
+            ["/v1/plugins/", "/v1/plugins", "/v1/plugins/a/", "/v1/plugins/a/b", "/v1/plugins/%61", "/v1/plugin/a", "/"]
+        {
+            assert_eq!(plain_name(path), None, "{path}");
+        }
+    }
 
     #[test]
     fn a_parameter_that_nobody_reads_is_an_error_with_the_nearest_name() {

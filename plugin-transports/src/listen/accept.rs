@@ -224,6 +224,7 @@ where
         let happened = {
             let beside = pin!(Aside::new(async {
                 tokio::select! {
+                    biased;
                     () = stop.cut.cancelled() => Beside::Cut,
                     () = stop.gentle.cancelled(), if !stopping => Beside::Stopping,
                     () = asked.as_mut(), if !ending => Beside::Asked,
