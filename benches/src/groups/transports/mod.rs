@@ -21,7 +21,9 @@ pub(super) const ONE_CALLER: GroupEntry = GroupEntry {
     about: "An echo of a hundred bytes of JSON, to another thread over loopback or a socket, or to another process, and back: one \
             caller, one call after the other. Each peer is the bare library on both sides, which carries the hundred bytes alone; \
             `to our server` is its client before our server, which shows whose share is whose. The client runs on one \
-            thread, the servers on another; allocations are the client's. `manager` is the default stack.",
+            thread, the servers on another; allocations are the client's. `manager` is the default stack. The process behind the bare pipe \
+            stands still in its read and hears nothing else; a plugin answers several calls at once, and so waits by a runtime, \
+            as the one behind `tokio, lines over pipes` does.",
     peers: PEERS,
     rows: |group| rows::add(group, &Load::new(1, load::small())),
 };

@@ -59,10 +59,11 @@ impl Rows<'_> {
     }
 
     fn subprocess(&mut self) {
-        let peer = "bare pipe";
-        self.pipe(peer, child::PIPE, self.load.clone());
+        let peer = "tokio, lines over pipes";
+        self.pipe("bare pipe", child::PIPE, self.load.clone());
+        self.pipe(peer, child::LINES, self.load.clone()).against("bare pipe");
         let written = self.load.written(format!(r#"{{"id":"1","method":"execute","payload":{}}}"#, self.load.text()));
-        self.pipe("bare pipe to our plugin", child::PLUGIN, written).against(peer);
+        self.pipe("tokio, lines over pipes to our plugin", child::PLUGIN, written).against(peer);
         let config = ours::process_config;
         let alone = self.site.connect(ours::connect_process(config()));
         let inner = self.site.connect(ours::connect_process(config().without_request_timeout()));
