@@ -60,6 +60,27 @@ async fn a_call_through_every_layer_allocates_at_most_once() {
     assert!(info.count_total <= calls, "{} allocations in {calls} calls", info.count_total);
 }
 
+#[tokio::test]
+async fn a_payload_that_nobody_shares_yet_costs_one_allocation_more() {
+    let manager = Manager::new();
+    let echo = instance("echo", |call: Call<Bytes>| std::future::ready(Ok(Reply::new(call.into_payload()))));
+    let registration = everything().build("echo", vec![echo]).expect("one instance");
+    manager.register_with("echo", registration).expect("a free name");
+    let calls: u64 = 1000;
+    let mut payloads: Vec<Bytes> = (0..calls + 100).map(|_| Bytes::from(b"\"hello\"".to_vec())).collect();
+    for _ in 0..100 {
+        manager.execute("echo", payloads.pop().expect("one more")).await.expect("a reply");
+    }
+    let info = allocation_counter::measure(|| {
+        while let Some(payload) = payloads.pop() {
+            let call = manager.execute("echo", payload);
+            let reply = futures_util::FutureExt::now_or_never(call).expect("ready at once").expect("a reply");
+            assert_eq!(reply.payload().len(), 7);
+        }
+    });
+    assert!(info.count_total <= 2 * calls, "{} allocations in {calls} calls", info.count_total);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_failing_plugin_opens_the_breaker_and_the_telemetry_counts_what_was_refused() {
     let manager = Manager::new();

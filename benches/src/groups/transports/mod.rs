@@ -32,7 +32,7 @@ pub(super) const MANY_CALLERS: GroupEntry = GroupEntry {
     name: "transports-16",
     about: "The same by sixteen callers at once; the time is that in which all of them together make one more call, so that half of \
             it is twice the throughput. With HTTP/1.1 and the lines over a socket each caller has a connection, with HTTP/2 and \
-            gRPC all share one. The bare pipe is asked one thing at a time: whoever wants more must tell the answers apart, which \
+            gRPC all share one. The pipes of the peers are asked one thing at a time: whoever wants more must tell the answers apart, which \
             is what the subprocess does.",
     peers: PEERS,
     rows: |group| rows::add(group, &Load::new(16, load::small())),
