@@ -59,4 +59,5 @@ pub const COUNTED: &[CountedRows] = &[
             "manager, default stack, pending once",
         ],
     },
+    CountedRows { group: "plugin-side", rows: &["runtime alone", "http, 100 bytes", "http, 64 KiB"] },
 ];

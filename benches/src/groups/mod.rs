@@ -13,6 +13,7 @@ mod health;
 mod layers;
 mod manager;
 mod payload;
+mod plugin_side;
 mod ratelimit;
 mod retry;
 mod stack;
@@ -36,6 +37,7 @@ pub const GROUPS: &[GroupEntry] = &[
     layers::GROUP,
     stack::GROUP,
     manager::GROUP,
+    plugin_side::GROUP,
     transports::ONE_CALLER,
     transports::MANY_CALLERS,
     transports::MOST_AT_ONCE,

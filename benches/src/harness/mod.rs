@@ -14,6 +14,7 @@
 //!   Beneath the table stands what two threads reached that share nothing: less than 1.8x means a busy machine.
 
 mod aim;
+mod aims;
 mod alloc;
 mod case;
 mod clock;
@@ -36,7 +37,7 @@ mod table;
 
 pub(crate) use counted::{COUNTED, VALGRIND};
 
-pub use aim::Floors;
+pub use aims::Floors;
 pub use alloc::{CountingAllocator, count_allocations, live_bytes};
 pub use case::Case;
 pub use drive::{Echo, call_now, echo, poll_ready_now};

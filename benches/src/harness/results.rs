@@ -1,6 +1,6 @@
 //! `RESULTS.md`: one section per group, each replaced in place when its group is measured again.
 
-use super::aim::{Floors, paragraph};
+use super::aims::{Floors, paragraph};
 use super::group::{Group, OwnTable};
 use super::machine::Machine;
 use super::measured::Measurement;

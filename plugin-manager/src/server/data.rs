@@ -1,6 +1,6 @@
 //! The data plane: `POST /v1/plugins/{name}`.
 
-use std::{fmt::Write, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{fmt::Write, panic::AssertUnwindSafe, sync::Arc};
 
 use axum::{
     Router,
@@ -15,17 +15,11 @@ use futures_util::FutureExt;
 use http_body_util::{Either, Full as WholeBody};
 use plugin_core::{BoxError, CallContext, Code, PluginError, Rejected, Sent, clock::Instant, rounded};
 use plugin_telemetry::Status;
-use plugin_transports::{auth::Identity, json, listen::PeerAddr};
+use plugin_transports::{auth::Identity, listen::PeerAddr};
 
 use super::{
-    access_log::{LoggedRequest, Wanted},
-    body_memory::Bodies,
-    context,
-    lifecycle::Lifecycle,
-    payload::admit,
-    problem::{ErrorDetail, Fault},
-    request_target::PluginName,
-    second_look::at_second_look,
+    access_log::LoggedRequest, body_memory::Bodies, bounds::Bounds, context, lifecycle::Lifecycle, payload::admit,
+    problem::Fault, request_target::PluginName, second_look::at_second_look,
 };
 use crate::manager::Manager;
 
@@ -42,20 +36,6 @@ pub(super) struct DataPlane {
     /// Of replies, until their clients have them: so those that do not read take no room from those that ask.
     replies: Arc<Bodies>,
     lifecycle: Arc<Lifecycle>,
-}
-
-/// What bounds a call, and what is told of it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Bounds {
-    pub(super) max_body: u64,
-    /// Of all that are held at once, in each direction.
-    pub(super) max_bodies: u64,
-    /// For the whole body: one that comes a byte at a time is no way round it.
-    pub(super) body_timeout: Duration,
-    /// What bounds the JSON of a payload; that of a reply is for its transport.
-    pub(super) json: json::Limits,
-    pub(super) error_detail: ErrorDetail,
-    pub(super) access_log: Wanted,
 }
 
 impl DataPlane {

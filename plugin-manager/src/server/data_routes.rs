@@ -20,7 +20,8 @@ use super::{
     access_log::Writes,
     data::{self, AnswerBody, Asked, DataPlane},
     guard::Guard,
-    has_panicked, request_target,
+    problem::has_panicked,
+    request_target,
 };
 
 /// The data plane.

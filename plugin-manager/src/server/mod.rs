@@ -3,6 +3,7 @@
 mod access_log;
 mod admin;
 mod body_memory;
+mod bounds;
 mod certificates;
 mod context;
 mod data;
@@ -18,7 +19,7 @@ mod rejections;
 mod request_target;
 mod second_look;
 
-use std::{any::Any, fmt, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -87,7 +88,7 @@ pub struct GatewaySettings {
     listen: SocketAddr,
     unix: Option<(SocketPath, UnixSocketOptions)>,
     admin_listen: SocketAddr,
-    data: data::Bounds,
+    data: bounds::Bounds,
     connections: ListenOptions,
     admin_connections: ListenOptions,
     hosts: Vec<String>,
@@ -106,7 +107,7 @@ impl Default for GatewaySettings {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             unix: None,
             admin_listen: SocketAddr::from(([127, 0, 0, 1], 9090)),
-            data: data::Bounds {
+            data: bounds::Bounds {
                 max_body: 10 << 20,
                 max_bodies: 256 << 20,
                 body_timeout: Duration::from_secs(30),
@@ -454,13 +455,7 @@ fn finish(routes: Router, guard: Arc<Guard>) -> Router {
                 // A 5xx answer is counted by its plugin; one line for each would bury the log when a plugin is down.
                 .on_failure(DefaultOnFailure::new().level(Level::DEBUG)),
         )
-        .layer(CatchPanicLayer::custom(has_panicked))
-}
-
-/// The answer of a request in which this program has panicked outside of a call: a plugin's panic is a failure in its counts.
-fn has_panicked(_: Box<dyn Any + Send>) -> Response<Body> {
-    let problem = "the gateway failed in this request; the log has the details";
-    problem::respond(PluginError::new(Code::ExecutionFailed, problem))
+        .layer(CatchPanicLayer::custom(problem::has_panicked))
 }
 
 async fn bind(key: &str, address: SocketAddr) -> Result<TcpListener, PluginError> {

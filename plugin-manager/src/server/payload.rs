@@ -11,7 +11,7 @@ use plugin_transports::json;
 
 use super::{
     body_memory::{Bodies, Full, HeldBytes},
-    data::Bounds,
+    bounds::Bounds,
     problem::Fault,
     request_target,
 };

@@ -294,3 +294,9 @@ fn bounded(text: &str) -> &str {
     }
     &text[..end]
 }
+
+/// The answer of a request in which this program has panicked outside of a call: a plugin's panic is a failure in its counts.
+pub(super) fn has_panicked(_: Box<dyn std::any::Any + Send>) -> Response<Body> {
+    let problem = "the gateway failed in this request; the log has the details";
+    respond(PluginError::new(Code::ExecutionFailed, problem))
+}

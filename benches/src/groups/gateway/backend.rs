@@ -7,7 +7,7 @@ use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpListener, runtime::Builder};
 
-use super::program::serve_child;
+use super::serve::serve_child;
 
 /// This program as the backend.
 pub(super) const KIND: &str = "backend";

@@ -2,13 +2,8 @@
 
 use std::time::Duration;
 
-use super::rounds::{Round, Row};
+use super::row::{BARE, NGINX, OVER_HTTP, Round, Row, SUBPROCESS};
 use crate::harness::{median, quantile};
-
-pub(super) const NGINX: &str = "nginx";
-pub(super) const BARE: &str = "bare hyper proxy";
-pub(super) const OVER_HTTP: &str = "gateway, plugin over HTTP";
-pub(super) const SUBPROCESS: &str = "gateway, subprocess";
 
 /// What was found out about one program.
 #[derive(Debug, Clone, PartialEq)]

@@ -9,6 +9,8 @@ mod pace;
 mod program;
 mod proxy;
 mod rounds;
+mod row;
+mod serve;
 mod table;
 mod usage;
 

@@ -2,16 +2,14 @@
 
 use std::{
     fs::File,
-    future::Future,
-    io::{self, BufRead, BufReader, Read, Write},
+    io::{BufRead, BufReader},
     net::{Ipv4Addr, SocketAddr, TcpListener as StdListener},
     path::Path,
     process::{Child, Command, Stdio},
-    thread,
     time::Duration,
 };
 
-use tokio::{net::TcpListener, sync::oneshot, time::Instant};
+use tokio::time::Instant;
 
 use super::load::{Connection, Target};
 use crate::groups::child;
@@ -99,22 +97,4 @@ impl Drop for Program {
 pub(super) fn free_port() -> Result<SocketAddr, String> {
     let address = StdListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
     address.map_err(|error| format!("no port of 127.0.0.1: {error}"))
-}
-
-/// The other side of [`Program::child`]: listens, says where, and serves until standard input is closed.
-pub(super) async fn serve_child<F: Future<Output = ()>>(serve: impl FnOnce(TcpListener) -> F) -> Result<(), String> {
-    let text = |error: io::Error| error.to_string();
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(text)?;
-    let mut out = io::stdout();
-    writeln!(out, "{}", listener.local_addr().map_err(text)?).and_then(|()| out.flush()).map_err(text)?;
-    let (end, ended) = oneshot::channel::<()>();
-    thread::spawn(move || {
-        // Whatever it is that comes, the end of it is what is waited for.
-        _ = io::stdin().read_to_end(&mut Vec::new());
-        drop(end);
-    });
-    tokio::select! {
-        () = serve(listener) => Err("no connection can be accepted any more".to_owned()),
-        _ = ended => Ok(()),
-    }
 }

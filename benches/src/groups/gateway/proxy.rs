@@ -11,7 +11,7 @@ use hyper_util::{
 };
 use tokio::{net::TcpListener, runtime::Builder};
 
-use super::program::{BACKEND, serve_child};
+use super::{program::BACKEND, serve::serve_child};
 
 /// This program as the proxy.
 pub(super) const KIND: &str = "proxy";

@@ -1,16 +1,17 @@
 //! The programs, and the rounds in which they take turns.
 
-use std::{path::Path, time::Duration};
+use std::path::Path;
 
 use tokio::{runtime::Builder, task::LocalSet};
 
 use super::{
     Pace, backend,
     conclude::{self, Figures},
-    load::{self, Connection, Done, Target},
+    load::Target,
     nginx, ours,
     program::{Program, free_port},
-    proxy, usage,
+    proxy,
+    row::{self, Row},
 };
 
 /// What was found out.
@@ -20,25 +21,6 @@ pub struct Gateways {
     pub rows: Vec<Figures>,
     /// What is not installed or built here, each a sentence: it has no row.
     pub missing: Vec<String>,
-}
-
-/// A program, while it is measured.
-pub(super) struct Row {
-    pub(super) name: &'static str,
-    program: Program,
-    connections: Vec<Connection>,
-    pub(super) rounds: Vec<Round>,
-}
-
-/// What one round found.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Round {
-    /// At full speed.
-    pub(super) calls: u64,
-    pub(super) took: Duration,
-    pub(super) cpu: Duration,
-    /// At the rate.
-    pub(super) latencies: Vec<Duration>,
 }
 
 /// Starts the programs, measures them in turns, and ends them.
@@ -60,16 +42,15 @@ async fn measure_all(pace: &Pace) -> Result<Gateways, String> {
         Some(file) => {
             let (listen, log) = (free_port()?, dir.path().join("nginx.log"));
             let program = nginx::start(&file, dir.path(), listen, backend, &log)?;
-            rows.push(Row::new(conclude::NGINX, program, Target::new(listen, "/")?, &log, pace).await?);
+            rows.push(Row::new(row::NGINX, program, Target::new(listen, "/")?, &log, pace).await?);
         }
         None => missing.push("nginx is not installed here, so it has no row.".to_owned()),
     }
     let (program, listen) = Program::child(proxy::KIND, Some(backend))?;
-    rows.push(Row::new(conclude::BARE, program, Target::new(listen, "/")?, Path::new(""), pace).await?);
+    rows.push(Row::new(row::BARE, program, Target::new(listen, "/")?, Path::new(""), pace).await?);
     match ours::program() {
         Some(file) => {
-            let plugins =
-                [(conclude::OVER_HTTP, ours::over_http(backend)), (conclude::SUBPROCESS, ours::over_a_subprocess())];
+            let plugins = [(row::OVER_HTTP, ours::over_http(backend)), (row::SUBPROCESS, ours::over_a_subprocess())];
             for (number, (name, plugin)) in plugins.into_iter().enumerate() {
                 let (listen, file_name) = (free_port()?, format!("gateway-{number}"));
                 let log = dir.path().join(format!("{file_name}.log"));
@@ -90,42 +71,4 @@ async fn measure_all(pace: &Pace) -> Result<Gateways, String> {
         }
     }
     Ok(Gateways { rows: conclude::all(&rows)?, missing })
-}
-
-impl Row {
-    async fn new(
-        name: &'static str,
-        mut program: Program,
-        target: Target,
-        log: &Path,
-        pace: &Pace,
-    ) -> Result<Self, String> {
-        program.until_it_answers(&target, log).await.map_err(|error| format!("{name}: {error}"))?;
-        let connections = load::open(&target, pace.connections).await?;
-        let mut row = Self { name, program, connections, rounds: Vec::new() };
-        // Not counted: connections to the backend are opened by the first requests.
-        row.run(&pace.clone().with_time(pace.time / 4)).await?;
-        row.rounds.clear();
-        Ok(row)
-    }
-
-    async fn run(&mut self, pace: &Pace) -> Result<(), String> {
-        self.round(pace).await.map_err(|error| format!("{}: {error}", self.name))
-    }
-
-    async fn round(&mut self, pace: &Pace) -> Result<(), String> {
-        let before = usage::cpu(self.program.pid())?;
-        let Done { connections, found: (calls, took) } =
-            load::at_full_speed(std::mem::take(&mut self.connections), pace.time).await?;
-        let cpu = usage::cpu(self.program.pid())?.saturating_sub(before);
-        let Done { connections, found: latencies } = load::at_a_rate(connections, pace.per_second, pace.time).await?;
-        self.connections = connections;
-        self.rounds.push(Round { calls, took, cpu, latencies });
-        Ok(())
-    }
-
-    /// What the program and all that it has started hold now, in bytes.
-    pub(super) fn memory(&self) -> Result<u64, String> {
-        usage::memory(self.program.pid()).map_err(|error| format!("{}: {error}", self.name))
-    }
 }

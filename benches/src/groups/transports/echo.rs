@@ -7,7 +7,7 @@ use plugin_transports::inproc::plugin_fn;
 use super::gate::Gate;
 
 /// What the plugins of timed rows are.
-pub(super) fn echo() -> impl Plugin<Bytes, Bytes> {
+pub(in crate::groups) fn echo() -> impl Plugin<Bytes, Bytes> {
     plugin_fn(|call: Call<Bytes>| std::future::ready(Ok::<_, PluginError>(Reply::new(call.into_payload()))))
 }
 

@@ -39,7 +39,7 @@ impl Load {
 }
 
 /// An object of a hundred bytes.
-pub(super) fn small() -> String {
+pub(in crate::groups) fn small() -> String {
     let mut text =
         String::from(r#"{"id":7,"name":"a name of some length","tags":["one","two"],"amount":12.5,"note":""#);
     text += &"x".repeat(100 - 2 - text.len());
@@ -47,7 +47,7 @@ pub(super) fn small() -> String {
 }
 
 /// Records, 64 KiB of them.
-pub(super) fn large() -> String {
+pub(in crate::groups) fn large() -> String {
     let mut text = String::from("[");
     while text.len() < 64 * 1024 - 200 {
         let id = text.len();

@@ -14,7 +14,9 @@ mod tonic_peer;
 
 use super::GroupEntry;
 pub(super) use child::{CHILDREN, PLUGIN};
+pub(super) use echo::echo;
 use load::{Load, MOST_CALLERS};
+pub(super) use load::{large, small};
 
 pub(super) const ONE_CALLER: GroupEntry = GroupEntry {
     name: "transports",
