@@ -52,7 +52,8 @@ impl DataRoutes {
         let routes = Arc::new(self);
         service_fn(move |request| {
             let routes = Arc::clone(&routes);
-            async move { Ok(routes.answer(request).await) }
+            // Made for each request: a connection would keep the room of the whole call for as long as it is open.
+            Box::pin(async move { Ok(routes.answer(request).await) })
         })
     }
 
