@@ -21,7 +21,7 @@
 //! Nobody needs a bound for it: a layer that refuses does not clone, and a keeper can clone already. Without a mark it costs
 //! two readings of a word of the thread's own.
 
-use std::cell::Cell;
+use std::{cell::Cell, thread::panicking};
 
 use tower_service::Service;
 
@@ -29,7 +29,7 @@ use crate::service;
 
 thread_local! {
     /// Marks that nobody has heard yet. A count and not a flag, so that a keeper tells those that came during its call from
-    /// older ones, and nothing has to be put back when a call panics.
+    /// older ones.
     static MARKS: Cell<u32> = const { Cell::new(0) };
 }
 
@@ -72,7 +72,8 @@ fn call_heard<S, Req>(kept: &mut S, request: Req, fresh: impl FnOnce(&S) -> S) -
 where
     S: Service<Req>,
 {
-    let keeper = Keeper { kept, fresh: Some(fresh), before: MARKS.try_with(Cell::get).unwrap_or_default() };
+    let before = MARKS.try_with(Cell::get).unwrap_or_default();
+    let keeper = Keeper { kept, fresh: Some(fresh), before, unwinds: panicking() };
     keeper.kept.call(request)
 }
 
@@ -82,6 +83,8 @@ struct Keeper<'a, S, F: FnOnce(&S) -> S> {
     kept: &'a mut S,
     fresh: Option<F>,
     before: u32,
+    /// The thread panics already, so that this call is made by what is dropped meanwhile.
+    unwinds: bool,
 }
 
 impl<S, F: FnOnce(&S) -> S> Drop for Keeper<'_, S, F> {
@@ -99,7 +102,8 @@ impl<S, F: FnOnce(&S) -> S> Keeper<'_, S, F> {
         // What a keeper further out has marked for itself before this call stays.
         let _ = MARKS.try_with(|marks| marks.set(self.before));
         // Who keeps a service that has panicked knows what becomes of it.
-        if let Some(fresh) = self.fresh.take().filter(|_| !std::thread::panicking()) {
+        let has_panicked = !self.unwinds && panicking();
+        if let Some(fresh) = self.fresh.take().filter(|_| !has_panicked) {
             *self.kept = fresh(self.kept);
         }
     }

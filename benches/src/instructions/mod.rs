@@ -34,7 +34,10 @@ pub fn check(filter: Option<&str>, write: bool) -> Result<(), String> {
         return Err("--check needs an optimised build: cargo xtask bench --check".to_owned());
     }
     let valgrind = valgrind_version()?;
-    let tools = Tools { arch: std::env::consts::ARCH.to_owned(), rustc: rustc_version(), valgrind };
+    // Sums go over as many stripes as there are processors.
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let arch = format!("{} with {processors} processors", std::env::consts::ARCH);
+    let tools = Tools { arch, rustc: rustc_version(), valgrind };
     let rows = count(filter)?;
     let kept = read_kept()?;
     let before: &[Row] = kept.as_ref().map_or(&[], |kept| &kept.rows);

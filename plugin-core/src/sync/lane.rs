@@ -79,7 +79,8 @@ impl Lane {
         self.within() != COMMON
     }
 
-    /// Adds to a cell that is written on this lane alone, at this place of this stripe.
+    /// Adds to a cell that is written on this lane alone: one of this stripe, and of this place within it. A cell on which other lanes
+    /// add too loses counts.
     #[inline]
     pub fn add(self, cell: &AtomicU64, n: u64) {
         // Release: who reads this with acquire sees what the thread has counted before.
@@ -97,7 +98,9 @@ impl Lane {
 pub struct LaneCount([AtomicU64; LANES]);
 
 impl LaneCount {
-    /// Adds on this lane. The count is one of the stripe that the lane is part of.
+    /// Adds on this lane, which must be one of the stripe that this count belongs to: it lies in the state of one stripe of a
+    /// [`Striped`](super::Striped), and that stripe is [`Lane::stripe`]. Lanes of two stripes would write the same cell, and counts
+    /// would be lost. A count that is not in a stripe is a [`StripedCounter`](super::StripedCounter).
     #[inline]
     pub fn add(&self, lane: Lane, n: u64) {
         lane.add(&self.0[lane.within()], n);
@@ -110,7 +113,7 @@ impl LaneCount {
         self.0.iter().fold(0, |sum, cell| sum.wrapping_add(cell.load(Ordering::Acquire)))
     }
 
-    /// What this thread reads of it for a rule of its own that needs no exact number: its lane alone.
+    /// What was counted on this lane alone. It is cheaper to read than the sum, and enough for what is to happen now and then.
     #[must_use]
     #[inline]
     pub fn of_lane(&self, lane: Lane) -> u64 {

@@ -23,7 +23,7 @@ use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    body::{Body, HttpBody},
+    body::HttpBody,
     http::{Request, Response},
     middleware,
 };

@@ -260,7 +260,11 @@ fn causes(error: &PluginError) -> Vec<String> {
     let mut causes = Vec::new();
     let mut next = error.source();
     while let Some(cause) = next.filter(|_| causes.len() < MAX_CAUSES) {
-        causes.push(bounded(&cause.to_string()).to_owned());
+        let said = bounded(&cause.to_string()).to_owned();
+        // A library that wraps another's error often says what that says.
+        if causes.last() != Some(&said) {
+            causes.push(said);
+        }
         next = cause.source();
     }
     causes

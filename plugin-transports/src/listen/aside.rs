@@ -49,7 +49,9 @@ impl<F: Future> Future for Aside<F> {
         let this = self.project();
         if !this.task.as_ref().is_some_and(|task| task.will_wake(cx.waker())) {
             *this.task = Some(cx.waker().clone());
-            *this.woken.task() = Some(cx.waker().clone());
+            // The one before is dropped without the lock: that may do anything, as a wake may.
+            let before = this.woken.task().replace(cx.waker().clone());
+            drop(before);
         }
         // Acquire: what was done before the wake is seen by the poll. A wake that is not seen here finds the waker that was
         // handed over before.

@@ -37,7 +37,7 @@ pub(super) fn measure(_: &Plan) -> Result<OwnTable, String> {
     let note = if missed.is_empty() {
         format!("{aim}, and does.")
     } else {
-        format!("{aim}. More have: {}.", missed.join(", "))
+        format!("{aim}. More have: {}. Rows of the bare libraries show how much of it is theirs.", missed.join(", "))
     };
     Ok(OwnTable { markdown: sizes_table(&sizes), notes: vec![note] })
 }
