@@ -233,6 +233,26 @@ mod tests {
     }
 
     #[test]
+    fn a_call_that_is_made_while_the_thread_unwinds_gives_back_what_is_not_used() {
+        /// Tells somebody when it is dropped.
+        struct Tells<F: FnMut()>(F);
+
+        impl<F: FnMut()> Drop for Tells<F> {
+            fn drop(&mut self) {
+                (self.0)();
+            }
+        }
+
+        let mut refusing = readied(|_: &mut Reserving| unused());
+        let unwound = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let _tells = Tells(|| drop(call(&mut refusing, ())));
+            panic!("as it was told");
+        }));
+        assert!(unwound.is_err());
+        assert_eq!(reserved(&refusing.inner), 0);
+    }
+
+    #[test]
     fn a_panic_in_a_call_leaves_nothing_that_a_later_call_would_hear() {
         let mut panicking = readied(|_: &mut Reserving| {
             unused();
