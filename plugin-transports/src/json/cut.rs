@@ -97,6 +97,10 @@ mod tests {
             "{\"other\":nul}",
             "{\"a\nb\":1}",
             "\u{feff}{}",
+            "{\"data\":1;\"id\":2}",
+            "{\"data\\:1}",
+            "{\"data\u{1}:1}",
+            "{xdata\":1}",
         ] {
             assert_eq!(cut_of(text), None, "{text}");
         }
