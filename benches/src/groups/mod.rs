@@ -103,6 +103,6 @@ mod tests {
     #[test]
     fn a_kind_of_child_that_does_not_exist_is_told_those_that_do() {
         let said = run_child("nothing").unwrap_err();
-        assert!(said.contains("pipe, plugin, backend, proxy"), "{said}");
+        assert!(said.contains("pipe, lines, plugin, backend, proxy"), "{said}");
     }
 }
