@@ -25,6 +25,9 @@ const AIM: u64 = 4096;
 /// As many as call at once: a connection of HTTP/2 takes them all.
 const CALLS: usize = MOST_CALLERS;
 
+/// Those of a row whose idle connections another one counts.
+type NoClients = fn(&Load) -> std::future::Pending<Vec<Managed>>;
+
 /// So long nothing may happen before bytes are read.
 const QUIET: Duration = Duration::from_millis(20);
 
@@ -139,7 +142,7 @@ impl Rows {
         let held_alone = self.row(name, gate, Some(one_each), shared);
         let through = format!("{name}, manager");
         let managed = async |load: &Load| Managed::callers(&connect(), load);
-        let none: Option<fn(&Load) -> std::future::Pending<Vec<Managed>>> = None;
+        let none: Option<NoClients> = None;
         let held_through = self.row(&through, gate, none, managed);
         [(name.to_owned(), held_alone), (through, held_through)]
     }
