@@ -1,6 +1,6 @@
 //! `cargo xtask bench --check`: instructions per call, which tell of a lost inline or a new lock on a busy machine too.
 //!
-//! This program starts itself under valgrind, and makes the calls of the rows that [`COUNTED`](crate::groups::COUNTED) names.
+//! This program starts itself under valgrind, and makes the calls of the rows that [`COUNTED`] names.
 
 mod compare;
 mod dump;
