@@ -65,8 +65,8 @@ fn rows(group: &mut Group) {
         Balance::new(round_robin(), [pending()]).expect("one name"),
     );
     group.note(
-        "Most of a call over one instance is five atomic operations: two of the lease that counts it in flight and keeps \
-         the instance alive, two of the lock of the instance's slot, one of a counter. `least-connections` and \
-         `least-latency` look at every instance.",
+        "Most of a call over one instance is atomic operations, which `INSTRUCTIONS.md` counts: two of the lease that counts it in \
+         flight and keeps the instance alive, two of the lock of the instance's slot. `least-connections` and `least-latency` look \
+         at every instance.",
     );
 }
