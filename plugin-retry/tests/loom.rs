@@ -111,16 +111,26 @@ fn a_unit_that_was_given_back_can_be_spent_once_more() {
 }
 
 #[test]
-fn no_success_is_lost_and_none_is_spent_twice() {
-    model(2, || {
-        let recent = Arc::new(SmallRecent::new());
+fn no_success_is_lost_and_none_is_spent_twice_on_lanes_of_their_own() {
+    successes_that_are_spent(2, |recent, thread| recent.add_on_own(1 + thread, 9));
+}
+
+#[test]
+fn no_success_is_lost_and_none_is_spent_twice_on_the_common_lane() {
+    successes_that_are_spent(0, |recent, _| recent.add_on_common(9));
+}
+
+/// Two threads succeed once each, and each asks for a retry; half as many are allowed as there were successes.
+fn successes_that_are_spent(own_lanes: usize, add: fn(&SmallRecent, usize)) {
+    model(2, move || {
+        let recent = Arc::new(SmallRecent::new(own_lanes));
         let ledger = Arc::new(SmallLedger::new());
         let spent = Arc::new(AtomicU32::new(0));
         let threads: Vec<_> = (0..2)
-            .map(|_| {
+            .map(|index| {
                 let (recent, ledger, spent) = (Arc::clone(&recent), Arc::clone(&ledger), Arc::clone(&spent));
                 thread::spawn(move || {
-                    recent.add(9);
+                    add(&recent, index);
                     if ledger.spend_with(9, 1, |second| recent.sum(second, 1) / 2).is_some() {
                         spent.fetch_add(1, Ordering::SeqCst);
                     }

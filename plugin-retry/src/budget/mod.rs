@@ -43,16 +43,26 @@ pub mod model {
         }
     }
 
+    /// The threads of a model are coroutines on one real thread: each says which lane it counts on.
     pub struct SmallRecent(Recent<1>);
 
     impl SmallRecent {
-        #[allow(clippy::new_without_default)]
-        pub fn new() -> Self {
-            Self(Recent::new())
+        /// With rings for the common lane and these many of threads' own: loom does not see that `OnceLock` publishes one.
+        pub fn new(own: usize) -> Self {
+            let recent = Recent::new();
+            for lane in 0..=own {
+                recent.ring(0, lane);
+            }
+            Self(recent)
         }
 
-        pub fn add(&self, second: u32) {
-            self.0.add(second);
+        pub fn add_on_common(&self, second: u32) {
+            self.0.add_on(0, 0, false, second);
+        }
+
+        /// On a lane that one thread has for itself, from 1.
+        pub fn add_on_own(&self, lane: usize, second: u32) {
+            self.0.add_on(0, lane, true, second);
         }
 
         pub fn sum(&self, second: u32, window: u32) -> u64 {

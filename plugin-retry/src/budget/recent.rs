@@ -2,9 +2,9 @@
 
 use std::sync::OnceLock;
 
-use plugin_core::sync::{LANES, Pad, lane, stripe_count};
+use plugin_core::sync::{LANES, Pad, lane};
 
-use crate::sync::Ordering;
+use crate::sync::{Ordering, stripe_count};
 
 use super::second::Cell;
 
@@ -12,7 +12,7 @@ use super::second::Cell;
 #[derive(Debug)]
 pub(crate) struct Recent<const SLOTS: usize>(Box<[[OnceLock<Ring<SLOTS>>; LANES]]>);
 
-type Ring<const SLOTS: usize> = Box<Pad<[Cell; SLOTS]>>;
+pub(super) type Ring<const SLOTS: usize> = Box<Pad<[Cell; SLOTS]>>;
 
 impl<const SLOTS: usize> Recent<SLOTS> {
     pub(crate) fn new() -> Self {
@@ -23,10 +23,19 @@ impl<const SLOTS: usize> Recent<SLOTS> {
     #[inline]
     pub(crate) fn add(&self, second: u32) {
         let lane = lane();
-        let ring = self.0[lane.stripe()][lane.within()].get_or_init(ring);
-        let cell = &ring.0[second as usize % SLOTS];
-        // The threads of a model are coroutines on one real thread, whose lane they share.
-        if lane.is_own() && cfg!(not(loom)) { cell.add_alone(second) } else { cell.add(second) }
+        self.add_on(lane.stripe(), lane.within(), lane.is_own(), second);
+    }
+
+    /// Adds one to this second on the lane at this place; `is_own`: nobody else adds on it.
+    #[inline]
+    pub(super) fn add_on(&self, stripe: usize, within: usize, is_own: bool, second: u32) {
+        let cell = &self.ring(stripe, within).0[second as usize % SLOTS];
+        if is_own { cell.add_alone(second) } else { cell.add(second) }
+    }
+
+    #[inline]
+    pub(super) fn ring(&self, stripe: usize, within: usize) -> &Ring<SLOTS> {
+        self.0[stripe][within].get_or_init(ring)
     }
 
     /// The successes of the `window` seconds that end with this one.

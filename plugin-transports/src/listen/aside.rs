@@ -3,14 +3,13 @@
 use std::{
     future::Future,
     pin::Pin,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, PoisonError},
     task::{Context, Poll, Wake, Waker},
 };
 
 use pin_project_lite::pin_project;
+
+use super::sync::{AtomicBool, Mutex, MutexGuard, Ordering};
 
 pin_project! {
     /// A future that is polled when something has woken it, and not whenever its task is.
@@ -88,14 +87,9 @@ impl Wake for Woken {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
-    use std::{
-        future::poll_fn,
-        pin::pin,
-        sync::atomic::{AtomicUsize, Ordering},
-        thread,
-    };
+    use std::{future::poll_fn, pin::pin, sync::atomic::AtomicUsize, thread};
 
     use tokio::sync::oneshot;
 

@@ -49,6 +49,8 @@ pub(crate) mod serving;
 mod stalled;
 #[cfg(any(feature = "http", feature = "grpc"))]
 mod streams;
+#[cfg(any(feature = "http", feature = "grpc", feature = "unix"))]
+mod sync;
 #[cfg(target_os = "linux")]
 mod unix_socket;
 pub(crate) mod write_timeout;

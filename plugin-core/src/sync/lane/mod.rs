@@ -1,20 +1,21 @@
 //! Whose a count is: adding to one that nobody else writes needs no read-modify-write.
 
-use std::{
-    cell::Cell,
-    fmt,
-    marker::PhantomData,
-    sync::{
-        OnceLock,
-        atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering},
-    },
-};
+mod owners;
+
+use std::{cell::Cell, fmt, marker::PhantomData, sync::OnceLock};
+
+pub use owners::LANES;
+use owners::{COMMON, Owners};
+
+/// The atomics of a lane; a model brings those of loom.
+mod atomic {
+    pub(super) use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+}
+
+use atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
 /// The most stripes that there are.
 const MOST_STRIPES: usize = 64;
-
-/// Lanes of a stripe: one for all threads that have none of their own, and three that belong to one thread each.
-pub const LANES: usize = 4;
 
 /// How many stripes there are: the number of processors, rounded up to a power of two, at most 64.
 #[must_use]
@@ -76,20 +77,14 @@ impl Lane {
     #[must_use]
     #[inline]
     pub const fn is_own(self) -> bool {
-        self.within() != COMMON
+        owners::is_own(self.within())
     }
 
     /// Adds to a cell that is written on this lane alone: one of this stripe, and of this place within it. A cell on which other lanes
     /// add too loses counts.
     #[inline]
     pub fn add(self, cell: &AtomicU64, n: u64) {
-        // Release: who reads this with acquire sees what the thread has counted before.
-        if self.is_own() {
-            // Nobody else writes it between the two. Of a thread that had the lane before, `Owners` has shown what it wrote.
-            cell.store(cell.load(Ordering::Relaxed).wrapping_add(n), Ordering::Release);
-        } else {
-            cell.fetch_add(n, Ordering::Release);
-        }
+        owners::add(cell, n, self.within());
     }
 }
 
@@ -127,9 +122,6 @@ impl fmt::Debug for LaneCount {
     }
 }
 
-/// The lane of a stripe that is nobody's own.
-const COMMON: usize = 0;
-
 const UNSET: usize = usize::MAX;
 
 // There is nothing in it to drop, so it is there until the thread's very end.
@@ -146,30 +138,7 @@ fn assign(lane: &Cell<usize>) -> usize {
     lane.get()
 }
 
-/// Which lanes of a stripe have an owner, as bits.
-struct Owners(AtomicU8);
-
 static OWNERS: [Owners; MOST_STRIPES] = [const { Owners(AtomicU8::new(0)) }; MOST_STRIPES];
-
-impl Owners {
-    /// Takes a free lane; without one, the common one.
-    fn take(&self) -> usize {
-        let mut taken = self.0.load(Ordering::Relaxed);
-        loop {
-            let Some(free) = (COMMON + 1..LANES).find(|within| taken & 1 << within == 0) else { return COMMON };
-            // Acquire: pairs with `give_back`, so that this thread goes on from what the last one has written.
-            match self.0.compare_exchange_weak(taken, taken | 1 << free, Ordering::Acquire, Ordering::Relaxed) {
-                Ok(_) => return free,
-                Err(present) => taken = present,
-            }
-        }
-    }
-
-    fn give_back(&self, within: usize) {
-        // Release: pairs with `take`, also when others take or give back a lane in between.
-        self.0.fetch_and(!(1 << within), Ordering::Release);
-    }
-}
 
 /// Gives the lane of a thread back when that ends.
 struct Keeper(Cell<usize>);
