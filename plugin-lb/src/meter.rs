@@ -62,7 +62,7 @@ pub(crate) struct Meter {
 #[derive(Debug, Default)]
 struct Cell {
     succeeded: LaneCount,
-    failed: AtomicU64,
+    failed: LaneCount,
     neither: AtomicU64,
     /// Of those, the ones that the instance answered itself.
     told: AtomicU64,
@@ -106,7 +106,8 @@ impl Meter {
         // Relaxed here and below: counts order nothing.
         let lane = lane();
         let cell = &self.stripes[lane.stripe()];
-        let calls = cell.succeeded.of_lane(lane).wrapping_add(cell.failed.load(Ordering::Relaxed));
+        // Of this lane alone, which goes up by one for each call that ends here: steps of two would pass by every turn.
+        let calls = cell.succeeded.of_lane(lane).wrapping_add(cell.failed.of_lane(lane));
         calls < FIRST || calls.is_multiple_of(ONE_IN)
     }
 
@@ -119,7 +120,7 @@ impl Meter {
         };
         match how {
             Settled::Succeeded | Settled::Declined => cell.succeeded.add(lane, 1),
-            Settled::Failed => rare(&cell.failed),
+            Settled::Failed => cell.failed.add(lane, 1),
             Settled::Ignored | Settled::Refused | Settled::Unsent | Settled::Abandoned => rare(&cell.neither),
         }
         // Not a `fetch_max`: threads that share the stripe may lose the later of two moments that lie a call apart.
@@ -198,10 +199,12 @@ impl Meter {
         let sum = |of: fn(&Cell) -> &AtomicU64| {
             self.stripes.iter().fold(0_u64, |sum, cell| sum.wrapping_add(of(cell).load(Ordering::Relaxed)))
         };
+        let lanes =
+            |of: fn(&Cell) -> &LaneCount| self.stripes.iter().fold(0_u64, |sum, cell| sum.wrapping_add(of(cell).sum()));
         let last_used = self.stripes.iter().map(|cell| cell.last_used.load(Ordering::Relaxed)).max().unwrap_or(0);
         Totals {
-            succeeded: self.stripes.iter().fold(0, |sum, cell| sum.wrapping_add(cell.succeeded.sum())),
-            failed: sum(|cell| &cell.failed),
+            succeeded: lanes(|cell| &cell.succeeded),
+            failed: lanes(|cell| &cell.failed),
             neither: sum(|cell| &cell.neither),
             average: sum(|cell| &cell.nanos).checked_div(sum(|cell| &cell.timed)).map(Duration::from_nanos),
             last_used: (last_used != 0).then(|| Instant::from_nanos(last_used)),
@@ -305,6 +308,23 @@ mod tests {
         assert_eq!(totals.average, Some(Duration::from_millis(20)));
         assert_eq!((totals.succeeded, totals.failed, totals.neither), (2, 1, 1));
         assert_eq!(totals.last_used, Some(started));
+    }
+
+    #[test]
+    fn what_fails_on_other_threads_takes_no_turn_to_be_timed_away() {
+        let meter = Meter::new();
+        let mut timed = 0;
+        for _ in 0..400 {
+            timed += usize::from(meter.wants_time());
+            meter.settle(Settled::Succeeded, Instant::ZERO, false);
+            // On every stripe, so that it is on this one too.
+            std::thread::scope(|scope| {
+                for _ in 0..stripe_count() {
+                    scope.spawn(|| meter.settle(Settled::Failed, Instant::ZERO, false));
+                }
+            });
+        }
+        assert_eq!(timed, 64 + (400 - 64) / 32 + 1);
     }
 
     #[test]
