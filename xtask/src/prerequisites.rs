@@ -17,6 +17,7 @@ pub(crate) enum Tool {
     Deny,
     Nightly,
     CargoFuzz,
+    Valgrind,
 }
 
 impl Tool {
@@ -35,6 +36,7 @@ impl Tool {
             Self::Deny => Remedy::CargoInstall("cargo-deny"),
             Self::Nightly => Remedy::Toolchain("nightly"),
             Self::CargoFuzz => Remedy::CargoInstall("cargo-fuzz"),
+            Self::Valgrind => Remedy::System { package: "valgrind", wanted: "valgrind" },
         }
     }
 
@@ -68,6 +70,9 @@ impl Tool {
                 version.ok_or_else(|| "the toolchain `nightly` is missing".to_owned())
             }
             Self::CargoFuzz => cargo("fuzz"),
+            Self::Valgrind => {
+                Cmd::new("valgrind", ["--version"]).answer().ok_or_else(|| "`valgrind` is missing".to_owned())
+            }
         }
     }
 }

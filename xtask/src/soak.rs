@@ -1,13 +1,19 @@
-//! `cargo xtask soak`: the tests that are marked `#[ignore = "soak: ..."]` and have `soak` in their name.
+//! `cargo xtask soak`: the tests that are marked `#[ignore = "soak: ..."]` and have `soak` in their name, and the instructions that a
+//! call takes.
 
+use crate::bench;
 use crate::prerequisites::{self, Tool};
 use crate::process::{Cmd, Failure};
 
 pub(crate) fn run(filter: Option<&str>) -> Result<(), Failure> {
     prerequisites::ensure(&[Tool::Nextest, Tool::Python, Tool::CCompiler])?;
-    Cmd::cargo(["nextest", "run", "--workspace", "--all-features", "--profile", "soak", "--run-ignored", "only"])
-        .args(["-E", &expression(filter)])
-        .run()
+    let tests =
+        Cmd::cargo(["nextest", "run", "--workspace", "--all-features", "--profile", "soak", "--run-ignored", "only"])
+            .args(["-E", &expression(filter)])
+            .run();
+    // Both are told, whatever the first says. Who asks for some of the tests asks for no counts.
+    let counts = if filter.is_none() { bench::run(&["--check".to_owned()]) } else { Ok(()) };
+    tests.and(counts)
 }
 
 fn expression(filter: Option<&str>) -> String {
