@@ -13,55 +13,94 @@ const MAX_REQUEST_ID: usize = 128;
 /// A header that cannot be read is an error, never a default: a caller who writes `X-Request-Timeout: 5` believes that
 /// there is a limit.
 pub(crate) fn read(headers: &HeaderMap, context: &mut CallContext) -> Result<(), PluginError> {
-    if headers.keys().any(says_of_a_call) { read_said(headers, context) } else { Ok(()) }
-}
-
-/// Whether it may be one of those that [`read_said`] reads, by its first letter. Most requests have none, and one look at each header
-/// is less than a search for each of those.
-fn says_of_a_call(name: &HeaderName) -> bool {
-    name.as_str().starts_with(['i', 't', 'x'])
-}
-
-fn read_said(headers: &HeaderMap, context: &mut CallContext) -> Result<(), PluginError> {
-    if let Some(id) = text(headers, "x-request-id")? {
+    let said = Said::of(headers);
+    if let Some(id) = said.id {
+        let id = text("X-Request-ID", id)?;
         if !is_request_id(id) {
             return Err(bad("X-Request-ID", "1 to 128 printable characters without spaces", id));
         }
         context.set_request_id(id);
     }
     // Of several the strictest holds: each is an upper bound.
-    for limit in texts(headers, "x-request-timeout") {
-        let limit = limit?;
+    for limit in said.limits {
+        let limit = text("X-Request-Timeout", limit)?;
         let duration = go_duration::parse(limit).ok().filter(|limit| *limit > Duration::ZERO);
         let right = "a duration such as 500ms or 1m30s, longer than zero and at most 2562047h";
         let duration = duration.ok_or_else(|| bad("X-Request-Timeout", right, limit))?;
         context.limit_deadline(context.received().saturating_add(duration));
     }
-    if let Some(retries) = text(headers, "x-max-retries")? {
-        let retries = retries.parse().map_err(|_| bad("X-Max-Retries", "a number from 0 to 65535", retries))?;
-        context.limit_retries(retries);
+    if let Some(retries) = said.retries {
+        let retries = text("X-Max-Retries", retries)?;
+        let right = "a number from 0 to 65535";
+        context.limit_retries(retries.parse().map_err(|_| bad("X-Max-Retries", right, retries))?);
     }
-    if let Some(key) = headers.get("x-affinity-key") {
+    if let Some(key) = said.affinity {
         context.set_affinity_key(key.as_bytes());
     }
-    if let Some(priority) = text(headers, "x-priority")? {
-        context
-            .set_priority(priority.parse().map_err(|_| bad("X-Priority", "a number from -32768 to 32767", priority))?);
+    if let Some(priority) = said.priority {
+        let priority = text("X-Priority", priority)?;
+        let right = "a number from -32768 to 32767";
+        context.set_priority(priority.parse().map_err(|_| bad("X-Priority", right, priority))?);
     }
-    if headers.contains_key("idempotency-key") {
+    if said.is_idempotent {
         context.set_idempotent(true);
     }
     // A malformed trace is dropped, as the specification says: it must not fail the call.
-    if let Some(trace) = text(headers, "traceparent").ok().flatten().and_then(TraceContext::parse) {
-        let state = text(headers, "tracestate").ok().flatten().unwrap_or_default();
-        context.set_trace(trace.with_state(state));
+    if let Some(trace) = plain(said.trace).and_then(TraceContext::parse) {
+        context.set_trace(trace.with_state(plain(said.trace_state).unwrap_or_default()));
     }
-    for (name, value) in headers {
-        if is_passed_on(name) {
-            context.headers_mut().append(name, value.clone());
-        }
+    for (name, value) in said.passed_on {
+        context.headers_mut().append(name, value.clone());
     }
     Ok(())
+}
+
+/// The headers that say something of a call, of each the first: found in one pass, since most requests have none of them.
+#[derive(Default)]
+struct Said<'h> {
+    id: Option<&'h HeaderValue>,
+    limits: Vec<&'h HeaderValue>,
+    retries: Option<&'h HeaderValue>,
+    affinity: Option<&'h HeaderValue>,
+    priority: Option<&'h HeaderValue>,
+    is_idempotent: bool,
+    trace: Option<&'h HeaderValue>,
+    trace_state: Option<&'h HeaderValue>,
+    /// Of the caller's own, which a plugin may read: `Idempotency-Key`, and those that begin with `X-Plugin-`. Credentials for this
+    /// gateway are not the plugin's business.
+    passed_on: Vec<(&'h HeaderName, &'h HeaderValue)>,
+}
+
+impl<'h> Said<'h> {
+    fn of(headers: &'h HeaderMap) -> Self {
+        let mut said = Self::default();
+        for (name, value) in headers {
+            let found = match name.as_str() {
+                "x-request-id" => &mut said.id,
+                "x-max-retries" => &mut said.retries,
+                "x-affinity-key" => &mut said.affinity,
+                "x-priority" => &mut said.priority,
+                "traceparent" => &mut said.trace,
+                "tracestate" => &mut said.trace_state,
+                "x-request-timeout" => {
+                    said.limits.push(value);
+                    continue;
+                }
+                "idempotency-key" => {
+                    said.is_idempotent = true;
+                    said.passed_on.push((name, value));
+                    continue;
+                }
+                own if own.starts_with("x-plugin-") => {
+                    said.passed_on.push((name, value));
+                    continue;
+                }
+                _ => continue,
+            };
+            found.get_or_insert(value);
+        }
+        said
+    }
 }
 
 /// The id of a request that no call was made of: the caller's, or one of its own.
@@ -74,19 +113,12 @@ fn is_request_id(id: &str) -> bool {
     (1..=MAX_REQUEST_ID).contains(&id.len()) && id.bytes().all(|byte| (b'!'..=b'~').contains(&byte))
 }
 
-/// Headers of the caller's own that a plugin may read: `Idempotency-Key`, and those that begin with `X-Plugin-`.
-/// Credentials for this gateway are not the plugin's business.
-fn is_passed_on(name: &HeaderName) -> bool {
-    name == "idempotency-key" || name.as_str().starts_with("x-plugin-")
+fn text<'h>(header: &str, value: &'h HeaderValue) -> Result<&'h str, PluginError> {
+    value.to_str().map_err(|_| bad(header, "plain ASCII text", "bytes that are not"))
 }
 
-fn text<'h>(headers: &'h HeaderMap, name: &'static str) -> Result<Option<&'h str>, PluginError> {
-    texts(headers, name).next().transpose()
-}
-
-fn texts<'h>(headers: &'h HeaderMap, name: &'static str) -> impl Iterator<Item = Result<&'h str, PluginError>> {
-    let values = headers.get_all(name).iter();
-    values.map(move |value| value.to_str().map_err(|_| bad(name, "plain ASCII text", "bytes that are not")))
+fn plain(value: Option<&HeaderValue>) -> Option<&str> {
+    value.and_then(|value| value.to_str().ok())
 }
 
 fn bad(header: &str, right: &str, found: &str) -> PluginError {
@@ -139,21 +171,29 @@ mod tests {
     }
 
     #[test]
-    fn every_header_that_is_read_is_looked_for() {
-        let read = [
-            "x-request-id",
-            "x-request-timeout",
-            "x-max-retries",
-            "x-affinity-key",
-            "x-priority",
-            "idempotency-key",
-            "traceparent",
-            "tracestate",
-            "x-plugin-tenant",
-        ];
-        assert!(read.iter().all(|name| says_of_a_call(&HeaderName::from_static(name))));
-        let usual = ["host", "content-type", "content-length", "accept", "user-agent", "authorization", "connection"];
-        assert!(!usual.iter().any(|name| says_of_a_call(&HeaderName::from_static(name))));
+    fn of_several_the_first_holds_and_all_of_the_callers_own_are_passed_on() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("x-request-id", "one"),
+            ("x-request-id", "two"),
+            ("x-priority", "1"),
+            ("x-priority", "2"),
+            ("x-plugin-role", "a"),
+            ("x-plugin-role", "b"),
+        ] {
+            headers.append(name, HeaderValue::from_static(value));
+        }
+        let context = read(&headers).expect("valid");
+        assert_eq!((context.request_id().to_string().as_str(), context.priority()), ("one", 1));
+        let passed_on = context.headers().expect("some").get_all("x-plugin-role");
+        assert_eq!(passed_on.iter().collect::<Vec<_>>(), ["a", "b"]);
+    }
+
+    #[test]
+    fn a_request_that_says_nothing_of_a_call_is_a_call_with_nothing_said() {
+        let usual = ["host", "content-type", "content-length", "accept", "user-agent", "authorization", "x-plugins"];
+        let context = of(&usual.map(|name| (name, "a"))).expect("valid");
+        assert!(context.headers().is_none() && context.deadline().is_none() && context.idempotent().is_none());
     }
 
     #[test]
