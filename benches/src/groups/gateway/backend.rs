@@ -15,7 +15,7 @@ pub(super) const KIND: &str = "backend";
 /// Bytes of a request's body, and of an answer's.
 pub(super) const BODY: usize = 1024;
 
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
+pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// A body of a request: an object.
 pub(super) fn request() -> Bytes {
@@ -23,7 +23,7 @@ pub(super) fn request() -> Bytes {
 }
 
 /// A body of an answer: the envelope of a plugin over HTTP, so that the gateway can read it. To the others it is as good as any.
-fn answer() -> Bytes {
+pub(super) fn answer() -> Bytes {
     filled(r#"{"data":{"id":7,"note":""#, r#""}}"#)
 }
 
@@ -36,7 +36,7 @@ pub(super) fn run() -> Result<(), String> {
     runtime.block_on(serve_child(accept))
 }
 
-async fn accept(listener: TcpListener) {
+pub(super) async fn accept(listener: TcpListener) {
     let answer = answer();
     while let Ok((stream, _)) = listener.accept().await {
         // A connection without it is slower, and still one.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::row::{BARE, NGINX, OVER_HTTP, Round, Row, SUBPROCESS};
+use super::row::{BARE, GATEWAY_ANSWERS, HYPER_ANSWERS, LISTENER_ANSWERS, NGINX, OVER_HTTP, Round, Row, SUBPROCESS};
 use crate::harness::{median, quantile};
 
 /// What was found out about one program.
@@ -111,6 +111,21 @@ pub(super) fn aims(rows: &[Figures]) -> Option<String> {
     (!said.is_empty()).then(|| format!("Aims, each at most: {}.", said.join("; ")))
 }
 
+/// What each step of a request adds to the CPU of the one before.
+pub(super) fn steps(rows: &[Figures]) -> Option<String> {
+    let cpu = |name: &str| rows.iter().find(|row| row.name == name).map(|row| row.cpu);
+    let (hyper, listener, gateway) = (cpu(HYPER_ANSWERS)?, cpu(LISTENER_ANSWERS)?, cpu(GATEWAY_ANSWERS)?);
+    let mut said = vec![
+        format!("hyper's server {hyper:.1} us"),
+        format!("what bounds a connection {:+.1}", listener - hyper),
+        format!("routes, manager and default stack {:+.1}", gateway - listener),
+    ];
+    let hops = [(SUBPROCESS, "then the pipes and the subprocess"), (OVER_HTTP, "or instead the client of HTTP")];
+    said.extend(hops.iter().filter_map(|(row, hop)| Some(format!("{hop} {:+.1}", cpu(row)? - gateway))));
+    said.extend(cpu(BARE).map(|bare| format!("(hyper's own client {:+.1})", bare - hyper)));
+    Some(format!("CPU step by step: {}.", said.join(", ")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,6 +144,19 @@ mod tests {
         assert_eq!((found.cpu_to_nginx, found.cpu_to_bare), (Some(1.5), None));
         assert_eq!((found.p50, found.p50_to_nginx), (300.0, Some(1.5)));
         assert!(found.p99 > 6000.0, "{}", found.p99);
+    }
+
+    #[test]
+    fn a_step_is_what_it_adds_to_the_one_before() {
+        let row = |name, cpu_us| figures(name, &[round(1000, cpu_us, &[1])], None, None, 0);
+        let mut rows = vec![row(HYPER_ANSWERS, 10), row(LISTENER_ANSWERS, 12), row(GATEWAY_ANSWERS, 17)];
+        let said = "CPU step by step: hyper's server 10.0 us, what bounds a connection +2.0, routes, manager and default stack +5.0";
+        assert_eq!(steps(&rows), Some(format!("{said}.")));
+        rows.extend([row(OVER_HTTP, 60), row(SUBPROCESS, 40), row(BARE, 37)]);
+        let hops =
+            "then the pipes and the subprocess +23.0, or instead the client of HTTP +43.0, (hyper's own client +27.0)";
+        assert_eq!(steps(&rows), Some(format!("{said}, {hops}.")));
+        assert_eq!(steps(&rows[1..]), None);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use super::{
     program::{Program, free_port},
     proxy,
     row::{self, Row},
+    steps,
 };
 
 /// What was found out.
@@ -62,6 +63,16 @@ async fn measure_all(pace: &Pace) -> Result<Gateways, String> {
         None => {
             missing.push("The gateway is not built here (`plugin-manager`, beside this program): no row.".to_owned())
         }
+    }
+    let call = format!("/v1/plugins/{}", ours::PLUGIN);
+    let steps = [
+        (row::HYPER_ANSWERS, steps::HYPER, "/"),
+        (row::LISTENER_ANSWERS, steps::LISTENER, "/"),
+        (row::GATEWAY_ANSWERS, steps::GATEWAY, call.as_str()),
+    ];
+    for (name, kind, path) in steps {
+        let (program, listen) = Program::child(kind, None)?;
+        rows.push(Row::new(name, program, Target::new(listen, path)?, Path::new(""), pace).await?);
     }
     for round in 0..pace.rounds() {
         // In an order that shifts, so that a slow moment of the machine hits all rows alike.

@@ -9,6 +9,9 @@ use super::{
     usage,
 };
 
+pub(super) const HYPER_ANSWERS: &str = "step: hyper's server";
+pub(super) const LISTENER_ANSWERS: &str = "step: our server";
+pub(super) const GATEWAY_ANSWERS: &str = "step: gateway, plugin in the process";
 pub(super) const NGINX: &str = "nginx";
 pub(super) const BARE: &str = "bare hyper proxy";
 pub(super) const OVER_HTTP: &str = "gateway, plugin over HTTP";
