@@ -89,6 +89,7 @@ fn rows(group: &mut Group) {
     group.aim("manager, default stack", 300.0);
     group.note(
         "The aim is also one allocation, for a call that is ready at once and whose payload is not on the heap, and 1.5x with two \
-         threads. The groups `retry` and `balance` show two of the larger shares.",
+         threads. The groups `retry` and `balance` show two of the larger shares. A transport that were called \
+         by reference would save its slot's lock: two of the atomic operations that `INSTRUCTIONS.md` counts, of 22.",
     );
 }
