@@ -28,6 +28,7 @@ enum Detail {
     TooShort,
     Quota(Quota),
     Cost { cost: u64, burst: u64 },
+    WithoutKey,
 }
 
 /// Whose time was up.
@@ -100,6 +101,12 @@ impl Rejected {
     #[must_use]
     pub const fn too_costly(cost: u64, burst: u64) -> Self {
         Self::with_detail(Code::RateLimited, Detail::Cost { cost, burst })
+    }
+
+    /// A rate limit counts by key, and the request has none: no wait would help, so there is no `retry_after`.
+    #[must_use]
+    pub const fn without_key() -> Self {
+        Self::with_detail(Code::RateLimited, Detail::WithoutKey)
     }
 
     /// Health checks found the service down.

@@ -20,6 +20,9 @@ impl Rejected {
             Code::RateLimited if matches!(self.detail, Detail::Cost { .. }) => {
                 "the request can never pass the rate limit"
             }
+            Code::RateLimited if matches!(self.detail, Detail::WithoutKey) => {
+                "the request does not say whose it is, and is limited by that"
+            }
             Code::RateLimited => "the rate limit is used up",
             Code::Unhealthy => "health checks found the service down",
             Code::HealthTimeout => "the health check did not answer in time",
