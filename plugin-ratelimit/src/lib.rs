@@ -5,6 +5,7 @@ mod bucket;
 mod config;
 mod gcra;
 mod handle;
+mod keyed;
 mod layer;
 mod meter;
 #[cfg(not(feature = "grpc"))]
@@ -23,6 +24,10 @@ pub use plugin_core;
 pub use bucket::TokenBucket;
 pub use config::{RateLimitConfig, RateLimitConfigBuilder};
 pub use handle::{RateLimitHandle, RateLimitStats};
+pub use keyed::{
+    KeyUsage, KeyedRateLimit, KeyedRateLimitConfig, KeyedRateLimitConfigBuilder, KeyedRateLimitHandle,
+    KeyedRateLimitLayer, KeyedRateLimitStats, KeyedTokenBucket, WithoutKey,
+};
 pub use layer::RateLimitLayer;
 /// The future of [`RateLimit`].
 pub use plugin_core::RejectFuture as ResponseFuture;

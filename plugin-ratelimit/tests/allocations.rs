@@ -6,7 +6,7 @@ use std::{
 };
 
 use plugin_core::Rejected;
-use plugin_ratelimit::{RateLimitConfig, RateLimitLayer};
+use plugin_ratelimit::{KeyedRateLimitConfig, KeyedRateLimitLayer, KeyedTokenBucket, RateLimitConfig, RateLimitLayer};
 use tower::{Layer, Service};
 
 #[derive(Clone)]
@@ -70,4 +70,57 @@ fn the_bucket_allocates_nothing_unless_somebody_waits() {
         assert!(bucket.try_acquire(1).is_err());
     });
     assert_eq!(counted, 0);
+}
+
+#[test]
+fn a_call_with_a_known_key_allocates_nothing() {
+    let layer = KeyedRateLimitLayer::new(twenty_today(), |key: &u64| Some(*key));
+    let mut service = layer.layer(Echo);
+    let mut passed = 0;
+    let mut call = |request| {
+        let future = std::pin::pin!(service.call(request));
+        let polled = future.poll(&mut Context::from_waker(std::task::Waker::noop()));
+        passed += u32::from(matches!(polled, Poll::Ready(Ok(_))));
+    };
+    (0..10).for_each(&mut call);
+    assert_eq!(allocations(|| (0..10).cycle().take(400).for_each(&mut call)), 0);
+    assert_eq!(passed, 200, "some were refused");
+}
+
+#[test]
+fn a_text_is_copied_when_it_is_first_seen_and_not_again() {
+    // So few that all are in one part of the table, which then has room for some.
+    let config = KeyedRateLimitConfig::builder().with_limit(twenty_today()).with_max_keys(1_000).build();
+    let bucket = KeyedTokenBucket::<String>::new(config.expect("valid"));
+    bucket.try_acquire("acme", 1).expect("full");
+    assert_eq!(allocations(|| assert!(bucket.try_acquire("acme", 1).is_ok())), 0);
+    assert_eq!(allocations(|| assert!(bucket.try_acquire("globex", 1).is_ok())), 1);
+}
+
+/// The bytes that a table of so many keys holds when it is full, and how many keys it then has.
+fn full_table(max_keys: u32) -> (u64, usize) {
+    let config = KeyedRateLimitConfig::builder().with_limit(twenty_today()).with_max_keys(max_keys).build();
+    let config = config.expect("valid");
+    let mut bucket = None;
+    let held = allocation_counter::measure(|| {
+        let table = bucket.insert(KeyedTokenBucket::<u64>::new(config));
+        for key in 0..u64::from(max_keys) * 2 {
+            let _full_or_not = table.try_acquire(&key, 1);
+        }
+    });
+    let keys = bucket.expect("made").keys();
+    (u64::try_from(held.bytes_current).expect("it holds something"), keys)
+}
+
+#[test]
+fn a_full_table_takes_forty_bytes_for_a_key_of_eight_at_most() {
+    // What is there before the first key comes, and the buckets of the overflow.
+    let fixed = 64 * 1024;
+    for max_keys in [2_000, 30_000, 100_000, 200_000] {
+        let (bytes, keys) = full_table(max_keys);
+        assert!(keys * 100 >= max_keys as usize * 98, "{keys} of {max_keys}");
+        let each = (bytes.saturating_sub(fixed)) as f64 / keys as f64;
+        println!("{max_keys} keys: {bytes} bytes, {each:.1} for each key");
+        assert!(each <= 40.0, "{each:.1} bytes for each of {keys} keys");
+    }
 }

@@ -3,7 +3,7 @@
 
 use loom::thread;
 use plugin_core::clock::Instant;
-use plugin_ratelimit::{RateLimitConfig, TokenBucket};
+use plugin_ratelimit::{KeyedRateLimitConfig, KeyedTokenBucket, RateLimitConfig, TokenBucket};
 
 const NOW: Instant = Instant::from_nanos(5_000_000_000);
 
@@ -92,5 +92,42 @@ fn a_bucket_that_is_switched_off_and_on_refuses_nobody_while_off_and_forgets_not
         let _either = bucket.try_acquire_at(1, NOW);
         assert!(switch.join().expect("no panic"));
         assert!(bucket.try_acquire_at(1, NOW).is_err(), "the token of before is still owed");
+    });
+}
+
+fn keyed(burst: u32, max_keys: u32) -> KeyedTokenBucket<u8> {
+    let builder = KeyedRateLimitConfig::builder().with_limit(config(burst)).with_max_keys(max_keys);
+    KeyedTokenBucket::new(builder.build().expect("valid"))
+}
+
+#[test]
+fn two_threads_with_one_key_never_take_the_same_token() {
+    loom::model(|| {
+        let bucket = keyed(3, 2);
+        let other = bucket.clone();
+        let thread = thread::spawn(move || other.try_acquire_at(&7, 2, NOW).is_ok());
+        let passed = [bucket.try_acquire_at(&7, 2, NOW).is_ok(), thread.join().expect("no panic")];
+        assert_eq!(passed.iter().filter(|passed| **passed).count(), 1);
+        assert!(bucket.try_acquire_at(&7, 1, NOW).is_ok() && bucket.try_acquire_at(&7, 1, NOW).is_err());
+    });
+}
+
+#[test]
+fn what_a_key_owes_outlives_a_change_of_settings_and_keys_that_come_meanwhile() {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(3);
+    model.check(|| {
+        let bucket = keyed(2, 1);
+        let other = bucket.clone();
+        let thread = thread::spawn(move || {
+            let first = other.try_acquire_at(&7, 1, NOW).is_ok();
+            // It takes the place, or finds none and is sent to the overflow; nobody loses what he owes by it.
+            let second = other.try_acquire_at(&8, 1, NOW).is_ok();
+            first && second
+        });
+        bucket.reconfigure(config(3));
+        assert!(thread.join().expect("no panic"));
+        assert!(bucket.contains(&7));
+        assert!(bucket.try_acquire_at(&7, 2, NOW).is_ok() && bucket.try_acquire_at(&7, 1, NOW).is_err());
     });
 }
