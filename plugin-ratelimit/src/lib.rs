@@ -24,6 +24,10 @@ pub use plugin_core;
 pub use bucket::TokenBucket;
 pub use config::{RateLimitConfig, RateLimitConfigBuilder};
 pub use handle::{RateLimitHandle, RateLimitStats};
+#[cfg(feature = "http")]
+pub use keyed::{
+    ByExtension, ByHeader, ClientIp, ClientIpConfig, ClientIpConfigBuilder, ForwardedBy, Network, NetworkError, PeerOf,
+};
 pub use keyed::{
     KeyUsage, KeyedRateLimit, KeyedRateLimitConfig, KeyedRateLimitConfigBuilder, KeyedRateLimitHandle,
     KeyedRateLimitLayer, KeyedRateLimitStats, KeyedTokenBucket, WithoutKey,

@@ -3,6 +3,8 @@
 mod account;
 mod bucket;
 mod config;
+#[cfg(feature = "http")]
+mod extract;
 mod handle;
 mod index;
 mod layer;
@@ -16,6 +18,10 @@ mod usage;
 
 pub use bucket::KeyedTokenBucket;
 pub use config::{KeyedRateLimitConfig, KeyedRateLimitConfigBuilder, WithoutKey};
+#[cfg(feature = "http")]
+pub use extract::{
+    ByExtension, ByHeader, ClientIp, ClientIpConfig, ClientIpConfigBuilder, ForwardedBy, Network, NetworkError, PeerOf,
+};
 pub use handle::{KeyedRateLimitHandle, KeyedRateLimitStats};
 pub use layer::KeyedRateLimitLayer;
 pub use service::KeyedRateLimit;

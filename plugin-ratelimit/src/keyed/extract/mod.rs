@@ -1,0 +1,15 @@
+//! Ready-made keys of HTTP requests.
+
+mod client_ip;
+mod extension;
+mod forwarded;
+mod header;
+mod layer;
+mod network;
+mod rules;
+
+pub use client_ip::{ClientIp, PeerOf};
+pub use extension::ByExtension;
+pub use header::ByHeader;
+pub use network::{Network, NetworkError};
+pub use rules::{ClientIpConfig, ClientIpConfigBuilder, ForwardedBy};
