@@ -25,7 +25,7 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod counted {
     use std::{cell::Cell, time::Duration};
 
-    use crate::{RateLimitConfig, TokenBucket};
+    use crate::{KeyedTokenBucket, RateLimitConfig, TokenBucket};
 
     thread_local!(pub(super) static LOCKS: Cell<u64> = const { Cell::new(0) });
 
@@ -43,5 +43,12 @@ mod counted {
         let calls = || (0..300).for_each(|_| taken += u32::from(bucket.try_acquire(1).is_ok()));
         assert_eq!((locks(calls), taken), (0, 100));
         assert_eq!(locks(|| bucket.disable()), 1, "what takes one is counted");
+    }
+
+    #[test]
+    fn a_key_takes_the_lock_of_its_part_of_the_table_and_no_other() {
+        let bucket = KeyedTokenBucket::<u64>::new(RateLimitConfig::default());
+        let calls = |keys: u64| move || (0..keys).for_each(|key| assert!(bucket.try_acquire(&key, 1).is_ok()));
+        assert_eq!(locks(calls(300)), 300);
     }
 }

@@ -219,10 +219,10 @@ impl<K: Hash + Eq + Clone> KeyedTokenBucket<K> {
         self.0.table.remove(key).is_some()
     }
 
-    /// Forgets the keys whose buckets are full again, gives their memory back, and says how many they were. It need not be
-    /// called: their places are taken by keys that come. It is for the time after a flood.
-    pub fn forget_full(&self) -> usize {
-        self.0.table.remove_full(clock::now().as_nanos())
+    /// Forgets the keys whose buckets are full again, and gives their memory back. It need not be called: their places are
+    /// taken by keys that come. It is for the time after a flood.
+    pub fn forget_full(&self) {
+        self.0.table.remove_full(clock::now().as_nanos());
     }
 
     /// The number of keys that have a place.

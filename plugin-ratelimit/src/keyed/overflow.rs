@@ -8,8 +8,9 @@ use crate::{
     sync::{Mutex, lock},
 };
 
-/// How many there are: enough that two who are not part of a flood hardly meet, in 32 kB at most.
-pub(super) const BUCKETS: usize = 1024;
+/// How many there are: enough that two who are not part of a flood hardly meet, in 32 kB at most. Models of threads have two, or
+/// one change of settings would be more steps than they can follow.
+pub(super) const BUCKETS: usize = if cfg!(loom) { 2 } else { 1024 };
 
 /// Made when they are first needed, and kept from then on.
 #[derive(Default)]

@@ -149,8 +149,14 @@ impl<K> Shard<K> {
 
     fn full_from(&self, start: usize, looks: usize, now: u64) -> Option<usize> {
         let len = self.entries.len();
-        let places = (start..start + looks.min(len)).map(|at| at % len);
-        places.into_iter().find(|at| self.entries[*at].account().is_full(now))
+        (start..start + looks.min(len)).map(|at| at % len).find(|at| self.counted(&self.entries[*at]).is_full(now))
+    }
+
+    /// The bucket of an entry, at the new pace where a change of settings has not come to it yet.
+    #[inline]
+    fn counted(&self, entry: &Entry<K>) -> Account {
+        let account = entry.account();
+        self.change.as_ref().map_or(account, |change| change.applied(account, self.terms))
     }
 
     /// Makes room for one more entry.
@@ -227,11 +233,8 @@ impl<K> Shard<K> {
 
     /// Shows the keys that owe something, with their buckets.
     pub(super) fn debtors(&self, now: u64) -> impl Iterator<Item = (&K, Account)> {
-        let entries = self.entries.iter().filter(move |entry| !entry.account().is_full(now));
-        entries.map(move |entry| {
-            let account = entry.account();
-            (&entry.key, self.change.map_or(account, |change| change.applied(account, self.terms)))
-        })
+        let counted = self.entries.iter().map(|entry| (&entry.key, self.counted(entry)));
+        counted.filter(move |(_, account)| !account.is_full(now))
     }
 }
 
@@ -239,53 +242,4 @@ impl<K> Shard<K> {
 struct NoPlace;
 
 #[cfg(all(test, not(loom)))]
-mod tests {
-    use super::*;
-    use crate::RateLimitConfig;
-
-    /// A shard whose places are all in debt, but for this one.
-    fn with_full_at(full: usize) -> Shard<u64> {
-        let terms = Terms::common(RateLimitConfig::default());
-        let mut shard = Shard::new(100, terms);
-        for key in 0..100_u32 {
-            shard.take(key << 16, &u64::from(key), None, 5, 1_000);
-        }
-        shard.entries[full].arrival = 0;
-        shard
-    }
-
-    #[test]
-    fn the_hand_waits_for_the_oldest_and_looks_at_a_few_places_only() {
-        let mut shard = with_full_at(70);
-        (shard.hand, shard.scout) = (70 - LOOKS, 0);
-        assert_eq!((shard.next_full(LOOKS, 1_000), shard.hand), (None, 70 - LOOKS));
-        shard.hand += 1;
-        assert_eq!((shard.next_full(LOOKS, 1_000), shard.hand), (Some(70), 71));
-        shard.entries[70].arrival = u64::MAX;
-        shard.entries[3].arrival = 0;
-        shard.hand = 98;
-        assert_eq!((shard.next_full(LOOKS, 1_000), shard.hand), (Some(3), 4), "it goes round");
-    }
-
-    #[test]
-    fn keys_that_owe_much_do_not_hold_up_the_search() {
-        let mut shard = with_full_at(70);
-        (shard.hand, shard.scout) = (0, 0);
-        let searches = (1..).find(|_| shard.next_full(LOOKS, 1_000).is_some()).expect("in the end");
-        assert_eq!(searches, 70 / LOOKS + 1, "each looks at as many others, one after the other");
-        assert_eq!(shard.hand, LOOKS, "and the hand leaves its own alone");
-    }
-
-    #[test]
-    fn places_are_taken_in_the_order_in_which_they_were_given() {
-        let terms = Terms::common(RateLimitConfig::default());
-        let mut shard = Shard::new(50, terms);
-        // The bucket of each is full again after 100 ms, and one comes each two: there is always a place.
-        for key in 0..1_000_u32 {
-            let now = 1_000 + u64::from(key) * 2_000_000;
-            let outcome = shard.take(key.wrapping_mul(0x9e37_79b9), &u64::from(key), None, 1, now);
-            let Outcome::Decided { forgotten, .. } = outcome else { panic!("no place for {key}") };
-            assert_eq!(forgotten.is_some(), key >= 50);
-        }
-    }
-}
+mod tests;
