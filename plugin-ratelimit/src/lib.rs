@@ -3,6 +3,9 @@
 
 mod bucket;
 mod config;
+#[cfg(any(fuzzing, test))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod gcra;
 mod handle;
 mod keyed;

@@ -18,6 +18,8 @@ mod usage;
 
 pub use bucket::KeyedTokenBucket;
 pub use config::{KeyedRateLimitConfig, KeyedRateLimitConfigBuilder, WithoutKey};
+#[cfg(all(feature = "http", any(fuzzing, test)))]
+pub(crate) use extract::fuzzing;
 #[cfg(feature = "http")]
 pub use extract::{
     ByExtension, ByHeader, ClientIp, ClientIpConfig, ClientIpConfigBuilder, ForwardedBy, Network, NetworkError, PeerOf,

@@ -3,6 +3,8 @@
 mod client_ip;
 mod extension;
 mod forwarded;
+#[cfg(any(fuzzing, test))]
+pub(crate) mod fuzzing;
 mod header;
 mod layer;
 mod network;
