@@ -15,6 +15,7 @@ mod manager;
 mod payload;
 mod plugin_side;
 mod ratelimit;
+mod ratelimit_keyed;
 mod retry;
 mod stack;
 mod transports;
@@ -32,6 +33,7 @@ pub const GROUPS: &[GroupEntry] = &[
     breaker_window::GROUP,
     retry::GROUP,
     ratelimit::GROUP,
+    ratelimit_keyed::GROUP,
     health::GROUP,
     balance::GROUP,
     layers::GROUP,
