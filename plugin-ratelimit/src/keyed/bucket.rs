@@ -78,7 +78,7 @@ impl<K: Hash + Eq + Clone> KeyedTokenBucket<K> {
     /// Gives some keys settings of their own, such as those of a tenant's plan; where the function answers `None`, those of
     /// all keys hold. This makes a new table with the same settings, so it stands at the beginning.
     ///
-    /// The function is asked at each decision, before any lock is taken, and must be quick. What it answers holds from this
+    /// The function is asked at each decision, before any lock is taken, and must be quick; if it panics, the request does. What it answers holds from this
     /// decision on, and keeps what is owed: a key that lacks seven tokens at its old rate lacks seven at the new one.
     ///
     /// ```
@@ -246,8 +246,8 @@ impl<K: Hash + Eq + Clone> KeyedTokenBucket<K> {
     /// Changes what each key may do, for keys that are known and for those that come, and keeps what is owed: a key that
     /// lacks seven tokens of its burst still lacks seven. Keys with settings of their own have these still.
     ///
-    /// It walks through all keys, some 10 ms for a hundred thousand; nobody waits for that, and from its beginning on the
-    /// new settings hold for every request.
+    /// It walks through all keys, about a millisecond for a hundred thousand; nobody waits for that, and from its beginning on
+    /// the new settings hold for every request.
     pub fn reconfigure(&self, limit: RateLimitConfig) {
         let _turn = lock(&self.0.changing);
         let from = {

@@ -44,8 +44,8 @@ impl<P: Fn(&Extensions) -> Option<IpAddr>> ClientIp<P> {
 }
 
 impl ClientIp {
-    /// By these rules, with the address of the connection where servers of hyper's own kind leave it: a [`SocketAddr`] or an
-    /// [`IpAddr`] among the extensions.
+    /// By these rules, with the address of the connection as a [`SocketAddr`] or an [`IpAddr`] among the extensions, where a
+    /// server of one's own may leave it.
     #[must_use]
     pub fn from_extension(config: ClientIpConfig) -> Self {
         Self { config, peer: peer_in_extensions }
@@ -62,5 +62,22 @@ impl<B, P: Fn(&Extensions) -> Option<IpAddr>> KeyOf<Request<B>> for ClientIp<P> 
     fn key(&self, request: &Request<B>) -> Option<IpAddr> {
         let peer = (self.peer)(request.extensions())?;
         Some(self.config.key(self.config.client(peer, request.headers())))
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_connection_is_found_where_it_was_left_and_nowhere_else() {
+        let proxies = ClientIpConfig::builder().with_trusted_proxies(["::1"]).build().expect("valid");
+        let client = ClientIp::from_extension(proxies);
+        let request = || Request::get("/").header("x-forwarded-for", "203.0.113.7");
+        let key = |request: http::request::Builder| client.key(&request.body(()).expect("a request"));
+        let (proxy, other) = (SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], 80)), IpAddr::from([203, 0, 113, 9]));
+        assert_eq!(key(request().extension(proxy)), Some(IpAddr::from([203, 0, 113, 7])));
+        assert_eq!(key(request().extension(other)), Some(other));
+        assert_eq!(key(request()), None, "a header says nothing of who sent it");
     }
 }
