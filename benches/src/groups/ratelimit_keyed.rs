@@ -1,11 +1,6 @@
 //! A token bucket for each of one, ten thousand and a million keys; what a key takes of memory, and the longest call of a flood.
 
-use std::{
-    hint::black_box,
-    num::NonZeroU32,
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
-    time::Duration,
-};
+use std::{hint::black_box, num::NonZeroU32, sync::Arc, time::Duration};
 
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use plugin_core::{PluginError, clock};
@@ -13,7 +8,7 @@ use plugin_ratelimit::{KeyedRateLimitConfig, KeyedRateLimitLayer, KeyedTokenBuck
 use tower::Layer;
 
 use super::GroupEntry;
-use crate::harness::{Group, echo, live_bytes};
+use crate::harness::{Case, Group, echo, live_bytes};
 
 pub(super) const GROUP: GroupEntry = GroupEntry {
     name: "ratelimit-keyed",
@@ -34,6 +29,7 @@ fn plenty() -> RateLimitConfig {
         .expect("within the bounds")
 }
 
+/// Tokens that each key owes already: eleven days of them.
 const OWED: u32 = 1_000_000_000;
 
 /// Places for a few more keys than come, so that all have one wherever they fall.
@@ -47,10 +43,27 @@ fn governors() -> DefaultKeyedRateLimiter<u64> {
     RateLimiter::keyed(Quota::per_second(NonZeroU32::MAX).allow_burst(NonZeroU32::MAX))
 }
 
-/// The next key of so many: all of them in turn, each far from the one before it.
-fn next_key(turn: &AtomicU64, keys: u64) -> u64 {
-    // A prime, so that it meets every key. Both threads take from one counter, which costs each row the same.
-    turn.fetch_add(1, Relaxed).wrapping_mul(982_451_653) % keys
+/// Adds a row whose calls go through all keys in turn, each far from the one before it. Each thread goes its own way round.
+fn row<T: Send + Sync + 'static>(
+    group: &mut Group,
+    name: String,
+    state: T,
+    keys: u64,
+    passes: fn(&T, u64) -> bool,
+) -> &mut Case {
+    let state = Arc::new(state);
+    // Of a prime, so that every key is met.
+    let step = 982_451_653 % keys;
+    group.case(name, move || {
+        let (state, mut key) = (Arc::clone(&state), 0);
+        move || {
+            key += step;
+            if key >= keys {
+                key -= keys;
+            }
+            assert!(passes(&state, key), "a key that asks for less than it may was refused");
+        }
+    })
 }
 
 fn rows(group: &mut Group) {
@@ -58,19 +71,12 @@ fn rows(group: &mut Group) {
         let governor = governors();
         (0..keys).for_each(|key| assert!(governor.check_key(&key).is_ok()));
         let peer = format!("governor check_key, {name}");
-        group.always(&*peer, (governor, AtomicU64::new(0)), move |(limiter, turn)| {
-            limiter.check_key(&next_key(turn, keys)).is_ok()
-        });
+        row(group, peer.clone(), governor, keys, |limiter, key| limiter.check_key(&key).is_ok());
         let ours = buckets(plenty(), keys);
         // They owe what comes back in days, or they would be forgotten and learned again at each call.
         (0..keys).for_each(|key| assert!(ours.try_acquire(&key, OWED).is_ok()));
-        group
-            .always(
-                format!("KeyedTokenBucket::try_acquire, {name}"),
-                (ours, AtomicU64::new(0)),
-                move |(bucket, turn)| bucket.try_acquire(&next_key(turn, keys), 1).is_ok(),
-            )
-            .against(&*peer);
+        let name = format!("KeyedTokenBucket::try_acquire, {name}");
+        row(group, name, ours, keys, |bucket, key| bucket.try_acquire(&key, 1).is_ok()).against(peer);
     }
     let bare = echo::<PluginError>();
     group.service("bare service", bare, || 1_u64);
