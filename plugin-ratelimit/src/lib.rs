@@ -2,6 +2,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod bucket;
+pub mod concurrency;
 mod config;
 mod gcra;
 mod handle;

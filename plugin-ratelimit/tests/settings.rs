@@ -1,7 +1,7 @@
 //! The declaration of the settings, its readers and the table on the page are one.
 #![cfg(all(feature = "serde", not(loom)))]
 
-use plugin_ratelimit::RateLimitConfig;
+use plugin_ratelimit::{RateLimitConfig, concurrency::ConcurrencyLimitConfig};
 use plugin_settings::conform::Conform;
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
@@ -9,6 +9,16 @@ const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
 #[test]
 fn every_key_of_the_bucket_is_one_in_every_reader() {
     let conform = Conform::<RateLimitConfig>::new().around("burst_size", r#"{"requests_per_second": 10000000}"#);
+    conform.readers();
+    conform.written();
+    conform.page(PAGE);
+}
+
+#[test]
+fn every_key_of_the_concurrency_limit_is_one_in_every_reader() {
+    let conform = Conform::<ConcurrencyLimitConfig>::new()
+        .around("target", r#"{"interval": "24h"}"#)
+        .around("interval", r#"{"target": "1ns"}"#);
     conform.readers();
     conform.written();
     conform.page(PAGE);

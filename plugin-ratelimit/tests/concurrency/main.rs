@@ -1,0 +1,11 @@
+//! The concurrency limit: by itself, as a layer, on servers, and with futures that are dropped at every point.
+#![cfg(not(loom))]
+
+mod cancelled;
+mod layer;
+mod limit;
+mod model;
+mod orders;
+#[cfg(all(feature = "http", feature = "grpc"))]
+mod servers;
+mod support;
