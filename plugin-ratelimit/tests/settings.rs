@@ -17,6 +17,9 @@ fn every_key_of_the_bucket_is_one_in_every_reader() {
 #[test]
 fn every_key_of_the_concurrency_limit_is_one_in_every_reader() {
     let conform = Conform::<ConcurrencyLimitConfig>::new()
+        .around("min", r#"{"adaptive": "vegas", "max": 1000000, "initial": 1000000}"#)
+        .around("initial", r#"{"adaptive": "vegas", "max": 1000000}"#)
+        .around("max", r#"{"adaptive": "vegas"}"#)
         .around("target", r#"{"interval": "24h"}"#)
         .around("interval", r#"{"target": "1ns"}"#);
     conform.readers();

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use plugin_core::{ConfigError, settings};
 
-use super::order::{Codel, QueueOrder};
+use super::{
+    AdaptiveConfig, AdaptiveLimit,
+    order::{Codel, QueueOrder},
+};
 
 /// The settings of a concurrency limit. A value that exists is valid.
 ///
@@ -28,6 +31,7 @@ pub struct ConcurrencyLimitConfig {
     order: QueueOrder,
     target: Duration,
     interval: Duration,
+    adaptive: Option<AdaptiveConfig>,
 }
 
 /// Makes a [`ConcurrencyLimitConfig`].
@@ -44,6 +48,7 @@ impl Default for ConcurrencyLimitConfig {
             order: QueueOrder::Fifo,
             target: Duration::from_millis(5),
             interval: Duration::from_millis(100),
+            adaptive: None,
         }
     }
 }
@@ -59,7 +64,7 @@ impl ConcurrencyLimitConfig {
         ConcurrencyLimitConfigBuilder(self)
     }
 
-    /// Calls that may be in flight at once.
+    /// Calls that may be in flight at once; with an adaptive limit the most that it becomes.
     #[must_use]
     pub fn max(&self) -> u32 {
         self.max
@@ -95,13 +100,23 @@ impl ConcurrencyLimitConfig {
         self.interval
     }
 
+    /// How the limit follows what the service can do; `None`: it does not.
+    #[must_use]
+    pub fn adaptive(&self) -> Option<AdaptiveConfig> {
+        self.adaptive
+    }
+
+    pub(crate) fn adaptive_limit(&self) -> Option<AdaptiveLimit> {
+        self.adaptive.map(|adaptive| AdaptiveLimit::new(adaptive, self.max))
+    }
+
     pub(crate) fn codel(&self) -> Codel {
         Codel { target: self.target, interval: self.interval }
     }
 }
 
 impl ConcurrencyLimitConfigBuilder {
-    /// Sets how many calls may be in flight at once.
+    /// Sets how many calls may be in flight at once; with an adaptive limit the most that it becomes.
     pub fn with_max(mut self, max: u32) -> Self {
         self.0.max = max;
         self
@@ -137,11 +152,18 @@ impl ConcurrencyLimitConfigBuilder {
         self
     }
 
+    /// Lets the limit follow what the service can do; `None`: it does not.
+    pub fn with_adaptive(mut self, adaptive: impl Into<Option<AdaptiveConfig>>) -> Self {
+        self.0.adaptive = adaptive.into();
+        self
+    }
+
     /// The settings.
     ///
     /// # Errors
     ///
-    /// When a value is outside the bounds on the [page of the crate](crate#defaults), or `target` is longer than `interval`.
+    /// When a value is outside the bounds on the [page of the crate](crate#defaults), `target` is longer than `interval`, or
+    /// `min`, `initial` and `max` are not in this order.
     pub fn build(self) -> Result<ConcurrencyLimitConfig, ConfigError> {
         let config = settings::fitting(self.0)?;
         if config.target > config.interval {
@@ -151,6 +173,19 @@ impl ConcurrencyLimitConfigBuilder {
             );
             return Err(ConfigError::new("target", problem).with_others(&["interval"]));
         }
+        if let Some(adaptive) = config.adaptive {
+            let (min, max) = (adaptive.min(), config.max);
+            if min > max {
+                let problem = format!("must be no more than `max`, which is {max}, and is {min}");
+                return Err(ConfigError::new("min", problem).with_others(&["max"]));
+            }
+            if let Some(initial) = adaptive.initial()
+                && !(min..=max).contains(&initial)
+            {
+                let problem = format!("must be from `min` to `max`, which are {min} and {max}, and is {initial}");
+                return Err(ConfigError::new("initial", problem).with_others(&["min", "max"]));
+            }
+        }
         Ok(config)
     }
 }
@@ -158,6 +193,7 @@ impl ConcurrencyLimitConfigBuilder {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use crate::concurrency::AdaptiveAlgorithm;
 
     fn field(builder: ConcurrencyLimitConfigBuilder) -> &'static str {
         builder.build().expect_err("out of bounds").field()
@@ -185,6 +221,26 @@ mod tests {
             assert_eq!(field(builder().with_target(wait).with_interval(wait)), "target");
             assert_eq!(field(builder().with_interval(wait)), "interval");
         }
+    }
+
+    #[test]
+    fn an_adaptive_limit_begins_between_its_bounds() {
+        let adaptive = AdaptiveConfig::new(AdaptiveAlgorithm::Vegas);
+        let build = |adaptive: AdaptiveConfig| {
+            let built = ConcurrencyLimitConfig::builder().with_max(30).with_adaptive(adaptive).build();
+            built.map_err(|error| error.to_string())
+        };
+        for fine in [adaptive, adaptive.with_min(30), adaptive.with_min(5).with_initial(5), adaptive.with_initial(30)] {
+            assert_eq!(build(fine).map(|config| config.adaptive()), Ok(Some(fine)));
+        }
+        let more = "`min` must be no more than `max`, which is 30, and is 31";
+        assert_eq!(build(adaptive.with_min(31)), Err(more.to_owned()));
+        for initial in [4, 31] {
+            let fault = build(adaptive.with_min(5).with_initial(initial)).expect_err("out of its bounds");
+            let expected = format!("`initial` must be from `min` to `max`, which are 5 and 30, and is {initial}");
+            assert_eq!(fault, expected);
+        }
+        assert_eq!(build(adaptive.with_min(0)), Err("`min` must be from 1 to 1000000, and is 0".to_owned()));
     }
 
     #[test]

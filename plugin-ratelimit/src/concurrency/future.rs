@@ -11,20 +11,23 @@ use std::{
 
 use pin_project_lite::pin_project;
 use plugin_core::{
-    End, ExpectedBody, Reject, Rejected, ResponseBodyRule,
+    Classify, ExpectedBody, Reject, Rejected, ResponseBodyRule,
     clock::{self, Instant},
     deadline::{cut, turn},
     polled_after_end, readiness, service,
 };
 use tower_service::Service;
 
-use super::{Acquire, ConcurrencyLimit, HoldPermit, Permit, hold::Held};
+use super::{
+    Acquire, ConcurrencyLimit, HoldPermit, Permit,
+    measure::{self, InFlight},
+};
 
 pin_project! {
     /// The future of [`ConcurrencyLimited`](super::ConcurrencyLimited). Dropping it leaves the line, or drops the call and then
     /// frees its place.
     #[must_use = "a future does nothing until it is polled"]
-    pub struct ConcurrencyLimitFuture<S, Req, R, O>
+    pub struct ConcurrencyLimitFuture<S, Req, C, R, O>
     where
         S: Service<Req>,
     {
@@ -35,16 +38,19 @@ pin_project! {
         // When a call that has waited had its turn.
         turn: Option<Instant>,
         asked: ExpectedBody,
-        reject: R,
+        answers: Answers<C, R>,
         outcome: PhantomData<fn() -> O>,
     }
 
-    impl<S, Req, R, O> PinnedDrop for ConcurrencyLimitFuture<S, Req, R, O>
+    impl<S, Req, C, R, O> PinnedDrop for ConcurrencyLimitFuture<S, Req, C, R, O>
     where
         S: Service<Req>,
     {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
+            if let Some(permit) = this.permit {
+                measure::dropped(permit);
+            }
             if let Some(turn) = this.turn.take() {
                 // The time in line is not the service's.
                 cut::drop_held_until(turn, || this.stage.set(Stage::Ended));
@@ -71,7 +77,13 @@ struct Waiting<S, Req> {
     request: Option<Req>,
 }
 
-impl<S, Req, R, O> ConcurrencyLimitFuture<S, Req, R, O>
+/// Who judges outcomes, and who answers refusals.
+pub(super) struct Answers<C, R> {
+    pub(super) classify: C,
+    pub(super) reject: R,
+}
+
+impl<S, Req, C, R, O> ConcurrencyLimitFuture<S, Req, C, R, O>
 where
     S: Service<Req>,
 {
@@ -82,32 +94,37 @@ where
         service: &mut S,
         request: Req,
         priority: impl FnOnce(&Req) -> i16,
-        reject: &R,
+        answers: Answers<C, R>,
     ) -> Self
     where
         S: Clone,
-        R: Clone,
         O: ResponseBodyRule<Req>,
     {
         let asked = O::asked(&request);
         let mut permit = limit.enter();
         if permit.is_some() {
-            return Self::made(service, request, &mut permit, asked, reject.clone());
+            return Self::made(service, request, &mut permit, asked, answers);
         }
         // Whether it waits or is refused, what was polled ready is not used: a clone is, when its turn has come.
         readiness::unused();
         let acquire = limit.acquire_with_priority(priority(&request));
         let waiting = Box::new(Waiting { acquire, service: service.clone(), request: Some(request) });
         let stage = Stage::Waiting { waiting };
-        Self { stage, permit: None, turn: None, asked, reject: reject.clone(), outcome: PhantomData }
+        Self { stage, permit: None, turn: None, asked, answers, outcome: PhantomData }
     }
 
     /// A call that is made. A function of its own, without anything that must be undone when the call panics: the future of
     /// the call is then written where it stays, and not copied there.
     #[inline]
-    fn made(service: &mut S, request: Req, permit: &mut Option<Permit>, asked: ExpectedBody, reject: R) -> Self {
+    fn made(
+        service: &mut S,
+        request: Req,
+        permit: &mut Option<Permit>,
+        asked: ExpectedBody,
+        answers: Answers<C, R>,
+    ) -> Self {
         let stage = Stage::Running { inner: service::call(service, request) };
-        Self { stage, permit: permit.take(), turn: None, asked, reject, outcome: PhantomData }
+        Self { stage, permit: permit.take(), turn: None, asked, answers, outcome: PhantomData }
     }
 }
 
@@ -131,9 +148,10 @@ where
     }
 }
 
-impl<S, Req, R, O, Res, Err> Future for ConcurrencyLimitFuture<S, Req, R, O>
+impl<S, Req, C, R, O, Res, Err> Future for ConcurrencyLimitFuture<S, Req, C, R, O>
 where
     S: Service<Req, Response = Res, Error = Err>,
+    C: Classify<Res, Err> + Clone + Send + 'static,
     R: Reject<Res, Err>,
     O: HoldPermit<Res>,
 {
@@ -162,7 +180,7 @@ where
                             continue;
                         }
                         Ok(Err(error)) => Err(error),
-                        Err(rejected) => this.reject.reject(rejected),
+                        Err(rejected) => this.answers.reject.reject(rejected),
                     }
                 }
                 StageProject::Ended => polled_again(),
@@ -171,8 +189,11 @@ where
             this.stage.set(Stage::Ended);
             let permit = mem::take(this.permit);
             return Poll::Ready(match (polled, permit) {
-                (Ok(response), Some(permit)) => Ok(O::hold(response, *this.asked, InFlight(permit))),
-                (polled, _) => polled,
+                (polled, Some(mut permit)) => {
+                    let at_end = measure::ended(&mut permit, &this.answers.classify, polled.as_ref());
+                    polled.map(|response| O::hold(response, *this.asked, InFlight { permit, at_end }))
+                }
+                (polled, None) => polled,
             });
         }
     }
@@ -182,16 +203,7 @@ fn polled_again() -> ! {
     polled_after_end("plugin_ratelimit::concurrency::ConcurrencyLimitFuture")
 }
 
-/// The permit of a response whose body may still be read.
-struct InFlight(Permit);
-
-impl Held for InFlight {
-    fn end(self, _: End<'_>) {
-        drop(self.0);
-    }
-}
-
-impl<S, Req, R, O> fmt::Debug for ConcurrencyLimitFuture<S, Req, R, O>
+impl<S, Req, C, R, O> fmt::Debug for ConcurrencyLimitFuture<S, Req, C, R, O>
 where
     S: Service<Req>,
 {

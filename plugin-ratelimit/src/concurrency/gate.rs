@@ -2,18 +2,19 @@
 
 use crate::sync::{AtomicU64, Ordering};
 
-const COUNT_BITS: u32 = 31;
+const COUNT_BITS: u32 = 30;
 
 /// The largest count that the word holds, of calls in flight and of the limit.
 pub(crate) const MOST: u32 = (1 << COUNT_BITS) - 1;
 
-const WAITING: u64 = 1 << 62;
-const DISABLED: u64 = 1 << 63;
+const WAITING: u64 = 1 << 61;
+const DISABLED: u64 = 1 << 62;
+const MEASURED: u64 = 1 << 63;
 
 /// The state of a limit at one moment.
 ///
-/// The lowest 31 bits count the calls in flight, the next 31 are the limit. Above them is whether somebody waits, and whether
-/// the limit is switched off.
+/// The lowest 30 bits count the calls in flight, the next 30 are the limit. Above them is whether somebody waits, whether
+/// the limit is switched off, and whether calls are measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Reading(u64);
 
@@ -37,6 +38,12 @@ impl Reading {
 
     pub(crate) fn is_enabled(self) -> bool {
         self.0 & DISABLED == 0
+    }
+
+    /// Whether the limit learns from the calls.
+    #[inline]
+    pub(crate) fn is_measured(self) -> bool {
+        self.0 & MEASURED != 0
     }
 
     fn has_room(self) -> bool {
@@ -79,16 +86,17 @@ impl Gate {
         Reading(self.0.load(Ordering::Acquire))
     }
 
-    /// Takes a place, and says how many are taken with it. `None`: there is none.
+    /// Takes a place, and gives back the state with it. `None`: there is none.
     #[inline]
-    pub(crate) fn enter(&self, who: Who) -> Option<u32> {
+    pub(crate) fn enter(&self, who: Who) -> Option<Reading> {
         let mut present = self.read();
         loop {
             if !present.has_room() || present.is_waiting() && who == Who::Newcomer {
                 return None;
             }
-            match self.exchange(present, Reading(present.0 + 1)) {
-                Ok(()) => return Some(present.in_flight() + 1),
+            let next = Reading(present.0 + 1);
+            match self.exchange(present, next) {
+                Ok(()) => return Some(next),
                 Err(other) => present = other,
             }
         }
@@ -124,6 +132,10 @@ impl Gate {
         self.change(|present| present.with_flag(DISABLED, !enabled));
     }
 
+    pub(crate) fn set_measured(&self, measured: bool) {
+        self.change(|present| present.with_flag(MEASURED, measured));
+    }
+
     /// Says whether somebody waits. The lock of the line is held.
     pub(crate) fn set_waiting(&self, waiting: bool) {
         self.change(|present| present.with_flag(WAITING, waiting));
@@ -154,39 +166,46 @@ pub(crate) struct Waited;
 mod tests {
     use super::*;
 
+    fn enter(gate: &Gate, who: Who) -> Option<u32> {
+        gate.enter(who).map(Reading::in_flight)
+    }
+
     #[test]
     fn the_parts_of_the_word_do_not_touch_each_other() {
         let gate = Gate::new(MOST, true);
-        assert_eq!(gate.enter(Who::Newcomer), Some(1));
+        assert_eq!(enter(&gate, Who::Newcomer), Some(1));
         gate.set_waiting(true);
         gate.set_enabled(false);
         gate.set_limit(5);
         let read = gate.read();
         assert_eq!((read.in_flight(), read.limit(), read.is_waiting(), read.is_enabled()), (1, 5, true, false));
+        assert!(!read.is_measured());
+        gate.set_measured(true);
         gate.set_limit(u32::MAX);
         gate.set_waiting(false);
         gate.set_enabled(true);
         let read = gate.read();
         assert_eq!((read.in_flight(), read.limit(), read.is_waiting(), read.is_enabled()), (1, MOST, false, true));
+        assert!(read.is_measured());
     }
 
     #[test]
     fn as_many_enter_as_may_and_one_for_each_that_leaves() {
         let gate = Gate::new(2, true);
-        let entered: Vec<_> = (0..3).map(|_| gate.enter(Who::Newcomer)).collect();
+        let entered: Vec<_> = (0..3).map(|_| enter(&gate, Who::Newcomer)).collect();
         assert_eq!(entered, [Some(1), Some(2), None]);
         gate.leave().expect("nobody waits");
-        assert_eq!(gate.enter(Who::Newcomer), Some(2));
+        assert_eq!(enter(&gate, Who::Newcomer), Some(2));
     }
 
     #[test]
     fn while_somebody_waits_a_newcomer_gets_no_place_and_who_leaves_is_told() {
         let gate = Gate::new(2, true);
-        assert_eq!(gate.enter(Who::Newcomer), Some(1));
+        assert_eq!(enter(&gate, Who::Newcomer), Some(1));
         gate.set_waiting(true);
-        assert_eq!(gate.enter(Who::Newcomer), None);
+        assert_eq!(enter(&gate, Who::Newcomer), None);
         assert!(gate.leave().is_err());
-        assert_eq!(gate.enter(Who::Next), Some(2));
+        assert_eq!(enter(&gate, Who::Next), Some(2));
         gate.leave_to_next();
         assert_eq!(gate.read().in_flight(), 1);
     }
@@ -194,13 +213,13 @@ mod tests {
     #[test]
     fn a_limit_that_is_off_counts_on_and_a_smaller_one_lets_nobody_in_until_as_many_have_left() {
         let gate = Gate::new(1, false);
-        assert_eq!([(); 3].map(|()| gate.enter(Who::Newcomer)), [Some(1), Some(2), Some(3)]);
+        assert_eq!([(); 3].map(|()| enter(&gate, Who::Newcomer)), [Some(1), Some(2), Some(3)]);
         gate.set_enabled(true);
         for _ in 0..2 {
             gate.leave().expect("nobody waits");
-            assert_eq!(gate.enter(Who::Newcomer), None);
+            assert_eq!(enter(&gate, Who::Newcomer), None);
         }
         gate.leave().expect("nobody waits");
-        assert_eq!(gate.enter(Who::Newcomer), Some(1));
+        assert_eq!(enter(&gate, Who::Newcomer), Some(1));
     }
 }

@@ -2,11 +2,11 @@
 
 use std::{fmt, marker::PhantomData};
 
+use plugin_core::{AsErrorValue, AtHead, ByErrorType};
 #[cfg(feature = "grpc")]
-use plugin_core::AsGrpcStatus;
-use plugin_core::{AsErrorValue, AtHead};
+use plugin_core::{AsGrpcStatus, ByGrpcStatus};
 #[cfg(feature = "http")]
-use plugin_core::{AsHttpResponse, AtEnd};
+use plugin_core::{AsHttpResponse, AtEnd, ByHttpStatus};
 
 use super::{ByCallPriority, ConcurrencyLimit, ConcurrencyLimitConfig, ConcurrencyLimitHandle, SamePriority};
 
@@ -17,8 +17,9 @@ use super::{ByCallPriority, ConcurrencyLimit, ConcurrencyLimitConfig, Concurrenc
 /// holds its permit until the response is there; with [`follow`](Self::follow) and in the presets for HTTP and gRPC until
 /// the body of the response has ended; or until its future, or that body, is dropped.
 ///
-/// Three parameters are set by methods: `P` reads how important a request is ([`SamePriority`] by default), `R` answers
-/// refusals ([`AsErrorValue`]), and `O` says how long a permit is held ([`AtHead`]).
+/// Four parameters are set by methods: `C` judges outcomes, for a limit that is adaptive ([`ByErrorType`] by default), `P` reads
+/// how important a request is ([`SamePriority`]), `R` answers refusals ([`AsErrorValue`]), and `O` says how long a permit is held
+/// ([`AtHead`]).
 ///
 /// ```
 /// use plugin_ratelimit::concurrency::{ConcurrencyLimitConfig, ConcurrencyLimitLayer};
@@ -40,8 +41,9 @@ use super::{ByCallPriority, ConcurrencyLimit, ConcurrencyLimitConfig, Concurrenc
 /// # }
 /// ```
 #[must_use = "a layer does nothing until it wraps a service"]
-pub struct ConcurrencyLimitLayer<P = SamePriority, R = AsErrorValue, O = AtHead> {
+pub struct ConcurrencyLimitLayer<C = ByErrorType, P = SamePriority, R = AsErrorValue, O = AtHead> {
     pub(super) limit: ConcurrencyLimit,
+    pub(super) classify: C,
     pub(super) priority: P,
     pub(super) reject: R,
     outcome: PhantomData<fn() -> O>,
@@ -61,42 +63,60 @@ impl ConcurrencyLimitLayer {
 
     /// Takes permits from this limit, which others may take from too.
     pub fn sharing(limit: &ConcurrencyLimit) -> Self {
-        Self { limit: limit.clone(), priority: SamePriority, reject: AsErrorValue, outcome: PhantomData }
+        Self {
+            limit: limit.clone(),
+            classify: ByErrorType,
+            priority: SamePriority,
+            reject: AsErrorValue,
+            outcome: PhantomData,
+        }
     }
 }
 
-impl<P, R, O> ConcurrencyLimitLayer<P, R, O> {
+impl<C, P, R, O> ConcurrencyLimitLayer<C, P, R, O> {
+    /// Sets who judges outcomes, for a limit that is adaptive: a ready-made [`Classify`](plugin_core::Classify) or a closure. A
+    /// success shows how long the service takes. An outcome that says that it has no room
+    /// ([`Judgement::is_turned_away`](plugin_core::Judgement::is_turned_away)), or that it had its time and did not answer,
+    /// makes the limit smaller; any other says nothing of how busy it is. Default: `ByErrorType`.
+    pub fn classify<C2>(self, classify: C2) -> ConcurrencyLimitLayer<C2, P, R, O> {
+        let Self { limit, priority, reject, .. } = self;
+        ConcurrencyLimitLayer { limit, classify, priority, reject, outcome: PhantomData }
+    }
+
     /// Sets who reads how important a request is: a ready-made [`PriorityOf`](super::PriorityOf) or a closure. Larger is more
     /// important; who is more important is served first, and takes the place in a full line of who is less. Default:
     /// [`SamePriority`].
-    pub fn prioritize<P2>(self, priority: P2) -> ConcurrencyLimitLayer<P2, R, O> {
-        ConcurrencyLimitLayer { limit: self.limit, priority, reject: self.reject, outcome: PhantomData }
+    pub fn prioritize<P2>(self, priority: P2) -> ConcurrencyLimitLayer<C, P2, R, O> {
+        let Self { limit, classify, reject, .. } = self;
+        ConcurrencyLimitLayer { limit, classify, priority, reject, outcome: PhantomData }
     }
 
     /// Sets how a refusal is answered: a ready-made [`Reject`](plugin_core::Reject) or a closure. Default:
     /// `AsErrorValue`.
-    pub fn reject_with<R2>(self, reject: R2) -> ConcurrencyLimitLayer<P, R2, O> {
-        ConcurrencyLimitLayer { limit: self.limit, priority: self.priority, reject, outcome: PhantomData }
+    pub fn reject_with<R2>(self, reject: R2) -> ConcurrencyLimitLayer<C, P, R2, O> {
+        let Self { limit, classify, priority, .. } = self;
+        ConcurrencyLimitLayer { limit, classify, priority, reject, outcome: PhantomData }
     }
 
     /// Sets how long a response holds its permit: to its head ([`AtHead`](plugin_core::AtHead)), or to the end of its body
-    /// ([`AtEnd`](plugin_core::AtEnd)).
-    pub fn follow<O2>(self) -> ConcurrencyLimitLayer<P, R, O2> {
-        ConcurrencyLimitLayer { limit: self.limit, priority: self.priority, reject: self.reject, outcome: PhantomData }
+    /// ([`AtEnd`](plugin_core::AtEnd)). What is measured is the time to the head.
+    pub fn follow<O2>(self) -> ConcurrencyLimitLayer<C, P, R, O2> {
+        let Self { limit, classify, priority, reject, .. } = self;
+        ConcurrencyLimitLayer { limit, classify, priority, reject, outcome: PhantomData }
     }
 
     /// For HTTP: a permit is held to the end of the body, and a refusal is answered with 503. The body must be one that can be
     /// followed, such as `axum::body::Body` with the feature `axum`; for another one add `.follow::<AtHead>()`.
     #[cfg(feature = "http")]
-    pub fn for_http(self) -> ConcurrencyLimitLayer<P, AsHttpResponse, AtEnd> {
-        self.reject_with(AsHttpResponse).follow::<AtEnd>()
+    pub fn for_http(self) -> ConcurrencyLimitLayer<ByHttpStatus, P, AsHttpResponse, AtEnd> {
+        self.classify(ByHttpStatus::new()).reject_with(AsHttpResponse).follow::<AtEnd>()
     }
 
     /// For gRPC: a permit is held to the end of the stream, and a refusal is answered with `RESOURCE_EXHAUSTED`. The body must
     /// be one that can be followed, such as `tonic::body::Body` with the feature `tonic`.
     #[cfg(feature = "grpc")]
-    pub fn for_grpc(self) -> ConcurrencyLimitLayer<P, AsGrpcStatus, AtEnd> {
-        self.reject_with(AsGrpcStatus).follow::<AtEnd>()
+    pub fn for_grpc(self) -> ConcurrencyLimitLayer<ByGrpcStatus, P, AsGrpcStatus, AtEnd> {
+        self.classify(ByGrpcStatus).reject_with(AsGrpcStatus).follow::<AtEnd>()
     }
 
     plugin_core::without_feature!("http", for_http, crate::missing::Http);
@@ -104,8 +124,8 @@ impl<P, R, O> ConcurrencyLimitLayer<P, R, O> {
     plugin_core::without_feature!("grpc", for_grpc, crate::missing::Grpc);
 
     /// For plugins: a call is as important as its context says, and a refusal is an error.
-    pub fn for_calls(self) -> ConcurrencyLimitLayer<ByCallPriority> {
-        self.prioritize(ByCallPriority).reject_with(AsErrorValue).follow::<AtHead>()
+    pub fn for_calls(self) -> ConcurrencyLimitLayer<ByErrorType, ByCallPriority> {
+        self.classify(ByErrorType).prioritize(ByCallPriority).reject_with(AsErrorValue).follow::<AtHead>()
     }
 
     /// Figures and live settings of every service that this layer makes.
@@ -115,10 +135,11 @@ impl<P, R, O> ConcurrencyLimitLayer<P, R, O> {
     }
 }
 
-impl<P: Clone, R: Clone, O> Clone for ConcurrencyLimitLayer<P, R, O> {
+impl<C: Clone, P: Clone, R: Clone, O> Clone for ConcurrencyLimitLayer<C, P, R, O> {
     fn clone(&self) -> Self {
         Self {
             limit: self.limit.clone(),
+            classify: self.classify.clone(),
             priority: self.priority.clone(),
             reject: self.reject.clone(),
             outcome: PhantomData,
@@ -126,7 +147,7 @@ impl<P: Clone, R: Clone, O> Clone for ConcurrencyLimitLayer<P, R, O> {
     }
 }
 
-impl<P, R, O> fmt::Debug for ConcurrencyLimitLayer<P, R, O> {
+impl<C, P, R, O> fmt::Debug for ConcurrencyLimitLayer<C, P, R, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ConcurrencyLimitLayer").field("limit", &self.limit).finish_non_exhaustive()
     }

@@ -1,12 +1,17 @@
 //! The limit, usable without tower.
 
-use std::{fmt, sync::Arc, task::Waker};
+use std::{fmt, sync::Arc, task::Waker, time::Duration};
 
-use plugin_core::{Rejected, clock, sync::StripedCounter};
+use plugin_core::{
+    Rejected,
+    clock::{self, Instant},
+    sync::StripedCounter,
+};
 
 use super::{
-    ConcurrencyLimitConfig, ConcurrencyLimitStats, Permit,
-    gate::{Gate, Who},
+    ConcurrencyLimitConfig, ConcurrencyLimitStats, Permit, PermitOutcome,
+    adaptive::Window,
+    gate::{Gate, Reading, Who},
     line::Settled,
     queueing::Rare,
 };
@@ -39,6 +44,8 @@ pub(super) struct LimitState {
     pub(super) rare: Mutex<Rare>,
     pub(super) admitted: StripedCounter,
     pub(super) refused: StripedCounter,
+    /// What the calls show that are measured.
+    pub(super) window: Window,
 }
 
 impl ConcurrencyLimit {
@@ -49,11 +56,15 @@ impl ConcurrencyLimit {
     }
 
     pub(super) fn with_enabled(config: ConcurrencyLimitConfig, enabled: bool) -> Self {
+        let rare = Rare::new(config);
+        let gate = Gate::new(rare.limit(), enabled);
+        gate.set_measured(rare.adaptive.is_some());
         Self(Arc::new(LimitState {
-            gate: Gate::new(config.max(), enabled),
-            rare: Mutex::new(Rare::new(config)),
+            gate,
+            rare: Mutex::new(rare),
             admitted: StripedCounter::new(),
             refused: StripedCounter::new(),
+            window: Window::new(clock::now()),
         }))
     }
 
@@ -74,14 +85,14 @@ impl ConcurrencyLimit {
     /// Takes a permit that is free, and counts no refusal.
     #[inline]
     pub(super) fn enter(&self) -> Option<Permit> {
-        self.0.gate.enter(Who::Newcomer).map(|_| self.admit())
+        self.0.gate.enter(Who::Newcomer).map(|with| self.admit(with))
     }
 
     /// The permit of a place that was taken.
     #[inline]
-    pub(super) fn admit(&self) -> Permit {
+    pub(super) fn admit(&self, with: Reading) -> Permit {
         self.0.admitted.add(1);
-        Permit::new(Arc::clone(&self.0))
+        Permit::new(Arc::clone(&self.0), with)
     }
 
     #[cold]
@@ -111,11 +122,13 @@ impl ConcurrencyLimit {
     }
 
     /// Changes the settings. A smaller limit cuts no call that is in flight: nobody passes until as many have ended. Those
-    /// who wait keep their place and their time, also in a line that is now shorter.
+    /// who wait keep their place and their time, also in a line that is now shorter. What an adaptive limit has learned stays,
+    /// unless `max` or what concerns it changes.
     pub fn reconfigure(&self, config: ConcurrencyLimitConfig) {
         self.0.change(|state, rare| {
-            rare.config = config;
-            state.gate.set_limit(config.max());
+            rare.reconfigure(config);
+            state.gate.set_limit(rare.limit());
+            state.gate.set_measured(rare.adaptive.is_some());
         });
     }
 
@@ -166,6 +179,20 @@ impl LimitState {
         });
     }
 
+    /// A call that was measured has ended so.
+    pub(super) fn record(&self, outcome: PermitOutcome, took: Duration, in_flight: u32, now: Instant) {
+        if self.window.record(outcome, took, in_flight, now) {
+            self.change(|state, rare| {
+                // Another thread may have closed it meanwhile.
+                if let Some(adaptive) = &mut rare.adaptive
+                    && let Some(sample) = state.window.close(now)
+                {
+                    state.gate.set_limit(adaptive.update(&sample));
+                }
+            });
+        }
+    }
+
     /// Gives the places that are free to those who wait. Who is to be woken is woken when the lock is not held.
     pub(super) fn serve(&self, rare: &mut Rare) -> Vec<Waker> {
         let mut woken = Vec::new();
@@ -177,9 +204,9 @@ impl LimitState {
         let now = clock::now();
         let from = rare.end(now);
         while let Some(place) = rare.line.next(from) {
-            let Some(in_flight) = self.gate.enter(Who::Next) else { return woken };
+            let Some(with) = self.gate.enter(Who::Next) else { return woken };
             rare.line.pace.served(now);
-            woken.extend(rare.line.settle(place, Settled::Served { in_flight }));
+            woken.extend(rare.line.settle(place, Settled::Served(with)));
         }
         self.note_empty();
         woken

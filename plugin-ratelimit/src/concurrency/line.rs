@@ -6,7 +6,7 @@ use std::{cmp::Reverse, collections::BTreeMap, task::Waker};
 
 use plugin_core::{Code, clock::Instant};
 
-use super::pace::Pace;
+use super::{gate::Reading, pace::Pace};
 
 /// Where somebody stands. Places of higher priority come first, and of one priority the older ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,8 +40,8 @@ pub(crate) enum End {
 /// How a wait ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Settled {
-    /// A place was taken for it; how many were taken with it.
-    Served { in_flight: u32 },
+    /// A place was taken for it, and this is the state with it.
+    Served(Reading),
     /// It was turned away.
     Refused(Code),
 }
@@ -181,8 +181,13 @@ impl Line {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use crate::concurrency::gate::Gate;
 
     const NOW: Instant = Instant::from_nanos(7);
+
+    fn served_now() -> Settled {
+        Settled::Served(Gate::new(1, true).read())
+    }
 
     fn line(priorities: &[i16]) -> (Line, Vec<Place>) {
         let mut line = Line::default();
@@ -193,7 +198,7 @@ mod tests {
     fn served(line: &mut Line, from: End) -> Vec<u64> {
         let mut order = Vec::new();
         while let Some(place) = line.next(from) {
-            assert!(line.settle(place, Settled::Served { in_flight: 1 }).is_some());
+            assert!(line.settle(place, served_now()).is_some());
             order.push(place.ticket);
         }
         order
@@ -223,8 +228,8 @@ mod tests {
     #[test]
     fn who_leaves_is_skipped_and_what_it_was_given_comes_back() {
         let (mut line, places) = line(&[0, 0, 0]);
-        line.settle(places[0], Settled::Served { in_flight: 4 });
-        assert_eq!(line.leave(places[0]).settled, Some(Settled::Served { in_flight: 4 }));
+        line.settle(places[0], served_now());
+        assert_eq!(line.leave(places[0]).settled, Some(served_now()));
         let left = line.leave(places[1]);
         assert!(left.settled.is_none() && left.waker.is_some());
         assert_eq!(served(&mut line, End::Oldest), [2]);

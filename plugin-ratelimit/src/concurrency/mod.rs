@@ -15,6 +15,7 @@
 //! ```
 
 mod acquire;
+mod adaptive;
 mod config;
 mod future;
 mod gate;
@@ -23,6 +24,7 @@ mod hold;
 mod layer;
 mod limit;
 mod line;
+mod measure;
 mod order;
 mod pace;
 mod permit;
@@ -32,6 +34,7 @@ mod service;
 mod settings;
 
 pub use acquire::Acquire;
+pub use adaptive::{AdaptiveAlgorithm, AdaptiveConfig, AdaptiveLimit, AdaptiveSample, PermitOutcome};
 pub use config::{ConcurrencyLimitConfig, ConcurrencyLimitConfigBuilder};
 pub use future::ConcurrencyLimitFuture;
 pub use handle::{ConcurrencyLimitHandle, ConcurrencyLimitStats};

@@ -9,22 +9,35 @@ use plugin_core::{
 };
 
 use super::{
-    ConcurrencyLimit, ConcurrencyLimitConfig, Permit,
+    AdaptiveLimit, ConcurrencyLimit, ConcurrencyLimitConfig, Permit,
     line::{End, Found, Line, Place, Settled},
 };
 
 /// What is touched when somebody waits or settings change, never by a call that finds a place.
-#[derive(Debug)]
 pub(super) struct Rare {
     pub(super) line: Line,
     pub(super) config: ConcurrencyLimitConfig,
+    pub(super) adaptive: Option<AdaptiveLimit>,
     /// Calls that ended while somebody waited.
     pub(super) ended: u64,
 }
 
 impl Rare {
     pub(super) fn new(config: ConcurrencyLimitConfig) -> Self {
-        Self { line: Line::default(), config, ended: 0 }
+        Self { line: Line::default(), config, adaptive: config.adaptive_limit(), ended: 0 }
+    }
+
+    /// Takes new settings. What an adaptive limit has learned stays, unless they say otherwise of it.
+    pub(super) fn reconfigure(&mut self, config: ConcurrencyLimitConfig) {
+        let old = std::mem::replace(&mut self.config, config);
+        if old.adaptive() != config.adaptive() || old.max() != config.max() {
+            self.adaptive = config.adaptive_limit();
+        }
+    }
+
+    /// Calls that may be in flight at once.
+    pub(super) fn limit(&self) -> u32 {
+        self.adaptive.as_ref().map_or(self.config.max(), AdaptiveLimit::get)
     }
 
     /// From which end the line is served now.
@@ -137,7 +150,7 @@ impl ConcurrencyLimit {
     /// began to wait.
     pub(super) fn abandon(&self, wait: &Wait) -> bool {
         let others_ended = self.0.rare().ended != wait.ended;
-        if let Some(Settled::Served { .. }) = self.leave_line(wait) {
+        if let Some(Settled::Served(_)) = self.leave_line(wait) {
             self.0.leave();
         }
         others_ended
@@ -155,7 +168,7 @@ impl ConcurrencyLimit {
 
     fn settled(&self, settled: Settled) -> Result<Permit, Rejected> {
         match settled {
-            Settled::Served { .. } => Ok(self.admit()),
+            Settled::Served(with) => Ok(self.admit(with)),
             Settled::Refused(code) => Err(self.refuse(Rejected::new(code))),
         }
     }

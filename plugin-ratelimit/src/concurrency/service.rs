@@ -1,7 +1,7 @@
 //! The service.
 
 use plugin_core::{
-    AsErrorValue, AtHead, Reject, ResponseBodyRule,
+    AsErrorValue, AtHead, ByErrorType, Classify, Reject, ResponseBodyRule,
     service::{HasHandle, Wrap, Wrapped},
 };
 use tower_layer::Layer;
@@ -9,6 +9,7 @@ use tower_service::Service;
 
 use super::{
     ConcurrencyLimitFuture, ConcurrencyLimitHandle, ConcurrencyLimitLayer, HoldPermit, PriorityOf, SamePriority,
+    future::Answers,
 };
 
 /// The service that [`ConcurrencyLimitLayer`] makes.
@@ -33,39 +34,35 @@ use super::{
 /// # Ok(())
 /// # }
 /// ```
-pub type ConcurrencyLimited<S, P = SamePriority, R = AsErrorValue, O = AtHead> =
-    Wrapped<ConcurrencyLimitLayer<P, R, O>, S>;
+pub type ConcurrencyLimited<S, C = ByErrorType, P = SamePriority, R = AsErrorValue, O = AtHead> =
+    Wrapped<ConcurrencyLimitLayer<C, P, R, O>, S>;
 
-impl<S, P: Clone, R: Clone, O> Layer<S> for ConcurrencyLimitLayer<P, R, O> {
-    type Service = ConcurrencyLimited<S, P, R, O>;
+impl<S, C: Clone, P: Clone, R: Clone, O> Layer<S> for ConcurrencyLimitLayer<C, P, R, O> {
+    type Service = ConcurrencyLimited<S, C, P, R, O>;
 
     fn layer(&self, inner: S) -> Self::Service {
         ConcurrencyLimited::new(self.clone(), inner)
     }
 }
 
-impl<S, P, R, O, Req> Wrap<S, Req> for ConcurrencyLimitLayer<P, R, O>
+impl<S, C, P, R, O, Req> Wrap<S, Req> for ConcurrencyLimitLayer<C, P, R, O>
 where
     S: Service<Req> + Clone,
+    C: Classify<S::Response, S::Error> + Clone + Send + 'static,
     P: PriorityOf<Req>,
     R: Reject<S::Response, S::Error> + Clone,
     O: HoldPermit<S::Response> + ResponseBodyRule<Req>,
 {
-    type Future = ConcurrencyLimitFuture<S, Req, R, O>;
+    type Future = ConcurrencyLimitFuture<S, Req, C, R, O>;
 
     #[inline]
     fn call(&self, inner: &mut S, request: Req) -> Self::Future {
-        ConcurrencyLimitFuture::call(
-            &self.limit,
-            inner,
-            request,
-            |request| self.priority.priority(request),
-            &self.reject,
-        )
+        let answers = Answers { classify: self.classify.clone(), reject: self.reject.clone() };
+        ConcurrencyLimitFuture::call(&self.limit, inner, request, |request| self.priority.priority(request), answers)
     }
 }
 
-impl<P, R, O> HasHandle for ConcurrencyLimitLayer<P, R, O> {
+impl<C, P, R, O> HasHandle for ConcurrencyLimitLayer<C, P, R, O> {
     type Handle = ConcurrencyLimitHandle;
 
     fn handle(&self) -> ConcurrencyLimitHandle {

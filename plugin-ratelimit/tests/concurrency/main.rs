@@ -1,6 +1,7 @@
 //! The concurrency limit: by itself, as a layer, on servers, and with futures that are dropped at every point.
 #![cfg(not(loom))]
 
+mod adaptive;
 mod cancelled;
 mod layer;
 mod limit;
