@@ -11,11 +11,13 @@ mod meter;
 #[cfg(not(feature = "grpc"))]
 #[doc(hidden)]
 pub mod missing;
+mod overload;
 mod packed_state;
 mod queue;
 mod service;
 mod settings;
 mod sync;
+pub mod throttle;
 mod until_ready;
 
 /// The vocabulary of the family: what a program needs besides this crate.

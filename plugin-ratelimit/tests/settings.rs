@@ -1,7 +1,7 @@
 //! The declaration of the settings, its readers and the table on the page are one.
 #![cfg(all(feature = "serde", not(loom)))]
 
-use plugin_ratelimit::{RateLimitConfig, concurrency::ConcurrencyLimitConfig};
+use plugin_ratelimit::{RateLimitConfig, concurrency::ConcurrencyLimitConfig, throttle::AdaptiveThrottleConfig};
 use plugin_settings::conform::Conform;
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
@@ -22,6 +22,14 @@ fn every_key_of_the_concurrency_limit_is_one_in_every_reader() {
         .around("max", r#"{"adaptive": "vegas"}"#)
         .around("target", r#"{"interval": "24h"}"#)
         .around("interval", r#"{"target": "1ns"}"#);
+    conform.readers();
+    conform.written();
+    conform.page(PAGE);
+}
+
+#[test]
+fn every_key_of_the_throttle_is_one_in_every_reader() {
+    let conform = Conform::<AdaptiveThrottleConfig>::new();
     conform.readers();
     conform.written();
     conform.page(PAGE);
