@@ -41,7 +41,7 @@ impl ConcurrencyLimit {
     /// - `OVERLOAD_2001` at once, when none may wait (`queue: 0`) and no permit is free.
     /// - `OVERLOAD_2002` at once, when the line is full, or when it moves so slowly that the permit would come too late although
     ///   it moved twice as fast; and after `max_wait`.
-    /// - `OVERLOAD_2003` when the call is shed: for one of higher priority, for a newer one with the order
+    /// - `OVERLOAD_2003` when the call is shed: for one of higher priority, by a [`Prioritizer`](super::Prioritizer), for a newer one with the order
     ///   [`Lifo`](super::QueueOrder::Lifo), after the time that [`Codel`](super::QueueOrder::Codel) allows.
     ///
     /// # Panics

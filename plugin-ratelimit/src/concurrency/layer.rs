@@ -58,7 +58,7 @@ impl ConcurrencyLimitLayer {
     /// Lets everybody pass, until the handle's [`enable`](ConcurrencyLimitHandle::enable). The settings are the defaults until
     /// the handle changes them.
     pub fn disabled() -> Self {
-        Self::sharing(&ConcurrencyLimit::with_enabled(ConcurrencyLimitConfig::default(), false))
+        Self::sharing(&ConcurrencyLimit::disabled())
     }
 
     /// Takes permits from this limit, which others may take from too.

@@ -9,7 +9,7 @@ use plugin_core::{
 };
 
 use super::{
-    ConcurrencyLimitConfig, ConcurrencyLimitStats, Permit, PermitOutcome,
+    ConcurrencyLimitConfig, ConcurrencyLimitStats, Permit, PermitOutcome, Prioritizer,
     adaptive::Window,
     gate::{Gate, Reading, Who},
     line::Settled,
@@ -46,26 +46,41 @@ pub(super) struct LimitState {
     pub(super) refused: StripedCounter,
     /// What the calls show that are measured.
     pub(super) window: Window,
+    pub(super) prioritizer: Option<Prioritizer>,
 }
 
 impl ConcurrencyLimit {
     /// A limit with no call in flight.
     #[must_use]
     pub fn new(config: ConcurrencyLimitConfig) -> Self {
-        Self::with_enabled(config, true)
+        Self::made(config, true, None)
     }
 
-    pub(super) fn with_enabled(config: ConcurrencyLimitConfig, enabled: bool) -> Self {
+    /// A limit with no call in flight, which refuses calls of low priority first: before its line is full, by how full the
+    /// lines are of all limits that share this [`Prioritizer`].
+    #[must_use]
+    pub fn prioritized(config: ConcurrencyLimitConfig, prioritizer: &Prioritizer) -> Self {
+        Self::made(config, true, Some(prioritizer.clone()))
+    }
+
+    pub(super) fn disabled() -> Self {
+        Self::made(ConcurrencyLimitConfig::default(), false, None)
+    }
+
+    fn made(config: ConcurrencyLimitConfig, enabled: bool, prioritizer: Option<Prioritizer>) -> Self {
         let rare = Rare::new(config);
         let gate = Gate::new(rare.limit(), enabled);
         gate.set_measured(rare.adaptive.is_some());
-        Self(Arc::new(LimitState {
+        let limit = Self(Arc::new(LimitState {
             gate,
             rare: Mutex::new(rare),
             admitted: StripedCounter::new(),
             refused: StripedCounter::new(),
             window: Window::new(clock::now()),
-        }))
+            prioritizer,
+        }));
+        limit.0.publish(&mut limit.0.rare());
+        limit
     }
 
     /// Takes a permit now, or none. Never waits and never allocates.
@@ -159,8 +174,18 @@ impl LimitState {
         let mut rare = self.rare();
         change(self, &mut rare);
         let woken = self.serve(&mut rare);
+        self.publish(&mut rare);
         drop(rare);
         woken.into_iter().for_each(Waker::wake);
+    }
+
+    /// Tells the prioritizer how long the line is, and may be.
+    pub(super) fn publish(&self, rare: &mut Rare) {
+        if let Some(prioritizer) = &self.prioritizer {
+            let now = [rare.line.len() as u64, rare.config.queue().into()];
+            let before = std::mem::replace(&mut rare.published, now);
+            prioritizer.publish(now[0].wrapping_sub(before[0]), now[1].wrapping_sub(before[1]));
+        }
     }
 
     /// A call is over.
@@ -215,6 +240,15 @@ impl LimitState {
     fn note_empty(&self) {
         if self.gate.read().is_waiting() {
             self.gate.set_waiting(false);
+        }
+    }
+}
+
+impl Drop for LimitState {
+    fn drop(&mut self) {
+        if let Some(prioritizer) = &self.prioritizer {
+            let [waiting, room] = lock(&self.rare).published;
+            prioritizer.publish(0_u64.wrapping_sub(waiting), 0_u64.wrapping_sub(room));
         }
     }
 }

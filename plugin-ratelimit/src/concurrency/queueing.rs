@@ -20,11 +20,13 @@ pub(super) struct Rare {
     pub(super) adaptive: Option<AdaptiveLimit>,
     /// Calls that ended while somebody waited.
     pub(super) ended: u64,
+    /// What the prioritizer was told last: how many wait, and how many may.
+    pub(super) published: [u64; 2],
 }
 
 impl Rare {
     pub(super) fn new(config: ConcurrencyLimitConfig) -> Self {
-        Self { line: Line::default(), config, adaptive: config.adaptive_limit(), ended: 0 }
+        Self { line: Line::default(), config, adaptive: config.adaptive_limit(), ended: 0, published: [0; 2] }
     }
 
     /// Takes new settings. What an adaptive limit has learned stays, unless they say otherwise of it.
@@ -95,6 +97,7 @@ impl ConcurrencyLimit {
             let (found, old) = rare.line.look(wait.place, waker);
             (wait, found, old)
         });
+        self.0.publish(&mut rare);
         drop(rare);
         woken.into_iter().for_each(Waker::wake);
         match turn {
@@ -104,8 +107,12 @@ impl ConcurrencyLimit {
         }
     }
 
-    /// Whether a newcomer may wait: there is room for it, or for it and not for another one, and it may be served in time.
+    /// Whether a newcomer may wait: it is important enough, there is room for it, or for it and not for another one, and it may be
+    /// served in time.
     fn find_room(&self, rare: &mut Rare, priority: i16, now: Instant, woken: &mut Vec<Waker>) -> Result<Wait, Code> {
+        if self.0.prioritizer.as_ref().is_some_and(|prioritizer| prioritizer.refuses(priority, now)) {
+            return Err(Code::Shed);
+        }
         let (longest, late) = rare.longest(now);
         let limit = now.saturating_add(longest);
         let deadline = enforced().unwrap_or(Instant::MAX);
@@ -160,6 +167,7 @@ impl ConcurrencyLimit {
         let mut rare = self.0.rare();
         let left = rare.line.leave(wait.place);
         let woken = self.0.serve(&mut rare);
+        self.0.publish(&mut rare);
         drop(rare);
         drop(left.waker);
         woken.into_iter().for_each(Waker::wake);

@@ -7,6 +7,7 @@ mod layer;
 mod limit;
 mod model;
 mod orders;
+mod overload;
 #[cfg(all(feature = "http", feature = "grpc"))]
 mod servers;
 mod support;
