@@ -5,6 +5,7 @@ mod bare;
 mod breaker;
 mod breaker_window;
 mod child;
+mod concurrency;
 mod counted;
 mod entry;
 mod floors;
@@ -32,6 +33,7 @@ pub const GROUPS: &[GroupEntry] = &[
     breaker_window::GROUP,
     retry::GROUP,
     ratelimit::GROUP,
+    concurrency::GROUP,
     health::GROUP,
     balance::GROUP,
     layers::GROUP,
@@ -87,7 +89,7 @@ mod tests {
     #[test]
     fn no_row_changes_its_state_within_an_hour() {
         let in_process =
-            ["floors", "bare", "breaker", "retry", "ratelimit", "health", "balance", "layers", "stack", "manager"];
+            ["floors", "bare", "breaker", "retry", "ratelimit", "concurrency", "health", "balance", "layers", "stack", "manager"];
         for name in in_process {
             let entry = GROUPS.iter().find(|entry| entry.name == name).expect("a group");
             let clock = Machine::install();
