@@ -11,9 +11,9 @@ use std::{
 
 use pin_project_lite::pin_project;
 use plugin_core::{
-    Classify, ExpectedBody, Reject, Rejected, ResponseBodyRule,
+    Classify, ExpectedBody, Reject, Rejected, ResponseBodyRule, Sent,
     clock::{self, Instant},
-    deadline::{cut, turn},
+    deadline::{cut, turn, waiting},
     polled_after_end, readiness, service,
 };
 use tower_service::Service;
@@ -50,6 +50,9 @@ pin_project! {
             let mut this = this.project();
             if let Some(permit) = this.permit {
                 measure::dropped(permit);
+                if matches!(*this.stage, Stage::Waiting { .. }) {
+                    cut::report(READYING, Sent::Nothing);
+                }
             }
             if let Some(turn) = this.turn.take() {
                 // The time in line is not the service's.
@@ -68,6 +71,9 @@ pin_project! {
         Ended,
     }
 }
+
+/// What a call waits for that has its place.
+const READYING: &str = "waiting for the service to be ready";
 
 /// A call that has not been made yet.
 struct Waiting<S, Req> {
@@ -144,7 +150,11 @@ where
                 Err(rejected) => return Poll::Ready(Err(rejected)),
             }
         }
-        self.service.poll_ready(cx).map(Ok)
+        let ready = self.service.poll_ready(cx).map(Ok);
+        if ready.is_pending() {
+            waiting::note(READYING);
+        }
+        ready
     }
 }
 

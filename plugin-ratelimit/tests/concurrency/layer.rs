@@ -2,12 +2,12 @@
 
 use std::rc::Rc;
 
-use plugin_core::{Call, Code, PluginError, Rejected, Reply};
+use plugin_core::{Call, Code, PluginError, Rejected, Reply, Sent, deadline::DeadlineLayer, readiness};
 use plugin_ratelimit::concurrency::{ConcurrencyLimitLayer, HoldPermit};
 use tokio_test::{assert_pending, assert_ready, assert_ready_ok, task};
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 
-use crate::support::{config, counts, take};
+use crate::support::{MS, SECOND, config, counts, take};
 
 #[tokio::test(start_paused = true)]
 async fn readiness_is_that_of_the_inner_service_and_reserves_nothing() {
@@ -118,6 +118,49 @@ async fn a_disabled_layer_is_the_same_type_and_passes_everything_until_it_is_ena
     drop(permits);
     assert!(service.oneshot(()).await.is_ok());
     assert_eq!(counts(handle.limit()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_polled_ready_for_a_call_that_waits_or_is_refused_is_said_to_be_unused() {
+    let layer = ConcurrencyLimitLayer::new(config(1, 1));
+    let mut kept = layer.layer(service_fn(|(): ()| async { Ok::<_, Rejected>(()) }));
+    let mut given_back = Vec::new();
+    let mut calls = Vec::new();
+    for _ in 0..3 {
+        let mut unused = false;
+        calls.push(task::spawn(readiness::call_or(&mut kept, (), |service| {
+            unused = true;
+            service.clone()
+        })));
+        given_back.push(unused);
+    }
+    assert_eq!(given_back, [false, true, true]);
+    let first = calls.remove(0);
+    assert_pending!(calls[0].poll());
+    assert!(assert_ready!(calls[1].poll()).is_err());
+    drop(first);
+    assert!(assert_ready!(calls[0].poll()).is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_has_its_place_and_waits_for_the_service_was_not_sent() {
+    let (mock, mut inner) = tower_test::mock::pair::<Call<u8>, Reply<u8>>();
+    inner.allow(0);
+    let layer = ConcurrencyLimitLayer::new(config(1, 1));
+    let permit = take(layer.handle().limit(), 1);
+    // A clone waits for its place, and then for the service, which never is ready.
+    let mut limited = layer.layer(mock);
+    let answered = DeadlineLayer::new(SECOND).layer(service_fn(move |call: Call<u8>| limited.call(call)));
+    let mut call = task::spawn(answered.oneshot(Call::new(1)));
+    assert_pending!(call.poll());
+    drop(permit);
+    assert_pending!(call.poll());
+    assert_eq!(counts(layer.handle().limit()), (1, 0));
+    tokio::time::advance(SECOND + MS).await;
+    let error = assert_ready!(call.poll()).expect_err("its time is up");
+    let rejected = Rejected::find(&*error).expect("a refusal");
+    assert_eq!((rejected.sent(), rejected.stage()), (Sent::Nothing, Some("waiting for the service to be ready")));
+    assert_eq!(counts(layer.handle().limit()), (0, 0));
 }
 
 #[test]
