@@ -197,13 +197,17 @@ where
             };
             // What the call held is given back before its place is free, and both before others hear of the end.
             this.stage.set(Stage::Ended);
-            let permit = mem::take(this.permit);
-            return Poll::Ready(match (polled, permit) {
-                (polled, Some(mut permit)) => {
+            if !O::HOLDS && this.permit.as_ref().is_none_or(|permit| permit.began().is_none()) {
+                // In place: nobody wants to hear of it, and nothing is moved.
+                *this.permit = None;
+                return Poll::Ready(polled);
+            }
+            return Poll::Ready(match mem::take(this.permit) {
+                Some(mut permit) => {
                     let at_end = measure::ended(&mut permit, &this.answers.classify, polled.as_ref());
                     polled.map(|response| O::hold(response, *this.asked, InFlight { permit, at_end }))
                 }
-                (polled, None) => polled,
+                None => polled,
             });
         }
     }

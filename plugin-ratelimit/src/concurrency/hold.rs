@@ -11,6 +11,10 @@ use plugin_core::{AtEnd, AtHead, End, ExpectedBody, Observer, Outcome};
     note = "put `.map_response(|response| response.map(axum::body::Body::new))` beneath the layer, or hold the permit to the head: leave `.follow::<AtEnd>()` out"
 )]
 pub trait HoldPermit<Res>: sealed::Sealed {
+    /// Whether a response may hold anything.
+    #[doc(hidden)]
+    const HOLDS: bool;
+
     /// Ends what is held, now or with the response.
     #[doc(hidden)]
     fn hold<H: Held>(response: Res, asked: ExpectedBody, held: H) -> Res;
@@ -24,6 +28,8 @@ pub trait Held: Send + 'static {
 }
 
 impl<Res> HoldPermit<Res> for AtHead {
+    const HOLDS: bool = false;
+
     #[inline]
     fn hold<H: Held>(response: Res, _: ExpectedBody, held: H) -> Res {
         held.end(End::Unfollowed);
@@ -35,6 +41,8 @@ impl<Res> HoldPermit<Res> for AtEnd
 where
     Self: Outcome<Res>,
 {
+    const HOLDS: bool = true;
+
     fn hold<H: Held>(response: Res, asked: ExpectedBody, held: H) -> Res {
         <Self as Outcome<Res>>::follow(response, asked, Observer::new(|end: End<'_>| held.end(end)))
     }
