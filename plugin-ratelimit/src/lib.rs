@@ -2,6 +2,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod bucket;
+pub mod concurrency;
 mod config;
 #[cfg(any(fuzzing, test))]
 #[doc(hidden)]
@@ -14,11 +15,13 @@ mod meter;
 #[cfg(not(feature = "grpc"))]
 #[doc(hidden)]
 pub mod missing;
+mod overload;
 mod packed_state;
 mod queue;
 mod service;
 mod settings;
 mod sync;
+pub mod throttle;
 mod until_ready;
 
 /// The vocabulary of the family: what a program needs besides this crate.

@@ -1,4 +1,4 @@
-//! What the layer allocates: nothing.
+//! What the layers allocate: nothing.
 
 use std::{
     future::{Ready, ready},
@@ -6,7 +6,10 @@ use std::{
 };
 
 use plugin_core::Rejected;
-use plugin_ratelimit::{KeyedRateLimitConfig, KeyedRateLimitLayer, KeyedTokenBucket, RateLimitConfig, RateLimitLayer};
+use plugin_ratelimit::{
+    KeyedRateLimitConfig, KeyedRateLimitLayer, KeyedTokenBucket, RateLimitConfig, RateLimitLayer,
+    concurrency::{ConcurrencyLimitConfig, ConcurrencyLimitLayer},
+};
 use tower::{Layer, Service};
 
 #[derive(Clone)]
@@ -123,4 +126,27 @@ fn a_full_table_takes_forty_bytes_for_a_key_of_eight_at_most() {
         println!("{max_keys} keys: {bytes} bytes, {each:.1} for each key");
         assert!(each <= 40.0, "{each:.1} bytes for each of {keys} keys");
     }
+}
+
+#[test]
+fn a_call_that_finds_a_place_and_a_permit_that_is_free_allocate_nothing() {
+    let config = ConcurrencyLimitConfig::builder().with_max(2).with_queue(0).build().expect("valid");
+    let layer = ConcurrencyLimitLayer::new(config);
+    let limit = layer.handle().limit().clone();
+    let mut service = layer.layer(Echo);
+    let mut passed = 0;
+    let mut call = |request| {
+        let mut future = std::pin::pin!(service.call(request));
+        passed += u32::from(future.as_mut().poll(&mut Context::from_waker(std::task::Waker::noop())).is_ready());
+    };
+    call(0);
+    assert_eq!(allocations(|| (0..19).for_each(&mut call)), 0, "calls");
+    let permits = allocations(|| {
+        let held = limit.try_acquire().expect("free");
+        let mut wait = std::pin::pin!(limit.acquire());
+        let other = wait.as_mut().poll(&mut Context::from_waker(std::task::Waker::noop()));
+        assert!(matches!(other, Poll::Ready(Ok(_))) && limit.try_acquire().is_err());
+        drop((held, other));
+    });
+    assert_eq!((permits, passed), (0, 20));
 }

@@ -1,9 +1,21 @@
-//! Every interleaving of two or three threads on one bucket.
+//! Every interleaving of two or three threads on one bucket, and on one concurrency limit.
 #![cfg(loom)]
 
+use std::{
+    future::{Future, Ready, ready},
+    pin::Pin,
+    sync::Arc,
+    sync::atomic::{AtomicBool, Ordering},
+    task::{Context, Poll, Wake},
+    time::Duration,
+};
+
 use loom::thread;
-use plugin_core::clock::Instant;
-use plugin_ratelimit::{KeyedRateLimitConfig, KeyedTokenBucket, RateLimitConfig, TokenBucket};
+use plugin_core::{AsErrorValue, Call, PluginError, clock::Instant, deadline};
+use plugin_ratelimit::{
+    KeyedRateLimitConfig, KeyedTokenBucket, RateLimitConfig, TokenBucket,
+    concurrency::{Acquire, ConcurrencyLimit, ConcurrencyLimitConfig, Permit},
+};
 
 const NOW: Instant = Instant::from_nanos(5_000_000_000);
 
@@ -92,6 +104,161 @@ fn a_bucket_that_is_switched_off_and_on_refuses_nobody_while_off_and_forgets_not
         let _either = bucket.try_acquire_at(1, NOW);
         assert!(switch.join().expect("no panic"));
         assert!(bucket.try_acquire_at(1, NOW).is_err(), "the token of before is still owed");
+    });
+}
+
+/// A wait that ends at nobody's deadline while the model runs, so that it needs no timer.
+fn model_of_waits(model: impl Fn() + Send + Sync + 'static) {
+    let call = Call::new(()).with_timeout(Duration::from_secs(60 * 60));
+    let run = |_: Call<()>| -> Ready<Result<(), PluginError>> {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = Some(3);
+        builder.check(model);
+        ready(Ok(()))
+    };
+    drop(deadline::enforce(call, run, AsErrorValue));
+}
+
+fn limit(max: u32) -> ConcurrencyLimit {
+    ConcurrencyLimit::new(at_most(max))
+}
+
+fn at_most(max: u32) -> ConcurrencyLimitConfig {
+    let day = Duration::from_secs(24 * 60 * 60);
+    ConcurrencyLimitConfig::builder().with_max(max).with_queue(10).with_max_wait(day).build().expect("valid")
+}
+
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+/// Somebody who asks for a permit.
+struct Asker {
+    acquire: Acquire,
+    woken: Arc<Woken>,
+}
+
+impl Asker {
+    fn new(limit: &ConcurrencyLimit) -> Self {
+        Self { acquire: limit.acquire(), woken: Arc::default() }
+    }
+
+    fn poll(&mut self) -> Option<Permit> {
+        let waker = Arc::clone(&self.woken).into();
+        match Pin::new(&mut self.acquire).poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(permit) => Some(permit.expect("nothing is refused")),
+            Poll::Pending => None,
+        }
+    }
+
+    fn is_woken(&self) -> bool {
+        self.woken.0.load(Ordering::SeqCst)
+    }
+}
+
+fn is_free(limit: &ConcurrencyLimit) {
+    let stats = limit.stats();
+    assert_eq!((stats.in_flight, stats.waiting), (0, 0));
+    assert!(limit.try_acquire().is_ok());
+}
+
+#[test]
+fn two_threads_never_hold_more_permits_than_there_are() {
+    model_of_waits(|| {
+        let limit = limit(1);
+        let other = limit.clone();
+        let thread = thread::spawn(move || other.try_acquire().ok());
+        let own = limit.try_acquire().ok();
+        let others = thread.join().expect("no panic");
+        assert!(own.is_some() != others.is_some());
+        drop((own, others));
+        is_free(&limit);
+    });
+}
+
+#[test]
+fn a_permit_that_is_given_back_while_somebody_lines_up_finds_them() {
+    model_of_waits(|| {
+        let limit = limit(1);
+        let permit = limit.try_acquire().expect("free");
+        let mut asker = Asker::new(&limit);
+        let thread = thread::spawn(move || drop(permit));
+        let taken = asker.poll();
+        thread.join().expect("no panic");
+        let taken = taken.or_else(|| {
+            assert!(asker.is_woken(), "nobody told it");
+            asker.poll()
+        });
+        drop(taken.expect("its turn"));
+        is_free(&limit);
+    });
+}
+
+#[test]
+fn a_permit_that_is_handed_to_somebody_who_goes_away_reaches_the_next() {
+    model_of_waits(|| {
+        let limit = limit(1);
+        let permit = limit.try_acquire().expect("free");
+        let (mut first, mut second) = (Asker::new(&limit), Asker::new(&limit));
+        assert!(first.poll().is_none() && second.poll().is_none());
+        let thread = thread::spawn(move || drop(permit));
+        drop(first);
+        thread.join().expect("no panic");
+        assert!(second.is_woken());
+        drop(second.poll().expect("its turn"));
+        is_free(&limit);
+    });
+}
+
+#[test]
+fn a_limit_that_becomes_smaller_lets_nobody_in_beyond_it_from_then_on() {
+    model_of_waits(|| {
+        let limit = limit(2);
+        let other = limit.clone();
+        let thread = thread::spawn(move || {
+            other.reconfigure(at_most(1));
+            other.try_acquire().ok()
+        });
+        let own = limit.try_acquire().ok();
+        let others = thread.join().expect("no panic");
+        assert!(own.is_some() != others.is_some(), "the one or the other was first");
+        drop((own, others));
+        is_free(&limit);
+    });
+}
+
+#[test]
+fn a_limit_that_becomes_larger_while_a_permit_is_given_back_serves_both_who_wait() {
+    model_of_waits(|| {
+        let limit = limit(1);
+        let permit = limit.try_acquire().expect("free");
+        let (mut first, mut second) = (Asker::new(&limit), Asker::new(&limit));
+        assert!(first.poll().is_none() && second.poll().is_none());
+        let thread = thread::spawn(move || drop(permit));
+        limit.reconfigure(at_most(2));
+        thread.join().expect("no panic");
+        let taken = (first.poll().expect("its turn"), second.poll().expect("its turn"));
+        drop(taken);
+        is_free(&limit);
+    });
+}
+
+#[test]
+fn a_limit_that_is_switched_off_while_somebody_lines_up_lets_them_pass() {
+    model_of_waits(|| {
+        let limit = limit(1);
+        let _permit = limit.try_acquire().expect("free");
+        let off = limit.clone();
+        let thread = thread::spawn(move || off.disable());
+        let mut asker = Asker::new(&limit);
+        let taken = asker.poll();
+        thread.join().expect("no panic");
+        assert!(taken.or_else(|| asker.poll()).is_some());
     });
 }
 

@@ -1,7 +1,9 @@
 //! The declaration of the settings, its readers and the table on the page are one.
 #![cfg(all(feature = "serde", not(loom)))]
 
-use plugin_ratelimit::{KeyedRateLimitConfig, RateLimitConfig};
+use plugin_ratelimit::{
+    KeyedRateLimitConfig, RateLimitConfig, concurrency::ConcurrencyLimitConfig, throttle::AdaptiveThrottleConfig,
+};
 use plugin_settings::conform::Conform;
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
@@ -17,6 +19,27 @@ fn every_key_of_the_bucket_is_one_in_every_reader() {
 #[test]
 fn every_key_of_the_buckets_per_key_is_one_in_every_reader() {
     let conform = Conform::<KeyedRateLimitConfig>::new().around("burst_size", r#"{"requests_per_second": 10000000}"#);
+    conform.readers();
+    conform.written();
+    conform.page(PAGE);
+}
+
+#[test]
+fn every_key_of_the_concurrency_limit_is_one_in_every_reader() {
+    let conform = Conform::<ConcurrencyLimitConfig>::new()
+        .around("min", r#"{"adaptive": "vegas", "max": 1000000, "initial": 1000000}"#)
+        .around("initial", r#"{"adaptive": "vegas", "max": 1000000}"#)
+        .around("max", r#"{"adaptive": "vegas"}"#)
+        .around("target", r#"{"interval": "24h"}"#)
+        .around("interval", r#"{"target": "1ns"}"#);
+    conform.readers();
+    conform.written();
+    conform.page(PAGE);
+}
+
+#[test]
+fn every_key_of_the_throttle_is_one_in_every_reader() {
+    let conform = Conform::<AdaptiveThrottleConfig>::new();
     conform.readers();
     conform.written();
     conform.page(PAGE);

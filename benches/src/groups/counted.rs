@@ -31,6 +31,17 @@ pub const COUNTED: &[CountedRows] = &[
         group: "ratelimit",
         rows: &["TokenBucket::try_acquire", "RateLimitLayer", "RateLimitLayer, disabled", "RateLimitLayer, refused"],
     },
+    CountedRows {
+        group: "concurrency",
+        rows: &[
+            "ConcurrencyLimit::try_acquire",
+            "ConcurrencyLimitLayer",
+            "ConcurrencyLimitLayer, adaptive",
+            "ConcurrencyLimitLayer, disabled",
+            "ConcurrencyLimitLayer, refused",
+            "AdaptiveThrottleLayer",
+        ],
+    },
     CountedRows { group: "health", rows: &["HealthGateLayer, healthy", "HealthGateLayer, offline"] },
     CountedRows {
         group: "balance",

@@ -5,6 +5,7 @@ mod bare;
 mod breaker;
 mod breaker_window;
 mod child;
+mod concurrency;
 mod counted;
 mod entry;
 mod floors;
@@ -34,6 +35,7 @@ pub const GROUPS: &[GroupEntry] = &[
     retry::GROUP,
     ratelimit::GROUP,
     ratelimit_keyed::GROUP,
+    concurrency::GROUP,
     health::GROUP,
     balance::GROUP,
     layers::GROUP,
@@ -88,8 +90,19 @@ mod tests {
     #[cfg(debug_assertions)]
     #[test]
     fn no_row_changes_its_state_within_an_hour() {
-        let in_process =
-            ["floors", "bare", "breaker", "retry", "ratelimit", "health", "balance", "layers", "stack", "manager"];
+        let in_process = [
+            "floors",
+            "bare",
+            "breaker",
+            "retry",
+            "ratelimit",
+            "concurrency",
+            "health",
+            "balance",
+            "layers",
+            "stack",
+            "manager",
+        ];
         for name in in_process {
             let entry = GROUPS.iter().find(|entry| entry.name == name).expect("a group");
             let clock = Machine::install();

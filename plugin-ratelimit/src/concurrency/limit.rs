@@ -1,0 +1,265 @@
+//! The limit, usable without tower.
+
+use std::{fmt, sync::Arc, task::Waker, time::Duration};
+
+use plugin_core::{
+    Rejected,
+    clock::{self, Instant},
+    sync::StripedCounter,
+};
+
+use super::{
+    ConcurrencyLimitConfig, ConcurrencyLimitStats, Permit, PermitOutcome, Prioritizer,
+    adaptive::Window,
+    gate::{Gate, Reading, Who},
+    line::Settled,
+    queueing::Rare,
+};
+use crate::sync::{Mutex, MutexGuard, lock};
+
+/// A limit on how many calls are in flight at once. Whoever wants to make a call takes a [`Permit`], and drops it when the
+/// call is over.
+///
+/// Every clone is the same limit. Those who wait with [`acquire`](Self::acquire) are served in the order that the settings
+/// say, and nobody overtakes them: while somebody waits, [`try_acquire`](Self::try_acquire) refuses. A permit that is free is
+/// taken with one exchange of one word, without a lock or an allocation.
+///
+/// ```
+/// use plugin_ratelimit::concurrency::{ConcurrencyLimit, ConcurrencyLimitConfig};
+///
+/// let limit = ConcurrencyLimit::new(ConcurrencyLimitConfig::builder().with_max(1).build()?);
+/// let permit = limit.try_acquire()?;
+/// assert!(limit.try_acquire().is_err());
+/// drop(permit);
+/// assert!(limit.try_acquire().is_ok());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct ConcurrencyLimit(pub(super) Arc<LimitState>);
+
+/// What all clones share.
+pub(super) struct LimitState {
+    // Beside the reference count, so that who takes a permit writes to one line of the cache.
+    pub(super) gate: Gate,
+    pub(super) rare: Mutex<Rare>,
+    pub(super) admitted: StripedCounter,
+    pub(super) refused: StripedCounter,
+    /// What the calls show that are measured.
+    pub(super) window: Window,
+    pub(super) prioritizer: Option<Prioritizer>,
+}
+
+impl ConcurrencyLimit {
+    /// A limit with no call in flight.
+    #[must_use]
+    pub fn new(config: ConcurrencyLimitConfig) -> Self {
+        Self::made(config, true, None)
+    }
+
+    /// A limit with no call in flight, which refuses calls of low priority first: before its line is full, by how full the
+    /// lines are of all limits that share this [`Prioritizer`].
+    #[must_use]
+    pub fn prioritized(config: ConcurrencyLimitConfig, prioritizer: &Prioritizer) -> Self {
+        Self::made(config, true, Some(prioritizer.clone()))
+    }
+
+    pub(super) fn disabled() -> Self {
+        Self::made(ConcurrencyLimitConfig::default(), false, None)
+    }
+
+    fn made(config: ConcurrencyLimitConfig, enabled: bool, prioritizer: Option<Prioritizer>) -> Self {
+        let rare = Rare::new(config);
+        let gate = Gate::new(rare.limit(), enabled);
+        gate.set_measured(rare.adaptive.is_some());
+        let limit = Self(Arc::new(LimitState {
+            gate,
+            rare: Mutex::new(rare),
+            admitted: StripedCounter::new(),
+            refused: StripedCounter::new(),
+            window: Window::new(clock::now()),
+            prioritizer,
+        }));
+        limit.0.publish(&mut limit.0.rare());
+        limit
+    }
+
+    /// Takes a permit now, or none. Never waits and never allocates.
+    ///
+    /// # Errors
+    ///
+    /// `OVERLOAD_2001` when as many calls are in flight as may be, or others wait for their turn. When a place will be free
+    /// nobody knows, so there is no `retry_after`.
+    #[inline]
+    pub fn try_acquire(&self) -> Result<Permit, Rejected> {
+        match self.enter() {
+            Some(permit) => Ok(permit),
+            None => Err(self.refuse(Rejected::overloaded())),
+        }
+    }
+
+    /// Takes a permit that is free, and counts no refusal.
+    #[inline]
+    pub(super) fn enter(&self) -> Option<Permit> {
+        self.0.gate.enter(Who::Newcomer).map(|with| self.admit(with))
+    }
+
+    /// The permit of a place that was taken.
+    #[inline]
+    pub(super) fn admit(&self, with: Reading) -> Permit {
+        self.0.admitted.add(1);
+        Permit::new(Arc::clone(&self.0), with)
+    }
+
+    #[cold]
+    pub(super) fn refuse(&self, rejected: Rejected) -> Rejected {
+        self.0.refused.add(1);
+        rejected
+    }
+
+    /// The figures. Calls that come and go meanwhile may or may not be in them.
+    #[must_use]
+    pub fn stats(&self) -> ConcurrencyLimitStats {
+        let waiting = self.0.rare().line.len();
+        let reading = self.0.gate.read();
+        ConcurrencyLimitStats {
+            limit: reading.is_enabled().then(|| reading.limit()),
+            in_flight: reading.in_flight(),
+            waiting: u32::try_from(waiting).unwrap_or(u32::MAX),
+            admitted: self.0.admitted.sum(),
+            refused: self.0.refused.sum(),
+        }
+    }
+
+    /// The settings.
+    #[must_use]
+    pub fn config(&self) -> ConcurrencyLimitConfig {
+        self.0.rare().config
+    }
+
+    /// Changes the settings. A smaller limit cuts no call that is in flight: nobody passes until as many have ended. Those
+    /// who wait keep their place and their time, also in a line that is now shorter. What an adaptive limit has learned stays,
+    /// unless `max` or what concerns it changes.
+    pub fn reconfigure(&self, config: ConcurrencyLimitConfig) {
+        self.0.change(|state, rare| {
+            rare.reconfigure(config);
+            state.gate.set_limit(rare.limit());
+            state.gate.set_measured(rare.adaptive.is_some());
+        });
+    }
+
+    /// Limits again, after [`disable`](Self::disable). Who passed meanwhile counts as in flight.
+    pub fn enable(&self) {
+        self.0.change(|state, _| state.gate.set_enabled(true));
+    }
+
+    /// Lets everybody pass, and those who wait first.
+    pub fn disable(&self) {
+        self.0.change(|state, _| state.gate.set_enabled(false));
+    }
+
+    /// Whether anything is limited.
+    #[must_use]
+    pub fn is_enabled(&self) -> bool {
+        self.0.gate.read().is_enabled()
+    }
+}
+
+impl LimitState {
+    pub(super) fn rare(&self) -> MutexGuard<'_, Rare> {
+        lock(&self.rare)
+    }
+
+    /// Changes something that may make room, and serves those who wait.
+    pub(super) fn change(&self, change: impl FnOnce(&Self, &mut Rare)) {
+        let mut rare = self.rare();
+        change(self, &mut rare);
+        let woken = self.serve(&mut rare);
+        self.publish(&mut rare);
+        drop(rare);
+        woken.into_iter().for_each(Waker::wake);
+    }
+
+    /// Tells the prioritizer how long the line is, and may be.
+    pub(super) fn publish(&self, rare: &mut Rare) {
+        if let Some(prioritizer) = &self.prioritizer {
+            let now = [rare.line.len() as u64, rare.config.queue().into()];
+            let before = std::mem::replace(&mut rare.published, now);
+            prioritizer.publish(now[0].wrapping_sub(before[0]), now[1].wrapping_sub(before[1]));
+        }
+    }
+
+    /// A call is over.
+    #[inline]
+    pub(super) fn leave(&self) {
+        if self.gate.leave().is_err() {
+            self.hand_over();
+        }
+    }
+
+    #[cold]
+    fn hand_over(&self) {
+        self.change(|state, rare| {
+            rare.ended += 1;
+            state.gate.leave_to_next();
+        });
+    }
+
+    /// A call that was measured has ended so.
+    pub(super) fn record(&self, outcome: PermitOutcome, took: Duration, in_flight: u32, now: Instant) {
+        if self.window.record(outcome, took, in_flight, now) {
+            self.change(|state, rare| {
+                // Another thread may have closed it meanwhile.
+                if let Some(adaptive) = &mut rare.adaptive
+                    && let Some(sample) = state.window.close(now)
+                {
+                    state.gate.set_limit(adaptive.update(&sample));
+                }
+            });
+        }
+    }
+
+    /// Gives the places that are free to those who wait. Who is to be woken is woken when the lock is not held.
+    pub(super) fn serve(&self, rare: &mut Rare) -> Vec<Waker> {
+        let mut woken = Vec::new();
+        if rare.line.is_empty() {
+            // Whoever was the last may have gone away.
+            self.note_empty();
+            return woken;
+        }
+        let now = clock::now();
+        let from = rare.end(now);
+        while let Some(place) = rare.line.next(from) {
+            let Some(with) = self.gate.enter(Who::Next) else { return woken };
+            rare.line.pace.served(now);
+            woken.extend(rare.line.settle(place, Settled::Served(with)));
+        }
+        self.note_empty();
+        woken
+    }
+
+    fn note_empty(&self) {
+        if self.gate.read().is_waiting() {
+            self.gate.set_waiting(false);
+        }
+    }
+}
+
+impl Drop for LimitState {
+    fn drop(&mut self) {
+        if let Some(prioritizer) = &self.prioritizer {
+            let [waiting, room] = lock(&self.rare).published;
+            prioritizer.publish(0_u64.wrapping_sub(waiting), 0_u64.wrapping_sub(room));
+        }
+    }
+}
+
+impl fmt::Debug for ConcurrencyLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let reading = self.0.gate.read();
+        f.debug_struct("ConcurrencyLimit")
+            .field("limit", &reading.limit())
+            .field("in_flight", &reading.in_flight())
+            .field("enabled", &reading.is_enabled())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,40 @@
+//! How important a request is.
+
+use plugin_core::Call;
+
+/// Reads the priority of a request: larger is more important, 0 is usual.
+///
+/// Any closure `Fn(&Req) -> i16` is one.
+pub trait PriorityOf<Req> {
+    /// The priority.
+    fn priority(&self, request: &Req) -> i16;
+}
+
+impl<Req, F> PriorityOf<Req> for F
+where
+    F: Fn(&Req) -> i16,
+{
+    fn priority(&self, request: &Req) -> i16 {
+        self(request)
+    }
+}
+
+/// All requests are equally important: the default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SamePriority;
+
+impl<Req> PriorityOf<Req> for SamePriority {
+    fn priority(&self, _: &Req) -> i16 {
+        0
+    }
+}
+
+/// A call is as important as its context says ([`CallContext::priority`](plugin_core::CallContext::priority)).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ByCallPriority;
+
+impl<T> PriorityOf<Call<T>> for ByCallPriority {
+    fn priority(&self, call: &Call<T>) -> i16 {
+        call.context().priority()
+    }
+}
