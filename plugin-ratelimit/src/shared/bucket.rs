@@ -2,24 +2,13 @@
 
 use std::{
     fmt,
-    sync::{
-        Arc, PoisonError, RwLock,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, PoisonError, atomic::Ordering},
 };
 
-use plugin_core::{Quota, Rejected, clock, sync::StripedCounter};
-use tokio::{runtime::Handle, time};
+use plugin_core::{Quota, Rejected};
 
-use super::{
-    RedisStore, SharedMode, SharedStatus,
-    fault::Fault,
-    key_state::{Asked, Known, share_of},
-    keys::{KeyCell, KeyId, Keys},
-    link::Link,
-    script::Question,
-};
-use crate::{RateLimitConfig, gcra::Limit};
+use super::{RedisStore, SharedStatus, decision::Buckets};
+use crate::RateLimitConfig;
 
 /// Buckets of tokens, one for each key, that all instances with the same Redis, prefix and name take from. Every clone is the
 /// same.
@@ -49,18 +38,7 @@ use crate::{RateLimitConfig, gcra::Limit};
 /// [`with_batch`]: super::RedisConfigBuilder::with_batch
 /// [`timeout`]: super::RedisConfigBuilder::with_timeout
 #[derive(Clone)]
-pub struct SharedBucket(Arc<Shared>);
-
-struct Shared {
-    link: Arc<Link>,
-    name: String,
-    config: RwLock<RateLimitConfig>,
-    enabled: AtomicBool,
-    keys: Keys,
-    allowed: StripedCounter,
-    refused: StripedCounter,
-    local: StripedCounter,
-}
+pub struct SharedBucket(pub(super) Arc<Buckets>);
 
 /// The statistics of a shared limit on this instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,23 +56,11 @@ pub struct SharedRateLimitStats {
     pub status: SharedStatus,
 }
 
-/// The longest key that is written as it is; of a longer one, its SHA-1.
-const LONGEST_KEY: usize = 128;
-
 impl SharedBucket {
     /// Buckets of this name, which start full. Two limits that are not the same have different names.
     #[must_use]
     pub fn new(store: &RedisStore, name: impl Into<String>, config: RateLimitConfig) -> Self {
-        Self(Arc::new(Shared {
-            link: Arc::clone(&store.link),
-            name: name.into(),
-            config: RwLock::new(config),
-            enabled: AtomicBool::new(true),
-            keys: Keys::new(store.config().max_keys()),
-            allowed: StripedCounter::new(),
-            refused: StripedCounter::new(),
-            local: StripedCounter::new(),
-        }))
+        Self(Arc::new(Buckets::new(Arc::clone(&store.link), name.into(), config)))
     }
 
     /// Takes `n` tokens of a key now, or none. For one limit over everything the key is empty. Zero tokens are always there.
@@ -111,128 +77,10 @@ impl SharedBucket {
     ///
     /// On a tokio runtime without a timer. Outside of a runtime this instance decides by its share.
     pub async fn try_acquire(&self, key: &str, n: u32) -> Result<(), Rejected> {
-        match self.at_once(key, n) {
+        match self.0.at_once(key, n) {
             Ok(result) => result,
-            Err(pending) => self.by_redis(key, pending).await,
+            Err(pending) => self.0.by_redis(key, pending).await,
         }
-    }
-
-    /// What can be told without Redis.
-    pub(super) fn at_once(&self, key: &str, n: u32) -> Result<Result<(), Rejected>, Pending> {
-        // Relaxed: a request that reads the switch of a moment ago behaves as if it had come a moment earlier.
-        if n == 0 || !self.0.enabled.load(Ordering::Relaxed) {
-            return Ok(Ok(()));
-        }
-        let limit = self.config().limit();
-        if u64::from(n) > limit.burst() {
-            self.0.refused.add(1);
-            return Ok(Err(Rejected::too_costly(n.into(), limit.burst())));
-        }
-        let now = clock::now().as_nanos();
-        let id = self.0.keys.id(key);
-        let pending = Pending { n, limit, id, cell: self.0.keys.cell(id, now) };
-        match self.0.link.mode() {
-            SharedMode::Local => {
-                // Where the keeper has ended with its runtime, this is where another one begins.
-                self.0.link.keep();
-                Ok(self.by_share(&pending, now))
-            }
-            SharedMode::Shared => self.by_what_is_known(&pending, now).ok_or(pending),
-            SharedMode::Connecting => Err(pending),
-        }
-    }
-
-    fn by_what_is_known(&self, pending: &Pending, now: u64) -> Option<Result<(), Rejected>> {
-        let known = pending.cell.as_ref()?.state().known(pending.limit, pending.n, now);
-        match known {
-            Known::Reserved => Some(self.count(Ok(()))),
-            Known::Refused { arrival, wait } => Some(self.count(Err(pending.limit.refusal(arrival, now, wait)))),
-            Known::Unknown => None,
-        }
-    }
-
-    fn by_share(&self, pending: &Pending, now: u64) -> Result<(), Rejected> {
-        self.0.local.add(1);
-        let share = share_of(pending.limit, self.0.link.replicas());
-        let taken = match &pending.cell {
-            Some(cell) => cell.state().take_share(share, pending.n, now),
-            None => self.0.keys.overflow(pending.id).state().take_share(share, pending.n, now),
-        };
-        self.count(taken.map_err(|(arrival, wait)| share.refusal(arrival, now, wait)))
-    }
-
-    fn count(&self, result: Result<(), Rejected>) -> Result<(), Rejected> {
-        let counter = if result.is_ok() { &self.0.allowed } else { &self.0.refused };
-        counter.add(1);
-        result
-    }
-
-    /// Asks Redis, and decides by this instance's share if it does not answer.
-    pub(super) async fn by_redis(&self, key: &str, pending: Pending) -> Result<(), Rejected> {
-        if Handle::try_current().is_err() {
-            return self.by_share(&pending, clock::now().as_nanos());
-        }
-        let deadline = time::Instant::now() + self.0.link.config.timeout();
-        let batch = self.0.link.config.batch();
-        let gate = match &pending.cell {
-            Some(cell) if batch > 1 => match time::timeout_at(deadline, cell.gate.lock()).await {
-                Ok(gate) => {
-                    // Who held it before may have brought enough for all, or heard that there is nothing.
-                    if let Some(known) = self.by_what_came(&pending) {
-                        return known;
-                    }
-                    Some(gate)
-                }
-                Err(_) => return self.by_share(&pending, clock::now().as_nanos()),
-            },
-            _ => None,
-        };
-        let answer = self.ask(key, &pending, batch, deadline).await;
-        drop(gate);
-        match answer {
-            Ok(result) => self.count(result),
-            Err(_) => self.by_share(&pending, clock::now().as_nanos()),
-        }
-    }
-
-    /// What is known since the gate was opened. The demand was counted before.
-    fn by_what_came(&self, pending: &Pending) -> Option<Result<(), Rejected>> {
-        let now = clock::now().as_nanos();
-        let cell = pending.cell.as_ref()?;
-        match self.0.link.mode() {
-            SharedMode::Local => Some(self.by_share(pending, now)),
-            SharedMode::Connecting => None,
-            SharedMode::Shared => match cell.state().still_known(pending.limit, pending.n, now) {
-                Known::Reserved => Some(self.count(Ok(()))),
-                Known::Refused { arrival, wait } => Some(self.count(Err(pending.limit.refusal(arrival, now, wait)))),
-                Known::Unknown => None,
-            },
-        }
-    }
-
-    async fn ask(
-        &self,
-        key: &str,
-        pending: &Pending,
-        batch: u32,
-        deadline: time::Instant,
-    ) -> Result<Result<(), Rejected>, Fault> {
-        let (n, limit) = (pending.n, pending.limit);
-        let now = clock::now().as_nanos();
-        let mut asking = Asking::new(pending.cell.as_deref());
-        let question = asking.question(limit, self.0.link.replicas(), n, batch, now);
-        let (answer, sent) = self.0.link.ask(question, &self.stored(key), limit, deadline).await?;
-        let now = clock::now().as_nanos();
-        let is_admitted = match asking.asked.take().zip(asking.cell) {
-            Some((asked, cell)) => cell.state().answered(&asked, answer, sent, now),
-            None => answer.taken >= n,
-        };
-        if is_admitted {
-            return Ok(Ok(()));
-        }
-        let arrival = now.saturating_add(answer.debt);
-        let wait = limit.wait(arrival, now, n.into()).unwrap_or(limit.interval);
-        Ok(Err(limit.refusal(arrival, now, wait)))
     }
 
     /// The state of a key's bucket, as response headers give it: asked of Redis, and of this instance's share if it does not
@@ -241,36 +89,13 @@ impl SharedBucket {
         if !self.is_enabled() {
             return None;
         }
-        let limit = self.config().limit();
-        let now = || clock::now().as_nanos();
-        if Handle::try_current().is_ok() {
-            let deadline = time::Instant::now() + self.0.link.config.timeout();
-            let asked = self.0.link.ask(Question::default(), &self.stored(key), limit, deadline).await;
-            if let Ok((answer, _)) = asked {
-                let now = now();
-                return limit.quota(now.saturating_add(answer.debt), now);
-            }
-        }
-        let (now, share) = (now(), share_of(limit, self.0.link.replicas()));
-        let cell = self.0.keys.cell(self.0.keys.id(key), now)?;
-        let arrival = cell.state().share_is_full_at();
-        share.quota(arrival, now)
-    }
-
-    /// The key as it is written in Redis. What is in braces says which node of a cluster has it.
-    fn stored(&self, key: &str) -> String {
-        let (prefix, name) = (self.0.link.config.prefix(), &self.0.name);
-        if key.len() > LONGEST_KEY {
-            // The digest that the client of Redis makes of a script, of any text.
-            return format!("{prefix}:{name}#{{{}}}", redis::Script::new(key).get_hash());
-        }
-        format!("{prefix}:{name}:{{{key}}}")
+        self.0.quota(key).await
     }
 
     /// The settings.
     #[must_use]
     pub fn config(&self) -> RateLimitConfig {
-        *self.0.config.read().unwrap_or_else(PoisonError::into_inner)
+        self.0.config()
     }
 
     /// Changes the settings on this instance; the others are to be told too. What is owed is kept as the time until the bucket
@@ -311,39 +136,6 @@ impl SharedBucket {
     #[must_use]
     pub fn store(&self) -> RedisStore {
         RedisStore { link: Arc::clone(&self.0.link) }
-    }
-}
-
-/// A request that Redis must decide on.
-pub(super) struct Pending {
-    n: u32,
-    limit: Limit,
-    id: KeyId,
-    cell: Option<Arc<KeyCell>>,
-}
-
-/// A question on its way. What it was to pay is still owed when it is dropped without an answer.
-struct Asking<'a> {
-    cell: Option<&'a KeyCell>,
-    asked: Option<Asked>,
-}
-
-impl<'a> Asking<'a> {
-    fn new(cell: Option<&'a KeyCell>) -> Self {
-        Self { cell, asked: None }
-    }
-
-    fn question(&mut self, limit: Limit, replicas: u32, n: u32, batch: u32, now: u64) -> Question {
-        let Some(cell) = self.cell else { return Question { tokens: n, most: n, shift: 0 } };
-        self.asked.insert(cell.state().ask(limit, replicas, n, batch, now)).question
-    }
-}
-
-impl Drop for Asking<'_> {
-    fn drop(&mut self) {
-        if let (Some(asked), Some(cell)) = (self.asked, self.cell) {
-            cell.state().unanswered(&asked);
-        }
     }
 }
 

@@ -28,7 +28,7 @@ pub enum AwayReason {
     NotAuthorized,
     /// Of the cluster, the part with this key is down, or the master is.
     ClusterDown,
-    /// The server answered with another error, of this code.
+    /// The server answered with another error, of this code: `MOVED` where it is one of a cluster and the URL does not say so.
     Error(String),
 }
 
@@ -89,8 +89,7 @@ impl AwayReason {
         }
         match error.kind() {
             ErrorKind::AuthenticationFailed => Self::NotAuthorized,
-            ErrorKind::Server(ServerErrorKind::Moved | ServerErrorKind::Ask | ServerErrorKind::TryAgain)
-            | ErrorKind::ClusterConnectionNotFound => Self::ClusterDown,
+            ErrorKind::Server(ServerErrorKind::TryAgain) | ErrorKind::ClusterConnectionNotFound => Self::ClusterDown,
             ErrorKind::MasterNameNotFoundBySentinel => Self::Unreachable,
             ErrorKind::Io if error.is_connection_refusal() => Self::Refused,
             ErrorKind::Io if error.is_timeout() => Self::TimedOut,

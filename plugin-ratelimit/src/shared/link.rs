@@ -4,7 +4,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -39,6 +39,7 @@ pub(super) struct Link {
     state: Mutex<State>,
     /// The mode, for those who ask and those who wait.
     mode: watch::Sender<SharedMode>,
+    replicas: AtomicU32,
     /// The moment of the last answer.
     answered: AtomicU64,
     events: broadcast::Sender<SharedEvent>,
@@ -85,6 +86,7 @@ impl Link {
         };
         Arc::new(Self {
             me: keeper::Instance::new(config.prefix()),
+            replicas: AtomicU32::new(Replicas::default().count(config.expected_replicas)),
             config,
             state: Mutex::new(state),
             mode: watch::Sender::new(SharedMode::Connecting),
@@ -103,12 +105,13 @@ impl Link {
         let state = lock(&self.state);
         let mode = state.machine.mode();
         let reason = state.machine.reason().filter(|_| mode == SharedMode::Local).cloned();
-        let replicas = state.replicas.count(self.config.expected_replicas);
-        SharedStatus { mode, since: state.machine.since(), reason, replicas }
+        SharedStatus { mode, since: state.machine.since(), reason, replicas: self.replicas() }
     }
 
+    /// The instances that a share is counted for.
     pub(super) fn replicas(&self) -> u32 {
-        lock(&self.state).replicas.count(self.config.expected_replicas)
+        // Relaxed: a number by itself.
+        self.replicas.load(Ordering::Relaxed)
     }
 
     pub(super) fn listen(&self) -> broadcast::Receiver<SharedEvent> {
@@ -241,6 +244,7 @@ impl Link {
         }
         state.suspect = None;
         state.replicas.heard(replicas);
+        self.replicas.store(state.replicas.count(self.config.expected_replicas), Ordering::Relaxed);
         let change = state.machine.answered(self.config.recover_after, now);
         self.tell(&mut state, change, now);
     }

@@ -4,6 +4,7 @@ mod address;
 mod bucket;
 mod config;
 mod connection;
+mod decision;
 mod events;
 mod fault;
 mod future;

@@ -1,5 +1,7 @@
 //! The service.
 
+use std::sync::Arc;
+
 use plugin_core::{
     AsErrorValue, KeyOf, Reject, readiness,
     service::{self, HasHandle, Wrap, Wrapped},
@@ -37,7 +39,7 @@ where
         let Some(key) = self.key_of.key(&request) else {
             return SharedResponseFuture::passed(service::call(inner, request));
         };
-        match self.bucket.at_once(key.as_ref(), 1) {
+        match self.bucket.0.at_once(key.as_ref(), 1) {
             Ok(Ok(())) => SharedResponseFuture::passed(service::call(inner, request)),
             Ok(Err(rejected)) => {
                 readiness::unused();
@@ -47,7 +49,7 @@ where
                 // What was ready is called later; the clone that takes its place has reserved nothing.
                 let fresh = inner.clone();
                 let ready = std::mem::replace(inner, fresh);
-                let (bucket, key) = (self.bucket.clone(), key.as_ref().to_owned());
+                let (bucket, key) = (Arc::clone(&self.bucket.0), key.as_ref().to_owned());
                 let decision = Box::pin(async move { bucket.by_redis(&key, pending).await });
                 SharedResponseFuture::asking(decision, ready, request, self.reject.clone())
             }

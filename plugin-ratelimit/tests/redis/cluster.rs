@@ -5,9 +5,9 @@ use std::process::Command;
 use plugin_ratelimit::{AwayReason, SharedBucket, SharedMode};
 
 use super::{
-    passing, patient, quick,
+    SECOND, passing, patient, quick,
     server::{Server, free_port},
-    shared, until, within, without_refill,
+    shared, store, until, within, without_refill,
 };
 
 struct Cluster(Vec<Server>);
@@ -60,25 +60,39 @@ async fn two_gateways_over_a_cluster_admit_what_one_would_and_its_nodes_share_th
 }
 
 #[tokio::test]
-async fn a_cluster_that_has_lost_a_node_fails_no_request() {
+async fn while_a_node_of_a_cluster_is_gone_the_share_decides_and_no_request_fails() {
     let mut cluster = Cluster::start().await;
-    let store = shared(quick(&cluster.url())).await;
-    let bucket = SharedBucket::new(&store, "limit", without_refill(1_000));
-    cluster.0[0].kill();
-    let mut passed = 0;
-    until("it is told", || {
-        store.status().mode == SharedMode::Local || {
-            passed += 1;
-            false
+    let store = shared(quick(&cluster.url()).with_expected_replicas(2)).await;
+    let bucket = SharedBucket::new(&store, "limit", without_refill(10));
+    // The first node has the first third of the 16,384 slots.
+    let mut lost = None;
+    for key in (0..).map(|key| format!("tenant-{key}")) {
+        let slot: u32 = cluster.0[1].query(&format!("CLUSTER KEYSLOT ratelimit:limit:{{{key}}}")).await;
+        if slot < 5_000 {
+            lost = Some(key);
+            break;
         }
-    })
-    .await;
+    }
+    let lost = lost.expect("one of them");
+    let mut events = store.events();
+    cluster.0[0].kill();
+    assert_eq!(passing(&bucket, &lost, 50).await, 5);
+    assert_eq!(within(events.next()).await.map(|event| event.to), Some(SharedMode::Local));
+    // It does not go back and forth while the other nodes answer and this one does not.
+    let next = tokio::time::timeout(SECOND, events.next()).await;
+    assert!(next.is_err(), "{next:?}");
+    for key in 0..30 {
+        assert_eq!(passing(&bucket, &format!("other-{key}"), 50).await, 5);
+    }
+}
+
+#[tokio::test]
+async fn a_node_of_a_cluster_that_is_not_said_to_be_one_is_told() {
+    let cluster = Cluster::start().await;
+    let store = store(quick(cluster.0[0].url()));
+    let bucket = SharedBucket::new(&store, "limit", without_refill(1_000));
     for key in 0..30 {
         assert_eq!(passing(&bucket, &format!("tenant-{key}"), 5).await, 5);
     }
-    let status = store.status();
-    assert!(
-        status.mode == SharedMode::Shared || status.reason.is_some_and(|reason| reason != AwayReason::NotAuthorized),
-        "by the nodes that are left, or by the share"
-    );
+    until("it is told", || store.status().reason == Some(AwayReason::Error("MOVED".to_owned()))).await;
 }

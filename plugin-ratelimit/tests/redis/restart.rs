@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use plugin_core::clock;
 use plugin_ratelimit::{AwayReason, SharedBucket, SharedMode};
 
 use super::{limit, passing, quick, server::Server, shared, until, until_mode, without_refill};
@@ -82,6 +83,33 @@ async fn a_server_that_is_killed_under_load_fails_no_request_and_is_used_again_w
         assert_eq!(load.stop().await, 0, "in batches of {batch}");
         assert!(buckets.iter().all(|bucket| bucket.stats().local > 0));
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn under_load_an_outage_adds_at_most_one_burst_at_its_beginning_and_one_at_its_end() {
+    let (burst, rate) = (100.0, 200.0);
+    let mut server = Server::start().await;
+    let began = clock::now();
+    let config = || quick(server.url()).with_expected_replicas(2);
+    let stores = [shared(config()).await, shared(config()).await];
+    let buckets = [0, 1].map(|index| SharedBucket::new(&stores[index], "limit", limit(rate, burst as u32)));
+    let load = Load::over(&buckets);
+    load.until_more_have_passed().await;
+    server.kill();
+    for store in &stores {
+        until_mode(store, SharedMode::Local).await;
+    }
+    load.until_more_have_passed().await;
+    server.start_again().await;
+    for store in &stores {
+        until_mode(store, SharedMode::Shared).await;
+    }
+    load.until_more_have_passed().await;
+    let passed = load.passed.load(Ordering::Relaxed) as f64;
+    let took = clock::now().saturating_since(began).as_secs_f64();
+    assert!(load.stop().await > 0, "it is limited");
+    assert!(passed <= 3.0 * burst + rate * took, "{passed} in {took} s");
+    assert_eq!(stores[0].status().replicas, 2);
 }
 
 #[tokio::test]
