@@ -146,8 +146,12 @@ impl Link {
         limit: Limit,
         deadline: time::Instant,
     ) -> Result<(Answer, u64), Fault> {
-        if self.mode() == SharedMode::Connecting && time::timeout_at(deadline, self.until_decided()).await.is_err() {
-            return Err(Fault::Slow);
+        if self.mode() == SharedMode::Connecting {
+            // Where the store was made outside of a runtime, this is where its keeper begins.
+            self.keep();
+            if time::timeout_at(deadline, self.until_decided()).await.is_err() {
+                return Err(Fault::Slow);
+            }
         }
         let Some((epoch, mut connection)) = self.usable() else { return Err(Fault::Slow) };
         let sent = clock::now();

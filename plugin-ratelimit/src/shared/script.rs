@@ -42,6 +42,12 @@ pub(super) enum Arg<'a> {
     Text(&'a str),
 }
 
+/// A number that a double holds. Of more than 104 days up to 8 ns more: of one that is rounded down the script would find that
+/// a full bucket holds a token less.
+fn exact(nanos: u64) -> u64 {
+    if nanos < 1 << 53 { nanos } else { nanos.div_ceil(8).saturating_mul(8) }
+}
+
 fn command(name: &'static str, script: &str, key: &str, args: &[Arg<'_>]) -> Cmd {
     let mut command = cmd(name);
     command.arg(script).arg(1).arg(key);
@@ -86,10 +92,27 @@ impl Question {
         let nanos = |nanos: u64| Arg::Number(i64::try_from(nanos).unwrap_or(i64::MAX));
         [
             nanos(limit.interval),
-            nanos(limit.tolerance),
+            nanos(exact(limit.tolerance)),
             Arg::Number(self.tokens.into()),
             Arg::Number(self.most.into()),
             Arg::Number(self.shift),
         ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_bucket_holds_its_burst_however_long_it_takes_to_fill() {
+        let year = 365 * 24 * 60 * 60 * 1_000_000_000_u64;
+        for burst in 1..2_000 {
+            let interval = year / burst;
+            let tolerance = exact(interval * burst) as f64;
+            assert_eq!(tolerance as u64, exact(interval * burst), "a double holds it");
+            assert_eq!((tolerance / interval as f64).floor() as u64, burst, "{burst}");
+        }
+        assert_eq!(exact(5), 5);
     }
 }

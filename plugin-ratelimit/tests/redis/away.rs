@@ -149,3 +149,14 @@ async fn without_a_runtime_the_share_decides() {
     });
     assert_eq!(passed.join().expect("no panic"), 5);
 }
+
+#[test]
+fn a_store_that_was_made_outside_of_a_runtime_connects_with_the_first_decision() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let server = runtime.block_on(Server::start());
+    let store = store(patient(server.url()));
+    let bucket = SharedBucket::new(&store, "limit", without_refill(10));
+    assert_eq!(store.status().mode, SharedMode::Connecting);
+    let passed = runtime.block_on(passing(&bucket, "", 20));
+    assert_eq!((passed, bucket.stats().local, store.status().mode), (10, 0, SharedMode::Shared));
+}

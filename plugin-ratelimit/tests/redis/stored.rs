@@ -137,3 +137,16 @@ async fn a_question_that_is_given_up_is_no_token_more() {
     let passed = passing(&bucket, "", 40).await;
     assert!((15..=20).contains(&passed), "{passed}");
 }
+
+#[tokio::test]
+async fn a_bucket_that_takes_a_year_to_fill_holds_its_burst() {
+    let server = Server::start().await;
+    let store = shared(patient(server.url())).await;
+    for burst in [7, 366, 1_999] {
+        let bucket =
+            SharedBucket::new(&store, format!("limit-{burst}"), limit(f64::from(burst) / (364.0 * 86_400.0), burst));
+        assert!(bucket.try_acquire("", burst).await.is_ok(), "{burst}");
+        let refused = bucket.try_acquire("", burst).await.expect_err("it is empty");
+        assert!(refused.retry_after().expect("a time") > Duration::from_secs(363 * 86_400));
+    }
+}
