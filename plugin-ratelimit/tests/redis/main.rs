@@ -3,6 +3,7 @@
 
 mod away;
 mod cluster;
+#[cfg(feature = "http")]
 mod layer;
 mod restart;
 mod script;
@@ -10,6 +11,8 @@ mod sentinel;
 mod server;
 mod sharing;
 mod stored;
+#[cfg(feature = "redis-tls")]
+mod tls;
 
 use std::{future::Future, time::Duration};
 
