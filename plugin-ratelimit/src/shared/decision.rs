@@ -11,6 +11,7 @@ use tokio::{runtime::Handle, time};
 use super::{
     SharedMode,
     fault::Fault,
+    keeper,
     key_state::{Asked, Known, share_of},
     keys::{KeyCell, KeyId, Keys},
     link::Link,
@@ -68,11 +69,15 @@ impl Buckets {
         match self.link.mode() {
             SharedMode::Local => {
                 // Where the keeper has ended with its runtime, this is where another one begins.
-                self.link.keep();
+                keeper::ensure(&self.link);
                 Ok(self.by_share(&pending, now))
             }
             SharedMode::Shared => self.by_what_is_known(&pending, now).ok_or(pending),
-            SharedMode::Connecting => Err(pending),
+            SharedMode::Connecting => {
+                // And where the store was made outside of a runtime, the first.
+                keeper::ensure(&self.link);
+                Err(pending)
+            }
         }
     }
 
@@ -108,6 +113,7 @@ impl Buckets {
         }
         let deadline = time::Instant::now() + self.link.config.timeout();
         let batch = self.link.config.batch();
+        let _waiting = pending.cell.as_deref().map(|cell| cell.wait(pending.n));
         let gate = match &pending.cell {
             Some(cell) if batch > 1 => match time::timeout_at(deadline, cell.gate.lock()).await {
                 Ok(gate) => {
@@ -184,6 +190,7 @@ impl Buckets {
         let limit = self.config().limit();
         let now = || clock::now().as_nanos();
         if Handle::try_current().is_ok() {
+            keeper::ensure(&self.link);
             let deadline = time::Instant::now() + self.link.config.timeout();
             let asked = self.link.ask(Question::default(), &self.stored(key), limit, deadline).await;
             if let Ok((answer, _)) = asked {
@@ -219,7 +226,7 @@ impl<'a> Asking<'a> {
 
     fn question(&mut self, limit: Limit, replicas: u32, n: u32, batch: u32, now: u64) -> Question {
         let Some(cell) = self.cell else { return Question { tokens: n, most: n, shift: 0 } };
-        self.asked.insert(cell.state().ask(limit, replicas, n, batch, now)).question
+        self.asked.insert(cell.state().ask(limit, replicas, n, cell.waiting(), batch, now)).question
     }
 }
 

@@ -8,53 +8,29 @@ use std::{
 };
 
 use plugin_core::{Backoff, Jitter, clock};
-use redis::{RedisError, RedisResult, cmd, from_redis_value};
-use tokio::{sync::Notify, time};
+use redis::{RedisError, RedisResult};
+use tokio::{runtime::Handle, sync::Notify, task::JoinHandle, time};
 
 use super::{
-    AwayReason,
-    connection::Connection,
-    fault::Fault,
-    link::Link,
-    replicas,
-    script::{Arg, HEARTBEAT, Question},
+    AwayReason, connection::Connection, fault::Fault, instance::Instance, link::Link, replicas, script::Question,
 };
-use crate::gcra::Limit;
+use crate::{gcra::Limit, sync::lock};
 
 /// The waits between tries to connect.
 const FIRST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(1);
 
-/// This instance among the others.
-#[derive(Clone)]
-pub(super) struct Instance {
-    /// The key of all instances.
-    key: String,
-    /// A name of its own, drawn at random.
-    name: String,
-}
-
-impl Instance {
-    pub(super) fn new(prefix: &str) -> Self {
-        let random = || RandomState::new().hash_one(prefix);
-        Self { key: format!("{prefix}:{{instances}}"), name: format!("{:016x}{:016x}", random(), random()) }
-    }
-
-    /// Is heard, and hears how many there are.
-    async fn beat(&self, connection: &mut Connection, age: Duration) -> RedisResult<u32> {
-        let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX).max(1);
-        let value = HEARTBEAT.run(connection, &self.key, &[Arg::Text(&self.name), Arg::Number(age)]).await?;
-        from_redis_value(value).map_err(RedisError::from)
-    }
-
-    /// Is not counted any more.
-    async fn leave(&self, mut connection: Connection) {
-        let _ = connection.query(cmd("ZREM").arg(&self.key).arg(&self.name)).await;
+/// Has a keeper on this runtime, if there is none, or the one that there was has ended with its runtime.
+pub(super) fn ensure(link: &Arc<Link>) {
+    let Ok(runtime) = Handle::try_current() else { return };
+    let mut keeper = lock(&link.keeper);
+    if keeper.as_ref().is_none_or(JoinHandle::is_finished) {
+        *keeper = Some(runtime.spawn(keep(Arc::downgrade(link), link.me.clone(), Arc::clone(&link.wake))));
     }
 }
 
 /// Keeps the connection for as long as the link lives. Dropped with its runtime; whoever decides next has another one made.
-pub(super) async fn keep(link: Weak<Link>, me: Instance, wake: Arc<Notify>) {
+async fn keep(link: Weak<Link>, me: Instance, wake: Arc<Notify>) {
     let waits = Backoff::new(FIRST, LONGEST, 2.0, Jitter::Proportional(0.3)).unwrap_or_default();
     let (mut tries, mut last) = (0_u32, None);
     loop {

@@ -90,9 +90,17 @@ impl KeyState {
         fits
     }
 
-    /// What to ask Redis for: these tokens, up to `batch` if there was as much demand lately, with what is to be given back
-    /// or paid.
-    pub(super) fn ask(&mut self, limit: Limit, replicas: u32, tokens: u32, batch: u32, now: u64) -> Asked {
+    /// What to ask Redis for: these tokens, up to `batch` if there was as much demand lately or `waiting` are waited for, with
+    /// what is to be given back or paid.
+    pub(super) fn ask(
+        &mut self,
+        limit: Limit,
+        replicas: u32,
+        tokens: u32,
+        waiting: u32,
+        batch: u32,
+        now: u64,
+    ) -> Asked {
         let mut shift = 0_i64;
         if self.reserve.tokens > 0 && now >= self.reserve.until {
             let reserve = std::mem::take(&mut self.reserve);
@@ -102,7 +110,7 @@ impl KeyState {
         }
         let share = std::mem::take(&mut self.share);
         let owed = share.saturating_sub(now.max(self.seen)) / u64::from(replicas.max(1));
-        let most = tokens.max(self.demand.recent(now).min(batch));
+        let most = tokens.max(self.demand.recent(now).max(waiting).min(batch));
         Asked { question: Question { tokens, most, shift: shift.saturating_add(signed(owed)) }, share }
     }
 

@@ -32,7 +32,7 @@ fn try_one(state: &mut KeyState, server: &mut Server, limit: Limit, batch: u32, 
         Known::Reserved => true,
         Known::Refused { .. } => false,
         Known::Unknown => {
-            let asked = state.ask(limit, 1, 1, batch, now);
+            let asked = state.ask(limit, 1, 1, 1, batch, now);
             let answer = server.decide(asked.question, limit, now);
             state.answered(&asked, answer, now, now)
         }
@@ -54,7 +54,7 @@ fn a_batch_is_as_large_as_the_demand_of_lately_and_no_larger_than_it_may_be() {
     let mut questions = Vec::new();
     for _ in 0..100 {
         if state.known(limit(1_000), 1, NOW) == Known::Unknown {
-            let asked = state.ask(limit(1_000), 1, 1, 16, NOW);
+            let asked = state.ask(limit(1_000), 1, 1, 1, 16, NOW);
             questions.push(asked.question.most);
             let answer = server.decide(asked.question, limit(1_000), NOW);
             assert!(state.answered(&asked, answer, NOW, NOW));
@@ -63,7 +63,9 @@ fn a_batch_is_as_large_as_the_demand_of_lately_and_no_larger_than_it_may_be() {
     assert_eq!(questions, [1, 2, 4, 8, 16, 16, 16, 16, 16, 16]);
     let later = NOW + 10 * PERIOD;
     assert_eq!(state.known(limit(1_000), 1, later), Known::Unknown, "what lay in reserve is too old");
-    assert_eq!(state.ask(limit(1_000), 1, 1, 16, later).question.most, 1, "and the demand is gone");
+    assert_eq!(state.ask(limit(1_000), 1, 1, 1, 16, later).question.most, 1, "and the demand is gone");
+    assert_eq!(state.ask(limit(1_000), 1, 1, 9, 16, later).question.most, 9, "who waits is demand too");
+    assert_eq!(state.ask(limit(1_000), 1, 1, 90, 16, later).question.most, 16);
 }
 
 #[test]
@@ -77,7 +79,7 @@ fn tokens_that_were_not_used_go_back_as_far_as_they_are_not_refilled() {
     assert_eq!(server.0, NOW + 7 * PERIOD);
     let later = NOW + 2 * PERIOD;
     let _known = state.known(slow, 1, later);
-    let asked = state.ask(slow, 1, 1, 4, later);
+    let asked = state.ask(slow, 1, 1, 1, 4, later);
     assert_eq!(asked.question.shift, -3 * i64::try_from(PERIOD).expect("small"), "three of four");
     let much_later = NOW + 6 * PERIOD;
     let (mut state, mut server) = (KeyState::default(), Server::default());
@@ -85,7 +87,7 @@ fn tokens_that_were_not_used_go_back_as_far_as_they_are_not_refilled() {
         assert!(try_one(&mut state, &mut server, slow, 4, NOW));
     }
     let _known = state.known(slow, 1, much_later);
-    let shift = state.ask(slow, 1, 1, 4, much_later).question.shift;
+    let shift = state.ask(slow, 1, 1, 1, 4, much_later).question.shift;
     assert_eq!(shift, -i64::try_from(PERIOD).expect("small"), "six of seven are refilled");
 }
 
@@ -100,14 +102,14 @@ fn the_share_begins_where_redis_stood_and_its_debt_is_paid_afterwards() {
     let share = share_of(limit, 4);
     assert_eq!(state.take_share(share, 1, NOW), Ok(()));
     assert_eq!(state.take_share(share, 1, NOW), Err((NOW + 8 * INTERVAL, 4 * INTERVAL)));
-    let asked = state.ask(limit, 4, 1, 1, NOW);
+    let asked = state.ask(limit, 4, 1, 1, 1, NOW);
     assert_eq!(asked.question.shift, i64::try_from(INTERVAL).expect("small"), "one token was taken meanwhile");
     state.unanswered(&asked);
-    assert_eq!(state.ask(limit, 4, 1, 1, NOW), asked, "it is still owed");
+    assert_eq!(state.ask(limit, 4, 1, 1, 1, NOW), asked, "it is still owed");
     let answer = server.decide(asked.question, limit, NOW);
     state.answered(&asked, answer, NOW, NOW);
     assert_eq!(server.0, NOW + 6 * INTERVAL);
-    assert_eq!(state.ask(limit, 4, 1, 1, NOW).question.shift, 0, "it is paid once");
+    assert_eq!(state.ask(limit, 4, 1, 1, 1, NOW).question.shift, 0, "it is paid once");
 }
 
 #[test]

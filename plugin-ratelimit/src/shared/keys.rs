@@ -3,7 +3,10 @@
 use std::{
     fmt,
     hash::{BuildHasher, RandomState},
-    sync::{Arc, LazyLock},
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use plugin_core::sync::KeyedTable;
@@ -18,11 +21,36 @@ pub(super) struct KeyCell {
     state: Mutex<KeyState>,
     /// Held by the one who fetches the next batch, so that all others use what it brings. Fair: in the order of coming.
     pub(super) gate: Gate<()>,
+    /// Tokens that are waited for.
+    waiting: AtomicU32,
 }
 
 impl KeyCell {
     pub(super) fn state(&self) -> MutexGuard<'_, KeyState> {
         lock(&self.state)
+    }
+
+    /// Counts tokens as waited for, until the result is dropped.
+    pub(super) fn wait(&self, tokens: u32) -> Waiting<'_> {
+        // Relaxed: a number by itself. It wraps and comes back.
+        self.waiting.fetch_add(tokens, Ordering::Relaxed);
+        Waiting { cell: self, tokens }
+    }
+
+    pub(super) fn waiting(&self) -> u32 {
+        self.waiting.load(Ordering::Relaxed)
+    }
+}
+
+/// A request that waits.
+pub(super) struct Waiting<'a> {
+    cell: &'a KeyCell,
+    tokens: u32,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.cell.waiting.fetch_sub(self.tokens, Ordering::Relaxed);
     }
 }
 
@@ -97,6 +125,17 @@ mod tests {
         assert!(keys.overflow(keys.id("e")).state().take_share(limit, 1, 0).is_err(), "it is limited there");
         assert!(keys.cell(keys.id("e"), 1_000).is_some(), "the others owe nothing any more");
         assert_eq!(keys.len(), 4);
+    }
+
+    #[test]
+    fn who_waits_is_counted_until_it_goes_away() {
+        let cell = KeyCell::default();
+        let (one, two) = (cell.wait(1), cell.wait(2));
+        assert_eq!(cell.waiting(), 3);
+        drop(one);
+        assert_eq!(cell.waiting(), 2);
+        drop(two);
+        assert_eq!(cell.waiting(), 0);
     }
 
     #[test]

@@ -11,7 +11,6 @@ use std::{
 
 use plugin_core::clock::{self, Instant};
 use tokio::{
-    runtime::Handle,
     sync::{Notify, broadcast, watch},
     task::JoinHandle,
     time,
@@ -22,7 +21,7 @@ use super::{
     connection::Connection,
     events,
     fault::Fault,
-    keeper,
+    instance::Instance,
     mode::{Change, Machine},
     replicas::Replicas,
     script::{Answer, Question},
@@ -35,7 +34,7 @@ use crate::{
 /// Shared by the buckets of a store. When the last of them is gone, the keeper says good-bye to Redis and ends.
 pub(super) struct Link {
     pub(super) config: RedisConfig,
-    pub(super) me: keeper::Instance,
+    pub(super) me: Instance,
     state: Mutex<State>,
     /// The mode, for those who ask and those who wait.
     mode: watch::Sender<SharedMode>,
@@ -43,7 +42,8 @@ pub(super) struct Link {
     /// The moment of the last answer.
     answered: AtomicU64,
     events: broadcast::Sender<SharedEvent>,
-    keeper: Mutex<Option<JoinHandle<()>>>,
+    /// The task that keeps the connection.
+    pub(super) keeper: Mutex<Option<JoinHandle<()>>>,
     /// Wakes the keeper.
     pub(super) wake: Arc<Notify>,
 }
@@ -85,7 +85,7 @@ impl Link {
             told: 0,
         };
         Arc::new(Self {
-            me: keeper::Instance::new(config.prefix()),
+            me: Instance::new(config.prefix()),
             replicas: AtomicU32::new(Replicas::default().count(config.expected_replicas)),
             config,
             state: Mutex::new(state),
@@ -118,15 +118,6 @@ impl Link {
         self.events.subscribe()
     }
 
-    /// Has a keeper on this runtime, if there is none, or the one that there was has ended with its runtime.
-    pub(super) fn keep(self: &Arc<Self>) {
-        let Ok(runtime) = Handle::try_current() else { return };
-        let mut keeper = lock(&self.keeper);
-        if keeper.as_ref().is_none_or(JoinHandle::is_finished) {
-            *keeper = Some(runtime.spawn(keeper::keep(Arc::downgrade(self), self.me.clone(), Arc::clone(&self.wake))));
-        }
-    }
-
     /// Waits until Redis decides.
     pub(super) async fn until_shared(&self) {
         // The sender is here, so it is not closed.
@@ -140,18 +131,14 @@ impl Link {
 
     /// Asks Redis, until `deadline`. Says also when the question was sent.
     pub(super) async fn ask(
-        self: &Arc<Self>,
+        &self,
         question: Question,
         key: &str,
         limit: Limit,
         deadline: time::Instant,
     ) -> Result<(Answer, u64), Fault> {
-        if self.mode() == SharedMode::Connecting {
-            // Where the store was made outside of a runtime, this is where its keeper begins.
-            self.keep();
-            if time::timeout_at(deadline, self.until_decided()).await.is_err() {
-                return Err(Fault::Slow);
-            }
+        if self.mode() == SharedMode::Connecting && time::timeout_at(deadline, self.until_decided()).await.is_err() {
+            return Err(Fault::Slow);
         }
         let Some((epoch, mut connection)) = self.usable() else { return Err(Fault::Slow) };
         let sent = clock::now();
@@ -186,15 +173,10 @@ impl Link {
     }
 
     /// The connection, while Redis decides.
-    fn usable(self: &Arc<Self>) -> Option<(u64, Connection)> {
+    fn usable(&self) -> Option<(u64, Connection)> {
         let state = lock(&self.state);
         let connection = state.connection.clone().filter(|_| state.machine.mode() == SharedMode::Shared);
-        let epoch = state.epoch;
-        drop(state);
-        if connection.is_none() {
-            self.keep();
-        }
-        connection.map(|connection| (epoch, connection))
+        connection.map(|connection| (state.epoch, connection))
     }
 
     /// The connection, for the keeper.

@@ -8,6 +8,7 @@ mod decision;
 mod events;
 mod fault;
 mod future;
+mod instance;
 mod keeper;
 mod key_state;
 mod keys;

@@ -2,7 +2,7 @@
 
 use std::{fmt, future::Future, sync::Arc};
 
-use super::{RedisConfig, SharedEvents, SharedStatus, link::Link};
+use super::{RedisConfig, SharedEvents, SharedStatus, keeper, link::Link};
 
 /// A connection to Redis or Valkey that any number of [`SharedBucket`](super::SharedBucket)s use. Every clone is the same one.
 ///
@@ -31,7 +31,7 @@ impl RedisStore {
     #[must_use]
     pub fn new(config: RedisConfig) -> Self {
         let link = Link::new(config);
-        link.keep();
+        keeper::ensure(&link);
         Self { link }
     }
 
@@ -52,7 +52,7 @@ impl RedisStore {
     pub fn until_shared(&self) -> impl Future<Output = ()> + Send + use<> {
         let link = Arc::clone(&self.link);
         async move {
-            link.keep();
+            keeper::ensure(&link);
             link.until_shared().await;
         }
     }

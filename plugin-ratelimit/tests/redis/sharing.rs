@@ -1,6 +1,10 @@
 //! Several instances over one server.
 
-use std::time::Duration;
+use std::{
+    future::Future,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
 
 use plugin_ratelimit::{SharedBucket, SharedMode};
 
@@ -88,17 +92,24 @@ async fn batches_cost_fewer_questions_and_leave_no_more_unused_than_they_hold() 
 async fn what_lies_in_reserve_goes_back_after_a_while() {
     let server = Server::start().await;
     let gateways = gateways(&server, 2, 64, without_refill(100)).await;
-    // One, two, four, ... until 64 are taken at once; the last batch is used in part.
-    let mut passed = super::passing(&gateways[0], "", 40).await;
-    assert_eq!(passed, 40);
-    let left = gateways[1].quota("").await.expect("limited").remaining;
-    assert_eq!(left, 100 - 63, "63 were taken");
+    // One, two, four, ... are taken at once, unless this process stood still meanwhile; of the last batch a part is left.
+    let left = async |key: &str| gateways[1].quota(key).await.expect("limited").remaining;
+    let mut tries = 0;
+    let key = loop {
+        let key = format!("tenant-{tries}");
+        assert_eq!(super::passing(&gateways[0], &key, 40).await, 40);
+        if left(&key).await < 60 {
+            break key;
+        }
+        tries += 1;
+        assert!(tries < 100, "nothing is ever left in reserve");
+    };
     // The reserve grows old. With its next question the instance gives it back, and then takes what it needs.
-    tokio::time::sleep(Duration::from_millis(250)).await;
-    passed += super::passing(&gateways[0], "", 1).await;
-    assert_eq!(passed, 41);
-    let left = gateways[1].quota("").await.expect("limited").remaining;
-    assert_eq!(left, 100 - 41);
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_millis(250)).await;
+    tokio::time::resume();
+    assert_eq!(super::passing(&gateways[0], &key, 1).await, 1);
+    assert_eq!(left(&key).await, 100 - 41);
 }
 
 #[tokio::test]
@@ -175,4 +186,35 @@ async fn new_settings_hold_from_the_next_request_on() {
     assert_eq!(super::passing(bucket, "", 3).await, 0);
     bucket.reconfigure(limit(1e-2, 400));
     assert_eq!(super::passing(bucket, "", 300).await, 200);
+}
+
+#[tokio::test]
+async fn what_is_known_on_this_side_costs_no_allocation() {
+    let server = Server::start().await;
+    let gateways = gateways(&server, 1, 1_000, without_refill(700)).await;
+    let bucket = &gateways[0];
+    let known = |key: &str, tries: u32| {
+        let mut admitted = 0;
+        let counted = allocation_counter::measure(|| {
+            for _ in 0..tries {
+                let asked = std::pin::pin!(bucket.try_acquire(key, 1));
+                let polled = asked.poll(&mut Context::from_waker(Waker::noop()));
+                admitted += u32::from(matches!(polled, Poll::Ready(Ok(()))));
+            }
+        });
+        (admitted, counted.count_total)
+    };
+    let mut tries = 0;
+    let key = loop {
+        let key = format!("tenant-{tries}");
+        assert_eq!(super::passing(bucket, &key, 300).await, 300);
+        // From the reserve, of which a good part is left, unless this process stood still meanwhile.
+        if known(&key, 20) == (20, 0) {
+            break key;
+        }
+        tries += 1;
+        assert!(tries < 100, "it never costs nothing");
+    };
+    assert_eq!(super::passing(bucket, &key, 700).await, 380);
+    assert_eq!(known(&key, 20), (0, 0), "refused before it can fit");
 }
