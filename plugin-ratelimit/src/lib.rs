@@ -20,6 +20,8 @@ mod packed_state;
 mod queue;
 mod service;
 mod settings;
+#[cfg(all(feature = "redis", not(loom)))]
+mod shared;
 mod sync;
 pub mod throttle;
 mod until_ready;
@@ -42,4 +44,9 @@ pub use layer::RateLimitLayer;
 /// The future of [`RateLimit`].
 pub use plugin_core::RejectFuture as ResponseFuture;
 pub use service::RateLimit;
+#[cfg(all(feature = "redis", not(loom)))]
+pub use shared::{
+    AwayReason, OneKey, RedisConfig, RedisConfigBuilder, RedisStore, SharedBucket, SharedEvent, SharedEvents,
+    SharedMode, SharedRateLimit, SharedRateLimitLayer, SharedRateLimitStats, SharedResponseFuture, SharedStatus,
+};
 pub use until_ready::UntilReady;

@@ -44,3 +44,20 @@ fn every_key_of_the_throttle_is_one_in_every_reader() {
     conform.written();
     conform.page(PAGE);
 }
+
+#[cfg(feature = "redis")]
+#[test]
+fn every_key_of_a_shared_limit_is_one_in_every_reader() {
+    const URLS: &[&str] =
+        &["redis://localhost", "redis://:secret@a:1/2", "redis-cluster://a,b", "unix:///run/redis.sock"];
+    let minute = r#"{"url": "redis://localhost", "connect_timeout": "1m"}"#;
+    let quick = r#"{"url": "redis://localhost", "timeout": "1ns"}"#;
+    let conform = Conform::<plugin_ratelimit::RedisConfig>::new()
+        .around("", r#"{"url": "redis://localhost"}"#)
+        .around("timeout", minute)
+        .around("connect_timeout", quick)
+        .taking("url", URLS)
+        .taking("prefix", &["a", "shop:limits"]);
+    conform.readers();
+    conform.page(PAGE);
+}

@@ -10,6 +10,7 @@ const OLDEST_PYTHON: (u32, u32) = (3, 8);
 pub(crate) enum Tool {
     Python,
     Node,
+    Redis,
     CCompiler,
     Rustfmt,
     Clippy,
@@ -22,13 +23,22 @@ pub(crate) enum Tool {
 
 impl Tool {
     /// Those of `test`.
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Python, Self::Node, Self::CCompiler, Self::Rustfmt, Self::Clippy, Self::Nextest, Self::Deny];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Python,
+        Self::Node,
+        Self::Redis,
+        Self::CCompiler,
+        Self::Rustfmt,
+        Self::Clippy,
+        Self::Nextest,
+        Self::Deny,
+    ];
 
     fn remedy(self) -> Remedy {
         match self {
             Self::Python => Remedy::System { package: "python3", wanted: "python3, 3.8 or later" },
             Self::Node => Remedy::System { package: "nodejs", wanted: "Node.js" },
+            Self::Redis => Remedy::System { package: "redis-server", wanted: "redis-server and redis-cli" },
             Self::CCompiler => Remedy::System { package: "gcc", wanted: "a C compiler (cc, gcc or clang)" },
             Self::Rustfmt => Remedy::Component("rustfmt"),
             Self::Clippy => Remedy::Component("clippy"),
@@ -54,6 +64,11 @@ impl Tool {
             Self::Node => {
                 let version = Cmd::new("node", ["--version"]).answer().ok_or("`node` is missing")?;
                 Ok(format!("Node.js {version}"))
+            }
+            Self::Redis => {
+                let version = Cmd::new("redis-server", ["--version"]).answer().ok_or("`redis-server` is missing")?;
+                Cmd::new("redis-cli", ["--version"]).answer().ok_or("`redis-cli` is missing")?;
+                Ok(version)
             }
             Self::CCompiler => {
                 let chosen = std::env::var("CC").ok().filter(|cc| !cc.is_empty());

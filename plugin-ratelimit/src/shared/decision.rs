@@ -1,0 +1,239 @@
+//! One decision: by what is known, by Redis, or by this instance's share.
+
+use std::sync::{
+    Arc, PoisonError, RwLock,
+    atomic::{AtomicBool, Ordering},
+};
+
+use plugin_core::{Quota, Rejected, clock, sync::StripedCounter};
+use tokio::{runtime::Handle, time};
+
+use super::{
+    SharedMode,
+    fault::Fault,
+    keeper,
+    key_state::{Asked, Known, share_of},
+    keys::{KeyCell, KeyId, Keys},
+    link::Link,
+    script::Question,
+};
+use crate::{RateLimitConfig, gcra::Limit};
+
+/// The longest key that is written as it is; of a longer one, its SHA-1.
+const LONGEST_KEY: usize = 128;
+
+/// The buckets of one name, on this instance.
+pub(super) struct Buckets {
+    pub(super) link: Arc<Link>,
+    pub(super) name: String,
+    pub(super) config: RwLock<RateLimitConfig>,
+    pub(super) enabled: AtomicBool,
+    pub(super) keys: Keys,
+    pub(super) allowed: StripedCounter,
+    pub(super) refused: StripedCounter,
+    pub(super) local: StripedCounter,
+}
+
+impl Buckets {
+    pub(super) fn new(link: Arc<Link>, name: String, config: RateLimitConfig) -> Self {
+        Self {
+            name,
+            config: RwLock::new(config),
+            enabled: AtomicBool::new(true),
+            keys: Keys::new(link.config.max_keys()),
+            link,
+            allowed: StripedCounter::new(),
+            refused: StripedCounter::new(),
+            local: StripedCounter::new(),
+        }
+    }
+
+    pub(super) fn config(&self) -> RateLimitConfig {
+        *self.config.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What can be told without Redis.
+    pub(super) fn at_once(&self, key: &str, n: u32) -> Result<Result<(), Rejected>, Pending> {
+        // Relaxed: a request that reads the switch of a moment ago behaves as if it had come a moment earlier.
+        if n == 0 || !self.enabled.load(Ordering::Relaxed) {
+            return Ok(Ok(()));
+        }
+        let limit = self.config().limit();
+        if u64::from(n) > limit.burst() {
+            self.refused.add(1);
+            return Ok(Err(Rejected::too_costly(n.into(), limit.burst())));
+        }
+        let now = clock::now().as_nanos();
+        let id = self.keys.id(key);
+        let pending = Pending { n, limit, id, cell: self.keys.cell(id, now) };
+        match self.link.mode() {
+            SharedMode::Local => {
+                // Where the keeper has ended with its runtime, this is where another one begins.
+                keeper::ensure(&self.link);
+                Ok(self.by_share(&pending, now))
+            }
+            SharedMode::Shared => self.by_what_is_known(&pending, now).ok_or(pending),
+            SharedMode::Connecting => {
+                // And where the store was made outside of a runtime, the first.
+                keeper::ensure(&self.link);
+                Err(pending)
+            }
+        }
+    }
+
+    fn by_what_is_known(&self, pending: &Pending, now: u64) -> Option<Result<(), Rejected>> {
+        let known = pending.cell.as_ref()?.state().known(pending.limit, pending.n, now);
+        match known {
+            Known::Reserved => Some(self.count(Ok(()))),
+            Known::Refused { arrival, wait } => Some(self.count(Err(pending.limit.refusal(arrival, now, wait)))),
+            Known::Unknown => None,
+        }
+    }
+
+    fn by_share(&self, pending: &Pending, now: u64) -> Result<(), Rejected> {
+        self.local.add(1);
+        let share = share_of(pending.limit, self.link.replicas());
+        let taken = match &pending.cell {
+            Some(cell) => cell.state().take_share(share, pending.n, now),
+            None => self.keys.overflow(pending.id).state().take_share(share, pending.n, now),
+        };
+        self.count(taken.map_err(|(arrival, wait)| share.refusal(arrival, now, wait)))
+    }
+
+    fn count(&self, result: Result<(), Rejected>) -> Result<(), Rejected> {
+        let counter = if result.is_ok() { &self.allowed } else { &self.refused };
+        counter.add(1);
+        result
+    }
+
+    /// Asks Redis, and decides by this instance's share if it does not answer.
+    pub(super) async fn by_redis(&self, key: &str, pending: Pending) -> Result<(), Rejected> {
+        if Handle::try_current().is_err() {
+            return self.by_share(&pending, clock::now().as_nanos());
+        }
+        let deadline = time::Instant::now() + self.link.config.timeout();
+        let batch = self.link.config.batch();
+        let _waiting = pending.cell.as_deref().map(|cell| cell.wait(pending.n));
+        let gate = match &pending.cell {
+            Some(cell) if batch > 1 => match time::timeout_at(deadline, cell.gate.lock()).await {
+                Ok(gate) => {
+                    // Who held it before may have brought enough for all, or heard that there is nothing.
+                    if let Some(known) = self.by_what_came(&pending) {
+                        return known;
+                    }
+                    Some(gate)
+                }
+                Err(_) => return self.by_share(&pending, clock::now().as_nanos()),
+            },
+            _ => None,
+        };
+        let answer = self.ask(key, &pending, batch, deadline).await;
+        drop(gate);
+        match answer {
+            Ok(result) => self.count(result),
+            Err(_) => self.by_share(&pending, clock::now().as_nanos()),
+        }
+    }
+
+    /// What is known since the gate was opened. The demand was counted before.
+    fn by_what_came(&self, pending: &Pending) -> Option<Result<(), Rejected>> {
+        let now = clock::now().as_nanos();
+        let cell = pending.cell.as_ref()?;
+        match self.link.mode() {
+            SharedMode::Local => Some(self.by_share(pending, now)),
+            SharedMode::Connecting => None,
+            SharedMode::Shared => match cell.state().still_known(pending.limit, pending.n, now) {
+                Known::Reserved => Some(self.count(Ok(()))),
+                Known::Refused { arrival, wait } => Some(self.count(Err(pending.limit.refusal(arrival, now, wait)))),
+                Known::Unknown => None,
+            },
+        }
+    }
+
+    async fn ask(
+        &self,
+        key: &str,
+        pending: &Pending,
+        batch: u32,
+        deadline: time::Instant,
+    ) -> Result<Result<(), Rejected>, Fault> {
+        let (n, limit) = (pending.n, pending.limit);
+        let now = clock::now().as_nanos();
+        let mut asking = Asking::new(pending.cell.as_deref());
+        let question = asking.question(limit, self.link.replicas(), n, batch, now);
+        let (answer, sent) = self.link.ask(question, &self.stored(key), limit, deadline).await?;
+        let now = clock::now().as_nanos();
+        let is_admitted = match asking.asked.take().zip(asking.cell) {
+            Some((asked, cell)) => cell.state().answered(&asked, answer, sent, now),
+            None => answer.taken >= n,
+        };
+        if is_admitted {
+            return Ok(Ok(()));
+        }
+        let arrival = now.saturating_add(answer.debt);
+        let wait = limit.wait(arrival, now, n.into()).unwrap_or(limit.interval);
+        Ok(Err(limit.refusal(arrival, now, wait)))
+    }
+
+    /// The key as it is written in Redis. What is in braces says which node of a cluster has it.
+    fn stored(&self, key: &str) -> String {
+        let (prefix, name) = (self.link.config.prefix(), &self.name);
+        if key.len() > LONGEST_KEY {
+            // The digest that the client of Redis makes of a script, of any text.
+            return format!("{prefix}:{name}#{{{}}}", redis::Script::new(key).get_hash());
+        }
+        format!("{prefix}:{name}:{{{key}}}")
+    }
+
+    /// What is there of a key, by Redis, or by this instance's share if it does not answer.
+    pub(super) async fn quota(&self, key: &str) -> Option<Quota> {
+        let limit = self.config().limit();
+        let now = || clock::now().as_nanos();
+        if Handle::try_current().is_ok() {
+            keeper::ensure(&self.link);
+            let deadline = time::Instant::now() + self.link.config.timeout();
+            let asked = self.link.ask(Question::default(), &self.stored(key), limit, deadline).await;
+            if let Ok((answer, _)) = asked {
+                let now = now();
+                return limit.quota(now.saturating_add(answer.debt), now);
+            }
+        }
+        let (now, share) = (now(), share_of(limit, self.link.replicas()));
+        let cell = self.keys.cell(self.keys.id(key), now)?;
+        let arrival = cell.state().share_is_full_at();
+        share.quota(arrival, now)
+    }
+}
+
+/// A request that Redis must decide on.
+pub(super) struct Pending {
+    n: u32,
+    limit: Limit,
+    id: KeyId,
+    cell: Option<Arc<KeyCell>>,
+}
+
+/// A question on its way. What it was to pay is still owed when it is dropped without an answer.
+struct Asking<'a> {
+    cell: Option<&'a KeyCell>,
+    asked: Option<Asked>,
+}
+
+impl<'a> Asking<'a> {
+    fn new(cell: Option<&'a KeyCell>) -> Self {
+        Self { cell, asked: None }
+    }
+
+    fn question(&mut self, limit: Limit, replicas: u32, n: u32, batch: u32, now: u64) -> Question {
+        let Some(cell) = self.cell else { return Question { tokens: n, most: n, shift: 0 } };
+        self.asked.insert(cell.state().ask(limit, replicas, n, cell.waiting(), batch, now)).question
+    }
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        if let (Some(asked), Some(cell)) = (self.asked, self.cell) {
+            cell.state().unanswered(&asked);
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! The response of the inner service, or a refusal, after Redis was asked where it must be.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use pin_project_lite::pin_project;
+use plugin_core::{
+    Reject, Rejected,
+    deadline::{cut, waiting},
+    polled_after_end, service,
+};
+use tower_service::Service;
+
+/// What a call waits for.
+const WAITING: &str = "waiting for the shared limit";
+
+type Decision = Pin<Box<dyn Future<Output = Result<(), Rejected>> + Send>>;
+
+pin_project! {
+    /// The future of [`SharedRateLimit`](super::SharedRateLimit). Dropping it drops the question, or the inner call.
+    #[must_use = "a future does nothing until it is polled"]
+    pub struct SharedResponseFuture<S, Req, R>
+    where
+        S: Service<Req>,
+    {
+        #[pin]
+        state: State<S, S::Future, Req, R>,
+    }
+}
+
+pin_project! {
+    #[project = StateProject]
+    #[project_replace = StateReplaced]
+    enum State<S, F, Req, R> {
+        Asking { question: Question, service: S, request: Req, reject: R },
+        Passed { #[pin] inner: F },
+        Refused { rejected: Rejected, reject: R },
+        Ended,
+    }
+}
+
+/// A question that says at its end, if it comes too early, that the call was held on this side.
+struct Question {
+    decision: Decision,
+    is_waiting: bool,
+}
+
+impl Question {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Rejected>> {
+        let polled = self.decision.as_mut().poll(cx);
+        self.is_waiting = polled.is_pending();
+        if self.is_waiting {
+            waiting::note(WAITING);
+        }
+        polled
+    }
+}
+
+impl Drop for Question {
+    fn drop(&mut self) {
+        if self.is_waiting {
+            cut::report_held(WAITING);
+        }
+    }
+}
+
+impl<S: Service<Req>, Req, R> SharedResponseFuture<S, Req, R> {
+    pub(super) fn passed(inner: S::Future) -> Self {
+        Self { state: State::Passed { inner } }
+    }
+
+    pub(super) fn refused(rejected: Rejected, reject: R) -> Self {
+        Self { state: State::Refused { rejected, reject } }
+    }
+
+    pub(super) fn asking(decision: Decision, service: S, request: Req, reject: R) -> Self {
+        Self { state: State::Asking { question: Question { decision, is_waiting: false }, service, request, reject } }
+    }
+}
+
+impl<S, Req, R> Future for SharedResponseFuture<S, Req, R>
+where
+    S: Service<Req>,
+    R: Reject<S::Response, S::Error>,
+{
+    type Output = Result<S::Response, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut state = self.project().state;
+        loop {
+            match state.as_mut().project() {
+                StateProject::Asking { question, .. } => {
+                    let decided = ready!(question.poll(cx));
+                    if let StateReplaced::Asking { mut service, request, reject, .. } =
+                        state.as_mut().project_replace(State::Ended)
+                    {
+                        state.set(match decided {
+                            Ok(()) => State::Passed { inner: service::call(&mut service, request) },
+                            Err(rejected) => State::Refused { rejected, reject },
+                        });
+                    }
+                }
+                StateProject::Passed { inner } => {
+                    let answer = ready!(inner.poll(cx));
+                    state.set(State::Ended);
+                    return Poll::Ready(answer);
+                }
+                StateProject::Refused { rejected, reject } => {
+                    let answer = reject.reject(*rejected);
+                    state.set(State::Ended);
+                    return Poll::Ready(answer);
+                }
+                StateProject::Ended => polled_after_end("plugin_ratelimit::SharedResponseFuture"),
+            }
+        }
+    }
+}
+
+impl<S: Service<Req>, Req, R> fmt::Debug for SharedResponseFuture<S, Req, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedResponseFuture").finish_non_exhaustive()
+    }
+}

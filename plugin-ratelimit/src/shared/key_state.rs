@@ -1,0 +1,195 @@
+//! What an instance knows of one key: pure decisions, moments in nanoseconds, `now` as an argument.
+//!
+//! Three things stand here for each key. What Redis said last: until the moment that it named, nobody's taking can make a
+//! request fit, so that a flood of requests that are refused costs Redis one question for each token. The reserve: tokens that
+//! were taken from Redis in one go and are not used yet. And the bucket of this instance's share, while Redis is away.
+//!
+//! That bucket is the shared one with each token costing as many intervals as there are instances: its moment of being full
+//! again is then the same number, so that it begins where Redis stood, and its debt is given to Redis afterwards, divided by
+//! the instances.
+
+use super::script::{Answer, Question};
+use crate::gcra::Limit;
+
+/// How long tokens may lie in reserve, and what counts as the demand of lately: 100 ms.
+pub(super) const PERIOD: u64 = 100_000_000;
+
+#[derive(Debug, Default)]
+pub(super) struct KeyState {
+    /// When the shared bucket is full again, by its last answer: early by at most the time of that answer's way.
+    seen: u64,
+    /// When the bucket of this instance's share is full again.
+    share: u64,
+    reserve: Reserve,
+    demand: Demand,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Reserve {
+    tokens: u32,
+    /// When they are too old to be used.
+    until: u64,
+    /// When the shared bucket was to be full again as they were taken.
+    arrival: u64,
+}
+
+/// Tokens that were asked for on this instance, in this period and the one before.
+#[derive(Clone, Copy, Debug, Default)]
+struct Demand {
+    period: u64,
+    now: u32,
+    before: u32,
+}
+
+/// What becomes of a request without asking Redis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Known {
+    /// It has its tokens.
+    Reserved,
+    /// It does not fit for so many nanoseconds, whatever others take meanwhile.
+    Refused { arrival: u64, wait: u64 },
+    /// Redis must say.
+    Unknown,
+}
+
+/// A question that is on its way, and what is to be kept if it does not arrive.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Asked {
+    pub(super) question: Question,
+    share: u64,
+}
+
+impl KeyState {
+    /// What is known while Redis decides.
+    pub(super) fn known(&mut self, limit: Limit, tokens: u32, now: u64) -> Known {
+        self.demand.add(tokens, now);
+        self.still_known(limit, tokens, now)
+    }
+
+    /// The same, of a request that was asked about before.
+    pub(super) fn still_known(&mut self, limit: Limit, tokens: u32, now: u64) -> Known {
+        if self.take_reserved(tokens, now) {
+            return Known::Reserved;
+        }
+        // Tokens that lie in reserve have been taken, and may yet go back: Redis must be asked then.
+        let is_certain = self.reserve.tokens == 0 && self.share == 0;
+        match limit.admit(self.seen, now, tokens.into()) {
+            None if is_certain => match limit.wait(self.seen, now, tokens.into()) {
+                Some(wait) => Known::Refused { arrival: self.seen, wait },
+                None => Known::Unknown,
+            },
+            _ => Known::Unknown,
+        }
+    }
+
+    fn take_reserved(&mut self, tokens: u32, now: u64) -> bool {
+        let fits = now < self.reserve.until && tokens <= self.reserve.tokens;
+        if fits {
+            self.reserve.tokens -= tokens;
+        }
+        fits
+    }
+
+    /// What to ask Redis for: these tokens, up to `batch` if there was as much demand lately or `waiting` are waited for, with
+    /// what is to be given back or paid.
+    pub(super) fn ask(
+        &mut self,
+        limit: Limit,
+        replicas: u32,
+        tokens: u32,
+        waiting: u32,
+        batch: u32,
+        now: u64,
+    ) -> Asked {
+        let mut shift = 0_i64;
+        if self.reserve.tokens > 0 && now >= self.reserve.until {
+            let reserve = std::mem::take(&mut self.reserve);
+            let cost = limit.interval.saturating_mul(reserve.tokens.into());
+            // What would have been refilled since is not given back.
+            shift = -signed(cost.min(reserve.arrival.saturating_sub(now)));
+        }
+        let share = std::mem::take(&mut self.share);
+        let owed = share.saturating_sub(now.max(self.seen)) / u64::from(replicas.max(1));
+        let most = tokens.max(self.demand.recent(now).max(waiting).min(batch));
+        Asked { question: Question { tokens, most, shift: shift.saturating_add(signed(owed)) }, share }
+    }
+
+    /// Redis has answered a question that was sent at this moment. Says whether the request has its tokens.
+    pub(super) fn answered(&mut self, asked: &Asked, answer: Answer, sent: u64, now: u64) -> bool {
+        self.seen = sent.saturating_add(answer.debt);
+        let Some(left) = answer.taken.checked_sub(asked.question.tokens) else { return false };
+        if left > 0 {
+            self.reserve.tokens = self.reserve.tokens.saturating_add(left);
+            self.reserve.until = now.saturating_add(PERIOD);
+            self.reserve.arrival = self.seen;
+        }
+        asked.question.tokens > 0
+    }
+
+    /// Redis has not answered. What was to be paid is still owed.
+    pub(super) fn unanswered(&mut self, asked: &Asked) {
+        self.share = self.share.max(asked.share);
+    }
+
+    /// Takes tokens from this instance's share, or says after how many nanoseconds they are there.
+    ///
+    /// A request that is larger than the share passes when the share is full: it is never refused for good.
+    pub(super) fn take_share(&mut self, share: Limit, tokens: u32, now: u64) -> Result<(), (u64, u64)> {
+        if self.take_reserved(tokens, now) {
+            return Ok(());
+        }
+        let base = self.share.max(self.seen).max(now);
+        let cost = share.interval.saturating_mul(tokens.into());
+        let next = base.saturating_add(cost);
+        let latest = now.saturating_add(share.tolerance.max(cost));
+        if next > latest {
+            return Err((base, next - latest));
+        }
+        self.share = next;
+        Ok(())
+    }
+
+    /// When the bucket of this instance's share is full again.
+    pub(super) fn share_is_full_at(&self) -> u64 {
+        self.share.max(self.seen)
+    }
+
+    /// Whether nothing is lost when it is forgotten.
+    pub(super) fn is_idle(&self, now: u64) -> bool {
+        self.share <= now && (self.reserve.tokens == 0 || self.reserve.until <= now)
+    }
+}
+
+/// What one of `replicas` instances lets through by itself.
+pub(super) fn share_of(limit: Limit, replicas: u32) -> Limit {
+    Limit { interval: limit.interval.saturating_mul(replicas.max(1).into()), ..limit }
+}
+
+impl Demand {
+    fn add(&mut self, tokens: u32, now: u64) {
+        self.turn(now);
+        self.now = self.now.saturating_add(tokens);
+    }
+
+    fn recent(&mut self, now: u64) -> u32 {
+        self.turn(now);
+        self.now.max(self.before)
+    }
+
+    fn turn(&mut self, now: u64) {
+        let period = now / PERIOD;
+        if period != self.period {
+            self.before = if period == self.period + 1 { self.now } else { 0 };
+            self.now = 0;
+            self.period = period;
+        }
+    }
+}
+
+fn signed(nanos: u64) -> i64 {
+    i64::try_from(nanos).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+#[path = "key_state_tests.rs"]
+mod tests;

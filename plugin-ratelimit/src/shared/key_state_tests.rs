@@ -1,0 +1,184 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const INTERVAL: u64 = 1_000;
+const NOW: u64 = 5_000_000_000;
+
+const fn limit(burst: u64) -> Limit {
+    Limit { interval: INTERVAL, tolerance: INTERVAL * burst, window: 1_000_000_000 }
+}
+
+/// Redis as the script has it.
+#[derive(Default)]
+struct Server(u64);
+
+impl Server {
+    fn decide(&mut self, question: Question, limit: Limit, now: u64) -> Answer {
+        let mut debt = i64::try_from(self.0.saturating_sub(now)).expect("small");
+        let tolerance = i64::try_from(limit.tolerance).expect("small");
+        debt = (debt.min(tolerance) + question.shift).clamp(0, tolerance);
+        let mut debt = u64::try_from(debt).expect("not below zero");
+        let free = u32::try_from((limit.tolerance - debt) / limit.interval).expect("small");
+        let taken = if question.tokens <= free { question.most.min(free) } else { 0 };
+        debt += u64::from(taken) * limit.interval;
+        self.0 = now + debt;
+        Answer { taken, debt }
+    }
+}
+
+fn try_one(state: &mut KeyState, server: &mut Server, limit: Limit, batch: u32, now: u64) -> bool {
+    match state.known(limit, 1, now) {
+        Known::Reserved => true,
+        Known::Refused { .. } => false,
+        Known::Unknown => {
+            let asked = state.ask(limit, 1, 1, 1, batch, now);
+            let answer = server.decide(asked.question, limit, now);
+            state.answered(&asked, answer, now, now)
+        }
+    }
+}
+
+#[test]
+fn what_redis_has_refused_is_refused_without_asking_until_it_can_fit() {
+    let (mut state, mut server) = (KeyState::default(), Server::default());
+    assert!(try_one(&mut state, &mut server, limit(1), 1, NOW));
+    let refused = state.known(limit(1), 1, NOW + 1);
+    assert_eq!(refused, Known::Refused { arrival: NOW + INTERVAL, wait: INTERVAL - 1 });
+    assert_eq!(state.known(limit(1), 1, NOW + INTERVAL), Known::Unknown);
+}
+
+#[test]
+fn a_batch_is_as_large_as_the_demand_of_lately_and_no_larger_than_it_may_be() {
+    let (mut state, mut server) = (KeyState::default(), Server::default());
+    let mut questions = Vec::new();
+    for _ in 0..100 {
+        if state.known(limit(1_000), 1, NOW) == Known::Unknown {
+            let asked = state.ask(limit(1_000), 1, 1, 1, 16, NOW);
+            questions.push(asked.question.most);
+            let answer = server.decide(asked.question, limit(1_000), NOW);
+            assert!(state.answered(&asked, answer, NOW, NOW));
+        }
+    }
+    assert_eq!(questions, [1, 2, 4, 8, 16, 16, 16, 16, 16, 16]);
+    let later = NOW + 10 * PERIOD;
+    assert_eq!(state.known(limit(1_000), 1, later), Known::Unknown, "what lay in reserve is too old");
+    assert_eq!(state.ask(limit(1_000), 1, 1, 1, 16, later).question.most, 1, "and the demand is gone");
+    assert_eq!(state.ask(limit(1_000), 1, 1, 9, 16, later).question.most, 9, "who waits is demand too");
+    assert_eq!(state.ask(limit(1_000), 1, 1, 90, 16, later).question.most, 16);
+}
+
+#[test]
+fn tokens_that_were_not_used_go_back_as_far_as_they_are_not_refilled() {
+    let slow = Limit { interval: PERIOD, tolerance: PERIOD * 20, window: 1 };
+    let (mut state, mut server) = (KeyState::default(), Server::default());
+    for _ in 0..4 {
+        // Takes one, then two, then four, of which one is used.
+        assert!(try_one(&mut state, &mut server, slow, 4, NOW));
+    }
+    assert_eq!(server.0, NOW + 7 * PERIOD);
+    let later = NOW + 2 * PERIOD;
+    let _known = state.known(slow, 1, later);
+    let asked = state.ask(slow, 1, 1, 1, 4, later);
+    assert_eq!(asked.question.shift, -3 * i64::try_from(PERIOD).expect("small"), "three of four");
+    let much_later = NOW + 6 * PERIOD;
+    let (mut state, mut server) = (KeyState::default(), Server::default());
+    for _ in 0..4 {
+        assert!(try_one(&mut state, &mut server, slow, 4, NOW));
+    }
+    let _known = state.known(slow, 1, much_later);
+    let shift = state.ask(slow, 1, 1, 1, 4, much_later).question.shift;
+    assert_eq!(shift, -i64::try_from(PERIOD).expect("small"), "six of seven are refilled");
+}
+
+#[test]
+fn the_share_begins_where_redis_stood_and_its_debt_is_paid_afterwards() {
+    let (mut state, mut server) = (KeyState::default(), Server::default());
+    let limit = limit(8);
+    for _ in 0..4 {
+        assert!(try_one(&mut state, &mut server, limit, 1, NOW));
+    }
+    // Four of eight are left to four instances.
+    let share = share_of(limit, 4);
+    assert_eq!(state.take_share(share, 1, NOW), Ok(()));
+    assert_eq!(state.take_share(share, 1, NOW), Err((NOW + 8 * INTERVAL, 4 * INTERVAL)));
+    let asked = state.ask(limit, 4, 1, 1, 1, NOW);
+    assert_eq!(asked.question.shift, i64::try_from(INTERVAL).expect("small"), "one token was taken meanwhile");
+    state.unanswered(&asked);
+    assert_eq!(state.ask(limit, 4, 1, 1, 1, NOW), asked, "it is still owed");
+    let answer = server.decide(asked.question, limit, NOW);
+    state.answered(&asked, answer, NOW, NOW);
+    assert_eq!(server.0, NOW + 6 * INTERVAL);
+    assert_eq!(state.ask(limit, 4, 1, 1, 1, NOW).question.shift, 0, "it is paid once");
+}
+
+#[test]
+fn a_request_that_is_larger_than_the_share_passes_when_the_share_is_full() {
+    let mut state = KeyState::default();
+    let share = share_of(limit(10), 4);
+    assert_eq!(state.take_share(share, 10, NOW), Ok(()));
+    assert!(state.take_share(share, 1, NOW + 30 * INTERVAL - 1).is_err());
+    assert_eq!(state.take_share(share, 10, NOW + 40 * INTERVAL), Ok(()));
+}
+
+#[test]
+fn a_key_is_forgotten_only_when_nothing_is_owed_and_nothing_lies_in_reserve() {
+    let mut state = KeyState::default();
+    assert!(state.is_idle(NOW));
+    assert_eq!(state.take_share(share_of(limit(5), 2), 1, NOW), Ok(()));
+    assert!(!state.is_idle(NOW + 2 * INTERVAL - 1));
+    assert!(state.is_idle(NOW + 2 * INTERVAL));
+    let answer = Answer { taken: 3, debt: 0 };
+    state.answered(&Asked::default(), answer, NOW, NOW);
+    assert!(!state.is_idle(NOW + PERIOD - 1));
+    assert!(state.is_idle(NOW + PERIOD));
+}
+
+proptest! {
+    /// However requests fall on instances, no window lets through more than one bucket would and what may lie in reserve.
+    #[test]
+    fn instances_with_reserves_are_early_by_their_reserves_at_most(
+        burst in 1u64..30, batch in 1u32..12, replicas in 1usize..4,
+        steps in prop::collection::vec((0usize..3, 0u64..4_000), 1..300),
+    ) {
+        let limit = limit(burst);
+        let mut server = Server::default();
+        let mut states: Vec<KeyState> = (0..replicas).map(|_| KeyState::default()).collect();
+        let (mut now, mut admitted) = (NOW, Vec::new());
+        for (who, step) in steps {
+            now += step;
+            if try_one(&mut states[who % replicas], &mut server, limit, batch, now) {
+                admitted.push(now);
+            }
+        }
+        let reserve = u64::try_from(replicas).expect("small") * u64::from(batch - 1);
+        for (first, from) in admitted.iter().enumerate() {
+            for (count, to) in (1u64..).zip(&admitted[first..]) {
+                prop_assert!(count * INTERVAL <= (burst + reserve) * INTERVAL + (to - from));
+            }
+        }
+    }
+
+    /// While Redis is away, all instances together let through what one bucket would that stands where Redis stood.
+    #[test]
+    fn the_shares_together_are_the_limit(
+        burst in 1u64..30, replicas in 1u32..5, before in 0u32..40,
+        steps in prop::collection::vec((0usize..5, 0u64..4_000), 1..300),
+    ) {
+        let limit = limit(burst);
+        let mut server = Server::default();
+        let mut states: Vec<KeyState> = (0..replicas).map(|_| KeyState::default()).collect();
+        let mut now = NOW;
+        for turn in 0..before {
+            try_one(&mut states[turn as usize % replicas as usize], &mut server, limit, 1, now);
+        }
+        let (start, mut count) = (now, 0);
+        for (who, step) in steps {
+            now += step;
+            let state = &mut states[who % replicas as usize];
+            count += u64::from(state.take_share(share_of(limit, replicas), 1, now).is_ok());
+        }
+        // A share below one token lets one through when it is full.
+        prop_assert!(count * INTERVAL <= burst.max(replicas.into()) * INTERVAL + (now - start));
+    }
+}

@@ -1,0 +1,147 @@
+//! What an instance remembers of keys, in bounds.
+
+use std::{
+    fmt,
+    hash::{BuildHasher, RandomState},
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use plugin_core::sync::KeyedTable;
+use tokio::sync::Mutex as Gate;
+
+use super::key_state::KeyState;
+use crate::sync::{Mutex, MutexGuard, lock};
+
+/// What is remembered of one key.
+#[derive(Debug, Default)]
+pub(super) struct KeyCell {
+    state: Mutex<KeyState>,
+    /// Held by the one who fetches the next batch, so that all others use what it brings. Fair: in the order of coming.
+    pub(super) gate: Gate<()>,
+    /// Tokens that are waited for.
+    waiting: AtomicU32,
+}
+
+impl KeyCell {
+    pub(super) fn state(&self) -> MutexGuard<'_, KeyState> {
+        lock(&self.state)
+    }
+
+    /// Counts tokens as waited for, until the result is dropped.
+    pub(super) fn wait(&self, tokens: u32) -> Waiting<'_> {
+        // Relaxed: a number by itself. It wraps and comes back.
+        self.waiting.fetch_add(tokens, Ordering::Relaxed);
+        Waiting { cell: self, tokens }
+    }
+
+    pub(super) fn waiting(&self) -> u32 {
+        self.waiting.load(Ordering::Relaxed)
+    }
+}
+
+/// A request that waits.
+pub(super) struct Waiting<'a> {
+    cell: &'a KeyCell,
+    tokens: u32,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.cell.waiting.fetch_sub(self.tokens, Ordering::Relaxed);
+    }
+}
+
+/// Cells that keys share which find no place, while Redis is away.
+const OVERFLOW: usize = 1024;
+
+/// At most so many keys, by a hash of 128 bits that is seeded at random: no key is kept, however long it is, and no caller
+/// can choose keys that fall together.
+pub(super) struct Keys {
+    seeds: [RandomState; 2],
+    table: KeyedTable<u128, Arc<KeyCell>>,
+    overflow: LazyLock<Box<[Arc<KeyCell>]>>,
+}
+
+/// A key, as the table knows it.
+#[derive(Clone, Copy)]
+pub(super) struct KeyId(u128);
+
+impl Keys {
+    pub(super) fn new(cap: usize) -> Self {
+        let cells: fn() -> _ = || (0..OVERFLOW).map(|_| Arc::default()).collect();
+        let seeds = [RandomState::new(), RandomState::new()];
+        Self { seeds, table: KeyedTable::new(cap), overflow: LazyLock::new(cells) }
+    }
+
+    pub(super) fn id(&self, key: &str) -> KeyId {
+        let [high, low] = self.seeds.each_ref().map(|seed| u128::from(seed.hash_one(key)));
+        KeyId(high << 64 | low)
+    }
+
+    /// The cell of a key; `None` when no place is free. Only keys that owe nothing, have nothing in reserve and are used by
+    /// nobody make place for others.
+    pub(super) fn cell(&self, id: KeyId, now: u64) -> Option<Arc<KeyCell>> {
+        let can_go = |_: &u128, cell: &mut Arc<KeyCell>| Arc::strong_count(cell) == 1 && cell.state().is_idle(now);
+        self.table.get_or_insert_with(&id.0, Arc::default, can_go, |cell| Arc::clone(cell))
+    }
+
+    /// A cell that this key shares with others, for its share while Redis is away.
+    pub(super) fn overflow(&self, id: KeyId) -> Arc<KeyCell> {
+        Arc::clone(&self.overflow[id.0 as usize % OVERFLOW])
+    }
+
+    /// The number of keys.
+    pub(super) fn len(&self) -> usize {
+        self.table.len()
+    }
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keys").field("table", &self.table).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gcra::Limit;
+
+    #[test]
+    fn a_key_that_owes_keeps_its_place_and_those_without_one_share_cells() {
+        let keys = Keys::new(4);
+        let limit = Limit { interval: 1_000, tolerance: 1_000, window: 1_000 };
+        for key in ["a", "b", "c", "d"] {
+            let cell = keys.cell(keys.id(key), 0).expect("a place");
+            assert_eq!(cell.state().take_share(limit, 1, 0), Ok(()));
+        }
+        assert!(keys.cell(keys.id("e"), 999).is_none());
+        assert!(keys.cell(keys.id("a"), 999).is_some());
+        let shared = keys.overflow(keys.id("e"));
+        assert_eq!(shared.state().take_share(limit, 1, 0), Ok(()));
+        assert!(keys.overflow(keys.id("e")).state().take_share(limit, 1, 0).is_err(), "it is limited there");
+        assert!(keys.cell(keys.id("e"), 1_000).is_some(), "the others owe nothing any more");
+        assert_eq!(keys.len(), 4);
+    }
+
+    #[test]
+    fn who_waits_is_counted_until_it_goes_away() {
+        let cell = KeyCell::default();
+        let (one, two) = (cell.wait(1), cell.wait(2));
+        assert_eq!(cell.waiting(), 3);
+        drop(one);
+        assert_eq!(cell.waiting(), 2);
+        drop(two);
+        assert_eq!(cell.waiting(), 0);
+    }
+
+    #[test]
+    fn a_flood_of_keys_is_bounded() {
+        let keys = Keys::new(100);
+        (0..10_000).for_each(|key| drop(keys.cell(keys.id(&key.to_string()), 0)));
+        assert!(keys.len() <= 100);
+    }
+}

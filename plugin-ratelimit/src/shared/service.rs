@@ -1,0 +1,66 @@
+//! The service.
+
+use std::sync::Arc;
+
+use plugin_core::{
+    AsErrorValue, KeyOf, Reject, readiness,
+    service::{self, HasHandle, Wrap, Wrapped},
+};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::{OneKey, SharedBucket, SharedRateLimitLayer, future::SharedResponseFuture};
+
+/// The service that [`SharedRateLimitLayer`] makes.
+///
+/// `poll_ready` is that of the inner service. Where Redis must decide, the response's future asks it, and then calls the
+/// inner service that was ready, whose place a clone takes. Dropping the future ends the question or the inner call; a token
+/// that was taken does not come back.
+pub type SharedRateLimit<S, X = OneKey, R = AsErrorValue> = Wrapped<SharedRateLimitLayer<X, R>, S>;
+
+impl<S, X: Clone, R: Clone> Layer<S> for SharedRateLimitLayer<X, R> {
+    type Service = SharedRateLimit<S, X, R>;
+
+    fn layer(&self, inner: S) -> SharedRateLimit<S, X, R> {
+        SharedRateLimit::new(self.clone(), inner)
+    }
+}
+
+impl<S, X, R, Req> Wrap<S, Req> for SharedRateLimitLayer<X, R>
+where
+    S: Service<Req> + Clone,
+    X: KeyOf<Req>,
+    X::Key: AsRef<str>,
+    R: Reject<S::Response, S::Error> + Clone,
+{
+    type Future = SharedResponseFuture<S, Req, R>;
+
+    fn call(&self, inner: &mut S, request: Req) -> Self::Future {
+        let Some(key) = self.key_of.key(&request) else {
+            return SharedResponseFuture::passed(service::call(inner, request));
+        };
+        match self.bucket.0.at_once(key.as_ref(), 1) {
+            Ok(Ok(())) => SharedResponseFuture::passed(service::call(inner, request)),
+            Ok(Err(rejected)) => {
+                readiness::unused();
+                SharedResponseFuture::refused(rejected, self.reject.clone())
+            }
+            Err(pending) => {
+                // What was ready is called later; the clone that takes its place has reserved nothing.
+                let fresh = inner.clone();
+                let ready = std::mem::replace(inner, fresh);
+                let (bucket, key) = (Arc::clone(&self.bucket.0), key.as_ref().to_owned());
+                let decision = Box::pin(async move { bucket.by_redis(&key, pending).await });
+                SharedResponseFuture::asking(decision, ready, request, self.reject.clone())
+            }
+        }
+    }
+}
+
+impl<X, R> HasHandle for SharedRateLimitLayer<X, R> {
+    type Handle = SharedBucket;
+
+    fn handle(&self) -> SharedBucket {
+        self.bucket.clone()
+    }
+}
