@@ -2,9 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use plugin_core::{Rejected, clock, sync::StripedCounter};
+use plugin_core::{Rejected, clock};
 
-use crate::{RateLimitConfig, TokenBucket, bucket::Acquired, gcra::until_full};
+use crate::{RateLimitConfig, TokenBucket, decisions::Decisions, gcra::until_full};
 
 /// Reads the statistics and changes the settings of a [`RateLimitLayer`](crate::RateLimitLayer) and all its services.
 /// Cheap to clone.
@@ -35,8 +35,7 @@ pub struct RateLimitHandle(Arc<CountedBucket>);
 #[derive(Debug)]
 struct CountedBucket {
     bucket: TokenBucket,
-    allowed: StripedCounter,
-    refused: StripedCounter,
+    decisions: Decisions,
 }
 
 /// The statistics of a rate limit at one moment.
@@ -59,24 +58,14 @@ pub struct RateLimitStats {
 
 impl RateLimitHandle {
     pub(crate) fn new(bucket: TokenBucket) -> Self {
-        Self(Arc::new(CountedBucket { bucket, allowed: StripedCounter::new(), refused: StripedCounter::new() }))
+        Self(Arc::new(CountedBucket { bucket, decisions: Decisions::default() }))
     }
 
     #[inline]
     pub(crate) fn admit(&self) -> Result<(), Rejected> {
         // Its own reading, not the moment at which the call was received: one that was held since would take a token of the
         // past, which the bucket has refilled, and as many more would pass at once as were held.
-        match self.0.bucket.acquire(1, clock::now) {
-            Ok(Acquired::Taken) => {
-                self.0.allowed.add(1);
-                Ok(())
-            }
-            Ok(Acquired::Free) => Ok(()),
-            Err(rejected) => {
-                self.0.refused.add(1);
-                Err(rejected)
-            }
-        }
+        self.0.decisions.count(self.0.bucket.acquire(1, clock::now))
     }
 
     /// The statistics. Requests that run meanwhile may or may not be in them.
@@ -85,8 +74,8 @@ impl RateLimitHandle {
         let (reading, now) = (self.0.bucket.reading(), clock::now().as_nanos());
         let quota = reading.limit.quota(reading.arrival, now);
         RateLimitStats {
-            allowed: self.0.allowed.sum(),
-            refused: self.0.refused.sum(),
+            allowed: self.0.decisions.allowed(),
+            refused: self.0.decisions.refused(),
             remaining: quota.map(|quota| quota.remaining),
             limit: quota.map(|quota| quota.limit),
             window: reading.limit.window(),

@@ -4,6 +4,7 @@
 mod bucket;
 pub mod concurrency;
 mod config;
+mod decisions;
 #[cfg(any(fuzzing, test))]
 #[doc(hidden)]
 pub mod fuzzing;

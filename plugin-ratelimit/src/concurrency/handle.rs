@@ -1,6 +1,6 @@
 //! The handle: reads the figures, and changes the settings while calls go on.
 
-use super::{ConcurrencyLimit, ConcurrencyLimitConfig};
+use super::{ConcurrencyLimit, ConcurrencyLimitConfig, ConcurrencyLimitStats};
 
 /// Reads the figures and changes the settings of a [`ConcurrencyLimitLayer`](super::ConcurrencyLimitLayer) and all its
 /// services. Cheap to clone.
@@ -18,22 +18,6 @@ use super::{ConcurrencyLimit, ConcurrencyLimitConfig};
 /// ```
 #[derive(Clone, Debug)]
 pub struct ConcurrencyLimitHandle(ConcurrencyLimit);
-
-/// The figures of a concurrency limit at one moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ConcurrencyLimitStats {
-    /// Calls that may be in flight at once; `None` while the limit is disabled.
-    pub limit: Option<u32>,
-    /// Calls that hold a permit. More than the limit for a while, after it has become smaller.
-    pub in_flight: u32,
-    /// Calls that wait for a permit.
-    pub waiting: u32,
-    /// Permits that were given.
-    pub admitted: u64,
-    /// Calls that were refused, at once or after a wait.
-    pub refused: u64,
-}
 
 impl ConcurrencyLimitHandle {
     pub(super) fn new(limit: ConcurrencyLimit) -> Self {

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use plugin_core::clock::{self, Instant};
 
-use super::{PermitOutcome, gate::Reading, limit::LimitState};
+use super::{PermitOutcome, gate::Reading, state::LimitState};
 
 /// The right to be in flight. Dropping it gives the place to whoever is next in line, or frees it.
 ///

@@ -9,7 +9,7 @@ use super::{
     config::{KeyedRateLimitConfig, WithoutKey},
     usage::KeyUsage,
 };
-use crate::{RateLimitConfig, TokenBucket, bucket::Acquired};
+use crate::{RateLimitConfig, TokenBucket, bucket::Acquired, decisions::Decisions};
 
 /// Reads the statistics and changes the settings of a [`KeyedRateLimitLayer`](super::KeyedRateLimitLayer) and all its
 /// services. Cheap to clone.
@@ -43,8 +43,7 @@ struct Shared<K> {
     /// What requests without a key take from.
     keyless: TokenBucket,
     without_key: WithoutKey,
-    allowed: StripedCounter,
-    refused: StripedCounter,
+    decisions: Decisions,
     keyless_requests: StripedCounter,
 }
 
@@ -74,30 +73,18 @@ impl<K: Hash + Eq + Clone> KeyedRateLimitHandle<K> {
             keyless: TokenBucket::new(config.limit()),
             without_key: config.without_key(),
             bucket,
-            allowed: StripedCounter::new(),
-            refused: StripedCounter::new(),
+            decisions: Decisions::default(),
             keyless_requests: StripedCounter::new(),
         }))
     }
 
     #[inline]
     pub(super) fn admit(&self, key: Option<&K>) -> Result<(), Rejected> {
-        let result = match key {
+        self.0.decisions.count(match key {
             Some(key) => self.0.bucket.acquire_owned(key, 1),
             None if self.is_enabled() => self.admit_keyless(),
             None => Ok(Acquired::Free),
-        };
-        match result {
-            Ok(Acquired::Taken) => {
-                self.0.allowed.add(1);
-                Ok(())
-            }
-            Ok(Acquired::Free) => Ok(()),
-            Err(rejected) => {
-                self.0.refused.add(1);
-                Err(rejected)
-            }
-        }
+        })
     }
 
     #[cold]
@@ -114,8 +101,8 @@ impl<K: Hash + Eq + Clone> KeyedRateLimitHandle<K> {
     #[must_use]
     pub fn stats(&self) -> KeyedRateLimitStats {
         KeyedRateLimitStats {
-            allowed: self.0.allowed.sum(),
-            refused: self.0.refused.sum(),
+            allowed: self.0.decisions.allowed(),
+            refused: self.0.decisions.refused(),
             without_key: self.0.keyless_requests.sum(),
             overflowed: self.0.bucket.overflowed(),
             keys: self.0.bucket.keys(),
@@ -161,6 +148,12 @@ impl<K: Hash + Eq + Clone> KeyedRateLimitHandle<K> {
         self.0.keyless.reconfigure(limit);
     }
 
+    /// Whether requests are limited.
+    #[must_use]
+    pub fn is_enabled(&self) -> bool {
+        self.0.bucket.is_enabled()
+    }
+
     /// Limits again.
     pub fn enable(&self) {
         self.0.bucket.enable();
@@ -169,12 +162,6 @@ impl<K: Hash + Eq + Clone> KeyedRateLimitHandle<K> {
     /// Passes everything through.
     pub fn disable(&self) {
         self.0.bucket.disable();
-    }
-
-    /// Whether requests are limited.
-    #[must_use]
-    pub fn is_enabled(&self) -> bool {
-        self.0.bucket.is_enabled()
     }
 
     /// The buckets, to take tokens from besides the layer.

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{AdaptiveThrottleConfig, state::ThrottleState};
+use super::{AdaptiveThrottleConfig, AdaptiveThrottleStats, state::ThrottleState};
 
 /// Reads the figures and changes the settings of an [`AdaptiveThrottleLayer`](super::AdaptiveThrottleLayer) and all its services.
 /// Cheap to clone.
@@ -18,20 +18,6 @@ use super::{AdaptiveThrottleConfig, state::ThrottleState};
 /// ```
 #[derive(Clone)]
 pub struct AdaptiveThrottleHandle(pub(super) Arc<ThrottleState>);
-
-/// The figures of a throttle at one moment.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct AdaptiveThrottleStats {
-    /// Requests that were made within the window, those that were refused here included.
-    pub requests: u64,
-    /// Those of them that the service did not turn away.
-    pub accepts: u64,
-    /// The share of requests that is refused here, from 0 to 1.
-    pub refused_share: f64,
-    /// Requests that were refused here since the beginning.
-    pub refused: u64,
-}
 
 impl AdaptiveThrottleHandle {
     /// The figures. Requests that come and go meanwhile may or may not be in them.

@@ -12,9 +12,11 @@ mod layer;
 mod service;
 mod settings;
 mod state;
+mod stats;
 
 pub use config::{AdaptiveThrottleConfig, AdaptiveThrottleConfigBuilder};
 pub use future::AdaptiveThrottleFuture;
-pub use handle::{AdaptiveThrottleHandle, AdaptiveThrottleStats};
+pub use handle::AdaptiveThrottleHandle;
 pub use layer::AdaptiveThrottleLayer;
 pub use service::AdaptiveThrottle;
+pub use stats::AdaptiveThrottleStats;
