@@ -1,5 +1,7 @@
 //! The gateway over real sockets: what a caller gets for good and for bad requests, and what an operator sees.
 
+mod both_ways;
+
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
@@ -161,40 +163,6 @@ async fn each_bad_request_gets_its_own_status_and_code() {
         (bad(405, Code::InvalidPayload), &"POST".parse().expect("one"))
     );
     assert_eq!(get(data, "/elsewhere").await.problem(), bad(404, Code::InvalidPayload));
-}
-
-/// A plain name goes straight to its plugin, and one with an escaped letter by the router and its layers.
-#[tokio::test]
-async fn a_request_is_answered_alike_on_both_ways_to_a_plugin() {
-    let (open, manager) = gateway().await;
-    let verifier = Verifier::new().with_bearer("billing", "s3cret");
-    let closed = Gateway::start(manager, loopback().with_verifier(verifier)).await.expect("free ports");
-    let foreign = ("host", "elsewhere.example");
-    let good = ("authorization", "Bearer s3cret");
-    for (gateway, headers, plain, escaped, body, status) in [
-        (&open, [("x-max-retries", "0"), ("accept", "*/*")], "echo", "ech%6f", "[1]", 200),
-        (&open, [("x-max-retries", "many"), ("accept", "*/*")], "echo", "ech%6f", "[1]", 400),
-        (&open, [foreign, ("accept", "*/*")], "echo", "ech%6f", "[1]", 403),
-        (&open, [("origin", "https://elsewhere.example"), ("accept", "*/*")], "echo", "ech%6f", "[1]", 403),
-        (&open, [("content-encoding", "gzip"), ("accept", "*/*")], "echo", "ech%6f", "[1]", 415),
-        (&open, [("accept", "*/*"), ("te", "trailers")], "echo", "ech%6f", "{", 400),
-        (&open, [("accept", "*/*"), ("te", "trailers")], "echo?x=1", "ech%6f?x=1", "[1]", 400),
-        (&open, [("accept", "*/*"), ("te", "trailers")], "nobody", "nobod%79", "[1]", 404),
-        (&open, [("accept", "*/*"), ("te", "trailers")], "fail", "fai%6c", "[1]", 502),
-        (&closed, [good, ("accept", "*/*")], "echo", "ech%6f", "[1]", 200),
-        (&closed, [("authorization", "Bearer guess"), ("accept", "*/*")], "echo", "ech%6f", "[1]", 401),
-    ] {
-        let headers = [headers[0], headers[1], ("x-request-id", "r1")];
-        let ask = async |name: &str| {
-            let mut answer = post(gateway.data_addr(), &format!("/v1/plugins/{name}"), &headers, body).await;
-            answer.headers.remove("date");
-            (answer.status.as_u16(), answer.headers, answer.body)
-        };
-        let (straight, routed) = (ask(plain).await, ask(escaped).await);
-        assert_eq!(straight, routed, "{plain} {headers:?}");
-        assert_eq!(straight.0, status, "{plain} {headers:?}: {straight:?}");
-        assert_eq!(straight.1["x-request-id"], "r1");
-    }
 }
 
 #[tokio::test]
