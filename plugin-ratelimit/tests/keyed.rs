@@ -4,7 +4,7 @@
 use std::{
     num::NonZeroU32,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
@@ -106,13 +106,14 @@ async fn live_settings_keep_what_each_key_owes() {
     let (stack, handle) = (layer.layer(echo()), layer.handle());
     assert_eq!(passing(&stack, Some("acme"), 7).await, 7);
     assert_eq!(passing(&stack, None, 7).await, 7);
-    handle.reconfigure(limit(2.0, 20));
+    let change = |to| handle.reconfigure(handle.config().to_builder().with_limit(to).build().expect("valid"));
+    change(limit(2.0, 20));
     assert_eq!(handle.config().limit(), limit(2.0, 20));
     assert_eq!(handle.quota(&"acme").map(|quota| quota.remaining), Some(13));
     assert_eq!(passing(&stack, Some("acme"), 20).await, 13);
     assert_eq!(passing(&stack, None, 20).await, 13);
     assert_eq!(passing(&stack, Some("globex"), 30).await, 20);
-    handle.reconfigure(limit(1.0, 5));
+    change(limit(1.0, 5));
     tokio::time::advance(15 * SECOND).await;
     assert_eq!(passing(&stack, Some("acme"), 5).await, 0, "five of twenty are owed still");
     tokio::time::advance(SECOND).await;
@@ -123,8 +124,10 @@ async fn live_settings_keep_what_each_key_owes() {
 async fn a_key_has_the_settings_that_a_function_gives_it_at_that_moment() {
     let paid = Arc::new(AtomicBool::new(true));
     let is_paid = Arc::clone(&paid);
-    let layer = layer(limit(1.0, 2))
-        .with_limits(move |tenant| (*tenant == "acme" && is_paid.load(Ordering::Relaxed)).then(|| limit(10.0, 20)));
+    let tenants = KeyedTokenBucket::with_limits(limit(1.0, 2), move |tenant: &&'static str| {
+        (*tenant == "acme" && is_paid.load(Ordering::Relaxed)).then(|| limit(10.0, 20))
+    });
+    let layer = KeyedRateLimitLayer::sharing(&tenants, |request: &Request| *request);
     let (stack, handle) = (layer.layer(echo()), layer.handle());
     assert_eq!(passing(&stack, Some("acme"), 15).await, 15);
     assert_eq!(passing(&stack, Some("globex"), 15).await, 2);
@@ -165,6 +168,91 @@ fn layers_that_share_buckets_share_what_is_owed() {
     assert!(matches!(refused, std::task::Poll::Ready(Err(_))));
 }
 
+#[tokio::test(start_paused = true)]
+async fn whoever_changes_the_settings_changes_them_for_requests_without_a_key_too() {
+    let buckets = KeyedTokenBucket::<&'static str>::new(limit(1.0, 4));
+    let layers = [(); 2].map(|()| KeyedRateLimitLayer::sharing(&buckets, |request: &Request| *request));
+    let [first, second] = layers.each_ref().map(|layer| layer.layer(echo()));
+    assert_eq!(passing(&first, None, 3).await + passing(&second, None, 3).await, 4, "all take from one bucket");
+    let config = |burst, without_key| {
+        let builder = buckets.config().to_builder().with_limit(limit(1.0, burst)).with_without_key(without_key);
+        builder.build().expect("valid")
+    };
+    buckets.reconfigure(config(10, WithoutKey::Shared));
+    assert_eq!(passing(&first, None, 20).await, 6, "four of ten are owed");
+    layers[0].handle().reconfigure(config(12, WithoutKey::Shared));
+    assert_eq!(passing(&second, None, 20).await, 2);
+    buckets.reconfigure(config(12, WithoutKey::Pass));
+    assert_eq!(passing(&first, None, 20).await + passing(&second, None, 20).await, 40);
+    buckets.reconfigure(config(12, WithoutKey::Refuse));
+    assert_eq!(first.oneshot(None).await.err(), Some(Rejected::without_key()));
+    assert_eq!(layers[1].handle().config(), config(12, WithoutKey::Refuse));
+}
+
+#[tokio::test(start_paused = true)]
+async fn settings_for_some_keys_go_with_a_switch_and_with_other_layers() {
+    let limits = |tenant: &&'static str| (*tenant == "acme").then(|| limit(1.0, 5));
+    let buckets = KeyedTokenBucket::with_limits(limit(1.0, 2), limits);
+    buckets.disable();
+    let layer = KeyedRateLimitLayer::sharing(&buckets, |request: &Request| *request);
+    let stack = layer.layer(echo());
+    assert_eq!(passing(&stack, Some("acme"), 50).await, 50);
+    buckets.enable();
+    assert_eq!(passing(&stack, Some("acme"), 50).await, 5);
+    assert_eq!(passing(&stack, Some("globex"), 50).await, 2);
+    assert!(buckets.forget("acme"));
+    assert_eq!(passing(&stack, Some("acme"), 50).await, 5);
+}
+
+#[test]
+fn the_number_of_places_is_that_of_the_table_whatever_live_settings_say() {
+    let config = |keys| KeyedRateLimitConfig::builder().with_max_keys(keys).build().expect("valid");
+    let bucket = KeyedTokenBucket::<u64>::new(config(10));
+    bucket.reconfigure(config(1_000));
+    for key in 0..1_000 {
+        let _place_or_not = bucket.try_acquire(&key, 1);
+    }
+    assert_eq!((bucket.keys(), bucket.max_keys(), bucket.config()), (10, 10, config(10)));
+}
+
+/// A key that looks at the table whenever one is dropped.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Curious(u64);
+
+static LOOKED_AT: OnceLock<KeyedTokenBucket<Curious>> = OnceLock::new();
+
+impl Drop for Curious {
+    fn drop(&mut self) {
+        assert!(LOOKED_AT.get().is_none_or(|bucket| bucket.keys() <= 10));
+    }
+}
+
+#[test]
+fn keys_are_dropped_when_no_lock_is_held() {
+    let slow = KeyedRateLimitConfig::builder().with_limit(limit(1e-3, 20));
+    let config = slow.with_max_keys(10).build().expect("valid");
+    let bucket = LOOKED_AT.get_or_init(|| KeyedTokenBucket::new(config));
+    let (done, is_done) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for key in 0..20 {
+            let _place_or_not = bucket.try_acquire(&Curious(key), 1 + key as u32);
+        }
+        assert_eq!(bucket.top_keys(1).len(), 1);
+        assert!(bucket.forget(&Curious(3)));
+        let at_once = bucket.config().to_builder().with_limit(limit(1e7, 20)).build().expect("valid");
+        bucket.reconfigure(at_once);
+        while bucket.keys() > 0 {
+            bucket.forget_full();
+        }
+        let now = plugin_core::clock::now();
+        (0..10).for_each(|key| assert!(bucket.try_acquire_at(&Curious(key), 1, now).is_ok()));
+        (20..30).for_each(|key| assert!(bucket.try_acquire_at(&Curious(key), 1, now.saturating_add(SECOND)).is_ok()));
+        assert!(bucket.contains(&Curious(29)) && !bucket.contains(&Curious(0)), "their places were taken");
+        done.send(()).expect("somebody waits");
+    });
+    is_done.recv_timeout(Duration::from_secs(60)).expect("nobody waits for a lock that he holds");
+}
+
 #[test]
 fn more_than_a_bucket_holds_never_passes_and_makes_no_key_known() {
     let bucket = KeyedTokenBucket::<u64>::new(limit(1.0, 5));
@@ -190,7 +278,7 @@ fn two_threads_take_what_is_there_and_no_more_whatever_else_is_done() {
         scope.spawn(|| {
             for turn in 0..20_u32 {
                 // The same burst at another pace: what is owed stays the same number of tokens.
-                bucket.reconfigure(limit(if turn % 2 == 0 { 2e-4 } else { 1e-4 }, 100));
+                bucket.reconfigure(limit(if turn % 2 == 0 { 2e-4 } else { 1e-4 }, 100).into());
                 bucket.forget_full();
                 assert!(bucket.top_keys(3).len() <= 3);
             }
@@ -202,7 +290,7 @@ fn two_threads_take_what_is_there_and_no_more_whatever_else_is_done() {
 
 #[test]
 fn a_function_that_panics_leaves_the_buckets_usable() {
-    let bucket = KeyedTokenBucket::<u64>::new(limit(1.0, 5)).with_limits(|key| {
+    let bucket = KeyedTokenBucket::with_limits(limit(1.0, 5), |key: &u64| {
         assert_ne!(*key, 13, "asked to");
         None
     });

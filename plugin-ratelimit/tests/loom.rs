@@ -292,7 +292,7 @@ fn what_a_key_owes_outlives_a_change_of_settings_and_keys_that_come_meanwhile() 
             let second = other.try_acquire_at(&8, 1, NOW).is_ok();
             first && second
         });
-        bucket.reconfigure(config(3));
+        bucket.reconfigure(config(3).into());
         assert!(thread.join().expect("no panic"));
         assert!(bucket.contains(&7));
         assert!(bucket.try_acquire_at(&7, 2, NOW).is_ok() && bucket.try_acquire_at(&7, 1, NOW).is_err());

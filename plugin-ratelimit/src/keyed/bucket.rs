@@ -4,10 +4,7 @@ use std::{
     borrow::Borrow,
     fmt,
     hash::Hash,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::AtomicBool},
 };
 
 use plugin_core::{
@@ -15,18 +12,8 @@ use plugin_core::{
     clock::{self, Instant},
 };
 
-use super::{
-    account::Terms,
-    config::KeyedRateLimitConfig,
-    table::Table,
-    usage::{KeyUsage, Top},
-};
-use crate::{
-    RateLimitConfig,
-    bucket::Acquired,
-    gcra::Decision,
-    sync::{Mutex, lock},
-};
+use super::{account::Terms, config::KeyedRateLimitConfig, keyless::Keyless, table::Table};
+use crate::{RateLimitConfig, bucket::Acquired, gcra::Decision, sync::Mutex};
 
 /// A token bucket for each key: a client's address, a tenant, an API.
 ///
@@ -34,11 +21,15 @@ use crate::{
 /// same table.
 ///
 /// At most [`max_keys`](KeyedRateLimitConfig::max_keys) keys are kept. **Only a key whose bucket is full again is
-/// forgotten**, which changes nothing for it: a new bucket is full too. When every place is taken by a key that owes
-/// something, new keys share 1024 buckets by a hash that nobody can foresee, each at a key's own rate. So a flood of keys
+/// forgotten**, which changes nothing for it: a new bucket is full too. A new key that finds no place shares one of 1024
+/// buckets, by a hash that nobody can foresee, with others like it; each of them refills at a key's own rate. It finds none
+/// when its part of the table is full and each of 16 keys there that it looks at owes something. So a flood of keys
 /// never makes the table forget what a busy key owes, and whoever comes meanwhile is served as far as these buckets go.
 /// A key that took from one of them and is given a place later begins with a full bucket, so that during a flood it may have
 /// up to twice its share.
+///
+/// A key is hashed, compared and cloned by its own code, the last two under the lock of a part of the table: that code must not
+/// use the table itself. Keys are dropped outside of it.
 ///
 /// There is no waiting: a line for each key would be as many lines as there are keys. A refusal says when to come back.
 ///
@@ -55,11 +46,14 @@ use crate::{
 /// ```
 pub struct KeyedTokenBucket<K>(Arc<Inner<K>>);
 
+mod operate;
+
 /// What a key may do, where it is not what all may.
 type Limits<K> = Box<dyn Fn(&K) -> Option<RateLimitConfig> + Send + Sync>;
 
 struct Inner<K> {
     table: Table<K>,
+    keyless: Keyless,
     limits: Option<Limits<K>>,
     max_keys: u32,
     config: Mutex<KeyedRateLimitConfig>,
@@ -76,30 +70,35 @@ impl<K: Hash + Eq + Clone> KeyedTokenBucket<K> {
     }
 
     /// Gives some keys settings of their own, such as those of a tenant's plan; where the function answers `None`, those of
-    /// all keys hold. This makes a new table with the same settings, so it stands at the beginning.
+    /// all keys hold.
     ///
-    /// The function is asked at each decision, before any lock is taken, and must be quick; if it panics, the request does. What it answers holds from this
-    /// decision on, and keeps what is owed: a key that lacks seven tokens at its old rate lacks seven at the new one.
+    /// The function is asked at each decision, before any lock is taken, and must be quick; if it panics, the request does.
+    /// What it answers holds from this decision on, and keeps what is owed: a key that lacks seven tokens at its old rate lacks
+    /// seven at the new one.
     ///
     /// ```
     /// use plugin_ratelimit::{KeyedTokenBucket, RateLimitConfig};
     ///
     /// let free = RateLimitConfig::builder().with_requests_per_second(1.0).with_burst_size(2).build()?;
     /// let paid = RateLimitConfig::builder().with_requests_per_second(100.0).with_burst_size(200).build()?;
-    /// let tenants = KeyedTokenBucket::<String>::new(free).with_limits(move |tenant| (tenant == "acme").then_some(paid));
+    /// let tenants = KeyedTokenBucket::with_limits(free, move |tenant: &String| (tenant == "acme").then_some(paid));
     /// assert!(tenants.try_acquire("acme", 150).is_ok());
     /// assert!(tenants.try_acquire("globex", 3).is_err());
     /// # Ok::<(), plugin_ratelimit::plugin_core::ConfigError>(())
     /// ```
     #[must_use]
-    pub fn with_limits(self, limits: impl Fn(&K) -> Option<RateLimitConfig> + Send + Sync + 'static) -> Self {
-        Self::made(self.config(), Some(Box::new(limits)))
+    pub fn with_limits(
+        config: impl Into<KeyedRateLimitConfig>,
+        limits: impl Fn(&K) -> Option<RateLimitConfig> + Send + Sync + 'static,
+    ) -> Self {
+        Self::made(config.into(), Some(Box::new(limits)))
     }
 
-    pub(super) fn made(config: KeyedRateLimitConfig, limits: Option<Limits<K>>) -> Self {
+    fn made(config: KeyedRateLimitConfig, limits: Option<Limits<K>>) -> Self {
         let max_keys = config.max_keys();
         Self(Arc::new(Inner {
             table: Table::new(max_keys as usize, Terms::common(config.limit())),
+            keyless: Keyless::new(config),
             limits,
             max_keys,
             config: Mutex::new(config),
@@ -110,7 +109,8 @@ impl<K: Hash + Eq + Clone> KeyedTokenBucket<K> {
 
     /// Takes `n` tokens of a key now, or none.
     ///
-    /// Never waits, and allocates only when the table grows or a key is copied into it. Zero tokens are always there.
+    /// Never waits, and allocates only when the table grows or a key is copied into it; with
+    /// [`with_limits`](Self::with_limits) the key is copied each time, for the function. Zero tokens are always there.
     ///
     /// # Errors
     ///
@@ -144,6 +144,11 @@ impl<K: Hash + Eq + Clone> KeyedTokenBucket<K> {
     pub(super) fn acquire_owned(&self, key: &K, n: u32) -> Result<Acquired, Rejected> {
         let own = self.0.limits.as_ref().and_then(|limits| limits(key)).map(Terms::own);
         self.acquire(key, own, n, clock::now)
+    }
+
+    /// Takes one token for a request that has no key, or what the settings say instead.
+    pub(super) fn acquire_keyless(&self) -> Result<Acquired, Rejected> {
+        self.0.keyless.acquire()
     }
 
     #[inline]
@@ -196,93 +201,6 @@ impl<K: Hash + Eq + Clone> KeyedTokenBucket<K> {
         K: Borrow<Q>,
     {
         self.0.table.get(key, None, 0).is_known
-    }
-
-    /// The keys that lack the most tokens of their buckets, most first: at most `n` of them.
-    ///
-    /// It walks through all keys, a part of them at a time, and keeps nobody waiting longer than that takes.
-    #[must_use]
-    pub fn top_keys(&self, n: usize) -> Vec<KeyUsage<K>> {
-        let now = clock::now().as_nanos();
-        let mut top = Top::new(n);
-        self.0.table.for_each_debtor(now, |key, account| top.offer(key, account.owed(now)));
-        top.into_usages()
-    }
-
-    /// Forgets a key, and all that it owes: its next request finds a full bucket. Whether it was known.
-    pub fn forget<Q>(&self, key: &Q) -> bool
-    where
-        Q: Hash + Eq + ?Sized,
-        K: Borrow<Q>,
-    {
-        // Dropped when the lock is not held.
-        self.0.table.remove(key).is_some()
-    }
-
-    /// Forgets the keys whose buckets are full again, and gives their memory back. It need not be called: their places are
-    /// taken by keys that come. It is for the time after a flood.
-    pub fn forget_full(&self) {
-        self.0.table.remove_full(clock::now().as_nanos());
-    }
-
-    /// The number of keys that have a place.
-    #[must_use]
-    pub fn keys(&self) -> usize {
-        self.0.table.len()
-    }
-
-    /// The most keys that have a place at once, for the whole life of the table.
-    #[must_use]
-    pub fn max_keys(&self) -> u32 {
-        self.0.max_keys
-    }
-
-    /// The settings.
-    #[must_use]
-    pub fn config(&self) -> KeyedRateLimitConfig {
-        *lock(&self.0.config)
-    }
-
-    /// Changes what each key may do, for keys that are known and for those that come, and keeps what is owed: a key that
-    /// lacks seven tokens of its burst still lacks seven. Keys with settings of their own have these still.
-    ///
-    /// It walks through all keys, about a millisecond for a hundred thousand; nobody waits for that, and from its beginning on
-    /// the new settings hold for every request.
-    pub fn reconfigure(&self, limit: RateLimitConfig) {
-        let _turn = lock(&self.0.changing);
-        let from = {
-            let mut config = lock(&self.0.config);
-            let from = config.limit();
-            *config = config.limiting(limit);
-            from
-        };
-        self.0.table.change(Terms::common(from), Terms::common(limit), clock::now().as_nanos());
-    }
-
-    /// Decisions that the shared buckets made, for keys that found no place.
-    #[must_use]
-    pub fn overflowed(&self) -> u64 {
-        self.0.table.overflowed()
-    }
-}
-
-impl<K> KeyedTokenBucket<K> {
-    /// Limits again, after [`disable`](Self::disable).
-    pub fn enable(&self) {
-        self.0.enabled.store(true, Ordering::Relaxed);
-    }
-
-    /// Lets everybody through. No tokens are taken, and what is owed stays owed.
-    pub fn disable(&self) {
-        self.0.enabled.store(false, Ordering::Relaxed);
-    }
-
-    /// Whether anything is limited.
-    #[must_use]
-    #[inline]
-    pub fn is_enabled(&self) -> bool {
-        // Relaxed: a request that reads the switch of a moment ago behaves as if it had come a moment earlier.
-        self.0.enabled.load(Ordering::Relaxed)
     }
 }
 

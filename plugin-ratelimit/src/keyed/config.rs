@@ -91,8 +91,9 @@ impl KeyedRateLimitConfig {
         KeyedRateLimitConfigBuilder(self)
     }
 
-    pub(super) const fn limiting(mut self, limit: RateLimitConfig) -> Self {
-        self.limit = limit;
+    /// These settings for a table that was made for so many keys.
+    pub(super) const fn of_table(mut self, max_keys: u32) -> Self {
+        self.max_keys = max_keys;
         self
     }
 
@@ -122,7 +123,7 @@ impl KeyedRateLimitConfigBuilder {
         self
     }
 
-    /// Sets the most keys that are kept at once. Memory is taken as keys come that owe something: 32 bytes for a key of
+    /// Sets the most keys that are kept at once, for the whole life of the table: live settings do not change it. Memory is taken as keys come that owe something: 32 bytes for a key of
     /// eight, and what it holds on the heap.
     pub fn with_max_keys(mut self, keys: u32) -> Self {
         self.0.max_keys = keys;

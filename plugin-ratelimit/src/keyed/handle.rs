@@ -2,14 +2,10 @@
 
 use std::{borrow::Borrow, fmt, hash::Hash, sync::Arc};
 
-use plugin_core::{Quota, Rejected, clock, sync::StripedCounter};
+use plugin_core::{Quota, Rejected, sync::StripedCounter};
 
-use super::{
-    bucket::KeyedTokenBucket,
-    config::{KeyedRateLimitConfig, WithoutKey},
-    usage::KeyUsage,
-};
-use crate::{RateLimitConfig, TokenBucket, bucket::Acquired, decisions::Decisions};
+use super::{bucket::KeyedTokenBucket, config::KeyedRateLimitConfig, usage::KeyUsage};
+use crate::{bucket::Acquired, decisions::Decisions};
 
 /// Reads the statistics and changes the settings of a [`KeyedRateLimitLayer`](super::KeyedRateLimitLayer) and all its
 /// services. Cheap to clone.
@@ -33,6 +29,9 @@ use crate::{RateLimitConfig, TokenBucket, bucket::Acquired, decisions::Decisions
 /// assert_eq!(handle.quota(&"acme").map(|quota| quota.remaining), Some(0));
 /// handle.forget("acme"); // its next request finds a full bucket
 /// assert!(service.oneshot("acme").await.is_ok());
+///
+/// let faster = each.to_builder().with_requests_per_second(5.0).build()?;
+/// handle.reconfigure(handle.config().to_builder().with_limit(faster).build()?); // from the next request on
 /// # Ok(())
 /// # }
 /// ```
@@ -40,9 +39,6 @@ pub struct KeyedRateLimitHandle<K>(Arc<Shared<K>>);
 
 struct Shared<K> {
     bucket: KeyedTokenBucket<K>,
-    /// What requests without a key take from.
-    keyless: TokenBucket,
-    without_key: WithoutKey,
     decisions: Decisions,
     keyless_requests: StripedCounter,
 }
@@ -57,8 +53,8 @@ pub struct KeyedRateLimitStats {
     pub refused: u64,
     /// Requests among these that had no key.
     pub without_key: u64,
-    /// Decisions that the shared buckets made, because every place was taken by a key that owed something. Those of
-    /// others who take from the same buckets are among them.
+    /// Decisions that the shared buckets made, for keys that found no place. Those of others who take from the same buckets
+    /// are among them.
     pub overflowed: u64,
     /// Keys that have a place.
     pub keys: usize,
@@ -68,14 +64,8 @@ pub struct KeyedRateLimitStats {
 
 impl<K: Hash + Eq + Clone> KeyedRateLimitHandle<K> {
     pub(super) fn new(bucket: KeyedTokenBucket<K>) -> Self {
-        let config = bucket.config();
-        Self(Arc::new(Shared {
-            keyless: TokenBucket::new(config.limit()),
-            without_key: config.without_key(),
-            bucket,
-            decisions: Decisions::default(),
-            keyless_requests: StripedCounter::new(),
-        }))
+        let (decisions, keyless_requests) = (Decisions::default(), StripedCounter::new());
+        Self(Arc::new(Shared { bucket, decisions, keyless_requests }))
     }
 
     #[inline]
@@ -90,11 +80,7 @@ impl<K: Hash + Eq + Clone> KeyedRateLimitHandle<K> {
     #[cold]
     fn admit_keyless(&self) -> Result<Acquired, Rejected> {
         self.0.keyless_requests.add(1);
-        match self.0.without_key {
-            WithoutKey::Shared => self.0.keyless.acquire(1, clock::now),
-            WithoutKey::Refuse => Err(Rejected::without_key()),
-            WithoutKey::Pass => Ok(Acquired::Taken),
-        }
+        self.0.bucket.acquire_keyless()
     }
 
     /// The statistics. Requests that run meanwhile may or may not be in them.
@@ -141,11 +127,9 @@ impl<K: Hash + Eq + Clone> KeyedRateLimitHandle<K> {
         self.0.bucket.config()
     }
 
-    /// Changes what each key may do, and all requests without a key together, and keeps what is owed: see
-    /// [`KeyedTokenBucket::reconfigure`].
-    pub fn reconfigure(&self, limit: RateLimitConfig) {
-        self.0.bucket.reconfigure(limit);
-        self.0.keyless.reconfigure(limit);
+    /// Changes the settings, and keeps what is owed: see [`KeyedTokenBucket::reconfigure`].
+    pub fn reconfigure(&self, config: KeyedRateLimitConfig) {
+        self.0.bucket.reconfigure(config);
     }
 
     /// Whether requests are limited.

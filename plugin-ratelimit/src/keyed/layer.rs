@@ -9,7 +9,6 @@ use plugin_core::AsHttpResponse;
 use plugin_core::{AsErrorValue, KeyOf};
 
 use super::{KeyedRateLimitConfig, KeyedRateLimitHandle, KeyedTokenBucket};
-use crate::RateLimitConfig;
 
 /// A token bucket of its own for every key that requests have: a client's address, a tenant. One request takes one token.
 ///
@@ -72,21 +71,14 @@ impl<K: Hash + Eq + Clone, X> KeyedRateLimitLayer<K, X> {
     }
 
     /// Takes from these buckets, which others may take from too. What becomes of requests without a key is as their settings
-    /// say, with a bucket that is this layer's own.
+    /// say, and all who take from these buckets have one for such requests. It is also how a layer is made whose keys have
+    /// settings of their own, with [`KeyedTokenBucket::with_limits`].
     pub fn sharing(bucket: &KeyedTokenBucket<K>, key_of: X) -> Self {
         Self { handle: KeyedRateLimitHandle::new(bucket.clone()), key_of, reject: AsErrorValue }
     }
 }
 
 impl<K: Hash + Eq + Clone, X, R> KeyedRateLimitLayer<K, X, R> {
-    /// Gives some keys settings of their own: see [`KeyedTokenBucket::with_limits`]. Handles that were taken before belong to
-    /// other buckets.
-    pub fn with_limits(mut self, limits: impl Fn(&K) -> Option<RateLimitConfig> + Send + Sync + 'static) -> Self {
-        let bucket = self.handle.bucket().clone().with_limits(limits);
-        self.handle = KeyedRateLimitHandle::new(bucket);
-        self
-    }
-
     /// Statistics and live settings of every service that this layer makes.
     #[must_use]
     pub fn handle(&self) -> KeyedRateLimitHandle<K> {

@@ -12,6 +12,7 @@ use super::{
     account::{Account, Terms},
     overflow::Overflow,
     shard::{Outcome, Shard},
+    usage::Top,
 };
 use crate::{
     gcra::Decision,
@@ -76,7 +77,10 @@ impl<K> Table<K> {
             }
             Outcome::NoPlace { terms } => {
                 self.overflowed.add(1);
-                let (decision, account) = self.overflow.take(hash, terms, tokens, now);
+                let (decision, account) = match own {
+                    Some(own) => self.overflow.take_own(hash, own, tokens, now),
+                    None => self.overflow.take(hash, terms, tokens, now),
+                };
                 (decision, account, terms)
             }
         }
@@ -128,11 +132,24 @@ impl<K> Table<K> {
         }
     }
 
-    /// Shows the keys that owe something to `show`, shard by shard, each under its lock.
-    pub(super) fn for_each_debtor(&self, now: u64, mut show: impl FnMut(&K, Account)) {
+    /// The keys that owe the most.
+    ///
+    /// A key is copied under the lock of its shard, only if it is one of them as far as is known by then, and dropped when the
+    /// lock is not held: what a key does when it is dropped is not known.
+    pub(super) fn top(&self, most: usize, now: u64) -> Top<K>
+    where
+        K: Clone,
+    {
+        let mut top = Top::new(most);
         for shard in &self.shards {
-            lock(shard).debtors(now).for_each(|(key, account)| show(key, account));
+            let shard = lock(shard);
+            let mut here = top.who_would_be();
+            shard.debtors(now).for_each(|(key, account)| here.offer(key, account.owed(now)));
+            let copies: Vec<(K, u64)> = here.into_sorted().map(|(key, owed)| (key.clone(), owed)).collect();
+            drop(shard);
+            copies.into_iter().for_each(|(key, owed)| top.offer(key, owed));
         }
+        top
     }
 
     pub(super) fn len(&self) -> usize {

@@ -12,20 +12,31 @@ pub struct KeyUsage<K> {
     pub owed: u64,
 }
 
-/// The keys that owe the most of those that were offered. A key is copied only when it is among them.
-pub(super) struct Top<K> {
+/// Those who owe the most of all that were offered.
+pub(super) struct Top<T> {
     most: usize,
+    /// Who owes this or less is not among them.
+    floor: u64,
     /// By what they owe, then by when they were offered, the last first: of two that owe the same, the first stays.
-    kept: BTreeMap<(u64, u64), K>,
+    kept: BTreeMap<(u64, u64), T>,
     offered: u64,
 }
 
-impl<K: Clone> Top<K> {
+impl<T> Top<T> {
     pub(super) fn new(most: usize) -> Self {
-        Self { most, kept: BTreeMap::new(), offered: 0 }
+        Self { most, floor: 0, kept: BTreeMap::new(), offered: 0 }
     }
 
-    pub(super) fn offer(&mut self, key: &K, owed: u64) {
+    /// An empty one, for those who would be among these.
+    pub(super) fn who_would_be<U>(&self) -> Top<U> {
+        let least = self.kept.first_key_value().filter(|_| self.kept.len() >= self.most);
+        Top { floor: least.map_or(0, |(least, _)| least.0), ..Top::new(self.most) }
+    }
+
+    pub(super) fn offer(&mut self, who: T, owed: u64) {
+        if owed <= self.floor {
+            return;
+        }
         if self.kept.len() >= self.most {
             match self.kept.first_key_value() {
                 Some((least, _)) if least.0 < owed => drop(self.kept.pop_first()),
@@ -33,11 +44,12 @@ impl<K: Clone> Top<K> {
             }
         }
         self.offered += 1;
-        self.kept.insert((owed, u64::MAX - self.offered), key.clone());
+        self.kept.insert((owed, u64::MAX - self.offered), who);
     }
 
-    pub(super) fn into_usages(self) -> Vec<KeyUsage<K>> {
-        self.kept.into_iter().rev().map(|((owed, _), key)| KeyUsage { key, owed }).collect()
+    /// They and what they owe, the most first.
+    pub(super) fn into_sorted(self) -> impl Iterator<Item = (T, u64)> {
+        self.kept.into_iter().rev().map(|((owed, _), who)| (who, owed))
     }
 }
 
@@ -47,8 +59,8 @@ mod tests {
 
     fn top(most: usize, offered: &[(char, u64)]) -> String {
         let mut top = Top::new(most);
-        offered.iter().for_each(|(key, owed)| top.offer(key, *owed));
-        top.into_usages().into_iter().map(|usage| usage.key).collect()
+        offered.iter().for_each(|(key, owed)| top.offer(*key, *owed));
+        top.into_sorted().map(|(key, _)| key).collect()
     }
 
     #[test]
@@ -57,5 +69,19 @@ mod tests {
         assert_eq!(top(3, &offered), "bde");
         assert_eq!(top(10, &offered), "bdeac");
         assert_eq!(top(0, &offered), "");
+    }
+
+    #[test]
+    fn of_others_only_those_count_who_would_be_among_them() {
+        let mut first = Top::new(2);
+        assert_eq!(first.who_would_be::<()>().floor, 0);
+        for (key, owed) in [('a', 3), ('b', 9), ('c', 4)] {
+            first.offer(key, owed);
+        }
+        let mut next = first.who_would_be();
+        for (key, owed) in [('d', 4), ('e', 5)] {
+            next.offer(key, owed);
+        }
+        assert_eq!(next.into_sorted().collect::<Vec<_>>(), [('e', 5)]);
     }
 }

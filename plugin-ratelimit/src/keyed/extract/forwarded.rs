@@ -1,19 +1,19 @@
 //! Reading who a request was forwarded for, from the last hop to the first.
 //!
 //! What stands at the right was written by the proxy that is nearest, and what stands at the left may be anything that a
-//! client has sent. So everything here is read from the right: nothing that a client writes can change how the part is read
-//! that proxies have added behind it.
+//! client has sent. So everything here is read from the right, and as bytes, of which only the address itself must be text:
+//! nothing that a client writes can change how the part is read that proxies have added behind it.
 
 use std::net::{IpAddr, SocketAddr};
 
 /// The addresses of `X-Forwarded-For`, the last first; `None` for one that is not an address.
-pub(super) fn x_forwarded_for(line: &str) -> impl Iterator<Item = Option<IpAddr>> {
-    line.rsplit(',').map(|node| address(node.trim()))
+pub(super) fn x_forwarded_for(line: &[u8]) -> impl Iterator<Item = Option<IpAddr>> {
+    line.rsplit(|byte| *byte == b',').map(|node| address(node.trim_ascii()))
 }
 
 /// The addresses of `Forwarded` (RFC 7239), the last first; `None` for an element whose `for` is not an address, such as
 /// `unknown`, or that has none.
-pub(super) fn forwarded(line: &str) -> impl Iterator<Item = Option<IpAddr>> {
+pub(super) fn forwarded(line: &[u8]) -> impl Iterator<Item = Option<IpAddr>> {
     let mut rest = Some(line);
     std::iter::from_fn(move || {
         let line = rest?;
@@ -24,8 +24,7 @@ pub(super) fn forwarded(line: &str) -> impl Iterator<Item = Option<IpAddr>> {
 }
 
 /// Where this byte stands last, but for those in quoted strings.
-fn last_outside_quotes(text: &str, wanted: u8) -> Option<usize> {
-    let bytes = text.as_bytes();
+fn last_outside_quotes(bytes: &[u8], wanted: u8) -> Option<usize> {
     let mut quoted = false;
     (0..bytes.len()).rev().find(|at| {
         if bytes[*at] == b'"' {
@@ -37,30 +36,32 @@ fn last_outside_quotes(text: &str, wanted: u8) -> Option<usize> {
 }
 
 /// The address in `for` of one element, which must have it once.
-fn forwarded_for(element: &str) -> Option<IpAddr> {
+fn forwarded_for(element: &[u8]) -> Option<IpAddr> {
     let mut found = None;
     let mut rest = Some(element);
     while let Some(pairs) = rest {
         let cut = last_outside_quotes(pairs, b';');
         rest = cut.map(|at| &pairs[..at]);
-        let pair = pairs[cut.map_or(0, |at| at + 1)..].trim();
-        if let Some((name, value)) = pair.split_once('=')
-            && name.eq_ignore_ascii_case("for")
-            && found.replace(value).is_some()
+        let pair = pairs[cut.map_or(0, |at| at + 1)..].trim_ascii();
+        let equals = pair.iter().position(|byte| *byte == b'=');
+        if let Some((name, value)) = equals.map(|at| pair.split_at(at))
+            && name.eq_ignore_ascii_case(b"for")
+            && found.replace(&value[1..]).is_some()
         {
             return None;
         }
     }
     let value = found?;
-    match value.strip_prefix('"') {
-        Some(quoted) => address(quoted.strip_suffix('"')?),
+    match value.strip_prefix(b"\"") {
+        Some(quoted) => address(quoted.strip_suffix(b"\"")?),
         // IPv6 has colons and brackets, which must be quoted; some proxies do not.
         None => address(value),
     }
 }
 
 /// An address: with a port or without, IPv6 in brackets or without.
-fn address(node: &str) -> Option<IpAddr> {
+fn address(node: &[u8]) -> Option<IpAddr> {
+    let node = std::str::from_utf8(node).ok()?;
     let plain = node.strip_prefix('[').and_then(|node| node.strip_suffix(']'));
     let parsed = match plain {
         Some(inside) => inside.parse().ok().filter(IpAddr::is_ipv6),
@@ -91,7 +92,7 @@ mod tests {
             ("1.1.1.1.1, 01.2.3.4, [1.2.3.4], 1.2.3.4:70000", "? ? ? ?"),
             ("", "?"),
         ] {
-            assert_eq!(shown(x_forwarded_for(line)), read, "{line}");
+            assert_eq!(shown(x_forwarded_for(line.as_bytes())), read, "{line}");
         }
     }
 
@@ -107,19 +108,29 @@ mod tests {
             ("for=\"1.1.1.1", "?"),
             ("", "?"),
         ] {
-            assert_eq!(shown(forwarded(line)), read, "{line}");
+            assert_eq!(shown(forwarded(line.as_bytes())), read, "{line}");
         }
     }
 
     #[test]
     fn nothing_that_a_client_writes_hides_or_changes_what_a_proxy_has_added() {
-        for client in ["for=\"", "for=\"a, for=6.6.6.6", "\\\"", "for=6.6.6.6;host=\"", "\"\"\"", ",,;=\\", "for=\"\\"]
-        {
+        for client in [
+            &b"for=\""[..],
+            b"for=\"a, for=6.6.6.6",
+            b"\\\"",
+            b"for=6.6.6.6;host=\"",
+            b"\"\"\"",
+            b",,;=\\",
+            b"for=\"\\",
+            b"\xe9",
+            b"for=\xff\"",
+        ] {
             for added in
                 ["for=7.7.7.7", "host=\"a;for=6.6.6.6,b\";for=7.7.7.7", "for=7.7.7.7;host=\"\\\"a,for=6.6.6.6\""]
             {
-                let line = format!("{client}, {added}");
-                assert_eq!(forwarded(&line).next(), Some(Some(IpAddr::from([7, 7, 7, 7]))), "{line}");
+                let line = [client, b", ", added.as_bytes()].concat();
+                let shown = line.escape_ascii();
+                assert_eq!(forwarded(&line).next(), Some(Some(IpAddr::from([7, 7, 7, 7]))), "{shown}");
             }
         }
     }

@@ -18,6 +18,9 @@ use super::{
 /// looked at. The header is read only of connections that come from a trusted proxy, and only the one that is named: a proxy
 /// passes the other on as the client sent it.
 ///
+/// Trust the proxies and nobody else. Whoever has an address in a trusted range is believed whatever he writes, and so has a
+/// bucket for each request: a range is right only where no client can have an address of it.
+///
 /// Where the way ends at something that is no address (`unknown`, `_hidden`), or all addresses are those of trusted proxies,
 /// the last of these that was found is the key.
 ///
@@ -28,7 +31,7 @@ use super::{
 /// use plugin_ratelimit::{ClientIpConfig, ForwardedBy};
 ///
 /// let config = ClientIpConfig::builder()
-///     .with_trusted_proxies(["10.0.0.0/8", "fd00::/8"])
+///     .with_trusted_proxies(["10.0.0.1", "10.0.0.2", "fd00::1"])
 ///     .with_forwarded_by(ForwardedBy::XForwardedFor)
 ///     .with_ipv6_prefix(56)
 ///     .build()?;
@@ -139,7 +142,7 @@ impl ClientIpConfig {
     }
 
     /// Goes from the peer towards the client, as far as each hop can be believed.
-    fn follow<'h, I>(&self, peer: IpAddr, headers: &'h HeaderMap, name: &str, read: impl Fn(&'h str) -> I) -> IpAddr
+    fn follow<'h, I>(&self, peer: IpAddr, headers: &'h HeaderMap, name: &str, read: impl Fn(&'h [u8]) -> I) -> IpAddr
     where
         I: Iterator<Item = Option<IpAddr>>,
     {
@@ -147,9 +150,7 @@ impl ClientIpConfig {
         let mut hops = 0;
         // A proxy adds to the last line or writes another one behind it.
         for line in headers.get_all(name).iter().rev() {
-            // A line that is no text ends the way.
-            let Ok(line) = line.to_str() else { return last };
-            for hop in read(line) {
+            for hop in read(line.as_bytes()) {
                 hops += 1;
                 match hop {
                     Some(hop) if hops <= HOPS && self.trusts(hop) => last = hop,
@@ -163,7 +164,7 @@ impl ClientIpConfig {
 }
 
 impl ClientIpConfigBuilder {
-    /// Sets the proxies whose header is believed, as ranges (`10.0.0.0/8`) or single addresses.
+    /// Sets the proxies whose header is believed, as single addresses, or as ranges (`10.0.0.0/28`) in which nobody else is.
     pub fn with_trusted_proxies<T: Into<String>>(mut self, proxies: impl IntoIterator<Item = T>) -> Self {
         self.trusted_proxies = proxies.into_iter().map(Into::into).collect();
         self
@@ -248,6 +249,19 @@ mod tests {
         ] {
             let lines: Vec<_> = lines.iter().map(|line| ("x-forwarded-for", *line)).collect();
             assert_eq!(config.client(ip("10.0.0.1"), &headers(&lines)), ip(client), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_text_hides_nothing_that_a_proxy_has_added_behind_it() {
+        for (header, name, added) in [
+            (ForwardedBy::XForwardedFor, "x-forwarded-for", "203.0.113.7, 10.0.0.2"),
+            (ForwardedBy::Forwarded, "forwarded", "for=203.0.113.7, for=10.0.0.2"),
+        ] {
+            let line = [b"\xe9, ", added.as_bytes()].concat();
+            let line = http::HeaderValue::from_bytes(&line).expect("such bytes are allowed in a header");
+            let headers = HeaderMap::from_iter([(name.parse().expect("a name"), line)]);
+            assert_eq!(behind(header).client(ip("10.0.0.1"), &headers), ip("203.0.113.7"), "{name}");
         }
     }
 
