@@ -65,7 +65,8 @@ impl Buckets {
         }
         let now = clock::now().as_nanos();
         let id = self.keys.id(key);
-        let pending = Pending { n, limit, id, cell: self.keys.cell(id, now) };
+        let share = share_of(limit, self.link.replicas());
+        let pending = Pending { n, limit, id, cell: self.keys.cell(id, share, now) };
         match self.link.mode() {
             SharedMode::Local => {
                 // Where the keeper has ended with its runtime, this is where another one begins.
@@ -97,7 +98,7 @@ impl Buckets {
             Some(cell) => cell.state().take_share(share, pending.n, now),
             None => self.keys.overflow(pending.id).state().take_share(share, pending.n, now),
         };
-        self.count(taken.map_err(|(arrival, wait)| share.refusal(arrival, now, wait)))
+        self.count(taken.map_err(|(arrival, wait)| share.limit.refusal(arrival, now, wait)))
     }
 
     fn count(&self, result: Result<(), Rejected>) -> Result<(), Rejected> {
@@ -199,9 +200,9 @@ impl Buckets {
             }
         }
         let (now, share) = (now(), share_of(limit, self.link.replicas()));
-        let cell = self.keys.cell(self.keys.id(key), now)?;
-        let arrival = cell.state().share_is_full_at();
-        share.quota(arrival, now)
+        let cell = self.keys.cell(self.keys.id(key), share, now)?;
+        let arrival = cell.state().share_is_full_at(share, now);
+        share.limit.quota(arrival, now)
     }
 }
 

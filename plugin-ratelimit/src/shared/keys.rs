@@ -12,7 +12,7 @@ use std::{
 use plugin_core::sync::KeyedTable;
 use tokio::sync::Mutex as Gate;
 
-use super::key_state::KeyState;
+use super::key_state::{KeyState, Share};
 use crate::sync::{Mutex, MutexGuard, lock};
 
 /// What is remembered of one key.
@@ -65,6 +65,10 @@ pub(super) struct Keys {
     overflow: LazyLock<Box<[Arc<KeyCell>]>>,
 }
 
+fn can_be_forgotten(cell: &Arc<KeyCell>, share: Share, now: u64) -> bool {
+    Arc::strong_count(cell) == 1 && cell.state().is_idle(share, now)
+}
+
 /// A key, as the table knows it.
 #[derive(Clone, Copy)]
 pub(super) struct KeyId(u128);
@@ -83,8 +87,8 @@ impl Keys {
 
     /// The cell of a key; `None` when no place is free. Only keys that owe nothing, have nothing in reserve and are used by
     /// nobody make place for others.
-    pub(super) fn cell(&self, id: KeyId, now: u64) -> Option<Arc<KeyCell>> {
-        let can_go = |_: &u128, cell: &mut Arc<KeyCell>| Arc::strong_count(cell) == 1 && cell.state().is_idle(now);
+    pub(super) fn cell(&self, id: KeyId, share: Share, now: u64) -> Option<Arc<KeyCell>> {
+        let can_go = |_: &u128, cell: &mut Arc<KeyCell>| can_be_forgotten(cell, share, now);
         self.table.get_or_insert_with(&id.0, Arc::default, can_go, |cell| Arc::clone(cell))
     }
 
@@ -108,22 +112,26 @@ impl fmt::Debug for Keys {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gcra::Limit;
+    use crate::{gcra::Limit, shared::key_state::share_of};
+
+    fn one_token() -> Share {
+        share_of(Limit { interval: 1_000, tolerance: 1_000, window: 1_000 }, 1)
+    }
 
     #[test]
     fn a_key_that_owes_keeps_its_place_and_those_without_one_share_cells() {
         let keys = Keys::new(4);
-        let limit = Limit { interval: 1_000, tolerance: 1_000, window: 1_000 };
+        let share = one_token();
         for key in ["a", "b", "c", "d"] {
-            let cell = keys.cell(keys.id(key), 0).expect("a place");
-            assert_eq!(cell.state().take_share(limit, 1, 0), Ok(()));
+            let cell = keys.cell(keys.id(key), share, 0).expect("a place");
+            assert_eq!(cell.state().take_share(share, 1, 0), Ok(()));
         }
-        assert!(keys.cell(keys.id("e"), 999).is_none());
-        assert!(keys.cell(keys.id("a"), 999).is_some());
+        assert!(keys.cell(keys.id("e"), share, 999).is_none());
+        assert!(keys.cell(keys.id("a"), share, 999).is_some());
         let shared = keys.overflow(keys.id("e"));
-        assert_eq!(shared.state().take_share(limit, 1, 0), Ok(()));
-        assert!(keys.overflow(keys.id("e")).state().take_share(limit, 1, 0).is_err(), "it is limited there");
-        assert!(keys.cell(keys.id("e"), 1_000).is_some(), "the others owe nothing any more");
+        assert_eq!(shared.state().take_share(share, 1, 0), Ok(()));
+        assert!(keys.overflow(keys.id("e")).state().take_share(share, 1, 0).is_err(), "it is limited there");
+        assert!(keys.cell(keys.id("e"), share, 1_000).is_some(), "the others owe nothing any more");
         assert_eq!(keys.len(), 4);
     }
 
@@ -141,7 +149,7 @@ mod tests {
     #[test]
     fn a_flood_of_keys_is_bounded() {
         let keys = Keys::new(100);
-        (0..10_000).for_each(|key| drop(keys.cell(keys.id(&key.to_string()), 0)));
+        (0..10_000).for_each(|key| drop(keys.cell(keys.id(&key.to_string()), one_token(), 0)));
         assert!(keys.len() <= 100);
     }
 }

@@ -189,6 +189,24 @@ async fn new_settings_hold_from_the_next_request_on() {
 }
 
 #[tokio::test]
+async fn a_faster_limit_frees_who_was_refused_under_the_slower_one() {
+    let server = Server::start().await;
+    let gateways = gateways(&server, 1, 1, without_refill(3)).await;
+    let bucket = &gateways[0];
+    assert_eq!(super::passing(bucket, "", 5).await, 3);
+    let refused = bucket.try_acquire("", 1).await.expect_err("it is used up");
+    assert!(refused.retry_after().expect("a time") > Duration::from_secs(3_600), "a token takes hours");
+    bucket.reconfigure(limit(1_000.0, 3));
+    super::within(async {
+        while let Err(refused) = bucket.try_acquire("", 1).await {
+            assert!(refused.retry_after().expect("a time") <= Duration::from_millis(3));
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn what_is_known_on_this_side_costs_no_allocation() {
     let server = Server::start().await;
     let gateways = gateways(&server, 1, 1_000, without_refill(700)).await;
