@@ -4,12 +4,8 @@ use std::{borrow::Borrow, fmt, hash::Hash, sync::Arc};
 
 use plugin_core::{Quota, Rejected, clock, sync::StripedCounter};
 
-use super::{
-    bucket::KeyedTokenBucket,
-    config::{KeyedRateLimitConfig, WithoutKey},
-    usage::KeyUsage,
-};
-use crate::{RateLimitConfig, TokenBucket, bucket::Acquired, decisions::Decisions};
+use super::{bucket::KeyedTokenBucket, config::KeyedRateLimitConfig, usage::KeyUsage};
+use crate::{RateLimitConfig, TokenBucket, WithoutKey, bucket::Acquired, decisions::Decisions};
 
 /// Reads the statistics and changes the settings of a [`KeyedRateLimitLayer`](super::KeyedRateLimitLayer) and all its
 /// services. Cheap to clone.

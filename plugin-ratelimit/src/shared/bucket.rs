@@ -50,6 +50,8 @@ pub struct SharedRateLimitStats {
     pub refused: u64,
     /// Those of both that this instance decided by its share.
     pub local: u64,
+    /// Those of both that had no key, where a layer reads it from a request.
+    pub without_key: u64,
     /// Keys that something is remembered of.
     pub keys: usize,
     /// Who decides now, since when, and why.
@@ -117,7 +119,7 @@ impl SharedBucket {
     /// Whether anything is limited on this instance.
     #[must_use]
     pub fn is_enabled(&self) -> bool {
-        self.0.enabled.load(Ordering::Relaxed)
+        self.0.is_enabled()
     }
 
     /// The statistics of this instance.
@@ -127,6 +129,7 @@ impl SharedBucket {
             allowed: self.0.allowed.sum(),
             refused: self.0.refused.sum(),
             local: self.0.local.sum(),
+            without_key: self.0.without_key.sum(),
             keys: self.0.keys.len(),
             status: self.0.link.status(),
         }
