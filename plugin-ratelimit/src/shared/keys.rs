@@ -74,10 +74,10 @@ fn can_be_forgotten(cell: &Arc<KeyCell>, share: Share, now: u64) -> bool {
 pub(super) struct KeyId(u128);
 
 impl Keys {
-    pub(super) fn new(cap: usize) -> Self {
+    pub(super) fn new(cap: u32) -> Self {
         let cells: fn() -> _ = || (0..OVERFLOW).map(|_| Arc::default()).collect();
         let seeds = [RandomState::new(), RandomState::new()];
-        Self { seeds, table: KeyedTable::new(cap), overflow: LazyLock::new(cells) }
+        Self { seeds, table: KeyedTable::new(cap as usize), overflow: LazyLock::new(cells) }
     }
 
     pub(super) fn id(&self, key: &str) -> KeyId {
