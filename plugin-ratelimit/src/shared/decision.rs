@@ -223,8 +223,8 @@ impl Buckets {
             }
         }
         let (now, share) = (now(), share_of(limit, self.link.replicas()));
-        let cell = self.keys.cell(self.keys.id(key), share, now)?;
-        let arrival = cell.state().share_is_full_at(share, now);
+        let full_at = |cell: &KeyCell| cell.state().share_is_full_at(share, now);
+        let arrival = self.keys.look(self.keys.id(key), share, now, full_at);
         share.limit.quota(arrival, now)
     }
 }

@@ -97,6 +97,19 @@ impl Keys {
         Arc::clone(&self.overflow[id.0 as usize % OVERFLOW])
     }
 
+    /// Shows the cell that a request of this key would find, also one that it would share, and keeps no place for it.
+    pub(super) fn look<T>(&self, id: KeyId, share: Share, now: u64, read: impl FnOnce(&KeyCell) -> T) -> T {
+        if let Some(cell) = self.table.get(&id.0, |cell| Arc::clone(cell)) {
+            return read(&cell);
+        }
+        let Some(cell) = self.cell(id, share, now) else { return read(&self.overflow(id)) };
+        let read = read(&cell);
+        drop(cell);
+        // It stays where a request has come meanwhile.
+        self.table.remove_if(&id.0, |cell| can_be_forgotten(cell, share, now));
+        read
+    }
+
     /// The number of keys.
     pub(super) fn len(&self) -> usize {
         self.table.len()
@@ -133,6 +146,21 @@ mod tests {
         assert!(keys.overflow(keys.id("e")).state().take_share(share, 1, 0).is_err(), "it is limited there");
         assert!(keys.cell(keys.id("e"), share, 1_000).is_some(), "the others owe nothing any more");
         assert_eq!(keys.len(), 4);
+    }
+
+    #[test]
+    fn a_key_that_is_looked_at_shows_what_it_would_find_and_takes_no_place() {
+        let (keys, share) = (Keys::new(1), one_token());
+        let full_at =
+            |key: &str, now: u64| keys.look(keys.id(key), share, now, |cell| cell.state().share_is_full_at(share, now));
+        assert_eq!((full_at("a", 0), keys.len()), (0, 0));
+        let cell = keys.cell(keys.id("a"), share, 0).expect("a place");
+        assert_eq!(cell.state().take_share(share, 1, 0), Ok(()));
+        drop(cell);
+        assert_eq!((full_at("a", 1), full_at("b", 1), keys.len()), (1_000, 0, 1), "it owes, and another does not");
+        assert_eq!(keys.overflow(keys.id("b")).state().take_share(share, 1, 1), Ok(()));
+        assert_eq!(full_at("b", 1), 1_001, "it would share");
+        assert_eq!((full_at("b", 1_000), keys.len()), (0, 0), "a place is free, and stays so");
     }
 
     #[test]
