@@ -67,8 +67,10 @@ impl SharedBucket {
 
     /// Takes `n` tokens of a key now, or none. For one limit over everything the key is empty. Zero tokens are always there.
     ///
-    /// Nothing happens before the first poll. A future that is dropped while it waits for Redis may have taken its tokens:
-    /// they are lost then, never given twice.
+    /// Nothing happens before the first poll. A future that is dropped while it waits for Redis, or that has waited for the
+    /// [`timeout`](super::RedisConfigBuilder::with_timeout), may have taken its tokens, and with
+    /// [`with_batch`](super::RedisConfigBuilder::with_batch) up to a batch for others of the same key: they are lost then,
+    /// never given twice.
     ///
     /// # Errors
     ///

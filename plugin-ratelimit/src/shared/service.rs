@@ -15,7 +15,7 @@ use super::{OneKey, SharedBucket, SharedRateLimitLayer, decision::KEYLESS, futur
 ///
 /// `poll_ready` is that of the inner service. Where Redis must decide, the response's future asks it, and then calls the
 /// inner service that was ready, whose place a clone takes. Dropping the future ends the question or the inner call; a token
-/// that was taken does not come back.
+/// that was taken does not come back, nor does the rest of a batch that the question was to bring.
 pub type SharedRateLimit<S, X = OneKey, R = AsErrorValue> = Wrapped<SharedRateLimitLayer<X, R>, S>;
 
 impl<S, X: Clone, R: Clone> Layer<S> for SharedRateLimitLayer<X, R> {
