@@ -16,8 +16,9 @@ if value then
   end
   debt = (s - seconds) * 1e9 + (n - nanos)
 end
--- After a change to a faster limit, or of the clock. It must be kept, or the debt would be as large at the next question.
-local is_less = debt > tolerance
+-- After a change to a faster limit, or of the clock. It must be kept, or the debt would be as large at the next question; but not
+-- of a look, which asks for nothing and may come with another limit.
+local is_less = debt > tolerance and tokens > 0
 debt = math.min(math.max(debt, 0), tolerance)
 if shift ~= 0 then
   debt = math.min(math.max(debt + shift, 0), tolerance)

@@ -18,7 +18,8 @@ impl Model {
         let free = (self.tolerance - debt) / self.interval;
         let taken = if tokens <= free { most.min(free) } else { 0 };
         debt += taken * self.interval;
-        self.full_at = now + debt;
+        let is_look = tokens == 0 && taken == 0 && shift == 0;
+        self.full_at = if is_look { self.full_at } else { now + debt };
         (i64::try_from(taken).expect("small"), i64::try_from(debt).expect("small"))
     }
 }
