@@ -26,6 +26,7 @@ mod shared;
 mod sync;
 pub mod throttle;
 mod until_ready;
+mod without_key;
 
 /// The vocabulary of the family: what a program needs besides this crate.
 pub use plugin_core;
@@ -39,7 +40,7 @@ pub use keyed::{
 };
 pub use keyed::{
     KeyUsage, KeyedRateLimit, KeyedRateLimitConfig, KeyedRateLimitConfigBuilder, KeyedRateLimitHandle,
-    KeyedRateLimitLayer, KeyedRateLimitStats, KeyedTokenBucket, WithoutKey,
+    KeyedRateLimitLayer, KeyedRateLimitStats, KeyedTokenBucket,
 };
 pub use layer::RateLimitLayer;
 /// The future of [`RateLimit`].
@@ -51,3 +52,4 @@ pub use shared::{
     SharedMode, SharedRateLimit, SharedRateLimitLayer, SharedRateLimitStats, SharedResponseFuture, SharedStatus,
 };
 pub use until_ready::UntilReady;
+pub use without_key::WithoutKey;

@@ -2,7 +2,7 @@
 
 use plugin_core::{ConfigError, settings};
 
-use crate::RateLimitConfig;
+use crate::{RateLimitConfig, WithoutKey};
 
 /// The settings of a rate limit that keeps a bucket for each key. A value that exists is valid.
 ///
@@ -35,36 +35,6 @@ pub struct KeyedRateLimitConfig {
 #[derive(Clone, Copy, Debug)]
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct KeyedRateLimitConfigBuilder(KeyedRateLimitConfig);
-
-/// What becomes of a request that has no key.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum WithoutKey {
-    /// All such requests share one bucket, with the settings of a key.
-    #[default]
-    Shared,
-    /// It is refused, with `RATELIMIT_1501` and no `retry_after`.
-    Refuse,
-    /// It passes, and is not limited.
-    Pass,
-}
-
-impl WithoutKey {
-    /// The words that configuration files have for them.
-    pub(super) const WORDS: &'static [&'static str] = &["shared", "refuse", "pass"];
-
-    pub(super) const fn as_word(self) -> &'static str {
-        match self {
-            Self::Shared => "shared",
-            Self::Refuse => "refuse",
-            Self::Pass => "pass",
-        }
-    }
-
-    pub(super) fn from_word(word: &str) -> Option<Self> {
-        [Self::Shared, Self::Refuse, Self::Pass].into_iter().find(|without| without.as_word() == word)
-    }
-}
 
 pub(super) const MOST_KEYS: u32 = 10_000_000;
 

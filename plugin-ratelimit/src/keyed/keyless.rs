@@ -2,9 +2,9 @@
 
 use plugin_core::{Rejected, clock};
 
-use super::config::{KeyedRateLimitConfig, WithoutKey};
+use super::config::KeyedRateLimitConfig;
 use crate::{
-    TokenBucket,
+    TokenBucket, WithoutKey,
     bucket::Acquired,
     sync::{Mutex, lock},
 };

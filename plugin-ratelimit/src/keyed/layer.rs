@@ -14,7 +14,7 @@ use super::{KeyedRateLimitConfig, KeyedRateLimitHandle, KeyedTokenBucket};
 ///
 /// The layer owns the [`KeyedTokenBucket`], which says how it is bounded and what a flood of keys does; every service that
 /// the layer makes shares it. A refusal is `RATELIMIT_1501`, says when to come back, and is decided in `call`. A request that
-/// has no key takes from a bucket that all such requests share, unless [`WithoutKey`](super::WithoutKey) says otherwise.
+/// has no key takes from a bucket that all such requests share, unless [`WithoutKey`](crate::WithoutKey) says otherwise.
 ///
 /// ```
 /// use plugin_ratelimit::{KeyedRateLimitLayer, RateLimitConfig};

@@ -19,7 +19,7 @@ mod table;
 mod usage;
 
 pub use bucket::KeyedTokenBucket;
-pub use config::{KeyedRateLimitConfig, KeyedRateLimitConfigBuilder, WithoutKey};
+pub use config::{KeyedRateLimitConfig, KeyedRateLimitConfigBuilder};
 #[cfg(all(feature = "http", any(fuzzing, test)))]
 pub(crate) use extract::fuzzing;
 #[cfg(feature = "http")]

@@ -5,8 +5,8 @@ use plugin_core::{
     settings::{Given, Key, Kind, Settings, Table, Values},
 };
 
-use super::config::{KeyedRateLimitConfig, MOST_KEYS, WithoutKey};
-use crate::RateLimitConfig;
+use super::config::{KeyedRateLimitConfig, MOST_KEYS};
+use crate::{RateLimitConfig, WithoutKey};
 
 static TABLE: Table = Table::new(
     "keyed_rate_limit",

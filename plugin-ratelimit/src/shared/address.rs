@@ -47,21 +47,16 @@ impl Address {
     /// What is wrong, completing the sentence that begins with the key. No part of the URL is in it but its scheme.
     pub(super) fn parse(url: &str) -> Result<Self, String> {
         let text = url.trim();
-        let (target, shown, tls) = if text.starts_with("unix://") || text.starts_with("redis+unix://") {
-            let shown = text.split(['?', '#']).next().unwrap_or_default().to_owned();
-            (Target::One(Box::new(info(text)?)), shown, false)
-        } else {
-            let parts = split(text)?;
-            let tls = parts.scheme.starts_with("rediss");
-            if tls && !cfg!(feature = "redis-tls") {
-                return Err(format!(
-                    "says `{}`, which needs the feature `redis-tls` of plugin-ratelimit",
-                    parts.scheme
-                ));
-            }
-            (parts.target()?, parts.shown(), tls)
+        let parts = split(text)?;
+        let tls = parts.scheme.starts_with("rediss");
+        if tls && !cfg!(feature = "redis-tls") {
+            return Err(format!("says `{}`, which needs the feature `redis-tls` of plugin-ratelimit", parts.scheme));
+        }
+        let target = match parts.scheme {
+            "unix" | "redis+unix" => parts.socket(text)?,
+            _ => parts.target()?,
         };
-        Ok(Self(Arc::new(Parts { target, url: text.to_owned(), shown, tls })))
+        Ok(Self(Arc::new(Parts { target, url: text.to_owned(), shown: parts.shown(), tls })))
     }
 
     pub(super) fn target(&self) -> &Target {
@@ -88,6 +83,17 @@ fn split(text: &str) -> Result<Url<'_>, String> {
 }
 
 impl Url<'_> {
+    /// A socket has no host, so nobody would read what stands before one; least of all may it be shown.
+    fn socket(&self, text: &str) -> Result<Target, String> {
+        if !self.user.is_empty() || self.hosts != [""] {
+            let problem =
+                "names a user or a host, which a socket has not: such as `unix:///run/redis.sock?pass=password`";
+            return Err(problem.to_owned());
+        }
+        self.takes(&["db", "user", "pass"])?;
+        Ok(Target::One(Box::new(info(text)?)))
+    }
+
     fn target(&self) -> Result<Target, String> {
         let (base, kind) = self.scheme.split_once('-').unwrap_or((self.scheme, ""));
         if !matches!(base, "redis" | "rediss") {
@@ -200,7 +206,13 @@ mod tests {
         let one = target(" redis://user:secret@host:6380/3 ");
         let Target::One(info) = one.target() else { panic!("{one}") };
         assert_eq!((info.redis_settings().db(), info.redis_settings().password()), (3, Some("secret")));
-        assert!(matches!(target("unix:///run/redis.sock").target(), Target::One(_)));
+        let socket = target("unix:///run/redis.sock?db=3&user=gate&pass=secret");
+        let Target::One(info) = socket.target() else { panic!("{socket}") };
+        assert_eq!((info.redis_settings().db(), info.redis_settings().password()), (3, Some("secret")));
+        assert_eq!(
+            (socket.to_string(), info.addr().to_string()),
+            ("unix:///run/redis.sock".into(), "/run/redis.sock".into())
+        );
         let cluster = target("redis-cluster://a:1,b:2,c");
         assert!(matches!(cluster.target(), Target::Cluster(nodes) if nodes.len() == 3));
         let sentinels = target("redis-sentinel://:secret@a,[::1]:5/2?master=main&sentinel_password=hidden");
@@ -223,12 +235,19 @@ mod tests {
         assert!(problem("redis://a?timeout=4").contains("parameter"));
         assert!(problem("rediss://a/#insecure").contains('#'));
         assert!(problem("redis://a:0").contains("port 0"));
+        for url in ["unix://user:secret@localhost/a.sock", "unix://secret@/a.sock", "redis+unix://localhost/a.sock"] {
+            assert!(problem(url).contains("which a socket has not"), "{url}");
+        }
+        assert!(problem("unix:///a.sock?password=secret").contains("parameter"));
+        assert!(problem("unix:///a.sock?pass=se#cret").contains('#'));
         for url in [
             "redis://:secret@",
             "redis://:secret@a,b",
             "redis://:secret@a?x=secret",
             "redis://se#secret@a",
             "redis://:a?secret@b",
+            "unix://user:secret@localhost/a.sock",
+            "unix:///a.sock?secret",
         ] {
             assert!(!problem(url).contains("secret"), "{url}");
         }

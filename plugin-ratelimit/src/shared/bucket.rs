@@ -50,6 +50,8 @@ pub struct SharedRateLimitStats {
     pub refused: u64,
     /// Those of both that this instance decided by its share.
     pub local: u64,
+    /// Those of both that had no key, where a layer reads it from a request.
+    pub without_key: u64,
     /// Keys that something is remembered of.
     pub keys: usize,
     /// Who decides now, since when, and why.
@@ -65,8 +67,10 @@ impl SharedBucket {
 
     /// Takes `n` tokens of a key now, or none. For one limit over everything the key is empty. Zero tokens are always there.
     ///
-    /// Nothing happens before the first poll. A future that is dropped while it waits for Redis may have taken its tokens:
-    /// they are lost then, never given twice.
+    /// Nothing happens before the first poll. A future that is dropped while it waits for Redis, or that has waited for the
+    /// [`timeout`](super::RedisConfigBuilder::with_timeout), may have taken its tokens, and with
+    /// [`with_batch`](super::RedisConfigBuilder::with_batch) up to a batch for others of the same key: they are lost then,
+    /// never given twice.
     ///
     /// # Errors
     ///
@@ -117,7 +121,7 @@ impl SharedBucket {
     /// Whether anything is limited on this instance.
     #[must_use]
     pub fn is_enabled(&self) -> bool {
-        self.0.enabled.load(Ordering::Relaxed)
+        self.0.is_enabled()
     }
 
     /// The statistics of this instance.
@@ -127,6 +131,7 @@ impl SharedBucket {
             allowed: self.0.allowed.sum(),
             refused: self.0.refused.sum(),
             local: self.0.local.sum(),
+            without_key: self.0.without_key.sum(),
             keys: self.0.keys.len(),
             status: self.0.link.status(),
         }

@@ -34,7 +34,7 @@ pub struct RedisConfig {
     pub(super) recover_after: Duration,
     pub(super) expected_replicas: u32,
     pub(super) batch: u32,
-    pub(super) max_keys: usize,
+    pub(super) max_keys: u32,
 }
 
 /// Makes a [`RedisConfig`].
@@ -108,7 +108,7 @@ impl RedisConfig {
 
     /// Keys that something is remembered of on this instance.
     #[must_use]
-    pub fn max_keys(&self) -> usize {
+    pub fn max_keys(&self) -> u32 {
         self.max_keys
     }
 }
@@ -157,7 +157,7 @@ impl RedisConfigBuilder {
     }
 
     /// Sets how many keys something is remembered of on this instance.
-    pub fn with_max_keys(self, keys: usize) -> Self {
+    pub fn with_max_keys(self, keys: u32) -> Self {
         self.set(|config| config.max_keys = keys)
     }
 

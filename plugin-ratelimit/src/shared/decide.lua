@@ -16,6 +16,9 @@ if value then
   end
   debt = (s - seconds) * 1e9 + (n - nanos)
 end
+-- After a change to a faster limit, or of the clock. It must be kept, or the debt would be as large at the next question; but not
+-- of a look, which asks for nothing and may come with another limit.
+local is_less = debt > tolerance and tokens > 0
 debt = math.min(math.max(debt, 0), tolerance)
 if shift ~= 0 then
   debt = math.min(math.max(debt + shift, 0), tolerance)
@@ -26,7 +29,7 @@ if tokens <= free then
   taken = math.min(most, free)
   debt = debt + taken * interval
 end
-if taken > 0 or shift ~= 0 then
+if taken > 0 or shift ~= 0 or is_less then
   local sum = nanos + debt
   local text = string.format('%.0f%09.0f', seconds + math.floor(sum / 1e9), sum % 1e9)
   redis.call('SET', KEYS[1], text, 'PX', string.format('%.0f', math.floor(debt / 1e6) + 1))

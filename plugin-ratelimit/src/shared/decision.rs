@@ -17,10 +17,13 @@ use super::{
     link::Link,
     script::Question,
 };
-use crate::{RateLimitConfig, gcra::Limit};
+use crate::{RateLimitConfig, WithoutKey, gcra::Limit};
 
 /// The longest key that is written as it is; of a longer one, its SHA-1.
 const LONGEST_KEY: usize = 128;
+
+/// The key of requests that have none: the empty one, which says as little.
+pub(super) const KEYLESS: &str = "";
 
 /// The buckets of one name, on this instance.
 pub(super) struct Buckets {
@@ -32,6 +35,7 @@ pub(super) struct Buckets {
     pub(super) allowed: StripedCounter,
     pub(super) refused: StripedCounter,
     pub(super) local: StripedCounter,
+    pub(super) without_key: StripedCounter,
 }
 
 impl Buckets {
@@ -45,6 +49,7 @@ impl Buckets {
             allowed: StripedCounter::new(),
             refused: StripedCounter::new(),
             local: StripedCounter::new(),
+            without_key: StripedCounter::new(),
         }
     }
 
@@ -52,10 +57,14 @@ impl Buckets {
         *self.config.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(super) fn is_enabled(&self) -> bool {
+        // Relaxed: a request that reads the switch of a moment ago behaves as if it had come a moment earlier.
+        self.enabled.load(Ordering::Relaxed)
+    }
+
     /// What can be told without Redis.
     pub(super) fn at_once(&self, key: &str, n: u32) -> Result<Result<(), Rejected>, Pending> {
-        // Relaxed: a request that reads the switch of a moment ago behaves as if it had come a moment earlier.
-        if n == 0 || !self.enabled.load(Ordering::Relaxed) {
+        if n == 0 || !self.is_enabled() {
             return Ok(Ok(()));
         }
         let limit = self.config().limit();
@@ -65,7 +74,8 @@ impl Buckets {
         }
         let now = clock::now().as_nanos();
         let id = self.keys.id(key);
-        let pending = Pending { n, limit, id, cell: self.keys.cell(id, now) };
+        let share = share_of(limit, self.link.replicas());
+        let pending = Pending { n, limit, id, cell: self.keys.cell(id, share, now) };
         match self.link.mode() {
             SharedMode::Local => {
                 // Where the keeper has ended with its runtime, this is where another one begins.
@@ -78,6 +88,20 @@ impl Buckets {
                 keeper::ensure(&self.link);
                 Err(pending)
             }
+        }
+    }
+
+    /// The same, of a request that has no key.
+    #[cold]
+    pub(super) fn without_key(&self, without_key: WithoutKey) -> Result<Result<(), Rejected>, Pending> {
+        if !self.is_enabled() {
+            return Ok(Ok(()));
+        }
+        self.without_key.add(1);
+        match without_key {
+            WithoutKey::Shared => self.at_once(KEYLESS, 1),
+            WithoutKey::Refuse => Ok(self.count(Err(Rejected::without_key()))),
+            WithoutKey::Pass => Ok(self.count(Ok(()))),
         }
     }
 
@@ -97,7 +121,7 @@ impl Buckets {
             Some(cell) => cell.state().take_share(share, pending.n, now),
             None => self.keys.overflow(pending.id).state().take_share(share, pending.n, now),
         };
-        self.count(taken.map_err(|(arrival, wait)| share.refusal(arrival, now, wait)))
+        self.count(taken.map_err(|(arrival, wait)| share.limit.refusal(arrival, now, wait)))
     }
 
     fn count(&self, result: Result<(), Rejected>) -> Result<(), Rejected> {
@@ -199,9 +223,9 @@ impl Buckets {
             }
         }
         let (now, share) = (now(), share_of(limit, self.link.replicas()));
-        let cell = self.keys.cell(self.keys.id(key), now)?;
-        let arrival = cell.state().share_is_full_at();
-        share.quota(arrival, now)
+        let full_at = |cell: &KeyCell| cell.state().share_is_full_at(share, now);
+        let arrival = self.keys.look(self.keys.id(key), share, now, full_at);
+        share.limit.quota(arrival, now)
     }
 }
 

@@ -36,20 +36,20 @@ pin_project! {
     #[project = StateProject]
     #[project_replace = StateReplaced]
     enum State<S, F, Req, R> {
-        Asking { question: Question, service: S, request: Req, reject: R },
+        Asking { deciding: Deciding, service: S, request: Req, reject: R },
         Passed { #[pin] inner: F },
         Refused { rejected: Rejected, reject: R },
         Ended,
     }
 }
 
-/// A question that says at its end, if it comes too early, that the call was held on this side.
-struct Question {
+/// A decision that is waited for. It says at its end, if that comes too early, that the call was held on this side.
+struct Deciding {
     decision: Decision,
     is_waiting: bool,
 }
 
-impl Question {
+impl Deciding {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Rejected>> {
         let polled = self.decision.as_mut().poll(cx);
         self.is_waiting = polled.is_pending();
@@ -60,7 +60,7 @@ impl Question {
     }
 }
 
-impl Drop for Question {
+impl Drop for Deciding {
     fn drop(&mut self) {
         if self.is_waiting {
             cut::report_held(WAITING);
@@ -78,7 +78,7 @@ impl<S: Service<Req>, Req, R> SharedResponseFuture<S, Req, R> {
     }
 
     pub(super) fn asking(decision: Decision, service: S, request: Req, reject: R) -> Self {
-        Self { state: State::Asking { question: Question { decision, is_waiting: false }, service, request, reject } }
+        Self { state: State::Asking { deciding: Deciding { decision, is_waiting: false }, service, request, reject } }
     }
 }
 
@@ -93,8 +93,8 @@ where
         let mut state = self.project().state;
         loop {
             match state.as_mut().project() {
-                StateProject::Asking { question, .. } => {
-                    let decided = ready!(question.poll(cx));
+                StateProject::Asking { deciding, .. } => {
+                    let decided = ready!(deciding.poll(cx));
                     if let StateReplaced::Asking { mut service, request, reject, .. } =
                         state.as_mut().project_replace(State::Ended)
                     {

@@ -73,13 +73,26 @@ impl KeyState {
         }
         // Tokens that lie in reserve have been taken, and may yet go back: Redis must be asked then.
         let is_certain = self.reserve.tokens == 0 && self.share == 0;
-        match limit.admit(self.seen, now, tokens.into()) {
-            None if is_certain => match limit.wait(self.seen, now, tokens.into()) {
-                Some(wait) => Known::Refused { arrival: self.seen, wait },
+        let seen = self.seen(limit, now);
+        match limit.admit(seen, now, tokens.into()) {
+            None if is_certain => match limit.wait(seen, now, tokens.into()) {
+                Some(wait) => Known::Refused { arrival: seen, wait },
                 None => Known::Unknown,
             },
             _ => Known::Unknown,
         }
+    }
+
+    /// When the shared bucket is full again: no later than an empty one, for the limit may have become faster since.
+    fn seen(&mut self, limit: Limit, now: u64) -> u64 {
+        self.seen = self.seen.min(now.saturating_add(limit.tolerance));
+        self.seen
+    }
+
+    /// When the bucket of this instance's share is full again, no later than one that has just let the largest request through.
+    fn share(&mut self, share: Share, now: u64) -> u64 {
+        self.share = self.share.min(now.saturating_add(share.longest));
+        self.share
     }
 
     fn take_reserved(&mut self, tokens: u32, now: u64) -> bool {
@@ -108,8 +121,9 @@ impl KeyState {
             // What would have been refilled since is not given back.
             shift = -signed(cost.min(reserve.arrival.saturating_sub(now)));
         }
-        let share = std::mem::take(&mut self.share);
-        let owed = share.saturating_sub(now.max(self.seen)) / u64::from(replicas.max(1));
+        let share = self.share(share_of(limit, replicas), now);
+        self.share = 0;
+        let owed = share.saturating_sub(self.seen(limit, now).max(now)) / u64::from(replicas.max(1));
         let most = tokens.max(self.demand.recent(now).max(waiting).min(batch));
         Asked { question: Question { tokens, most, shift: shift.saturating_add(signed(owed)) }, share }
     }
@@ -134,14 +148,14 @@ impl KeyState {
     /// Takes tokens from this instance's share, or says after how many nanoseconds they are there.
     ///
     /// A request that is larger than the share passes when the share is full: it is never refused for good.
-    pub(super) fn take_share(&mut self, share: Limit, tokens: u32, now: u64) -> Result<(), (u64, u64)> {
+    pub(super) fn take_share(&mut self, share: Share, tokens: u32, now: u64) -> Result<(), (u64, u64)> {
         if self.take_reserved(tokens, now) {
             return Ok(());
         }
-        let base = self.share.max(self.seen).max(now);
-        let cost = share.interval.saturating_mul(tokens.into());
+        let base = self.share_is_full_at(share, now).max(now);
+        let cost = share.limit.interval.saturating_mul(tokens.into());
         let next = base.saturating_add(cost);
-        let latest = now.saturating_add(share.tolerance.max(cost));
+        let latest = now.saturating_add(share.limit.tolerance.max(cost));
         if next > latest {
             return Err((base, next - latest));
         }
@@ -150,19 +164,30 @@ impl KeyState {
     }
 
     /// When the bucket of this instance's share is full again.
-    pub(super) fn share_is_full_at(&self) -> u64 {
-        self.share.max(self.seen)
+    pub(super) fn share_is_full_at(&mut self, share: Share, now: u64) -> u64 {
+        self.share(share, now).max(self.seen(share.limit, now))
     }
 
     /// Whether nothing is lost when it is forgotten.
-    pub(super) fn is_idle(&self, now: u64) -> bool {
-        self.share <= now && (self.reserve.tokens == 0 || self.reserve.until <= now)
+    pub(super) fn is_idle(&mut self, share: Share, now: u64) -> bool {
+        self.share(share, now) <= now && (self.reserve.tokens == 0 || self.reserve.until <= now)
     }
 }
 
-/// What one of `replicas` instances lets through by itself.
-pub(super) fn share_of(limit: Limit, replicas: u32) -> Limit {
-    Limit { interval: limit.interval.saturating_mul(replicas.max(1).into()), ..limit }
+/// What one instance lets through by itself.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Share {
+    /// As long to fill as the whole, with tokens that take longer.
+    pub(super) limit: Limit,
+    /// The longest time until it is full again: that of the largest request, which passes when the share is full.
+    longest: u64,
+}
+
+/// The share of one of `replicas` instances.
+pub(super) fn share_of(limit: Limit, replicas: u32) -> Share {
+    let replicas = u64::from(replicas.max(1));
+    let interval = limit.interval.saturating_mul(replicas);
+    Share { limit: Limit { interval, ..limit }, longest: limit.tolerance.saturating_mul(replicas) }
 }
 
 impl Demand {

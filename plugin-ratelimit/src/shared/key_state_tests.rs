@@ -124,14 +124,45 @@ fn a_request_that_is_larger_than_the_share_passes_when_the_share_is_full() {
 #[test]
 fn a_key_is_forgotten_only_when_nothing_is_owed_and_nothing_lies_in_reserve() {
     let mut state = KeyState::default();
-    assert!(state.is_idle(NOW));
-    assert_eq!(state.take_share(share_of(limit(5), 2), 1, NOW), Ok(()));
-    assert!(!state.is_idle(NOW + 2 * INTERVAL - 1));
-    assert!(state.is_idle(NOW + 2 * INTERVAL));
+    let share = share_of(limit(5), 2);
+    assert!(state.is_idle(share, NOW));
+    assert_eq!(state.take_share(share, 1, NOW), Ok(()));
+    assert!(!state.is_idle(share, NOW + 2 * INTERVAL - 1));
+    assert!(state.is_idle(share, NOW + 2 * INTERVAL));
     let answer = Answer { taken: 3, debt: 0 };
     state.answered(&Asked::default(), answer, NOW, NOW);
-    assert!(!state.is_idle(NOW + PERIOD - 1));
-    assert!(state.is_idle(NOW + PERIOD));
+    assert!(!state.is_idle(share, NOW + PERIOD - 1));
+    assert!(state.is_idle(share, NOW + PERIOD));
+}
+
+#[test]
+fn under_a_faster_limit_nothing_is_owed_for_longer_than_its_empty_bucket_takes() {
+    let slow = Limit { interval: 1_000 * INTERVAL, ..limit(60_000) };
+    let fast = limit(4);
+    let used_up = || {
+        let (mut state, mut server) = (KeyState::default(), Server::default());
+        assert!((0..60).all(|_| try_one(&mut state, &mut server, slow, 1, NOW)));
+        assert!(matches!(state.known(slow, 1, NOW), Known::Refused { .. }));
+        state
+    };
+    let refused = Known::Refused { arrival: NOW + 4 * INTERVAL, wait: INTERVAL };
+    let mut state = used_up();
+    assert_eq!(state.known(fast, 1, NOW), refused);
+    assert_eq!(state.known(fast, 1, NOW + INTERVAL), Known::Unknown, "Redis may say");
+
+    let share = share_of(fast, 2);
+    let mut state = used_up();
+    assert_eq!(state.take_share(share, 1, NOW), Err((NOW + 4 * INTERVAL, 2 * INTERVAL)));
+    assert_eq!(state.take_share(share, 1, NOW + 2 * INTERVAL), Ok(()));
+    let paid = state.ask(fast, 2, 1, 1, 1, NOW + 2 * INTERVAL).question.shift;
+    assert_eq!(paid, i64::try_from(INTERVAL).expect("small"), "what the share has given is told");
+
+    // What the share itself owes is that of the largest request at most: four tokens of two intervals.
+    let mut state = KeyState::default();
+    assert_eq!(state.take_share(share_of(slow, 2), 30, NOW), Ok(()));
+    assert_eq!(state.share_is_full_at(share, NOW), NOW + 8 * INTERVAL);
+    assert!(!state.is_idle(share, NOW));
+    assert!(state.is_idle(share, NOW + 8 * INTERVAL));
 }
 
 proptest! {

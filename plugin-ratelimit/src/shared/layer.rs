@@ -9,12 +9,14 @@ use plugin_core::AsHttpResponse;
 use plugin_core::{AsErrorValue, KeyOf};
 
 use super::SharedBucket;
+use crate::WithoutKey;
 
 /// Refuses requests that come faster than a [`SharedBucket`] allows, over all instances together. One request takes one token.
 ///
-/// The limit is one for all requests, or one for each key that is read from them: a tenant, a client, a plugin. A request
-/// without a key passes, and is not counted. A refusal is `RATELIMIT_1501`, says when to come back, and never reaches the
-/// inner service. Readiness is that of the inner service and takes no token.
+/// The limit is one for each key that is read from a request (a tenant, a client, a plugin), or with [`OneKey`] one for all
+/// requests. A request that has no key takes from a bucket that all such requests share, unless
+/// [`with_without_key`](Self::with_without_key) says otherwise. A refusal is `RATELIMIT_1501`, says when to come back, and
+/// never reaches the inner service. Readiness is that of the inner service and takes no token.
 ///
 /// ```no_run
 /// use http::{Request, Response};
@@ -24,7 +26,7 @@ use super::SharedBucket;
 /// # fn example() -> Result<(), BoxError> {
 /// let store = RedisStore::new(RedisConfig::builder("redis://cache.internal:6379").build()?);
 /// let bucket = SharedBucket::new(&store, "search", RateLimitConfig::default());
-/// let limit = SharedRateLimitLayer::by(&bucket, |request: &Request<()>| {
+/// let limit = SharedRateLimitLayer::sharing(&bucket, |request: &Request<()>| {
 ///     request.headers().get("x-tenant")?.to_str().ok().map(str::to_owned)
 /// });
 /// let service = ServiceBuilder::new()
@@ -39,10 +41,23 @@ use super::SharedBucket;
 pub struct SharedRateLimitLayer<X = OneKey, R = AsErrorValue> {
     pub(super) bucket: SharedBucket,
     pub(super) key_of: X,
+    pub(super) without_key: WithoutKey,
     pub(super) reject: R,
 }
 
-/// The same key for every request: one limit over everything.
+/// The same key for every request, which is empty: one limit over everything.
+///
+/// ```no_run
+/// use plugin_ratelimit::{OneKey, RateLimitConfig, RedisConfig, RedisStore, SharedBucket, SharedRateLimitLayer};
+///
+/// # fn example() -> Result<(), plugin_ratelimit::plugin_core::ConfigError> {
+/// let store = RedisStore::new(RedisConfig::builder("redis://cache.internal:6379").build()?);
+/// let bucket = SharedBucket::new(&store, "search", RateLimitConfig::default());
+/// let limit = SharedRateLimitLayer::sharing(&bucket, OneKey);
+/// # drop(limit);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OneKey;
 
@@ -54,29 +69,26 @@ impl<Req> KeyOf<Req> for OneKey {
     }
 }
 
-impl SharedRateLimitLayer {
-    /// One limit over all requests.
-    pub fn sharing(bucket: &SharedBucket) -> Self {
-        Self { bucket: bucket.clone(), key_of: OneKey, reject: AsErrorValue }
-    }
-}
-
 impl<X> SharedRateLimitLayer<X> {
-    /// A limit for each key that a [`KeyOf`] or a closure reads from a request.
-    pub fn by<Req, K>(bucket: &SharedBucket, key_of: X) -> Self
-    where
-        X: KeyOf<Req, Key = K>,
-        K: AsRef<str>,
-    {
-        Self { bucket: bucket.clone(), key_of, reject: AsErrorValue }
+    /// Takes from this bucket, which others may take from too, by the key that a closure or a [`KeyOf`] reads from a request.
+    pub fn sharing(bucket: &SharedBucket, key_of: X) -> Self {
+        Self { bucket: bucket.clone(), key_of, without_key: WithoutKey::default(), reject: AsErrorValue }
     }
 }
 
 impl<X, R> SharedRateLimitLayer<X, R> {
+    /// Sets what becomes of a request that has no key. Default: [`WithoutKey::Shared`], that is the bucket of the empty key,
+    /// which all instances share.
+    pub fn with_without_key(mut self, without_key: WithoutKey) -> Self {
+        self.without_key = without_key;
+        self
+    }
+
     /// Sets how a refusal is answered: a ready-made [`Reject`](plugin_core::Reject) or a closure. Default:
     /// `AsErrorValue`.
     pub fn reject_with<R2>(self, reject: R2) -> SharedRateLimitLayer<X, R2> {
-        SharedRateLimitLayer { bucket: self.bucket, key_of: self.key_of, reject }
+        let Self { bucket, key_of, without_key, .. } = self;
+        SharedRateLimitLayer { bucket, key_of, without_key, reject }
     }
 
     /// Answers refusals with status 429, `Retry-After` and the `RateLimit` headers: for an `axum::Router` and other HTTP

@@ -9,13 +9,13 @@ use plugin_core::{
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{OneKey, SharedBucket, SharedRateLimitLayer, future::SharedResponseFuture};
+use super::{OneKey, SharedBucket, SharedRateLimitLayer, decision::KEYLESS, future::SharedResponseFuture};
 
 /// The service that [`SharedRateLimitLayer`] makes.
 ///
 /// `poll_ready` is that of the inner service. Where Redis must decide, the response's future asks it, and then calls the
 /// inner service that was ready, whose place a clone takes. Dropping the future ends the question or the inner call; a token
-/// that was taken does not come back.
+/// that was taken does not come back, nor does the rest of a batch that the question was to bring.
 pub type SharedRateLimit<S, X = OneKey, R = AsErrorValue> = Wrapped<SharedRateLimitLayer<X, R>, S>;
 
 impl<S, X: Clone, R: Clone> Layer<S> for SharedRateLimitLayer<X, R> {
@@ -36,10 +36,13 @@ where
     type Future = SharedResponseFuture<S, Req, R>;
 
     fn call(&self, inner: &mut S, request: Req) -> Self::Future {
-        let Some(key) = self.key_of.key(&request) else {
-            return SharedResponseFuture::passed(service::call(inner, request));
+        let key = self.key_of.key(&request);
+        let key: Option<&str> = key.as_ref().map(AsRef::as_ref);
+        let at_once = match key {
+            Some(key) => self.bucket.0.at_once(key, 1),
+            None => self.bucket.0.without_key(self.without_key),
         };
-        match self.bucket.0.at_once(key.as_ref(), 1) {
+        match at_once {
             Ok(Ok(())) => SharedResponseFuture::passed(service::call(inner, request)),
             Ok(Err(rejected)) => {
                 readiness::unused();
@@ -49,7 +52,7 @@ where
                 // What was ready is called later; the clone that takes its place has reserved nothing.
                 let fresh = inner.clone();
                 let ready = std::mem::replace(inner, fresh);
-                let (bucket, key) = (Arc::clone(&self.bucket.0), key.as_ref().to_owned());
+                let (bucket, key) = (Arc::clone(&self.bucket.0), key.unwrap_or(KEYLESS).to_owned());
                 let decision = Box::pin(async move { bucket.by_redis(&key, pending).await });
                 SharedResponseFuture::asking(decision, ready, request, self.reject.clone())
             }

@@ -94,7 +94,7 @@ impl Settings for RedisConfig {
             .with("recover_after", self.recover_after)
             .with("expected_replicas", self.expected_replicas)
             .with("batch", self.batch)
-            .with("max_keys", self.max_keys as u64)
+            .with("max_keys", self.max_keys)
     }
 }
 

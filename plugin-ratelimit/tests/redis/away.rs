@@ -90,6 +90,18 @@ async fn nobody_listens_from_the_beginning() {
 }
 
 #[tokio::test]
+async fn the_quota_of_a_key_is_told_whether_or_not_it_has_a_place_and_takes_none() {
+    let url = format!("redis://127.0.0.1:{}", free_port());
+    let store = store(quick(&url).with_max_keys(1));
+    let bucket = SharedBucket::new(&store, "limit", without_refill(20));
+    let left = async |key: &str| bucket.quota(key).await.expect("limited").remaining;
+    assert_eq!((left("a").await, bucket.stats().keys), (20, 0));
+    assert_eq!(passing(&bucket, "a", 3).await, 3);
+    assert_eq!(passing(&bucket, "b", 4).await, 4);
+    assert_eq!((left("a").await, left("b").await, bucket.stats().keys), (17, 16, 1));
+}
+
+#[tokio::test]
 async fn a_name_that_is_not_known() {
     let store = store(quick("redis://no-such-host.invalid"));
     let bucket = SharedBucket::new(&store, "limit", boundless());

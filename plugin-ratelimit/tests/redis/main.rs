@@ -74,6 +74,16 @@ async fn until_mode(store: &RedisStore, mode: SharedMode) {
     until(&format!("it becomes {mode}"), || store.status().mode == mode).await;
 }
 
+/// Tries when it is told that the token is there.
+async fn until_it_passes(bucket: &SharedBucket, key: &str) {
+    within(async {
+        while let Err(refused) = bucket.try_acquire(key, 1).await {
+            tokio::time::sleep(refused.retry_after().expect("a time")).await;
+        }
+    })
+    .await;
+}
+
 /// How many of `tries` pass.
 async fn passing(bucket: &SharedBucket, key: &str, tries: u32) -> u32 {
     let mut passed = 0;

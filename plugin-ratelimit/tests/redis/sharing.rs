@@ -8,7 +8,7 @@ use std::{
 
 use plugin_ratelimit::{SharedBucket, SharedMode};
 
-use super::{limit, patient, quick, server::Server, shared, until, without_refill};
+use super::{limit, patient, quick, server::Server, shared, until, until_it_passes, without_refill};
 
 /// As many requests at once as there are tries; how many pass.
 async fn at_once(bucket: &SharedBucket, tries: u32) -> u32 {
@@ -186,6 +186,18 @@ async fn new_settings_hold_from_the_next_request_on() {
     assert_eq!(super::passing(bucket, "", 3).await, 0);
     bucket.reconfigure(limit(1e-2, 400));
     assert_eq!(super::passing(bucket, "", 300).await, 200);
+}
+
+#[tokio::test]
+async fn a_faster_limit_frees_who_was_refused_under_the_slower_one() {
+    let server = Server::start().await;
+    let gateways = gateways(&server, 1, 1, without_refill(3)).await;
+    let bucket = &gateways[0];
+    assert_eq!(super::passing(bucket, "", 5).await, 3);
+    let refused = bucket.try_acquire("", 1).await.expect_err("it is used up");
+    assert!(refused.retry_after().expect("a time") > Duration::from_secs(3_600), "a token takes hours");
+    bucket.reconfigure(limit(1_000.0, 3));
+    until_it_passes(bucket, "").await;
 }
 
 #[tokio::test]
