@@ -30,7 +30,7 @@ pin_project! {
     }
 }
 
-/// A request that was passed on. Dropped, it is accepted, unless the service was told to have turned it away or had its time.
+/// A request that was passed on. Dropped, it counts, as one that was accepted, unless the service was told to have turned it away or had its time.
 struct Sent {
     state: Arc<ThrottleState>,
     turned_away: bool,
@@ -42,9 +42,7 @@ impl Drop for Sent {
     fn drop(&mut self) {
         let had_its_time =
             self.waiting_since.zip(cut::current()).is_some_and(|(since, cut)| cut.of_part(since).is_evidence());
-        if !self.turned_away && !had_its_time {
-            self.state.accepted();
-        }
+        self.state.ended(!self.turned_away && !had_its_time);
     }
 }
 

@@ -61,20 +61,24 @@ impl ThrottleState {
         if now.as_nanos() >= self.share.until.load(Ordering::Relaxed) {
             self.find(now);
         }
-        self.requests.add(1);
         let share = f64::from_bits(self.share.refused.load(Ordering::Relaxed));
         if share > 0.0 { self.draw(share) } else { Ok(()) }
     }
 
-    /// The service did not turn a request away.
+    /// A request that was passed on has ended. Only now it counts: while it was in flight nobody knew whether it was accepted,
+    /// and to count it as one that was not would refuse the calls of a service that is slow.
     #[inline]
-    pub(super) fn accepted(&self) {
-        self.accepts.add(1);
+    pub(super) fn ended(&self, accepted: bool) {
+        self.requests.add(1);
+        if accepted {
+            self.accepts.add(1);
+        }
     }
 
     #[cold]
     fn draw(&self, share: f64) -> Result<(), Rejected> {
         if self.random() < share {
+            self.requests.add(1);
             self.refused.add(1);
             return Err(Rejected::new(Code::Shed));
         }
