@@ -16,7 +16,6 @@ mod meter;
 #[cfg(not(feature = "grpc"))]
 #[doc(hidden)]
 pub mod missing;
-mod overload;
 mod packed_state;
 mod queue;
 mod service;

@@ -17,7 +17,6 @@ use plugin_core::{
 };
 
 use super::state::ThrottleState;
-use crate::overload::is_overload;
 
 pin_project! {
     /// The future of [`AdaptiveThrottle`](super::AdaptiveThrottle). Dropping it drops the call.
@@ -84,7 +83,7 @@ where
         let result = ready!(polled);
         if let Some(mut sent) = this.sent.take() {
             let judged = of_attempt(this.classify, result.as_ref(), sent.waiting_since.unwrap_or(Instant::MAX));
-            sent.turned_away = is_overload(&judged);
+            sent.turned_away = judged.is_overload();
         }
         Poll::Ready(result)
     }
