@@ -123,7 +123,7 @@ impl<C, P, R, O> ConcurrencyLimitLayer<C, P, R, O> {
 
     plugin_core::without_feature!("grpc", for_grpc, crate::missing::Grpc);
 
-    /// For plugins: a call is as important as its context says and a refusal is an error.
+    /// For plugins: a call is as important as its context says, which is [the caller's word](ByCallPriority), and a refusal is an error.
     pub fn for_calls(self) -> ConcurrencyLimitLayer<ByErrorType, ByCallPriority> {
         self.classify(ByErrorType).prioritize(ByCallPriority).reject_with(AsErrorValue).follow::<AtHead>()
     }
