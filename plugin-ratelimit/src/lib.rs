@@ -25,6 +25,7 @@ mod shared;
 mod sync;
 pub mod throttle;
 mod until_ready;
+mod wake;
 
 /// The vocabulary of the family: what a program needs besides this crate.
 pub use plugin_core;
