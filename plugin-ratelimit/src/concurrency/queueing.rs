@@ -41,6 +41,7 @@ impl ConcurrencyLimit {
         let mut woken = Vec::new();
         let now = clock::now();
         if rare.config.queue() == 0 {
+            // New settings have come since somebody looked.
             drop((rare, waker));
             return Err(self.try_acquire());
         }

@@ -36,6 +36,7 @@ impl LimitState {
         let rare = Rare::new(config);
         let gate = Gate::new(rare.limit(), enabled);
         gate.set_measured(rare.adaptive.is_some());
+        gate.set_line(config.queue() > 0);
         let state = Self {
             gate,
             rare: Mutex::new(rare),
