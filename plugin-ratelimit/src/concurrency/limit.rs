@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use plugin_core::Rejected;
+use plugin_core::{Rejected, clock};
 
 use super::{
     ConcurrencyLimitConfig, ConcurrencyLimitStats, Permit, Prioritizer,
@@ -120,6 +120,9 @@ impl ConcurrencyLimit {
         self.0.change(|state, rare| {
             rare.reconfigure(config);
             state.gate.set_limit(rare.limit());
+            if rare.adaptive.is_some() && !state.gate.read().is_measured() {
+                state.window.reopen(clock::now());
+            }
             state.gate.set_measured(rare.adaptive.is_some());
             state.gate.set_line(config.queue() > 0);
         });
