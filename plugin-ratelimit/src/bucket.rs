@@ -14,6 +14,7 @@ use crate::{
     meter::{Meter, Quick, Reading, Taken, Who},
     queue::{Found, Left, Queue, Serving},
     sync::{Mutex, MutexGuard, lock},
+    wake::wake_all,
 };
 
 /// A bucket of tokens: it starts full, refills steadily, and whoever wants to pass takes tokens out of it.
@@ -154,7 +155,7 @@ impl TokenBucket {
         // Those who still wait have timers for the old settings, or may ask for more than the bucket now holds.
         wake.extend(rare.queue.take_wakers());
         drop(rare);
-        wake.into_iter().for_each(Waker::wake);
+        wake_all(wake);
     }
 
     /// Whether tokens were taken, or none are asked for.
@@ -200,7 +201,7 @@ impl TokenBucket {
             result(n, now, self.0.meter.take(n.into(), Who::First, now))
         };
         drop(rare);
-        wake.into_iter().for_each(Waker::wake);
+        wake_all(wake);
         result
     }
 
@@ -250,7 +251,7 @@ impl TokenBucket {
         };
         drop(rare);
         drop((dropped, drop_later));
-        wake.into_iter().for_each(Waker::wake);
+        wake_all(wake);
         turn
     }
 
@@ -271,7 +272,7 @@ impl TokenBucket {
         }
         drop(rare);
         drop(waker);
-        wake.into_iter().for_each(Waker::wake);
+        wake_all(wake);
     }
 
     /// Serves those who wait, in order, as far as the tokens go. The result is woken when the lock is not held.

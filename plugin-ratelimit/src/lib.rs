@@ -16,7 +16,6 @@ mod meter;
 #[cfg(not(feature = "grpc"))]
 #[doc(hidden)]
 pub mod missing;
-mod overload;
 mod packed_state;
 mod queue;
 mod service;
@@ -26,6 +25,7 @@ mod shared;
 mod sync;
 pub mod throttle;
 mod until_ready;
+mod wake;
 mod without_key;
 
 /// The vocabulary of the family: what a program needs besides this crate.

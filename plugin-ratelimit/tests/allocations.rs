@@ -149,4 +149,19 @@ fn a_call_that_finds_a_place_and_a_permit_that_is_free_allocate_nothing() {
         drop((held, other));
     });
     assert_eq!((permits, passed), (0, 20));
+    let held = [(); 2].map(|()| limit.try_acquire().expect("free"));
+    let mut refused = 0;
+    let refusals = allocations(|| {
+        for request in 0..20 {
+            let future = std::pin::pin!(service.call(request));
+            let polled = future.poll(&mut Context::from_waker(std::task::Waker::noop()));
+            refused += u32::from(matches!(polled, Poll::Ready(Err(_))));
+        }
+    });
+    assert_eq!(
+        (refusals, refused, limit.stats().refused),
+        (0, 20, 21),
+        "without a line nothing is kept of who is refused"
+    );
+    drop(held);
 }

@@ -52,6 +52,28 @@ async fn a_service_that_takes_half_of_what_is_sent_is_sent_everything() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_slow_service_that_takes_everything_is_sent_everything() {
+    let layer = AdaptiveThrottleLayer::default();
+    let slow = layer.layer(service_fn(|(): ()| async {
+        tokio::time::sleep(5 * SECOND).await;
+        Ok::<_, Rejected>(())
+    }));
+    // Also after a silence that is longer than the window.
+    for round in ["at first", "after the silence"] {
+        let mut calls = Vec::new();
+        for _ in 0..500 {
+            calls.push(tokio::spawn(slow.clone().oneshot(())));
+            tokio::time::sleep(50 * MS).await;
+        }
+        for call in calls {
+            call.await.expect("no panic").expect("taken");
+        }
+        assert_eq!(layer.handle().stats().refused, 0, "{round}");
+        tokio::time::advance(200 * SECOND).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_service_that_takes_nothing_is_hardly_sent_anything() {
     let layer = AdaptiveThrottleLayer::default();
     let (came, service) = taking(0);
@@ -133,9 +155,12 @@ async fn a_service_that_had_its_time_has_not_accepted() {
     let layer = AdaptiveThrottleLayer::default();
     let hung = service_fn(|_: Call<u8>| std::future::pending::<Result<Reply<u8>, PluginError>>());
     let stack = DeadlineLayer::new(SECOND).layer(layer.clone().for_calls().layer(hung));
-    assert_eq!(stack.clone().oneshot(Call::new(1)).await.expect_err("its time is up").code(), Code::Timeout);
+    // At once, so that neither is refused for the other.
     let hurried = Call::new(1).with_timeout(10 * MS);
-    assert_eq!(stack.oneshot(hurried).await.expect_err("its time is up").code(), Code::Timeout);
+    let (usual, hurried) = tokio::join!(stack.clone().oneshot(Call::new(1)), stack.oneshot(hurried));
+    for result in [usual, hurried] {
+        assert_eq!(result.expect_err("its time is up").code(), Code::Timeout);
+    }
     let stats = layer.handle().stats();
     assert_eq!((stats.requests, stats.accepts), (2, 1));
 }

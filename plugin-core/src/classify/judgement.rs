@@ -6,7 +6,7 @@ use super::{
     cause::{Cause, Condition},
     verdict::Verdict,
 };
-use crate::{Code, CodeKind, InstanceId, Rejected, Sent};
+use crate::{Code, InstanceId, Rejected, Sent};
 
 /// What one outcome says to every layer: of the service, of another attempt, of where it came from.
 ///
@@ -229,22 +229,6 @@ impl Judgement {
         }
     }
 
-    /// Whether it says that no call is taken now: the refusal of a layer before the service, a rate limit, an overload, the
-    /// HTTP status 429. Such an outcome comes fast, and is not to make the service look fast.
-    #[inline]
-    #[must_use]
-    pub const fn is_turned_away(&self) -> bool {
-        match (self.refusal, self.cause) {
-            (Some(Refusal { code: Code::Timeout, .. }), _) | (None, None) => false,
-            (Some(_), _) => true,
-            (None, Some(Cause::Code(code))) => has_no_room(code),
-            (None, Some(Cause::CodeOfHttp(code, status))) => status == 429 || has_no_room(code),
-            (None, Some(Cause::Http(status))) => status == 429,
-            (None, Some(Cause::CodeOfGrpc(code, status))) => status == 8 || has_no_room(code),
-            (None, Some(Cause::Grpc(status))) => status == 8,
-        }
-    }
-
     /// Whether the call was given up before the service had its time, since its caller had no more. Not where the service had
     /// less because the call was held back on this side: that is neither's.
     #[must_use]
@@ -297,10 +281,6 @@ impl Judgement {
     }
 }
 
-const fn has_no_room(code: Code) -> bool {
-    matches!(code.kind(), CodeKind::RateLimited | CodeKind::Overloaded)
-}
-
 impl From<Verdict> for Judgement {
     #[inline]
     fn from(verdict: Verdict) -> Self {
@@ -337,34 +317,6 @@ mod tests {
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
-
-    #[test]
-    fn who_has_no_room_now_turns_calls_away_and_who_is_late_or_broken_does_not() {
-        let caused = |cause| Judgement::failure().with_cause(cause);
-        for judged in [
-            Judgement::from(&Rejected::overloaded()),
-            Judgement::from(&Rejected::circuit_open(None)),
-            caused(Cause::Code(Code::RateLimited)),
-            caused(Cause::Code(Code::ConcurrencyExceeded)),
-            caused(Cause::CodeOfHttp(Code::ExecutionFailed, 429)),
-            caused(Cause::CodeOfHttp(Code::ConcurrencyExceeded, 503)),
-            caused(Cause::Http(429)),
-            caused(Cause::Grpc(8)),
-        ] {
-            assert!(judged.is_turned_away(), "{judged:?}");
-        }
-        for judged in [
-            Judgement::success(),
-            Judgement::from(&Rejected::attempt_timeout(SECOND)),
-            Judgement::from(&Rejected::deadline_exceeded(SECOND, None)),
-            caused(Cause::Code(Code::ExecutionFailed)),
-            caused(Cause::CodeOfHttp(Code::ExecutionFailed, 503)),
-            caused(Cause::Http(503)),
-            caused(Cause::Grpc(14)),
-        ] {
-            assert!(!judged.is_turned_away(), "{judged:?}");
-        }
-    }
 
     #[test]
     fn what_was_left_out_is_added_and_what_was_said_stands() {

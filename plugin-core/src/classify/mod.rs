@@ -42,6 +42,7 @@ mod grpc_verdict;
 pub(crate) mod http;
 pub(crate) mod judge;
 pub(crate) mod judgement;
+mod overload;
 pub mod retry_after;
 mod timed;
 pub(crate) mod verdict;

@@ -85,6 +85,9 @@ impl Acquire {
                 if let Some(permit) = self.limit.enter() {
                     return Some(Ok(permit));
                 }
+                if let Some(rejected) = self.limit.refuse_without_line() {
+                    return Some(Err(rejected));
+                }
                 match self.limit.line_up(self.priority, cx.waker().clone()) {
                     // Kept before a timer is made: without a runtime that panics, and the drop must find it.
                     Ok(wait) => self.state = WaitState::InLine { wait, timer: None },

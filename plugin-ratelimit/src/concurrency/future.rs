@@ -68,6 +68,8 @@ pin_project! {
         // Boxed: most calls find a place, and their futures stay small.
         Waiting { waiting: Box<Waiting<S, Req>> },
         Running { #[pin] inner: F },
+        // Without a place or a line to wait in. What it is told is made when it asks, and so nothing is kept.
+        Refused,
         Ended,
     }
 }
@@ -113,6 +115,9 @@ where
         }
         // Whether it waits or is refused, what was polled ready is not used: a clone is, when its turn has come.
         readiness::unused();
+        if limit.refuse_without_line().is_some() {
+            return Self { stage: Stage::Refused, permit, turn: None, asked, answers, outcome: PhantomData };
+        }
         let acquire = limit.acquire_with_priority(priority(&request));
         let waiting = Box::new(Waiting { acquire, service: service.clone(), request: Some(request) });
         let stage = Stage::Waiting { waiting };
@@ -193,6 +198,7 @@ where
                         Err(rejected) => this.answers.reject.reject(rejected),
                     }
                 }
+                StageProject::Refused => this.answers.reject.reject(Rejected::overloaded()),
                 StageProject::Ended => polled_again(),
             };
             // What the call held is given back before its place is free, and both before others hear of the end.
@@ -226,6 +232,7 @@ where
             Stage::Waiting { waiting } if waiting.acquire.is_in_line() => "in line",
             Stage::Waiting { .. } => "waiting",
             Stage::Running { .. } => "running",
+            Stage::Refused => "refused",
             Stage::Ended => "ended",
         };
         f.debug_struct("ConcurrencyLimitFuture").field("stage", &stage).finish_non_exhaustive()

@@ -7,14 +7,15 @@ const COUNT_BITS: u32 = 30;
 /// The largest count that the word holds, of calls in flight and of the limit.
 pub(crate) const MOST: u32 = (1 << COUNT_BITS) - 1;
 
+const NO_LINE: u64 = 1 << 60;
 const WAITING: u64 = 1 << 61;
 const DISABLED: u64 = 1 << 62;
 const MEASURED: u64 = 1 << 63;
 
 /// The state of a limit at one moment.
 ///
-/// The lowest 30 bits count the calls in flight, the next 30 are the limit. Above them is whether somebody waits, whether
-/// the limit is switched off, and whether calls are measured.
+/// The lowest 30 bits count the calls in flight, the next 30 are the limit. Above them is whether there is no line, whether somebody
+/// waits, whether the limit is switched off, and whether calls are measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Reading(u64);
 
@@ -34,6 +35,11 @@ impl Reading {
 
     pub(crate) fn is_waiting(self) -> bool {
         self.0 & WAITING != 0
+    }
+
+    /// Whether anybody may wait.
+    pub(crate) fn has_line(self) -> bool {
+        self.0 & NO_LINE == 0
     }
 
     pub(crate) fn is_enabled(self) -> bool {
@@ -136,6 +142,11 @@ impl Gate {
         self.change(|present| present.with_flag(MEASURED, measured));
     }
 
+    /// Says whether anybody may wait.
+    pub(crate) fn set_line(&self, line: bool) {
+        self.change(|present| present.with_flag(NO_LINE, !line));
+    }
+
     /// Says whether somebody waits. The lock of the line is held.
     pub(crate) fn set_waiting(&self, waiting: bool) {
         self.change(|present| present.with_flag(WAITING, waiting));
@@ -179,14 +190,15 @@ mod tests {
         gate.set_limit(5);
         let read = gate.read();
         assert_eq!((read.in_flight(), read.limit(), read.is_waiting(), read.is_enabled()), (1, 5, true, false));
-        assert!(!read.is_measured());
+        assert!(!read.is_measured() && read.has_line());
         gate.set_measured(true);
+        gate.set_line(false);
         gate.set_limit(u32::MAX);
         gate.set_waiting(false);
         gate.set_enabled(true);
         let read = gate.read();
         assert_eq!((read.in_flight(), read.limit(), read.is_waiting(), read.is_enabled()), (1, MOST, false, true));
-        assert!(read.is_measured());
+        assert!(read.is_measured() && !read.has_line());
     }
 
     #[test]

@@ -75,9 +75,9 @@ impl ConcurrencyLimitLayer {
 
 impl<C, P, R, O> ConcurrencyLimitLayer<C, P, R, O> {
     /// Sets who judges outcomes, for a limit that is adaptive: a ready-made [`Classify`](plugin_core::Classify) or a closure. A
-    /// success shows how long the service takes. An outcome that says that it has no room
-    /// ([`Judgement::is_turned_away`](plugin_core::Judgement::is_turned_away)), or that it had its time and did not answer,
-    /// makes the limit smaller; any other says nothing of how busy it is. Default: `ByErrorType`.
+    /// success shows how long the service takes. An outcome that says that it is too busy, or had its time and did not answer
+    /// ([`Judgement::is_overload`](plugin_core::Judgement::is_overload): over HTTP the statuses 429, 503 and 504), makes the
+    /// limit smaller; any other says nothing of how busy it is. Default: `ByErrorType`.
     pub fn classify<C2>(self, classify: C2) -> ConcurrencyLimitLayer<C2, P, R, O> {
         let Self { limit, priority, reject, .. } = self;
         ConcurrencyLimitLayer { limit, classify, priority, reject, outcome: PhantomData }
@@ -123,7 +123,7 @@ impl<C, P, R, O> ConcurrencyLimitLayer<C, P, R, O> {
 
     plugin_core::without_feature!("grpc", for_grpc, crate::missing::Grpc);
 
-    /// For plugins: a call is as important as its context says, and a refusal is an error.
+    /// For plugins: a call is as important as its context says, which is [the caller's word](ByCallPriority), and a refusal is an error.
     pub fn for_calls(self) -> ConcurrencyLimitLayer<ByErrorType, ByCallPriority> {
         self.classify(ByErrorType).prioritize(ByCallPriority).reject_with(AsErrorValue).follow::<AtHead>()
     }

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use plugin_core::Rejected;
+use plugin_core::{Rejected, clock};
 
 use super::{
     ConcurrencyLimitConfig, ConcurrencyLimitStats, Permit, Prioritizer,
@@ -72,6 +72,14 @@ impl ConcurrencyLimit {
         self.0.gate.enter(Who::Newcomer).map(|with| self.admit(with))
     }
 
+    /// Refuses at once who found no place, where nobody may wait: without the lock, since it is asked most often when there is least
+    /// time for it.
+    #[inline]
+    pub(super) fn refuse_without_line(&self) -> Option<Rejected> {
+        let has_line = self.0.gate.read().has_line();
+        (!has_line).then(|| self.refuse(Rejected::overloaded()))
+    }
+
     /// The permit of a place that was taken.
     #[inline]
     pub(super) fn admit(&self, with: Reading) -> Permit {
@@ -112,7 +120,11 @@ impl ConcurrencyLimit {
         self.0.change(|state, rare| {
             rare.reconfigure(config);
             state.gate.set_limit(rare.limit());
+            if rare.adaptive.is_some() && !state.gate.read().is_measured() {
+                state.window.reopen(clock::now());
+            }
             state.gate.set_measured(rare.adaptive.is_some());
+            state.gate.set_line(config.queue() > 0);
         });
     }
 

@@ -5,7 +5,6 @@ use std::time::Duration;
 use plugin_core::{Classify, End, Judgement, Verdict, classify::of_attempt, clock, deadline::cut};
 
 use super::{Permit, PermitOutcome, hold::Held};
-use crate::overload::is_overload;
 
 /// The permit of a response whose body may still be read.
 pub(super) struct InFlight<C> {
@@ -41,7 +40,8 @@ where
     let now = clock::now();
     let took = now.saturating_since(began);
     let judged = of_attempt(classify, result, began);
-    if judged.verdict() == Verdict::AtEnd {
+    // A head that says that there is no room is not made better by its body.
+    if judged.verdict() == Verdict::AtEnd && !judged.is_overload() {
         return Some(AtItsEnd { took, classify: classify.clone(), judge: C::classify_end });
     }
     if let Some(outcome) = outcome(&judged) {
@@ -62,8 +62,8 @@ pub(super) fn dropped(permit: &mut Permit) {
 
 /// What an outcome shows. `None`: nothing of how busy the service is.
 fn outcome(judged: &Judgement) -> Option<PermitOutcome> {
-    match judged.verdict() {
-        Verdict::Success => Some(PermitOutcome::Answered),
-        _ => is_overload(judged).then_some(PermitOutcome::Overloaded),
+    if judged.is_overload() {
+        return Some(PermitOutcome::Overloaded);
     }
+    (judged.verdict() == Verdict::Success).then_some(PermitOutcome::Answered)
 }

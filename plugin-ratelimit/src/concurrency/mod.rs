@@ -22,6 +22,7 @@ mod gate;
 mod handle;
 mod hold;
 mod layer;
+mod levels;
 mod limit;
 mod line;
 mod measure;

@@ -22,8 +22,14 @@ impl Permit {
     /// The permit of a place that was taken.
     #[inline]
     pub(super) fn new(state: Arc<LimitState>, with: Reading) -> Self {
-        let began = if with.is_measured() { clock::now() } else { Instant::ZERO };
-        Self { state, began, in_flight: with.in_flight() }
+        let (mut began, in_flight) = (Instant::ZERO, with.in_flight());
+        if with.is_measured() {
+            began = clock::now();
+            if in_flight == 1 {
+                state.window.began_alone(began);
+            }
+        }
+        Self { state, began, in_flight }
     }
 
     /// Says how the call went, for a limit that is adaptive: now, or when the head of the answer has come whose body goes on. Only the

@@ -1,22 +1,17 @@
 //! Who is refused first, where several limits are under one load.
 
 use std::{
-    collections::BTreeMap,
     fmt,
     sync::{Arc, atomic::AtomicU64, atomic::Ordering},
-    time::Duration,
 };
 
 use plugin_core::clock::Instant;
 
+use super::levels::{Levels, Shares};
 use crate::sync::{Mutex, lock};
 
 /// The share of the lines that may be full before anybody is refused for it.
 const RAMP_FROM: f64 = 0.5;
-/// For how long the calls are remembered that ask for a place; those of the time before count too.
-const WINDOW: Duration = Duration::from_secs(1);
-/// Priorities that are told apart. More of them would be a request's to choose, and memory without a bound.
-const LEVELS: usize = 256;
 
 /// Refuses calls of low priority before lines are full, by how full the lines are of all limits that share it.
 ///
@@ -44,15 +39,13 @@ struct Shared {
     /// Calls that wait in all lines, and that may.
     waiting: AtomicU64,
     room: AtomicU64,
-    levels: Mutex<Levels>,
+    asked: Mutex<Asked>,
 }
 
-/// How many calls of each priority asked for a place lately, and whose turn it is to be refused.
+/// Who asked for a place lately, and whose turn it is to be refused.
 #[derive(Default)]
-struct Levels {
-    since: Instant,
-    present: BTreeMap<i16, u64>,
-    before: BTreeMap<i16, u64>,
+struct Asked {
+    levels: Levels,
     /// What is owed of refusals, in calls.
     owed: f64,
 }
@@ -85,33 +78,15 @@ impl Prioritizer {
     /// Whether a call of this priority that finds no place is refused.
     pub(super) fn refuses(&self, priority: i16, now: Instant) -> bool {
         let share = self.refused_share();
-        let mut levels = lock(&self.0.levels);
-        levels.note(priority, now);
-        share > 0.0 && levels.refuses(priority, share)
+        let mut asked = lock(&self.0.asked);
+        asked.levels.note(priority, now);
+        share > 0.0 && asked.refuses(priority, share)
     }
 }
 
-impl Levels {
-    fn note(&mut self, priority: i16, now: Instant) {
-        let age = now.saturating_since(self.since);
-        if age >= WINDOW {
-            let before = std::mem::take(&mut self.present);
-            self.before = if age < 2 * WINDOW { before } else { BTreeMap::new() };
-            self.since = now;
-        }
-        if self.present.len() < LEVELS || self.present.contains_key(&priority) {
-            *self.present.entry(priority).or_default() += 1;
-        }
-    }
-
+impl Asked {
     fn refuses(&mut self, priority: i16, share: f64) -> bool {
-        let sum = |of: &dyn Fn(i16) -> bool| {
-            let both = self.present.iter().chain(&self.before);
-            both.filter(|(level, _)| of(**level)).map(|(_, count)| *count as f64).sum::<f64>()
-        };
-        let all = sum(&|_| true).max(1.0);
-        let below = sum(&|level| level < priority) / all;
-        let own = sum(&|level| level == priority) / all;
+        let Shares { below, own } = self.levels.shares(priority);
         if share <= below {
             return false;
         }
@@ -199,14 +174,5 @@ mod tests {
         assert_eq!(prioritizer.refused_share(), 0.5);
         prioritizer.publish(0_u64.wrapping_sub(200), 0);
         assert_eq!(prioritizer.refused_share(), 0.0);
-    }
-
-    #[test]
-    fn priorities_without_end_take_no_memory_without_end() {
-        let prioritizer = prioritizer(100);
-        for priority in -1000..1000 {
-            prioritizer.refuses(priority, at(0));
-        }
-        assert_eq!(lock(&prioritizer.0.levels).present.len(), LEVELS);
     }
 }

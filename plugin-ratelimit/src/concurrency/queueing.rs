@@ -13,6 +13,7 @@ use super::{
     line::{End, Found, Place, Settled},
     rare::Rare,
 };
+use crate::wake::wake_all;
 
 /// What somebody finds who asks for its turn.
 pub(super) enum Turn {
@@ -40,6 +41,7 @@ impl ConcurrencyLimit {
         let mut woken = Vec::new();
         let now = clock::now();
         if rare.config.queue() == 0 {
+            // New settings have come since somebody looked.
             drop((rare, waker));
             return Err(self.try_acquire());
         }
@@ -56,7 +58,7 @@ impl ConcurrencyLimit {
         });
         self.0.publish(&mut rare);
         drop(rare);
-        woken.into_iter().for_each(Waker::wake);
+        wake_all(woken);
         match turn {
             Ok((wait, Found::Waiting, _)) => Ok(wait),
             Ok((_, Found::Settled(settled), _)) => Err(self.settled(settled)),
@@ -94,8 +96,8 @@ impl ConcurrencyLimit {
 
     /// Asks whether it is this one's turn.
     pub(super) fn ask(&self, wait: &Wait, waker: Waker) -> Turn {
-        let (found, old) = self.0.rare().line.look(wait.place, waker);
-        drop(old);
+        // The old waker is dropped last: a place that was taken out of the line is a permit by then, whatever the waker does.
+        let (found, _old) = self.0.rare().line.look(wait.place, waker);
         match found {
             Found::Settled(settled) => Turn::Done(self.settled(settled)),
             Found::Waiting => Turn::Waiting,
@@ -127,7 +129,7 @@ impl ConcurrencyLimit {
         self.0.publish(&mut rare);
         drop(rare);
         drop(left.waker);
-        woken.into_iter().for_each(Waker::wake);
+        wake_all(woken);
         left.settled
     }
 

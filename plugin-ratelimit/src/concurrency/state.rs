@@ -14,7 +14,10 @@ use super::{
     line::Settled,
     rare::Rare,
 };
-use crate::sync::{Mutex, MutexGuard, lock};
+use crate::{
+    sync::{Mutex, MutexGuard, lock},
+    wake::wake_all,
+};
 
 /// The word that decides, and what is beside it.
 pub(super) struct LimitState {
@@ -33,6 +36,7 @@ impl LimitState {
         let rare = Rare::new(config);
         let gate = Gate::new(rare.limit(), enabled);
         gate.set_measured(rare.adaptive.is_some());
+        gate.set_line(config.queue() > 0);
         let state = Self {
             gate,
             rare: Mutex::new(rare),
@@ -56,7 +60,7 @@ impl LimitState {
         let woken = self.serve(&mut rare);
         self.publish(&mut rare);
         drop(rare);
-        woken.into_iter().for_each(Waker::wake);
+        wake_all(woken);
     }
 
     /// Tells the prioritizer how long the line is, and may be.

@@ -15,16 +15,18 @@ use crate::sync::{Mutex, lock};
 const HALF_LIFE: Duration = Duration::from_secs(10);
 /// Steps that a priority is divided into.
 const STEPS: i16 = 8;
+/// The highest priority that has room for all its steps, and the lowest.
+const FURTHEST: i16 = i16::MAX / STEPS;
 /// A user whose use has gone below this may be forgotten.
 const FORGOTTEN: f64 = 0.5;
 
 /// Reads the priority of a request from how much its user asked for lately, within the priority that it has otherwise.
 ///
-/// What counts are the calls of a user that found no place, for a half-life of ten seconds. A user who asked for no more than is usual
+/// What counts are the calls of a user that found no place and might wait for one, for a half-life of ten seconds. A user who asked for no more than is usual
 /// keeps the whole priority; who asked for more has a lower one, in steps: one step for each factor of about 1.4, seven at most. The
 /// usual is the mean over calls, and not over users, so that a thousand users with a call each do not make everybody
 /// else a heavy one. A priority is eight steps wide: it is `8 * priority - steps`, and so nobody falls behind a call of lower
-/// priority.
+/// priority. There is room for priorities from -4095 to 4095: one beyond counts as the last.
 ///
 /// Keys are bounded: when there are too many, one that has hardly used anything lately is forgotten; where there is none, a
 /// new user counts as a light one until there is.
@@ -93,7 +95,7 @@ where
 {
     fn priority(&self, request: &Req) -> i16 {
         let steps = self.key_of.key(request).map_or(0, |key| self.users.ask(&key, clock::now()));
-        self.within.priority(request).saturating_mul(STEPS).saturating_sub(steps)
+        self.within.priority(request).clamp(-FURTHEST, FURTHEST) * STEPS - steps
     }
 }
 
@@ -217,6 +219,28 @@ mod tests {
         let mut tracked = 0;
         users.table.for_each(|_, _| tracked += 1);
         assert!(tracked <= 64, "{tracked}");
+    }
+
+    #[test]
+    fn nobody_falls_behind_a_call_of_lower_priority() {
+        let heavy = |priority: i16| {
+            let by = ByUsage::new(|heavy: &bool| Some(*heavy), 10).within(move |_: &bool| priority);
+            let now = clock::now();
+            for _ in 0..10 {
+                by.users.ask(&true, now);
+            }
+            let mut totals = lock(&by.users.totals);
+            *totals = Totals { calls: 1e9, squares: 1e9, at: now };
+            drop(totals);
+            [by.priority(&true), by.priority(&false)]
+        };
+        let mut before = heavy(i16::MIN);
+        for priority in [-5000, -4096, -4095, -4094, -1, 0, 1, 4094, 4095, 4096, 5000, i16::MAX] {
+            let these = heavy(priority);
+            assert!(these[0] < these[1], "{priority}: {these:?}");
+            assert!(these == before || these[0] > before[1], "{priority}: {these:?} and {before:?}");
+            before = these;
+        }
     }
 
     #[test]

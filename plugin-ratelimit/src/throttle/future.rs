@@ -17,7 +17,6 @@ use plugin_core::{
 };
 
 use super::state::ThrottleState;
-use crate::overload::is_overload;
 
 pin_project! {
     /// The future of [`AdaptiveThrottle`](super::AdaptiveThrottle). Dropping it drops the call.
@@ -30,7 +29,7 @@ pin_project! {
     }
 }
 
-/// A request that was passed on. Dropped, it is accepted, unless the service was told to have turned it away or had its time.
+/// A request that was passed on. Dropped, it counts, as one that was accepted, unless the service was told to have turned it away or had its time.
 struct Sent {
     state: Arc<ThrottleState>,
     turned_away: bool,
@@ -42,9 +41,7 @@ impl Drop for Sent {
     fn drop(&mut self) {
         let had_its_time =
             self.waiting_since.zip(cut::current()).is_some_and(|(since, cut)| cut.of_part(since).is_evidence());
-        if !self.turned_away && !had_its_time {
-            self.state.accepted();
-        }
+        self.state.ended(!self.turned_away && !had_its_time);
     }
 }
 
@@ -86,7 +83,7 @@ where
         let result = ready!(polled);
         if let Some(mut sent) = this.sent.take() {
             let judged = of_attempt(this.classify, result.as_ref(), sent.waiting_since.unwrap_or(Instant::MAX));
-            sent.turned_away = is_overload(&judged);
+            sent.turned_away = judged.is_overload();
         }
         Poll::Ready(result)
     }

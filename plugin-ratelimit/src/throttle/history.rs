@@ -7,7 +7,7 @@ use plugin_core::clock::Instant;
 /// Parts that a window is forgotten in.
 const PARTS: u32 = 24;
 
-/// How many requests were made, and how many of them accepted.
+/// How many requests have ended or were refused here, and how many of them the service accepted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counts {
     pub(super) requests: u64,

@@ -12,10 +12,11 @@ use super::{AdaptiveThrottleConfig, AdaptiveThrottleHandle, state::ThrottleState
 
 /// Refuses a share of requests at the caller, when the service turns too many of them away.
 ///
-/// The share is `max(0, (requests - K * accepts) / (requests + 1))` of what was asked and accepted within the window, where K is the
-/// setting `multiplier` and requests that are refused here are requests too. An outcome that says that the service has no room
-/// ([`Judgement::is_turned_away`](plugin_core::Judgement::is_turned_away)), or had its time and did not answer, is not accepted; any
-/// other is, also an error, and so is a call whose caller went away. With K 2 about as many requests are turned away by the
+/// The share is `max(0, (requests - K * accepts) / (requests + 1))` of what has ended and was accepted within the window, where K is
+/// the setting `multiplier` and requests that are refused here are requests too. A request counts when it ends, so that a service
+/// that is slow and takes everything is sent everything. An outcome that says that the service is too busy, or had its time and did
+/// not answer ([`Judgement::is_overload`](plugin_core::Judgement::is_overload)), is not accepted; any other is, also an error, and so
+/// is a call whose caller went away. With K 2 about as many requests are turned away by the
 /// service as are accepted, so that it is noticed at once when it has room again.
 ///
 /// Every service that this layer makes, and every clone of it, counts together: a layer for each service that is called, not one
@@ -85,7 +86,7 @@ impl<C, R> AdaptiveThrottleLayer<C, R> {
         AdaptiveThrottleLayer { handle: self.handle, classify: self.classify, reject }
     }
 
-    /// For HTTP: the statuses 429 and 504 are not accepted, and a refusal is answered with 503.
+    /// For HTTP: the statuses 429, 503 and 504 are not accepted, and a refusal is answered with 503.
     #[cfg(feature = "http")]
     pub fn for_http(self) -> AdaptiveThrottleLayer<ByHttpStatus, AsHttpResponse> {
         self.classify(ByHttpStatus::new()).reject_with(AsHttpResponse)

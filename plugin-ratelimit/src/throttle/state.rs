@@ -1,6 +1,9 @@
 //! What the layer and its services share.
 
-use std::time::Duration;
+use std::{
+    hash::{BuildHasher, RandomState},
+    time::Duration,
+};
 
 use plugin_core::{
     Code, Rejected,
@@ -31,7 +34,8 @@ struct Share {
     refused: AtomicU64,
     /// When it is to be found anew.
     until: AtomicU64,
-    /// Moves on with each request that the share is asked about.
+    /// Moves on with each request that the share is asked about. It begins anywhere: instances that start together are not to refuse
+    /// and to send the same ones of their requests.
     random: AtomicU64,
 }
 
@@ -42,13 +46,17 @@ struct Rare {
     seen: Counts,
 }
 
+fn seed() -> u64 {
+    RandomState::new().hash_one(0_u8)
+}
+
 impl ThrottleState {
     pub(super) fn new(config: AdaptiveThrottleConfig, enabled: bool) -> Self {
         Self {
             requests: StripedCounter::new(),
             accepts: StripedCounter::new(),
             refused: StripedCounter::new(),
-            share: Pad(Share { refused: AtomicU64::new(0), until: AtomicU64::new(0), random: AtomicU64::new(0) }),
+            share: Pad(Share { refused: AtomicU64::new(0), until: AtomicU64::new(0), random: AtomicU64::new(seed()) }),
             rare: Mutex::new(Rare { config, enabled, history: History::default(), seen: Counts::default() }),
         }
     }
@@ -61,20 +69,24 @@ impl ThrottleState {
         if now.as_nanos() >= self.share.until.load(Ordering::Relaxed) {
             self.find(now);
         }
-        self.requests.add(1);
         let share = f64::from_bits(self.share.refused.load(Ordering::Relaxed));
         if share > 0.0 { self.draw(share) } else { Ok(()) }
     }
 
-    /// The service did not turn a request away.
+    /// A request that was passed on has ended. Only now it counts: while it was in flight nobody knew whether it was accepted,
+    /// and to count it as one that was not would refuse the calls of a service that is slow.
     #[inline]
-    pub(super) fn accepted(&self) {
-        self.accepts.add(1);
+    pub(super) fn ended(&self, accepted: bool) {
+        self.requests.add(1);
+        if accepted {
+            self.accepts.add(1);
+        }
     }
 
     #[cold]
     fn draw(&self, share: f64) -> Result<(), Rejected> {
         if self.random() < share {
+            self.requests.add(1);
             self.refused.add(1);
             return Err(Rejected::new(Code::Shed));
         }
@@ -137,5 +149,21 @@ impl ThrottleState {
 
     pub(super) fn is_enabled(&self) -> bool {
         lock(&self.rare).enabled
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_throttles_draw_different_numbers() {
+        let drawn = || {
+            let state = ThrottleState::new(AdaptiveThrottleConfig::default(), true);
+            [(); 8].map(|()| state.random())
+        };
+        let (one, other) = (drawn(), drawn());
+        assert_ne!(one, other);
+        assert!(one.iter().chain(&other).all(|drawn| (0.0..1.0).contains(drawn)));
     }
 }

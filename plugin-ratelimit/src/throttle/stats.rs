@@ -4,7 +4,8 @@
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct AdaptiveThrottleStats {
-    /// Requests that were made within the window, those that were refused here included.
+    /// Requests that have ended within the window, those that were refused here included. One that is in flight is not in it: whether
+    /// it is accepted nobody knows yet.
     pub requests: u64,
     /// Those of them that the service did not turn away.
     pub accepts: u64,

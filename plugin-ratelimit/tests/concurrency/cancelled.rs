@@ -44,6 +44,30 @@ async fn a_permit_that_is_handed_over_as_the_wait_ends_is_taken() {
     assert!(assert_ready!(waiter.poll()).is_ok(), "it came before anybody looked at the clock");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_waker_that_panics_costs_nobody_a_place() {
+    struct Panics;
+
+    impl std::task::Wake for Panics {
+        fn wake(self: std::sync::Arc<Self>) {
+            panic!("in a waker");
+        }
+    }
+
+    let limit = limit(1, 10);
+    let permit = take(&limit, 1);
+    let waker = std::sync::Arc::new(Panics).into();
+    let mut first = Box::pin(limit.acquire());
+    assert_pending!(first.as_mut().poll(&mut std::task::Context::from_waker(&waker)));
+    let mut second = waits(&limit, 0);
+    limit.reconfigure(limit.config().to_builder().with_max(3).build().expect("valid"));
+    assert!(second.is_woken());
+    drop(permit);
+    assert!(assert_ready!(second.poll()).is_ok());
+    drop((first, second));
+    assert_eq!(counts(&limit), (0, 0));
+}
+
 /// Three calls over a limit of one, whose service is not ready at once and waits twice: each of them is dropped after each
 /// number of polls. Whatever was dropped, nothing is held afterwards.
 #[tokio::test(start_paused = true)]

@@ -20,7 +20,8 @@ const WEIGHT: f64 = 0.4;
 /// A limit that follows what a service can do: a function of samples, without a clock, a lock or a task, so that it can be
 /// simulated. [`ConcurrencyLimit`](crate::concurrency::ConcurrencyLimit) feeds it, where its settings say `adaptive`.
 ///
-/// - It stays between `min` and `max`, and within five times the most calls that were in flight in the last 100 samples.
+/// - It stays between `min` and `max`, and within five times the most calls that were in flight in the last 100 samples. Where it
+///   begins counts as one of these samples, so that a quiet beginning does not take it away at once.
 /// - It does not grow while less than half of it is in flight: what was not tried says nothing.
 /// - It does not grow where the last 50 samples show that more calls brought latency and no answers.
 /// - The latency without load is seen when there is little load, and measured from time to time with half of the calls.
@@ -117,7 +118,8 @@ impl AdaptiveLimit {
             latency: 0.0,
             base: Base::new(),
             correlation: Correlation::default(),
-            lately: VecDeque::new(),
+            // As if it had been in use: what it begins with is as good as tried, for as long as any other sample.
+            lately: VecDeque::from([(f64::from(initial) / HEADROOM).ceil() as u32]),
         }
     }
 
@@ -244,6 +246,17 @@ mod tests {
             assert_eq!(limit.update(&ms(10, 4)), 150);
         }
         assert_eq!(limit.update(&ms(10, 4)), 20);
+    }
+
+    #[test]
+    fn a_limit_keeps_where_it_begins_while_it_is_quiet_at_first() {
+        for algorithm in ALL {
+            let mut limit = limit(algorithm, 1, 150, 200);
+            for n in 0..99 {
+                assert_eq!(limit.update(&ms(10, 1)), 150, "{algorithm:?}, sample {n}");
+            }
+            assert_eq!(limit.update(&ms(10, 1)), 5, "{algorithm:?}: it was quiet for as long as is remembered");
+        }
     }
 
     #[test]

@@ -32,6 +32,8 @@ pub(crate) struct Window {
     answered: AtomicU64,
     overloaded: AtomicU64,
     in_flight: AtomicU64,
+    /// When a call was counted last.
+    last: AtomicU64,
 }
 
 impl Window {
@@ -42,7 +44,36 @@ impl Window {
             answered: AtomicU64::new(0),
             overloaded: AtomicU64::new(0),
             in_flight: AtomicU64::new(0),
+            last: AtomicU64::new(now.as_nanos()),
         }
+    }
+
+    /// A call begins that is alone in flight. What came before it was a silence, which is no part of a window: a window that has an hour
+    /// of it in it would say that the service did next to nothing.
+    #[inline]
+    pub(crate) fn began_alone(&self, now: Instant) {
+        let last = Instant::from_nanos(self.last.load(Ordering::Relaxed));
+        if now.saturating_since(last) >= LONGEST {
+            self.leave_out(last, now);
+        }
+    }
+
+    #[cold]
+    fn leave_out(&self, silent_since: Instant, until: Instant) {
+        // Who has it done alone does it: the next finds that it was counted now.
+        let (since, until) = (silent_since.as_nanos(), until.as_nanos());
+        if self.last.compare_exchange(since, until, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            self.opened.fetch_add(until - since, Ordering::Relaxed);
+        }
+    }
+
+    /// Begins anew, with nothing counted: nobody was looking until now.
+    pub(crate) fn reopen(&self, now: Instant) {
+        for sum in [&self.latency, &self.answered, &self.overloaded, &self.in_flight] {
+            sum.store(0, Ordering::Relaxed);
+        }
+        self.opened.store(now.as_nanos(), Ordering::Relaxed);
+        self.last.store(now.as_nanos(), Ordering::Relaxed);
     }
 
     /// Counts a call, and says whether the window may be closed.
@@ -52,6 +83,7 @@ impl Window {
         if self.in_flight.load(Ordering::Relaxed) < in_flight {
             self.in_flight.fetch_max(in_flight, Ordering::Relaxed);
         }
+        self.last.store(now.as_nanos(), Ordering::Relaxed);
         match outcome {
             PermitOutcome::Answered => {
                 self.latency.fetch_add(plugin_core::clock::nanos(took), Ordering::Relaxed);
@@ -130,6 +162,28 @@ mod tests {
         assert!(window(10, 10 * MS).is_over(at(1000)));
         assert!(window(10, 5000 * MS).is_over(at(1000)), "however long calls take");
         assert!(!window(9, 10 * MS).is_over(at(100_000)));
+    }
+
+    #[test]
+    fn a_silence_is_no_part_of_a_window() {
+        let window = window(5, 10 * MS);
+        window.began_alone(at(999));
+        assert_eq!(window.opened.load(Ordering::Relaxed), at(0).as_nanos(), "too short to be one");
+        let hour = 3_600_000;
+        window.began_alone(at(hour));
+        window.began_alone(at(hour + 1));
+        for _ in 0..45 {
+            window.record(PermitOutcome::Answered, 10 * MS, 4, at(hour + 100));
+        }
+        let sample = window.close(at(hour + 100)).expect("enough");
+        assert_eq!((sample.answered, sample.window), (50, 100 * MS));
+        window.record(PermitOutcome::Answered, 10 * MS, 4, at(hour + 100));
+        window.reopen(at(2 * hour));
+        for _ in 0..50 {
+            window.record(PermitOutcome::Answered, 10 * MS, 4, at(2 * hour + 100));
+        }
+        let sample = window.close(at(2 * hour + 100)).expect("enough");
+        assert_eq!((sample.answered, sample.window), (50, 100 * MS), "begun anew");
     }
 
     #[test]
