@@ -95,7 +95,12 @@ async fn a_failover_fails_no_request_and_the_new_master_is_found_with_what_was_t
     assert!(sentinel.query::<()>(&["FAILOVER", "main"]).await.is_some());
     let mut passed = 100;
     within(async {
-        while sentinel.master().await != Some(replica_port) || store.status().mode != SharedMode::Shared {
+        // On a busy machine the first answers may be late, and this instance decides by its share for a while.
+        let decides = async || replica.query::<u32>("EXISTS ratelimit:limit:{}").await == 1;
+        while sentinel.master().await != Some(replica_port)
+            || store.status().mode != SharedMode::Shared
+            || !decides().await
+        {
             passed += passing(&bucket, "", 1).await;
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -103,6 +108,5 @@ async fn a_failover_fails_no_request_and_the_new_master_is_found_with_what_was_t
     .await;
     passed += passing(&bucket, "", 2_000).await;
     assert!(replica.query::<String>("INFO replication").await.contains("role:master"));
-    assert_eq!(replica.query::<u32>("EXISTS ratelimit:limit:{}").await, 1, "the new master decides");
     assert!((1_000..=1_100).contains(&passed), "{passed}");
 }
