@@ -9,7 +9,7 @@ mod atomic {
 }
 
 #[path = "../src/sync/lane/owners.rs"]
-#[allow(unreachable_pub)]
+#[allow(unreachable_pub, reason = "the library exports it")]
 mod owners;
 
 use std::sync::Arc;

@@ -15,7 +15,7 @@ use super::{
 ///
 /// Every clone is the same limit. Those who wait with [`acquire`](Self::acquire) are served in the order that the settings
 /// say, and nobody overtakes them: while somebody waits, [`try_acquire`](Self::try_acquire) refuses. A permit that is free is
-/// taken with one exchange of one word, without a lock or an allocation.
+/// taken with one exchange of one word and one reference count, without a lock or an allocation.
 ///
 /// ```
 /// use plugin_ratelimit::concurrency::{ConcurrencyLimit, ConcurrencyLimitConfig};

@@ -22,7 +22,8 @@ const FORGOTTEN: f64 = 0.5;
 
 /// Reads the priority of a request from how much its user asked for lately, within the priority that it has otherwise.
 ///
-/// What counts are the calls of a user that found no place and might wait for one, for a half-life of ten seconds. A user who asked for no more than is usual
+/// What counts are the calls of a user that found no place and might wait for one, for a half-life of ten seconds. A user who
+/// asked for no more than is usual
 /// keeps the whole priority; who asked for more has a lower one, in steps: one step for each factor of about 1.4, seven at most. The
 /// usual is the mean over calls, and not over users, so that a thousand users with a call each do not make everybody
 /// else a heavy one. A priority is eight steps wide: it is `8 * priority - steps`, and so nobody falls behind a call of lower

@@ -93,8 +93,8 @@ impl KeyedRateLimitConfigBuilder {
         self
     }
 
-    /// Sets the most keys that are kept at once, for the whole life of the table: live settings do not change it. Memory is taken as keys come that owe something: 32 bytes for a key of
-    /// eight, and what it holds on the heap.
+    /// Sets the most keys that are kept at once, for the whole life of the table: live settings do not change it. Memory is
+    /// taken as keys come that owe something: 32 bytes for a key of eight, and what it holds on the heap.
     pub fn with_max_keys(mut self, keys: u32) -> Self {
         self.0.max_keys = keys;
         self

@@ -29,7 +29,7 @@ pin_project! {
     }
 }
 
-/// A request that was passed on. Dropped, it counts, as one that was accepted, unless the service was told to have turned it away or had its time.
+/// A request that was passed on. Dropped, it counts as one that was accepted, unless the service turned it away or had its time.
 struct Sent {
     state: Arc<ThrottleState>,
     turned_away: bool,

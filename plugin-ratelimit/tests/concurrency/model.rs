@@ -10,7 +10,7 @@ use crate::support::{config, counts};
 enum Step {
     Try,
     Wait,
-    /// One in flight ends: the so-manieth of them.
+    /// One in flight ends: the one at this place among them.
     End(usize),
     /// One who waits goes away.
     Leave(usize),

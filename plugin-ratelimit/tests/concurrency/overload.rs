@@ -22,7 +22,7 @@ fn config() -> ConcurrencyLimitConfig {
 /// What of each name was asked, and answered.
 type Answered = BTreeMap<String, (u32, u32)>;
 
-/// Two calls in each millisecond: of what name and how important the so-manieth is, `which` says.
+/// Two calls in each millisecond. `which` gives the name and the importance of each by its number.
 async fn overload<P>(limits: &[ConcurrencyLimit], priority: P, which: impl Fn(u32) -> (String, i16)) -> Answered
 where
     P: PriorityOf<Call<String>> + Clone + Send + Sync + 'static,
