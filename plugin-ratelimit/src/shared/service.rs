@@ -16,6 +16,22 @@ use super::{OneKey, SharedBucket, SharedRateLimitLayer, decision::KEYLESS, futur
 /// `poll_ready` is that of the inner service. Where Redis must decide, the response's future asks it, and then calls the
 /// inner service that was ready, whose place a clone takes. Dropping the future ends the question or the inner call; a token
 /// that was taken does not come back, nor does the rest of a batch that the question was to bring.
+///
+/// ```
+/// use plugin_ratelimit::{OneKey, RateLimitConfig, RedisConfig, RedisStore, SharedBucket, SharedRateLimitLayer};
+/// use tower::{BoxError, Layer, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), BoxError> {
+/// // Nothing listens there: this instance decides alone, with its share of the limit.
+/// let store = RedisStore::new(RedisConfig::builder("redis://127.0.0.1:1").build()?);
+/// let bucket = SharedBucket::new(&store, "search", RateLimitConfig::default());
+/// let service = SharedRateLimitLayer::sharing(&bucket, OneKey)
+///     .layer(service_fn(|query: &'static str| async move { Ok::<_, BoxError>(query.len()) }));
+/// assert_eq!(service.oneshot("tower").await?, 5);
+/// # Ok(())
+/// # }
+/// ```
 pub type SharedRateLimit<S, X = OneKey, R = AsErrorValue> = Wrapped<SharedRateLimitLayer<X, R>, S>;
 
 impl<S, X: Clone, R: Clone> Layer<S> for SharedRateLimitLayer<X, R> {

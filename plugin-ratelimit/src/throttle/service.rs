@@ -13,6 +13,20 @@ use super::{AdaptiveThrottleFuture, AdaptiveThrottleHandle, AdaptiveThrottleLaye
 ///
 /// `poll_ready` is that of the inner service; `call` passes the request on or refuses it. Dropping the response's future drops the
 /// inner call, which then counts as accepted: it says nothing of the service, unless that had its time.
+///
+/// ```
+/// use plugin_ratelimit::throttle::AdaptiveThrottleLayer;
+/// use tower::{BoxError, Layer, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), BoxError> {
+/// let layer = AdaptiveThrottleLayer::default();
+/// let service = layer.layer(service_fn(|n: u32| async move { Ok::<_, BoxError>(n + 1) }));
+/// assert_eq!(service.oneshot(1).await?, 2); // a service that takes everything is sent everything
+/// assert_eq!(layer.handle().stats().accepts, 1);
+/// # Ok(())
+/// # }
+/// ```
 pub type AdaptiveThrottle<S, C = ByErrorType, R = AsErrorValue> = Wrapped<AdaptiveThrottleLayer<C, R>, S>;
 
 impl<S, C: Clone, R: Clone> Layer<S> for AdaptiveThrottleLayer<C, R> {

@@ -52,6 +52,17 @@ pub struct AdaptiveLimit {
 }
 
 /// How an adaptive limit is found, and where it begins.
+///
+/// ```
+/// use plugin_ratelimit::concurrency::{AdaptiveAlgorithm, AdaptiveConfig, ConcurrencyLimitConfig, ConcurrencyLimitLayer};
+///
+/// # fn main() -> Result<(), plugin_ratelimit::plugin_core::ConfigError> {
+/// let adaptive = AdaptiveConfig::new(AdaptiveAlgorithm::Gradient2).with_min(4).with_initial(10);
+/// let config = ConcurrencyLimitConfig::builder().with_max(200).with_adaptive(adaptive).build()?;
+/// assert_eq!(ConcurrencyLimitLayer::new(config).handle().stats().limit, 10);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AdaptiveConfig {
     algorithm: AdaptiveAlgorithm,
