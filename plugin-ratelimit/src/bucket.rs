@@ -110,6 +110,10 @@ impl TokenBucket {
         reading.limit.quota(reading.arrival, clock::now().as_nanos())
     }
 
+    pub(crate) fn waiting(&self) -> usize {
+        self.rare().queue.waiting()
+    }
+
     pub(crate) fn reading(&self) -> Reading {
         self.0.meter.read()
     }

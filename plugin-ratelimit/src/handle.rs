@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use plugin_core::{Rejected, clock};
 
-use crate::{RateLimitConfig, TokenBucket, decisions::Decisions, gcra::until_full};
+use crate::{RateLimitConfig, TokenBucket, bucket::Acquired, decisions::Decisions, gcra::until_full};
 
 /// Reads the statistics and changes the settings of a [`RateLimitLayer`](crate::RateLimitLayer) and all its services.
 /// Cheap to clone.
@@ -54,6 +54,8 @@ pub struct RateLimitStats {
     pub window: Duration,
     /// Time until the bucket is full.
     pub reset: Duration,
+    /// Calls that wait for a token.
+    pub waiting: usize,
 }
 
 impl RateLimitHandle {
@@ -65,7 +67,13 @@ impl RateLimitHandle {
     pub(crate) fn admit(&self) -> Result<(), Rejected> {
         // Its own reading, not the moment at which the call was received: one that was held since would take a token of the
         // past, which the bucket has refilled, and as many more would pass at once as were held.
-        self.0.decisions.count(self.0.bucket.acquire(1, clock::now))
+        self.count(self.0.bucket.acquire(1, clock::now))
+    }
+
+    /// Counts a decision that was made of the bucket.
+    #[inline]
+    pub(crate) fn count(&self, decision: Result<Acquired, Rejected>) -> Result<(), Rejected> {
+        self.0.decisions.count(decision)
     }
 
     /// The statistics. Requests that run meanwhile may or may not be in them.
@@ -80,6 +88,7 @@ impl RateLimitHandle {
             limit: quota.map(|quota| quota.limit),
             window: reading.limit.window(),
             reset: until_full(reading.arrival, now),
+            waiting: self.0.bucket.waiting(),
         }
     }
 

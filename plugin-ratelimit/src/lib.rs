@@ -10,6 +10,7 @@ mod decisions;
 pub mod fuzzing;
 mod gcra;
 mod handle;
+mod held;
 mod keyed;
 mod layer;
 mod meter;
@@ -25,6 +26,7 @@ mod shared;
 mod sync;
 pub mod throttle;
 mod until_ready;
+mod waiting;
 mod wake;
 mod without_key;
 
@@ -34,6 +36,7 @@ pub use plugin_core;
 pub use bucket::TokenBucket;
 pub use config::{RateLimitConfig, RateLimitConfigBuilder};
 pub use handle::{RateLimitHandle, RateLimitStats};
+pub use held::HeldResponseFuture;
 #[cfg(feature = "http")]
 pub use keyed::{
     ByExtension, ByHeader, ClientIp, ClientIpConfig, ClientIpConfigBuilder, ForwardedBy, Network, NetworkError, PeerOf,
@@ -49,7 +52,8 @@ pub use service::RateLimit;
 #[cfg(all(feature = "redis", not(loom)))]
 pub use shared::{
     AwayReason, OneKey, RedisConfig, RedisConfigBuilder, RedisStore, SharedBucket, SharedEvent, SharedEvents,
-    SharedMode, SharedRateLimit, SharedRateLimitLayer, SharedRateLimitStats, SharedResponseFuture, SharedStatus,
+    SharedMode, SharedRateLimit, SharedRateLimitLayer, SharedRateLimitStats, SharedStatus,
 };
 pub use until_ready::UntilReady;
+pub use waiting::{WaitingRateLimit, WaitingRateLimitLayer};
 pub use without_key::WithoutKey;

@@ -75,6 +75,11 @@ impl Queue {
         self.served < self.entries.len()
     }
 
+    /// How many wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.entries.len() - self.served
+    }
+
     /// Tokens that those who wait ask for.
     pub(crate) fn waiting_tokens(&self) -> u64 {
         self.waiting

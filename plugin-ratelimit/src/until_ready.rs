@@ -9,15 +9,16 @@ use std::{
 };
 
 use plugin_core::{
-    Rejected, clock,
+    Rejected,
+    clock::{self, Instant},
     deadline::{
-        cut,
+        cut, enforced,
         timer::{self, Timer},
         waiting,
     },
     polled_after_end,
 };
-use tokio::time::Instant;
+use tokio::time;
 
 use crate::{TokenBucket, bucket::Turn};
 
@@ -40,17 +41,51 @@ impl TokenBucket {
     /// # Errors
     ///
     /// The future ends at once with `RATELIMIT_1501` when `n` is more than the bucket ever holds, also when new settings
-    /// make the bucket smaller while it waits.
+    /// make the bucket smaller while it waits; and when the tokens would come after the deadline that a
+    /// [`DeadlineLayer`](plugin_core::deadline::DeadlineLayer) further out enforces.
     ///
     /// # Panics
     ///
     /// When the future has to wait outside of a tokio runtime with a timer.
     pub fn until_ready(&self, n: u32) -> UntilReady {
-        UntilReady { bucket: self.clone(), tokens: n, state: WaitState::New }
+        self.until_ready_within(n, Duration::MAX)
+    }
+
+    /// Like [`until_ready`](Self::until_ready), for whoever waits this long and no longer. How long it takes is known when the wait
+    /// begins: where it is longer, the future ends at once.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::time::Duration;
+    ///
+    /// use plugin_ratelimit::{RateLimitConfig, TokenBucket};
+    ///
+    /// let config = RateLimitConfig::builder().with_requests_per_second(2.0).with_burst_size(1).build()?;
+    /// let bucket = TokenBucket::new(config);
+    /// bucket.until_ready_within(1, Duration::ZERO).await?;
+    /// bucket.until_ready_within(1, Duration::from_secs(1)).await?; // after half a second
+    /// let refused = bucket.until_ready_within(1, Duration::from_millis(100)).await.expect_err("it takes half a second");
+    /// assert_eq!(refused.retry_after(), Some(Duration::from_millis(500)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`until_ready`](Self::until_ready), and `RATELIMIT_1501` with the time after which the tokens would be there when that is
+    /// longer than `max_wait`, at once; or at the end of `max_wait`, when new settings have made what is left of the wait longer than
+    /// `max_wait` again.
+    ///
+    /// # Panics
+    ///
+    /// As [`until_ready`](Self::until_ready).
+    pub fn until_ready_within(&self, n: u32, max_wait: Duration) -> UntilReady {
+        UntilReady { bucket: self.clone(), tokens: n, state: WaitState::New { max_wait } }
     }
 }
 
-/// The future of [`TokenBucket::until_ready`]. Dropping it leaves the line.
+/// The future of [`TokenBucket::until_ready`] and [`TokenBucket::until_ready_within`]. Dropping it leaves the line.
 #[must_use = "a future does nothing until it is polled"]
 pub struct UntilReady {
     bucket: TokenBucket,
@@ -59,9 +94,49 @@ pub struct UntilReady {
 }
 
 enum WaitState {
-    New,
-    InLine { ticket: u64, timer: Option<Timer> },
+    New { max_wait: Duration },
+    InLine { ticket: u64, wanted: Wanted, timer: Option<Timer> },
     Done,
+}
+
+/// For how long somebody waits.
+#[derive(Clone, Copy)]
+struct Wanted {
+    max_wait: Duration,
+    until: Instant,
+}
+
+/// What somebody finds who asks for its turn.
+enum Asked {
+    Done(Result<(), Rejected>),
+    Waiting { ticket: u64, wanted: Wanted, wait: Duration },
+}
+
+impl UntilReady {
+    fn ask(&self, cx: &Context<'_>) -> Asked {
+        let (turn, wanted) = match &self.state {
+            WaitState::New { max_wait } => {
+                let rejected = match self.bucket.acquire(self.tokens, clock::now) {
+                    Err(rejected) => rejected,
+                    Ok(_) => return Asked::Done(Ok(())),
+                };
+                let now = clock::now();
+                let until = now.saturating_add(*max_wait);
+                let time = until.min(enforced().unwrap_or(Instant::MAX)).saturating_since(now);
+                if rejected.retry_after().is_none_or(|wait| wait > time) {
+                    return Asked::Done(Err(rejected));
+                }
+                let wanted = Wanted { max_wait: *max_wait, until };
+                (self.bucket.line_up(self.tokens, cx.waker().clone()), wanted)
+            }
+            WaitState::InLine { ticket, wanted, .. } => (self.bucket.ask(*ticket, cx.waker().clone()), *wanted),
+            WaitState::Done => polled_after_end("plugin_ratelimit::UntilReady"),
+        };
+        match turn {
+            Turn::Done(result) => Asked::Done(result),
+            Turn::Waiting { ticket, wait } => Asked::Waiting { ticket, wanted, wait },
+        }
+    }
 }
 
 impl Future for UntilReady {
@@ -70,30 +145,29 @@ impl Future for UntilReady {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         loop {
-            let turn = match &this.state {
-                WaitState::New => match this.bucket.acquire(this.tokens, clock::now) {
-                    Err(rejected) if rejected.retry_after().is_some() => {
-                        this.bucket.line_up(this.tokens, cx.waker().clone())
-                    }
-                    result => Turn::Done(result.map(drop)),
-                },
-                WaitState::InLine { ticket, .. } => this.bucket.ask(*ticket, cx.waker().clone()),
-                WaitState::Done => polled_after_end("plugin_ratelimit::UntilReady"),
-            };
-            let (ticket, wait) = match turn {
-                Turn::Done(result) => {
+            let (ticket, wanted, wait) = match this.ask(cx) {
+                Asked::Done(result) => {
                     this.state = WaitState::Done;
                     return Poll::Ready(result);
                 }
-                Turn::Waiting { ticket, wait } => (ticket, wait.min(LONGEST)),
+                Asked::Waiting { ticket, wanted, wait } => (ticket, wanted, wait),
             };
             // The ticket is kept before a timer is made: without a runtime that panics, and the drop must find it.
             if !matches!(this.state, WaitState::InLine { .. }) {
-                this.state = WaitState::InLine { ticket, timer: None };
+                this.state = WaitState::InLine { ticket, wanted, timer: None };
             }
+            let left = wanted.until.saturating_since(clock::now());
+            let is_over = left == Duration::ZERO;
+            if is_over && wait > wanted.max_wait {
+                // New settings. Who is only a little late, as timers are, has not waited in vain.
+                this.bucket.leave(ticket);
+                this.state = WaitState::Done;
+                return Poll::Ready(Err(Rejected::rate_limited(wait)));
+            }
+            let wait = if is_over { wait } else { wait.min(left) }.min(LONGEST);
             let WaitState::InLine { timer, .. } = &mut this.state else { return Poll::Pending };
             match timer {
-                Some(timer) => timer.as_mut().reset(Instant::now() + wait),
+                Some(timer) => timer.as_mut().reset(time::Instant::now() + wait),
                 None => *timer = Some(timer::arm(wait)),
             }
             let Some(timer) = timer else { return Poll::Pending };

@@ -45,6 +45,15 @@ fn every_key_of_the_throttle_is_one_in_every_reader() {
     conform.page(PAGE);
 }
 
+#[cfg(feature = "http")]
+#[test]
+fn every_key_of_the_address_of_a_client_is_one_in_every_reader() {
+    let conform = Conform::<plugin_ratelimit::ClientIpConfig>::new().taking("trusted_proxies", &["10.0.0.0/8", "::1"]);
+    conform.readers();
+    conform.written();
+    conform.page(PAGE);
+}
+
 #[cfg(feature = "redis")]
 #[test]
 fn every_key_of_a_shared_limit_is_one_in_every_reader() {

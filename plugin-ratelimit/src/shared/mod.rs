@@ -1,13 +1,13 @@
 //! One limit over many machines, kept in Redis or Valkey.
 
 mod address;
+mod asking;
 mod bucket;
 mod config;
 mod connection;
 mod decision;
 mod events;
 mod fault;
-mod future;
 mod instance;
 mod keeper;
 mod key_state;
@@ -25,7 +25,6 @@ pub use bucket::{SharedBucket, SharedRateLimitStats};
 pub use config::{RedisConfig, RedisConfigBuilder};
 pub use events::{SharedEvent, SharedEvents};
 pub use fault::AwayReason;
-pub use future::SharedResponseFuture;
 pub use layer::{OneKey, SharedRateLimitLayer};
 pub use link::SharedStatus;
 pub use mode::SharedMode;

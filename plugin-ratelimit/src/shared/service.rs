@@ -3,18 +3,19 @@
 use std::sync::Arc;
 
 use plugin_core::{
-    AsErrorValue, KeyOf, Reject, readiness,
+    AsErrorValue, KeyOf, Reject,
     service::{self, HasHandle, Wrap, Wrapped},
 };
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{OneKey, SharedBucket, SharedRateLimitLayer, decision::KEYLESS, future::SharedResponseFuture};
+use super::{OneKey, SharedBucket, SharedRateLimitLayer, asking::Asking, decision::KEYLESS};
+use crate::held::HeldResponseFuture;
 
 /// The service that [`SharedRateLimitLayer`] makes.
 ///
-/// `poll_ready` is that of the inner service. Where Redis must decide, the response's future asks it, and then calls the
-/// inner service that was ready, whose place a clone takes. Dropping the future ends the question or the inner call; a token
+/// `poll_ready` is that of the inner service. Where Redis must decide, the response's future asks it, and then calls a clone of
+/// the inner service. Dropping the future ends the question or the inner call; a token
 /// that was taken does not come back, nor does the rest of a batch that the question was to bring.
 ///
 /// ```
@@ -49,7 +50,7 @@ where
     X::Key: AsRef<str>,
     R: Reject<S::Response, S::Error> + Clone,
 {
-    type Future = SharedResponseFuture<S, Req, R>;
+    type Future = HeldResponseFuture<S, Req, R>;
 
     fn call(&self, inner: &mut S, request: Req) -> Self::Future {
         let key = self.key_of.key(&request);
@@ -59,18 +60,12 @@ where
             None => self.bucket.0.without_key(self.without_key),
         };
         match at_once {
-            Ok(Ok(())) => SharedResponseFuture::passed(service::call(inner, request)),
-            Ok(Err(rejected)) => {
-                readiness::unused();
-                SharedResponseFuture::refused(rejected, self.reject.clone())
-            }
+            Ok(Ok(())) => HeldResponseFuture::passed(service::call(inner, request)),
+            Ok(Err(rejected)) => HeldResponseFuture::refused(rejected, self.reject.clone()),
             Err(pending) => {
-                // What was ready is called later; the clone that takes its place has reserved nothing.
-                let fresh = inner.clone();
-                let ready = std::mem::replace(inner, fresh);
                 let (bucket, key) = (Arc::clone(&self.bucket.0), key.unwrap_or(KEYLESS).to_owned());
-                let decision = Box::pin(async move { bucket.by_redis(&key, pending).await });
-                SharedResponseFuture::asking(decision, ready, request, self.reject.clone())
+                let decision = Box::pin(Asking::new(async move { bucket.by_redis(&key, pending).await }));
+                HeldResponseFuture::held(decision, inner, request, self.reject.clone())
             }
         }
     }

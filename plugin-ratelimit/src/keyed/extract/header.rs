@@ -1,6 +1,6 @@
 //! A header as the key.
 
-use http::{HeaderName, Request};
+use http::{HeaderMap, HeaderName, Request};
 use plugin_core::KeyOf;
 
 /// The value of a header as the key, as text: `x-tenant-id`.
@@ -38,7 +38,15 @@ impl<B> KeyOf<Request<B>> for ByHeader {
     type Key = String;
 
     fn key(&self, request: &Request<B>) -> Option<String> {
-        let mut values = request.headers().get_all(&self.0).iter();
+        self.of(request.headers())
+    }
+}
+
+impl ByHeader {
+    /// The key that these headers have.
+    #[must_use]
+    pub fn of(&self, headers: &HeaderMap) -> Option<String> {
+        let mut values = headers.get_all(&self.0).iter();
         let value = values.next()?.to_str().ok()?;
         let is_one = values.next().is_none() && !value.is_empty() && value.len() <= Self::LONGEST;
         // A copy of its own: the value shares the memory of the whole head of the request.

@@ -9,6 +9,7 @@ mod header;
 mod layer;
 mod network;
 mod rules;
+mod settings;
 
 pub use client_ip::{ClientIp, PeerOf};
 pub use extension::ByExtension;
