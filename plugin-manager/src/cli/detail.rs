@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{
     CommandFault,
     ages::Ages,
-    certificates,
+    certificates, limits,
     output::{count, say},
     plugin_trouble::{ended, next_start},
     table::{WIDTH, columns},
@@ -106,7 +106,7 @@ fn lines(plugin: &Value, ages: &Ages) -> Vec<(&'static str, String)> {
     let limits = &plugin["limits"];
     let mut said = format!("a call {}, an attempt {}", brief(&limits["timeout"]), brief(&limits["attempt_timeout"]));
     let rate = &plugin["rate_limit"];
-    if rate["enabled"] == true {
+    if rate["enabled"] == true && rate["limit"].is_u64() {
         let limit = count(rate["limit"].as_u64().unwrap_or_default(), "call");
         said.push_str(&format!(
             ", {limit} in {} and {} at once ({} left, {} refused)",
@@ -117,6 +117,7 @@ fn lines(plugin: &Value, ages: &Ages) -> Vec<(&'static str, String)> {
         ));
     }
     lines.push(("limits", said));
+    lines.extend(limits::lines(plugin));
     let retry = &plugin["retry"];
     if retry["enabled"] == true {
         let mut said = format!(

@@ -9,6 +9,7 @@ mod detail;
 mod early_answers;
 mod finish;
 mod gateway_url;
+mod limits;
 mod local;
 mod manual;
 mod outcome;

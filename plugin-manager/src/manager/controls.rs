@@ -9,9 +9,11 @@ use plugin_breaker::CircuitBreakerHandle;
 use plugin_core::deadline::{AttemptTimeoutHandle, DeadlineHandle};
 use plugin_health::HealthCheck;
 use plugin_lb::{Balance, InstanceStats, LastFailure, MembershipError};
-use plugin_ratelimit::RateLimitHandle;
+use plugin_ratelimit::{concurrency::ConcurrencyLimitHandle, throttle::AdaptiveThrottleHandle};
 use plugin_retry::RetryHandle;
 use plugin_transports::{process::ProcessHandle, tls::ClientTls};
+
+use super::RateLimitControl;
 
 /// The handles of a stack's layers. Reports and the admin plane are faces on them.
 #[derive(Clone, Default)]
@@ -21,7 +23,13 @@ pub struct Controls {
     /// The retry.
     pub retry: Option<RetryHandle>,
     /// The rate limit.
-    pub rate_limit: Option<RateLimitHandle>,
+    pub rate_limit: Option<RateLimitControl>,
+    /// The limit on calls in flight, over all instances.
+    pub concurrency: Option<ConcurrencyLimitHandle>,
+    /// The limits on calls in flight of single instances, by their names.
+    pub instance_concurrency: Vec<(Arc<str>, ConcurrencyLimitHandle)>,
+    /// What refuses calls of a plugin that turns many away.
+    pub adaptive_throttle: Option<AdaptiveThrottleHandle>,
     /// The limit of a call, all attempts included.
     pub deadline: Option<DeadlineHandle>,
     /// The regular check of each instance.
@@ -44,6 +52,9 @@ impl fmt::Debug for Controls {
             .field("breaker", &self.breaker.is_some())
             .field("retry", &self.retry.is_some())
             .field("rate_limit", &self.rate_limit.is_some())
+            .field("concurrency", &self.concurrency.is_some())
+            .field("instance_concurrency", &self.instance_concurrency.len())
+            .field("adaptive_throttle", &self.adaptive_throttle.is_some())
             .field("deadline", &self.deadline)
             .field("attempt_timeout", &self.attempt_timeout)
             .field("health_checks", &self.health_checks.len())

@@ -1,24 +1,37 @@
 //! The default stack: the layers of the family in the order that the manager uses, out of settings.
 
+mod call_key;
+mod caller;
 mod foreign;
 mod health;
+mod rate_limit;
 mod transport;
 
 use std::{sync::Arc, time::Duration};
 
 use plugin_breaker::{CircuitBreakerConfig, CircuitBreakerLayer};
 use plugin_core::{
-    ConfigError, HealthCell, HealthStatus, Plugin, PluginInstance,
+    ByErrorType, ConfigError, HealthCell, HealthStatus, Plugin, PluginInstance,
     deadline::{AttemptTimeout, AttemptTimeoutLayer, DeadlineLayer},
 };
 use plugin_health::{HealthCheck, HealthConfig, HealthGateConfig, HealthGateLayer};
 use plugin_lb::{Balance, BalanceConfig, Endpoint};
-use plugin_ratelimit::{RateLimitConfig, RateLimitLayer};
+use plugin_ratelimit::{
+    RateLimitConfig,
+    concurrency::{ByCallPriority, ConcurrencyLimitConfig, ConcurrencyLimitLayer, ConcurrencyLimited},
+    throttle::{AdaptiveThrottleConfig, AdaptiveThrottleLayer},
+};
 use plugin_retry::{RetryConfig, RetryLayer};
 use plugin_telemetry::{ByCall, TelemetryLayer};
-use tower::{Layer, ServiceBuilder};
+use tower::{
+    Layer, ServiceBuilder,
+    util::{Either, option_layer},
+};
 
+pub use call_key::CallKey;
+pub use caller::Caller;
 use foreign::Foreign;
+pub use rate_limit::RateLimitSettings;
 pub use transport::{Transport, TransportFuture};
 
 use crate::manager::{Controls, Instances, Registration};
@@ -26,7 +39,8 @@ use crate::manager::{Controls, Instances, Registration};
 /// The settings of a default stack.
 ///
 /// ```text
-/// Telemetry > Deadline > RateLimit > Retry > CircuitBreaker > HealthGate > Balance > [per instance: AttemptTimeout > transport]
+/// Telemetry > Deadline > RateLimit > Retry > AdaptiveThrottle > CircuitBreaker > HealthGate > ConcurrencyLimit > Balance
+///   > [per instance: ConcurrencyLimit > AttemptTimeout > transport]
 /// ```
 ///
 /// A layer that is left out is there in a pass-through state, so every default stack has the same type.
@@ -35,7 +49,9 @@ use crate::manager::{Controls, Instances, Registration};
 /// |---|---|
 /// | `timeout`, of the whole call | 30 s |
 /// | `attempt_timeout` | 30 s |
-/// | `rate_limit` | none |
+/// | `rate_limit`, refusing or waiting, for all calls or for each key, on this machine or over many | none |
+/// | `concurrency`, calls in flight over all instances; of one instance: [`Instance::with_concurrency`] | none |
+/// | `adaptive_throttle`, what is refused while the plugin turns many calls away | none |
 /// | `retry` | on, [`RetryConfig::default`] |
 /// | `circuit_breaker` | on, [`CircuitBreakerConfig::default`]; without a `half_open_timeout`, the longer of `recovery_timeout` and `timeout` |
 /// | `health_check` | on, [`HealthConfig::default`] |
@@ -45,7 +61,9 @@ use crate::manager::{Controls, Instances, Registration};
 pub struct StackSettings {
     timeout: Option<Duration>,
     attempt_timeout: Option<Duration>,
-    rate_limit: Option<RateLimitConfig>,
+    rate_limit: Option<RateLimitSettings>,
+    concurrency: Option<ConcurrencyLimitConfig>,
+    adaptive_throttle: Option<AdaptiveThrottleConfig>,
     retry: Option<RetryConfig>,
     circuit_breaker: Option<CircuitBreakerConfig>,
     health_check: Option<HealthConfig>,
@@ -63,12 +81,17 @@ pub(crate) fn counts(name: &str) -> Counts {
     TelemetryLayer::new(name).for_calls().take_end_from_within()
 }
 
+/// A service whose calls in flight may be limited.
+type Limited<S> = Either<ConcurrencyLimited<S, ByErrorType, ByCallPriority>, S>;
+
 impl Default for StackSettings {
     fn default() -> Self {
         Self {
             timeout: Some(Duration::from_secs(30)),
             attempt_timeout: Some(Duration::from_secs(30)),
             rate_limit: None,
+            concurrency: None,
+            adaptive_throttle: None,
             retry: Some(RetryConfig::default()),
             circuit_breaker: Some(CircuitBreakerConfig::default()),
             health_check: Some(HealthConfig::default()),
@@ -83,12 +106,22 @@ impl Default for StackSettings {
 pub struct Instance<S> {
     endpoint: Endpoint<S>,
     connected: PluginInstance<S>,
+    name: Arc<str>,
+    concurrency: Option<ConcurrencyLimitConfig>,
 }
 
 impl<S: Clone> Instance<S> {
     /// An instance under a name that no other instance of the plugin has.
     pub fn new(name: &str, connected: PluginInstance<S>) -> Self {
-        Self { endpoint: Endpoint::new(name, connected.service().clone()), connected }
+        let endpoint = Endpoint::new(name, connected.service().clone());
+        Self { endpoint, connected, name: Arc::from(name), concurrency: None }
+    }
+
+    /// Limits how many of its calls are in flight at once. Default: there is no limit.
+    #[must_use]
+    pub fn with_concurrency(mut self, config: impl Into<Option<ConcurrencyLimitConfig>>) -> Self {
+        self.concurrency = config.into();
+        self
     }
 
     /// Its share of the calls under a weighted strategy. Default: 1.
@@ -124,7 +157,8 @@ impl<S> Instance<S> {
     /// The same instance round another service, such as this one with its type erased.
     #[must_use]
     pub fn map<T>(self, f: impl Fn(S) -> T) -> Instance<T> {
-        Instance { endpoint: self.endpoint.map(&f), connected: self.connected.map(&f) }
+        let Self { endpoint, connected, name, concurrency } = self;
+        Instance { endpoint: endpoint.map(&f), connected: connected.map(&f), name, concurrency }
     }
 }
 
@@ -141,9 +175,26 @@ impl StackSettings {
         self
     }
 
-    /// Limits the rate of calls.
-    pub fn with_rate_limit(mut self, config: impl Into<Option<RateLimitConfig>>) -> Self {
-        self.rate_limit = config.into();
+    /// Limits the rate of calls: one limit for all, which refuses what is more.
+    pub fn with_rate_limit(self, config: impl Into<Option<RateLimitConfig>>) -> Self {
+        self.with_rate_limit_settings(config.into().map(RateLimitSettings::new))
+    }
+
+    /// Limits the rate of calls, whatever kind of limit it is.
+    pub fn with_rate_limit_settings(mut self, settings: impl Into<Option<RateLimitSettings>>) -> Self {
+        self.rate_limit = settings.into();
+        self
+    }
+
+    /// Limits how many calls are in flight at once, over all instances. Each attempt of a call takes a place.
+    pub fn with_concurrency(mut self, config: impl Into<Option<ConcurrencyLimitConfig>>) -> Self {
+        self.concurrency = config.into();
+        self
+    }
+
+    /// Refuses a share of the calls while the plugin turns many away.
+    pub fn with_adaptive_throttle(mut self, config: impl Into<Option<AdaptiveThrottleConfig>>) -> Self {
+        self.adaptive_throttle = config.into();
         self
     }
 
@@ -182,7 +233,7 @@ impl StackSettings {
     ///
     /// # Errors
     ///
-    /// When two instances have the same name, or a weight is out of bounds.
+    /// When two instances have the same name, a weight is out of bounds, or a rate limit is to wait that cannot.
     pub fn build<S, Req, Res>(
         self,
         name: &str,
@@ -208,7 +259,13 @@ impl StackSettings {
         Res: Send + 'static,
     {
         let telemetry = self.counts.unwrap_or_else(|| counts(name));
-        let rate_limit = self.rate_limit.map_or_else(RateLimitLayer::disabled, RateLimitLayer::new);
+        let (rate_limit, rate_limit_control) = match self.rate_limit {
+            Some(settings) => settings.layer(name).map(|(layer, control)| (layer, Some(control)))?,
+            None => (rate_limit::none(), None),
+        };
+        let throttle = self.adaptive_throttle.map(|config| AdaptiveThrottleLayer::new(config).for_calls());
+        let limited = |config| ConcurrencyLimitLayer::new(config).for_calls();
+        let concurrency = self.concurrency.map(limited);
         let has_retry = self.retry.is_some();
         let retry = self.retry.map_or_else(RetryLayer::disabled, RetryLayer::new);
         let has_breaker = self.circuit_breaker.is_some();
@@ -228,7 +285,8 @@ impl StackSettings {
         let mut cells = Vec::new();
         let mut closing = Vec::new();
         let mut endpoints = Vec::new();
-        for Instance { endpoint, connected } in instances {
+        let mut instance_concurrency = Vec::new();
+        for Instance { endpoint, connected, name, concurrency } in instances {
             // The transport's own, where it writes what no check can know as soon.
             let cell =
                 connected.health().map_or_else(|| Arc::new(HealthCell::new(HealthStatus::default())), Arc::clone);
@@ -236,7 +294,12 @@ impl StackSettings {
             if let Some(config) = self.health_check {
                 checks.push(HealthCheck::start_in(Arc::clone(&cell), config, connected.probe()));
             }
-            endpoints.push(endpoint.map(|service| attempt.layer(service)).with_health(Arc::clone(&cell)));
+            let concurrency = concurrency.map(limited);
+            instance_concurrency.extend(concurrency.as_ref().map(|layer| (name, layer.handle())));
+            // Outside of the limit of an attempt: the time in line is not the instance's.
+            let concurrency = option_layer(concurrency);
+            let endpoint = endpoint.map(|service| concurrency.layer(attempt.layer(service)));
+            endpoints.push(endpoint.with_health(Arc::clone(&cell)));
             cells.push(cell);
             closing.push(connected);
         }
@@ -245,12 +308,15 @@ impl StackSettings {
             Some(_) => HealthGateLayer::sharing(HealthGateConfig::default(), &group),
             None => HealthGateLayer::disabled(),
         };
-        let balance: Balance<AttemptTimeout<S>> =
+        let balance: Balance<Limited<AttemptTimeout<S>>> =
             Balance::new(self.balance, endpoints).map_err(|error| ConfigError::new("instances", error.to_string()))?;
         let controls = Controls {
             breaker: has_breaker.then(|| breaker.handle()),
             retry: has_retry.then(|| retry.handle()),
-            rate_limit: self.rate_limit.map(|_| rate_limit.handle()),
+            rate_limit: rate_limit_control,
+            concurrency: concurrency.as_ref().map(ConcurrencyLimitLayer::handle),
+            instance_concurrency,
+            adaptive_throttle: throttle.as_ref().map(AdaptiveThrottleLayer::handle),
             health_checks: checks.clone(),
             deadline: Some(deadline.handle()),
             attempt_timeout: Some(attempt.handle()),
@@ -264,8 +330,10 @@ impl StackSettings {
             .layer(deadline)
             .layer(rate_limit)
             .layer(retry)
+            .layer(option_layer(throttle))
             .layer(breaker)
             .layer(gate)
+            .layer(option_layer(concurrency))
             .service(balance.for_calls());
         let mut registration = Registration::new(stack).with_info(info).with_telemetry(handle).with_controls(controls);
         if known {

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 
 use plugin_breaker::CircuitBreakerHandle;
-use plugin_core::{HealthState, go_duration};
+use plugin_core::HealthState;
 use plugin_lb::InstanceStats;
-use plugin_ratelimit::RateLimitHandle;
 use plugin_retry::{GaveUp, RetryHandle};
 use serde::Serialize;
 
-use super::views::{Failure, Plugin, short};
+use super::{
+    limits::{Concurrency, RateLimit, Throttle},
+    views::{Failure, Plugin, short},
+};
 use crate::manager::{Controls, Instances, PluginView};
 
 #[derive(Serialize)]
@@ -25,6 +27,10 @@ pub(super) struct Detail {
     #[serde(skip_serializing_if = "Option::is_none")]
     rate_limit: Option<RateLimit>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    concurrency: Option<Concurrency>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    adaptive_throttle: Option<Throttle>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     retry: Option<Retry>,
     instances: Vec<InstanceJson>,
 }
@@ -38,6 +44,8 @@ impl Detail {
             limits: Limits::of(controls),
             circuit: controls.breaker.as_ref().map(Circuit::of),
             rate_limit: controls.rate_limit.as_ref().map(RateLimit::of),
+            concurrency: controls.concurrency.as_ref().map(Concurrency::of),
+            adaptive_throttle: controls.adaptive_throttle.as_ref().map(Throttle::of),
             retry: controls.retry.as_ref().map(Retry::of),
             instances: controls
                 .instances
@@ -45,7 +53,7 @@ impl Detail {
                 .map(Instances::stats)
                 .unwrap_or_default()
                 .iter()
-                .map(InstanceJson::of)
+                .map(|instance| InstanceJson::of(instance, controls))
                 .collect(),
         }
     }
@@ -112,10 +120,13 @@ struct InstanceJson {
     success_rate_percent: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_failure: Option<Failure>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    concurrency: Option<Concurrency>,
 }
 
 impl InstanceJson {
-    fn of(stats: &InstanceStats) -> Self {
+    fn of(stats: &InstanceStats, controls: &Controls) -> Self {
+        let concurrency = controls.instance_concurrency.iter().find(|(name, _)| *name == stats.name);
         let is_down = matches!(stats.health, HealthState::Unhealthy | HealthState::Offline);
         Self {
             name: stats.name.to_string(),
@@ -132,37 +143,7 @@ impl InstanceJson {
             health_score: Some(stats.health_score).filter(|_| stats.total > 0 || !is_down),
             last_failure: stats.last_failure.as_ref().map(|failure| Failure::of(&stats.name, failure)),
             success_rate_percent: (stats.success_rate() * 100.0).round() / 100.0,
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct RateLimit {
-    enabled: bool,
-    allowed: u64,
-    refused: u64,
-    /// While nothing is limited this and `limit` are the greatest number that there is.
-    remaining: u64,
-    limit: u64,
-    /// So many may come at once after a while without any.
-    burst: u32,
-    window: String,
-    /// Until the bucket is full again.
-    reset: String,
-}
-
-impl RateLimit {
-    fn of(handle: &RateLimitHandle) -> Self {
-        let stats = handle.stats();
-        Self {
-            enabled: handle.is_enabled(),
-            allowed: stats.allowed,
-            refused: stats.refused,
-            remaining: stats.remaining.unwrap_or(u64::MAX),
-            limit: stats.limit.unwrap_or(u64::MAX),
-            burst: handle.config().burst_size(),
-            window: go_duration::format(stats.window),
-            reset: short(stats.reset),
+            concurrency: concurrency.map(|(_, handle)| Concurrency::of(handle)),
         }
     }
 }

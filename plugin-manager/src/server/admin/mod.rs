@@ -4,6 +4,7 @@ mod access;
 mod certificate;
 mod denials;
 mod detail;
+mod limits;
 mod moment;
 mod views;
 

@@ -1,10 +1,14 @@
 //! The list of metric families, read by the Prometheus page and by every other recorder.
 
+use plugin_ratelimit::{
+    SharedMode,
+    concurrency::{ConcurrencyLimitHandle, ConcurrencyLimitStats},
+};
 use plugin_telemetry::{Status, TelemetryStats};
 use plugin_transports::tls::{ClientTls, TlsStatus};
 
 use super::certificate::CertificateFigure;
-use crate::manager::PluginView;
+use crate::manager::{PluginView, RateLimitControl};
 
 /// The histogram of durations.
 pub(super) const DURATION: &str = "plugin_request_duration_seconds";
@@ -30,7 +34,7 @@ pub(super) struct Family {
 }
 
 /// Every family but the histogram.
-pub(super) static FAMILIES: [Family; 16] = [
+pub(super) static FAMILIES: [Family; 22] = [
     Family {
         name: "plugin_requests_total",
         help: "Calls that ended, by status: success, failure, refused, cancelled, caller (its fault).",
@@ -88,6 +92,42 @@ pub(super) static FAMILIES: [Family; 16] = [
         tell: |plugin, tell| one(plugin.rate_limited, tell),
     },
     Family {
+        name: "plugin_rate_limit_keys",
+        help: "Keys that have a bucket of their own, where the rate limit is kept for each key on this machine.",
+        kind: FamilyKind::Gauge,
+        tell: |plugin, tell| one(plugin.rate_limit_keys, tell),
+    },
+    Family {
+        name: "plugin_rate_limit_shared",
+        help: "Who decides a rate limit that many machines share: 1 Redis, 0 this machine by its share.",
+        kind: FamilyKind::Gauge,
+        tell: |plugin, tell| one(plugin.rate_limit_shared, tell),
+    },
+    Family {
+        name: "plugin_concurrency_limit",
+        help: "Attempts that may be in flight at once, over all instances.",
+        kind: FamilyKind::Gauge,
+        tell: |plugin, tell| one(plugin.concurrency.and_then(|stats| stats.limit).map(u64::from), tell),
+    },
+    Family {
+        name: "plugin_concurrency_waiting",
+        help: "Attempts that wait for a place, over all instances or for one of them.",
+        kind: FamilyKind::Gauge,
+        tell: |plugin, tell| one(plugin.concurrency_waiting, tell),
+    },
+    Family {
+        name: "plugin_concurrency_refusals_total",
+        help: "Attempts that a concurrency limit refused, that of all instances or of one of them.",
+        kind: FamilyKind::Counter,
+        tell: |plugin, tell| one(plugin.concurrency_refused, tell),
+    },
+    Family {
+        name: "plugin_throttle_refusals_total",
+        help: "Attempts that the adaptive throttle refused.",
+        kind: FamilyKind::Counter,
+        tell: |plugin, tell| one(plugin.throttled, tell),
+    },
+    Family {
         name: "plugin_retries_total",
         help: "Attempts after the first.",
         kind: FamilyKind::Counter,
@@ -131,6 +171,11 @@ fn one(value: Option<u64>, tell: &mut dyn FnMut(Label, u64)) {
     }
 }
 
+/// Of all limits, where there are any.
+fn sum(limits: &[ConcurrencyLimitStats], of: impl Fn(&ConcurrencyLimitStats) -> u64) -> Option<u64> {
+    (!limits.is_empty()).then(|| limits.iter().map(of).sum())
+}
+
 /// Whether this name is one of the above.
 pub(super) fn is_family(name: &str) -> bool {
     name == DURATION || FAMILIES.iter().any(|family| family.name == name)
@@ -145,6 +190,12 @@ pub(super) struct Reading<'p> {
     breaker: Option<u64>,
     health: Option<u64>,
     rate_limited: Option<u64>,
+    rate_limit_keys: Option<u64>,
+    rate_limit_shared: Option<u64>,
+    concurrency: Option<ConcurrencyLimitStats>,
+    concurrency_waiting: Option<u64>,
+    concurrency_refused: Option<u64>,
+    throttled: Option<u64>,
     retries: Option<u64>,
     restarts: Option<u64>,
     failed_starts: Option<u64>,
@@ -156,6 +207,8 @@ impl<'p> Reading<'p> {
     pub(super) fn of(plugin: &'p PluginView) -> Self {
         let controls = &plugin.controls;
         let process = controls.process.as_ref().map(|process| process.stats());
+        let instances = controls.instance_concurrency.iter().map(|(_, limit)| limit);
+        let limits: Vec<_> = controls.concurrency.iter().chain(instances).map(ConcurrencyLimitHandle::stats).collect();
         Self {
             plugin: &plugin.name,
             calls: plugin.telemetry.as_ref().map(|telemetry| telemetry.stats()),
@@ -163,7 +216,21 @@ impl<'p> Reading<'p> {
             abandoned: process.map(|process| process.abandoned as u64),
             breaker: controls.breaker.as_ref().map(|breaker| u64::from(breaker.state().metric())),
             health: plugin.health.as_ref().map(|health| health.state as u64),
-            rate_limited: controls.rate_limit.as_ref().map(|limit| limit.stats().refused),
+            rate_limited: controls.rate_limit.as_ref().map(|limit| limit.decisions().1),
+            rate_limit_keys: match &controls.rate_limit {
+                Some(RateLimitControl::Keyed(handle)) => Some(handle.stats().keys as u64),
+                _ => None,
+            },
+            rate_limit_shared: match &controls.rate_limit {
+                Some(RateLimitControl::Shared(bucket)) => {
+                    Some(u64::from(bucket.stats().status.mode == SharedMode::Shared))
+                }
+                _ => None,
+            },
+            concurrency: controls.concurrency.as_ref().map(|limit| limit.stats()),
+            concurrency_waiting: sum(&limits, |stats| u64::from(stats.waiting)),
+            concurrency_refused: sum(&limits, |stats| stats.refused),
+            throttled: controls.adaptive_throttle.as_ref().map(|throttle| throttle.stats().refused),
             retries: controls.retry.as_ref().map(|retry| retry.stats().retries),
             restarts: process.map(|process| process.restarts),
             failed_starts: process.map(|process| process.failed_starts),

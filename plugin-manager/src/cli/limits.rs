@@ -1,0 +1,148 @@
+//! What the limits of a plugin say, as text.
+
+use serde_json::Value;
+
+use super::{
+    output::count,
+    values::{brief, text},
+};
+
+/// A line for each limit that is more than a number of calls in a time.
+pub(super) fn lines(plugin: &Value) -> Vec<(&'static str, String)> {
+    let mut lines = Vec::new();
+    let rate = &plugin["rate_limit"];
+    let number = |of: &Value, key: &str| of[key].as_u64().unwrap_or_default();
+    if rate["enabled"] == true && !rate["limit"].is_u64() {
+        let each = if rate["keys"].is_u64() { " for each key" } else { "" };
+        let mut said = format!(
+            "{} a second{each}, {} at once; {} refused",
+            text(&rate["requests_per_second"]),
+            text(&rate["burst"]),
+            count(number(rate, "refused"), "call")
+        );
+        if let Some(keys) = rate["keys"].as_u64() {
+            said.push_str(&format!("; {} of at most {}", count(keys, "key"), text(&rate["max_keys"])));
+            let top = rate["top_keys"].as_array().into_iter().flatten().filter(|key| key["owed"] != 0).take(3);
+            let top: Vec<_> = top.map(|key| format!("{} owes {}", text(&key["key"]), text(&key["owed"]))).collect();
+            if !top.is_empty() {
+                said.push_str(&format!(": {}", top.join(", ")));
+            }
+        }
+        let shared = &rate["shared"];
+        if shared.is_object() {
+            let who = match shared["mode"].as_str() {
+                Some("shared") => "Redis decides".to_owned(),
+                Some("local") => {
+                    let share = number(shared, "replicas").max(1);
+                    format!("Redis is away ({}), and 1/{share} of it is let through here", text(&shared["reason"]))
+                }
+                _ => "Redis is being connected".to_owned(),
+            };
+            said.push_str(&format!("; {who}, for {}", brief(&shared["for"])));
+        }
+        lines.push(("rate limit", said));
+    }
+    if rate["waiting"].as_u64().is_some_and(|waiting| waiting > 0) {
+        lines.push(("", format!("{} for a token", count(number(rate, "waiting"), "call that waits"))));
+    }
+    let limit = &plugin["concurrency"];
+    if limit["limit"].is_u64() {
+        lines.push((
+            "concurrency",
+            format!(
+                "{} of {} in flight, {} waiting, {} refused",
+                text(&limit["in_flight"]),
+                text(&limit["limit"]),
+                text(&limit["waiting"]),
+                text(&limit["refused"])
+            ),
+        ));
+    }
+    for instance in plugin["instances"].as_array().into_iter().flatten() {
+        let limit = &instance["concurrency"];
+        if limit["limit"].is_u64() {
+            lines.push((
+                "concurrency",
+                format!(
+                    "of {}: {} of {} in flight, {} waiting, {} refused",
+                    text(&instance["name"]),
+                    text(&limit["in_flight"]),
+                    text(&limit["limit"]),
+                    text(&limit["waiting"]),
+                    text(&limit["refused"])
+                ),
+            ));
+        }
+    }
+    let throttle = &plugin["adaptive_throttle"];
+    if throttle["enabled"] == true {
+        lines.push((
+            "throttle",
+            format!(
+                "refuses {} % of calls; {} refused; the plugin took {} of {}",
+                text(&throttle["refused_percent"]),
+                count(number(throttle, "refused"), "call"),
+                text(&throttle["accepts"]),
+                text(&throttle["requests"])
+            ),
+        ));
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn said(plugin: &Value) -> Vec<String> {
+        lines(plugin).into_iter().map(|(label, said)| format!("{label}: {said}")).collect()
+    }
+
+    #[test]
+    fn each_kind_of_limit_is_one_line() {
+        let plugin = json!({
+            "rate_limit": {"enabled": true, "requests_per_second": 5.0, "burst": 10, "refused": 1, "keys": 2, "max_keys": 100,
+                           "top_keys": [{"key": "acme", "owed": 9}, {"key": "globex", "owed": 0}]},
+            "concurrency": {"limit": 20, "in_flight": 20, "waiting": 3, "admitted": 100, "refused": 4},
+            "instances": [{"name": "a", "concurrency": {"limit": 5, "in_flight": 1, "waiting": 0, "admitted": 9, "refused": 0}},
+                          {"name": "b"}],
+            "adaptive_throttle": {"enabled": true, "requests": 200, "accepts": 50, "refused_percent": 49.75, "refused": 99},
+        });
+        assert_eq!(
+            said(&plugin),
+            [
+                "rate limit: 5.0 a second for each key, 10 at once; 1 call refused; 2 keys of at most 100: acme owes 9",
+                "concurrency: 20 of 20 in flight, 3 waiting, 4 refused",
+                "concurrency: of a: 1 of 5 in flight, 0 waiting, 0 refused",
+                "throttle: refuses 49.75 % of calls; 99 calls refused; the plugin took 50 of 200",
+            ]
+        );
+    }
+
+    #[test]
+    fn of_a_limit_in_redis_it_says_who_decides() {
+        let with = |shared: Value| {
+            said(
+                &json!({"rate_limit": {"enabled": true, "requests_per_second": 5.5, "burst": 10, "refused": 0, "shared": shared}}),
+            )
+        };
+        assert_eq!(
+            with(json!({"mode": "local", "for": "3.5s", "reason": "connection refused", "replicas": 3})),
+            [
+                "rate limit: 5.5 a second, 10 at once; 0 calls refused; Redis is away (connection refused), and 1/3 of it is let \
+              through here, for 3.5s"
+            ]
+        );
+        let decides = with(json!({"mode": "shared", "for": "1m", "replicas": 3}));
+        assert!(decides[0].ends_with("; Redis decides, for 1m"), "{decides:?}");
+    }
+
+    #[test]
+    fn where_there_are_no_limits_nothing_is_said() {
+        let plain = json!({"rate_limit": {"enabled": true, "limit": 1, "waiting": 0}, "instances": [{"name": "a"}]});
+        assert_eq!(said(&plain), [""; 0]);
+        assert_eq!(said(&json!({})), [""; 0]);
+    }
+}

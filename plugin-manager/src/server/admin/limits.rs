@@ -1,0 +1,185 @@
+//! The JSON of a plugin's limits.
+
+use plugin_core::{clock, go_duration};
+use plugin_ratelimit::{
+    SharedBucket, SharedMode, concurrency::ConcurrencyLimitHandle, throttle::AdaptiveThrottleHandle,
+};
+use serde::Serialize;
+
+use super::views::short;
+use crate::manager::RateLimitControl;
+
+/// Keys that are listed at most, those that lack the most tokens first.
+const TOP_KEYS: usize = 10;
+
+#[derive(Serialize)]
+pub(super) struct RateLimit {
+    enabled: bool,
+    allowed: u64,
+    refused: u64,
+    /// For all calls, or for those of each key.
+    requests_per_second: f64,
+    /// So many may come at once after a while without any.
+    burst: u32,
+    window: String,
+    /// Where one limit holds for all calls on this machine.
+    #[serde(flatten)]
+    one: Option<OneLimit>,
+    /// Where each key has its own.
+    #[serde(flatten)]
+    keyed: Option<KeyedLimit>,
+    /// Where many machines share it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shared: Option<SharedLimit>,
+}
+
+#[derive(Serialize)]
+struct OneLimit {
+    /// While nothing is limited this and `limit` are the greatest number that there is.
+    remaining: u64,
+    limit: u64,
+    /// Until the bucket is full again.
+    reset: String,
+    /// Calls that wait for a token.
+    waiting: usize,
+}
+
+#[derive(Serialize)]
+struct KeyedLimit {
+    keys: usize,
+    max_keys: u32,
+    /// Decisions for keys that found no place.
+    overflowed: u64,
+    /// Calls that had no key.
+    without_key: u64,
+    top_keys: Vec<KeyJson>,
+}
+
+#[derive(Serialize)]
+struct KeyJson {
+    key: String,
+    /// Tokens that its bucket lacks.
+    owed: u64,
+}
+
+#[derive(Serialize)]
+struct SharedLimit {
+    /// `shared`: Redis; `local`: this gateway, by its share; `connecting`.
+    mode: String,
+    #[serde(rename = "for")]
+    since: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// Gateways that a share is counted for.
+    replicas: u32,
+    /// Decisions that this gateway made by its share.
+    local: u64,
+    /// Keys that something is remembered of on this gateway.
+    keys: usize,
+    without_key: u64,
+}
+
+impl RateLimit {
+    pub(super) fn of(control: &RateLimitControl) -> Self {
+        let (limit, (allowed, refused)) = (control.limit(), control.decisions());
+        let mut this = Self {
+            enabled: control.is_enabled(),
+            allowed,
+            refused,
+            requests_per_second: limit.requests_per_second(),
+            burst: limit.burst_size(),
+            window: go_duration::format(limit.time_window()),
+            one: None,
+            keyed: None,
+            shared: None,
+        };
+        match control {
+            RateLimitControl::Plain(handle) => {
+                let stats = handle.stats();
+                this.window = go_duration::format(stats.window);
+                this.one = Some(OneLimit {
+                    remaining: stats.remaining.unwrap_or(u64::MAX),
+                    limit: stats.limit.unwrap_or(u64::MAX),
+                    reset: short(stats.reset),
+                    waiting: stats.waiting,
+                });
+            }
+            RateLimitControl::Keyed(handle) => {
+                let stats = handle.stats();
+                let top = handle.top_keys(TOP_KEYS).into_iter();
+                this.keyed = Some(KeyedLimit {
+                    keys: stats.keys,
+                    max_keys: stats.max_keys,
+                    overflowed: stats.overflowed,
+                    without_key: stats.without_key,
+                    top_keys: top.map(|usage| KeyJson { key: usage.key.to_string(), owed: usage.owed }).collect(),
+                });
+            }
+            RateLimitControl::Shared(bucket) => this.shared = Some(SharedLimit::of(bucket)),
+        }
+        this
+    }
+}
+
+impl SharedLimit {
+    fn of(bucket: &SharedBucket) -> Self {
+        let stats = bucket.stats();
+        let status = stats.status;
+        Self {
+            mode: status.mode.to_string(),
+            since: short(clock::now().saturating_since(status.since)),
+            reason: status.reason.filter(|_| status.mode != SharedMode::Shared).map(|reason| reason.to_string()),
+            replicas: status.replicas,
+            local: stats.local,
+            keys: stats.keys,
+            without_key: stats.without_key,
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct Concurrency {
+    /// `null` while nothing is limited.
+    limit: Option<u32>,
+    in_flight: u32,
+    waiting: u32,
+    admitted: u64,
+    refused: u64,
+}
+
+impl Concurrency {
+    pub(super) fn of(handle: &ConcurrencyLimitHandle) -> Self {
+        let stats = handle.stats();
+        Self {
+            limit: stats.limit,
+            in_flight: stats.in_flight,
+            waiting: stats.waiting,
+            admitted: stats.admitted,
+            refused: stats.refused,
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct Throttle {
+    enabled: bool,
+    /// Of the window: how many have ended, and how many of them the plugin did not turn away.
+    requests: u64,
+    accepts: u64,
+    /// The share of calls that is refused here, in percent.
+    refused_percent: f64,
+    refused: u64,
+}
+
+impl Throttle {
+    pub(super) fn of(handle: &AdaptiveThrottleHandle) -> Self {
+        let stats = handle.stats();
+        Self {
+            enabled: handle.is_enabled(),
+            requests: stats.requests,
+            accepts: stats.accepts,
+            refused_percent: (stats.refused_share * 10_000.0).round() / 100.0,
+            refused: stats.refused,
+        }
+    }
+}
