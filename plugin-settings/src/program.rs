@@ -109,11 +109,12 @@ pub fn settle<T>(
     }
     faults.append(empty_section::faults(&tree, table));
     faults.append(prepare(&mut tree));
+    // Before defaults are filled in: what is off by default stands at the place of what it is in, which may have faults.
+    let off = switched_off::spans(&tree, table, context.unavailable);
     fill(&mut tree, table);
     let shown = tree.clone();
     faults.append(secrets::resolve(&mut tree, table, context));
     faults.append(paths::resolve(&mut tree, table, &context.dir));
-    let off = switched_off::spans(&tree, table, context.unavailable);
     faults.retain(|fault| !off.contains(fault.span()));
     match keys::read(&tree, table, context, make) {
         Ok(Some(settings)) if faults.is_empty() => return Ok((settings, shown)),

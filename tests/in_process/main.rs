@@ -9,6 +9,7 @@ mod default_stack;
 mod edge;
 mod gateway;
 mod judgement;
+mod limits;
 mod metrics;
 mod readiness;
 mod sections;

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 
 use super::{answer::Reject, millis::millis_up};
-use crate::{CodeKind, Rejected};
+use crate::{CodeKind, Quota, Rejected};
 
 /// Answers with an HTTP response: 503, 429 or 504, and a body of `application/problem+json` (RFC 9457).
 ///
@@ -38,6 +38,13 @@ fn set_headers(headers: &mut HeaderMap, rejected: &Rejected) {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds_up(after)));
     }
     if let Some(quota) = rejected.quota() {
+        AsHttpResponse::tell_quota(headers, quota);
+    }
+}
+
+impl AsHttpResponse {
+    /// Sets `RateLimit` and `RateLimit-Policy`, for whoever answers with a body of its own.
+    pub fn tell_quota(headers: &mut HeaderMap, quota: Quota) {
         let policy = format!("\"default\";q={};w={}", quota.limit, seconds_up(quota.window));
         let state = format!("\"default\";r={};t={}", quota.remaining, seconds_up(quota.reset));
         for (name, value) in [("ratelimit-policy", policy), ("ratelimit", state)] {

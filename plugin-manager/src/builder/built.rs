@@ -8,7 +8,7 @@ use plugin_transports::{json::Limits, process::ProcessHandle};
 
 use crate::{
     config::{PluginConfig, START_AT_ONCE},
-    launch::{Factories, Terms, announce, logging},
+    launch::{Factories, Stores, Terms, announce, logging},
     manager::{DrainReport, Manager},
     server::Metrics,
 };
@@ -33,7 +33,8 @@ impl Built {
 
     pub(super) async fn connect(&self, plugins: &[PluginConfig], factories: &Factories) -> Vec<PluginError> {
         // Whoever builds in code is told of every one, and has no file in which to say which may be late.
-        let terms = Terms { must: true, factories, json: Limits::new(), at_once: START_AT_ONCE };
+        let terms =
+            Terms { must: true, factories, json: Limits::new(), at_once: START_AT_ONCE, stores: Stores::default() };
         match announce(&self.manager, plugins) {
             Ok(announced) => announced.start(&terms).await.faults,
             Err(fault) => vec![fault],

@@ -3,13 +3,13 @@
 use plugin_breaker::CircuitBreakerConfig;
 use plugin_core::settings::{Key, Kind, Settings, Table};
 use plugin_health::HealthConfig;
-use plugin_ratelimit::RateLimitConfig;
 use plugin_retry::RetryConfig;
 use plugin_settings::Keys;
 use plugin_transports::names::OVER_HTTP;
 
 /// A crate that stands in a stack alone is left out to switch it off; a section of a configuration says so.
-const ENABLED: Key = Key::new("enabled", Kind::Bool, "Whether it is on; a section that is written is.").default("true");
+pub(super) const ENABLED: Key =
+    Key::new("enabled", Kind::Bool, "Whether it is on; a section that is written is.").default("true");
 
 pub(super) static RETRY: Table =
     Table::new("retry", "When a call that failed is tried again.", &[ENABLED]).over(RetryConfig::TABLE).switched();
@@ -17,11 +17,6 @@ pub(super) static RETRY: Table =
 pub(super) static CIRCUIT_BREAKER: Table =
     Table::new("circuit_breaker", "When calls are no longer let through to a plugin that fails.", &[])
         .over(CircuitBreakerConfig::TABLE);
-
-pub(super) static RATE_LIMIT: Table =
-    Table::new("rate_limit", "A token bucket: full at the start, refilled steadily.", &[ENABLED.go()])
-        .over(RateLimitConfig::TABLE)
-        .switched();
 
 pub(super) static HEALTH_CHECK: Table = Table::new(
     "health_check",
@@ -41,11 +36,6 @@ pub(super) static HEALTH_CHECK: Table = Table::new(
 pub(super) fn retry(keys: &mut Keys<'_>, name: &'static str) -> Option<RetryConfig> {
     let off = || RetryConfig::builder().with_max_retries(0).build().ok();
     keys.section(name, |keys| if keys.is_off() { off() } else { keys.make() }).flatten()
-}
-
-/// The limit, when it is on.
-pub(super) fn rate_limit(keys: &mut Keys<'_>, name: &'static str) -> Option<RateLimitConfig> {
-    keys.section(name, |keys| if keys.is_off() { None } else { keys.make() }).flatten()
 }
 
 /// The check, when it is on, and where it is made.

@@ -56,6 +56,7 @@ mod admin;
 mod concerns;
 pub(crate) mod disk;
 mod inherited;
+mod limits;
 mod load;
 mod logging;
 mod plane;
@@ -69,6 +70,7 @@ mod unavailable;
 mod tests;
 
 pub use admin::AdminConfig;
+pub use limits::{ClientRateLimit, PluginRateLimit};
 pub(crate) use load::plugin_of_executable;
 pub use load::{from_text, load, load_from, load_plugin, reference, schema, show, show_from};
 pub use logging::{LogFormat, LoggingConfig};

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use plugin_core::Code;
+use plugin_ratelimit::ClientIpConfig;
 use plugin_transports::auth::{ClientConfig, Verifier};
 use plugin_transports::listen::{ListenOptions, SocketPath, UnixSocketOptions};
 use plugin_transports::tls::{ServerTlsConfig, TlsVersion};
@@ -12,6 +13,7 @@ use plugin_transports::tls::{ServerTlsConfig, TlsVersion};
 use plugin_core::settings::{Key, Kind, Settings, Table};
 use plugin_settings::Keys;
 
+use super::limits::{self, CLIENT_RATE_LIMIT, ClientRateLimit};
 use super::plane::{
     CONNECTIONS, HEADER_TIMEOUT, IDLE_TIMEOUT, MAX_CONNECTIONS, TIMEOUT, WRITE_TIMEOUT, address, connections, hosts,
     is_local,
@@ -67,6 +69,13 @@ pub(super) static TABLE: Table = Table::new(
             "Which requests have a line in the log: none, those with a status of 400 or above, all.",
         )
         .default("off"),
+        Key::new(
+            "client_ip",
+            Kind::Section(ClientIpConfig::TABLE),
+            "How the address of a client is found, for limits and the log, where proxies stand before the gateway.",
+        ),
+        Key::new("client_rate_limit", Kind::Optional(&CLIENT_RATE_LIMIT), "How many calls each client may make.")
+            .default("off"),
         Key::new(
             "insecure",
             Kind::Bool,
@@ -128,6 +137,8 @@ pub struct ServerConfig {
     allowed_hosts: Vec<String>,
     error_detail: ErrorDetail,
     access_log: AccessLog,
+    client_ip: ClientIpConfig,
+    client_rate_limit: Option<ClientRateLimit>,
     insecure: bool,
 }
 
@@ -204,6 +215,18 @@ impl ServerConfig {
         self.access_log
     }
 
+    /// How the address of a client is found.
+    #[must_use]
+    pub fn client_ip(&self) -> &ClientIpConfig {
+        &self.client_ip
+    }
+
+    /// How many calls each client may make, when that is limited.
+    #[must_use]
+    pub fn client_rate_limit(&self) -> Option<&ClientRateLimit> {
+        self.client_rate_limit.as_ref()
+    }
+
     /// Whether it was allowed to serve other machines without TLS, or without knowing who calls.
     #[must_use]
     pub fn insecure(&self) -> bool {
@@ -251,6 +274,8 @@ pub(super) fn read(keys: &mut Keys<'_>) -> Option<ServerConfig> {
         "all" => Some(AccessLog::All),
         _ => None,
     });
+    let client_ip = keys.settings("client_ip");
+    let client_rate_limit = limits::client_rate_limit(keys, "client_rate_limit");
     let insecure = keys.bool("insecure").unwrap_or_default();
     if let Some(listen) = listen.filter(|listen| !is_local(*listen) && !insecure) {
         let missing = match (has_tls, knows) {
@@ -280,6 +305,8 @@ pub(super) fn read(keys: &mut Keys<'_>) -> Option<ServerConfig> {
         allowed_hosts,
         error_detail: error_detail?,
         access_log: access_log?,
+        client_ip: client_ip?,
+        client_rate_limit,
         insecure,
     })
 }

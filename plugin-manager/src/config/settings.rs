@@ -12,8 +12,9 @@ use plugin_settings::{Faults, Keys, Span};
 use plugin_transports::ConnectionConfig;
 
 use super::admin::{self, AdminConfig};
-use super::concerns::{self, CIRCUIT_BREAKER, HEALTH_CHECK, RATE_LIMIT, RETRY};
+use super::concerns::{self, CIRCUIT_BREAKER, HEALTH_CHECK, RETRY};
 use super::disk;
+use super::limits::{self, RATE_LIMIT};
 use super::logging::{self, LEVELS, LoggingConfig};
 use super::plugin::{self, PluginConfig};
 use super::server::{self, ServerConfig};
@@ -215,7 +216,7 @@ pub(super) fn read(keys: &mut Keys<'_>) -> Option<Config> {
     let _: Option<CircuitBreakerConfig> = keys.settings("default_circuit_breaker");
     let _ = concerns::health_check(keys, "default_health_check");
     let _: Option<ConnectionConfig> = keys.settings("default_connection");
-    let _ = concerns::rate_limit(keys, "default_rate_limit");
+    let _ = limits::rate_limit(keys, "default_rate_limit");
     let logging = keys.section("logging", logging::read);
     let server = keys.section("server", server::read).flatten();
     let admin = keys.section("admin", |keys| admin::read(keys, port)).flatten();

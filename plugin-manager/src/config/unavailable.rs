@@ -6,13 +6,12 @@ use plugin_settings::Unavailable;
 pub(super) const UNAVAILABLE: Unavailable = &[
     ("config", &["default_resources", "discovery", "observability", "reload", "routes", "security", "state_dir"]),
     ("logging", &["caller", "compress", "file", "max_age", "max_backups", "max_size", "redact", "stack"]),
-    ("server", &["client_rate_limit", "cors", "redirect_http"]),
+    ("server", &["cors", "redirect_http"]),
     ("server.auth", &["plugins", "role"]),
     ("admin", &["probes_listen", "tls"]),
     ("admin.token", &["token_sha256"]),
-    ("plugin", &["build_id", "cache", "coalesce", "concurrency", "fallback", "ha", "hedge"]),
+    ("plugin", &["build_id", "cache", "coalesce", "fallback", "ha", "hedge"]),
     ("load_balancer", &["outlier", "panic_threshold", "slow_start", "subset"]),
-    ("rate_limit", &["key", "max_keys", "shared", "wait"]),
     ("circuit_breaker", &["key"]),
     ("resources", &["max_cpu_percent", "max_tasks"]),
 ];

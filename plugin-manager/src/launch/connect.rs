@@ -168,6 +168,7 @@ fn network(config: &InstanceConfig, json: Limits, tls: Option<ClientTls>) -> Res
         }
     };
     let mut instance = Instance::new(config.name(), connected)
+        .with_concurrency(config.concurrency())
         .with_weight(config.weight())
         .with_priority(config.priority())
         .with_enabled(config.enabled());

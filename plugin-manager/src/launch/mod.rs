@@ -10,12 +10,13 @@ mod plain_json;
 mod plugins;
 mod reading;
 mod recovery;
+mod stores;
 pub(crate) mod streams;
 
 use std::{fmt, time::Duration};
 
 use bytes::Bytes;
-use plugin_core::{PluginError, on_one_line};
+use plugin_core::{Code, PluginError, on_one_line};
 use plugin_transports::{json::Limits, listen::ListenOptions, process::ProcessHandle, tls::TlsError};
 use tokio::task::JoinSet;
 
@@ -23,11 +24,12 @@ pub use factory::{Factories, Factory};
 pub(crate) use plain_json::plain_json;
 pub(crate) use plugins::{Announced, Terms, announce, assemble};
 pub(crate) use reading::on_a_thread_that_may_wait;
+pub(crate) use stores::Stores;
 
 use crate::{
-    config::Config,
+    config::{Config, PluginConfig, PluginRateLimit},
     manager::Manager,
-    server::{Access, Gateway, GatewaySettings, ShutdownReport},
+    server::{Access, ClientLimit, Gateway, GatewaySettings, ShutdownReport},
 };
 
 /// A gateway that serves the plugins of a configuration.
@@ -96,6 +98,7 @@ pub struct Starting {
     announced: Option<Announced>,
     at_once: usize,
     json: Limits,
+    stores: Stores,
 }
 
 impl Starting {
@@ -107,11 +110,12 @@ impl Starting {
     /// As [`Running::start`], but for what listens already. What was started goes on serving until it is shut down.
     pub async fn plugins(&mut self, factories: &Factories) -> Result<(), StartError> {
         let Some(announced) = self.announced.take() else { return Ok(()) };
-        let terms = Terms { must: false, factories, json: self.json, at_once: self.at_once };
+        let stores = self.stores.clone();
+        let terms = Terms { must: false, factories, json: self.json, at_once: self.at_once, stores };
         let registered = announced.start(&terms).await;
         self.running.late = StartError(registered.late);
         for again in registered.again {
-            self.running.again.spawn(again.until_it_is_there(factories.clone(), self.json));
+            self.running.again.spawn(again.until_it_is_there(factories.clone(), self.json, self.stores.clone()));
         }
         if registered.faults.is_empty() {
             self.running.gateway.set_ready();
@@ -167,7 +171,8 @@ impl Running {
     /// An address in use, or certificates that cannot be read.
     pub async fn listen(config: &Config) -> Result<Starting, StartError> {
         let manager = Manager::new();
-        let settings = gateway_settings(config).map_err(|fault| StartError(vec![fault]))?;
+        let stores = Stores::default();
+        let settings = gateway_settings(config, &stores).map_err(|fault| StartError(vec![fault]))?;
         // Before anybody can ask for one.
         let announced = announce(&manager, config.plugins()).map_err(|fault| StartError(vec![fault]))?;
         let gateway = Gateway::start(manager.clone(), settings).await.map_err(|fault| StartError(vec![fault]))?;
@@ -176,7 +181,7 @@ impl Running {
         let (late, again) = (StartError(Vec::new()), JoinSet::new());
         let running = Self { gateway, manager, late, again, lame_duck, shutdown_timeout };
         let json = Limits::new().with_max_depth(config.server().max_json_depth());
-        Ok(Starting { running, announced: Some(announced), at_once: config.start_at_once(), json })
+        Ok(Starting { running, announced: Some(announced), at_once: config.start_at_once(), json, stores })
     }
 
     /// Why plugins were not ready when the gateway began to serve: one fault for each.
@@ -235,7 +240,7 @@ impl Running {
     }
 }
 
-fn gateway_settings(config: &Config) -> Result<GatewaySettings, PluginError> {
+fn gateway_settings(config: &Config, stores: &Stores) -> Result<GatewaySettings, PluginError> {
     let (server, admin) = (config.server(), config.admin());
     let bounded = |key: &str, options: &ListenOptions, part| {
         options.clone().with_max_connections(open_files::cap(key, options.max_connections(), part))
@@ -256,8 +261,19 @@ fn gateway_settings(config: &Config) -> Result<GatewaySettings, PluginError> {
         .with_error_detail(server.error_detail())
         .with_access_log(server.access_log())
         .with_client_address(config.logging().client_address())
+        .with_client_ip(server.client_ip().clone())
+        .tell_callers(
+            config.plugins().iter().filter_map(PluginConfig::kind_of_rate_limit).any(PluginRateLimit::asks_who_calls),
+        )
         .with_drain_timeout(config.shutdown_timeout())
         .insecure(server.insecure());
+    if let Some(clients) = server.client_rate_limit() {
+        settings = settings.with_client_limit(match clients.shared() {
+            Some(redis) => ClientLimit::shared(clients.limit(), &stores.of(redis)),
+            None => ClientLimit::new(clients.limit(), clients.max_keys())
+                .map_err(|error| PluginError::new(Code::ConfigValue, error.to_string()))?,
+        });
+    }
     if let Some((path, options)) = server.unix() {
         settings = settings.with_unix(path.clone(), options.clone());
     }

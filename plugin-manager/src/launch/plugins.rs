@@ -22,7 +22,7 @@ use plugin_transports::json::Limits;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{
-    Factories,
+    Factories, Stores,
     connect::{self, Maker},
     events,
     reading::Reading,
@@ -51,6 +51,8 @@ pub(crate) struct Terms<'f> {
     pub(crate) json: Limits,
     /// So many may be starting at once.
     pub(crate) at_once: usize,
+    /// Where limits are kept that many gateways share.
+    pub(crate) stores: Stores,
 }
 
 /// What became of the plugins that were to be started.
@@ -70,9 +72,9 @@ pub(crate) struct Again(Coming);
 
 impl Again {
     /// Tries until it is there, with growing pauses, and at once when an operator asks for that. Dropping the future gives it up.
-    pub(crate) async fn until_it_is_there(self, factories: Factories, json: Limits) {
+    pub(crate) async fn until_it_is_there(self, factories: Factories, json: Limits, stores: Stores) {
         let Coming { plugin, place, counts, reading } = self.0;
-        let terms = Terms { must: false, factories: &factories, json, at_once: 1 };
+        let terms = Terms { must: false, factories: &factories, json, at_once: 1, stores };
         let (mut pause, mut told) = (AGAIN.0, clock::now());
         loop {
             tokio::select! {
@@ -289,7 +291,11 @@ async fn start(
     let settings = StackSettings::default()
         .with_timeout(plugin.timeout())
         .with_attempt_timeout(plugin.attempt_timeout())
-        .with_rate_limit(plugin.rate_limit())
+        .with_rate_limit_settings(
+            plugin.kind_of_rate_limit().map(|limit| limit.settings(|redis| terms.stores.of(redis))),
+        )
+        .with_concurrency(plugin.concurrency())
+        .with_adaptive_throttle(plugin.adaptive_throttle())
         .with_retry(Some(plugin.retry().clone()).filter(|retry| retry.max_retries() > 0))
         .with_circuit_breaker(Some(breaker.clone()).filter(|breaker| breaker.enabled()))
         .with_health_check(plugin.health_check())
@@ -377,7 +383,8 @@ mod tests {
             .with("slower", Takes(Duration::from_secs(12)));
         let manager = Manager::new();
         let announced = announce(&manager, config.plugins()).expect("free names");
-        let terms = Terms { must: true, factories: &factories, json: Limits::new(), at_once: 8 };
+        let terms =
+            Terms { must: true, factories: &factories, json: Limits::new(), at_once: 8, stores: Stores::default() };
         assert!(announced.start(&terms).await.faults.is_empty());
         let said = String::from_utf8(log.0.lock().expect("no panic").clone()).expect("text");
         let told: Vec<_> = said.lines().map(str::trim).filter(|line| line.contains("start")).collect();
@@ -409,7 +416,13 @@ mod tests {
             let manager = Manager::new();
             let announced = announce(&manager, config.plugins()).expect("free names");
             let faults = announced
-                .start(&Terms { must: false, factories: &factories, json: Limits::new(), at_once: 8 })
+                .start(&Terms {
+                    must: false,
+                    factories: &factories,
+                    json: Limits::new(),
+                    at_once: 8,
+                    stores: Stores::default(),
+                })
                 .await
                 .faults;
             assert_eq!((faults.len(), faults[0].plugin(), faults[0].message()), (1, Some("bad"), says));

@@ -15,6 +15,7 @@ use plugin_core::{
     Code, Rejected,
     clock::{self, Instant},
 };
+use plugin_ratelimit::ClientIpConfig;
 use plugin_transports::{auth::Identity, listen::PeerAddr};
 use tracing::Level;
 
@@ -80,6 +81,8 @@ pub(super) struct Wanted {
 #[derive(Clone, Debug)]
 pub(super) struct Writes {
     pub(super) wanted: Wanted,
+    /// How the address of a client is found.
+    pub(super) client_ip: Arc<ClientIpConfig>,
     pub(super) lifecycle: Arc<Lifecycle>,
 }
 
@@ -116,10 +119,12 @@ pub(super) async fn write(State(writes): State<Writes>, mut request: Request, ne
 impl Writes {
     /// The line of a request, which is written when this is dropped. Who knows more of the request finds it in its extensions.
     pub(super) fn begin<B>(&self, request: &mut axum::http::Request<B>) -> AccessLine {
-        let Self { wanted, lifecycle } = self;
+        let Self { wanted, client_ip, lifecycle } = self;
         // As it was sent, so that no character of it does anything in a log.
         let path = request.uri().path().chars().take(LONGEST_PATH).collect();
-        let client = request.extensions().get::<PeerAddr>().and_then(|peer| wanted.address.shown(peer.0.ip()));
+        let peer = request.extensions().get::<PeerAddr>();
+        let client = peer.map(|peer| client_ip.client(peer.0.ip(), request.headers()));
+        let client = client.and_then(|client| wanted.address.shown(client));
         let (log, method, asked) = (wanted.requests, request.method().clone(), LoggedRequest::default());
         request.extensions_mut().insert(asked.clone());
         let (began, lifecycle) = (clock::now(), Arc::clone(lifecycle));

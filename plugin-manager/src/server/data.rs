@@ -14,14 +14,15 @@ use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
 use http_body_util::{Either, Full as WholeBody};
 use plugin_core::{BoxError, CallContext, Code, PluginError, Rejected, Sent, clock::Instant, rounded};
+use plugin_ratelimit::ClientIpConfig;
 use plugin_telemetry::Status;
 use plugin_transports::{auth::Identity, listen::PeerAddr};
 
 use super::{
-    access_log::LoggedRequest, body_memory::Bodies, bounds::Bounds, context, lifecycle::Lifecycle, payload::admit,
-    problem::Fault, request_target::PluginName, second_look::at_second_look,
+    access_log::LoggedRequest, body_memory::Bodies, bounds::Bounds, client_limit::ClientLimit, context,
+    lifecycle::Lifecycle, payload::admit, problem::Fault, request_target::PluginName, second_look::at_second_look,
 };
-use crate::manager::Manager;
+use crate::{manager::Manager, stack::Caller};
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -35,13 +36,45 @@ pub(super) struct DataPlane {
     bodies: Arc<Bodies>,
     /// Of replies, until their clients have them: so those that do not read take no room from those that ask.
     replies: Arc<Bodies>,
+    callers: Callers,
     lifecycle: Arc<Lifecycle>,
 }
 
+/// What is made of who has sent a request.
+pub(super) struct Callers {
+    pub(super) client_ip: Arc<ClientIpConfig>,
+    pub(super) limit: Option<ClientLimit>,
+    /// Whether each call says it.
+    pub(super) are_told: bool,
+}
+
+impl Callers {
+    /// Who has sent a request, where anybody asks.
+    fn of(&self, asked: &Asked<'_>) -> Option<Caller> {
+        if !self.are_told && self.limit.is_none() {
+            return None;
+        }
+        let mut caller = Caller::default();
+        if let Some(identity) = asked.extensions.get::<Identity>() {
+            caller = caller.with_name(identity.name());
+        }
+        if let Some(peer) = asked.extensions.get::<PeerAddr>() {
+            let client = self.client_ip.client(peer.0.ip(), &asked.headers);
+            caller = caller.with_address(self.client_ip.key(client));
+        }
+        Some(caller)
+    }
+}
+
 impl DataPlane {
-    pub(super) fn new(manager: Manager<Bytes, Bytes>, bounds: Bounds, lifecycle: Arc<Lifecycle>) -> Arc<Self> {
+    pub(super) fn new(
+        manager: Manager<Bytes, Bytes>,
+        bounds: Bounds,
+        callers: Callers,
+        lifecycle: Arc<Lifecycle>,
+    ) -> Arc<Self> {
         let bodies = || Bodies::new(bounds.max_bodies);
-        Arc::new(Self { manager, bounds, bodies: bodies(), replies: bodies(), lifecycle })
+        Arc::new(Self { manager, bounds, bodies: bodies(), replies: bodies(), callers, lifecycle })
     }
 }
 
@@ -87,6 +120,10 @@ where
 {
     let mut context = CallContext::new();
     let read = context::read(&asked.headers, &mut context);
+    let caller = plane.callers.of(&asked);
+    if let Some(caller) = caller.as_ref().filter(|_| plane.callers.are_told) {
+        context.set_extension(caller.clone());
+    }
     let request_id = ShownId::of(&context);
     let received = context.received();
     let named = name.as_ref().ok().copied();
@@ -96,7 +133,8 @@ where
     }
     // A plugin that is code of this program may panic. What it did not get to is dropped as of a call that has failed.
     let forwarded =
-        AssertUnwindSafe(forward(plane, name, received, read.map(|()| context), &asked, body)).catch_unwind();
+        AssertUnwindSafe(forward(plane, name, received, read.map(|()| context), caller.as_ref(), &asked, body))
+            .catch_unwind();
     let mut response = match forwarded.await.unwrap_or_else(|_| Err(panicked(plugin(), request_id.text()))) {
         Ok(payload) => {
             let mut response = Response::new(Either::Left(WholeBody::new(payload)));
@@ -153,12 +191,16 @@ async fn forward<B>(
     name: Result<&str, Fault>,
     received: Instant,
     context: Result<CallContext, PluginError>,
+    caller: Option<&Caller>,
     asked: &Asked<'_>,
     body: B,
 ) -> Result<Bytes, Fault>
 where
     B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Unpin,
 {
+    if let (Some(limit), Some(caller)) = (&plane.callers.limit, caller) {
+        limit.admit(caller).await.map_err(Fault::refused)?;
+    }
     let name = name?;
     // Before the body is read: an unknown name must not cost the memory of a payload.
     plane.manager.knows(name)?;

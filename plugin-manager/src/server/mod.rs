@@ -6,6 +6,7 @@ mod around;
 mod body_memory;
 mod bounds;
 mod certificates;
+mod client_limit;
 mod context;
 mod data;
 mod data_routes;
@@ -39,6 +40,7 @@ use tower::Service;
 
 pub use access_log::{AccessLog, ClientAddress};
 pub use admin::{Access, Role};
+pub use client_limit::ClientLimit;
 pub use metrics::{Metrics, PageRecorder, Publisher};
 pub use problem::ErrorDetail;
 pub use settings::GatewaySettings;
@@ -91,12 +93,20 @@ impl Gateway {
             lifecycle: Arc::clone(&lifecycle),
             certificates: certificates.clone(),
         };
-        let plane = data::DataPlane::new(manager.clone(), settings.data, Arc::clone(&lifecycle));
+        let callers = data::Callers {
+            client_ip: Arc::clone(&settings.client_ip),
+            limit: settings.client_limit,
+            are_told: settings.tells_callers,
+        };
+        let plane = data::DataPlane::new(manager.clone(), settings.data, callers, Arc::clone(&lifecycle));
         let rejections = Rejections::new(metrics.recorder());
         // Not there at all when nothing is to be written.
         let writes = match settings.data.access_log {
             access_log::Wanted { requests: AccessLog::Off, .. } => None,
-            wanted => Some(access_log::Writes { wanted, lifecycle: Arc::clone(&lifecycle) }),
+            wanted => {
+                let client_ip = Arc::clone(&settings.client_ip);
+                Some(access_log::Writes { wanted, client_ip, lifecycle: Arc::clone(&lifecycle) })
+            }
         };
         let guard = Guard::new(settings.listen, settings.hosts, Some(rejections));
         let data = DataRoutes::new(plane, Around { guard, verifier: settings.verifier, writes }).into_service();

@@ -7,7 +7,7 @@ use axum::{
     http::{HeaderValue, Response, StatusCode, header},
     response::IntoResponse,
 };
-use plugin_core::{Code, PluginError, Sent};
+use plugin_core::{AsHttpResponse, Code, PluginError, Quota, Rejected, Sent};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -71,13 +71,21 @@ pub(super) struct Fault {
     is_counted: bool,
     /// Whether the plugin had answered, whatever its code says.
     is_answered: bool,
+    /// What the limit allows that has refused it.
+    quota: Option<Quota>,
 }
 
 impl Fault {
     /// A fault of the request itself, of which nothing was sent.
     pub(super) fn of(status: StatusCode, code: Code, problem: impl Into<Cow<'static, str>>) -> Self {
         let error = PluginError::new(code, problem).with_sent(Sent::Nothing);
-        Self { error, status: Some(status), is_counted: false, is_answered: false }
+        Self { error, status: Some(status), is_counted: false, is_answered: false, quota: None }
+    }
+
+    /// A refusal of a layer, of which nothing was sent.
+    pub(super) fn refused(rejected: Rejected) -> Self {
+        let quota = rejected.quota();
+        Self { quota, ..Self::from(PluginError::from(rejected)) }
     }
 
     /// What it is answered with.
@@ -125,7 +133,7 @@ impl Fault {
 
 impl From<PluginError> for Fault {
     fn from(error: PluginError) -> Self {
-        Self { error, status: None, is_counted: false, is_answered: false }
+        Self { error, status: None, is_counted: false, is_answered: false, quota: None }
     }
 }
 
@@ -221,6 +229,9 @@ fn document(fault: &Fault, detail: ErrorDetail, request_id: Option<&str>) -> Res
     if let Some(after) = retry_after {
         let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if let Some(quota) = fault.quota {
+        AsHttpResponse::tell_quota(headers, quota);
     }
     if code == Code::Unauthenticated {
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

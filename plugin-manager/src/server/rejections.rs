@@ -12,7 +12,7 @@ static METADATA: Metadata<'static> = Metadata::new("plugin_manager", Level::INFO
 
 /// What is answered without a plugin by all that there is on the way to one. Their series are there from the start, so that
 /// the first of a kind shows as one more.
-const KNOWN: [(u16, Code); 7] = [
+const KNOWN: [(u16, Code); 8] = [
     (400, Code::InvalidName),
     (400, Code::InvalidPayload),
     (401, Code::Unauthenticated),
@@ -20,6 +20,7 @@ const KNOWN: [(u16, Code); 7] = [
     (404, Code::NotFound),
     (404, Code::InvalidPayload),
     (405, Code::InvalidPayload),
+    (429, Code::RateLimited),
 ];
 
 /// Counts them. No label is of the client's choosing: the statuses and codes are those that this program answers with.

@@ -1,8 +1,9 @@
 //! The settings of a gateway.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use plugin_core::{Code, PluginError};
+use plugin_ratelimit::ClientIpConfig;
 use plugin_transports::{
     auth::Verifier,
     json,
@@ -14,6 +15,7 @@ use super::{
     access_log::{self, AccessLog, ClientAddress},
     admin::Access,
     bounds,
+    client_limit::ClientLimit,
     problem::ErrorDetail,
 };
 
@@ -36,6 +38,9 @@ const ADMIN_CONNECTIONS: usize = 128;
 /// | `error_detail` | [`ErrorDetail::Message`] |
 /// | `access_log` | [`AccessLog::Off`] |
 /// | `client_address`, in the access log | [`ClientAddress::Truncated`] |
+/// | `client_ip`, how the address of a client is found | that of its connection |
+/// | `client_limit`, on the calls of each client | none |
+/// | `tell_callers`, whether calls say who has sent them | they do |
 /// | `drain_timeout`, of one plugin | 30 s |
 /// | TLS, who may call, who may operate | no TLS, everybody who can reach it |
 #[derive(Clone, Debug)]
@@ -54,6 +59,9 @@ pub struct GatewaySettings {
     pub(super) admin_tls: Option<ServerTls>,
     pub(super) verifier: Option<Verifier>,
     pub(super) access: Option<Access>,
+    pub(super) client_ip: Arc<ClientIpConfig>,
+    pub(super) client_limit: Option<ClientLimit>,
+    pub(super) tells_callers: bool,
     pub(super) insecure: bool,
 }
 
@@ -80,6 +88,9 @@ impl Default for GatewaySettings {
             admin_tls: None,
             verifier: None,
             access: None,
+            client_ip: Arc::default(),
+            client_limit: None,
+            tells_callers: true,
             insecure: false,
         }
     }
@@ -204,6 +215,24 @@ impl GatewaySettings {
     /// Who may use the admin plane.
     pub fn with_access(mut self, access: Access) -> Self {
         self.access = Some(access);
+        self
+    }
+
+    /// How the address of a client is found, where proxies stand before the gateway.
+    pub fn with_client_ip(mut self, rules: ClientIpConfig) -> Self {
+        self.client_ip = Arc::new(rules);
+        self
+    }
+
+    /// Limits how many calls each client may make; another one is 429, `RATELIMIT_1501`, and is not counted as a call of the plugin.
+    pub fn with_client_limit(mut self, limit: ClientLimit) -> Self {
+        self.client_limit = Some(limit);
+        self
+    }
+
+    /// Whether each call has its [`Caller`](crate::stack::Caller) among its extensions, for limits by who calls.
+    pub fn tell_callers(mut self, tell: bool) -> Self {
+        self.tells_callers = tell;
         self
     }
 

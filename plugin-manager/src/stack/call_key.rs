@@ -49,9 +49,9 @@ impl FromStr for CallKey {
                 Ok(name) if name.as_str().len() > HANDED_ON.len() && name.as_str().starts_with(HANDED_ON) => {
                     Ok(Self::Header(ByHeader::new(name)))
                 }
-                _ => Err(format!("the header {name:?} is not one of those; {right}")),
+                _ => Err(format!("{name:?} is no such header; {right}")),
             },
-            _ => Err(format!("{text:?} is none; {right}")),
+            _ => Err(right.to_owned()),
         }
     }
 }

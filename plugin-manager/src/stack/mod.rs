@@ -39,7 +39,7 @@ use crate::manager::{Controls, Instances, Registration};
 /// The settings of a default stack.
 ///
 /// ```text
-/// Telemetry > Deadline > RateLimit > Retry > AdaptiveThrottle > CircuitBreaker > HealthGate > ConcurrencyLimit > Balance
+/// Telemetry > Deadline > RateLimit > Retry > CircuitBreaker > HealthGate > ConcurrencyLimit > AdaptiveThrottle > Balance
 ///   > [per instance: ConcurrencyLimit > AttemptTimeout > transport]
 /// ```
 ///
@@ -330,10 +330,10 @@ impl StackSettings {
             .layer(deadline)
             .layer(rate_limit)
             .layer(retry)
-            .layer(option_layer(throttle))
             .layer(breaker)
             .layer(gate)
             .layer(option_layer(concurrency))
+            .layer(option_layer(throttle))
             .service(balance.for_calls());
         let mut registration = Registration::new(stack).with_info(info).with_telemetry(handle).with_controls(controls);
         if known {

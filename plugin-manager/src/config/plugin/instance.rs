@@ -1,5 +1,6 @@
 //! One of the places where a plugin is reached.
 
+use plugin_ratelimit::concurrency::ConcurrencyLimitConfig;
 use plugin_transports::{grpc::GrpcConfig, http::HttpConfig, unix::UnixConfig};
 
 /// One of the places where a plugin is reached over a network.
@@ -26,6 +27,7 @@ pub struct InstanceConfig {
     pub(super) priority: i32,
     pub(super) enabled: bool,
     pub(super) zone: Option<String>,
+    pub(super) concurrency: Option<ConcurrencyLimitConfig>,
     pub(super) transport: InstanceTransport,
 }
 
@@ -70,6 +72,12 @@ impl InstanceConfig {
     #[must_use]
     pub fn zone(&self) -> Option<&str> {
         self.zone.as_deref()
+    }
+
+    /// The limit on its calls in flight, when there is one.
+    #[must_use]
+    pub fn concurrency(&self) -> Option<ConcurrencyLimitConfig> {
+        self.concurrency
     }
 
     /// Whether TLS is spoken with it, so that whoever connects it reads files.

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use plugin_core::settings::{Key, Kind, Table};
 use plugin_core::{Code, ConfigError};
 use plugin_lb::Endpoint;
+use plugin_ratelimit::concurrency::ConcurrencyLimitConfig;
 use plugin_settings::{Keys, redact_url};
 use plugin_transports::ConnectionConfig;
 use plugin_transports::auth::AuthConfig;
@@ -12,6 +13,7 @@ use plugin_transports::grpc::{GrpcConfig, GrpcConfigBuilder};
 use plugin_transports::http::{HttpConfig, HttpConfigBuilder, HttpVersion};
 use plugin_transports::unix::UnixConfig;
 
+use super::super::limits::{self, CONCURRENCY};
 use super::bounds::Bounds;
 use super::{InstanceConfig, InstanceTransport, PluginConfig, TransportKind};
 use crate::manager::looks_alike;
@@ -38,6 +40,8 @@ pub(in crate::config) static TABLE: Table = Table::new(
             .default("0"),
         Key::new("enabled", Kind::Bool, "Whether it takes calls from the start.").default("true"),
         Key::new("zone", Kind::Text, "Where it runs, for those who read the statistics."),
+        Key::new("concurrency", Kind::Optional(&CONCURRENCY), "How many calls of it are in flight at once.")
+            .default("off"),
     ],
 );
 
@@ -50,6 +54,7 @@ pub(super) struct PlaceOf {
     priority: i32,
     enabled: bool,
     zone: Option<String>,
+    concurrency: Option<ConcurrencyLimitConfig>,
 }
 
 impl PlaceOf {
@@ -61,12 +66,21 @@ impl PlaceOf {
             priority: keys.integer("priority").unwrap_or(0),
             enabled: keys.bool("enabled").unwrap_or(true),
             zone: keys.text("zone"),
+            concurrency: limits::concurrency(keys, "concurrency"),
         }
     }
 
     /// The one place of a plugin with `endpoint`.
     fn only(endpoint: String) -> Self {
-        Self { name: None, endpoint: Some(endpoint), weight: 1, priority: 0, enabled: true, zone: None }
+        Self {
+            name: None,
+            endpoint: Some(endpoint),
+            weight: 1,
+            priority: 0,
+            enabled: true,
+            zone: None,
+            concurrency: None,
+        }
     }
 }
 
@@ -123,8 +137,8 @@ pub(super) fn resolve(
             keys.fault(&format!("instances.{index}"), Code::DuplicateName, problem);
         }
         if let Some(transport) = connection(keys, plugin, &endpoint, &at, common) {
-            let PlaceOf { weight, priority, enabled, zone, .. } = place;
-            instances.push(InstanceConfig { name, weight, priority, enabled, zone, transport });
+            let PlaceOf { weight, priority, enabled, zone, concurrency, .. } = place;
+            instances.push(InstanceConfig { name, weight, priority, enabled, zone, concurrency, transport });
         }
     }
     instances

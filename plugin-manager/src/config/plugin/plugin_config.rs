@@ -8,11 +8,14 @@ use plugin_breaker::CircuitBreakerConfig;
 use plugin_health::HealthConfig;
 use plugin_lb::BalanceConfig;
 use plugin_ratelimit::RateLimitConfig;
+use plugin_ratelimit::concurrency::ConcurrencyLimitConfig;
+use plugin_ratelimit::throttle::AdaptiveThrottleConfig;
 use plugin_retry::RetryConfig;
 use plugin_settings::Faults;
 use serde_json::{Map, Value};
 
 use super::TransportConfig;
+use crate::config::PluginRateLimit;
 
 /// A plugin: how it is reached, and what stands before it.
 ///
@@ -47,7 +50,9 @@ pub struct PluginConfig {
     pub(super) retry: RetryConfig,
     pub(super) circuit_breaker: CircuitBreakerConfig,
     pub(super) health_check: Option<HealthConfig>,
-    pub(super) rate_limit: Option<RateLimitConfig>,
+    pub(super) rate_limit: Option<PluginRateLimit>,
+    pub(super) concurrency: Option<ConcurrencyLimitConfig>,
+    pub(super) adaptive_throttle: Option<AdaptiveThrottleConfig>,
     pub(super) load_balancer: BalanceConfig,
 }
 
@@ -151,10 +156,28 @@ impl PluginConfig {
         self.health_check
     }
 
-    /// The rate limit, when it is on.
+    /// The rate limit, when it is on: of all calls, or of those of each key.
     #[must_use]
     pub fn rate_limit(&self) -> Option<RateLimitConfig> {
-        self.rate_limit
+        self.rate_limit.as_ref().map(PluginRateLimit::limit)
+    }
+
+    /// What kind of limit that is.
+    #[must_use]
+    pub fn kind_of_rate_limit(&self) -> Option<&PluginRateLimit> {
+        self.rate_limit.as_ref()
+    }
+
+    /// The limit on attempts in flight over all instances, when it is on.
+    #[must_use]
+    pub fn concurrency(&self) -> Option<ConcurrencyLimitConfig> {
+        self.concurrency
+    }
+
+    /// The adaptive throttle, when it is on.
+    #[must_use]
+    pub fn adaptive_throttle(&self) -> Option<AdaptiveThrottleConfig> {
+        self.adaptive_throttle
     }
 
     /// How one of several instances is picked.
@@ -185,6 +208,8 @@ impl fmt::Debug for PluginConfig {
             .field("circuit_breaker", &self.circuit_breaker)
             .field("health_check", &self.health_check)
             .field("rate_limit", &self.rate_limit)
+            .field("concurrency", &self.concurrency)
+            .field("adaptive_throttle", &self.adaptive_throttle)
             .field("load_balancer", &self.load_balancer)
             .finish()
     }

@@ -10,7 +10,8 @@ use plugin_transports::names::{CONNECTED, EXEC, NETWORK, OVER_HTTP};
 use plugin_transports::process::ProcessConfig;
 use semver::Version;
 
-use super::super::concerns::{self, CIRCUIT_BREAKER, HEALTH_CHECK, RATE_LIMIT, RETRY};
+use super::super::concerns::{self, CIRCUIT_BREAKER, HEALTH_CHECK, RETRY};
+use super::super::limits::{self, ADAPTIVE_THROTTLE, CONCURRENCY, RATE_LIMIT};
 use super::auth;
 use super::bounds::{Bounds, MESSAGE};
 use super::exec::Exec;
@@ -85,6 +86,8 @@ pub(in crate::config) static TABLE: Table = Table::new("plugin", "A plugin: how 
         Key::new("health_check", Kind::Section(&HEALTH_CHECK), "How often it is asked how it is."),
         Key::new("connection", Kind::Section(ConnectionConfig::TABLE), "How the transport connects."),
         Key::new("rate_limit", Kind::Optional(&RATE_LIMIT), "How many calls it gets.").default("off"),
+        Key::new("concurrency", Kind::Optional(&CONCURRENCY), "How many attempts are in flight at once, over all instances; of one, `instances[].concurrency`.").default("off"),
+        Key::new("adaptive_throttle", Kind::Optional(&ADAPTIVE_THROTTLE), "What is refused while it turns many calls away.").default("off"),
         Key::new("load_balancer", Kind::Section(BalanceConfig::TABLE), "How one of several instances is picked.").only(NETWORK),
     ])
     .over(ProcessConfig::TABLE)
@@ -119,9 +122,16 @@ pub(in crate::config) fn read(keys: &mut Keys<'_>) -> Option<PluginConfig> {
         retry: concerns::retry(keys, "retry").unwrap_or_default(),
         circuit_breaker: keys.settings("circuit_breaker").unwrap_or_default(),
         health_check,
-        rate_limit: concerns::rate_limit(keys, "rate_limit"),
+        rate_limit: limits::rate_limit(keys, "rate_limit"),
+        concurrency: limits::concurrency(keys, "concurrency"),
+        adaptive_throttle: limits::adaptive_throttle(keys, "adaptive_throttle"),
         load_balancer: keys.settings("load_balancer").unwrap_or_default(),
     };
+    if plugin.adaptive_throttle.is_some() && plugin.concurrency.is_some_and(|limit| limit.adaptive().is_some()) {
+        let problem = "stands beside `concurrency.adaptive`: both follow what the plugin turns away, and each would take the \
+                       other's refusals for it; take one of them out";
+        keys.fault("adaptive_throttle", Code::ConfigSchema, problem);
+    }
     let parts = PluginParts {
         endpoint: keys.text("endpoint"),
         places: keys.sections("instances", |keys, _| Some(PlaceOf::read(keys))),

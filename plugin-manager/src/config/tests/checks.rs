@@ -208,6 +208,50 @@ fn nothing_listens_for_other_machines_without_tls_and_knowing_who_calls() {
 }
 
 #[test]
+fn a_limit_says_what_of_it_would_have_no_effect() {
+    let limit = |keys: &str| http(&format!("endpoint: 'http://h', rate_limit: {{{keys}}}"));
+    says(&limit("key: tenant"), "rate_limit.key: found the string \"tenant\"; expected client, ip, or header:");
+    says(&limit("key: 'header:X-Tenant'"), "a header that begins with X-Plugin-, which are those that are handed on");
+    says(&limit("max_keys: 5"), "rate_limit.max_keys: `max_keys` has no effect without `key`");
+    says(&limit("without_key: pass"), "`without_key` has no effect without `key`");
+    says(&limit("wait: 1s, key: client"), "rate_limit.wait: `wait` has no effect beside `key`");
+    says(&limit("wait: 1s, shared: {redis: {url: 'redis://h'}}"), "`wait` has no effect beside `shared`");
+    says(&limit("wait: 0s"), "rate_limit.wait: ");
+    says(&limit("shared: {}"), "rate_limit.shared.redis: says where the limit is kept, and is missing");
+    says(&limit("shared: {redis: {url: 'h:6379'}}"), "rate_limit.shared.redis.url: ");
+    says(&limit("shared: {redis: {batch: 2}}"), "rate_limit.shared.redis.url: required key is missing");
+    for fine in
+        ["key: client, max_keys: 5, without_key: pass", "wait: 1s", "key: ip, shared: {redis: {url: 'redis://h'}}"]
+    {
+        assert!(try_read(&limit(fine)).is_ok(), "{fine}");
+    }
+    says(&http("endpoint: 'http://h', concurrency: {max: 0}"), "concurrency.max: ");
+    says(&http("endpoint: 'http://h', concurrency: {min: 3}"), "concurrency.min: ");
+    says(&http("instances: [{endpoint: 'http://h', concurrency: {max: 0}}]"), "instances[0].concurrency.max: ");
+    says(&http("endpoint: 'http://h', adaptive_throttle: {multiplier: 0.5}"), "adaptive_throttle.multiplier: ");
+    says(
+        &http("endpoint: 'http://h', adaptive_throttle: {}, concurrency: {adaptive: aimd}"),
+        "adaptive_throttle: stands beside `concurrency.adaptive`",
+    );
+    assert!(try_read(&http("endpoint: 'http://h', adaptive_throttle: {}, concurrency: {max: 5}")).is_ok());
+    let server = |keys: &str| format!("{{plugins: [{PLAIN}], server: {{{keys}}}}}");
+    says(&server("client_rate_limit: {burst_size: 0}"), "server.client_rate_limit.burst_size: ");
+    says(&server("client_ip: {trusted_proxies: [10.0.0.0/33]}"), "server.client_ip.trusted_proxies: ");
+}
+
+#[test]
+fn a_secret_in_the_address_of_redis_is_not_shown() {
+    let text = http("endpoint: 'http://h', rate_limit: {shared: {redis: {url: 'redis://:hunter2@h'}}}");
+    let config = config(&text);
+    assert!(!all_of(&config).contains("hunter2"), "{}", all_of(&config));
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("g.yaml");
+    fs::write(&file, &text).unwrap();
+    let shown = show(&file, None, &no_env).unwrap();
+    assert!(!shown.contains("hunter2"), "{shown}");
+}
+
+#[test]
 fn certificates_are_looked_at() {
     let tls = |keys: &str| format!("{{plugins: [{PLAIN}], server: {{tls: {{{keys}}}}}}}");
     let both = tls("cert_file: a.pem, key_file: b.pem");

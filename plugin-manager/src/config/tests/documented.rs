@@ -18,7 +18,8 @@ const DOCUMENTED: &[(&str, &str)] = &[
     (
         "server",
         "listen unix tls auth max_body max_bodies max_json_depth max_connections header_timeout body_timeout \
-         write_timeout idle_timeout allowed_hosts redirect_http error_detail access_log client_rate_limit cors insecure",
+         write_timeout idle_timeout allowed_hosts redirect_http error_detail access_log client_ip client_rate_limit cors \
+         insecure",
     ),
     ("server.tls", "cert_file key_file client_ca_file min_version"),
     ("server.auth", "name method api_key token username password role plugins"),
@@ -32,10 +33,11 @@ const DOCUMENTED: &[(&str, &str)] = &[
         "name required type transport endpoint instances executable args env env_allow work_dir mode max_line max_request \
          max_response max_noise \
          stderr version build_id labels annotations options priority enabled codec timeout auth retry hedge \
-         circuit_breaker health_check connection rate_limit concurrency load_balancer fallback cache coalesce resources \
+         circuit_breaker health_check connection rate_limit concurrency adaptive_throttle load_balancer \
+         fallback cache coalesce resources \
          restart ha",
     ),
-    ("instance", "name endpoint weight priority enabled zone"),
+    ("instance", "name endpoint weight priority enabled zone concurrency"),
     ("auth", "method api_key token username password cert_file key_file ca_file min_version headers"),
     ("retry", "max_retries initial_interval max_interval multiplier random_jitter jitter budget on idempotent"),
     (
@@ -49,7 +51,12 @@ const DOCUMENTED: &[(&str, &str)] = &[
         "max_connections max_idle_connections idle_timeout connection_timeout request_timeout keep_alive \
          disable_compression",
     ),
-    ("rate_limit", "enabled requests_per_second burst_size time_window key max_keys wait shared"),
+    ("rate_limit", "enabled requests_per_second burst_size time_window key max_keys without_key wait shared"),
+    ("rate_limit.shared", "redis"),
+    ("concurrency", "enabled max queue max_wait order adaptive"),
+    ("adaptive_throttle", "enabled multiplier window"),
+    ("server.client_rate_limit", "enabled requests_per_second burst_size time_window max_keys shared"),
+    ("client_ip", "trusted_proxies forwarded_by ipv4_prefix ipv6_prefix"),
     ("load_balancer", "strategy outlier slow_start panic_threshold subset failover"),
     ("resources", "max_memory_mb max_cpu_percent max_tasks max_file_handles"),
     ("restart", "initial max window max_in_window"),

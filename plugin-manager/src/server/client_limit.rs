@@ -1,0 +1,112 @@
+//! How many calls each client may make.
+
+use std::{net::IpAddr, sync::Arc};
+
+use plugin_core::{ConfigError, Rejected};
+use plugin_ratelimit::{KeyedRateLimitConfig, KeyedTokenBucket, RateLimitConfig, RedisStore, SharedBucket};
+
+use crate::stack::Caller;
+
+/// The name of the buckets in Redis. No plugin has it.
+const BUCKETS: &str = "/clients";
+
+/// A limit on the calls of each client: by the name under which it is known, or else by its address.
+///
+/// ```
+/// use plugin_manager::server::{ClientLimit, GatewaySettings};
+/// use plugin_ratelimit::RateLimitConfig;
+///
+/// let limit = RateLimitConfig::builder().with_requests_per_second(50.0).with_burst_size(100).build()?;
+/// let settings = GatewaySettings::default().with_client_limit(ClientLimit::new(limit, 100_000)?);
+/// # drop(settings);
+/// # Ok::<(), plugin_manager::plugin_core::ConfigError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct ClientLimit(Buckets);
+
+#[derive(Clone, Debug)]
+enum Buckets {
+    Own(KeyedTokenBucket<Client>),
+    Shared(SharedBucket),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Client {
+    Name(Arc<str>),
+    Address(IpAddr),
+    /// Over a Unix socket, without credentials.
+    Unknown,
+}
+
+impl ClientLimit {
+    /// This limit for each client, of whom so many have a bucket of their own at most.
+    ///
+    /// # Errors
+    ///
+    /// When `max_keys` is out of its bounds.
+    pub fn new(limit: RateLimitConfig, max_keys: u32) -> Result<Self, ConfigError> {
+        let config = KeyedRateLimitConfig::builder().with_limit(limit).with_max_keys(max_keys).build()?;
+        Ok(Self(Buckets::Own(KeyedTokenBucket::new(config))))
+    }
+
+    /// This limit for each client over all gateways with the same Redis.
+    #[must_use]
+    pub fn shared(limit: RateLimitConfig, store: &RedisStore) -> Self {
+        Self(Buckets::Shared(SharedBucket::new(store, BUCKETS, limit)))
+    }
+
+    /// Takes a token of this caller.
+    pub(super) async fn admit(&self, caller: &Caller) -> Result<(), Rejected> {
+        match &self.0 {
+            Buckets::Own(buckets) => buckets.try_acquire(&Client::of(caller), 1),
+            // In a box: a wait for Redis is long, and the calls of gateways without it are not to have its room.
+            Buckets::Shared(bucket) => Box::pin(bucket.try_acquire(&Client::of(caller).shown(), 1)).await,
+        }
+    }
+}
+
+impl Client {
+    fn of(caller: &Caller) -> Self {
+        match (caller.shared_name(), caller.address()) {
+            (Some(name), _) => Self::Name(Arc::clone(name)),
+            (None, Some(address)) => Self::Address(address),
+            (None, None) => Self::Unknown,
+        }
+    }
+
+    /// As a key in Redis. No name is taken for an address.
+    fn shown(&self) -> String {
+        match self {
+            Self::Name(name) => format!("name:{name}"),
+            Self::Address(address) => format!("ip:{address}"),
+            Self::Unknown => "unknown".to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_is_who_it_is_known_to_be_and_else_where_it_comes_from() {
+        let limit = RateLimitConfig::builder().with_requests_per_second(1.0).with_burst_size(1).build().expect("valid");
+        let limit = ClientLimit::new(limit, 100).expect("valid");
+        let here: IpAddr = [203, 0, 113, 7].into();
+        let named = |name: &str| Caller::default().with_name(name).with_address(here);
+        for caller in [named("a"), named("b"), Caller::default().with_address(here), Caller::default()] {
+            assert!(limit.admit(&caller).await.is_ok(), "{caller:?} has a bucket of its own");
+            assert!(limit.admit(&caller).await.is_err_and(|rejected| rejected.retry_after().is_some()), "{caller:?}");
+        }
+        let elsewhere = named("a").with_address([203, 0, 113, 8].into());
+        assert!(limit.admit(&elsewhere).await.is_err(), "who is known is the same everywhere");
+    }
+
+    #[test]
+    fn no_name_is_an_address_to_redis() {
+        let named = Client::of(&Caller::default().with_name("203.0.113.7"));
+        let from = Client::of(&Caller::default().with_address([203, 0, 113, 7].into()));
+        assert_ne!(named.shown(), from.shown());
+        assert_ne!(Client::of(&Caller::default().with_name("unknown")).shown(), Client::Unknown.shown());
+    }
+}

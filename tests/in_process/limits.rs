@@ -1,0 +1,355 @@
+//! What a configuration limits, through a gateway on real sockets: clients, plugins, keys, calls in flight; alone and over Redis.
+
+use std::{
+    net::SocketAddr,
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use http::{Request, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use plugin_core::{Call, PluginError, Reply};
+use plugin_manager::{
+    config,
+    launch::{Factories, Running},
+};
+use serde_json::Value;
+use tempfile::TempDir;
+use tower::service_fn;
+
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// Answers at once, or as many milliseconds later as the payload says.
+async fn work(call: Call<Bytes>) -> Result<Reply<Bytes>, PluginError> {
+    if let Ok(millis) = std::str::from_utf8(call.payload()).unwrap_or_default().parse() {
+        tokio::time::sleep(Duration::from_millis(millis)).await;
+    }
+    Ok(Reply::new(call.into_payload()))
+}
+
+struct Limited {
+    running: Running,
+    client: Client<HttpConnector, Full<Bytes>>,
+}
+
+struct Answer {
+    status: StatusCode,
+    headers: http::HeaderMap,
+    body: Bytes,
+}
+
+impl Answer {
+    fn code(&self) -> String {
+        let problem: Value = serde_json::from_slice(&self.body).expect("a problem document");
+        problem["code"].as_str().unwrap_or_default().to_owned()
+    }
+}
+
+impl Limited {
+    /// A gateway with one plugin `work` of these keys, and these of its server.
+    async fn start(plugin: &str, server: &str) -> Self {
+        Self::with(plugin, server, &Factories::new().with_plugin("work", service_fn(work))).await
+    }
+
+    async fn with(plugin: &str, server: &str, factories: &Factories) -> Self {
+        let text = format!(
+            "{{plugins: [{{name: work, transport: inproc, type: work, {plugin}}}], server: {{{server}}}, \
+             shutdown_timeout: 1s}}"
+        );
+        let config = config::from_text(Path::new("g.yaml"), &text, None, &|_| None)
+            .unwrap_or_else(|faults| panic!("{text}\n{faults}"));
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let (server, admin) = (config.server().clone().with_listen(any), config.admin().clone().with_listen(any));
+        let running =
+            Running::start(&config.with_server(server).with_admin(admin), factories).await.expect("it starts");
+        Self { running, client: Client::builder(TokioExecutor::new()).build_http() }
+    }
+
+    async fn call(&self, payload: &str, headers: &[(&str, &str)]) -> Answer {
+        let url = format!("http://{}/v1/plugins/work", self.running.gateway().data_addr());
+        let mut request = Request::post(url).header("content-type", "application/json");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.send(request.body(Full::new(Bytes::copy_from_slice(payload.as_bytes()))).expect("valid")).await
+    }
+
+    async fn send(&self, request: Request<Full<Bytes>>) -> Answer {
+        let exchange = async {
+            let (parts, body) = self.client.request(request).await.expect("an answer").into_parts();
+            Answer {
+                status: parts.status,
+                headers: parts.headers,
+                body: body.collect().await.expect("a body").to_bytes(),
+            }
+        };
+        tokio::time::timeout(LIMIT, exchange).await.expect("in time")
+    }
+
+    /// How many of so many calls at once pass; none is answered anything but 200 and 429.
+    async fn passing(&self, calls: u32, headers: &[(&str, &str)]) -> u32 {
+        let mut passed = 0;
+        for _ in 0..calls {
+            match self.call("{}", headers).await.status {
+                StatusCode::OK => passed += 1,
+                status => assert_eq!(status, StatusCode::TOO_MANY_REQUESTS),
+            }
+        }
+        passed
+    }
+
+    async fn admin(&self, path: &str) -> String {
+        let url = format!("http://{}{path}", self.running.gateway().admin_addr());
+        let answer = self.send(Request::get(url).body(Full::default()).expect("valid")).await;
+        assert_eq!(answer.status, StatusCode::OK, "{path}");
+        String::from_utf8(answer.body.to_vec()).expect("text")
+    }
+
+    async fn detail(&self) -> Value {
+        serde_json::from_str(&self.admin("/admin/plugins/work").await).expect("JSON")
+    }
+}
+
+/// A limit of two at once that gives back one in a quarter of an hour.
+const TWO: &str = "requests_per_second: 0.001, burst_size: 2";
+
+#[tokio::test]
+async fn each_client_has_a_limit_of_its_own_by_the_name_under_which_it_is_known() {
+    let auth = "auth: [{name: a, method: bearer, token: one}, {name: b, method: bearer, token: two}]";
+    let gateway = Limited::start("", &format!("{auth}, client_rate_limit: {{{TWO}}}")).await;
+    let (a, b) = ([("authorization", "Bearer one")], [("authorization", "Bearer two")]);
+    assert_eq!(gateway.passing(4, &a).await, 2);
+    assert_eq!(gateway.passing(4, &b).await, 2);
+    let refused = gateway.call("{}", &a).await;
+    assert_eq!((refused.status.as_u16(), &*refused.code()), (429, "RATELIMIT_1501"));
+    for header in ["retry-after", "ratelimit", "ratelimit-policy", "x-request-id"] {
+        assert!(refused.headers.contains_key(header), "{header}: {:?}", refused.headers);
+    }
+    assert_eq!(gateway.detail().await["calls"]["total"], 4, "what never became a call is not counted as one");
+    let metrics = gateway.admin("/metrics").await;
+    let counted = "plugin_manager_rejected_requests_total{http_status=\"429\",code=\"RATELIMIT_1501\"} 5";
+    assert!(metrics.contains(counted), "{metrics}");
+}
+
+#[tokio::test]
+async fn who_is_not_known_is_told_apart_by_the_address_that_trusted_proxies_name() {
+    let limit = format!("client_rate_limit: {{{TWO}}}");
+    let behind = Limited::start("", &format!("{limit}, client_ip: {{trusted_proxies: [127.0.0.1]}}")).await;
+    for client in ["203.0.113.7", "203.0.113.8", "2001:db8::1"] {
+        assert_eq!(behind.passing(3, &[("x-forwarded-for", client)]).await, 2, "{client}");
+    }
+    assert_eq!(behind.passing(1, &[("x-forwarded-for", "2001:db8::2")]).await, 0, "one network of IPv6 is one client");
+    let open = Limited::start("", &limit).await;
+    assert_eq!(open.passing(2, &[("x-forwarded-for", "203.0.113.7")]).await, 2);
+    assert_eq!(open.passing(1, &[("x-forwarded-for", "203.0.113.8")]).await, 0, "anybody can write a header");
+}
+
+#[tokio::test]
+async fn a_plugin_has_a_limit_for_each_key_and_says_who_owes_the_most() {
+    let gateway = Limited::start(&format!("rate_limit: {{{TWO}, key: 'header:X-Plugin-Tenant'}}"), "").await;
+    assert_eq!(gateway.passing(3, &[("x-plugin-tenant", "acme")]).await, 2);
+    assert_eq!(gateway.passing(1, &[("x-plugin-tenant", "globex")]).await, 1);
+    assert_eq!(gateway.passing(3, &[]).await, 2, "those without a key share one");
+    let limit = &gateway.detail().await["rate_limit"];
+    assert_eq!((&limit["top_keys"][0]["key"], &limit["top_keys"][0]["owed"]), (&"acme".into(), &2.into()), "{limit}");
+    assert_eq!(
+        (&limit["refused"], &limit["keys"], &limit["without_key"]),
+        (&2.into(), &2.into(), &3.into()),
+        "{limit}"
+    );
+    let metrics = gateway.admin("/metrics").await;
+    assert!(metrics.contains("plugin_rate_limit_keys{plugin=\"work\"} 2"), "{metrics}");
+
+    let strict = Limited::start(&format!("rate_limit: {{{TWO}, key: client, without_key: refuse}}"), "").await;
+    assert_eq!(strict.passing(2, &[]).await, 0, "nobody is known here");
+    let by_ip = Limited::start(
+        &format!("rate_limit: {{{TWO}, key: ip}}"),
+        "client_ip: {trusted_proxies: [127.0.0.1], forwarded_by: forwarded}",
+    )
+    .await;
+    for client in ["for=203.0.113.7", "for=203.0.113.8"] {
+        assert_eq!(by_ip.passing(3, &[("forwarded", client)]).await, 2, "{client}");
+    }
+    let known = Limited::start(
+        &format!("rate_limit: {{{TWO}, key: client, without_key: refuse}}"),
+        "auth: [{name: a, method: bearer, token: one}]",
+    )
+    .await;
+    assert_eq!(known.passing(3, &[("authorization", "Bearer one")]).await, 2);
+}
+
+#[tokio::test]
+async fn calls_wait_for_their_tokens_where_that_is_allowed() {
+    let gateway = Limited::start("rate_limit: {requests_per_second: 50, burst_size: 1, wait: 10s}", "").await;
+    let begin = Instant::now();
+    let calls = (0..6).map(|_| gateway.call("{}", &[]));
+    let answers = futures_util::future::join_all(calls).await;
+    assert!(answers.iter().all(|answer| answer.status == StatusCode::OK));
+    assert!(begin.elapsed() >= Duration::from_millis(100), "five had to wait 20 ms after each other");
+    let hurried = Limited::start("rate_limit: {requests_per_second: 0.01, burst_size: 1, wait: 10s}", "").await;
+    assert_eq!(hurried.passing(2, &[]).await, 1, "a minute and a half is too long");
+    let late = hurried.call("{}", &[("x-request-timeout", "1s")]).await;
+    assert_eq!((late.status.as_u16(), &*late.code()), (429, "RATELIMIT_1501"));
+}
+
+#[tokio::test]
+async fn so_many_calls_are_in_flight_and_others_wait_or_are_refused() {
+    let gateway = Limited::start("concurrency: {max: 1, queue: 1}, retry: {max_retries: 0}", "").await;
+    let calls = futures_util::future::join_all((0..3).map(|_| gateway.call("300", &[]))).await;
+    let mut said: Vec<_> = calls.iter().map(|answer| answer.status.as_u16()).collect();
+    said.sort_unstable();
+    assert_eq!(said, [200, 200, 503]);
+    let refused = calls.iter().find(|answer| answer.status != StatusCode::OK).expect("one");
+    assert_eq!(refused.code(), "OVERLOAD_2002");
+    let detail = gateway.detail().await;
+    let limit = &detail["concurrency"];
+    assert_eq!((&limit["limit"], &limit["admitted"], &limit["refused"]), (&1.into(), &2.into(), &1.into()), "{limit}");
+    assert_eq!(detail["breaker"], "closed", "a refusal here is no evidence against the plugin");
+    let metrics = gateway.admin("/metrics").await;
+    assert!(metrics.contains("plugin_concurrency_refusals_total{plugin=\"work\"} 1"), "{metrics}");
+}
+
+#[tokio::test]
+async fn a_plugin_that_turns_calls_away_is_spared_a_share_of_them() {
+    let asked = Arc::new(AtomicU32::new(0));
+    let counts = Arc::clone(&asked);
+    let full = service_fn(move |_: Call<Bytes>| {
+        counts.fetch_add(1, Ordering::Relaxed);
+        std::future::ready(Err::<Reply<Bytes>, _>(PluginError::from(plugin_core::Rejected::overloaded())))
+    });
+    let factories = Factories::new().with_plugin("work", full);
+    let keys = "adaptive_throttle: {multiplier: 1.5}, retry: {max_retries: 0}, circuit_breaker: {enabled: false}";
+    let gateway = Limited::with(keys, "", &factories).await;
+    let begin = Instant::now();
+    while begin.elapsed() < LIMIT && gateway.detail().await["adaptive_throttle"]["refused"] == 0 {
+        for _ in 0..20 {
+            assert_eq!(gateway.call("{}", &[]).await.status, StatusCode::SERVICE_UNAVAILABLE);
+        }
+    }
+    let throttle = &gateway.detail().await["adaptive_throttle"];
+    assert!(throttle["refused"].as_u64().is_some_and(|refused| refused > 0), "{throttle}");
+    assert_eq!(throttle["accepts"], 0);
+}
+
+/// Twice what the plugin can do for some seconds: what it can do is done, and what is important all of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn under_twice_the_load_as_much_is_done_as_can_be_and_what_is_important_first() {
+    // Ten at once, 20 ms each: 500 a second.
+    let gateway = Arc::new(
+        Limited::start("concurrency: {max: 10, queue: 20, max_wait: 200ms}, retry: {max_retries: 0}", "").await,
+    );
+    let (mut usual, mut important) = (Vec::new(), Vec::new());
+    let begin = tokio::time::Instant::now();
+    let length = Duration::from_secs(3);
+    let mut every = tokio::time::interval(Duration::from_millis(1));
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Burst);
+    let mut sent = 0_u32;
+    while begin.elapsed() < length {
+        every.tick().await;
+        sent += 1;
+        let (gateway, is_important) = (Arc::clone(&gateway), sent.is_multiple_of(10));
+        let priority = if is_important { "10" } else { "0" };
+        let call = tokio::spawn(async move { gateway.call("20", &[("x-priority", priority)]).await.status });
+        if is_important { important.push(call) } else { usual.push(call) }
+    }
+    let mut done = [0_usize; 2];
+    let counts = [usual.len(), important.len()];
+    for (group, calls) in [usual, important].into_iter().enumerate() {
+        for call in calls {
+            done[group] += usize::from(call.await.expect("no panic") == StatusCode::OK);
+        }
+    }
+    let could = length.as_secs_f64() * 500.0;
+    let all = (done[0] + done[1]) as f64;
+    // A machine that is busy with other tests cannot do all of it: that is no fault of the limit, whose line is never empty.
+    assert!(all >= could * 0.7, "{all} of {could} that could be done, of {counts:?}");
+    assert!(done[1] * 100 >= counts[1] * 97, "{} of {} that were important", done[1], counts[1]);
+    assert!(done[0] < counts[0], "not all could be done");
+}
+
+/// A Redis of its own, on a socket.
+struct Redis {
+    child: Child,
+    dir: TempDir,
+}
+
+impl Redis {
+    fn start() -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let child = Self::spawn(&dir);
+        Self { child, dir }
+    }
+
+    fn spawn(dir: &TempDir) -> Child {
+        let mut command = Command::new("redis-server");
+        command.current_dir(dir).args(["--port", "0", "--save", "", "--unixsocket"]).arg(dir.path().join("redis.sock"));
+        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("`redis-server` is installed")
+    }
+
+    fn kill(&mut self) {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("it ends");
+    }
+
+    /// The keys of a configuration.
+    fn keys(&self) -> String {
+        format!(
+            "shared: {{redis: {{url: 'unix://{}', heartbeat: 100ms, recover_after: 100ms, timeout: 1s}}}}",
+            self.dir.path().join("redis.sock").display()
+        )
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+async fn until_redis_decides(gateways: &[&Limited]) {
+    let decides = async {
+        for gateway in gateways {
+            while gateway.detail().await["rate_limit"]["shared"]["mode"] != "shared" {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        }
+    };
+    tokio::time::timeout(LIMIT, decides).await.expect("Redis is found");
+}
+
+#[tokio::test]
+async fn two_gateways_over_one_redis_let_through_what_one_would_and_none_fails_when_it_is_killed() {
+    let mut redis = Redis::start();
+    let shared = redis.keys();
+    let plugin = format!("rate_limit: {{requests_per_second: 0.001, burst_size: 20, {shared}}}");
+    let clients = format!("client_rate_limit: {{requests_per_second: 0.001, burst_size: 200, {shared}}}");
+    let (one, other) = (Limited::start(&plugin, &clients).await, Limited::start(&plugin, &clients).await);
+    until_redis_decides(&[&one, &other]).await;
+    let mut passed = 0;
+    for _ in 0..15 {
+        passed += one.passing(1, &[]).await + other.passing(1, &[]).await;
+    }
+    assert_eq!(passed, 20, "as many as of one");
+    redis.kill();
+    // Each lets its share through, of both limits; whatever is answered is a decision, and no fault of Redis.
+    passed = one.passing(30, &[]).await + other.passing(30, &[]).await;
+    assert!(passed <= 20, "{passed}: the shares come to the limit at most");
+    assert!(passed > 0, "what each has of its share is let through");
+    let shared = &one.detail().await["rate_limit"]["shared"];
+    assert_eq!(shared["mode"], "local", "{shared}");
+    assert!(one.admin("/metrics").await.contains("plugin_rate_limit_shared{plugin=\"work\"} 0"));
+    redis.child = Redis::spawn(&redis.dir);
+    until_redis_decides(&[&one, &other]).await;
+    assert!(one.admin("/metrics").await.contains("plugin_rate_limit_shared{plugin=\"work\"} 1"));
+}
