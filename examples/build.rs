@@ -1,4 +1,4 @@
-//! Generates the client and the server of the tonic example, without `protoc`. A project with `.proto` files calls
+//! Generates the clients and the servers of the tonic examples, without `protoc`. A project with `.proto` files calls
 //! `tonic_prost_build` here.
 
 use tonic_build::manual::{Builder, Method, Service};
@@ -12,5 +12,14 @@ fn main() {
         .codec_path("tonic_prost::ProstCodec")
         .build();
     let greeter = Service::builder().name("Greeter").package("hello").method(say_hello).build();
-    Builder::new().compile(&[greeter]);
+    let stay = Method::builder()
+        .name("stay")
+        .route_name("Stay")
+        .input_type("super::HelloRequest")
+        .output_type("super::HelloReply")
+        .codec_path("tonic_prost::ProstCodec")
+        .server_streaming()
+        .build();
+    let visits = Service::builder().name("Visits").package("hello").method(stay).build();
+    Builder::new().compile(&[greeter, visits]);
 }

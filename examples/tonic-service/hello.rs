@@ -1,4 +1,4 @@
-//! What a project has out of its `.proto` file: the messages, and the client and server that `build.rs` generates.
+//! What a project has out of its `.proto` file: the messages, and the clients and servers that `build.rs` generates.
 #![allow(unreachable_pub)] // the generated code is public, for whichever module includes it
 
 /// Who is to be greeted.
@@ -18,3 +18,4 @@ pub struct HelloReply {
 }
 
 include!(concat!(env!("OUT_DIR"), "/hello.Greeter.rs"));
+include!(concat!(env!("OUT_DIR"), "/hello.Visits.rs"));

@@ -91,7 +91,7 @@ fn interval(per_second: f64) -> u64 {
 }
 
 impl RateLimitConfigBuilder {
-    /// Sets how many tokens come back in a second.
+    /// Sets how many tokens come back in a second: `5.0` is one every 200 ms, `0.2` one every five seconds.
     pub fn with_requests_per_second(mut self, rate: f64) -> Self {
         self.0.requests_per_second = rate;
         self

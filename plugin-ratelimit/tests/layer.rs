@@ -58,6 +58,22 @@ async fn requests_per_second_has_effect() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn five_per_second_is_five_in_a_second_and_not_one_in_five_seconds() {
+    let stack = RateLimitLayer::new(config(5.0, 1)).layer(plugin());
+    assert_eq!(passing(&stack, 20).await, 1);
+    let mut passed = 0;
+    for _ in 0..5 {
+        tokio::time::advance(SECOND / 5).await;
+        passed += passing(&stack, 20).await;
+    }
+    assert_eq!(passed, 5, "one more every 200 ms");
+    let slow = RateLimitLayer::new(config(0.2, 1)).layer(plugin());
+    assert_eq!(passing(&slow, 20).await, 1);
+    tokio::time::advance(5 * SECOND).await;
+    assert_eq!(passing(&slow, 20).await, 1, "one in five seconds");
+}
+
+#[tokio::test(start_paused = true)]
 async fn burst_size_has_effect() {
     for burst in [1, 7] {
         let stack = RateLimitLayer::new(config(1.0, burst)).layer(plugin());

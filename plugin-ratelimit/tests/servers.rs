@@ -12,7 +12,7 @@ use axum::{Router, body::Body, routing::get};
 use http::{HeaderValue, Request, Response, StatusCode};
 use plugin_ratelimit::{RateLimitConfig, RateLimitLayer};
 use tonic::server::NamedService;
-use tower::{Service, ServiceExt};
+use tower::{Layer, Service, ServiceExt};
 
 fn one_per_minute() -> RateLimitLayer {
     RateLimitLayer::new(
@@ -37,6 +37,47 @@ async fn all_routes_of_a_router_share_one_limit_and_a_refusal_is_a_429() {
     assert!(String::from_utf8_lossy(&body).contains(r#""code":"RATELIMIT_1501""#), "{body:?}");
     tokio::time::advance(Duration::from_secs(60)).await;
     assert_eq!(get("/b").await.expect("infallible").status(), StatusCode::OK);
+}
+
+/// The limit that the page shows.
+fn of_the_page() -> RateLimitLayer {
+    let config = RateLimitConfig::builder().with_requests_per_second(50.0).with_burst_size(100).build();
+    let limit = RateLimitLayer::new(config.expect("valid"));
+    limit.handle().bucket().try_acquire(100).expect("it starts full");
+    limit
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_page_shows_what_a_client_of_a_router_is_answered() {
+    let app = Router::new().route("/", get(|| async { "hello" })).layer(of_the_page().for_http());
+    let refused = app.oneshot(Request::get("/").body(Body::empty()).expect("a request")).await.expect("infallible");
+    let mut seen = format!("{:?} {}\n", refused.version(), refused.status());
+    for (name, value) in refused.headers() {
+        seen += &format!("{name}: {}\n", value.to_str().expect("text"));
+    }
+    let body = axum::body::to_bytes(refused.into_body(), 10_000).await.expect("a body");
+    // The page has a line end in it, and JSON does not mind.
+    let body = String::from_utf8_lossy(&body).replace(",\"detail\"", ",\n \"detail\"");
+    seen += &format!("\n{body}\n");
+    assert!(include_str!("../README.md").contains(&seen), "the page does not have this:\n{seen}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_page_shows_what_a_client_of_grpc_is_answered() {
+    let refused = of_the_page()
+        .for_grpc()
+        .layer(Echo)
+        .oneshot(Request::post("/test.Echo/Say").body(tonic::body::Body::empty()).expect("a request"))
+        .await
+        .expect("infallible");
+    let status = tonic::Status::from_header_map(refused.headers()).expect("a status");
+    assert_eq!(status.code(), tonic::Code::ResourceExhausted);
+    let details = String::from_utf8_lossy(status.details());
+    assert!(details.contains("google.rpc.RetryInfo"), "{details:?}");
+    for name in ["grpc-status", "grpc-retry-pushback-ms"] {
+        let seen = format!("\n{name}: {} ", refused.headers()[name].to_str().expect("text"));
+        assert!(include_str!("../README.md").contains(&seen), "the page does not have this: {seen}");
+    }
 }
 
 #[derive(Clone)]

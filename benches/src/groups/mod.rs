@@ -8,6 +8,7 @@ mod child;
 mod concurrency;
 mod counted;
 mod entry;
+mod eviction;
 mod floors;
 pub mod gateway;
 mod health;
@@ -16,7 +17,9 @@ mod manager;
 mod payload;
 mod plugin_side;
 mod ratelimit;
+mod ratelimit_axum;
 mod ratelimit_keyed;
+mod ratelimit_redis;
 mod retry;
 mod stack;
 mod transports;
@@ -35,6 +38,8 @@ pub const GROUPS: &[GroupEntry] = &[
     retry::GROUP,
     ratelimit::GROUP,
     ratelimit_keyed::GROUP,
+    ratelimit_axum::GROUP,
+    ratelimit_redis::GROUP,
     concurrency::GROUP,
     health::GROUP,
     balance::GROUP,
@@ -96,6 +101,7 @@ mod tests {
             "breaker",
             "retry",
             "ratelimit",
+            "ratelimit-axum",
             "concurrency",
             "health",
             "balance",

@@ -1,13 +1,13 @@
-//! A token bucket for each of one, ten thousand and a million keys; what a key takes of memory, and the longest call of a flood.
+//! A token bucket for each of one, ten thousand and a million keys; what a key takes of memory, and the longest calls of a flood.
 
-use std::{hint::black_box, num::NonZeroU32, sync::Arc, time::Duration};
+use std::{num::NonZeroU32, sync::Arc};
 
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
-use plugin_core::{PluginError, clock};
+use plugin_core::PluginError;
 use plugin_ratelimit::{KeyedRateLimitConfig, KeyedRateLimitLayer, KeyedTokenBucket, RateLimitConfig};
 use tower::Layer;
 
-use super::GroupEntry;
+use super::{GroupEntry, eviction};
 use crate::harness::{Case, Group, echo, live_bytes};
 
 pub(super) const GROUP: GroupEntry = GroupEntry {
@@ -87,7 +87,7 @@ fn rows(group: &mut Group) {
         group.aim(format!("KeyedTokenBucket::try_acquire, {row}"), ns);
     }
     group.note(memory());
-    group.note(longest_call());
+    group.note(eviction::pauses());
 }
 
 /// What is held for each of a million keys.
@@ -109,24 +109,5 @@ fn memory() -> String {
     format!(
         "A million keys of eight bytes: {:.0} bytes for each at a full table, governor {theirs:.0} (which has no cap).",
         each(before, ours.keys()),
-    )
-}
-
-/// The longest of four million calls with as many keys, while the table grows to its cap and is then full.
-fn longest_call() -> String {
-    let bucket = KeyedTokenBucket::<u64>::new(KeyedRateLimitConfig::default());
-    let mut longest = Duration::ZERO;
-    let mut of_nothing = Duration::ZERO;
-    for key in 0..4_000_000_u64 {
-        let start = clock::now();
-        let _either = black_box(bucket.try_acquire(&key, 1));
-        let end = clock::now();
-        longest = longest.max(end.saturating_since(start));
-        // What the machine takes away in the same time.
-        of_nothing = of_nothing.max(clock::now().saturating_since(end));
-    }
-    format!(
-        "The longest of four million calls, each with a new key, at a cap of 100,000: {longest:.0?}; between two readings of the \
-         clock with nothing between them: {of_nothing:.0?}."
     )
 }

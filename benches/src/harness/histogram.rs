@@ -8,18 +8,18 @@ const CELLS: usize = (64 - BITS as usize + 1) << BITS;
 
 /// Counts times in cells that are the wider the longer the times are. Counting allocates nothing.
 #[derive(Debug, Clone)]
-pub(super) struct Histogram {
+pub(crate) struct Histogram {
     cells: Box<[u32]>,
     counted: u64,
 }
 
 impl Histogram {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { cells: vec![0; CELLS].into(), counted: 0 }
     }
 
     /// Counts a call that took so many nanoseconds.
-    pub(super) fn count(&mut self, nanos: u64) {
+    pub(crate) fn count(&mut self, nanos: u64) {
         let cell = &mut self.cells[cell_of(nanos)];
         *cell = cell.saturating_add(1);
         self.counted += 1;
@@ -32,7 +32,7 @@ impl Histogram {
     }
 
     /// The nanoseconds within which this share (0 to 1) of the calls were over, to within a cell; `None` without calls.
-    pub(super) fn quantile(&self, share: f64) -> Option<f64> {
+    pub(crate) fn quantile(&self, share: f64) -> Option<f64> {
         let wanted = ((self.counted as f64 * share.clamp(0.0, 1.0)).ceil() as u64).max(1);
         let mut passed = 0;
         let cell = self.cells.iter().position(|&count| {

@@ -36,6 +36,7 @@ mod stats;
 mod table;
 
 pub(crate) use counted::{COUNTED, VALGRIND};
+pub(crate) use histogram::Histogram;
 
 pub use aims::Floors;
 pub use alloc::{CountingAllocator, count_allocations, live_bytes};

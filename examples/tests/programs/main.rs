@@ -5,8 +5,12 @@
 
 mod axum_service;
 mod custom_transport;
+#[path = "../../tonic-service/hello.rs"]
+mod hello;
 mod http_client;
 mod kill;
+mod limited_axum;
+mod limited_tonic;
 mod manager_in_code;
 mod one_shot;
 mod plugins;
