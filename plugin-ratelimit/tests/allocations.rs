@@ -164,4 +164,14 @@ fn a_call_that_finds_a_place_and_a_permit_that_is_free_allocate_nothing() {
         "without a line nothing is kept of who is refused"
     );
     drop(held);
+    layer.handle().disable();
+    let mut passed = 0;
+    let off = allocations(|| {
+        for request in 0..20 {
+            let future = std::pin::pin!(service.call(request));
+            let polled = future.poll(&mut Context::from_waker(std::task::Waker::noop()));
+            passed += u32::from(matches!(polled, Poll::Ready(Ok(_))));
+        }
+    });
+    assert_eq!((off, passed, limit.stats().admitted), (0, 20, 24), "what passes a limit that is off is not counted");
 }

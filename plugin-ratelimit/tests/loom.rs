@@ -262,6 +262,104 @@ fn a_limit_that_is_switched_off_while_somebody_lines_up_lets_them_pass() {
     });
 }
 
+#[test]
+fn of_three_threads_as_many_hold_permits_as_may() {
+    model_of_waits(|| {
+        // With two places free a thread takes one and looks afterwards; with one it looks first.
+        let limit = limit(2);
+        let threads = [(); 2].map(|()| {
+            let limit = limit.clone();
+            thread::spawn(move || limit.try_acquire().ok())
+        });
+        let own = limit.try_acquire().ok();
+        let others = threads.map(|thread| thread.join().expect("no panic"));
+        let held = usize::from(own.is_some()) + others.iter().flatten().count();
+        assert_eq!((held, limit.stats().in_flight), (2, 2));
+        drop((own, others));
+        is_free(&limit);
+    });
+}
+
+#[test]
+fn nobody_is_refused_for_a_place_that_is_free_while_others_find_that_theirs_was_gone() {
+    model_of_waits(|| {
+        let limit = limit(2);
+        let late = limit.clone();
+        let thread = thread::spawn(move || late.try_acquire().ok());
+        let (first, second) = (limit.try_acquire().ok(), limit.try_acquire().ok());
+        drop(first);
+        let third = limit.try_acquire().ok();
+        let late = thread.join().expect("no panic");
+        let held = [&second, &third, &late].into_iter().filter(|permit| permit.is_some()).count();
+        assert_eq!((held, limit.stats().in_flight), (2, 2));
+        drop((second, third, late));
+        is_free(&limit);
+    });
+}
+
+#[test]
+fn who_finds_that_its_place_was_gone_keeps_none_from_those_in_line() {
+    model_of_waits(|| {
+        let limit = limit(2);
+        let others = limit.clone();
+        let thread = thread::spawn(move || {
+            let (first, second) = (others.try_acquire().ok(), others.try_acquire().ok());
+            let mut asker = Asker::new(&others);
+            let taken = asker.poll();
+            drop(first);
+            (asker, taken, second)
+        });
+        // Late: it takes its place while those of the others are given back.
+        drop(limit.try_acquire());
+        let (mut asker, taken, second) = thread.join().expect("no panic");
+        let taken = taken.or_else(|| {
+            assert!(asker.is_woken(), "nobody told it");
+            asker.poll()
+        });
+        drop((taken.expect("its turn"), second));
+        is_free(&limit);
+    });
+}
+
+#[test]
+fn a_limit_that_is_switched_off_and_on_counts_what_began_while_it_was_on() {
+    model_of_waits(|| {
+        let limit = limit(2);
+        let held = limit.try_acquire().expect("free");
+        let other = limit.clone();
+        let thread = thread::spawn(move || {
+            let permit = other.try_acquire();
+            drop(held);
+            permit.expect("one is free, or nothing is limited")
+        });
+        limit.disable();
+        let uncounted = limit.try_acquire().expect("nothing is limited");
+        limit.enable();
+        drop(uncounted);
+        drop(thread.join().expect("no panic"));
+        is_free(&limit);
+    });
+}
+
+#[test]
+fn nobody_stays_in_line_when_a_limit_is_switched_off_and_on() {
+    model_of_waits(|| {
+        let limit = limit(1);
+        let permit = limit.try_acquire().expect("free");
+        let switched = limit.clone();
+        let thread = thread::spawn(move || {
+            switched.disable();
+            switched.enable();
+        });
+        let mut asker = Asker::new(&limit);
+        let taken = asker.poll();
+        drop(permit);
+        thread.join().expect("no panic");
+        drop(taken.or_else(|| asker.poll()).expect("its turn"));
+        is_free(&limit);
+    });
+}
+
 fn keyed(burst: u32, max_keys: u32) -> KeyedTokenBucket<u8> {
     let builder = KeyedRateLimitConfig::builder().with_limit(config(burst)).with_max_keys(max_keys);
     KeyedTokenBucket::new(builder.build().expect("valid"))

@@ -33,8 +33,8 @@ pin_project! {
     {
         #[pin]
         stage: Stage<S, Req, S::Future>,
-        // After the call, so that its place is not free while the work still lives.
-        permit: Option<Permit>,
+        // After the call, so that its place is not free while the work still lives. Empty: it has no place, or not yet.
+        permit: Permit,
         // When a call that has waited had its turn.
         turn: Option<Instant>,
         asked: ExpectedBody,
@@ -48,11 +48,9 @@ pin_project! {
     {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
-            if let Some(permit) = this.permit {
-                measure::dropped(permit);
-                if matches!(*this.stage, Stage::Waiting { .. }) {
-                    cut::report(READYING, Sent::Nothing);
-                }
+            measure::dropped(this.permit);
+            if matches!(&*this.stage, Stage::Waiting { waiting } if waiting.acquire.is_none()) {
+                cut::report(READYING, Sent::Nothing);
             }
             if let Some(turn) = this.turn.take() {
                 // The time in line is not the service's.
@@ -79,7 +77,8 @@ const READYING: &str = "waiting for the service to be ready";
 
 /// A call that has not been made yet.
 struct Waiting<S, Req> {
-    acquire: Acquire,
+    /// `None` once it had its turn.
+    acquire: Option<Acquire>,
     service: S,
     /// `None` once it was given to the service.
     request: Option<Req>,
@@ -109,33 +108,27 @@ where
         O: ResponseBodyRule<Req>,
     {
         let asked = O::asked(&request);
-        let mut permit = limit.enter();
-        if permit.is_some() {
+        if let Some(mut permit) = limit.enter() {
             return Self::made(service, request, &mut permit, asked, answers);
         }
+        let permit = Permit::empty();
         // Whether it waits or is refused, what was polled ready is not used: a clone is, when its turn has come.
         readiness::unused();
         if limit.refuse_without_line().is_some() {
             return Self { stage: Stage::Refused, permit, turn: None, asked, answers, outcome: PhantomData };
         }
-        let acquire = limit.acquire_with_priority(priority(&request));
+        let acquire = Some(limit.acquire_with_priority(priority(&request)));
         let waiting = Box::new(Waiting { acquire, service: service.clone(), request: Some(request) });
         let stage = Stage::Waiting { waiting };
-        Self { stage, permit: None, turn: None, asked, answers, outcome: PhantomData }
+        Self { stage, permit, turn: None, asked, answers, outcome: PhantomData }
     }
 
     /// A call that is made. A function of its own, without anything that must be undone when the call panics: the future of
     /// the call is then written where it stays, and not copied there.
     #[inline]
-    fn made(
-        service: &mut S,
-        request: Req,
-        permit: &mut Option<Permit>,
-        asked: ExpectedBody,
-        answers: Answers<C, R>,
-    ) -> Self {
+    fn made(service: &mut S, request: Req, permit: &mut Permit, asked: ExpectedBody, answers: Answers<C, R>) -> Self {
         let stage = Stage::Running { inner: service::call(service, request) };
-        Self { stage, permit: permit.take(), turn: None, asked, answers, outcome: PhantomData }
+        Self { stage, permit: mem::replace(permit, Permit::empty()), turn: None, asked, answers, outcome: PhantomData }
     }
 }
 
@@ -144,14 +137,12 @@ where
     S: Service<Req>,
 {
     /// Takes a permit, then waits until the service is ready. `Err`: it is refused.
-    fn poll_turn(
-        &mut self,
-        permit: &mut Option<Permit>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<Result<(), S::Error>, Rejected>> {
-        if permit.is_none() {
-            match ready!(Pin::new(&mut self.acquire).poll(cx)) {
-                Ok(taken) => *permit = Some(taken),
+    fn poll_turn(&mut self, permit: &mut Permit, cx: &mut Context<'_>) -> Poll<Result<Result<(), S::Error>, Rejected>> {
+        if let Some(acquire) = &mut self.acquire {
+            let taken = ready!(Pin::new(acquire).poll(cx));
+            self.acquire = None;
+            match taken {
+                Ok(taken) => *permit = taken,
                 Err(rejected) => return Poll::Ready(Err(rejected)),
             }
         }
@@ -203,18 +194,14 @@ where
             };
             // What the call held is given back before its place is free, and both before others hear of the end.
             this.stage.set(Stage::Ended);
-            if !O::HOLDS && this.permit.as_ref().is_none_or(|permit| permit.began().is_none()) {
+            if this.permit.is_empty() || !O::HOLDS && this.permit.began().is_none() {
                 // In place: nobody wants to hear of it, and nothing is moved.
-                *this.permit = None;
+                *this.permit = Permit::empty();
                 return Poll::Ready(polled);
             }
-            return Poll::Ready(match mem::take(this.permit) {
-                Some(mut permit) => {
-                    let at_end = measure::ended(&mut permit, &this.answers.classify, polled.as_ref());
-                    polled.map(|response| O::hold(response, *this.asked, InFlight { permit, at_end }))
-                }
-                None => polled,
-            });
+            let mut permit = mem::replace(this.permit, Permit::empty());
+            let at_end = measure::ended(&mut permit, &this.answers.classify, polled.as_ref());
+            return Poll::Ready(polled.map(|response| O::hold(response, *this.asked, InFlight { permit, at_end })));
         }
     }
 }
@@ -229,7 +216,7 @@ where
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let stage = match &self.stage {
-            Stage::Waiting { waiting } if waiting.acquire.is_in_line() => "in line",
+            Stage::Waiting { waiting } if waiting.acquire.as_ref().is_some_and(Acquire::is_in_line) => "in line",
             Stage::Waiting { .. } => "waiting",
             Stage::Running { .. } => "running",
             Stage::Refused => "refused",

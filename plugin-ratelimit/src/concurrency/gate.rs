@@ -7,6 +7,10 @@ const COUNT_BITS: u32 = 30;
 /// The largest count that the word holds, of calls in flight and of the limit.
 pub(crate) const MOST: u32 = (1 << COUNT_BITS) - 1;
 
+/// While so many places are free, a caller takes one first and looks afterwards. More threads than this would have to look at one moment
+/// for one to find that there was none; a model of two threads must be able to.
+const MUCH_ROOM: u32 = if cfg!(loom) { 1 } else { 64 };
+
 const NO_LINE: u64 = 1 << 60;
 const WAITING: u64 = 1 << 61;
 const DISABLED: u64 = 1 << 62;
@@ -52,9 +56,22 @@ impl Reading {
         self.0 & MEASURED != 0
     }
 
+    /// Whether somebody who just came may have a place.
+    #[inline]
+    fn is_open(self) -> bool {
+        self.0 & (WAITING | DISABLED) == 0
+    }
+
+    #[inline]
     fn has_room(self) -> bool {
-        let most = if self.is_enabled() { self.limit() } else { MOST };
-        self.in_flight() < most
+        self.in_flight() < self.limit()
+    }
+
+    /// Whether places are left however many threads take one now. Half of what the word can count is kept for those who are beyond the
+    /// limit until they have looked, and so the count never runs into the limit beside it.
+    #[inline]
+    fn has_much_room(self) -> bool {
+        self.limit().min(MOST / 2).saturating_sub(self.in_flight()) > MUCH_ROOM
     }
 
     fn with_limit(self, limit: u32) -> Self {
@@ -76,10 +93,25 @@ pub(crate) enum Who {
     Next,
 }
 
+/// What somebody finds who asks for a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Entry {
+    /// It has a place, and this is the state with it.
+    Counted(Reading),
+    /// The limit is switched off: it passes, and has no place to give back.
+    Uncounted,
+    /// There is no place for it.
+    Full,
+    /// There is no place for it, and it held one for a moment that somebody in line may have missed: whoever is next is to be served.
+    Missed,
+}
+
 /// The word, and what threads do with it.
 ///
-/// While somebody waits, places are given and taken back under the lock of the line alone: a newcomer is turned away, and
-/// who leaves finds the flag and takes the lock. So a place that comes free goes to whoever is next.
+/// While somebody waits, places are taken under the lock of the line alone: a newcomer is turned away. Who lines up sets the flag and
+/// looks for room after it; who leaves frees the place and sees in the same step whether the flag was set. One of the two is first, so
+/// either the place is seen or the flag is, and a place that comes free goes to whoever is next.
 pub(crate) struct Gate(AtomicU64);
 
 impl Gate {
@@ -92,41 +124,74 @@ impl Gate {
         Reading(self.0.load(Ordering::Acquire))
     }
 
-    /// Takes a place, and gives back the state with it. `None`: there is none.
+    /// Takes a place. While the limit is off that is a load and nothing else.
     #[inline]
-    pub(crate) fn enter(&self, who: Who) -> Option<Reading> {
+    pub(crate) fn enter(&self, who: Who) -> Entry {
+        let present = self.read();
+        if !present.is_enabled() {
+            return Entry::Uncounted;
+        }
+        if who == Who::Newcomer && present.is_open() && present.has_much_room() {
+            return self.take_and_look();
+        }
+        self.look_and_take(present, who)
+    }
+
+    /// For where there is much room: one step, in which no thread fails because of another.
+    #[inline]
+    fn take_and_look(&self) -> Entry {
+        // Acquire: what the last holder of the place did happens before what this one does.
+        let before = Reading(self.0.fetch_add(1, Ordering::Acquire));
+        if before.is_open() && before.has_room() {
+            return Entry::Counted(Reading(before.0 + 1));
+        }
+        self.stay_or_go()
+    }
+
+    /// Who is counted already and found no room then stays where there is room for it now, or is counted no more.
+    ///
+    /// It looks again before it goes: others may have been refused for the place that it seemed to hold, and if one has come free
+    /// meanwhile it must be this one's. Otherwise they were refused while a place was free.
+    #[cold]
+    fn stay_or_go(&self) -> Entry {
         let mut present = self.read();
         loop {
+            if present.is_open() && present.in_flight() <= present.limit() {
+                return Entry::Counted(present);
+            }
+            match self.exchange(present, Reading(present.0 - 1)) {
+                // Nobody waits then, except who holds the lock and is about to look.
+                Ok(()) if !present.is_enabled() => return Entry::Uncounted,
+                Ok(()) if present.is_waiting() => return Entry::Missed,
+                Ok(()) => return Entry::Full,
+                Err(other) => present = other,
+            }
+        }
+    }
+
+    /// For where there may be no room: nobody is counted who finds none.
+    fn look_and_take(&self, mut present: Reading, who: Who) -> Entry {
+        loop {
+            if !present.is_enabled() {
+                return Entry::Uncounted;
+            }
             if !present.has_room() || present.is_waiting() && who == Who::Newcomer {
-                return None;
+                return Entry::Full;
             }
             let next = Reading(present.0 + 1);
             match self.exchange(present, next) {
-                Ok(()) => return Some(next),
+                Ok(()) => return Entry::Counted(next),
                 Err(other) => present = other,
             }
         }
     }
 
-    /// Gives a place back, unless somebody waits: then it is to be done under the lock of the line, with
-    /// [`leave_to_next`](Self::leave_to_next).
+    /// Gives a place back, and says whether somebody waits: whoever is next is to be served then.
     #[inline]
-    pub(crate) fn leave(&self) -> Result<(), Waited> {
-        let mut present = self.read();
-        loop {
-            if present.is_waiting() {
-                return Err(Waited);
-            }
-            match self.exchange(present, Reading(present.0 - 1)) {
-                Ok(()) => return Ok(()),
-                Err(other) => present = other,
-            }
-        }
-    }
-
-    /// Gives a place back. The lock of the line is held.
-    pub(crate) fn leave_to_next(&self) {
-        self.change(|present| Reading(present.0 - 1));
+    #[must_use]
+    pub(crate) fn leave(&self) -> bool {
+        // Release: what a call did happens before what the next holder of its place does.
+        Reading(self.0.fetch_sub(1, Ordering::Release)).is_waiting()
     }
 
     /// Sets the limit. Who is in flight stays.
@@ -169,16 +234,15 @@ impl Gate {
     }
 }
 
-/// Somebody waits for the place.
-#[derive(Debug)]
-pub(crate) struct Waited;
-
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 
     fn enter(gate: &Gate, who: Who) -> Option<u32> {
-        gate.enter(who).map(Reading::in_flight)
+        match gate.enter(who) {
+            Entry::Counted(with) => Some(with.in_flight()),
+            Entry::Uncounted | Entry::Full | Entry::Missed => None,
+        }
     }
 
     #[test]
@@ -203,35 +267,61 @@ mod tests {
 
     #[test]
     fn as_many_enter_as_may_and_one_for_each_that_leaves() {
-        let gate = Gate::new(2, true);
-        let entered: Vec<_> = (0..3).map(|_| enter(&gate, Who::Newcomer)).collect();
-        assert_eq!(entered, [Some(1), Some(2), None]);
-        gate.leave().expect("nobody waits");
-        assert_eq!(enter(&gate, Who::Newcomer), Some(2));
+        for most in [2, MUCH_ROOM, MUCH_ROOM + 1, 3 * MUCH_ROOM] {
+            let gate = Gate::new(most, true);
+            let entered: Vec<_> = (0..most).map_while(|_| enter(&gate, Who::Newcomer)).collect();
+            assert_eq!(entered, (1..=most).collect::<Vec<_>>());
+            assert_eq!(gate.enter(Who::Newcomer), Entry::Full);
+            assert!(!gate.leave(), "nobody waits");
+            assert_eq!(enter(&gate, Who::Newcomer), Some(most));
+        }
     }
 
     #[test]
     fn while_somebody_waits_a_newcomer_gets_no_place_and_who_leaves_is_told() {
-        let gate = Gate::new(2, true);
-        assert_eq!(enter(&gate, Who::Newcomer), Some(1));
-        gate.set_waiting(true);
-        assert_eq!(enter(&gate, Who::Newcomer), None);
-        assert!(gate.leave().is_err());
-        assert_eq!(enter(&gate, Who::Next), Some(2));
-        gate.leave_to_next();
-        assert_eq!(gate.read().in_flight(), 1);
+        for most in [2, 3 * MUCH_ROOM] {
+            let gate = Gate::new(most, true);
+            assert_eq!(enter(&gate, Who::Newcomer), Some(1));
+            gate.set_waiting(true);
+            assert_eq!(gate.enter(Who::Newcomer), Entry::Full);
+            assert!(gate.leave());
+            assert_eq!(enter(&gate, Who::Next), Some(1));
+            assert_eq!(gate.read().in_flight(), 1);
+        }
     }
 
     #[test]
-    fn a_limit_that_is_off_counts_on_and_a_smaller_one_lets_nobody_in_until_as_many_have_left() {
+    fn a_limit_that_is_off_counts_nobody_and_a_smaller_one_lets_nobody_in_until_as_many_have_left() {
         let gate = Gate::new(1, false);
-        assert_eq!([(); 3].map(|()| enter(&gate, Who::Newcomer)), [Some(1), Some(2), Some(3)]);
+        assert_eq!([Who::Newcomer, Who::Next].map(|who| gate.enter(who)), [Entry::Uncounted; 2]);
+        assert_eq!(gate.read().in_flight(), 0);
         gate.set_enabled(true);
+        gate.set_limit(3);
+        assert_eq!([(); 3].map(|()| enter(&gate, Who::Newcomer)), [Some(1), Some(2), Some(3)]);
+        gate.set_limit(1);
         for _ in 0..2 {
-            gate.leave().expect("nobody waits");
-            assert_eq!(enter(&gate, Who::Newcomer), None);
+            assert!(!gate.leave());
+            assert_eq!(gate.enter(Who::Newcomer), Entry::Full);
         }
-        gate.leave().expect("nobody waits");
+        assert!(!gate.leave());
         assert_eq!(enter(&gate, Who::Newcomer), Some(1));
+    }
+
+    #[test]
+    fn who_took_a_place_too_late_stays_or_goes_by_what_it_finds_then() {
+        let late = |limit: u32, change: fn(&Gate)| {
+            let gate = Gate::new(limit, true);
+            assert_eq!(enter(&gate, Who::Newcomer), Some(1));
+            change(&gate);
+            (gate.take_and_look(), gate.read().in_flight())
+        };
+        assert!(matches!(late(2, |_| ()), (Entry::Counted(with), 2) if with.in_flight() == 2));
+        assert_eq!(late(1, |_| ()), (Entry::Full, 1));
+        assert_eq!(late(2, |gate| gate.set_waiting(true)), (Entry::Missed, 1));
+        assert_eq!(late(2, |gate| gate.set_enabled(false)), (Entry::Uncounted, 1));
+        let gate = Gate::new(1, true);
+        assert_eq!(enter(&gate, Who::Newcomer), Some(1));
+        let stays = gate.stay_or_go();
+        assert!(matches!(stays, Entry::Counted(with) if with.in_flight() == 1), "the other one has left meanwhile");
     }
 }

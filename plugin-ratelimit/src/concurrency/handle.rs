@@ -41,12 +41,12 @@ impl ConcurrencyLimitHandle {
         self.0.reconfigure(config);
     }
 
-    /// Limits again.
+    /// Limits again. Calls that began while it was off are not counted: see [`ConcurrencyLimit::enable`].
     pub fn enable(&self) {
         self.0.enable();
     }
 
-    /// Lets everybody pass.
+    /// Lets everybody pass, those who wait too, and counts and measures nobody: see [`ConcurrencyLimit::disable`].
     pub fn disable(&self) {
         self.0.disable();
     }

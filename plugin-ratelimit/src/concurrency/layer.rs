@@ -56,7 +56,7 @@ impl ConcurrencyLimitLayer {
     }
 
     /// Lets everybody pass, until the handle's [`enable`](ConcurrencyLimitHandle::enable). The settings are the defaults until
-    /// the handle changes them.
+    /// the handle changes them. A call costs a look at the limit, and is not counted.
     pub fn disabled() -> Self {
         Self::sharing(&ConcurrencyLimit::disabled())
     }

@@ -6,7 +6,7 @@ use plugin_core::{Rejected, clock};
 
 use super::{
     ConcurrencyLimitConfig, ConcurrencyLimitStats, Permit, Prioritizer,
-    gate::{Reading, Who},
+    gate::{Entry, Reading, Who},
     state::LimitState,
 };
 
@@ -15,7 +15,8 @@ use super::{
 ///
 /// Every clone is the same limit. Those who wait with [`acquire`](Self::acquire) are served in the order that the settings
 /// say, and nobody overtakes them: while somebody waits, [`try_acquire`](Self::try_acquire) refuses. A permit that is free is
-/// taken with one exchange of one word and one reference count, without a lock or an allocation.
+/// taken with one change of one word and one reference count, without a lock or an allocation; while the limit is off, with a look at
+/// that word.
 ///
 /// ```
 /// use plugin_ratelimit::concurrency::{ConcurrencyLimit, ConcurrencyLimitConfig};
@@ -69,7 +70,15 @@ impl ConcurrencyLimit {
     /// Takes a permit that is free, and counts no refusal.
     #[inline]
     pub(super) fn enter(&self) -> Option<Permit> {
-        self.0.gate.enter(Who::Newcomer).map(|with| self.admit(with))
+        match self.0.gate.enter(Who::Newcomer) {
+            Entry::Counted(with) => Some(self.admit(with)),
+            Entry::Uncounted => Some(Permit::empty()),
+            Entry::Full => None,
+            Entry::Missed => {
+                self.0.change(|_, _| ());
+                None
+            }
+        }
     }
 
     /// Refuses at once who found no place, where nobody may wait: without the lock, since it is asked most often when there is least
@@ -128,12 +137,19 @@ impl ConcurrencyLimit {
         });
     }
 
-    /// Limits again, after [`disable`](Self::disable). Who passed meanwhile counts as in flight.
+    /// Limits again, after [`disable`](Self::disable). Calls that began meanwhile are not counted, however long they go on: until they
+    /// have ended there may be more in flight than the limit.
     pub fn enable(&self) {
-        self.0.change(|state, _| state.gate.set_enabled(true));
+        self.0.change(|state, rare| {
+            if rare.adaptive.is_some() && !state.gate.read().is_enabled() {
+                state.window.reopen(clock::now());
+            }
+            state.gate.set_enabled(true);
+        });
     }
 
-    /// Lets everybody pass, and those who wait first.
+    /// Lets everybody pass, those who wait too. A call then costs a look at the limit and is neither counted nor measured: its permit
+    /// is an empty one. Permits that were taken before are given back as ever.
     pub fn disable(&self) {
         self.0.change(|state, _| state.gate.set_enabled(false));
     }

@@ -42,6 +42,8 @@ pub(crate) enum End {
 pub(crate) enum Settled {
     /// A place was taken for it, and this is the state with it.
     Served(Reading),
+    /// The limit was switched off: it has no place, and needs none.
+    Passed,
     /// It was turned away.
     Refused(Code),
 }

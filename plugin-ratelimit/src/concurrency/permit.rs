@@ -11,7 +11,8 @@ use super::{PermitOutcome, gate::Reading, state::LimitState};
 /// It may be kept for as long as the work takes that it stands for, also in another task or beyond the limit that it is from.
 #[must_use = "the place is free again as soon as the permit is dropped"]
 pub struct Permit {
-    state: Arc<LimitState>,
+    /// `None`: the limit was switched off when it was asked, or it was given back.
+    state: Option<Arc<LimitState>>,
     /// When a call began that is measured; [`Instant::ZERO`] where nobody wants to know.
     began: Instant,
     /// Calls in flight when this one began, itself included.
@@ -29,7 +30,19 @@ impl Permit {
                 state.window.began_alone(began);
             }
         }
-        Self { state, began, in_flight }
+        Self { state: Some(state), began, in_flight }
+    }
+
+    /// The permit of nobody's place.
+    #[inline]
+    pub(super) const fn empty() -> Self {
+        Self { state: None, began: Instant::ZERO, in_flight: 0 }
+    }
+
+    /// Whether it stands for no place.
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.state.is_none()
     }
 
     /// Says how the call went, for a limit that is adaptive: now, or when the head of the answer has come whose body goes on. Only the
@@ -45,9 +58,11 @@ impl Permit {
     /// The same of a call that took so long.
     #[cold]
     pub(super) fn report_at(&mut self, outcome: PermitOutcome, took: Duration, now: Instant) {
-        if self.began().is_some() {
+        if self.began().is_some()
+            && let Some(state) = &self.state
+        {
             self.began = Instant::ZERO;
-            self.state.record(outcome, took, self.in_flight, now);
+            state.record(outcome, took, self.in_flight, now);
         }
     }
 
@@ -61,7 +76,9 @@ impl Permit {
 impl Drop for Permit {
     #[inline]
     fn drop(&mut self) {
-        self.state.leave();
+        if let Some(state) = &self.state {
+            state.leave();
+        }
     }
 }
 

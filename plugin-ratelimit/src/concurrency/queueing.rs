@@ -40,8 +40,8 @@ impl ConcurrencyLimit {
         let mut rare = self.0.rare();
         let mut woken = Vec::new();
         let now = clock::now();
-        if rare.config.queue() == 0 {
-            // New settings have come since somebody looked.
+        if rare.config.queue() == 0 || !self.is_enabled() {
+            // It was changed since somebody looked.
             drop((rare, waker));
             return Err(self.try_acquire());
         }
@@ -136,6 +136,7 @@ impl ConcurrencyLimit {
     fn settled(&self, settled: Settled) -> Result<Permit, Rejected> {
         match settled {
             Settled::Served(with) => Ok(self.admit(with)),
+            Settled::Passed => Ok(Permit::empty()),
             Settled::Refused(code) => Err(self.refuse(Rejected::new(code))),
         }
     }

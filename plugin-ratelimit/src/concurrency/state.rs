@@ -10,7 +10,7 @@ use plugin_core::{
 use super::{
     ConcurrencyLimitConfig, PermitOutcome, Prioritizer,
     adaptive::Window,
-    gate::{Gate, Who},
+    gate::{Entry, Gate, Who},
     line::Settled,
     rare::Rare,
 };
@@ -75,17 +75,15 @@ impl LimitState {
     /// A call is over.
     #[inline]
     pub(super) fn leave(&self) {
-        if self.gate.leave().is_err() {
+        if self.gate.leave() {
             self.hand_over();
         }
     }
 
+    /// A place is free, and somebody waits.
     #[cold]
     fn hand_over(&self) {
-        self.change(|state, rare| {
-            rare.ended += 1;
-            state.gate.leave_to_next();
-        });
+        self.change(|_, rare| rare.ended += 1);
     }
 
     /// A call that was measured has ended so.
@@ -113,9 +111,13 @@ impl LimitState {
         let now = clock::now();
         let from = rare.end(now);
         while let Some(place) = rare.line.next(from) {
-            let Some(with) = self.gate.enter(Who::Next) else { return woken };
+            let settled = match self.gate.enter(Who::Next) {
+                Entry::Counted(with) => Settled::Served(with),
+                Entry::Uncounted => Settled::Passed,
+                Entry::Full | Entry::Missed => return woken,
+            };
             rare.line.pace.served(now);
-            woken.extend(rare.line.settle(place, Settled::Served(with)));
+            woken.extend(rare.line.settle(place, settled));
         }
         self.note_empty();
         woken

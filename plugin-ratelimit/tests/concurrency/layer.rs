@@ -113,9 +113,13 @@ async fn a_disabled_layer_is_the_same_type_and_passes_everything_until_it_is_ena
     let service = layer.layer(service_fn(|(): ()| async { Ok::<_, Rejected>(()) }));
     let permits = take(handle.limit(), 2);
     assert!(service.clone().oneshot(()).await.is_ok());
+    assert_eq!((counts(handle.limit()), handle.stats().admitted), ((0, 0), 0), "what passes is not counted");
     handle.enable();
+    let counted = take(handle.limit(), 1);
     assert!(handle.is_enabled() && service.clone().oneshot(()).await.is_err());
     drop(permits);
+    assert!(service.clone().oneshot(()).await.is_err(), "the permits of before are nobody's place");
+    drop(counted);
     assert!(service.oneshot(()).await.is_ok());
     assert_eq!(counts(handle.limit()), (0, 0));
 }

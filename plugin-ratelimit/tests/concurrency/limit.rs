@@ -144,18 +144,39 @@ async fn a_smaller_limit_cuts_nobody_and_a_larger_one_serves_who_waits() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_limit_that_is_switched_off_lets_everybody_pass_and_counts_them() {
-    let limit = limit(1, 10);
-    let _permit = take(&limit, 1);
-    let mut waiter = waits(&limit, 0);
+async fn a_limit_that_is_switched_off_lets_everybody_pass_and_counts_nobody() {
+    let limit = limit(2, 10);
+    let mut counted = take(&limit, 2);
+    let mut line = [waits(&limit, 0), waits(&limit, 0)];
     limit.disable();
-    let first = assert_ready!(waiter.poll()).expect("nothing is limited");
+    let passed = line.each_mut().map(|waiter| assert_ready!(waiter.poll()).expect("nothing is limited"));
     let others = take(&limit, 5);
-    assert_eq!((limit.stats().limit, counts(&limit), limit.is_enabled()), (None, (7, 0), false));
+    let mut waited = task::spawn(limit.acquire());
+    assert!(assert_ready!(waited.poll()).is_ok());
+    assert_eq!((limit.stats().limit, counts(&limit), limit.is_enabled()), (None, (2, 0), false));
+    counted.pop();
+    assert_eq!(counts(&limit), (1, 0), "what was taken before is given back");
     limit.enable();
+    let again = take(&limit, 1);
     assert_eq!(code(limit.try_acquire()), Code::ConcurrencyExceeded);
-    drop((first, others));
-    assert_eq!(counts(&limit), (1, 0));
+    drop((passed, others));
+    assert_eq!(counts(&limit), (2, 0), "they were not counted");
+    drop((counted, again));
+    let stats = limit.stats();
+    assert_eq!((stats.in_flight, stats.admitted, stats.refused), (0, 3, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_handed_a_place_before_the_limit_is_switched_off_gives_it_back() {
+    let limit = limit(1, 10);
+    let permit = take(&limit, 1);
+    let (mut served, gone) = (waits(&limit, 0), waits(&limit, 0));
+    drop(permit);
+    limit.disable();
+    drop(gone);
+    assert_eq!(counts(&limit), (1, 0), "who passed and went away had no place");
+    drop(assert_ready!(served.poll()).expect("its turn"));
+    assert_eq!(counts(&limit), (0, 0));
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use plugin_core::clock::Instant;
 
-use super::sample::AdaptiveSample;
+use super::{PermitOutcome, sample::AdaptiveSample};
 use crate::sync::{AtomicU64, Ordering};
 
 /// The shortest window, and the longest that is waited for more than a few calls.
@@ -13,16 +13,6 @@ const LONGEST: Duration = Duration::from_secs(1);
 /// Calls that a window should have, and must have.
 const ENOUGH: u64 = 50;
 const LEAST: u64 = 10;
-
-/// How a call went, that held a permit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum PermitOutcome {
-    /// It was answered. The time that it took says how the service is.
-    Answered,
-    /// The service turned it away for want of room, or had its time and did not answer.
-    Overloaded,
-}
 
 /// Sums of calls. A call that is recorded while a window is closed may be counted in part in each of two windows.
 pub(crate) struct Window {
