@@ -1,10 +1,14 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(all(any(feature = "redis", feature = "envoy-rls"), not(loom)))]
+mod asking;
 mod bucket;
 pub mod concurrency;
 mod config;
 mod decisions;
+#[cfg(all(feature = "envoy-rls", not(loom)))]
+pub mod envoy;
 #[cfg(any(fuzzing, test))]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -31,6 +35,8 @@ mod without_key;
 /// The vocabulary of the family: what a program needs besides this crate.
 pub use plugin_core;
 
+#[cfg(all(any(feature = "redis", feature = "envoy-rls"), not(loom)))]
+pub use asking::SharedResponseFuture;
 pub use bucket::TokenBucket;
 pub use config::{RateLimitConfig, RateLimitConfigBuilder};
 pub use handle::{RateLimitHandle, RateLimitStats};
@@ -49,7 +55,7 @@ pub use service::RateLimit;
 #[cfg(all(feature = "redis", not(loom)))]
 pub use shared::{
     AwayReason, OneKey, RedisConfig, RedisConfigBuilder, RedisStore, SharedBucket, SharedEvent, SharedEvents,
-    SharedMode, SharedRateLimit, SharedRateLimitLayer, SharedRateLimitStats, SharedResponseFuture, SharedStatus,
+    SharedMode, SharedRateLimit, SharedRateLimitLayer, SharedRateLimitStats, SharedStatus,
 };
 pub use until_ready::UntilReady;
 pub use without_key::WithoutKey;

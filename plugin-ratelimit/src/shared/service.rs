@@ -9,7 +9,11 @@ use plugin_core::{
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{OneKey, SharedBucket, SharedRateLimitLayer, decision::KEYLESS, future::SharedResponseFuture};
+use super::{OneKey, SharedBucket, SharedRateLimitLayer, decision::KEYLESS};
+use crate::asking::SharedResponseFuture;
+
+/// What a call waits for.
+const WAITING: &str = "waiting for the shared limit";
 
 /// The service that [`SharedRateLimitLayer`] makes.
 ///
@@ -70,7 +74,7 @@ where
                 let ready = std::mem::replace(inner, fresh);
                 let (bucket, key) = (Arc::clone(&self.bucket.0), key.unwrap_or(KEYLESS).to_owned());
                 let decision = Box::pin(async move { bucket.by_redis(&key, pending).await });
-                SharedResponseFuture::asking(decision, ready, request, self.reject.clone())
+                SharedResponseFuture::asking(decision, WAITING, ready, request, self.reject.clone())
             }
         }
     }

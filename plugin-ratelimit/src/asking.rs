@@ -1,4 +1,4 @@
-//! The response of the inner service, or a refusal, after Redis was asked where it must be.
+//! The response of the inner service, or a refusal, after somebody elsewhere was asked where that must be.
 
 use std::{
     fmt,
@@ -15,13 +15,12 @@ use plugin_core::{
 };
 use tower_service::Service;
 
-/// What a call waits for.
-const WAITING: &str = "waiting for the shared limit";
-
-type Decision = Pin<Box<dyn Future<Output = Result<(), Rejected>> + Send>>;
+/// A decision that is made elsewhere.
+pub(crate) type Decision = Pin<Box<dyn Future<Output = Result<(), Rejected>> + Send>>;
 
 pin_project! {
-    /// The future of [`SharedRateLimit`](super::SharedRateLimit). Dropping it drops the question, or the inner call.
+    /// The future of a limit that is decided elsewhere, in Redis or by a rate limit service. Dropping it drops the question, or
+    /// the inner call.
     #[must_use = "a future does nothing until it is polled"]
     pub struct SharedResponseFuture<S, Req, R>
     where
@@ -46,6 +45,8 @@ pin_project! {
 /// A decision that is waited for. It says at its end, if that comes too early, that the call was held on this side.
 struct Deciding {
     decision: Decision,
+    /// What a call waits for meanwhile.
+    stage: &'static str,
     is_waiting: bool,
 }
 
@@ -54,7 +55,7 @@ impl Deciding {
         let polled = self.decision.as_mut().poll(cx);
         self.is_waiting = polled.is_pending();
         if self.is_waiting {
-            waiting::note(WAITING);
+            waiting::note(self.stage);
         }
         polled
     }
@@ -63,22 +64,24 @@ impl Deciding {
 impl Drop for Deciding {
     fn drop(&mut self) {
         if self.is_waiting {
-            cut::report_held(WAITING);
+            cut::report_held(self.stage);
         }
     }
 }
 
 impl<S: Service<Req>, Req, R> SharedResponseFuture<S, Req, R> {
-    pub(super) fn passed(inner: S::Future) -> Self {
+    pub(crate) fn passed(inner: S::Future) -> Self {
         Self { state: State::Passed { inner } }
     }
 
-    pub(super) fn refused(rejected: Rejected, reject: R) -> Self {
+    pub(crate) fn refused(rejected: Rejected, reject: R) -> Self {
         Self { state: State::Refused { rejected, reject } }
     }
 
-    pub(super) fn asking(decision: Decision, service: S, request: Req, reject: R) -> Self {
-        Self { state: State::Asking { deciding: Deciding { decision, is_waiting: false }, service, request, reject } }
+    /// Waits for the decision, which is told as this stage, and calls the service that was ready then.
+    pub(crate) fn asking(decision: Decision, stage: &'static str, service: S, request: Req, reject: R) -> Self {
+        let deciding = Deciding { decision, stage, is_waiting: false };
+        Self { state: State::Asking { deciding, service, request, reject } }
     }
 }
 
