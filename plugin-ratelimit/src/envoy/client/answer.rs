@@ -93,7 +93,11 @@ mod tests {
         let skipped = [50, 0, 58, 2, 8, 1];
         let rejected = refused(&[&[8, 2], &under[..], &over[..], &skipped[..]].concat());
         assert_eq!(rejected.code(), Code::RateLimited);
-        assert_eq!(rejected.retry_after(), Some(Duration::from_secs(30)), "not that of the one that is under its limit");
+        assert_eq!(
+            rejected.retry_after(),
+            Some(Duration::from_secs(30)),
+            "not that of the one that is under its limit"
+        );
         let (reset, window) = (Duration::from_secs(30), Duration::from_secs(60));
         assert_eq!(rejected.quota(), Some(Quota { limit: 60, remaining: 4, reset, window }));
     }

@@ -50,7 +50,8 @@ impl EnvoyDescriptor {
     }
 
     fn into_message(self) -> RateLimitDescriptor {
-        let limit = self.limit.map(|(requests_per_unit, unit)| RateLimitOverride { requests_per_unit, unit: unit.number() });
+        let limit =
+            self.limit.map(|(requests_per_unit, unit)| RateLimitOverride { requests_per_unit, unit: unit.number() });
         RateLimitDescriptor {
             entries: self.entries.into_iter().map(|(key, value)| Entry { key, value }).collect(),
             limit,

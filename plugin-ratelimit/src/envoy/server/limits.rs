@@ -76,8 +76,9 @@ impl Limits {
 
     fn find(&self, domain: &str, descriptor: &RateLimitDescriptor) -> Result<Found<'_>, Status> {
         if let (Some(buckets), Some(limit)) = (&self.own, &descriptor.limit) {
-            let unit = EnvoyUnit::from_number(limit.unit)
-                .ok_or_else(|| Status::invalid_argument("the limit of a descriptor has no unit of time that is known"))?;
+            let unit = EnvoyUnit::from_number(limit.unit).ok_or_else(|| {
+                Status::invalid_argument("the limit of a descriptor has no unit of time that is known")
+            })?;
             let requests = limit.requests_per_unit;
             if requests == 0 {
                 return Ok(Found::Closed(unit));

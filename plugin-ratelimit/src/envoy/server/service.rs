@@ -91,11 +91,7 @@ impl EnvoyRateLimitServer {
     /// The statistics of all clones.
     #[must_use]
     pub fn stats(&self) -> EnvoyServerStats {
-        EnvoyServerStats {
-            asked: self.0.asked.sum(),
-            over_limit: self.0.over.sum(),
-            invalid: self.0.invalid.sum(),
-        }
+        EnvoyServerStats { asked: self.0.asked.sum(), over_limit: self.0.over.sum(), invalid: self.0.invalid.sum() }
     }
 
     pub(super) async fn answer(&self, request: &RateLimitRequest) -> Result<RateLimitResponse, Status> {
