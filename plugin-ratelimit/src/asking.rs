@@ -74,6 +74,8 @@ impl<S: Service<Req>, Req, R> SharedResponseFuture<S, Req, R> {
         Self { state: State::Passed { inner } }
     }
 
+    /// Without a question.
+    #[cfg(feature = "redis")]
     pub(crate) fn refused(rejected: Rejected, reject: R) -> Self {
         Self { state: State::Refused { rejected, reject } }
     }

@@ -21,7 +21,7 @@ const LONGEST_DOMAIN: usize = 256;
 /// assert_eq!(config.on_failure(), EnvoyOnFailure::Admit);
 ///
 /// let fault = EnvoyRateLimitConfig::builder("").build().expect_err("which rules?");
-/// assert_eq!(fault.to_string(), "`domain` must be 1 to 256 bytes");
+/// assert_eq!(fault.to_string(), "`domain` is not right: the string is empty");
 /// # Ok::<(), plugin_ratelimit::plugin_core::ConfigError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
