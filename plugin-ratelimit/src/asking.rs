@@ -19,8 +19,8 @@ use tower_service::Service;
 pub(crate) type Decision = Pin<Box<dyn Future<Output = Result<(), Rejected>> + Send>>;
 
 pin_project! {
-    /// The future of a limit that is decided elsewhere, in Redis or by a rate limit service. Dropping it drops the question, or
-    /// the inner call.
+    /// The future of a limit that is decided elsewhere, in Redis or by a rate limit service. Dropping it drops the
+    /// question, or the inner call.
     #[must_use = "a future does nothing until it is polled"]
     pub struct SharedResponseFuture<S, Req, R>
     where

@@ -1,10 +1,11 @@
 //! Envoy's rate limit service: asked by a layer, and served out of the limits of this crate.
 //!
-//! Feature `envoy-rls`. The interface is that of `envoy.service.ratelimit.v3.RateLimitService`: a request is described by
-//! *descriptors*, each a list of keys with values, and the service answers whether one of them is over its limit.
+//! Feature `envoy-rls`. The interface is that of `envoy.service.ratelimit.v3.RateLimitService`: a request is described
+//! by *descriptors*, each a list of keys with values, and the service answers whether one of them is over its limit.
 //!
-//! [`EnvoyRateLimitLayer`] asks any such service about each request, as Envoy's own filter does: whoever runs one for his proxies
-//! has the same limits in his programs. [`EnvoyRateLimitServer`] is such a service, for Envoy or for that layer.
+//! [`EnvoyRateLimitLayer`] asks any such service about each request, as Envoy's own filter does: whoever runs one for
+//! his proxies has the same limits in his programs. [`EnvoyRateLimitServer`] is such a service, for Envoy or for that
+//! layer.
 //!
 //! ```
 //! use std::time::Duration;

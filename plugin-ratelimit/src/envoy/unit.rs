@@ -62,7 +62,8 @@ impl EnvoyUnit {
         Self::ALL.into_iter().find(|unit| unit.number() == number)
     }
 
-    /// So many requests in this unit, at once or spread over it. `None` for none at all, and for more than a bucket can do.
+    /// So many requests in this unit, at once or spread over it. `None` for none at all, and for more than a bucket can
+    /// do.
     pub(super) fn limit(self, requests: u32) -> Option<RateLimitConfig> {
         let rate = f64::from(requests) / f64::from(self.seconds());
         let builder = RateLimitConfig::builder().with_requests_per_second(rate).with_burst_size(requests);
@@ -70,8 +71,8 @@ impl EnvoyUnit {
     }
 }
 
-/// A limit as so many requests in the shortest unit that this is a whole number of. Where there is none, in the longest, rounded
-/// down.
+/// A limit as so many requests in the shortest unit that this is a whole number of. Where there is none, in the
+/// longest, rounded down.
 pub(super) fn stated(config: RateLimitConfig, name: &str) -> RateLimit {
     let in_unit = |unit: EnvoyUnit| {
         let exact = config.requests_per_second() * f64::from(unit.seconds());

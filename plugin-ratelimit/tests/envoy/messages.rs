@@ -1,4 +1,5 @@
-//! The messages of the interface, written down once more by their numbers, so that the tests do not believe what they test.
+//! The messages of the interface, written down once more by their numbers, so that the tests do not believe what they
+//! test.
 
 use prost::Message;
 

@@ -38,7 +38,8 @@ async fn a_question_and_its_answer_are_these_bytes() {
         // current_limit = 2 (18), 7 bytes: requests_per_unit = 1 (8), unit = 2 (16) where a second is 1, name = 3 (26).
         18, 7, 8, 5, 16, 1, 26, 1, b'n', // limit_remaining = 3 (24): five of ten.
         24, 5,
-        // duration_until_reset = 4 (34), 2 bytes: seconds = 1 (8): five tokens at five a second; nanos = 2 is 0 and not written.
+        // duration_until_reset = 4 (34), 2 bytes: seconds = 1 (8): five tokens at five a second; nanos = 2 is 0 and not
+        // written.
         34, 2, 8, 1,
     ]);
     assert_eq!(collected.to_bytes(), expected);

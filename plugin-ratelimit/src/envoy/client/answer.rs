@@ -19,8 +19,8 @@ pub(super) enum Verdict {
     Nothing,
 }
 
-/// The overall code decides alone. What stands beside it says when to come back; an answer that has fewer statuses than there
-/// were descriptors, or none, is as good.
+/// The overall code decides alone. What stands beside it says when to come back; an answer that has fewer statuses than
+/// there were descriptors, or none, is as good.
 pub(super) fn verdict(response: &RateLimitResponse) -> Verdict {
     match rate_limit_response::Code::try_from(response.overall_code) {
         Ok(rate_limit_response::Code::Ok) => Verdict::UnderLimit,
@@ -84,9 +84,9 @@ mod tests {
         // UNKNOWN is 0, which an empty message has; 3 is a code of the future.
         assert_eq!(read(&[]), Verdict::Nothing);
         assert_eq!(read(&[8, 3]), Verdict::Nothing);
-        // statuses = 2, with a length (wire type 2): the byte 18. DescriptorStatus: code = 1 (8), current_limit = 2 (18),
-        // limit_remaining = 3 (24), duration_until_reset = 4 (34). RateLimit: requests_per_unit = 1 (8), unit = 2 (16), where a
-        // minute is 2. Duration: seconds = 1 (8), nanos = 2 (16).
+        // statuses = 2, with a length (wire type 2): the byte 18. DescriptorStatus: code = 1 (8), current_limit = 2
+        // (18), limit_remaining = 3 (24), duration_until_reset = 4 (34). RateLimit: requests_per_unit = 1 (8), unit = 2
+        // (16), where a minute is 2. Duration: seconds = 1 (8), nanos = 2 (16).
         let under = [18, 6, 8, 1, 34, 2, 8, 90];
         let over = [18, 14, 8, 2, 18, 4, 8, 60, 16, 2, 24, 4, 34, 2, 8, 30];
         // dynamic_metadata = 6 (50) and quota = 7 (58) are skipped.

@@ -20,8 +20,8 @@ use super::{
     warning::Warning,
 };
 
-/// Reads the statistics and changes the settings of an [`EnvoyRateLimitLayer`](super::EnvoyRateLimitLayer) and all its services.
-/// Cheap to clone.
+/// Reads the statistics and changes the settings of an [`EnvoyRateLimitLayer`](super::EnvoyRateLimitLayer) and all its
+/// services. Cheap to clone.
 ///
 /// ```
 /// use plugin_ratelimit::{
@@ -64,8 +64,8 @@ pub struct EnvoyRateLimitStats {
     pub asked: u64,
     /// Those of them that were over a limit.
     pub refused: u64,
-    /// Those of them that the service said nothing of: it was away, too slow, or answered with an error. What became of them
-    /// is what [`EnvoyOnFailure`] says.
+    /// Those of them that the service said nothing of: it was away, too slow, or answered with an error. What became of
+    /// them is what [`EnvoyOnFailure`] says.
     pub failed: u64,
     /// Requests that passed without a question, since they have no descriptor.
     pub unasked: u64,
@@ -107,6 +107,13 @@ impl EnvoyRateLimitHandle {
         *self.0.config.write().unwrap_or_else(PoisonError::into_inner) = config;
     }
 
+    /// Whether the service is asked.
+    #[must_use]
+    pub fn is_enabled(&self) -> bool {
+        // Relaxed: a request that reads the switch of a moment ago behaves as if it had come a moment earlier.
+        self.0.enabled.load(Ordering::Relaxed)
+    }
+
     /// Asks again.
     pub fn enable(&self) {
         self.0.enabled.store(true, Ordering::Relaxed);
@@ -115,13 +122,6 @@ impl EnvoyRateLimitHandle {
     /// Passes everything through. Nobody is asked, and nothing is counted.
     pub fn disable(&self) {
         self.0.enabled.store(false, Ordering::Relaxed);
-    }
-
-    /// Whether the service is asked.
-    #[must_use]
-    pub fn is_enabled(&self) -> bool {
-        // Relaxed: a request that reads the switch of a moment ago behaves as if it had come a moment earlier.
-        self.0.enabled.load(Ordering::Relaxed)
     }
 
     /// What is to be asked, if anything is.

@@ -11,13 +11,14 @@ use super::{EnvoyRateLimitConfig, EnvoyRateLimitHandle, ask::Client};
 /// Asks a rate limit service about each request, and refuses those that it says are over a limit.
 ///
 /// What is asked is what a closure, or a [`KeyOf`](plugin_core::KeyOf), makes of a request: one
-/// [`EnvoyDescriptor`](super::EnvoyDescriptor), several, or an [`EnvoyQuestion`](super::EnvoyQuestion). A request of which it makes
-/// nothing passes unasked.
+/// [`EnvoyDescriptor`](super::EnvoyDescriptor), several, or an [`EnvoyQuestion`](super::EnvoyQuestion). A request of
+/// which it makes nothing passes unasked.
 ///
-/// A refusal is `RATELIMIT_1501`, says when to come back if the service does, and never reaches the inner service. **No request
-/// fails because the service is away**, unless the setting [`on_failure`](super::EnvoyRateLimitConfigBuilder::with_on_failure) says
-/// so: it passes, is counted, and one line in ten seconds at most says why. Readiness is that of the inner service, and the
-/// question is asked in the response's future, so it is within the deadline of a layer outside.
+/// A refusal is `RATELIMIT_1501`, says when to come back if the service does, and never reaches the inner service. **No
+/// request fails because the service is away**, unless the setting
+/// [`on_failure`](super::EnvoyRateLimitConfigBuilder::with_on_failure) says so: it passes, is counted, and one line in
+/// ten seconds at most says why. Readiness is that of the inner service, and the question is asked in the response's
+/// future, so it is within the deadline of a layer outside.
 ///
 /// ```no_run
 /// use http::Request;
@@ -65,13 +66,14 @@ impl<Q> EnvoyRateLimitLayer<Q> {
 }
 
 impl<Q, R> EnvoyRateLimitLayer<Q, R> {
-    /// Sets how a refusal is answered: a ready-made [`Reject`](plugin_core::Reject) or a closure. Default: `AsErrorValue`.
+    /// Sets how a refusal is answered: a ready-made [`Reject`](plugin_core::Reject) or a closure. Default:
+    /// `AsErrorValue`.
     pub fn reject_with<R2>(self, reject: R2) -> EnvoyRateLimitLayer<Q, R2> {
         EnvoyRateLimitLayer { handle: self.handle, question_of: self.question_of, reject }
     }
 
-    /// Answers refusals with status 429, `Retry-After` and the `RateLimit` headers: for an `axum::Router` and other HTTP
-    /// services. What the service gives as a body or as headers of its own is not passed on.
+    /// Answers refusals with status 429, `Retry-After` and the `RateLimit` headers: for an `axum::Router` and other
+    /// HTTP services. What the service gives as a body or as headers of its own is not passed on.
     pub fn for_http(self) -> EnvoyRateLimitLayer<Q, AsHttpResponse> {
         self.reject_with(AsHttpResponse)
     }

@@ -8,8 +8,8 @@ use super::super::{
     unit::EnvoyUnit,
 };
 
-/// What a request is, from the widest to the narrowest: such as its path, and then its user. The service looks for the rule that
-/// has the same keys.
+/// What a request is, from the widest to the narrowest: such as its path, and then its user. The service looks for the
+/// rule that has the same keys.
 ///
 /// ```
 /// use plugin_ratelimit::envoy::{EnvoyDescriptor, EnvoyUnit};
@@ -41,8 +41,8 @@ impl EnvoyDescriptor {
         self
     }
 
-    /// Sets what the request counts for with this descriptor, in place of the number for all. Only services that know this
-    /// newer field heed it.
+    /// Sets what the request counts for with this descriptor, in place of the number for all. Only services that know
+    /// this newer field heed it.
     #[must_use]
     pub fn with_hits(mut self, hits: u64) -> Self {
         self.hits = Some(hits);
@@ -117,8 +117,8 @@ mod tests {
 
     use super::*;
 
-    /// A field whose content has a length, of fewer than 128 bytes: the number of the field with wire type 2, the length, the
-    /// content.
+    /// A field whose content has a length, of fewer than 128 bytes: the number of the field with wire type 2, the
+    /// length, the content.
     fn field(number: u8, content: &[u8]) -> Vec<u8> {
         let length = u8::try_from(content.len()).expect("short");
         [&[(number << 3) | 2, length], content].concat()
@@ -127,8 +127,8 @@ mod tests {
     #[test]
     fn a_question_is_these_bytes() {
         // RateLimitRequest: domain = 1, descriptors = 2, hits_addend = 3.
-        // RateLimitDescriptor: entries = 1, limit = 2, hits_addend = 3 (a message with value = 1). Entry: key = 1, value = 2.
-        // RateLimitOverride: requests_per_unit = 1, unit = 2. A number has wire type 0.
+        // RateLimitDescriptor: entries = 1, limit = 2, hits_addend = 3 (a message with value = 1). Entry: key = 1,
+        // value = 2. RateLimitOverride: requests_per_unit = 1, unit = 2. A number has wire type 0.
         let entry = |key: &[u8], value: &[u8]| field(1, &[field(1, key), field(2, value)].concat());
         let first = [entry(b"path", b"/"), entry(b"user", b"ann")].concat();
         // 300 = 0b10_0101100: the lower seven bits with the sign that more come, then the rest. A minute is 2.

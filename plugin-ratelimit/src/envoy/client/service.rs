@@ -15,9 +15,9 @@ const WAITING: &str = "waiting for the rate limit service";
 
 /// The service that [`EnvoyRateLimitLayer`] makes.
 ///
-/// `poll_ready` is that of the inner service. The response's future asks the rate limit service, and then calls the inner service
-/// that was ready, whose place a clone takes. Dropping the future ends the question or the inner call; what the service has counted
-/// stays counted.
+/// `poll_ready` is that of the inner service. The response's future asks the rate limit service, and then calls the
+/// inner service that was ready, whose place a clone takes. Dropping the future ends the question or the inner call;
+/// what the service has counted stays counted.
 ///
 /// ```
 /// use plugin_ratelimit::envoy::{EnvoyDescriptor, EnvoyRateLimitConfig, EnvoyRateLimitLayer};

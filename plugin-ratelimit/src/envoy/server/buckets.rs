@@ -21,7 +21,8 @@ pub(super) struct Decided {
     pub(super) is_over: bool,
     /// Hits that fit now.
     pub(super) remaining: u64,
-    /// Over the limit the time until as many hits fit, or nothing if they never do; else the time until the bucket is full.
+    /// Over the limit the time until as many hits fit, or nothing if they never do; else the time until the bucket is
+    /// full.
     pub(super) reset: Option<Duration>,
 }
 

@@ -27,6 +27,13 @@ pub struct EnvoyRateLimitServerBuilder {
     store: Option<RedisStore>,
 }
 
+impl EnvoyRateLimitServer {
+    /// A builder, without a rule.
+    pub fn builder() -> EnvoyRateLimitServerBuilder {
+        EnvoyRateLimitServerBuilder::default()
+    }
+}
+
 impl EnvoyRateLimitServerBuilder {
     /// Adds a rule.
     pub fn with_rule(mut self, rule: EnvoyRule) -> Self {
@@ -40,17 +47,18 @@ impl EnvoyRateLimitServerBuilder {
         self
     }
 
-    /// Sets whether a descriptor's own limit holds in place of that of its rule. Off by default, since whoever may ask could then
-    /// give himself any limit: allow it only where all who ask are yours. Each combination of entries and limit has a bucket of its
-    /// own, in memory, of which 100000 are kept at once. One that lets nothing through (0 requests) is always over.
+    /// Sets whether a descriptor's own limit holds in place of that of its rule. Off by default, since whoever may ask
+    /// could then give himself any limit: allow it only where all who ask are yours. Each combination of entries and
+    /// limit has a bucket of its own, in memory, of which 100000 are kept at once. One that lets nothing through (0
+    /// requests) is always over.
     pub fn with_client_limits(mut self, allowed: bool) -> Self {
         self.client_limits = allowed;
         self
     }
 
-    /// Keeps the buckets in Redis, so that several servers with the same rules are one service. While Redis is away each decides
-    /// by its share, as [`SharedBucket`] does. A question is then two round trips for each descriptor that is under a rule: one
-    /// takes, one reads what is left.
+    /// Keeps the buckets in Redis, so that several servers with the same rules are one service. While Redis is away
+    /// each decides by its share, as [`SharedBucket`] does. A question is then two round trips for each descriptor that
+    /// is under a rule: one takes, one reads what is left.
     #[cfg(feature = "redis")]
     pub fn with_store(mut self, store: &RedisStore) -> Self {
         self.store = Some(store.clone());
@@ -61,9 +69,9 @@ impl EnvoyRateLimitServerBuilder {
     ///
     /// # Errors
     ///
-    /// When a rule has no entry, more than 16, an empty domain or key, or a text of more than 1024 bytes; when its `max_keys` is
-    /// out of bounds; when two rules have the same domain and entries. With a store, when descriptors may bring limits of their
-    /// own: these would be kept by each server alone.
+    /// When a rule has no entry, more than 16, an empty domain or key, or a text of more than 1024 bytes; when its
+    /// `max_keys` is out of bounds; when two rules have the same domain and entries. With a store, when descriptors may
+    /// bring limits of their own: these would be kept by each server alone.
     pub fn build(self) -> Result<EnvoyRateLimitServer, ConfigError> {
         #[cfg(feature = "redis")]
         if self.client_limits && self.store.is_some() {

@@ -14,8 +14,8 @@ use super::{
 };
 use crate::RateLimitConfig;
 
-/// Whatever is asked, the answer has a status for each descriptor, and the whole is over the limit if and only if one of them is;
-/// what is not a question is refused, and never for a reason of the service.
+/// Whatever is asked, the answer has a status for each descriptor, and the whole is over the limit if and only if one
+/// of them is; what is not a question is refused, and never for a reason of the service.
 pub fn envoy_question(bytes: &[u8]) {
     let Ok(request) = RateLimitRequest::decode(bytes) else { return };
     let one = RateLimitConfig::builder().with_burst_size(1).build().expect("valid");

@@ -55,8 +55,8 @@ pub(super) fn own_buckets() -> KeyedTokenBucket<Own> {
 }
 
 impl Limits {
-    /// Decides on each descriptor by itself: one that is over its limit takes nothing, and keeps no other from taking. Nothing is
-    /// taken where the question is refused as a whole.
+    /// Decides on each descriptor by itself: one that is over its limit takes nothing, and keeps no other from taking.
+    /// Nothing is taken where the question is refused as a whole.
     ///
     /// # Errors
     ///
@@ -116,7 +116,8 @@ impl Found<'_> {
     }
 }
 
-/// What a request counts for with a descriptor. 0 stands for 1, but where the descriptor itself says it: that one only asks.
+/// What a request counts for with a descriptor. 0 stands for 1, but where the descriptor itself says it: that one only
+/// asks.
 fn hits(request: &RateLimitRequest, descriptor: &RateLimitDescriptor) -> u32 {
     match &descriptor.hits_addend {
         // More than any bucket holds.

@@ -5,12 +5,12 @@ use crate::RateLimitConfig;
 /// The keys that one rule keeps a bucket for at once.
 const MAX_KEYS: u32 = 100_000;
 
-/// A limit for descriptors with these keys, in this order. Each combination of the values that a rule leaves open has a bucket of
-/// its own.
+/// A limit for descriptors with these keys, in this order. Each combination of the values that a rule leaves open has a
+/// bucket of its own.
 ///
-/// A descriptor is under the rule that has as many entries as it has, and the same keys. At each entry, a rule that names the
-/// descriptor's value goes before one that takes any, and from there on only rules that begin with it are looked at, as in the
-/// nested configuration of Envoy's own service.
+/// A descriptor is under the rule that has as many entries as it has, and the same keys. At each entry, a rule that
+/// names the descriptor's value goes before one that takes any, and from there on only rules that begin with it are
+/// looked at, as in the nested configuration of Envoy's own service.
 ///
 /// ```
 /// use plugin_ratelimit::{RateLimitConfig, envoy::EnvoyRule};
@@ -50,8 +50,8 @@ impl EnvoyRule {
         self
     }
 
-    /// Sets how many buckets are kept at once, as [`KeyedRateLimitConfig`](crate::KeyedRateLimitConfig) has it: from 1 to 10000000,
-    /// 100000 by default. In Redis there is no such bound.
+    /// Sets how many buckets are kept at once, as [`KeyedRateLimitConfig`](crate::KeyedRateLimitConfig) has it: from 1
+    /// to 10000000, 100000 by default. In Redis there is no such bound.
     pub fn with_max_keys(mut self, keys: u32) -> Self {
         self.max_keys = keys;
         self

@@ -16,26 +16,26 @@ use tower_service::Service;
 
 use super::{
     super::proto::{RateLimitRequest, RateLimitResponse, SERVICE, SHOULD_RATE_LIMIT, rate_limit_response::Code},
-    builder::EnvoyRateLimitServerBuilder,
     limits::Limits,
 };
 
-/// Envoy's rate limit service (`envoy.service.ratelimit.v3.RateLimitService`) out of the limits of this crate. Every clone is the
-/// same service.
+/// Envoy's rate limit service (`envoy.service.ratelimit.v3.RateLimitService`) out of the limits of this crate. Every
+/// clone is the same service.
 ///
-/// It goes into any server for services of gRPC, such as a tonic router, and is always ready. A descriptor is decided by the
-/// [rule](super::super::EnvoyRule) that it is under; one that no rule is for is `OK`, without a limit. The whole is `OVER_LIMIT`
-/// if one of the descriptors is. Each is decided by itself, as in Envoy's own service: where one is over its limit, the others have
-/// taken their tokens all the same.
+/// It goes into any server for services of gRPC, such as a tonic router, and is always ready. A descriptor is decided
+/// by the [rule](super::super::EnvoyRule) that it is under; one that no rule is for is `OK`, without a limit. The whole
+/// is `OVER_LIMIT` if one of the descriptors is. Each is decided by itself, as in Envoy's own service: where one is
+/// over its limit, the others have taken their tokens all the same.
 ///
-/// A status has the limit, the hits that fit now, and a time: of a descriptor that is over its limit how long until as many hits
-/// fit, which is absent if they never will; else how long until the bucket is full. `hits_addend` 0 is 1; of a descriptor's own
-/// number, 0 takes nothing.
+/// A status has the limit, the hits that fit now, and a time: of a descriptor that is over its limit how long until as
+/// many hits fit, which is absent if they never will; else how long until the bucket is full. `hits_addend` 0 is 1; of
+/// a descriptor's own number, 0 takes nothing.
 ///
 /// # Errors
 ///
-/// `INVALID_ARGUMENT`, which names what is wrong and has taken nothing: no domain, no descriptor, a descriptor without entries, an
-/// entry without a key, negative hits; more than 64 descriptors, 16 entries of one, or 1024 bytes of a domain, key or value.
+/// `INVALID_ARGUMENT`, which names what is wrong and has taken nothing: no domain, no descriptor, a descriptor without
+/// entries, an entry without a key, negative hits; more than 64 descriptors, 16 entries of one, or 1024 bytes of a
+/// domain, key or value.
 ///
 /// Dropping the future of a question ends it. What it has taken by then does not come back.
 ///
@@ -74,11 +74,6 @@ pub struct EnvoyServerStats {
 }
 
 impl EnvoyRateLimitServer {
-    /// A builder, without a rule.
-    pub fn builder() -> EnvoyRateLimitServerBuilder {
-        EnvoyRateLimitServerBuilder::default()
-    }
-
     pub(super) fn over(limits: Limits) -> Self {
         Self(Arc::new(Served {
             limits,

@@ -35,7 +35,8 @@ impl<T> Tree<T> {
 
     /// The rule of a descriptor, and those of its values that the rule leaves open.
     ///
-    /// What is found at one entry is not taken back for what is missing at a later one: Envoy's own service does as much.
+    /// What is found at one entry is not taken back for what is missing at a later one: Envoy's own service does as
+    /// much.
     pub(super) fn find<'e>(&self, entries: &'e [Entry]) -> Option<(&T, Vec<&'e str>)> {
         let (mut at, mut open) = (self, Vec::new());
         for entry in entries {
