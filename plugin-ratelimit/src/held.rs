@@ -22,8 +22,8 @@ pub(crate) type Decision = Pin<Box<dyn Future<Output = Result<(), Rejected>> + S
 const READYING: &str = "waiting for the service to be ready";
 
 pin_project! {
-    /// The future of a limit that may hold a call before it decides: [`WaitingRateLimit`](crate::WaitingRateLimit), and with the
-    /// feature `redis` `SharedRateLimit`.
+    /// The future of a limit that may hold a call before it decides: [`WaitingRateLimit`](crate::WaitingRateLimit),
+    /// `SharedRateLimit` (feature `redis`) and `EnvoyRateLimit` (feature `envoy-rls`).
     ///
     /// A call that is held keeps no readiness of the inner service: a clone of it is polled ready when the call is let through.
     /// Dropping the future drops the call that is held, which leaves its line, or the inner call.

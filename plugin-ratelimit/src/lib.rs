@@ -5,6 +5,10 @@ mod bucket;
 pub mod concurrency;
 mod config;
 mod decisions;
+#[cfg(all(any(feature = "redis", feature = "envoy-rls"), not(loom)))]
+mod elsewhere;
+#[cfg(all(feature = "envoy-rls", not(loom)))]
+pub mod envoy;
 #[cfg(any(fuzzing, test))]
 #[doc(hidden)]
 pub mod fuzzing;

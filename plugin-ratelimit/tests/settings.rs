@@ -70,3 +70,14 @@ fn every_key_of_a_shared_limit_is_one_in_every_reader() {
     conform.readers();
     conform.page(PAGE);
 }
+
+#[cfg(feature = "envoy-rls")]
+#[test]
+fn every_key_of_a_limit_that_a_service_decides_is_one_in_every_reader() {
+    let conform = Conform::<plugin_ratelimit::envoy::EnvoyRateLimitConfig>::new()
+        .around("", r#"{"domain": "shop"}"#)
+        .taking("domain", &["a", "shop"]);
+    conform.readers();
+    conform.written();
+    conform.page(PAGE);
+}

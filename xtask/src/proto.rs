@@ -10,48 +10,78 @@ use prost::Message;
 
 use crate::process::{Failure, root};
 
-/// Where the sources are, and the file among them.
-const SOURCES: &str = "plugin-transports/proto";
-const FILE: &str = "plugin/v1/plugin.proto";
+/// A `.proto` file, and what is made of it.
+struct Source {
+    /// The directory that the names of files are relative to.
+    under: &'static str,
+    file: &'static str,
+    /// Where what is made of it stands.
+    generated: &'static str,
+    /// The name of the code, as prost makes it of the package.
+    code: &'static str,
+    /// The name of what reflection serves, where something does.
+    descriptors: Option<&'static str>,
+}
 
-/// Where what is made of it stands.
-const GENERATED: &str = "plugin-transports/src/grpc/generated";
-
-/// The name of the code, as prost makes it of the package, and of what reflection serves.
-const CODE: &str = "plugin.v1.rs";
-const DESCRIPTORS: &str = "plugin.v1.bin";
+const SOURCES: &[Source] = &[
+    Source {
+        under: "plugin-transports/proto",
+        file: "plugin/v1/plugin.proto",
+        generated: "plugin-transports/src/grpc/generated",
+        code: "plugin.v1.rs",
+        descriptors: Some("plugin.v1.bin"),
+    },
+    Source {
+        under: "plugin-ratelimit/proto",
+        file: "envoy/service/ratelimit/v3/rls.proto",
+        generated: "plugin-ratelimit/src/envoy/generated",
+        code: "envoy.service.ratelimit.v3.rs",
+        descriptors: None,
+    },
+];
 
 /// What is not as the sources say, a line each. Writes it instead if `update`.
 pub(crate) fn faults(update: bool) -> Result<Vec<String>, Failure> {
     let mut faults = Vec::new();
-    for (name, made) in generate()? {
-        let path = root().join(GENERATED).join(name);
-        if update {
-            fs::create_dir_all(root().join(GENERATED)).map_err(|error| failed(&path, &error))?;
-            fs::write(&path, made).map_err(|error| failed(&path, &error))?;
-        } else if fs::read(&path).unwrap_or_default() != made {
-            faults.push(format!("{}: is not what `{FILE}` says; `UPDATE_PAGES=1` writes it", path.display()));
+    for source in SOURCES {
+        for (name, made) in source.generate()? {
+            let directory = root().join(source.generated);
+            let path = directory.join(name);
+            if update {
+                fs::create_dir_all(&directory).map_err(|error| failed(&path, &error))?;
+                fs::write(&path, made).map_err(|error| failed(&path, &error))?;
+            } else if fs::read(&path).unwrap_or_default() != made {
+                let file = source.file;
+                faults.push(format!("{}: is not what `{file}` says; `UPDATE_PAGES=1` writes it", path.display()));
+            }
         }
     }
     Ok(faults)
 }
 
-/// The name of each file and what is in it.
-fn generate() -> Result<[(&'static str, Vec<u8>); 2], Failure> {
-    let source = root().join(SOURCES).join(FILE);
-    let mut compiler = protox::Compiler::new([root().join(SOURCES)]).map_err(|error| failed(&source, &error))?;
-    // With the comments, for the code; reflection has no use for them.
-    compiler.include_source_info(true).open_file(FILE).map_err(|error| failed(&source, &error))?;
-    let mut set = compiler.file_descriptor_set();
+impl Source {
+    /// The name of each file and what is in it.
+    fn generate(&self) -> Result<Vec<(&'static str, Vec<u8>)>, Failure> {
+        let under = root().join(self.under);
+        let source = under.join(self.file);
+        let mut compiler = protox::Compiler::new([under]).map_err(|error| failed(&source, &error))?;
+        // With the comments, for the code; reflection has no use for them.
+        compiler.include_source_info(true).open_file(self.file).map_err(|error| failed(&source, &error))?;
+        let mut set = compiler.file_descriptor_set();
 
-    let out = scratch(&source)?;
-    let mut config = prost_build::Config::new();
-    // A payload is a part of what was read, and not a copy.
-    config.bytes(["."]).btree_map(["."]).out_dir(&out);
-    config.compile_fds(set.clone()).map_err(|error| failed(&source, &error))?;
-    let code = fs::read(out.join(CODE)).map_err(|error| failed(&out, &error))?;
-    set.file.iter_mut().for_each(|file| file.source_code_info = None);
-    Ok([(CODE, code), (DESCRIPTORS, set.encode_to_vec())])
+        let out = scratch(&source)?;
+        let mut config = prost_build::Config::new();
+        // A payload is a part of what was read, and not a copy.
+        config.bytes(["."]).btree_map(["."]).out_dir(&out);
+        config.compile_fds(set.clone()).map_err(|error| failed(&source, &error))?;
+        let code = fs::read(out.join(self.code)).map_err(|error| failed(&out, &error))?;
+        let mut made = vec![(self.code, code)];
+        if let Some(name) = self.descriptors {
+            set.file.iter_mut().for_each(|file| file.source_code_info = None);
+            made.push((name, set.encode_to_vec()));
+        }
+        Ok(made)
+    }
 }
 
 /// A directory for what is compared.

@@ -1,7 +1,6 @@
 //! One limit over many machines, kept in Redis or Valkey.
 
 mod address;
-mod asking;
 mod bucket;
 mod config;
 mod connection;

@@ -9,8 +9,11 @@ use plugin_core::{
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{OneKey, SharedBucket, SharedRateLimitLayer, asking::Asking, decision::KEYLESS};
-use crate::held::HeldResponseFuture;
+use super::{OneKey, SharedBucket, SharedRateLimitLayer, decision::KEYLESS};
+use crate::{elsewhere::Elsewhere, held::HeldResponseFuture};
+
+/// What a call waits for.
+const WAITING: &str = "waiting for the shared limit";
 
 /// The service that [`SharedRateLimitLayer`] makes.
 ///
@@ -64,7 +67,7 @@ where
             Ok(Err(rejected)) => HeldResponseFuture::refused(rejected, self.reject.clone()),
             Err(pending) => {
                 let (bucket, key) = (Arc::clone(&self.bucket.0), key.unwrap_or(KEYLESS).to_owned());
-                let decision = Box::pin(Asking::new(async move { bucket.by_redis(&key, pending).await }));
+                let decision = Box::pin(Elsewhere::new(WAITING, async move { bucket.by_redis(&key, pending).await }));
                 HeldResponseFuture::held(decision, inner, request, self.reject.clone())
             }
         }

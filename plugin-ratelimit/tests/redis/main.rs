@@ -3,6 +3,8 @@
 
 mod away;
 mod cluster;
+#[cfg(feature = "envoy-rls")]
+mod envoy;
 #[cfg(feature = "http")]
 mod layer;
 mod restart;

@@ -59,7 +59,7 @@ pub struct AdaptiveLimit {
 /// # fn main() -> Result<(), plugin_ratelimit::plugin_core::ConfigError> {
 /// let adaptive = AdaptiveConfig::new(AdaptiveAlgorithm::Gradient2).with_min(4).with_initial(10);
 /// let config = ConcurrencyLimitConfig::builder().with_max(200).with_adaptive(adaptive).build()?;
-/// assert_eq!(ConcurrencyLimitLayer::new(config).handle().stats().limit, 10);
+/// assert_eq!(ConcurrencyLimitLayer::new(config).handle().stats().limit, Some(10));
 /// # Ok(())
 /// # }
 /// ```

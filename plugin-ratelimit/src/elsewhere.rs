@@ -1,4 +1,4 @@
-//! A question to Redis that a call waits for.
+//! A decision that is made elsewhere, by Redis or by a rate limit service, and that a call waits for.
 
 use std::{
     future::Future,
@@ -12,33 +12,33 @@ use plugin_core::{
     deadline::{cut, waiting},
 };
 
-/// What a call waits for.
-const WAITING: &str = "waiting for the shared limit";
-
 pin_project! {
     /// A decision that is waited for. It says at its end, if that comes too early, that the call was held on this side.
-    pub(super) struct Asking<F> {
+    pub(crate) struct Elsewhere<F> {
         #[pin]
         decision: F,
+        // What the call waits for meanwhile.
+        stage: &'static str,
         is_waiting: bool,
     }
 
-    impl<F> PinnedDrop for Asking<F> {
+    impl<F> PinnedDrop for Elsewhere<F> {
         fn drop(this: Pin<&mut Self>) {
-            if *this.project().is_waiting {
-                cut::report_held(WAITING);
+            let this = this.project();
+            if *this.is_waiting {
+                cut::report_held(this.stage);
             }
         }
     }
 }
 
-impl<F> Asking<F> {
-    pub(super) fn new(decision: F) -> Self {
-        Self { decision, is_waiting: false }
+impl<F> Elsewhere<F> {
+    pub(crate) fn new(stage: &'static str, decision: F) -> Self {
+        Self { decision, stage, is_waiting: false }
     }
 }
 
-impl<F: Future<Output = Result<(), Rejected>>> Future for Asking<F> {
+impl<F: Future<Output = Result<(), Rejected>>> Future for Elsewhere<F> {
     type Output = Result<(), Rejected>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -46,7 +46,7 @@ impl<F: Future<Output = Result<(), Rejected>>> Future for Asking<F> {
         let polled = this.decision.poll(cx);
         *this.is_waiting = polled.is_pending();
         if *this.is_waiting {
-            waiting::note(WAITING);
+            waiting::note(this.stage);
         }
         polled
     }
