@@ -8,7 +8,7 @@ use std::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -18,7 +18,7 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
-use plugin_core::{Call, PluginError, Reply};
+use plugin_core::{Call, PluginError, Reply, clock};
 use plugin_manager::{
     config,
     launch::{Factories, Running},
@@ -191,7 +191,7 @@ async fn a_plugin_has_a_limit_for_each_key_and_says_who_owes_the_most() {
 #[tokio::test]
 async fn calls_wait_for_their_tokens_where_that_is_allowed() {
     let gateway = Limited::start("rate_limit: {requests_per_second: 50, burst_size: 1, wait: 10s}", "").await;
-    let begin = Instant::now();
+    let begin = clock::now();
     let calls = (0..6).map(|_| gateway.call("{}", &[]));
     let answers = futures_util::future::join_all(calls).await;
     assert!(answers.iter().all(|answer| answer.status == StatusCode::OK));
@@ -230,7 +230,7 @@ async fn a_plugin_that_turns_calls_away_is_spared_a_share_of_them() {
     let factories = Factories::new().with_plugin("work", full);
     let keys = "adaptive_throttle: {multiplier: 1.5}, retry: {max_retries: 0}, circuit_breaker: {enabled: false}";
     let gateway = Limited::with(keys, "", &factories).await;
-    let begin = Instant::now();
+    let begin = clock::now();
     while begin.elapsed() < LIMIT && gateway.detail().await["adaptive_throttle"]["refused"] == 0 {
         for _ in 0..20 {
             assert_eq!(gateway.call("{}", &[]).await.status, StatusCode::SERVICE_UNAVAILABLE);

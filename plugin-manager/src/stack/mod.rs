@@ -1,5 +1,6 @@
 //! The default stack: the layers of the family in the order that the manager uses, out of settings.
 
+mod boxed;
 mod call_key;
 mod caller;
 mod foreign;
@@ -28,6 +29,7 @@ use tower::{
     util::{Either, option_layer},
 };
 
+use boxed::{Boxed, boxed};
 pub use call_key::CallKey;
 pub use caller::Caller;
 use foreign::Foreign;
@@ -82,7 +84,7 @@ pub(crate) fn counts(name: &str) -> Counts {
 }
 
 /// A service whose calls in flight may be limited.
-type Limited<S> = Either<ConcurrencyLimited<S, ByErrorType, ByCallPriority>, S>;
+type Limited<S> = Either<Boxed<ConcurrencyLimited<S, ByErrorType, ByCallPriority>>, S>;
 
 impl Default for StackSettings {
     fn default() -> Self {
@@ -297,7 +299,7 @@ impl StackSettings {
             let concurrency = concurrency.map(limited);
             instance_concurrency.extend(concurrency.as_ref().map(|layer| (name, layer.handle())));
             // Outside of the limit of an attempt: the time in line is not the instance's.
-            let concurrency = option_layer(concurrency);
+            let concurrency = boxed(concurrency);
             let endpoint = endpoint.map(|service| concurrency.layer(attempt.layer(service)));
             endpoints.push(endpoint.with_health(Arc::clone(&cell)));
             cells.push(cell);
@@ -324,6 +326,10 @@ impl StackSettings {
             process: None,
             tls: None,
         };
+        let in_flight = match (concurrency, throttle) {
+            (None, None) => None,
+            (concurrency, throttle) => Some((option_layer(concurrency), option_layer(throttle))),
+        };
         let handle = telemetry.handle();
         let stack = ServiceBuilder::new()
             .layer(telemetry)
@@ -332,8 +338,7 @@ impl StackSettings {
             .layer(retry)
             .layer(breaker)
             .layer(gate)
-            .layer(option_layer(concurrency))
-            .layer(option_layer(throttle))
+            .layer(boxed(in_flight))
             .service(balance.for_calls());
         let mut registration = Registration::new(stack).with_info(info).with_telemetry(handle).with_controls(controls);
         if known {

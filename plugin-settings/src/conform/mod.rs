@@ -33,9 +33,9 @@ use std::fmt::Debug;
 use std::marker::PhantomData;
 use std::path::Path;
 
-use plugin_core::settings::{Key, Settings, Table};
+use plugin_core::settings::{Key, Kind, Settings, Table};
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use self::probe::{Probe, probes};
 pub use self::validate::errors;
@@ -75,7 +75,8 @@ impl<T: Settings + DeserializeOwned + Debug> Conform<T> {
         self
     }
 
-    /// Texts that a key takes, where it does not take just any: a URL, say. They are tried in place of any text.
+    /// Texts that a key takes, where it does not take just any: a URL, say. They are tried in place of any text, each alone where the
+    /// key takes a list.
     #[must_use]
     pub fn taking(mut self, path: &'static str, texts: &'static [&'static str]) -> Self {
         self.texts.push((path, texts));
@@ -200,7 +201,9 @@ impl<T: Settings + DeserializeOwned + Debug> Conform<T> {
         let mut probes = probes(key);
         if let Some((_, texts)) = self.texts.iter().find(|(at, _)| *at == path.join(".")) {
             probes.retain(|probe| !probe.fits);
-            probes.extend(texts.iter().map(|text| Probe { value: Value::from(*text), fits: true, in_schema: true }));
+            let is_list = matches!(key.kind(), Kind::Texts);
+            let value = |text: &str| if is_list { json!([text]) } else { json!(text) };
+            probes.extend(texts.iter().map(|text| Probe { value: value(text), fits: true, in_schema: true }));
         }
         probes
     }

@@ -56,7 +56,10 @@ impl<T> Tree<T> {
 mod tests {
     use super::*;
 
-    fn tree(rules: &[(&[(&str, Option<&str>)], &'static str)]) -> Tree<&'static str> {
+    /// The entries of a rule, and its name.
+    type Rule<'a> = (&'a [(&'a str, Option<&'a str>)], &'static str);
+
+    fn tree(rules: &[Rule<'_>]) -> Tree<&'static str> {
         let mut tree = Tree::default();
         for (entries, name) in rules {
             let entries: Vec<_> =
