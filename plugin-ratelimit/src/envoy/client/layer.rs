@@ -47,7 +47,7 @@ pub struct EnvoyRateLimitLayer<Q, R = AsErrorValue> {
 
 impl<Q> EnvoyRateLimitLayer<Q> {
     /// Asks over this client: a `tonic::transport::Channel`, with interceptors or layers around it, or an
-    /// [`EnvoyRateLimitServer`](super::EnvoyRateLimitServer) in this process. Each question is put by a clone of it.
+    /// [`EnvoyRateLimitServer`](crate::envoy::EnvoyRateLimitServer) in this process. Each question is put by a clone of it.
     pub fn new<C>(config: EnvoyRateLimitConfig, client: C, question_of: Q) -> Self
     where
         C: GrpcService<tonic::body::Body> + Clone + Send + Sync + 'static,
