@@ -22,6 +22,7 @@ mod meter;
 #[doc(hidden)]
 pub mod missing;
 mod packed_state;
+mod places;
 mod queue;
 mod service;
 mod settings;
@@ -29,6 +30,7 @@ mod settings;
 mod shared;
 mod sync;
 pub mod throttle;
+mod top;
 mod until_ready;
 mod waiting;
 mod wake;

@@ -8,7 +8,7 @@ use std::{
 use plugin_core::Rejected;
 use plugin_ratelimit::{
     KeyedRateLimitConfig, KeyedRateLimitLayer, KeyedTokenBucket, RateLimitConfig, RateLimitLayer,
-    concurrency::{ConcurrencyLimitConfig, ConcurrencyLimitLayer},
+    concurrency::{ConcurrencyLimitConfig, ConcurrencyLimitLayer, KeyedConcurrencyLimit, KeyedConcurrencyLimitConfig},
 };
 use tower::{Layer, Service};
 
@@ -88,6 +88,14 @@ fn a_call_with_a_known_key_allocates_nothing() {
     (0..10).for_each(&mut call);
     assert_eq!(allocations(|| (0..10).cycle().take(400).for_each(&mut call)), 0);
     assert_eq!(passed, 200, "some were refused");
+}
+
+#[test]
+fn a_permit_of_a_key_that_needs_no_copy_on_the_heap_allocates_nothing() {
+    let limit = KeyedConcurrencyLimit::<u64>::new(KeyedConcurrencyLimitConfig::default());
+    let take = || [limit.try_acquire(1).is_ok(), limit.try_acquire(2).is_ok()];
+    take();
+    assert_eq!(allocations(|| assert_eq!(take(), [true, true])), 0);
 }
 
 #[test]

@@ -2,7 +2,9 @@
 #![cfg(all(feature = "serde", not(loom)))]
 
 use plugin_ratelimit::{
-    KeyedRateLimitConfig, RateLimitConfig, concurrency::ConcurrencyLimitConfig, throttle::AdaptiveThrottleConfig,
+    KeyedRateLimitConfig, RateLimitConfig,
+    concurrency::{ConcurrencyLimitConfig, KeyedConcurrencyLimitConfig},
+    throttle::AdaptiveThrottleConfig,
 };
 use plugin_settings::conform::Conform;
 
@@ -32,6 +34,14 @@ fn every_key_of_the_concurrency_limit_is_one_in_every_reader() {
         .around("max", r#"{"adaptive": "vegas"}"#)
         .around("target", r#"{"interval": "24h"}"#)
         .around("interval", r#"{"target": "1ns"}"#);
+    conform.readers();
+    conform.written();
+    conform.page(PAGE);
+}
+
+#[test]
+fn every_key_of_the_concurrency_limit_per_key_is_one_in_every_reader() {
+    let conform = Conform::<KeyedConcurrencyLimitConfig>::new();
     conform.readers();
     conform.written();
     conform.page(PAGE);

@@ -21,6 +21,7 @@ mod future;
 mod gate;
 mod handle;
 mod hold;
+mod keyed;
 mod layer;
 mod levels;
 mod limit;
@@ -45,6 +46,11 @@ pub use config::{ConcurrencyLimitConfig, ConcurrencyLimitConfigBuilder};
 pub use future::ConcurrencyLimitFuture;
 pub use handle::ConcurrencyLimitHandle;
 pub use hold::HoldPermit;
+pub use keyed::{
+    KeyInFlight, KeyedConcurrencyLimit, KeyedConcurrencyLimitConfig, KeyedConcurrencyLimitConfigBuilder,
+    KeyedConcurrencyLimitFuture, KeyedConcurrencyLimitHandle, KeyedConcurrencyLimitLayer, KeyedConcurrencyLimitStats,
+    KeyedConcurrencyLimited, KeyedPermit,
+};
 pub use layer::ConcurrencyLimitLayer;
 pub use limit::ConcurrencyLimit;
 pub use order::QueueOrder;

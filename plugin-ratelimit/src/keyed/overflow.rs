@@ -4,10 +4,11 @@ use std::sync::OnceLock;
 
 use super::{
     account::{Account, Change, Terms},
-    own_limits::{BUCKETS, OwnLimits},
+    own_limits::OwnLimits,
 };
 use crate::{
     gcra::Decision,
+    places::Places,
     sync::{Mutex, lock},
 };
 
@@ -15,7 +16,7 @@ use crate::{
 /// and kept from then on.
 #[derive(Default)]
 pub(super) struct Overflow {
-    common: OnceLock<Box<[Mutex<Account>]>>,
+    common: OnceLock<Places<Mutex<Account>>>,
     own: Mutex<OwnLimits>,
 }
 
@@ -23,10 +24,8 @@ impl Overflow {
     /// Takes tokens out of the bucket that this hash falls to, on the terms of all keys.
     #[cold]
     pub(super) fn take(&self, hash: u32, terms: Terms, tokens: u64, now: u64) -> (Decision, Account) {
-        let make = || (0..BUCKETS).map(|_| Mutex::new(Account::full(terms))).collect();
-        let buckets = self.common.get_or_init(make);
-        // The hash has a random seed, so nobody can choose whom he meets.
-        let mut account = lock(&buckets[hash as usize % BUCKETS]);
+        let buckets = self.common.get_or_init(|| Places::new(|| Mutex::new(Account::full(terms))));
+        let mut account = lock(buckets.at(hash.into()));
         *account = account.settled(terms, None, now);
         let decision = account.take(terms, tokens, now);
         (decision, *account)
@@ -41,7 +40,7 @@ impl Overflow {
     /// Counts what is owed at the pace of other settings of all keys.
     pub(super) fn change(&self, from: Terms, to: Terms, now: u64) {
         let change = Change::from(from, now);
-        for bucket in self.common.get().into_iter().flatten() {
+        for bucket in self.common.get().into_iter().flat_map(Places::iter) {
             let mut account = lock(bucket);
             *account = change.applied(*account, to);
         }

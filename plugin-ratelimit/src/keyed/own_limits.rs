@@ -5,11 +5,10 @@
 //! for it. So each of the settings has a set of buckets for itself.
 
 use super::account::{Account, Terms};
-use crate::gcra::{Decision, Limit};
-
-/// How many buckets are in a set: enough that two who are not part of a flood hardly meet. Models of threads have two, or one
-/// change of settings would be more steps than they can follow.
-pub(super) const BUCKETS: usize = if cfg!(loom) { 2 } else { 1024 };
+use crate::{
+    gcra::{Decision, Limit},
+    places::Places,
+};
 
 /// How many sets there are at most, of 8 kB each: more than plans are.
 const SETS: usize = 16;
@@ -21,7 +20,7 @@ pub(super) struct OwnLimits(Vec<Set>);
 /// The buckets of keys whose settings are these.
 struct Set {
     limit: Limit,
-    arrivals: Box<[u64]>,
+    arrivals: Places<u64>,
     /// The moment at which all are full again, so that other settings may have them.
     full_at: u64,
 }
@@ -30,7 +29,7 @@ impl OwnLimits {
     /// Takes tokens out of the bucket that this hash falls to among those of the same settings.
     pub(super) fn take(&mut self, hash: u32, terms: Terms, tokens: u64, now: u64) -> (Decision, Account) {
         let set = self.set(terms.limit, now);
-        let arrival = &mut set.arrivals[hash as usize % BUCKETS];
+        let arrival = set.arrivals.at_mut(hash.into());
         let mut account = Account { arrival: *arrival, pace: terms.pace };
         let decision = account.take(terms, tokens, now);
         *arrival = account.arrival;
@@ -45,7 +44,7 @@ impl OwnLimits {
         let at = has.or_else(|| self.0.iter().position(|set| set.full_at <= now));
         let at = at.unwrap_or_else(|| {
             if self.0.len() < SETS {
-                self.0.push(Set { limit, arrivals: vec![0; BUCKETS].into(), full_at: 0 });
+                self.0.push(Set { limit, arrivals: Places::new(|| 0), full_at: 0 });
             }
             self.0.len() - 1
         });

@@ -12,11 +12,11 @@ use super::{
     account::{Account, Terms},
     overflow::Overflow,
     shard::{Outcome, Shard},
-    usage::Top,
 };
 use crate::{
     gcra::Decision,
     sync::{Mutex, MutexGuard, lock},
+    top::Top,
 };
 
 /// Keys of one shard, at least, where there is more than one: small enough that growing it or walking through it is no

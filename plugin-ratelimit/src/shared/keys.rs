@@ -13,7 +13,10 @@ use plugin_core::sync::KeyedTable;
 use tokio::sync::Mutex as Gate;
 
 use super::key_state::{KeyState, Share};
-use crate::sync::{Mutex, MutexGuard, lock};
+use crate::{
+    places::Places,
+    sync::{Mutex, MutexGuard, lock},
+};
 
 /// What is remembered of one key.
 #[derive(Debug, Default)]
@@ -54,15 +57,13 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// Cells that keys share which find no place, while Redis is away.
-const OVERFLOW: usize = 1024;
-
 /// At most so many keys, by a hash of 128 bits that is seeded at random: no key is kept, however long it is, and no caller
 /// can choose keys that fall together.
 pub(super) struct Keys {
     seeds: [RandomState; 2],
     table: KeyedTable<u128, Arc<KeyCell>>,
-    overflow: LazyLock<Box<[Arc<KeyCell>]>>,
+    /// Cells that keys share which find no place, while Redis is away.
+    overflow: LazyLock<Places<Arc<KeyCell>>>,
 }
 
 fn can_be_forgotten(cell: &Arc<KeyCell>, share: Share, now: u64) -> bool {
@@ -75,7 +76,7 @@ pub(super) struct KeyId(u128);
 
 impl Keys {
     pub(super) fn new(cap: u32) -> Self {
-        let cells: fn() -> _ = || (0..OVERFLOW).map(|_| Arc::default()).collect();
+        let cells: fn() -> _ = || Places::new(Arc::default);
         let seeds = [RandomState::new(), RandomState::new()];
         Self { seeds, table: KeyedTable::new(cap as usize), overflow: LazyLock::new(cells) }
     }
@@ -94,7 +95,7 @@ impl Keys {
 
     /// A cell that this key shares with others, for its share while Redis is away.
     pub(super) fn overflow(&self, id: KeyId) -> Arc<KeyCell> {
-        Arc::clone(&self.overflow[id.0 as usize % OVERFLOW])
+        Arc::clone(self.overflow.at(id.0 as u64))
     }
 
     /// Shows the cell that a request of this key would find, also one that it would share, and keeps no place for it.

@@ -3,6 +3,7 @@
 
 mod adaptive;
 mod cancelled;
+mod keyed;
 mod layer;
 mod limit;
 mod model;

@@ -3,7 +3,7 @@ use std::collections::HashMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{RateLimitConfig, keyed::own_limits::BUCKETS};
+use crate::{RateLimitConfig, places::PLACES};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -68,7 +68,7 @@ fn who_finds_no_place_shares_a_bucket_at_a_keys_own_rate_and_is_counted() {
     let table = Table::new(1, terms(1.0, 1));
     assert!(passes(&table, 0, 1, SECOND));
     let admitted = (1..=50_000).filter(|key| passes(&table, *key, 1, SECOND)).count();
-    assert_eq!(admitted, BUCKETS, "one token each");
+    assert_eq!(admitted, PLACES, "one token each");
     assert_eq!(table.overflowed(), 50_000);
     let later = SECOND + SECOND / 2;
     assert!((1..=50_000).all(|key| !passes(&table, key, 1, later)), "half a token has come back");
@@ -83,7 +83,7 @@ fn who_finds_no_place_is_neither_slowed_down_by_keys_of_other_terms_nor_waits_fo
     let paid_passes = |tokens, now| matches!(table.take(&1, paid, tokens, now).0, Decision::Admit(_));
     assert!(paid_passes(200, SECOND));
     let admitted = (2..=20_000).filter(|key| passes(&table, *key, 5, SECOND)).count();
-    assert_eq!(admitted, BUCKETS, "one burst of a key in each: nobody owes what the paid one does");
+    assert_eq!(admitted, PLACES, "one burst of a key in each: nobody owes what the paid one does");
     assert!(paid_passes(50, SECOND + SECOND / 2), "it refills at its own rate, whoever asks meanwhile");
     assert!(!paid_passes(1, SECOND + SECOND / 2));
 }
