@@ -11,7 +11,7 @@ use pin_project_lite::pin_project;
 use plugin_core::{
     Reject, Rejected, Sent,
     deadline::{cut, waiting},
-    polled_after_end, readiness, service,
+    polled_after_end, service,
 };
 use tower_service::Service;
 
@@ -94,8 +94,10 @@ impl<S: Service<Req>, Req, R> HeldResponseFuture<S, Req, R> {
         Self { state: State::Passed { inner } }
     }
 
+    /// Refuses it, without that it was held.
+    #[cfg(all(feature = "redis", not(loom)))]
     pub(crate) fn refused(rejected: Rejected, reject: R) -> Self {
-        readiness::unused();
+        plugin_core::readiness::unused();
         Self { state: State::Refused { rejected, reject } }
     }
 

@@ -4,7 +4,7 @@
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WithoutKey {
-    /// All such requests share one bucket, with the settings of a key.
+    /// All such requests share one limit, with the settings of a key.
     #[default]
     Shared,
     /// It is refused, with `RATELIMIT_1501` and no `retry_after`.

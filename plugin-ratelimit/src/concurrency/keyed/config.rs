@@ -47,10 +47,9 @@ impl KeyedConcurrencyLimitConfig {
         KeyedConcurrencyLimitConfigBuilder(self)
     }
 
-    /// These settings for a table that was made for so many keys.
-    pub(super) const fn of_table(mut self, max_keys: u32) -> Self {
-        self.max_keys = max_keys;
-        self
+    /// What was valid before it was taken apart.
+    pub(super) const fn of(max: u32, max_keys: u32, without_key: WithoutKey) -> Self {
+        Self { max, max_keys, without_key }
     }
 
     /// Calls of one key that may be in flight at once.

@@ -91,13 +91,15 @@ impl<K: Hash + Eq + Clone> KeyedConcurrencyLimit<K> {
     /// The settings.
     #[must_use]
     pub fn config(&self) -> KeyedConcurrencyLimitConfig {
-        *lock(&self.0.config)
+        let (max, without_key) = (self.0.max.load(Ordering::Relaxed), *lock(&self.0.without_key));
+        KeyedConcurrencyLimitConfig::of(max, self.0.max_keys, without_key)
     }
 
     /// Changes the settings. A smaller limit cuts no call that is in flight: no other call of that key passes until enough have
     /// ended. `max_keys` stays what it was.
     pub fn reconfigure(&self, config: KeyedConcurrencyLimitConfig) {
-        *lock(&self.0.config) = config.of_table(self.0.max_keys);
+        self.0.max.store(config.max(), Ordering::Relaxed);
+        *lock(&self.0.without_key) = config.without_key();
     }
 
     /// Limits again, after [`disable`](Self::disable). Calls that began meanwhile are not counted, however long they go on.

@@ -5,7 +5,7 @@ use std::{
     hash::{BuildHasher, Hash},
     sync::{
         OnceLock,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
 };
 
@@ -28,7 +28,9 @@ pub(super) struct State<K> {
     keyless: Mutex<u32>,
     hasher: RandomState,
     pub(super) max_keys: u32,
-    pub(super) config: Mutex<KeyedConcurrencyLimitConfig>,
+    // Read by each call, so not under a lock that the calls of all keys would take.
+    pub(super) max: AtomicU32,
+    pub(super) without_key: Mutex<WithoutKey>,
     pub(super) enabled: AtomicBool,
     pub(super) admitted: StripedCounter,
     pub(super) refused: StripedCounter,
@@ -52,7 +54,8 @@ impl<K: Hash + Eq + Clone> State<K> {
             keyless: Mutex::new(0),
             hasher: RandomState::new(),
             max_keys: config.max_keys(),
-            config: Mutex::new(config),
+            max: AtomicU32::new(config.max()),
+            without_key: Mutex::new(config.without_key()),
             enabled: AtomicBool::new(true),
             admitted: StripedCounter::new(),
             refused: StripedCounter::new(),
@@ -70,11 +73,12 @@ impl<K: Hash + Eq + Clone> State<K> {
         if !self.is_enabled() {
             return Ok(None);
         }
-        let config = *lock(&self.config);
+        // Relaxed: a number by itself.
+        let max = self.max.load(Ordering::Relaxed);
         let taken = match key {
-            Some(key) => self.enter_by_key(key, config.max()),
-            None => match config.without_key() {
-                WithoutKey::Shared => taken(&mut lock(&self.keyless), config.max()).then_some(Place::Keyless),
+            Some(key) => self.enter_by_key(key, max),
+            None => match *lock(&self.without_key) {
+                WithoutKey::Shared => taken(&mut lock(&self.keyless), max).then_some(Place::Keyless),
                 WithoutKey::Refuse => {
                     self.refused.add(1);
                     return Err(Rejected::without_key());
